@@ -32,7 +32,7 @@ from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.workload import Workload
 from selfhost.modelfiles import read_local
-from selfhost.modelfiles.config import _encoder_parameters
+from selfhost.modelfiles.config import encoder_parameters
 from selfhost.needs import weights_bytes
 from selfhost.needs.llamacpp import buffers as llamacpp
 from selfhost.needs.llamacpp import graphs
@@ -336,7 +336,7 @@ def _projectors() -> Iterator[Error]:
     found = truth.read("encoders.json")
     for entry in (*found["classes"], *found["published"]):
         parts = [entry["config"].get(key) for key in ("vision_config", "audio_config")]
-        made = sum(_encoder_parameters(part, entry["text_width"]) for part in parts if part)
+        made = sum(encoder_parameters(part, entry["text_width"]) for part in parts if part)
         if "encoders" in entry and made:
             yield "encoder parameters", entry["config"]["model_type"], _off(made, entry["encoders"])
 

@@ -10,13 +10,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ..catalogue.spec import (
     INCOMPLETE,
-    MAX_BEAMS,
     MAX_LAYERS,
-    ROW_FLAGS,
     Architecture,
     Attention,
     Audio,
@@ -27,6 +25,15 @@ from ..catalogue.spec import (
     Safety,
 )
 from ..core.records import Record
+from ..needs.tensors import (
+    ArchitectureRow,
+    block_tensors,
+    checkpoint_tensors,
+    count,
+    gguf_tensors,
+    idle,
+    row_of,
+)
 from .config_keys import (
     MAX_CONFIG_BYTES,
     MAX_NUMBER,
@@ -38,23 +45,17 @@ from .config_keys import (
     tables,
 )
 from .config_layers import attention_of, feed_forward_of, layer_kinds, recurrent_of
+from .local import beside
 from .naming import clean, grouped, identifier, listed, name_of, row_values
 from .other_files import refuse_what_is_no_config
 from .source import fail, read_json, shown
 from .stored import DTYPES, Stored, cache_type, is_of_modelopt, stored_of
 
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
-
-    from ..needs.tensors import ArchitectureRow
-
 _Part = TypeVar("_Part", Attention, Recurrent, FeedForward)
 
 # a thousand times as many as the largest model of 2026 has
 _MAX_PARAMETERS = 10**16
-# keys of a model that sees
+# keys of a model that sees, and those with the sizes of an encoder
 _SEEING = ("vision_config", "vq_config", "visual", "mm_vision_tower", "img_processor")
 _ENCODERS = ("vision_config", "visual", "audio_config")
 # what no config.json says of a model
@@ -65,8 +66,10 @@ _NEVER_STATED: Mapping[str, str] = {
 }
 # what published files call a size of a spec
 _CALLED = {"kv_heads": "num_key_value_heads", "groups": "n_group", "groups_used": "topk_group"}
-# published factors of scaled positions reach 64
-_MOST_STRETCHED = 10_000
+# where NVIDIA's exporter writes what others write into config.json
+_QUANTIZATION = "hf_quant_config.json"
+# classes without an output matrix
+_BARE = r"(?<!LMHead)(?<!MT)Model$|For(?:Sequence|Token)Classification$"
 
 
 class ConfigRead(Record):
@@ -88,15 +91,19 @@ def read_config(
     """
     values = read_json(path, MAX_CONFIG_BYTES, what="config.json")
     refuse_what_is_no_config(path, values)
+    exported = beside(path, _QUANTIZATION)
+    if exported is not None and not values.get("quantization_config"):
+        export = read_json(exported, MAX_CONFIG_BYTES, what=_QUANTIZATION)
+        part = export.get("quantization") if isinstance(export, dict) else None
+        own = {"quant_method": "modelopt", **(part if isinstance(part, dict) else {})}
+        values = {**values, "quantization_config": own}
     return _Config(path, values, architectures, name or _name(path, values)).read()
 
 
 def _name(path: str, values: Mapping[str, Any]) -> str:
     stated = values.get("_name_or_path")
-    if (
-        isinstance(stated, str)
-        and re.fullmatch(r"[\w.-]+/[\w.-]+", stated)
-        and not stated.startswith((".", "path-removed", "models/"))
+    if isinstance(stated, str) and re.fullmatch(
+        r"(?!path-removed|models/)\w[\w.-]*/[\w.-]+", stated
     ):
         return clean(stated.split("/")[1])
     if os.path.basename(path).lower() != "config.json":
@@ -113,12 +120,11 @@ class _Config:
         self.path, self.name, self.architectures = path, name, architectures
         self.keys = Keys(values)
         self.unknown = self.keys.unknown
+        self.class_name = class_of(values)
 
     # ------------------------------------------------------------------------------ the whole
 
     def read(self) -> ConfigRead:
-        from ..needs.tensors import gguf_tensors, row_of
-
         stored = stored_of(self.keys)
         if stored.why is not None:
             self.unknown["architecture.matrix_dtype"] = stored.why
@@ -134,21 +140,28 @@ class _Config:
             if "architecture.attention" in self.unknown:
                 tensors = gguf_tensors(architecture, row)
                 architecture = architecture.replace(attention=(), recurrent=(), tensors=tensors)
-        language, outer = counts.total, self.keys.outer
-        composed = self.keys.nested and "ForConditional" in class_of(outer)
-        sees = composed or self.keys.outer_type.sees or any(outer.get(key) for key in _SEEING)
-        hears = isinstance(outer.get("audio_config"), dict)
-        if (sees or hears) and self.keys.type.stacks != "whisper":
+        language, sees = counts.total, self.sees()
+        is_speech = bool(self.keys.type.get("hears"))
+        hears = isinstance(self.keys.outer.get("audio_config"), dict)
+        if (sees or hears) and not is_speech:
             width = architecture.embedding_length if architecture is not None else 0
             counts = self.with_encoders(counts, width)
         if counts.total is None:
             self.unknown.setdefault("parameters.total", "it does not follow from config.json alone")
+        modality = "vision" if sees else "text"
+        if architecture is not None and not architecture.output_matrix:
+            modality = "embedding"
         return ConfigRead(
-            spec=self.spec(architecture, counts, self.modality(architecture, row, sees=sees)),
+            spec=self.spec(architecture, counts, "speech" if is_speech else modality),
             stored=stored,
             language_parameters=language,
             notes=tuple(self.keys.notes),
         )
+
+    def sees(self) -> bool:
+        composed = self.keys.nested and "ForConditional" in self.class_name
+        type, outer = self.keys.outer_type, self.keys.outer
+        return bool(composed or type.get("sees") or any(map(outer.get, _SEEING)))
 
     def spec(
         self, architecture: Architecture | None, counts: Parameters, modality: str
@@ -156,7 +169,7 @@ class _Config:
         self.unknown.update(_NEVER_STATED)
         type = self.keys.type
         # classes that transformers has of its own do not need the code that auto_map names
-        is_converted = bool(type.row) and type.in_gguf and not type.own_code
+        is_converted = type.get("row") and type.get("in_gguf", True) and not type.get("own_code")
         own_code = isinstance(self.keys.outer.get("auto_map"), dict) and not is_converted
         sources = {"architecture": shown(self.path)}
         if counts.total:
@@ -177,20 +190,8 @@ class _Config:
             origin=self.path,
         )
 
-    def modality(
-        self, architecture: Architecture | None, row: ArchitectureRow | None, *, sees: bool
-    ) -> str:
-        if self.keys.type.stacks == "whisper":
-            return "speech"
-        encoder = row is not None and row.encoder and not row.diffusion
-        if encoder or (architecture is not None and not architecture.output_matrix):
-            return "embedding"
-        return "vision" if sees else "text"
-
     def parameters(self, architecture: Architecture, row: ArchitectureRow) -> Parameters:
         """Those of the language model."""
-        from ..needs.tensors import block_tensors, checkpoint_tensors, count, idle
-
         groups = checkpoint_tensors(architecture, row)
         total = count(groups)
         if total > _MAX_PARAMETERS:
@@ -200,7 +201,7 @@ class _Config:
                 "give the model's config.json as it was published",
             )
         mtp = None
-        if self.keys.outer_type.mtp_layers is not None:
+        if "mtp_layers" in self.keys.outer_type:
             mtp = count(block_tensors(architecture, row)) or None
         return Parameters(total=total, active=max(1, total - idle(groups, architecture)), mtp=mtp)
 
@@ -210,7 +211,7 @@ class _Config:
         """
         outer = self.keys.outer
         parts = [outer[key] for key in _ENCODERS if isinstance(outer.get(key), dict)]
-        total = sum(_encoder_parameters(part, text_width) for part in parts)
+        total = sum(encoder_parameters(part, text_width) for part in parts)
         if not total:
             self.unknown["parameters.encoders"] = (
                 "the size of the vision or audio encoder does not follow from config.json"
@@ -224,7 +225,8 @@ class _Config:
             counts = counts.replace(total=counts.total + total, active=counts.active + total)
         # the first part's type, as `[[encoder]]` of architectures.toml has it
         kind, own = self.keys.outer_kind, clean(parts[0].get("model_type")).lower()
-        names = f"{kind} {own} {_encoder_width(parts[0])}", f"{kind} {_encoder_width(parts[0])}"
+        width = _size(parts[0], *_WIDTHS)
+        names = f"{kind} {own} {width}", f"{kind} {width}"
         rows = self.architectures.get("encoder", ())
         measured = {name for row in rows for name in row.get("types", ())}
         return counts.replace(
@@ -239,23 +241,21 @@ class _Config:
         """The layers and the tables. Notes in `unknown` why the weights do not follow. Raises
         `Unclear` where the cache does not follow either.
         """
-        keys, type = self.keys, self.keys.type
-        self.refuse_unread_stacks()
-        keys.layers = layers = self.layer_count()
-        width = keys.needed("width")
-        kinds = self.kinds()
+        keys = self.keys
+        self.refuse_unread_type()
+        keys.layers = self.layer_count()
+        width, kinds = keys.needed("width"), self.kinds()
         attention = [
             attention_of(keys.of_single_layer(number), number, kind, width)
             for number, kind in enumerate(kinds)
         ]
         recurrent = [recurrent_of(keys, kind, width) for kind in kinds]
         feed_forward, incomplete = self.feed_forward(kinds, width)
-        gguf = self.gguf_name(recurrent, feed_forward)
-        row = row_values(self.architectures, gguf or type.row)
+        gguf = self.gguf_name(has_states=any(recurrent), feed_forward=feed_forward)
+        row = row_values(self.architectures, gguf or keys.type.get("row", ""))
         is_encoder = bool(row and row.get("encoder") and not row.get("diffusion"))
-        extra = {} if row is None else self.departures(row)
         context = keys.number("context") or None
-        sizes = self.sizes(row, extra, width, context)
+        sizes = self.sizes(row or {}, width, context)
         tied = False if is_encoder else self.ties_embeddings()
         self.refuse_unread_of_cache()
         incomplete = incomplete or self.incompleteness(row, sizes["vocabulary"], tied)
@@ -265,22 +265,36 @@ class _Config:
         architecture = Architecture(
             row=self.row_name(gguf, incomplete),
             runs_in_gguf=gguf is not None,
-            layers=layers,
+            layers=keys.layers,
             embedding_length=width,
             heads=max((part.heads for part in attention if part is not None), default=None),
             attention=_grouped(attention, width),
             recurrent=_grouped(recurrent, width),
             feed_forward=_grouped(feed_forward, width),
-            rope_positions=self.rope_positions(context),
             tied_embeddings=bool(tied),
             output_matrix=not is_encoder and not self.is_headless(),
             **self.types(stored, attention),
             **sizes,
-            **extra,
         )
         for key, message, _ in architecture.misfits():
             raise Unclear(f"{key} {message}")
         return architecture
+
+    def refuse_unread_type(self) -> None:
+        keys = self.keys
+        what = keys.type.get("not_read")
+        if keys.outer.get("is_encoder_decoder") and not keys.type.get("hears"):
+            what = what or "an encoder beside its decoder (is_encoder_decoder)"
+        if what:
+            kind = keys.kind or "the model"
+            raise Unclear(f"model_type: {kind} has {what}, which is not read")
+
+    def kinds(self) -> list[str]:
+        try:
+            return layer_kinds(self.keys)
+        except UnclearWindow as why:
+            self.unknown["architecture.attention"] = str(why)
+            return ["full"] * self.keys.layers
 
     def types(self, stored: Stored, attention: Iterable[Attention | None]) -> dict[str, Any]:
         """The types of weights and cache, as fields of `Architecture`."""
@@ -299,19 +313,14 @@ class _Config:
             "dtype": dtype,
             "matrix_dtype": stored.matrices,
             "expert_dtype": stored.experts,
-            "apart": tuple((name, dtype or "bfloat16") for name in stored.plain),
             "cache_dtype": cache_type(quantization, latent=latent),
             "quantizer": "modelopt" if stored.name and is_of_modelopt(quantization) else None,
         }
 
     def layer_count(self) -> int:
-        """Layers, of a model with two stacks those of its decoder."""
-        keys = self.keys
-        pattern = keys.get("hybrid_override_pattern", "layers_block_type")
-        # num_hidden_layers is another name of encoder_layers there
-        if keys.type.stacks == "bart":
-            return keys.needed("decoder_layers")
-        layers = keys.positive("layers") or len(pattern if isinstance(pattern, (str, list)) else ())
+        pattern = self.keys.get("hybrid_override_pattern", "layers_block_type")
+        layers = self.keys.positive("layers")
+        layers = layers or len(pattern if isinstance(pattern, (str, list)) else ())
         if not layers:
             raise Unclear("num_hidden_layers is missing")
         if layers > MAX_LAYERS:
@@ -321,13 +330,6 @@ class _Config:
                 f"the most that any model has is far below {MAX_LAYERS:,}",
             )
         return layers
-
-    def kinds(self) -> list[str]:
-        try:
-            return layer_kinds(self.keys)
-        except UnclearWindow as why:
-            self.unknown["architecture.attention"] = str(why)
-            return ["full"] * self.keys.layers
 
     def feed_forward(
         self, kinds: Sequence[str], width: int
@@ -343,28 +345,27 @@ class _Config:
         return parts, None
 
     def gguf_name(
-        self, recurrent: Sequence[Recurrent | None], feed_forward: Sequence[FeedForward | None]
+        self, *, has_states: bool, feed_forward: Sequence[FeedForward | None]
     ) -> str | None:
         """The `general.architecture` that llama.cpp's converter writes, None for a model that it
         does not know.
         """
         type = self.keys.type
-        if not type.row or not type.in_gguf:
+        if not type.get("row") or not type.get("in_gguf", True):
             return None
         has_experts = any(each is not None and each.experts for each in feed_forward)
-        if type.row_with_experts and has_experts:
-            return type.row_with_experts
-        if type.row_of_ocr and "OCR" in class_of(self.keys.outer):
-            return type.row_of_ocr
-        if type.row_without_states and not any(recurrent) and not has_experts:
-            return type.row_without_states
-        return type.row
+        key = "row_with_experts" if has_experts else "row"
+        if not has_states and not has_experts:
+            key = "row_without_states"
+        if "OCR" in self.class_name:
+            key = "row_of_ocr"
+        return str(type.get(key, type["row"]))
 
     def row_name(self, gguf: str | None, incomplete: str | None) -> str:
         """The name that the architecture has. Notes why the weights do not follow, where they are
         `incomplete`.
         """
-        name = gguf or self.keys.type.row or self.keys.kind or "unnamed"
+        name = gguf or self.keys.type.get("row") or self.keys.kind or "unnamed"
         if incomplete is None:
             return name
         if "architecture.attention" in self.unknown:
@@ -373,33 +374,26 @@ class _Config:
         # with the name of a row it would be believed to have all its tensors
         return name + INCOMPLETE if row_values(self.architectures, name) is not None else name
 
-    def sizes(
-        self,
-        row: Mapping[str, Any] | None,
-        extra: Mapping[str, Any],
-        width: int,
-        context: int | None,
-    ) -> dict[str, Any]:
+    def sizes(self, row: Mapping[str, Any], width: int, context: int | None) -> dict[str, Any]:
         """The tables, and the layers that are counted apart, as fields of `Architecture`."""
         keys, type = self.keys, self.keys.type
-        vocabulary = keys.positive("vocabulary")
         token_types = keys.number("type_vocab_size") or None
         table = keys.number("table_length") if keys.known else None
         table = table if any(map(keys.reads, tables()["sizes"]["table_length"])) else None
-        is_padded = bool(type.rows_in_gguf) and vocabulary == type.rows_in_gguf[0]
-        usable = (context or 0) - type.unused_positions
-        layers = self.layers_apart()
+        usable = (context or 0) - type.get("unused_positions", 0)
+        is_rotary = keys.get("position_embedding_type") == "rotary"
+        rotated = ("positions",) if is_rotary and row.get("positions") else ()
         return {
-            "vocabulary": vocabulary,
-            "vocabulary_gguf": type.rows_in_gguf[1] if is_padded else None,
+            "vocabulary": keys.positive("vocabulary"),
             "context_tokens": usable if usable > 0 else context,
             "table_length": table if table != width else None,
-            "positions": self.position_rows(row, extra, context),
-            "token_types": token_types if row is not None and row.get("token_types") else None,
+            "positions": None if rotated else self.position_rows(row, context),
+            "token_types": token_types if row.get("token_types") else None,
+            "lacks": (*type.get("lacks", ()), *rotated),
             "per_layer_embedding_length": keys.number("hidden_size_per_layer_input") or None,
             "altup_inputs": keys.number("altup") or None,
             "audio": self.audio(),
-            **layers,
+            **self.layers_apart(),
         }
 
     def layers_apart(self) -> dict[str, int | None]:
@@ -421,28 +415,23 @@ class _Config:
 
     def predicting_layers(self) -> int | None:
         """Layers that predict further tokens, None where there are none."""
-        keys, type = self.keys, self.keys.type
-        stated, published = keys.number("mtp"), keys.outer_type.mtp_layers
-        layers = published or 0 if stated is None else stated
-        predicts = (type.row and type.in_gguf) or published is not None
-        return layers if 0 < layers <= keys.layers and predicts else None
+        type, published = self.keys.type, self.keys.outer_type.get("mtp_layers")
+        stated = self.keys.number("mtp")
+        layers = (published or 0) if stated is None else stated
+        predicts = (type.get("row") and type.get("in_gguf", True)) or published is not None
+        return layers if 0 < layers <= self.keys.layers and predicts else None
 
-    def position_rows(
-        self, row: Mapping[str, Any] | None, extra: Mapping[str, Any], context: int | None
-    ) -> int | None:
+    def position_rows(self, row: Mapping[str, Any], context: int | None) -> int | None:
         """Rows of the position table, or of DeBERTa's table of distances."""
-        if row is None:
-            return None
         if row.get("relative_table"):
             buckets = self.keys.get("position_buckets"), self.keys.get("max_relative_positions")
             reach = next((each for each in buckets if type(each) is int and each > 0), None)
             return 2 * (reach or self.keys.needed("max_position_embeddings"))
-        is_learned = row.get("positions") and "positions" not in extra.get("lacks", ())
-        return context if is_learned and not row.get("position_offset") else None
+        return context if row.get("positions") and not row.get("position_offset") else None
 
     def audio(self) -> Audio | None:
-        """The encoder of Whisper; None for any other model."""
-        if self.keys.type.stacks != "whisper":
+        """The encoder of a model that writes down speech; None for any other model."""
+        if not self.keys.type.get("hears"):
             return None
         return Audio(
             layers=self.keys.needed("encoder_layers"),
@@ -453,108 +442,15 @@ class _Config:
             mel_bins=self.keys.needed("num_mel_bins"),
         )
 
-    def rope_positions(self, context: int | None) -> int | None:
-        """Rows of vLLM's table of sines and cosines, None where it has as many as the context.
-
-        vllm/model_executor/layers/rotary_embedding: some scalings make the table longer than
-        max_position_embeddings, YaRN makes it from the original length, and LongRoPE has one table
-        of either length.
-        """
-        scaling = self.keys.get("rope_scaling", "rope_parameters")
-        if not isinstance(scaling, dict) or not context:
-            return None
-        # the file may have one for each kind of layers; those without a window are scaled
-        inner = scaling.get("full_attention")
-        scaling = inner if isinstance(inner, dict) else scaling
-        original = self.original_context(scaling)
-        kind = scaling.get("rope_type") or scaling.get("type")
-        if kind in ("longrope", "su"):
-            return context + original if original is not None else None
-        is_dynamic = kind == "dynamic" and scaling.get("alpha") is None
-        base = original if kind == "yarn" else None
-        base = context if is_dynamic or kind in ("linear", "ntk") else base
-        rows = _stretched(base, scaling.get("factor"), context)
-        return rows if rows != context else None
-
-    def original_context(self, scaling: Mapping[str, Any]) -> int | None:
-        """Tokens of the context before its positions were scaled, None where not stated."""
-        key = "original_max_position_embeddings"
-        original = scaling.get(key) or self.keys.get(key)
-        return original if type(original) is int and 0 < original < MAX_NUMBER else None
-
-    # ------------------------------------------------------------- what the row does not say
-
-    def departures(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """What the model has otherwise than its row, as fields of `Architecture`."""
-        keys, type = self.keys, self.keys.type
-        extra: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value
-            for key, value in type.other_than_row.items()
-        }
-        self.add_switched(extra, row)
-        if keys.get("position_embedding_type") == "rotary" and row.get("positions"):
-            extra["lacks"] = (*extra.get("lacks", ()), "positions")
-        self.add_stacks(extra)
-        norm = keys.get(*(key for key in ("use_qk_norm", "qk_layernorm") if keys.reads(key)))
-        if norm is False and row.get("query_key_norm") and keys.known:
-            extra["query_key_norm"] = "none"
-        if norm is True and not row.get("query_key_norm") and type.norm_switched:
-            extra["query_key_norm"] = type.norm_switched
-        if keys.get("new_decoder_architecture"):
-            extra["parallel_norms"] = 2
-        self.add_rope_factors(extra, row)
-        return extra
-
-    def add_rope_factors(self, extra: dict[str, Any], row: Mapping[str, Any]) -> None:
-        """Adds the factors that a scaling of positions brings, where the row has others."""
-        scaling = self.keys.get("rope_scaling", "rope_parameters")
-        kind = scaling.get("rope_type", scaling.get("type")) if isinstance(scaling, dict) else None
-        if kind == "llama3":
-            extra["rope_factors"] = "freqs"
-        if kind in ("longrope", "su", "yarn") and self.keys.type.long_rope:
-            extra["rope_factors"] = "long_short"
-        if extra.get("rope_factors") == row.get("rope_factors"):
-            extra.pop("rope_factors", None)
-
-    def add_switched(self, extra: dict[str, Any], row: Mapping[str, Any]) -> None:
-        """Adds the parts that a key switches on or off otherwise than the row has them."""
-        keys = self.keys
-        for key, flags in {**tables()["switches"], **keys.type.switches}.items():
-            is_latent = keys.text.get("kv_lora_rank") and flags and flags[0] == "attention_bias"
-            value = keys.get(key) if flags and keys.reads(key) and not is_latent else None
-            if not isinstance(value, bool):
-                continue
-            if flags[0] == "attention_bias" and value != bool(row.get("attention_bias")):
-                extra["attention_bias"] = value
-            for flag in flags:
-                if flag in ROW_FLAGS and value != bool(row.get(flag, flag == "output_norm")):
-                    departs = "also" if value else "lacks"
-                    extra[departs] = (*extra.get(departs, ()), flag)
-
-    def add_stacks(self, extra: dict[str, Any]) -> None:
-        """Adds what a model with an encoder beside its decoder has."""
-        keys, type = self.keys, self.keys.type
-        if type.stacks == "t5":
-            proj = keys.get("feed_forward_proj")
-            gated = keys.get("is_gated_act") if proj is None else str(proj).startswith("gated")
-            extra.update({} if gated is True else {"gate": "none"})
-        if type.stacks == "bart" and keys.needed("encoder_layers") != keys.layers:
-            extra["encoder_layers"] = keys.needed("encoder_layers")
-        if type.beams and (beams := keys.positive("num_beams")) is not None:
-            if beams > MAX_BEAMS:
-                raise Unclear(f"num_beams is {beams:,}: more than are searched with")
-            extra["beams"] = beams
-
     def is_headless(self) -> bool:
         """True for a published class without an output matrix: a bare or a reward model."""
         mapped = self.keys.outer.get("auto_map")
         writes = ("AutoModelForCausalLM", "AutoModelForSeq2SeqLM")
         is_mapped = isinstance(mapped, dict) and any(head in mapped for head in writes)
-        if self.keys.type.bare_class_writes or is_mapped:
-            # ChatGLM names its bare class, and generates with that of auto_map
+        # ChatGLM names its bare class, and generates with that of auto_map
+        if self.keys.type.get("bare_class_writes") or is_mapped or self.keys.nested:
             return False
-        bare = r"(?<!LMHead)(?<!MT)Model$|ForSequenceClassification$|ForTokenClassification$"
-        return not self.keys.nested and bool(re.search(bare, class_of(self.keys.outer)))
+        return bool(re.search(_BARE, self.class_name))
 
     def ties_embeddings(self) -> bool | None:
         """Whether the output matrix is the token table; None where that is not known."""
@@ -564,40 +460,16 @@ class _Config:
             keys.understood.add("tie_word_embeddings")
             # where the outer class would tie, transformers leaves a matrix alone that the published
             # files have
-            return keys.outer_type.tied_by_text_config if inner else None
+            return keys.outer_type.get("tied_by_text_config") if inner else None
         for key in tables()["keys"]["tying"]:
             value = keys.get(key)
             if value is None and key == "tie_word_embeddings" and keys.nested:
                 value = outer
             if isinstance(value, bool):
                 return value
-        return keys.type.tied
+        return keys.type.get("tied")
 
     # ------------------------------------------------------------------ what does not follow
-
-    def refuse_unread_stacks(self) -> None:
-        """Raises for what of a model type nothing here reads: its layers, or an encoder beside the
-        decoder.
-        """
-        keys = self.keys
-        if keys.type.not_read:
-            raise Unclear(f"model_type: {keys.kind} has {keys.type.not_read}, which is not read")
-        if keys.type.stacks != "bart":
-            if keys.outer.get("is_encoder_decoder") and not keys.type.stacks:
-                raise Unclear(
-                    f"is_encoder_decoder: {keys.kind or 'the model'} has an encoder beside its"
-                    " decoder, which is not read"
-                )
-            return
-        name = class_of(keys.outer)
-        if name and not name.endswith(("ForConditionalGeneration", "MTModel")):
-            raise Unclear(f"architectures: of {keys.kind} {clean(name)} is not understood")
-        if keys.get("share_encoder_decoder_embeddings") is False:
-            raise Unclear("share_encoder_decoder_embeddings is false: not understood")
-        for size in ("attention_heads", "ffn_dim"):
-            read, written = (keys.positive(f"{stack}_{size}") for stack in ("encoder", "decoder"))
-            if read != written:
-                raise Unclear(f"encoder_{size} is {read}, decoder_{size} is {written}")
 
     def refuse_unread_of_cache(self) -> None:
         """Raises for keys that nothing reads and that may change what layers remember."""
@@ -616,10 +488,7 @@ class _Config:
         """Why the weights do not follow from the file, None where they do."""
         keys = self.keys
         keys.understood.update(("parallel_attn", "hidden_size_per_layer_input"))
-        odd = keys.not_understood(cache=False)
-        odd += [
-            key for key, value in keys.type.published.items() if not keys.is_published(key, value)
-        ]
+        odd = keys.not_understood(cache=False) + keys.published_keys(as_published=False)
         if str(keys.get("position_embedding_type")).startswith("relative"):
             odd.append("position_embedding_type")
         cut = keys.matter.intersection(tables()["keys"]["always_stated"]) - keys.text.keys()
@@ -645,29 +514,29 @@ class _Config:
         is_encoder: bool,
     ) -> None:
         """Raises where it is not known whether, or for how many heads, the model keeps a cache."""
-        keys, name = self.keys, class_of(self.keys.outer)
+        keys, name = self.keys, clean(self.class_name)
         if row is None:
             self.refuse_unknown_class(attends=attends)
-            return
-        if incomplete is not None and (is_encoder or row.get("recomputes")):
+        elif incomplete is not None and (is_encoder or row.get("recomputes")):
             # without its row it would be believed to keep a cache
             raise Unclear(incomplete)
-        has_head = keys.known and keys.text.get("tie_word_embeddings") is False
-        if is_encoder and has_head and name.endswith("ForMaskedLM"):
-            raise Unclear(f"tie_word_embeddings is false: what the head of {clean(name)} takes")
-        if is_encoder and keys.get("is_decoder"):
-            raise Unclear("is_decoder: what an encoder keeps where it writes is not known")
+        elif is_encoder:
+            has_head = keys.known and keys.text.get("tie_word_embeddings") is False
+            if has_head and name.endswith("ForMaskedLM"):
+                raise Unclear(f"tie_word_embeddings is false: what the head of {name} takes")
+            if keys.get("is_decoder"):
+                raise Unclear("is_decoder: what an encoder keeps where it writes is not known")
 
     def refuse_unknown_class(self, *, attends: bool) -> None:
         """Raises for a model type without a row that may keep no cache, or of unknown heads."""
-        keys, name = self.keys, class_of(self.keys.outer)
+        keys, name = self.keys, clean(self.class_name)
         bare = r"For(MaskedLM|PreTraining|QuestionAnswering|MultipleChoice)$"
-        is_reader = keys.type.encoder and not keys.get("is_decoder")
+        is_reader = keys.type.get("encoder") and not keys.get("is_decoder")
         if is_reader or self.is_headless() or re.search(bare, name):
             raise Unclear(
-                f"model_type: {keys.kind}, architectures: {clean(name)} may keep nothing of context"
+                f"model_type: {keys.kind}, architectures: {name} may keep nothing of context"
             )
-        says_heads = keys.get("kv_heads", "kv_lora_rank", "multi_query", "block_configs")
+        says_heads = keys.get("kv_heads", "kv_lora_rank", "multi_query")
         if not keys.known and attends and says_heads is None:
             raise Unclear("num_key_value_heads is missing, and its default is not known")
 
@@ -681,11 +550,7 @@ def _grouped(parts: Iterable[_Part | None], width: int) -> tuple[_Part, ...]:
     return groups
 
 
-def _stretched(rows: int | None, factor: Any, context: int) -> int | None:
-    """Rows times the factor, or the context where no published scaling has such a factor."""
-    if rows is None or isinstance(factor, bool) or not isinstance(factor, (int, float)):
-        return None
-    return int(rows * factor) if 1 <= factor <= _MOST_STRETCHED else context
+_WIDTHS = ("embed_dim", "hidden_size", "vt_hidden_size", "d_model", "width")
 
 
 def _size(part: Mapping[str, Any], *names: str) -> int:
@@ -693,15 +558,11 @@ def _size(part: Mapping[str, Any], *names: str) -> int:
     return next((v for v in values if type(v) is int and 0 < v < MAX_NUMBER), 0)
 
 
-def _encoder_width(part: Mapping[str, Any]) -> int:
-    return _size(part, "embed_dim", "hidden_size", "vt_hidden_size", "d_model", "width")
-
-
-def _encoder_parameters(part: Mapping[str, Any], text_width: int) -> int:
+def encoder_parameters(part: Mapping[str, Any], text_width: int) -> int:
     """About how many parameters an encoder has, with what joins it to a model of that width: four
     square matrices and a feed-forward a layer, and two matrices from merged patches to the text.
     """
-    width = _encoder_width(part)
+    width = _size(part, *_WIDTHS)
     layers = _size(
         part, "num_hidden_layers", "depth", "vt_num_hidden_layers", "encoder_layers", "layers"
     )

@@ -9,15 +9,10 @@ import os
 import re
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
-from ..core.records import Record
 from .naming import clean
 from .source import read_json
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
 
 # the longest published config.json has 37 kB; tokenizer files that go by mistake for one have
 # megabytes
@@ -25,10 +20,12 @@ MAX_CONFIG_BYTES = 1 << 23
 # above any size in a config.json
 MAX_NUMBER = 1 << 32
 NESTS = ("text_config", "language_config", "llm_config", "text_model_config")
-# what only some layers have, by the number of each (Gemma 4 of transformers 5.23), and its keys
+# what only some layers have, by the number of each, and its keys
 _BY_LAYER = "per_layer_config"
 _OF_ONE_LAYER = frozenset({"head_dim", "num_key_value_heads"})
 _INHERITED = frozenset({"tie_word_embeddings", "torch_dtype", "dtype"})
+# a row of `[model_type]`, whose keys the header of the file explains
+ModelType = Mapping[str, Any]
 
 
 class Unclear(Exception):
@@ -37,55 +34,6 @@ class Unclear(Exception):
 
 class UnclearWindow(Unclear):
     """The layers are as their shapes say, but not how many tokens each of them keeps."""
-
-
-class ModelType(Record):
-    """How a model type says in its own way what generic keys say: a row of
-    `specs/common/model_types.toml`, whose header explains every key.
-    """
-
-    row: str = ""
-    row_with_experts: str = ""
-    row_without_states: str = ""
-    row_of_ocr: str = ""
-    in_gguf: bool = True
-    classes: tuple[str, ...] = ()
-    own_code: bool = False
-    read_by_class: bool = False
-    read_as: tuple[Mapping[str, Any], ...] = ()
-    names: Mapping[str, str] = {}
-    defaults: Mapping[str, Any] = {}
-    layers: str = ""
-    kinds: Mapping[str, str] = {}
-    last_full: bool = False
-    halves_window: bool = False
-    slides: str = ""
-    values_apart: bool = False
-    window_kv_factor: int = 1
-    dense_length: str = ""
-    experts_if: str = ""
-    one_expert_is_dense: bool = False
-    dense_beside: str = ""
-    dense_beside_if: str = ""
-    feed_forward: str = ""
-    router_bias: bool | None = None
-    tied: bool | None = None
-    tied_by_text_config: bool | None = None
-    stacks: str = ""
-    beams: bool = False
-    sees: bool = False
-    mtp_layers: int | None = None
-    encoder: bool = False
-    bare_class_writes: bool = False
-    unused_positions: int = 0
-    rows_in_gguf: tuple[int, ...] = ()
-    switches: Mapping[str, Any] = {}
-    other_than_row: Mapping[str, Any] = {}
-    norm_switched: str = "head"
-    long_rope: bool = False
-    published: Mapping[str, Any] = {}
-    shared_like_one: bool = False
-    not_read: str = ""
 
 
 @lru_cache(maxsize=1)
@@ -99,13 +47,11 @@ def tables() -> Mapping[str, Any]:
 @lru_cache(maxsize=1)
 def model_types() -> Mapping[str, ModelType]:
     """The shipped rows, by model type."""
-    types = {}
-    for name, row in tables()["model_type"].items():
-        lists = {key: tuple(value) for key, value in row.items() if isinstance(value, list)}
-        types[name] = ModelType().replace(**{**row, **lists})
-    for row, names in tables()["plain"].items():
-        types.update((name, ModelType(row=row)) for name in names)
-    return types
+    plain = tables()["plain"].items()
+    return {
+        **tables()["model_type"],
+        **{name: {"row": row} for row, names in plain for name in names},
+    }
 
 
 @lru_cache(maxsize=1)
@@ -115,8 +61,7 @@ def classes() -> Mapping[str, Any]:
     `defaults`: the value of a key that a file leaves out, missing where it is derived from others;
     `matter`: the keys that change weights or cache; `cache`: those of them that change what is kept
     of a context; `idle`: keys that change neither, although their names elsewhere do; `names`:
-    other names of keys. benchmarks/config_classes.py made the file: it built every class and
-    changed one key at a time.
+    other names of keys. Every class was built, and one key changed at a time.
     """
     file = os.path.join(os.path.dirname(__file__), "classes.json")
     by_type: Mapping[str, Any] = read_json(file, MAX_CONFIG_BYTES, what="classes.json")["classes"]
@@ -140,20 +85,15 @@ def _text_keys(
     """The keys of the text model, with those of objects in it. `inner` is its part of the file,
     empty where there is none; `nested`: the top has none of its keys.
     """
-    left_out = (*NESTS, "model_type")
     text = dict(values)
     if inner:
+        left_out = (*NESTS, "model_type")
         text = {
             key: value
             for key, value in values.items()
             if (key in _INHERITED if nested else key not in left_out)
         }
         text |= {key: value for key, value in inner.items() if key not in left_out}
-    other = text.get("attention_other_setting")
-    if isinstance(other, dict) and other.get("attention_type") == "sliding_attention":
-        text["swa_num_attention_heads"] = other.get("num_attention_heads")
-        text["swa_head_dim"] = other.get("head_dim")
-        text["swa_num_key_value_heads"] = other.get("num_attention_groups")
     for part in ("attn_config", "ffn_config", "sparse_attention_config"):
         if isinstance(text.get(part), dict):
             text = {**text[part], **text}
@@ -181,44 +121,39 @@ class Keys:
         )
         self.text = _text_keys(values, self.inner, nested=self.nested)
         self.outer_kind = clean(values.get("model_type")).lower()
-        self.outer_type = model_types().get(self.outer_kind, ModelType())
+        self.outer_type: ModelType = model_types().get(self.outer_kind, {})
         stated = clean(self.inner.get("model_type")).lower() if self.inner else self.outer_kind
         self.kind = self._read_as(stated or self._kind_of_class() or self.outer_kind)
-        self.type = model_types().get(self.kind, ModelType())
-        self.known: Mapping[str, Any] = {} if self.type.own_code else classes().get(self.kind, {})
-        self.names = {**self.known.get("names", {}), **self.type.names}
+        self.type: ModelType = model_types().get(self.kind, {})
+        is_own = self.type.get("own_code")
+        self.known: Mapping[str, Any] = {} if is_own else classes().get(self.kind, {})
+        self.names = {**self.known.get("names", {}), **self.type.get("names", {})}
         self.matter = frozenset(self.known.get("matter", ()))
         self.written = frozenset(self.text)
         self._add_names_and_defaults()
         # keys that something reads, or that are known to change nothing
-        self.understood: set[str] = {_BY_LAYER} | {
-            key for key, value in self.type.published.items() if self.is_published(key, value)
-        }
+        self.understood: set[str] = {_BY_LAYER, *self.published_keys(as_published=True)}
         self.unknown: dict[str, str] = {}
         self.notes: list[str] = []
         self.layers = 0
 
     def _kind_of_class(self) -> str:
         name = class_of(self.inner) or class_of(self.outer)
-        kinds = (kind for kind, each in model_types().items() if name and name in each.classes)
+        kinds = (kind for kind, row in model_types().items() if name in row.get("classes", ()))
         return next(kinds, "")
 
     def _read_as(self, kind: str) -> str:
         """The model type whose keys and tensors these are: some models go by that of another."""
-        if model_types().get(kind, ModelType()).read_by_class:
+        row = model_types().get(kind, {})
+        if row.get("read_by_class"):
             return self._kind_of_class() or kind
-        for rule in model_types().get(kind, ModelType()).read_as:
-            value, key = rule.get("is", True), rule.get("if_key")
-            stated = self.text.get(key) if key is not None else True
-            is_met = stated == value if "is" in rule else bool(stated)
+        for rule in row.get("read_as", ()):
+            key, value = rule.get("if_key"), rule.get("is")
+            stated = self.text.get(key)
+            is_met = key is None or (stated == value if "is" in rule else bool(stated))
             if value == "stated":
                 is_met = key in self.text
-            if "if_class" in rule:
-                is_met = class_of(self.outer) in rule["if_class"]
-            if is_met:
-                self.text |= {
-                    name: self.text.get(old) for name, old in rule.get("keys", {}).items()
-                }
+            if is_met and class_of(self.outer) in rule.get("if_class", [class_of(self.outer)]):
                 return str(rule["as"])
         return kind
 
@@ -226,7 +161,7 @@ class Keys:
         """Adds what the class takes for a key that the file leaves out, and each key's other
         name.
         """
-        defaults = {**self.known.get("defaults", {}), **self.type.defaults}
+        defaults = {**self.known.get("defaults", {}), **self.type.get("defaults", {})}
         named = {*self.text, *(self.names.get(key, key) for key in self.text)}
         for key, value in defaults.items():
             if not {key, self.names.get(key, key)} & named:
@@ -236,25 +171,24 @@ class Keys:
                 if other in self.text:
                     self.text.setdefault(name, self.text[other])
 
-    def is_published(self, key: str, value: Any) -> bool:
-        """Whether a key is missing or has that value, or one of these."""
-        allowed = value if isinstance(value, list) else [value]
-        stated = self.text.get(key)
-        return stated is None or any(stated is each or stated == each for each in allowed)
+    def published_keys(self, *, as_published: bool) -> list[str]:
+        """The keys of `published` that have the value of every published model, or those that have
+        another.
+        """
+        keys = []
+        for key, value in {**tables()["published"], **self.type.get("published", {})}.items():
+            stated = self.text.get(key)
+            allowed = value if isinstance(value, list) else [value]
+            if (stated is None or any(stated == each for each in allowed)) is as_published:
+                keys.append(key)
+        return keys
 
     def of_single_layer(self, number: int) -> Keys:
-        """These keys with those that one layer has of its own."""
-        stated = self.text.get(_BY_LAYER) or {}
-        if not stated:
-            return self
-        by_number = {}
-        if isinstance(stated, dict) and all(map(str.isdigit, stated)):
-            by_number = {int(key): own for key, own in stated.items()}
-        own = by_number.get(number, {})
-        if len(by_number) != len(stated) or max(by_number) >= self.layers:
-            raise Unclear(f"{_BY_LAYER} is {short(stated)}, not keys by layer")
+        """These keys with those that one layer has of its own (Gemma 4 of transformers 5.23)."""
+        by_layer = self.text.get(_BY_LAYER) or {}
+        own = by_layer.get(str(number), {}) if isinstance(by_layer, dict) else None
         if not isinstance(own, dict) or not own.keys() <= _OF_ONE_LAYER:
-            raise Unclear(f"{_BY_LAYER}: {short(own)} is not understood")
+            raise Unclear(f"{_BY_LAYER} is {short(by_layer)}, not understood")
         keys = copy.copy(self)
         keys.text = {**self.text, **own}
         return keys
@@ -272,7 +206,11 @@ class Keys:
         value = self.get(*keys)
         if value is None:
             return None
-        if isinstance(value, list) and len(value) >= self.layers > 0 and _are_equal(value):
+        if (
+            isinstance(value, list)
+            and len(value) >= self.layers > 0
+            and value.count(value[0]) == len(value)
+        ):
             # one for each layer
             value = value[0]
         if type(value) is not int:
@@ -311,22 +249,17 @@ class Keys:
         having = [key for key in names if self.text.get(key) is not None]
         return next((key for key in having if key in self.written), (having or names)[0])
 
-    def per_layer(self, key: str) -> list[Any] | None:
-        """A list with one entry per layer; None where the key is missing or empty."""
-        value = self.get(key)
+    def per_layer(self, *keys: str) -> Any:
+        """A list, or a text, with one entry per layer; None where the key is missing or empty."""
+        value = self.get(*keys)
         if not value:
             return None
-        if not isinstance(value, list) or len(value) < self.layers:
-            raise Unclear(f"{key} does not list one entry for each of the {self.layers:,} layers")
+        if not isinstance(value, (list, str)) or len(value) < self.layers:
+            raise Unclear(
+                f"{self.stated(*keys)} does not list one entry for each of the {self.layers:,}"
+                " layers"
+            )
         return value[: self.layers]
-
-    def switches(self, key: str) -> list[bool] | None:
-        """The same of a list of 0 and 1, false and true."""
-        values = self.per_layer(key)
-        for value in values or ():
-            if not isinstance(value, int) or value not in (0, 1):
-                raise Unclear(f"{key}: {short(value)} is not understood")
-        return None if values is None else [bool(value) for value in values]
 
     def places(self, *keys: str) -> list[int] | None:
         """The numbers of the layers that the first of these keys names, None without one."""
@@ -348,8 +281,9 @@ class Keys:
         pairs = [pair for pair in self.names.items() if self.understood.intersection(pair)]
         understood = self.understood.union(*pairs)
         idle = self.matter.union(self.known.get("idle", ()))
-        sizes = {name for keys in tables()["sizes"].values() for name in keys}
-        bears = re.compile("|".join(tables()["keys"]["cache" if cache else "weights"]))
+        keys = tables()["keys"]
+        sizes = {name for names in tables()["sizes"].values() for name in names}
+        bears = re.compile("|".join(keys["cache" if cache else "weights"]))
         harmless = _harmless()
         by_name = {
             key
@@ -367,16 +301,14 @@ class Keys:
             for key in self.matter & self.written - sizes
             if (key in self.known["cache"]) is cache and self.text[key] != defaults.get(key)
         }
+        if not cache:
+            of_class -= {key for key in of_class if re.search("|".join(keys["small"]), key)}
         return sorted(clean(key) for key in (by_name | of_class) - understood)
 
 
 def _names_of(keys: tuple[str, ...]) -> list[str]:
     sizes = tables()["sizes"]
     return [name for key in keys for name in sizes.get(key, (key,))]
-
-
-def _are_equal(values: list[Any]) -> bool:
-    return len(set(map(str, values))) == 1
 
 
 def _harmless() -> re.Pattern[str]:

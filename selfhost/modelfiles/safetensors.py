@@ -91,35 +91,25 @@ class Weights(Record):
     """The weights of one model: `size` of all files in bytes, and elements by dtype.
 
     `layers` are the numbers of the language model's layers, without those that predict more tokens
-    (`predict_more`: there are tensors of such). `scale` is the first tensor of scales, None where
-    there is none.
+    (`predict_more`: there are tensors of such). `is_scaled`: there are scales of weights.
     """
 
     size: int
     elements: Mapping[str, int]
     layers: frozenset[int] = frozenset()
     predict_more: bool = False
-    scale: str | None = None
+    is_scaled: bool = False
 
     @property
     def total(self) -> int | None:
         """Parameters; None where some are packed or scaled, so that elements are no parameters."""
-        counted = _PLAIN if self.scale else _PLAIN | {"F8_E4M3"}
+        counted = _PLAIN if self.is_scaled else _PLAIN | {"F8_E4M3"}
         return sum(self.elements.values()) if self.elements.keys() <= counted else None
 
     @property
     def plain(self) -> bool:
         """No tensor is of a type that quantized weights are stored in."""
         return self.elements.keys() <= _PLAIN
-
-    @property
-    def plain_dtypes(self) -> tuple[str, ...]:
-        """Those that transformers takes for the model's where config.json states none:
-        get_state_dict_dtype of modeling_utils.py.
-        """
-        return tuple(
-            sorted(_DTYPES[held] for held in self.elements.keys() & _PLAIN & _DTYPES.keys())
-        )
 
     @property
     def dtype(self) -> str | None:
@@ -265,7 +255,7 @@ def read_weights(named: str, paths: tuple[str, ...]) -> Weights:
     layers: set[int] = set()
     predicting: set[int] = set()
     size_bytes, count, predict_more = 0, 0, False
-    scale: str | None = None
+    is_scaled = False
     for path in paths:
         status_of(path)
         size, tensors = read_header(path)
@@ -275,8 +265,7 @@ def read_weights(named: str, paths: tuple[str, ...]) -> Weights:
         for name, (dtype, shape) in tensors.items():
             elements[dtype] = elements.get(dtype, 0) + prod(shape)
             predict_more = predict_more or bool(_PREDICTS_MORE.search(name))
-            if scale is None and _SCALE.search(name):
-                scale = clean(name)
+            is_scaled = is_scaled or bool(_SCALE.search(name))
             if inside := _IN_LAYER.match(name):
                 (predicting if "eh_proj." in name else layers).add(int(inside[1]))
     if not elements:
@@ -286,7 +275,7 @@ def read_weights(named: str, paths: tuple[str, ...]) -> Weights:
         elements=elements,
         layers=frozenset(layers - predicting),
         predict_more=predict_more,
-        scale=scale,
+        is_scaled=is_scaled,
     )
 
 

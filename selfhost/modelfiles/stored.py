@@ -1,36 +1,30 @@
 """`quantization_config` of a `config.json`: in which type the published weights are stored.
 
-Single modules that it leaves in 16 bits are counted in the narrow type; a file of weights beside it
-has the exact size.
+Single modules that it leaves in 16 bits are counted in the narrow type where they are small, and
+make the size unknown where they are not; a file of weights beside it has the exact size.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from ..catalogue.spec import MLX_MODES, PACKED, QUANTIZATIONS
 from ..core.records import Record
 from .config_keys import Keys, short
 
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
-
 # torch's names of types -> those of a spec
 DTYPES: Mapping[str, str] = {
-    "bfloat16": "bfloat16",
-    "float16": "float16",
+    **{name: name for name in ("bfloat16", "float16", "float32")},
     "half": "float16",
-    "float32": "float32",
     "float": "float32",
 }
-_EXPERTS = tuple(f"blk.*.ffn_{part}_exps.weight" for part in ("gate", "up", "down"))
-_ATTENTION = tuple(f"blk.*.attn_{part}.weight" for part in ("q", "k", "v", "qkv", "output"))
 # keys that name modules which stay as they were
-_LEFT_OUT = ("modules_to_not_convert", "ignore", "ignored_layers", "exclude_modules")
-_SKIPPED = "llm_int8_skip_modules"
+_LEFT_OUT = (
+    "modules_to_not_convert", "ignore", "ignored_layers", "exclude_modules",
+    "llm_int8_skip_modules",
+)  # fmt: skip
 # keys with a type for single modules: of GPTQModel, AutoRound and NVIDIA's exporter
 _OWN_TYPES = (
     "dynamic", "expert_dtype", "extra_config", "modules_in_block_to_quantize", "quantized_layers",
@@ -42,18 +36,23 @@ _OUTSIDE_BLOCKS = (
     r"|router|indexer|mtp|merger|conv|shared_expert_gate|bias|(?:^|[.*])gate(?:$|[.*$])"
     r"|in_proj_[ab]|correction|score|ff_out|ln_f"
 )
-# methods that have one layout
-_LAYOUTS = {"bitnet": "ternary", "mxfp4": "mxfp4"}
-_ALGORITHMS = {"NVFP4": "nvfp4", "FP8": "float8_e4m3"}
+_FP8_BLOCKS = {"None": "float8_e4m3", "[128, 128]": "float8_e4m3_128x128"}
+# methods of one layout, or whose layout one key names: the key, and the layout by its value
+_LAYOUTS: Mapping[str, tuple[str, Mapping[str, str]]] = {
+    "bitnet": ("quant_method", {"bitnet": "ternary"}),
+    "mxfp4": ("quant_method", {"mxfp4": "mxfp4"}),
+    "fp8": ("weight_block_size", _FP8_BLOCKS),
+    "fbgemm_fp8": ("weight_block_size", _FP8_BLOCKS),
+    "modelopt": ("quant_algo", {"NVFP4": "nvfp4", "FP8": "float8_e4m3"}),
+}
 
 
 class Stored(Record):
     """How the published weights are stored. `name` is in the words of QUANTIZATIONS, None where it
     is not understood; `why` says what is not.
 
-    `matrices` and `experts` are the types of those alone, `plain` the tensors that stay as they
-    were, under the names of GGUF files. `quantized`: the weights are no longer in the type of
-    training.
+    `matrices` and `experts` are the types of those alone. `quantized`: the weights are no longer in
+    the type of training.
     """
 
     name: str | None = None
@@ -61,7 +60,6 @@ class Stored(Record):
     format: str = "safetensors"
     matrices: str | None = None
     experts: str | None = None
-    plain: tuple[str, ...] = ()
     why: str | None = None
 
     @property
@@ -82,50 +80,43 @@ def stored_of(keys: Keys) -> Stored:
     config = keys.outer.get("quantization_config") or keys.text.get("quantization_config")
     if not config:
         stated = keys.get("torch_dtype", "dtype") or keys.outer.get("torch_dtype")
-        name = stated.removeprefix("torch.") if isinstance(stated, str) else ""
-        return Stored(name=DTYPES.get(name), quantized=False)
-    stored = stored_by(config)
-    if stored.why is None and isinstance(config, Mapping):
-        stored = _with_exceptions(stored, config, keys)
-    if stored.why is None:
-        return stored
-    why = f"quantization_config: {stored.why}, so the size of the weights is not known"
-    return stored.replace(why=why)
-
-
-def stored_by(config: object) -> Stored:
-    """`quantization_config` in the words of QUANTIZATIONS; `why` where it is not understood."""
-    if not isinstance(config, Mapping):
-        return Stored(why="it is no object")
-    method = config.get("quant_method") or ("modelopt" if config.get("quant_algo") else None)
-    name, odd = _name_and_key(method, config)
-    if name is None:
-        return Stored(why=f"{odd} = {short(config.get(odd))} is not understood")
+        dtype = stated.removeprefix("torch.") if isinstance(stated, str) else ""
+        return Stored(name=DTYPES.get(dtype), quantized=False)
+    values = config if isinstance(config, Mapping) else {"quantization_config": config}
+    name, odd = _name_and_key(values)
+    rule = _rule_of_modules(values) if name else odd
+    if rule is not None:
+        of_modules = " for single modules" if name is not None else ""
+        return Stored(
+            why=f"quantization_config: {rule} = {short(values.get(rule))} is not understood"
+            f"{of_modules}, so the size of the weights is not known"
+        )
+    if keys.get("expert_dtype") == "fp4":
+        # DeepSeek V4: 4 bits with a scale of 8 for each 32 (llama.cpp's conversion/deepseek.py)
+        return Stored(name=name, matrices=name, experts="mxfp4")
     # gpt-oss: the experts alone are narrow
-    is_alone = method == "mxfp4"
+    is_alone = values.get("quant_method") == "mxfp4"
     return Stored(
         name=name, matrices=None if is_alone else name, experts=name if is_alone else None
     )
 
 
-def _name_and_key(method: object, config: Mapping[str, Any]) -> tuple[str | None, str]:
+def _name_and_key(config: Mapping[str, Any]) -> tuple[str | None, str]:
     """The name of QUANTIZATIONS, or None and the key that is not understood."""
+    method = str(config.get("quant_method") or ("modelopt" if config.get("quant_algo") else None))
+    if method in _LAYOUTS:
+        key, names = _LAYOUTS[method]
+        return names.get(str(config.get(key))), key
     if method in ("gptq", "awq", "auto-round"):
-        return _group_name(str(method), config)
+        return _group_name(method, config)
     if method == "compressed-tensors":
         return _compressed_name(config), "config_groups"
-    if method in ("fp8", "fbgemm_fp8"):
-        names = {None: "float8_e4m3", "[128, 128]": "float8_e4m3_128x128"}
-        block = config.get("weight_block_size")
-        return names.get(None if block is None else str(block)), "weight_block_size"
-    if method == "modelopt":
-        return _ALGORITHMS.get(str(config.get("quant_algo"))), "quant_algo"
-    if method == "bitsandbytes":
-        if config.get("load_in_4bit") is True or config.get("_load_in_4bit") is True:
-            is_double = config.get("bnb_4bit_use_double_quant") is True
-            return "nf4-double" if is_double else "nf4", ""
-        return "int8" if config.get("load_in_8bit") is True else None, "load_in_4bit"
-    return _LAYOUTS.get(str(method)), "quant_method"
+    if method != "bitsandbytes":
+        return None, "quant_method"
+    if config.get("load_in_4bit") is True or config.get("_load_in_4bit") is True:
+        is_double = config.get("bnb_4bit_use_double_quant") is True
+        return "nf4-double" if is_double else "nf4", ""
+    return "int8" if config.get("load_in_8bit") is True else None, "load_in_4bit"
 
 
 def _group_name(method: str, config: Mapping[str, Any]) -> tuple[str | None, str]:
@@ -135,7 +126,7 @@ def _group_name(method: str, config: Mapping[str, Any]) -> tuple[str | None, str
     if method == "auto-round":
         layout = str(config.get("packing_format", "auto_round:auto_gptq"))
         method = "awq" if layout.endswith("awq") else "gptq"
-        if config.get("data_type", "int") != "int":
+        if config.get("data_type", "int") != "int" or "llm_compressor" in layout:
             return None, "data_type"
     bits, group = config.get("bits", 4), config.get("group_size", 128)
     if type(bits) is not int or bits not in (2, 3, 4, 8):
@@ -146,29 +137,26 @@ def _group_name(method: str, config: Mapping[str, Any]) -> tuple[str | None, str
 
 def _group_ending(group: object) -> str:
     """How a layout's name ends for a group of that many weights; -1 is a whole channel."""
-    if group == 128:
-        return ""
-    return "-channel" if group == -1 else f"-{group}g"
+    return {128: "", -1: "-channel"}.get(group, f"-{group}g") if type(group) is int else "-odd"
 
 
 def _compressed_name(config: Mapping[str, Any]) -> str | None:
-    """llm-compressor: the type of the group of all linear layers, else of the first
-    (compressed-tensors 0.12, quant_args.py and config/format.py).
+    """llm-compressor with one type for all linear layers (compressed-tensors 0.12, quant_args.py
+    and config/format.py).
     """
     groups = config.get("config_groups")
-    parts = [part for part in groups.values() if isinstance(part, dict)] if groups else []
-    parts.sort(key=lambda part: "Linear" not in (part.get("targets") or ["Linear"]))
-    weights = parts[0].get("weights") if parts else None
-    if not isinstance(weights, dict):
+    parts = list(groups.values()) if isinstance(groups, Mapping) else []
+    if len(parts) != 1 or not isinstance(parts[0], dict) or parts[0].get("targets") != ["Linear"]:
         return None
-    layout = parts[0].get("format") or config.get("format")
+    weights, layout = parts[0].get("weights"), parts[0].get("format") or config.get("format")
     if layout in ("nvfp4-pack-quantized", "mxfp4-pack-quantized"):
         return str(layout)[:5]
-    kind, bits = weights.get("type"), weights.get("num_bits")
-    if (kind, bits) == ("float", 8):
+    if not isinstance(weights, dict):
+        return None
+    if (weights.get("type"), weights.get("num_bits")) == ("float", 8):
         is_block = weights.get("strategy") == "block"
         return "float8_e4m3_128x128" if is_block else "float8_e4m3"
-    return _integer_name(weights) if kind == "int" and bits in (4, 8) else None
+    return _integer_name(weights) if weights.get("type") == "int" else None
 
 
 def _integer_name(weights: Mapping[str, Any]) -> str | None:
@@ -184,62 +172,20 @@ def _integer_name(weights: Mapping[str, Any]) -> str | None:
     return name if name in PACKED else None
 
 
-# ---------------------------------------------------------------- modules with another type
-
-
-def _with_exceptions(stored: Stored, config: Mapping[str, Any], keys: Keys) -> Stored:
-    """Experts, and attention, that have another type than the rest; and why the size is not known
-    where others have.
-    """
-    if keys.get("expert_dtype") == "fp4" and stored.matrices:
-        # DeepSeek V4: 4 bits with a scale of 8 for each 32, as llama.cpp's conversion/deepseek.py
-        # reads them
-        stored = stored.replace(experts="mxfp4")
-    version = str(keys.outer.get("transformers_version") or "")
-    if stored.name in ("nf4", "int8") and keys.get("experts") and version[:2] in ("5.", "6."):
-        # transformers 5 fuses the experts, which bitsandbytes then leaves in 16 bits
-        stored = stored.replace(plain=_EXPERTS)
-    if _leaves_attention(config):
-        # the experts alone are narrow (Kimi K2.5)
-        if stored.matrices and keys.get("experts"):
-            return stored.replace(matrices=None, experts=stored.name)
-        return stored.replace(plain=_ATTENTION) if stored.matrices else stored
-    key = _rule_of_modules(config)
-    if key is None:
-        return stored
-    # a size that leaves out such rules would be too small by up to a half
-    value = short(config[key])
-    return Stored(why=f"{key} = {value} gives modules a type of their own, which is not read")
-
-
-def _leaves_attention(config: Mapping[str, Any]) -> bool:
-    """Whether patterns leave all attention as it was."""
-    named = [config.get(key) for key in _LEFT_OUT]
-    modules = [str(name) for names in named if isinstance(names, list) for name in names]
-    patterns = (name for name in modules if name.startswith("re:") or name.endswith("*"))
-    return any("self_attn" in pattern for pattern in patterns)
-
-
 def _rule_of_modules(config: Mapping[str, Any]) -> str | None:
     """The key that leaves matrices of the blocks in another type than the rest; None where none
-    does.
+    does. A size that leaves out such rules would be too small by up to a half.
     """
-    for key in (*_LEFT_OUT, _SKIPPED):
-        names = config.get(key) or ()
-        if key in ("ignore", _SKIPPED) and config.get(key) == []:
-            # the head is narrow, too
+    for key in _LEFT_OUT:
+        names = config.get(key)
+        # an empty list of these makes the head narrow, too
+        if names == [] and key in ("ignore", "llm_int8_skip_modules"):
             return key
-        if not isinstance(names, list | tuple) or any(
-            not isinstance(name, str) or not re.search(_OUTSIDE_BLOCKS, name) for name in names
+        if not isinstance(names or [], list | tuple) or any(
+            not isinstance(name, str) or not re.search(_OUTSIDE_BLOCKS, name)
+            for name in names or ()
         ):
             return key
-    groups = config.get("config_groups")
-    if isinstance(groups, Mapping) and [
-        group.get("targets") for group in groups.values() if isinstance(group, Mapping)
-    ] != [["Linear"]]:
-        return "config_groups"
-    if "llm_compressor" in str(config.get("packing_format")):
-        return "packing_format"
     return next((key for key in _OWN_TYPES if config.get(key)), None)
 
 
@@ -251,25 +197,20 @@ def cache_type(quantization: object, *, latent: bool) -> str | None:
     that vLLM passes over.
 
     vllm 0.33.0: kv_cache_scheme of compressed-tensors (layers/attention/attention.py), which rows
-    of latent attention ignore (mla_attention.py); any key of NVIDIA's exporter
-    (utils/torch_utils.py, get_kv_cache_quant_algo_string); and of both FP8 alone.
+    of latent attention ignore (mla_attention.py); both keys of NVIDIA's exporter
+    (utils/torch_utils.py, get_kv_cache_quant_algo_string), where a dynamic scheme is none.
     """
     if not isinstance(quantization, Mapping):
         return None
-    inner = quantization.get("quantization")
-    parts = (inner, quantization) if isinstance(inner, Mapping) else (quantization,)
-    stated = (part.get(key) for key in ("kv_cache_scheme", "kv_cache_quant_algo") for part in parts)
-    scheme = next((value for value in stated if value), None)
-    method, in_eight = quantization.get("quant_method"), False
+    scheme = quantization.get("kv_cache_scheme") or quantization.get("kv_cache_quant_algo")
+    is_eight = str(scheme).lower() == "fp8"
     if isinstance(scheme, Mapping):
-        in_eight = (scheme.get("num_bits"), scheme.get("type")) == (8, "float")
-    if not str(method).startswith("modelopt"):
-        in_eight = in_eight and not latent and method == "compressed-tensors"
-    elif isinstance(scheme, str):
-        in_eight = scheme.lower() == "fp8"
-    elif isinstance(scheme, Mapping):
-        in_eight = in_eight and scheme.get("dynamic") is False
-    return "float8_e4m3" if in_eight else None
+        is_eight = (scheme.get("num_bits"), scheme.get("type")) == (8, "float")
+    if is_of_modelopt(quantization):
+        is_fixed = not isinstance(scheme, Mapping) or scheme.get("dynamic") is False
+        return "float8_e4m3" if is_eight and is_fixed else None
+    is_taken = quantization.get("quant_method") == "compressed-tensors" and not latent
+    return "float8_e4m3" if is_eight and is_taken else None
 
 
 def is_of_modelopt(quantization: object) -> bool:

@@ -174,7 +174,7 @@ def test_quantization_told_in_a_file_of_its_own(algorithm: str, named: str, tmp_
         assert local.spec.architecture.matrix_dtype == "float8_e4m3"
     else:
         assert local.quantization is None
-        assert "hf_quant_config.json" in local.spec.unknown["architecture.matrix_dtype"]
+        assert "superquant" in local.spec.unknown["architecture.matrix_dtype"]
     for odd in ("[]", "{}", '{"quantization": []}'):
         (folder / "hf_quant_config.json").write_text(odd, encoding="utf-8")
         local = read_local(folder / named, ROWS)

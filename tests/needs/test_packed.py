@@ -296,7 +296,7 @@ def test_what_a_library_made_of_a_config_is_its_size(run: dict[str, Any], tmp_pa
     )
     local = read_local(file, ROWS)
     if local.quantization is None:
-        assert "a type of their own" in local.spec.unknown["architecture.matrix_dtype"]
+        assert "not understood" in local.spec.unknown["architecture.matrix_dtype"]
         return
     found = weights_bytes(local.spec, "safetensors", local.quantization, ROWS)
     assert isinstance(found, SizedWeights), local.spec.unknown
@@ -324,31 +324,3 @@ def stated(config: dict[str, Any], folder: Path) -> tuple[ModelSpec, float | Non
 
 FP8 = {"quant_method": "fp8"}
 DOWN, HALF = 4096 * 14336, [f"model.layers.{layer}.mlp.down_proj" for layer in range(16)]
-
-
-@pytest.mark.parametrize(
-    ("loads", "size"),
-    [
-        ({"load_in_4bit": True, "bnb_4bit_quant_type": "nf4"}, 7_218_176),
-        ({"load_in_8bit": True}, 10_059_840),
-    ],
-)
-def test_bitsandbytes_leaves_what_a_class_keeps(
-    loads: dict[str, Any], size: int, tmp_path: Path
-) -> None:
-    """T5's `wo`: bytes of all tensors that transformers 5.23.0 with bitsandbytes 0.50.2 wrote of a T5 of these sizes."""
-    file = tmp_path / "config.json"
-    config = {
-        "architectures": ["T5ForConditionalGeneration"], "model_type": "t5", "is_encoder_decoder": True, "d_model": 256, "d_kv": 32,
-        "d_ff": 768, "num_layers": 4, "num_decoder_layers": 4, "num_heads": 8, "feed_forward_proj": "gated-gelu", "vocab_size": 1000,
-        "relative_attention_num_buckets": 32, "tie_word_embeddings": True, "dtype": "bfloat16",
-    }  # fmt: skip
-    for quantization in ({"quant_method": "bitsandbytes", **loads}, None):
-        file.write_text(
-            json.dumps(config | ({"quantization_config": quantization} if quantization else {})),
-            encoding="utf-8",
-        )
-        name = "int8" if "load_in_8bit" in loads else "nf4"
-        found = weights_bytes(read_local(file, ROWS).spec, "safetensors", name, ROWS)
-        assert isinstance(found, SizedWeights)
-        assert found.bytes == pytest.approx(size, rel=1e-4)
