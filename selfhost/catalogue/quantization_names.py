@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from ..core.records import Record
+from ..core.records import Record, pattern
 
 TYPE_CHECKING = False
 
@@ -85,16 +85,12 @@ QUANTIZATIONS: Mapping[str, tuple[str, ...]] = {
 # in front of the type of weights that were trained for it; files and their tags have the type alone
 TRAINED_FOR = "QAT-"
 
-# awq, gptq-8bit, gptq-3bit-32g, gptq-4bit-channel, w4a16; groups of 128 weights and 4 bits where
-# the name does not say
-_METHODS = ("awq", "gptq", "w4a16", "w8a16")
-# what may stand behind one, in this order: bits of a weight, weights of one scale, zero points
-_BITS_BEHIND = {"2bit": 2, "3bit": 3, "4bit": 4, "8bit": 8}
-_GROUPS_BEHIND = {str(group): group for group in (16, 32, 64, 128, 256, 512, 1024)}
-_CHANNEL, _WITH_ZEROS = "channel", "asym"
-# the same of MLX
-_MLX_BITS = {f"{bits}bit": bits for bits in (1, 2, 3, 4, 5, 6, 8)}
-_MLX_GROUPS = {"32": 32, "64": 64, "128": 128}
+# awq, gptq-8bit, gptq-3bit-32g, gptq-4bit-channel, w4a16-asym: bits of a weight, weights of one
+# scale and zero points; groups of 128 weights and 4 bits where the name does not say
+_PACKED_NAME = pattern(
+    r"(awq|gptq|w4a16|w8a16)(?:-([2348])bit)?(?:-(?:(16|32|64|128|256|512|1024)g?|(channel)))?(-asym)?"
+)
+_MLX_NAME = pattern(r"([1234568])bit(?:-(32|64|128)g?)?")
 # bits of a weight, and weights of one scale (None: the whole row)
 _FIXED: Mapping[str, tuple[int, int | None]] = {
     "w8a8": (8, None), "fp8": (8, None), "nf4": (4, 64), "nf4-double": (4, 64), "nvfp4": (4, 16),
@@ -148,14 +144,6 @@ class Scheme(Record):
     zeros: bool = False
 
 
-def _stated_bits(behind: list[str]) -> int | None:
-    """Takes the bits of a weight off the words behind a method; None where they state none."""
-    bits = _BITS_BEHIND.get(behind[0]) if behind else None
-    if bits is not None:
-        del behind[0]
-    return bits
-
-
 @lru_cache(maxsize=128)
 def scheme_of(name: str) -> Scheme | None:
     """What a canonical name stands for; None for a plain type, one of DTYPES that nobody makes of
@@ -164,26 +152,20 @@ def scheme_of(name: str) -> Scheme | None:
     if name in _FIXED:
         bits, group = _FIXED[name]
         return Scheme(name=name, method=name, bits=bits, group=group)
-    # most are of other kinds, and patterns are slow to load
-    method, *behind = name.split("-")
-    if method not in _METHODS:
+    match = _PACKED_NAME.fullmatch(name)
+    if match is None:
         return None
-    stated = _stated_bits(behind)
-    size: int | None = 128
-    word = behind[0].removesuffix("g") if behind else ""
-    if word == _CHANNEL or word in _GROUPS_BEHIND:
-        del behind[0]
-        size = _GROUPS_BEHIND.get(word)
-    zeros = behind == [_WITH_ZEROS]
-    if behind and not zeros:
-        return None
+    method, stated, size, channel, zeros = match.groups()
     # AutoAWQ packs 4 bits alone, and zero points always lie beside
-    if method != "gptq" and stated not in (None, 4):
+    if (method != "gptq" and stated not in (None, "4")) or (zeros and method in ("awq", "gptq")):
         return None
-    if zeros and method in ("awq", "gptq"):
-        return None
-    bits = stated or (8 if method == "w8a16" else 4)
-    return Scheme(name=name, method=method, bits=bits, group=size, zeros=zeros)
+    return Scheme(
+        name=name,
+        method=method,
+        bits=int(stated or (8 if method == "w8a16" else 4)),
+        group=None if channel else int(size or 128),
+        zeros=bool(zeros),
+    )
 
 
 def mlx_scheme(name: str) -> Scheme | None:
@@ -191,12 +173,10 @@ def mlx_scheme(name: str) -> Scheme | None:
     if name in MLX_MODES:
         bits, group = MLX_MODES[name]
         return Scheme(name=name, method=name, bits=bits, group=group)
-    stated, dash, behind = name.partition("-")
-    own_bits = _MLX_BITS.get(stated)
-    own_group = _MLX_GROUPS.get(behind.removesuffix("g")) if dash else 64
-    if own_bits is None or own_group is None:
+    match = _MLX_NAME.fullmatch(name)
+    if match is None:
         return None
-    return Scheme(name=name, method="mlx", bits=own_bits, group=own_group)
+    return Scheme(name=name, method="mlx", bits=int(match[1]), group=int(match[2] or 64))
 
 
 def canonical_packed(text: str) -> str | None:

@@ -1,13 +1,15 @@
-"""Models by words, as `list` searches: which hold them all, and what was meant where none does."""
+"""Models by words, as `list` searches: which hold them all, and what was meant where none does.
+Words and phrases for uses and modalities are `[kinds]` of specs/common/uses.toml.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import combinations
 
 from ..core.records import pattern
 from ..core.spelling import all_near, canonical
+from ..core.tables import shipped_table
 from .index import Catalogue
 from .pasted import in_latin_letters
 from .spec import ModelSpec
@@ -21,56 +23,11 @@ _LETTERS = pattern(r"[a-z]{3,}")
 # `foobarbaz` and `fara` do
 _SLIP = 0.75
 _MOST_WORDS = 8
-# what people call a use or a modality -> its name here
-_KIND_MEANT = {
-    "ocr": "document-reading",
-    "asr": "speech-recognition",
-    "stt": "speech-recognition",
-    "transcription": "speech-recognition",
-    "tts": "speech-synthesis",
-    "voice": "speech-synthesis",
-    "roleplaying": "roleplay",
-    "coding": "code",
-    "coder": "code",
-    "programming": "code",
-    "agent": "function-calling",
-    "tool": "function-calling",
-    "rag": "embedding",
-    "reranker": "reranking",
-    "moderation": "safety",
-    "translator": "translation",
-    "picture": "image",
-    "multimodal": "vision",
-    "vlm": "vision",
-    # models made for it alone are rare: any that chats sums a text up
-    "summarization": "chat",
-    "summarisation": "chat",
-}
 
-# phrases for a use or a modality, most of them the tasks of Hugging Face, where it has models
-_PHRASES = {
-    "automatic speech recognition": "speech-recognition",
-    "speech to text": "speech-recognition",
-    "audio to text": "speech-recognition",
-    "text to speech": "speech-synthesis",
-    "text to image": "image-generation",
-    "text to picture": "image-generation",
-    "image to image": "image-generation",
-    "text to video": "video-generation",
-    "image to video": "video-generation",
-    "text to music": "music-generation",
-    "image text to text": "vision",
-    "image to text": "vision",
-    "image captioning": "vision",
-    "visual question answering": "vision",
-    "question answering": "chat",
-    "text generation": "chat",
-    "feature extraction": "embedding",
-    "sentence similarity": "embedding",
-    "semantic search": "embedding",
-    "vector search": "embedding",
-    "text ranking": "reranking",
-}
+
+def _kinds() -> Mapping[str, str]:
+    kinds: Mapping[str, str] = shipped_table("uses")["kinds"]
+    return kinds
 
 
 def words_typed(words: Iterable[str], catalogue: Catalogue) -> tuple[str, ...]:
@@ -80,8 +37,9 @@ def words_typed(words: Iterable[str], catalogue: Catalogue) -> tuple[str, ...]:
     """
     latin = [in_latin_letters(word, catalogue) or word for word in words]
     text = " ".join(" ".join(latin).lower().split())
-    for phrase, use in _PHRASES.items():
-        text = re.sub(rf"(?<!\S){phrase.replace(' ', '[ -]')}(?!\S)", use, text)
+    for phrase, use in _kinds().items():
+        if " " in phrase:
+            text = re.sub(rf"(?<!\S){phrase.replace(' ', '[ -]')}(?!\S)", use, text)
     return tuple(text.split())
 
 
@@ -108,7 +66,7 @@ def kind_meant(word: str) -> str:
     """
     word = word.lower()
     for reading in (word, word.removesuffix("s")):
-        kind = _KIND_MEANT.get(reading, reading)
+        kind = _kinds().get(reading, reading)
         if kind in USES or kind in MODALITIES:
             return kind
     return word
@@ -139,30 +97,17 @@ def _in_names(word: str, names: Iterable[str]) -> bool:
 
 def meant(words: Sequence[str], catalogue: Catalogue) -> tuple[str, ...]:
     """Searches that find a model, where these words find none: with slips of the fingers mended,
-    else by as many of the words as are in one model's names.
+    else by each of the words that is in some model's name.
     """
     own_names = [(outline.id, outline.family or "") for outline in catalogue.outlines()]
     runs = sorted({run for names in own_names for name in names for run in _LETTERS.findall(name)})
-    holders = {word: {names[0] for names in own_names if _in_names(word, names)} for word in words}
-    mended = [word if holders[word] else _mended(word, runs) for word in words]
-    if mended != list(words) and any(
-        all(_in_names(word, names) for word in mended) for names in own_names
-    ):
-        return (" ".join(mended),)
-    return _together([word for word in holders if holders[word]][:_MOST_WORDS], holders)
-
-
-def _together(words: Sequence[str], holders: Mapping[str, set[str]]) -> tuple[str, ...]:
-    """The largest parts of the words of which all are in the names of one model."""
-    for count in range(len(words), 0, -1):
-        parts = [
-            " ".join(part)
-            for part in combinations(words, count)
-            if set.intersection(*(holders[word] for word in part))
-        ]
-        if parts:
-            return tuple(parts)
-    return ()
+    words = words[:_MOST_WORDS]
+    held = [word for word in words if any(_in_names(word, names) for names in own_names)]
+    mended = [word if word in held else _mended(word, runs) for word in words]
+    for names in own_names if mended != list(words) else ():
+        if all(_in_names(word, names) for word in mended):
+            return (" ".join(mended),)
+    return tuple(dict.fromkeys(held))
 
 
 def _mended(word: str, runs: Sequence[str]) -> str:

@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from helpers.each import each
 from helpers.paths import TESTS
 from selfhost.advice.understood import of_name
+from selfhost.catalogue.forms import splits
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.names import complete, id_of, resolve
+from selfhost.catalogue.quantization_names import gguf_name
 from selfhost.core.errors import NotAModelError, UnknownModelError
 from selfhost.core.spelling import canonical
 from selfhost.core.workload import Workload
@@ -382,3 +384,23 @@ def test_completion_offers_only_what_fits() -> None:
     assert complete("", CATALOGUE) == SPELLINGS
     assert complete("zzz", CATALOGUE) == ()
     assert all(resolve(name, CATALOGUE).spec_id in CATALOGUE for name in SPELLINGS)
+
+
+def test_a_word_of_the_model_is_no_form() -> None:
+    """A name that ends in its own words stays whole."""
+    for name in ("Mistral-7B-Instruct-v0.3", "q4_0", "mlx", "deepseek-v4-flash"):
+        assert not list(splits(name))
+
+
+def test_types_have_one_spelling() -> None:
+    """llama.cpp's, whatever case and separators a publisher uses; `Q4_K` alone is its medium mix."""
+    assert [
+        gguf_name(text) for text in ("q4-k", "ud-q4_k_xl", "fp16", "iq4.xs", "q4km", "iq2xxs")
+    ] == [
+        "Q4_K_M",
+        "UD-Q4_K_XL",
+        "F16",
+        "IQ4_XS",
+        "Q4_K_M",
+        "IQ2_XXS",
+    ]

@@ -55,49 +55,6 @@ PUBLISHED_ACTIVE = {
     "mixtral-8x7b-instruct-v0.1": ("12.9B", "mistral.ai/news/mixtral-of-experts"),
     "qwen3-30b-a3b": ("3.3B", "model card"),
 }
-NAMES_PEOPLE_TYPE = (
-    *(
-        "llama",
-        "llama2",
-        "llama3",
-        "llama3.1",
-        "llama3.2",
-        "llama3.3",
-        "mistral",
-        "mistral-7b",
-        "mistral-nemo",
-        "mixtral",
-    ),
-    *(
-        "gemma",
-        "gemma2",
-        "gemma3",
-        "qwen",
-        "qwen2.5",
-        "qwen3",
-        "phi",
-        "phi2",
-        "phi3",
-        "phi4",
-        "gpt2",
-        "gpt-oss",
-        "deepseek",
-        "deepseek-v3",
-    ),
-    *(
-        "deepseek-r1",
-        "falcon",
-        "whisper",
-        "opt",
-        "opt-13b",
-        "tinyllama",
-        "chatgpt",
-        "gpt-3",
-        "gpt-3.5",
-        "gpt-4",
-        "gpt-4o",
-    ),
-)
 # Bits per weight of the narrowest and the widest tensor type in such a file, ggml-common.h.
 BITS = {
     "Q2_K": (2.6, 6.6),
@@ -161,12 +118,6 @@ def near(printed: str, counted: int) -> bool:
     number, unit = found.groups()
     scale = {"": 1, "M": 10**6, "B": 10**9}[unit]
     return abs(counted - float(number) * scale) < scale * 0.1 ** len(number.partition(".")[2])
-
-
-@each("id", IDS)
-def test_reads_without_a_fault_under_its_own_name(id: str) -> None:
-    """A shipped spec has no fault, and its id is the name of its file: that is how it is found."""
-    assert spec_of(id).id == id
 
 
 @each("id", IDS)
@@ -276,16 +227,6 @@ def test_what_a_file_refers_to_exists() -> None:
         # what computes inside a program was read somewhere, and can be judged
         assert set(facts.get("runs_with", ())) <= set(open_catalogue().runtime_ids())
         assert "runs_with" not in facts or facts["source"]
-
-
-def test_bare_family_names_are_answered() -> None:
-    """The names people type first lead to a model, directly or through the dated list of families."""
-    assert common("families")["as_of"]
-    known = {canonical(name) for model in IDS for name in (model, *spec_of(model).aliases)} | set(
-        map(canonical, common("families")["family"])
-    )
-    for name in NAMES_PEOPLE_TYPE:
-        assert canonical(name) in known, name
 
 
 @each("id", [model for model in IDS if spec_of(model).architecture])
