@@ -143,7 +143,8 @@ def test_experts_that_a_token_leaves_out_are_what_it_does_not_read(model: str) -
     """The parameters of a mixture less those that are active, which its publisher states."""
     catalogue = open_catalogue()
     spec, machine = catalogue.spec(model), machine_with()
-    experts, used, _ = expert_parameters(ask(spec, Workload(), catalogue, machine).step)
+    step = ask(spec, Workload(), catalogue, machine).step
+    experts, used, _ = expert_parameters(step.architecture, step.expert_matrices)
     assert spec.parameters.total is not None
     assert spec.parameters.active is not None
     assert experts - used == pytest.approx(spec.parameters.total - spec.parameters.active, rel=0.01)

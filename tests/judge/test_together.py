@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 import pytest
 
 from judge.small import CLOSED, GB, GIB, GPU_ONLY, MACHINE, WORK, needs_of, question
-from selfhost.cli import main as cli
 from selfhost.judge.checks import Finding, Outcome
 from selfhost.judge.record import Question
 from selfhost.judge.together import SideBySide, judge_together
@@ -125,20 +123,3 @@ def test_a_closed_model_fails_the_whole_without_a_sum() -> None:
     assert answer.failed
     assert answer.needs is None
     assert found(answer, "weights").reason.startswith("closed: ")
-
-
-def test_servers_side_by_side_have_ports_of_their_own(capsys: pytest.CaptureFixture[str]) -> None:
-    """Three lines of llama-server, which takes 8080 unless told otherwise; the comment above names the port of the line."""
-    models = ["llama-3.1-8b", "bge-m3", "whisper-small", "mistral-7b"]
-    assert cli.main(["check", *models, "--machine", "rtx 4090", "--json"]) == 0
-    verdicts = json.loads(capsys.readouterr().out)["verdicts"]
-    lines = [verdict["commands"][0] for verdict in verdicts]
-    servers = [line for line in lines if line.startswith("llama-server ")]
-    ports = [line.partition("--port ")[2].split(" ")[0] or "8080" for line in servers]
-    assert ports == ["8080", "8081", "8082"]
-    for verdict in verdicts:
-        own = verdict["commands"][0].partition("--port ")[2] or "8080"
-        told = [line for line in verdict["setup"] if "answers at" in line]
-        assert all(f"http://127.0.0.1:{own}," in line for line in told)
-    assert cli.main(["check", "llama-3.1-8b", "mistral-7b", "--machine", "rtx 4090"]) == 0
-    assert "Each is judged alone. Side by side they take up to" in capsys.readouterr().out

@@ -238,7 +238,7 @@ def _published(spec: ModelSpec, repository: str | None) -> Availability:
     if spec.is_lone_config:
         return Outcome.WARN, "weights-yours", "", {}
     if spec.gated and repository is None:
-        return Outcome.WARN, "weights-gated", "", {"page": _page(spec)}
+        return Outcome.WARN, "weights-gated", "", {"remedy": to_pass_gate(spec)}
     if spec.gated:
         figures = {"repository": repository, "gate_unknown": False}
         return Outcome.PASS, "weights-published", "", figures
@@ -252,13 +252,10 @@ def _published(spec: ModelSpec, repository: str | None) -> Availability:
     return Outcome.PASS, "weights-published", "", figures
 
 
-def _page(spec: ModelSpec) -> str | None:
-    return f"https://huggingface.co/{spec.repository}" if spec.repository else None
-
-
 def to_pass_gate(spec: ModelSpec) -> str:
     """What to do before a gated download."""
-    return phrase("pass-gate", page=_page(spec))
+    page = f"https://huggingface.co/{spec.repository}" if spec.repository else None
+    return phrase("pass-gate", page=page)
 
 
 # uses whose work is a picture, not a text: the words beside it are a caption

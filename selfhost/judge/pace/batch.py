@@ -78,7 +78,7 @@ def experts_of(
         return DENSE
     from ..placement.experts import expert_parameters
 
-    _, met, _ = expert_parameters(step)
+    _, met, _ = expert_parameters(step.architecture, step.expert_matrices)
     largest = max(step.architecture.feed_forward, key=lambda group: group.experts or 0)
     share = min(1.0, met / active)
     if twice is not None:

@@ -41,7 +41,7 @@ def left_in_ram(step: Step, on_devices: float) -> Left | None:
     """The experts in RAM where devices hold that share of all weights; None where the model has
     none, or devices do not hold what all tokens share.
     """
-    experts, used, layers = expert_parameters(step)
+    experts, used, layers = expert_parameters(step.architecture, step.expert_matrices)
     read = _parameters(step.read_bytes)
     if not experts or read <= used:
         return None
@@ -63,47 +63,38 @@ def share_beside_experts(spec: ModelSpec, matrices: int, layers_in_ram: int) -> 
     """Of all weights, what a device holds where the experts of so many of the layers that have some
     lie in RAM (`--n-cpu-moe`), each of so many matrices; None of unknown parameters.
     """
-    architecture, total = spec.architecture, spec.parameters.total
-    layers = layers_with_experts(architecture)
-    if architecture is None or not layers or not total:
+    experts, _, layers = expert_parameters(spec.architecture, matrices)
+    total = spec.parameters.total
+    if not layers or not total:
         return None
-    experts, _, _ = _counted(architecture, matrices)
-    return 1 - min(1.0, experts / total) * min(1.0, layers_in_ram / len(layers))
+    return 1 - min(1.0, experts / total) * min(1.0, layers_in_ram / layers)
 
 
-def expert_parameters(step: Step) -> tuple[float, float, int]:
-    """Parameters of all routed experts, of those that a token uses, and layers that have some."""
-    if step.architecture is None:
-        return 0.0, 0.0, 0
-    return _counted(step.architecture, step.expert_matrices)
-
-
-def _counted(architecture: Architecture, matrices: int) -> tuple[float, float, int]:
-    """As `expert_parameters`, of experts of so many matrices."""
+def expert_parameters(architecture: Architecture | None, matrices: int) -> tuple[float, float, int]:
+    """Parameters of all routed experts, each of so many matrices, of those that a token uses, and
+    layers that have some.
+    """
     experts = used = 0.0
     layers = 0
-    for group in architecture.feed_forward:
-        if not group.experts:
-            continue
-        width = group.latent_length or architecture.embedding_length
-        each = matrices * width * group.length * len(group.layers)
-        experts += group.experts * each
-        used += (group.used or 1) * each
-        layers += len(group.layers)
+    for group in architecture.feed_forward if architecture is not None else ():
+        if group.experts and architecture is not None:
+            width = group.latent_length or architecture.embedding_length
+            each = matrices * width * group.length * len(group.layers)
+            experts += group.experts * each
+            used += (group.used or 1) * each
+            layers += len(group.layers)
     return experts, used, layers
 
 
 def _parameters(read_bytes: Mapping[str, int]) -> float:
-    """Weights that so many bytes hold."""
-    return sum(size / _bytes_each(type) for type, size in read_bytes.items())
-
-
-def _bytes_each(type: str) -> float:
-    """Of a weight of that type; of one that is not known as in 16 bits."""
+    """Weights that so many bytes hold; of a type that is not known as in 16 bits."""
     from ...needs.quantization import BLOCKS
 
-    values, size = BLOCKS.get(type, (1, 2))
-    return size / values
+    return sum(
+        size * values / block_bytes
+        for type, size in read_bytes.items()
+        for values, block_bytes in [BLOCKS.get(type, (1, 2))]
+    )
 
 
 def parts_of(step: Step, left: Left) -> tuple[Step, Step]:
@@ -125,9 +116,9 @@ def _of_experts(step: Step, share: float) -> FrozenDict:
     """Bytes by type of the experts that are that share of the weights read. A type that has as many
     weights as they is theirs, as MXFP4 in gpt-oss; else they are of every type like the whole.
     """
-    _, used, _ = expert_parameters(step)
+    _, used, _ = expert_parameters(step.architecture, step.expert_matrices)
     read = _parameters(step.read_bytes)
     for type, size in step.read_bytes.items():
-        if abs(size / _bytes_each(type) - used) <= _AS_MANY * used:
+        if abs(_parameters({type: size}) - used) <= _AS_MANY * used:
             return FrozenDict({type: int(size * min(1.0, share * read / used))})
     return FrozenDict({type: int(size * share) for type, size in step.read_bytes.items()})
