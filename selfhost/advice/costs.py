@@ -1,10 +1,10 @@
 """What a stated load costs a month: by each API that is offered, and in hours, energy and hardware
-on this machine, or there with what is proposed in the model's place.
+on this machine.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from ..catalogue.index import Catalogue
 from ..catalogue.offers import Offer
@@ -17,12 +17,9 @@ from ..judge.costs import (
     LocalCost,
     MonthlyCost,
     OfferCost,
-    ProposedCost,
 )
-from ..judge.judging import judge
 from ..judge.pace.speed import PaceRange, Speed, shares_of
-from ..judge.question import ask
-from ..judge.record import Judged, Outcome, Question, Verdict
+from ..judge.record import Judged, Outcome, Verdict
 from ..machine import gpus
 from ..machine.record import Machine
 
@@ -53,11 +50,9 @@ def month(
     asked: Workload,
     judged: Judged,
     catalogue: Catalogue,
-    offers_for: Callable[[Question, Judged], tuple[Offer, ...]],
 ) -> MonthlyCost | None:
-    """What the load of `asked`, the workload before defaults, costs by the verdict's offers and on
-    its machine, or where the model does not run there, with the first of its alternatives. None
-    where no load was stated.
+    """What the load of `asked`, the workload before defaults, costs by the verdict's offers, and on
+    its machine where the model runs there. None where no load was stated.
     """
     load, modality = asked.load, verdict.model.modality
     if load is None:
@@ -74,43 +69,14 @@ def month(
     )
     tokens, computers = tokens_of(load, modality), catalogue.common("power")["computer"]
     here = local_cost(load, tokens, verdict.machine, judged, computers) if runs else None
-    instead = None
-    if not runs and verdict.alternatives:
-        question, proposed = _first_alternative(verdict, asked, catalogue)
-        is_other = question.spec.id != verdict.model.id
-        offers = offers_for(question, proposed) if is_other else ()
-        instead = ProposedCost(
-            id=question.spec.id,
-            name=question.spec.name,
-            quantization=question.workload.quantization,
-            offers=_bills(offers, tokens),
-            here=local_cost(load, tokens, verdict.machine, proposed, computers),
-        )
     return MonthlyCost(
         input_tokens_per_day=tokens[0],
         output_tokens_per_day=tokens[1],
         assumed_split=load.assumed_split and modality != "embedding",
-        offers=_bills(verdict.api_offers, tokens),
+        offers=tuple(cost_of_offer(offer, *tokens) for offer in verdict.api_offers),
         here=here,
-        instead=instead,
         currency_per_usd=load.currency_per_usd,
     )
-
-
-def _first_alternative(
-    verdict: Verdict, asked: Workload, catalogue: Catalogue
-) -> tuple[Question, Judged]:
-    """The first alternative of the verdict as it was proposed, judged."""
-    other, spec = verdict.alternatives[0], verdict.model
-    workload = asked.replace(runtime=other.runtime, format=None, quantization=other.quantization)
-    if other.id != spec.id:
-        spec, workload = catalogue.spec(other.id), workload.replace(draft=None, adapter=None)
-    question = ask(spec, workload, catalogue, verdict.machine)
-    return question, judge(question, verdict.machine)
-
-
-def _bills(offers: Sequence[Offer], tokens: tuple[int, int]) -> tuple[OfferCost, ...]:
-    return tuple(cost_of_offer(offer, *tokens) for offer in offers)
 
 
 def tokens_of(load: Load, modality: str) -> tuple[int, int]:
@@ -191,34 +157,23 @@ def local_cost(
 
 
 def _hours(tokens: tuple[int, int], machine: Machine, judged: Judged) -> LocalCost:
-    """Hours a day at each end. Where reading a prompt is not estimated it takes between nothing and
-    as long as writing it, and nothing between is likely.
-    """
+    """Hours a day at each end."""
     read, written = tokens
     prompt, decode = _paces(judged.speed, written)
-    if decode is None or round(decode.low, 3) <= 0:
+    if decode is None or round(decode.low, 3) <= 0 or (prompt is None and read > 0):
         return LocalCost(unknown=(_why_no_pace(machine, judged),))
-    is_bounded = prompt is None and read > 0
     values: dict[str, Any] = {}
     lines: list[str] = []
     for end, name, of_pace in _ENDS:
-        writes, note = round(getattr(decode, of_pace), 3), ""
+        writes = round(getattr(decode, of_pace), 3)
         reads = writes if prompt is None else round(getattr(prompt, of_pace), 3)
-        parts = [(read, reads), (written, writes)]
-        if is_bounded and end == "likely":
-            continue
-        if is_bounded and end == "low":
-            parts, note = parts[1:], ", reading in no time"
-        elif is_bounded:
-            note = ", reading no faster than writing, a bound"
-        hours, line = _hours_of(parts)
+        hours, line = _hours_of([(read, reads), (written, writes)])
         values[f"hours_per_day_{end}"] = hours
-        lines.append(f"{name}: {line}{note}")
+        lines.append(f"{name}: {line}")
     keeps_up = values["hours_per_day_high"] <= HOURS_PER_DAY
     is_too_slow = values["hours_per_day_low"] > HOURS_PER_DAY
     return LocalCost(
         **values,
-        hours_are_bounds=is_bounded,
         keeps_up=keeps_up or (False if is_too_slow else None),
         arithmetic=tuple(lines),
     )
@@ -243,7 +198,7 @@ def _why_no_pace(machine: Machine, judged: Judged) -> Unread:
     """Why no hours are known, and what tells how long the load takes."""
     speed, needs, remedy = judged.speed, judged.needs, _TIME_IT
     why = "how fast it reads is not estimated for this kind of model"
-    if speed is not None and speed.work is None:
+    if speed is not None and speed.work is None and speed.decode is None:
         why = speed.how
     in_ram = needs is not None and needs.placement != "accelerator"
     if speed is not None and in_ram and machine.memory_bandwidth_bytes_per_second is None:

@@ -186,13 +186,7 @@ def _with_what_else(
     if question.workload.load is not None:
         from .costs import month
 
-        cost = month(
-            verdict,
-            asked,
-            judged,
-            catalogue,
-            lambda other, found: _priced(catalogue, other, found, today),
-        )
+        cost = month(verdict, asked, judged, catalogue)
         verdict = verdict.replace(monthly_cost=cost)
     return verdict.replace(
         placements=considered(question, judged.needs, machine),

@@ -24,10 +24,8 @@ class LocalCost(Record):
     but for what was not asked.
 
     `hours_per_day` are those that the estimated speed takes, more than 24 where it does not keep
-    up; `keeps_up` is None where the range does not tell. `hours_are_bounds`: how fast it reads
-    prompts is not estimated, and the ends are what it cannot be below and above: reading in no
-    time, and no faster than writing; nothing between them is likely. Energy is that of an end that
-    keeps up, at `watts`: what the owner measured, or what the accelerators in use or the whole
+    up; `keeps_up` is None where the range does not tell. Energy is that of an end that keeps up, at
+    `watts`: what the owner measured, or what the accelerators in use or the whole
     computer are rated for; `watts_source` says which. `electricity_per_month` and
     `hardware_per_month` are in the currency of the prices that were stated: what runs, and what was
     bought, spread over `hardware_life_years`, which is assumed where `hardware_life_assumed`.
@@ -38,7 +36,6 @@ class LocalCost(Record):
     hours_per_day_low: float | None = None
     hours_per_day_likely: float | None = None
     hours_per_day_high: float | None = None
-    hours_are_bounds: bool = False
     keeps_up: bool | None = None
     watts: float | None = None
     watts_source: str | None = None
@@ -56,24 +53,10 @@ class LocalCost(Record):
     unknown: tuple[Unread, ...] = ()
 
 
-class ProposedCost(Record):
-    """The same month with the model that is proposed in the place of one that does not run here:
-    its own offers by API, and the machine.
-    """
-
-    id: str
-    name: str
-    quantization: str | None = None
-    offers: tuple[OfferCost, ...] = ()
-    here: LocalCost
-
-
 class MonthlyCost(Record):
     """Both ways beside each other. `reason` says why a load in tokens does not apply; then
-    tokens, offers, `here` and `instead` are empty.
-
-    `here` is None where the model does not run; `instead` is what is proposed in its place then,
-    None where nothing is. `currency_per_usd` is what was stated.
+    tokens, offers and `here` are empty. `here` is None where the model does not run.
+    `currency_per_usd` is what was stated.
     """
 
     input_tokens_per_day: int | None = None
@@ -82,6 +65,5 @@ class MonthlyCost(Record):
     days_per_month: int = DAYS_PER_MONTH
     offers: tuple[OfferCost, ...] = ()
     here: LocalCost | None = None
-    instead: ProposedCost | None = None
     currency_per_usd: float | None = None
     reason: str | None = None

@@ -9,14 +9,14 @@ from ..core import units
 from ..core.workload import INPUT_PER_OUTPUT_TOKEN
 from ..judge.costs import HOURS_PER_DAY
 from ..judge.record import Verdict
-from .layout import Block, figures, heading, say, section, texts
+from .layout import Block, figures, heading, section, texts
 from .prices import no_api_words
 from .words import is_here, on_machine
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from ..judge.costs import LocalCost, MonthlyCost, ProposedCost
+    from ..judge.costs import LocalCost, MonthlyCost
 
 _LIMITS = "One request after another; what the computer draws while idle is not counted."
 _KEEPS_UP = {True: "it keeps up", False: "it does not keep up", None: "perhaps it keeps up"}
@@ -36,36 +36,26 @@ def month_blocks(verdict: Verdict) -> Iterator[Block]:
     split = f" (assumed: {INPUT_PER_OUTPUT_TOKEN} in for 1 out)" if cost.assumed_split else ""
     load = f"{read:,} tokens in{f' and {written:,} out' if written else ''} a day{split}"
     yield from heading(f"A month of {cost.days_per_month} days, {load}")
-    where, other = on_machine(verdict.machine, short=True), cost.instead
-    local = cost.here or (other.here if other else None)
-    if other is not None:
-        less = f" in {other.quantization}" if other.quantization else ""
-        yield say(f"{where[0].upper()}{where[1:]} in its place: {other.id}{less}", indent=2, hang=2)
-    # whose API it is, and its bills
-    sides: list[tuple[str, MonthlyCost | ProposedCost]] = [("by API", cost)]
-    if other is not None and other.id != verdict.model.id:
-        sides = [(f"{verdict.model.id} by API", cost), (f"{other.id} by API", other)]
-    rows = [(name, *_bill(verdict, side, cost)) for name, side in sides]
+    local = cost.here
+    rows = [("by API", *_bill(verdict, cost))]
     if local is None:
-        rows.append((where, "", "it does not run"))
+        rows.append((on_machine(verdict.machine, short=True), "", "it does not run"))
     else:
         rows += _local_rows(local, cost, "here" if is_here(verdict.machine) else "there")
     yield figures(rows, right=True)
     if local is not None:
-        yield from texts(_remarks(cost, local))
+        yield from texts(_remarks(local))
 
 
-def _bill(
-    verdict: Verdict, bills: MonthlyCost | ProposedCost, cost: MonthlyCost
-) -> tuple[str, str]:
+def _bill(verdict: Verdict, cost: MonthlyCost) -> tuple[str, str]:
     """The cheapest bill, whose it is, and how far the others go."""
     priced = [
         (bill.usd_per_month, bill.provider)
-        for bill in bills.offers
+        for bill in cost.offers
         if bill.usd_per_month is not None
     ]
     if not priced:
-        return "", "no price is known" if bills.offers else no_api_words(verdict.workload)
+        return "", "no price is known" if cost.offers else no_api_words(verdict.workload)
     least, most, note = min(priced)[0], max(priced)[0], provider_name(priced[0][1])
     if most > least:
         note += f", the cheapest of {len(priced)}; the dearest {units.dollars(most)}"
@@ -113,8 +103,7 @@ def _hours(local: LocalCost) -> tuple[str, str]:
     keeps = _KEEPS_UP[local.keeps_up]
     if local.keeps_up is None and usual is not None:
         keeps = f"it likely {'keeps' if usual <= HOURS_PER_DAY else 'does not keep'} up"
-    most = " at most" if local.hours_are_bounds else ""
-    note = f"{hours} a day{most}: {keeps}, a day has 24"
+    note = f"{hours} a day: {keeps}, a day has 24"
     return hours if usual is None else units.hours(usual, usual), note
 
 
@@ -125,11 +114,9 @@ def _money(amount: float, cost: MonthlyCost, note: str) -> tuple[str, str]:
     return f"{amount:,.2f}", f"{note} (your currency)"
 
 
-def _remarks(cost: MonthlyCost, local: LocalCost) -> Iterator[str]:
+def _remarks(local: LocalCost) -> Iterator[str]:
     """Yield what is missing with its remedy, and what the comparison rests on."""
     for remedy in dict.fromkeys(entry.remedy for entry in local.unknown if entry.remedy):
         yield f"→ {remedy}"
     if local.hours_per_day_high is not None:
         yield _LIMITS
-    if cost.instead is not None:
-        yield "Another model or type answers otherwise: compare both on your own prompts."
