@@ -260,19 +260,6 @@ def bounds(case: Case) -> Iterator[str]:
         yield runtime.unpacked_option
 
 
-def variables(case: Case) -> tuple[str, ...]:
-    """What keeps glibc from holding buffers of shorter texts that were freed, as `size` prints it;
-    () where they are few, and on systems with another allocator.
-    """
-    service, memory = case.runtime.service, case.memory
-    bound = service.bounds.get("freed_buffers") if service is not None else None
-    is_linux = case.machine.system in (None, "linux")
-    if memory is None or not bound or not is_linux or not _use_option(case):
-        return ()
-    freed_bytes = need.freed_outputs(case.spec, case.runtime, case.workload, case.rows)
-    return (bound,) if freed_bytes >= WORTH_BOUNDING * memory.high_bytes else ()
-
-
 # ------------------------------------------------------------------ shells
 
 

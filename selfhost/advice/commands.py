@@ -21,7 +21,6 @@ from .blanks import (
     in_shell,
     options_needed,
     values_of,
-    variables,
     with_variables,
     yarn_values,
 )
@@ -176,7 +175,7 @@ def run_lines(case: Case, template: str | None = None) -> tuple[str, ...]:
     settings = [filled(runtime.settings[key], values) for key in needed if key in runtime.settings]
     is_windows = case.is_windows
     if not settings:
-        return (with_variables(variables(case), line, is_windows=is_windows),)
+        return (line,)
     address = (runtime.server_address,) if runtime.server_address else ()
     server = with_variables((*address, *settings), runtime.serve, is_windows=is_windows)
     return server, with_variables(address, line, is_windows=is_windows)

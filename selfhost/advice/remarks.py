@@ -20,11 +20,6 @@ from ..machine.record import Machine
 from .case import WORTH_BOUNDING
 from .understood import Understood
 
-DRAFT_NOTE = (
-    "The speed-up from a draft depends on how many of its tokens are accepted: more in code, fewer"
-    " in free text. The range is that of usual texts; where few are accepted, no draft is faster."
-)
-
 
 def _remark(key: str, **figures: object) -> str:
     return filled(shipped_table("remarks")["remark"][key], figures)
@@ -131,26 +126,10 @@ def _has_no_listing(spec: ModelSpec, runtime: RuntimeSpec, format: str, type: st
     return not is_listed and need.published(spec, format, type) is None
 
 
-_NO_EFFECT = "{options:and} [[several?have]][[!several?has]] no effect: "
-_NOTES = {
-    "replaced": "{spec} replaces the shipped {shipped}.",
-    "fine-tuning": "Fine-tuning at {provider}: {words}.",
-    "context": (
-        "The context is {tokens:tokens}, for the prompt and an answer: --context states another."
-    ),
-    "no-cache": "--kv-cache {type} has no effect: {model} keeps no KV cache in {program}.",
-    "no-tokens": _NO_EFFECT + "{model} writes no tokens.",
-    "no-context": "--context has no effect: {model} takes no context of tokens.",
-    "no-weights": _NO_EFFECT + "the weights of {model} are not published.",
-}
 # what is asked of weights, and says nothing where there are none
 _OF_WEIGHTS = ("runtime", "quantization", "kv_cache_type", "draft", "adapter")
 # what is asked of tokens that are written one by one
 _OF_TOKENS = ("parallel", "prompt_tokens", "min_tokens_per_second")
-
-
-def _note(key: str, **figures: object) -> str:
-    return filled(_NOTES[key], figures)
 
 
 def notes_of(
@@ -161,15 +140,15 @@ def notes_of(
     yield from dict.fromkeys(offer.why_instead for offer in offers if offer.why_instead is not None)
     yield from left_aside(catalogue)
     if spec.overrides:
-        yield _note("replaced", spec=spec.origin, shipped=spec.overrides)
+        yield _remark("replaced", spec=spec.origin, shipped=spec.overrides)
     served = spec.availability
     if workload.task == "finetune" and served is not None and served.fine_tuning:
-        yield _note("fine-tuning", provider=served.provider, words=served.fine_tuning)
+        yield _remark("fine-tuning", provider=served.provider, words=served.fine_tuning)
     stated, tokens = understood.workload, workload.context_tokens
     if tokens is not None and stated.tokens_with_prompt == tokens and spec.modality in GENERATING:
-        yield _note("context", tokens=tokens)
+        yield _remark("context", tokens=tokens)
     if workload.draft and question.companions is not None:
-        yield DRAFT_NOTE
+        yield _remark("draft")
     yield from _without_effect(question, stated)
 
 
@@ -180,7 +159,7 @@ def _without_effect(question: Question, stated: Workload) -> Iterator[str]:
     cache_type = stated.kv_cache_type
     if cache_type and workload.kv_cache_type is None and question.runtime is not None:
         program = question.runtime.name
-        yield _note("no-cache", type=cache_type, model=spec.name, program=program)
+        yield _remark("no-cache", type=cache_type, model=spec.name, program=program)
 
 
 def without_tokens(stated: Workload, spec: ModelSpec) -> Iterator[str]:
@@ -194,9 +173,9 @@ def without_tokens(stated: Workload, spec: ModelSpec) -> Iterator[str]:
         and (key != "parallel" or spec.modality in ONE_AT_A_TIME)
     ]
     if options and not writes_tokens:
-        yield _note("no-tokens", options=options, several=len(options) > 1, model=spec.name)
+        yield _remark("no-tokens", options=options, several=len(options) > 1, model=spec.name)
     if stated.context_tokens is not None and not reads_context(spec):
-        yield _note("no-context", model=spec.name)
+        yield _remark("no-context", model=spec.name)
 
 
 def notes_of_asking(
@@ -208,6 +187,6 @@ def notes_of_asking(
         stated = understood.workload
         options = [FLAGS[key] for key in _OF_WEIGHTS if getattr(stated, key) is not None]
         if options:
-            yield _note("no-weights", options=options, several=len(options) > 1, model=spec.name)
+            yield _remark("no-weights", options=options, several=len(options) > 1, model=spec.name)
     elif workload.task == "finetune":
         yield training_note(workload)

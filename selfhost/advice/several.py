@@ -79,7 +79,8 @@ class Ranking(Record):
 
     def to_json(self) -> dict[str, Any]:
         """The object of `selfhost list --format json`, `selfhost.list/1`, as a dict."""
-        return _as_json("ranking", self)
+        document: dict[str, Any] = report_module("json").ranking(self)
+        return document
 
     def _repr_html_(self) -> str:
         """What a notebook shows: a table of the first models."""
@@ -138,7 +139,9 @@ class Comparison(Record):
 
     def to_json(self) -> dict[str, Any]:
         """The object of `selfhost compare --format json`, `selfhost.compare/1`, as a dict."""
-        return _as_json("compared", [model.verdict for model in self.models])
+        verdicts = [model.verdict for model in self.models]
+        document: dict[str, Any] = report_module("json").compared(verdicts)
+        return document
 
     def _repr_html_(self) -> str:
         """What a notebook shows: a table of the models."""
@@ -160,12 +163,6 @@ def comparison(verdicts: Sequence[Verdict]) -> Comparison:
             for verdict in verdicts
         )
     )
-
-
-def _as_json(function: str, value: object) -> dict[str, Any]:
-    """What that function of `reports.json` gives."""
-    document: dict[str, Any] = getattr(report_module("json"), function)(value)
-    return document
 
 
 def sums(verdicts: Sequence[Verdict]) -> Iterator[tuple[str, int, int]]:
