@@ -17,8 +17,7 @@ from math import ceil
 
 from ..catalogue.quantization_names import scheme_of
 from ..catalogue.spec import Architecture, RuntimeSpec
-from ..core.records import Record
-from ..core.units import GIB, MIB, binary
+from ..core.units import GIB, MIB
 from .checkpoints import stored_types, typed_tensors, width_of
 from .kept import cached, overhead
 from .parts import Asked, Subject, term, times
@@ -221,32 +220,21 @@ _SGLANG = (
 )
 
 
-class _Kind(Record):
-    """Devices of `least_bytes` or more: the tokens of a prompt that are read at once, and the
-    sequences of the largest graph on fewer than four devices.
-    """
-
-    least_bytes: int
-    prompt_tokens: int
-    graph_sequences: int
-
-
+# GiB of a device at least, and MiB that it leaves of it without its largest graph: of the program,
+# of the tokens of a prompt read at once, and of graphs of prompts, fewer where attention is
+# latent; and the sequences of that graph on fewer than four devices
 _KINDS = (
-    _Kind(least_bytes=0, prompt_tokens=2048, graph_sequences=8),
-    _Kind(least_bytes=20 * GIB, prompt_tokens=4096, graph_sequences=48),
-    _Kind(least_bytes=35 * GIB, prompt_tokens=4096, graph_sequences=32),
-    _Kind(least_bytes=60 * GIB, prompt_tokens=8192, graph_sequences=256),
-    _Kind(least_bytes=160 * GIB, prompt_tokens=16_384, graph_sequences=512),
+    (0, 4048, 5248, 8),
+    (20, 7184, 8320, 48),
+    (35, 7184, 8320, 32),
+    (60, 13_392, 14_464, 256),
+    (160, 25_808, 26_752, 512),
 )
-# the class of GPUs that share the RAM and have builds of it, as a GB10's
-_OF_SHARED = 3
-# what `lean_option` of specs/runtimes/sglang.toml asks for
-_LEAN_TOKENS, _LEAN_SEQUENCES = 2048, 8
-# MiB: of the program's tables, of a token read at once, of a sequence of the largest graph, of a
-# graph of prompts, of all of those where attention is latent, and of each device
-_TABLES, _TOKEN, _SEQUENCE, _PROMPT_GRAPH, _LATENT_GRAPHS, _DEVICE = 512, 1.5, 2, 8, 1536, 128
-# on a device of more than 60 GiB at least
-_LARGE_BYTES, _LARGE_LEAST = 60 * GIB, 10 * 1024
+# the kind of GPUs that share the RAM and have builds of it, as a GB10's; that of the smallest is
+# what `lean_option` of specs/runtimes/sglang.toml asks for; on 60 GiB it leaves at least so much
+_OF_SHARED, _LARGE_GIB, _LARGE_LEAST = 3, 60, 10 * 1024
+# of a sequence of the largest graph
+_SEQUENCE = 2
 # of a model that sees it fills 0.95 of that: less a tenth of it for each time that its encoder's
 # layers are as many and wide as those of CLIP's ViT-L/14 again, within these ends
 _FILLED, _SEEING_STEP, _LEAST_FACTOR, _MOST_FACTOR = 0.95, 0.1, 0.8, 1.05
@@ -264,36 +252,12 @@ _CONTEXT = (MIB * 550, MIB * 900, MIB * 1150)
 _SGLANG_TOGETHER = (MIB * 192, MIB * 1280, MIB * 3072)
 
 
-def _prompt_graphs(most_tokens: int) -> int:
-    """How many graphs of prompts it captures (generate_prefill_cuda_graph_batch_sizes)."""
-    lengths = (
-        *range(4, 33, 4),
-        *range(48, 257, 16),
-        *range(288, 513, 32),
-        *range(576, 1025, 64),
-        *range(1280, 4097, 256),
-        *range(4608, most_tokens + 1, 512),
-    )
-    return sum(length <= most_tokens for length in lengths)
-
-
-def _reserve(latent: bool, prompt_tokens: int, sequences: int, least_bytes: int) -> tuple[int, str]:
-    """Bytes that it leaves of one device, and their line. `latent`: attention is so."""
-    graphs = _prompt_graphs(prompt_tokens)
-    prompt_mib = _LATENT_GRAPHS if latent else graphs * _PROMPT_GRAPH
-    size = _TABLES + prompt_tokens * _TOKEN + _DEVICE + sequences * _SEQUENCE + prompt_mib
-    line = (
-        f"({_TABLES} + {prompt_tokens:,} tokens × {_TOKEN} + {_DEVICE} + {sequences} sequences ×"
-        f" {_SEQUENCE} + {prompt_mib:,} of graphs of prompts)"
-    )
-    if least_bytes >= _LARGE_BYTES and size < _LARGE_LEAST:
-        size, line = _LARGE_LEAST, f"{_LARGE_LEAST:,}"
-    return int(size * MIB), f"{line} × {MIB:,} bytes"
-
-
-def _in_graph(kind: _Kind, sequences: int) -> int:
-    """The sequences of the largest graph."""
-    return min(sequences, kind.graph_sequences) if sequences > 1 else kind.graph_sequences
+def _reserve(kind: tuple[int, int, int, int], latent: bool, sequences: int, least_gib: int) -> int:
+    """MiB that it leaves of one device. `latent`: attention is so."""
+    _, plain, of_latent, in_graph = kind
+    number = min(sequences, in_graph) if sequences > 1 else in_graph
+    size = (of_latent if latent else plain) + number * _SEQUENCE
+    return max(size, _LARGE_LEAST) if least_gib >= _LARGE_GIB else size
 
 
 def _left_free(
@@ -309,11 +273,12 @@ def _left_free(
     total = device.total_bytes if device is not None else None
     kind = _KINDS[_OF_SHARED]
     if total:
-        kind = [each for each in _KINDS if each.least_bytes <= total][-1]
-    tokens, number = kind.prompt_tokens, _in_graph(kind, sequences)
+        kind = [each for each in _KINDS if each[0] * GIB <= total][-1]
     if device is not None and device.is_lean:
-        tokens, number = _LEAN_TOKENS, _LEAN_SEQUENCES
-    size, line = _reserve(latent, tokens, number, kind.least_bytes)
+        mib = _reserve(_KINDS[0], latent, 1, kind[0])
+    else:
+        mib = _reserve(kind, latent, sequences, kind[0])
+    size, line = mib * MIB, f"{mib:,} × {MIB:,} bytes"
     shares = [0.0, 0.0, 0.0]
     if encoder_parameters:
         for end, part in enumerate(_IN_LAYERS):
@@ -324,11 +289,9 @@ def _left_free(
     if device is not None and total and device.room_bytes is not None:
         sizes, line = _share_left(device, total, sizes, shares)
     else:
-        smallest = _KINDS[0]
-        number = _in_graph(smallest, sequences)
-        least, _ = _reserve(latent, smallest.prompt_tokens, number, smallest.least_bytes)
+        least = _reserve(_KINDS[0], latent, sequences, 0) * MIB
         sizes = int(least * _EARLIER), size, size
-        line += f"; on a device of {binary(kind.least_bytes)} or more, by its size"
+        line += f"; on a device of {kind[0]} GiB or more, by its size"
     low, likely, high = sizes
     return term("activations", likely, how, _SGLANG, line, low=low, high=high)
 

@@ -408,7 +408,7 @@ class Builder:
         for feed_forward in model.feed_forward:
             self.feed_forward(feed_forward, feed_forward.layers)
         if self.gguf and model.mtp_layers and model.attention and model.feed_forward:
-            from .rare_tensors import add_prediction_blocks
+            from .layer_tensors import add_prediction_blocks
 
             add_prediction_blocks(self, model.mtp_layers)
         return self.groups
@@ -434,7 +434,7 @@ class Builder:
         self.added_to_the_tokens(table if row.narrow_tables else width)
         self.heads()
         if model.audio:
-            from .rare_tensors import add_audio_encoder
+            from .layer_tensors import add_audio_encoder
 
             add_audio_encoder(self)
 
@@ -511,14 +511,14 @@ class Builder:
         model, row = self.architecture, self.row
         if not (row.per_layer_embeddings or row.altup or row.hyper_connections):
             return
-        from . import rare_tensors
+        from . import layer_tensors
 
         if row.per_layer_embeddings and model.per_layer_embedding_length:
-            rare_tensors.add_slices_by_layer(self, model.per_layer_embedding_length, layers)
+            layer_tensors.add_slices_by_layer(self, model.per_layer_embedding_length, layers)
         if row.altup and model.altup_inputs:
-            rare_tensors.add_alternating_updates(self, model.altup_inputs, layers)
+            layer_tensors.add_alternating_updates(self, model.altup_inputs, layers)
         if row.hyper_connections and model.altup_inputs:
-            rare_tensors.add_hyper_connections(self, model.altup_inputs, layers)
+            layer_tensors.add_hyper_connections(self, model.altup_inputs, layers)
 
     def norms(self, layers: tuple[int, ...]) -> None:
         """The norms of the model's width."""
@@ -538,11 +538,11 @@ class Builder:
 
     def attention(self, group: Attention, layers: tuple[int, ...]) -> None:
         if group.latent_length:
-            from .latent_tensors import add_latent
+            from .layer_tensors import add_latent
 
             add_latent(self, group, layers)
         elif group.kind == "compressed":
-            from .latent_tensors import add_compressed
+            from .layer_tensors import add_compressed
 
             add_compressed(self, group, layers)
         else:
@@ -611,7 +611,7 @@ class Builder:
             self.add("blk.*.attn_k_norm", kv_heads * key, layers=layers)
 
     def recurrent(self, group: Recurrent) -> None:
-        from .recurrent_tensors import RECURRENCES
+        from .layer_tensors import RECURRENCES
 
         RECURRENCES[group.kind](self, group)
 

@@ -13,7 +13,6 @@ from helpers.paths import TRUTH
 from selfhost import Machine, Workload, check
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.catalogue.quality import quality_of
-from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.errors import WorkloadError
 from selfhost.judge.question import architectures
 from selfhost.machine.record import Disk
@@ -256,26 +255,6 @@ def test_ternary_types_are_for_ternary_models() -> None:
 
 # ------------------------------------------------------------------ a config.json
 
-LLAMA_8B = {
-    "architectures": ["LlamaForCausalLM"],
-    "model_type": "llama",
-    "hidden_size": 4096,
-    "intermediate_size": 14336,
-    "num_hidden_layers": 32,
-    "num_attention_heads": 32,
-    "num_key_value_heads": 8,
-    "vocab_size": 128256,
-    "max_position_embeddings": 131072,
-    "tie_word_embeddings": False,
-    "torch_dtype": "float16",
-}
-# 4 projections and 3 matrices of each of 32 blocks; the two tables and 65 norms
-LINEAR, OTHERS = (
-    32 * (2 * 4096 * 4096 + 2 * 4096 * 1024 + 3 * 4096 * 14336),
-    2 * 4096 * 128256 + 65 * 4096,
-)
-
-
 MEASURED = json.loads((TRUTH / "quantized_models.json").read_text(encoding="utf-8"))
 # rows of the seven matrices of a block
 ROWS_OF = {"q": 256, "k": 64, "v": 64, "o": 256, "gate": 768, "up": 768, "down": 256}
@@ -307,20 +286,3 @@ def test_what_a_library_made_of_a_config_is_its_size(run: dict[str, Any], tmp_pa
     assert found.low_bytes - indices <= run["bytes"] <= found.high_bytes
     assert run["bytes"] - scales <= found.bytes * 1.0003
     assert found.bytes - indices <= run["bytes"] * 1.0003
-
-
-def stated(config: dict[str, Any], folder: Path) -> tuple[ModelSpec, float | None]:
-    """Of Llama 3.1 8B so quantized: the spec and the size of the files."""
-    file = folder / "config.json"
-    file.write_text(json.dumps({**LLAMA_8B, "quantization_config": config}), encoding="utf-8")
-    local = read_local(file, ROWS)
-    found = (
-        weights_bytes(local.spec, "safetensors", local.quantization, ROWS)
-        if local.quantization
-        else None
-    )
-    return local.spec, found.bytes if isinstance(found, SizedWeights) else None
-
-
-FP8 = {"quant_method": "fp8"}
-DOWN, HALF = 4096 * 14336, [f"model.layers.{layer}.mlp.down_proj" for layer in range(16)]

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 
 from helpers.arithmetic import calculate
 from helpers.paths import CONFIGS, TRUTH
@@ -269,50 +267,6 @@ def test_a_checkpoint_on_disk_is_weights_and_two_states() -> None:
     assert answer.disk_bytes - answer.download_bytes == 2 * 39_976_960 * (4 + 8)
 
 
-# ------------------------------------------------------------------ laws
-
-MODELS = st.sampled_from([spec.id for spec in trainable()])
-LENGTHS = st.integers(1, 4096)
-
-
-@settings(max_examples=60, deadline=None)
-@given(MODELS, LENGTHS, st.integers(1, 256), st.booleans())
-@example("trinity-nano-preview", 1, 176, False)
-@example("trinity-nano-preview", 1, 256, False)
-def test_more_training_never_takes_less(
-    model: str, length: int, rank: int, checkpointing: bool
-) -> None:
-    """LoRA ≥ QLoRA at the least, and full ≥ LoRA wherever adapters are few: peft's float32 copy of tables counts.
-
-    A trained number takes 16 bytes (weight, gradient, two states), a frozen one at most 4. So adapters of up to 3/4 of
-    the weights take no more than full training, and as many as the weights take more: rank × (in + out) on narrow experts.
-    """
-    spec = shelf().spec(model)
-    full = memory(ask(spec, length, finetune_method="full", checkpointing=checkpointing))
-    lora, qlora = (
-        memory(
-            ask(spec, length, finetune_method=method, lora_rank=rank, checkpointing=checkpointing)
-        )
-        for method in ("lora", "qlora")
-    )
-    states = ("weights", "gradients", "optimizer")
-    full_bytes, lora_bytes = (
-        sum(term.bytes for term in need.terms if term.name in states) for need in (full, lora)
-    )
-    assert spec.architecture is not None
-    row = row_of(spec.architecture, rows())
-    assert row is not None
-    adapted = adapter_parameters(spec.architecture, row, rank)[0]
-    weights = full_bytes / 16
-    if adapted <= 3 / 4 * weights:
-        assert full_bytes >= lora_bytes
-    elif adapted >= weights:
-        assert full_bytes < lora_bytes
-    assert sum(term.low_bytes for term in lora.terms if term.name in states) >= sum(
-        term.low_bytes for term in qlora.terms if term.name in states
-    )
-
-
 # ------------------------------------------------------------------ every model, every method
 
 
@@ -341,23 +295,6 @@ def test_every_term_can_be_checked_with_a_calculator(method: str, checkpointing:
             assert (term.how is How.EXACT) <= (term.low_bytes == term.high_bytes), (spec.id, term)
             if term.name != "runtime":
                 assert abs(calculate(term.arithmetic) - term.bytes) < 2, (spec.id, term)
-
-
-# ------------------------------------------------------------------ several accelerators
-
-
-@pytest.mark.parametrize(
-    "record",
-    [record for record in MEASURED["sharded"] if not record.get("adapters")],
-    ids=lambda record: f"{record['processes']}-{record['mixed']}",
-)
-def test_fsdp_shares_states_out_in_equal_parts(record: dict[str, Any]) -> None:
-    """In float32: 4 bytes of weights, 4 of gradients and 8 of AdamW a parameter, an Nth of them in each of N processes, exactly."""
-    held = [
-        record[name] * record["processes"]
-        for name in ("parameters_bytes", "gradients_bytes", "optimizer_bytes")
-    ]
-    assert held == [4 * record["parameters"], 4 * record["parameters"], 8 * record["parameters"]]
 
 
 # ------------------------------------------------------------------ what is not known
