@@ -325,14 +325,7 @@ def cpu_of(runtime: RuntimeSpec | None, spec: ModelSpec) -> CpuNeed:
 def stated_size(size_and_files: tuple[int, PublishedFiles]) -> SizedWeights:
     """A published size, as it is."""
     size, files = size_and_files
-    return SizedWeights(
-        bytes=size,
-        low_bytes=size,
-        high_bytes=size,
-        how=How.STATED,
-        source=files.source,
-        arithmetic=f"{size:,} bytes as listed",
-    )
+    return sized(size, How.STATED, files.source, f"{size:,} bytes as listed")
 
 
 def why_no_encoders(spec: ModelSpec) -> str | None:
@@ -341,44 +334,24 @@ def why_no_encoders(spec: ModelSpec) -> str | None:
     """
     if spec.parameters.encoders or spec.architecture is None:
         return None
-    stated = (
-        "the spec does not state the size of its vision encoder"
-        if spec.modality == "vision"
-        else None
-    )
-    return spec.unknown.get("parameters.encoders", stated)
+    stated = "the spec does not state the size of its vision encoder"
+    return spec.unknown.get("parameters.encoders", stated if spec.modality == "vision" else None)
 
 
 def unread_cache(spec: ModelSpec) -> Unread:
     """Why the size of the cache is not known, as the spec says it."""
     otherwise = "the spec has no architecture, so the size of its cache is not known"
-    why = next(
-        (
-            spec.unknown[key]
-            for key in ("architecture.attention", "architecture")
-            if key in spec.unknown
-        ),
-        otherwise,
-    )
-    return Unread(
-        fact="memory.kv_cache",
-        reason=why,
-        remedy="state [architecture] or [needs] in a spec of the model",
-    )
+    why = spec.unknown.get("architecture.attention") or spec.unknown.get("architecture")
+    remedy = "state [architecture] or [needs] in a spec of the model"
+    return unread(why or otherwise, remedy, "memory.kv_cache")
 
 
 def unread_size(spec: ModelSpec) -> Unread:
     """Why the size of the weights is not known, as the spec says it."""
     otherwise = "neither the architecture nor the number of parameters is known"
-    why = next(
-        (spec.unknown[key] for key in ("architecture", "parameters.total") if key in spec.unknown),
-        otherwise,
-    )
-    return Unread(
-        fact="download_bytes",
-        reason=why,
-        remedy="state the size under [[files]] or [needs] in a spec of the model",
-    )
+    why = spec.unknown.get("architecture") or spec.unknown.get("parameters.total")
+    remedy = "state the size under [[files]] or [needs] in a spec of the model"
+    return unread(why or otherwise, remedy)
 
 
 ENCODER_REMEDY = (

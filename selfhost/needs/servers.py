@@ -88,9 +88,8 @@ _BESIDE_TORCH = (MIB * 130, MIB * 256, MIB * 480)
 # with 0.19, 0.4 before it; the least, where cards are not joined, is assumed
 _TOGETHER = (MIB * 64, GIB, 2 * GIB)
 # an encoder on its largest pictures: 0.1 to 0.26 GiB more were logged of Gemma 3 and Mistral Small
-# 3.1, six times; not of others, for whose pictures the largest may be many times as large. Of
-# LLaVA, with pictures of 336 points, no more
-_SEEING, _SEEING_LOGGED = (0, GIB // 4, 2 * GIB), (0, GIB // 5, GIB // 2)
+# 3.1; not of others, for whose pictures the largest may be many times as large
+_SEEING = (0, GIB // 4, 2 * GIB)
 
 
 def _one_pass(
@@ -128,9 +127,8 @@ def _one_pass(
         line = f"{sequences:,} sequences × {words:,} × {_LOGIT} bytes + {some:,} bytes beside them"
     if kept:
         line += f" + {kept:,} bytes of experts' inputs and outputs"
-    seeing = (0, 0, 0)
+    seeing = _SEEING if sees else (0, 0, 0)
     if sees:
-        seeing = _SEEING_LOGGED if row.vllm_pictures_logged else _SEEING
         line += f" + {seeing[1]:,} bytes of the encoder"
     # the scan of recurrent layers in float32; not logged alone
     most = max(layer, sampled[2]) * 11 // 10 + 32 * tokens * states + kept * 3 // 2

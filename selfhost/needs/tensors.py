@@ -164,7 +164,6 @@ class ArchitectureRow(Row):
     torch_wide_matrix: str = ""
     mlx_in_8_bits: tuple[str, ...] = ()
     mlx_ternary: bool = False
-    vllm_pictures_logged: bool = False
     window_cache: str = ""
     window_cache_layers: int | None = None
     indexer_values: bool = False

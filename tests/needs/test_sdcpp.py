@@ -59,38 +59,40 @@ def _reserved() -> dict[str, dict[str, int]]:
     return {run["name"]: run for run in runs}
 
 
-# graphs of the same shapes, and the decoders of each; the tile where it is not a picture of 256
-SHAPES = {
-    "flux.1-dev": ("flux.1-dev pixels=1024", "flux pixels=256"),
-    "flux.1-schnell": ("flux.1-dev pixels=1024", "flux pixels=256"),
-    "flux.2-dev": ("flux.2-dev pixels=1024", "flux.2 pixels=512"),
-    "flux.2-klein-4b": ("flux.2-klein-4b pixels=1024", "flux.2 pixels=512"),
-    "flux.2-klein-9b": ("flux.2-klein-9b pixels=1024", "flux.2 pixels=512"),
-    "flux.1-krea-dev": ("flux.1-dev pixels=1024", "flux pixels=256"),
-    "flux.1-kontext-dev": ("flux.1-kontext-dev pixels=1024", "flux pixels=256"),
-    "chroma1-hd": ("chroma1-hd pixels=1024", "flux pixels=256"),
-    "longcat-image": ("longcat-image pixels=1024", "flux pixels=256"),
-    "krea-2-turbo": ("krea-2-turbo pixels=1024", "wan2.1, a picture pixels=256"),
-    "qwen-image": ("qwen-image pixels=1024", "wan2.1, a picture pixels=256"),
-    "qwen-image-2512": ("qwen-image pixels=1024", "wan2.1, a picture pixels=256"),
-    "qwen-image-edit": ("qwen-image-edit pixels=1024", "wan2.1, a picture pixels=256"),
-    "qwen-image-edit-2509": ("qwen-image-edit pixels=1024", "wan2.1, a picture pixels=256"),
-    "qwen-image-edit-2511": ("qwen-image-edit pixels=1024", "wan2.1, a picture pixels=256"),
-    "z-image": ("z-image-turbo pixels=1024", "flux pixels=256"),
-    "z-image-turbo": ("z-image-turbo pixels=1024", "flux pixels=256"),
-    "wan2.1-t2v-14b": ("wan2.1-t2v-14b 832x480 frames=33", "wan2.1, a tile of 256 frames=33"),
-    "wan2.1-i2v-14b-480p": ("wan2.1-i2v-14b 832x480 frames=33", "wan2.1, a tile of 256 frames=33"),
-    "wan2.1-i2v-14b-720p": ("wan2.1-i2v-14b 832x480 frames=33", "wan2.1, a tile of 256 frames=33"),
-    "wan2.1-flf2v-14b-720p": (
+# models whose graphs have the same shape, by that and by the decoder's
+_GRAPHS = {
+    ("flux.1-dev pixels=1024", "flux pixels=256"): "flux.1-dev flux.1-schnell flux.1-krea-dev",
+    ("flux.1-kontext-dev pixels=1024", "flux pixels=256"): "flux.1-kontext-dev",
+    ("flux.2-dev pixels=1024", "flux.2 pixels=512"): "flux.2-dev",
+    ("flux.2-klein-4b pixels=1024", "flux.2 pixels=512"): "flux.2-klein-4b",
+    ("flux.2-klein-9b pixels=1024", "flux.2 pixels=512"): "flux.2-klein-9b",
+    ("chroma1-hd pixels=1024", "flux pixels=256"): "chroma1-hd",
+    ("longcat-image pixels=1024", "flux pixels=256"): "longcat-image",
+    ("krea-2-turbo pixels=1024", "wan2.1, a picture pixels=256"): "krea-2-turbo",
+    ("qwen-image pixels=1024", "wan2.1, a picture pixels=256"): "qwen-image qwen-image-2512",
+    (
+        "qwen-image-edit pixels=1024",
+        "wan2.1, a picture pixels=256",
+    ): "qwen-image-edit qwen-image-edit-2509 qwen-image-edit-2511",
+    ("z-image-turbo pixels=1024", "flux pixels=256"): "z-image z-image-turbo",
+    (
+        "wan2.1-t2v-14b 832x480 frames=33",
+        "wan2.1, a tile of 256 frames=33",
+    ): "wan2.1-t2v-14b wan2.2-t2v-a14b",
+    (
+        "wan2.1-i2v-14b 832x480 frames=33",
+        "wan2.1, a tile of 256 frames=33",
+    ): "wan2.1-i2v-14b-480p wan2.1-i2v-14b-720p",
+    (
         "wan2.1-flf2v-14b 832x480 frames=33",
         "wan2.1, a tile of 256 frames=33",
-    ),
-    "wan2.1-vace-14b": ("wan2.1-vace-14b 832x480 frames=33", "wan2.1, a tile of 256 frames=33"),
-    "wan2.1-t2v-1.3b": ("wan2.1-t2v-1.3b 832x480 frames=33", "wan2.1, a tile of 256 frames=33"),
-    "wan2.2-t2v-a14b": ("wan2.1-t2v-14b 832x480 frames=33", "wan2.1, a tile of 256 frames=33"),
-    "wan2.2-i2v-a14b": ("wan2.2-i2v-a14b 832x480 frames=33", "wan2.1, a tile of 256 frames=33"),
-    "wan2.2-ti2v-5b": ("wan2.2-ti2v-5b 832x480 frames=33", "wan2.2, a tile of 256 frames=33"),
+    ): "wan2.1-flf2v-14b-720p",
+    ("wan2.1-vace-14b 832x480 frames=33", "wan2.1, a tile of 256 frames=33"): "wan2.1-vace-14b",
+    ("wan2.1-t2v-1.3b 832x480 frames=33", "wan2.1, a tile of 256 frames=33"): "wan2.1-t2v-1.3b",
+    ("wan2.2-i2v-a14b 832x480 frames=33", "wan2.1, a tile of 256 frames=33"): "wan2.2-i2v-a14b",
+    ("wan2.2-ti2v-5b 832x480 frames=33", "wan2.2, a tile of 256 frames=33"): "wan2.2-ti2v-5b",
 }
+SHAPES = {model: shapes for shapes, models in _GRAPHS.items() for model in models.split()}
 
 
 def test_buffers_are_what_the_program_reserves() -> None:

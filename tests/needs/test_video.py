@@ -8,21 +8,6 @@ import pytest
 
 from helpers.needs_of import catalogue
 from helpers.paths import TRUTH
-from selfhost.cli.main import main
-
-
-def _answer(capsys: pytest.CaptureFixture[str], *options: str) -> dict[str, object]:
-    main(["check", *options, "--json"])
-    answer: dict[str, object] = json.loads(capsys.readouterr().out)
-    return answer
-
-
-def test_what_the_publisher_states_is_the_need(capsys: pytest.CaptureFixture[str]) -> None:
-    """Wan 2.2 A14B: 80 GB (model card), of which 68.8 are weights in 16 bits."""
-    text = json.dumps(_answer(capsys, "wan2.2-t2v-a14b", "--machine", "aws-p5.4xlarge"))
-    assert "80000000000" in text
-    assert "to('cuda')" in text
-
 
 # bytes on one GPU with all of it there, as publishers state them: README.md of CogVideo, HunyuanVideo
 # and Wan 2.2, the card of Allegro, arXiv:2503.20314 with the text encoder of 11.36 GB added
