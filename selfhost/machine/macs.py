@@ -50,8 +50,8 @@ def product(words: Sequence[str]) -> str:
 
 
 def rows(chip: Sequence[str], words: Sequence[str]) -> list[Mapping[str, Any]]:
-    """The rows of that chip, `["m2", "max"]`, else of the year and the size among the words, that
-    were sold as the product that they name.
+    """The rows of that chip, `["m2", "max"]`, else of the size among the words, that were sold as
+    the product that they name.
     """
     own = {*product(words).split()}
     own = own - {"mac"} or own
@@ -62,14 +62,8 @@ def rows(chip: Sequence[str], words: Sequence[str]) -> list[Mapping[str, Any]]:
     ]
     if chip:
         return [row for row in sold if [row["chip"], row["variant"]] == [*chip, ""][:2]]
-    years = {int(word) for word in words if re.fullmatch(r"20[12]\d", word)}
     sizes = {float(size[1]) for word in words if (size := SIZE.fullmatch(word))}
-    return [
-        row
-        for row in sold
-        if (not years or any(years & {*each} for each in row["years"].values()))
-        and (not sizes or sizes & {*row["gib"]} or min(sizes) >= 256)
-    ]
+    return [row for row in sold if not sizes or sizes & {*row["gib"]} or min(sizes) >= 256]
 
 
 def facts(row: Mapping[str, Any], memory_gib: float) -> dict[str, Any]:

@@ -578,15 +578,7 @@ def _from_file(path: str | os.PathLike[str]) -> Machine:
     try:
         text = text_of(read_file(named, MAX_FILE_BYTES, input_allowed=True))
         reader = Reader(name, text, _PARTS)
-
-        def constant(word: str) -> None:
-            # certain only where the word stands once in the whole file
-            alone = not reader.problems and text.count(word) == 1
-            line = text.count("\n", 0, text.index(word)) + 1 if alone else None
-            message = f"holds {word}, which is no number in JSON"
-            reader.problem(None, message, "write null where a value is not known", line)
-
-        decoder = Decoder(constant=constant, note_doubled=True)
+        decoder = Decoder(note_doubled=True)
         document = decoder.parse(text)
     except Unreadable as error:
         message = error.reason

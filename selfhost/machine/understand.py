@@ -47,7 +47,6 @@ _OF_A_PROGRAM = re.compile(r"(?:thread|core|socket)\(s\) per|\w@\w[\w.-]*\s+-{4,
 _VERSION = re.compile(r"\d{1,2}(?:\.\d+){0,2}|pro|home|lts", re.ASCII)
 # a year, and a number that nobody counts with
 _SAYS_NOTHING = re.compile(r"20[012]\d|\d{1,2}", re.ASCII)
-_MODEL = re.compile(r"[a-z]?\d{1,4}[a-z]{0,2}|\d{1,2}gen|slim|pro|[gx]", re.ASCII)
 _MOBILE_NUMBER = re.compile(r"\d{4,5}(?:u|hs?|hx|hk|p)|\d{3}[hv]", re.ASCII)
 _RATE = re.compile(r"\d+mts", re.ASCII)
 _YEARS = range(2005, 2036)
@@ -247,27 +246,17 @@ def _take_setting(about: Description) -> None:
 
 
 def _take_lines(about: Description) -> None:
-    """Take lines of computers with the model behind them, which tells neither processor nor GPU:
-    `legion 5`, `thinkpad t14 gen 3`.
+    """Take lines of computers, `legion`, of which the name tells neither processor nor GPU, and
+    their models that have four digits as GPUs do, `vostro 3070`.
     """
-    laptops, lines = words()["laptops"], words()["lines"]
+    table = words()
     for at in range(len(about.tokens)):
-        line, end = about.free(at), at + 1
-        if line in laptops or line in lines:
+        line, model = about.free(at), about.free(at + 1)
+        if line in table["laptops"] or line in table["lines"]:
             about.is_line = not about.product
-            about.is_laptop |= line in laptops
-            while end < at + 4 and _is_model(about.free(end), line):
-                end += 1
-            about.take(at, end, "line")
-
-
-def _is_model(word: str, line: str) -> bool:
-    """Whether a word behind a line's name is that of a model, not of a processor or a GPU."""
-    is_other = COUNT.fullmatch(word) or cpus.class_of(word) or cpus.names_of_number(word)
-    if is_other or not _MODEL.fullmatch(word):
-        return False
-    is_figure = len(word) == 4 and word.isdecimal()
-    return not is_figure or line in words()["numbered"] or not matches((word,))
+            about.is_laptop |= line in table["laptops"]
+            is_model = line in table["numbered"] and len(model) == 4 and model.isdecimal()
+            about.take(at, at + 1 + is_model, "line")
 
 
 def _refuse_phones_and_chips(about: Description) -> None:
@@ -398,9 +387,9 @@ def _take_kind(about: Description) -> None:
     while any(map(str.isdecimal, word := about.free(end))) and _may_be_of_processor(word):
         name.append(word)
         end += 1
-    for at in (end, end + 1, start - 1, start - 2, start - 3):
+    for at in (end, start - 1):
         generation = NUMBERED.fullmatch(about.word(at))
-        if generation and generation[2] == "gen" and about.tokens[at].by in ("", "line"):
+        if generation and generation[2] == "gen" and not about.tokens[at].by:
             about.take(at, at + 1, "processor")
             number = int(generation[1])
             name += [f"{number}{_ENDINGS.get(number, 'th')}", "gen"]
@@ -514,8 +503,8 @@ def _take_card(about: Description, start: int, end: int, run: list[str]) -> None
     line = about.product.get("line", "").split()
     names = [*line, *names] if matches((*line, *names)) else names
     about.take(start, end, "gpu")
-    text, size, count = " ".join(names), next(iter(sizes), None), 0
-    if vgpu_typed(text) is None:
+    size = next(iter(sizes), None)
+    if vgpu_typed(" ".join(names)) is None:
         cards = matches(tuple(names), laptop=about.is_laptop)
         if all(card.unified for card in cards):
             # any but an integrated one is in the chip that was named
@@ -524,8 +513,8 @@ def _take_card(about: Description, start: int, end: int, run: list[str]) -> None
                 about.cards_at.append((start, inside))
             return
         if not any(size in card.memory_gib for card in cards):
-            size, count = _size_and_count(about, start, end, cards)
-    count = count or _count_beside(about, start, end)
+            size = _size_beside(about, start, end, cards)
+    count = _count_beside(about, start, end)
     about.cards_at.append((start, _named(about, names, size, count)))
 
 
@@ -540,52 +529,42 @@ def _named(
         ) from None
 
 
-def _size_and_count(
+def _size_beside(
     about: Description, start: int, end: int, cards: Sequence[gpus.Card]
-) -> tuple[float | None, int]:
-    """The size of the card that stands behind its name, or before it where another is the RAM's,
-    and the count that stands with it, 0 for none. Raises `UnknownMachineError` for one that it is
-    not sold with and that no RAM has.
+) -> float | None:
+    """The size of the card that stands behind its name, else before it where another is the RAM's.
+    Raises `UnknownMachineError` for one that it is not sold with and that no RAM has.
     """
     sold = {size for card in cards for size in card.memory_gib}
-    at = end
-    at += about.word(at) in (BREAK, "vram", "with")
+    at = end + (about.word(end) in (BREAK, "vram", "with"))
     size = about.free_gib(at)
-    if size is None or MODULES.fullmatch(about.free(start - 1)):
-        size_before, count = _size_before(about, start, sold)
-        if size is None or count:
-            return size_before, count
+    if size is None:
+        return _size_before(about, start, sold)
     names_ram = is_ram(about.word(at + 1)) and not SIZE.fullmatch(about.word(at + 2))
     if "vram" in about.words(end, at + 2) or (size in sold and not names_ram):
         about.take(end, at + 1 + (about.word(at + 1) == "vram"), "gpu")
-        return size, 0
+        return size
     if f"{size:g}gb" in cards[0].named - cards[0].words:
         about.take(at, at + 1, "gpu")
     elif not names_ram and at == end and _is_no_size_of_ram(size):
         error = not_sold_so(cards, size)
         raise UnknownMachineError(f"{shown(about.text)!r}: {error}", remedy=error.remedy)
-    return None, 0
+    return None
 
 
 def _is_no_size_of_ram(gib: float) -> bool:
     return gib % 4 != 0 and gib > 6
 
 
-def _size_before(about: Description, start: int, sold: set[float]) -> tuple[float | None, int]:
-    """The size before a card's name that it is sold with, where it is not that of the RAM, and the
-    count of cards that are written as modules of RAM are, `2x24gb rtx 3090`; else 0.
-    """
-    others = [at for at in range(len(about.tokens)) if about.free_gib(at) and at != start - 1]
-    modules = MODULES.fullmatch(about.free(start - 1))
-    if modules and float(modules[2]) in sold and others:
-        about.take(start - 1, start, "gpu")
-        return float(modules[2]), int(modules[1])
+def _size_before(about: Description, start: int, sold: set[float]) -> float | None:
+    """The size before a card's name that it is sold with, where it is not that of the RAM."""
     size = about.free_gib(start - 1)
+    others = [at for at in range(len(about.tokens)) if about.free_gib(at) and at != start - 1]
     is_no_ram = about.processor is None or _is_no_size_of_ram(size or 0)
     if size not in sold or not (is_no_ram or others):
-        return None, 0
+        return None
     about.take(start - 1, start, "gpu")
-    return size, 0
+    return size
 
 
 def _count_beside(about: Description, start: int, end: int) -> int:

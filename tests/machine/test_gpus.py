@@ -30,9 +30,7 @@ KEYS = {
         "name words gb_per_s least_gb_per_s gpu memory_gib kind cores cores_gb_per_s core ghz "
         "source"
     ),
-    "apple": (
-        "chip variant gb_per_s least_share smaller unpacked_gb_per_s tflops neural linux source"
-    ),
+    "apple": ("chip variant gb_per_s least_share smaller unpacked_gb_per_s tflops neural source"),
     "metal": "up_to_gib share",
     "computer": "name names cards memory_gib channels mts kinds cores",
     "vgpu": "board name memory_gib",
