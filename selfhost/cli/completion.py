@@ -74,55 +74,42 @@ def candidates(words: Sequence[str]) -> list[str]:
         return _beginning(typed, COMMANDS) or list(complete(typed, catalogue))
     # a bare name of a model is a check
     command = words[0] if words[0] in COMMANDS else "check"
-    values = _option_values(command, words[-2], typed, catalogue)
-    if values is not None:
-        return values
-    if typed.startswith("-"):
-        flags = " ".join(TAKEN[command]).split()
-        return _beginning(typed, flags)
-    settings = words_of(command)
-    if settings.keys() & {"model", "models"}:
-        return list(complete(typed, catalogue))
-    named = (each.get("choices", ()) for each in settings.values())
-    return _beginning(typed, [word for choices in named for word in choices])
-
-
-def _option_values(command: str, before: str, typed: str, catalogue: Catalogue) -> list[str] | None:
-    """Return the values that an option takes, of `--option VALUE` or `--option=VALUE`; None where
-    no value of an option stands there.
-    """
     options = {flag: names for names in TAKEN[command] for flag in names.split()}
     flag, sign, value = typed.partition("=")
     if not sign or flag not in options:
-        flag, sign, value = before, "", typed
-    settings = settings_of(command, options[flag]) if flag in options else {"action": "none"}
-    if settings.get("action", "append") != "append":
-        return None
-    prefix = f"{flag}=" if sign else ""
-    return [prefix + word for word in _beginning(value, _values(flag, settings, catalogue))]
+        flag, sign, value = words[-2], "", typed
+    settings = settings_of(command, options[flag]) if flag in options else {"nargs": 0}
+    if settings.get("action", "append") == "append" and settings.get("nargs") != 0:
+        prefix = f"{flag}=" if sign else ""
+        choices: Iterable[Any] = settings.get("choices") or _listed(flag, catalogue)
+        return [prefix + word for word in _beginning(value, map(str, choices))]
+    if typed.startswith("-"):
+        return _beginning(typed, options)
+    positional = words_of(command)
+    if positional.keys() & {"model", "models"}:
+        return list(complete(typed, catalogue))
+    return _beginning(
+        typed, [word for each in positional.values() for word in each["choices"] or ()]
+    )
 
 
-def _values(flag: str, settings: dict[str, Any], catalogue: Catalogue) -> Iterable[str]:
+def _listed(flag: str, catalogue: Catalogue) -> Iterable[str]:
     """Return the values that an option takes, where they can be listed."""
     from ..machine.changes import SETTINGS
     from ..machine.profiles import names
     from ..reports.audit_formats import FORMATS
 
-    common = catalogue.common
     listed: dict[str, Callable[[], Iterable[str]]] = {
         "--machine": names,
         "--set": lambda: [f"{key}=" for key in SETTINGS],
         "--format": lambda: FORMATS,
-        "--gpu": lambda: [row["words"] for row in common("gpus")["gpu"]],
+        "--gpu": lambda: [row["words"] for row in catalogue.common("gpus")["gpu"]],
         "--runtime": catalogue.runtime_ids,
-        "--quant": lambda: common("quantizations")["quantization"],
+        "--quant": lambda: catalogue.common("quantizations")["quantization"],
         "--license": catalogue.license_ids,
         "--draft": catalogue.ids,
         "--family": lambda: sorted({row.family for row in catalogue.outlines() if row.family}),
     }
-    choices = settings.get("choices")
-    if choices is not None:
-        return map(str, choices)
     return listed[flag]() if flag in listed else ()
 
 

@@ -239,9 +239,12 @@ def words_of(command: str) -> dict[str, dict[str, Any]]:
     """Return the settings, as argparse names them, of the words that are no options."""
     settings: dict[str, dict[str, Any]] = {}
     for name, nargs, metavar, help in _WORDS[command]:
-        settings[name] = {"nargs": nargs, "help": help or None, "metavar": metavar or None}
-        if name in _WORD_CHOICES:
-            settings[name]["choices"] = _WORD_CHOICES[name]
+        settings[name] = {
+            "nargs": nargs,
+            "help": help or None,
+            "metavar": metavar or None,
+            "choices": _WORD_CHOICES.get(name),
+        }
         if name == "policy":
             settings[name]["default"] = "audit.toml"
     return settings

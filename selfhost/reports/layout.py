@@ -16,7 +16,6 @@ _BAR_WIDTH, _NARROW_BAR, _NARROW = 20, 8, 76
 # a wrapping column gives way to the first before others are dropped, then to the second
 _COMFORTABLE, _LEAST = 24, 12
 _GAP = 2
-_COMMENT = "# "
 # GitHub takes `::name` at a line's start for a command; `##[` is GitHub's and `##vso[` Azure's
 # wherever they stand; inside a word of a program, `std::vector`, it is none
 _CI_COMMAND = r"(?<![\w:])::(?=[A-Za-z])|##(?=\w*\[)"
@@ -59,7 +58,7 @@ class Bar(Record):
 class Paragraph(Record):
     """Spans that wrap at `indent`, further lines at `indent + hang`.
 
-    `verbatim` is never wrapped, so that it can be copied, unless it is a comment of the shell.
+    `verbatim` is never wrapped, so that it can be copied.
     """
 
     spans: tuple[Span, ...]
@@ -211,17 +210,12 @@ def _colored(text: str, style: str, color: bool) -> str:
 
 def _lines(block: Paragraph, width: int | None) -> Iterator[Line]:
     cell = [(clean(span.text), span.style) for span in block.spans]
-    first, rest, lead = " " * block.indent, " " * (block.indent + block.hang), ""
-    is_command = block.verbatim and not cell[0][0].startswith(_COMMENT)
-    if width is None or is_command or _size(cell) <= width - len(first):
+    first, rest = " " * block.indent, " " * (block.indent + block.hang)
+    if width is None or block.verbatim or _size(cell) <= width - len(first):
         yield [(first, ""), *cell]
         return
-    if block.verbatim:
-        # each line is a comment, so that what is copied still is one
-        lead, rest = _COMMENT, first
-        cell[0] = (cell[0][0].removeprefix(_COMMENT), cell[0][1])
-    for at, part in enumerate(_wrap(cell, width - len(first + lead), width - len(rest + lead))):
-        yield [(rest if at else first, ""), *([(lead, cell[0][1])] if lead else []), *part]
+    for at, part in enumerate(_wrap(cell, width - len(first), width - len(rest))):
+        yield [(rest if at else first, ""), *part]
 
 
 def _wrap(cell: Line, first: int, rest: int) -> list[Line]:

@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from .. import __version__
-from ..advice.sizes import ASSUMED_RATE, MODELS_FOLDER, ContainerSize
+from ..advice.sizes import MODELS_FOLDER, ContainerSize
 from ..catalogue.runtime import Service
 from ..core import units
 from ..core.tables import shipped_table
@@ -116,7 +116,6 @@ def _notes_above(
             f" {units.binary(size.page_cache_bytes)} are page cache,"
             f" {units.binary(grown)} may be added"
         )
-        lines += [f"not measured: {each.why}" for each in size.growths if each.is_assumed]
         lines += size.notes
         # files that lie on this machine are mounted
         if size.files_are_yours and not (binds_files and size.files):
@@ -157,20 +156,11 @@ def _kubernetes(sizes: Sequence[ContainerSize]) -> str:
                 f"# first make the PersistentVolumeClaim {name}-models{room} and put the files"
                 f" there: the pod waits for the claim, and has it as {_folder(size)}"
             )
-        stated = size.workload.download_bytes_per_second
-        rate = f"{units.decimal(stated or ASSUMED_RATE)}/s"
-        assumed = "" if stated else " (assumed: --download-speed states yours)"
-        comments.append(
-            f"# {clean(size.model.name)}: startupProbe waits {size.seconds_to_start:,} s, for its"
-            f" files at {rate}{assumed} and loading"
-        )
     if any(map(_token, sizes)):
         comments.append(
             "# first make the secret of your login at Hugging Face:"
             " kubectl create secret generic hf-token --from-literal=token=…"
         )
-    if not all(size.files_are_yours for size in sizes):
-        comments.append("# a PersistentVolumeClaim instead of the emptyDir keeps the download")
     return "\n".join(comments) + "\n" + "---\n".join(documents)
 
 

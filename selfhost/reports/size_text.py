@@ -25,7 +25,7 @@ from .words import format_words
 
 # what the rows of growth are called where that is not their name
 _NAMES = {"uncertainty": "uncertain"}
-_CACHE_COUNTS = "Keep the page cache within the limit: without it a server stalls or is killed."
+_TO_PASTE = "To paste: --format kubernetes, compose, docker or systemd"
 # label, figure, why
 _Row = tuple[str, str, str]
 
@@ -65,7 +65,7 @@ def _single(size: ContainerSize, verbose: bool) -> Iterator[Block]:
         yield from (*heading("Start it with"), command_line(command))
         yield from [command_line(size.fetch)] if size.fetch else ()
     if size.image is not None:
-        yield say("To paste: --format kubernetes, compose, docker or systemd")
+        yield say(_TO_PASTE)
 
 
 def _up(size: int) -> str:
@@ -74,12 +74,12 @@ def _up(size: int) -> str:
 
 def _rows(size: ContainerSize) -> Iterator[_Row]:
     """The request and its parts, the limit, disk and accelerators."""
-    has_cache = bool(size.page_cache_bytes)
-    yield "memory", _up(size.unreclaimable_bytes), f"cannot be reclaimed{_largest(size)}"
-    cached = "mapped weights; without them it stalls or is killed"
-    yield "page cache", _cache(size), cached if has_cache else "no weights are mapped"
-    both = " (both)" if has_cache else ""
-    yield "limit", _up(size.limit_bytes), f"the request{both}, and all that can grow"
+    cache = size.page_cache_bytes
+    yield "memory", _up(size.unreclaimable_bytes), "cannot be reclaimed"
+    if cache:
+        why = "mapped weights; without them it stalls or is killed"
+        yield "page cache", units.binary(cache), why
+    yield "limit", _up(size.limit_bytes), f"the request{' (both)' * bool(cache)}, and what can grow"
     if size.disk_bytes is not None and size.disk_update_bytes is not None:
         twice = units.decimal(size.disk_update_bytes)
         yield "disk", units.decimal(size.disk_bytes), f"{twice} while an update replaces it"
@@ -89,23 +89,6 @@ def _rows(size: ContainerSize) -> Iterator[_Row]:
         each = _up(max(card.memory_bytes for card in held))
         count = f"{len(held)} × " if len(held) > 1 else ""
         yield "accelerator", f"{count}{each}", f"of {held[0].name or 'GPU'}"
-
-
-def _cache(size: ContainerSize) -> str:
-    return units.binary(size.page_cache_bytes) if size.page_cache_bytes else "none"
-
-
-def _largest(size: ContainerSize) -> str:
-    """`: 4.4 GiB weights`, the largest part of the request that has a name."""
-    memory, service = size.needs.memory, size.runtime.service
-    is_mapped = service is not None and service.maps_files
-    parts = {"GPU libraries": size.accelerator_host_bytes}
-    for term in () if memory is None else memory.terms:
-        if term.where == "host" and not (is_mapped and term.may_be_mapped):
-            name = "of the program itself" if term.is_program else term.name.replace("_", " ")
-            parts[name.replace("kv", "KV")] = term.bytes
-    name = max(parts, key=lambda part: parts[part])
-    return f": {units.binary(parts[name])} {name}" if parts[name] else ""
 
 
 def _growing(size: ContainerSize) -> Iterator[_Row]:
@@ -136,7 +119,7 @@ def _several(sizes: Sequence[ContainerSize]) -> Iterator[Block]:
         (
             size.model.id,
             _up(size.request_bytes),
-            _cache(size),
+            units.binary(size.page_cache_bytes) if size.page_cache_bytes else "none",
             _up(size.limit_bytes),
             "unknown" if size.disk_bytes is None else units.decimal(size.disk_bytes),
             str(len(size.accelerators) or "-"),
@@ -144,10 +127,6 @@ def _several(sizes: Sequence[ContainerSize]) -> Iterator[Block]:
         for size in sizes
     )
     columns = tuple(Column(title=title, right=bool(at)) for at, title in enumerate(titles))
-    yield from (Table(columns=columns, rows=rows), BLANK)
     notes = [f"{size.model.name}: {note}" for size in sizes for note in size.notes]
-    is_cached = any(size.page_cache_bytes for size in sizes)
-    is_served = all(size.image is not None for size in sizes)
-    to_paste = "; to paste: --format kubernetes, compose, docker …" if is_served else ""
-    last = f"Options and figures: -v{to_paste}"
-    yield from texts([*notes, _CACHE_COUNTS * is_cached, last], indent=0)
+    yield from (Table(columns=columns, rows=rows), BLANK)
+    yield from texts([*notes, "Options and figures: -v", _TO_PASTE], indent=0)
