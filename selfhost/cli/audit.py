@@ -6,7 +6,7 @@ import os
 
 from ..core.errors import Faults, InputError, PolicyError, Problem, SelfhostError
 from ..reports.audit_formats import FORMATS, MONITORING, in_pieces, without_answer
-from .options import check_targets, check_targets_of_policy
+from .options import check_targets
 from .output import (
     UsageError,
     complain,
@@ -92,7 +92,6 @@ def _run(words: list[str]) -> int:
     except PolicyError as error:
         audit = without_answer(error.all_problems, policy=options.policy, today=today)
         return _answer(options, outputs, audit, error)
-    check_targets_of_policy(targets, policy)
     is_silent = wants_json(words)
     audit = _audited(options, policy, PolicyJudge(catalogue, today), today, is_silent=is_silent)
     code = _answer(options, outputs, audit, InputError(audit.problems) if audit.problems else None)

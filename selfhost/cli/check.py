@@ -38,7 +38,7 @@ def run(words: list[str]) -> int:
     code = exit_code((verdict.route for verdict in verdicts), no_answer=bool(errors))
     if errors:
         flush()
-        complain(together(errors), code, options.format == "json", no_color=options.no_color)
+        complain(together(errors), code, options.format == "json")
     return code
 
 

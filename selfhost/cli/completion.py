@@ -81,7 +81,7 @@ def candidates(words: Sequence[str]) -> list[str]:
     settings = settings_of(command, options[flag]) if flag in options else {"nargs": 0}
     if settings.get("action", "append") == "append" and settings.get("nargs") != 0:
         prefix = f"{flag}=" if sign else ""
-        choices: Iterable[Any] = settings.get("choices") or _listed(flag, catalogue)
+        choices: Any = settings.get("choices") or _listed(flag, catalogue)
         return [prefix + word for word in _beginning(value, map(str, choices))]
     if typed.startswith("-"):
         return _beginning(typed, options)

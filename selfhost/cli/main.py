@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             code = exit_code([], no_answer=True)
         else:
             problem, code = bug(error), exit_code([], crashed=True)
-    complain(problem, code, wants_json(words), no_color="--no-color" in words)
+    complain(problem, code, wants_json(words))
     return code
 
 

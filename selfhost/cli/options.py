@@ -13,7 +13,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
-    from ..audit.entries import Policy
     from ..core.workload import Workload
     from ..judge.record import Verdict
     from ..machine.record import Machine
@@ -25,40 +24,25 @@ def check_targets(
     options: argparse.Namespace, targets: Sequence[str], *, with_standard_output: bool = False
 ) -> None:
     """Refuse, before anything is judged, a target that takes no report, replaces a file that was
-    named, or lies in a folder that is read. Raises `WriteError` or `UsageError`.
+    named, or would be a record of a folder that is read. Raises `WriteError` or `UsageError`.
     """
     from ..core.files import check_targets
 
     named: list[str] = []
     for option, value in vars(options).items():
+        values = value if isinstance(value, list) else [value]
         if option not in ("output", "format", "given"):
-            values = value if isinstance(value, list) else [value]
             named += [text for text in values if isinstance(text, str)]
     folders = {os.path.realpath(name): name for name in named if os.path.isdir(name)}
     for target in targets:
         folder = folders.get(os.path.dirname(os.path.realpath(target)))
-        root = getattr(options, "root", None)
-        if root and os.path.realpath(target).startswith(os.path.realpath(root) + os.sep):
-            folder = root
-        # a spec may be written beside others
-        if folder is not None and (target.endswith(_RECORDS) or folder == root):
+        if folder is not None and target.endswith(_RECORDS):
             raise UsageError(
                 f"{target} lies in {folder}, which this run reads",
                 remedy="name a file in another folder for the report",
             )
     read = ["/dev/stdin" if name == "-" else name for name in named]
     check_targets(targets, read, with_standard_output=with_standard_output)
-
-
-def check_targets_of_policy(targets: Sequence[str], policy: Policy) -> None:
-    """Refuse a target that replaces a file which the policy names. Raises `WriteError`."""
-    from ..core.files import check_targets
-
-    names: list[str | None] = []
-    for wanted in policy.models:
-        names += [wanted.name, wanted.asked.draft, wanted.asked.adapter]
-        names += [member.name for member in wanted.members]
-    check_targets(targets, filter(None, names))
 
 
 def workload_of(options: argparse.Namespace) -> Workload:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from ..reports.layout import Document
 
 
-_RED, _BOLD, _PLAIN = "\x1b[1;31m", "\x1b[1m", "\x1b[0m"
 _TO_A_FILE = "--output FILE writes the report to a file"
 # what a pipe or terminal may not be able to encode, and what says the same in ASCII
 _ASCII = str.maketrans(
@@ -80,7 +79,7 @@ def wants_json(words: Sequence[str]) -> bool:
     )
 
 
-def complain(error: SelfhostError, code: int, wants_json: bool, *, no_color: bool = False) -> None:
+def complain(error: SelfhostError, code: int, wants_json: bool) -> None:
     """Say what went wrong on standard error, as a person or a program reads it."""
     from ..core.workload import as_typed
 
@@ -92,18 +91,7 @@ def complain(error: SelfhostError, code: int, wants_json: bool, *, no_color: boo
         return
     from ..reports.text import error_text
 
-    text = error_text(error)
-    if wants_color(sys.stderr, no_color=no_color):
-        text = "".join(f"{_colored(line)}\n" for line in text.splitlines())
-    to_standard_error(text)
-
-
-def _colored(line: str) -> str:
-    """What is wrong begins in red, and what to type instead is bold."""
-    if line.startswith("  "):
-        return f"  {_BOLD}{line[2:]}{_PLAIN}"
-    label, colon, rest = line.partition(": ")
-    return f"{_RED}{label}{colon.rstrip()}{_PLAIN}{' ' if colon else ''}{rest}"
+    to_standard_error(error_text(error))
 
 
 def bug(error: BaseException) -> SelfhostError:

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 # more choices than these are not listed in an error
 _MOST_CHOICES = 16
-# a word of any length may be typed; nobody reads more of it
-_MOST_SHOWN = 2_000
 # with so many options the help has them in two parts
 _MANY_OPTIONS = 14
 
@@ -143,7 +141,7 @@ class CommandParser(argparse.ArgumentParser):
             listed = f"the {len(choices)} that `{self.prog} --help` lists"
         remedy = f"did you mean {flag}{meant}?" if meant else f"see `{self.prog} --help`"
         place = f"{flag.strip()}: " if flag else ""
-        raise UsageError(f"{place}{_cut(repr(value))} is not one of {listed}", remedy=remedy)
+        raise UsageError(f"{place}{value!r} is not one of {listed}", remedy=remedy)
 
     def error(self, message: str) -> NoReturn:
         """Raise argparse's complaint with what to type instead."""
@@ -165,12 +163,12 @@ class CommandParser(argparse.ArgumentParser):
             message = f"{flag} takes a value, and none follows it"
         elif ignored != rest:
             message, remedy = f"{flag} takes no value, not {ignored}", f"write {flag} alone"
-        raise UsageError(_cut(message), remedy=_cut(remedy))
+        raise UsageError(message, remedy=remedy)
 
     def _refuse_unknown(self, words: Sequence[str]) -> NoReturn:
         kind = "unknown option" if words[0].startswith("-") else "unexpected"
         remedy = self._instead_of(words) or f"see `{self.prog} --help`"
-        raise UsageError(_cut(f"{kind} {' '.join(words)}"), remedy=_cut(remedy))
+        raise UsageError(f"{kind} {' '.join(words)}", remedy=remedy)
 
     def _instead_of(self, words: Sequence[str]) -> str:
         """Return what to type instead of options that this command lacks, where that is known."""
@@ -235,9 +233,3 @@ def meant(kind: str, word: str, known: Iterable[str]) -> str | None:
     """Return the option or command (`kind` is "options" or "commands") that others call so."""
     named = [name for name, words in help_text(kind).items() if word in words]
     return next((name for name in named if name in known), None)
-
-
-def _cut(text: str) -> str:
-    if len(text) <= _MOST_SHOWN:
-        return text
-    return f"{text[: _MOST_SHOWN // 2]} … {text[-_MOST_SHOWN // 4 :]}"

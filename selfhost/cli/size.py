@@ -59,7 +59,7 @@ def run(words: list[str]) -> int:
         deliver(options, block(options.format, sizes))
     if errors:
         flush()
-        complain(together(errors), code, options.format == "json", no_color=options.no_color)
+        complain(together(errors), code, options.format == "json")
     return code
 
 

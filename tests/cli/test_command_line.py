@@ -266,30 +266,3 @@ def test_no_stream_is_needed_to_end_well(
     assert "Traceback" not in done.stderr
     assert "Exception ignored" not in done.stderr
     assert "bug" not in done.stderr
-
-
-@pytest.mark.parametrize(
-    ("words", "environment", "coloured"),
-    [
-        ([], {"FORCE_COLOR": "1"}, True),
-        ([], {}, False),
-        ([], {"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
-        (["--no-color"], {"FORCE_COLOR": "1"}, False),
-    ],
-)
-def test_errors_have_colour_where_answers_have(
-    words: list[str],
-    environment: dict[str, str],
-    coloured: bool,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """As no-color.org and force-color.org say; the words are the same."""
-    for name in ("FORCE_COLOR", "NO_COLOR"):
-        monkeypatch.delenv(name, raising=False)
-    plain = run(capsys, "check", "mistrall")[2]
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    shown = run(capsys, "check", "mistrall", *words)[2]
-    assert ("\x1b[" in shown) is coloured
-    assert re.sub(r"\x1b\[[0-9;]*m", "", shown) == plain

@@ -1,11 +1,27 @@
-"""Pages and notebooks: whole without a network, safe whatever a spec says."""
+"""Pages, notebooks and the summary line: whole without a network, safe whatever a spec says."""
 
 from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
 
+import pytest
+
 from helpers import report_samples as samples
+from helpers.machines import VM
+from selfhost import (
+    Comparison,
+    ContainerSize,
+    Plan,
+    Ranking,
+    Verdict,
+    Workload,
+    check,
+    compare,
+    plan,
+    rank,
+    size,
+)
 from selfhost.catalogue.spec import License
 from selfhost.reports.list_text import list_document
 from selfhost.reports.markup import page
@@ -87,3 +103,65 @@ def test_a_hostile_spec_stays_text() -> None:
     assert [name for name, _ in made.tags] == [name for name, _ in plain.tags]
     assert made.rows[1][1].startswith('"><script>alert(1)</script>')
     assert not re.search("[\u202e\x1b]", made.words)
+
+
+def answers() -> dict[str, Verdict | Ranking | Comparison | Plan | ContainerSize]:
+    """One of each, with sentences that name options on the command line."""
+    slow = Workload(min_tokens_per_second=500, quantization="Q8_0")
+    return {
+        "REASON": check("mistral-7b", slow, machine=VM),
+        "CLOSED": check("gpt-4o", slow.replace(quantization=None), machine=VM),
+        "PICTURE": check("sdxl", machine="rtx 3060"),
+        "FIRST": rank(machine="macbook-air-m2-16gb", use="reranking"),
+        "PAIR": compare(["gpt2", "phi-4"], machine=VM),
+        "LEAST": plan("gpt-4o"),
+        "REQUEST": size("mistral-7b", machine="rtx 3060"),
+    }
+
+
+def test_a_notebook_shows_any_answer() -> None:
+    """Nothing in it runs or loads, and what decides stands in it."""
+    shown = {name: answer._repr_html_() for name, answer in answers().items()}
+    pages = {name: Page(html) for name, html in shown.items()}
+    for name, html in shown.items():
+        seen = {tag for tag, _ in pages[name].tags}
+        assert seen <= {
+            *("h1", "h2", "p", "pre", "b", "bdi", "span"),
+            *("table", "thead", "tbody", "tr", "th", "td"),
+        }, name
+        assert html.isascii()
+        assert len(html) < 9000
+        # an address is text to read, and nothing is loaded from it
+        assert not any(part in html for part in ("href", "src=", "url(", "@import"))
+    assert "you need 500" in pages["REASON"].words
+    assert "GPT-4o" in pages["CLOSED"].words
+    assert all(name in pages["PAIR"].words for name in ("gpt2", "phi-4"))
+    assert "never published" in pages["LEAST"].words
+    assert "limit" in pages["REQUEST"].words
+
+
+def test_words_of_a_spec_are_no_html() -> None:
+    """A model whose name is a tag stays text."""
+    name = "<script>alert(1)</script>\x1b[31m"
+    verdict = check("mistral-7b", machine=VM)
+    model = verdict.model.replace(name=name)
+    told = verdict.replace(model=model)
+    held = compare(["gpt2", "phi-4"], machine=VM)
+    both = held.replace(models=tuple(each.replace(verdict=told) for each in held.models))
+    shapes = (told, both, plan("gpt-4o").replace(model=model), size("gpt2").replace(model=model))
+    for answer in shapes:
+        html = answer._repr_html_()
+        assert "<script" not in html
+        assert answer is both or "alert(1)" in Page(html).words
+        assert "\x1b" not in html + told.summary
+
+
+@pytest.mark.parametrize("model", ["mistral-7b", "llama-3.3-70b", "gpt-4o", "sdxl"])
+def test_the_summary_is_one_line_that_any_console_prints(model: str) -> None:
+    """The answer in words and the model's name, in one line, without the sign that some consoles lack."""
+    verdict = check(model, machine=VM)
+    assert verdict.model.name in verdict.summary
+    assert "\n" not in verdict.summary
+    assert "✓" not in verdict.summary
+    assert "✗" not in verdict.summary
+    assert ("RUNS" in verdict.summary) == verdict.can_run
