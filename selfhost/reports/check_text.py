@@ -35,6 +35,7 @@ from .words import (
     finding_blocks,
     is_closed,
     is_here,
+    labels,
     license_name,
     likely_speed,
     on_machine,
@@ -57,37 +58,7 @@ _ROWS = ("memory", "accelerator", "disk", "speed")
 # what a row or the first lines say already
 _SAID = ("memory-too-small", "memory-close", "disk-too-small", "accelerator-too-small",
          "speed-slow", "speed-too-slow", "weights-closed", "runtime-not-installed")  # fmt: skip
-# of a finding by its code, else by its check
-_NAMES = {
-    "accelerator": "GPU",
-    "context-recording-too-long": "recording",
-    "context-unmeasured": "recording",
-}
-# beside the figures, by the finding's code
-_DOUBTS = {
-    "memory-tight": "little is left for other programs",
-    "memory-assumed": "its RAM is assumed",
-    "memory-close": "too close to call",
-    "accelerator-tight": "may not fit",
-    "accelerator-close": "too close to call",
-}
-_COMMERCIAL = {
-    "yes": "allows commercial use",
-    "conditional": "commercial use under conditions",
-    "no": "no commercial use",
-    None: "whether it allows commercial use is not known",
-}
 _BANDWIDTH = "memory_bandwidth_bytes_per_second"
-# keys of the JSON, in the order that people ask about them
-_DETAILS = {
-    "placements": "Placements compared",
-    "needs": "Needs",
-    "speed": "Speed",
-    "quality": "Quality",
-    "api_offers": "By API",
-    "monthly_cost": "A month",
-    "machine.sources": "Where the machine's figures come from",
-}
 _HEADINGS = {
     Outcome.FAIL: "Why not",
     Outcome.UNKNOWN: "Not known",
@@ -175,7 +146,7 @@ def _details(verdict: Verdict) -> Iterator[Block]:
         yield from (*heading(title), *finding_blocks(findings)) if findings else ()
     yield from section("Notes", verdict.fine_print)
     yield from section("Faster, by what was measured elsewhere", verdict.advice)
-    yield from sections(json.verdict(verdict), _DETAILS)
+    yield from sections(json.verdict(verdict), labels("check"))
     yield from unread_blocks(verdict.machine)
 
 
@@ -286,12 +257,19 @@ def _figures(verdict: Verdict) -> Iterator[Block]:
     for finding in ordered(verdict):
         amount = _amount(finding, verdict) if _has_a_row(finding, verdict) else ""
         if amount:
-            name = _NAMES.get(finding.code) or _NAMES.get(finding.check, finding.check)
+            names = labels("rows")
+            name = names.get(finding.code) or names.get(finding.check, finding.check)
             style = "" if finding.outcome is Outcome.PASS else finding.outcome
             rows.append((name, Span(text=amount, style=style), _note(finding, verdict)))
     terms = verdict.model.license
     if rows and terms is not None and terms.id is not None:
-        rows.append(("license", license_name(terms.id), _COMMERCIAL[terms.commercial_use]))
+        rows.append(
+            (
+                "license",
+                license_name(terms.id),
+                labels("commercial")[terms.commercial_use or "unknown"],
+            )
+        )
     if rows:
         yield from (BLANK, Table(columns=(Column(), Column(), Column(wrap=True)), rows=tuple(rows)))
 
@@ -344,7 +322,7 @@ def _note(finding: Finding, verdict: Verdict) -> Cell:
     if finding.unit != "bytes" or not finding.needs or not isinstance(finding.has, int | float):
         return ""
     short = f"{_quantity(finding.short, finding)} short" if finding.short else ""
-    label = _DOUBTS.get(finding.code, short)
+    label = labels("doubts").get(finding.code, short)
     return Bar(needs=float(finding.needs), has=finding.has, style=finding.outcome, label=label)
 
 

@@ -18,7 +18,7 @@ from .layout import (
     strong,
     texts,
 )
-from .words import reason_blocks
+from .words import labels, reason_blocks
 
 # what may be many is listed up to here; the rest under `-v`
 _SHOWN = 3
@@ -32,30 +32,6 @@ _TELLING = ("sse4_2", "avx", "f16c", "fma", "bmi2", "avx2", "avx_vnni", "avx512f
             "avx512_bf16", "amx_int8", "amx_tile", "asimd", "asimddp", "i8mm", "sve",
             "bf16")  # fmt: skip
 _NONE = {"GPU": "none", "runtimes": "none found", "models": "none found"}
-_LABELS = {
-    "memory_available_bytes": "memory available",
-    "memory_limit_bytes": "memory limit",
-    "memory_total_bytes": "memory total",
-    "swap_free_bytes": "swap free",
-    "address_space_bytes": "address space left",
-    "private_memory_bytes": "private memory left",
-    "file_size_limit_bytes": "largest file",
-    "cpu_model": "processor",
-    "emulated_on": "emulated on",
-    "cpu_cores_usable": "cores usable",
-    "cpu_cores_physical": "cores physical",
-    "cpu_cores_performance": "performance cores",
-    "instruction_sets": "instructions",
-    "memory_bandwidth_bytes_per_second": "memory bandwidth",
-    "models_present": "models here",
-}
-_SECTIONS = {
-    "labels": "Labels",
-    "disks": "Where models would be stored",
-    "accelerators": "Accelerators",
-    "runtimes": "Runtimes",
-    "models_present": "Models already here",
-}
 
 
 def machine_document(machine: Machine, *, verbose: bool = False) -> Document:
@@ -163,7 +139,7 @@ def _in_full(machine: Machine) -> Iterator[Block]:
     from .details import sections, value_words
 
     rows = []
-    for fact, label in _LABELS.items():
+    for fact, label in labels("facts").items():
         value = getattr(machine, fact)
         words = " ".join(value) if fact == "instruction_sets" and value else None
         words = value_words(fact, value) if words is None else words
@@ -171,7 +147,7 @@ def _in_full(machine: Machine) -> Iterator[Block]:
             rows.append((label, words, machine.sources.get(fact, "")))
     columns = (Column(), Column(wrap=True), Column(title="read from", wrap=True))
     yield Table(columns=columns, rows=tuple(rows), indent=0)
-    yield from sections(machine.to_json(), _SECTIONS)
+    yield from sections(machine.to_json(), labels("machine"))
     yield from unread_blocks(machine)
 
 
@@ -203,8 +179,8 @@ def _model(model: PresentModel) -> str:
 
 def _label(fact: str) -> str:
     """A fact in a reader's words: `disks.ollama.free_bytes` is of the disk of ollama."""
-    if fact in _LABELS:
-        return _LABELS[fact]
+    if name := labels("facts").get(fact):
+        return name
     kind, _, rest = fact.partition(".")
     if kind == "disks" and rest:
         part, _, key = rest.rpartition(".")

@@ -30,7 +30,15 @@ from .layout import (
     texts,
 )
 from .prices import offer_words
-from .words import aged_words, answer_line, answer_word, asked_words, license_name, on_machine
+from .words import (
+    aged_words,
+    answer_line,
+    answer_word,
+    asked_words,
+    labels,
+    license_name,
+    on_machine,
+)
 
 # characters below which the reason of an answer is left out
 _LEAST_WHY = 24
@@ -45,20 +53,6 @@ _FITS = {
     False: Span(text="no", style=Outcome.FAIL),
     None: Span(text="not known", style=Outcome.UNKNOWN),
 }
-# keys of the JSON
-_SPEC = {
-    "openness": "Openness",
-    "permissions": "What the license permits",
-    "spec.license": "License",
-    "spec.parameters": "Parameters",
-    "spec.components": "Components",
-    "spec.architecture": "Architecture",
-    "spec.needs": "Needs, as stated",
-    "sizes": "Sizes",
-    "spec.sources": "Sources",
-    "spec.unknown": "Not known",
-}
-_VERDICT = {"needs": "Needs", "speed": "Speed", "api_offers": "By API", "monthly_cost": "A month"}
 
 
 def show_document(
@@ -128,10 +122,10 @@ def _in_full(
 
     if verdict is not None:
         yield from (BLANK, *texts((asked_words(verdict), *verdict.notes, *verdict.fine_print)))
-    yield from sections({**json.about(spec), "sizes": json.record(sizes)}, _SPEC)
+    yield from sections({**json.about(spec), "sizes": json.record(sizes)}, labels("show"))
     yield from section("Losses of quality, by the model's size", loss_by_size)
     if verdict is not None:
-        yield from sections(json.verdict(verdict), _VERDICT)
+        yield from sections(json.verdict(verdict), labels("show_verdict"))
     yield from heading("Next")
 
 

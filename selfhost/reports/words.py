@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ..core import units
+from ..core.tables import shipped_table
 from ..core.workload import ANSWER_TOKENS, READING_TOKENS_PER_SECOND, Workload
 from ..judge.checks.speed import is_slow
 from ..judge.record import Finding, Outcome, Route, Verdict
@@ -21,29 +22,6 @@ if TYPE_CHECKING:
 # what decides comes first; the other findings are rows only where they are not `pass`
 MACHINE = ("memory", "accelerator", "disk", "speed", "context", "cpu", "runtime")
 ORDER = (*MACHINE, "weights", "license", "openness")
-# by the reason's code where the check alone does not say it
-WHY_NOT = {
-    "memory": "too little memory", "accelerator": "no accelerator that suits",
-    "disk": "too little disk space", "speed": "too slow",
-    "context": "too long a context", "cpu": "the CPU does not suit",
-    "runtime": "no runtime loads it",
-    "runtime-not-installed": "runtime not installed",
-    "runtime-no-build": "no build of the runtime is judged there",
-    "weights": "its weights are not published", "license": "its license forbids it",
-    "openness": "not open enough",
-    "accelerator-too-small": "too little GPU memory",
-    "context-recording-too-long": "too long a recording",
-    "disk-not-writable": "nowhere to write the files",
-    "disk-file-too-large": "a file is larger than may be written",
-    "license-not-accepted": "its license is not one you accept",
-}  # fmt: skip
-# of findings that leave the answer open
-WHY_OPEN = {
-    "memory-close": "memory too close to call",
-    "accelerator-close": "GPU memory too close to call",
-    "memory-assumed": "its RAM is assumed",
-    "license-unconfirmed": "license not confirmed",
-}
 _TOO_LITTLE = "too little "
 _ANSWER_STYLES = {
     "yes": Outcome.PASS,
@@ -73,7 +51,7 @@ def answer_line(verdict: Verdict) -> Paragraph:
     where = " here" if is_here(verdict.machine) else f" {on_machine(verdict.machine)}"
     if is_closed(verdict):
         available = verdict.model.availability
-        why = WHY_NOT["weights"] if available is None else available.why_in_short
+        why = labels("why_not")["weights"] if available is None else available.why_in_short
         return line(label, "  ", name, f" is closed: {why}", hang=2)
     if verdict.route is Route.LOCAL:
         return line(label, "  ", name, where.removeprefix(" here"), hang=2)
@@ -170,9 +148,10 @@ def causes(answer: Verdict) -> str:
         return ""
     if answer.route is Route.UNKNOWN:
         left_open = [finding for finding in ordered(answer) if finding.leaves_open]
-        names = [each.check for each in left_open if each.code not in WHY_OPEN]
+        known = labels("why_open")
+        names = [each.check for each in left_open if each.code not in known]
         unread = ", ".join(names).replace("accelerator", "GPU")
-        others = [WHY_OPEN[each.code] for each in left_open if each.code in WHY_OPEN]
+        others = [known[each.code] for each in left_open if each.code in known]
         return "; ".join([*([f"{unread} not known"] if unread else []), *others])
     # a model without weights has no license to name
     return failed_words(
@@ -183,13 +162,20 @@ def causes(answer: Verdict) -> str:
     )
 
 
+def labels(kind: str) -> Mapping[str, str]:
+    """Return one table of `specs/common/labels.toml`."""
+    table: Mapping[str, str] = shipped_table("labels")[kind]
+    return table
+
+
 def failed_words(codes: Iterable[str]) -> str:
     """What fails, of reason codes alone, each of which begins with the name of its check."""
     left = sorted(set(codes), key=lambda code: (ORDER.index(code.partition("-")[0]), code))
     if "runtime-no-build" in left and "cpu-no-build" in left:
         # of a system without a build the processor is a part
         left.remove("cpu-no-build")
-    reasons = [WHY_NOT.get(code) or WHY_NOT[code.partition("-")[0]] for code in left]
+    known = labels("why_not")
+    reasons = [known.get(code) or known[code.partition("-")[0]] for code in left]
     short = [reason for reason in reasons if reason.startswith(_TOO_LITTLE)]
     together = _TOO_LITTLE + " and ".join(reason.removeprefix(_TOO_LITTLE) for reason in short)
     others = [reason for reason in reasons if reason not in short]
