@@ -74,23 +74,33 @@ def candidates(words: Sequence[str]) -> list[str]:
         return _beginning(typed, COMMANDS) or list(complete(typed, catalogue))
     # a bare name of a model is a check
     command = words[0] if words[0] in COMMANDS else "check"
-    options = {flag: names for names in TAKEN[command] for flag in names.split()}
-    flag, sign, value = typed.partition("=")
-    if not sign or flag not in options:
-        flag, sign, value = words[-2], "", typed
-    settings = settings_of(command, options[flag]) if flag in options else {"nargs": 0}
-    if settings.get("action", "append") == "append" and settings.get("nargs") != 0:
-        prefix = f"{flag}=" if sign else ""
-        choices: Any = settings.get("choices") or _listed(flag, catalogue)
-        return [prefix + word for word in _beginning(value, map(str, choices))]
+    values = _values(command, words[-2], typed, catalogue)
+    if values is not None:
+        return values
     if typed.startswith("-"):
-        return _beginning(typed, options)
+        return _beginning(typed, " ".join(TAKEN[command]).split())
     positional = words_of(command)
     if positional.keys() & {"model", "models"}:
         return list(complete(typed, catalogue))
     return _beginning(
         typed, [word for each in positional.values() for word in each["choices"] or ()]
     )
+
+
+def _values(command: str, before: str, typed: str, catalogue: Catalogue) -> list[str] | None:
+    """Return the values of an option, of `--option VALUE` or `--option=VALUE`; None where no value
+    of one stands there.
+    """
+    options = {flag: names for names in TAKEN[command] for flag in names.split()}
+    flag, sign, value = typed.partition("=")
+    if not sign or flag not in options:
+        flag, sign, value = before, "", typed
+    settings = settings_of(command, options[flag]) if flag in options else {"nargs": 0}
+    if settings.get("action", "append") != "append" or settings.get("nargs") == 0:
+        return None
+    choices: Any = settings.get("choices") or _listed(flag, catalogue)
+    prefix = f"{flag}=" if sign else ""
+    return [prefix + word for word in _beginning(value, map(str, choices))]
 
 
 def _listed(flag: str, catalogue: Catalogue) -> Iterable[str]:

@@ -82,13 +82,12 @@ def _entry(title: str, entry: Mapping[str, Any], indent: int) -> Iterator[Block]
     likely, left = _range(entry)
     short, long, nested = [likely] if likely else [], [], []
     for key, value in left.items():
-        text, rest = _range(value, key) if isinstance(value, Mapping) else ("", value)
-        text = text or value_words(key, value)
+        text, rest = _words_and_rest(key, value)
         if text and (key == "remedy" or len(text) > _SHORT or text.endswith(".")):
             long.append(_labelled(key, text))
         elif text:
             short.append(_labelled(key, text))
-        if rest and (isinstance(value, Mapping) or (isinstance(value, list) and not text)):
+        if rest:
             nested.append(("" if text else key.replace("_", " "), rest))
     if title:
         name = title.replace("_", " ") if title.islower() else title
@@ -99,6 +98,14 @@ def _entry(title: str, entry: Mapping[str, Any], indent: int) -> Iterator[Block]
     yield from (say(text, indent=indent, hang=2) for text in long)
     for name, rest in nested:
         yield from _blocks(name, rest, indent)
+
+
+def _words_and_rest(key: str, value: Any) -> tuple[str, Any]:
+    """A value in words, and what needs lines of its own: of a record all but its range."""
+    if isinstance(value, Mapping):
+        return _range(value, key)
+    text = value_words(key, value)
+    return text, value if isinstance(value, list) and not text else None
 
 
 def _labelled(key: str, text: str) -> str:
