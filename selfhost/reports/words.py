@@ -148,10 +148,10 @@ def causes(answer: Verdict) -> str:
         return ""
     if answer.route is Route.UNKNOWN:
         left_open = [finding for finding in ordered(answer) if finding.leaves_open]
-        known = labels("why_open")
-        names = [each.check for each in left_open if each.code not in known]
+        words = labels("why_open")
+        names = [each.check for each in left_open if each.code not in words]
         unread = ", ".join(names).replace("accelerator", "GPU")
-        others = [known[each.code] for each in left_open if each.code in known]
+        others = [words[each.code] for each in left_open if each.code in words]
         return "; ".join([*([f"{unread} not known"] if unread else []), *others])
     # a model without weights has no license to name
     return failed_words(
@@ -174,8 +174,8 @@ def failed_words(codes: Iterable[str]) -> str:
     if "runtime-no-build" in left and "cpu-no-build" in left:
         # of a system without a build the processor is a part
         left.remove("cpu-no-build")
-    known = labels("why_not")
-    reasons = [known.get(code) or known[code.partition("-")[0]] for code in left]
+    words = labels("why_not")
+    reasons = [words.get(code) or words[code.partition("-")[0]] for code in left]
     short = [reason for reason in reasons if reason.startswith(_TOO_LITTLE)]
     together = _TOO_LITTLE + " and ".join(reason.removeprefix(_TOO_LITTLE) for reason in short)
     others = [reason for reason in reasons if reason not in short]
