@@ -153,22 +153,17 @@ def _check_date(text: str) -> None:
 
 
 def _init(options: argparse.Namespace) -> int:
-    """Write a policy to start from; POLICY and --output both name where."""
+    """Write a policy to start from, which POLICY names."""
     import shlex
 
     from ..audit.policy import starter_policy
     from ..reports.layout import clean
 
-    path: str = options.output or options.policy
-    if options.format:
+    path: str = options.policy
+    if options.format or options.output:
         raise UsageError(
-            "--init writes a policy, which is TOML, and no report",
-            remedy="leave --format out, and name a file that ends in .toml",
-        )
-    if options.output and options.policy not in (_POLICY, path):
-        raise UsageError(
-            f"--init writes one policy: {options.policy} and {options.output} are named",
-            remedy=f"name it once: `selfhost audit --init {options.output}`",
+            "--init writes a policy and no report: --format and --output do not go with it",
+            remedy=f"name the file: `selfhost audit --init {options.output or _POLICY}`",
         )
     if path == "-":
         write(starter_policy())
