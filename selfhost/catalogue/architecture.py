@@ -24,7 +24,7 @@ from .spec_values import types_apart
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from typing import Any
 
 MAX_BEAMS = 100
@@ -177,58 +177,22 @@ class Architecture(Record):
         """As those of a part of a layer; theirs are not among them."""
         yield from unsized(self)
         if self.altup_inputs is not None and not 2 <= self.altup_inputs <= MAX_INPUTS:
-            yield (
-                "altup_inputs",
-                f"is {self.altup_inputs:,}, and versions beside each other are several",
-                f"write 2 to {MAX_INPUTS}",
-            )
+            message = f"is {self.altup_inputs:,}, and versions beside each other are several"
+            yield "altup_inputs", message, f"write 2 to {MAX_INPUTS}"
         if self.mtp_layers and not self.tensors and not (self.attention and self.feed_forward):
-            message = (
-                f"is {self.mtp_layers:,}, and such a block is like a layer that attends and feeds"
-                " forward, which the model has not"
-            )
-            yield (
-                "mtp_layers",
-                message,
-                "write attention and feed_forward, or [architecture.tensors]",
-            )
+            message = f"is {self.mtp_layers:,}, and such a block attends and feeds forward"
+            remedy = "write attention and feed_forward, or [architecture.tensors]"
+            yield "mtp_layers", f"{message}, which the model does not", remedy
+        trained, scaled = self.context_tokens, self.scaled_context_tokens
+        if trained is not None and scaled is not None and scaled <= trained:
+            message = f"is {scaled:,}, not more than context_tokens, {trained:,}"
+            remedy = "leave it out where the publisher documents no longer context"
+            yield "scaled_context_tokens", message, remedy
 
 
 def read_architecture(table: Table, *, attention_untold: bool) -> Architecture:
     """`[architecture]`. `attention_untold`: the file says why it states no attention."""
     gguf, transformers = table.string("gguf"), table.string("transformers")
-    _check_row(table)
-    values = table.fields(Architecture)
-    layers, mtp_layers = values["layers"], values["mtp_layers"]
-    blocks = Blocks(layers=layers, pattern=values["layer_pattern"])
-    parts = _layer_parts(table, blocks, values["heads"], values["embedding_length"])
-    if not attention_untold and "attention" not in table and "recurrent" not in table:
-        table.problem(
-            "attention", "is missing", "write attention = [{ … }], recurrent = [{ … }] or both"
-        )
-    tensors = _tensors(table.table("tensors"), blocks.replace(beyond=mtp_layers or 0))
-    table.close()
-    values["layers"], values["embedding_length"] = layers or 0, values["embedding_length"] or 0
-    row = gguf or transformers or ""
-    architecture = Architecture(
-        row=row, runs_in_gguf=gguf is not None, tensors=tensors, **parts, **values
-    )
-    # a part that is wrong itself is left out, and not missed
-    for name, message, remedy in architecture.misfits() if table.document.ok else ():
-        table.problem(name, message, remedy)
-    _check_context(table, architecture)
-    return architecture
-
-
-def _check_context(table: Table, architecture: Architecture) -> None:
-    trained, scaled = architecture.context_tokens, architecture.scaled_context_tokens
-    if trained is not None and scaled is not None and scaled <= trained:
-        message = f"is {scaled:,}, not more than context_tokens, {trained:,}"
-        remedy = "leave it out where the publisher documents no longer context"
-        table.problem("scaled_context_tokens", message, remedy)
-
-
-def _check_row(table: Table) -> None:
     if "gguf" not in table and "transformers" not in table:
         remedy = (
             "write general.architecture of the GGUF file, or transformers = the model_type where no"
@@ -238,24 +202,41 @@ def _check_row(table: Table) -> None:
     elif "gguf" in table and "transformers" in table:
         remedy = "keep gguf; transformers is for models that no GGUF file exists of"
         table.problem("transformers", "stands beside gguf", remedy)
+    values = table.fields(Architecture)
+    layers, width = values["layers"], values["embedding_length"]
+    blocks = Blocks(layers=layers, pattern=values["layer_pattern"])
+    parts = _layer_parts(table, blocks, values["heads"], width)
+    if not attention_untold and "attention" not in table and "recurrent" not in table:
+        table.problem(
+            "attention", "is missing", "write attention = [{ … }], recurrent = [{ … }] or both"
+        )
+    tensors = _tensors(table.table("tensors"), blocks.replace(beyond=values["mtp_layers"] or 0))
+    table.close()
+    values |= {"layers": layers or 0, "embedding_length": width or 0, "tensors": tensors, **parts}
+    architecture = Architecture(
+        row=gguf or transformers or "", runs_in_gguf=gguf is not None, **values
+    )
+    # a part that is wrong itself is left out, and not missed
+    for fault in architecture.misfits() if table.document.ok else ():
+        table.problem(*fault)
+    return architecture
 
 
 def _layer_parts(
     table: Table, blocks: Blocks, heads: int | None, width: int | None
-) -> dict[str, Any]:
+) -> dict[str, tuple[Any, ...]]:
     """What the layers have, by the key of the list that says so; a wrong line is left out."""
     attention, recurrent = table.tables("attention"), table.tables("recurrent")
     feed_forward = table.tables("feed_forward")
     # a layer either attends or keeps a state; its feed-forward is beside that
-    attention_at, recurrent_at = places((attention, recurrent), blocks)
-    (feed_forward_at,) = places((feed_forward,), blocks)
-    attending = zip(attention, attention_at, strict=True)
-    keeping = zip(recurrent, recurrent_at, strict=True)
-    feeding = zip(feed_forward, feed_forward_at, strict=True)
-    parts: dict[str, Iterable[Any]] = {
-        "attention": [read_attention(line, at, heads, width) for line, at in attending],
-        "recurrent": [read_recurrent(line, at, width) for line, at in keeping],
-        "feed_forward": [read_feed_forward(line, at) for line, at in feeding],
+    attending, keeping = places((attention, recurrent), blocks)
+    (feeding,) = places((feed_forward,), blocks)
+    attends = zip(attention, attending, strict=True)
+    keeps = zip(recurrent, keeping, strict=True)
+    parts: dict[str, list[Any]] = {
+        "attention": [read_attention(line, at, heads, width) for line, at in attends],
+        "recurrent": [read_recurrent(line, at, width) for line, at in keeps],
+        "feed_forward": list(map(read_feed_forward, feed_forward, feeding)),
     }
     return {name: tuple(filter(None, lines)) for name, lines in parts.items()}
 

@@ -28,6 +28,7 @@ OPENNESS = ("published", "partial", "closed", "unknown")
 INPUTS = ("text", "image", "audio", "video", "document")
 # the word of `tuned_from` for a model whose training began with random weights
 SCRATCH = "scratch"
+_NO_ID = "is no spec's id: lower case letters, digits, . and -"
 _ID_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789.-")
 _REPOSITORY_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
 
@@ -67,9 +68,8 @@ def identifier(root: Table, key: str) -> str | None:
     value = root.string(key, required=True)
     if value is None or is_id(value):
         return value
-    likely = "-".join(
-        "".join(letter if letter in _ID_LETTERS else " " for letter in value.lower()).split()
-    ).strip("-.")
+    plain = "".join(letter if letter in _ID_LETTERS else " " for letter in value.lower())
+    likely = "-".join(plain.split()).strip("-.")
     root.problem(
         key,
         "must be lower case letters, digits, . and -",
@@ -83,7 +83,7 @@ def reference(table: Table, key: str) -> str | None:
     value = table.string(key)
     if value is None or is_id(value):
         return value
-    table.problem(key, "is no spec's id: lower case letters, digits, . and -")
+    table.problem(key, _NO_ID)
     return None
 
 
@@ -91,9 +91,7 @@ def references(table: Table, key: str) -> tuple[str, ...]:
     values = table.strings(key)
     for index, value in enumerate(values):
         if not is_id(value):
-            table.document.add(
-                (*table.path, key, index), "is no spec's id: lower case letters, digits, . and -"
-            )
+            table.document.add((*table.path, key, index), _NO_ID)
     return values
 
 

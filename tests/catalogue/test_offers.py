@@ -170,22 +170,6 @@ def test_cheapest_first(
     assert minutes[: len(timed)] == sorted(timed)
 
 
-def test_unknown_price_is_not_free(tmp_path: Path) -> None:
-    """A price that is not stated stays None, and comes after every price that is."""
-    path = write(
-        tmp_path,
-        HEADER,
-        row(
-            "a",
-            offer(provider_model="b", input_usd_per_million_tokens=None),
-            offer(provider_model="c"),
-        ),
-    )
-    first, second = offers_of(path, "a", today=TODAY)
-    assert (first.model, second.model) == ("c", "b")
-    assert second.input_usd_per_million_tokens is None
-
-
 def test_only_the_line_asked_for_matters(tmp_path: Path) -> None:
     """A damaged line of another model does not take this one's prices away, nor does a file without a last line end."""
     path = write(
