@@ -22,10 +22,10 @@ from ..core.workload import DEFAULT_CONTEXT_TOKENS, READING_TOKENS_PER_SECOND, W
 from ..machine.record import Machine
 from ..needs.quantization import BLOCKS
 from .checks import phrase
-from .files import NO_FILES, NamedFiles
+from .files import NO_FILES, NamedFiles, loads_by_tag
 from .judging import judge
 from .placement.devices import places
-from .question import PACKED_RUNTIMES, RUNTIMES_BY_MODALITY, architectures, ask, loads_by_tag
+from .question import PACKED_RUNTIMES, RUNTIMES_BY_MODALITY, architectures, ask
 from .record import Judged, Question
 
 TYPE_CHECKING = False

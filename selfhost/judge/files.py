@@ -64,7 +64,7 @@ def making_of(
         return None
     if runtime is None or runtime.conversion is None or total is None or size is None:
         return None
-    if is_published(spec, workload) or _is_in_library(spec, workload, catalogue):
+    if is_published(spec, workload) or loads_by_tag(spec, catalogue.runtime("ollama"), workload):
         return None
     weights_bytes, ends = _published_bytes(spec, total, catalogue)
     between_bytes = 0
@@ -125,21 +125,17 @@ def typed_file(spec: ModelSpec, format: str, quantization: str) -> PublishedFile
     return next((each for each in alike if quantization in each.quantizations), None)
 
 
-def _is_in_library(spec: ModelSpec, workload: Workload, catalogue: Catalogue) -> bool:
-    """Whether Ollama's library has the model in that quantization, for what is asked."""
+def loads_by_tag(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload) -> bool:
+    """Whether the program's own library has what is asked under a tag of the model: it is fetched
+    without a login.
+    """
     tag = next((alias for alias in spec.aliases if ":" in alias), None)
-    if tag is None:
+    if tag is None or workload.format != "gguf" or workload.task != "generate":
         return False
-    ollama = catalogue.runtime("ollama")
-    if spec.modality not in ollama.modalities:
+    if spec.modality not in runtime.modalities or "{tag}" not in runtime.command:
         return False
-    whole_batch = need.batch_tokens(spec, workload, catalogue.common("architectures"))
-    options = {"whole_batch": whole_batch, "draft": workload.draft, "adapter": workload.adapter}
-    if any(value and key not in ollama.options for key, value in options.items()):
-        # it has the file and does not do what is asked, so that no line of it is printed
-        return False
-    default = need.default_format_and_quantization(spec, ollama)[1]
-    return workload.quantization == ollama.tags.get(tag, default)
+    default = need.default_format_and_quantization(spec, runtime)[1]
+    return runtime.tags.get(tag, default) == workload.quantization
 
 
 def _published_bytes(

@@ -13,12 +13,13 @@ from ..core.errors import Problem, WorkloadError
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_MIN_TOKENS_PER_SECOND, Workload
 from ..machine.record import Machine
 from ..needs.records import Needs, SizedWeights
-from .checks.model import kept_elsewhere, reads_context
+from .checks.model import reads_context
 from .files import (
     NO_FILES,
     NamedFiles,
     has_files,
     here,
+    loads_by_tag,
     makes,
     making_of,
     typed_file,
@@ -635,7 +636,9 @@ def _kept_by(spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload) -
     if not spec.gated:
         return None
     format, quantization = workload.format or "", workload.quantization or ""
-    publisher = kept_elsewhere(spec, format, quantization)
+    publisher = spec.repository_of(format, quantization)
+    if (publisher or "").partition("/")[0] == (spec.repository or "").partition("/")[0]:
+        publisher = None
     if publisher is None and runtime is not None and loads_by_tag(spec, runtime, workload):
         return f"{runtime.name}'s library"
     named = typed_file(spec, format, quantization)
@@ -649,16 +652,3 @@ def is_behind_gate(question: Question) -> bool:
     """Whether what is still to be downloaded needs a login or an accepted form."""
     is_here = question.local_files or question.missing_bytes == 0
     return bool(question.spec.gated) and not is_here and question.kept_by is None
-
-
-def loads_by_tag(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload) -> bool:
-    """Whether the program's own library has what is asked under a tag of the model: it is fetched
-    without a login.
-    """
-    tag = next((alias for alias in spec.aliases if ":" in alias), None)
-    if tag is None or workload.format != "gguf" or workload.task != "generate":
-        return False
-    if spec.modality not in runtime.modalities or "{tag}" not in runtime.command:
-        return False
-    default = need.default_format_and_quantization(spec, runtime)[1]
-    return runtime.tags.get(tag, default) == workload.quantization

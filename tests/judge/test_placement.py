@@ -17,7 +17,7 @@ from judge.small import (
     needs_of,
     question,
 )
-from selfhost import Route, Workload, api, check, size
+from selfhost import Route, Workload, api, check
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.core.records import Unread
 from selfhost.judge.checks import Outcome
@@ -263,10 +263,3 @@ def test_what_it_leaves_free_bounds_the_context(gpu: str, tokens: int, runs: boo
     """sglang 0.5.23, handle_gpu_memory_settings: what is left over follows from the size of the GPU."""
     verdict = check("llama-3.1-8b", _ASKED.replace(context_tokens=tokens), machine=gpu)
     assert (verdict.route is Route.LOCAL) is runs
-
-
-def test_its_container_starts_it_by_name() -> None:
-    """The image starts nothing by itself (SGLang documentation, quickstart: docker run … python3 -m sglang.launch_server)."""
-    container = size("llama-3.1-8b", _ASKED, machine="rtx 4090")
-    assert container.image == "lmsysorg/sglang:latest"
-    assert container.image_arguments[:3] == ("python3", "-m", "sglang.launch_server")

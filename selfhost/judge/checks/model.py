@@ -167,11 +167,10 @@ def weights_check(question: Question) -> Finding:
     published are not behind the publisher's gate.
     """
     spec, format = question.spec, question.workload.format
-    keeper = question.kept_by or kept_elsewhere(spec, format, question.workload.quantization)
     outcome, code, variant, figures = (
         _here(spec, format, local_files=question.local_files, here=question.here)
         or _unsafe(spec, format, is_here=False)
-        or _published(spec, keeper)
+        or _published(spec, question.kept_by)
     )
     return finding(outcome, code, variant, needs="published", has=spec.openness.weights, **figures)
 
@@ -216,19 +215,6 @@ def _unsafe(spec: ModelSpec, format: str | None, *, is_here: bool) -> Availabili
 
 def _states_needs_alone(spec: ModelSpec) -> bool:
     return spec.needs is not None and spec.architecture is None
-
-
-def kept_elsewhere(spec: ModelSpec, format: str | None, quantization: str | None) -> str | None:
-    """The repository of the files that would be loaded, where somebody else than the publisher
-    keeps them; None where they are the publisher's, or not known.
-    """
-    repository = spec.repository_of(format or "", quantization or "")
-    if (
-        repository is None
-        or repository.partition("/")[0] == (spec.repository or "").partition("/")[0]
-    ):
-        return None
-    return repository
 
 
 def _published(spec: ModelSpec, repository: str | None) -> Availability:
