@@ -288,23 +288,6 @@ def test_json_keeps_its_schema_and_the_exit_code(
     assert (code == 0) == any(machine_row["route"] == "local" for machine_row in answer["machines"])
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ("no-such",),
-        ("mistral-7b", "--quant", "Q9"),
-        ("mistral-7b", "--context", "0"),
-        ("mistral-7b", "--machine", "dgx-spark"),
-        (),
-    ],
-)
-def test_bad_input_is_no_answer(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
-    """Exit 2 and an empty standard output; a plan is for every machine, so it takes none."""
-    code, out, err = run(capsys, "plan", *words)
-    assert (code, out) == (2, "")
-    assert err
-
-
 def test_what_one_card_for_desktops_does_not_hold_is_planned_for_several() -> None:
     """Two cards of 24 GB are what self-hosters build for a 70B (Q4_K_M takes 42.5 GB, README of bartowski's repository)."""
     model, workload = "llama-3.3-70b", Workload()
