@@ -224,18 +224,6 @@ def freed_outputs(
     return 0 if load is None else program.freed_outputs(load)
 
 
-def more_in_slots(
-    spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, architectures: Mapping[str, Any]
-) -> int:
-    """Bytes that a server takes more which is not told for how many sequences; 0 where it makes
-    room for one by itself.
-    """
-    from .llamacpp import memory as gguf
-
-    load = _load(spec, runtime, workload, architectures)
-    return 0 if load is None else gguf.more_in_slots(load)
-
-
 def _load(
     spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, architectures: Mapping[str, Any]
 ) -> Load | None:
@@ -249,18 +237,6 @@ def _load(
         return None
     asked = _asked(spec, workload, workload.quantization or "", Companions(), subject.row)
     return load_of(subject, runtime, asked)
-
-
-def largest_picture(
-    spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, architectures: Mapping[str, Any]
-) -> tuple[int, int]:
-    """Bytes of the encoder's buffer for the largest picture that llama.cpp does not shrink, and
-    its side; 0 where it has none.
-    """
-    if workload.format != "gguf" or takes_text_alone(spec, runtime):
-        return 0, 0
-    encoder = _encoder(spec, architectures)
-    return (encoder.largest_bytes, encoder.largest_pixels or 0) if encoder is not None else (0, 0)
 
 
 def weights_bytes(

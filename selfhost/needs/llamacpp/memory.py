@@ -21,8 +21,8 @@ from ..parts import (
 from ..quantization import canonical_gguf
 from ..records import How, SizedWeights, Term
 from ..repack import layout_of
-from .buffers import Load, load_of
-from .cache_terms import cache_term, of_slots, state_term, with_slots
+from .buffers import load_of
+from .cache_terms import cache_term, state_term, with_slots
 from .compute_term import compute_term
 from .files import size_of
 from .program import program_term, scratch_of
@@ -116,14 +116,3 @@ def _growing(
     if workload.companions.own_block:
         terms += own_block_terms(load, quantization, own)
     return tuple(terms), cache if isinstance(cache, Unread) else None
-
-
-def more_in_slots(load: Load) -> int:
-    """Bytes of cache and states that a server takes more where it is not given a number of
-    sequences to make room for.
-    """
-    if load.runtime.slots <= load.workload.parallel:
-        return 0
-    cache = cache_term(load)
-    kept = [*([] if isinstance(cache, Unread) else cache), *state_term(load)]
-    return sum(of_slots(each.name, load) - each.bytes for each in kept)
