@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ..core.errors import UnknownModelError
 from ..judge import exit_code
 from .options import judge_each, machines_of, options_to_repeat, workload_of
 from .output import complain, deliver, flush, present, together
@@ -14,7 +13,6 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from ..core.errors import SelfhostError
     from ..judge.record import Verdict
 
 
@@ -23,9 +21,6 @@ def run(words: list[str]) -> int:
     options = parse("check", words)
     names = _names(options.models)
     by_machine, errors = judge_each(options, names, machines_of(options))
-    if len(errors) == 1:
-        # of several names none is proposed as a line to type
-        errors = {name: _as_asked(error, options) for name, error in errors.items()}
     verdicts = [verdict for part in by_machine for verdict in part]
     if not verdicts:
         raise together(errors)
@@ -70,19 +65,3 @@ def _present(options: argparse.Namespace, by_machine: Sequence[Sequence[Verdict]
         if verdicts
     ]
     present(options, one_after_the_other(documents))
-
-
-def _as_asked(error: SelfhostError, options: argparse.Namespace) -> SelfhostError:
-    """Return the error of a name with the options of this call, where it proposes to ask about the
-    one model that is nearest.
-    """
-    remedy = error.remedy or ""
-    proposed = remedy.rpartition("selfhost check ")[2].partition(" ")[0]
-    if type(error) is not UnknownModelError or error.nearest != (proposed,):
-        return error
-    workload = workload_of(options)
-    if "--quant " in remedy:
-        # the name said it
-        workload = workload.replace(quantization=None)
-    again = f"{remedy}{workload.options()}{options_to_repeat(options)}"
-    return UnknownModelError(error.message, nearest=error.nearest, remedy=again)

@@ -223,14 +223,10 @@ def _known(plan: Plan, verbose: bool) -> Iterator[Block]:
 
 
 def _some_of_each(plan: Plan) -> list[Known]:
-    """The best of each kind, smallest first; those of which the pace is known come before.
-
-    A desktop whose own cards hold the model is one kind, any other desktop another.
-    """
-    groups: dict[tuple[str, bool], list[Known]] = {}
+    """The best of each kind, smallest first; those of which the pace is known come before."""
+    groups: dict[str, list[Known]] = {}
     for candidate in plan.fitting:
-        on_cards = candidate.kind == "desktop" and candidate.placement == "accelerator"
-        groups.setdefault((candidate.kind, on_cards), []).append(candidate)
+        groups.setdefault(candidate.kind, []).append(candidate)
     bests = [_best(plan, among) for among in groups.values()]
     # those that do it for sure first, and what nobody buys last
     bests.sort(key=lambda best: (not plan.fast_enough(best), best.kind == "ci"))

@@ -301,34 +301,6 @@ def test_faults_of_specs_keep_their_schema(capsys: pytest.CaptureFixture[str]) -
     assert (code, err, len(found["problems"])) == (1, "", 1)
 
 
-def test_json_keys_do_not_depend_on_options(capsys: pytest.CaptureFixture[str]) -> None:
-    """A key is always present, whatever the answer and whatever was asked."""
-
-    def keys(value: Any, path: str = "") -> set[str]:
-        if isinstance(value, dict) and not path.endswith((".sources", ".labels")):
-            return {path} | {
-                key for name, inner in value.items() for key in keys(inner, f"{path}.{name}")
-            }
-        if isinstance(value, list):
-            return {key for inner in value for key in keys(inner, f"{path}[]")} | {path}
-        return {path}
-
-    def top(*words: str) -> dict[str, Any]:
-        value: dict[str, Any] = json.loads(
-            run(capsys, "check", *words, *ON_RECORD, "--format", "json")[1]
-        )
-        return value
-
-    plain, asked, closed = (
-        top("mistral-7b"),
-        top("mistral-7b", "--private", "--context", "8k", "-v"),
-        top("gpt-4o"),
-    )
-    assert plain.keys() == asked.keys() == closed.keys()
-    assert keys(plain["workload"]) == keys(asked["workload"]) == keys(closed["workload"])
-    assert keys(plain["findings"][0]) == keys(closed["findings"][0])
-
-
 def test_exit_codes_of_several(capsys: pytest.CaptureFixture[str]) -> None:
     """2 beats 1 beats 3 beats 0."""
     assert run(capsys, "check", "mistral-7b", "gpt-4o", *ON_RECORD)[0] == 1
@@ -360,15 +332,6 @@ def test_a_recorded_machine_gets_the_verdict_it_gets_at_home(
         for one, other in zip(there.findings, at_home.findings, strict=True):
             assert one.replace(reason="", remedy="") == other.replace(reason="", remedy="")
         assert not any("this machine" in f"{one.reason} {one.remedy}" for one in there.findings)
-
-
-def test_a_folder_named_like_a_model_changes_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A string is a path only if it has a separator or a model file's ending."""
-    (tmp_path / "mistral-7b").mkdir()
-    monkeypatch.chdir(tmp_path)
-    assert run(capsys, "check", "mistral-7b", *ON_RECORD)[0] == 0
 
 
 @pytest.mark.usefixtures("few_listed")
