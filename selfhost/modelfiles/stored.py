@@ -84,7 +84,12 @@ def stored_of(keys: Keys) -> Stored:
         return Stored(name=DTYPES.get(dtype), quantized=False)
     values = config if isinstance(config, Mapping) else {"quantization_config": config}
     name, odd = _name_and_key(values)
-    rule = _rule_of_modules(values) if name else odd
+    # gpt-oss, Kimi K2.5: the experts alone are narrow
+    is_alone = values.get("quant_method") == "mxfp4"
+    rule: str | None = odd
+    if name is not None:
+        is_alone = is_alone or bool(keys.get("experts") and _leaves_attention(values))
+        rule = None if is_alone else _rule_of_modules(values)
     if rule is not None:
         of_modules = " for single modules" if name is not None else ""
         return Stored(
@@ -94,8 +99,6 @@ def stored_of(keys: Keys) -> Stored:
     if keys.get("expert_dtype") == "fp4":
         # DeepSeek V4: 4 bits with a scale of 8 for each 32 (llama.cpp's conversion/deepseek.py)
         return Stored(name=name, matrices=name, experts="mxfp4")
-    # gpt-oss: the experts alone are narrow
-    is_alone = values.get("quant_method") == "mxfp4"
     return Stored(
         name=name, matrices=None if is_alone else name, experts=name if is_alone else None
     )
@@ -170,6 +173,14 @@ def _integer_name(weights: Mapping[str, Any]) -> str | None:
     ending = _group_ending(-1 if group is None else group)
     name = f"w{bits}a16{ending}{'' if is_symmetric else '-asym'}"
     return name if name in PACKED else None
+
+
+def _leaves_attention(config: Mapping[str, Any]) -> bool:
+    """Whether patterns leave all attention as it was."""
+    lists = [config.get(key) for key in _LEFT_OUT]
+    names = [str(name) for names in lists if isinstance(names, list) for name in names]
+    patterns = (name for name in names if name.startswith("re:") or name.endswith("*"))
+    return any("self_attn" in pattern for pattern in patterns)
 
 
 def _rule_of_modules(config: Mapping[str, Any]) -> str | None:
