@@ -96,9 +96,6 @@ def stored_of(keys: Keys) -> Stored:
             why=f"quantization_config: {rule} = {short(values.get(rule))} is not understood"
             f"{of_modules}, so the size of the weights is not known"
         )
-    if keys.get("expert_dtype") == "fp4":
-        # DeepSeek V4: 4 bits with a scale of 8 for each 32 (llama.cpp's conversion/deepseek.py)
-        return Stored(name=name, matrices=name, experts="mxfp4")
     return Stored(
         name=name, matrices=None if is_alone else name, experts=name if is_alone else None
     )
