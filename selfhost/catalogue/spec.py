@@ -11,15 +11,13 @@ from collections.abc import Iterator, Mapping, Set
 from ..core.records import Record, pattern, read_by
 from ..core.tomlfile import Document, Table, shortened
 from .architecture import (
-    MAX_BEAMS,
     MAX_TENSOR_NAMES,
-    ROW_FLAGS,
     Architecture,
     Audio,
     TensorGroup,
     read_architecture,
 )
-from .layers import MAX_LAYERS, Attention, FeedForward, LayerPart, Recurrent
+from .layers import MAX_LAYERS, Attention, FeedForward, Recurrent
 from .media import Denoising, Sound
 from .published import (
     INCOMPLETE,
@@ -31,7 +29,6 @@ from .published import (
     check_quantized,
 )
 from .quantization_names import (
-    APART,
     CTRANSLATE2_TYPES,
     DTYPES,
     FORMATS,
@@ -40,7 +37,7 @@ from .quantization_names import (
     PLAIN_DTYPES,
     QUANTIZATIONS,
 )
-from .runtime import COMPANIONS, QuantizationRule, RuntimeSpec, read_runtime_spec
+from .runtime import QuantizationRule, RuntimeSpec, read_runtime_spec
 from .spec_values import (
     GENERATING,
     INPUTS,
@@ -68,13 +65,13 @@ if TYPE_CHECKING:
 
 # what other packages take from here
 __all__ = [
-    "APART", "Architecture", "Attention", "Audio", "Availability", "COMPANIONS",
+    "Architecture", "Attention", "Audio", "Availability",
     "CTRANSLATE2_TYPES", "DTYPES", "FeedForward", "FileTensors", "GENERATING", "INCOMPLETE",
-    "INPUTS", "LayerPart", "License", "MAX_BEAMS", "MAX_LAYERS", "MAX_TENSOR_NAMES",
-    "MLX_MODES", "MODALITIES", "ModelSpec", "ONE_AT_A_TIME", "OPENNESS", "Openness", "PACKED",
+    "INPUTS", "License", "MAX_LAYERS", "MAX_TENSOR_NAMES",
+    "MLX_MODES", "MODALITIES", "ModelSpec", "ONE_AT_A_TIME", "Openness", "PACKED",
     "PLAIN_DTYPES", "Parameters", "PublishedFiles", "QUANTIZATIONS", "QuantizationRule",
-    "Quantized", "ROW_FLAGS", "Recurrent", "RuntimeSpec", "SCHEMA", "SIZE_OF", "Safety",
-    "StatedNeeds", "StatedWay", "TensorGroup", "USES", "Upkeep", "is_id",
+    "Quantized", "Recurrent", "RuntimeSpec", "SCHEMA", "SIZE_OF", "Safety",
+    "StatedNeeds", "StatedWay", "TensorGroup", "USES", "is_id",
     "is_license_expression", "read_model_spec", "read_runtime_spec",
 ]  # fmt: skip
 
