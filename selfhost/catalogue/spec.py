@@ -349,21 +349,18 @@ def _needs(root: Table, key: str) -> StatedNeeds | None:
 
 
 def _check_needs(table: Table, values: Mapping[str, Any]) -> None:
-    """Memory is one figure, both ends of a range, or that of a class of models."""
-    ways: tuple[tuple[str, ...], ...] = (
-        ("memory_bytes",),
-        ("low_bytes", "high_bytes"),
-        ("model_class", "dtype"),
-    )
-    stated = [way for way in ways if any(key in table and key != "dtype" for key in way)]
-    for key in stated[0] if stated else ():
-        if key not in table:
-            table.problem(key, "is missing", f"write {' and '.join(stated[0])}")
-    for key in (key for way in stated[1:] for key in way if key in table and key != "dtype"):
-        table.problem(key, f"stands beside {stated[0][0]}", "keep one of the two")
-    if not stated:
-        remedy = "write memory_bytes = 6_000_000_000, low_bytes and high_bytes, or model_class"
+    """Memory is one figure, or both ends of a range."""
+    ends = ("low_bytes", "high_bytes")
+    stated = [end for end in ends if end in table]
+    for end in stated if "memory_bytes" in table else ():
+        remedy = "keep memory_bytes, or low_bytes and high_bytes"
+        table.problem(end, "stands beside memory_bytes", remedy)
+    if "memory_bytes" not in table and not stated:
+        remedy = "write memory_bytes = 6_000_000_000, or low_bytes and high_bytes"
         table.problem("memory_bytes", "is missing", remedy)
+    elif "memory_bytes" not in table and len(stated) == 1:
+        remedy = "a range has both ends; write memory_bytes where there is one figure"
+        table.problem(ends[1 - ends.index(stated[0])], "is missing", remedy)
     _check_order(table, values)
 
 

@@ -370,7 +370,9 @@ def test_weights_that_transformers_does_not_train_so(
     assert told in finding.reason
     assert finding.remedy
     assert (
-        unknown or "quantized from" in finding.remedy or "--finetune-method lora" in finding.remedy
+        unknown
+        or "original weights" in finding.remedy
+        or "--finetune-method lora" in finding.remedy
     )
 
 
