@@ -28,7 +28,7 @@ PLAIN_DTYPES = ("bfloat16", "float16", "float32")
 CTRANSLATE2_TYPES = ("float32", "float16", "int8")
 # what MLX's own converter makes, best quality first
 MLX_QUANTIZATIONS = ("bf16", "fp16", "8bit", "6bit", "5bit", "4bit", "3bit", "2bit")
-# quantized by others than the publisher, as needs/checkpoints.py lays them out; 4 bits in groups of 128
+# quantized by others than the publisher (needs/checkpoints.py); 4 bits in groups of 128
 # where the name does not say
 _PACKED_GROUPS = ("", "-64g", "-32g", "-channel")
 PACKED = (

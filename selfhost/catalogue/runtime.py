@@ -296,7 +296,7 @@ class Account(Record):
     `narrow_states`: kinds of recurrent layers whose states are so, too. `maps_files`: a table of
     tokens is read by rows. `widened`: types without a kernel on a CPU, `widened_always` on a GPU
     either. `divides_layers`: a server of GPUs that divides layers over them, with the padding,
-    tables and room for adapters that needs/servers.py counts; `ignored_quantizers`: whose weights it
+    tables and room for adapters of needs/servers.py; `ignored_quantizers`: whose weights it
     does not apply. `speech_beams` and `speech_tokens`: of a search by default, for speech.
     """
 
