@@ -150,8 +150,16 @@ def find(typed: str) -> str | None:
     own = _names().get(canonical(typed))
     if own is not None:
         return own[0] if len(own) == 1 else None
-    label = _labels().get(canonical(typed))
+    label = _label(typed)
     return None if label is None else label["profile"]
+
+
+def _label(typed: str) -> Mapping[str, str] | None:
+    """The row of a label, also behind who hosts it, `github actions ubuntu-latest`."""
+    name = canonical(typed)
+    return _labels().get(name) or _labels().get(
+        name.removeprefix("github-").removeprefix("actions-")
+    )
 
 
 def unknown(typed: str) -> UnknownMachineError:
@@ -220,7 +228,7 @@ def called(text: str) -> NamedProfile | None:
     name = find(text)
     if name is None:
         return None
-    note, row = None, _labels().get(canonical(text))
+    note, row = None, _label(text)
     if row is not None and canonical(text) not in _names():
         other = f" --machine {row['other']}" if "other" in row else ""
         note = f'"{text}": {row["note"]}{other}'
