@@ -166,13 +166,13 @@ def _takes_more_context(runtime: RuntimeSpec, machine: Machine) -> bool:
     """Whether the program makes room for more than its usual context by itself on that machine;
     also where the memory of a GPU is not known.
     """
-    gpu_bytes = 0.0
+    least, gpu_bytes = runtime.longer_context_gpu_bytes, 0.0
     for card in machine.accelerators or ():
         size, ram_bytes = card.memory_total_bytes, machine.memory_total_bytes
         if size is None and card.unified and ram_bytes is not None:
             size = int(ram_bytes * (metal_share(ram_bytes)[1] if card.vendor == "apple" else 1))
         gpu_bytes += inf if size is None else size
-    return any(gpu_bytes >= own.gpu_bytes for own in runtime.own_contexts)
+    return least is not None and gpu_bytes >= least
 
 
 def must_state_context(case: Case) -> bool:

@@ -222,15 +222,6 @@ def _shares() -> Any:
     return read_by(Table.mapping, of=Table.number, minimum=0.01, maximum=1.0, default={})
 
 
-class OwnContext(Record):
-    """The context that a program makes room for by itself where all GPUs together have that memory
-    or more; a file has the one that wants most memory first.
-    """
-
-    gpu_bytes: int = read_by(Table.integer, required=True, minimum=1)
-    tokens: int = read_by(Table.integer, required=True, minimum=1)
-
-
 class Service(Record):
     """How a runtime serves from a container or a service: `[service]` of a file in
     `specs/runtimes/`.
@@ -577,8 +568,8 @@ class RuntimeSpec(Record):
     overhead_source: str = read_by(Table.string, empty=True, default="")
     # the context it takes unless told; None where the command says it, or the model's own is taken
     default_context_tokens: int | None = read_by(Table.integer, minimum=1, default=None)
-    # the longer ones that it takes unless told where the GPUs have more memory
-    own_contexts: tuple[OwnContext, ...] = read_by(Table.records, kind=OwnContext, default=())
+    # where all GPUs together have so much memory it takes a longer one unless told
+    longer_context_gpu_bytes: int | None = read_by(Table.integer, minimum=1, default=None)
     # tokens for which it makes room in the cache at a time
     cache_step_tokens: int = read_by(Table.integer, minimum=1, default=1)
     # it maps the files of weights unless told otherwise, so that several processes share one copy

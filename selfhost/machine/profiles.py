@@ -55,7 +55,7 @@ def refusal(code: str, text: str, nearest: Iterable[str] = (), **values: object)
 
 class Profile(Record):
     """One machine as sold or rented. `kind` is one of KINDS; how sure its figures are stands in
-    `machine.confidence`. `is_portable`: it is a laptop, whatever its kind.
+    `machine.confidence`.
     """
 
     name: str
@@ -64,7 +64,6 @@ class Profile(Record):
     source: str
     note: str | None
     machine: Machine
-    is_portable: bool = False
 
     @property
     def short(self) -> str:
@@ -270,7 +269,7 @@ def _profile(name: str) -> Profile:
 def read_profile(row: Mapping[str, Any], name: str) -> Profile:
     """The profile in one shipped file. `MachineFileError` names values that no machine has.
 
-    Keys: title, kind, portable (true of a laptop of another kind), system, architecture, memory_gib
+    Keys: title, kind, system, architecture, memory_gib
     (as sold), memory_limit_gb (where a control group is below it), cores (as the system counts
     them), physical_cores, cpu_model, instruction_sets, disk_free_gb (promised free) or disk_gb (the
     whole disk; neither where one chooses it), bandwidth_gb_per_second with bandwidth_basis,
@@ -302,7 +301,6 @@ def read_profile(row: Mapping[str, Any], name: str) -> Profile:
         source=row["source"],
         note=row.get("note"),
         machine=planned(machine),
-        is_portable=row["kind"] == "laptop" or row.get("portable", False),
     )
 
 

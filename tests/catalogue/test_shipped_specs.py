@@ -409,7 +409,7 @@ def test_runtime_is_usable(id: str) -> None:
         "settings",
         "serve",
         "default_context_tokens",
-        "own_contexts",
+        "longer_context_gpu_bytes",
         "splits_layers",
         "leaves_experts",
         "library",
