@@ -11,7 +11,6 @@ from ..catalogue.index import Catalogue
 from ..catalogue.spec import ModelSpec, RuntimeSpec
 from ..core.errors import WorkloadError
 from ..core.records import Unread
-from ..needs.records import SizedWeights
 from .checks import fault_words
 from .files import makes
 
@@ -105,23 +104,16 @@ def not_had_in(
         why=why,
         guess=guess,
         listed=listed,
-        others=[other.id for other in other_runtimes if _had_with(spec, other, quantization, rows)],
+        others=[other.id for other in other_runtimes if _had_with(spec, other, quantization)],
     )
 
 
-def _had_with(
-    spec: ModelSpec, runtime: RuntimeSpec, quantization: str, rows: Mapping[str, Any]
-) -> bool:
+def _had_with(spec: ModelSpec, runtime: RuntimeSpec, quantization: str) -> bool:
     """Would another runtime have it, by that name or by what people call it there?"""
-    if need.why_not_loaded(spec, runtime) is not None:
-        return False
     name = runtime.named(quantization) or quantization
-    file_format = need.default_format_and_quantization(spec, runtime)[0]
     # of files that anybody makes by its rules a format knows the sizes itself
-    is_known = file_format == "mlx" or runtime.rule_of(name) is not None
-    if not is_known or not makes(spec, runtime, name):
-        return False
-    return isinstance(need.weights_bytes(spec, file_format, name, rows), SizedWeights)
+    is_known = "mlx" in runtime.formats or runtime.rule_of(name) is not None
+    return is_known and need.why_not_loaded(spec, runtime) is None and makes(spec, runtime, name)
 
 
 def that_load(spec: ModelSpec, catalogue: Catalogue, does: Callable[[RuntimeSpec], bool]) -> str:
