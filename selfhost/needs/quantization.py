@@ -147,12 +147,6 @@ def row_bytes(type: str, length: int) -> int:
     return length // elements * size
 
 
-def cache_type_bytes(type: str) -> float:
-    """Bytes of one number of a KV cache in that type (`core.workload.KV_CACHE_TYPES`)."""
-    elements, size = _CACHE_BLOCKS[type.upper()]
-    return size / elements
-
-
 def typed_earlier(released: str | None) -> bool:
     """True of a model that was published before March 2026, so that its files have fused matrices
     of the earlier types. `released` is an ISO date.
