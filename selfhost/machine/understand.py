@@ -617,13 +617,17 @@ def _take_memory(about: Description) -> None:
             token.by = token.by or "ram"
     about.vram_gib = max(sizes["vram"], default=None)
     plain, small = sizes["plain"], sorted({gib for gib in sizes["plain"] if gib < _LEAST_DISK_GIB})
-    if sizes["ram"]:
-        about.ram_gib = max(sizes["ram"])
-    elif about.chip is not None or len(small) < 2:
+    ram = max(sizes["ram"], default=None)
+    # `2x 16gb v100 64gb`: it does not tell whether these are modules
+    is_unclear = "sticks" in about.numbers and bool(small) and ram not in small
+    if ram is not None and not is_unclear:
+        about.ram_gib = ram
+    elif ram is None and (about.chip is not None or len(small) < 2):
         about.ram_gib = min(plain, default=None)
     else:
-        listed = " and ".join(f"{size:g} GB" for size in small)
-        raise refusal("two_sizes", about.text, sizes=listed, largest=small[-1])
+        all_sizes = sorted({*small, *sizes["ram"]})
+        listed = " and ".join(f"{size:g} GB" for size in all_sizes)
+        raise refusal("two_sizes", about.text, sizes=listed, largest=all_sizes[-1])
 
 
 def _sizes(about: Description) -> dict[str, list[float]]:

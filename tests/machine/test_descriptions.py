@@ -108,6 +108,7 @@ def test_nonsense_is_refused(text: str) -> None:
     [
         "ryzen 9 7900x or i9-12900k 32gb",
         "i5-8250U 16gb 32gb",
+        "2x 16gb v100 64gb",
         "5500u 16gb",
         "5700 16gb",
         "macbook pro 16gb",
