@@ -275,7 +275,8 @@ class Account(Record):
     for each token of a piece of `prompt_tokens` (0: the whole prompt), and `waiting_bytes` beside
     them; `score_bytes` for each score where attention stores them, which with `fused_heads` is so
     for heads of any other length; for each number of a recurrent state and token the
-    `scan_bytes` of its kind; `mixture_bytes` in a model of experts. The ends are `low_share` and
+    `scan_bytes` of its kind; `mixture_bytes` in a model of experts; `mask_bytes` for each pair of
+    tokens of a prompt, where a layer has a window. The ends are `low_share` and
     `high_share` of the sum, and `high_bytes` more. The program takes `program_bytes` on a CPU
     (none: the overhead, which else is that of a GPU build), and `token_bytes` for each token of the
     vocabulary. Of `waiting_bytes` no more than a pass takes, or with `waits_by_layer` a pass of
@@ -303,6 +304,7 @@ class Account(Record):
     score_bytes: float = read_by(Table.number, default=0.0)
     fused_heads: tuple[int, ...] = read_by(Table.integers, default=())
     scan_bytes: Mapping[str, float] = read_by(Table.mapping, of=Table.number, default={})
+    mask_bytes: tuple[int, ...] = read_by(Table.integers, default=(0, 0, 0))
     mixture_bytes: tuple[int, ...] = read_by(Table.integers, default=(0, 0, 0))
     low_share: float = read_by(Table.number, default=0.0)
     high_share: float = read_by(Table.number, default=2.0)

@@ -255,8 +255,9 @@ def activations(
         scores = 0
     has_experts = any(group.experts for group in architecture.feed_forward)
     least, mixture, most = account.mixture_bytes if has_experts else (0, 0, 0)
+    mask, most_mask = _mask_bytes(architecture, account, piece)
     size = piece * each + waiting + scanned + scores
-    most += int(account.high_share * (size - scores + most_scores)) + account.high_bytes
+    most += int(account.high_share * (size - scores + most_scores)) + account.high_bytes + most_mask
     if subject.spec.modality == "vision":
         patches = min(4 * tokens, _PATCHES)
         most = max(most, patches * workload.parallel * _NUMBERS_PER_PATCH * width)
@@ -265,6 +266,7 @@ def activations(
         "the scan": scanned,
         "scores, which it stores": scores,
         "products of experts": mixture,
+        "masks of windows": mask,
     }
     line = (
         f"{piece:,} tokens × ({account.width:g} × {wide:,} + {account.inner:g} × {inner:,}) ×"
@@ -275,13 +277,22 @@ def activations(
     is_sure = account.source and not scanned and scores == most_scores
     return term(
         "activations",
-        size + logits + mixture,
+        size + logits + mixture + mask,
         How.COMPUTED if is_sure else How.ASSUMED,
         source,
         line,
         low=int(account.low_share * size) + logits + least,
         high=most + logits,
     )
+
+
+def _mask_bytes(architecture: Architecture, account: Account, piece: int) -> tuple[int, int]:
+    """The likely and the most bytes of masks, which torch makes where a window is shorter."""
+    windows = [group.window_tokens or piece for group in architecture.attention]
+    if min(windows, default=piece) >= piece:
+        return 0, 0
+    _, likely, most = account.mask_bytes
+    return likely * piece**2, most * piece**2
 
 
 def _widest(architecture: Architecture) -> int:
