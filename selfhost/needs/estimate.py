@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
+from ..catalogue.published import PublishedFiles
 from ..catalogue.quantization_names import MLX_QUANTIZATIONS, canonical_packed, mlx_scheme
 from ..catalogue.spec import (
     HEARD_SECONDS,
@@ -559,6 +560,7 @@ def _subject(
     format: str = "gguf",
     runtime: RuntimeSpec | None = None,
 ) -> Subject:
+    spec = _as_in_library(spec, runtime)
     architecture = spec.architecture
     row = row_of(architecture, architectures) if architecture is not None else None
     why = None if architecture is None or row is None else why_not_known(architecture, row, runtime)
@@ -579,6 +581,20 @@ def _subject(
         encoder=_encoder(spec, architectures),
         architectures=Parsed(architectures),
     )
+
+
+def _as_in_library(spec: ModelSpec, runtime: RuntimeSpec | None) -> ModelSpec:
+    """The model with the file that the program's own name of it loads, where that is stated."""
+    tag = next((alias for alias in spec.aliases if ":" in alias), None)
+    if runtime is None or tag not in runtime.tag_bytes:
+        return spec
+    quantization = runtime.tags.get(tag) or default_format_and_quantization(spec, runtime)[1]
+    file = PublishedFiles(
+        format="gguf",
+        source=runtime.sources.get("tag_bytes", ""),
+        bytes={quantization: runtime.tag_bytes[tag]},
+    )
+    return spec.replace(files=(file, *spec.files))
 
 
 def _encoder(spec: ModelSpec, architectures: Mapping[str, Any]) -> Encoder | None:

@@ -255,7 +255,7 @@ def activations(
         scores = 0
     has_experts = any(group.experts for group in architecture.feed_forward)
     least, mixture, most = account.mixture_bytes if has_experts else (0, 0, 0)
-    mask, most_mask = _mask_bytes(architecture, account, piece)
+    mask, most_mask = _mask_bytes(architecture, account, piece, workload.parallel)
     size = piece * each + waiting + scanned + scores
     most += int(account.high_share * (size - scores + most_scores)) + account.high_bytes + most_mask
     if subject.spec.modality == "vision":
@@ -286,13 +286,16 @@ def activations(
     )
 
 
-def _mask_bytes(architecture: Architecture, account: Account, piece: int) -> tuple[int, int]:
+def _mask_bytes(
+    architecture: Architecture, account: Account, piece: int, sequences: int
+) -> tuple[int, int]:
     """The likely and the most bytes of masks, which torch makes where a window is shorter."""
-    windows = [group.window_tokens or piece for group in architecture.attention]
-    if min(windows, default=piece) >= piece:
+    each = piece // sequences
+    windows = [group.window_tokens or each for group in architecture.attention]
+    if min(windows, default=each) >= each:
         return 0, 0
     _, likely, most = account.mask_bytes
-    return likely * piece**2, most * piece**2
+    return likely * each**2 * sequences, most * each**2 * sequences
 
 
 def _widest(architecture: Architecture) -> int:

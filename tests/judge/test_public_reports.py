@@ -1,0 +1,34 @@
+"""What people reported of models on their machines, that the program once answered otherwise."""
+
+from __future__ import annotations
+
+from helpers.each import each
+from selfhost import Workload, check
+
+GB = 1_000_000_000
+
+
+@each(
+    "tag, size_bytes",
+    [
+        # ollama/ollama#15356; the library lists two digits
+        ("gemma4:e2b", 7.2 * GB),
+        # the layer of the model in the registry's manifest
+        ("gpt-oss:20b", 13_780_154_624),
+        ("qwen3:0.6b", 522_640_096),
+        ("phi4-reasoning:14b", 11_117_500_000),
+    ],
+)
+def test_a_tag_of_ollama_weighs_what_its_library_lists(tag: str, size_bytes: float) -> None:
+    needs = check(tag, Workload(runtime="ollama"), machine="server-8x-h100").needs
+    assert abs(needs.download_bytes / size_bytes - 1) < 0.01
+
+
+def test_ollamas_gpt_oss_lies_where_it_was_seen_to_lie() -> None:
+    """ollama/ollama#11711: 11.8 GiB of weights on the GPU, 1.1 GiB in RAM; not on 12 GB alone."""
+    workload = Workload(runtime="ollama", context_tokens=8192)
+    terms = check("gpt-oss:20b", workload, machine="RTX 4060 Ti 16GB, 32GB RAM").needs.memory.terms
+    on_card = sum(t.bytes for t in terms if t.name == "weights" and t.where != "host")
+    assert abs(on_card / (11.8 * 2**30) - 1) < 0.05
+    smaller = check("gpt-oss:20b", workload, machine="RTX 4070, 32GB RAM")
+    assert smaller.needs.placement == "split"
