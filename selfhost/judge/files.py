@@ -95,6 +95,12 @@ def has_files(spec: ModelSpec, format: str) -> bool:
     return is_in_library or any(files.format == format for files in spec.files)
 
 
+def states_needs_alone(spec: ModelSpec) -> bool:
+    """The spec says what the model takes, and names no files."""
+    names_files = spec.architecture is not None or spec.files or spec.components
+    return spec.needs is not None and not names_files
+
+
 def types_in_turn(spec: ModelSpec, format: str, usual: str) -> tuple[str, ...]:
     """The GGUF types that are tried one after the other where none is asked for: of the published
     ones the nearest that is no worse than the usual one, then worse ones down to the smallest

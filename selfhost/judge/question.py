@@ -5,6 +5,7 @@ machine.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
@@ -22,10 +23,11 @@ from .files import (
     loads_by_tag,
     makes,
     making_of,
+    states_needs_alone,
     typed_file,
     types_in_turn,
 )
-from .pace.engine import WITH_A_GATE, Step
+from .pace.engine import WITH_A_GATE
 from .pace.speed import instruction_sets_for_layout
 from .record import Question
 from .refused import fault, not_had_in, that_load, unknown_quantization, unknown_runtime
@@ -45,8 +47,8 @@ RUNTIMES_BY_MODALITY = {
     "video": ("diffusers", "stable-diffusion.cpp"),
     "music": ("diffusers",),
 }
-# by use the one that loads the published weights as its users do
-RUNTIMES_OF_PUBLISHED = {"embedding": "sentence-transformers"}
+# it loads the published weights of what embeds texts as its users do
+_EMBEDDING_RUNTIME = "sentence-transformers"
 # the one that trains, with peft
 FINETUNING_RUNTIME = "transformers"
 # one stored type under the names that other formats have for it; last the other of 16 bits, as
@@ -94,22 +96,20 @@ def ask(
 def _ask(
     spec: ModelSpec, workload: Workload, catalogue: Catalogue, machine: Machine, files: NamedFiles
 ) -> Question:
-    """As `ask`, whatever lies on the machine in other types."""
     _refuse_longer_prompt(spec, workload)
-    has_context = reads_context(spec)
-    if not has_context:
+    if not reads_context(spec):
         workload = workload.replace(context_tokens=None)
     workload, runtime, quantization = _understood(spec, workload, catalogue, files.formats)
     question = Question(
         spec=spec,
         workload=workload,
-        context_asked=has_context and is_context_stated(workload),
+        context_asked=is_context_stated(workload),
         speed_stated=workload.min_tokens_per_second is not None,
+        local_files=files.are_here,
     )
     if spec.closed:
         bare = workload.replace(runtime=None, format=None, quantization=None, kv_cache_type=None)
         return question.replace(workload=bare)
-    question = question.replace(local_files=files.are_here)
     if runtime is not None:
         question = _in_program(question, runtime, quantization, files, catalogue)
         if question.loads is not None:
@@ -129,7 +129,6 @@ def is_context_stated(workload: Workload) -> bool:
 
 
 def _refuse_longer_prompt(spec: ModelSpec, workload: Workload) -> None:
-    """Raises `WorkloadError` for a prompt that the stated context cannot hold beside an answer."""
     prompt, context = workload.prompt_tokens, workload.context_tokens
     if prompt is None or context is None or prompt < context or spec.modality not in GENERATING:
         return
@@ -145,18 +144,6 @@ def architectures(catalogue: Catalogue) -> Mapping[str, Any]:
 # ---------------------------------------------------------------- canonical names
 
 
-class _Problems(list[Problem]):
-    """Collects the problems of every `WorkloadError` that is raised under `with`."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
-        if isinstance(error, WorkloadError):
-            self.extend(error.problems)
-        return isinstance(error, WorkloadError)
-
-
 def with_canonical_license(workload: Workload, catalogue: Catalogue) -> Workload:
     """The workload with its license expression as SPDX writes it; `WorkloadError` for none."""
     if workload.license is None:
@@ -166,20 +153,28 @@ def with_canonical_license(workload: Workload, catalogue: Catalogue) -> Workload
     return workload.replace(license=canonical_expression(workload.license, catalogue.license_ids))
 
 
+@contextmanager
+def _collecting(problems: list[Problem]) -> Iterator[None]:
+    try:
+        yield
+    except WorkloadError as error:
+        problems += error.problems
+
+
 def _understood(
     spec: ModelSpec, workload: Workload, catalogue: Catalogue, formats: tuple[str, ...]
 ) -> tuple[Workload, RuntimeSpec | None, str | None]:
     """The workload under canonical names, its runtime and its quantization; raises
     `WorkloadError` with everything that makes no sense.
     """
-    problems = _Problems()
+    problems: list[Problem] = []
     runtime: RuntimeSpec | None = None
     quantization: str | None = None
-    with problems:
+    with _collecting(problems):
         workload = with_canonical_license(workload, catalogue)
-    with problems:
+    with _collecting(problems):
         runtime = _runtime(spec, workload, catalogue, formats)
-    with problems:
+    with _collecting(problems):
         quantization = _canonical_quantization(spec, workload.quantization, runtime)
     if quantization is not None and workload.runtime is None and runtime is not None:
         runtime = _runtime_in(spec, quantization, runtime, catalogue)
@@ -195,13 +190,11 @@ def _understood(
 def _canonical_quantization(
     spec: ModelSpec, typed: str | None, runtime: RuntimeSpec | None
 ) -> str | None:
-    """The name of what was typed: a publisher's own mix has the one under which the spec lists
-    it.
-    """
     if typed is None:
         return None
     name = need.canonical_quantization(typed)
     if name is None and any(typed in files.bytes for files in spec.files):
+        # a publisher's own mix has the name under which the spec lists it
         return typed
     name = (runtime.named(typed) if runtime is not None else None) or name
     if name is None:
@@ -249,75 +242,57 @@ def _runtime(
         if wanted in catalogue.runtime_ids():
             return catalogue.runtime(wanted)
         raise unknown_runtime(typed, spec.modality, catalogue)
-    if spec.closed or (_states_needs_alone(spec) and not spec.runtimes):
+    if spec.closed or (states_needs_alone(spec) and not spec.runtimes):
         return None
     if workload.task == "finetune":
         return catalogue.runtime(FINETUNING_RUNTIME)
     if not formats and spec.quantized is not None:
         formats = (spec.quantized.format,)
-    return _first_that_loads(spec, catalogue, formats)
-
-
-def _first_that_loads(
-    spec: ModelSpec, catalogue: Catalogue, formats: tuple[str, ...]
-) -> RuntimeSpec:
-    """The first that loads the model's files in one of the formats, where there are any; else the
-    first of its modality that loads it, else the first of all. Those behind it stay unread.
-    """
-    names = dict.fromkeys((*spec.runtimes, *_usual_runtimes(spec, catalogue)))
-    # files in a format of their own go before what the modality usually runs in
-    every = dict.fromkeys((*names, *(PACKED_RUNTIMES if formats else ())))
+    own = dict.fromkeys((*spec.runtimes, *_usual_runtimes(spec, catalogue)))
     first: RuntimeSpec | None = None
-    for name in every:
+    # files in a format of their own go before what the modality usually runs in
+    for name in dict.fromkeys((*own, *(PACKED_RUNTIMES if formats else ()))):
         runtime = catalogue.runtime(name)
-        if need.why_not_loaded(spec, runtime) is not None:
-            continue
-        if not formats or set(formats) & set(runtime.formats):
-            return runtime
-        if first is None and name in names:
-            first = runtime
-    return first or catalogue.runtime(next(iter(names)))
+        if need.why_not_loaded(spec, runtime) is None:
+            if not formats or set(formats) & set(runtime.formats):
+                return runtime
+            first = first or (runtime if name in own else None)
+    return first or catalogue.runtime(next(iter(own)))
 
 
-def _usual_runtimes(spec: ModelSpec, catalogue: Catalogue) -> Iterator[str]:
+def _usual_runtimes(spec: ModelSpec, catalogue: Catalogue) -> tuple[str, ...]:
     """Those of its modality, the best first. Where that one would need a file that somebody has to
     make, no smaller than the published weights, the one that loads these comes before it.
     """
     usual = RUNTIMES_BY_MODALITY[spec.modality]
-    uses = [use for use in spec.uses or () if use in RUNTIMES_OF_PUBLISHED]
-    if uses:
+    if "embedding" in (spec.uses or ()):
         first = catalogue.runtime(usual[0])
         format, quantization = need.default_format_and_quantization(spec, first)
         if quantization in _OTHER_NAMES and not has_files(spec, format):
-            yield RUNTIMES_OF_PUBLISHED[uses[0]]
-    yield from usual
+            return (_EMBEDDING_RUNTIME, *usual)
+    return usual
 
 
 def _runtime_in(
     spec: ModelSpec, quantization: str, usual: RuntimeSpec, catalogue: Catalogue
 ) -> RuntimeSpec:
-    """The usual runtime, or where it does not take the quantization the first that does. Of a model
-    of several components: the first that has them in it, else the one of their GGUF files.
-    """
-    is_known = usual.rule_of(quantization) is not None
-    if not spec.components and (is_known or quantization not in PACKED):
+    """The usual runtime, or where it does not take the quantization the first that does."""
+    if spec.components:
+        rows, names = architectures(catalogue), RUNTIMES_BY_MODALITY[spec.modality]
+    elif quantization in PACKED and usual.rule_of(quantization) is None:
+        rows, names = None, PACKED_RUNTIMES
+    else:
         return usual
-    names = RUNTIMES_BY_MODALITY[spec.modality] if spec.components else PACKED_RUNTIMES
-    others = map(catalogue.runtime, names)
-    loading = [usual, *(each for each in others if need.why_not_loaded(spec, each) is None)]
-    if not spec.components:
-        return next((each for each in loading if each.rule_of(quantization) is not None), usual)
-    rows = architectures(catalogue)
-    having = [each for each in loading if quantization in need.quantizations_of(spec, each, rows)]
-    if not having and not is_known:
-        having = [each for each in loading if need.parts_of(spec, each) is not None]
-    return having[0] if having else usual
-
-
-def _states_needs_alone(spec: ModelSpec) -> bool:
-    """The spec says what the model takes, and names no files."""
-    has_files = spec.architecture is not None or spec.files or spec.components
-    return spec.needs is not None and not has_files
+    for runtime in (usual, *map(catalogue.runtime, names)):
+        if runtime is not usual and need.why_not_loaded(spec, runtime) is not None:
+            continue
+        if rows is None:
+            is_taken = runtime.rule_of(quantization) is not None
+        else:
+            is_taken = quantization in need.quantizations_of(spec, runtime, rows)
+        if is_taken:
+            return runtime
+    return usual
 
 
 # ---------------------------------------------------------------- format and quantization
@@ -333,69 +308,51 @@ def _in_program(
     """The question in that program, with the format and the quantization that it loads, or why it
     loads none.
     """
-    spec, workload = question.spec, question.workload
+    spec, workload = question.spec, question.workload.replace(runtime=runtime.id)
     question = question.replace(runtime=runtime)
-    if _needs_other_files(spec, runtime, files.formats):
+    loads = need.why_not_loaded(spec, runtime)
+    if loads is None and files.formats and not set(files.formats) & set(runtime.formats):
+        # another program's files are made of the published ones, or downloaded
+        question = question.replace(local_files=False)
+        loads = _why_files_not_loaded(runtime, quantization, files.formats)
         if quantization in DTYPES:
             # converters read it, and write another
             quantization = None
-        # another program's files are made of the published ones, or downloaded
-        question = question.replace(local_files=False)
-    loads, mend = _refusal(spec, workload, runtime, quantization, files.formats)
+    loads, mend = _refusal(spec, workload, runtime, loads)
     if loads is not None:
-        workload = workload.replace(runtime=runtime.id)
         return question.replace(workload=workload, loads=loads, mend=mend)
     format, usual = need.default_format_and_quantization(spec, runtime)
-    workload = workload.replace(runtime=runtime.id, format=format)
     types: tuple[str, ...] = ()
-    is_unsized = _states_needs_alone(spec)
-    if (
-        quantization is None
-        and not is_unsized
-        and files == NO_FILES
-        and workload.task == "generate"
-    ):
-        types = types_in_turn(spec, format, usual)
-        quantization = types[0] if types else None
-    if quantization is None:
-        # in which type the weights are may be stated nowhere
-        quantization = workload.quantization if is_unsized else usual
-    elif not question.local_files:
+    # of a spec that states needs alone the type of the weights may be stated nowhere
+    if quantization is None and not states_needs_alone(spec):
+        if files == NO_FILES and workload.task == "generate":
+            types = types_in_turn(spec, format, usual)
+        quantization = types[0] if types else usual
+    elif quantization is not None and not question.local_files:
         # of files that are here the type is a fact; where its size cannot be told the needs say so
         quantization = _quantization_there(spec, runtime, format, quantization, catalogue)
-    workload = workload.replace(quantization=quantization)
+    workload = workload.replace(format=format, quantization=quantization)
     spec = _with_files_of_maker(spec, workload, architectures(catalogue))
     return question.replace(spec=spec, workload=workload, in_turn=types[1:])
 
 
-def _needs_other_files(spec: ModelSpec, runtime: RuntimeSpec, formats: tuple[str, ...]) -> bool:
-    """The files that are here are of no format that the program loads."""
-    is_other = bool(formats) and not set(formats) & set(runtime.formats)
-    return is_other and need.why_not_loaded(spec, runtime) is None
-
-
 def _why_files_not_loaded(
-    spec: ModelSpec, runtime: RuntimeSpec, quantization: str | None, formats: tuple[str, ...]
+    runtime: RuntimeSpec, quantization: str | None, formats: tuple[str, ...]
 ) -> str | None:
     """Why the runtime loads neither these files nor others made of them; None where it does."""
-    packed = quantization in PACKED and "gguf" in runtime.formats
-    if not (packed or "mlx" in formats) or not _needs_other_files(spec, runtime, formats):
-        return need.why_not_loaded(spec, runtime)
-    kind = " or ".join(formats) + (f", quantized as {quantization}," if packed else "")
+    is_packed = quantization in PACKED and "gguf" in runtime.formats
+    if not is_packed and "mlx" not in formats:
+        return None
+    kind = " or ".join(formats) + (f", quantized as {quantization}," if is_packed else "")
     return f"The files are {kind}, but {runtime.name} loads {' or '.join(runtime.formats)}."
 
 
 def _refusal(
-    spec: ModelSpec,
-    workload: Workload,
-    runtime: RuntimeSpec,
-    quantization: str | None,
-    formats: tuple[str, ...],
+    spec: ModelSpec, workload: Workload, runtime: RuntimeSpec, loads: str | None
 ) -> tuple[str | None, str | None]:
     """Why the program does not run or train these files, and what to do where no other would;
     None and None where it does.
     """
-    loads = _why_files_not_loaded(spec, runtime, quantization, formats)
     remedy = None if spec.refused is None else "download the published file again"
     if workload.task != "finetune":
         return loads, remedy
@@ -463,8 +420,7 @@ def _with_parts(question: Question, catalogue: Catalogue) -> Question:
     model.
     """
     spec, workload, rows = question.spec, question.workload, architectures(catalogue)
-    architecture = spec.architecture
-    row = need.row_of(architecture, rows) if architecture is not None else None
+    architecture, row = spec.architecture, _row_of(spec, rows)
     companions = unfamiliar = None
     if workload.draft or workload.adapter:
         from .beside import companions_of
@@ -481,36 +437,29 @@ def _with_parts(question: Question, catalogue: Catalogue) -> Question:
     )
 
 
+def _row_of(spec: ModelSpec, rows: Mapping[str, Any]) -> need.ArchitectureRow | None:
+    return None if spec.architecture is None else need.row_of(spec.architecture, rows)
+
+
 def _in_tokens(spec: ModelSpec, row: need.ArchitectureRow | None, workload: Workload) -> Workload:
     """Context, cache and pace where they make sense for that kind of model and task."""
-    generates = spec.modality in GENERATING
+    architecture, generates = spec.architecture, spec.modality in GENERATING
     if workload.context_tokens is None:
-        workload = workload.replace(context_tokens=_usual_context(spec, row, workload))
-    caches = spec.architecture is not None and generates and workload.task == "generate"
-    if caches and workload.kv_cache_type is None:
-        workload = workload.replace(kv_cache_type="f16")
+        context = workload.tokens_with_prompt if generates else None
+        if architecture is None:
+            # whether it can use so many is a question even where nothing is known of its layers
+            context = context if is_context_stated(workload) else None
+        elif generates or spec.modality == "embedding":
+            trained = need.trained_tokens(architecture, row) or DEFAULT_CONTEXT_TOKENS
+            context = max(min(DEFAULT_CONTEXT_TOKENS, trained), context or 0)
+        workload = workload.replace(context_tokens=context)
     if workload.task == "finetune":
         return workload.with_finetuning_defaults()
+    if generates and architecture is not None and workload.kv_cache_type is None:
+        workload = workload.replace(kv_cache_type="f16")
     if generates and workload.min_tokens_per_second is None:
         workload = workload.replace(min_tokens_per_second=DEFAULT_MIN_TOKENS_PER_SECOND)
     return workload
-
-
-def _usual_context(
-    spec: ModelSpec, row: need.ArchitectureRow | None, workload: Workload
-) -> int | None:
-    """The context that is taken where none is stated; None where tokens make no sense, or nothing
-    depends on them.
-    """
-    architecture, generates = spec.architecture, spec.modality in GENERATING
-    with_prompt = workload.tokens_with_prompt if generates else None
-    if architecture is None:
-        # whether it can use so many is a question even where nothing is known of its layers
-        return with_prompt if is_context_stated(workload) else None
-    if not generates and spec.modality != "embedding":
-        return None
-    trained = need.trained_tokens(architecture, row) or DEFAULT_CONTEXT_TOKENS
-    return max(min(DEFAULT_CONTEXT_TOKENS, trained), with_prompt or 0)
 
 
 def needs_under(
@@ -549,55 +498,34 @@ def _with_needs(
         workload = workload.replace(kv_cache_type=None)
         if is_cache_asked:
             needs = needs_under(question, workload, catalogue, machine)
-    return question.replace(
-        workload=workload,
-        needs=needs,
-        read_bytes=_read_bytes(spec, runtime, workload, rows),
-        expert_matrices=_expert_matrices(spec, rows),
-        drafting=_drafting(question, rows),
-    )
+    question = _with_reads(question.replace(workload=workload, needs=needs), rows)
+    companions = question.companions
+    if companions is None or companions.draft is None:
+        return question
+    workload = workload.replace(quantization=companions.draft_quantization)
+    draft = _with_reads(question.replace(spec=companions.draft, workload=workload), rows)
+    return question.replace(drafting=draft.step if draft.read_bytes else None)
 
 
-def _drafting(question: Question, rows: Mapping[str, Any]) -> Step | None:
-    """One step of the draft; None without one, or where what it reads is not known."""
-    companions, runtime = question.companions, question.runtime
-    draft = None if companions is None else companions.draft
-    if companions is None or draft is None:
-        return None
-    workload = question.workload.replace(quantization=companions.draft_quantization)
-    read_bytes = _read_bytes(draft, runtime, workload, rows)
-    matrices = _expert_matrices(draft, rows)
-    drafting = question.replace(
-        spec=draft, workload=workload, read_bytes=read_bytes, expert_matrices=matrices
-    )
-    return drafting.step if read_bytes else None
-
-
-def _expert_matrices(spec: ModelSpec, rows: Mapping[str, Any]) -> int:
-    """Those of an expert; as most have where no row tells."""
-    row = None if spec.architecture is None else need.row_of(spec.architecture, rows)
-    return WITH_A_GATE if row is None else row.expert_matrices
-
-
-def _read_bytes(
-    spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload, rows: Mapping[str, Any]
-) -> Mapping[str, int] | None:
-    """Weights read for one token by stored type, {} where that is not known; None where a pace
-    makes no sense. Of a model of which only the parameters are known, in a program that computes
-    with its weights as they are published: in 16 bits where their type is not known.
+def _with_reads(question: Question, rows: Mapping[str, Any]) -> Question:
+    """The question with the weights read for one token. Of a model of which only the parameters are
+    known, in a program that computes with its weights as they are published: in 16 bits where their
+    type is not known.
     """
-    if spec.modality not in GENERATING or workload.task != "generate":
-        return None
-    if runtime is None:
-        return {}
-    read = need.decode_bytes_by_type(
-        spec, runtime, workload.format or "", workload.quantization or "", rows
-    )
-    active = spec.parameters.active
-    if read or spec.architecture is not None or not active or not runtime.launches_layers:
-        return read or {}
-    name = (spec.needs.dtype if spec.needs is not None else None) or "bfloat16"
-    return {name: active * _TYPE_BYTES.get(name, 2)}
+    spec, runtime, workload = question.spec, question.runtime, question.workload
+    row = _row_of(spec, rows)
+    matrices = WITH_A_GATE if row is None else row.expert_matrices
+    read: Mapping[str, int] | None = None
+    if spec.modality in GENERATING and workload.task == "generate":
+        read = {}
+        if runtime is not None:
+            format, quantization = workload.format or "", workload.quantization or ""
+            read = need.decode_bytes_by_type(spec, runtime, format, quantization, rows) or {}
+            active = spec.parameters.active
+            if not read and spec.architecture is None and active and runtime.launches_layers:
+                name = (spec.needs.dtype if spec.needs is not None else None) or "bfloat16"
+                read = {name: active * _TYPE_BYTES.get(name, 2)}
+    return question.replace(read_bytes=read, expert_matrices=matrices)
 
 
 # ---------------------------------------------------------------- files
@@ -636,16 +564,16 @@ def _kept_by(spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload) -
     if not spec.gated:
         return None
     format, quantization = workload.format or "", workload.quantization or ""
-    publisher = spec.repository_of(format, quantization)
-    if (publisher or "").partition("/")[0] == (spec.repository or "").partition("/")[0]:
-        publisher = None
-    if publisher is None and runtime is not None and loads_by_tag(spec, runtime, workload):
+    repository = spec.repository_of(format, quantization) or ""
+    if repository and repository.split("/")[0] != (spec.repository or "").split("/")[0]:
+        return repository
+    if runtime is not None and loads_by_tag(spec, runtime, workload):
         return f"{runtime.name}'s library"
     named = typed_file(spec, format, quantization)
-    if publisher is None and named is not None:
-        file = named.names.get(quantization)
-        return "Ollama's library" if file is None else f"whoever publishes {file}"
-    return publisher
+    if named is None:
+        return None
+    file = named.names.get(quantization)
+    return "Ollama's library" if file is None else f"whoever publishes {file}"
 
 
 def is_behind_gate(question: Question) -> bool:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from ...catalogue.spec import HEARD_SECONDS, License, ModelSpec
 from ...core.workload import Workload
-from ..files import Here
+from ..files import Here, states_needs_alone
 from . import Finding, Outcome, finding, phrase
 
 TYPE_CHECKING = False
@@ -195,7 +195,7 @@ def _here(
     if here is not None and here.missing_bytes == 0:
         unsafe = _unsafe(spec, format, is_here=True)
         return unsafe or (Outcome.PASS, "weights-here", "", {"path": here.path})
-    is_stated = spec.files or _states_needs_alone(spec) or spec.is_lone_config
+    is_stated = spec.files or states_needs_alone(spec) or spec.is_lone_config
     if spec.openness.weights == "unknown" and not is_stated:
         own = spec.origin if spec.origin.endswith(".toml") else "a spec of your own"
         return Outcome.UNKNOWN, "weights-not-known", "", {"spec": own}
@@ -213,10 +213,6 @@ def _unsafe(spec: ModelSpec, format: str | None, *, is_here: bool) -> Availabili
     return Outcome.WARN, "weights-unsafe", "", {"where": where, "code": runs_code}
 
 
-def _states_needs_alone(spec: ModelSpec) -> bool:
-    return spec.needs is not None and spec.architecture is None
-
-
 def _published(spec: ModelSpec, repository: str | None) -> Availability:
     """What stands before the download. `repository` is another's than the publisher's that has
     the files.
@@ -228,7 +224,7 @@ def _published(spec: ModelSpec, repository: str | None) -> Availability:
     if spec.gated:
         figures = {"repository": repository, "gate_unknown": False}
         return Outcome.PASS, "weights-published", "", figures
-    state, needs_alone = spec.openness.weights, _states_needs_alone(spec)
+    state, needs_alone = spec.openness.weights, states_needs_alone(spec)
     if state == "partial":
         return Outcome.WARN, "weights-partial", "", {}
     has_repository = spec.repository or any(files.repository for files in spec.files)
