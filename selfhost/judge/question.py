@@ -248,6 +248,15 @@ def _runtime(
         return catalogue.runtime(FINETUNING_RUNTIME)
     if not formats and spec.quantized is not None:
         formats = (spec.quantized.format,)
+    return _first_that_loads(spec, catalogue, formats)
+
+
+def _first_that_loads(
+    spec: ModelSpec, catalogue: Catalogue, formats: tuple[str, ...]
+) -> RuntimeSpec:
+    """The first that loads the model's files in one of the formats, where there are any; else the
+    first of its modality that loads it, else the first of all. Those behind it stay unread.
+    """
     own = dict.fromkeys((*spec.runtimes, *_usual_runtimes(spec, catalogue)))
     first: RuntimeSpec | None = None
     # files in a format of their own go before what the modality usually runs in
