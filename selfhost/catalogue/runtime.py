@@ -487,6 +487,8 @@ class RuntimeSpec(Record):
     conversion: Conversion | None = read_by(Table.record, kind=Conversion, default=None)
     # the quantization that its own name of a model loads, where selfhost takes another by default
     tags: Mapping[str, str] = read_by(texts, default={})
+    # its own names of models whose files are of before llama.cpp kept the latent alone
+    unpacked_tags: tuple[str, ...] = read_by(Table.strings, default=())
     # bytes of the text model behind its own name of a model, where it made that file otherwise than
     # others make theirs of that quantization
     tag_bytes: Mapping[str, int] = read_by(Table.mapping, of=size_in_bytes, default={})

@@ -23,6 +23,7 @@ from ..core.workload import DEFAULT_CONTEXT_TOKENS, Workload
 from . import file_formats
 from .cache import why_not_known
 from .file_formats import comes_in
+from .kept import with_every_head
 from .llamacpp import files as gguf_files
 from .llamacpp.buffers import MICRO_BATCH_TOKENS, batch_of, cached_groups
 from .llamacpp.cache_terms import PLAIN_CACHE_TYPES, why_cache_refused
@@ -585,16 +586,20 @@ def _subject(
 
 def _as_in_library(spec: ModelSpec, runtime: RuntimeSpec | None) -> ModelSpec:
     """The model with the file that the program's own name of it loads, where that is stated."""
-    tag = next((alias for alias in spec.aliases if ":" in alias), None)
-    if runtime is None or tag not in runtime.tag_bytes:
+    tag = next((alias for alias in spec.aliases if ":" in alias), "")
+    if runtime is None or not tag:
         return spec
-    quantization = runtime.tags.get(tag) or default_format_and_quantization(spec, runtime)[1]
-    file = PublishedFiles(
-        format="gguf",
-        source=runtime.sources.get("tag_bytes", ""),
-        bytes={quantization: runtime.tag_bytes[tag]},
-    )
-    return spec.replace(files=(file, *spec.files))
+    if tag in runtime.unpacked_tags and spec.architecture is not None:
+        spec = spec.replace(architecture=with_every_head(spec.architecture))
+    if tag in runtime.tag_bytes:
+        quantization = runtime.tags.get(tag) or default_format_and_quantization(spec, runtime)[1]
+        file = PublishedFiles(
+            format="gguf",
+            source=runtime.sources.get("tag_bytes", ""),
+            bytes={quantization: runtime.tag_bytes[tag]},
+        )
+        spec = spec.replace(files=(file, *spec.files))
+    return spec
 
 
 def _encoder(spec: ModelSpec, architectures: Mapping[str, Any]) -> Encoder | None:

@@ -212,8 +212,11 @@ def as_unpacked(architecture: Architecture, row: ArchitectureRow) -> Architectur
     unpacks = bool(row.mlx_unpacked)
     if row.mlx_unpacked == "no_router_bias":
         unpacks = not any(group.router_bias for group in architecture.feed_forward)
-    if not unpacks:
-        return architecture
+    return with_every_head(architecture) if unpacks else architecture
+
+
+def with_every_head(architecture: Architecture) -> Architecture:
+    """The model where each latent is unpacked into keys and values of every head."""
     attention = (
         group.replace(
             kind="full",

@@ -32,3 +32,12 @@ def test_ollamas_gpt_oss_lies_where_it_was_seen_to_lie() -> None:
     assert abs(on_card / (11.8 * 2**30) - 1) < 0.05
     smaller = check("gpt-oss:20b", workload, machine="RTX 4070, 32GB RAM")
     assert smaller.needs.placement == "split"
+
+
+def test_old_files_of_deepseek_keep_every_head() -> None:
+    """ollama/ollama#7548: 8,640 MiB of cache by the layout of the file, made before April 2025."""
+    workload = Workload(runtime="ollama", context_tokens=32768)
+    verdict = check("deepseek-coder-v2:16b", workload, machine="laptop-ddr4-16gb")
+    (cache,) = [term for term in verdict.needs.memory.terms if term.name == "kv_cache"]
+    assert cache.bytes == 8640 * 2**20
+    assert verdict.route != "local"
