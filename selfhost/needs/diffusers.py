@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..catalogue.spec import RuntimeSpec, StatedWay
+from ..catalogue.spec import RuntimeSpec, StatedNeeds, StatedWay
 from ..core.records import Unread
 from .checkpoints import DTYPES
 from .kept import overhead
@@ -22,25 +22,26 @@ from .parts import (
 )
 from .records import Device, How, Offloaded, SizedWeights, Term, middle_of, taken_off
 
+_Ends = tuple[int, int, int]
+"""Least, likely and most."""
+
 _SHARD_BYTES = 10_000_000_000
 _SOURCE = "measured: diffusers 0.42.1 and torch 2.13.0 on a CPU, tests/truth/diffusers.json"
 # channels of AutoencoderKL's decoder where it works at full size and before: block_out_channels
 # 128, 256, 512, 512 reversed
-_DECODER_CHANNELS = (256, 128, 512)
+_WIDE, _NARROW, _BEFORE = 256, 128, 512
 # the 3 × 3 convolution at that moment: oneDNN orders its weights anew
 _COPIED_WEIGHTS = 9 * 256 * 256
 # image side where the spec does not say: likely, least, most
 _SIDES = (1024, 512, 1024)
-# parameters of that autoencoder with 4 and with 16 latent channels, and of its encoder alone, which
-# turns no latent into an image
-_ENCODERS = {83_653_863: 34_163_664, 83_819_683: 34_274_208}
-# token tables of text encoders of that many parameters, CLIP-L without and with projection, CLIP-G,
-# T5-XXL: rows, their length, and how many tokens of a prompt and of its negative are read at most
-# (model_max_length of their tokenizers, max_sequence_length of FLUX)
-_TOKEN_TABLES = {
-    123_060_480: (49_408, 768, 2 * 77), 123_650_304: (49_408, 768, 2 * 77), 694_659_840: (49_408,
-    1280, 2 * 77),
-    4_762_310_656: (32_128, 4096, 2 * 512),
+# parameters of that autoencoder with 4 and with 16 latent channels
+_DECODERS = (83_653_863, 83_819_683)
+# what no image reads, by the parameters of a component: the encoder of that autoencoder, and
+# tables of tokens of CLIP-L without and with projection, CLIP-G and T5-XXL, but for some rows
+_NEVER_READ = {
+    83_653_863: 34_163_664, 83_819_683: 34_274_208,
+    123_060_480: 49_408 * 768, 123_650_304: 49_408 * 768, 694_659_840: 49_408 * 1280,
+    4_762_310_656: 32_128 * 4096,
 }  # fmt: skip
 # bytes of a weight as bitsandbytes stores it: a byte, beside a scale for each row; half a byte,
 # beside a scale of 32 bits for 64 weights
@@ -176,47 +177,34 @@ def _weights(subject: Subject, workload: Asked) -> Term:
     """
     components, quantization = subject.spec.components, workload.quantization
     if quantization in _QUANTIZED:
-        return _quantized_weights(components, quantization)
+        return _quantized_weights(components, _QUANTIZED[quantization])
     bits = DTYPES.get(quantization, 16.0)
     size = int(sum(components.values()) * bits / 8)
     line = " + ".join(f"{number:,} {name}" for name, number in components.items())
     line = f"({line}) × {bits:g} bits / 8"
-    tables = [_TOKEN_TABLES[number] for number in components.values() if number in _TOKEN_TABLES]
-    numbers = sum(rows * length for rows, length, _ in tables)
-    numbers += _ENCODERS.get(components.get("vae", 0), 0)
+    unread_bytes = int(sum(_NEVER_READ.get(each, 0) for each in components.values()) * bits / 8)
     is_copied = quantization != (subject.spec.components_dtype or "float32")
-    if is_copied or not numbers or workload.device is not None:
+    if is_copied or not unread_bytes or workload.device is not None:
         return term("weights", size, How.COMPUTED, _SOURCE, line)
-    unread_bytes = int(numbers * bits / 8)
-    # each row may lie across one more page of 4 KiB, and 2 MiB around it come in at once
-    read = sum(tokens * (int(length * bits / 8) + 4096) + (2 << 20) for _, length, tokens in tables)
     line = taken_off(line, unread_bytes, "that are mapped and not read")
-    line += f"; those are the image encoder and tables of tokens, all but {read:,} bytes of rows"
-    least = size - unread_bytes
-    return term("weights", least, How.COMPUTED, _SOURCE, line, high=min(size, least + read))
+    line += "; those are the image encoder and tables of tokens, of which rows are read"
+    return term("weights", size - unread_bytes, How.COMPUTED, _SOURCE, line, high=size)
 
 
-def _quantized_weights(components: Mapping[str, int], quantization: str) -> Term:
-    """The weights on a GPU: large components quantized but for tables and what is kept wide, the
-    rest in 16 bits.
+def _quantized_weights(components: Mapping[str, int], each: float) -> Term:
+    """The weights on a GPU: large components at `each` byte but for what is kept wide, the rest in
+    16 bits.
     """
-    each = _QUANTIZED[quantization]
     quantized = quantized_components(components)
-    tables = sum(
-        rows * length
-        for number in quantized.values()
-        for rows, length, _ in [_TOKEN_TABLES.get(number, (0, 0, 0))]
-    )
     wide = sum(_KEPT_WIDE.get(number, 0) for number in quantized.values())
-    narrow = sum(quantized.values()) - tables - wide
+    narrow = sum(quantized.values()) - wide
     plain = sum(components.values()) - narrow - wide
     size = int(narrow * each) + plain * 2 + wide * 4
     line = (
         f"{narrow:,} weights × {each:g} bytes + {plain:,} × 2 bytes + {wide:,} kept in float32"
         " × 4 bytes"
     )
-    low = int((narrow + wide) * each) + plain * 2
-    high = int(size * _ROUNDING)
+    low, high = int((narrow + wide) * each) + plain * 2, int(size * _ROUNDING)
     return term("weights", size, How.COMPUTED, _QUANTIZED_SOURCE, line, low=low, high=high)
 
 
@@ -237,51 +225,44 @@ def _offloaded(subject: Subject, workload: Asked, program: Term) -> tuple[Offloa
     denoiser is quantized then; its weights do not move layer by layer (diffusers 0.42.1,
     pipelines/pipeline_utils.py, enable_model_cpu_offload and enable_sequential_cpu_offload).
     """
-    quantization, is_stated = workload.quantization, subject.spec.needs is not None
-    ways, sizes = _ways_stated(subject, quantization), _component_sizes(subject, quantization)
+    quantization, spec = workload.quantization, subject.spec
+    sizes = {name: 2 * number for name, number in spec.components.items()}
+    if quantization in _QUANTIZED and "transformer" in sizes:
+        sizes["transformer"] = int(sizes["transformer"] * _QUANTIZED[quantization] / 2)
     line = " + ".join(f"{size:,} {name}" for name, size in sizes.items())
     source = "parameters of the components"
     host = term("weights", sum(sizes.values()), How.COMPUTED, source, line), program
+    ways = _ways_stated(subject, quantization)
     if ways:
-        return tuple(
-            Offloaded(way=way.offload, host=host, device=(_held_as_stated(way),)) for way in ways
-        )
-    is_packed = quantization in _QUANTIZED
-    is_known = not is_stated and bool(quantized_components(subject.spec.components))
-    if not (is_known if is_packed else DTYPES.get(quantization) == 16):
+        return tuple(Offloaded(way=way.offload, host=host, device=(_stated(way),)) for way in ways)
+    is_packed = quantization in _QUANTIZED and spec.needs is None
+    if not (is_packed and quantized_components(spec.components)) and (
+        DTYPES.get(quantization) != 16 or (spec.needs is not None and not spec.needs.high_bytes)
+    ):
         return ()
-    held = _held_beside_stated if is_stated else _held_beside
-    by_component, layers = held(subject, workload, sizes)
-    answer = (Offloaded(way="model", host=host, device=by_component),) if by_component else ()
-    if is_packed or not by_component:
-        return answer
-    return (*answer, Offloaded(way="sequential", host=host, device=layers))
+    if spec.needs is not None:
+        beside, layers = _beside_stated(spec.needs, sizes)
+    else:
+        beside, layers = _beside_computed(subject, workload)
+    by_component = Offloaded(way="model", host=host, device=_largest(sizes, beside))
+    if is_packed:
+        return (by_component,)
+    return by_component, Offloaded(way="sequential", host=host, device=layers)
 
 
-def _component_sizes(subject: Subject, quantization: str) -> dict[str, int]:
-    """Bytes of each component: 16 bits a weight, but of a denoiser that is quantized fewer."""
-    sizes = {name: 2 * number for name, number in subject.spec.components.items()}
-    if quantization in _QUANTIZED and "transformer" in sizes:
-        sizes["transformer"] = int(sizes["transformer"] * _QUANTIZED[quantization] / 2)
-    return sizes
-
-
-def _held_as_stated(way: StatedWay) -> Term:
+def _stated(way: StatedWay) -> Term:
     low, high = way.low_bytes, way.high_bytes
     line = middle_of(low, high)
     return term("weights", (low + high) // 2, How.STATED, way.source, line, low=low, high=high)
 
 
-def _held_beside_stated(
-    subject: Subject, workload: Asked, sizes: Mapping[str, int]
-) -> tuple[tuple[Term, ...], tuple[Term, ...]]:
-    """What the accelerator holds of a component, and of a layer: beside the denoiser, and beside
-    what decodes, lies what is stated over all weights.
+def _beside_stated(
+    stated: StatedNeeds, sizes: Mapping[str, int]
+) -> tuple[dict[str, _Ends], tuple[Term, ...]]:
+    """What lies beside the weights of each component, and what is held a layer at a time: what is
+    stated over all weights, but of what reads the prompt.
     """
-    stated = subject.spec.needs
-    if stated is None or stated.high_bytes is None:
-        return (), ()
-    most = max(0, stated.high_bytes - sum(sizes.values()))
+    most = max(0, (stated.high_bytes or 0) - sum(sizes.values()))
     beside = {
         name: _ENCODING if name.startswith(_INPUT_ENCODERS) else (most // 2, most, most)
         for name in sizes
@@ -289,50 +270,39 @@ def _held_beside_stated(
     source = f"{stated.source or 'the spec'}, less all weights"
     line = f"{most:,} bytes; the most that is stated, less the weights"
     at_once = f"{_SEQUENTIAL_BYTES:,} bytes at the peak, a layer at a time"
-    layers = (
+    return beside, (
         term("weights", _SEQUENTIAL_BYTES, How.ASSUMED, _OFFLOAD_SOURCE, at_once),
         term("activations", most, How.ASSUMED, source, line, low=most // 2),
     )
-    return _held_by(sizes, beside, source), layers
 
 
-def _held_beside(
-    subject: Subject, workload: Asked, sizes: Mapping[str, int]
-) -> tuple[tuple[Term, ...], tuple[Term, ...]]:
+def _beside_computed(
+    subject: Subject, workload: Asked
+) -> tuple[dict[str, _Ends], tuple[Term, ...]]:
     """The same of a pipeline whose decoder is known; the most of a layer is what PyTorch reserves
     for the image.
     """
     pixels = (subject.spec.native_pixels or _SIDES[0]) ** 2 * workload.parallel
     decoding = _decoder(subject, workload.replace(device=Device()))
-    beside = dict.fromkeys(sizes, _ENCODING)
+    beside = dict.fromkeys(subject.spec.components, _ENCODING)
     beside["vae"] = decoding.low_bytes, decoding.bytes, decoding.high_bytes
     for name, measured in (("transformer", _DENOISING), ("unet", _DENOISING_BY_CONVOLUTIONS)):
         low, likely, high = (size * pixels // _RESERVED_PIXELS for size in measured)
         beside[name] = low, likely, high
     size = _SEQUENTIAL_BYTES * pixels // _RESERVED_PIXELS
     line, high = f"{size:,} bytes at the peak, a layer at a time", max(decoding.high_bytes, size)
-    layers = term("activations", size, How.ASSUMED, _OFFLOAD_SOURCE, line, high=high)
-    return _held_by(sizes, beside, _OFFLOAD_SOURCE, rounding=_ROUNDING), (layers,)
+    return beside, (term("activations", size, How.ASSUMED, _OFFLOAD_SOURCE, line, high=high),)
 
 
-def _held_by(
-    sizes: Mapping[str, int],
-    beside: Mapping[str, tuple[int, int, int]],
-    source: str,
-    rounding: float = 1.0,
-) -> tuple[Term, Term]:
-    """Weights and activations of the component that takes most of the accelerator; the source is
-    that of the activations, and the rounding what PyTorch reserves beyond weights, where what is
-    stated does not hold it.
-    """
+def _largest(sizes: Mapping[str, int], beside: Mapping[str, _Ends]) -> tuple[Term, Term]:
+    """Weights and activations of the component that takes most of the accelerator."""
     name = max(sizes, key=lambda each: sizes[each] + beside[each][2])
     size, (low, likely, high) = sizes[name], beside[name]
-    weights_line = f"{size:,} bytes; the {name}, which takes most"
+    weights_line, most = f"{size:,} bytes; the {name}, which takes most", int(size * _ROUNDING)
     line = f"{likely:,} bytes beside the {name}; {low:,} to {high:,}"
-    most = int(size * rounding)
     return (
         term("weights", size, How.COMPUTED, _OFFLOAD_SOURCE, weights_line, high=most),
-        term("activations", likely, How.ASSUMED, source, line, low=low, high=high),
+        term("activations", likely, How.ASSUMED, _OFFLOAD_SOURCE, line, low=low, high=high),
     )
 
 
@@ -346,17 +316,16 @@ def _decoder(subject: Subject, workload: Asked) -> Term:
     the input as given. On a GPU, where the denoiser is a transformer, PyTorch reserves more, which
     was measured.
     """
-    wide, narrow, before = _DECODER_CHANNELS
-    copied = before / 4 + wide / 4 + 3 * wide
+    copied = _BEFORE // 4 + _WIDE // 4 + 3 * _WIDE
     is_single = workload.quantization == "float32"
-    numbers, width = (int(copied), 4) if is_single else (3 * wide + 2 * narrow, 2)
+    numbers, width = (copied, 4) if is_single else (3 * _WIDE + 2 * _NARROW, 2)
     side, images = subject.spec.native_pixels, workload.parallel
     sides = (side, side, side) if side is not None else _SIDES
     pixels, least, most = (number * number * images for number in sides)
     copies = _COPIED_WEIGHTS * width
     size = pixels * numbers * width + copies
     # float16: some publishers ask that the decoder runs in 32 bits (force_upcast)
-    each = int(copied) * 4 if workload.quantization == "float16" else numbers * width
+    each = copied * 4 if workload.quantization == "float16" else numbers * width
     high = most * each + _COPIED_WEIGHTS * 4
     # small arrays beside those
     high += high // 100
@@ -364,18 +333,16 @@ def _decoder(subject: Subject, workload: Asked) -> Term:
         f"{times(images, 'image')} × {sides[0]:,} × {sides[0]:,} pixels × {numbers:,} numbers ×"
         f" {width} bytes + {copies:,} bytes of weights"
     )
-    if side is not None and subject.spec.components.get("vae", 0) in _ENCODERS:
+    if side is not None and subject.spec.components.get("vae", 0) in _DECODERS:
         line += "; the image decoder holds more than the denoiser and the text encoders do"
         # what oneDNN copies is among it, and was in every run: within 1 % of PyTorch's own count
         how, low = How.COMPUTED, size - size // 50
     else:
         line += "; assumed: images of 512 to 1,024 pixels, and the decoder of Stable Diffusion"
-        how, low, high = How.ASSUMED, least * int(copied - wide) * width // 2, 2 * high
+        how, low, high = How.ASSUMED, least * (copied - _WIDE) * width // 2, 2 * high
     if workload.device is None or "transformer" not in subject.spec.components:
         return term("activations", size, how, _SOURCE, line, low=low, high=high)
     low, high = min(low, size), max(size, high, most * _RESERVED_BYTES // _RESERVED_PIXELS)
     reserved = max(low, pixels * _RESERVED_LIKELY_BYTES // _RESERVED_PIXELS)
     line = f"{pixels:,} pixels × {_RESERVED_LIKELY_BYTES / _RESERVED_PIXELS:.12g} bytes"
-    return term(
-        "activations", reserved, How.MEASURED, _RESERVED_SOURCE, line, low=low, high=high,
-    )  # fmt: skip
+    return term("activations", reserved, How.MEASURED, _RESERVED_SOURCE, line, low=low, high=high)

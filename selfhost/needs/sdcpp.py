@@ -51,15 +51,13 @@ _SEGMENT_SHARE = 0.1
 # FLUX.1 and 768 × 768 pixels with --diffusion-fa, where leejet/stable-diffusion.cpp@97d29908
 # reserves 485,559,424 bytes (tests/truth/sdcpp.json)
 _OTHER_VERSION = 1.41
-DECODER = "vae"
-"""The component that makes pictures of latents, in every pipeline that has files here."""
-DEFAULT_QUANTIZATIONS = ("Q4_K_S", "Q4_0", "Q4_K_M")
-"""What people take on the GPUs that need such a file: the first that a publisher has."""
+# what people take on the GPUs that need such a file: the first that a publisher has
+_DEFAULTS = ("Q4_K_S", "Q4_0", "Q4_K_M")
 
 
 def default_quantization(parts: ModelParts) -> str:
     """What is taken unless asked otherwise."""
-    usual = (mix for mix in DEFAULT_QUANTIZATIONS if mix in parts.quantizations)
+    usual = (mix for mix in _DEFAULTS if mix in parts.quantizations)
     return next(usual, parts.quantizations[0])
 
 
@@ -76,68 +74,63 @@ def needs_of_parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> P
         file.component: size_of(file, spec.components, workload.quantization)
         for file in parts.files
     }
-    sizes = tuple(by_component.values())
+    sizes = by_component.values()
     files = sized(
         sum(each.bytes for each in sizes),
         How.COMPUTED,
-        "; ".join(
-            source for source in (_LISTED, _SOURCE) if any(source == each.source for each in sizes)
-        ),
+        "; ".join(source for source in (_LISTED, _SOURCE) if source in {s.source for s in sizes}),
         " + ".join(each.arithmetic for each in sizes),
         low=sum(each.low_bytes for each in sizes),
         high=sum(each.high_bytes for each in sizes),
     )
     largest = max(sizes, key=lambda size: size.bytes)
     how = How.ASSUMED if parts.buffers_like else How.MEASURED
-    denoising = compute_term(parts.denoise_bytes, "a pass of the denoiser", runtime, how)
-    decoding = compute_term(parts.decode_bytes, "a tile of the decoder", runtime, how)
-    # one after the other: the buffer of one is given back before the other is reserved
-    compute = max(denoising, decoding, key=lambda each: each.bytes)
-    program = overhead(runtime, on_gpu=workload.device is not None)
-    host = _weights(files, files.source), program
-    decoder = _alone(by_component[DECODER]), decoding
-    ways = {"model": (_alone(largest), denoising), "sequential": (_segment(largest), denoising)}
+    denoising, decoding = (
+        term(
+            "compute",
+            size,
+            how,
+            runtime.sources.get("parts", ""),
+            f"{size:,} bytes reserved for {what}",
+            high=int(size * _OTHER_VERSION),
+        )
+        for size, what in (
+            (parts.denoise_bytes, "a pass of the denoiser"),
+            (parts.decode_bytes, "a tile of the decoder"),
+        )
+    )
+    segment = int(_SEGMENT_SHARE * largest.bytes) + _SCRATCH_BYTES
+    line = f"{largest.bytes:,} bytes × {_SEGMENT_SHARE:g} + {_SCRATCH_BYTES:,} bytes; a segment of"
+    line += " the denoiser, and what is kept free"
+    host = (
+        _weights(files, files.source, ""),
+        overhead(runtime, on_gpu=workload.device is not None),
+    )
+    alone = "; alone, the others in RAM"
+    decoder = _weights(by_component["vae"], _SOURCE, alone), decoding
+    ways = {
+        "model": (_weights(largest, _SOURCE, alone), denoising),
+        "sequential": (term("weights", segment, How.ASSUMED, _SOURCE, line), denoising),
+    }
     return Parts(
         files=files,
-        terms=(host[0], compute, program),
+        # one after the other: the buffer of one is given back before the other is reserved
+        terms=(host[0], max(denoising, decoding, key=lambda each: each.bytes), host[1]),
         largest_file_bytes=largest.bytes,
         offloaded=tuple(
-            Offloaded(way=way, host=host, device=max(held, decoder, key=_together))
+            Offloaded(
+                way=way,
+                host=host,
+                device=max(held, decoder, key=lambda pair: pair[0].bytes + pair[1].bytes),
+            )
             for way, held in ways.items()
         ),
     )
 
 
-def _together(pair: tuple[Term, ...]) -> int:
-    return sum(each.bytes for each in pair)
-
-
-def _weights(files: SizedWeights, source: str) -> Term:
+def _weights(files: SizedWeights, source: str, remark: str) -> Term:
     ends = {"low": files.low_bytes, "high": files.high_bytes}
-    return term("weights", files.bytes, How.COMPUTED, source, files.arithmetic, **ends)
-
-
-def _alone(file: SizedWeights) -> Term:
-    """The weights of one file on the accelerator, while the others are in RAM."""
-    return _weights(
-        file.replace(arithmetic=f"{file.arithmetic}; alone, the others in RAM"), _SOURCE
-    )
-
-
-def compute_term(size: int, of: str, runtime: RuntimeSpec, how: How = How.MEASURED) -> Term:
-    """The buffer that the program reserves for a graph."""
-    high, source = int(size * _OTHER_VERSION), runtime.sources.get("parts", "")
-    return term("compute", size, how, source, f"{size:,} bytes reserved for {of}", high=high)
-
-
-def _segment(largest: SizedWeights) -> Term:
-    """What is on the accelerator of the largest file, computed a segment at a time."""
-    size = int(_SEGMENT_SHARE * largest.bytes) + _SCRATCH_BYTES
-    line = (
-        f"{largest.bytes:,} bytes × {_SEGMENT_SHARE:g} + {_SCRATCH_BYTES:,} bytes; a segment of"
-        " the denoiser, and what is kept free"
-    )
-    return term("weights", size, How.ASSUMED, _SOURCE, line)
+    return term("weights", files.bytes, How.COMPUTED, source, files.arithmetic + remark, **ends)
 
 
 def size_of(file: ComponentFile, components: Mapping[str, int], quantization: str) -> SizedWeights:

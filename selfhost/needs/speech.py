@@ -39,14 +39,13 @@ _CT2 = "measured on one to four CPU threads; batches as its README states"
 _CT2_SECONDS = 600
 # bytes of a frame of audio: most while the spectrum of the whole file is made, and what stays
 _SPECTRUM_BYTES, _KEPT_BYTES = 9_360, 1_680
+# cells of text that a beam holds of a recording, and of a piece of 30 seconds of a batch
+_TEXT_CELLS, _PIECE_CELLS = (448, 448, 448), (0, 64, 224)
 # caches of the text while beams change places, in times what they hold
-_REORDERED = {"int8": (1.44, 1.73, 1.85)}
-_PLAIN = (1.25, 1.25, 1.25)
-# cells of text of a piece of 30 seconds without text before, as in a batch
-_PIECE_CELLS = (0, 64, 224)
-# what the encoder leaves: arrays of all its positions in 32 bits, 8 more on four threads, and so
-# many more on eight (its README 1.1.0); and holes beside them
-_ARRAYS, _MORE_ARRAYS, _THREADS = 19, 8, {"float32": 95, "int8": 52}
+_REORDERED, _PLAIN = (1.44, 1.73, 1.85), (1.25, 1.25, 1.25)
+# what the encoder leaves: arrays of all its positions in 32 bits, 8 more on four threads and up to
+# 95 on eight (its README 1.1.0); and holes beside them
+_ARRAYS, _MORE_ARRAYS = 19, 8
 _LEFT = (-100_000_000, -25_000_000, 30_000_000)
 # of a file in 16 bits whose weights became int8 the heap keeps this share; while they are read, the
 # file and its largest matrix in 32 bits are there
@@ -241,43 +240,64 @@ def _ctranslate2(
 
     No processor computes in 16 bits, and on a GPU int8 computes in 16 bits too.
     """
-    type, device = workload.quantization, workload.device
+    type, device, parallel = workload.quantization, workload.device, workload.parallel
     weights = _ct2_weights(subject, type)
-    seconds = workload.audio_seconds or _CT2_SECONDS
-    frames, longer = seconds * _FRAMES_PER_SECOND, ""
+    frames = (workload.audio_seconds or _CT2_SECONDS) * _FRAMES_PER_SECOND
+    spectrum, remark = frames * _SPECTRUM_BYTES, ""
     if workload.audio_seconds is None:
         more = _SPECTRUM_BYTES * _FRAMES_PER_SECOND * 60
-        longer = f"; audio of {_CT2_SECONDS // 60} minutes, a longer one takes {more:,} bytes a"
-        longer += " minute"
-    if device is None and type != "float16":
-        loading = files.bytes - weights.bytes
-        work = _ct2_work(architecture, audio, files.bytes, loading, frames, workload)
-        return weights, work.replace(arithmetic=work.arithmetic + longer), overhead(runtime)
-    caches, line = _ct2_caches(architecture, audio, workload, 4 if type == "float32" else 2, _PLAIN)
+        remark = f"; audio of {_CT2_SECONDS // 60} minutes, a longer one takes {more:,} bytes a"
+        remark += " minute"
+    on_cpu = device is None and type != "float16"
+    # keys and values of the audio in every layer and of the text for every beam, of all pieces
+    width = 4 if on_cpu or type == "float32" else 2
+    each = 2 * architecture.layers * architecture.embedding_length * width
+    reordered = _REORDERED if on_cpu and type == "int8" else _PLAIN
+    is_whole = parallel == 1 and (workload.audio_seconds or _CT2_SECONDS) > 30
+    cells = _TEXT_CELLS if is_whole else _PIECE_CELLS
+    caches = [
+        int(each * (audio.positions + share * _BEAMS * number) * parallel)
+        for share, number in zip(reordered, cells, strict=True)
+    ]
+    if on_cpu:
+        array = audio.positions * audio.embedding_length * 4
+        beside = frames * _KEPT_BYTES + _ARRAYS * array * parallel
+        left = (*_LEFT[:2], _LEFT[2] + caches[2] // 25 + _MORE_ARRAYS * array)
+        loading = [0, 0, 0]
+        if type == "int8":
+            beside += int(_HOLES * files.bytes)
+            loading = [files.bytes - weights.bytes + more for more in _CONVERTING]
+        # while the spectrum is made, while the file is read, or while text is written
+        low, likely, high = (
+            max(spectrum, read, beside + cache + more)
+            for read, cache, more in zip(loading, caches, left, strict=True)
+        )
+        line = f"{caches[1]:,} bytes of caches + {beside + left[1]:,} bytes of audio and buffers"
+        if likely != beside + caches[1] + left[1]:
+            line = f"{likely:,} bytes while the file or the audio is read"
+        how, high = How.STATED if parallel > 1 else How.MEASURED, max(high, spectrum * 51 // 50)
+        work = term("compute", likely, how, _CT2, line + remark, low=low, high=high)
+        return weights, work, overhead(runtime)
     left = _LEFT_ON_GPU[type]
     low, likely, high = (cache + each for cache, each in zip(caches, left, strict=True))
     source = "stated: what others saw of four models in fp16 and int8 on NVIDIA GPUs"
-    line += f" + {left[1]:,} bytes of buffers and CUDA"
+    line = f"{caches[1]:,} bytes of caches + {left[1]:,} bytes of buffers and CUDA"
     on_gpu = term("compute", likely, How.STATED, source, line, low=low, high=high)
     if device is None:
         return weights, on_gpu, overhead(runtime)
     # the libraries of CUDA are counted with the buffers; the file is read whole
-    spectrum = frames * _SPECTRUM_BYTES
     kept = spectrum + (weights.bytes if type == "int8" else _CUDA_LIBRARIES // 2)
-    beside = term(
+    beside_gpu = term(
         "compute",
         kept,
         How.STATED,
         "stated: RAM that others saw beside NVIDIA GPUs, less the program",
-        f"{kept:,} bytes of audio, weights and CUDA's libraries{longer}",
+        f"{kept:,} bytes of audio, weights and CUDA's libraries{remark}",
         low=spectrum,
         high=max(kept, files.bytes) + _CUDA_LIBRARIES,
     )
-    return (
-        weights,
-        on_gpu,
-        *(each.replace(split=Split.HOST) for each in (beside, overhead(runtime))),
-    )
+    in_ram = (each.replace(split=Split.HOST) for each in (beside_gpu, overhead(runtime)))
+    return weights, on_gpu, *in_ram
 
 
 def _ct2_weights(subject: Subject, type: str) -> Term:
@@ -293,59 +313,3 @@ def _ct2_weights(subject: Subject, type: str) -> Term:
         line = f"{matrices:,} bytes + ({rows:,} scales + {others:,} numbers) × 4 bytes"
     source = "CTranslate2 4.8.5: ctranslate2/specs/model_spec.py, which parts it quantizes"
     return term("weights", size, How.COMPUTED, source, line)
-
-
-def _ct2_caches(
-    architecture: Architecture,
-    audio: Audio,
-    workload: Asked,
-    width: int,
-    reordered: tuple[float, ...],
-) -> tuple[list[int], str]:
-    """Keys and values of the audio in every layer and of the text for every beam, of all pieces, or
-    of one recording whose pieces come with the text before: the larger of each end.
-    """
-    layers, wide = architecture.layers, architecture.embedding_length
-    is_short = (workload.audio_seconds or _CT2_SECONDS) <= 30
-    whole = _PIECE_CELLS if is_short else (architecture.context_tokens or 448,) * 3
-    each = 2 * layers * wide * width
-    ways = [
-        [
-            int(each * (audio.positions + more * _BEAMS * number) * pieces)
-            for more, number in zip(reordered, cells, strict=True)
-        ]
-        for pieces, cells in {workload.parallel: _PIECE_CELLS, 1: whole}.items()
-    ]
-    sizes = [max(ends) for ends in zip(*ways, strict=True)]
-    return sizes, f"{sizes[1]:,} bytes of caches"
-
-
-def _ct2_work(
-    architecture: Architecture,
-    audio: Audio,
-    files_bytes: int,
-    loading_bytes: int,
-    frames: int,
-    workload: Asked,
-) -> Term:
-    """The most that lies beside the weights: while the file is read, before its matrices are int8;
-    while the spectrum is made; or while text is written, with what the encoder left.
-    """
-    type, array = workload.quantization, audio.positions * audio.embedding_length * 4
-    spectrum, kept = frames * _SPECTRUM_BYTES, frames * _KEPT_BYTES
-    caches, line = _ct2_caches(architecture, audio, workload, 4, _REORDERED.get(type, _PLAIN))
-    beside = kept + _ARRAYS * array * workload.parallel
-    beside += int(_HOLES * files_bytes) if type == "int8" else 0
-    left = (*_LEFT[:2], _LEFT[2] + caches[2] // 25 + _MORE_ARRAYS * array)
-    sizes = []
-    for cache, more, converting in zip(caches, left, _CONVERTING, strict=True):
-        loading = loading_bytes + converting if type == "int8" else 0
-        sizes.append(max(spectrum, beside + cache + more, loading))
-    low, likely, high = sizes
-    if likely != beside + caches[1] + left[1]:
-        line = f"{likely:,} bytes while the file or the audio is read"
-    else:
-        line += f" + {beside + left[1]:,} bytes of audio and buffers"
-    line += f"; 8 threads take up to {_THREADS[type] * array:,} bytes more than 4"
-    how = How.STATED if workload.parallel > 1 else How.MEASURED
-    return term("compute", likely, how, _CT2, line, low=low, high=max(high, spectrum * 51 // 50))
