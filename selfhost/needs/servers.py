@@ -36,14 +36,16 @@ def terms(
     workload: Asked,
 ) -> list[Term]:
     """The work on a prompt, and the program on a device and in RAM beside it."""
-    encodes, device = subject.spec.modality == "embedding", workload.device
-    encoders = 0 if subject.text_alone else subject.spec.parameters.encoders or 0
+    device = workload.device
     if runtime.reserves_by_device:
-        work = _left_free(architecture, workload.parallel, encoders, device)
-        program = _context(device)
+        work = _left_free(subject, architecture, workload)
+        low, likely, high = _CONTEXT
+        line = f"{likely:,} bytes of a CUDA context"
+        context = term("runtime", likely, How.STATED, _SGLANG, line, low=low, high=high)
+        program = on_each(context, (device or Device()).devices, joining=_SGLANG_TOGETHER)
     else:
-        work = _profiled(architecture, row, runtime, workload, encodes=encodes, sees=bool(encoders))
-        program = _graphs(architecture, device, encodes=encodes)
+        work = _profiled(subject, architecture, row, runtime, workload)
+        program = _graphs(architecture, device, encodes=subject.spec.modality == "embedding")
     if device is None:
         return [work, program]
     beside = overhead(runtime).replace(split=Split.HOST)
@@ -92,122 +94,94 @@ _TOGETHER = (MIB * 64, GIB, 2 * GIB)
 _SEEING = (0, GIB // 4, 2 * GIB)
 
 
-def _one_pass(
-    architecture: Architecture,
-    row: ArchitectureRow,
-    batch: tuple[int, int],
-    width: int,
-    *,
-    encodes: bool,
-    sees: bool,
-) -> tuple[_Three, str]:
-    """What a pass over so many tokens and sequences holds: least, likely and most bytes, and the
-    line of the likely figure. `encodes`: no token is sampled.
-
-    That is the widest layer without routed experts, or sampling; what each chosen expert reads,
-    makes and gives stays from the first pass on (vllm/v1/worker/workspace.py).
-    """
-    (tokens, sequences), wide = batch, architecture.embedding_length
-    words = 0 if encodes else architecture.vocabulary or 0
-    states = max((group.inner_length or 0 for group in architecture.recurrent), default=0)
-    kept = tokens * _kept_by_experts(architecture) * width
-    inner = states
-    for group in architecture.feed_forward:
-        inner = max(inner, (group.shared_length or 0) if group.experts else group.length)
-    layer = tokens * (3 * inner + _WIDTHS * wide) * width
-    line = f"{tokens:,} tokens × (3 × {inner:,} + {_WIDTHS} × {wide:,}) × {width} bytes"
-    none, some, many = (
-        words * 4 * number + tokens * wide * width + _CONSTANT for number in _MULTIPROCESSORS
-    )
-    rows = sequences * words
-    sampled = (rows * _LOGIT_FUSED + none, rows * _LOGIT + some, rows * _LOGIT + many)
-    if not words:
-        sampled = (0, 0, 0)
-    if sampled[1] > layer:
-        line = f"{sequences:,} sequences × {words:,} × {_LOGIT} bytes + {some:,} bytes beside them"
-    if kept:
-        line += f" + {kept:,} bytes of experts' inputs and outputs"
-    seeing = _SEEING if sees else (0, 0, 0)
-    if sees:
-        line += f" + {seeing[1]:,} bytes of the encoder"
-    # the scan of recurrent layers in float32; not logged alone
-    most = max(layer, sampled[2]) * 11 // 10 + 32 * tokens * states + kept * 3 // 2
-    least = max(layer * 8 // 10, sampled[0])
-    likely = max(layer, sampled[1]) + kept
-    return (least + seeing[0], likely + seeing[1], most + seeing[2]), line
-
-
-def _kept_by_experts(architecture: Architecture) -> int:
-    """Numbers of a token that each chosen expert reads, makes and gives."""
-    sizes = (
-        (group.used or 1) * (max(2 * group.length, architecture.embedding_length) + group.length)
-        for group in architecture.feed_forward
-        if group.experts
-    )
-    return max(sizes, default=0)
-
-
 def _profiled(
+    subject: Subject,
     architecture: Architecture,
     row: ArchitectureRow,
     runtime: RuntimeSpec,
     workload: Asked,
-    *,
-    encodes: bool,
-    sees: bool,
 ) -> Term:
-    """One pass over the longest prompt with its sampling. A text is read whole where each token
-    sees all others (vllm/config/model.py, is_chunked_prefill_supported).
+    """One pass over the longest prompt with its sampling: the widest layer without routed experts,
+    or sampling; what each chosen expert reads, makes and gives stays from the first pass on
+    (vllm/v1/worker/workspace.py).
+
+    A text is read whole where each token sees all others (vllm/config/model.py,
+    is_chunked_prefill_supported); of one that is embedded no token is sampled.
     """
-    kinds, device = {"encodes": encodes, "sees": sees}, workload.device
+    encodes, wide = subject.spec.modality == "embedding", architecture.embedding_length
+    sees = bool(subject.spec.parameters.encoders) and not subject.text_alone
     width = width_of(architecture, runtime, workload.quantization)
-    is_large = device is not None and device.is_large
-    tokens, number = _LARGE if is_large else _SMALL
-    most_tokens, number = _LARGEST_TOKENS if is_large else tokens, max(number, workload.parallel)
+    is_large = workload.device is not None and workload.device.is_large
+    tokens, sequences = _LARGE if is_large else _SMALL
     whole = workload.context_tokens if encodes and row.encoder else 0
-    batch, wider = (max(tokens, whole), number), (max(most_tokens, whole), number)
-    (low, likely, high), line = _one_pass(architecture, row, batch, width, **kinds)
-    high = max(high, _one_pass(architecture, row, wider, width, **kinds)[0][2])
-    how = How.ASSUMED if sees or architecture.recurrent else How.COMPUTED
-    return term("activations", likely, how, _VLLM, line, low=low, high=high)
-
-
-def _graph_sizes(architecture: Architecture, *, encodes: bool) -> _Three:
-    """MiB of graphs for each layer: least, likely and most."""
-    if encodes:
-        return _GRAPH_LAYER_POOLED
-    mixture = any(group.experts for group in architecture.feed_forward)
-    if mixture or any(group.kind == "latent" for group in architecture.attention):
-        return _GRAPH_LAYER_MIXED
-    return _GRAPH_LAYER_RECURRENT if architecture.recurrent else _GRAPH_LAYER
+    most_tokens = max(_LARGEST_TOKENS if is_large else tokens, whole)
+    tokens, sequences = max(tokens, whole), max(sequences, workload.parallel)
+    states = max((group.inner_length or 0 for group in architecture.recurrent), default=0)
+    inner, kept = states, 0
+    for group in architecture.feed_forward:
+        inner = max(inner, (group.shared_length or 0) if group.experts else group.length)
+        if group.experts:
+            each = max(2 * group.length, wide) + group.length
+            kept = max(kept, (group.used or 1) * each * width)
+    layer = (3 * inner + _WIDTHS * wide) * width
+    line = f"{tokens:,} tokens × (3 × {inner:,} + {_WIDTHS} × {wide:,}) × {width} bytes"
+    words = 0 if encodes else architecture.vocabulary or 0
+    none, some, many = (words * 4 * number + _CONSTANT for number in _MULTIPROCESSORS)
+    least_sampled = tokens * wide * width + sequences * words * _LOGIT_FUSED + none
+    beside, most_beside = (number * wide * width for number in (tokens, most_tokens))
+    sampled = sequences * words * _LOGIT + some + beside
+    most_sampled = sequences * words * _LOGIT + many + most_beside
+    if not words:
+        least_sampled = sampled = most_sampled = 0
+    if sampled > tokens * layer:
+        line = f"{sequences:,} sequences × {words:,} × {_LOGIT} bytes"
+        line += f" + {some + beside:,} bytes beside them"
+    line += f" + {tokens * kept:,} bytes of experts' inputs and outputs" if kept else ""
+    seeing = _SEEING if sees else (0, 0, 0)
+    line += f" + {seeing[1]:,} bytes of the encoder" if sees else ""
+    # the scan of recurrent layers in float32; not logged alone
+    most = max(most_tokens * layer, most_sampled) * 11 // 10
+    most += most_tokens * (32 * states + kept * 3 // 2)
+    return term(
+        "activations",
+        max(tokens * layer, sampled) + tokens * kept + seeing[1],
+        How.ASSUMED if sees or architecture.recurrent else How.COMPUTED,
+        _VLLM,
+        line,
+        low=max(tokens * layer * 8 // 10, least_sampled) + seeing[0],
+        high=most + seeing[2],
+    )
 
 
 def _graphs(architecture: Architecture, device: Device | None, *, encodes: bool) -> Term:
     """Graphs, and what is not PyTorch's, on a device."""
     device, layers = device or Device(), architecture.layers
-    joining = _TOGETHER if device.devices > 1 else (0, 0, 0)
-    least, beside, most = _BESIDE_TORCH
-    rest = f"{beside:,} bytes beside PyTorch"
+    low, likely, high = _BESIDE_TORCH
+    rest, how = f"{likely:,} bytes beside PyTorch", How.STATED
     if device.is_lean:
         line = f"{rest}; --enforce-eager makes no graphs"
-        lean = term("runtime", beside, How.STATED, _VLLM, line, low=least, high=most)
-        return on_each(lean, device.devices, joining=joining)
-    how = How.ASSUMED if encodes or architecture.recurrent else How.STATED
-    by_layer = [MIB * size for size in _graph_sizes(architecture, encodes=encodes)]
-    low, likely, high = (
-        layers * size + beside for size, beside in zip(by_layer, _BESIDE_TORCH, strict=True)
-    )
-    line = f"{times(layers, 'layer')} × {by_layer[1]:,} bytes of CUDA graphs + {rest}"
-    plain = (group for group in architecture.attention if group.kind != "latent")
-    widest = max((group.heads * (group.value_length or 0) for group in plain), default=0)
-    parts = 0 if encodes else _SPLITS * _GRAPH_TOKENS * widest * 4
-    if parts and device.is_large:
-        likely += parts
-        line += (
-            f" + {_SPLITS} × {_GRAPH_TOKENS} tokens × {widest:,} × 4 bytes for parts of attention"
-        )
-    whole = term("runtime", likely, how, _VLLM, line, low=low, high=high + parts)
-    return on_each(whole, device.devices, joining=joining)
+    else:
+        latent = any(group.kind == "latent" for group in architecture.attention)
+        each = _GRAPH_LAYER
+        if encodes:
+            each = _GRAPH_LAYER_POOLED
+        elif latent or any(group.experts for group in architecture.feed_forward):
+            each = _GRAPH_LAYER_MIXED
+        elif architecture.recurrent:
+            each = _GRAPH_LAYER_RECURRENT
+        how = How.ASSUMED if encodes or architecture.recurrent else How.STATED
+        line = f"{times(layers, 'layer')} × {each[1] * MIB:,} bytes of CUDA graphs + {rest}"
+        plain = (group for group in architecture.attention if group.kind != "latent")
+        widest = max((group.heads * (group.value_length or 0) for group in plain), default=0)
+        parts = 0 if encodes else _SPLITS * _GRAPH_TOKENS * widest * 4
+        if parts and device.is_large:
+            likely += parts
+            line += f" + {_SPLITS} × {_GRAPH_TOKENS} tokens × {widest:,} × 4 bytes for parts of"
+            line += " attention"
+        low, likely = low + layers * each[0] * MIB, likely + layers * each[1] * MIB
+        high += layers * each[2] * MIB + parts
+    whole = term("runtime", likely, how, _VLLM, line, low=low, high=high)
+    return on_each(whole, device.devices, joining=_TOGETHER)
 
 
 # ------------------------------------------------------------------ SGLang
@@ -250,75 +224,46 @@ _CONTEXT = (MIB * 550, MIB * 900, MIB * 1150)
 _SGLANG_TOGETHER = (MIB * 192, MIB * 1280, MIB * 3072)
 
 
-def _reserve(kind: tuple[int, int, int, int], latent: bool, sequences: int, least_gib: int) -> int:
-    """MiB that it leaves of one device. `latent`: attention is so."""
-    _, plain, of_latent, in_graph = kind
-    number = min(sequences, in_graph) if sequences > 1 else in_graph
-    size = (of_latent if latent else plain) + number * _SEQUENCE
-    return max(size, _LARGE_LEAST) if least_gib >= _LARGE_GIB else size
-
-
-def _left_free(
-    architecture: Architecture, sequences: int, encoder_parameters: int, device: Device | None
-) -> Term:
+def _left_free(subject: Subject, architecture: Architecture, workload: Asked) -> Term:
     """What it leaves free for its work of what it may take of that device: more on a larger one,
-    less where fewer `sequences` than its largest graph holds are asked for
-    (--max-running-requests), and of one that others hold a part of the same share of what is free.
-    `encoder_parameters`: of what a model sees and hears with, for which a share of the rest stays
-    free, too.
+    less where fewer sequences than its largest graph holds are asked for (--max-running-requests),
+    and of one that others hold a part of the same share of what is free. Of a model that sees and
+    hears a share of the rest stays free, too.
     """
     latent = any(group.kind == "latent" for group in architecture.attention)
-    total = device.total_bytes if device is not None else None
+    device, sequences = workload.device or Device(), workload.parallel
+    total, room = device.total_bytes, device.room_bytes
     kind = _KINDS[_OF_SHARED]
     if total:
         kind = [each for each in _KINDS if each[0] * GIB <= total][-1]
-    if device is not None and device.is_lean:
-        mib = _reserve(_KINDS[0], latent, 1, kind[0])
-    else:
-        mib = _reserve(kind, latent, sequences, kind[0])
+
+    def reserve(wanted: tuple[int, int, int, int], sequences: int) -> int:
+        number = min(sequences, wanted[3]) if sequences > 1 else wanted[3]
+        return (wanted[2] if latent else wanted[1]) + number * _SEQUENCE
+
+    mib = reserve(_KINDS[0], 1) if device.is_lean else reserve(kind, sequences)
+    mib = max(mib, _LARGE_LEAST) if kind[0] >= _LARGE_GIB else mib
     size, line = mib * MIB, f"{mib:,} × {MIB:,} bytes"
+    encoders = 0 if subject.text_alone else subject.spec.parameters.encoders or 0
     shares = [0.0, 0.0, 0.0]
-    if encoder_parameters:
-        for end, part in enumerate(_IN_LAYERS):
-            factor = 1 - _SEEING_STEP * (part * encoder_parameters / _VIT_PARAMETERS - 1)
-            shares[end] = 1 - _FILLED * max(_LEAST_FACTOR, min(_MOST_FACTOR, factor))
-    how = How.ASSUMED if any(shares) else How.COMPUTED
-    sizes = (int(size * _EARLIER), size, size)
-    if device is not None and total and device.room_bytes is not None:
-        sizes, line = _share_left(device, total, sizes, shares)
-    else:
-        least = _reserve(_KINDS[0], latent, sequences, 0) * MIB
-        sizes = int(least * _EARLIER), size, size
+    for end, part in enumerate(_IN_LAYERS if encoders else ()):
+        factor = 1 - _SEEING_STEP * (part * encoders / _VIT_PARAMETERS - 1)
+        shares[end] = 1 - _FILLED * max(_LEAST_FACTOR, min(_MOST_FACTOR, factor))
+    how = How.ASSUMED if encoders else How.COMPUTED
+    if not total or room is None:
+        low = int(reserve(_KINDS[0], sequences) * MIB * _EARLIER)
         line += f"; on a device of {kind[0]} GiB or more, by its size"
-    low, likely, high = sizes
-    return term("activations", likely, how, _SGLANG, line, low=low, high=high)
-
-
-def _share_left(
-    device: Device, total: int, sizes: _Three, shares: list[float]
-) -> tuple[_Three, str]:
-    """What stays free of the room on a device of `total` bytes once weights and cache fill the
-    rest, least, likely and most, and the line of the likely figure.
-    """
-    room = device.room_bytes or 0
+        return term("activations", size, how, _SGLANG, line, low=low, high=size)
+    # what stays free of the room once weights and cache fill the rest
     free = total if device.free_bytes is None else min(total, device.free_bytes)
     low, likely, high = (
-        max(0, int(room - free * (1 - size / total) * (1 - share)))
-        for size, share in zip(sizes, shares, strict=True)
+        max(0, int(room - free * (1 - left / total) * (1 - share)))
+        for left, share in zip((int(size * _EARLIER), size, size), shares, strict=True)
     )
-    line = f"{room:,} bytes - {free:,} × (1 - {sizes[1]:,} / {total:,})"
-    if shares[1]:
-        line += f" × (1 - {shares[1]})"
+    line = f"{room:,} bytes - {free:,} × (1 - {size:,} / {total:,})"
+    line += f" × (1 - {shares[1]})" if shares[1] else ""
     line = f"{line}; the rest of what it may take" if likely else "0 bytes"
-    return (low, likely, high), line
-
-
-def _context(device: Device | None) -> Term:
-    """A context of CUDA on a device."""
-    low, likely, high = _CONTEXT
-    line = f"{likely:,} bytes of a CUDA context"
-    context = term("runtime", likely, How.STATED, _SGLANG, line, low=low, high=high)
-    return on_each(context, device.devices if device is not None else 1, joining=_SGLANG_TOGETHER)
+    return term("activations", likely, how, _SGLANG, line, low=low, high=high)
 
 
 # ------------------------------------------------------------------ weights and their division
@@ -339,40 +284,36 @@ _REPLICATED = (
 
 
 def devices_of(architecture: Architecture, quantization: str) -> tuple[int, ...]:
-    """Over how many devices vLLM can divide the model, beside one."""
-    scheme = scheme_of(quantization)
-    packed = architecture if scheme is None else architecture.packed_with(scheme.method)
-    return tuple(number for number in _TENSOR_PARALLEL if _divides(number, packed, quantization))
-
-
-def _divides(number: int, architecture: Architecture, quantization: str) -> bool:
-    """True where vLLM can divide the model over `number` devices.
+    """Over how many devices vLLM can divide the model, beside one.
 
     The number divides the attention heads; it divides the KV heads, or they divide it and are held
     more than once (asserted in its models); lengths of the feed-forward come in whole blocks or
     groups of a quantization (vllm/model_executor/layers/quantization: fp8.py, awq.py, gptq.py).
     """
-    step = _smallest_piece(architecture, quantization)
-    for group in architecture.attention:
-        kv_heads = 1 if group.kind == "latent" else group.kv_heads
-        if group.heads % number or (kv_heads % number and number % kv_heads):
-            return False
-    return not any(
-        length % (number * step)
-        for group in architecture.feed_forward
-        for length in (group.length, group.shared_length or 0)
-    )
-
-
-def _smallest_piece(architecture: Architecture, quantization: str) -> int:
-    """The length in which a feed-forward comes: a block or group of its quantization."""
+    scheme, step = scheme_of(quantization), 1
+    if scheme is not None:
+        architecture = architecture.packed_with(scheme.method)
+        if scheme.method in ("awq", "gptq", "w4a16"):
+            step = scheme.group or 1
     types = (architecture.matrix_dtype, architecture.expert_dtype)
     if any((type or "").endswith("128x128") for type in types):
-        return 128
-    scheme = scheme_of(quantization)
-    if scheme is not None and scheme.method in ("awq", "gptq", "w4a16"):
-        return scheme.group or 1
-    return 1
+        step = 128
+    heads = [
+        (group.heads, 1 if group.kind == "latent" else group.kv_heads)
+        for group in architecture.attention
+    ]
+    lengths = [
+        length
+        for group in architecture.feed_forward
+        for length in (group.length, group.shared_length or 0)
+    ]
+    return tuple(
+        number
+        for number in _TENSOR_PARALLEL
+        if not any(each % number for each, _ in heads)
+        and not any(kv % number and number % kv for _, kv in heads)
+        and not any(length % (number * step) for length in lengths)
+    )
 
 
 def on_each_device(
@@ -383,48 +324,40 @@ def on_each_device(
     runtime: RuntimeSpec,
     workload: Asked,
 ) -> tuple[Term, ...]:
-    """What each of the devices holds of the terms, of which the first are the weights."""
-    weights, *beside = terms
-    if subject.row is not None and subject.whole:
-        weights = _with_additions(weights, architecture, row)
-    held = (
-        _divided(each, subject, architecture, row, runtime, workload) for each in (weights, *beside)
-    )
-    return tuple(held)
-
-
-def _divided(
-    item: Term,
-    subject: Subject,
-    architecture: Architecture,
-    row: ArchitectureRow,
-    runtime: RuntimeSpec,
-    workload: Asked,
-) -> Term:
-    """What each of the devices holds of a term under tensor parallelism: activations, the program
-    and a latent cache whole.
+    """What each of the devices holds of the terms, of which the first are the weights, under tensor
+    parallelism: activations, the program and a latent cache whole.
 
     Encoders are divided by default, where they can be: tests/truth/vllm.json, Gemma 3 on four
     devices, Mistral Small 3.1 on two.
     """
+    weights, *beside = terms
+    if subject.whole:
+        weights = _with_additions(weights, architecture, row)
     devices = workload.device.devices if workload.device is not None else 1
-    shares: dict[int, float] = {}
-    if item.is_program or devices == 1:
-        return item
-    if item.name == "kv_cache":
-        most: dict[int, float] = {}
-        for each in cached(architecture, row, runtime, workload):
-            heads = 1 if each.group.latent else each.group.kv_heads
-            shares[heads] = shares.get(heads, 0.0) + each.bytes
-            most[heads] = most.get(heads, 0.0) + each.high_bytes
-        # the most is where layers with a window keep as many tokens as the others
-        share, most_share = held_share(shares, devices), held_share(most, devices)
-        return on_each(item, devices, share, most_share)
-    if item.name == "weights":
-        more = 2 * (subject.spec.parameters.encoders or 0)
-        share = share_of_weights(subject, architecture, row, item.bytes, devices)
-        return on_each(item, devices, share, joining=(0, 0, more))
-    return on_each(item, devices, 1 / devices if item.name == "recurrent_state" else 1.0)
+    if devices == 1:
+        return weights, *beside
+    more = 2 * (subject.spec.parameters.encoders or 0)
+    share = share_of_weights(subject, architecture, row, weights.bytes, devices)
+    held = [on_each(weights, devices, share, joining=(0, 0, more))]
+    for item in beside:
+        if item.is_program:
+            held.append(item)
+        elif item.name == "kv_cache":
+            shares: dict[int, float] = {}
+            most: dict[int, float] = {}
+            for each in cached(architecture, row, runtime, workload):
+                heads = 1 if each.group.latent else each.group.kv_heads
+                shares[heads] = shares.get(heads, 0.0) + each.bytes
+                most[heads] = most.get(heads, 0.0) + each.high_bytes
+            # the most is where layers with a window keep as many tokens as the others
+            held.append(
+                on_each(item, devices, held_share(shares, devices), held_share(most, devices))
+            )
+        else:
+            held.append(
+                on_each(item, devices, 1 / devices if item.name == "recurrent_state" else 1.0)
+            )
+    return tuple(held)
 
 
 def on_each(
@@ -440,21 +373,24 @@ def on_each(
     if devices == 1:
         return whole
     line = whole.arithmetic if share == 1 else share_of(f"{share:.12g}", whole.arithmetic)
-    least, likely, most = joining
-    if likely:
-        line = summed(line, f"{likely:,} bytes to talk to the others")
+    if joining[1]:
+        line = summed(line, f"{joining[1]:,} bytes to talk to the others")
+    sizes = (
+        (whole.low_bytes, share),
+        (whole.bytes, share),
+        (whole.high_bytes, share if most_share is None else most_share),
+    )
+    # rounded up; an error of a thousandth of a byte, as of floats, adds none
+    low, likely, high = (
+        more + ceil(round(size * part, 3))
+        for more, (size, part) in zip(joining, sizes, strict=True)
+    )
     return whole.replace(
-        bytes=likely + _whole_bytes(whole.bytes * share),
-        low_bytes=least + _whole_bytes(whole.low_bytes * share),
-        high_bytes=most
-        + _whole_bytes(whole.high_bytes * (share if most_share is None else most_share)),
+        bytes=likely,
+        low_bytes=low,
+        high_bytes=high,
         arithmetic=f"{line}; on each of {devices} devices",
     )
-
-
-def _whole_bytes(size: float) -> int:
-    """Rounded up; an error of a thousandth of a byte, as of floats, adds none."""
-    return ceil(round(size, 3))
 
 
 def held_share(sizes: Mapping[int, float], devices: int, whole: float | None = None) -> float:
@@ -474,32 +410,25 @@ def share_of_weights(
     subject: Subject, architecture: Architecture, row: ArchitectureRow, size: int, devices: int
 ) -> float:
     """Of so many bytes of weights, what each of the devices holds."""
-    shares = _shared_weights(architecture, row) if subject.whole else {}
-    shares = shares or {0: 1.0}
-    beside = table_bytes(architecture, row) / size if subject.whole and size else 0.0
-    return held_share(shares, devices, sum(shares.values()) / (1 - beside))
-
-
-def _shared_weights(architecture: Architecture, row: ArchitectureRow) -> dict[int, float]:
-    """Bytes of weights by the most devices that share them out: 1 where each device holds them
-    whole, 0 where any number of devices shares them.
-    """
+    if not subject.whole:
+        return 1 / devices
     kv_heads = {layer: group.kv_heads for group in architecture.attention for layer in group.layers}
-    sizes: dict[int, float] = {}
-    for tensor, _, size in typed_tensors(architecture, row):
+    shares: dict[int, float] = {}
+    for tensor, _, tensor_bytes in typed_tensors(architecture, row):
         most = 0
         if any(part in f"{tensor.name}." for part in _REPLICATED):
             most = 1
         elif tensor.name.endswith(("attn_k.weight", "attn_v.weight")):
             most = kv_heads.get(tensor.layers[0], 0) if tensor.layers else 0
-        sizes[most] = sizes.get(most, 0.0) + size
-    return sizes
+        shares[most] = shares.get(most, 0.0) + tensor_bytes
+    beside = _table_bytes(architecture, row) / size if size else 0.0
+    return held_share(shares, devices, sum(shares.values()) / (1 - beside))
 
 
 def _with_additions(weights: Term, architecture: Architecture, row: ArchitectureRow) -> Term:
     """The weights with what vLLM keeps beside them."""
     likely, most = _padding(architecture, row, 128), _padding(architecture, row, 256)
-    table, line = table_bytes(architecture, row), weights.arithmetic
+    table, line = _table_bytes(architecture, row), weights.arithmetic
     if architecture.dtype is None:
         # 16 bits a number whatever the files hold (--dtype auto)
         weights = weights.replace(high_bytes=int(weights.bytes * 1.01))
@@ -515,34 +444,27 @@ def _with_additions(weights: Term, architecture: Architecture, row: Architecture
     )
 
 
-def table_bytes(architecture: Architecture, row: ArchitectureRow) -> int:
+def _table_bytes(architecture: Architecture, row: ArchitectureRow) -> int:
     """Bytes of sines and cosines that vLLM keeps for every position, in 16 bits and whole on every
-    device: a row for each position that config.json states, trained for or not. Layers that turn
-    alike share one table (get_rope of vllm/model_executor/layers/rotary_embedding).
+    device: a row for each position that config.json states, trained for or not, as long as what
+    rotates of a head. Layers that turn alike share one table (get_rope of
+    vllm/model_executor/layers/rotary_embedding).
     """
     positions = architecture.rope_positions or architecture.context_tokens
     if not positions or not row.rope or row.positions:
         return 0
-    near = _turned_length(architecture, row, windowed=True)
-    far = _turned_length(architecture, row, windowed=False)
-    if row.window_rope and near and far:
-        # scaling is for the others
-        return 2 * (positions * far + (architecture.context_tokens or positions) * near)
-    return 2 * positions * row.rope_rows * max(near, far)
-
-
-def _turned_length(architecture: Architecture, row: ArchitectureRow, *, windowed: bool) -> int:
-    """How many numbers of a head rotate with its position, in layers with a window or in the
-    others; 0 where there are none.
-    """
-    lengths = [
-        (group.rope_length or 0)
-        if group.kind == "latent"
-        else int(group.key_length * row.rope_share)
-        for group in architecture.attention
-        if group.kind != "cross" and (group.window_tokens is not None) == windowed
-    ]
-    return max(lengths, default=0)
+    turned = {True: 0, False: 0}
+    for group in architecture.attention:
+        if group.kind != "cross":
+            is_windowed = group.window_tokens is not None
+            length = int(group.key_length * row.rope_share)
+            length = (group.rope_length or 0) if group.kind == "latent" else length
+            turned[is_windowed] = max(turned[is_windowed], length)
+    if row.window_rope and all(turned.values()):
+        # scaling is for the layers without a window
+        own = architecture.context_tokens or positions
+        return 2 * (positions * turned[False] + own * turned[True])
+    return 2 * positions * row.rope_rows * max(turned.values())
 
 
 def _padding(architecture: Architecture, row: ArchitectureRow, step: int) -> int:
