@@ -36,17 +36,17 @@ def terms(
     workload: Asked,
 ) -> list[Term]:
     """The work on a prompt, and the program on a device and in RAM beside it."""
-    device = workload.device
+    device = workload.device or Device()
     if runtime.reserves_by_device:
         work = _left_free(subject, architecture, workload)
         low, likely, high = _CONTEXT
         line = f"{likely:,} bytes of a CUDA context"
         context = term("runtime", likely, How.STATED, _SGLANG, line, low=low, high=high)
-        program = on_each(context, (device or Device()).devices, joining=_SGLANG_TOGETHER)
+        program = on_each(context, device.devices, joining=_SGLANG_TOGETHER)
     else:
         work = _profiled(subject, architecture, row, runtime, workload)
         program = _graphs(architecture, device, encodes=subject.spec.modality == "embedding")
-    if device is None:
+    if workload.device is None:
         return [work, program]
     beside = overhead(runtime).replace(split=Split.HOST)
     return [work, program.replace(split=Split.EACH), beside]
@@ -101,87 +101,92 @@ def _profiled(
     runtime: RuntimeSpec,
     workload: Asked,
 ) -> Term:
-    """One pass over the longest prompt with its sampling: the widest layer without routed experts,
-    or sampling; what each chosen expert reads, makes and gives stays from the first pass on
-    (vllm/v1/worker/workspace.py).
-
-    A text is read whole where each token sees all others (vllm/config/model.py,
-    is_chunked_prefill_supported); of one that is embedded no token is sampled.
+    """One pass over the longest prompt with its sampling. A text is read whole where each token
+    sees all others (vllm/config/model.py, is_chunked_prefill_supported); of one that is embedded no
+    token is sampled.
     """
-    encodes, wide = subject.spec.modality == "embedding", architecture.embedding_length
+    encodes = subject.spec.modality == "embedding"
     sees = bool(subject.spec.parameters.encoders) and not subject.text_alone
     width = width_of(architecture, runtime, workload.quantization)
     is_large = workload.device is not None and workload.device.is_large
-    tokens, sequences = _LARGE if is_large else _SMALL
+    (tokens, sequences), most = (_LARGE, _LARGEST_TOKENS) if is_large else (_SMALL, _SMALL[0])
     whole = workload.context_tokens if encodes and row.encoder else 0
-    most_tokens = max(_LARGEST_TOKENS if is_large else tokens, whole)
-    tokens, sequences = max(tokens, whole), max(sequences, workload.parallel)
+    words = 0 if encodes else max(sequences, workload.parallel) * (architecture.vocabulary or 0)
+    rows = 0 if encodes else architecture.vocabulary or 0
+    (low, likely, _), line = _one_pass(architecture, max(tokens, whole), words, rows, width)
+    (_, _, high), _ = _one_pass(architecture, max(most, whole), words, rows, width)
+    if sees:
+        low, likely, high = low + _SEEING[0], likely + _SEEING[1], high + _SEEING[2]
+        line += f" + {_SEEING[1]:,} bytes of the encoder"
+    how = How.ASSUMED if sees or architecture.recurrent else How.COMPUTED
+    return term("activations", likely, how, _VLLM, line, low=low, high=high)
+
+
+def _one_pass(
+    architecture: Architecture, tokens: int, words: int, rows: int, width: int
+) -> tuple[_Three, str]:
+    """What a pass over so many tokens holds, of which `words` numbers are sampled from, and the
+    line of the likely figure: the widest layer without routed experts, or sampling, whose kernels
+    work on `rows`. What each chosen expert reads, makes and gives stays from the first pass on
+    (vllm/v1/worker/workspace.py).
+    """
+    wide = architecture.embedding_length
     states = max((group.inner_length or 0 for group in architecture.recurrent), default=0)
     inner, kept = states, 0
     for group in architecture.feed_forward:
         inner = max(inner, (group.shared_length or 0) if group.experts else group.length)
         if group.experts:
             each = max(2 * group.length, wide) + group.length
-            kept = max(kept, (group.used or 1) * each * width)
-    layer = (3 * inner + _WIDTHS * wide) * width
+            kept = max(kept, tokens * (group.used or 1) * each * width)
+    layer = tokens * (3 * inner + _WIDTHS * wide) * width
     line = f"{tokens:,} tokens × (3 × {inner:,} + {_WIDTHS} × {wide:,}) × {width} bytes"
-    words = 0 if encodes else architecture.vocabulary or 0
-    none, some, many = (words * 4 * number + _CONSTANT for number in _MULTIPROCESSORS)
-    least_sampled = tokens * wide * width + sequences * words * _LOGIT_FUSED + none
-    beside, most_beside = (number * wide * width for number in (tokens, most_tokens))
-    sampled = sequences * words * _LOGIT + some + beside
-    most_sampled = sequences * words * _LOGIT + many + most_beside
-    if not words:
-        least_sampled = sampled = most_sampled = 0
-    if sampled > tokens * layer:
-        line = f"{sequences:,} sequences × {words:,} × {_LOGIT} bytes"
-        line += f" + {some + beside:,} bytes beside them"
-    line += f" + {tokens * kept:,} bytes of experts' inputs and outputs" if kept else ""
-    seeing = _SEEING if sees else (0, 0, 0)
-    line += f" + {seeing[1]:,} bytes of the encoder" if sees else ""
+    least, likely, most = 0, 0, 0
+    if words:
+        none, some, many = (
+            rows * 4 * number + tokens * wide * width + _CONSTANT for number in _MULTIPROCESSORS
+        )
+        least, likely, most = words * _LOGIT_FUSED + none, words * _LOGIT, words * _LOGIT + many
+        if likely + some > layer:
+            line = f"{words:,} × {_LOGIT} bytes of logits + {some:,} bytes beside them"
+        likely += some
+    if kept:
+        line += f" + {kept:,} bytes of experts' inputs and outputs"
     # the scan of recurrent layers in float32; not logged alone
-    most = max(most_tokens * layer, most_sampled) * 11 // 10
-    most += most_tokens * (32 * states + kept * 3 // 2)
-    return term(
-        "activations",
-        max(tokens * layer, sampled) + tokens * kept + seeing[1],
-        How.ASSUMED if sees or architecture.recurrent else How.COMPUTED,
-        _VLLM,
-        line,
-        low=max(tokens * layer * 8 // 10, least_sampled) + seeing[0],
-        high=most + seeing[2],
-    )
+    most = max(layer, most) * 11 // 10 + 32 * tokens * states + kept * 3 // 2
+    return (max(layer * 8 // 10, least), max(layer, likely) + kept, most), line
 
 
-def _graphs(architecture: Architecture, device: Device | None, *, encodes: bool) -> Term:
+def _graphs(architecture: Architecture, device: Device, *, encodes: bool) -> Term:
     """Graphs, and what is not PyTorch's, on a device."""
-    device, layers = device or Device(), architecture.layers
     low, likely, high = _BESIDE_TORCH
-    rest, how = f"{likely:,} bytes beside PyTorch", How.STATED
+    rest = f"{likely:,} bytes beside PyTorch"
     if device.is_lean:
         line = f"{rest}; --enforce-eager makes no graphs"
-    else:
-        latent = any(group.kind == "latent" for group in architecture.attention)
-        each = _GRAPH_LAYER
-        if encodes:
-            each = _GRAPH_LAYER_POOLED
-        elif latent or any(group.experts for group in architecture.feed_forward):
-            each = _GRAPH_LAYER_MIXED
-        elif architecture.recurrent:
-            each = _GRAPH_LAYER_RECURRENT
-        how = How.ASSUMED if encodes or architecture.recurrent else How.STATED
-        line = f"{times(layers, 'layer')} × {each[1] * MIB:,} bytes of CUDA graphs + {rest}"
-        plain = (group for group in architecture.attention if group.kind != "latent")
-        widest = max((group.heads * (group.value_length or 0) for group in plain), default=0)
-        parts = 0 if encodes else _SPLITS * _GRAPH_TOKENS * widest * 4
-        if parts and device.is_large:
-            likely += parts
-            line += f" + {_SPLITS} × {_GRAPH_TOKENS} tokens × {widest:,} × 4 bytes for parts of"
-            line += " attention"
-        low, likely = low + layers * each[0] * MIB, likely + layers * each[1] * MIB
-        high += layers * each[2] * MIB + parts
+        lean = term("runtime", likely, How.STATED, _VLLM, line, low=low, high=high)
+        return on_each(lean, device.devices, joining=_TOGETHER)
+    each, layers = _graph_sizes(architecture, encodes=encodes), architecture.layers
+    how = How.ASSUMED if encodes or architecture.recurrent else How.STATED
+    line = f"{times(layers, 'layer')} × {each[1] * MIB:,} bytes of CUDA graphs + {rest}"
+    plain = (group for group in architecture.attention if group.kind != "latent")
+    widest = max((group.heads * group.value_length for group in plain), default=0)
+    parts = 0 if encodes else _SPLITS * _GRAPH_TOKENS * widest * 4
+    low, likely = low + layers * each[0] * MIB, likely + layers * each[1] * MIB
+    high += layers * each[2] * MIB + parts
+    if parts and device.is_large:
+        likely += parts
+        line += f" + {_SPLITS} × {_GRAPH_TOKENS} tokens × {widest:,} × 4 bytes for parts of"
+        line += " attention"
     whole = term("runtime", likely, how, _VLLM, line, low=low, high=high)
     return on_each(whole, device.devices, joining=_TOGETHER)
+
+
+def _graph_sizes(architecture: Architecture, *, encodes: bool) -> _Three:
+    if encodes:
+        return _GRAPH_LAYER_POOLED
+    latent = any(group.kind == "latent" for group in architecture.attention)
+    if latent or any(group.experts for group in architecture.feed_forward):
+        return _GRAPH_LAYER_MIXED
+    return _GRAPH_LAYER_RECURRENT if architecture.recurrent else _GRAPH_LAYER
 
 
 # ------------------------------------------------------------------ SGLang
@@ -230,18 +235,14 @@ def _left_free(subject: Subject, architecture: Architecture, workload: Asked) ->
     and of one that others hold a part of the same share of what is free. Of a model that sees and
     hears a share of the rest stays free, too.
     """
-    latent = any(group.kind == "latent" for group in architecture.attention)
     device, sequences = workload.device or Device(), workload.parallel
     total, room = device.total_bytes, device.room_bytes
     kind = _KINDS[_OF_SHARED]
     if total:
         kind = [each for each in _KINDS if each[0] * GIB <= total][-1]
-
-    def reserve(wanted: tuple[int, int, int, int], sequences: int) -> int:
-        number = min(sequences, wanted[3]) if sequences > 1 else wanted[3]
-        return (wanted[2] if latent else wanted[1]) + number * _SEQUENCE
-
-    mib = reserve(_KINDS[0], 1) if device.is_lean else reserve(kind, sequences)
+    mib = _reserve(kind, architecture, sequences)
+    if device.is_lean:
+        mib = _reserve(_KINDS[0], architecture, 1)
     mib = max(mib, _LARGE_LEAST) if kind[0] >= _LARGE_GIB else mib
     size, line = mib * MIB, f"{mib:,} × {MIB:,} bytes"
     encoders = 0 if subject.text_alone else subject.spec.parameters.encoders or 0
@@ -251,7 +252,7 @@ def _left_free(subject: Subject, architecture: Architecture, workload: Asked) ->
         shares[end] = 1 - _FILLED * max(_LEAST_FACTOR, min(_MOST_FACTOR, factor))
     how = How.ASSUMED if encoders else How.COMPUTED
     if not total or room is None:
-        low = int(reserve(_KINDS[0], sequences) * MIB * _EARLIER)
+        low = int(_reserve(_KINDS[0], architecture, sequences) * MIB * _EARLIER)
         line += f"; on a device of {kind[0]} GiB or more, by its size"
         return term("activations", size, how, _SGLANG, line, low=low, high=size)
     # what stays free of the room once weights and cache fill the rest
@@ -264,6 +265,13 @@ def _left_free(subject: Subject, architecture: Architecture, workload: Asked) ->
     line += f" × (1 - {shares[1]})" if shares[1] else ""
     line = f"{line}; the rest of what it may take" if likely else "0 bytes"
     return term("activations", likely, how, _SGLANG, line, low=low, high=high)
+
+
+def _reserve(kind: tuple[int, int, int, int], architecture: Architecture, sequences: int) -> int:
+    """MiB that it leaves of one device of that kind."""
+    latent = any(group.kind == "latent" for group in architecture.attention)
+    number = min(sequences, kind[3]) if sequences > 1 else kind[3]
+    return (kind[2] if latent else kind[1]) + number * _SEQUENCE
 
 
 # ------------------------------------------------------------------ weights and their division
@@ -295,24 +303,21 @@ def devices_of(architecture: Architecture, quantization: str) -> tuple[int, ...]
         architecture = architecture.packed_with(scheme.method)
         if scheme.method in ("awq", "gptq", "w4a16"):
             step = scheme.group or 1
-    types = (architecture.matrix_dtype, architecture.expert_dtype)
-    if any((type or "").endswith("128x128") for type in types):
+    types = architecture.matrix_dtype or "", architecture.expert_dtype or ""
+    if any(type.endswith("128x128") for type in types):
         step = 128
-    heads = [
-        (group.heads, 1 if group.kind == "latent" else group.kv_heads)
-        for group in architecture.attention
-    ]
-    lengths = [
-        length
+    return tuple(number for number in _TENSOR_PARALLEL if _divides(number, architecture, step))
+
+
+def _divides(number: int, architecture: Architecture, step: int) -> bool:
+    for attention in architecture.attention:
+        kv_heads = 1 if attention.kind == "latent" else attention.kv_heads
+        if attention.heads % number or (kv_heads % number and number % kv_heads):
+            return False
+    return not any(
+        length % (number * step)
         for group in architecture.feed_forward
         for length in (group.length, group.shared_length or 0)
-    ]
-    return tuple(
-        number
-        for number in _TENSOR_PARALLEL
-        if not any(each % number for each, _ in heads)
-        and not any(kv % number and number % kv for _, kv in heads)
-        and not any(length % (number * step) for length in lengths)
     )
 
 

@@ -240,54 +240,29 @@ def _ctranslate2(
 
     No processor computes in 16 bits, and on a GPU int8 computes in 16 bits too.
     """
-    type, device, parallel = workload.quantization, workload.device, workload.parallel
-    weights = _ct2_weights(subject, type)
+    type, weights = workload.quantization, _ct2_weights(subject, workload.quantization)
     frames = (workload.audio_seconds or _CT2_SECONDS) * _FRAMES_PER_SECOND
-    spectrum, remark = frames * _SPECTRUM_BYTES, ""
+    remark = ""
     if workload.audio_seconds is None:
         more = _SPECTRUM_BYTES * _FRAMES_PER_SECOND * 60
         remark = f"; audio of {_CT2_SECONDS // 60} minutes, a longer one takes {more:,} bytes a"
         remark += " minute"
-    on_cpu = device is None and type != "float16"
-    # keys and values of the audio in every layer and of the text for every beam, of all pieces
-    width = 4 if on_cpu or type == "float32" else 2
-    each = 2 * architecture.layers * architecture.embedding_length * width
-    reordered = _REORDERED if on_cpu and type == "int8" else _PLAIN
-    is_whole = parallel == 1 and (workload.audio_seconds or _CT2_SECONDS) > 30
-    cells = _TEXT_CELLS if is_whole else _PIECE_CELLS
-    caches = [
-        int(each * (audio.positions + share * _BEAMS * number) * parallel)
-        for share, number in zip(reordered, cells, strict=True)
-    ]
-    if on_cpu:
-        array = audio.positions * audio.embedding_length * 4
-        beside = frames * _KEPT_BYTES + _ARRAYS * array * parallel
-        left = (*_LEFT[:2], _LEFT[2] + caches[2] // 25 + _MORE_ARRAYS * array)
-        loading = [0, 0, 0]
-        if type == "int8":
-            beside += int(_HOLES * files.bytes)
-            loading = [files.bytes - weights.bytes + more for more in _CONVERTING]
-        # while the spectrum is made, while the file is read, or while text is written
-        low, likely, high = (
-            max(spectrum, read, beside + cache + more)
-            for read, cache, more in zip(loading, caches, left, strict=True)
-        )
-        line = f"{caches[1]:,} bytes of caches + {beside + left[1]:,} bytes of audio and buffers"
-        if likely != beside + caches[1] + left[1]:
-            line = f"{likely:,} bytes while the file or the audio is read"
-        how, high = How.STATED if parallel > 1 else How.MEASURED, max(high, spectrum * 51 // 50)
-        work = term("compute", likely, how, _CT2, line + remark, low=low, high=high)
+    if workload.device is None and type != "float16":
+        work = _ct2_on_cpu(architecture, audio, files.bytes, weights.bytes, frames, workload)
+        work = work.replace(arithmetic=work.arithmetic + remark)
         return weights, work, overhead(runtime)
+    caches = _ct2_caches(architecture, audio, workload, 4 if type == "float32" else 2, _PLAIN)
     left = _LEFT_ON_GPU[type]
     low, likely, high = (cache + each for cache, each in zip(caches, left, strict=True))
     source = "stated: what others saw of four models in fp16 and int8 on NVIDIA GPUs"
     line = f"{caches[1]:,} bytes of caches + {left[1]:,} bytes of buffers and CUDA"
     on_gpu = term("compute", likely, How.STATED, source, line, low=low, high=high)
-    if device is None:
+    if workload.device is None:
         return weights, on_gpu, overhead(runtime)
     # the libraries of CUDA are counted with the buffers; the file is read whole
+    spectrum = frames * _SPECTRUM_BYTES
     kept = spectrum + (weights.bytes if type == "int8" else _CUDA_LIBRARIES // 2)
-    beside_gpu = term(
+    beside = term(
         "compute",
         kept,
         How.STATED,
@@ -296,8 +271,56 @@ def _ctranslate2(
         low=spectrum,
         high=max(kept, files.bytes) + _CUDA_LIBRARIES,
     )
-    in_ram = (each.replace(split=Split.HOST) for each in (beside_gpu, overhead(runtime)))
+    in_ram = (each.replace(split=Split.HOST) for each in (beside, overhead(runtime)))
     return weights, on_gpu, *in_ram
+
+
+def _ct2_caches(
+    architecture: Architecture,
+    audio: Audio,
+    workload: Asked,
+    width: int,
+    reordered: tuple[float, ...],
+) -> list[int]:
+    """Keys and values of the audio in every layer and of the text for every beam, of all pieces."""
+    each = 2 * architecture.layers * architecture.embedding_length * width * workload.parallel
+    is_whole = workload.parallel == 1 and (workload.audio_seconds or _CT2_SECONDS) > 30
+    cells = _TEXT_CELLS if is_whole else _PIECE_CELLS
+    return [
+        int(each * (audio.positions + share * _BEAMS * number))
+        for share, number in zip(reordered, cells, strict=True)
+    ]
+
+
+def _ct2_on_cpu(
+    architecture: Architecture,
+    audio: Audio,
+    files_bytes: int,
+    weights_bytes: int,
+    frames: int,
+    workload: Asked,
+) -> Term:
+    """The most that lies beside the weights: while the spectrum is made, while the file is read,
+    before its matrices are int8, or while text is written, with what the encoder left.
+    """
+    is_int8, parallel = workload.quantization == "int8", workload.parallel
+    array, spectrum = audio.positions * audio.embedding_length * 4, frames * _SPECTRUM_BYTES
+    caches = _ct2_caches(architecture, audio, workload, 4, _REORDERED if is_int8 else _PLAIN)
+    beside = frames * _KEPT_BYTES + _ARRAYS * array * parallel
+    loading = [0, 0, 0]
+    if is_int8:
+        beside += int(_HOLES * files_bytes)
+        loading = [files_bytes - weights_bytes + more for more in _CONVERTING]
+    left = (*_LEFT[:2], _LEFT[2] + caches[2] // 25 + _MORE_ARRAYS * array)
+    low, likely, high = (
+        max(spectrum, read, beside + cache + more)
+        for read, cache, more in zip(loading, caches, left, strict=True)
+    )
+    line = f"{caches[1]:,} bytes of caches + {beside + left[1]:,} bytes of audio and buffers"
+    if likely != beside + caches[1] + left[1]:
+        line = f"{likely:,} bytes while the file or the audio is read"
+    how, high = How.STATED if parallel > 1 else How.MEASURED, max(high, spectrum * 51 // 50)
+    return term("compute", likely, how, _CT2, line, low=low, high=high)
 
 
 def _ct2_weights(subject: Subject, type: str) -> Term:
