@@ -240,23 +240,19 @@ def _left_free(subject: Subject, architecture: Architecture, workload: Asked) ->
     kind = _KINDS[_OF_SHARED]
     if total:
         kind = [each for each in _KINDS if each[0] * GIB <= total][-1]
-    mib = _reserve(kind, architecture, sequences)
-    if device.is_lean:
-        mib = _reserve(_KINDS[0], architecture, 1)
-    mib = max(mib, _LARGE_LEAST) if kind[0] >= _LARGE_GIB else mib
+    lean = _KINDS[0], architecture, 1
+    mib = _reserve(*lean) if device.is_lean else _reserve(kind, architecture, sequences)
+    mib = max(mib, _LARGE_LEAST if kind[0] >= _LARGE_GIB else 0)
     size, line = mib * MIB, f"{mib:,} × {MIB:,} bytes"
     encoders = 0 if subject.text_alone else subject.spec.parameters.encoders or 0
-    shares = [0.0, 0.0, 0.0]
-    for end, part in enumerate(_IN_LAYERS if encoders else ()):
-        factor = 1 - _SEEING_STEP * (part * encoders / _VIT_PARAMETERS - 1)
-        shares[end] = 1 - _FILLED * max(_LEAST_FACTOR, min(_MOST_FACTOR, factor))
     how = How.ASSUMED if encoders else How.COMPUTED
     if not total or room is None:
         low = int(_reserve(_KINDS[0], architecture, sequences) * MIB * _EARLIER)
         line += f"; on a device of {kind[0]} GiB or more, by its size"
         return term("activations", size, how, _SGLANG, line, low=low, high=size)
+    shares = _kept_free_for(encoders)
     # what stays free of the room once weights and cache fill the rest
-    free = total if device.free_bytes is None else min(total, device.free_bytes)
+    free = min(total, total if device.free_bytes is None else device.free_bytes)
     low, likely, high = (
         max(0, int(room - free * (1 - left / total) * (1 - share)))
         for left, share in zip((int(size * _EARLIER), size, size), shares, strict=True)
@@ -265,6 +261,14 @@ def _left_free(subject: Subject, architecture: Architecture, workload: Asked) ->
     line += f" × (1 - {shares[1]})" if shares[1] else ""
     line = f"{line}; the rest of what it may take" if likely else "0 bytes"
     return term("activations", likely, how, _SGLANG, line, low=low, high=high)
+
+
+def _kept_free_for(encoders: int) -> list[float]:
+    """The least, likely and largest share that stays free for encoders of so many parameters."""
+    if not encoders:
+        return [0.0, 0.0, 0.0]
+    factors = (1 - _SEEING_STEP * (part * encoders / _VIT_PARAMETERS - 1) for part in _IN_LAYERS)
+    return [1 - _FILLED * max(_LEAST_FACTOR, min(_MOST_FACTOR, each)) for each in factors]
 
 
 def _reserve(kind: tuple[int, int, int, int], architecture: Architecture, sequences: int) -> int:
