@@ -65,7 +65,7 @@ def check(
     that asks an NVIDIA driver, where there is one. Given one, nothing of this machine is read but
     spec files and the date, on which prices end. `specs` are folders of own spec files, which go
     before those that the environment variable SELFHOST_SPECS names. Without `alternatives` only
-    what decides is worked out, several times as fast: no other models, placements, room or costs,
+    what decides is worked out, several times as fast: no other models, room or costs,
     and offers only where the model does not run. Other keywords are fields of `Workload`, such as
     `context_tokens=8192`.
 

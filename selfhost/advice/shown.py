@@ -6,16 +6,36 @@ from collections.abc import Sequence
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
-from ..catalogue.quality import loss_by_size, quality_for
+from ..catalogue.quality import Quality, loss_by_size, quality_for
 from ..catalogue.spec import RuntimeSpec
 from ..core.records import Record
 from ..core.workload import Workload
 from ..judge.judging import judge
 from ..judge.question import architectures, beyond
-from ..judge.record import Outcome, Question, Size, Verdict
+from ..judge.record import Outcome, Question, Verdict
 from ..machine.record import Machine
 from .understood import Understood, judged_for, question_of, understand
 from .verdicts import answer
+
+
+class Size(Record):
+    """One quantization of a model with one runtime: what travels, what it takes, whether it would
+    run, what it costs in quality.
+
+    `family` is gguf, safetensors, mlx or another format; `bytes` the download's, `how` they are
+    known; `memory_bytes` the most it may take, None where that is not known; `fits` is None where
+    it cannot be told.
+    """
+
+    quantization: str
+    family: str
+    runtime: str
+    bytes: int
+    how: str
+    source: str
+    memory_bytes: int | None = None
+    fits: bool | None = None
+    quality: Quality
 
 
 class Shown(Record):

@@ -12,7 +12,6 @@ from ..catalogue.quality import quality_for
 from ..catalogue.spec import GENERATING, ModelSpec
 from ..core import units
 from ..core.workload import Workload
-from ..judge.judging import considered
 from ..judge.placement.devices import lies_beside_cards
 from ..judge.record import Judged, Question, Verdict, verdict_on
 from ..machine.record import Machine
@@ -172,7 +171,7 @@ def _with_what_else(
     judged: Judged,
     today: str,
 ) -> Verdict:
-    """With the room left, other placements, what would run in its place, the open-weight models
+    """With the room left, what would run in its place, the open-weight models
     that a closed one's spec names, and what a month costs.
     """
     question, machine = judged.question, verdict.machine
@@ -189,7 +188,6 @@ def _with_what_else(
         cost = month(verdict, asked, judged, catalogue)
         verdict = verdict.replace(monthly_cost=cost)
     return verdict.replace(
-        placements=considered(question, judged.needs, machine),
         room=room(question, judged, machine, catalogue),
         advice=faster_ways(question, judged, machine),
     )

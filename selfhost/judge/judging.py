@@ -16,8 +16,8 @@ from .checks.runtime import cpu_check, runtime_check
 from .pace.pacing import pace_and_finding
 from .pace.speed import Speed
 from .placement import Spreading, placements
-from .placement.devices import emptied, index_of, reaches, runs_on, uses_gpus
-from .record import Judged, Placement, Question, any_fails, lacking_bytes
+from .placement.devices import emptied, reaches, runs_on, uses_gpus
+from .record import Judged, Question, any_fails, lacking_bytes
 
 
 def judge(question: Question, machine: Machine) -> Judged:
@@ -167,36 +167,6 @@ def _goes_before(later: Paced, kept: Paced) -> bool:
         return any_fails([kept[2]])
     is_now = later[0].accelerator.code not in ("accelerator-not-now", "memory-not-now")
     return is_now and later[0].needs.placement == kept[0].needs.placement == "accelerator"
-
-
-def considered(
-    question: Question, judged_needs: Needs | None, machine: Machine
-) -> tuple[Placement, ...]:
-    """Every way to lay it out, the judged one marked; () where there is no choice."""
-    if question.needs is None or judged_needs is None:
-        return ()
-    placements = []
-    for layout in layouts(question, question.needs, machine):
-        placed = layout.needs
-        pace, speed = pace_and_finding(question, placed, machine)
-        deciding = [finding for finding in (*layout.held, speed) if finding and finding.decides]
-        open_or_fits = None if deciding else True
-        places = placed.memory.places if placed.memory else ()
-        high_bytes = {place.where: place.high_bytes for place in places}
-        host_high_bytes = high_bytes.pop("host", 0)
-        placements.append(
-            Placement(
-                placement=placed.placement,
-                accelerators=tuple(map(index_of, high_bytes)),
-                accelerator_high_bytes=sum(high_bytes.values()),
-                host_high_bytes=host_high_bytes,
-                decode=pace.decode if pace else None,
-                fits=False if any_fails(deciding) else open_or_fits,
-                judged=(placed.placement, placed.memory)
-                == (judged_needs.placement, judged_needs.memory),
-            )
-        )
-    return tuple(placements) if len(placements) > 1 else ()
 
 
 # ---------------------------------------------------------------- every layout

@@ -28,26 +28,9 @@ if TYPE_CHECKING:
     from ..catalogue.spec import QuantizationRule
     from ..needs.parts import Companions
     from ..needs.tensors import ArchitectureRow
-    from .costs import MonthlyCost
 
 
-__all__ = [
-    "Alternative",
-    "Finding",
-    "Judged",
-    "OpenAlternative",
-    "Outcome",
-    "PaceRange",
-    "Placement",
-    "Question",
-    "Room",
-    "Route",
-    "Size",
-    "Speed",
-    "Verdict",
-    "exit_code",
-    "verdict_on",
-]
+__all__ = ["Finding", "Outcome", "PaceRange", "Route", "Speed", "exit_code"]
 
 
 class Alternative(Record):
@@ -110,43 +93,6 @@ class Room(Record):
     longest_context_tokens: int | None = None
     best_quantization: str | None = None
     most_parallel: int | None = None
-
-
-class Placement(Record):
-    """One way to lay the model out on this machine, in the order they are judged.
-
-    `placement` is host, accelerator or split, `accelerators` the numbers of those it takes. `fits`
-    is whether memory, accelerator and speed allow it, None where that cannot be told; `judged`: the
-    verdict is about this one.
-    """
-
-    placement: str
-    accelerators: tuple[int, ...]
-    accelerator_high_bytes: int
-    host_high_bytes: int
-    decode: PaceRange | None
-    fits: bool | None
-    judged: bool
-
-
-class Size(Record):
-    """One quantization of a model with one runtime: what travels, what it takes, whether it would
-    run, what it costs in quality.
-
-    `family` is gguf, safetensors, mlx or another format; `bytes` the download's, `how` they are
-    known; `memory_bytes` the most it may take, None where that is not known; `fits` is None where
-    it cannot be told.
-    """
-
-    quantization: str
-    family: str
-    runtime: str
-    bytes: int
-    how: str
-    source: str
-    memory_bytes: int | None = None
-    fits: bool | None = None
-    quality: Quality
 
 
 class Question(Record):
@@ -356,9 +302,6 @@ class Judged(Record):
         return " and ".join(units.counted([cards[number].name for number in numbers]))
 
 
-_PLACES = {"host": "RAM", "accelerator": "GPU memory", "split": "GPU memory and RAM"}
-
-
 class Verdict(Record):
     """The answer for one model on one machine, with what to do about it. It has no truth value: ask
     `route` or `can_run`.
@@ -372,9 +315,9 @@ class Verdict(Record):
     `rewrites`: an encoder with a decoder, whose context is what is read and written together.
     `loaded_bits`: what a number takes once loaded, None where that is as in the files.
 
-    Where alternatives were asked for: `placements` are the ways to lay it out that were compared,
-    () where there is but one; `advice` is what measurements say would make it faster here;
-    `monthly_cost` is None where the workload states no load. A list has none of this.
+    Where alternatives were asked for: `advice` is what measurements say would make it faster here;
+    `monthly_cost` is an `advice.costs.MonthlyCost`, None where the workload states no load. A list
+    has none of this.
     """
 
     model: ModelSpec
@@ -386,12 +329,11 @@ class Verdict(Record):
     here: Here | None = None
     asked: str
     machine: Machine
-    placements: tuple[Placement, ...] = ()
     room: Room | None = None
     alternatives: tuple[Alternative, ...] = ()
     open_alternatives: tuple[OpenAlternative, ...] = ()
     api_offers: tuple[Offer, ...] = ()
-    monthly_cost: MonthlyCost | None = None
+    monthly_cost: Any = None
     commands: tuple[str, ...] = ()
     commands_class: str | None = None
     setup: tuple[str, ...] = ()
@@ -469,20 +411,12 @@ class Verdict(Record):
         table: str = report_module("notebook").of_verdict(self)
         return table
 
+    def __repr__(self) -> str:
+        """One line; `Record.__repr__` gives every field."""
+        return f"<Verdict {self.model.id}: {self.route}>"
+
     def __bool__(self) -> bool:
         raise TypeError("a Verdict has no truth value: ask can_run, or route for the four answers")
-
-    def __repr__(self) -> str:
-        """One line: model, route, likely pace, memory. `Record.__repr__` gives every field."""
-        pace = self.speed.judged if self.speed is not None else None
-        memory = self.needs.memory if self.needs is not None else None
-        parts: list[str] = [self.route]
-        if pace is not None:
-            parts.append(units.likely_pace(pace.low, pace.likely, pace.high, " tokens/s"))
-        if self.needs is not None and memory is not None:
-            place = _PLACES.get(self.needs.placement or "", "memory")
-            parts.append(f"{units.binary(memory.high_bytes)} of {place}")
-        return f"<Verdict {self.model.id}: {', '.join(parts)}>"
 
 
 def verdict_on(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..advice.costs import HOURS_PER_DAY
 from ..catalogue.offers import provider_name
 from ..core import units
 from ..core.workload import INPUT_PER_OUTPUT_TOKEN
-from ..judge.costs import HOURS_PER_DAY
 from ..judge.record import Verdict
 from .layout import Block, figures, heading, section, texts
 from .prices import no_api_words
@@ -16,7 +16,7 @@ from .words import is_here, on_machine
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from ..judge.costs import LocalCost, MonthlyCost
+    from ..advice.costs import LocalCost, MonthlyCost
 
 _LIMITS = "One request after another; what the computer draws while idle is not counted."
 _KEEPS_UP = {True: "it keeps up", False: "it does not keep up", None: "perhaps it keeps up"}

@@ -43,7 +43,6 @@ _KEYS = {
     " output_usd_per_million_tokens usd_per_audio_minute usd_per_image price_is_for"
     " price_holds_to_tokens price_holds_above_tokens long_input_usd_per_million_tokens"
     " long_output_usd_per_million_tokens other_prices as_of ends source",
-    "Placement": "placement accelerators accelerator_high_bytes host_high_bytes decode fits judged",
     "Problem": "file line key message remedy",
     "Speed": "decode judged prompt work unit how first_token_seconds dataset_seconds"
     " parallel_total full_context_tokens_per_second",
@@ -56,7 +55,7 @@ _KEYS = {
 }
 _VERDICT = (
     "asked model workload machine route can_run can_download exit_code needs download_seconds here"
-    " speed findings placements room alternatives open_alternatives api_offers monthly_cost setup"
+    " speed findings room alternatives open_alternatives api_offers monthly_cost setup"
     " commands commands_class advice notes quality"
 )
 _MODEL = "id name family developer modality weights_published parameters_total parameters_active"

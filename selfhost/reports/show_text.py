@@ -5,13 +5,14 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 
+from ..advice.shown import Size
 from ..catalogue import openness
 from ..catalogue.offers import Offer
 from ..catalogue.pasted import is_path
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import SCRATCH
 from ..core import units
-from ..judge.record import Outcome, Size, Verdict
+from ..judge.record import Outcome, Verdict
 from .cost_text import month_blocks
 from .layout import (
     BLANK,

@@ -322,7 +322,6 @@ def test_a_recorded_machine_gets_the_verdict_it_gets_at_home(
             "route",
             "needs",
             "speed",
-            "placements",
             "room",
             "alternatives",
             "api_offers",

@@ -8,10 +8,11 @@ from typing import Any
 
 from selfhost import Workload, check
 from selfhost.advice.listing import Listing, count_rows
+from selfhost.advice.shown import Size
 from selfhost.catalogue.offers import Offer
 from selfhost.catalogue.quality import Quality
 from selfhost.core.records import Unread
-from selfhost.judge.record import Finding, Outcome, Size, Verdict
+from selfhost.judge.record import Finding, Outcome, Verdict
 from selfhost.machine.record import Accelerator, Disk, Machine, PresentModel, PresentRuntime
 
 GIB = 2**30

@@ -21,7 +21,7 @@ from selfhost import Route, Workload, api, check
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.core.records import Unread
 from selfhost.judge.checks import Outcome
-from selfhost.judge.judging import considered, judge
+from selfhost.judge.judging import judge
 from selfhost.judge.question import ask
 from selfhost.machine.record import Machine
 
@@ -144,28 +144,16 @@ def test_a_runtime_that_needs_it_all_takes_its_share_of_each_card() -> None:
     )
 
 
-def test_the_ways_to_lay_it_out_are_told() -> None:
-    """Each with its memory, and whether it would do; exactly one is the verdict's. Without a choice there is nothing to tell."""
-    machine = MACHINE.replace(accelerators=(GPU.replace(name="NVIDIA GeForce RTX 4090"),))
-    asked = question(needs=needs_of(9 * GIB, 10 * GIB))
-    found = considered(asked, judge(asked, machine).needs, machine)
-    assert [(one.placement, one.accelerators, one.fits, one.judged) for one in found] == [
-        ("accelerator", (0,), True, True),
-        ("host", (), True, False),
-    ]
-    assert [(one.accelerator_high_bytes, one.host_high_bytes) for one in found] == [
-        (10 * GIB, 0),
-        (0, 10 * GIB),
-    ]
-    assert all(one.decode is not None for one in found)
-    asked = question(needs=needs_of(27 * GIB, 28 * GIB))
-    split, host = considered(asked, judge(asked, machine).needs, machine)
-    assert (split.placement, split.fits, split.judged) == ("split", True, True)
-    assert split.accelerator_high_bytes + split.host_high_bytes == 28 * GIB
-    # whole layers: of 32, as many as 22 GiB hold
-    assert split.accelerator_high_bytes == 28 * GIB * 25 // 32
-    assert host.fits is False
-    assert considered(asked, judge(asked, MACHINE).needs, MACHINE) == ()
+def test_a_split_takes_as_many_whole_layers_as_fit() -> None:
+    """Of 32, as many as 22 GiB hold; the accelerator alone where it holds all."""
+    machine = MACHINE.replace(accelerators=(GPU,))
+    for need, held in ((10 * GIB, 10 * GIB), (28 * GIB, 28 * GIB * 25 // 32)):
+        placed = judge(question(needs=needs_of(need - GIB, need)), machine).needs
+        assert placed is not None
+        assert placed.memory is not None
+        places = {place.where: place.high_bytes for place in placed.memory.places}
+        assert places["accelerator:0"] == held
+        assert sum(places.values()) == need
 
 
 def test_where_nothing_fits_the_least_that_is_short_is_told() -> None:
