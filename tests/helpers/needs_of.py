@@ -1,8 +1,10 @@
-"""Needs of shipped models."""
+"""Needs of shipped models, and the arithmetic that an answer prints, worked out."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from functools import cache
 from typing import Any
 
@@ -100,3 +102,17 @@ def paired() -> tuple[tuple[ModelSpec, RuntimeSpec], ...]:
 
 def model(**values: Any) -> ModelSpec:
     return ModelSpec(**{"id": "mine", "name": "Mine", **values})
+
+
+@cache
+def calculate(line: str) -> Fraction:
+    """A line with its words left out; what follows a semicolon is remark."""
+    line = line.split(";")[0].replace("×", "*").replace(",", "")
+    kept = re.sub(r"[A-Za-z_]+[A-Za-z0-9_']*", "", line)
+    assert re.fullmatch(r"[0-9.+*/()\s-]+", kept), line
+    return Fraction(
+        eval(
+            re.sub(r"(\d+(?:\.\d+)?)", r"Fraction('\1')", kept),
+            {"Fraction": Fraction, "__builtins__": {}},
+        )
+    )

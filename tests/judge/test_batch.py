@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from helpers.desktops import machine_with
+from helpers.machines import machine_with
 from helpers.paths import RECORDS
 from selfhost import Machine, Verdict, Workload, check, rank
 from selfhost.catalogue.index import Catalogue

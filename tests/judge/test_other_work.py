@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from helpers.desktops import machine_with
+from helpers.machines import machine_with
 from selfhost import Machine, Verdict, Workload, check
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.core.errors import WorkloadError

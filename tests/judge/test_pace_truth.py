@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from helpers.desktops import machine_with
+from helpers.machines import machine_with
 from helpers.paths import ROOT, TRUTH
 from selfhost import Machine, Workload, check
 from selfhost.catalogue.opened import open_catalogue

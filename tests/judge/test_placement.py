@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from helpers.desktops import machine_with
+from helpers.machines import machine_with
 from judge.small import (
     BIG,
     GIB,

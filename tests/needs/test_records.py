@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from helpers.arithmetic import calculate
 from helpers.needs_of import (
     asked,
+    calculate,
     catalogue,
     in_gguf,
     memory,

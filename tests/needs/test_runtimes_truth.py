@@ -330,9 +330,7 @@ def test_ranges_of_mlx_hold_what_others_saw_on_a_mac() -> None:
     assert sum(inside) >= 0.95 * len(inside)
 
 
-@each(
-    "seen", [pytest.param(seen, id=f"{seen['model']}-{seen['prompt_tokens']}") for seen in MLX_SEEN]
-)
+@each("seen", MLX_SEEN)
 def test_mlx_takes_what_others_saw_on_a_mac(seen: dict[str, Any]) -> None:
     """Within 8 % of the estimate."""
     assert on_a_mac(seen)[1] == pytest.approx(seen["peak_gb"] * 1e9, rel=0.08)
@@ -461,21 +459,21 @@ def of_sglang(log: dict[str, Any], size: int | None = None) -> dict[str, Term]:
     return answer(Catalogue.open().spec(log["model"]), "sglang", device, context_tokens=4096)[1]
 
 
-@each("log", [pytest.param(log, id=log["model"]) for log in SGLANG_LOGS if "tokens" in log])
+@each("log", [log for log in SGLANG_LOGS if "tokens" in log])
 def test_sglang_caches_as_many_tokens_as_it_logs(log: dict[str, Any]) -> None:
     """Memory for the cache divided by its tokens is what one token takes, within 0.5 %: of Gemma 3 with windows kept whole."""
     token = of_sglang(log)["kv_cache"].bytes / 4096
     assert log["cache_gib"] * GIB / log["tokens"] == pytest.approx(token, rel=0.005)
 
 
-@each("log", [pytest.param(log, id=log["model"]) for log in SGLANG_LOGS if "weights_gib" in log])
+@each("log", [log for log in SGLANG_LOGS if "weights_gib" in log])
 def test_sglang_loads_the_weights_that_it_logs(log: dict[str, Any]) -> None:
     """Within 4 % and 0.15 GiB, which its allocator keeps of small models; of Gemma 3 it logs less."""
     weights = of_sglang(log)["weights"].bytes / GIB
     assert log["weights_gib"] == pytest.approx(weights, rel=0.055, abs=0.15)
 
 
-@each("log", [pytest.param(log, id=log["model"]) for log in SGLANG_LOGS if "default" in log])
+@each("log", [log for log in SGLANG_LOGS if "default" in log])
 def test_sglang_fills_the_share_of_a_device_that_it_logs(log: dict[str, Any]) -> None:
     """Weights, cache and states take of what was free what our rule leaves them, or a little more in releases before 0.5.23."""
     device_bytes = log["device_mib"] * 2**20

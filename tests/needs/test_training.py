@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from helpers.arithmetic import calculate
+from helpers.needs_of import calculate
 from helpers.paths import CONFIGS, TRUTH
 from selfhost.api import check
 from selfhost.catalogue.index import Catalogue
