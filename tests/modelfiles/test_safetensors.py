@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from helpers.ggufs import ROWS, make, measured, placed
+from helpers.ggufs import ROWS
 from helpers.local_models import (
     JSON_VALUES,
     again,
@@ -21,13 +21,10 @@ from helpers.local_models import (
     safetensors,
     small,
 )
-from helpers.paths import CONFIGS
 from selfhost import Workload, check
-from selfhost.catalogue.index import Catalogue
 from selfhost.cli.main import main
 from selfhost.machine.profiles import load
 from selfhost.modelfiles import read_local
-from selfhost.needs import needs_of
 
 
 def test_a_folder_of_safetensors(tmp_path: Path) -> None:
@@ -87,27 +84,6 @@ def test_files_that_differ_from_their_config_are_believed(tmp_path: Path) -> Non
     assert local.notes
 
 
-def test_a_gguf_file_whose_tokenizer_has_other_tokens_is_refused(tmp_path: Path) -> None:
-    """llama.cpp, issue 5910: "tensor 'token_embd.weight' has wrong shape"; a tokenizer of the kind "none" counts `vocab_size`."""
-    file = make(tmp_path, "llama-3.2-1b")
-    rows = next(
-        shape[1]
-        for name, shape, _ in placed(measured()["llama-3.2-1b"])
-        if name == "token_embd.weight"
-    )
-    spec = read_local(file, ROWS).spec
-    assert (spec.refused, spec.architecture is None) == (None, False)
-    for more, counted in (
-        ({"tokenizer.ggml.model": "gpt2"}, 15),
-        ({"llama.vocab_size": 200}, 200),
-    ):
-        spec = read_local(make(tmp_path, "llama-3.2-1b", **more), ROWS).spec
-        assert (
-            spec.refused
-            == f"llama.cpp refuses this file: its tensor token_embd is 2,048 × {rows:,}, and the header makes it 2,048 × {counted}."
-        )
-
-
 def test_files_that_contradict_their_config_are_of_no_known_model(tmp_path: Path) -> None:
     """from_pretrained refuses tensors of other shapes than the config's, and makes up layers that are missing: unknown."""
     folder = small(tmp_path / "m")
@@ -136,49 +112,6 @@ def test_files_that_contradict_their_config_are_of_no_known_model(tmp_path: Path
         )
     config(folder, **fits)
     assert read_local(folder, ROWS).spec.architecture is not None
-
-
-def test_a_block_that_predicts_more_tokens_is_no_contradiction(tmp_path: Path) -> None:
-    """DeepSeek and GLM publish it as one more layer, known by its eh_proj, also where config.json does not count it."""
-    folder = small(tmp_path / "m")
-    safetensors(folder / "more.safetensors", {"model.layers.2.eh_proj.weight": ("BF16", [64, 128])})
-    index = folder / "model.safetensors.index.json"
-    values = json.loads(index.read_text())
-    values["weight_map"]["model.layers.2.eh_proj.weight"] = "more.safetensors"
-    index.write_text(json.dumps(values))
-    assert read_local(folder, ROWS).spec.architecture is not None
-
-
-# safetensors totals of the repositories (llmfit 1.1.17, in the sources of specs/), rows of FP8 scales and masks left out
-_WITH_BLOCKS = {
-    "zai-org--GLM-4.5": 358_337_791_296, "Qwen--Qwen3.5-27B": 27_781_427_952, "Qwen--Qwen3.5-35B-A3B": 35_951_822_704,
-    "Qwen--Qwen3.5-397B-A17B": 403_397_928_944, "Qwen--Qwen3-Next-80B-A3B-Instruct": 81_324_862_720,
-    "deepseek-ai--DeepSeek-R1": 684_489_845_504, "deepseek-ai--DeepSeek-V3.2": 685_355_329_792, "XiaomiMiMo--MiMo-7B-Base": 7_833_409_536,
-    "nvidia--NVIDIA-Nemotron-3-Super-120B-A12B-FP8": 123_611_012_096, "zai-org--GLM-5.2-FP8": 753_329_940_480,
-}  # fmt: skip
-
-
-def test_blocks_that_predict_more_tokens_are_part_of_the_download() -> None:
-    """Parameters with those blocks are the totals that repositories state; the size counts them, and its least is without them."""
-    for name, published in _WITH_BLOCKS.items():
-        parameters = read_local(CONFIGS / f"{name}.json", ROWS).spec.parameters
-        assert (parameters.total or 0) + (parameters.mtp or 0) == pytest.approx(
-            published,
-            rel=5e-3,  # its encoder is estimated
-        ), name
-    vllm = Catalogue.open().runtime("vllm")
-    spec = read_local(CONFIGS / "zai-org--GLM-4.5.json", ROWS).spec
-    needs = needs_of(spec, vllm, Workload(context_tokens=4096), ROWS)
-    assert needs.download_bytes == pytest.approx(2 * _WITH_BLOCKS["zai-org--GLM-4.5"], rel=1e-6)
-    assert needs.memory is not None
-    weights = next(term for term in needs.memory.terms if term.name == "weights")
-    assert weights.bytes == pytest.approx(2 * 352_797_829_024, rel=1e-4)
-    assert weights.bytes * 0.99 < weights.low_bytes < weights.bytes
-    # model.safetensors.index.json of DeepSeek V3: 688.6 GB, FP8 with its scales
-    spec = read_local(CONFIGS / "deepseek-ai--DeepSeek-R1.json", ROWS).spec
-    assert needs_of(
-        spec, vllm, Workload(context_tokens=4096), ROWS
-    ).download_bytes == pytest.approx(688.6e9, rel=3e-3)
 
 
 @pytest.mark.parametrize("length", [0x280, 0x380, 0x480, 0x5B20, 0x7B20, 0x5B5B, 0x7B0A, 0x7B7B])

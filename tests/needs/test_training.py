@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from helpers.needs_of import calculate
-from helpers.paths import CONFIGS, TRUTH
-from selfhost.api import check
+from helpers.paths import TRUTH
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import (
     Architecture,
@@ -21,8 +19,6 @@ from selfhost.catalogue.spec import (
     RuntimeSpec,
 )
 from selfhost.core.workload import FINETUNE_METHODS, OPTIMIZERS, Workload
-from selfhost.judge.record import Verdict
-from selfhost.machine.profiles import load
 from selfhost.needs.cache import why_not_known
 from selfhost.needs.checkpoints import adapter_parameters
 from selfhost.needs.records import How, MemoryNeed, Needs, Term
@@ -321,71 +317,3 @@ def test_what_is_not_computed_is_unknown_with_a_reason(model: str, runtime: str)
 
 
 # ------------------------------------------------------------------ weights that are quantized already
-
-_COMPRESSED = {"type": "int", "num_bits": 4, "strategy": "group", "group_size": 128}
-_STORED: dict[str, dict[str, Any]] = {
-    "awq": {"quant_method": "awq", "bits": 4, "group_size": 128},
-    "gptq": {"quant_method": "gptq", "bits": 4, "group_size": 128},
-    "nf4": {"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_use_double_quant": True},
-    "int8": {"quant_method": "bitsandbytes", "load_in_8bit": True},
-    "w4a16": {
-        "quant_method": "compressed-tensors", "format": "pack-quantized",
-        "config_groups": {"group_0": {"weights": _COMPRESSED, "targets": ["Linear"]}}, "ignore": ["lm_head"],
-    },
-    "fp8": {"quant_method": "fp8", "weight_block_size": [128, 128]},
-    "nvfp4": {
-        "quant_method": "compressed-tensors", "format": "nvfp4-pack-quantized",
-        "config_groups": {"group_0": {"weights": {"type": "float", "num_bits": 4, "group_size": 16}, "targets": ["Linear"]}},
-        "ignore": ["lm_head"],
-    },
-    "modelopt": {"quant_method": "modelopt", "quant_algo": "NVFP4"},
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("stored", "method", "told"),
-    [
-        # trainer_utils.py, validate_quantization_for_training: "You cannot perform fine-tuning on purely quantized models"
-        *((stored, "full", "purely quantized") for stored in ("awq", "gptq", "nf4", "int8")),
-        # quantizers/auto.py, merge_quantization_configs: "The model is quantized with … but you are passing a …"
-        *((stored, "qlora", "does not quantize") for stored in ("awq", "gptq", "w4a16", "fp8")),
-        ("int8", "qlora", "in 8 bits"),
-        *(("nvfp4", method, "which these are is not known") for method in FINETUNE_METHODS),
-        # quantizers/auto.py: no "modelopt" among the methods that it loads
-        *(
-            ("modelopt", method, "does not apply ModelOpt's quantization")
-            for method in FINETUNE_METHODS
-        ),
-    ],
-)
-def test_weights_that_transformers_does_not_train_so(
-    stored: str, method: str, told: str, tmp_path: Path
-) -> None:
-    """What transformers 5.23.0 refuses is said to fail, with what to do instead; where it is not known, to be unknown."""
-    verdict = judge_stored(stored, method, tmp_path)
-    unknown = stored == "nvfp4"
-    assert (verdict.route, verdict.exit_code) == (("unknown", 3) if unknown else ("neither", 1))
-    finding = verdict.finding("memory" if unknown else "runtime")
-    assert finding is not None
-    assert told in finding.reason
-    assert finding.remedy
-    assert (
-        unknown
-        or "original weights" in finding.remedy
-        or "--finetune-method lora" in finding.remedy
-    )
-
-
-def judge_stored(stored: str, method: str, folder: Path) -> Verdict:
-    config = json.loads((CONFIGS / "Qwen--Qwen3-8B.json").read_text(encoding="utf-8"))
-    own = (
-        {"quantization": {"bits": 4, "group_size": 64}}
-        if stored == "mlx"
-        else {"quantization_config": _STORED[stored]}
-    )
-    (folder / "config.json").write_text(json.dumps(config | own), encoding="utf-8")
-    return check(
-        folder / "config.json",
-        Workload(task="finetune", finetune_method=method),
-        machine=load("aws-p5.48xlarge").machine,
-    )
