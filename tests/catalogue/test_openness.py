@@ -13,9 +13,6 @@ from selfhost.catalogue.spec import (
     ModelSpec,
     Openness,
 )
-from selfhost.core.workload import Workload
-from selfhost.judge.checks import Outcome
-from selfhost.judge.checks.model import openness_check
 
 CATALOGUE = Catalogue.open()
 FREE = License(id="Apache-2.0", commercial_use="yes", modification="yes", redistribution="yes")
@@ -133,51 +130,6 @@ def test_general_knowledge_is_marked() -> None:
     )
     assert row("free to use", typed).assumed
     assert not any(one.assumed for one in openness.rows(ModelSpec(id="n", name="N")))
-
-
-@pytest.mark.parametrize(
-    ("data", "outcome", "code"),
-    [
-        ("published", Outcome.WARN, "openness-assumed"),
-        ("partial", Outcome.WARN, "openness-partly"),
-        ("closed", Outcome.UNKNOWN, "openness-not-known"),
-        ("unknown", Outcome.UNKNOWN, "openness-not-known"),
-    ],
-)
-def test_what_no_source_confirms_neither_passes_nor_fails(
-    data: str, outcome: Outcome, code: str
-) -> None:
-    """The contract: `pass` and `fail` are for what is known; a guess is visible as one, and says what would settle it."""
-    openness = OPEN.replace(training_data=data, training_code="published", paper="published")
-    guessed = SPEC.replace(
-        openness=openness,
-        sources={**SOURCES, "openness": "classified by family from general knowledge"},
-    )
-    finding = openness_check(guessed, Workload(auditable=True))
-    assert finding is not None
-    assert (finding.outcome, finding.code) == (outcome, code)
-    assert ("(general knowledge, not confirmed)" in finding.reason) is (data != "unknown")
-    assert finding.remedy
-
-
-def test_a_license_whose_text_nobody_read_is_no_plain_leave_to_modify() -> None:
-    """The tag of a repository names the license; what it allows takes a source of its own."""
-    spec = SPEC.replace(
-        license=FREE.replace(id="LicenseRef-X"),
-        sources={**SOURCES, "license": "its terms typed from general knowledge"},
-    )
-    answers = {
-        answer: openness_check(
-            spec.replace(license=FREE.replace(id="LicenseRef-X", modification=answer)),
-            Workload(modify=True),
-        )
-        for answer in ("yes", "no", None)
-    }
-    assert [one and one.outcome for one in answers.values()] == [
-        Outcome.WARN,
-        Outcome.UNKNOWN,
-        Outcome.UNKNOWN,
-    ]
 
 
 def test_every_row_of_the_catalogue_says_why_and_whence() -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
 from functools import cache
+from string import Formatter
 from typing import Any
 
 import pytest
@@ -332,6 +334,18 @@ def test_file_sizes_fit_their_quantization() -> None:
         )
 
 
+# what the lines of a runtime may leave open
+BLANKS = {
+    "repository", "quantization", "tag", "kv_cache_type", "input", "draft", "adapter", "adapter_folder", "adapter_rank", "yarn_factor",
+    "yarn_original_tokens", "device", "variant", "remote_code", "cast", "parts", "context_checkpoints", "context_tokens",
+    "total_context_tokens", "parallel", "batch_tokens",
+}  # fmt: skip
+
+
+def blanks_of(text: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(text) if name}
+
+
 @each("id", RUNTIMES)
 def test_runtime_is_usable(id: str) -> None:
     """A runtime has its file's name, a way to get it, a command whose blanks can be filled, and a range that says how it is known."""
@@ -342,92 +356,22 @@ def test_runtime_is_usable(id: str) -> None:
     # what runs in the folder of its code is seen nowhere else
     runs_in_folder = runtime.command.startswith(("cd ", "conda run --cwd "))
     assert runtime.present or runtime.distributions or runs_in_folder
-    cache_type = next(iter(runtime.kv_cache_types), "q8_0")
-    blanks = {
-        "repository": "owner/name",
-        "quantization": "Q4_K_M",
-        "tag": "name:7b",
-        "kv_cache_type": cache_type,
-    }
-    blanks |= {
-        "input": "'Hello'",
-        "draft": "owner/small",
-        "adapter": "mine.gguf",
-        "adapter_folder": "mine.gguf",
-        "adapter_rank": "16",
-        "yarn_factor": "4",
-        "yarn_original_tokens": "32768",
-        "device": "cuda",
-        "variant": ", variant='fp16'",
-        "remote_code": ", trust_remote_code=True",
-        "cast": ", dtype='float16'",
-        "parts": "--diffusion-model models/x.gguf",
-    }
-    numbers = {
-        "context_checkpoints": 3,
-        "context_tokens": 4096,
-        "total_context_tokens": 8192,
-        "parallel": 2,
-        "batch_tokens": 8192,
-    }
-    filled = runtime.command.format(**blanks, **numbers)
+    others = (*runtime.commands.values(), *filter(None, [runtime.repository_command]))
+    lines = (runtime.command, *others, *runtime.options.values(), *runtime.settings.values())
+    assert set().union(*map(blanks_of, lines)) <= BLANKS
     # what loads one model alone may know where that is
     loads_its_own = runtime.named_alone or runtime.parts
-    assert loads_its_own or "owner/name" in filled or "name:7b" in filled
-    for command in runtime.commands.values():
-        assert "owner/name" in command.format(**blanks, **numbers)
-    if (
-        "{repository}" not in runtime.command
-        and "{tag}" in runtime.command
-        and runtime.repository_command
-    ):
-        assert "owner/name" in runtime.repository_command.format(**blanks, **numbers)
-    shown = {
-        "context_tokens": "4096",
-        "parallel": "2",
-        "kv_cache_type": cache_type,
-        "shared_gpu": "OLLAMA_IGPU_ENABLE=1",
-        "embedding": "'Hello'" if id == "ollama" else "--embedding",
-        "reranking": "--reranking",
-        "whole_batch": "-b 8192 -ub 8192",
-        "checkpoints": "--ctx-checkpoints 3",
-        "draft": "owner/small",
-        "mtp": "mtp",
-        "adapter": "mine.gguf",
-        "yarn": "--rope-scale 4 --yarn-orig-ctx 32768",
-    }
-    for key, text in (*runtime.options.items(), *runtime.settings.items()):
-        assert shown[key] in text.format(**blanks, **numbers)
+    assert loads_its_own or {"repository", "tag"} & blanks_of(runtime.command)
+    assert all("repository" in blanks_of(line) for line in others)
     for text in runtime.settings.values():
         assert all(re.fullmatch(r"[A-Z_]+=\S+", setting) for setting in text.split())
     assert 0 < runtime.overhead_low_bytes < runtime.overhead_high_bytes
     assert runtime.overhead_source
-    assert bool(runtime.crashes_with_sets) == bool(runtime.crash_remedy)
-    stated = {
-        "repository_command",
-        "options",
-        "settings",
-        "serve",
-        "default_context_tokens",
-        "longer_context_gpu_bytes",
-        "splits_layers",
-        "leaves_experts",
-        "library",
-        "on_shared_gpu",
-        "unpacked_option",
-        "crashes_with_sets",
-        "crash_remedy",
-        "numa_option",
-        "batch_option",
-        "projector_apart",
-    }
-    assert {
-        "install",
-        "command",
-        "systems",
-        *(key for key in stated if getattr(runtime, key)),
-    } <= set(runtime.sources)
     assert runtime.overhead_how != "exact"
+    assert bool(runtime.crashes_with_sets) == bool(runtime.crash_remedy)
+    assert {"install", "command", "systems"} <= set(runtime.sources)
+    for key in ("options", "settings", "serve", "splits_layers", "library", "crashes_with_sets"):
+        assert not getattr(runtime, key) or key in runtime.sources
 
 
 @each("id", [model for model in IDS if not spec_of(model).closed])
@@ -441,3 +385,104 @@ def test_something_loads_it(id: str) -> None:
         spec.modality in runtime_of(name).modalities and formats & set(runtime_of(name).formats)
         for name in RUNTIMES
     )
+
+
+CATALOGUE = Catalogue.open()
+SHIPPED = [CATALOGUE.spec(id) for id in CATALOGUE.ids()]
+OPEN = [spec for spec in SHIPPED if not spec.closed]
+ARCHITECTURES = tomllib.loads((COMMON / "architectures.toml").read_text(encoding="utf-8"))
+
+
+def parameters_of(spec: ModelSpec) -> tuple[int, Fraction] | None:
+    """All parameters of the text model by its architecture, and those that one token uses."""
+    architecture = spec.architecture
+    row = architecture and row_of(architecture, ARCHITECTURES)
+    if architecture is None or row is None:
+        return None
+    shares = {
+        part.used / Fraction(part.experts)
+        for part in architecture.feed_forward
+        if part.experts and part.used
+    }
+    if len(shares) > 1:
+        return None
+    groups = checkpoint_tensors(architecture, row)
+    experts = count(group for group in groups if re.search(r"_exps\b", group.name))
+    total = count(groups)
+    used = shares.pop() if shares else Fraction(1)
+    return total, Fraction(total) - experts * (1 - used)
+
+
+def test_active_parameters_are_those_of_the_experts_that_a_token_uses() -> None:
+    """`parameters.active` is the total less the experts that are not used, within what publishers round to."""
+    wrong = []
+    for spec in OPEN:
+        active = spec.parameters.active
+        counted = parameters_of(spec)
+        if active is None or counted is None:
+            continue
+        expected = counted[1] + (spec.parameters.encoders or 0)
+        if not 0.97 < active / expected < 1.03:
+            wrong.append((spec.id, active, int(expected)))
+    assert wrong == []
+
+
+def test_what_comes_after_a_model_is_later() -> None:
+    """A model is superseded by a later one, and retired after its release."""
+    wrong = []
+    for spec in SHIPPED:
+        after = spec.upkeep.superseded_by
+        if after and spec.released:
+            released = CATALOGUE.spec(after).released
+            # a date may be a month or a year alone
+            if released and str(released) < str(spec.released)[: len(str(released))]:
+                wrong.append((spec.id, spec.released, after, released))
+        retired = spec.availability.retired if spec.availability else None
+        if retired and spec.released and str(retired) < str(spec.released):
+            wrong.append((spec.id, spec.released, "retired", retired))
+    assert wrong == []
+
+
+# a number of parameters (`8x7b`, `450m`) and a version (`2.5`) as names of repositories state them
+SIZE = re.compile(r"(?<![\w.])(?:\d+x)?\d+(?:\.\d+)?[bm](?![a-z0-9])", re.IGNORECASE)
+VERSION = re.compile(r"(?<![\d.])\d+\.\d+(?![\d.bm])", re.IGNORECASE)
+
+
+def stated_in(names: Iterable[str], shape: re.Pattern[str]) -> set[str]:
+    """What the names state in that shape, in lower case."""
+    return {match[0].lower() for name in names for match in shape.finditer(name)}
+
+
+def test_files_are_those_of_the_model() -> None:
+    """A repository of files states no other size and no other version than the model's names: LFM2-VL
+    450M had the repository of LFM2.5-VL 1.6B.
+    """
+    wrong = []
+    for spec in OPEN:
+        own = {spec.id, spec.name, spec.repository or "", *spec.aliases}
+        for files in spec.files:
+            named = [(files.repository or "").rpartition("/")[2], *files.names.values()]
+            sizes, versions = stated_in(named, SIZE), stated_in(named, VERSION)
+            if (sizes and stated_in(own, SIZE) and not sizes & stated_in(own, SIZE)) or (
+                versions - stated_in(own, VERSION)
+            ):
+                wrong.append((spec.id, named))
+    assert wrong == []
+
+
+BYTES = {"bfloat16": 2, "float16": 2, "float32": 4}
+
+
+def test_the_type_is_that_of_the_published_bytes() -> None:
+    """Files in a plain type are as large as so many parameters of the stated type."""
+    wrong = []
+    for spec in OPEN:
+        stated = spec.architecture.dtype if spec.architecture else None
+        for files in spec.files:
+            size = files.bytes.get(stated or "") if files.format == "safetensors" else None
+            if size and spec.parameters.total and stated in BYTES:
+                parameters = spec.parameters.total + (spec.parameters.mtp or 0)
+                # masks that some files hold are no parameters
+                if not 0.9 < size / (parameters * BYTES[stated]) < 1.1:
+                    wrong.append((spec.id, stated, size, parameters))
+    assert wrong == []

@@ -16,22 +16,19 @@ from hypothesis import strategies as st
 
 from helpers.each import each
 from helpers.paths import GOOD_SPECS, SCHEMAS, SPECS
-from selfhost.catalogue.licenses import choices_of
 from selfhost.catalogue.spec import (
     MAX_LAYERS,
     ModelSpec,
     RuntimeSpec,
-    is_license_expression,
     read_model_spec,
     read_runtime_spec,
 )
-from selfhost.core.errors import WorkloadError
 from selfhost.core.records import Record
 from selfhost.core.tomlfile import Document, Table
 
 GOOD = sorted(GOOD_SPECS.glob("*.toml"))
 SHIPPED = sorted(SPECS.glob("*.toml"))
-READ_AGAIN = {*GOOD, *SHIPPED[::4]}
+READ_AGAIN = {*GOOD, *SHIPPED[::12]}
 RUNTIMES = sorted((SPECS / "runtimes").glob("*.toml"))
 SCHEMA: dict[str, Any] = json.loads((SCHEMAS / "spec-1.json").read_text(encoding="utf-8"))
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
@@ -75,10 +72,10 @@ def _name(path: Path) -> str:
 # the same files, seen by three readers
 
 
-@each("path", [*GOOD, *SHIPPED], ids=_name)
+@each("path", [*GOOD, *SHIPPED[::3]], ids=_name)
 def test_a_good_spec_is_good_for_the_schema_and_for_the_index(path: Path) -> None:
     """What the reader takes, the published JSON Schema takes; and values that went through JSON give
-    the spec that the file gives (of the shipped every fourth).
+    the spec that the file gives (of the shipped every third, and every twelfth).
     """
     document = Document.read(str(path))
     values = _as_json(document.values)
@@ -245,41 +242,6 @@ def test_layers_are_resolved_as_the_spec_says() -> None:
     assert jamba.feed_forward[0].layers == tuple(range(0, 72, 2))
 
 
-def test_facts_arrive_unchanged() -> None:
-    """Mistral 7B as spec.md writes it: sizes, license, published files, dates."""
-    spec = _good("mistral-7b-instruct-v0.3")
-    assert (spec.id, spec.released, spec.gated, spec.closed) == (
-        "mistral-7b-instruct-v0.3",
-        "2024-05-22",
-        False,
-        False,
-    )
-    assert (spec.parameters.total, spec.parameters.active, spec.parameters.encoders) == (
-        7_248_023_552,
-        7_248_023_552,
-        None,
-    )
-    assert spec.license is not None
-    assert (spec.license.id, spec.license.commercial_use, spec.license.redistribution) == (
-        "Apache-2.0",
-        "yes",
-        None,
-    )
-    published = spec.published_bytes("gguf", "Q4_K_M")
-    assert published is not None
-    assert (published[0], published[1].source) == (
-        4_372_812_000,
-        "bartowski/Mistral-7B-Instruct-v0.3-GGUF",
-    )
-    assert spec.published_bytes("gguf", "Q8_0") is None
-    assert spec.architecture is not None
-    assert (spec.architecture.row, spec.architecture.runs_in_gguf, spec.architecture.heads) == (
-        "llama",
-        True,
-        32,
-    )
-
-
 SHORT = """schema = 1
 id = "x"
 name = "X"
@@ -300,7 +262,7 @@ attention = [{{ {at}, kv_heads = 8, key_length = 8 }}, {{ kv_heads = 4, key_leng
 """
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50)
 @given(
     st.integers(1, 40),
     st.integers(0, 45) | st.none(),
@@ -333,28 +295,6 @@ def test_a_slice_is_a_slice_of_python(
     assert list(rest.layers) == [number for number in range(layers) if number not in wanted]
 
 
-@settings(max_examples=80, deadline=None)
-@given(
-    st.integers(1, 12),
-    st.lists(st.integers(-1, 13), max_size=6),
-    st.lists(st.integers(0, 11), max_size=6),
-)
-def test_two_lines_never_name_one_layer(layers: int, first: list[int], second: list[int]) -> None:
-    """A spec is read only if each list of layers is in range, without repetition, and apart from the other."""
-    text = SAMPLE.format(layers=layers, at=f"at = {first}").replace(
-        "{ kv_heads = 4", f"{{ at = {second}, kv_heads = 4"
-    )
-    document, spec = _from_text(text)
-    named = first + second
-    right = (
-        bool(first)
-        and bool(second)
-        and len(set(named)) == len(named)
-        and all(0 <= number < layers for number in named)
-    )
-    assert (spec is not None) == right, document.problems
-
-
 @pytest.mark.parametrize(
     ("text", "key"),
     [
@@ -382,41 +322,6 @@ def test_what_a_file_asks_for_is_bounded() -> None:
     )
     assert spec is None
     assert [problem.message for problem in document.problems] == ["has 3,000 names"]
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "MIT",
-        "mit or (apache-2.0 and MIT)",
-        "GPL-2.0-only WITH Classpath-exception-2.0 OR MIT",
-        "LicenseRef-Own",
-        "((MIT))",
-    ],
-)
-def test_a_license_is_ids_and_operators(text: str) -> None:
-    """Any case and nesting that SPDX expressions have; the spelling of ids is not the reader's."""
-    assert is_license_expression(text)
-
-
-@given(
-    st.lists(
-        st.sampled_from(["MIT", "Apache-2.0", "AND", "OR", "WITH", "and", "(", ")"]), max_size=12
-    )
-)
-def test_what_is_read_as_a_license_can_be_compared(words: list[str]) -> None:
-    """No expression that the reader takes breaks what compares licenses: it is read to its end, or refused with a reason."""
-    text = " ".join(words)
-    if is_license_expression(text):
-        try:
-            choices = choices_of(text)
-        except WorkloadError:
-            return
-        named = {part for choice in choices for part in choice}
-        assert named == {word for word in named if "mit" in word or "apache" in word}
-        assert all(
-            word.casefold() in " ".join(named) for word in words if word in ("MIT", "Apache-2.0")
-        )
 
 
 @given(st.text(alphabet="ab$`;|&<>()'\\\"*?!#~{}[]%^=,@", min_size=1, max_size=8))
@@ -523,7 +428,7 @@ def _mutated(draw: st.DrawFn) -> str:
     return "\n".join(lines) + "\n"
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100)
 @given(_mutated())
 def test_a_changed_spec_is_read_or_refused_with_reasons(text: str) -> None:
     """None if and only if there are problems; what is read satisfies the schema; a line holds the key that it is given for."""
