@@ -325,7 +325,7 @@ class RuntimeSpec(Record):
     """One program that loads models: the keys of `specs/runtimes/<id>.toml`, each explained where
     it stands.
 
-    A text that is a line to type has places in braces, which `advice/blanks.py` fills in:
+    A text that is a line to type has places in braces, which `advice/case.py` fills in:
     `{repository}`, `{quantization}`, `{file}` (on this machine), `{file_name}`, `{context_tokens}`
     (per sequence), `{total_context_tokens}`, `{parallel}`, `{kv_cache_type}`, `{tag}`, `{draft}` (a
     repository, with `:{quantization}` for GGUF), `{adapter}` (a file), `{adapter_folder}`,
@@ -388,8 +388,6 @@ class RuntimeSpec(Record):
     unserved_uses: Mapping[str, str] = read_by(texts, default={})
     # by architecture row: a build that knew it, the first one or a later
     minimum_builds: Mapping[str, str] = read_by(texts, default={})
-    # by architecture row: what its users run instead
-    other_programs: Mapping[str, str] = read_by(texts, default={})
 
     # ---- where it runs
 
@@ -440,20 +438,14 @@ class RuntimeSpec(Record):
     distributions: tuple[str, ...] = read_by(Table.strings, default=())
     # by one of `present` that starts the others: what stands in a line for the first of them
     launched: Mapping[str, str] = read_by(texts, default={})
-    # the line that gets it, by system or for `any`
-    install: Mapping[str, str] = read_by(texts, default={})
-    # what must be there first; by vendor of the accelerator, what comes before
+    # the lines that get it, and comments on how else it is had: by system, by SYSTEM-VENDOR or
+    # SYSTEM-accelerator where the model is on one, or for `any`
+    install: Mapping[str, tuple[str, ...]] = read_by(string_lists, default={})
+    # what must be there first
     install_needs: str = read_by(Table.string, default="")
+    # the line that comes first, by vendor of the accelerator, or by `below-7.5` or
+    # `SYSTEM-below-7.5` for an NVIDIA GPU below that compute capability
     install_first: Mapping[str, str] = read_by(texts, default={})
-    # by compute capability, or SYSTEM- before it: the line that comes first for an NVIDIA GPU below
-    install_below: Mapping[str, str] = read_by(texts, default={})
-    # how else it is had, by system, or by SYSTEM-VENDOR or SYSTEM-accelerator where the model is on
-    # one
-    install_otherwise: Mapping[str, tuple[str, ...]] = read_by(string_lists, default={})
-    # those of them for which `install` gets a slower build: `install_otherwise` takes its place
-    install_not_for: tuple[str, ...] = read_by(Table.strings, default=())
-    # by the same: what `install` wants that not everyone has; `install_otherwise` is named first
-    install_with: Mapping[str, str] = read_by(texts, default={})
     # packages of PyPI that a line needs and `install` does not get: by family, or by what the line
     # says
     packages: Mapping[str, str] = read_by(texts, default={})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ...catalogue.spec import RuntimeSpec
 from ...machine.record import Machine
 from ...needs.records import CpuNeed
@@ -182,14 +184,21 @@ def runtime_check(
     return _not_installed(machine, runtime, is_required=False)
 
 
-def install_line(runtime: RuntimeSpec, system: str | None) -> str:
-    """What to type to get the runtime on that system; on one that is not known, the line of each.
-    Empty where nothing is published for it.
+def install_lines(runtime: RuntimeSpec, places: Sequence[str]) -> tuple[str, ...]:
+    """What to type to get the runtime: the lines that are kept for the first of the places that
+    has any, a system or SYSTEM-VENDOR. () where nothing is published for it.
     """
-    lines = runtime.install
-    if system is None and "any" not in lines:
-        return " or ".join(f"{line} ({name})" for name, line in lines.items())
-    return lines.get("any") or lines.get(system or "", "")
+    keys = (*places, "any")
+    return next((runtime.install[key] for key in keys if key in runtime.install), ())
+
+
+def _install_line(runtime: RuntimeSpec, machine: Machine) -> str:
+    """The first program among those lines, else the first comment; "" for none."""
+    vendors = {gpu.vendor for gpu in machine.accelerators or ()}
+    system = machine.system or "linux"
+    places = [f"{system}-{vendor}" for vendor in vendors] if len(vendors) == 1 else []
+    lines = install_lines(runtime, [*places, system])
+    return next((line for line in lines if not line.startswith("#")), "".join(lines[:1]))
 
 
 def is_installed(runtime: RuntimeSpec | None, machine: Machine) -> bool:
@@ -300,19 +309,16 @@ def _not_installed(machine: Machine, runtime: RuntimeSpec, *, is_required: bool)
 def _how_to_install(machine: Machine, runtime: RuntimeSpec) -> str | None:
     if is_built_from_source(machine, runtime):
         return phrase("install/source", page=runtime.source_build)
-    places = {f"{machine.system}-{gpu.vendor}" for gpu in machine.accelerators or ()}
-    if len(places) == 1 and (place := places.pop()) in runtime.install_not_for:
-        otherwise = runtime.install_otherwise.get(place, ())
-        if otherwise:
-            return next(iter(otherwise))
-    line = install_line(runtime, machine.system)
+    line = _install_line(runtime, machine)
+    if line.startswith("# "):
+        return line.removeprefix("# ")
     return phrase("install", line=line) if line else None
 
 
 def _how_to_update(runtime: RuntimeSpec, first: str, machine: Machine) -> str:
     if runtime.distributions:
         return f"pip install --upgrade '{runtime.distributions[0]}>={first}'"
-    line = install_line(runtime, machine.system)
+    line = _install_line(runtime, machine).removeprefix("# ")
     return phrase("install/again", line=line) if line else phrase("install/update", first=first)
 
 
