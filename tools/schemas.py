@@ -108,7 +108,7 @@ OBJECTS: dict[str, dict[str, str]] = {
     "VerifiedRun": {
         "@Run": "tool version context_tokens parallel kv_cache_type threads on_processor"
         " gpu_layers",
-        "experts_in_ram": "int | bool | None",
+        "experts_in_ram": "int | None",
     },
     "VerifiedMachine": {
         "@Machine": "system architecture scope cpu_model cpu_cores_usable cpu_cores_physical"
@@ -120,9 +120,8 @@ OBJECTS: dict[str, dict[str, str]] = {
     "VerifiedFigure": {
         "@Difference": "subject term where unit inside why tokens depth_tokens sequences",
         "predicted": "Range | None",
-        "seen": "float | None",
+        "seen": "float",
         "difference": "float | None",
-        "close": "bool | None",
     },
 }
 DOCUMENTS: dict[str, dict[str, str]] = {
@@ -177,7 +176,7 @@ DOCUMENTS: dict[str, dict[str, str]] = {
     },
     "verdicts/1": {"exit_code": "int", "verdicts": "tuple[verdict/1, ...]", **_ERRORS},
     "verify/1": {
-        "@verify.comparison.Comparison": "outcome closeness exit_code notes",
+        "@verify.comparison.Comparison": "outcome exit_code notes",
         "model": "VerifiedModel",
         "run": "VerifiedRun",
         "machine": "VerifiedMachine",

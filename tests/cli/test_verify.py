@@ -23,7 +23,6 @@ def answered(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str,
 
 # samples of another model than Qwen2.5 0.5B that tell its parameters
 _MODELS = {
-    "llama_bench-csv": "smollm2-135m-instruct",
     "llama_bench-json": "smollm2-135m-instruct",
     "llama_bench-jsonl": "smollm2-135m-instruct",
     "llama_log-gpu": "llama-3.1-8b-instruct",
@@ -119,20 +118,16 @@ def test_names_in_a_log_cannot_steer_the_terminal(
     assert "\x1b" not in out + err
 
 
-def test_a_figure_that_is_no_number_is_told_and_passes_nothing(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_python_process_is_compared(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A row says so; where no other figure can be compared the run is not inside."""
-    table = (LOGS / "llama_bench-table.txt").read_text("utf-8").replace("5.04 ± 0.26", "nan ± inf")
-    path = tmp_path / "bench.txt"
-    path.write_text(table, "utf-8")
-    _, out, _ = answered(capsys, str(path), *MACHINE)
-    assert "decoding (16 tokens): the run gives no number" in out
-    path.write_text(table.replace("pp128", "  pp4"), "utf-8")
-    _, out, _ = answered(capsys, str(path), *MACHINE)
-    assert out.splitlines()[0].endswith("no figure of the run can be compared")
-    code, out, _ = answered(capsys, str(path), *MACHINE, "--json")
-    record = json.loads(out)
-    validate(record, "verify-1")
-    assert (code, record["outcome"]) == (2, "nothing")
-    assert [row["seen"] for row in record["differences"]] == [27.09, None]
+    """Its memory beside that of Transformers, with a word on the context that it does not tell."""
+    from selfhost.advice.verify import process
+    from selfhost.machine.record import Process
+
+    seen = Process(words=("python", "chat.py"), anonymous_bytes=1 << 30, file_bytes=1 << 28)
+    monkeypatch.setattr(process, "process", lambda _number: seen)
+    code, out, err = answered(capsys, "77", *MACHINE, "--model", "qwen2.5-0.5b-instruct")
+    assert code in (0, 1, 2)
+    assert not err
+    assert "does not tell its context: 4,096 tokens" in out

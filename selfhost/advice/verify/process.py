@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 
 from ...core.errors import SelfhostError
 from ...core.files import Unreadable, status_of
 from ...machine.reader import process
-from .formats.words import whole
+from ...machine.record import Process
+from .llama_log import amount
 from .run import ALL_MEMORY, EVERYTHING_ELSE, MODEL_FILE, Run, SeenMemory
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from ...machine.record import Process
 
 # what each option is called by llama.cpp (common/arg.cpp) and by Ollama's runner
 _OPTIONS: Mapping[str, tuple[str, ...]] = {
@@ -22,23 +19,23 @@ _OPTIONS: Mapping[str, tuple[str, ...]] = {
     "parallel": ("-np", "--parallel"),
     "layers": ("-ngl", "--gpu-layers", "--n-gpu-layers"),
     "experts": ("-ncmoe", "--n-cpu-moe"),
-    "key_type": ("-ctk", "--cache-type-k"),
-    "value_type": ("-ctv", "--cache-type-v"),
+    "keys": ("-ctk", "--cache-type-k"),
+    "values": ("-ctv", "--cache-type-v"),
     "threads": ("-t", "--threads"),
     "published": ("-hf", "-hfr", "--hf-repo"),
-    "micro_batch": ("-ub", "--ubatch-size"),
-    "draft": ("-md", "--model-draft", "--spec-draft-model", "-hfd", "-hfrd", "--hf-repo-draft",
-              "--spec-draft-hf"),
-}  # fmt: skip
-_WITHOUT_VALUE: Mapping[str, tuple[str, ...]] = {
-    "unified": ("-kvu", "--kv-unified"),
-    "all_experts": ("-cmoe", "--cpu-moe"),
+    "batch": ("-ub", "--ubatch-size"),
+    "draft": ("-md", "--model-draft", "--spec-draft-model", "-hfd", "-hfrd", "--hf-repo-draft"),
 }
+_WITHOUT_VALUE = {"-kvu": "unified", "--kv-unified": "unified"}
+_WITHOUT_VALUE |= {"-cmoe": "all_experts", "--cpu-moe": "all_experts"}
+# more layers than any model has
+_ALL_LAYERS = 9999
 
 
 def run_of_process(number: str) -> Run:
-    """What the process of that id shows. Raises `SelfhostError` where it cannot be read, or holds
-    no model file.
+    """What the process of that id shows: of llama.cpp its options and its memory, of Python, which
+    loads a model with Transformers, its memory alone. Raises `SelfhostError` where it cannot be
+    read, or is of another program.
     """
     seen = process(number)
     if seen is None:
@@ -49,26 +46,27 @@ def run_of_process(number: str) -> Run:
         )
     options = options_of(seen.words)
     file = seen.model_file or options.get("model")
-    if file is None and "published" not in options:
-        raise SelfhostError(
-            f"process {number} has no GGUF file open and names none with -m",
-            remedy="give the id of the process that loaded the model, or its log",
-        )
-    return _run(seen, options, file)
+    if file is not None or "published" in options:
+        return _of_llama_cpp(seen, options, file)
+    if os.path.basename(seen.words[0] if seen.words else "").startswith("python"):
+        return Run(tool="process", runtime="transformers", memory=_memory(seen))
+    raise SelfhostError(
+        f"process {number} has no GGUF file open and names none with -m, and is not Python",
+        remedy="give the id of the process that loaded the model, or its log",
+    )
 
 
 def options_of(words: Sequence[str]) -> dict[str, str]:
     """The options of a command line that bear on memory and pace; the last of each counts."""
     names = {flag: name for name, flags in _OPTIONS.items() for flag in flags}
-    switches = {flag: name for name, flags in _WITHOUT_VALUE.items() for flag in flags}
     options: dict[str, str] = {}
     waiting: str | None = None
     for word in words[1:]:
         flag, sign, value = word.partition("=")
         if waiting is not None:
             options[waiting], waiting = word, None
-        elif flag in switches:
-            options[switches[flag]] = ""
+        elif flag in _WITHOUT_VALUE:
+            options[_WITHOUT_VALUE[flag]] = ""
         elif flag in names and sign:
             options[names[flag]] = value
         else:
@@ -76,15 +74,17 @@ def options_of(words: Sequence[str]) -> dict[str, str]:
     return options
 
 
-def _run(seen: Process, options: Mapping[str, str], file: str | None) -> Run:
-    numbers = {key: whole(value) for key, value in options.items()}
+def _of_llama_cpp(seen: Process, options: Mapping[str, str], file: str | None) -> Run:
+    numbers = {key: amount(value) for key, value in options.items()}
     # -c is for all sequences together; without a number of them one cache serves all
-    context, parallel = numbers.get("context") or None, numbers.get("parallel") or None
-    if parallel is None or "unified" in options:
+    context, parallel = numbers.get("context") or None, numbers.get("parallel") or 1
+    if "unified" in options:
         parallel = 1
-    elif context is not None:
-        context //= parallel
-    key, value = options.get("key_type", "f16"), options.get("value_type", "f16")
+    keys, values = options.get("keys", "f16"), options.get("values", "f16")
+    try:
+        file_bytes = None if file is None else status_of(file).st_size
+    except Unreadable:
+        file_bytes = None
     return Run(
         tool="process",
         # a word of the command line of Ollama's runner
@@ -92,37 +92,26 @@ def _run(seen: Process, options: Mapping[str, str], file: str | None) -> Run:
         # a file that was renamed or deleted since is mapped still
         file=None if file is None else file.removesuffix(" (deleted)"),
         name=options.get("published"),
-        file_bytes=_size_of(file),
-        context_tokens=context,
+        file_bytes=file_bytes,
+        context_tokens=None if context is None else context // parallel,
         parallel=parallel,
-        kv_cache_type=key if key == value else None,
+        kv_cache_type=keys if keys == values else None,
         threads=numbers.get("threads") or None,
         on_processor=True if numbers.get("layers") == 0 else None,
         gpu_layers=numbers.get("layers"),
-        experts_in_ram=numbers.get("experts") or None,
-        all_experts_in_ram="all_experts" in options,
+        experts_in_ram=_ALL_LAYERS if "all_experts" in options else numbers.get("experts") or None,
         holds_draft="draft" in options,
-        batch_tokens=numbers.get("micro_batch") or None,
+        batch_tokens=numbers.get("batch") or None,
         memory=_memory(seen),
-        notes=("Part of it is swapped out, and counted as memory.",) if seen.swapped_bytes else (),
     )
-
-
-def _size_of(file: str | None) -> int | None:
-    try:
-        return None if file is None else status_of(file).st_size
-    except Unreadable:
-        return None
 
 
 def _memory(seen: Process) -> tuple[SeenMemory, ...]:
-    """Pages of the model's file apart, where it is mapped."""
+    """Pages of the model's file apart, where it is mapped; what is swapped out counts."""
     everything = seen.anonymous_bytes + seen.file_bytes + seen.swapped_bytes
-    whole_process = SeenMemory(term=ALL_MEMORY, bytes=everything)
+    whole = SeenMemory(term=ALL_MEMORY, bytes=everything)
     if seen.model_file is None:
-        return (whole_process,)
-    return (
-        SeenMemory(term=MODEL_FILE, bytes=seen.model_bytes),
-        SeenMemory(term=EVERYTHING_ELSE, bytes=everything - seen.model_bytes),
-        whole_process,
-    )
+        return (whole,)
+    model = SeenMemory(term=MODEL_FILE, bytes=seen.model_bytes)
+    rest = SeenMemory(term=EVERYTHING_ELSE, bytes=everything - seen.model_bytes)
+    return model, rest, whole

@@ -23,8 +23,8 @@ def test_options_of_a_command_line() -> None:
         "context": "8192",
         "parallel": "4",
         "layers": "99",
-        "key_type": "q8_0",
-        "value_type": "q8_0",
+        "keys": "q8_0",
+        "values": "q8_0",
     }
 
 
@@ -50,6 +50,15 @@ def test_memory_of_a_server_by_kind(monkeypatch: pytest.MonkeyPatch) -> None:
         "everything_else": 186,
         "total": 560,
     }
+
+
+def test_of_python_the_memory_is_that_of_transformers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its command line tells no more."""
+    python = seen("/usr/bin/python3.11 chat.py", model_file=None, model_bytes=0)
+    monkeypatch.setattr(module, "process", lambda _number: python)
+    run = run_of_process("1")
+    assert run.runtime == "transformers"
+    assert [(item.term, item.bytes // MIB) for item in run.memory] == [("total", 560)]
 
 
 def test_a_process_without_a_model_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
