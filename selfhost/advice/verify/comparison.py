@@ -5,7 +5,6 @@ be compared.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from ...catalogue.index import Catalogue
 from ...catalogue.spec import RuntimeSpec
@@ -110,6 +109,8 @@ def verify(run: Run, catalogue: Catalogue, machine: Machine, typed: str | None) 
     """The run beside what is predicted for its model on the machine; `typed` names the model.
     Raises `SelfhostError` where the run is of no known model, or of another machine.
     """
+    from pathlib import Path
+
     identity = identify(run, catalogue, typed)
     machine, notes = machine_of(run, machine)
     workload = workload_of(run)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 
@@ -52,6 +51,8 @@ def read_bench(text: str) -> Run | None:
 
 def _records(text: str) -> Iterator[dict[str, str]]:
     """The objects of `-o json` and `-o jsonl`, none of which holds another."""
+    import json
+
     names = shipped_table("runs")["bench"]
     for part in re.findall(r"\{[^{}]{1,20000}\}", text):
         try:
