@@ -140,7 +140,7 @@ def verify(run: Run, catalogue: Catalogue, machine: Machine, typed: str | None) 
         speed_at=speed_at(verdict, runtime, rows),
         runtime=runtime,
         notes=notes,
-        in_ram=part_in_ram(run, verdict, rows),
+        in_ram=part_in_ram(run, verdict),
     )
 
 
@@ -161,8 +161,23 @@ def machine_of(run: Run, machine: Machine) -> tuple[Machine, tuple[str, ...]]:
     `SelfhostError` where the run used an accelerator that the machine does not have.
     """
     notes = []
-    cards = machine.accelerators
-    makers = {} if run.on_processor else dict(_MAKERS[b] for b in run.backends if b in _MAKERS)
+    if run.on_processor:
+        if machine.accelerators:
+            machine = machine.replace(accelerators=())
+            notes.append(reasons.note("no-gpu"))
+    else:
+        _refuse_other_cards(run, machine)
+    threads = run.threads
+    if threads is not None and threads < threads_of(machine):
+        machine = machine.replace(
+            cpu_cores_usable=float(threads), cpu_cores_physical=threads, cpu_cores_performance=None
+        )
+        notes.append(reasons.note("threads", threads=threads))
+    return machine, tuple(notes)
+
+
+def _refuse_other_cards(run: Run, machine: Machine) -> None:
+    cards, makers = machine.accelerators, dict(_MAKERS[b] for b in run.backends if b in _MAKERS)
     used_gpu = run.cards > 0 or run.on_processor is False
     is_other = makers and cards and makers.keys().isdisjoint(card.vendor for card in cards)
     if is_other or (used_gpu and cards == ()):
@@ -172,16 +187,6 @@ def machine_of(run: Run, machine: Machine) -> tuple[Machine, tuple[str, ...]]:
             f"the run {what}, which {machine.called} does not have",
             remedy=f"name the machine of the run: --machine '{gpu}', or its GPU: --gpu '{gpu}'",
         )
-    if run.on_processor and cards:
-        machine = machine.replace(accelerators=())
-        notes.append(reasons.note("no-gpu"))
-    threads = run.threads
-    if threads is not None and threads < threads_of(machine):
-        machine = machine.replace(
-            cpu_cores_usable=float(threads), cpu_cores_physical=threads, cpu_cores_performance=None
-        )
-        notes.append(reasons.note("threads", threads=threads))
-    return machine, tuple(notes)
 
 
 # ------------------------------------------------------------------ the comparison
@@ -304,21 +309,21 @@ def _predicted(seen: SeenMemory, memory: MemoryNeed, run: Run) -> tuple[int, int
     its header. Of a GPU that shares the RAM all is the host's.
     """
     is_host = seen.where == HOST or all(term.where == HOST for term in memory.terms)
-    terms = [term for term in memory.terms if (term.where == HOST) == is_host]
-    if seen.term == MODEL_FILE:
-        terms = [term for term in terms if term.name == "weights"]
-    elif seen.term == EVERYTHING_ELSE:
-        terms = [term for term in terms if term.name != "weights"]
-    elif seen.term != ALL_MEMORY:
-        terms = [term for term in terms if term.name == seen.term]
+    names = {term.name for term in memory.terms}
+    wanted = {
+        MODEL_FILE: {"weights"},
+        EVERYTHING_ELSE: names - {"weights"},
+        ALL_MEMORY: names,
+    }.get(seen.term, {seen.term})
+    here = [term for term in memory.terms if (term.where == HOST) == is_host]
+    terms = [term for term in here if term.name in wanted]
     states = run.states if seen.term == "recurrent_state" else 1
-    low, likely, high = (
-        sum(getattr(term, end) for term in terms) * states
-        for end in ("low_bytes", "bytes", "high_bytes")
-    )
-    if is_host and seen.term in ("weights", MODEL_FILE, ALL_MEMORY):
+    low = sum(term.low_bytes for term in terms) * states
+    likely = sum(term.bytes for term in terms) * states
+    high = sum(term.high_bytes for term in terms) * states
+    if is_host and "weights" in wanted:
         likely, high = likely + memory.evictable_bytes, high + memory.evictable_bytes
-    if seen.term in (MODEL_FILE, ALL_MEMORY):
-        weights = sum(term.high_bytes for term in terms if term.name == "weights")
-        high += max(0, (run.file_bytes or 0) - weights - memory.evictable_bytes)
+        if seen.term != "weights":
+            weights = sum(term.high_bytes for term in terms if term.name == "weights")
+            high += max(0, (run.file_bytes or 0) - weights - memory.evictable_bytes)
     return low, likely, high

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ...core.tables import shipped_table
 from .llama_log import SWITCHES, amount, facts_of, note, run_with
@@ -12,41 +12,46 @@ from .run import Run, SeenPace
 # pp512, tg128, each with @ d4096; builds of 2023 and 2024 write pp 512
 _TEST = re.compile(r"(pp|tg) ?(\d{1,9})(?: @ d(\d{1,9}))?")
 _RATE = re.compile(r"\d{1,12}(?:\.\d{1,9})?")
+_TESTED = ("n_prompt", "n_gen", "n_depth")
 # what one run has of a row; another value is another test
 _APART = ("file", "type", "parameters", "threads", "gpu_layers", "keys", "backend", "experts")
 
 
 def read_bench(text: str) -> Run | None:
-    """Its tests of one model with the same options: those of the first row, but with flash
-    attention where it was tried with and without (`-fa 0,1`), for predicted is with it. A test
-    that stands there twice is of another run, as with another GPU.
-    """
-    rows = [(row, pace) for row in (*_records(text), *_table(text)) if (pace := _pace(row))]
+    """Its tests of one model with the same options; None where it has none with a number."""
+    rows = [row for row in (*_records(text), *_table(text)) if _pace(row)]
     if not rows:
         return None
-    wanted = [rows[0][0].get(key) for key in _APART]
-    alike = [each for each in rows if [each[0].get(key) for key in _APART] == wanted]
-    first = next(
-        (row for row, _ in alike if SWITCHES.get(row.get("flash_attention", ""))), rows[0][0]
-    )
-    paces: dict[tuple[object, ...], SeenPace] = {}
-    for row, pace in alike:
-        if row.get("flash_attention") == first.get("flash_attention"):
-            paces.setdefault((pace.kind, pace.tokens, pace.depth_tokens), pace)
-    facts = {**facts_of("llama-bench", text), **{k: v for k, v in first.items() if v}}
-    backends = tuple(name.strip() for name in facts.get("backend", "").split(",") if name.strip())
+    same = _tests_of_one_run(rows)
+    facts = {**facts_of("llama-bench", text), **{k: v for k, v in same[0].items() if v}}
+    backends = tuple(name for name in re.split(r"[, ]+", facts.get("backend", "")) if name)
     architecture = facts.get("type", "").lower().partition(" ")[0]
-    on_processor = set(backends) <= {"CPU", "BLAS"} if backends else None
-    left_out = len(rows) - len(paces)
+    is_on_card = set(backends) - {"CPU", "BLAS"} and facts.get("gpu_layers") != "0"
+    left_out = len(rows) - len(same)
     return run_with(facts).replace(
         tool="llama-bench",
         architecture=None if architecture in ("", "?", "unknown") else architecture,
-        on_processor=True if facts.get("gpu_layers") == "0" else on_processor,
+        on_processor=not is_on_card if backends else None,
         experts_in_ram=amount(facts.get("experts", "")) or None,
         backends=backends,
-        paces=tuple(paces.values()),
+        paces=tuple(pace for row in same if (pace := _pace(row))),
         notes=(note("other-tests", number=left_out),) if left_out else (),
     )
+
+
+def _tests_of_one_run(rows: Sequence[dict[str, str]]) -> list[dict[str, str]]:
+    """Those with the options of the first row, but with flash attention where it was tried with and
+    without (`-fa 0,1`), for predicted is with it. A test that stands there twice is of another run,
+    as with another GPU.
+    """
+    alike = [row for row in rows if all(row.get(key) == rows[0].get(key) for key in _APART)]
+    wanted = rows[0].get("flash_attention")
+    for row in alike:
+        if SWITCHES.get(row.get("flash_attention", "")):
+            wanted = row["flash_attention"]
+    alike = [row for row in alike if row.get("flash_attention") == wanted]
+    tests = {tuple(map(row.get, _TESTED)): row for row in reversed(alike)}
+    return list(tests.values())[::-1]
 
 
 def _records(text: str) -> Iterator[dict[str, str]]:

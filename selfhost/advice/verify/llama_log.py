@@ -91,48 +91,61 @@ def read_log(text: str) -> Run | None:
     """The last model that was loaded; None where the log shows neither buffers nor timings."""
     runtime = "ollama" if any(word in text for word in _RUNNER) else "llama.cpp"
     text, drafters = _DRAFTER.subn("", text)
-    drafted = drafters > 0 or any(sign in text for sign in _DRAFTS)
     facts = facts_of("llama.cpp", text)
     text = text[max(0, text.rfind("llama_model_loader: loaded meta data")) :]
     memory, cards = _memory(text)
     requests = [each for each in _requests(text) if each.timed]
     alone = [each for each in requests if not each.shared]
-    timed = [timed for each in alone or requests for timed in each.tests()]
-    paces = paces_of(timed, drafted=drafted, shared=not alone)
-    if not paces:
-        paces = tuple(
-            SeenPace(kind=kind, tokens_per_second=float(facts[kind]), drafted=drafted)
-            for kind in ("prompt", "decode")
-            if float(facts.get(kind, 0))
-        )
-    if not memory and not paces:
+    notes = {
+        note("no-buffers"): not memory,
+        note("drafter"): drafters,
+        note("beside", number=len(requests) - len(alone)): 0 < len(alone) < len(requests),
+    }
+    paces = paces_of(
+        [test for each in alone or requests for test in each.tests()],
+        drafted=drafters > 0 or any(sign in text for sign in _DRAFTS),
+        shared=not alone,
+    )
+    if not memory and not (paces := paces or _of_chat(facts)):
         return None
-    context, own = amount(facts.get("n_ctx", "")), amount(facts.get("n_ctx_seq", ""))
-    sequences = amount(facts.get("n_seq_max", "")) or 1
-    is_unified = facts.get("kv_unified") == "true"
-    if own is None and context is not None:
-        own = context // sequences
-    notes = [] if memory else [note("no-buffers")]
-    if drafters:
-        notes.append(note("drafter"))
-    if alone and len(alone) < len(requests):
-        notes.append(note("beside", number=len(requests) - len(alone)))
     return run_with(facts).replace(
         tool=f"{runtime} log",
         runtime=runtime,
         architecture=facts.get("arch"),
-        # a unified cache is one for all
-        context_tokens=(context or own if is_unified else own) or None,
-        parallel=1 if is_unified else sequences if "n_seq_max" in facts else None,
-        states=sequences if is_unified else 1,
         on_processor=not cards if memory else None,
-        # builds before ggml-org/llama.cpp#23861 (2026-05) make room for those of a whole batch
-        output_tokens=amount(facts.get("n_outputs_max", facts.get("batch", ""))),
         cards=cards,
         paces=paces,
         memory=memory,
-        notes=tuple(notes),
+        notes=tuple(text for text, holds in notes.items() if holds),
+        **_room(facts),
     )
+
+
+def _of_chat(facts: Mapping[str, str]) -> tuple[SeenPace, ...]:
+    """The rates that llama-cli shows behind its last answer."""
+    rates = {kind: float(facts.get(kind, 0)) for kind in ("prompt", "decode")}
+    return tuple(
+        SeenPace(kind=kind, tokens_per_second=rate) for kind, rate in rates.items() if rate
+    )
+
+
+def _room(facts: Mapping[str, str]) -> dict[str, int | None]:
+    """Tokens of context per sequence, the sequences, and how many of them share one cache: a
+    unified one is for all.
+    """
+    context, sequences = amount(facts.get("n_ctx", "")), amount(facts.get("n_seq_max", ""))
+    room: dict[str, int | None] = {
+        # builds before ggml-org/llama.cpp#23861 (2026-05) make room for those of a whole batch
+        "output_tokens": amount(facts.get("n_outputs_max", facts.get("batch", ""))),
+        "context_tokens": context,
+        "parallel": sequences,
+    }
+    if facts.get("kv_unified") == "true":
+        return {**room, "parallel": 1, "states": sequences or 1}
+    own = amount(facts.get("n_ctx_seq", ""))
+    if own is None and context is not None:
+        own = context // (sequences or 1)
+    return {**room, "context_tokens": own}
 
 
 def note(key: str, **figures: int) -> str:
@@ -190,29 +203,26 @@ class _Request:
 
 def _requests(text: str) -> list[_Request]:
     """The requests of a server by their task; of another program one after the other."""
-    by_task: dict[str, _Request] = {}
+    by_task: dict[str, _Request] = {"": _Request()}
     running: set[str] = set()
     task = ""
     for match in _EVENT.finditer(text):
-        if match["event"]:
-            task = match["task"]
-            request = by_task.setdefault(task, _Request())
-            if match["event"] == "release":
-                running.discard(task)
-                request.held = int(match["held"]) if match["held"] else request.held
-            elif match["event"] == "launch_slot_":
-                running.add(task)
-                for other in running if len(running) > 1 else ():
-                    by_task[other].shared = True
-            continue
-        kind = "prompt" if match["kind"] == "prompt eval" else "decode"
-        tokens, seconds = int(match["tokens"]), float(match["ms"]) / 1000
-        if not tokens or not seconds:
-            continue
-        if kind in by_task.setdefault(task, _Request()).timed:
-            task += "'"
-        # builds of 2026 count the first token, and not its time: the rate that they print does not
-        rate = float(match["rate"] or 0)
-        spent = tokens / rate if rate >= 1 else seconds
-        by_task.setdefault(task, _Request()).timed[kind] = tokens, spent
+        event = match["event"]
+        task = match["task"] or task
+        request = by_task.setdefault(task, _Request())
+        if event == "release":
+            running.discard(task)
+            request.held = int(match["held"]) if match["held"] else request.held
+        elif event == "launch_slot_":
+            running.add(task)
+            for other in running if len(running) > 1 else ():
+                by_task[other].shared = True
+        elif not event and float(match["ms"]) and int(match["tokens"]):
+            kind = "prompt" if match["kind"] == "prompt eval" else "decode"
+            if kind in request.timed:
+                task += "'"
+            # builds of 2026 count the first token, and not its time: the rate printed does not
+            tokens, rate = int(match["tokens"]), float(match["rate"] or 0)
+            seconds = tokens / rate if rate >= 1 else float(match["ms"]) / 1000
+            by_task.setdefault(task, _Request()).timed[kind] = tokens, seconds
     return list(by_task.values())

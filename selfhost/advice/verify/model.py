@@ -48,22 +48,25 @@ def identify(run: Run, catalogue: Catalogue, typed: str | None) -> Identity:
     # a server may be started with the folder of a download
     name = (run.name or "").rpartition("/")[2] if (run.name or "")[:1] == "/" else run.name
     for word, by in ((base, "file-name"), (name, "name")):
-        spec_id = id_of(word, catalogue) if word else None
-        if word and spec_id is not None:
-            note = None
-            if counts := _unlike_counts(run, catalogue, spec_id):
-                # a tune of another base, or a table that is shared and was stored twice
-                note = (
-                    f"The run's file holds {counts[0]} parameters, and the model that it is called"
-                    f" by {counts[1]}: give the file itself with --model."
-                )
-            # what a model calls itself may be the precision that it was made from
-            tells = by == "file-name" and _states_quantization(word, catalogue)
-            return Identity(model=word, by=by, note=note, tells_quantization=tells)
+        if word and id_of(word, catalogue) is not None:
+            return _named(word, by, run, catalogue)
     raise UnknownModelError(
         "the run does not tell which model it loaded, or no model that is known",
         remedy="name it: add --model NAME, or --model ./model.gguf",
     )
+
+
+def _named(word: str, by: str, run: Run, catalogue: Catalogue) -> Identity:
+    note, counts = None, _unlike_counts(run, catalogue, id_of(word, catalogue) or "")
+    if counts is not None:
+        # a tune of another base, or a table that is shared and was stored twice
+        note = (
+            f"The run's file holds {counts[0]} parameters, and the model that it is called by"
+            f" {counts[1]}: give the file itself with --model."
+        )
+    # what a model calls itself may be the precision that it was made from
+    tells = by == "file-name" and _states_quantization(word, catalogue)
+    return Identity(model=word, by=by, note=note, tells_quantization=tells)
 
 
 def _states_quantization(name: str, catalogue: Catalogue) -> bool:

@@ -9,42 +9,36 @@ from ... import needs as need
 from ...catalogue.spec import ModelSpec, RuntimeSpec
 from ...judge.pace.engine import WITH_A_GATE
 from ...judge.pace.pacing import laid_out, predict
-from ...judge.pace.speed import Speed, shares_of
-from ...judge.placement.experts import layers_with_experts, share_beside_experts
+from ...judge.pace.speed import Speed
+from ...judge.placement.experts import layers_with_experts
 from ...judge.record import Verdict
 from ...needs.tensors import row_of
 from .run import HOST, Run
 
-# by how much of all weights those on the accelerators may be other than predicted: rounding, and
-# tables that a program keeps beside (assumed)
-_UNLIKE_SHARE = 0.1
+# of the weights that are predicted on the accelerators: rounding, and tables that a program keeps
+# beside (assumed)
+_LEAST_SHARE = 0.9
 
 
-def part_in_ram(run: Run, verdict: Verdict, rows: Mapping[str, Any]) -> str | None:
-    """What of the model the run had in RAM beside its GPU where that is predicted otherwise; None
-    where it is not, as far as the options and buffers of the run tell. `rows`: those of
-    `common/architectures.toml`.
+def part_in_ram(run: Run, verdict: Verdict) -> str | None:
+    """What of the model the run had in RAM beside its GPU; None where all lay on a GPU, or none, as
+    far as its options and its buffers tell.
     """
     needs, architecture = verdict.needs, verdict.model.architecture
-    if needs is None or needs.memory is None or run.on_processor or architecture is None:
+    if needs is None or needs.memory is None or architecture is None:
+        return None
+    if run.on_processor or needs.placement == HOST:
         return None
     layers, experts = architecture.layers, experts_in_ram(run, verdict.model)
-    on_card = layers if run.gpu_layers is None else run.gpu_layers
-    share, words = 1.0, ""
-    if on_card < layers:
-        share, words = on_card / (layers + 1), f"{layers - on_card} of {layers} layers"
+    if run.gpu_layers is not None and run.gpu_layers < layers:
+        return f"{layers - run.gpu_layers} of {layers} layers"
     if experts:
-        row = row_of(architecture, rows)
-        matrices = 0 if row is None else row.expert_matrices
-        share *= share_beside_experts(verdict.model, matrices, experts) or 0.0
-        words = f"the experts of {experts} of {layers} layers"
-    if words:
-        predicted = sum(shares_of(needs).values())
-        return words if abs(share - predicted) > _UNLIKE_SHARE else None
-    terms = [term for term in needs.memory.terms if term.name == "weights" and term.where != HOST]
-    held = [part.bytes for part in run.memory if part.term == "weights" and part.where != HOST]
-    least = (1 - _UNLIKE_SHARE) * sum(term.low_bytes for term in terms)
-    return "a part of its weights" if held and sum(held) < least else None
+        return f"the experts of {experts} of {layers} layers"
+    predicted = [term for term in needs.memory.terms if term.name == "weights"]
+    least = sum(term.low_bytes for term in predicted if term.where != HOST)
+    weights = [part for part in run.memory if part.term == "weights"]
+    held = sum(part.bytes for part in weights if part.where != HOST)
+    return "a part of its weights" if 0 < held < _LEAST_SHARE * least else None
 
 
 def experts_in_ram(run: Run, spec: ModelSpec) -> int | None:

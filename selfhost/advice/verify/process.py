@@ -75,35 +75,35 @@ def options_of(words: Sequence[str]) -> dict[str, str]:
 
 
 def _of_llama_cpp(seen: Process, options: Mapping[str, str], file: str | None) -> Run:
-    numbers = {key: amount(value) for key, value in options.items()}
+    # an option of 0 is one that was not given, but of layers
+    numbers = {key: amount(value) or None for key, value in options.items()}
     # -c is for all sequences together; without a number of them one cache serves all
-    context, parallel = numbers.get("context") or None, numbers.get("parallel") or 1
-    if "unified" in options:
-        parallel = 1
-    keys, values = options.get("keys", "f16"), options.get("values", "f16")
-    try:
-        file_bytes = None if file is None else status_of(file).st_size
-    except Unreadable:
-        file_bytes = None
-    return Run(
+    parallel = 1 if "unified" in options else numbers.get("parallel") or 1
+    context, keys = numbers.get("context"), options.get("keys", "f16")
+    run = Run(
         tool="process",
         # a word of the command line of Ollama's runner
         runtime="ollama" if "runner" in seen.words[1:3] else "llama.cpp",
-        # a file that was renamed or deleted since is mapped still
-        file=None if file is None else file.removesuffix(" (deleted)"),
         name=options.get("published"),
-        file_bytes=file_bytes,
-        context_tokens=None if context is None else context // parallel,
+        context_tokens=context and context // parallel,
         parallel=parallel,
-        kv_cache_type=keys if keys == values else None,
-        threads=numbers.get("threads") or None,
-        on_processor=True if numbers.get("layers") == 0 else None,
-        gpu_layers=numbers.get("layers"),
-        experts_in_ram=_ALL_LAYERS if "all_experts" in options else numbers.get("experts") or None,
+        kv_cache_type=keys if keys == options.get("values", "f16") else None,
+        threads=numbers.get("threads"),
+        on_processor=True if options.get("layers") == "0" else None,
+        gpu_layers=amount(options.get("layers", "")),
+        experts_in_ram=_ALL_LAYERS if "all_experts" in options else numbers.get("experts"),
         holds_draft="draft" in options,
-        batch_tokens=numbers.get("batch") or None,
+        batch_tokens=numbers.get("batch"),
         memory=_memory(seen),
     )
+    if file is None:
+        return run
+    # a file that was renamed or deleted since is mapped still
+    run = run.replace(file=file.removesuffix(" (deleted)"))
+    try:
+        return run.replace(file_bytes=status_of(file).st_size)
+    except Unreadable:
+        return run
 
 
 def _memory(seen: Process) -> tuple[SeenMemory, ...]:

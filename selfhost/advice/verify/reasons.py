@@ -61,20 +61,24 @@ def why_no_pace(
         return impossible
     if not is_predicted:
         return speed.how if speed is not None and speed.decode is None else why("no-pace")
+    return _why_another_pace(seen, verdict)
+
+
+def _why_another_pace(seen: SeenPace, verdict: Verdict) -> str | None:
+    """Why it is no pace of one long request alone; None where it is."""
     shares_ram = any(card.unified for card in verdict.machine.accelerators or ())
     tokens, depth, least = seen.tokens, seen.depth_tokens or 0, LEAST_TOKENS[seen.kind]
     if seen.kind == "prompt" and (_on_accelerator(verdict) or shares_ram):
         # fewer take a GPU as long as a batch
         least = _BATCH_TOKENS
-    if seen.drafted and seen.kind == "decode":
-        return why("drafts")
-    if seen.shared:
-        return why("shared")
-    if seen.kind == "prompt" and depth > (tokens or 0):
-        return why("behind", depth=depth)
-    if tokens is not None and tokens < least:
-        return why("few", tokens=tokens, least=least)
-    return None
+    reasons = {
+        "drafts": seen.drafted and seen.kind == "decode",
+        "shared": seen.shared,
+        "behind": seen.kind == "prompt" and depth > (tokens or 0),
+        "few": tokens is not None and tokens < least,
+    }
+    key = next((key for key, holds in reasons.items() if holds), None)
+    return None if key is None else why(key, depth=depth, tokens=tokens, least=least)
 
 
 def _why_impossible(seen: SeenPace, verdict: Verdict) -> str | None:
@@ -105,24 +109,23 @@ def _why_impossible(seen: SeenPace, verdict: Verdict) -> str | None:
 
 def why_no_memory(seen: SeenMemory, run: Run, verdict: Verdict, *, unpacks: bool) -> str | None:
     """Why that term cannot be compared; None where it can. A command with --no-repack is predicted
-    where it `unpacks`, for a log tells no option.
+    where it `unpacks`, for a log tells no option. Of a process of Python the default is predicted,
+    and a note says so.
     """
-    term = seen.term
-    of_cache = term in ("kv_cache", EVERYTHING_ELSE, ALL_MEMORY)
-    if run.holds_draft and term in (EVERYTHING_ELSE, ALL_MEMORY):
-        return why("holds-draft")
-    # of a process of Python the default is predicted, and a note says so
-    if run.context_tokens is None and run.runtime != "transformers":
-        if of_cache or term == "compute":
-            return why("no-context")
-    elif of_cache and run.runtime != "transformers" and run.kv_cache_type not in KV_CACHE_TYPES:
-        return why("cache-type")
-    if term == "compute":
-        return _why_other_buffer(run, verdict)
+    term, tells_all = seen.term, run.runtime == "transformers"
+    of_process = term in (EVERYTHING_ELSE, ALL_MEMORY)
+    of_cache = (of_process or term == "kv_cache") and not tells_all
     is_repacked = any(part.term == "repacked_weights" for part in run.memory)
-    if unpacks and is_repacked and term in ("weights", "repacked_weights"):
-        return why("repacked")
-    return None
+    reasons = {
+        "holds-draft": run.holds_draft and of_process,
+        "no-context": run.context_tokens is None and (of_cache or term == "compute"),
+        "cache-type": of_cache and run.kv_cache_type not in KV_CACHE_TYPES,
+        "repacked": unpacks and is_repacked and term in ("weights", "repacked_weights"),
+    }
+    key = next((key for key, holds in reasons.items() if holds), None)
+    if key is None and term == "compute":
+        return _why_other_buffer(run, verdict)
+    return None if key is None else why(key)
 
 
 def _why_other_buffer(run: Run, verdict: Verdict) -> str | None:
@@ -149,28 +152,32 @@ def causes(
     """What most often explains a figure far from the likely one, and what a wide range of a pace
     rests on.
     """
-    paces = [row for row in rows if row.subject == "pace" and row.inside is not None]
-    decoding = [row for row in paces if row.term != "prompt"]
+    yield from _other_cards(run, verdict)
     above = {row.term for row in rows if row.inside is False and row.seen > (row.high or 0)}
-    here = list(dict.fromkeys(card.name for card in verdict.machine.accelerators or ()))
-    foreign = [
-        name
-        for name in dict.fromkeys((run.gpu or "").split(", "))
-        if name and not any(are_alike(name, card) for card in here)
-    ]
-    if here and foreign and _on_accelerator(verdict):
-        yield note("elsewhere", run=foreign, here=here)
+    paces = [row for row in rows if row.subject == "pace" and row.inside is not None]
     if any((row.difference or 0) < _SLOW for row in paces):
         yield note("busy")
+    if not above.isdisjoint(OF_PROCESS):
+        yield note("prompt-cache")
     if fast_prompts and "prompt" in above:
         yield fast_prompts
     # farther off than any machine is from what is predicted for its like
-    if any(row.inside is False and row.off_factor > _FOREIGN_FACTOR for row in paces):
+    if any(not row.inside and row.off_factor > _FOREIGN_FACTOR for row in paces):
         yield note("foreign")
-    if not above.isdisjoint(OF_PROCESS):
-        yield note("prompt-cache")
-    is_outside = any(not row.inside for row in decoding)
-    if is_outside and verdict.machine.memory_bandwidth_how == BRIEFLY:
+    yield from _basis([row for row in paces if row.term != "prompt"], verdict)
+
+
+def _basis(decoding: Sequence[Difference], verdict: Verdict) -> Iterator[str]:
+    if verdict.machine.memory_bandwidth_how == BRIEFLY and not all(row.inside for row in decoding):
         yield note("moment")
     if verdict.speed is not None and any(row.is_wide for row in decoding):
         yield note("basis", how=verdict.speed.how, remedy=how_to_measure(verdict.machine))
+
+
+def _other_cards(run: Run, verdict: Verdict) -> Iterator[str]:
+    """A sentence where the run names a GPU that the machine does not have."""
+    here = list(dict.fromkeys(card.name for card in verdict.machine.accelerators or ()))
+    names = dict.fromkeys(run.gpu.split(", ")) if run.gpu else ()
+    foreign = [name for name in names if not any(are_alike(name, card) for card in here)]
+    if here and foreign and _on_accelerator(verdict):
+        yield note("elsewhere", run=foreign, here=here)

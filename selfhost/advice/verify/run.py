@@ -101,31 +101,29 @@ class Timed(Record):
 def paces_of(
     timed: Sequence[Timed], *, drafted: bool = False, shared: bool = False
 ) -> tuple[SeenPace, ...]:
-    """All tokens of each kind over all their time; the depth is that of the average token. Those
-    of fewer tokens than a pace needs (`LEAST_TOKENS`) count only where none has more, as a prompt
-    behind a longer one that was cached does.
+    """All tokens of each kind over all their time."""
+    kinds = {kind: [each for each in timed if each.kind == kind] for kind in LEAST_TOKENS}
+    return tuple(
+        _pace(kind, of_kind).replace(drafted=drafted, shared=shared)
+        for kind, of_kind in kinds.items()
+        if of_kind
+    )
+
+
+def _pace(kind: str, timed: Sequence[Timed]) -> SeenPace:
+    """The depth is that of the average token. Those of fewer tokens than a pace needs
+    (`LEAST_TOKENS`), and prompts behind a longer one that was cached, count only where there are no
+    others.
     """
-    paces = []
-    for kind in ("decode", "prompt"):
-        of_kind = [each for each in timed if each.kind == kind]
-        enough = [each for each in of_kind if each.tokens >= LEAST_TOKENS[kind]] or of_kind
-        if kind == "prompt":
-            enough = [each for each in enough if (each.depth_tokens or 0) <= each.tokens] or enough
-        if not enough:
-            continue
-        tokens = sum(each.tokens for each in enough)
-        deep = [
-            (each.depth_tokens, each.tokens) for each in enough if each.depth_tokens is not None
-        ]
-        depth = sum(at * share for at, share in deep)
-        paces.append(
-            SeenPace(
-                kind=kind,
-                tokens_per_second=tokens / sum(each.seconds for each in enough),
-                tokens=tokens // len(enough),
-                depth_tokens=round(depth / sum(share for _, share in deep)) if deep else None,
-                drafted=drafted,
-                shared=shared,
-            )
-        )
-    return tuple(paces)
+    timed = [each for each in timed if each.tokens >= LEAST_TOKENS[kind]] or timed
+    if kind == "prompt":
+        timed = [each for each in timed if (each.depth_tokens or 0) <= each.tokens] or timed
+    tokens = sum(each.tokens for each in timed)
+    deep = [(each.depth_tokens, each.tokens) for each in timed if each.depth_tokens is not None]
+    depth = sum(at * share for at, share in deep)
+    return SeenPace(
+        kind=kind,
+        tokens_per_second=tokens / sum(each.seconds for each in timed),
+        tokens=tokens // len(timed),
+        depth_tokens=round(depth / sum(share for _, share in deep)) if deep else None,
+    )

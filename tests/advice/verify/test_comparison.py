@@ -30,7 +30,7 @@ def held(
 ) -> Comparison:
     machine, notes = machine_of(run, machine)
     verdict = check_with(open_catalogue(), model, workload_of(run), machine, instead=False)
-    runtime, rows = open_catalogue().runtime(run.runtime), architectures(open_catalogue())
+    runtime = open_catalogue().runtime(run.runtime)
     return compare(
         run,
         verdict,
@@ -39,7 +39,7 @@ def held(
         speed_at=lambda _depth: speed,
         notes=notes,
         runtime=runtime,
-        in_ram=part_in_ram(run, verdict, rows),
+        in_ram=part_in_ram(run, verdict),
     )
 
 
