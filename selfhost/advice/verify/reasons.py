@@ -153,21 +153,22 @@ def causes(
     rests on.
     """
     yield from _other_cards(run, verdict)
-    above = {row.term for row in rows if row.inside is False and row.seen > (row.high or 0)}
-    paces = [row for row in rows if row.subject == "pace" and row.inside is not None]
+    above = {row.term for row in rows if row.inside is False and (row.difference or 0) > 0}
+    paces = [row for row in rows if row.unit != "bytes" and row.inside is not None]
     if any((row.difference or 0) < _SLOW for row in paces):
         yield note("busy")
     if not above.isdisjoint(OF_PROCESS):
         yield note("prompt-cache")
     if fast_prompts and "prompt" in above:
         yield fast_prompts
+    yield from _basis(paces, verdict)
+
+
+def _basis(paces: Sequence[Difference], verdict: Verdict) -> Iterator[str]:
+    decoding = [row for row in paces if row.term != "prompt"]
     # farther off than any machine is from what is predicted for its like
     if any(not row.inside and row.off_factor > _FOREIGN_FACTOR for row in paces):
         yield note("foreign")
-    yield from _basis([row for row in paces if row.term != "prompt"], verdict)
-
-
-def _basis(decoding: Sequence[Difference], verdict: Verdict) -> Iterator[str]:
     if verdict.machine.memory_bandwidth_how == BRIEFLY and not all(row.inside for row in decoding):
         yield note("moment")
     if verdict.speed is not None and any(row.is_wide for row in decoding):
