@@ -94,7 +94,9 @@ class Comparison(Record):
         `nothing` where none can be.
         """
         compared = [row.inside for row in self.differences if row.inside is not None]
-        return "nothing" if not compared else "inside" if all(compared) else "outside"
+        if not compared:
+            return "nothing"
+        return "inside" if all(compared) else "outside"
 
     @property
     def exit_code(self) -> int:
