@@ -488,9 +488,9 @@ def decode_bytes_by_type(
     if architecture is None:
         files = weights_bytes(spec, format, quantization, architectures)
         total, active = spec.parameters.total, spec.parameters.active
-        if isinstance(files, Unread) or not total:
+        if isinstance(files, Unread) or not total or not active:
             return {}
-        return {quantization: files.bytes * (active or total) // total}
+        return {quantization: files.bytes * active // total}
     read = None
     if format == "gguf" and row is not None and subject.whole:
         read = _read_of_gguf(subject, architecture, row, quantization, architectures)

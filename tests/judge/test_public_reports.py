@@ -41,3 +41,11 @@ def test_old_files_of_deepseek_keep_every_head() -> None:
     (cache,) = [term for term in verdict.needs.memory.terms if term.name == "kv_cache"]
     assert cache.bytes == 8640 * 2**20
     assert verdict.route != "local"
+
+
+def test_parameters_that_nobody_counted_are_not_all_read() -> None:
+    """kyuz0/amd-strix-halo-toolboxes#125: 17 to 20 tokens/s, where all parameters allow 2."""
+    workload = Workload(runtime="llama.cpp")
+    verdict = check("qwen3.8-flash-next", workload, machine="strix-halo-128gb")
+    assert verdict.speed.decode is None
+    assert verdict.route == "unknown"
