@@ -97,17 +97,16 @@ def linear_layers(architecture: Architecture, row: ArchitectureRow) -> tuple[Lin
     for group in checkpoint_tensors(architecture, row):
         if not is_linear(group, row):
             continue
-        shape, name = group.shape, group.name
-        inputs, outputs, number = shape[0], shape[1], prod(shape[2:])
+        (inputs, outputs, *more), name = group.shape, group.name
         if "attn_k_b" in name:
             # kv_b_proj of the checkpoint: from the latent to keys and values of every head
-            inputs, outputs, number = shape[1], shape[0] * shape[2], 1
+            inputs, outputs, more = outputs, inputs * prod(more), []
         elif "attn_v_b" in name:
-            outputs, number = shape[1] * shape[2], 1
+            outputs, more = outputs * prod(more), []
         part = next((part for mark, part in _PARTS.items() if mark in name), "feed_forward")
         if part == "attention" and group.layers and not attending.intersection(group.layers):
             part = "recurrent"
-        number *= len(group.layers) or 1
+        number = prod(more) * (len(group.layers) or 1)
         layers.append(Linear(inputs=inputs, outputs=outputs, number=number, part=part))
     return tuple(layers)
 
@@ -167,31 +166,37 @@ def stored_types(architecture: Architecture, row: ArchitectureRow) -> dict[str, 
 def typed_tensors(
     architecture: Architecture, row: ArchitectureRow
 ) -> Iterator[tuple[TensorGroup, str, float]]:
-    """Each group of tensors with its stored type and bytes."""
-    plain = architecture.dtype or "bfloat16"
-    for group in checkpoint_tensors(architecture, row):
-        type, number = _type_of(group, architecture, row, plain), len(group.layers) or 1
-        if type == plain:
-            size = prod(group.shape) * DTYPES.get(type, 16.0) / 8
-        else:
-            # further axes are experts, or heads of one matrix
-            size = linear_bytes(type, *group.shape[:2]) * prod(group.shape[2:])
-        yield group, type, size * number
+    """Each group of tensors with its stored type and bytes; those that a spec states `apart` one by
+    one.
+    """
+    plain, apart = architecture.dtype or "bfloat16", dict(architecture.apart)
+    for whole in checkpoint_tensors(architecture, row):
+        groups = [whole]
+        if any(name in apart for name in one_by_one(whole)):
+            groups = [whole.replace(layers=(layer,)) for layer in whole.layers]
+        for group in groups:
+            type = apart.get(group.name) or apart.get(one_by_one(group)[0])
+            type = type or _type_of(group, architecture, row, plain)
+            if type == plain:
+                size = prod(group.shape) * DTYPES.get(type, 16.0) / 8
+            else:
+                # further axes are experts, or heads of one matrix
+                inputs, outputs, *more = (*group.shape, 1)[: max(2, len(group.shape))]
+                size = linear_bytes(type, inputs, outputs) * prod(more)
+            yield group, type, size * (len(group.layers) or 1)
 
 
 def _type_of(
     group: TensorGroup, architecture: Architecture, row: ArchitectureRow, plain: str
 ) -> str:
+    type = architecture.matrix_dtype or plain
     is_block = bool(group.layers) and len(group.shape) > 1 and group.name.endswith(".weight")
     if not is_block or "ffn_gate_inp" in group.name:
         return plain
-    type = architecture.matrix_dtype or ""
-    is_narrow = type in _BITSANDBYTES or scheme_of(type) is not None
-    if is_narrow and not is_linear(group, row):
+    is_packed = type in _BITSANDBYTES or scheme_of(type) is not None
+    if is_packed and not is_linear(group, row):
         return plain
-    if "_exps." in group.name and architecture.expert_dtype:
-        return architecture.expert_dtype
-    return architecture.matrix_dtype or plain
+    return architecture.expert_dtype or type if "_exps." in group.name else type
 
 
 # ------------------------------------------------------------------ sizes of files
@@ -212,7 +217,7 @@ def size_of(subject: Subject, format: str, quantization: str) -> SizedWeights | 
     if no_encoders is not None:
         return unread(no_encoders, ENCODER_REMEDY)
     if format == "mlx":
-        return mlx_size(subject, quantization)
+        return _mlx_size(subject, quantization)
     if not is_own and (quantization == "int8" or scheme_of(quantization) is not None):
         return _packed_size(subject, quantization)
     refused = _why_not_sized(subject, format, quantization)
@@ -223,18 +228,18 @@ def size_of(subject: Subject, format: str, quantization: str) -> SizedWeights | 
 
 def _why_not_sized(subject: Subject, format: str, quantization: str) -> Unread | None:
     """Why the size of files that nobody packed is not known; None where it can be computed."""
-    own, spec = name_of(subject.architecture), subject.spec
-    is_own, is_named = quantization == own, scheme_of(quantization) is not None
-    is_named = is_named or quantization == "int8" or quantization in DTYPES
-    unread_type = spec.unknown.get("architecture.matrix_dtype")
-    if unread_type is not None and is_own:
-        return unread(unread_type, _GIVE_FILES)
-    if not is_named or (subject.architecture is not None and not is_own):
+    architecture, own = subject.architecture, name_of(subject.architecture)
+    untyped = subject.spec.unknown.get("architecture.matrix_dtype")
+    if untyped is not None and quantization == own:
+        return unread(untyped, _GIVE_FILES)
+    if quantization != own and (architecture is not None or quantization not in DTYPES):
         why = f"no source states the size of the {format} files in {quantization}"
         return unread(why, f"use --quant {own}, as published")
-    strange = _type_of_unknown_width(subject.architecture)
-    if strange is not None:
-        why = f"how many bits a weight takes in {strange} with its scales is not stated"
+    if architecture is not None and "int4" in (
+        architecture.matrix_dtype,
+        architecture.expert_dtype,
+    ):
+        why = "how many bits a weight takes in int4 with its scales is not stated"
         return unread(why, "state the size under [[files]] of the spec")
     return None
 
@@ -248,15 +253,6 @@ def cast_to(subject: Subject, dtype: str) -> Subject:
     )
 
 
-def _type_of_unknown_width(architecture: Architecture | None) -> str | None:
-    """The first stored type of which it is not known how many bits a weight takes."""
-    if architecture is None:
-        return None
-    types = (architecture.dtype, architecture.matrix_dtype, architecture.expert_dtype)
-    named = [type for type in types if type is not None]
-    return next((type for type in named if type not in DTYPES and scheme_of(type) is None), None)
-
-
 def _by_tensors(subject: Subject) -> SizedWeights:
     """Every tensor in its stored type, with encoders and what files hold beside: blocks that
     predict more tokens, in the type of the rest, in 16 bits or left out, and a tied matrix twice.
@@ -265,22 +261,19 @@ def _by_tensors(subject: Subject) -> SizedWeights:
     assert architecture is not None
     assert row is not None
     loaded = _tensor_bytes(subject, architecture, row)
-    block = 0
+    plain_bits, block = _plain_bits(architecture), 0
     if parameters.mtp and subject.spec.quantized is None:
-        block = int(
-            parameters.mtp * _bits(architecture.matrix_dtype, _plain_bits(architecture)) / 8
-        )
-    extra = 0 if _is_mixed(architecture) else parameters.extra_in_files or 0
-    beside = block + int(extra * _plain_bits(architecture) / 8)
-    line = loaded.arithmetic
-    if beside:
-        line += f" + {beside:,} bytes of other blocks in the files"
+        block = int(parameters.mtp * _bits(architecture.matrix_dtype, plain_bits) / 8)
+    is_mixed = bool(architecture.matrix_dtype or architecture.expert_dtype)
+    extra = 0 if is_mixed else parameters.extra_in_files or 0
+    beside = block + int(extra * plain_bits / 8)
     kept = max(0, 2 * (parameters.mtp or 0) - block)
+    line = f" + {beside:,} bytes of other blocks in the files" if beside else ""
     return sized(
         loaded.bytes + beside,
         loaded.how,
         loaded.source,
-        line,
+        loaded.arithmetic + line,
         low=loaded.low_bytes + (beside - block) * 199 // 200,
         high=loaded.high_bytes + beside * 101 // 100 + kept,
     )
@@ -290,20 +283,17 @@ def _tensor_bytes(
     subject: Subject, architecture: Architecture, row: ArchitectureRow
 ) -> SizedWeights:
     """What is loaded: every tensor in its stored type, with encoders."""
-    encoders, bits = subject.spec.parameters.encoders or 0, _plain_bits(architecture)
-    sizes = stored_types(architecture, row)
-    size = int(sum(sizes.values()) + encoders * bits / 8)
+    encoders, sizes = subject.spec.parameters.encoders or 0, stored_types(architecture, row)
+    encoder_bytes = int(encoders * _plain_bits(architecture) / 8)
+    size = int(sum(sizes.values()) + encoders * _plain_bits(architecture) / 8)
     line = " + ".join(f"{int(part):,} bytes of {type}" for type, part in sizes.items())
-    line += f" + {int(encoders * bits / 8):,} bytes of encoders" if encoders else ""
-    is_unsure = architecture.dtype is None
-    source = "parameters of the architecture in their stored types"
-    source += "; the type is not stated: 16 to 32 bits" if is_unsure else ""
-    how = How.ASSUMED if is_unsure else How.COMPUTED
+    line += f" + {encoder_bytes:,} bytes of encoders" if encoders else ""
+    source, how, high = "parameters of the architecture in their stored types", How.COMPUTED, 1.01
+    if architecture.dtype is None:
+        source += "; the type is not stated: 16 to 32 bits"
+        how, high = How.ASSUMED, 2.01
     low = int(size * 0.995) - _encoders_may_save(encoders, architecture.matrix_dtype)
-    # single matrices may have a wider type of their own
-    apart = 1.05 if architecture.apart else 1.01
-    high = int(size * (2.01 if is_unsure else apart))
-    return sized(size, how, source, line, low=low, high=high)
+    return sized(size, how, source, line, low=low, high=int(size * high))
 
 
 def loaded_of(
@@ -326,11 +316,6 @@ def loaded_of(
 
 def _plain_bits(architecture: Architecture) -> float:
     return DTYPES.get(architecture.dtype or "bfloat16", 16.0)
-
-
-def _is_mixed(architecture: Architecture) -> bool:
-    """Whether some matrices have a type of their own."""
-    return bool(architecture.matrix_dtype or architecture.expert_dtype)
 
 
 def download_of(spec: ModelSpec, files: SizedWeights | Unread) -> SizedWeights | Unread:
@@ -471,7 +456,8 @@ def _packed_files(
     """The files with those linear layers packed, of so many parameters without encoders.
 
     Some files hold a tied table twice; blocks that predict more tokens are dropped or kept in 16
-    bits. Some recipes leave recurrent layers and shared experts in 16 bits, in a mixture attention.
+    bits. Some recipes leave recurrent layers and shared experts in 16 bits, in a mixture and in
+    NVFP4 attention.
     """
     name, mtp = scheme.name, subject.spec.parameters.mtp or 0
     encoders = subject.spec.parameters.encoders or 0
@@ -479,12 +465,11 @@ def _packed_files(
     plain = parameters - weights + encoders
     size, how, note = int(packed + 2 * plain), How.COMPUTED, ""
     table = (architecture.vocabulary or 0) * architecture.embedding_length
-    high = int(size * 1.005) + 2 * (table * architecture.tied_embeddings + mtp)
-    parts = {each.part for each in linear}
-    if parts & {"expert", "recurrent"}:
-        left = {"recurrent", "shared_expert"}
-        left |= {"attention", "latent values"} if "expert" in parts else set()
-        high += _more_in_16_bits([each for each in linear if each.part in left], name)
+    left = {"recurrent", "shared_expert"}
+    if scheme.method == "nvfp4" or any(each.part == "expert" for each in linear):
+        left |= {"attention", "latent values"}
+    wide = [each for each in linear if each.part in left]
+    if wide:
         how, note = How.ASSUMED, "; recipes differ in what they leave in 16 bits"
     scales = int(packed - weights * scheme.bits / 8)
     line = f"{weights:,} weights × {scheme.bits:g} bits / 8"
@@ -492,11 +477,13 @@ def _packed_files(
     return sized(
         size,
         how,
-        f"{_LAYOUTS.get(scheme.method, scheme.method)}: linear layers of the blocks; embeddings,"
-        f" output, norms and routers in 16 bits{note}",
+        f"layout of {scheme.method}: linear layers of the blocks; embeddings, output, norms and"
+        f" routers in 16 bits{note}",
         f"{line} + {plain:,} others × 2 bytes",
         low=int(size * 0.995) - _encoders_may_save(encoders, name),
-        high=high,
+        high=int(size * 1.005)
+        + 2 * (table * architecture.tied_embeddings + mtp)
+        + _more_in_16_bits(wide, name),
     )
 
 
@@ -515,38 +502,25 @@ def expert_bytes_left(architecture: Architecture, row: ArchitectureRow, name: st
     return _more_in_16_bits([each for each in linear if each.part == "expert"], name)
 
 
-_LAYOUTS = {
-    "awq": "AutoAWQ's layout", "gptq": "GPTQModel's layout", "w4a16": "compressed-tensors' layout",
-    "w8a16": "compressed-tensors' layout", "w8a8": "compressed-tensors' layout",
-    "fp8": "FP8 with a scale per output", "nf4": "bitsandbytes' layout",
-    "nf4-double": "bitsandbytes' layout with double quantization",
-    "int8": "bitsandbytes' layout (LLM.int8)", "nvfp4": "NVFP4 with an FP8 scale per 16",
-}  # fmt: skip
-
-
 # ------------------------------------------------------------------ MLX
 
 
-def mlx_size(subject: Subject, name: str) -> SizedWeights | Unread:
+def _mlx_size(subject: Subject, name: str) -> SizedWeights | Unread:
     """Files that mlx_lm.convert makes: every linear layer and table whose rows divide into
     groups, the rest in 16 bits, or as wide as the published weights (it keeps torch_dtype).
     """
-    refused, scheme, architecture = (
-        _why_no_mlx(subject, name),
-        mlx_scheme(name),
-        subject.architecture,
-    )
-    if refused is not None:
-        return refused
+    scheme, architecture, row = mlx_scheme(name), subject.architecture, subject.row
     own, parameters = subject.spec.quantized, subject.spec.parameters
+    if scheme is None and name not in ("bf16", "fp16"):
+        return unread(f"no source states the size in {name}", "use --quant 4bit or --quant 8bit")
+    if own is not None and (own.format, own.quantization) == ("mlx", None):
+        otherwise = "its weights are stored in a quantization that selfhost does not know"
+        why = subject.spec.unknown.get("architecture.matrix_dtype", otherwise)
+        return unread(why, "name the folder with its files, or the original model")
     encoders, total = parameters.encoders or 0, parameters.total or 0
-    if architecture is not None and subject.row is not None and subject.whole:
-        is_own = own is not None and (own.format, own.quantization) == ("mlx", name)
-        apart = own.apart if own is not None and is_own else ()
-        size, line = _mlx_bytes(architecture, subject.row, scheme, apart)
-        low, high = size, size
-        if own is None and scheme is not None:
-            low, high = _mlx_ends(architecture, subject.row, scheme, size)
+    if architecture is not None and row is not None and subject.whole:
+        size, line = _mlx_bytes(architecture, row, scheme, own.apart if own is not None else ())
+        low, high = (size, size) if own is not None else _mlx_ends(architecture, row, scheme, size)
     elif total > encoders:
         bits = _mlx_bits(scheme)
         low = high = size = int((total - encoders) * bits / 8)
@@ -565,29 +539,17 @@ def mlx_size(subject: Subject, name: str) -> SizedWeights | Unread:
     )
 
 
-def _why_no_mlx(subject: Subject, name: str) -> Unread | None:
-    """MLX has no such type, or the files' own type is not known."""
-    own = subject.spec.quantized
-    if mlx_scheme(name) is None and name not in ("bf16", "fp16"):
-        return unread(f"no source states the size in {name}", "use --quant 4bit or --quant 8bit")
-    if own is None or own.format != "mlx" or own.quantization is not None:
-        return None
-    otherwise = "its weights are stored in a quantization that selfhost does not know"
-    why = subject.spec.unknown.get("architecture.matrix_dtype", otherwise)
-    return unread(why, "name the folder with its files, or the original model")
-
-
 def _mlx_ends(
-    architecture: Architecture, row: ArchitectureRow, scheme: Scheme, size: int
+    architecture: Architecture, row: ArchitectureRow, scheme: Scheme | None, size: int
 ) -> tuple[int, int]:
     """The least and most bytes that other conversions of the published weights take: made with
     --dtype float16, and by mlx-lm of September 2026 or later, which keeps projections in 8 bits.
     """
     low = high = size
-    if scheme.bits < 8 and row.mlx_in_8_bits:
-        apart = tuple((part, "8bit") for part in row.mlx_in_8_bits)
-        high = _mlx_bytes(architecture, row, scheme, apart)[0]
-    if architecture.dtype == "float32":
+    if scheme is not None and scheme.bits < 8 and row.mlx_in_8_bits:
+        in_8_bits = tuple((part, "8bit") for part in row.mlx_in_8_bits)
+        high = _mlx_bytes(architecture, row, scheme, in_8_bits)[0]
+    if scheme is not None and architecture.dtype == "float32":
         low = _mlx_bytes(architecture.replace(dtype="bfloat16"), row, scheme, ())[0]
     return low, high
 
@@ -676,17 +638,11 @@ def loaded_type(runtime: RuntimeSpec | None, spec: ModelSpec, quantization: str)
     stated = architecture.dtype if architecture is not None else None
     if is_cast(spec, runtime, quantization):
         return quantization, quantization
-    if (
-        runtime is None
-        or runtime.account.loads_as == "stored"
-        or quantization not in PLAIN_DTYPES
-        or stated not in PLAIN_DTYPES
-    ):
+    is_plain = quantization in PLAIN_DTYPES and stated in PLAIN_DTYPES
+    if runtime is None or runtime.account.loads_as == "stored" or not is_plain or stated is None:
         return quantization, quantization
-    return (
-        quantization,
-        "bfloat16" if runtime.account.loads_as == "sixteen" and stated == "float32" else stated,
-    )
+    is_halved = runtime.account.loads_as == "sixteen" and stated == "float32"
+    return quantization, "bfloat16" if is_halved else stated
 
 
 def loaded_bits(runtime: RuntimeSpec | None, spec: ModelSpec, quantization: str) -> int | None:
@@ -765,14 +721,9 @@ def _decode_bytes_by_part(architecture: Architecture, row: ArchitectureRow) -> d
     """
     sparse = next((group for group in architecture.feed_forward if group.experts), None)
     share = (sparse.used or 1) / (sparse.experts or 1) if sparse is not None else 1.0
-    plain = architecture.dtype or "bfloat16"
-    table = 0.0
-    if not architecture.tied_embeddings:
+    read, plain = dict(stored_types(architecture, row)), architecture.dtype or "bfloat16"
+    if not architecture.tied_embeddings and plain in read:
         elements = (architecture.vocabulary or 0) * architecture.embedding_length
-        table = elements * DTYPES[plain] / 8
-    return {
-        type: int(
-            part * share if type == architecture.expert_dtype else part - table * (type == plain)
-        )
-        for type, part in stored_types(architecture, row).items()
-    }
+        read[plain] -= elements * DTYPES[plain] / 8
+    narrow = architecture.expert_dtype
+    return {type: int(part * share if type == narrow else part) for type, part in read.items()}
