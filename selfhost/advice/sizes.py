@@ -389,7 +389,7 @@ def size_of(
     shared = service.shared_memory_bytes if len(accelerators) > 1 else 0
     growths = [
         *_growths(verdict, runtime, kept, prompt_cache_bytes),
-        *_buffer_growths(verdict, runtime, memory, catalogue, kept),
+        *_buffer_growths(verdict, runtime, kept),
         *_uncertainty(service, runtime, [term for term in host if term not in mapped]),
     ]
     if shared:
@@ -583,18 +583,15 @@ def _growths(
         )
 
 
-def _buffer_growths(
-    verdict: Verdict, runtime: RuntimeSpec, memory: MemoryNeed, catalogue: Catalogue, kept: _Kept
-) -> Iterator[Growth]:
-    """Buffers that texts of other lengths take."""
-    service, model, workload = runtime.service or _NO_SERVICE, verdict.model, verdict.workload
-    rows, bound = architectures(catalogue), service.bounds.get("freed_buffers", "")
-    freed_bytes = need.freed_outputs(model, runtime, workload, rows)
-    keeps_prompts = model.modality in GENERATING and service.prompt_cache_bytes
-    if bound and (freed_bytes or (keeps_prompts and kept.state_bytes)):
-        # of shorter texts to embed, and of prompts that the prompt cache dropped; where nothing
-        # bounds them nobody measured them
-        yield _growth("freed_buffers", 0, bound=bound, unbound_bytes=freed_bytes or None)
+def _buffer_growths(verdict: Verdict, runtime: RuntimeSpec, kept: _Kept) -> Iterator[Growth]:
+    """Buffers of texts to embed, and of prompts that the prompt cache dropped; where nothing bounds
+    them nobody measured them.
+    """
+    service, modality = runtime.service or _NO_SERVICE, verdict.model.modality
+    bound = service.bounds.get("freed_buffers", "")
+    keeps_prompts = modality in GENERATING and service.prompt_cache_bytes and kept.state_bytes
+    if bound and (keeps_prompts or modality == "embedding"):
+        yield _growth("freed_buffers", 0, bound=bound, unbound_bytes=None)
 
 
 def _uncertainty(

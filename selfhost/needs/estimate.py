@@ -4,6 +4,7 @@ them takes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
@@ -20,13 +21,16 @@ from ..catalogue.spec import (
 from ..core import units
 from ..core.records import Unread
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, Workload
-from . import file_formats
+from . import file_formats, sdcpp
 from .cache import why_not_known
+from .checkpoints import DTYPES, cast_to, decode_bytes, one_by_one
 from .file_formats import comes_in
 from .kept import with_every_head
 from .llamacpp import files as gguf_files
 from .llamacpp.buffers import MICRO_BATCH_TOKENS, batch_of, cached_groups
 from .llamacpp.cache_terms import PLAIN_CACHE_TYPES, why_cache_refused
+from .llamacpp.companions import joined
+from .llamacpp.mixes import canonical_mix
 from .llamacpp.weights import recipe_of_mix
 from .parts import (
     Asked,
@@ -56,14 +60,13 @@ from .records import (
     Term,
     middle_of,
 )
+from .servers import on_each
 from .tensors import ArchitectureRow, checkpoint_tensors, count, idle, row_of, trained_tokens
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from typing import Any
-
-    from .llamacpp.buffers import Load
 
 
 def needs_of(
@@ -102,8 +105,6 @@ def needs_on(needs: Needs, device: Device) -> Needs:
     terms, inputs, devices = needs.memory.terms, needs.inputs, device.devices
     if inputs is None:
         # nothing says more of it than its terms
-        from .servers import on_each
-
         shares = {Split.LAYERS: 1 / devices}
         terms = tuple([on_each(each, devices, shares.get(each.split, 1.0)) for each in terms])
     else:
@@ -128,7 +129,10 @@ def _counted(inputs: Inputs) -> Needs:
     if spec.closed:
         return _nothing(cpu, "the weights were never published", "use an API")
     if workload.task == "finetune":
-        return _of_training(inputs, cpu)
+        from .training import finetune_needs
+
+        on_gpu = inputs.device is not None
+        return finetune_needs(spec, runtime, workload, architectures, on_gpu=on_gpu)
     # something to compute from, or a published size to start from
     described = spec.architecture, spec.components, spec.parameters.total, spec.files
     if runtime is None or not any(described):
@@ -147,21 +151,6 @@ def _counted(inputs: Inputs) -> Needs:
     if companions is not None:
         parts = _with_companions(parts, subject, runtime, format, wanted, architectures)
     return _needs_of_parts(spec, cpu, parts, workload)
-
-
-def _of_training(inputs: Inputs, cpu: CpuNeed) -> Needs:
-    spec, runtime, workload = inputs.spec, inputs.runtime, inputs.workload
-    if runtime is None:
-        why = "the spec states what running the model needs, not what training it needs"
-        return _nothing(cpu, why, "add [architecture] to the spec")
-    untyped = spec.unknown.get("architecture.matrix_dtype")
-    if untyped is not None:
-        why = f"in which type the weights are is not known: {untyped}"
-        return _nothing(cpu, why, "train the original weights, before quantization")
-    from .training import finetune_needs
-
-    on_gpu = inputs.device is not None
-    return finetune_needs(spec, runtime, workload, inputs.architectures, on_gpu=on_gpu)
 
 
 def _needs_of_parts(spec: ModelSpec, cpu: CpuNeed, parts: Parts, workload: Workload) -> Needs:
@@ -190,55 +179,31 @@ def _needs_of_parts(spec: ModelSpec, cpu: CpuNeed, parts: Parts, workload: Workl
                 (files.low_bytes, files.high_bytes) if files.how is How.ASSUMED else None
             ),
         )
+    if missing and parts.terms:
+        # the first part of the memory that is not known says how much is
+        least = units.binary(sum(each.low_bytes for each in parts.terms))
+        reason = f"{missing[0].reason}; the known parts need at least {least}"
+        first = {missing[0]: missing[0].replace(reason=reason)}
+        unknown = tuple(first.get(entry, entry) for entry in parts.unknown)
+        return needs.replace(known_terms=parts.terms, unknown=unknown)
     if missing:
-        return needs.replace(known_terms=parts.terms, unknown=_with_the_known(parts))
+        return needs
     total = MemoryNeed(terms=parts.terms, evictable_bytes=parts.evictable_bytes)
     return needs.replace(memory=total, offloaded=parts.offloaded)
-
-
-def _with_the_known(parts: Parts) -> tuple[Unread, ...]:
-    """What is not known; the first part of the memory among it says how much is."""
-    if not parts.terms:
-        return parts.unknown
-    least = units.binary(sum(each.low_bytes for each in parts.terms))
-    first = next(entry for entry in parts.unknown if entry.fact.startswith("memory"))
-    with_least = first.replace(reason=f"{first.reason}; the known parts need at least {least}")
-    return tuple(with_least if entry == first else entry for entry in parts.unknown)
 
 
 def more_in_conversation(
     spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, architectures: Mapping[str, Any]
 ) -> int:
     """Bytes beyond the memory that a server comes to keep as conversations go on."""
-    from .llamacpp import program
-
-    load = _load(spec, runtime, workload, architectures)
-    return 0 if load is None else program.more_in_conversation(load)
-
-
-def freed_outputs(
-    spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, architectures: Mapping[str, Any]
-) -> int:
-    """Bytes that a server of texts to embed comes to hold, at most, of outputs it has freed."""
-    from .llamacpp import program
-
-    load = _load(spec, runtime, workload, architectures)
-    return 0 if load is None else program.freed_outputs(load)
-
-
-def _load(
-    spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, architectures: Mapping[str, Any]
-) -> Load | None:
-    """The model as llama.cpp loads it alone; None for other files, and without a known row."""
-    if workload.format != "gguf" or workload.task != "generate":
-        return None
-    from .llamacpp.buffers import load_of
-
     subject = _subject(spec, architectures)
-    if subject.row is None:
-        return None
+    if workload.format != "gguf" or workload.task != "generate" or subject.row is None:
+        return 0
+    from .llamacpp import buffers, program
+
     asked = _asked(spec, workload, workload.quantization or "", Companions(), subject.row)
-    return load_of(subject, runtime, asked)
+    load = buffers.load_of(subject, runtime, asked)
+    return 0 if load is None else program.more_in_conversation(load)
 
 
 def weights_bytes(
@@ -269,8 +234,6 @@ def tensor_names(spec: ModelSpec, architectures: Mapping[str, Any]) -> tuple[str
     subject = _subject(spec, architectures)
     if subject.architecture is None or subject.row is None or not subject.whole:
         return ()
-    from .checkpoints import one_by_one
-
     groups = checkpoint_tensors(subject.architecture, subject.row)
     return tuple(
         dict.fromkeys(name for group in groups for name in (group.name, *one_by_one(group)))
@@ -311,9 +274,7 @@ def default_format_and_quantization(spec: ModelSpec, runtime: RuntimeSpec) -> tu
     if own is not None and own.quantization is not None and own.format in runtime.formats:
         return own.format, own.quantization
     if (parts := parts_of(spec, runtime)) is not None:
-        from .sdcpp import default_quantization
-
-        return runtime.formats[0], default_quantization(parts)
+        return runtime.formats[0], sdcpp.default_quantization(parts)
     usual = (name for name in runtime.formats if comes_in(spec, name))
     format = next(usual, runtime.formats[0])
     return format, file_formats.default_quantization(spec, runtime, format)
@@ -322,8 +283,6 @@ def default_format_and_quantization(spec: ModelSpec, runtime: RuntimeSpec) -> tu
 @lru_cache(maxsize=1)
 def every_quantization() -> tuple[str, ...]:
     """Every name that `canonical_quantization` may answer, save for mixes of a publisher's own."""
-    from .checkpoints import DTYPES
-
     return (*GGUF_QUANTIZATIONS, *DTYPES, *PACKED, *MLX_QUANTIZATIONS)
 
 
@@ -337,15 +296,9 @@ def canonical_quantization(text: str) -> str | None:
     lower = text.strip().lower()
     canonical = next((name for name in every_quantization() if name.lower() == lower), None)
     if canonical is None:
-        import re
-
         # repositories write the group as 4bit-gs32, or name the usual one
         spelled = re.sub(r"-(?:gs?)?(\d+)g?$", r"-\1g", lower).removesuffix("-64g")
-        canonical = spelled if mlx_scheme(spelled) is not None else None
-    if canonical is None:
-        from .llamacpp.mixes import canonical_mix
-
-        canonical = canonical_mix(text)
+        canonical = spelled if mlx_scheme(spelled) is not None else canonical_mix(text)
     return canonical or canonical_packed(text)
 
 
@@ -390,18 +343,7 @@ def why_not_loaded(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
         return f"No source says that {spec.name} is converted to GGUF, which {runtime.name} loads."
     if spec.modality not in runtime.modalities and not takes_text_alone(spec, runtime):
         return f"{runtime.name} does not serve {spec.modality} models."
-    return _why_use_or_architecture_not_served(spec, runtime)
-
-
-def _why_use_or_architecture_not_served(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
-    unserved = runtime.unserved_uses.get(spec.uses[0]) if spec.uses else None
-    if spec.architecture is None or unserved is not None:
-        return unserved
-    return (
-        runtime.unserved_architectures.get(spec.architecture.row)
-        or _why_quantizer_refused(spec.architecture, runtime)
-        or _why_no_format(spec, runtime)
-    )
+    return _why_not_served(spec, runtime)
 
 
 def _is_conversion_unknown(spec: ModelSpec, runtime: RuntimeSpec) -> bool:
@@ -413,27 +355,25 @@ def _is_conversion_unknown(spec: ModelSpec, runtime: RuntimeSpec) -> bool:
     return set(runtime.formats) == {"gguf"} and is_published_otherwise and not is_described
 
 
-def _why_quantizer_refused(architecture: Architecture, runtime: RuntimeSpec) -> str | None:
-    if architecture.quantizer not in runtime.account.ignored_quantizers:
-        return None
-    return (
-        f"{runtime.name} does not apply ModelOpt's quantization: it ignores the scales of the"
-        " weights, or stops."
-    )
-
-
-def _why_no_format(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
-    """Why the model comes in none of the runtime's formats."""
-    if spec.architecture is None or any(comes_in(spec, name) for name in runtime.formats):
+def _why_not_served(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
+    unserved = runtime.unserved_uses.get(spec.uses[0]) if spec.uses else None
+    architecture = spec.architecture
+    if architecture is None or unserved is not None:
+        return unserved
+    if architecture.row in runtime.unserved_architectures:
+        return runtime.unserved_architectures[architecture.row]
+    if architecture.quantizer in runtime.account.ignored_quantizers:
+        why = "ModelOpt's quantization: it ignores the scales of the weights, or stops."
+        return f"{runtime.name} does not apply {why}"
+    if any(comes_in(spec, name) for name in runtime.formats):
         return None
     if "gguf" not in runtime.formats:
         formats = ", ".join(runtime.formats)
         return f"The weights do not come in a format that {runtime.name} loads ({formats})."
-    architecture = spec.architecture.row
-    last = runtime.last_versions.get(architecture)
+    last = runtime.last_versions.get(architecture.row)
     if last is not None:
-        return f"{runtime.name} loaded the architecture {architecture} up to {last}."
-    return f"{runtime.name} has no support for the architecture {architecture}."
+        return f"{runtime.name} loaded the architecture {architecture.row} up to {last}."
+    return f"{runtime.name} has no support for the architecture {architecture.row}."
 
 
 def why_cache_type_refused(
@@ -478,8 +418,6 @@ def decode_bytes_by_type(
     """
     subject = _subject(spec, architectures)
     if is_cast(spec, runtime, quantization):
-        from .checkpoints import cast_to
-
         narrow = cast_to(subject, quantization).spec
         return decode_bytes_by_type(narrow, runtime, format, quantization, architectures)
     if format == "gguf":
@@ -497,8 +435,6 @@ def decode_bytes_by_type(
     if read is not None:
         return read
     files = weights_bytes(spec, format, quantization, architectures)
-    from .checkpoints import decode_bytes
-
     return decode_bytes(subject, format, quantization, files, runtime)
 
 
@@ -607,14 +543,10 @@ def _encoder(spec: ModelSpec, architectures: Mapping[str, Any]) -> Encoder | Non
     if not parameters:
         return None
     for entry in architectures.get("encoder", ()):
-        fits = (
-            entry.get("least_parameters", 0)
-            <= parameters
-            <= entry.get("most_parameters", parameters)
-        )
-        if (
-            spec.family in entry.get("families", ()) and fits
-        ) or spec.parameters.encoder_type in entry.get("types", ()):
+        most = entry.get("most_parameters", parameters)
+        fits = entry.get("least_parameters", 0) <= parameters <= most
+        is_typed = spec.parameters.encoder_type in entry.get("types", ())
+        if is_typed or (fits and spec.family in entry.get("families", ())):
             return Encoder(**{key: entry[key] for key in Encoder._fields if key in entry})
     return None
 
@@ -646,9 +578,7 @@ def _asked(
 @lru_cache(maxsize=512)
 def _parts(subject: Subject, runtime: RuntimeSpec, format: str, workload: Asked) -> Parts:
     if runtime.parts:
-        from .sdcpp import needs_of_parts
-
-        return needs_of_parts(subject, runtime, workload)
+        return sdcpp.needs_of_parts(subject, runtime, workload)
     return file_formats.parts(subject, runtime, format, workload)
 
 
@@ -660,8 +590,6 @@ def _with_companions(
     workload: Asked,
     architectures: Mapping[str, Any],
 ) -> Parts:
-    from .llamacpp.companions import joined
-
     beside = None
     if workload.companions.draft is not None:
         # its cache is 16-bit whatever the model's is

@@ -67,7 +67,7 @@ class _Training(Record):
 
 def finetune_needs(
     spec: ModelSpec,
-    runtime: RuntimeSpec,
+    runtime: RuntimeSpec | None,
     workload: Workload,
     architectures: Mapping[str, Any],
     *,
@@ -82,8 +82,9 @@ def finetune_needs(
     """
     needs = Needs(download_bytes=None, disk_bytes=None, cpu=cpu_of(runtime, spec), memory=None)
     why = _why_no_figures(spec, runtime)
-    if why is not None:
-        return needs.replace(unknown=_unread(*why, "download_bytes", "memory"))
+    if why is not None or runtime is None:
+        reason, remedy = why or ("no program is named", None)
+        return needs.replace(unknown=_unread(reason, remedy, "download_bytes", "memory"))
     architecture = spec.architecture
     row = row_of(architecture, architectures) if architecture is not None else None
     if row is None and architecture is not None and architecture.tensors:
@@ -148,12 +149,19 @@ def _training_of(
 # ------------------------------------------------------------------ what is not trained
 
 
-def _why_no_figures(spec: ModelSpec, runtime: RuntimeSpec) -> tuple[str, str | None] | None:
+def _why_no_figures(spec: ModelSpec, runtime: RuntimeSpec | None) -> tuple[str, str | None] | None:
+    if runtime is None:
+        why = "the spec states what running the model needs, not what training it needs"
+        return why, "add [architecture] to the spec"
     if spec.closed:
         return "the weights were never published", None
     if runtime.trainer:
         why = f"what training takes in {runtime.name} is not counted"
         return why, f"try it with `{runtime.trainer}`, or take --runtime transformers"
+    untyped = spec.unknown.get("architecture.matrix_dtype")
+    if untyped is not None:
+        why = f"in which type the weights are is not known: {untyped}"
+        return why, "train the original weights, before quantization"
     if runtime.finetune_methods:
         return None
     return f"{runtime.name} does not train models", "take --runtime transformers"

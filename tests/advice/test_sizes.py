@@ -91,13 +91,12 @@ def test_a_server_in_a_group_of_the_printed_size_serves_to_the_end(case: dict[st
 
 def test_what_an_embedder_keeps_of_texts_is_bounded() -> None:
     """Texts that grow killed a server whose allocator kept the buffer of each, and idle users' texts fill the prompt cache of a model
-    that has one; with both bound neither takes more. One row of BGE small is 30,522 logits and 384 numbers of 4 bytes: glibc keeps
-    those of less than 32 MiB, of 1 to 271 tokens."""
+    that has one; with both bound neither takes more."""
     grown = {run["run"]: run for case in GROUPS if case.get("grows") for run in case["runs"]}
     assert (grown["limit"]["outcome"], grown["default"]["outcome"]) == ("served", "killed")
     encoder = size_of("bge-small-en-v1.5", Workload(quantization="F16", context_tokens=512))
     freed = next(each for each in encoder.growths if each.name == "freed_buffers")
-    assert (freed.bytes, freed.unbound_bytes) == (0, (30_522 + 384) * 4 * sum(range(1, 272)))
+    assert (freed.bytes, freed.unbound_bytes) == (0, None)
     assert encoder.environment == {"MALLOC_MMAP_THRESHOLD_": "131072"}
     assert growth(encoder, "prompt_cache") == encoder.per_user_bytes == 0
     several = Workload(quantization="Q8_0", context_tokens=512, parallel=4)

@@ -24,9 +24,6 @@ _VOCABULARY = {
     "unigram": (480, 600),
     "": (155, 410),
 }
-# a buffer of glibc below this size stays with the program once it is freed, as soon as one of any
-# size was unmapped: DEFAULT_MMAP_THRESHOLD_MAX of malloc.c, mallopt(3)
-_LARGEST_KEPT_BYTES = 32 << 20
 # tokens before the end of a prompt at which a server makes a copy: n_ubatch + 4 and 4
 # (tools/server/server-context.cpp)
 _BEFORE_THE_END = (llamacpp.MICRO_BATCH_TOKENS + 4, 4)
@@ -95,20 +92,6 @@ def _outputs(load: Load) -> tuple[int, str]:
     width = 0 if row.diffusion else load.architecture.embedding_length
     line = f" + {tokens:,} tokens × ({load.vocabulary:,} + {width:,}) × 4 bytes of outputs"
     return 4 * tokens * (load.vocabulary + width), line
-
-
-def freed_outputs(load: Load) -> int:
-    """Bytes of outputs that a server has freed and still holds, at most; 0 where it embeds nothing.
-
-    A text longer than all before it gets a new buffer (src/llama-context.cpp, output_reserve). The
-    old one lies below memory in use, so that it is given to nobody: at most one of each length.
-    """
-    if not load.embeds:
-        return 0
-    tokens = load.room.encoded if load.row.encoder else load.room.micro_batch
-    token_bytes = 4 * (load.vocabulary + load.architecture.embedding_length)
-    lengths = min(tokens - 1, _LARGEST_KEPT_BYTES // token_bytes)
-    return token_bytes * lengths * (lengths + 1) // 2
 
 
 def more_in_conversation(load: Load) -> int:
