@@ -296,8 +296,9 @@ def canonical_quantization(text: str) -> str | None:
     lower = text.strip().lower()
     canonical = next((name for name in every_quantization() if name.lower() == lower), None)
     if canonical is None:
-        # repositories write the group as 4bit-gs32, or name the usual one
-        spelled = re.sub(r"-(?:gs?)?(\d+)g?$", r"-\1g", lower).removesuffix("-64g")
+        # people write 4-bit; repositories write the group as 4bit-gs32, or name the usual one
+        spelled = re.sub(r"^(\d)-bit", r"\1bit", lower)
+        spelled = re.sub(r"-(?:gs?)?(\d+)g?$", r"-\1g", spelled).removesuffix("-64g")
         canonical = spelled if mlx_scheme(spelled) is not None else canonical_mix(text)
     return canonical or canonical_packed(text)
 

@@ -49,3 +49,8 @@ def test_parameters_that_nobody_counted_are_not_all_read() -> None:
     verdict = check("qwen3.8-flash-next", workload, machine="strix-halo-128gb")
     assert verdict.speed.decode is None
     assert verdict.route == "unknown"
+
+
+def test_a_quantization_is_read_as_people_write_it() -> None:
+    verdict = check("llama-3.1-8b", Workload(runtime="mlx", quantization="4-bit"), machine="m2")
+    assert verdict.workload.quantization == "4bit"
