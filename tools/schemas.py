@@ -91,7 +91,7 @@ OBJECTS: dict[str, dict[str, str]] = {
     },
     "Load": {"@workload.Load": ""},
     "Room": {"@record.Room": ""},
-    "Grown": {"@Growth": "name bytes unbound_bytes why arithmetic", "bound": "str | None"},
+    "Grown": {"@Growth": "name bytes unbound_bytes why", "bound": "str | None"},
     "Card": {"vendor": "str", "name": "str | None", "memory_bytes": "int"},
     "Total": {
         **dict.fromkeys(("request_bytes", "unreclaimable_bytes", "limit_bytes"), "int"),

@@ -49,13 +49,6 @@ CORES = (1, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 _HEADROOM = 2.0
 # what a machine must be like whatever its size; a `fail` of these no larger machine mends
 _OF_THE_MODEL = ("weights", "license", "openness", "context", "runtime")
-# the largest memory of a card for desktops (RTX 5090, specs/common/gpus.toml): what takes more is
-# shared by several
-_LARGEST_DESKTOP_CARD_BYTES = 32 * units.GIB
-# so many cards share a model; one board holds no more
-_CARDS = (2, 4, 8)
-# to which the memory of each is searched
-_CARD_STEP_BYTES = units.GIB // 8
 # memory and disk of a machine without limits
 _VAST_BYTES = 2**50
 _ORDER = (Route.LOCAL, Route.UNKNOWN, Route.NEITHER, Route.API)
@@ -76,15 +69,12 @@ class LeastCpu(Record):
 
 class LeastAccelerator(Record):
     """Memory of one accelerator that holds all of it, and of the RAM beside it, None where a need
-    that is stated as one figure does not say; `required` by the runtime. `parts` are a number of
-    accelerators that may share it and the memory of each, None where it cannot be shared or one
-    card for desktops holds it.
+    that is stated as one figure does not say; `required` by the runtime.
     """
 
     required: bool
     memory_bytes: int
     memory_beside_bytes: int | None
-    parts: tuple[int, int] | None = None
 
 
 class Least(Record):
@@ -359,7 +349,6 @@ def _least(
         required=gpu_only,
         memory_bytes=on_card,
         memory_beside_bytes=beside + reserve_beside(beside, vast, workload) if beside else None,
-        parts=_parts(question, catalogue, machine, on_card, gpu_only),
     )
     least = Least(
         machine=machine,
@@ -396,19 +385,6 @@ def _is_ruled_out_anywhere(judged: Judged) -> bool:
     """Whether something of the model itself fails, which no machine mends."""
     failed = {each.check for each in judged.findings if each.outcome is Outcome.FAIL}
     return not failed.isdisjoint(_OF_THE_MODEL)
-
-
-def _parts(
-    question: Question, catalogue: Catalogue, machine: Machine, on_card: int, gpu_only: bool
-) -> tuple[int, int] | None:
-    """How many accelerators may share it, and the memory of each."""
-    needs = question.needs
-    if not gpu_only or needs is None:
-        return _spread_over(question, catalogue, machine, on_card)
-    if not needs.tensor_parallel:
-        return None
-    number = min(needs.tensor_parallel)
-    return number, smallest_device_bytes(needs, number)
 
 
 def _on_its_platform(
@@ -496,38 +472,6 @@ def _card(question: Question, memory_bytes: int) -> Accelerator:
         unified=False,
         compute_capability=capability,
     )
-
-
-def _spread_over(
-    question: Question, catalogue: Catalogue, machine: Machine, on_card: int
-) -> tuple[int, int] | None:
-    """The fewest cards for desktops over which the runtime spreads what takes `on_card` bytes of
-    one, and the least memory of each, by judging; None where one holds it or none do.
-    """
-    is_shared = any(card.unified for card in machine.accelerators or ())
-    if on_card <= _LARGEST_DESKTOP_CARD_BYTES or is_shared:
-        return None
-    roomy = machine.replace(memory_total_bytes=_VAST_BYTES, memory_limit_bytes=_VAST_BYTES)
-    # what is too slow on the cards would be held against RAM, too
-    workload = question.workload.replace(min_tokens_per_second=None)
-
-    def holds(cards: int, steps: int) -> bool:
-        card = _card(question, steps * _CARD_STEP_BYTES)
-        with_cards = roomy.replace(accelerators=(card,) * cards)
-        judged = judge(ask(question.spec, workload, catalogue, with_cards), with_cards)
-        if judged.needs is None or judged.needs.placement != "accelerator":
-            return False
-        # the trainer may decide whether they do
-        return all(finding.code != "accelerator-close" for finding in judged.findings)
-
-    for cards in _CARDS:
-        # what the most cards for desktops do not hold takes as many larger ones
-        largest_bytes = on_card if cards == _CARDS[-1] else _LARGEST_DESKTOP_CARD_BYTES
-        most = largest_bytes // _CARD_STEP_BYTES
-        if holds(cards, most):
-            steps = range(on_card // cards // _CARD_STEP_BYTES, most)
-            return cards, _least_number(steps, partial(holds, cards)) * _CARD_STEP_BYTES
-    return None
 
 
 # ------------------------------------------------------------------ its pace

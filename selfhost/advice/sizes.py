@@ -12,9 +12,8 @@ import shlex
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.pasted import is_path
-from ..catalogue.quantization_names import CHECKPOINTS
 from ..catalogue.runtime import Service
-from ..catalogue.spec import GENERATING, ModelSpec, PublishedFiles, RuntimeSpec
+from ..catalogue.spec import GENERATING, ModelSpec, RuntimeSpec
 from ..core import units
 from ..core.errors import SelfhostError
 from ..core.records import Record
@@ -55,7 +54,7 @@ class Growth(Record):
     """What a server may come to hold beside its request. `bytes` at most, with `bound`, the option
     or environment variable that holds it there, "" where nothing does. `unbound_bytes` is what it
     grows to without; None where that is not known or nothing bounds it. The one named
-    `uncertainty` is by how much the request may be too low; `is_assumed` where nobody measured it.
+    `uncertainty` is by how much the request may be too low.
     """
 
     name: str
@@ -63,8 +62,6 @@ class Growth(Record):
     bound: str = ""
     unbound_bytes: int | None = None
     why: str
-    arithmetic: str
-    is_assumed: bool = False
 
 
 class Held(Record):
@@ -256,39 +253,31 @@ def _with_card(verdict: Verdict, catalogue: Catalogue) -> Machine:
 
 
 def on_node(size: ContainerSize, stated: Machine) -> ContainerSize:
-    """The size, with a note where the node's memory holds its request but not its limit, or its
-    disk the least that the files may take but not the most.
+    """The size, with a note where the node's memory holds its request but not its limit.
 
     Raises `SelfhostError` where the memory or the disk that was stated of the node is too small;
     what was not stated bounds nothing.
     """
     name, memory = size.model.name, stated.memory_total_bytes
     free = max((disk.free_bytes or 0 for disk in stated.disks or ()), default=None)
-    least, most = ends_to_store(size.needs, None)
-    notes = []
+    stored = ends_to_store(size.needs, None)[0]
     if memory is not None and size.request_bytes > memory:
         needed, given = units.binary_at_least(size.request_bytes), units.binary(memory)
         raise SelfhostError(
             f"{name} does not fit on a node of {given}: it requests {needed} of memory",
             remedy="name a smaller quantization with --quant, or fewer users",
         )
-    if free is not None and least is not None and least > free:
-        needed, given = units.decimal(least), units.decimal(free)
+    if free is not None and stored is not None and stored > free:
+        needed, given = units.decimal(stored), units.decimal(free)
         raise SelfhostError(
             f"{name} does not fit on a node with {given} of disk: its files take {needed}",
             remedy="name a smaller quantization with --quant",
         )
-    if free is not None and most is not None and most > free:
-        notes.append(
-            f"its files may take up to {units.decimal(most)}, more than the {units.decimal(free)}"
-            " of disk"
-        )
-    if memory is not None and size.limit_bytes > memory:
-        limit, given = units.binary_at_least(size.limit_bytes), units.binary(memory)
-        notes.append(
-            f"its limit of {limit} is above the node's memory of {given}: it may be killed there"
-        )
-    return size.replace(notes=(*size.notes, *notes))
+    if memory is None or size.limit_bytes <= memory:
+        return size
+    limit, given = units.binary_at_least(size.limit_bytes), units.binary(memory)
+    note = f"its limit of {limit} is above the node's memory of {given}: it may be killed there"
+    return size.replace(notes=(*size.notes, note))
 
 
 # ------------------------------------------------------------------ the size
@@ -310,7 +299,6 @@ def size_with(
     place = _with_card(verdict, catalogue)
     if place is not verdict.machine:
         verdict = check_with(catalogue, model, taken, place, instead=False)
-    verdict = _from_your_folder(catalogue, taken, verdict)
     size = size_of(verdict, catalogue, prompt_cache_bytes=prompt_cache_bytes)
     is_smallest = taken.quantization != workload.quantization and not _tells_memory(machine)
     return size.replace(notes=(*size.notes, _SMALLEST)) if is_smallest else size
@@ -349,28 +337,6 @@ def _as_checked(
     return workload.replace(runtime=taken.runtime, quantization=taken.quantization)
 
 
-def _from_your_folder(catalogue: Catalogue, workload: Workload, verdict: Verdict) -> Verdict:
-    """The verdict with the command for files that you put into `MODELS_FOLDER`, all its options
-    included, where no repository of them is known and the runtime takes a folder in its place.
-    """
-    judged = verdict.workload
-    if verdict.commands or judged.runtime is None or not judged.quantization:
-        return verdict
-    service = catalogue.runtime(judged.runtime).service
-    if service is None or judged.format not in CHECKPOINTS:
-        return verdict
-    folder = PublishedFiles(
-        format=judged.format,
-        repository=f"{MODELS_FOLDER}/{verdict.model.id}",
-        source="yours",
-        unsized=(judged.quantization,),
-    )
-    spec = verdict.model.replace(files=(folder, *verdict.model.files))
-    said = workload.replace(runtime=judged.runtime, quantization=judged.quantization)
-    other = check_with(catalogue, spec, said, verdict.machine, instead=False)
-    return verdict.replace(commands=other.commands)
-
-
 def size_of(
     verdict: Verdict, catalogue: Catalogue, *, prompt_cache_bytes: int | None = None
 ) -> ContainerSize:
@@ -387,26 +353,20 @@ def size_of(
     host = [term for term in memory.terms if term.where == "host"]
     mapped = [term for term in host if service.maps_files and term.may_be_mapped]
     shared = service.shared_memory_bytes if len(accelerators) > 1 else 0
-    growths = [
-        *_growths(verdict, runtime, kept, prompt_cache_bytes),
-        *_buffer_growths(verdict, runtime, kept),
-        *_uncertainty(service, runtime, [term for term in host if term not in mapped]),
-    ]
-    if shared:
-        number = len(accelerators)
-        growths.append(
-            _growth("shared_memory", shared, bound="/dev/shm", number=number, each=shared)
-        )
     page_cache = sum(term.bytes for term in mapped) + service.mapped_program_bytes
     libraries = service.accelerator_host_bytes if accelerators else 0
     unreclaimable = sum(term.bytes for term in host) - page_cache + libraries
-    most = unreclaimable + page_cache + sum(growth.bytes for growth in growths)
+    growths = [
+        *_conversations(verdict, runtime, kept, prompt_cache_bytes),
+        *_freed_buffers(verdict, runtime),
+        *_uncertainty(service, runtime, [term for term in host if term not in mapped]),
+    ]
+    if shared:
+        growths.append(_growth("shared_memory", shared, "/dev/shm"))
     # what the kernel itself holds for memory in use; a control group counts it
-    held = most + memory.evictable_bytes
-    entries = -(-held // _PAGE_BYTES) * _PAGE_ENTRY_BYTES
-    growths.append(
-        _growth("page_tables", entries, held=held, page=_PAGE_BYTES, entry=_PAGE_ENTRY_BYTES)
-    )
+    held = unreclaimable + page_cache + sum(growth.bytes for growth in growths)
+    pages = -(-(held + memory.evictable_bytes) // _PAGE_BYTES)
+    growths.append(_growth("page_tables", pages * _PAGE_ENTRY_BYTES))
     arguments, environment, fetch = _to_start(verdict, runtime, growths)
     return ContainerSize(
         asked=verdict.asked,
@@ -524,74 +484,52 @@ def _kept_of_conversations(
     )
 
 
-def _growth(key: str, bytes: int, **figures: Any) -> Growth:
-    """A growth of so many bytes with the words of `common/sizes.toml`, filled with the figures; of
-    these `bound`, `unbound_bytes` and `is_assumed` are the growth's own.
-    """
+def _growth(
+    key: str, bytes: int, bound: str = "", unbound_bytes: int | None = None, **figures: Any
+) -> Growth:
+    """A growth of so many bytes with the words of `common/sizes.toml`, filled with the figures."""
     words = shipped_table("sizes")["growth"][key]
     return Growth(
         name=words.get("name", key),
         bytes=bytes,
+        bound=bound,
+        unbound_bytes=unbound_bytes,
         why=filled_in(words["why"], figures),
-        arithmetic=filled_in(words["arithmetic"], figures),
-        bound=figures.get("bound", ""),
-        unbound_bytes=figures.get("unbound_bytes"),
-        is_assumed=figures.get("is_assumed", False),
     )
 
 
-def _growths(
+def _conversations(
     verdict: Verdict, runtime: RuntimeSpec, kept: _Kept, stated_bytes: int | None
 ) -> Iterator[Growth]:
-    """Conversations that a server comes to keep in RAM, whatever it runs on: earlier prompts, where
+    """What a server comes to keep in RAM, whatever it runs on: earlier prompts, where
     `stated_bytes` bounds them, and copies of those in use.
     """
     service, parallel = runtime.service or _NO_SERVICE, verdict.workload.parallel
-    generates, each = verdict.model.modality in GENERATING, kept.conversation_bytes
-    most = service.prompt_cache_bytes
+    generates, most = verdict.model.modality in GENERATING, service.prompt_cache_bytes
     # of texts to embed only those of idle sequences are kept, so none of one
-    # (SERVER_TASK_TYPE_COMPLETION and cache_idle_slots of llama-server)
+    # (SERVER_TASK_TYPE_COMPLETION and cache_idle_slots of llama-server), and none is gone on with
     if most and kept.state_bytes and (generates or parallel > 1):
-        # a text that was embedded is not gone on with
-        usual = min(each * parallel, most) if generates else 0
-        size = usual if stated_bytes is None else stated_bytes
-        mib = -(-size // units.MIB)
-        yield _growth(
-            "prompts",
-            mib * units.MIB,
-            bound=service.bounds.get("prompt_cache", "").replace("{mib}", str(mib)),
-            unbound_bytes=most,
-            size=size,
-            mib=mib,
-            usual=stated_bytes is None and generates,
-            each=each,
-            users=parallel,
-            most=most,
-        )
+        usual = min(kept.conversation_bytes * parallel, most) if generates else 0
+        mib = -(-(usual if stated_bytes is None else stated_bytes) // units.MIB)
+        bound = service.bounds.get("prompt_cache", "").replace("{mib}", str(mib))
+        yield _growth("prompts", mib * units.MIB, bound, most)
     if kept.copy_bytes:
         counted, every = runtime.context_checkpoints, parallel * kept.copy_bytes
         bound = service.bounds.get("checkpoints", "") or runtime.options.get("checkpoints", "")
-        yield _growth(
-            "checkpoints",
-            (kept.copies - counted) * every,
-            bound=bound.replace("{context_checkpoints}", str(kept.copies)),
-            unbound_bytes=(runtime.kept_checkpoints - counted) * every,
-            copies=kept.copies,
-            counted=counted,
-            users=parallel,
-            each=kept.copy_bytes,
-        )
+        bound = bound.replace("{context_checkpoints}", str(kept.copies))
+        most = (runtime.kept_checkpoints - counted) * every
+        yield _growth("checkpoints", (kept.copies - counted) * every, bound, most)
 
 
-def _buffer_growths(verdict: Verdict, runtime: RuntimeSpec, kept: _Kept) -> Iterator[Growth]:
+def _freed_buffers(verdict: Verdict, runtime: RuntimeSpec) -> Iterator[Growth]:
     """Buffers of texts to embed, and of prompts that the prompt cache dropped; where nothing bounds
     them nobody measured them.
     """
     service, modality = runtime.service or _NO_SERVICE, verdict.model.modality
     bound = service.bounds.get("freed_buffers", "")
-    keeps_prompts = modality in GENERATING and service.prompt_cache_bytes and kept.state_bytes
+    keeps_prompts = modality in GENERATING and service.prompt_cache_bytes
     if bound and (keeps_prompts or modality == "embedding"):
-        yield _growth("freed_buffers", 0, bound=bound, unbound_bytes=None)
+        yield _growth("freed_buffers", 0, bound)
 
 
 def _uncertainty(
@@ -607,20 +545,14 @@ def _uncertainty(
         return
     room = max(0, service.host_limit_bytes - runtime.overhead_high_bytes)
     widest = max(open_ended, key=lambda term: term.high_bytes - term.bytes)
-    sums = [
-        f"({term.high_bytes:,} - {term.bytes:,}) bytes of {term.name.replace('_', ' ')}"
-        for term in open_ended
-    ]
     yield _growth(
         "uncertainty",
         sum(term.high_bytes - term.bytes for term in open_ended) + room,
-        is_assumed=any(term.how is How.ASSUMED for term in open_ended),
         name=widest.name.replace("_", " "),
         high=widest.high_bytes,
         how=widest.how,
         room=room,
         example=widest.high_bytes + room,
-        sums=" + ".join(sums),
     )
 
 

@@ -98,7 +98,8 @@ def _refuse_without_image(size: ContainerSize, form: str, catalogue: Catalogue) 
         raise UsageError(
             f"--format {form}: no command is known with which {runtime.name} serves"
             f" {size.model.name} with these options",
-            remedy="leave out what you asked beyond its defaults, such as --context",
+            remedy="leave out what you asked beyond its defaults, such as --context, or put the"
+            f" figures of `selfhost size {size.asked}` into a container of your own",
         )
     why = f"no image of {runtime.name} is published that {size.model.name} could be served from"
     if runtime.bare_image:

@@ -143,18 +143,15 @@ def _least_rows(plan: Plan, least: Least, verbose: bool) -> Iterator[_Row]:
     """The least machine, a row for each thing that has a price."""
     card, cpu = least.accelerator, least.cpu
     gpu, ram = units.binary_at_least(card.memory_bytes), units.binary_at_least(least.memory_bytes)
-    # several can share it, so much on each
-    number, each_bytes = card.parts or (0, 0)
-    each = f"; or {units.binary_at_least(each_bytes)} on each of {number}" if number else ""
     kept = f"{units.binary(least.reserve_bytes)} of it for the system itself"
     beside = card.memory_beside_bytes
     also = "unknown RAM" if beside is None else f"{units.binary_at_least(beside)} of RAM"
     if _needs_card(least):
-        yield "GPU memory", gpu, f"on one GPU, which the runtime needs{each}"
+        yield "GPU memory", gpu, "on one GPU, which the runtime needs"
         yield "RAM", ram, kept
     else:
         yield "RAM", ram, kept
-        yield "or GPU memory", gpu, f"on one GPU, with {also}{each}"
+        yield "or GPU memory", gpu, f"on one GPU, with {also}"
     disk = "not known"
     if least.disk_bytes is not None:
         disk = units.decimal_at_least(least.disk_bytes)

@@ -39,7 +39,7 @@ def sizes_record(
 
 def container(size: ContainerSize) -> dict[str, Any]:
     """Return one model's container."""
-    growth_keys = "name bytes unbound_bytes why arithmetic"
+    growth_keys = "name bytes unbound_bytes why"
     return {
         **record(size, _SIZE_KEYS),
         "model": model_summary(size.model),

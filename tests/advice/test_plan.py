@@ -15,13 +15,10 @@ from selfhost.advice.plan import Least, Plan, make_plan
 from selfhost.catalogue.names import resolve
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.cli import main as cli
-from selfhost.core import units
 from selfhost.judge.checks import Outcome
 from selfhost.judge.record import Route, Verdict
 from selfhost.machine.profiles import all_profiles
 from selfhost.machine.record import Accelerator, Machine
-from selfhost.reports.layout import plain
-from selfhost.reports.plan_text import plan_document
 
 GIB, GB = 2**30, 10**9
 
@@ -286,28 +283,3 @@ def test_json_keeps_its_schema_and_the_exit_code(
     assert (exit_code, answer["exit_code"], err) == (code, code, "")
     assert len(answer["machines"]) == len(all_profiles())
     assert (code == 0) == any(machine_row["route"] == "local" for machine_row in answer["machines"])
-
-
-def test_what_one_card_for_desktops_does_not_hold_is_planned_for_several() -> None:
-    """Two cards of 24 GB are what self-hosters build for a 70B (Q4_K_M takes 42.5 GB, README of bartowski's repository)."""
-    model, workload = "llama-3.3-70b", Workload()
-    planned = plan_of(model, workload)
-    assert planned.least is not None
-    assert planned.least.accelerator.parts is not None
-    number, each_bytes = planned.least.accelerator.parts
-    assert number == 2
-    assert 42.5e9 / 2 < each_bytes <= 24 * units.GIB
-    for missing_bytes, place in ((0, "accelerator"), (units.GIB // 8, "split")):
-        card = Accelerator(
-            vendor="nvidia",
-            name="NVIDIA GeForce RTX 3090",
-            memory_total_bytes=each_bytes - missing_bytes,
-            unified=False,
-        )
-        there = planned.least.machine.replace(accelerators=(card, card))
-        needs = judged(model, workload, there).needs
-        assert needs is not None
-        assert needs.placement == place
-    shown = plain(plan_document(planned))
-    assert f"{units.binary_at_least(each_bytes)} on each of 2" in " ".join(shown.split())
-    assert plan_of("mistral-7b", Workload()).least.accelerator.parts is None  # type: ignore[union-attr]

@@ -10,7 +10,7 @@ import pytest
 
 from helpers.each import each
 from helpers.paths import TRUTH
-from selfhost import SelfhostError, Workload, check
+from selfhost import SelfhostError, Workload
 from selfhost.advice.sizes import ContainerSize, node
 from selfhost.api import size
 from selfhost.machine.changes import apply
@@ -184,26 +184,3 @@ def test_what_has_no_size_says_why() -> None:
         size("gpt-4o")
     with pytest.raises(SelfhostError, match="has no container: vLLM needs"):
         size_of("llama-3.3-70b", Workload(runtime="vllm"), "RTX 4090")
-
-
-@pytest.mark.parametrize(
-    ("model", "quantization", "gpu", "count"),
-    [
-        ("qwen2.5-72b", "AWQ", "4x RTX 3090", 4),
-        ("qwen2.5-32b", "GPTQ", "2x RTX 3090", 2),
-        ("llama-3.3-70b", "AWQ", "4x H100 SXM", 1),
-    ],
-)
-def test_a_folder_of_ones_own_is_served_with_all_that_was_counted(
-    model: str, quantization: str, gpu: str, count: int
-) -> None:
-    """Without them vLLM loads all on one GPU (--tensor-parallel-size is 1 unless told) and takes the model's whole context: `vllm serve --help`."""
-    unlisted = check(model).model.replace(files=())
-    workload = Workload(runtime="vllm", quantization=quantization, context_tokens=4096)
-    sized = size(unlisted, workload, machine=apply(node(), [], [gpu]))
-    assert sized.arguments[0] == f"/models/{unlisted.id}"
-    assert len(sized.accelerators) == count
-    options = " ".join(sized.arguments)
-    assert "--max-model-len 4096" in options
-    assert ("--tensor-parallel-size" in options) == (count > 1)
-    assert count == 1 or f"--tensor-parallel-size {count}" in options
