@@ -26,8 +26,6 @@ from ..machine.record import Machine
 from .ranking import NAMED, TIGHT, Standings, is_practical, leaves_little, reasons, share_on
 from .room import (
     exceeds_accelerator,
-    is_beyond_any_quantization,
-    is_surely_beyond,
     longest_context,
     parameters_that_may_fit,
     shortest_context,
@@ -36,50 +34,42 @@ from .room import (
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from ..catalogue.outlines import Outline
 
 MOST_ALTERNATIVES = 3
 # where it is not the machine that rules a model out, one up to this many times as large is alike
 # (assumed: 7 and 8 B are one class)
 ALIKE_IN_SIZE = 1.25
-# other factors of a position's encoding are a few thousand parameters
-SAME_PARAMETERS = 0.001
 # a model that sees answers text too
 _AS_GOOD_AS = {"text": ("text", "vision")}
 _OF_THE_MODEL = ("weights", "license", "openness", "runtime")
 # no default quantization stores less than 4 bits a parameter, so a model above this cannot fit
 LEAST_BYTES_BY_DEFAULT = 0.5
 OWN_CACHE = "KV cache in the model's type"
-LONGER_CONTEXT = "the same model, trained for a longer context"
 
 
 class Fit(Record):
-    """A question that fits, its judgement, and the workload as asked; `why` it is proposed."""
+    """A judgement that fits, and the workload as asked; `why` it is proposed."""
 
-    question: Question
     judged: Judged
     workload: Workload
     why: str = ""
+
+    @property
+    def question(self) -> Question:
+        return self.judged.question
 
     @property
     def likely_too_slow(self) -> bool:
         """The likely pace is below the wanted one, though its range reaches it."""
         return is_too_slow(self.judged, self.question.workload.min_tokens_per_second)
 
-    @property
-    def is_whole_on_card(self) -> bool:
-        """Accelerators hold all layers."""
-        needs = self.judged.needs
-        return needs is not None and needs.placement == "accelerator"
-
 
 def alternatives(
     question: Question, workload: Workload, judged: Judged, catalogue: Catalogue, machine: Machine
 ) -> tuple[Alternative, ...]:
-    """What would get the route `local`: the same model as it was trained for a longer context,
-    then smaller or with a shorter one, then other models, best first.
+    """What would get the route `local`: the same model, smaller or with a shorter context, then
+    other models, best first.
 
     Nothing is proposed where the route is local already. `workload` is the workload before defaults
     were filled in; what it demands is demanded of the alternatives too.
@@ -93,27 +83,22 @@ def alternatives(
         each = _alternative(fit, catalogue)
         weights = each.runtime, each.quantization, each.context_tokens, each.finetune_method
         own.setdefault(weights, each)
-    longer = _with_longer_context(question, workload, judged, search)
-    most = MOST_ALTERNATIVES - min(len(own), 1) - len(longer)
-    others = _other_models(question, workload, judged, search, most) if most else []
-    others = [other for other in others if other.id not in {each.id for each in longer}]
-    same = [*own.values()][:MOST_ALTERNATIVES]
-    if not own and not others:
-        smaller = search.smaller(question, workload, worth_having=False)
-        same = [] if smaller is None else [_alternative(smaller, catalogue)]
-    return (*longer, *same, *others)
+    most = MOST_ALTERNATIVES - min(len(own), 1)
+    others = _other_models(question.spec, workload, judged, search, most)
+    return (*[*own.values()][:MOST_ALTERNATIVES], *others)
 
 
 def on_cards_instead(
-    question: Question, workload: Workload, judged: Judged, catalogue: Catalogue, machine: Machine
+    question: Question, workload: Workload, catalogue: Catalogue, machine: Machine
 ) -> str | None:
     """Of a model that runs in RAM beside accelerators a sentence on the best smaller quantization
     worth having that these hold completely, with its pace; None where there is none.
     """
-    search = _Search(catalogue=catalogue, machine=machine)
-    fit = search.smaller(question, workload, worth_having=True)
+    fit = _Search(catalogue=catalogue, machine=machine).smaller(question, workload)
     speed = fit.judged.speed if fit is not None else None
-    if fit is None or speed is None or speed.decode is None or not fit.is_whole_on_card:
+    if fit is None or speed is None or speed.decode is None:
+        return None
+    if fit.judged.needs is None or fit.judged.needs.placement != "accelerator":
         return None
     pace = units.likely_pace(speed.decode.low, speed.decode.likely, speed.decode.high, " tokens/s")
     runtime = fit.workload.runtime if workload.runtime is None else None
@@ -141,9 +126,7 @@ def open_alternatives(
             judged = search.judged(other, plain)
         except SelfhostError:
             continue
-        less = None
-        if not judged.fits:
-            less = search.smaller(judged.question, plain, worth_having=True)
+        less = None if judged.fits else search.smaller(judged.question, plain)
         judged = judged if less is None else less.judged
         failed = tuple(each.code for each in judged.findings if each.outcome is Outcome.FAIL)
         unfit = False if failed else None
@@ -188,24 +171,21 @@ class _Search(Record):
         model's program does not keep one in it.
         """
         try:
-            best = self.judged(spec, workload)
+            judged = self.judged(spec, workload)
         except WorkloadError:
             if workload.kv_cache_type is None:
                 return None
             return self.fit(spec, workload.replace(kv_cache_type=None), why)
-        if not best.fits:
-            return None
-        return Fit(question=best.question, judged=best, workload=workload, why=why)
+        return Fit(judged=judged, workload=workload, why=why) if judged.fits else None
 
-    def smaller(self, question: Question, workload: Workload, *, worth_having: bool) -> Fit | None:
-        """The best quantization below the one judged that fits: of those worth having, or of the
-        others. One that accelerators hold comes before one that the RAM holds beside them.
+    def smaller(self, question: Question, workload: Workload) -> Fit | None:
+        """The best quantization worth having below the one judged that fits. One that accelerators
+        hold comes before one that the RAM holds beside them.
         """
         in_ram, runtime, spec = None, question.runtime, question.spec
         for name in self._smaller_types(question):
             quality = quality_of(name, self.catalogue, spec)
-            is_wanted = quality.worth_having is worth_having
-            if not is_wanted or runtime is None or is_surely_beyond(question, name, self.machine):
+            if runtime is None or not quality.worth_having:
                 continue
             changed = workload.replace(runtime=runtime.id, quantization=name)
             fit = self.fit(spec, changed, f"same model, smaller: {quality.text}")
@@ -224,7 +204,7 @@ class _Search(Record):
             return []
         order = need.quantizations_of(spec, runtime, architectures(self.catalogue))
         kind = workload.quantization
-        if kind not in order or is_beyond_any_quantization(question, self.machine):
+        if kind not in order:
             return []
         smaller = order[order.index(kind) + 1 :]
         published = [name for name in smaller if _can_be_had(question, name)]
@@ -240,13 +220,12 @@ class _Search(Record):
         """With the defaults that suit the machine best, as its command judges it."""
         catalogue, machine, workload = self.catalogue, self.machine, fit.workload
         question, judged = fit.question, fit.judged
-        if follows_a_list(question.spec, workload):
-            # the list begins anew, with the model's own default
-            question = ask(catalogue.spec(question.spec.id), workload, catalogue, machine)
-            best = suited(question, workload, catalogue, machine)
-        else:
+        if not follows_a_list(question.spec, workload):
             best = suited(question, workload, catalogue, machine, judged=judged)
-        return fit.replace(question=best.question, judged=best)
+            return fit.replace(judged=best)
+        # the list begins anew, with the model's own default
+        question = ask(catalogue.spec(question.spec.id), workload, catalogue, machine)
+        return fit.replace(judged=suited(question, workload, catalogue, machine))
 
 
 def _can_be_had(question: Question, quantization: str) -> bool:
@@ -271,7 +250,7 @@ def _same_model(question: Question, workload: Workload, search: _Search) -> Iter
         qlora = workload.replace(finetune_method="qlora")
         yield from _fitting(search.fit(spec, qlora, "same model, tuned with QLoRA"))
     # with the program that was asked for, before another one
-    yield from _fitting(search.smaller(question, workload, worth_having=True))
+    yield from _fitting(search.smaller(question, workload))
     if workload.kv_cache_type is not None:
         own_cache = workload.replace(kv_cache_type=None)
         yield from _fitting(search.fit(spec, own_cache, f"same files, {OWN_CACHE}"))
@@ -297,32 +276,11 @@ def _fitting(fit: Fit | None) -> tuple[Fit, ...]:
     return () if fit is None else (fit,)
 
 
-def _with_longer_context(
-    question: Question, workload: Workload, judged: Judged, search: _Search
-) -> tuple[Alternative, ...]:
-    """The model of the same family, work and number of parameters that takes a context too long
-    for this one, where it runs: publishers train one for several, as Phi-3 mini for 4k and 128k.
-    """
-    spec, size, catalogue = question.spec, question.spec.parameters.total, search.catalogue
-    if size is None or all(finding.code != "context-too-long" for finding in judged.findings):
-        return ()
-    for outline in catalogue.outlines():
-        is_alike = (outline.family, outline.uses) == (spec.family, spec.uses)
-        apart = abs((outline.parameters_total or inf) - size)
-        if outline.id == spec.id or not is_alike or apart > SAME_PARAMETERS * size:
-            continue
-        spec = catalogue.spec(outline.id)
-        fit = search.fit(spec, _for_any_model(workload), LONGER_CONTEXT)
-        if fit is not None and not fit.likely_too_slow:
-            return (_alternative(search.as_checked(fit), catalogue),)
-    return ()
-
-
 # ------------------------------------------------------------------ other models
 
 
 def _other_models(
-    question: Question, workload: Workload, judged: Judged, search: _Search, most: int
+    spec: ModelSpec, workload: Workload, judged: Judged, search: _Search, most: int
 ) -> list[Alternative]:
     """The best `most` other models that run here as fast as is wanted.
 
@@ -332,7 +290,7 @@ def _other_models(
     """
     plain, catalogue = _for_any_model(workload), search.catalogue
     proposals: list[tuple[tuple[bool, bool, bool, float], Fit]] = []
-    for for_other_work, less, id in _candidates(question.spec, judged, search):
+    for for_other_work, less, id in _candidates(spec, judged, search):
         if len(proposals) >= most and (for_other_work, False, False, less) > proposals[-1][0]:
             break
         other = _open_as_asked(id, plain, catalogue)
@@ -349,7 +307,7 @@ def _other_models(
         proposals.sort(key=lambda proposal: proposal[0])
         del proposals[most:]
     fits = [search.as_checked(fit) for _, fit in proposals]
-    return [_other_model(question.spec, workload, fit, catalogue) for fit in fits]
+    return [_other_model(spec, workload, fit, catalogue) for fit in fits]
 
 
 def _other_model(
@@ -442,7 +400,13 @@ def _does_its_work(spec: ModelSpec, standings: Standings, other: Outline) -> boo
 
 def _alternative(fit: Fit, catalogue: Catalogue) -> Alternative:
     spec, workload, judged, why = fit.question.spec, fit.question.workload, fit.judged, fit.why
-    needs, speed = judged.needs, judged.speed
+    needs, speed, in_ram, in_all, is_whole = judged.needs, judged.speed, None, None, False
+    if needs is not None and needs.memory is not None:
+        # of accelerators that hold it only just it is what is likely, as `check` tells it
+        likely = on_cards(needs, likely=exceeds_accelerator(judged.findings)) or 0
+        ram_bytes, is_whole = host_high(needs) or 0, needs.placement == "accelerator"
+        in_all = ram_bytes + (0 if needs.placement == "host" else likely)
+        in_ram = None if needs.placement == "host" else ram_bytes
     return Alternative(
         id=spec.id,
         name=spec.name,
@@ -451,31 +415,15 @@ def _alternative(fit: Fit, catalogue: Catalogue) -> Alternative:
         runtime=workload.runtime,
         finetune_method=workload.finetune_method,
         license=spec.license.id if spec.license else None,
-        **_memory(judged),
+        memory_high_bytes=in_all,
+        host_bytes=in_ram,
+        is_whole_on_card=is_whole,
         download_bytes=needs.download_bytes if needs is not None else None,
         decode_tokens_per_second=speed.decode if speed is not None else None,
         judged_tokens_per_second=speed.judged if speed is not None else None,
         why=f"{why}, {TIGHT}" if leaves_little(judged) and TIGHT not in why else why,
         command=f"selfhost check {_typed(spec, catalogue)}{fit.workload.options()}",
     )
-
-
-def _memory(judged: Judged) -> dict[str, Any]:
-    """What it takes in all, and what stays in RAM where accelerators hold the model or a part. Of
-    accelerators that hold it only just it is what is likely, as `check` tells it.
-    """
-    needs = judged.needs
-    if needs is None or needs.memory is None:
-        return {"memory_high_bytes": None}
-    in_ram = host_high(needs) or 0
-    if needs.placement == "host":
-        return {"memory_high_bytes": in_ram}
-    is_tight = exceeds_accelerator(judged.findings)
-    return {
-        "memory_high_bytes": in_ram + (on_cards(needs, likely=is_tight) or 0),
-        "host_bytes": in_ram,
-        "is_whole_on_card": needs.placement == "accelerator",
-    }
 
 
 def _typed(spec: ModelSpec, catalogue: Catalogue) -> str:

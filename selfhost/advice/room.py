@@ -23,9 +23,6 @@ from ..machine.record import Machine
 from ..needs.records import Needs
 
 SHORTEST_CONTEXT_TOKENS = 1024
-# below every type: the smallest, IQ1_S, stores 256 parameters in 50 bytes (llama.cpp
-# ggml/src/ggml-common.h)
-LEAST_BYTES_PER_PARAMETER = 0.18
 # nobody serves more at once from one machine, and the search needs an end
 MOST_PARALLEL = 4096
 # how near to the accelerators a placement is
@@ -137,11 +134,9 @@ def _best_quantization(space: _Space) -> str | None:
     """The best that fits, of those without noticeable loss the smallest: from there on, or from the
     judged one where that has more bits, even more bits gain nothing.
     """
-    question, machine, catalogue = space.question, space.machine, space.catalogue
+    question, catalogue = space.question, space.catalogue
     spec, runtime, judged = question.spec, question.runtime, question.workload.quantization
     if runtime is None or question.workload.task == "finetune" or question.local_files:
-        return None
-    if is_beyond_any_quantization(question, machine):
         return None
     order = need.quantizations_of(spec, runtime, architectures(catalogue))
     first = order.index(judged) if judged in order else len(order) - 1
@@ -149,27 +144,9 @@ def _best_quantization(space: _Space) -> str | None:
     while first > 0 and not quality_of(order[first], catalogue, spec).is_lossless:
         first -= 1
     for name in order[max(first, 0) :]:
-        if not is_surely_beyond(question, name, machine) and space.holds(quantization=name):
+        if space.holds(quantization=name):
             return name
     return None
-
-
-def is_beyond_any_quantization(question: Question, machine: Machine) -> bool:
-    """The weights in the fewest bits are more than all memory together: no need to try each."""
-    parameters = question.spec.parameters.total
-    most = parameters_that_may_fit(machine, LEAST_BYTES_PER_PARAMETER)
-    return parameters is not None and most is not None and parameters > most
-
-
-def is_surely_beyond(question: Question, quantization: str, machine: Machine) -> bool:
-    """A GGUF file of that quantization takes more than all memory of a machine that has RAM alone:
-    no need to count what else it takes.
-    """
-    sizes = machine.memory_total_bytes, machine.memory_limit_bytes, machine.memory_available_bytes
-    if question.workload.format != "gguf" or machine.accelerators != () or None in sizes:
-        return False
-    least = need.least_bytes(question.spec, quantization)
-    return least is not None and least > max(filter(None, sizes), default=0)
 
 
 def parameters_that_may_fit(machine: Machine, bytes_per_parameter: float) -> float | None:

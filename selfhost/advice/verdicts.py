@@ -144,7 +144,7 @@ def _beside(
         if is_text and judged.fits and lies_beside_cards(judged.needs, machine):
             from .alternatives import on_cards_instead
 
-            on_cards = on_cards_instead(question, understood.workload, judged, catalogue, machine)
+            on_cards = on_cards_instead(question, understood.workload, catalogue, machine)
             notes += filter(None, [on_cards])
     if question.chosen is not None:
         # how long the examples are decides what is learned, so a shorter length is not fine print

@@ -28,7 +28,7 @@ from .llamacpp.companions import (
     vocabularies_differ,
     why_no_own_block,
 )
-from .llamacpp.files import files_of_maker, least_bytes
+from .llamacpp.files import files_of_maker
 from .parts import Companions, from_sixteen_bits, is_cast, loads_sixteen_bits, parts_of, published
 from .tensors import ArchitectureRow, lacking, row_of, trained_tokens
 
@@ -48,7 +48,6 @@ __all__ = [
     "from_sixteen_bits",
     "is_cast",
     "lacking",
-    "least_bytes",
     "loaded_bits",
     "loads_sixteen_bits",
     "more_in_conversation",

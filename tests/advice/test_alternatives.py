@@ -148,15 +148,6 @@ def test_what_runs_instead_does_the_same_work(name: str, profile: str, use: str)
         assert use in (outline.uses or ()), other.id
 
 
-def test_a_context_that_is_too_long_leads_to_the_same_model_trained_for_it() -> None:
-    """Microsoft publishes Phi-3 mini for 4k and for 128k: the second takes 16k, and comes first."""
-    verdict = check("phi-3-mini-4k-instruct", Workload(context_tokens=16384), machine=VM)
-    first = verdict.alternatives[0]
-    assert (first.id, first.context_tokens) == ("phi-3-mini-128k-instruct", 16384)
-    assert "longer context" in first.why
-    assert check(first.id, Workload(context_tokens=16384), machine=VM).route is Route.LOCAL
-
-
 def test_a_context_that_is_too_long_is_proposed_shorter() -> None:
     """Mistral 7B caches 128 KiB a token, so 32,768 tokens take 4 GiB: beside 4 GB of weights a machine of 7 GiB holds some of them."""
     machine = VM.replace(

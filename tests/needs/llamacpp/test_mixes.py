@@ -8,13 +8,9 @@ import pytest
 
 from helpers.each import each
 from helpers.paths import TRUTH
-from selfhost import needs as need
 from selfhost.catalogue.index import Catalogue
-from selfhost.core.records import Unread
-from selfhost.judge.question import architectures
 from selfhost.needs import canonical_quantization, weights_bytes
 from selfhost.needs.llamacpp.mixes import MIXES
-from selfhost.needs.quantization import GGUF_QUANTIZATIONS
 from selfhost.needs.records import SizedWeights
 
 CATALOGUE = Catalogue.open()
@@ -97,26 +93,3 @@ def test_a_mix_is_known_by_any_spelling_and_no_other_name_is_one() -> None:
     assert canonical_quantization("UD-Q4-K-XL") == "UD-Q4_K_XL"
     assert all(canonical_quantization(mix) == mix for mix in MIXES)
     assert canonical_quantization("UD-Q9_K_XL") is None
-
-
-OPEN = [outline.id for outline in CATALOGUE.outlines() if not outline.closed]
-# mixtures in few bits, which come nearest
-NEAR = ["deepseek-r1", "kimi-k2-instruct", "gpt-oss-120b", "mistral-large-3-675b-instruct-2512"]
-TYPES = GGUF_QUANTIZATIONS[1:]
-
-
-@pytest.mark.parametrize("start", range(8))
-def test_no_file_is_smaller_than_what_is_surely_stored(start: int) -> None:
-    """What is left out because of its size would not have fitted: published or by the recipe, each file weighs more. Every model in some types, the nearest in all."""
-    rows = architectures(CATALOGUE)
-    cases = [(id, TYPES[(start + number) % 8 :: 8]) for number, id in enumerate(OPEN[start::8])]
-    held = 0
-    for id, mixes in (*cases, *((id, TYPES[start::8]) for id in NEAR)):
-        spec = CATALOGUE.spec(id)
-        for mix in mixes:
-            size = need.weights_bytes(spec, "gguf", mix, rows)
-            least = need.least_bytes(spec, mix)
-            if not isinstance(size, Unread) and least is not None:
-                assert least <= size.low_bytes, (id, mix)
-                held += 1
-    assert held > len(OPEN) / 8
