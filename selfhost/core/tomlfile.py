@@ -7,16 +7,15 @@ looked for where there is a fault to print.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 from .errors import MAX_PROBLEMS, Problem
+from .files import LARGE, Unreadable, read_file, shown
 from .records import Record
 from .spelling import nearest
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
+from .toml_lines import lines_of, statements
 
 Path = tuple[str | int, ...]
 # what is wrong with a value, and what to write instead
@@ -27,7 +26,11 @@ MAX_FILE_BYTES = 1 << 20
 MAX_KEY_PARTS = 64
 # faults that are kept, so that the first ones of the file are shown and a program gets nearly all
 _MOST_KEPT = 1_000
-_BARE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
+_BARE = re.compile(r"[A-Za-z0-9_-]{1,60}")
+_DATE = re.compile(r"\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?", re.ASCII)
+# begins at the start of a word and never steps back, so that its time grows with the text alone
+_KEY_PART = r"""(?:[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+"""
+_ENDLESS_KEY = re.compile(rf"(?<![A-Za-z0-9_-])(?:{_KEY_PART}\.[ \t]*+){{{MAX_KEY_PARTS}}}")
 
 
 def key_name(path: Path) -> str:
@@ -36,9 +39,9 @@ def key_name(path: Path) -> str:
     for part in path:
         if isinstance(part, int):
             text += f"[{part}]"
-            continue
-        is_bare = part and _BARE.issuperset(part) and len(part) <= 60
-        text += "." * bool(text) + (part if is_bare else f'"{shortened(part)}"')
+        else:
+            quoted = part if _BARE.fullmatch(part) else f'"{shortened(part)}"'
+            text += f".{quoted}" if text else quoted
     return text
 
 
@@ -60,7 +63,7 @@ class Document:
 
     @classmethod
     def _unusable(
-        cls, file: str, message: str, remedy: str | None = None, *, line: int | None = None
+        cls, file: str, message: str, remedy: str | None = None, line: int | None = None
     ) -> Document:
         document = cls(file, {})
         document._syntax = Problem(file=file, line=line, message=message, remedy=remedy)
@@ -71,16 +74,13 @@ class Document:
         """The file at `path`, of at most that size. Never raises: a file that cannot be read is a
         problem of the document. Waits for no pipe.
         """
-        from .files import LARGE, Unreadable, read_file, shown
-
         file = shown(path)
         try:
             content = read_file(path, max_bytes)
         except Unreadable as error:
-            if error.kind == LARGE:
-                content = b"#" * (max_bytes + 1)
-            else:
+            if error.kind != LARGE:
                 return cls._unusable(file, error.reason, error.remedy)
+            content = b"#" * (max_bytes + 1)
         return cls.parse(file, content, max_bytes=max_bytes)
 
     @classmethod
@@ -88,28 +88,32 @@ class Document:
         """Never raises: bad encoding and bad syntax are problems of the document."""
         import tomllib
 
-        fault = _content_fault(content, max_bytes)
-        if fault is not None:
-            return cls._unusable(file, *fault)
+        if len(content) > max_bytes:
+            small = "a spec or policy is a small text file"
+            return cls._unusable(file, f"larger than {max_bytes:,} bytes", small)
+        if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+            return cls._unusable(file, "UTF-16 text", "save the file as UTF-8")
+        if b"\0" in content:
+            remedy = "give TOML; a model file is judged by `selfhost check FILE`"
+            return cls._unusable(file, "not a text file", remedy)
         try:
             text = content.decode("utf-8-sig").replace("\r\n", "\n")
         except UnicodeDecodeError as error:
             line = content.count(b"\n", 0, error.start) + 1
-            return cls._unusable(file, "not UTF-8 text", "save the file as UTF-8", line=line)
+            return cls._unusable(file, "not UTF-8 text", "save the file as UTF-8", line)
         if not text.strip():
             return cls._unusable(file, "is empty")
-        if _has_endless_key(text):
+        if text.count(".") > MAX_KEY_PARTS and _ENDLESS_KEY.search(text):
             return cls._unusable(file, f"has a key of more than {MAX_KEY_PARTS} parts")
         try:
-            values = tomllib.loads(text)
+            return cls(file, tomllib.loads(text), text)
         except tomllib.TOMLDecodeError as error:
-            first, message, remedy = _syntax_fault(str(error), text)
-            return cls._unusable(file, f"not valid TOML: {message}", remedy, line=first)
+            line, message, remedy = _syntax_fault(str(error), text)
+            return cls._unusable(file, f"not valid TOML: {message}", remedy, line)
         except RecursionError:
             return cls._unusable(file, "nested too deeply")
         except ValueError:  # int() has a limit of its own
             return cls._unusable(file, "has a number of more than 4,300 digits")
-        return cls(file, values, text)
 
     @property
     def root(self) -> Table:
@@ -136,9 +140,7 @@ class Document:
 
     def has_faults(self, *tables: str) -> bool:
         """Whether a fault was found in one of these tables, or the file is no TOML."""
-        return self._syntax is not None or any(
-            path[:1] and path[0] in tables for path, *_ in self._faults
-        )
+        return self._syntax is not None or any(path[:1] in zip(tables) for path, *_ in self._faults)
 
     def guess(self, word: str, choices: Sequence[str]) -> str | None:
         """`nearest`, while there is room for its answer: a file with a hundred thousand faults
@@ -159,31 +161,22 @@ class Document:
         return self._listed(_MOST_KEPT)
 
     def _listed(self, most: int) -> tuple[Problem, ...]:
-        if self._syntax:
-            return (self._syntax,)
-        if not self._faults:
-            return ()
-        problems = [
-            Problem(
-                file=self.file,
-                line=self.line(path[:-1] if absent else path),
-                key=key_name(path) or None,
-                message=message,
-                remedy=remedy,
+        problems = [] if self._syntax is None else [self._syntax]
+        for path, absent, message, remedy in self._faults:
+            line, key = self.line(path[:-1] if absent else path), key_name(path) or None
+            problems.append(
+                Problem(file=self.file, line=line, key=key, message=message, remedy=remedy)
             )
-            for path, absent, message, remedy in self._faults
-        ]
         problems.sort(key=lambda problem: problem.line or 0)
-        more = self._more + len(problems) - len(problems[:most])
-        return (*problems[:most], *([Problem.of_unlisted(self.file, more)] if more else ()))
+        more = self._more + max(0, len(problems) - most)
+        unlisted = (Problem.of_unlisted(self.file, more),) if more else ()
+        return (*problems[:most], *unlisted)
 
     def line(self, path: Path) -> int | None:
         """The line of what stands at `path`, or of what it stands in, counted from 1; None for the
         whole file and for an installed package.
         """
         if self.text is not None and not self._lines:
-            from .toml_lines import lines_of
-
             self._lines = lines_of(self.text)
         while path and path not in self._lines:
             path = path[:-1]
@@ -244,7 +237,7 @@ class Table:
             remedy = f'did you mean "{guess}"?' if guess else None
             return f'"{shortened(value)}" is not one of {", ".join(choices)}', remedy
         if not value.strip() and choices is None:
-            return "is empty", None
+            return "is empty", "leave the key out where the value is not known"
         if not value.isprintable():
             message = f'"{shortened(value)}" has a line break or a control character'
             return message, "write it on one line"
@@ -263,17 +256,11 @@ class Table:
         what to write where it is missing.
         """
         remedy = f'write {key} = "{example}"' if example else None
-        if choices:
-            remedy = f"one of {', '.join(choices)}"
+        remedy = f"one of {', '.join(choices)}" if choices else remedy
 
         def fault_of(value: object) -> Fault | None:
-            if value == "" and empty:
-                return None
-            fault = self._text_fault(value, choices)
-            if fault is not None and fault[0] == "is empty":
-                without = "leave the key out where the value is not known"
-                return fault[0], remedy if required else without
-            return fault
+            fault = None if value == "" and empty else self._text_fault(value, choices)
+            return (fault[0], remedy) if fault and required and fault[0] == "is empty" else fault
 
         text: str | None = self._checked(key, fault_of, required, remedy)
         return text
@@ -323,21 +310,26 @@ class Table:
         return value
 
     def date(self, key: str, *, required: bool = False, partial: bool = False) -> str | None:
-        """A TOML date -> `YYYY-MM-DD`; with `partial` also the strings `"2024"` and `"2024-05"`."""
-        # a package has every date as a string
+        """A TOML date -> `YYYY-MM-DD`; with `partial` also the strings `"2024"` and `"2024-05"`. A
+        package has every date as a string.
+        """
         is_stored = self.document.text is None
-        remedy = f"write {key} = YYYY-MM-DD, without quotes"
-        less = ', or "2024" where only the year is known' if partial else ""
 
         def fault_of(value: Any) -> Fault | None:
-            is_day = hasattr(value, "year") and not hasattr(value, "hour")
-            if isinstance(value, str) and _is_date(value):
-                is_day = is_stored or (partial and value.count("-") < 2)
+            if isinstance(value, str):
+                is_less = partial and value.count("-") < 2
+                is_day = bool(_DATE.fullmatch(value)) and (is_stored or is_less)
+            else:
+                is_day = hasattr(value, "year") and not hasattr(value, "hour")
+            if is_day:
+                return None
             day = str(value)[:10]
-            day = day if day.count("-") == 2 and _is_date(day) else "YYYY-MM-DD"
-            instead = f"write {key} = {day}, without quotes and time{less}"
-            return None if is_day else (f"must be a date, not {kind_of(value)}", instead)
+            day = day if day.count("-") == 2 and _DATE.fullmatch(day) else "YYYY-MM-DD"
+            less = ', or "2024" where only the year is known' if partial else ""
+            message = f"must be a date, not {kind_of(value)}"
+            return message, f"write {key} = {day}, without quotes and time{less}"
 
+        remedy = f"write {key} = YYYY-MM-DD, without quotes"
         value = self._checked(key, fault_of, required, remedy)
         return None if value is None else str(value)
 
@@ -407,13 +399,12 @@ class Table:
         values: dict[str, Any] = {}
         for field, stated in kind._keys.items():
             key = stated.name or field
+            values[field] = stated.default
             if key in self.values or stated.is_required or stated.limits.get("required"):
                 value = stated.read(self, key, **stated.limits)
                 values[field] = stated.default if value is None else value
-            else:
-                # as are most of the 140 of a runtime
-                self._known[key] = None
-                values[field] = stated.default
+            # as are most of the 140 of a runtime
+            self._known[key] = None
         return values
 
     def record(
@@ -454,12 +445,9 @@ class Table:
         """
         unknown = [key for key in self.values if key not in self._known]
         for key in unknown:
-            remedy = (elsewhere or {}).get(key)
-            if remedy is None:
-                guess = self.document.guess(key, tuple(self._known))
-                listed = f"known here: {', '.join(self._known)}"
-                remedy = f"did you mean {guess}?" if guess else listed
-            self.problem(key, "is not a known key", remedy)
+            guess = self.document.guess(key, tuple(self._known))
+            remedy = f"did you mean {guess}?" if guess else f"known here: {', '.join(self._known)}"
+            self.problem(key, "is not a known key", (elsewhere or {}).get(key, remedy))
         return not unknown
 
 
@@ -476,41 +464,20 @@ def _kind_fault(
     )
 
 
-_THOUSANDS = {"m": 10**6, "b": 10**9}
-
-
 def _integer_fault(value: object, minimum: int, maximum: int) -> Fault | None:
     if not isinstance(value, int) or isinstance(value, bool):
-        return f"must be a whole number, not {kind_of(value)}", _likely_integer(value)
+        # written as text or with a point: `"7"`, `"4,096"`, `7e9`
+        digits = re.sub(r"[,_ ]|\.0*$", "", value if isinstance(value, str) else "")
+        if isinstance(value, float) and value.is_integer() and abs(value) < 10**18:
+            digits = str(int(value))
+        is_number = digits.isdecimal() and digits.isascii() and len(digits) <= 18
+        remedy = f"write {int(digits):_}" if is_number else None
+        return f"must be a whole number, not {kind_of(value)}", remedy
     if value < minimum:
         return f"must be at least {minimum:,}, not {_digits(value)}", None
     if value > maximum:
         return f"must be at most {maximum:,}, not {_digits(value)}", None
     return None
-
-
-def _likely_integer(value: object) -> str | None:
-    """How to write the whole number that stands there as text or with a point: `"7B"`, `7e9`."""
-    text = value.strip().lower().replace(",", "").replace("_", "") if isinstance(value, str) else ""
-    factor = _THOUSANDS.get(text[-1:], 1)
-    try:
-        number = float(text.rstrip("mb")) * factor if text else value
-    except ValueError:
-        return None
-    if not isinstance(number, float) or not 0 <= number < 10**18 or number != int(number):
-        return None
-    return f"write {int(number):_}"
-
-
-def _is_date(text: str) -> bool:
-    """`2024`, `2024-05` or `2024-05-22`."""
-    parts = text.split("-")
-    return (
-        text.isascii()
-        and [len(part) for part in parts] in ([4], [4, 2], [4, 2, 2])
-        and all(part.isdecimal() for part in parts)
-        and all(1 <= int(part) <= most for part, most in zip(parts[1:], (12, 31), strict=False))
-    )
 
 
 def kind_of(value: object) -> str:
@@ -540,34 +507,11 @@ def shortened(text: str) -> str:
     return clean if len(clean) <= 60 else clean[:57] + "…"
 
 
-def _content_fault(content: bytes, max_bytes: int) -> Fault | None:
-    if len(content) > max_bytes:
-        return f"larger than {max_bytes:,} bytes", "a spec or policy is a small text file"
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "UTF-16 text", "save the file as UTF-8"
-    if b"\0" in content:
-        return "not a text file", "give TOML; a model file is judged by `selfhost check FILE`"
-    return None
-
-
-def _has_endless_key(text: str) -> bool:
-    if text.count(".") <= MAX_KEY_PARTS:
-        return False
-    import re
-
-    # starts at the beginning of a word only and never steps back, so that its time grows with the
-    # text alone
-    part = r"""(?:[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+"""
-    return re.search(rf"(?<![A-Za-z0-9_-])(?:{part}\.[ \t]*+){{{MAX_KEY_PARTS}}}", text) is not None
-
-
 def _syntax_fault(message: str, text: str) -> tuple[int | None, str, str | None]:
     """tomllib's `… (at line 3, column 5)` -> the line, the message, and a remedy."""
     head, _, tail = message.rpartition(" (at ")
     digits = tail.removeprefix("line ").split(",")[0]
     line = int(digits) if digits.isdecimal() else text.count("\n") + 1
-    from .toml_lines import statements
-
     # a value may span many lines
     statement = [each for each in statements(text) if each[0][1] <= line][-1:]
     first = statement[0][0][1] if statement else line
