@@ -213,18 +213,9 @@ def can_be_passed_on(text: str) -> bool:
 
 Text = str | Iterable[str | bytes]
 
-_STREAMS = {
-    **dict.fromkeys(("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"), 1),
-    **dict.fromkeys(("/dev/stderr", "/dev/fd/2", "/proc/self/fd/2"), 2),
-}
-_OWN_FOLDER = "give a file in a folder that exists and is yours"
+_STREAMS = {"/dev/stdout": 1, "/dev/fd/1": 1, "/dev/stderr": 2, "/dev/fd/2": 2}
+_OWN_FOLDER = "give a file in a folder that exists and is yours, or send the report to `> FILE`"
 _NO_ROOM = "make room, or name a file elsewhere"
-_ELSEWHERE = f"{_OWN_FOLDER}, or send the report to `> FILE`"
-_REMEDIES = {
-    errno.ENXIO: "start the pipe's reader first, or give a file",
-    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EBUSY, errno.EROFS), _ELSEWHERE),
-    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), _NO_ROOM),
-}
 
 
 class WriteError(SelfhostError):
@@ -239,23 +230,40 @@ def check_targets(
 
     `with_standard_output` says that another report goes there.
     """
-    named = list(inputs)
-    for number, path in enumerate(paths):
-        status = _status(path)
-        if with_standard_output and _STREAMS.get(path) == 1:
-            raise _error("two reports would go to standard output", "give each its own file")
-        if status is not None and stat.S_ISREG(status.st_mode):
-            if any(_is_same(status, read) for read in named):
-                raise _error(
-                    f"cannot write {path}: this run reads it", "name another file for the report"
-                )
-            if not _is_device(path) and _is_standard_stream(status):
-                raise _error(
-                    f"cannot write {path}: the output of this run goes there",
-                    f"leave {path} out, or send the output elsewhere",
-                )
-        if any(_are_one(path, status, other) for other in paths[:number]):
-            raise _error(f"two reports would go to {path}", "give each its own file")
+    read = [path for path in inputs if os.path.isfile(path)]
+    places = [1] if with_standard_output else []
+    for path in paths:
+        place = _STREAMS.get(path) or os.path.realpath(path)
+        if place in places and path != os.devnull:
+            raise WriteError(f"two reports would go to {path}", remedy="give each its own file")
+        places.append(place)
+        if _is_device(path):
+            continue
+        _refuse_other_targets(path)
+        if any(os.path.exists(path) and os.path.samefile(path, other) for other in read):
+            raise WriteError(
+                f"cannot write {path}: this run reads it",
+                remedy="name another file for the report",
+            )
+
+
+def _refuse_other_targets(path: str) -> None:
+    """Raise `WriteError` for what is no ordinary file, and where its folder is missing."""
+    try:
+        status = os.stat(path)
+    except FileNotFoundError as error:
+        if not os.path.basename(path) or not os.path.isdir(os.path.dirname(os.path.realpath(path))):
+            raise _cannot(path, error) from None
+        return
+    except (OSError, ValueError) as error:
+        raise _cannot(path, error) from None
+    if not stat.S_ISREG(status.st_mode):
+        kind = "folder" if stat.S_ISDIR(status.st_mode) else "pipe, a socket or a disk"
+        raise WriteError(f"cannot write {path}: it is a {kind}", remedy=_OWN_FOLDER)
+    if not os.access(path, os.W_OK):
+        raise WriteError(
+            f"cannot write {path}: this account may not change it", remedy="name another file"
+        )
 
 
 def write_whole(reports: Sequence[tuple[str, Text]]) -> None:
@@ -268,15 +276,14 @@ def write_whole(reports: Sequence[tuple[str, Text]]) -> None:
     path = ""
     try:
         for path, text in reports:
-            status = _status(path)
-            is_ordinary = status is None or stat.S_ISREG(status.st_mode)
-            if is_ordinary and not _is_device(path):
-                place = os.path.realpath(path)
-                beside = f"{place}.selfhost-{os.urandom(6).hex()}.tmp"
-                temporary[beside] = place
-                _write_new(beside, text, status)
-            else:
-                _write_directly(path, text)
+            if _is_device(path):
+                _write_device(path, text)
+                continue
+            _refuse_other_targets(path)
+            place = os.path.realpath(path)
+            beside = f"{place}.selfhost-{os.urandom(6).hex()}.tmp"
+            temporary[beside] = place
+            _write_new(beside, text, place)
         for beside, path in list(temporary.items()):
             os.replace(beside, path)
             del temporary[beside]
@@ -288,93 +295,30 @@ def write_whole(reports: Sequence[tuple[str, Text]]) -> None:
                 os.unlink(beside)
 
 
-def _status(path: str) -> os.stat_result | None:
-    """The status of what stands there, None where nothing does; `WriteError` for what takes no
-    report.
-    """
-    if _STREAMS.get(path) == 1 and sys.__stdout__ is None:
-        raise _error(f"cannot write {path}: there is no standard output", "give a file")
-    try:
-        status = os.stat(path)
-    except FileNotFoundError as error:
-        if not os.path.basename(path) or not os.path.isdir(os.path.dirname(os.path.realpath(path))):
-            raise _cannot(path, error) from None
-        return None
-    except (OSError, ValueError) as error:
-        raise _cannot(path, error) from None
-    if stat.S_ISDIR(status.st_mode):
-        raise _error(f"cannot write {path}: it is a folder", "name a file in it")
-    if stat.S_ISSOCK(status.st_mode) or stat.S_ISBLK(status.st_mode):
-        raise _error(f"cannot write {path}: it is a socket or a disk", _OWN_FOLDER)
-    if not os.access(path, os.W_OK):
-        raise _error(f"cannot write {path}: this account may not change it", "name another file")
-    return status
-
-
 def _is_device(path: str) -> bool:
     return os.path.abspath(path).startswith(("/dev/", "/proc/"))
 
 
-def _is_standard_stream(status: os.stat_result) -> bool:
-    """Whether the shell's `> FILE` goes there: it would be lost with the file that is replaced."""
-    for stream in (sys.__stdout__, sys.__stderr__):
-        try:
-            if stream is not None and os.path.samestat(status, os.fstat(stream.fileno())):
-                return True
-        except (OSError, ValueError):
-            continue
-    return False
-
-
-def _is_same(status: os.stat_result, path: str) -> bool:
-    try:
-        return os.path.samestat(status, os.stat(path))
-    except (OSError, ValueError):
-        return False
-
-
-def _are_one(path: str, status: os.stat_result | None, other: str) -> bool:
-    """Whether two reports go to one file. A terminal and /dev/null take any number of them."""
-    if status is not None:
-        return not stat.S_ISCHR(status.st_mode) and _is_same(status, other)
-    # some volumes do not tell a from A
-    return os.path.realpath(path).casefold() == os.path.realpath(other).casefold()
-
-
-def _write_new(path: str, text: Text, old: os.stat_result | None) -> None:
-    mode = 0o666 if old is None else stat.S_IMODE(old.st_mode) & 0o777
+def _write_new(path: str, text: Text, old: str) -> None:
+    mode = stat.S_IMODE(os.stat(old).st_mode) & 0o777 if os.path.exists(old) else None
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    with open(os.open(path, flags, mode), "wb") as file:
-        if old is not None and hasattr(os, "fchmod"):
-            try:  # noqa: SIM105 - contextlib would be loaded for this alone
-                os.fchown(file.fileno(), old.st_uid, old.st_gid)
-            except OSError:
-                pass
-            os.fchmod(file.fileno(), mode)
-        for piece in _encoded(text):
-            file.write(piece)
+    with open(os.open(path, flags, 0o666 if mode is None else mode), "wb") as file:
+        if mode is not None:
+            os.chmod(path, mode)
+        file.writelines(_encoded(text))
         file.flush()
         # some file systems say only here that there is no room
         os.fsync(file.fileno())
 
 
-def _write_directly(path: str, text: Text) -> None:
+def _write_device(path: str, text: Text) -> None:
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.flush()
-    if path in _STREAMS:
-        # opened anew, the shell's `> FILE` would begin anew
-        number = os.dup(_STREAMS[path])
-    else:
-        # a named pipe that nobody reads is an error, not a wait
-        number = os.open(path, os.O_WRONLY | getattr(os, "O_NONBLOCK", 0))
-        if hasattr(os, "set_blocking"):
-            os.set_blocking(number, True)
-    with open(number, "wb", buffering=0) as file:
-        for piece in _encoded(text):
-            left = memoryview(piece)
-            while left:
-                left = left[file.write(left) or 0 :]
+    # opened anew, the shell's `> FILE` would begin anew
+    number = os.dup(_STREAMS[path]) if path in _STREAMS else os.open(path, os.O_WRONLY)
+    with open(number, "wb") as file:
+        file.writelines(_encoded(text))
 
 
 def _encoded(text: Text) -> Iterator[bytes]:
@@ -387,9 +331,6 @@ def _encoded(text: Text) -> Iterator[bytes]:
 
 def _cannot(path: str, error: OSError | ValueError) -> WriteError:
     reason = getattr(error, "strerror", None) or "that is no name of a file"
-    remedy = _REMEDIES.get(getattr(error, "errno", None) or 0, _OWN_FOLDER)
-    return _error(f"cannot write {path}: {reason}", remedy)
-
-
-def _error(message: str, remedy: str) -> WriteError:
-    return WriteError(message, remedy=remedy)
+    is_full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    remedy = _NO_ROOM if is_full else _OWN_FOLDER
+    return WriteError(f"cannot write {path}: {reason}", remedy=remedy)

@@ -26,6 +26,7 @@ MAX_FILE_BYTES = 1 << 20
 MAX_KEY_PARTS = 64
 # faults that are kept, so that the first ones of the file are shown and a program gets nearly all
 _MOST_KEPT = 1_000
+_EMPTY: Fault = ("is empty", None)
 _BARE = re.compile(r"[A-Za-z0-9_-]{1,60}")
 _DATE = re.compile(r"\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?", re.ASCII)
 # begins at the start of a word and never steps back, so that its time grows with the text alone
@@ -237,7 +238,7 @@ class Table:
             remedy = f'did you mean "{guess}"?' if guess else None
             return f'"{shortened(value)}" is not one of {", ".join(choices)}', remedy
         if not value.strip() and choices is None:
-            return "is empty", "leave the key out where the value is not known"
+            return _EMPTY
         if not value.isprintable():
             message = f'"{shortened(value)}" has a line break or a control character'
             return message, "write it on one line"
@@ -260,7 +261,8 @@ class Table:
 
         def fault_of(value: object) -> Fault | None:
             fault = None if value == "" and empty else self._text_fault(value, choices)
-            return (fault[0], remedy) if fault and required and fault[0] == "is empty" else fault
+            without = "leave the key out where the value is not known"
+            return ("is empty", remedy if required else without) if fault == _EMPTY else fault
 
         text: str | None = self._checked(key, fault_of, required, remedy)
         return text
