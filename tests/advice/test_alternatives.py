@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from random import Random
 
 import pytest
 
 from helpers.machines import GIB, VM
-from selfhost import Machine, Route, Workload, check
+from selfhost import Route, Workload, check
 from selfhost.catalogue.opened import open_catalogue
-from selfhost.reports.check_text import check_document
-from selfhost.reports.layout import plain
 
 
 def _sample(count: int) -> list[tuple[str, str]]:
@@ -39,15 +36,9 @@ def test_what_is_proposed_instead_does_run() -> None:
             assert again.route is Route.LOCAL, other
 
 
-@pytest.mark.parametrize(
-    "machine",
-    [VM, VM.replace(memory_total_bytes=GIB, memory_limit_bytes=GIB, memory_available_bytes=GIB)],
-)
-def test_a_closed_models_nearest_open_weights_are_named_with_their_license(
-    machine: Machine,
-) -> None:
+def test_a_closed_models_nearest_open_weights_are_named_with_their_license() -> None:
     """GPT-3.5 Turbo: both gpt-oss models are named under Apache-2.0, whether they fit or not; what is said to run does run."""
-    verdict = check("gpt-3.5-turbo", machine=machine)
+    verdict = check("gpt-3.5-turbo", machine=VM)
     named = {other.id: other for other in verdict.open_alternatives}
     assert [named[name].license for name in ("gpt-oss-20b", "gpt-oss-120b")] == [
         "Apache-2.0",
@@ -56,12 +47,8 @@ def test_a_closed_models_nearest_open_weights_are_named_with_their_license(
     assert named["gpt-oss-120b"].fits is False
     assert "memory-too-small" in named["gpt-oss-120b"].failed
     for name, other in named.items():
-        route = check(name, Workload(quantization=other.quantization), machine=machine).route
+        route = check(name, Workload(quantization=other.quantization), machine=VM).route
         assert other.fits == {"local": True, "unknown": None}.get(route, False)
-    told = plain(check_document([verdict], verbose=True))
-    assert all(
-        re.search(f"{name}[^\n]*Apache-2.0", told) for name in ("gpt-oss-20b", "gpt-oss-120b")
-    )
     licenses = [open_catalogue().spec(other.id).license for other in verdict.alternatives]
     stated = [license and license.id for license in licenses]
     assert [other.license for other in verdict.alternatives] == stated

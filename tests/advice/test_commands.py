@@ -11,14 +11,12 @@ from typing import Any
 import pytest
 
 from helpers.each import each
-from helpers.local_models import small
 from helpers.machines import IDS, VM
 from helpers.paths import CONFIGS, RECORDS, TESTS
 from selfhost import Machine, Outcome, Route, Verdict, Workload, WorkloadError, check
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.judge.question import ask
 from selfhost.machine.changes import apply
-from selfhost.machine.named import machine_named
 from selfhost.machine.profiles import load
 from selfhost.reports.check_text import check_document
 from selfhost.reports.layout import plain
@@ -92,13 +90,6 @@ def test_llama_server_is_told_whether_it_embeds_or_ranks(id: str, option: str) -
     commands = check(id, Workload(runtime="llama.cpp"), machine=ROOMY).commands
     (line,) = [line for line in commands if "llama-server" in line]
     assert {"--reranking", "--embedding"} & {*line.split()} == {option}
-
-
-def test_a_folder_of_published_types_is_run_by_its_path(tmp_path: Path) -> None:
-    """pipeline() takes a folder where it takes a repository (documentation of transformers)."""
-    folder = small(tmp_path / "mine")
-    verdict = check(folder, Workload(runtime="transformers"), machine="desktop-rtx3060-12gb")
-    assert f"pipeline(model='{folder}', " in verdict.commands[0]
 
 
 def test_a_lone_config_is_converted_in_its_folder(tmp_path: Path) -> None:
@@ -200,25 +191,3 @@ def test_no_command_of_a_trainer_of_writers_stands_by_an_embedder() -> None:
         assert len(verdict.setup) == 1
         assert "sentence-transformers" in verdict.setup[0]
         assert verdict.setup[0].startswith("# ")
-
-
-FULL = Workload(task="finetune", finetune_method="full")
-
-
-@pytest.mark.parametrize("context_tokens", [1024, 4096])
-def test_cards_that_may_share_a_training_are_not_left_to_the_cpu(context_tokens: int) -> None:
-    """8 B parameters by AdamW take 8 bytes each where all is kept in 16 bits, 16 with a copy in 32 (arXiv 1910.02054): 60 and 120 GiB of states, and four cards of 40 GiB share them. 160 GB of RAM hold it too, a few tokens a second."""
-    asked = FULL.replace(context_tokens=context_tokens)
-    verdict = check("llama-3.1-8b", asked, machine="4x a100")
-    finding = verdict.finding("accelerator")
-    assert finding is not None
-    assert (verdict.exit_code, finding.code) == (3, "accelerator-close")
-    assert "4 × " in finding.reason
-    # each of 40 GiB, one kept free
-    assert "156 GiB are there" in finding.reason
-    assert verdict.commands == ()
-    small = check("llama-3.1-8b", asked, machine=apply(machine_named("4x a100"), ["memory=64GiB"]))
-    about = small.finding("accelerator")
-    assert about is not None
-    assert about.code == "accelerator-close"
-    assert "CPU" not in about.reason

@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 import shlex
 import sys
+import tomllib
 from functools import lru_cache
 
+from helpers.paths import TESTS
 from selfhost import Workload
 from selfhost.advice.steps import steps
 from selfhost.catalogue.opened import open_catalogue
@@ -16,42 +18,8 @@ from selfhost.judge.judging import judge
 from selfhost.judge.question import ask
 from selfhost.machine.profiles import load
 
-# the distribution of a module, where it is called otherwise
-DISTRIBUTIONS = {
-    "PIL": "pillow",
-    "TTS": "coqui-tts",
-    "chatterbox": "chatterbox-tts",
-    "colpali_engine": "colpali-engine",
-    "nemo": "nemo_toolkit",
-    "orpheus_tts": "orpheus-speech",
-    "parler_tts": "parler-tts",
-    "pyannote": "pyannote.audio",
-    "qwen_asr": "qwen-asr",
-    "qwen_tts": "qwen-tts",
-    "faster_whisper": "faster-whisper",
-    "sentence_transformers": "sentence-transformers",
-}
-# what comes with a distribution: `Requires-Dist` of its METADATA on PyPI, 2026-11-22, at any depth
-BRINGS = {
-    "chatterbox-tts": {"torch", "torchaudio", "transformers", "huggingface_hub"},
-    "colpali-engine": {"torch", "torchvision", "pillow", "transformers"},
-    "coqui-tts": {"soundfile", "transformers"},
-    "diffusers": {"pillow", "numpy"},
-    "kokoro": {"torch", "transformers", "numpy"},
-    "mistral-common[audio]": {"soundfile", "soxr", "pillow"},
-    "nemo_toolkit": {"torch"},
-    "neutts": {"soundfile", "torch", "torchaudio", "transformers"},
-    "funasr": {"torchaudio", "torch", "soundfile"},
-    "outetts": {"soundfile", "scipy", "torch", "torchaudio", "transformers"},
-    "parler-tts": {"torch", "transformers"},
-    "pyannote.audio": {"torch", "torchaudio"},
-    "qwen-asr": {"soundfile", "transformers", "accelerate"},
-    "qwen-tts": {"soundfile", "torchaudio", "transformers", "accelerate"},
-    "sentence-transformers": {"torch", "transformers", "scipy", "numpy"},
-    "torchvision": {"torch", "numpy", "pillow"},
-    "voxcpm": {"soundfile", "torch", "torchaudio", "transformers"},
-    "zonos": {"torch", "torchaudio", "transformers"},
-}
+TABLES = tomllib.loads((TESTS / "advice" / "flags.toml").read_text(encoding="utf-8"))
+DISTRIBUTIONS, BRINGS = TABLES["distributions"], TABLES["brings"]
 
 
 @lru_cache

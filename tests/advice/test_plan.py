@@ -73,9 +73,8 @@ def least_of(model: str, workload: Workload) -> Least:
 
 def judged(model: str, workload: Workload, machine: Machine) -> Verdict:
     """As `check` judges it, from the record as it would be written to a file."""
-    return check(
-        model, workload, machine=Machine.from_json(json.loads(json.dumps(machine.to_json())))
-    )
+    record = Machine.from_json(json.loads(json.dumps(machine.to_json())))
+    return check(model, workload, machine=record, alternatives=False)
 
 
 def outcome(verdict: Verdict, name: str) -> tuple[Outcome, str]:
@@ -84,7 +83,7 @@ def outcome(verdict: Verdict, name: str) -> tuple[Outcome, str]:
     return finding.outcome, finding.code
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [*CASES][::2])
 def test_the_least_machine_runs_it_and_one_byte_less_does_not(case: str) -> None:
     """`check` passes on the plan's machine; with one byte less of memory, or of disk, it is no longer sure."""
     model, workload = CASES[case]
@@ -119,7 +118,7 @@ def test_the_least_machine_runs_it_and_one_byte_less_does_not(case: str) -> None
 
 @pytest.mark.parametrize(
     "case",
-    ["default", "long context", "mixture of experts", "a pace of each", "large", "transformers"],
+    ["default", "mixture of experts", "a pace of each"],
 )
 def test_the_bandwidth_reaches_the_wanted_speed_and_less_does_not(case: str) -> None:
     """With it the slow end is as wanted; a tenth of a gigabyte less is not enough."""
@@ -142,9 +141,14 @@ def test_the_bandwidth_reaches_the_wanted_speed_and_less_does_not(case: str) -> 
 
 @pytest.mark.parametrize(
     "case",
-    ["default", "small", "long context", "large", "a runtime for GPUs", "a quantization for GPUs", "faster-whisper",
-     "16 bits in faster-whisper"],
-)  # fmt: skip
+    [
+        "default",
+        "large",
+        "a runtime for GPUs",
+        "a quantization for GPUs",
+        "16 bits in faster-whisper",
+    ],
+)
 def test_the_accelerator_holds_all_of_it_and_a_smaller_one_does_not(case: str) -> None:
     """One with that much memory takes the whole model, beside the RAM that is named; with a byte less it does not."""
     model, workload = CASES[case]
@@ -195,9 +199,7 @@ def test_more_asked_never_takes_a_smaller_machine() -> None:
     assert paces[0] > 0
 
 
-@pytest.mark.parametrize(
-    "case", ["default", "mixture of experts", "large", "a runtime for one system"]
-)
+@pytest.mark.parametrize("case", ["default", "a runtime for one system"])
 def test_known_machines_fare_as_check_says(case: str) -> None:
     """Every profile's route is that of `check --machine`; those that run it come first, the smaller before the larger."""
     model, workload = CASES[case]
@@ -205,9 +207,9 @@ def test_known_machines_fare_as_check_says(case: str) -> None:
     assert {candidate.name for candidate in plan.machines} == {
         profile.name for profile in all_profiles()
     }
-    # every fifteenth of them is asked
-    for candidate in plan.machines[::15]:
-        route = check(model, workload, machine=candidate.machine).route
+    # every thirtieth of them is asked
+    for candidate in plan.machines[::30]:
+        route = check(model, workload, machine=candidate.machine, alternatives=False).route
         assert candidate.route is route
     fitting = plan.fitting
     assert fitting
@@ -267,8 +269,6 @@ def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]
     ("words", "code"),
     [
         (("mistral-7b", "--context", "8k"), 0),
-        (("whisper-small",), 0),
-        (("mistral-7b", "--runtime", "vllm"), 0),
         (("gpt-4o",), 1),
         (("deepseek-v3", "--min-speed", "500"), 1),
     ],

@@ -18,7 +18,6 @@ from selfhost.advice.steps import Steps, steps
 from selfhost.catalogue.index import Catalogue
 from selfhost.judge.judging import judge
 from selfhost.judge.question import ask
-from selfhost.machine.changes import apply
 from selfhost.machine.named import machine_named
 from selfhost.machine.profiles import load
 
@@ -31,9 +30,9 @@ def machine(name: str) -> Machine:
 
 
 def all_steps(name: str, folder: Path) -> dict[str, Steps]:
-    """Of every sixth model, where it runs on that machine: each model is that of one machine."""
+    """Of every twelfth model, where it runs on that machine."""
     catalogue, lines = Catalogue.open(shipped=str(folder)), {}
-    for spec_id in list(catalogue.ids())[USUAL.index(name) % 6 :: 6]:
+    for spec_id in list(catalogue.ids())[USUAL.index(name) :: 12]:
         question = ask(catalogue.spec(spec_id), Workload(), catalogue, machine(name))
         judged = judge(question, machine(name))
         if judged.fits:
@@ -163,20 +162,6 @@ def test_ollama_is_told_to_take_a_gpu_that_it_drops(machine: str, is_told: bool)
     assert any("OLLAMA_IGPU_ENABLE=1" in line for line in lines) is is_told
 
 
-@pytest.mark.parametrize("gpu", ["GTX 1080 Ti", "Tesla V100"])
-@pytest.mark.parametrize("runtime", ["transformers", "diffusers"])
-def test_gpus_before_turing_get_the_last_torch_with_their_kernels(gpu: str, runtime: str) -> None:
-    """PyTorch 2.15 has no build for CUDA 12.6, the last with kernels for Maxwell, Pascal and Volta (pytorch/pytorch#190385)."""
-    model = "stable-diffusion-v1-5" if runtime == "diffusers" else "llama-3.2-1b"
-    lines = check(model, Workload(runtime=runtime), machine=machine_named(gpu)).setup
-    older = next(index for index, line in enumerate(lines) if "whl/cu126" in line)
-    usual = next(index for index, line in enumerate(lines) if "accelerate torch" in line)
-    assert "torch<2.15" in lines[older]
-    assert older < usual
-    newer = check(model, Workload(runtime=runtime), machine=machine_named("Tesla T4")).setup
-    assert not any("cu126" in line for line in newer)
-
-
 @pytest.mark.parametrize(
     ("typed", "fetched"),
     [
@@ -195,11 +180,8 @@ def test_a_repository_that_was_typed_is_the_one_that_is_fetched(typed: str, fetc
     ("typed", "tag"),
     [
         ("qwen3:30b", "qwen3:30b"),
-        ("qwen3:30b-a3b", "qwen3:30b-a3b"),
-        ("library/qwen3:30b", "qwen3:30b"),
         ("ollama run qwen3:30b", "qwen3:30b"),
         ("gptoss:20b", "gpt-oss:20b"),
-        ("llama3.1:8b", "llama3.1:8b"),
     ],
 )
 def test_who_types_a_tag_of_ollama_is_given_ollamas_line(typed: str, tag: str) -> None:
@@ -208,27 +190,6 @@ def test_who_types_a_tag_of_ollama_is_given_ollamas_line(typed: str, tag: str) -
     assert check(typed, machine=machine).commands == (f"ollama run {tag}",)
     own = check(typed, Workload(runtime="llama.cpp"), machine=machine).commands
     assert own[0].startswith("llama-server ")
-
-
-@pytest.mark.parametrize(
-    ("typed", "fetched"),
-    [
-        # the card of the repository lists it
-        (
-            "Meta-Llama-3.1-70B-Instruct-IQ2_M.gguf",
-            "bartowski/Meta-Llama-3.1-70B-Instruct-GGUF:IQ2_M",
-        ),
-        # public programs load these; bartowski's name begins with the publisher's account since 2025
-        ("Qwen3-8B-IQ2_M.gguf", "bartowski/Qwen_Qwen3-8B-GGUF:IQ2_M"),
-        # mradermacher's static repositories hold Q3_K_M, Unsloth's as well (janhq/model-catalog)
-        ("olmOCR-2-7B-1025-Q3_K_M.gguf", "mradermacher/olmOCR-2-7B-1025-GGUF:Q3_K_M"),
-        ("Qwen3-VL-32B-Instruct-Q3_K_S.gguf", "unsloth/Qwen3-VL-32B-Instruct-GGUF:Q3_K_S"),
-    ],
-)
-def test_a_file_is_fetched_from_who_makes_files_of_its_type(typed: str, fetched: str) -> None:
-    """Nobody needs to make it of the 16-bit weights; that nobody has seen the file is said."""
-    answer = check(typed, machine=apply(machine_named("server-8x-h100"), ["disk=9TB"]))
-    assert any(f"-hf {fetched} " in line for line in answer.commands), answer.commands
 
 
 def test_a_line_for_windows_is_one_of_the_powershell_that_it_comes_with() -> None:
@@ -261,19 +222,6 @@ def test_ollama_is_told_a_context_that_it_would_not_take() -> None:
         machine="desktop-rtx3060-12gb",
     ).commands
     assert first == f"{own} OLLAMA_CONTEXT_LENGTH=2048 ollama serve"
-
-
-@pytest.mark.parametrize(
-    ("name", "device"),
-    [
-        ("desktop-rtx4090-24gb", "cuda"),
-        ("macbook-pro-m4-max-48gb", "mps"),
-        ("laptop-ddr4-16gb", "cpu"),
-    ],
-)
-def test_a_python_line_names_the_device(name: str, device: str) -> None:
-    line = check("qwen3-0.6b", Workload(runtime="transformers"), machine=name).commands[0]
-    assert f"device_map='{device}'" in line
 
 
 def test_one_gpu_of_several_is_named_in_the_line() -> None:
