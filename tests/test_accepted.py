@@ -247,7 +247,7 @@ def own_text(seed: str) -> str:
 
 
 @given(st.sampled_from(SEEDS), RANDOM)
-@settings(max_examples=40)
+@settings(max_examples=12)
 def test_a_spec_that_is_accepted_is_judged(
     tmp_path_factory: pytest.TempPathFactory, seed: str, chance: random.Random
 ) -> None:
@@ -261,7 +261,7 @@ def test_a_spec_that_is_accepted_is_judged(
 
 
 @given(st.sampled_from(CONFIG_FILES), RANDOM)
-@settings(max_examples=40)
+@settings(max_examples=12)
 def test_a_config_that_is_read_is_judged(
     tmp_path_factory: pytest.TempPathFactory, base: Path, chance: random.Random
 ) -> None:
@@ -280,7 +280,7 @@ def test_a_config_that_is_read_is_judged(
 
 
 @given(st.sampled_from(sorted(measured())), RANDOM)
-@settings(max_examples=25)
+@settings(max_examples=10)
 def test_a_header_that_is_read_is_judged(
     tmp_path_factory: pytest.TempPathFactory, name: str, chance: random.Random
 ) -> None:
@@ -303,7 +303,7 @@ def test_a_header_that_is_read_is_judged(
 
 
 @given(st.sampled_from(RECORD_FILES), st.sampled_from(MODELS), RANDOM)
-@settings(max_examples=40)
+@settings(max_examples=12)
 def test_a_record_that_is_read_is_judged(
     tmp_path_factory: pytest.TempPathFactory, base: Path, model: str, chance: random.Random
 ) -> None:

@@ -189,19 +189,6 @@ def ranking_on_mac() -> Ranking:
     return rank(machine=MAC)
 
 
-def is_alike(answer: object, written: object) -> bool:
-    """Whether a document of Python is what the command wrote, but for its words for an option."""
-    if isinstance(answer, dict) and isinstance(written, dict):
-        return answer.keys() == written.keys() and all(
-            is_alike(answer[key], written[key]) for key in answer
-        )
-    if isinstance(answer, list | tuple) and isinstance(written, list):
-        return len(answer) == len(written) and all(map(is_alike, answer, written))
-    if isinstance(answer, str) and isinstance(written, str) and "--" in written:
-        return answer == written or "--" not in answer
-    return answer == written
-
-
 def test_functions_give_what_the_commands_write(capsys: pytest.CaptureFixture[str]) -> None:
     """`to_json()` is a dict of what `check`, `list`, `plan` and `compare` print as JSON."""
     pair = ["gpt2", "mistral-7b"]
@@ -215,7 +202,7 @@ def test_functions_give_what_the_commands_write(capsys: pytest.CaptureFixture[st
         ("compare", *pair, "--machine", MAC): compare(pair, machine=MAC).to_json(),
     }
     for words, answer in answers.items():
-        assert is_alike(loads(dumps(answer)), written(*words, capsys=capsys))
+        assert loads(dumps(answer)) == written(*words, capsys=capsys)
 
 
 # what the contract says is written otherwise: three lists of sentences in one, a license's id
@@ -360,7 +347,7 @@ def test_a_sliding_window_and_a_group_make_caches_small() -> None:
     assert cache("deepseek-v3", 4096) == 61 * 576 * 2 * 4096
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12)
 @example(name="deepseek-ocr", context=18, more=64)
 @given(name=st.sampled_from(IDS), context=st.integers(1, 64), more=st.integers(0, 64))
 def test_more_context_never_needs_less(name: str, context: int, more: int) -> None:
@@ -379,7 +366,7 @@ def test_more_context_never_needs_less(name: str, context: int, more: int) -> No
     assert few_bytes <= more_bytes
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20)
 @given(name=st.sampled_from(IDS), memory=st.integers(1, 64), more=st.integers(0, 64))
 def test_a_better_machine_never_gets_a_worse_route(name: str, memory: int, more: int) -> None:
     """For every shipped model: more memory never turns local into something else."""
@@ -401,9 +388,9 @@ def test_a_better_machine_never_gets_a_worse_route(name: str, memory: int, more:
 CHECKED = frozenset(IDS[::24])
 
 
-@each("name", IDS)
+@each("name", IDS[::3])
 def test_every_shipped_model_is_judged(name: str) -> None:
-    """Each gets a reason for every finding, and where its parts are known the memory that they take; a closed one is never local."""
+    """Every third gets a reason for every finding, and where its parts are known the memory that they take; a closed one is never local."""
     catalogue = open_catalogue()
     question = ask(catalogue.spec(name), Workload(), catalogue, VM)
     judged = judge(question, VM)
@@ -510,18 +497,6 @@ def test_llama_cpp_serves_no_more_sequences_than_it_can() -> None:
     assert (
         check("gemma-3-270m", Workload(task="finetune", parallel=300), machine=VM).needs is not None
     )
-
-
-@pytest.mark.parametrize(
-    "id", ["kokoro-82m", "whisper-small", "sdxl-turbo", "clip-vit-base-patch32", "musicgen-small"]
-)
-def test_a_context_changes_nothing_of_a_model_that_takes_none(id: str) -> None:
-    """Sound, pictures and clips have no context that a user sets: the 448 tokens that Whisper writes of 30 seconds are none."""
-    plain, asked = check(id, machine=VM), check(id, Workload(context_tokens=8192), machine=VM)
-    assert (asked.route, asked.findings, asked.needs) == (plain.route, plain.findings, plain.needs)
-    assert asked.workload.context_tokens is None
-    assert f"--context has no effect: {asked.model.name} takes no context of tokens." in asked.notes
-    assert not any("no effect" in note for note in plain.notes)
 
 
 @pytest.mark.parametrize("runtime", ["llama.cpp", "ollama"])

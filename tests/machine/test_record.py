@@ -259,14 +259,6 @@ def test_the_schema_is_a_schema_and_names_every_key() -> None:
     assert set(schema["properties"]) - set(schema["required"]) == where_known
 
 
-def test_the_contract_names_these_keys() -> None:
-    """Other programs rely on these names."""
-    contract = """schema selfhost_version name labels read_at scope system architecture memory_total_bytes memory_limit_bytes
-        memory_available_bytes swap_free_bytes cpu_model cpu_cores_physical cpu_cores_usable instruction_sets
-        memory_bandwidth_bytes_per_second disks models_present accelerators runtimes sources unread"""
-    assert set(Machine().to_json()) >= set(contract.split())
-
-
 def test_what_is_missing_is_unread() -> None:
     """A file with fewer keys is accepted; every None has its reason and a remedy, and a key nobody knows is ignored."""
     machine = Machine.from_json(

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from helpers.each import each
 from helpers.paths import DATA
 from selfhost.audit.machines import load_machines
-from selfhost.machine.record import Machine
+from selfhost.machine.record import Accelerator, Machine
 
 FLEET = DATA / "fleet"
 MIB, GIB = 2**20, 2**30
@@ -189,3 +192,143 @@ def test_gpu_memory_of_prometheus_is_each_cards_own() -> None:
     assert (second.memory_total_bytes, second.memory_free_bytes) == (15000 * MIB, 15000 * MIB)
     assert first.memory_bandwidth_bytes_per_second == 320 * 10**9
     assert machine.memory_available_bytes is None
+
+
+KUBERNETES = DATA / "fleet" / "kubernetes"
+MIB, GIB, KIB = 2**20, 2**30, 2**10
+
+
+def cards_of(folder: Path, labels: dict[str, str], **capacity: str) -> tuple[Accelerator, ...]:
+    """The accelerators of a node with these labels and resources."""
+    status = {"capacity": {"cpu": "8", "memory": "1Gi", **capacity}}
+    node = {"kind": "Node", "metadata": {"name": "n", "labels": labels}, "status": status}
+    path = folder / "node.json"
+    path.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": [node]}))
+    cards = machines_of(path)["n"].accelerators
+    assert cards is not None
+    return cards
+
+
+def gpu(**values: Any) -> dict[str, str]:
+    return {f"nvidia.com/{key.replace('__', '.')}": str(value) for key, value in values.items()}
+
+
+def test_capacity_is_the_machine_and_allocatable_a_budget() -> None:
+    """129520107Ki and 128020107Ki of n00000, 63920m CPUs; ephemeral-storage is no free space."""
+    machine = machines_of(KUBERNETES / "nodes_list_4.json")["n00000"]
+    assert machine.memory_total_bytes == 129520107 * KIB
+    assert machine.memory_limit_bytes == 128020107 * KIB
+    assert "budget" in machine.sources["memory_limit_bytes"]
+    assert machine.cpu_cores_usable == 63.92
+    assert machine.memory_available_bytes is None
+    assert machine.disks is None
+    assert machine.accelerators == ()
+    assert machine.labels == {
+        "kubernetes.instance-type": "c6i.16xlarge",
+        "kubernetes.zone": "a",
+        "kubernetes.state": "ready",
+    }
+
+
+def test_a_budget_that_is_zero_or_unreadable_is_never_the_whole_node(tmp_path: Path) -> None:
+    """Pods get nothing of a node that may give them nothing; what is no quantity says so."""
+    budgets = {"0": 0, "0Ki": 0, "-5Gi": None, "5XB": None, "9" * 60: None, True: None, "2Gi": GIB}
+    for stated, limit_bytes in budgets.items():
+        status = {
+            "capacity": {"memory": "1Gi", "cpu": "8"},
+            "allocatable": {"memory": stated, "cpu": "0"},
+        }
+        node = {"kind": "Node", "metadata": {"name": "n"}, "status": status}
+        path = tmp_path / "node.json"
+        path.write_text(json.dumps(node))
+        machine = machines_of(path)["n"]
+        assert machine.memory_limit_bytes == limit_bytes, stated
+        assert machine.cpu_cores_usable is None, "allocatable.cpu is 0"
+        if limit_bytes is None:
+            reason = next(row.reason for row in machine.unread if row.fact == "memory_limit_bytes")
+            assert "allocatable.memory is" in reason, stated
+            assert "no size of memory" in reason, stated
+
+
+def test_published_labels_of_an_h100() -> None:
+    """81559 is MiB; the label's hyphens are the driver's spaces; bandwidth is looked up, and says so."""
+    machine = machines_of(KUBERNETES / "nfd_gfd_labels_h100.json")["s4124-0073"]
+    assert machine.accelerators is not None
+    (card,) = machine.accelerators
+    assert card.name == "NVIDIA H100 80GB HBM3"
+    assert card.memory_total_bytes == 81559 * MIB
+    assert (card.driver, card.compute_capability) == ("550.54.15", "9.0")
+    assert card.memory_bandwidth_bytes_per_second == 3352 * 10**9
+    source = machine.sources["accelerators.memory_bandwidth_bytes_per_second"]
+    assert "looked up" in source
+    assert machine.memory_total_bytes is None
+
+
+def test_shares_of_a_card_are_no_cards(tmp_path: Path) -> None:
+    """With time-slicing the resource counts shares; with MPS each share has a part of the memory."""
+    labels = gpu(gpu__count=2, gpu__replicas=4, gpu__memory=15360, gpu__product="Tesla-T4-SHARED")
+    shared = labels | gpu(**{"gpu__sharing-strategy": "time-slicing"})
+    cards = cards_of(tmp_path, shared, **{"nvidia.com/gpu": "8"})
+    assert [card.memory_total_bytes for card in cards] == [15360 * MIB] * 2
+    assert cards[0].name == "Tesla T4"
+    by_mps = labels | gpu(**{"gpu__sharing-strategy": "mps"})
+    cards = cards_of(tmp_path, by_mps, **{"nvidia.com/gpu": "8"})
+    assert [card.memory_total_bytes for card in cards] == [3840 * MIB] * 2
+    # without the labels of discovery's count
+    cards = cards_of(tmp_path, gpu(gpu__replicas=4), **{"nvidia.com/gpu": "8"})
+    assert len(cards) == 2
+    assert cards[0].memory_total_bytes is None
+
+
+@pytest.mark.parametrize(
+    ("devices", "allocatable", "cards"),
+    [("8", "8", 8), ("8", "6", 6), ("16", "8", 4), ("8", "0", None), ("0", "0", None)],
+)
+def test_gpus_that_pods_cannot_get_do_not_count(
+    tmp_path: Path, devices: str, allocatable: str, cards: int | None
+) -> None:
+    """An unhealthy device stays in the capacity and leaves what is allocatable, and without a device plugin both are 0: labels alone promise nothing. 16 devices of 8 cards are shares."""
+    resource = "nvidia.com/gpu"
+    status = {"capacity": {resource: devices}, "allocatable": {resource: allocatable}}
+    labels = gpu(gpu__count=8, gpu__memory=40960, gpu__product="NVIDIA-A100")
+    node = {"kind": "Node", "metadata": {"name": "n", "labels": labels}, "status": status}
+    (tmp_path / "node.json").write_text(json.dumps(node))
+    machine = machines_of(tmp_path / "node.json")["n"]
+    if cards is None:
+        assert machine.accelerators is None
+        (unread,) = (row for row in machine.unread if row.fact == "accelerators")
+        assert "none of them to pods" in unread.reason
+        assert "device plugin" in (unread.remedy or "")
+    else:
+        assert len(machine.accelerators or ()) == cards
+        assert ("cannot get" in machine.sources["accelerators"]) is (cards < 8)
+
+
+def test_instances_of_mig_are_parts(tmp_path: Path) -> None:
+    """`single` counts instances as GPUs, `mixed` has labels of each kind: a program gets one, of 4,864 MiB."""
+    single = gpu(gpu__count=7, gpu__memory=4864, gpu__product="NVIDIA-A100-SXM4-40GB-MIG-1g.5gb")
+    cards = cards_of(tmp_path, single, **{"nvidia.com/gpu": "7"})
+    assert len(cards) == 7
+    assert cards[0].is_part
+    assert cards[0].name == "NVIDIA A100-SXM4-40GB MIG 1g.5gb"
+    assert cards[0].memory_total_bytes == 4864 * MIB
+    assert cards[0].memory_bandwidth_bytes_per_second is None
+    mixed = gpu(gpu__count=2, gpu__memory=40960, gpu__product="NVIDIA-A100-SXM4-40GB")
+    mixed |= {"nvidia.com/mig-3g.20gb.count": "2", "nvidia.com/mig-3g.20gb.memory": "20096"}
+    offered = {"nvidia.com/gpu": "1", "nvidia.com/mig-3g.20gb": "2"}
+    cards = cards_of(tmp_path, mixed, **offered)
+    assert [card.is_part for card in cards] == [False, True, True]
+    assert cards[1].memory_total_bytes == 20096 * MIB
+
+
+def test_devices_in_resource_slices_are_unread(tmp_path: Path) -> None:
+    """Dynamic resource allocation: no label tells of the cards, and they are not taken for none."""
+    slices = {"kind": "ResourceSlice", "spec": {"nodeName": "n", "devices": []}}
+    node = {"kind": "Node", "metadata": {"name": "n"}, "status": {"capacity": {"memory": "1Gi"}}}
+    other = {**node, "metadata": {"name": "other"}}
+    path = tmp_path / "nodes.json"
+    path.write_text(json.dumps({"kind": "List", "items": [slices, node, other]}))
+    machines = machines_of(path)
+    assert machines["n"].accelerators is None
+    assert "ResourceSlices" in machines["n"].why_unread("accelerators").reason
+    assert machines["other"].accelerators == ()
