@@ -419,7 +419,7 @@ def health_check(folder: Path, environment: dict[str, str]) -> subprocess.Comple
 def test_the_health_check_drains_for_a_broken_policy_alone(
     model: str, drains: bool, state: str, tmp_path: Path, source_environment: dict[str, str]
 ) -> None:
-    """One line; a policy that is at fault takes no node away. Slurm itself is in tests/integration."""
+    """One line; a policy that is at fault takes no node away."""
     write_policy(tmp_path, "audit.toml", model)
     stand_ins(tmp_path)
     settings = (

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -175,37 +174,3 @@ def test_every_broken_file_is_listed_and_the_others_are_read(collected: Path, sp
     assert re.findall(r"`(\w)\.\w+`", faulty) == ["a", "b", "c", "d", "e"]
     assert "`f.json`" in report.partition("## Not used")[2]
     assert "- `qwen3-8b`: " in report
-
-
-def test_a_listing_sizes_the_files_that_nobody_had_listed(collected: Path, specs: Path) -> None:
-    """Sizes of a repository's GGUF files replace what a spec guessed of them; one that differs is a disagreement."""
-    spec = specs / "qwen3-8b.toml"
-    text = spec.read_text("utf-8").partition("[[files]]")[0]
-    text += (
-        '[[files]]\nformat = "gguf"\nrepository = "someone/Qwen3-8B-GGUF"\nsource = "its listing"\n'
-        "bytes.Q8_0 = 8_000_000_000\n\n"
-        '[[files]]\nformat = "gguf"\nrepository = "someone/Qwen3-8B-GGUF"\nlisted = false\n'
-        'unsized = ["Q4_K_M", "Q6_K"]\nsource = "general knowledge"\n'
-    )
-    spec.write_text(text, "utf-8")
-    tree = [
-        {"type": "file", "path": "Qwen3-8B-Q8_0.gguf", "size": 8_709_518_624},
-        {"type": "file", "path": "Qwen3-8B-Q4_K_M.gguf", "size": 5_027_783_488},
-        {"type": "file", "path": "Q6/Qwen3-8B-Q6_K-00001-of-00002.gguf", "size": 6_000_000_000},
-        {"type": "file", "path": "Q6/Qwen3-8B-Q6_K-00002-of-00002.gguf", "size": 725_899_040},
-        {"type": "file", "path": "Qwen3-8B-Q5_K_M-00001-of-00002.gguf", "size": 1},
-        {"type": "directory", "path": "Q6"},
-    ]
-    (collected / "someone--Qwen3-8B-GGUF.json").write_text(json.dumps(tree), "utf-8")
-    code, report, target = run(collected, specs)
-    assert code == 1
-    assert "| `qwen3-8b` | `files.Q8_0` | 8,000,000,000 | 8,709,518,624 |" in report
-    apply_all(target, specs)
-    files = tomllib.loads(spec.read_text("utf-8"))["files"]
-    assert files[0]["bytes"] == {"Q8_0": 8_709_518_624}
-    assert files[1]["bytes"] == {"Q4_K_M": 5_027_783_488, "Q6_K": 6_725_899_040}
-    assert "unsized" not in files[1]
-    assert "listed" not in files[1]
-    assert files[1]["source"] == "listing of someone/Qwen3-8B-GGUF"
-    code, report, _ = run(collected, specs, "again")
-    assert code == 0, report

@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 
 from helpers.paths import EXAMPLES, ROOT
-from helpers.programs import need
+
+# `pytest -m integration`: where a program is absent its tests are skipped with the reason
+pytestmark = pytest.mark.integration
+
+
+def need(*programs: str) -> None:
+    """Skip the test where a program is absent."""
+    if absent := [name for name in programs if shutil.which(name) is None]:
+        pytest.skip(f"{', '.join(absent)} absent")
 
 
 def test_the_jenkinsfile_is_groovy(tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def test_lora_falls_back_to_qlora_on_the_gpu_before_the_cpu() -> None:
         ("sdxl", {"runtime": "diffusers", "quantization": "float32"}),
     ],
 )
-@pytest.mark.parametrize("machine", ["desktop-rtx4090-24gb", "server-8x-h100"])
+@pytest.mark.parametrize("machine", ["server-8x-h100"])
 def test_what_is_asked_for_is_never_changed(
     model: str, machine: str, asked: dict[str, Any]
 ) -> None:
@@ -201,10 +201,10 @@ def test_quantized_pictures_weigh_what_pytorch_reserved(
 
 
 def test_the_route_is_never_worse_than_that_of_the_models_own_default() -> None:
-    """Each seventh model on some profile: the same route for text, for a list that is tried the same or a better one."""
+    """Every twentieth model on some profile: the same route for text, for a list that is tried the same or a better one."""
     profiles = all_profiles()
     open_ids = [id for id in IDS if not CATALOGUE.spec(id).closed]
-    for index, id in enumerate(open_ids[::7]):
+    for index, id in enumerate(open_ids[::20]):
         machine = profiles[index * 5 % len(profiles)].machine
         own = route(Workload(), machine, id, follows_machine=False)
         best = route(Workload(), machine, id, follows_machine=True)
@@ -278,8 +278,3 @@ def test_an_embedder_without_known_files_of_llama_cpp_is_judged_as_published() -
     assert check("bge-base-en-v1.5", machine=machine).workload.runtime == "llama.cpp"
     # a chat model of 16 bits shrinks by three quarters when its file is made
     assert check("olmo-7b", machine=machine).workload.runtime == "llama.cpp"
-
-
-def published(id: str) -> list[str]:
-    files = [each for each in CATALOGUE.spec(id).files if each.format == "gguf"]
-    return [name for each in files for name in each.quantizations]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import pytest
@@ -12,8 +11,7 @@ from selfhost import Machine, Verdict, Workload, check
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.core.errors import WorkloadError
 from selfhost.judge.checks import Outcome
-from selfhost.judge.pace.pictures import denoising_of, picture_operations
-from selfhost.machine.named import machine_named
+from selfhost.judge.pace.pictures import picture_operations
 from selfhost.machine.profiles import load
 
 
@@ -99,19 +97,6 @@ def test_training_goes_as_fast_as_published_runs(
     assert holds(verdict, tokens_per_second, 8)
 
 
-def test_training_in_mlx_has_a_pace_on_a_mac_though_its_memory_is_not_counted() -> None:
-    """About 475 tokens/s of Llama 7B on an M2 Ultra (ml-explore/mlx-examples, lora/README.md), adapters on 16 layers."""
-    verdict = seen(
-        "llama-2-7b-base",
-        machine_named("m2 ultra 192gb"),
-        task="finetune",
-        runtime="mlx",
-        finetune_method="lora",
-    )
-    assert holds(verdict, 475, 4)
-    assert verdict.route != "local"
-
-
 def test_a_stated_dataset_takes_its_tokens_by_the_pace() -> None:
     """Two million tokens at 628 a second (Qwen2.5 1.5B on an RTX 4060, arXiv:2509.12229) take 53 minutes: inside, on a GPU as on a CPU longer; without tokens nothing is told."""
     card = machine_with("NVIDIA GeForce RTX 4060", 8)
@@ -182,13 +167,12 @@ def test_what_nothing_tells_is_said_and_decides_nothing() -> None:
     assert not finding.leaves_open
 
 
-@pytest.mark.parametrize("model", ["flux.1-dev", "sdxl-base-1.0", "stable-diffusion-1.5"])
+@pytest.mark.parametrize("model", ["flux.1-dev", "stable-diffusion-1.5"])
 @pytest.mark.parametrize(
     ("card", "tflops"),
     # NVIDIA's whitepapers of Ada, Ampere and Blackwell: FP16 with sums in FP32, dense
     [
         ("NVIDIA GeForce RTX 4090", 165.2),
-        ("NVIDIA GeForce RTX 3090", 71),
         ("NVIDIA GeForce RTX 5090", 209.5),
     ],
 )
@@ -201,25 +185,6 @@ def test_no_picture_is_faster_than_the_peak_allows(model: str, card: str, tflops
     assert denoising is not None
     least_seconds = picture_operations(denoising) / (tflops * 1e12)
     assert verdict.speed.work.low > least_seconds
-
-
-def test_the_command_takes_the_steps_that_the_time_stands_for() -> None:
-    """sd-cli takes 20 steps where none are named, those of high noise beside them, and two passes with guidance."""
-    runtime = open_catalogue().runtime("stable-diffusion.cpp")
-    for parts in runtime.parts:
-        spec = open_catalogue().spec(parts.model)
-        denoising = denoising_of(spec, runtime)
-        assert denoising is not None
-        options = dict(re.findall(r"(--?[\w-]+) ([^-]\S*)", parts.options))
-        steps = int(options.get("--steps", 20)) + int(options.get("--high-noise-steps", 0))
-        assert denoising.steps == steps
-        assert denoising.passes == (1 if float(options["--cfg-scale"]) == 1 else 2)
-        if spec.modality == "video":
-            assert denoising.frames == int(options["--video-frames"])
-            assert (denoising.width, denoising.height) == (
-                int(options["-W"]),
-                int(options["-H"]),
-            )
 
 
 # what others published of a whole GPU that makes a clip, in seconds a step with guidance: model,
@@ -268,21 +233,6 @@ def test_a_picture_takes_what_others_published(
     assert speed.work.likely == pytest.approx(seconds, rel=0.1)
 
 
-@pytest.mark.parametrize(
-    "name", ["parakeet-tdt-0.6b-v2", "parakeet-ctc-1.1b"]
-)  # fmt: skip
-def test_full_attention_holds_scores_of_every_pair_of_frames(name: str) -> None:
-    """One of the tensors of an hour, 45,000 frames of 12.5 a second, 8 heads and 4 bytes, is 65 GB; those of 1.1 x 10^9 parameters "ran" with 22.6 GiB, and five hours with 94."""
-    needs = check(name, Workload(audio_seconds=3600), machine="ryzen 9 7950x 128gb").needs
-    assert needs is not None
-    assert needs.memory is not None
-    assert needs.memory.high_bytes > 8 * 45_000**2 * 4
-    short = check(name, Workload(audio_seconds=30), machine="ryzen 9 7950x 128gb").needs
-    assert short is not None
-    assert short.memory is not None
-    assert short.memory.high_bytes < 8e9
-
-
 def of(model: str, seconds: int | None, machine: str = "server-8x-h100") -> Verdict:
     return check(model, Workload(audio_seconds=seconds), machine=load(machine).machine)
 
@@ -324,13 +274,6 @@ def test_the_cache_of_a_long_recording_counts() -> None:
     cache_bytes = 40 * 8 * 128 * 2 * 2 * 10 * 7200
     more_bytes = memory("granite-speech-3.3-8b", 7200)[0] - memory("granite-speech-3.3-8b", 30)[0]
     assert cache_bytes < more_bytes < 2 * cache_bytes
-
-
-def test_what_a_card_says_fits_fits_nearly() -> None:
-    """Parakeet's card: 24 minutes with full attention on an A100 of 80 GB, so less than half of that takes less than a quarter of it."""
-    assert memory("parakeet-tdt-0.6b-v3", 1440)[1] < 83e9
-    assert memory("parakeet-tdt-0.6b-v3", 1440)[0] > 40e9
-    assert memory("parakeet-tdt-0.6b-v3", 600)[0] < 20e9
 
 
 def test_a_long_recording_is_not_judged_in_silence_by_a_short_one() -> None:

@@ -226,17 +226,6 @@ def test_no_layer_is_left_to_the_ram(card: str, size_gib: int, fits: bool) -> No
 _ASKED = Workload(runtime="sglang")
 
 
-@pytest.mark.parametrize(("gpu", "usual"), [("rtx 4090", "llama.cpp"), ("8x h100", "vllm")])
-def test_it_is_judged_where_it_is_asked_for_alone(gpu: str, usual: str) -> None:
-    """It takes the place of no other program."""
-    assert check("llama-3.1-8b", machine=gpu).workload.runtime == usual
-    verdict = check("llama-3.1-8b", _ASKED, machine=gpu)
-    assert verdict.route is Route.LOCAL
-    assert any(
-        line.startswith("python3 -m sglang.launch_server --model-path") for line in verdict.commands
-    )
-
-
 @pytest.mark.parametrize(
     ("gpu", "tokens", "runs"),
     [

@@ -109,16 +109,7 @@ def test_what_others_saw_of_a_kind_of_processor_lies_inside(
     assert speed.decode.low <= seen <= speed.decode.high
 
 
-def decode(model: str, quantization: str, name: str) -> PaceRange:
-    workload = Workload(quantization=quantization, runtime="llama.cpp")
-    speed = check(model, workload, machine=name).speed
-    assert speed is not None
-    assert speed.decode is not None
-    return speed.decode
-
-
 SPLIT = Path(__file__).parents[1] / "truth" / "speed_split.json"
-_PACES = ("prompt_per_second", "decode_per_second")
 
 
 def rows(**wanted: Any) -> list[dict[str, Any]]:
@@ -159,33 +150,3 @@ def test_an_answer_with_experts_in_ram_begins_after_what_users_saw() -> None:
     assert wait is not None
     assert prompt.low < 287 < 326 < prompt.high
     assert wait.low < 2048 / 326 < 2048 / 287 < wait.high
-
-
-@pytest.mark.parametrize(
-    ("runtime", "option"),
-    [
-        ("llama.cpp", "-ub 2048 "),
-        # its command line has no option: num_batch is both of llama-server's (llm/llama_server.go)
-        ("ollama", "num_batch 2048 "),
-        # n_ubatch is at most n_batch (llama_cpp/llama.py)
-        ("llama-cpp-python", "n_batch=2048, n_ubatch=2048 "),
-    ],
-)
-def test_larger_batches_are_advised_in_the_words_of_each_program(runtime: str, option: str) -> None:
-    """Ollama's users were told `-ub 2048`. The same prompts in batches of 2,048 were read 1.8 to 3.1 times as fast as in those of 512 where weights lay in RAM."""
-    machine = "rtx 3060 12gb 32gb"
-    verdict = check("qwen3.6-35b-a3b", Workload(runtime=runtime), machine=machine)
-    (line,) = (each for each in verdict.advice if "times as fast" in each)
-    assert option in line
-    assert verdict.speed is not None
-    assert "-ub" not in verdict.speed.how
-    seen = [
-        large["prompt_per_second"] / small["prompt_per_second"]
-        for small in rows(ubatch=512)
-        for large in rows(ubatch=2048)
-        if small["cpu_moe"] and small["prompt_per_second"]
-        if all(small[key] == large[key] for key in small if key not in ("ubatch", *_PACES))
-    ]
-    assert len(seen) == 10
-    times = float(line.partition(" times as fast")[0].rpartition(" ")[2])
-    assert 0.9 * min(seen) <= times <= max(seen)
