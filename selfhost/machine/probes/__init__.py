@@ -19,28 +19,22 @@ from .software import read_runtimes
 
 __all__ = ["Host", "read_machine"]
 
-_MEASURE = "measure it on the machine itself: `selfhost machine --measure`"
-# in this order, and the facts of each: what goes wrong with one spoils no other
-_PROBES: tuple[tuple[Callable[[Host, Facts], None], tuple[str, ...]], ...] = (
-    (read_architecture, ("architecture",)),
-    (read_scope, ("scope",)),
+# in this order; what goes wrong with one spoils the facts of no other
+_PROBES: tuple[tuple[Callable[[Host, Facts], None], str], ...] = (
+    (read_architecture, "architecture"),
+    (read_scope, "scope"),
     (
         read_memory,
-        (
-            "memory_total_bytes",
-            "memory_limit_bytes",
-            "memory_available_bytes",
-            "swap_free_bytes",
-        ),
+        "memory_total_bytes memory_limit_bytes memory_available_bytes swap_free_bytes",
     ),
-    (read_model, ("cpu_model",)),
-    (read_cores, ("cpu_cores_physical", "cpu_cores_performance")),
-    (read_usable, ("cpu_cores_usable",)),
-    (read_instruction_sets, ("instruction_sets",)),
-    (read_disks, ("disks",)),
-    (read_accelerators, ("accelerators",)),
-    (read_runtimes, ("runtimes",)),
-    (read_models, ("models_present",)),
+    (read_model, "cpu_model"),
+    (read_cores, "cpu_cores_physical cpu_cores_performance"),
+    (read_usable, "cpu_cores_usable"),
+    (read_instruction_sets, "instruction_sets"),
+    (read_disks, "disks"),
+    (read_accelerators, "accelerators"),
+    (read_runtimes, "runtimes"),
+    (read_models, "models_present"),
 )
 
 
@@ -63,16 +57,16 @@ def read_machine(host: Host | None = None) -> Machine:
             probe(host, facts)
         # psutil's own errors and a missing system library included
         except Exception as error:
-            for fact in names:
-                if not facts.settled(fact):
-                    facts.miss(fact, f"reading it failed: {reason_of(error)}")
-    reason, remedy = "the system does not state it, and it was not measured", _MEASURE
+            for fact in names.split():
+                facts.miss_unless_known(fact, f"reading it failed: {reason_of(error)}")
+    bandwidth = "memory_bandwidth_bytes_per_second"
     if "emulated_on" in facts.values:
-        reason, remedy = "memory bandwidth does not limit an emulated processor", NATIVE
-    facts.miss("memory_bandwidth_bytes_per_second", reason, remedy)
+        facts.miss(bandwidth, "memory bandwidth does not limit an emulated processor", NATIVE)
+    else:
+        remedy = "measure it on the machine itself: `selfhost machine --measure`"
+        facts.miss(bandwidth, "the system does not state it, and it was not measured", remedy)
     for fact in FACTS:
-        if not facts.settled(fact):
-            facts.miss(fact, "it could not be read")
+        facts.miss_unless_known(fact, "it could not be read")
     from .redact import redactor
 
     facts.map_texts(redactor(host))

@@ -13,25 +13,27 @@ from .facts import Facts
 from .host import Host
 from .pci import (
     AMD,
+    DRM,
     INTEL,
     MAX_NAMES_BYTES,
     NVIDIA,
     PCI,
     WSL_DEVICE,
+    Device,
     Read,
     display_devices,
     driver_present,
-    masked,
     name_on_bus,
 )
 from .procfs import whole
 
 ACCELERATORS, MEMORY = "accelerators", "accelerators.memory_total_bytes"
-DRM, KFD = "/sys/class/drm", "/sys/class/kfd/kfd/topology/nodes"
+_NODES = "/sys/class/kfd/kfd/topology/nodes"
 # names of AMD's cards by device and revision, of libdrm
 _AMD_NAMES = ("/usr/share/libdrm/amdgpu.ids", "/opt/amdgpu/share/libdrm/amdgpu.ids")
-# where a container's programs reach a GPU: for Vulkan, SYCL and ROCm; for ROCm alone
-_RENDER_NODES, _ROCM_NODE = "/dev/dri", "/dev/kfd"
+# variables of ROCm and HIP that hide cards
+_MASKS = {AMD: ("ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")}
+_MAKERS = {AMD: "an AMD", INTEL: "an Intel"}
 _NAME_IT = (
     "run selfhost in Windows, which can tell; or name the GPU: "
     + "add `--gpu NAME` to `selfhost check`"
@@ -55,16 +57,22 @@ def read_accelerators(host: Host, facts: Facts) -> None:
 
 def _read_linux(host: Host, facts: Facts) -> None:
     devices, why = display_devices(host)
-    nodes = None
-    if facts.values.get("scope") == "container":
-        # its bus shows every card of the host; it was handed some of them
-        names = host.listdir(_RENDER_NODES)
-        nodes = frozenset(name for name in names if name.startswith("renderD"))
-    parts = [
-        _read_nvidia(host, [slot for slot, vendor in devices if vendor == NVIDIA]),
-        _read_amd(host, facts, sum(vendor == AMD for _, vendor in devices), nodes),
-        _read_intel(host, [slot for slot, vendor in devices if vendor == INTEL], nodes),
-    ]
+    is_container = facts.values.get("scope") == "container"
+    ram_bytes = facts.values.get("memory_total_bytes")
+    nodes = _rocm_nodes(host)
+    amd = [device for device in devices if device.vendor == AMD]
+    # bus 00 is the processor's own graphics, which shares RAM and speeds nothing up here; recorded
+    # trees may leave colons out
+    intel = [device for device in devices if device.vendor == INTEL]
+    intel = [device for device in intel if device.slot.replace(":", "")[4:6] not in ("00", "")]
+    parts = [_read_nvidia(host, [device for device in devices if device.vendor == NVIDIA])]
+    if amd:
+        amd.sort(key=lambda device: nodes.get(device.slot.lower(), (len(nodes), 0))[0])
+        cards = [_amd_card(host, device, nodes, ram_bytes) for device in amd]
+        parts.append(_read_handed(host, amd, cards, is_container=is_container))
+    if intel:
+        cards = [_intel_card(host, device) for device in intel]
+        parts.append(_read_handed(host, intel, cards, is_container=is_container))
     if not any(parts) and host.exists(WSL_DEVICE):
         reason = f"WSL 2 hands on the GPU of Windows as {WSL_DEVICE}, which does not tell whose it"
         facts.miss(ACCELERATORS, f"{reason} is nor its memory", _NAME_IT)
@@ -72,14 +80,14 @@ def _read_linux(host: Host, facts: Facts) -> None:
         _put(facts, parts, why, f"{PCI}: no GPU of NVIDIA, AMD or Intel")
 
 
-def _read_nvidia(host: Host, slots: Sequence[str]) -> Read | None:
+def _read_nvidia(host: Host, devices: Sequence[Device]) -> Read | None:
     """None where no file shows one: most computers have none."""
     is_board = host.system == "linux" and host.exists("/proc/device-tree/model")
-    if not slots and not is_board and not driver_present(host):
+    if not devices and not is_board and not driver_present(host):
         return None
     from .nvidia import read_nvidia
 
-    return read_nvidia(host, slots)
+    return read_nvidia(host, devices)
 
 
 def _put(facts: Facts, parts: Sequence[Read | None], why: str | None, none: str) -> None:
@@ -89,10 +97,10 @@ def _put(facts: Facts, parts: Sequence[Read | None], why: str | None, none: str)
         facts.miss(ACCELERATORS, why, FILL_IN)
         return
     facts.put(ACCELERATORS, cards, "; ".join(part.source for part in read) or none)
-    _miss_memory(facts, read)
     if any(card.unified is None for card in cards):
         reason = "neither name nor driver tell whether the GPU shares the machine's RAM"
         facts.miss(f"{ACCELERATORS}.unified", reason, FILL_IN)
+    _miss_memory(facts, read)
 
 
 def _miss_memory(facts: Facts, read: Sequence[Read]) -> None:
@@ -101,23 +109,40 @@ def _miss_memory(facts: Facts, read: Sequence[Read]) -> None:
         for part in read
         if part.reason and any(card.memory_total_bytes is None for card in part.cards)
     ]
+    reasons = "; ".join(filter(None, (part.reason for part in blank)))
+    remedies = dict.fromkeys(filter(None, (part.remedy for part in blank)))
     if blank:
-        remedies = dict.fromkeys(part.remedy for part in blank if part.remedy)
-        reasons = "; ".join(part.reason or "" for part in blank)
         facts.miss(MEMORY, reasons, "; ".join(remedies) or None)
 
 
-def _is_handed(host: Host, folder: str, nodes: frozenset[str] | None) -> bool:
-    """Whether programs here reach the card with that folder in sysfs."""
-    own = {name for name in host.listdir(f"{folder}/drm") if name.startswith("renderD")}
-    return nodes is None or not nodes.isdisjoint(own or nodes)
+def _read_handed(
+    host: Host, devices: Sequence[Device], every: Sequence[Accelerator], *, is_container: bool
+) -> Read:
+    """Which of `every` card of AMD or Intel a program here may use: the bus of a container shows
+    those of the host, of which it was handed some render nodes.
+    """
+    vendor = devices[0].vendor
+    pairs = zip(devices, every, strict=True)
+    handed = [card for device, card in pairs if not is_container or _is_handed(host, device)]
+    cards = tuple(handed or every)
+    maker = _MAKERS[vendor]
+    source = PCI if devices[0].slot else DRM
+    mask = next((name for name in _MASKS.get(vendor, ()) if name in host.env), None)
+    if mask or not handed:
+        cards = tuple(c.replace(memory_total_bytes=None, memory_free_bytes=None) for c in cards)
+    if not handed:
+        reason = f"{maker} GPU is there, but not handed to this container"
+        remedy = "start the container with `--device /dev/kfd --device /dev/dri`"
+        return Read(cards=cards, source=source, reason=reason, remedy=remedy)
+    blank = [card for card in cards if card.memory_total_bytes is None]
+    reason = f"{maker} GPU's driver does not tell its memory in files"
+    reason = _SHARES if all(card.unified for card in blank) else reason
+    reason = f"which AMD GPUs {mask} selects is not read" if mask else reason
+    return Read(cards=cards, source=source, reason=reason, remedy=FILL_IN)
 
 
-def _not_handed(maker: str, cards: Sequence[Accelerator], source: str, devices: str) -> Read:
-    blank = tuple(card.replace(memory_total_bytes=None, memory_free_bytes=None) for card in cards)
-    reason = f"{maker} GPU is there, but not handed to this container"
-    remedy = f"start the container with `{devices}`"
-    return Read(cards=blank, source=source, reason=reason, remedy=remedy)
+def _is_handed(host: Host, device: Device) -> bool:
+    return not set(host.listdir("/dev/dri")).isdisjoint(host.listdir(f"{device.folder}/drm"))
 
 
 def _size(host: Host, path: str) -> int | None:
@@ -137,72 +162,22 @@ def parse_properties(text: str) -> dict[str, int]:
     return {name: number for name, number in numbers.items() if number is not None}
 
 
-def parse_amd_names(text: str, device: str, revision: str) -> str | None:
-    """amdgpu.ids of libdrm -> the name of a card by its PCI device and revision, both as
-    `0x744c`.
-    """
-    wanted = [device.removeprefix("0x").lower(), revision.removeprefix("0x").lower()]
-    for line in text.splitlines():
-        fields = [field.strip() for field in line.split(",", 2)]
-        if len(fields) == 3 and [field.lower() for field in fields[:2]] == wanted:
-            return fields[2] or None
-    return None
-
-
-def gfx_name(version: int) -> str | None:
-    """KFD's gfx_target_version, decimal pairs -> the name compilers use: 110000 is gfx1100,
-    90010 gfx90a.
-    """
-    return f"gfx{version // 10000}{version // 100 % 100:x}{version % 100:x}" if version else None
-
-
-def _read_amd(host: Host, facts: Facts, count: int, nodes: frozenset[str] | None) -> Read | None:
-    """`count`: the devices of AMD on the bus."""
-    seen = _amd_cards(host, facts.values.get("memory_total_bytes"))
-    cards = [card for card, folder in seen if _is_handed(host, folder, nodes)]
-    if seen and nodes is not None:
-        if not cards:
-            devices = f"--device {_ROCM_NODE} --device {_RENDER_NODES}"
-            return _not_handed("an AMD", [card for card, _ in seen], DRM, devices)
-        # a driver has no card that another container was handed
-        count = len(cards)
-    # ROCm's own variable hides first, then HIP's counts the rest
-    left = masked(cards, host.env.get("ROCR_VISIBLE_DEVICES"))
-    visible = masked(left, host.env.get("HIP_VISIBLE_DEVICES"))
-    selected = ", as ROCR_VISIBLE_DEVICES and HIP_VISIBLE_DEVICES select"
-    source = DRM if len(visible) == len(cards) else DRM + selected
-    visible += (Accelerator(vendor="amd", name="AMD GPU"),) * (count - len(cards))
-    if not cards and not visible:
-        return None
-    reason = "an AMD GPU has no mem_info_vram_total: its driver amdgpu is not loaded"
-    if cards and all(card.unified for card in visible if card.memory_total_bytes is None):
-        reason = _SHARES
-    return Read(cards=visible, source=source, reason=reason, remedy=FILL_IN)
-
-
-def _amd_cards(host: Host, ram_bytes: int | None) -> list[tuple[Accelerator, str]]:
-    """Each card with a driver and its folder, in the order of ROCm."""
-    nodes: dict[str, tuple[int, int]] = {}
-    for name in host.listdir(KFD):
-        values = parse_properties(host.read_text(f"{KFD}/{name}/properties") or "")
+def _rocm_nodes(host: Host) -> dict[str, tuple[int, int]]:
+    """By place on the bus: ROCm's number of a card, and its gfx_target_version."""
+    nodes = {}
+    for name in filter(str.isdecimal, host.listdir(_NODES)):
+        values = parse_properties(host.read_text(f"{_NODES}/{name}/properties") or "")
         at, domain = values.get("location_id", 0), values.get("domain", 0)
-        if name.isdecimal() and values.get("simd_count"):
+        if values.get("simd_count"):
             slot = f"{domain:04x}:{at >> 8 & 0xFF:02x}:{at >> 3 & 0x1F:02x}.{at & 7}"
             nodes[slot] = int(name), values.get("gfx_target_version", 0)
-    cards: list[tuple[int, Accelerator, str]] = []
-    for name in host.listdir(DRM):
-        folder = f"{DRM}/{name}/device"
-        if not re.fullmatch(r"card\d+", name) or host.read_word(f"{folder}/vendor") != AMD:
-            continue
-        uevent = host.read_text(f"{folder}/uevent") or ""
-        slot_line = re.search(r"(?m)^PCI_SLOT_NAME=(\S+)$", uevent)
-        slot = slot_line[1].lower() if slot_line else ""
-        number, version = nodes.get(slot, (len(nodes) + len(cards), 0))
-        cards.append((number, _amd_card(host, folder, version, ram_bytes), folder))
-    return [(card, folder) for _, card, folder in sorted(cards, key=lambda entry: entry[0])]
+    return nodes
 
 
-def _amd_card(host: Host, folder: str, version: int, ram_bytes: int | None) -> Accelerator:
+def _amd_card(
+    host: Host, device: Device, nodes: Mapping[str, tuple[int, int]], ram_bytes: int | None
+) -> Accelerator:
+    folder = device.folder
     total = _size(host, f"{folder}/mem_info_vram_total")
     used = whole(host.read_word(f"{folder}/mem_info_vram_used"))
     unified: bool | None = None if total is None else False
@@ -220,58 +195,49 @@ def _amd_card(host: Host, folder: str, version: int, ram_bytes: int | None) -> A
         unified = (total or 0) <= borrowed
         if unified:
             total, used = borrowed or None, None
+    # compilers' name of KFD's decimal pairs: 110000 is gfx1100, 90010 gfx90a
+    version = nodes.get(device.slot.lower(), (0, 0))[1]
+    gfx = f"gfx{version // 10000}{version // 100 % 100:x}{version % 100:x}" if version else None
     return Accelerator(
         vendor="amd",
         name=_amd_name(host, folder),
         memory_total_bytes=total,
         memory_free_bytes=max(0, total - used) if total is not None and used is not None else None,
         unified=unified,
-        compute_capability=gfx_name(version),
+        compute_capability=gfx,
     )
 
 
 def _amd_name(host: Host, folder: str) -> str:
     """As its driver gives it, else as libdrm's list has it, else by its number."""
-    name = (host.read_text(f"{folder}/product_name", 256) or "").strip()
-    device, revision = (host.read_word(f"{folder}/{file}") for file in ("device", "revision"))
-    texts = (host.read_text(path, MAX_NAMES_BYTES) or "" for path in _AMD_NAMES)
-    listed = (parse_amd_names(text, device, revision) for text in texts)
-    return name or next(filter(None, listed), None) or f"AMD GPU {device}".strip()
+    if name := (host.read_text(f"{folder}/product_name", 256) or "").strip():
+        return name
+    number, revision = (host.read_word(f"{folder}/{file}") for file in ("device", "revision"))
+    wanted = [word.removeprefix("0x") for word in (number, revision)]
+    for line in "\n".join(host.read_text(p, MAX_NAMES_BYTES) or "" for p in _AMD_NAMES).split("\n"):
+        fields = [field.strip() for field in line.split(",", 2)]
+        if [field.lower() for field in fields[:2]] == wanted and fields[2:] > [""]:
+            return fields[2]
+    return f"AMD GPU {number}".strip()
 
 
 # ------------------------------------------------------------------ Intel
 
 
-def _read_intel(host: Host, devices: Sequence[str], nodes: frozenset[str] | None) -> Read | None:
-    # bus 00 is the processor's own graphics, which shares RAM and speeds nothing up here; recorded
-    # trees may leave colons out
-    slots = [slot for slot in devices if slot.replace(":", "")[4:6] != "00"]
-    if not slots:
-        return None
-    handed = [slot for slot in slots if _is_handed(host, f"{PCI}/{slot}", nodes)]
-    cards = [
-        Accelerator(
-            vendor="intel",
-            name=f"Intel {name_on_bus(host, slot, INTEL) or 'GPU'}",
-            memory_total_bytes=_intel_memory(host, f"{PCI}/{slot}"),
-            unified=False,
-        )
-        for slot in handed or slots
-    ]
-    if not handed:
-        return _not_handed("an Intel", cards, PCI, f"--device {_RENDER_NODES}")
-    reason = "an Intel GPU's driver does not tell its memory in files"
-    return Read(cards=tuple(cards), source=PCI, reason=reason, remedy=FILL_IN)
-
-
-def _intel_memory(host: Host, folder: str) -> int | None:
+def _intel_card(host: Host, device: Device) -> Accelerator:
     """xe tells of each tile, i915 of the card in some versions (AlexsJones/llmfit#733)."""
-    tiles = [name for name in host.listdir(folder) if re.fullmatch(r"tile\d+", name)]
-    sizes = [_size(host, f"{folder}/{name}/physical_vram_size_bytes") or 0 for name in tiles]
-    if sizes and all(sizes):
-        return sum(sizes)
-    cards = (name for name in host.listdir(f"{folder}/drm") if name.startswith("card"))
-    return next((_size(host, f"{folder}/drm/{name}/lmem_total_bytes") for name in cards), None)
+    tiles = [name for name in host.listdir(device.folder) if re.fullmatch(r"tile\d+", name)]
+    sizes = [_size(host, f"{device.folder}/{name}/physical_vram_size_bytes") for name in tiles]
+    if not sizes:
+        cards = [name for name in host.listdir(f"{device.folder}/drm") if name.startswith("card")]
+        sizes = [_size(host, f"{device.folder}/drm/{name}/lmem_total_bytes") for name in cards]
+    stated = [size for size in sizes if size]
+    return Accelerator(
+        vendor="intel",
+        name=f"Intel {name_on_bus(host, device.folder, INTEL) or 'GPU'}",
+        memory_total_bytes=sum(stated) if stated and len(stated) == len(sizes) else None,
+        unified=False,
+    )
 
 
 # ------------------------------------------------------------------ Apple and Windows
@@ -291,7 +257,7 @@ def _read_apple(host: Host, facts: Facts) -> None:
             "`sudo sysctl iogpu.wired_limit_mb=N` sets it",
         )
     else:
-        facts.note(MEMORY, "sysctl iogpu.wired_limit_mb")
+        facts.sources[MEMORY] = "sysctl iogpu.wired_limit_mb"
 
 
 # by the maker's number: its name, and the names of cards; others are graphics of a processor
@@ -313,7 +279,7 @@ def _read_windows(host: Host, facts: Facts) -> None:
     the driver does not answer. Graphics of processors share the RAM: AMD's are named, Intel's speed
     nothing up.
     """
-    nvidia = _read_nvidia(host, ())
+    nvidia = _read_nvidia(host, [])
     adapters = host.ask("display_adapters")
     why = "the registry's list of display adapters could not be read" if adapters is None else None
     listed = [card for card in map(_windows_card, adapters or ()) if card is not None]

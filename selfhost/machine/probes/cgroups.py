@@ -13,12 +13,17 @@ from .procfs import whole
 # limits at or above this are version 1's way to say "none": 2**63 rounded down to a page, whatever
 # the page size
 NO_LIMIT = 2**60
-# by controller: files of which a version 2 group under it has one, but the hierarchy's own top has
-# none (CFTYPE_NOT_ON_ROOT in mm/memcontrol.c)
-_FILES = {
-    "memory": ("memory.max", "memory.high", "memory.current"),
-    "cpu": ("cpu.max", "cpu.weight"),
+# by version and controller: files of which a group under it has one, but the hierarchy's own top
+# has none (CFTYPE_NOT_ON_ROOT in mm/memcontrol.c); version 1 limits memory in its top, too
+_FILES: dict[tuple[int, str], set[str]] = {
+    (1, "memory"): set(),
+    (1, "cpu"): {"cpu.cfs_quota_us"},
+    (2, "memory"): {"memory.max", "memory.high", "memory.current"},
+    (2, "cpu"): {"cpu.max", "cpu.weight"},
 }
+# the line of memory.stat that holds the least limit of a version 1 group and all above it, also
+# above what is mounted here
+_INHERITED = "hierarchical_memory_limit"
 
 
 class Groups(Record):
@@ -36,25 +41,16 @@ class Groups(Record):
 
 
 class Level(Record):
-    """The limit of one group: its bytes, the group and file it stands in, what the group uses of it
-    (None: not readable), of which `dirty_bytes` more must be written to disk before they are free.
+    """The memory limit of one group: its bytes, the group and file it stands in, what the group
+    uses of it (None: not readable), of which `dirty_bytes` more must be written to disk before they
+    are free.
     """
 
     limit_bytes: int
     group: str
     file: str
-    used_bytes: int | None
+    used_bytes: int | None = None
     dirty_bytes: int = 0
-
-
-class MemoryLimits(Record):
-    """The memory limits of all groups above this process; `why` is set where one may exist unseen,
-    `is_inside` as in `Groups`.
-    """
-
-    levels: tuple[Level, ...] = ()
-    is_inside: bool = False
-    why: str | None = None
 
 
 def parse_cgroup(text: str) -> dict[str, str]:
@@ -96,15 +92,17 @@ def groups(host: Host, controller: str) -> Groups:
     # half a path is that of another group
     if not paths or not text.endswith("\n"):
         return Groups(why="/proc/self/cgroup names no control group, or was cut off")
-    if not host.mounts():
-        return Groups(why=host.why("/proc/self/mountinfo"))
-    return _mounted(host, controller, paths)
-
-
-def _mounted(host: Host, controller: str, paths: Mapping[str, str]) -> Groups:
-    """The groups of one controller where the hierarchy that has it is mounted."""
     # of two mounts on one point the later one is seen
     mounts = list({mount.point: mount for mount in host.mounts()}.values())
+    if not mounts:
+        return Groups(why=host.why("/proc/self/mountinfo"))
+    return _mounted(host, controller, paths, mounts)
+
+
+def _mounted(
+    host: Host, controller: str, paths: Mapping[str, str], mounts: Sequence[Mount]
+) -> Groups:
+    """The groups of one controller where the hierarchy that has it is mounted."""
     old = [
         mount
         for mount in mounts
@@ -112,7 +110,7 @@ def _mounted(host: Host, controller: str, paths: Mapping[str, str]) -> Groups:
     ]
     new = [mount for mount in mounts if mount.filesystem == "cgroup2"]
     if controller in paths and old:
-        return _seen(host, controller, 1, _chain(old, paths[controller]))
+        return _visible(host, controller, 1, _chain(old, paths[controller]))
     if old:
         return Groups(why=f"/proc/self/cgroup does not name the {controller} group")
     if controller in paths or ("" in paths and not new):
@@ -121,7 +119,7 @@ def _mounted(host: Host, controller: str, paths: Mapping[str, str]) -> Groups:
     if "systemd-nspawn" in (host.env.get("container"), host.read_word("/run/systemd/container")):
         # its unit limits the group above the one it puts a container into
         return Groups(why="systemd-nspawn sets its limits on a group that does not show here")
-    return _seen(host, controller, 2, _chain(new, paths[""])) if new else Groups()
+    return _visible(host, controller, 2, _chain(new, paths[""])) if new else Groups()
 
 
 def _chain(mounts: Sequence[Mount], path: str) -> list[tuple[str, str]] | str:
@@ -143,66 +141,60 @@ def _chain(mounts: Sequence[Mount], path: str) -> list[tuple[str, str]] | str:
     return f"{mounts[0].point} shows the groups of {mounts[0].root}, and this process is in {path}"
 
 
-def _seen(host: Host, controller: str, version: int, chain: list[tuple[str, str]] | str) -> Groups:
-    """The groups of a chain that have files of the controller."""
+def _visible(
+    host: Host, controller: str, version: int, chain: list[tuple[str, str]] | str
+) -> Groups:
+    """The groups of a chain that have files of the controller, or why one may be there unseen."""
     if isinstance(chain, str):
         return Groups(why=chain)
-    # version 1 limits memory in every group, and processors in all but the hierarchy's own top
-    is_in_all = version == 1 and controller == "memory"
-    files = _FILES[controller] if version == 2 else ("cpu.cfs_quota_us",)
+    files = _FILES[version, controller]
     levels = tuple(
         level
         for level in chain
-        if (names := host.listdir(level[0])) and (is_in_all or not set(files).isdisjoint(names))
+        if (names := host.listdir(level[0])) and (not files or not files.isdisjoint(names))
     )
-    is_inside = version == 2 and any(folder == chain[-1][0] for folder, _ in levels)
-    why = None if is_inside else _why_hidden(host, controller, version, chain, bool(levels))
-    return Groups(version=version, levels=levels, why=why, is_inside=is_inside)
+    (own, name), top = chain[0], chain[-1][0]
+    if version == 2 and any(folder == top for folder, _ in levels):
+        return Groups(levels=levels, is_inside=True)
+    return Groups(
+        version=version,
+        levels=levels,
+        why=_why_hidden(host, controller, version, (own, name, top), is_used=bool(levels)),
+    )
 
 
 def _why_hidden(
-    host: Host, controller: str, version: int, chain: list[tuple[str, str]], is_used: bool
+    host: Host, controller: str, version: int, chain: tuple[str, str, str], *, is_used: bool
 ) -> str | None:
-    """Why a group of a chain, of which some have files or none, may be there unseen."""
-    (own, name), top = chain[0], chain[-1][0]
+    """Why a group may be there unseen: of the process's own folder and name, and the top folder."""
+    own, name, top = chain
+    listing = f"{top}/cgroup.controllers"
+    controllers = host.read_text(listing)
+    # an empty list is an answer: version 2 limits nothing here
+    is_unlisted = controllers is None and "is empty" not in host.why(listing)
     if not host.listdir(top):
         return f"the control groups at {top} cannot be seen from here"
-    if version == 2 and not is_used and (why := _why_unlisted(host, top)):
-        return why
-    listed = (host.read_text(f"{top}/cgroup.controllers") or "").split()
-    is_hidden = not host.exists(own) and (is_used or controller in listed)
-    return f"control group {name} cannot be seen from here" if is_hidden else None
+    if version == 2 and not is_used and is_unlisted:
+        return host.why(listing)
+    if not host.exists(own) and (is_used or controller in (controllers or "").split()):
+        return f"control group {name} cannot be seen from here"
+    return None
 
 
-def _why_unlisted(host: Host, top: str) -> str | None:
-    """Why the controllers of version 2 could not be read; None where they were."""
-    listing = f"{top}/cgroup.controllers"
-    # an empty list is an answer: version 2 limits nothing here
-    if host.read_text(listing) is not None or host.why(listing).endswith("is empty"):
-        return None
-    return host.why(listing)
+# ------------------------------------------------------------------ memory
 
 
-def read_memory_limits(host: Host) -> MemoryLimits:
-    """Every limit on memory that holds for this process, each with its own group's use."""
+def read_memory_limits(host: Host) -> tuple[list[Level], Groups]:
+    """Every limit on memory that holds for this process, each with its own group's use, and the
+    groups it is in; their `why` is set where a limit may exist unseen.
+    """
     chain = groups(host, "memory")
-    levels: list[Level] = []
-    why, is_stated = None, False
-    for folder, name in chain.levels:
-        try:
-            levels += (_version_1 if chain.version == 1 else _version_2)(host, folder, name)
-        except ValueError as error:
-            # what a version 1 group below states as inherited holds for those above it
-            why = why if is_stated or _is_inherited(host, folder) else str(error)
-        is_stated = is_stated or _is_inherited(host, folder)
-    # an ancestor that was read itself says more than the same limit seen from below
-    own = {level.limit_bytes for level in levels if level.file != _INHERITED}
-    return MemoryLimits(
-        levels=tuple(e for e in levels if e.file != _INHERITED or e.limit_bytes not in own),
-        is_inside=chain.is_inside,
-        # a group that was not seen is no matter where one above it has a limit
-        why=why or (None if levels else chain.why),
-    )
+    try:
+        levels = (_read_version_1 if chain.version == 1 else _read_version_2)(host, chain.levels)
+    except ValueError as error:
+        return [], chain.replace(why=str(error))
+    # a group that was not seen is no matter where one above it has a limit
+    return levels, chain.replace(why=None if levels else chain.why)
 
 
 def in_use(current: int | None, stat: Mapping[str, int], prefix: str = "") -> int | None:
@@ -224,53 +216,49 @@ def _number(host: Host, path: str) -> int:
     return number
 
 
-def _version_2(host: Host, folder: str, name: str) -> list[Level]:
-    limits = {file: _number(host, f"{folder}/{file}") for file in ("memory.high", "memory.max")}
-    file = min(limits, key=lambda file: limits[file])
-    if limits[file] >= NO_LIMIT:
-        return []
-    stat = parse_stat(host.read_text(f"{folder}/memory.stat") or "")
-    current = parse_number(host.read_text(f"{folder}/memory.current") or "")
-    level = Level(
-        limit_bytes=limits[file],
-        group=name,
-        file=file,
-        used_bytes=in_use(current, stat),
-        dirty_bytes=stat.get("file_dirty", 0) + stat.get("file_writeback", 0),
-    )
-    return [level]
-
-
-# the line of memory.stat that holds the least limit of a version 1 group and all above it, also
-# above what is mounted here
-_INHERITED = "hierarchical_memory_limit"
-_LIMIT = "memory.limit_in_bytes"
-
-
-def _is_inherited(host: Host, folder: str) -> bool:
-    return _INHERITED in (host.read_text(f"{folder}/memory.stat") or "")
-
-
-def _version_1(host: Host, folder: str, name: str) -> list[Level]:
-    stat = parse_stat(host.read_text(f"{folder}/memory.stat") or "")
-    inherited = stat.get(_INHERITED, NO_LIMIT)
-    if _INHERITED in stat and parse_number(host.read_text(f"{folder}/{_LIMIT}") or "") is None:
-        limit = NO_LIMIT
-    else:
-        limit = _number(host, f"{folder}/{_LIMIT}")
+def _read_version_2(host: Host, groups: Sequence[tuple[str, str]]) -> list[Level]:
     levels = []
-    if limit < NO_LIMIT:
-        usage = parse_number(host.read_text(f"{folder}/memory.usage_in_bytes") or "")
-        level = Level(
-            limit_bytes=limit,
-            group=name,
-            file=_LIMIT,
-            used_bytes=in_use(usage, stat, "total_"),
-            dirty_bytes=stat.get("total_dirty", 0) + stat.get("total_writeback", 0),
-        )
-        levels.append(level)
-    if inherited < min(limit, NO_LIMIT):
-        levels.append(
-            Level(limit_bytes=inherited, group=f"above {name}", file=_INHERITED, used_bytes=None)
-        )
+    for folder, name in groups:
+        limits = {file: _number(host, f"{folder}/{file}") for file in ("memory.high", "memory.max")}
+        file = min(limits, key=lambda file: limits[file])
+        if limits[file] < NO_LIMIT:
+            stat = parse_stat(host.read_text(f"{folder}/memory.stat") or "")
+            current = parse_number(host.read_text(f"{folder}/memory.current") or "")
+            level = Level(
+                limit_bytes=limits[file],
+                group=name,
+                file=file,
+                used_bytes=in_use(current, stat),
+                dirty_bytes=stat.get("file_dirty", 0) + stat.get("file_writeback", 0),
+            )
+            levels.append(level)
+    return levels
+
+
+def _read_version_1(host: Host, groups: Sequence[tuple[str, str]]) -> list[Level]:
+    levels: list[Level] = []
+    inherited: int | None = None
+    for folder, name in groups:
+        stat = parse_stat(host.read_text(f"{folder}/memory.stat") or "")
+        inherited = stat.get(_INHERITED) if inherited is None else inherited
+        file = "memory.limit_in_bytes"
+        if inherited is not None and parse_number(host.read_text(f"{folder}/{file}") or "") is None:
+            # what a group below states as inherited holds for this one, too
+            continue
+        limit = _number(host, f"{folder}/{file}")
+        if limit < NO_LIMIT:
+            usage = parse_number(host.read_text(f"{folder}/memory.usage_in_bytes") or "")
+            level = Level(
+                limit_bytes=limit,
+                group=name,
+                file=file,
+                used_bytes=in_use(usage, stat, "total_"),
+                dirty_bytes=stat.get("total_dirty", 0) + stat.get("total_writeback", 0),
+            )
+            levels.append(level)
+    least = min((level.limit_bytes for level in levels), default=NO_LIMIT)
+    if inherited is not None and inherited < least:
+        # an ancestor that was read itself says more than the same limit seen from below
+        above = f"above {groups[0][1]}"
+        levels.append(Level(limit_bytes=inherited, group=above, file=_INHERITED))
     return levels

@@ -18,20 +18,18 @@ if TYPE_CHECKING:
 NVML_SECONDS = 10.0
 
 
-def ask_nvml(program: str = "", seconds: float | None = None) -> Mapping[str, Any]:
-    """What `nvml.py`, or another Python `program`, prints, or `why` it says nothing.
+def ask_nvml() -> Mapping[str, Any]:
+    """What `nvml.py` prints, or `why` it says nothing.
 
     It runs with this interpreter, isolated from the folder, variables and packages of the caller,
-    and writes no byte code. It is killed after `seconds`, and not waited for: a process that waits
-    inside a driver ends only when the driver lets it.
+    and writes no byte code. It is killed after NVML_SECONDS, and not waited for: a process that
+    waits inside a driver ends only when the driver lets it.
     """
     import json
     import subprocess
     import threading
 
-    seconds = NVML_SECONDS if seconds is None else seconds
-    folder = os.path.dirname(os.path.abspath(__file__))
-    program = program or os.path.join(folder, "nvml.py")
+    program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "nvml.py")
     if not sys.executable or getattr(sys, "frozen", False) or not os.path.isfile(program):
         return {"why": "this program runs without a Python interpreter of its own"}
     python = os.path.abspath(sys.executable)
@@ -47,20 +45,18 @@ def ask_nvml(program: str = "", seconds: float | None = None) -> Mapping[str, An
             **quiet,
         )
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        return {"why": f"no process could be started ({reason})"}
+        return {"why": f"no process could be started ({error})"}
     try:
-        text = child.communicate(timeout=seconds)[0]
+        text = child.communicate(timeout=NVML_SECONDS)[0]
     except subprocess.TimeoutExpired:
         child.kill()
         # reaped whenever the driver lets it end
         threading.Thread(target=child.communicate, daemon=True).start()
-        return {"why": f"it gave no answer within {seconds:g} seconds"}
+        return {"why": f"it gave no answer within {NVML_SECONDS:g} seconds"}
     if status := child.returncode:
         how = f"by signal {-status}" if status < 0 else f"with status {status}"
         return {"why": f"the process that asked it ended {how}"}
     try:
-        answer = json.loads(text)
-    except (ValueError, RecursionError):
-        answer = None
-    return answer if isinstance(answer, dict) else {"why": "its answer could not be understood"}
+        return dict(json.loads(text))
+    except (ValueError, TypeError):
+        return {"why": "its answer could not be understood"}

@@ -23,21 +23,18 @@ MODEL, PHYSICAL, PERFORMANCE, USABLE, SETS, EMULATED = (
     "instruction_sets",
     "emulated_on",
 )
-CPUINFO, ONLINE = "/proc/cpuinfo", "/sys/devices/system/cpu/online"
+CPUINFO, CPUS = "/proc/cpuinfo", "/sys/devices/system/cpu"
 # what the kernel was built for, since Linux 6.1; no emulator of programs puts another word there
 _KERNELS_WORD = "/proc/sys/kernel/arch"
-# 1,024 CPUs at about 2 KiB each
-_MAX_CPUINFO_BYTES = 4 * MAX_READ_BYTES
 # what a 32-bit program system on a 64-bit kernel runs
 _NARROW = {"x86_64": "i686", "aarch64": "armv7l"}
-# what uname says under `setarch i386`, and a 64-bit program proves wrong
-_WIDE = {narrow: wide for wide, narrow in _NARROW.items()}
 _FAMILIES = {"x86_64": "x86", "i686": "x86", "aarch64": "arm", "armv7l": "arm"}
 
 
 def cpuinfo(host: Host) -> str:
     """The text of /proc/cpuinfo; empty where it cannot be read."""
-    return host.read_text(CPUINFO, _MAX_CPUINFO_BYTES) or ""
+    # 1,024 CPUs have about 2 KiB each
+    return host.read_text(CPUINFO, 4 * MAX_READ_BYTES) or ""
 
 
 # several probes read the same file
@@ -69,25 +66,19 @@ def read_architecture(host: Host, facts: Facts) -> None:
     bits = host.ask("pointer_bits") if host.system == "linux" else None
     if bits == 32 and name in _NARROW:
         facts.put(fact, _NARROW[name], f"uname, {name}; this Python is a 32-bit one")
-    elif bits == 64 and name in _WIDE:
-        facts.put(fact, _WIDE[name], f"this Python is a 64-bit one, though uname says {name}")
     else:
         registry = "registry, PROCESSOR_ARCHITECTURE"
         facts.put(fact, name, registry if host.system == "windows" else "uname")
-    if host.system == "linux":
-        _read_emulation(host, facts, _FAMILIES.get(name))
-
-
-def _read_emulation(host: Host, facts: Facts, family: str | None) -> None:
-    """What emulates the processor that programs here are made for, as in a container of another
-    platform: uname answers with the programs' word, the kernel's own word and its /proc/cpuinfo
-    tell the computer.
-    """
+    if host.system != "linux":
+        return
+    # what programs here are made for may be emulated, as in a container of another platform: uname
+    # answers with the programs' word, the kernel's own word and /proc/cpuinfo tell the computer
     beneath, source = normal_architecture(host.read_word(_KERNELS_WORD)), _KERNELS_WORD
     if beneath not in _FAMILIES:
         lines, source = parse_cpuinfo(cpuinfo(host)), CPUINFO
         kinds = {"flags": "x86_64", "CPU implementer": "aarch64"}
-        beneath = next((name for key, name in kinds.items() if key in lines), "")
+        beneath = next((kind for key, kind in kinds.items() if key in lines), "")
+    family = _FAMILIES.get(name)
     if family is not None and _FAMILIES.get(beneath, family) != family:
         facts.put(EMULATED, beneath, source)
 
@@ -110,16 +101,15 @@ def parse_model(text: str) -> str:
     where nothing names it.
     """
     lines = parse_cpuinfo(text)
-    table = shipped_table("firmware_names")["arm_parts"] if "CPU part" in lines else {}
-    names = dict.fromkeys(
-        name
-        for maker in lines.get("CPU implementer", ())
-        for part in lines.get("CPU part", ())
-        if (name := table.get(maker.lower(), {}).get(part.lower()))
-    )
-    if names:
-        board = lines.get("Model", [""])[0]
-        return " + ".join(names) + (f" ({board})" if board else "")
+    if parts := lines.get("CPU part"):
+        table = shipped_table("firmware_names")["arm_parts"]
+        makers = [table.get(maker.lower(), {}) for maker in lines.get("CPU implementer", ())]
+        names = dict.fromkeys(
+            maker[part.lower()] for maker in makers for part in parts if part.lower() in maker
+        )
+        if names:
+            board = lines.get("Model", [""])[0]
+            return " + ".join(names) + (f" ({board})" if board else "")
     for key in ("model name", "cpu model", "cpu", "uarch", "Processor", "Hardware"):
         if key in lines:
             return " ".join(lines[key][0].split())
@@ -145,6 +135,9 @@ def read_model(host: Host, facts: Facts) -> None:
         facts.miss(MODEL, f"{source} does not name the processor")
 
 
+# ------------------------------------------------------------------ instruction sets
+
+
 def read_instruction_sets(host: Host, facts: Facts) -> None:
     """What the processor can do, as the kernel lets programs use it, in the Linux kernel's
     words.
@@ -154,44 +147,33 @@ def read_instruction_sets(host: Host, facts: Facts) -> None:
         reason = f"programs for {kind} are emulated here, on {facts.values[EMULATED]}"
         facts.miss(SETS, reason, NATIVE)
     elif host.system == "macos":
-        _mac_instruction_sets(host, facts)
+        _read_mac_sets(host, facts)
     elif host.system == "windows":
-        _windows_instruction_sets(host, facts)
+        _read_windows_sets(host, facts)
+    elif (names := parse_instruction_sets(cpuinfo(host))) is not None:
+        facts.put(SETS, names, f"{CPUINFO}, what all CPUs have in common")
     else:
-        names = parse_instruction_sets(cpuinfo(host))
-        if names is not None:
-            facts.put(SETS, names, f"{CPUINFO}, what all CPUs have in common")
-        elif not cpuinfo(host):
-            facts.miss(SETS, host.why(CPUINFO))
-        else:
-            facts.miss(SETS, f"{CPUINFO} does not list the instruction sets of this processor")
+        unlisted = f"{CPUINFO} does not list the instruction sets of this processor"
+        facts.miss(SETS, unlisted if cpuinfo(host) else host.why(CPUINFO))
 
 
-def _mac_instruction_sets(host: Host, facts: Facts) -> None:
+def _read_mac_sets(host: Host, facts: Facts) -> None:
     tables = shipped_table("firmware_names")
-    names = ("features", "leaf7_features", "extfeatures")
-    lists = {name: host.sysctl(f"machdep.cpu.{name}").lower().split() for name in names}
-    if not any(lists.values()):
-        arm = tables["mac_arm"].items()
-        there = {linux for name, linux in arm if host.sysctl(f"hw.optional.{name}") == "1"}
-        if there:
-            facts.put(SETS, tuple(sorted(there)), "sysctl hw.optional")
-        else:
-            facts.miss(SETS, "sysctl names no instruction sets")
-        return
-    # every 64-bit Mac has these; what has FMA has AVX2 too (Haswell), and its list cannot be empty
-    signs = {"features": "fpu", "extfeatures": "em64t"}
-    if "fma" in lists["features"]:
-        signs["leaf7_features"] = "avx2"
-    for name, sign in signs.items():
-        if sign not in lists[name]:
-            facts.miss(SETS, f"sysctl machdep.cpu.{name} is not there or names no {sign}")
-            return
-    words = {tables["mac_x86"].get(word, word) for words in lists.values() for word in words}
-    facts.put(SETS, tuple(sorted(words)), "sysctl machdep.cpu.features, leaf7_features")
+    names = ("features", "extfeatures", "leaf7_features")
+    basic, extended, leaf7 = (host.sysctl(f"machdep.cpu.{name}").lower().split() for name in names)
+    arm = tables["mac_arm"].items()
+    there = {linux for name, linux in arm if host.sysctl(f"hw.optional.{name}") == "1"}
+    if there:
+        facts.put(SETS, tuple(sorted(there)), "sysctl hw.optional")
+    # what has FMA has AVX2 too (Haswell), so that its list cannot be empty
+    elif not basic or not extended or ("fma" in basic and not leaf7):
+        facts.miss(SETS, "sysctl names no instruction sets, or one of machdep.cpu's lists is empty")
+    else:
+        words = {tables["mac_x86"].get(word, word) for word in (*basic, *extended, *leaf7)}
+        facts.put(SETS, tuple(sorted(words)), "sysctl machdep.cpu.features, leaf7_features")
 
 
-def _windows_instruction_sets(host: Host, facts: Facts) -> None:
+def _read_windows_sets(host: Host, facts: Facts) -> None:
     is_arm = normal_architecture(host.machine()) == "aarch64"
     table = shipped_table("firmware_names")["windows_arm" if is_arm else "windows_x86"]
     there = host.ask("processor_features") or ()
@@ -205,7 +187,7 @@ def _windows_instruction_sets(host: Host, facts: Facts) -> None:
         facts.miss(f"{SETS}.{name}", "Windows does not tell programs about it")
 
 
-# ------------------------------------------------------------------ cores
+# ------------------------------------------------------------------ CPUs that may be used
 
 
 def parse_cpu_max(text: str) -> float | None:
@@ -215,22 +197,22 @@ def parse_cpu_max(text: str) -> float | None:
     words = text.split() if text.endswith("\n") else []
     if words[:1] == ["max"]:
         return float("inf")
-    return _ratio([whole(word, 15) for word in words])
-
-
-def _ratio(numbers: Sequence[int | None]) -> float | None:
+    numbers = [whole(word, 15) for word in words]
     return numbers[0] / numbers[1] if len(numbers) == 2 and numbers[0] and numbers[1] else None
 
 
-def allowed_cpus(host: Host) -> tuple[frozenset[int], str]:
+def _online(host: Host) -> frozenset[int]:
+    return parse_list(host.read_text(f"{CPUS}/online") or "") or frozenset()
+
+
+def _allowed_cpus(host: Host) -> tuple[frozenset[int], str]:
     """The CPUs this process may run on, and where that was read; none where that is not known."""
     if allowed := host.ask("affinity"):
         return frozenset(allowed), "sched_getaffinity"
     # the kernel's mask may name CPUs that are not there
-    online = parse_list(host.read_text(ONLINE) or "") or frozenset()
     listed = parse_pairs(host.read_text(STATUS) or "").get("Cpus_allowed_list", "")
-    source = f"{STATUS}, Cpus_allowed_list"
-    return (parse_list(f"{listed}\n") or frozenset()) & online, source
+    cpus = parse_list(f"{listed}\n") or frozenset()
+    return cpus & _online(host), f"{STATUS}, Cpus_allowed_list"
 
 
 def read_usable(host: Host, facts: Facts) -> None:
@@ -239,11 +221,11 @@ def read_usable(host: Host, facts: Facts) -> None:
     """
     if host.system != "linux":
         reason = "the system did not say how many CPUs it has"
-        _count(host, facts, USABLE, "usable", "hw.logicalcpu", reason)
+        _put_count(host, facts, USABLE, "usable", "hw.logicalcpu", reason)
         return
-    cpus, source = allowed_cpus(host)
+    cpus, source = _allowed_cpus(host)
     if not cpus:
-        facts.miss(USABLE, host.why(ONLINE if host.read_text(STATUS) else STATUS))
+        facts.miss(USABLE, host.why(f"{CPUS}/online" if host.read_text(STATUS) else STATUS))
         return
     chain = groups(host, "cpu")
     if chain.why:
@@ -268,15 +250,14 @@ def _quota(host: Host, version: int, folder: str) -> tuple[float | None, str]:
     if version == 2:
         file = f"{folder}/cpu.max"
         return parse_cpu_max(host.read_text(file) or ""), file
-    files = [f"{folder}/cpu.cfs_{kind}_us" for kind in ("quota", "period")]
-    numbers = [parse_number(host.read_text(file) or "") for file in files]
-    unread = next((file for file, number in zip(files, numbers, strict=True) if not number), None)
-    if unread is None and numbers[0] == NO_LIMIT:
-        return float("inf"), files[0]
-    return _ratio(numbers), unread or files[0]
+    files = f"{folder}/cpu.cfs_quota_us", f"{folder}/cpu.cfs_period_us"
+    quota, period = (parse_number(host.read_text(file) or "") for file in files)
+    if not quota or not period:
+        return None, files[1 if quota else 0]
+    return (float("inf") if quota == NO_LIMIT else quota / period), files[0]
 
 
-def _count(host: Host, facts: Facts, fact: str, kind: str, name: str, reason: str) -> None:
+def _put_count(host: Host, facts: Facts, fact: str, kind: str, name: str, reason: str) -> None:
     """A number of cores where there is no /proc: of psutil's `kind`, or of macOS' sysctl `name`."""
     count = (host.ask("cores") or {}).get(kind) or whole(host.sysctl(name), 9)
     source = f"sysctl {name}" if host.system == "macos" else f"psutil, {kind} CPUs"
@@ -284,19 +265,6 @@ def _count(host: Host, facts: Facts, fact: str, kind: str, name: str, reason: st
         facts.put(fact, float(count) if fact == USABLE else count, source)
     else:
         facts.miss(fact, reason)
-
-
-def _cores(host: Host, cpus: frozenset[int]) -> list[frozenset[int]]:
-    """The hardware threads of each core among `cpus`; none where the kernel does not state them."""
-    left, cores = set(cpus), []
-    while left:
-        path = f"/sys/devices/system/cpu/cpu{min(left)}/topology/thread_siblings_list"
-        siblings = parse_list(host.read_text(path) or "")
-        if siblings is None or min(left) not in siblings:
-            return []
-        left -= siblings
-        cores.append(siblings)
-    return cores
 
 
 def cache_bytes(host: Host) -> int | None:
@@ -309,12 +277,15 @@ def cache_bytes(host: Host) -> int | None:
     sizes: dict[str, int] = {}
     for cpu in host.ask("affinity") or ():
         for index in (3, 2):
-            folder = f"/sys/devices/system/cpu/cpu{cpu}/cache/index{index}"
+            folder = f"{CPUS}/cpu{cpu}/cache/index{index}"
             number = whole(host.read_word(f"{folder}/size").removesuffix("k"), 9)
             if number:
                 sizes[host.read_word(f"{folder}/shared_cpu_list") or str(cpu)] = number << 10
                 break
     return sum(sizes.values()) or None
+
+
+# ------------------------------------------------------------------ cores
 
 
 def read_cores(host: Host, facts: Facts) -> None:
@@ -323,25 +294,38 @@ def read_cores(host: Host, facts: Facts) -> None:
     """
     if host.system != "linux":
         reason = "the system does not tell cores from threads"
-        _count(host, facts, PHYSICAL, "physical", "hw.physicalcpu", reason)
-        (_mac_performance if host.system == "macos" else _windows_performance)(host, facts)
+        _put_count(host, facts, PHYSICAL, "physical", "hw.physicalcpu", reason)
+        (_read_mac_kinds if host.system == "macos" else _read_windows_kinds)(host, facts)
         return
-    cpus, _ = allowed_cpus(host)
+    cpus, _ = _allowed_cpus(host)
     cores = _cores(host, cpus)
     if not cores:
         reason = "the kernel does not tell cores from threads"
         for fact in (PHYSICAL, PERFORMANCE):
             facts.miss(fact, reason if cpus else "which CPUs this process may use is not known")
         return
-    online = parse_list(host.read_text(ONLINE) or "") or frozenset()
+    online = _online(host)
     narrowed = f"; only of the {len(cpus)} of {len(online)} CPUs that this process may use"
-    source = "/sys/devices/system/cpu, distinct sets of sibling threads"
+    source = f"{CPUS}, distinct sets of sibling threads"
     facts.put(PHYSICAL, len(cores), source + (narrowed if cpus < online else ""))
     try:
         fastest, source = _fastest(host, cpus, cores)
         facts.put(PERFORMANCE, len(_cores(host, fastest or cpus)), source)
     except ValueError as error:
         facts.miss(PERFORMANCE, str(error))
+
+
+def _cores(host: Host, cpus: frozenset[int]) -> list[frozenset[int]]:
+    """The hardware threads of each core among `cpus`; none where the kernel does not state them."""
+    left, cores = set(cpus), []
+    while left:
+        path = f"{CPUS}/cpu{min(left)}/topology/thread_siblings_list"
+        siblings = parse_list(host.read_text(path) or "")
+        if siblings is None or min(left) not in siblings:
+            return []
+        left -= siblings
+        cores.append(siblings)
+    return cores
 
 
 def _fastest(
@@ -355,30 +339,31 @@ def _fastest(
         if large is None or small is None:
             raise ValueError(host.why(paths[0] if large is None else paths[1]))
         return large & cpus, paths[0]
-    parts = parse_parts(cpuinfo(host))
-    if len({parts.get(cpu) for cpu in cpus}) > 1:
-        return _fastest_part(host, cpus, parts), f"{CPUINFO}, CPU part"
+    if len(parse_cpuinfo(cpuinfo(host)).get("CPU part", ())) > 1:
+        return _fastest_of_arm(host, cpus), f"{CPUS}, cpu_capacity"
     # a kernel that does not name the kinds shows them by their threads: Intel's small cores have
     # one where the large have two
-    most = max(map(len, cores))
-    large = frozenset().union(*(core for core in cores if len(core) == most))
-    return large & cpus, "/sys/devices/system/cpu, cores by their threads"
+    threads = max(map(len, cores))
+    large = frozenset().union(*(core for core in cores if len(core) == threads))
+    return large & cpus, f"{CPUS}, cores by their threads"
 
 
-def _fastest_part(
-    host: Host, cpus: frozenset[int], parts: Mapping[int, tuple[str, str]]
-) -> frozenset[int]:
-    """As `_fastest`, of Arm's kinds of core, by the capacity that the kernel gives each CPU."""
-    files = {cpu: f"/sys/devices/system/cpu/cpu{cpu}/cpu_capacity" for cpu in sorted(cpus)}
-    capacities = {cpu: parse_number(host.read_text(path) or "") for cpu, path in files.items()}
-    for cpu, capacity in capacities.items():
-        if capacity is None or cpu not in parts:
-            raise ValueError(host.why(files[cpu] if capacity is None else CPUINFO))
-    best = parts[max(capacities, key=lambda cpu: capacities[cpu] or 0)]
-    return frozenset(cpu for cpu in cpus if parts[cpu] == best)
+def _fastest_of_arm(host: Host, cpus: frozenset[int]) -> frozenset[int]:
+    """By the capacity that the kernel gives each CPU: it differs a little by clock within a kind
+    (997 to 1024 and 718 to 731 on a DGX Spark). `ValueError` where one has none.
+    """
+    capacities: dict[int, int] = {}
+    for cpu in sorted(cpus):
+        path = f"{CPUS}/cpu{cpu}/cpu_capacity"
+        capacity = parse_number(host.read_text(path) or "")
+        if capacity is None:
+            raise ValueError(host.why(path))
+        capacities[cpu] = capacity
+    most = max(capacities.values())
+    return frozenset(cpu for cpu, capacity in capacities.items() if 10 * capacity >= 9 * most)
 
 
-def _mac_performance(host: Host, facts: Facts) -> None:
+def _read_mac_kinds(host: Host, facts: Facts) -> None:
     name = "hw.perflevel0.physicalcpu"
     fast = whole(host.sysctl(name))
     if fast:
@@ -389,7 +374,7 @@ def _mac_performance(host: Host, facts: Facts) -> None:
         facts.miss(PERFORMANCE, f"sysctl has no {name}")
 
 
-def _windows_performance(host: Host, facts: Facts) -> None:
+def _read_windows_kinds(host: Host, facts: Facts) -> None:
     kinds = parse_efficiency_classes(bytes.fromhex(host.ask("processor_information") or ""))
     if kinds:
         source = "GetLogicalProcessorInformationEx, EfficiencyClass"
@@ -403,24 +388,8 @@ def parse_efficiency_classes(raw: bytes) -> tuple[int, ...]:
     SYSTEM_LOGICAL_PROCESSOR_INFORMATION_EX of RelationProcessorCore (winnt.h).
     """
     classes, at = [], 0
-    while at + 10 <= len(raw):
-        size = int.from_bytes(raw[at + 4 : at + 8], "little")
-        if size < 10:
-            break
+    while at + 10 <= len(raw) and (size := int.from_bytes(raw[at + 4 : at + 8], "little")) >= 10:
         if int.from_bytes(raw[at : at + 4], "little") == 0:
             classes.append(raw[at + 9])
         at += size
     return tuple(classes)
-
-
-def parse_parts(text: str) -> dict[int, tuple[str, str]]:
-    """/proc/cpuinfo of Arm: CPU number to (implementer, part), which is the kind of core; CPUs
-    without both are left out.
-    """
-    pair_of_cpu = {}
-    for block in text.split("\n\n"):
-        values = parse_pairs(block)
-        number = whole(values.get("processor", ""), 6)
-        if number is not None and {"CPU implementer", "CPU part"} <= values.keys():
-            pair_of_cpu[number] = values["CPU implementer"], values["CPU part"]
-    return pair_of_cpu

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ...core.records import Record
 from ..record import LM_STUDIO, MEMORY_FILESYSTEMS, NETWORK_FILESYSTEMS, SET_DISK, Disk
 from .facts import Facts
 from .host import Host, Mount, Space, reason_of
@@ -11,22 +10,11 @@ from .stores import PLACES, Place, lm_studio
 
 # options of a mounted file system that hold accounts to less than what is free (mount(8), xfs(5));
 # of a project's quota statvfs knows
-_QUOTAS = ("usrquota", "grpquota", "uquota", "gquota", "quota", "usrjquota", "grpjquota")
+_QUOTAS = {"usrquota", "grpquota", "uquota", "gquota", "quota", "usrjquota", "grpjquota"}
 # file systems that lie in folders of others, which the mount table does not name
-_STACKED = ("overlay", "overlayfs", "aufs", "unionfs", "ecryptfs", "fuse")
+_STACKED = ("overlay", "aufs", "unionfs", "ecryptfs", "fuse")
 _LOOK = "`findmnt -T FOLDER` shows what it lies on; or name a folder on a disk"
 _MAX_SHOWN = 300
-
-
-class _Volume(Record):
-    """What the system says of a place: the folder that is there, the space of its volume and
-    whether one may write; and why not.
-    """
-
-    folder: str
-    space: Space | None = None
-    writable: bool | None = None
-    failure: str = "the volume did not say"
 
 
 def read_disks(host: Host, facts: Facts) -> None:
@@ -51,71 +39,45 @@ def read_disks(host: Host, facts: Facts) -> None:
 
 def _read_disk(host: Host, facts: Facts, purpose: str, place: Place) -> Disk:
     fact = f"disks.{purpose}"
+    folder, space, writable, failure = place.path, None, None, "the volume did not say"
     try:
-        # TimeoutError is an OSError
-        volume = host.within(lambda: _look(host, place))
+        folder, space, writable = host.within(lambda: _look(host, place))
+    except NotADirectoryError as error:
+        writable, failure = False, str(error)
     except (OSError, ValueError) as error:
-        volume = _Volume(folder=place.path, failure=reason_of(error))
-    folder, space = volume.folder, volume.space
+        failure = reason_of(error)
+    if space is not None and not space.total_bytes:
+        space, failure = None, "its file system tells no size"
     # of a folder that could not be looked up, the mount that its name states
     mount = host.mount_of(folder) if host.paths.isabs(folder) else None
-    writable = _is_writable(host, place, volume, mount)
     shown = folder if len(folder) <= _MAX_SHOWN else folder[: _MAX_SHOWN - 1] + "…"
     if writable is None:
-        reason = f"whether this account may write to {shown} is not known"
-        facts.miss(f"{fact}.writable", f"{reason}: {volume.failure}", SET_DISK)
-    free_files = space.free_files if space else None
-    if space is not None and not space.total_bytes:
-        space, volume = None, volume.replace(failure="its file system tells no size")
+        reason = f"whether this account may write to {shown} is not known: {failure}"
+        facts.miss(f"{fact}.writable", reason, SET_DISK)
     if space is None:
-        facts.miss(f"{fact}.free_bytes", f"free space of {shown}: {volume.failure}", SET_DISK)
-    guess = _note_unseen(host, facts, fact, mount, space)
-    facts.note(fact, f"{place.why}; {_read_from(host, folder, mount)}{guess}")
+        facts.miss(f"{fact}.free_bytes", f"free space of {shown}: {failure}", SET_DISK)
+    if host.system == "linux":
+        _miss_unseen(host, facts, fact, mount, space)
+    call = "GetDiskFreeSpaceEx" if host.system == "windows" else "statvfs"
+    facts.sources[fact] = f"{place.why}; {call} of {folder}{_mount_words(mount)}"
+    fields = ("free_bytes", "total_bytes", "free_files")
     return Disk(
         purpose=purpose,
         path=place.path,
-        free_bytes=space.free_bytes if space else None,
-        total_bytes=space.total_bytes if space else None,
-        filesystem=(mount.filesystem or None) if mount else None,
+        filesystem=(mount and mount.filesystem) or None,
         writable=writable,
         backing=_memory_device(mount),
-        free_files=free_files,
+        **({name: getattr(space, name) for name in fields} if space else {}),
     )
 
 
-def _is_writable(host: Host, place: Place, volume: _Volume, mount: Mount | None) -> bool | None:
-    if volume.space is None:
-        return volume.writable
-    # macOS mounts / read-only and yet stores under it
-    is_closed = host.system == "linux" and mount is not None and mount.read_only
-    if volume.space.read_only or is_closed:
-        return False
-    # what a service's own account stores is judged by space and mount alone
-    return True if place.account is not None else volume.writable
-
-
-def _look(host: Host, place: Place) -> _Volume:
-    """The nearest folder that exists, upwards: a download would make the rest."""
-    folder = host.resolve(place.path)
-    while not host.exists(folder) and host.paths.dirname(folder) != folder:
-        folder = host.paths.dirname(folder)
-    if not host.is_folder(folder) and host.exists(folder):
-        return _Volume(folder=folder, writable=False, failure="it is a file, not a folder")
-    space = host.space(folder)
-    if space and "microsoft" in host.release() and host.exists("/mnt/c"):
-        # under WSL 2 the disk is a file that grows on the Windows drive (microsoft/WSL#4373)
-        outer = host.space("/mnt/c") or space
-        space = space.replace(free_bytes=min(space.free_bytes, outer.free_bytes))
-    return _Volume(folder=folder, space=space, writable=host.can_write(folder))
-
-
-def _read_from(host: Host, folder: str, mount: Mount | None) -> str:
-    call = "GetDiskFreeSpaceEx" if host.system == "windows" else "statvfs"
+def _mount_words(mount: Mount | None) -> str:
     if mount is None:
-        return f"{call} of {folder}"
+        return ""
     network = ", a network volume" if mount.filesystem in NETWORK_FILESYSTEMS else ""
-    ram = ", which is RAM" if _is_memory(mount) else ""
-    return f"{call} of {folder}; {mount.filesystem} on {mount.point}{network}{ram}"
+    is_memory = mount.filesystem in MEMORY_FILESYSTEMS or _memory_device(mount)
+    ram = ", which is RAM" if is_memory else ""
+    return f"; {mount.filesystem} on {mount.point}{network}{ram}"
 
 
 def _memory_device(mount: Mount | None) -> str | None:
@@ -125,48 +87,56 @@ def _memory_device(mount: Mount | None) -> str | None:
     return next((kind for start, kind in devices.items() if source.startswith(start)), None)
 
 
-def _is_memory(mount: Mount) -> bool:
-    return mount.filesystem in MEMORY_FILESYSTEMS or _memory_device(mount) is not None
-
-
-def _note_unseen(
-    host: Host, facts: Facts, fact: str, mount: Mount | None, space: Space | None
-) -> str:
-    """Says of what is not read: quotas, and whether the files of a stacked file system take RAM.
-    What is taken for granted of these, for its source.
+def _look(host: Host, place: Place) -> tuple[str, Space | None, bool | None]:
+    """The nearest folder that exists, upwards: a download would make the rest; the space of its
+    volume, and whether the account that stores there may write.
     """
-    if host.system != "linux":
-        return ""
-    options = mount.options.split(",") if mount else []
-    if mount and any(option.partition("=")[0] in _QUOTAS for option in options):
+    folder = host.resolve(place.path)
+    while not host.exists(folder) and host.paths.dirname(folder) != folder:
+        folder = host.paths.dirname(folder)
+    if not host.is_folder(folder) and host.exists(folder):
+        raise NotADirectoryError("it is a file, not a folder")
+    space = host.space(folder)
+    if space and "microsoft" in host.release() and host.exists("/mnt/c"):
+        # under WSL 2 the disk is a file that grows on the Windows drive (microsoft/WSL#4373)
+        outer = host.space("/mnt/c") or space
+        space = space.replace(free_bytes=min(space.free_bytes, outer.free_bytes))
+    # what a service's own account stores is judged by space and mount alone
+    is_service = place.account is not None and space is not None
+    writable = True if is_service else host.can_write(folder)
+    return folder, space, False if space and _is_read_only(host, folder, space) else writable
+
+
+def _is_read_only(host: Host, folder: str, space: Space) -> bool:
+    mount = host.mount_of(folder)
+    # macOS mounts / read-only and yet stores under it
+    is_closed = host.system == "linux" and mount is not None and mount.read_only
+    return space.read_only or is_closed
+
+
+def _miss_unseen(
+    host: Host, facts: Facts, fact: str, mount: Mount | None, space: Space | None
+) -> None:
+    """What is not read: quotas, and whether the files of a stacked file system take RAM."""
+    if mount is None:
+        if not host.mounts() and space is not None:
+            why = host.why("/proc/self/mountinfo")
+            facts.miss(f"{fact}.backing", f"whether files there take RAM is not told: {why}", _LOOK)
+        return
+    if not _QUOTAS.isdisjoint(option.partition("=")[0] for option in mount.options.split(",")):
         reason = f"{mount.point} has quotas, and what they leave to this account is not read"
         facts.miss(f"{fact}.quota", reason, "`quota -s` tells it")
-    hidden = _hides_its_files(host, mount)
-    # a folder that could not be looked up has its own reason
-    if not hidden or (mount is None and (host.mounts() or space is None)):
-        return ""
-    if space is not None and _is_larger_than_ram(host, space):
-        return ", taken for a disk, which is not to be seen: it is larger than RAM and swap"
-    facts.miss(f"{fact}.backing", f"whether files there take RAM is not told: {hidden}", _LOOK)
-    return ""
-
-
-def _hides_its_files(host: Host, mount: Mount | None) -> str:
-    """Why it does not show whether files take RAM; empty where it does."""
-    if mount is None:
-        return host.why("/proc/self/mountinfo")
-    kind = mount.filesystem.lower()
-    is_stacked = kind in _STACKED or kind.startswith("fuse.")
-    if mount.source.startswith("/dev/loop") or (is_stacked and kind not in NETWORK_FILESYSTEMS):
-        return f"{mount.point} is {mount.filesystem}, which does not tell where it keeps the files"
-    return ""
-
-
-def _is_larger_than_ram(host: Host, space: Space) -> bool:
-    """A volume larger than RAM and swap together is taken for a disk: the size of a tmpfs is half
-    the RAM unless somebody set it. lxcfs tells a container's limit for the machine's RAM.
-    """
+    is_stacked = mount.filesystem.lower().partition(".")[0] in _STACKED
+    is_stacked = is_stacked and mount.filesystem not in NETWORK_FILESYSTEMS
+    if space is None or not (is_stacked or mount.source.startswith("/dev/loop")):
+        return
+    # what is larger than RAM and swap is taken for a disk: a tmpfs is half the RAM unless somebody
+    # set it. lxcfs tells a container's limit for the machine's RAM
+    is_lxc = any(mount.filesystem == "fuse.lxcfs" for mount in host.mounts())
     meminfo = parse_meminfo(host.read_text(MEMINFO) or "")
-    if "MemTotal" not in meminfo or any(m.filesystem == "fuse.lxcfs" for m in host.mounts()):
-        return False
-    return space.total_bytes > meminfo["MemTotal"] + meminfo.get("SwapTotal", 0)
+    if (
+        is_lxc
+        or not 0 < meminfo.get("MemTotal", 0) + meminfo.get("SwapTotal", 0) < space.total_bytes
+    ):
+        why = f"{mount.point} is {mount.filesystem}, which does not tell where it keeps the files"
+        facts.miss(f"{fact}.backing", f"whether files there take RAM is not told: {why}", _LOOK)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ...core.records import Record, Unread
 from ..record import MAX_CORES, MAX_MEMORY_BYTES, MIN_CORES
 
@@ -9,9 +11,6 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from typing import Any
-
-# bytes, and where they were read
-Size = tuple[int, str]
 
 
 class Facts:
@@ -34,35 +33,30 @@ class Facts:
             self.values[fact] = value
             self.sources[fact] = source
 
-    def note(self, fact: str, source: str) -> None:
-        """Where a part of a value was read, for example one disk."""
-        self.sources[fact] = source
-
     def miss(self, fact: str, reason: str, remedy: str | None = None) -> None:
         """Why a fact is None, and what a person can do about it."""
         self.unread[fact] = Unread(fact=fact, reason=reason, remedy=remedy)
 
-    def settled(self, fact: str) -> bool:
-        """Whether the fact has a value or a reason."""
-        return fact in self.values or fact in self.unread
+    def miss_unless_known(self, fact: str, reason: str) -> None:
+        """`miss`, for a fact that has neither a value nor a reason."""
+        if fact not in self.values and fact not in self.unread:
+            self.miss(fact, reason)
 
-    def map_texts(self, change: Any) -> None:
+    def map_texts(self, change: Callable[[str], str]) -> None:
         """Make `change` to every text that may be shown."""
-        self.values = {fact: _mapped(value, change) for fact, value in self.values.items()}
-        self.sources = {fact: change(source) for fact, source in self.sources.items()}
-        self.unread = {fact: _mapped(entry, change) for fact, entry in self.unread.items()}
+        for texts in (self.values, self.sources, self.unread):
+            texts.update({fact: _mapped(value, change) for fact, value in texts.items()})
 
 
-def _mapped(value: Any, change: Any) -> Any:
+def _mapped(value: Any, change: Callable[[str], str]) -> Any:
     if isinstance(value, str):
         return change(value)
     if isinstance(value, tuple):
         return tuple(_mapped(item, change) for item in value)
     if isinstance(value, Record):
-        texts = {
-            name: change(text)
-            for name in type(value)._fields
-            if isinstance(text := getattr(value, name), str) and name not in ("fact", "remedy")
-        }
-        return value.replace(**texts)
+        shown = {name: getattr(value, name) for name in type(value)._fields}
+        texts = {name: text for name, text in shown.items() if isinstance(text, str)}
+        return value.replace(
+            **{name: change(text) for name, text in texts.items() if name not in ("fact", "remedy")}
+        )
     return value

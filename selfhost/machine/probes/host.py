@@ -113,28 +113,25 @@ class Host:
         """At most `limit` bytes of a file as text, read once per host; None where it cannot be
         read or is empty: `why` then says why.
         """
-        if path not in self._texts:
-            self._texts[path] = self._read_text(path, limit)
-        return self._texts[path]
-
-    def _read_text(self, path: str, limit: int) -> str | None:
+        if path in self._texts:
+            return self._texts[path]
+        self._texts[path] = None
         try:
             text = self.read_bytes(path, limit).decode("utf-8", "replace")
         except (FileNotFoundError, NotADirectoryError):
             self._why[path] = "is not there"
-            return None
         except (OSError, ValueError) as error:
             self._why[path] = f"cannot be read ({reason_of(error)})"
-            return None
-        # device tree files end in a zero; names of firmware may be in an encoding of their own
-        content = text.rstrip("\0\n")
-        if not text.strip():
-            self._why[path] = "is empty"
-        elif not content or "\0" in content or text.count("\ufffd") > len(text) // 4:
-            self._why[path] = "is not text"
         else:
-            return text
-        return None
+            # device tree files end in a zero; names of firmware may be in an encoding of their own
+            content = text.rstrip("\0\n")
+            if not text.strip():
+                self._why[path] = "is empty"
+            elif not content or "\0" in content or text.count("\ufffd") > len(text) // 4:
+                self._why[path] = "is not text"
+            else:
+                self._texts[path] = text
+        return self._texts[path]
 
     def read_word(self, path: str) -> str:
         """The one word of a small file, in small letters; empty where it cannot be read."""
@@ -169,11 +166,11 @@ class Host:
         """
         sizes: dict[str, int | None] = {}
         with os.scandir(self.real(path)) as entries:
-            for number, entry in enumerate(entries):
-                if number >= MAX_NAMES:
+            for entry in entries:
+                if len(sizes) >= MAX_NAMES:
                     raise OSError(errno.EOVERFLOW, f"more than {MAX_NAMES:,} names")
                 try:
-                    if entry.is_symlink() and not self.inside(entry.path):
+                    if entry.is_symlink() and not self.is_inside(entry.path):
                         sizes[entry.name] = -1
                     elif entry.is_dir():
                         sizes[entry.name] = None
@@ -183,7 +180,7 @@ class Host:
                     sizes[entry.name] = -1
         return sizes
 
-    def inside(self, place: str) -> bool:
+    def is_inside(self, place: str) -> bool:
         """Whether the link at `place` leads to something that counts as this computer's."""
         return True
 
@@ -195,7 +192,7 @@ class Host:
         """Whether it is a folder that is there."""
         return self._is(os.path.isdir, path)
 
-    def runnable(self, path: str) -> bool:
+    def is_command(self, path: str) -> bool:
         """Whether a file is there that this account may execute."""
         return self._is(lambda real: os.access(real, os.X_OK) and os.path.isfile(real), path)
 
@@ -210,15 +207,11 @@ class Host:
         a circle: a folder cannot be made there.
         """
         at = os.path.abspath(path)
-        while os.path.dirname(at) != at:
-            try:
-                os.stat(at)
-                break
-            except (FileNotFoundError, NotADirectoryError, PermissionError):
-                if os.path.islink(at):
-                    words = f"a link leads to {os.path.realpath(at)}, which does not exist"
-                    raise OSError(errno.ENOLINK, words) from None
-                at = os.path.dirname(at)
+        while not os.path.lexists(at) and os.path.dirname(at) != at:
+            at = os.path.dirname(at)
+        if os.path.islink(at) and not os.path.exists(at):
+            words = f"a link leads to {os.path.realpath(at)}, which does not exist"
+            raise OSError(errno.ENOLINK, words)
         return os.path.realpath(path)
 
     @property
@@ -231,6 +224,10 @@ class Host:
         import posixpath
 
         return posixpath
+
+    def join(self, *parts: str) -> str:
+        """Parts of a path as the host's system joins them."""
+        return str(self.paths.join(*parts))
 
     # mounts and space
 
@@ -249,27 +246,19 @@ class Host:
             parts = psutil.disk_partitions(all=self.system != "windows")
         except (ImportError, OSError, RuntimeError):
             return ()
-        return tuple(
-            Mount(
-                point=part.mountpoint,
-                filesystem=part.fstype,
-                read_only="ro" in part.opts.split(","),
-            )
-            for part in parts
-        )
+        return tuple(Mount(point=part.mountpoint, filesystem=part.fstype) for part in parts)
 
     def mount_of(self, path: str) -> Mount | None:
         """The mount that holds an absolute path: the longest mount point it begins with, the
         latest where two are alike.
         """
         best: Mount | None = None
-        separator = "\\" if self.system == "windows" else "/"
-        wanted = path.lower() if self.system == "windows" else path
+        separator = str(self.paths.sep)
+        wanted = f"{self.paths.normcase(path)}{separator}"
         for mount in self.mounts():
-            point = mount.point.lower() if self.system == "windows" else mount.point
-            point = point.rstrip(separator)
-            inside = f"{wanted}{separator}".startswith(f"{point}{separator}")
-            if inside and (best is None or len(mount.point) >= len(best.point)):
+            point = self.paths.normcase(mount.point).rstrip(separator)
+            is_in = wanted.startswith(f"{point}{separator}")
+            if is_in and (best is None or len(mount.point) >= len(best.point)):
                 best = mount
         if self.system == "macos" and best is not None and best.point == "/":
             # the sealed system volume is mounted on /, and what people write to beside it
@@ -289,21 +278,21 @@ class Host:
 
         done = threading.Event()
         returned: list[T] = []
-        failure: list[BaseException] = []
+        failures: list[Exception] = []
 
         def run() -> None:
             try:
                 returned.append(work())
             except Exception as error:
-                failure.append(error)
+                failures.append(error)
             done.set()
 
         threading.Thread(target=run, daemon=True).start()
         if not done.wait(min(seconds, IMPATIENT_SECONDS) if self._has_hung else seconds):
             self._has_hung = True
             raise TimeoutError(f"no answer within {seconds:g} seconds")
-        if failure:
-            raise failure[0]
+        if failures:
+            raise failures[0]
         return returned[0]
 
     def space(self, path: str) -> Space | None:
@@ -337,9 +326,9 @@ class Host:
 
     def ask(self, name: str) -> Any:
         """What `system.py` has of the running system under that name; None where it has none."""
-        from .system import answer
+        from .system import ANSWERS
 
-        return answer(self.system, name)
+        return ANSWERS[name]()
 
     def machine(self) -> str:
         """The kernel's or interpreter's word for the processor: x86_64, arm64, AMD64, …"""
@@ -361,7 +350,7 @@ class Host:
             return self.env.get("USERPROFILE") or None
         home = self.env.get("HOME", "")
         if self.live and not home.startswith("/"):
-            home = self.ask("home") or ""
+            home = os.path.expanduser("~")
         return home if home.startswith("/") else None
 
     def sysctl(self, name: str) -> str:
@@ -372,6 +361,6 @@ class Host:
 
     def registry(self, key: str, value: str) -> str:
         """A text value under Windows' HKEY_LOCAL_MACHINE; empty where there is none."""
-        from .windows import registry_value
+        from .system import registry_value
 
-        return registry_value(key, value) if self.system == "windows" else ""
+        return str(registry_value(key, value) or "") if self.system == "windows" else ""

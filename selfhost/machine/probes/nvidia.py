@@ -5,12 +5,12 @@ is there.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from ...core.records import Record, pattern
-from ..record import FILL_IN, MAX_MEMORY_BYTES, Accelerator, normal_architecture
+from ..record import FILL_IN, Accelerator, normal_architecture
 from .host import Host
-from .pci import PCI, VERSION, Read, driver_nodes, driver_present, name_on_bus
+from .pci import NVIDIA, PCI, VERSION, Device, Read, driver_nodes, driver_present, name_on_bus
 from .procfs import whole
 
 TYPE_CHECKING = False
@@ -65,14 +65,8 @@ def parse_driver(text: str) -> str | None:
     return match[1] if match else None
 
 
-def parse_information(text: str) -> str | None:
-    """/proc/driver/nvidia/gpus/*/information -> the model's name."""
-    match = re.search(r"^Model:\s*(\S.*?)\s*$", text, re.MULTILINE)
-    return match[1] if match else None
-
-
-def read_nvidia(host: Host, slots: Sequence[str]) -> Read | None:
-    """The NVIDIA GPUs that a program here may use. `slots`: those on the PCI bus. None where
+def read_nvidia(host: Host, devices: Sequence[Device]) -> Read | None:
+    """The NVIDIA GPUs that a program here may use. `devices`: those on the PCI bus. None where
     there are none.
     """
     board = _jetson_board(host)
@@ -81,22 +75,22 @@ def read_nvidia(host: Host, slots: Sequence[str]) -> Read | None:
         card = Accelerator(vendor="nvidia", name=board, unified=True, driver=driver)
         return Read(cards=(card,), source="/proc/device-tree/model", reason=_SHARES)
     if not driver_present(host):
-        if not slots:
+        if not devices:
             return None
         if host.env.get("NVIDIA_VISIBLE_DEVICES") in ("void", "none"):
             return Read(cards=(), source="NVIDIA_VISIBLE_DEVICES hands this container no GPU")
         reason = "an NVIDIA GPU is there, but no driver for it, or this container was not handed it"
         remedy = "install its driver; start a container with `--gpus all`"
-        cards = _cards_in_files(host, slots, len(slots))
+        cards = _cards_in_files(host, devices, len(devices))
         return Read(cards=cards, source=PCI, reason=reason, remedy=remedy)
     answer = host.ask("nvml") or {}
     if answer.get("error") is None and isinstance(answer.get("devices"), list):
         return _visible(host, answer)
     nodes = driver_nodes(host)
-    source = PCI if slots else VERSION
+    source = PCI if devices else VERSION
     source = "/dev/nvidia*" if nodes else source
+    cards = _cards_in_files(host, devices, len(nodes) or len(devices) or 1)
     reason, remedy = _why_silent(answer)
-    cards = _cards_in_files(host, slots, len(nodes) or len(slots) or 1)
     return Read(cards=cards, source=source, reason=reason, remedy=remedy)
 
 
@@ -118,23 +112,23 @@ def _why_silent(answer: Mapping[str, Any]) -> tuple[str, str]:
     number = answer.get("error")
     if isinstance(answer.get("why"), str):
         return f"an NVIDIA GPU's memory is known to its driver, and {answer['why']}", _LOOK
-    if type(number) is int and number in _ERRORS:
-        return _ERRORS[number]
     if not answer:
         return "a recorded tree does not hold what the NVIDIA driver's library says", FILL_IN
     gave = f"error {number}" if type(number) is int else "no usable answer"
-    return f"the NVIDIA driver's library gave {gave}", _LOOK
+    other = f"the NVIDIA driver's library gave {gave}", _LOOK
+    return _ERRORS.get(number, other) if type(number) is int else other
 
 
-def _cards_in_files(host: Host, slots: Sequence[str], count: int) -> tuple[Accelerator, ...]:
+def _cards_in_files(host: Host, devices: Sequence[Device], count: int) -> tuple[Accelerator, ...]:
     """So many cards with the names that files give: the library did not answer."""
     driver = parse_driver(host.read_text(VERSION) or "")
     names = []
-    for slot in slots:
-        text = host.read_text(f"/proc/driver/nvidia/gpus/{slot}/information") or ""
-        listed = name_on_bus(host, slot, "0x10de")
-        name = parse_information(text) or (f"NVIDIA {listed}" if listed else None)
-        names += [name] if name else []
+    for device in devices:
+        text = host.read_text(f"/proc/driver/nvidia/gpus/{device.slot}/information") or ""
+        stated = re.search(r"(?m)^Model:\s*(\S.*?)\s*$", text)
+        listed = name_on_bus(host, device.folder, NVIDIA)
+        name = f"NVIDIA {listed}" if listed else _UNNAMED
+        names.append(stated[1] if stated else name)
     if len(names) < count:
         names = [names[0] if len(set(names)) == 1 else _UNNAMED] * count
     # NVIDIA's chips that share RAM are Arm ones: elsewhere a card without a name has memory of
@@ -155,9 +149,13 @@ def _cards_in_files(host: Host, slots: Sequence[str], count: int) -> tuple[Accel
 
 
 def _visible(host: Host, answer: Mapping[str, Any]) -> Read:
-    driver = _text(answer.get("driver")) or None
-    gpus = list(_gpus(host, answer["devices"], driver))
-    cuda = _whole(answer.get("cuda"), 1, 10**6)
+    driver, cuda = answer.get("driver"), answer.get("cuda")
+    # in MIG mode the instances of a GPU stand in its place, for nothing runs on the whole of it
+    gpus = [
+        _gpu(host, part, device, number, driver)
+        for number, device in enumerate(answer["devices"])
+        for part in (device["instances"] if device.get("mig") else [device])
+    ]
     # NVML writes version 13.1 as 13010
     version = f", CUDA {cuda // 1000}.{cuda % 1000 // 10}" if cuda else ""
     source = f"NVML: driver {driver or 'of unknown version'}{version}"
@@ -167,8 +165,8 @@ def _visible(host: Host, answer: Mapping[str, Any]) -> Read:
         source += ", as CUDA_VISIBLE_DEVICES selects"
         by_bus = host.env.get("CUDA_DEVICE_ORDER") == "PCI_BUS_ID"
         chosen = select(gpus, len(answer["devices"]), mask, by_bus=by_bus)
-    if chosen is None:
-        count = len({word.strip() for word in (mask or "").split(",")})
+    if mask is not None and chosen is None:
+        count = len({word.strip() for word in mask.split(",")})
         card = Accelerator(vendor="nvidia", name=_UNNAMED, driver=driver, unified=False)
         return Read(
             cards=(card,) * count,
@@ -177,40 +175,32 @@ def _visible(host: Host, answer: Mapping[str, Any]) -> Read:
             " fastest on, as only CUDA itself can tell",
             remedy="set CUDA_DEVICE_ORDER=PCI_BUS_ID, or select by UUID",
         )
-    cards = tuple(gpu.card for gpu in chosen)
-    blank = [gpu for gpu in chosen if gpu.card.memory_total_bytes is None]
+    return _read_of(chosen or (), source)
+
+
+def _read_of(gpus: Sequence[_Gpu], source: str) -> Read:
+    blank = [gpu for gpu in gpus if gpu.card.memory_total_bytes is None]
     # one that may have memory of its own says more than one that has none
     untold = next((gpu for gpu in blank if not gpu.card.unified), None)
-    if untold is None:
-        return Read(cards=cards, source=source, reason=_SHARES if blank else None)
-    silent = ("the NVIDIA driver does not tell this GPU's memory", _LOOK)
-    reason, remedy = _ERRORS.get(untold.refused, silent)
+    reason: str | None = _SHARES if blank else None
+    remedy: str | None = None
+    if untold is not None:
+        silent = ("the NVIDIA driver does not tell this GPU's memory", _LOOK)
+        reason, remedy = _ERRORS.get(untold.refused, silent)
+    cards = tuple(gpu.card for gpu in gpus)
     return Read(cards=cards, source=source, reason=reason, remedy=remedy)
-
-
-def _gpus(host: Host, devices: Sequence[Any], driver: str | None) -> Iterator[_Gpu]:
-    """Every GPU in the driver's order; in MIG mode its instances in its place, for nothing runs
-    on the whole of it then.
-    """
-    for number, device in enumerate(devices):
-        if not isinstance(device, Mapping):
-            continue
-        parts = device.get("instances") if device.get("mig") is True else [device]
-        for part in parts if isinstance(parts, list) else ():
-            if isinstance(part, Mapping):
-                yield _gpu(host, part, device, number, driver)
 
 
 def _gpu(
     host: Host, part: Mapping[str, Any], device: Mapping[str, Any], number: int, driver: str | None
 ) -> _Gpu:
     """`part` of a `device`, which is the device itself outside of MIG mode."""
-    name = _text(part.get("name")) or _text(device.get("name")) or _UNNAMED
+    name = part.get("name") or device.get("name") or _UNNAMED
     if part is not device and not re.search(r"\bMIG\b", name):
         name += " MIG"
-    total = _whole(part.get("memory_total_bytes"), 1, MAX_MEMORY_BYTES)
-    free = _whole(part.get("memory_free_bytes"), 0, MAX_MEMORY_BYTES)
-    refused = _refused(part.get("refused"))
+    total, free = part.get("memory_total_bytes") or None, part.get("memory_free_bytes")
+    refusals = part.get("refused") or {}
+    refused = refusals.get("memory", refusals.get("handle"))
     # an Arm chip that says it has no frame buffer shares the RAM; the name identifies most of them
     is_arm = normal_architecture(host.machine() or "") == "aarch64"
     unified = bool(_UNIFIED_CHIP.search(name)) or (
@@ -218,6 +208,7 @@ def _gpu(
     )
     if unified:
         total = free = None
+    capability = device.get("compute_capability")
     card = Accelerator(
         vendor="nvidia",
         name=name,
@@ -225,24 +216,11 @@ def _gpu(
         memory_free_bytes=min(free, total) if free is not None and total is not None else None,
         unified=unified,
         driver=driver,
-        compute_capability=_capability(device.get("compute_capability")),
+        compute_capability=".".join(map(str, capability)) if capability else None,
         memory_bandwidth_bytes_per_second=_bandwidth(part, device),
     )
-    uuids = _text(part.get("uuid")).lower(), _text(device.get("uuid")).lower()
+    uuids = str(part.get("uuid")).lower(), str(device.get("uuid")).lower()
     return _Gpu(card=card, uuids=uuids, parent=number, refused=refused)
-
-
-def _refused(refusals: object) -> int | None:
-    """The number of the error that hides a card or its memory."""
-    if not isinstance(refusals, Mapping):
-        return None
-    return _whole(refusals.get("memory", refusals.get("handle")), 0, 10**6)
-
-
-def _capability(pair: object) -> str | None:
-    """`[9, 0]` -> `9.0`; None for anything else."""
-    numbers = [_whole(value, 0, 1000) for value in pair] if isinstance(pair, list) else []
-    return f"{numbers[0]}.{numbers[1]}" if len(numbers) == 2 and None not in numbers else None
 
 
 def _bandwidth(part: Mapping[str, Any], device: Mapping[str, Any]) -> int | None:
@@ -250,16 +228,12 @@ def _bandwidth(part: Mapping[str, Any], device: Mapping[str, Any]) -> int | None
     (NVIDIA's deviceQuery does this sum). An instance has its eighths of the memory and as many of
     its channels (NVIDIA's MIG user guide).
     """
-    clock = _whole(device.get("memory_clock_mhz"), 1, 10**6)
-    width = _whole(device.get("bus_width_bits"), 1, 10**6)
-    if not clock or not width:
+    clock_mhz, width_bits = device.get("memory_clock_mhz"), device.get("bus_width_bits")
+    own, total = (each.get("memory_total_bytes") or 0 for each in (part, device))
+    if not clock_mhz or not width_bits or (part is not device and not (own and total)):
         return None
-    bandwidth = 2 * clock * 1_000_000 * width // 8
-    if part is device:
-        return bandwidth
-    sizes = (each.get("memory_total_bytes") for each in (part, device))
-    own, total = (_whole(size, 1, MAX_MEMORY_BYTES) for size in sizes)
-    return bandwidth * max(1, round(8 * own / total)) // 8 if own and total else None
+    eighths = 8 if part is device else max(1, round(8 * own / total))
+    return int(2 * clock_mhz * 1_000_000 * width_bits // 8 * eighths // 8)
 
 
 def select(gpus: Sequence[_Gpu], count: int, mask: str, *, by_bus: bool) -> list[_Gpu] | None:
@@ -268,20 +242,16 @@ def select(gpus: Sequence[_Gpu], count: int, mask: str, *, by_bus: bool) -> list
 
     Words are numbers, or the beginning of one UUID alone (CUDA C++ Programming Guide, environment
     variables). None where numbers were given and which GPU has which is not known: by default CUDA
-    puts the fastest first, `by_bus` is CUDA_DEVICE_ORDER=PCI_BUS_ID. Numbers that name every GPU
-    need no order.
+    puts the fastest first, `by_bus` is CUDA_DEVICE_ORDER=PCI_BUS_ID.
     """
     kinds = {(gpu.card.name, gpu.card.memory_total_bytes) for gpu in gpus}
-    words = [word.strip() for word in mask.split(",")]
+    words = [word.strip().lower() for word in mask.split(",")]
     numbers = [whole(word, 5) for word in words]
-    if not by_bus and count > 1 and len(kinds) > 1:
-        if {*numbers[:count]} == set(range(count)):
-            return list(gpus)
-        if not set(range(count)).isdisjoint(numbers):
-            return None
+    if not by_bus and count > 1 and len(kinds) > 1 and not set(range(count)).isdisjoint(numbers):
+        return None
     chosen: list[_Gpu] = []
     for word, number in zip(words, numbers, strict=True):
-        named = _named(gpus, word.lower(), number)
+        named = _named(gpus, word, number)
         # a GPU in MIG mode without instances is one that nothing can use
         is_empty = not named and number in range(count)
         if not is_empty and all(any(gpu is other for other in chosen) for gpu in named):
@@ -296,16 +266,7 @@ def _named(gpus: Sequence[_Gpu], word: str, number: int | None) -> list[_Gpu]:
     """
     if number is not None:
         return [gpu for gpu in gpus if gpu.parent == number]
+    # the first of `uuids` is that of an instance, the other of the GPU it is on
     at = {"mig-": 0, "gpu-": 1}.get(word[:4])
-    if at is None:
-        return []
-    named = [gpu for gpu in gpus if gpu.uuids[at].startswith(word)]
-    return named if len({gpu.uuids[at] for gpu in named}) == 1 else []
-
-
-def _whole(value: object, least: int, most: int) -> int | None:
-    return value if type(value) is int and least <= value <= most else None
-
-
-def _text(value: object) -> str:
-    return value.strip()[:200] if isinstance(value, str) else ""
+    named = [gpu for gpu in gpus if at is not None and gpu.uuids[at].startswith(word)]
+    return named if len({gpu.uuids[at or 0] for gpu in named}) == 1 else []

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 # nvml.h: a version number in a structure is its size and, above 24 bits, its number
 _MEMORY_V2, _CLOCK_MEMORY = 0x02000028, 2
 _LIBRARY_NOT_FOUND, _FUNCTION_NOT_FOUND = 12, 13
+_UNKNOWN_VERSION = (2, 3, _FUNCTION_NOT_FOUND, 25)
 _MAX_DEVICES, _TEXT_BYTES = 256, 96
 
 
@@ -52,28 +53,11 @@ class Library:
         code = self.call(name, *values, buffer, ctypes.c_uint(_TEXT_BYTES))
         return None if code else buffer.value.decode("utf-8", "replace")
 
-    def numbers(self, name: str, *values: Any, count: int = 1) -> list[int] | None:
-        """The numbers that a function writes, each of 32 bits."""
+    def numbers(self, name: str, *values: Any, count: int = 1) -> list[int]:
+        """The numbers that a function writes, each of 32 bits; none where it is refused."""
         cells = [ctypes.c_uint(0) for _ in range(count)]
         code = self.call(name, *values, *map(ctypes.byref, cells))
-        return None if code else [cell.value for cell in cells]
-
-    def number(self, name: str, *values: Any) -> int | None:
-        """The one number that a function writes."""
-        numbers = self.numbers(name, *values)
-        return numbers[0] if numbers else None
-
-    def memory(self, handle: ctypes.c_void_p) -> tuple[int | None, int | None, int]:
-        """Total and free bytes, and the number of the error."""
-        # version and padding, total, reserved, free, used
-        cells = (ctypes.c_ulonglong * 5)(_MEMORY_V2)
-        code = self.call("nvmlDeviceGetMemoryInfo_v2", handle, ctypes.byref(cells))
-        if not code:
-            return cells[1], cells[3], 0
-        # drivers before 510 know the first version only, which has total, free, used
-        if code in (2, 3, 13, 25):
-            code = self.call("nvmlDeviceGetMemoryInfo", handle, ctypes.byref(cells))
-        return (None, None, code) if code else (cells[0], cells[1], 0)
+        return [] if code else [cell.value for cell in cells]
 
 
 def describe(nvml: Library) -> dict[str, Any]:
@@ -82,48 +66,52 @@ def describe(nvml: Library) -> dict[str, Any]:
     """
     if code := nvml.call("nvmlInit_v2"):
         return {"error": code}
-    answer: dict[str, Any] = {
-        "driver": nvml.text("nvmlSystemGetDriverVersion"),
-        "cuda": nvml.number("nvmlSystemGetCudaDriverVersion"),
-        "devices": [],
-    }
-    for index in range(min(nvml.number("nvmlDeviceGetCount_v2") or 0, _MAX_DEVICES)):
+    devices = []
+    for index in range(min(sum(nvml.numbers("nvmlDeviceGetCount_v2")), _MAX_DEVICES)):
         handle = ctypes.c_void_p()
         number = ctypes.c_uint(index)
         code = nvml.call("nvmlDeviceGetHandleByIndex_v2", number, ctypes.byref(handle))
-        answer["devices"].append({"refused": {"handle": code}} if code else _card(nvml, handle))
-    return answer
+        devices.append({"refused": {"handle": code}} if code else _card(nvml, handle))
+    return {
+        "driver": nvml.text("nvmlSystemGetDriverVersion"),
+        "cuda": next(iter(nvml.numbers("nvmlSystemGetCudaDriverVersion")), None),
+        "devices": devices,
+    }
 
 
 def _card(nvml: Library, handle: ctypes.c_void_p) -> dict[str, Any]:
     clock = ctypes.c_uint(_CLOCK_MEMORY)
-    mode = nvml.numbers("nvmlDeviceGetMigMode", handle, count=2)
+    is_mig = nvml.numbers("nvmlDeviceGetMigMode", handle, count=2)[:1] == [1]
     instances = []
-    if mode and mode[0] == 1:
-        most = nvml.number("nvmlDeviceGetMaxMigDeviceCount", handle) or 0
-        for index in range(min(most, _MAX_DEVICES)):
-            # the numbers of MIG devices may have gaps
-            part, number = ctypes.c_void_p(), ctypes.c_uint(index)
-            name = "nvmlDeviceGetMigDeviceHandleByIndex"
-            if not nvml.call(name, handle, number, ctypes.byref(part)):
-                instances.append(_device(nvml, part))
+    most = sum(nvml.numbers("nvmlDeviceGetMaxMigDeviceCount", handle)) if is_mig else 0
+    for index in range(min(most, _MAX_DEVICES)):
+        # the numbers of MIG devices may have gaps
+        part, number = ctypes.c_void_p(), ctypes.c_uint(index)
+        name = "nvmlDeviceGetMigDeviceHandleByIndex"
+        if not nvml.call(name, handle, number, ctypes.byref(part)):
+            instances.append(_device(nvml, part))
     return {
         **_device(nvml, handle),
-        "bus_width_bits": nvml.number("nvmlDeviceGetMemoryBusWidth", handle),
-        "memory_clock_mhz": nvml.number("nvmlDeviceGetMaxClockInfo", handle, clock),
+        "bus_width_bits": sum(nvml.numbers("nvmlDeviceGetMemoryBusWidth", handle)),
+        "memory_clock_mhz": sum(nvml.numbers("nvmlDeviceGetMaxClockInfo", handle, clock)),
         "compute_capability": nvml.numbers("nvmlDeviceGetCudaComputeCapability", handle, count=2),
-        "mig": bool(mode and mode[0] == 1),
+        "mig": is_mig,
         "instances": instances,
     }
 
 
 def _device(nvml: Library, handle: ctypes.c_void_p) -> dict[str, Any]:
-    total, free, code = nvml.memory(handle)
+    # version and padding, total, reserved, free, used
+    cells = (ctypes.c_ulonglong * 5)(_MEMORY_V2)
+    code, at = nvml.call("nvmlDeviceGetMemoryInfo_v2", handle, ctypes.byref(cells)), (1, 3)
+    if code in _UNKNOWN_VERSION:
+        # drivers before 510 know the first version only: total, free, used
+        code, at = nvml.call("nvmlDeviceGetMemoryInfo", handle, ctypes.byref(cells)), (0, 1)
     return {
         "name": nvml.text("nvmlDeviceGetName", handle),
         "uuid": nvml.text("nvmlDeviceGetUUID", handle),
-        "memory_total_bytes": total,
-        "memory_free_bytes": free,
+        "memory_total_bytes": None if code else cells[at[0]],
+        "memory_free_bytes": None if code else cells[at[1]],
         "refused": {"memory": code} if code else {},
     }
 

@@ -1,15 +1,14 @@
 """Models already here: what lies in Hugging Face's cache, Ollama's store and LM Studio's folder, by
 names and sizes alone.
 
-No file of weights is opened. What is read besides names: Hugging Face's refs and indices, Ollama's
-manifests and their small configurations. Time and number are bounded: what was not looked at is
-unread.
+No file of weights is opened. What is read besides names: Hugging Face's refs, Ollama's manifests
+and their small configurations. Time and number are bounded: what was not looked at is unread.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from time import monotonic
 
 from ...core.records import pattern
@@ -28,10 +27,9 @@ MODELS = "models_present"
 # for all stores together; a repository takes 0.1 to 0.3 ms
 SECONDS = 0.5
 MAX_MODELS = MAX_ENTRIES
-# manifests have 1 kB, configurations 500 bytes, indices up to 20 MB for 1,000 billion parameters
-_MAX_MANIFEST_BYTES, _MAX_INDEX_BYTES = 2**18, 2**25
+# manifests have 1 kB, configurations 500 bytes
+_MAX_MANIFEST_BYTES = 2**18
 _MAX_SNAPSHOTS = 20
-# as many as a model's index may name (`modelfiles.safetensors`)
 _MAX_SHARDS = 10_000
 # folders of a snapshot that hold weights: `transformer/`, `UD-Q4_K_XL/`
 _MAX_DEPTH = 2
@@ -40,8 +38,13 @@ _QUANTIZATION = pattern(
     r"(?i)(?:^|[-_.])((?:UD-)?(?:I?Q\d(?:[-_][A-Z0-9]+)*|TQ\d_\d|MXFP4(?:_MOE)?|BF16|F16|FP16|F32))"
     r"\.gguf$"
 )
-_NOT_THE_MODEL = ("consolidated", "adapter_model", "optimizer", "training_args", "scheduler",
-                  "rng_state")  # fmt: skip
+_NOT_THE_MODEL = ("adapter_model", "optimizer", "training_args", "scheduler", "rng_state")
+# safetensors come before pickles, and Mistral's `consolidated` files last
+_WEIGHTS = (
+    pattern(r"(?s)(?!.*consolidated).*\.safetensors"),
+    pattern(r"(?s).*\.(?:bin|pt|pth)"),
+    pattern(r"(?s)consolidated.*\.safetensors"),
+)
 _REMEDY = "check a model that you have by its path: `selfhost check ./model.gguf`"
 
 
@@ -58,7 +61,7 @@ class Search:
         self.host = host
         self.until = until
         self.models: list[PresentModel] = []
-        self.faulty = 0
+        self.unreadable = 0
 
     def names(self, *parts: str) -> dict[str, int | None]:
         """Of a folder: bytes of a file, None of a folder, -1 of what leads nowhere; empty where
@@ -67,7 +70,7 @@ class Search:
         if monotonic() > self.until:
             raise _Enough("the time limit was reached")
         try:
-            return dict(sorted(self.host.sizes(self.join(*parts)).items()))
+            return dict(sorted(self.host.sizes(self.host.join(*parts)).items()))
         except (FileNotFoundError, NotADirectoryError):
             return {}
 
@@ -78,7 +81,7 @@ class Search:
             if size is not None:
                 files[name] = max(0, size)
             elif depth:
-                inner = self.files(self.join(folder, name), depth - 1)
+                inner = self.files(self.host.join(folder, name), depth - 1)
                 files.update({f"{name}/{file}": size for file, size in inner.items()})
         return files
 
@@ -86,9 +89,6 @@ class Search:
         if len(self.models) >= MAX_MODELS:
             raise _Enough(f"a record holds {MAX_MODELS:,} models")
         self.models.append(PresentModel(path=path, **values))
-
-    def join(self, *parts: str) -> str:
-        return str(self.host.paths.join(*parts))
 
 
 Look = Callable[[Search, str, str], None]
@@ -115,35 +115,34 @@ def read_models(host: Host, facts: Facts, seconds: float = SECONDS) -> None:
     for store, folder, look in stores:
         if why := _why_not_whole(search, store, folder, look):
             facts.miss(f"{MODELS}.{store}", why, _REMEDY)
-    models = tuple(search.models)
-    if any(model.complete is None for model in models):
+    if any(model.complete is None for model in search.models):
         reason = "no record says whether such files are complete: their size is compared"
         facts.miss(f"{MODELS}.complete", reason)
     names = ", ".join(store for store, _, _ in stores)
-    facts.put(MODELS, models, f"names and sizes in the folders of {names}")
+    facts.put(MODELS, tuple(search.models), f"names and sizes in the folders of {names}")
 
 
 def _stores(host: Host) -> Iterator[tuple[str, str, Look]]:
     """Each store that has a place on this machine, its folder and how it is searched."""
     hub, llama, studio = huggingface(host), llama_cpp(host), lm_studio(host)
     if hub:
-        yield "huggingface", hub.path, _hub
+        yield "huggingface", hub.path, _search_hub
     if llama and (hub is None or llama.path != hub.path):
-        yield "llama.cpp", llama.path, _hub
+        yield "llama.cpp", llama.path, _search_hub
     service, home = ollama(host), host.home()
     if service:
         folder = service.path
         # a service that never stored anything leaves the account's own, of a server started by hand
         if service.account is not None and home and not host.exists(folder):
-            folder = str(host.paths.join(home, ".ollama", "models"))
-        yield "ollama", folder, _ollama
+            folder = host.join(home, ".ollama", "models")
+        yield "ollama", folder, _search_ollama
     if studio:
-        yield LM_STUDIO, studio.path, _lm_studio
+        yield LM_STUDIO, studio.path, _search_lm_studio
 
 
 def _why_not_whole(search: Search, store: str, folder: str, look: Look) -> str:
     """Searches one store; why not all of it was read, empty where it was."""
-    search.faulty = 0
+    search.unreadable = 0
     try:
         search.host.within(lambda: look(search, folder, store))
     except _Enough as error:
@@ -152,7 +151,10 @@ def _why_not_whole(search: Search, store: str, folder: str, look: Look) -> str:
         return "its folder may not be read by this account"
     except (OSError, ValueError) as error:
         return f"its folder could not be read: {reason_of(error)}"
-    return f"{search.faulty:,} of its models could not be read" if search.faulty else ""
+    return f"{search.unreadable:,} of its models could not be read" if search.unreadable else ""
+
+
+# ------------------------------------------------------------------ files of weights
 
 
 def quantization_in(name: str) -> str | None:
@@ -161,58 +163,6 @@ def quantization_in(name: str) -> str | None:
     """
     match = _QUANTIZATION.search(_SHARD.sub(r"\1\4", name))
     return match[1].upper().replace("FP16", "F16") if match else None
-
-
-# ------------------------------------------------------------------ Hugging Face's cache
-
-
-def _hub(search: Search, hub: str, store: str) -> None:
-    """`models--ORG--NAME`, each with `refs`, `blobs` and `snapshots` (huggingface_hub's guide
-    to its cache).
-    """
-    for name, size in search.names(hub).items():
-        if size is not None or not name.startswith("models--"):
-            continue
-        folder, repository = search.join(hub, name), name[len("models--") :].replace("--", "/")
-        try:
-            sets = _sets(search, *_snapshot(search, folder))
-            blobs = {} if sets else search.names(folder, "blobs")
-        except OSError:
-            search.faulty += 1
-            continue
-        if any(blob.endswith(".incomplete") for blob in blobs):
-            # nothing of the weights is whole yet
-            sets = [{"size_bytes": 0, "complete": False}]
-        for weights in sets:
-            search.add(folder, repository=repository, store=store, **weights)
-
-
-def _snapshot(search: Search, folder: str) -> tuple[str, dict[str, int]]:
-    """The snapshot that `refs/main` names, else the one with most bytes, and its files."""
-    names = [name for name, size in search.names(folder, "snapshots").items() if size is None]
-    main = (search.host.read_text(search.join(folder, "refs", "main"), 100) or "").strip()
-    if main in names:
-        names = [main]
-    places = [search.join(folder, "snapshots", name) for name in names[:_MAX_SNAPSHOTS]]
-    every = [(place, search.files(place, _MAX_DEPTH)) for place in places]
-    return max(every, key=lambda pair: sum(pair[1].values()), default=("", {}))
-
-
-def _sets(search: Search, folder: str, files: Mapping[str, int]) -> list[dict[str, Any]]:
-    """Every GGUF model on its own, and all other weights of a folder as one: fields of a
-    `PresentModel`.
-    """
-    sets: list[dict[str, Any]] = []
-    parts_of = {tuple(parts_of_split(name)) for name in files if name.lower().endswith(".gguf")}
-    for parts in sorted(parts_of):
-        sizes = [files.get(part, 0) for part in parts]
-        if any(sizes):
-            values = {"file": parts[0], "quantization": quantization_in(parts[0])}
-            sets.append({**values, "size_bytes": sum(sizes), "complete": all(sizes)})
-    weights, indices = _weights_in(files)
-    if weights or indices:
-        sets.append(_repository(search, folder, files, weights, indices))
-    return sets
 
 
 def parts_of_split(name: str) -> list[str]:
@@ -224,105 +174,104 @@ def parts_of_split(name: str) -> list[str]:
     return [f"{stem}-{number:05d}-of-{count}{ending}" for number in range(1, int(count) + 1)]
 
 
-def _repository(
-    search: Search,
-    folder: str,
-    files: Mapping[str, int],
-    weights: Sequence[str],
-    indices: Sequence[str],
-) -> dict[str, Any]:
-    """The weights of a repository that is loaded as a whole. A pipeline of several models does not
-    say in one file which weights it needs.
+def _weights(files: Mapping[str, int]) -> list[dict[str, Any]]:
+    """Every GGUF model on its own, and all other weights of a folder as one: fields of a
+    `PresentModel`.
     """
-    wanted = {part for name in weights for part in parts_of_split(name)}
-    stated_bytes, is_known = 0, "config.json" in files or any("consolidated" in n for n in wanted)
-    for index in indices:
-        limit = min(files[index], _MAX_INDEX_BYTES)
-        names, bytes_in_all = read_index(search.host, search.join(folder, index), limit)
-        wanted |= {index[: index.rfind("/") + 1] + name for name in names}
-        stated_bytes += bytes_in_all
-        is_known = is_known and bool(names)
-    sizes = [files.get(name, 0) for name in wanted]
-    complete: bool | None = is_known and all(sizes)
-    if "model_index.json" in files:
-        complete = None if all(sizes) else False
-    is_more = stated_bytes > sum(sizes) and not complete
-    total_bytes = stated_bytes if is_more else None
-    return {"size_bytes": sum(sizes), "complete": complete, "total_bytes": total_bytes}
+    sets: list[dict[str, Any]] = []
+    parts_of = {tuple(parts_of_split(name)) for name in files if name.lower().endswith(".gguf")}
+    for parts in sorted(parts_of):
+        sizes = [files.get(part, 0) for part in parts]
+        if any(sizes):
+            values = {"file": parts[0], "quantization": quantization_in(parts[0])}
+            sets.append({**values, "size_bytes": sum(sizes), "complete": all(sizes)})
+    return [*sets, *_repository_weights(files)]
 
 
-def _weights_in(files: Mapping[str, int]) -> tuple[list[str], list[str]]:
-    """Names of the files that hold the weights, and of their indices. Safetensors come before
-    pickles, and Mistral's `consolidated` files last.
-    """
+def _repository_weights(files: Mapping[str, int]) -> Iterator[dict[str, Any]]:
     models = [n for n in files if not n.rpartition("/")[2].startswith(_NOT_THE_MODEL)]
-    for ends, index in (
-        (".safetensors", ".safetensors.index.json"),
-        ((".bin", ".pt", ".pth"), ".bin.index.json"),
-    ):
-        weights = [name for name in models if name.endswith(ends)]
-        indices = [name for name in models if name.endswith(index)]
-        if weights or indices:
-            return weights, indices
-    return [n for n in files if n.startswith("consolidated") and n.endswith(".safetensors")], []
+    kinds = ([name for name in models if kind.fullmatch(name)] for kind in _WEIGHTS)
+    if weights := next(filter(None, kinds), None):
+        sizes = [files.get(p, 0) for p in {p for name in weights for p in parts_of_split(name)}]
+        is_loadable = "config.json" in files or weights[0].startswith("consolidated")
+        complete: bool | None = is_loadable and all(sizes)
+        if "model_index.json" in files:
+            # a pipeline of several models does not say in one file which weights it needs
+            complete = None if all(sizes) else False
+        yield {"size_bytes": sum(sizes), "complete": complete}
 
 
-def read_index(host: Host, path: str, limit: int) -> tuple[set[str], int]:
-    """The files that an index of shards names, and its `total_size`, 0 where it has none: by a
-    search in the text, which takes 1 ms for 1 MB.
+# ------------------------------------------------------------------ the stores
+
+
+def _search_hub(search: Search, hub: str, store: str) -> None:
+    """`models--ORG--NAME`, each with `refs`, `blobs` and `snapshots` (huggingface_hub's guide
+    to its cache).
     """
-    try:
-        text = host.read_bytes(path, limit).decode("utf-8", "replace")
-    except (OSError, ValueError):
-        return set(), 0
-    size = re.search(r'"total_size"\s*:\s*(\d{1,18})\b', text)
-    names: set[str] = set()
-    for name in re.finditer(r'"([^"/\\]{1,200}\.(?:safetensors|bin))"', text):
-        names.add(name[1])
-        if len(names) > _MAX_SHARDS:
-            return set(), 0
-    return names, int(size[1]) if size else 0
+    for name, size in search.names(hub).items():
+        if size is not None or not name.startswith("models--"):
+            continue
+        folder = search.host.join(hub, name)
+        repository = name.removeprefix("models--").replace("--", "/")
+        try:
+            sets = _weights(_snapshot_files(search, folder))
+            blobs = {} if sets else search.names(folder, "blobs")
+        except OSError:
+            search.unreadable += 1
+            continue
+        if any(blob.endswith(".incomplete") for blob in blobs):
+            # nothing of the weights is whole yet
+            sets = [{"size_bytes": 0, "complete": False}]
+        for weights in sets:
+            search.add(folder, repository=repository, store=store, **weights)
 
 
-# ------------------------------------------------------------------ the other stores
+def _snapshot_files(search: Search, folder: str) -> dict[str, int]:
+    """The files of the snapshot that `refs/main` names, else of the one with most bytes."""
+    join = search.host.join
+    names = [name for name, size in search.names(folder, "snapshots").items() if size is None]
+    main = (search.host.read_text(join(folder, "refs", "main"), 100) or "").strip()
+    names = [main] if main in names else names[:_MAX_SNAPSHOTS]
+    every = [search.files(join(folder, "snapshots", name), _MAX_DEPTH) for name in names]
+    return max(every, key=lambda files: sum(files.values()), default={})
 
 
-def _lm_studio(search: Search, folder: str, store: str) -> None:
+def _search_lm_studio(search: Search, folder: str, store: str) -> None:
     """`PUBLISHER/NAME/FILE`, as LM Studio's documentation asks of models that are put there by
     hand; so no file is known to be whole.
     """
     for publisher, size in search.names(folder).items():
         names = search.names(folder, publisher) if size is None else {}
         for name in (name for name, inner in names.items() if inner is None):
-            place = search.join(folder, publisher, name)
-            for weights in _sets(search, place, search.files(place, 1)):
-                path = search.join(place, weights["file"]) if weights.get("file") else place
+            place = search.host.join(folder, publisher, name)
+            for weights in _weights(search.files(place, 1)):
+                path = search.host.join(place, weights["file"]) if "file" in weights else place
                 weights["complete"] = None if weights["complete"] else False
                 search.add(path, repository=f"{publisher}/{name}", store=store, **weights)
 
 
-def _ollama(search: Search, folder: str, store: str) -> None:
+def _search_ollama(search: Search, folder: str, store: str) -> None:
     """`manifests/REGISTRY/NAMESPACE/NAME/TAG`, each a list of layers that lie in `blobs` as
     `sha256-…`, whole under that name alone.
 
     ollama/ollama: types/model/name.go and server/manifest.go for the folders; server/download.go
     for `-partial`.
     """
-    manifests = search.files(search.join(folder, "manifests"), 4)
+    join = search.host.join
+    manifests = search.files(join(folder, "manifests"), 4)
     blobs = search.names(folder, "blobs") if manifests else {}
     for parts in (path.split("/") for path, size in sorted(manifests.items()) if size):
         if len(parts) < 3:
             continue
-        path = search.join(folder, "manifests", *parts)
+        path = join(folder, "manifests", *parts)
         layers = _layers(_object(search, path))
         if not layers:
-            search.faulty += 1
+            search.unreadable += 1
             continue
         if not any(kind.endswith((".model", ".tensor")) for _, _, kind in layers):
             # a model of Ollama's cloud has no weights here
             continue
-        config = layers[-1][0]
-        stated = _object(search, search.join(folder, "blobs", config)).get("file_type")
+        stated = _object(search, join(folder, "blobs", layers[-1][0])).get("file_type")
         here = [size for blob, size, _ in layers if blobs.get(blob) == size]
         registry, *names, tag = parts
         name = "/".join((registry, *names)).removeprefix("registry.ollama.ai/")

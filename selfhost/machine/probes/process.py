@@ -4,13 +4,20 @@ that is mapped. Linux; nothing is sent to the process.
 
 from __future__ import annotations
 
+import re
+
 from ..record import Process
 from .host import MAX_READ_BYTES, Host
-from .procfs import parse_meminfo, whole
+from .procfs import parse_meminfo
 
 # a process with thousands of libraries and threads has a few MB of them
 _MOST_MAPS_BYTES = 64 << 20
 _MOST_WORDS = 10_000
+# a mapping of a model file: Ollama's files are named by their content
+_MAPPED = re.compile(
+    r"(?im)^([0-9a-f]{1,16})-([0-9a-f]{1,16}) \S+ \S+ \S+ \S+\s+"
+    r"(\S.*?(?:\.gguf(?: \(deleted\))?|/sha256-.*))$(?:\n\w+:.*)*?\nRss: +(\d{1,15}) kB"
+)
 
 
 def read_process(number: str, host: Host) -> Process | None:
@@ -43,30 +50,10 @@ def parse_smaps(maps: str) -> tuple[str | None, int]:
     """
     mapped: dict[str, int] = {}
     resident: dict[str, int] = {}
-    path: str | None = None
-    for line in maps.splitlines():
-        first, _, rest = line.partition(" ")
-        if "-" in first and not first.endswith(":"):
-            # address, permissions, offset, device, inode, path
-            parts = line.split(None, 5)
-            name = parts[5] if len(parts) == 6 else ""
-            # Ollama's files are named by their content
-            is_model = name.removesuffix(" (deleted)").lower().endswith(".gguf")
-            path = name if is_model or "/sha256-" in name else None
-            if path is not None:
-                mapped[path] = mapped.get(path, 0) + _length(first)
-        elif path is not None and first == "Rss:":
-            size = whole(rest.split()[0], 15) if rest.split() else None
-            resident[path] = resident.get(path, 0) + (size or 0) * 1024
+    for start, end, path, rss in _MAPPED.findall(maps):
+        mapped[path] = mapped.get(path, 0) + int(end, 16) - int(start, 16)
+        resident[path] = resident.get(path, 0) + int(rss) * 1024
     if not mapped:
         return None, 0
-    largest = max(mapped, key=lambda name: mapped[name])
-    return largest, resident.get(largest, 0)
-
-
-def _length(span: str) -> int:
-    start, _, end = span.partition("-")
-    try:
-        return max(0, int(end, 16) - int(start, 16))
-    except ValueError:
-        return 0
+    largest = max(mapped, key=lambda path: mapped[path])
+    return largest, resident[largest]

@@ -10,6 +10,12 @@ def whole(word: str, digits: int = 20) -> int | None:
     return int(word) if word.isdecimal() and word.isascii() and len(word) <= digits else None
 
 
+def parse_pairs(text: str) -> dict[str, str]:
+    """Lines of `name: value`, as of /proc/self/status; others are left out."""
+    pairs = (line.partition(":") for line in text.splitlines())
+    return {name.strip(): rest.strip() for name, colon, rest in pairs if colon}
+
+
 def parse_meminfo(text: str) -> dict[str, int]:
     """/proc/meminfo in bytes; lines without kB are counts. Lines of another shape are left out,
     and a last one that was cut off.
@@ -21,26 +27,6 @@ def parse_meminfo(text: str) -> dict[str, int]:
         if number is not None:
             values[name] = number * (1024 if words[1:] == ["kB"] else 1)
     return values
-
-
-def parse_limit(text: str, name: str) -> tuple[int, bool] | None:
-    """A soft limit in /proc/self/limits, as "Max address space": bytes, -1 for unlimited, and
-    whether the hard limit is above it. None where the line is missing.
-    """
-    for line in text.splitlines():
-        words = line[len(name) :].split() if line.startswith(name) else []
-        if words and words[0] == "unlimited":
-            return -1, False
-        number = whole(words[0]) if words else None
-        if number is not None:
-            return number, len(words) > 1 and words[1] != words[0]
-    return None
-
-
-def parse_pairs(text: str) -> dict[str, str]:
-    """Lines of `name: value`, as of /proc/self/status; others are left out."""
-    pairs = (line.partition(":") for line in text.splitlines())
-    return {name.strip(): rest.strip() for name, colon, rest in pairs if colon}
 
 
 def parse_list(text: str) -> frozenset[int] | None:

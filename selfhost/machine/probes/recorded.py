@@ -7,10 +7,8 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Mapping
 
 from ...core.errors import MachineFileError, Problem
-from ...core.records import pattern
 from ..record import normal_system
 from .host import Host, Mount, Space
 
@@ -21,11 +19,8 @@ if TYPE_CHECKING:
 
 FACTS_FILE, ENV_FILE, SYSCTL_FILE = "facts.json", "env.json", "sysctl.txt"
 _MAX_FILE_BYTES = 4 * 2**20
-# what Windows allows in no file name
-_AWKWARD = pattern(r'[<>:"|?*%\x00-\x1f]')
-_REMEDY = "a tree is a folder with copies of the files in /proc and /sys"
-# the keys of facts.json whose values must be of a type
-_KINDS = {
+# by key of facts.json the type that its value must have
+_KINDS: dict[str, type] = {
     **dict.fromkeys(("affinity", "processor_features", "python_path", "display_adapters"), list),
     **dict.fromkeys(("space", "writable", "memory", "cores", "nvml", "sizes"), dict),
     **dict.fromkeys(("registry", "mounts"), dict),
@@ -39,7 +34,10 @@ def file_name(path: str) -> str:
     """Where the file `path` of a computer lies in a tree, on every system: `0000:00:1f.0`
     becomes `0000%3A00%3A1f.0`.
     """
-    return _AWKWARD.sub(lambda match: f"%{ord(match[0]):02X}", path.replace("\\", "/")).lstrip("/")
+    # what Windows allows in no file name
+    awkward = r'[<>:"|?*%\x00-\x1f]'
+    plain = path.replace("\\", "/")
+    return re.sub(awkward, lambda match: f"%{ord(match[0]):02X}", plain).lstrip("/")
 
 
 def _listed(name: str) -> str:
@@ -51,7 +49,7 @@ class RecordedHost(Host):
     `MachineFileError` where DIR is no tree.
 
     Beside the files may lie `env.json` (variables), `sysctl.txt` (`name: value`) and `facts.json`,
-    whose keys are all optional: those that `system.answer` has, and `space` and `writable` (by
+    whose keys are all optional: those that `system.ANSWERS` has, and `space` and `writable` (by
     folder), `sizes` (by folder: bytes by name, null for a folder in it), `mounts` (folder to file
     system), `registry` (`key\\value` to text).
     """
@@ -76,12 +74,8 @@ class RecordedHost(Host):
         if not all(type(value) is str for value in env.values()):
             raise _fault(os.path.join(folder, ENV_FILE), "does not hold texts alone")
         super().__init__(env, normal_system(self._facts.get("system") or "linux"))
-        lines = (_text(self.folder, SYSCTL_FILE) or "").splitlines()
-        pairs = (line.partition(":") for line in lines)
+        pairs = (line.partition(":") for line in _text(self.folder, SYSCTL_FILE).splitlines())
         self._sysctl = {name.strip(): value.strip() for name, _, value in pairs}
-
-    def _at(self, kind: str) -> Mapping[str, Any]:
-        return self._facts.get(kind) or {}
 
     def real(self, path: str) -> str:
         """Where `path` lies in the tree. `FileNotFoundError` for a link that leads out of it."""
@@ -89,40 +83,40 @@ class RecordedHost(Host):
         if not os.path.lexists(plain):
             plain = os.path.join(self.folder, file_name(path))
         place = os.path.realpath(plain)
-        if place != self.folder and not place.startswith(self.folder + os.sep):
+        if place != self.folder and not self.is_inside(place):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
         return place
+
+    def is_inside(self, place: str) -> bool:
+        return os.path.realpath(place).startswith(self.folder + os.sep)
 
     def listdir(self, path: str) -> list[str]:
         return sorted(map(_listed, super().listdir(path)))
 
     def sizes(self, path: str) -> dict[str, int | None]:
-        recorded_sizes = self._at("sizes").get(path)
+        recorded_sizes = (self.ask("sizes") or {}).get(path)
         if recorded_sizes:
             return dict(recorded_sizes)
         return {_listed(name): size for name, size in super().sizes(path).items()}
 
-    def inside(self, place: str) -> bool:
-        return os.path.realpath(place).startswith(self.folder + os.sep)
-
     def exists(self, path: str) -> bool:
-        return path in self._at("space") or super().exists(path)
+        return path in (self.ask("space") or {}) or super().exists(path)
 
     def is_folder(self, path: str) -> bool:
-        return path in self._at("space") or super().is_folder(path)
+        return path in (self.ask("space") or {}) or super().is_folder(path)
 
     def resolve(self, path: str) -> str:
-        return str(self.paths.normpath(self.paths.join(self.cwd(), path)))
+        return str(self.paths.normpath(self.join(self.cwd(), path)))
 
     def _read_mounts(self) -> tuple[Mount, ...]:
         if self.system == "linux":
             return super()._read_mounts()
-        mounts = self._at("mounts").items()
+        mounts = (self.ask("mounts") or {}).items()
         return tuple(Mount(point=point, filesystem=kind) for point, kind in mounts)
 
-    def _of_folder(self, kind: str, path: str) -> Any:
+    def _of_folder(self, name: str, path: str) -> Any:
         """What the record says of the nearest folder upwards that it names."""
-        values = self._at(kind)
+        values = self.ask(name) or {}
         while path not in values and self.paths.dirname(path) != path:
             path = self.paths.dirname(path)
         return values.get(path)
@@ -140,25 +134,25 @@ class RecordedHost(Host):
         return self._facts.get(name)
 
     def release(self) -> str:
-        kernel = self.read_text("/proc/sys/kernel/osrelease") or ""
-        return super().release() or kernel.strip().lower()
+        return super().release() or self.read_word("/proc/sys/kernel/osrelease")
 
     def sysctl(self, name: str) -> str:
         return self._sysctl.get(name, "")
 
     def registry(self, key: str, value: str) -> str:
-        return str(self._at("registry").get(f"{key}\\{value}", ""))
+        return str((self.ask("registry") or {}).get(f"{key}\\{value}", ""))
 
 
 def _fault(
     file: str, message: str, line: int | None = None, key: str | None = None
 ) -> MachineFileError:
-    problem = Problem(file=file, key=key, line=line, message=message, remedy=_REMEDY)
+    remedy = "a tree is a folder with copies of the files in /proc and /sys"
+    problem = Problem(file=file, key=key, line=line, message=message, remedy=remedy)
     return MachineFileError([problem])
 
 
-def _text(folder: str, name: str) -> str | None:
-    """None where there is no such file."""
+def _text(folder: str, name: str) -> str:
+    """Empty where there is no such file."""
     from ...core.files import MISSING, Unreadable, read_file
 
     path = os.path.join(folder, name)
@@ -166,7 +160,7 @@ def _text(folder: str, name: str) -> str | None:
         return read_file(path, _MAX_FILE_BYTES).decode("utf-8", "replace")
     except Unreadable as error:
         if error.kind == MISSING:
-            return None
+            return ""
         raise _fault(path, error.reason) from None
 
 
@@ -175,10 +169,9 @@ def _object(folder: str, name: str) -> dict[str, Any]:
     from ...core.files import Unreadable
     from ...core.json_text import Decoder
 
-    text = _text(folder, name)
-    if text is None:
-        return {}
     path = os.path.join(folder, name)
+    if not (text := _text(folder, name)) and not os.path.exists(path):
+        return {}
     try:
         parsed = Decoder(constant=float).parse(text)
     except Unreadable as error:

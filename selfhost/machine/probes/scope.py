@@ -2,43 +2,34 @@
 
 from __future__ import annotations
 
+from ...core.tables import shipped_table
 from .cpu import CPUINFO, cpuinfo, parse_instruction_sets
 from .facts import Facts
 from .host import Host
 
 _TREE, _DMI = "/proc/device-tree", "/sys/class/dmi/id"
-# device trees that only virtual machines have: QEMU, crosvm, Firecracker and Cloud Hypervisor
-_VIRTUAL_TREES = ("linux,dummy-virt", "riscv-virtio", "qemu,pseries")
 # words in the names of control groups that containers are put into
-_CONTAINER_GROUPS = ("docker", "kubepods", "containerd", "libpod", "crio", "/lxc", ".lxc",
-                     "lxc.payload", "garden", "buildkit", "nspawn")  # fmt: skip
-_RELEASES = {"microsoft": "WSL2", "linuxkit": "Docker Desktop", "orbstack": "OrbStack"}
-_UNTOLD = "nothing tells whether this is a virtual machine"
+_CONTAINER_GROUPS = ("docker", "kubepods", "containerd", "libpod", "crio", "lxc", "nspawn")
+_VIRTUAL_KERNELS = ("microsoft", "linuxkit", "orbstack")
 
 
 def read_scope(host: Host, facts: Facts) -> None:
-    """`container`, `vm` or `host`."""
+    """`container`, `vm` or `host`: by the first sign of each."""
     if host.system == "macos":
-        is_guest = host.sysctl("kern.hv_vmm_present")
-        features = host.sysctl("machdep.cpu.features").split()
+        name = "kern.hv_vmm_present"
+        is_guest = host.sysctl(name)
+        if not is_guest and (features := host.sysctl("machdep.cpu.features").split()):
+            is_guest, name = str(int("VMM" in features)), "machdep.cpu.features"
         if is_guest in ("0", "1"):
-            scope = "vm" if is_guest == "1" else "host"
-            facts.put("scope", scope, "sysctl kern.hv_vmm_present")
-        elif features:
-            facts.put("scope", "vm" if "VMM" in features else "host", "sysctl machdep.cpu.features")
+            facts.put("scope", "vm" if is_guest == "1" else "host", f"sysctl {name}")
         else:
             facts.miss("scope", "sysctl has no kern.hv_vmm_present")
     elif host.system == "windows":
         key = r"HARDWARE\DESCRIPTION\System\BIOS"
         words = (host.registry(key, name) for name in ("SystemManufacturer", "SystemProductName"))
-        _by_firmware(facts, " ".join(words), "registry, SystemProductName")
-    elif host.system != "linux":
-        facts.miss("scope", _UNTOLD)
+        _read_firmware(facts, " ".join(words), "registry, SystemProductName")
     elif sign := _container_sign(host):
         facts.put("scope", "container", sign)
-    elif host.exists("/.dockerenv") and not host.mounts():
-        why = host.why("/proc/self/mountinfo")
-        facts.miss("scope", f"a virtual machine's image may have a /.dockerenv too, and {why}")
     else:
         _read_linux(host, facts)
 
@@ -47,52 +38,41 @@ def _container_sign(host: Host) -> str | None:
     """What shows that Linux runs in a container here; None where nothing does."""
     group = host.read_text("/proc/self/cgroup") or ""
     root = host.mount_of("/")
-    # an image's /.dockerenv is still there after a virtual machine was made from it
-    is_disk = root is not None and root.root == "/" and root.filesystem in ("ext4", "xfs", "ext3")
-    signs = (
-        ("variable container", "container" in host.env),
-        ("variable KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_HOST" in host.env),
-        ("/.dockerenv", host.exists("/.dockerenv") and root is not None and not is_disk),
-        ("/run/.containerenv", host.exists("/run/.containerenv")),
-        ("/run/systemd/container", host.exists("/run/systemd/container")),
-        ("/proc/self/cgroup", any(word in group for word in _CONTAINER_GROUPS)),
-        ("/proc/self/mountinfo, lxcfs", any(m.filesystem == "fuse.lxcfs" for m in host.mounts())),
-    )
-    return next((sign for sign, shows in signs if shows), None)
+    is_layered = root is not None and root.filesystem not in ("ext4", "xfs")
+    signs = {
+        "variable container": "container" in host.env,
+        "variable KUBERNETES_SERVICE_HOST": "KUBERNETES_SERVICE_HOST" in host.env,
+        # the file is still there after a virtual machine was made from a container's image
+        "/.dockerenv": host.exists("/.dockerenv") and is_layered,
+        "/run/.containerenv": host.exists("/run/.containerenv"),
+        "/run/systemd/container": host.exists("/run/systemd/container"),
+        "/proc/self/cgroup": any(word in group for word in _CONTAINER_GROUPS),
+    }
+    return next((sign for sign, shows in signs.items() if shows), None)
 
 
 def _read_linux(host: Host, facts: Facts) -> None:
-    release = host.release()
-    title = next((title for word, title in _RELEASES.items() if word in release), None)
     flags = parse_instruction_sets(cpuinfo(host)) or ()
-    # the first domain of Xen drives the hardware itself
-    is_xen_host = "control_d" in host.read_word("/proc/xen/capabilities")
-    signs = (
-        (f"kernel release: {title}", title is not None),
-        (f"{CPUINFO}, flag hypervisor", "hypervisor" in flags),
-        ("/sys/hypervisor", host.exists("/sys/hypervisor/type") and not is_xen_host),
-        (f"{_TREE}/hypervisor", host.exists(f"{_TREE}/hypervisor")),
-        (f"{_TREE}/compatible", host.read_word(f"{_TREE}/compatible") in _VIRTUAL_TREES),
-    )
-    sign = next((sign for sign, shows in signs if shows), None)
-    words = (host.read_text(f"{_DMI}/{name}") for name in ("sys_vendor", "product_name"))
-    if sign is not None:
-        facts.put("scope", "vm", sign)
-    elif "sse2" in flags:
+    if any(word in host.release() for word in _VIRTUAL_KERNELS):
+        facts.put("scope", "vm", "kernel release")
+    elif "hypervisor" in flags or "sse2" in flags:
         # x86 kernels always show the flag to a guest
-        facts.put("scope", "host", f"{CPUINFO}, no flag hypervisor")
-    elif firmware := " ".join(filter(None, words)):
-        _by_firmware(facts, firmware, f"{_DMI}/sys_vendor and product_name")
+        is_guest = "hypervisor" in flags
+        shown = "flag hypervisor" if is_guest else "no flag hypervisor"
+        facts.put("scope", "vm" if is_guest else "host", f"{CPUINFO}, {shown}")
+    elif host.exists(f"{_TREE}/hypervisor"):
+        facts.put("scope", "vm", f"{_TREE}/hypervisor")
     else:
-        _by_firmware(facts, host.read_text(f"{_TREE}/model") or "", f"{_TREE}/model")
+        paths = [f"{_DMI}/sys_vendor", f"{_DMI}/product_name", f"{_TREE}/compatible"]
+        paths += [f"{_TREE}/model"]
+        words = {path: word for path in paths if (word := host.read_word(path))}
+        _read_firmware(facts, " ".join(words.values()), " and ".join(words))
 
 
-def _by_firmware(facts: Facts, firmware: str, source: str) -> None:
-    if not firmware.strip():
-        facts.miss("scope", _UNTOLD)
+def _read_firmware(facts: Facts, words: str, source: str) -> None:
+    if not words.strip():
+        facts.miss("scope", "nothing tells whether this is a virtual machine")
         return
-    from ...core.tables import shipped_table
-
-    words = shipped_table("firmware_names")["virtual_firmware"]
-    is_guest = any(word in firmware.lower() for word in words) and ".metal" not in firmware
+    virtual = shipped_table("firmware_names")["virtual_firmware"]
+    is_guest = any(word in words.lower() for word in virtual) and ".metal" not in words.lower()
     facts.put("scope", "vm" if is_guest else "host", source)

@@ -4,11 +4,14 @@ folders it takes by default.
 
 from __future__ import annotations
 
+import re
+
 from ...core.records import Record
 from .host import Host
 
-UNITS = tuple(
-    f"{folder}/systemd/system" for folder in ("/etc", "/run", "/usr/local/lib", "/usr/lib", "/lib")
+_UNITS = tuple(
+    f"{folder}/systemd/system/ollama.service"
+    for folder in ("/etc", "/run", "/usr/local/lib", "/usr/lib", "/lib")
 )
 
 
@@ -22,10 +25,6 @@ class Place(Record):
     account: str | None = None
 
 
-def _join(host: Host, *parts: str) -> str:
-    return str(host.paths.join(*parts))
-
-
 def huggingface(host: Host) -> Place | None:
     """Order of huggingface_hub 2.4.0 (its constants.py), which expands `~` and `$NAME`;
     transformers, vLLM, diffusers and MLX use it.
@@ -33,11 +32,7 @@ def huggingface(host: Host) -> Place | None:
     hub, home = _hub(host), host.home()
     if hub is None:
         return None
-    import re
-
-    path = hub.path
-    if home and (path == "~" or path.startswith(("~/", "~\\"))):
-        path = home + path[1:]
+    path = re.sub(r"^~(?=$|[/\\])", lambda _: home or "~", hub.path)
     path = re.sub(r"\$(\w+|\{\w+\})", lambda name: host.env.get(name[1].strip("{}"), name[0]), path)
     return hub.replace(path=path)
 
@@ -57,16 +52,17 @@ def _hub(host: Host) -> Place | None:
     }
     for name, parts in below.items():
         if host.env.get(name):
-            return Place(path=_join(host, host.env[name], *parts), why=name)
+            return Place(path=host.join(host.env[name], *parts), why=name)
+    return _default(host, ".cache", "huggingface", "hub")
+
+
+def _default(host: Host, *parts: str) -> Place | None:
     home = host.home()
-    path = _join(host, home, ".cache", "huggingface", "hub") if home else None
-    return Place(path=path, why="default") if path else None
+    return Place(path=host.join(home, *parts), why="default") if home else None
 
 
 def parse_unit(text: str) -> dict[str, str]:
-    """`User` and the variables of a systemd unit's [Service], the last one given winning."""
-    import re
-
+    """`User` and, with a `$`, the variables of a systemd unit, the last one given winning."""
     settings: dict[str, str] = {}
     for line in text.splitlines():
         key, equals, value = line.strip().partition("=")
@@ -74,9 +70,8 @@ def parse_unit(text: str) -> dict[str, str]:
             settings["User"] = value.strip()
         elif equals and key == "Environment":
             for quoted, bare in re.findall(r'"((?:[^"\\]|\\.)*)"|([^\s"]+)', value):
-                name, sign, setting = (quoted or bare).partition("=")
-                if sign:
-                    settings["$" + name] = setting
+                name, _, setting = (quoted or bare).partition("=")
+                settings["$" + name] = setting
     return settings
 
 
@@ -84,37 +79,33 @@ def ollama(host: Host) -> Place | None:
     """The server's folder: as a service it has its own account and variables, which this shell
     does not see (ollama/ollama#2676).
     """
-    if host.system == "linux":
-        for folder in UNITS:
-            text = host.read_text(f"{folder}/ollama.service")
-            if text is not None:
-                return _of_service(host, folder, text)
-        if host.exists("/snap/ollama/current"):
-            why = "the snap's own folder, unless `snap get ollama models` says another"
-            return Place(path="/var/snap/ollama/common/models", why=why, account="root")
+    for file in _UNITS if host.system == "linux" else ():
+        if (text := host.read_text(file)) is not None:
+            return _service_place(host, file, text)
+    if host.system == "linux" and host.exists("/snap/ollama/current"):
+        why = "the snap's own folder, unless `snap get ollama models` says another"
+        return Place(path="/var/snap/ollama/common/models", why=why, account="root")
     if host.env.get("OLLAMA_MODELS"):
         return Place(path=host.env["OLLAMA_MODELS"], why="OLLAMA_MODELS")
-    own = host.home()
-    return Place(path=_join(host, own, ".ollama", "models"), why="default") if own else None
+    return _default(host, ".ollama", "models")
 
 
-def _of_service(host: Host, folder: str, text: str) -> Place | None:
-    for name in host.listdir(f"{folder}/ollama.service.d"):
+def _service_place(host: Host, file: str, text: str) -> Place | None:
+    for name in host.listdir(f"{file}.d"):
         if name.endswith(".conf"):
-            text += "\n" + (host.read_text(f"{folder}/ollama.service.d/{name}") or "")
+            text += "\n" + (host.read_text(f"{file}.d/{name}") or "")
     unit = parse_unit(text)
     account = unit.get("User", "root")
     host.accounts.add(account)
     if path := unit.get("$OLLAMA_MODELS"):
-        why = f"OLLAMA_MODELS in {folder}/ollama.service"
-        return Place(path=path, why=why, account=account)
+        return Place(path=path, why=f"OLLAMA_MODELS in {file}", account=account)
     accounts = (line.split(":") for line in (host.read_text("/etc/passwd") or "").splitlines())
     homes = (fields[5] for fields in accounts if len(fields) >= 6 and fields[0] == account)
     home = unit.get("$HOME") or next(homes, "")
     if not home.startswith("/"):
         return None
-    why = f"home of {folder}/ollama.service"
-    return Place(path=_join(host, home, ".ollama", "models"), why=why, account=account)
+    path = host.join(home, ".ollama", "models")
+    return Place(path=path, why=f"home of {file}", account=account)
 
 
 def whisper_cpp(host: Host) -> Place | None:
@@ -129,23 +120,19 @@ def lm_studio(host: Host) -> Place | None:
     newer one; `downloadsFolder` of its settings may move the models
     (lmstudio-ai/lmstudio-bug-tracker#1601).
     """
-    home = host.home()
-    if home is None:
+    if (home := host.home()) is None:
         return None
-    pointer = (host.read_text(_join(host, home, ".lmstudio-home-pointer"), 4096) or "").strip()
-    older, newer = _join(host, home, ".cache", "lm-studio"), _join(host, home, ".lmstudio")
+    pointer = (host.read_text(host.join(home, ".lmstudio-home-pointer"), 4096) or "").strip()
+    older, newer = host.join(home, ".cache", "lm-studio"), host.join(home, ".lmstudio")
     folder = older if host.exists(older) else newer
-    if host.paths.isabs(pointer):
-        folder = pointer
+    folder = pointer if host.paths.isabs(pointer) else folder
     if not host.exists(folder):
         return None
-    import re
-
-    settings = host.read_text(_join(host, folder, "settings.json")) or ""
+    settings = host.read_text(host.join(folder, "settings.json")) or ""
     moved = re.search(r'"downloadsFolder"\s*:\s*"([^"\\]+)"', settings)
     if moved and host.paths.isabs(moved[1]):
         return Place(path=moved[1], why="downloadsFolder of its settings")
-    return Place(path=_join(host, folder, "models"), why="its default")
+    return Place(path=host.join(folder, "models"), why="its default")
 
 
 # by the names that `store` has in specs/runtimes

@@ -6,31 +6,18 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from typing import Any
 
-# names of `windows.py`'s answers
-_WINDOWS = ("display_adapters", "processor_features", "processor_information")
-_UNAME = {"machine": "machine", "release": "release", "hostname": "nodename"}
-
-
-def answer(system: str, name: str) -> Any:
-    """The answer to a name: `machine`, `release`, `hostname`, `pointer_bits` of this interpreter,
-    `affinity` (CPU numbers), `cwd`, `home`, `python_path`, `read_at`, `memory`, `swap_free`,
-    `cores`, `nvml`, and what `windows.py` has; None where the system has none.
-    """
-    if name in _WINDOWS:
-        if system != "windows":
-            return None
-        from . import windows
-
-        return getattr(windows, name)()
-    if name in _UNAME:
-        return getattr(os.uname(), _UNAME[name]) if hasattr(os, "uname") else None
-    return _ANSWERS[name]()
+_ADAPTER_VALUES = {
+    "id": "MatchingDeviceId",
+    "name": "DriverDesc",
+    "memory": "HardwareInformation.qwMemorySize",
+}
 
 
 def sysctl(name: str) -> str:
@@ -50,23 +37,66 @@ def sysctl(name: str) -> str:
     return str(int.from_bytes(raw, sys.byteorder)) if len(raw) in (4, 8) else ""
 
 
-def _affinity() -> list[int] | None:
-    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+def registry_value(key: str, value: str) -> Any:
+    """A value under HKEY_LOCAL_MACHINE of Windows; None where there is none."""
+    try:
+        import winreg
+
+        tool: Any = winreg
+        with tool.OpenKey(tool.HKEY_LOCAL_MACHINE, key) as opened:
+            return tool.QueryValueEx(opened, value)[0]
+    except (ImportError, OSError):
+        return None
+
+
+def _display_adapters() -> list[dict[str, Any]] | None:
+    """Adapters that are there now: the registry's class of displays also lists those that were
+    taken out. Each has `id` (PCI), `name` and `memory` bytes; None where unread.
+    """
+    if os.name != "nt":
+        return None
+    import re
+
+    keys: dict[str, str] = {}
+    # one key for each output of an adapter
+    for number in range(64):
+        path = registry_value(r"HARDWARE\DEVICEMAP\VIDEO", rf"\Device\Video{number}")
+        if path is not None:
+            inner = re.sub(r"(?i)^\\registry\\machine\\", "", str(path))
+            keys.setdefault(inner.rpartition("\\")[0].lower(), inner)
+    adapters = [
+        {name: registry_value(key, value) for name, value in _ADAPTER_VALUES.items()}
+        for key in keys.values()
+    ]
+    return [adapter for adapter in adapters if any(adapter.values())] or None
+
+
+def _processor_features() -> list[int] | None:
+    """The numbers of the features of Windows' winnt.h (PF_…_AVAILABLE) that are there."""
+    if os.name != "nt":
+        return None
+    import ctypes
+
+    ask = ctypes.__dict__["windll"].kernel32.IsProcessorFeaturePresent
+    return [number for number in range(64) if ask(number)]
+
+
+def _processor_information() -> str | None:
+    """Windows' GetLogicalProcessorInformationEx of RelationProcessorCore in hexadecimal."""
+    if os.name != "nt":
+        return None
+    import ctypes
+
+    ask = ctypes.__dict__["windll"].kernel32.GetLogicalProcessorInformationEx
+    size = ctypes.c_ulong(2**20)
+    buffer = ctypes.create_string_buffer(size.value)
+    return buffer.raw[: size.value].hex() if ask(0, buffer, ctypes.byref(size)) else None
 
 
 def _cwd() -> str | None:
     try:
         return os.getcwd()
     except OSError:
-        return None
-
-
-def _home() -> str | None:
-    try:
-        from pwd import getpwuid
-
-        return getpwuid(os.getuid()).pw_dir
-    except (ImportError, KeyError, AttributeError):
         return None
 
 
@@ -104,15 +134,28 @@ def _read_at() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
-_ANSWERS = {
-    "affinity": _affinity,
+def _uname(field: str) -> str | None:
+    return getattr(os.uname(), field) if hasattr(os, "uname") else None
+
+
+ANSWERS: dict[str, Callable[[], Any]] = {
+    # of this process: the numbers of the CPUs that it may use
+    "affinity": lambda: (
+        sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+    ),
     "cores": _cores,
     "cwd": _cwd,
-    "home": _home,
+    "display_adapters": _display_adapters,
+    "hostname": lambda: _uname("nodename"),
+    "machine": lambda: _uname("machine"),
     "memory": _memory,
     "nvml": _nvml,
+    # of this interpreter
     "pointer_bits": lambda: 64 if sys.maxsize > 2**32 else 32,
+    "processor_features": _processor_features,
+    "processor_information": _processor_information,
     "python_path": lambda: [folder for folder in sys.path if folder],
     "read_at": _read_at,
+    "release": lambda: _uname("release"),
     "swap_free": _swap_free,
 }

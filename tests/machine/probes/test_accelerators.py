@@ -421,20 +421,15 @@ def children() -> list[str]:
 # ------------------------------------------------------------------ AMD, Intel, Apple, Windows
 
 
-def amd(number: int, slot: str, **files: str | bytes) -> dict[str, str | bytes]:
-    """amdgpu's files of one card, as `cardN`."""
-    folder = f"/sys/class/drm/card{number}/device"
+def amd(slot: str, **files: str | bytes) -> dict[str, str | bytes]:
+    """amdgpu's files of one card."""
     known = {
+        "class": "0x030000",
         "vendor": "0x1002",
         "device": "0x744c",
         "revision": "0xc8",
-        "uevent": f"DRIVER=amdgpu\nPCI_SLOT_NAME={slot}\n",
     } | files
-    bus = {
-        f"/sys/bus/pci/devices/{slot}/class": "0x030000",
-        f"/sys/bus/pci/devices/{slot}/vendor": "0x1002",
-    }
-    return bus | {f"{folder}/{name}": text for name, text in known.items()}
+    return {f"/sys/bus/pci/devices/{slot}/{name}": text for name, text in known.items()}
 
 
 def memory(total: int, used: int, borrowed: int) -> dict[str, str]:
@@ -458,7 +453,6 @@ def node(number: int, location: int, gfx: int, simd: int = 96) -> dict[str, str]
 def test_an_amd_card(build: Callable[..., RecordedHost]) -> None:
     """Memory and what is used of it, the name from libdrm's table, the instruction set from KFD by its place on the bus."""
     files = amd(
-        0,
         "0000:03:00.0",
         gpu_metrics=CARD,
         unique_id="6d3f0b1c2a4e5968",
@@ -492,7 +486,7 @@ def test_amd_graphics_that_borrow_the_ram_share_it(
     """A Strix Halo with 512 MiB of its own borrows the rest (ROCm/legacy-rocm-build#6004): it is no card of 512 MiB."""
     ram = {"/proc/meminfo": "MemTotal: 130989138 kB\nMemAvailable: 120000000 kB\n"}
     machine = read_machine(
-        build(ram | amd(1, "0000:c5:00.0", gpu_metrics=head, **memory(512 * MIB, MIB, 128 * GIB)))
+        build(ram | amd("0000:c5:00.0", gpu_metrics=head, **memory(512 * MIB, MIB, 128 * GIB)))
     )
     # stated larger than the RAM, of which it may use no more
     ram_bytes = 130_989_138 * 1024
@@ -559,8 +553,8 @@ CONTAINER = {"/run/.containerenv": "x"}
 def test_a_container_has_the_gpus_that_it_was_handed(build: Callable[..., RecordedHost]) -> None:
     """Its bus shows every card of the host; `--device` and device plugins hand it render nodes (docs of ROCm, "Running
     ROCm Docker containers")."""
-    two = amd(0, "0000:03:00.0", **memory(24 * GIB, 0, GIB), **{"drm/renderD128/x": ""})
-    two |= amd(1, "0000:43:00.0", **memory(16 * GIB, 0, GIB), **{"drm/renderD129/x": ""})
+    two = amd("0000:03:00.0", **memory(24 * GIB, 0, GIB), **{"drm/renderD128/x": ""})
+    two |= amd("0000:43:00.0", **memory(16 * GIB, 0, GIB), **{"drm/renderD129/x": ""})
     third = intel("0000:83:00.0", **{"tile0/physical_vram_size_bytes": str(12 * GIB), "drm/renderD130/x": ""})  # fmt: skip
     host = read_machine(build(two | third))
     assert [card.memory_total_bytes for card in cards(host)] == [24 * GIB, 16 * GIB, 12 * GIB]
