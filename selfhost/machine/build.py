@@ -340,7 +340,9 @@ def _usual_system(about: Description, parts: _Parts) -> str:
     is_phone = parts.series is not None and parts.series.kind == "phone"
     if "system" in parts.row or is_phone:
         return str(parts.row.get("system", "linux"))
-    if about.is_line and about.is_laptop:
+    words = {token.text for token in about.tokens}
+    is_a_line_of_laptops = about.is_line and about.is_laptop
+    if is_a_line_of_laptops or words & {"laptop", "netbook", "notebook", "desktop", "pc"}:
         return "windows"
     return "linux" if parts.row or parts.around is None else parts.around.system
 
@@ -423,6 +425,8 @@ def _doubts(about: Description, parts: _Parts) -> Iterator[str]:
     series, sizes = parts.series, parts.row.get("gib", ())
     yield from parts.cards.notes if parts.cards else ()
     yield from _doubts_of_processor(about, parts)
+    if about.system is None and _usual_system(about, parts) == "windows":
+        yield "Windows is assumed."
     if about.vram_gib is not None:
         yield "Which GPU it is is not told, so that its speed is a wide guess."
     elif series and series.graphics and not (parts.cards or about.has_no_gpu or parts.row):

@@ -1,4 +1,4 @@
-"""What people reported of models on their machines, that the program once answered otherwise."""
+"""What people reported or met, that the program once answered otherwise."""
 
 from __future__ import annotations
 
@@ -54,3 +54,8 @@ def test_parameters_that_nobody_counted_are_not_all_read() -> None:
 def test_a_quantization_is_read_as_people_write_it() -> None:
     verdict = check("llama-3.1-8b", Workload(runtime="mlx", quantization="4-bit"), machine="m2")
     assert verdict.workload.quantization == "4bit"
+
+
+def test_one_laptop_has_one_answer_however_it_is_named() -> None:
+    names = ("hp laptop 8gb", "windows laptop 8gb", "laptop-ddr4-8gb")
+    assert len({check("llama-3.1-8b", machine=name).route for name in names}) == 1
