@@ -11,7 +11,7 @@ from shlex import quote
 
 from ..core.errors import NotAModelError, UnknownModelError
 from ..core.records import pattern
-from ..core.spelling import MAX_GUESSED_LETTERS, canonical, canonical_of_each
+from ..core.spelling import MAX_GUESSED_LETTERS, canonical
 from .forms import Form, splits
 from .index import Catalogue
 from .lookup import SEE_NAMES, by_key, cut_short, known_form, named, serves, sizes_in
@@ -151,7 +151,7 @@ def _made_from(base: str, catalogue: Catalogue) -> Iterator[tuple[str, str, str]
     listed = {
         name: id
         for id, repositories in lines
-        for name in canonical_of_each(each.rpartition("/")[2] for each in repositories)
+        for name in (canonical(each.rpartition("/")[2]) for each in repositories)
     }
     plain = key.removesuffix("-gguf").removesuffix("-i-1")
     layers_of = listed.get(plain) or listed.get(canonical(base.partition("_")[2]))
@@ -163,7 +163,7 @@ def _made_from(base: str, catalogue: Catalogue) -> Iterator[tuple[str, str, str]
         yield inside, "if it is made from {id}, as its name says, it needs as much", "{check}"
     # the name of a line of tunes stands in the names of listed models
     alike = {id for each, id in listed.items() if set(parts) <= set(each.split("-"))}
-    own_words = canonical_of_each(outline.id for outline in catalogue.outlines())
+    own_words = [canonical(outline.id) for outline in catalogue.outlines()]
     special = set(parts).difference("-".join(own_words).split("-"))
     if len(alike) == 1 and any(len(word) > 3 for word in special):
         yield alike.pop(), "a tune of that name has the layers of {id}", "{check}"
@@ -200,7 +200,8 @@ def _nearest(key: str, catalogue: Catalogue) -> tuple[str, ...]:
     family = [each for each in catalogue.outlines() if canonical(each.family or "") == key]
     family.sort(key=lambda each: each.released or "", reverse=True)
     families = catalogue.common_tables("families", "family").values()
-    keys = canonical_of_each([*catalogue.spellings(), *(name for name, _ in families)])
+    names = (*catalogue.spellings(), *(name for name, _ in families))
+    keys = [canonical(name) for name in names]
     most = 4 * _MOST_HINTS if len(key) <= MAX_GUESSED_LETTERS else 1
     near = get_close_matches(key[:MAX_GUESSED_LETTERS], set(keys), n=most, cutoff=_NEAR)
     numbers = re.findall(r"\d+", key)

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Iterable
+from typing import Any
 
 from .records import Record
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
-
-    Names = Iterable[str] | Callable[[], Iterable[str]]
 
 
 class Problem(Record):
@@ -110,36 +105,20 @@ class SelfhostError(Exception):
     """Base of every error that selfhost raises on purpose.
 
     `message` is what is wrong, `remedy` what to type instead, or None; `nearest` are names that
-    were perhaps meant, closest first. A function given for `nearest` is called when they are first
-    asked for: to find them costs more than all else about an unknown name, and of thousands only a
-    few are shown.
+    were perhaps meant, closest first.
     """
 
     def __init__(
-        self,
-        message: str,
-        *,
-        remedy: str | None = None,
-        nearest: Names = (),
+        self, message: str, *, remedy: str | None = None, nearest: Iterable[str] = ()
     ) -> None:
         super().__init__(message)
         self.message = message
         self.remedy = remedy
-        self._nearest = nearest
-
-    @property
-    def nearest(self) -> tuple[str, ...]:
-        """Names that were perhaps meant, closest first."""
-        if not isinstance(self._nearest, tuple):
-            self._nearest = tuple(self._nearest() if callable(self._nearest) else self._nearest)
-        return self._nearest
+        self.nearest = tuple(nearest)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # a process pool sends errors back pickled: a function inside, or an argument without a
-        # default, would break the pool
-        from copyreg import __newobj__  # type: ignore[attr-defined]
-
-        return __newobj__, (type(self), *self.args), {**self.__dict__, "_nearest": self.nearest}
+        # a process pool sends errors back pickled, and some take arguments without a default
+        return Exception.__new__, (type(self), *self.args), self.__dict__
 
 
 class UnknownModelError(SelfhostError, LookupError):
@@ -154,12 +133,8 @@ class UnknownModelError(SelfhostError, LookupError):
     @property
     def unsaid(self) -> tuple[str, ...]:
         """The nearest names that the message does not have: `step3` in it is not `step`."""
-        import re
-
-        def is_said(name: str) -> bool:
-            return bool(re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", self.message))
-
-        return tuple(name for name in self.nearest if not is_said(name))
+        said = set(re.findall(r"[\w-]+(?:\.[\w-]+)*", self.message))
+        return tuple(name for name in self.nearest if name not in said)
 
 
 class UnexplainedNameError(UnknownModelError):
@@ -172,7 +147,7 @@ class NotAModelError(UnknownModelError):
     """
 
     def __init__(
-        self, message: str, *, kind: str, nearest: Names = (), remedy: str | None = None
+        self, message: str, *, kind: str, nearest: Iterable[str] = (), remedy: str | None = None
     ) -> None:
         super().__init__(message, nearest=nearest, remedy=remedy)
         self.kind = kind
@@ -189,7 +164,7 @@ class InputError(SelfhostError, ValueError):
         problems: Iterable[Problem] | str,
         *,
         remedy: str | None = None,
-        nearest: Names = (),
+        nearest: Iterable[str] = (),
         all_problems: Iterable[Problem] = (),
     ) -> None:
         listed = () if isinstance(problems, str) else tuple(problems)

@@ -5,18 +5,17 @@ Every reader raises `ValueError` with what is wrong and what to write.
 
 from __future__ import annotations
 
-from .records import pattern
+import re
+from collections.abc import Mapping
+
 from .units import GB, GIB, KB, KIB, MB, MIB, TB, TIB
 
-# more digits than any quantity has
-_MOST_DIGITS = 24
-_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ "
-# numbers with marks of thousands
-_GROUPED = {
-    mark: pattern(rf"[0-9]{{1,3}}({mark}[0-9]{{3}})+(?![0-9{mark}])[^{mark}]*")
-    for mark in (",", "_")
-}
-_DECIMAL_COMMA = pattern(r"[0-9]+,[0-9]+[A-Za-z/ ]*")
+# at most 24 digits, perhaps with marks of thousands, `,` or `_`; then a unit
+_QUANTITY = re.compile(
+    r" *(-?)([0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,3}(?:_[0-9]{3})+|[0-9]{1,24})(\.[0-9]{1,20})?"
+    r"(?: *([A-Za-z][A-Za-z /]*?))? *"
+)
+_DECIMAL_COMMA = re.compile(r" *[0-9]+,[0-9]+[A-Za-z/ ]*")
 # a bare K, M, G or T is binary, as `docker run -m` and `systemd` read it
 _SIZES = {
     "": 1, "b": 1, "byte": 1, "bytes": 1,
@@ -38,83 +37,71 @@ _SECONDS = {
     "h": 3600, "hour": 3600, "hours": 3600,
 }  # fmt: skip
 # `1:30:00` and `4:05`, as players show them; `1h30m`
-_CLOCK = pattern(r"(?:(?P<h>[0-9]{1,4}):(?=[0-5][0-9]:))?(?P<m>[0-9]{1,2}):(?P<s>[0-5][0-9])")
-_OF_UNITS = pattern(
-    r"(?:(?P<h>[0-9]{1,4}) ?h ?)?(?:(?P<m>[0-9]{1,4}) ?m(?:in)? ?)?(?:(?P<s>[0-9]{1,4}) ?s)?"
-)
+_CLOCK = re.compile(r"(?:([0-9]{1,4}):(?=[0-5][0-9]:))?([0-9]{1,2}):([0-5][0-9])")
+_OF_UNITS = re.compile(r"(?:([0-9]{1,4}) ?h ?)?(?:([0-9]{1,4}) ?m(?:in)? ?)?(?:([0-9]{1,4}) ?s)?")
+# a number without its point, how many places that moves it, and the unit as it was typed
+_Parts = tuple[int, int, str]
 
 
-def _ungrouped(text: str) -> str:
-    """Return the text without marks of thousands, `,` or `_`, and spaces around it."""
+def _parts(text: str, refusal: str) -> _Parts:
+    """Split `1.5 GiB`, exactly; `ValueError` with `refusal` for what is no number."""
+    match = _QUANTITY.fullmatch(text)
+    if match is not None:
+        sign, whole, fraction, unit = match.groups(default="")
+        digits = whole.replace(",", "").replace("_", "") + fraction[1:]
+        return int(sign + digits), max(0, len(fraction) - 1), unit
     odd = next((letter for letter in text if not letter.isascii()), None)
     if odd is not None:
         raise ValueError(f"{text!r} holds {odd!r}: write a number with the digits 0 to 9")
-    bare = text.strip(" ")
-    for mark, grouped in _GROUPED.items():
-        if mark in bare and not grouped.fullmatch(bare):
-            instead = "write one number, such as 8192"
-            if _DECIMAL_COMMA.fullmatch(bare):
-                instead = f"write a decimal point, {bare.replace(',', '.')}"
-            raise ValueError(f"{text!r} is not a number: {instead}")
-    return bare.replace(",", "").replace("_", "")
+    if "," in text or "_" in text:
+        instead = "write one number, such as 8192"
+        if _DECIMAL_COMMA.fullmatch(text):
+            instead = f"write a decimal point, {text.strip().replace(',', '.')}"
+        raise ValueError(f"{text!r} is not a number: {instead}")
+    raise ValueError(f"{text!r} {refusal}")
 
 
-def _number_and_unit(text: str) -> tuple[str, str]:
-    """Split `1.5 GiB`."""
-    number = text.rstrip(_LETTERS)
-    return number, text[len(number) :].strip()
-
-
-def _times(number: str, factor: int) -> tuple[int, int] | None:
-    """Multiply `1.5` exactly: a numerator and a denominator; None for what is no number."""
-    whole, point, fraction = number.partition(".")
-    parts = (whole, fraction) if point else (whole,)
-    is_number = all(part.isdecimal() and part.isascii() for part in parts)
-    if not is_number or len(number) > _MOST_DIGITS:
-        return None
-    scale: int = 10 ** len(fraction)
-    return int(whole + fraction) * factor, scale
-
-
-def _whole(text: str, units: dict[str, int], what: str, example: str) -> int:
+def _whole(text: str, units: Mapping[str, int], what: str, example: str) -> int:
     """Read a number with one of those units that is whole in the end."""
-    number, unit = _number_and_unit(_ungrouped(text).lower())
-    product = _times(number, units[unit]) if unit in units else None
-    if product is None:
-        raise ValueError(f"{text!r} is not a {what}: write for example {example}")
-    whole = product[0] // product[1]
-    if whole * product[1] != product[0]:
+    refusal = f"is not a {what}: write for example {example}"
+    number, places, unit = _parts(text, refusal)
+    if unit.lower() not in units or number < 0:
+        raise ValueError(f"{text!r} {refusal}")
+    whole, rest = divmod(number * units[unit.lower()], 10**places)
+    if rest:
         raise ValueError(f"{text!r} is not a whole {what}: write for example {whole}")
     return whole
 
 
 def parse_number(text: str) -> float:
     """`2`, `0.5`, `1,000` -> a number. A minus is read, for whoever says what the least is."""
-    bare = _ungrouped(text)
-    if _times(bare.removeprefix("-"), 1) is None:
-        raise ValueError(f"{text!r} is not a number: write for example 2 or 0.5")
-    # -0 is 0
-    return float(bare) + 0.0
+    refusal = "is not a number: write for example 2 or 0.5"
+    number, places, unit = _parts(text, refusal)
+    if unit:
+        raise ValueError(f"{text!r} {refusal}")
+    return number / 10**places
 
 
 def parse_whole(text: str) -> int:
     """`8`, `1,000` -> a whole number, also a negative one."""
-    bare = _ungrouped(text)
-    if "." in bare or _times(bare.removeprefix("-"), 1) is None:
-        raise ValueError(f"{text!r} is not a whole number: write for example 8")
-    return int(bare)
+    refusal = "is not a whole number: write for example 8"
+    number, places, unit = _parts(text, refusal)
+    if unit or places:
+        raise ValueError(f"{text!r} {refusal}")
+    return number
 
 
 def parse_bytes(text: str) -> int:
     """`16GiB`, `16 GB`, `512M`, `1.5g`, `1000` -> whole bytes."""
-    number, unit = _number_and_unit(_ungrouped(text).lower())
+    refusal = "is not a size: write for example 16GiB or 16GB"
+    number, places, typed = _parts(text, refusal)
+    unit = typed.lower()
+    if number < 0:
+        raise ValueError(f"{text!r} {refusal}")
     if unit not in _SIZES:
         raise ValueError(f"{text!r} has an unknown unit {unit!r}: write for example 16GiB or 16GB")
-    product = _times(number, _SIZES[unit])
-    if product is None:
-        raise ValueError(f"{text!r} is not a size: write for example 16GiB or 16GB")
     # to the nearest byte, so that what is printed in three digits is read back as near as it tells
-    return (2 * product[0] + product[1]) // (2 * product[1])
+    return (2 * number * _SIZES[unit] + 10**places) // (2 * 10**places)
 
 
 def parse_rate(text: str) -> int:
@@ -123,16 +110,13 @@ def parse_rate(text: str) -> int:
     As everywhere with connections a small b is a bit and a capital B a byte; `ValueError` for what
     could be either.
     """
-    typed = _ungrouped(text)
+    number, places, typed = _parts(text, f"is not a speed: {_RATE_EXAMPLE}")
     ending = next((word for word in _RATE_ENDINGS if typed.endswith(word)), None)
-    number, unit = _number_and_unit(typed.removesuffix(ending or "").strip())
+    unit = typed.removesuffix(ending or "").strip()
     if ending is None or not unit:
         raise ValueError(f"{text!r} has no unit of speed: {_RATE_EXAMPLE}")
     factor, units_per_byte = _rate_unit(text, unit)
-    product = _times(number, factor)
-    if product is None:
-        raise ValueError(f"{text!r} is not a speed: {_RATE_EXAMPLE}")
-    rate = product[0] // (product[1] * units_per_byte)
+    rate = number * factor // (10**places * units_per_byte)
     if rate < 1:
         raise ValueError(f"{text!r} is too small: {_RATE_EXAMPLE}")
     return rate
@@ -167,9 +151,9 @@ def parse_count(text: str) -> int:
 
 def parse_seconds(text: str) -> int:
     """`90`, `30s`, `10m`, `1.5h`, `1h30m`, `1:30:00` -> whole seconds."""
-    typed = _ungrouped(text).lower()
-    parts = _CLOCK.fullmatch(typed) or (typed and _OF_UNITS.fullmatch(typed))
-    if parts:
-        hours, minutes, seconds = (int(parts[unit] or 0) for unit in "hms")
+    typed = text.strip(" ").lower()
+    parts = _CLOCK.fullmatch(typed) or (_OF_UNITS.fullmatch(typed) if typed else None)
+    if parts is not None:
+        hours, minutes, seconds = (int(part or 0) for part in parts.groups())
         return 3600 * hours + 60 * minutes + seconds
     return _whole(text, _SECONDS, "length of time", "30s, 10m or 1.5h")

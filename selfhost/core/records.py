@@ -6,20 +6,10 @@
 
 from __future__ import annotations
 
-# of `operator`, which loads another module for it
-from _operator import attrgetter
-
-# type checkers take this name as true; at run time `typing` costs more than all else here
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from re import Pattern
-    from typing import Any, Self, dataclass_transform
-else:
-
-    def dataclass_transform(**_):
-        return lambda kind: kind
+import re
+from collections.abc import Callable
+from operator import attrgetter
+from typing import Any, Self, dataclass_transform
 
 
 class FrozenDict(dict):  # type: ignore[type-arg]
@@ -160,9 +150,6 @@ class Record(metaclass=_RecordType):
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"{type(self).__name__} is frozen; use replace({name}=...)")
 
-    def __delattr__(self, name: str) -> None:
-        raise AttributeError(f"{type(self).__name__} is frozen")
-
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Record) or type(other) is not type(self):
             return NotImplemented
@@ -201,18 +188,16 @@ class _Pattern:
         self._text, self._flags = text, flags
 
     def __getattr__(self, name: str) -> Any:
-        import re
-
         attribute = self.__dict__[name] = getattr(re.compile(self._text, self._flags), name)
         return attribute
 
 
-def pattern(text: str, flags: int = 0) -> Pattern[str]:
+def pattern(text: str, flags: int = 0) -> re.Pattern[str]:
     """Return what `re.compile` does, compiled on first use: one run needs few of the project's
     patterns.
     """
     lazy: Any = _Pattern(text, flags)
-    typed: Pattern[str] = lazy
+    typed: re.Pattern[str] = lazy
     return typed
 
 

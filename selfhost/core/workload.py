@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from typing import Any
+
 from . import units
 from .errors import InputError, Problem, SelfhostError, WorkloadError, WrongTypeError, expect_type
+from .quantities import parse_bytes, parse_count, parse_tokens
 from .records import Record
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from typing import Any
+from .spelling import nearest
 
 TASKS = ("generate", "finetune")
 FINETUNE_METHODS = ("full", "lora", "qlora")
@@ -140,8 +139,6 @@ class Load(Record):
         """Read `2M:500k`, what goes in and what comes out, or `200k`, both together. `figures` are
         the other fields. Raises `WorkloadError`.
         """
-        from .quantities import parse_count
-
         expect_type("text", text, (str,))
         first, split, second = text.partition(":")
         try:
@@ -252,8 +249,6 @@ class Workload(Record):
 
     @classmethod
     def _unknown_fields(cls, names: list[str]) -> TypeError:
-        from .spelling import nearest
-
         near = nearest(names[0], cls._fields)
         meant = f": did you mean {near}?" if near else ""
         return WrongTypeError(f"{super()._unknown_fields(names)}{meant}")
@@ -327,34 +322,31 @@ def _value_faults(record: Workload | Load) -> Iterator[_Fault]:
 
 def _wrong(key: str, value: Any) -> str | None:
     """What is wrong with the value of one field."""
-    shown = _shown(value)
+    expected, is_right = "", True
     if key in _CHOICES:
-        return (
-            None if value in _CHOICES[key] else f"{shown} is not one of {', '.join(_CHOICES[key])}"
-        )
-    if key in _SWITCHES:
-        return None if isinstance(value, bool) else f"must be True or False, not {shown}"
-    if key in _NAMES:
-        is_name = isinstance(value, str) and value.strip()
-        return None if is_name else f"must be a name, not {shown}"
+        if value not in _CHOICES[key]:
+            return f"{_shown(value)} is not one of {', '.join(_CHOICES[key])}"
+    elif key in _SWITCHES:
+        expected, is_right = "True or False", isinstance(value, bool)
+    elif key in _NAMES:
+        expected, is_right = "a name", isinstance(value, str) and bool(value.strip())
+    elif key in _WHOLE:
+        expected, is_right = "a whole number", type(value) is int
+    elif key in _NUMBERS:
+        expected, is_right = "a number", type(value) in (int, float)
     bounds = _WHOLE.get(key) or _NUMBERS.get(key)
-    return None if bounds is None else _wrong_number(value, *bounds, is_whole=key in _WHOLE)
-
-
-def _wrong_number(value: Any, least: float, most: float, *, is_whole: bool) -> str | None:
-    if not isinstance(value, int if is_whole else (int, float)) or isinstance(value, bool):
-        return f"must be a {'whole number' if is_whole else 'number'}, not {_shown(value)}"
-    if least <= value <= most:
-        return None
-    bounds = f"a number from {units.plain(least)} to {most:,.12g}"
-    if is_whole:
-        bounds = f"at most {most:,}" if value > most else f"at least {least}"
-    return f"must be {bounds}, not {_shown(value)}"
+    if is_right and bounds is not None and not bounds[0] <= value <= bounds[1]:
+        expected = f"a number from {units.plain(bounds[0])} to {bounds[1]:,.12g}"
+        if key in _WHOLE:
+            is_much = value > bounds[1]
+            expected = f"at most {bounds[1]:,}" if is_much else f"at least {bounds[0]}"
+        is_right = False
+    return None if is_right else f"must be {expected}, not {_shown(value)}"
 
 
 def _shown(value: object) -> str:
     """Return what was given, as Python writes it, cut where that is long; a number without `.0`."""
-    if isinstance(value, int) and not isinstance(value, bool):
+    if type(value) is int:
         return whole_number(value)
     try:
         is_short = isinstance(value, float) and abs(value) < 1e12
@@ -366,23 +358,19 @@ def _shown(value: object) -> str:
 
 
 def whole_number(value: int) -> str:
-    """Return its digits in groups; of a very long number how many digits it has, because Python
-    writes no more than 4,300.
-    """
+    """Return its digits in groups; of a very long number how many digits it has."""
     bits = value.bit_length()
     return f"{value:,}" if bits <= 128 else f"one of about {round(bits * 0.30103):,} digits"
 
 
 def _as_a_number(key: str, value: object) -> str | None:
     """Return what to write for `32k`, `8,192`, `2GiB` or `4.0`; None where no number shows."""
-    if key in _WHOLE and isinstance(value, float) and value.is_integer():
-        return f"write {int(value):_}"
-    if key not in _WHOLE or not isinstance(value, str):
+    if key not in _WHOLE:
         return None
-    from .quantities import parse_bytes, parse_tokens
-
     try:
-        return f"write {(parse_bytes if 'bytes' in key else parse_tokens)(value):_}"
+        if isinstance(value, str):
+            return f"write {(parse_bytes if 'bytes' in key else parse_tokens)(value):_}"
+        return f"write {int(value):_}" if isinstance(value, float) and value.is_integer() else None
     except ValueError:
         return None
 
