@@ -231,7 +231,7 @@ def check_targets(
     `with_standard_output` says that another report goes there.
     """
     read = [path for path in inputs if os.path.isfile(path)]
-    places = [1] if with_standard_output else []
+    places: list[int | str] = [1] if with_standard_output else []
     for path in paths:
         place = _STREAMS.get(path) or os.path.realpath(path)
         if place in places and path != os.devnull:

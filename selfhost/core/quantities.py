@@ -39,7 +39,7 @@ _SECONDS = {
 # `1:30:00` and `4:05`, as players show them; `1h30m`
 _CLOCK = re.compile(r"(?:([0-9]{1,4}):(?=[0-5][0-9]:))?([0-9]{1,2}):([0-5][0-9])")
 _OF_UNITS = re.compile(r"(?:([0-9]{1,4}) ?h ?)?(?:([0-9]{1,4}) ?m(?:in)? ?)?(?:([0-9]{1,4}) ?s)?")
-# a number without its point, how many places that moves it, and the unit as it was typed
+# a numerator, a denominator, and the unit as it was typed
 _Parts = tuple[int, int, str]
 
 
@@ -49,7 +49,8 @@ def _parts(text: str, refusal: str) -> _Parts:
     if match is not None:
         sign, whole, fraction, unit = match.groups(default="")
         digits = whole.replace(",", "").replace("_", "") + fraction[1:]
-        return int(sign + digits), max(0, len(fraction) - 1), unit
+        scale: int = 10 ** max(0, len(fraction) - 1)
+        return int(sign + digits), scale, unit
     odd = next((letter for letter in text if not letter.isascii()), None)
     if odd is not None:
         raise ValueError(f"{text!r} holds {odd!r}: write a number with the digits 0 to 9")
@@ -64,10 +65,10 @@ def _parts(text: str, refusal: str) -> _Parts:
 def _whole(text: str, units: Mapping[str, int], what: str, example: str) -> int:
     """Read a number with one of those units that is whole in the end."""
     refusal = f"is not a {what}: write for example {example}"
-    number, places, unit = _parts(text, refusal)
+    number, scale, unit = _parts(text, refusal)
     if unit.lower() not in units or number < 0:
         raise ValueError(f"{text!r} {refusal}")
-    whole, rest = divmod(number * units[unit.lower()], 10**places)
+    whole, rest = divmod(number * units[unit.lower()], scale)
     if rest:
         raise ValueError(f"{text!r} is not a whole {what}: write for example {whole}")
     return whole
@@ -76,17 +77,17 @@ def _whole(text: str, units: Mapping[str, int], what: str, example: str) -> int:
 def parse_number(text: str) -> float:
     """`2`, `0.5`, `1,000` -> a number. A minus is read, for whoever says what the least is."""
     refusal = "is not a number: write for example 2 or 0.5"
-    number, places, unit = _parts(text, refusal)
+    number, scale, unit = _parts(text, refusal)
     if unit:
         raise ValueError(f"{text!r} {refusal}")
-    return number / 10**places
+    return number / scale
 
 
 def parse_whole(text: str) -> int:
     """`8`, `1,000` -> a whole number, also a negative one."""
     refusal = "is not a whole number: write for example 8"
-    number, places, unit = _parts(text, refusal)
-    if unit or places:
+    number, scale, unit = _parts(text, refusal)
+    if unit or scale > 1:
         raise ValueError(f"{text!r} {refusal}")
     return number
 
@@ -94,14 +95,14 @@ def parse_whole(text: str) -> int:
 def parse_bytes(text: str) -> int:
     """`16GiB`, `16 GB`, `512M`, `1.5g`, `1000` -> whole bytes."""
     refusal = "is not a size: write for example 16GiB or 16GB"
-    number, places, typed = _parts(text, refusal)
+    number, scale, typed = _parts(text, refusal)
     unit = typed.lower()
     if number < 0:
         raise ValueError(f"{text!r} {refusal}")
     if unit not in _SIZES:
         raise ValueError(f"{text!r} has an unknown unit {unit!r}: write for example 16GiB or 16GB")
     # to the nearest byte, so that what is printed in three digits is read back as near as it tells
-    return (2 * number * _SIZES[unit] + 10**places) // (2 * 10**places)
+    return (2 * number * _SIZES[unit] + scale) // (2 * scale)
 
 
 def parse_rate(text: str) -> int:
@@ -110,13 +111,13 @@ def parse_rate(text: str) -> int:
     As everywhere with connections a small b is a bit and a capital B a byte; `ValueError` for what
     could be either.
     """
-    number, places, typed = _parts(text, f"is not a speed: {_RATE_EXAMPLE}")
+    number, scale, typed = _parts(text, f"is not a speed: {_RATE_EXAMPLE}")
     ending = next((word for word in _RATE_ENDINGS if typed.endswith(word)), None)
     unit = typed.removesuffix(ending or "").strip()
     if ending is None or not unit:
         raise ValueError(f"{text!r} has no unit of speed: {_RATE_EXAMPLE}")
     factor, units_per_byte = _rate_unit(text, unit)
-    rate = number * factor // (10**places * units_per_byte)
+    rate = number * factor // (scale * units_per_byte)
     if rate < 1:
         raise ValueError(f"{text!r} is too small: {_RATE_EXAMPLE}")
     return rate

@@ -109,8 +109,8 @@ class Document:
         try:
             return cls(file, tomllib.loads(text), text)
         except tomllib.TOMLDecodeError as error:
-            line, message, remedy = _syntax_fault(str(error), text)
-            return cls._unusable(file, f"not valid TOML: {message}", remedy, line)
+            first, message, instead = _syntax_fault(str(error), text)
+            return cls._unusable(file, f"not valid TOML: {message}", instead, first)
         except RecursionError:
             return cls._unusable(file, "nested too deeply")
         except ValueError:  # int() has a limit of its own
@@ -141,7 +141,9 @@ class Document:
 
     def has_faults(self, *tables: str) -> bool:
         """Whether a fault was found in one of these tables, or the file is no TOML."""
-        return self._syntax is not None or any(path[:1] in zip(tables) for path, *_ in self._faults)
+        return self._syntax is not None or any(
+            path[0] in tables for path, *_ in self._faults if path
+        )
 
     def guess(self, word: str, choices: Sequence[str]) -> str | None:
         """`nearest`, while there is room for its answer: a file with a hundred thousand faults
