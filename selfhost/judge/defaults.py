@@ -11,11 +11,13 @@ is data of the runtimes (`on_accelerators`, `preferred_from_accelerators`, `fine
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.quantization_names import PACKED, program_of_packed
 from ..catalogue.spec import GENERATING, ModelSpec, RuntimeSpec
+from ..core import units
 from ..core.errors import WorkloadError
 from ..core.records import Record
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, READING_TOKENS_PER_SECOND, Workload
@@ -24,7 +26,7 @@ from ..needs.quantization import BLOCKS
 from .checks import phrase
 from .files import NO_FILES, NamedFiles, loads_by_tag
 from .judging import judge
-from .placement.devices import places
+from .placement.devices import index_of, places
 from .question import PACKED_RUNTIMES, RUNTIMES_BY_MODALITY, architectures, ask
 from .record import Judged, Question
 
@@ -42,57 +44,11 @@ _OF_PARTS = ("image", "video")
 GROWN_CONTEXT_TOKENS = 16_384
 # how people write the methods of training
 _METHODS = {"full": "full fine-tuning", "lora": "LoRA", "qlora": "QLoRA"}
-
-
 # where a candidate runs, the best place first
-ON_ACCELERATORS, _TIGHT, _BY_PARTS, _BY_LAYERS, _IN_RAM, NOWHERE = range(6)
+ON_ACCELERATORS, _TIGHT, _BY_PARTS, _BY_LAYERS, _IN_RAM, _NOWHERE = range(6)
 _PLACES_OF_PARTS = {None: _IN_RAM, "model": _BY_PARTS, "sequential": _BY_LAYERS}
 # what the model itself fails on, it fails on in every type and program
 _OF_THE_MODEL = ("weights", "license", "openness", "context")
-
-
-def place_of(judged: Judged, *, with_disk: bool = False) -> int:
-    """Where it runs, from ON_ACCELERATORS to NOWHERE; `with_disk`: if the disk had room."""
-    aside = (*_OF_THE_MODEL, "disk") if with_disk else _OF_THE_MODEL
-    if any(each.decides for each in judged.findings if each.check not in aside):
-        return NOWHERE
-    if judged.has("accelerator-tight"):
-        return _TIGHT
-    return ON_ACCELERATORS if judged.is_on_accelerators else _PLACES_OF_PARTS[judged.offload]
-
-
-def _lacking_bytes(judged: Judged) -> float:
-    """The memory that it lacks if the disk had room: 0 where it may fit, infinite where no
-    memory would mend it.
-    """
-    findings = tuple(finding for finding in judged.findings if finding.check != "disk")
-    judged = judged.replace(findings=findings)
-    lacking = judged.lacking_bytes if judged.failed else 0
-    return float("inf") if lacking is None else lacking
-
-
-def best_place(own: Judged, others: Iterable[Judged], *, own_first: bool) -> Judged:
-    """The first candidate in the best place: all of it on accelerators, parts that come to one in
-    turn, the RAM. Where none runs, the disk is taken to have room; where none runs then, it is
-    the one that lacks least memory.
-
-    `own_first`: the default is tried before the others. In RAM it always is.
-    """
-    if own_first and place_of(own) == ON_ACCELERATORS:
-        return own
-    tried = []
-    for other in others:
-        tried.append(other)
-        if place_of(other) == ON_ACCELERATORS:
-            break
-    is_first = own_first or place_of(own, with_disk=True) == _IN_RAM
-    in_order = [own, *tried] if is_first else [*tried, own]
-    best = min(in_order, key=lambda each: (place_of(each), place_of(each, with_disk=True)))
-    if place_of(best, with_disk=True) != NOWHERE:
-        return best
-    # more memory may not be what the default needs
-    is_mended = _lacking_bytes(own) != float("inf")
-    return min([own, *tried], key=_lacking_bytes) if is_mended else own
 
 
 class Asking(Record):
@@ -115,32 +71,54 @@ class Asking(Record):
         """What was asked with each of these changes, judged; without those that the program
         refuses.
         """
-        workloads = (self.workload.replace(**change) for change in changes)
-        question = self.own.question
-        for other in _asked_with(question, workloads, self.catalogue, self.machine, self.files):
-            yield judge(other, self.machine)
+        for change in changes:
+            workload, question = self.workload.replace(**change), self.own.question
+            other = _asked(question, workload, self.catalogue, self.machine, self.files)
+            if other is not None:
+                yield judge(other, self.machine)
 
     def types_of(self, runtime: RuntimeSpec) -> list[str]:
         """The types of the program's list that the model comes in."""
-        types = need.quantizations_of(self.spec, runtime, architectures(self.catalogue))
-        return [name for name in runtime.on_accelerators if name in types]
+        return _types_of(self.spec, runtime, self.catalogue)
+
+    def chosen(self, judged: Judged, key: str, **figures: Any) -> Judged:
+        """A candidate that no one asked for, with why it is taken."""
+        why = phrase(f"chosen/{key}", where=_where(judged, self.machine), **figures)
+        return judged.replace(question=judged.question.replace(chosen=why))
 
 
-def _asked_with(
+def _asked(
     question: Question,
-    workloads: Iterable[Workload],
+    workload: Workload,
     catalogue: Catalogue,
     machine: Machine,
     files: NamedFiles = NO_FILES,
-) -> Iterator[Question]:
-    """The question under each of these workloads; without those that the program refuses."""
-    for workload in workloads:
-        try:
-            other = ask(question.spec, workload, catalogue, machine, files)
-        except WorkloadError:
-            continue
-        if other.needs is not None:
-            yield other.replace(requires_runtime=question.requires_runtime)
+) -> Question | None:
+    """The question under that workload; None where the program refuses it."""
+    try:
+        other = ask(question.spec, workload, catalogue, machine, files)
+    except WorkloadError:
+        return None
+    if other.needs is None:
+        return None
+    return other.replace(requires_runtime=question.requires_runtime)
+
+
+def _types_of(spec: ModelSpec, runtime: RuntimeSpec, catalogue: Catalogue) -> list[str]:
+    types = need.quantizations_of(spec, runtime, architectures(catalogue))
+    return [name for name in runtime.on_accelerators if name in types]
+
+
+def _where(judged: Judged, machine: Machine) -> str:
+    """The accelerators that hold it, or a part of it, equal ones counted; else the RAM."""
+    cards, memory = machine.accelerators or (), judged.needs.memory if judged.needs else None
+    if not cards or not (judged.is_on_accelerators or judged.offload):
+        return "the RAM"
+    places = [place.where for place in (memory.places if memory else ()) if place.where != "host"]
+    return " and ".join(units.counted([cards[number].name for number in map(index_of, places)]))
+
+
+# ---------------------------------------------------------------- the first that runs
 
 
 def suited(
@@ -167,8 +145,9 @@ def suited(
         return own
     if workload.task == "finetune":
         return _first_method(asking, question.runtime)
-    if machine.accelerators and _is_packed(question.spec):
-        return _in_program_of_packed(asking)
+    quantized = question.spec.quantized
+    if machine.accelerators and quantized is not None and quantized.quantization in PACKED:
+        return _in_program_of_packed(asking, question.runtime, quantized.quantization)
     if question.here is not None or files != NO_FILES:
         # these are run, and no others are looked for
         return own
@@ -206,15 +185,44 @@ def takes_first_of_list(question: Question, workload: Workload) -> bool:
     return is_free and question.spec.modality in _OF_PARTS
 
 
-def _is_packed(spec: ModelSpec) -> bool:
-    """Its own files hold weights that others quantized for programs of accelerators."""
-    return spec.quantized is not None and spec.quantized.quantization in PACKED
+def _place_of(judged: Judged, *, with_disk: bool = False) -> int:
+    """Where it runs, from ON_ACCELERATORS to _NOWHERE; `with_disk`: if the disk had room."""
+    aside = (*_OF_THE_MODEL, "disk") if with_disk else _OF_THE_MODEL
+    if any(each.decides for each in judged.findings if each.check not in aside):
+        return _NOWHERE
+    if judged.has("accelerator-tight"):
+        return _TIGHT
+    return ON_ACCELERATORS if judged.is_on_accelerators else _PLACES_OF_PARTS[judged.offload]
 
 
-def _chosen(judged: Judged, key: str, **figures: Any) -> Judged:
-    """It, which no one asked for, with why it is taken."""
-    why = phrase(f"chosen/{key}", **figures)
-    return judged.replace(question=judged.question.replace(chosen=why))
+def _lacking_bytes(judged: Judged) -> float:
+    """The memory that it lacks if the disk had room: 0 where it may fit, infinite where no
+    memory would mend it.
+    """
+    findings = tuple(finding for finding in judged.findings if finding.check != "disk")
+    judged = judged.replace(findings=findings)
+    lacking = judged.lacking_bytes if judged.failed else 0
+    return float("inf") if lacking is None else lacking
+
+
+def _best(asking: Asking, others: Iterable[Judged], *, own_first: bool) -> Judged:
+    """The first candidate in the best place: all of it on accelerators, parts that come to one in
+    turn, the RAM. Where none runs, the disk is taken to have room; where none runs then, it is
+    the one that lacks least memory.
+
+    `own_first`: the default is tried before the others. In RAM it always is.
+    """
+    own, tried = asking.own, list[Judged]()
+    ideal = ON_ACCELERATORS if asking.machine.accelerators else _IN_RAM
+    is_first = own_first or _place_of(own, with_disk=True) == _IN_RAM
+    for each in chain([own], others) if is_first else chain(others, [own]):
+        tried.append(each)
+        if _place_of(each) <= ideal:
+            return each
+    best = min(tried, key=lambda each: (_place_of(each), _place_of(each, with_disk=True)))
+    if _place_of(best, with_disk=True) != _NOWHERE:
+        return best
+    return min([own, *tried], key=_lacking_bytes)
 
 
 # ---------------------------------------------------------------- types that are tried in turn
@@ -224,16 +232,15 @@ def _first_in_turn(asking: Asking) -> Judged:
     """In the first of the types that are tried one after the other which runs on the machine; in
     the usual one, which comes last, where none does.
     """
-    own = asking.own
-    first, usual = own.question.workload.quantization or "", own.question.in_turn[-1]
-    if own.fits:
-        return _chosen(own, "published", taken=first, usual=usual)
-    last = own
-    for other in asking.candidates({"quantization": name} for name in own.question.in_turn):
+    last = asking.own
+    first, usual = last.question.workload.quantization, last.question.in_turn[-1]
+    if last.fits:
+        return asking.chosen(last, "published", taken=first, usual=usual)
+    for other in asking.candidates({"quantization": name} for name in last.question.in_turn):
         last = other
         if other.fits:
             taken = other.question.workload.quantization
-            return _chosen(other, "published-less", taken=taken, first=first)
+            return asking.chosen(other, "published-less", taken=taken, first=first)
     return last
 
 
@@ -268,30 +275,19 @@ def _first_method(asking: Asking, runtime: RuntimeSpec) -> Judged:
             for length in runtime.finetune_contexts
             if length < (usual.context_tokens or 0)
         ]
-    # without accelerators nothing is better than the RAM
-    is_settled = place_of(asking.own) != NOWHERE and not asking.machine.accelerators
-    others = () if is_settled else asking.candidates(changes)
-    best = best_place(asking.own, others, own_first=True)
-    return best if best is asking.own else _as_trained(asking, best)
-
-
-def _as_trained(asking: Asking, best: Judged) -> Judged:
-    usual, taken = asking.own.question.workload, best.question.workload
+    best = _best(asking, asking.candidates(changes), own_first=True)
+    if best is asking.own:
+        return best
+    taken = best.question.workload
     before, after = _METHODS[usual.finetune_method or ""], _METHODS[taken.finetune_method or ""]
     options = f"--method {usual.finetune_method}"
     if taken.context_tokens != usual.context_tokens:
         before += f" with {usual.context_tokens:,} tokens"
         after += f" with {taken.context_tokens:,} tokens"
         options += f" --context {usual.context_tokens}"
-    return _chosen(
-        best.replace(question=best.question.replace(context_asked=False)),
-        "trained",
-        before=before,
-        after=after,
-        options=options,
-        where=best.where(asking.machine),
-        lacks=place_of(best) == NOWHERE,
-    )
+    best = best.replace(question=best.question.replace(context_asked=False))
+    lacks = _place_of(best) == _NOWHERE
+    return asking.chosen(best, "trained", before=before, after=after, options=options, lacks=lacks)
 
 
 # ---------------------------------------------------------------- pictures and video
@@ -303,64 +299,47 @@ def _first_picture_type(asking: Asking, runtime: RuntimeSpec) -> Judged:
     other programs come before those of which this one makes 4 bits.
     """
     own, listed = asking.own, asking.types_of(runtime)
-    is_first = own.question.workload.quantization in listed[:1]
-    is_settled = place_of(own) != NOWHERE and not asking.machine.accelerators
-    if is_settled or (is_first and place_of(own) == ON_ACCELERATORS):
+    usual = own.question.workload.quantization
+    is_first, place = usual in listed[:1], _place_of(own)
+    is_settled = place != _NOWHERE and not asking.machine.accelerators
+    if is_settled or (is_first and place == ON_ACCELERATORS):
         return own
     in_own_program = list(asking.candidates({"quantization": name} for name in listed[is_first:]))
-    whole = [each for each in (own, *in_own_program) if place_of(each) == ON_ACCELERATORS]
+    whole = [each for each in (own, *in_own_program) if _place_of(each) == ON_ACCELERATORS]
     elsewhere = []
     if asking.workload.runtime is None and all(map(_is_in_four_bits, whole)):
-        elsewhere = _in_other_programs(asking, runtime, only_eight_bits=bool(whole))
+        changes = _in_other_programs(own.question, asking.catalogue, runtime)
+        elsewhere = list(asking.candidates(changes))
+    if whole:
+        elsewhere = [each for each in elsewhere if _is_whole_in_eight_bits(each)]
     # in files of fewer bits the parts are smaller, and so is the download
-    others = [*elsewhere, *in_own_program]
-    best = best_place(own, others, own_first=(is_first and not elsewhere) or not others)
+    best = _best(asking, [*elsewhere, *in_own_program], own_first=is_first and not elsewhere)
     if best is own:
         return own
-    program, taken = best.question.runtime or runtime, best.question.workload.quantization
-    return _chosen(
+    return asking.chosen(
         best,
         "picture",
-        taken=taken,
-        usual=own.question.workload.quantization,
-        program=program.name,
+        taken=best.question.workload.quantization,
+        usual=usual,
+        program=(best.question.runtime or runtime).name,
         runtime=runtime.id,
         fits="fits" if best.offload is None else "fits a part at a time, on",
-        where=best.where(asking.machine),
-        lacks=place_of(best) == NOWHERE,
+        lacks=_place_of(best) == _NOWHERE,
     )
 
 
 def _in_other_programs(
-    asking: Asking, usual: RuntimeSpec, *, only_eight_bits: bool
-) -> list[Judged]:
-    """The types of the other programs of its kind that load the model, best first; those that
-    lose visibly only where no other comes to an accelerator a component at a time.
-    `only_eight_bits`: those of 8 bits a weight or more alone, which accelerators hold whole.
-    """
-    changes, judged = _in_others(asking.own.question, asking.catalogue, usual), list[Judged]()
-    for is_better in (True, False):
-        judged += asking.candidates(
-            change
-            for other, change in changes
-            if (change["quantization"] in other.on_accelerators) is is_better
-        )
-        if any(place_of(each, with_disk=True) <= _BY_PARTS for each in judged):
-            break
-    return [each for each in judged if not only_eight_bits or _is_whole_in_eight_bits(each)]
-
-
-def _in_others(
     question: Question, catalogue: Catalogue, usual: RuntimeSpec
-) -> list[tuple[RuntimeSpec, Changes]]:
-    """Each of the other programs of its kind with each type that it has the model in."""
-    rows, spec = architectures(catalogue), question.spec
-    others = (catalogue.runtime(name) for name in RUNTIMES_BY_MODALITY[spec.modality])
+) -> list[Changes]:
+    """Each of the other programs of its kind with each type of its list that it has the model
+    in, best first.
+    """
+    others = map(catalogue.runtime, RUNTIMES_BY_MODALITY[question.spec.modality])
     return [
-        (other, {"runtime": other.id, "quantization": type})
+        {"runtime": other.id, "quantization": type}
         for other in others
-        if other.id != usual.id and need.why_not_loaded(spec, other) is None
-        for type in need.quantizations_of(spec, other, rows)
+        if other.id != usual.id and need.why_not_loaded(question.spec, other) is None
+        for type in _types_of(question.spec, other, catalogue)
     ]
 
 
@@ -373,7 +352,7 @@ def _is_in_four_bits(judged: Judged) -> bool:
 def _is_whole_in_eight_bits(judged: Judged) -> bool:
     """Accelerators hold all of a file of 8 bits a weight or more."""
     elements, size = BLOCKS.get(judged.question.workload.quantization or "", (1, 0))
-    return size >= elements and place_of(judged) == ON_ACCELERATORS
+    return size >= elements and _place_of(judged) == ON_ACCELERATORS
 
 
 def smallest_of_list(
@@ -389,11 +368,13 @@ def smallest_of_list(
     if not changes:
         changes = [{"quantization": name} for name in runtime.on_accelerators]
         if workload.runtime is None:
-            changes += [change for _, change in _in_others(question, catalogue, runtime)]
-    workloads = (workload.replace(**change) for change in changes)
-    others = _asked_with(question, workloads, catalogue, Machine(accelerators=()))
+            changes += _in_other_programs(question, catalogue, runtime)
+    machine = Machine(accelerators=())
+    others = [
+        _asked(question, workload.replace(**change), catalogue, machine) for change in changes
+    ]
     is_of_parts = question.spec.modality in _OF_PARTS
-    suiting = [each for each in others if not (in_ram and is_of_parts and each.wants_gpu)]
+    suiting = [each for each in others if each and not (in_ram and is_of_parts and each.wants_gpu)]
     smallest = min((question, *suiting), key=_memory_bytes).workload
     return workload.replace(runtime=smallest.runtime, quantization=smallest.quantization)
 
@@ -407,19 +388,17 @@ def _memory_bytes(question: Question) -> float:
 # ---------------------------------------------------------------- another program
 
 
-def _in_program_of_packed(asking: Asking) -> Judged:
+def _in_program_of_packed(asking: Asking, usual: RuntimeSpec, type: str) -> Judged:
     """Of files that others quantized: with the program that serves them from accelerators, as a
     name of such files is understood, where those hold all of it; else the default.
     """
-    own, quantized = asking.own, asking.spec.quantized
-    usual, type = own.question.runtime, quantized.quantization if quantized else None
-    if usual is None or type is None or asking.workload.quantization not in (None, type):
+    own, runtime = asking.own, asking.catalogue.runtime(program_of_packed(type))
+    if asking.workload.quantization not in (None, type) or runtime.id == usual.id:
         return own
-    runtime = asking.catalogue.runtime(program_of_packed(type))
     names = {"program": runtime.name, "own": usual.name, "runtime": usual.id}
-    for other in asking.candidates([{"runtime": runtime.id}] if runtime.id != usual.id else []):
+    for other in asking.candidates([{"runtime": runtime.id}]):
         if other.fits and not _needs_install(other, own):
-            return _chosen(other, "packed", **names, type=type)
+            return asking.chosen(other, "packed", **names, type=type)
     return own
 
 
@@ -427,19 +406,15 @@ def _by_tag(asking: Asking) -> Judged:
     """With the program whose own tag of the model loads what is asked, where no repository of that
     file is known; the default where it does not run here.
     """
-    own, spec, machine = asking.own, asking.spec, asking.machine
-    workload, library = own.question.workload, asking.catalogue.runtime("ollama")
-    quantization = workload.quantization or ""
+    own, spec, workload = asking.own, asking.spec, asking.own.question.workload
+    library, quantization = asking.catalogue.runtime("ollama"), workload.quantization or ""
     is_known = spec.repository_of("gguf", quantization) is not None
     if is_known or not loads_by_tag(spec, library, workload):
         return own
-    is_read = machine.system is not None and machine.architecture is not None
-    if is_read and f"{machine.system}-{machine.architecture}" not in library.systems:
-        return own
+    names = {"program": library.name, "model": spec.name, "runtime": workload.runtime}
     for other in asking.candidates([{"runtime": library.id, "quantization": quantization}]):
         if other.fits:
-            names = {"program": library.name, "model": spec.name, "runtime": workload.runtime}
-            return _chosen(other, "tag", **names, type=quantization)
+            return asking.chosen(other, "tag", **names, type=quantization)
     return own
 
 
@@ -456,80 +431,68 @@ def _larger(asking: Asking) -> Judged:
     the default where it does not run here, or not on accelerators alone.
     """
     own, is_stated = asking.own, asking.workload.quantization is not None
-    if not asking.machine.accelerators or is_stated or asking.spec.modality not in GENERATING:
+    runtime = own.question.runtime
+    is_text = asking.spec.modality in GENERATING
+    if runtime is None or is_stated or not (asking.machine.accelerators and is_text and own.fits):
         return own
-    return (_on_many(asking) or _in_more_bits(asking) or own) if own.fits else own
+    return _on_many(asking, runtime) or _in_more_bits(asking, runtime) or own
 
 
-def _on_many(asking: Asking) -> Judged | None:
+def _on_many(asking: Asking, usual: RuntimeSpec) -> Judged | None:
     """With a program that is preferred on so many accelerators; None where none is, or none does
     it as well.
     """
-    own, number = asking.own, len(places(asking.machine.accelerators))
-    usual = own.question.runtime
-    for name in PACKED_RUNTIMES if number > 1 else ():
-        runtime = asking.catalogue.runtime(name)
-        is_preferred = 0 < runtime.preferred_from_accelerators <= number
-        if not is_preferred or need.why_not_loaded(asking.spec, runtime) is not None:
+    number = len(places(asking.machine.accelerators))
+    for runtime in map(asking.catalogue.runtime, PACKED_RUNTIMES if number > 1 else ()):
+        if not 0 < runtime.preferred_from_accelerators <= number:
             continue
         types = (None, *runtime.on_accelerators)
-        for other in asking.candidates({"runtime": name, "quantization": type} for type in types):
-            if _is_as_good(other, asking) and not _needs_install(other, own):
+        changes = [{"runtime": runtime.id, "quantization": type} for type in types]
+        for other in asking.candidates(changes):
+            if _is_as_good(other, asking.own) and not _needs_install(other, asking.own):
                 taken = other.question.workload.quantization or ""
                 bits = need.loaded_bits(runtime, other.question.spec, taken)
-                return _chosen(
+                return asking.chosen(
                     other,
                     "many",
                     program=runtime.name,
-                    own=usual.name if usual else "the usual",
-                    where=other.where(asking.machine),
+                    own=usual.name,
                     number=number,
                     held=taken if bits is None else f"{bits} bits",
-                    runtime=own.question.workload.runtime,
+                    runtime=usual.id,
                 )
     return None
 
 
-def _in_more_bits(asking: Asking) -> Judged | None:
+def _in_more_bits(asking: Asking, runtime: RuntimeSpec) -> Judged | None:
     """In a larger quantization of the same program, with a command as sure as that of the default;
     None where none fits as well.
     """
-    own, machine, spec = asking.own, asking.machine, asking.spec
-    runtime, workload = own.question.runtime, own.question.workload
-    is_narrow = not need.from_sixteen_bits(spec.architecture)
-    if runtime is None or is_narrow or not own.is_whole(machine):
+    own, spec, workload = asking.own, asking.spec, asking.own.question.workload
+    if not need.from_sixteen_bits(spec.architecture) or not own.is_whole():
         return None
-    usual = workload.quantization or ""
-    names = [
-        name for name in asking.types_of(runtime) if name == usual or _is_as_sure(asking, name)
-    ]
-    if usual in names:
-        names = names[: names.index(usual)]
-    for other in asking.candidates({"quantization": name} for name in names):
-        taken = other.question.workload.quantization or ""
-        is_whole = other.is_whole(machine, runtime.on_accelerators[taken])
-        if is_whole and _is_as_good(other, asking) and _leaves_context(asking, taken):
-            where = other.where(machine)
-            return _chosen(other, "more-bits", taken=taken, usual=usual, where=where)
+    format, usual = workload.format or "", workload.quantization or ""
+    is_file_known = spec.repository_of(format, usual) is not None
+    for taken in asking.types_of(runtime):
+        if taken == usual:
+            break
+        if is_file_known and spec.repository_of(format, taken) is None:
+            continue
+        for other in asking.candidates([{"quantization": taken}]):
+            is_whole = other.is_whole(runtime.on_accelerators[taken])
+            if is_whole and _is_as_good(other, own) and _leaves_context(asking, taken):
+                return asking.chosen(other, "more-bits", taken=taken, usual=usual)
     return None
 
 
-def _is_as_sure(asking: Asking, quantization: str) -> bool:
-    """A file of it is known, or none of the default is: the command to type stays as sure."""
-    spec, workload = asking.spec, asking.own.question.workload
-    own, other = (
-        spec.repository_of(workload.format or "", name)
-        for name in (workload.quantization or "", quantization)
-    )
-    return own is None or other is not None
-
-
-def _is_as_good(other: Judged, asking: Asking) -> bool:
-    """It runs here at reading speed or faster, and no finding of the machine is worse."""
-    own, pace = asking.own, other.speed.judged if other.speed is not None else None
+def _is_as_good(other: Judged, own: Judged) -> bool:
+    """Accelerators hold all of it at reading speed or faster, and no finding of the machine is
+    worse.
+    """
+    pace = other.speed.judged if other.speed is not None else None
     if not other.fits or pace is None or pace.likely < READING_TOKENS_PER_SECOND:
         return False
-    if not other.is_whole(asking.machine) or other.has("memory-tight") > own.has("memory-tight"):
+    if not other.is_whole() or other.has("memory-tight") > own.has("memory-tight"):
         return False
     before = {finding.check: finding.severity for finding in own.findings}
     return all(
@@ -549,4 +512,4 @@ def _leaves_context(asking: Asking, quantization: str) -> bool:
     trained = need.trained_tokens(architecture, asking.own.question.rewriting)
     tokens = min(trained or DEFAULT_CONTEXT_TOKENS, GROWN_CONTEXT_TOKENS)
     change = {"quantization": quantization, "context_tokens": tokens}
-    return any(each.is_whole(asking.machine) for each in asking.candidates([change]))
+    return any(each.is_whole() for each in asking.candidates([change]))

@@ -8,7 +8,6 @@ from functools import cached_property
 from ..catalogue.offers import Offer
 from ..catalogue.quality import Quality
 from ..catalogue.spec import ModelSpec, RuntimeSpec
-from ..core import units
 from ..core.records import Record
 from ..core.workload import Workload
 from ..machine.record import Machine
@@ -17,7 +16,7 @@ from . import Route, exit_code
 from .checks import Finding, Outcome
 from .files import Here
 from .pace.engine import WITH_A_GATE, Step, launched_layers, read_of_cache
-from .pace.speed import PaceRange, Speed, depth_of_chat, foreign_to_rules, uses_shared_gpu
+from .pace.speed import PaceRange, Speed, depth_of_chat, foreign_to_rules
 
 TYPE_CHECKING = False
 
@@ -267,39 +266,13 @@ class Judged(Record):
             return Route.API if offered else Route.NEITHER
         return Route.UNKNOWN if self.unknown else Route.LOCAL
 
-    def is_whole(self, machine: Machine, share: float = 1.0) -> bool:
-        """Accelerators compute all of it, and it takes at most that share of their memory."""
-        from .placement.devices import index_of, room_of
-        from .placement.shared_memory import is_metal, shared_limits
-
-        needs, question, cards = self.needs, self.question, machine.accelerators or ()
-        if needs is None or needs.memory is None or not self.is_on_accelerators:
+    def is_whole(self, share: float = 1.0) -> bool:
+        """Accelerators compute all of it, and it takes at most that share of what they give."""
+        held = next((each for each in self.findings if each.check == "accelerator"), None)
+        if held is None or held.code not in ("accelerator-fits", "accelerator-lean"):
             return False
-        if needs.placement == "accelerator":
-            held = [place for place in needs.memory.places if place.where != "host"]
-            rooms = [
-                room_of(cards[index_of(place.where)], gpu_only=question.wants_gpu) for place in held
-            ]
-            taken_bytes = sum(place.high_bytes for place in held)
-            return None not in rooms and taken_bytes <= share * sum(filter(None, rooms))
-        if not uses_shared_gpu(machine, question.runtime):
-            return False
-        # of AMD's nobody knows what its owner let it use
-        limits = shared_limits(cards[0], machine) if is_metal(cards[0]) else None
-        return limits is not None and needs.memory.high_bytes <= share * limits[0]
-
-    def where(self, machine: Machine) -> str:
-        """The accelerators that hold it, or a part of it, equal ones counted; the RAM where none
-        does.
-        """
-        if not self.is_on_accelerators and self.offload is None:
-            return "the RAM"
-        from .placement.devices import index_of
-
-        memory, cards = self.needs.memory if self.needs else None, machine.accelerators or ()
-        places = memory.places if memory else ()
-        numbers = [index_of(place.where) for place in places if place.where != "host"] or [0]
-        return " and ".join(units.counted([cards[number].name for number in numbers]))
+        needs, has = held.needs, held.has
+        return isinstance(needs, int) and isinstance(has, int) and needs <= share * has
 
 
 class Verdict(Record):

@@ -355,9 +355,20 @@ def _shared(
     if device is None or limits is None:
         return finding(Outcome.PASS, "accelerator-fits", "shared", device=sharing[0].name)
     least, most = limits
-    if high is None or high <= least:
-        return finding(Outcome.PASS, "accelerator-fits", "shared", device=device.name, limit=least)
+    # of AMD's nobody knows what its owner let it use
     is_metal = device.vendor == "apple"
+    if high is None or high <= least:
+        return finding(
+            Outcome.PASS,
+            "accelerator-fits",
+            "shared",
+            needs=high if is_metal else None,
+            has=least if is_metal else None,
+            short=0 if is_metal else None,
+            unit="bytes" if is_metal else None,
+            device=device.name,
+            limit=least,
+        )
     has_cpu = runtime is None or is_metal or (runtime.splits_layers and not runtime.gpu_only)
     return finding(
         Outcome.WARN,
