@@ -140,14 +140,16 @@ def suited(
         own = _first_in_turn(asking)
         asking = asking.replace(own=own)
     by_list = takes_first_of_list(question, workload)
-    is_free = workload.runtime is None or by_list
-    if question.needs is None or question.runtime is None or not is_free:
+    if question.needs is None or question.runtime is None:
+        return own
+    if workload.runtime is not None and not by_list:
         return own
     if workload.task == "finetune":
         return _first_method(asking, question.runtime)
-    quantized = question.spec.quantized
-    if machine.accelerators and quantized is not None and quantized.quantization in PACKED:
-        return _in_program_of_packed(asking, question.runtime, quantized.quantization)
+    if machine.accelerators and question.spec.quantized is not None:
+        type = question.spec.quantized.quantization
+        if type in PACKED:
+            return _in_program_of_packed(asking, question.runtime, type)
     if question.here is not None or files != NO_FILES:
         # these are run, and no others are looked for
         return own

@@ -4,7 +4,7 @@ change?
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from ...core import units
 from ...core.records import Record
@@ -22,7 +22,7 @@ from ..placement.devices import (
     uses_gpus,
 )
 from ..placement.on_devices import terms_of
-from ..placement.shared_memory import can_be_raised, shared_limits
+from ..placement.shared_memory import can_be_raised, is_metal, shared_limits
 from . import Finding, Outcome, doubt_of, finding, phrase
 from .kernels import not_built_for, without_kernels
 from .memory import desktop_bytes, host_high, what_is_smaller
@@ -35,25 +35,25 @@ if TYPE_CHECKING:
     from ...catalogue.spec import RuntimeSpec
     from ..record import Question
 
-_WEIGHTS = ("weights", "repacked_weights")
-
 
 def accelerator_check(needs: Needs, machine: Machine, question: Question) -> Finding:
     """Is an accelerator needed, and do those that `needs` names as places hold their share?"""
-    runtime = question.runtime
+    runtime, devices = question.runtime, machine.accelerators or ()
     if needs.placement != "host":
         return _held_check(needs, machine, question)
     if runtime is not None and question.wants_gpu:
         return _missing(needs, machine, question, runtime)
-    # in RAM, accelerators that are not needed decide nothing
-    if not machine.accelerators:
+    if not devices:
         return finding(Outcome.PASS, "accelerator-not-needed")
-    return _not_needed(needs, machine, runtime)
-
-
-def _names(devices: Sequence[Accelerator]) -> str:
-    """Equal ones counted."""
-    return " and ".join(units.counted([device.name for device in devices])) or "the accelerator"
+    # in RAM, accelerators that are not needed decide nothing
+    sharing = [device for device in devices if device.unified]
+    judged = _unread_memory(machine) or _left_unused(runtime, machine, sharing or devices)
+    if judged is not None:
+        return judged
+    if sharing:
+        return _shared(sharing, needs, machine, runtime)
+    device = max(devices, key=lambda device: free_bytes(device) or 0)
+    return finding(Outcome.PASS, "accelerator-not-needed", "too-small", device=device.name)
 
 
 # ------------------------------------------------------------------ accelerators hold it, or a part
@@ -74,9 +74,10 @@ class _Held(Record):
     idle_rooms: tuple[int, ...]
 
     def finding(self, outcome: Outcome, code: str, variant: str = "", **figures: Any) -> Finding:
-        """A finding of their whole share."""
-        most, has = sum(self.most), sum(self.rooms)
+        """A finding of their whole share, or of `numbers` of the devices."""
+        numbers = figures.pop("numbers", range(len(self.devices)))
         runtime = self.question.runtime
+        most, has = (sum(sizes[number] for number in numbers) for sizes in (self.most, self.rooms))
         return finding(
             outcome,
             code,
@@ -85,18 +86,19 @@ class _Held(Record):
             has=has,
             short=max(0, most - has),
             unit="bytes",
-            devices=_names(self.devices),
+            devices=_names([self.devices[number] for number in numbers]),
             program=runtime.name if runtime else "The runtime",
             need=(sum(self.least), most),
             likely=sum(self.likely),
             option=runtime.lean_option if runtime else "",
+            smaller=what_is_smaller(self.terms, sum(self.rooms)),
             **figures,
         )
 
-    @property
-    def smaller(self) -> str:
-        """What to take in place of it, that would fit."""
-        return what_is_smaller(self.terms, sum(self.rooms))
+
+def _names(devices: Sequence[Accelerator]) -> str:
+    """Equal ones counted."""
+    return " and ".join(units.counted([device.name for device in devices])) or "the accelerator"
 
 
 def _held_check(needs: Needs, machine: Machine, question: Question) -> Finding:
@@ -104,38 +106,33 @@ def _held_check(needs: Needs, machine: Machine, question: Question) -> Finding:
     terms = tuple(term for term in terms_of(needs) if term.where != "host")
     places = dict.fromkeys(term.where for term in terms)
     devices = tuple(cards[index_of(place)] for place in places) if cards else ()
-    rooms = _rooms(devices, question)
+    rooms, idle_rooms = (
+        tuple(
+            room_of(device, gpu_only=question.wants_gpu) if device.unified is False else None
+            for device in state
+        )
+        for state in (devices, emptied(devices))
+    )
     if not rooms or None in rooms:
         return _unread(terms, devices, machine)
     refusal = without_kernels(question.runtime, question.kernel_rules, devices)
     if refusal is not None:
         return refusal
+    least, likely, most = (
+        tuple(sum(getattr(term, end) for term in terms if term.where == place) for place in places)
+        for end in ("low_bytes", "bytes", "high_bytes")
+    )
     held = _Held(
         question=question,
         terms=terms,
         devices=devices,
-        least=_sums(terms, places, "low_bytes"),
-        likely=_sums(terms, places, "bytes"),
-        most=_sums(terms, places, "high_bytes"),
+        least=least,
+        likely=likely,
+        most=most,
         rooms=tuple(room or 0 for room in rooms),
-        idle_rooms=tuple(room or 0 for room in _rooms(emptied(devices), question)),
+        idle_rooms=tuple(room or 0 for room in idle_rooms),
     )
     return _by_range(held, needs) or _too_small(held) or _fits(held, needs, machine)
-
-
-def _sums(terms: Sequence[Term], places: Iterable[str], end: str) -> tuple[int, ...]:
-    """What each place holds of the terms. `end`: of the range of each."""
-    return tuple(
-        sum(getattr(term, end) for term in terms if term.where == place) for place in places
-    )
-
-
-def _rooms(devices: Sequence[Accelerator], question: Question) -> list[int | None]:
-    """What each can give, None where that is not known."""
-    return [
-        room_of(device, gpu_only=question.wants_gpu) if device.unified is False else None
-        for device in devices
-    ]
 
 
 def _within(sizes: Sequence[int], rooms: Sequence[int]) -> bool:
@@ -147,15 +144,14 @@ def _unread(terms: Sequence[Term], devices: Sequence[Accelerator], machine: Mach
     if machine.accelerators is not None:
         is_sized = any(device.memory_total_bytes is not None for device in devices)
         fact = "accelerators.unified" if is_sized else "accelerators.memory_total_bytes"
-    why = machine.why_unread(fact)
-    return finding(
-        Outcome.UNKNOWN,
-        "accelerator-unread",
-        needs=sum(term.high_bytes for term in terms),
-        unit="bytes",
-        remedy=why.remedy,
-        why=why.reason,
-    )
+    why, most = machine.why_unread(fact), sum(term.high_bytes for term in terms)
+    figures: dict[str, Any] = {
+        "needs": most,
+        "unit": "bytes",
+        "remedy": why.remedy,
+        "why": why.reason,
+    }
+    return finding(Outcome.UNKNOWN, "accelerator-unread", **figures)
 
 
 def _by_range(held: _Held, needs: Needs) -> Finding | None:
@@ -166,18 +162,17 @@ def _by_range(held: _Held, needs: Needs) -> Finding | None:
     is_lean, workload = needs.is_lean, held.question.workload
     if not is_lean and workload.task != "finetune":
         return None
-    is_now_only = workload.memory_basis == "available"
     # a training is placed by what is free now
-    rooms = held.idle_rooms if is_lean and not is_now_only else held.rooms
+    is_idle = is_lean and workload.memory_basis != "available"
+    rooms = held.idle_rooms if is_idle else held.rooms
     variant = "lean" if is_lean else ""
     if _within(held.most, rooms):
-        if not is_lean or not _within(held.most, held.rooms):
-            return None
-        return held.finding(Outcome.WARN, "accelerator-lean", smaller=held.smaller)
+        is_now = is_lean and _within(held.most, held.rooms)
+        return held.finding(Outcome.WARN, "accelerator-lean") if is_now else None
     if _within(held.likely, rooms):
-        return held.finding(Outcome.WARN, "accelerator-tight", variant, smaller=held.smaller)
+        return held.finding(Outcome.WARN, "accelerator-tight", variant)
     if _within(held.least, rooms):
-        return held.finding(Outcome.UNKNOWN, "accelerator-close", variant, smaller=held.smaller)
+        return held.finding(Outcome.UNKNOWN, "accelerator-close", variant)
     return None
 
 
@@ -185,29 +180,21 @@ def _too_small(held: _Held) -> Finding | None:
     """Some accelerator has too little, now or ever; what another has left over is no room on it."""
     if _within(held.most, held.rooms):
         return None
-    share, has, devices = sum(held.most), sum(held.rooms), held.devices
-    is_of_one = share <= has
+    numbers, is_of_one = range(len(held.devices)), sum(held.most) <= sum(held.rooms)
     if is_of_one:
         # the sums say nothing: of the one that is to hold most beyond what it may
-        lacking = [most - room for most, room in zip(held.most, held.rooms, strict=True)]
-        worst = lacking.index(max(lacking))
-        share, has, devices = held.most[worst], held.rooms[worst], devices[worst : worst + 1]
-    amounts: dict[str, Any] = {"needs": share, "has": has, "short": share - has, "unit": "bytes"}
+        worst = max(numbers, key=lambda number: held.most[number] - held.rooms[number])
+        numbers = range(worst, worst + 1)
     is_now_only = held.question.workload.memory_basis == "available"
     if not is_now_only and _within(held.most, held.idle_rooms):
-        free = sum(device.memory_free_bytes or 0 for device in devices)
-        code = "accelerator-not-now"
-        return finding(Outcome.WARN, code, **amounts, devices=_names(devices), free=free)
-    runtime = held.question.runtime
-    return finding(
+        free = sum(held.devices[number].memory_free_bytes or 0 for number in numbers)
+        return held.finding(Outcome.WARN, "accelerator-not-now", numbers=numbers, free=free)
+    return held.finding(
         Outcome.FAIL,
         "accelerator-too-small",
-        **amounts,
-        remedy=held.smaller,
-        program=runtime.name if runtime else "The runtime",
+        numbers=numbers,
         is_of_one=is_of_one,
         several=len(held.devices) if len(held.devices) != 1 else None,
-        devices=_names(devices),
     )
 
 
@@ -215,52 +202,13 @@ def _fits(held: _Held, needs: Needs, machine: Machine) -> Finding:
     if any(term.name == GATHERED for term in held.terms):
         cards, each = len(held.most), max(held.most)
         return held.finding(Outcome.WARN, "accelerator-shared-out", cards=cards, each=each)
-    if needs.offload is not None:
-        return held.finding(Outcome.WARN, "accelerator-partly", "in-turn")
     if needs.placement == "split":
-        remedy = _what_fits_whole(needs, sum(held.rooms))
-        return held.finding(Outcome.WARN, "accelerator-partly", remedy=remedy)
+        variant = "" if needs.offload is None else "in-turn"
+        return held.finding(Outcome.WARN, "accelerator-partly", variant)
     return held.finding(Outcome.PASS, "accelerator-fits", confidence=doubt_of(machine))
 
 
-def _what_fits_whole(needs: Needs, room_bytes: int) -> str:
-    """What would leave no layer in RAM of a model of which accelerators hold a part."""
-    terms = terms_of(needs)
-    weights, cache, others = (
-        sum(term.low_bytes for term in terms if is_counted(term))
-        for is_counted in (
-            lambda term: term.name in _WEIGHTS,
-            lambda term: term.name == "kv_cache",
-            lambda term: term.name not in (*_WEIGHTS, "kv_cache") and term.where != "host",
-        )
-    )
-    if weights <= room_bytes - others:
-        return phrase("whole/shorter")
-    most = room_bytes - others - cache
-    return (
-        phrase("whole/weights", most=most, weights=weights) if most > 0 else phrase("whole/model")
-    )
-
-
 # ------------------------------------------------------------------ it lies in RAM
-
-
-def _not_needed(needs: Needs, machine: Machine, runtime: RuntimeSpec | None) -> Finding:
-    """Of a runtime that works without one: what the accelerators there are would change."""
-    devices = machine.accelerators or ()
-    sharing = [device for device in devices if device.unified]
-    judged = _unread_memory(machine) or _left_unused(runtime, machine, sharing or devices)
-    if judged is not None:
-        return judged
-    if sharing:
-        return _shared(sharing, needs, machine, runtime)
-    return finding(
-        Outcome.PASS, "accelerator-not-needed", "too-small", device=_roomiest(devices).name
-    )
-
-
-def _roomiest(devices: Sequence[Accelerator]) -> Accelerator:
-    return max(devices, key=lambda device: free_bytes(device) or 0)
 
 
 def _left_unused(
@@ -271,19 +219,13 @@ def _left_unused(
     """
     if runtime is None:
         return None
-    code = "accelerator-not-needed"
-    if not uses_gpus(runtime, machine) and not any(device.unified for device in devices):
-        return finding(
-            Outcome.WARN,
-            code,
-            "unused",
-            program=runtime.name,
-            device=devices[0].name,
-            processor=machine.architecture,
-        )
+    code, device = "accelerator-not-needed", devices[0]
+    if not uses_gpus(runtime, machine) and not device.unified:
+        figures: dict[str, Any] = {"program": runtime.name, "processor": machine.architecture}
+        return finding(Outcome.WARN, code, "unused", device=device.name, **figures)
     if any(runs_on(runtime, device) for device in devices):
         return None
-    unsuited = not_built_for(runtime, devices[0])
+    unsuited = not_built_for(runtime, device)
     if unsuited is None:
         return None
     return finding(Outcome.WARN, code, "unsuited", remedy=unsuited.remedy, why=unsuited.reason)
@@ -298,14 +240,8 @@ def _unread_memory(machine: Machine) -> Finding | None:
         if device.unified is True or (device.unified is False and is_sized):
             continue
         why = machine.why_unread(f"accelerators.{'unified' if is_sized else 'memory_total_bytes'}")
-        return finding(
-            Outcome.WARN,
-            "accelerator-unread",
-            "in-ram",
-            remedy=why.remedy,
-            device=device.name,
-            why=why.reason,
-        )
+        figures: dict[str, Any] = {"remedy": why.remedy, "device": device.name, "why": why.reason}
+        return finding(Outcome.WARN, "accelerator-unread", "in-ram", **figures)
     return None
 
 
@@ -314,11 +250,16 @@ def _missing(needs: Needs, machine: Machine, question: Question, runtime: Runtim
     else it is not known to have one.
     """
     rules, devices = question.kernel_rules, machine.accelerators or ()
-    sharing = [device for device in devices if device.unified and _is_built(runtime, device)]
+    # only of AMD's it is in question whether builds compute on it
+    sharing = [
+        device
+        for device in devices
+        if device.unified and (device.vendor != "amd" or is_built_for(device, runtime.amd_gpus))
+    ]
     if sharing:
         refusal = without_kernels(runtime, rules, sharing[:1])
         return refusal or _shared(sharing, needs, machine, runtime)
-    largest = _roomiest(devices) if devices else None
+    largest = max(devices, key=lambda device: free_bytes(device) or 0, default=None)
     if needs.memory is None and largest is not None:
         return without_kernels(runtime, rules, [largest]) or finding(
             Outcome.UNKNOWN, "accelerator-unread", "need", device=largest.name
@@ -335,11 +276,6 @@ def _missing(needs: Needs, machine: Machine, question: Question, runtime: Runtim
     )
 
 
-def _is_built(runtime: RuntimeSpec, device: Accelerator) -> bool:
-    """Whether its builds are known to compute on that GPU; only of AMD's that is in question."""
-    return device.vendor != "amd" or bool(is_built_for(device, runtime.amd_gpus))
-
-
 # ------------------------------------------------------------------ RAM that is shared
 
 
@@ -352,24 +288,34 @@ def _shared(
     device = next((device for device in sharing if _is_limited(device, runtime)), None)
     limits = None if device is None else shared_limits(device, machine)
     high = host_high(needs)
+    figures: dict[str, Any] = {}
     if device is None or limits is None:
         return finding(Outcome.PASS, "accelerator-fits", "shared", device=sharing[0].name)
-    least, most = limits
-    # of AMD's nobody knows what its owner let it use
-    is_metal = device.vendor == "apple"
+    least = limits[0]
     if high is None or high <= least:
-        return finding(
-            Outcome.PASS,
-            "accelerator-fits",
-            "shared",
-            needs=high if is_metal else None,
-            has=least if is_metal else None,
-            short=0 if is_metal else None,
-            unit="bytes" if is_metal else None,
-            device=device.name,
-            limit=least,
-        )
-    has_cpu = runtime is None or is_metal or (runtime.splits_layers and not runtime.gpu_only)
+        if high is not None and is_metal(device):
+            # of AMD's nobody knows what its owner let it use
+            figures = {"needs": high, "has": least, "short": 0, "unit": "bytes"}
+        figures.update(device=device.name, limit=least)
+        return finding(Outcome.PASS, "accelerator-fits", "shared", **figures)
+    return _limited(device, needs, machine, runtime, limits)
+
+
+def _limited(
+    device: Accelerator,
+    needs: Needs,
+    machine: Machine,
+    runtime: RuntimeSpec | None,
+    limits: tuple[int, int],
+) -> Finding:
+    (least, most), high, on_mac = limits, host_high(needs) or 0, is_metal(device)
+    has_cpu = runtime is None or on_mac or (runtime.splits_layers and not runtime.gpu_only)
+    line = more_for_shared(needs, machine)
+    remedy = what_is_smaller(terms_of(needs), least)
+    if line is not None and on_mac:
+        remedy = phrase("lend/macos", line=line) + left_by_metal(needs, machine)
+    elif line is not None:
+        remedy = phrase("lend/linux", line=line)
     return finding(
         Outcome.WARN,
         "accelerator-partly",
@@ -378,25 +324,15 @@ def _shared(
         has=least,
         short=high - least,
         unit="bytes",
-        remedy=_how_to_lend(needs, machine, least),
-        system="macOS" if is_metal else "Linux",
-        lent=limits if is_metal else least,
-        about=is_metal and least != most,
+        remedy=remedy,
+        system="macOS" if on_mac else "Linux",
+        lent=limits if on_mac else least,
+        about=on_mac and least != most,
         default=least != most,
         no_cpu=not has_cpu,
         runs="may run" if high <= most else "runs",
         raisable=has_cpu and can_be_raised(device, machine, high),
     )
-
-
-def _how_to_lend(needs: Needs, machine: Machine, least: int) -> str:
-    """What lets the GPU use as much of the RAM, else what takes less than the system lends it."""
-    line = more_for_shared(needs, machine)
-    if line is None:
-        return what_is_smaller(terms_of(needs), least)
-    if machine.system == "linux":
-        return phrase("lend/linux", line=line)
-    return phrase("lend/macos", line=line) + left_by_metal(needs, machine)
 
 
 def _is_limited(device: Accelerator, runtime: RuntimeSpec | None) -> bool:

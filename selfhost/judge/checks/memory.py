@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from ...core.records import Record
 from ...core.units import GB, GIB, MIB
@@ -11,11 +12,6 @@ from ...core.workload import Workload
 from ...machine.record import Machine
 from ...needs.records import Needs, Term
 from . import Finding, Outcome, doubt_of, finding, phrase
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
 
 # What the system needs for itself beside a model: assumed. Ubuntu Server 24.04 asks for 1 GB; an
 # idle desktop of macOS or Windows takes about 3 GiB, below the 4 GB that Windows 11 asks for.
@@ -52,7 +48,27 @@ def memory_check(
     two is the finding. `files_bytes` are files to come in RAM: they join the most that it may take,
     and the least where copies are made of them; else they are mapped, not held twice.
     """
-    ram = _ram(needs, machine, workload, files_bytes)
+    low, high = host_low(needs) or 0, host_high(needs) or 0
+    if needs.memory is not None:
+        # on a disk the originals of what a runtime copies may leave the page cache, in RAM they
+        # stay
+        low += min(files_bytes, needs.memory.evictable_bytes)
+    reserve, source = reserve_of(machine, workload)
+    now, could = _free_and_beyond_reserve(machine, workload)
+    ram = _Ram(
+        needs=needs,
+        machine=machine,
+        basis=_basis(machine, workload),
+        reserve=reserve,
+        reserve_source=source,
+        is_reserve_stated=workload.reserve_bytes is not None,
+        now=now,
+        could=could,
+        ceiling=given_bytes(machine, workload),
+        low=low,
+        high=high + files_bytes,
+        files=files_bytes,
+    )
     judged = _need_not_known(ram) if needs.memory is None else _judged(ram)
     return max((judged, *_shell_limits(ram)), key=lambda finding: finding.severity)
 
@@ -77,15 +93,7 @@ class _Ram(Record):
     files: int
 
     def finding(
-        self,
-        outcome: Outcome,
-        code: str,
-        has: int | None,
-        variant: str = "",
-        /,
-        *,
-        remedy: str | None = None,
-        **figures: Any,
+        self, outcome: Outcome, code: str, has: int | None, variant: str = "", **figures: Any
     ) -> Finding:
         """A finding of the most that it takes against `has`."""
         machine, total = self.machine, self.machine.memory_total_bytes
@@ -100,7 +108,6 @@ class _Ram(Record):
             short=max(0, self.high - has) if is_known and has is not None else None,
             unit="bytes",
             reserve_bytes=self.reserve,
-            remedy=remedy,
             need=(self.low, self.high),
             files=self.files,
             machine=machine.called,
@@ -113,15 +120,6 @@ class _Ram(Record):
             confidence=doubt_of(machine),
             **figures,
         )
-
-    @property
-    def least_ceiling(self) -> int | None:
-        """The least that was read: it is enough to say no, even where the binding one was not."""
-        machine = self.machine
-        sizes = [machine.memory_total_bytes, machine.memory_limit_bytes]
-        if self.basis != "default" or self.could is not None:
-            sizes.append(self.ceiling)
-        return min((size for size in sizes if size is not None), default=None)
 
     @property
     def smaller(self) -> str:
@@ -145,45 +143,21 @@ class _Ram(Record):
 
     def leaves_margin(self, left_bytes: int) -> bool:
         """Whether as much is left as is to stay free beside a model: the reserve, of a small
-        machine a whole part of its memory.
+        machine a whole part of its memory. What was asked to stay free does.
         """
         total = self.machine.memory_total_bytes
         is_large_part = total is not None and _MARGIN_PART * (left_bytes + 1) > total
-        return left_bytes >= self.reserve or is_large_part
-
-
-def _ram(needs: Needs, machine: Machine, workload: Workload, files_bytes: int) -> _Ram:
-    low, high = host_low(needs) or 0, host_high(needs) or 0
-    if needs.memory is not None:
-        # on a disk the originals of what a runtime copies may leave the page cache, in RAM they
-        # stay
-        low += min(files_bytes, needs.memory.evictable_bytes)
-    reserve, source = reserve_of(machine, workload)
-    now, could = _free_and_beyond_reserve(machine, workload)
-    return _Ram(
-        needs=needs,
-        machine=machine,
-        basis=_basis(machine, workload),
-        reserve=reserve,
-        reserve_source=source,
-        is_reserve_stated=workload.reserve_bytes is not None,
-        now=now,
-        could=could,
-        ceiling=given_bytes(machine, workload),
-        low=low,
-        high=high + files_bytes,
-        files=files_bytes,
-    )
+        return self.is_reserve_stated or left_bytes >= self.reserve or is_large_part
 
 
 def _need_not_known(ram: _Ram) -> Finding:
     machine, needs = ram.machine, ram.needs
     why = next((entry for entry in needs.unknown if entry.fact.startswith("memory")), None)
     cards = machine.accelerators
-    is_host_alone = cards is not None and all(card.unified for card in cards)
     known_bytes = sum(term.low_bytes for term in needs.known_terms)
     sizes = (machine.memory_total_bytes, machine.memory_limit_bytes)
     most = min((size for size in sizes if size is not None), default=None)
+    is_host_alone = cards is not None and all(card.unified for card in cards)
     is_beyond = is_host_alone and most is not None and known_bytes > most
     if is_beyond and why is not None and not ram.may_hold(known_bytes):
         return ram.finding(Outcome.FAIL, "memory-too-small", most, "at-least", why=why.reason)
@@ -198,37 +172,33 @@ def _judged(ram: _Ram) -> Finding:
     """Of a need that is known: too small, within what is free now, not read, too close to call,
     within what is free once other programs are closed, or within the limit.
     """
-    ceiling, least = ram.ceiling, ram.least_ceiling
+    machine, now, ceiling, is_now = ram.machine, ram.now, ram.ceiling, ram.basis == "available"
+    # the least that was read is enough to say no, even where the binding one was not
+    sizes = [machine.memory_total_bytes, machine.memory_limit_bytes]
+    if ram.basis != "default" or ram.could is not None:
+        sizes.append(ceiling)
+    least = min((size for size in sizes if size is not None), default=None)
     if least is not None and ram.low > least:
         return _too_small(ram, least)
-    within_free = _within_free(ram)
-    if within_free is not None:
-        return within_free
-    is_now = ram.basis == "available"
-    if ceiling is None or (ram.now if is_now else ram.could) is None:
+    if ram.basis != "total" and now is not None and ram.high <= now:
+        left, variant = now - ram.high, "" if is_now else "now"
+        if ram.leaves_margin(left):
+            return ram.finding(Outcome.PASS, "memory-fits", now, variant)
+        return ram.finding(Outcome.PASS, "memory-tight", now, "now", left=left, smaller=ram.smaller)
+    if ceiling is None or (now if is_now else ram.could) is None:
         variant, fact = ("now", "available") if is_now else ("", "limit")
-        why = ram.machine.why_unread(f"memory_{fact}_bytes")
-        return ram.finding(
-            Outcome.UNKNOWN, "memory-unread", ceiling, variant, remedy=why.remedy, why=why.reason
-        )
+        why = machine.why_unread(f"memory_{fact}_bytes")
+        figures: dict[str, Any] = {"remedy": why.remedy, "why": why.reason}
+        return ram.finding(Outcome.UNKNOWN, "memory-unread", ceiling, variant, **figures)
     if ram.high > ceiling and ram.may_hold(ram.high):
         return _beyond_assumed(ram, ceiling)
     if ram.high > ceiling:
         return ram.finding(Outcome.UNKNOWN, "memory-close", ceiling, smaller=ram.smaller)
-    return _not_now(ram) if ram.basis == "default" else _within_limit(ram)
-
-
-def _not_now(ram: _Ram) -> Finding:
-    """It fits once other programs are closed; what fits now is settled before."""
-    unread = ram.machine.why_unread("memory_available_bytes") if ram.now is None else None
-    return ram.finding(
-        Outcome.WARN,
-        "memory-not-now",
-        ram.ceiling,
-        remedy=unread.remedy if unread is not None else None,
-        now=ram.now,
-        now_read=unread is None,
-    )
+    if ram.basis == "total":
+        return _within_limit(ram)
+    unread = machine.why_unread("memory_available_bytes").remedy if now is None else None
+    figures = {"remedy": unread, "now": now, "now_read": now is not None}
+    return ram.finding(Outcome.WARN, "memory-not-now", ceiling, **figures)
 
 
 def _too_small(ram: _Ram, has: int) -> Finding:
@@ -255,52 +225,30 @@ def _beyond_assumed(ram: _Ram, has: int) -> Finding:
     most, wanted_gib = ram.machine.memory_most_bytes, -(-(ram.high + ram.reserve) // GIB)
     # an example: the next power of two
     enough_gib = 1 << max(0, wanted_gib - 1).bit_length()
-    return ram.finding(
-        Outcome.UNKNOWN,
-        "memory-assumed",
-        has,
-        on_gpu=ram.on_gpu,
-        enough_gib=enough_gib if most is None else min(enough_gib, most // GIB),
-    )
-
-
-def _within_free(ram: _Ram) -> Finding | None:
-    """It fits what is free now: tight where that leaves less than the system itself needs, unless
-    it was asked how much stays free.
-    """
-    now = ram.now
-    if ram.basis == "total" or now is None or ram.high > now:
-        return None
-    left = now - ram.high
-    if not ram.is_reserve_stated and not ram.leaves_margin(left):
-        return ram.finding(Outcome.PASS, "memory-tight", now, "now", left=left, smaller=ram.smaller)
-    is_default = ram.basis == "default"
-    return ram.finding(Outcome.PASS, "memory-fits", now, "now") if is_default else None
+    enough_gib = enough_gib if most is None else min(enough_gib, most // GIB)
+    on_gpu = ram.on_gpu
+    return ram.finding(Outcome.UNKNOWN, "memory-assumed", has, on_gpu=on_gpu, enough_gib=enough_gib)
 
 
 def _within_limit(ram: _Ram) -> Finding:
-    """It fits. It is tight by a reserve that is assumed, where it leaves less than a desktop with
-    its programs takes, or hardly more than that reserve.
+    """It fits what is planned with. It is tight by a reserve that is assumed, where it leaves less
+    than a desktop with its programs takes, or hardly more than that reserve.
     """
     machine, limit = ram.machine, ram.machine.memory_limit_bytes
-    is_whole = limit is not None and limit == (machine.memory_total_bytes or 0)
-    if ram.basis != "total" or ram.is_reserve_stated or limit is None or not is_whole:
+    if limit is None or limit != machine.memory_total_bytes or ram.is_reserve_stated:
         return ram.finding(Outcome.PASS, "memory-fits", ram.ceiling)
     # a guest serves no desktop
-    by_desktop = desktop_bytes(machine) if machine.scope == "host" else 0
-    left = limit - ram.high
-    if left >= by_desktop and ram.leaves_margin(left - ram.reserve):
+    desktop, left = desktop_bytes(machine) if machine.scope == "host" else 0, limit - ram.high
+    if left >= desktop and ram.leaves_margin(left - ram.reserve):
         return ram.finding(Outcome.PASS, "memory-fits", ram.ceiling)
     # of a small machine that much is never left
-    desktop = DESKTOP_BYTES.get(machine.system or "", 4 * GB)
-    return ram.finding(
-        Outcome.PASS,
-        "memory-tight",
-        ram.ceiling,
-        left=left,
-        desktop=desktop if by_desktop == desktop else None,
-        smaller=ram.smaller,
-    )
+    is_small = desktop not in (4 * GB, *DESKTOP_BYTES.values())
+    figures: dict[str, Any] = {
+        "left": left,
+        "desktop": None if is_small else desktop,
+        "smaller": ram.smaller,
+    }
+    return ram.finding(Outcome.PASS, "memory-tight", ram.ceiling, **figures)
 
 
 def _shell_limits(ram: _Ram) -> Iterator[Finding]:
@@ -426,21 +374,22 @@ def what_is_smaller(terms: Sequence[Term], has_bytes: int | None) -> str:
 
 def host_low(needs: Needs) -> int | None:
     """Least memory of the terms that stay in RAM."""
-    if needs.memory is None:
-        return None
-    return sum(term.low_bytes for term in needs.memory.terms if term.where == "host")
+    return _sum(needs, "low_bytes", in_ram=True)
 
 
 def host_high(needs: Needs) -> int | None:
     """Most memory of the terms that stay in RAM."""
-    if needs.memory is None:
-        return None
-    return sum(term.high_bytes for term in needs.memory.terms if term.where == "host")
+    return _sum(needs, "high_bytes", in_ram=True)
 
 
 def on_cards(needs: Needs, *, likely: bool) -> int | None:
     """Memory of the terms that lie on accelerators, the most of it or what is likely."""
+    return _sum(needs, "bytes" if likely else "high_bytes", in_ram=False)
+
+
+def _sum(needs: Needs, end: str, *, in_ram: bool) -> int | None:
     if needs.memory is None:
         return None
-    terms = [term for term in needs.memory.terms if term.where != "host"]
-    return sum(term.bytes if likely else term.high_bytes for term in terms)
+    terms = [term for term in needs.memory.terms if (term.where == "host") is in_ram]
+    sizes: list[int] = [getattr(term, end) for term in terms]
+    return sum(sizes)
