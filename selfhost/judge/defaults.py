@@ -139,21 +139,24 @@ def suited(
     if question.in_turn and question.here is None:
         own = _first_in_turn(asking)
         asking = asking.replace(own=own)
-    by_list = takes_first_of_list(question, workload)
     if question.needs is None or question.runtime is None:
         return own
-    if workload.runtime is not None and not by_list:
-        return own
-    if workload.task == "finetune":
-        return _first_method(asking, question.runtime)
-    if machine.accelerators and question.spec.quantized is not None:
-        type = question.spec.quantized.quantization
-        if type in PACKED:
-            return _in_program_of_packed(asking, question.runtime, type)
-    if question.here is not None or files != NO_FILES:
+    by_list = takes_first_of_list(question, workload)
+    is_free = workload.runtime is None or by_list
+    return _suited(asking, question.runtime, by_list=by_list) if is_free else own
+
+
+def _suited(asking: Asking, runtime: RuntimeSpec, *, by_list: bool) -> Judged:
+    own, quantized = asking.own, asking.spec.quantized
+    if asking.workload.task == "finetune":
+        return _first_method(asking, runtime)
+    type = quantized.quantization if quantized is not None else None
+    if asking.machine.accelerators and type in PACKED:
+        return _in_program_of_packed(asking, runtime, type)
+    if own.question.here is not None or asking.files != NO_FILES:
         # these are run, and no others are looked for
         return own
-    best = _first_picture_type(asking, question.runtime) if by_list else _larger(asking)
+    best = _first_picture_type(asking, runtime) if by_list else _larger(asking)
     return best if best is not own else _by_tag(asking)
 
 

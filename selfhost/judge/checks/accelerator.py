@@ -106,33 +106,39 @@ def _held_check(needs: Needs, machine: Machine, question: Question) -> Finding:
     terms = tuple(term for term in terms_of(needs) if term.where != "host")
     places = dict.fromkeys(term.where for term in terms)
     devices = tuple(cards[index_of(place)] for place in places) if cards else ()
-    rooms, idle_rooms = (
-        tuple(
-            room_of(device, gpu_only=question.wants_gpu) if device.unified is False else None
-            for device in state
-        )
-        for state in (devices, emptied(devices))
-    )
+    rooms = _rooms(devices, question)
     if not rooms or None in rooms:
         return _unread(terms, devices, machine)
     refusal = without_kernels(question.runtime, question.kernel_rules, devices)
     if refusal is not None:
         return refusal
-    least, likely, most = (
-        tuple(sum(getattr(term, end) for term in terms if term.where == place) for place in places)
-        for end in ("low_bytes", "bytes", "high_bytes")
-    )
     held = _Held(
         question=question,
         terms=terms,
         devices=devices,
-        least=least,
-        likely=likely,
-        most=most,
+        least=_sums(terms, "low_bytes"),
+        likely=_sums(terms, "bytes"),
+        most=_sums(terms, "high_bytes"),
         rooms=tuple(room or 0 for room in rooms),
-        idle_rooms=tuple(room or 0 for room in idle_rooms),
+        idle_rooms=tuple(room or 0 for room in _rooms(emptied(devices), question)),
     )
     return _by_range(held, needs) or _too_small(held) or _fits(held, needs, machine)
+
+
+def _sums(terms: Sequence[Term], end: str) -> tuple[int, ...]:
+    """What each place holds of the terms, in the order in which they name places."""
+    sums: dict[str, int] = {}
+    for term in terms:
+        sums[term.where] = sums.get(term.where, 0) + getattr(term, end)
+    return tuple(sums.values())
+
+
+def _rooms(devices: Sequence[Accelerator], question: Question) -> list[int | None]:
+    """What each can give, None where that is not known."""
+    return [
+        room_of(device, gpu_only=question.wants_gpu) if device.unified is False else None
+        for device in devices
+    ]
 
 
 def _within(sizes: Sequence[int], rooms: Sequence[int]) -> bool:
@@ -250,12 +256,7 @@ def _missing(needs: Needs, machine: Machine, question: Question, runtime: Runtim
     else it is not known to have one.
     """
     rules, devices = question.kernel_rules, machine.accelerators or ()
-    # only of AMD's it is in question whether builds compute on it
-    sharing = [
-        device
-        for device in devices
-        if device.unified and (device.vendor != "amd" or is_built_for(device, runtime.amd_gpus))
-    ]
+    sharing = [device for device in devices if device.unified and _is_built(runtime, device)]
     if sharing:
         refusal = without_kernels(runtime, rules, sharing[:1])
         return refusal or _shared(sharing, needs, machine, runtime)
@@ -274,6 +275,11 @@ def _missing(needs: Needs, machine: Machine, question: Question, runtime: Runtim
         device=largest.name if largest else None,
         on_cpu=runtime.on_cpu,
     )
+
+
+def _is_built(runtime: RuntimeSpec, device: Accelerator) -> bool:
+    """Whether its builds are known to compute on that GPU; only of AMD's that is in question."""
+    return device.vendor != "amd" or bool(is_built_for(device, runtime.amd_gpus))
 
 
 # ------------------------------------------------------------------ RAM that is shared

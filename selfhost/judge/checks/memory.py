@@ -122,6 +122,14 @@ class _Ram(Record):
         )
 
     @property
+    def least_ceiling(self) -> int | None:
+        """The least that was read: it is enough to say no, even where the binding one was not."""
+        sizes = [self.machine.memory_total_bytes, self.machine.memory_limit_bytes]
+        if self.basis != "default" or self.could is not None:
+            sizes.append(self.ceiling)
+        return min((size for size in sizes if size is not None), default=None)
+
+    @property
     def smaller(self) -> str:
         """What would take less RAM."""
         terms = self.needs.memory.terms if self.needs.memory is not None else ()
@@ -173,32 +181,37 @@ def _judged(ram: _Ram) -> Finding:
     within what is free once other programs are closed, or within the limit.
     """
     machine, now, ceiling, is_now = ram.machine, ram.now, ram.ceiling, ram.basis == "available"
-    # the least that was read is enough to say no, even where the binding one was not
-    sizes = [machine.memory_total_bytes, machine.memory_limit_bytes]
-    if ram.basis != "default" or ram.could is not None:
-        sizes.append(ceiling)
-    least = min((size for size in sizes if size is not None), default=None)
+    least = ram.least_ceiling
     if least is not None and ram.low > least:
         return _too_small(ram, least)
-    if ram.basis != "total" and now is not None and ram.high <= now:
-        left, variant = now - ram.high, "" if is_now else "now"
-        if ram.leaves_margin(left):
-            return ram.finding(Outcome.PASS, "memory-fits", now, variant)
-        return ram.finding(Outcome.PASS, "memory-tight", now, "now", left=left, smaller=ram.smaller)
+    within_free = _within_free(ram)
+    if within_free is not None:
+        return within_free
     if ceiling is None or (now if is_now else ram.could) is None:
         variant, fact = ("now", "available") if is_now else ("", "limit")
         why = machine.why_unread(f"memory_{fact}_bytes")
         figures: dict[str, Any] = {"remedy": why.remedy, "why": why.reason}
         return ram.finding(Outcome.UNKNOWN, "memory-unread", ceiling, variant, **figures)
-    if ram.high > ceiling and ram.may_hold(ram.high):
-        return _beyond_assumed(ram, ceiling)
     if ram.high > ceiling:
+        if ram.may_hold(ram.high):
+            return _beyond_assumed(ram, ceiling)
         return ram.finding(Outcome.UNKNOWN, "memory-close", ceiling, smaller=ram.smaller)
     if ram.basis == "total":
         return _within_limit(ram)
     unread = machine.why_unread("memory_available_bytes").remedy if now is None else None
     figures = {"remedy": unread, "now": now, "now_read": now is not None}
     return ram.finding(Outcome.WARN, "memory-not-now", ceiling, **figures)
+
+
+def _within_free(ram: _Ram) -> Finding | None:
+    """It fits what is free now."""
+    now = ram.now
+    if ram.basis == "total" or now is None or ram.high > now:
+        return None
+    left, variant = now - ram.high, "" if ram.basis == "available" else "now"
+    if ram.leaves_margin(left):
+        return ram.finding(Outcome.PASS, "memory-fits", now, variant)
+    return ram.finding(Outcome.PASS, "memory-tight", now, "now", left=left, smaller=ram.smaller)
 
 
 def _too_small(ram: _Ram, has: int) -> Finding:
