@@ -17,9 +17,8 @@ from helpers.packed import pack
 from selfhost.catalogue.index import Catalogue
 from selfhost.core import units
 
-# a slow machine is no fault of the code; each run draws other examples, and most laws that say how
-# many they need take 40 to 80
-settings.register_profile("selfhost", deadline=None, max_examples=60)
+# a slow machine is no fault of the code; each run draws other examples
+settings.register_profile("selfhost", deadline=None, max_examples=40)
 settings.load_profile("selfhost")
 
 # of an editable install pytest takes the whole package for the code of a plugin, and would rewrite

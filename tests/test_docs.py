@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from html import unescape
 from pathlib import Path
 from xml.etree import ElementTree
@@ -386,6 +387,16 @@ def test_named_paths_exist(document: str) -> None:
         r"`((?:selfhost|specs|tests|examples|benchmarks|docs|tools|\.ci)/[\w./-]*)`", text
     ):
         assert (ROOT / path).exists(), f"{document} names {path}"
+
+
+def test_every_package_is_one_that_is_built() -> None:
+    """Of a folder that is not listed no module is installed, and one that is gone ends the build."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    modules = (ROOT / "selfhost").rglob("*.py")
+    folders = {path.parent.relative_to(ROOT).as_posix().replace("/", ".") for path in modules}
+    listed = set(project["tool"]["setuptools"]["packages"])
+    data = {name for name in listed if name.startswith(("selfhost.specs", "selfhost.schemas"))}
+    assert listed - data == folders
 
 
 def test_one_page() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pickle
 import re
 import tomllib
-from functools import cache
 from itertools import cycle
 
 import pytest
@@ -13,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.each import each
-from helpers.paths import DATA, SPECS
+from helpers.paths import DATA
 from selfhost import Verdict, Workload, check
 from selfhost.advice.understood import of_name
 from selfhost.catalogue.index import Catalogue
@@ -361,14 +360,9 @@ def test_completion_offers_only_what_fits() -> None:
     assert all(resolve(name, CATALOGUE).spec_id in CATALOGUE for name in SPELLINGS)
 
 
-@cache
-def catalogue() -> Catalogue:
-    return Catalogue.open(shipped=str(SPECS))
-
-
 def found(typed: str, model_id: str) -> bool:
-    words = words_typed(typed.split(), catalogue())
-    return holds_words(catalogue().spec(model_id), words)
+    words = words_typed(typed.split(), CATALOGUE)
+    return holds_words(CATALOGUE.spec(model_id), words)
 
 
 def test_a_size_is_whole() -> None:
@@ -421,18 +415,18 @@ def test_a_phrase_means_the_use_that_it_says() -> None:
     assert found("image captioning", "qwen2.5-vl-7b-instruct")
     assert found("vector search", "bge-m3")
     assert found("question answering", "qwen3-8b")
-    assert meant(words_typed(["object detection"], catalogue()), catalogue()) == ()
+    assert meant(words_typed(["object detection"], CATALOGUE), CATALOGUE) == ()
 
 
 def test_a_slip_is_mended_in_the_whole_line() -> None:
     """Nothing is dropped from what was typed but the slip; without one each word stands alone."""
-    assert meant(("lamma", "8b"), catalogue()) == ("llama 8b",)
-    assert meant(("gema3", "4b"), catalogue()) == ("gemma3 4b",)
-    assert meant(("wan", "whisper"), catalogue()) == ("wan", "whisper")
-    assert meant(("mistral", "7b", "q4_k_m"), catalogue()) == ("mistral", "7b")
-    assert meant(("llama", "3.1", "9b"), catalogue()) == ("llama", "3.1", "9b")
-    assert meant(("xqzvw",), catalogue()) == ()
-    assert meant(("foobarbaz",), catalogue()) == ()
+    assert meant(("lamma", "8b"), CATALOGUE) == ("llama 8b",)
+    assert meant(("gema3", "4b"), CATALOGUE) == ("gemma3 4b",)
+    assert meant(("wan", "whisper"), CATALOGUE) == ("wan", "whisper")
+    assert meant(("mistral", "7b", "q4_k_m"), CATALOGUE) == ("mistral", "7b")
+    assert meant(("llama", "3.1", "9b"), CATALOGUE) == ("llama", "3.1", "9b")
+    assert meant(("xqzvw",), CATALOGUE) == ()
+    assert meant(("foobarbaz",), CATALOGUE) == ()
 
 
 LLAMA_CPP = CATALOGUE.runtime("llama.cpp")

@@ -387,16 +387,14 @@ def test_something_loads_it(id: str) -> None:
     )
 
 
-CATALOGUE = Catalogue.open()
-SHIPPED = [CATALOGUE.spec(id) for id in CATALOGUE.ids()]
+SHIPPED = [spec_of(id) for id in IDS]
 OPEN = [spec for spec in SHIPPED if not spec.closed]
-ARCHITECTURES = tomllib.loads((COMMON / "architectures.toml").read_text(encoding="utf-8"))
 
 
 def parameters_of(spec: ModelSpec) -> tuple[int, Fraction] | None:
     """All parameters of the text model by its architecture, and those that one token uses."""
     architecture = spec.architecture
-    row = architecture and row_of(architecture, ARCHITECTURES)
+    row = architecture and row_of(architecture, common("architectures"))
     if architecture is None or row is None:
         return None
     shares = {
@@ -433,7 +431,7 @@ def test_what_comes_after_a_model_is_later() -> None:
     for spec in SHIPPED:
         after = spec.upkeep.superseded_by
         if after and spec.released:
-            released = CATALOGUE.spec(after).released
+            released = spec_of(after).released
             # a date may be a month or a year alone
             if released and str(released) < str(spec.released)[: len(str(released))]:
                 wrong.append((spec.id, spec.released, after, released))

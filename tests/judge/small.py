@@ -81,7 +81,7 @@ RUNTIME = RuntimeSpec(
     systems=("linux-x86_64",),
     modalities=("text",),
     store="llama.cpp",
-    install={"any": "brew install llama.cpp"},
+    install={"any": ("brew install llama.cpp",)},
     splits_layers=True,
 )
 SPEC = ModelSpec(

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from helpers.each import each
-from selfhost import Workload, check
+from selfhost import Verdict, Workload, check
+from selfhost.needs.records import MemoryNeed
 
 GB = 1_000_000_000
+
+
+def memory_of(verdict: Verdict) -> MemoryNeed:
+    assert verdict.needs is not None
+    assert verdict.needs.memory is not None
+    return verdict.needs.memory
 
 
 @each(
@@ -21,16 +28,19 @@ GB = 1_000_000_000
 )
 def test_a_tag_of_ollama_weighs_what_its_library_lists(tag: str, size_bytes: float) -> None:
     needs = check(tag, Workload(runtime="ollama"), machine="server-8x-h100").needs
+    assert needs is not None
+    assert needs.download_bytes is not None
     assert abs(needs.download_bytes / size_bytes - 1) < 0.01
 
 
 def test_ollamas_gpt_oss_lies_where_it_was_seen_to_lie() -> None:
     """ollama/ollama#11711: 11.8 GiB of weights on the GPU, 1.1 GiB in RAM; not on 12 GB alone."""
     workload = Workload(runtime="ollama", context_tokens=8192)
-    terms = check("gpt-oss:20b", workload, machine="RTX 4060 Ti 16GB, 32GB RAM").needs.memory.terms
+    terms = memory_of(check("gpt-oss:20b", workload, machine="RTX 4060 Ti 16GB, 32GB RAM")).terms
     on_card = sum(t.bytes for t in terms if t.name == "weights" and t.where != "host")
     assert abs(on_card / (11.8 * 2**30) - 1) < 0.05
     smaller = check("gpt-oss:20b", workload, machine="RTX 4070, 32GB RAM")
+    assert smaller.needs is not None
     assert smaller.needs.placement == "split"
 
 
@@ -38,7 +48,7 @@ def test_old_files_of_deepseek_keep_every_head() -> None:
     """ollama/ollama#7548: 8,640 MiB of cache by the layout of the file, made before April 2025."""
     workload = Workload(runtime="ollama", context_tokens=32768)
     verdict = check("deepseek-coder-v2:16b", workload, machine="laptop-ddr4-16gb")
-    (cache,) = [term for term in verdict.needs.memory.terms if term.name == "kv_cache"]
+    (cache,) = [term for term in memory_of(verdict).terms if term.name == "kv_cache"]
     assert cache.bytes == 8640 * 2**20
     assert verdict.route != "local"
 
@@ -47,6 +57,7 @@ def test_parameters_that_nobody_counted_are_not_all_read() -> None:
     """kyuz0/amd-strix-halo-toolboxes#125: 17 to 20 tokens/s, where all parameters allow 2."""
     workload = Workload(runtime="llama.cpp")
     verdict = check("qwen3.8-flash-next", workload, machine="strix-halo-128gb")
+    assert verdict.speed is not None
     assert verdict.speed.decode is None
     assert verdict.route == "unknown"
 

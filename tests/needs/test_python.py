@@ -166,7 +166,10 @@ def test_ranges_on_a_gpu_hold_what_was_measured(task: str) -> None:
             quantization="bfloat16",
             context_tokens=tokens,
         )
-        memory = check(run["model"], workload, machine="H200").needs.memory
+        needs = check(run["model"], workload, machine="H200").needs
+        assert needs is not None
+        memory = needs.memory
+        assert memory is not None
         (card,) = [place for place in memory.places if place.where == "accelerator:0"]
         if not card.low_bytes <= run["peak_allocated_bytes"] <= card.high_bytes:
             outside.append((run["model"], tokens, run["peak_allocated_bytes"], card))
