@@ -1,23 +1,28 @@
-"""What a model can need at least and reach at most on a machine, from its outline alone.
+"""In which order a list shows the models of one machine, and the best place that each may get.
 
-`listing` orders models by these bounds and judges only those that may be among the rows it shows.
-The bounds are arithmetic on published figures, not fits: a test holds every shipped model to them.
+`listing` takes models by their best place and judges only those that may be among the rows it
+shows. What a model can need at least and reach at most follows from its outline: the bounds are
+arithmetic on published figures, not fits, and a test holds every shipped model to them.
 """
 
 from __future__ import annotations
 
 from math import inf
 
+from ..catalogue.index import Catalogue
 from ..catalogue.outlines import Outline
 from ..core import units
 from ..core.records import Record
 from ..core.workload import DEFAULT_MIN_TOKENS_PER_SECOND, Workload
 from ..judge.checks.memory import given_bytes
+from ..judge.checks.speed import is_slow
 from ..judge.pace.graphics import gpu_of
 from ..judge.pace.memory_bandwidth import BANDWIDTH_SHARE, bandwidth
 from ..judge.pace.speed import shared_gpu_of
+from ..judge.record import Outcome, Route, Verdict
 from ..machine.record import Machine
 from ..needs.quantization import BLOCKS
+from .ranking import MADE_FOR_IT, Standings, share_of_pace, share_on
 
 # The smallest type that a program takes unasked is MXFP4, 4.25 bits a parameter, or bitsandbytes'
 # NF4, 4 bits before its scales. Ternary weights are smaller, but their tables of words are not. For
@@ -34,6 +39,9 @@ _TEXT_BYTES, _OTHER_BYTES = 0.6, 2.0
 _BESIDE_TEXT_BYTES, _BESIDE_OTHERS_BYTES = 0.6 * units.GIB, 1.2 * units.GIB
 
 _OF_TEXT, _OF_PICTURES = ("text", "vision"), ("image", "video")
+_ROUTES = (Route.LOCAL, Route.UNKNOWN, Route.API, Route.NEITHER)
+
+Key = tuple[int | bool | float | str, ...]
 
 
 class BestCase(Record):
@@ -78,52 +86,105 @@ class BestCase(Record):
         """Whether text surely comes more slowly than was wanted."""
         return self.tokens_per_second(outline) < self.wanted_tokens_per_second
 
-    def without(self) -> BestCase:
-        """The same without bounds on memory and pace."""
-        return self.replace(room_bytes=inf, bytes_per_second=inf)
-
 
 def best_case(machine: Machine, workload: Workload) -> BestCase:
     """The bounds for that machine, from the tables that the judge uses."""
     smallest = min(8 * size / count for count, size in BLOCKS.values())
+    own_cards = [card for card in machine.accelerators or () if card.unified is not True]
+    given, limit = given_bytes(machine, workload), machine.memory_limit_bytes
+    # files that lie in memory count as free where they are the model's own
+    in_files = limit if machine.models_present else None
+    sizes = [None if given is None else max(given, in_files or 0)]
+    sizes += [card.memory_total_bytes for card in own_cards]
+    disks = [disk.free_bytes for disk in machine.disks or ()]
+    # weights are read by the processor, by a GPU that shares the RAM, or by all other GPUs together
+    memory, shared = bandwidth(machine), shared_gpu_of(machine)
+    gpus = [gpu_of(card) for card in own_cards]
+    rates = [
+        inf if memory is None else BANDWIDTH_SHARE * memory.high,
+        0 if shared is None else max(shared.peak.likely, shared.peak.fast),
+        sum(inf if gpu is None else gpu.peak.fast for gpu in gpus),
+    ]
     # training has another pace, and a draft multiplies the pace of what reads the weights
     is_bounded = workload.task == "generate" and workload.draft is None
-    rates = _read_rates(machine)
     wanted = workload.min_tokens_per_second
     return BestCase(
-        room_bytes=_room_bytes(machine, workload),
-        disk_bytes=_disk_bytes(machine),
-        bytes_per_second=max(rates, default=inf) if is_bounded else inf,
+        room_bytes=sum(inf if size is None else size for size in sizes),
+        disk_bytes=max((inf if size is None else size for size in disks), default=inf),
+        bytes_per_second=max(rates) if is_bounded else inf,
         bits_stated=None if workload.quantization is None else smallest,
         wanted_tokens_per_second=DEFAULT_MIN_TOKENS_PER_SECOND if wanted is None else wanted,
     )
 
 
-def _room_bytes(machine: Machine, workload: Workload) -> float:
-    """All memory that models may use, of the RAM and of cards with memory of their own."""
-    given, limit = given_bytes(machine, workload), machine.memory_limit_bytes
-    # files that lie in memory count as free where they are the model's own
-    in_files = limit if machine.models_present else None
-    sizes = [None if given is None else max(given, in_files or 0)]
-    cards = [card for card in machine.accelerators or () if card.unified is not True]
-    sizes += [card.memory_total_bytes for card in cards]
-    return sum(inf if size is None else size for size in sizes)
+class Order:
+    """The order of a list of one machine's models, or of those for a use or of a modality."""
 
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        bounds: BestCase,
+        *,
+        use: str | None = None,
+        modality: str | None = None,
+    ) -> None:
+        self._catalogue, self._bounds = catalogue, bounds
+        self._standings = Standings.of_catalogue(catalogue)
+        self._use, self._modality = use, modality
 
-def _disk_bytes(machine: Machine) -> float:
-    """What the roomiest disk has free."""
-    sizes = [disk.free_bytes for disk in machine.disks or ()]
-    return max((inf if size is None else size for size in sizes), default=inf)
+    def best_key(self, outline: Outline) -> Key:
+        """The best place that `key` can give a model, whatever the judge finds."""
+        bounds = self._bounds_of(outline)
+        # of what is too large the memory may still be unknown, and closed weights run nowhere
+        if outline.closed:
+            return self._key(Route.API, outline)
+        if not bounds.has_room(outline):
+            return self._key(Route.UNKNOWN, outline)
+        share = share_of_pace(bounds.tokens_per_second(outline))
+        return self._key(Route.LOCAL, outline, is_slow=bounds.is_slow(outline), share=share)
 
+    def key(self, answer: Verdict) -> Key:
+        """The place of one model in the list; smaller is better.
 
-def _read_rates(machine: Machine) -> list[float]:
-    """Bytes per second that weights are read at, at most: by the processor, by a GPU that shares
-    the RAM, by all other GPUs together; infinite where that is not known.
-    """
-    memory, shared = bandwidth(machine), shared_gpu_of(machine)
-    rates = [inf if memory is None else BANDWIDTH_SHARE * memory.high]
-    if shared is not None:
-        rates.append(max(shared.peak.likely, shared.peak.fast))
-    cards = [gpu_of(card) for card in machine.accelerators or () if card.unified is not True]
-    rates.append(sum(inf if gpu is None else gpu.peak.fast for gpu in cards))
-    return rates
+        The route, the kind of model, whether it is too slow, what it is for, whether it is as open
+        as was asked, then its worth on that machine; where it does not run, its worth alone. Text
+        of which no pace is known is as fast as the memory allows, at most half as good.
+        """
+        outline, opened = self._catalogue.outline(answer.model.id), answer.finding("openness")
+        assert outline is not None
+        is_less_open = opened is not None and opened.outcome is not Outcome.PASS
+        if not answer.can_run:
+            return self._key(answer.route, outline, is_less_open=is_less_open)
+        bounds = self._bounds_of(outline)
+        slow = is_slow(answer, answer.workload.min_tokens_per_second)
+        if answer.speed is None or answer.speed.judged is None:
+            slow = slow or bounds.is_slow(outline)
+        share = share_on(answer, share_of_pace(bounds.tokens_per_second(outline)))
+        return self._key(
+            answer.route, outline, is_slow=slow, is_less_open=is_less_open, share=share
+        )
+
+    def likely_runs(self, outline: Outline) -> bool:
+        """Whether memory and disk likely have room for the model."""
+        return not outline.closed and self._bounds.has_likely_room(outline)
+
+    def _bounds_of(self, outline: Outline) -> BestCase:
+        """Those of the machine; none of a user's model, which no test holds to them."""
+        if self._catalogue.is_shipped(outline.id):
+            return self._bounds
+        return self._bounds.replace(room_bytes=inf, bytes_per_second=inf)
+
+    def _key(
+        self,
+        route: Route,
+        outline: Outline,
+        *,
+        is_slow: bool = False,
+        is_less_open: bool = False,
+        share: float = 1.0,
+    ) -> Key:
+        standing = self._standings.of(outline.id)
+        assert standing is not None
+        kind = MADE_FOR_IT if outline.modality == self._modality else standing.kind
+        section, worth = standing.section_for(self._use), standing.worth * share
+        return _ROUTES.index(route), kind, is_slow, section, is_less_open, -worth, outline.id

@@ -23,8 +23,8 @@ from ..judge.question import ask, with_canonical_license
 from ..judge.record import Route, Verdict, verdict_on
 from ..machine.record import Machine
 from .api_route import offers_for
-from .best_case import best_case
-from .ranking import Key, Order, Standings, reasons
+from .best_case import Key, Order, best_case
+from .ranking import Standings, reasons
 
 # fewer models are judged sooner than another process starts
 _LEAST_TO_SHARE = 64
@@ -177,14 +177,11 @@ class Lister:
             if not any(isinstance(self._judged(id), Verdict) for id in others):
                 raise refused[min(refused)]
         standings = Standings.of_catalogue(self._catalogue)
+        running = {row.model.id: row for row in rows if row.can_run}
         return Listing(
             answers=tuple(rows),
             counts=counts,
-            why={
-                row.model.id: reasons(row, standings.of(row.model.id))
-                for row in rows
-                if row.can_run
-            },
+            why={id: reasons(row, standings.of(id)) for id, row in running.items()},
             refused=refused,
             ruled_out=ruled_out,
             as_of=_day_of(self._catalogue),

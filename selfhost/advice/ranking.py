@@ -15,15 +15,14 @@ from ..catalogue.offers import providers_by_model
 from ..catalogue.spec import MODALITIES
 from ..core.records import Record
 from ..core.workload import READING_TOKENS_PER_SECOND
-from ..judge.checks.speed import is_slow, is_too_slow
-from ..judge.record import Judged, Outcome, Route, Verdict
+from ..judge.checks.speed import is_too_slow
+from ..judge.record import Judged, Verdict
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from ..catalogue.outlines import Outline
     from ..judge.pace.speed import Speed
-    from .best_case import BestCase
 
 # so many providers by API are a sign that a model is used
 ADOPTED_PROVIDERS = 3
@@ -73,15 +72,10 @@ NAMED = 2.0
 UNLICENSED = 0.5
 # sections of `Standing`; before all of them, and of the kinds, comes what was asked for
 GENERAL, SPECIAL, LAST = 0, 1, 2
-_MADE_FOR_IT = -1
+MADE_FOR_IT = -1
 
-_ROUTES = (Route.LOCAL, Route.UNKNOWN, Route.API, Route.NEITHER)
 # a model that sees answers text too, so the two are one kind
 _KINDS = {modality: place for place, modality in enumerate(MODALITIES)} | {"vision": 0, "text": 0}
-
-Key = tuple[int | bool | float | str, ...]
-# of a `Key` what stands between the route and the id, where the catalogue lacks the model
-_UNPLACED = len(_KINDS), False, LAST, False, 0.0
 
 
 class Standing(Record):
@@ -115,7 +109,7 @@ class Standing(Record):
         """
         is_for_one = self.section == SPECIAL or self.kind != _KINDS["text"]
         if use is not None and is_for_one and self.uses[:1] == (use,):
-            return _MADE_FOR_IT
+            return MADE_FOR_IT
         return self.section
 
     @property
@@ -150,16 +144,6 @@ class Standings:
     def of(self, id: str) -> Standing | None:
         """None for a model that the catalogue does not have."""
         return self._by_id.get(id)
-
-    def by_use(self, id: str) -> tuple[bool | int | str, ...]:
-        """What models of one shape are ordered by: general ones before those for one kind of work,
-        then as many sell them, then those in Ollama's library, the earliest first.
-        """
-        standing = self._by_id.get(id)
-        if standing is None:
-            return (True, 0, True, "")
-        providers, is_elsewhere = standing.api_providers, not standing.is_in_ollama
-        return (not standing.is_general, -providers, is_elsewhere, standing.released or "9")
 
     def _standing(self, outline: Outline, newest: int, providers: int) -> Standing:
         uses = outline.uses or ()
@@ -241,32 +225,23 @@ def _share_by_pace(paces: float) -> float:
 
 def share_on(judged: Verdict | Judged, most: float = 1.0) -> float:
     """Which share of its worth a model has on that machine, at most 1: by its pace, half where none
-    is known; less where a part of it lies beside the accelerator, and where other programs must or
-    should be closed first; of a picture or a document by the time that it takes. `most` is what
-    the memory allows, for text of which no pace is known.
+    is known; less where a part of it lies beside the accelerator, by how long what crosses for a
+    prompt takes, and where other programs must or should be closed first; of a picture or a
+    document by the time that it takes. `most` is what the memory allows, for text of which no pace
+    is known.
     """
-    share = _share_of_speed(judged.speed)
+    share, needs, speed = _share_of_speed(judged.speed), judged.needs, judged.speed
     codes = {finding.code for finding in judged.findings}
     if share is None and codes & {"speed-picture", "speed-hours"}:
-        share = PICTURE_SHARES[judged.needs.offload if judged.needs is not None else None]
+        share = PICTURE_SHARES[needs.offload if needs is not None else None]
     if share is None:
         share = min(share_of_pace(HALF_WORTH_TOKENS_PER_SECOND), most)
-    share *= _share_by_copying(judged)
+    is_split = needs is not None and needs.placement == "split"
+    if is_split and speed is not None and speed.prompt_copies is not None:
+        _, seconds, _ = speed.prompt_copies.seconds_for(PROMPT_TOKENS)
+        share *= _share_by_pace(HALF_WORTH_SECONDS_OF_CROSSING / max(seconds, 1e-3))
     share *= UNLICENSED if codes & {"license-not-known", "license-unconfirmed"} else 1
     return share * (CROWDED if codes & {*_CROWDED_CODES} else 1)
-
-
-def _share_by_copying(judged: Verdict | Judged) -> float:
-    """Which share counts of a model that lies in part in RAM beside an accelerator: by what of it
-    crosses for a prompt, and how long that takes; 1 of any other.
-    """
-    # a pace works the rest of itself out when it is asked for it
-    is_split = judged.needs is not None and judged.needs.placement == "split"
-    copies = judged.speed.prompt_copies if is_split and judged.speed is not None else None
-    if copies is None:
-        return 1.0
-    _, seconds, _ = copies.seconds_for(PROMPT_TOKENS)
-    return _share_by_pace(HALF_WORTH_SECONDS_OF_CROSSING / max(seconds, 1e-3))
 
 
 def leaves_little(judged: Verdict | Judged) -> bool:
@@ -293,79 +268,6 @@ def _share_of_speed(speed: Speed | None) -> float | None:
     if speed.unit == "seconds_per_image":
         return _share_by_pace(HALF_WORTH_SECONDS_PER_IMAGE / speed.work.likely)
     return None
-
-
-class Order:
-    """The order of a list of one machine's models, or of those for a use or of a modality."""
-
-    def __init__(
-        self,
-        catalogue: Catalogue,
-        bounds: BestCase,
-        *,
-        use: str | None = None,
-        modality: str | None = None,
-    ) -> None:
-        self._catalogue, self._bounds = catalogue, bounds
-        self._standings = Standings.of_catalogue(catalogue)
-        self._use, self._modality = use, modality
-
-    def best_key(self, outline: Outline) -> Key:
-        """The best place that `key` can give a model, whatever the judge finds."""
-        bounds = self._bounds_of(outline)
-        has_room = bounds.has_room(outline)
-        # of what is too large the memory may still be unknown, and closed weights run nowhere
-        otherwise = Route.API if outline.closed else Route.UNKNOWN
-        can_run = has_room and not outline.closed
-        return self._key(
-            Route.LOCAL if can_run else otherwise,
-            outline,
-            is_slow=can_run and bounds.is_slow(outline),
-            is_less_open=False,
-            share=share_of_pace(bounds.tokens_per_second(outline)) if can_run else 1.0,
-        )
-
-    def key(self, answer: Verdict) -> Key:
-        """The place of one model in the list; smaller is better.
-
-        The route, the kind of model, whether it is too slow, what it is for, whether it is as open
-        as was asked, then its worth on that machine; where it does not run, its worth alone. Text
-        of which no pace is known is as fast as the memory allows, at most half as good.
-        """
-        outline = self._catalogue.outline(answer.model.id)
-        if outline is None:
-            return _ROUTES.index(answer.route), *_UNPLACED, answer.model.id
-        bounds, opened = self._bounds_of(outline), answer.finding("openness")
-        slow = is_slow(answer, answer.workload.min_tokens_per_second)
-        if answer.speed is None or answer.speed.judged is None:
-            slow = slow or bounds.is_slow(outline)
-        most = share_of_pace(bounds.tokens_per_second(outline))
-        return self._key(
-            answer.route,
-            outline,
-            is_slow=answer.can_run and slow,
-            is_less_open=opened is not None and opened.outcome is not Outcome.PASS,
-            share=share_on(answer, most) if answer.can_run else 1.0,
-        )
-
-    def likely_runs(self, outline: Outline) -> bool:
-        """Whether memory and disk likely have room for the model."""
-        return not outline.closed and self._bounds.has_likely_room(outline)
-
-    def _bounds_of(self, outline: Outline) -> BestCase:
-        """Those of the machine; none of a user's model, which no test holds to them."""
-        return self._bounds if self._catalogue.is_shipped(outline.id) else self._bounds.without()
-
-    def _key(
-        self, route: Route, outline: Outline, *, is_slow: bool, is_less_open: bool, share: float
-    ) -> Key:
-        standing = self._standings.of(outline.id)
-        if standing is None:
-            return _ROUTES.index(route), *_UNPLACED, outline.id
-        kind = _MADE_FOR_IT if outline.modality == self._modality else standing.kind
-        section = standing.section_for(self._use)
-        worth = standing.worth * share
-        return _ROUTES.index(route), kind, is_slow, section, is_less_open, -worth, outline.id
 
 
 def reasons(judged: Verdict | Judged, standing: Standing | None) -> str:

@@ -7,9 +7,8 @@ from random import Random
 import pytest
 
 from selfhost import Machine, Workload
-from selfhost.advice.best_case import best_case
+from selfhost.advice.best_case import Order, best_case
 from selfhost.advice.listing import Lister
-from selfhost.advice.ranking import Order
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.core.errors import WorkloadError
 from selfhost.machine.profiles import load
