@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..advice.costs import HOURS_PER_DAY
+from ..advice.costs import ASSUMED_LIFE_YEARS, HOURS_PER_DAY
 from ..catalogue.offers import provider_name
 from ..core import units
 from ..core.workload import INPUT_PER_OUTPUT_TOKEN
@@ -17,9 +17,11 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from ..advice.costs import LocalCost, MonthlyCost
+    from ..core.workload import Load
+    from ..judge.pace.speed import PaceRange
 
 _LIMITS = "One request after another; what the computer draws while idle is not counted."
-_KEEPS_UP = {True: "it keeps up", False: "it does not keep up", None: "perhaps it keeps up"}
+_KEEPS_UP = {True: "it keeps up", False: "it does not keep up", None: ""}
 # label, figure, note
 _Row = tuple[str, str, str]
 
@@ -41,7 +43,8 @@ def month_blocks(verdict: Verdict) -> Iterator[Block]:
     if local is None:
         rows.append((on_machine(verdict.machine, short=True), "", "it does not run"))
     else:
-        rows += _local_rows(local, cost, "here" if is_here(verdict.machine) else "there")
+        place = "here" if is_here(verdict.machine) else "there"
+        rows += _local_rows(local, cost, place, verdict.workload.load)
     yield figures(rows, right=True)
     if local is not None:
         yield from texts(_remarks(local))
@@ -64,47 +67,41 @@ def _bill(verdict: Verdict, cost: MonthlyCost) -> tuple[str, str]:
     return units.dollars(least), note
 
 
-def _local_rows(local: LocalCost, cost: MonthlyCost, place: str) -> Iterator[_Row]:
+def _local_rows(
+    local: LocalCost, cost: MonthlyCost, place: str, load: Load | None
+) -> Iterator[_Row]:
     """Energy, what was bought, and whether the machine keeps up. `place`: here or there."""
     for entry in local.unknown:
         name = {"hours_per_day": "time", "watts": "energy"}.get(entry.fact)
         if name is not None:
             yield f"{place}: {name}", "", f"cannot be told: {entry.reason}"
-    if local.kwh_per_month_low is not None:
-        yield f"{place}: energy", *_energy(local, cost)
-    if local.hardware_per_month is not None and local.hardware_price is not None:
-        assumed = ", assumed (--hardware-life)" if local.hardware_life_assumed else ""
-        life = f"{units.plain(local.hardware_life_years or 0)} years{assumed}"
-        note = f"bought: {local.hardware_price:,.0f} over {life}"
+    if local.kwh_per_month is not None:
+        yield f"{place}: energy", *_energy(local, local.kwh_per_month, cost)
+    if local.hardware_per_month is not None and load is not None:
+        assumed = "" if load.hardware_life_years else ", assumed (--hardware-life)"
+        years = units.plain(load.hardware_life_years or ASSUMED_LIFE_YEARS)
+        note = f"bought: {load.hardware_price or 0:,.0f} over {years} years{assumed}"
         yield f"{place}: hardware", *_money(local.hardware_per_month, cost, note)
-    if local.hours_per_day_high is not None:
-        yield f"{place}: time", *_hours(local)
+    if local.hours_per_day is not None:
+        yield f"{place}: time", *_hours(local.hours_per_day, local.keeps_up)
 
 
-def _energy(local: LocalCost, cost: MonthlyCost) -> tuple[str, str]:
+def _energy(local: LocalCost, kwh: PaceRange, cost: MonthlyCost) -> tuple[str, str]:
     """The likely bill, or the energy where no price is stated, and what it is made of."""
-    low, high, likely = (
-        local.kwh_per_month_low or 0, local.kwh_per_month_high, local.kwh_per_month_likely,
-    )  # fmt: skip
-    spent = units.energy(low, low if high is None else high)
-    watts = f" at {local.watts:g} W" if local.watts is not None else ""
-    watts += "; the slow end does not get through the day" if high is None else ""
-    bill = local.electricity_per_month_likely or local.electricity_per_month_low
+    spent = f"{units.energy(kwh.low, kwh.high)} at {local.watts:g} W"
+    bill = local.electricity_per_month
     if bill is None:
-        figure = spent if likely is None else units.energy(likely, likely)
-        return figure, f"{spent}{watts}; --electricity prices it"
-    return _money(bill, cost, f"{spent}{watts}")
+        return units.energy(kwh.likely, kwh.likely), f"{spent}; --electricity prices it"
+    return _money(bill.likely, cost, spent)
 
 
-def _hours(local: LocalCost) -> tuple[str, str]:
-    """The likely hours with their range; where none are likely the range alone."""
-    hours = units.hours(local.hours_per_day_low or 0, local.hours_per_day_high or 0)
-    usual = local.hours_per_day_likely
-    keeps = _KEEPS_UP[local.keeps_up]
-    if local.keeps_up is None and usual is not None:
-        keeps = f"it likely {'keeps' if usual <= HOURS_PER_DAY else 'does not keep'} up"
-    note = f"{hours} a day: {keeps}, a day has 24"
-    return hours if usual is None else units.hours(usual, usual), note
+def _hours(hours: PaceRange, keeps_up: bool | None) -> tuple[str, str]:
+    """The likely hours with their range."""
+    keeps = _KEEPS_UP[keeps_up]
+    if keeps_up is None:
+        keeps = f"it likely {'keeps' if hours.likely <= HOURS_PER_DAY else 'does not keep'} up"
+    note = f"{units.hours(hours.low, hours.high)} a day: {keeps}, a day has 24"
+    return units.hours(hours.likely, hours.likely), note
 
 
 def _money(amount: float, cost: MonthlyCost, note: str) -> tuple[str, str]:
@@ -118,5 +115,5 @@ def _remarks(local: LocalCost) -> Iterator[str]:
     """Yield what is missing with its remedy, and what the comparison rests on."""
     for remedy in dict.fromkeys(entry.remedy for entry in local.unknown if entry.remedy):
         yield f"→ {remedy}"
-    if local.hours_per_day_high is not None:
+    if local.hours_per_day is not None:
         yield _LIMITS
