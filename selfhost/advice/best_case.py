@@ -7,6 +7,7 @@ arithmetic on published figures, not fits, and a test holds every shipped model 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import inf
 
 from ..catalogue.index import Catalogue
@@ -20,7 +21,7 @@ from ..judge.pace.graphics import gpu_of
 from ..judge.pace.memory_bandwidth import BANDWIDTH_SHARE, bandwidth
 from ..judge.pace.speed import shared_gpu_of
 from ..judge.record import Outcome, Route, Verdict
-from ..machine.record import Machine
+from ..machine.record import Accelerator, Machine
 from ..needs.quantization import BLOCKS
 from .ranking import MADE_FOR_IT, Standings, share_of_pace, share_on
 
@@ -89,31 +90,40 @@ class BestCase(Record):
 
 def best_case(machine: Machine, workload: Workload) -> BestCase:
     """The bounds for that machine, from the tables that the judge uses."""
-    smallest = min(8 * size / count for count, size in BLOCKS.values())
     own_cards = [card for card in machine.accelerators or () if card.unified is not True]
     given, limit = given_bytes(machine, workload), machine.memory_limit_bytes
-    # files that lie in memory count as free where they are the model's own
-    in_files = limit if machine.models_present else None
-    sizes = [None if given is None else max(given, in_files or 0)]
-    sizes += [card.memory_total_bytes for card in own_cards]
-    disks = [disk.free_bytes for disk in machine.disks or ()]
-    # weights are read by the processor, by a GPU that shares the RAM, or by all other GPUs together
-    memory, shared = bandwidth(machine), shared_gpu_of(machine)
-    gpus = [gpu_of(card) for card in own_cards]
-    rates = [
-        inf if memory is None else BANDWIDTH_SHARE * memory.high,
-        0 if shared is None else max(shared.peak.likely, shared.peak.fast),
-        sum(inf if gpu is None else gpu.peak.fast for gpu in gpus),
-    ]
+    if given is not None and machine.models_present and limit is not None:
+        # files that lie in memory count as free where they are the model's own
+        given = max(given, limit)
+    sizes = [given, *(card.memory_total_bytes for card in own_cards)]
+    disks = [_or_endless(disk.free_bytes) for disk in machine.disks or ()]
     # training has another pace, and a draft multiplies the pace of what reads the weights
     is_bounded = workload.task == "generate" and workload.draft is None
     wanted = workload.min_tokens_per_second
+    smallest = min(8 * size / count for count, size in BLOCKS.values())
     return BestCase(
-        room_bytes=sum(inf if size is None else size for size in sizes),
-        disk_bytes=max((inf if size is None else size for size in disks), default=inf),
-        bytes_per_second=max(rates) if is_bounded else inf,
+        room_bytes=sum(map(_or_endless, sizes)),
+        disk_bytes=max(disks, default=inf),
+        bytes_per_second=_read_rate(machine, own_cards) if is_bounded else inf,
         bits_stated=None if workload.quantization is None else smallest,
         wanted_tokens_per_second=DEFAULT_MIN_TOKENS_PER_SECOND if wanted is None else wanted,
+    )
+
+
+def _or_endless(size: float | None) -> float:
+    return inf if size is None else size
+
+
+def _read_rate(machine: Machine, own_cards: Sequence[Accelerator]) -> float:
+    """Bytes per second that weights are read at, at most: by the processor, by a GPU that shares
+    the RAM, by all other GPUs together; infinite where that is not known.
+    """
+    memory, shared = bandwidth(machine), shared_gpu_of(machine)
+    gpus = map(gpu_of, own_cards)
+    return max(
+        inf if memory is None else BANDWIDTH_SHARE * memory.high,
+        0 if shared is None else max(shared.peak.likely, shared.peak.fast),
+        sum(inf if gpu is None else gpu.peak.fast for gpu in gpus),
     )
 
 
