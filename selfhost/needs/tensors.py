@@ -58,10 +58,8 @@ class Style(Row):
     divided_gate: bool = False
     rescaled: bool = False
     values_normed: bool = False
-    gate_apart: bool = False
     normed_first: bool = False
     embedding_normed: bool = False
-    scaled_last: bool = False
 
 
 class ArchitectureRow(Row):

@@ -11,90 +11,14 @@ from functools import lru_cache
 
 from ...catalogue.spec import Architecture, Attention
 from ..tensors import ArchitectureRow, Style
-from .allocator import Program
-from .buffers import Cells, Compute, window_of
-from .graph_base import Batch
-from .layers import Builder
+from .buffers import Cells, Compute
 
 # no model routes a token to more than 22 experts: bounds what a hostile file can ask for
 _MOST_EXPERTS = 64
-# what a sparse indexer lets a token look at: `index_topk` cells of DeepSeek V3.2 and of GLM 5
-_CHOSEN_CELLS = 2048
 _STORED = {"f16": "16 bits", "bf16": "16 bits", "f32": "32 bits"}
+_RECURRENCES = ("mamba", "mamba2", "delta", "convolution")
 GUESS_LEAST, GUESS_MOST = 0.6, 2.0
 """The ends of a guess, as shares of it: 98 of 100 buffers known to the byte lie between."""
-
-
-@lru_cache(maxsize=1024)
-def _program(model: Architecture, row: ArchitectureRow, batch: Batch) -> Program | None:
-    style = row.graph
-    if style is None or not _covered(model, row, style):
-        return None
-    return _builder(style)(model, row, style, batch).program()
-
-
-def _builder(style: Style) -> type[Builder]:
-    """The class that writes the graph; those that some models need are loaded where one does."""
-    if style.builder == "alternating":
-        from .alternating import Alternating
-
-        return Alternating
-    if style.recurrent:
-        from .graph_recurrence import Recurring
-
-        return Recurring
-    return Builder
-
-
-# programs and types of the cache that make the same graph ask for the same replay
-@lru_cache(maxsize=1024)
-def _peak(program: Program, lengths: tuple[int, ...]) -> int:
-    return program.peak(lengths)
-
-
-def _covered(model: Architecture, row: ArchitectureRow, style: Style) -> bool:
-    """Whether the layers have the shape in which llama.cpp builds this architecture."""
-    has_parts = (
-        (style.deepstack or not model.deepstack_layers)
-        and (row.per_layer_embeddings or not model.per_layer_embedding_length)
-        and (style.recurrent or not any(group.layers for group in model.recurrent))
-        # a convolution of one input remembers none
-        and all((group.convolution or 2) > 1 for group in model.recurrent)
-    )
-    return (
-        has_parts
-        and _has_whole_layers(model, style)
-        and _has_known_attention(model)
-        and _has_known_feed_forward(model, row)
-        and _builder(style).writes(model, row)
-    )
-
-
-def _has_whole_layers(model: Architecture, style: Style) -> bool:
-    """Whether each layer has every part of a layer of this graph, and each part once."""
-    parts = [
-        [layer for group in groups for layer in group.layers]
-        for groups in (model.attention, model.recurrent, model.feed_forward)
-    ]
-    layers, mixing, wide = set(range(model.layers)), {*parts[0], *parts[1]}, set(parts[2])
-    if any(len(set(part)) < len(part) for part in parts):
-        return False
-    if style.one_part_a_layer:
-        return mixing | wide == layers and sum(map(len, parts)) == model.layers
-    return wide == layers and (mixing == layers or (style.idle_layers and bool(mixing)))
-
-
-def _has_known_attention(model: Architecture) -> bool:
-    indexed = {layer for group in model.attention if group.indexer_heads for layer in group.layers}
-    # a layer without an indexer looks at what one before it chose
-    is_chosen = not indexed or 0 in indexed
-    return is_chosen and all(group.kind not in ("cross", "compressed") for group in model.attention)
-
-
-def _has_known_feed_forward(model: Architecture, row: ArchitectureRow) -> bool:
-    if any((group.used or 1) > _MOST_EXPERTS for group in model.feed_forward):
-        return False
-    return row.expert_norms or not any(group.beside_dense for group in model.feed_forward)
 
 
 @lru_cache(maxsize=1024)
@@ -108,23 +32,53 @@ def exact_compute_bytes(
     value_type: str = "f16",
 ) -> int | None:
     """The compute buffer to the byte; None where the architecture has no graph here."""
-    tokens = room.encoded if row.encoder else room.micro_batch
-    batch = Batch(
-        # the same number from each sequence
-        tokens=-(-tokens // room.sequences) * room.sequences,
-        streams=room.streams,
-        sequences=room.sequences,
-        flash=flash_attention,
-        stored=(_STORED.get(key_type, "quantized"), _STORED.get(value_type, "quantized")),
-    )
-    program = _program(model, row, batch)
-    if program is None:
+    style = row.graph
+    if style is None or not _has_builder(model, row, style):
         return None
-    windows = (window_of(model, row, heads) for heads in model.attention)
-    window = next((each for each in windows if each is not None), None)
-    # an encoder hands all its tokens to the pooling, less those that fill up the sequences
-    rows = room.encoded if row.embeds else min(tokens, logits_rows)
-    return _peak(program, (1, room.full, room.of(window), rows, min(room.full, _CHOSEN_CELLS)))
+    from .layers import Builder
+
+    builder = Builder
+    if style.builder == "alternating":
+        from .gemma3n import Gemma3n as builder  # type: ignore[assignment]
+    stored = _STORED.get(key_type, "quantized"), _STORED.get(value_type, "quantized")
+    return builder(model, row, room, logits_rows, flash_attention, stored).peak()
+
+
+def _has_builder(model: Architecture, row: ArchitectureRow, style: Style) -> bool:
+    """Whether the layers have the shape in which llama.cpp builds this architecture."""
+    indexed = {layer for group in model.attention if group.indexer_heads for layer in group.layers}
+    return (
+        (style.deepstack or not model.deepstack_layers)
+        and (row.per_layer_embeddings or not model.per_layer_embedding_length)
+        and (style.recurrent or not any(group.layers for group in model.recurrent))
+        # a convolution of one input remembers none
+        and all((group.convolution or 2) > 1 for group in model.recurrent)
+        and all(group.kind in _RECURRENCES for group in model.recurrent)
+        and _has_whole_layers(model, style)
+        # a layer without an indexer looks at what one before it chose
+        and (not indexed or 0 in indexed)
+        and all(
+            group.kind == "latent" or (group.kind in ("full", "sliding") and not group.latent_length)
+            for group in model.attention
+        )
+        and all((group.used or 1) <= _MOST_EXPERTS for group in model.feed_forward)
+        and (row.expert_norms or not any(group.beside_dense for group in model.feed_forward))
+    )
+
+
+def _has_whole_layers(model: Architecture, style: Style) -> bool:
+    """Whether each layer has every part of a layer of this graph, and each part once."""
+    attending, recurrent, wide = [
+        [layer for group in groups for layer in group.layers]
+        for groups in (model.attention, model.recurrent, model.feed_forward)
+    ]
+    every, mixing = set(range(model.layers)), {*attending, *recurrent}
+    if any(len(set(part)) < len(part) for part in (attending, recurrent, wide)):
+        return False
+    if style.one_part_a_layer:
+        parts = len(attending) + len(recurrent) + len(wide)
+        return mixing | set(wide) == every and parts == model.layers
+    return set(wide) == every and (mixing == every or (style.idle_layers and bool(mixing)))
 
 
 def guessed_compute(

@@ -3,71 +3,66 @@
 The rules are read from src/llama-graph.cpp and src/models of llama.cpp 0c1e570. The spec and its
 row say which norms, fused matrices, windows and experts a layer has. Operations that write over
 their only source need no memory, so this module leaves them out: scales, biases, activations, the
-weight of a norm. Attention, recurrence and feed-forwards have their own modules.
+weight of a norm. Shapes are (row length, …, tokens); heads and their size are separate only where
+the layout depends on it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from ...catalogue.spec import Architecture, Attention, FeedForward, Recurrent
-from ..tensors import ArchitectureRow
-from .allocator import CHOSEN, LOGITS_ROWS, Program, Section, Tensor
+from ...catalogue.spec import Attention, FeedForward, Recurrent
+from .allocator import Section, Tensor, peak
 from .buffers import window_of
-from .graph_attention import Attending
-from .graph_base import Layer
+from .graph_attention import attention, latent
+from .graph_base import Graph, Layer
+from .graph_feed_forward import experts_beside_dense, feed_forward
+from .graph_recurrence import recurrence
 
 # norms that a model has after its feed-forward, and then after its attention too
 _AFTER_FEED_FORWARD = ("post_ffw_norm", "layer_output_norm")
 
 
-class Builder(Attending):
-    """One graph, section by section. Shapes are (row length, …, tokens). Heads and their size are
-    separate only where the layout depends on it.
-    """
+class Builder(Graph):
+    """One graph, section by section."""
 
     # the first so many have sparse activations
     sparse_layers = 0
+    # layers whose state is fetched before the last sum of the layer before
+    early: dict[int, Recurrent]
 
-    @staticmethod
-    def writes(model: Architecture, row: ArchitectureRow) -> bool:
-        """Whether the layers are of kinds that it knows."""
-        return all("rwkv" not in group.kind and group.kind != "rglru" for group in model.recurrent)
-
-    def program(self) -> Program:
-        """The whole graph, section by section."""
+    def peak(self) -> int:
+        """Bytes of the buffer that holds the whole graph."""
         model = self.model
-        attention = {layer: group for group in model.attention for layer in group.layers}
+        attending = {layer: group for group in model.attention for layer in group.layers}
         recurrent = {layer: group for group in model.recurrent for layer in group.layers}
-        feed_forward = {layer: group for group in model.feed_forward for layer in group.layers}
+        wide = {layer: group for group in model.feed_forward for layer in group.layers}
+        self.early = {}
         if not self.style.expanded:
             self.early = {
-                layer: group for layer, group in recurrent.items() if layer not in attention
+                layer: group for layer, group in recurrent.items() if layer not in attending
             }
-        steps = self.steps(attention, recurrent, feed_forward)
+        steps = self.steps(attending, recurrent, wide)
         sections, order = [self.before()], [0]
         kinds: dict[tuple[object, ...], int] = {}
         layer = 0
         for step in steps:
-            first, layer = layer + 1, layer + len(step)
-            follower = attention.get(layer)
-            handed = self.follows(follower)
+            first, layer = layer, layer + len(step)
+            handed = self.follows(attending.get(layer))
             kind = (*map(id, step), id(self.early.get(layer)), handed)
             if kind not in kinds:
                 kinds[kind] = len(sections)
-                sections.append(self.step(first - 1, step, handed))
+                sections.append(self.step(first, step, handed))
                 if self.slices is not None:
-                    self.record.share(self.slices)
+                    self.slices.shared = True
             order.append(kinds[kind])
         order.append(len(sections))
         sections.append(self.after())
-        return Program(self.record, sections, order)
+        return peak(sections, order)
 
     def steps(
         self,
-        attention: Mapping[int, Attention],
-        recurrent: Mapping[int, Recurrent],
-        feed_forward: Mapping[int, FeedForward],
+        attending: dict[int, Attention],
+        recurrent: dict[int, Recurrent],
+        wide: dict[int, FeedForward],
     ) -> list[list[Layer]]:
         """The layers in turn, those that are alike the same object.
 
@@ -76,48 +71,39 @@ class Builder(Attending):
         """
         steps: list[list[Layer]] = []
         unlike: dict[tuple[object, ...], Layer] = {}
-        for number in range(self.model.layers):
-            layer = self.layer_of(
-                number, attention.get(number), recurrent.get(number), feed_forward.get(number)
-            )
-            alike = unlike.setdefault(layer.key, layer)
-            mixes = alike.heads is not None or alike.state is not None
-            if steps and not mixes and alike.wide is not None and not alike.wide.experts:
-                steps[-1].append(alike)
-            else:
-                steps.append([alike])
-        return steps
-
-    def layer_of(
-        self,
-        number: int,
-        heads: Attention | None,
-        state: Recurrent | None,
-        wide: FeedForward | None,
-    ) -> Layer:
         model, row = self.model, self.row
         # Qwen3-VL: the first layers add a slice of the embeddings each; Gemma 4: the first one
         # projects those of all layers
         adding = model.deepstack_layers or (1 if model.per_layer_embedding_length else 0)
-        return Layer(
-            heads=heads,
-            state=state,
-            wide=wide,
-            rotated=self.rotates(heads, number),
-            last=number == model.layers - 1,
-            deep=number if number < adding else -1,
-            cached=model.cache_layers is None or number < model.cache_layers,
-            sparse=number < self.sparse_layers,
-            normed=("attn_norm" in row.norms or not row.norms) and (number > 0 or row.first_norm),
-        )
+        normed = "attn_norm" in row.norms or not row.norms
+        for number in range(model.layers):
+            layer = Layer(
+                heads=attending.get(number),
+                state=recurrent.get(number),
+                wide=wide.get(number),
+                rotated=self.rotates(attending.get(number), number),
+                last=number == model.layers - 1,
+                deep=number if number < adding else -1,
+                cached=model.cache_layers is None or number < model.cache_layers,
+                sparse=number < self.sparse_layers,
+                normed=normed and (number > 0 or row.first_norm),
+            )
+            layer = unlike.setdefault(layer.key, layer)
+            mixes = layer.heads is not None or layer.state is not None
+            if steps and not mixes and layer.wide is not None and not layer.wide.experts:
+                steps[-1].append(layer)
+            else:
+                steps.append([layer])
+        return steps
 
     def follows(self, heads: Attention | None) -> bool:
         """Whether these layers look at what an indexer before them chose."""
         return (
-            self.choosing
-            and heads is not None
+            heads is not None
+            and heads.kind == "latent"
             and not heads.indexer_heads
             and heads.window_tokens is None
+            and any(group.indexer_heads for group in self.model.attention)
         )
 
     def rotates(self, heads: Attention | None, layer: int) -> bool:
@@ -138,76 +124,68 @@ class Builder(Attending):
     # ------------------------------------------------------------------ before and after the layers
 
     def before(self) -> Section:
-        record, width, tokens = self.record, self.width, self.tokens
-        embeddings = record.result((width, tokens), record.input(tokens))
-        deep = self.model.deepstack_layers or 0
-        if deep:
-            embeddings = record.result((width * (1 + deep), tokens), embeddings)
-        record.expand(embeddings)
+        width, tokens = self.width, self.tokens
+        embeddings = self.linear(width, self.input(tokens))
+        slices = 1 + (self.model.deepstack_layers or 0)
+        if slices > 1:
+            embeddings = self.linear(width * slices, embeddings)
+        self.expand(embeddings)
         # the place of vectors given instead of tokens is there, used or not
-        record.expand(record.input(width * (1 + deep), tokens))
-        if deep:
+        self.expand(self.input(width * slices, tokens))
+        if slices > 1:
             self.embedded = embeddings
-            section = record.section(())
-            record.share(embeddings)
+            section = self.section(())
+            embeddings.shared = True
             return section
         if self.model.per_layer_embedding_length:
             self.look_up_slices(self.model.per_layer_embedding_length)
         if self.row.positions:
-            places = record.result((width, tokens), self.positions)
+            places = self.linear(width, self.positions)
             pair = (places, embeddings) if self.row.encoder else (embeddings, places)
-            embeddings = record.over((width, tokens), *pair)
+            embeddings = self.over((width, tokens), *pair)
         if self.row.embedding_norm or self.style.embedding_normed:
             embeddings = self.norm(embeddings, width, tokens)
-        section = record.section((), *self.fetched_early(0, embeddings))
+        section = self.section((), *self.fetched_early(0, embeddings))
         if self.embedded is not None:
-            record.share(self.embedded)
+            self.embedded.shared = True
         return section
 
     def after(self) -> Section:
-        record, width = self.record, self.width
-        entry = hidden = self.stand_in(self.tokens if self.style.late_rows else LOGITS_ROWS)
+        late = self.style.late_rows
+        entry = hidden = self.stand_in(self.tokens if late else self.logits)
         if self.row.embeds:
             return self.pooled(entry)
-        if self.style.late_rows == "before norm":
+        if late == "before norm":
             entry.kept = True
-            hidden = record.result((width, LOGITS_ROWS), entry, self.rows)
-        side = self.tokens if self.style.late_rows in ("after norm", "never") else LOGITS_ROWS
-        hidden = self.norm(hidden, width, side)
+            hidden = self.last_rows(entry)
+        side = self.tokens if late in ("after norm", "never") else self.logits
+        hidden = self.norm(hidden, self.width, side)
         hidden.kept = True
-        if self.style.late_rows == "after norm":
-            hidden = record.result((width, LOGITS_ROWS), hidden, self.rows)
+        if late == "after norm":
+            hidden, side = self.last_rows(hidden), self.logits
             hidden.kept = True
-            side = LOGITS_ROWS
-        if self.style.scaled_last:
-            hidden = record.result((width, side), hidden)
-        sides = self.model.vocabulary_gguf or self.model.vocabulary or 0, side
-        logits = record.result(sides, hidden)
+        logits = self.linear(self.vocabulary, hidden, side)
         logits.kept = True
-        return record.section((entry,), logits)
+        return self.section((entry,), logits)
 
     def pooled(self, entry: Tensor) -> Section:
         """One vector per sequence. Which pooling a model has is not in its spec; the other
         differs by 4 bytes per token and sequence.
         """
-        record, tokens, sequences = self.record, self.tokens, self.sequences
-        hidden = self.norm(entry, self.width, tokens) if self.row.output_norm else entry
+        width, tokens, sequences = self.width, self.tokens, self.sequences
+        hidden = self.norm(entry, width, tokens) if self.row.output_norm else entry
         hidden.kept = True
-        if self.row.pooling == "none":
-            return record.section((entry,), hidden)
         if self.row.pooling == "first":
-            vectors = record.result((self.width, sequences), hidden, record.input(sequences))
+            vectors = self.result((width, sequences), hidden, self.input(sequences))
         else:
-            turned = record.result((tokens, self.width), record.view(hidden, strided=True))
-            vectors = record.result(
-                (self.width, sequences), turned, record.input(tokens, sequences)
-            )
+            turned = self.result((tokens, width), self.part(hidden))
+            vectors = self.result((width, sequences), turned, self.input(tokens, sequences))
         vectors.kept = True
-        return record.section((entry,), vectors)
+        return self.section((entry,), vectors)
 
-    def stand_in(self, side: int) -> Tensor:
+    def stand_in(self, *sides: int) -> Tensor:
         """The output of the section before."""
-        tensor = Tensor((4, self.width, side), ())
+        tensor = Tensor((4, self.width, *sides))
         tensor.placed = True
         return tensor
 
@@ -215,23 +193,21 @@ class Builder(Attending):
 
     def step(self, number: int, layers: list[Layer], handed: bool) -> Section:
         """`handed`: the next layer looks at what the indexer chose here or before."""
-        entry = self.stand_in(self.tokens)
-        entries: tuple[Tensor, ...] = (entry,)
+        entries = [self.stand_in(self.tokens)]
         if number in self.early:
-            self.fetched = Tensor((4, self.memories[id(layers[0].state)].first, self.sequences), ())
+            self.fetched = Tensor((4, self.memory_of(self.early[number]).first, self.sequences))
             self.fetched.placed = True
-            entries = entry, self.fetched
-        heads = layers[0].heads
-        if self.follows(heads):
-            self.chosen = Tensor((4, CHOSEN, self.tokens), ())
+            entries.append(self.fetched)
+        if self.follows(layers[0].heads):
+            self.chosen = Tensor((4, self.chosen_cells, self.tokens))
             self.chosen.placed = True
-            entries = entry, self.chosen
-        total = entry
+            entries.append(self.chosen)
+        total = entries[0]
         for layer in layers:
             total = self.layer(layer, total)
         if handed and self.chosen is not None:
-            return self.record.section(entries, total, self.chosen)
-        return self.record.section(entries, *self.fetched_early(number + len(layers), total))
+            return self.section(tuple(entries), total, self.chosen)
+        return self.section(tuple(entries), *self.fetched_early(number + len(layers), total))
 
     def fetched_early(self, layer: int, result: Tensor) -> tuple[Tensor, ...]:
         """What a section hands over: its result, and the next layer's state where that one recurs.
@@ -241,69 +217,73 @@ class Builder(Attending):
         if group is None:
             return (result,)
         if layer == 0:
-            self.record.expand(result)
-        fetched = self.record.result(
-            (self.memories[id(group)].first, self.sequences), self.record.view(self.states)
-        )
-        self.record.expand(fetched)
+            self.expand(result)
+        sides = self.memory_of(group).first, self.sequences
+        fetched = self.result(sides, self.view(self.states))
+        self.expand(fetched)
         return result, fetched
 
     def layer(self, layer: Layer, residual: Tensor) -> Tensor:
-        record, style = self.record, self.style
-        if layer.deep == 0:
-            residual = self.first_residual(residual)
+        if layer.deep == 0 and self.embedded is not None and self.model.deepstack_layers:
+            residual = self.part(self.embedded)
         normed = self.norm(residual, self.width, self.tokens) if layer.normed else residual
-        if style.expanded:
-            record.expand(normed)
+        if self.style.expanded:
+            self.expand(normed)
         norms_after = self.row.encoder and "layer_output_norm" in self.row.norms
         if norms_after and layer.heads is not None and layer.wide is not None:
-            return self.encoder(layer.heads, layer.wide, residual, layer.rotated, layer.last)
+            return self.encoder(layer, layer.heads, layer.wide, residual)
         mixes = layer.heads is not None or layer.state is not None
-        if (layer.wide is None or not mixes) and not style.beside:
-            return self.one_part(layer, normed, residual)
-        total = self.two_parts(layer, normed, residual)
-        return self.with_embeddings(layer, total, residual)
-
-    def first_residual(self, residual: Tensor) -> Tensor:
-        """The input of the first layer where a model keeps embeddings for later layers."""
-        if self.embedded is None or not self.model.deepstack_layers:
-            return residual
-        return self.record.view(self.embedded, strided=True)
-
-    def one_part(self, layer: Layer, normed: Tensor, residual: Tensor) -> Tensor:
-        """A layer that attends, or recurs, or feeds forward."""
+        if layer.wide is not None and (mixes or self.style.beside):
+            total = self.two_parts(layer, layer.wide, normed, residual)
+            return self.with_embeddings(layer, total, residual)
         if layer.wide is None:
-            computed = self.mix(layer.heads, layer.state, normed, layer.rotated)
+            computed = self.mix(layer, normed)
         else:
-            computed = self.feed_forward(layer.wide, normed, self.tokens)
+            computed = feed_forward(self, layer.wide, normed, self.tokens)
         side = self.tokens
         if layer.last and not self.style.late_rows:
-            side = LOGITS_ROWS
-            computed, residual = self.of_last_rows(computed), self.of_last_rows(residual)
-        return self.record.over((self.width, side), computed, residual)
+            side = self.logits
+            computed, residual = self.last_rows(computed), self.last_rows(residual)
+        return self.over((self.width, side), computed, residual)
 
-    def two_parts(self, layer: Layer, normed: Tensor, residual: Tensor) -> Tensor:
+    def mix(self, layer: Layer, normed: Tensor) -> Tensor:
+        """Attention, or else recurrence."""
+        if layer.heads is None:
+            assert layer.state is not None
+            return recurrence(self, layer.state, normed)
+        if layer.heads.kind == "latent":
+            return latent(self, layer.heads, normed)
+        return attention(self, layer.heads, normed, layer.rotated, layer.cached)
+
+    def two_parts(
+        self, layer: Layer, wide: FeedForward, normed: Tensor, residual: Tensor
+    ) -> Tensor:
         """A layer that attends or recurs, or both beside each other, and then feeds forward."""
-        style, wide = self.style, layer.wide
-        assert wide is not None
-        side = self.tokens
-        both = layer.heads is not None and layer.state is not None
+        style, side = self.style, self.tokens
         attended, residual = self.mixed_in(layer, normed, residual)
         norm_after = any(name in self.row.norms for name in _AFTER_FEED_FORWARD)
         if norm_after and style.normed_first:
             attended = self.norm(attended, self.width, side)
         if layer.last and not style.late_rows:
-            side = LOGITS_ROWS
-            attended, residual = self.of_last_rows(attended), self.of_last_rows(residual)
+            side = self.logits
+            attended, residual = self.last_rows(attended), self.last_rows(residual)
             if style.beside == "norm":
-                normed = self.of_last_rows(normed)
+                normed = self.last_rows(normed)
         if norm_after and not (style.normed_first or style.beside):
             attended = self.norm(attended, self.width, side)
-        read, residual = self.read_by_feed_forward(normed, attended, residual, side, added=both)
-        computed = self.fed_forward(wide, read, residual, side)
+        read, residual = self.read_by_feed_forward(layer, normed, attended, residual, side)
+        if wide.beside_dense:
+            computed = experts_beside_dense(self, wide, residual)
+        else:
+            computed = feed_forward(self, wide, read, side)
         if norm_after:
             computed = self.norm(computed, self.width, side)
-        return self.sum_of_parts(computed, residual, attended, side)
+        # in the order in which llama.cpp adds the parts
+        terms = {"made": computed, "residual": residual, "attended": attended}
+        total, *rest = [terms[name] for name in style.sums]
+        for term in rest:
+            total = self.over((self.width, side), total, term)
+        return total
 
     def mixed_in(self, layer: Layer, normed: Tensor, residual: Tensor) -> tuple[Tensor, Tensor]:
         """The output of attention or recurrence, and the residual.
@@ -311,147 +291,73 @@ class Builder(Attending):
         Falcon-H1 has both beside each other, each with the norm computed anew, and adds them at
         once.
         """
-        record, sides = self.record, (self.width, self.tokens)
+        sides = self.width, self.tokens
         read = self.norm(residual, *sides) if self.model.parallel_norms == 2 else normed
-        attended = self.mix(layer.heads, layer.state, read, layer.rotated, layer.cached)
+        attended = self.mix(layer, read)
         if layer.heads is not None and layer.state is not None:
-            beside = self.mix(None, layer.state, self.norm(residual, *sides), layer.rotated)
-            residual = record.over(sides, record.over(sides, attended, beside), residual)
+            beside = recurrence(self, layer.state, self.norm(residual, *sides))
+            residual = self.over(sides, self.over(sides, attended, beside), residual)
         return attended, residual
 
-    def sum_of_parts(
-        self, computed: Tensor, residual: Tensor, attended: Tensor, side: int
-    ) -> Tensor:
-        """The sum, in the order in which llama.cpp adds the parts."""
-        terms = {"made": computed, "residual": residual, "attended": attended}
-        total, *rest = [terms[name] for name in self.style.sums]
-        for term in rest:
-            total = self.record.over((self.width, side), total, term)
-        return total
-
     def read_by_feed_forward(
-        self, normed: Tensor, attended: Tensor, residual: Tensor, side: int, *, added: bool
+        self, layer: Layer, normed: Tensor, attended: Tensor, residual: Tensor, side: int
     ) -> tuple[Tensor, Tensor]:
-        """The input of the feed-forward, and the residual. `added`: it includes the attention."""
-        record, style, norms, sides = self.record, self.style, self.row.norms, (self.width, side)
+        """The input of the feed-forward, and the residual."""
+        style, norms, sides = self.style, self.row.norms, (self.width, side)
         if style.beside:
             return normed if style.beside == "norm" else self.norm(residual, *sides), residual
-        if not added:
+        if layer.heads is None or layer.state is None:
             pair = (residual, attended) if style.residual_first else (attended, residual)
-            residual = record.over(sides, *pair)
+            residual = self.over(sides, *pair)
         if "ffn_norm" in norms or not any(name in norms for name in _AFTER_FEED_FORWARD):
             return self.norm(residual, *sides), residual
         return residual, residual
 
-    def fed_forward(self, wide: FeedForward, read: Tensor, residual: Tensor, side: int) -> Tensor:
-        """The output of the feed-forward, or of experts and the dense one beside them."""
-        if not wide.beside_dense:
-            return self.feed_forward(wide, read, side)
-        from .graph_experts import experts_beside_dense
+    def encoder(
+        self, layer: Layer, heads: Attention, wide: FeedForward, residual: Tensor
+    ) -> Tensor:
+        """An encoder: its norms follow the sums."""
+        side = self.tokens
+        attended = attention(self, heads, residual, layer.rotated)
+        if layer.last:
+            side = self.logits
+            attended, residual = self.last_rows(attended), self.last_rows(residual)
+        sides = self.width, side
+        residual = self.norm(self.over(sides, attended, residual), *sides)
+        computed = feed_forward(self, wide, residual, side)
+        return self.norm(self.over(sides, computed, residual), *sides)
 
-        return experts_beside_dense(self, wide, residual)
-
-    def feed_forward(self, wide: FeedForward, read: Tensor, side: int) -> Tensor:
-        if not wide.experts:
-            return self.dense(wide.length, read, side)
-        from .graph_experts import routed
-
-        return routed(self, wide, read, side)
-
-    def activated(self, sides: tuple[int, ...], gate: Tensor, up: Tensor) -> Tensor:
-        """The gate's activation and the product, one operation."""
-        return self.record.result(sides, gate, up)
-
-    def dense(self, length: int, read: Tensor, side: int) -> Tensor:
-        record = self.record
-        if self.row.gate == "fused":
-            inner = record.result((length, side), record.result((2 * length, side), read))
-        elif self.row.gate == "split":
-            up = record.result((length, side), read)
-            inner = self.activated((length, side), record.result((length, side), read), up)
-        else:
-            inner = record.result((length, side), read)
-        return record.result((self.width, side), inner)
+    # ------------------------------------------------------------------ embeddings of the layers
 
     def with_embeddings(self, layer: Layer, total: Tensor, entered: Tensor) -> Tensor:
         """What a layer gives, and what is added to it of the embeddings; `entered`: what the layer
         was given.
         """
-        record, style = self.record, self.style
-        side = LOGITS_ROWS if layer.last and not style.late_rows else self.tokens
-        sides = self.width, side
-        if self.model.per_layer_embedding_length:
-            return self.per_layer(
-                self.model.per_layer_embedding_length, total, entered, layer.deep == 0
-            )
-        if self.embedded is None:
+        length, sides = self.model.per_layer_embedding_length, (self.width, self.tokens)
+        if length:
+            gate = self.linear(length, total)
+            own = self.slice_of(length, entered, layer.deep == 0)
+            gate = self.over((length, self.tokens), gate, own)
+            return self.over(sides, total, self.over(sides, self.linear(self.width, gate)))
+        if self.embedded is None or layer.deep < 0:
             return total
-        if layer.deep >= 0:
-            return record.over(sides, total, record.view(self.embedded, strided=True))
-        return total
-
-    def of_last_rows(self, tensor: Tensor) -> Tensor:
-        """The tokens whose logits the caller needs."""
-        return self.record.result((self.width, LOGITS_ROWS), tensor, self.rows)
+        side = self.logits if layer.last and not self.style.late_rows else self.tokens
+        return self.over((self.width, side), total, self.part(self.embedded))
 
     def look_up_slices(self, length: int) -> None:
         """Gemma 3n and 4: each layer has its own embeddings."""
-        record, tokens, layers = self.record, self.tokens, self.model.layers
-        slices = record.result((length * layers, tokens), record.input(tokens))
-        self.embedded = record.over((length, layers, tokens), record.view(slices))
-        record.expand(self.embedded)
+        layers, tokens = self.model.layers, self.tokens
+        slices = self.linear(length * layers, self.input(tokens))
+        self.embedded = self.over((length, layers, tokens), self.view(slices))
+        self.expand(self.embedded)
 
     def slice_of(self, length: int, embeddings: Tensor, first: bool) -> Tensor:
         """That of one layer; the first adds a projection of the tokens' embeddings for all."""
-        record, tokens, layers = self.record, self.tokens, self.model.layers
+        sides = length, self.model.layers, self.tokens
         if first:
             assert self.embedded is not None
-            projected = record.view(record.result((length * layers, tokens), embeddings))
-            projected = record.over(
-                (length, layers, tokens),
-                record.over((length, layers, tokens), projected),
-                self.embedded,
-            )
-            self.slices = record.result((length, tokens, layers), record.view(projected))
+            projected = self.over(sides, self.view(self.linear(length * sides[1], embeddings)))
+            projected = self.over(sides, projected, self.embedded)
+            self.slices = self.result((length, self.tokens, sides[1]), self.view(projected))
         assert self.slices is not None
-        return record.view(self.slices, strided=True)
-
-    def per_layer(self, length: int, total: Tensor, embeddings: Tensor, first: bool) -> Tensor:
-        record, width, tokens = self.record, self.width, self.tokens
-        gate = record.result((length, tokens), total)
-        gate = record.over((length, tokens), gate, self.slice_of(length, embeddings, first))
-        return record.over(
-            (width, tokens),
-            total,
-            record.over((width, tokens), record.result((width, tokens), gate)),
-        )
-
-    def encoder(
-        self, heads: Attention, wide: FeedForward, residual: Tensor, rotated: bool, last: bool
-    ) -> Tensor:
-        """An encoder: its norms follow the sums."""
-        record, width, side = self.record, self.width, self.tokens
-        attended = self.attention(heads, residual, rotated)
-        if last:
-            side = LOGITS_ROWS
-            attended = record.result((width, side), attended, self.rows)
-            residual = record.result((width, side), residual, self.rows)
-        residual = self.norm(record.over((width, side), attended, residual), width, side)
-        fed_forward = self.feed_forward(wide, residual, side)
-        return self.norm(record.over((width, side), fed_forward, residual), width, side)
-
-    def mix(
-        self,
-        heads: Attention | None,
-        state: Recurrent | None,
-        normed: Tensor,
-        rotated: bool,
-        cached: bool = True,
-    ) -> Tensor:
-        # `Recurring` has the others
-        assert heads is not None
-        return (
-            self.latent(heads, normed)
-            if heads.kind == "latent"
-            else self.attention(heads, normed, rotated, cached)
-        )
+        return self.part(self.slices)
