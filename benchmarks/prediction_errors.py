@@ -281,7 +281,7 @@ def _allocated() -> Iterator[Error]:
         logits = record["n_outputs_max"] or min(record["n_ctx"], 2048)
         options = flash, record["type_k"], record["type_v"]
         buffer = graphs.exact_compute_bytes(made, row, room, logits, *options)
-        guess = graphs.guessed_compute(made, row, room, logits, flash).bytes
+        guess = graphs.guessed_compute(made, row, room, logits, flash)[0]
         buffer = guess if buffer is None else buffer
         yield "compute buffer", name, _off(buffer, record["compute_bytes"])
         if record["n_ctx"] >= 512:
@@ -385,7 +385,7 @@ def _of_headers() -> Iterator[Error]:
                 buffer = graphs.exact_compute_bytes(made, row, room, rows, flash, keys, values)
                 quantity = "headers: compute buffer" + (", guessed" if buffer is None else "")
                 if buffer is None:
-                    buffer = graphs.guessed_compute(made, row, room, rows, flash).bytes
+                    buffer = graphs.guessed_compute(made, row, room, rows, flash)[0]
                 yield quantity, row.name, _off(buffer, case["compute_bytes"])
 
 

@@ -383,7 +383,7 @@ def test_a_check_loads_what_it_needs() -> None:
         "core.toml_lines",
         "advice.listing",
         "needs.llamacpp.mixes",
-        "needs.llamacpp.graph_experts",
+        "needs.llamacpp.gemma3n",
         # of accelerators, of experts, of architectures without a graph
         # of a model that an API serves
         "advice.stand_ins",

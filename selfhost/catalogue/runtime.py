@@ -575,8 +575,6 @@ class RuntimeSpec(Record):
     maps_files: bool = read_by(Table.boolean, default=False)
     # how many it can serve at once; None where nothing bounds them but memory
     most_sequences: int | None = read_by(Table.integer, minimum=1, default=None)
-    # how many it makes room for unless its command says how many, all in one cache; 0: for one
-    slots: int = read_by(Table.integer, minimum=1, default=0)
     # the most threads on a processor unless its command says more; None: one on each core
     default_threads: int | None = read_by(Table.integer, minimum=1, default=None)
     # built without llama.cpp's kernels that compute blocks of a product: it multiplies row by row

@@ -27,10 +27,10 @@ from .checkpoints import DTYPES, cast_to, decode_bytes, one_by_one
 from .file_formats import comes_in
 from .kept import with_every_head
 from .llamacpp import files as gguf_files
-from .llamacpp.buffers import MICRO_BATCH_TOKENS, batch_of, cached_groups
-from .llamacpp.cache_terms import PLAIN_CACHE_TYPES, why_cache_refused
+from .llamacpp.buffers import MICRO_BATCH_TOKENS, batch_of, cached_groups, load_of
 from .llamacpp.companions import joined
 from .llamacpp.mixes import canonical_mix
+from .llamacpp.terms import PLAIN_CACHE_TYPES, copy_bytes, why_cache_refused
 from .llamacpp.weights import recipe_of_mix
 from .parts import (
     Asked,
@@ -195,15 +195,18 @@ def _needs_of_parts(spec: ModelSpec, cpu: CpuNeed, parts: Parts, workload: Workl
 def more_in_conversation(
     spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, architectures: Mapping[str, Any]
 ) -> int:
-    """Bytes beyond the memory that a server comes to keep as conversations go on."""
-    subject = _subject(spec, architectures)
-    if workload.format != "gguf" or workload.task != "generate" or subject.row is None:
-        return 0
-    from .llamacpp import buffers, program
+    """Bytes beyond the memory that a server comes to keep as conversations go on: of every sequence
+    more copies of its context, to go back to. 0 for other files, and without a known row.
 
+    It drops a copy only when its list is full (tools/server/server-context.cpp, create_checkpoint).
+    """
+    if workload.format != "gguf" or workload.task != "generate":
+        return 0
+    subject = _subject(spec, architectures)
     asked = _asked(spec, workload, workload.quantization or "", Companions(), subject.row)
-    load = buffers.load_of(subject, runtime, asked)
-    return 0 if load is None else program.more_in_conversation(load)
+    load = load_of(subject, runtime, asked) if subject.row is not None else None
+    copies = max(0, runtime.kept_checkpoints - runtime.context_checkpoints) * workload.parallel
+    return copies * copy_bytes(load) if load is not None and copies else 0
 
 
 def weights_bytes(

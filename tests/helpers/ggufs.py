@@ -13,7 +13,6 @@ from typing import Any
 
 from helpers.paths import COMMON, HEADERS
 from selfhost.catalogue.spec import Architecture
-from selfhost.needs.cache import cache_groups
 from selfhost.needs.llamacpp import buffers as llamacpp
 from selfhost.needs.tensors import ArchitectureRow
 
@@ -157,16 +156,10 @@ def settings_of(case: Mapping[str, Any]) -> tuple[llamacpp.Cells, str, str, bool
 
 def kept(
     architecture: Architecture, row: ArchitectureRow, case: Mapping[str, Any]
-) -> tuple[int, int, int]:
-    """Bytes of the cache, of what indexers keep, and of states."""
+) -> tuple[int, int]:
+    """Bytes of the cache, with what indexers keep, and of states."""
     room, keys, values, flash, _ = settings_of(case)
     cached = llamacpp.cache_bytes(
         architecture, row, room, key_type=keys, value_type=values, flash_attention=flash
     )
-    groups = cache_groups(architecture, row)
-    indexed = sum(
-        llamacpp.indexer_bytes(row, group, room, keys, values)
-        for group in groups
-        if group.indexer_elements
-    )
-    return cached, indexed, llamacpp.state_bytes(architecture, case["n_seq_max"])
+    return cached, llamacpp.state_bytes(architecture, case["n_seq_max"])

@@ -1,8 +1,7 @@
 """What llama.cpp allocates on a CPU for a model it has loaded.
 
 The rules are read from its source and compared with measurements (llama.cpp 0c1e570, 2026). Cache
-and state are exact to the byte. The compute buffer is a closed form with a stated error. Ollama
-runs the same code.
+and state are exact to the byte. Ollama runs the same code.
 """
 
 from __future__ import annotations
@@ -115,11 +114,6 @@ def window_of(
     return group.window_tokens
 
 
-def window_known(row: ArchitectureRow, group: CacheGroup) -> bool:
-    """Whether somebody checked that llama.cpp follows the window of this architecture."""
-    return group.window_tokens is None or bool(row.window_cache)
-
-
 def cached_groups(
     architecture: Architecture, row: ArchitectureRow | None
 ) -> tuple[CacheGroup, ...]:
@@ -129,9 +123,8 @@ def cached_groups(
     groups = cache_groups(architecture, None if row is not None and row.idle_cache else row)
     if row is None or not row.mtp_cached or not groups:
         return groups
-    return *groups[:-1], groups[-1].replace(
-        layers=groups[-1].layers + (architecture.mtp_layers or 0)
-    )
+    layers = groups[-1].layers + (architecture.mtp_layers or 0)
+    return *groups[:-1], groups[-1].replace(layers=layers)
 
 
 def cache_bytes(
@@ -143,31 +136,21 @@ def cache_bytes(
     value_type: str,
     flash_attention: bool = True,
 ) -> int:
-    """Bytes of the KV cache. Without flash attention every V row has the largest width of any
-    layer, and idle layers have a row too.
+    """Bytes of the KV cache, with what sparse indexers keep. Without flash attention every V row
+    has the largest width of any layer, and idle layers have a row too.
     """
-    groups, room = cached_groups(architecture, row), room_of(architecture, room)
-    widest = None if flash_attention else max((group.value_elements for group in groups), default=0)
-    size = sum(
-        room.of(window_of(architecture, row, group), group.tokens_per_row)
-        * room.streams * group.layers
-        * (row_bytes(key_type, group.key_elements) + row_bytes(value_type,
-            group.value_elements if widest is None else widest))
-        for group in groups
-    )  # fmt: skip
-    return size + room.full * room.streams * idle_layers(architecture) * row_bytes(
-        value_type, widest or 0
-    )
-
-
-def indexer_bytes(
-    row: ArchitectureRow, group: CacheGroup, room: Cells, key_type: str, value_type: str
-) -> int:
-    """Bytes that sparse indexers keep beside the cache of these layers."""
-    size = row_bytes(key_type, group.indexer_elements)
-    if row.indexer_values:
-        size += row_bytes(value_type, group.indexer_elements)
-    return room.full * room.streams * group.layers * size
+    groups, room, size = cached_groups(architecture, row), room_of(architecture, room), 0
+    widest = 0 if flash_attention else max((group.value_elements for group in groups), default=0)
+    for group in groups:
+        cells = room.of(window_of(architecture, row, group), group.tokens_per_row)
+        keys = row_bytes(key_type, group.key_elements)
+        values = row_bytes(value_type, max(widest, group.value_elements))
+        indexer = row_bytes(key_type, group.indexer_elements)
+        if row.indexer_values:
+            indexer += row_bytes(value_type, group.indexer_elements)
+        size += (cells * (keys + values) + room.full * indexer) * group.layers
+    size += room.full * idle_layers(architecture) * row_bytes(value_type, widest)
+    return size * room.streams
 
 
 def idle_layers(architecture: Architecture) -> int:
@@ -185,13 +168,6 @@ def state_bytes(architecture: Architecture, sequences: int) -> int:
     """
     kept = (*states(architecture), *compressors(architecture))
     return sum(4 * (state.convolution + state.memory) * state.layers * sequences for state in kept)
-
-
-class Compute(Record):
-    """The compute buffer and the factors of its product."""
-
-    bytes: int
-    arithmetic: str
 
 
 class Load(Record):

@@ -1,4 +1,4 @@
-"""What a GGUF file weighs, and who makes it."""
+"""What a GGUF file weighs, with its header, and who makes it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from ..quantization import (
 )
 from ..records import How, SizedWeights
 from ..tensors import ArchitectureRow
-from .header import header_bytes
 
 TYPE_CHECKING = False
 
@@ -40,13 +39,23 @@ _MAKER, _NAMED = "unsloth", "unsloth/{model}-GGUF"
 
 # how mradermacher marks what was made with an importance matrix
 _MATRIX, _MARK_OF_MATRIX = "-i1-", "-i1-GGUF"
-# of these nobody makes a file without bartowski's recipe or an importance matrix. Models before the
-# first date are older than the account's work; since the second its repositories begin with the
-# publisher's account: so are 189 of 205 that this catalogue lists
-_MADE_BY_NONE_ELSE = frozenset({
-    "Q6_K_L", "Q5_K_L", "Q4_K_L", "Q3_K_XL", "IQ3_M", "IQ3_XS", "Q2_K_L", "IQ2_M",
-})  # fmt: skip
-_BARTOWSKI_SINCE, _WITH_PUBLISHER_SINCE = "2024-04", "2025-02"
+# bytes of a token in the header: its text, length, type and score, of byte pairs with one or two
+# merges; from the 19 vocabularies in llama.cpp's models/ and published files
+# (tests/truth/gguf_headers.json)
+_TOKEN_BYTES = {
+    "spm": (20.9, 25.0),
+    "bpe": (33.0, 74.0),
+    "wpm": (11.0, 24.3),
+    "unigram": (22.0, 27.8),
+    "": (18.9, 74.0),
+}
+# keys and the chat template: 0.7 kB without one, gpt-oss 16 kB
+_KEYS_BYTES = (700, 25_000)
+# lengths of vocabularies of byte pairs that are shorter than 100 thousand: DeepSeek Coder,
+# StarCoder, GPT-2 and GPT-NeoX, Falcon
+_BYTE_PAIRS = (
+    range(32_256, 32_257), range(49_152, 49_217), range(50_257, 50_689), range(65_024, 65_025),
+)  # fmt: skip
 
 
 def size_of(
@@ -99,6 +108,41 @@ def _mix_of(subject: Subject, quantization: str) -> SizedWeights | None:
     file = computed_file(architecture, row, recipe, typed_earlier(released))
     ranges = subject.architectures.values.get("mix", {}).get(quantization, {})
     return mixed(quantization, architecture, row, file, released, ranges)
+
+
+def header_bytes(
+    architecture: Architecture, row: ArchitectureRow, tensors: Iterable[Stored]
+) -> tuple[int, int]:
+    """Least and most bytes of a file in front of its tensors: their table, the keys and the
+    vocabulary.
+    """
+    vocabulary = architecture.vocabulary_gguf or architecture.vocabulary or 0
+    table = sum(
+        (24 + len(tensor.name) + 2 + 8 * len(tensor.shape)) * tensor.count for tensor in tensors
+    )
+    token_bytes = _TOKEN_BYTES[tokenizer_kind(row, vocabulary)]
+    least, most = (
+        table + keys + int(vocabulary * each)
+        for keys, each in zip(_KEYS_BYTES, token_bytes, strict=True)
+    )
+    return least, most
+
+
+def tokenizer_kind(row: ArchitectureRow, vocabulary: int) -> str:
+    """The kind of the vocabulary, "" where it may be of several.
+
+    Where models of one architecture differ SentencePiece tables are small, and those of 100
+    thousand and more are byte pairs.
+    """
+    if row.tokenizer == "wpm" and vocabulary > 100_000:
+        return "unigram"
+    if row.tokenizer == "varies":
+        return ""
+    if row.tokenizer or not vocabulary:
+        return row.tokenizer
+    if vocabulary >= 100_000 or any(vocabulary in tokens for tokens in _BYTE_PAIRS):
+        return "bpe"
+    return "spm" if vocabulary <= 33_000 else ""
 
 
 @lru_cache(maxsize=512)
@@ -200,52 +244,30 @@ def files_of_maker(
     spec: ModelSpec, mix: str, architectures: Mapping[str, Any]
 ) -> PublishedFiles | None:
     """Where the one who makes that mix or type offers it: the repository that the spec knows of
-    that account, else by its naming, which no listing shows. None for what has no one maker, and of
-    a model that lies in no repository.
+    that account, or of an `UD-` mix Unsloth's by its naming. None where there is none.
     """
-    repository = _repository_of_maker(spec, mix, architectures.get("gguf_maker", ()))
-    account = (repository or "").partition("/")[0]
-    source = (
-        f"the types that {account} makes of most models: general knowledge, not verified of this"
-        " one"
-    )
-    if repository is None:
-        if not mix.startswith("UD-") or not spec.repository:
-            return None
-        from .mixes import UD_MIXES
+    from .mixes import UD_MIXES
 
-        if mix not in UD_MIXES:
-            return None
+    repository, source = None, ""
+    # a listing has Unsloth's mix of that name, which it then makes in place of the type
+    listed = [files for files in spec.files if files.listed]
+    has_mix = any(f"UD-{mix}" in (*files.bytes, *files.unsized) for files in listed)
+    for maker in architectures.get("gguf_maker", ()):
+        if mix in maker["types"] and not has_mix and repository is None:
+            repository = _repository_of(spec, maker["account"], maker.get("is_marked"))
+            source = (
+                f"the types that {maker['account']} makes of most models: general knowledge, not"
+                " verified of this one"
+            )
+    if repository is None and mix in UD_MIXES and spec.repository:
         model = spec.repository.rpartition("/")[2]
         repository = _repository_of(spec, _MAKER) or _NAMED.format(model=model)
         source = f"{_MAKER} makes the {mix} files, and names its repositories {_NAMED}"
+    if repository is None:
+        return None
     return PublishedFiles(
-        format="gguf", repository=repository, source=source, unsized=(mix,), listed=False,
-    )  # fmt: skip
-
-
-def _repository_of_maker(
-    spec: ModelSpec, quantization: str, makers: Iterable[Mapping[str, Any]]
-) -> str | None:
-    """The repository that the spec knows of an account which makes that type of most models, else
-    by its naming that of the one who alone makes it; None where there is none.
-    """
-    mix = f"UD-{quantization}"
-    # a listing has Unsloth's mix of that name, which it then makes in place of the type
-    listed = [files for files in spec.files if files.listed]
-    has_mix = any(mix in files.bytes or mix in files.unsized for files in listed)
-    for maker in makers:
-        if quantization in maker["types"] and not has_mix:
-            name = _repository_of(spec, maker["account"], maker.get("is_marked"))
-            if name is not None:
-                return name
-    date = spec.released or ""
-    if quantization not in _MADE_BY_NONE_ELSE or not spec.repository or date < _BARTOWSKI_SINCE:
-        return None
-    if spec.modality not in ("text", "vision"):
-        return None
-    account, _, model = spec.repository.partition("/")
-    return f"bartowski/{f'{account}_' if date >= _WITH_PUBLISHER_SINCE else ''}{model}-GGUF"
+        format="gguf", repository=repository, source=source, unsized=(mix,), listed=False
+    )
 
 
 def _repository_of(spec: ModelSpec, account: str, is_marked: bool | None = None) -> str | None:

@@ -34,7 +34,9 @@ def attention(
         if length < widest:
             values = graph.linear(widest, values)
         graph.store(graph.view(values), shared.value_places)
-    looked = _look(graph, shared, queries, count, value, (heads.kv_heads * heads.key_length, length))
+    looked = _look(
+        graph, shared, queries, count, value, (heads.kv_heads * heads.key_length, length)
+    )
     graph.expand(looked)
     if shared.value_rotation is not None:
         looked = _hadamard(graph, looked, count * value * tokens, shared.value_rotation, ROTATION)

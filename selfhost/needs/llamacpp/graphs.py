@@ -11,7 +11,8 @@ from functools import lru_cache
 
 from ...catalogue.spec import Architecture, Attention
 from ..tensors import ArchitectureRow, Style
-from .buffers import Cells, Compute
+from .buffers import Cells
+from .layers import Builder
 
 # no model routes a token to more than 22 experts: bounds what a hostile file can ask for
 _MOST_EXPERTS = 64
@@ -35,13 +36,16 @@ def exact_compute_bytes(
     style = row.graph
     if style is None or not _has_builder(model, row, style):
         return None
-    from .layers import Builder
-
-    builder = Builder
-    if style.builder == "alternating":
-        from .gemma3n import Gemma3n as builder  # type: ignore[assignment]
     stored = _STORED.get(key_type, "quantized"), _STORED.get(value_type, "quantized")
-    return builder(model, row, room, logits_rows, flash_attention, stored).peak()
+    return _builder(style)(model, row, room, logits_rows, flash_attention, stored).peak()
+
+
+def _builder(style: Style) -> type[Builder]:
+    if style.builder == "alternating":
+        from .gemma3n import Gemma3n
+
+        return Gemma3n
+    return Builder
 
 
 def _has_builder(model: Architecture, row: ArchitectureRow, style: Style) -> bool:
@@ -58,7 +62,8 @@ def _has_builder(model: Architecture, row: ArchitectureRow, style: Style) -> boo
         # a layer without an indexer looks at what one before it chose
         and (not indexed or 0 in indexed)
         and all(
-            group.kind == "latent" or (group.kind in ("full", "sliding") and not group.latent_length)
+            group.kind == "latent"
+            or (group.kind in ("full", "sliding") and not group.latent_length)
             for group in model.attention
         )
         and all((group.used or 1) <= _MOST_EXPERTS for group in model.feed_forward)
@@ -82,32 +87,29 @@ def _has_whole_layers(model: Architecture, style: Style) -> bool:
 
 
 def guessed_compute(
-    model: Architecture,
-    row: ArchitectureRow,
-    room: Cells,
-    logits_rows: int,
-    flash_attention: bool = True,
-) -> Compute:
-    """The buffer of an architecture without a graph: logits, or the widest layer with the masks."""
+    model: Architecture, row: ArchitectureRow, room: Cells, logits_rows: int, flash: bool = True
+) -> tuple[int, str]:
+    """Bytes and arithmetic of the buffer of an architecture without a graph: logits, or the widest
+    layer with the masks.
+    """
     width, words = model.embedding_length, model.vocabulary_gguf or model.vocabulary or 0
     tokens = room.encoded if row.encoder else min(room.micro_batch, room.full * room.streams)
-    span = tokens if row.encoder else room.full
-    span = span if model.attention else 0
-    live = (3 * (model.altup_inputs or 1) + 1) * width
-    live += max(_inside_layers(model, row), *(_attending(each) for each in model.attention), 0)
-    stored = not flash_attention or row.unfused or row.relative_positions > 0
-    live += span * max((_per_cell(each, stored) for each in model.attention), default=0)
     rows = 0 if row.encoder else min(tokens, logits_rows)
     logits = 4 * (tokens * width + rows * (words + width))
-    mask = 2 if flash_attention else 4
-    body = tokens * span * mask + 4 * tokens * live
+    span = (tokens if row.encoder else room.full) if model.attention else 0
+    alive = (3 * (model.altup_inputs or 1) + 1) * width
+    alive += max(_inside_layers(model, row), *map(_attending, model.attention), 0)
+    # arrays of scores; with a table of distances theirs, turned, beside
+    scores = 3 if row.relative_positions else int(not flash or row.unfused)
+    alive += scores * span * max((group.heads for group in model.attention), default=0)
+    mask = 2 if flash else 4
+    body = tokens * (span * mask + 4 * alive)
     if logits > body:
-        return Compute(bytes=logits, arithmetic=f"{logits:,} bytes of logits")
-    line = (
-        f"{tokens:,} tokens × ({span:,} cells × {mask} bytes of mask + {live:,} numbers alive"
+        return logits, f"{logits:,} bytes of logits"
+    return body, (
+        f"{tokens:,} tokens × ({span:,} cells × {mask} bytes of mask + {alive:,} numbers alive"
         " × 4 bytes)"
     )
-    return Compute(bytes=body, arithmetic=line)
 
 
 def _inside_layers(model: Architecture, row: ArchitectureRow) -> int:
@@ -120,12 +122,6 @@ def _inside_layers(model: Architecture, row: ArchitectureRow) -> int:
         has_room = group.experts and (width > 2 * group.length or arrays == 1)
         inner = max(inner, arrays * used * group.length + (used * width if has_room else 0))
     return inner
-
-
-def _per_cell(group: Attention, stored: bool) -> int:
-    """Numbers of a token for each cell: `stored` scores, and masks of an indexer's heads."""
-    masks = 2 * (group.indexer_heads or 0) if group.kind == "full" else 0
-    return masks + (group.heads if stored else 0)
 
 
 def _attending(group: Attention) -> int:

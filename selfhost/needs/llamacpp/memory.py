@@ -19,14 +19,19 @@ from ..parts import (
     why_no_encoders,
 )
 from ..quantization import canonical_gguf
-from ..records import How, SizedWeights, Term
+from ..records import How, Term
 from ..repack import layout_of
 from .buffers import load_of
-from .cache_terms import cache_term, state_term, with_slots
-from .compute_term import compute_term
 from .files import size_of
-from .program import program_term, scratch_of
-from .weights import own_block_terms, weights_terms
+from .terms import (
+    cache_term,
+    compute_term,
+    picture_term,
+    program_term,
+    projector_term,
+    state_term,
+)
+from .weights import own_block_weights, weights_terms
 
 # split by publishers: Hugging Face takes no file above 50 GB without more ado
 _LARGEST_FILE_BYTES = 50_000_000_000
@@ -39,57 +44,37 @@ def parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Parts:
     # processors differ in how the weights are laid out, and in nothing else
     of_any_processor = workload.replace(instruction_sets=None)
     growing, no_cache = _growing(subject, runtime, of_any_processor)
+    unknown = [] if no_cache is None else [no_cache]
     if isinstance(files, Unread):
-        missing = (
-            files,
-            files.replace(fact="memory.weights"),
-            *(() if no_cache is None else [no_cache]),
-        )
+        missing = files, files.replace(fact="memory.weights"), *unknown
         return Parts(files=files, terms=growing, unknown=missing)
-    sets = workload.instruction_sets
-    on_gpu = workload.device is not None
+    sets, on_gpu = workload.instruction_sets, workload.device is not None
     layout = "" if runtime.is_unpacked_on(sets) else layout_of(sets)
     weights, evictable = weights_terms(subject, quantization, files, None if on_gpu else layout)
-    projector = None if subject.text_alone else _projector(subject)
-    no_encoders = None if subject.text_alone else why_no_encoders(subject.spec)
     terms: list[Term] = [*weights, *growing]
-    unknown: list[Unread] = [] if no_cache is None else [no_cache]
-    if projector is not None:
-        from .projector import reading_pictures
-
-        terms += [projector, reading_pictures(subject.encoder, on_gpu=on_gpu)]
-        encoder = sized(
-            projector.bytes,
-            How.COMPUTED,
-            projector.source,
-            projector.arithmetic,
-            low=projector.low_bytes,
-            high=projector.high_bytes,
-        )
+    no_encoders = None if subject.text_alone else why_no_encoders(subject.spec)
+    largest, known_files = min(files.bytes, _LARGEST_FILE_BYTES), files
+    parameters = subject.spec.parameters
+    has_file = subject.architecture is not None and subject.spec.modality != "speech"
+    if parameters.encoders and has_file and not subject.text_alone:
+        projector = projector_term(parameters.encoders, parameters.projector_bytes)
+        terms += [projector, picture_term(subject.encoder, on_gpu=on_gpu)]
+        low, high = projector.low_bytes, projector.high_bytes
+        source, line = projector.source, projector.arithmetic
+        encoder = sized(projector.bytes, How.COMPUTED, source, line, low=low, high=high)
         how = How.ASSUMED if files.how is How.ASSUMED else How.COMPUTED
-        files = both(files, encoder, "the projector").replace(how=how)
-    known_files: SizedWeights | Unread = files
-    if no_encoders is not None:
+        known_files = both(files, encoder, "the projector").replace(how=how)
+    elif no_encoders is not None:
         why = f"{no_encoders}; the file beside it has {units.decimal(files.bytes)}"
-        known_files = unread(why, ENCODER_REMEDY)
-        unknown += [unread(no_encoders, ENCODER_REMEDY, "memory.projector"), known_files]
+        unknown += [unread(no_encoders, ENCODER_REMEDY, "memory.projector")]
+        unknown += [unread(why, ENCODER_REMEDY)]
     return Parts(
-        files=known_files,
+        files=known_files if no_encoders is None else unknown[-1],
         terms=tuple(terms),
         evictable_bytes=evictable,
-        largest_file_bytes=min(files.bytes, _LARGEST_FILE_BYTES),
+        largest_file_bytes=largest,
         unknown=tuple(unknown),
     )
-
-
-def _projector(subject: Subject) -> Term | None:
-    """The file of the encoder; None where the model has none that is loaded beside it."""
-    encoders = subject.spec.parameters.encoders
-    if not encoders or subject.architecture is None or subject.spec.modality == "speech":
-        return None
-    from .projector import projector_term
-
-    return projector_term(encoders, subject.spec.parameters.projector_bytes)
 
 
 # a fleet has processors with several layouts
@@ -105,14 +90,11 @@ def _growing(
         return (), unread_cache(subject.spec)
     quantization = canonical_gguf(workload.quantization) or workload.quantization
     cache = cache_term(load)
-    kept = [*([] if isinstance(cache, Unread) else cache), *state_term(load)]
-    terms = [with_slots(each, load) for each in kept]
-    scratch = scratch_of(load.architecture, load.room, quantization)
-    compute = compute_term(load, scratch[0])
-    own = compute
-    if workload.device is not None:
-        compute = compute_term(load, scratch[0], on_gpu=True)
-    terms += [compute, program_term(load, scratch)]
+    terms = [*([] if isinstance(cache, Unread) else cache), *state_term(load)]
+    compute = compute_term(load)
+    terms += [compute, program_term(load, quantization)]
     if workload.companions.own_block:
-        terms += own_block_terms(load, quantization, own)
+        from .companions import block_terms
+
+        terms += block_terms(load, own_block_weights(load, quantization), compute)
     return tuple(terms), cache if isinstance(cache, Unread) else None

@@ -18,8 +18,8 @@ from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.workload import Workload
 from selfhost.needs import Companions, needs_of, weights_bytes
 from selfhost.needs.llamacpp import buffers as llamacpp
+from selfhost.needs.llamacpp import files as gguf
 from selfhost.needs.llamacpp import graphs
-from selfhost.needs.llamacpp import header as gguf
 from selfhost.needs.quantization import canonical_gguf, stored
 from selfhost.needs.records import SizedWeights
 from selfhost.needs.tensors import ArchitectureRow, Style, row_of
