@@ -81,28 +81,31 @@ def joined(
     if companions.own_block and format != "gguf":
         block = _block_of_a_checkpoint(subject, workload, source)
         parts = parts.replace(terms=(*parts.terms, *block))
-    adapter = companions.adapter
-    if adapter is not None:
-        # peft makes 32-bit weights of 16-bit ones (autocast_adapter_dtype of load_adapter)
-        times_high = 1 if format == "gguf" or adapter.how is How.ASSUMED else 2
-        size = adapter.bytes
-        if runtime.account.divides_layers and companions.adapter_rank:
-            # vLLM reserves room of that rank, whatever the adapter has
-            slot = reserved_rank(companions.adapter_rank) or companions.adapter_rank
-            size = size * slot // companions.adapter_rank
-        kept = term(
-            "adapter",
-            size,
-            How.COMPUTED if format == "gguf" and adapter.how is How.EXACT else How.ASSUMED,
-            f"{adapter.source}; {runtime.name}",
-            adapter.arithmetic,
-            low=adapter.low_bytes,
-            high=times_high * max(size, adapter.high_bytes) + _ADAPTER_TABLES_BYTES,
-        )
+    if companions.adapter is not None:
+        kept = _adapter(companions.adapter, companions.adapter_rank, runtime, format)
         parts = parts.replace(terms=(*parts.terms, kept))
         if not companions.adapter_is_here:
-            parts = _with_files(parts, Parts(files=adapter), "the adapter")
+            parts = _with_files(parts, Parts(files=companions.adapter), "the adapter")
     return parts
+
+
+def _adapter(adapter: SizedWeights, rank: int, runtime: RuntimeSpec, format: str) -> Term:
+    """Its tensors as they are stored, and tables for each of them."""
+    size, is_gguf = adapter.bytes, format == "gguf"
+    if runtime.account.divides_layers and rank:
+        # vLLM reserves room of that rank, whatever the adapter has
+        size = size * (reserved_rank(rank) or rank) // rank
+    # peft makes 32-bit weights of 16-bit ones (autocast_adapter_dtype of load_adapter)
+    most = max(size, adapter.high_bytes) * (1 if is_gguf or adapter.how is How.ASSUMED else 2)
+    return term(
+        "adapter",
+        size,
+        How.COMPUTED if is_gguf and adapter.how is How.EXACT else How.ASSUMED,
+        f"{adapter.source}; {runtime.name}",
+        adapter.arithmetic,
+        low=adapter.low_bytes,
+        high=most + _ADAPTER_TABLES_BYTES,
+    )
 
 
 def _with_files(parts: Parts, more: Parts, what: str) -> Parts:

@@ -51,27 +51,27 @@ class Gemma3n(Builder):
 
     def layer(self, layer: Layer, residual: Tensor) -> Tensor:
         width, tokens, versions = self.width, self.tokens, self.versions
-        one, every = (width, tokens), (width, tokens, versions)
+        alone, every = (width, tokens), (width, tokens, versions)
         assert layer.heads is not None
         turned = self.result((versions, width, tokens), self.view(residual))
         weights = self.linear(versions * versions, self.routed(self.view(residual)))
         predicted = self.result((versions, width, tokens), turned, self.view(weights))
         predicted = self.over(every, self.result(every, self.view(predicted)), residual)
         active = self.view(predicted)
-        normed = self.over(one, active)
-        narrow = self.over(one, self.linear(width, self.linear(_LAUREL_RANK, normed)), normed)
+        normed = self.over(alone, active)
+        narrow = self.over(alone, self.linear(width, self.linear(_LAUREL_RANK, normed)), normed)
         attended = attention(self, layer.heads, normed, layer.rotated, layer.cached)
-        attended = self.over(one, self.over(one, attended, active), narrow)
-        fed_forward = self.over(one, self.sparse(layer, self.over(one, attended)), attended)
-        change = self.result(every, self.over(one, fed_forward, self.view(predicted)))
+        attended = self.over(alone, self.over(alone, attended, active), narrow)
+        fed_forward = self.over(alone, self.sparse(layer, self.over(alone, attended)), attended)
+        change = self.result(every, self.over(alone, fed_forward, self.view(predicted)))
         weights = self.linear(versions, self.routed(fed_forward))
         weights = self.result((1, tokens, versions), self.view(weights))
         corrected = self.over(every, self.over(every, change, weights), predicted)
         length = self.model.per_layer_embedding_length or 0
-        gate = self.linear(length, self.over(one, self.view(corrected)))
+        gate = self.linear(length, self.over(alone, self.view(corrected)))
         own = self.slice_of(length, self.first, layer.deep == 0)
         gate = self.over((length, tokens), gate, own)
-        first = self.over(one, self.linear(width, gate))
+        first = self.over(alone, self.linear(width, gate))
         rest = self.over((width, tokens, versions - 1), self.view(corrected), first)
         return self.result(every, self.view(corrected), rest)
 

@@ -50,24 +50,32 @@ def _builder(style: Style) -> type[Builder]:
 
 def _has_builder(model: Architecture, row: ArchitectureRow, style: Style) -> bool:
     """Whether the layers have the shape in which llama.cpp builds this architecture."""
-    indexed = {layer for group in model.attention if group.indexer_heads for layer in group.layers}
     return (
         (style.deepstack or not model.deepstack_layers)
         and (row.per_layer_embeddings or not model.per_layer_embedding_length)
-        and (style.recurrent or not any(group.layers for group in model.recurrent))
-        # a convolution of one input remembers none
-        and all((group.convolution or 2) > 1 for group in model.recurrent)
-        and all(group.kind in _RECURRENCES for group in model.recurrent)
+        and _has_known_recurrences(model, style)
         and _has_whole_layers(model, style)
-        # a layer without an indexer looks at what one before it chose
-        and (not indexed or 0 in indexed)
+        and _has_known_attention(model)
         and all(
-            group.kind == "latent"
-            or (group.kind in ("full", "sliding") and not group.latent_length)
-            for group in model.attention
+            (group.used or 1) <= _MOST_EXPERTS and (row.expert_norms or not group.beside_dense)
+            for group in model.feed_forward
         )
-        and all((group.used or 1) <= _MOST_EXPERTS for group in model.feed_forward)
-        and (row.expert_norms or not any(group.beside_dense for group in model.feed_forward))
+    )
+
+
+def _has_known_recurrences(model: Architecture, style: Style) -> bool:
+    # a convolution of one input remembers none
+    return (style.recurrent or not any(group.layers for group in model.recurrent)) and all(
+        group.kind in _RECURRENCES and (group.convolution or 2) > 1 for group in model.recurrent
+    )
+
+
+def _has_known_attention(model: Architecture) -> bool:
+    """Latent or plain; a layer without an indexer looks at what one before it chose."""
+    indexed = {layer for group in model.attention if group.indexer_heads for layer in group.layers}
+    return (not indexed or 0 in indexed) and all(
+        group.kind == "latent" or (group.kind in ("full", "sliding") and not group.latent_length)
+        for group in model.attention
     )
 
 
@@ -96,7 +104,8 @@ def guessed_compute(
     tokens = room.encoded if row.encoder else min(room.micro_batch, room.full * room.streams)
     rows = 0 if row.encoder else min(tokens, logits_rows)
     logits = 4 * (tokens * width + rows * (words + width))
-    span = (tokens if row.encoder else room.full) if model.attention else 0
+    span = tokens if row.encoder else room.full
+    span = span if model.attention else 0
     alive = (3 * (model.altup_inputs or 1) + 1) * width
     alive += max(_inside_layers(model, row), *map(_attending, model.attention), 0)
     # arrays of scores; with a table of distances theirs, turned, beside

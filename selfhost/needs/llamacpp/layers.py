@@ -236,6 +236,10 @@ class Builder(Graph):
         if layer.wide is not None and (mixes or self.style.beside):
             total = self.two_parts(layer, layer.wide, normed, residual)
             return self.with_embeddings(layer, total, residual)
+        return self.one_part(layer, normed, residual)
+
+    def one_part(self, layer: Layer, normed: Tensor, residual: Tensor) -> Tensor:
+        """A layer that attends, or recurs, or feeds forward."""
         if layer.wide is None:
             computed = self.mix(layer, normed)
         else:

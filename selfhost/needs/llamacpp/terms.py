@@ -200,11 +200,7 @@ def compute_term(load: Load) -> Term:
     once.
     """
     row, architecture, workload = load.row, load.architecture, load.workload
-    # one row of logits a sequence and drafted token; of a decoder that embeds or writes by
-    # diffusion one for each token of a batch
-    rows = workload.parallel * (1 + workload.companions.drafted_tokens)
-    if load.embeds or row.diffusion:
-        rows = load.room.micro_batch
+    rows = _logits_rows(load)
     whole = load.room.micro_batch if load.runtime.logits_rows == "batch" else rows
     options = load.runtime.flash_attention, workload.key_type, workload.value_type
     size = reserved = None
@@ -213,11 +209,7 @@ def compute_term(load: Load) -> Term:
         reserved = exact_compute_bytes(architecture, row, load.room, whole, *options)
     if size is None or reserved is None:
         return _guessed(load, whole)
-    # at most what the states of several sequences add when each drafted token leaves one: 0.8 to
-    # 1.15 times those of one layer, of three models (llama.cpp 0c1e570)
-    kept = workload.companions.kept_states(row) if workload.parallel > 1 else 1
-    largest = max((state.memory for state in states(architecture)), default=0)
-    more = 5 * kept * workload.parallel * largest if kept > 1 else 0
+    more = _rolled_back(load)
     source = f"{llamacpp.SOURCE}; its allocator replayed on the graph of {architecture.row}"
     if workload.device is not None:
         low, high = (
@@ -232,6 +224,25 @@ def compute_term(load: Load) -> Term:
         line += f"; {size - low:,} bytes less are touched by one short prompt"
     how = How.EXACT if size + more == reserved else How.COMPUTED
     return term("compute", size, how, source, line, low=low, high=size + more)
+
+
+def _logits_rows(load: Load) -> int:
+    """One a sequence and drafted token; of a decoder that embeds or writes by diffusion one for
+    each token of a batch.
+    """
+    if load.embeds or load.row.diffusion:
+        return load.room.micro_batch
+    return load.workload.parallel * (1 + load.workload.companions.drafted_tokens)
+
+
+def _rolled_back(load: Load) -> int:
+    """At most what the states of several sequences add to the buffer when each drafted token leaves
+    one: 0.8 to 1.15 times those of one layer, of three models (llama.cpp 0c1e570).
+    """
+    kept, parallel = load.workload.companions.kept_states(load.row), load.workload.parallel
+    if kept == 1 or parallel == 1:
+        return 0
+    return 5 * kept * parallel * max((each.memory for each in states(load.architecture)), default=0)
 
 
 def _one_batch(load: Load) -> llamacpp.Cells:
@@ -298,8 +309,8 @@ def program_term(load: Load, quantization: str) -> Term:
 
 def _work_buffer(load: Load, room: llamacpp.Cells, quantization: str) -> tuple[int, str]:
     """The backend's work buffer, as large as its largest product, and its part of the line: the
-    activations of a batch in the type that meets the weights (`vec_dot_type` in ggml-cpu.c), or
-    without flash attention the scores of all tokens in 16 bits, to meet the values.
+    activations of a batch in the type that meets the weights, or without flash attention the
+    scores of all tokens in 16 bits, to meet the values.
     """
     architecture, workload = load.architecture, load.workload
     widths = [architecture.embedding_length]
@@ -308,15 +319,7 @@ def _work_buffer(load: Load, room: llamacpp.Cells, quantization: str) -> tuple[i
     ]
     widths += [each.length * (each.used or 1) for each in architecture.feed_forward]
     widest = max(widths)
-    base = base_type(quantization)
-    numerator, denominator = 34, 32
-    if base in ("F32", "F16", "BF16"):
-        # activations are 32-bit floats and meet such weights as they are
-        numerator, denominator = (0 if base == "F32" else 2), 1
-    elif base is None or BLOCKS[base][0] == 256:
-        numerator, denominator = 292, 256
-    elif base in ("Q4_1", "Q5_1"):
-        numerator = 36
+    numerator, denominator = _turned(quantization)
     size = room.micro_batch * widest * numerator // denominator
     shape = f"{widest:,} × {numerator}/{denominator} bytes"
     # an encoder without a cache has 32-bit values
@@ -327,6 +330,19 @@ def _work_buffer(load: Load, room: llamacpp.Cells, quantization: str) -> tuple[i
         if scores > size:
             size, shape = scores, f"{room.full:,} cells × {heads:,} heads × 2 bytes"
     return size, f" + {room.micro_batch:,} tokens × {shape} of scratch" if size else ""
+
+
+def _turned(quantization: str) -> tuple[int, int]:
+    """Bytes per element of the type that activations are turned into to meet such weights
+    (`vec_dot_type` in ggml-cpu.c).
+    """
+    base = base_type(quantization)
+    if base in ("F32", "F16", "BF16"):
+        # activations are 32-bit floats and meet such weights as they are
+        return 0 if base == "F32" else 2, 1
+    if base is None or BLOCKS[base][0] == 256:
+        return 292, 256
+    return (36 if base in ("Q4_1", "Q5_1") else 34), 32
 
 
 def _outputs(load: Load) -> tuple[int, str]:

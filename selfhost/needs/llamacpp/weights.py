@@ -43,47 +43,68 @@ def weights_terms(
     select_weight_buft in src/llama-model-loader.cpp).
     """
     architecture, row, spec = subject.architecture, subject.row, subject.spec
-    low, high, line = files.low_bytes, files.high_bytes, f"{files.arithmetic}; the whole file"
+    if not subject.whole or architecture is None or row is None:
+        return (_whole_file(files, files.source, ""),), 0
     real = of_file(spec, quantization)
-    recipe = quantization
-    if architecture is not None and not real:
-        recipe = recipe_of_mix(quantization, architecture) or quantization
-    known = subject.whole and recipe in BITS_PER_WEIGHT
-    if not known or architecture is None or row is None:
-        whole = term("weights", files.bytes, files.how, files.source, line, low=low, high=high)
-        return (whole,), 0
+    recipe = (recipe_of_mix(quantization, architecture) if not real else None) or quantization
+    if recipe not in BITS_PER_WEIGHT:
+        return (_whole_file(files, files.source, ""),), 0
     tensors = real or usual(architecture, row, recipe, typed_earlier(spec.released))
-    is_published = not real and files.how is How.STATED
-    is_own_mix = recipe != quantization or (
-        is_published and not _follows_the_recipe(spec, architecture, row, quantization, files)
-    )
-    if is_own_mix:
-        # a whole file whose publisher chose types of their own
-        low = min(low, files.bytes - int(files.bytes * _OWN_MIX))
-        source = f"{files.source}; its tables and output matrix in proportion to {RECIPE}"
-        line += ", a mix of its publisher's own"
-        weights = term("weights", files.bytes, files.how, source, line, low=low, high=high)
-        parts = _beside_layers(tensors, row)
-        scale = files.bytes, sum(tensor.bytes for tensor in tensors)
-        if layout is None:
-            return _beside_device(weights, [part * scale[0] // scale[1] for part in parts]), 0
-        return (weights,), 0
+    if not (
+        real or (recipe == quantization and _follows(spec, architecture, row, quantization, files))
+    ):
+        return _own_mix(files, tensors, row, is_beside_device=layout is None), 0
     loaded = tuple(tensor for tensor in tensors if not _passed_over(tensor, row))
-    how, source, less, more = How.EXACT, f"tensor table in the header of {spec.origin}", 0, 0
-    if not real:
-        how, source = How.COMPUTED, RECIPE
-        if is_published:
-            source = f"{RECIPE}; agrees with the size of {files.source.removeprefix(SIZE_OF)}"
-        least, most = spread(architecture, row, quantization)
+    if real:
+        source = f"tensor table in the header of {spec.origin}"
+        as_stored = _stored("weights", loaded, How.EXACT, source, 0, 0)
+    else:
         size = sum(tensor.bytes for tensor in tensors)
-        less, more = size - least, most - size
-        if not row.mtp_in_gguf:
-            # the file may lack them
-            less += sum(tensor.bytes for tensor in loaded if tensor.extra)
-    as_stored = _stored("weights", loaded, how, source, less, more)
+        as_stored = _by_the_recipe(
+            loaded, size, row, spread(architecture, row, quantization), files
+        )
     if layout is None:
         return _beside_device(as_stored, _beside_layers(loaded, row)), 0
     return _in_layouts(as_stored, loaded, LAYOUTS[layout], tied=_is_tied(loaded, row))
+
+
+def _by_the_recipe(
+    loaded: Sequence[Stored],
+    size: int,
+    row: ArchitectureRow,
+    ends: tuple[int, int],
+    files: SizedWeights,
+) -> Term:
+    """What is loaded of a file of that size, which may be as little and as much as `ends`."""
+    source = RECIPE
+    if files.how is How.STATED:
+        source += f"; agrees with the size of {files.source.removeprefix(SIZE_OF)}"
+    # the file may lack multi-token prediction
+    extra = sum(tensor.bytes for tensor in loaded if tensor.extra and not row.mtp_in_gguf)
+    less, more = size - ends[0] + extra, ends[1] - size
+    return _stored("weights", loaded, How.COMPUTED, source, less, more)
+
+
+def _own_mix(
+    files: SizedWeights, tensors: Sequence[Stored], row: ArchitectureRow, *, is_beside_device: bool
+) -> tuple[Term, ...]:
+    """A file whose publisher chose types of their own, near those of these tensors."""
+    source = f"{files.source}; its tables and output matrix in proportion to {RECIPE}"
+    weights = _whole_file(files, source, ", a mix of its publisher's own")
+    if not is_beside_device:
+        return (weights,)
+    total = sum(tensor.bytes for tensor in tensors)
+    shares = [part * files.bytes // total for part in _beside_layers(tensors, row)]
+    return _beside_device(weights, shares)
+
+
+def _whole_file(files: SizedWeights, source: str, what: str) -> Term:
+    """A file whose tensors are not known one by one; `what` of a publisher's own types."""
+    low = files.low_bytes
+    if what:
+        low = min(low, files.bytes - int(files.bytes * _OWN_MIX))
+    line = f"{files.arithmetic}; the whole file{what}"
+    return term("weights", files.bytes, files.how, source, line, low=low, high=files.high_bytes)
 
 
 def recipe_of_mix(quantization: str, architecture: Architecture) -> str | None:
@@ -95,14 +116,16 @@ def recipe_of_mix(quantization: str, architecture: Architecture) -> str | None:
     return recipe_of(quantization, architecture)
 
 
-def _follows_the_recipe(
+def _follows(
     spec: ModelSpec,
     architecture: Architecture,
     row: ArchitectureRow,
     quantization: str,
     files: SizedWeights,
 ) -> bool:
-    """True where the published size is near that of llama-quantize's own types."""
+    """True where no published size is far from that of llama-quantize's own types."""
+    if files.how is not How.STATED:
+        return True
     row, earlier = as_published(row, spec.released), typed_earlier(spec.released)
     computed = computed_file(architecture, row, quantization, earlier)
     error = files.bytes * _OWN_MIX
