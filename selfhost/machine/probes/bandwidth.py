@@ -1,8 +1,8 @@
 """Memory bandwidth, measured: how fast the usable cores together read memory that no cache holds.
 
 Each thread runs over its part of a buffer with the C library's memchr, a vectorised read that lets
-other threads run; where there is none it copies. With glibc the figure is that of a C probe within
-20 % on AMD's Zen 4 and 5, and 0.7 of it on Granite Rapids, where llama.cpp got what memchr tells.
+other threads run. With glibc the figure is that of a C probe within 20 % on AMD's Zen 4 and 5, and
+0.7 of it on Granite Rapids, where llama.cpp got what memchr tells.
 """
 
 from __future__ import annotations
@@ -59,14 +59,13 @@ def measure(machine: Machine, host: Host, *, brief: bool) -> tuple[int, str, boo
     `ValueError` where that could only mislead.
     """
     usable, free = _means(machine, host)
-    count = min(int(usable), machine.cpu_cores_physical or 1, _MAX_THREADS)
-    beyond = max(_LEAST_BYTES, _CACHES * (cache_bytes(host) or _USUAL_CACHE_BYTES))
-    part_bytes = min(beyond, free // 8, _MOST_BYTES) // count
     others = _others_running()
     if brief and others >= usable:
         raise ValueError("other programs keep the processors busy")
-    seconds = _BRIEF_SECONDS if brief else _CAREFUL_SECONDS
-    traces = _run(count, part_bytes, *seconds)
+    count = min(int(usable), machine.cpu_cores_physical or 1, _MAX_THREADS)
+    beyond = max(_LEAST_BYTES, _CACHES * (cache_bytes(host) or _USUAL_CACHE_BYTES))
+    part_bytes = min(beyond, free // 8, _MOST_BYTES) // count
+    traces = _run(count, part_bytes, *(_BRIEF_SECONDS if brief else _CAREFUL_SECONDS))
     filled = sum(trace[2] for trace in traces)
     if filled < beyond // 2:
         raise ValueError(f"of {units.binary(filled)}, which was had, caches may hold too much")
@@ -146,29 +145,12 @@ def _read(part_bytes: int, fill: float, read: float, wait: Callable[[], object])
         while filled + _CHUNK_BYTES <= len(area) and (filled == 0 or perf_counter() < until):
             ctypes.memset(address + filled, 1, _CHUNK_BYTES)
             filled += _CHUNK_BYTES
-        half, step = _CHUNK_BYTES // 2, _search()
-        if step is None:
-            step = lambda at: ctypes.memmove(at, at + half, half)  # noqa: E731
+        memchr = ctypes.CDLL("msvcrt" if sys.platform == "win32" else None).memchr
+        memchr.argtypes = ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t
         wait()
         used, done = thread_time(), [perf_counter()]
         while done[-1] < done[0] + read or len(done) < 4:
-            step(address + len(done) * _CHUNK_BYTES % filled)
+            # a byte that is not there
+            memchr(address + len(done) * _CHUNK_BYTES % filled, 2, _CHUNK_BYTES)
             done.append(perf_counter())
         return done, (thread_time() - used) / (done[-1] - done[0]), filled
-
-
-def _search() -> Callable[[int], object] | None:
-    """A search of the chunk at an address for a byte that is not there; None where the C library,
-    on Windows by its old name, has none.
-    """
-    import ctypes
-
-    try:
-        memchr = ctypes.CDLL("msvcrt" if sys.platform == "win32" else None).memchr
-    except (OSError, AttributeError, TypeError):
-        return None
-    memchr.argtypes, memchr.restype = (
-        (ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t),
-        ctypes.c_void_p,
-    )
-    return lambda address: memchr(address, 2, _CHUNK_BYTES)

@@ -33,7 +33,8 @@ _MAX_SNAPSHOTS = 20
 _MAX_SHARDS = 10_000
 # folders of a snapshot that hold weights: `transformer/`, `UD-Q4_K_XL/`
 _MAX_DEPTH = 2
-_SHARD = pattern(r"(?is)(.*)-(\d{5})-of-(\d{5})(\.[a-z]+)")
+# DeepSeek's files have six digits behind `of`
+_SHARD = pattern(r"(?is)(.*)-(\d{5})-of-(\d{5,6})(\.[a-z]+)")
 _QUANTIZATION = pattern(
     r"(?i)(?:^|[-_.])((?:UD-)?(?:I?Q\d(?:[-_][A-Z0-9]+)*|TQ\d_\d|MXFP4(?:_MOE)?|BF16|F16|FP16|F32))"
     r"\.gguf$"
@@ -195,8 +196,9 @@ def _repository_weights(files: Mapping[str, int]) -> Iterator[dict[str, Any]]:
         sizes = [files.get(p, 0) for p in {p for name in weights for p in parts_of_split(name)}]
         is_loadable = "config.json" in files or weights[0].startswith("consolidated")
         complete: bool | None = is_loadable and all(sizes)
-        if "model_index.json" in files:
-            # a pipeline of several models does not say in one file which weights it needs
+        is_indexed = any(name.endswith(".index.json") for name in files)
+        if "model_index.json" in files or (is_indexed and not _SHARD.fullmatch(weights[0])):
+            # neither the names of a pipeline's files nor of such shards say which it needs
             complete = None if all(sizes) else False
         yield {"size_bytes": sum(sizes), "complete": complete}
 
