@@ -136,17 +136,6 @@ def placed(name: str) -> dict[str, str]:
     return files
 
 
-def word_of(name: str) -> str:
-    """What uname says where a recording of /proc/cpuinfo was made; x86_64 for other recordings."""
-    starts = {
-        "cpuinfo/arm-": "aarch64",
-        "cpuinfo/arm32-": "armv7l",
-        "cpuinfo/riscv-": "riscv64",
-        "meminfo/power": "ppc64le",
-    }
-    return next((word for start, word in starts.items() if name.startswith(start)), "x86_64")
-
-
 def recorded(name: str) -> dict[str, str]:
     folder = MACHINES / name / "root"
     paths = [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".json"]

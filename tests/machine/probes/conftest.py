@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from helpers.recordings import LINUX
-from selfhost.machine.probes.recorded import RecordedHost
+from selfhost.machine.probes.recorded import RecordedHost, file_name
 
 
 @pytest.fixture
@@ -19,16 +19,21 @@ def build(tmp_path: Path) -> Callable[..., RecordedHost]:
     numbers = iter(range(1000))
 
     def make(
-        files: dict[str, str], env: dict[str, str] | None = None, **facts: Any
+        files: dict[str, str | bytes],
+        env: dict[str, str] | None = None,
+        nvml: Any = None,
+        **facts: Any,
     ) -> RecordedHost:
         folder = tmp_path / str(next(numbers))
         for path, text in files.items():
-            place = folder / path.lstrip("/")
+            place = folder / file_name(path)
             place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_text(text)
+            place.write_bytes(text if isinstance(text, bytes) else text.encode())
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "env.json").write_text(json.dumps(env or {}))
-        (folder / "facts.json").write_text(json.dumps({**LINUX, **facts}))
+        (folder / "facts.json").write_text(
+            json.dumps(LINUX | facts | ({} if nvml is None else {"nvml": nvml}))
+        )
         return RecordedHost(str(folder))
 
     return make

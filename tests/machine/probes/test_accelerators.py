@@ -14,9 +14,8 @@ from typing import Any
 
 import pytest
 
-from helpers.recordings import LINUX
 from selfhost.machine.probes import child, read_machine
-from selfhost.machine.probes.recorded import RecordedHost, file_name
+from selfhost.machine.probes.recorded import RecordedHost
 from selfhost.machine.record import Accelerator, Machine
 
 MIB, GIB = 2**20, 2**30
@@ -75,32 +74,6 @@ def answer(*devices: Any) -> dict[str, Any]:
         "devices": list(devices),
         "library": "nvidia-ml-py",
     }
-
-
-@pytest.fixture
-def build(tmp_path: Path) -> Callable[..., RecordedHost]:
-    """A Linux host of exactly these files, variables and answers."""
-    numbers = iter(range(1000))
-
-    def make(
-        files: dict[str, str | bytes],
-        env: dict[str, str] | None = None,
-        nvml: Any = None,
-        **facts: Any,
-    ) -> RecordedHost:
-        folder = tmp_path / str(next(numbers))
-        folder.mkdir(parents=True)
-        for path, text in files.items():
-            place = folder / file_name(path)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(text if isinstance(text, bytes) else text.encode())
-        (folder / "env.json").write_text(json.dumps(env or {}))
-        (folder / "facts.json").write_text(
-            json.dumps(LINUX | facts | ({} if nvml is None else {"nvml": nvml}))
-        )
-        return RecordedHost(str(folder))
-
-    return make
 
 
 def cards(machine: Machine) -> tuple[Accelerator, ...]:

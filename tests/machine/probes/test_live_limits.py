@@ -15,8 +15,6 @@ from typing import Any
 
 import pytest
 
-from selfhost import Machine, Outcome, check
-
 GIB, MIB = 2**30, 2**20
 V1 = {name: Path("/sys/fs/cgroup") / name for name in ("memory", "cpu", "cpuset")}
 V2 = Path("/sys/fs/cgroup")
@@ -205,19 +203,6 @@ def test_a_limit_that_does_not_show_is_not_denied(
     )
 
 
-@pytest.mark.parametrize(("option", "limited"), [("v", True), ("d", False)])
-def test_a_limit_of_the_shell(read: Read, option: str, limited: bool) -> None:
-    """`ulimit -v` bounds all a process may map, `ulimit -d` what it may allocate; both say how to lift them."""
-    _roomy()
-    found = read(before=f"ulimit -S{option} 2097152")
-    assert (found["memory_limit_bytes"] == 2 * GIB) is limited
-    own, other = ("address_space_bytes", "private_memory_bytes")[:: 1 if limited else -1]
-    assert 1.5 * GIB < found[own] < 2 * GIB
-    assert found[other] is None
-    assert f"`ulimit -{option} unlimited` lifts" in found["sources"][own]
-    assert (found["memory_available_bytes"] == found[own]) is limited
-
-
 # processors
 
 
@@ -244,9 +229,6 @@ def test_a_quota_of_processors(
     assert found["cpu_cores_physical"] >= 1
 
 
-# mounts: each in a namespace of its own, which ends with the child
-
-
 def _alone(kind: str = "-m") -> None:
     done = (
         subprocess.run(["unshare", kind, "true"], capture_output=True, check=False)
@@ -255,21 +237,3 @@ def _alone(kind: str = "-m") -> None:
     )
     if done is None or done.returncode:
         pytest.skip(f"this account may not make a namespace of its own: unshare {kind}")
-
-
-def disk_of(found: dict[str, Any]) -> dict[str, Any]:
-    return next(disk for disk in found["disks"] if disk["purpose"] == "huggingface")
-
-
-def test_a_cache_in_memory(read: Read, tmp_path: Path) -> None:
-    """A tmpfs of 64 MiB is RAM and small: nothing of size fits, and the finding says what it is."""
-    _alone()
-    mount = f'mount -t tmpfs -o size=64m tmpfs "{tmp_path}"'
-    found = read(before=mount, env={"HF_HOME": str(tmp_path)}, wrap=("unshare", "-m"))
-    disk = disk_of(found)
-    assert (disk["filesystem"], disk["total_bytes"], disk["writable"]) == ("tmpfs", 64 * MIB, True)
-    assert 60 * MIB < disk["free_bytes"] <= 64 * MIB
-    assert "which is RAM" in found["sources"]["disks.huggingface"]
-    finding = check("qwen3-0.6b", machine=Machine.from_json(found)).finding("disk")
-    assert finding is not None
-    assert finding.outcome is Outcome.FAIL

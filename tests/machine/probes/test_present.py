@@ -325,9 +325,6 @@ def test_a_layer_of_another_size_is_missing(spoil: Callable[[Path], None], tmp_p
     assert verdict.needs.download_bytes >= model.total_bytes - model.size_bytes
 
 
-# ------------------------------------------------------------------ what may be here
-
-
 # ------------------------------------------------------------------ bounds, links, accounts
 
 
@@ -405,9 +402,6 @@ def test_nobody_is_named_in_a_record(tmp_path: Path) -> None:
     assert "ada-l" not in json.dumps(written)
     validate(written, "machine-1")
     assert Machine.from_json(json.loads(json.dumps(written)), unnamed=machine.name) == machine
-
-
-# ------------------------------------------------------------------ matching
 
 
 def test_another_model_of_the_same_size_is_not_the_one(tmp_path: Path) -> None:

@@ -7,27 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from helpers.recordings import GIB, ROOT_MOUNT, part, text_of, word_of
+from helpers.recordings import GIB, ROOT_MOUNT, text_of
 from selfhost import Outcome, Route, check
 from selfhost.machine.changes import apply
 from selfhost.machine.probes import read_machine
 from selfhost.machine.probes.recorded import RecordedHost
 
-KERNELS = {
-    f"{word_of(name)} {name}": text_of(name)
-    for name in part("cpuinfo")
-    if not text_of(name).startswith(("# ", "Arch")) and "riscv" not in name
-}
-
 
 @pytest.mark.parametrize("word", ["x86_64", "aarch64", "armv7l"])
 def test_an_emulated_processor_is_not_judged(build: Callable[..., RecordedHost], word: str) -> None:
     """Neither what it can do nor its pace is known, also where a runtime needs no instruction set there, and planning assumes none."""
-    real = KERNELS[
-        "aarch64 cpuinfo/arm-graviton2-neoverse-n1.txt"
-        if word == "x86_64"
-        else "x86_64 cpuinfo/x86-zen5.txt"
-    ]
+    other = "arm-graviton2-neoverse-n1" if word == "x86_64" else "x86-zen5"
+    real = text_of(f"cpuinfo/{other}.txt")
     machine = read_machine(
         build({"/proc/cpuinfo": real, "/sys/devices/system/cpu/online": "0-3\n"}, machine=word)
     )
@@ -58,21 +49,31 @@ def test_rosetta(tmp_path: Path) -> None:
     assert "Rosetta" in machine.sources["architecture"]
 
 
-def test_scope(build: Callable[..., RecordedHost]) -> None:
-    """Container before virtual machine before the computer itself; an image's leftover marker in a virtual machine is no container."""
-    flags = {"/proc/cpuinfo": "flags : fpu sse2 hypervisor\n"}
-    assert read_machine(build(flags)).scope == "vm"
-    assert read_machine(build({"/proc/cpuinfo": "flags : fpu sse2\n"})).scope == "host"
-    overlay = ROOT_MOUNT.replace("ext4 /dev/sda1", "overlay overlay")
-    assert (
-        read_machine(build(flags | {"/.dockerenv": "x", "/proc/self/mountinfo": overlay})).scope
-        == "container"
-    )
-    assert read_machine(build(flags | {"/.dockerenv": "x"})).scope == "vm"
-    assert (
-        read_machine(build(flags | {"/.dockerenv": "x", "/proc/self/mountinfo": ROOT_MOUNT})).scope
-        == "vm"
-    )
-    assert read_machine(build(flags, {"KUBERNETES_SERVICE_HOST": "10.0.0.1"})).scope == "container"
-    assert read_machine(build({}, release="6.6.87.2-microsoft-standard-WSL2")).scope == "vm"
-    assert read_machine(build({})).scope is None
+OVERLAY = ROOT_MOUNT.replace("ext4 /dev/sda1", "overlay overlay")
+IN_IMAGE = {"/.dockerenv": "x"}
+
+
+@pytest.mark.parametrize(
+    ("flags", "files", "env", "facts", "scope"),
+    [
+        ("fpu sse2 hypervisor", {}, {}, {}, "vm"),
+        ("fpu sse2", {}, {}, {}, "host"),
+        ("fpu sse2 hypervisor", {**IN_IMAGE, "/proc/self/mountinfo": OVERLAY}, {}, {}, "container"),
+        # an image's leftover marker in a virtual machine is no container
+        ("fpu sse2 hypervisor", {**IN_IMAGE, "/proc/self/mountinfo": ROOT_MOUNT}, {}, {}, "vm"),
+        ("fpu sse2 hypervisor", {}, {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, {}, "container"),
+        ("", {}, {}, {"release": "6.6.87.2-microsoft-standard-WSL2"}, "vm"),
+        ("", {}, {}, {}, None),
+    ],
+)
+def test_scope(
+    build: Callable[..., RecordedHost],
+    flags: str,
+    files: dict[str, str],
+    env: dict[str, str],
+    facts: dict[str, str],
+    scope: str | None,
+) -> None:
+    """Container before virtual machine before the computer itself."""
+    cpuinfo = {"/proc/cpuinfo": f"flags : {flags}\n"} if flags else {}
+    assert read_machine(build(cpuinfo | files, env, **facts)).scope == scope
