@@ -238,9 +238,8 @@ def tensor_names(spec: ModelSpec, architectures: Mapping[str, Any]) -> tuple[str
     if subject.architecture is None or subject.row is None or not subject.whole:
         return ()
     groups = checkpoint_tensors(subject.architecture, subject.row)
-    return tuple(
-        dict.fromkeys(name for group in groups for name in (group.name, *one_by_one(group)))
-    )
+    names = (name for group in groups for name in (group.name, *one_by_one(group)))
+    return tuple(dict.fromkeys(names))
 
 
 def quantizations_of(

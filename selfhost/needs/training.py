@@ -174,30 +174,30 @@ def why_not_trained(spec: ModelSpec, method: str) -> tuple[str, str] | None:
     if spec.quantized is not None and spec.quantized.format == "mlx":
         why = "Transformers does not load weights that MLX quantized, so it does not train them."
         return why, _UNPACKED_MEND
-    if spec.architecture is None:
+    architecture = spec.architecture
+    if architecture is None:
         return None
-    stored = spec.architecture.matrix_dtype or spec.architecture.expert_dtype or ""
+    stored = architecture.matrix_dtype or architecture.expert_dtype or ""
     if stored == "ternary":
         return "Transformers does not train BitNet's packed weights.", _UNPACKED_MEND
-    if method == "full" and _is_packed(spec.architecture):
+    if method == "full" and _is_packed(architecture):
         why = 'Transformers does not "perform fine-tuning on purely quantized models".'
         return why, f"{_ADAPT}; or {_UNPACKED_MEND}"
-    return _why_not_quantized_again(spec, stored) if method == "qlora" and stored else None
-
-
-def _why_not_quantized_again(spec: ModelSpec, stored: str) -> tuple[str, str] | None:
-    """Why bitsandbytes does not make 4 bits of weights that are narrow already."""
+    # others publish 16-bit copies of a publisher's own narrow weights, but not of these very files
+    is_here = spec.quantized is not None or not spec.origin.endswith(".toml")
+    if method != "qlora" or not stored:
+        return None
     if stored.startswith("int8"):
         why = "Transformers loads these weights in 8 bits, as they are stored, whatever you choose."
         return why, _ADAPT
-    # others publish 16-bit copies of a publisher's own narrow weights, but not of these very files
-    is_here = spec.quantized is not None or not spec.origin.endswith(".toml")
     if not is_here or stored.startswith(("nf4", "nvfp4")):
         return None
     expand = "--finetune-method lora trains on them expanded to 16 bits (dequantize=True)"
-    remedy = _ADAPT if stored.startswith(_KEPT_PACKED) else expand
-    why = f"Transformers does not quantize {stored} weights again."
-    return why, f"{remedy}; or {_UNPACKED_MEND}"
+    remedy = _ADAPT if _is_packed(architecture) else expand
+    return (
+        f"Transformers does not quantize {stored} weights again.",
+        f"{remedy}; or {_UNPACKED_MEND}",
+    )
 
 
 def _is_packed(architecture: Architecture) -> bool:
@@ -218,11 +218,8 @@ def _why_not_computed(subject: Subject, runtime: RuntimeSpec) -> tuple[str, str 
     if row.rewrites or why_not_known(architecture, row, runtime) is not None:
         return f"what training {architecture.row} takes is not computed", None
     if "nvfp4" in (architecture.matrix_dtype, architecture.expert_dtype):
-        why = (
-            "transformers expands NVFP4 weights of compressed-tensors, loads none of ModelOpt's,"
-            " and which these are is not known"
-        )
-        return why, _UNPACKED_MEND
+        why = "transformers expands NVFP4 weights of compressed-tensors, loads none of ModelOpt's,"
+        return f"{why} and which these are is not known", _UNPACKED_MEND
     no_encoders = why_no_encoders(spec)
     if no_encoders is not None:
         return f"{no_encoders}, so neither are the weights and gradients of all of it", None
@@ -333,54 +330,52 @@ def _frozen(training: _Training) -> tuple[int, int, int, str, str]:
 
 def _activations(training: _Training) -> Term:
     """What the forward pass saves for the backward pass, with the logits and the last norm."""
-    architecture, tokens, saved = training.architecture, training.tokens, _saved_in_layers(training)
-    width, hidden = 2, architecture.embedding_length
-    if training.method == "lora" and architecture.dtype == "float32":
-        width = 4
+    architecture, (saved, widest) = training.architecture, _saved_in_layers(training)
+    hidden = architecture.embedding_length
+    width = 4 if training.method == "lora" and architecture.dtype == "float32" else 2
     logits = 0 if training.embeds else _LOGIT_BYTES * (architecture.vocabulary or 0)
-    each, line = sum(saved) + logits, f"{tokens:,} tokens"
+    each, remark = saved + logits, ""
     if training.checkpointing:
         # the logits are gone before the first layer is computed again
-        each = architecture.layers * width * hidden + max(*saved, logits)
-        line += "; one input of each layer, and the larger of one layer and the logits"
+        each = architecture.layers * width * hidden + max(widest, logits)
+        remark = "; one input of each layer, and the larger of one layer and the logits"
     each += 8 * hidden
-    size = tokens * each
+    size = training.tokens * each
     high = int((1.6 if training.checkpointing else 2) * size)
     if training.method != "full":
         # peft adds adapters to all experts of a layer at once
         at_once = architecture.layers if training.checkpointing else 1
         high += 2 * width * training.experts // at_once
-    words = line.removeprefix(f"{tokens:,} tokens")
     return term(
         "activations",
         size,
         How.ASSUMED if architecture.recurrent else How.COMPUTED,
         "tensors saved for the backward pass (arXiv 2205.05198), fused attention; ends assumed",
-        f"{tokens:,} tokens × {each:,} bytes{words}",
+        f"{training.tokens:,} tokens × {each:,} bytes{remark}",
         low=int(0.55 * size),
         high=high,
     )
 
 
-def _saved_in_layers(training: _Training) -> list[int]:
-    """Bytes that one token leaves in each layer: inputs of norms and matrices, queries, keys and
-    values, gate and up.
+def _saved_in_layers(training: _Training) -> tuple[int, int]:
+    """Bytes that one token leaves in all layers, and in the widest: inputs of norms and matrices,
+    queries, keys and values, gate and up.
     """
     architecture, trains_all = training.architecture, training.method == "full"
-    layers = [(16 if trains_all else 28) * architecture.embedding_length] * architecture.layers
-    parts = [
-        (each.layers, _saved_by_attention(each, trains_all)) for each in architecture.attention
+    plain = (16 if trains_all else 28) * architecture.embedding_length
+    mixing = [
+        (len(each.layers), _saved_by_attention(each, trains_all)) for each in architecture.attention
     ]
     for state in architecture.recurrent:
         inner = state.inner_length or (state.heads or 0) * (state.value_length or 0)
-        parts.append((state.layers, 16 * (inner or architecture.embedding_length)))
+        mixing.append((len(state.layers), 16 * (inner or architecture.embedding_length)))
+    wide = []
     for part in architecture.feed_forward:
         inner = part.length * (part.used or 1) + (part.shared_length or 0)
-        parts.append((part.layers, inner * (8 if trains_all else 10)))
-    for numbers, size in parts:
-        for layer in numbers:
-            layers[layer] += size
-    return layers
+        wide.append((len(part.layers), inner * (8 if trains_all else 10)))
+    saved = plain * architecture.layers + sum(layers * size for layers, size in mixing + wide)
+    widest = [max((size for _, size in sizes), default=0) for sizes in (mixing, wide)]
+    return saved, plain + sum(widest)
 
 
 def _saved_by_attention(group: Attention, trains_all: bool) -> int:
