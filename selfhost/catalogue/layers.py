@@ -69,10 +69,7 @@ _RECURRENT_KEYS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "lightning": (("heads", "key_length"), ()),
     "convolution": (("convolution",), ()),
     "rglru": (("inner_length", "heads", "convolution"), ()),
-    "rwkv6": (("key_length", "ranks"), ()),
     "rwkv7": (("key_length", "ranks"), ()),
-    "qrwkv6": (("key_heads", "key_length", "ranks"), ()),
-    "qrwkv7": (("key_length", "ranks"), ()),
 }
 # keys that say something beside another alone
 _OF_EXPERTS = (
@@ -80,10 +77,7 @@ _OF_EXPERTS = (
 )  # fmt: skip
 QUERY_KEY_NORMS = ("head", "per_head", "full", "none")
 # what the ranks of RWKV are of
-_RANKS: Mapping[str, tuple[str, ...]] = {
-    **dict.fromkeys(("rwkv6", "qrwkv6"), ("mixing", "decay")),
-    **dict.fromkeys(("rwkv7", "qrwkv7"), ("decay", "rate", "first values", "gate")),
-}
+_RANKS: Mapping[str, tuple[str, ...]] = {"rwkv7": ("decay", "rate", "first values", "gate")}
 
 
 def _size(maximum: int = MAX_SIZE, **limits: Any) -> Any:
@@ -194,11 +188,11 @@ class Recurrent(LayerPart):
         yield from super().misfits(width)
         inner, heads = self.inner_length, self.heads or 0
         yield from self._undivided("heads", inner, f"inner_length, {inner or 0:,}")
-        if "rwkv" in self.kind and width is not None and self.key_length:
+        if self.kind == "rwkv7" and width is not None and self.key_length:
             yield from self._undivided("key_length", width, f"embedding_length, {width:,}")
             heads = width // self.key_length
         key = "groups" if self.kind == "mamba2" else "key_heads"
-        if heads and (self.kind in ("mamba2", "delta") or "rwkv" in self.kind):
+        if heads and (self.kind in ("mamba2", "delta", "rwkv7")):
             yield from self._undivided(key, heads, f"the {heads:,} heads")
         names, ranks = _RANKS.get(self.kind, ()), self.ranks or ()
         # without a gate its rank is 0

@@ -11,7 +11,6 @@ from ..catalogue.spec import Attention, FeedForward, Recurrent
 from .gguf_values import MAX_NUMBER, GgufModel, Refused, Unclear
 from .naming import clean
 
-_RWKV6_RANKS = ("time_mix_extra_dim", "time_decay_extra_dim")
 _RWKV7_RANKS = tuple(
     f"attention.{name}_lora_rank" for name in ("decay", "iclr", "value_residual_mix", "gate")
 )
@@ -44,10 +43,7 @@ _STATE_KEYS: Mapping[str, Mapping[str, str]] = {
         "heads": "ssm.time_step_rank",
         "key_heads": "ssm.group_count",
     },
-    "rwkv6": {"key_length": "wkv.head_size"},
     "rwkv7": {"key_length": "wkv.head_size"},
-    "qrwkv6": {"key_length": "wkv.head_size", "key_heads": "attention.head_count_kv"},
-    "qrwkv7": {"key_length": "wkv.head_size"},
 }
 
 
@@ -80,12 +76,8 @@ def _state_kind(model: GgufModel, layer: int) -> str | None:
         for tensor, kind in (("ssm_x.weight", "mamba"), ("ssm_in.weight", "mamba2")):
             if model.has(layer, tensor):
                 return kind
-    # RWKV, with a channel mix of its own or with the feed-forward of Qwen
-    prefix = "" if model.has(layer, "channel_mix_key.weight") else "q"
-    if model.has(layer, "time_mix_a1.weight"):
-        return f"{prefix}rwkv7"
-    if model.has(layer, "time_mix_lerp_x.weight", "time_mix_lerp_fused.weight"):
-        return f"{prefix}rwkv6"
+    if model.has(layer, "time_mix_a1.weight") and model.has(layer, "channel_mix_key.weight"):
+        return "rwkv7"
     if model.has(layer, "ssm_a", "ssm_in.weight", "time_mix_w1.weight", "time_mix_key.weight"):
         starts = f"blk.{layer}.ssm", f"blk.{layer}.time_mix"
         name = clean(next(name for name in model.shapes if name.startswith(starts)))
@@ -96,9 +88,8 @@ def _state_kind(model: GgufModel, layer: int) -> str | None:
 def _state(model: GgufModel, kind: str, layer: int) -> Recurrent:
     sizes = {name: model.needed(key) for name, key in _STATE_KEYS[kind].items()}
     state = Recurrent(kind=kind, layers=()).replace(**sizes)
-    if "rwkv" in kind:
-        keys = _RWKV6_RANKS if kind.endswith("6") else _RWKV7_RANKS
-        return state.replace(ranks=tuple(model.number(key) or 0 for key in keys))
+    if kind == "rwkv7":
+        return state.replace(ranks=tuple(model.number(key) or 0 for key in _RWKV7_RANKS))
     if kind == "mamba" and model.row.rank_from_width:
         # PLaMo 2: no key states it (src/models/plamo2.cpp: dt_dim)
         rank = max(64, model.needed("embedding_length") // 16)

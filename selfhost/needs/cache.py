@@ -245,9 +245,9 @@ def _mamba(group: Recurrent, width: int) -> _Parts:
 
 
 def _rwkv(group: Recurrent, width: int) -> _Parts:
-    """The last vector of a layer, and of a channel mix one more; a square for each head."""
-    key, shifts = group.key_length or 0, 2 if group.kind in ("rwkv6", "rwkv7") else 1
-    return shifts * width, width * key, f"({shifts} × {width:,} + {width:,} × {key})"
+    """The last vectors of a layer and of its channel mix; a square for each head."""
+    key = group.key_length or 0
+    return 2 * width, width * key, f"(2 × {width:,} + {width:,} × {key})"
 
 
 _STATES: Mapping[str, Callable[[Recurrent, int], _Parts]] = {
@@ -257,5 +257,5 @@ _STATES: Mapping[str, Callable[[Recurrent, int], _Parts]] = {
     "lightning": _lightning,
     "delta": _delta,
     "mamba2": _mamba2,
-    **dict.fromkeys(("rwkv6", "rwkv7", "qrwkv6", "qrwkv7"), _rwkv),
+    "rwkv7": _rwkv,
 }

@@ -196,27 +196,6 @@ def _convolution(builder: Builder, group: Recurrent) -> None:
     builder.add("blk.*.shortconv.out_proj", width, width, layers=layers)
 
 
-def _rwkv6(builder: Builder, group: Recurrent) -> None:
-    plain = group.kind == "rwkv6"
-    width, layers, key = builder.width, group.layers, group.key_length or 1
-    mix, decay = (*(group.ranks or ()), 0, 0)[:2]
-    kept = (group.key_heads or 0) * key or width
-    builder.add("blk.*.time_mix_w1", width, 5 * mix, layers=layers)
-    builder.add("blk.*.time_mix_w2", mix, width, 5, layers=layers)
-    builder.add("blk.*.time_mix_lerp_x", width, layers=layers)
-    builder.add("blk.*.time_mix_lerp_fused", width, 1, 1, 5, layers=layers)
-    builder.add("blk.*.time_mix_decay", width, layers=layers)
-    builder.add("blk.*.time_mix_decay_w1", width, decay, layers=layers)
-    builder.add("blk.*.time_mix_decay_w2", decay, width, layers=layers)
-    for name, length in (("key", kept), ("value", kept), ("receptance", width)):
-        builder.add(f"blk.*.time_mix_{name}", width, length, layers=layers, bias=not plain)
-    builder.add("blk.*.time_mix_gate", width, width, layers=layers)
-    builder.add("blk.*.time_mix_output", width, width, layers=layers)
-    if plain:
-        builder.add("blk.*.time_mix_first", key, width // key, layers=layers)
-        builder.add("blk.*.time_mix_ln", width, layers=layers, bias=True)
-
-
 def _rwkv7(builder: Builder, group: Recurrent) -> None:
     width, layers = builder.width, group.layers
     decay, rate, first, gate = (*(group.ranks or ()), 0, 0, 0, 0)[:4]
@@ -240,8 +219,7 @@ def _rwkv7(builder: Builder, group: Recurrent) -> None:
         builder.add(f"blk.*.time_mix_{name}", width, layers=layers)
     for name in ("key", "value", "receptance", "output"):
         builder.add(f"blk.*.time_mix_{name}", width, width, layers=layers)
-    if group.kind == "rwkv7":
-        builder.add("blk.*.time_mix_ln", width, layers=layers, bias=True)
+    builder.add("blk.*.time_mix_ln", width, layers=layers, bias=True)
 
 
 RECURRENCES: Mapping[str, Callable[[Builder, Recurrent], None]] = {
@@ -252,10 +230,7 @@ RECURRENCES: Mapping[str, Callable[[Builder, Recurrent], None]] = {
     "lightning": _lightning,
     "rglru": _rglru,
     "convolution": _convolution,
-    "rwkv6": _rwkv6,
-    "qrwkv6": _rwkv6,
     "rwkv7": _rwkv7,
-    "qrwkv7": _rwkv7,
 }
 
 

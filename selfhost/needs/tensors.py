@@ -660,11 +660,8 @@ class Builder:
 
     def dense(self, length: int, layers: tuple[int, ...]) -> None:
         row, width = self.row, self.width
-        if row.gate.startswith("channel_mix"):
-            for name in "kr" if row.gate == "channel_mix_gated" else "k":
-                self.add(f"blk.*.channel_mix_lerp_{name}", width, layers=layers)
-            if row.gate == "channel_mix_gated":
-                self.add("blk.*.channel_mix_receptance", width, width, layers=layers)
+        if row.gate == "channel_mix":
+            self.add("blk.*.channel_mix_lerp_k", width, layers=layers)
             self.add("blk.*.channel_mix_key", width, length, layers=layers)
             self.add("blk.*.channel_mix_value", length, width, layers=layers)
             return
