@@ -185,12 +185,7 @@ def why_not_trained(spec: ModelSpec, method: str) -> tuple[str, str] | None:
         return why, f"{_ADAPT}; or {_UNPACKED_MEND}"
     # others publish 16-bit copies of a publisher's own narrow weights, but not of these very files
     is_here = spec.quantized is not None or not spec.origin.endswith(".toml")
-    if method != "qlora" or not stored:
-        return None
-    if stored.startswith("int8"):
-        why = "Transformers loads these weights in 8 bits, as they are stored, whatever you choose."
-        return why, _ADAPT
-    if not is_here or stored.startswith(("nf4", "nvfp4")):
+    if method != "qlora" or not stored or not is_here or stored.startswith(("nf4", "nvfp4")):
         return None
     expand = "--finetune-method lora trains on them expanded to 16 bits (dequantize=True)"
     remedy = _ADAPT if _is_packed(architecture) else expand
