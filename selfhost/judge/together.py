@@ -47,33 +47,23 @@ def judge_together(
         alone = tuple(judge(question, machine) for question in questions)
         findings = tuple(_worst_of_members(names, alone))
         return SideBySide(question=questions[0], findings=findings, members=alone)
-    given = list(range(len(questions)))
-    largest_first = sorted(given, key=lambda index: _most_bytes(questions[index]), reverse=True)
-    answer = _in_order(questions, names, given, machine)
-    if answer.failed and largest_first != given:
-        other = _in_order(questions, names, largest_first, machine)
-        return answer if other.failed else other
-    return answer
+    given = tuple(range(len(questions)))
+    largest_first = tuple(sorted(given, key=lambda index: -_most_bytes(questions[index])))
+    answers: list[SideBySide] = []
+    for order in dict.fromkeys((given, largest_first)):
+        placed, left = dict[int, Judged](), machine
+        for index in order:
+            placed[index] = judge(questions[index], left)
+            left = _left_by(placed[index].needs, left)
+        answers.append(_summed_up(_members(names, [placed[index] for index in given]), machine))
+        if not answers[-1].failed:
+            return answers[-1]
+    return answers[0]
 
 
 def _most_bytes(question: Question) -> int:
     memory = question.needs.memory if question.needs is not None else None
     return 0 if memory is None else memory.high_bytes
-
-
-# ------------------------------------------------------------------ where each one lies
-
-
-def _in_order(
-    questions: Sequence[Question], names: Sequence[str], order: Sequence[int], machine: Machine
-) -> SideBySide:
-    """Each model judged on what those before it leave, and their sums."""
-    placed: dict[int, Judged] = {}
-    left = machine
-    for index in order:
-        placed[index] = judge(questions[index], left)
-        left = _left_by(placed[index].needs, left)
-    return _summed_up(_members(names, [placed[index] for index in range(len(placed))]), machine)
 
 
 def _left_by(needs: Needs | None, machine: Machine) -> Machine:
@@ -84,30 +74,23 @@ def _left_by(needs: Needs | None, machine: Machine) -> Machine:
         return machine
     low, high = host_low(needs) or 0, host_high(needs) or 0
     taken = {place.where: place.high_bytes for place in needs.memory.places}
-    devices = machine.accelerators
-    if devices is not None:
-        devices = tuple(
-            _less(device, low if device.unified else taken.get(f"accelerator:{index}", 0))
-            for index, device in enumerate(devices)
-        )
+    left: list[Accelerator] = []
+    for index, device in enumerate(machine.accelerators or ()):
+        size = low if device.unified else taken.get(f"accelerator:{index}", 0)
+        total = _minus(device.memory_total_bytes, size)
+        free = _minus(device.memory_free_bytes, size)
+        left.append(device.replace(memory_total_bytes=total, memory_free_bytes=free))
     return machine.replace(
         # a machine has some memory
         memory_total_bytes=_minus(machine.memory_total_bytes, low, 1),
         memory_limit_bytes=_minus(machine.memory_limit_bytes, low, 1),
         memory_available_bytes=_minus(machine.memory_available_bytes, high),
-        accelerators=devices,
+        accelerators=None if machine.accelerators is None else tuple(left),
     )
 
 
 def _minus(size: int | None, taken: int, least: int = 0) -> int | None:
     return None if size is None else max(least, size - taken)
-
-
-def _less(device: Accelerator, taken: int) -> Accelerator:
-    return device.replace(
-        memory_total_bytes=_minus(device.memory_total_bytes, taken),
-        memory_free_bytes=_minus(device.memory_free_bytes, taken),
-    )
 
 
 # ------------------------------------------------------------------ what the members share
@@ -138,34 +121,24 @@ def _members(names: Sequence[str], placed: Sequence[Judged]) -> list[_Member]:
         assert judged.needs is not None
         # `judge` says what is still to come of a download; what it was placed with says all
         needs = whole.replace(memory=judged.needs.memory, placement=judged.needs.placement)
-        workload, runtime = question.workload, question.runtime
+        counted, workload, runtime = needs, question.workload, question.runtime
         # two models that are the same files in the same store
         key = (question.spec.id, workload.format, workload.quantization, question.store)
-        has_new_files = key not in seen
-        maps_again = not has_new_files and runtime is not None and runtime.maps_files
+        if key in seen and runtime is not None and runtime.maps_files:
+            own = tuple(term for term in terms_of(needs) if not _is_mapped(term))
+            counted = needs.replace(memory=MemoryNeed(terms=own)) if needs.memory else needs
+        new = key not in seen
         members.append(
-            _Member(
-                name=name,
-                judged=judged,
-                needs=needs,
-                counted=_without_pages(needs) if maps_again else needs,
-                has_new_files=has_new_files,
-            )
+            _Member(name=name, judged=judged, needs=needs, counted=counted, has_new_files=new)
         )
         seen.add(key)
     return members
 
 
-def _without_pages(needs: Needs) -> Needs:
-    """The need without weights in RAM as they lie in the model's own file."""
-    if needs.memory is None:
-        return needs
-    terms = tuple(
-        term
-        for term in needs.memory.terms
-        if term.where != "host" or not term.may_be_mapped or term.name.startswith("draft_")
-    )
-    return needs.replace(memory=MemoryNeed(terms=terms))
+def _is_mapped(term: Term) -> bool:
+    """Weights in RAM as they lie in the model's own file."""
+    is_of_draft = term.name.startswith("draft_")
+    return term.where == "host" and term.may_be_mapped and not is_of_draft
 
 
 # ------------------------------------------------------------------ the sums
@@ -245,22 +218,22 @@ def _disk(members: Sequence[_Member], machine: Machine) -> Finding:
     for each in members:
         if each.has_new_files:
             place = machine.disk_for(each.question.store)
-            volume: Hashable = each.question.store if place is None else place.path
-            if place is not None and None not in (place.total_bytes, place.free_bytes):
+            volume: Hashable = each.question.store
+            if place is not None:
                 volume = place.total_bytes, place.free_bytes, place.filesystem
             by_volume.setdefault(volume, []).append(each)
     return _worst([_on_one_volume(stored, machine) for stored in by_volume.values()])
 
 
 def _on_one_volume(members: Sequence[_Member], machine: Machine) -> Finding:
-    first = members[0].question
+    first, needs = members[0].question, members[0].needs
     if len(members) == 1:
         missing, here = first.missing_bytes, first.here
-        return disk_check(members[0].needs, machine, first.store, missing_bytes=missing, here=here)
+        return disk_check(needs, machine, first.store, missing_bytes=missing, here=here)
     size = _added(bytes_to_store(each.needs, each.question.missing_bytes) for each in members)
-    largest = [each.needs.largest_file_bytes or 0 for each in members]
+    largest = max(each.needs.largest_file_bytes or 0 for each in members) or None
     total = _sum_of([(each.name, each.needs) for each in members]).replace(
-        download_bytes=size, disk_bytes=size, largest_file_bytes=max(largest) or None
+        download_bytes=size, disk_bytes=size, largest_file_bytes=largest
     )
     return disk_check(total, machine, first.store)
 
@@ -276,20 +249,21 @@ def _accelerator(members: Sequence[_Member], machine: Machine) -> Finding:
         if each in in_ram:
             held = _sum_of([(other.name, other.counted) for other in in_ram])
         else:
-            held = each.needs.replace(memory=MemoryNeed(terms=_beside(each, members)))
+            held = each.needs.replace(memory=_beside(each, members))
         findings.append(accelerator_check(held, machine, each.question))
     return _worst(findings)
 
 
-def _beside(own: _Member, members: Sequence[_Member]) -> tuple[Term, ...]:
+def _beside(own: _Member, members: Sequence[_Member]) -> MemoryNeed:
     """What all models hold on the devices of one of them, and what that one holds in RAM."""
     places = {term.where for term in terms_of(own.needs)} - {"host"}
-    return tuple(
+    terms = tuple(
         term
         for each in members
         for term in terms_of(each.needs)
         if term.where in places or (term.where == "host" and each is own)
     )
+    return MemoryNeed(terms=terms)
 
 
 # ------------------------------------------------------------------ the worst of several
