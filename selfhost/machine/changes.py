@@ -242,6 +242,9 @@ def apply(machine: Machine, settings: Sequence[str], named_gpus: Sequence[str] =
         faults.append(_Fault(message, remedy).problem("instruction_sets"))
     if faults:
         raise SettingError(faults)
+    if named_gpus and "disk" not in texts:
+        # the disk of the computer that was read says nothing about the one that has these GPUs
+        changed = changed.replace(disks=None)
     return planned(changed)
 
 

@@ -368,10 +368,11 @@ def planned_words(machine: Machine) -> str:
     if not machine.planning:
         return ""
     if machine.is_this_one:
-        return "Simulated machine: what is not stated of it is this computer's."
+        disk = "its disk is assumed, " if machine.assumes("disks") else ""
+        return f"Simulated machine: {disk}the rest is as on this computer."
     is_sure = machine.confidence in (None, "high")
     doubt = "" if is_sure else f" Its figures are of {machine.confidence} confidence."
-    return f"Simulated machine: what is not stated of it is assumed.{doubt}"
+    return f"Simulated machine: the rest is assumed.{doubt}"
 
 
 def stands_above(finding: Finding, verdict: Verdict) -> bool:

@@ -61,7 +61,7 @@ def test_a_chip_of_apples_takes_no_card(
 
 
 def test_a_named_gpu_takes_the_place_of_the_machines_own() -> None:
-    """All else is the machine's; the record says whose word the figures are."""
+    """All else but the disk is the machine's; the record says whose word the figures are."""
     machine = apply(HERE, [], ["RTX 4090"])
     (card,) = machine.accelerators or ()
     assert (card.name, card.memory_total_bytes) == ("NVIDIA GeForce RTX 4090", 24564 * 2**20)
@@ -69,7 +69,7 @@ def test_a_named_gpu_takes_the_place_of_the_machines_own() -> None:
     assert machine.planning
     assert machine.name == f"{HERE.name} with RTX 4090"
     assert '--gpu "RTX 4090"' in machine.sources["accelerators"]
-    for fact in ("memory_limit_bytes", "cpu_cores_usable", "cpu_model", "disks", "system"):
+    for fact in ("memory_limit_bytes", "cpu_cores_usable", "cpu_model", "system"):
         assert getattr(machine, fact) == getattr(HERE, fact)
     assert Machine.from_json(machine.to_json()).accelerators == machine.accelerators
     assert finding("accelerator", machine).code == "accelerator-fits"
@@ -139,6 +139,14 @@ def test_disk_is_the_free_space_of_every_place() -> None:
     grown = apply(small, ["disk=500GB"]).disk_for("llama.cpp")
     assert grown is not None
     assert (grown.free_bytes, grown.total_bytes) == (500 * GB, 500 * GB)
+
+
+def test_the_disk_of_this_computer_decides_nothing_of_one_with_other_gpus() -> None:
+    small = apply(HERE, ["disk=3GB"])
+    found = finding("disk", apply(small, [], ["8x H200"]), model="kimi-k2-instruct")
+    assert found.outcome is Outcome.WARN
+    kept = apply(small, ["disk=3GB"], ["8x H200"])
+    assert finding("disk", kept, model="kimi-k2-instruct").outcome is Outcome.FAIL
 
 
 FAULTS = {
