@@ -5,18 +5,15 @@ What it may hold is counted before it is parsed.
 
 from __future__ import annotations
 
+import codecs
+import re
 import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import IO, Any, NoReturn
 
 from .errors import MAX_PROBLEMS
 from .files import LARGE, Unreadable, encoding_of, read_some, too_large
-from .records import pattern
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from codecs import IncrementalDecoder
-    from collections.abc import Callable, Iterator
-    from typing import IO, Any, NoReturn
 
 # a list or object deeper than this is nobody's record; Python's own limit differs from version to
 # version
@@ -31,7 +28,7 @@ _ONE_A_LINE = "give one record a line: jq -c '.[]' FILE"
 # One character outside of ASCII makes Python keep the whole text in 2 or 4 bytes a character
 MAX_TEXT_BYTES = 65 << 20
 _BLANKS = " \t\r\n"
-_BLANK_RUN = pattern(r"[ \t\r\n]*")
+_BLANK_RUN = re.compile(r"[ \t\r\n]*")
 _CHUNK_BYTES = 1 << 20
 # of one stream of records; beyond it lies no fleet, but a stream without end
 _MAX_STREAM_BYTES = 16 << 30
@@ -41,9 +38,10 @@ def signs_in(text: bytes | str) -> int:
     """How many of `[ { , :` a JSON text has: at most one value or key more can be in it. Those
     in strings count, too.
     """
-    if isinstance(text, str):
-        return sum(text.count(sign) for sign in "[{,:")
-    return sum(text.count(sign) for sign in (b"[", b"{", b",", b":"))
+    signs: tuple[Any, ...] = ("[", "{", ",", ":")
+    if isinstance(text, bytes):
+        signs = (b"[", b"{", b",", b":")
+    return sum(text.count(sign) for sign in signs)
 
 
 def too_many(count: int, max_signs: int) -> Unreadable:
@@ -90,14 +88,10 @@ class Decoder:
     def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         values = dict(pairs)
         if len(values) != len(pairs):
-            earlier: set[str] = set()
-            doubled: dict[str, None] = {}
-            for key, _ in pairs:
-                if key in earlier:
-                    doubled[key] = None
-                earlier.add(key)
+            times = Counter(key for key, _ in pairs)
+            doubled = [key for key, count in times.items() if count > 1]
             room = MAX_PROBLEMS - len(self.doubled)
-            self.doubled += list(doubled)[:room]
+            self.doubled += doubled[:room]
             self.more_doubled += max(0, len(doubled) - room)
         return values
 
@@ -199,56 +193,49 @@ def read_records(stream: IO[bytes], *, max_record_bytes: int) -> Iterator[Entry]
     Of JSON Lines one record is in memory, of a list its text. Raises `Unreadable` for the whole,
     also after some entries; a broken line of JSON Lines is the `fault` of its entry.
     """
-    decoder = Decoder(note_doubled=True)
-    lines = ((number, line) for number, line in _lines(stream) if line.strip(_BLANKS))
-    number, line = next(lines, (0, ""))
+    decoder, most = Decoder(note_doubled=True), max_record_bytes
+    lines = _lines(stream)
+    number, line = next(((at, line) for at, line in lines if line.strip(_BLANKS)), (0, ""))
     if not number:
         raise Unreadable("is empty")
     is_list = line.lstrip(_BLANKS)[0] == "["
-    first = None if is_list else _entry(number, line, decoder, max_record_bytes)
+    first = None if is_list else _entry(number, line, decoder, most)
     if first is None or not isinstance(first.value, dict):
-        most = MAX_TEXT_BYTES if is_list else max_record_bytes
-        text = _joined(number, line, lines, most, _ONE_A_LINE if is_list else None)
+        text = _joined("\n" * (number - 1) + line, lines, MAX_TEXT_BYTES if is_list else most)
         if is_list:
-            yield from _items(text, decoder, max_record_bytes)
+            yield from _items(text, decoder, most)
         else:
             yield Entry(decoder.parse(text), decoder)
         return
-    is_alone = True
-    for number, line in lines:
-        if is_alone:
-            yield first
-        is_alone = False
-        yield _entry(number, line, decoder, max_record_bytes)
-    if is_alone:
+    others = ((at, line) for at, line in lines if line.strip(_BLANKS))
+    second = next(others, None)
+    if second is None:
         first.line = None
-        yield first
+    yield first
+    if second is not None:
+        yield _entry(*second, decoder, most)
+    for number, line in others:
+        yield _entry(number, line, decoder, most)
 
 
 def _lines(stream: IO[bytes]) -> Iterator[tuple[int, str]]:
     """Yield each line with its number."""
-    import codecs
-
-    piece = read_some(stream, _CHUNK_BYTES)
-    decoder = codecs.getincrementaldecoder(encoding_of(piece))()
-    number, rest, total = 0, "", 0
-    while piece:
-        total += len(piece)
-        if total > _MAX_STREAM_BYTES:
-            raise too_large(_MAX_STREAM_BYTES)
-        *lines, rest = (rest + _decoded(decoder, piece)).split("\n")
-        for line in lines:
-            number += 1
-            yield number, line
-        if len(rest) > MAX_TEXT_BYTES:
-            raise _text_too_large(MAX_TEXT_BYTES, _ONE_A_LINE)
-        piece = read_some(stream, _CHUNK_BYTES)
-    yield number + 1, rest + _decoded(decoder, b"")
-
-
-def _decoded(decoder: IncrementalDecoder, piece: bytes) -> str:
+    start = read_some(stream, _CHUNK_BYTES)
+    decoder = codecs.getincrementaldecoder(encoding_of(start))()
+    number, rest, total, piece = 0, "", 0, start
     try:
-        return decoder.decode(piece, final=not piece)
+        while piece:
+            total += len(piece)
+            *lines, rest = (rest + decoder.decode(piece)).split("\n")
+            for line in lines:
+                number += 1
+                yield number, line
+            if total > _MAX_STREAM_BYTES:
+                raise too_large(_MAX_STREAM_BYTES)
+            if len(rest) > MAX_TEXT_BYTES:
+                raise _text_too_large(MAX_TEXT_BYTES)
+            piece = read_some(stream, _CHUNK_BYTES)
+        yield number + 1, rest + decoder.decode(b"", final=True)
     except UnicodeDecodeError:
         raise Unreadable("is not text") from None
 
@@ -263,27 +250,22 @@ def _entry(number: int, line: str, decoder: Decoder, max_record_bytes: int) -> E
         return Entry(None, decoder, line=number, fault=error)
 
 
-def _joined(
-    number: int, line: str, lines: Iterator[tuple[int, str]], most: int, remedy: str | None
-) -> str:
-    """Join the line and those after it, with as many line ends before and between as there were."""
-    parts = ["\n" * (number - 1) + line]
-    size = len(line)
-    for next_number, next_line in lines:
-        parts.append("\n" * (next_number - number) + next_line)
-        number, size = next_number, size + len(parts[-1])
+def _joined(text: str, lines: Iterator[tuple[int, str]], most: int) -> str:
+    """Join the text and the lines after it."""
+    parts, size = [text], len(text)
+    for _, line in lines:
+        parts.append(line)
+        size += len(line) + 1
         if size > most:
-            raise _text_too_large(most, remedy)
-    return "".join(parts)
+            raise _text_too_large(most)
+    return "\n".join(parts)
 
 
 def _items(text: str, decoder: Decoder, max_record_bytes: int) -> Iterator[Entry]:
     """Read the items of the list that the text is."""
     count = signs_in(text)
     if count > _MAX_LIST_SIGNS:
-        error = too_many(count, _MAX_LIST_SIGNS)
-        error.remedy = _ONE_A_LINE
-        raise error
+        raise Unreadable(too_many(count, _MAX_LIST_SIGNS).reason, _ONE_A_LINE, kind=LARGE)
     at, number = _after_blanks(text, text.index("[") + 1), 0
     while number or text[at : at + 1] != "]":
         value, end = decoder.parse_at(text, at)
@@ -304,5 +286,5 @@ def _record_too_large(line: int, max_bytes: int) -> Unreadable:
     return Unreadable(f"has a record of more than {max_bytes:,} bytes", line=line, kind=LARGE)
 
 
-def _text_too_large(max_bytes: int, remedy: str | None) -> Unreadable:
-    return Unreadable(f"is larger than {max_bytes:,} bytes", remedy, kind=LARGE)
+def _text_too_large(max_bytes: int) -> Unreadable:
+    return Unreadable(f"is larger than {max_bytes:,} bytes", _ONE_A_LINE, kind=LARGE)
