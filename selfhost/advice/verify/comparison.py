@@ -100,8 +100,8 @@ class Comparison(Record):
 
     @property
     def exit_code(self) -> int:
-        """As of `selfhost verify`."""
-        return {"inside": 0, "outside": 1, "nothing": 2}[self.outcome]
+        """That of `selfhost verify`."""
+        return ("inside", "outside", "nothing").index(self.outcome)
 
 
 # ------------------------------------------------------------------ the question

@@ -25,6 +25,7 @@ _MOST_SECONDS = 864_000
 # a window in which a prompt is read tells nothing of it before the prompt ends; its pace is below
 # this share of the fastest
 _LEAST_SHARE = 0.5
+_SPREAD = re.compile(r"\b(?:tensor|pipeline)_parallel_size(?:'?: ?|=)(?!1\b)\d")
 _WINDOW = re.compile(
     r"Avg prompt throughput: (\d{1,9}\.\d) tokens/s, Avg generation throughput: "
     r"(\d{1,9}\.\d) tokens/s, Running: (\d{1,6}) reqs"
@@ -96,7 +97,7 @@ def _timed(program: Mapping[str, Any], answers: Sequence[dict[str, float]]) -> I
 
 def _read_vllm(text: str) -> Run | None:
     """Whole windows of its log with one request, or as many as most had, and what the model took;
-    None where it shows neither.
+    neither where the log shows none.
     """
     facts, windows = facts_of("vllm", text), _windows(text)
     counts = [running for running, _ in windows]
@@ -104,37 +105,31 @@ def _read_vllm(text: str) -> Run | None:
     at_once = max(counts, key=lambda number: (number == 1, counts.count(number)), default=1)
     rates = [rate for running, rate in windows if running == at_once]
     rates = [rate for rate in rates if rate >= _LEAST_SHARE * max(rates)]
-    spread = re.findall(r"\b(?:tensor|pipeline)_parallel_size(?:'?: ?|=)(\d{1,4})", text)
-    on_processor = "device_config=cpu" in text
-    memory = []
-    # of one of several devices it is a part
-    if "gib" in facts and all(int(size) == 1 for size in spread):
-        places = 10 ** len(facts["gib"].partition(".")[2])
-        memory = [
-            SeenMemory(
-                term="weights",
-                bytes=round(float(facts["gib"]) * _GIB),
-                where=HOST if on_processor else ACCELERATORS,
-                rounded_bytes=_GIB // places // 2,
-            )
-        ]
     pace = SeenPace(
         kind="decode",
         tokens_per_second=median(rates) if rates else 0.0,
         sequences=at_once,
         drafted="SpecDecoding metrics:" in text,
     )
+    where = HOST if "device_config=cpu" in text else ACCELERATORS
     return Run(
         tool="vLLM log",
         runtime="vllm",
         name=facts.get("repository", "").replace("--", "/") or facts.get("name"),
         context_tokens=amount(facts.get("context", "")),
         parallel=at_once,
-        on_processor=on_processor,
-        cards=0 if on_processor else 1,
+        on_processor=where == HOST,
+        cards=int(where != HOST),
         paces=(pace,) if rates else (),
-        memory=tuple(memory),
+        # of one of several devices it is a part
+        memory=_weights(facts["gib"], where) if "gib" in facts and not _SPREAD.search(text) else (),
     )
+
+
+def _weights(gib: str, where: str) -> tuple[SeenMemory, ...]:
+    rounded = _GIB // 10 ** len(gib.partition(".")[2]) // 2
+    size = round(float(gib) * _GIB)
+    return (SeenMemory(term="weights", bytes=size, where=where, rounded_bytes=rounded),)
 
 
 def _windows(text: str) -> list[tuple[int, float]]:
