@@ -51,14 +51,15 @@ from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.errors import SelfhostError
 from selfhost.core.records import FrozenDict, Unread
-from selfhost.judge.pace import pacing, processor
-from selfhost.judge.pace.engine import Step, inverse, product
+from selfhost.judge.pace import processor
+from selfhost.judge.pace.engine import SHORT_CHAT_TOKENS, Step, inverse, product
 from selfhost.judge.pace.graphics import device_bandwidth
 from selfhost.judge.pace.pictures import seconds_of_picture
-from selfhost.judge.pace.placed import processor_prompt, seconds_on_processor
+from selfhost.judge.pace.placed import LaidOut, predict, seconds_on_processor
+from selfhost.judge.pace.prompts import processor_prompt
 from selfhost.judge.pace.speech import kind_of_speech
-from selfhost.judge.pace.speed import SHORT_CHAT_TOKENS, LaidOut, PaceRange, Speed, shares_of
-from selfhost.judge.pace.work import power_of
+from selfhost.judge.pace.speed import PaceRange, Speed, shares_of
+from selfhost.judge.pace.work import Job, power_of
 from selfhost.judge.placement.experts import layers_with_experts, share_beside_experts
 from selfhost.machine import gpus
 from selfhost.machine.gpus import vendor_of
@@ -474,18 +475,12 @@ def _split_paces(
         way = LaidOut(
             context_tokens=depth_tokens,
             offloaded={0: share},
-            in_ram_bytes=(int(size * (1 - share)), 0.0),
+            in_ram_bytes=int(size * (1 - share)),
             experts_apart=row["cpu_moe"] is not None,
         )
-        pace = pacing.predict(
-            machine,
-            spec.architecture,
-            weights,
-            way,
-            expert_matrices=described.expert_matrices,
-            depth_tokens=depth_tokens,
-            runtime=runtime,
-        )
+        matrices = described.expert_matrices
+        step = Step.of_program(runtime, spec.architecture, weights, expert_matrices=matrices)
+        pace = predict(machine, step.at(depth_tokens), way.replace(runtime=runtime))
         yield row, weights, pace
 
 
@@ -582,7 +577,11 @@ def of_pictures() -> Iterator[Run]:
         power = power_of(machine, placed, runtime, quantization)
         assert power is not None
         made = denoising.replace(steps=row["steps"], passes=row["passes"])
-        taken = seconds_of_picture(machine, power, made, quantization, runtime)
+        job = Job(
+            machine=machine, power=power, spec=shelf.spec(row["spec"]), placed=placed,
+            runtime=runtime, quantization=quantization,
+        )  # fmt: skip
+        taken = seconds_of_picture(job, power, made)
         yield Run(
             f"{row['use']}, {'Macs' if is_mac else 'few steps' if row['steps'] < 10 else 'many steps'}",
             row["device"], f"{row['spec']}, {row['steps']} steps",

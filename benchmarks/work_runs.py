@@ -17,8 +17,7 @@ from selfhost.catalogue.opened import open_catalogue
 from selfhost.judge.pace.engine import inverse
 from selfhost.judge.pace.speech import encoder_share, speech_work
 from selfhost.judge.pace.work import (
-    Power,
-    TrainingWork,
+    Job,
     pace_of_documents,
     pace_of_training,
     power_of,
@@ -64,16 +63,18 @@ def of_training(machine_of: MachineOf) -> Iterator[Run]:
         is_apple = row["device"].startswith("Apple")
         machine = machine_of(row["device"], "shared" if is_apple else "card", row["memory_gb"])
         runtime = shelf.runtime("mlx" if row["program"] == "mlx" else "transformers")
-        work = TrainingWork(
-            parameters=spec.parameters.active or 0,
-            all_parameters=spec.parameters.total or spec.parameters.active or 0,
-            layers=spec.architecture.layers if spec.architecture is not None else 0,
-            method=row["method"],
+        if row["program"] == "mlx":
+            runtime = runtime.replace(trainer_layers=row["layers"] or 10**6)
+        placed = ask(_SMALL, asked, machine=machine).needs
+        assert placed is not None
+        power = power_of(machine, placed, runtime, "bfloat16")
+        job = Job(machine=machine, power=power, spec=spec, placed=placed, runtime=runtime)
+        done = asked.replace(
+            finetune_method=row["method"],
             checkpointing=row["checkpointing"],
-            step_tokens=row["step_tokens"],
-            trained_layers=_trained_layers(row),
+            context_tokens=row["step_tokens"],
         )
-        pace = pace_of_training(machine, _power(machine, asked, runtime), work).work
+        pace = pace_of_training(job, done).work
         assert pace is not None
         yield Run.of(
             f"{row['use']}, {device_class(row['device'])}, {row['program']}",
@@ -105,34 +106,17 @@ def of_documents(machine_of: MachineOf) -> Iterator[Run]:
         assert placed is not None
         power = power_of(machine, placed, runtime, row["quantization"])
         assert power is not None
-        pace = pace_of_documents(
-            machine,
-            power,
-            spec,
-            quantization=row["quantization"],
-            runtime=runtime,
-            document_tokens=row["document_tokens"],
-        ).prompt
+        job = Job(
+            machine=machine, power=power, spec=spec, placed=placed,
+            runtime=runtime, quantization=row["quantization"],
+        )  # fmt: skip
+        pace = pace_of_documents(job, row["document_tokens"]).prompt
         assert pace is not None
         yield Run(
             f"{row['use']}, {'card' if row['memory_gb'] else 'processor'}, {runtime.id}", row["device"],
             f"{row['spec']}, {row['document_tokens']} tokens",
             row["tokens_per_second"], *pace.ends,
         )  # fmt: skip
-
-
-def _trained_layers(row: dict[str, Any]) -> int | None:
-    if row["program"] != "mlx":
-        return None
-    return row["layers"] or 10**6
-
-
-def _power(machine: Machine, asked: Workload, runtime: Any) -> Power:
-    placed = ask(_SMALL, asked, machine=machine).needs
-    assert placed is not None
-    power = power_of(machine, placed, runtime, "bfloat16")
-    assert power is not None
-    return power
 
 
 def of_whisper(machine_of: MachineOf) -> Iterator[Run]:

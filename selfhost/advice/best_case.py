@@ -122,8 +122,8 @@ def _read_rate(machine: Machine, own_cards: Sequence[Accelerator]) -> float:
     gpus = map(gpu_of, own_cards)
     return max(
         inf if memory is None else BANDWIDTH_SHARE * memory.high,
-        0 if shared is None else max(shared.peak.likely, shared.peak.fast),
-        sum(inf if gpu is None else gpu.peak.fast for gpu in gpus),
+        0 if shared is None else max(shared.peak),
+        sum(inf if gpu is None else gpu.peak[2] for gpu in gpus),
     )
 
 

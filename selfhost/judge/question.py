@@ -507,13 +507,7 @@ def _with_needs(
         workload = workload.replace(kv_cache_type=None)
         if is_cache_asked:
             needs = needs_under(question, workload, catalogue, machine)
-    question = _with_reads(question.replace(workload=workload, needs=needs), rows)
-    companions = question.companions
-    if companions is None or companions.draft is None:
-        return question
-    workload = workload.replace(quantization=companions.draft_quantization)
-    draft = _with_reads(question.replace(spec=companions.draft, workload=workload), rows)
-    return question.replace(drafting=draft.step if draft.read_bytes else None)
+    return _with_reads(question.replace(workload=workload, needs=needs), rows)
 
 
 def _with_reads(question: Question, rows: Mapping[str, Any]) -> Question:

@@ -15,8 +15,8 @@ from ..needs.records import Needs
 from . import Route, exit_code
 from .checks import Finding, Outcome
 from .files import Here
-from .pace.engine import WITH_A_GATE, Step, launched_layers, read_of_cache
-from .pace.speed import PaceRange, Speed, depth_of_chat, foreign_to_rules
+from .pace.engine import WITH_A_GATE, Step, launched_layers
+from .pace.speed import PaceRange, Speed
 
 TYPE_CHECKING = False
 
@@ -102,8 +102,7 @@ class Question(Record):
       it does not load the model, None where it does, and `mend` what to do where no other would.
       `requires_runtime`: it must be installed already.
     - `read_bytes`: weights read for one token by stored type, {} where that is not known and None
-      where a pace makes no sense. `expert_matrices` as in `Step`; `drafting` is a step of the
-      draft.
+      where a pace makes no sense. `expert_matrices` as in `Step`.
     - `unfamiliar`: an architecture that no row describes; `rewriting` the row of an encoder with a
       decoder.
     - `context_asked`: the context was given, not taken by default; `speed_stated`: so was the
@@ -124,7 +123,6 @@ class Question(Record):
     needs: Needs | None = None
     read_bytes: Mapping[str, int] | None = None
     expert_matrices: int = WITH_A_GATE
-    drafting: Step | None = None
     unfamiliar: str | None = None
     context_asked: bool = False
     speed_stated: bool = False
@@ -143,19 +141,18 @@ class Question(Record):
         """One step of decoding behind the prompt that is stated, else in a short chat; only where
         `read_bytes` is not None.
         """
-        return Step(
-            architecture=self.spec.architecture,
-            read_bytes=self.read_bytes or {},
+        architecture, workload = self.spec.architecture, self.workload
+        active = self.spec.parameters.active
+        return Step.of_program(
+            self.runtime,
+            architecture,
+            self.read_bytes or {},
+            context_tokens=workload.context_tokens,
+            prompt_tokens=workload.prompt_tokens,
+            cache_type=workload.kv_cache_type,
             expert_matrices=self.expert_matrices,
-            depth_tokens=depth_of_chat(self.workload.context_tokens, self.workload.prompt_tokens),
-            cached_number_bytes=read_of_cache(self.workload.kv_cache_type),
-            foreign=foreign_to_rules(self.runtime),
-            replays=self.runtime is not None and self.runtime.replays_graphs,
             launched_layers=launched_layers(
-                self.spec.architecture,
-                self.runtime,
-                self.workload.quantization,
-                self.spec.parameters.active,
+                architecture, self.runtime, workload.quantization, active
             ),
         )
 

@@ -199,8 +199,7 @@ class ProcessorClass(Record):
     """What processors are whose series has no row, and what most machines with one have: GiB of
     RAM, and a system; `most_gib` is the most that a machine with one takes. `words`: one of them is
     in the name. `channels` of 64 bits; None where they differ. `most_gb_per_s`: the peak of the
-    fastest of a class that is no longer made, else None; `least_gb_per_s` that of the slowest, and
-    `usual_gb_per_s` of what most of them have, None where the rules for all tell as much.
+    fastest of a class that is no longer made, else None; `least_gb_per_s` that of the slowest.
     `kind`: `server`, else None.
     `least_vectors`: where some have AVX2 and many less, as `vectors` of those; else None.
     """
@@ -215,7 +214,6 @@ class ProcessorClass(Record):
     channels: int | None = None
     most_gb_per_s: float | None = None
     least_gb_per_s: float | None = None
-    usual_gb_per_s: float | None = None
     least_vectors: str | None = None
 
 
@@ -238,16 +236,6 @@ def ends_of_class(name: str) -> tuple[float | None, float | None]:
     """
     around = class_of(name)
     return (None, None) if around is None else (around.least_gb_per_s, around.most_gb_per_s)
-
-
-def usual_of_class(name: str) -> tuple[float, Share] | None:
-    """The GB/s of the memory that most of the name's class have, one socket of it, and how those
-    read it; None where its ends tell as much.
-    """
-    around = class_of(name)
-    if around is None or around.usual_gb_per_s is None:
-        return None
-    return around.usual_gb_per_s, share_of(around.kind or "client")
 
 
 def processor_of(name: str) -> Processor | None:

@@ -223,20 +223,9 @@ def test_a_small_draft_makes_a_large_dense_model_faster() -> None:
     assert drafted.high < 4 * alone.high
 
 
-def test_tokens_of_a_mixture_choose_experts_of_their_own() -> None:
-    """So that checking four reads several times what one reads, and the draft gains less or nothing."""
-    gains = [
-        pace(model, "qwen3-0.6b").likely / pace(model).likely
-        for model in ("qwen3-32b", "qwen3-30b-a3b")
-    ]
-    assert gains[1] < gains[0]
-
-
-@pytest.mark.parametrize(("machine", "is_slower"), [("m4 max 128gb", True), ("2x rtx 3090", False)])
-def test_a_draft_is_told_beside_the_pace_without_it(machine: str, is_slower: bool) -> None:
-    """A chip that computes little beside its bandwidth checks four tokens in twice the time of one."""
+def test_a_draft_is_told_beside_the_pace_without_it() -> None:
     drafted, alone = (
-        check("llama-3.3-70b-instruct", Workload(draft=draft), machine=machine)
+        check("llama-3.3-70b-instruct", Workload(draft=draft), machine="2x rtx 3090")
         for draft in ("llama-3.2-1b-instruct", None)
     )
     assert drafted.speed is not None
@@ -248,7 +237,6 @@ def test_a_draft_is_told_beside_the_pace_without_it(machine: str, is_slower: boo
     assert likely == pytest.approx(alone.speed.decode.likely, rel=0.03)
     words = " ".join(plain(check_document([drafted])).split())
     assert f"about {units.speed(likely, likely)} without the draft" in words
-    assert ("the draft likely makes it slower" in words) is is_slower
 
 
 def test_a_draft_leaves_the_first_token_where_it_is() -> None:

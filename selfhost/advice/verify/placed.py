@@ -7,8 +7,8 @@ from typing import Any
 
 from ... import needs as need
 from ...catalogue.spec import ModelSpec, RuntimeSpec
-from ...judge.pace.engine import WITH_A_GATE
-from ...judge.pace.pacing import laid_out, predict
+from ...judge.pace.engine import WITH_A_GATE, Step
+from ...judge.pace.placed import laid_out, predict
 from ...judge.pace.speed import Speed
 from ...judge.placement.experts import layers_with_experts
 from ...judge.record import Verdict
@@ -67,14 +67,15 @@ def speed_at(
     read_bytes = need.decode_bytes_by_type(
         spec, runtime, workload.format or "", workload.quantization or "", rows
     )
-    way = laid_out(needs, verdict.machine, runtime, architecture, workload)
+    way = laid_out(needs, verdict.machine, runtime, architecture, workload.context_tokens)
     matrices = WITH_A_GATE if row is None else row.expert_matrices
-    return lambda depth_tokens: predict(
-        verdict.machine,
+    step = Step.of_program(
+        runtime,
         architecture,
         read_bytes,
-        way,
+        context_tokens=workload.context_tokens,
         expert_matrices=matrices,
-        depth_tokens=depth_tokens,
-        runtime=runtime,
+    )
+    return lambda depth_tokens: predict(
+        verdict.machine, step if depth_tokens is None else step.at(depth_tokens), way
     )

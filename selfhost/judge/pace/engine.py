@@ -1,5 +1,8 @@
-"""What one step of decoding reads and computes, how long a processor or a GPU takes for it, and
-how the ranges of such figures combine.
+"""The sum that every pace is: bytes over the rate that they are read at, operations over the rate
+that they are computed at, and a fixed time for each layer; and the table of efficiencies
+(`specs/common/pace.toml`) that turns a device's peaks into those rates.
+
+A range is the slow end, the likely figure and the fast end, of seconds as of rates.
 """
 
 from __future__ import annotations
@@ -9,7 +12,7 @@ from functools import lru_cache
 from math import exp, inf, log, prod, sqrt
 
 from ...catalogue.spec import Architecture
-from ...core.records import Record
+from ...core.records import FrozenDict, Record
 from ...core.spelling import words_of
 from ...core.tables import shipped_table
 from ...core.workload import NARROW_CACHE_TYPES
@@ -24,155 +27,120 @@ if TYPE_CHECKING:
 
     from ...catalogue.runtime import RuntimeSpec
 
-
-# the low end, the likely figure, the high end of a number
 Range = tuple[float, float, float]
+NOTHING: Range = (0.0, 0.0, 0.0)
+SAME: Range = (1.0, 1.0, 1.0)
+_UNBOUNDED: Range = (inf, inf, inf)
 
 
 def product(*ranges: Range) -> Range:
     """Of factors that have nothing to do with each other: the ends are as far as the root of the
-    sum of their squares, in logarithms. All of them begin with the low end, or all with the high.
+    sum of their squares, in logarithms.
     """
     likely = prod(each[1] for each in ranges)
-    first = sqrt(sum(log(each[1] / each[0]) ** 2 for each in ranges))
-    last = sqrt(sum(log(each[2] / each[1]) ** 2 for each in ranges))
-    if any(each[0] > each[2] for each in ranges):
-        first, last = -first, -last
-    return likely * exp(-first), likely, likely * exp(last)
+    slow, fast = (sqrt(sum(log(each[end] / each[1]) ** 2 for each in ranges)) for end in (0, 2))
+    rises = all(each[0] <= each[2] for each in ranges)
+    return likely * exp(-slow if rises else slow), likely, likely * exp(fast if rises else -fast)
 
 
 def scaled(each: Range, factor: float) -> Range:
     """The same as many times."""
-    low, likely, high = each
-    return low * factor, likely * factor, high * factor
+    return each[0] * factor, each[1] * factor, each[2] * factor
 
 
 def added(*ranges: Range) -> Range:
     """Of parts that come one after the other."""
-    low, likely, high = (sum(each[end] for each in ranges) for end in range(3))
-    return low, likely, high
+    slow, likely, fast = map(sum, zip(*ranges, strict=True))
+    return slow, likely, fast
 
 
-def added_apart(*ranges: Range) -> Range:
+def added_apart(*seconds: Range) -> Range:
     """Of parts that come one after the other and have nothing to do with each other: the ends are
-    as far as the root of the sum of their squares. All of them begin with the low end, or all with
-    the high.
+    as far as the root of the sum of their squares.
     """
-    likely = sum(each[1] for each in ranges)
-    first = sqrt(sum((each[1] - each[0]) ** 2 for each in ranges))
-    last = sqrt(sum((each[2] - each[1]) ** 2 for each in ranges))
-    if any(each[0] > each[2] for each in ranges):
-        first, last = -first, -last
-    return likely - first, likely, likely + last
+    likely = sum(each[1] for each in seconds)
+    slow, fast = (sqrt(sum((each[end] - each[1]) ** 2 for each in seconds)) for end in (0, 2))
+    return likely + slow, likely, likely - fast
 
 
 def longer(*ranges: Range) -> Range:
     """Of parts that go on at the same time: the one that takes longest, end by end."""
-    low, likely, high = (max(each[end] for each in ranges) for end in range(3))
-    return low, likely, high
+    slow, likely, fast = map(max, zip(*ranges, strict=True))
+    return slow, likely, fast
 
 
 def inverse(each: Range) -> Range:
-    """Seconds of a rate, and the other way round, end by end: a slow end stays the slow end."""
-    low, likely, high = each
-    return 1 / low, 1 / likely, 1 / high
+    """Seconds of a rate, and the other way round: a slow end stays the slow end."""
+    return 1 / each[0], 1 / each[1], 1 / each[2]
 
 
-NOTHING: Range = (0.0, 0.0, 0.0)
-SAME: Range = (1.0, 1.0, 1.0)
-_WITHOUT_BOUND: Range = (inf, inf, inf)
+def ordered(seconds: Range) -> Range:
+    """Seconds of which no end is nearer than the likely figure."""
+    slow, likely, fast = seconds
+    return max(slow, likely), likely, min(likely, fast)
 
 
 class Work(Record):
-    """What one step of any work takes: bytes read of weights that are stored as they are computed
-    with, of those that are unpacked first, among them in one to three bits, of which the number of
-    weights counts, and of the context; operations; layers that are launched one after the other
-    (slow end, likely, fast end).
+    """What one step of any work takes: bytes read of weights, of these the ones that are stored
+    packed, as many bytes as unpacking them counts for, and bytes of the context; operations; layers
+    that are launched one after the other.
 
-    `core_seconds`: what getting through the weights, unpacking them, and attending to the context
-    take of one core of the processor that was measured on.
+    `core_seconds`: what getting through the weights takes of one core of the processor that was
+    measured on, of that `waited_core_seconds` unpacking them while memory waits, and
+    `attending_core_seconds` attending to the context.
     """
 
-    plain_bytes: float = 0.0
+    weights_bytes: float = 0.0
     packed_bytes: float = 0.0
-    few_bytes: float = 0.0
-    few_weights: float = 0.0
+    unpacked_bytes: float = 0.0
     cache_bytes: float = 0.0
     core_seconds: float = 0.0
-    unpacking_core_seconds: float = 0.0
+    waited_core_seconds: float = 0.0
     attending_core_seconds: float = 0.0
     operations: float = 0.0
     layers: Range = NOTHING
 
 
 class Engine(Record):
-    """What computes, by what it does in a second, each slow end, likely, fast end.
+    """What computes, by what it does in a second.
 
-    `bandwidth`: bytes of weights and context; `unpacks`: of packed weights at most, `few_unpacks`:
-    weights of few bits; `cores`: as many of the processor that was measured on, which take
-    `attending` times as long to attend; `throughput`: operations; `step_seconds` and
-    `layer_seconds` pass beside that, or meanwhile where `overlaps`. `most_bandwidth`: no weights
-    are read faster. `how` is a clause: what it is and what its figures rest on.
+    `bandwidth`: bytes of weights and context; `unpacks`: of packed weights at most; `cores`: as
+    many of the processor that was measured on; `throughput`: operations; `layer_seconds` pass
+    beside that, or meanwhile where `overlaps`. `most_bandwidth`: no weights are read faster.
     """
 
-    how: str
-    bandwidth: Range = _WITHOUT_BOUND
-    unpacks: Range = _WITHOUT_BOUND
-    few_unpacks: Range = _WITHOUT_BOUND
-    cores: Range = _WITHOUT_BOUND
-    attending: Range = SAME
-    throughput: Range = _WITHOUT_BOUND
-    step_seconds: Range = NOTHING
+    bandwidth: Range = _UNBOUNDED
+    unpacks: Range = _UNBOUNDED
+    cores: Range = _UNBOUNDED
+    throughput: Range = _UNBOUNDED
     layer_seconds: Range = NOTHING
     most_bandwidth: float = inf
     overlaps: bool = False
 
-    def widened(self, slow: float, fast: float) -> Engine:
-        """The same with ends that are as many times as slow and as fast."""
-
-        def rates(each: Range) -> Range:
-            return each[0] * slow, each[1], each[2] * fast
-
-        def times(each: Range) -> Range:
-            return each[0] / slow, each[1], each[2] / fast
-
-        return self.replace(
-            bandwidth=rates(self.bandwidth),
-            unpacks=rates(self.unpacks),
-            few_unpacks=rates(self.few_unpacks),
-            cores=rates(self.cores),
-            throughput=rates(self.throughput),
-            step_seconds=times(self.step_seconds),
-            layer_seconds=times(self.layer_seconds),
-        )
-
 
 def seconds(work: Work, engine: Engine, share: float = 1.0) -> Range:
-    """What that engine takes for such a share of every layer of the work: slow end, likely, fast
-    end.
-    """
-    launched = engine.step_seconds
+    """What that engine takes for such a share of every layer of the work."""
+    launched = NOTHING
     if work.layers[1] and engine.layer_seconds[1]:
-        launched = added(launched, product(work.layers, engine.layer_seconds))
+        launched = product(work.layers, engine.layer_seconds)
     slow, likely, fast = (_seconds_at(end, work, engine, share, launched[end]) for end in range(3))
     return slow, likely, fast
 
 
 def _seconds_at(end: int, work: Work, engine: Engine, share: float, launched: float) -> float:
     bandwidth, cores = engine.bandwidth[end], engine.cores[end]
-    read = work.plain_bytes / bandwidth
-    read += (work.packed_bytes - work.few_bytes) / min(bandwidth, engine.unpacks[end])
-    read += max(work.few_bytes / bandwidth, work.few_weights / engine.few_unpacks[end])
-    # memory waits for what the cores unpack
-    read += work.unpacking_core_seconds / cores
+    packed = max(work.packed_bytes / bandwidth, work.unpacked_bytes / engine.unpacks[end])
+    read = (work.weights_bytes - work.packed_bytes) / bandwidth + packed
+    read += work.waited_core_seconds / cores
     # each waits for the slower one: memory, or the cores that get through what it gives
     read = max(read, work.core_seconds / cores)
-    by_cores = engine.attending[end] * work.attending_core_seconds / cores
-    attended = max(work.cache_bytes / bandwidth, by_cores)
+    attended = max(work.cache_bytes / bandwidth, work.attending_core_seconds / cores)
     computed = share * (read + attended + work.operations / engine.throughput[end])
     taken = max(computed, launched) if engine.overlaps else computed + launched
-    weights = work.plain_bytes + work.packed_bytes
-    return max(taken, share * weights / engine.most_bandwidth)
+    return max(taken, share * work.weights_bytes / engine.most_bandwidth)
+
+
+# ---------------------------------------------------------------- the table
 
 
 def constant(name: str) -> Any:
@@ -181,7 +149,7 @@ def constant(name: str) -> Any:
 
 
 def ends_of(table: str, name: str) -> Range:
-    """Three figures of `specs/common/pace.toml`."""
+    """A range of `specs/common/pace.toml`."""
     slow, likely, fast = constant(table)[name]
     return slow, likely, fast
 
@@ -197,52 +165,45 @@ def efficiency(
     """The first row of a table of `specs/common/pace.toml` that fits a device: what its kind was
     seen to reach. `LookupError` where the table has no row for all others.
     """
-    capability = device.compute_capability or gpus.capability_by_name(device.name)
-    chip = apple_chip_of(words_of(device.name))
+    name, capability = device.name, device.compute_capability
+    capability = capability or gpus.capability_by_name(name)
+    chip = apple_chip_of(words_of(name))
+    peak, cycles = gpus.peak_flops(name, capability), gpus.cycles_per_second(name)
+    flops_of_cycle = peak / cycles if peak is not None and cycles is not None else inf
     facts = (
         device.vendor.lower(),
         bool(device.unified),
-        gpus.has_hbm(device.name),
-        gpus.fact_of(device.name, "generation"),
+        gpus.has_hbm(name),
+        gpus.fact_of(name, "generation"),
         chip is not None and chip.neural,
         host,
         program,
         work,
     )
     for row in constant(table):
-        is_of_kind = all(
+        fits = all(
             value == row[key] or (isinstance(row[key], list) and value in row[key])
             for key, value in zip(_FACTS, facts, strict=True)
             if key in row
         )
-        least, most_flops = row.get("least_capability"), row.get("most_flops")
-        if not is_of_kind or not gpus.reaches_capability(capability, least):
-            continue
-        if most_flops is None or _computes_at_most(device.name, capability, most_flops):
+        is_recent = fits and gpus.reaches_capability(capability, row.get("least_capability"))
+        if is_recent and flops_of_cycle <= 1.01 * row.get("most_flops", inf):
             fitting: Mapping[str, Any] = row
             return fitting
     raise LookupError(f"{table} has no row for all other GPUs")
 
 
-def _computes_at_most(name: str, capability: str | None, flops: float) -> bool:
-    """Whether one multiprocessor of NVIDIA's does so much in a cycle, or less."""
-    peak, cycles = gpus.peak_flops(name, capability), gpus.cycles_per_second(name)
-    return peak is not None and cycles is not None and peak <= 1.01 * flops * cycles
-
-
 def share_of_peak(
     work: str, device: Accelerator, program: str = "", *, has_experts: bool = False
 ) -> Range:
-    """Of a GPU's peak of arithmetic, what work of that kind reaches: slow end, likely, fast end."""
+    """Of a GPU's peak of arithmetic, what work of that kind reaches."""
     row = efficiency("share", device, program, work=work)
-    low, likely, high = row["share"]
+    slow, likely, fast = row["share"]
     if not has_experts:
-        return low, likely, high
-    stated = row.get("experts")
-    if stated is None:
-        stated = [a * b for a, b in zip(row["share"], constant("experts_of_dense"), strict=True)]
-    low, likely, high = stated
-    return low, likely, high
+        return slow, likely, fast
+    less_slow, less, less_fast = constant("experts_of_dense")
+    slow, likely, fast = row.get("experts", (slow * less_slow, likely * less, fast * less_fast))
+    return slow, likely, fast
 
 
 def basis_of(row: Mapping[str, Any]) -> str:
@@ -256,9 +217,12 @@ def basis_of(row: Mapping[str, Any]) -> str:
 def basis_of_share(work: str, device: Accelerator) -> str:
     """What the share of a GPU's peak rests on, as a clause."""
     row = efficiency("share", device, work=work)
-    low, _, high = row["share"]
-    return f"such work is counted at {100 * low:g} to {100 * high:g} % of its peak, {basis_of(row)}"
+    slow, _, fast = row["share"]
+    ends = f"{100 * slow:g} to {100 * fast:g} %"
+    return f"such work is counted at {ends} of its peak, {basis_of(row)}"
 
+
+# ---------------------------------------------------------------- a step of decoding
 
 # types whose values are stored as they are computed with, or that GPUs convert in hardware
 _PLAIN = frozenset((
@@ -267,56 +231,22 @@ _PLAIN = frozenset((
 ))  # fmt: skip
 # matrices of an expert in most architectures: gate, up and down
 WITH_A_GATE = 3
-
-
-def launched_layers(
-    architecture: Architecture | None,
-    runtime: RuntimeSpec | None,
-    quantization: str | None,
-    parameters: int | None = None,
-) -> Range | None:
-    """`Step.launched_layers` of a program, by its parameters where its layers are not known; None
-    where it launches no layer by itself.
-    """
-    if runtime is None or not runtime.launches_layers:
-        return None
-    figures = constant("step")
-    if architecture is None:
-        grown = ((parameters or 0) / 7e9) ** figures["layers_grow"]
-        usual = figures["layers_of_7b"] * grown
-        most, likely, fewest = (usual * each for each in figures["layers_ends"])
-        return (most, likely, fewest) if parameters else None
-    mixed = [group for group in architecture.feed_forward if group.experts]
-    grouped = (figures["grouped_experts"] - 1) * sum(len(group.layers) for group in mixed)
-    experts = sum(len(group.layers) * (group.experts or 0) for group in mixed)
-    each_called = figures["expert"] * experts
-    layers = architecture.layers
-    rule = runtime.rule_of(quantization)
-    percent = (100, 100, 100) if rule is None else rule.launched_percent
-    counts = (layers + max(grouped, each_called), layers + grouped, float(layers))
-    most, likely, fewest = (
-        count * each / 100 for count, each in zip(counts, reversed(percent), strict=True)
-    )
-    return most, likely, fewest
-
-
-def read_of_cache(type: str | None) -> int:
-    """Bytes that reading one number of a KV cache of that type takes. One in blocks counts as one
-    of 16 bits: to unpack it takes time that was not measured.
-    """
-    return 1 if type in NARROW_CACHE_TYPES else 2
+# the program whose runs were measured: its rules hold for those that compute with its code
+MEASURED = "llama.cpp"
+# what people compare with: a question and the answer to it
+SHORT_CHAT_TOKENS = 256
 
 
 class Step(Record):
-    """One step: what it reads and how much it launches.
+    """One step of decoding: what it reads and how much it launches.
 
     `read_bytes`: the weights read, by stored type. `expert_matrices`: those of an expert, as its
     architecture has them (`ArchitectureRow.expert_matrices`). `foreign`: the id of another program
     than those that were measured; `replays`: it replays a graph of its own kernels.
     `launched_layers`: where Python launches the operations, layer by layer, the layers of a dense
-    model in 16 bits that take as long to launch: slow end, likely, fast end. `depth_tokens` are in
-    the context before it, each number of their keys and values in `cached_number_bytes`. Without an
-    `architecture` neither layers nor context count.
+    model in 16 bits that take as long to launch. `depth_tokens` are in the context before it, each
+    number of their keys and values in `cached_number_bytes`. Without an `architecture` neither
+    layers nor context count.
     """
 
     architecture: Architecture | None
@@ -327,6 +257,36 @@ class Step(Record):
     depth_tokens: float = 0
     cached_number_bytes: int = 2
     foreign: str | None = None
+
+    @classmethod
+    def of_program(
+        cls,
+        runtime: RuntimeSpec | None,
+        architecture: Architecture | None,
+        read_bytes: Mapping[str, int],
+        *,
+        context_tokens: int | None = None,
+        prompt_tokens: int | None = None,
+        cache_type: str | None = None,
+        expert_matrices: int = WITH_A_GATE,
+        launched_layers: Range | None = None,
+    ) -> Step:
+        """One that a program computes (None: the one that was measured), behind the prompt that is
+        stated, or in the short chat that people compare with where that is longer.
+        """
+        chat_tokens = min(SHORT_CHAT_TOKENS, (context_tokens or 0) / 2)
+        is_measured = runtime is None or runtime.computes_with == MEASURED
+        return cls(
+            architecture=architecture,
+            read_bytes=FrozenDict(read_bytes),
+            expert_matrices=expert_matrices,
+            replays=runtime is not None and runtime.replays_graphs,
+            launched_layers=launched_layers,
+            depth_tokens=max(chat_tokens, prompt_tokens or 0),
+            # a cache in blocks counts as one of 16 bits: to unpack it takes time too
+            cached_number_bytes=1 if cache_type in NARROW_CACHE_TYPES else 2,
+            foreign=None if is_measured or runtime is None else runtime.id,
+        )
 
     @property
     def weights_bytes(self) -> int:
@@ -351,56 +311,39 @@ class Step(Record):
             return "python"
         return "graph" if self.replays and self.layers else self.foreign or ""
 
-    @property
-    def work(self) -> Work:
-        """On a processor, whose layers are alike."""
-        packed = sum(size for name, size in self.read_bytes.items() if name not in _PLAIN)
-        rates, layers = constant("type"), float(self.layers)
-        few_bytes, few_weights = self._few_bits()
-        through = (
-            size / (rates.get(name, rates["F16"])["gb_s"] * 1e9)
-            for name, size in self.read_bytes.items()
-        )
-        unpacking = (
-            size / (rates[name]["unpack_gb_s"] * 1e9)
-            for name, size in self.read_bytes.items()
-            if "unpack_gb_s" in rates.get(name, {})
-        )
+    def at(self, depth_tokens: float) -> Step:
+        """The same step with another number of tokens in the context."""
+        return self.replace(depth_tokens=depth_tokens)
+
+    def work(self, *, on_gpu: bool) -> Work:
+        """What it takes there. On a GPU layers take as long as operations are launched."""
+        rows, layers = constant("type"), float(self.layers)
+        packed = {name: size for name, size in self.read_bytes.items() if name not in _PLAIN}
+        if on_gpu:
+            hears = self.architecture is not None and self.architecture.audio is not None
+            is_large = (hears or self.has_experts) and self.program != "graph"
+            layers *= constant("large_layer") if is_large else 1.0
         cached, attended = self._context()
         return Work(
-            plain_bytes=self.weights_bytes - packed,
-            packed_bytes=packed,
-            few_bytes=few_bytes,
-            few_weights=few_weights,
+            weights_bytes=self.weights_bytes,
+            packed_bytes=sum(packed.values()),
+            unpacked_bytes=sum(
+                size * (rows.get(name, {}).get("unpack", 1.0) if on_gpu else 1.0)
+                for name, size in packed.items()
+            ),
             cache_bytes=cached,
-            core_seconds=sum(through),
-            unpacking_core_seconds=sum(unpacking),
+            core_seconds=sum(
+                size / (rows.get(name, rows["F16"])["gb_s"] * 1e9)
+                for name, size in self.read_bytes.items()
+            ),
+            waited_core_seconds=sum(
+                size / (rows[name]["unpack_gb_s"] * 1e9)
+                for name, size in packed.items()
+                if "unpack_gb_s" in rows.get(name, {})
+            ),
             attending_core_seconds=attended,
-            layers=(layers, layers, layers),
+            layers=self.launched_layers if on_gpu and self.launched_layers else (layers,) * 3,
         )
-
-    @property
-    def gpu_work(self) -> Work:
-        """On a GPU, where layers take as long as operations are launched."""
-        if self.launched_layers is not None:
-            return self.work.replace(layers=self.launched_layers)
-        hears = self.architecture is not None and self.architecture.audio is not None
-        is_large = (hears or self.has_experts) and self.program != "graph"
-        layers = self.layers * (constant("large_layer") if is_large else 1.0)
-        return self.work.replace(layers=(layers, layers, layers))
-
-    def _few_bits(self) -> tuple[int, float]:
-        """Bytes of weights in one to three bits, and how many of these weights count."""
-        from ...needs.quantization import BLOCKS
-
-        size, weights = 0, 0.0
-        for name, read in self.read_bytes.items():
-            counts = constant("type").get(name, {}).get("few")
-            if counts:
-                values, block_bytes = BLOCKS[name]
-                size += read
-                weights += counts * read / block_bytes * values
-        return size, weights
 
     def _context(self) -> tuple[float, float]:
         """Bytes that the step reads of the context, and what attending to it takes of one core of
@@ -421,9 +364,28 @@ class Step(Record):
                 attended += rows * group.heads * (row_seconds + met * number_seconds)
         return cached, attended
 
-    def at(self, depth_tokens: float) -> Step:
-        """The same step with another number of tokens in the context."""
-        return self.replace(depth_tokens=depth_tokens)
+
+def launched_layers(
+    architecture: Architecture | None,
+    runtime: RuntimeSpec | None,
+    quantization: str | None,
+    parameters: int | None = None,
+) -> Range | None:
+    """`Step.launched_layers` of a program, by its parameters where its layers are not known; None
+    where it launches no layer by itself.
+    """
+    if runtime is None or not runtime.launches_layers:
+        return None
+    figures = constant("step")
+    if architecture is None:
+        usual = figures["layers_of_7b"] * ((parameters or 0) / 7e9) ** figures["layers_grow"]
+        return scaled(ends_of("step", "layers_ends"), usual) if parameters else None
+    # each expert is called in turn at the slow end
+    experts = sum(len(group.layers) * (group.experts or 0) for group in architecture.feed_forward)
+    layers, rule = float(architecture.layers), runtime.rule_of(quantization)
+    fewest, likely, most = (100, 100, 100) if rule is None else rule.launched_percent
+    slow = (layers + figures["expert"] * experts) * most / 100
+    return slow, layers * likely / 100, layers * fewest / 100
 
 
 def parameters_met(step: Step) -> dict[str, float]:
@@ -435,7 +397,7 @@ def parameters_met(step: Step) -> dict[str, float]:
         return {}
     left: dict[str, float] = {}
     for name, size in step.read_bytes.items():
-        bits = _bits_of_weight(name, of_mlx=step.foreign is not None)
+        bits = bits_of_weight(name, of_mlx=step.foreign is not None)
         if bits is None:
             return {}
         if name != "F32":
@@ -449,7 +411,7 @@ def parameters_met(step: Step) -> dict[str, float]:
     return left
 
 
-def _bits_of_weight(name: str, *, of_mlx: bool) -> float | None:
+def bits_of_weight(name: str, *, of_mlx: bool) -> float | None:
     """Of a stored type of GGUF, else of MLX, with its scales; None of one that is neither."""
     if of_mlx:
         from ...needs.checkpoints import bits_in_mlx

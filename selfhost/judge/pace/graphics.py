@@ -15,135 +15,86 @@ from ...machine.record import Accelerator
 from ...machine.roles import virtual_gpu
 from .engine import SAME, Engine, Range, Step, basis_of, constant, efficiency, scaled, seconds
 
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any
-
-
-class Peak(Record):
-    """Bytes per second of a GPU's memory: slow end, likely, fast end. `how` says where a guess is
-    from, None where it is no guess.
-    """
-
-    slow: float
-    likely: float
-    fast: float
-    how: str | None = None
-
-    @classmethod
-    def exactly(cls, bytes_per_second: float) -> Peak:
-        """One that is known."""
-        return cls(slow=bytes_per_second, likely=bytes_per_second, fast=bytes_per_second)
-
-    @classmethod
-    def between(cls, slow: float, fast: float, how: str) -> Peak:
-        """One of which only the ends are known."""
-        return cls(slow=slow, likely=(slow * fast) ** 0.5, fast=fast, how=how)
-
-    @property
-    def text(self) -> str:
-        """`936 GB/s at most`; both ends and why where it is not known exactly."""
-        rate = units.decimal(int(self.fast))
-        if self.how is None:
-            return f"{rate}/s at most"
-        return f"{units.decimal(int(self.slow))}/s to {rate}/s, {self.how}"
-
 
 class Gpu(Record):
-    """A GPU as far as decoding needs it. `host`: the architecture of the processor beside it."""
+    """A GPU as far as decoding needs it: bytes per second of its memory, and where a guess of them
+    is from, None where it is no guess. `host`: the architecture of the processor beside it.
+    """
 
     device: Accelerator
-    peak: Peak
+    peak: Range
+    guessed: str | None = None
     host: str | None = None
-
-    @property
-    def name(self) -> str:
-        return self.device.name
 
     def engine(self, step: Step) -> Engine:
         """What the program of that step makes of it."""
         row = efficiency("decode", self.device, step.program, self.host)
-        peak, (slow, fast) = self.peak, (row["slow"], row["fast"])
-        launching = row["layer_us"]
-        is_python = isinstance(launching, list)
+        slow, fast, layer = row["slow"], row["fast"], row["layer_us"]
         if step.architecture is None or (step.foreign and "program" not in row):
-            slow, fast = min(slow, constant("unseen")[0]), max(fast, constant("unseen")[1])
-        layer = (launching,) * 3 if not is_python else tuple(each for each in launching)
-        most = constant("most_of_peak")
+            unseen_slow, unseen_fast = constant("unseen")
+            slow, fast = min(slow, unseen_slow), max(fast, unseen_fast)
+        ends = (slow, 1.0, fast)
+        is_python = isinstance(layer, list)
+        layers = layer if is_python else [layer / end for end in ends]
+        chip = apple_chip_of(words_of(self.device.name))
+        cycles = gpus.cycles_per_second(self.device.name)
+        cycles = cycles if chip is None else chip.gpu_cycles_per_second
         engine = Engine(
-            how=(
-                f"{self.name} ({peak.text}); weights are read at {units.percent(row['share'])} of"
-                f" that ({basis_of(row)}: {row['called']})"
-            ),
-            bandwidth=scaled((peak.slow, peak.likely, peak.fast), row["share"]),
-            step_seconds=scaled(SAME, row.get("step_us", 0.0) / 1e6),
+            bandwidth=_times(scaled(self.peak, row["share"]), ends),
+            layer_seconds=scaled((layers[0], layers[1], layers[2]), 1e-6),
             overlaps=is_python,
-            most_bandwidth=most * peak.fast,
+            most_bandwidth=constant("most_of_peak") * self.peak[2],
         )
-        if not step.foreign:
-            engine = self._with_unpacking(engine, row)
-        if is_python:
-            return engine.widened(slow, fast).replace(layer_seconds=scaled(_ends(layer), 1e-6))
-        return engine.replace(layer_seconds=scaled(_ends(layer), 1e-6)).widened(slow, fast)
+        if step.foreign or cycles is None or "unpacked_per_cycle" not in row:
+            return engine
+        return engine.replace(unpacks=scaled(ends, row["unpacked_per_cycle"] * cycles))
 
-    def _with_unpacking(self, engine: Engine, row: Mapping[str, Any]) -> Engine:
-        """With what llama.cpp's kernels unpack of packed weights at most, where such a bound was
-        seen.
-        """
-        chip = apple_chip_of(words_of(self.name))
-        cycles = gpus.cycles_per_second(self.name)
-        if chip is not None:
-            cycles = chip.gpu_cycles_per_second
-            if chip.unpacked_gb_per_s is not None:
-                engine = engine.replace(unpacks=scaled(SAME, chip.unpacked_gb_per_s[0] * units.GB))
-        if cycles is not None and "unpacked_per_cycle" in row:
-            engine = engine.replace(unpacks=scaled(SAME, row["unpacked_per_cycle"] * cycles))
-        if cycles is not None and "few_per_cycle" in row:
-            engine = engine.replace(few_unpacks=scaled(SAME, row["few_per_cycle"] * cycles))
-        return engine
+    def how(self, step: Step) -> str:
+        """What the pace on it rests on, as a clause."""
+        row = efficiency("decode", self.device, step.program, self.host)
+        rate = f"{units.decimal(int(self.peak[2]))}/s at most"
+        if self.guessed is not None:
+            ends = [f"{units.decimal(int(end))}/s" for end in (self.peak[0], self.peak[2])]
+            rate = f"{' to '.join(ends)}, {self.guessed}"
+        return (
+            f"{self.device.name} ({rate}); weights are read at {units.percent(row['share'])} of"
+            f" that ({basis_of(row)}: {row['called']})"
+        )
 
     def seconds(self, step: Step, share: float = 1.0) -> Range:
-        """Of one step, or of a share of every layer: slow end, likely, fast end."""
-        return seconds(step.gpu_work, self.engine(step), share)
-
-    @property
-    def more_token(self) -> float:
-        """Of a step, what each token more of it takes at least."""
-        return float(efficiency("decode", self.device).get("more_token", 0.0))
+        """Of one step, or of a share of every layer."""
+        return seconds(step.work(on_gpu=True), self.engine(step), share)
 
 
-def _ends(each: tuple[float, ...]) -> Range:
-    slow, likely, fast = each
-    return slow, likely, fast
+def _times(each: Range, other: Range) -> Range:
+    return each[0] * other[0], each[1] * other[1], each[2] * other[2]
 
 
 def layer_from_python(device: Accelerator) -> Range:
-    """Seconds that launching one layer from Python takes: slow end, likely, fast end."""
-    return scaled(_ends(tuple(efficiency("decode", device, "python")["layer_us"])), 1e-6)
+    """Seconds that launching one layer from Python takes."""
+    slow, likely, fast = efficiency("decode", device, "python")["layer_us"]
+    return scaled((slow, likely, fast), 1e-6)
 
 
-# an audit asks the cards of a fleet's kinds again and again
 @lru_cache(maxsize=4096)
 def gpu_of(device: Accelerator, host: str | None = None) -> Gpu | None:
     """What is known of an accelerator's pace; None where neither its name nor its memory tells
-    how fast it reads.
+    how fast it reads. A vGPU reads from what it has when as many others as fit on its card compute
+    all the time to what the card has.
     """
-    rate = device_bandwidth(device)
-    peak = _peak_by_class(device) if rate is None else _peak_of_name(device.name, rate)
-    return None if peak is None else Gpu(device=device, peak=peak, host=host)
-
-
-def _peak_of_name(name: str, rate: float) -> Peak:
-    """Of a vGPU from when as many others as fit on its card compute all the time to when none does;
-    of any other GPU what its memory gives.
-    """
-    virtual = virtual_gpu(name)
+    rate, virtual = device_bandwidth(device), virtual_gpu(device.name)
+    if rate is None:
+        return _by_class(device, host)
     if virtual is None or not virtual.takes_turns:
-        return Peak.exactly(rate)
+        return Gpu(device=device, peak=scaled(SAME, rate), host=host)
     how = f"a guess: other virtual machines may take turns on its {virtual.card}"
-    return Peak.between(rate * virtual.share, rate, how)
+    peak = between(rate * virtual.share, rate)
+    return Gpu(device=device, peak=peak, guessed=how, host=host)
+
+
+def between(slow: float, fast: float) -> Range:
+    """A rate of which only the ends are known."""
+    return slow, (slow * fast) ** 0.5, fast
 
 
 def device_bandwidth(device: Accelerator) -> float | None:
@@ -157,7 +108,7 @@ def device_bandwidth(device: Accelerator) -> float | None:
     return None if peak is None else peak * units.GB
 
 
-def _peak_by_class(device: Accelerator) -> Peak | None:
+def _by_class(device: Accelerator, host: str | None) -> Gpu | None:
     """From the least to the most of its maker's cards with as much memory; of all makers' where
     its maker is not known.
     """
@@ -166,7 +117,7 @@ def _peak_by_class(device: Accelerator) -> Peak | None:
     ends = gpus.peaks_with_memory(device.vendor.lower(), int(device.memory_total_bytes))
     if ends is None:
         return None
-    gib = round(device.memory_total_bytes / units.GIB)
     makers = "all makers'" if device.vendor == gpus.UNKNOWN else f"{device.vendor}'s"
-    how = f"a guess by {makers} cards with {gib} GiB"
-    return Peak.between(ends[0] * units.GB, ends[1] * units.GB, how)
+    how = f"a guess by {makers} cards with {round(device.memory_total_bytes / units.GIB)} GiB"
+    peak = between(ends[0] * units.GB, ends[1] * units.GB)
+    return Gpu(device=device, peak=peak, guessed=how, host=host)

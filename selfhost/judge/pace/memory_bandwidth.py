@@ -27,7 +27,6 @@ from .processor import (
     kind_of,
     named_processor,
     on_apple_gpu,
-    part_of_socket,
     sockets_of,
     threads_of,
 )
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 _GB = units.GB
-_BANDWIDTH = "memory_bandwidth_bytes_per_second"
 # share of the read bandwidth that reaches the weights (54 runs of llama-bench here)
 BANDWIDTH_SHARE = 0.86
 # what memory of a laptop or desktop with graphics gives at most, which its graphics read: two
@@ -62,12 +60,6 @@ class Bandwidth(Record):
         return self.low, self.likely, self.high
 
 
-def _bandwidth(ends: Range, how: str, *, measured: bool = False) -> Bandwidth:
-    low, likely, high = ends
-    return Bandwidth(low=low, likely=likely, high=high, measured=measured, how=how)
-
-
-# an audit asks the kinds of machine of a fleet again and again
 @lru_cache(maxsize=4096)
 def bandwidth(machine: Machine) -> Bandwidth | None:
     """What memory bandwidth `machine` has to decode with; None where there is nothing to assume
@@ -83,23 +75,9 @@ def bandwidth(machine: Machine) -> Bandwidth | None:
     return _measured(machine, rate) if machine.is_bandwidth_measured else _stated(machine, rate)
 
 
-def core_shares(machine: Machine, memory: Bandwidth) -> Range:
-    """Of what a core of the processor measured on gets through while a model decodes, what one of
-    these does: slow end, likely, fast end. A core that reads much gets through much.
-    """
-    slow, likely, fast = kind_of(machine).cores
-    read = machine.memory_bandwidth_bytes_per_second
-    if not memory.measured or read is None:
-        return slow, likely, fast
-    core_gb_per_s = read / threads_of(machine) / _GB
-    # no more than a core of Zen 5, of which its own runs say so
-    least, usual, most = (
-        min(share * core_gb_per_s, fastest)
-        for share, fastest in zip(
-            ends_of("reading", "share_of_a_read"), cpus.decode_kind("zen").cores, strict=True
-        )
-    )
-    return max(slow, least), max(likely, usual), max(fast, most)
+def _bandwidth(ends: Range, how: str, *, measured: bool = False) -> Bandwidth:
+    low, likely, high = ends
+    return Bandwidth(low=low, likely=likely, high=high, measured=measured, how=how)
 
 
 def _rate(bytes_per_second: float) -> str:
@@ -112,10 +90,7 @@ def _rate(bytes_per_second: float) -> str:
 
 def _measured(machine: Machine, rate: int) -> Bandwidth:
     low, likely, high = scaled(kind_of(machine).memory, rate)
-    if (machine.cpu_cores_physical or 0) > constant("reading")["measured_with_cores"]:
-        high *= constant("reading")["more_cores"]
-    moment = " at present" if machine.memory_bandwidth_how == BRIEFLY else ""
-    how = f"{_rate(rate)}, measured{moment}"
+    how = f"{_rate(rate)}, measured{' at present' * (machine.memory_bandwidth_how == BRIEFLY)}"
     if is_guest(machine):
         how += "; its host may give it more or less at another time"
     shares = on_apple_gpu(machine) or any(card.unified for card in machine.accelerators or ())
@@ -130,40 +105,38 @@ def _at_least(machine: Machine, rate: int) -> Bandwidth:
     """What a busy machine showed is a lower bound: it raises what its name or class tells, and
     lowers none of it, so that nothing fails for it.
     """
-    least, usual, most = scaled(kind_of(machine).memory, rate)
-    how = (
-        f"at least {_rate(rate)}, read while the machine was busy: --measure narrows it when it is"
-        " idle"
-    )
+    low, likely, high = scaled(kind_of(machine).memory, rate)
     other = _assumed(machine)
-    if other is None:
-        return _bandwidth((least, most, most), how)
-    ends = max(least, other.low), max(usual, other.likely), max(most, other.high)
-    return _bandwidth(ends, how)
+    others = (low, high, high) if other is None else other.ends
+    ends = max(low, others[0]), max(likely, others[1]), max(high, others[2])
+    return _bandwidth(
+        ends,
+        f"at least {_rate(rate)}, read while the machine was busy: --measure narrows it when it is"
+        " idle",
+    )
 
 
 def _stated(machine: Machine, rate: int) -> Bandwidth:
     """Of memory whose peak somebody states, as a profile or a record does; of that the rate or what
     is filled may be assumed.
     """
-    stated = f"{_rate(rate)} (stated)"
+    stated, cores = f"{_rate(rate)} (stated)", machine.cpu_cores_usable
     memory = None if is_guest(machine) else _memory_of(machine)
     if memory is None:
-        how, cores = f"{stated}; processors reach a third to all of it", machine.cpu_cores_usable
+        how = f"{stated}; processors reach a third to all of it"
         most = rate if cores is None else constant("reading")["core_high"] * cores
-        if cores is not None and chip_of(machine) is None and most < rate:
+        if chip_of(machine) is None and most < rate:
             rate = int(most)
-            how = f"{stated}; {units.cores(cores)} can read at most {units.decimal(rate)}/s"
+            how = f"{stated}; {units.cores(cores or 1)} can read at most {units.decimal(rate)}/s"
         return _bandwidth(scaled(ends_of("reading", "stated_share"), rate), how)
-    series, peak = named_processor(machine), _through_links(machine, rate)
-    told = machine.memory_bandwidth_how
-    if series is None or told != RATE_ASSUMED:
-        memory = memory.replace(least=peak, slowest=peak, likely=peak, fastest=peak, most=peak)
+    series, told = named_processor(machine), machine.memory_bandwidth_how
+    if series is not None and told == RATE_ASSUMED:
+        memory = memory.part(rate / series.usual)
     else:
-        memory = memory.part(peak / series.usual)
-    low, likely, high = memory.read(_cores(machine, memory.sockets))
+        memory = memory.replace(peaks=(float(rate),) * 5)
+    low, likely, high = memory.read(machine)
     if told == FILLED_ASSUMED and _may_have_one_module(machine):
-        low = memory.part(0.5).read(_cores(machine, memory.sockets))[0]
+        low = memory.part(0.5).read(machine)[0]
     return _bandwidth((low, likely, high), f"{stated}{memory.share_read(likely)}")
 
 
@@ -171,115 +144,78 @@ def _stated(machine: Machine, rate: int) -> Bandwidth:
 
 
 class _Memory(Record):
-    """Bytes per second that memory gives at most, with all channels filled: the least and the most
-    that are sold, the slowest and the fastest of the kinds that are each as usual, and the likely
-    one; how cores read it, and of how many `sockets` each has as much. `called`: what it is of.
+    """Memory that a name tells, and how cores read it. `peaks`: bytes per second that it gives at
+    most, with all channels filled: the least that is sold, the slowest of the kinds that are each
+    as usual, the likely one, the fastest of these kinds, and the most that is sold; as much of each
+    of the `sockets`. `called`: what it is of.
     """
 
     called: str
     share: cpus.Share
-    least: float
-    slowest: float
-    likely: float
-    fastest: float
-    most: float
+    peaks: tuple[float, float, float, float, float]
     sockets: int = 1
 
     def part(self, part: float) -> _Memory:
         """Such a part of its channels."""
-        return self.replace(
-            least=part * self.least,
-            slowest=part * self.slowest,
-            likely=part * self.likely,
-            fastest=part * self.fastest,
-            most=part * self.most,
-        )
+        least, slowest, likely, fastest, most = (part * peak for peak in self.peaks)
+        return self.replace(peaks=(least, slowest, likely, fastest, most))
 
-    def read(self, cores: float | None) -> Range:
-        """What so many cores of each socket read. Of memory and share one is usual where the other
-        is not; what reaches the weights is no more than memory gives.
+    def read(self, machine: Machine) -> Range:
+        """What the machine's cores read of it. Of memory and share one is usual where the other is
+        not; what reaches the weights is no more than memory gives.
         """
-        share, read = self.share, self.share.read_together
-        low = min(share.low * read(self.slowest, cores), share.likely * read(self.least, cores))
-        high = max(share.high * read(self.fastest, cores), share.likely * read(self.most, cores))
-        likely, high = (
-            share.likely * read(self.likely, cores),
-            min(high, self.most / BANDWIDTH_SHARE),
-        )
-        if self.sockets == 1:
-            return low, likely, high
+        share, cores, sockets = self.share, None, self.sockets
+        if machine.cpu_cores_usable is not None or machine.cpu_cores_physical is not None:
+            cores = threads_of(machine) / sockets
+        read = [share.read_together(peak, cores) for peak in self.peaks]
+        low = min(share.low * read[1], share.likely * read[0])
+        high = max(share.high * read[3], share.likely * read[4])
+        high = min(high, self.peaks[4] / BANDWIDTH_SHARE)
+        if sockets == 1:
+            return low, share.likely * read[2], high
         slow, usual, fast_of_each = ends_of("reading", "across_sockets")
-        return low * slow, likely * usual, high * fast_of_each * self.sockets
+        return low * slow, share.likely * read[2] * usual, high * fast_of_each * sockets
 
     def share_read(self, likely: float) -> str:
         """A clause: which part of that peak reaches the weights."""
-        part = units.percent(BANDWIDTH_SHARE * likely / (self.likely * self.sockets))
+        part = units.percent(BANDWIDTH_SHARE * likely / (self.peaks[2] * self.sockets))
         return f", of which decoding gets about {part}, {self.share.source}"
-
-
-def _exactly(peak: float, share: cpus.Share, called: str) -> _Memory:
-    return _Memory(
-        called=called, share=share, least=peak, slowest=peak, likely=peak, fastest=peak, most=peak
-    )
 
 
 def _memory_of(machine: Machine) -> _Memory | None:
     """That of the chip, the series, or the computer around its cards; None where nothing tells."""
     chip, series, computer = chip_in(machine), named_processor(machine), None
     if chip is not None:
+        peaks = (chip.gb_per_s * _GB,) * 5
         if chip.kind is None:
             return None
-        peak = _through_links(machine, chip.gb_per_s * _GB)
-        return _exactly(peak, cpus.share_of(chip.kind), chip.name)
+        return _Memory(called=chip.name, share=cpus.share_of(chip.kind), peaks=peaks)
     if series is not None:
         # between the kinds of memory that it takes, where as many have one as the other
         two_kinds = (series.slowest * series.usual) ** 0.5
+        likely = two_kinds if series.share.takes_either else series.usual
         return _Memory(
             called=f"a processor of the series {series.name}",
             share=series.share,
-            least=series.least,
-            slowest=series.slowest,
-            likely=two_kinds if series.share.takes_either else series.usual,
-            fastest=series.fastest,
-            most=series.most,
+            peaks=(series.least, series.slowest, likely, series.fastest, series.most),
             sockets=sockets_of(machine, series),
         )
-    if is_client_by_class(machine) and machine.emulated_on is None:
+    if is_client_by_class(machine):
         computer = gpus.computer_of(machine)
-    if computer is None and is_client_by_class(machine) and "cpu_model" in machine.assumed:
-        computer = gpus.unnamed_computer()
+        if computer is None and "cpu_model" in machine.assumed:
+            computer = gpus.unnamed_computer()
     if computer is not None:
         shares = [share for kind in computer.kinds for share in cpus.shares_of(kind)]
-        memory = _exactly(
-            computer.usual, cpus.joint_share(shares), f"a guess: {computer.name} like this"
-        )
         # it may be slow in both: little is known of it
-        least = computer.least
-        return memory.replace(least=least, slowest=least, most=computer.most)
-    is_stated = machine.memory_bandwidth_bytes_per_second is not None
-    if is_stated and is_client(machine):
-        return _exactly(1.0, cpus.share_of("client"), "a laptop or desktop")
+        least, usual, most = computer.least, computer.usual, computer.most
+        return _Memory(
+            called=f"a guess: {computer.name} like this",
+            share=cpus.joint_share(shares),
+            peaks=(least, least, usual, usual, most),
+        )
+    if machine.memory_bandwidth_bytes_per_second is not None and is_client(machine):
+        return _Memory(called="a computer", share=cpus.share_of("client"), peaks=(1.0,) * 5)
     return None
-
-
-def _cores(machine: Machine, sockets: int = 1) -> float | None:
-    """`threads_of` each socket; None of a record that states no cores, whose memory alone bounds
-    it.
-    """
-    if machine.cpu_cores_usable is None and machine.cpu_cores_physical is None:
-        return None
-    return threads_of(machine) / sockets
-
-
-def _through_links(machine: Machine, rate: float) -> float:
-    """What the cores can read of it, where a link of several of them bounds it."""
-    chip = chip_in(machine)
-    if chip is None or chip.link is None:
-        return rate
-    cores, gb_per_s = chip.link
-    physical = machine.cpu_cores_physical or machine.cpu_cores_usable
-    links = 1 if physical is None else max(1, -(-int(physical) // cores))
-    return min(rate, links * gb_per_s * _GB)
 
 
 def _assumed(machine: Machine) -> Bandwidth | None:
@@ -323,19 +259,19 @@ def _is_on_server(machine: Machine) -> bool:
 
 def _by_memory(machine: Machine) -> Bandwidth | None:
     """What runs with that memory reached; None where no name tells it."""
-    memory, series = _memory_of(machine), named_processor(machine)
+    memory, series, cores = _memory_of(machine), named_processor(machine), machine.cpu_cores_usable
     if memory is None or (is_guest(machine) and series is None):
         return None
     if series is not None and is_guest(machine) and not has_whole_processor(machine):
-        low, likely, high = _read_by_guest(machine, series, memory)
+        low, likely, high = _read_by_guest(machine, series, memory.replace(sockets=1))
     else:
-        low, likely, high = memory.read(_cores(machine, memory.sockets))
+        low, likely, high = memory.read(machine)
         if _may_have_one_module(machine):
-            low = memory.part(0.5).read(_cores(machine, memory.sockets))[0]
-    if series is not None and machine.cpu_cores_usable is not None:
+            low = memory.part(0.5).read(machine)[0]
+    if series is not None and cores is not None:
         # a quota stops what is read as it stops what is computed
-        high = min(high, constant("reading")["core_high"] * machine.cpu_cores_usable)
-    how = f"{memory.called} reads up to {_rate(memory.likely)}{memory.share_read(likely)}"
+        high = min(high, constant("reading")["core_high"] * cores)
+    how = f"{memory.called} reads up to {_rate(memory.peaks[2])}{memory.share_read(likely)}"
     if memory.sockets > 1:
         how += ", and programs that ignore NUMA nodes get one socket's"
     elif series is not None and series.channels > 1 and not is_guest(machine):
@@ -344,24 +280,26 @@ def _by_memory(machine: Machine) -> Bandwidth | None:
 
 
 def _read_by_guest(machine: Machine, series: cpus.Processor, memory: _Memory) -> Range:
-    """What a guest reads that has a part of a socket."""
-    cores = float(series.cores) if series.cores else _cores(machine)
-    low, likely, high = memory.replace(sockets=1).read(cores)
-    part = part_of_socket(machine, series)
-    if part is None:
+    """What a guest reads that has a part of a socket: neighbours leave more than the fair share and
+    take some of what is free.
+    """
+    cores = machine.cpu_cores_usable
+    if not series.cores or cores is None:
+        low, likely, high = memory.read(machine)
         return low * GUEST_SHARE, likely, high
-    # neighbours leave more than the fair share and take some of what is free: 0.5 and 0.4 of a
-    # socket got 0.71 and 0.63 of its pace
+    part = min(1.0, cores / (series.cores * series.threads))
+    low, likely, high = memory.read(
+        machine.replace(cpu_cores_usable=float(series.cores), cpu_cores_physical=None)
+    )
     return low * part**0.75, likely * part**0.5, high * part**0.25
 
 
 def _may_have_one_module(machine: Machine) -> bool:
     """Whether half of its channels may be empty: of a computer whose RAM is little, or not told."""
-    series = named_processor(machine)
-    if series is None or is_guest(machine) or machine.memory_total_bytes is None:
+    series, size = named_processor(machine), machine.memory_total_bytes
+    if series is None or is_guest(machine) or size is None:
         return False
-    is_assumed = machine.assumes("memory_total_bytes")
-    return series.may_have_one_module(None if is_assumed else machine.memory_total_bytes)
+    return series.may_have_one_module(None if machine.assumes("memory_total_bytes") else size)
 
 
 def _what_narrows(machine: Machine) -> str:
@@ -379,10 +317,9 @@ def _what_narrows(machine: Machine) -> str:
 def _by_class(machine: Machine) -> Bandwidth | None:
     """What a machine of its class may read; None where its cores are unread."""
     chip = chip_of(machine)
-    guess = chip or _class_of(machine)
-    if guess is None:
+    low, high, what = chip or _class_of(machine) or (0, 0, "")
+    if not what:
         return None
-    low, high, what = guess
     beyond_low, beyond_high = constant("reading")["class_ends"]
     # no run reads more than a memory gives whose peak is known
     most = high if chip is not None and what != ANY_APPLE else high * beyond_high
@@ -391,28 +328,10 @@ def _by_class(machine: Machine) -> Bandwidth | None:
         " not measured"
     )
     slow, usual = low * beyond_low, (low * high) ** 0.5
-    known = None if is_guest(machine) else cpus.usual_of_class(machine.cpu_model or "")
-    if known is not None:
-        gb_per_s, share = known
-        usual = share.likely * share.read_together(gb_per_s * _GB, _cores(machine))
     if is_server(machine) and not is_guest(machine) and cpus.count_of(machine.cpu_model or "") > 1:
         slowest_share, usual_share, _ = ends_of("reading", "across_sockets")
         slow, usual = slow * slowest_share, usual * usual_share
     return _bandwidth((slow, usual, most), how)
-
-
-def _row_of_class(machine: Machine) -> Any:
-    """The row of `memory` in `specs/common/pace.toml`."""
-    sets, rows = machine.instruction_sets, constant("memory")
-    if is_server(machine):
-        return rows["server"]
-    if is_guest(machine):
-        return rows[machine.scope]
-    if machine.architecture in ("aarch64", "armv7l", "armv6l"):
-        return rows["arm"]
-    if machine.architecture == "x86_64" and sets is not None and "avx2" not in sets:
-        return rows["old"]
-    return rows.get(machine.architecture or "", rows["other"])
 
 
 def _class_of(machine: Machine) -> tuple[int, int, str] | None:
@@ -422,7 +341,7 @@ def _class_of(machine: Machine) -> tuple[int, int, str] | None:
     cores, rows = machine.cpu_cores_usable, constant("memory")
     if cores is None:
         return None
-    row = _row_of_class(machine)
+    row = rows[_row_of_class(machine, rows)]
     (least_of_core, most_of_core), (least, most) = row["core"], row["all"]
     if machine.instruction_sets is None and row is rows["x86_64"]:
         least = rows["old"]["all"][0]
@@ -435,3 +354,17 @@ def _class_of(machine: Machine) -> tuple[int, int, str] | None:
         high, what = min(high, fastest), f"{what}, of a series that is no longer made"
     slowest = slowest or fastest
     return int((low if slowest is None else min(low, slowest)) * _GB), int(high * _GB), what
+
+
+def _row_of_class(machine: Machine, rows: Any) -> str:
+    """The row of `memory` in `specs/common/pace.toml`."""
+    architecture, sets = machine.architecture or "", machine.instruction_sets
+    if is_server(machine):
+        return "server"
+    if is_guest(machine):
+        return machine.scope or ""
+    if architecture in ("aarch64", "armv7l", "armv6l"):
+        return "arm"
+    if architecture == "x86_64" and sets is not None and "avx2" not in sets:
+        return "old"
+    return architecture if architecture in rows else "other"

@@ -7,33 +7,16 @@ from collections.abc import Mapping
 from ...catalogue.spec import Architecture, RuntimeSpec
 from ...core import units
 from ...core.records import FrozenDict
-from ...core.workload import Workload
 from ...machine.record import Machine
 from ...needs.records import Needs
 from ..checks import Finding
 from ..checks.speed import MADE, made_check, speed_check, work_check
 from ..record import Question
-from .engine import NOTHING, WITH_A_GATE, Step
+from .engine import Step
 from .memory_bandwidth import bandwidth
-from .placed import predict_step, processor_seconds
-from .processor import has_sockets
-from .speed import (
-    WHOLLY,
-    LaidOut,
-    Speed,
-    depth_of_chat,
-    foreign_to_rules,
-    shared_gpu,
-    shared_gpu_of,
-    shares_of,
-    uses_shared_gpu,
-    weights_by_place,
-)
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from .batch import Answered
+from .placed import laid_out, predict, processor_seconds
+from .processor import is_guest, named_processor, sockets_of
+from .speed import PaceRange, Speed, shared_gpu_of, uses_shared_gpu
 
 # facts that the pace in RAM rests on
 _PACE_SETTING = ("memory_bandwidth_bytes_per_second", "cpu_cores_usable")
@@ -42,43 +25,6 @@ _PACE_SETTING = ("memory_bandwidth_bytes_per_second", "cpu_cores_usable")
 _LARGE_TO_HEAR = 1_000_000_000
 # types of safetensors files by their names in GGUF
 _STORED_AS = {"bfloat16": "BF16", "float16": "F16", "float32": "F32"}
-
-
-def laid_out(
-    placed: Needs,
-    machine: Machine,
-    program: RuntimeSpec | None,
-    architecture: Architecture | None,
-    workload: Workload,
-) -> LaidOut:
-    """How that program computes what is placed so; None: one that shares layers out."""
-    splits = program is None or program.splits_layers
-    # how many layers there are, where only a part of them may be computed by a GPU
-    layers = architecture.layers if splits and architecture is not None else None
-    on_shared, filled, in_ram_bytes = WHOLLY, 0.0, (0, 0.0)
-    if any(card.unified for card in machine.accelerators or ()):
-        from ..placement.shared_memory import share_on_shared
-
-        on_shared = share_on_shared(placed, machine, layers)
-    if placed.placement == "split":
-        terms = placed.memory.terms if placed.memory else ()
-        kept = [term for term in terms if (term.name, term.where) == ("kv_cache", "host")]
-        tokens = max(1, (workload.context_tokens or 0) * workload.parallel)
-        cached_token = sum(term.bytes for term in kept) / tokens
-        in_ram_bytes = weights_by_place(placed).get("host", 0), cached_token
-        from ..placement.on_devices import share_if_filled
-
-        filled = share_if_filled(placed, layers)
-    return LaidOut(
-        runtime=program,
-        context_tokens=workload.context_tokens,
-        offloaded=shares_of(placed) if placed.placement != "host" else None,
-        in_ram_bytes=in_ram_bytes,
-        at_once=program is not None and bool(program.tensor_parallel_option),
-        experts_apart=program is not None and program.leaves_experts,
-        on_shared=on_shared,
-        filled=filled,
-    )
 
 
 def pace_and_finding(
@@ -90,54 +36,25 @@ def pace_and_finding(
     on_processor = (runtime is not None and runtime.cpu_only) or (
         placed.placement == "host" and not has_gpu
     )
-    if spec.modality in MADE and not _is_counted(question, placed):
-        found = made_check(spec.modality, offload=placed.offload, on_processor=on_processor)
-        return None, found
     if question.read_bytes is not None:
-        pace, why = _predicted(question, placed, machine)
+        pace, why = _pace_of_text(question, placed, machine)
         return pace, _finding_of_text(question, placed, machine, pace, why)
+    if spec.modality in MADE and not _is_counted(question, placed):
+        return None, made_check(spec.modality, offload=placed.offload, on_processor=on_processor)
     work = _pace_of_work(question, placed, machine)
     if work is None:
         return None, None
+    is_large = spec.modality == "speech" and (spec.parameters.total or 0) >= _LARGE_TO_HEAR
     return work, work_check(
         work,
         offload=placed.offload,
         on_processor=on_processor,
-        is_large=spec.modality == "speech" and (spec.parameters.total or 0) >= _LARGE_TO_HEAR,
+        is_large=is_large,
         dataset_tokens=question.workload.dataset_tokens,
     )
 
 
-def _pace_of_work(question: Question, placed: Needs, machine: Machine) -> Speed | None:
-    """The pace of work that is not counted in generated tokens; None where nobody counts it. Where
-    nothing tells it, `work` is None and `how` says why.
-    """
-    from .work import pace_of_documents, power_of, training_of
-
-    spec, workload, runtime = question.spec, question.workload, question.runtime
-    quantization = workload.quantization or ""
-    power = power_of(machine, placed, runtime, workload.quantization)
-    if workload.task == "finetune":
-        return training_of(question, placed, machine, power)
-    if spec.modality == "embedding":
-        return pace_of_documents(machine, power, spec, quantization=quantization, runtime=runtime)
-    if spec.modality in ("image", "video"):
-        from .pictures import pace_of_pictures
-
-        return pace_of_pictures(machine, power, spec, placed, quantization, runtime)
-    if spec.modality not in ("speech", "music"):
-        return None
-    from .speech import pace_of_sound
-
-    return pace_of_sound(
-        machine,
-        power,
-        spec,
-        placed,
-        quantization=quantization,
-        runtime=runtime,
-        audio_seconds=workload.audio_seconds,
-    )
+# ---------------------------------------------------------------- other work than text
 
 
 def _is_counted(question: Question, placed: Needs) -> bool:
@@ -148,6 +65,34 @@ def _is_counted(question: Question, placed: Needs) -> bool:
 
     is_music = question.spec.sound is not None and placed.offload is None
     return is_music or denoising_of(question.spec, question.runtime) is not None
+
+
+def _pace_of_work(question: Question, placed: Needs, machine: Machine) -> Speed | None:
+    """The pace of work that is not counted in generated tokens; None where nobody counts it. Where
+    nothing tells it, `work` is None and `how` says why.
+    """
+    from .work import Job, pace_of_documents, pace_of_training, power_of
+
+    spec, workload, runtime = question.spec, question.workload, question.runtime
+    power = power_of(machine, placed, runtime, workload.quantization)
+    job = Job(machine=machine, power=power, spec=spec, placed=placed, runtime=runtime)
+    job = job.replace(quantization=workload.quantization or "")
+    if workload.task == "finetune":
+        return pace_of_training(job, workload)
+    if spec.modality == "embedding":
+        return pace_of_documents(job)
+    if spec.modality in ("image", "video"):
+        from .pictures import pace_of_pictures
+
+        return pace_of_pictures(job)
+    if spec.modality not in ("speech", "music"):
+        return None
+    from .speech import pace_of_sound
+
+    return pace_of_sound(job, workload.audio_seconds)
+
+
+# ---------------------------------------------------------------- text
 
 
 def _finding_of_text(
@@ -176,182 +121,103 @@ def _finding_of_text(
     )
 
 
-def _predicted(question: Question, placed: Needs, machine: Machine) -> tuple[Speed | None, str]:
+def _pace_of_text(question: Question, placed: Needs, machine: Machine) -> tuple[Speed | None, str]:
     """The pace; None with the reason where there is nothing to estimate it from."""
-    cards, workload = machine.accelerators, question.workload
+    cards, workload, companions = machine.accelerators, question.workload, question.companions
     if placed.memory is None and (cards is None or any(card.unified is not True for card in cards)):
         # an accelerator with memory of its own may hold what does not say how much it takes
         return None, "where it would run is not known, because its memory need is not"
-    pace = _pace_at(question, placed, machine, None)
-    drafted = 0 if question.companions is None else question.companions.drafted_tokens
-    # a draft begins behind the first token; what it gains for several sequences nobody measured
-    sequences = 1 if drafted else workload.parallel
-    if (workload.prompt_tokens is not None or sequences > 1) and pace.decode is not None:
-        pace = _with_whole_answer(question, placed, machine, pace, sequences)
-    if drafted:
-        pace = _with_draft(question, placed, machine, pace, drafted)
-    if question.each_of > 1:
-        pace = pace.replace(each_of=question.each_of)
-    return pace, ""
+    pace = _pace_at(question, placed, machine, question.step)
+    is_drafted = companions is not None and companions.drafted_tokens > 0
+    if pace.decode is not None and (workload.prompt_tokens is not None or workload.parallel > 1):
+        pace = _with_whole_answer(question, placed, machine, pace, is_drafted=is_drafted)
+    if is_drafted and companions is not None:
+        from .batch import with_draft
+
+        pace = with_draft(pace, is_own_block=companions.draft is None)
+    return pace.replace(each_of=question.each_of), ""
 
 
-def _answered(question: Question, placed: Needs, machine: Machine, pace: Speed) -> Answered | None:
-    """One sequence as what several take follows of it; None where the pace of prompts is not known:
-    by the rules of the program that was measured, which stand for others.
-    """
-    from .batch import Answered, experts_of, host_seconds, kind_of_program
-
-    step, prompt = question.step, pace.prompt
-    empty = _pace_at(question, placed, machine, 0).decode
-    if prompt is None:
-        as_measured = _pace_at(question, placed, machine, None, as_measured=True)
-        # what another program does with weights in RAM was not seen
-        prompt = None if as_measured.prompt_copies is not None else as_measured.prompt
-    if pace.decode is None or empty is None or prompt is None:
-        return None
-    twice = None
-    if step.has_experts:
-        twice = _pace_at(question, placed, machine, 0, reads_twice=True).decode
-    experts = experts_of(step, question.spec.parameters.active, empty, twice)
-    on_host = placed.placement == "host"
-    shares_ram = on_host and uses_shared_gpu(machine, question.runtime)
-    return Answered(
-        single=pace.decode,
-        empty=empty,
-        prompt=prompt,
-        experts=experts,
-        host=host_seconds(step),
-        program=kind_of_program(
-            experts,
-            on_processor=on_host and not shares_ram,
-            replays=step.replays,
-            shares_ram=shares_ram,
-        ),
-    )
+def _pace_at(question: Question, placed: Needs, machine: Machine, step: Step) -> Speed:
+    """The pace of a step of the question, where its model is placed so."""
+    tokens, architecture = question.workload.context_tokens, question.spec.architecture
+    way = laid_out(placed, machine, question.runtime, architecture, tokens)
+    return predict(machine, step, way)
 
 
 def _with_whole_answer(
-    question: Question, placed: Needs, machine: Machine, pace: Speed, sequences: int
+    question: Question, placed: Needs, machine: Machine, pace: Speed, *, is_drafted: bool
 ) -> Speed:
     """The pace with the time to the first token, and of all sequences together, where they were
     asked for and can be told.
     """
-    from .batch import with_first_token, with_total
+    from . import batch
 
-    answering, tokens = _answered(question, placed, machine, pace), question.workload.prompt_tokens
-    if answering is None:
+    step, workload = question.step, question.workload
+    read = {name: 2 * size for name, size in step.read_bytes.items()}
+    empty, twice = (
+        _pace_at(question, placed, machine, each.at(0)).decode
+        for each in (step, step.replace(read_bytes=read))
+    )
+    prompt = pace.prompt or _prompt_as_measured(question, placed, machine)
+    if pace.decode is None or empty is None or twice is None or prompt is None:
         why = "; how fast it reads prompts is not known, so neither are the first token and a total"
         return pace.replace(how=pace.how + why)
-    after = None if tokens is None else _pace_at(question, placed, machine, tokens).decode
-    if tokens is not None and after is not None:
-        active = question.spec.parameters.active
-        pace = with_first_token(
-            pace, answering.replace(single=after), question.step, active, tokens
-        )
-    return pace if sequences == 1 else with_total(pace, answering, sequences)
+    on_host = placed.placement == "host"
+    shares_ram = on_host and uses_shared_gpu(machine, question.runtime)
+    on_processor = on_host and not shares_ram
+    of = batch.Sequence(
+        step=step,
+        single=pace.decode.seconds,
+        empty=empty.seconds,
+        twice=twice.seconds,
+        prompt=prompt,
+        program=batch.kind_of_program(step, on_processor=on_processor, shares_ram=shares_ram),
+        active_parameters=question.spec.parameters.active,
+    )
+    prompt_tokens, copies = workload.prompt_tokens, pace.prompt_copies
+    if prompt_tokens is not None:
+        first = batch.first_token(of, prompt_tokens, pace)
+        how = f"; a prompt of {units.tokens(prompt_tokens)} and one step until the first token"
+        pace = pace.replace(first_token_seconds=first, how=pace.how + how)
+    if workload.parallel == 1:
+        return pace
+    what = f"{workload.parallel:,} sequences at once"
+    if is_drafted or (copies is not None and copies.in_place is None):
+        why = "with a draft is not known"
+        why = why if is_drafted else "is not known, because part of the weights lies in RAM"
+        return pace.replace(how=f"{pace.how}; the total of {what} {why}")
+    if copies is not None and copies.in_place is not None:
+        # a few tokens at once are no prompt where weights lie in RAM: none cross for them
+        of = of.replace(prompt=copies.in_place, program="processor")
+    how = (
+        f"{pace.how}; of {what} an estimate: the weights are read once, and each sequence is"
+        " computed, reads its context and is served"
+    )
+    return pace.replace(parallel_total=batch.parallel_total(of, workload.parallel), how=how)
 
 
-def _pace_at(
-    question: Question,
-    placed: Needs,
-    machine: Machine,
-    depth_tokens: float | None,
-    *,
-    as_measured: bool = False,
-    reads_twice: bool = False,
-) -> Speed:
-    """The pace of one sequence with so many tokens in its context, None: of a short chat.
-    `as_measured`: by the rules of the program that was measured, whichever is asked about;
-    `reads_twice`: of a step that reads as much of the weights once more.
-    """
-    step, architecture = question.step, question.spec.architecture
-    way = laid_out(placed, machine, question.runtime, architecture, question.workload)
-    if reads_twice:
-        step = step.replace(read_bytes={name: 2 * size for name, size in step.read_bytes.items()})
-    if as_measured:
-        read = FrozenDict(_as_in_gguf(question))
-        step = step.replace(read_bytes=read, foreign=None, replays=False, launched_layers=None)
-        way = way.replace(runtime=None)
-    if depth_tokens is not None:
-        step = step.at(depth_tokens)
-    return predict_step(machine, step, way)
-
-
-def _as_in_gguf(question: Question) -> dict[str, int]:
-    """What a token reads by types that llama.cpp has. Weights that are packed otherwise count as in
-    16 bits in programs that replay a step's graph, to which they unpack them before they multiply
-    (Marlin's kernels of vLLM); a GPU that multiplies them as they are is faster.
+def _prompt_as_measured(question: Question, placed: Needs, machine: Machine) -> PaceRange | None:
+    """How fast the program that was measured would read a prompt. Weights that are packed otherwise
+    count as in 16 bits, to which programs that replay a step's graph unpack them before they
+    multiply (Marlin's kernels of vLLM); a GPU that multiplies them as they are is faster.
     """
     from ...needs.quantization import BLOCKS
 
     step, counts = question.step, question.spec.parameters
     read = {_STORED_AS.get(name, name): size for name, size in step.read_bytes.items()}
     active, architecture = counts.active or counts.total, step.architecture
-    if active is None or not step.replays or read.keys() <= BLOCKS.keys():
-        return read
-    if architecture is not None and not architecture.tied_embeddings:
-        # one row of the table of words is looked up; a shared one is the output matrix too
-        active -= (architecture.vocabulary or 0) * architecture.embedding_length
-    return {"BF16": 2 * active}
-
-
-def _with_draft(
-    question: Question, placed: Needs, machine: Machine, pace: Speed, drafted: int
-) -> Speed:
-    """The pace with a draft, laid out as the model is."""
-    from .batch import with_draft
-
-    draft, spec, workload = None, question.spec, question.workload
-    if question.drafting is not None:
-        way = laid_out(placed, machine, question.runtime, spec.architecture, workload)
-        draft = predict_step(machine, question.drafting, way.replace(experts_apart=False)).decode
-    answering, copies = _answered(question, placed, machine, pace), pace.prompt_copies
-    if answering is not None:
-        answering = answering.replace(host=NOTHING)
-    if answering is not None and copies is not None:
-        # a few tokens at once are no prompt where weights lie in RAM: none cross for them
-        prompt = copies.in_place
-        answering = (
-            None if prompt is None else answering.replace(prompt=prompt, program="processor")
-        )
-    shares_ram = placed.placement == "host" and uses_shared_gpu(machine, question.runtime)
-    shared = shared_gpu_of(machine) if shares_ram else None
-    more_token = 0.0 if shared is None else shared.more_token
-    drawn = with_draft(pace, answering, drafted, draft, more_token=more_token)
-    if workload.parallel == 1:
-        return drawn
-    unknown = f"; the total of {workload.parallel:,} sequences at once with a draft is not known"
-    return drawn.replace(how=drawn.how + unknown)
-
-
-def predict(
-    machine: Machine,
-    architecture: Architecture | None,
-    read_bytes: Mapping[str, int],
-    way: LaidOut | None = None,
-    *,
-    expert_matrices: int = WITH_A_GATE,
-    depth_tokens: float | None = None,
-    runtime: RuntimeSpec | None = None,
-) -> Speed:
-    """The pace with `depth_tokens` of the context filled; None: those of a short chat
-    (`SHORT_CHAT_TOKENS`), or half of the context where that is less. `runtime` is the
-    program, None the one that was measured.
-
-    `read_bytes` are the weights read for one token by stored type (`needs.decode_bytes_by_type`);
-    {} gives no range. `expert_matrices`: as in `Step`. Without an architecture the cost of layers
-    and context is not known and the slow end is lower.
-    """
-    way = (way or LaidOut()).replace(runtime=runtime)
-    step = Step(
-        architecture=architecture,
-        read_bytes=FrozenDict(read_bytes),
-        expert_matrices=expert_matrices,
-        depth_tokens=depth_of_chat(way.context_tokens) if depth_tokens is None else depth_tokens,
-        foreign=foreign_to_rules(runtime),
-        replays=runtime is not None and runtime.replays_graphs,
-    )
-    return predict_step(machine, step, way)
+    if active is not None and step.replays and not read.keys() <= BLOCKS.keys():
+        if architecture is not None and not architecture.tied_embeddings:
+            # one row of the table of words is looked up; a shared one is the output matrix too
+            active -= (architecture.vocabulary or 0) * architecture.embedding_length
+        read = {"BF16": 2 * active}
+    step = Step.of_program(None, architecture, read, expert_matrices=step.expert_matrices)
+    tokens = question.workload.context_tokens
+    way = laid_out(placed, machine, question.runtime, architecture, tokens)
+    pace = predict(machine, step, way.replace(runtime=None))
+    # what another program does with weights in RAM was not seen
+    return None if pace.prompt_copies is not None else pace.prompt
 
 
 # ---------------------------------------------------------------- what to do about it
@@ -364,7 +230,6 @@ def how_to_measure(machine: Machine) -> str | None:
     """
     if machine.memory_bandwidth_bytes_per_second is not None or machine.measured_in_vain:
         return None
-    # an audit knows of machines of a kind why a fact is not known, and of each how much it is
     is_unread = machine.unread_about("memory_available_bytes") is not None
     is_less_than_a_core = (machine.cpu_cores_usable or 0) < 1
     if machine.planning or machine.emulated_on is not None or is_unread or is_less_than_a_core:
@@ -383,8 +248,9 @@ def advice(
     runtime: RuntimeSpec | None,
 ) -> tuple[str, ...]:
     """What measurements say would make it faster here; nothing where none applies."""
-    lines = []
-    if runtime is not None and runtime.numa_option and has_sockets(machine):
+    lines, series = [], named_processor(machine)
+    has_sockets = series is not None and not is_guest(machine) and sockets_of(machine, series) > 1
+    if runtime is not None and runtime.numa_option and has_sockets:
         lines.append(
             f"{runtime.numa_option} reads from all sockets: up to 1.8 times as fast, once the file"
             " was loaded with it (two EPYC 9175F, ggml-org/llama.cpp#11744)"
@@ -392,10 +258,10 @@ def advice(
     if architecture is None or not context_tokens or not sum(read_bytes.values()):
         return tuple(lines)
     empty = Step(architecture=architecture, read_bytes=FrozenDict(read_bytes))
-    shared, memory = shared_gpu(machine, runtime), bandwidth(machine)
+    shared, memory = shared_gpu_of(machine, runtime), bandwidth(machine)
     steps = empty.at(context_tokens), empty
-    if shared is not None and shared.used:
-        full, least = (shared.gpu.seconds(step)[1] for step in steps)
+    if shared is not None and uses_shared_gpu(machine, runtime):
+        full, least = (shared.seconds(step)[1] for step in steps)
     elif memory is not None:
         full, least = (processor_seconds(machine, memory, step)[1] for step in steps)
     else:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from ...catalogue.media import Denoising
 from ...core import units
-from ...machine.record import Machine
-from ...needs.records import Needs
 from .engine import (
     NOTHING,
     SAME,
     Range,
-    Work,
     added,
     basis_of_share,
     constant,
@@ -18,13 +15,14 @@ from .engine import (
     longer,
     product,
     scaled,
-    seconds,
     share_of_peak,
 )
 from .speed import Speed
 from .work import (
+    NOTHING_TELLS,
+    Job,
     Power,
-    has_bfloat16,
+    longer_by_type,
     seconds_of_step,
     shares_on_cores,
     time_range,
@@ -54,33 +52,26 @@ def denoising_of(spec: ModelSpec, runtime: RuntimeSpec | None) -> Denoising | No
     return spec.denoising if makes_that_clip or not is_clip else None
 
 
-def pace_of_pictures(
-    machine: Machine,
-    power: Power | None,
-    spec: ModelSpec,
-    placed: Needs,
-    quantization: str,
-    runtime: RuntimeSpec | None,
-) -> Speed:
+def pace_of_pictures(job: Job) -> Speed:
     """Seconds for one picture or clip of the model's own size, with its usual number of steps."""
-    denoising, parameters = denoising_of(spec, runtime), _parameters_of_pictures(spec)
+    spec, power, offload = job.spec, job.power, job.placed.offload
+    denoising, parameters = denoising_of(spec, job.runtime), _parameters_of_pictures(spec)
     if denoising is None and parameters is None:
         return unpaced("the arithmetic of one step is not known", UNIT)
     if power is None:
-        return unpaced("nothing tells how fast what it runs on computes", UNIT)
-    taken = seconds_of_picture(machine, power, denoising, quantization, runtime, parameters)
-    clip, offload = None, placed.offload
-    if denoising is not None and denoising.frames is not None:
-        clip = denoising.frames, denoising.width or 0, denoising.height or 0
-    if offload is not None:
-        if clip is not None:
-            taken = product(taken, ends_of("pictures", "clip_by_parts"))
-        slow, likely, fast = constant("pictures")["moved_gb"][offload]
-        taken = added(taken, scaled((slow, likely, fast), _moved_bytes(spec, placed) / units.GB))
-    how = f"on {power.how}; {_what_is_made(denoising, clip, spec.native_pixels, parameters)}"
+        return unpaced(NOTHING_TELLS, UNIT)
+    clip, how = None, f"on {power.how}; {_what_is_made(denoising, spec, parameters or 0)}"
+    if denoising is None:
+        taken = _seconds_by_class(job, power, parameters or 0)
+    else:
+        taken = seconds_of_picture(job, power, denoising)
+        if denoising.frames is not None:
+            clip = denoising.frames, denoising.width or 0, denoising.height or 0
     if power.device is not None:
-        how += f"; {basis_of_share(_kind_of_work(denoising, quantization), power.device)}"
+        how += f"; {basis_of_share(_kind_of_work(denoising, job.quantization), power.device)}"
     if offload is not None:
+        slow, likely, fast = constant("pictures")["moved_gb"][offload]
+        taken = added(taken, scaled((slow, likely, fast), _moved_bytes(job) / units.GB))
         how += "; its parts move to the GPU one after the other"
     return Speed(
         work=time_range(taken),
@@ -91,67 +82,57 @@ def pace_of_pictures(
     )
 
 
-def seconds_of_picture(
-    machine: Machine,
-    power: Power,
-    denoising: Denoising | None,
-    quantization: str,
-    runtime: RuntimeSpec | None,
-    parameters: int | None = None,
-) -> Range:
-    """What computing takes, slow end first; `parameters`: of all its parts, for a guess by class
-    where the steps are not counted.
+def _what_is_made(denoising: Denoising | None, spec: ModelSpec, parameters: int) -> str:
+    """What the time is of, in words."""
+    if denoising is None:
+        size = units.count(parameters)
+        return f"a guess by class: its steps are not counted, those of others of {size} parameters"
+    side = (
+        ""
+        if spec.native_pixels is None
+        else f", {spec.native_pixels} × {spec.native_pixels} pixels"
+    )
+    if denoising.frames is not None:
+        side = f", {units.clip(denoising.frames, denoising.width or 0, denoising.height or 0)}"
+    operations = picture_operations(denoising) / 1e12
+    return f"{denoising.steps} steps{side}, {operations:,.0f} × 10^12 operations in all"
+
+
+def seconds_of_picture(job: Job, power: Power, denoising: Denoising) -> Range:
+    """Of the steps, the longer of computing and launching, of decoding what they made, and of the
+    prompt; no less than reading what each step reads.
     """
-    operations, spread = 1.0, ends_of("pictures", "operations_a_parameter")
-    spread = scaled(spread, parameters or 0)
-    if denoising is not None:
-        operations, spread = picture_operations(denoising), SAME
+    machine, quantization = job.machine, job.quantization
+    more = longer_by_type(machine, power, quantization)
     if power.device is None:
         # the type is in the share
-        share = shares_on_cores(machine, runtime, quantization)
-        taken = product(power.seconds(operations, share), spread)
-    elif denoising is None:
-        share = share_of_peak(_kind_of_work(None, quantization), power.device)
-        taken = product(power.seconds(operations, share), spread, _longer_by_type(quantization))
+        share = shares_on_cores(machine, job.runtime, quantization)
+        taken = product(power.seconds(picture_operations(denoising), share), more)
     else:
-        taken = _seconds_on_gpu(machine, power, denoising, quantization)
-    if quantization == "bfloat16" and not has_bfloat16(machine, power):
-        taken = product(taken, ends_of("work", "without_bfloat16"))
-    if denoising is None or denoising.step_parameters is None:
+        is_clip = denoising.frames is not None
+        share = share_of_peak(_kind_of_work(denoising, quantization), power.device)
+        # clips were timed as a whole
+        decoder = product(scaled(SAME, share[1]), ends_of("pictures", "decoder"))
+        blocks = denoising.steps * (denoising.blocks or _FEWEST_BLOCKS)
+        launched = scaled(ends_of("pictures", "block_seconds"), blocks)
+        computed = product(power.seconds(_operations_of_steps(denoising), share), more)
+        decoded = power.seconds(denoising.decode_operations, share if is_clip else decoder)
+        beside = NOTHING if is_clip else ends_of("pictures", "beside")
+        taken = added(longer(computed, launched), product(decoded, more), beside)
+    if denoising.step_parameters is None:
         return taken
     step = seconds_of_step(machine, power, denoising.step_parameters)
     return taken if step is None else longer(taken, scaled(step, denoising.steps))
 
 
-def _seconds_on_gpu(
-    machine: Machine, power: Power, denoising: Denoising, quantization: str
-) -> Range:
-    """Of the steps, the longer of computing and launching, of decoding what they made, and of the
-    prompt.
-    """
-    assert power.device is not None
-    is_clip = denoising.frames is not None
-    share = share_of_peak(_kind_of_work(denoising, quantization), power.device)
-    decoder = product(scaled(SAME, share[1]), ends_of("pictures", "decoder"))
-    more = _longer_by_type(quantization)
-    blocks = denoising.steps * (denoising.blocks or _FEWEST_BLOCKS)
-    launching = power.engine(share, ends_of("pictures", "block_seconds"))
-    launched = seconds(Work(layers=scaled(SAME, blocks)), launching)
-    computed = product(power.seconds(_operations_of_steps(denoising), share), more)
-    # clips were timed as a whole
-    decoded = power.seconds(denoising.decode_operations, share if is_clip else decoder)
-    decoded = product(decoded, more)
-    is_turned = denoising.decodes_in_32_bits and quantization == "float16"
-    if is_turned and not has_bfloat16(machine, power):
-        decoded = product(decoded, ends_of("pictures", "decoder_in_32_bits"))
-    beside = NOTHING if is_clip else ends_of("pictures", "beside")
-    return added(longer(computed, launched), decoded, beside)
-
-
-def _longer_by_type(quantization: str) -> Range:
-    """As many times as long as with 16 bits on a GPU."""
-    slow, likely, fast = constant("work")["longer"].get(quantization, SAME)
-    return slow, likely, fast
+def _seconds_by_class(job: Job, power: Power, parameters: int) -> Range:
+    """Of a model whose steps are not counted: as others take for each parameter."""
+    share = shares_on_cores(job.machine, job.runtime, job.quantization)
+    if power.device is not None:
+        share = share_of_peak(_kind_of_work(None, job.quantization), power.device)
+    spread = scaled(ends_of("pictures", "operations_a_parameter"), parameters)
+    more = longer_by_type(job.machine, power, job.quantization)
+    return product(power.seconds(1.0, share), spread, more)
 
 
 def _kind_of_work(denoising: Denoising | None, quantization: str) -> str:
@@ -163,33 +144,16 @@ def _kind_of_work(denoising: Denoising | None, quantization: str) -> str:
     return "picture" if denoising is None or denoising.frames is None else "video"
 
 
-def _moved_bytes(spec: ModelSpec, placed: Needs) -> float:
+def _moved_bytes(job: Job) -> float:
     """Weights that move to the GPU for one picture: each component once, or the denoiser, which is
     the largest, with every pass.
     """
-    terms = placed.memory.terms if placed.memory else ()
+    terms, spec = job.placed.memory.terms if job.placed.memory else (), job.spec
     held = sum(term.bytes for term in terms if term.name == "weights" and term.where == "host")
-    if placed.offload != "sequential" or spec.denoising is None or not spec.components:
+    if job.placed.offload != "sequential" or spec.denoising is None or not spec.components:
         return held
     denoiser = held * max(spec.components.values()) / sum(spec.components.values())
     return held + denoiser * (spec.denoising.steps * spec.denoising.passes - 1)
-
-
-def _what_is_made(
-    denoising: Denoising | None,
-    clip: tuple[int, int, int] | None,
-    pixels: int | None,
-    parameters: int | None,
-) -> str:
-    """What the time is of, in words."""
-    if denoising is None:
-        size = units.count(parameters or 0)
-        return f"a guess by class: its steps are not counted, those of others of {size} parameters"
-    side = "" if pixels is None else f", {pixels} × {pixels} pixels"
-    if clip is not None:
-        side = f", {units.clip(*clip)}"
-    operations = picture_operations(denoising) / 1e12
-    return f"{denoising.steps} steps{side}, {operations:,.0f} × 10^12 operations in all"
 
 
 def _parameters_of_pictures(spec: ModelSpec) -> int | None:

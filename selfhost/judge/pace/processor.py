@@ -41,17 +41,17 @@ _CLIENT_WORDS = frozenset((
     "core", "i3", "i5", "i7", "i9", "ryzen", "celeron", "pentium", "athlon", "atom",
     "n95", "n97", "n100", "n150", "n200", "n305", "snapdragon",
 ))  # fmt: skip
-# what a thread of a core computes that works for two: a guest of a server may be given such threads
-# as if each were a core, and then do 0.5 to 0.6 of its work. On three hosts 2 vCPUs read prompts
-# 1.9 to 2.0 times as fast as one, as cores do, so that it counts less
+# what a thread of a core computes that works for two, as guests of clouds have: 0.5 to 1 of it
 _THREAD_OF_A_CORE = 0.7
 # beyond so many, cores wait for each other and clock lower: of 32 on a Grace each reached 0.71 of
-# what one of 4 did (ggml-org/llama.cpp#27491). Programs that ignore NUMA nodes may get no more from
-# two sockets than from one
+# what one of 4 did (ggml-org/llama.cpp#27491)
 SCALE_WELL, FALL = 16, 0.4
 
 
-def words_of_processor(machine: Machine) -> frozenset[str]:
+# ---------------------------------------------------------------- by name
+
+
+def _words(machine: Machine) -> frozenset[str]:
     return words_of(machine.cpu_model or "")
 
 
@@ -62,18 +62,10 @@ def named_processor(machine: Machine) -> cpus.Processor | None:
     if machine.emulated_on is not None or chip_of(machine) is not None:
         return None
     named = None if machine.cpu_model is None else cpus.processor_of(machine.cpu_model)
-    if named is not None:
-        return named
     inside = (
         cpus.processor_with(device.name) for device in machine.accelerators or () if device.unified
     )
-    return next(filter(None, inside), None)
-
-
-def has_whole_processor(machine: Machine) -> bool:
-    """Whether every thread of its processor is its own: WSL, or a container without a limit."""
-    own, usable = cpus.cores_of(machine.cpu_model or ""), machine.cpu_cores_usable
-    return own is not None and own.are_known and usable is not None and usable >= own.usable
+    return named or next(filter(None, inside), None)
 
 
 def sockets_of(machine: Machine, processor: cpus.Processor) -> int:
@@ -83,54 +75,43 @@ def sockets_of(machine: Machine, processor: cpus.Processor) -> int:
     physical, name = machine.cpu_cores_physical, machine.cpu_model or ""
     if not processor.cores or physical is None:
         return 1
-    stated = [
-        int(count)
-        for word in name.lower().split()
-        for count, _, rest in [word.partition("-")]
-        if rest in ("core", "cores") and count.isdecimal() and int(count)
-    ]
-    listed = cpus.cores_of(name)
-    if stated:
-        each = stated[0]
-    elif listed is not None and listed.are_known:
-        each = listed.physical[1] // cpus.count_of(name)
-    else:
-        each = processor.cores
-    return max(1, -(-physical // each))
-
-
-def has_sockets(machine: Machine) -> bool:
-    """Whether its cores are surely those of several processors."""
-    series = named_processor(machine)
-    return series is not None and not is_guest(machine) and sockets_of(machine, series) > 1
-
-
-def part_of_socket(machine: Machine, processor: cpus.Processor) -> float | None:
-    """Which share of a socket's threads a guest has; None where that is not known."""
-    if not processor.cores or machine.cpu_cores_usable is None:
-        return None
-    return min(1.0, machine.cpu_cores_usable / (processor.cores * processor.threads))
+    cores, listed = processor.cores, cpus.cores_of(name)
+    if listed is not None and listed.are_known:
+        cores = listed.physical[1] // cpus.count_of(name)
+    for word in name.lower().split():
+        count, _, rest = word.partition("-")
+        if rest in ("core", "cores") and count.isdecimal() and int(count):
+            cores = int(count)
+    return max(1, -(-physical // cores))
 
 
 def is_guest(machine: Machine) -> bool:
+    """Whether other machines may share its processor."""
     return machine.scope in ("vm", "container")
 
 
+def has_whole_processor(machine: Machine) -> bool:
+    """Whether every thread of its processor is its own: WSL, or a container without a limit."""
+    own, usable = cpus.cores_of(machine.cpu_model or ""), machine.cpu_cores_usable
+    return own is not None and own.are_known and usable is not None and usable >= own.usable
+
+
 def is_server(machine: Machine) -> bool:
-    return bool(words_of_processor(machine) & _SERVER_WORDS)
+    """By words of its processor's name."""
+    return not _SERVER_WORDS.isdisjoint(_words(machine))
+
+
+def is_client(machine: Machine) -> bool:
+    """By words of its processor's name; by its one maker's where none tells a server: `amd a8`."""
+    words = _words(machine)
+    is_of_maker = len(words.intersection(cpus.MAKERS)) == 1 and not is_server(machine)
+    return is_of_maker or not words.isdisjoint(_CLIENT_WORDS)
 
 
 def is_client_by_class(machine: Machine) -> bool:
     """A laptop or desktop with an x86-64 processor, as far as anything tells."""
     is_x86 = machine.architecture in (None, "x86_64")
     return is_x86 and not (is_server(machine) or is_guest(machine))
-
-
-def is_client(machine: Machine) -> bool:
-    """By words of its processor's name; by its one maker's where none tells a server: `amd a8`."""
-    words = words_of_processor(machine)
-    is_of_maker = len(words.intersection(cpus.MAKERS)) == 1 and not is_server(machine)
-    return is_of_maker or not words.isdisjoint(_CLIENT_WORDS)
 
 
 def is_amd(machine: Machine) -> bool:
@@ -145,14 +126,14 @@ def on_apple_gpu(machine: Machine) -> bool:
 
 def chip_in(machine: Machine) -> Chip | None:
     """The chip with its memory soldered beside it; None where its name means none."""
-    return soldered_chip(words_of_processor(machine))
+    return soldered_chip(_words(machine))
 
 
 def chip_of(machine: Machine) -> tuple[int, int, str] | None:
     """Bytes per second that a chip gives whose name tells it, low and high, and the chip as a
     clause; None for any other processor.
     """
-    words = words_of_processor(machine)
+    words = _words(machine)
     if "apple" in words or on_apple_gpu(machine):
         low, high, name = _apple(machine, words)
     else:
@@ -167,13 +148,10 @@ def _apple(machine: Machine, words: frozenset[str]) -> tuple[float, float, str]:
     """What decoding gets of an Apple chip at least, its peak, and what it is called."""
     chip = next((name for name, _ in apple_chips() if name in words), "")
     variant = next((word for word in ("ultra", "max", "pro") if word in words), "")
-    row = apple_chip(chip, variant)
+    row, sibling = apple_chip(chip, variant), apple_variant(words)
     if row is None:
-        sibling = apple_variant(words)
-        low = float(_APPLE_LOW)
-        if sibling is not None:
-            low = sibling.slowest_gb_per_s * sibling.least_share * _GB
-        return low, any_apple_peaks(machine)[2], ANY_APPLE
+        least = sibling and sibling.slowest_gb_per_s * sibling.least_share * _GB
+        return least or _APPLE_LOW, any_apple_peaks(machine)[2], ANY_APPLE
     name = " ".join(filter(None, ("Apple", chip.upper(), variant.capitalize())))
     cores = machine.cpu_cores_physical or machine.cpu_cores_usable
     lowest = peak = row.gb_per_s
@@ -192,7 +170,7 @@ def any_apple_peaks(machine: Machine) -> Range:
     """Bytes per second that the memory of an Apple chip may give whose name is in no table: by its
     variant, where that is named.
     """
-    variant = apple_variant(words_of_processor(machine))
+    variant = apple_variant(_words(machine))
     if variant is None:
         most = most_gb_per_s_of_apple() * _GB
         return _LEAST_APPLE_PEAK, (_LEAST_APPLE_PEAK * most) ** 0.5, most
@@ -200,9 +178,19 @@ def any_apple_peaks(machine: Machine) -> Range:
     return slowest * _GB, newest * _GB, variant.fastest_gb_per_s * _GB
 
 
+# ---------------------------------------------------------------- by what its cores are
+
 _AVX = frozenset(("avx", "avx2"))
 # of cores that are not told, by sets that are taken from a class of which many have less
 _OF_ASSUMED_SETS = (("avx", "from_avx"), ("sse4_2", "from_sse"), ("asimddp", "arm"))
+# the row of `core` in cpus.toml by instruction sets: the first that a processor has decides
+_CORES_OF_ARM = (("i8mm", "i8mm"), ("asimddp", "arm"))
+_CORES_OF_X86 = (
+    ("amx_tile", "amx"),
+    ("avx512_bf16", "amx"),
+    ("avx512f", "avx512"),
+    ("avx2", "avx2"),
+)
 
 
 @lru_cache(maxsize=4096)
@@ -219,6 +207,45 @@ def kind_of(machine: Machine) -> cpus.DecodeKind:
     if is_shared and is_guest(machine) and not has_whole_processor(machine):
         name = f"{name}_shared"
     return cpus.decode_kind(name)
+
+
+@lru_cache(maxsize=4096)
+def core_of(machine: Machine) -> cpus.Core:
+    """What its cores compute."""
+    return cpus.core_called(*core_and_clock(machine))
+
+
+def core_and_clock(machine: Machine) -> tuple[str, float | None]:
+    """The row of `core`, and the clock in GHz where the processor's name tells it."""
+    series = named_processor(machine)
+    for named in (chip_in(machine), series):
+        if named is not None and named.core is not None:
+            return named.core, named.ghz
+    if machine.instruction_sets is None and series is not None:
+        return cpus.core_of_vectors(series.vectors), None
+    return _core_by_sets(machine), None
+
+
+def _core_by_sets(machine: Machine) -> str:
+    sets, architecture = machine.instruction_sets, machine.architecture
+    if architecture not in ("x86_64", "aarch64", None):
+        return "scalar"
+    if on_apple_gpu(machine):
+        return "apple"
+    if sets is None:
+        return "unread"
+    if machine.assumes("instruction_sets"):
+        # what is assumed is the least
+        return "from_avx2" if "avx2" in sets else "unread"
+    if architecture == "aarch64":
+        return next((core for name, core in _CORES_OF_ARM if name in sets), "neon")
+    if "avx512f" in sets and is_amd(machine):
+        # of AMD's, those from Zen 5 on have AVX-VNNI beside AVX-512
+        return "zen5" if "avx_vnni" in sets else "zen4"
+    return next((core for name, core in _CORES_OF_X86 if name in sets), "avx")
+
+
+# ---------------------------------------------------------------- threads
 
 
 def threads_of(machine: Machine, runtime: RuntimeSpec | None = None) -> float:
@@ -239,8 +266,7 @@ def threads_range(machine: Machine, runtime: RuntimeSpec | None = None) -> Range
     """As `threads_of`: the fewest, the usual count and the most where the processor's name alone
     tells of how many, else three times the same.
     """
-    threads = threads_of(machine, runtime)
-    cores = None
+    threads, cores = threads_of(machine, runtime), None
     if machine.scope == "host" and machine.assumes("cpu_cores_usable"):
         cores = cpus.cores_in(machine)
     if cores is None:
@@ -250,55 +276,9 @@ def threads_range(machine: Machine, runtime: RuntimeSpec | None = None) -> Range
     return least, usual, largest
 
 
-# the row of `core` in cpus.toml by instruction sets: the first that a processor has decides
-_CORES_OF_ARM = (("i8mm", "i8mm"), ("asimddp", "arm"))
-_CORES_OF_X86 = (
-    ("amx_tile", "amx"),
-    ("avx512_bf16", "amx"),
-    ("avx512f", "avx512"),
-    ("avx2", "avx2"),
-)
-
-
-@lru_cache(maxsize=4096)
-def core_of(machine: Machine) -> cpus.Core:
-    """What its cores compute."""
-    return cpus.core_called(*core_and_clock(machine))
-
-
-def core_and_clock(machine: Machine) -> tuple[str, float | None]:
-    """The row of `core`, and the clock in GHz where the processor's name tells it."""
-    chip, series = chip_in(machine), named_processor(machine)
-    for named in (chip, series):
-        if named is not None and named.core is not None:
-            return named.core, named.ghz
-    if machine.instruction_sets is None and series is not None:
-        return cpus.core_of_vectors(series.vectors), None
-    return _core_by_sets(machine), None
-
-
-def _core_by_sets(machine: Machine) -> str:
-    sets, architecture = machine.instruction_sets, machine.architecture
-    if architecture not in ("x86_64", "aarch64", None):
-        return "scalar"
-    if architecture == "aarch64" and machine.system == "macos":
-        return "apple"
-    if sets is None:
-        return "unread"
-    if machine.assumes("instruction_sets"):
-        # what is assumed is the least
-        return "from_avx2" if "avx2" in sets else "unread"
-    if architecture == "aarch64":
-        return next((core for name, core in _CORES_OF_ARM if name in sets), "neon")
-    if "avx512f" in sets and is_amd(machine):
-        # of AMD's, those from Zen 5 on have AVX-VNNI beside AVX-512
-        return "zen5" if "avx_vnni" in sets else "zen4"
-    return next((core for name, core in _CORES_OF_X86 if name in sets), "avx")
-
-
 @lru_cache(maxsize=4096)
 def core_rate(machine: Machine) -> Range:
-    """Operations a second of one core on a prompt, weights of Q4_K: slow end, likely, fast end."""
+    """Operations a second of one core on a prompt, weights of Q4_K."""
     core, series = core_of(machine), named_processor(machine)
     count = machine.cpu_cores_physical or machine.cpu_cores_usable or 1
     sockets = 1 if series is None else sockets_of(machine, series)

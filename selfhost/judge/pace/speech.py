@@ -31,6 +31,8 @@ from .graphics import layer_from_python
 from .processor import core_of
 from .speed import Speed
 from .work import (
+    NOTHING_TELLS,
+    Job,
     Power,
     in_pytorch,
     seconds_of_step,
@@ -48,34 +50,24 @@ if TYPE_CHECKING:
 UNIT, UNIT_OF_MUSIC = "seconds_per_audio_minute", "seconds_per_music_minute"
 # seconds that the encoder reads at once
 _WINDOW_SECONDS = 30
-# how many beams, unless asked for others: whisper.cpp (examples/cli/cli.cpp) and faster-whisper
-_BEAM_COUNT = 5
 
 
-def pace_of_sound(
-    machine: Machine,
-    power: Power | None,
-    spec: ModelSpec,
-    placed: Needs,
-    *,
-    quantization: str,
-    runtime: RuntimeSpec | None,
-    audio_seconds: int | None = None,
-) -> Speed:
+def pace_of_sound(job: Job, audio_seconds: int | None = None) -> Speed:
     """Seconds for a minute of audio: the least, likely, the most. `audio_seconds`: the length of
     the recording that is asked about.
     """
+    spec, power = job.spec, job.power
     unit = UNIT if spec.modality == "speech" else UNIT_OF_MUSIC
-    work, kind = speech_work(spec, placed, quantization), kind_of_speech(spec)
+    work, kind = speech_work(spec, job.placed, job.quantization), kind_of_speech(spec)
     if work is None and spec.sound is None and kind is None:
         return unpaced("what it computes for a second of sound is not known", unit)
     if power is None:
-        return unpaced("nothing tells how fast what it runs on computes", unit)
+        return unpaced(NOTHING_TELLS, unit)
     if work is not None:
-        taken = _written(machine, power, work, runtime, quantization, audio_seconds)
+        taken = _written(job, power, work, audio_seconds)
         why = "nothing tells how fast the memory is that it is read from"
     else:
-        taken = _by_runs_or_steps(machine, power, spec.sound, kind)
+        taken = _by_runs_or_steps(job.machine, power, spec.sound, kind)
         why = "no run of it was found on a machine like this"
     if taken is None:
         return unpaced(why, unit)
@@ -90,13 +82,10 @@ class SpeechWork(Record):
     """What writing speech down takes, whatever computes it.
 
     `encoder_operations`: of half a minute. `parameter_bytes`: what one parameter takes while the
-    program computes. `step`: one token of one text; it reads `decoder_parameters`, and attends to
-    the audio in `audio_operations`.
+    program computes. `step`: one token of one text.
     """
 
     encoder_operations: float
-    decoder_parameters: int
-    audio_operations: int
     parameter_bytes: float
     step: Step
 
@@ -108,8 +97,7 @@ def speech_work(spec: ModelSpec, needs: Needs, quantization: str) -> SpeechWork 
     weights = sum(term.bytes for term in terms if term.name in ("weights", "embeddings"))
     if decoder is None or decoder.audio is None or not total or not weights:
         return None
-    audio, parameter_bytes = decoder.audio, weights / total
-    width = decoder.embedding_length
+    audio, parameter_bytes, width = decoder.audio, weights / total, decoder.embedding_length
     length = max((group.length or 0 for group in decoder.feed_forward), default=4 * width)
     # four matrices for the text, two for the audio, whose keys and values are computed once
     layer = 6 * width * width + 2 * width * length
@@ -120,9 +108,6 @@ def speech_work(spec: ModelSpec, needs: Needs, quantization: str) -> SpeechWork 
     read["F16"] = read.get("F16", 0) + kept
     return SpeechWork(
         encoder_operations=encoder_operations(audio, decoder),
-        decoder_parameters=parameters,
-        # of each value kept, which takes two bytes, a multiplication and an addition
-        audio_operations=kept,
         parameter_bytes=parameter_bytes,
         step=Step(architecture=decoder, read_bytes=FrozenDict(read)),
     )
@@ -156,15 +141,11 @@ def encoder_share(
 
 
 def _written(
-    machine: Machine,
-    power: Power,
-    work: SpeechWork,
-    runtime: RuntimeSpec | None,
-    quantization: str,
-    audio_seconds: int | None,
+    job: Job, power: Power, work: SpeechWork, audio_seconds: int | None
 ) -> tuple[Range, str] | None:
     """Seconds of a minute that is written down, and what they rest on."""
-    share = encoder_share(machine, power, work.parameter_bytes, runtime, quantization)
+    machine, runtime, on_card = job.machine, job.runtime, power.device is not None
+    share = encoder_share(machine, power, work.parameter_bytes, runtime, job.quantization)
     token = token_seconds(machine, power, work.step)
     if token is None:
         return None
@@ -174,8 +155,8 @@ def _written(
         read_seconds = -(-audio_seconds // _WINDOW_SECONDS) * _WINDOW_SECONDS
         windows = scaled(windows, read_seconds / audio_seconds)
     encoded = product(windows, power.seconds(work.encoder_operations, share))
-    step = _step_of_beams(power, work, runtime, share, token)
-    beside = ends_of("sound", "beside" if power.device is None else "beside_gpu")
+    step = product(ends_of("sound", "beams" if on_card else "beams_on_cores"), token)
+    beside = ends_of("sound", "beside_gpu" if on_card else "beside")
     how = (
         f"on {power.how}; the encoder reads half a minute at a time"
         f" ({work.encoder_operations / 1e12:.2g} × 10^12 operations), and"
@@ -186,24 +167,18 @@ def _written(
     return added(encoded, product(tokens, step), beside), how
 
 
-def _step_of_beams(
-    power: Power, work: SpeechWork, runtime: RuntimeSpec | None, share: Range, token: Range
-) -> Range:
-    """Seconds of a step that follows all beams, where one of them takes `token`. A program that
-    multiplies row by row computes each beam for itself, and attends to the audio far below the pace
-    of its products.
-    """
-    if power.device is not None:
-        return product(ends_of("sound", "beams"), token)
-    if runtime is None or not runtime.multiplies_rows:
-        return product(ends_of("sound", "beams_on_cores"), token)
-    products = power.seconds(2.0 * _BEAM_COUNT * work.decoder_parameters, share)
-    attended = _BEAM_COUNT * work.audio_operations / power.threads
-    slow, likely, fast = ends_of("sound", "listening")
-    return added(token, products, (attended / slow, attended / likely, attended / fast))
-
-
 # ---------------------------------------------------------------- voices and other recognizers
+
+
+class SpeechKind(Record):
+    """What models of one kind took for a minute of sound, as others published it: seconds `on_card`
+    and `on_processor`. `words` names the kind. `speaks`: it makes the sound.
+    """
+
+    on_card: Range
+    on_processor: Range
+    words: str
+    speaks: bool
 
 
 def kind_of_speech(spec: ModelSpec) -> SpeechKind | None:
@@ -219,36 +194,15 @@ def kind_of_speech(spec: ModelSpec) -> SpeechKind | None:
     parameters, limit = spec.parameters.total or disk_bytes // 2, row["parameters"]
     if not parameters:
         return None
-    size = "small" if parameters <= limit else "large"
-    limit_words = f"{'up to' if size == 'small' else 'more than'} {units.count(limit)} parameters"
+    size, words = "small", f"up to {units.count(limit)} parameters"
+    if parameters > limit:
+        size, words = "large", f"more than {units.count(limit)} parameters"
     return SpeechKind(
         on_card=tuple(row[size]["card"]),
         on_processor=tuple(row[size]["processor"]),
-        words=f"{name} of {limit_words}",
+        words=f"{name} of {words}",
         speaks=speaks,
     )
-
-
-class SpeechKind(Record):
-    """What models of one kind took for a minute of sound, as others published it: seconds `on_card`
-    and `on_processor`, slow end first. `words` names the kind. `speaks`: it makes the sound.
-    """
-
-    on_card: Range
-    on_processor: Range
-    words: str
-    speaks: bool
-
-    def seconds(self, power: Power) -> Range:
-        """On that kind of hardware; between a card and a processor where the GPU shares the RAM, of
-        which no more is known.
-        """
-        if power.device is None:
-            return self.on_processor
-        if not power.device.unified:
-            return self.on_card
-        likely = sqrt(self.on_card[1] * self.on_processor[1])
-        return self.on_processor[0], likely, self.on_card[2]
 
 
 def _by_runs_or_steps(
@@ -257,33 +211,28 @@ def _by_runs_or_steps(
     """Seconds of a minute by what others published of it on such hardware, else by its steps and
     operations, else by what they published of its kind; and what they rest on.
     """
-    shares_ram = power.device is not None and power.device.unified
-    places = "processors" if power.device is None else "graphics cards"
-    if sound is not None:
-        published = _published(power, sound)
-        if published is not None and not shares_ram:
-            return published, f"as published runs took on {places}"
-        stepped = _by_steps(machine, power, sound)
-        if _is_one_pass(power, sound, kind):
-            assert kind is not None
-            launched = published or kind.on_card
-            stepped = added(launched, stepped) if shares_ram and stepped is not None else None
-        if stepped is not None:
-            return stepped, f"on {power.how}; by its operations and steps for a second of sound"
+    device = power.device
+    shares_ram = device is not None and device.unified
+    places = "processors" if device is None else "graphics cards"
+    published = None if sound is None or shares_ram else _published(power, sound)
+    if published is not None:
+        return published, f"as published runs took on {places}"
+    stepped = None if sound is None else _by_steps(machine, power, sound)
+    # a voice that makes a sentence in one pass on a GPU takes as long as launching that does
+    is_one_pass = device is not None and kind is not None and kind.speaks
+    if sound is not None and sound.step_parameters is None and is_one_pass:
+        stepped = None
+    if stepped is not None:
+        return stepped, f"on {power.how}; by its operations and steps for a second of sound"
     if kind is None:
         return None
-    places = "graphics cards and processors" if shares_ram else places
-    how = f"a guess by class: as {kind.words} took on {places}, as published"
-    return kind.seconds(power), how
-
-
-def _is_one_pass(power: Power, sound: Sound, kind: SpeechKind | None) -> bool:
-    """A voice that makes a sentence in one pass on a GPU takes as long as launching that does,
-    whatever its operations: Coqui's VITS 9 seconds a minute on an RTX 3090 (coqui-ai/TTS#2863), of
-    which 0.1 are operations.
-    """
-    speaks = kind is not None and kind.speaks
-    return speaks and power.device is not None and sound.step_parameters is None
+    taken = kind.on_processor if device is None else kind.on_card
+    if shares_ram:
+        # between a card and a processor, of which no more is known
+        slow, likely, fast = kind.on_processor[0], kind.on_card[1], kind.on_card[2]
+        taken = slow, sqrt(likely * kind.on_processor[1]), fast
+        places = "graphics cards and processors"
+    return taken, f"a guess by class: as {kind.words} took on {places}, as published"
 
 
 def _published(power: Power, sound: Sound) -> Range | None:
@@ -296,20 +245,18 @@ def _published(power: Power, sound: Sound) -> Range | None:
 
 def _by_steps(machine: Machine, power: Power, sound: Sound) -> Range | None:
     """Seconds of a minute, by what its steps read and launch, and what is computed beside them."""
-    parts = []
+    parts, device = [], power.device
     if sound.operations_per_second:
-        share = in_pytorch(machine)
-        if power.device is not None:
-            share = share_of_peak("voice", power.device)
+        share = in_pytorch(machine) if device is None else share_of_peak("voice", device)
         parts.append(power.seconds(60 * sound.operations_per_second, share))
-        parts.append(ends_of("sound", "beside" if power.device is None else "beside_gpu"))
+        parts.append(ends_of("sound", "beside" if device is None else "beside_gpu"))
     if sound.step_parameters:
         step = seconds_of_step(machine, power, sound.step_parameters)
         if step is None:
             return None
-        if power.device is not None:
+        if device is not None:
             # text, as Transformers writes it, in 16 bits
-            layer, voice = layer_from_python(power.device), ends_of("sound", "voice_layer")
+            layer, voice = layer_from_python(device), ends_of("sound", "voice_layer")
             if sound.tokens_per_second is not None:
                 layer = max(voice[0], layer[0]), max(voice[1], layer[1]), min(voice[2], layer[2])
             step = longer(step, scaled(layer, sound.step_layers or 0))

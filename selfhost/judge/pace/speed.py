@@ -1,17 +1,16 @@
-"""What a pace is, and where and by what a model is computed: the records that a verdict holds, how
-a model lies on a machine, and the GPU that shares the RAM.
+"""What a pace is, as verdicts hold it; where a model's weights lie; and the GPU that shares the
+RAM, with whether a program computes on it.
 """
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 from ...core import units
 from ...core.records import Record
 from ...machine.record import RATE_ASSUMED, Accelerator, Machine
 from ...needs.records import Needs
 from ..placement.devices import is_built_for, reaches
-from .engine import Range, added_apart, scaled
+from .engine import SAME, Range, added_apart, ordered, scaled
+from .graphics import Gpu, between, device_bandwidth
 from .memory_bandwidth import CLIENT_PEAKS, bandwidth
 from .processor import (
     ANY_APPLE,
@@ -27,23 +26,13 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from ...catalogue.runtime import RuntimeSpec
-    from .graphics import Gpu, Peak
 
 # of a Mac of which no accelerator was read
 _APPLE_GPU = Accelerator(vendor="apple", name="its GPU", unified=True)
-# what people compare with: a question and the answer to it
-SHORT_CHAT_TOKENS = 256
-# of a share, what rounding leaves
-NO_REST = 1e-6
-# the program whose runs were measured: its rules hold for those that compute with its code
-MEASURED = "llama.cpp"
-# the makers of GPUs beside the RAM that its builds use
+# the makers of GPUs beside the RAM that builds of the program measured use
 _SHARED_MAKERS = ("apple", "nvidia", "amd")
-# the smallest model measured reads over 100 times as much; below, what a program does beside it
-# decides
-LEAST_READ_BYTES = 1 << 20
-# of a GPU that shares the RAM and is let to hold every layer: slow end, likely, fast end
-WHOLLY = 1.0, 1.0, 1.0
+# of a GPU that shares the RAM and is let to hold every layer
+WHOLLY = SAME
 
 
 class PaceRange(Record):
@@ -72,15 +61,9 @@ class PaceRange(Record):
 
     @classmethod
     def of_seconds(cls, seconds: Range) -> PaceRange:
-        """From the seconds of a token, slow end, likely, fast end: no end nearer than the likely
-        one.
-        """
-        slow, likely, fast = (1 / taken for taken in seconds)
-        return cls(low=min(slow, likely), likely=likely, high=max(likely, fast))
-
-    def shared_by(self, number: int) -> PaceRange:
-        """What each of so many gets of it."""
-        return PaceRange.of(scaled(self.ends, 1 / number))
+        """From the seconds of a token: no end nearer than the likely one."""
+        slow, likely, fast = ordered(seconds)
+        return cls(low=1 / slow, likely=1 / likely, high=1 / fast)
 
 
 class SecondsRange(Record):
@@ -90,29 +73,28 @@ class SecondsRange(Record):
     likely: float
     high: float
 
+    @classmethod
+    def of(cls, seconds: Range) -> SecondsRange:
+        """From the slow end, the likely figure and the fast end."""
+        slow, likely, fast = ordered(seconds)
+        return cls(low=fast, likely=likely, high=slow)
+
 
 class PromptCopies(Record):
     """A prompt where a GPU lacks room for all weights: those in RAM cross to it for each
     `batch_tokens` of the prompt in `seconds` (slow end, likely, fast end), and `computed` is the
-    pace beside that. With them crosses the cache of layers that lie there, each token before the
-    batch in `token_seconds`. `in_place`: the pace of a few tokens at once, which are computed where
-    the weights lie; None: not known.
+    pace beside that. `in_place`: the pace of a few tokens at once, which are computed where the
+    weights lie; None: not known.
     """
 
     computed: PaceRange
     in_place: PaceRange | None = None
     seconds: Range
-    token_seconds: Range
     batch_tokens: int
 
     def seconds_for(self, tokens: int) -> Range:
-        """What crossing takes for so many tokens: slow end, likely, fast end."""
-        batches = -(-tokens // self.batch_tokens)
-        slow, likely, fast = (
-            batches * (weights + tokens / 2 * cached)
-            for weights, cached in zip(self.seconds, self.token_seconds, strict=True)
-        )
-        return slow, likely, fast
+        """What crossing takes for so many tokens: a part of a batch takes as long as a whole."""
+        return scaled(self.seconds, -(-tokens // self.batch_tokens))
 
     @property
     def pace(self) -> PaceRange:
@@ -162,45 +144,10 @@ class Speed(Record):
         """Of text the pace that the wanted one is held against: of one sequence alone, or of each
         of several; None where that is not known.
         """
-        if self.each_of == 1:
-            return self.decode
         total = self.parallel_total
-        return None if total is None else total.shared_by(self.each_of)
-
-
-class LaidOut(Record):
-    """How a model lies on a machine, and how a program computes it there.
-
-    `runtime`: the program, None for the one that was measured; `context_tokens`: for how many there
-    is room. `offloaded`: number of an accelerator in the machine's list -> share of the layers that
-    lie on it (`shares_of`); the rest is in RAM, `in_ram_bytes` of the weights, and of the cache of
-    one token. `at_once`: each of several has a part of every layer, instead of whole layers.
-    `experts_apart`: of a mixture that a GPU does not hold, experts are left to the RAM instead of
-    whole layers. `on_shared`: share of the layers that a GPU which shares the RAM computes, slow
-    end, likely, fast end (`shared_memory.share_on_shared`). `filled`: of what `offloaded` leaves in
-    RAM, the share that the devices hold at the fast end (`on_devices.share_if_filled`).
-    """
-
-    runtime: RuntimeSpec | None = None
-    context_tokens: int | None = None
-    offloaded: Mapping[int, float] | None = None
-    in_ram_bytes: tuple[int, float] = (0, 0.0)
-    at_once: bool = False
-    experts_apart: bool = False
-    on_shared: Range = WHOLLY
-    filled: float = 0.0
-
-
-def depth_of_chat(context_tokens: int | None, prompt_tokens: int | None = None) -> float:
-    """Tokens in the context that a pace stands for: the prompt that was stated, or the short chat
-    that people compare with where that is longer.
-    """
-    return max(min(SHORT_CHAT_TOKENS, (context_tokens or 0) / 2), prompt_tokens or 0)
-
-
-def foreign_to_rules(runtime: RuntimeSpec | None) -> str | None:
-    """The runtime's id, where it computes with other code than was measured."""
-    return None if runtime is None or runtime.computes_with == MEASURED else runtime.id
+        if self.each_of == 1 or total is None:
+            return self.decode if self.each_of == 1 else None
+        return PaceRange.of(scaled(total.ends, 1 / self.each_of))
 
 
 def shares_of(needs: Needs) -> dict[int, float]:
@@ -230,17 +177,10 @@ def weights_by_place(needs: Needs) -> dict[str, int]:
 # ---------------------------------------------------------------- the GPU that shares the RAM
 
 
-class SharedGpu(Record):
-    """A GPU that reads the RAM, and whether the runtime uses it for sure."""
-
-    gpu: Gpu
-    used: bool
-
-
-def shared_gpu(machine: Machine, runtime: RuntimeSpec | None = None) -> SharedGpu | None:
-    """The GPU beside the RAM, and whether the program (None: the one that was measured) computes on
-    it without being told to; None where there is none that its builds know, or nothing tells how
-    fast the memory is.
+def shared_gpu_of(machine: Machine, runtime: RuntimeSpec | None = None) -> Gpu | None:
+    """The GPU that shares the RAM, as far as decoding needs it; None where there is none that the
+    program's builds know (None: those of the one that was measured), or nothing tells how fast the
+    memory is.
     """
     device = next((each for each in machine.accelerators or () if each.unified), None)
     if device is None and not (machine.accelerators is None and on_apple_gpu(machine)):
@@ -248,34 +188,17 @@ def shared_gpu(machine: Machine, runtime: RuntimeSpec | None = None) -> SharedGp
     least = None if runtime is None else runtime.least_of(shares_ram=True)
     if device is not None and least is not None and reaches(device, least) is False:
         return None
-    peak = _shared_peak(machine, device)
-    if peak is None:
-        return None
-    from .graphics import Gpu
-
-    used = device is not None and not is_guest(machine) and _is_used(device, runtime)
-    return SharedGpu(gpu=Gpu(device=device or _APPLE_GPU, peak=peak), used=used)
-
-
-def _is_used(device: Accelerator, runtime: RuntimeSpec | None) -> bool:
-    """Whether the program's builds compute on that GPU without being told to."""
-    makers = _SHARED_MAKERS if runtime is None else runtime.on_shared_gpu
-    amd = () if runtime is None else runtime.amd_shared_gpus
-    return device.vendor.lower() in makers and is_built_for(device, amd) is not False
-
-
-def shared_gpu_of(machine: Machine) -> Gpu | None:
-    """The GPU that shares the RAM, as far as decoding needs it; None where there is none, or
-    nothing tells how fast the memory is.
-    """
-    shared = shared_gpu(machine)
-    return None if shared is None else shared.gpu
+    return _with_peak(machine, device or _APPLE_GPU)
 
 
 def uses_shared_gpu(machine: Machine, runtime: RuntimeSpec | None) -> bool:
-    """Whether a model in RAM is computed by a GPU that shares it; None: by the program measured."""
-    shared = shared_gpu(machine, runtime)
-    return shared is not None and shared.used
+    """Whether a model in RAM is surely computed by a GPU that shares it, without being told to."""
+    gpu = shared_gpu_of(machine, runtime)
+    if gpu is None or gpu.device is _APPLE_GPU or is_guest(machine):
+        return False
+    makers = _SHARED_MAKERS if runtime is None else runtime.on_shared_gpu
+    amd = () if runtime is None else runtime.amd_shared_gpus
+    return gpu.device.vendor.lower() in makers and is_built_for(gpu.device, amd) is not False
 
 
 def instruction_sets_for_layout(machine: Machine) -> tuple[str, ...] | None:
@@ -285,46 +208,37 @@ def instruction_sets_for_layout(machine: Machine) -> tuple[str, ...] | None:
     return () if uses_shared_gpu(machine, None) else machine.instruction_sets
 
 
-def _shared_peak(machine: Machine, device: Accelerator | None) -> Peak | None:
-    """What the GPU beside the RAM may read of it; None where nothing tells."""
-    from .graphics import Peak, device_bandwidth
-
-    own = device_bandwidth(device) if device is not None else None
+def _with_peak(machine: Machine, device: Accelerator) -> Gpu | None:
+    """The GPU with what it may read of the RAM; None where nothing tells."""
+    own, chip = device_bandwidth(device), chip_of(machine)
     rate = machine.memory_bandwidth_bytes_per_second
-    is_rate_open = rate is None or machine.memory_bandwidth_how == RATE_ASSUMED
-    chip = chip_of(machine)
-    named = named_processor(machine) if chip is None and is_rate_open and own is None else None
+    is_open = rate is None or machine.memory_bandwidth_how == RATE_ASSUMED
+    named = named_processor(machine) if chip is None and is_open and own is None else None
     if named is not None:
         filled = 1.0 if rate is None else rate / named.usual
         channels = "every channel" if filled == 1 else f"{units.percent(filled)} of its channels"
-        return Peak(
-            slow=filled * named.slowest,
-            likely=filled * named.usual,
-            fast=filled * max((named.usual * named.most) ** 0.5, named.fastest),
-            how=f"the memory of {named.name} with {channels} filled",
+        most = max((named.usual * named.most) ** 0.5, named.fastest)
+        peak = scaled((named.slowest, named.usual, most), filled)
+        return Gpu(
+            device=device, peak=peak, guessed=f"the memory of {named.name} with {channels} filled"
         )
-    if own is None and not machine.is_bandwidth_measured:
-        own = rate
-    if own is not None:
-        return Peak.exactly(own)
-    if chip is None:
-        return _unnamed_peak(machine)
-    if chip[2] != ANY_APPLE:
-        return Peak.exactly(chip[1])
-    # what cores measure is no more than the GPU can read
-    slow, likely, fast = any_apple_peaks(machine)
-    least = max(rate or 0, slow)
-    most = max(least, fast)
-    return Peak(slow=least, likely=max(least, min(likely, most)), fast=most, how="not measured")
-
-
-def _unnamed_peak(machine: Machine) -> Peak | None:
-    """Of memory that no name tells: what was measured, or the class of the machine."""
-    from .graphics import Peak
-
-    if machine.memory_bandwidth_bytes_per_second is None and is_client_by_class(machine):
-        return Peak.between(*CLIENT_PEAKS, "a guess: the memory of a laptop or desktop")
-    memory = bandwidth(machine)
-    if memory is None:
-        return None
-    return Peak(slow=memory.low, likely=memory.likely, fast=memory.high, how="not measured")
+    exact = own or (None if machine.is_bandwidth_measured else rate)
+    if exact is None and chip is not None and chip[2] != ANY_APPLE:
+        exact = chip[1]
+    if exact is not None:
+        return Gpu(device=device, peak=scaled(SAME, exact))
+    if chip is not None:
+        # what cores measure is no more than the GPU can read
+        slow, likely, fast = any_apple_peaks(machine)
+        least = max(rate or 0, slow)
+        most = max(least, fast)
+        peak = least, max(least, min(likely, most)), most
+    elif rate is None and is_client_by_class(machine):
+        how = "a guess: the memory of a laptop or desktop"
+        return Gpu(device=device, peak=between(*CLIENT_PEAKS), guessed=how)
+    else:
+        memory = bandwidth(machine)
+        if memory is None:
+            return None
+        peak = memory.ends
+    return Gpu(device=device, peak=peak, guessed="not measured")

@@ -3,8 +3,7 @@ of their own pictures and sound. All of it is operations over what computes them
 and launched beside that.
 
 A GPU is told by its peak, of which each kind of work reaches a share; a processor by what llama.cpp
-computes on prompts, of which other programs reach a share too. Ranges of seconds begin with the
-slow end.
+computes on prompts, of which other programs reach a share too.
 """
 
 from __future__ import annotations
@@ -15,11 +14,13 @@ from ...catalogue.spec import Architecture, ModelSpec
 from ...core import units
 from ...core.records import FrozenDict, Record
 from ...core.units import TRAINED
+from ...core.workload import Workload
 from ...machine import gpus
 from ...machine.record import Accelerator, Machine
 from ...needs.records import Needs
 from ..placement.devices import computes_on_shared, runs_on
 from .engine import (
+    MEASURED,
     NOTHING,
     SAME,
     Engine,
@@ -34,6 +35,7 @@ from .engine import (
     inverse,
     launched_layers,
     longer,
+    ordered,
     product,
     scaled,
     seconds,
@@ -51,13 +53,12 @@ from .processor import (
     on_apple_gpu,
     threads_of,
 )
-from .speed import MEASURED, PaceRange, SecondsRange, Speed, shared_gpu_of
+from .speed import PaceRange, SecondsRange, Speed, shared_gpu_of
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from ...catalogue.runtime import RuntimeSpec
-    from ..record import Question
 
 DOCUMENTS, PICTURES_READ = "documents_per_second", "pictures_per_second"
 DOCUMENT_TOKENS = 512
@@ -77,11 +78,12 @@ _UNPACKED_BYTES = 4.5
 # Metal and CUDA use the GPU that shares the RAM; of other makers the program's builds decide
 _SHARED_VENDORS = ("apple", "nvidia")
 _LEAST_WITH_BFLOAT16 = "8.0"
+NOTHING_TELLS = "nothing tells how fast what it runs on computes"
 
 
 class Power(Record):
-    """What computes the work: operations per second, slow end, likely, fast end. Of a GPU the peak
-    in 16 bits, of a processor what its cores compute on prompts.
+    """What computes the work: operations per second. Of a GPU the peak in 16 bits, of a processor
+    what its cores compute on prompts.
 
     `device` is None for the processor, of which `threads` work; `number` of such devices. `how`
     names it, in words.
@@ -93,15 +95,22 @@ class Power(Record):
     number: int = 1
     how: str
 
-    def engine(self, share: Range, layer_seconds: Range = NOTHING) -> Engine:
-        """Where the work reaches that share, while layers are launched beside it."""
-        slow, likely, fast = share
-        reached = product(self.peak, (min(slow, likely), likely, max(likely, fast)))
-        return Engine(how=self.how, throughput=reached, layer_seconds=layer_seconds, overlaps=True)
-
     def seconds(self, operations: float, share: Range) -> Range:
         """Of so many operations, where the work reaches that share."""
-        return seconds(Work(operations=operations), self.engine(share))
+        slow, likely, fast = share
+        reached = product(self.peak, (min(slow, likely), likely, max(likely, fast)))
+        return seconds(Work(operations=operations), Engine(throughput=reached))
+
+
+class Job(Record):
+    """What is asked of a model that does no text: where, by which program, in which type."""
+
+    machine: Machine
+    power: Power | None
+    spec: ModelSpec
+    placed: Needs
+    runtime: RuntimeSpec | None
+    quantization: str = ""
 
 
 def power_of(
@@ -166,9 +175,9 @@ def _of_gpu(device: Accelerator, machine: Machine) -> Power | None:
         how = f"{device.name} ({_tflops(peak)} at most)"
         return Power(peak=(peak, peak, peak), device=device, how=how)
     rate = device_bandwidth(device)
-    chip = chip_of(machine) if rate is None and device.unified and on_apple_gpu(machine) else None
-    if chip is not None:
-        rate = float(chip[1])
+    if rate is None and device.unified and on_apple_gpu(machine):
+        chip = chip_of(machine)
+        rate = None if chip is None else float(chip[1])
     if rate is None:
         return None
     ends = scaled(ends_of("work", "operations_a_byte"), rate)
@@ -179,6 +188,9 @@ def _of_gpu(device: Accelerator, machine: Machine) -> Power | None:
 def _tflops(rate: float) -> str:
     """`71 TFLOPS`."""
     return f"{rate / 1e12:.3g} TFLOPS"
+
+
+# ---------------------------------------------------------------- what programs reach
 
 
 def shares_on_cores(machine: Machine, runtime: RuntimeSpec | None, quantization: str) -> Range:
@@ -203,7 +215,16 @@ def in_pytorch(
     return share if quantization != "bfloat16" or gain is None else product(share, gain)
 
 
-def has_bfloat16(machine: Machine, power: Power) -> bool:
+def longer_by_type(machine: Machine, power: Power, quantization: str) -> Range:
+    """As many times as long as with 16 bits that the hardware computes with."""
+    factors = constant("work")["longer"]
+    lacks_type = quantization == "bfloat16" and not _has_bfloat16(machine, power)
+    name = "without_bfloat16" if lacks_type else quantization
+    slow, likely, fast = factors.get(name, SAME) if power.device or lacks_type else SAME
+    return slow, likely, fast
+
+
+def _has_bfloat16(machine: Machine, power: Power) -> bool:
     """Whether it computes with bfloat16 in hardware; True where that is not known of a GPU."""
     if power.device is None:
         sets = machine.instruction_sets or ()
@@ -228,10 +249,7 @@ def token_seconds(machine: Machine, power: Power, step: Step) -> Range | None:
     if power.device is None:
         return seconds_on_processor(machine, step)
     gpu = shared_gpu_of(machine) if power.device.unified else gpu_of(power.device)
-    if gpu is None:
-        return None
-    slow, likely, fast = gpu.seconds(step)
-    return max(slow, likely), likely, min(likely, fast)
+    return None if gpu is None else ordered(gpu.seconds(step))
 
 
 def seconds_of_step(machine: Machine, power: Power, parameters: int) -> Range | None:
@@ -248,87 +266,61 @@ def seconds_of_step(machine: Machine, power: Power, parameters: int) -> Range | 
 # ---------------------------------------------------------------- documents
 
 
-def pace_of_documents(
-    machine: Machine,
-    power: Power | None,
-    spec: ModelSpec,
-    *,
-    quantization: str,
-    runtime: RuntimeSpec | None,
-    document_tokens: int = DOCUMENT_TOKENS,
-) -> Speed:
+def pace_of_documents(job: Job, document_tokens: int = DOCUMENT_TOKENS) -> Speed:
     """Documents of 512 tokens a second, one after the other; pictures of a model whose operations
     for one are known, and whose layers nobody wrote down.
     """
+    power, runtime = job.power, job.runtime
     if power is None:
-        return unpaced("nothing tells how fast what it runs on computes", DOCUMENTS)
-    counted = _document_work(spec, power, runtime, quantization, document_tokens)
+        return unpaced(NOTHING_TELLS, DOCUMENTS)
+    is_measured = runtime is not None and runtime.computes_with == MEASURED
+    counted = _document_work(job, power, document_tokens, is_measured=is_measured)
     if counted is None:
         return unpaced("the shape of the model is not known", DOCUMENTS)
-    work, tokens, met, layer_seconds = counted
-    share = product(_share_of_documents(machine, power, runtime, quantization), met)
-    engine = power.engine(share, layer_seconds).replace(overlaps=False)
-    pace, is_text = PaceRange.of_seconds(seconds(work, engine)), tokens is not None
-    what = f"{tokens} tokens" if is_text else "one picture"
-    basis = ""
+    operations, tokens, launched = counted
+    what, basis = "one picture" if tokens is None else f"{tokens} tokens", ""
+    share = shares_on_cores(job.machine, runtime, job.quantization)
     if power.device is not None:
-        row = basis_of_share(_kind_of_documents(runtime), power.device)
-        basis = f"; documents at a part of this: {row}"
+        # llama.cpp reads them as prompts
+        kind = "prompt" if is_measured else "picture"
+        share = product(share_of_peak(kind, power.device), ends_of("documents", kind))
+        basis = f"; documents at a part of this: {basis_of_share(kind, power.device)}"
+        if not is_measured:
+            share = product(share, inverse(longer_by_type(job.machine, power, job.quantization)))
+    taken = product(power.seconds(1.0, share), operations)
+    pace = PaceRange.of_seconds(added(taken, launched))
     return Speed(
         work=pace,
         prompt=None if tokens is None else PaceRange.of(scaled(pace.ends, tokens)),
-        unit=DOCUMENTS if is_text else PICTURES_READ,
-        how=f"on {power.how}; {work.operations / 1e9:,.0f} × 10^9 operations for {what}{basis}",
+        unit=PICTURES_READ if tokens is None else DOCUMENTS,
+        how=f"on {power.how}; {operations[1] / 1e9:,.0f} × 10^9 operations for {what}{basis}",
     )
 
 
 def _document_work(
-    spec: ModelSpec,
-    power: Power,
-    runtime: RuntimeSpec | None,
-    quantization: str,
-    document_tokens: int,
-) -> tuple[Work, int | None, Range, Range] | None:
-    """Of one document: the work, its tokens (None: it is a picture), the rate beside what all
-    parameters would have, and the seconds of a layer. None of a model of unknown shape.
+    job: Job, power: Power, document_tokens: int, *, is_measured: bool
+) -> tuple[Range, int | None, Range] | None:
+    """Of one document: the operations, its tokens (None: it is a picture), and the seconds that
+    launching takes. None of a model of unknown shape.
     """
-    architecture, parameters, device = spec.architecture, spec.parameters.active, power.device
-    layer_seconds = NOTHING if device is None else layer_from_python(device)
+    spec, device = job.spec, power.device
+    architecture, parameters = spec.architecture, spec.parameters.active
+    layer = NOTHING if device is None else layer_from_python(device)
     if architecture is not None and parameters is not None:
         tokens = min(document_tokens, architecture.context_tokens or document_tokens)
-        operations, layers = document_operations(architecture, parameters, tokens), NOTHING
-        if device is not None:
-            is_measured = runtime is not None and runtime.computes_with == MEASURED
-            layers = scaled(SAME, architecture.layers / (1 if is_measured else _BATCH))
-            layer_seconds = scaled(SAME, efficiency("decode", device)["layer_us"] / 1e6)
-        return Work(operations=operations, layers=layers), tokens, SAME, layer_seconds
-    layers = launched_layers(None, runtime, quantization, parameters) or NOTHING
+        launched = scaled(layer, architecture.layers / _BATCH)
+        if device is not None and is_measured:
+            layer_us = efficiency("decode", device)["layer_us"]
+            launched = scaled(SAME, architecture.layers * layer_us / 1e6)
+        return scaled(SAME, document_operations(architecture, parameters, tokens)), tokens, launched
+    layers = launched_layers(None, job.runtime, job.quantization, parameters) or NOTHING
+    launched = NOTHING if device is None or not layers[1] else product(layers, layer)
     if spec.picture_operations is not None:
-        work = Work(operations=float(spec.picture_operations), layers=layers)
-        return work, None, SAME, layer_seconds
+        return scaled(SAME, spec.picture_operations), None, launched
     if parameters is None or parameters < _LEAST_PARAMETERS:
         return None
-    work = Work(operations=2.0 * parameters * document_tokens, layers=layers)
-    return work, document_tokens, inverse(ends_of("documents", "met")), layer_seconds
-
-
-def _share_of_documents(
-    machine: Machine, power: Power, runtime: RuntimeSpec | None, quantization: str
-) -> Range:
-    """Of what the machine computes, what a program reaches on documents."""
-    if power.device is None:
-        return shares_on_cores(machine, runtime, quantization)
-    work = _kind_of_documents(runtime)
-    share = product(share_of_peak(work, power.device), ends_of("documents", work))
-    if work == "prompt" or quantization != "float32":
-        return share
-    slow, likely, fast = constant("work")["longer"]["float32"]
-    return product(share, inverse((slow, likely, fast)))
-
-
-def _kind_of_documents(runtime: RuntimeSpec | None) -> str:
-    """The work of `share` that documents are like: llama.cpp reads them as prompts."""
-    return "prompt" if runtime is not None and runtime.computes_with == MEASURED else "picture"
+    operations = scaled(ends_of("documents", "met"), 2.0 * parameters * document_tokens)
+    return operations, document_tokens, launched
 
 
 def document_operations(architecture: Architecture, parameters: int, tokens: int) -> float:
@@ -345,115 +337,87 @@ def document_operations(architecture: Architecture, parameters: int, tokens: int
 # ---------------------------------------------------------------- training
 
 
-class TrainingWork(Record):
-    """What one step of training computes. `parameters`: those that a token meets;
-    `all_parameters`: all that are kept. `step_tokens`: of the sequences that one device takes at
-    once. `trained_layers`: on how many of the last `layers` the trainer puts adapters by default,
-    and keeps activations; None for one that adapts them all, each layer launched from Python.
+class _Training(Record):
+    """What one step of training computes. `parameters`: those that a token meets; `adapted` of the
+    last of its `layers` have adapters, beyond which nothing is computed backward; `again`:
+    activations are computed anew for the backward pass; `tokens` of all devices.
     """
 
     method: str
     parameters: int
     all_parameters: int
     layers: int
-    step_tokens: int
-    checkpointing: bool
-    trained_layers: int | None = None
-
-    @property
-    def adapted_layers(self) -> int:
-        """How many of the last layers have adapters, beyond which nothing is computed backward."""
-        adapts_some = self.trained_layers is not None and self.method != "full"
-        return min(self.layers, self.trained_layers or self.layers) if adapts_some else self.layers
-
-    @property
-    def computes_again(self) -> bool:
-        """Whether activations are computed again for the backward pass."""
-        return self.checkpointing and self.trained_layers is None
+    adapted: int
+    again: bool
+    tokens: float
 
     @property
     def operations_a_token(self) -> float:
         """Multiplications and additions for one token that is trained on."""
-        backward = _BACKWARD * (self.adapted_layers / self.layers if self.layers else 1.0)
-        more = (_WEIGHTS if self.method == "full" else 0) + (_AGAIN if self.computes_again else 0)
+        backward = _BACKWARD * (self.adapted / self.layers if self.layers else 1.0)
+        more = (_WEIGHTS if self.method == "full" else 0) + (_AGAIN if self.again else 0)
         return (_FORWARD + backward + more) * self.parameters
 
 
-def training_of(question: Question, placed: Needs, machine: Machine, power: Power | None) -> Speed:
+def pace_of_training(job: Job, workload: Workload) -> Speed:
     """Tokens trained on in a second, and how long the stated tokens take."""
-    spec, workload, runtime = question.spec, question.workload, question.runtime
+    spec, power, runtime = job.spec, job.power, job.runtime
     trained_layers = runtime.trainer_layers if runtime is not None else None
-    if placed.memory is None and trained_layers is None:
+    parameters = spec.parameters.active
+    if job.placed.memory is None and trained_layers is None:
         why = "where it would be trained is not known, because its memory need is not"
         return unpaced(why, TRAINED)
-    if spec.parameters.active is None:
+    if parameters is None:
         return unpaced("the number of parameters that a token meets is not known", TRAINED)
     if power is None:
-        return unpaced("nothing tells how fast what it runs on computes", TRAINED)
-    work = TrainingWork(
-        method=workload.finetune_method or "lora",
-        parameters=spec.parameters.active,
-        all_parameters=spec.parameters.total or spec.parameters.active,
-        layers=spec.architecture.layers if spec.architecture is not None else 0,
-        step_tokens=(workload.context_tokens or _LEAST_TOKENS) * workload.parallel,
-        checkpointing=bool(workload.checkpointing),
-        trained_layers=trained_layers,
+        return unpaced(NOTHING_TELLS, TRAINED)
+    layers = spec.architecture.layers if spec.architecture is not None else 0
+    method, tokens = workload.finetune_method or "lora", workload.context_tokens or _LEAST_TOKENS
+    adapts_some = trained_layers is not None and method != "full"
+    training = _Training(
+        method=method,
+        parameters=parameters,
+        all_parameters=spec.parameters.total or parameters,
+        layers=layers,
+        adapted=min(layers, trained_layers or layers) if adapts_some else layers,
+        again=bool(workload.checkpointing) and trained_layers is None,
+        tokens=float(tokens * workload.parallel * power.number),
     )
-    return pace_of_training(machine, power, work, workload.dataset_tokens)
-
-
-def pace_of_training(
-    machine: Machine, power: Power, work: TrainingWork, dataset_tokens: int | None = None
-) -> Speed:
-    """Tokens trained on in a second, and how long `dataset_tokens` take."""
-    tokens = float(work.step_tokens * power.number)
-    pace = PaceRange.of_seconds(
-        scaled(_seconds_of_training(machine, power, work, tokens), 1 / tokens)
-    )
-    how = f"on {power.how}; {work.operations_a_token / 1e9:,.0f} × 10^9 operations a token"
-    if work.computes_again:
+    taken = _seconds_of_training(job.machine, power, training, is_python=trained_layers is None)
+    how = f"on {power.how}; {training.operations_a_token / 1e9:,.0f} × 10^9 operations a token"
+    if training.again:
         how += ", activations computed again"
-    if work.adapted_layers < work.layers:
-        how += f", adapters on the last {work.adapted_layers} of {work.layers} layers"
+    if training.adapted < layers:
+        how += f", adapters on the last {training.adapted} of {layers} layers"
     if power.device is not None:
         how += f"; {basis_of_share('training', power.device)}"
-    dataset = None
-    if dataset_tokens is not None:
-        slow, likely, fast = scaled(pace.seconds, dataset_tokens)
-        dataset = SecondsRange(low=fast, likely=likely, high=slow)
+    pace, dataset = PaceRange.of_seconds(scaled(taken, 1 / training.tokens)), None
+    if workload.dataset_tokens is not None:
+        dataset = SecondsRange.of(scaled(pace.seconds, workload.dataset_tokens))
     return Speed(work=pace, unit=TRAINED, how=how, dataset_seconds=dataset)
 
 
 def _seconds_of_training(
-    machine: Machine, power: Power, work: TrainingWork, tokens: float
+    machine: Machine, power: Power, training: _Training, *, is_python: bool
 ) -> Range:
-    """Of one step of so many tokens; on a GPU with what does not grow with them: unpacking the
-    weights, launching the layers, where that takes longer than all they compute, and the optimizer.
+    """Of one step: what it computes, on a GPU no less than launching the layers, and unpacking
+    weights in 4 bits.
     """
-    device = power.device
-    share = ends_of("training", "on_cores")
+    device, share = power.device, ends_of("training", "on_cores")
     if device is not None:
         share = share_of_peak("training", device)
-    lacks_type = device is not None and not has_bfloat16(machine, power)
-    taken = product(
-        power.seconds(work.operations_a_token * tokens, share),
-        ends_of("training", "quantized") if work.method == "qlora" else SAME,
-        ends_of("training", "together") if power.number > 1 else SAME,
-        ends_of("work", "without_bfloat16") if lacks_type else SAME,
-    )
+    taken = power.seconds(training.operations_a_token * training.tokens, share)
+    if power.number > 1:
+        taken = product(taken, ends_of("training", "together"))
     if device is None:
         return taken
+    taken = product(taken, longer_by_type(machine, power, "bfloat16"))
     rate = device_bandwidth(device)
-    if work.method == "qlora" and rate is not None:
-        uses = 3 if work.computes_again else 2
-        unpacked = work.all_parameters * _UNPACKED_BYTES * uses / rate
-        taken = added(taken, scaled(inverse(ends_of("training", "unpacking")), unpacked))
-    if work.trained_layers is None:
-        more = SAME if work.method == "full" else ends_of("training", "with_adapters")
+    if training.method == "qlora" and rate is not None:
+        moved = training.all_parameters * _UNPACKED_BYTES * (3 if training.again else 2)
+        taken = added(taken, scaled(inverse(ends_of("training", "unpacking")), moved / rate))
+    if is_python:
         # forward once, backward as long as two, and forward again
-        passes = max(1, work.layers * (4 if work.computes_again else 3))
-        taken = longer(taken, scaled(product(layer_from_python(device), more), passes))
-    if work.method == "full" and rate is not None:
-        moved = scaled(ends_of("training", "optimizer_bytes"), work.all_parameters / rate)
-        taken = added(taken, moved)
+        passes = max(1, training.layers * (4 if training.again else 3))
+        taken = longer(taken, scaled(layer_from_python(device), passes))
     return taken
