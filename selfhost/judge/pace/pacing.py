@@ -18,6 +18,11 @@ from .placed import laid_out, predict, processor_seconds
 from .processor import is_guest, named_processor, sockets_of
 from .speed import PaceRange, Speed, shared_gpu_of, uses_shared_gpu
 
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from .batch import Sequence
+
 # facts that the pace in RAM rests on
 _PACE_SETTING = ("memory_bandwidth_bytes_per_second", "cpu_cores_usable")
 # Whisper large, of 1.5 x 10^9 parameters, takes about as long on eight cores as what it hears; a
@@ -153,28 +158,10 @@ def _with_whole_answer(
     """
     from . import batch
 
-    step, workload = question.step, question.workload
-    read = {name: 2 * size for name, size in step.read_bytes.items()}
-    empty, twice = (
-        _pace_at(question, placed, machine, each.at(0)).decode
-        for each in (step, step.replace(read_bytes=read))
-    )
-    prompt = pace.prompt or _prompt_as_measured(question, placed, machine)
-    if pace.decode is None or empty is None or twice is None or prompt is None:
+    of, workload = _sequence(question, placed, machine, pace), question.workload
+    if of is None:
         why = "; how fast it reads prompts is not known, so neither are the first token and a total"
         return pace.replace(how=pace.how + why)
-    on_host = placed.placement == "host"
-    shares_ram = on_host and uses_shared_gpu(machine, question.runtime)
-    on_processor = on_host and not shares_ram
-    of = batch.Sequence(
-        step=step,
-        single=pace.decode.seconds,
-        empty=empty.seconds,
-        twice=twice.seconds,
-        prompt=prompt,
-        program=batch.kind_of_program(step, on_processor=on_processor, shares_ram=shares_ram),
-        active_parameters=question.spec.parameters.active,
-    )
     prompt_tokens, copies = workload.prompt_tokens, pace.prompt_copies
     if prompt_tokens is not None:
         first = batch.first_token(of, prompt_tokens, pace)
@@ -183,11 +170,12 @@ def _with_whole_answer(
     if workload.parallel == 1:
         return pace
     what = f"{workload.parallel:,} sequences at once"
-    if is_drafted or (copies is not None and copies.in_place is None):
-        why = "with a draft is not known"
-        why = why if is_drafted else "is not known, because part of the weights lies in RAM"
-        return pace.replace(how=f"{pace.how}; the total of {what} {why}")
-    if copies is not None and copies.in_place is not None:
+    if is_drafted:
+        return pace.replace(how=f"{pace.how}; the total of {what} with a draft is not known")
+    if copies is not None:
+        if copies.in_place is None:
+            why = "is not known, because part of the weights lies in RAM"
+            return pace.replace(how=f"{pace.how}; the total of {what} {why}")
         # a few tokens at once are no prompt where weights lie in RAM: none cross for them
         of = of.replace(prompt=copies.in_place, program="processor")
     how = (
@@ -195,6 +183,35 @@ def _with_whole_answer(
         " computed, reads its context and is served"
     )
     return pace.replace(parallel_total=batch.parallel_total(of, workload.parallel), how=how)
+
+
+def _sequence(question: Question, placed: Needs, machine: Machine, pace: Speed) -> Sequence | None:
+    """One sequence as what several take follows of it; None where the pace of prompts is not known:
+    by the rules of the program that was measured, which stand for others.
+    """
+    from .batch import Sequence, kind_of_program
+
+    step = question.step
+    read = {name: 2 * size for name, size in step.read_bytes.items()}
+    empty, twice = (
+        _pace_at(question, placed, machine, each.at(0)).decode
+        for each in (step, step.replace(read_bytes=read))
+    )
+    prompt = pace.prompt or _prompt_as_measured(question, placed, machine)
+    if pace.decode is None or empty is None or twice is None or prompt is None:
+        return None
+    on_host = placed.placement == "host"
+    shares_ram = on_host and uses_shared_gpu(machine, question.runtime)
+    on_processor = on_host and not shares_ram
+    return Sequence(
+        step=step,
+        single=pace.decode.seconds,
+        empty=empty.seconds,
+        twice=twice.seconds,
+        prompt=prompt,
+        program=kind_of_program(step, on_processor=on_processor, shares_ram=shares_ram),
+        active_parameters=question.spec.parameters.active,
+    )
 
 
 def _prompt_as_measured(question: Question, placed: Needs, machine: Machine) -> PaceRange | None:

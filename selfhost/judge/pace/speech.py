@@ -180,6 +180,19 @@ class SpeechKind(Record):
     words: str
     speaks: bool
 
+    def guess(self, power: Power) -> tuple[Range, str]:
+        """Seconds on that kind of hardware, and what they rest on; between a card and a processor
+        where the GPU shares the RAM, of which no more is known.
+        """
+        taken, places = self.on_processor, "processors"
+        if power.device is not None:
+            taken, places = self.on_card, "graphics cards"
+            if power.device.unified:
+                likely = sqrt(self.on_card[1] * self.on_processor[1])
+                taken = self.on_processor[0], likely, self.on_card[2]
+                places = "graphics cards and processors"
+        return taken, f"a guess by class: as {self.words} took on {places}, as published"
+
 
 def kind_of_speech(spec: ModelSpec) -> SpeechKind | None:
     """That of a model which speaks or listens; None where it states neither, or no size."""
@@ -213,26 +226,18 @@ def _by_runs_or_steps(
     """
     device = power.device
     shares_ram = device is not None and device.unified
-    places = "processors" if device is None else "graphics cards"
-    published = None if sound is None or shares_ram else _published(power, sound)
-    if published is not None:
-        return published, f"as published runs took on {places}"
-    stepped = None if sound is None else _by_steps(machine, power, sound)
-    # a voice that makes a sentence in one pass on a GPU takes as long as launching that does
-    is_one_pass = device is not None and kind is not None and kind.speaks
-    if sound is not None and sound.step_parameters is None and is_one_pass:
-        stepped = None
-    if stepped is not None:
-        return stepped, f"on {power.how}; by its operations and steps for a second of sound"
-    if kind is None:
-        return None
-    taken = kind.on_processor if device is None else kind.on_card
-    if shares_ram:
-        # between a card and a processor, of which no more is known
-        slow, likely, fast = kind.on_processor[0], kind.on_card[1], kind.on_card[2]
-        taken = slow, sqrt(likely * kind.on_processor[1]), fast
-        places = "graphics cards and processors"
-    return taken, f"a guess by class: as {kind.words} took on {places}, as published"
+    if sound is not None:
+        published = None if shares_ram else _published(power, sound)
+        if published is not None:
+            places = "processors" if device is None else "graphics cards"
+            return published, f"as published runs took on {places}"
+        # a voice that makes a sentence in one pass on a GPU takes as long as launching that does
+        speaks = device is not None and kind is not None and kind.speaks
+        is_one_pass = speaks and sound.step_parameters is None
+        stepped = None if is_one_pass else _by_steps(machine, power, sound)
+        if stepped is not None:
+            return stepped, f"on {power.how}; by its operations and steps for a second of sound"
+    return None if kind is None else kind.guess(power)
 
 
 def _published(power: Power, sound: Sound) -> Range | None:

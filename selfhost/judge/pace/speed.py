@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from ...core import units
 from ...core.records import Record
+from ...machine.cpus import Processor
 from ...machine.record import RATE_ASSUMED, Accelerator, Machine
 from ...needs.records import Needs
 from ..placement.devices import is_built_for, reaches
@@ -212,33 +213,38 @@ def _with_peak(machine: Machine, device: Accelerator) -> Gpu | None:
     """The GPU with what it may read of the RAM; None where nothing tells."""
     own, chip = device_bandwidth(device), chip_of(machine)
     rate = machine.memory_bandwidth_bytes_per_second
-    is_open = rate is None or machine.memory_bandwidth_how == RATE_ASSUMED
-    named = named_processor(machine) if chip is None and is_open and own is None else None
-    if named is not None:
-        filled = 1.0 if rate is None else rate / named.usual
-        channels = "every channel" if filled == 1 else f"{units.percent(filled)} of its channels"
-        most = max((named.usual * named.most) ** 0.5, named.fastest)
-        peak = scaled((named.slowest, named.usual, most), filled)
-        return Gpu(
-            device=device, peak=peak, guessed=f"the memory of {named.name} with {channels} filled"
-        )
+    if own is None and (rate is None or machine.memory_bandwidth_how == RATE_ASSUMED):
+        named = named_processor(machine)
+        if named is not None:
+            return _of_series(device, named, rate)
     exact = own or (None if machine.is_bandwidth_measured else rate)
     if exact is None and chip is not None and chip[2] != ANY_APPLE:
         exact = chip[1]
     if exact is not None:
         return Gpu(device=device, peak=scaled(SAME, exact))
-    if chip is not None:
-        # what cores measure is no more than the GPU can read
-        slow, likely, fast = any_apple_peaks(machine)
-        least = max(rate or 0, slow)
-        most = max(least, fast)
-        peak = least, max(least, min(likely, most)), most
-    elif rate is None and is_client_by_class(machine):
-        how = "a guess: the memory of a laptop or desktop"
-        return Gpu(device=device, peak=between(*CLIENT_PEAKS), guessed=how)
-    else:
-        memory = bandwidth(machine)
-        if memory is None:
-            return None
-        peak = memory.ends
-    return Gpu(device=device, peak=peak, guessed="not measured")
+    guess = any_apple_peaks(machine) if chip is not None else _unnamed_peak(machine)
+    if guess is None:
+        return None
+    # what cores measure is no more than the GPU can read
+    slow, likely, fast = (max(rate or 0, end) for end in guess)
+    return Gpu(device=device, peak=(slow, likely, fast), guessed="a guess: not measured")
+
+
+def _of_series(device: Accelerator, series: Processor, rate: float | None) -> Gpu:
+    """With the memory of the processor that it is part of, all channels filled or as `rate` says."""
+    filled = 1.0 if rate is None else rate / series.usual
+    channels = "every channel" if filled == 1 else f"{units.percent(filled)} of its channels"
+    most = max((series.usual * series.most) ** 0.5, series.fastest)
+    return Gpu(
+        device=device,
+        peak=scaled((series.slowest, series.usual, most), filled),
+        guessed=f"the memory of {series.name} with {channels} filled",
+    )
+
+
+def _unnamed_peak(machine: Machine) -> Range | None:
+    """Of memory that no name tells: the class of the machine, or what its cores read."""
+    if machine.memory_bandwidth_bytes_per_second is None and is_client_by_class(machine):
+        return between(*CLIENT_PEAKS)
+    memory = bandwidth(machine)
+    return None if memory is None else memory.ends

@@ -358,43 +358,55 @@ class _Training(Record):
         more = (_WEIGHTS if self.method == "full" else 0) + (_AGAIN if self.again else 0)
         return (_FORWARD + backward + more) * self.parameters
 
+    @property
+    def how(self) -> str:
+        """What is computed, as a clause."""
+        again = ", activations computed again" if self.again else ""
+        if self.adapted < self.layers:
+            again += f", adapters on the last {self.adapted} of {self.layers} layers"
+        return f"{self.operations_a_token / 1e9:,.0f} × 10^9 operations a token{again}"
+
 
 def pace_of_training(job: Job, workload: Workload) -> Speed:
     """Tokens trained on in a second, and how long the stated tokens take."""
-    spec, power, runtime = job.spec, job.power, job.runtime
-    trained_layers = runtime.trainer_layers if runtime is not None else None
-    parameters = spec.parameters.active
+    power, trained_layers = job.power, job.runtime.trainer_layers if job.runtime else None
     if job.placed.memory is None and trained_layers is None:
         why = "where it would be trained is not known, because its memory need is not"
         return unpaced(why, TRAINED)
-    if parameters is None:
+    if job.spec.parameters.active is None:
         return unpaced("the number of parameters that a token meets is not known", TRAINED)
     if power is None:
         return unpaced(NOTHING_TELLS, TRAINED)
-    layers = spec.architecture.layers if spec.architecture is not None else 0
-    method, tokens = workload.finetune_method or "lora", workload.context_tokens or _LEAST_TOKENS
-    adapts_some = trained_layers is not None and method != "full"
-    training = _Training(
-        method=method,
-        parameters=parameters,
-        all_parameters=spec.parameters.total or parameters,
-        layers=layers,
-        adapted=min(layers, trained_layers or layers) if adapts_some else layers,
-        again=bool(workload.checkpointing) and trained_layers is None,
-        tokens=float(tokens * workload.parallel * power.number),
-    )
+    training = _training(job, workload, trained_layers, job.spec.parameters.active, power.number)
     taken = _seconds_of_training(job.machine, power, training, is_python=trained_layers is None)
-    how = f"on {power.how}; {training.operations_a_token / 1e9:,.0f} × 10^9 operations a token"
-    if training.again:
-        how += ", activations computed again"
-    if training.adapted < layers:
-        how += f", adapters on the last {training.adapted} of {layers} layers"
+    how = f"on {power.how}; {training.how}"
     if power.device is not None:
         how += f"; {basis_of_share('training', power.device)}"
     pace, dataset = PaceRange.of_seconds(scaled(taken, 1 / training.tokens)), None
     if workload.dataset_tokens is not None:
         dataset = SecondsRange.of(scaled(pace.seconds, workload.dataset_tokens))
     return Speed(work=pace, unit=TRAINED, how=how, dataset_seconds=dataset)
+
+
+def _training(
+    job: Job, workload: Workload, trained_layers: int | None, parameters: int, devices: int
+) -> _Training:
+    """`trained_layers`: on how many of the last layers the trainer puts adapters, and keeps their
+    activations; None for one that adapts them all.
+    """
+    architecture, method = job.spec.architecture, workload.finetune_method or "lora"
+    layers = 0 if architecture is None else architecture.layers
+    adapts_some = trained_layers is not None and method != "full"
+    tokens = (workload.context_tokens or _LEAST_TOKENS) * workload.parallel * devices
+    return _Training(
+        method=method,
+        parameters=parameters,
+        all_parameters=job.spec.parameters.total or parameters,
+        layers=layers,
+        adapted=min(layers, trained_layers or layers) if adapts_some else layers,
+        again=bool(workload.checkpointing) and trained_layers is None,
+        tokens=float(tokens),
+    )
 
 
 def _seconds_of_training(
