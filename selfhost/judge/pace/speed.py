@@ -231,7 +231,7 @@ def _with_peak(machine: Machine, device: Accelerator) -> Gpu | None:
 
 
 def _of_series(device: Accelerator, series: Processor, rate: float | None) -> Gpu:
-    """With the memory of the processor that it is part of, all channels filled or as `rate` says."""
+    """With the memory of the processor around it, all channels filled or as `rate` says."""
     filled = 1.0 if rate is None else rate / series.usual
     channels = "every channel" if filled == 1 else f"{units.percent(filled)} of its channels"
     most = max((series.usual * series.most) ** 0.5, series.fastest)
