@@ -25,7 +25,7 @@ from .pci import (
     driver_present,
     name_on_bus,
 )
-from .procfs import whole
+from .procfs import parse_stat, whole
 
 ACCELERATORS, MEMORY = "accelerators", "accelerators.memory_total_bytes"
 _NODES = "/sys/class/kfd/kfd/topology/nodes"
@@ -155,18 +155,11 @@ def _size(host: Host, path: str) -> int | None:
 # ------------------------------------------------------------------ AMD
 
 
-def parse_properties(text: str) -> dict[str, int]:
-    """`name number` lines of a KFD node."""
-    pairs = (line.split() for line in text.splitlines())
-    numbers = {pair[0]: whole(pair[1], 24) for pair in pairs if len(pair) == 2}
-    return {name: number for name, number in numbers.items() if number is not None}
-
-
 def _rocm_nodes(host: Host) -> dict[str, tuple[int, int]]:
     """By place on the bus: ROCm's number of a card, and its gfx_target_version."""
     nodes = {}
     for name in filter(str.isdecimal, host.listdir(_NODES)):
-        values = parse_properties(host.read_text(f"{_NODES}/{name}/properties") or "")
+        values = parse_stat(host.read_text(f"{_NODES}/{name}/properties") or "")
         at, domain = values.get("location_id", 0), values.get("domain", 0)
         if values.get("simd_count"):
             slot = f"{domain:04x}:{at >> 8 & 0xFF:02x}:{at >> 3 & 0x1F:02x}.{at & 7}"

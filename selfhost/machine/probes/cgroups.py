@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from ...core.records import Record
 from .host import Host, Mount
-from .procfs import whole
+from .procfs import parse_stat, whole
 
 # limits at or above this are version 1's way to say "none": 2**63 rounded down to a page, whatever
 # the page size
@@ -23,7 +23,7 @@ _FILES: dict[tuple[int, str], set[str]] = {
 }
 # the line of memory.stat that holds the least limit of a version 1 group and all above it, also
 # above what is mounted here
-_INHERITED = "hierarchical_memory_limit"
+_INHERITED, _LIMIT = "hierarchical_memory_limit", "memory.limit_in_bytes"
 
 
 class Groups(Record):
@@ -74,13 +74,6 @@ def parse_number(text: str) -> int | None:
     if not text.endswith("\n"):
         return None
     return NO_LIMIT if word in ("max", "-1") else whole(word)
-
-
-def parse_stat(text: str) -> dict[str, int]:
-    """memory.stat: lines of a name and a number; others are left out."""
-    pairs = (line.partition(" ") for line in text.splitlines())
-    numbers = ((name, whole(number)) for name, _, number in pairs)
-    return {name: number for name, number in numbers if number is not None}
 
 
 def groups(host: Host, controller: str) -> Groups:
@@ -197,15 +190,28 @@ def read_memory_limits(host: Host) -> tuple[list[Level], Groups]:
     return levels, chain.replace(why=None if levels else chain.why)
 
 
-def in_use(current: int | None, stat: Mapping[str, int], prefix: str = "") -> int | None:
-    """What a group could not give up: its use less file pages, active or not, and slab that says it
-    is reclaimable. tmpfs, shared memory and locked pages are on other lists; dirty pages are
-    written first.
+def _level(host: Host, folder: str, group: str, file: str, limit_bytes: int) -> Level:
+    """A limit with what its group could not give up: its use less file pages, active or not, and
+    slab that says it is reclaimable. tmpfs, shared memory and locked pages are on other lists;
+    dirty pages are written first.
     """
+    is_old = file == _LIMIT
+    stat = parse_stat(host.read_text(f"{folder}/memory.stat") or "")
+    usage = "memory.usage_in_bytes" if is_old else "memory.current"
+    current = parse_number(host.read_text(f"{folder}/{usage}") or "")
+    prefix = "total_" if is_old else ""
     inactive, active = (stat.get(f"{prefix}{kind}_file") for kind in ("inactive", "active"))
-    if current is None or inactive is None or active is None:
-        return None
-    return max(0, current - inactive - active - stat.get("slab_reclaimable", 0))
+    used = None
+    if current is not None and inactive is not None and active is not None:
+        used = max(0, current - inactive - active - stat.get("slab_reclaimable", 0))
+    dirty = ("total_dirty", "total_writeback") if is_old else ("file_dirty", "file_writeback")
+    return Level(
+        limit_bytes=limit_bytes,
+        group=group,
+        file=file,
+        used_bytes=used,
+        dirty_bytes=sum(stat.get(name, 0) for name in dirty),
+    )
 
 
 def _number(host: Host, path: str) -> int:
@@ -222,16 +228,7 @@ def _read_version_2(host: Host, groups: Sequence[tuple[str, str]]) -> list[Level
         limits = {file: _number(host, f"{folder}/{file}") for file in ("memory.high", "memory.max")}
         file = min(limits, key=lambda file: limits[file])
         if limits[file] < NO_LIMIT:
-            stat = parse_stat(host.read_text(f"{folder}/memory.stat") or "")
-            current = parse_number(host.read_text(f"{folder}/memory.current") or "")
-            level = Level(
-                limit_bytes=limits[file],
-                group=name,
-                file=file,
-                used_bytes=in_use(current, stat),
-                dirty_bytes=stat.get("file_dirty", 0) + stat.get("file_writeback", 0),
-            )
-            levels.append(level)
+            levels.append(_level(host, folder, name, file, limits[file]))
     return levels
 
 
@@ -239,23 +236,15 @@ def _read_version_1(host: Host, groups: Sequence[tuple[str, str]]) -> list[Level
     levels: list[Level] = []
     inherited: int | None = None
     for folder, name in groups:
-        stat = parse_stat(host.read_text(f"{folder}/memory.stat") or "")
-        inherited = stat.get(_INHERITED) if inherited is None else inherited
-        file = "memory.limit_in_bytes"
-        if inherited is not None and parse_number(host.read_text(f"{folder}/{file}") or "") is None:
-            # what a group below states as inherited holds for this one, too
-            continue
-        limit = _number(host, f"{folder}/{file}")
-        if limit < NO_LIMIT:
-            usage = parse_number(host.read_text(f"{folder}/memory.usage_in_bytes") or "")
-            level = Level(
-                limit_bytes=limit,
-                group=name,
-                file=file,
-                used_bytes=in_use(usage, stat, "total_"),
-                dirty_bytes=stat.get("total_dirty", 0) + stat.get("total_writeback", 0),
-            )
-            levels.append(level)
+        if inherited is None:
+            stat = parse_stat(host.read_text(f"{folder}/memory.stat") or "")
+            inherited = stat.get(_INHERITED)
+        # what a group below states as inherited holds for this one, too
+        limit = parse_number(host.read_text(f"{folder}/{_LIMIT}") or "")
+        if limit is None and inherited is None:
+            limit = _number(host, f"{folder}/{_LIMIT}")
+        if limit is not None and limit < NO_LIMIT:
+            levels.append(_level(host, folder, name, _LIMIT, limit))
     least = min((level.limit_bytes for level in levels), default=NO_LIMIT)
     if inherited is not None and inherited < least:
         # an ancestor that was read itself says more than the same limit seen from below

@@ -39,3 +39,10 @@ def parse_list(text: str) -> frozenset[int] | None:
             return None
         numbers.update(range(low, high + 1))
     return frozenset(numbers)
+
+
+def parse_stat(text: str) -> dict[str, int]:
+    """Lines of a name and a number, as of memory.stat; others are left out."""
+    pairs = (line.partition(" ") for line in text.splitlines())
+    numbers = ((name, whole(number)) for name, _, number in pairs)
+    return {name: number for name, number in numbers if number is not None}

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from helpers.recordings import LINUX, ROOT_MOUNT
+from helpers.recordings import NO_LIMITS, ROOT_MOUNT
 from selfhost import check
 from selfhost.judge.checks import Finding
 from selfhost.machine.changes import apply
@@ -18,8 +16,6 @@ from selfhost.machine.probes.recorded import RecordedHost
 from selfhost.machine.record import Disk, Machine
 
 GIB = 2**30
-Build = Callable[..., RecordedHost]
-LIMITS = "Max data size             unlimited            unlimited            bytes\n"
 # the machine's RAM: a group of 7 GiB of it decides nothing about where files lie
 MEMINFO = "MemTotal: 7340032 kB\nMemFree: 7340032 kB\nMemAvailable: 7240032 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\n"
 # what llama.cpp makes copies of the weights for
@@ -35,30 +31,15 @@ SMALL = space(6 * GIB, 7 * GIB)
 
 
 @pytest.fixture
-def build(tmp_path: Path) -> Build:
-    """A Linux of these mounts and files; models go to /models."""
-    numbers = iter(range(1000))
+def machine_of(build: Callable[..., RecordedHost]) -> Callable[..., Machine]:
+    """A Linux of these mounts and facts; models go to /models."""
+    files = {"/proc/meminfo": MEMINFO, "/proc/cpuinfo": CPUINFO, "/models/m.gguf": "", **NO_LIMITS}
+    env = {"HOME": "/", "HF_HOME": "/models", "LLAMA_CACHE": "/models"}
 
-    def make(
-        mounts: str,
-        files: dict[str, str] | None = None,
-        env: dict[str, str] | None = None,
-        **facts: Any,
-    ) -> RecordedHost:
-        folder = tmp_path / f"machine-{next(numbers)}"
-        for path, text in {
-            "/proc/self/mountinfo": mounts, "/proc/meminfo": MEMINFO, "/proc/self/limits": LIMITS, "/models/.keep": "",
-            "/proc/cpuinfo": CPUINFO, **(files or {}),
-        }.items():  # fmt: skip
-            place = folder / path.lstrip("/")
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_text(text)
-        (folder / "env.json").write_text(
-            json.dumps({"HOME": "/", "HF_HOME": "/models", "LLAMA_CACHE": "/models", **(env or {})})
-        )
-        whole = {"space": {"/models": SMALL}, "writable": {"/": True}, **LINUX, **facts}
-        (folder / "facts.json").write_text(json.dumps(whole))
-        return RecordedHost(str(folder))
+    def make(mounts: str, space: dict[str, Any] = SMALL) -> Machine:
+        mounted = {"/proc/self/mountinfo": ROOT_MOUNT + mounts}
+        facts = {"space": {"/models": space}, "writable": {"/": True}}
+        return read_machine(build(files | mounted, env, **facts))
 
     return make
 
@@ -98,11 +79,10 @@ MEDIA: dict[str, tuple[str, bool | None, str | None]] = {
 
 
 @pytest.mark.parametrize("name", MEDIA)
-def test_what_holds_the_bytes(build: Build, name: str) -> None:
+def test_what_holds_the_bytes(machine_of: Callable[..., Machine], name: str) -> None:
     """By the mount table: RAM is told, and so is what cannot be seen; neither passes as a disk."""
     mounts, in_memory, backing = MEDIA[name]
-    host = build(ROOT_MOUNT + mounts, {"/models/m.gguf": ""})
-    machine = read_machine(host)
+    machine = machine_of(mounts)
     found = disk_of(machine)
     assert (found.in_memory, found.backing) == (in_memory is True, backing)
     assert (reason(machine, "backing") is not None) is (in_memory is None)
@@ -114,30 +94,31 @@ def test_what_holds_the_bytes(build: Build, name: str) -> None:
 
 
 @pytest.mark.parametrize(("total", "is_known"), [(8, True), (7, False), (6, False)])
-def test_no_memory_holds_a_volume_that_is_larger(build: Build, total: int, is_known: bool) -> None:
+def test_no_memory_holds_a_volume_that_is_larger(
+    machine_of: Callable[..., Machine], total: int, is_known: bool
+) -> None:
     """A container's root of 200 GB lies on a disk, though its layer is not seen: a tmpfs is half of RAM unless told otherwise."""
-    told = {"/models": space(5 * GIB, total * GIB)}
-    machine = read_machine(build(ROOT_MOUNT + OVERLAY, space=told))
+    size = space(5 * GIB, total * GIB)
+    machine = machine_of(OVERLAY, size)
     assert (reason(machine, "backing") is None) is is_known
     # lxcfs shows a container's limit as the machine's RAM
     lxcfs = OVERLAY + "50 22 0:60 /proc/meminfo /proc/meminfo rw - fuse.lxcfs lxcfs rw\n"
-    assert reason(read_machine(build(ROOT_MOUNT + lxcfs, space=told)), "backing") is not None
+    assert reason(machine_of(lxcfs, size), "backing") is not None
 
 
 @pytest.mark.parametrize(
-    ("kind", "options", "files", "has_quotas"),
+    ("kind", "options", "has_quotas"),
     [
-        ("ext4", "rw", {}, False),
-        ("ext4", "rw,usrjquota=aquota.user,jqfmt=vfsv1", {}, True),
-        ("xfs", "rw,uquota", {}, True),
-        ("btrfs", "rw", {}, False),
+        ("ext4", "rw", False),
+        ("ext4", "rw,usrjquota=aquota.user,jqfmt=vfsv1", True),
+        ("xfs", "rw,uquota", True),
     ],
 )
 def test_quotas_are_not_read_and_that_is_said(
-    build: Build, kind: str, options: str, files: dict[str, str], has_quotas: bool
+    machine_of: Callable[..., Machine], kind: str, options: str, has_quotas: bool
 ) -> None:
     """What they leave is not known: the finding is no pass, and names what tells it."""
     mount = f"40 22 8:17 / /models rw,relatime - {kind} /dev/sdb1 {options}\n"
-    machine = read_machine(build(ROOT_MOUNT + mount, files, space={"/models": space()}))
+    machine = machine_of(mount, space())
     assert (reason(machine, "quota") is not None) is has_quotas
     assert finding(machine, "disk").code == ("disk-assumed" if has_quotas else "disk-fits")

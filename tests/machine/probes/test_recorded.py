@@ -14,14 +14,10 @@ from hypothesis import strategies as st
 from helpers.each import each
 from helpers.paths import MACHINES
 from helpers.recordings import Altered, lawful
-from selfhost import Outcome, Route, Verdict, Workload
-from selfhost.advice.verdicts import check_with
-from selfhost.catalogue.index import Catalogue
 from selfhost.machine.probes import (
     read_machine,
 )
 from selfhost.machine.probes.recorded import RecordedHost
-from selfhost.machine.reader import Machine
 from selfhost.machine.record import FACTS
 
 CASES = sorted(path.parent for path in MACHINES.glob("*/expected.json"))
@@ -58,9 +54,6 @@ def test_every_recording_has_its_source(folder: Path) -> None:
     } - own
     assert files == set(sources)
     assert all(entry["source"] and entry["licence"] for entry in sources.values())
-
-
-CATALOGUE = Catalogue.open()
 
 
 def recorded_files() -> Iterator[tuple[Path, Path]]:
@@ -205,66 +198,6 @@ def same_or_unread_disk(before: dict[str, Any], after: dict[str, Any]) -> bool:
         for key, value in before.items()
         if key != "filesystem"
     )
-
-
-def decided(machine: Machine) -> Verdict:
-    """What `check` says of a small model, without what would fit instead."""
-    return check_with(CATALOGUE, "qwen3-0.6b", Workload(), machine, instead=False)
-
-
-FINDING_OF = {
-    "memory_limit_bytes": "memory",
-    "instruction_sets": "cpu",
-    "architecture": "cpu",
-}
-
-
-@pytest.mark.parametrize(
-    "folder", [case for case in CASES if FILES_OF[case]], ids=lambda path: path.name
-)
-def test_a_fact_that_is_gone_makes_its_finding_unknown(folder: Path) -> None:
-    """Each file of every recording gone, or for every other unreadable, in turn: the finding that rested on it is unknown and says why; none gets better."""
-    judged, seen = 0, list[Machine]()
-    rank = [Outcome.FAIL, Outcome.UNKNOWN, Outcome.WARN, Outcome.PASS]
-    whole = decided(read_machine(RecordedHost(str(folder / "root"))))
-    before = {finding.check: finding for finding in whole.findings}
-    for number, path in enumerate(FILES_OF[folder]):
-        for damage in (None, DAMAGE["closed"])[number % 2 :][:1]:
-            machine = read_machine(Altered(str(folder / "root"), {str(path): damage}))
-            gone = {name for fact, name in FINDING_OF.items() if getattr(machine, fact) is None}
-            verdict = decided(machine)
-            # what the processor may lack slows nothing that lies on a GPU
-            if (
-                machine.architecture is not None
-                and verdict.needs
-                and verdict.needs.placement == "accelerator"
-            ):
-                gone.discard("cpu")
-            # a machine that reads as one before is judged as it
-            if not gone or machine in seen:
-                continue
-            seen.append(machine)
-            for finding in verdict.findings:
-                if finding.check in gone:
-                    judged += 1
-                    assert finding.outcome is Outcome.UNKNOWN, path
-                    assert any(
-                        word in finding.reason
-                        for word in (
-                            "is not there",
-                            "not be read",
-                            "cannot be read",
-                            "not known",
-                            "does not",
-                        )
-                    ), path
-                elif finding.check in before and finding.check != "accelerator":
-                    assert rank.index(finding.outcome) <= rank.index(
-                        before[finding.check].outcome
-                    ), (path, finding)
-            assert verdict.route is not Route.LOCAL
-    # the corpus holds what decides: each fact rests on at least one of its files
-    assert judged >= 3 or not folder.name.startswith(("linux-vm", "synthetic"))
 
 
 @settings(calm, max_examples=60)
