@@ -4,14 +4,13 @@ stand-in.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Iterable
 
 from ..catalogue.index import Catalogue
 from ..catalogue.offers import Offer, offers_of, snapshot
 from ..catalogue.spec import ModelSpec
 from ..core.errors import SelfhostError
 from ..core.records import Record
-from ..core.workload import Workload
 from ..judge.checks import Finding, Outcome
 from ..judge.checks.model import license_check, openness_check
 from ..judge.record import Judged, Question
@@ -53,7 +52,6 @@ def offers_for(
     question: Question,
     judged: Judged,
     today: str,
-    met: MutableMapping[str, bool] | None = None,
 ) -> tuple[Offer, ...]:
     """The offers that meet what was asked, this model's own first; those of a stand-in only where
     it has none and cannot run here.
@@ -61,9 +59,7 @@ def offers_for(
     None under `private`, nor for fine-tuning, which these prices do not cover. Where a context was
     asked for, an offer counts only if it states at least that much and the model can use it; where
     a license or openness was asked for, only if the model it serves meets that. A closed model that
-    is not retired is offered by its provider, though no price be known. `met` holds by id whether a
-    model meets the license and openness asked for; whoever asks of many models under the same needs
-    gives one mapping for all.
+    is not retired is offered by its provider, though no price be known.
     """
     workload, spec = question.workload, question.spec
     if workload.private or workload.task == "finetune":
@@ -79,30 +75,30 @@ def offers_for(
             return offers
     if not judged.failed:
         return ()
-    return _of_stand_in(question, published_id, prices, {} if met is None else met)
+    return _of_stand_in(question, published_id, prices)
 
 
 def _of_stand_in(
-    question: Question,
-    published_id: str | None,
-    prices: _Prices,
-    met: MutableMapping[str, bool],
+    question: Question, published_id: str | None, prices: _Prices
 ) -> tuple[Offer, ...]:
     """The offers of the first model that stands in for this one and meets what was asked."""
     from .stand_ins import stand_ins
 
-    spec, catalogue = question.spec, prices.catalogue
+    spec, catalogue, workload = question.spec, prices.catalogue, question.workload
     # no id is the same as that of a model that the catalogue lacks
     for model_id, why in stand_ins(spec.replace(id=published_id or ""), catalogue):
-        offers = () if met.get(model_id) is False else prices.of_model(model_id)
+        offers = prices.of_model(model_id)
         # what nobody serves stands in for nothing, and most models are served by nobody
-        if met.get(model_id) is False or not (offers or catalogue.is_closed(model_id)):
+        if not (offers or catalogue.is_closed(model_id)):
             continue
-        other = _spec(catalogue, model_id)
-        served = () if other is None else _served(question, other, offers, prices)
-        if other is None or not served:
+        try:
+            other = catalogue.spec(model_id)
+        except SelfhostError:
+            # a broken spec stands in for nothing; the verdict itself does not depend on it
             continue
-        if not _complies(other, question.workload, met):
+        served = _served(question, other, offers, prices)
+        checks = license_check(other, workload), openness_check(other, workload)
+        if not served or not meets(finding for finding in checks if finding):
             continue
         reason = (
             f"No known API offers {spec.id} under these conditions. The offers are for {model_id},"
@@ -110,14 +106,6 @@ def _of_stand_in(
         )
         return tuple(offer.replace(stands_in=True, why_instead=reason) for offer in served)
     return ()
-
-
-def _complies(spec: ModelSpec, workload: Workload, met: MutableMapping[str, bool]) -> bool:
-    """Whether a model meets the license and openness asked for; kept in `met`."""
-    if spec.id not in met:
-        findings = (license_check(spec, workload), openness_check(spec, workload))
-        met[spec.id] = meets(finding for finding in findings if finding)
-    return met[spec.id]
 
 
 def meets(findings: Iterable[Finding]) -> bool:
@@ -173,13 +161,3 @@ def _served(
     if longest and wanted > longest:
         return ()
     return tuple(offer for offer in offers if (offer.context_tokens or 0) >= wanted)
-
-
-def _spec(catalogue: Catalogue, model_id: str) -> ModelSpec | None:
-    """A spec that is not there or is broken stands in for nothing; the verdict itself does not
-    depend on it.
-    """
-    try:
-        return catalogue.spec(model_id)
-    except SelfhostError:
-        return None

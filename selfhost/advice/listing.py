@@ -83,8 +83,6 @@ class Lister:
         bounds = best_case(machine, workload)
         self._order = Order(catalogue, bounds, use=use, modality=modality)
         self._today = today or units.utc_today()
-        # by id whether a model meets the license and openness that were asked for
-        self._met: dict[str, bool] = {}
 
     def first(
         self, most: int, ids: Collection[str] | None = None, *, only_running: bool = True
@@ -136,7 +134,7 @@ class Lister:
             return error
         judged = suited(question, workload, catalogue, machine)
         is_offered = judged.failed and bool(
-            offers_for(catalogue, judged.question, judged, self._today, self._met)
+            offers_for(catalogue, judged.question, judged, self._today)
         )
         return verdict_on(judged, machine, asked=id, offered=is_offered)
 

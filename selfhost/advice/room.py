@@ -41,8 +41,7 @@ def room(question: Question, judged: Judged, machine: Machine, catalogue: Catalo
     most_parallel = None
     if _grows(question):
         most = runtime.most_sequences or MOST_PARALLEL
-        guess = _likely_most(space, "parallel")
-        most_parallel = largest(1, most, lambda number: space.holds(parallel=number), guess)
+        most_parallel = largest(1, most, lambda number: space.holds(parallel=number))
     return Room(
         longest_context_tokens=longest_context(question, runs, machine, catalogue),
         best_quantization=_best_quantization(space),
@@ -50,35 +49,14 @@ def room(question: Question, judged: Judged, machine: Machine, catalogue: Catalo
     )
 
 
-def _likely_most(space: _Space, field: str) -> int:
-    """The most that likely fits of that field of the workload: what twice as much takes more is
-    measured by the memory that is left. 0 where the model does not run.
-    """
-    question, runs = space.question, space.runs
-    check = "accelerator" if runs is not None and runs.is_on_accelerators else "memory"
-    held = [each for each in runs.findings if each.check == check] if runs is not None else []
-    if not held or not isinstance(held[0].has, int) or not isinstance(held[0].needs, int):
-        return 0
-    number = getattr(question.workload, field)
-    workload = question.workload.replace(**{field: 2 * number})
-    more = needs_under(question, workload, space.catalogue, space.machine).memory
-    now = question.needs.memory if question.needs is not None else None
-    if more is None or now is None or more.high_bytes <= now.high_bytes:
-        return 0
-    left_bytes = max(0, held[0].has - held[0].needs)
-    return int(number + number * left_bytes // (more.high_bytes - now.high_bytes))
-
-
-def largest(low: int, high: int, fits: Callable[[int], bool], guess: int = 0) -> int | None:
+def largest(low: int, high: int, fits: Callable[[int], bool]) -> int | None:
     """The largest number from `low` to `high` that fits; None where not even `low` does.
 
     Where a number does not fit, no larger one does. Few large numbers are tried, for they cost the
-    most: steps double from `low` on, or from `guess` where that fits.
+    most: steps double from `low` on.
     """
     if low > high or not fits(low):
         return None
-    if low < guess <= high:
-        low, high = (guess, high) if fits(guess) else (low, guess - 1)
     step = 1
     while low < high:
         tried = min(low + step, high)
@@ -114,8 +92,7 @@ def longest_context(
     space = _Space(question=question, runs=runs, machine=machine, catalogue=catalogue)
     if space.holds(context_tokens=most):
         return most
-    guess = _likely_most(space, "context_tokens")
-    return largest(1, most - 1, lambda tokens: space.holds(context_tokens=tokens), guess)
+    return largest(1, most - 1, lambda tokens: space.holds(context_tokens=tokens))
 
 
 def _grows(question: Question) -> bool:

@@ -36,8 +36,7 @@ class PolicyJudge:
         self._catalogue, self._today = catalogue, today
         self._meanings: dict[object, Understood] = {}
         self._questions: dict[object, Question] = {}
-        # whether models meet the license and openness asked for, and whether an API offers them
-        self._met: dict[object, dict[str, bool]] = {}
+        # whether an API offers what was asked
         self._offered: dict[object, bool] = {}
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -128,8 +127,7 @@ class PolicyJudge:
         # of what is found only that of the model itself counts
         key = spec.id, spec.origin, wishes, workload.task, meets(judged.findings), tokens
         if key not in self._offered:
-            met = self._met.setdefault(wishes, {})
-            offers = offers_for(self._catalogue, question, judged, self._today, met)
+            offers = offers_for(self._catalogue, question, judged, self._today)
             self._offered[key] = bool(offers)
         return self._offered[key]
 
