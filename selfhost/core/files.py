@@ -62,8 +62,8 @@ def status_of(path: str) -> os.stat_result:
 
 def _fault(path: str, error: OSError | ValueError) -> Unreadable:
     if isinstance(error, FileNotFoundError):
-        link = "is a link to a file that" if os.path.islink(path) else ""
-        return Unreadable(f"{link} does not exist".strip(), kind=MISSING)
+        link = "is a link to a file that " if os.path.islink(path) else ""
+        return Unreadable(f"{link}does not exist", kind=MISSING)
     if isinstance(error, NotADirectoryError):
         reason = "does not exist: a part of the path is a file, not a folder"
         return Unreadable(reason, kind=MISSING)
@@ -76,8 +76,6 @@ def _fault(path: str, error: OSError | ValueError) -> Unreadable:
 
 def _refuse_other_than_files(mode: int, *, input_allowed: bool = False) -> None:
     """Raise `Unreadable` unless `mode`, that of a path's status, is an ordinary file's."""
-    if stat.S_ISREG(mode):
-        return
     if stat.S_ISDIR(mode):
         raise Unreadable("is a folder, not a file", "name the file in it", kind=FOLDER)
     if stat.S_ISFIFO(mode):
@@ -86,8 +84,9 @@ def _refuse_other_than_files(mode: int, *, input_allowed: bool = False) -> None:
             "is not an ordinary file: it is a named pipe, which could be waited for without end",
             f"write what it gives to a file{instead}",
         )
-    kind = "socket" if stat.S_ISSOCK(mode) else "device"
-    raise Unreadable(f"is not an ordinary file: it is a {kind}")
+    if not stat.S_ISREG(mode):
+        kind = "socket" if stat.S_ISSOCK(mode) else "device"
+        raise Unreadable(f"is not an ordinary file: it is a {kind}")
 
 
 def descriptor_of(path: str) -> tuple[int, os.stat_result]:
