@@ -29,7 +29,6 @@ from .kept import with_every_head
 from .llamacpp import files as gguf_files
 from .llamacpp.buffers import MICRO_BATCH_TOKENS, batch_of, cached_groups, load_of
 from .llamacpp.companions import joined
-from .llamacpp.mixes import canonical_mix
 from .llamacpp.terms import PLAIN_CACHE_TYPES, copy_bytes, why_cache_refused
 from .llamacpp.weights import recipe_of_mix
 from .parts import (
@@ -301,7 +300,11 @@ def canonical_quantization(text: str) -> str | None:
         # people write 4-bit; repositories write the group as 4bit-gs32, or name the usual one
         spelled = re.sub(r"^(\d)-bit", r"\1bit", lower)
         spelled = re.sub(r"-(?:gs?)?(\d+)g?$", r"-\1g", spelled).removesuffix("-64g")
-        canonical = spelled if mlx_scheme(spelled) is not None else canonical_mix(text)
+        canonical = spelled if mlx_scheme(spelled) is not None else None
+    if canonical is None:
+        from .llamacpp.mixes import canonical_mix
+
+        canonical = canonical_mix(text)
     return canonical or canonical_packed(text)
 
 
