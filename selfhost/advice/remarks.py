@@ -12,7 +12,7 @@ from ..catalogue.spec import GENERATING, ONE_AT_A_TIME, ModelSpec, RuntimeSpec
 from ..core.tables import filled, shipped_table
 from ..core.workload import FLAGS, Workload
 from ..judge.checks.model import reads_context
-from ..judge.files import elsewhere, unseen
+from ..judge.files import unseen
 from ..judge.pace.pacing import advice
 from ..judge.question import architectures
 from ..judge.record import Judged, Question
@@ -78,18 +78,15 @@ def faster_ways(question: Question, judged: Judged, machine: Machine) -> tuple[s
     )
 
 
-def lies_elsewhere(catalogue: Catalogue, question: Question, machine: Machine) -> str | None:
-    """A sentence where files of the model may lie on the machine that do not count as here."""
-    spec, needs, runtime = question.spec, question.needs, question.runtime
-    if needs is None or question.missing_bytes == 0 or question.local_files:
+def store_unread(question: Question, machine: Machine) -> str | None:
+    """A sentence where the search for models did not get through the store that the runtime looks
+    in.
+    """
+    runtime, here = question.runtime, question.here
+    if runtime is None or here is not None or question.local_files:
         return None
-    workload = question.workload
-    note = elsewhere(spec, workload, machine, catalogue)
-    if note is not None or runtime is None or question.here is not None:
-        return note
-    # the search for models did not get through the store that the runtime looks in
     missed = unseen(machine, runtime.store) if machine.models_present is not None else None
-    if missed is None or not missed.remedy:
+    if question.needs is None or missed is None or not missed.remedy:
         return None
     return _remark("elsewhere", reason=missed.reason, remedy=missed.remedy)
 

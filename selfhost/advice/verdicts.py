@@ -19,10 +19,10 @@ from .api_route import offers_for
 from .remarks import (
     about_files,
     faster_ways,
-    lies_elsewhere,
     notes_instead,
     notes_of,
     notes_of_asking,
+    store_unread,
 )
 from .room import room
 from .steps import Steps, steps
@@ -139,7 +139,7 @@ def _beside(
     if instead:
         is_bounded = any("--ctx-checkpoints" in line for line in commands)
         notes += notes_instead(catalogue, shown, judged, is_bounded=is_bounded)
-        notes += filter(None, [lies_elsewhere(catalogue, question, machine)])
+        notes += filter(None, [store_unread(question, machine)])
         is_text = question.workload.task == "generate" and question.spec.modality in GENERATING
         if is_text and judged.fits and lies_beside_cards(judged.needs, machine):
             from .alternatives import on_cards_instead

@@ -9,7 +9,6 @@ from ..catalogue.index import Catalogue
 from ..catalogue.names import id_of
 from ..catalogue.published import PublishedFiles
 from ..catalogue.spec import GENERATING, ModelSpec, RuntimeSpec
-from ..core import units
 from ..core.records import Record, Unread
 from ..core.workload import Workload
 from ..machine.record import FILES_BY_PATH, LM_STUDIO, Machine, PresentModel
@@ -250,11 +249,6 @@ class _Wanted(Record):
         repository = _repository_of(self.spec, self.runtime, self.workload)
         return bool(model.repository) and (model.repository or "").lower() == repository.lower()
 
-    def is_seen_whole(self, model: PresentModel) -> bool:
-        """False of the text of a model alone, whose image encoder is a file of its own."""
-        sees_apart = self.runtime.projector_apart and self.spec.modality == "vision"
-        return not sees_apart or _projector(model, self.machine) is not None
-
     def missing_bytes(self, model: PresentModel, needs: Needs) -> int | None:
         """Bytes still to be downloaded; None where it is another model, or nothing says how much
         is missing.
@@ -268,20 +262,13 @@ class _Wanted(Record):
         if self.workload.format == "ggml":
             # downloaded under its last name: only the published size tells that it is whole
             return 0 if needs.download_how is How.STATED and size == wanted else None
-        projector = (
-            _projector_bytes(needs) if self.workload.format == "gguf" and model.tag is None else 0
-        )
-        if not self._is_as_large(model, wanted, wanted - projector):
+        is_gguf = self.workload.format == "gguf"
+        projector = _projector_bytes(needs) if is_gguf and model.tag is None else 0
+        share = SAME_MODEL_SHARE if model.complete else SAME_SIZE_SHARE
+        is_larger = is_gguf and size > wanted * (1 + SAME_MODEL_SHARE)
+        if is_larger or size < (wanted - projector) * (1 - share):
             return None
         return projector if projector and _projector(model, self.machine) is None else 0
-
-    def _is_as_large(self, model: PresentModel, most_bytes: int, weights_bytes: int) -> bool:
-        """Whether files may be these weights by their size alone."""
-        share = SAME_MODEL_SHARE if model.complete else SAME_SIZE_SHARE
-        is_larger = self.workload.format == "gguf" and model.size_bytes > most_bytes * (
-            1 + SAME_MODEL_SHARE
-        )
-        return model.size_bytes >= weights_bytes * (1 - share) and not is_larger
 
 
 def here(
@@ -330,46 +317,6 @@ def unseen(machine: Machine, purpose: str) -> Unread | None:
     stores = same | {purpose, *FILES_BY_PATH.get(purpose, ())}
     facts = {"models_present", *(f"models_present.{store}" for store in stores)}
     return next((entry for entry in machine.unread if entry.fact in facts), None)
-
-
-def elsewhere(
-    spec: ModelSpec, workload: Workload, machine: Machine, catalogue: Catalogue
-) -> str | None:
-    """A sentence where the model is here, whole, for another runtime or in another quantization
-    than the one asked about.
-    """
-    for model in machine.models_present or ():
-        id, format, quantization = _meant_for(model)
-        # the name of a quantization may say nothing
-        is_unnamed = format == "gguf" and quantization is None
-        is_asked = id == workload.runtime and quantization in (None, workload.quantization)
-        if not model.complete or is_unnamed or is_asked:
-            continue
-        wanted = _Wanted(
-            spec=spec,
-            runtime=catalogue.runtime(id),
-            workload=workload.replace(format=format, quantization=quantization),
-            machine=machine,
-            catalogue=catalogue,
-        )
-        if wanted.is_seen_whole(model) and wanted.reaches(model) and wanted.is_model(model):
-            quant = f" --quant {quantization}" if quantization else ""
-            what = f"in {quantization}" if quantization else "as published"
-            return (
-                f"It is already here {what} for {id} ({model.path},"
-                f" {units.decimal(model.size_bytes)}): --runtime {id}{quant} needs no download."
-            )
-    return None
-
-
-def _meant_for(model: PresentModel) -> tuple[str, str, str | None]:
-    """The program that would load these files, their format and their quantization (None: as
-    published, or of no name that is known).
-    """
-    if model.file is None and model.tag is None:
-        return "transformers", "safetensors", None
-    id = "ollama" if model.store == "ollama" else "llama.cpp"
-    return id, "gguf", canonical_quantization(model.quantization or "")
 
 
 def _plain(quantization: str | None) -> str | None:
