@@ -264,11 +264,16 @@ class _Wanted(Record):
             return 0 if needs.download_how is How.STATED and size == wanted else None
         is_gguf = self.workload.format == "gguf"
         projector = _projector_bytes(needs) if is_gguf and model.tag is None else 0
-        share = SAME_MODEL_SHARE if model.complete else SAME_SIZE_SHARE
-        is_larger = is_gguf and size > wanted * (1 + SAME_MODEL_SHARE)
-        if is_larger or size < (wanted - projector) * (1 - share):
+        if not self._is_as_large(model, wanted, wanted - projector):
             return None
         return projector if projector and _projector(model, self.machine) is None else 0
+
+    def _is_as_large(self, model: PresentModel, most_bytes: int, weights_bytes: int) -> bool:
+        """Whether files may be these weights by their size alone."""
+        size, share = model.size_bytes, SAME_MODEL_SHARE if model.complete else SAME_SIZE_SHARE
+        is_gguf = self.workload.format == "gguf"
+        is_larger = is_gguf and size > most_bytes * (1 + SAME_MODEL_SHARE)
+        return size >= weights_bytes * (1 - share) and not is_larger
 
 
 def here(
