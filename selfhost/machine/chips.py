@@ -25,7 +25,6 @@ class Chip(Record):
     seen to use of it.
 
     `kind` is how its cores read it, a row of `share` in cpus.toml; None where that is not known.
-    `link`: so many cores share one that gives so many GB/s; None where the memory is the bound.
     `core` and `ghz` as of `cpus.Processor`. `gpu` is the whole
     name of its GPU and `memory_gib` what most machines with it have; None where not stated.
     """
@@ -36,7 +35,6 @@ class Chip(Record):
     gpu: str | None = None
     memory_gib: int | None = None
     kind: str | None = None
-    link: tuple[int, float] | None = None
     core: str | None = None
     ghz: float | None = None
 
@@ -45,15 +43,13 @@ class AppleChip(Record):
     """GB/s of its memory, and the share of it that decoding has been seen to use at least.
 
     `smaller` is the same chip with narrower memory: its cores and its GB/s; None where there is
-    only one width. `unpacked_gb_per_s`: what its GPU unpacks of weights whose scales are packed
-    too, and of other packed ones; None where the memory is the bound. `tflops` is the peak of its
-    largest GPU, None where that is not known; `neural`: its cores have matrix units.
+    only one width. `tflops` is the peak of its largest GPU, None where that is not known; `neural`:
+    its cores have matrix units.
     """
 
     gb_per_s: float
     least_share: float
     smaller: tuple[int, float] | None
-    unpacked_gb_per_s: tuple[float, float] | None = None
     tflops: float | None = None
     neural: bool = False
 
@@ -99,8 +95,7 @@ def soldered_chip(words: frozenset[str]) -> Chip | None:
         return None
     for row in _table()["chip"]:
         if words.issuperset(row["words"].split()):
-            link = (row["cores"], row["cores_gb_per_s"]) if "cores" in row else None
-            chip: Chip = record_of(Chip, row, link=link)
+            chip: Chip = record_of(Chip, row)
             return chip
     return None
 

@@ -16,8 +16,7 @@ from helpers.machines import machine_with
 from helpers.paths import ROOT, TRUTH
 from selfhost import Machine, Workload, check
 from selfhost.catalogue.opened import open_catalogue
-from selfhost.core.records import FrozenDict
-from selfhost.judge.pace.engine import Step, efficiency
+from selfhost.judge.pace.engine import efficiency
 from selfhost.judge.placement.experts import expert_parameters
 from selfhost.judge.question import ask
 from selfhost.machine import gpus
@@ -120,14 +119,6 @@ def test_every_gpu_has_a_row_for_every_work() -> None:
     assert newer["layer_us"] < older["layer_us"]
 
 
-READ = 3.0e9
-
-
-def step() -> Step:
-    architecture = check("qwen3-30b-a3b", machine=machine_with()).model.architecture
-    return Step(architecture=architecture, read_bytes=FrozenDict({"Q4_K": int(READ * 144 / 256)}))
-
-
 @pytest.mark.parametrize(
     "model",
     [
@@ -195,12 +186,6 @@ def test_whisper_counts_the_beams_that_it_follows() -> None:
     assert speed.work is not None
     seen = 2.2 * 6.2 + 210 * 0.25
     assert speed.work.low <= seen <= speed.work.high
-
-
-def runs(use: str) -> list[dict[str, Any]]:
-    document = json.loads((TRUTH / "speed_mlx_prompts.json").read_text(encoding="utf-8"))
-    rows = [dict(zip(document["columns"], row, strict=True)) for row in document["rows"]]
-    return [row for row in rows if row["use"] == use]
 
 
 def test_of_a_second_token_table_one_row_is_read() -> None:

@@ -33,11 +33,8 @@ KEYS = {
     "generation": "capability names hbm",
     "small": "word capability",
     "maker": "id words",
-    "chip": (
-        "name words gb_per_s least_gb_per_s gpu memory_gib kind cores cores_gb_per_s core ghz "
-        "source"
-    ),
-    "apple": ("chip variant gb_per_s least_share smaller unpacked_gb_per_s tflops neural source"),
+    "chip": ("name words gb_per_s least_gb_per_s gpu memory_gib kind core ghz source"),
+    "apple": ("chip variant gb_per_s least_share smaller tflops neural source"),
     "metal": "up_to_gib share",
     "computer": "name names cards memory_gib channels mts kinds cores",
     "vgpu": "board name memory_gib",
