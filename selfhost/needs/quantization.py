@@ -7,7 +7,7 @@ role, its layer and its row length. The rules below were read from `src/llama-qu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from math import prod
 
@@ -74,21 +74,50 @@ _FUSED_EARLIER = {
     "Q3_K_M": "Q4_K", "Q3_K_L": "Q4_K", "IQ3_M": "Q4_K", "Q4_K_M": "Q5_K", "Q5_K_M": "Q6_K",
 }  # fmt: skip
 _TWO_BIT = frozenset({"IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ2_M", "IQ1_S", "IQ1_M"})
-_UP_TO_FOUR_BIT = frozenset(
-    [
-        "Q2_K",
-        "IQ3_XS",
-        "IQ3_XXS",
-        "Q3_K_S",
-        "Q3_K_M",
-        "IQ4_NL",
-        "Q4_K_S",
-        "Q4_K_M",
-        "IQ3_S",
-        "IQ3_M",
-        "IQ4_XS",
-    ]
-)
+_UP_TO_FOUR_BIT = frozenset({
+    "Q2_K", "IQ3_XS", "IQ3_XXS", "Q3_K_S", "Q3_K_M", "IQ4_NL", "Q4_K_S", "Q4_K_M", "IQ3_S",
+    "IQ3_M", "IQ4_XS",
+})  # fmt: skip
+
+# for each quantization what decides the type of a tensor, the first that holds; where none does, it
+# has the type of most: llama_tensor_get_type of src/llama-quant.cpp. "early": in the first eighth
+# of the layers; "more": in the first and last eighth and every third between; "shared": so many
+# heads share a key that values get more bits; "matrix": made with an importance matrix
+_Rules = tuple[tuple[str, str], ...]
+_VALUE_RULES: Mapping[str, _Rules] = {
+    "Q2_K": (("shared", "Q4_K"), ("", "Q3_K")),
+    "Q2_K_S": (("shared", "Q4_K"),),
+    "IQ3_XXS": (("shared", "Q4_K"), ("no matrix", "IQ3_S")),
+    "IQ3_XS": (("shared", "Q4_K"),),
+    "IQ3_S": (("shared", "Q4_K"),),
+    "IQ3_M": (("", "Q4_K"),),
+    "Q3_K_M": (("first two", "Q5_K"), ("", "Q4_K")),
+    "Q3_K_L": (("", "Q5_K"),),
+    "IQ4_NL": (("shared", "Q5_K"),),
+    "IQ4_XS": (("shared", "Q5_K"),),
+    "Q4_K_S": (("first four", "Q5_K"),),
+    "Q4_K_M": (("more", "Q6_K"),),
+    "Q5_K_M": (("more", "Q6_K"),),
+}
+_DOWN_RULES: Mapping[str, _Rules] = {
+    "Q2_K": (("", "Q3_K"),),
+    "Q2_K_S": (("early", "Q4_K"),),
+    "IQ3_XXS": (("no matrix, early", "Q4_K"), ("no matrix", "Q3_K")),
+    "IQ3_M": (("early", "Q4_K"), ("eight experts, more", "Q4_K")),
+    "Q3_K_M": (("sixteenth", "Q5_K"), ("no falcon", "Q4_K"), ("more", "Q4_K")),
+    "Q3_K_L": (("no falcon", "Q5_K"), ("", "Q4_K")),
+    "IQ4_NL": (("no matrix, early", "Q5_K"),),
+    "IQ4_XS": (("no matrix, early", "Q5_K"),),
+    "Q4_K_S": (("no falcon, early", "Q5_K"),),
+    "Q4_K_M": (
+        ("no falcon, more", "Q6_K"),
+        ("falcon, sixteenth", "Q6_K"),
+        ("falcon, more", "Q5_K"),
+    ),
+    "Q5_K_M": (("more", "Q6_K"),),
+    "Q4_0": (("matrix, early", "Q4_1"),),
+    "Q5_0": (("matrix, early", "Q5_1"),),
+}
 
 # bits per weight of Llama 3.1 8B: tools/quantize/README.md of llama.cpp; for names that it leaves
 # out, the sizes in quantize.cpp
@@ -237,18 +266,28 @@ class _Recipe:
             return False
         return _bits(_fit(self.base, group.shape[0])) > _bits("MXFP4")
 
-    @property
-    def shared(self) -> bool:
-        """True where so many heads share a key that values get more bits."""
-        return self.sharing >= 4
-
-    def more_bits(self, index: int, total: int) -> bool:
-        """True in the first and the last eighth, and for every third tensor between them."""
-        return index < total // 8 or index >= 7 * total // 8 or (index - total // 8) % 3 == 2
-
-    def early(self, index: int) -> bool:
-        """True in the first eighth of the layers."""
-        return index < self.blocks // 8
+    def by_rules(self, rules: _Rules, index: int, total: int) -> str:
+        """The type of the tensor of that number among so many."""
+        eighth = total // 8
+        edges = index < eighth or index >= 7 * total // 8
+        facts = {
+            "": True,
+            "first two": index < 2,
+            "first four": index < 4,
+            "sixteenth": index < self.blocks // 16,
+            "early": index < self.blocks // 8,
+            "more": edges or (index - eighth) % 3 == 2,
+            "shared": self.sharing >= 4,
+            "eight experts": self.experts == 8,
+            "matrix": self.importance_matrix,
+            "no matrix": not self.importance_matrix,
+            "falcon": self.falcon,
+            "no falcon": not self.falcon,
+        }
+        return next(
+            (type for words, type in rules if all(facts[word] for word in words.split(", "))),
+            self.base,
+        )
 
     def types(self, group: TensorGroup) -> list[tuple[str, int]]:
         """(type, how many of the group's tensors have it)."""
@@ -334,21 +373,19 @@ class _Recipe:
     def value_type(self, index: int) -> str:
         """Of the values of attention, counted through the file."""
         if self.name in _TWO_BIT:
-            if self.shared or self.experts >= 4:
+            if self.sharing >= 4 or self.experts >= 4:
                 return "Q4_K"
             return "IQ3_S" if self.name in ("IQ2_S", "IQ2_M") else "Q2_K"
-        rule = _VALUE_RULES.get(self.name)
-        type = self.base if rule is None else rule(self, index) or self.base
+        type = self.by_rules(_VALUE_RULES.get(self.name, ()), index, self.values)
         if self.seventy and type in ("Q3_K", "Q4_K"):
             type = "Q5_K"
         return "Q8_0" if self.experts == 8 else type
 
     def down_type(self, index: int) -> str:
         """Of the last matrix of a feed-forward."""
-        if self.name in _TWO_BIT and self.early(index):
+        if self.name in _TWO_BIT and index < self.blocks // 8:
             return "IQ3_S" if self.name in ("IQ2_S", "IQ2_M") else "Q2_K"
-        rule = _DOWN_RULES.get(self.name)
-        return self.base if rule is None else rule(self, index) or self.base
+        return self.by_rules(_DOWN_RULES.get(self.name, ()), index, self.blocks)
 
     def output_type(self) -> str:
         """Of the output matrix of attention."""
@@ -390,82 +427,6 @@ def _in_order(groups: Iterable[TensorGroup]) -> list[tuple[int, str]]:
             tensor if tensor[1].startswith("blk.") else (0, tensor[1].replace("*", str(tensor[0])))
         ),
     )
-
-
-def _q3_k_m_down(recipe: _Recipe, index: int) -> str | None:
-    if index < recipe.blocks // 16:
-        return "Q5_K"
-    return None if recipe.falcon and not recipe.more_bits(index, recipe.blocks) else "Q4_K"
-
-
-def _iq3_m_down(recipe: _Recipe, index: int) -> str | None:
-    more = recipe.experts == 8 and recipe.more_bits(index, recipe.blocks)
-    return "Q4_K" if more or recipe.early(index) else None
-
-
-def _q4_k_m_down(recipe: _Recipe, index: int) -> str | None:
-    if recipe.falcon and index < recipe.blocks // 16:
-        return "Q6_K"
-    if not recipe.more_bits(index, recipe.blocks):
-        return None
-    return "Q5_K" if recipe.falcon else "Q6_K"
-
-
-def _iq3_xxs_down(recipe: _Recipe, index: int) -> str | None:
-    if recipe.importance_matrix:
-        return None
-    return "Q4_K" if recipe.early(index) else "Q3_K"
-
-
-# for each quantization the type of a tensor, None where it is that of most:
-# llama_tensor_get_type of src/llama-quant.cpp
-_Rule = Callable[[_Recipe, int], "str | None"]
-
-
-def _where_shared(type: str, otherwise: str | None = None) -> _Rule:
-    """Where so many heads share a key that values get more bits."""
-    return lambda recipe, _: type if recipe.shared else otherwise
-
-
-def _where_early(type: str, *, importance_matrix: bool | None = None) -> _Rule:
-    """In the first eighth of the layers, of files made with or without an importance matrix."""
-    return lambda recipe, index: (
-        type
-        if recipe.early(index) and importance_matrix in (None, recipe.importance_matrix)
-        else None
-    )
-
-
-_VALUE_RULES: Mapping[str, _Rule] = {
-    "Q2_K": _where_shared("Q4_K", "Q3_K"),
-    "IQ3_XXS": lambda recipe, index: _where_shared(
-        "Q4_K", None if recipe.importance_matrix else "IQ3_S"
-    )(recipe, index),
-    **dict.fromkeys(("Q2_K_S", "IQ3_XS", "IQ3_S"), _where_shared("Q4_K")),
-    "IQ3_M": lambda _, __: "Q4_K",
-    "Q3_K_M": lambda _, index: "Q5_K" if index < 2 else "Q4_K",
-    "Q3_K_L": lambda _, __: "Q5_K",
-    **dict.fromkeys(("IQ4_NL", "IQ4_XS"), _where_shared("Q5_K")),
-    "Q4_K_S": lambda _, index: "Q5_K" if index < 4 else None,
-    **dict.fromkeys(
-        ("Q4_K_M", "Q5_K_M"),
-        lambda recipe, index: "Q6_K" if recipe.more_bits(index, recipe.values) else None,
-    ),
-}
-_DOWN_RULES: Mapping[str, _Rule] = {
-    "Q2_K": lambda _, __: "Q3_K",
-    "Q2_K_S": _where_early("Q4_K"),
-    "IQ3_XXS": _iq3_xxs_down,
-    "IQ3_M": _iq3_m_down,
-    "Q3_K_M": _q3_k_m_down,
-    "Q3_K_L": lambda recipe, _: "Q4_K" if recipe.falcon else "Q5_K",
-    **dict.fromkeys(("IQ4_NL", "IQ4_XS"), _where_early("Q5_K", importance_matrix=False)),
-    "Q4_K_S": lambda recipe, index: "Q5_K" if recipe.early(index) and not recipe.falcon else None,
-    "Q4_K_M": _q4_k_m_down,
-    "Q5_K_M": lambda recipe, index: "Q6_K" if recipe.more_bits(index, recipe.blocks) else None,
-    "Q4_0": _where_early("Q4_1", importance_matrix=True),
-    "Q5_0": _where_early("Q5_1", importance_matrix=True),
-}
 
 
 _KEPT_PARTS = (
