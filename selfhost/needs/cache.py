@@ -6,7 +6,7 @@ These are facts of the model. How many cells a runtime gives them is the runtime
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 from ..catalogue.spec import Architecture, Attention, Recurrent, RuntimeSpec
@@ -54,38 +54,34 @@ def cache_groups(architecture: Architecture, row: ArchitectureRow | None) -> tup
     window_masks = row is not None and row.window_masks
     groups: list[CacheGroup] = []
     for group in architecture.attention:
-        layers = len(_owning(architecture, group))
+        # those of Gemma 3n and 4 beyond `cache_layers` read an earlier layer's
+        last = architecture.cache_layers
+        layers = len([layer for layer in group.layers if last is None or layer < last])
         if not layers or group.kind == "cross":
             continue
         if group.kind == "compressed":
-            groups.extend(_compressed(group, layers))
-        elif group.kind == "latent":
-            size = (group.latent_length or 0) + (group.rope_length or 0)
-            window, indexer = group.window_tokens, _indexer(group)
-            rows = _rows_of(layers, size, window_tokens=window, indexer_elements=indexer)
-            groups.append(rows.replace(rope_elements=group.rope_length or 0))
+            # DeepSeek V4: a window of tokens, and rows that each stand for several of them
+            rows = _rows(layers, group.key_length)
+            groups.append(rows.replace(window_tokens=group.window_tokens))
+            if group.compression:
+                rows = _rows(layers, group.key_length + _indexer(group))
+                groups.append(rows.replace(tokens_per_row=group.compression))
+            continue
+        if group.kind == "latent":
+            rope, window = group.rope_length or 0, group.window_tokens
+            cached = _rows(layers, (group.latent_length or 0) + rope).replace(rope_elements=rope)
         else:
-            has_window = group.kind == "sliding" and not window_masks
-            groups.append(
-                CacheGroup(
-                    layers=layers,
-                    kv_heads=group.kv_heads,
-                    key_length=group.key_length,
-                    value_length=group.value_length,
-                    window_tokens=group.window_tokens if has_window else None,
-                    indexer_elements=_indexer(group),
-                )
+            window = None
+            if group.kind == "sliding" and not window_masks:
+                window = group.window_tokens
+            cached = CacheGroup(
+                layers=layers,
+                kv_heads=group.kv_heads,
+                key_length=group.key_length,
+                value_length=group.value_length,
             )
+        groups.append(cached.replace(window_tokens=window, indexer_elements=_indexer(group)))
     return tuple(groups)
-
-
-def _owning(architecture: Architecture, group: Attention) -> Sequence[int]:
-    """The layers with a cache of their own: those of Gemma 3n and 4 beyond `cache_layers` read an
-    earlier layer's.
-    """
-    if architecture.cache_layers is None:
-        return group.layers
-    return [layer for layer in group.layers if layer < architecture.cache_layers]
 
 
 def _indexer(group: Attention) -> int:
@@ -93,32 +89,9 @@ def _indexer(group: Attention) -> int:
     return (group.indexer_length or 0) if group.indexer_heads else 0
 
 
-def _compressed(group: Attention, layers: int) -> Iterator[CacheGroup]:
-    """DeepSeek V4: a window of tokens, and rows that each stand for several of them."""
-    yield _rows_of(layers, group.key_length, window_tokens=group.window_tokens)
-    if group.compression:
-        length = group.key_length + _indexer(group)
-        yield _rows_of(layers, length, tokens_per_row=group.compression)
-
-
-def _rows_of(
-    layers: int,
-    length: int,
-    window_tokens: int | None = None,
-    tokens_per_row: int = 1,
-    indexer_elements: int = 0,
-) -> CacheGroup:
+def _rows(layers: int, length: int) -> CacheGroup:
     """Rows that are key and value in one."""
-    return CacheGroup(
-        layers=layers,
-        kv_heads=1,
-        key_length=length,
-        value_length=0,
-        window_tokens=window_tokens,
-        latent=True,
-        indexer_elements=indexer_elements,
-        tokens_per_row=tokens_per_row,
-    )
+    return CacheGroup(layers=layers, kv_heads=1, key_length=length, value_length=0, latent=True)
 
 
 class State(Record):
@@ -139,11 +112,20 @@ class State(Record):
 
 def states(architecture: Architecture) -> tuple[State, ...]:
     """One entry per group of recurrent layers."""
-    return tuple(
-        _state(group, architecture.embedding_length)
-        for group in architecture.recurrent
-        if group.layers
-    )
+    kept_states = []
+    for group in architecture.recurrent:
+        if group.layers:
+            count = _STATES.get(group.kind, _mamba)
+            convolution, memory, line = count(group, architecture.embedding_length)
+            kept_states.append(
+                State(
+                    layers=len(group.layers),
+                    convolution=convolution,
+                    memory=memory,
+                    arithmetic=line,
+                )
+            )
+    return tuple(kept_states)
 
 
 def keeps_compressed(architecture: Architecture) -> bool:
@@ -172,27 +154,13 @@ def compressors(architecture: Architecture) -> tuple[State, ...]:
     kept_states = []
     for group in architecture.attention:
         if group.kind == "compressed" and group.compression:
-            length = group.key_length + _indexer(group)
-            rows, wide = (
-                (2 * group.compression, 2 * length)
-                if group.indexer_heads
-                else (group.compression, length)
-            )
-            kept_states.append(
-                State(
-                    layers=len(group.layers),
-                    convolution=0,
-                    memory=2 * rows * wide,
-                    arithmetic=f"2 × {rows} tokens × {wide:,}",
-                )
-            )
+            twice = 2 if group.indexer_heads else 1
+            rows, wide = twice * group.compression, twice * (group.key_length + _indexer(group))
+            line = f"2 × {rows} tokens × {wide:,}"
+            layers, memory = len(group.layers), 2 * rows * wide
+            state = State(layers=layers, convolution=0, memory=memory, arithmetic=line)
+            kept_states.append(state)
     return tuple(kept_states)
-
-
-def _state(group: Recurrent, width: int) -> State:
-    """`width` is the model's."""
-    convolution, memory, line = _STATES.get(group.kind, _mamba)(group, width)
-    return State(layers=len(group.layers), convolution=convolution, memory=memory, arithmetic=line)
 
 
 _Parts = tuple[int, int, str]

@@ -72,17 +72,10 @@ def recipe_of(mix: str, architecture: Architecture | None) -> str | None:
         return _TABLES_APART[mix][0]
     if mix not in UD_MIXES:
         return None
-    return "MXFP4" if _keeps_experts(mix, architecture) else _like(mix)
-
-
-def _like(mix: str) -> str:
-    return _EXTRA_LARGE.get(mix, mix.removeprefix("UD-"))
-
-
-def _keeps_experts(mix: str, architecture: Architecture | None) -> bool:
-    """True of experts published in 4 bits, which mixes of four bits and more leave as they are."""
+    like = _EXTRA_LARGE.get(mix, mix.removeprefix("UD-"))
+    # experts published in 4 bits stay as they are in mixes of four bits and more
     is_mxfp4 = architecture is not None and architecture.expert_dtype == "mxfp4"
-    return is_mxfp4 and _like(mix)[:2] in ("Q4", "Q5", "Q6", "Q8")
+    return "MXFP4" if is_mxfp4 and like[:2] in ("Q4", "Q5", "Q6", "Q8") else like
 
 
 def _kinds(architecture: Architecture, released: str | None) -> tuple[str, ...]:
@@ -127,18 +120,16 @@ def mixed(
     """
     if mix in _TABLES_APART:
         return _with_tables_apart(mix, architecture, row, recipe)
-    kinds = _kinds(architecture, released)
-    if _keeps_experts(mix, architecture):
-        kinds = ("experts in MXFP4",)
+    name = recipe_of(mix, architecture) or ""
+    kinds = ("experts in MXFP4",) if name == "MXFP4" else _kinds(architecture, released)
     ratio = next(ranges[kind] for kind in kinds if kind in ranges)
     least, most, by_layers, by_tables = (*ratio, 0.0, 0.0)[:4]
     more = by_layers / architecture.layers
     if by_tables:
-        tables = _tables(architecture, row, _like(mix))
+        tables = _tables(architecture, row, name)
         more += by_tables * sum(table.bytes for table in tables) / recipe.bytes
     least, most = least + more, most + more
     low, high = int(recipe.bytes * least), int(recipe.bytes * most)
-    name = recipe_of(mix, architecture)
     line = f"{least:.3g} to {most:.3g} × {name} of {recipe.bytes:,} bytes"
     return sized((low + high) // 2, How.ASSUMED, _SOURCE, line, low=low, high=high)
 
