@@ -341,7 +341,7 @@ def _in_program(
         # of files that are here the type is a fact; where its size cannot be told the needs say so
         quantization = _quantization_there(spec, runtime, format, quantization, catalogue)
     workload = workload.replace(format=format, quantization=quantization)
-    spec = _with_files_of_maker(spec, workload, architectures(catalogue))
+    spec = _with_files_of_maker(spec, workload)
     return question.replace(spec=spec, workload=workload, in_turn=types[1:])
 
 
@@ -410,13 +410,13 @@ def _quantization_there(
     raise not_had_in(spec, runtime, format, quantization, others, rows)
 
 
-def _with_files_of_maker(spec: ModelSpec, workload: Workload, rows: Mapping[str, Any]) -> ModelSpec:
+def _with_files_of_maker(spec: ModelSpec, workload: Workload) -> ModelSpec:
     """The spec with the place where the maker of a mix of types offers it, if it knows of none."""
     quantization = workload.quantization or ""
     held_in = spec.files_of("gguf", quantization)
     if workload.format != "gguf" or (held_in is not None and not held_in.named):
         return spec
-    files = need.files_of_maker(spec, quantization, rows)
+    files = need.files_of_maker(spec, quantization)
     # in front of a file of which the name alone is known
     return spec if files is None else spec.replace(files=(files, *spec.files))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import lru_cache
 
 from ...catalogue.spec import Architecture, ModelSpec, PublishedFiles
@@ -18,11 +18,6 @@ from ..quantization import (
 from ..records import How, SizedWeights
 from ..tensors import ArchitectureRow
 
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
-
 RECIPE = "llama-quantize's rules, tensor by tensor (llama.cpp, 2026)"
 # published files that follow the recipe differ by less: 23 of 24 files checked are equal but for
 # the header, the others up to 0.15 %
@@ -37,8 +32,6 @@ _BITS_HIGH, _BITS_HIGH_SMALL = (1.28, 1.65), (1.51, 2.1)
 # catalogue lists; the others differ in case or in a word
 _MAKER, _NAMED = "unsloth", "unsloth/{model}-GGUF"
 
-# how mradermacher marks what was made with an importance matrix
-_MATRIX, _MARK_OF_MATRIX = "-i1-", "-i1-GGUF"
 # bytes of a token in the header: its text, length, type and score, of byte pairs with one or two
 # merges; from the 19 vocabularies in llama.cpp's models/ and published files
 # (tests/truth/gguf_headers.json)
@@ -240,45 +233,20 @@ def by_type(tensors: Iterable[Stored]) -> str:
     )
 
 
-def files_of_maker(
-    spec: ModelSpec, mix: str, architectures: Mapping[str, Any]
-) -> PublishedFiles | None:
-    """Where the one who makes that mix or type offers it: the repository that the spec knows of
-    that account, or of an `UD-` mix Unsloth's by its naming. None where there is none.
+def files_of_maker(spec: ModelSpec, mix: str) -> PublishedFiles | None:
+    """Where Unsloth offers an `UD-` mix: the repository that the spec knows of it, else by its
+    naming, which no listing shows. None for other types, and of a model that lies in no repository.
     """
     from .mixes import UD_MIXES
 
-    repository, source = None, ""
-    # a listing has Unsloth's mix of that name, which it then makes in place of the type
-    listed = [files for files in spec.files if files.listed]
-    has_mix = any(f"UD-{mix}" in (*files.bytes, *files.unsized) for files in listed)
-    for maker in architectures.get("gguf_maker", ()):
-        if mix in maker["types"] and not has_mix and repository is None:
-            repository = _repository_of(spec, maker["account"], maker.get("is_marked"))
-            source = (
-                f"the types that {maker['account']} makes of most models: general knowledge, not"
-                " verified of this one"
-            )
-    if repository is None and mix in UD_MIXES and spec.repository:
-        model = spec.repository.rpartition("/")[2]
-        repository = _repository_of(spec, _MAKER) or _NAMED.format(model=model)
-        source = f"{_MAKER} makes the {mix} files, and names its repositories {_NAMED}"
-    if repository is None:
+    if mix not in UD_MIXES or not spec.repository:
         return None
+    named = _NAMED.format(model=spec.repository.rpartition("/")[2])
+    known = (files.repository or "" for files in spec.files if files.format == "gguf")
     return PublishedFiles(
-        format="gguf", repository=repository, source=source, unsized=(mix,), listed=False
+        format="gguf",
+        repository=next((name for name in known if name.startswith(f"{_MAKER}/")), named),
+        source=f"{_MAKER} makes the {mix} files, and names its repositories {_NAMED}",
+        unsized=(mix,),
+        listed=False,
     )
-
-
-def _repository_of(spec: ModelSpec, account: str, is_marked: bool | None = None) -> str | None:
-    """The first repository of GGUF files that the spec knows of that account; `is_marked`: whether
-    its name has to say that the files were made with an importance matrix.
-    """
-    for files in spec.files:
-        owner, _, name = (files.repository or "").partition("/")
-        if files.format != "gguf" or owner != account:
-            continue
-        marked = name.endswith(_MARK_OF_MATRIX) if is_marked else _MATRIX in name
-        if is_marked is None or marked is is_marked:
-            return files.repository
-    return None
