@@ -67,21 +67,24 @@ def cache_groups(architecture: Architecture, row: ArchitectureRow | None) -> tup
                 rows = _rows(layers, group.key_length + _indexer(group))
                 groups.append(rows.replace(tokens_per_row=group.compression))
             continue
-        if group.kind == "latent":
-            rope, window = group.rope_length or 0, group.window_tokens
-            cached = _rows(layers, (group.latent_length or 0) + rope).replace(rope_elements=rope)
-        else:
+        window = group.window_tokens
+        if group.kind != "latent" and (window_masks or group.kind != "sliding"):
             window = None
-            if group.kind == "sliding" and not window_masks:
-                window = group.window_tokens
-            cached = CacheGroup(
-                layers=layers,
-                kv_heads=group.kv_heads,
-                key_length=group.key_length,
-                value_length=group.value_length,
-            )
+        cached = _cached(group, layers)
         groups.append(cached.replace(window_tokens=window, indexer_elements=_indexer(group)))
     return tuple(groups)
+
+
+def _cached(group: Attention, layers: int) -> CacheGroup:
+    if group.kind == "latent":
+        rope = group.rope_length or 0
+        return _rows(layers, (group.latent_length or 0) + rope).replace(rope_elements=rope)
+    return CacheGroup(
+        layers=layers,
+        kv_heads=group.kv_heads,
+        key_length=group.key_length,
+        value_length=group.value_length,
+    )
 
 
 def _indexer(group: Attention) -> int:
