@@ -60,7 +60,7 @@ def test_energy_is_that_of_the_hours_at_the_power_that_was_stated() -> None:
     owned = load.replace(watts=40.0, electricity_per_kwh=0.5, hardware_price=1095.0)
     endless = Load.parse("900M:900M").replace(watts=100.0)
     unknown, stated, late = (
-        check("mistral-7b", Workload(load=one), machine=RECORD).monthly_cost.here  # type: ignore[union-attr]
+        check("mistral-7b", Workload(load=one), machine=RECORD).monthly_cost.here
         for one in (load, owned, endless)
     )
     assert unknown is not None

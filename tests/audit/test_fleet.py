@@ -147,7 +147,7 @@ def one_by_one(policy: Policy, machines: Sequence[Machine]) -> Audit:
 def test_a_fleet_gets_the_verdicts_of_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each row with its deciding findings, each count and the fate of each exception is the same; of each group under one model the count, the first names and the largest shortfall."""
     policy = read_policy(Document.parse("audit.toml", POLICY.encode()))
-    machines = load_machines("-", stdin=fleet(150).encode()).machines
+    machines = load_machines("-", stdin=fleet(100).encode()).machines
     alone = one_by_one(policy, machines)
     monkeypatch.setattr(run, "MOST_ALONE", 0)
     monkeypatch.setattr(judge_fleet, "_processors", lambda: 2)
