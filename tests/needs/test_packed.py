@@ -190,6 +190,8 @@ def test_a_word_means_what_the_runtime_means_by_it(
         ("qwen3-next-80b-a3b-thinking", 50.8),
         # AlphaOxO/Llama-3.3-8B-Instruct-NVFP4: 5.69 GiB of GPU memory by its card, some of it beside the weights
         ("llama-3.1-8b-instruct", 6.04),
+        # Gemma 4 31B in NVFP4, attention in 16 bits
+        ("gemma-4-31b-it", 32.0),
     ],
 )
 def test_nvfp4_of_others_lies_in_the_range(id: str, gigabytes: float) -> None:
