@@ -53,28 +53,23 @@ _KEPT_WIDE = {4_762_310_656: 24 * 10_240 * 4_096}
 # smaller components are not worth it, and those of convolutions are left as they are: the denoiser
 # has to be a transformer
 _LEAST_QUANTIZED = 1_000_000_000
-# FLUX.1 [dev] with 1,024 × 1,024 pixels on an H100, as PyTorch reserved memory: 12.584 GiB loaded
-# and 17.281 at the peak in nf4, 19.273 and 24.432 in int8 (huggingface/blog@0b53cb19,
-# diffusers-quantization.md)
+# 12.584 GiB loaded and 17.281 at the peak in nf4, 19.273 and 24.432 in int8
 _QUANTIZED_SOURCE = (
-    "diffusers 0.42.1 and bitsandbytes; checked against runs of FLUX.1 [dev] on an H100"
+    "diffusers 0.42.1 and bitsandbytes; checked against FLUX.1 [dev] of 1,024 pixels on an H100"
     " (huggingface/blog@0b53cb19, diffusers-quantization.md)"
 )
-# beyond the weights, what PyTorch reserved on a GPU for that picture, of ten runs in bfloat16 and
-# eight quantizations: 3.9 to 5.2 GiB, 4.72 in bfloat16. Stable Diffusion 3 in float16 reserved 4.4,
-# of which it used 2.1 (huggingface/blog@0dd3fc43, quanto-diffusers.md: 18.765 and 16.403 GB). The
-# rest is blocks of earlier steps, which PyTorch gives back before it fails
+# beyond the weights, what PyTorch reserved on a GPU for that picture: 3.9 to 5.2 GiB, 4.72 in
+# bfloat16; Stable Diffusion 3 in float16 4.4, of which it used 2.1. The rest is blocks of earlier
+# steps, which PyTorch gives back before it fails
 _RESERVED_BYTES, _RESERVED_LIKELY_BYTES, _RESERVED_PIXELS = 5_540_000_000, 5_070_000_000, 1024**2
 _RESERVED_SOURCE = (
     "reserved by PyTorch on an H100 for FLUX.1 [dev] in nine types (huggingface/blog@0b53cb19,"
     " diffusers-quantization.md) and for Stable Diffusion 3 (quanto-diffusers.md); the least is"
     " what the image decoder uses"
 )
-# what a component takes beside its weights while it works alone on a GPU, for that picture: least,
-# likely, most. A text encoder: 93 MB for 512 tokens of T5-XXL on a CPU (tests/truth/
-# diffusers.json), 0.14 GB of 9 GiB with it in 16 bits (huggingface/diffusers#9149). The denoiser:
-# 0.49 GB of FLUX's 4,608 tokens on a CPU, 2.0 GB in nf4 with offload (8.5 GB in all,
-# _OFFLOAD_SOURCE), 2.8 at most in that of 9 GiB
+# least, likely and most that a component takes beside its weights while it works alone on a GPU,
+# for that picture: T5-XXL with 512 tokens; FLUX's denoiser, least on a CPU (tests/truth/
+# diffusers.json), the others in the runs of _OFFLOAD_SOURCE
 _ENCODING = (93_000_000, 140_000_000, 500_000_000)
 _DENOISING = (490_000_000, 2_000_000_000, 2_800_000_000)
 # what components that read the prompt or its picture are called
@@ -234,7 +229,7 @@ def _offloaded(subject: Subject, workload: Asked, program: Term) -> tuple[Offloa
     host = term("weights", sum(sizes.values()), How.COMPUTED, source, line), program
     ways = _ways_stated(subject, quantization)
     if ways:
-        return tuple(Offloaded(way=way.offload, host=host, device=(_stated(way),)) for way in ways)
+        return tuple(_as_stated(way, host) for way in ways)
     is_packed = quantization in _QUANTIZED and spec.needs is None
     if not (is_packed and quantized_components(spec.components)) and (
         DTYPES.get(quantization) != 16 or (spec.needs is not None and not spec.needs.high_bytes)
@@ -250,10 +245,11 @@ def _offloaded(subject: Subject, workload: Asked, program: Term) -> tuple[Offloa
     return by_component, Offloaded(way="sequential", host=host, device=layers)
 
 
-def _stated(way: StatedWay) -> Term:
+def _as_stated(way: StatedWay, host: tuple[Term, ...]) -> Offloaded:
     low, high = way.low_bytes, way.high_bytes
-    line = middle_of(low, high)
-    return term("weights", (low + high) // 2, How.STATED, way.source, line, low=low, high=high)
+    line, size = middle_of(low, high), (low + high) // 2
+    held = term("weights", size, How.STATED, way.source, line, low=low, high=high)
+    return Offloaded(way=way.offload, host=host, device=(held,))
 
 
 def _beside_stated(

@@ -157,11 +157,6 @@ class Term(Record):
             "mtp_weights",
         )
 
-    @property
-    def is_copy(self) -> bool:
-        """Weights in a second layout, which llama.cpp leaves out with --no-repack."""
-        return self.name in ("repacked_weights", "draft_repacked_weights")
-
     def resized(self, size: int, arithmetic: str) -> Term:
         """The term with another size; its range is as wide as before."""
         change = size - self.bytes
