@@ -56,10 +56,10 @@ def _read_disk(host: Host, facts: Facts, purpose: str, place: Place) -> Disk:
         facts.miss(f"{fact}.writable", reason, SET_DISK)
     if space is None:
         facts.miss(f"{fact}.free_bytes", f"free space of {shown}: {failure}", SET_DISK)
-    if host.system == "linux":
-        _miss_unseen(host, facts, fact, mount, space)
     call = "GetDiskFreeSpaceEx" if host.system == "windows" else "statvfs"
     facts.sources[fact] = f"{place.why}; {call} of {folder}{_mount_words(mount)}"
+    if host.system == "linux":
+        _miss_unseen(host, facts, fact, mount, space)
     fields = ("free_bytes", "total_bytes", "free_files")
     return Disk(
         purpose=purpose,
@@ -134,9 +134,9 @@ def _miss_unseen(
     # set it. lxcfs tells a container's limit for the machine's RAM
     is_lxc = any(mount.filesystem == "fuse.lxcfs" for mount in host.mounts())
     meminfo = parse_meminfo(host.read_text(MEMINFO) or "")
-    if (
-        is_lxc
-        or not 0 < meminfo.get("MemTotal", 0) + meminfo.get("SwapTotal", 0) < space.total_bytes
-    ):
+    ram_bytes = meminfo.get("MemTotal", 0) + meminfo.get("SwapTotal", 0)
+    if not is_lxc and 0 < ram_bytes < space.total_bytes:
+        facts.sources[fact] += ", taken for a disk, for it is larger than RAM and swap"
+    else:
         why = f"{mount.point} is {mount.filesystem}, which does not tell where it keeps the files"
         facts.miss(f"{fact}.backing", f"whether files there take RAM is not told: {why}", _LOOK)

@@ -101,6 +101,7 @@ def test_no_memory_holds_a_volume_that_is_larger(
     size = space(5 * GIB, total * GIB)
     machine = machine_of(OVERLAY, size)
     assert (reason(machine, "backing") is None) is is_known
+    assert ("taken for a disk" in machine.sources["disks.llama.cpp"]) is is_known
     # lxcfs shows a container's limit as the machine's RAM
     lxcfs = OVERLAY + "50 22 0:60 /proc/meminfo /proc/meminfo rw - fuse.lxcfs lxcfs rw\n"
     assert reason(machine_of(lxcfs, size), "backing") is not None
