@@ -414,7 +414,7 @@ def test_a_range_is_a_range_on_any_machine(
     for found in (answer.decode, answer.prompt):
         assert found is None or 0 < found.low <= found.likely <= found.high
     assert answer.how
-    pacing.advice(machine, attention(), read, context_tokens=context, runtime=program(runtime))
+    pacing.advice(machine, program(runtime))
 
 
 @given(

@@ -69,13 +69,7 @@ def faster_ways(question: Question, judged: Judged, machine: Machine) -> tuple[s
         return faster_in_batches(copies, question.runtime)
     if placement != "host":
         return ()
-    return advice(
-        machine,
-        question.spec.architecture,
-        question.read_bytes or {},
-        context_tokens=question.workload.context_tokens,
-        runtime=question.runtime,
-    )
+    return advice(machine, question.runtime)
 
 
 def store_unread(question: Question, machine: Machine) -> str | None:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from ...catalogue.spec import Architecture, RuntimeSpec
+from ...catalogue.spec import RuntimeSpec
 from ...core import units
-from ...core.records import FrozenDict
 from ...machine.record import Machine
 from ...needs.records import Needs
 from ..checks import Finding
 from ..checks.speed import MADE, made_check, speed_check, work_check
 from ..record import Question
 from .engine import Step
-from .memory_bandwidth import bandwidth
-from .placed import laid_out, predict, processor_seconds
+from .placed import laid_out, predict
 from .processor import is_guest, named_processor, sockets_of
-from .speed import PaceRange, Speed, shared_gpu_of, uses_shared_gpu
+from .speed import PaceRange, Speed, uses_shared_gpu
 
 TYPE_CHECKING = False
 
@@ -256,36 +252,13 @@ def how_to_measure(machine: Machine) -> str | None:
     return "record it there with `selfhost machine --measure --format json`"
 
 
-def advice(
-    machine: Machine,
-    architecture: Architecture | None,
-    read_bytes: Mapping[str, int],
-    *,
-    context_tokens: int | None,
-    runtime: RuntimeSpec | None,
-) -> tuple[str, ...]:
+def advice(machine: Machine, runtime: RuntimeSpec | None) -> tuple[str, ...]:
     """What measurements say would make it faster here; nothing where none applies."""
-    lines, series = [], named_processor(machine)
+    series = named_processor(machine)
     has_sockets = series is not None and not is_guest(machine) and sockets_of(machine, series) > 1
-    if runtime is not None and runtime.numa_option and has_sockets:
-        lines.append(
-            f"{runtime.numa_option} reads from all sockets: up to 1.8 times as fast, once the file"
-            " was loaded with it (two EPYC 9175F, ggml-org/llama.cpp#11744)"
-        )
-    if architecture is None or not context_tokens or not sum(read_bytes.values()):
-        return tuple(lines)
-    empty = Step(architecture=architecture, read_bytes=FrozenDict(read_bytes))
-    shared, memory = shared_gpu_of(machine, runtime), bandwidth(machine)
-    steps = empty.at(context_tokens), empty
-    if shared is not None and uses_shared_gpu(machine, runtime):
-        full, least = (shared.seconds(step)[1] for step in steps)
-    elif memory is not None:
-        full, least = (processor_seconds(machine, memory, step)[1] for step in steps)
-    else:
-        return tuple(lines)
-    if full > 2 * least:
-        lines.append(
-            f"a shorter --context keeps it fast: with all {units.tokens(context_tokens)} in use,"
-            f" decoding takes {full / least:.1f} times as long as with few"
-        )
-    return tuple(lines)
+    if runtime is None or not runtime.numa_option or not has_sockets:
+        return ()
+    return (
+        f"{runtime.numa_option} reads from all sockets: up to 1.8 times as fast, once the file"
+        " was loaded with it (two EPYC 9175F, ggml-org/llama.cpp#11744)",
+    )
