@@ -46,21 +46,17 @@ def test_a_guess_of_a_buffer_is_in_its_range() -> None:
     """Of all measured buffers, with a graph or without, 95 of 100 lie between the ends of a guess."""
     inside = []
     for record in records("memory"):
-        if record["n_ctx"] < 512:
-            continue
-        found, _ = graphs.guessed_compute(
-            architecture(record["model"]),
-            row(record["model"]),
-            room(record),
-            record["n_outputs_max"] or min(record["n_ctx"], 2048),
-            record["flash_attn"] != 0,
-        )
-        low, high = graphs.GUESS_LEAST * found, graphs.GUESS_MOST * found
-        inside.append(low <= record["compute_bytes"] <= high)
+        if record["n_ctx"] >= 512:
+            made, of, flash = (
+                architecture(record["model"]),
+                row(record["model"]),
+                record["flash_attn"],
+            )
+            logits = record["n_outputs_max"] or min(record["n_ctx"], 2048)
+            guess, _ = graphs.guessed_compute(made, of, room(record), logits, flash != 0)
+            low, high = graphs.GUESS_LEAST * guess, graphs.GUESS_MOST * guess
+            inside.append(low <= record["compute_bytes"] <= high)
     assert sum(inside) >= 0.95 * len(inside)
-
-
-# ------------------------------------------------------------------ the allocator
 
 
 @settings(max_examples=60, deadline=None)
@@ -87,26 +83,17 @@ def test_no_two_live_buffers_overlap(data: st.DataObject) -> None:
     assert arena.take(arena.top) == 0, "after all is given back there is one hole"
 
 
-# ------------------------------------------------------------------ the graphs
-
-
 @each("name", sorted(measured()))
 def test_every_measured_buffer_is_exact(name: str) -> None:
     """The replay equals what llama.cpp allocated, to the byte, in every measured case of the architecture."""
     wrong = []
     for record in measured()[name]:
         logits = record["n_outputs_max"] or min(record["n_ctx"], 2048)
-        found = graphs.exact_compute_bytes(
-            architecture(record["model"]),
-            row(record["model"]),
-            room(record),
-            logits,
-            flash_attention=record["flash_attn"] != 0,
-            key_type=record["type_k"],
-            value_type=record["type_v"],
-        )
-        if found != record["compute_bytes"]:
-            wrong.append((record, found))
+        types = {"key_type": record["type_k"], "value_type": record["type_v"]}
+        flash = record["flash_attn"] != 0
+        size = exact(record["model"], room(record), logits, flash_attention=flash, **types)
+        if size != record["compute_bytes"]:
+            wrong.append((record, size))
     assert not wrong
 
 
@@ -124,9 +111,6 @@ def test_more_is_never_less(model: str) -> None:
         exact(model, llamacpp.cells(4096 * count, sequences=count), count) for count in (1, 2, 4, 8)
     ]
     assert sequences == sorted(sequences)
-
-
-# ------------------------------------------------------------------ what is not covered
 
 
 @settings(max_examples=60, deadline=None)

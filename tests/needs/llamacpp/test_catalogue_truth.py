@@ -60,15 +60,8 @@ def answered(name: str, cases: list[list[Any]]) -> Iterator[tuple[int, int, dict
             architecture, row, room, key_type=keys, value_type=kinds, flash_attention=flash
         )
         kept += llamacpp.state_bytes(architecture, case["n_seq_max"])
-        buffer = graphs.exact_compute_bytes(
-            architecture,
-            row,
-            room,
-            case["n_outputs_max"] or min(context, batch),
-            flash,
-            keys,
-            kinds,
-        )
+        logits = case["n_outputs_max"] or min(context, batch)
+        buffer = graphs.exact_compute_bytes(architecture, row, room, logits, flash, keys, kinds)
         assert (buffer is None) == (name in WITHOUT_GRAPH), name
         yield kept, case["compute_bytes"] if buffer is None else buffer, case
 
