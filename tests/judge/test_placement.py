@@ -35,18 +35,6 @@ def test_an_unread_accelerator_decides_only_where_the_ram_is_too_small() -> None
     assert judge(question(), unread).route(offered=True) is Route.LOCAL
 
 
-def test_a_split_keeps_every_byte() -> None:
-    """Placing layers on an accelerator moves memory, it makes none and loses none."""
-    before = needs_of(27 * GIB, 28 * GIB)
-    after = judge(question(needs=before), MACHINE.replace(accelerators=(GPU,))).needs
-    assert after is not None
-    assert after.memory is not None
-    assert before.memory is not None
-    assert after.placement == "split"
-    assert after.memory.total_bytes == before.memory.total_bytes
-    assert {one.where for one in after.memory.terms} == {"host", "accelerator:0"}
-
-
 def test_unified_memory_is_no_second_pool() -> None:
     """A GPU that shares the RAM adds nothing to it."""
     apple = MACHINE.replace(accelerators=(GPU.replace(unified=True, memory_total_bytes=64 * GIB),))
