@@ -73,7 +73,8 @@ def _lines_of_own_files(case: Case) -> tuple[str, ...]:
         return _lines_of_gguf(case, path)
     is_file = path.lower().endswith((".json", ".safetensors"))
     folder = (os.path.dirname(path) or ".") if is_file else path
-    template, typed = _usual_templates(case, {})[0], in_shell(folder, is_windows=case.is_windows)
+    template = _command_of_type(case) or _command_of_model(case)
+    typed = in_shell(folder, is_windows=case.is_windows)
     # within a program of Python a quoted path would end the text
     is_misread = "'{repository}'" in template and (typed != folder or folder[0] == "~")
     if "{repository}" not in template or is_misread:
@@ -176,18 +177,26 @@ def _offload_template(case: Case, way: str) -> str:
 
 def _usual_templates(case: Case, values: Values) -> list[str]:
     """The runtime's commands for that model, the first of which that can be filled is typed."""
-    runtime, spec = case.runtime, case.spec
-    rule = runtime.rule_of(case.quantization)
-    line = runtime.command_of(spec.family, spec.uses)
-    # a line that loads the files as they are is another
-    if "{cast}" not in line and need.is_cast(spec, runtime, case.quantization):
-        line = ""
+    runtime, own = case.runtime, _command_of_type(case)
+    if own and not values["quantized"]:
+        return [own, runtime.repository_command]
+    line = _command_of_model(case)
     lines = [line, runtime.named_command] if "{tag}" in line else [runtime.named_command, line]
-    if rule is not None and rule.command and not values.get("quantized"):
-        lines = [rule.command]
-    elif not values:
-        lines = [line]
     return [*lines, runtime.repository_command]
+
+
+def _command_of_type(case: Case) -> str:
+    """The command that the quantization has of its own; "" for none."""
+    rule = case.runtime.rule_of(case.quantization)
+    return rule.command or "" if rule is not None else ""
+
+
+def _command_of_model(case: Case) -> str:
+    """The command for models of that family or use; "" where it would load another type."""
+    line = case.runtime.command_of(case.spec.family, case.spec.uses)
+    # a line that loads the files as they are is another
+    is_cast = need.is_cast(case.spec, case.runtime, case.quantization)
+    return "" if is_cast and "{cast}" not in line else line
 
 
 # ------------------------------------------------------------------ a file that is made

@@ -22,11 +22,6 @@ from ..judge.question import ask
 from ..judge.record import Judged, Question
 from ..machine.record import Machine
 
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    pass
-
 
 class Understood(Record):
     """What the caller named: the spec, how it was written, the workload with what the name
@@ -188,10 +183,17 @@ def of_name(
 def _quantization_said(
     typed: str, resolved: Resolution, workload: Workload, catalogue: Catalogue
 ) -> tuple[str | None, tuple[str, ...]]:
-    """The quantization that the name says or its tag has alone, with a sentence on the tag."""
-    if resolved.quantization is not None:
+    """The quantization that the name says, or that a tag of Ollama's alone loads where it is
+    another than the usual one and GGUF files are asked for, with a sentence on the tag.
+    """
+    if resolved.quantization is not None or ":" not in typed:
         return resolved.quantization, ()
-    loaded = _loaded_by_tag(typed, workload, catalogue)
+    if workload.quantization is not None or workload.task != "generate":
+        return None, ()
+    ollama, name = catalogue.runtime("ollama"), workload.runtime
+    if name is not None and catalogue.runtime(name.strip().lower()).formats != ollama.formats:
+        return None, ()
+    loaded = ollama.tags.get(bare_name(typed).lower().removesuffix(":latest"))
     return loaded, () if loaded is None else (f"Ollama's tag {typed} loads {loaded}.",)
 
 
@@ -250,21 +252,6 @@ def _with_named_file(
     )
     # behind those whose repository is known
     return spec.replace(files=(*spec.files, file))
-
-
-def _loaded_by_tag(typed: str, workload: Workload, catalogue: Catalogue) -> str | None:
-    """What Ollama loads by that name, where it is a tag whose quantization is another than the
-    usual one and GGUF files are asked for.
-    """
-    if ":" not in typed or workload.quantization is not None or workload.task != "generate":
-        return None
-    ollama = catalogue.runtime("ollama")
-    if (
-        workload.runtime is not None
-        and catalogue.runtime(workload.runtime.strip().lower()).formats != ollama.formats
-    ):
-        return None
-    return ollama.tags.get(bare_name(typed).lower().removesuffix(":latest"))
 
 
 def has_ways(understood: Understood, question: Question) -> bool:

@@ -61,16 +61,10 @@ FULL = [
 
 @each("run", FULL, ids=lambda run: run["name"])
 def test_the_request_is_what_a_server_cannot_give_back(run: dict[str, Any]) -> None:
-    """Measured anonymous memory: nine tenths of the request are not enough, and the limit is, without any prompt or page kept."""
+    """Measured anonymous memory: nine tenths of the request are not enough, and the limit is, without any prompt or page kept. Of the resident mapped files the page cache leaves out at most what may go after loading."""
     sized = size_of(run["model"], workload_of(run))
     for_itself = sized.limit_bytes - sized.page_cache_bytes - growth(sized, "prompt_cache")
     assert sized.unreclaimable_bytes * 0.9 <= run["anonymous_bytes"] <= for_itself
-
-
-@each("run", FULL, ids=lambda run: run["name"])
-def test_the_page_cache_is_what_stays_mapped(run: dict[str, Any]) -> None:
-    """Of the resident mapped files it leaves out at most what may go after loading."""
-    sized = size_of(run["model"], workload_of(run))
     most = sized.page_cache_bytes + sized.passing_bytes
     assert run["file_bytes"] <= most + 8 * MIB
     assert sized.page_cache_bytes <= (sized.disk_bytes or 0) + 16 * MIB
