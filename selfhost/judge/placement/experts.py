@@ -15,7 +15,7 @@ from ..pace.engine import Step
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from ...catalogue.spec import Architecture, ModelSpec
+    from ...catalogue.spec import Architecture
 
 # of a layer whose experts lie in RAM: its input and what comes back cross over, the GPU's graph is
 # cut in two and both sides wait for each other. Slow end, likely, fast end: with 70 us 229
@@ -57,17 +57,6 @@ def layers_with_experts(architecture: Architecture | None) -> list[int]:
     """Their numbers, from 0 on."""
     groups = architecture.feed_forward if architecture is not None else ()
     return sorted(number for group in groups if group.experts for number in group.layers)
-
-
-def share_beside_experts(spec: ModelSpec, matrices: int, layers_in_ram: int) -> float | None:
-    """Of all weights, what a device holds where the experts of so many of the layers that have some
-    lie in RAM (`--n-cpu-moe`), each of so many matrices; None of unknown parameters.
-    """
-    experts, _, layers = expert_parameters(spec.architecture, matrices)
-    total = spec.parameters.total
-    if not layers or not total:
-        return None
-    return 1 - min(1.0, experts / total) * min(1.0, layers_in_ram / layers)
 
 
 def expert_parameters(architecture: Architecture | None, matrices: int) -> tuple[float, float, int]:

@@ -23,7 +23,7 @@ from ...needs.records import (
     summed,
     taken_off,
 )
-from .devices import DEVICE_MARGIN_BYTES, Place, by_maker, device_of, places, roomiest
+from .devices import Place, by_maker, device_of, places, roomiest
 
 # of a layer, what is kept free on each of several accelerators that take whole ones: accelerate,
 # get_balanced_memory, 1.25 times the largest or the mean
@@ -176,29 +176,6 @@ def _parts(term: Term, shares: Sequence[tuple[str, int]], layers: int) -> Iterat
             own = summed(f"{term.output_bytes:,} bytes of output matrix", own)
         yield term.replace(where=where, how=how, arithmetic=own, output_bytes=0, **sizes)
         stop -= count
-
-
-def share_if_filled(placed: Needs, layers: int | None) -> float:
-    """Of what a split leaves in RAM of the layers, the share that the accelerators would still
-    take if somebody filled them to the last byte (`-ngl 99`) and each term were its least: the
-    fast end of a pace.
-
-    Layers are laid out by the most that they take, and a gigabyte stays free. What is free beside
-    that is less than a layer, or one more would lie there; so the share is the same on machines
-    that are laid out alike, whatever is free of each.
-    """
-    if placed.placement != "split" or placed.offload is not None:
-        return 0.0
-    terms, spare_bytes = terms_of(placed), 0
-    by_layer = [term for term in terms if term.split is Split.LAYERS]
-    layer_bytes = sum(term.low_bytes for term in by_layer)
-    moving_bytes = sum(term.low_bytes for term in by_layer if term.where == "host")
-    if not moving_bytes or not layers:
-        return 0.0
-    for where in {term.where for term in terms} - {"host"}:
-        rounding = sum(term.high_bytes - term.low_bytes for term in terms if term.where == where)
-        spare_bytes += DEVICE_MARGIN_BYTES + rounding + layer_bytes // layers
-    return min(1.0, spare_bytes / moving_bytes)
 
 
 # ------------------------------------------------------------------ in equal parts
