@@ -51,7 +51,8 @@ def _names(words: list[str]) -> list[str]:
 def _present(options: argparse.Namespace, by_machine: Sequence[Sequence[Verdict]]) -> None:
     """Print the verdicts, machine by machine."""
     from ..core.units import utc_today
-    from ..reports.check_text import check_document, one_after_the_other
+    from ..reports.check_text import check_document
+    from ..reports.layout import BLANK, Document
 
     documents = [
         check_document(
@@ -64,4 +65,5 @@ def _present(options: argparse.Namespace, by_machine: Sequence[Sequence[Verdict]
         for verdicts in by_machine
         if verdicts
     ]
-    present(options, one_after_the_other(documents))
+    blocks = (block for document in documents for block in (*document.blocks, BLANK))
+    present(options, Document(blocks=tuple(blocks)))

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from ..catalogue.offers import provider_name
 from ..core import units
-from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_MIN_TOKENS_PER_SECOND
-from ..judge.record import Alternative, Finding, Outcome, Route, Verdict
+from ..core.workload import DEFAULT_CONTEXT_TOKENS
+from ..judge.record import Alternative, Finding, OpenAlternative, Outcome, Route, Verdict
 from .layout import (
     BLANK,
     Bar,
@@ -20,6 +20,7 @@ from .layout import (
     command_line,
     heading,
     line,
+    lines_to_type,
     say,
     section,
     strong,
@@ -51,14 +52,11 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from ..core.workload import Workload
-    from ..judge.pace.speed import SecondsRange, Speed
+    from ..judge.pace.speed import PaceRange, SecondsRange, Speed
 
-# always in the table where there are figures: they decide, and people compare them
-_ROWS = ("memory", "accelerator", "disk", "speed")
 # what a row or the first lines say already
 _SAID = ("memory-too-small", "memory-close", "disk-too-small", "accelerator-too-small",
          "speed-slow", "speed-too-slow", "weights-closed", "runtime-not-installed")  # fmt: skip
-_BANDWIDTH = "memory_bandwidth_bytes_per_second"
 _HEADINGS = {
     Outcome.FAIL: "Why not",
     Outcome.UNKNOWN: "Not known",
@@ -91,47 +89,43 @@ def check_document(
     return Document(blocks=tuple(several_blocks(verdicts, verbose, carry, options, today)))
 
 
-def one_after_the_other(documents: Sequence[Document]) -> Document:
-    """Join several answers, such as one for each machine of a folder."""
-    return Document(blocks=tuple(part for each in documents for part in (*each.blocks, BLANK)))
-
-
 def _single(verdict: Verdict, verbose: bool, carry: str, today: str | None) -> Iterator[Block]:
-    measured, available = "--measure" in carry.split(), verdict.model.availability
+    machine, measured = verdict.machine, "--measure" in carry.split()
     yield answer_line(verdict)
-    lines = (
-        *(_pace_lines(verdict, verdict.speed, measured) if verdict.speed else ()),
-        asked_words(verdict),
-        verdict.quality.warning if verdict.can_run and verdict.quality else None,
-        planned_words(verdict.machine),
-        " ".join(available.sentences[1:]) if available and is_closed(verdict) else None,
-        *verdict.understood_as,
-    )
-    yield from texts(lines, hang=0)
+    yield from texts(_first_lines(verdict, measured), hang=0)
     yield from _figures(verdict)
-    if measured and verdict.machine.memory_bandwidth_bytes_per_second is None:
-        why = verdict.machine.why_unread(_BANDWIDTH)
+    if measured and machine.memory_bandwidth_bytes_per_second is None:
+        why = machine.why_unread("memory_bandwidth_bytes_per_second")
         yield from reason_blocks("memory bandwidth", why.reason, why.remedy)
-    if unsaid := [] if verbose else _unsaid(verdict):
-        yield from (BLANK, *finding_blocks(unsaid))
-    yield from _to_run(verdict) if verdict.can_run else _instead(verdict, carry, verbose)
+    if not verbose:
+        yield from (BLANK, *finding_blocks(_unsaid(verdict)))
+    yield from _to_run(verdict) if verdict.can_run else _instead(verdict, carry)
     yield from _by_api(verdict, today)
     if verdict.monthly_cost is not None:
         from .cost_text import month_blocks
 
-        yield from month_blocks(verdict)
-        yield BLANK
+        yield from (*month_blocks(verdict), BLANK)
     yield from (BLANK, *texts(verdict.notes, indent=0), BLANK) if verdict.notes else ()
     yield from texts([_spare(verdict)], indent=0)
-    yield from _details(verdict) if verbose else [say(_hidden_words(verdict))]
-
-
-def _hidden_words(verdict: Verdict) -> str:
-    """What `-v` has beside the first screen."""
+    if verbose:
+        yield from _details(verdict)
+        return
     hidden = len(verdict.api_offers) - 1
     shows_one = hidden > 0 and verdict.route in (Route.API, Route.LOCAL)
     others = f", and {hidden} more API{'s' * (hidden > 1)}" if shows_one else ""
-    return f"Every figure with its source{others}: -v"
+    yield say(f"Every figure with its source{others}: -v")
+
+
+def _first_lines(verdict: Verdict, measured: bool) -> Iterator[str | None]:
+    """Yield the pace, what was judged, and what qualifies the answer."""
+    available = verdict.model.availability
+    if verdict.can_run and verdict.speed is not None:
+        yield from _pace_lines(verdict, verdict.speed, measured)
+    yield asked_words(verdict)
+    yield verdict.quality.warning if verdict.can_run and verdict.quality else None
+    yield planned_words(verdict.machine)
+    yield " ".join(available.sentences[1:]) if available and is_closed(verdict) else None
+    yield from verdict.understood_as
 
 
 def _details(verdict: Verdict) -> Iterator[Block]:
@@ -155,50 +149,48 @@ def _details(verdict: Verdict) -> Iterator[Block]:
 
 def _pace_lines(verdict: Verdict, speed: Speed, measured: bool) -> Iterator[str]:
     """Yield the pace, what a full context leaves of it, and whatever was asked about beside it."""
-    workload, pace = verdict.workload, speed.decode
-    if not verdict.can_run:
-        return
-    if speed.work is not None and pace is None:
-        low, likely, high = speed.work.low, speed.work.likely, speed.work.high
+    workload, pace, work = verdict.workload, speed.decode, speed.work
+    if work is not None and pace is None:
         clip = f" of {units.clip(*speed.clip)}" if speed.clip is not None else ""
-        words = f"{units.work(likely, speed.unit, speed.audio_seconds)}{clip}"
-        yield f"{units.about(low, high)} {words}{units.guess(low, high)}"
+        words = f"{units.work(work.likely, speed.unit, speed.audio_seconds)}{clip}"
+        yield f"{units.about(work.low, work.high)} {words}{units.guess(work.low, work.high)}"
     if pace is not None:
         alone = "one sequence alone: " if workload.parallel > 1 else ""
         narrows = "" if units.is_telling(pace.low, pace.high) else _what_narrows(verdict, measured)
-        narrows = f"; {narrows} for a narrower range" if narrows else ""
-        yield f"{alone}{pace_words(pace)}{narrows}"
-        yield _full_context_words(verdict, speed, pace.likely)
-    yield from _asked_paces(workload, speed)
-    local = verdict.monthly_cost.here if verdict.monthly_cost is not None else None
-    if local is not None and local.keeps_up is False:
-        yield "It does not keep up with the load that you stated: see the month below."
-
-
-def _asked_paces(workload: Workload, speed: Speed) -> Iterator[str]:
-    """Yield the pace without a draft, the wait of a training or a prompt, the pace of several."""
-    pace = speed.decode
-    undrafted = speed.undrafted_tokens_per_second if workload.draft is not None else None
-    if undrafted is not None and pace is not None:
-        gains = "" if pace.likely > undrafted else ": the draft likely makes it slower"
-        yield f"about {units.speed(undrafted, undrafted)} without the draft{gains}"
+        yield f"{alone}{pace_words(pace)}{narrows and f'; {narrows} for a narrower range'}"
+        yield from _other_paces(workload, speed, pace)
     if workload.dataset_tokens is not None and speed.dataset_seconds is not None:
         wait = _wait_words(speed.dataset_seconds)
         yield f"training on {units.tokens(workload.dataset_tokens)} takes {wait}"
     if workload.prompt_tokens is not None and speed.unit == "tokens_per_second":
-        first = speed.first_token_seconds
-        wait = "a time that is not known (see -v)" if first is None else _wait_words(first)
-        prompt = units.tokens(workload.prompt_tokens)
+        prompt, wait = units.tokens(workload.prompt_tokens), _wait_words(speed.first_token_seconds)
         yield f"the answer to a prompt of {prompt} begins after {wait}"
-    if workload.parallel > 1 and pace is not None:
-        count, total = f"{workload.parallel:,} sequences at once", speed.parallel_total
-        words = "a pace that is not known (see -v)"
+    month = verdict.monthly_cost
+    if month is not None and month.here is not None and month.here.keeps_up is False:
+        yield "It does not keep up with the load that you stated: see the month below."
+
+
+def _other_paces(workload: Workload, speed: Speed, pace: PaceRange) -> Iterator[str]:
+    """Yield the pace in a full context, without a draft, and of several sequences."""
+    full, tokens = speed.full_context_tokens_per_second, workload.context_tokens or 0
+    wanted = (workload.min_tokens_per_second or 0) if speed.each_of == 1 else 0
+    if full is not None and tokens > DEFAULT_CONTEXT_TOKENS:
+        below = f", below the {units.stated(wanted)} you need" if full < wanted else ""
+        alone = " for one sequence alone" if workload.parallel > 1 else ""
+        if full < pace.likely / 2 or full < wanted <= pace.likely:
+            context = f"once all {units.tokens(tokens)} of context are in use"
+            yield f"{context}: about {units.speed(full, full)}{alone}{below}"
+    undrafted = speed.undrafted_tokens_per_second if workload.draft is not None else None
+    if undrafted is not None:
+        gains = "" if pace.likely > undrafted else ": the draft likely makes it slower"
+        yield f"about {units.speed(undrafted, undrafted)} without the draft{gains}"
+    if workload.parallel > 1:
+        words, total = "a pace that is not known (see -v)", speed.parallel_total
         if total is not None:
-            likely_words = units.speed(total.likely, total.likely)
             each = units.pace(*[total.likely / workload.parallel] * 2)
-            ends = units.pace(total.low, total.high)
-            words = f"about {likely_words} in all ({ends}, an estimate), {each} each"
-        yield f"{count}: {words}"
+            ends = f"{units.pace(total.low, total.high)}, an estimate"
+            words = f"about {units.speed(*[total.likely] * 2)} in all ({ends}), {each} each"
+        yield f"{workload.parallel:,} sequences at once: {words}"
 
 
 def _is_on_card(verdict: Verdict) -> bool:
@@ -214,38 +206,17 @@ def _what_narrows(verdict: Verdict, measured: bool) -> str:
         if machine.memory_bandwidth_bound is not None:
             return "run it again when other programs are quiet"
         return "" if measured else "run with --measure"
-    is_stated = machine.memory_bandwidth_bytes_per_second is not None
-    if not machine.planning or (is_stated and not machine.assumes(_BANDWIDTH)):
-        return ""
     from ..machine.ram import what_to_state
 
-    return what_to_state(machine) or "state the bandwidth of its RAM (--set bandwidth=…GB/s)"
+    return (machine.planning and what_to_state(machine)) or ""
 
 
-def _full_context_words(verdict: Verdict, speed: Speed, likely: float) -> str:
-    """What a full context leaves of the pace, where that is below half or what is wanted."""
-    workload, full = verdict.workload, speed.full_context_tokens_per_second
-    tokens = workload.context_tokens or 0
-    # of a shorter one the field is worked out for nobody
-    if tokens <= DEFAULT_CONTEXT_TOKENS or full is None:
-        return ""
-    # what is wanted of each of several is not compared with that of one
-    wanted = (workload.min_tokens_per_second or 0) if speed.each_of == 1 else 0
-    is_too_slow = full < wanted <= likely
-    if full >= likely / 2 and not is_too_slow:
-        return ""
-    is_stated = is_too_slow and wanted != DEFAULT_MIN_TOKENS_PER_SECOND
-    below = f", below the {units.stated(wanted)} you need" if is_stated else ""
-    alone = " for one sequence alone" if workload.parallel > 1 else ""
-    context = f"once all {units.tokens(tokens)} of context are in use"
-    return f"{context}: about {units.speed(full, full)}{alone}{below}"
-
-
-def _wait_words(wait: SecondsRange) -> str:
+def _wait_words(wait: SecondsRange | None) -> str:
     """`about 4 seconds (2.0 seconds to 6.0 seconds)`."""
+    if wait is None:
+        return "a time that is not known (see -v)"
     ends = f"{units.wait(wait.low)} to {units.wait(wait.high)}"
-    word, guess = units.about(wait.low, wait.high), units.guess(wait.low, wait.high)
-    return f"{word} {units.wait(wait.likely)} ({ends}{guess})"
+    return f"{units.about(wait.low, wait.high)} {units.wait(wait.likely)} ({ends})"
 
 
 # ------------------------------------------------------------------ figures
@@ -254,22 +225,19 @@ def _wait_words(wait: SecondsRange) -> str:
 def _figures(verdict: Verdict) -> Iterator[Block]:
     """Need against machine, a row a fact: those that always decide, and what did not pass."""
     rows: list[tuple[Cell, ...]] = []
+    names = labels("rows")
     for finding in ordered(verdict):
-        amount = _amount(finding, verdict) if _has_a_row(finding, verdict) else ""
+        if not _has_a_row(finding, verdict):
+            continue
+        amount, note = _size(finding) if finding.check != "speed" else _pace(finding, verdict)
         if amount:
-            names = labels("rows")
             name = names.get(finding.code) or names.get(finding.check, finding.check)
             style = "" if finding.outcome is Outcome.PASS else finding.outcome
-            rows.append((name, Span(text=amount, style=style), _note(finding, verdict)))
+            rows.append((name, Span(text=amount, style=style), note))
     terms = verdict.model.license
     if rows and terms is not None and terms.id is not None:
-        rows.append(
-            (
-                "license",
-                license_name(terms.id),
-                labels("commercial")[terms.commercial_use or "unknown"],
-            )
-        )
+        allowed = labels("commercial")[terms.commercial_use or "unknown"]
+        rows.append(("license", license_name(terms.id), allowed))
     if rows:
         yield from (BLANK, Table(columns=(Column(), Column(), Column(wrap=True)), rows=tuple(rows)))
 
@@ -277,30 +245,48 @@ def _figures(verdict: Verdict) -> Iterator[Block]:
 def _has_a_row(finding: Finding, verdict: Verdict) -> bool:
     check, passes = finding.check, finding.outcome is Outcome.PASS
     runtime = verdict.finding("runtime")
-    if check in ("accelerator", "speed") and runtime and runtime.code == "runtime-no-build":
-        # nothing computes there
-        return False
-    if check == "accelerator":
-        return bool(finding.needs)
-    # what a program keeps in RAM beside a GPU that holds the model decides nothing
-    is_beside = check == "memory" and passes and _is_on_card(verdict)
-    return check in (_ROWS if passes else MACHINE) and not is_beside
+    if check in ("accelerator", "speed"):
+        # without a build nothing computes there
+        has_build = runtime is None or runtime.code != "runtime-no-build"
+        return has_build and bool(check == "speed" or finding.needs)
+    if check == "memory":
+        # what a program keeps in RAM beside a GPU that holds the model decides nothing
+        return not (passes and _is_on_card(verdict))
+    return check == "disk" or (check in MACHINE and not passes)
 
 
-def _amount(finding: Finding, verdict: Verdict) -> str:
-    """`4.74 of 23.0 GiB`, `~2.8 tokens/s`; empty where there are no figures."""
-    speed = verdict.speed
-    if finding.check != "speed":
-        needs, has = _quantity(finding.needs, finding), _quantity(finding.has, finding)
-        # the need goes without its unit where that of what there is says it
-        number, _, unit = needs.rpartition(" ")
-        short = number if number and has.endswith(f" {unit}") else needs
-        return f"{short} of {has}" if needs and has else needs
-    if speed is None or speed.decode is None:
-        return "" if speed is None or speed.work is None else pace_of(speed)
-    if speed.judged is None or verdict.workload.parallel > speed.each_of:
-        return f"~{units.speed(speed.decode.likely, speed.decode.likely)} alone"
-    return f"~{units.speed(speed.judged.likely, speed.judged.likely)}{each_words(speed)}"
+def _pace(finding: Finding, verdict: Verdict) -> tuple[str, str]:
+    """`~2.8 tokens/s` and its ends, with what was needed where that is more."""
+    speed, workload = verdict.speed, verdict.workload
+    if speed is None:
+        return "", ""
+    if speed.decode is None:
+        work = speed.work
+        if work is None:
+            return "", ""
+        return pace_of(speed), units.work_ends(work.low, work.high, speed.unit, speed.audio_seconds)
+    pace = speed.judged or speed.decode
+    is_alone = speed.judged is None or workload.parallel > speed.each_of
+    words = units.speed(pace.likely, pace.likely)
+    amount = f"~{words}{' alone' if is_alone else each_words(speed)}"
+    wanted, fails = workload.min_tokens_per_second or 0, finding.outcome is Outcome.FAIL
+    is_below = fails or (finding.outcome is not Outcome.PASS and pace.likely < wanted)
+    needed = f", you need {units.stated(wanted)}" if is_below else ""
+    return amount, f"{units.pace(pace.low, pace.high)}{needed}"
+
+
+def _size(finding: Finding) -> tuple[str, Cell]:
+    """`4.74 of 23.0 GiB`, and a bar with what is short; empty where there are no figures."""
+    needs, has = _quantity(finding.needs, finding), _quantity(finding.has, finding)
+    # the need goes without its unit where that of what there is says it
+    number, _, unit = needs.rpartition(" ")
+    amount = f"{number if number and has.endswith(f' {unit}') else needs} of {has}"
+    note: Cell = ""
+    if finding.unit == "bytes" and finding.needs and isinstance(finding.has, int | float):
+        short = f"{_quantity(finding.short, finding)} short" if finding.short else ""
+        label = labels("doubts").get(finding.code, short)
+        note = Bar(needs=float(finding.needs), has=finding.has, style=finding.outcome, label=label)
+    return amount if needs and has else needs, note
 
 
 def _quantity(value: float | str | None, finding: Finding) -> str:
@@ -315,53 +301,25 @@ def _quantity(value: float | str | None, finding: Finding) -> str:
     return f"{value:,} {(finding.unit or '').replace('_', ' ')}".rstrip()
 
 
-def _note(finding: Finding, verdict: Verdict) -> Cell:
-    """What stands beside a figure: a bar and what is short, or the range of the pace."""
-    if finding.check == "speed":
-        return "" if verdict.speed is None else _ends_of_pace(finding, verdict, verdict.speed)
-    if finding.unit != "bytes" or not finding.needs or not isinstance(finding.has, int | float):
-        return ""
-    short = f"{_quantity(finding.short, finding)} short" if finding.short else ""
-    label = labels("doubts").get(finding.code, short)
-    return Bar(needs=float(finding.needs), has=finding.has, style=finding.outcome, label=label)
-
-
-def _ends_of_pace(finding: Finding, verdict: Verdict, speed: Speed) -> str:
-    if speed.work is not None:
-        low, high = speed.work.low, speed.work.high
-        guess = "" if verdict.can_run else units.guess(low, high)
-        return f"{units.work_ends(low, high, speed.unit, speed.audio_seconds)}{guess}"
-    pace, wanted = speed.judged, verdict.workload.min_tokens_per_second or 0
-    if pace is None:
-        return ""
-    fails = finding.outcome is Outcome.FAIL
-    is_below = finding.outcome is not Outcome.PASS and pace.likely < wanted
-    needed = f", you need {units.stated(wanted)}" if fails or is_below else ""
-    doubt = "" if fails or verdict.can_run else units.guess(pace.low, pace.high)
-    return f"{units.pace(pace.low, pace.high)}{needed}{doubt}"
-
-
 # ------------------------------------------------------------------ remarks and what to type
 
 
 def _unsaid(verdict: Verdict) -> list[Finding]:
     """What did not pass and neither a row nor the first lines say, the worst first."""
+    fails_or_open = [
+        each for each in verdict.findings if each.outcome is Outcome.FAIL or each.leaves_open
+    ]
+    if [finding.code for finding in fails_or_open] == ["disk-too-small"]:
+        # its remedy is all that it takes
+        return fails_or_open
     outcomes = [Outcome.FAIL]
     if verdict.route not in (Route.API, Route.NEITHER):
         # what would only be worth knowing if it ran is left to `-v`
         outcomes += [Outcome.UNKNOWN, Outcome.WARN]
-    decisive = [
-        each for each in verdict.findings if each.outcome is Outcome.FAIL or each.leaves_open
+    findings = [
+        each for outcome in outcomes for each in ordered(verdict) if each.outcome is outcome
     ]
-    if [finding.code for finding in decisive] == ["disk-too-small"]:
-        # its remedy is all that it takes
-        return decisive
-    return [
-        finding
-        for outcome in outcomes
-        for finding in ordered(verdict)
-        if finding.outcome is outcome and not _is_said(finding, verdict)
-    ]
+    return [finding for finding in findings if not _is_said(finding, verdict)]
 
 
 def _is_said(finding: Finding, verdict: Verdict) -> bool:
@@ -387,7 +345,7 @@ def _to_run(verdict: Verdict) -> Iterator[Block]:
         lines.append(command)
     if lines:
         yield from heading("To train it" if workload.task == "finetune" else "To run it")
-        yield from map(command_line, lines)
+        yield from lines_to_type(lines)
         return
     # nobody wrote down what to type
     page = model.conversions_page if workload.format == "gguf" else None
@@ -404,13 +362,10 @@ def _spare(verdict: Verdict) -> str:
     is_tight = any(finding.code.endswith("-tight") for finding in verdict.findings)
     if room is None or not verdict.can_run or is_tight:
         return ""
-    parts: list[str] = []
-    longest, parallel = room.longest_context_tokens, room.most_parallel
-    if longest is not None and longest > (judged.context_tokens or 0):
-        full = "full " if longest == verdict.trained_tokens else ""
-        parts.append(f"{full}context ({units.tokens(longest)})")
-    if parallel is not None and parallel > judged.parallel:
-        parts.append(f"{parallel:,} sequences")
+    longest, parallel = room.longest_context_tokens or 0, room.most_parallel or 0
+    full = "full " if longest == verdict.trained_tokens else ""
+    parts = [f"{full}context ({units.tokens(longest)})"] * (longest > (judged.context_tokens or 0))
+    parts += [f"{parallel:,} sequences"] * (parallel > judged.parallel)
     if room.best_quantization not in (None, judged.quantization):
         parts.append(f"{room.best_quantization} weights")
     if not parts:
@@ -426,49 +381,52 @@ def _spare(verdict: Verdict) -> str:
 # ------------------------------------------------------------------ what to do instead
 
 
-def _instead(verdict: Verdict, carry: str, verbose: bool) -> Iterator[Block]:
+def _instead(verdict: Verdict, carry: str) -> Iterator[Block]:
     """What runs in its place, a row each, and the command for the first."""
     where, others = on_machine(verdict.machine, short=True), verdict.alternatives
-    if others:
-        would = "would run" if verdict.route is Route.UNKNOWN else "runs"
-        yield from heading(f"What {would} {where} instead")
-        drops = (Column(drop=1), Column(drop=3, cut=18), Column(cut=20, drop=2))
-        rows = tuple(_alternative(verdict, each) for each in others)
-        yield Table(columns=(Column(), Column(right=True), *drops), rows=rows)
-    named = list(_open_alternatives(verdict, where, verbose or not others))
-    yield from texts(named) if others else section("The nearest open-weight models", named)
-    if others:
-        yield command_line(others[0].command + carry)
+    if not others:
+        named = (_open_alternative(each, where) for each in verdict.open_alternatives)
+        yield from section("The nearest open-weight models", named)
+        return
+    yield from heading(
+        f"What {'would run' if verdict.route is Route.UNKNOWN else 'runs'} {where} instead"
+    )
+    drops = (Column(drop=1), Column(drop=3, cut=18), Column(cut=20, drop=2))
+    rows = tuple(_alternative(verdict, each) for each in others)
+    yield Table(columns=(Column(), Column(right=True), *drops), rows=rows)
+    yield command_line(others[0].command + carry)
 
 
-def _open_alternatives(verdict: Verdict, where: str, shows_all: bool) -> Iterator[str]:
-    """Yield the open-weight models that the spec of a closed one names and no row proposes."""
-    proposed = {other.id for other in verdict.alternatives}
-    for named in verdict.open_alternatives:
-        if named.id in proposed or not (named.practical or shows_all):
-            continue
-        state = {True: "barely runs", False: "does not run", None: "may run"}[named.fits]
-        terms = license_name(named.license) or "license not known"
-        words = f"{named.id}{f' in {named.quantization}' if named.quantization else ''} ({terms})"
-        why = f": {failed_words(named.failed)}" if named.failed else ""
-        yield f"{words} {'runs' if named.practical else state} {where}{why}"
+def _open_alternative(named: OpenAlternative, where: str) -> str:
+    """An open-weight model that the spec of a closed one names."""
+    state = {True: "barely runs", False: "does not run", None: "may run"}[named.fits]
+    words = f"{named.id}{f' in {named.quantization}' if named.quantization else ''}"
+    terms = license_name(named.license) or "license not known"
+    why = f": {failed_words(named.failed)}" if named.failed else ""
+    return f"{words} ({terms}) {'runs' if named.practical else state} {where}{why}"
 
 
 def _alternative(verdict: Verdict, other: Alternative) -> tuple[Cell, ...]:
-    is_same, judged = other.id == verdict.model.id, verdict.workload.context_tokens
-    how = [other.id, *((other.quantization, other.finetune_method) if is_same else ())]
-    if other.context_tokens is not None and judged not in (None, other.context_tokens):
+    is_same, workload = other.id == verdict.model.id, verdict.workload
+    how = [other.id]
+    if is_same:
+        with_it = f"with {other.runtime}" if other.runtime not in (None, workload.runtime) else ""
+        how += [other.quantization or "", other.finetune_method or "", with_it]
+    if other.context_tokens is not None and workload.context_tokens not in (
+        None,
+        other.context_tokens,
+    ):
         how.append(units.tokens(other.context_tokens))
-    if is_same and other.runtime not in (None, verdict.workload.runtime):
-        how.append(f"with {other.runtime}")
     pace, alone = other.judged_tokens_per_second, other.decode_tokens_per_second
-    is_each = verdict.speed is not None and verdict.speed.each_of > 1
     words = "" if alone is None else f"{likely_speed(alone)} alone"
+    if pace is not None:
+        is_each = verdict.speed is not None and verdict.speed.each_of > 1
+        words = f"{likely_speed(pace)}{' each' * is_each}"
     size = other.memory_high_bytes
     return (
         strong(" ".join(filter(None, how))),
         "" if size is None else units.binary(size),
-        words if pace is None else f"{likely_speed(pace)}{' each' * is_each}",
+        words,
         "" if is_same else license_name(other.license),
         other.why,
     )
@@ -476,14 +434,13 @@ def _alternative(verdict: Verdict, other: Alternative) -> tuple[Cell, ...]:
 
 def _by_api(verdict: Verdict, today: str | None) -> Iterator[Block]:
     """The cheapest offer in a line."""
-    offers = verdict.api_offers
     yield BLANK
     if verdict.route is Route.NEITHER:
         yield say(f"By API: {no_api_words(verdict.workload)}.")
-    elif offers and verdict.route is not Route.UNKNOWN:
-        whose, prices = offer_words(offers[0], today)
+    elif verdict.api_offers and verdict.route is not Route.UNKNOWN:
+        offer = verdict.api_offers[0]
+        whose, prices = offer_words(offer, today)
         start = "Or by API: " if verdict.route is Route.LOCAL else "By API: "
         yield line(start, strong(whose), f", {prices}", hang=2)
-        if offers[0].ends:
-            ends = f"{provider_name(offers[0].provider)} ends it on {offers[0].ends}."
-            yield say(ends, indent=2)
+        if offer.ends:
+            yield say(f"{provider_name(offer.provider)} ends it on {offer.ends}.", indent=2)

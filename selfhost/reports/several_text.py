@@ -8,7 +8,7 @@ from itertools import chain
 from ..advice.several import sums
 from ..core import units
 from ..judge.record import Outcome, Route, Verdict
-from .layout import BLANK, Block, command_line, heading, line, say, strong, texts
+from .layout import BLANK, Block, command_line, heading, line, lines_to_type, say, strong, texts
 from .model_rows import rows_of
 from .prices import API_RISKS, offer_words
 from .words import (
@@ -55,7 +55,7 @@ def several_blocks(
     yield from texts(dict.fromkeys(chain.from_iterable(notes)), indent=0)
     yield from _warnings(local)
     lines = chain.from_iterable((*each.setup, *each.commands[:1]) for each in local)
-    if commands := list(map(command_line, dict.fromkeys(lines))):
+    if commands := list(lines_to_type(dict.fromkeys(lines))):
         yield from (*heading("To run them"), *commands)
     if len(local) < len(verdicts):
         yield from heading("The others" if local else "What to do instead")

@@ -198,7 +198,10 @@ def _install_line(runtime: RuntimeSpec, machine: Machine) -> str:
     system = machine.system or "linux"
     places = [f"{system}-{vendor}" for vendor in vendors] if len(vendors) == 1 else []
     lines = install_lines(runtime, [*places, system])
-    return next((line for line in lines if not line.startswith("#")), "".join(lines[:1]))
+    # a comment that ends in a colon has its command in the next
+    is_open = bool(lines) and lines[0].endswith(":")
+    first = " ".join(line.removeprefix("# ") for line in lines[: 1 + is_open])
+    return next((line for line in lines if not line.startswith("#")), first and f"# {first}")
 
 
 def is_installed(runtime: RuntimeSpec | None, machine: Machine) -> bool:
