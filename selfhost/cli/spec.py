@@ -25,12 +25,11 @@ def run(words: list[str]) -> int:
         return _make(options, catalogue)
     from ..modelfiles.speccheck import check_spec_files
 
-    problems, valid_specs, doubts = check_spec_files(
+    problems, valid_specs = check_spec_files(
         options.files,
         catalogue.specs(),
         catalogue.common("architectures"),
         catalogue.runtime_ids(),
-        catalogue.common("families")["family"],
     )
     code = 1 if problems else 0
     if options.format == "json":
@@ -44,8 +43,6 @@ def run(words: list[str]) -> int:
         good = [f"{clean(f'{spec.origin}: ok ({spec.name})')}\n" for spec in valid_specs]
         text = problems_text(problems) if problems else "".join(good)
     deliver(options, text)
-    for doubt in doubts:
-        note(f"{doubt}\n")
     if not code:
         tell_left_aside(catalogue)
     return code
