@@ -46,7 +46,7 @@ from .config_keys import (
 )
 from .config_layers import attention_of, feed_forward_of, layer_kinds, recurrent_of
 from .local import beside
-from .naming import clean, grouped, identifier, listed, name_of, row_values
+from .naming import clean, grouped, identifier, listed, name_of
 from .other_files import refuse_what_is_no_config
 from .source import fail, read_json, shown
 from .stored import DTYPES, Stored, cache_type, is_of_modelopt, stored_of
@@ -252,7 +252,7 @@ class _Config:
         recurrent = [recurrent_of(keys, kind, width) for kind in kinds]
         feed_forward, incomplete = self.feed_forward(kinds, width)
         gguf = self.gguf_name(has_states=any(recurrent), feed_forward=feed_forward)
-        row = row_values(self.architectures, gguf or keys.type.get("row", ""))
+        row = self.architectures["architecture"].get(gguf or keys.type.get("row", ""))
         is_encoder = bool(row and row.get("encoder") and not row.get("diffusion"))
         context = keys.number("context") or None
         sizes = self.sizes(row or {}, width, context)
@@ -372,7 +372,7 @@ class _Config:
             raise Unclear(f"{self.unknown.pop('architecture.attention')}; and {incomplete}")
         self.unknown["parameters.total"] = f"the weights do not follow from the file: {incomplete}"
         # with the name of a row it would be believed to have all its tensors
-        return name + INCOMPLETE if row_values(self.architectures, name) is not None else name
+        return name + INCOMPLETE if name in self.architectures["architecture"] else name
 
     def sizes(self, row: Mapping[str, Any], width: int, context: int | None) -> dict[str, Any]:
         """The tables, and the layers that are counted apart, as fields of `Architecture`."""

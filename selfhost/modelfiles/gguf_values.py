@@ -10,7 +10,7 @@ from ..catalogue.spec import MAX_LAYERS
 from ..core.records import pattern
 from ..needs.tensors import ArchitectureRow
 from .gguf_header import Header, Tensor
-from .naming import clean, row_values
+from .naming import clean
 from .source import fail
 
 TYPE_CHECKING = False
@@ -71,7 +71,7 @@ class GgufModel:
         self.name = clean(self.values.get("general.architecture"))
         if not self.name:
             self.damaged("general.architecture is missing")
-        row = row_values(architectures, self.name)
+        row = architectures["architecture"].get(self.name)
         self.known = row is not None
         self.row = ArchitectureRow.from_values(self.name, row or {})
         # it attends both ways

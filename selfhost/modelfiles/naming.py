@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 from ..catalogue.spec import Attention, FeedForward, License, Recurrent
@@ -16,17 +16,13 @@ MAX_TEXT = 100
 _PART = pattern(r"(?is)(.*)-(\d{5})-of-(\d{5})(\.(?:gguf|safetensors))$")
 # names of licenses as Hugging Face tags them, where SPDX knows the license
 _SPDX = {
-    "apache-2.0": "Apache-2.0", "mit": "MIT", "bsd-3-clause": "BSD-3-Clause",
-    "bsd-2-clause": "BSD-2-Clause", "isc": "ISC",
-    "cc0-1.0": "CC0-1.0", "cc-by-4.0": "CC-BY-4.0", "cc-by-3.0": "CC-BY-3.0",
-    "cc-by-sa-4.0": "CC-BY-SA-4.0",
-    "cc-by-sa-3.0": "CC-BY-SA-3.0", "cc-by-nc-4.0": "CC-BY-NC-4.0", "cc-by-nc-3.0": "CC-BY-NC-3.0",
-    "cc-by-nc-nd-4.0": "CC-BY-NC-ND-4.0", "cc-by-nc-sa-4.0": "CC-BY-NC-SA-4.0",
-    "cc-by-nd-4.0": "CC-BY-ND-4.0",
-    "gpl-3.0": "GPL-3.0-only", "gpl-2.0": "GPL-2.0-only", "agpl-3.0": "AGPL-3.0-only",
-    "lgpl-3.0": "LGPL-3.0-only",
-    "mpl-2.0": "MPL-2.0", "unlicense": "Unlicense", "wtfpl": "WTFPL",
-    "artistic-2.0": "Artistic-2.0",
+    id.removesuffix("-only").lower(): id
+    for id in (
+        "Apache-2.0", "MIT", "BSD-3-Clause", "BSD-2-Clause", "ISC", "CC0-1.0", "CC-BY-4.0",
+        "CC-BY-3.0", "CC-BY-SA-4.0", "CC-BY-SA-3.0", "CC-BY-NC-4.0", "CC-BY-NC-3.0",
+        "CC-BY-NC-ND-4.0", "CC-BY-NC-SA-4.0", "CC-BY-ND-4.0", "GPL-3.0-only", "GPL-2.0-only",
+        "AGPL-3.0-only", "LGPL-3.0-only", "MPL-2.0", "Unlicense", "WTFPL", "Artistic-2.0",
+    )
 }  # fmt: skip
 
 
@@ -54,19 +50,13 @@ def name_of(path: str) -> str:
     """A file's name without its ending and the number of its part; or a folder's name, which in
     Hugging Face's cache is the repository's.
     """
-    name = os.path.basename(os.path.normpath(path))
-    if name in ("", os.curdir, os.pardir):
-        name = os.path.basename(os.path.abspath(path))
+    folder, name = os.path.split(os.path.abspath(path))
     # models--owner--name/snapshots/revision
-    above, kind = os.path.split(os.path.dirname(os.path.abspath(path)))
+    above, kind = os.path.split(folder)
     cached = os.path.basename(above) if kind == "snapshots" else name
     if cached.startswith("models--"):
         name = cached.rpartition("--")[2]
-    name = re.sub(
-        r"-\d{5}-of-\d{5}$",
-        "",
-        re.sub(r"\.(gguf|safetensors|json)$", "", name, flags=re.IGNORECASE),
-    )
+    name = re.sub(r"(?i)(-\d{5}-of-\d{5})?(\.(gguf|safetensors|json))?$", "", name, count=1)
     return clean(name) or "local model"
 
 
@@ -78,11 +68,9 @@ def numbered_files(path: str, most: int) -> tuple[str, ...]:
     match = _PART.match(name)
     if match is None or not 1 <= int(match[3]) <= most:
         return (path,)
-    folder = path[: len(path) - len(name)]
-    return tuple(
-        f"{folder}{match[1]}-{number:05d}-of-{match[3]}{match[4]}"
-        for number in range(1, int(match[3]) + 1)
-    )
+    begin = path[: len(path) - len(name)] + match[1]
+    numbers = range(1, int(match[3]) + 1)
+    return tuple(f"{begin}-{number:05d}-of-{match[3]}{match[4]}" for number in numbers)
 
 
 def license_of(tag: object, link: object, unknown: dict[str, str]) -> License | None:
@@ -114,15 +102,6 @@ def grouped(layers: Sequence[_Layers | None]) -> tuple[_Layers, ...]:
         if layer is not None:
             places.setdefault(layer, []).append(number)
     return tuple(layer.replace(layers=tuple(numbers)) for layer, numbers in places.items())
-
-
-def row_values(architectures: Mapping[str, object], name: str) -> Mapping[str, object] | None:
-    """The row of an architecture, None where there is none. `architectures` may have its top key
-    or not.
-    """
-    rows = architectures.get("architecture", architectures)
-    row = rows.get(name) if isinstance(rows, Mapping) else None
-    return row if isinstance(row, Mapping) else None
 
 
 def listed(names: Iterable[str], most: int = 5) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from math import inf
+from itertools import islice
 
 from ..core import files, json_text
 from ..core.errors import Problem, SpecError
@@ -21,26 +21,23 @@ UNFINISHED = (".incomplete", ".part", ".partial", ".crdownload", ".download", ".
 # more entries than any model's folder has
 _MAX_ENTRIES = 20_000
 _NEEDED = "give a GGUF file, a folder with safetensors files, or the model's config.json"
-_UNPACK = "unpack it first"
 _ANY_CODE = "take the model's safetensors or GGUF files: loading this one can run any code"
 _LFS = b"version https://git-lfs.github.com/spec/"
 # first bytes of what people mistake for a model file
-_MAGIC: tuple[tuple[bytes, str, str], ...] = (
-    (b"PK\x03\x04", "is a zip archive, as PyTorch writes it, or one not unpacked", _ANY_CODE),
-    (b"\x80\x02", "is a Python pickle", _ANY_CODE),
-    (b"\x80\x03", "is a Python pickle", _ANY_CODE),
-    (b"\x80\x04", "is a Python pickle", _ANY_CODE),
-    (b"lmgg", "is a GGML file, as whisper.cpp reads it", "for llama.cpp take a GGUF file"),
-    (b"fmgg", "is an old GGML file, which nothing reads now", "take the model's GGUF file"),
-    (b"tjgg", "is an old GGML file, which nothing reads now", "take the model's GGUF file"),
-    (b"algg", "is an old LoRA adapter, not a model", "give the model that it changes"),
-    (b"\x1f\x8b", "is a gzip archive", _UNPACK),
-    (b"\x28\xb5\x2f\xfd", "is a zstd archive", _UNPACK),
-    (b"\xfd7zXZ", "is an xz archive", _UNPACK),
-    (b"BZh", "is a bzip2 archive", _UNPACK),
-    (b"7z\xbc\xaf", "is a 7z archive", _UNPACK),
-    (b"\x89HDF", "is an HDF5 file, as old Keras models are", _NEEDED),
-    (b"\x7fELF", "is a program", _NEEDED),
+_MAGIC: tuple[tuple[tuple[bytes, ...], str, str], ...] = (
+    ((b"PK\x03\x04",), "is a zip archive, as PyTorch writes it, or one not unpacked", _ANY_CODE),
+    ((b"\x80\x02", b"\x80\x03", b"\x80\x04"), "is a Python pickle", _ANY_CODE),
+    ((b"lmgg",), "is a GGML file, as whisper.cpp reads it", "for llama.cpp take a GGUF file"),
+    (
+        (b"fmgg", b"tjgg", b"algg"),
+        "is an old GGML file, which nothing reads now",
+        "take the model's GGUF file",
+    ),
+    (
+        (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ", b"BZh", b"7z\xbc\xaf"),
+        "is an archive",
+        "unpack it first",
+    ),
 )
 
 
@@ -72,30 +69,22 @@ def _refuse(path: str, error: files.Unreadable, remedy: str | None = None) -> No
     own.
     """
     if error.kind == files.MISSING:
-        unfinished = [path + ending for ending in UNFINISHED if os.path.lexists(path + ending)]
         remedy = None
-        if os.path.islink(path):
-            remedy = "the download behind it was removed or did not finish: download it again"
-        elif unfinished:
-            name = shown(os.path.basename(unfinished[0]))
-            remedy = f"{name} is there: the download did not finish, start it again"
+        if os.path.islink(path) or any(os.path.lexists(path + ending) for ending in UNFINISHED):
+            remedy = "the download was removed or did not finish: start it again"
     fail(path, error.reason, error.remedy or remedy)
 
 
 def names_in(path: str) -> list[str]:
     """The names in a folder, sorted. Raises `SpecError`."""
-    names: list[str] = []
     try:
         with os.scandir(path) as entries:
-            for entry in entries:
-                names.append(entry.name)
-                if len(names) > _MAX_ENTRIES:
-                    fault = f"has more than {_MAX_ENTRIES:,} entries, which no model's folder has"
-                    fail(path, fault, "give the model's own folder")
-    except PermissionError:
-        fail(path, "may not be read by this account", "change the folder's permissions")
+            names = [entry.name for entry in islice(entries, _MAX_ENTRIES + 1)]
     except OSError as error:
         fail(path, f"cannot be read: {error.strerror}")
+    if len(names) > _MAX_ENTRIES:
+        fault = f"has more than {_MAX_ENTRIES:,} entries, which no model's folder has"
+        fail(path, fault, "give the model's own folder")
     return sorted(names)
 
 
@@ -137,11 +126,10 @@ def read_json(
     `what` names the file in messages. `instead` is the remedy for a file with more than `max_signs`
     (`json_text.signs_in`).
     """
-    stream, size = open_file(path)
-    with stream:
-        if size > limit:
-            fail(path, f"has {size:,} bytes, which is no {what}", f"a {what} is a small file")
-        content = read_some(path, stream, limit + 1)
+    try:
+        content = files.read_file(path, limit)
+    except files.Unreadable as error:
+        _refuse(path, error, f"give the {what} as it was published")
     refuse_other_kinds(path, content[:4096], len(content))
     return parse_json(path, content, what=what, max_signs=max_signs, instead=instead)
 
@@ -160,24 +148,15 @@ def parse_json(
     `made_of` makes an object of its pairs, of which two may have the same key.
     """
     as_published = f"give the {what} as it was published"
-    if (count := json_text.signs_in(content)) > max_signs:
-        error = json_text.too_many(count, max_signs)
-        fail(path, f"{error.reason} of a {what}", instead or as_published)
-    decoder = json_text.Decoder(made_of=made_of, constant=float, whole=_integer)
+    decoder = json_text.Decoder(made_of=made_of, constant=float)
     try:
         return decoder.parse(content.decode("utf-8-sig"), max_signs=max_signs)
     except UnicodeDecodeError:
         fail(path, "is not UTF-8 text", as_published)
-    except json_text.NoJSON as error:
-        reason = error.reason.replace("is not JSON", "is not valid JSON")
-        fail(path, f"{reason} in line {error.line}", as_published)
     except files.Unreadable as error:
-        fail(path, f"is not usable JSON: it {error.reason}", as_published)
-
-
-def _integer(text: str) -> int | float:
-    """The number, infinite where it has so many digits that reading it is costly."""
-    return int(text) if len(text) <= 64 else inf
+        line = f" in line {error.line}" if error.line else ""
+        remedy = instead if error.kind == files.LARGE else None
+        fail(path, f"{error.reason}{line}", remedy or as_published)
 
 
 def begins_safetensors(start: bytes) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ..catalogue.spec import (
@@ -23,10 +24,8 @@ if TYPE_CHECKING:
 
 _BARE = pattern(r"[A-Za-z0-9_-]+")
 _DATE = pattern(r"\d{4}-\d{2}-\d{2}")
+_SURROGATE = pattern(r"[\ud800-\udfff]")
 _DATED = ("released", "retired")
-_ESCAPES = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f"} | {
-    "\r": "\\r"
-}
 # tables with tensors of a type of their own, which follow the table that has them
 _APART = "apart"
 _Group = Attention | Recurrent | FeedForward
@@ -67,19 +66,14 @@ def _stated(record: Record) -> Iterator[tuple[str, Any]]:
 
 
 def _files(files: PublishedFiles) -> list[str]:
-    """The lines of an entry of `[[files]]`, and a comment for each size that no spec can name."""
+    """The lines of an entry of `[[files]]`; none where no spec can name the type of a size."""
     names = QUANTIZATIONS.get(files.format, ())
-    lines: list[str] = []
-    sizes = {name: size for name, size in files.bytes.items() if name in names}
-    if sizes or files.unsized:
-        stated = ((key, value) for key, value in _stated(files) if key != "bytes")
-        lines += ["", "[[files]]", *_lines(stated)]
-        lines += [f"bytes.{_key(name)} = {_value(size)}" for name, size in sizes.items()]
-    for name, size in files.bytes.items():
-        if name not in sizes:
-            shown = "".join(letter if letter.isprintable() else "?" for letter in name)
-            lines += ["", f"# {size:_} bytes in a type that has no name in spec files: {shown}"]
-    return lines
+    sizes = {f"bytes.{_key(name)}": size for name, size in files.bytes.items() if name in names}
+    if not sizes and not files.unsized:
+        return []
+    stated = ((key, value) for key, value in _stated(files) if key != "bytes")
+    lines = [f"{key} = {_value(size)}" for key, size in sizes.items()]
+    return ["", "[[files]]", *_lines(stated), *lines]
 
 
 # ------------------------------------------------------------------------------------- values
@@ -97,21 +91,14 @@ def _value(value: Any) -> str:
     if isinstance(value, float):
         return repr(value)
     if isinstance(value, str):
-        return '"' + "".join(map(_letter, value)) + '"'
+        # TOML has the escapes of JSON; a half of a surrogate pair, as names of files hold, is none
+        text = json.dumps(_SURROGATE.sub("?", value), ensure_ascii=False)
+        return text.replace("\x7f", "\\u007F")
     if isinstance(value, Record):
         value = dict(_stated(value))
     if isinstance(value, Mapping):
         return "{ " + ", ".join(_lines(value.items())) + " }"
     return "[" + ", ".join(map(_value, value)) + "]"
-
-
-def _letter(letter: str) -> str:
-    if letter in _ESCAPES:
-        return _ESCAPES[letter]
-    if ord(letter) < 0x20 or ord(letter) == 0x7F:
-        return f"\\u{ord(letter):04X}"
-    # names of files may hold half of a surrogate pair, which TOML cannot
-    return "?" if 0xD800 <= ord(letter) <= 0xDFFF else letter
 
 
 def _lines(pairs: Iterable[tuple[str, Any]]) -> Iterator[str]:
@@ -134,17 +121,18 @@ def _architecture(model: Architecture) -> list[str]:
     apart = stated.pop(_APART, ())
     row = "gguf" if model.runs_in_gguf else "transformers"
     lines = ["", "[architecture]", *_lines([(row, model.row), *stated.items()])]
-    # lines of the first two lists share the layers that none of them names
-    remembering = _placed((*model.attention, *model.recurrent), model)
-    feeding = _placed(model.feed_forward, model)
-    for key, groups, places in (
-        ("attention", model.attention, remembering),
-        ("recurrent", model.recurrent, remembering[len(model.attention) :]),
+    # a line without `at` takes the layers that no line of the two lists names
+    are_everywhere = _are_everywhere((*model.attention, *model.recurrent), model)
+    feeding = _are_everywhere(model.feed_forward, model)
+    for key, groups, has_no_at in (
+        ("attention", model.attention, are_everywhere),
+        ("recurrent", model.recurrent, are_everywhere),
         ("feed_forward", model.feed_forward, feeding),
     ):
         if groups:
-            entries = zip(groups, places, strict=False)
-            inline = [f"  {_value({**at, **_sizes(group, model)})}," for group, at in entries]
+            places = [{} if has_no_at else {"at": _at(group.layers, model)} for group in groups]
+            entries = zip(places, groups, strict=True)
+            inline = [f"  {_value({**at, **_sizes(group, model)})}," for at, group in entries]
             lines += [f"{key} = [", *inline, "]"]
     shapes: dict[str, list[dict[str, Any]]] = {}
     for tensor in model.tensors:
@@ -157,42 +145,26 @@ def _architecture(model: Architecture) -> list[str]:
     ]
 
 
+def _are_everywhere(groups: Sequence[_Group], model: Architecture) -> bool:
+    return all(len(group.layers) == model.layers for group in groups)
+
+
 def _sizes(group: Record, model: Architecture) -> dict[str, Any]:
     """What a line states of its layers; what follows from elsewhere is left out."""
     stated = dict(_stated(group))
     if isinstance(group, Attention):
-        for key, other in (
-            ("kv_heads", group.heads if group.kind == "latent" else None),
-            ("value_length", group.key_length),
-            ("heads", model.heads),
-        ):
-            if stated[key] == other:
-                del stated[key]
+        followed = {"value_length": group.key_length, "heads": model.heads}
+        if group.kind == "latent":
+            followed["kv_heads"] = group.heads
+        stated = {key: value for key, value in stated.items() if followed.get(key) != value}
     return stated
 
 
 def _at(layers: Sequence[int], model: Architecture) -> str | tuple[int, ...]:
     """`at` of a line: a slice where the layers make one, else their list."""
-    if len(layers) > 1:
-        step = layers[1] - layers[0]
-        if tuple(layers) == tuple(range(layers[0], layers[-1] + 1, step)):
-            is_to_end = layers[-1] + step >= model.layers > layers[-1]
-            end = "" if is_to_end else layers[-1] + 1
-            return f"{layers[0] or ''}:{end}" + (f":{step}" if step > 1 else "")
-    return tuple(layers)
-
-
-def _placed(groups: Sequence[_Group], model: Architecture) -> list[dict[str, Any]]:
-    """`at` of each line. A line without it takes the layers that no line names."""
-    every = set(range(model.layers))
-    if all(set(group.layers) == every for group in groups):
-        return [{} for _ in groups]
-    lines: list[dict[str, Any]] = [{"at": _at(group.layers, model)} for group in groups]
-    for group, line in zip(groups, lines, strict=True):
-        named = {layer for other in groups if other is not group for layer in other.layers}
-        is_list = isinstance(line["at"], tuple) and len(group.layers) > 1
-        if is_list and every - named == set(group.layers):
-            # a list of many layers reads worse than "the rest"
-            del line["at"]
-            break
-    return lines
+    step = layers[1] - layers[0] if len(layers) > 1 else 1
+    if len(layers) == 1 or tuple(layers) != tuple(range(layers[0], layers[-1] + 1, step)):
+        return tuple(layers)
+    is_to_end = layers[-1] + step >= model.layers > layers[-1]
+    end = "" if is_to_end else layers[-1] + 1
+    return f"{layers[0] or ''}:{end}" + (f":{step}" if step > 1 else "")

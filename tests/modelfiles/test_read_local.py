@@ -75,7 +75,7 @@ def test_a_config_alone_in_its_folder_is_no_model_here(tmp_path: Path) -> None:
         (b"<!DOCTYPE html><html>", "web page"),
         (b"lmgg" + bytes(40), "GGML"),
         (bytes(4096), "zeros"),
-        (b"\x1f\x8b" + bytes(40), "gzip"),
+        (b"\x1f\x8b" + bytes(40), "is an archive"),
         (b"GGUG" + bytes(400), "GGUF"),
         (bytes(range(256)), "GGUF"),
     ],
