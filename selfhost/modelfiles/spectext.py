@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ..catalogue.spec import (
@@ -91,6 +90,8 @@ def _value(value: Any) -> str:
     if isinstance(value, float):
         return repr(value)
     if isinstance(value, str):
+        import json
+
         # TOML has the escapes of JSON; a half of a surrogate pair, as names of files hold, is none
         text = json.dumps(_SURROGATE.sub("?", value), ensure_ascii=False)
         return text.replace("\x7f", "\\u007F")
