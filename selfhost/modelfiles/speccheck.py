@@ -58,18 +58,9 @@ def check_spec_files(
     name, of which none are checked where there are none. The same file named twice is read once.
     Raises nothing.
     """
-    files: dict[str, tuple[Document, ModelSpec | None]] = {}
-    for path in paths:
-        # a null byte or a loop of links: Document.read says so
-        try:
-            real = os.path.realpath(path)
-        except (OSError, ValueError):
-            real = path
-        if real not in files:
-            document = Document.read(path)
-            files[real] = document, read_as_far_as_right(document, path)
+    files = _read_once(paths)
     # faulty files are held against the catalogue too: all faults in one run
-    stated = [document for document, _ in files.values() if _has_our_schema(document)]
+    stated = [document for document, _ in files if _has_our_schema(document)]
     given = {_id_of(document) or _stem(document) for document in stated}
     others = [spec for spec in catalogue_specs if spec.id not in given]
     ids = sorted({spec.id for spec in others} | given)
@@ -83,13 +74,28 @@ def check_spec_files(
         _check_license(document)
         _check_units(document)
         _check_sources(document)
-    for document, read in files.values():
+    for document, read in files:
         if read is not None:
             _check_what_is_counted(document, read, architectures)
     return (
-        tuple(problem for document, _ in files.values() for problem in document.problems),
-        tuple(read for document, read in files.values() if read is not None and document.ok),
+        tuple(problem for document, _ in files for problem in document.problems),
+        tuple(read for document, read in files if read is not None and document.ok),
     )
+
+
+def _read_once(paths: Sequence[str]) -> list[tuple[Document, ModelSpec | None]]:
+    """Each file with what is right in its spec, None where that is nothing."""
+    files: dict[str, tuple[Document, ModelSpec | None]] = {}
+    for path in paths:
+        # a null byte or a loop of links: Document.read says so
+        try:
+            real = os.path.realpath(path)
+        except (OSError, ValueError):
+            real = path
+        if real not in files:
+            document = Document.read(path)
+            files[real] = document, read_as_far_as_right(document, path)
+    return list(files.values())
 
 
 def _has_our_schema(document: Document) -> bool:
