@@ -60,14 +60,11 @@ def check_spec_files(
     """
     files = _read_once(paths)
     # faulty files are held against the catalogue too: all faults in one run
-    stated = [document for document, _ in files if _has_our_schema(document)]
+    stated = [document for document, _ in files if document.values.get("schema") in (None, SCHEMA)]
     given = {_id_of(document) or _stem(document) for document in stated}
     others = [spec for spec in catalogue_specs if spec.id not in given]
     ids = sorted({spec.id for spec in others} | given)
-    owners: dict[str, str] = {}
-    for spec in others:
-        for name in (spec.id, *spec.aliases, spec.repository or ""):
-            owners.setdefault(canonical(name), spec.id)
+    owners = _owners(others)
     for document in stated:
         _check_names(document, owners)
         _check_references(document, ids, runtime_ids)
@@ -98,10 +95,6 @@ def _read_once(paths: Sequence[str]) -> list[tuple[Document, ModelSpec | None]]:
     return list(files.values())
 
 
-def _has_our_schema(document: Document) -> bool:
-    return bool(document.values.get("schema", SCHEMA) == SCHEMA)
-
-
 def _stem(document: Document) -> str:
     return os.path.basename(document.file).removesuffix(".toml")
 
@@ -128,6 +121,15 @@ def _meant(guess: str | None) -> str | None:
 
 
 # ------------------------------------------------------------------------- names and pointers
+
+
+def _owners(specs: Iterable[ModelSpec]) -> dict[str, str]:
+    """By each name in its canonical spelling, the id of the first spec that answers to it."""
+    owners: dict[str, str] = {}
+    for spec in specs:
+        for name in (spec.id, *spec.aliases, spec.repository or ""):
+            owners.setdefault(canonical(name), spec.id)
+    return owners
 
 
 def _check_names(document: Document, owners: dict[str, str]) -> None:
