@@ -60,7 +60,7 @@ from selfhost.judge.pace.prompts import processor_prompt
 from selfhost.judge.pace.speech import kind_of_speech
 from selfhost.judge.pace.speed import PaceRange, Speed, shares_of
 from selfhost.judge.pace.work import Job, power_of
-from selfhost.judge.placement.experts import layers_with_experts, share_beside_experts
+from selfhost.judge.placement.experts import expert_parameters, layers_with_experts
 from selfhost.machine import gpus
 from selfhost.machine.gpus import vendor_of
 from selfhost.machine.named import machine_named
@@ -499,9 +499,10 @@ def _share_on_card(row: Mapping[str, Any], spec: ModelSpec, matrices: int) -> fl
         assert verdict.needs is not None
         return sum(shares_of(verdict.needs).values())
     in_ram = sum(number < row["cpu_moe"] for number in layers_with_experts(architecture))
-    share = share_beside_experts(spec, matrices, in_ram)
-    assert share is not None
-    return share
+    experts, _, layers = expert_parameters(architecture, matrices)
+    assert layers
+    assert spec.parameters.total
+    return 1 - min(1.0, experts / spec.parameters.total) * min(1.0, in_ram / layers)
 
 
 def has_experts(spec_id: str) -> bool:

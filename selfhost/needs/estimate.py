@@ -323,9 +323,11 @@ def batch_tokens(
 
 def takes_text_alone(spec: ModelSpec, runtime: RuntimeSpec) -> bool:
     """True where the runtime loads a model that sees without what it sees with."""
-    if spec.modality != "vision" or "vision" in runtime.modalities or spec.architecture is None:
+    if spec.modality != "vision" or spec.architecture is None:
         return False
-    families = runtime.text_part.get(spec.architecture.row, runtime.text_part.get("*"))
+    families = runtime.text_part.get(spec.architecture.row)
+    if families is None and "vision" not in runtime.modalities:
+        families = runtime.text_part.get("*")
     return families is not None and (not families or spec.family in families)
 
 

@@ -155,7 +155,9 @@ def _written(
         read_seconds = -(-audio_seconds // _WINDOW_SECONDS) * _WINDOW_SECONDS
         windows = scaled(windows, read_seconds / audio_seconds)
     encoded = product(windows, power.seconds(work.encoder_operations, share))
-    step = product(ends_of("sound", "beams" if on_card else "beams_on_cores"), token)
+    by_rows = runtime is not None and runtime.multiplies_rows
+    on_cores = "beams_by_rows" if by_rows else "beams_on_cores"
+    step = product(ends_of("sound", "beams" if on_card else on_cores), token)
     beside = ends_of("sound", "beside_gpu" if on_card else "beside")
     how = (
         f"on {power.how}; the encoder reads half a minute at a time"
