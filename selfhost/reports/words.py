@@ -46,15 +46,14 @@ _OLD_CATALOGUE_MONTHS = 6
 
 def answer_line(verdict: Verdict) -> Paragraph:
     """The route in words, and why it is not local where it is not."""
-    label = answer_cell(verdict, here=is_here(verdict.machine))
-    name, why = strong(verdict.model.name), causes(verdict)
-    where = " here" if is_here(verdict.machine) else f" {on_machine(verdict.machine)}"
+    here, name, why = is_here(verdict.machine), strong(verdict.model.name), causes(verdict)
+    label, where = answer_cell(verdict, here=here), f" {on_machine(verdict.machine, short=True)}"
     if is_closed(verdict):
         available = verdict.model.availability
         why = labels("why_not")["weights"] if available is None else available.why_in_short
         return line(label, "  ", name, f" is closed: {why}", hang=2)
     if verdict.route is Route.LOCAL:
-        return line(label, "  ", name, where.removeprefix(" here"), hang=2)
+        return line(label, "  ", name, "" if here else where, hang=2)
     if verdict.route is Route.UNKNOWN:
         return line(label, "  whether ", name, f" runs{where}: {why}", hang=2)
     verb = "is ruled out" if is_ruled_out(verdict) else f"does not run{where}"
@@ -65,61 +64,40 @@ def answer_cell(answer: Verdict, *, here: bool) -> Span:
     """Sign and words alone; `here`: about the computer that asks."""
     sign, local, elsewhere = _ANSWERS[answer.route]
     words, style = local if here else elsewhere, str(answer.route)
+    available, is_private = answer.model.availability, answer.workload.private
     if is_ruled_out(answer):
         words = "RULED OUT"
-    elif not answer.can_run:
-        words = _refusal(answer, here=here) or words
-    elif reservation := _reservation(answer):
+    elif reservation := _reservation(answer) if answer.can_run else "":
         words, style = reservation, Outcome.WARN
+    elif is_closed(answer):
+        if is_private or answer.route is Route.NEITHER:
+            # that no offer is known does not show that there is none
+            words = "NO API ALLOWED" if is_private else "NO OFFER KNOWN"
+        elif answer.route is Route.API and available is not None and not available.api:
+            words = "USE ANOTHER MODEL"
+    elif answer.route is Route.NEITHER and not is_private:
+        words = "NOT HERE" if here else "DOES NOT RUN"
     return Span(text=f"{sign} {words}", style=style)
 
 
 def _reservation(answer: Verdict) -> str:
     """How it runs where that is not well; empty where it is."""
-    codes = {finding.code for finding in answer.findings if finding.outcome is not Outcome.FAIL}
-    finding = answer.finding("speed")
-    if finding is not None and (wait := _long_wait(finding, answer.speed)):
-        return f"RUNS, TAKES {wait}"
+    speed, outcomes = answer.speed, {each.code: each.outcome for each in answer.findings}
+    work, training = (speed.work, speed.dataset_seconds) if speed is not None else (None, None)
+    if "speed-hours" in outcomes:
+        days = work is not None and work.likely >= _DAY_SECONDS
+        return f"RUNS, TAKES {'DAYS' if days else 'HOURS'}"
+    if training is not None and training.likely > _WEEK_DAYS * _DAY_SECONDS:
+        return "RUNS, TAKES WEEKS"
     if is_slow(answer, answer.workload.min_tokens_per_second):
         return "RUNS SLOWLY"
-    if "speed-not-known" in codes and finding and finding.unit != "tokens_per_second":
+    finding = answer.finding("speed")
+    if finding and finding.code == "speed-not-known" and finding.unit != "tokens_per_second":
         return "RUNS, PACE NOT KNOWN"
-    on_cpu = answer.finding("accelerator")
     is_training = answer.workload.task == "finetune"
-    if (
-        is_training
-        and on_cpu
-        and (on_cpu.code, on_cpu.outcome) == ("accelerator-not-needed", Outcome.WARN)
-    ):
+    if is_training and outcomes.get("accelerator-not-needed") is Outcome.WARN:
         return "RUNS ON THE CPU"
-    return "LIKELY RUNS" if codes & {"accelerator-tight", "memory-tight"} else ""
-
-
-def _long_wait(finding: Finding, speed: Speed | None) -> str:
-    """`HOURS` or `DAYS` of one picture or video, `WEEKS` of a training; empty of less."""
-    if finding.code == "speed-hours":
-        is_days = speed is not None and speed.work is not None and speed.work.likely >= _DAY_SECONDS
-        return "DAYS" if is_days else "HOURS"
-    if finding.unit != units.TRAINED:
-        return ""
-    # its dataset, else the tokens of a day's training at the pace
-    days = float(finding.needs or 0) / float(finding.has or 1) if finding.has else 0
-    if speed is not None and speed.dataset_seconds is not None:
-        days = speed.dataset_seconds.likely / _DAY_SECONDS
-    return "WEEKS" if days > _WEEK_DAYS else ""
-
-
-def _refusal(answer: Verdict, *, here: bool) -> str | None:
-    """The words where those of its route alone would say too much or too little."""
-    closed, available = is_closed(answer), answer.model.availability
-    if answer.workload.private:
-        return "NO API ALLOWED" if closed else None
-    if answer.route is Route.NEITHER:
-        # that no offer is known does not show that there is none
-        elsewhere = "NOT HERE" if here else "DOES NOT RUN"
-        return "NO OFFER KNOWN" if closed else elsewhere
-    has_no_api = available is not None and not available.api
-    return "USE ANOTHER MODEL" if closed and answer.route is Route.API and has_no_api else None
+    return "LIKELY RUNS" if outcomes.keys() & {"accelerator-tight", "memory-tight"} else ""
 
 
 def is_closed(answer: Verdict) -> bool:
@@ -302,7 +280,7 @@ def _rules(workload: Workload) -> Iterator[str]:
 
 def _download_words(verdict: Verdict) -> str:
     """`4.4 GB to download in about 6 minutes`, or that the files are here."""
-    here, needs = verdict.here, verdict.needs
+    here, needs, rate = verdict.here, verdict.needs, verdict.workload.download_bytes_per_second
     codes = {finding.code for finding in verdict.findings}
     size = needs.download_bytes if needs is not None else None
     if size == 0 or "disk-nothing-missing" in codes:
@@ -312,19 +290,12 @@ def _download_words(verdict: Verdict) -> str:
     amount = units.decimal_range(*needs.download_range or (size, size))
     if "weights-yours" in codes:
         return f"{amount} of weights, yours to get"
-    return f"{amount}{_to_download(verdict)}"
-
-
-def _to_download(verdict: Verdict) -> str:
-    """What stands behind the size of what is missing."""
-    here, amount = verdict.here, ""
     if here and here.size_bytes and here.missing_bytes:
         amount += f" of {units.decimal(here.size_bytes + here.missing_bytes)}"
-    seconds, rate = verdict.download_seconds, verdict.workload.download_bytes_per_second
-    if seconds is None or not rate:
+    if verdict.download_seconds is None or not rate:
         return f"{amount} to download"
-    wait = f"{units.duration(seconds)} at {units.decimal(int(rate))}/s"
-    return f"{amount} to download in about {wait}"
+    wait = units.duration(verdict.download_seconds)
+    return f"{amount} to download in about {wait} at {units.decimal(int(rate))}/s"
 
 
 def license_name(name: str | None) -> str:
