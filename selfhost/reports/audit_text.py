@@ -46,8 +46,6 @@ _WORST_FIRST = list(_SHOWN_AS)
 _ANSWER_STYLES = {0: "pass", 1: "fail", 2: "fail", 3: "unknown"}
 # rows of the first screen, reasons of one of them, and things to do
 _SHOWN, _WHYS_SHOWN, _TASKS_SHOWN = 12, 3, 3
-# characters of a reason that stay where the width is small
-_LEAST_WHY = 16
 # GitHub refuses a whole summary above 1 MiB (docs.github.com, "Workflow commands", "Adding a job
 # summary"); what follows the rows needs a little
 _MOST_MARKDOWN_BYTES = (1 << 20) - 4096
@@ -139,10 +137,10 @@ def _models(audit: Audit, most: int | None) -> Iterator[Block]:
         by_model.setdefault(row.wanted.index, []).append((group, row))
     columns = (
         Column(),
-        Column(title="model", cut=_LEAST_WHY),
+        Column(title="model", wrap=True),
         Column(title="judged as", drop=1),
         Column(title="runs on" if audit.since is None else "of what changed, runs on", right=True),
-        Column(title="why not", cut=_LEAST_WHY),
+        Column(title="why not", wrap=True),
     )
     rows = sorted(map(_model, by_model.values()), key=lambda each: each[0])
     if rows:

@@ -391,7 +391,7 @@ def _instead(verdict: Verdict, carry: str) -> Iterator[Block]:
     yield from heading(
         f"What {'would run' if verdict.route is Route.UNKNOWN else 'runs'} {where} instead"
     )
-    drops = (Column(drop=1), Column(drop=3, cut=18), Column(cut=20, drop=2))
+    drops = (Column(drop=1), Column(drop=3), Column(drop=2, wrap=True))
     rows = tuple(_alternative(verdict, each) for each in others)
     yield Table(columns=(Column(), Column(right=True), *drops), rows=rows)
     yield command_line(others[0].command + carry)

@@ -35,8 +35,6 @@ from .words import (
 
 # what 60 columns hold beside the names of the rows; more models make further tables
 SIDE_BY_SIDE = 3
-# characters of a cell where the width is small
-_LEAST_CELL = 13
 # the answers on openness that a first look needs
 _ANSWERS_SHOWN = ("commercial use", "open source", "auditable", "current")
 _ASSUMED = (
@@ -96,10 +94,7 @@ def _remarks(verdicts: Sequence[Verdict]) -> Iterator[tuple[str, str]]:
 
 def _side_by_side(verdicts: Sequence[Verdict], verbose: bool) -> Table:
     """A column a model, a row a fact; rows without any figure are left out."""
-    columns = [Column(title="")]
-    for verdict in verdicts:
-        cut = 0 if verbose else _LEAST_CELL
-        columns.append(Column(title=verdict.model.id, cut=cut, wrap=verbose))
+    columns = [Column(), *(Column(title=each.model.id, wrap=True) for each in verdicts)]
     facts = [_facts(verdict, verbose) for verdict in verdicts]
     rows: list[tuple[Cell, ...]] = []
     for name in dict.fromkeys(name for each in facts for name in each):

@@ -11,21 +11,14 @@ from itertools import zip_longest
 
 from ..core.records import Record
 
-# characters of a bar; below this width of a terminal narrow ones
-_BAR_WIDTH, _NARROW_BAR, _NARROW = 20, 8, 76
-# a wrapping column gives way to the first before others are dropped, then to the second
+_BAR_WIDTH, _GAP, _LONGEST_COMMENT = 20, 2, 98
+# columns are dropped before one that wraps is narrower than the first, which then may be the second
 _COMFORTABLE, _LEAST = 24, 12
-_GAP = 2
-_LONGEST_COMMENT = 98
 # GitHub takes `::name` at a line's start for a command; `##[` is GitHub's and `##vso[` Azure's
 # wherever they stand; inside a word of a program, `std::vector`, it is none
 _CI_COMMAND = r"(?<![\w:])::(?=[A-Za-z])|##(?=\w*\[)"
-# what stands on one line: a command in backquotes, a quoted name, a number with its unit, a word
-_UNITS = (
-    r"(?:[kKMGT]i?B(?:/s)?|tokens/s|kWh|in|out"
-    r"|(?:byte|token|second|minute|hour|day|core|GPU|sequence|model|machine)s?)"
-)
-_WORD = rf"`[^`]+`\S*|'[^'\s][^']*'(?!\w)\S*|[(~$]*\d[\d.,-]* {_UNITS}[.,;:)]*(?!\S)|\S+"
+# what stands on one line: a command in backquotes, a number with its unit, a word
+_WORD = r"`[^`]+`\S*|[~$]?\d[\d.,]* (?:[kMGT]i?B|tokens)(?:/s)?[.,;:)]*(?!\S)|\S+"
 # the escape codes of the terminal's own colours; yellow and cyan colour single words and bars only
 _COLOURS = {
     "strong": "1", "command": "1", "local": "1;32", "api": "1;33", "neither": "1;31",
@@ -57,33 +50,28 @@ class Bar(Record):
 
 
 class Paragraph(Record):
-    """Spans that wrap at `indent`, further lines at `indent + hang`.
+    """Spans that wrap at `indent`, further lines at `indent + hang`; none of them `verbatim`.
 
-    `verbatim` is never wrapped, so that it can be copied.
+    Without spans it is an empty line; several in a row print as one, at either end as none.
     """
 
-    spans: tuple[Span, ...]
+    spans: tuple[Span, ...] = ()
     indent: int = 0
     hang: int = 0
     verbatim: bool = False
-
-
-class Blank(Record):
-    """An empty line; several in a row print as one, at either end as none."""
 
 
 class Column(Record):
     """How a column gives way where the table is too wide.
 
     `drop`: columns leave the table from the highest number down; 0 and the first column stay.
-    `wrap`: its cells may wrap. `cut`: its cells may be cut to so many characters; 0 for never.
+    `wrap`: its cells may wrap.
     """
 
     title: str = ""
     right: bool = False
     wrap: bool = False
     drop: int = 0
-    cut: int = 0
 
 
 Cell = str | Span | Bar
@@ -97,8 +85,8 @@ class Table(Record):
     indent: int = 2
 
 
-Block = Paragraph | Blank | Table
-BLANK = Blank()
+Block = Paragraph | Table
+BLANK = Paragraph()
 
 
 class Document(Record):
@@ -198,47 +186,52 @@ def plain(
     Without `width` nothing is wrapped and tables stay aligned. A line to type, a word and a table
     that has no more to give are longer than `width`.
     """
-    lines: list[Line] = []
+    lines: list[str] = []
     for block in document.blocks:
-        if isinstance(block, Blank):
-            if lines and lines[-1]:
-                lines.append([])
+        if isinstance(block, Paragraph) and not block.spans:
+            lines += [""] if lines and lines[-1] else []
             continue
         laid_out = _table(block, width, bars) if isinstance(block, Table) else _lines(block, width)
-        for line in laid_out:
-            while line and not line[-1][0].strip():
-                line.pop()
-            if line:
-                line[-1] = (line[-1][0].rstrip(), line[-1][1])
-                lines.append(line)
+        lines += filter(None, (_printed(line, color) for line in laid_out))
     while lines and not lines[-1]:
         lines.pop()
-    return "".join(f"{''.join(_colored(*part, color) for part in line)}\n" for line in lines)
+    return "".join(f"{line}\n" for line in lines)
 
 
-def _colored(text: str, style: str, color: bool) -> str:
-    code = _COLOURS.get(style) if color and text else None
+def _printed(line: Line, color: bool) -> str:
+    """A line without spaces at its end."""
+    while line and not line[-1][0].strip():
+        line.pop()
+    if line:
+        line[-1] = (line[-1][0].rstrip(), line[-1][1])
+    return "".join(_colored(*part) if color else part[0] for part in line)
+
+
+def _colored(text: str, style: str) -> str:
+    code = _COLOURS.get(style) if text else None
     return f"\x1b[{code}m{text}\x1b[0m" if code else text
 
 
 def _lines(block: Paragraph, width: int | None) -> Iterator[Line]:
     cell = [(clean(span.text), span.style) for span in block.spans]
     first, rest = " " * block.indent, " " * (block.indent + block.hang)
-    if width is None or block.verbatim or _size(cell) <= width - len(first):
+    if width is None or block.verbatim:
         yield [(first, ""), *cell]
         return
     for at, part in enumerate(_wrap(cell, width - len(first), width - len(rest))):
         yield [(rest if at else first, ""), *part]
 
 
-def _wrap(cell: Line, first: int, rest: int) -> list[Line]:
+def _wrap(cell: Line, first: int, rest: int, words: str = _WORD) -> list[Line]:
     """Return the cell in lines of `first`, then `rest` characters; a longer word stands alone."""
+    if _size(cell) <= first:
+        return [cell]
     import re
 
     text = "".join(part for part, _ in cell)
     ends: list[tuple[int, int]] = []
     start = end = 0
-    for match in re.finditer(_WORD, text):
+    for match in re.finditer(words, text):
         # a command that is too long is broken as other words are
         is_long = match.end() - match.start() > rest
         for word in re.compile(r"\S+").finditer(text, *match.span()) if is_long else (match,):
@@ -264,75 +257,58 @@ def _size(cell: Line) -> int:
 
 def _table(table: Table, width: int | None, bars: bool) -> Iterator[Line]:
     columns = table.columns
-    bar_width = bars * (_NARROW_BAR if width is not None and width < _NARROW else _BAR_WIDTH)
-    rows = [[_cell(cell, bar_width) for cell in row] for row in table.rows]
     titles: list[Line] = [[(clean(column.title), "")] for column in columns]
-    sizes = {}
-    for at, title in enumerate(titles):
-        widest = max((_size(row[at]) for row in rows), default=0)
-        # a column with nothing in it is not shown
-        if widest or at == 0:
-            sizes[at] = max(_size(title), widest)
+    rows = [[_cell(cell, bars) for cell in row] for row in table.rows]
+    # a column with nothing in it is not shown
+    shown = [at for at in range(len(columns)) if not at or any(_size(row[at]) for row in rows)]
+    if any(_size(titles[at]) for at in shown):
+        rows.insert(0, titles)
+    sizes = {at: max((_size(row[at]) for row in rows), default=0) for at in shown}
     if width is not None:
         _narrow(columns, sizes, width - table.indent)
-    if any(titles[at][0][0] for at in sizes):
-        rows.insert(0, titles)
     for row in rows:
-        for line in _row(columns, sizes, row):
-            yield [(" " * table.indent, ""), *line]
+        yield from _row(table, sizes, row)
 
 
-def _row(columns: Sequence[Column], sizes: dict[int, int], row: Sequence[Line]) -> Iterator[Line]:
-    """Yield a row; several lines where a cell wraps."""
-    cells = []
-    for at, size in sizes.items():
-        cell = _cut(row[at], size) if columns[at].cut else row[at]
-        cells.append(_wrap(cell, size, size) if _size(cell) > size else [cell])
+def _row(table: Table, sizes: dict[int, int], row: Sequence[Line]) -> Iterator[Line]:
+    # a long name goes on after a hyphen
+    cells = [
+        _wrap(row[at], size, size, rf"[^\s-]{{1,{max(size - 1, 1)}}}-?|-")
+        for at, size in sizes.items()
+    ]
     for parts in zip_longest(*cells, fillvalue=[]):
-        line: Line = []
+        line: Line = [(" " * table.indent, "")]
         for (at, size), part in zip(sizes.items(), parts, strict=True):
             padding = (" " * (size - _size(part)), "")
-            line += [padding, *part] if columns[at].right else [*part, padding]
+            line += [padding, *part] if table.columns[at].right else [*part, padding]
             line.append((" " * _GAP, ""))
         yield line
 
 
-def _cell(cell: Cell, bar_width: int) -> Line:
+def _cell(cell: Cell, bars: bool) -> Line:
     if isinstance(cell, str):
         return [(clean(cell), "")]
     label = (clean(cell.text), cell.style)
-    if isinstance(cell, Span) or not bar_width or not max(cell.needs, cell.has) > 0:
+    if isinstance(cell, Span) or not bars or not max(cell.needs, cell.has) > 0:
         return [label]
     # what is taken of what there is, or what is missing; none of them is drawn as nothing
     part = min(cell.needs, cell.has) / max(cell.needs, cell.has)
-    filled = min(max(round(part * bar_width), 1), bar_width - (part < 1)) if part > 0 else 0
+    filled = min(max(round(part * _BAR_WIDTH), 1), _BAR_WIDTH - (part < 1)) if part > 0 else 0
     mark, style = ("╍", cell.style) if cell.needs > cell.has else ("─", "")
-    bar = [("━" * filled, cell.style), (mark * (bar_width - filled), style)]
+    bar = [("━" * filled, cell.style), (mark * (_BAR_WIDTH - filled), style)]
     return [*bar, (" " * _GAP, ""), label] if cell.label else bar
 
 
 def _narrow(columns: Sequence[Column], sizes: dict[int, int], room: int) -> None:
-    """Narrow `sizes` to `room`: drop columns, then shrink those that wrap or are cut."""
+    """Narrow `sizes` to `room`: drop columns, then shrink those that wrap."""
 
     def total(widths: dict[int, int]) -> int:
         return sum(widths.values()) + _GAP * (len(widths) - 1)
 
     for comfort in (_COMFORTABLE, _LEAST):
-        least = {
-            at: min(size, columns[at].cut or (comfort if columns[at].wrap else size))
-            for at, size in sizes.items()
-        }
+        least = {at: min(size, comfort) if columns[at].wrap else size for at, size in sizes.items()}
         for at in sorted(sizes, key=lambda at: -columns[at].drop):
             if at and columns[at].drop and comfort == _COMFORTABLE and total(least) > room:
                 del sizes[at], least[at]
         while total(sizes) > room and (wide := [at for at in sizes if sizes[at] > least[at]]):
             sizes[max(wide, key=lambda at: sizes[at])] -= 1
-
-
-def _cut(cell: Line, size: int) -> Line:
-    text, style = cell[0]
-    if len(text) <= size:
-        return cell
-    # whole parts of a list say more than the start of a word
-    end = text.rfind(", ", 0, size + 1)
-    return [(text[:end] if end > 0 else text[: size - 1].rstrip() + "…", style)]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from html import escape
 
-from .layout import Blank, Cell, Document, Paragraph, Span, Table, clean
+from .layout import Cell, Document, Paragraph, Span, Table, clean
 
 _MARKUP = re.compile(r"[\\`*_{}\[\]<>#+|!~&@$^\"']|:(?=/)|(?<=[wW]{3})\.|(?<=^)[-=]")
 # names, in which services look for no user, issue or commit
@@ -61,14 +61,14 @@ def markdown(document: Document, most_bytes: int | None = None) -> str:
 
 def _markdown(document: Document) -> Iterator[str]:
     for number, block in enumerate(document.blocks):
-        if isinstance(block, Blank):
-            yield ""
-        elif isinstance(block, Table):
+        if isinstance(block, Table):
             columns = [(at, block.columns[at]) for at in _shown(block)]
             yield ""
             yield _cells([_escaped(column.title) for _, column in columns])
             yield _cells(["---:" if column.right else "---" for _, column in columns])
             yield from (_cells([_marked(row[at]) for at, _ in columns]) for row in block.rows)
+            yield ""
+        elif not block.spans:
             yield ""
         elif number == 0 or _is_title(block):
             level = "##" if number == 0 else "###"
@@ -138,7 +138,7 @@ def _html(document: Document) -> Iterator[str]:
                 cells = "".join(f"<td{kind}>{_marked_up(row[at])}</td>" for at, kind in kinds)
                 yield f"<tr>{cells}</tr>\n"
             yield "</tbody></table>\n"
-        elif isinstance(block, Paragraph):
+        elif block.spans:
             tag = "h2" if _is_title(block) else "p"
             if block.verbatim:
                 tag = "pre"

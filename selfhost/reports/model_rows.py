@@ -17,7 +17,7 @@ _COLUMNS = {
     "pace": Column(title="tokens/s", drop=1),
     "download": Column(title="download", right=True, drop=3),
     "judged as": Column(title="judged as", drop=3),
-    "license": Column(title="license", drop=4, cut=18),
+    "license": Column(title="license", drop=4, wrap=True),
     "parameters": Column(title="parameters", right=True, drop=6),
     "quantization": Column(title="quantization", drop=5),
     "released": Column(title="released", drop=7),

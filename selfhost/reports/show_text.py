@@ -41,8 +41,6 @@ from .words import (
     on_machine,
 )
 
-# characters below which the reason of an answer is left out
-_LEAST_WHY = 24
 # of the rows of openness those that decide whether one may use a model
 _FIRST_ROWS = ("open source", "hosted access", "free to use", "auditable", "safe files", "current")
 # of a long list of quantizations those that are published most
@@ -77,7 +75,7 @@ def show_document(
     blocks: list[Block] = [*_title(spec, verbose)]
     if verdict is not None:
         blocks += [answer_line(verdict), *texts(verdict.understood_as, hang=0)]
-    columns = (Column(), Column(), Column(cut=_LEAST_WHY, drop=1))
+    columns = (Column(), Column(), Column(wrap=True, drop=1))
     blocks += [BLANK, Table(columns=columns, rows=tuple(_rows(spec)))]
     blocks += _availability(spec)
     if sizes:

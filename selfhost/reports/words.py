@@ -280,7 +280,7 @@ def _rules(workload: Workload) -> Iterator[str]:
 
 def _download_words(verdict: Verdict) -> str:
     """`4.4 GB to download in about 6 minutes`, or that the files are here."""
-    here, needs, rate = verdict.here, verdict.needs, verdict.workload.download_bytes_per_second
+    here, needs, seconds = verdict.here, verdict.needs, verdict.download_seconds
     codes = {finding.code for finding in verdict.findings}
     size = needs.download_bytes if needs is not None else None
     if size == 0 or "disk-nothing-missing" in codes:
@@ -292,10 +292,8 @@ def _download_words(verdict: Verdict) -> str:
         return f"{amount} of weights, yours to get"
     if here and here.size_bytes and here.missing_bytes:
         amount += f" of {units.decimal(here.size_bytes + here.missing_bytes)}"
-    if verdict.download_seconds is None or not rate:
-        return f"{amount} to download"
-    wait = units.duration(verdict.download_seconds)
-    return f"{amount} to download in about {wait} at {units.decimal(int(rate))}/s"
+    wait = "" if seconds is None else f" in about {units.duration(seconds)}"
+    return f"{amount} to download{wait}"
 
 
 def license_name(name: str | None) -> str:
