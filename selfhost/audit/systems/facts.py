@@ -108,8 +108,7 @@ class Facts:
             source = f"{self.table['prefix']}{path.replace('/', '.')}{note}"
             value = _read(stated, unit, least=1 if fact == "memory_total_bytes" else 0)
             if value is None and unit in _NOUNS:
-                key_name = source.partition(":")[0]
-                reason = f"{key_name} is {_cited(stated)}, which is no {_NOUNS[unit]}"
+                reason = f"{source.partition(':')[0]} is no {_NOUNS[unit]}"
                 self.lacks(fact, reason, _CORRECT)
             self.put(fact, value, source)
 
@@ -152,14 +151,6 @@ class Facts:
             "sources": self.sources,
             "unread": unread,
         }
-
-
-def _cited(stated: Any) -> str:
-    """A value as messages show it: a text in quotes, a number as it is."""
-    if isinstance(stated, str):
-        text = plain(stated, 40)
-        return f'"{text}"' if text and not _PRIVATE.search(text) else "another text"
-    return repr(stated)[:40] if isinstance(stated, int | float) else "no number"
 
 
 # ------------------------------------------------------------------ texts
@@ -376,7 +367,6 @@ class Kind(Record):
     memory_total_bytes: int | None = None
     memory_free_bytes: int | None = None
     driver: str | None = None
-    compute_capability: str | None = None
     is_part: bool = False
 
 
@@ -386,13 +376,9 @@ def put_accelerators(
     """State every card of these kinds; with no kind the machine has none. What is not known of a
     card is unread.
     """
-    cards: list[dict[str, Any]] = []
-    looked_up = [_BANDWIDTH, _CAPABILITY]
-    for kind in kinds:
-        cards += [_card(kind)] * min(kind.number, MAX_CARDS - len(cards))
-        looked_up = looked_up[:1] if kind.compute_capability else looked_up
+    cards = [card for kind in kinds for card in [_card(kind)] * kind.number][:MAX_CARDS]
     facts.put("accelerators", cards, source)
-    for part in looked_up:
+    for part in (_BANDWIDTH, _CAPABILITY):
         if any(card[part] for card in cards):
             facts.sources[f"accelerators.{part}"] = f"looked up by name in {_TABLE}"
     for part, reason in _NOT_STATED.items():
@@ -437,7 +423,7 @@ def _card(kind: Kind) -> dict[str, Any]:
         "memory_free_bytes": free if free is None or total is None else min(free, total),
         "unified": unified,
         "driver": plain(kind.driver, 60),
-        _CAPABILITY: plain(kind.compute_capability, 20) or gpus.capability_by_name(name),
+        _CAPABILITY: gpus.capability_by_name(name),
         _BANDWIDTH: bandwidth,
     }
 

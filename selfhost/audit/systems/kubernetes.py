@@ -1,4 +1,4 @@
-"""Kubernetes: nodes, with the labels of Node Feature Discovery and of makers' GPU discovery.
+"""Kubernetes: nodes, with labels of Node Feature Discovery and of NVIDIA's GPU discovery.
 
 `status.capacity` is the machine's, `status.allocatable` what all pods together may have
 (https://kubernetes.io/docs/reference/node/node-status/): a budget, not what is free.
@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ...core import units
@@ -21,7 +21,6 @@ from .facts import (
     labels,
     machine_name,
     memory,
-    named_by_word,
     not_judged,
     number_of,
     plain,
@@ -125,18 +124,20 @@ _MIG = re.compile(r"nvidia\.com/(mig-[0-9a-z.+-]{1,40})\.count", re.ASCII)
 # NVIDIA's and AMD's devices on the PCI bus
 _PCI = re.compile(r"feature\.node\.kubernetes\.io/pci-(?:03[0-9a-f]{2}_)?(10de|1002)\.present")
 _RESOURCES = ("nvidia.com/", "amd.com/", "gpu.intel.com/")
+_NONE_OFFERED = (
+    "the node has GPUs, and offers none of them to pods: they are unhealthy, or their device"
+    " plugin does not run",
+    "see `kubectl describe node NAME` and the log of the device plugin",
+)
 
 
 def _put_accelerators(machine: Facts, all_labels: Labels, status: Any) -> None:
-    """Cards by labels and resources; none where the node has no such resource and no PCI device
-    that could be one. Only those that pods may get count.
+    """Cards by NVIDIA's labels and resource; none where the node has no resource of a GPU and no
+    PCI device that could be one. Only those that pods may get count.
     """
-    labelled = [*_nvidia(all_labels, status)]
-    kinds = [
-        kind.replace(number=number)
-        for resource, kind in labelled
-        if (number := _allocatable(kind.number, resource, status))
-    ]
+    labelled = _nvidia(all_labels, status)
+    offered = [kind.replace(number=_offered(kind.number, name, status)) for name, kind in labelled]
+    kinds = [kind for kind in offered if kind.number]
     missing = sum(kind.number for _, kind in labelled) - sum(kind.number for kind in kinds)
     capacity = entry(status, "capacity")
     if kinds:
@@ -144,12 +145,7 @@ def _put_accelerators(machine: Facts, all_labels: Labels, status: Any) -> None:
         source = f"labels and resources of the node{without}"
         put_accelerators(machine, kinds, source, _GPU_DISCOVERY)
     elif missing:
-        machine.lacks(
-            "accelerators",
-            "the node has GPUs, and offers none of them to pods: they are unhealthy, or their"
-            " device plugin does not run",
-            "see `kubectl describe node NAME` and the log of the device plugin",
-        )
+        machine.lacks("accelerators", *_NONE_OFFERED)
     elif any(map(_PCI.fullmatch, all_labels)):
         reason = "a label names a PCI device of NVIDIA or AMD, but the node offers no GPU"
         machine.lacks("accelerators", reason, _GPU_DISCOVERY)
@@ -160,7 +156,7 @@ def _put_accelerators(machine: Facts, all_labels: Labels, status: Any) -> None:
         machine.put("accelerators", [], source)
 
 
-def _allocatable(number: int, resource: str, status: Any) -> int:
+def _offered(number: int, resource: str, status: Any) -> int:
     """Of so many cards those that pods may get: a device that is unhealthy stays in the capacity
     and leaves what is allocatable; where no plugin offers devices both are 0
     (https://kubernetes.io/docs/concepts/extend-kubernetes/compute-storage-net/device-plugins/).
@@ -173,71 +169,41 @@ def _allocatable(number: int, resource: str, status: Any) -> int:
     return number * min(number_of(healthy), number_of(devices)) // (number_of(devices) or 1)
 
 
-def _nvidia(all_labels: Labels, status: Any) -> Iterator[tuple[str, Kind]]:
+def _nvidia(all_labels: Labels, status: Any) -> list[tuple[str, Kind]]:
     """The resource that pods ask for, and its cards, by GPU feature discovery's labels
     (https://github.com/NVIDIA/k8s-device-plugin, docs/gpu-feature-discovery): `gpu.count` are
     cards, or instances where the only strategy is MIG; the resource counts each share of a shared
     card.
     """
     own = {key.removeprefix("nvidia.com/"): value for key, value in all_labels.items()}
-    offered = number_of(entry(status, "capacity", "nvidia.com/gpu"))
     replicas = number_of(own.get("gpu.replicas")) or 1
-    slices = [match[1] for key in all_labels if (match := _MIG.fullmatch(key))]
-    number = number_of(own.get("gpu.count")) or offered // replicas
-    if slices and isinstance(entry(status, "capacity"), Mapping):
-        # divided cards are counted, too; what the node offers is whole
-        number = offered // replicas
-    name = plain(own.get("gpu.product"), 120) or ""
-    size = _labelled_memory(own.get("gpu.memory"))
-    if size is not None and own.get("gpu.sharing-strategy") == "mps":
-        size //= replicas
-    card = Kind(
+    offered = number_of(entry(status, "capacity", "nvidia.com/gpu")) // replicas
+    parts = [match[1] for key in all_labels if (match := _MIG.fullmatch(key))]
+    is_stated = isinstance(entry(status, "capacity"), Mapping)
+    # beside instances divided cards are counted, too; what the node offers is whole
+    number = offered if parts and is_stated else number_of(own.get("gpu.count")) or offered
+    card = _kind(own, "gpu", "NVIDIA-GPU", number)
+    if card.memory_total_bytes is not None and own.get("gpu.sharing-strategy") == "mps":
+        card = card.replace(memory_total_bytes=card.memory_total_bytes // replicas)
+    kinds = [("nvidia.com/gpu", card)] if number else []
+    for part in parts[:MAX_CARDS]:
+        each = _kind(own, part, f"NVIDIA-GPU-MIG-{part[4:]}", number_of(own.get(f"{part}.count")))
+        kinds.append((f"nvidia.com/{part}", each.replace(is_part=True)))
+    return kinds
+
+
+def _kind(own: Labels, prefix: str, name: str, number: int) -> Kind:
+    """By the labels with that prefix; the name is that where none is stated."""
+    name = plain(own.get(f"{prefix}.product"), 120) or name
+    size = whole(own.get(f"{prefix}.memory"), least=1)
+    return Kind(
         vendor="nvidia",
         name=name.removesuffix("-SHARED"),
         number=number,
-        memory_total_bytes=size,
-        driver=plain(own.get("cuda.driver-version.full"), 60)
-        or _joined(own, "cuda.driver.major", "cuda.driver.minor", "cuda.driver.rev"),
-        compute_capability=_joined(own, "gpu.compute.major", "gpu.compute.minor"),
+        memory_total_bytes=size and memory(size, 1 if size >= _LEAST_BYTES else units.MIB),
+        driver=plain(own.get("cuda.driver-version.full"), 60),
         is_part="-MIG-" in name,
     )
-    if number:
-        yield "nvidia.com/gpu", card if name else _named_by_cloud(all_labels, number)
-    for part in slices[:MAX_CARDS]:
-        product = plain(own.get(f"{part}.product"), 120) or f"NVIDIA-GPU-MIG-{part[4:]}"
-        instance = card.replace(
-            name=product.removesuffix("-SHARED"),
-            number=number_of(own.get(f"{part}.count")),
-            memory_total_bytes=_labelled_memory(own.get(f"{part}.memory")),
-            is_part=True,
-        )
-        yield f"nvidia.com/{part}", instance
-
-
-def _joined(own: Labels, *keys: str) -> str | None:
-    words = [plain(own.get(key), 20) for key in keys]
-    return ".".join(filter(None, words)) or None
-
-
-def _named_by_cloud(all_labels: Labels, offered: int) -> Kind:
-    """Of so many that the node offers: shares of a card, where it is shared, counted once."""
-    keys = table_of("kubernetes")["cloud_labels"]
-    words = [word for key in keys["name"] if (word := plain(all_labels.get(key), 120))]
-    sizes = [size for key in keys["mib"] if (size := _labelled_memory(all_labels.get(key)))]
-    number = max(1, offered // (number_of(all_labels.get(keys["clients"])) or 1))
-    if not words:
-        return Kind(vendor="nvidia", name="NVIDIA GPU", number=number)
-    word = words[0].removeprefix("nvidia-").removeprefix("tesla-")
-    named = named_by_word(word, number).replace(vendor="nvidia")
-    part = plain(all_labels.get(keys["part"]), 40)
-    if part:
-        return named.replace(name=f"{named.name} MIG {part}", is_part=True)
-    return named.replace(memory_total_bytes=sizes[0] if sizes else None)
-
-
-def _labelled_memory(value: Any) -> int | None:
-    size = whole(value, least=1)
-    return size and memory(size, 1 if size >= _LEAST_BYTES else units.MIB)
 
 
 # ------------------------------------------------------------------ labels that are kept
@@ -258,19 +224,18 @@ def _kept_labels(node: Mapping[str, Any], all_labels: Labels) -> dict[str, str]:
         if (key := plain(taint.get("key"), 120))
         and (effect := taint.get("effect")) in ("NoSchedule", "NoExecute")
     ]
-    states = [key.removeprefix(_CONDITION) for key, _ in taints if key.startswith(_CONDITION)]
-    states = [state for state in states if state != "unschedulable"]
-    if entry(node, "spec", "unschedulable") is True:
-        states.insert(0, "cordoned")
+    own = [key.removeprefix(_CONDITION) for key, _ in taints if key.startswith(_CONDITION)]
+    states = ["cordoned"] if entry(node, "spec", "unschedulable") is True else []
+    states += [state for state in own if state != "unschedulable"]
     if not states and _ready(node, "status") is not None:
         states = ["ready"]
-    kept = {key: all_labels.get(label) for key, label in table["kept_labels"].items()}
-    pools = (all_labels[key] for key in table["pool_labels"] if key in all_labels)
     roles = (key.removeprefix(_ROLE) for key in all_labels if key.startswith(_ROLE))
-    kept["pool"] = next(pools, None)
-    kept["role"] = sorted(filter(None, roles))
-    kept["state"] = states
-    kept["taints"] = [f"{key}:{eff}" for key, eff in taints if not key.startswith(_CONDITION)]
+    kept = {key: all_labels.get(label) for key, label in table["kept_labels"].items()} | {
+        "pool": next((all_labels[key] for key in table["pool_labels"] if key in all_labels), None),
+        "role": sorted(filter(None, roles)),
+        "state": states,
+        "taints": [f"{key}:{eff}" for key, eff in taints if not key.startswith(_CONDITION)],
+    }
     return labels("kubernetes", kept)
 
 

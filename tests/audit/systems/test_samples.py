@@ -75,55 +75,14 @@ def test_ansible() -> None:
     assert "facts.d" in (machine.why_unread("instruction_sets").remedy or "")
 
 
-def test_gpus_that_a_cloud_names_where_no_discovery_runs(tmp_path: Path) -> None:
-    """GKE's and Karpenter's labels: shares of a card are not cards, parts have no bandwidth of the whole."""
-    labels: dict[str, tuple[dict[str, str], str]] = {
-        "gke": ({"cloud.google.com/gke-accelerator": "nvidia-tesla-t4"}, "1"),
-        "shared": (
-            {
-                "cloud.google.com/gke-accelerator": "nvidia-l4",
-                "cloud.google.com/gke-max-shared-clients-per-gpu": "4",
-            },
-            "8",
-        ),
-        "parts": (
-            {
-                "cloud.google.com/gke-accelerator": "nvidia-a100-80gb",
-                "cloud.google.com/gke-gpu-partition-size": "1g.10gb",
-            },
-            "7",
-        ),
-        "karpenter": (
-            {
-                "karpenter.k8s.aws/instance-gpu-name": "l4",
-                "karpenter.k8s.aws/instance-gpu-memory": "22888",
-            },
-            "1",
-        ),
-    }
-    nodes = []
-    for name, (own, offered) in labels.items():
-        capacity = {"cpu": "8", "memory": "32Gi", "nvidia.com/gpu": offered}
-        status = {
-            "capacity": capacity,
-            "allocatable": capacity,
-            "conditions": [{"type": "Ready", "status": "True"}],
-        }
-        node = {"kind": "Node", "metadata": {"name": name, "labels": own}, "status": status}
-        nodes.append({"apiVersion": "v1", **node})
-    answer = {"apiVersion": "v1", "kind": "List", "items": nodes}
-    machines = machines_of(written(tmp_path / "nodes.json", answer))
-    told = {}
-    for name, machine in machines.items():
-        cards = machine.accelerators or ()
-        has_bandwidth = cards[0].memory_bandwidth_bytes_per_second is not None
-        told[name] = (len(cards), cards[0].name, cards[0].memory_total_bytes, has_bandwidth)
-    assert told == {
-        "gke": (1, "NVIDIA T4", None, True),
-        "shared": (2, "NVIDIA L4", None, True),
-        "parts": (7, "NVIDIA A100 80GB MIG 1g.10gb", None, False),
-        "karpenter": (1, "NVIDIA L4", 22888 * MIB, True),
-    }
+def test_gpus_without_labels_of_nvidia_have_no_memory(tmp_path: Path) -> None:
+    """A cloud's own labels name none: the cards count, and discovery is the remedy for their memory."""
+    labels = {"cloud.google.com/gke-accelerator": "nvidia-tesla-t4"}
+    cards = cards_of(tmp_path, labels, **{"nvidia.com/gpu": "2"})
+    assert [(card.name, card.memory_total_bytes) for card in cards] == [("NVIDIA GPU", None)] * 2
+    machine = machines_of(tmp_path / "node.json")["n"]
+    why = machine.why_unread("accelerators.memory_total_bytes")
+    assert "GPU discovery" in (why.remedy or "")
 
 
 def test_a_record_as_a_local_fact_of_ansible_is_taken_whole(tmp_path: Path) -> None:
