@@ -60,29 +60,25 @@ class Decoder:
     """Parses JSON that nobody vouches for. What it raises is `Unreadable`, with the line where it
     is certain.
 
-    `made_of` makes an object of its pairs, `constant` what stands for NaN and Infinity, `whole` a
-    whole number of its digits, as in `json.loads`. Without `constant` those words are refused,
-    without `made_of` the last of two equal keys counts. With `note_doubled` the first MAX_PROBLEMS
-    keys that stand twice in one object of the text parsed last are in `doubled`, and `more_doubled`
+    `constant` makes what stands for NaN and Infinity, as in `json.loads`; without it those words
+    are refused. Of two equal keys the last counts. With `note_doubled` the first MAX_PROBLEMS keys
+    that stand twice in one object of the text parsed last are in `doubled`, and `more_doubled`
     counts the others.
     """
 
     def __init__(
         self,
         *,
-        made_of: Callable[[list[tuple[str, Any]]], Any] | None = None,
         note_doubled: bool = False,
         constant: Callable[[str], Any] | None = None,
-        whole: Callable[[str], Any] | None = None,
     ) -> None:
         import json
 
         self.doubled: list[str] = []
         self.more_doubled = 0
         self._decoder = json.JSONDecoder(
-            object_pairs_hook=self._object if note_doubled else made_of,
+            object_pairs_hook=self._object if note_doubled else None,
             parse_constant=constant or _refuse_constant,
-            parse_int=whole,
         )
 
     def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:

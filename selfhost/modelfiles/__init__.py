@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from ..catalogue.spec import ModelSpec
 from .adapters import AdapterFile, read_adapter
-from .local import LocalModel, beside, stored_notes
+from .local import LocalModel, stored_notes
 
 TYPE_CHECKING = False
 
@@ -93,12 +93,11 @@ def _read_file(path: str, architectures: Mapping[str, Any]) -> LocalModel:
     from .safetensors import INDEX_ENDING, shards_in, shards_of
     from .weights import read_lone_config, read_safetensors
 
-    config = beside(path, "config.json")
     # first by its name: the length of a header may begin with the byte of a bracket
     if name.endswith(".safetensors") or begins_safetensors(start):
-        return read_safetensors(path, shards_of(path), config, architectures)
+        return read_safetensors(path, shards_of(path), None, architectures)
     if start.removeprefix(_UTF8_MARK).lstrip()[:1] not in (b"{", b"["):
         fail(path, *next(iter(refusals.values())))
     if name.endswith(INDEX_ENDING):
-        return read_safetensors(path, shards_in(path), config, architectures)
+        return read_safetensors(path, *shards_in(path), architectures)
     return read_lone_config(path, architectures)

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from .local import LocalModel
 from .naming import listed
-from .safetensors import indexes_in, is_of_model, shards_in, shards_of, weights_in
+from .safetensors import INDEX_ENDING, is_of_model, of_model_with, shards_in, shards_of
 from .source import UNFINISHED, fail, names_in, shown
 from .weights import read_lone_config, read_safetensors
 
@@ -24,6 +24,7 @@ _OTHER: Mapping[str, tuple[str, str]] = {
         "holds a diffusers pipeline, an image model",
         "only language models are read from a folder",
     ),
+    "snapshots": ("is a folder of Hugging Face's cache", "give a folder under its snapshots"),
 }
 
 
@@ -37,37 +38,24 @@ def read_folder(path: str, architectures: Mapping[str, Any]) -> LocalModel:
     ggufs = [name for name in names if name.lower().endswith(".gguf")]
     if ggufs:
         return _read_one_gguf(path, ggufs, architectures, notes)
-    indexes, shards = indexes_in(names), weights_in(names)
-    config = os.path.join(path, _CONFIG) if _CONFIG in names else None
-    if indexes or shards:
-        files = _weight_files(path, indexes, shards)
-        return read_safetensors(path, files, config, architectures, notes)
-    if config is None:
-        _refuse_no_model(path, names, unfinished)
-    return read_lone_config(config, architectures, (*notes, _without_weights(names)))
-
-
-def _weight_files(path: str, indexes: Sequence[str], shards: Sequence[str]) -> tuple[str, ...]:
-    """The safetensors files of the only set of weights in a folder, by its index if it has one."""
-    if len(indexes) > 1:
-        _refuse_several(path, "sets of weights", indexes)
-    if indexes:
-        return shards_in(os.path.join(path, indexes[0]))
+    indexes, shards = of_model_with(names, INDEX_ENDING), of_model_with(names, ".safetensors")
     sets = {shards_of(os.path.join(path, name)) for name in shards}
-    if len(sets) > 1:
-        _refuse_several(path, "sets of weights", sorted(files[0] for files in sets))
-    return sets.pop()
-
-
-def _without_weights(names: Sequence[str]) -> str:
-    """The sentence about a config.json beside which no weights are read."""
+    several = indexes or sorted(files[0] for files in sets)
+    if len(several) > 1:
+        _refuse_several(path, "sets of weights", several)
+    if several:
+        files, total = sets.pop() if not indexes else (), None
+        if indexes:
+            files, total = shards_in(os.path.join(path, indexes[0]))
+        return read_safetensors(path, files, total, architectures, notes)
+    if _CONFIG not in names:
+        _refuse_no_model(path, names, unfinished)
+    why = "the folder holds a config.json and no weights"
     pickles = [name for name in names if name.lower().endswith(_PICKLES) and is_of_model(name)]
-    if not pickles:
-        return "the folder holds a config.json and no weights"
-    return (
-        f"its weights are there only as pickle files ({shown(pickles[0])}), which can run any code"
-        " when they are loaded"
-    )
+    if pickles:
+        why = f"its weights are there only as pickle files ({shown(pickles[0])}), which can run any"
+        why += " code when they are loaded"
+    return read_lone_config(os.path.join(path, _CONFIG), architectures, (*notes, why))
 
 
 def _read_one_gguf(
@@ -78,11 +66,9 @@ def _read_one_gguf(
     projectors = [name for name in names if "mmproj" in name.lower()]
     if projectors and len(projectors) < len(names):
         names = [name for name in names if name not in projectors]
-        files = [os.path.join(path, name) for name in projectors]
-        size = sum(os.stat(file).st_size for file in files if os.path.exists(file))
         notes += (
-            f"{shown(projectors[0])} beside it, the projector for pictures or sound, has {size:,}"
-            " bytes more and is not counted",
+            f"{shown(projectors[0])} beside it, the projector for pictures or sound, is not"
+            " counted",
         )
     sets = {parts_of(os.path.join(path, name))[0] for name in names}
     if len(sets) > 1:
@@ -104,11 +90,6 @@ def _refuse_no_model(path: str, names: list[str], unfinished: list[str]) -> NoRe
     for name, (fault, remedy) in _OTHER.items():
         if name in names:
             fail(path, fault, remedy)
-    if "snapshots" in names:
-        revisions = names_in(os.path.join(path, "snapshots"))
-        newest = [os.path.join(shown(path), "snapshots", shown(name)) for name in revisions[-1:]]
-        remedy = f"give the folder {newest[0]}" if newest else "download the model again"
-        fail(path, "is a folder of Hugging Face's cache", remedy)
     fault = "holds no model: no GGUF file, no safetensors file and no config.json"
     remedy = "give the folder that holds the model's files"
     fail(path, f"{fault} ({listed(map(shown, names), 4)})", remedy)

@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import os
 
-from ..catalogue.spec import QUANTIZATIONS, ModelSpec, Quantized
+from ..catalogue.spec import ModelSpec
 from ..core.records import Record
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from .stored import Stored
 
 
 class LocalModel(Record):
@@ -38,31 +33,16 @@ def beside(path: str, name: str) -> str | None:
     return file if os.path.lexists(file) else None
 
 
-def quantized_of(stored: Stored) -> Quantized | None:
-    """What a spec says of weights that somebody else than the publisher quantized; None for those
-    of the publisher's own type.
-    """
-    if not stored.requantized:
-        return None
-    name = stored.name if stored.name in QUANTIZATIONS[stored.format] else None
-    return Quantized(format=stored.format, quantization=name)
-
-
 def stored_notes(spec: ModelSpec) -> tuple[str, ...]:
     """A sentence where the weights are stored in another type than a GGUF file would be made of, or
     than they are judged in.
     """
     own, architecture = spec.quantized, spec.architecture
     if own is not None:
-        how = (
-            f"as {own.quantization}"
-            if own.quantization
-            else "in a quantization that selfhost does not know"
-        )
-        return (
-            f"Its weights are stored {how}; a GGUF file needs the original model, before"
-            " quantization.",
-        )
+        name = own.quantization
+        how = f"as {name}" if name else "in a quantization that selfhost does not know"
+        need = "a GGUF file needs the original model, before quantization"
+        return (f"Its weights are stored {how}; {need}.",)
     narrow = architecture.matrix_dtype if architecture is not None else None
     if narrow is None or not narrow.startswith("float8"):
         return ()

@@ -27,7 +27,6 @@ from .source import (
     read_some,
     refuse_other_kinds,
     shown,
-    status_of,
 )
 
 TYPE_CHECKING = False
@@ -43,11 +42,10 @@ MAX_TENSORS = 200_000
 MAX_READ_HEADER_BYTES = 50_000_000
 # an entry with a shape of six dimensions: {, two [, four :, and 11 commas
 _SIGNS_PER_TENSOR = 14
-# Of all files of a model: Kimi K3 has 92 layers x 896 experts x 3 matrices, each with its scales:
-# 494,592. An index names each of them (DeepSeek V3: 91,991 in 8.9 MB; models of 1,000 billion
-# parameters: 20 MB)
-MAX_TENSORS_IN_ALL = 750_000
+# An index names every tensor of a model (DeepSeek V3: 91,991 in 8.9 MB; Kimi K3: 494,592) with a
+# colon and a comma
 MAX_INDEX_BYTES = 1 << 26
+_MAX_INDEX_SIGNS = 1_500_000
 MAX_SHARDS = 10_000
 INDEX_ENDING = ".safetensors.index.json"
 # how the names of files begin that lie beside a model's weights and are none of them
@@ -70,16 +68,7 @@ _DTYPES: Mapping[str, str] = {
 _PLAIN = frozenset({"BF16", "F16", "F32", "F64"})
 # numbers of a header are unsigned and of 64 bits, and so are products of a shape
 _LIMIT = 1 << 64
-_SPEC_OF_IT = "give a spec of the model: `selfhost check FILE.toml`"
-_IN_SHARDS = f"give the model in several files (shards), or {_SPEC_OF_IT[5:]}"
-_FIELDS = ("dtype", "shape", "data_offsets")
-# Tensors of the language model's layers, under the prefixes that classes of transformers write.
-# Those of encoders have others.
-_IN_LAYER = pattern(
-    r"(?:(?:model\.|language_model\.|model\.language_model\.|language_model\.model\.|gpt_neox\."
-    r"|backbone\.|model\.decoder\.|decoder\.|transformer\.encoder\.)?layers|(?:transformer\.)?h"
-    r"|transformer\.blocks|(?:bert\.|roberta\.)?encoder\.layer)\.(\d{1,6})\."
-)
+_IN_SHARDS = "give the model in several files (shards), or a spec of it: `selfhost check FILE.toml`"
 # beside weights in FP8, as DeepSeek, compressed-tensors, ModelOpt, FBGEMM and Mistral write them
 _SCALE = pattern(r"(?:weight_scale(?:_inv)?|\.scale_weight|qscale_weight)\Z")
 _PREDICTS_MORE = pattern(r"(?:^|\.)(?:mtp(?:_layers|_block)?|eh_proj|nextn)\.")
@@ -90,13 +79,12 @@ Tensors = dict[str, tuple[str, list[int]]]
 class Weights(Record):
     """The weights of one model: `size` of all files in bytes, and elements by dtype.
 
-    `layers` are the numbers of the language model's layers, without those that predict more tokens
-    (`predict_more`: there are tensors of such). `is_scaled`: there are scales of weights.
+    `predict_more`: there are tensors of layers that predict more tokens; `is_scaled`: there are
+    scales of weights.
     """
 
     size: int
     elements: Mapping[str, int]
-    layers: frozenset[int] = frozenset()
     predict_more: bool = False
     is_scaled: bool = False
 
@@ -105,6 +93,11 @@ class Weights(Record):
         """Parameters; None where some are packed or scaled, so that elements are no parameters."""
         counted = _PLAIN if self.is_scaled else _PLAIN | {"F8_E4M3"}
         return sum(self.elements.values()) if self.elements.keys() <= counted else None
+
+    @property
+    def types(self) -> str:
+        """Its dtypes, for a sentence."""
+        return ", ".join(sorted(self.elements))
 
     @property
     def plain(self) -> bool:
@@ -123,33 +116,28 @@ class Weights(Record):
 def read_header(path: str) -> tuple[int, Tensors]:
     """Size of one file in bytes, and its tensors. Raises `SpecError`; reads no weights."""
     size, length, content = _header_bytes(path)
-    header = parse_json(
-        path,
-        content,
-        what="safetensors header",
-        made_of=_object,
-        max_signs=MAX_TENSORS * _SIGNS_PER_TENSOR,
-        instead=_IN_SHARDS,
-    )
+    max_signs = MAX_TENSORS * _SIGNS_PER_TENSOR
+    what = "safetensors header"
+    header = parse_json(path, content, what=what, max_signs=max_signs, instead=_IN_SHARDS)
     if not isinstance(header, dict):
         damaged(path, "its header is no table of tensors")
-    about = header.pop("__metadata__", None)
+    header.pop("__metadata__", None)
     if len(header) > MAX_TENSORS:
         fault = f"lists {len(header):,} tensors, and at most {MAX_TENSORS:,} of one file are read"
         fail(path, fault, _IN_SHARDS)
-    words = about.values() if isinstance(about, dict) else ()
-    if not (about is None or isinstance(about, dict)) or any(
-        type(word) is not str for word in words
-    ):
-        damaged(path, "__metadata__ of its header is no table of words")
-    tensors: Tensors = {}
-    places = []
-    for name, entry in header.items():
-        dtype, shape, begin, end = _entry(path, name, entry)
-        tensors[name] = dtype, shape
-        places.append((begin, end, name))
-    _refuse_holes(path, size - 8 - length, sorted(places))
-    return size, tensors
+    entries = {name: _entry(path, name, entry) for name, entry in header.items()}
+    reached = 0
+    for (begin, end), name in sorted((offsets, name) for name, (*_, offsets) in entries.items()):
+        if begin != reached:
+            what = "overlaps another" if begin < reached else "begins behind bytes that have none"
+            damaged(path, f'the tensor "{clean(name)}" {what}')
+        reached = end
+    rest = size - 8 - length - reached
+    if rest < 0:
+        cut_short(path, f"{-rest:,} bytes are missing at its end")
+    if rest:
+        damaged(path, f"{rest:,} bytes at its end belong to no tensor")
+    return size, {name: (dtype, shape) for name, (dtype, shape, _) in entries.items()}
 
 
 def _header_bytes(path: str) -> tuple[int, int, bytes]:
@@ -180,63 +168,29 @@ def _header_bytes(path: str) -> tuple[int, int, bytes]:
     return size, length, header
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Of equal names the last counts, as for the reader of safetensors; its own keys may not stand
-    twice and have no usable value then.
-    """
-    values = dict(pairs)
-    if len(values) < len(pairs):
-        keys = [key for key, _ in pairs]
-        own = ("__metadata__", *_FIELDS)
-        values.update((key, False) for key in own if keys.count(key) > 1)
-    return values
-
-
-def _entry(path: str, name: str, entry: Any) -> tuple[str, list[int], int, int]:
+def _entry(path: str, name: str, entry: Any) -> tuple[str, list[int], tuple[int, int]]:
     """Dtype and shape of a tensor, and where its bytes begin and end in the data."""
-    values = entry if isinstance(entry, dict) else {}
-    fields: list[Any] = [values.get(field) for field in _FIELDS]
-    dtype, shape, offsets = fields
-    if not (isinstance(dtype, str) and _are_sizes(shape) and _are_sizes(offsets)) or (
-        len(offsets) != 2
-    ):
+    values: Any = entry if isinstance(entry, dict) else {}
+    dtype, shape, offsets = (values.get(key) for key in ("dtype", "shape", "data_offsets"))
+    is_usable = isinstance(dtype, str) and _are_sizes(shape) and _are_sizes(offsets)
+    if not is_usable or len(offsets) != 2:
         damaged(path, f'the tensor "{clean(name)}" has no usable dtype, shape and data_offsets')
     if dtype not in BITS:
-        fault = (
-            f'has the tensor "{clean(name)}" in {clean(dtype)}, a type that safetensors does not'
-        )
+        fault = f'has the tensor "{clean(name)}" in {clean(dtype)}'
         remedy = f"take files of the model that safetensors reads; it has {', '.join(BITS)}"
-        fail(path, f"{fault} have", remedy)
+        fail(path, f"{fault}, a type that safetensors does not have", remedy)
     begin, end = offsets
     # the product of all but an empty dimension must have room, too
     has_room = prod(shape[: shape.index(0)] if 0 in shape else shape) * BITS[dtype] < _LIMIT
     if not has_room or prod(shape) * BITS[dtype] != 8 * (end - begin):
         damaged(path, f'the tensor "{clean(name)}" does not have the size of its shape')
-    return dtype, shape, begin, end
+    return dtype, shape, (begin, end)
 
 
 def _are_sizes(value: Any) -> bool:
     return isinstance(value, list) and all(
         type(length) is int and 0 <= length < _LIMIT for length in value
     )
-
-
-def _refuse_holes(path: str, data_bytes: int, places: list[tuple[int, int, str]]) -> None:
-    """Raise `SpecError` unless the tensors, in order, fill the data from the first byte to the
-    last. `places` has the begin, the end and the name of each.
-    """
-    reached = 0
-    for begin, end, name in places:
-        if begin < reached:
-            damaged(path, f'the tensor "{clean(name)}" overlaps another')
-        if begin > reached:
-            hole = f'{begin - reached:,} bytes before the tensor "{clean(name)}"'
-            damaged(path, f"{hole} belong to none")
-        reached = end
-    if reached > data_bytes:
-        cut_short(path, f"{reached - data_bytes:,} bytes are missing at its end")
-    if reached < data_bytes:
-        damaged(path, f"{data_bytes - reached:,} bytes at its end belong to no tensor")
 
 
 # ------------------------------------------------------------------- the files of one model
@@ -252,30 +206,18 @@ def read_weights(named: str, paths: tuple[str, ...]) -> Weights:
         fault = f"has its weights in {files}: {listed(missing)}"
         fail(named, fault, "download the missing files")
     elements: dict[str, int] = {}
-    layers: set[int] = set()
-    predicting: set[int] = set()
-    size_bytes, count, predict_more = 0, 0, False
-    is_scaled = False
+    size_bytes, predict_more, is_scaled = 0, False, False
     for path in paths:
-        status_of(path)
         size, tensors = read_header(path)
-        size_bytes, count = size_bytes + size, count + len(tensors)
-        if count > MAX_TENSORS_IN_ALL:
-            fail(named, f"has more than {MAX_TENSORS_IN_ALL:,} tensors in its files", _SPEC_OF_IT)
+        size_bytes += size
         for name, (dtype, shape) in tensors.items():
             elements[dtype] = elements.get(dtype, 0) + prod(shape)
             predict_more = predict_more or bool(_PREDICTS_MORE.search(name))
             is_scaled = is_scaled or bool(_SCALE.search(name))
-            if inside := _IN_LAYER.match(name):
-                (predicting if "eh_proj." in name else layers).add(int(inside[1]))
     if not elements:
         fail(named, "holds no weights", "give the model's safetensors files")
     return Weights(
-        size=size_bytes,
-        elements=elements,
-        layers=frozenset(layers - predicting),
-        predict_more=predict_more,
-        is_scaled=is_scaled,
+        size=size_bytes, elements=elements, predict_more=predict_more, is_scaled=is_scaled
     )
 
 
@@ -284,14 +226,9 @@ def is_of_model(name: str) -> bool:
     return not name.startswith(_NOT_THE_MODEL)
 
 
-def indexes_in(names: Iterable[str]) -> list[str]:
-    """Those of the names that are the index of a model's shards."""
-    return [name for name in names if name.lower().endswith(INDEX_ENDING) and is_of_model(name)]
-
-
-def weights_in(names: Iterable[str]) -> list[str]:
-    """Those of the names that are safetensors files of a model."""
-    return [name for name in names if name.lower().endswith(".safetensors") and is_of_model(name)]
+def of_model_with(names: Iterable[str], ending: str) -> list[str]:
+    """Those of the names that end so and are files of a model's weights."""
+    return [name for name in names if name.lower().endswith(ending) and is_of_model(name)]
 
 
 def shards_of(path: str) -> tuple[str, ...]:
@@ -301,9 +238,16 @@ def shards_of(path: str) -> tuple[str, ...]:
     return numbered_files(path, MAX_SHARDS)
 
 
-def shards_in(index: str) -> tuple[str, ...]:
-    """The files that an index names, beside it. Raises `SpecError`."""
-    places = _index(index).get("weight_map")
+def shards_in(index: str) -> tuple[tuple[str, ...], int | None]:
+    """The files that an index names, beside it, and the bytes of all their tensors, None where it
+    has no `total_size`. Raises `SpecError`.
+    """
+    what = "safetensors index"
+    values = read_json(
+        index, MAX_INDEX_BYTES, what=what, max_signs=_MAX_INDEX_SIGNS, instead=_IN_SHARDS
+    )
+    values = values if isinstance(values, dict) else {}
+    places, metadata = values.get("weight_map"), values.get("metadata")
     names = list(places.values()) if isinstance(places, dict) else []
     if not names or not all(isinstance(name, str) for name in names):
         fail(index, "is no index of safetensors files: it has no weight_map", "download it again")
@@ -313,25 +257,6 @@ def shards_in(index: str) -> tuple[str, ...]:
     ):
         damaged(index, "it names files outside its folder")
     folder = index[: len(index) - len(os.path.basename(index))]
-    return tuple(folder + name for name in names)
-
-
-def total_in(index: str) -> int | None:
-    """`total_size` of an index: bytes of all tensors without headers; None where it has none.
-    Raises `SpecError`.
-    """
-    metadata = _index(index).get("metadata")
-    size = metadata.get("total_size") if isinstance(metadata, dict) else None
-    return size if type(size) is int and 0 < size < 1 << 60 else None
-
-
-def _index(path: str) -> Mapping[str, Any]:
-    values = read_json(
-        path,
-        MAX_INDEX_BYTES,
-        what="safetensors index",
-        # a colon and a comma for each tensor, and a thousand for what else it says
-        max_signs=2 * MAX_TENSORS_IN_ALL + 1000,
-        instead=_SPEC_OF_IT,
-    )
-    return values if isinstance(values, dict) else {}
+    total = metadata.get("total_size") if isinstance(metadata, dict) else None
+    is_usable = type(total) is int and 0 < total < 1 << 60
+    return tuple(folder + name for name in names), total if is_usable else None

@@ -13,7 +13,6 @@ from ..core.files import shown as shown
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import IO, Any, NoReturn
 
 # how a downloader marks what it has not finished: Hugging Face, curl and wget, browsers, aria2
@@ -141,14 +140,10 @@ def parse_json(
     what: str,
     max_signs: int = json_text.MAX_SIGNS,
     instead: str | None = None,
-    made_of: Callable[[list[tuple[str, Any]]], dict[str, Any]] | None = None,
 ) -> Any:
-    """The values of JSON that nobody vouches for. Raises `SpecError`.
-
-    `made_of` makes an object of its pairs, of which two may have the same key.
-    """
+    """The values of JSON that nobody vouches for. Raises `SpecError`."""
     as_published = f"give the {what} as it was published"
-    decoder = json_text.Decoder(made_of=made_of, constant=float)
+    decoder = json_text.Decoder(constant=float)
     try:
         return decoder.parse(content.decode("utf-8-sig"), max_signs=max_signs)
     except UnicodeDecodeError:

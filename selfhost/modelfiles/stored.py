@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ..catalogue.spec import MLX_MODES, PACKED, QUANTIZATIONS
+from ..catalogue.spec import MLX_MODES, PACKED, QUANTIZATIONS, Quantized
 from ..core.records import Record
 from .config_keys import Keys, short
 
@@ -63,13 +63,17 @@ class Stored(Record):
     why: str | None = None
 
     @property
-    def requantized(self) -> bool:
-        """False for weights in 16 bits or more, and for the narrow types that models are published
-        in and that converters read.
+    def requantized(self) -> Quantized | None:
+        """What a spec says of weights that somebody else than the publisher quantized; None for
+        those in 16 bits or more, and for the narrow types that models are published in and that
+        converters read.
         """
-        return self.quantized and (
-            self.format == "mlx" or not (self.name or "").startswith(("float8", "mxfp4", "ternary"))
-        )
+        published = ("float8", "mxfp4", "ternary")
+        is_published = self.format != "mlx" and (self.name or "").startswith(published)
+        if not self.quantized or is_published:
+            return None
+        name = self.name if self.name in QUANTIZATIONS[self.format] else None
+        return Quantized(format=self.format, quantization=name)
 
 
 def stored_of(keys: Keys) -> Stored:

@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Mapping
 from typing import Any
 
-from ..catalogue.spec import (
-    QUANTIZATIONS,
-    SIZE_OF,
-    Architecture,
-    ModelSpec,
-    Parameters,
-    PublishedFiles,
-    Safety,
-)
+from ..catalogue.spec import QUANTIZATIONS, SIZE_OF, ModelSpec, Parameters, PublishedFiles, Safety
 from .config import read_config
-from .local import LocalModel, quantized_of, stored_notes
-from .naming import identifier, listed, name_of
-from .safetensors import Weights, indexes_in, read_header, read_weights, total_in
-from .source import names_in, shown
+from .local import LocalModel, beside, stored_notes
+from .naming import identifier, name_of
+from .safetensors import Weights, read_header, read_weights
+from .source import shown
 from .stored import Stored
 
 # transformers makes a tokenizer of any of these (AutoTokenizer; VOCAB_FILES_NAMES of its classes)
@@ -37,7 +29,7 @@ def read_lone_config(
     """The model that a config.json describes; none of its weights are here. Raises `SpecError`."""
     described = read_config(config, architectures)
     stored = described.stored
-    spec = described.spec.replace(quantized=quantized_of(stored))
+    spec = described.spec.replace(quantized=stored.requantized)
     return LocalModel(
         spec=spec,
         format=stored.format,
@@ -47,54 +39,62 @@ def read_lone_config(
     )
 
 
-def _without(unknown: Mapping[str, str], *keys: str) -> dict[str, str]:
-    return {key: why for key, why in unknown.items() if key not in keys}
-
-
 def read_safetensors(
     path: str,
-    files: Iterable[str],
-    config: str | None,
+    files: tuple[str, ...],
+    total_bytes: int | None,
     architectures: Mapping[str, Any],
     notes: tuple[str, ...] = (),
 ) -> LocalModel:
-    """The model in these files. `path` is what the user gave, `config` the config.json beside the
-    files, None where there is none. Raises `SpecError`.
+    """The model in these files, and in the config.json beside them where there is one. `path` is
+    what the user gave, `total_bytes` what the index of the files says. Raises `SpecError`.
     """
-    files = tuple(files)
+    config = beside(files[0], "config.json")
     missing = tuple(file for file in files if not os.path.exists(file))
     if config is not None and missing:
-        return _in_part(path, files, missing, config, architectures, notes)
+        # the config.json says what the model is
+        described = read_lone_config(config, architectures, notes)
+        return described.replace(
+            spec=described.spec.replace(origin=path),
+            missing=tuple(shown(os.path.basename(file)) for file in missing),
+            # each is read as far as its header, so a file that was cut is refused
+            size_bytes=sum(read_header(file)[0] for file in files if file not in missing),
+            total_bytes=total_bytes,
+        )
     weights = read_weights(path, files)
-    if config is None:
-        spec, stored = _undescribed(path, weights), Stored(name=weights.dtype, quantized=False)
-    else:
+    if config is not None:
         spec, stored, more = _described(path, config, weights, architectures)
         notes += more
+    else:
+        spec, stored = _undescribed(path, weights), Stored(name=weights.dtype, quantized=False)
     quantization = stored.name if stored.name in QUANTIZATIONS[stored.format] else None
     unknown = _without(spec.unknown, "files", "tokenizer")
     files_known: tuple[PublishedFiles, ...] = ()
     if quantization is None:
-        types = ", ".join(sorted(weights.elements))
-        unknown["files"] = f"{weights.size:,} bytes, of a type that has no name here: {types}"
+        unknown["files"] = (
+            f"{weights.size:,} bytes, of a type that has no name here: {weights.types}"
+        )
     else:
         sizes = {quantization: weights.size}
         files_known = (
             PublishedFiles(format=stored.format, source=SIZE_OF + shown(path), bytes=sizes),
         )
-    folder = os.path.dirname(files[0])
     source = f"headers of the safetensors files of {shown(path)}"
     spec = spec.replace(
         files=files_known,
-        quantized=quantized_of(stored),
+        quantized=stored.requantized,
         unknown=unknown,
-        tokenizer=any(os.path.exists(os.path.join(folder, name)) for name in _TOKENIZERS),
+        tokenizer=any(beside(files[0], name) for name in _TOKENIZERS),
         safety=Safety(formats=("safetensors",), remote_code=spec.safety.remote_code),
         sources={**spec.sources, "parameters": source, "safety": "format of the files"},
     )
     return LocalModel(
         spec=spec, format=stored.format, quantization=quantization, files_here=True, notes=notes
     )
+
+
+def _without(unknown: Mapping[str, str], *keys: str) -> dict[str, str]:
+    return {key: why for key, why in unknown.items() if key not in keys}
 
 
 def _undescribed(path: str, weights: Weights) -> ModelSpec:
@@ -140,10 +140,10 @@ def _described(
         if weights.dtype is None or weights.is_scaled:
             stored = Stored()
             unknown["architecture.matrix_dtype"] = (
-                f"most of the weights are packed or scaled ({', '.join(sorted(weights.elements))}),"
-                " and config.json does not say how"
+                f"most of the weights are packed or scaled ({weights.types}), and config.json does"
+                " not say how"
             )
-    why = _contradiction(architecture, stored, weights, described.language_parameters)
+    why = _contradiction(stored, weights, described.language_parameters)
     if why is not None:
         unknown = {key: text for key, text in unknown.items() if key[:13] != "architecture."}
         unknown["architecture"], architecture = why, None
@@ -156,85 +156,35 @@ def _described(
     return spec.replace(architecture=architecture, unknown=unknown), stored, notes
 
 
-def _contradiction(
-    architecture: Architecture | None, stored: Stored, weights: Weights, language: int | None
-) -> str | None:
+def _contradiction(stored: Stored, weights: Weights, language: int | None) -> str | None:
     """Why the files are not of the model that config.json describes; None where nothing says so.
     `language` are the parameters of the language model by config.json.
 
     transformers drops layers beyond those of the config, makes up those that are not there, and
     refuses tensors of other shapes.
     """
-    if architecture is not None and weights.layers:
-        why = _contradicted_layers(architecture, weights.layers)
-        if why is not None:
-            return why
     if language and weights.total and language - weights.total > language // _EXTRA_SHARE:
         return (
             f"the files hold {weights.total:,} parameters, and config.json describes {language:,}"
         )
     if stored.quantized and stored.name is not None and weights.plain:
-        types = ", ".join(sorted(weights.elements))
-        return (
-            f"the weights are said to be stored as {stored.name}, and the files hold {types} alone"
-        )
+        said = f"the weights are said to be stored as {stored.name}"
+        return f"{said}, and the files hold {weights.types} alone"
     return None
-
-
-def _contradicted_layers(architecture: Architecture, present: Set[int]) -> str | None:
-    """Which layer of config.json the files lack, or have beyond it; None where they agree."""
-    limit, layers = architecture.stored_layers or architecture.layers, architecture.layers
-    placed = [part.layers for part in architecture.attention]
-    placed += [part.layers for part in architecture.recurrent]
-    placed += [part.layers for part in architecture.feed_forward]
-    busy = {layer for places in placed for layer in places if layer < limit}
-    if missing := sorted(busy - present):
-        numbers = listed(map(str, missing))
-        return (
-            f"the files have no tensor of layer {numbers}, and config.json says {layers:,} layers"
-        )
-    last = max(present)
-    if last >= layers + (architecture.mtp_layers or 0):
-        return f"the files have a layer {last:,}, and config.json says {layers:,} layers, from 0"
-    return None
-
-
-def _in_part(
-    path: str,
-    files: tuple[str, ...],
-    missing: tuple[str, ...],
-    config: str,
-    architectures: Mapping[str, Any],
-    notes: tuple[str, ...],
-) -> LocalModel:
-    """Sharded weights of which some are not there. The config.json says what the model is, the
-    index how large it is.
-    """
-    described = read_lone_config(config, architectures, notes)
-    folder = os.path.dirname(config) or os.curdir
-    index = next(iter(indexes_in(names_in(folder))), None)
-    return described.replace(
-        spec=described.spec.replace(origin=path),
-        missing=tuple(shown(os.path.basename(file)) for file in missing),
-        # each is read as far as its header, so a file that was cut is refused
-        size_bytes=sum(read_header(file)[0] for file in files if file not in missing),
-        total_bytes=total_in(os.path.join(folder, index)) if index else None,
-    )
 
 
 def _counted(
-    spec: ModelSpec, language: int | None, total: int | None
+    spec: ModelSpec, language: int | None, held: int | None
 ) -> tuple[ModelSpec, tuple[str, ...]]:
     """The spec with the parameters that the files really hold, and notes.
 
-    `language` is what follows from config.json for the language model alone, `total` what the
+    `language` is what follows from config.json for the language model alone, `held` what the
     files hold; None where it is not known.
     """
-    if total is None:
+    if held is None:
         return spec, ()
     unknown, parameters = _without(spec.unknown, "parameters.total"), spec.parameters
-    mtp = parameters.mtp or 0
-    total -= mtp
+    total = held - (parameters.mtp or 0)
     encoders = total - language if language is not None else 0
     sees = parameters.encoders is not None or "parameters.encoders" in unknown
     if parameters.total is None or (sees and encoders > 0):
@@ -246,13 +196,12 @@ def _counted(
             unknown.pop("parameters.encoders", None)
             parameters = parameters.replace(encoders=encoders, projector_bytes=2 * encoders)
         return spec.replace(parameters=parameters, unknown=unknown), ()
-    described = parameters.total + mtp
-    gap = total + mtp - described
+    gap = total - parameters.total
+    notes: tuple[str, ...] = ()
     if 0 < gap <= total // _EXTRA_SHARE:
         parameters = parameters.replace(extra_in_files=gap)
-    if not gap or parameters.extra_in_files:
-        return spec.replace(parameters=parameters, unknown=unknown), ()
-    total += mtp
-    why = f"the files hold {total:,} parameters, and config.json describes {described:,}"
-    parameters = parameters.replace(total=total, active=None, mtp=None, difference=why)
-    return spec.replace(parameters=parameters, unknown=unknown), (why,)
+    elif gap:
+        why = f"the files hold {held:,} parameters, and config.json describes {held - gap:,}"
+        parameters = parameters.replace(total=held, active=None, mtp=None, difference=why)
+        notes = (why,)
+    return spec.replace(parameters=parameters, unknown=unknown), notes
