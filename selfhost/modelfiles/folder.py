@@ -38,15 +38,8 @@ def read_folder(path: str, architectures: Mapping[str, Any]) -> LocalModel:
     ggufs = [name for name in names if name.lower().endswith(".gguf")]
     if ggufs:
         return _read_one_gguf(path, ggufs, architectures, notes)
-    indexes, shards = of_model_with(names, INDEX_ENDING), of_model_with(names, ".safetensors")
-    sets = {shards_of(os.path.join(path, name)) for name in shards}
-    several = indexes or sorted(files[0] for files in sets)
-    if len(several) > 1:
-        _refuse_several(path, "sets of weights", several)
-    if several:
-        files, total = sets.pop() if not indexes else (), None
-        if indexes:
-            files, total = shards_in(os.path.join(path, indexes[0]))
+    files, total = _weight_files(path, names)
+    if files:
         return read_safetensors(path, files, total, architectures, notes)
     if _CONFIG not in names:
         _refuse_no_model(path, names, unfinished)
@@ -56,6 +49,21 @@ def read_folder(path: str, architectures: Mapping[str, Any]) -> LocalModel:
         why = f"its weights are there only as pickle files ({shown(pickles[0])}), which can run any"
         why += " code when they are loaded"
     return read_lone_config(os.path.join(path, _CONFIG), architectures, (*notes, why))
+
+
+def _weight_files(path: str, names: Sequence[str]) -> tuple[tuple[str, ...], int | None]:
+    """The safetensors files of the only set of weights in a folder, and the bytes of their tensors
+    where it has an index.
+    """
+    indexes = of_model_with(names, INDEX_ENDING)
+    shards = of_model_with(names, ".safetensors")
+    sets = {shards_of(os.path.join(path, name)) for name in shards}
+    several = indexes or sorted(files[0] for files in sets)
+    if len(several) > 1:
+        _refuse_several(path, "sets of weights", several)
+    if indexes:
+        return shards_in(os.path.join(path, indexes[0]))
+    return (sets.pop() if sets else ()), None
 
 
 def _read_one_gguf(
