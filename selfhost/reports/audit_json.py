@@ -6,12 +6,11 @@ The keys do not depend on the options.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain
 from typing import Any
 
 from ..audit.entries import Policy, Wanted
 from ..audit.record import Audit, ExemptionUse, MachineGroup, Result, Row, Use
-from .audit_rows import exception_remedy
+from .audit_rows import exception_fate
 from .json import pieces as pieces_of
 from .json import record, titled
 
@@ -39,30 +38,33 @@ def pieces(audit: Audit) -> Iterator[str]:
     return pieces_of(document)
 
 
+# a line that is of no machine has the same keys
+_EMPTY: dict[str, Any] = {
+    **dict.fromkeys(("machine", "asked", "label", "model", "runtime", "format", "quantization")),
+    **dict.fromkeys(("route", "failed", "excepted", "result", "severity", "change")),
+    **dict.fromkeys(("problem", "exception")),
+    "failed": [],
+    "excepted": [],
+}
+
+
 def lines(audit: Audit) -> Iterator[str]:
     """Yield a line per machine and model, then one per exception that has ended; where nothing was
     judged, a line per problem.
     """
     import json
 
-    rows: Iterator[dict[str, Any]] = map(_line, audit.rows)
-    first = next(rows, None)
-    expired = [use for use in audit.exceptions if use.use is Use.EXPIRED]
-    others = [
-        {
-            "asked": use.exemption.model,
-            "exception": {"use": use.use.value, **_exception(use), "remedy": exception_remedy(use)},
-        }
-        for use in expired
-    ]
-    if first is None:
-        others += [
-            {"result": Result.UNKNOWN.value, "problem": record(problem)}
-            for problem in audit.problems
-        ]
-    of_no_machine = (_OF_NO_MACHINE | other for other in others)
-    for row in chain(() if first is None else (first,), rows, of_no_machine):
-        yield json.dumps(row) + "\n"
+    is_judged = False
+    for row in audit.rows:
+        is_judged = True
+        yield json.dumps(_EMPTY | _line(row)) + "\n"
+    for use in audit.exceptions:
+        if use.use is Use.EXPIRED:
+            ended = {"use": use.use.value, **_exception(use), "remedy": exception_fate(use)[1]}
+            yield json.dumps(_EMPTY | {"asked": use.exemption.model, "exception": ended}) + "\n"
+    for problem in () if is_judged else audit.problems:
+        fault = {"result": Result.UNKNOWN.value, "problem": record(problem)}
+        yield json.dumps(_EMPTY | fault) + "\n"
 
 
 def _line(row: Row) -> dict[str, Any]:
@@ -77,8 +79,6 @@ def _line(row: Row) -> dict[str, Any]:
         "result": row.result.value,
         "severity": row.wanted.severity.value,
         "change": None if row.change is None else row.change.value,
-        "problem": None,
-        "exception": None,
     }
 
 
@@ -88,15 +88,6 @@ def _judged_as(row: Row) -> dict[str, str | None]:
         return dict.fromkeys(("model", "runtime", "format", "quantization"))
     workload: dict[str, str | None] = record(row.verdict.workload, "runtime format quantization")
     return {"model": row.verdict.model.id, **workload}
-
-
-# a line that is of no machine has the same keys
-_OF_NO_MACHINE: dict[str, Any] = {
-    **dict.fromkeys(("machine", "asked", "label", "model", "runtime", "format", "quantization")),
-    **dict.fromkeys(("route", "result", "severity", "change", "problem", "exception")),
-    "failed": [],
-    "excepted": [],
-}
 
 
 def _policy(policy: Policy) -> dict[str, Any]:

@@ -81,11 +81,8 @@ def causes(row: Row) -> list[tuple[Result, str]]:
 
 def warnings(row: Row) -> str:
     """The checks that warn, each with its reason: `license (…), speed (…)`."""
-    warned = [finding for finding in row.findings if finding.outcome is Outcome.WARN]
-    return ", ".join(
-        f"{finding.check} ({codes()[finding.code]})" if finding.code in codes() else finding.check
-        for finding in warned
-    )
+    warned = (each for each in row.findings if each.outcome is Outcome.WARN)
+    return ", ".join(f"{each.check} ({codes().get(each.code, each.code)})" for each in warned)
 
 
 def excepted_words(row: Row, check: str, exemption: Exemption) -> str:
@@ -100,11 +97,8 @@ def _fails(row: Row, check: str) -> bool:
     return any(each.check == check and each.outcome is Outcome.FAIL for each in row.findings)
 
 
-# ------------------------------------------------------------------ exceptions
-
-
 def needs_attention(use: ExemptionUse) -> bool:
-    """Whether it has ended, or covers nothing on machines that were judged."""
+    """Whether an exception has ended, or covers nothing on machines that were judged."""
     return use.use is Use.EXPIRED or (use.use is Use.UNUSED and use.concerned)
 
 
@@ -115,33 +109,27 @@ def exception_name(use: ExemptionUse) -> str:
     return f"{each.rule} of {each.model}{where}"
 
 
-def exception_remedy(use: ExemptionUse) -> str | None:
-    """What to do about an exception, and who would; None where nothing is to be done."""
-    if not needs_attention(use) or not use.concerned:
-        return None
-    owner = use.exemption.owner
+def exception_fate(use: ExemptionUse) -> tuple[str, str | None]:
+    """What became of an exception; what to do about it and who would, None for nothing."""
+    each, is_over, rows = use.exemption, use.use is Use.EXPIRED, many(use.rows, "verdict")
     if use.rows:
-        return f"make the model run there, or have its owner renew it: {owner}"
-    return f"remove it; its owner is {owner}"
-
-
-def exception_state(use: ExemptionUse) -> str:
-    """What became of an exception."""
-    ends = use.exemption.expires
-    is_over = use.use is Use.EXPIRED
-    if use.rows:
-        rows = many(use.rows, "verdict")
-        return (
-            f"ended on {ends}; {rows} would need it" if is_over else f"covers {rows}, until {ends}"
-        )
+        remedy = f"make the model run there, or have its owner renew it: {each.owner}"
+        if is_over:
+            return f"ended on {each.expires}; {rows} would need it", remedy
+        return f"covers {rows}, until {each.expires}", None
     state = "covers nothing any more" if use.concerned else "concerns no machine of this audit"
-    return f"ended on {ends}, and {state}" if is_over else f"{state} (it ends on {ends})"
+    remedy = f"remove it; its owner is {each.owner}"
+    words = (
+        f"ended on {each.expires}, and {state}"
+        if is_over
+        else f"{state} (it ends on {each.expires})"
+    )
+    return words, remedy if use.concerned else None
 
 
-def exception_fate(use: ExemptionUse) -> str:
-    """What became of an exception, and what to do about it."""
-    remedy = exception_remedy(use)
-    return f"{exception_state(use)} (to do: {remedy})" if remedy else exception_state(use)
+def with_remedy(text: str, remedy: str | None) -> str:
+    """The text and what to do."""
+    return f"{text} (to do: {remedy})" if remedy else text
 
 
 # ------------------------------------------------------------------ issues
@@ -194,8 +182,7 @@ class Issue(Record):
     @property
     def sentence(self) -> str:
         """The text and what to do, on one line."""
-        text = f"{self.text} (to do: {self.remedy})" if self.remedy else self.text
-        return shortened(text, MOST_OF_A_TEXT)
+        return shortened(with_remedy(self.text, self.remedy), MOST_OF_A_TEXT)
 
 
 def issues(audit: Audit) -> list[Issue]:
@@ -279,39 +266,28 @@ def _issue(
     group, row, reason, exemption = max(
         members, key=lambda each: (each[1].exit_code, (each[2].short or 0) if each[2] else 0)
     )
-    rows = [each[1] for each in members]
-    count = sum(each[0].count for each in members)
+    rows, count = [each[1] for each in members], sum(each[0].count for each in members)
     where = many(count, "machine") if len(members) > 1 else shortened(group.name)
-    worst = f", worst on {shortened(row.machine)}" if count > 1 else ""
-    words = reason.text if reason is not None else f"the route is {row.route}"
+    label, words = shortened(row.wanted.label), f"the route is {row.route}"
+    about = f"{rule} of {label} is not known on {where}"
+    if result is Result.FAIL or (exemption and any(_fails(each, rule) for each in rows)):
+        about = f"{label} does not run on {where}"
     if exemption is not None:
-        words, worst = f"excepted until {exemption.expires}: {exemption.reason}", ""
-    about = _about(rows, rule, result, where)
+        words = f"excepted until {exemption.expires}: {exemption.reason}"
+    elif reason is not None:
+        words = f"worst on {shortened(row.machine)}: {reason.text}" if count > 1 else reason.text
+    names = (name for each in members for name in each[0].names)
     return Issue(
         level=_level(rows, result, policy),
         rule=rule,
         file=policy.file,
         line=line,
         key=f"{rule} {result} {row.wanted.label}",
-        text=f"{about}: {rule}{worst}: {words}",
+        text=f"{about}: {rule}: {words}",
         remedy=None if reason is None else reason.remedy,
-        machines=tuple(
-            islice((name for each in members for name in each[0].names), _MACHINES_SHOWN)
-        ),
+        machines=tuple(islice(names, _MACHINES_SHOWN)),
         exemption=exemption,
     )
-
-
-def _about(rows: Sequence[Row], rule: str, result: Result, where: str) -> str:
-    """What is wrong with the model there, before the check that says so."""
-    label = shortened(rows[0].wanted.label)
-    is_excepted = result is Result.EXCEPTED
-    if result is Result.FAIL or (is_excepted and any(_fails(row, rule) for row in rows)):
-        return f"{label} does not run on {where}"
-    if any(row.result is Result.FAIL for row in rows):
-        # another check fails there
-        return f"{rule} of {label} is not known on {where}"
-    return f"it is not known whether {label} runs on {where}"
 
 
 def _level(rows: Sequence[Row], result: Result, policy: Policy) -> Level:
@@ -328,13 +304,13 @@ def _level(rows: Sequence[Row], result: Result, policy: Policy) -> Level:
 def _of_exceptions(audit: Audit, lines: Sequence[int | None]) -> Iterator[Issue]:
     for use in filter(needs_attention, audit.exceptions):
         rule = ENDED if use.use is Use.EXPIRED else NEEDLESS
-        name, index = exception_name(use), use.exemption.index
+        name, index, (state, remedy) = exception_name(use), use.exemption.index, exception_fate(use)
         yield Issue(
             level=Level.WARNING,
             rule=rule,
             file=audit.policy.file,
             line=lines[index] if index < len(lines) else None,
             key=f"{rule} {name} {index}",
-            text=f"exception for {shortened(name)}: {exception_state(use)}",
-            remedy=exception_remedy(use),
+            text=f"exception for {shortened(name)}: {state}",
+            remedy=remedy,
         )

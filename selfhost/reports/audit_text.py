@@ -18,6 +18,7 @@ from .audit_rows import (
     scope,
     shortened,
     warnings,
+    with_remedy,
 )
 from .layout import (
     BLANK,
@@ -171,45 +172,43 @@ def _model(pairs: Sequence[_Pair]) -> tuple[tuple[bool, int, int], tuple[Cell, .
 
 def _why_not(failing: Sequence[_Pair]) -> str:
     """What keeps a model from machines: what counts and fails first, then the most of them."""
-    counts: dict[str, int] = {}
-    gravity: dict[str, tuple[bool, int]] = {}
-    machines = sum(group.count for group, _ in failing)
+    counts: dict[tuple[bool, int, str], int] = {}
     for group, row in failing:
         for result, words in causes(row):
-            counts[words] = counts.get(words, 0) + group.count
-            grade = row.exit_code == 0 or result is Result.EXCEPTED, _WORST_FIRST.index(result)
-            gravity[words] = min(grade, gravity.get(words, grade))
-    ordered = sorted(counts.items(), key=lambda pair: (*gravity[pair[0]], -pair[1]))
-    reasons = ", ".join(
-        words if count == machines else f"{words}: {count:,}"
-        for words, count in ordered[:_WHYS_SHOWN]
-    )
-    if len(ordered) > _WHYS_SHOWN:
-        reasons += ", and others"
-    is_free = failing and not any(row.exit_code for _, row in failing)
+            is_free = row.exit_code == 0 or result is Result.EXCEPTED
+            key = (is_free, _WORST_FIRST.index(result), words)
+            counts[key] = counts.get(key, 0) + group.count
+    machines = sum(group.count for group, _ in failing)
+    reasons = [
+        key[2] if counts[key] == machines else f"{key[2]}: {counts[key]:,}"
+        for key in sorted(counts, key=lambda key: (*key[:2], -counts[key]))
+    ]
+    others = ["and others"] * (len(reasons) > _WHYS_SHOWN)
+    is_free = not any(row.exit_code for _, row in failing)
     are_counted = any(row.result in COUNTED for _, row in failing)
-    return f"{reasons}; not counted" if is_free and are_counted else reasons
+    free = "; not counted" if is_free and are_counted else ""
+    return f"{', '.join([*reasons[:_WHYS_SHOWN], *others])}{free}"
 
 
 def _to_do(audit: Audit) -> Iterator[Block]:
     """What to do first, of the checks that keep most models from most machines. Nothing where all
     machines fare alike, for then the rows say it.
     """
-    by_check: dict[str, list[tuple[MachineGroup, Row, Reason]]] = {}
+    by_check: dict[str, list[tuple[int, Row, Reason]]] = {}
     for group, row in audit.pairs() if len(audit.groups) > 1 else ():
         for reason in row.reasons:
             if row.exit_code and reason.check is not None and reason.remedy:
                 unknown = "" if reason.check in row.failed else " not known"
-                by_check.setdefault(f"{reason.check}{unknown}", []).append((group, row, reason))
-    sizes = {check: sum(each[0].count for each in entries) for check, entries in by_check.items()}
-    if sizes:
-        yield from heading("To do")
+                entry = (group.count, row, reason)
+                by_check.setdefault(f"{reason.check}{unknown}", []).append(entry)
+    sizes = {check: sum(each[0] for each in entries) for check, entries in by_check.items()}
+    yield from heading("To do") if sizes else ()
     for check in sorted(sizes, key=lambda check: -sizes[check])[:_TASKS_SHOWN]:
         # what is enough for the one that lacks most is enough for all
         _, row, reason = max(by_check[check], key=lambda each: each[2].short or 0)
-        whose = f"({row.machine}, for {row.wanted.label})"
         head = strong(f"{check}, {many(sizes[check], 'verdict')}: ")
-        yield line(head, f"{reason.remedy} {whose}", indent=2, hang=2)
+        task = f"{reason.remedy} ({row.machine}, for {row.wanted.label})"
+        yield line(head, task, indent=2, hang=2)
 
 
 def _reasons(audit: Audit, result: Result) -> Iterator[Block]:
@@ -266,7 +265,7 @@ def _exceptions(audit: Audit, verbose: bool) -> Iterator[Block]:
         if use.use is Use.EXPIRED and use.rows:
             style = "fail"
         name = Span(text=shortened(exception_name(use)), style="name")
-        fate = shortened(exception_fate(use), MOST_OF_A_TEXT)
+        fate = shortened(with_remedy(*exception_fate(use)), MOST_OF_A_TEXT)
         yield line(Span(text=use.use, style=style), " ", name, f": {fate}", indent=2, hang=2)
     if len(listed) < len(uses):
         yield say(f"{len(uses) - len(listed):,} more exceptions: -v", indent=2)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from .. import __version__
 from ..audit.record import Audit, MachineGroup, Result, Row
-from .audit_rows import excepted_words, exception_fate, exception_name, needs_attention
+from .audit_rows import excepted_words, exception_fate, exception_name, needs_attention, with_remedy
 from .layout import clean
 
 if TYPE_CHECKING:
@@ -42,7 +42,12 @@ def render(audit: Audit) -> str:
     exceptions = [
         (
             f"{number}. {exception_name(use)}",
-            ("skipped", f"exception-{use.use}", f"{use.use}: {exception_fate(use)}", ""),
+            (
+                "skipped",
+                f"exception-{use.use}",
+                f"{use.use}: {with_remedy(*exception_fate(use))}",
+                "",
+            ),
         )
         for number, use in enumerate(filter(needs_attention, audit.exceptions), 1)
     ]
