@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from . import COMMANDS
-from .declared import SHELLS, TAKEN, settings_of, words_of
+from .declared import SHELLS, TAKEN, arguments
 from .output import write
 
 TYPE_CHECKING = False
@@ -79,23 +79,24 @@ def candidates(words: Sequence[str]) -> list[str]:
         return values
     if typed.startswith("-"):
         return _beginning(typed, " ".join(TAKEN[command]).split())
-    positional = words_of(command)
-    if positional.keys() & {"model", "models"}:
+    words_taken = {name: each for name, each in arguments(command).items() if name[0] != "-"}
+    if words_taken.keys() & {"model", "models"}:
         return list(complete(typed, catalogue))
-    return _beginning(
-        typed, [word for each in positional.values() for word in each["choices"] or ()]
-    )
+    choices = [word for each in words_taken.values() for word in each.get("choices", ())]
+    return _beginning(typed, choices)
 
 
 def _values(command: str, before: str, typed: str, catalogue: Catalogue) -> list[str] | None:
     """Return the values of an option, of `--option VALUE` or `--option=VALUE`; None where no value
     of one stands there.
     """
-    options = {flag: names for names in TAKEN[command] for flag in names.split()}
+    options = {
+        flag: settings for names, settings in arguments(command).items() for flag in names.split()
+    }
     flag, sign, value = typed.partition("=")
     if not sign or flag not in options:
         flag, sign, value = before, "", typed
-    settings = settings_of(command, options[flag]) if flag in options else {"nargs": 0}
+    settings = options.get(flag, {"nargs": 0})
     if settings.get("action", "append") != "append" or settings.get("nargs") == 0:
         return None
     choices: Any = settings.get("choices") or _listed(flag, catalogue)

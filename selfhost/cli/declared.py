@@ -84,7 +84,9 @@ def _value(
     return {"metavar": metavar, "help": help, "type": read, **more}
 
 
-def _choice(metavar: str, choices: Sequence[str], help: str, **more: Any) -> dict[str, Any]:
+def _choice(
+    metavar: str | None, choices: Sequence[str], help: str | None, **more: Any
+) -> dict[str, Any]:
     return {"metavar": metavar, "choices": choices, "help": help, **more}
 
 
@@ -103,24 +105,19 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--quant": _value("Q", "quantization (default: Q4_K_M or larger for text)"),
     "--runtime": _value("R", "as llama.cpp, ollama, transformers, vllm or mlx"),
     "--kv-cache": _choice(
-        "TYPE",
-        KV_CACHE_TYPES,
-        "f16 (default), q8_0 or q4_0; fp8 with vLLM, SGLang",
-        type=cache_type,
+        "TYPE", KV_CACHE_TYPES, "f16 (default), q8_0, q4_0; vLLM, SGLang: fp8", type=cache_type
     ),
     "--draft": _value("MODEL", "for speculative decoding; mtp: the model's own block"),
     "--adapter": _value("FILE|rank=N", "a LoRA adapter to load, or its rank"),
     "--audio": _value("TIME", "length of one recording, as 30s, 10m or 1.5h", parse_seconds),
-    "--parallel --users": _value(
-        "N", "sequences at once, each with its own context", parse_whole, default=1
-    ),
+    "--parallel --users": _value("N", "sequences at once, a context each", parse_whole, default=1),
     "--min-speed": _value("N", "tokens/s that each sequence needs (0: any)", parse_number),
     "--method": _choice("METHOD", FINETUNE_METHODS, "with --task finetune: full, lora or qlora"),
     "--lora-rank": _value("N", "with --task finetune (default: 16)", parse_whole),
     "--optimizer": _choice("NAME", OPTIMIZERS, f"with --task finetune: {', '.join(OPTIMIZERS)}"),
     "--dataset-tokens": _value("N", "tokens to train on, as 2M: gives the hours", parse_count),
     "--no-checkpointing": {
-        "help": "with --task finetune: keep all activations",
+        **_flag("with --task finetune: keep all activations"),
         "action": "store_const",
         "const": False,
     },
@@ -134,9 +131,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--set": _several("KEY=VALUE", "what if: memory=16GiB, gpu=2x24GiB, cores=8, disk=1TB"),
     "--measure": _flag("measure the memory bandwidth first (a second)"),
     "--no-measure": _flag("do not measure the memory, which takes 60 ms"),
-    "--memory": _choice(
-        "BASIS", MEMORY_BASES[1:], "total (all of it) or available (free now)", default="default"
-    ),
+    "--memory": _choice("BASIS", MEMORY_BASES[1:], "total or available now", default="default"),
     "--download-speed": _value("RATE", "of your connection, as 100Mbit/s", parse_rate),
     "--reserve": _value("SIZE", "memory kept for the system, as 2GiB", _size_bytes),
     "--tokens-per-day": _value("IN:OUT", "cost a month, as 2M:500k"),
@@ -152,7 +147,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--sort": _choice("COLUMN", SORTS, f"{', '.join(SORTS[:4])} … (default: best)", default="best"),
     "--family": _value("NAME", "only this family"),
     "--modality": _choice("KIND", MODALITIES, ", ".join(MODALITIES)),
-    "--use": _choice("USE", USES, "only models made for this, as chat or code"),
+    "--use": _choice("USE", USES, f"made for {', '.join(USES)}"),
     "--openness": _choice("HOW", OPENNESS, f"of the weights: {', '.join(OPENNESS)}"),
     "--route": _choice("ANSWER", ROUTES, "only local, api, neither or unknown"),
     "--max-size": _value("SIZE", "only downloads up to this size, as 8GB", _size_bytes),
@@ -164,11 +159,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--label": _several("KEY=VALUE", "a label for policies to match (repeatable)"),
     "--anonymize": _flag("hash the machines' names in every report"),
     "--init": _flag("write a policy to start from, and stop"),
-    "--validate": {
-        "metavar": "FILE",
-        "nargs": "*",
-        "help": "say whether these policies are valid, and stop",
-    },
+    "--validate": _value("FILE", "say whether these policies are valid, and stop", nargs="*"),
     "--today": _value("YYYY-MM-DD", "the day (UTC) on which exceptions expire"),
     "--baseline": _value("FILE", "an earlier audit (JSON Lines): report only what changed"),
     "--yes": _flag("judge even where that takes longer than 15 minutes"),
@@ -211,58 +202,45 @@ TAKEN: dict[str, tuple[str, ...]] = {
 }
 
 SHELLS = ("bash", "zsh", "fish")
-_MODELS = ("models", "+", "MODEL", "as mistral-7b or a Hugging Face id")
-_MODEL = ("model", None, "MODEL", "a name as people type it")
-# the words of each command that are no options: name, how many, as the help has it, help
-_WORDS: dict[str, tuple[tuple[str, str | int | None, str, str], ...]] = {
-    "check": (_MODELS,),
-    "list": (("words", "*", "WORD", "words that each model must have"),),
-    "show": (_MODEL,),
-    "compare": (_MODEL, ("others", "+", "MODEL", "at least one more")),
-    "plan": (_MODEL,),
-    "size": (("models", "+", "MODEL", "each gets a container of its own"),),
-    "verify": (
-        ("files", 1, "LOG|PROCESS", "a file, - for standard input, or the id of a process"),
-    ),
-    "machine": (("words", "*", "WORD", "with --profiles: words that each machine must have"),),
-    "audit": (("policy", "?", "POLICY", "the policy file (default: ./audit.toml)"),),
-    "spec": (
-        ("action", None, "", "check: every fault with its line; new: a spec of a model file"),
-        ("files", "+", "FILE", "spec files; for new a GGUF file, config.json or model folder"),
-    ),
-    "completion": (("shell", None, "", ""),),
+_MODELS = {"models": _value("MODEL", "as mistral-7b or a Hugging Face id", nargs="+")}
+_MODEL = {"model": _value("MODEL", "a name as people type it")}
+# the words of each command that are no options
+_WORDS: dict[str, dict[str, dict[str, Any]]] = {
+    "check": _MODELS,
+    "list": {"words": _value("WORD", "words that each model must have", nargs="*")},
+    "show": _MODEL,
+    "compare": {**_MODEL, "others": _value("MODEL", "at least one more", nargs="+")},
+    "plan": _MODEL,
+    "size": {"models": _value("MODEL", "each gets a container of its own", nargs="+")},
+    "verify": {"files": _value("LOG|PROCESS", "a file, - for stdin, or a process's id", nargs=1)},
+    "machine": {"words": _value("WORD", "with --profiles: what each must have", nargs="*")},
+    "audit": {"policy": _value("POLICY", "default: ./audit.toml", nargs="?", default="audit.toml")},
+    "spec": {
+        "action": _choice(None, ("check", "new"), "judge specs, or make one of a model file"),
+        "files": _value("FILE", "specs; or a GGUF file, config.json, model folder", nargs="+"),
+    },
+    "completion": {"shell": _choice(None, SHELLS, None)},
 }
-_WORD_CHOICES = {"action": ("check", "new"), "shell": SHELLS}
 
 
-def words_of(command: str) -> dict[str, dict[str, Any]]:
-    """Return the settings, as argparse names them, of the words that are no options."""
-    settings: dict[str, dict[str, Any]] = {}
-    for name, nargs, metavar, help in _WORDS[command]:
-        settings[name] = {
-            "nargs": nargs,
-            "help": help or None,
-            "metavar": metavar or None,
-            "choices": _WORD_CHOICES.get(name),
-        }
-        if name == "policy":
-            settings[name]["default"] = "audit.toml"
-    return settings
+def arguments(command: str) -> dict[str, dict[str, Any]]:
+    """Return the words and options of a command, in the order of its help, with their settings as
+    argparse names them.
+    """
+    options = {names: OPTIONS.get(names, {}) for names in TAKEN[command]}
+    for names in options:
+        if field := _FIELDS.get(names.split()[0]):
+            options[names] = {**options[names], "dest": field}
+    if "--format" in options:
+        formats = ("text", "json", *MORE_FORMATS.get(command, ()))
+        listed = f"{', '.join(formats)} (--json for short)"
+        several: dict[str, Any] = {"nargs": 0}
+        options["--format"] = _choice("NAME", formats, listed, default="text")
+        if command == "audit":
+            from ..reports.audit_formats import FORMATS
 
-
-def settings_of(command: str, names: str) -> dict[str, Any]:
-    """Return the settings, as argparse names them, of an option of a command."""
-    if names == "--json":
-        # the audit has several formats
-        kind = {"action": "append_const"} if command == "audit" else {"nargs": 0}
-        return {**kind, "dest": "format", "const": "json", "help": None}
-    if names != "--format":
-        field = _FIELDS.get(names.split()[0])
-        return {**OPTIONS[names], "dest": field} if field else OPTIONS[names]
-    if command == "audit":
-        from ..reports.audit_formats import FORMATS
-
-        listed = ", ".join(FORMATS)
-        return _several("NAME[=FILE]", f"{listed} (--json for short); =FILE writes it there")
-    formats = ("text", "json", *MORE_FORMATS.get(command, ()))
-    return _choice("NAME", formats, f"{', '.join(formats)} (--json for short)", default="text")
+            listed = f"{', '.join(FORMATS)} (--json for short); =FILE writes it there"
+            several = {"action": "append_const"}
+            options["--format"] = _several("NAME[=FILE]", listed)
+        options["--json"] = {**several, "dest": "format", "const": "json", "help": None}
+    return {**_WORDS[command], **options}

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from ..core.files import can_be_passed_on
 from ..core.tables import shipped_table
 from . import COMMANDS
-from .declared import COMMON, TAKEN, settings_of, words_of
+from .declared import COMMON, TAKEN, arguments
 from .output import UsageError, columns, write
 
 TYPE_CHECKING = False
@@ -16,8 +16,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
-# more choices than these are not listed in an error
-_MOST_CHOICES = 16
 # with so many options the help has them in two parts
 _MANY_OPTIONS = 14
 
@@ -39,7 +37,7 @@ def parse(command: str, words: Sequence[str]) -> argparse.Namespace:
         if not is_named:
             options.format = [name for name, form in FORMATS.items() if form.suffix == suffix]
         return options
-    if not is_named and suffix in settings_of(command, "--format")["choices"]:
+    if not is_named and suffix in arguments(command)["--format"]["choices"]:
         options.format = suffix
     from .options import check_targets
 
@@ -82,22 +80,21 @@ class CommandParser(argparse.ArgumentParser):
         )
         self.command = command
         self.register("action", None, _Once)
-        words = []
-        for name, settings in words_of(command).items():
-            self.add_argument(name, **settings)
-            shown = settings["metavar"] or "|".join(settings["choices"])
-            shown += "…" if settings["nargs"] in ("+", "*") else ""
-            words.append(f"[{shown}]" if settings["nargs"] in ("?", "*") else shown)
-        self.usage = " ".join(["%(prog)s [OPTIONS]", *words])
+        self.usage = "%(prog)s [OPTIONS]"
         self._positionals.title = "arguments"
         is_long = len(TAKEN[command]) > _MANY_OPTIONS
         more = self.add_argument_group("more options")
-        for names in TAKEN[command]:
-            settings = settings_of(command, names)
-            if settings.get("help", "") is None:
+        for names, settings in arguments(command).items():
+            is_option = names.startswith("-")
+            if is_option and settings["help"] is None:
                 settings = {**settings, "help": argparse.SUPPRESS}
-            group = more if is_long and names not in COMMON else self
+            group = more if is_option and is_long and names not in COMMON else self
             group.add_argument(*names.split(), **settings)
+            if not is_option:
+                nargs, shown = settings.get("nargs"), settings["metavar"]
+                shown = shown or "|".join(settings["choices"])
+                shown += "…" if nargs in ("+", "*") else ""
+                self.usage += f" [{shown}]" if nargs in ("?", "*") else f" {shown}"
 
     def parse(self, words: Sequence[str]) -> argparse.Namespace:
         """Return the options of a command line."""
@@ -136,12 +133,9 @@ class CommandParser(argparse.ArgumentParser):
         choices = list(map(str, action.choices))
         named = kind_meant(str(value))
         meant = named if named in choices else alike(str(value), choices)
-        listed = ", ".join(choices)
-        if meant and len(choices) > _MOST_CHOICES:
-            listed = f"the {len(choices)} that `{self.prog} --help` lists"
         remedy = f"did you mean {flag}{meant}?" if meant else f"see `{self.prog} --help`"
         place = f"{flag.strip()}: " if flag else ""
-        raise UsageError(f"{place}{value!r} is not one of {listed}", remedy=remedy)
+        raise UsageError(f"{place}{value!r} is not one of {', '.join(choices)}", remedy=remedy)
 
     def error(self, message: str) -> NoReturn:
         """Raise argparse's complaint with what to type instead."""
@@ -201,15 +195,8 @@ class CommandParser(argparse.ArgumentParser):
         write(self.format_help())
 
     def format_help(self) -> str:
-        """Return argparse's help, with long lists of choices, examples and the exit codes."""
-        text = super().format_help()
-        for action in self._actions:
-            choices = list(map(str, action.choices or ()))
-            if len(choices) > _MOST_CHOICES:
-                formatter = argparse.HelpFormatter(self.prog, width=self._width)
-                formatter.add_text(f"{action.metavar}: {', '.join(choices)}")
-                text += f"\n{formatter.format_help()}"
-        return f"{text}\n{examples(self.command)}\n{exit_codes(self.command)}"
+        """Return argparse's help with examples and the exit codes."""
+        return f"{super().format_help()}\n{examples(self.command)}\n{exit_codes(self.command)}"
 
 
 def help_text(key: str) -> Any:
