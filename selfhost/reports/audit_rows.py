@@ -268,14 +268,10 @@ def _issue(
     )
     rows, count = [each[1] for each in members], sum(each[0].count for each in members)
     where = many(count, "machine") if len(members) > 1 else shortened(group.name)
-    label, words = shortened(row.wanted.label), f"the route is {row.route}"
+    label = shortened(row.wanted.label)
     about = f"{rule} of {label} is not known on {where}"
     if result is Result.FAIL or (exemption and any(_fails(each, rule) for each in rows)):
         about = f"{label} does not run on {where}"
-    if exemption is not None:
-        words = f"excepted until {exemption.expires}: {exemption.reason}"
-    elif reason is not None:
-        words = f"worst on {shortened(row.machine)}: {reason.text}" if count > 1 else reason.text
     names = (name for each in members for name in each[0].names)
     return Issue(
         level=_level(rows, result, policy),
@@ -283,11 +279,19 @@ def _issue(
         file=policy.file,
         line=line,
         key=f"{rule} {result} {row.wanted.label}",
-        text=f"{about}: {rule}: {words}",
+        text=f"{about}: {rule}: {_decision(row, reason, exemption, is_one=count == 1)}",
         remedy=None if reason is None else reason.remedy,
         machines=tuple(islice(names, _MACHINES_SHOWN)),
         exemption=exemption,
     )
+
+
+def _decision(row: Row, reason: Reason | None, exemption: Exemption | None, *, is_one: bool) -> str:
+    if exemption is not None:
+        return f"excepted until {exemption.expires}: {exemption.reason}"
+    if reason is None:
+        return f"the route is {row.route}"
+    return reason.text if is_one else f"worst on {shortened(row.machine)}: {reason.text}"
 
 
 def _level(rows: Sequence[Row], result: Result, policy: Policy) -> Level:
