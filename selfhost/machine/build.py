@@ -11,7 +11,6 @@ from ..core.tables import shipped_table
 from . import cpus, gpus, macs
 from .changes import planned
 from .chips import Chip, soldered_chip
-from .cloud import has_an_unlisted_gpu
 from .gpu_names import NamedCards, cards_named, joined
 from .profiles import (
     NamedProfile,
@@ -219,8 +218,6 @@ def _refuse_nothing_named(about: Description) -> None:
     looks_like_hardware = any(any(map(str.isdecimal, word)) for word in about.left)
     if about.ram_gib is not None and not is_some_machine and not looks_like_hardware:
         return
-    if has_an_unlisted_gpu(about.text):
-        raise refusal("unlisted_gpu", about.text)
     raise refusal("product", about.text) if is_some_machine else unknown(about.text)
 
 

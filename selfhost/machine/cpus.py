@@ -15,7 +15,7 @@ from ..core.records import Record
 from ..core.spelling import words_of
 from ..core.tables import shipped_table
 from .chips import record_of
-from .roles import words as word_table
+from .words import words as word_table
 
 TYPE_CHECKING = False
 

@@ -13,8 +13,7 @@ from ..core.spelling import is_slip, words_of
 from . import gpus
 from .chips import apple_chips
 from .record import Accelerator
-from .roles import board_called, roles, vgpu_typed, virtual_gpu, words
-from .words import BREAK, COUNT, SIZE, tokens
+from .words import BREAK, COUNT, SIZE, board_called, role, tokens, vgpu_typed, virtual_gpu, words
 
 # as of a profile
 MOST_CARDS = 64
@@ -278,23 +277,23 @@ def matches(name: tuple[str, ...], *, laptop: bool = False) -> tuple[gpus.Card, 
     plain, same = spelled(" ".join(name)).lower(), words()["same"]
     spellings = [plain, *(find.sub(put, plain) for find, put in _SHORT_FORMS)]
     for spelling in dict.fromkeys(spellings):
-        typed = frozenset(same.get(word, word) for word in words_of(spelling)) - roles().gpu_idle
+        typed = frozenset(same.get(word, word) for word in words_of(spelling)) - role("gpu_idle")
         if typed and (with_words := _with_words(typed)):
             return tuple(with_words)
-    return tuple(_namesakes(words_of(plain) - roles().gpu_idle))
+    return tuple(_namesakes(words_of(plain) - role("gpu_idle")))
 
 
 def _with_words(typed: frozenset[str]) -> list[gpus.Card]:
     """The cards of which the words say enough, and nothing that it is not; of these the ones of
     which every word was typed: `h200` is no `h200 nvl`.
     """
-    unsaid = roles().left_out | roles().forms
+    unsaid = role("left_out") | role("forms")
     matching = [
         card
         for card in gpus.cards()
         if (typed <= card.named and card.words - unsaid <= typed) or typed in card.called
     ]
-    telling = {card.name: card.words - roles().left_out for card in matching}
+    telling = {card.name: card.words - role("left_out") for card in matching}
     whole = [card for card in matching if telling[card.name] <= typed]
     most = max((len(telling[card.name]) for card in whole), default=0)
     return [card for card in whole if len(telling[card.name]) == most] or matching
@@ -305,7 +304,7 @@ def _namesakes(typed: frozenset[str]) -> list[gpus.Card]:
     `rtx 6000` is the name of three generations.
     """
     numbers = {word for word in typed if any(map(str.isdecimal, word))}
-    if not numbers or typed.isdisjoint(roles().left_out):
+    if not numbers or typed.isdisjoint(role("left_out")):
         return []
     former = {word for lines in words()["former"].values() for word in lines} & typed
     cards = [

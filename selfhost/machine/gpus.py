@@ -13,8 +13,8 @@ from ..core.records import Record, pattern
 from ..core.spelling import words_of
 from ..core.tables import shipped_table
 from .chips import apple_chip_of, record_of
-from .roles import card_of, roles, virtual_gpu
-from .roles import words as word_table
+from .words import card_of, role, virtual_gpu
+from .words import words as word_table
 
 TYPE_CHECKING = False
 
@@ -53,7 +53,7 @@ class Card(Record):
     @property
     def label(self) -> str:
         """The name without the words that people leave unsaid."""
-        said = [word for word in self.name.split() if word.lower() not in roles().unsaid]
+        said = [word for word in self.name.split() if word.lower() not in role("unsaid")]
         return " ".join(said) or self.name
 
 
@@ -131,7 +131,7 @@ def _says(name: str, patterns: Sequence[str]) -> bool:
 @lru_cache(1)
 def cards() -> tuple[Card, ...]:
     """Every GPU of the table."""
-    idle, former = roles().gpu_idle, word_table()["former"]
+    idle, former = role("gpu_idle"), word_table()["former"]
     all_cards = []
     for row in _table()["gpu"]:
         vendor = vendor_of(row["name"])

@@ -23,8 +23,21 @@ from .gpu_names import (
     spelled,
 )
 from .profiles import Profile, UnknownMachineError, refusal
-from .roles import is_vgpu, roles, vgpu_typed, words
-from .words import BREAK, COUNT, MODULES, NUMBERED, SIZE, Token, is_kind_of_ram, is_ram, tokens
+from .words import (
+    BREAK,
+    COUNT,
+    MODULES,
+    NUMBERED,
+    SIZE,
+    Token,
+    is_kind_of_ram,
+    is_ram,
+    is_vgpu,
+    role,
+    tokens,
+    vgpu_typed,
+    words,
+)
 
 TYPE_CHECKING = False
 
@@ -89,7 +102,7 @@ class Description:
     @property
     def left(self) -> list[str]:
         """What nothing is known by and what is no filler."""
-        idle = roles().idle | roles().gpu_idle | roles().computers | {*cpus.MAKERS, BREAK}
+        idle = role("idle") | role("gpu_idle") | role("computers") | {*cpus.MAKERS, BREAK}
         free = (token.text for token in self.tokens if not token.by)
         return [word for word in free if word not in idle and not _SAYS_NOTHING.fullmatch(word)]
 
@@ -204,7 +217,7 @@ def _places_of(row: Mapping[str, Any], all_tokens: Sequence[Token]) -> list[int]
         return []
     if any(re.fullmatch(r"20\d\d", word) for word in wanted):
         return [texts[word] for word in wanted]
-    between = {*row.get("also", "").split(), "pro", "mini", ""} | roles().idle
+    between = {*row.get("also", "").split(), "pro", "mini", ""} | role("idle")
     kept = [
         (at, word)
         for at, token in enumerate(all_tokens)
@@ -328,7 +341,7 @@ def _may_be_of_processor(word: str) -> bool:
     """Whether a processor's name may have the word."""
     count = COUNT.fullmatch(word)
     is_other = SIZE.fullmatch(word) or MODULES.fullmatch(word) or NUMBERED.fullmatch(word)
-    is_of_gpu = word in roles().cards or word in ("iris", "uhd", "hd", "xe", "graphics")
+    is_of_gpu = word in role("cards") or word in ("iris", "uhd", "hd", "xe", "graphics")
     return not (is_other or is_of_gpu or (count and count[1]))
 
 
@@ -423,7 +436,7 @@ def _take_cards(about: Description) -> None:
         # a line of GPUs with a number that is not listed
         line, number = spelled(about.free(at)).split()[:1], about.free(at + 1)
         is_number = re.fullmatch(r"[a-z]{0,2}\d{2,4}[a-z]{0,3}", number)
-        if is_number and not SIZE.fullmatch(number) and line and line[0] in roles().cards:
+        if is_number and not SIZE.fullmatch(number) and line and line[0] in role("cards"):
             _named(about, about.words(at, at + 2))
     # a card computes faster than what is in the processor beside it
     discrete = [pair for pair in about.cards_at if not all(c.unified for c in pair[1].accelerators)]
@@ -455,12 +468,12 @@ def _may_be_a_name(run: Sequence[str]) -> bool:
     """Whether words have the form of a GPU's name: no filler, count or size at an end, and a number
     but for names that have none.
     """
-    idle = (roles().idle - roles().forms) | roles().gpu_idle
+    idle = (role("idle") - role("forms")) | role("gpu_idle")
     first, last = run[0], run[-1]
     is_end = first in idle or last in idle or SIZE.fullmatch(first) or SIZE.fullmatch(last)
     if is_end or (first.isdecimal() and len(first) < 3):
         return False
-    named = [word for word in run if word not in roles().left_out and not SIZE.fullmatch(word)]
+    named = [word for word in run if word not in role("left_out") and not SIZE.fullmatch(word)]
     has_number = any(any(map(str.isdecimal, word)) for word in named)
     return has_number or (
         len(run) > 1 and not {"arc", "iris", "uhd", "titan", "vii"}.isdisjoint(run)
@@ -469,7 +482,7 @@ def _may_be_a_name(run: Sequence[str]) -> bool:
 
 def _name_and_sizes(run: Sequence[str]) -> tuple[list[str], list[float]]:
     """The words of a GPU's name without fillers, and the sizes between them."""
-    idle = roles().idle - roles().forms
+    idle = role("idle") - role("forms")
     names = [word for word in run if not SIZE.fullmatch(word) and word not in idle]
     return names, [float(size[1]) for word in run if (size := SIZE.fullmatch(word))]
 
@@ -571,7 +584,7 @@ def _count_beside(about: Description, start: int, end: int) -> int:
     """Take the count of what stands from `start` to `end`: `2x`, `dual`, `x2`, and a bare number
     that is none of the name before it. 1 without one.
     """
-    while start > 1 and about.word(start - 1) in roles().gpu_idle - {"with"}:
+    while start > 1 and about.word(start - 1) in role("gpu_idle") - {"with"}:
         start -= 1
     before = COUNT.fullmatch(about.free(start - 1))
     count = words()["counts"].get(about.free(start - 1), int((before and before[1]) or 0))
@@ -601,7 +614,7 @@ def _is_bare_count(about: Description, at: int) -> bool:
     if not taken and cpus.class_of(before):
         # of `ryzen 7` it is the class
         return word not in _CLASS_NUMBERS or before in ("i3", "i5", "i7", "i9")
-    return bool(taken) or before in roles().idle | roles().computers
+    return bool(taken) or before in role("idle") | role("computers")
 
 
 # ------------------------------------------------------------------ memory and numbers

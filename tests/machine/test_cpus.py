@@ -10,9 +10,8 @@ from helpers.each import each
 from helpers.paths import TESTS
 from selfhost.core.tables import shipped_table
 from selfhost.machine import cpus
-from selfhost.machine.cloud import rented
 from selfhost.machine.cpus import class_of
-from selfhost.machine.named import profile_named
+from selfhost.machine.named import profile_named, rented
 
 TABLE = tomllib.loads((TESTS / "machine" / "descriptions.toml").read_text(encoding="utf-8"))
 

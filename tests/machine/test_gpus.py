@@ -20,7 +20,7 @@ from selfhost.judge.pace.graphics import gpu_of
 from selfhost.machine import chips, gpus
 from selfhost.machine.gpu_names import MOST_CARDS, PartOfMachineError, UnknownGpuError, cards_named
 from selfhost.machine.record import Accelerator
-from selfhost.machine.roles import virtual_gpu
+from selfhost.machine.words import virtual_gpu
 
 TABLE: dict[str, Any] = tomllib.loads((COMMON / "gpus.toml").read_text(encoding="utf-8"))
 KEYS = {

@@ -8,7 +8,7 @@ from ...catalogue.spec import RuntimeSpec
 from ...core.workload import FLAGS
 from ...machine.gpus import capability_by_name
 from ...machine.record import Accelerator
-from ...machine.roles import virtual_gpu
+from ...machine.words import virtual_gpu
 from ..placement.devices import amd_gpus, is_built_for, reaches
 from . import Finding, Outcome, finding, phrase
 

@@ -12,7 +12,7 @@ from ...core.spelling import words_of
 from ...machine import gpus
 from ...machine.chips import apple_chip_of
 from ...machine.record import Accelerator
-from ...machine.roles import virtual_gpu
+from ...machine.words import virtual_gpu
 from .engine import SAME, Engine, Range, Step, basis_of, constant, efficiency, scaled, seconds
 
 

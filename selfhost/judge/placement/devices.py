@@ -146,7 +146,7 @@ def reaches(device: Accelerator, least_capability: str) -> bool | None:
     if device.vendor != "nvidia":
         return True
     from ...machine.gpus import capability_by_name, reaches_capability
-    from ...machine.roles import virtual_gpu
+    from ...machine.words import virtual_gpu
 
     virtual = virtual_gpu(device.name)
     if virtual is not None and virtual.draws_only:
