@@ -8,9 +8,9 @@ from ..core import units
 from ..core.records import Record
 from ..core.spelling import words_of
 from ..core.tables import shipped_table
-from . import cpus, gpus, macs
+from . import cpus, gpus
 from .changes import planned
-from .chips import Chip, soldered_chip
+from .chips import Chip, apple_chip, soldered_chip
 from .gpu_names import NamedCards, cards_named, joined
 from .profiles import (
     NamedProfile,
@@ -21,9 +21,9 @@ from .profiles import (
     size_of,
     unknown,
 )
-from .ram import StatedRam, with_ram
+from .ram import with_ram
 from .record import Accelerator, Machine
-from .understand import Description
+from .understand import Description, mac_title
 
 TYPE_CHECKING = False
 
@@ -68,9 +68,8 @@ def described(about: Description) -> NamedProfile:
         machine, note = _guest(about)
     else:
         machine, note = _computer(about)
-    stated = {key: about.numbers.get(key) for key in ("mts", "channels", "sticks")}
     machine = _with_cores(machine, about)
-    machine, of_ram = with_ram(machine, StatedRam(kind=about.ram_kind, **stated))
+    machine, of_ram = with_ram(machine, about.ram_kind, about.numbers)
     notes = [note, *about.notes, *filter(None, (of_ram,))]
     if about.is_wsl:
         machine, of_wsl = _in_windows(machine)
@@ -109,8 +108,8 @@ def _known(about: Description) -> tuple[Machine, str]:
 
 def _mac(about: Description, row: Mapping[str, Any]) -> tuple[Machine, str]:
     memory_gib: float = about.ram_gib or row["gib"][0]
-    facts = macs.facts(row, memory_gib)
-    title = f"Apple {macs.title(row)}"
+    facts = _facts_of_mac(row, memory_gib)
+    title = f"Apple {mac_title(row)}"
     note = f'"{about.text}" is judged as {title} with {memory_gib:g} GB'
     others = ", ".join(f"{size} GB" for size in row["gib"] if size != memory_gib)
     is_assumed = about.ram_gib is None
@@ -128,6 +127,36 @@ def _mac(about: Description, row: Mapping[str, Any]) -> tuple[Machine, str]:
         sources=dict.fromkeys(facts, "from general knowledge of Macs, not looked up"),
     )
     return planned(machine), note
+
+
+def _facts_of_mac(row: Mapping[str, Any], memory_gib: float) -> dict[str, Any]:
+    """What a Mac with that chip and so much memory is. Raises `NotOneMachineError` for a size that
+    it was not sold with.
+    """
+    if memory_gib not in row["gib"]:
+        rows = shipped_table("macs")["mac"]
+        with_size = [row for row in rows if memory_gib in row["gib"]]
+        others = [mac_title(each) for each in with_size if each["chip"] == row["chip"]]
+        of_others = f"; one with {memory_gib:g} GB has an {' or '.join(others)}" if others else ""
+        sold = ", ".join(f"{size} GB" for size in row["gib"])
+        name = mac_title(row)
+        raise refusal("mac_size", name, chip=name, gib=memory_gib, sizes=sold, others=of_others)
+    name, is_smaller = f"Apple {mac_title(row)}", memory_gib in row.get("smaller", ())
+    memory = round(memory_gib * units.GIB)
+    out: dict[str, Any] = {
+        "system": "macos",
+        "architecture": "aarch64",
+        "memory_total_bytes": memory,
+        "memory_limit_bytes": memory,
+        "cpu_model": name,
+        "cpu_cores_usable": float(row["smaller_cores"] if is_smaller else row["cores"]),
+        "accelerators": (Accelerator(vendor="apple", name=f"{name} GPU", unified=True),),
+    }
+    chip = apple_chip(row["chip"], row["variant"])
+    if chip is not None:
+        gb_per_s = chip.smaller[1] if is_smaller and chip.smaller else chip.gb_per_s
+        out["memory_bandwidth_bytes_per_second"] = round(gb_per_s * units.GB)
+    return out
 
 
 # ------------------------------------------------------------------ virtual machines

@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ..core import units
-from ..core.records import Record
 from ..core.spelling import words_of
 from ..core.tables import shipped_table
 from . import cpus, gpus
@@ -20,79 +21,45 @@ _RATES_BESIDE = (0.5, 1.35)
 _NEAR = 1.2
 
 
-class StatedRam(Record):
-    """What a text states of the RAM beside its size; None for what it does not. `mts`: millions of
-    transfers a second; `sticks`: how many modules.
+def with_ram(
+    machine: Machine, kind: str | None, stated: Mapping[str, int]
+) -> tuple[Machine, str | None]:
+    """The machine with the bandwidth that its RAM has as a text states it, its kind and the numbers
+    `mts`, `channels` and `sticks`, and a note on it; the same and None where nothing is stated that
+    is not assumed anyway, or the chip's memory is known.
     """
-
-    kind: str | None = None
-    mts: int | None = None
-    channels: int | None = None
-    sticks: int | None = None
-
-
-class _Channels(Record):
-    """Memory channels, each so many bits wide, and their slowest, usual and fastest rate; None
-    where only the class of the processor is known. `has_kinds`: its name does not tell which kind
-    of memory it has.
-    """
-
-    count: int
-    bits: int = 64
-    mts: tuple[int, int, int] | None = None
-    is_server: bool = False
-    has_kinds: bool = False
-
-
-def with_ram(machine: Machine, ram: StatedRam) -> tuple[Machine, str | None]:
-    """The machine with the bandwidth that its RAM has as stated, and a note on it; the same and
-    None where nothing is stated that is not assumed anyway, or the chip's memory is known.
-    """
-    if ram == StatedRam() or machine.scope != "host" or _has_its_own(machine):
+    mts, channels, sticks = (stated.get(name) for name in ("mts", "channels", "sticks"))
+    is_stated = kind or mts or channels or sticks
+    if not is_stated or machine.scope != "host" or _has_its_own(machine):
         return machine, None
-    channels = _channels_of(machine, ram.channels)
-    mts = None if channels is None else _rate_of(ram, channels)
-    if channels is None or mts is None:
-        return machine, _left_aside(ram)
-    used = min(channels.count, ram.channels or channels.count)
-    if ram.sticks and channels.bits == 64:
-        used = min(used, max(1, ram.sticks // cpus.count_of(machine.cpu_model or "")))
-    if _is_assumed_anyway(ram, channels, used, mts):
+    count, bits, rates = _channels_of(machine, channels)
+    rate = _rate_of(kind, mts, rates, is_server=cpus.is_server(machine.cpu_model or ""))
+    if not count or rate is None:
+        note = f"{(kind or 'RAM').upper()} is left aside: it fits no such processor."
+        return machine, note if kind or mts else None
+    used = min(count, channels or count)
+    if sticks and bits == 64:
+        used = min(used, max(1, sticks // cpus.count_of(machine.cpu_model or "")))
+    series = _series_of(machine)
+    has_kinds = series is not None and series.slowest < series.fastest
+    is_usual = used == count and rates is not None and rate == rates[1]
+    # of two channels, one may be taken to be empty
+    tells_both = count == 2 and (sticks or channels) is not None
+    if is_usual and not (mts or tells_both or (kind and has_kinds)):
         return machine, None
-    bandwidth = used * channels.bits // 8 * mts * units.MB
-    what = f"{used} channel{'s' * (used > 1)} of {(ram.kind or 'RAM').upper()}-{mts}"
+    how = None if mts or kind else RATE_ASSUMED
+    is_filled = channels or sticks or (kind or "").startswith("lp")
+    if how is None and used == 2 and not is_filled:
+        how = FILLED_ASSUMED
+    bandwidth = used * bits // 8 * rate * units.MB
+    what = f"{used} channel{'s' * (used > 1)} of {(kind or 'RAM').upper()}-{rate}"
     machine = machine.with_bandwidth(
         bandwidth,
         f"{what}, as its description says",
-        how=_how_known(ram, used),
-        assumed=tuple(fact for fact in machine.assumed if fact != _BANDWIDTH or not ram.mts),
+        how=how,
+        assumed=tuple(fact for fact in machine.assumed if fact != _BANDWIDTH or not mts),
     )
     return machine, f"Its memory: {what}, {units.decimal(bandwidth)}/s at most."
-
-
-def _left_aside(ram: StatedRam) -> str | None:
-    """The note on RAM that the processor does not take; None where only its modules are told."""
-    if ram.kind is None and ram.mts is None:
-        return None
-    name = ram.kind or "RAM"
-    name += f" at {ram.mts} MT/s" if ram.mts else ""
-    return f"{name} is left aside: it fits no such processor."
-
-
-def _is_assumed_anyway(ram: StatedRam, channels: _Channels, used: int, mts: int) -> bool:
-    """Whether a machine of which nothing is said of the RAM is judged with the same."""
-    is_usual = used == channels.count and channels.mts is not None and mts == channels.mts[1]
-    # of two channels, one may be taken to be empty
-    tells_both = channels.count == 2 and (ram.sticks or ram.channels) is not None
-    return is_usual and not (ram.mts or tells_both or (ram.kind and channels.has_kinds))
-
-
-def _how_known(ram: StatedRam, used_channels: int) -> str | None:
-    """What of it is assumed: one of `record.HOWS`."""
-    if not ram.mts and not ram.kind:
-        return RATE_ASSUMED
-    tells_filled = ram.channels or ram.sticks or (ram.kind or "").startswith("lp")
-    return FILLED_ASSUMED if used_channels == 2 and not tells_filled else None
 
 
 def _series_of(machine: Machine) -> cpus.Processor | None:
@@ -112,51 +79,48 @@ def _has_its_own(machine: Machine) -> bool:
     return machine.memory_bandwidth_bytes_per_second is not None and is_soldered
 
 
-def _channels_of(machine: Machine, stated: int | None) -> _Channels | None:
-    """Those of the series, else as many as stated, else those of the class or of the computer that
-    its cards sit in; None where nothing tells them.
+def _channels_of(
+    machine: Machine, stated: int | None
+) -> tuple[int, int, tuple[int, int, int] | None]:
+    """How many, how wide, and their slowest, usual and fastest rate: those of the series, else as
+    many as stated, else those of the class or of the computer that its cards sit in; 0 where
+    nothing tells them, and None for rates of which the class alone is known.
     """
     series = _series_of(machine)
     is_named = machine.cpu_model is not None or stated is not None
     memory = series or (None if is_named else gpus.computer_of(machine))
     if memory is None:
         around = cpus.class_of(machine.cpu_model or "")
-        count = stated or (around and around.channels)
-        return _Channels(count=count) if count else None
+        return stated or (around and around.channels) or 0, 64, None
     bits = series.bits if series else 64
     slowest, usual, fastest = (
         round(rate * 8 / bits / memory.channels / units.MB)
         for rate in (memory.least, memory.usual, memory.most)
     )
-    return _Channels(
-        count=memory.channels,
-        bits=bits,
-        mts=(slowest, usual, fastest),
-        is_server=series is not None and series.kind == "server",
-        has_kinds=series is not None and series.slowest < series.fastest,
-    )
+    return memory.channels, bits, (slowest, usual, fastest)
 
 
-def _rate_of(ram: StatedRam, channels: _Channels) -> int | None:
+def _rate_of(
+    kind: str | None, stated: int | None, rates: tuple[int, int, int] | None, *, is_server: bool
+) -> int | None:
     """The rate that is stated, of servers no more than the processor takes; else of the kind the
     one nearest to what is usual, the slowest where only the class is known. None where the
     processor takes no such memory.
     """
-    kinds = {row["kind"]: row["mts"] for row in shipped_table("cpus")["ram"]}
-    kind = kinds.get(ram.kind or "")
-    if channels.mts is None:
-        return ram.mts or (kind and kind[0])
-    slowest, usual, fastest = channels.mts
+    rates_of_kind = {row["kind"]: row["mts"] for row in shipped_table("cpus")["ram"]}.get(kind)
+    if rates is None:
+        return stated or (rates_of_kind and rates_of_kind[0])
+    slowest, usual, fastest = rates
+    low, high = rates_of_kind or rates[::2]
     # DDR3 of 1600 MT/s beside 1866, and no DDR5 of 4800 beside DDR4 of 3600
-    if kind is not None and not (kind[0] <= _NEAR * fastest and slowest <= _NEAR * kind[1]):
+    if not (low <= _NEAR * fastest and slowest <= _NEAR * high):
         return None
-    if ram.mts is None:
-        mts = usual if kind is None else max(kind[0], min(usual, kind[1]))
-        return max(slowest, min(mts, fastest))
-    if channels.is_server:
-        return min(ram.mts, fastest)
+    if stated is None:
+        return max(slowest, min(max(low, min(usual, high)), fastest))
+    if is_server:
+        return min(stated, fastest)
     least, most = _RATES_BESIDE
-    return ram.mts if least * slowest <= ram.mts <= most * fastest else None
+    return stated if least * slowest <= stated <= most * fastest else None
 
 
 def what_to_state(machine: Machine) -> str | None:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from ..core.tables import shipped_table
-from . import cpus, gpus, macs, profiles
+from . import cpus, gpus, profiles
 from .chips import soldered_chip
 from .gpu_names import (
     NamedCards,
@@ -66,6 +66,18 @@ _YEARS = range(2005, 2036)
 _ENDINGS = {1: "st", 2: "nd", 3: "rd"}
 # `core i7`, `ryzen 7`: digits behind a kind of processor that tell its class
 _CLASS_NUMBERS = frozenset("3579")
+
+_CHIP = re.compile(r"m[1-9]|a18", re.ASCII)
+_VARIANTS = ("pro", "max", "ultra")
+_PRODUCT_WORDS = ("macbook", "imac", "mac", "air", "pro", "mini", "studio", "neo")
+# words behind which `m40` or `m3` is no chip of Apple's
+_OF_OTHERS = frozenset(("tesla", "quadro", "gtx", "core", "odroid", "nanopi", "pi", "nuc", "x9"))
+# products, fillers, years and sizes of screens
+_SAID = re.compile(
+    "|".join((*_PRODUCT_WORDS, "apple|silicon|chip|late|mid|early|retina|inch"))
+    + r"|20[12]\d|1[3-6]|2[47]",
+    re.ASCII,
+)
 
 
 class Description:
@@ -287,20 +299,20 @@ def _take_mac(about: Description) -> None:
     """
     all_words = [about.free(at) for at in range(len(about.tokens))]
     is_mac = not {"macbook", "imac", "mac"}.isdisjoint(all_words)
-    chips = macs.places_of_chip(all_words)
+    chips = _places_of_chip(all_words)
     if not chips and not is_mac:
         return
     last = about.tokens[-1]
     if chips and chips[-1] >= len(all_words) - 2 and re.fullmatch(r"8|[1-9]\d{1,2}", last.text):
         # `m4 max 128`
         last.text += "gb"
-    rows = macs.rows([all_words[at] for at in chips], all_words)
+    rows = _macs([all_words[at] for at in chips], all_words)
     if not rows and not is_mac and {"apple", "air"}.isdisjoint(all_words):
         return
     _refuse_all_but_one(about, rows, all_words)
     about.chip = rows[0]
     for at, word in enumerate(all_words):
-        if at in chips or macs.SAID.fullmatch(word):
+        if at in chips or _SAID.fullmatch(word):
             about.tokens[at].by = "mac"
 
 
@@ -309,10 +321,46 @@ def _refuse_all_but_one(
 ) -> None:
     """Raises `UnknownMachineError` unless just one Mac is meant."""
     if len(rows) > 1:
-        near = [f"{macs.product(all_words)} {row['chip']} {row['variant']}".strip() for row in rows]
+        near = [f"{_mac_product(all_words)} {row['chip']} {row['variant']}".strip() for row in rows]
         raise refusal("macs", about.text, near, count=len(rows), names=", ".join(near[:8]))
     if not rows:
         raise refusal("mac", about.text, profiles.unknown(about.text).nearest)
+
+
+def mac_title(row: Mapping[str, Any]) -> str:
+    """A chip as Apple writes it: `M1 Pro`."""
+    return f"{row['chip'].upper()} {row['variant'].title()}".strip()
+
+
+def _places_of_chip(all_words: Sequence[str]) -> list[int]:
+    """Where a chip and its variant stand: `m2`, `max`."""
+    for at, word in enumerate(all_words):
+        if _CHIP.fullmatch(word) and ["", *all_words[:at]][-1] not in _OF_OTHERS:
+            return [at, at + 1] if [*all_words, ""][at + 1] in _VARIANTS else [at]
+    return []
+
+
+def _mac_product(all_words: Sequence[str]) -> str:
+    """The product that the words name: `macbook air`."""
+    chip = _places_of_chip(all_words)
+    return " ".join(w for at, w in enumerate(all_words) if at not in chip and w in _PRODUCT_WORDS)
+
+
+def _macs(chip: Sequence[str], all_words: Sequence[str]) -> list[Mapping[str, Any]]:
+    """The rows of that chip, `["m2", "max"]`, else of the size among the words, that were sold as
+    the product that they name.
+    """
+    own = {*_mac_product(all_words).split()}
+    own = own - {"mac"} or own
+    sold = [
+        row
+        for row in shipped_table("macs")["mac"]
+        if not own or any(own <= {*name.split()} for name in row["years"])
+    ]
+    if chip:
+        return [row for row in sold if [row["chip"], row["variant"]] == [*chip, ""][:2]]
+    sizes = {float(size[1]) for word in all_words if (size := SIZE.fullmatch(word))}
+    return [row for row in sold if not sizes or sizes & {*row["gib"]} or min(sizes) >= 256]
 
 
 # ------------------------------------------------------------------ processors
