@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
 from functools import lru_cache
-from itertools import pairwise
-from math import exp, hypot, inf, log, prod
+from math import hypot, inf, prod
 
 from ..core import units
 from ..core.records import Record
@@ -30,10 +29,12 @@ if TYPE_CHECKING:
 # for others, such as those that virtual machines show (`Intel Xeon Processor`)
 _WITHOUT_NUMBER = frozenset(("altra", "axion", "ii", "phenom", "snapdragon", "turion"))
 # what cores compute, by `vectors`, of a row that does not say more
-_CORE_OF = {"none": "avx", "sse": "avx", "avx2": "avx2", "avx512": "avx512", "arm": "arm"}
+CORE_OF = {"none": "avx", "sse": "avx", "avx2": "avx2", "avx512": "avx512", "arm": "arm"}
 
 # of the cores of the largest of a series of servers, the fewest and the usual count: a guess
 _OF_LARGEST = (0.125, 0.5)
+# of several kinds of memory these are between
+_MEANS = ("likely", "core_gb_per_s")
 _SEVERAL = frozenset("2345678")
 # words of processors' names that tell their maker
 _AMD_WORDS = frozenset(("amd", "epyc", "ryzen", "threadripper"))
@@ -73,15 +74,6 @@ class Share(Record):
     def source(self) -> str:
         """What it rests on, as the end of a clause."""
         return f"by runs on {self.devices} devices" if self.devices else "a guess"
-
-
-class DecodeKind(Record):
-    """How a processor compares with the one measured on: its use of a measured bandwidth, and its
-    cores in decoding, each slow end, likely, fast end (`decode` of the table).
-    """
-
-    memory: tuple[float, float, float]
-    cores: tuple[float, float, float]
 
 
 class Core(Record):
@@ -228,14 +220,6 @@ def class_of(name: str) -> ProcessorClass | None:
         ProcessorClass, row, words=frozenset(row["words"]), cores=_cores(row, 1)
     )
     return around
-
-
-def ends_of_class(name: str) -> tuple[float | None, float | None]:
-    """The GB/s of the slowest of the name's class, and of the fastest of one that is no longer
-    made; None for what is not known.
-    """
-    around = class_of(name)
-    return (None, None) if around is None else (around.least_gb_per_s, around.most_gb_per_s)
 
 
 def processor_of(name: str) -> Processor | None:
@@ -467,7 +451,7 @@ def _processor(words: frozenset[str]) -> Processor | None:
         vectors=vectors,
         slowest=slowest,
         fastest=fastest,
-        core=row.get("core", _CORE_OF[vectors]),
+        core=row.get("core", CORE_OF[vectors]),
     )
     return series
 
@@ -497,11 +481,6 @@ def _kind_of_client(memory_sits: str, words: Iterable[str]) -> str:
     return "mobile" if has_letters or memory_sits in ("either", "soldered") else "client"
 
 
-def core_of_vectors(vectors: str) -> str:
-    """The row of `core` of a processor of which only what it computes with is known."""
-    return _CORE_OF[vectors]
-
-
 def core_called(name: str, ghz: float | None) -> Core:
     """What the cores of that name compute, at the clock of a series where that is known."""
     row = next(each for each in _table()["core"] if each["core"] == name)
@@ -516,95 +495,70 @@ def core_called(name: str, ghz: float | None) -> Core:
     return core
 
 
-@lru_cache(maxsize=16)
-def decode_kind(name: str) -> DecodeKind:
-    """How processors of that kind decode beside the one that was measured."""
-    row = next(each for each in _table()["decode"] if each["kind"] == name)
-    return DecodeKind(memory=tuple(row["memory"]), cores=tuple(row["cores"]))
+Ends = tuple[float, float, float]
 
 
-def share_of(kind: str, most_mts: float = inf) -> Share:
-    """How processors of a kind read their memory, of a series whose fastest has `most_mts` millions
-    of transfers a second; of several kinds, `client|mobile`, as any of them may.
+def decode_ends(kind: str) -> tuple[Ends, Ends]:
+    """How processors of that kind decode beside the one that was measured: their use of a measured
+    bandwidth, and their cores, each slow end, likely, fast end.
     """
-    shares = [
-        next(
-            each for each in shares_of(part) if each.up_to_mts is None or most_mts <= each.up_to_mts
-        )
-        for part in kind.split("|")
-    ]
-    if len(shares) == 1:
-        return shares[0]
-    of_each_core = prod(share.core_gb_per_s for share in shares) ** (1 / len(shares))
-    return joint_share(shares).replace(core_gb_per_s=of_each_core)
+    row = next(each for each in _table()["decode"] if each["kind"] == kind)
+    return tuple(row["memory"]), tuple(row["cores"])
 
 
-def joint_share(shares: Sequence[Share]) -> Share:
-    """Of cores that may be of any of those kinds."""
+def share_of(kinds: str, most_mts: float | None = inf) -> Share:
+    """How processors of a kind read their memory, of several, `client|mobile`, as any of them may;
+    of a series whose fastest memory has `most_mts` millions of transfers a second, None of any.
+    """
+    rows = [row for kind in kinds.split("|") for row in _rows_of_share(kind, most_mts)]
+    if len(rows) == 1:
+        share: Share = record_of(Share, rows[0])
+        return share
+    mean = {key: prod(row[key] for row in rows) ** (1 / len(rows)) for key in _MEANS}
     return Share(
-        low=min(share.low for share in shares),
-        likely=prod(share.likely for share in shares) ** (1 / len(shares)),
-        high=max(share.high for share in shares),
-        devices=sum(share.devices for share in shares),
-        core_gb_per_s=min(share.core_gb_per_s for share in shares),
+        **mean,
+        low=min(row["low"] for row in rows),
+        high=max(row["high"] for row in rows),
+        devices=sum(row["devices"] for row in rows),
     )
 
 
-def shares_of(kind: str) -> list[Share]:
-    """As `share_of`, each that a processor of the kind may have: rows of `share`, that of the
-    fastest memory last.
-    """
-    return [record_of(Share, row) for row in _table()["share"] if row["kind"] == kind]
-
-
-# slow end, likely, fast end
-Ends = tuple[float, float, float]
+def _rows_of_share(kind: str, most_mts: float | None) -> list[Mapping[str, Any]]:
+    """The rows of a kind, that of the fastest memory last; of a rate the first that reaches it."""
+    rows = [row for row in _table()["share"] if row["kind"] == kind]
+    if most_mts is None:
+        return rows
+    return [next(row for row in rows if most_mts <= row.get("up_to_mts", most_mts))]
 
 
 @lru_cache(maxsize=256)
 def guests_with(core: str, *, is_amd: bool | None, cores: float) -> tuple[Ends, int] | None:
     """Bytes per second that guests of clouds with so many cores of that kind, a row of `core`, read
     weights at, and how many instance types have about as many; None where none were counted.
-    `is_amd` None: of any maker.
+    `is_amd` None: of any maker. Between two counts from the low of either to the high of either;
+    below the first in proportion.
 
     The few cores of a guest read less than the socket gives: each keeps so many reads in flight and
     no more, and those of one die share what its link carries.
     """
     table = _table()
     counts = table["guest_cores"]
-    if cores > counts[-1] * 2**0.5:
+    rows = [
+        row
+        for row in table["guest"]
+        if core in row["core"] and (is_amd is None or row.get("amd", is_amd) == is_amd)
+    ]
+    if not rows or cores > counts[-1] * 2**0.5:
         return None
-    nearest = min(range(len(counts)), key=lambda number: abs(log(counts[number] / cores)))
-    ends, types = [], 0
-    for row in table["guest"]:
-        if core in row["core"] and (is_amd is None or row.get("amd", is_amd) == is_amd):
-            columns = tuple(zip(row["low"], row["likely"], row["high"], strict=True))
-            ends.append(between(counts, columns, cores))
-            types += row["types"][nearest]
-    if not ends:
-        return None
-    low, likely, high = zip(*ends, strict=True)
-    usual = prod(likely) ** (1 / len(likely))
-    return (units.GB * min(low), units.GB * usual, units.GB * max(high)), types
-
-
-def between(counts: Sequence[float], ends: Sequence[Ends], count: float) -> Ends:
-    """The ends at `count` of a table that has them at `counts`: straight in logarithms between two;
-    below the first in proportion, beyond the last the same.
-    """
-    if count <= counts[0]:
-        share = count / counts[0]
-        low, likely, high = ends[0]
-        return low * share, likely * share, high * share
-    for (first, first_ends), (last, last_ends) in pairwise(zip(counts, ends, strict=True)):
-        if count <= last:
-            part = log(count / first) / log(last / first)
-            low, likely, high = (
-                exp(log(one_end) * (1 - part) + log(other) * part)
-                for one_end, other in zip(first_ends, last_ends, strict=True)
-            )
-            return low, likely, high
-    return ends[-1]
+    above = next((at for at, count in enumerate(counts) if count >= cores), len(counts) - 1)
+    below = above if counts[above] <= cores else max(0, above - 1)
+    near = (below, above)
+    likely = [row["likely"][at] for row in rows for at in near]
+    part = units.GB * min(1.0, cores / counts[0])
+    low = part * min(row["low"][at] for row in rows for at in near)
+    high = part * max(row["high"][at] for row in rows for at in near)
+    usual = part * prod(likely) ** (1 / len(likely))
+    return (low, usual, high), sum(max(row["types"][at] for at in near) for row in rows)
 
 
 def _table() -> Mapping[str, Any]:

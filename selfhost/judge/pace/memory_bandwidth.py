@@ -89,7 +89,7 @@ def _rate(bytes_per_second: float) -> str:
 
 
 def _measured(machine: Machine, rate: int) -> Bandwidth:
-    low, likely, high = scaled(kind_of(machine).memory, rate)
+    low, likely, high = scaled(kind_of(machine)[0], rate)
     how = f"{_rate(rate)}, measured{' at present' * (machine.memory_bandwidth_how == BRIEFLY)}"
     if is_guest(machine):
         how += "; its host may give it more or less at another time"
@@ -105,7 +105,7 @@ def _at_least(machine: Machine, rate: int) -> Bandwidth:
     """What a busy machine showed is a lower bound: it raises what its name or class tells, and
     lowers none of it, so that nothing fails for it.
     """
-    low, likely, high = scaled(kind_of(machine).memory, rate)
+    low, likely, high = scaled(kind_of(machine)[0], rate)
     other = _assumed(machine)
     others = (low, high, high) if other is None else other.ends
     ends = max(low, others[0]), max(likely, others[1]), max(high, others[2])
@@ -205,12 +205,11 @@ def _memory_of(machine: Machine) -> _Memory | None:
         if computer is None and "cpu_model" in machine.assumed:
             computer = gpus.unnamed_computer()
     if computer is not None:
-        shares = [share for kind in computer.kinds for share in cpus.shares_of(kind)]
         # it may be slow in both: little is known of it
         least, usual, most = computer.least, computer.usual, computer.most
         return _Memory(
             called=f"a guess: {computer.name} like this",
-            share=cpus.joint_share(shares),
+            share=cpus.share_of("|".join(computer.kinds), None),
             peaks=(least, least, usual, usual, most),
         )
     if machine.memory_bandwidth_bytes_per_second is not None and is_client(machine):
@@ -349,7 +348,9 @@ def _class_of(machine: Machine) -> tuple[int, int, str] | None:
         most = min(most, CLIENT_PEAKS[1] / _GB)
     low, high = min(least_of_core * cores, least), min(most_of_core * cores, most)
     what = f"{units.cores(cores)} of {row['called']}"
-    slowest, fastest = cpus.ends_of_class(machine.cpu_model or "")
+    around = cpus.class_of(machine.cpu_model or "")
+    fastest = around and around.most_gb_per_s
+    slowest = around and around.least_gb_per_s
     if fastest is not None:
         high, what = min(high, fastest), f"{what}, of a series that is no longer made"
     slowest = slowest or fastest

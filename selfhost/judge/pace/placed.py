@@ -104,7 +104,7 @@ def laid_out(
 
 def processor_seconds(machine: Machine, memory: Bandwidth, step: Step) -> Range:
     """Of one token that the processor reads from RAM, with all cores that the program uses."""
-    threads, shares = threads_range(machine), kind_of(machine).cores
+    threads, shares = threads_range(machine), kind_of(machine)[1]
     unpacks, figures = core_of(machine).unpacks_bytes_per_second, constant("processor")
     cores = threads[0] * shares[0], threads[1] * shares[1], threads[2] * shares[2]
     waiting = [

@@ -194,7 +194,7 @@ _CORES_OF_X86 = (
 
 
 @lru_cache(maxsize=4096)
-def kind_of(machine: Machine) -> cpus.DecodeKind:
+def kind_of(machine: Machine) -> tuple[Range, Range]:
     """How it compares in decoding with the processor measured on: a row of `decode`."""
     core, sets = core_and_clock(machine)[0], machine.instruction_sets or ()
     series, name = named_processor(machine), constant("kind")[core]
@@ -206,7 +206,7 @@ def kind_of(machine: Machine) -> cpus.DecodeKind:
     is_shared = name == "avx2" or (name == "avx512" and not is_amd(machine))
     if is_shared and is_guest(machine) and not has_whole_processor(machine):
         name = f"{name}_shared"
-    return cpus.decode_kind(name)
+    return cpus.decode_ends(name)
 
 
 @lru_cache(maxsize=4096)
@@ -222,7 +222,7 @@ def core_and_clock(machine: Machine) -> tuple[str, float | None]:
         if named is not None and named.core is not None:
             return named.core, named.ghz
     if machine.instruction_sets is None and series is not None:
-        return cpus.core_of_vectors(series.vectors), None
+        return cpus.CORE_OF[series.vectors], None
     return _core_by_sets(machine), None
 
 
