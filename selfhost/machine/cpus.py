@@ -5,6 +5,7 @@ Each file is read when a processor, or its cores, are looked up, once.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence, Set
 from functools import lru_cache
 from math import hypot, inf, prod
@@ -134,6 +135,11 @@ class Processor(Record):
     def has_two_slots(self) -> bool:
         """Whether it takes modules, on two channels."""
         return (self.channels, self.bits) == (2, 64) and self.memory != "soldered"
+
+    @property
+    def has_kinds(self) -> bool:
+        """Whether its name does not tell which kind of memory it has."""
+        return self.slowest < self.fastest
 
     @property
     def has_one_rate(self) -> bool:
@@ -550,9 +556,8 @@ def guests_with(core: str, *, is_amd: bool | None, cores: float) -> tuple[Ends, 
     ]
     if not rows or cores > counts[-1] * 2**0.5:
         return None
-    above = next((at for at, count in enumerate(counts) if count >= cores), len(counts) - 1)
-    below = above if counts[above] <= cores else max(0, above - 1)
-    near = (below, above)
+    above = min(bisect_left(counts, cores), len(counts) - 1)
+    near = (above if counts[above] <= cores else max(0, above - 1), above)
     likely = [row["likely"][at] for row in rows for at in near]
     part = units.GB * min(1.0, cores / counts[0])
     low = part * min(row["low"][at] for row in rows for at in near)

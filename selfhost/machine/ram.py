@@ -28,38 +28,54 @@ def with_ram(
     `mts`, `channels` and `sticks`, and a note on it; the same and None where nothing is stated that
     is not assumed anyway, or the chip's memory is known.
     """
-    mts, channels, sticks = (stated.get(name) for name in ("mts", "channels", "sticks"))
-    is_stated = kind or mts or channels or sticks
-    if not is_stated or machine.scope != "host" or _has_its_own(machine):
+    mts, channels = stated.get("mts"), stated.get("channels")
+    if machine.scope != "host" or _has_its_own(machine):
         return machine, None
     count, bits, rates = _channels_of(machine, channels)
     rate = _rate_of(kind, mts, rates, is_server=cpus.is_server(machine.cpu_model or ""))
+    name = (kind or "RAM").upper()
     if not count or rate is None:
-        note = f"{(kind or 'RAM').upper()} is left aside: it fits no such processor."
+        note = f"{name} is left aside: it fits no such processor."
         return machine, note if kind or mts else None
-    used = min(count, channels or count)
-    if sticks and bits == 64:
-        used = min(used, max(1, sticks // cpus.count_of(machine.cpu_model or "")))
-    series = _series_of(machine)
-    has_kinds = series is not None and series.slowest < series.fastest
+    used = _channels_used(machine, stated, count, bits)
     is_usual = used == count and rates is not None and rate == rates[1]
-    # of two channels, one may be taken to be empty
-    tells_both = count == 2 and (sticks or channels) is not None
-    if is_usual and not (mts or tells_both or (kind and has_kinds)):
+    if is_usual and not _tells_more(machine, kind, stated, count):
         return machine, None
-    how = None if mts or kind else RATE_ASSUMED
-    is_filled = channels or sticks or (kind or "").startswith("lp")
-    if how is None and used == 2 and not is_filled:
-        how = FILLED_ASSUMED
     bandwidth = used * bits // 8 * rate * units.MB
-    what = f"{used} channel{'s' * (used > 1)} of {(kind or 'RAM').upper()}-{rate}"
+    what = f"{used} channel{'s' * (used > 1)} of {name}-{rate}"
     machine = machine.with_bandwidth(
         bandwidth,
         f"{what}, as its description says",
-        how=how,
+        how=_how_known(kind, stated, used),
         assumed=tuple(fact for fact in machine.assumed if fact != _BANDWIDTH or not mts),
     )
     return machine, f"Its memory: {what}, {units.decimal(bandwidth)}/s at most."
+
+
+def _channels_used(machine: Machine, stated: Mapping[str, int], count: int, bits: int) -> int:
+    """Of so many channels of a processor those that have a module, as far as it is stated."""
+    used = min(count, stated.get("channels", count))
+    if "sticks" in stated and bits == 64:
+        return min(used, max(1, stated["sticks"] // cpus.count_of(machine.cpu_model or "")))
+    return used
+
+
+def _tells_more(
+    machine: Machine, kind: str | None, stated: Mapping[str, int], channels: int
+) -> bool:
+    """Whether what is stated leaves less open than the usual rate, on all channels, does."""
+    series = _series_of(machine)
+    # of two channels, one may be taken to be empty
+    tells_both = channels == 2 and ("sticks" in stated or "channels" in stated)
+    return "mts" in stated or tells_both or bool(kind and series and series.has_kinds)
+
+
+def _how_known(kind: str | None, stated: Mapping[str, int], used_channels: int) -> str | None:
+    """What of it is assumed: one of `record.HOWS`."""
+    if not kind and "mts" not in stated:
+        return RATE_ASSUMED
+    tells_filled = "sticks" in stated or "channels" in stated or (kind or "").startswith("lp")
+    return FILLED_ASSUMED if used_channels == 2 and not tells_filled else None
 
 
 def _series_of(machine: Machine) -> cpus.Processor | None:
