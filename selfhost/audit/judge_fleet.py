@@ -27,7 +27,7 @@ from .fleet import BANDWIDTH, Machines, Numbers, Slot, with_numbers
 from .judged_entries import Judge
 from .progress import Progress
 from .record import Row
-from .rows import Alike, Entry, Exceptions, Rows, row_of, shortfall, unplaced_row
+from .rows import Entry, Exceptions, Rows, row_of, unplaced_row
 
 # judgements of one task: about half a second
 _WORK_OF_TASK = 500.0
@@ -37,8 +37,11 @@ _RESTS_ON = {"disk": "disks", "speed": BANDWIDTH}
 # what decides of a verdict: the route, what is loaded by what, and the check, outcome and code
 # of each deciding finding
 Key = tuple[str, str | None, str | None, str | None, tuple[tuple[str, str, str], ...]]
-# the most that one of these machines may lack, and the places of their rows
-Sorted = tuple[Key, float, "array[int]"]
+# an entry and its workload, the numbers of the exceptions that concern these machines, and the
+# places of their rows
+Asked = tuple[Wanted, Workload, tuple[int, ...], Sequence[int]]
+# what the machine that lacks most lacks, the place of its row, and the places of all
+Sorted = tuple[Key, float, int, "array[int]"]
 # what one entry of a task comes to
 Result = list[Sorted] | SelfhostError
 
@@ -61,26 +64,31 @@ class FleetJudge:
         self.refused: dict[int, SelfhostError] = {}
         self.placed: set[int] = set()
         self._basis_of: list[str] = []
-        # by entry: 1 for each machine that it is for, and the exceptions that concern a machine
-        self._is_asked = [bytearray(len(machines)) for _ in self._entries]
-        self._concerning: list[dict[int, tuple[int, ...]]] = [{} for _ in self._entries]
+        # by entry: of each machine that it is for the place in `_concerning`, from 1
+        self._asked = [array("l", entry.class_of) for entry in self._entries]
+        # the numbers of exceptions that concern a machine
+        self._concerning: dict[tuple[int, ...], int] = {}
 
-    def judge_all(self, *, is_alone: bool, is_small: bool) -> Rows:
+    def judge_all(self, *, are_alone: bool) -> Rows:
         """Judge each machine by itself, or those of a kind together; then of machines alike the one
         that lacks most by itself.
         """
         for number in range(len(self._machines)):
             self._place(number)
-        if is_alone:
+        if are_alone:
             self._one_by_one()
         else:
             self._by_kind()
         for index in self.refused:
-            self._entries[index].by_key.clear()
-        rows = Rows(self._machines, self._entries, self._hardest, is_small=is_small)
-        for alike in (alike for entry in self._entries for alike in entry.classes):
-            self._exceptions.count(alike.exceptions, len(alike.machines))
-        return rows
+            self._entries[index] = Entry(self._policy.models[index], len(self._machines))
+        for entry in self._entries:
+            for alike in entry.classes:
+                self._exceptions.count(alike.exceptions, alike.count)
+                if alike.hardest is not None:
+                    number = -alike.hardest[1]
+                    verdict = self._verdict(entry.wanted, number)
+                    alike.hold(self._row_of(entry.wanted, number, verdict, alike.exceptions))
+        return Rows(self._machines.names, self._entries, are_alone=are_alone)
 
     def _place(self, number: int) -> None:
         machine = self._machines[number]
@@ -93,37 +101,37 @@ class FleetJudge:
             self.placed.add(wanted.index)
             if selected is None:
                 row = unplaced_row(self._policy, wanted, machine)
-                entry.alike(tuple(map(str, row.reasons))).add(number, row)
+                entry.add(number, row, tuple(map(str, row.reasons)))
                 continue
-            self._is_asked[wanted.index][number] = 1
-            if numbers := self._exceptions.concerning(wanted.name, machine):
-                self._concerning[wanted.index][number] = numbers
+            numbers = self._exceptions.concerning(wanted.name, machine)
+            place = self._concerning.setdefault(numbers, len(self._concerning) + 1)
+            self._asked[wanted.index][number] = place
 
     def _one_by_one(self) -> None:
         done, whole = 0, len(self._machines) * len(self._entries)
+        concerning = list(self._concerning)
         for number in range(len(self._machines)):
             for entry in self._entries:
                 self._progress.judge(done / whole, whole)
                 done += 1
                 index = entry.wanted.index
-                if self._is_asked[index][number] and index not in self.refused:
+                place = self._asked[index][number]
+                if place and index not in self.refused:
                     try:
-                        self._judge_alone(entry, number)
+                        self._judge_alone(entry, number, concerning[place - 1])
                     except SelfhostError as error:
                         self.refused[index] = error
 
-    def _judge_alone(self, entry: Entry, number: int) -> None:
+    def _judge_alone(self, entry: Entry, number: int, concerning: tuple[int, ...]) -> None:
         verdict = self._verdict(entry.wanted, number)
-        numbers = self._concerning[entry.wanted.index].get(number, ())
         key = key_of(verdict)
-        own = self._exceptions.about(numbers, {check for check, _, _ in key[-1]})
+        own = self._exceptions.about(concerning, {check for check, _, _ in key[-1]})
         beside = tuple(
             (each.check, each.code, each.outcome)
             for each in verdict.findings
             if each.outcome is not Outcome.PASS and not each.decides
         )
-        row = self._row_of(entry.wanted, number, verdict, own)
-        entry.alike((key, beside), own).add(number, row)
+        entry.add(number, self._row_of(entry.wanted, number, verdict, own), (key, beside), own)
 
     def _verdict(self, wanted: Wanted, number: int) -> Verdict:
         workload = wanted.under(self._basis_of[number])
@@ -149,8 +157,8 @@ class FleetJudge:
         whole, done = sum(task.work for task in tasks), 0.0
         verdicts = len(self._machines) * len(self._entries)
         for task, results in _judged(tasks, self._judge):
-            for (wanted, _, _), result in zip(task.entries, results, strict=True):
-                self._take(wanted, task.machines, result)
+            for asked, result in zip(task.entries, results, strict=True):
+                self._take(asked, task.machines, result)
             done += task.work
             self._progress.judge(done / whole, verdicts)
 
@@ -165,64 +173,38 @@ class FleetJudge:
             work += _work(len(part)) * len(self._entries)
             if work <= _WORK_OF_TASK and count < len(parts):
                 continue
-            entries = []
-            for entry in self._entries:
-                is_asked = self._is_asked[entry.wanted.index]
-                places = [place for place, number in enumerate(machines) if is_asked[number]]
-                if places:
-                    entries.append((entry.wanted, entry.wanted.under(basis), places))
+            rows = tuple([self._machines.numbers[number] for number in machines])
             yield Task(
                 template=template,
                 slots=slots,
                 machines=tuple(machines),
-                rows=tuple([self._machines.numbers[number] for number in machines]),
-                entries=tuple(entries),
+                rows=rows,
+                entries=tuple(self._entries_of(machines, basis)),
             )
             machines, work = [], 0.0
 
-    def _take(self, wanted: Wanted, machines: Sequence[int], result: Result) -> None:
+    def _entries_of(self, machines: Sequence[int], basis: str) -> Iterator[Asked]:
+        """The entries for these machines, apart for those that the same exceptions concern."""
+        concerning = list(self._concerning)
+        for wanted, asked in zip(self._policy.models, self._asked, strict=True):
+            places: dict[int, list[int]] = {}
+            for place, number in enumerate(machines):
+                places.setdefault(asked[number], []).append(place)
+            for number, own in places.items():
+                if number:
+                    yield wanted, wanted.under(basis), concerning[number - 1], own
+
+    def _take(self, asked: Asked, machines: Sequence[int], result: Result) -> None:
+        wanted, _, concerning, _ = asked
         if isinstance(result, SelfhostError):
             self.refused.setdefault(wanted.index, result)
             return
-        entry, concerning = self._entries[wanted.index], self._concerning[wanted.index]
-        for key, most, places in result:
-            kind = self._machines.kind_of[machines[places[0]]]
-            checks = {check for check, _, _ in key[-1]}
-            for number in map(machines.__getitem__, places):
-                numbers = concerning.get(number, ())
-                alike = entry.alike(key, self._exceptions.about(numbers, checks))
-                alike.machines.append(number)
-                alike.bounds[kind] = max(alike.bounds.get(kind, 0.0), most)
-
-    def _hardest(self, entry: Entry, alike: Alike, machines: Sequence[int]) -> Row:
-        """The row of the machine that lacks most, of several the first. Within a kind that is one
-        of those with the least of some number.
-        """
-        if not alike.bounds:
-            return max(map(alike.rows.__getitem__, machines), key=shortfall)
-        candidates = list(machines[:1])
-        by_kind: dict[int, list[int]] = {}
-        for number in machines if any(alike.bounds.values()) else ():
-            by_kind.setdefault(self._machines.kind_of[number], []).append(number)
-        best: Row | None = None
-        rank = -1.0, 0
-        for kind in sorted(by_kind, key=lambda kind: -alike.bounds[kind]) or [-1]:
-            if best is not None and alike.bounds[kind] < rank[0]:
-                break
-            if kind in by_kind:
-                candidates = self._with_least(by_kind[kind])
-            for number in candidates:
-                verdict = self._verdict(entry.wanted, number)
-                row = self._row_of(entry.wanted, number, verdict, alike.exceptions)
-                if best is None or (shortfall(row), -number) > rank:
-                    best, rank = row, (shortfall(row), -number)
-        assert best is not None
-        return best
-
-    def _with_least(self, machines: Sequence[int]) -> list[int]:
-        """Of machines of one kind the first with the least of each number."""
-        columns = zip(*[self._machines.numbers[number] for number in machines], strict=True)
-        return list({machines[column.index(min(column))] for column in columns}) or [machines[0]]
+        for key, lacking, hardest, places in result:
+            own = self._exceptions.about(concerning, {check for check, _, _ in key[-1]})
+            for place in places:
+                alike = self._entries[wanted.index].alike(machines[place], key, own)
+            rank = lacking, -machines[hardest]
+            alike.hardest = max(alike.hardest or rank, rank)
 
 
 def key_of(verdict: Verdict) -> Key:
@@ -238,28 +220,26 @@ def key_of(verdict: Verdict) -> Key:
 
 
 class Task(Record):
-    """Machines of one kind to be judged for entries of the policy, with their numbers. `entries`
-    have the workload and the places of the machines that the entry is for.
-    """
+    """Machines of one kind to be judged for entries of the policy, with their numbers."""
 
     template: Machine
     slots: tuple[Slot, ...]
     machines: tuple[int, ...]
     rows: tuple[Numbers, ...]
-    entries: tuple[tuple[Wanted, Workload, Sequence[int]], ...]
+    entries: tuple[Asked, ...]
 
     @property
     def work(self) -> float:
         """About how many judgements it takes."""
         return sum(
             len(places) if wanted.members else _work(len(places))
-            for wanted, _, places in self.entries
+            for wanted, _, _, places in self.entries
         )
 
     def results(self, judge: Judge) -> list[Result]:
         """What each entry comes to."""
         results: list[Result] = []
-        for wanted, workload, places in self.entries:
+        for wanted, workload, _, places in self.entries:
             # what lies on which accelerator beside other models follows no order of the machines'
             # numbers
             alone = [[place] for place in places]
@@ -292,20 +272,30 @@ class Task(Record):
         self, boxes: list[list[int]], decide: Callable[[Numbers], tuple[Key, float]]
     ) -> list[Sorted]:
         """The places in these boxes, by what decides there."""
-        by_key: dict[Key, tuple[float, array[int]]] = {}
+        by_key: dict[Key, array[int]] = {}
+        lacks: dict[Key, float] = {}
         while boxes:
             box = boxes.pop()
             columns = list(zip(*[self.rows[place] for place in box], strict=True))
             worst, lacking = decide(tuple(map(min, columns)))
             best, _ = decide(tuple(map(max, columns)))
             if worst == best:
-                most, alike = by_key.setdefault(worst, (0.0, array("l")))
-                alike.extend(box)
-                by_key[worst] = max(most, lacking), alike
+                by_key.setdefault(worst, array("l")).extend(box)
+                lacks[worst] = max(lacks.get(worst, 0.0), lacking)
             else:
                 checks = {check for check, _, _ in set(worst[-1]) ^ set(best[-1])}
                 boxes += self._halves(box, {_RESTS_ON.get(check, "memory") for check in checks})
-        return [(key, most, alike) for key, (most, alike) in by_key.items()]
+        results = []
+        for key, places in by_key.items():
+            candidates = self._with_least(places) if lacks[key] else [min(places)]
+            most, place = max((decide(self.rows[place])[1], -place) for place in candidates)
+            results.append((key, most, -place, places))
+        return results
+
+    def _with_least(self, places: Sequence[int]) -> list[int]:
+        """The first with the least of each number: one of them lacks most."""
+        columns = zip(*[self.rows[place] for place in places], strict=True)
+        return list({places[column.index(min(column))] for column in columns}) or [min(places)]
 
     def _halves(self, box: list[int], wanted: set[str]) -> tuple[list[int], list[int]]:
         """The box in two, along the numbers that are wanted and of which it has most."""

@@ -9,7 +9,6 @@ from ..judge.checks import Outcome
 from ..judge.record import Route, Verdict
 from ..machine.record import Machine
 from .entries import Exemption, FailOn, OnUnknown, Policy, Severity, Wanted
-from .fleet import Machines
 from .record import (
     NAMES_SHOWN,
     Change,
@@ -24,11 +23,6 @@ from .record import (
 
 # names that a group of machines has on which something fails or is not known
 MOST_NAMES = 1_000
-# rows of groups that a report by class can hold; where groups of machines that fare alike under
-# every model would have more, machines are grouped by one model each
-MOST_ROWS = 5_000
-# models up to which the machines of a large fleet are grouped under all of them
-MOST_TOGETHER = 24
 
 
 def row_of(
@@ -201,174 +195,156 @@ def shortfall(row: Row) -> float:
 
 
 class Alike:
-    """Machines with the same result for the same reasons, as numbers in the fleet.
+    """Machines with the same result for the same reasons. `row` is that of the one that lacks
+    most; `rows` are those of machines that were judged by themselves, by number.
 
-    `rows` are those of machines that were judged by themselves, by number; of the others `bounds`
-    says, by kind, the most that one of them may lack. `exceptions` are the numbers of those for
-    what decides there. `row` is that of the machine that lacks most.
+    `hardest`: of machines judged together what the one that lacks most lacks, and its number less
+    than zero. `exceptions` are the numbers of those for what decides there.
     """
 
-    def __init__(self, exceptions: tuple[int, ...] = (), change: Change | None = None) -> None:
-        self.machines = array("l")
+    def __init__(self, exceptions: tuple[int, ...]) -> None:
+        self.exceptions = exceptions
+        self.count = 0
         self.rows: dict[int, Row] = {}
-        self.bounds: dict[int, float] = {}
-        self.exceptions, self.change = exceptions, change
         self.row: Row | None = None
+        self.hardest: tuple[float, int] | None = None
 
-    def add(self, number: int, row: Row) -> None:
-        """A machine that was judged by itself."""
-        self.machines.append(number)
-        self.rows[number] = row
+    def hold(self, row: Row) -> None:
+        """Keep the row of the machine that lacks most, of several the first."""
         if self.row is None or shortfall(row) > shortfall(self.row):
             self.row = row
 
 
 class Entry:
-    """What one entry of the policy comes to: the machines that it is for, by what decides."""
+    """What one entry of the policy comes to: the machines that it is for, by what decides.
+
+    `class_of` has of each machine the number of its class from 1, and 0 where the entry is not for
+    it.
+    """
 
     def __init__(self, wanted: Wanted, machines: int) -> None:
         self.wanted = wanted
-        self.by_key: dict[object, Alike] = {}
-        # of each machine the number of its class from 1; 0 where the entry is not for it
+        self.classes: list[Alike] = []
         self.class_of = array("l", bytes(array("l").itemsize * machines))
+        self._by_key: dict[object, int] = {}
 
-    @property
-    def classes(self) -> list[Alike]:
-        """By the numbers in `class_of`, less 1."""
-        return list(self.by_key.values())
+    def alike(self, number: int, key: object, exceptions: tuple[int, ...] = ()) -> Alike:
+        """The machines with that key, with this one among them."""
+        place = self._by_key.setdefault((key, exceptions), len(self.classes))
+        if place == len(self.classes):
+            self.classes.append(Alike(exceptions))
+        self.class_of[number] = place + 1
+        self.classes[place].count += 1
+        return self.classes[place]
 
-    def alike(
-        self, key: object, exceptions: tuple[int, ...] = (), change: Change | None = None
-    ) -> Alike:
-        """The machines with that key so far."""
-        return self.by_key.setdefault((key, exceptions, change), Alike(exceptions, change))
-
-    def settle(self) -> None:
-        """All machines are there: put them in order."""
-        for number, alike in enumerate(self.classes, 1):
-            alike.machines = array("l", sorted(alike.machines))
-            for machine in alike.machines:
-                self.class_of[machine] = number
-
-
-# gives the row of the machine that lacks most, of some machines of a class
-Hardest = Callable[[Entry, Alike, Sequence[int]], Row]
+    def add(self, number: int, row: Row, key: object, exceptions: tuple[int, ...] = ()) -> None:
+        """A machine that was judged by itself."""
+        alike = self.alike(number, key, exceptions)
+        alike.rows[number] = row
+        alike.hold(row)
 
 
 class Rows:
     """Every row of an audit, machine after machine. That of a machine that was not judged by itself
     has the verdict of one that fares alike and lacks most.
+
+    `are_alone`: each was judged by itself, so that groups can hold all models together.
     """
 
-    def __init__(
-        self, machines: Machines, entries: Sequence[Entry], hardest: Hardest, *, is_small: bool
-    ) -> None:
-        self._machines, self._entries = machines, entries
-        self._hardest, self._is_small = hardest, is_small
-        for entry in entries:
-            entry.settle()
-            for alike in entry.classes:
-                if alike.row is None:
-                    alike.row = self._worst(entry, alike, alike.machines)
+    def __init__(self, names: Sequence[str], entries: Sequence[Entry], *, are_alone: bool) -> None:
+        self._names, self._entries, self._are_alone = names, entries, are_alone
 
-    def _worst(self, entry: Entry, alike: Alike, machines: Sequence[int]) -> Row:
-        if alike.row is not None and len(machines) == len(alike.machines):
-            return alike.row
-        row = self._hardest(entry, alike, machines)
-        if alike.change is None:
-            return row
-        # what is not newly wrong breaks nothing
-        exit_code = row.exit_code if alike.change is Change.NEW else 0
-        return row.replace(change=alike.change, exit_code=exit_code)
-
-    def _classes(self) -> Iterator[tuple[Entry, Alike, Row]]:
-        for entry in self._entries:
-            for alike in entry.classes:
-                assert alike.row is not None
-                yield entry, alike, alike.row
+    def _of_entry(self, entry: Entry, number: int) -> tuple[Alike, Row] | None:
+        """The class of a machine and its row; None where the entry is not for it."""
+        if not entry.class_of[number]:
+            return None
+        alike = entry.classes[entry.class_of[number] - 1]
+        row, name = alike.rows.get(number, alike.row), self._names[number]
+        assert row is not None
+        return alike, row if row.machine == name else row.replace(machine=name)
 
     def __iter__(self) -> Iterator[Row]:
-        columns = [(entry.class_of, entry.classes) for entry in self._entries]
-        for number, name in enumerate(self._machines.names):
-            for class_of, classes in columns:
-                if class_of[number]:
-                    alike = classes[class_of[number] - 1]
-                    row = alike.rows.get(number, alike.row)
-                    assert row is not None
-                    yield row if row.machine == name else row.replace(machine=name)
+        for number in range(len(self._names)):
+            for entry in self._entries:
+                if (pair := self._of_entry(entry, number)) is not None:
+                    yield pair[1]
 
     def tally(self) -> Tally:
         """What all rows come to."""
         results: dict[str, int] = {}
         codes = set()
-        for _, alike, row in self._classes():
-            results[row.result] = results.get(row.result, 0) + len(alike.machines)
-            codes.add(row.exit_code)
+        for alike in (alike for entry in self._entries for alike in entry.classes):
+            assert alike.row is not None
+            results[alike.row.result] = results.get(alike.row.result, 0) + alike.count
+            codes.add(alike.row.exit_code)
         return Tally(results=results, codes=frozenset(codes))
 
     def changed(self, change_of: Callable[[Row], Change | None]) -> Rows:
-        """Those rows alone of which that tells a change, with it."""
+        """Those rows alone of which that tells a change, with it. What is not newly wrong breaks
+        nothing.
+        """
         entries = []
         for entry in self._entries:
-            kept, classes = Entry(entry.wanted, len(self._machines)), entry.classes
-            for number, name in enumerate(self._machines.names):
-                if not entry.class_of[number]:
+            kept = Entry(entry.wanted, len(self._names))
+            for number in range(len(self._names)):
+                pair = self._of_entry(entry, number)
+                change = pair and change_of(pair[1])
+                if pair is None or change is None:
                     continue
-                alike = classes[entry.class_of[number] - 1]
-                assert alike.row is not None
-                change = change_of(alike.row.replace(machine=name))
-                if change is not None:
-                    own = kept.alike(entry.class_of[number], alike.exceptions, change)
-                    own.machines.append(number)
-                    own.bounds = alike.bounds
-                    if (row := alike.rows.get(number)) is not None:
-                        exit_code = row.exit_code if change is Change.NEW else 0
-                        own.rows[number] = row.replace(change=change, exit_code=exit_code)
+                alike, row = pair
+                exit_code = row.exit_code if change is Change.NEW else 0
+                row = row.replace(change=change, exit_code=exit_code)
+                own = kept.alike(number, (entry.class_of[number], change), alike.exceptions)
+                own.hold(row)
+                if number in alike.rows:
+                    own.rows[number] = row
             entries.append(kept)
-        return Rows(self._machines, entries, self._hardest, is_small=self._is_small)
+        return Rows(self._names, entries, are_alone=self._are_alone)
 
     # ------------------------------------------------------------------ groups of machines
 
     def groups(self) -> tuple[MachineGroup, ...]:
-        """Machines that fare alike under all models, or else under each."""
-        if self._is_small or len(self._entries) <= MOST_TOGETHER:
-            by_key: dict[tuple[int, ...], array[int]] = {}
-            columns = [entry.class_of for entry in self._entries]
-            for number, key in enumerate(zip(*columns, strict=True)):
-                by_key.setdefault(key, array("l")).append(number)
-            if self._is_small or sum(len(key) - key.count(0) for key in by_key) <= MOST_ROWS:
-                return tuple(self._joint(key, own) for key, own in by_key.items() if any(key))
-        return tuple(self._by_model())
+        """Machines that fare alike under all models; of a large fleet, under each."""
+        return tuple(self._under_all() if self._are_alone else self._under_each())
 
-    def _joint(self, key: tuple[int, ...], machines: Sequence[int]) -> MachineGroup:
-        rows = [
-            self._worst(entry, entry.classes[number - 1], machines)
-            for entry, number in zip(self._entries, key, strict=True)
-            if number
-        ]
-        return self._group(machines, rows)
+    def _under_all(self) -> Iterator[MachineGroup]:
+        by_key: dict[tuple[int, ...], list[int]] = {}
+        columns = [entry.class_of for entry in self._entries]
+        for number, key in enumerate(zip(*columns, strict=True)):
+            by_key.setdefault(key, []).append(number)
+        for key, machines in by_key.items():
+            rows = [
+                max(map(entry.classes[place - 1].rows.__getitem__, machines), key=shortfall)
+                for entry, place in zip(self._entries, key, strict=True)
+                if place
+            ]
+            if rows:
+                yield self._group(machines, rows)
 
-    def _by_model(self) -> Iterator[MachineGroup]:
-        """Under each model, whatever else than the checks that decide differs."""
+    def _under_each(self) -> Iterator[MachineGroup]:
+        """Whatever else than the checks that decide differs."""
         for entry in self._entries:
-            merged: dict[object, list[Alike]] = {}
-            for alike in entry.classes:
-                row = alike.row
-                assert row is not None
-                excepted = tuple([(check, each.index) for check, each in row.excepted])
-                texts = () if row.verdict is not None else tuple(map(str, row.reasons))
-                key = row.result, row.failed, row.undecided, excepted, row.change, texts
-                merged.setdefault(key, []).append(alike)
-            groups = []
-            for own in merged.values():
-                machines = sorted([number for alike in own for number in alike.machines])
-                rows = [alike.row for alike in own if alike.row is not None]
-                groups.append((machines, max(rows, key=shortfall)))
-            for machines, row in sorted(groups, key=lambda pair: pair[0][0]):
-                yield self._group(machines, [row])
+            rows = [alike.row for alike in entry.classes if alike.row is not None]
+            keys = [_deciding(row) for row in rows]
+            # of each key the row of the machine that lacks most stands last, and stays
+            hardest = dict(
+                sorted(zip(keys, rows, strict=True), key=lambda pair: shortfall(pair[1]))
+            )
+            machines: dict[object, list[int]] = {}
+            for number, place in enumerate(entry.class_of):
+                if place:
+                    machines.setdefault(keys[place - 1], []).append(number)
+            for key, own in machines.items():
+                yield self._group(own, [hardest[key]])
 
     def _group(self, machines: Sequence[int], rows: Sequence[Row]) -> MachineGroup:
         is_passing = all(row.result is Result.PASS for row in rows)
         shown = machines[: NAMES_SHOWN if is_passing else MOST_NAMES]
-        names = tuple([self._machines.names[number] for number in shown])
+        names = tuple([self._names[number] for number in shown])
         return MachineGroup(names=names, count=len(machines), rows=tuple(rows))
+
+
+def _deciding(row: Row) -> object:
+    excepted = tuple([(check, each.index) for check, each in row.excepted])
+    texts = () if row.verdict is not None else tuple(map(str, row.reasons))
+    return row.result, row.failed, row.undecided, excepted, row.change, texts

@@ -25,8 +25,6 @@ from .rows import Exceptions
 MOST_ALONE = 5_000
 # fewer machines have nothing to be taken together
 LEAST_TOGETHER = 3
-# of fewer verdicts a report by class shows all models of a machine together, however many
-LEAST_BY_MODEL = 500
 # a row is judged where one of them was held against the machine
 _SIZES = frozenset(("memory", "disk"))
 
@@ -58,12 +56,10 @@ def run_audit(
     fleet = fitted.machines
     of_records = (*problems, *fitted.problems)
     exceptions = Exceptions(policy, today)
-    verdicts, are_few = len(fleet) * len(policy.models), len(fleet) < LEAST_TOGETHER
     silent = Progress(lambda _line: None)
     judging = FleetJudge(policy, fleet, judge, exceptions, progress or silent)
-    rows = judging.judge_all(
-        is_alone=are_few or verdicts <= MOST_ALONE, is_small=are_few or verdicts < LEAST_BY_MODEL
-    )
+    are_alone = len(fleet) < LEAST_TOGETHER or len(fleet) * len(policy.models) <= MOST_ALONE
+    rows = judging.judge_all(are_alone=are_alone)
     groups = rows.groups()
     of_entries = entry_problems(policy, len(fleet), judging.refused, judging.placed)
     if not len(fleet) and not of_records:

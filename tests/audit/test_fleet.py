@@ -11,7 +11,7 @@ from itertools import count
 import pytest
 
 from helpers.paths import ROOT
-from selfhost.audit import judge_fleet, rows, run
+from selfhost.audit import judge_fleet, run
 from selfhost.audit.entries import Policy, Wanted
 from selfhost.audit.judging import PolicyJudge
 from selfhost.audit.machines import load_machines
@@ -151,7 +151,6 @@ def test_a_fleet_gets_the_verdicts_of_one_by_one(monkeypatch: pytest.MonkeyPatch
     alone = one_by_one(policy, machines)
     monkeypatch.setattr(run, "MOST_ALONE", 0)
     monkeypatch.setattr(judge_fleet, "_processors", lambda: 2)
-    monkeypatch.setattr(rows, "MOST_TOGETHER", 0)
     audit = run_audit(policy, machines, judge(), today=TODAY)
     assert not audit.problems
     assert list(map(said, audit.rows)) == list(map(said, alone.rows))
