@@ -254,20 +254,17 @@ class Rows:
     def __init__(self, names: Sequence[str], entries: Sequence[Entry], *, are_alone: bool) -> None:
         self._names, self._entries, self._are_alone = names, entries, are_alone
 
-    def _of_entry(self, entry: Entry, number: int) -> tuple[Alike, Row] | None:
-        """The class of a machine and its row; None where the entry is not for it."""
-        if not entry.class_of[number]:
-            return None
-        alike = entry.classes[entry.class_of[number] - 1]
+    def _row(self, alike: Alike, number: int) -> Row:
         row, name = alike.rows.get(number, alike.row), self._names[number]
         assert row is not None
-        return alike, row if row.machine == name else row.replace(machine=name)
+        return row if row.machine == name else row.replace(machine=name)
 
     def __iter__(self) -> Iterator[Row]:
+        columns = [(entry.class_of, entry.classes) for entry in self._entries]
         for number in range(len(self._names)):
-            for entry in self._entries:
-                if (pair := self._of_entry(entry, number)) is not None:
-                    yield pair[1]
+            for class_of, classes in columns:
+                if place := class_of[number]:
+                    yield self._row(classes[place - 1], number)
 
     def tally(self) -> Tally:
         """What all rows come to."""
@@ -286,18 +283,18 @@ class Rows:
         entries = []
         for entry in self._entries:
             kept = Entry(entry.wanted, len(self._names))
-            for number in range(len(self._names)):
-                pair = self._of_entry(entry, number)
-                change = pair and change_of(pair[1])
-                if pair is None or change is None:
+            for number, place in enumerate(entry.class_of):
+                if not place:
                     continue
-                alike, row = pair
-                exit_code = row.exit_code if change is Change.NEW else 0
-                row = row.replace(change=change, exit_code=exit_code)
-                own = kept.alike(number, (entry.class_of[number], change), alike.exceptions)
-                own.hold(row)
-                if number in alike.rows:
-                    own.rows[number] = row
+                alike = entry.classes[place - 1]
+                row = self._row(alike, number)
+                if change := change_of(row):
+                    exit_code = row.exit_code if change is Change.NEW else 0
+                    row = row.replace(change=change, exit_code=exit_code)
+                    own = kept.alike(number, (place, change), alike.exceptions)
+                    own.hold(row)
+                    if number in alike.rows:
+                        own.rows[number] = row
             entries.append(kept)
         return Rows(self._names, entries, are_alone=self._are_alone)
 
@@ -326,10 +323,9 @@ class Rows:
         for entry in self._entries:
             rows = [alike.row for alike in entry.classes if alike.row is not None]
             keys = [_deciding(row) for row in rows]
-            # of each key the row of the machine that lacks most stands last, and stays
-            hardest = dict(
-                sorted(zip(keys, rows, strict=True), key=lambda pair: shortfall(pair[1]))
-            )
+            hardest: dict[object, Row] = {}
+            for key, row in zip(keys, rows, strict=True):
+                hardest[key] = max(hardest.get(key, row), row, key=shortfall)
             machines: dict[object, list[int]] = {}
             for number, place in enumerate(entry.class_of):
                 if place:
