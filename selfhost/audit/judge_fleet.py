@@ -157,8 +157,8 @@ class FleetJudge:
         whole, done = sum(task.work for task in tasks), 0.0
         verdicts = len(self._machines) * len(self._entries)
         for task, results in _judged(tasks, self._judge):
-            for asked, result in zip(task.entries, results, strict=True):
-                self._take(asked, task.machines, result)
+            for question, result in zip(task.entries, results, strict=True):
+                self._take(question, task.machines, result)
             done += task.work
             self._progress.judge(done / whole, verdicts)
 
@@ -186,16 +186,16 @@ class FleetJudge:
     def _entries_of(self, machines: Sequence[int], basis: str) -> Iterator[Asked]:
         """The entries for these machines, apart for those that the same exceptions concern."""
         concerning = list(self._concerning)
-        for wanted, asked in zip(self._policy.models, self._asked, strict=True):
+        for wanted, numbers in zip(self._policy.models, self._asked, strict=True):
             places: dict[int, list[int]] = {}
             for place, number in enumerate(machines):
-                places.setdefault(asked[number], []).append(place)
+                places.setdefault(numbers[number], []).append(place)
             for number, own in places.items():
                 if number:
                     yield wanted, wanted.under(basis), concerning[number - 1], own
 
-    def _take(self, asked: Asked, machines: Sequence[int], result: Result) -> None:
-        wanted, _, concerning, _ = asked
+    def _take(self, question: Asked, machines: Sequence[int], result: Result) -> None:
+        wanted, _, concerning, _ = question
         if isinstance(result, SelfhostError):
             self.refused.setdefault(wanted.index, result)
             return
