@@ -60,6 +60,11 @@ def by_tag(case: Case) -> tuple[str, ...]:
     is_served = case.spec.modality in runtime.modalities and _has_build(runtime, case.machine)
     if not (case.is_run and is_taken and is_served) or case.is_here or case.may_crash:
         return ()
+    values = values_of(case)
+    is_long = case.spec.modality == "embedding" and values["batch_tokens"] is not None
+    if is_long and runtime.embedding_command and not case.is_windows:
+        line = filled(runtime.embedding_command, values)
+        return (line,) if line else ()
     return _run_lines(case, runtime.command)
 
 

@@ -472,6 +472,9 @@ class RuntimeSpec(Record):
     named_command: str = read_by(Table.string, default="")
     # the same for one `{file}` on this machine
     file_command: str = read_by(Table.string, default="")
+    # of an embedder by its tag, whose texts are longer than the batch that the program takes by
+    # itself; in a shell of Unix
+    embedding_command: str = read_by(Table.string, default="")
     # the same where the parts lie in RAM and come to an accelerator in turn, by the way of
     # `needs.records.Offloaded`
     offload_commands: Mapping[str, str] = read_by(texts, default={})

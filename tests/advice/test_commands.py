@@ -191,3 +191,11 @@ def test_no_command_of_a_trainer_of_writers_stands_by_an_embedder() -> None:
         assert len(verdict.setup) == 1
         assert "sentence-transformers" in verdict.setup[0]
         assert verdict.setup[0].startswith("# ")
+
+
+@pytest.mark.parametrize("name", ["bge-m3", "nomic-embed-text"])
+def test_ollama_embeds_texts_longer_than_its_batch_by_its_api(name: str) -> None:
+    """`ollama run` takes 512 tokens at once: README of the API, options num_ctx and num_batch."""
+    commands = check(name, Workload(runtime="ollama", context_tokens=2048), machine=ROOMY).commands
+    (line,) = [line for line in commands if "/api/embed" in line]
+    assert '"num_batch": 2048' in line
