@@ -9,8 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from .advice.understood import judged_for, understand
 from .advice.verdicts import check_with
-from .catalogue.index import Catalogue
-from .catalogue.opened import open_catalogue
+from .catalogue.index import Catalogue, open_catalogue
 from .catalogue.spec import MODALITIES, USES, ModelSpec
 from .core.errors import (
     InputError,

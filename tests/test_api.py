@@ -36,7 +36,7 @@ from selfhost import (
     rank,
     size,
 )
-from selfhost.catalogue.opened import open_catalogue
+from selfhost.catalogue.index import open_catalogue
 from selfhost.cli import main as cli
 from selfhost.core.errors import NotAModelError
 from selfhost.judge.judging import judge

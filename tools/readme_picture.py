@@ -17,8 +17,8 @@ from rich.text import Text
 
 from selfhost import Verdict, Workload
 from selfhost.advice.verdicts import check_with
+from selfhost.catalogue.index import open_catalogue
 from selfhost.catalogue.offers import snapshot
-from selfhost.catalogue.opened import open_catalogue
 from selfhost.machine.named import machine_named
 from selfhost.reports.check_text import check_document
 from selfhost.reports.layout import plain

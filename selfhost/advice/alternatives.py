@@ -34,7 +34,7 @@ from .room import (
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from ..catalogue.outlines import Outline
+    from ..catalogue.index import Outline
 
 MOST_ALTERNATIVES = 3
 # where it is not the machine that rules a model out, one up to this many times as large is alike

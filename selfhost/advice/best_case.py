@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import inf
 
-from ..catalogue.index import Catalogue
-from ..catalogue.outlines import Outline
+from ..catalogue.index import Catalogue, Outline
 from ..core import units
 from ..core.records import Record
 from ..core.workload import DEFAULT_MIN_TOKENS_PER_SECOND, Workload

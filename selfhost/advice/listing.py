@@ -212,9 +212,7 @@ def count_rows(answers: Sequence[Verdict]) -> Counts:
 def _day_of(catalogue: Catalogue) -> str | None:
     """The day of the catalogue, `YYYY-MM-DD`, by the shipped models alone."""
     released = [
-        outline.released
-        for outline in catalogue.outlines()
-        if not catalogue.has_own or catalogue.is_shipped(outline.id)
+        outline.released for outline in catalogue.outlines() if catalogue.is_shipped(outline.id)
     ]
     # a month or a year alone says no day
     days = [day for day in released if day is not None and len(day) == 10]

@@ -21,7 +21,7 @@ from ..judge.record import Judged, Verdict
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from ..catalogue.outlines import Outline
+    from ..catalogue.index import Outline
     from ..judge.pace.speed import Speed
 
 # so many providers by API are a sign that a model is used

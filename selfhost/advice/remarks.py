@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.offers import Offer
-from ..catalogue.opened import left_aside
 from ..catalogue.spec import GENERATING, ONE_AT_A_TIME, ModelSpec, RuntimeSpec
+from ..core.errors import MAX_PROBLEMS, Problem
 from ..core.tables import filled, shipped_table
 from ..core.workload import FLAGS, Workload
 from ..judge.checks.model import reads_context
@@ -123,13 +124,28 @@ _OF_WEIGHTS = ("runtime", "quantization", "kv_cache_type", "draft", "adapter")
 _OF_TOKENS = ("parallel", "prompt_tokens", "min_tokens_per_second")
 
 
+def _unread(catalogue: Catalogue) -> Iterator[str]:
+    """What is wrong with each of the user's spec files that cannot be read; the first are named,
+    the others are counted.
+    """
+    by_file: dict[str, list[Problem]] = {}
+    for problem in catalogue.own_faults:
+        by_file.setdefault(problem.file, []).append(problem)
+    for file, (first, *others) in islice(by_file.items(), MAX_PROBLEMS):
+        fault = f"{first.key}: {first.message}" if first.key else first.message
+        figures = {"more": len(others), "several": len(others) > 1}
+        yield _remark("unread", file=file, fault=fault, **figures)
+    if len(by_file) > MAX_PROBLEMS:
+        yield _remark("unread-more", files=len(by_file) - MAX_PROBLEMS)
+
+
 def notes_of(
     catalogue: Catalogue, question: Question, understood: Understood, offers: tuple[Offer, ...]
 ) -> Iterator[str]:
     """Sentences on the offers, the user's specs and what was asked to no effect."""
     spec, workload = question.spec, question.workload
     yield from dict.fromkeys(offer.why_instead for offer in offers if offer.why_instead is not None)
-    yield from left_aside(catalogue)
+    yield from _unread(catalogue)
     if spec.overrides:
         yield _remark("replaced", spec=spec.origin, shipped=spec.overrides)
     served = spec.availability

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..catalogue.index import Catalogue
-from ..catalogue.outlines import Outline
+from ..catalogue.index import Catalogue, Outline
 from ..catalogue.spec import ModelSpec
+from ..catalogue.spec_values import BASE
 
 # a retired model's replacement may be retired itself
 MOST_SUCCESSORS = 4
@@ -58,7 +58,8 @@ def _followers(own: Outline | None, catalogue: Catalogue) -> Iterator[tuple[Outl
 
 def _as_large(spec: ModelSpec, purpose: str, catalogue: Catalogue) -> Iterator[tuple[Outline, str]]:
     """Open models as large as an open one or larger."""
-    size, bases = spec.parameters.total, catalogue.base_ids()
+    size, outlines = spec.parameters.total, catalogue.outlines()
+    bases = {each.id for each in outlines if not each.closed and BASE in (each.uses or ())}
     if size is None:
         return
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 from ..advice.api_route import meets, offers_for
 from ..advice.several import Beside, verdict_together
 from ..advice.understood import Understood, has_ways, of_name, question_of, understand
-from ..catalogue.index import Catalogue
-from ..catalogue.opened import open_catalogue
+from ..catalogue.index import Catalogue, open_catalogue
 from ..catalogue.pasted import is_path
 from ..core.workload import Workload
 from ..judge.defaults import in_usual_type, suited_by_list

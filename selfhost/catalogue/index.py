@@ -1,4 +1,5 @@
-"""Which specs exist: those that come with the program, then those of a user's own folders.
+"""Which specs exist: those that come with the program, then those of a user's own folders; the
+names that each model answers to, and its outline.
 
 A folder of TOML files is parsed as a whole when a name is asked for. A package has in its
 place what `package_files` gives: the names and outlines of all models, and each spec for itself.
@@ -12,6 +13,7 @@ from functools import cached_property, lru_cache, partial
 
 from ..core.errors import Problem, SpecError, UnknownModelError, WorkloadError
 from ..core.files import shown
+from ..core.records import Record, pattern
 from ..core.spelling import canonical
 from ..core.tables import (
     STORED,
@@ -24,9 +26,7 @@ from ..core.tables import (
     table_at,
 )
 from ..core.tomlfile import Document, shortened
-from .outlines import Outline, aliases_of, name_map, outline_of
 from .spec import ModelSpec, RuntimeSpec
-from .spec_values import BASE
 
 TYPE_CHECKING = False
 
@@ -34,15 +34,69 @@ if TYPE_CHECKING:
     from typing import Any
 
 MAX_FILES = 10_000
-# in a package: the names of all models with the places of their specs, the specs, and what a list
-# reads of all
-INDEX_FILE, MODELS_FILE, OUTLINES_FILE = (
-    f"{name}{STORED}" for name in ("index", "models", "outlines")
-)
+SPECS_VARIABLE = "SELFHOST_SPECS"
+# in a package: the names and outlines of all models with the places of their specs, and the specs
+INDEX_FILE, MODELS_FILE = f"index{STORED}", f"models{STORED}"
 
-# a name as `canonical` writes it -> the id of its spec, by the kinds of `outlines.KINDS`; several
+# a name as `canonical` writes it -> the id of its spec, by KINDS; several
 # ids are joined by `/`
 Names = Mapping[str, Mapping[str, str]]
+# what a name may be, from the most to the least certain
+KINDS = ("ids", "aliases", "titles", "repositories")
+
+# accounts of Hugging Face that were renamed; the old names still lead there
+_OLD_ACCOUNTS = {"coherelabs": "CohereForAI", "zai-org": "THUDM"}
+
+# how the sources of a spec say that what comes after a model is told by dates or by us, and by no
+# publisher
+_JUDGED = ("release dates", "our judgement")
+_REPOSITORY = pattern(r"(?a)[\w.-]+/[\w.-]+")
+
+
+# the word for each use that narrows a model down to one kind of work
+_PURPOSES = {
+    "code": "code", "safety": "moderation", "math": "mathematics", "medical": "medicine",
+    "legal": "law",
+}  # fmt: skip
+
+
+class Outline(Record):
+    """As much of a model as one must know to decide whether its spec is worth reading. None is
+    not known.
+    """
+
+    id: str
+    family: str | None
+    modality: str
+    # names of specs/common/uses.toml, the main one first
+    uses: tuple[str, ...] | None
+    closed: bool
+    parameters_total: int | None
+    # None of a dense model, whose are all used for every token
+    parameters_active: int | None
+    released: str | None
+    superseded_by: str | None
+    # an entry of Ollama's library carries it: one of its aliases is a tag
+    is_in_ollama: bool
+    # of a model that is served, what comes after it, and the day from which it is no longer served
+    successor: str | None
+    retired: str | None
+    # the publisher does not say what comes after it: its spec does, by its own judgement
+    next_is_judged: bool
+    # a repository or a spec's id; `scratch` where it was trained from random weights
+    tuned_from: str | None
+
+    @property
+    def next(self) -> str | None:
+        """The id of what comes after it: a served model's successor, else what supersedes it."""
+        return self.successor or self.superseded_by
+
+    @property
+    def purpose(self) -> str:
+        """What its maker made it for, by its main use; `general` also where its spec does not
+        say.
+        """
+        return _PURPOSES.get(self.uses[0], "general") if self.uses else "general"
 
 
 class Catalogue:
@@ -58,7 +112,6 @@ class Catalogue:
         self._common: dict[str, Mapping[str, Any]] = {}
         self._tables: dict[tuple[str, str], Mapping[str, tuple[str, Mapping[str, Any]]]] = {}
         self._runtimes: dict[str, RuntimeSpec] = {}
-        self._runtime_ids: tuple[str, ...] | None = None
         # what others worked out of all its data, to be worked out once
         self.derived: dict[str, Any] = {}
 
@@ -72,7 +125,7 @@ class Catalogue:
         A faulty spec spoils no other: it is met when it is asked for, and `own_faults` tells those
         of `extra`. Raises `SpecError` for a folder that is none.
         """
-        folder = _specs_in(shipped) if shipped else shipped_specs()
+        folder = _specs_in(shipped) if shipped else _shipped_specs()
         return cls(folder, [_Folder(os.fspath(path)) for path in extra])
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -137,11 +190,8 @@ class Catalogue:
 
     def runtime_ids(self) -> tuple[str, ...]:
         """Every runtime's id, sorted."""
-        if self._runtime_ids is None:
-            folder = os.path.join(self.folder, "runtimes")
-            is_there = os.path.isdir(folder)
-            self._runtime_ids = _named_files(folder, (".toml", STORED)) if is_there else ()
-        return self._runtime_ids
+        folder = os.path.join(self.folder, "runtimes")
+        return _named_files(folder, (".toml", STORED)) if os.path.isdir(folder) else ()
 
     def common(self, name: str) -> Mapping[str, Any]:
         """The values of `common/<name>.toml`, dates as `YYYY-MM-DD`. Raises `SpecError` where
@@ -194,32 +244,21 @@ class Catalogue:
         return next((names[kind][name] for kind in kinds if name in names[kind]), None)
 
     @property
-    def has_own(self) -> bool:
-        """Whether there are folders of the user's beside the shipped one."""
-        return len(self._folders) > 1
-
-    @property
     def own_folders(self) -> tuple[str, ...]:
         """The user's folders, as `open` takes them."""
         return tuple(folder.path for folder in reversed(self._folders[:-1]))
 
-    @property
+    @cached_property
     def own_faults(self) -> tuple[Problem, ...]:
         """Every fault of every file in the user's folders."""
-        return tuple(problem for faults in self.own_faults_by_file.values() for problem in faults)
-
-    @cached_property
-    def own_faults_by_file(self) -> Mapping[str, Sequence[Problem]]:
-        """The faults of each file in the user's folders that has one."""
-        by_file: dict[str, list[Problem]] = {}
+        problems: list[Problem] = []
         for folder in self._folders[:-1]:
             for spec_id in folder.ids:
                 try:
                     folder.spec(spec_id)
                 except SpecError as error:
-                    for problem in error.problems:
-                        by_file.setdefault(problem.file, []).append(problem)
-        return by_file
+                    problems += error.problems
+        return tuple(problems)
 
     def names(self) -> tuple[Names, ...]:
         """The names of each folder, the overriding one first and the shipped one last."""
@@ -238,9 +277,7 @@ class Catalogue:
         return self._outlines.get(id)
 
     def is_closed(self, id: str) -> bool:
-        """Whether the weights of that model were never published; False for one that is not
-        there.
-        """
+        """Whether the weights of that model were never published."""
         outline = self.outline(id)
         return outline is not None and outline.closed
 
@@ -248,11 +285,6 @@ class Catalogue:
     def _outlines(self) -> Mapping[str, Outline]:
         by_id = {each.id: each for folder in reversed(self._folders) for each in folder.outlines}
         return {spec_id: by_id[spec_id] for spec_id in sorted(by_id)}
-
-    def base_ids(self) -> frozenset[str]:
-        """The open base models. They are never proposed instead of chat models, or the reverse."""
-        open_models = [each for each in self.outlines() if not each.closed]
-        return frozenset(each.id for each in open_models if BASE in (each.uses or ()))
 
     def open_by_size(self) -> tuple[Outline, ...]:
         """Those whose weights are not closed, by their parameters, the smallest first, then by
@@ -277,11 +309,11 @@ class Catalogue:
 
     def _successor(self, id: str) -> str | None:
         """The open model for the same work that supersedes that one."""
-        outline = self.outline(id)
-        after = self.outline(outline.superseded_by or "") if outline is not None else None
-        if outline is None or after is None or after.closed:
+        before = self._outlines.get(id)
+        after = self._outlines.get(before.superseded_by or "") if before is not None else None
+        if before is None or after is None or after.closed or after.modality != before.modality:
             return None
-        return after.id if after.modality == outline.modality else None
+        return after.id
 
 
 def spec_in(path: str) -> ModelSpec:
@@ -332,17 +364,17 @@ class _Folder:
     @cached_property
     def names(self) -> Names:
         """All names of its models."""
-        return name_map(self.values)
+        return _name_map(self.values)
 
     @cached_property
     def spellings(self) -> Sequence[str]:
         """Every id and alias as its spec writes it."""
-        return [name for id, values in self.values for name in (id, *aliases_of(values))]
+        return [name for id, values in self.values for name in (id, *_texts_at(values, "aliases"))]
 
     @cached_property
     def outlines(self) -> Sequence[Outline]:
         """Every model in a few words."""
-        return [outline_of(spec_id, values) for spec_id, values in self.values]
+        return [_outline(spec_id, values) for spec_id, values in self.values]
 
 
 class _Package(_Folder):
@@ -353,35 +385,19 @@ class _Package(_Folder):
         self._index: Mapping[str, Any] = read_stored(os.path.join(path, INDEX_FILE))
         # an id -> where its spec begins, and how long it is
         self.ids = self._index["places"]
+        self.names, self.spellings = self._index["names"], self._index["spellings"]
         self._specs = {}
 
     def file(self, id: str) -> str:
         return f"specs/{id}.toml"
 
     def _document(self, id: str) -> Document:
-        return Document(
-            self.file(id), read_packed(os.path.join(self.path, MODELS_FILE), *self.ids[id])
-        )
-
-    @property
-    def names(self) -> Names:
-        names: Names = self._index["names"]
-        return names
-
-    @cached_property
-    def _listed(self) -> Mapping[str, Any]:
-        listed: Mapping[str, Any] = read_stored(os.path.join(self.path, OUTLINES_FILE))
-        return listed
-
-    @property
-    def spellings(self) -> Sequence[str]:
-        spellings: Sequence[str] = self._listed["spellings"]
-        return spellings
+        content = read_packed(os.path.join(self.path, MODELS_FILE), *self.ids[id])
+        return Document(self.file(id), content)
 
     @cached_property
     def outlines(self) -> Sequence[Outline]:
-        fields = Outline._fields
-        rows = [dict(zip(fields, row, strict=True)) for row in self._listed["outlines"]]
+        rows = [dict(zip(Outline._fields, row, strict=True)) for row in self._index["outlines"]]
         return [Outline(**{**row, "uses": row["uses"] and tuple(row["uses"])}) for row in rows]
 
 
@@ -391,9 +407,22 @@ def _specs_in(path: str) -> _Folder:
 
 
 @lru_cache(maxsize=1)
-def shipped_specs() -> _Folder:
-    """The specs that come with the program: no run of it changes them."""
+def _shipped_specs() -> _Folder:
     return _specs_in(shipped_folder())
+
+
+@lru_cache(maxsize=1)
+def _shipped() -> Catalogue:
+    return Catalogue.open()
+
+
+def open_catalogue(specs: Sequence[str | os.PathLike[str]] = ()) -> Catalogue:
+    """The shipped specs and the user's own folders, of which the later one wins. Without own
+    folders it is opened once per process.
+    """
+    folders = [folder for folder in os.environ.get(SPECS_VARIABLE, "").split(os.pathsep) if folder]
+    folders += [os.fspath(folder) for folder in specs]
+    return Catalogue.open(folders) if folders else _shipped()
 
 
 def package_files(source: str) -> dict[str, bytes]:
@@ -409,11 +438,8 @@ def package_files(source: str) -> dict[str, bytes]:
         places[spec_id] = (len(models), len(content))
         models += content
     outlines = [[getattr(each, name) for name in Outline._fields] for each in folder.outlines]
-    contents = {
-        INDEX_FILE: stored({"places": places, "names": folder.names}),
-        MODELS_FILE: bytes(models),
-        OUTLINES_FILE: stored({"spellings": folder.spellings, "outlines": outlines}),
-    }
+    index = {"names": folder.names, "spellings": folder.spellings, "outlines": outlines}
+    contents = {INDEX_FILE: stored({"places": places, **index}), MODELS_FILE: bytes(models)}
     for sub in ("common", "runtimes"):
         for name, values in _Folder(os.path.join(source, sub)).values:
             contents[f"{sub}/{name}{STORED}"] = stored(values)
@@ -445,3 +471,83 @@ def misnamed(id: str, file: str) -> tuple[str, str]:
         f'is "{shortened(id)}", but the file is called {shown(file)}',
         f"the file is named after the id: {shortened(id)}.toml",
     )
+
+
+def _name_map(models: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, dict[str, str]]:
+    names: dict[str, dict[str, str]] = {kind: {} for kind in KINDS}
+    for spec_id, values in models:
+        for kind, name in _names_of(spec_id, values):
+            key = canonical(name) if isinstance(name, str) else ""
+            ids = [id for id in names[kind].get(key, "").split("/") if id]
+            if key and spec_id not in ids:
+                names[kind][key] = "/".join((*ids, spec_id))
+    return names
+
+
+def _names_of(spec_id: str, values: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
+    """The names of one spec, each with its kind."""
+    yield "ids", spec_id
+    yield from (("aliases", alias) for alias in _texts_at(values, "aliases"))
+    yield "titles", values.get("name")
+    for repository in _repository_names(values.get("repository")):
+        yield "repositories", repository
+        yield "titles", repository.partition("/")[2]
+    for table in _stated(values, "files", list) or ():
+        if isinstance(table, dict) and table.get("format") == "gguf":
+            yield "repositories", table.get("repository")
+    if provider := _stated(values, "availability.provider", str):
+        # as resellers of APIs write it: openai/gpt-4o
+        yield "repositories", f"{provider}/{spec_id}"
+
+
+def _repository_names(repository: object) -> list[str]:
+    """A repository under every name that Hugging Face had or has for the same weights.
+
+    `-hf` marks a conversion to transformers, beside which the publisher's own files lie under the
+    name without it; Meta's Llama 3 and 3.1 repositories were renamed from `Meta-Llama-…`.
+    """
+    if not isinstance(repository, str) or not _REPOSITORY.fullmatch(repository):
+        return []
+    names = [repository]
+    if repository.lower().endswith("-hf"):
+        names.append(repository[:-3])
+    owner, _, name = repository.partition("/")
+    if owner.lower() == "meta-llama" and name.lower().startswith("llama-3"):
+        names.append(f"{owner}/Meta-{name}")
+    if owner.lower() in _OLD_ACCOUNTS:
+        names += [f"{_OLD_ACCOUNTS[owner.lower()]}/{listed.partition('/')[2]}" for listed in names]
+    return names
+
+
+def _outline(spec_id: str, values: Mapping[str, Any]) -> Outline:
+    """Of a spec that may be faulty: what is not as it should be is not known."""
+    released, retired = values.get("released"), _stated(values, "availability.retired")
+    successor = _stated(values, "availability.successor", str)
+    source = _stated(values, f"sources.{'upkeep' if successor is None else 'availability'}", str)
+    return Outline(
+        id=spec_id,
+        family=_stated(values, "family", str),
+        modality=_stated(values, "modality", str) or "text",
+        uses=tuple(_texts_at(values, "uses")) or None,
+        closed=_stated(values, "openness.weights") == "closed",
+        parameters_total=_stated(values, "parameters.total", int),
+        parameters_active=_stated(values, "parameters.active", int),
+        released=None if released is None else str(released),
+        superseded_by=_stated(values, "upkeep.superseded_by", str),
+        is_in_ollama=any(":" in alias for alias in _texts_at(values, "aliases")),
+        successor=successor,
+        retired=None if retired is None else str(retired),
+        next_is_judged=not source or any(words in source for words in _JUDGED),
+        tuned_from=_stated(values, "tuned_from", str),
+    )
+
+
+def _stated(values: Mapping[str, Any], path: str, kind: type = object) -> Any:
+    """The value at a key, or `table.key`, where it is of that kind; True and False are of none."""
+    table, _, key = path.rpartition(".")
+    value = (_stated(values, table, dict) or {} if table else values).get(key)
+    return value if isinstance(value, kind) and not isinstance(value, bool) else None
+
+
+def _texts_at(values: Mapping[str, Any], key: str) -> list[str]:
+    return [text for text in _stated(values, key, list) or () if isinstance(text, str)]

@@ -17,7 +17,7 @@ from .quantization_names import TRAINED_FOR
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from .outlines import Outline
+    from .index import Outline
     from .spec import ModelSpec
 
 # Accounts of Hugging Face that publish other people's models unchanged under the original's name,

@@ -62,7 +62,7 @@ def unknown_name(typed: str, name: str, catalogue: Catalogue) -> UnknownModelErr
     if error is not None:
         return error
     missing = "does not exist here and " if is_bare_weights(name) else ""
-    faulty = _faulty_files(list(catalogue.own_faults_by_file))
+    faulty = _faulty_files(list({problem.file: None for problem in catalogue.own_faults}))
     message = f"{cut_short(typed)} {missing}is not in the catalogue{faulty}"
     for id, words, remedy in chain(_same_name(name, catalogue), _made_from(base, catalogue)):
         options = ""

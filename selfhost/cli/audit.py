@@ -79,7 +79,7 @@ def _run(words: list[str]) -> int:
     from ..audit.entries import MAX_POLICY_BYTES
     from ..audit.judging import PolicyJudge
     from ..audit.policy import read_policy
-    from ..catalogue.opened import open_catalogue
+    from ..catalogue.index import open_catalogue
     from ..core.tomlfile import Document
     from ..core.units import utc_today
 
@@ -181,7 +181,7 @@ def _validate(options: argparse.Namespace) -> int:
     """Say of each policy that it is valid. Raises `InputError` with all faults of the others."""
     from ..audit.judged_entries import problems_of
     from ..audit.judging import PolicyJudge
-    from ..catalogue.opened import open_catalogue
+    from ..catalogue.index import open_catalogue
     from ..core.units import utc_today
     from ..reports.layout import clean
 

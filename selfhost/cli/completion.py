@@ -66,8 +66,8 @@ def candidates(words: Sequence[str]) -> list[str]:
     """Return what may stand in the place of the last of `words` (typed after `selfhost`); nothing
     where the shell's own names of files are the answer.
     """
+    from ..catalogue.index import open_catalogue
     from ..catalogue.names import complete
-    from ..catalogue.opened import open_catalogue
 
     typed, catalogue = words[-1] if words else "", open_catalogue()
     if len(words) < 2:

@@ -33,7 +33,7 @@ def run(words: list[str]) -> int:
     if options.all and options.top is not None:
         raise UsageError("--all and --top exclude each other", remedy="leave one of them out")
     from ..advice.listing import list_notes
-    from ..catalogue.opened import open_catalogue
+    from ..catalogue.index import open_catalogue
 
     workload = workload_of(options)
     machine = measured_where_unknown(options, one_machine(options))

@@ -84,8 +84,8 @@ def _refuse_misspelled(word: str, rest: list[str]) -> None:
         raise UsageError(f"{word!r} is no command", remedy=remedy)
     if any(letter.isdecimal() or letter in "./:" for letter in word):
         return
+    from ..catalogue.index import open_catalogue
     from ..catalogue.names import id_of
-    from ..catalogue.opened import open_catalogue
 
     if id_of(word, open_catalogue()) is not None:
         return

@@ -142,7 +142,7 @@ def judge_each(
     """
     from ..advice.understood import understand
     from ..advice.verdicts import check_with
-    from ..catalogue.opened import open_catalogue
+    from ..catalogue.index import open_catalogue
 
     workload, catalogue = workload_of(options), open_catalogue(options.specs)
     errors: dict[str, SelfhostError] = {}

@@ -12,7 +12,7 @@ def run(words: list[str]) -> int:
     options = parse("plan", words)
     workload = workload_of(options)
     from ..advice.plan import plan_with
-    from ..catalogue.opened import open_catalogue
+    from ..catalogue.index import open_catalogue
 
     plan = plan_with(open_catalogue(options.specs), options.model, workload)
     if options.format == "json":

@@ -12,7 +12,7 @@ def run(words: list[str]) -> int:
     options = parse("show", words)
     workload = workload_of(options)
     from ..advice.shown import describe
-    from ..catalogue.opened import open_catalogue
+    from ..catalogue.index import open_catalogue
 
     catalogue = open_catalogue(options.specs)
     machine = one_machine(options)

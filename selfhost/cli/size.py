@@ -25,7 +25,7 @@ def run(words: list[str]) -> int:
     """Size a container for each model."""
     options = parse("size", words)
     from ..advice.sizes import on_node, size_with
-    from ..catalogue.opened import open_catalogue
+    from ..catalogue.index import open_catalogue
 
     workload, catalogue = workload_of(options), open_catalogue(options.specs)
     machine = _machine(options)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def run(words: list[str]) -> int:
     """Check spec files, or make one from a model file."""
     options = parse("spec", words)
-    from ..catalogue.opened import open_catalogue
+    from ..catalogue.index import open_catalogue
 
     catalogue = open_catalogue(options.specs)
     if options.action == "new":

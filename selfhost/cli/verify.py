@@ -6,7 +6,7 @@ from ..advice.verify.comparison import verify
 from ..advice.verify.process import run_of_process
 from ..advice.verify.readers import run_of
 from ..advice.verify.run import Run
-from ..catalogue.opened import open_catalogue
+from ..catalogue.index import open_catalogue
 from ..core.errors import InputError, Problem
 from ..core.files import LARGE, Unreadable, encoding_of, read_file, shown
 from ..reports import json

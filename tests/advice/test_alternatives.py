@@ -9,7 +9,7 @@ import pytest
 
 from helpers.machines import GIB, VM
 from selfhost import Route, Workload, check
-from selfhost.catalogue.opened import open_catalogue
+from selfhost.catalogue.index import open_catalogue
 
 
 def _sample(count: int) -> list[tuple[str, str]]:

@@ -13,8 +13,8 @@ from helpers.paths import DATA
 from selfhost import Machine, Workload, check
 from selfhost.advice import api_route
 from selfhost.advice.api_route import offers_for
+from selfhost.catalogue.index import open_catalogue
 from selfhost.catalogue.offers import Offer
-from selfhost.catalogue.opened import open_catalogue
 from selfhost.judge.judging import judge
 from selfhost.judge.question import ask
 

@@ -14,7 +14,7 @@ from helpers.each import each
 from helpers.machines import IDS, VM
 from helpers.paths import CONFIGS, RECORDS, TESTS
 from selfhost import Machine, Outcome, Route, Verdict, Workload, WorkloadError, check
-from selfhost.catalogue.opened import open_catalogue
+from selfhost.catalogue.index import open_catalogue
 from selfhost.judge.question import ask
 from selfhost.machine.changes import apply
 from selfhost.machine.profiles import load

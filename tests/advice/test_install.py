@@ -11,7 +11,7 @@ from functools import lru_cache
 from helpers.paths import TESTS
 from selfhost import Workload
 from selfhost.advice.steps import steps
-from selfhost.catalogue.opened import open_catalogue
+from selfhost.catalogue.index import open_catalogue
 from selfhost.catalogue.spec import ModelSpec, RuntimeSpec
 from selfhost.core.errors import SelfhostError
 from selfhost.judge.judging import judge

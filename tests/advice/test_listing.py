@@ -9,7 +9,7 @@ import pytest
 from selfhost import Machine, Workload
 from selfhost.advice.best_case import Order, best_case
 from selfhost.advice.listing import Lister
-from selfhost.catalogue.opened import open_catalogue
+from selfhost.catalogue.index import open_catalogue
 from selfhost.core.errors import WorkloadError
 from selfhost.machine.profiles import load
 from selfhost.machine.record import Accelerator, Disk

@@ -10,8 +10,7 @@ from helpers.machines import USUAL
 from selfhost import Workload
 from selfhost.advice.listing import Lister, Listing
 from selfhost.advice.ranking import Standings
-from selfhost.catalogue.index import Catalogue
-from selfhost.catalogue.opened import open_catalogue
+from selfhost.catalogue.index import Catalogue, open_catalogue
 from selfhost.core.workload import READING_TOKENS_PER_SECOND
 from selfhost.judge.checks.speed import is_too_slow
 from selfhost.machine.named import machine_named

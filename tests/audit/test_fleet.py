@@ -20,7 +20,7 @@ from selfhost.audit.progress import Progress, TooLongError
 from selfhost.audit.record import Audit, Result, Row
 from selfhost.audit.rows import shortfall
 from selfhost.audit.run import run_audit
-from selfhost.catalogue.opened import open_catalogue
+from selfhost.catalogue.index import open_catalogue
 from selfhost.core.tomlfile import Document
 from selfhost.core.workload import Workload
 from selfhost.judge.record import Verdict

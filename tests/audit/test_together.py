@@ -15,7 +15,7 @@ from selfhost.audit.judging import PolicyJudge
 from selfhost.audit.policy import read_policy
 from selfhost.audit.record import Audit, Result
 from selfhost.audit.run import run_audit
-from selfhost.catalogue.opened import open_catalogue
+from selfhost.catalogue.index import open_catalogue
 from selfhost.core.tomlfile import Document
 from selfhost.judge.checks import Outcome
 from selfhost.judge.record import Route, Verdict

@@ -15,9 +15,8 @@ import pytest
 
 from helpers.each import each
 from helpers.paths import COMMON, DATA, SPECS
-from selfhost.catalogue.index import Catalogue
+from selfhost.catalogue.index import Catalogue, open_catalogue
 from selfhost.catalogue.licenses import canonical_expression
-from selfhost.catalogue.opened import open_catalogue
 from selfhost.catalogue.spec import Architecture, ModelSpec, RuntimeSpec
 from selfhost.core.spelling import canonical
 from selfhost.needs.tensors import checkpoint_tensors, count, row_of

@@ -6,7 +6,7 @@ from typing import Any
 
 from helpers.paths import RECORDS
 from selfhost import Machine
-from selfhost.catalogue.opened import open_catalogue
+from selfhost.catalogue.index import open_catalogue
 from selfhost.machine.gpus import vendor_of
 from selfhost.machine.record import Accelerator
 

@@ -7,8 +7,7 @@ import pytest
 from helpers.machines import machine_with
 from helpers.paths import RECORDS
 from selfhost import Machine, Verdict, Workload, check, rank
-from selfhost.catalogue.index import Catalogue
-from selfhost.catalogue.opened import open_catalogue
+from selfhost.catalogue.index import Catalogue, open_catalogue
 from selfhost.cli.main import main
 from selfhost.core import units
 from selfhost.core.errors import WorkloadError

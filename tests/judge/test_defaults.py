@@ -9,8 +9,7 @@ import pytest
 from helpers.machines import IDS, VM
 from selfhost import Route, Workload, check, rank
 from selfhost.advice.verdicts import check_with
-from selfhost.catalogue.index import Catalogue
-from selfhost.catalogue.opened import open_catalogue
+from selfhost.catalogue.index import Catalogue, open_catalogue
 from selfhost.judge.defaults import follows_a_list, suited
 from selfhost.judge.judging import judge
 from selfhost.judge.question import ask

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from selfhost import Route, Workload, check
-from selfhost.catalogue.opened import open_catalogue
+from selfhost.catalogue.index import open_catalogue
 from selfhost.cli.parser import parse
 from selfhost.core.errors import WorkloadError
 from selfhost.judge.record import Verdict

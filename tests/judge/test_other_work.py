@@ -8,7 +8,7 @@ import pytest
 
 from helpers.machines import machine_with
 from selfhost import Machine, Verdict, Workload, check
-from selfhost.catalogue.opened import open_catalogue
+from selfhost.catalogue.index import open_catalogue
 from selfhost.core.errors import WorkloadError
 from selfhost.judge.checks import Outcome
 from selfhost.judge.pace.pictures import picture_operations

@@ -15,7 +15,7 @@ import pytest
 from helpers.machines import machine_with
 from helpers.paths import ROOT, TRUTH
 from selfhost import Machine, Workload, check
-from selfhost.catalogue.opened import open_catalogue
+from selfhost.catalogue.index import open_catalogue
 from selfhost.judge.pace.engine import efficiency
 from selfhost.judge.placement.experts import expert_parameters
 from selfhost.judge.question import ask

@@ -18,7 +18,7 @@ from judge.small import (
     question,
 )
 from selfhost import Route, Workload, api, check
-from selfhost.catalogue.opened import open_catalogue
+from selfhost.catalogue.index import open_catalogue
 from selfhost.core.records import Unread
 from selfhost.judge.checks import Outcome
 from selfhost.judge.judging import judge

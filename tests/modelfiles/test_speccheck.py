@@ -9,7 +9,7 @@ import pytest
 
 from helpers.each import each
 from helpers.paths import BAD_SPECS, GOOD_SPECS, SPECS
-from selfhost.catalogue.opened import open_catalogue
+from selfhost.catalogue.index import open_catalogue
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.modelfiles.speccheck import check_spec_files
 

@@ -11,7 +11,7 @@ import pytest
 from helpers.each import each
 from helpers.paths import TRUTH
 from selfhost import Machine, Workload, check
-from selfhost.catalogue.opened import open_catalogue
+from selfhost.catalogue.index import open_catalogue
 from selfhost.catalogue.quality import quality_of
 from selfhost.core.errors import WorkloadError
 from selfhost.judge.question import architectures

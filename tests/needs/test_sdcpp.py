@@ -8,7 +8,7 @@ import pytest
 
 from helpers.each import each
 from helpers.paths import TRUTH
-from selfhost.catalogue.opened import open_catalogue
+from selfhost.catalogue.index import open_catalogue
 from selfhost.catalogue.runtime import ComponentFile
 from selfhost.machine.changes import apply
 from selfhost.machine.named import machine_named

@@ -18,7 +18,7 @@ from helpers.paths import ROOT, SCHEMAS
 from helpers.schemas import validate
 from selfhost import UnknownModelError, Workload, check, compare, plan, rank, size
 from selfhost.advice.shown import describe
-from selfhost.catalogue.opened import open_catalogue
+from selfhost.catalogue.index import open_catalogue
 from selfhost.core.records import FrozenDict
 from selfhost.machine.profiles import load
 from selfhost.machine.reader import read

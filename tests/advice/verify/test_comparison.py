@@ -12,7 +12,7 @@ from selfhost.advice.verify.comparison import Comparison, compare, machine_of, w
 from selfhost.advice.verify.placed import part_in_ram, speed_at
 from selfhost.advice.verify.readers import run_of
 from selfhost.advice.verify.run import Run, SeenMemory, SeenPace
-from selfhost.catalogue.opened import open_catalogue
+from selfhost.catalogue.index import open_catalogue
 from selfhost.core.errors import SelfhostError
 from selfhost.core.workload import Workload
 from selfhost.judge.pace.speed import PaceRange, Speed

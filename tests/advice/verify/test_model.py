@@ -8,7 +8,7 @@ import pytest
 
 from selfhost.advice.verify.model import identify
 from selfhost.advice.verify.run import Run
-from selfhost.catalogue.opened import open_catalogue
+from selfhost.catalogue.index import open_catalogue
 from selfhost.core.errors import SelfhostError, UnknownModelError
 
 
