@@ -38,6 +38,8 @@ _KEYS = {
     "Known": "name short title kind confidence advice runtime quantization context_tokens"
     " finetune_method route placement memory_limit_bytes accelerator_memory_bytes"
     " decode_tokens_per_second judged_tokens_per_second codes",
+    "Least": "memory_bytes reserve_bytes disk_bytes bandwidth_bytes_per_second machine cpu"
+    " accelerator",
     "MemoryNeed": "total_bytes low_bytes high_bytes evictable_bytes places terms",
     "Offer": "provider model model_id stands_in context_tokens input_usd_per_million_tokens"
     " output_usd_per_million_tokens usd_per_audio_minute usd_per_image price_is_for"
@@ -247,20 +249,9 @@ def _row(row: openness.Row) -> dict[str, Any]:
 
 def plan(answer: Plan) -> dict[str, Any]:
     """`selfhost.plan/1`: the least machine, and every known one with its route."""
-    least = answer.least
-    architecture = least.machine.architecture if least else None
-    keys = "asked workload exit_code reasons machines notes"
-    least_machine = None
-    if least is not None:
-        cpu = "architectures instruction_sets recommended_instruction_sets cores"
-        least_machine = {
-            **record(
-                least, "memory_bytes reserve_bytes disk_bytes bandwidth_bytes_per_second machine"
-            ),
-            "cpu": record(least.cpu, cpu),
-            "accelerator": record(least.accelerator, "required memory_bytes memory_beside_bytes"),
-        }
-    return titled("plan/1", **_judged(answer, keys, architecture), least=least_machine)
+    architecture = answer.least.machine.architecture if answer.least else None
+    keys = "asked workload exit_code least reasons machines notes"
+    return titled("plan/1", **_judged(answer, keys, architecture))
 
 
 def profiles(known_profiles: Sequence[Profile]) -> dict[str, Any]:

@@ -110,21 +110,15 @@ def _notes_above(
         f"selfhost {__version__}: request and limit include the page cache where one is needed"
     ]
     for size in sizes:
-        grown = sum(growth.bytes for growth in size.growths)
-        lines.append(
-            f"{size.model.name}: {units.binary(size.unreclaimable_bytes)} cannot be reclaimed,"
-            f" {units.binary(size.page_cache_bytes)} are page cache,"
-            f" {units.binary(grown)} may be added"
-        )
-        lines += size.notes
+        kept, cache = units.binary(size.unreclaimable_bytes), units.binary(size.page_cache_bytes)
+        grown = units.binary(sum(growth.bytes for growth in size.growths))
+        figures = f"{kept} cannot be reclaimed, {cache} are page cache, {grown} may be added"
+        lines += [f"{size.model.name}: {figures}", *size.notes]
         # files that lie on this machine are mounted
         if size.files_are_yours and not (binds_files and size.files):
-            page = size.model.conversions_page
-            names = ", by the names of its arguments" if binds_files else ""
             into = size.own_mounts[0].source if binds_files else _folder(size)
-            listed = f"; conversions: {page}" if page else ""
-            files = f"the {size.workload.quantization} files"
-            lines.append(f"put {files} into {into}{names}{listed}")
+            page = f", from {size.model.conversions_page}" if size.model.conversions_page else ""
+            lines.append(f"put the {size.workload.quantization} files{page} into {into}")
         if size.fetch:
             lines.append(f"once it runs, {where}: {size.fetch}")
     return [f"# {clean(text)}" for text in lines]
@@ -266,15 +260,14 @@ def _docker(sizes: Sequence[ContainerSize]) -> str:
 
 def _docker_options(size: ContainerSize, port: int) -> Iterator[str]:
     """Memory without swap, accelerators, port, model store and environment."""
-    most, devices, token = f"{_mebibytes(size.limit_bytes)}m", _devices(size), _token(size)
-    yield from ("--memory", most, "--memory-swap", most)
+    most, devices, shared = _mebibytes(size.limit_bytes), _devices(size), size.shared_memory_bytes
+    yield from ("--memory", f"{most}m", "--memory-swap", f"{most}m")
     yield from ("--memory-reservation", f"{_mebibytes(size.request_bytes)}m")
-    if size.shared_memory_bytes:
-        yield from ("--shm-size", f"{_mebibytes(size.shared_memory_bytes)}m")
+    yield from ("--shm-size", f"{_mebibytes(shared)}m") if shared else ()
     if devices.get("driver"):
         yield from ("--gpus", str(len(size.accelerators)))
-    for file in () if devices.get("driver") else devices.get("files", ()):
-        yield from ("--device", file)
+    else:
+        yield from (word for file in devices.get("files", ()) for word in ("--device", file))
     yield from ("--publish", f"127.0.0.1:{port}:{_service(size).port}")
     for mount in size.own_mounts:
         # a line of CSV; `--volume` would make a folder that is absent
@@ -283,12 +276,11 @@ def _docker_options(size: ContainerSize, port: int) -> Iterator[str]:
         if any(sign in source for sign in ',"'):
             source = '"' + source.replace('"', '""') + '"'
         yield from ("--mount", f"type=bind,{source},target={mount.target},readonly")
-    if not size.own_mounts:
-        yield from ("--volume", f"models:{_folder(size)}")
-    for name, value in size.environment.items():
-        yield from ("--env", f"{name}={value}")
-    # its value is taken from the shell's environment
-    yield from ("--env", token) if token else ()
+    yield from () if size.own_mounts else ("--volume", f"models:{_folder(size)}")
+    # the token's value is taken from the shell's environment
+    token = [_token(size)] if _token(size) else []
+    variables = [*(f"{name}={value}" for name, value in size.environment.items()), *token]
+    yield from (word for variable in variables for word in ("--env", variable))
 
 
 # ------------------------------------------------------------------ systemd
