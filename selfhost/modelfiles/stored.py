@@ -89,15 +89,15 @@ def stored_of(keys: Keys) -> Stored:
     values = config if isinstance(config, Mapping) else {"quantization_config": config}
     name, odd = _name_and_key(values)
     # gpt-oss, Kimi K2.5: the experts alone are narrow
-    is_alone = values.get("quant_method") == "mxfp4"
-    rule: str | None = odd
+    is_alone = values.get("quant_method") == "mxfp4" or bool(
+        keys.get("experts") and _leaves_attention(values)
+    )
     if name is not None:
-        is_alone = is_alone or bool(keys.get("experts") and _leaves_attention(values))
-        rule = None if is_alone else _rule_of_modules(values)
-    if rule is not None:
+        odd = None if is_alone else _rule_of_modules(values)
+    if odd is not None:
         of_modules = " for single modules" if name is not None else ""
         return Stored(
-            why=f"quantization_config: {rule} = {short(values.get(rule))} is not understood"
+            why=f"quantization_config: {odd} = {short(values.get(odd))} is not understood"
             f"{of_modules}, so the size of the weights is not known"
         )
     return Stored(
@@ -105,43 +105,36 @@ def stored_of(keys: Keys) -> Stored:
     )
 
 
-def _name_and_key(config: Mapping[str, Any]) -> tuple[str | None, str]:
+def _name_and_key(config: Mapping[str, Any]) -> tuple[str | None, str | None]:
     """The name of QUANTIZATIONS, or None and the key that is not understood."""
     method = str(config.get("quant_method") or ("modelopt" if config.get("quant_algo") else None))
     if method in _LAYOUTS:
         key, names = _LAYOUTS[method]
         return names.get(str(config.get(key))), key
-    if method in ("gptq", "awq", "auto-round"):
-        return _group_name(method, config)
+    if method == "auto-round":
+        # in the layout of one of the others (auto_round 0.16.1, export/export_to_autoround)
+        layout = str(config.get("packing_format", "auto_round:auto_gptq"))
+        method = "awq" if layout.endswith("awq") else "gptq"
+        if config.get("data_type", "int") != "int" or "llm_compressor" in layout:
+            return None, "data_type"
+    if method in ("gptq", "awq"):
+        bits = config.get("bits", 4)
+        ending = _group_ending(config.get("group_size", 128))
+        name = f"{method}{'' if bits == 4 else f'-{bits}bit'}{ending}"
+        return (name if name in PACKED else None), "bits" if bits != 4 else "group_size"
     if method == "compressed-tensors":
         return _compressed_name(config), "config_groups"
     if method != "bitsandbytes":
         return None, "quant_method"
     if config.get("load_in_4bit") is True or config.get("_load_in_4bit") is True:
         is_double = config.get("bnb_4bit_use_double_quant") is True
-        return "nf4-double" if is_double else "nf4", ""
+        return "nf4-double" if is_double else "nf4", None
     return "int8" if config.get("load_in_8bit") is True else None, "load_in_4bit"
-
-
-def _group_name(method: str, config: Mapping[str, Any]) -> tuple[str | None, str]:
-    """GPTQ, AWQ, and AutoRound in the layout of one of them (auto_round 0.16.1,
-    export/export_to_autoround/export.py).
-    """
-    if method == "auto-round":
-        layout = str(config.get("packing_format", "auto_round:auto_gptq"))
-        method = "awq" if layout.endswith("awq") else "gptq"
-        if config.get("data_type", "int") != "int" or "llm_compressor" in layout:
-            return None, "data_type"
-    bits, group = config.get("bits", 4), config.get("group_size", 128)
-    if type(bits) is not int or bits not in (2, 3, 4, 8):
-        return None, "bits"
-    name = f"{method}{'' if bits == 4 else f'-{bits}bit'}{_group_ending(group)}"
-    return (name if type(group) is int and name in PACKED else None), "group_size"
 
 
 def _group_ending(group: object) -> str:
     """How a layout's name ends for a group of that many weights; -1 is a whole channel."""
-    return {128: "", -1: "-channel"}.get(group, f"-{group}g") if type(group) is int else "-odd"
+    return "" if group == 128 else "-channel" if group == -1 else f"-{group}g"
 
 
 def _compressed_name(config: Mapping[str, Any]) -> str | None:
@@ -152,27 +145,24 @@ def _compressed_name(config: Mapping[str, Any]) -> str | None:
     parts = list(groups.values()) if isinstance(groups, Mapping) else []
     if len(parts) != 1 or not isinstance(parts[0], dict) or parts[0].get("targets") != ["Linear"]:
         return None
-    weights, layout = parts[0].get("weights"), parts[0].get("format") or config.get("format")
+    layout = str(parts[0].get("format") or config.get("format"))
     if layout in ("nvfp4-pack-quantized", "mxfp4-pack-quantized"):
-        return str(layout)[:5]
+        return layout[:5]
+    weights = parts[0].get("weights")
     if not isinstance(weights, dict):
         return None
-    if (weights.get("type"), weights.get("num_bits")) == ("float", 8):
+    bits, group = weights.get("num_bits"), weights.get("group_size")
+    if weights.get("type") == "float" and bits == 8:
         is_block = weights.get("strategy") == "block"
         return "float8_e4m3_128x128" if is_block else "float8_e4m3"
-    return _integer_name(weights) if weights.get("type") == "int" else None
-
-
-def _integer_name(weights: Mapping[str, Any]) -> str | None:
-    """llm-compressor's weights in integers of 4 or 8 bits."""
-    bits, group = weights.get("num_bits"), weights.get("group_size")
-    is_symmetric = weights.get("symmetric", True) is not False
+    if weights.get("type") != "int":
+        return None
     if bits == 8 and group is None:
         return "w8a8"
-    if (bits, group) == (4, 32) and is_symmetric:
+    zeros = "-asym" if weights.get("symmetric", True) is False else ""
+    if (bits, group, zeros) == (4, 32, ""):
         return "int4_32"
-    ending = _group_ending(-1 if group is None else group)
-    name = f"w{bits}a16{ending}{'' if is_symmetric else '-asym'}"
+    name = f"w{bits}a16{_group_ending(-1 if group is None else group)}{zeros}"
     return name if name in PACKED else None
 
 
@@ -180,8 +170,7 @@ def _leaves_attention(config: Mapping[str, Any]) -> bool:
     """Whether patterns leave all attention as it was."""
     lists = [config.get(key) for key in _LEFT_OUT]
     names = [str(name) for names in lists if isinstance(names, list) for name in names]
-    patterns = (name for name in names if name.startswith("re:") or name.endswith("*"))
-    return any("self_attn" in pattern for pattern in patterns)
+    return any("self_attn" in name and (name[:3] == "re:" or name[-1:] == "*") for name in names)
 
 
 def _rule_of_modules(config: Mapping[str, Any]) -> str | None:
@@ -193,10 +182,9 @@ def _rule_of_modules(config: Mapping[str, Any]) -> str | None:
         # an empty list of these makes the head narrow, too
         if names == [] and key in ("ignore", "llm_int8_skip_modules"):
             return key
-        if not isinstance(names or [], list | tuple) or any(
-            not isinstance(name, str) or not re.search(_OUTSIDE_BLOCKS, name)
-            for name in names or ()
-        ):
+        if names and not isinstance(names, list | tuple):
+            return key
+        if not all(re.search(_OUTSIDE_BLOCKS, str(name)) for name in names or ()):
             return key
     return next((key for key in _OWN_TYPES if config.get(key)), None)
 
@@ -215,13 +203,13 @@ def cache_type(quantization: object, *, latent: bool) -> str | None:
     if not isinstance(quantization, Mapping):
         return None
     scheme = quantization.get("kv_cache_scheme") or quantization.get("kv_cache_quant_algo")
+    if is_of_modelopt(quantization):
+        is_taken = not isinstance(scheme, Mapping) or scheme.get("dynamic") is False
+    else:
+        is_taken = quantization.get("quant_method") == "compressed-tensors" and not latent
     is_eight = str(scheme).lower() == "fp8"
     if isinstance(scheme, Mapping):
         is_eight = (scheme.get("num_bits"), scheme.get("type")) == (8, "float")
-    if is_of_modelopt(quantization):
-        is_fixed = not isinstance(scheme, Mapping) or scheme.get("dynamic") is False
-        return "float8_e4m3" if is_eight and is_fixed else None
-    is_taken = quantization.get("quant_method") == "compressed-tensors" and not latent
     return "float8_e4m3" if is_eight and is_taken else None
 
 
@@ -236,37 +224,29 @@ def is_of_modelopt(quantization: object) -> bool:
 
 
 def _stored_by_mlx(mlx: object, keys: Keys) -> Stored:
+    """MLX's `quantization`, with what it says of single layers under their names."""
     config = mlx if isinstance(mlx, dict) else {}
-    name = _mlx_name(config)
-    if name is None:
+    mode, bits, group = config.get("mode", "affine"), config.get("bits"), config.get("group_size")
+    apart = {
+        key: part.get("bits") if isinstance(part, dict) else None
+        for key, part in config.items()
+        if part is False or isinstance(part, dict)
+    }
+    if str(mode) in MLX_MODES:
+        name = str(mode) if (bits, group) == MLX_MODES[str(mode)] else None
+        if mode == "mxfp4" and apart and set(apart.values()) == {8}:
+            # gpt-oss: experts as published, all else in 8 bits
+            name = "MXFP4-Q8"
+    else:
+        name = f"{bits}bit" + ("" if group == 64 else f"-{group}g")
+    if name not in QUANTIZATIONS["mlx"] or (mode != "affine" and str(mode) not in MLX_MODES):
         why = f"quantization {short(mlx)} of config.json is not understood"
         return Stored(format="mlx", why=why)
-    others = [
-        value
-        for key, value in config.items()
-        # a router is small
-        if (value is False or isinstance(value, dict)) and not key.endswith(("gate", "router"))
-    ]
-    if any(value is False or value.get("bits") != config.get("bits") for value in others):
+    # a router is small
+    if any(other != bits for key, other in apart.items() if not key.endswith(("gate", "router"))):
         keys.notes.append(
             "quantization of config.json gives some layers other bits, which are not counted: the"
             " files may be larger than stated"
         )
     why = f"config.json describes MLX's {name} weights, and not those before them"
     return Stored(name=name, format="mlx", why=why)
-
-
-def _mlx_name(config: Mapping[str, Any]) -> str | None:
-    """The name of the bits, group and mode of MLX's `quantization`: mlx.nn.quantize has 4 bits in
-    groups of 64 where nothing is said.
-    """
-    mode, bits, group = config.get("mode", "affine"), config.get("bits"), config.get("group_size")
-    if isinstance(mode, str) and mode in MLX_MODES:
-        apart = [part for part in config.values() if isinstance(part, dict)]
-        if mode == "mxfp4" and apart and all(part.get("bits") == 8 for part in apart):
-            # gpt-oss: experts as published, all else in 8 bits
-            return "MXFP4-Q8"
-        return mode if (bits, group) == MLX_MODES[mode] else None
-    name = f"{bits}bit" + ("" if group == 64 else f"-{group}g")
-    is_known = mode == "affine" and type(bits) is type(group) is int
-    return name if is_known and name in QUANTIZATIONS["mlx"] else None
