@@ -24,7 +24,7 @@ from .gguf_tensors import as_stored, departures, loaded, parameters, quantizatio
 from .gguf_values import GgufModel, Refused, Unclear
 from .local import LocalModel
 from .naming import clean, grouped, identifier, license_of, listed, name_of, numbered_files
-from .source import damaged, fail, shown, status_of
+from .source import damaged, fail, shown
 
 TYPE_CHECKING = False
 
@@ -95,14 +95,13 @@ def _headers(path: str, paths: Sequence[str], *, alone: bool) -> list[Header]:
     if isinstance(split, int) and split > 1 and len(paths) != split:
         remedy = f"name the parts as they were published: …-00001-of-{split:05d}.gguf"
         fail(path, f"is one part of {split:,}, and its name does not say which", remedy)
-    missing = [os.path.basename(part) for part in paths if not os.path.exists(part)]
-    if missing and len(paths) > 1:
-        names = f"{len(missing):,} of them are not in its folder: {listed(map(shown, missing))}"
+    missing = [shown(os.path.basename(part)) for part in paths if not os.path.exists(part)]
+    if missing:
+        names = f"{len(missing):,} of them are not in its folder: {listed(missing)}"
         fault = f"is split into {len(paths):,} parts, and {names}"
         fail(path, fault, "download the missing parts")
     headers: list[Header] = []
     for part in paths:
-        status_of(part)
         headers.append(given if part == path else read_header(part, alone=alone))
         if sum(len(header.tensors) for header in headers) > MAX_TENSORS:
             damaged(path, f"its parts have more than {MAX_TENSORS:,} tensors")
@@ -114,7 +113,12 @@ def _headers(path: str, paths: Sequence[str], *, alone: bool) -> list[Header]:
 
 def _read(model: GgufModel, size_bytes: int, parts: int) -> LocalModel:
     quantization = quantization_of(model)
-    architecture, refused = _known_architecture(model)
+    architecture, refused = None, None
+    try:
+        architecture = _architecture(model)
+    except Unclear as why:
+        model.unknown["architecture"] = str(why)
+        refused = f"llama.cpp refuses this file: {why}." if isinstance(why, Refused) else None
     total, active = parameters(model, architecture)
     predicting = sum(
         prod(tensor.shape) for tensor in model.tensors if model.layer_of(tensor) >= model.layers
@@ -165,18 +169,6 @@ def _read(model: GgufModel, size_bytes: int, parts: int) -> LocalModel:
 
 def _is_image_model(model: GgufModel) -> bool:
     return model.name in model.architectures.get("image_models", {}).get("architectures", ())
-
-
-def _known_architecture(model: GgufModel) -> tuple[Architecture | None, str | None]:
-    """The architecture, and why llama.cpp refuses the file. None where the header does not tell
-    it; `model.unknown` then says why.
-    """
-    try:
-        return _architecture(model), None
-    except Unclear as why:
-        model.unknown["architecture"] = str(why)
-        is_refused = isinstance(why, Refused)
-        return None, f"llama.cpp refuses this file: {why}." if is_refused else None
 
 
 def _architecture(model: GgufModel) -> Architecture:
@@ -270,15 +262,17 @@ def _refuse_missing_parts(
     and its feed-forward where the header gives it no length (src/models of the hybrid
     architectures and of Nemotron NAS); and no tensor stands in a block beyond the last.
     """
-    names: dict[int, str] = {}
-    for tensor in model.tensors:
-        block = model.layer_of(tensor)
-        names[block] = f"{names.get(block, '')} {tensor.name}"
-    if max(names) >= model.blocks:
-        model.damaged(f"it has a block {max(names):,}, and its header says {model.blocks:,}")
+    last = max(map(model.layer_of, model.tensors))
+    if last >= model.blocks:
+        model.damaged(f"it has a block {last:,}, and its header says {model.blocks:,}")
+    feeding = {
+        model.layer_of(tensor)
+        for tensor in model.tensors
+        if re.search(r"\.(?:ffn_down|channel_mix_value)", tensor.name)
+    }
     heads = model.per_layer("attention.head_count") or [0] * model.layers
     kv_heads = model.per_layer("attention.head_count_kv") or heads
-    lengths = model.per_layer("feed_forward_length") or [0] * model.layers
+    lengths = model.per_layer("feed_forward_length") or [0]
     if not any(lengths):
         lengths = [model.number("expert_feed_forward_length") or 0] * model.layers
     for layer in range(model.layers):
@@ -286,8 +280,7 @@ def _refuse_missing_parts(
         remembers = any(parts) or model.has(layer, "cross_attn_q_proj.weight")
         if min(heads[layer], kv_heads[layer]) and not remembers:
             model.damaged(f"it has no tensor blk.{layer}.attn_q.weight")
-        feeds = re.search(r"\.(?:ffn_down|channel_mix_value)", names.get(layer, ""))
-        if lengths[layer] and not feeds:
+        if lengths[layer] and layer not in feeding:
             model.damaged(f"it has no tensor blk.{layer}.ffn_down.weight")
 
 

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 
 from ..catalogue.spec import Attention, FeedForward, Recurrent
 from .gguf_values import MAX_NUMBER, GgufModel, Refused, Unclear
-from .naming import clean
 
 _RWKV7_RANKS = tuple(
     f"attention.{name}_lora_rank" for name in ("decay", "iclr", "value_residual_mix", "gate")
@@ -55,8 +54,7 @@ def recurrent(model: GgufModel) -> States:
     """The state of each layer."""
     by_kind: States = {}
     for layer in range(model.layers):
-        kind = _state_kind(model, layer)
-        if kind is not None:
+        if kind := _state_kind(model, layer):
             state = _state(model, kind, layer)
             by_kind.setdefault(kind, [None] * model.layers)[layer] = state
     return by_kind
@@ -64,24 +62,23 @@ def recurrent(model: GgufModel) -> States:
 
 def _state_kind(model: GgufModel, layer: int) -> str | None:
     """The kind of state that a layer keeps, None for a layer without one."""
-    if model.has(layer, "shortconv.conv.weight"):
-        return "convolution"
-    if model.has(layer, "ssm_conv1d_q.weight"):
-        return "kda"
     if model.row.state_kind == "lightning" and model.has(layer, "attn_norm_2.weight"):
         return "lightning"
-    if model.has(layer, "ssm_conv1d.weight"):
-        if model.row.state_kind == "delta" or model.has(layer, "ssm_alpha.weight", "ssm_ba.weight"):
-            return "delta"
-        for tensor, kind in (("ssm_x.weight", "mamba"), ("ssm_in.weight", "mamba2")):
-            if model.has(layer, tensor):
-                return kind
-    if model.has(layer, "time_mix_a1.weight") and model.has(layer, "channel_mix_key.weight"):
-        return "rwkv7"
+    is_delta = model.row.state_kind == "delta" or model.has(
+        layer, "ssm_alpha.weight", "ssm_ba.weight"
+    )
+    for kind, tensors in (
+        ("convolution", ("shortconv.conv.weight",)),
+        ("kda", ("ssm_conv1d_q.weight",)),
+        ("delta" if is_delta else "", ("ssm_conv1d.weight",)),
+        ("mamba", ("ssm_conv1d.weight", "ssm_x.weight")),
+        ("mamba2", ("ssm_conv1d.weight", "ssm_in.weight")),
+        ("rwkv7", ("time_mix_a1.weight", "channel_mix_key.weight")),
+    ):
+        if kind and all(model.has(layer, tensor) for tensor in tensors):
+            return kind
     if model.has(layer, "ssm_a", "ssm_in.weight", "time_mix_w1.weight", "time_mix_key.weight"):
-        starts = f"blk.{layer}.ssm", f"blk.{layer}.time_mix"
-        name = clean(next(name for name in model.shapes if name.startswith(starts)))
-        raise Unclear(f"the recurrent layers of {model.name} ({name}) are of an unknown kind")
+        raise Unclear(f"the recurrent layers of {model.name} are of an unknown kind")
     return None
 
 
@@ -153,12 +150,13 @@ def _attends(model: GgufModel, layer: int, states: States) -> bool:
 
 def _plain(model: GgufModel, layer: int, heads: int, kv_heads: int, *, slides: bool) -> Attention:
     """Attention that keeps keys and values of every head."""
-    each = model.needed("embedding_length") // heads
-    lengths = []
-    for key in ("attention.key_length", "attention.value_length"):
-        own = model.number(f"{key}_swa") if slides else None
-        lengths.append(own or model.number(key) or each)
-    if not all(lengths):
+    key, value = (
+        (slides and model.number(f"attention.{name}_swa"))
+        or model.number(f"attention.{name}")
+        or model.needed("embedding_length") // heads
+        for name in ("key_length", "value_length")
+    )
+    if not key or not value:
         raise Unclear(f"{model.name} has {heads:,} heads, and no room for a key of each")
     if not 1 <= kv_heads <= heads or heads % kv_heads:
         raise Unclear(
@@ -170,8 +168,8 @@ def _plain(model: GgufModel, layer: int, heads: int, kv_heads: int, *, slides: b
         layers=(),
         heads=heads,
         kv_heads=kv_heads,
-        key_length=lengths[0],
-        value_length=lengths[1],
+        key_length=key,
+        value_length=value,
         values_from_keys=model.row.values_from_keys and not model.has(layer, "attn_v.weight"),
     )
     # files of before April 2025 unpack the latent, and keep keys and values of every head
@@ -180,21 +178,15 @@ def _plain(model: GgufModel, layer: int, heads: int, kv_heads: int, *, slides: b
     return part.replace(
         latent_length=model.needed("attention.kv_lora_rank"),
         query_latent_length=model.size("attention.q_lora_rank"),
-        rope_length=_rope_length(model, part.key_length),
+        rope_length=_rope_length(model, key),
     )
 
 
 def _latent(model: GgufModel, heads: int, *, slides: bool) -> Attention:
     """Latent attention. Layers with a window may have sizes of their own."""
     end = "_swa" if slides and model.number("attention.kv_lora_rank_swa") else ""
-    rope, whole = (
-        model.needed("rope.dimension_count"),
-        model.needed(f"attention.key_length_mla{end}"),
-    )
-    if rope >= whole:
-        raise Unclear(
-            f"{model.name}.rope.dimension_count is not below attention.key_length_mla{end}"
-        )
+    whole = model.needed(f"attention.key_length_mla{end}")
+    rope = _rope_length(model, whole)
     return Attention(
         kind="latent",
         layers=(),
@@ -239,28 +231,26 @@ def _window(model: GgufModel) -> int | None:
     if model.row.window_cache_layers in (None, model.layers):
         window = window or model.row.window_tokens
     # a window that no text can fill is none
-    if not window or window >= (model.number("context_length") or MAX_NUMBER):
-        return None
-    return window
+    is_real = window and window < (model.number("context_length") or MAX_NUMBER)
+    return window if is_real else None
 
 
 def _sliding(model: GgufModel, window: int) -> list[bool]:
     """Which layers have the window. The header lists them, or says that every so many layers
     one has none; else the row says so.
     """
-    name = f"{model.name}.attention.sliding_window_pattern"
-    pattern, layers = model.values.get(name), model.layers
-    entries = len(pattern) if isinstance(pattern, list) else model.counts.get(name, layers)
+    key, layers = "attention.sliding_window_pattern", model.layers
+    name = f"{model.name}.{key}"
+    stated = model.values.get(name)
+    entries = len(stated) if isinstance(stated, list) else model.counts.get(name, layers)
     if not layers <= entries <= model.blocks:
         raise Unclear(
             f"{name} lists {entries:,} layers, and there are {layers:,}: releases of"
             " llama.cpp refuse such a file, or take the others for layers without a window"
         )
-    if isinstance(pattern, list):
-        flags = model.per_layer("attention.sliding_window_pattern") or []
-        return [bool(flag) for flag in flags]
-    every = model.number("attention.sliding_window_pattern")
-    every = model.row.full_every if every is None else every
+    if isinstance(stated, list):
+        return [bool(flag) for flag in model.per_layer(key) or ()]
+    every = model.row.full_every if stated is None else model.number(key)
     if every is None:
         raise Unclear(
             f"{model.name} has a window of {window:,} tokens, and the header does not say in"
@@ -275,32 +265,25 @@ def _sliding(model: GgufModel, window: int) -> list[bool]:
 
 def feed_forward(model: GgufModel, width: int) -> list[FeedForward | None]:
     """The feed-forward of each layer, None for a layer without one."""
-    by_layer: list[FeedForward | None] = []
+    by_layer: list[FeedForward | None] = [None] * model.layers
     lengths = model.per_layer("feed_forward_length") or [0] * model.layers
     for layer in range(model.layers):
         stated = lengths[layer] // (2 if model.row.length_of_both else 1)
         experts = model.shape(layer, "ffn_down_exps.weight") or ()
-        dense = model.shape(layer, "ffn_down.weight")
-        mixed = model.shape(layer, "channel_mix_key.weight")
+        dense = model.shape(layer, "ffn_down.weight") or ()
+        mixed = model.shape(layer, "channel_mix_key.weight") or ()
         if len(experts) == 3 and model.number("expert_used_count"):
-            by_layer.append(_routed(model, layer, width, experts))
-        elif dense is not None and stated not in (0, dense[0]):
+            by_layer[layer] = _routed(model, layer, width, experts)
+        elif dense and stated not in (0, dense[0]):
             model.damaged(
                 f"its tensor blk.{layer}.ffn_down.weight is {dense[0]:,} wide, and its header"
                 f" makes it {stated:,}"
             )
-        elif dense is not None:
-            by_layer.append(FeedForward(layers=(), length=dense[0]))
-        elif mixed is not None:
-            by_layer.append(FeedForward(layers=(), length=mixed[-1]))
+        elif dense or mixed:
+            by_layer[layer] = FeedForward(layers=(), length=(*dense[:1], *mixed[-1:])[0])
         elif model.has(layer, "ffn_down.0.weight"):
             # merged since ggml-org/llama.cpp#6387, refused since its c5b0f4b5 (#10244)
-            raise Refused(
-                "each of its experts is a tensor of its own, as converters wrote them until April"
-                " 2024, and llama.cpp stopped loading such files in October 2024"
-            )
-        else:
-            by_layer.append(None)
+            raise Refused("each of its experts is a tensor of its own, as until April 2024")
     return by_layer
 
 

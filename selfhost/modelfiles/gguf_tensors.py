@@ -48,26 +48,25 @@ _Shapes = Mapping[_Place, tuple[int, ...]]
 
 def departures(model: GgufModel, architecture: Architecture) -> dict[str, Any]:
     """Fields of the architecture in which the file's tensors differ from its row."""
-    row, has = model.row, model.shapes.keys()
-    departs: dict[str, Any] = {}
-    bias = any(name.endswith(("attn_q.bias", "attn_qkv.bias")) for name in has)
-    if architecture.attention and bias != row.attention_bias:
-        departs["attention_bias"] = bias
+    row, names = model.row, model.shapes.keys()
     norm = _query_key_norm(model, architecture)
-    if norm is not None and norm != (row.query_key_norm or "none"):
-        departs["query_key_norm"] = norm
-    if not architecture.recurrent and any(name.endswith("attn_norm_2.weight") for name in has):
-        departs["parallel_norms"] = 2
-    for tensor, factors in (
-        ("rope_factors_long.weight", "long_short"),
-        ("rope_freqs.weight", "freqs"),
-    ):
-        if tensor in has and factors != row.rope_factors:
-            departs["rope_factors"] = factors
-    gate = _gate(model)
-    if gate != row.gate:
-        departs["gate"] = gate
-    return departs
+    stored = {"gate": _gate(model), "attention_bias": row.attention_bias, "rope_factors": None}
+    if architecture.attention:
+        biases = ("attn_q.bias", "attn_qkv.bias")
+        stored["attention_bias"] = any(name.endswith(biases) for name in names)
+    if norm != (row.query_key_norm or "none"):
+        stored["query_key_norm"] = norm
+    if not architecture.recurrent and any(name.endswith("attn_norm_2.weight") for name in names):
+        stored["parallel_norms"] = 2
+    if "rope_freqs.weight" in names:
+        stored["rope_factors"] = "freqs"
+    elif "rope_factors_long.weight" in names:
+        stored["rope_factors"] = "long_short"
+    return {
+        key: value
+        for key, value in stored.items()
+        if value is not None and value != getattr(row, key, None)
+    }
 
 
 def _gate(model: GgufModel) -> str:
@@ -98,30 +97,29 @@ def _query_key_norm(model: GgufModel, architecture: Architecture) -> str | None:
 
 
 def as_stored(model: GgufModel, architecture: Architecture) -> Architecture:
-    """The architecture with the file's own tensor table, unless the row already gives it."""
+    """The architecture with the file's own tensor table, unless the row already gives it. Raises
+    `Refused` and `Unclear`.
+    """
+    groups = _groups(model, architecture)
     if model.known:
         row = row_of(architecture, model.architectures)
         if row is None:
             raise Unclear(f"its layers lack a part that every {model.name} model has")
-        expected = _by_place(gguf_tensors(architecture, row))
-        actual = _by_place(_groups(model, architecture))
+        expected, actual = _by_place(gguf_tensors(architecture, row)), _by_place(groups)
         if expected == actual:
             return architecture
         _refuse_other_tensors(model, expected, actual)
-        differing = [place for place, _ in expected.items() ^ actual.items()]
-        names = listed(sorted({clean(_numbered(place)) for place in differing}), 3)
+        differing = {clean(_numbered(place)) for place, _ in expected.items() ^ actual.items()}
         model.notes.append(
-            f"its tensors are not quite those of other {model.name} models ({names}); counted as"
-            " they stand in the file"
+            f"its tensors are not quite those of other {model.name} models"
+            f" ({listed(sorted(differing), 3)}); counted as they stand in the file"
         )
     else:
         unknown = f"{model.name} is not an architecture that this selfhost knows"
         model.notes.append(f"{unknown}; its tensors are counted as they stand in the file")
-        model.unknown["architecture.attention"] = (
-            f"{unknown}, and perhaps none that llama.cpp loads"
-        )
+        why = f"{unknown}, and perhaps none that llama.cpp loads"
+        model.unknown["architecture.attention"] = why
         architecture = architecture.replace(attention=(), recurrent=())
-    groups = _groups(model, architecture)
     if len({group.name for group in groups}) > MAX_TENSOR_NAMES:
         raise Unclear(f"the tensors of {model.name} have more than {MAX_TENSOR_NAMES:,} names")
     return architecture.replace(tensors=groups)
@@ -135,30 +133,24 @@ def _refuse_other_tensors(model: GgufModel, expected: _Shapes, actual: _Shapes) 
     done_getting_tensors), the last as long as no release learns of the tensor. Blocks that predict
     more tokens are left out.
     """
-    merged = {
-        layer
-        for name, layer in actual.keys() - expected.keys()
-        if name.removeprefix("blk.*.") in _INSTEAD
-    }
-    for name, layer in sorted(expected.keys() | actual.keys()):
-        needed, stored = expected.get((name, layer)), actual.get((name, layer))
+    new = actual.keys() - expected.keys()
+    merged = {layer for name, layer in new if name.removeprefix("blk.*.") in _INSTEAD}
+    for place in sorted(expected.keys() | actual.keys()):
+        needed, stored = expected.get(place), actual.get(place)
+        name, layer = place
         if needed == stored or layer >= model.layers or layer in merged or _OPTIONAL.search(name):
             continue
-        tensor = clean(_numbered((name, layer)))
+        tensor = clean(_numbered(place))
         if stored is None:
             raise Refused(f"it has no tensor {tensor}, which {model.name} models have")
+        size = " × ".join(f"{size:,}" for size in stored) or "1"
         if needed is None:
             raise Unclear(
-                f"the file has a tensor {tensor} ({_sizes(stored)}), which no llama.cpp known here"
-                f" loads with {model.name} models"
+                f"the file has a tensor {tensor} ({size}), which no llama.cpp known here loads with"
+                f" {model.name} models"
             )
-        raise Refused(
-            f"its tensor {tensor} is {_sizes(stored)}, and the header makes it {_sizes(needed)}"
-        )
-
-
-def _sizes(shape: tuple[int, ...]) -> str:
-    return " × ".join(f"{size:,}" for size in shape) or "1"
+        right = " × ".join(f"{size:,}" for size in needed) or "1"
+        raise Refused(f"its tensor {tensor} is {size}, and the header makes it {right}")
 
 
 def _groups(model: GgufModel, architecture: Architecture) -> tuple[TensorGroup, ...]:
@@ -293,17 +285,12 @@ def quantization_of(model: GgufModel) -> str:
     base = _BASES.get(name, name)
     if name and not {base, _FALLBACKS.get(base)}.isdisjoint(types):
         return name
-    held = _mix_of(types)
+    held = types[0]
+    if held in ("Q3_K", "Q4_K", "Q5_K"):
+        held += "_M" if sum(type.endswith("_K") for type in types) > 1 else "_S"
+    elif held not in QUANTIZATIONS["gguf"]:
+        held = next((name for name, type in _BASES.items() if type == held), held)
     if stated is not None:
         said = f"general.file_type is {name or repr(stated)[:40]}"
         model.notes.append(f"{said}, and its tensors are {listed(types, 3)}; taken for {held}")
     return held
-
-
-def _mix_of(types: list[str]) -> str:
-    """The quantization of a file with tensors of these types, the most frequent first."""
-    most = types[0]
-    if most in ("Q3_K", "Q4_K", "Q5_K"):
-        return most + ("_M" if sum(type.endswith("_K") for type in types) > 1 else "_S")
-    named = (name for name, type in _BASES.items() if type == most)
-    return most if most in QUANTIZATIONS["gguf"] else next(named, most)
