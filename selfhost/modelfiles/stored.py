@@ -111,17 +111,8 @@ def _name_and_key(config: Mapping[str, Any]) -> tuple[str | None, str | None]:
     if method in _LAYOUTS:
         key, names = _LAYOUTS[method]
         return names.get(str(config.get(key))), key
-    if method == "auto-round":
-        # in the layout of one of the others (auto_round 0.16.1, export/export_to_autoround)
-        layout = str(config.get("packing_format", "auto_round:auto_gptq"))
-        method = "awq" if layout.endswith("awq") else "gptq"
-        if config.get("data_type", "int") != "int" or "llm_compressor" in layout:
-            return None, "data_type"
-    if method in ("gptq", "awq"):
-        bits = config.get("bits", 4)
-        ending = _group_ending(config.get("group_size", 128))
-        name = f"{method}{'' if bits == 4 else f'-{bits}bit'}{ending}"
-        return (name if name in PACKED else None), "bits" if bits != 4 else "group_size"
+    if method in ("gptq", "awq", "auto-round"):
+        return _group_name(method, config)
     if method == "compressed-tensors":
         return _compressed_name(config), "config_groups"
     if method != "bitsandbytes":
@@ -130,6 +121,21 @@ def _name_and_key(config: Mapping[str, Any]) -> tuple[str | None, str | None]:
         is_double = config.get("bnb_4bit_use_double_quant") is True
         return "nf4-double" if is_double else "nf4", None
     return "int8" if config.get("load_in_8bit") is True else None, "load_in_4bit"
+
+
+def _group_name(method: str, config: Mapping[str, Any]) -> tuple[str | None, str]:
+    """GPTQ, AWQ, and AutoRound in the layout of one of them (auto_round 0.16.1,
+    export/export_to_autoround/export.py).
+    """
+    if method == "auto-round":
+        layout = str(config.get("packing_format", "auto_round:auto_gptq"))
+        method = "awq" if layout.endswith("awq") else "gptq"
+        if config.get("data_type", "int") != "int" or "llm_compressor" in layout:
+            return None, "data_type"
+    bits = config.get("bits", 4)
+    ending = _group_ending(config.get("group_size", 128))
+    name = f"{method}{'' if bits == 4 else f'-{bits}bit'}{ending}"
+    return (name if name in PACKED else None), "bits" if bits != 4 else "group_size"
 
 
 def _group_ending(group: object) -> str:
@@ -151,12 +157,15 @@ def _compressed_name(config: Mapping[str, Any]) -> str | None:
     weights = parts[0].get("weights")
     if not isinstance(weights, dict):
         return None
-    bits, group = weights.get("num_bits"), weights.get("group_size")
-    if weights.get("type") == "float" and bits == 8:
+    if (weights.get("type"), weights.get("num_bits")) == ("float", 8):
         is_block = weights.get("strategy") == "block"
         return "float8_e4m3_128x128" if is_block else "float8_e4m3"
-    if weights.get("type") != "int":
-        return None
+    return _integer_name(weights) if weights.get("type") == "int" else None
+
+
+def _integer_name(weights: Mapping[str, Any]) -> str | None:
+    """llm-compressor's weights in integers of 4 or 8 bits."""
+    bits, group = weights.get("num_bits"), weights.get("group_size")
     if bits == 8 and group is None:
         return "w8a8"
     zeros = "-asym" if weights.get("symmetric", True) is False else ""
@@ -226,27 +235,36 @@ def is_of_modelopt(quantization: object) -> bool:
 def _stored_by_mlx(mlx: object, keys: Keys) -> Stored:
     """MLX's `quantization`, with what it says of single layers under their names."""
     config = mlx if isinstance(mlx, dict) else {}
-    mode, bits, group = config.get("mode", "affine"), config.get("bits"), config.get("group_size")
     apart = {
         key: part.get("bits") if isinstance(part, dict) else None
         for key, part in config.items()
         if part is False or isinstance(part, dict)
     }
-    if str(mode) in MLX_MODES:
-        name = str(mode) if (bits, group) == MLX_MODES[str(mode)] else None
-        if mode == "mxfp4" and apart and set(apart.values()) == {8}:
-            # gpt-oss: experts as published, all else in 8 bits
-            name = "MXFP4-Q8"
-    else:
-        name = f"{bits}bit" + ("" if group == 64 else f"-{group}g")
-    if name not in QUANTIZATIONS["mlx"] or (mode != "affine" and str(mode) not in MLX_MODES):
+    name = _mlx_name(config, set(apart.values()))
+    if name not in QUANTIZATIONS["mlx"]:
         why = f"quantization {short(mlx)} of config.json is not understood"
         return Stored(format="mlx", why=why)
     # a router is small
-    if any(other != bits for key, other in apart.items() if not key.endswith(("gate", "router"))):
+    if any(
+        bits != config.get("bits")
+        for key, bits in apart.items()
+        if not key.endswith(("gate", "router"))
+    ):
         keys.notes.append(
             "quantization of config.json gives some layers other bits, which are not counted: the"
             " files may be larger than stated"
         )
     why = f"config.json describes MLX's {name} weights, and not those before them"
     return Stored(name=name, format="mlx", why=why)
+
+
+def _mlx_name(config: Mapping[str, Any], bits_apart: set[object]) -> str | None:
+    """The name of the bits, group and mode: mlx.nn.quantize has groups of 64."""
+    mode, bits, group = config.get("mode", "affine"), config.get("bits"), config.get("group_size")
+    if mode == "affine":
+        return f"{bits}bit" + ("" if group == 64 else f"-{group}g")
+    if mode == "mxfp4" and bits_apart == {8}:
+        # gpt-oss: experts as published, all else in 8 bits
+        return "MXFP4-Q8"
+    is_whole = isinstance(mode, str) and MLX_MODES.get(mode) == (bits, group)
+    return mode if is_whole else None
