@@ -140,7 +140,7 @@ def _group_name(method: str, config: Mapping[str, Any]) -> tuple[str | None, str
 
 def _group_ending(group: object) -> str:
     """How a layout's name ends for a group of that many weights; -1 is a whole channel."""
-    return "" if group == 128 else "-channel" if group == -1 else f"-{group}g"
+    return {"128": "", "-1": "-channel"}.get(str(group), f"-{group}g")
 
 
 def _compressed_name(config: Mapping[str, Any]) -> str | None:
