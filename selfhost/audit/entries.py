@@ -69,11 +69,7 @@ class Selector(Record):
         return self.kind == "host" and not _GLOB_LETTERS.intersection(self.pattern)
 
     def __str__(self) -> str:
-        return (
-            f"{self.kind}:{self.pattern}"
-            if self.key is None
-            else f"{self.kind}:{self.key}={self.pattern}"
-        )
+        return f"{self.kind}:{'' if self.key is None else f'{self.key}='}{self.pattern}"
 
 
 class StatedFact(Record):
@@ -105,38 +101,24 @@ class MachineClass(Record):
 
     def unread(self, machine: Machine) -> tuple[str, ...]:
         """The facts that the class asks for and the machine's record lacks."""
-        missing = []
-        if self.memory_total and machine.memory_total_bytes is None:
-            missing.append("memory_total_bytes")
-        if self.architecture is not None and machine.architecture is None:
-            missing.append("architecture")
-        return tuple(missing)
+        asked_for = {"memory_total_bytes": self.memory_total, "architecture": self.architecture}
+        return tuple(
+            fact for fact, is_for in asked_for.items() if is_for and getattr(machine, fact) is None
+        )
 
     def holds(self, machine: Machine) -> bool | None:
         """Whether the machine belongs; None where that hangs on a fact that was not read. A
         label that is absent does not match.
         """
-        if not all(
-            key in machine.labels and matches(machine.labels[key], glob)
-            for key, glob in self.labels.items()
-        ):
-            return False
-        if self.architecture is not None and machine.architecture not in (None, self.architecture):
-            return False
-        size = machine.memory_total_bytes
-        if size is not None and not all(
-            BOUNDS[sign](size, bound) for sign, bound in self.memory_total
-        ):
+        size, labels = machine.memory_total_bytes, machine.labels
+        conditions = [
+            *(key in labels and matches(labels[key], glob) for key, glob in self.labels.items()),
+            self.architecture is None or machine.architecture in (None, self.architecture),
+            *(size is None or BOUNDS[sign](size, bound) for sign, bound in self.memory_total),
+        ]
+        if not all(conditions):
             return False
         return None if self.unread(machine) else True
-
-
-class Member(Record):
-    """One model of a `[[together]]`: as its `[[model]]` asks for it, or by its name alone."""
-
-    name: str
-    asked: Workload
-    require_runtime: bool = False
 
 
 class Wanted(Record):
@@ -146,8 +128,8 @@ class Wanted(Record):
     `asked` is the entry with what the policy needs of every model. `label` is the name, with the
     conditions after it where the policy names the model several times. `index` is the entry's place
     in `Policy.models`, from 0. `require_runtime`: the runtime must be installed already. `members`
-    are the models that a `[[together]]` wants side by side on one machine, () of a `[[model]]`; its
-    name is theirs, joined by " + ".
+    are the models that a `[[together]]` wants side by side on one machine, each as its `[[model]]`
+    asks for it or by its name alone, () of a `[[model]]`; its name is theirs, joined by " + ".
     """
 
     index: int
@@ -157,13 +139,12 @@ class Wanted(Record):
     machines: tuple[Selector, ...] = ()
     severity: Severity = Severity.ERROR
     require_runtime: bool = False
-    members: tuple[Member, ...] = ()
+    members: tuple[Wanted, ...] = ()
 
     def under(self, basis: str) -> Workload:
         """What is asked of the model under that basis of memory."""
-        if self.asked.memory_basis == basis:
-            return self.asked
-        return self.asked.replace(memory_basis=basis)
+        same = self.asked.memory_basis == basis
+        return self.asked if same else self.asked.replace(memory_basis=basis)
 
 
 class Exemption(Record):

@@ -141,14 +141,11 @@ def asked_by(wanted: Wanted, workload: Workload) -> list[Beside]:
     """The models that an entry asks for at once, one or several, under the workload that holds on
     a machine.
     """
-    if not wanted.members:
-        required = wanted.require_runtime
-        return [Beside(model=wanted.name, workload=workload, requires_runtime=required)]
     return [
         Beside(
-            model=member.name,
-            workload=member.asked.replace(memory_basis=workload.memory_basis),
-            requires_runtime=member.require_runtime,
+            model=each.name,
+            workload=each.under(workload.memory_basis),
+            requires_runtime=each.require_runtime,
         )
-        for member in wanted.members
+        for each in wanted.members or (wanted.replace(asked=workload),)
     ]

@@ -22,7 +22,6 @@ from .entries import (
     Exemption,
     FailOn,
     MachineClass,
-    Member,
     OnUnknown,
     Policy,
     Selector,
@@ -172,8 +171,7 @@ def _read_classes(root: Table) -> list[MachineClass]:
 
 def _read_match(match: Table) -> dict[str, Any]:
     """The conditions of a class, as fields of `MachineClass`."""
-    label = match.table("label")
-    labels = {} if label is None else {key: label.string(key) for key in [*label.keys()]}
+    labels = match.mapping("label", of=Table.string)
     bounds = _read_bounds(match, "memory_total")
     architecture = match.string("architecture")
     if architecture is not None and architecture != normal_architecture(architecture):
@@ -182,7 +180,7 @@ def _read_match(match: Table) -> dict[str, Any]:
         match.problem("architecture", message, remedy)
     match.close()
     return {
-        "labels": {key: glob for key, glob in labels.items() if glob is not None},
+        "labels": labels,
         "memory_total": bounds,
         "architecture": architecture,
     }
@@ -193,18 +191,19 @@ def _read_bounds(table: Table, key: str) -> tuple[tuple[str, int], ...]:
     text = table.string(key)
     bounds: list[tuple[str, int]] = []
     for part in text.split(",") if text is not None else ():
-        sign = next((sign for sign in BOUNDS if part.strip().startswith(sign)), None)
+        part = part.strip()
+        sign = next((sign for sign in BOUNDS if part.startswith(sign)), None)
         try:
             if sign is None:
-                raise ValueError(f"{part.strip()!r} begins with none of {' '.join(BOUNDS)}")
-            size_text = part.strip().removeprefix(sign).strip()
+                raise ValueError(f"{part!r} begins with none of {' '.join(BOUNDS)}")
+            size_text = part.removeprefix(sign).strip()
             size = parse_bytes(size_text)
             if 0 < size < _LEAST_BOUND_BYTES and size_text.isdigit():
                 raise ValueError(f"{size_text} without a unit is {size_text} bytes")
-            bounds.append((sign, size))
         except ValueError as error:
             table.problem(key, str(error), f'write {key} = ">=15GiB" or ">=15GiB, <64GiB"')
             break
+        bounds.append((sign, size))
     return tuple(bounds)
 
 
@@ -291,11 +290,11 @@ def _read_together(
     for table in root.tables("together"):
         names = _read_member_names(table, by_name)
         # as the first of its entries asks for a model; one without an entry by its name alone
-        bare = Wanted(index=0, name="", label="", asked=needs)
-        firsts = [(by_name.get(name) or [bare.replace(name=name)])[0] for name in names]
         members = tuple(
-            Member(name=each.name, asked=each.asked, require_runtime=each.require_runtime)
-            for each in firsts
+            by_name[name][0]
+            if name in by_name
+            else Wanted(index=0, name=name, label=name, asked=needs)
+            for name in names
         )
         wanted = Wanted(
             index=len(models) + len(kept),
