@@ -200,16 +200,16 @@ INFORMATIVE = {
     "model-1": ("show", "gpt-oss-20b", *ON_RECORD),
     "compare-1": ("compare", "gpt-oss-20b", "gpt-4o", *ON_RECORD),
     "machine-1": ("machine",),
-    "spec-check-1": ("spec", "check", str(EXAMPLES / "specs" / "my-model.toml")),
+    "spec-check-1": ("spec", "check", str(BAD_SPECS / "no-such.toml")),
 }
 
 
 @pytest.mark.parametrize("name", INFORMATIVE)
 @pytest.mark.usefixtures("few_listed")
 def test_informative_json_keeps_its_schema(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """list, show, compare, machine and spec check have a schema each, and answer 0."""
+    """list, show, compare and machine answer 0; spec check of a file that is not there 1, its fault on standard output."""
     code, out, err = run(capsys, *INFORMATIVE[name], "--format", "json")
-    assert (code, err) == (0, "")
+    assert (code, err) == (int(name == "spec-check-1"), "")
     validate(json.loads(out), name)
 
 
@@ -270,16 +270,6 @@ def test_the_catalogue_page_is_a_file_of_its_own(
     code, out, err = run(capsys, "check", "mistral-7b", *ON_RECORD, "--format", "html")
     assert (code, out) == (2, "")
     assert "html" in err
-
-
-def test_faults_of_specs_keep_their_schema(capsys: pytest.CaptureFixture[str]) -> None:
-    """A wrong spec is exit 1 with every fault on standard output; one that is not there as well."""
-    code, out, err = run(
-        capsys, "spec", "check", str(BAD_SPECS / "no-such.toml"), "--format", "json"
-    )
-    found = json.loads(out)
-    validate(found, "spec-check-1")
-    assert (code, err, len(found["problems"])) == (1, "", 1)
 
 
 def test_exit_codes_of_several(capsys: pytest.CaptureFixture[str]) -> None:
@@ -380,16 +370,6 @@ def test_no_command_is_no_answer(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(f"  {name} " in err for name in COMMANDS)
 
 
-def test_output_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """--output writes the same report that standard output would get."""
-    file = tmp_path / "report.json"
-    code, out, _ = run(
-        capsys, "check", "gpt2", *ON_RECORD, "--format", "json", "--output", str(file)
-    )
-    assert (code, out) == (0, "")
-    assert json.loads(file.read_text(encoding="utf-8"))["route"] == "local"
-
-
 def test_an_interrupt_is_130(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -484,24 +464,13 @@ def test_any_encoding_of_the_pipe_carries_the_answer(
     assert "record the machine again" in rest[-1]
 
 
-def test_completion(capsys: pytest.CaptureFixture[str]) -> None:
-    """Commands, options and model names are offered; each shell has a script."""
-    assert "check" in run(capsys, "_complete", "ch")[1].split()
-    assert "--context" in run(capsys, "_complete", "check", "gpt2", "--con")[1].split()
-    assert "mistral-7b-instruct-v0.3" in run(capsys, "_complete", "check", "mistral-7b")[1].split()
-    assert run(capsys, "_complete", "check", "gpt2", "--kv-cache", "")[1].split() == [
-        "f16",
-        "fp8",
-        "q8_0",
-        "q4_0",
-    ]
-    for shell in ("bash", "zsh", "fish"):
-        assert "_complete" in run(capsys, "completion", shell)[1]
-
-
 @pytest.mark.parametrize(
     ("words", "offered"),
     [
+        (("ch",), "check"),
+        (("check", "gpt2", "--con"), "--context"),
+        (("check", "mistral-7b"), "mistral-7b-instruct-v0.3"),
+        (("check", "gpt2", "--kv-cache", ""), "q8_0"),
         (("check", "gpt2", "--machine", "macbook-pro-m4"), "macbook-pro-m4-max-48gb"),
         (("list", "--family", "mis"), "mistral"),
         (("check", "gpt2", "--set", "mem"), "memory="),
@@ -512,11 +481,16 @@ def test_completion(capsys: pytest.CaptureFixture[str]) -> None:
         (("audit", "--format", "ju"), "junit"),
     ],
 )
-def test_completion_knows_values(
+def test_completion(
     words: tuple[str, ...], offered: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What an option takes is offered, names with a colon too."""
+    """Commands, options, models and what an option takes are offered, names with a colon too."""
     assert offered in run(capsys, "_complete", *words)[1].splitlines()
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_each_shell_has_a_script(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "_complete" in run(capsys, "completion", shell)[1]
 
 
 def test_a_bare_model_is_a_check(capsys: pytest.CaptureFixture[str]) -> None:
@@ -528,21 +502,15 @@ def test_a_bare_model_is_a_check(capsys: pytest.CaptureFixture[str]) -> None:
     assert "selfhost check" in err
 
 
-def test_the_time_a_download_takes(capsys: pytest.CaptureFixture[str]) -> None:
-    """Bytes by the speed, in seconds; null where no speed was stated; an alternative that is proposed is asked about with it."""
-    rate = ("--download-speed", "100Mbit/s", "--format", "json")
-    answer = json.loads(run(capsys, "check", "mistral-7b", *rate, *ON_RECORD)[1])
-    assert answer["workload"]["download_bytes_per_second"] == 12_500_000
-    assert answer["download_seconds"] == pytest.approx(
-        answer["needs"]["download_bytes"] / 12_500_000, abs=0.06
-    )
-    assert (
-        json.loads(run(capsys, "check", "mistral-7b", "--format", "json", *ON_RECORD)[1])[
-            "download_seconds"
-        ]
-        is None
-    )
-    assert (
-        json.loads(run(capsys, "check", "mistral-7b", *rate, *WITH_MODELS)[1])["download_seconds"]
-        == 0
-    )
+@pytest.mark.parametrize(
+    ("words", "rate", "divisor"),
+    [(ON_RECORD, "100Mbit/s", 12_500_000), (ON_RECORD, "", 0), (WITH_MODELS, "100Mbit/s", 1)],
+)
+def test_the_time_a_download_takes(
+    words: Sequence[str], rate: str, divisor: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Bytes by the speed, in seconds; null where no speed was stated."""
+    stated = ("--download-speed", rate) if rate else ()
+    answer = json.loads(run(capsys, "check", "mistral-7b", "--json", *stated, *words)[1])
+    seconds = answer["needs"]["download_bytes"] / divisor if divisor else None
+    assert answer["download_seconds"] == (seconds and pytest.approx(seconds, abs=0.06))

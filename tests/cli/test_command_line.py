@@ -63,6 +63,11 @@ def test_an_option_without_a_value_is_never_a_value(
         code, out, err = run(capsys, command, *needed, *words)
         assert (code, out) == (2, ""), words
         assert f"{flag}: expected a value" in err
+    # they come from programs alone, and are no names
+    for text in ("a\0b", "a\ud800"):
+        code, out, err = run(capsys, command, *needed, f"{flag}={text}")
+        assert (code, out, flag in err) == (2, "", True)
+        assert err.replace("\n", "").isprintable()
     # the option may stand first
     assert run(capsys, command, f"{flag}=--", *needed)[:2] == (2, "")
     assert run(capsys, command, flag, "", *needed)[:2] == (2, "")
@@ -93,18 +98,6 @@ def test_a_repeated_option_drops_nothing_silently(
         code, out, err = run(capsys, command, *NEEDED.get(command, []), *words)
         assert (code, out) == (2, ""), words
         assert f"{flag} is given twice" in err or "'1'" in err
-
-
-@each(("command", "flag"), OPTIONS, ids=[" ".join(option) for option in OPTIONS])
-def test_what_no_system_call_takes_is_refused(
-    command: str, flag: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A NUL or half of a surrogate pair comes from programs alone, and is no name: exit 2, shown as an escape."""
-    for text in ("a\0b", "a\ud800"):
-        code, out, err = run(capsys, command, *NEEDED.get(command, []), f"{flag}={text}")
-        assert (code, out) == (2, "")
-        assert flag in err
-        assert err.replace("\n", "").isprintable()
 
 
 WORDS = (

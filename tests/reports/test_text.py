@@ -151,6 +151,15 @@ def test_what_to_type_next_is_there_and_whole(verdict: Verdict) -> None:
             assert any(other.id in line for line in lines)
 
 
+@pytest.mark.parametrize("gpu", ["RTX 4090", "RX 7900 XTX", "Arc B580"])
+def test_only_commands_and_addresses_are_long(gpu: str) -> None:
+    """A comment of the shell goes on in the next line, and a command has a line of its own."""
+    verdict = check("llama-3.1-8b", machine=gpu)
+    lines = plain(check_text.check_document([verdict])).splitlines()
+    comments = [line for line in lines if line.startswith("  # ")]
+    assert not [line for line in comments if len(line) > 100 or ": curl" in line]
+
+
 def test_how_a_name_was_understood_is_always_said() -> None:
     """Of one model and of several; what is worth knowing beside the answer waits for `-v` where there are several."""
     several = plain(check_text.check_document(samples.every()))
