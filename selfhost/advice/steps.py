@@ -90,7 +90,6 @@ def _steps(case: Case, *, by_tag_first: bool) -> Steps:
     lines = commands(case)
     first = (
         *_install(case, lines),
-        *_note_on_mixture(case),
         *_shared_memory_lines(case),
         *_device_note(case),
         *_login_lines(case),
@@ -120,8 +119,6 @@ def _steps_of_published(case: Case, first: tuple[str, ...], lines: tuple[str, ..
     for part in parts.files if parts is not None else ():
         name = part.named(case.quantization)
         setup.append(f"hf download {part.repository} {name} --local-dir models")
-    if parts is not None and runtime.parts_elsewhere:
-        setup.append(f"# {runtime.parts_elsewhere}")
     kind = LISTED if is_listed else UNLISTED
     return Steps(setup=tuple(setup), commands=lines, commands_class=kind)
 
@@ -259,15 +256,6 @@ def _first_key(runtime: RuntimeSpec, cards: Sequence[Accelerator], machine: Mach
 
 
 # ------------------------------------------------------------------ what the machine wants
-
-
-def _note_on_mixture(case: Case) -> tuple[str, ...]:
-    """A comment on who places a mixture that an accelerator does not hold: no option does."""
-    architecture, note = case.spec.architecture, case.runtime.split_mixture
-    if architecture is None or case.workload.task != "generate" or case.placement != "split":
-        return ()
-    has_experts = any(group.experts for group in architecture.feed_forward)
-    return (f"# {note}",) if has_experts and note else ()
 
 
 def _server_address(runtime: RuntimeSpec) -> tuple[str, ...]:

@@ -352,13 +352,9 @@ class RuntimeSpec(Record):
     # by architecture row, or `*`: the families (none: all) of models that see, of which it runs the
     # text alone
     text_part: Mapping[str, tuple[str, ...]] = read_by(string_lists, default={})
-    # the program that takes the images of such a model, how to get it, and its line for the same
-    # files
     # models that it loads from several files, each with what it is in; where there are any, it
     # loads no others. They fill `{parts}`
     parts: tuple[ModelParts, ...] = read_by(Table.records, kind=ModelParts, default=())
-    # how other programs use the same files
-    parts_elsewhere: str = read_by(Table.string, default="")
     # beside a model's own stored type, by name
     quantizations: Mapping[str, QuantizationRule] = read_by(
         Table.mapping,
@@ -382,10 +378,9 @@ class RuntimeSpec(Record):
     minimum_versions: Mapping[str, str] = read_by(texts, default={})
     # by architecture row: the last release that loads it, where it loads it no more
     last_versions: Mapping[str, str] = read_by(texts, default={})
-    # why its program gives no answer with a model whose files it loads, as a sentence: by
-    # architecture row, and by main use
-    unserved_architectures: Mapping[str, str] = read_by(texts, default={})
-    unserved_uses: Mapping[str, str] = read_by(texts, default={})
+    # why its program gives no answer with a model whose files it loads, as a sentence: by main use
+    # or architecture row
+    unserved: Mapping[str, str] = read_by(texts, default={})
     # by architecture row: a build that knew it, the first one or a later
     minimum_builds: Mapping[str, str] = read_by(texts, default={})
 
@@ -421,8 +416,6 @@ class RuntimeSpec(Record):
     # others, by the instruction set of AMD's whose kernels they run on Linux if told to
     # (HSA_OVERRIDE_GFX_VERSION)
     amd_gpus_as: Mapping[str, tuple[str, ...]] = read_by(string_lists, default={})
-    # those that it computes on by Vulkan alone, as `amd_gpus`: no ROCm build has their kernels
-    amd_gpus_by_vulkan: tuple[str, ...] = read_by(Table.strings, default=())
     # makers of the GPUs sharing the RAM that its builds compute on; of others that is not known
     on_shared_gpu: tuple[str, ...] = read_by(Table.strings, default=())
     # of AMD's among those, as `amd_gpus`
@@ -457,8 +450,6 @@ class RuntimeSpec(Record):
     token_variable: str = read_by(Table.string, default="")
     # how it runs in a container; None where its publisher offers no image
     service: Service | None = read_by(Table.record, kind=Service, default=None)
-    # an image of its publisher that starts no server by itself, for a container of one's own
-    bare_image: str = read_by(Table.string, default="")
 
     # ---- the lines to type
 
@@ -520,8 +511,6 @@ class RuntimeSpec(Record):
     serves_api: str = read_by(Table.string, default="")
     # the runtime whose command stands beside its own, where one line says it all
     shown_with: str = read_by(Table.string, default="")
-    # the image encoder of a model that sees is a file of its own beside the text
-    projector_apart: bool = read_by(Table.boolean, default=False)
     # has it read the weights as they lie in the file, where it would lay them out anew
     unpacked_option: str = read_by(Table.string, default="")
     # instruction sets on which it may crash as it is installed, and what prevents that
@@ -531,8 +520,6 @@ class RuntimeSpec(Record):
     numa_option: str = read_by(Table.string, default="")
     # has it read a prompt in batches of `{batch_tokens}`
     batch_option: str = read_by(Table.string, default="")
-    # a sentence on why its own log may tell a prompt faster than it was read
-    fast_prompts: str = read_by(Table.string, default="")
 
     # ---- accelerators
 
@@ -540,10 +527,8 @@ class RuntimeSpec(Record):
     splits_layers: bool = read_by(Table.boolean, default=False)
     # it gives whole layers of text to each of several accelerators that hold them all
     spreads_layers: bool = read_by(Table.boolean, default=False)
-    # of a mixture that accelerators do not hold it leaves experts in RAM instead of whole layers,
-    # and who places them
+    # of a mixture that accelerators do not hold it leaves experts in RAM instead of whole layers
     leaves_experts: bool = read_by(Table.boolean, default=False)
-    split_mixture: str = read_by(Table.string, default="")
     # appended where several accelerators (`{devices}`) compute every layer together; empty where
     # they take turns
     tensor_parallel_option: str = read_by(Table.string, default="")

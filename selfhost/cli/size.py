@@ -102,8 +102,6 @@ def _refuse_without_image(size: ContainerSize, form: str, catalogue: Catalogue) 
             f" figures of `selfhost size {size.asked}` into a container of your own",
         )
     why = f"no image of {runtime.name} is published that {size.model.name} could be served from"
-    if runtime.bare_image:
-        why = f"the image of {runtime.name} starts no server and holds no model"
     served = filter(lambda name: catalogue.runtime(name).service, catalogue.runtime_ids())
     raise UsageError(
         f"--format {form}: {why}",

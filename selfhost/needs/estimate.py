@@ -364,12 +364,12 @@ def _is_conversion_unknown(spec: ModelSpec, runtime: RuntimeSpec) -> bool:
 
 
 def _why_not_served(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
-    unserved = runtime.unserved_uses.get(spec.uses[0]) if spec.uses else None
+    unserved = runtime.unserved.get(spec.uses[0]) if spec.uses else None
     architecture = spec.architecture
     if architecture is None or unserved is not None:
         return unserved
-    if architecture.row in runtime.unserved_architectures:
-        return runtime.unserved_architectures[architecture.row]
+    if architecture.row in runtime.unserved:
+        return runtime.unserved[architecture.row]
     if architecture.quantizer in runtime.account.ignored_quantizers:
         why = "ModelOpt's quantization: it ignores the scales of the weights, or stops."
         return f"{runtime.name} does not apply {why}"

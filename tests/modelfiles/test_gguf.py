@@ -136,7 +136,7 @@ def test_the_weights_of_a_file_are_its_tensors(name: str, tmp_path: Path) -> Non
         WITHOUT_GPU,
         instead=False,
     )
-    if model["architecture"] in shipped_catalogue().runtime(program).unserved_architectures:
+    if model["architecture"] in shipped_catalogue().runtime(program).unserved:
         assert [entry.code for entry in verdict.findings if entry.outcome == "fail"] == [
             "runtime-cannot-load"
         ]

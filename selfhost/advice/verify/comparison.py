@@ -224,8 +224,7 @@ def compare(
     if in_ram is not None:
         unlike = reasons.why("in-ram", part=in_ram)
         rows = [row.replace(inside=None, why=row.why or unlike) for row in rows]
-    fast_prompts = "" if runtime is None else runtime.fast_prompts
-    causes = reasons.causes(rows, run, verdict, fast_prompts)
+    causes = reasons.causes(rows, run, verdict)
     return Comparison(
         run=run,
         verdict=verdict,

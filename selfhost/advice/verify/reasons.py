@@ -146,9 +146,7 @@ def _on_accelerator(verdict: Verdict) -> bool:
     return verdict.needs is not None and verdict.needs.placement not in (None, "host")
 
 
-def causes(
-    rows: Sequence[Difference], run: Run, verdict: Verdict, fast_prompts: str
-) -> Iterator[str]:
+def causes(rows: Sequence[Difference], run: Run, verdict: Verdict) -> Iterator[str]:
     """What most often explains a figure far from the likely one, and what a wide range of a pace
     rests on.
     """
@@ -159,8 +157,6 @@ def causes(
         yield note("busy")
     if not above.isdisjoint(OF_PROCESS):
         yield note("prompt-cache")
-    if fast_prompts and "prompt" in above:
-        yield fast_prompts
     yield from _basis(paces, verdict)
 
 
