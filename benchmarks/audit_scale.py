@@ -34,7 +34,7 @@ from selfhost.audit import run
 from selfhost.audit.judging import PolicyJudge
 from selfhost.audit.machines import load_machines
 from selfhost.audit.policy import read_policy
-from selfhost.catalogue.opened import open_catalogue
+from selfhost.catalogue.index import open_catalogue
 from selfhost.core.tomlfile import Document
 from selfhost.machine import profiles, reader
 

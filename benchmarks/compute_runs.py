@@ -19,7 +19,7 @@ from residuals import Run, ask, print_line
 
 import test_speed as earlier
 from selfhost import Machine, Workload
-from selfhost.catalogue.opened import open_catalogue
+from selfhost.catalogue.index import open_catalogue
 from selfhost.judge.pace import processor
 from selfhost.judge.pace.engine import inverse, product
 from selfhost.judge.pace.speech import encoder_operations, encoder_share

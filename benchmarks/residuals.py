@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from selfhost import Machine, Workload
 from selfhost.advice.understood import judged_for, understand
-from selfhost.catalogue.opened import open_catalogue
+from selfhost.catalogue.index import open_catalogue
 from selfhost.judge.pace.speed import PaceRange, Speed
 from selfhost.machine.named import machine_named
 from selfhost.needs.records import Needs

@@ -13,7 +13,7 @@ from typing import Any
 from residuals import Run, ask
 
 from selfhost import Machine, Workload
-from selfhost.catalogue.opened import open_catalogue
+from selfhost.catalogue.index import open_catalogue
 from selfhost.judge.pace.engine import inverse
 from selfhost.judge.pace.speech import encoder_share, speech_work
 from selfhost.judge.pace.work import (
