@@ -24,7 +24,7 @@ _OTHER: Mapping[str, str] = {
         "a part of a diffusers pipeline, an image model: only config.json files of language models"
         " are read"
     ),
-    "added_tokens_decoder tokenizer_class chat_template added_tokens pre_tokenizer": (
+    "added_tokens_decoder tokenizer_class chat_template added_tokens pre_tokenizer bos_token": (
         "the configuration of a tokenizer"
     ),
     "image_processor_type feature_extractor_type image_mean processor_class": (
@@ -36,13 +36,9 @@ _OTHER: Mapping[str, str] = {
     "do_sample temperature top_p _from_model_config max_new_tokens eos_token_id": (
         "a generation_config.json"
     ),
-    "bos_token unk_token eos_token": "a special_tokens_map.json",
     "n_heads norm_eps multiple_of ffn_dim_multiplier": "the params.json of a model's own format",
-    "dependencies devDependencies scripts": "a package.json",
-    "__metadata__": "the header of a safetensors file",
 }
-# image encoders by model type; of the second, some have the keys of a language model
-_IMAGE_ENCODERS, _LAYERED_IMAGE_ENCODERS = ("siglip", "clip"), ("dinov2", "vit")
+_IMAGE_ENCODERS = ("siglip", "clip", "dinov2", "vit")
 
 
 def refuse_what_is_no_config(path: str, values: Any) -> None:
@@ -50,48 +46,35 @@ def refuse_what_is_no_config(path: str, values: Any) -> None:
     if not isinstance(values, dict):
         kind = "a list" if isinstance(values, list) else "a single value"
         fail(path, f"is not a model's config.json: it is {kind}, not an object", _REMEDY)
-    _refuse_own_record(path, clean(values.get("schema")))
-    kind = clean(values.get("model_type"))
-    nested = next((values[nest] for nest in NESTS if isinstance(values.get(nest), dict)), None)
-    shaped = _has_layers(values if nested is None else nested)
-    if nested is None and _is_image_encoder(kind, shaped=shaped):
-        fail(path, f"describes an image encoder ({kind}), no language model", _REMEDY)
-    # two of the keys of its layers, its type or nested configuration, and its class
-    is_named = bool(kind) or (shaped and bool(values.get("architectures")))
-    if is_named and (shaped or nested is not None or values.get("architectures")):
-        return
-    _refuse_other_file(path, values)
-    if not shaped:
-        fail(path, f"is not a model's config.json: {_seen_keys(values)}", _REMEDY)
-
-
-def _refuse_own_record(path: str, schema: str) -> None:
-    """Raise `SpecError` for what selfhost itself has written."""
+    schema, kind = clean(values.get("schema")), clean(values.get("model_type"))
     if schema.startswith("selfhost.machine"):
         remedy = "give it with --machine, and name a model"
         fail(path, "is a machine record of selfhost, not a model", remedy)
     if schema.startswith("selfhost."):
         fail(path, f"is an answer of selfhost ({schema}), not a model", _REMEDY)
+    nested = next((values[nest] for nest in NESTS if isinstance(values.get(nest), dict)), None)
+    is_encoder = kind in _IMAGE_ENCODERS or kind.endswith(("vision_model", "_vision"))
+    if nested is None and is_encoder:
+        fail(path, f"describes an image encoder ({kind}), no language model", _REMEDY)
+    # two of the keys of its layers, its type or nested configuration, and its class
+    shaped = _has_layers(values if nested is None else nested)
+    has_class = bool(values.get("architectures"))
+    if (kind and nested is not None) or bool(kind) + shaped + has_class >= 2:
+        return
+    _refuse_other_file(path, values, shaped=shaped)
 
 
-def _refuse_other_file(path: str, values: Mapping[str, Any]) -> None:
-    """Raise `SpecError` for JSON with a key that shows what other file it is."""
+def _refuse_other_file(path: str, values: Mapping[str, Any], *, shaped: bool) -> None:
+    """Raise `SpecError` for JSON with a key that shows what other file it is, and for JSON without
+    the shape of a model.
+    """
     for keys, what in _OTHER.items():
-        if any(key in values for key in keys.split()):
+        if not values.keys().isdisjoint(keys.split()):
             fail(path, f"is {what}", None if ":" in what else _REMEDY)
-
-
-def _is_image_encoder(kind: str, *, shaped: bool) -> bool:
-    """Whether a model type is of an image encoder; `shaped` where the config tells its layers."""
-    if kind.endswith(("vision_model", "_vision")) or kind in _IMAGE_ENCODERS:
-        return True
-    return shaped and kind in _LAYERED_IMAGE_ENCODERS
-
-
-def _seen_keys(values: Mapping[str, Any]) -> str:
-    """What a refusal says of an object that is no file it knows."""
-    seen = listed((clean(key) for key in values), 4)
-    return f"it has the keys {seen}" if seen else "it is empty"
+    if not shaped:
+        seen = listed((clean(key) for key in values), 4)
+        what = f"it has the keys {seen}" if seen else "it is empty"
+        fail(path, f"is not a model's config.json: {what}", _REMEDY)
 
 
 def _has_layers(values: Mapping[str, Any]) -> bool:

@@ -69,16 +69,11 @@ def test_a_missing_part_is_named(tmp_path: Path) -> None:
     parts[1].unlink()
     assert "llama-00002-of-00003.gguf" in problem(parts[0])
     assert "llama-00002-of-00003.gguf" in problem(tmp_path)
-    alone = parts[0].rename(tmp_path / "renamed.gguf")
-    assert "one part of 3" in problem(alone)
-
-
-def test_tensors_of_another_model_among_the_parts(tmp_path: Path) -> None:
-    """Parts whose tensors do not add up to what the first one promises are two models."""
-    parts = split(tmp_path, 3)
-    parts[1].unlink()
+    # tensors that do not add up to what the first part promises are of two models
     os.link(parts[2], parts[1])
     assert "parts" in problem(parts[0])
+    alone = parts[0].rename(tmp_path / "renamed.gguf")
+    assert "one part of 3" in problem(alone)
 
 
 @pytest.mark.parametrize("missing", [1, 1000, 10_000_000])
@@ -172,16 +167,7 @@ def test_a_header_without_end_stops_at_the_limit(tmp_path: Path) -> None:
 def test_no_mutation_of_a_gguf_header_is_a_traceback(data: st.DataObject, tmp_path: Path) -> None:
     """Whatever bytes are changed, added, or cut: a spec or a `SpecError`."""
     name = data.draw(
-        st.sampled_from(
-            [
-                "llama-3.2-1b",
-                "qwen3.5-0.8b",
-                "gemma-3n-e2b-it",
-                "deepseek-v2-lite",
-                "lfm2-1.2b",
-                "jamba-large-1.5",
-            ]
-        )
+        st.sampled_from(["llama-3.2-1b", "gemma-3n-e2b-it", "deepseek-v2-lite", "jamba-large-1.5"])
     )
     header, size = header_of(name)
     bytes_ = bytearray(header)

@@ -46,19 +46,17 @@ def test_an_mlx_model_is_judged_for_mlx(named: str, tmp_path: Path) -> None:
     answer = check(str(tmp_path / named), machine=mac)
     assert (answer.workload.runtime, answer.workload.quantization) == ("mlx", "4bit")
     assert not any(finding.outcome == "fail" for finding in answer.findings)
-    answer = check(
-        str(tmp_path / named), machine=Machine(planning=True, system="linux", architecture="x86_64")
+    linux = Machine(planning=True, system="linux", architecture="x86_64")
+    (why,) = (
+        one
+        for one in check(str(tmp_path / named), machine=linux).findings
+        if one.check == "runtime"
     )
-    (why,) = (finding for finding in answer.findings if finding.check == "runtime")
     assert (why.outcome, why.code) == ("fail", "runtime-no-build")
     assert "mlx[cpu]" in why.reason
     assert "--runtime llama.cpp" in (why.remedy or "")
-    assert (
-        check(
-            str(tmp_path / named), Workload(runtime="llama.cpp"), machine=mac
-        ).workload.quantization
-        == "Q4_K_M"
-    )
+    answer = check(str(tmp_path / named), Workload(runtime="llama.cpp"), machine=mac)
+    assert answer.workload.quantization == "Q4_K_M"
 
 
 # what mlx.core.quantize makes of one matrix in each of its modes
@@ -82,56 +80,38 @@ def test_a_quantization_of_mlx_that_is_not_understood_is_named(tmp_path: Path) -
     """It was taken for no quantization at all, and the model told in 16 bits."""
     # mlx.core.quantize refuses them, but for the one that lacks its group
     four, others = {"mode": "mxfp4", "bits": 4, "group_size": 64}, {"bits": 4, "group_size": 16}
-    for odd in (
-        {"bits": 7, "group_size": 64},
-        {"bits": 4},
-        others,
-        four,
-        {"bits": 4, "group_size": 64, "mode": ["affine"]},
-    ):
+    listed = {"bits": 4, "group_size": 64, "mode": ["affine"]}
+    for odd in ({"bits": 7, "group_size": 64}, {"bits": 4}, others, four, listed):
         local = read_local(config(tmp_path, quantization=odd), ROWS)
         assert local.quantization is None
         assert "quantization {" in local.spec.unknown["architecture.matrix_dtype"]
 
 
+_BY_MLX = {"bits": 4, "group_size": 32, "mode": "mxfp4"}
+
+
 @pytest.mark.parametrize(
-    ("stored", "quantization"),
+    ("key", "stored", "quantization"),
     [
-        (None, "bfloat16"),
-        (
-            {"quantization_config": {"quant_method": "fp8", "weight_block_size": [128, 128]}},
-            "float8_e4m3_128x128",
-        ),
-        (
-            {"quantization_config": {"quant_method": "fp8", "weight_block_size": None}},
-            "float8_e4m3",
-        ),
-        ({"quantization_config": {"quant_method": "mxfp4"}}, "mxfp4"),
-        ({"quantization_config": {"quant_method": "awq", "bits": 4, "group_size": 128}}, "awq"),
-        ({"quantization_config": {"quant_method": "modelopt", "quant_algo": "NVFP4"}}, "nvfp4"),
-        ({"quantization_config": {"quant_method": "secret"}}, None),
+        ("quantization_config", None, "bfloat16"),
+        ("quantization_config", {"quant_method": "fp8", "weight_block_size": [128, 128]}, "float8_e4m3_128x128"),
+        ("quantization_config", {"quant_method": "fp8", "weight_block_size": None}, "float8_e4m3"),
+        ("quantization_config", {"quant_method": "mxfp4"}, "mxfp4"),
+        ("quantization_config", {"quant_method": "awq", "bits": 4, "group_size": 128}, "awq"),
+        ("quantization_config", {"quant_method": "modelopt", "quant_algo": "NVFP4"}, "nvfp4"),
+        ("quantization_config", {"quant_method": "secret"}, None),
         # mlx-lm writes under a layer's name what it has instead (gpt-oss)
-        (
-            {
-                "quantization": {
-                    "bits": 4,
-                    "group_size": 32,
-                    "mode": "mxfp4",
-                    "lm_head": {"bits": 8, "group_size": 64},
-                }
-            },
-            "MXFP4-Q8",
-        ),
-        ({"quantization": {"bits": 4, "group_size": 64}}, "4bit"),
-        ({"quantization": {"bits": 8, "group_size": 32, "mode": "affine"}}, "8bit-32g"),
-        ({"quantization": {"bits": 4, "group_size": 32, "mode": "mxfp4"}}, "mxfp4"),
+        ("quantization", {**_BY_MLX, "lm_head": {"bits": 8, "group_size": 64}}, "MXFP4-Q8"),
+        ("quantization", {"bits": 4, "group_size": 64}, "4bit"),
+        ("quantization", {"bits": 8, "group_size": 32, "mode": "affine"}, "8bit-32g"),
+        ("quantization", _BY_MLX, "mxfp4"),
     ],
-)
+)  # fmt: skip
 def test_how_published_weights_are_stored(
-    stored: dict[str, object] | None, quantization: str | None, tmp_path: Path
+    key: str, stored: object, quantization: str | None, tmp_path: Path
 ) -> None:
     """The words of the spec schema; a method that is not known is named under unknown."""
-    local = read_local(config(tmp_path, **(stored or {})), ROWS)
+    local = read_local(config(tmp_path, **{key: stored} if stored else {}), ROWS)
     assert local.quantization == quantization
     if quantization is None:
         assert "secret" in local.spec.unknown["architecture.matrix_dtype"]
@@ -182,9 +162,8 @@ def test_plain_files_of_weights_said_to_be_quantized_are_of_no_known_model(tmp_p
         ("BF16", fp8, False),
         ("F8_E4M3", fp8, True),
     ):
-        spec = read_local(
-            small(tmp_path / held, stored=held, quantization_config=quantization), ROWS
-        ).spec
+        folder = small(tmp_path / held, stored=held, quantization_config=quantization)
+        spec = read_local(folder, ROWS).spec
         assert (spec.architecture is not None) == known
         assert known or "the files hold BF16 alone" in spec.unknown["architecture"]
 
