@@ -215,13 +215,17 @@ class Policy(Record):
         stated = (each.memory for each in self.classes if each.memory and each.holds(machine))
         return next(stated, "default")
 
+    def document(self) -> Document:
+        """The file anew, for the lines of what shows only later."""
+        return Document.parse(self.file, self.text.encode(), max_bytes=MAX_POLICY_BYTES)
+
     def problems(self, faults: Iterable[Fault]) -> tuple[Problem, ...]:
         """Faults of entries of `models` that show only later: at the key, or at the entry where the
         file leaves the key out. What is wrong with a member is said of the list of models.
 
         The first `MAX_PROBLEMS` are listed, the rest is counted.
         """
-        document = Document.parse(self.file, self.text.encode(), max_bytes=MAX_POLICY_BYTES)
+        document = self.document()
         root = document.root
         tables = (*root.tables("model"), *root.tables("together"))
         for index, key, message, remedy in faults:

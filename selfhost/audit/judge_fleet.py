@@ -13,12 +13,12 @@ from __future__ import annotations
 import os
 from array import array
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache, partial
 from itertools import groupby
 from math import log2
 
 from ..core.errors import SelfhostError
 from ..core.records import Record
-from ..core.workload import Workload
 from ..judge.checks import Outcome
 from ..judge.record import Verdict
 from ..machine.record import Machine
@@ -37,9 +37,8 @@ _RESTS_ON = {"disk": "disks", "speed": BANDWIDTH}
 # what decides of a verdict: the route, what is loaded by what, and the check, outcome and code
 # of each deciding finding
 Key = tuple[str, str | None, str | None, str | None, tuple[tuple[str, str, str], ...]]
-# an entry and its workload, the numbers of the exceptions that concern these machines, and the
-# places of their rows
-Asked = tuple[Wanted, Workload, tuple[int, ...], Sequence[int]]
+# an entry, the numbers of the exceptions that concern these machines, and the places of their rows
+Asked = tuple[Wanted, tuple[int, ...], Sequence[int]]
 # what the machine that lacks most lacks, the place of its row, and the places of all
 Sorted = tuple[Key, float, int, "array[int]"]
 # what one entry of a task comes to
@@ -134,8 +133,7 @@ class FleetJudge:
         entry.add(number, self._row_of(entry.wanted, number, verdict, own), (key, beside), own)
 
     def _verdict(self, wanted: Wanted, number: int) -> Verdict:
-        workload = wanted.under(self._basis_of[number])
-        return self._judge(wanted, workload, self._machines[number])
+        return self._judge(wanted, self._basis_of[number], self._machines[number])
 
     def _row_of(
         self, wanted: Wanted, number: int, verdict: Verdict, exceptions: tuple[int, ...]
@@ -177,13 +175,14 @@ class FleetJudge:
             yield Task(
                 template=template,
                 slots=slots,
+                basis=basis,
                 machines=tuple(machines),
                 rows=rows,
-                entries=tuple(self._entries_of(machines, basis)),
+                entries=tuple(self._entries_of(machines)),
             )
             machines, work = [], 0.0
 
-    def _entries_of(self, machines: Sequence[int], basis: str) -> Iterator[Asked]:
+    def _entries_of(self, machines: Sequence[int]) -> Iterator[Asked]:
         """The entries for these machines, apart for those that the same exceptions concern."""
         concerning = list(self._concerning)
         for wanted, numbers in zip(self._policy.models, self._asked, strict=True):
@@ -192,10 +191,10 @@ class FleetJudge:
                 places.setdefault(numbers[number], []).append(place)
             for number, own in places.items():
                 if number:
-                    yield wanted, wanted.under(basis), concerning[number - 1], own
+                    yield wanted, concerning[number - 1], own
 
     def _take(self, question: Asked, machines: Sequence[int], result: Result) -> None:
-        wanted, _, concerning, _ = question
+        wanted, concerning, _ = question
         if isinstance(result, SelfhostError):
             self.refused.setdefault(wanted.index, result)
             return
@@ -220,10 +219,13 @@ def key_of(verdict: Verdict) -> Key:
 
 
 class Task(Record):
-    """Machines of one kind to be judged for entries of the policy, with their numbers."""
+    """Machines of one kind to be judged for entries of the policy under one basis of memory, with
+    their numbers.
+    """
 
     template: Machine
     slots: tuple[Slot, ...]
+    basis: str
     machines: tuple[int, ...]
     rows: tuple[Numbers, ...]
     entries: tuple[Asked, ...]
@@ -233,40 +235,31 @@ class Task(Record):
         """About how many judgements it takes."""
         return sum(
             len(places) if wanted.members else _work(len(places))
-            for wanted, _, _, places in self.entries
+            for wanted, _, places in self.entries
         )
 
     def results(self, judge: Judge) -> list[Result]:
         """What each entry comes to."""
         results: list[Result] = []
-        for wanted, workload, _, places in self.entries:
+        for wanted, _, places in self.entries:
             # what lies on which accelerator beside other models follows no order of the machines'
             # numbers
             alone = [[place] for place in places]
             boxes = alone if wanted.members else _parts(self.slots, self.rows, places)
+            decide = cache(partial(self._decide, wanted, judge))
             try:
-                results.append(self._sorted(boxes, self._decider(wanted, workload, judge)))
+                results.append(self._sorted(boxes, decide))
             except SelfhostError as error:
                 results.append(error)
         return results
 
-    def _decider(
-        self, wanted: Wanted, workload: Workload, judge: Judge
-    ) -> Callable[[Numbers], tuple[Key, float]]:
-        """Tells of numbers what decides, and the largest amount that is lacking, in whatever unit
-        it is.
+    def _decide(self, wanted: Wanted, judge: Judge, row: Numbers) -> tuple[Key, float]:
+        """What decides with these numbers, and the largest amount that is lacking, in whatever
+        unit it is.
         """
-        by_row: dict[Numbers, tuple[Key, float]] = {}
-
-        def decide(row: Numbers) -> tuple[Key, float]:
-            if row not in by_row:
-                machine = with_numbers(self.template, self.slots, row)
-                verdict = judge(wanted, workload, machine)
-                lacks = [each.short or 0.0 for each in verdict.findings if each.decides]
-                by_row[row] = key_of(verdict), max(lacks, default=0.0)
-            return by_row[row]
-
-        return decide
+        verdict = judge(wanted, self.basis, with_numbers(self.template, self.slots, row))
+        lacks = [each.short or 0.0 for each in verdict.findings if each.decides]
+        return key_of(verdict), max(lacks, default=0.0)
 
     def _sorted(
         self, boxes: list[list[int]], decide: Callable[[Numbers], tuple[Key, float]]

@@ -15,15 +15,14 @@ from ..core.errors import (
     WorkloadError,
 )
 from ..core.tomlfile import Document
-from ..core.workload import Workload
 from ..judge.record import Verdict
 from ..machine.record import Machine
 from .entries import MAX_POLICY_BYTES, Fault, Policy, Wanted
 from .policy import read_policy
 from .record import listed
 
-# gives the verdict of one entry, under the workload that holds there, on one machine
-Judge = Callable[[Wanted, Workload, Machine], Verdict]
+# gives the verdict of one entry, under the basis of memory that holds there, on one machine
+Judge = Callable[[Wanted, str, Machine], Verdict]
 # raises `SelfhostError` for an entry that can be judged on no machine
 Ask = Callable[[Wanted], None]
 _NAME_A_FILE = "name a file by its path from the folder in which the audit runs"

@@ -42,11 +42,11 @@ class PolicyJudge:
         # another process opens the same folders
         return _opened, (self._catalogue.own_folders, self._today)
 
-    def __call__(self, wanted: Wanted, workload: Workload, machine: Machine) -> Verdict:
+    def __call__(self, wanted: Wanted, basis: str, machine: Machine) -> Verdict:
         """Raises `SelfhostError` for an entry that cannot be judged: an unknown model, a
         quantization nobody makes.
         """
-        models = asked_by(wanted, workload)
+        models = asked_by(wanted, basis)
         meanings = [self._meaning(each) for each in models]
         if wanted.members:
             pairs = zip(models, meanings, strict=True)
@@ -63,7 +63,7 @@ class PolicyJudge:
 
     def ask(self, wanted: Wanted) -> None:
         """Raise as a call does where the entry can be judged on no machine."""
-        for each in asked_by(wanted, wanted.asked):
+        for each in asked_by(wanted, wanted.asked.memory_basis):
             self._question(each, self._meaning(each), Machine())
 
     def _meaning(self, model: Beside) -> Understood:
@@ -137,15 +137,13 @@ def _opened(folders: tuple[str, ...], today: str) -> PolicyJudge:
     return PolicyJudge(catalogue, today)
 
 
-def asked_by(wanted: Wanted, workload: Workload) -> list[Beside]:
-    """The models that an entry asks for at once, one or several, under the workload that holds on
-    a machine.
-    """
+def asked_by(wanted: Wanted, basis: str) -> list[Beside]:
+    """The models that an entry asks for at once, one or several, under that basis of memory."""
     return [
         Beside(
             model=each.name,
-            workload=each.under(workload.memory_basis),
+            workload=each.under(basis),
             requires_runtime=each.require_runtime,
         )
-        for each in wanted.members or (wanted.replace(asked=workload),)
+        for each in wanted.members or (wanted,)
     ]

@@ -10,9 +10,8 @@ from datetime import datetime
 
 from ..core.errors import Faults, Problem
 from ..core.records import Record
-from ..core.tomlfile import Document
 from ..machine.record import Machine
-from .entries import MAX_POLICY_BYTES, Policy, StatedFact
+from .entries import Policy, StatedFact
 from .fleet import Machines
 from .record import listed
 from .stated import filled
@@ -93,11 +92,11 @@ def _refusals(
     policy: Policy, machines: Machines, refused: Mapping[str | None, str]
 ) -> tuple[Problem, ...]:
     """The faults of machines that `max_age` leaves unjudged."""
-    document = Document.parse(policy.file, policy.text.encode(), max_bytes=MAX_POLICY_BYTES)
+    line = policy.document().line(("max_age",))
     faults = [
         Problem(
             file=policy.file,
-            line=document.line(("max_age",)),
+            line=line,
             key="max_age",
             message=f"{name}{NOT_JUDGED}{refused[time]}",
             remedy="record it again, or raise max_age",
@@ -132,7 +131,7 @@ def _with_facts(policy: Policy, machines: Machines) -> tuple[Machines, list[str]
     """The machines with the facts of their classes, of each key that of the first class that states
     it; and a sentence for each fact that counts.
     """
-    document = Document.parse(policy.file, policy.text.encode(), max_bytes=MAX_POLICY_BYTES)
+    document = policy.document()
     sources = {}
     for index, each in enumerate(policy.classes):
         line = document.line(("class", index, "facts"))

@@ -12,7 +12,7 @@ import pytest
 
 from helpers.paths import ROOT
 from selfhost.audit import judge_fleet, run
-from selfhost.audit.entries import Policy, Wanted
+from selfhost.audit.entries import Policy
 from selfhost.audit.judging import PolicyJudge
 from selfhost.audit.machines import load_machines
 from selfhost.audit.policy import read_policy
@@ -22,8 +22,6 @@ from selfhost.audit.rows import shortfall
 from selfhost.audit.run import run_audit
 from selfhost.catalogue.index import open_catalogue
 from selfhost.core.tomlfile import Document
-from selfhost.core.workload import Workload
-from selfhost.judge.record import Verdict
 from selfhost.machine.profiles import load
 from selfhost.machine.reader import read
 from selfhost.machine.record import Machine
@@ -124,11 +122,6 @@ def said(row: Row) -> object:
 @cache
 def judge() -> PolicyJudge:
     return PolicyJudge(catalogue(), TODAY)
-
-
-def verdict(model: str, workload: Workload, machine: Machine, of: PolicyJudge) -> Verdict:
-    wanted = Wanted(index=0, name=model, label=model, asked=workload)
-    return of(wanted, workload, machine)
 
 
 @pytest.fixture

@@ -86,7 +86,7 @@ def audit(
     machines = [Machine(name=each) if isinstance(each, str) else each for each in names]
     numbers = {machine.name: number for number, machine in enumerate(machines)}
 
-    def judge(wanted: Wanted, workload: Workload, machine: Machine) -> Verdict:
+    def judge(wanted: Wanted, basis: str, machine: Machine) -> Verdict:
         asked = wanted.name
         outcomes = rows.get((asked, machine.name)) or rows.get((asked, "*")) or {}
         findings = tuple(
@@ -102,7 +102,7 @@ def audit(
         route = Route.NEITHER if Outcome.FAIL in seen else Route.LOCAL
         if route is Route.LOCAL and any(each.leaves_open for each in findings):
             route = Route.UNKNOWN
-        return verdict_of(asked, workload, machine, route, findings)
+        return verdict_of(asked, wanted.under(basis), machine, route, findings)
 
     return run.run_audit(policy, machines, judge, today=today, problems=problems)
 
