@@ -279,7 +279,7 @@ def _shared_memory_lines(case: Case) -> tuple[str, ...]:
     if machine.system == "linux":
         why, left = "once, and restart: by default the GPU may use half of the RAM alone, and", ""
     else:
-        why = "until the next start of the Mac; without it a part may run on the CPU, and"
+        why = "until the next start of the Mac; else it may fail, or a part may run on the CPU, and"
         left = left_by_metal(needs, machine)
     return f"# {why} the pace is at its slow end{left}", line
 
