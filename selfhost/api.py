@@ -10,14 +10,9 @@ from collections.abc import Mapping, Sequence
 from .advice.understood import judged_for, understand
 from .advice.verdicts import check_with
 from .catalogue.index import Catalogue, open_catalogue
-from .catalogue.spec import MODALITIES, USES, ModelSpec
-from .core.errors import (
-    InputError,
-    SelfhostError,
-    WorkloadError,
-    WrongTypeError,
-    expect_type,
-)
+from .catalogue.spec import ModelSpec
+from .catalogue.spec_values import MODALITIES, USES
+from .core.errors import InputError, SelfhostError, WorkloadError, WrongTypeError, expect_type
 from .core.records import Record
 from .core.workload import MOST_BYTES, Workload, whole_number
 from .judge.record import Verdict

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from helpers.paths import TRUTH
 from selfhost import Workload, check
 from selfhost import needs as need
+from selfhost.catalogue.architecture import Architecture
 from selfhost.catalogue.index import Catalogue
+from selfhost.catalogue.layers import Attention
 from selfhost.catalogue.runtime import RuntimeSpec
-from selfhost.catalogue.spec import Architecture, Attention
 from selfhost.judge.pace import pacing
 from selfhost.judge.pace.engine import Step
 from selfhost.judge.pace.placed import LaidOut, predict

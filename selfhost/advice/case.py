@@ -9,8 +9,8 @@ from math import inf
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.quantization_names import TRAINED_FOR
-from ..catalogue.runtime import BLANKS
-from ..catalogue.spec import ModelSpec, RuntimeSpec, StatedWay
+from ..catalogue.runtime import BLANKS, RuntimeSpec
+from ..catalogue.spec import ModelSpec, StatedWay
 from ..core.records import Record
 from ..core.workload import Workload
 from ..judge.pace.speed import uses_shared_gpu

@@ -7,7 +7,8 @@ from __future__ import annotations
 import os
 
 from .. import needs as need
-from ..catalogue.spec import ModelSpec, RuntimeSpec
+from ..catalogue.runtime import RuntimeSpec
+from ..catalogue.spec import ModelSpec
 from ..core.records import Record
 from ..core.workload import DEFAULT_LORA_RANK, Workload
 from ..judge.files import can_be_made, is_published

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from ..catalogue.index import Catalogue
 from ..catalogue.offers import providers_by_model
-from ..catalogue.spec import MODALITIES
+from ..catalogue.spec_values import MODALITIES
 from ..core.records import Record
 from ..core.workload import READING_TOKENS_PER_SECOND
 from ..judge.checks.speed import is_too_slow

@@ -8,7 +8,9 @@ from itertools import islice
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.offers import Offer
-from ..catalogue.spec import GENERATING, ONE_AT_A_TIME, ModelSpec, RuntimeSpec
+from ..catalogue.runtime import RuntimeSpec
+from ..catalogue.spec import ModelSpec
+from ..catalogue.spec_values import GENERATING, ONE_AT_A_TIME
 from ..core.errors import MAX_PROBLEMS, Problem
 from ..core.tables import filled, shipped_table
 from ..core.workload import FLAGS, Workload

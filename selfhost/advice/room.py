@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.quality import quality_of
-from ..catalogue.spec import GENERATING
+from ..catalogue.spec_values import GENERATING
 from ..core.records import Record
 from ..core.workload import Workload
 from ..judge.checks import Finding

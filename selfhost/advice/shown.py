@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.quality import Quality, loss_by_size, quality_for
-from ..catalogue.spec import RuntimeSpec
+from ..catalogue.runtime import RuntimeSpec
 from ..core.records import Record
 from ..core.workload import Workload
 from ..judge.judging import judge

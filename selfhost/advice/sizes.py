@@ -12,8 +12,9 @@ import shlex
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.pasted import is_path
-from ..catalogue.runtime import Service
-from ..catalogue.spec import GENERATING, ModelSpec, RuntimeSpec
+from ..catalogue.runtime import RuntimeSpec, Service
+from ..catalogue.spec import ModelSpec
+from ..catalogue.spec_values import GENERATING
 from ..core import units
 from ..core.errors import SelfhostError
 from ..core.records import Record

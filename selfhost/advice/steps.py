@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
-from ..catalogue.spec import RuntimeSpec
+from ..catalogue.runtime import RuntimeSpec
 from ..core.records import Record
 from ..judge.checks.model import to_pass_gate
 from ..judge.checks.runtime import install_lines, is_built_from_source, runtime_check

@@ -9,7 +9,8 @@ from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.offers import Offer, at_context
 from ..catalogue.quality import quality_for
-from ..catalogue.spec import GENERATING, ModelSpec
+from ..catalogue.spec import ModelSpec
+from ..catalogue.spec_values import GENERATING
 from ..core import units
 from ..core.workload import Workload
 from ..judge.placement.devices import lies_beside_cards

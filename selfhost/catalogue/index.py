@@ -26,7 +26,8 @@ from ..core.tables import (
     table_at,
 )
 from ..core.tomlfile import Document, shortened
-from .spec import ModelSpec, RuntimeSpec
+from .runtime import RuntimeSpec
+from .spec import ModelSpec
 
 TYPE_CHECKING = False
 
@@ -179,7 +180,7 @@ class Catalogue:
                 message, remedy = f"{id!r} is not known", f"one of {', '.join(self.runtime_ids())}"
                 problem = Problem(file="workload", key="runtime", message=message, remedy=remedy)
                 raise WorkloadError([problem])
-            from .spec import read_runtime_spec
+            from .runtime import read_runtime_spec
 
             document = table_at(os.path.join(self.folder, "runtimes", id))
             runtime = read_runtime_spec(document, document.file)

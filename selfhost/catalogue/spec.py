@@ -1,7 +1,7 @@
 """ModelSpec: the facts about one model's published weights, and their reader.
 
 The schema is documented key by key in `specs/README.md`. The records of its parts and of programs
-are in the modules beside this one; all names that other packages use are here too.
+are in the modules beside this one.
 """
 
 from __future__ import annotations
@@ -10,45 +10,17 @@ from collections.abc import Iterator, Mapping, Set
 
 from ..core.records import Record, pattern, read_by
 from ..core.tomlfile import Document, Table, shortened
-from .architecture import (
-    MAX_TENSOR_NAMES,
-    Architecture,
-    Audio,
-    TensorGroup,
-    read_architecture,
-)
-from .layers import MAX_LAYERS, Attention, FeedForward, Recurrent
+from .architecture import Architecture, read_architecture
 from .media import Denoising, Sound
-from .published import (
-    INCOMPLETE,
-    SIZE_OF,
-    FileTensors,
-    PublishedFiles,
-    Quantized,
-    check_files,
-    check_quantized,
-)
-from .quantization_names import (
-    CTRANSLATE2_TYPES,
-    DTYPES,
-    FORMATS,
-    MLX_MODES,
-    PACKED,
-    PLAIN_DTYPES,
-    QUANTIZATIONS,
-)
-from .runtime import QuantizationRule, RuntimeSpec, read_runtime_spec
+from .published import FileTensors, PublishedFiles, Quantized, check_files, check_quantized
+from .quantization_names import FORMATS, PLAIN_DTYPES
 from .spec_values import (
-    GENERATING,
     INPUTS,
     MODALITIES,
-    ONE_AT_A_TIME,
     OPENNESS,
-    SCHEMA,
     USES,
     chosen,
     identifier,
-    is_id,
     reference,
     references,
     repository,
@@ -62,18 +34,6 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from typing import Any
-
-# what other packages take from here
-__all__ = [
-    "Architecture", "Attention", "Audio", "Availability",
-    "CTRANSLATE2_TYPES", "DTYPES", "FeedForward", "FileTensors", "GENERATING", "INCOMPLETE",
-    "INPUTS", "License", "MAX_LAYERS", "MAX_TENSOR_NAMES",
-    "MLX_MODES", "MODALITIES", "ModelSpec", "ONE_AT_A_TIME", "Openness", "PACKED",
-    "PLAIN_DTYPES", "Parameters", "PublishedFiles", "QUANTIZATIONS", "QuantizationRule",
-    "Quantized", "Recurrent", "RuntimeSpec", "SCHEMA", "SIZE_OF", "Safety",
-    "StatedNeeds", "StatedWay", "TensorGroup", "USES", "is_id",
-    "is_license_expression", "read_model_spec", "read_runtime_spec",
-]  # fmt: skip
 
 # of a license expression, whose choices multiply: more ids, deeper parentheses or more letters than
 # any model's license has

@@ -58,7 +58,7 @@ def _make(options: argparse.Namespace, catalogue: Catalogue) -> int:
     spec, notes = local.spec, local.notes
     if options.output is not None and options.format != "json":
         from ..catalogue.index import misnamed
-        from ..catalogue.spec import is_id
+        from ..catalogue.spec_values import is_id
 
         # folders of specs find a model by the name of its file
         file = os.path.basename(options.output)

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
-from ..catalogue.spec import GENERATING, ModelSpec, RuntimeSpec
+from ..catalogue.runtime import RuntimeSpec
+from ..catalogue.spec import ModelSpec
+from ..catalogue.spec_values import GENERATING
 from ..core.workload import Workload
 from ..needs.records import SizedWeights
 from .refused import fault, that_load

@@ -16,7 +16,9 @@ from itertools import chain
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.quantization_names import PACKED, program_of_packed
-from ..catalogue.spec import GENERATING, ModelSpec, RuntimeSpec
+from ..catalogue.runtime import RuntimeSpec
+from ..catalogue.spec import ModelSpec
+from ..catalogue.spec_values import GENERATING
 from ..core import units
 from ..core.errors import WorkloadError
 from ..core.records import Record

@@ -8,7 +8,9 @@ from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.names import id_of
 from ..catalogue.published import PublishedFiles
-from ..catalogue.spec import GENERATING, ModelSpec, RuntimeSpec
+from ..catalogue.runtime import RuntimeSpec
+from ..catalogue.spec import ModelSpec
+from ..catalogue.spec_values import GENERATING
 from ..core.records import Record, Unread
 from ..core.workload import Workload
 from ..machine.record import FILES_BY_PATH, LM_STUDIO, Machine, PresentModel

@@ -9,7 +9,11 @@ from contextlib import contextmanager
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
-from ..catalogue.spec import DTYPES, GENERATING, INCOMPLETE, PACKED, ModelSpec, RuntimeSpec
+from ..catalogue.published import INCOMPLETE
+from ..catalogue.quantization_names import DTYPES, PACKED
+from ..catalogue.runtime import RuntimeSpec
+from ..catalogue.spec import ModelSpec
+from ..catalogue.spec_values import GENERATING
 from ..core.errors import Problem, WorkloadError
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_MIN_TOKENS_PER_SECOND, Workload
 from ..machine.record import Machine

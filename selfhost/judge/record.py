@@ -7,7 +7,8 @@ from functools import cached_property
 
 from ..catalogue.offers import Offer
 from ..catalogue.quality import Quality
-from ..catalogue.spec import ModelSpec, RuntimeSpec
+from ..catalogue.runtime import RuntimeSpec
+from ..catalogue.spec import ModelSpec
 from ..core.records import Record
 from ..core.workload import Workload
 from ..machine.record import Machine
@@ -23,8 +24,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Self
 
-    from ..catalogue.runtime import CacheRule, KernelRule
-    from ..catalogue.spec import QuantizationRule
+    from ..catalogue.runtime import CacheRule, KernelRule, QuantizationRule
     from ..needs.parts import Companions
     from ..needs.tensors import ArchitectureRow
 

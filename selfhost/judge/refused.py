@@ -8,7 +8,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
-from ..catalogue.spec import ModelSpec, RuntimeSpec
+from ..catalogue.runtime import RuntimeSpec
+from ..catalogue.spec import ModelSpec
 from ..core.errors import WorkloadError
 from ..core.records import Unread
 from .checks import fault_words

@@ -12,18 +12,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from ..catalogue.spec import (
-    INCOMPLETE,
-    MAX_LAYERS,
-    Architecture,
-    Attention,
-    Audio,
-    FeedForward,
-    ModelSpec,
-    Parameters,
-    Recurrent,
-    Safety,
-)
+from ..catalogue.architecture import Architecture, Audio
+from ..catalogue.layers import MAX_LAYERS, Attention, FeedForward, Recurrent
+from ..catalogue.published import INCOMPLETE
+from ..catalogue.spec import ModelSpec, Parameters, Safety
 from ..core.records import Record
 from ..needs.tensors import (
     ArchitectureRow,

@@ -7,16 +7,10 @@ import re
 from collections.abc import Mapping, Sequence
 from math import prod
 
-from ..catalogue.spec import (
-    MAX_LAYERS,
-    SIZE_OF,
-    Architecture,
-    Attention,
-    ModelSpec,
-    Parameters,
-    PublishedFiles,
-    Safety,
-)
+from ..catalogue.architecture import Architecture
+from ..catalogue.layers import MAX_LAYERS, Attention
+from ..catalogue.published import SIZE_OF, PublishedFiles
+from ..catalogue.spec import ModelSpec, Parameters, Safety
 from .gguf_header import MAX_HEADER_BYTES as MAX_HEADER_BYTES
 from .gguf_header import MAX_TENSORS, Header, read_header
 from .gguf_layers import States, attention, feed_forward, recurrent

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from math import prod
 from struct import Struct, unpack_from
 
-from ..catalogue.spec import MAX_LAYERS
+from ..catalogue.layers import MAX_LAYERS
 from ..core.records import Record
 from .naming import clean
 from .source import cut_short, damaged, fail, open_file, read_some, refuse_other_kinds

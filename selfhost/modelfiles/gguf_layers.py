@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..catalogue.spec import Attention, FeedForward, Recurrent
+from ..catalogue.layers import Attention, FeedForward, Recurrent
 from .gguf_values import MAX_NUMBER, GgufModel, Refused, Unclear
 
 _RWKV7_RANKS = tuple(

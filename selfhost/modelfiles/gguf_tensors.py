@@ -8,13 +8,9 @@ from collections.abc import Iterable, Mapping
 from math import prod
 from typing import Any
 
-from ..catalogue.spec import (
-    MAX_TENSOR_NAMES,
-    QUANTIZATIONS,
-    Architecture,
-    FileTensors,
-    TensorGroup,
-)
+from ..catalogue.architecture import MAX_TENSOR_NAMES, Architecture, TensorGroup
+from ..catalogue.published import FileTensors
+from ..catalogue.quantization_names import QUANTIZATIONS
 from ..core.records import pattern
 from ..needs.quantization import BASE_TYPES, BLOCKS
 from ..needs.tensors import checkpoint_tensors, count, gguf_tensors, row_of

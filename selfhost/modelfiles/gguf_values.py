@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..catalogue.spec import MAX_LAYERS
+from ..catalogue.layers import MAX_LAYERS
 from ..core.records import pattern
 from ..needs.tensors import ArchitectureRow
 from .gguf_header import Header, Tensor

@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
-from ..catalogue.spec import Attention, FeedForward, License, Recurrent
+from ..catalogue.layers import Attention, FeedForward, Recurrent
+from ..catalogue.spec import License
 from ..core.records import pattern
 
 _Layers = TypeVar("_Layers", Attention, Recurrent, FeedForward)

@@ -15,8 +15,8 @@ from typing import Any
 from .. import needs as need
 from ..catalogue.index import misnamed
 from ..catalogue.licenses import remedy_of_id
-from ..catalogue.spec import SCHEMA, ModelSpec, is_id, is_license_expression, read_as_far_as_right
-from ..catalogue.spec_values import SCRATCH
+from ..catalogue.spec import ModelSpec, is_license_expression, read_as_far_as_right
+from ..catalogue.spec_values import SCHEMA, SCRATCH, is_id
 from ..core.errors import Problem
 from ..core.spelling import canonical
 from ..core.tables import PACKAGE_FOLDER

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from ..catalogue.spec import (
-    QUANTIZATIONS,
-    SCHEMA,
-    Architecture,
-    Attention,
-    FeedForward,
-    ModelSpec,
-    PublishedFiles,
-    Recurrent,
-)
+from ..catalogue.architecture import Architecture
+from ..catalogue.layers import Attention, FeedForward, Recurrent
+from ..catalogue.published import PublishedFiles
+from ..catalogue.quantization_names import QUANTIZATIONS
+from ..catalogue.spec import ModelSpec
+from ..catalogue.spec_values import SCHEMA
 from ..core.records import Record, pattern
 
 TYPE_CHECKING = False

@@ -10,7 +10,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ..catalogue.spec import MLX_MODES, PACKED, QUANTIZATIONS, Quantized
+from ..catalogue.published import Quantized
+from ..catalogue.quantization_names import MLX_MODES, PACKED, QUANTIZATIONS
 from ..core.records import Record
 from .config_keys import Keys, short
 

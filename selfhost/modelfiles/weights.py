@@ -6,7 +6,9 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from ..catalogue.spec import QUANTIZATIONS, SIZE_OF, ModelSpec, Parameters, PublishedFiles, Safety
+from ..catalogue.published import SIZE_OF, PublishedFiles
+from ..catalogue.quantization_names import QUANTIZATIONS
+from ..catalogue.spec import ModelSpec, Parameters, Safety
 from .config import read_config
 from .local import LocalModel, beside, stored_notes
 from .naming import identifier, name_of

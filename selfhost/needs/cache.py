@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 
-from ..catalogue.spec import Architecture, Attention, Recurrent, RuntimeSpec
+from ..catalogue.architecture import Architecture
+from ..catalogue.layers import Attention, Recurrent
+from ..catalogue.runtime import RuntimeSpec
 from ..core.records import Record
 from .tensors import ArchitectureRow
 

@@ -17,14 +17,10 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from math import prod
 
-from ..catalogue.quantization_names import (
-    MLX_MODES,
-    PLAIN_DTYPES,
-    Scheme,
-    mlx_scheme,
-    scheme_of,
-)
-from ..catalogue.spec import Architecture, ModelSpec, RuntimeSpec, TensorGroup
+from ..catalogue.architecture import Architecture, TensorGroup
+from ..catalogue.quantization_names import MLX_MODES, PLAIN_DTYPES, Scheme, mlx_scheme, scheme_of
+from ..catalogue.runtime import RuntimeSpec
+from ..catalogue.spec import ModelSpec
 from ..core import units
 from ..core.records import Record, Unread
 from .parts import (

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..catalogue.spec import RuntimeSpec, StatedNeeds, StatedWay
+from ..catalogue.runtime import RuntimeSpec
+from ..catalogue.spec import StatedNeeds, StatedWay
 from ..core.records import Unread
 from .checkpoints import DTYPES
 from .kept import overhead

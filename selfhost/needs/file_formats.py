@@ -6,8 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..catalogue.quantization_names import CHECKPOINTS, MLX_QUANTIZATIONS
-from ..catalogue.spec import CTRANSLATE2_TYPES, ModelSpec, RuntimeSpec
+from ..catalogue.quantization_names import CHECKPOINTS, CTRANSLATE2_TYPES, MLX_QUANTIZATIONS
+from ..catalogue.runtime import RuntimeSpec
+from ..catalogue.spec import ModelSpec
 from ..core.records import Unread
 from .llamacpp import files as gguf_files
 from .parts import Asked, Parts, Subject, components_type, from_sixteen_bits, is_cast, name_of

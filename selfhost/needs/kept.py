@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import ceil
 
-from ..catalogue.spec import Architecture, RuntimeSpec
+from ..catalogue.architecture import Architecture
+from ..catalogue.runtime import RuntimeSpec
 from ..core.records import Record
 from .cache import CacheGroup, cache_groups, states
 from .checkpoints import width_of

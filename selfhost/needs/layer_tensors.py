@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from ..catalogue.spec import Attention, FeedForward, Recurrent, TensorGroup
+from ..catalogue.architecture import TensorGroup
+from ..catalogue.layers import Attention, FeedForward, Recurrent
 
 TYPE_CHECKING = False
 

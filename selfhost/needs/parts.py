@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from ..catalogue.architecture import Architecture
+from ..catalogue.published import PublishedFiles
 from ..catalogue.quantization_names import PLAIN_DTYPES
 from ..catalogue.runtime import ModelParts, RuntimeSpec
-from ..catalogue.spec import Architecture, ModelSpec, PublishedFiles
+from ..catalogue.spec import ModelSpec
 from ..core.records import Record, Unread
 from .records import SPLITS, CpuNeed, Device, How, Offloaded, SizedWeights, Split, Term, summed
 from .tensors import ArchitectureRow

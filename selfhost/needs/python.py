@@ -5,8 +5,10 @@ specs/runtimes/.
 
 from __future__ import annotations
 
-from ..catalogue.runtime import Account
-from ..catalogue.spec import PLAIN_DTYPES, Architecture, Attention, RuntimeSpec
+from ..catalogue.architecture import Architecture
+from ..catalogue.layers import Attention
+from ..catalogue.quantization_names import PLAIN_DTYPES
+from ..catalogue.runtime import Account, RuntimeSpec
 from ..core.records import Unread
 from .checkpoints import (
     DTYPES,

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from math import prod
 
-from ..catalogue.spec import Architecture, FileTensors, TensorGroup
+from ..catalogue.architecture import Architecture, TensorGroup
+from ..catalogue.published import FileTensors
 from .tensors import ArchitectureRow, gguf_tensors, predicts_more
 
 # elements and bytes of one block, ggml.h and ggml-common.h

@@ -13,7 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ..catalogue.spec import ModelSpec, RuntimeSpec
+    from ..catalogue.runtime import RuntimeSpec
+    from ..catalogue.spec import ModelSpec
     from ..core.workload import Workload
     from .parts import Companions
 

@@ -15,8 +15,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import ceil
 
+from ..catalogue.architecture import Architecture
 from ..catalogue.quantization_names import scheme_of
-from ..catalogue.spec import Architecture, RuntimeSpec
+from ..catalogue.runtime import RuntimeSpec
 from ..core.units import GIB, MIB
 from .checkpoints import stored_types, typed_tensors, width_of
 from .kept import cached, overhead

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
-from ..catalogue.spec import Architecture, Audio, RuntimeSpec
+from ..catalogue.architecture import Architecture, Audio
+from ..catalogue.runtime import RuntimeSpec
 from ..core.records import Unread
 from .kept import overhead
 from .parts import Asked, Parts, Subject, published, sized, stated_size, term, times, unread

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from math import prod
 
-from ..catalogue.spec import Architecture, Attention, FeedForward, Recurrent, TensorGroup
+from ..catalogue.architecture import Architecture, TensorGroup
+from ..catalogue.layers import Attention, FeedForward, Recurrent
 from ..core.records import Record, read_by
 
 TYPE_CHECKING = False

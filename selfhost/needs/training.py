@@ -12,8 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ..catalogue.architecture import Architecture
+from ..catalogue.layers import Attention
 from ..catalogue.quantization_names import CHECKPOINTS
-from ..catalogue.spec import Architecture, Attention, ModelSpec, RuntimeSpec
+from ..catalogue.runtime import RuntimeSpec
+from ..catalogue.spec import ModelSpec
 from ..core.records import Record, Unread
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_LORA_RANK, Workload
 from .cache import why_not_known

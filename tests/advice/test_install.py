@@ -12,7 +12,8 @@ from helpers.paths import TESTS
 from selfhost import Workload
 from selfhost.advice.steps import steps
 from selfhost.catalogue.index import open_catalogue
-from selfhost.catalogue.spec import ModelSpec, RuntimeSpec
+from selfhost.catalogue.runtime import RuntimeSpec
+from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.errors import SelfhostError
 from selfhost.judge.judging import judge
 from selfhost.judge.question import ask

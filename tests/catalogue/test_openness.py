@@ -7,12 +7,7 @@ import pytest
 from selfhost.catalogue import openness
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.openness import Row
-from selfhost.catalogue.spec import (
-    Availability,
-    License,
-    ModelSpec,
-    Openness,
-)
+from selfhost.catalogue.spec import Availability, License, ModelSpec, Openness
 
 CATALOGUE = Catalogue.open()
 FREE = License(id="Apache-2.0", commercial_use="yes", modification="yes", redistribution="yes")

@@ -15,9 +15,11 @@ import pytest
 
 from helpers.each import each
 from helpers.paths import COMMON, DATA, SPECS
+from selfhost.catalogue.architecture import Architecture
 from selfhost.catalogue.index import Catalogue, open_catalogue
 from selfhost.catalogue.licenses import canonical_expression
-from selfhost.catalogue.spec import Architecture, ModelSpec, RuntimeSpec
+from selfhost.catalogue.runtime import RuntimeSpec
+from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.spelling import canonical
 from selfhost.needs.tensors import checkpoint_tensors, count, row_of
 

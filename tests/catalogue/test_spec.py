@@ -16,13 +16,9 @@ from hypothesis import strategies as st
 
 from helpers.each import each
 from helpers.paths import GOOD_SPECS, SCHEMAS, SPECS
-from selfhost.catalogue.spec import (
-    MAX_LAYERS,
-    ModelSpec,
-    RuntimeSpec,
-    read_model_spec,
-    read_runtime_spec,
-)
+from selfhost.catalogue.layers import MAX_LAYERS
+from selfhost.catalogue.runtime import RuntimeSpec, read_runtime_spec
+from selfhost.catalogue.spec import ModelSpec, read_model_spec
 from selfhost.core.records import Record
 from selfhost.core.tomlfile import Document, Table
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from selfhost.catalogue.index import Catalogue
-from selfhost.catalogue.spec import INPUTS, USES, ModelSpec, read_model_spec
-from selfhost.catalogue.spec_values import SCRATCH
+from selfhost.catalogue.spec import ModelSpec, read_model_spec
+from selfhost.catalogue.spec_values import INPUTS, SCRATCH, USES
 from selfhost.core.tomlfile import Document
 
 MAKES = {"text", "numbers", "speech", "images", "video", "music"}

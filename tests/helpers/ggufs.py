@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from helpers.paths import COMMON, HEADERS
-from selfhost.catalogue.spec import Architecture
+from selfhost.catalogue.architecture import Architecture
 from selfhost.needs.llamacpp import buffers as llamacpp
 from selfhost.needs.tensors import ArchitectureRow
 

@@ -7,14 +7,10 @@ from functools import cache
 from typing import Any
 
 from helpers.paths import COMMON, TRUTH
-from selfhost.catalogue.spec import (
-    Architecture,
-    Attention,
-    FeedForward,
-    ModelSpec,
-    Recurrent,
-    RuntimeSpec,
-)
+from selfhost.catalogue.architecture import Architecture
+from selfhost.catalogue.layers import Attention, FeedForward, Recurrent
+from selfhost.catalogue.runtime import RuntimeSpec
+from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.workload import Workload
 from selfhost.needs import needs_of
 from selfhost.needs.llamacpp import buffers as llamacpp

@@ -10,7 +10,8 @@ from typing import Any
 
 from selfhost import needs
 from selfhost.catalogue.index import Catalogue
-from selfhost.catalogue.spec import ModelSpec, RuntimeSpec
+from selfhost.catalogue.runtime import RuntimeSpec
+from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.workload import Workload
 from selfhost.needs.cache import why_not_known
 from selfhost.needs.records import MemoryNeed, Needs

@@ -11,16 +11,9 @@ import pytest
 from hypothesis import strategies as st
 
 from selfhost import api
-from selfhost.catalogue.spec import (
-    Architecture,
-    Availability,
-    License,
-    ModelSpec,
-    Openness,
-    Parameters,
-    QuantizationRule,
-    RuntimeSpec,
-)
+from selfhost.catalogue.architecture import Architecture
+from selfhost.catalogue.runtime import QuantizationRule, RuntimeSpec
+from selfhost.catalogue.spec import Availability, License, ModelSpec, Openness, Parameters
 from selfhost.core.workload import Workload
 from selfhost.judge.checks import Finding, Outcome, codes
 from selfhost.judge.judging import judge

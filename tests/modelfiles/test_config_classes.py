@@ -12,7 +12,7 @@ import pytest
 
 from helpers.each import each
 from helpers.paths import COMMON, DATA, TRUTH
-from selfhost.catalogue.spec import Architecture
+from selfhost.catalogue.architecture import Architecture
 from selfhost.core.errors import SpecError
 from selfhost.modelfiles.config import ConfigRead, read_config
 from selfhost.modelfiles.config_keys import classes

@@ -6,11 +6,7 @@ import pytest
 
 from helpers.needs_of import asked, catalogue, memory, model, rows, runtime, specs
 from selfhost import needs
-from selfhost.catalogue.spec import (
-    Openness,
-    Parameters,
-    StatedNeeds,
-)
+from selfhost.catalogue.spec import Openness, Parameters, StatedNeeds
 from selfhost.core.workload import Workload
 from selfhost.needs.records import How, SizedWeights
 

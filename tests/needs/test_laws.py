@@ -21,7 +21,9 @@ from helpers.needs_of import (
     shared_out,
 )
 from selfhost import needs
-from selfhost.catalogue.spec import Architecture, Attention, FeedForward, Parameters
+from selfhost.catalogue.architecture import Architecture
+from selfhost.catalogue.layers import Attention, FeedForward
+from selfhost.catalogue.spec import Parameters
 from selfhost.needs.records import How
 
 

@@ -14,8 +14,9 @@ import pytest
 
 from helpers.paths import COMMON, TRUTH
 from selfhost import Workload, check, needs
+from selfhost.catalogue.architecture import Architecture
 from selfhost.catalogue.index import Catalogue
-from selfhost.catalogue.spec import Architecture, ModelSpec, Parameters
+from selfhost.catalogue.spec import ModelSpec, Parameters
 from selfhost.modelfiles.config import read_config
 from selfhost.needs.records import MemoryNeed
 from selfhost.needs.tensors import ArchitectureRow, checkpoint_tensors, count, row_of

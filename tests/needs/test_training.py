@@ -10,14 +10,11 @@ import pytest
 
 from helpers.needs_of import calculate
 from helpers.paths import TRUTH
+from selfhost.catalogue.architecture import Architecture
 from selfhost.catalogue.index import Catalogue
-from selfhost.catalogue.spec import (
-    Architecture,
-    Attention,
-    FeedForward,
-    ModelSpec,
-    RuntimeSpec,
-)
+from selfhost.catalogue.layers import Attention, FeedForward
+from selfhost.catalogue.runtime import RuntimeSpec
+from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.workload import FINETUNE_METHODS, OPTIMIZERS, Workload
 from selfhost.needs.cache import why_not_known
 from selfhost.needs.checkpoints import adapter_parameters

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from selfhost.catalogue.index import Catalogue
-from selfhost.catalogue.spec import MODALITIES, ModelSpec
+from selfhost.catalogue.spec import ModelSpec
+from selfhost.catalogue.spec_values import MODALITIES
 
 from .statements import in_order
 

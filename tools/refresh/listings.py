@@ -6,14 +6,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from selfhost.catalogue.quantization_names import canonical_packed
-from selfhost.catalogue.spec import (
-    QUANTIZATIONS,
-    ModelSpec,
-    Parameters,
-    PublishedFiles,
-    Safety,
-)
+from selfhost.catalogue.published import PublishedFiles
+from selfhost.catalogue.quantization_names import QUANTIZATIONS, canonical_packed
+from selfhost.catalogue.spec import ModelSpec, Parameters, Safety
 from selfhost.modelfiles.naming import clean, license_of
 
 # what the files of a repository are, by their endings

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from selfhost.catalogue.spec import QUANTIZATIONS
+from selfhost.catalogue.quantization_names import QUANTIZATIONS
 from selfhost.core.records import Record
 
 MODEL_LAYER = "application/vnd.ollama.image.model"

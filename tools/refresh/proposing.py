@@ -8,13 +8,7 @@ from collections.abc import Iterable, Sequence
 from difflib import unified_diff
 from pathlib import Path
 
-from selfhost.catalogue.spec import (
-    License,
-    ModelSpec,
-    Openness,
-    Parameters,
-    Safety,
-)
+from selfhost.catalogue.spec import License, ModelSpec, Openness, Parameters, Safety
 from selfhost.core.records import Record
 from selfhost.modelfiles import spec_text
 from selfhost.modelfiles.naming import identifier

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ...catalogue.index import Catalogue
-from ...catalogue.spec import RuntimeSpec
+from ...catalogue.runtime import RuntimeSpec
 from ...core.errors import SelfhostError
 from ...core.records import Record
 from ...core.workload import KV_CACHE_TYPES, Workload

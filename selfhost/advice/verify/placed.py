@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ... import needs as need
-from ...catalogue.spec import ModelSpec, RuntimeSpec
+from ...catalogue.runtime import RuntimeSpec
+from ...catalogue.spec import ModelSpec
 from ...judge.pace.engine import WITH_A_GATE, Step
 from ...judge.pace.placed import laid_out, predict
 from ...judge.pace.speed import Speed

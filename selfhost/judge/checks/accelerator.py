@@ -32,7 +32,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ...catalogue.spec import RuntimeSpec
+    from ...catalogue.runtime import RuntimeSpec
     from ..record import Question
 
 

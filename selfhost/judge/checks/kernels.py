@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...catalogue.spec import RuntimeSpec
+from ...catalogue.runtime import RuntimeSpec
 from ...core.workload import FLAGS
 from ...machine.gpus import capability_by_name
 from ...machine.record import Accelerator

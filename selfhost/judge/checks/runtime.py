@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...catalogue.spec import RuntimeSpec
+from ...catalogue.runtime import RuntimeSpec
 from ...machine.record import Machine
 from ...needs.records import CpuNeed
 from . import Finding, Outcome, finding, phrase

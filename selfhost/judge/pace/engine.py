@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from math import exp, inf, log, prod, sqrt
 
-from ...catalogue.spec import Architecture
+from ...catalogue.architecture import Architecture
 from ...core.records import FrozenDict, Record
 from ...core.spelling import words_of
 from ...core.tables import shipped_table

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...catalogue.spec import RuntimeSpec
+from ...catalogue.runtime import RuntimeSpec
 from ...core import units
 from ...machine.record import Machine
 from ...needs.records import Needs

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ...catalogue.spec import Architecture, RuntimeSpec
+from ...catalogue.architecture import Architecture
+from ...catalogue.runtime import RuntimeSpec
 from ...core import units
 from ...core.records import Record
 from ...machine.record import Machine

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from math import sqrt
 
+from ...catalogue.architecture import Architecture, Audio
 from ...catalogue.media import Sound
-from ...catalogue.spec import Architecture, Audio, ModelSpec
+from ...catalogue.spec import ModelSpec
 from ...core import units
 from ...core.records import FrozenDict, Record
 from ...machine.record import Machine

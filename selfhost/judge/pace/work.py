@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...catalogue.spec import Architecture, ModelSpec
+from ...catalogue.architecture import Architecture
+from ...catalogue.spec import ModelSpec
 from ...core import units
 from ...core.records import FrozenDict, Record
 from ...core.units import TRAINED

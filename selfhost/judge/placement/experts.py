@@ -15,7 +15,7 @@ from ..pace.engine import Step
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from ...catalogue.spec import Architecture
+    from ...catalogue.architecture import Architecture
 
 # of a layer whose experts lie in RAM: its input and what comes back cross over, the GPU's graph is
 # cut in two and both sides wait for each other. Slow end, likely, fast end: with 70 us 229

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ...catalogue.spec import Architecture, ModelSpec, RuntimeSpec
+from ...catalogue.architecture import Architecture
+from ...catalogue.runtime import RuntimeSpec
+from ...catalogue.spec import ModelSpec
 from ...core.records import Unread
 from ..cache import cache_groups
 from ..checkpoints import adapter_parameters

@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import lru_cache
 
-from ...catalogue.spec import Architecture, ModelSpec, PublishedFiles
+from ...catalogue.architecture import Architecture
+from ...catalogue.published import PublishedFiles
+from ...catalogue.spec import ModelSpec
 from ...core.records import Unread
 from ..parts import Subject, published, sized, stated_size, unread, unread_size
-from ..quantization import (
-    BITS_PER_WEIGHT,
-    Stored,
-    has_fused,
-    stored,
-    typed_earlier,
-)
+from ..quantization import BITS_PER_WEIGHT, Stored, has_fused, stored, typed_earlier
 from ..records import How, SizedWeights
 from ..tensors import ArchitectureRow
 

@@ -4,7 +4,7 @@ src/models of llama.cpp 0c1e570.
 
 from __future__ import annotations
 
-from ...catalogue.spec import Attention
+from ...catalogue.layers import Attention
 from .allocator import Tensor
 from .graph_base import ROTATION, Graph, Shared
 

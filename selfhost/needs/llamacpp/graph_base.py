@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ...catalogue.spec import Architecture, Attention, FeedForward, Recurrent
+from ...catalogue.architecture import Architecture
+from ...catalogue.layers import Attention, FeedForward, Recurrent
 from ...core.records import Record
 from ..cache import State, states
 from ..tensors import ArchitectureRow, Style

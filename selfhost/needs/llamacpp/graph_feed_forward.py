@@ -4,7 +4,7 @@ src/llama-graph.cpp of llama.cpp 0c1e570.
 
 from __future__ import annotations
 
-from ...catalogue.spec import FeedForward
+from ...catalogue.layers import FeedForward
 from .allocator import Tensor
 from .graph_base import Graph
 

@@ -4,7 +4,7 @@ llama.cpp 0c1e570.
 
 from __future__ import annotations
 
-from ...catalogue.spec import Recurrent
+from ...catalogue.layers import Recurrent
 from .allocator import Tensor
 from .graph_base import Graph
 

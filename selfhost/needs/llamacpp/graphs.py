@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from ...catalogue.spec import Architecture, Attention
+from ...catalogue.architecture import Architecture
+from ...catalogue.layers import Attention
 from ..tensors import ArchitectureRow, Style
 from .buffers import Cells
 from .layers import Builder

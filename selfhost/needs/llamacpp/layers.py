@@ -9,7 +9,7 @@ the layout depends on it.
 
 from __future__ import annotations
 
-from ...catalogue.spec import Attention, FeedForward, Recurrent
+from ...catalogue.layers import Attention, FeedForward, Recurrent
 from .allocator import Section, Tensor, peak
 from .buffers import window_of
 from .graph_attention import attention, latent

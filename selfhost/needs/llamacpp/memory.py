@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from ...catalogue.spec import RuntimeSpec
+from ...catalogue.runtime import RuntimeSpec
 from ...core import units
 from ...core.records import Unread
 from ..parts import (
@@ -23,14 +23,7 @@ from ..records import How, Term
 from ..repack import layout_of
 from .buffers import load_of
 from .files import size_of
-from .terms import (
-    cache_term,
-    compute_term,
-    picture_term,
-    program_term,
-    projector_term,
-    state_term,
-)
+from .terms import cache_term, compute_term, picture_term, program_term, projector_term, state_term
 from .weights import own_block_weights, weights_terms
 
 # split by publishers: Hugging Face takes no file above 50 GB without more ado

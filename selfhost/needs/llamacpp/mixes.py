@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ...catalogue.spec import Architecture
+from ...catalogue.architecture import Architecture
 from ..parts import sized
 from ..quantization import Stored, stored, tensor_bytes
 from ..records import How, SizedWeights

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...catalogue.spec import Attention, RuntimeSpec
+from ...catalogue.layers import Attention
+from ...catalogue.runtime import RuntimeSpec
 from ...core import units
 from ...core.records import Unread
 from ..cache import CacheGroup, cache_groups, compressors, states

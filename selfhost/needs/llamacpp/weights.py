@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-from ...catalogue.spec import SIZE_OF, Architecture, ModelSpec
+from ...catalogue.architecture import Architecture
+from ...catalogue.published import SIZE_OF
+from ...catalogue.spec import ModelSpec
 from ..parts import Subject, term
 from ..quantization import BITS_PER_WEIGHT, BLOCKS, Stored, typed_earlier
 from ..records import How, SizedWeights, Term, summed, taken_off

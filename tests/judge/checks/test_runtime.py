@@ -8,7 +8,7 @@ import pytest
 
 from judge.small import MACHINE, RUNTIME, SPEC, cell_tests, found, needs_of, of_llama_cpp, question
 from selfhost.catalogue.index import Catalogue
-from selfhost.catalogue.spec import Safety  # fmt: skip
+from selfhost.catalogue.spec import Safety
 from selfhost.core.records import Unread
 from selfhost.judge.checks import Finding, Outcome
 from selfhost.machine.record import PresentRuntime

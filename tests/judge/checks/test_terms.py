@@ -8,12 +8,7 @@ from typing import Any
 import pytest
 
 from judge.small import BIG, CLOSED, MACHINE, SPEC, WORK, cell_tests, found, question, spec, work
-from selfhost.catalogue.spec import (
-    License,  # fmt: skip
-    Openness,  # fmt: skip
-    Safety,
-    StatedNeeds,
-)
+from selfhost.catalogue.spec import License, Openness, Safety, StatedNeeds
 from selfhost.judge.checks import Finding
 from selfhost.judge.judging import judge
 from selfhost.judge.record import Route, verdict_on

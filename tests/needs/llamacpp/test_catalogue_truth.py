@@ -12,8 +12,9 @@ import pytest
 from helpers.each import each
 from helpers.llamacpp_truth import BARE
 from helpers.paths import TRUTH
+from selfhost.catalogue.architecture import Architecture
 from selfhost.catalogue.index import Catalogue
-from selfhost.catalogue.spec import Architecture, ModelSpec
+from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.workload import Workload
 from selfhost.needs import more_in_conversation, needs_of
 from selfhost.needs.llamacpp import buffers as llamacpp
