@@ -245,11 +245,6 @@ def whole(value: Any, unit: int = 1, *, least: int = 0, most: int = MAX_DISK_BYT
     return size if least <= size <= most else None
 
 
-def memory(value: Any, unit: int = 1) -> int | None:
-    """A size of memory in bytes, of so many units; None for none, for zero and beyond reason."""
-    return whole(value, unit, least=1, most=MAX_MEMORY_BYTES)
-
-
 def count(value: Any) -> int | None:
     """How many of something there are: from 1 to a million."""
     return whole(value, least=1, most=1_000_000)
@@ -401,9 +396,9 @@ def named_by_word(word: str, number: int) -> Kind:
     if cards is None or not cards.accelerators:
         return Kind(vendor=gpus.vendor_of(name), name=f"GPU {name}".strip(), number=number)
     vendor = cards.accelerators[0].vendor
-    shown, maker = name.upper() if name.islower() else name, _MAKERS.get(vendor, "")
-    is_named = maker.lower() in shown.lower()
-    return Kind(vendor=vendor, name=shown if is_named else f"{maker} {shown}", number=number)
+    name, maker = name.upper() if name.islower() else name, _MAKERS.get(vendor, "")
+    is_named = maker.lower() in name.lower()
+    return Kind(vendor=vendor, name=name if is_named else f"{maker} {name}", number=number)
 
 
 def number_of(value: Any) -> int:

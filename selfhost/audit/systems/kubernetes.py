@@ -12,6 +12,7 @@ from typing import Any
 
 from ...core import units
 from ...core.json_text import Entry
+from ...machine.record import MAX_MEMORY_BYTES
 from .facts import (
     MAX_CARDS,
     Answers,
@@ -20,7 +21,6 @@ from .facts import (
     entry,
     labels,
     machine_name,
-    memory,
     not_judged,
     number_of,
     plain,
@@ -195,12 +195,13 @@ def _nvidia(all_labels: Labels, status: Any) -> list[tuple[str, Kind]]:
 def _kind(own: Labels, prefix: str, name: str, number: int) -> Kind:
     """By the labels with that prefix; the name is that where none is stated."""
     name = plain(own.get(f"{prefix}.product"), 120) or name
-    size = whole(own.get(f"{prefix}.memory"), least=1)
+    size = whole(own.get(f"{prefix}.memory"))
+    unit = 1 if (size or 0) >= _LEAST_BYTES else units.MIB
     return Kind(
         vendor="nvidia",
         name=name.removesuffix("-SHARED"),
         number=number,
-        memory_total_bytes=size and memory(size, 1 if size >= _LEAST_BYTES else units.MIB),
+        memory_total_bytes=whole(size, unit, least=1, most=MAX_MEMORY_BYTES),
         driver=plain(own.get("cuda.driver-version.full"), 60),
         is_part="-MIG-" in name,
     )

@@ -196,9 +196,8 @@ _PRIVATE_KEYS = (
     "ansible_all_ipv4_addresses", "ansible_default_ipv4", "ansible_product_serial", "ansible_env",
     "ansible_user_id", "ansible_ssh_host_key_rsa_public", "serialnumber", "networking", "identity",
     "ssh", "ip_interfaces", "machine_id", "uuid", "username", "pythonpath", "address", "hostname2",
-    "comment", "reason", "owner", "extra", "Meta", "Links", "HTTPAddr", "SecretID", "annotations",
-    "addresses", "systemUUID", "machineID", "bootID", "uid", "providerID", "nanny", "host",
-    "local_directory", "NodeManagerAddress", "RayletSocketName", "env",
+    "comment", "reason", "owner", "extra", "annotations", "addresses", "systemUUID", "machineID",
+    "bootID", "uid", "providerID", "host", "env",
 )  # fmt: skip
 
 
