@@ -47,9 +47,7 @@ MAKERS = ("amd", "intel")
 class Share(Record):
     """Of what memory and cores give together, what decoding was seen to read: slow end, likely,
     fast end; on how many devices it was seen. `core_gb_per_s`: what each core reads at most.
-    `up_to_mts`: of series whose fastest memory has no more millions of transfers a second; None:
-    of any. `takes_either`: of those that may have a slower kind of memory than usual as many have
-    it.
+    `takes_either`: of those that may have a slower kind of memory than usual as many have it.
     """
 
     low: float
@@ -57,7 +55,6 @@ class Share(Record):
     high: float
     devices: int
     core_gb_per_s: float
-    up_to_mts: int | None = None
     takes_either: bool = False
 
     def read_together(self, peak: float, cores: float | None) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 
 from ..core import units
@@ -218,7 +218,7 @@ def _card(name: Sequence[str], memory_gib: float | None, *, laptop: bool) -> Nam
     return NamedCards(
         accelerators=(choice.accelerator,) * choice.card.devices,
         label=choice.label,
-        notes=tuple(_notes(" ".join(name), options)),
+        notes=_notes(" ".join(name), options),
         source=f"{choice.label}: bandwidth from {source or 'nowhere: it is not known'}",
     )
 
@@ -246,22 +246,15 @@ def _choices(cards: Sequence[gpus.Card], memory_gib: float | None) -> list[Choic
     return sorted(options, key=rank)
 
 
-def _notes(typed: str, options: Sequence[Choice]) -> Iterator[str]:
+def _notes(typed: str, options: Sequence[Choice]) -> tuple[str, ...]:
     """What else the name can mean, where that would be judged otherwise."""
     taken = options[0]
     own = (taken.memory_gib, taken.gb_per_s)
     others = [each for each in options if (each.memory_gib, each.gb_per_s) != own]
-    if not others:
-        return
     names = " or ".join(f'"{name}"' for name in dict.fromkeys(o.label_with_memory for o in others))
     which = "the usual one" if taken.card.usual_gib else "the smallest"
-    if len({option.card.name for option in options}) == 1:
-        yield f"Judged as {taken.label}, {which}; otherwise name {names}."
-    else:
-        yield (
-            f'"{typed}" can be several GPUs. Judged as {taken.label_with_memory}, {which};'
-            f" otherwise name {names}."
-        )
+    note = f'"{typed}" is judged as {taken.label_with_memory}, {which}; otherwise name {names}.'
+    return (note,) if others else ()
 
 
 # ------------------------------------------------------------------ which cards words mean
