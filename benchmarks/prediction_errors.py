@@ -140,8 +140,8 @@ def _ranges() -> Iterator[tuple[str, list[tuple[str, Told]]]]:
                 for run, need in stated
             ],
         )
-    for kind in ("generate", "encode", "shapes", "see", "rewrite"):
-        runs = python.usual(kind)
+    for kind in ("generate", "encode", "shapes", "see"):
+        runs = [run for run in python.usual(kind) if run in python.RUNS]
         yield (
             f"transformers, {kind}",
             [(run["name"], _told(python.answered(run), python.peak(run))) for run in runs],
