@@ -124,15 +124,15 @@ def files_imported(path: Path) -> Iterator[Path]:
 
 # the size of the house: lower a bound with each step that makes it smaller, and never raise one
 SIZE = {
-    "lines": 74_707,
-    "files": 317,
-    "functions": 4_168,
-    "short functions": 1_503,
-    "functions mentioned once": 1_129,
-    "classes": 370,
-    "lines of tests": 32_967,
+    "lines": 59_947,
+    "files": 261,
+    "functions": 3_308,
+    "short functions": 1_191,
+    "functions mentioned once": 864,
+    "classes": 315,
+    "lines of tests": 27_765,
 }
-ONE_CHECK = {"functions": 1_156, "files": 109, "judgements": 1}
+ONE_CHECK = {"functions": 1_005, "files": 103, "judgements": 1}
 
 
 def test_the_house_only_becomes_smaller() -> None:
@@ -225,13 +225,13 @@ def test_functions_stay_short_and_simple() -> None:
 
 def test_names_say_what_they_hold() -> None:
     """Few locals are called `found` or `made`, and no conditional stands in another."""
-    assert figures.vague_names() <= 81
+    assert figures.vague_names() <= 77
     assert figures.nested_conditionals() == 0
 
 
 def test_architectures_are_data() -> None:
     """The package hardly names an architecture: what one is stands in `architectures.toml`."""
-    assert figures.architecture_names() <= 150
+    assert figures.architecture_names() <= 28
 
 
 def test_the_package_has_few_modules_at_its_top() -> None:
