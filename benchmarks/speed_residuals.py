@@ -502,7 +502,7 @@ def _share_on_card(row: Mapping[str, Any], spec: ModelSpec, matrices: int) -> fl
     experts, _, layers = expert_parameters(architecture, matrices)
     assert layers
     assert spec.parameters.total
-    return 1 - min(1.0, experts / spec.parameters.total) * min(1.0, in_ram / layers)
+    return float(1 - min(1.0, experts / spec.parameters.total) * min(1.0, in_ram / layers))
 
 
 def has_experts(spec_id: str) -> bool:
