@@ -400,11 +400,11 @@ def _does_its_work(spec: ModelSpec, standings: Standings, other: Outline) -> boo
 
 def _alternative(fit: Fit, catalogue: Catalogue) -> Alternative:
     spec, workload, judged, why = fit.question.spec, fit.question.workload, fit.judged, fit.why
-    needs, speed, in_ram, in_all, is_whole = judged.needs, judged.speed, None, None, False
+    needs, speed, in_ram, in_all = judged.needs, judged.speed, None, None
     if needs is not None and needs.memory is not None:
         # of accelerators that hold it only just it is what is likely, as `check` tells it
         likely = on_cards(needs, likely=exceeds_accelerator(judged.findings)) or 0
-        ram_bytes, is_whole = host_high(needs) or 0, needs.placement == "accelerator"
+        ram_bytes = host_high(needs) or 0
         in_all = ram_bytes + (0 if needs.placement == "host" else likely)
         in_ram = None if needs.placement == "host" else ram_bytes
     return Alternative(
@@ -417,7 +417,6 @@ def _alternative(fit: Fit, catalogue: Catalogue) -> Alternative:
         license=spec.license.id if spec.license else None,
         memory_high_bytes=in_all,
         host_bytes=in_ram,
-        is_whole_on_card=is_whole,
         download_bytes=needs.download_bytes if needs is not None else None,
         decode_tokens_per_second=speed.decode if speed is not None else None,
         judged_tokens_per_second=speed.judged if speed is not None else None,

@@ -263,7 +263,7 @@ def _tag(case: Case) -> str | None:
         return size if type == "F16" else f"{size}-{type.lower()}"
     if case.tag is not None:
         return case.tag
-    tag = next((alias for alias in spec.aliases if ":" in alias), None)
+    tag = spec.library_tag
     default = need.default_format_and_quantization(spec, case.runtime)[1]
     if tag is not None and case.runtime.tags.get(tag, default) == workload.quantization:
         return tag

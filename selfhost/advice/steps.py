@@ -147,13 +147,14 @@ def _steps_of_files(case: Case, first: tuple[str, ...]) -> Steps:
     spec, workload = case.spec, case.workload
     named = typed_file(spec, workload.format or "", case.quantization)
     file = named.names.get(case.quantization) if named is not None else None
-    made = recipe(spec, case.runtime, workload) if named is None else None
+    conversion = recipe(spec, case.runtime, workload) if named is None else None
     if file is not None:
         page = f"; Hugging Face lists who publishes it: {spec.conversions_page}"
         lines = lines_of_made_file(case, file)
         setup: tuple[str, ...] = (f"# download {file}{page if spec.conversions_page else ''}",)
-    elif made is not None:
-        lines, setup = lines_of_made_file(case, made.file, made.projector), made.lines
+    elif conversion is not None:
+        lines = lines_of_made_file(case, conversion.file, conversion.projector)
+        setup = conversion.lines
     else:
         # also a tag, which only Ollama downloads, and a name without the ending of a file
         return Steps()

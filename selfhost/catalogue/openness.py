@@ -193,11 +193,13 @@ def _safe_files(spec: ModelSpec) -> Row:
     only files that are loaded without any are safe.
     """
     name, formats, remote_code = "safe files", spec.safety.formats, spec.safety.remote_code
-    known = shipped_table("openness")["without_code"]
-    without_code = [format for format in formats if format in known]
+    safe_formats = shipped_table("openness")["without_code"]
+    without_code = [format for format in formats if format in safe_formats]
     if remote_code or (formats and not without_code):
         return _row(spec, name, "files-run-code" if remote_code else "files-pickle")
-    kinds = known if remote_code is False else shipped_table("openness")["loaded_without_code"]
+    kinds = (
+        safe_formats if remote_code is False else shipped_table("openness")["loaded_without_code"]
+    )
     safe = [format for format in without_code if format in kinds]
     if safe:
         return _row(spec, name, "files-safe", formats=_listed(safe), pickle="pickle" in formats)

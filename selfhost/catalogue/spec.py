@@ -387,6 +387,11 @@ class ModelSpec(Record):
     overrides: str | None = None
 
     @property
+    def library_tag(self) -> str | None:
+        """The first name that Ollama's library has for it; None where the spec states none."""
+        return next((alias for alias in self.aliases if ":" in alias), None)
+
+    @property
     def closed(self) -> bool:
         """True for a model whose weights were never published."""
         return self.openness.weights == "closed"

@@ -76,8 +76,8 @@ def _make(options: argparse.Namespace, catalogue: Catalogue) -> int:
     if options.format == "json":
         from ..reports import json
 
-        made = {"schema": "selfhost.spec/1", "spec": json.record(spec), "notes": list(notes)}
-        deliver(options, json.dumps(made))
+        document = {"schema": "selfhost.spec/1", "spec": json.record(spec), "notes": list(notes)}
+        deliver(options, json.dumps(document))
         return 0
     deliver(options, spec_text(spec))
     for remark in notes:

@@ -262,13 +262,6 @@ def clip(frames: int, width: int, height: int) -> str:
     return f"{frames} frames of {width} × {height} pixels"
 
 
-def played(frames: int, frames_per_second: int | None) -> str:
-    """` (5.1 seconds at 16 a second)`; nothing where the rate is not known."""
-    if frames_per_second is None:
-        return ""
-    return f" ({wait(frames / frames_per_second)} at {frames_per_second} a second)"
-
-
 def _seconds(seconds: float) -> str:
     """A wait with no more digits than a guess deserves: two below a second, a decimal below ten,
     and from two to ten hours.
@@ -295,12 +288,6 @@ def dollars(amount: float) -> str:
     while text.endswith("0") and len(text.partition(".")[2]) > 2:
         text = text[:-1]
     return f"${text}"
-
-
-def dollars_exact(amount: float) -> str:
-    """A price as it was stated, for a sum: `$2.50`, `$0.7571`."""
-    text = f"{amount:.12f}".rstrip("0")
-    return f"${text}{'0' * max(0, 2 - len(text.partition('.')[2]))}"
 
 
 def hours(low: float, high: float) -> str:

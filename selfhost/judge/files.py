@@ -92,7 +92,7 @@ def has_files(spec: ModelSpec, format: str) -> bool:
     """Whether files of the model in that format are known, in any type, or Ollama's library has
     some.
     """
-    is_in_library = format == "gguf" and any(":" in alias for alias in spec.aliases)
+    is_in_library = format == "gguf" and spec.library_tag is not None
     return is_in_library or any(files.format == format for files in spec.files)
 
 
@@ -136,7 +136,7 @@ def loads_by_tag(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload) -> b
     """Whether the program's own library has what is asked under a tag of the model: it is fetched
     without a login.
     """
-    tag = next((alias for alias in spec.aliases if ":" in alias), None)
+    tag = spec.library_tag
     if tag is None or workload.format != "gguf" or workload.task != "generate":
         return False
     if spec.modality not in runtime.modalities or "{tag}" not in runtime.command:

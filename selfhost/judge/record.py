@@ -38,7 +38,7 @@ class Alternative(Record):
 
     `memory_high_bytes` is the most that it takes in all, of accelerators that hold it only just
     what it likely takes; `host_bytes` the part of it in RAM where accelerators hold the rest, else
-    None; `is_whole_on_card` where they hold all layers. `judged_tokens_per_second` is what a
+    None. `judged_tokens_per_second` is what a
     minimum is held against, as `Speed.judged`. `command` asks about it with everything
     that was asked before.
     """
@@ -52,7 +52,6 @@ class Alternative(Record):
     license: str | None = None
     memory_high_bytes: int | None = None
     host_bytes: int | None = None
-    is_whole_on_card: bool = False
     download_bytes: int | None = None
     decode_tokens_per_second: PaceRange | None = None
     judged_tokens_per_second: PaceRange | None = None

@@ -228,8 +228,8 @@ def _computer(about: Description) -> tuple[Machine, str]:
         _refuse_nothing_named(about)
         around = cpus.class_of(_UNNAMED_PROCESSOR)
         parts = parts.replace(processor=_UNNAMED_PROCESSOR, around=around)
-    told = (parts.processor, parts.row, about.system, about.is_line, about.ram_gib)
-    if parts.cards is not None and not any(told) and "cores" not in about.numbers:
+    stated = (parts.processor, parts.row, about.system, about.is_line, about.ram_gib)
+    if parts.cards is not None and not any(stated) and "cores" not in about.numbers:
         profile = _profile_with(parts.cards, laptop=about.is_laptop)
         if profile is not None:
             note = f'"{about.text}" is a GPU: judged as {profile.name}, which has it.'
@@ -289,8 +289,8 @@ def _is_kind_of(named: str, own: str) -> bool:
 
 
 def _architecture(parts: _Parts) -> str:
-    told = (parts.row.get("architecture"), parts.series and parts.series.architecture)
-    return next(filter(None, told), parts.around.architecture if parts.around else "x86_64")
+    stated = (parts.row.get("architecture"), parts.series and parts.series.architecture)
+    return next(filter(None, stated), parts.around.architecture if parts.around else "x86_64")
 
 
 def _machine(about: Description, parts: _Parts) -> Machine:

@@ -525,8 +525,8 @@ def _subject(
 
 def _as_in_library(spec: ModelSpec, runtime: RuntimeSpec | None) -> ModelSpec:
     """The model with the file that the program's own name of it loads, where that is stated."""
-    tag = next((alias for alias in spec.aliases if ":" in alias), "")
-    if runtime is None or not tag:
+    tag = spec.library_tag
+    if runtime is None or tag is None:
         return spec
     if tag in runtime.unpacked_tags and spec.architecture is not None:
         spec = spec.replace(architecture=with_every_head(spec.architecture))

@@ -93,11 +93,11 @@ def quantizations(
         published = ("float32", "float16") if default == "float32" else (default,)
         return (*published, *runtime.quantizations)
     casts = tuple(name for name in runtime.casts if is_cast(spec, runtime, name))
-    made: tuple[str, ...] = ()
+    own: tuple[str, ...] = ()
     # weights that are narrow already lose twice by being quantized again
     if spec.modality in ("text", "vision") and from_sixteen_bits(spec.architecture):
-        made = tuple(runtime.quantizations)
-    return (name_of(spec.architecture), *casts, *made, *listed)
+        own = tuple(runtime.quantizations)
+    return (name_of(spec.architecture), *casts, *own, *listed)
 
 
 def _gguf_quantizations(spec: ModelSpec, default: str) -> tuple[str, ...]:

@@ -46,8 +46,10 @@ def vocabularies_differ(model: ModelSpec, draft: ModelSpec) -> tuple[int, int] |
     """Both sizes where llama.cpp refuses the draft: more than 128 tokens apart
     (SPEC_VOCAB_MAX_SIZE_DIFFERENCE).
     """
-    made = [spec.architecture for spec in (model, draft)]
-    sizes = [None if each is None else each.vocabulary_gguf or each.vocabulary for each in made]
+    architectures = [spec.architecture for spec in (model, draft)]
+    sizes = [
+        None if each is None else each.vocabulary_gguf or each.vocabulary for each in architectures
+    ]
     if sizes[0] is None or sizes[1] is None or abs(sizes[0] - sizes[1]) <= 128:
         return None
     return sizes[0], sizes[1]

@@ -238,10 +238,10 @@ def files_of_maker(spec: ModelSpec, mix: str) -> PublishedFiles | None:
     if mix not in UD_MIXES or not spec.repository:
         return None
     named = _NAMED.format(model=spec.repository.rpartition("/")[2])
-    known = (files.repository or "" for files in spec.files if files.format == "gguf")
+    repositories = (files.repository or "" for files in spec.files if files.format == "gguf")
     return PublishedFiles(
         format="gguf",
-        repository=next((name for name in known if name.startswith(f"{_MAKER}/")), named),
+        repository=next((name for name in repositories if name.startswith(f"{_MAKER}/")), named),
         source=f"{_MAKER} makes the {mix} files, and names its repositories {_NAMED}",
         unsized=(mix,),
         listed=False,
