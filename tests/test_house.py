@@ -124,13 +124,13 @@ def files_imported(path: Path) -> Iterator[Path]:
 
 # the size of the house: lower a bound with each step that makes it smaller, and never raise one
 SIZE = {
-    "lines": 59_947,
+    "lines": 59_942,
     "files": 261,
-    "functions": 3_308,
-    "short functions": 1_191,
-    "functions mentioned once": 864,
+    "functions": 3_307,
+    "short functions": 1_190,
+    "functions mentioned once": 863,
     "classes": 315,
-    "lines of tests": 27_765,
+    "lines of tests": 27_764,
 }
 ONE_CHECK = {"functions": 1_005, "files": 103, "judgements": 1}
 
