@@ -149,7 +149,7 @@ def open_alternatives(
 
 def _for_any_model(workload: Workload) -> Workload:
     """The workload without what only one model comes in."""
-    return workload.replace(runtime=None, format=None, quantization=None, draft=None, adapter=None)
+    return workload.replace(runtime=None, format=None, quantization=None, draft=None)
 
 
 # ------------------------------------------------------------------ candidates that fit

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from math import inf
 
@@ -19,7 +18,6 @@ from ..judge.question import architectures
 from ..judge.record import Judged, Question
 from ..machine.chips import metal_share
 from ..machine.record import Accelerator, Machine
-from .shells import in_shell
 
 Values = Mapping[str, "str | None"]
 # the share of the need from which on a line bounds what a server comes to keep
@@ -126,7 +124,6 @@ def values_of(case: Case) -> dict[str, str | None]:
     by_blank: dict[str, object] = {
         **_file_values(case),
         **_media_values(case),
-        **_adapter_values(case),
         **_yarn_values(spec),
         "input": next((runtime.inputs[key] for key in inputs if key in runtime.inputs), None),
         "tag": _tag(case),
@@ -226,22 +223,6 @@ def _conversion(
     return files.repository, named, files.names.get(named or quantization)
 
 
-def _adapter_values(case: Case) -> dict[str, object]:
-    """The adapter's file and its folder as a shell takes them, and the rank to reserve room for;
-    None where it is not here.
-    """
-    path, companions = case.workload.adapter, case.question.companions
-    if path is None or companions is None or not companions.adapter_is_here:
-        return {"adapter": None, "adapter_folder": None, "adapter_rank": None}
-    # peft writes a folder, of which the file may be named
-    folder = os.path.dirname(path) or "." if path.endswith(".safetensors") else path
-    return {
-        "adapter": in_shell(path, is_windows=case.is_windows),
-        "adapter_folder": in_shell(folder, is_windows=case.is_windows),
-        "adapter_rank": need.reserved_rank(companions.adapter_rank),
-    }
-
-
 def _yarn_values(spec: ModelSpec) -> dict[str, object]:
     """What switches YaRN on; None where the publisher documents none: how to switch another scaling
     on differs from model to model.
@@ -333,7 +314,6 @@ def options_needed(case: Case, values: Values) -> list[str]:
         "whole_batch": values["batch_tokens"],
         "mtp": drafts_itself,
         "draft": workload.draft is not None and not drafts_itself,
-        "adapter": workload.adapter,
         "context_tokens": _must_state_context(case),
         "checkpoints": values["context_checkpoints"] and "checkpoints" in runtime.options,
         "yarn": case.has_code("context-scaled"),

@@ -121,7 +121,7 @@ def _has_no_listing(spec: ModelSpec, runtime: RuntimeSpec, format: str, type: st
 
 
 # what is asked of weights, and says nothing where there are none
-_OF_WEIGHTS = ("runtime", "quantization", "kv_cache_type", "draft", "adapter")
+_OF_WEIGHTS = ("runtime", "quantization", "kv_cache_type", "draft")
 # what is asked of tokens that are written one by one
 _OF_TOKENS = ("parallel", "prompt_tokens", "min_tokens_per_second")
 

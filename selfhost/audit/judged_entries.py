@@ -114,9 +114,8 @@ def _refusals(policy: Policy, refused: Mapping[int, SelfhostError]) -> Iterator[
             if isinstance(error, WorkloadError):
                 yield index, problem.key or "name", problem.message, problem.remedy
             elif _is_of_whole(problem):
-                key = "adapter" if problem.file == policy.models[index].asked.adapter else "name"
                 remedy = problem.remedy or _NAME_A_FILE
-                yield index, key, f"{problem.file} {problem.message}", remedy
+                yield index, "name", f"{problem.file} {problem.message}", remedy
 
 
 def _selecting_none(wanted: Wanted, machines: int) -> Fault:

@@ -56,7 +56,6 @@ _ASKED: Mapping[str, tuple[Any, dict[str, Any], str]] = {
     "kv_cache_type": (Table.string, {"choices": (*KV_CACHE_TYPES, *CACHE_TYPE_NAMES)}, "{} cache"),
     "audio_seconds": (Table.integer, {"minimum": 1, "maximum": 10**7}, "{} seconds of audio"),
     "draft": (Table.string, {}, "drafted by {}"),
-    "adapter": (Table.string, {}, "adapter {}"),
 }
 
 

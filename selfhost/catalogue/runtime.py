@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 HOW = ("exact", "computed", "measured", "stated", "assumed")
 # what a workload may ask of a runtime beyond its defaults
-COMPANIONS = ("draft", "mtp", "adapter")
+COMPANIONS = ("draft", "mtp")
 ASKED_OF_RUNTIME = (
     "context_tokens",
     "parallel",
@@ -328,8 +328,7 @@ class RuntimeSpec(Record):
     A text that is a line to type has places in braces, which `advice/case.py` fills in:
     `{repository}`, `{quantization}`, `{file}` (on this machine), `{file_name}`, `{context_tokens}`
     (per sequence), `{total_context_tokens}`, `{parallel}`, `{kv_cache_type}`, `{tag}`, `{draft}` (a
-    repository, with `:{quantization}` for GGUF), `{adapter}` (a file), `{adapter_folder}`,
-    `{adapter_rank}` (the least that vLLM takes and that holds it), and those that a key below
+    repository, with `:{quantization}` for GGUF), and those that a key below
     names. A key of systems takes `linux-x86_64`, `macos-aarch64` and so on.
     """
 
@@ -371,7 +370,7 @@ class RuntimeSpec(Record):
     # of these, which GPUs take it; one without a rule is taken by all
     cache_rules: Mapping[str, CacheRule] = read_by(_cache_rules, name="kv_cache", default={})
     # what it can load beside a model: a draft model, the model's own block that predicts more
-    # tokens, an adapter
+    # tokens
     companions: tuple[str, ...] = read_by(Table.strings, choices=COMPANIONS, default=())
     # by architecture row: the first release that knows it, which not every model of it can do with;
     # what is missing is not known

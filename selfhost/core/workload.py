@@ -42,7 +42,6 @@ FLAGS = {
     "prompt_tokens": "--prompt",
     "audio_seconds": "--audio",
     "draft": "--draft",
-    "adapter": "--adapter",
     "min_tokens_per_second": "--min-speed",
     "memory_basis": "--memory",
     "reserve_bytes": "--reserve",
@@ -101,13 +100,12 @@ _NUMBERS = {
     "currency_per_usd": (1e-6, 1e9),
 }
 _SWITCHES = ("private", "commercial", "modify", "auditable", "checkpointing")
-_NAMES = ("runtime", "format", "quantization", "draft", "adapter", "license")
+_NAMES = ("runtime", "format", "quantization", "draft", "license")
 _FINETUNING = ("finetune_method", "lora_rank", "optimizer", "checkpointing", "dataset_tokens")
 # what cannot be asked of fine-tuning, and why
 _NOT_IN_FINETUNING = {
     "kv_cache_type": ", which keeps no cache",
     "draft": "",
-    "adapter": "",
     "audio_seconds": "",
     "prompt_tokens": ", which answers none",
     "min_tokens_per_second": ", whose pace is not judged",
@@ -187,7 +185,6 @@ class Workload(Record):
     - `audio_seconds`: the length of one recording that a speech model hears.
     - `draft`: a smaller model that proposes tokens (speculative decoding), or `mtp` for the block
       that the model itself brings.
-    - `adapter`: the file of a LoRA adapter, or `rank=16` for one on every linear layer.
     - `reserve_bytes`: memory kept for the system itself.
     - `download_bytes_per_second`: of the connection; it decides nothing.
     - `private`: nothing may leave the machine, so an API is no answer.
@@ -211,7 +208,6 @@ class Workload(Record):
     prompt_tokens: int | None = None
     audio_seconds: int | None = None
     draft: str | None = None
-    adapter: str | None = None
     min_tokens_per_second: float | None = None
     memory_basis: str = "default"
     reserve_bytes: int | None = None

@@ -1,8 +1,6 @@
-"""The draft model and the adapter that were named beside a model."""
+"""The draft model that was named beside a model."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
@@ -10,44 +8,18 @@ from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import GENERATING
 from ..core.workload import Workload
-from ..needs.records import SizedWeights
 from .refused import fault, that_load
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
-
-# of an adapter, where the model's width is not known
-_MAX_RANK = 65_536
-_RANK_DIGITS = 6
 
 
 def companions_of(
     spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload, catalogue: Catalogue
 ) -> need.Companions:
-    """The draft model and the adapter that were named. `WorkloadError` for what that runtime or
-    that model cannot take.
+    """The model's own prediction block, or the draft model that was named. `WorkloadError` for what
+    that runtime or that model cannot take.
     """
     if runtime is None:
-        option = "draft" if workload.draft else "adapter"
-        raise fault(option, "no-runtime", model=spec.name)
-    companions = need.Companions()
-    if workload.draft:
-        companions = _draft(spec, runtime, workload.draft, workload.quantization, catalogue)
-    if workload.adapter:
-        companions = companions.replace(**_adapter(spec, runtime, workload.adapter, catalogue))
-    return companions
-
-
-def _draft(
-    spec: ModelSpec,
-    runtime: RuntimeSpec,
-    typed: str,
-    in_quantization: str | None,
-    catalogue: Catalogue,
-) -> need.Companions:
-    """The model's own prediction block, or the model that was named."""
+        raise fault("draft", "no-runtime", model=spec.name)
+    typed = workload.draft or ""
     is_own = typed == need.OWN_BLOCK
     kind = "mtp" if is_own else "draft"
     if kind not in runtime.companions:
@@ -69,7 +41,7 @@ def _draft(
         names = {"draft": draft.name, "model": spec.name}
         raise fault("draft", "draft-vocabulary", **names, own=apart[1], other=apart[0])
     quantization = quantization or need.default_format_and_quantization(draft, runtime)[1]
-    if (draft.id, draft.origin, quantization) == (spec.id, spec.origin, in_quantization):
+    if (draft.id, draft.origin, quantization) == (spec.id, spec.origin, workload.quantization):
         raise fault("draft", "draft-itself", draft=draft.name, quantization=quantization)
     drafting, checking = draft.parameters.total, spec.parameters.total
     # the same model in fewer bits, and what is of unknown size, may draft
@@ -96,41 +68,3 @@ def _named_draft(typed: str, catalogue: Catalogue) -> tuple[ModelSpec, str | Non
 def _refuse_without_text(model: ModelSpec) -> None:
     if model.modality not in GENERATING:
         raise fault("draft", "draft-no-text", model=model.name)
-
-
-def _adapter(
-    spec: ModelSpec, runtime: RuntimeSpec, typed: str, catalogue: Catalogue
-) -> Mapping[str, Any]:
-    """What `Companions` holds of an adapter: one of a rank, or that of a file."""
-    if "adapter" not in runtime.companions:
-        others = that_load(spec, catalogue, lambda other: "adapter" in other.companions)
-        raise fault("adapter", "adapter-program", program=runtime.name, others=others)
-    stated, is_ranked, rank = typed.partition("rank=")
-    if stated or not is_ranked:
-        return _adapter_file(spec, runtime, typed, catalogue)
-    widest = spec.architecture.embedding_length if spec.architecture is not None else _MAX_RANK
-    is_number = rank.isascii() and rank.isdecimal() and len(rank) <= _RANK_DIGITS
-    if not is_number or not 1 <= int(rank) <= widest:
-        raise fault("adapter", "adapter-rank", typed=typed[:40], widest=widest)
-    sized = need.adapter_of_rank(spec, catalogue.common("architectures"), int(rank))
-    if not isinstance(sized, SizedWeights):
-        raise fault("adapter", "adapter-not-sized", why=sized.reason, remedy=sized.remedy)
-    return {"adapter": sized, "adapter_rank": int(rank)}
-
-
-def _adapter_file(
-    spec: ModelSpec, runtime: RuntimeSpec, path: str, catalogue: Catalogue
-) -> Mapping[str, Any]:
-    from ..modelfiles import read_adapter
-
-    adapter = read_adapter(path)
-    if adapter.format not in runtime.formats:
-        raise fault(
-            "adapter",
-            "adapter-format",
-            program=runtime.name,
-            format=runtime.formats[0],
-            own=adapter.format,
-            gguf="gguf" in runtime.formats,
-        )
-    return {"adapter": adapter.size, "adapter_rank": adapter.rank, "adapter_is_here": True}

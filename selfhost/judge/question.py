@@ -435,7 +435,7 @@ def _with_parts(question: Question, catalogue: Catalogue) -> Question:
     spec, workload, rows = question.spec, question.workload, architectures(catalogue)
     architecture, row = spec.architecture, _row_of(spec, rows)
     companions = unfamiliar = None
-    if workload.draft or workload.adapter:
+    if workload.draft:
         from .beside import companions_of
 
         companions = companions_of(spec, question.runtime, workload, catalogue)

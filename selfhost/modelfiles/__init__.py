@@ -1,8 +1,8 @@
 """A model that lies on this disk -> ModelSpec, from headers alone: a file of 40 GB takes no longer
 than a small one.
 
-`gguf` reads GGUF files, `weights` safetensors files, `config` a config.json, `folder` a folder and
-`adapters` a LoRA adapter. `spectext` writes a spec file of what was read.
+`gguf` reads GGUF files, `weights` safetensors files, `config` a config.json and `folder` a
+folder. `spectext` writes a spec file of what was read.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import os
 from collections.abc import Mapping
 
 from ..catalogue.spec import ModelSpec
-from .adapters import AdapterFile, read_adapter
 from .local import LocalModel, stored_notes
 
 TYPE_CHECKING = False
@@ -19,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["LocalModel", "AdapterFile", "read_adapter", "read_local", "spec_text", "stored_notes"]
+__all__ = ["LocalModel", "read_local", "spec_text", "stored_notes"]
 
 _UTF8_MARK = b"\xef\xbb\xbf"
 # what a file is that holds no model, by the end of its name, and what to give instead

@@ -23,8 +23,6 @@ from .estimate import (
 from .file_formats import trained_in_mxfp4
 from .llamacpp.companions import (
     OWN_BLOCK,
-    adapter_of_rank,
-    reserved_rank,
     vocabularies_differ,
     why_no_own_block,
 )
@@ -36,7 +34,6 @@ __all__ = [
     "ArchitectureRow",
     "Companions",
     "OWN_BLOCK",
-    "adapter_of_rank",
     "batch_tokens",
     "canonical_quantization",
     "counted_parameters",
@@ -56,7 +53,6 @@ __all__ = [
     "parts_of",
     "published",
     "quantizations_of",
-    "reserved_rank",
     "row_of",
     "takes_text_alone",
     "trained_in_mxfp4",

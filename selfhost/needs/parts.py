@@ -105,17 +105,13 @@ DRAFTED_TOKENS = 3
 
 class Companions(Record):
     """What goes with the model. `own_block`: it drafts with its own block; else `draft` is the
-    model that does, stored as `draft_quantization`. `adapter` is the size of a LoRA adapter of
-    `adapter_rank`, `adapter_is_here` where its file is on this machine.
+    model that does, stored as `draft_quantization`.
     """
 
     draft: ModelSpec | None = None
     draft_quantization: str = ""
     draft_is_here: bool = False
     own_block: bool = False
-    adapter: SizedWeights | None = None
-    adapter_rank: int = 0
-    adapter_is_here: bool = False
 
     @property
     def drafted_tokens(self) -> int:

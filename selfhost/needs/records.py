@@ -80,7 +80,6 @@ SPLITS = {
     "repacked_weights": Split.LAYERS,
     "kv_cache": Split.LAYERS,
     "recurrent_state": Split.LAYERS,
-    "adapter": Split.LAYERS,
     "embeddings": Split.HOST,
     "runtime": Split.PROGRAM,
     "projector": Split.FIRST,
@@ -117,7 +116,7 @@ class Term(Record):
 
     `name`: weights, repacked_weights, embeddings (in RAM, of weights that a device holds),
     kv_cache, recurrent_state, compute, runtime, projector,
-    activations, gradients, optimizer, gathered (of training shared out over devices), adapter,
+    activations, gradients, optimizer, gathered (of training shared out over devices),
     projector_compute; of a draft model the same with `draft_` in front, of a multi-token-prediction
     block with `mtp_`. `where`: host, accelerator:N, or ACCELERATOR. `arithmetic` is one line that a
     person can check with a calculator. `output_bytes` of a term that is shared out by layer go with

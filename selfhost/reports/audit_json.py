@@ -101,7 +101,7 @@ def _policy(policy: Policy) -> dict[str, Any]:
 def _wanted(wanted: Wanted) -> dict[str, Any]:
     asked_keys = (
         "context_tokens quantization runtime min_tokens_per_second parallel kv_cache_type"
-        " audio_seconds draft adapter"
+        " audio_seconds draft"
     )
     return {
         **record(wanted, "name label severity require_runtime"),

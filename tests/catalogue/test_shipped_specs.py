@@ -337,7 +337,7 @@ def test_file_sizes_fit_their_quantization() -> None:
 
 # what the lines of a runtime may leave open
 BLANKS = {
-    "repository", "quantization", "tag", "kv_cache_type", "input", "draft", "adapter", "adapter_folder", "adapter_rank", "yarn_factor",
+    "repository", "quantization", "tag", "kv_cache_type", "input", "draft", "yarn_factor",
     "yarn_original_tokens", "device", "variant", "remote_code", "cast", "parts", "context_checkpoints", "context_tokens",
     "total_context_tokens", "parallel", "batch_tokens",
 }  # fmt: skip

@@ -26,7 +26,7 @@ from selfhost.core.files import Unreadable
 from selfhost.core.json_text import MAX_DEPTH, Decoder, read_records
 from selfhost.core.tomlfile import Document
 from selfhost.machine.reader import Machine
-from selfhost.modelfiles import read_adapter, read_local
+from selfhost.modelfiles import read_local
 from selfhost.modelfiles.safetensors import shards_in
 
 MEMORY_MIB = 512
@@ -73,7 +73,6 @@ def _raise(problems: tuple[Problem, ...]) -> None:
 READERS: dict[str, Callable[[str], object]] = {
     "a machine record": Machine.from_file,
     "a model": lambda path: read_local(path, {}),
-    "an adapter": read_adapter,
     "a spec": lambda path: _raise(Document.read(path).problems),
     "an index": shards_in,
     "prices": snapshot,
@@ -101,7 +100,6 @@ def test_nothing_but_an_ordinary_file_is_opened(
 @pytest.mark.parametrize(
     "command",
     [
-        ["check", "--adapter", "PIPE", "mistral-7b"],
         ["check", "./PIPE"],
         ["audit", "PIPE"],
         ["spec", "check", "PIPE"],

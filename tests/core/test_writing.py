@@ -110,10 +110,6 @@ INPUTS: dict[str, tuple[Sequence[str], str]] = {
         (*CHECK, "a.json", "--draft", "./my-model.toml", "--output", "my-model.toml"),
         "my-model.toml",
     ),
-    "adapter": (
-        (*CHECK, "a.json", "--adapter", "./adapter.gguf", "--output", "adapter.gguf"),
-        "adapter.gguf",
-    ),
     "recorded tree": (
         ("machine", "--root", "tree", "--output", "tree/new.json"),
         "tree/facts.json",
@@ -135,7 +131,6 @@ def test_a_report_never_replaces_an_input(
     (place / "tree" / "facts.json").write_text("{}")
     (place / "audit.toml").write_text(POLICY)
     (place / "my-model.toml").write_bytes(SPEC.read_bytes())
-    (place / "adapter.gguf").write_bytes(b"GGUF")
     before, there = (place / kept).read_bytes(), names(place)
     code, out, err = run(capsys, *words)
     assert (code, out) == (2, "")

@@ -1,11 +1,10 @@
-"""What a runtime loads beside the model: a draft model, the model's own multi-token-prediction
-block, an adapter.
+"""What a runtime loads beside the model: a draft model, or the model's own multi-token-prediction
+block.
 
 Speculative decoding as llama.cpp 0c1e570 sets it up (common/speculative.cpp,
 common_speculative_init_result; common/common.h): the draft's context holds as many tokens as the
 model's, its cache is f16 whatever the model's is, it asks for one row of logits per sequence, and
-the model for `1 + DRAFTED_TOKENS`. An adapter's tensors are copied into memory as they are stored
-(src/llama-adapter.cpp).
+the model for `1 + DRAFTED_TOKENS`.
 """
 
 from __future__ import annotations
@@ -17,9 +16,8 @@ from ...catalogue.runtime import RuntimeSpec
 from ...catalogue.spec import ModelSpec
 from ...core.records import Unread
 from ..cache import cache_groups
-from ..checkpoints import adapter_parameters
-from ..parts import Asked, Parts, Subject, both, sized, term, times, unread
-from ..records import How, SizedWeights, Split, Term, taken_off
+from ..parts import Asked, Parts, Subject, both, term, times
+from ..records import How, Split, Term, taken_off
 from ..tensors import ArchitectureRow, row_of
 from . import buffers as llamacpp
 from .buffers import Load
@@ -35,10 +33,6 @@ OWN_BLOCK = "mtp"
 # the block's compute buffer over the model's: 0.48 to 0.93 in 36 measured cases of 6 models, their
 # median 0.82
 _BLOCK_COMPUTE, _BLOCK_COMPUTE_LOW = 0.82, 0.45
-# what loading two adapters of 224 matrices added to their tensors was 1.5 MB each (the same build)
-_ADAPTER_TABLES_BYTES = 4_194_304
-# what --max-lora-rank takes, from its default on (vllm/config/lora.py)
-_LORA_RANKS = (16, 32, 64, 128, 256, 320, 512)
 _SOURCE = f"{llamacpp.SOURCE}: common/speculative.cpp"
 
 
@@ -75,7 +69,7 @@ def joined(
     runtime: RuntimeSpec,
     format: str,
 ) -> Parts:
-    """The model's parts with those of the draft, the model's own block and the adapter."""
+    """The model's parts with those of the draft, and the model's own block."""
     companions, parts = workload.companions, model
     source = _SOURCE if format == "gguf" else runtime.sources.get("companions", runtime.name)
     if draft is not None and companions.draft is not None:
@@ -85,31 +79,7 @@ def joined(
     if companions.own_block and format != "gguf":
         block = _block_of_a_checkpoint(subject, workload, source)
         parts = parts.replace(terms=(*parts.terms, *block))
-    if companions.adapter is not None:
-        kept = _adapter(companions.adapter, companions.adapter_rank, runtime, format)
-        parts = parts.replace(terms=(*parts.terms, kept))
-        if not companions.adapter_is_here:
-            parts = _with_files(parts, Parts(files=companions.adapter), "the adapter")
     return parts
-
-
-def _adapter(adapter: SizedWeights, rank: int, runtime: RuntimeSpec, format: str) -> Term:
-    """Its tensors as they are stored, and tables for each of them."""
-    size, is_gguf = adapter.bytes, format == "gguf"
-    if runtime.account.divides_layers and rank:
-        # vLLM reserves room of that rank, whatever the adapter has
-        size = size * (reserved_rank(rank) or rank) // rank
-    # peft makes 32-bit weights of 16-bit ones (autocast_adapter_dtype of load_adapter)
-    most = max(size, adapter.high_bytes) * (1 if is_gguf or adapter.how is How.ASSUMED else 2)
-    return term(
-        "adapter",
-        size,
-        How.COMPUTED if is_gguf and adapter.how is How.EXACT else How.ASSUMED,
-        f"{adapter.source}; {runtime.name}",
-        adapter.arithmetic,
-        low=adapter.low_bytes,
-        high=most + _ADAPTER_TABLES_BYTES,
-    )
 
 
 def _with_files(parts: Parts, more: Parts, what: str) -> Parts:
@@ -219,31 +189,3 @@ def _block_cache(
     ending = f" × {sequences:,} sequences" if sequences > 1 else ""
     line = f"{times(blocks, 'block')} × {shape} × 2 bytes × {tokens:,} tokens{ending}"
     return term("mtp_kv_cache", size, How.COMPUTED, _SOURCE, line)
-
-
-def reserved_rank(rank: int) -> int | None:
-    """The rank that vLLM is told to reserve room for (--max-lora-rank), the least of those it takes
-    that holds an adapter of that rank; None above them.
-    """
-    return next((allowed_rank for allowed_rank in _LORA_RANKS if allowed_rank >= rank), None)
-
-
-def adapter_of_rank(
-    spec: ModelSpec, architectures: Mapping[str, Any], rank: int
-) -> SizedWeights | Unread:
-    """An adapter on every linear layer, as trainers write it: 32-bit at most, 16-bit at least."""
-    architecture = spec.architecture
-    row = row_of(architecture, architectures) if architecture is not None else None
-    if architecture is None or row is None:
-        why = "its size follows from the architecture, which is not known"
-        return unread(why, "give the adapter's file", "adapter")
-    linear, most = adapter_parameters(architecture, row, rank)
-    return sized(
-        linear * 4,
-        How.ASSUMED,
-        "LoRA on every linear layer (Hu et al. 2021, arXiv:2106.09685), stored in 32 bits or 16;"
-        " fewer layers take less, adapted experts more",
-        f"{linear:,} parameters × 4 bytes",
-        low=linear * 2,
-        high=most * 4,
-    )

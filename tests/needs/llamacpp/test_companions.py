@@ -1,11 +1,9 @@
-"""What is loaded beside a model: a draft model, its own multi-token-prediction block, an adapter."""
+"""What is loaded beside a model: a draft model, its own multi-token-prediction block."""
 
 from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
-from struct import pack
 from typing import Any
 
 import pytest
@@ -14,7 +12,7 @@ from helpers.each import each
 from helpers.paths import TRUTH
 from selfhost import Machine, Workload
 from selfhost.catalogue.index import Catalogue
-from selfhost.core.errors import SpecError, WorkloadError
+from selfhost.core.errors import WorkloadError
 from selfhost.judge.question import ask
 from selfhost.machine.record import Disk
 from selfhost.needs import needs_on
@@ -132,58 +130,6 @@ def test_vllm_loads_the_own_block_beside_the_model() -> None:
         terms_on(four, "step-3.5-flash", runtime="vllm", draft="mtp")["mtp_kv_cache"].bytes
         == 3 * 2 * 2 * 128 * 2 * 4096
     )
-
-
-def adapter(path: Path, rank: int, kind: str = "adapter") -> int:
-    """A GGUF adapter of two matrices; the bytes of its file."""
-
-    def text(value: str) -> bytes:
-        return pack("<Q", len(value)) + value.encode()
-
-    shapes = [(2048, rank), (rank, 2048)]
-    head = b"GGUF" + pack("<IQQ", 3, len(shapes), 3)
-    head += text("general.type") + pack("<I", 8) + text(kind)
-    head += text("general.architecture") + pack("<I", 8) + text("llama")
-    head += text("adapter.type") + pack("<I", 8) + text("lora")
-    at = 0
-    for number, shape in enumerate(shapes):
-        head += (
-            text(f"blk.0.attn_q.weight.lora_{'ab'[number]}")
-            + pack("<I2Q", 2, *shape)
-            + pack("<IQ", 0, at)
-        )
-        at += -(-shape[0] * shape[1] * 4 // 32) * 32
-    return path.write_bytes(head + bytes(-len(head) % 32) + bytes(at))
-
-
-def test_an_adapter_takes_what_its_file_has(tmp_path: Path) -> None:
-    size = adapter(tmp_path / "mine.gguf", 16)
-    found = terms("llama-3.2-1b-instruct", adapter=str(tmp_path / "mine.gguf"))["adapter"]
-    assert found.low_bytes == size
-    # its file is here: nothing more is downloaded
-    assert (
-        needs_of("llama-3.2-1b-instruct", adapter=str(tmp_path / "mine.gguf")).download_bytes
-        == needs_of("llama-3.2-1b-instruct").download_bytes
-    )
-
-
-@pytest.mark.parametrize(
-    "case", MEASURED["adapters"]["cases"], ids=lambda case: str(case["tensor_bytes"])
-)
-def test_an_adapter_takes_what_was_measured(case: dict[str, Any]) -> None:
-    """Rank 16 and 64 on every linear layer of Llama 3.2 1B in 32 bits: tensors to the byte, private memory within the range."""
-    rank = 16 if case["tensor_bytes"] < 10**8 else 64
-    found = terms("llama-3.2-1b-instruct", adapter=f"rank={rank}")["adapter"]
-    assert f"{case['tensor_bytes'] // 4:,} parameters × 4 bytes" in found.arithmetic
-    assert found.low_bytes <= case["added_bytes"] <= found.high_bytes
-
-
-def test_what_is_no_adapter_is_refused(tmp_path: Path) -> None:
-    adapter(tmp_path / "model.gguf", 16, kind="model")
-    (tmp_path / "model.safetensors").write_bytes(pack("<Q", 2) + b"{}")
-    for name in ("model.gguf", "model.safetensors", "nowhere.gguf"):
-        with pytest.raises(SpecError):
-            needs_of("llama-3.2-1b-instruct", adapter=str(tmp_path / name))
 
 
 # ------------------------------------------------------------------ pictures
