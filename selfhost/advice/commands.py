@@ -1,27 +1,444 @@
-"""The lines that run or train the model. They are printed, never run, and carry what was judged: a
-line that would run something else is left out.
+"""The lines that run, make or train a model: a runtime's templates, filled with what was judged.
+
+They are printed, never run, and carry what was judged: a line that would run something else is left
+out.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
+from math import inf
+from shlex import quote
 
 from .. import needs as need
-from ..catalogue.runtime import RuntimeSpec
-from ..catalogue.spec import ModelSpec
-from ..core.records import Record
+from ..catalogue.index import Catalogue
+from ..catalogue.quantization_names import TRAINED_FOR
+from ..catalogue.runtime import BLANKS, RuntimeSpec
+from ..catalogue.spec import ModelSpec, StatedWay
+from ..core.records import Record, pattern
 from ..core.workload import DEFAULT_LORA_RANK, Workload
 from ..judge.files import can_be_made, is_published
+from ..judge.pace.speed import uses_shared_gpu
+from ..judge.placement.devices import computes_on_shared, runs_on
+from ..judge.question import architectures
+from ..judge.record import Judged, Question
+from ..machine.chips import metal_share
 from ..machine.record import Machine
 from ..needs.records import GATHERED
-from .case import Case, Values, device_word, filled, options_needed, values_of
-from .shells import in_shell, with_variables
+
+Values = Mapping[str, str | None]
+# the share of the need from which on a line bounds what a server comes to keep
+WORTH_BOUNDING = 0.1
+# formats that somebody else than the publisher of the weights makes
+_CONVERTED = ("gguf", "ggml", "mlx", "ctranslate2")
+_PLAIN_ON_WINDOWS = pattern(r"[\w:./\\+=~-]+")
+
+
+class Case(Record):
+    """What was judged on a machine, and the runtime whose lines are typed.
+
+    `tag` is what Ollama calls the model in the judged quantization, where that was typed.
+    `is_second`: the line stands beside that of another runtime, which was judged.
+    """
+
+    judged: Judged
+    catalogue: Catalogue
+    machine: Machine
+    runtime: RuntimeSpec
+    tag: str | None = None
+    is_second: bool = False
+
+    @property
+    def question(self) -> Question:
+        return self.judged.question
+
+    @property
+    def spec(self) -> ModelSpec:
+        return self.judged.question.spec
+
+    @property
+    def workload(self) -> Workload:
+        return self.judged.question.workload
+
+    @property
+    def placement(self) -> str | None:
+        """`host`, `accelerator` or `split`; None where no need is known."""
+        return self.judged.needs.placement if self.judged.needs is not None else None
+
+    @property
+    def cards_used(self) -> list[int]:
+        """The accelerators with memory of their own that hold a part of the model, by number."""
+        memory = self.judged.needs.memory if self.judged.needs is not None else None
+        places = {term.where for term in memory.terms} if memory is not None else set()
+        return sorted(int(place.partition(":")[2]) for place in places - {"host"})
+
+    @property
+    def leaves_cards(self) -> bool:
+        """Whether accelerators hold all of the model, and the machine has more of them."""
+        cards = self.machine.accelerators or ()
+        return self.placement == "accelerator" and 0 < len(self.cards_used) < len(cards)
+
+    @property
+    def is_run(self) -> bool:
+        is_misread = self.judged.has("runtime-other-byte-order")
+        return self.judged.fits and self.workload.task == "generate" and not is_misread
+
+    @property
+    def is_here(self) -> bool:
+        """Whether all files of the model are on the machine."""
+        return self.question.local_files or self.question.missing_bytes == 0
+
+    @property
+    def may_crash(self) -> bool:
+        """Whether the program may crash there: not where accelerators hold all of the model."""
+        crashing = self.runtime.crashing_sets(self.machine.instruction_sets)
+        return self.placement != "accelerator" and bool(crashing)
+
+    @property
+    def has_build(self) -> bool:
+        """Also where the machine's system or processor is not known."""
+        system, architecture = self.machine.system, self.machine.architecture
+        return None in (system, architecture) or f"{system}-{architecture}" in self.runtime.systems
+
+
+# ------------------------------------------------------------------ shells
+
+
+def in_shell(path: str, machine: Machine) -> str:
+    """A path as the machine's shell takes it, the home folder's sign left open to it."""
+    home = "~/" if path.startswith("~/") else ""
+    rest = path[len(home) :]
+    if machine.system != "windows":
+        return home + quote(rest)
+    # PowerShell: between single quotes nothing counts but a doubled one
+    return path if _PLAIN_ON_WINDOWS.fullmatch(rest) else home + "'" + rest.replace("'", "''") + "'"
+
+
+def _with_variables(settings: Sequence[str], command: str, machine: Machine) -> str:
+    """The command with environment variables, as the machine's shell takes them."""
+    if machine.system != "windows":
+        return " ".join((*settings, command))
+    pairs = [setting.partition("=") for text in settings for setting in text.split()]
+    return " ".join((*(f"$env:{name}='{value}';" for name, _, value in pairs), command))
+
+
+# ------------------------------------------------------------------ what fills the blanks
+
+
+def filled(template: str, values: Values) -> str:
+    """The template with its blanks filled; "" where the value of one is not known."""
+    line = template
+    for key, value in values.items():
+        blank = "{" + key + "}"
+        if blank in line:
+            if value is None:
+                return ""
+            line = line.replace(blank, value)
+    return line
+
+
+def _values_of(case: Case) -> dict[str, str | None]:
+    """What fills the blanks of a line: None where that is not known, and, for the words of
+    `RuntimeSpec.blanks`, "" where the model does not want them.
+    """
+    spec, workload, runtime = case.spec, case.workload, case.runtime
+    # a line of its own, or that of models whose first input is such a one, or of its modality
+    inputs = (spec.id, f"{spec.inputs[0]}-to-{spec.modality}" if spec.inputs else "", spec.modality)
+    # how to switch another scaling than YaRN on differs from model to model
+    original = getattr(spec.architecture, "yarn_original_tokens", None)
+    scaled = getattr(spec.architecture, "scaled_context_tokens", None)
+    way = _stated_way(case)
+    by_blank: dict[str, object] = {
+        **_values_of_files(case),
+        **_values_of_media(case, way),
+        "yarn_factor": f"{scaled / original:g}" if original and scaled else None,
+        "yarn_original_tokens": original if scaled else None,
+        "input": next((runtime.inputs[key] for key in inputs if key in runtime.inputs), None),
+        "tag": _tag(case),
+        "context_tokens": workload.context_tokens,
+        "total_context_tokens": (workload.context_tokens or 0) * workload.parallel,
+        "parallel": workload.parallel,
+        "batch_tokens": need.batch_tokens(spec, workload, architectures(case.catalogue)),
+        "context_checkpoints": _checkpoints_kept(case),
+        "device": device_word(case),
+        "kv_cache_type": workload.kv_cache_type,
+        "draft": _draft(case.question),
+    }
+    values = {key: str(value) if value else None for key, value in by_blank.items()}
+    # elsewhere than in a stated way a result is decoded in tiles, as pipelines are counted
+    is_wanted = {
+        "remote_code": spec.safety.remote_code,
+        "cast": need.is_cast(spec, runtime, workload.quantization or ""),
+        "tiled": way is None or way.is_tiled,
+        "chunked": way is not None and way.is_chunked,
+        "variant": spec.repository in runtime.variants.get(workload.quantization or "", ()),
+        "guidance": spec.family in runtime.guided_families,
+    }
+    words = {
+        name: filled(runtime.blanks.get(name, ""), values) if is_wanted.get(name, True) else ""
+        for name in BLANKS
+    }
+    return values | words
+
+
+def _stated_way(case: Case) -> StatedWay | None:
+    """The way of offloading that the figures of the spec are of."""
+    stated, wanted = case.spec.needs, (case.workload.quantization, case.judged.offload)
+    ways = stated.ways if stated is not None and case.judged.offload is not None else ()
+    return next((way for way in ways if (way.quantization, way.offload) == wanted), None)
+
+
+def _values_of_media(case: Case, way: StatedWay | None) -> dict[str, object]:
+    """Of models of images, clips and sound: None for any other."""
+    spec, components, parts = case.spec, None, need.parts_of(case.spec, case.runtime)
+    if spec.components:
+        from ..needs.diffusers import quantized_components
+
+        names = ", ".join(f"'{name}'" for name in quantized_components(spec.components))
+        components = f"[{names}]" if names else None
+    files = () if parts is None else parts.files
+    named = [
+        f"{each.option} models/{each.named(case.workload.quantization or '')}" for each in files
+    ]
+    return {
+        "components": components,
+        "parts": None if parts is None else " ".join((*named, parts.options)),
+        "count": spec.denoising.steps if spec.denoising is not None else None,
+        "frames_per_second": spec.frames_per_second,
+        **{name: getattr(way, name, None) for name in ("height", "width", "frames")},
+    }
+
+
+def _values_of_files(case: Case) -> dict[str, object]:
+    """Which files are downloaded: where they lie, by which tag, and their own names; `quantized` is
+    the repository of a conversion that the runtime has a rule for.
+    """
+    spec, here, kind = case.spec, case.question.here, case.workload.quantization or ""
+    format, rule = case.workload.format or "", case.runtime.rule_of(kind)
+    # those that somebody quantized, here already or the best that is known
+    quantized = here.repository if here is not None and format == "gguf" else None
+    published = need.published(spec, format, kind)
+    files = spec.files_of(format, kind) or (published[1] if published else None)
+    named = file_name = None
+    if files is not None and quantized in (None, files.repository):
+        # a publisher's own name of the quantization is the tag that downloads it
+        is_same, quantized = need.canonical_quantization, files.repository
+        named = next((name for name in files.quantizations if is_same(name) == kind), None)
+        file_name = files.names.get(named or kind)
+    is_converted = format in _CONVERTED or (rule is not None and not rule.at_load)
+    stated_type = (spec.needs.dtype if spec.needs is not None else None) or ""
+    return {
+        "repository": quantized or (None if is_converted else spec.repository),
+        "quantized": quantized if rule is not None else None,
+        "quantization": (named or kind or stated_type).removeprefix(TRAINED_FOR),
+        "file_name": file_name if quantized else None,
+    }
+
+
+def _draft(question: Question) -> str | None:
+    """The repository that the draft is downloaded from, with the quantization where it is a
+    GGUF one; None for a file.
+    """
+    companions = question.companions
+    if companions is None or companions.draft is None or companions.draft_is_here:
+        return None
+    if question.workload.format != "gguf":
+        return companions.draft.repository
+    files = need.published(companions.draft, "gguf", companions.draft_quantization)
+    repository = files[1].repository if files is not None else None
+    return f"{repository}:{companions.draft_quantization}" if repository else None
+
+
+def _tag(case: Case) -> str | None:
+    """What the runtime itself calls the model: the size in whisper.cpp's file names, or the tag of
+    Ollama's that loads the judged quantization, for a bare one loads its own, whatever was asked.
+    """
+    spec, workload, here = case.spec, case.workload, case.question.here
+    if workload.format == "ggml":
+        size, type = spec.id.removeprefix("whisper-"), workload.quantization or ""
+        return size if type == "F16" else f"{size}-{type.lower()}"
+    if case.tag is not None:
+        return case.tag
+    tag = spec.library_tag
+    default = need.default_format_and_quantization(spec, case.runtime)[1]
+    if tag is not None and case.runtime.tags.get(tag, default) == workload.quantization:
+        return tag
+    return here.tag if here is not None and case.runtime.id == workload.runtime else None
+
+
+def _checkpoints_kept(case: Case) -> int | None:
+    """How many copies of a conversation the need counts, where the server keeps many more."""
+    runtime, needs = case.question.runtime, case.judged.needs
+    memory = needs.memory if needs is not None else None
+    if runtime is None or memory is None or "checkpoints" not in runtime.options:
+        return None
+    rows = architectures(case.catalogue)
+    more_bytes = need.more_in_conversation(case.spec, runtime, case.workload, rows)
+    is_worth_it = more_bytes and more_bytes >= WORTH_BOUNDING * memory.high_bytes
+    return runtime.context_checkpoints if is_worth_it else None
+
+
+def device_word(case: Case) -> str | None:
+    """The runtime's word for where the model is placed; None where it has none."""
+    devices, cards = case.runtime.devices, case.machine.accelerators or ()
+    if case.placement not in (None, "host"):
+        vendors = {card.vendor for card in cards}
+        if case.placement == "split" or len(case.cards_used) > 1 or len(vendors) != 1:
+            return devices.get("several")
+        return devices.get(vendors.pop())
+    # a GPU that shares the RAM is used where the program can, whatever the placement is called
+    keys = ["host"]
+    for gpu in reversed(cards):
+        computes = computes_on_shared if gpu.vendor == "amd" else runs_on
+        if gpu.unified and computes(case.runtime, gpu):
+            # PyTorch calls all of NVIDIA's alike, in a Jetson or a DGX Spark as on a card
+            alike = ["nvidia"] if gpu.vendor == "nvidia" else []
+            keys = [f"{gpu.vendor}-unified", *alike, *keys]
+    return next((devices[key] for key in keys if key in devices), None)
+
+
+# ------------------------------------------------------------------ options
+
+
+def _options_needed(case: Case, values: Values) -> list[str]:
+    """The keys of the runtime's options that are needed because the workload differs from what the
+    program does by itself; `values` are those of the blanks.
+    """
+    spec, workload, runtime = case.spec, case.workload, case.runtime
+    drafts_itself = workload.draft == need.OWN_BLOCK
+    # a server of text has to be told that it embeds or ranks
+    use = "reranking" if spec.uses and spec.uses[0] == "reranking" else "embedding"
+    needed = {
+        use: spec.modality == "embedding" and use in runtime.options,
+        "kv_cache_type": workload.kv_cache_type not in (None, "f16"),
+        "parallel": workload.parallel > 1,
+        "whole_batch": values["batch_tokens"],
+        "mtp": drafts_itself,
+        "draft": workload.draft is not None and not drafts_itself,
+        "context_tokens": _must_state_context(case),
+        "checkpoints": values["context_checkpoints"] and "checkpoints" in runtime.options,
+        "yarn": case.judged.has("context-scaled"),
+        "shared_gpu": "shared_gpu" in runtime.settings and _leaves_shared_gpu(case),
+    }
+    return [key for key, is_needed in needed.items() if is_needed]
+
+
+def _leaves_shared_gpu(case: Case) -> bool:
+    """Whether a GPU that shares the RAM computes in the judged program and not in this one."""
+    judged_with, machine = case.question.runtime, case.machine
+    is_in_judged = judged_with is not None and uses_shared_gpu(machine, judged_with)
+    return is_in_judged and not uses_shared_gpu(machine, case.runtime)
+
+
+def _must_state_context(case: Case) -> bool:
+    """Whether the program would take another context than was judged, with other needs. It cuts its
+    own to what the model was trained for ("requested context size too large for model",
+    llm/server.go of Ollama; published logs show num_ctx=49152 cut to n_ctx_train=40960).
+    """
+    usual, tokens = case.runtime.default_context_tokens, case.workload.context_tokens
+    architecture = case.spec.architecture
+    if usual is None or tokens is None:
+        return False
+    trained = None
+    if tokens <= usual and not case.is_second and architecture is not None:
+        trained = need.trained_tokens(architecture, case.question.rewriting)
+    if tokens == trained:
+        return False
+    if tokens != usual:
+        return True
+    # it makes room for more by itself where GPUs have as much, also where that is not known
+    gpu_bytes, ram_bytes = 0.0, case.machine.memory_total_bytes
+    for card in case.machine.accelerators or ():
+        size = card.memory_total_bytes
+        if size is None and card.unified and ram_bytes is not None:
+            size = int(ram_bytes * (metal_share(ram_bytes)[1] if card.vendor == "apple" else 1))
+        gpu_bytes += inf if size is None else size
+    return gpu_bytes >= (case.runtime.longer_context_gpu_bytes or inf)
+
+
+# ------------------------------------------------------------------ one line
+
+
+def _run_lines(case: Case, template: str | None = None) -> tuple[str, ...]:
+    """A server to start first, where the program would do something else by itself, then the
+    runtime's command, or `template` in its place; () where a line would run something else.
+    """
+    runtime, values, machine = case.runtime, _values_of(case), case.machine
+    needed = _options_needed(case, values)
+    if case.judged.offload is not None or template is None:
+        templates = _templates(case, values)
+    else:
+        templates = [template]
+    line = next(filter(None, (filled(text, values) for text in templates)), "")
+    options = [filled(runtime.options[key], values) for key in needed if key in runtime.options]
+    if not line or not all(options) or not all(_can_be_set(runtime, key) for key in needed):
+        return ()
+    line = " ".join((line, *options, *_options_of_placement(case)))
+    settings = [filled(runtime.settings[key], values) for key in needed if key in runtime.settings]
+    if not settings:
+        return (line,)
+    address = (runtime.server_address,) if runtime.server_address else ()
+    server = _with_variables((*address, *settings), runtime.serve, machine)
+    return server, _with_variables(address, line, machine)
+
+
+def _can_be_set(runtime: RuntimeSpec, key: str) -> bool:
+    """By an option, by a variable, or by the command, which says it anyway."""
+    blanks = ["{" + key + "}", *(["{total_context_tokens}"] * (key == "context_tokens"))]
+    is_said = any(blank in runtime.command for blank in blanks)
+    return is_said or key in runtime.options or key in runtime.settings
+
+
+def _templates(case: Case, values: Values) -> list[str]:
+    """The runtime's commands for that model, the first of which that can be filled is typed: that
+    of the quantization, of the family or use, or by the file's name. Where parts move to the GPU
+    in turn it is the line of that way alone, or a family's own program that does so by itself.
+    """
+    runtime, family, way = case.runtime, case.spec.family, case.judged.offload
+    rule = runtime.rule_of(case.workload.quantization)
+    if way is not None:
+        of_family = runtime.commands.get(family or "", "")
+        is_by_itself = of_family and "{device}" not in of_family
+        return [of_family if is_by_itself else (rule or runtime).offload_commands.get(way, "")]
+    if rule is not None and rule.command and not values["quantized"]:
+        return [rule.command, runtime.repository_command]
+    line = _command_of_model(case)
+    lines = [line, runtime.named_command] if "{tag}" in line else [runtime.named_command, line]
+    return [*lines, runtime.repository_command]
+
+
+def _command_of_model(case: Case) -> str:
+    """The command for models of that family or use; "" where it would load another type."""
+    line = case.runtime.command_of(case.spec.family, case.spec.uses)
+    # a line that loads the files as they are is another
+    is_cast = need.is_cast(case.spec, case.runtime, case.workload.quantization or "")
+    return "" if is_cast and "{cast}" not in line else line
+
+
+def _options_of_placement(case: Case) -> list[str]:
+    """What holds a program to what is counted, keeps it running, and has it use the accelerators
+    that the model was judged on: several together, or one of those that are there.
+    """
+    runtime, used, needs, options = case.runtime, case.cards_used, case.judged.needs, []
+    if runtime.lean_option and needs is not None and needs.is_lean:
+        options.append(runtime.lean_option)
+    if runtime.unpacked_option and case.may_crash:
+        options.append(runtime.unpacked_option)
+    if len(used) > 1 and runtime.tensor_parallel_option:
+        options.append(runtime.tensor_parallel_option.replace("{devices}", str(len(used))))
+    elif len(used) == 1 and case.leaves_cards and runtime.one_device_option:
+        options.append(runtime.one_device_option.replace("{device}", str(used[0])))
+    return options
+
+
+# ------------------------------------------------------------------ the lines of a model
 
 
 def commands(case: Case) -> tuple[str, ...]:
     """Lines that download and run the model as it was judged; () unless it would run here."""
     question, here = case.question, case.question.here
-    if not case.is_run or case.has_code("runtime-other-byte-order"):
+    if not case.is_run:
         return ()
     if question.local_files:
         return _lines_of_own_files(case)
@@ -30,23 +447,12 @@ def commands(case: Case) -> tuple[str, ...]:
     lines = _run_lines(case)
     # alone they are no other way to run it: `by_tag` has them with what installs that program
     if lines and case.runtime.shown_with and question.missing_bytes != 0:
-        lines += _second_line(case)
+        other = case.catalogue.runtime(case.runtime.shown_with)
+        second = case.replace(runtime=other, is_second=True)
+        beside = _run_lines(second) if second.has_build and not second.may_crash else ()
+        # only where one line says it all
+        lines += beside if len(beside) == 1 else ()
     return lines
-
-
-def _second_line(case: Case) -> tuple[str, ...]:
-    """The line of the program that is shown beside the judged one: only where it says it all."""
-    second = case.replace(runtime=case.catalogue.runtime(case.runtime.shown_with), is_second=True)
-    if second.may_crash or not _has_build(second.runtime, case.machine):
-        return ()
-    lines = _run_lines(second)
-    return lines if len(lines) == 1 else ()
-
-
-def _has_build(runtime: RuntimeSpec, machine: Machine) -> bool:
-    """Also where the machine's system or processor is not known."""
-    unread = machine.system is None or machine.architecture is None
-    return unread or f"{machine.system}-{machine.architecture}" in runtime.systems
 
 
 def by_tag(case: Case) -> tuple[str, ...]:
@@ -58,18 +464,15 @@ def by_tag(case: Case) -> tuple[str, ...]:
     is_taken = workload.format in runtime.formats or (
         case.tag is not None and workload.runtime in runtime.tags_of
     )
-    is_served = case.spec.modality in runtime.modalities and _has_build(runtime, case.machine)
+    is_served = case.spec.modality in runtime.modalities and case.has_build
     if not (case.is_run and is_taken and is_served) or case.is_here or case.may_crash:
         return ()
-    values = values_of(case)
-    is_long = case.spec.modality == "embedding" and values["batch_tokens"] is not None
-    if is_long and runtime.embedding_command and not case.is_windows:
-        line = filled(runtime.embedding_command, values)
-        return (line,) if line else ()
+    if case.spec.modality == "embedding" and case.machine.system != "windows":
+        values = _values_of(case)
+        if values["batch_tokens"] is not None and runtime.embedding_command:
+            line = filled(runtime.embedding_command, values)
+            return (line,) if line else ()
     return _run_lines(case, runtime.command)
-
-
-# ------------------------------------------------------------------ files that are here
 
 
 def _lines_of_own_files(case: Case) -> tuple[str, ...]:
@@ -79,8 +482,9 @@ def _lines_of_own_files(case: Case) -> tuple[str, ...]:
         return _lines_of_gguf(case, path)
     is_file = path.lower().endswith((".json", ".safetensors"))
     folder = (os.path.dirname(path) or ".") if is_file else path
-    template = _command_of_type(case) or _command_of_model(case)
-    typed = in_shell(folder, is_windows=case.is_windows)
+    rule = case.runtime.rule_of(case.workload.quantization)
+    template = (rule.command if rule is not None else "") or _command_of_model(case)
+    typed = in_shell(folder, case.machine)
     # within a program of Python a quoted path would end the text
     is_misread = "'{repository}'" in template and (typed != folder or folder[0] == "~")
     if "{repository}" not in template or is_misread:
@@ -103,130 +507,32 @@ def _lines_of_gguf(case: Case, path: str) -> tuple[str, ...]:
         # llama.cpp finds the other parts of a split file from the first alone
         # (src/llama-model-loader.cpp)
         path = parts_of(path)[0]
-    return _run_lines(case, _file_template(case, path, projector))
+    return lines_of_file(case, path, projector)
 
 
-def _file_template(case: Case, path: str, projector: str | None) -> str:
-    """The command that loads one GGUF file; "" where the runtime takes none."""
-    line = case.runtime.file_command
-    line = line.replace("{file}", in_shell(path, is_windows=case.is_windows))
+def lines_of_file(case: Case, path: str, projector: str | None) -> tuple[str, ...]:
+    """The line that loads one GGUF file; () where the runtime takes none."""
+    line = case.runtime.file_command.replace("{file}", in_shell(path, case.machine))
     if projector:
-        typed = in_shell(projector, is_windows=case.is_windows)
-        line = line.replace(" -c ", f" --mmproj {typed} -c ", 1)
-    return line
-
-
-def lines_of_made_file(case: Case, file: str, projector: str | None = None) -> tuple[str, ...]:
-    """The line that runs a file that was made or got apart; () where its files are here."""
-    if case.is_here or not case.is_run:
-        return ()
-    return _run_lines(case, _file_template(case, file, projector))
-
-
-# ------------------------------------------------------------------ one line
-
-
-def _run_lines(case: Case, template: str | None = None) -> tuple[str, ...]:
-    """A server to start first, where the program would do something else by itself, then the
-    runtime's command, or `template` in its place; () where a line would run something else.
-    """
-    runtime, values, is_windows = case.runtime, values_of(case), case.is_windows
-    needed = options_needed(case, values)
-    if case.offload is not None:
-        templates = [_offload_template(case, case.offload)]
-    else:
-        templates = _usual_templates(case, values) if template is None else [template]
-    line = next(filter(None, (filled(text, values) for text in templates)), "")
-    options = [filled(runtime.options[key], values) for key in needed if key in runtime.options]
-    if not line or not all(options) or not all(_can_be_set(runtime, key) for key in needed):
-        return ()
-    line = " ".join((line, *options, *_options_of_placement(case)))
-    settings = [filled(runtime.settings[key], values) for key in needed if key in runtime.settings]
-    if not settings:
-        return (line,)
-    address = (runtime.server_address,) if runtime.server_address else ()
-    server = with_variables((*address, *settings), runtime.serve, is_windows=is_windows)
-    return server, with_variables(address, line, is_windows=is_windows)
-
-
-def _can_be_set(runtime: RuntimeSpec, key: str) -> bool:
-    """By an option, by a variable, or by the command, which says it anyway."""
-    blanks = ["{" + key + "}", *(["{total_context_tokens}"] * (key == "context_tokens"))]
-    is_said = any(blank in runtime.command for blank in blanks)
-    return is_said or key in runtime.options or key in runtime.settings
-
-
-def _options_of_placement(case: Case) -> list[str]:
-    """What holds a program to what is counted, keeps it running, and has it use the accelerators
-    that the model was judged on: several together, or one of those that are there.
-    """
-    runtime, used, needs, options = case.runtime, case.cards_used, case.judged.needs, []
-    if runtime.lean_option and needs is not None and needs.is_lean:
-        options.append(runtime.lean_option)
-    if runtime.unpacked_option and case.may_crash:
-        options.append(runtime.unpacked_option)
-    if len(used) > 1 and runtime.tensor_parallel_option:
-        options.append(runtime.tensor_parallel_option.replace("{devices}", str(len(used))))
-    elif len(used) == 1 and case.leaves_cards and runtime.one_device_option:
-        options.append(runtime.one_device_option.replace("{device}", str(used[0])))
-    return options
-
-
-def _offload_template(case: Case, way: str) -> str:
-    """The line whose parts move to the GPU that `way`; "" where none is known."""
-    rule = case.runtime.rule_of(case.quantization) or case.runtime
-    of_family = case.runtime.commands.get(case.spec.family or "", "")
-    # a family's own program that takes no device moves the parts by itself
-    takes_device = "{device}" in of_family
-    return of_family if of_family and not takes_device else rule.offload_commands.get(way, "")
-
-
-def _usual_templates(case: Case, values: Values) -> list[str]:
-    """The runtime's commands for that model, the first of which that can be filled is typed."""
-    runtime, own = case.runtime, _command_of_type(case)
-    if own and not values["quantized"]:
-        return [own, runtime.repository_command]
-    line = _command_of_model(case)
-    lines = [line, runtime.named_command] if "{tag}" in line else [runtime.named_command, line]
-    return [*lines, runtime.repository_command]
-
-
-def _command_of_type(case: Case) -> str:
-    """The command that the quantization has of its own; "" for none."""
-    rule = case.runtime.rule_of(case.quantization)
-    return rule.command or "" if rule is not None else ""
-
-
-def _command_of_model(case: Case) -> str:
-    """The command for models of that family or use; "" where it would load another type."""
-    line = case.runtime.command_of(case.spec.family, case.spec.uses)
-    # a line that loads the files as they are is another
-    is_cast = need.is_cast(case.spec, case.runtime, case.quantization)
-    return "" if is_cast and "{cast}" not in line else line
+        line = line.replace(" -c ", f" --mmproj {in_shell(projector, case.machine)} -c ", 1)
+    return _run_lines(case, line)
 
 
 # ------------------------------------------------------------------ a file that is made
 
 
-class Recipe(Record):
-    """Lines that make `file`, and `projector` beside it for a model that sees (else None)."""
-
-    lines: tuple[str, ...]
-    file: str
-    projector: str | None
-
-
-def recipe(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload) -> Recipe | None:
-    """The lines that make the file that was judged, after a comment where it may be had; None where
-    the runtime has no converter, where the publisher's repository is not known, or where the
-    quantization cannot be made so. Of a lone config.json they take the folder that it lies in,
-    where the weights are to be put.
+def recipe(case: Case) -> tuple[tuple[str, ...], str, str | None] | None:
+    """The lines that make the file that was judged, after a comment where it may be had, the file,
+    and the projector beside it for a model that sees; None where the runtime has no converter,
+    where the publisher's repository is not known, or where the quantization cannot be made so. Of
+    a lone config.json they take the folder that it lies in, where the weights are to be put.
     """
+    spec, runtime, workload = case.spec, case.runtime, case.workload
     conversion, kind = runtime.conversion, workload.quantization or ""
     if conversion is None or not can_be_made(spec, runtime, workload):
         return None
     # as it is typed in a shell
-    folder = in_shell(os.path.dirname(spec.origin) or ".", is_windows=False)
+    folder = quote(os.path.dirname(spec.origin) or ".")
     blanks = {
         "repository": spec.repository or "",
         "model": folder if spec.is_lone_config else spec.id,
@@ -247,15 +553,9 @@ def recipe(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload) -> Recipe 
         filled(conversion.quantize, blanks) if is_quantized_after else "",
         filled(conversion.projector, blanks) if sees else "",
     )
-    return Recipe(
-        lines=(
-            *_where_to_look(spec, workload, conversion.look_first),
-            *conversion.tools,
-            *filter(None, programs),
-        ),
-        file=blanks["file"],
-        projector=blanks["projector"] if sees else None,
-    )
+    comments = _where_to_look(spec, workload, conversion.look_first)
+    lines = (*comments, *conversion.tools, *filter(None, programs))
+    return lines, blanks["file"], blanks["projector"] if sees else None
 
 
 def _where_to_look(spec: ModelSpec, workload: Workload, page: str) -> tuple[str, ...]:
@@ -298,16 +598,11 @@ def training_lines(case: Case) -> tuple[tuple[str, ...], str]:
     packages = runtime.finetune_packages
     names = packages.get(workload.optimizer or "") or packages.get(method)
     install = (f"pip install {names}",) if names else ()
-    return install, " ".join((filled(command, values), *_training_options(case, method)))
-
-
-def _training_options(case: Case, method: str) -> list[str]:
-    """What the trainer would not do by itself."""
-    workload, texts, number = case.workload, case.runtime.finetune_options, 1
-    memory = case.judged.needs.memory if case.judged.needs is not None else None
-    keys = [device_word(case) or "", workload.optimizer or ""]
+    # what the trainer would not do by itself
+    keys, number = [device_word(case) or "", workload.optimizer or ""], 1
     if not workload.checkpointing:
         keys.append("keeps_activations")
+    memory = case.judged.needs.memory if case.judged.needs is not None else None
     if memory is not None and any(term.name == GATHERED for term in memory.terms):
         # accelerators share weights, gradients and optimizer out
         number = len(case.cards_used) or 1
@@ -315,4 +610,6 @@ def _training_options(case: Case, method: str) -> list[str]:
     elif case.leaves_cards and len(case.cards_used) == 1:
         # it would start a process on each of several accelerators
         keys.append("replicated")
-    return [texts[key].replace("{devices}", str(number)) for key in keys if key in texts]
+    texts = runtime.finetune_options
+    options = [texts[key].replace("{devices}", str(number)) for key in keys if key in texts]
+    return install, " ".join((filled(command, values), *options))

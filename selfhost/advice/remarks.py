@@ -20,7 +20,7 @@ from ..judge.pace.pacing import advice
 from ..judge.question import architectures
 from ..judge.record import Judged, Question
 from ..machine.record import Machine
-from .case import WORTH_BOUNDING
+from .commands import WORTH_BOUNDING
 from .understood import Understood
 
 

@@ -28,7 +28,7 @@ from ..judge.question import architectures, ask
 from ..judge.record import Outcome, Verdict, report_module
 from ..machine.record import MAX_DISK_BYTES, MAX_MEMORY_BYTES, PURPOSES, Accelerator, Disk, Machine
 from ..needs.records import How, MemoryNeed, Needs, Term
-from .case import WORTH_BOUNDING, filled
+from .commands import WORTH_BOUNDING, filled
 from .understood import has_ways, judged_for, question_of, understand
 from .verdicts import check_with
 

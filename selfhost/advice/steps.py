@@ -4,7 +4,7 @@ each.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
@@ -16,17 +16,14 @@ from ..judge.files import typed_file
 from ..judge.pace.speed import uses_shared_gpu
 from ..judge.placement.devices import computes_on_shared, is_built_for, reaches
 from ..judge.question import is_behind_gate
-from ..judge.record import Judged, Question
+from ..judge.record import Judged
 from ..machine.record import Accelerator, Machine
-from .case import Case
-from .commands import by_tag, commands, lines_of_made_file, recipe, training_lines
-from .shells import in_powershell
+from .commands import Case, by_tag, commands, lines_of_file, recipe, training_lines
 
 # the repository and the file come from a sourced listing, or the file is here
 LISTED = "listed"
 # nobody has seen the file: its publisher usually has it, or you make it
 UNLISTED = "unlisted"
-_UNVERIFIED = "# not verified: that the repository holds this file"
 
 
 class Steps(Record):
@@ -43,7 +40,6 @@ class Steps(Record):
 
 
 def steps(
-    question: Question,
     judged: Judged,
     catalogue: Catalogue,
     machine: Machine,
@@ -56,17 +52,10 @@ def steps(
     judged quantization, where that was typed; with `by_tag_first` the lines are Ollama's, where its
     library has what was judged.
     """
-    runtime = question.runtime
+    runtime = judged.question.runtime
     if runtime is None:
         return Steps()
-    case = Case(
-        question=question,
-        judged=judged,
-        catalogue=catalogue,
-        machine=machine,
-        runtime=runtime,
-        tag=tag,
-    )
+    case = Case(judged=judged, catalogue=catalogue, machine=machine, runtime=runtime, tag=tag)
     lines = _steps(case, by_tag_first=by_tag_first)
     # llama.cpp's installer puts `llama` alone into place
     present = next((each for each in machine.runtimes or () if each.id == runtime.id), None)
@@ -77,12 +66,30 @@ def steps(
             f"{line} ".replace(f"{runtime.present[0]} ", f"{launcher} ") for line in lines.commands
         )
         lines = lines.replace(commands=tuple(line.rstrip() for line in typed))
-    if not case.is_windows:
+    if machine.system != "windows":
         return lines
     return lines.replace(
-        setup=tuple(map(in_powershell, lines.setup)),
-        commands=tuple(map(in_powershell, lines.commands)),
+        setup=tuple(map(_in_powershell, lines.setup)),
+        commands=tuple(map(_in_powershell, lines.commands)),
     )
+
+
+def _in_powershell(line: str) -> str:
+    """The line as the PowerShell that Windows comes with takes it, 5.1: `&&` is of 7 and newer
+    (about_Pipeline_Chain_Operators), and `curl` stands for Invoke-WebRequest (about_Aliases);
+    Windows has curl.exe since version 1803. `$?` tells in both whether the program before it
+    ended well (about_Automatic_Variables).
+    """
+    if line.startswith("#"):
+        return line
+    # a comment would take the brackets behind it
+    code, mark, comment = line.partition("  # ")
+    programs = [
+        f"curl.exe {program[5:]}" if program.startswith("curl ") else program
+        for program in code.split(" && ")
+    ]
+    chained = "; if ($?) { ".join(programs) + " }" * (len(programs) - 1)
+    return f"{chained}{mark}{comment}"
 
 
 def _steps(case: Case, *, by_tag_first: bool) -> Steps:
@@ -99,25 +106,30 @@ def _steps(case: Case, *, by_tag_first: bool) -> Steps:
         if not line:
             return Steps(setup=trainer)
         return Steps(setup=(*first, *trainer), commands=(line,), commands_class=LISTED)
-    if case.has_code("runtime-other-byte-order"):
+    if not case.is_run:
         return Steps()
     if by_tag_first or not lines:
         other = case.replace(runtime=case.catalogue.runtime("ollama"))
         if tagged := by_tag(other):
             return _steps_by_tag(other, tagged)
-    return _steps_of_published(case, first, lines) if lines else _steps_of_files(case, first)
+    if not lines:
+        return _steps_of_files(case, first)
+    return _steps_of_published(case, (*first, *_server_address(case.runtime)), lines)
 
 
 def _steps_of_published(case: Case, first: tuple[str, ...], lines: tuple[str, ...]) -> Steps:
     """Those that download the published files, or load the files that are here."""
-    question, here, runtime = case.question, case.question.here, case.runtime
-    files = case.spec.files_of(case.workload.format or "", case.quantization)
+    question, here, quantization = case.question, case.question.here, case.workload.quantization
+    files = case.spec.files_of(case.workload.format or "", quantization or "")
     is_known = question.local_files or (here is not None and (here.by_path or here.repository))
     is_listed = is_known or files is None or files.listed or files.named
-    setup = [*first, *_server_address(runtime), *(() if is_listed else (_UNVERIFIED,))]
-    parts = None if question.local_files else need.parts_of(case.spec, runtime)
+    setup = [
+        *first,
+        *([] if is_listed else ["# not verified: that the repository holds this file"]),
+    ]
+    parts = None if question.local_files else need.parts_of(case.spec, case.runtime)
     for part in parts.files if parts is not None else ():
-        name = part.named(case.quantization)
+        name = part.named(quantization or "")
         setup.append(f"hf download {part.repository} {name} --local-dir models")
     kind = LISTED if is_listed else UNLISTED
     return Steps(setup=tuple(setup), commands=lines, commands_class=kind)
@@ -129,7 +141,7 @@ def _steps_by_tag(case: Case, lines: tuple[str, ...]) -> Steps:
     server = ("# the service has settings of its own; this server has the judged ones",)
     return Steps(
         setup=(
-            f"# {runtime.name} has this model in {case.quantization}",
+            f"# {runtime.name} has this model in {case.workload.quantization}",
             *_runtime_lines(runtime, code, case.machine, [case.machine.system or "linux"]),
             *_shared_memory_lines(case),
             *(server if len(lines) > 1 else ()),
@@ -142,26 +154,22 @@ def _steps_by_tag(case: Case, lines: tuple[str, ...]) -> Steps:
 
 def _steps_of_files(case: Case, first: tuple[str, ...]) -> Steps:
     """Of a model without a command of its own: those of the published file whose name was typed,
-    wherever it lies, else those that make a file of the published weights.
+    wherever it lies, else those that make a file of the published weights. Not a tag, which only
+    Ollama downloads, and no name without the ending of a file.
     """
-    spec, workload = case.spec, case.workload
-    named = typed_file(spec, workload.format or "", case.quantization)
-    file = named.names.get(case.quantization) if named is not None else None
-    conversion = recipe(spec, case.runtime, workload) if named is None else None
+    spec, quantization = case.spec, case.workload.quantization or ""
+    named = typed_file(spec, case.workload.format or "", quantization)
+    file = named.names.get(quantization) if named is not None else None
+    made = recipe(case) if named is None else None
     if file is not None:
         page = f"; Hugging Face lists who publishes it: {spec.conversions_page}"
-        lines = lines_of_made_file(case, file)
-        setup: tuple[str, ...] = (f"# download {file}{page if spec.conversions_page else ''}",)
-    elif conversion is not None:
-        lines = lines_of_made_file(case, conversion.file, conversion.projector)
-        setup = conversion.lines
-    else:
-        # also a tag, which only Ollama downloads, and a name without the ending of a file
+        made = (f"# download {file}{page if spec.conversions_page else ''}",), file, None
+    if made is None or case.is_here:
         return Steps()
-    if not lines:
-        return Steps()
+    setup, path, projector = made
+    lines = lines_of_file(case, path, projector)
     setup = (*first, *setup, *_server_address(case.runtime))
-    return Steps(setup=setup, commands=lines, commands_class=UNLISTED)
+    return Steps(setup=setup, commands=lines, commands_class=UNLISTED) if lines else Steps()
 
 
 # ------------------------------------------------------------------ installation
@@ -173,7 +181,7 @@ def _install(case: Case, run_lines: Sequence[str]) -> tuple[str, ...]:
     """
     runtime, machine = case.runtime, case.machine
     code = next((each.code for each in case.judged.findings if each.check == "runtime"), "")
-    rule = runtime.rule_of(case.quantization)
+    rule = runtime.rule_of(case.workload.quantization)
     beside = (f"pip install {rule.needs}",) if rule is not None and rule.needs else ()
     lines = _runtime_lines(runtime, code, machine, _places(case))
     packages = " ".join(runtime.packages_of(case.spec.family, run_lines))
@@ -215,7 +223,7 @@ def _places(case: Case) -> list[str]:
     machine, system = case.machine, case.machine.system or "linux"
     if case.placement in (None, "host") and not uses_shared_gpu(machine, case.runtime):
         return [system]
-    vendors = {card.vendor for card in case.cards}
+    vendors = {card.vendor for card in machine.accelerators or ()}
     if len(vendors) != 1:
         return [f"{system}-accelerator", system]
     vendor = vendors.pop()
@@ -223,25 +231,27 @@ def _places(case: Case) -> list[str]:
     return [*own, f"{system}-accelerator", system]
 
 
-def _first_for_accelerator(case: Case) -> Iterator[str]:
+def _first_for_accelerator(case: Case) -> list[str]:
     """What the accelerators in use want installed or set before the program: torch of their maker,
     a build with kernels for the oldest, and the variable by which one of AMD's runs the kernels of
     another.
     """
-    runtime, cards, machine = case.runtime, case.cards, case.machine
+    runtime, cards, machine = case.runtime, case.machine.accelerators or (), case.machine
     is_shared = any(card.unified and computes_on_shared(runtime, card) for card in cards)
     if case.placement in (None, "host") and not runtime.gpu_only and not is_shared:
-        return
+        return []
     used = [cards[index] for index in case.cards_used] if cards else []
-    key = _first_key(runtime, used or cards, machine)
-    if key is not None:
-        yield runtime.install_first[key]
+    key = _key_of_first(runtime, used or cards, machine)
+    lines = [] if key is None else [runtime.install_first[key]]
     for version, patterns in runtime.amd_gpus_as.items():
         if machine.system == "linux" and any(is_built_for(card, patterns) for card in used):
-            yield f"export HSA_OVERRIDE_GFX_VERSION={version}"
+            lines.append(f"export HSA_OVERRIDE_GFX_VERSION={version}")
+    return lines
 
 
-def _first_key(runtime: RuntimeSpec, cards: Sequence[Accelerator], machine: Machine) -> str | None:
+def _key_of_first(
+    runtime: RuntimeSpec, cards: Sequence[Accelerator], machine: Machine
+) -> str | None:
     """The key of `install_first` that holds for the cards: a vendor, or `below-7.5` with or without
     the system before it.
     """
@@ -270,16 +280,15 @@ def _server_address(runtime: RuntimeSpec) -> tuple[str, ...]:
 def _shared_memory_lines(case: Case) -> tuple[str, ...]:
     """What lets a GPU that shares the RAM hold all of the model; () where it does."""
     needs, machine = case.judged.needs, case.machine
-    if needs is None or not case.has_code("accelerator-partly"):
+    if needs is None or not case.judged.has("accelerator-partly"):
         return ()
     from ..judge.checks.accelerator import left_by_metal, more_for_shared
 
     line = more_for_shared(needs, machine)
     if line is None:
         return ()
-    if machine.system == "linux":
-        why, left = "once, and restart: by default the GPU may use half of the RAM alone, and", ""
-    else:
+    why, left = "once, and restart: by default the GPU may use half of the RAM alone, and", ""
+    if machine.system != "linux":
         why = "until the next start of the Mac; else it may fail, or a part may run on the CPU, and"
         left = left_by_metal(needs, machine)
     return f"# {why} the pace is at its slow end{left}", line
@@ -289,7 +298,8 @@ def _device_note(case: Case) -> tuple[str, ...]:
     """A comment on which of several accelerators is meant, for programs number them each their own
     way; () where the line says it.
     """
-    cards, used, listed = case.cards, case.cards_used, case.runtime.devices_listed
+    cards, used = case.machine.accelerators or (), case.cards_used
+    listed = case.runtime.devices_listed
     if not listed or not case.leaves_cards or len(used) > 1:
         return ()
     if len({card.name for card in cards}) == 1:
@@ -300,12 +310,12 @@ def _device_note(case: Case) -> tuple[str, ...]:
 def _login_lines(case: Case) -> tuple[str, ...]:
     """The form and the login before a gated download; () where the files are not gated."""
     # a warning of what loading them may run stands before the one of the gate
-    is_hidden = case.has_code("weights-unsafe") and is_behind_gate(case.question)
-    if not case.has_code("weights-gated") and not is_hidden:
+    is_hidden = case.judged.has("weights-unsafe") and is_behind_gate(case.question)
+    if not case.judged.has("weights-gated") and not is_hidden:
         return ()
     lines = [f"# {to_pass_gate(case.spec).partition(', then')[0]}", "hf auth login"]
     variable = case.runtime.token_variable
-    if variable and case.is_windows:
+    if variable and case.machine.system == "windows":
         lines.append(f"$env:{variable} = Get-Content $HOME/.cache/huggingface/token")
     elif variable:
         lines.append(f'export {variable}="$(cat ~/.cache/huggingface/token)"')

@@ -75,7 +75,6 @@ def answer(
     if instead or judged.failed:
         offers = _priced(catalogue, question, judged, day)
     to_type = steps(
-        question,
         judged,
         catalogue,
         machine,

@@ -325,7 +325,7 @@ class RuntimeSpec(Record):
     """One program that loads models: the keys of `specs/runtimes/<id>.toml`, each explained where
     it stands.
 
-    A text that is a line to type has places in braces, which `advice/case.py` fills in:
+    A text that is a line to type has places in braces, which `advice/commands.py` fills in:
     `{repository}`, `{quantization}`, `{file}` (on this machine), `{file_name}`, `{context_tokens}`
     (per sequence), `{total_context_tokens}`, `{parallel}`, `{kv_cache_type}`, `{tag}`, `{draft}` (a
     repository, with `:{quantization}` for GGUF), and those that a key below

@@ -44,7 +44,7 @@ def printed() -> dict[str, tuple[RuntimeSpec, ModelSpec, tuple[str, ...]]]:
         runtime = question.runtime
         if runtime is None or not any("python -c" in line for line in _every_line(runtime)):
             continue
-        shown = steps(question, judge(question, machine), catalogue, machine)
+        shown = steps(judge(question, machine), catalogue, machine)
         if any("python -c" in line for line in shown.commands):
             lines[spec_id] = (runtime, spec, (*shown.setup, *shown.commands))
     return lines

@@ -36,7 +36,7 @@ def all_steps(name: str, folder: Path) -> dict[str, Steps]:
         question = ask(catalogue.spec(spec_id), Workload(), catalogue, machine(name))
         judged = judge(question, machine(name))
         if judged.fits:
-            lines[spec_id] = steps(question, judged, catalogue, machine(name))
+            lines[spec_id] = steps(judged, catalogue, machine(name))
     return lines
 
 
