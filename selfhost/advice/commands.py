@@ -214,19 +214,10 @@ def _values_of_files(case: Case) -> dict[str, object]:
     """Which files are downloaded: where they lie, by which tag, and their own names; `quantized` is
     the repository of a conversion that the runtime has a rule for.
     """
-    spec, here, kind = case.spec, case.question.here, case.workload.quantization or ""
-    format, rule = case.workload.format or "", case.runtime.rule_of(kind)
-    # those that somebody quantized, here already or the best that is known
-    quantized = here.repository if here is not None and format == "gguf" else None
-    published = need.published(spec, format, kind)
-    files = spec.files_of(format, kind) or (published[1] if published else None)
-    named = file_name = None
-    if files is not None and quantized in (None, files.repository):
-        # a publisher's own name of the quantization is the tag that downloads it
-        is_same, quantized = need.canonical_quantization, files.repository
-        named = next((name for name in files.quantizations if is_same(name) == kind), None)
-        file_name = files.names.get(named or kind)
-    is_converted = format in _CONVERTED or (rule is not None and not rule.at_load)
+    spec, kind = case.spec, case.workload.quantization or ""
+    rule = case.runtime.rule_of(kind)
+    quantized, named, file_name = _conversion(case)
+    is_converted = case.workload.format in _CONVERTED or (rule is not None and not rule.at_load)
     stated_type = (spec.needs.dtype if spec.needs is not None else None) or ""
     return {
         "repository": quantized or (None if is_converted else spec.repository),
@@ -234,6 +225,22 @@ def _values_of_files(case: Case) -> dict[str, object]:
         "quantization": (named or kind or stated_type).removeprefix(TRAINED_FOR),
         "file_name": file_name if quantized else None,
     }
+
+
+def _conversion(case: Case) -> tuple[str | None, str | None, str | None]:
+    """Where the files lie that somebody quantized, here already or the best that is known; a
+    publisher's own name of the quantization, which is the tag that downloads it; the file's name.
+    """
+    spec, here, kind = case.spec, case.question.here, case.workload.quantization or ""
+    format = case.workload.format or ""
+    repository = here.repository if here is not None and format == "gguf" else None
+    published = need.published(spec, format, kind)
+    files = spec.files_of(format, kind) or (published[1] if published else None)
+    if files is None or repository not in (None, files.repository):
+        return repository, None, None
+    is_same = need.canonical_quantization
+    named = next((name for name in files.quantizations if is_same(name) == kind), None)
+    return files.repository, named, files.names.get(named or kind)
 
 
 def _draft(question: Question) -> str | None:
@@ -345,16 +352,22 @@ def _must_state_context(case: Case) -> bool:
         trained = need.trained_tokens(architecture, case.question.rewriting)
     if tokens == trained:
         return False
-    if tokens != usual:
-        return True
-    # it makes room for more by itself where GPUs have as much, also where that is not known
-    gpu_bytes, ram_bytes = 0.0, case.machine.memory_total_bytes
-    for card in case.machine.accelerators or ():
+    return tokens != usual or _takes_more_context(case.runtime, case.machine)
+
+
+def _takes_more_context(runtime: RuntimeSpec, machine: Machine) -> bool:
+    """Whether the program makes room for more than its usual context by itself, because GPUs have
+    as much memory, or that is not known.
+    """
+    gpu_bytes, ram_bytes = 0.0, machine.memory_total_bytes
+    for card in machine.accelerators or ():
         size = card.memory_total_bytes
         if size is None and card.unified and ram_bytes is not None:
             size = int(ram_bytes * (metal_share(ram_bytes)[1] if card.vendor == "apple" else 1))
         gpu_bytes += inf if size is None else size
-    return gpu_bytes >= (case.runtime.longer_context_gpu_bytes or inf)
+    return runtime.longer_context_gpu_bytes is not None and (
+        gpu_bytes >= runtime.longer_context_gpu_bytes
+    )
 
 
 # ------------------------------------------------------------------ one line
@@ -598,11 +611,16 @@ def training_lines(case: Case) -> tuple[tuple[str, ...], str]:
     packages = runtime.finetune_packages
     names = packages.get(workload.optimizer or "") or packages.get(method)
     install = (f"pip install {names}",) if names else ()
-    # what the trainer would not do by itself
-    keys, number = [device_word(case) or "", workload.optimizer or ""], 1
+    return install, " ".join((filled(command, values), *_training_options(case, method)))
+
+
+def _training_options(case: Case, method: str) -> list[str]:
+    """What the trainer would not do by itself."""
+    workload, texts, number = case.workload, case.runtime.finetune_options, 1
+    memory = case.judged.needs.memory if case.judged.needs is not None else None
+    keys = [device_word(case) or "", workload.optimizer or ""]
     if not workload.checkpointing:
         keys.append("keeps_activations")
-    memory = case.judged.needs.memory if case.judged.needs is not None else None
     if memory is not None and any(term.name == GATHERED for term in memory.terms):
         # accelerators share weights, gradients and optimizer out
         number = len(case.cards_used) or 1
@@ -610,6 +628,4 @@ def training_lines(case: Case) -> tuple[tuple[str, ...], str]:
     elif case.leaves_cards and len(case.cards_used) == 1:
         # it would start a process on each of several accelerators
         keys.append("replicated")
-    texts = runtime.finetune_options
-    options = [texts[key].replace("{devices}", str(number)) for key in keys if key in texts]
-    return install, " ".join((filled(command, values), *options))
+    return [texts[key].replace("{devices}", str(number)) for key in keys if key in texts]
