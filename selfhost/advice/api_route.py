@@ -136,8 +136,9 @@ def _published_id(spec: ModelSpec, catalogue: Catalogue) -> str | None:
 
 
 def _is_of_files(spec: ModelSpec) -> bool:
-    """Whether it was read from a model's own files, not from a spec."""
-    return bool(spec.origin) and not spec.origin.endswith(".toml")
+    """Whether it was read from a model's own files, or is a spec made of its config.json."""
+    is_spec = not spec.origin or spec.origin.endswith(".toml")
+    return not is_spec or spec.lone_config is not None
 
 
 def _are_near(own: int | None, other: int | None) -> bool:

@@ -545,10 +545,10 @@ def recipe(case: Case) -> tuple[tuple[str, ...], str, str | None] | None:
     if conversion is None or not can_be_made(spec, runtime, workload):
         return None
     # as it is typed in a shell
-    folder = quote(os.path.dirname(spec.origin) or ".")
+    folder = quote(os.path.dirname(spec.lone_config or "") or ".")
     blanks = {
         "repository": spec.repository or "",
-        "model": folder if spec.is_lone_config else spec.id,
+        "model": folder if spec.lone_config else spec.id,
         "file": filled(conversion.file, {"model": spec.id, "quantization": kind}),
         "quantization": kind,
         "type": conversion.types.get(kind) or conversion.types[conversion.through],
@@ -561,7 +561,7 @@ def recipe(case: Case) -> tuple[tuple[str, ...], str, str | None] | None:
     converted = blanks["source"] if is_quantized_after else blanks["file"]
     programs = (
         # nobody says where the weights of a lone config.json are
-        "" if spec.is_lone_config else filled(conversion.download, blanks),
+        "" if spec.lone_config else filled(conversion.download, blanks),
         filled(conversion.convert, {**blanks, "file": converted}),
         filled(conversion.quantize, blanks) if is_quantized_after else "",
         filled(conversion.projector, blanks) if sees else "",
@@ -574,8 +574,8 @@ def recipe(case: Case) -> tuple[tuple[str, ...], str, str | None] | None:
 def _where_to_look(spec: ModelSpec, workload: Workload, page: str) -> tuple[str, ...]:
     """Comments: that no published files are known, where they would be, and what to do else."""
     kind = workload.quantization or ""
-    if spec.is_lone_config:
-        beside = os.path.basename(spec.origin)
+    if spec.lone_config:
+        beside = os.path.basename(spec.lone_config)
         return (f"# put the weights beside {beside}, then make {kind} of them",)
     to_do = f"# or make {kind} files of {spec.name}"
     if is_published(spec, workload):

@@ -402,9 +402,14 @@ class ModelSpec(Record):
         return None if self.openness.weights == "unknown" else not self.closed
 
     @property
-    def is_lone_config(self) -> bool:
-        """It was read from a config.json whose weights do not lie beside it."""
-        return self.origin.endswith(".json") and self.openness.weights == "unknown"
+    def lone_config(self) -> str | None:
+        """The config.json, without its weights, that it was read from or that the spec was made of;
+        None for any other model.
+        """
+        source = self.sources.get("architecture", "") if self.origin[-5:] == ".toml" else ""
+        path = source if source and not self.files else self.origin
+        is_config = path.endswith(".json") and "://" not in path
+        return path if is_config and self.openness.weights == "unknown" else None
 
     @property
     def parameters_total(self) -> int | None:

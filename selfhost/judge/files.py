@@ -33,7 +33,7 @@ def can_be_made(spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload
     quantization = workload.quantization or ""
     if conversion is None or workload.format != conversion.format:
         return False
-    if not (spec.repository or spec.is_lone_config):
+    if not (spec.repository or spec.lone_config):
         return False
     if not conversion.takes_quantized and not _is_in_sixteen_bits(spec):
         return False

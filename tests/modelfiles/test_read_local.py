@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,10 @@ import pytest
 from helpers.each import each
 from helpers.ggufs import ROWS, gguf, make, measured, write
 from helpers.local_models import again, config, problem, safetensors
+from helpers.paths import CONFIGS
 from selfhost import Machine, Workload, check
 from selfhost.catalogue.index import Catalogue
+from selfhost.machine.profiles import load
 from selfhost.modelfiles import LocalModel, read_local, spec_text
 from selfhost.needs import counted_parameters
 
@@ -183,6 +186,22 @@ def test_a_spec_of_quantized_weights_is_judged_as_they_are_stored(
     )
     other = check(str(made), Workload(runtime="llama.cpp"), machine=mac, alternatives=False)
     assert other.workload.quantization == "Q4_K_M"
+
+
+@pytest.mark.parametrize("name", ["LiquidAI--LFM2.5-VL-1.6B", "MiniMaxAI--MiniMax-M2.5", "BAAI--bge-m3"])
+def test_a_spec_made_of_a_config_has_its_route(name: str, tmp_path: Path) -> None:
+    """Its weights are the user's to get for either: the same route, findings, figures and lines to type."""
+    file = shutil.copy(CONFIGS / f"{name}.json", tmp_path / "config.json")
+    made = tmp_path / "my.toml"
+    made.write_text(spec_text(read_local(file, ROWS).spec), encoding="utf-8")
+    for profile in ("desktop-rtx3060-12gb", "aws-m7i.2xlarge"):
+        machine = load(profile).machine
+        answers = [check(str(path), machine=machine) for path in (file, made)]
+        first, second = (
+            (each.route, each.exit_code, each.workload, each.needs, each.commands, each.findings)
+            for each in answers
+        )
+        assert first == second
 
 
 def test_a_number_that_is_not_whole_is_written_as_it_is() -> None:

@@ -195,7 +195,7 @@ def _here(
     if here is not None and here.missing_bytes == 0:
         unsafe = _unsafe(spec, format, is_here=True)
         return unsafe or (Outcome.PASS, "weights-here", "", {"path": here.path})
-    is_stated = spec.files or states_needs_alone(spec) or spec.is_lone_config
+    is_stated = spec.files or states_needs_alone(spec) or spec.lone_config
     if spec.openness.weights == "unknown" and not is_stated:
         own = spec.origin if spec.origin.endswith(".toml") else "a spec of your own"
         return Outcome.UNKNOWN, "weights-not-known", "", {"spec": own}
@@ -208,7 +208,7 @@ def _unsafe(spec: ModelSpec, format: str | None, *, is_here: bool) -> Availabili
     is_pickle = spec.safety.formats == ("pickle",) and format not in _NEVER_PICKLE
     if not runs_code and not is_pickle:
         return None
-    where = "yours to get" if spec.is_lone_config else "published"
+    where = "yours to get" if spec.lone_config else "published"
     where = "here" if is_here else where
     return Outcome.WARN, "weights-unsafe", "", {"where": where, "code": runs_code}
 
@@ -217,7 +217,7 @@ def _published(spec: ModelSpec, repository: str | None) -> Availability:
     """What stands before the download. `repository` is another's than the publisher's that has
     the files.
     """
-    if spec.is_lone_config:
+    if spec.lone_config:
         return Outcome.WARN, "weights-yours", "", {}
     if spec.gated and repository is None:
         return Outcome.WARN, "weights-gated", "", {"remedy": to_pass_gate(spec)}
