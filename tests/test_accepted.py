@@ -32,7 +32,7 @@ from selfhost.core.workload import Workload
 from selfhost.machine.profiles import load
 from selfhost.machine.record import Machine
 from selfhost.modelfiles import read_local
-from selfhost.modelfiles.speccheck import check_spec_files
+from selfhost.modelfiles.specfiles import check_spec_files
 from selfhost.reports import json as report
 
 ROWS = tomllib.loads((COMMON / "architectures.toml").read_text(encoding="utf-8"))

@@ -23,7 +23,7 @@ def run(words: list[str]) -> int:
     catalogue = open_catalogue(options.specs)
     if options.action == "new":
         return _make(options, catalogue)
-    from ..modelfiles.speccheck import check_spec_files
+    from ..modelfiles.specfiles import check_spec_files
 
     problems, valid_specs = check_spec_files(
         options.files,

@@ -37,10 +37,8 @@ from .config_keys import (
     tables,
 )
 from .config_layers import attention_of, feed_forward_of, layer_kinds, recurrent_of
-from .local import beside
-from .naming import clean, grouped, identifier, listed, name_of
 from .other_files import refuse_what_is_no_config
-from .source import fail, read_json, shown
+from .source import beside, clean, fail, grouped, identifier, listed, name_of, read_json, shown
 from .stored import DTYPES, Stored, cache_type, is_of_modelopt, stored_of
 
 _Part = TypeVar("_Part", Attention, Recurrent, FeedForward)

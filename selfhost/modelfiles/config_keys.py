@@ -11,8 +11,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from .naming import clean
-from .source import read_json
+from .source import clean, read_json
 
 # the longest published config.json has 37 kB; tokenizer files that go by mistake for one have
 # megabytes

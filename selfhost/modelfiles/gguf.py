@@ -16,9 +16,19 @@ from .gguf_header import MAX_TENSORS, Header, read_header
 from .gguf_layers import States, attention, feed_forward, recurrent
 from .gguf_tensors import as_stored, departures, loaded, parameters, quantization_of
 from .gguf_values import GgufModel, Refused, Unclear
-from .local import LocalModel
-from .naming import clean, grouped, identifier, license_of, listed, name_of, numbered_files
-from .source import damaged, fail, shown
+from .source import (
+    LocalModel,
+    clean,
+    damaged,
+    fail,
+    grouped,
+    identifier,
+    license_of,
+    listed,
+    name_of,
+    numbered_files,
+    shown,
+)
 
 TYPE_CHECKING = False
 

@@ -12,8 +12,16 @@ from struct import Struct, unpack_from
 
 from ..catalogue.layers import MAX_LAYERS
 from ..core.records import Record
-from .naming import clean
-from .source import cut_short, damaged, fail, open_file, read_some, refuse_other_kinds
+from .source import (
+    became_shorter,
+    clean,
+    cut_short,
+    damaged,
+    fail,
+    open_file,
+    read_some,
+    refuse_other_kinds,
+)
 
 TYPE_CHECKING = False
 
@@ -103,8 +111,7 @@ class _Stream:
             more = max(missing, _CHUNK, len(self.content))
             self.content += read_some(self.path, self.stream, more)
         if end > len(self.content):
-            remedy = "wait until nothing writes to it any more"
-            fail(self.path, "became shorter while it was read", remedy)
+            became_shorter(self.path)
 
     def take(self, count: int) -> bytes:
         begin = self.place

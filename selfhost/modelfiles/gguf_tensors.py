@@ -15,7 +15,7 @@ from ..core.records import pattern
 from ..needs.quantization import BASE_TYPES, BLOCKS
 from ..needs.tensors import checkpoint_tensors, count, gguf_tensors, row_of
 from .gguf_values import BLOCK, GgufModel, Refused, Unclear
-from .naming import clean, listed
+from .source import clean, listed
 
 # a thousand times what the largest model of 2026 has
 _MAX_PARAMETERS = 10**16

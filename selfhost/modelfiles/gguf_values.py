@@ -10,8 +10,7 @@ from ..catalogue.layers import MAX_LAYERS
 from ..core.records import pattern
 from ..needs.tensors import ArchitectureRow
 from .gguf_header import Header, Tensor
-from .naming import clean
-from .source import fail
+from .source import clean, fail
 
 TYPE_CHECKING = False
 

@@ -1,36 +1,196 @@
-"""What a read of files on this disk gives."""
+"""A path -> the model that lies there, from headers alone: a GGUF file, safetensors files, a
+config.json, or a folder with one of them.
+"""
 
 from __future__ import annotations
 
 import os
+import stat
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
 
-from ..catalogue.spec import ModelSpec
-from ..core.records import Record
+from ..catalogue.published import SIZE_OF, PublishedFiles
+from ..catalogue.quantization_names import QUANTIZATIONS
+from ..catalogue.spec import ModelSpec, Parameters, Safety
+from . import safetensors
+from .config import ConfigRead, read_config
+from .gguf import parts_of, read_gguf
+from .safetensors import Weights
+from .source import (
+    UNFINISHED,
+    LocalModel,
+    begins_safetensors,
+    beside,
+    fail,
+    identifier,
+    listed,
+    name_of,
+    names_in,
+    open_file,
+    read_some,
+    refuse_other_kinds,
+    shown,
+    status_of,
+)
+from .stored import Stored
+
+_UTF8_MARK = b"\xef\xbb\xbf"
+_CONFIG = "config.json"
+_PICKLES = (".bin", ".pt", ".pth")
+# what a file is that holds no model, by the end of its name, and what to give instead
+_NO_MODEL = {
+    ".toml": (
+        "is a spec, which states a model and holds none",
+        "give the model's file, or judge the spec itself: `selfhost check FILE`",
+    ),
+    ".gguf": (
+        "is not a GGUF file: it does not begin with the letters GGUF",
+        "download it again, as it was published",
+    ),
+    ".json": ("is not JSON", "give the model's config.json as it was published"),
+    "": (
+        "is not a model file: neither GGUF nor safetensors nor a config.json",
+        "give a GGUF file, a config.json, the model's folder, or a spec of it that ends in .toml",
+    ),
+}
+# a file that shows what kind of other folder it is -> what that is, and what to give
+_NO_MODEL_IN: Mapping[str, tuple[str, str]] = {
+    "adapter_config.json": (
+        "holds a LoRA adapter, not a model",
+        "give the folder of the model that it changes",
+    ),
+    "model_index.json": (
+        "holds a diffusers pipeline, an image model",
+        "only language models are read from a folder",
+    ),
+    "snapshots": ("is a folder of Hugging Face's cache", "give a folder under its snapshots"),
+}
+# transformers makes a tokenizer of any of these (AutoTokenizer; VOCAB_FILES_NAMES of its classes)
+_TOKENIZERS = (
+    "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json", "vocab.txt",
+    "spiece.model", "sentencepiece.bpe.model", "tekken.json", "tiktoken.model",
+)  # fmt: skip
+# so small a share of the files may hold more than config.json describes: a tied matrix twice
+_EXTRA_SHARE = 200
 
 
-class LocalModel(Record):
-    """A model as its files describe it. `format`: `gguf`, `safetensors` or `mlx`; `quantization` in
-    the words of QUANTIZATIONS, None where not known.
+def read_local(path: str | os.PathLike[str], architectures: Mapping[str, Any]) -> LocalModel:
+    """The model at a path: a GGUF file (of a split one any part), a safetensors file, a
+    config.json, or a folder with one of them.
 
-    `files_here`: all weights lie on this machine, whole. Where only a part of them is here,
-    `missing` names the other files, and `size_bytes` of `total_bytes` are here (None: not known).
-    `notes` are sentences for the user about what is odd.
+    `architectures` is the parsed `specs/common/architectures.toml`. Raises `SpecError` that says
+    what the path is instead and what to give. Reads headers only, so that a file of 40 GB takes no
+    longer than a small one; waits for no pipe; time and memory are bounded whatever the file holds.
     """
+    named = os.fsdecode(os.fspath(path))
+    if not named:
+        fail("''", "is no path", "name a file or a folder")
+    if stat.S_ISDIR(status_of(named).st_mode):
+        return _read_folder(named, architectures)
+    stream, size = open_file(named)
+    with stream:
+        start = read_some(named, stream, min(size, 4096))
+    # a big-endian file may begin with its letters turned round
+    if start.startswith((b"GGUF", b"FUGG")):
+        return read_gguf(named, architectures)
+    refuse_other_kinds(named, start, size)
+    name = named.lower()
+    # first by its name: the length of a header may begin with the byte of a bracket
+    if name.endswith(".safetensors") or begins_safetensors(start):
+        return _read_weights(named, safetensors.shards_of(named), None, architectures)
+    if name.endswith(".toml") or start.removeprefix(_UTF8_MARK).lstrip()[:1] not in (b"{", b"["):
+        fail(named, *next(why for ending, why in _NO_MODEL.items() if name.endswith(ending)))
+    if name.endswith(safetensors.INDEX_ENDING):
+        return _read_weights(named, *safetensors.shards_in(named), architectures)
+    return read_lone_config(named, architectures)
 
-    spec: ModelSpec
-    format: str
-    quantization: str | None
-    files_here: bool
-    missing: tuple[str, ...] = ()
-    size_bytes: int = 0
-    total_bytes: int | None = None
-    notes: tuple[str, ...] = ()
+
+# ------------------------------------------------------------------------------------- folders
 
 
-def beside(path: str, name: str) -> str | None:
-    """The file of that name in the same folder, None where there is none."""
-    file = path[: len(path) - len(os.path.basename(path))] + name
-    return file if os.path.lexists(file) else None
+def _read_folder(path: str, architectures: Mapping[str, Any]) -> LocalModel:
+    """The model in a folder. Raises `SpecError`, also where there are several."""
+    names = names_in(path)
+    if not names:
+        fail(path, "is an empty folder", "give the folder that holds the model's files")
+    unfinished = [shown(name) for name in names if name.lower().endswith(UNFINISHED)]
+    notes = tuple(f"{name} is there: a download that did not finish" for name in unfinished[:1])
+    ggufs = [name for name in names if name.lower().endswith(".gguf")]
+    if ggufs:
+        return _read_one_gguf(path, ggufs, architectures, notes)
+    indexes = safetensors.of_model_with(names, safetensors.INDEX_ENDING)
+    shards = safetensors.of_model_with(names, ".safetensors")
+    sets = {safetensors.shards_of(os.path.join(path, name)) for name in shards}
+    several = indexes or sorted(files[0] for files in sets)
+    if len(several) > 1:
+        _refuse_several(path, "sets of weights", several)
+    if indexes:
+        index = os.path.join(path, indexes[0])
+        return _read_weights(path, *safetensors.shards_in(index), architectures, notes)
+    if sets:
+        return _read_weights(path, sets.pop(), None, architectures, notes)
+    if _CONFIG not in names:
+        _refuse_no_model(path, names, unfinished)
+    why = "the folder holds a config.json and no weights"
+    pickles = [name for ending in _PICKLES for name in safetensors.of_model_with(names, ending)]
+    if pickles:
+        why = f"its weights are there only as pickle files ({shown(pickles[0])}), which can run any"
+        why += " code when they are loaded"
+    return read_lone_config(os.path.join(path, _CONFIG), architectures, (*notes, why))
+
+
+def _read_one_gguf(
+    path: str, names: list[str], architectures: Mapping[str, Any], notes: tuple[str, ...]
+) -> LocalModel:
+    projectors = [name for name in names if "mmproj" in name.lower()]
+    if projectors and len(projectors) < len(names):
+        names = [name for name in names if name not in projectors]
+        notes += (
+            f"{shown(projectors[0])} beside it, the projector for pictures or sound, is not"
+            " counted",
+        )
+    sets = {parts_of(os.path.join(path, name))[0] for name in names}
+    if len(sets) > 1:
+        _refuse_several(path, "GGUF models", sorted(sets))
+    # of a split file any part that is there
+    model = read_gguf(os.path.join(path, names[0]), architectures)
+    return model.replace(notes=notes + model.notes)
+
+
+def _refuse_several(path: str, what: str, files: Sequence[str]) -> NoReturn:
+    names = listed((shown(os.path.basename(file)) for file in files), 12)
+    fail(path, f"holds {len(files):,} {what}: {names}", "name one of these files")
+
+
+def _refuse_no_model(path: str, names: list[str], unfinished: list[str]) -> NoReturn:
+    if unfinished:
+        fault = f"holds a download that did not finish: {unfinished[0]}"
+        fail(path, fault, "start the download again")
+    for name, (fault, remedy) in _NO_MODEL_IN.items():
+        if name in names:
+            fail(path, fault, remedy)
+    fault = "holds no model: no GGUF file, no safetensors file and no config.json"
+    remedy = "give the folder that holds the model's files"
+    fail(path, f"{fault} ({listed(map(shown, names), 4)})", remedy)
+
+
+# --------------------------------------------------------------- a config.json and safetensors
+
+
+def read_lone_config(
+    config: str, architectures: Mapping[str, Any], notes: tuple[str, ...] = ()
+) -> LocalModel:
+    """The model that a config.json describes; none of its weights are here. Raises `SpecError`."""
+    described = read_config(config, architectures)
+    stored = described.stored
+    spec = described.spec.replace(quantized=stored.requantized)
+    return LocalModel(
+        spec=spec,
+        format=stored.format,
+        quantization=stored.name,
+        files_here=False,
+        notes=(*notes, *stored_notes(spec), *described.notes),
+    )
 
 
 def stored_notes(spec: ModelSpec) -> tuple[str, ...]:
@@ -50,3 +210,159 @@ def stored_notes(spec: ModelSpec) -> tuple[str, ...]:
         f"Its weights are stored as {narrow}: --runtime vllm judges them as they are;"
         " for llama.cpp the figures are those of a converted GGUF file.",
     )
+
+
+def _read_weights(
+    path: str,
+    files: tuple[str, ...],
+    total_bytes: int | None,
+    architectures: Mapping[str, Any],
+    notes: tuple[str, ...] = (),
+) -> LocalModel:
+    """The model in these files, and in the config.json beside them where there is one. `path` is
+    what the user gave, `total_bytes` what the index of the files says. Raises `SpecError`.
+    """
+    config = beside(files[0], _CONFIG)
+    missing = tuple(file for file in files if not os.path.exists(file))
+    if config is not None and missing:
+        # the config.json says what the model is
+        described = read_lone_config(config, architectures, notes)
+        return described.replace(
+            spec=described.spec.replace(origin=path),
+            missing=tuple(shown(os.path.basename(file)) for file in missing),
+            # each is read as far as its header, so a file that was cut is refused
+            size_bytes=sum(
+                safetensors.read_header(file)[0] for file in files if file not in missing
+            ),
+            total_bytes=total_bytes,
+        )
+    weights = safetensors.read_weights(path, files)
+    if config is not None:
+        spec, stored, more = _described(path, read_config(config, architectures), weights)
+        notes += more
+    else:
+        spec, stored = _undescribed(path, weights), Stored(name=weights.dtype, quantized=False)
+    quantization = stored.name if stored.name in QUANTIZATIONS[stored.format] else None
+    unknown = _without(spec.unknown, "files", "tokenizer")
+    published: tuple[PublishedFiles, ...] = ()
+    if quantization is None:
+        unknown["files"] = (
+            f"{weights.size:,} bytes, of a type that has no name here: {weights.types}"
+        )
+    else:
+        sizes = {quantization: weights.size}
+        source = SIZE_OF + shown(path)
+        published = (PublishedFiles(format=stored.format, source=source, bytes=sizes),)
+    source = f"headers of the safetensors files of {shown(path)}"
+    spec = spec.replace(
+        files=published,
+        quantized=stored.requantized,
+        unknown=unknown,
+        tokenizer=any(beside(files[0], name) for name in _TOKENIZERS),
+        safety=Safety(formats=("safetensors",), remote_code=spec.safety.remote_code),
+        sources={**spec.sources, "parameters": source, "safety": "format of the files"},
+    )
+    return LocalModel(
+        spec=spec, format=stored.format, quantization=quantization, files_here=True, notes=notes
+    )
+
+
+def _without(unknown: Mapping[str, str], *keys: str) -> dict[str, str]:
+    return {key: why for key, why in unknown.items() if key not in keys}
+
+
+def _undescribed(path: str, weights: Weights) -> ModelSpec:
+    """The spec of weights without a config.json."""
+    name = name_of(path)
+    unknown = {
+        "architecture": "no config.json lies beside the weights",
+        "license.id": "the files do not say",
+    }
+    if weights.total is None:
+        why = "the weights are packed, so their number does not follow from the files"
+        unknown["parameters.total"] = why
+    counts = Parameters(total=weights.total)
+    return ModelSpec(
+        id=identifier(name), name=name, parameters=counts, unknown=unknown, origin=path
+    )
+
+
+def _described(
+    path: str, described: ConfigRead, weights: Weights
+) -> tuple[ModelSpec, Stored, tuple[str, ...]]:
+    """Spec, types and notes of weights with a config.json, which the files may contradict."""
+    spec, stored = described.spec.replace(origin=path), described.stored
+    language, notes = described.language_parameters, described.notes
+    if not weights.predict_more:
+        # transformers leaves out the blocks that its classes do not have, so a copy that it saved
+        # lacks them
+        spec = spec.replace(parameters=spec.parameters.replace(mtp=None))
+    if weights.total is not None:
+        spec = _counted(spec, language, weights.total)
+        notes += (spec.parameters.difference,) if spec.parameters.difference else ()
+    unknown, architecture = dict(spec.unknown), spec.architecture
+    if not stored.quantized:
+        if weights.dtype is not None and stored.name not in (None, weights.dtype):
+            notes += (
+                f"config.json says {stored.name}, and most of the weights are {weights.dtype}:"
+                f" transformers loads them as {stored.name}",
+            )
+        is_odd = weights.dtype is None or weights.is_scaled
+        stored = Stored() if is_odd else Stored(name=weights.dtype, quantized=False)
+        if is_odd:
+            unknown["architecture.matrix_dtype"] = (
+                f"most of the weights are packed or scaled ({weights.types}), and config.json does"
+                " not say how"
+            )
+    why = _contradiction(stored, weights, language)
+    if why is not None:
+        unknown = {key: text for key, text in unknown.items() if key[:13] != "architecture."}
+        unknown["architecture"], architecture = why, None
+    elif architecture is not None:
+        dtype = architecture.dtype or (None if stored.quantized else weights.dtype)
+        architecture = architecture.replace(
+            dtype=dtype, matrix_dtype=stored.matrices, expert_dtype=stored.experts
+        )
+        unknown = unknown if dtype is None else _without(unknown, "architecture.dtype")
+    return spec.replace(architecture=architecture, unknown=unknown), stored, notes
+
+
+def _contradiction(stored: Stored, weights: Weights, language: int | None) -> str | None:
+    """Why the files are not of the model that config.json describes; None where nothing says so.
+    `language` are the parameters of the language model by config.json.
+
+    transformers drops layers beyond those of the config, makes up those that are not there, and
+    refuses tensors of other shapes.
+    """
+    held = weights.total
+    if language and held and language - held > language // _EXTRA_SHARE:
+        return f"the files hold {held:,} parameters, and config.json describes {language:,}"
+    if stored.quantized and stored.name is not None and weights.plain:
+        said = f"the weights are said to be stored as {stored.name}"
+        return f"{said}, and the files hold {weights.types} alone"
+    return None
+
+
+def _counted(spec: ModelSpec, language: int | None, held: int) -> ModelSpec:
+    """The spec with the parameters that the files really hold. `language` is what follows from
+    config.json for the language model alone, None where it does not.
+    """
+    unknown, parameters = _without(spec.unknown, "parameters.total"), spec.parameters
+    total = held - (parameters.mtp or 0)
+    encoders = total - language if language is not None else 0
+    sees = parameters.encoders is not None or "parameters.encoders" in unknown
+    gap = total - (parameters.total or 0)
+    if parameters.total is None or (sees and encoders > 0):
+        active = parameters.active
+        if active is not None and parameters.total is not None:
+            active += gap
+        parameters = parameters.replace(total=total, active=active)
+        if encoders > 0:
+            unknown.pop("parameters.encoders", None)
+            parameters = parameters.replace(encoders=encoders, projector_bytes=2 * encoders)
+    elif 0 < gap <= total // _EXTRA_SHARE:
+        parameters = parameters.replace(extra_in_files=gap)
+    elif gap:
+        why = f"the files hold {held:,} parameters, and config.json describes {held - gap:,}"
+        parameters = parameters.replace(total=held, active=None, mtp=None, difference=why)
+    return spec.replace(parameters=parameters, unknown=unknown)

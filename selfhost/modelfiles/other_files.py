@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from .config_keys import NESTS, tables
-from .naming import clean, listed
-from .source import fail
+from .source import clean, fail, listed
 
 TYPE_CHECKING = False
 

@@ -16,11 +16,14 @@ from math import prod
 from struct import unpack
 
 from ..core.records import Record, pattern
-from .naming import clean, listed, numbered_files
 from .source import (
+    became_shorter,
+    clean,
     cut_short,
     damaged,
     fail,
+    listed,
+    numbered_files,
     open_file,
     parse_json,
     read_json,
@@ -163,8 +166,7 @@ def _header_bytes(path: str) -> tuple[int, int, bytes]:
             cut_short(path, f"{8 + length - size:,} bytes of its header are missing")
         header = (start[8:] + read_some(path, stream, max(0, length - len(start) + 8)))[:length]
     if len(header) < length:
-        remedy = "wait until nothing writes to it any more"
-        fail(path, "became shorter while it was read", remedy)
+        became_shorter(path)
     return size, length, header
 
 
@@ -221,14 +223,13 @@ def read_weights(named: str, paths: tuple[str, ...]) -> Weights:
     )
 
 
-def is_of_model(name: str) -> bool:
-    """The name of a file is none of those that only lie beside a model's weights."""
-    return not name.startswith(_NOT_THE_MODEL)
-
-
 def of_model_with(names: Iterable[str], ending: str) -> list[str]:
     """Those of the names that end so and are files of a model's weights."""
-    return [name for name in names if name.lower().endswith(ending) and is_of_model(name)]
+    return [
+        name
+        for name in names
+        if name.lower().endswith(ending) and not name.startswith(_NOT_THE_MODEL)
+    ]
 
 
 def shards_of(path: str) -> tuple[str, ...]:

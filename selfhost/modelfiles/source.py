@@ -1,19 +1,28 @@
-"""Opens a file that somebody named, and says what it is where it is no model file."""
+"""Opens a file that somebody named, says what it is where it is no model file, and words what it
+says: names, licenses, groups of layers.
+"""
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable, Sequence
 from itertools import islice
+from typing import TypeVar
 
+from ..catalogue.layers import Attention, FeedForward, Recurrent
+from ..catalogue.spec import License, ModelSpec
 from ..core import files, json_text
 from ..core.errors import Problem, SpecError
 from ..core.files import shown as shown
+from ..core.records import Record, pattern
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from typing import IO, Any, NoReturn
+
+_Layers = TypeVar("_Layers", Attention, Recurrent, FeedForward)
 
 # how a downloader marks what it has not finished: Hugging Face, curl and wget, browsers, aria2
 UNFINISHED = (".incomplete", ".part", ".partial", ".crdownload", ".download", ".aria2", ".tmp")
@@ -26,11 +35,10 @@ _LFS = b"version https://git-lfs.github.com/spec/"
 _MAGIC: tuple[tuple[tuple[bytes, ...], str, str], ...] = (
     ((b"PK\x03\x04",), "is a zip archive, as PyTorch writes it, or one not unpacked", _ANY_CODE),
     ((b"\x80\x02", b"\x80\x03", b"\x80\x04"), "is a Python pickle", _ANY_CODE),
-    ((b"lmgg",), "is a GGML file, as whisper.cpp reads it", "for llama.cpp take a GGUF file"),
     (
-        (b"fmgg", b"tjgg", b"algg"),
-        "is an old GGML file, which nothing reads now",
-        "take the model's GGUF file",
+        (b"lmgg", b"fmgg", b"tjgg", b"algg"),
+        "is a GGML file: whisper.cpp's, or one of before GGUF",
+        "for llama.cpp take a GGUF file",
     ),
     (
         (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ", b"BZh", b"7z\xbc\xaf"),
@@ -38,11 +46,45 @@ _MAGIC: tuple[tuple[tuple[bytes, ...], str, str], ...] = (
         "unpack it first",
     ),
 )
+_MAX_TEXT = 100
+_PART = pattern(r"(?is)(.*)-(\d{5})-of-(\d{5})(\.(?:gguf|safetensors))$")
+# names of licenses as Hugging Face tags them, where SPDX knows the license
+_SPDX = {
+    id.removesuffix("-only").lower(): id
+    for id in (
+        "Apache-2.0", "MIT", "BSD-3-Clause", "BSD-2-Clause", "ISC", "CC0-1.0", "CC-BY-4.0",
+        "CC-BY-3.0", "CC-BY-SA-4.0", "CC-BY-SA-3.0", "CC-BY-NC-4.0", "CC-BY-NC-3.0",
+        "CC-BY-NC-ND-4.0", "CC-BY-NC-SA-4.0", "CC-BY-ND-4.0", "GPL-3.0-only", "GPL-2.0-only",
+        "AGPL-3.0-only", "LGPL-3.0-only", "MPL-2.0", "Unlicense", "WTFPL", "Artistic-2.0",
+    )
+}  # fmt: skip
 
 
-def fail(path: str, message: str, remedy: str | None = None, *, key: str | None = None) -> NoReturn:
+class LocalModel(Record):
+    """A model as its files describe it. `format`: `gguf`, `safetensors` or `mlx`; `quantization` in
+    the words of QUANTIZATIONS, None where not known.
+
+    `files_here`: all weights lie on this machine, whole. Where only a part of them is here,
+    `missing` names the other files, and `size_bytes` of `total_bytes` are here (None: not known).
+    `notes` are sentences for the user about what is odd.
+    """
+
+    spec: ModelSpec
+    format: str
+    quantization: str | None
+    files_here: bool
+    missing: tuple[str, ...] = ()
+    size_bytes: int = 0
+    total_bytes: int | None = None
+    notes: tuple[str, ...] = ()
+
+
+# ------------------------------------------------------------------------------- what is wrong
+
+
+def fail(path: str, message: str, remedy: str | None = None) -> NoReturn:
     """Raise `SpecError` with this one problem."""
-    raise SpecError([Problem(file=shown(path), key=key, message=message, remedy=remedy)])
+    raise SpecError([Problem(file=shown(path), message=message, remedy=remedy)])
 
 
 def damaged(path: str, what: str) -> NoReturn:
@@ -53,6 +95,42 @@ def damaged(path: str, what: str) -> NoReturn:
 def cut_short(path: str, what: str) -> NoReturn:
     """Raise `SpecError` for a file that ends too early."""
     fail(path, f"is cut short: {what}", "the download did not finish: start it again")
+
+
+def became_shorter(path: str) -> NoReturn:
+    """Raise `SpecError` for a file that had more bytes when it was opened."""
+    fail(path, "became shorter while it was read", "wait until nothing writes to it any more")
+
+
+def begins_safetensors(start: bytes) -> bool:
+    """A safetensors file begins with eight bytes of a length, the upper four of them zero, and the
+    brace of its header. No text and no archive has both there, whatever the lower bytes are.
+    """
+    return start[4:9] == b"\0\0\0\0{"
+
+
+def refuse_other_kinds(path: str, start: bytes, size: int) -> None:
+    """Raise `SpecError` for what people mistake for a model file, by its first bytes."""
+    if size == 0:
+        remedy = "the download did not start, or the disk was full: download it again"
+        fail(path, "is empty", remedy)
+    if start.startswith(_LFS):
+        size_line = re.search(rb"\nsize (\d{1,18})", start)
+        real = f" of {int(size_line[1]):,} bytes" if size_line else ""
+        fault = f"is a Git LFS pointer: the real file{real} was not downloaded"
+        fail(path, fault, "run `git lfs pull` in the repository's folder")
+    if not start.strip(b"\0"):
+        remedy = "the space was reserved, but the download did not happen: download it again"
+        fail(path, "holds nothing but zeros", remedy)
+    if start.lstrip()[:15].lower().startswith((b"<!doctype html", b"<html", b"<?xml")):
+        remedy = "the download was answered by a page, for example to log in: download it again"
+        fail(path, "is a web page, not a model", remedy)
+    for magic, message, remedy in () if begins_safetensors(start) else _MAGIC:
+        if start.startswith(magic):
+            fail(path, message, remedy)
+
+
+# ------------------------------------------------------------------------------------- reading
 
 
 def status_of(path: str) -> os.stat_result:
@@ -154,32 +232,95 @@ def parse_json(
         fail(path, f"{error.reason}{line}", remedy or as_published)
 
 
-def begins_safetensors(start: bytes) -> bool:
-    """A safetensors file begins with eight bytes of a length, the upper four of them zero, and the
-    brace of its header. No text and no archive has both there.
+# --------------------------------------------------------------------------------------- names
 
-    The lower bytes may be anything: a pickle begins with 640, a blank and the brace of JSON are
-    31,520.
+
+def beside(path: str, name: str) -> str | None:
+    """The file of that name in the same folder, None where there is none."""
+    file = path[: len(path) - len(os.path.basename(path))] + name
+    return file if os.path.lexists(file) else None
+
+
+def numbered_files(path: str, most: int) -> tuple[str, ...]:
+    """The files that belong together with `path`, in order: itself, or where its name ends in
+    `-00001-of-00003` every part of that set, there or not. More than `most` are none of a model.
     """
-    return start[4:9] == b"\0\0\0\0{"
+    name = os.path.basename(path)
+    match = _PART.match(name)
+    if match is None or not 1 <= int(match[3]) <= most:
+        return (path,)
+    begin = path[: len(path) - len(name)] + match[1]
+    numbers = range(1, int(match[3]) + 1)
+    return tuple(f"{begin}-{number:05d}-of-{match[3]}{match[4]}" for number in numbers)
 
 
-def refuse_other_kinds(path: str, start: bytes, size: int) -> None:
-    """Raise `SpecError` for what people mistake for a model file, by its first bytes."""
-    if size == 0:
-        remedy = "the download did not start, or the disk was full: download it again"
-        fail(path, "is empty", remedy)
-    if start.startswith(_LFS):
-        size_line = re.search(rb"\nsize (\d{1,18})", start)
-        real = f" of {int(size_line[1]):,} bytes" if size_line else ""
-        fault = f"is a Git LFS pointer: the real file{real} was not downloaded"
-        fail(path, fault, "run `git lfs pull` in the repository's folder")
-    if not start.strip(b"\0"):
-        remedy = "the space was reserved, but the download did not happen: download it again"
-        fail(path, "holds nothing but zeros", remedy)
-    if start.lstrip()[:15].lower().startswith((b"<!doctype html", b"<html", b"<?xml")):
-        remedy = "the download was answered by a page, for example to log in: download it again"
-        fail(path, "is a web page, not a model", remedy)
-    for magic, message, remedy in () if begins_safetensors(start) else _MAGIC:
-        if start.startswith(magic):
-            fail(path, message, remedy)
+def clean(text: object) -> str:
+    """Text of a header on one line: without control characters, and of at most 100 letters. Empty
+    for what is no text.
+    """
+    if not isinstance(text, str):
+        return ""
+    text = text[: 4 * _MAX_TEXT]
+    if not text.isprintable():
+        text = "".join(letter if letter.isprintable() else " " for letter in text)
+    return " ".join(text.split())[:_MAX_TEXT]
+
+
+def identifier(name: str) -> str:
+    """The spec id of a name: lower case letters, digits, `.` and `-`; `local-model` where nothing
+    is left.
+    """
+    slug = re.sub(r"[^a-z0-9.]+", "-", name.lower())[:_MAX_TEXT].strip("-.")
+    return slug or "local-model"
+
+
+def name_of(path: str) -> str:
+    """A file's name without its ending and the number of its part; or a folder's name, which in
+    Hugging Face's cache is the repository's.
+    """
+    folder, name = os.path.split(os.path.abspath(path))
+    # models--owner--name/snapshots/revision
+    above, kind = os.path.split(folder)
+    cached = os.path.basename(above) if kind == "snapshots" else name
+    if cached.startswith("models--"):
+        name = cached.rpartition("--")[2]
+    name = re.sub(r"(?i)(-\d{5}-of-\d{5})?(\.(gguf|safetensors|json))?$", "", name, count=1)
+    return clean(name) or "local model"
+
+
+def listed(names: Iterable[str], most: int = 5) -> str:
+    """`a, b, c and 4 more`."""
+    all_names = list(names)
+    rest = len(all_names) - most
+    return ", ".join(all_names[:most]) + (f" and {rest:,} more" if rest > 0 else "")
+
+
+def license_of(tag: object, link: object, unknown: dict[str, str]) -> License | None:
+    """The license that a header names, None where it names none. Notes in `unknown` what the header
+    leaves out.
+    """
+    text = clean(tag)
+    if not text:
+        return None
+    spdx_id = _SPDX.get(text.lower())
+    if spdx_id is not None:
+        return License(id=spdx_id)
+    url = clean(link)
+    if not url.startswith(("https://", "http://")):
+        url = ""
+        unknown["license.url"] = f'the file says "{text}" and no address'
+    return License(
+        id="LicenseRef-" + (re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-") or "unnamed"),
+        url=url or None,
+    )
+
+
+def grouped(layers: Sequence[_Layers | None]) -> tuple[_Layers, ...]:
+    """Equal layers as one group, in the order of their first. Entry i is the part of layer i, None
+    where it has none.
+    """
+    places: dict[_Layers, list[int]] = {}
+    for number, layer in enumerate(layers):
+        if layer is not None:
+            places.setdefault(layer, []).append(number)
+    return tuple(layer.replace(layers=tuple(numbers)) for layer, numbers in places.items())

@@ -18,7 +18,7 @@ from ..core.records import Unread
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, Workload
 from . import file_formats, sdcpp
 from .cache import why_not_known
-from .checkpoints import DTYPES, cast_to, decode_bytes, one_by_one
+from .checkpoints import DTYPES, cast_to, decode_bytes
 from .file_formats import comes_in
 from .kept import with_every_head
 from .llamacpp import files as gguf_files
@@ -222,18 +222,6 @@ def counted_parameters(spec: ModelSpec, architectures: Mapping[str, Any]) -> tup
     groups = checkpoint_tensors(subject.architecture, subject.row)
     total = count(groups)
     return total, total - idle(groups, subject.architecture)
-
-
-def tensor_names(spec: ModelSpec, architectures: Mapping[str, Any]) -> tuple[str, ...]:
-    """The names by which `quantized.apart` may mean tensors of the model; none where not every
-    tensor follows.
-    """
-    subject = _subject(spec, architectures)
-    if subject.architecture is None or subject.row is None or not subject.whole:
-        return ()
-    groups = checkpoint_tensors(subject.architecture, subject.row)
-    names = (name for group in groups for name in (group.name, *one_by_one(group)))
-    return tuple(dict.fromkeys(names))
 
 
 def quantizations_of(

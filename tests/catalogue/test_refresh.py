@@ -13,7 +13,7 @@ import refresh_catalogue
 from helpers.paths import DATA, SPECS
 from selfhost import check
 from selfhost.catalogue.index import Catalogue
-from selfhost.modelfiles.speccheck import check_spec_files
+from selfhost.modelfiles.specfiles import check_spec_files
 
 CONFIGS = DATA / "configs"
 IN_CATALOGUE = ("qwen3-8b", "qwen3-0.6b", "gpt-oss-20b")

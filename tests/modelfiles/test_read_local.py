@@ -188,7 +188,9 @@ def test_a_spec_of_quantized_weights_is_judged_as_they_are_stored(
     assert other.workload.quantization == "Q4_K_M"
 
 
-@pytest.mark.parametrize("name", ["LiquidAI--LFM2.5-VL-1.6B", "MiniMaxAI--MiniMax-M2.5", "BAAI--bge-m3"])
+@pytest.mark.parametrize(
+    "name", ["LiquidAI--LFM2.5-VL-1.6B", "MiniMaxAI--MiniMax-M2.5", "BAAI--bge-m3"]
+)
 def test_a_spec_made_of_a_config_has_its_route(name: str, tmp_path: Path) -> None:
     """Its weights are the user's to get for either: the same route, findings, figures and lines to type."""
     file = shutil.copy(CONFIGS / f"{name}.json", tmp_path / "config.json")

@@ -11,7 +11,7 @@ from helpers.each import each
 from helpers.paths import BAD_SPECS, GOOD_SPECS, SPECS
 from selfhost.catalogue.index import open_catalogue
 from selfhost.catalogue.spec import ModelSpec
-from selfhost.modelfiles.speccheck import check_spec_files
+from selfhost.modelfiles.specfiles import check_spec_files
 
 BAD = sorted(BAD_SPECS.glob("*.toml"))
 GOOD = sorted(GOOD_SPECS.glob("*.toml"))

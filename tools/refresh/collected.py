@@ -13,9 +13,8 @@ from selfhost.core.files import Unreadable, read_file, text_of
 from selfhost.core.records import Record
 from selfhost.modelfiles import LocalModel
 from selfhost.modelfiles.gguf import read_gguf
-from selfhost.modelfiles.naming import clean, name_of
-from selfhost.modelfiles.source import fail, read_json, shown
-from selfhost.modelfiles.weights import read_lone_config
+from selfhost.modelfiles.local import read_lone_config
+from selfhost.modelfiles.source import clean, fail, name_of, read_json, shown
 
 from .listings import front_matter, is_listing, of_card, of_listing, repository_of
 from .ollama import Tag, is_library, of_manifest, tags_of

@@ -12,7 +12,7 @@ from selfhost.catalogue.names import id_of_whole_name
 from selfhost.catalogue.spec import License, ModelSpec
 from selfhost.core.records import Record
 from selfhost.core.spelling import canonical
-from selfhost.modelfiles.speccheck import PARAMETERS_SHARE
+from selfhost.modelfiles.specfiles import PARAMETERS_SHARE
 from selfhost.needs.records import SizedWeights
 
 from .ollama import Tag

@@ -9,7 +9,7 @@ from typing import Any
 from selfhost.catalogue.published import PublishedFiles
 from selfhost.catalogue.quantization_names import QUANTIZATIONS, canonical_packed
 from selfhost.catalogue.spec import ModelSpec, Parameters, Safety
-from selfhost.modelfiles.naming import clean, license_of
+from selfhost.modelfiles.source import clean, license_of
 
 # what the files of a repository are, by their endings
 _FORMATS = ((".safetensors", "safetensors"), (".gguf", "gguf"), (".bin", "pickle"), (".pt", "pickle"),

@@ -11,8 +11,8 @@ from pathlib import Path
 from selfhost.catalogue.spec import License, ModelSpec, Openness, Parameters, Safety
 from selfhost.core.records import Record
 from selfhost.modelfiles import spec_text
-from selfhost.modelfiles.naming import identifier
-from selfhost.modelfiles.speccheck import check_spec_files
+from selfhost.modelfiles.source import identifier
+from selfhost.modelfiles.specfiles import check_spec_files
 
 from .comparing import Compared, Difference, Known
 from .editing import changed, with_size, without

@@ -1,0 +1,474 @@
+"""Spec files: the TOML of a ModelSpec, by the keys that its records declare, and `selfhost spec
+check`, which finds every fault of files in one run, alone and beside the catalogue.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from .. import needs as need
+from ..catalogue.architecture import Architecture
+from ..catalogue.index import misnamed
+from ..catalogue.layers import Attention, FeedForward, Recurrent
+from ..catalogue.licenses import remedy_of_id
+from ..catalogue.published import PublishedFiles
+from ..catalogue.quantization_names import QUANTIZATIONS
+from ..catalogue.spec import ModelSpec, is_license_expression, read_as_far_as_right
+from ..catalogue.spec_values import SCHEMA, SCRATCH, is_id
+from ..core.errors import Problem
+from ..core.records import Record, pattern
+from ..core.spelling import canonical
+from ..core.tables import PACKAGE_FOLDER
+from ..core.tomlfile import Document, Path
+from ..core.tomlfile import shortened as _short
+from ..needs.checkpoints import DTYPES
+from ..needs.records import SizedWeights
+
+_BARE = pattern(r"(?a)[A-Za-z0-9_-]+")
+_DATE = pattern(r"\d{4}-\d{2}-\d{2}")
+_SURROGATE = pattern(r"[\ud800-\udfff]")
+_DATED = ("released", "retired")
+# tables with tensors of a type of their own, which follow the table that has them
+_APART = "apart"
+_Group = Attention | Recurrent | FeedForward
+
+# Tables whose facts have their source in [sources]. [needs] and [[files]] carry their own, and
+# [upkeep] is a pointer.
+_SOURCED = (
+    "license", "openness", "parameters", "architecture", "components", "embedding", "safety",
+    "availability",
+)  # fmt: skip
+# the time of packaging's parser grows faster than the text
+_MAX_EXPRESSION = 1000
+_LEAST_BYTES = 1000
+# a stated count of parameters lies that near to the sum over the architecture
+PARAMETERS_SHARE = 0.005
+# a figure of one digit ("7_000_000_000") may be that far from what it rounds
+_ROUNDED_SHARE = 0.1
+# Files of one quantization differ by up to 8 %, as publishers leave some tensors in another type.
+# Those of another model differ by far more.
+_FILES_SHARE = 0.25
+
+# ------------------------------------------------------------------------------ spec -> text
+
+
+def spec_text(model: ModelSpec) -> str:
+    """The TOML of a spec file that `read_model_spec` reads back as the same spec, but for its
+    origin, what it overrides and the tensors of its file.
+    """
+    head = {"id": model.id, "name": model.name, "modality": model.modality}
+    stated = head | dict(_stated(model))
+    for key in ("embedding", "architecture", "files", "tokenizer"):
+        stated.pop(key, None)
+    tables = {key: value for key, value in stated.items() if isinstance(value, Record | Mapping)}
+    scalars = ((key, value) for key, value in stated.items() if key not in tables)
+    lines = [f"schema = {SCHEMA}", *_lines(scalars)]
+    if model.tokenizer is False:
+        lines.append("tokenizer = false")
+    if model.embedding_length is not None:
+        lines += ["", "[embedding]", f"length = {model.embedding_length}"]
+    if model.architecture is not None:
+        lines += _architecture_text(model.architecture)
+    for name, value in tables.items():
+        pairs = dict(_stated(value) if isinstance(value, Record) else value.items())
+        apart = pairs.pop(_APART, ()) if name == "quantized" else ()
+        lines += ["", f"[{name}]", *_lines(pairs.items()), *_section(f"{name}.{_APART}", apart)]
+    for files in model.files:
+        lines += _files_text(files)
+    return "\n".join(lines) + "\n"
+
+
+def _stated(record: Record) -> Iterator[tuple[str, Any]]:
+    """What a record has otherwise than by default, by the keys of a spec file."""
+    for field, key in type(record)._keys.items():
+        value = getattr(record, field)
+        if value is not None and value not in (key.default, ()):
+            yield key.name or field, value
+
+
+def _files_text(files: PublishedFiles) -> list[str]:
+    """The lines of an entry of `[[files]]`; none where no spec can name the type of a size."""
+    names = QUANTIZATIONS.get(files.format, ())
+    sizes = {f"bytes.{_key(name)}": size for name, size in files.bytes.items() if name in names}
+    if not sizes and not files.unsized:
+        return []
+    stated = ((key, value) for key, value in _stated(files) if key != "bytes")
+    lines = [f"{key} = {_value(size)}" for key, size in sizes.items()]
+    return ["", "[[files]]", *_lines(stated), *lines]
+
+
+def _key(key: str) -> str:
+    return key if _BARE.fullmatch(key) else _value(key)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return f"{value:_}" if value >= 1_000_000 else str(value)
+    if isinstance(value, float):
+        return repr(value)
+    if isinstance(value, str):
+        # TOML has the escapes of JSON; a half of a surrogate pair, as names of files hold, is none
+        text = json.dumps(_SURROGATE.sub("?", value), ensure_ascii=False)
+        return text.replace("\x7f", "\\u007F")
+    if isinstance(value, Record):
+        value = dict(_stated(value))
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(_lines(value.items())) + " }"
+    return "[" + ", ".join(map(_value, value)) + "]"
+
+
+def _lines(pairs: Iterable[tuple[str, Any]]) -> Iterator[str]:
+    for key, value in pairs:
+        is_date = key in _DATED and _DATE.fullmatch(value)
+        yield f"{_key(key)} = {value if is_date else _value(value)}"
+
+
+def _section(name: str, pairs: Iterable[tuple[str, Any]]) -> list[str]:
+    """The lines of a table with free keys; none where it has no entry."""
+    lines = list(_lines(pairs))
+    return ["", f"[{name}]", *lines] if lines else []
+
+
+def _architecture_text(model: Architecture) -> list[str]:
+    stated = dict(_stated(model))
+    apart = stated.pop(_APART, ())
+    row = "gguf" if model.runs_in_gguf else "transformers"
+    lines = ["", "[architecture]", *_lines([(row, model.row), *stated.items()])]
+    attending: tuple[_Group, ...] = (*model.attention, *model.recurrent)
+    lists: tuple[tuple[str, Sequence[_Group], Sequence[_Group]], ...] = (
+        ("attention", model.attention, attending),
+        ("recurrent", model.recurrent, attending),
+        ("feed_forward", model.feed_forward, model.feed_forward),
+    )
+    for key, groups, sharing in lists:
+        # a line without `at` takes the layers that no line of the lists that share them names
+        is_everywhere = all(len(group.layers) == model.layers for group in sharing)
+        inline = [f"  {_value(_group(group, model, is_everywhere))}," for group in groups]
+        lines += [f"{key} = [", *inline, "]"] if groups else []
+    shapes: dict[str, list[dict[str, Any]]] = {}
+    for tensor in model.tensors:
+        at = {"at": _at(tensor.layers, model)} if tensor.layers else {}
+        shapes.setdefault(tensor.name, []).append({**at, "shape": tensor.shape})
+    return [
+        *lines,
+        *_section(f"architecture.{_APART}", apart),
+        *_section("architecture.tensors", shapes.items()),
+    ]
+
+
+def _group(group: _Group, model: Architecture, is_everywhere: bool) -> dict[str, Any]:
+    """What a line states of its layers; what follows from elsewhere is left out."""
+    stated = dict(_stated(group))
+    if isinstance(group, Attention):
+        followed = {"value_length": group.key_length, "heads": model.heads}
+        if group.kind == "latent":
+            followed["kv_heads"] = group.heads
+        stated = {key: value for key, value in stated.items() if followed.get(key) != value}
+    return stated if is_everywhere else {"at": _at(group.layers, model), **stated}
+
+
+def _at(layers: Sequence[int], model: Architecture) -> str | tuple[int, ...]:
+    """`at` of a line: a slice where the layers make one, else their list."""
+    step = layers[1] - layers[0] if len(layers) > 1 else 1
+    if len(layers) == 1 or tuple(layers) != tuple(range(layers[0], layers[-1] + 1, step)):
+        return tuple(layers)
+    is_to_end = layers[-1] + step >= model.layers > layers[-1]
+    end = "" if is_to_end else layers[-1] + 1
+    return f"{layers[0] or ''}:{end}" + (f":{step}" if step > 1 else "")
+
+
+# --------------------------------------------------------------------------- files -> faults
+
+
+def check_spec_files(
+    paths: Sequence[str],
+    catalogue_specs: Iterable[ModelSpec],
+    architectures: Mapping[str, Any],
+    runtime_ids: Sequence[str] = (),
+) -> tuple[tuple[Problem, ...], tuple[ModelSpec, ...]]:
+    """Every fault of the files, in their order, and the specs of those without one.
+
+    `architectures` is the parsed `specs/common/architectures.toml`, from which stated counts and
+    sizes are counted again. A file replaces the spec of the same id in the catalogue, so that a
+    shipped file can be checked against the rest. `runtime_ids` are the programs that a spec may
+    name, of which none are checked where there are none. The same file named twice is read once.
+    Raises nothing.
+    """
+    files: dict[str, tuple[Document, ModelSpec | None]] = {}
+    for path in paths:
+        # a null byte or a loop of links: Document.read says so
+        try:
+            real = os.path.realpath(path)
+        except (OSError, ValueError):
+            real = path
+        if real not in files:
+            document = Document.read(path)
+            files[real] = document, read_as_far_as_right(document, path)
+    # faulty files are held against the catalogue too: all faults in one run
+    stated = [one for one, _ in files.values() if one.values.get("schema") in (None, SCHEMA)]
+    given = {_id_of(one) or os.path.basename(one.file).removesuffix(".toml") for one in stated}
+    others = [spec for spec in catalogue_specs if spec.id not in given]
+    # by each name in its canonical spelling, the id of the first spec that answers to it
+    owners: dict[str, str] = {}
+    for spec in others:
+        for name in (spec.id, *spec.aliases, spec.repository or ""):
+            owners.setdefault(canonical(name), spec.id)
+    for document in stated:
+        _check_names(document, owners)
+        _check_references(document, sorted({spec.id for spec in others} | given), runtime_ids)
+        _check_needs(document)
+        _check_license(document)
+        _check_sources(document)
+    for document, read in files.values():
+        if read is not None:
+            _check_counts(document, read, architectures)
+            _check_files(document, read, architectures)
+    return (
+        tuple(problem for document, _ in files.values() for problem in document.problems),
+        tuple(read for document, read in files.values() if read is not None and document.ok),
+    )
+
+
+def _id_of(document: Document) -> str | None:
+    return next((text for _, text in _texts(document, "id")), None)
+
+
+def _texts(document: Document, *path: str) -> list[tuple[Path, str]]:
+    """The text or the list of texts at a path, each with its own path. The reader has noted what
+    is no text.
+    """
+    value: Any = document.values
+    for key in path:
+        value = value.get(key) if isinstance(value, dict) else None
+    places: list[tuple[Path, Any]] = [(path, value)]
+    if isinstance(value, list):
+        places = [((*path, index), entry) for index, entry in enumerate(value)]
+    return [(place, text) for place, text in places if isinstance(text, str) and text.strip()]
+
+
+def _meant(guess: str | None) -> str | None:
+    return f'did you mean "{guess}"?' if guess else None
+
+
+def _check_names(document: Document, owners: dict[str, str]) -> None:
+    """The file's name, and that no other spec answers to a name of this one, whose names `owners`
+    gets.
+    """
+    spec_id, file = _id_of(document), os.path.basename(document.file)
+    if spec_id is None:
+        return
+    if is_id(spec_id) and file != f"{spec_id}.toml":
+        document.add(("id",), *misnamed(spec_id, file))
+    if owners.get(canonical(spec_id)) == spec_id:
+        message = f'"{_short(spec_id)}" is the id of another of these files too'
+        document.add(("id",), message, "give each model an id of its own")
+        return
+    for key in ("id", "aliases", "repository"):
+        for place, name in _texts(document, key):
+            if not canonical(name):
+                document.add(place, f'"{_short(name)}" has no letter and no digit')
+            elif (owner := owners.setdefault(canonical(name), spec_id)) != spec_id:
+                remedy = "a name means one model, whatever its case and separators"
+                document.add(place, f'"{_short(name)}" already means {owner}', remedy)
+
+
+def _check_references(document: Document, ids: Sequence[str], runtime_ids: Sequence[str]) -> None:
+    """Every spec that this one points at exists, and every program that it is run with has a file
+    under `specs/runtimes`.
+    """
+    named = [
+        *_texts(document, "availability", "open_alternatives"),
+        *_texts(document, "availability", "successor"),
+        *_texts(document, "upkeep", "superseded_by"),
+        # a model may be tuned from one that no spec describes
+        *(pair for pair in _texts(document, "tuned_from") if "/" not in pair[1] != SCRATCH),
+    ]
+    for place, text in named:
+        if text == _id_of(document):
+            document.add(place, f'"{_short(text)}" is this model itself')
+        elif text not in ids:
+            guess = document.guess(text, ids)
+            document.add(place, f'no spec has the id "{_short(text)}"', _meant(guess))
+    for place, text in _texts(document, "runtimes") if runtime_ids else ():
+        if text not in runtime_ids:
+            remedy = _meant(document.guess(text, runtime_ids))
+            remedy = remedy or f"one of {', '.join(runtime_ids)}"
+            document.add(place, f'no runtime has the id "{_short(text)}"', remedy)
+
+
+def _check_needs(document: Document) -> None:
+    """That sizes are not so small that GB were meant."""
+    needs = document.values.get("needs")
+    for key, value in needs.items() if isinstance(needs, dict) else ():
+        if key.endswith("_bytes") and type(value) is int and 0 < value < _LEAST_BYTES:
+            remedy = f"write {key} = {value * 10**9:_}, in bytes"
+            document.add(("needs", key), f"is {value:,}: no model is so small", remedy)
+
+
+def _check_counts(document: Document, spec: ModelSpec, architectures: Mapping[str, Any]) -> None:
+    """That the architecture has what its row needs, and that the stated parameters are those of
+    the architecture or of the components. Where a list of layers is wrong, nothing can be counted
+    over it.
+    """
+    parameters, counted = spec.parameters, None
+    if spec.architecture is not None and not document.has_faults("architecture", "quantized"):
+        counted = need.counted_parameters(spec, architectures)
+        key = need.lacking(spec.architecture, architectures)
+        if key:
+            message = f"is missing, and every {spec.architecture.row} model has it"
+            remedy = f"write {key} = [{{ … }}], or another architecture"
+            document.add(("architecture", key), message, remedy, absent=True)
+    if parameters.total is None or document.has_faults("parameters"):
+        return
+    if counted is not None:
+        total, active = counted
+        beside = parameters.encoders or 0
+        if parameters.encoders is None and "parameters.encoders" in spec.unknown:
+            # the encoders are inside `total`, which is therefore no less than the rest
+            beside = max(0, parameters.total - total)
+        what = "the sum over [architecture]" + (" with the encoders" if parameters.encoders else "")
+        correct = "correct [architecture]: one of the two is of another model"
+        is_right = _compare(document, "total", parameters.total, total + beside, what, correct)
+        if is_right and parameters.active is not None:
+            what = "what [architecture] uses for a token"
+            correct = "correct experts and used of feed_forward"
+            apart = abs(total + beside - parameters.total)
+            _compare(document, "active", parameters.active, active + beside, what, correct, apart)
+    components = sum((spec.components or {}).values())
+    if components and not document.has_faults("components"):
+        what = "the sum over [components]"
+        _compare(document, "total", parameters.total, components, what, "correct [components]")
+
+
+def _compare(
+    document: Document, key: str, stated: int, true: int, what: str, correct: str, more: int = 0
+) -> bool:
+    """Note where a stated count is not the true one. True where it is: at most a share of it and
+    `more` apart, or half of its last digit where it was rounded.
+    """
+    zeros = len(str(stated)) - len(str(stated).rstrip("0"))
+    rounded = min(10**zeros // 2, int(stated * _ROUNDED_SHARE))
+    apart = true - stated
+    if abs(apart) <= max(int(stated * PARAMETERS_SHARE), rounded) + more:
+        return True
+    share = f"{abs(apart) / stated * 100:.{0 if abs(apart) * 10 > stated else 1}f} %"
+    message = f"is {stated:,}, and {what} is {true:,}: {share} {'more' if apart > 0 else 'less'}"
+    document.add(("parameters", key), message, f"write {key} = {true:_}, or {correct}")
+    return False
+
+
+def _check_files(document: Document, spec: ModelSpec, architectures: Mapping[str, Any]) -> None:
+    """That files whose size is stated can be this model's in that quantization; nothing where
+    no size can be computed.
+    """
+    # a listing may include the projector, which is a file of its own in 16 bits
+    beside = 3 * (spec.parameters.encoders or 0)
+    is_unsized = "parameters.encoders" in spec.unknown and not beside
+    if is_unsized or document.has_faults("architecture", "quantized"):
+        return
+    for index, files in enumerate(spec.files):
+        for name, size in files.bytes.items():
+            sized = need.weights_bytes(spec.replace(files=()), files.format, name, architectures)
+            if not isinstance(sized, SizedWeights):
+                continue
+            # some pipelines are published in 32 bits and loaded in 16 (Lumina-Image 2.0, Z-Image)
+            widening = 32 / DTYPES[name] if spec.components and name in DTYPES else 1
+            most = sized.high_bytes * widening * (1 + _FILES_SHARE) + beside
+            if not sized.low_bytes * (1 - _FILES_SHARE) <= size <= most:
+                document.add(
+                    ("files", index, "bytes", name),
+                    f"is {size:,}, and this model's files in {name} have {sized.bytes:,}"
+                    f" ({sized.arithmetic})",
+                    "look the size up again, of all parts together, or correct [architecture] and"
+                    " [parameters]",
+                )
+
+
+def _check_license(document: Document) -> None:
+    """That the license is a known expression, that a browser may open its address, and that
+    something is conditional where there are conditions.
+    """
+    terms = document.values.get("license")
+    if not isinstance(terms, dict):
+        return
+    answers = [terms.get(key) for key in ("commercial_use", "modification", "redistribution")]
+    # Reports say of a "yes" that any use is allowed. A "no" may have conditions: what is left.
+    if terms.get("conditions") and "conditional" not in answers and "no" not in answers:
+        remedy = (
+            'say which: commercial_use = "conditional"; what a user must do is one of the duties'
+        )
+        document.add(("license", "conditions"), "is stated, though nothing is conditional", remedy)
+    for place, address in _texts(document, "license", "url"):
+        if not re.match(r"https?://[^\s/]", address, re.IGNORECASE):
+            message = f'"{_short(address)}" is not the address of a web page'
+            document.add(place, message, "it begins with https://")
+    for place, text in _texts(document, "license", "id"):
+        # the reader has noted what is no expression at all
+        right = _canonical_license(text) if is_license_expression(text) else text
+        if right is None:
+            message = f'"{_short(text)}" is no SPDX license expression'
+            document.add(place, message, remedy_of_id(text))
+        elif right != text:
+            document.add(place, f'"{text}" is not as SPDX writes it', f'write "{right}"')
+
+
+def _canonical_license(text: str) -> str | None:
+    """The expression as SPDX writes it; None where it is none."""
+    from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
+
+    try:
+        return str(canonicalize_license_expression(text)) if len(text) <= _MAX_EXPRESSION else None
+    except (InvalidLicenseExpression, RecursionError):
+        return None
+
+
+def _check_sources(document: Document) -> None:
+    """Every table of facts has its source, and [sources] and [unknown] speak of keys that exist."""
+    sources, unknown = document.values.get("sources", {}), document.values.get("unknown", {})
+    if not isinstance(sources, dict) or not isinstance(unknown, dict):
+        return
+    having = {key.partition(".")[0] for key in sources}
+    for table in _SOURCED:
+        if table in document.values and table not in having:
+            remedy = f'say where the facts in [{table}] come from: [sources] {table} = "…"'
+            document.add(("sources", table), "is missing", remedy, absent=True)
+    keys = _spec_keys()
+    leaves = tuple(f"{key}." for key, has_keys in keys.items() if not has_keys)
+    for section, key in (
+        *(("sources", key) for key in sources),
+        *(("unknown", key) for key in unknown),
+    ):
+        name = re.sub(r"\[[^]]*\]", "", key)
+        # a table with free keys, such as [components], is a leaf too
+        if name not in keys and not name.startswith(leaves):
+            homes = [other for other in keys if other.rpartition(".")[2] == name]
+            guess = homes[0] if len(homes) == 1 else document.guess(name, list(keys))
+            document.add((section, key), "is not the name of a key of a spec", _meant(guess))
+
+
+@cache
+def _spec_keys() -> dict[str, bool]:
+    """Every key of a spec file with its tables, such as `license.id`, from the published JSON
+    Schema; whether it has keys of its own.
+    """
+    with open(os.path.join(PACKAGE_FOLDER, "schemas", "spec-1.json"), encoding="utf-8") as stream:
+        schema = json.load(stream)
+
+    def keys_of(node: Any, before: str) -> Iterator[tuple[str, bool]]:
+        while "$ref" in node or "items" in node:
+            name = node.get("$ref", "").rpartition("/")[2]
+            node = schema["$defs"][name] if name else node["items"]
+        properties = node.get("properties", {})
+        if before:
+            yield before[:-1], bool(properties)
+        for key, inner in properties.items():
+            yield from keys_of(inner, f"{before}{key}.")
+
+    return dict(keys_of(schema, ""))
