@@ -4,7 +4,6 @@ check`, which finds every fault of files in one run, alone and beside the catalo
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -114,6 +113,8 @@ def _value(value: Any) -> str:
     if isinstance(value, float):
         return repr(value)
     if isinstance(value, str):
+        import json
+
         # TOML has the escapes of JSON; a half of a surrogate pair, as names of files hold, is none
         text = json.dumps(_SURROGATE.sub("?", value), ensure_ascii=False)
         return text.replace("\x7f", "\\u007F")
@@ -458,6 +459,8 @@ def _spec_keys() -> dict[str, bool]:
     """Every key of a spec file with its tables, such as `license.id`, from the published JSON
     Schema; whether it has keys of its own.
     """
+    import json
+
     with open(os.path.join(PACKAGE_FOLDER, "schemas", "spec-1.json"), encoding="utf-8") as stream:
         schema = json.load(stream)
 
