@@ -545,7 +545,7 @@ def recipe(case: Case) -> tuple[tuple[str, ...], str, str | None] | None:
     if conversion is None or not can_be_made(spec, runtime, workload):
         return None
     # as it is typed in a shell
-    folder = quote(os.path.dirname(spec.lone_config or "") or ".")
+    folder = quote(os.path.dirname(str(spec.lone_config)) or ".")
     blanks = {
         "repository": spec.repository or "",
         "model": folder if spec.lone_config else spec.id,

@@ -118,17 +118,9 @@ def _read_folder(path: str, architectures: Mapping[str, Any]) -> LocalModel:
     ggufs = [name for name in names if name.lower().endswith(".gguf")]
     if ggufs:
         return _read_one_gguf(path, ggufs, architectures, notes)
-    indexes = safetensors.of_model_with(names, safetensors.INDEX_ENDING)
-    shards = safetensors.of_model_with(names, ".safetensors")
-    sets = {safetensors.shards_of(os.path.join(path, name)) for name in shards}
-    several = indexes or sorted(files[0] for files in sets)
-    if len(several) > 1:
-        _refuse_several(path, "sets of weights", several)
-    if indexes:
-        index = os.path.join(path, indexes[0])
-        return _read_weights(path, *safetensors.shards_in(index), architectures, notes)
-    if sets:
-        return _read_weights(path, sets.pop(), None, architectures, notes)
+    files, total_bytes = _weight_files(path, names)
+    if files:
+        return _read_weights(path, files, total_bytes, architectures, notes)
     if _CONFIG not in names:
         _refuse_no_model(path, names, unfinished)
     why = "the folder holds a config.json and no weights"
@@ -137,6 +129,21 @@ def _read_folder(path: str, architectures: Mapping[str, Any]) -> LocalModel:
         why = f"its weights are there only as pickle files ({shown(pickles[0])}), which can run any"
         why += " code when they are loaded"
     return read_lone_config(os.path.join(path, _CONFIG), architectures, (*notes, why))
+
+
+def _weight_files(path: str, names: Sequence[str]) -> tuple[tuple[str, ...], int | None]:
+    """The safetensors files of the only set of weights in a folder, and the bytes of their tensors
+    where it has an index.
+    """
+    indexes = safetensors.of_model_with(names, safetensors.INDEX_ENDING)
+    shards = safetensors.of_model_with(names, ".safetensors")
+    sets = {safetensors.shards_of(os.path.join(path, name)) for name in shards}
+    several = indexes or sorted(files[0] for files in sets)
+    if len(several) > 1:
+        _refuse_several(path, "sets of weights", several)
+    if indexes:
+        return safetensors.shards_in(os.path.join(path, indexes[0]))
+    return (sets.pop() if sets else ()), None
 
 
 def _read_one_gguf(
@@ -301,19 +308,19 @@ def _described(
         spec = _counted(spec, language, weights.total)
         notes += (spec.parameters.difference,) if spec.parameters.difference else ()
     unknown, architecture = dict(spec.unknown), spec.architecture
-    if not stored.quantized:
-        if weights.dtype is not None and stored.name not in (None, weights.dtype):
+    if not stored.quantized and (weights.dtype is None or weights.is_scaled):
+        stored = Stored()
+        unknown["architecture.matrix_dtype"] = (
+            f"most of the weights are packed or scaled ({weights.types}), and config.json does not"
+            " say how"
+        )
+    elif not stored.quantized:
+        if stored.name not in (None, weights.dtype):
             notes += (
                 f"config.json says {stored.name}, and most of the weights are {weights.dtype}:"
                 f" transformers loads them as {stored.name}",
             )
-        is_odd = weights.dtype is None or weights.is_scaled
-        stored = Stored() if is_odd else Stored(name=weights.dtype, quantized=False)
-        if is_odd:
-            unknown["architecture.matrix_dtype"] = (
-                f"most of the weights are packed or scaled ({weights.types}), and config.json does"
-                " not say how"
-            )
+        stored = Stored(name=weights.dtype, quantized=False)
     why = _contradiction(stored, weights, language)
     if why is not None:
         unknown = {key: text for key, text in unknown.items() if key[:13] != "architecture."}

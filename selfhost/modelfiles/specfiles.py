@@ -202,6 +202,30 @@ def check_spec_files(
     name, of which none are checked where there are none. The same file named twice is read once.
     Raises nothing.
     """
+    files = _read_once(paths)
+    # faulty files are held against the catalogue too: all faults in one run
+    stated = [one for one, _ in files if one.values.get("schema") in (None, SCHEMA)]
+    given = {_id_of(one) or os.path.basename(one.file).removesuffix(".toml") for one in stated}
+    others = [spec for spec in catalogue_specs if spec.id not in given]
+    owners = _owners(others)
+    for document in stated:
+        _check_names(document, owners)
+        _check_references(document, sorted({spec.id for spec in others} | given), runtime_ids)
+        _check_needs(document)
+        _check_license(document)
+        _check_sources(document)
+    for document, read in files:
+        if read is not None:
+            _check_counts(document, read, architectures)
+            _check_files(document, read, architectures)
+    return (
+        tuple(problem for document, _ in files for problem in document.problems),
+        tuple(read for document, read in files if read is not None and document.ok),
+    )
+
+
+def _read_once(paths: Sequence[str]) -> list[tuple[Document, ModelSpec | None]]:
+    """Each file with what is right in its spec, None where that is nothing."""
     files: dict[str, tuple[Document, ModelSpec | None]] = {}
     for path in paths:
         # a null byte or a loop of links: Document.read says so
@@ -212,29 +236,7 @@ def check_spec_files(
         if real not in files:
             document = Document.read(path)
             files[real] = document, read_as_far_as_right(document, path)
-    # faulty files are held against the catalogue too: all faults in one run
-    stated = [one for one, _ in files.values() if one.values.get("schema") in (None, SCHEMA)]
-    given = {_id_of(one) or os.path.basename(one.file).removesuffix(".toml") for one in stated}
-    others = [spec for spec in catalogue_specs if spec.id not in given]
-    # by each name in its canonical spelling, the id of the first spec that answers to it
-    owners: dict[str, str] = {}
-    for spec in others:
-        for name in (spec.id, *spec.aliases, spec.repository or ""):
-            owners.setdefault(canonical(name), spec.id)
-    for document in stated:
-        _check_names(document, owners)
-        _check_references(document, sorted({spec.id for spec in others} | given), runtime_ids)
-        _check_needs(document)
-        _check_license(document)
-        _check_sources(document)
-    for document, read in files.values():
-        if read is not None:
-            _check_counts(document, read, architectures)
-            _check_files(document, read, architectures)
-    return (
-        tuple(problem for document, _ in files.values() for problem in document.problems),
-        tuple(read for document, read in files.values() if read is not None and document.ok),
-    )
+    return list(files.values())
 
 
 def _id_of(document: Document) -> str | None:
@@ -256,6 +258,15 @@ def _texts(document: Document, *path: str) -> list[tuple[Path, str]]:
 
 def _meant(guess: str | None) -> str | None:
     return f'did you mean "{guess}"?' if guess else None
+
+
+def _owners(specs: Iterable[ModelSpec]) -> dict[str, str]:
+    """By each name in its canonical spelling, the id of the first spec that answers to it."""
+    owners: dict[str, str] = {}
+    for spec in specs:
+        for name in (spec.id, *spec.aliases, spec.repository or ""):
+            owners.setdefault(canonical(name), spec.id)
+    return owners
 
 
 def _check_names(document: Document, owners: dict[str, str]) -> None:
@@ -318,34 +329,42 @@ def _check_counts(document: Document, spec: ModelSpec, architectures: Mapping[st
     the architecture or of the components. Where a list of layers is wrong, nothing can be counted
     over it.
     """
-    parameters, counted = spec.parameters, None
-    if spec.architecture is not None and not document.has_faults("architecture", "quantized"):
-        counted = need.counted_parameters(spec, architectures)
+    is_countable = not document.has_faults("architecture", "quantized")
+    if spec.architecture is not None and is_countable:
         key = need.lacking(spec.architecture, architectures)
         if key:
             message = f"is missing, and every {spec.architecture.row} model has it"
             remedy = f"write {key} = [{{ … }}], or another architecture"
             document.add(("architecture", key), message, remedy, absent=True)
-    if parameters.total is None or document.has_faults("parameters"):
+    total = spec.parameters.total
+    if total is None or document.has_faults("parameters"):
         return
+    counted = need.counted_parameters(spec, architectures) if is_countable else None
     if counted is not None:
-        total, active = counted
-        beside = parameters.encoders or 0
-        if parameters.encoders is None and "parameters.encoders" in spec.unknown:
-            # the encoders are inside `total`, which is therefore no less than the rest
-            beside = max(0, parameters.total - total)
-        what = "the sum over [architecture]" + (" with the encoders" if parameters.encoders else "")
-        correct = "correct [architecture]: one of the two is of another model"
-        is_right = _compare(document, "total", parameters.total, total + beside, what, correct)
-        if is_right and parameters.active is not None:
-            what = "what [architecture] uses for a token"
-            correct = "correct experts and used of feed_forward"
-            apart = abs(total + beside - parameters.total)
-            _compare(document, "active", parameters.active, active + beside, what, correct, apart)
+        _compare_with_architecture(document, spec, total, *counted)
     components = sum((spec.components or {}).values())
     if components and not document.has_faults("components"):
         what = "the sum over [components]"
-        _compare(document, "total", parameters.total, components, what, "correct [components]")
+        _compare(document, "total", total, components, what, "correct [components]")
+
+
+def _compare_with_architecture(
+    document: Document, spec: ModelSpec, stated: int, total: int, active: int
+) -> None:
+    """That the stated total and active parameters are those counted over the architecture."""
+    parameters = spec.parameters
+    beside = parameters.encoders or 0
+    if parameters.encoders is None and "parameters.encoders" in spec.unknown:
+        # the encoders are inside `stated`, which is therefore no less than the rest
+        beside = max(0, stated - total)
+    what = "the sum over [architecture]" + (" with the encoders" if parameters.encoders else "")
+    correct = "correct [architecture]: one of the two is of another model"
+    is_right = _compare(document, "total", stated, total + beside, what, correct)
+    if is_right and parameters.active is not None:
+        what = "what [architecture] uses for a token"
+        correct = "correct experts and used of feed_forward"
+        apart = abs(total + beside - stated)
+        _compare(document, "active", parameters.active, active + beside, what, correct, apart)
 
 
 def _compare(
