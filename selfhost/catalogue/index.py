@@ -505,13 +505,14 @@ def _repository_names(repository: object) -> list[str]:
     """A repository under every name that Hugging Face had or has for the same weights.
 
     `-hf` marks a conversion to transformers, beside which the publisher's own files lie under the
-    name without it; Meta's Llama 3 and 3.1 repositories were renamed from `Meta-Llama-…`.
+    name without it, and those of other types lie under the name without `-BF16`; Meta's Llama 3
+    and 3.1 repositories were renamed from `Meta-Llama-…`.
     """
     if not isinstance(repository, str) or not _REPOSITORY.fullmatch(repository):
         return []
     names = [repository]
-    if repository.lower().endswith("-hf"):
-        names.append(repository[:-3])
+    if repository.lower().endswith(("-hf", "-bf16")):
+        names.append(repository.rpartition("-")[0])
     owner, _, name = repository.partition("/")
     if owner.lower() == "meta-llama" and name.lower().startswith("llama-3"):
         names.append(f"{owner}/Meta-{name}")

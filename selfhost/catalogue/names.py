@@ -1,68 +1,92 @@
-"""What a person typed -> a model, with the quantization and the program that the name states.
+"""The model that a name means, with the quantization and the program that the name states.
 
 A name is looked up as it is, then without the words for the form of its files at the end
-(`forms`); then with its words joined otherwise, as a base model, and as the beginning of a longer
-name. Digits are never corrected, and what is read as something else is said in a note.
+(`quantization_names`); then with its words joined otherwise, as a base model, by its maker, and as
+the beginning of a longer name. Digits are never corrected, and what is read as something else is
+said in a note.
 """
 
 from __future__ import annotations
 
-from ..core.errors import SelfhostError, UnexplainedNameError, UnknownModelError
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+from ..core.errors import SelfhostError, UnknownModelError
+from ..core.records import Record, pattern
 from ..core.spelling import canonical
 from .index import Catalogue
-from .lookup import (
-    AS_IT_IS,
-    OTHERWISE,
-    SEE_NAMES,
-    Resolution,
-    by_key,
-    cut_short,
-    library_tag,
-    read,
-)
-from .pasted import LIBRARY, in_latin_letters, unrouted, unwrap
+from .pasted import LIBRARY, bare_name, unrouted, unwrap
+from .quantization_names import TRAINED_FOR, Form, splits
 
-__all__ = [
-    "Resolution",
-    "complete",
-    "id_of",
-    "id_of_whole_name",
-    "library_tag",
-    "look_up",
-    "resolve",
-]
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from .index import Outline
+    from .spec import ModelSpec
 
 # the longest repository id that Hugging Face allows has 96 + 1 + 96 characters; an address of a
 # file in it adds a few dozen
 MAX_NAME_LENGTH = 400
+# Accounts of Hugging Face that publish other people's models unchanged under the original's name,
+# mostly as GGUF with "-GGUF" behind it. Anywhere else the same name may be a fine-tune. At least
+# two public programs list each as a trusted converter (a code search, 2026-11); NousResearch, which
+# also makes models of its own, is here for its copies of Meta's gated repositories.
+CONVERTERS = frozenset({
+    "bartowski", "unsloth", "lmstudio-community", "thebloke", "ggml-org", "maziyarpanahi",
+    "quantfactory", "second-state", "mradermacher", "nousresearch", "city96", "quantstack",
+})  # fmt: skip
+SEE_NAMES = (
+    "a language model by its config.json:      selfhost check ./config.json\n"
+    "all names in the catalogue:               selfhost list --all\n"
+    "with a spec of your own:                  selfhost check NAME --specs DIR"
+)
+# of the others of a family
+_MOST_NAMED = 3
+# a shorter name begins the ids of too many models
+_SHORTEST_BEGINNING = 4
+# what Hugging Face allows in the name of a repository; it is printed in lines to type
+_REPOSITORY = pattern(r"[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9][A-Za-z0-9_.-]*")
+_GGUF_REPOSITORY = pattern(rf"(?i)({_REPOSITORY.pattern}gguf)(?<!\.gguf)(?::.*)?")
+# files of whisper.cpp (ggml-large-v3-turbo-q5_0.bin), and conversions for CTranslate2
+_GGML = pattern(r"(?i)(?:.*/)?ggml-(.+?)(?:-(q[458]_[01]))?\.bin")
+_CTRANSLATE2 = pattern(r"(?i)(?:.*/)?faster-((?:distil-)?whisper-.+?)(?:-ct2)?")
+# what providers of closed models append for one state of a model: gpt-4o-2024-08-06, gpt-4-0613,
+# claude-3-opus-20240229, gemini-1.5-pro-002, claude-3-5-sonnet-latest
+_MONTH_AND_DAY = r"(?:0[1-9]|1[0-2])-?(?:0[1-9]|[12]\d|3[01])"
+_SNAPSHOT = pattern(
+    rf"(?i)[-@_ :](?:(?:preview|exp)-)?(?:20\d\d-?{_MONTH_AND_DAY}|{_MONTH_AND_DAY}"
+    r"|00[1-9]|latest)$"
+)
+# what says nothing in a name as `canonical` writes it: the `v` of `llama-v3.1`, and signs but
+# between numbers, where 1-3 and 13 differ
+_SIGNS = pattern(r"-v-(?=\d)|(?<!\d)-|-(?!\d)")
+# sizes in a name as `canonical` writes it
+_SIZE = pattern(r"(?:\d+-)+[bm](?![a-z])")
+# what people leave off: a version, a date, a size, and the words for a model that was tuned
+_LEFT_OFF = pattern(
+    r"(?:-(?:[\d.]+|v[\d.]+|[ae]?\d+(?:\.\d+)?[bemx]|instruct|chat|it|thinking|preview|base|hf))*"
+)
 
 
-def resolve(typed: str, catalogue: Catalogue, *, explains: bool = True) -> Resolution:
-    """The model that goes by this name.
-
-    Raises `NotAModelError` for a tool or service, `UnknownModelError` for anything else, with the
-    nearest names; without `explains` that only says that it is not in the catalogue.
+class Resolution(Record):
+    """The spec that a name stands for. `quantization` is set where the name states one, `runtime`
+    where only one kind of program loads what it names; `notes` are sentences for the person.
+    `repository` is the typed one where its name says that it holds weights in that form.
+    `names_file`: the name is that of one published GGUF file, or Ollama's tag of one.
     """
-    if len(typed) > MAX_NAME_LENGTH or not canonical(typed):
-        why = f"has {len(typed):,} characters, too many for a model's name"
-        why = "is not a model's name" if len(typed) <= MAX_NAME_LENGTH else why
-        message = f"{cut_short(typed)} {why}" if typed.strip() else "no model was named"
-        raise UnknownModelError(message, remedy=SEE_NAMES)
-    for readings in (AS_IT_IS, OTHERWISE):
-        resolution = read(typed, readings, catalogue)
-        if resolution is not None:
-            return resolution
-    name = unrouted(unwrap(typed), catalogue)
-    latin = in_latin_letters(name, catalogue)
-    if latin is not None:
-        resolution = resolve(latin, catalogue, explains=explains)
-        return resolution.replace(notes=(f"{name} is read as {latin}.", *resolution.notes))
-    if not explains:
-        # what to say of it takes longer to find than that it is unknown
-        raise UnexplainedNameError(f"{cut_short(typed)} is not in the catalogue", remedy=SEE_NAMES)
-    from .unknown_names import unknown_name
 
-    raise unknown_name(typed, name.removeprefix(LIBRARY), catalogue)
+    spec_id: str
+    quantization: str | None = None
+    notes: tuple[str, ...] = ()
+    runtime: str | None = None
+    repository: str | None = None
+    names_file: bool = False
+
+
+# an id of a spec, and sentences on how the name was taken
+Match = tuple[str, tuple[str, ...]]
+# the model of a part of a name: what stands before its form, the account, the form
+_Reading = Callable[[str, str, Form | None, Catalogue], Match | None]
 
 
 def look_up(typed: str, catalogue: Catalogue) -> Resolution | None:
@@ -87,8 +111,6 @@ def id_of_whole_name(name: str, catalogue: Catalogue) -> str | None:
     """The id of the model whose id, repository or repository's own name this is; None for a
     family, an alias, and what several have.
     """
-    if len(name) > MAX_NAME_LENGTH:
-        return None
     try:
         return by_key(canonical(name), ("ids", "repositories", "titles"), catalogue)
     except SelfhostError:
@@ -105,3 +127,402 @@ def complete(prefix: str, catalogue: Catalogue) -> tuple[str, ...]:
         for name in catalogue.spellings()
         if name.lower().startswith(plain) or (start and canonical(name).startswith(start))
     )
+
+
+def library_tag(typed: str, spec: ModelSpec, catalogue: Catalogue) -> str | None:
+    """What was typed, as Ollama's library writes that tag of the model; None for any other name."""
+    if ":" not in typed:
+        return None
+    tags = [alias for alias in spec.aliases if ":" in alias]
+    for spelling, facts in catalogue.common_tables("families", "tag").values():
+        if facts.get("loads") == spec.id:
+            tags.append(spelling)
+    name = _letters(bare_name(typed))
+    return next((tag for tag in tags if _letters(tag) == name), None)
+
+
+def cut_short(text: str, most: int = 60) -> str:
+    """What was typed, safe to print: in quotes, cut short, control characters escaped."""
+    cut = text[:most] + ("…" if len(text) > most else "")
+    shown = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in cut)
+    return f'"{shown}"'
+
+
+def sizes_in(name: str) -> set[str]:
+    """The numbers of parameters in a name, as `canonical` writes them: 3-b, 1-7-b, 350-m."""
+    return set(_SIZE.findall(canonical(name)))
+
+
+# ------------------------------------------------------------------ the parts of a name
+
+
+def read(typed: str, readings: Sequence[_Reading], catalogue: Catalogue) -> Resolution | None:
+    name = unwrap(typed)
+    for each in dict.fromkeys((name, unrouted(name, catalogue))):
+        # what is known of Ollama's library is known as it is
+        plain = each if AS_IT_IS is readings else each.removeprefix(LIBRARY)
+        for match, form in _matches(plain, readings, catalogue):
+            resolution = _in_form(match, form, each, catalogue)
+            if resolution is None:
+                continue
+            if AS_IT_IS is not readings:
+                # none of the typed spelling is known
+                resolution = resolution.replace(repository=None)
+            if resolution.runtime or not resolution.quantization or resolution.repository:
+                return resolution
+            is_single = not any(sign.isspace() or sign in "@/\\" for sign in bare_name(typed))
+            return resolution.replace(names_file=is_single)
+    return None
+
+
+def _matches(
+    name: str, readings: Sequence[_Reading], catalogue: Catalogue
+) -> Iterator[tuple[Match, Form | None]]:
+    """Known models, each with what the rest of the name says of its files."""
+    owner, _, rest = name.rpartition("/")
+    parts: list[tuple[str, str, Form | None]] = [(rest, owner, None)]
+    parts += [(base, owner, form) for base, form in splits(rest, owner)]
+    if file := _GGML.fullmatch(name):
+        type = (file[2] or "f16").upper()
+        parts.append((f"whisper-{file[1]}", "", Form(quantization=type, runtime="whisper.cpp")))
+    elif folder := _CTRANSLATE2.fullmatch(name):
+        # CTranslate2 computes in what the machine is fast at, whatever the file holds
+        parts.append((folder[1], "", Form(runtime="faster-whisper")))
+    for base, account, form in parts:
+        for reading in readings:
+            match = reading(base, account, form, catalogue)
+            if match is not None and not (form and catalogue.is_closed(match[0])):
+                yield match, form
+
+
+def known_form(name: str, catalogue: Catalogue) -> tuple[Match, Form | None] | None:
+    """A known model and what the rest of the name says of its files; None where the name holds no
+    known one, or may be somebody's own of the same name.
+    """
+    return next(_matches(name, AS_IT_IS, catalogue), None)
+
+
+def _in_form(match: Match, form: Form | None, name: str, catalogue: Catalogue) -> Resolution | None:
+    """The model in the form that its name states; None where no program is judged in that form."""
+    (spec_id, notes), held = match, _GGUF_REPOSITORY.fullmatch(name)
+    repository = held[1] if held else None
+    if form is None:
+        return Resolution(spec_id=spec_id, notes=notes, repository=repository)
+    spec = catalogue.spec(spec_id)
+    if not form.is_sized or not serves(form, spec, catalogue):
+        return None
+    quantization, said, facts = form.quantization, form.notes, catalogue.common("quantizations")
+    publisher = facts["publisher"].get(name.partition("/")[0].lower(), {"types": ()})
+    if quantization in publisher["types"]:
+        quantization = f"{publisher['prefix']}{quantization}"
+    if _is_wide_qat(form, spec, name, catalogue):
+        quantization, said = f"{TRAINED_FOR}Q4_0", ("qat_as_published",)
+        if name.endswith(".gguf"):
+            repository = f"{spec.repository}-qat-q4_0-gguf"
+    if form.runtime and form.quantization:
+        repository = name if _REPOSITORY.fullmatch(name) else None
+    return Resolution(
+        spec_id=spec_id,
+        quantization=quantization,
+        runtime=form.runtime,
+        notes=(*notes, *(facts["form"][key].format(form=form) for key in said)),
+        repository=repository,
+    )
+
+
+def serves(form: Form, spec: ModelSpec, catalogue: Catalogue) -> bool:
+    """Whether the program of that form may be one for the model: vLLM makes no pictures."""
+    return (
+        form.runtime is None
+        or spec.modality not in ("image", "video")
+        or spec.modality in catalogue.runtime(form.runtime).modalities
+    )
+
+
+def _is_wide_qat(form: Form, spec: ModelSpec, name: str, catalogue: Catalogue) -> bool:
+    """Whether a name is one of the maker's weights that were trained for 4 bits, of an architecture
+    of which these are published with the token table in 16.
+    """
+    publisher, _, file = name.rpartition("/")
+    if publisher.lower() not in ("", "google", "library") or spec.architecture is None:
+        return False
+    # Google's own files are called as any converter's but for the case of the type: stduhpf's card
+    # of gemma-3-27b-it-qat-q4_0-gguf-small links it, and public programs load those of 1B to 12B
+    is_makers = file == f"{(spec.repository or '').rpartition('/')[2]}-q4_0.gguf"
+    row = catalogue.common("architectures")["architecture"].get(spec.architecture.row)
+    return (form.is_qat or is_makers) and bool(row and row.get("wide_qat_table"))
+
+
+# ------------------------------------------------------------------------- one name, one model
+
+
+def by_key(
+    key: str,
+    kinds: Iterable[str],
+    catalogue: Catalogue,
+    folders: Sequence[Mapping[str, Mapping[str, str]]] | None = None,
+) -> str | None:
+    """The id of the model that has this name, as `canonical` writes it, as one of these kinds.
+    Raises `UnknownModelError` where several have it.
+    """
+    for kind in kinds:
+        for names in catalogue.names() if folders is None else folders:
+            ids = names[kind].get(key, "").split("/")
+            if len(ids) > 1:
+                raise UnknownModelError(
+                    f"{cut_short(key)} may mean {', '.join(ids[:-1])} or {ids[-1]}",
+                    nearest=ids,
+                    remedy="type one of these names in full",
+                )
+            if ids[0]:
+                return ids[0]
+    return None
+
+
+def named(name: str, catalogue: Catalogue) -> Match | None:
+    """The model of an id, an alias, a family, a tag of Ollama, a repository or a title. Raises
+    `UnknownModelError` where several have the name.
+    """
+    key = canonical(name)
+    own = by_key(key, ("ids", "aliases"), catalogue, catalogue.names()[:-1])
+    id = by_key(key, ("ids",), catalogue)
+    if own is not None and id in (None, own):
+        return own, ()
+    match = _in_family(key, catalogue)
+    if id is not None and (match is None or match[0] != id):
+        match = id, ()
+    if match is None:
+        id = by_key(key, ("aliases", "repositories", "titles"), catalogue)
+        match = None if id is None else (id, ())
+    return _as_tag(name, key, match, catalogue) if ":" in name else match
+
+
+def _as_tag(name: str, key: str, match: Match | None, catalogue: Catalogue) -> Match | None:
+    """What Ollama loads by a tag, which may be another model than its name means elsewhere."""
+    tag = catalogue.common_tables("families", "tag").get(key, ("", {}))[1]
+    loaded = tag.get("loads") or ""
+    if loaded in catalogue and match is not None and match[0] != loaded:
+        return loaded, (f"Ollama's {name} is {loaded}; elsewhere the name means {match[0]}.",)
+    if match is not None:
+        return match
+    if loaded and loaded not in catalogue:
+        raise _not_listed(name, loaded, tag.get("others") or (), catalogue)
+    # Ollama writes instruct where Google writes it: gemma2:9b-instruct-q4_0
+    id = loaded or by_key(re.sub("-instruct$", "-it", key), ("ids",), catalogue)
+    return None if id is None else (id, ())
+
+
+def named_or_none(name: str, catalogue: Catalogue) -> Match | None:
+    """As `named`, and None where several have the name."""
+    try:
+        return named(name, catalogue)
+    except UnknownModelError:
+        return None
+
+
+def _in_family(key: str, catalogue: Catalogue) -> Match | None:
+    """A bare family name: the model that its dated entry names, if there is a spec of it."""
+    name, family = catalogue.common_tables("families", "family").get(key, ("", {}))
+    model, loaded = family.get("model"), family.get("ollama")
+    if model is None or model not in catalogue:
+        return None
+    notes = []
+    if "note" in family:
+        notes = [family["note"]]
+    elif key != canonical(model):
+        # a full name needs no word on how it was taken, only on what else there is
+        why = f" ({family['why'].rstrip('.')})" if "why" in family else ""
+        notes = [f"{name} is a family; this answer is for {model}{why}."]
+    if loaded:
+        caveat = "" if loaded in catalogue else ", which is not in the catalogue"
+        if "ollama_needs" in family:
+            caveat += f" and needs as much as {family['ollama_needs']}"
+        notes.append(f"Ollama's tag {name} loads another model: {loaded}{caveat}.")
+    others = [id for id in family.get("others") or () if id in catalogue and id != model]
+    if others:
+        more = f" and {len(others) - _MOST_NAMED} more" if len(others) > _MOST_NAMED else ""
+        shown = ", ".join(others[:_MOST_NAMED])
+        notes.append(f"Its family also has {shown}{more}: selfhost list {name}")
+    return model, tuple(notes)
+
+
+def _in_ollama(name: str, catalogue: Catalogue) -> Match | None:
+    """What Ollama's library loads by a name, which may be another model than it means elsewhere."""
+    family = catalogue.common_tables("families", "family").get(canonical(name), ("", {}))[1]
+    loaded, model = family.get("ollama"), family.get("model")
+    if loaded is None:
+        return named(name, catalogue)
+    if loaded not in catalogue:
+        others = (family.get("ollama_needs"), model, *(family.get("others") or ()))
+        raise _not_listed(name, loaded, others, catalogue)
+    return loaded, (f"Ollama's {name} is {loaded}; elsewhere the name means {model}.",)
+
+
+def _not_listed(
+    name: str, loaded: str, others: Iterable[str | None], catalogue: Catalogue
+) -> UnknownModelError:
+    """The error for a name by which Ollama loads a model that has no spec."""
+    nearest = [other for other in others if other is not None and other in catalogue]
+    message = f"Ollama's {cut_short(name)} is {loaded}, which is not in the catalogue"
+    return UnknownModelError(message, nearest=nearest[:5], remedy=SEE_NAMES)
+
+
+# ------------------------------------------------------------- the readings of a part of a name
+
+
+def _as_it_is(base: str, owner: str, form: Form | None, catalogue: Catalogue) -> Match | None:
+    is_latest = base.lower().endswith(":latest")
+    base = base[: -len(":latest")] if is_latest else base
+    if owner == "library" or (is_latest and not owner):
+        return _in_ollama(base, catalogue)
+    is_file = form is not None and form.is_file
+    if base.lower().endswith((".gguf", ".llamafile")) and not is_file:
+        return None
+    return _in_account(base, owner, form, catalogue)
+
+
+def _in_account(base: str, owner: str, form: Form | None, catalogue: Catalogue) -> Match | None:
+    # a form that others make is evidence enough whose weights these are; of files that hold the
+    # weights as they are only an account that publishes no others
+    is_evidence = form is not None and (form.is_file or not form.is_container)
+    # the name of a file is its original's; an alias may mean another model
+    match = _original(base, catalogue) if form and form.is_file and not owner else None
+    match = match or named(f"{owner}/{base}" if owner else base, catalogue)
+    if match is None and owner and (is_evidence or _is_converter(owner)):
+        return _original(base, catalogue)
+    return match
+
+
+def _is_converter(owner: str) -> bool:
+    return owner.lower() in CONVERTERS
+
+
+def _original(name: str, catalogue: Catalogue) -> Match | None:
+    """The model whose whole name this is: an alias such as llama-3.2-3b may mean another one (the
+    base model). bartowski's files have the account in front: `nvidia_Nemotron-Mini-4B-Instruct`.
+    """
+    for whole in (name, name.partition("_")[2]):
+        id = by_key(canonical(whole), ("repositories", "titles", "ids"), catalogue)
+        if id is not None:
+            return id, ()
+    return None
+
+
+def _letters(name: str) -> str:
+    """A name without the signs between its words."""
+    return _SIGNS.sub("", canonical(name))
+
+
+def _joined(base: str, owner: str, form: Form | None, catalogue: Catalogue) -> Match | None:
+    """The model of a name that is known with its words joined otherwise, or without the `v` of a
+    version: `gptoss:20b`. None where several are.
+    """
+    by_letters: dict[str, set[str]] = catalogue.derived.setdefault("by letters", {})
+    if not by_letters:
+        spellings = [key for names in catalogue.names() for keys in names.values() for key in keys]
+        for table in ("family", "tag"):
+            spellings += [name for name, _ in catalogue.common_tables("families", table).values()]
+        for spelling in spellings:
+            by_letters.setdefault(_letters(spelling), set()).add(spelling)
+    is_converter = _is_converter(owner)
+    find = _original if is_converter else named
+    spelled = by_letters.get(_letters(base if is_converter else f"{owner}/{base}"), ())
+    by_id = {match[0]: match for each in spelled if (match := find(each, catalogue)) is not None}
+    return by_id.popitem()[1] if len(by_id) == 1 else None
+
+
+def _from_base(base: str, owner: str, form: Form | None, catalogue: Catalogue) -> Match | None:
+    """The model of the same size that was tuned from the base model of this repository, whose needs
+    are the same; None for any other name.
+    """
+    key, tuned = canonical(base), []
+    for outline in catalogue.outlines() if form is None or form.runtime is None else ():
+        account, _, repository = (outline.tuned_from or "").lower().partition("/")
+        is_base = repository and canonical(repository) == key
+        if is_base and owner.lower() in (account, "", *CONVERTERS):
+            tuned.append(outline.id)
+    tuned = [id for id in tuned if sizes_in(id) >= sizes_in(key)]
+    if not tuned:
+        return None
+    # of the same line before any other
+    id = min(tuned, key=lambda id: (not id.startswith(key[:4]), len(id), id))
+    name = f"{owner}/{base}" if owner else base
+    note = f"{name} is the base model that {id} was tuned from. This answer is for {id}, which"
+    return id, (f"{note} needs as much.",)
+
+
+def _by_maker(base: str, owner: str, form: Form | None, catalogue: Catalogue) -> Match | None:
+    """A model by its maker's name in front (`Meta Llama 3`), a closed one by a reseller's account
+    or a snapshot (`openai/gpt-4o-2024-08-06`), an open one by its account in short (`ibm/…`).
+    """
+    plain, words = _SNAPSHOT.sub("", base), canonical(base).split("-")
+    makers = [(owner.rpartition("/")[2], plain)]
+    if not owner and plain == base:
+        makers = [("".join(words[:count]), "-".join(words[count:])) for count in (1, 2)]
+    for maker, rest in makers:
+        match = named_or_none(rest, catalogue)
+        if match is None:
+            continue
+        spec = catalogue.spec(match[0])
+        if not _is_maker(_alnum(maker), owner, spec):
+            continue
+        if plain == base:
+            return match if maker else None
+        if spec.closed:
+            note = f"{base} is a dated snapshot; this answer is for {spec.id}. Its price and end"
+            return spec.id, (f"{note} date may differ.",)
+    return None
+
+
+def _is_maker(letters: str, owner: str, spec: ModelSpec) -> bool:
+    """Whether that name may stand before a model. Under its whole account an open one has the names
+    of its repositories alone.
+    """
+    provider = spec.availability.provider if spec.availability else None
+    companies = [_alnum(name) for name in (spec.developer, provider) if name]
+    if owner and not spec.closed:
+        account = _alnum((spec.repository or "").partition("/")[0])
+        companies = [account] if account != letters else []
+    # Google's API writes models/gemini-1.5-pro
+    if spec.closed and letters in ("", "models", *companies):
+        return True
+    return len(letters) >= 3 and any(each.startswith(letters) for each in companies)
+
+
+def _alnum(name: str) -> str:
+    """As accounts of resellers write a company: x-ai for xAI, mistralai for Mistral AI."""
+    return "".join(letter for letter in name.lower() if letter.isalnum())
+
+
+def _begun(base: str, owner: str, form: Form | None, catalogue: Catalogue) -> Match | None:
+    """A model whose name somebody left the end off, or named by its family: the newest of one
+    size.
+    """
+    key, start = canonical(base), "-".join(base.lower().replace("_", " ").split())
+    is_thing = key in catalogue.common_tables("things", "thing")
+    if owner or ":" in base or len(key) < _SHORTEST_BEGINNING or is_thing:
+        return None
+    begun = [
+        outline
+        for outline in catalogue.outlines()
+        if outline.id.startswith(f"{start}-") and _LEFT_OFF.fullmatch(outline.id, len(start))
+    ]
+    return _newest(
+        base,
+        begun or [each for each in catalogue.outlines() if canonical(each.family or "") == key],
+    )
+
+
+def _newest(base: str, begun: Sequence[Outline]) -> Match | None:
+    """The newest of the models that a name begins, where all are of one size."""
+    sizes = {(each.parameters_total, each.parameters_active) for each in begun}
+    if len(sizes) != 1 or (len(begun) > 1 and (None, None) in sizes) or begun[0].closed:
+        return None
+    newest = max(begun, key=lambda each: (each.released or "", -len(each.id), each.id))
+    others = ", ".join(sorted(each.id for each in begun if each is not newest))
+    why = f"the newest of one size; also {others}" if others else "the only one here"
+    return newest.id, (f"{base} begins a longer name; this answer is for {newest.id} ({why}).",)
+
+
+AS_IT_IS: Sequence[_Reading] = (_as_it_is,)
+OTHERWISE: Sequence[_Reading] = (_joined, _from_base, _by_maker, _begun)

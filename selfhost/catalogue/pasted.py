@@ -13,19 +13,18 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .index import Catalogue
 
-# where models are listed under the names of their repositories or of Ollama's library, in front of
-# a name
-HOST = pattern(
-    r"(?i)(?:(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co|hf-mirror\.com"
-    r"|modelscope\.(?:cn|ai)(?:/models)?"
-    r"|ollama\.com/library|ollama\.com|registry\.ollama\.ai/library)|(?:hf|modelscope):/)/(.*)"
-)
 _WEIGHTS_ENDINGS = (".gguf", ".safetensors")
 _PATH_ENDINGS = (*_WEIGHTS_ENDINGS, ".json", ".toml")
-
 # in front of a name of Ollama's library, where some names mean other models than elsewhere
 LIBRARY = "library/"
 _QUOTES = " \t\n\"'`,;"
+# where models are listed under the names of their repositories or of Ollama's library
+HOST = pattern(
+    r"(?i)(?:(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co|hf-mirror\.com"
+    r"|modelscope\.(?:cn|ai)(?:/models)?|lmstudio\.ai/models?|openrouter\.ai(?:/models)?"
+    r"|(?P<ollama>ollama\.com/library|ollama\.com|registry\.ollama\.ai/library))"
+    r"|(?:hf|modelscope|lmstudio):/)/(?P<rest>.*)"
+)
 # the model in a line that runs or downloads one: `ollama run llama3.2`, `llama-server -hf REPO`
 _COMMAND = pattern(
     r"(?:(?P<ollama>ollama)\s+(?:run|pull|show)|(?:vllm|transformers)\s+serve"
@@ -40,9 +39,9 @@ _IN_REPOSITORY = pattern(r"(?i)([^/]+/[^/]+)/(?:tree|blob|resolve|raw)/[^/]+(?:/
 _PAGE = pattern(
     r"(?i)/(?:discussions|commits?|community|summary|files?|feedback|tags|blobs)(?:/.*)?$"
 )
-# a repository as the cache of Hugging Face keeps it
+# a repository as the cache of Hugging Face keeps it, and a file as llama.cpp's
+# (common/download.cpp), with the mark of its version behind it
 _CACHED_FOLDER = pattern(r"models--([^/\\]+?)--([^/\\]+)")
-# a file as llama.cpp's cache keeps it (common/download.cpp), with the mark of its version behind it
 _CACHED_FILE = pattern(r"(?i)([A-Za-z0-9-]+)_([^/\\]+?-gguf)_([^/\\]+\.gguf)(?:\.etag)?")
 # OpenRouter's words for who serves a model and how; how hard a hosted model is asked to think
 _SERVED = pattern(
@@ -52,11 +51,6 @@ _SERVED = pattern(
 )
 # a month as leaderboards write it: `Command R (08-24)`
 _MONTH = pattern(r"\s*\((0[1-9]|1[0-2])-(2\d)\)$")
-# pages that list models as `maker/model`
-_LISTED_AT = pattern(
-    r"(?i)(?:(?:https?://)?(?:www\.)?(?:lmstudio\.ai/models?|openrouter\.ai(?:/models)?)"
-    r"|lmstudio:/)/"
-)
 # Amazon Bedrock's id of a model: `us.amazon.nova-pro-v1:0`, `meta.llama3-1-70b-instruct-v1:0`
 _BEDROCK = pattern(r"(?:(?:us|eu|apac|jp|au|global)\.)?[a-z0-9]+\.([a-z][^/]+?)(?:-v[1-9])?:\d")
 # how Fireworks writes a decimal point: `llama-v3p1-70b-instruct`
@@ -88,26 +82,23 @@ def unwrap(typed: str) -> str:
     """
     name = typed.strip(_QUOTES)
     name = _DOCKER.sub("", (named_in_command(name) or name).strip(_QUOTES))
-    file, folder = _CACHED_FILE.fullmatch(name), _CACHED_FOLDER.fullmatch(name)
-    if file:
+    if file := _CACHED_FILE.fullmatch(name):
         return _with_type(f"{file[1]}/{file[2]}", file[3])
-    if folder:
+    if folder := _CACHED_FOLDER.fullmatch(name):
         return f"{folder[1]}/{folder[2]}"
     # a host's name has a point in it
     is_host = "://" in name or "." in name.partition("/")[0]
     match = HOST.fullmatch(name) if is_host else None
     if match is None:
         return name
-    rest = _PAGE.sub("", match[1].partition("?")[0].partition("#")[0].rstrip("/"))
-    inside = _IN_REPOSITORY.fullmatch(rest)
-    if inside:
+    rest = _PAGE.sub("", match["rest"].partition("?")[0].partition("#")[0].rstrip("/"))
+    if inside := _IN_REPOSITORY.fullmatch(rest):
         return _with_type(inside[1], inside[2] or "")
-    is_in_library = "ollama" in match[0][: match.start(1)].lower() and "/" not in rest
-    return f"{LIBRARY}{rest}" if is_in_library else rest
+    return f"{LIBRARY}{rest}" if match["ollama"] and "/" not in rest else rest
 
 
 def _with_type(repository: str, file: str) -> str:
-    from .forms import splits
+    from .quantization_names import splits
 
     # of the projector beside a model the type is another
     forms = [] if file.lower().startswith("mmproj") else [form for _, form in splits(file)]
@@ -120,14 +111,12 @@ def unrouted(name: str, catalogue: Catalogue) -> str:
     model is served.
     """
     name = _MONTH.sub(r"-\1-20\2", _SERVED.sub("", name))
-    name = _LISTED_AT.sub("", name, count=1).rstrip("/")
     prefix, slash, rest = name.partition("/")
     if slash and prefix in catalogue.common("providers")["prefixes"]["names"]:
-        name = rest
-        if prefix == "fireworks_ai" and "/" in rest:
-            name = _POINT_AS_P.sub(".", rest.rpartition("/")[2])
-        elif prefix.startswith("ollama") and "/" not in rest:
+        if prefix.startswith("ollama") and "/" not in rest:
             return f"{LIBRARY}{rest}"
+        is_pointed = prefix == "fireworks_ai" and "/" in rest
+        name = _POINT_AS_P.sub(".", rest.rpartition("/")[2]) if is_pointed else rest
     bedrock = _BEDROCK.fullmatch(name)
     return bedrock[1] if bedrock else name
 
@@ -156,12 +145,8 @@ def is_path(typed: str) -> bool:
 
     The bare name of a file of weights is a model's where no such file lies here.
     """
-    separators = [separator for separator in ("/", os.sep, os.altsep) if separator]
-    if (
-        any(separator in typed for separator in separators)
-        and len(typed) < 10_000
-        and os.path.exists(typed)
-    ):
+    has_separator = any(sign in typed for sign in ("/", os.sep, os.altsep) if sign)
+    if has_separator and len(typed) < 10_000 and os.path.exists(typed):
         return True
     if not typed.lower().endswith(_PATH_ENDINGS):
         return False

@@ -1,5 +1,6 @@
 """How quantizations are called: file formats, types of tensors, the names that publishers give to
-quantized weights, and the layout that each name stands for.
+quantized weights, the layout that each name stands for; and what the end of a model's name says of
+its files.
 
 What a layout takes in bytes is in `needs/checkpoints.py`.
 """
@@ -13,7 +14,7 @@ from ..core.records import Record, pattern
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 FORMATS = ("gguf", "safetensors", "mlx", "ggml", "ctranslate2", "pickle")
 # a folder as it was trained: what loads a repository of these takes a folder in its place
@@ -198,3 +199,164 @@ def canonical_packed(text: str) -> str | None:
     name = re.sub(r"^gptq-4bit", "gptq", name)
     name = re.sub(r"-128g?$", "", name)
     return name if scheme_of(name) is not None else None
+
+
+# ------------------------------------------------------------------ the end of a model's name
+
+_WIDE = frozenset({"F16", "BF16", "F32"})
+# Ollama and some files leave out the only variant that there is, people the letter of the mix that
+# most load
+_BARE = {"q8": "Q8_0", "q6": "Q6_K"}
+_SHORT = {"q4": "Q4_K_M", "q5": "Q5_K_M"}
+# one word of a form, with the sign in front of it; compiled where needed
+_WORD = (
+    r"(?i)(?:^|[-_.:@\s(]+)("
+    rf"{GGUF_TYPE}|gguf|ggml|safetensors|i1|imatrix|imat|\d{{5}}-of-\d{{5}}"
+    r"|awq|gptq-[2348]b|gptq|gptqmodel|auto-?round|exl[23]|hqq|aqlm|eetq|marlin|bnb|nf4|unsloth|mlx|dwq|dq|qat"
+    r"|onnx|openvino|llamafile|jangtq?|optiq|ud|mtp|cloud|oq[2-8]e?|q[4568]"
+    r"|int[248]|mxfp4-q[48]|(?:nv|mx)?fp[48](?:mixed)?|nvfp4a16|dynamic|block|quantized|unquantized"
+    r"|w[48]a(?:8|16)(?:-fp8)?|[2-8]-?bits?|gs?(?:32|64|128)|(?:32|64|128)g"
+    r"|h[68]|scaled|e4m3fn?|e5m2|emaonly|pruned|\d(?:\.\d{1,2})?-?bpw)\)?$"
+)
+# what holds the weights, or how they were made, says nothing about which weights they are
+_CONTAINERS = frozenset({
+    "gguf", "ggml", "safetensors", "i1", "imatrix", "imat", "mtp", "ud", "llamafile",
+})  # fmt: skip
+# files of formats that selfhost computes no size for
+_UNSIZED = pattern(
+    r"exl[23]|hqq|aqlm|eetq|marlin|onnx|openvino|jangtq?|optiq|\d(?:\.\d{1,2})?-?bpw"
+)
+_MOST_WORDS = 8
+# words that say something of the files that is told in a note of `[form]` in
+# specs/common/quantizations.toml
+_NOTED = ("mtp", "qat", "llamafile", "cloud")
+# modes and types as MLX and Ollama write them, and what they are called here
+_MLX_NAMES = {
+    **{mode: mode for mode in MLX_MODES}, "mxfp4-q8": "MXFP4-Q8", "mxfp4-q4": "mxfp4",
+    "bf16": "bf16", "fp16": "fp16", "f16": "fp16",
+}  # fmt: skip
+
+
+class Form(Record):
+    """What the end of a name says of the weights: their quantization, the program that loads them,
+    and what else was done to the files. `written` are its words as typed; `quantization` and
+    `runtime` are None where it states none; `is_sized` is False where no size can be computed for
+    it. `notes` are keys of `[form]` in specs/common/quantizations.toml.
+    """
+
+    written: str = ""
+    quantization: str | None = None
+    runtime: str | None = None
+    notes: tuple[str, ...] = ()
+    is_sized: bool = True
+    # only words for containers: the name alone is no evidence of whose weights these are
+    is_container: bool = False
+    # trained for 4 bits, in the type of 4 bits that the trainer publishes
+    is_qat: bool = False
+    # the end of a file's name
+    is_file: bool = False
+
+
+def splits(name: str, account: str = "") -> Iterator[tuple[str, Form]]:
+    """Each way to read the end of a name as a form (`-AWQ`, `-MLX-4bit`, `-qat-q4_0-gguf`,
+    `-MTP-GGUF:UD-Q4_K_XL`), the shortest end first: what stands before it, and the form. `account`
+    is that of the repository, if one was named.
+    """
+    import re
+
+    base, account = name, "" if account == "library" else account
+    words: tuple[str, ...] = ()
+    for _ in range(_MOST_WORDS):
+        match = re.search(_WORD, base)
+        if match is None or not match.start():
+            return
+        base = base[: match.start()]
+        if "-of-" not in match[1].lower():
+            words = (match[1].lower(), *words)
+        form = _form(words, account, ":" in name)
+        written = name[len(base) :].strip("-_.:@ ()")
+        is_file = name.lower().endswith((".gguf", ".llamafile"))
+        yield base, form.replace(written=written, is_file=is_file)
+
+
+def _form(words: Sequence[str], account: str, is_tag: bool) -> Form:
+    """What the words at the end of a name state together. `is_tag`: they are Ollama's."""
+    kinds = set(words)
+    notes = tuple(word for word in _NOTED if word in kinds)
+    if _is_mlx(kinds, account, is_tag):
+        return _mlx_form(words, notes, is_tag)
+    usual = None if account else _SHORT.get("".join(kinds - _CONTAINERS))
+    if usual is not None:
+        return Form(quantization=usual, notes=("usual",))
+    types = {word: type for word in words if (type := _gguf_type(word))}
+    others = kinds - types.keys() - _CONTAINERS
+    narrow = next((type for type in types.values() if type not in _WIDE), None)
+    # other files have MXFP4, too
+    if narrow is not None and not (narrow == "MXFP4" and others):
+        return Form(quantization=narrow, notes=notes, is_qat="qat" in kinds and narrow == "Q4_0")
+    return _form_without_type(words, notes, list(types.values()), others)
+
+
+def _form_without_type(
+    words: Sequence[str], notes: tuple[str, ...], types: Sequence[str], others: set[str]
+) -> Form:
+    """A form of words that name no type of a few bits of GGUF files."""
+    if any(map(_UNSIZED.fullmatch, words)):
+        return Form(is_sized=False)
+    if others and others <= {"qat", "unquantized"}:
+        # the files that Google publishes of such weights are of this type
+        stated = None if "unquantized" in words else "Q4_0"
+        return Form(quantization=stated, notes=notes, is_qat=stated is not None)
+    if others and "cloud" not in words:
+        return _packed_form(words, notes)
+    # of other files than GGUF the plain type says only that they are as published
+    wide = None if "safetensors" in words else next(iter(types), None)
+    return Form(quantization=wide, notes=notes, is_container=not (wide or "cloud" in words))
+
+
+def _gguf_type(word: str) -> str | None:
+    import re
+
+    is_type = re.fullmatch(GGUF_TYPE, word, re.IGNORECASE)
+    return gguf_name(word) if is_type else _BARE.get(word)
+
+
+def _is_mlx(kinds: set[str], account: str, is_tag: bool) -> bool:
+    """Whether a form is named as MLX's own, or by bits alone where no account says whose."""
+    if kinds & {"mlx", "dwq", "mxfp4-q4", "mxfp4-q8"} or "mlx" in account.lower():
+        return True
+    if is_tag:
+        return bool(kinds & {"mxfp8", "nvfp4"})
+    # trained for 4 bits, the weights are MLX's as others are
+    rest = kinds - {"qat"}
+    return not account and len(rest) == 1 and min(rest)[:1] in "2345678" and "bit" in min(rest)
+
+
+def _mlx_form(words: Sequence[str], notes: tuple[str, ...], is_tag: bool) -> Form:
+    """A conversion for MLX: `4bit`, `MLX-8bit`, `UD-MLX-4bit`, Ollama's `mlx` and `mxfp8`."""
+    import re
+
+    mixed = {"ud", "dq", "optiq", "mxfp4-q4"}
+    if any(word in mixed or word.startswith("oq") for word in words):
+        notes = (*notes, "mixed")
+    quantization = next((_MLX_NAMES[word] for word in words if word in _MLX_NAMES), None)
+    if quantization is None:
+        stated = re.search(r"(?:^| )(?:q|int|oq)?([2-8])(?:-?bits?|e)?(?: |$)", " ".join(words))
+        quantization = f"{stated[1]}bit" if stated else None
+    if quantization is None and is_tag:
+        quantization, notes = "nvfp4", (*notes, "mlx_of_ollama")
+    runtime = "mlx" if quantization else None
+    return Form(quantization=quantization, runtime=runtime, notes=notes, is_sized=bool(runtime))
+
+
+def _packed_form(words: Sequence[str], notes: tuple[str, ...]) -> Form:
+    """Weights for vLLM or transformers: `AWQ`, `GPTQ-Int8`, `bnb-4bit`, `int4-AutoRound`."""
+    stated = [word for word in words if word not in ("unsloth", "quantized", *_CONTAINERS)]
+    if "autoround" in stated or "auto-round" in stated:
+        # packs 4 bits in groups of 128 unless told, in the layout of GPTQ
+        bits = next((word for word in stated if word.startswith("int")), "int4")
+        stated = ["gptq", bits]
+    packed = canonical_packed("-".join(stated))
+    if packed is None:
+        return Form(is_sized=False)
+    return Form(quantization=packed, runtime=program_of_packed(packed), notes=notes)

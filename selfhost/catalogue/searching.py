@@ -1,19 +1,44 @@
-"""Models by words, as `list` searches: which hold them all, and what was meant where none does.
-Words and phrases for uses and modalities are `[kinds]` of specs/common/uses.toml.
+"""What a person typed -> one model, or what to say of a name that no model goes by; and the models
+that words mean, as `list` searches.
+
+Words and phrases for uses and modalities are `[kinds]` of specs/common/uses.toml; what names are
+instead of models is in specs/common/things.toml.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from shlex import quote
 
+from ..core.errors import NotAModelError, UnexplainedNameError, UnknownModelError
 from ..core.records import pattern
-from ..core.spelling import all_near, canonical
+from ..core.spelling import MAX_GUESSED_LETTERS, all_near, canonical
 from ..core.tables import shipped_table
 from .index import Catalogue
-from .pasted import in_latin_letters
+from .names import (
+    AS_IT_IS,
+    MAX_NAME_LENGTH,
+    OTHERWISE,
+    SEE_NAMES,
+    Resolution,
+    by_key,
+    cut_short,
+    known_form,
+    named_or_none,
+    read,
+    serves,
+    sizes_in,
+)
+from .pasted import LIBRARY, in_latin_letters, is_bare_weights, unrouted, unwrap
+from .quantization_names import Form, splits
 from .spec import ModelSpec
 from .spec_values import MODALITIES, USES
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
 
 _SIZE = pattern(r"\d+(?:\.\d+)?[bm]")
 # the size of 0.8b is no 8b, that of 30b-a3b no 3b, that of 8x7b no 7b
@@ -22,12 +47,61 @@ _LETTERS = pattern(r"[a-z]{3,}")
 # of a word and the name that a slip made it of, as `fuxl` and `flux`; far names share less, as
 # `foobarbaz` and `fara` do
 _SLIP = 0.75
-_MOST_WORDS = 8
+_MOST_SEARCHED = 8
+# a number of parameters as a name states it: `70b`, not the active ones of `30B-A3B`
+_BILLIONS = pattern(r"(?i)(?<![a-z0-9.])(\d{1,4}(?:\.\d{1,2})?)b(?![a-z0-9])")
+# gigabytes of weights a billion parameters: nine in ten of the published Q4_K_M files of models of
+# 2 billion and more have 0.60 to 0.66
+_Q4_K_M_GB = 0.63
+# near names share this much of their letters, as difflib counts it
+_NEAR = 0.72
+_MOST_HINTS = 5
+# of a user's own specs that are wrong
+_MOST_FILES = 5
+# words of a name that are tried for that of a model
+_MOST_WORDS = 40
+# of each table of `things.toml` the message, and what is in front of the command for another model
+_SENTENCES = {
+    "uncovered": ("{typed} is a model for {name}: {answer}", "one of that kind: "),
+    "hosted": (
+        "{typed} is not in the catalogue: by its name it is of a line of {name} that is offered"
+        " through an API alone, without weights",
+        "",
+    ),
+    "line": (
+        "{typed} is not in the catalogue: by its name it is one of {about}",
+        "one that writes {writes}: ",
+    ),
+}
 
 
-def _kinds() -> Mapping[str, str]:
-    kinds: Mapping[str, str] = shipped_table("uses")["kinds"]
-    return kinds
+def resolve(typed: str, catalogue: Catalogue, *, explains: bool = True) -> Resolution:
+    """The model that goes by this name.
+
+    Raises `NotAModelError` for a tool or service, `UnknownModelError` for anything else, with the
+    nearest names; without `explains` that only says that it is not in the catalogue.
+    """
+    if len(typed) > MAX_NAME_LENGTH or not canonical(typed):
+        why = f"has {len(typed):,} characters, too many for a model's name"
+        why = "is not a model's name" if len(typed) <= MAX_NAME_LENGTH else why
+        message = f"{cut_short(typed)} {why}" if typed.strip() else "no model was named"
+        raise UnknownModelError(message, remedy=SEE_NAMES)
+    for readings in (AS_IT_IS, OTHERWISE):
+        resolution = read(typed, readings, catalogue)
+        if resolution is not None:
+            return resolution
+    name = unrouted(unwrap(typed), catalogue)
+    latin = in_latin_letters(name, catalogue)
+    if latin is not None:
+        resolution = resolve(latin, catalogue, explains=explains)
+        return resolution.replace(notes=(f"{name} is read as {latin}.", *resolution.notes))
+    if not explains:
+        # what to say of it takes longer to find than that it is unknown
+        raise UnexplainedNameError(f"{cut_short(typed)} is not in the catalogue", remedy=SEE_NAMES)
+    raise _unknown_name(typed, name.removeprefix(LIBRARY), catalogue)
+
+
+# ------------------------------------------------------------------ models by words
 
 
 def words_typed(words: Iterable[str], catalogue: Catalogue) -> tuple[str, ...]:
@@ -37,7 +111,7 @@ def words_typed(words: Iterable[str], catalogue: Catalogue) -> tuple[str, ...]:
     """
     latin = [in_latin_letters(word, catalogue) or word for word in words]
     text = " ".join(" ".join(latin).lower().split())
-    for phrase, use in _kinds().items():
+    for phrase, use in shipped_table("uses")["kinds"].items():
         if " " in phrase:
             text = re.sub(rf"(?<!\S){phrase.replace(' ', '[ -]')}(?!\S)", use, text)
     return tuple(text.split())
@@ -47,8 +121,8 @@ def use_in(words: Sequence[str]) -> str | None:
     """The use that words alone name, each its own word or all of one: `code`, `speech
     recognition`. None where they name none, or several.
     """
-    typed = [part for word in words for part in kind_meant(word).split("-")]
-    named = [use for use in USES if set(use.split("-")) <= set(typed)]
+    typed = {part for word in words for part in kind_meant(word).split("-")}
+    named = [use for use in USES if typed.issuperset(use.split("-"))]
     return named[0] if len(named) == 1 else None
 
 
@@ -56,7 +130,7 @@ def modality_in(words: Sequence[str]) -> str | None:
     """The modality that one of these words means by itself: `image`, `pictures`. None where none
     does, or several do.
     """
-    named = {kind_meant(word) for word in words} & set(MODALITIES)
+    named = {kind_meant(word) for word in words}.intersection(MODALITIES)
     return min(named) if len(named) == 1 else None
 
 
@@ -64,12 +138,9 @@ def kind_meant(word: str) -> str:
     """The use or modality that a word means, in the singular or the plural: `code` of `coding`,
     `embedding` of `embeddings`. The word in lower case where it means none.
     """
-    word = word.lower()
-    for reading in (word, word.removesuffix("s")):
-        kind = _kinds().get(reading, reading)
-        if kind in USES or kind in MODALITIES:
-            return kind
-    return word
+    word, kinds = word.lower(), shipped_table("uses")["kinds"]
+    readings = [kinds.get(reading, reading) for reading in (word, word.removesuffix("s"))]
+    return next((kind for kind in readings if kind in USES or kind in MODALITIES), word)
 
 
 def holds_words(model: ModelSpec, words: Sequence[str]) -> bool:
@@ -101,18 +172,189 @@ def meant(words: Sequence[str], catalogue: Catalogue) -> tuple[str, ...]:
     """
     own_names = [(outline.id, outline.family or "") for outline in catalogue.outlines()]
     runs = sorted({run for names in own_names for name in names for run in _LETTERS.findall(name)})
-    words = words[:_MOST_WORDS]
-    held = [word for word in words if any(_in_names(word, names) for names in own_names)]
-    mended = [word if word in held else _mended(word, runs) for word in words]
-    for names in own_names if mended != list(words) else ():
+    held, mended = [], []
+    for word in words[:_MOST_SEARCHED]:
+        if any(_in_names(word, names) for names in own_names):
+            held.append(word)
+            mended.append(word)
+            continue
+        letters = _LETTERS.match(word)
+        run = letters[0] if letters is not None else word
+        near = all_near(run, runs, most=1, likeness=_SLIP)
+        mended.append(near[0] + word[len(run) :] if near else word)
+    for names in own_names if len(held) < len(mended) else ():
         if all(_in_names(word, names) for word in mended):
             return (" ".join(mended),)
     return tuple(dict.fromkeys(held))
 
 
-def _mended(word: str, runs: Sequence[str]) -> str:
-    """The word with its letters as they most likely were meant."""
-    letters = _LETTERS.match(word)
-    run = letters[0] if letters is not None else word
-    near = all_near(run, runs, most=1, likeness=_SLIP)
-    return near[0] + word[len(run) :] if near else word
+# ------------------------------------------------------------------ names that are not known
+
+
+def _unknown_name(typed: str, name: str, catalogue: Catalogue) -> UnknownModelError:
+    """The error for a name that no model goes by: what is known of it, the surest first."""
+    name = name.removesuffix(":latest")
+    owner, _, rest = name.rpartition("/")
+    base, form = [(rest, Form()), *splits(rest, owner)][-1]
+    error = _thing(typed, (name, rest, base), catalogue)
+    error = error or _begins_as(("uncovered", "hosted"), typed, rest, catalogue)
+    if error is not None:
+        return error
+    missing = "does not exist here and " if is_bare_weights(name) else ""
+    message = f"{cut_short(typed)} {missing}is not in the catalogue"
+    if faulty := list({problem.file: None for problem in catalogue.own_faults}):
+        shown = (*faulty[:_MOST_FILES], *(["…"] if len(faulty) > _MOST_FILES else ()))
+        message += f"; faulty files of yours were ignored: {', '.join(shown)}"
+    for id, words, remedy in (*_same_name(name, catalogue), *_made_from(base, catalogue)):
+        options = ""
+        if form.quantization is not None and serves(form, catalogue.spec(id), catalogue):
+            options = f" --runtime {form.runtime}" if form.runtime else ""
+            options += f" --quant {form.quantization}"
+        plain = f"selfhost check {quote(id)}"
+        remedy = remedy.format(plain=plain, check=f"{plain}{options}")
+        return UnknownModelError(f"{message}: {words.format(id=id)}", nearest=(id,), remedy=remedy)
+    if error := _begins_as(("line",), typed, rest, catalogue):
+        return error
+    return UnknownModelError(
+        message + _size(base), nearest=_nearest(canonical(base), catalogue), remedy=SEE_NAMES
+    )
+
+
+def _size(base: str) -> str:
+    """A clause on what the number of parameters in a name means for its weights."""
+    sizes = _BILLIONS.findall(base)
+    if len(sizes) != 1:
+        return ""
+    said = f"{sizes[0]} billion parameters, as its name says, are about"
+    return f": {said} {_Q4_K_M_GB * float(sizes[0]):,.2g} GB of weights in Q4_K_M"
+
+
+def _instead(facts: Mapping[str, Any], catalogue: Catalogue, before: str = "") -> str:
+    """The line that asks for the first known model of those named in place of a thing."""
+    ids = [id for id in facts.get("try_instead") or () if id in catalogue]
+    return f"{before}selfhost check {quote(ids[0])}" if ids else ""
+
+
+def _thing(typed: str, names: tuple[str, ...], catalogue: Catalogue) -> UnknownModelError | None:
+    things = catalogue.common_tables("things", "thing")
+    facts = next((things[key][1] for key in map(canonical, names) if key in things), None)
+    if facts is None:
+        return None
+    return NotAModelError(
+        f"{cut_short(typed)} is not a model but a {facts['kind']}: {facts['answer']}",
+        kind=facts["kind"],
+        nearest=[id for id in facts.get("try_instead") or () if id in catalogue],
+        remedy=_instead(facts, catalogue) or SEE_NAMES,
+    )
+
+
+def _begins_as(
+    tables: tuple[str, ...], typed: str, name: str, catalogue: Catalogue
+) -> UnknownModelError | None:
+    """A name that begins as those of an entry of `things.toml`: a kind that the catalogue does not
+    judge, a line that an API alone serves, a line whose layers are not known.
+    """
+    key = canonical(name)
+    for table in tables:
+        # a tune that is named for a hosted model states its size
+        is_tune = table == "hosted" and (sizes_in(key) or key.endswith("-distill"))
+        entries = {} if is_tune else catalogue.common("things").get(table) or {}
+        for about, facts in entries.items():
+            is_whole = key in map(canonical, facts.get("whole") or ())
+            if not is_whole and not any(_begins(key, start) for start in facts.get("names") or ()):
+                continue
+            message, before = _SENTENCES[table]
+            values = {"typed": cut_short(typed), "name": about, **facts}
+            instead = _instead(facts, catalogue, before.format_map(values))
+            return UnknownModelError(
+                message.format_map(values),
+                nearest=_nearest(key, catalogue) if table == "hosted" else (),
+                remedy=f"{instead}\n{SEE_NAMES}" if instead else SEE_NAMES,
+            )
+    return None
+
+
+def _begins(key: str, start: str) -> bool:
+    """Whether a name as `canonical` writes it begins so, `*` for any part; a version follows with
+    or without a sign between: yolov8, YOLO11n.
+    """
+    parts = [re.escape(canonical(part)) for part in start.split("*")]
+    is_near = key.startswith(parts[0][:1])
+    return is_near and re.match(rf"{'.+'.join(parts)}(?![a-z])", key) is not None
+
+
+def _same_name(name: str, catalogue: Catalogue) -> Iterator[tuple[str, str, str]]:
+    """A known model in files whose size is not known, or in an account that may hold others."""
+    owner, _, rest = name.rpartition("/")
+    match = known_form(name, catalogue)
+    if match is not None and match[1] is not None:
+        words = f"its name says that it holds {{id}} in another format ({match[1].written}), whose"
+        yield match[0][0], f"{words} size is not known", "for the known formats: {plain}"
+    match = known_form(rest, catalogue) if owner else None
+    if match is not None:
+        words = f"this repository of {cut_short(owner)} may hold other weights than {{id}}"
+        yield match[0][0], words, "if it holds the same weights: {check}"
+
+
+def _made_from(base: str, catalogue: Catalogue) -> Iterator[tuple[str, str, str]]:
+    """Models whose layers it may have, each with a clause on why and what to type."""
+    plain = canonical(base).removesuffix("-gguf").removesuffix("-i-1")
+    listed = {
+        canonical(repository.rpartition("/")[2]): id
+        for id, repositories in (catalogue.common("alike").get("alike") or {}).items()
+        for repository in repositories
+    }
+    layers_of = listed.get(plain) or listed.get(canonical(base.partition("_")[2]))
+    if layers_of is not None:
+        yield layers_of, "it has the layers of {id}, so it needs as much", "{check}"
+    parts = plain.split("-")[:_MOST_WORDS]
+    inside = _named_inside(parts, catalogue)
+    if inside is not None:
+        yield inside, "if it is made from {id}, as its name says, it needs as much", "{check}"
+    # the name of a line of tunes stands in the names of listed models
+    alike = {id for each, id in listed.items() if set(parts) <= set(each.split("-"))}
+    own_words = {word for each in catalogue.outlines() for word in canonical(each.id).split("-")}
+    if len(alike) == 1 and any(len(word) > 3 for word in set(parts) - own_words):
+        yield alike.pop(), "a tune of that name has the layers of {id}", "{check}"
+
+
+def _named_inside(words: list[str], catalogue: Catalogue) -> str | None:
+    """The open model whose name, size and all, stands in that of its tune, or around its words:
+    `qwen3-abliterated:8b`.
+    """
+    count = len(words)
+    runs = [(start, start + long) for long in range(count - 1, 2, -1) for start in range(count)]
+    names = [(words[start:end], words[:start] + words[end:]) for start, end in runs if end <= count]
+    if words[-1:] == ["b"]:
+        names += [(words[:end] + words[-2:], []) for end in range(count - 3, 0, -1)]
+    for inside, others in names:
+        name = "-".join(inside)
+        # an alias or a short id may be the name of a family
+        kinds = ("ids", "repositories", "titles", "aliases") if sizes_in(name) else ("ids",)
+        try:
+            id = by_key(name, kinds, catalogue)
+        except UnknownModelError:
+            continue
+        if id is not None and not catalogue.is_closed(id) and not sizes_in("-".join(others)):
+            return id
+    return None
+
+
+def _nearest(key: str, catalogue: Catalogue) -> tuple[str, ...]:
+    """The models of a family of that name, the newest first, and those of the names that are most
+    like it, those with its numbers first.
+    """
+    from difflib import get_close_matches
+
+    family = [each for each in catalogue.outlines() if canonical(each.family or "") == key]
+    family.sort(key=lambda each: each.released or "", reverse=True)
+    families = catalogue.common_tables("families", "family").values()
+    names = (*catalogue.spellings(), *(name for name, _ in families))
+    most = 4 * _MOST_HINTS if len(key) <= MAX_GUESSED_LETTERS else 1
+    typed, keys = key[:MAX_GUESSED_LETTERS], {canonical(name) for name in names}
+    near = get_close_matches(typed, keys, n=most, cutoff=_NEAR)
+    numbers = re.findall(r"\d+", key)
+    near.sort(key=lambda name: (name[:2] != key[:2], re.findall(r"\d+", name) != numbers))
+    matches = [match for name in near if (match := named_or_none(name, catalogue))]
+    ids = (*(each.id for each in family), *(id for id, _ in matches))
+    return tuple(dict.fromkeys(ids))[:_MOST_HINTS]

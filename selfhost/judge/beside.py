@@ -53,8 +53,8 @@ def companions_of(
 
 def _named_draft(typed: str, catalogue: Catalogue) -> tuple[ModelSpec, str | None, bool]:
     """The model, its quantization where that is said, and whether its files are here."""
-    from ..catalogue.names import resolve
     from ..catalogue.pasted import is_path
+    from ..catalogue.searching import resolve
 
     if not is_path(typed):
         named = resolve(typed, catalogue)

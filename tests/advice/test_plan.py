@@ -13,7 +13,7 @@ from helpers.schemas import validate
 from selfhost import Workload, check
 from selfhost.advice.plan import Least, Plan, make_plan
 from selfhost.catalogue.index import open_catalogue
-from selfhost.catalogue.names import resolve
+from selfhost.catalogue.searching import resolve
 from selfhost.cli import main as cli
 from selfhost.judge.checks import Outcome
 from selfhost.judge.record import Route, Verdict

@@ -9,7 +9,7 @@ import pytest
 
 from helpers.packed import write_specs
 from selfhost.catalogue.index import Catalogue
-from selfhost.catalogue.names import resolve
+from selfhost.catalogue.searching import resolve
 from selfhost.core.errors import SpecError, UnknownModelError
 from selfhost.core.tables import shipped_folder
 

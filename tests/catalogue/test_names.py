@@ -16,8 +16,8 @@ from helpers.paths import DATA
 from selfhost import Verdict, Workload, check
 from selfhost.advice.understood import of_name
 from selfhost.catalogue.index import Catalogue
-from selfhost.catalogue.names import complete, resolve
-from selfhost.catalogue.searching import holds_words, meant, words_typed
+from selfhost.catalogue.names import complete
+from selfhost.catalogue.searching import holds_words, meant, resolve, words_typed
 from selfhost.core.errors import NotAModelError, UnknownModelError
 from selfhost.core.spelling import canonical
 from selfhost.judge.files import is_published
@@ -239,9 +239,6 @@ def test_what_is_not_known_stays_unknown(typed: str) -> None:
         ("Qwen/Qwen3-8B-Base", "qwen3-8b"),
         ("bartowski/Llama-3.2-1B-GGUF", "llama-3.2-1b-instruct"),
         ("Qwen3.5-0.8B-Base-Q4_0.gguf", "qwen3.5-0.8b"),
-        # Ollama's word for it
-        ("llama3:8b-text", "llama-3-8b-instruct"),
-        ("qwen2.5-coder:7b-base", "qwen2.5-coder-7b-instruct"),
     ],
 )
 def test_a_base_model_is_answered_by_what_was_tuned_from_it(typed: str, tuned: str) -> None:
