@@ -8,8 +8,7 @@ replayed again, so a model costs what its first layers cost.
 
 from __future__ import annotations
 
-# of `bisect`, which is a file more to load
-from _bisect import bisect_left
+from bisect import bisect_left
 from collections.abc import Sequence
 from math import prod
 
@@ -76,7 +75,7 @@ class Tensor:
     """
 
     __slots__ = (
-        "each", "kept", "layout", "owner", "placed", "readers", "reuses", "shared", "sources",
+        "kept", "layout", "owner", "placed", "readers", "reuses", "shared", "sources",
         "start", "strided", "views",
     )  # fmt: skip
 
@@ -90,8 +89,8 @@ class Tensor:
         self.sources = sources
         self.owner = owner
         # reuses: may write over a source; kept: an output; placed: already in a graph; shared: read
-        # by several sections; each: an input that every layer has one of
-        self.reuses = self.kept = self.placed = self.shared = self.strided = self.each = False
+        # by several sections
+        self.reuses = self.kept = self.placed = self.shared = self.strided = False
         self.readers = self.views = 0
         self.start = -1
 
@@ -99,6 +98,26 @@ class Tensor:
     def size(self) -> int:
         assert self.layout is not None
         return aligned(prod(self.layout))
+
+    def may_replace(self, source: Tensor) -> bool:
+        """Whether it may be written over that source, which nobody else reads."""
+        return (
+            source.layout == self.layout
+            and source.start >= 0
+            and source.readers == 1
+            and not (source.views or source.kept)
+        )
+
+    def leave(self, arena: Arena) -> None:
+        """Gives its memory back; a view that of its owner, once nobody reads that either."""
+        owner = self.owner
+        if owner is not None:
+            owner.views -= 1
+            if not (owner.readers or owner.views):
+                owner.leave(arena)
+        elif self.start >= 0 and not self.kept:
+            arena.give(self.start, self.start + self.size)
+            self.start = -1
 
 
 _ELSEWHERE = Tensor(None)
@@ -128,15 +147,12 @@ class Section:
 
         `given` are those of the entries; `ending`: shared tensors that no later section uses.
         """
-        self._count(ending)
+        self._count_readers(ending)
         for entry, start in zip(self.entries, given, strict=False):
             entry.start = start
         for node in self.nodes:
             if node.owner is None:
-                over = next(
-                    (source for source in node.sources if node.reuses and _may_be(node, source)),
-                    None,
-                )
+                over = next(filter(node.may_replace, node.sources), None) if node.reuses else None
                 if over is None:
                     node.start = arena.take(node.size)
                 else:
@@ -144,19 +160,16 @@ class Section:
             for source in node.sources:
                 source.readers -= 1
                 if not source.readers and not source.views:
-                    _leave(source, arena)
+                    source.leave(arena)
         # shared results stay where they are
         return tuple(result.start for result in self.results if not result.shared)
 
-    def _count(self, ending: frozenset[Tensor]) -> None:
-        """Sets how often each tensor is read and viewed. A shared one that does not end here has a
-        reader more.
-        """
-        for node in (*self.nodes, *self.entries):
-            node.readers = 1 if node.shared and node not in ending else 0
-            node.views, node.start = 0, -1
-        for tensor in self.uses:
-            tensor.readers = 0 if tensor in ending else 1
+    def _count_readers(self, ending: frozenset[Tensor]) -> None:
+        """A shared tensor that does not end here has a reader more."""
+        for tensor in (*self.nodes, *self.entries):
+            tensor.start = -1
+        for tensor in (*self.nodes, *self.entries, *self.uses):
+            tensor.readers = int(tensor.shared and tensor not in ending)
             tensor.views = 0
         for node in self.nodes:
             if node.owner is not None:
@@ -167,29 +180,6 @@ class Section:
             result.readers += 1
 
 
-def _may_be(node: Tensor, source: Tensor) -> bool:
-    """Whether the node may be written over that source, which nobody else reads."""
-    return (
-        source.layout == node.layout
-        and source.start >= 0
-        and source.readers == 1
-        and not source.views
-        and not source.kept
-    )
-
-
-def _leave(tensor: Tensor, arena: Arena) -> None:
-    owner = tensor.owner
-    if owner is not None:
-        owner.views -= 1
-        if owner.readers or owner.views:
-            return
-        tensor = owner
-    if tensor.start >= 0 and not tensor.kept:
-        arena.give(tensor.start, tensor.start + tensor.size)
-        tensor.start = -1
-
-
 class Recorder:
     """Writes a graph down, section by section, in the order in which llama.cpp expands it."""
 
@@ -197,10 +187,10 @@ class Recorder:
         self._inputs: list[Tensor] = []
         self._nodes: list[Tensor] = []
 
-    def input(self, *sides: int, width: int = 4, each: bool = False) -> Tensor:
-        """There before the graph runs. `each`: every layer of the kind has one of its own."""
+    def input(self, *sides: int, width: int = 4) -> Tensor:
+        """There before the graph runs."""
         tensor = Tensor((width, *sides))
-        tensor.shared, tensor.each = True, each
+        tensor.shared = True
         return tensor
 
     def result(self, sides: tuple[int, ...], *sources: Tensor | None, width: int = 4) -> Tensor:
@@ -237,26 +227,9 @@ class Recorder:
         """Puts tensors and what they need into the graph, sources first."""
         for tensor in tensors:
             if not tensor.placed:
-                self._place(tensor)
-
-    def _place(self, tensor: Tensor) -> None:
-        """Of many sequences a chain of sources is longer than Python lets functions call
-        themselves.
-        """
-        tensor.placed = True
-        waiting = []
-        sources = iter(tensor.sources)
-        while True:
-            following = next((source for source in sources if not source.placed), None)
-            if following is not None:
-                following.placed = True
-                waiting.append((tensor, sources))
-                tensor, sources = following, iter(following.sources)
-                continue
-            (self._inputs if tensor.shared else self._nodes).append(tensor)
-            if not waiting:
-                return
-            tensor, sources = waiting.pop()
+                tensor.placed = True
+                self.expand(*tensor.sources)
+                (self._inputs if tensor.shared else self._nodes).append(tensor)
 
     def section(self, entries: tuple[Tensor, ...], *results: Tensor) -> Section:
         """What was expanded since the last call, and the results with it."""
@@ -271,33 +244,21 @@ def peak(sections: Sequence[Section], order: Sequence[int]) -> int:
     results to the next.
     """
     arena, last = Arena(), {}
-    own: list[dict[Tensor, int]] = []
-    recorded: set[int] = set()
     for position, number in enumerate(order):
         section = sections[number]
         last.update(dict.fromkeys(section.uses, position))
-        own.append({})
-        for tensor in section.inputs:
-            if tensor.each:
-                own[-1][tensor] = arena.take(tensor.size)
-            elif number not in recorded:
+        if number not in order[:position]:
+            for tensor in section.inputs:
                 tensor.start = arena.take(tensor.size)
-        recorded.add(number)
     given: tuple[int, ...] = ()
     left: dict[tuple[object, ...], tuple[tuple[int, ...], list[int], list[int]]] = {}
     for position, number in enumerate(order):
         section = sections[number]
-        ending = frozenset(
-            tensor for tensor in section.uses if tensor.each or last[tensor] == position
-        )
-        starts = tuple(own[position].values())
-        key = number, ending, starts, given, *arena.starts, *arena.ends
-        if key in left:
-            given = left[key][0]
-            arena.starts, arena.ends = left[key][1].copy(), left[key][2].copy()
-            continue
-        for tensor, start in own[position].items():
-            tensor.start = start
-        given = section.run(arena, given, ending)
-        left[key] = given, arena.starts.copy(), arena.ends.copy()
+        ending = frozenset(tensor for tensor in section.uses if last[tensor] == position)
+        key = number, ending, given, *arena.starts, *arena.ends
+        if key not in left:
+            given = section.run(arena, given, ending)
+            left[key] = given, arena.starts.copy(), arena.ends.copy()
+        given = left[key][0]
+        arena.starts, arena.ends = left[key][1].copy(), left[key][2].copy()
     return arena.top

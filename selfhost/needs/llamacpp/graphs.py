@@ -12,8 +12,10 @@ from functools import lru_cache
 from ...catalogue.architecture import Architecture
 from ...catalogue.layers import Attention
 from ..tensors import ArchitectureRow, Style
+from .allocator import Section, Tensor
 from .buffers import Cells
-from .layers import Builder
+from .graph import Graph, Layer
+from .operations import attention
 
 # no model routes a token to more than 22 experts: bounds what a hostile file can ask for
 _MOST_EXPERTS = 64
@@ -35,28 +37,30 @@ def exact_compute_bytes(
 ) -> int | None:
     """The compute buffer to the byte; None where the architecture has no graph here."""
     style = row.graph
-    if style is None or not _has_builder(model, row, style):
+    if style is None or not (
+        _has_known_parts(model, row, style) and _has_whole_layers(model, style)
+    ):
         return None
     stored = _STORED.get(key_type, "quantized"), _STORED.get(value_type, "quantized")
-    return _builder(style)(model, row, room, logits_rows, flash_attention, stored).peak()
+    kind = Gemma3n if style.builder == "alternating" else Graph
+    return kind(model, row, room, logits_rows, flash_attention, stored).peak()
 
 
-def _builder(style: Style) -> type[Builder]:
-    if style.builder == "alternating":
-        from .gemma3n import Gemma3n
-
-        return Gemma3n
-    return Builder
-
-
-def _has_builder(model: Architecture, row: ArchitectureRow, style: Style) -> bool:
-    """Whether the layers have the shape in which llama.cpp builds this architecture."""
+def _has_known_parts(model: Architecture, row: ArchitectureRow, style: Style) -> bool:
+    """Whether llama.cpp's builder of this architecture knows every part of the model."""
+    if (model.deepstack_layers and not style.deepstack) or (
+        model.per_layer_embedding_length and not row.per_layer_embeddings
+    ):
+        return False
     return (
-        (style.deepstack or not model.deepstack_layers)
-        and (row.per_layer_embeddings or not model.per_layer_embedding_length)
-        and _has_known_recurrences(model, style)
-        and _has_whole_layers(model, style)
-        and _has_known_attention(model)
+        all(map(_is_known_attention, model.attention))
+        # a convolution of one input remembers none
+        and all(
+            group.kind in _RECURRENCES
+            and group.convolution != 1
+            and (style.recurrent or not group.layers)
+            for group in model.recurrent
+        )
         and all(
             (group.used or 1) <= _MOST_EXPERTS and (row.expert_norms or not group.beside_dense)
             for group in model.feed_forward
@@ -64,35 +68,23 @@ def _has_builder(model: Architecture, row: ArchitectureRow, style: Style) -> boo
     )
 
 
-def _has_known_recurrences(model: Architecture, style: Style) -> bool:
-    # a convolution of one input remembers none
-    return (style.recurrent or not any(group.layers for group in model.recurrent)) and all(
-        group.kind in _RECURRENCES and (group.convolution or 2) > 1 for group in model.recurrent
-    )
-
-
-def _has_known_attention(model: Architecture) -> bool:
-    """Latent or plain; a layer without an indexer looks at what one before it chose."""
-    indexed = {layer for group in model.attention if group.indexer_heads for layer in group.layers}
-    return (not indexed or 0 in indexed) and all(
-        group.kind == "latent" or (group.kind in ("full", "sliding") and not group.latent_length)
-        for group in model.attention
-    )
+def _is_known_attention(group: Attention) -> bool:
+    if group.indexer_heads:
+        return False
+    return group.kind == "latent" or (group.kind in ("full", "sliding") and not group.latent_length)
 
 
 def _has_whole_layers(model: Architecture, style: Style) -> bool:
     """Whether each layer has every part of a layer of this graph, and each part once."""
-    attending, recurrent, wide = [
-        [layer for group in groups for layer in group.layers]
-        for groups in (model.attention, model.recurrent, model.feed_forward)
-    ]
-    every, mixing = set(range(model.layers)), {*attending, *recurrent}
-    if any(len(set(part)) < len(part) for part in (attending, recurrent, wide)):
+    groups = model.attention, model.recurrent, model.feed_forward
+    parts = [[layer for group in part for layer in group.layers] for part in groups]
+    attending, recurrent, wide = map(set, parts)
+    every, mixing, number = set(range(model.layers)), attending | recurrent, sum(map(len, parts))
+    if number != len(attending) + len(recurrent) + len(wide):
         return False
     if style.one_part_a_layer:
-        parts = len(attending) + len(recurrent) + len(wide)
-        return mixing | set(wide) == every and parts == model.layers
-    return set(wide) == every and (mixing == every or (style.idle_layers and bool(mixing)))
+        return mixing | wide == every and number == model.layers
+    return wide == every and (mixing == every or (style.idle_layers and bool(mixing)))
 
 
 def guessed_compute(
@@ -108,35 +100,139 @@ def guessed_compute(
     span = tokens if row.encoder else room.full
     span = span if model.attention else 0
     alive = (3 * (model.altup_inputs or 1) + 1) * width
-    alive += max(_inside_layers(model, row), *map(_attending, model.attention), 0)
+    alive += _inside_layers(model, row)
     # arrays of scores; with a table of distances theirs, turned, beside
     scores = 3 if row.relative_positions else int(not flash or row.unfused)
     alive += scores * span * max((group.heads for group in model.attention), default=0)
-    mask = 2 if flash else 4
+    mask = (2 if flash else 4) + _indexing(model) // room.streams
     body = tokens * (span * mask + 4 * alive)
     if logits > body:
         return logits, f"{logits:,} bytes of logits"
     return body, (
-        f"{tokens:,} tokens × ({span:,} cells × {mask} bytes of mask + {alive:,} numbers alive"
+        f"{tokens:,} tokens × ({span:,} cells × {mask} bytes of masks + {alive:,} numbers alive"
         " × 4 bytes)"
     )
 
 
 def _inside_layers(model: Architecture, row: ArchitectureRow) -> int:
-    """Numbers of a token that are alive in the widest feed-forward or recurrent layer."""
+    """Numbers of a token that are alive in the widest layer."""
     arrays, width = 1 if row.gate == "none" else 3, model.embedding_length
     inner = 4 * max((group.inner_length or 0 for group in model.recurrent), default=0)
-    for group in model.feed_forward:
-        used = group.used or 1
+    for wide in model.feed_forward:
+        used = wide.used or 1
         # what the last matrix of experts gives takes room of its own where it is the wider
-        has_room = group.experts and (width > 2 * group.length or arrays == 1)
-        inner = max(inner, arrays * used * group.length + (used * width if has_room else 0))
+        has_room = wide.experts and (width > 2 * wide.length or arrays == 1)
+        inner = max(inner, arrays * used * wide.length + (used * width if has_room else 0))
+    for heads in model.attention:
+        numbers = 2 * (heads.heads + heads.kv_heads) * heads.key_length
+        if heads.kind == "latent":
+            latent, rope = heads.latent_length or 0, heads.rope_length or 0
+            numbers = heads.heads * (heads.key_length + 2 * rope + 2 * latent)
+            # twice with an indexer: 22 buffers of DeepSeek V3.2 and GLM 5
+            numbers *= 2 if heads.indexer_heads else 1
+        inner = max(inner, numbers)
     return inner
 
 
-def _attending(group: Attention) -> int:
-    """Numbers of a token's queries and keys."""
-    if group.kind != "latent":
-        return 2 * (group.heads + group.kv_heads) * group.key_length
-    latent, rope = group.latent_length or 0, group.rope_length or 0
-    return group.heads * (group.key_length + 2 * rope + 2 * latent)
+def _indexing(model: Architecture) -> int:
+    """Bytes of a token and cell that a sparse indexer keeps: scores and a mask of its own."""
+    indexers = {group.kind: group.indexer_heads for group in model.attention if group.indexer_heads}
+    if "latent" in indexers:
+        return 6
+    # the scores of each of its heads, twice
+    return 8 * indexers["full"] + 4 if "full" in indexers else 0
+
+
+# how many layers have sparse activations, and the width of the low-rank matrices
+_SPARSE_LAYERS = 10
+_LAUREL_RANK = 64
+
+
+class Gemma3n(Graph):
+    """Several versions of the hidden state, of which each layer computes one and corrects the
+    others.
+    """
+
+    sparse_layers = _SPARSE_LAYERS
+
+    @property
+    def versions(self) -> int:
+        return self.model.altup_inputs or 2
+
+    def stand_in(self, *sides: int) -> Tensor:
+        return super().stand_in(self.width, self.tokens, self.versions)
+
+    def before(self, first: Layer) -> Section:
+        width, tokens, others = self.width, self.tokens, self.versions - 1
+        self.first = self.linear(width, self.input(tokens))
+        self.expand(self.first, self.input(width, tokens))
+        self.look_up_slices()
+        sides = width, tokens, others
+        added = self.result(sides, self.result(sides, self.first))
+        added = self.scaled(added, self.over((width, tokens), self.first))
+        versions = self.result((width, tokens, self.versions), self.first, added)
+        section = self.section((), versions)
+        assert self.embedded is not None
+        self.embedded.shared = self.first.shared = True
+        return section
+
+    def scaled(self, tensor: Tensor, squares: Tensor) -> Tensor:
+        """The other versions, scaled to the magnitude of the first."""
+        sides = self.width, self.tokens, self.versions - 1
+        scaled = self.over(sides, tensor, self.linear(1, squares))
+        magnitude = self.result((1, *sides[1:]), self.over(sides, tensor))
+        return self.over(sides, scaled, magnitude)
+
+    def layer(self, layer: Layer, residual: Tensor) -> Tensor:
+        width, tokens, versions = self.width, self.tokens, self.versions
+        alone, every = (width, tokens), (width, tokens, versions)
+        assert layer.attention is not None
+        turned = self.result((versions, width, tokens), self.view(residual))
+        weights = self.linear(versions * versions, self.routed(self.view(residual)))
+        predicted = self.result((versions, width, tokens), turned, self.view(weights))
+        predicted = self.over(every, self.result(every, self.view(predicted)), residual)
+        active = self.view(predicted)
+        normed = self.over(alone, active)
+        narrow = self.over(alone, self.linear(width, self.linear(_LAUREL_RANK, normed)), normed)
+        attended = attention(self, layer.attention, normed, layer.rotated, layer.cached)
+        attended = self.over(alone, self.over(alone, attended, active), narrow)
+        fed_forward = self.over(alone, self.sparse(layer, self.over(alone, attended)), attended)
+        change = self.result(every, self.over(alone, fed_forward, self.view(predicted)))
+        weights = self.linear(versions, self.routed(fed_forward))
+        weights = self.result((1, tokens, versions), self.view(weights))
+        corrected = self.over(every, self.over(every, change, weights), predicted)
+        length = self.model.per_layer_embedding_length or 0
+        gate = self.linear(length, self.over(alone, self.view(corrected)))
+        own = self.slice_of(length, self.first, layer.slice == 0)
+        gate = self.over((length, tokens), gate, own)
+        first = self.over(alone, self.linear(width, gate))
+        rest = self.over((width, tokens, versions - 1), self.view(corrected), first)
+        return self.result(every, self.view(corrected), rest)
+
+    def routed(self, tensor: Tensor) -> Tensor:
+        return self.linear(self.versions, self.over((self.width, self.tokens), tensor))
+
+    def sparse(self, layer: Layer, read: Tensor) -> Tensor:
+        """The first layers keep the largest activations alone."""
+        assert layer.feed_forward is not None
+        sides = layer.feed_forward.length, self.tokens
+        up, gate = self.result(sides, read), self.result(sides, read)
+        if layer.sparse:
+            mean = self.linear(1, gate)
+            spread = self.linear(1, self.over(sides, gate, mean))
+            gate = self.over(sides, gate, self.over((1, self.tokens), mean, spread))
+        return self.linear(self.width, self.over(sides, up, gate))
+
+    def after(self) -> Section:
+        width, tokens, others = self.width, self.tokens, self.versions - 1
+        entry = self.stand_in()
+        unembedded = self.result((width, tokens, others), self.view(entry))
+        unembedded = self.scaled(unembedded, self.over((width, tokens), self.view(entry)))
+        hidden = self.view(entry)
+        for _ in range(others):
+            hidden = self.over((width, tokens), hidden, self.view(unembedded))
+        hidden = self.norm(self.last_rows(hidden), width, self.logits)
+        hidden.kept = True
+        logits = self.linear(self.vocabulary, hidden, self.logits)
+        logits.kept = True
+        return self.section((entry,), logits)

@@ -19,7 +19,6 @@ from selfhost.core.workload import Workload
 from selfhost.needs import Companions, needs_of, weights_bytes
 from selfhost.needs.llamacpp import buffers as llamacpp
 from selfhost.needs.llamacpp import files as gguf
-from selfhost.needs.llamacpp import graphs
 from selfhost.needs.quantization import canonical_gguf, stored
 from selfhost.needs.records import SizedWeights
 from selfhost.needs.tensors import ArchitectureRow, Style, row_of
@@ -287,7 +286,7 @@ def test_every_row_documents_its_keys() -> None:
     ),
 )
 def test_models_with_a_sparse_indexer_take_what_llama_cpp_allocates(case: dict[str, Any]) -> None:
-    """The cache, the indexer's included, and the compute buffer as reserved at load: to the byte; it may grow from there."""
+    """The cache, the indexer's included, to the byte; the compute buffer as reserved at load in its range."""
     shelf = Catalogue.open()
     spec, type, parallel = shelf.spec(case["model"]), case["kv_cache_type"], case.get("parallel", 1)
     asked = Workload(context_tokens=case["context_tokens"], parallel=parallel, kv_cache_type=type)
@@ -295,14 +294,7 @@ def test_models_with_a_sparse_indexer_take_what_llama_cpp_allocates(case: dict[s
     assert memory is not None
     found = {term.name: term for term in memory.terms}
     assert found["kv_cache"].bytes == case["cache_bytes"]
-    assert spec.architecture is not None
-    of = row_of(spec.architecture, rows())
-    assert of is not None
-    cells = llamacpp.cells(case["context_tokens"] * parallel, sequences=parallel)
-    exact = graphs.exact_compute_bytes(spec.architecture, of, cells, parallel, True, type, type)
-    assert exact in (None, case["compute_bytes"])
-    if exact is not None:
-        assert case["compute_bytes"] <= found["compute"].high_bytes
+    assert found["compute"].low_bytes <= case["compute_bytes"] <= found["compute"].high_bytes
 
 
 @pytest.mark.parametrize(

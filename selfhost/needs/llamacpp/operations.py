@@ -1,0 +1,449 @@
+"""What a layer of llama.cpp's graph computes, as the allocator sees it: attention, a feed-forward
+dense or of experts, a recurrence (src/llama-graph.cpp and src/models of llama.cpp 0c1e570).
+"""
+
+from __future__ import annotations
+
+from ...catalogue.layers import Attention, FeedForward, Recurrent
+from .allocator import Tensor
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from .graph import Graph, Shared
+
+ROTATION = 64
+"""A quantized cache is rotated in blocks, those of the keys as large as the heads allow."""
+
+# ------------------------------------------------------------------ attention
+
+
+def attention(
+    graph: Graph, heads: Attention, normed: Tensor, rotated: bool, cached: bool = True
+) -> Tensor:
+    """Keys and values in a cache, or attention among the tokens of one batch, as encoders do it."""
+    count, value, row = heads.heads, heads.value_length, graph.row
+    queries, keys, values, joined = _projected(graph, heads, normed, rotated)
+    if row.encoder:
+        return _without_cache(graph, heads, queries, keys, values)
+    length = heads.kv_heads * value
+    # without flash attention all rows of values are as wide as the widest
+    widest = length
+    if not graph.flash:
+        widest = max(group.kv_heads * group.value_length for group in graph.model.attention)
+    shared = graph.shared(heads, widest)
+    queries = _turned(graph, queries, count * heads.key_length, shared, of_keys=True)
+    keys = _turned(graph, keys, heads.kv_heads * heads.key_length, shared, of_keys=True)
+    values = _turned(graph, values, length, shared)
+    for tensor in (queries, keys, values) if graph.windowed else (queries, values, keys):
+        if cached or tensor is queries:
+            graph.expand(tensor)
+    if cached:
+        graph.store(graph.view(keys), shared.key_places)
+        if not graph.flash and values.strided:
+            values = graph.linear(length, values)
+        if length < widest:
+            values = graph.linear(widest, values)
+        graph.store(graph.view(values), shared.value_places)
+    widths = heads.kv_heads * heads.key_length, length
+    looked = _look(graph, shared, queries, count, value, widths)
+    graph.expand(looked)
+    looked = _turned(graph, looked, count * value, shared)
+    if row.gated_query:
+        sides = count * heads.key_length, graph.tokens
+        looked = graph.over(sides, looked, graph.result(sides, graph.part(joined)))
+    looked = _gated(graph, looked, normed, count, value)
+    if "attn_sub_norm" in row.norms:
+        looked = graph.norm(looked, count * value, graph.tokens)
+    return graph.linear(graph.width, looked)
+
+
+def _projected(
+    graph: Graph, heads: Attention, normed: Tensor, rotated: bool
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Queries, keys and values; and the matrix product that holds the queries."""
+    row, tokens = graph.row, graph.tokens
+    count, groups = heads.heads, heads.kv_heads
+    size, value = heads.key_length, heads.value_length
+    norm = heads.query_key_norm or graph.model.query_key_norm or row.query_key_norm
+    if graph.fused:
+        joined = graph.linear((count + groups) * size + groups * value, normed)
+        queries, keys, values = (graph.part(joined) for _ in range(3))
+    else:
+        joined = graph.linear(count * size * (2 if row.gated_query else 1), normed)
+        queries, keys = joined, graph.linear(groups * size, normed)
+        if norm == "full":
+            queries = graph.norm(queries, count * size, tokens)
+            keys = graph.norm(keys, groups * size, tokens)
+        values = keys if heads.values_from_keys else graph.linear(groups * value, normed)
+        values = graph.view(values)
+        queries, keys = graph.view(queries), graph.view(keys)
+        queries.strided = row.gated_query
+    if norm == "head":
+        queries = graph.norm(queries, size, count, tokens)
+        keys = graph.norm(keys, size, groups, tokens)
+    if graph.style.values_normed:
+        values = graph.norm(values, value, groups, tokens)
+    if rotated:
+        queries = graph.over((size, count, tokens), queries, graph.positions)
+        keys = graph.over((size, groups, tokens), keys, graph.positions)
+    elif graph.style.temperature:
+        queries = graph.over((size, count, tokens), queries, graph.temperature)
+    return queries, keys, values, joined
+
+
+def _turned(
+    graph: Graph, tensor: Tensor, length: int, shared: Shared, of_keys: bool = False
+) -> Tensor:
+    """Rotated in blocks to meet a quantized cache; as it is for any other. Rows that do not follow
+    each other are copied first, and a single one does.
+    """
+    rotation = shared.key_rotation if of_keys else shared.value_rotation
+    if rotation is None:
+        return tensor
+    block = shared.key_block if of_keys else ROTATION
+    sides = block, length * graph.tokens // block
+    is_copied = tensor.strided and graph.tokens > 1
+    rows = graph.result(sides, tensor) if is_copied else graph.view(tensor)
+    return graph.view(graph.result(sides, rotation, rows))
+
+
+def _gated(graph: Graph, looked: Tensor, normed: Tensor, count: int, value: int) -> Tensor:
+    """What attention gives, scaled by a matrix of its own."""
+    if graph.row.attention_gate == "element":
+        sides = count * value, graph.tokens
+        return graph.over(sides, looked, graph.result(sides, normed))
+    if graph.row.attention_gate == "head":
+        gate = graph.view(graph.linear(count, normed))
+        looked = graph.over((value, count, graph.tokens), graph.view(looked), gate)
+        return graph.view(looked)
+    return looked
+
+
+def _without_cache(
+    graph: Graph, heads: Attention, queries: Tensor, keys: Tensor, values: Tensor
+) -> Tensor:
+    tokens, count, length = graph.tokens, heads.heads, heads.value_length
+    graph.expand(queries, keys, values)
+    windowed = heads.window_tokens is not None
+    if windowed not in graph.masks:
+        graph.masks[windowed] = graph.input(tokens, tokens, width=2 if graph.flash else 4)
+    mask = graph.masks[windowed]
+    queries = graph.view(graph.view(queries))
+    if graph.flash:
+        sides = heads.key_length, tokens, heads.kv_heads
+        halved = (graph.result(sides, graph.view(each), width=2) for each in (keys, values))
+        looked = graph.view(graph.result((length, count, tokens), queries, *halved, mask))
+    else:
+        scores = graph.result((tokens, tokens, count), graph.view(keys), queries)
+        scores = graph.over((tokens, tokens, count), scores, mask)
+        turned = graph.result((tokens, length, heads.kv_heads), graph.view(graph.view(values)))
+        looked = graph.result((length, tokens, count), turned, scores)
+        looked = graph.linear(count * length, graph.view(looked))
+    graph.expand(looked)
+    return graph.linear(graph.width, looked)
+
+
+def _look(
+    graph: Graph,
+    shared: Shared,
+    queries: Tensor,
+    count: int,
+    value: int,
+    widths: tuple[int, int],
+    unpacked: int = 0,
+) -> Tensor:
+    """Attention itself. `widths` of a cell's keys and values; `unpacked`: the size to which
+    latent values are multiplied out.
+    """
+    tokens, streams, cells = graph.tokens, graph.streams, shared.cells
+    queries = graph.view(graph.view(queries))
+    if graph.flash:
+        # it reads 16 bits: a cache of 32 is copied whole
+        halved = [
+            graph.result((width, cells, streams), width=2)
+            for width, kind in zip(widths, graph.stored, strict=True)
+            if kind == "32 bits"
+        ]
+        attended = graph.result((value, count, tokens), queries, *halved, shared.mask)
+        if unpacked:
+            attended = graph.result((unpacked, tokens, count), graph.view(attended))
+            attended = graph.result((unpacked, count, tokens), graph.view(attended))
+        return graph.view(attended)
+    sides = cells, tokens // streams, count, streams
+    scores = graph.over(sides, graph.result(sides, queries), shared.mask)
+    turned = None
+    if unpacked:
+        # the latent row is key and value, so the values have to be turned
+        width = 4 if graph.stored[0] == "32 bits" else 2
+        turned = graph.result((cells, value, streams), width=width)
+    attended = graph.result((value, tokens, count), turned, scores)
+    if unpacked:
+        attended = graph.result((unpacked, tokens, count), attended)
+    return graph.linear(count * (unpacked or value), graph.view(attended))
+
+
+def latent(graph: Graph, heads: Attention, normed: Tensor) -> Tensor:
+    """A compressed key and value, of which the cache keeps one row."""
+    tokens, count, turns = graph.tokens, heads.heads, graph.style.rope != "none"
+    rope, length = heads.rope_length or 0, heads.latent_length or 0
+    shared = graph.shared(heads, 0)
+    queries = normed
+    if heads.query_latent_length:
+        queries = graph.linear(heads.query_latent_length, normed)
+        queries = graph.norm(queries, heads.query_latent_length, tokens)
+    queries = graph.view(graph.linear(count * (heads.key_length + rope), queries))
+    joined = graph.linear(length + rope, normed)
+    packed, rotated = graph.part(joined), graph.part(joined)
+    if turns:
+        rotated = graph.over((rope, 1, tokens), rotated, graph.positions)
+    values = graph.view(graph.norm(packed, length, tokens))
+    plain, turned = graph.part(queries), graph.part(queries)
+    if turns:
+        turned = graph.over((rope, count, tokens), turned, graph.positions)
+    absorbed = graph.result((length, tokens, count), graph.view(plain))
+    queries = graph.result((length + rope, count, tokens), graph.view(absorbed), turned)
+    keys = graph.result((length + rope, 1, tokens), values, rotated)
+    graph.expand(queries, values, keys)
+    graph.store(graph.view(keys), shared.key_places)
+    widths = length + rope, length
+    looked = _look(graph, shared, queries, count, length, widths, heads.value_length)
+    graph.expand(looked)
+    return graph.linear(graph.width, _gated(graph, looked, normed, count, heads.value_length))
+
+
+# ------------------------------------------------------------------ feed-forwards
+
+
+def feed_forward(graph: Graph, wide: FeedForward, read: Tensor, side: int) -> Tensor:
+    """Dense, or of experts, with one beside them that all tokens share."""
+    if not wide.experts:
+        return _dense(graph, wide.length, read, side)
+    chosen = _experts(graph, wide, read, side)
+    if wide.latent_length:
+        if graph.row.routed_norm:
+            chosen = graph.norm(chosen, wide.latent_length, side)
+        chosen = graph.linear(graph.width, chosen, side)
+    if not wide.shared_length:
+        return chosen
+    gate = graph.linear(1, read, side)
+    if graph.style.divided_gate:
+        gate = graph.over((1, side), graph.over((1, side), gate), gate)
+    beside = _dense(graph, wide.shared_length, read, side)
+    if graph.row.shared_expert_gate:
+        beside = graph.over((graph.width, side), beside, gate)
+    return graph.over((graph.width, side), chosen, beside)
+
+
+def _dense(graph: Graph, length: int, read: Tensor, side: int) -> Tensor:
+    up = graph.linear(2 * length if graph.row.gate == "fused" else length, read, side)
+    if graph.row.gate == "fused":
+        up = graph.linear(length, up, side)
+    elif graph.row.gate == "split":
+        # the gate's activation and the product are one operation
+        up = graph.result((length, side), graph.linear(length, read, side), up)
+    return graph.linear(graph.width, up, side)
+
+
+def experts_beside_dense(graph: Graph, wide: FeedForward, residual: Tensor) -> Tensor:
+    """Gemma 4: a dense feed-forward and experts, each with norms of its own; the router
+    reads what comes before them.
+    """
+    sides = graph.width, graph.tokens
+    read = graph.norm(residual, *sides)
+    beside = graph.norm(_dense(graph, wide.beside_dense or 0, read, graph.tokens), *sides)
+    read = graph.norm(residual, *sides)
+    scores = graph.linear(wide.experts or 1, graph.norm(residual, *sides))
+    routed = graph.norm(_experts(graph, wide, read, graph.tokens, scores), *sides)
+    return graph.over(sides, beside, routed)
+
+
+def _experts(
+    graph: Graph, wide: FeedForward, read: Tensor, side: int, scores: Tensor | None = None
+) -> Tensor:
+    """The sum of the outputs of the chosen experts."""
+    style, width, used = graph.style, wide.latent_length or graph.width, wide.used or 1
+    count = wide.experts or 1
+    scores = scores or graph.linear(count, read, side)
+    chances = scores if style.chosen_first else graph.over((count, side), scores)
+    chosen = _chosen(graph, wide, scores if style.before_experts else chances, side)
+    weights = _weights(graph, chances, chosen, used, side)
+    graph.expand(weights)
+    read = graph.view(graph.linear(width, read, side) if wide.latent_length else read)
+    sides, inner = (width, used, side), (wide.length, used, side)
+    if style.before_experts:
+        read = graph.over(sides, graph.result(sides, read), weights)
+    up = _with_bias(graph, graph.result(inner, read, chosen), chosen, inner)
+    if graph.row.gate != "none":
+        gate = _with_bias(graph, graph.result(inner, read, chosen), chosen, inner)
+        up = graph.result(inner, gate, up)
+    outputs = graph.result(sides, up, chosen)
+    if graph.row.expert_norms:
+        scales = graph.result((1, used, side), graph.result((1, count, side)), chosen)
+        outputs = graph.over(sides, outputs, scales)
+    outputs = _with_bias(graph, outputs, chosen, sides)
+    if not style.before_experts:
+        outputs = graph.over(sides, outputs, weights)
+    graph.expand(outputs)
+    # one expert after the other
+    parts = [graph.part(outputs) for _ in range(used)]
+    graph.expand(*parts)
+    total, *rest = parts
+    for part in rest:
+        total = graph.over((width, side), total, part)
+        graph.expand(total)
+    return graph.linear(width, total, side) if used == 1 else total
+
+
+def _chosen(graph: Graph, wide: FeedForward, ranked: Tensor, side: int) -> Tensor:
+    """The numbers of the experts that rank highest. In groups the two best experts of each name
+    the groups that count; the others are closed.
+    """
+    count, groups = wide.experts or 1, wide.groups
+    if wide.router_bias or graph.row.router_bias:
+        ranked = graph.over((count, side), ranked)
+    if groups:
+        sides = count // groups, groups, side
+        grouped = graph.view(ranked)
+        pairs = graph.part(graph.result(sides, grouped))
+        scores = graph.result((2, groups, side), graph.view(grouped), pairs)
+        totals = graph.linear(groups, graph.view(scores), side)
+        best = graph.part(graph.linear(groups, graph.view(totals), side))
+        kept = graph.result((sides[0], wide.groups_used or 1, side), grouped, best)
+        closed = graph.result(sides, grouped)
+        ranked = graph.view(graph.within(closed, kept, best, closed))
+    return graph.part(graph.result((count, side), ranked))
+
+
+def _weights(graph: Graph, chances: Tensor, chosen: Tensor, used: int, side: int) -> Tensor:
+    """How much the output of each chosen expert counts."""
+    style = graph.style
+    weights = graph.result((1, used, side), graph.view(chances), chosen)
+    if style.chosen_first:
+        weights = graph.view(graph.over((used, side), graph.view(weights)))
+    if style.normalized:
+        flat = graph.view(weights)
+        total = graph.over((1, side), graph.linear(1, flat, side))
+        weights = graph.view(graph.over((used, side), flat, total))
+    return graph.over((1, used, side), weights) if style.rescaled else weights
+
+
+def _with_bias(graph: Graph, tensor: Tensor, chosen: Tensor, sides: tuple[int, ...]) -> Tensor:
+    """The bias of each chosen expert added, where the experts have one."""
+    return graph.over(sides, tensor, chosen) if graph.row.expert_bias else tensor
+
+
+# ------------------------------------------------------------------ recurrences
+
+
+def recurrence(graph: Graph, group: Recurrent, normed: Tensor) -> Tensor:
+    """One layer: Mamba, Mamba 2, Delta or a short convolution."""
+    compute = {"mamba": _mamba, "mamba2": _mamba2, "delta": _delta}.get(group.kind, _convolution)
+    return compute(graph, group, normed)
+
+
+def _convolved(graph: Graph, group: Recurrent, past: Tensor, channels: int, read: Tensor) -> Tensor:
+    """The convolution over the inputs, with the last ones of the past in front. The last of the
+    new inputs are stored for the next batch.
+    """
+    each, taps = graph.tokens // graph.sequences, (group.convolution or 1) - 1
+    joined = graph.result((taps + each, channels, graph.sequences), past, read)
+    graph.store(graph.part(joined))
+    return graph.result((channels, each, graph.sequences), joined)
+
+
+def _scanned(graph: Graph, inner: int, memory: int, *sources: Tensor) -> Tensor:
+    """The outputs; the new states lie behind them and are stored."""
+    elements = inner * graph.tokens + memory * graph.sequences
+    outputs_and_states = graph.result((elements,), *sources)
+    graph.expand(outputs_and_states)
+    graph.store(graph.view(outputs_and_states))
+    return graph.view(outputs_and_states)
+
+
+def _mamba(graph: Graph, group: Recurrent, normed: Tensor) -> Tensor:
+    tokens, state = graph.tokens, graph.memory_of(group)
+    inner, size, rank = group.inner_length or 0, group.state_length or 0, group.time_step_rank or 0
+    sides = inner, tokens // graph.sequences, graph.sequences
+    past = graph.fetch(state.convolution)
+    both = graph.linear(2 * inner, graph.view(normed))
+    read = _convolved(graph, group, past, inner, graph.view(graph.part(both)))
+    mixed = graph.linear(rank + 2 * size, read)
+    step, keys, queries = (graph.part(mixed) for _ in range(3))
+    if graph.row.mamba_norms:
+        step = graph.over((rank, tokens), step)
+        keys, queries = graph.over((size, tokens), keys), graph.over((size, tokens), queries)
+    else:
+        step = graph.linear(rank, step)
+    sources = graph.view(read), graph.linear(inner, step), keys, queries, graph.view(graph.states)
+    outputs = _scanned(graph, inner, state.memory, *sources)
+    outputs = graph.over(sides, outputs, graph.over(sides, read))
+    gated = graph.result(sides, graph.result(sides, graph.part(both)), outputs)
+    return graph.view(graph.linear(graph.width, gated))
+
+
+def _mamba2(graph: Graph, group: Recurrent, normed: Tensor) -> Tensor:
+    inner, heads = group.inner_length or 0, group.heads or 1
+    mixed = 2 * (group.groups or 0) * (group.state_length or 0)
+    sides = inner // heads, heads, graph.tokens // graph.sequences, graph.sequences
+    state = graph.memory_of(group)
+    past = graph.fetch(state.convolution)
+    joined = graph.view(graph.linear(2 * inner + mixed + heads, normed))
+    convolved = _convolved(graph, group, past, inner + mixed, graph.view(graph.part(joined)))
+    step = graph.result((heads, *sides[2:]), graph.part(joined))
+    read, keys, queries = (graph.part(convolved) for _ in range(3))
+    sources = read, step, keys, queries, graph.view(graph.states)
+    outputs = _scanned(graph, inner, state.memory, *sources)
+    outputs = graph.over(sides, outputs, graph.over(sides, read))
+    gated = graph.result(sides, graph.result(sides, graph.part(joined)), outputs)
+    if group.norm is not False:
+        gated = graph.over((inner, graph.tokens), graph.view(gated))
+    return graph.linear(graph.width, graph.view(gated))
+
+
+def _convolution(graph: Graph, group: Recurrent, normed: Tensor) -> Tensor:
+    width = graph.width
+    sides = width, graph.tokens // graph.sequences, graph.sequences
+    three = graph.result((3 * width, *sides[1:]), graph.view(normed))
+    before, after, read = (graph.part(three) for _ in range(3))
+    taken = graph.part(graph.over(sides, before, read))
+    past = graph.fetch(graph.memory_of(group).convolution)
+    mixed = _convolved(graph, group, past, width, taken)
+    return graph.view(graph.result(sides, graph.over(sides, after, mixed)))
+
+
+def _delta(graph: Graph, group: Recurrent, normed: Tensor) -> Tensor:
+    tokens, state = graph.tokens, graph.memory_of(group)
+    heads, value = group.heads or 1, group.value_length or 0
+    key_heads, key = group.key_heads or 1, group.key_length or 0
+    each, inner, channels = (
+        tokens // graph.sequences,
+        heads * value,
+        heads * value + 2 * key_heads * key,
+    )
+    mixed = graph.view(graph.linear(channels, normed))
+    if graph.row.fused_alpha_beta:
+        joined = graph.view(graph.linear(2 * heads, normed))
+        rate, decay = (graph.linear(heads, graph.part(joined)) for _ in range(2))
+    else:
+        rate, decay = (
+            graph.over((heads, tokens), graph.view(graph.linear(heads, normed))) for _ in range(2)
+        )
+    past = graph.fetch(state.convolution)
+    taken = _convolved(graph, group, past, channels, graph.part(mixed))
+    memory = graph.fetch(state.memory)
+    queries, keys, values = (graph.part(taken) for _ in range(3))
+    sides = key, key_heads, each, graph.sequences
+    queries, keys = graph.result(sides, queries), graph.result(sides, keys)
+    if graph.row.fused_alpha_beta and key_heads != heads:
+        queries, keys = (
+            graph.view(graph.result((key, heads, tokens), graph.view(tensor)))
+            for tensor in (queries, keys)
+        )
+    sources = queries, keys, values, graph.view(decay), graph.view(rate), memory
+    outputs_and_states = graph.result((inner * tokens + state.memory * graph.sequences,), *sources)
+    graph.store(graph.view(outputs_and_states))
+    sides = value, heads, each, graph.sequences
+    gate = graph.over(sides, graph.view(graph.linear(inner, normed)))
+    gated = graph.over(sides, graph.over(sides, graph.view(outputs_and_states)), gate)
+    return graph.view(graph.linear(graph.width, graph.view(gated)))
