@@ -1,18 +1,20 @@
 """What a model remembers of the tokens it has seen: keys and values that grow with the context, or
-a state of fixed size.
-
-These are facts of the model. How many cells a runtime gives them is the runtime's own module.
+a state of fixed size; and how many of them a Python runtime keeps. What llama.cpp keeps is in
+`llamacpp/`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from math import ceil
 
 from ..catalogue.architecture import Architecture
 from ..catalogue.layers import Attention, Recurrent
 from ..catalogue.runtime import RuntimeSpec
 from ..core.records import Record
+from .parts import Loading, by_layers, of_sequences, term, times
+from .records import How, Term
 from .tensors import ArchitectureRow
 
 
@@ -122,14 +124,8 @@ def states(architecture: Architecture) -> tuple[State, ...]:
         if group.layers:
             count = _STATES.get(group.kind, _mamba)
             convolution, memory, line = count(group, architecture.embedding_length)
-            kept_states.append(
-                State(
-                    layers=len(group.layers),
-                    convolution=convolution,
-                    memory=memory,
-                    arithmetic=line,
-                )
-            )
+            kept = {"layers": len(group.layers), "convolution": convolution, "memory": memory}
+            kept_states.append(State(arithmetic=line, **kept))
     return tuple(kept_states)
 
 
@@ -232,3 +228,186 @@ _STATES: Mapping[str, Callable[[Recurrent, int], _Parts]] = {
     "mamba2": _mamba2,
     "rwkv7": _rwkv,
 }
+
+
+# ------------------------------------------------------------------ in a Python runtime
+
+
+class Cached(Record):
+    """What all sequences keep in a group of layers, likely and at most: devices share it out by its
+    `heads`; `line` is of one layer.
+    """
+
+    layers: int
+    heads: int
+    bytes: int
+    high_bytes: int
+    line: str
+
+
+# beside a latent row in FP8 that a sparse indexer reads: scales, and positions in 16 bits (vllm
+# 0.33.0, mla/flashmla_sparse.py: 656 bytes of DeepSeek V3.2); numbers of an indexer's key by scale
+_FP8_ROW_BYTES, _FP8_INDEXED = 80, 32
+
+
+def cached(load: Loading) -> list[Cached]:
+    """What each group of layers keeps of keys and values."""
+    account, row, width = load.account, load.row, load.cache_width
+    architecture, context = load.architecture, load.workload.context_tokens
+    step, is_mlx = load.runtime.cache_step_tokens, account.windows == "rotated"
+    if architecture.audio is not None and account.speech_tokens:
+        context = min(context, account.speech_tokens)
+    tokens = -(-context // step) * step
+    if account.maps_files and row.torch_latent:
+        packed = (group.replace(kind="latent") for group in architecture.attention)
+        architecture = architecture.replace(attention=tuple(packed))
+    if is_mlx:
+        architecture = as_unpacked(architecture, row)
+    caches = []
+    for group in cache_groups(architecture, row):
+        kept, reach = _kept_tokens(load, group, tokens)
+        elements, line = cache_line(group)
+        indexed = group.indexer_elements
+        if is_mlx:
+            length = max((each.indexer_length or 0 for each in architecture.attention), default=0)
+            copies = row.mlx_indexer_copies if length and (indexed or group.latent) else 0
+            elements, indexed = elements + copies * length, 0
+            line = f"({line} + {copies} × {length})" if copies else line
+        size, most, line = elements * width, (elements + indexed) * width, f"{line} × {width} bytes"
+        if width == 1 and indexed and group.latent:
+            size, most = size + _FP8_ROW_BYTES, most + _FP8_ROW_BYTES + indexed // _FP8_INDEXED
+            line = f"({line} + {_FP8_ROW_BYTES} bytes)"
+        number = group.layers * load.sequences
+        caches.append(
+            Cached(
+                layers=group.layers,
+                heads=1 if group.latent else group.kv_heads,
+                bytes=number * size * kept,
+                high_bytes=number * most * reach,
+                line=f"{line} × {kept:,} tokens",
+            )
+        )
+    return caches
+
+
+def cache_line(group: CacheGroup) -> tuple[int, str]:
+    """Elements that a layer keeps of one token, and the product that makes them."""
+    if group.latent:
+        return group.key_elements, f"{group.key_length:,}"
+    heads = times(group.kv_heads, "KV head")
+    if group.key_length == group.value_length:
+        return 2 * group.key_elements, f"2 × {heads} × {group.key_length}"
+    elements = group.key_elements + group.value_elements
+    return elements, f"{heads} × ({group.key_length} + {group.value_length})"
+
+
+def _kept_tokens(load: Loading, group: CacheGroup, tokens: int) -> tuple[int, int]:
+    """How many tokens a layer has room for, and the most, of a context in whole steps of the
+    runtime.
+    """
+    window, account, runtime = group.window_tokens, load.account, load.runtime
+    # transformers: DynamicSlidingWindowLayer gives a prompt back once the second token is answered
+    if window is None or account.windows == "kept":
+        return tokens, tokens
+    if account.windows == "rotated":
+        rotates = bool(load.row.mlx_windows)
+        if load.row.mlx_windows == "mixed":
+            rotates = any(each.window_tokens is None for each in load.architecture.attention)
+        if not rotates:
+            return tokens, tokens
+        # mlx_lm/models/cache.py: beside the piece of the prompt that is read one token less than
+        # the window, in Llama 4's the whole
+        before = window if load.row.mlx_windows == "chunked" else window - 1
+        return min(tokens, window), min(tokens, before + account.prompt_tokens)
+    if runtime.whole_windows:
+        return ceil(runtime.window_shares.get(load.row.name, 1.0) * tokens), tokens
+    step = runtime.cache_step_tokens
+    # vLLM may give every layer the room of the longest
+    return min(tokens, -(-window // step) * step), tokens
+
+
+def cache_terms(load: Loading) -> list[Term]:
+    """The terms of the cache and of recurrent states, those of no bytes left out."""
+    keys, state = _keys_and_values(load), _recurrent_states(load)
+    terms = [] if keys is None else [keys]
+    if state is None:
+        return terms
+    cache_bytes, share = sum(each.bytes for each in terms), load.runtime.state_share
+    if int(share * cache_bytes) > state.bytes:
+        line, shared = f"{share:g} × {cache_bytes:,} bytes of keys and values", share * cache_bytes
+        state = state.replace(bytes=int(shared), high_bytes=int(shared), arithmetic=line)
+    return [*terms, state]
+
+
+def _keys_and_values(load: Loading) -> Term | None:
+    architecture, row, account = load.architecture, load.row, load.account
+    width, sequences = load.cache_width, load.sequences
+    caches = cached(load)
+    size, high = sum(each.bytes for each in caches), sum(each.high_bytes for each in caches)
+    ending, low = of_sequences(sequences), size
+    lines = [("", each.layers, f" × {each.line}{ending}") for each in caches]
+    if architecture.audio is not None:
+        frames, wide = architecture.audio.positions, architecture.embedding_length
+        after = f" × {wide:,} × {width} bytes × {frames:,} positions of the encoder{ending}"
+        lines.append(("2 × ", architecture.layers, after))
+        more = 2 * architecture.layers * wide * width * frames * sequences
+        low = more if account.speech_tokens else low + more
+        size, high = size + more, high + more
+    if not size:
+        return None
+    if account.maps_files and row.torch_latent:
+        # what the publisher's own code (trust_remote_code) keeps: keys and values of every head
+        numbers = sum(each.layers * cache_line(each)[0] for each in cache_groups(architecture, row))
+        high = numbers * width * load.workload.context_tokens * sequences
+    line, step = " + ".join(by_layers(lines)), load.runtime.cache_step_tokens
+    line += f"; in steps of {step} tokens" if step > 1 else ""
+    kind = "the type of the model" if width > 1 else "FP8"
+    source = f"{load.runtime.name}: keys and values in {kind}"
+    return term("kv_cache", size, How.COMPUTED, source, line, low=low, high=high)
+
+
+def _recurrent_states(load: Loading) -> Term | None:
+    """States in 32 bits; where the runtime is known for it, inputs of convolutions in the type of
+    the model.
+    """
+    architecture, account, sequences = load.architecture, load.account, load.workload.parallel
+    width = load.cache_width if account.typed_states else 4
+    groups = [group for group in architecture.recurrent if group.layers]
+    size, lines = 0, []
+    for group, state in zip(groups, states(architecture), strict=True):
+        wide, inputs = width if group.kind in account.narrow_states else 4, state.convolution
+        if account.widened and group.kind != "rglru":
+            # LinearAttentionLayer of transformers keeps as many inputs as a convolution is wide
+            taps = group.convolution or 1
+            inputs = inputs * taps // max(1, taps - 1)
+        size += state.layers * (inputs * width + state.memory * wide) * sequences
+        product = f"({inputs:,} × {width} bytes + {state.memory:,} × {wide} bytes)"
+        lines.append(("", state.layers, f" × {product}{of_sequences(sequences)}"))
+    if not size:
+        return None
+    source = f"{load.runtime.name}: inputs of convolutions in the type of the model, states in 32"
+    # some runtimes halve it
+    low = size if account.typed_states else size // 2
+    line = " + ".join(by_layers(lines))
+    return term("recurrent_state", size, How.COMPUTED, f"{source} bits", line, low=low)
+
+
+def as_unpacked(architecture: Architecture, row: ArchitectureRow) -> Architecture:
+    """The model as MLX LM attends: a latent that its class unpacks is keys and values of every
+    head (mlx_lm 0.32.2: of the row `deepseek2`, deepseek_v2.py alone, which has no router bias).
+    """
+    unpacks = bool(row.mlx_unpacked)
+    if row.mlx_unpacked == "no_router_bias":
+        unpacks = not any(group.router_bias for group in architecture.feed_forward)
+    return with_every_head(architecture) if unpacks else architecture
+
+
+def with_every_head(architecture: Architecture) -> Architecture:
+    """The model where each latent is unpacked into keys and values of every head."""
+    attention = []
+    for group in architecture.attention:
+        if group.kind == "latent":
+            length = group.key_length + (group.rope_length or 0)
+            group = group.replace(kind="full", kv_heads=group.heads, key_length=length)
+        attention.append(group)
+    return architecture.replace(attention=tuple(attention))

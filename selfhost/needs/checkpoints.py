@@ -13,7 +13,7 @@ modes mxfp4, mxfp8 and nvfp4.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
 from math import prod
 
@@ -67,8 +67,8 @@ _BITSANDBYTES = frozenset({"nf4", "nf4-double", "int8"})
 
 
 class Linear(Record):
-    """Equal linear layers of a checkpoint. `part`: expert, shared_expert, recurrent, attention or
-    feed_forward.
+    """Equal linear layers of a checkpoint. `part`: expert, shared_expert, recurrent, attention,
+    latent values or feed_forward.
     """
 
     inputs: int
@@ -80,6 +80,10 @@ class Linear(Record):
     def weights(self) -> int:
         """Weights of all of them."""
         return self.inputs * self.outputs * self.number
+
+    def packed_bytes(self, type: str) -> float:
+        """Bytes of all of them in a quantization."""
+        return linear_bytes(type, self.inputs, self.outputs) * self.number
 
 
 # ------------------------------------------------------------------ layers
@@ -120,13 +124,12 @@ def is_linear(group: TensorGroup, row: ArchitectureRow) -> bool:
     # blocks that layers share are listed one by one
     is_inside = bool(group.layers) or group.name.startswith("shared.")
     is_wide = bool(row.torch_wide_matrix) and row.torch_wide_matrix in group.name
-    return is_inside and _is_matrix(group) and not is_wide
+    return is_inside and _is_matrix(group) and not is_wide and "ffn_gate_inp" not in group.name
 
 
-def _is_matrix(group: TensorGroup, *, routers: bool = False) -> bool:
+def _is_matrix(group: TensorGroup) -> bool:
     is_weight = len(group.shape) > 1 and group.name.endswith(".weight")
-    is_router = "ffn_gate_inp" in group.name and not routers
-    return is_weight and not is_router and not any(part in group.name for part in _NOT_LINEAR)
+    return is_weight and not any(part in group.name for part in _NOT_LINEAR)
 
 
 def adapter_parameters(
@@ -135,19 +138,15 @@ def adapter_parameters(
     """Parameters of adapters of that rank on every linear layer, and with those on routed experts:
     rank × (inputs + outputs) of each.
     """
-    linear = experts = 0
+    sizes = {True: 0, False: 0}
     for layer in linear_layers(architecture, row):
         # keys and values of latent attention come from one matrix
         inputs = 0 if layer.part == "latent values" else layer.inputs
-        size = rank * (inputs + layer.outputs) * layer.number
-        if layer.part == "expert":
-            experts += size
-        else:
-            linear += size
-    return linear, linear + experts
+        sizes[layer.part == "expert"] += rank * (inputs + layer.outputs) * layer.number
+    return sizes[False], sizes[False] + sizes[True]
 
 
-# ------------------------------------------------------------------ stored and loaded types
+# ------------------------------------------------------------------ stored types
 
 
 @lru_cache(maxsize=512)
@@ -172,7 +171,7 @@ def typed_tensors(
             groups = [whole.replace(layers=(layer,)) for layer in whole.layers]
         for group in groups:
             type = apart.get(group.name) or apart.get(one_by_one(group)[0])
-            type = type or _type_of(group, architecture, row, plain)
+            type = type or _type_of(group, architecture, row)
             if type == plain:
                 size = prod(group.shape) * DTYPES.get(type, 16.0) / 8
             else:
@@ -182,17 +181,19 @@ def typed_tensors(
             yield group, type, size * (len(group.layers) or 1)
 
 
-def _type_of(
-    group: TensorGroup, architecture: Architecture, row: ArchitectureRow, plain: str
-) -> str:
+def _type_of(group: TensorGroup, architecture: Architecture, row: ArchitectureRow) -> str:
+    plain = architecture.dtype or "bfloat16"
     type = architecture.matrix_dtype or plain
     is_block = bool(group.layers) and len(group.shape) > 1 and group.name.endswith(".weight")
-    if not is_block or "ffn_gate_inp" in group.name:
-        return plain
     is_packed = type in _BITSANDBYTES or scheme_of(type) is not None
-    if is_packed and not is_linear(group, row):
+    if not is_block or "ffn_gate_inp" in group.name or (is_packed and not is_linear(group, row)):
         return plain
     return architecture.expert_dtype or type if "_exps." in group.name else type
+
+
+def one_by_one(group: TensorGroup) -> tuple[str, ...]:
+    """The names of all tensors of the group."""
+    return tuple(group.name.replace("*", str(layer)) for layer in group.layers) or (group.name,)
 
 
 # ------------------------------------------------------------------ sizes of files
@@ -200,7 +201,7 @@ def _type_of(
 
 def size_of(subject: Subject, format: str, quantization: str) -> SizedWeights | Unread:
     """The files: as published, else every tensor in its stored type."""
-    own, spec = name_of(subject.architecture), subject.spec
+    architecture, own, spec = subject.architecture, name_of(subject.architecture), subject.spec
     is_own = quantization == own
     stated = published(spec, format, quantization)
     if stated is None and format == "safetensors" and is_own:
@@ -216,28 +217,16 @@ def size_of(subject: Subject, format: str, quantization: str) -> SizedWeights | 
         return _mlx_size(subject, quantization)
     if not is_own and (quantization == "int8" or scheme_of(quantization) is not None):
         return _packed_size(subject, quantization)
-    refused = _why_not_sized(subject, format, quantization)
-    if refused is not None:
-        return refused
-    return _by_tensors(subject) if subject.whole else _by_count(subject)
-
-
-def _why_not_sized(subject: Subject, format: str, quantization: str) -> Unread | None:
-    """Why the size of files that nobody packed is not known; None where it can be computed."""
-    architecture, own = subject.architecture, name_of(subject.architecture)
-    untyped = subject.spec.unknown.get("architecture.matrix_dtype")
-    if untyped is not None and quantization == own:
+    untyped = spec.unknown.get("architecture.matrix_dtype")
+    if untyped is not None and is_own:
         return unread(untyped, _GIVE_FILES)
-    if quantization != own and (architecture is not None or quantization not in DTYPES):
+    if not is_own and (architecture is not None or quantization not in DTYPES):
         why = f"no source states the size of the {format} files in {quantization}"
         return unread(why, f"use --quant {own}, as published")
-    if architecture is not None and "int4" in (
-        architecture.matrix_dtype,
-        architecture.expert_dtype,
-    ):
+    if architecture is not None and own == "int4":
         why = "how many bits a weight takes in int4 with its scales is not stated"
         return unread(why, "state the size under [[files]] of the spec")
-    return None
+    return _by_tensors(subject) if subject.whole else _by_count(subject)
 
 
 def cast_to(subject: Subject, dtype: str) -> Subject:
@@ -253,77 +242,42 @@ def _by_tensors(subject: Subject) -> SizedWeights:
     """Every tensor in its stored type, with encoders and what files hold beside: blocks that
     predict more tokens, in the type of the rest, in 16 bits or left out, and a tied matrix twice.
     """
-    architecture, row, parameters = subject.architecture, subject.row, subject.spec.parameters
+    architecture, parameters = subject.architecture, subject.spec.parameters
     assert architecture is not None
-    assert row is not None
-    loaded = _tensor_bytes(subject, architecture, row)
-    plain_bits, block = _plain_bits(architecture), 0
+    loaded, block = _tensor_bytes(subject), 0
     if parameters.mtp and subject.spec.quantized is None:
-        block = int(parameters.mtp * _bits(architecture.matrix_dtype, plain_bits) / 8)
+        bits = _bits(architecture.matrix_dtype or architecture.dtype or "bfloat16")
+        block = int(parameters.mtp * bits / 8)
     is_mixed = bool(architecture.matrix_dtype or architecture.expert_dtype)
-    extra = 0 if is_mixed else parameters.extra_in_files or 0
-    beside = block + int(extra * plain_bits / 8)
-    kept = max(0, 2 * (parameters.mtp or 0) - block)
+    extra = 0 if is_mixed else int((parameters.extra_in_files or 0) * _plain(architecture) / 8)
+    beside, kept = block + extra, max(0, 2 * (parameters.mtp or 0) - block)
     line = f" + {beside:,} bytes of other blocks in the files" if beside else ""
     return sized(
         loaded.bytes + beside,
         loaded.how,
         loaded.source,
         loaded.arithmetic + line,
-        low=loaded.low_bytes + (beside - block) * 199 // 200,
+        low=loaded.low_bytes + extra * 199 // 200,
         high=loaded.high_bytes + beside * 101 // 100 + kept,
     )
 
 
-def _tensor_bytes(
-    subject: Subject, architecture: Architecture, row: ArchitectureRow
-) -> SizedWeights:
+def _tensor_bytes(subject: Subject) -> SizedWeights:
     """What is loaded: every tensor in its stored type, with encoders."""
+    architecture, row = subject.architecture, subject.row
+    assert architecture is not None
+    assert row is not None
     encoders, sizes = subject.spec.parameters.encoders or 0, stored_types(architecture, row)
-    encoder_bytes = int(encoders * _plain_bits(architecture) / 8)
-    size = int(sum(sizes.values()) + encoders * _plain_bits(architecture) / 8)
+    encoder_bytes = encoders * _plain(architecture) / 8
+    size = int(sum(sizes.values()) + encoder_bytes)
     line = " + ".join(f"{int(part):,} bytes of {type}" for type, part in sizes.items())
-    line += f" + {encoder_bytes:,} bytes of encoders" if encoders else ""
+    line += f" + {int(encoder_bytes):,} bytes of encoders" if encoders else ""
     source, how, high = "parameters of the architecture in their stored types", How.COMPUTED, 1.01
     if architecture.dtype is None:
         source += "; the type is not stated: 16 to 32 bits"
         how, high = How.ASSUMED, 2.01
     low = int(size * 0.995) - _encoders_may_save(encoders, architecture.matrix_dtype)
     return sized(size, how, source, line, low=low, high=int(size * high))
-
-
-def loaded_of(
-    subject: Subject, files: SizedWeights, format: str, quantization: str
-) -> SizedWeights:
-    """What runtimes load of the files by default: no blocks that predict more tokens, and a tied
-    matrix once. Files made for MLX have neither.
-    """
-    architecture, parameters = subject.architecture, subject.spec.parameters
-    if architecture is None or format == "mlx" or quantization != name_of(architecture):
-        return files
-    has_extra = files.how is not How.STATED and bool(parameters.extra_in_files)
-    if not (has_extra or parameters.mtp) or subject.spec.quantized is not None:
-        return files
-    if subject.row is not None and subject.whole:
-        return _tensor_bytes(subject, architecture, subject.row)
-    block = int((parameters.mtp or 0) * _plain_bits(architecture) / 8)
-    return files.replace(bytes=files.bytes - block, low_bytes=files.low_bytes - block)
-
-
-def _plain_bits(architecture: Architecture) -> float:
-    return DTYPES.get(architecture.dtype or "bfloat16", 16.0)
-
-
-def download_of(spec: ModelSpec, files: SizedWeights | Unread) -> SizedWeights | Unread:
-    """The files as one figure; unknown for files without a repository whose type nobody states."""
-    architecture = spec.architecture
-    untyped = architecture is not None and architecture.dtype is None and spec.repository is None
-    if isinstance(files, Unread) or files.how is not How.ASSUMED or not untyped:
-        return files
-    if "architecture.dtype" not in spec.unknown:
-        return files
-    low, high = units.decimal(files.low_bytes), units.decimal(files.high_bytes)
-    return unread(f"{low} to {high}: {files.source}", _GIVE_FILES)
 
 
 def _by_count(subject: Subject) -> SizedWeights | Unread:
@@ -338,30 +292,27 @@ def _by_count(subject: Subject) -> SizedWeights | Unread:
             "state `dtype` in [architecture] of the spec, or the size under [[files]]",
         )
     if architecture is None or architecture.dtype is None:
-        return sized(
-            total * 2,
-            How.ASSUMED,
-            "the stored type is not stated: 4 to 32 bits per parameter, most often 16",
-            f"{total:,} parameters × 16 bits / 8",
-            low=int(total * DTYPES["mxfp4"] / 8),
-            high=total * 4,
-        )
+        source = "the stored type is not stated: 4 to 32 bits per parameter, most often 16"
+        line = f"{total:,} parameters × 16 bits / 8"
+        low, high = int(total * DTYPES["mxfp4"] / 8), total * 4
+        return sized(total * 2, How.ASSUMED, source, line, low=low, high=high)
     type = name_of(architecture)
-    bits, plain = _bits(type, 16.0), _plain_bits(architecture)
-    size, mixed = int(total * bits / 8), type != architecture.dtype
-    how, source = How.COMPUTED, "parameters in the published type"
-    if mixed:
-        how = How.ASSUMED
+    bits, plain = _bits(type), _plain(architecture)
+    size, how, source = int(total * bits / 8), How.COMPUTED, "parameters in the published type"
+    high = int(size * 1.05)
+    if type != architecture.dtype:
+        how, high = How.ASSUMED, int(total * max(bits, plain) / 8)
         source = f"parameters in {type}; how many are in {architecture.dtype} is not known"
-    line = f"{total:,} parameters × {bits:g} bits / 8"
-    high = int(total * max(bits, plain) / 8) if mixed else int(size * 1.05)
-    return sized(size, how, source, line, high=high)
+    return sized(size, how, source, f"{total:,} parameters × {bits:g} bits / 8", high=high)
 
 
-def _bits(type: str | None, plain: float) -> float:
-    """Bits per weight of a stored type, scales included; `plain` where there is none of its own."""
-    if type is None:
-        return plain
+def _plain(architecture: Architecture) -> float:
+    """Bits of a weight that nobody quantized."""
+    return DTYPES.get(architecture.dtype or "bfloat16", 16.0)
+
+
+def _bits(type: str) -> float:
+    """Bits per weight of a stored type, scales included."""
     return DTYPES[type] if type in DTYPES else linear_bytes(type, 4096, 4096) * 8 / 4096**2
 
 
@@ -369,9 +320,8 @@ def _encoders_may_save(encoders: int, type: str | None) -> int:
     """By how many bytes encoders may be smaller than in 16 bits: bitsandbytes takes their linear
     layers too, unless a list names them.
     """
-    if type not in _BITSANDBYTES:
-        return 0
-    return int(encoders * (16 - (8 if type == "int8" else 4.5)) / 8)
+    saved_bits = {"int8": 8, "nf4": 11.5, "nf4-double": 11.5}.get(type or "", 0)
+    return int(encoders * saved_bits / 8)
 
 
 # ------------------------------------------------------------------ quantized by others
@@ -410,17 +360,19 @@ def _scheme_bytes(scheme: Scheme, inputs: int, outputs: int) -> float:
         case "nf4-double":
             blocks = -(-weights // 64)
             return weights / 2 + blocks + -(-blocks // 256) * 4 + _NF4_DOUBLE_STATE
-        case "mxfp4":
-            return weights / 2 + weights / 32
     return weights * bits / 8 + groups * outputs * 4
 
 
 def _packed_size(subject: Subject, name: str) -> SizedWeights | Unread:
     """A model's files in a quantization that its publisher did not train it in: every linear
     layer of the blocks, nothing else.
+
+    Some files hold a tied table twice; blocks that predict more tokens are dropped or kept in 16
+    bits. Some recipes leave recurrent layers and shared experts in 16 bits, in a mixture and in
+    NVFP4 attention.
     """
     scheme, architecture, row = scheme_of(name), subject.architecture, subject.row
-    if scheme is None and name == "int8":
+    if name == "int8":
         scheme = Scheme(name=name, method="int8", bits=8, group=None)
     if scheme is None or architecture is None or row is None or not subject.whole:
         why = "its layout is" if scheme is None else "which layers it has is"
@@ -430,66 +382,43 @@ def _packed_size(subject: Subject, name: str) -> SizedWeights | Unread:
         )
     if name not in _BITSANDBYTES:
         row = row.replace(torch_wide_matrix="")
-    architecture = architecture.packed_with(scheme.method)
+    architecture, method = architecture.packed_with(scheme.method), scheme.method
     linear = linear_layers(architecture, row)
-    for each in linear if scheme.method == "awq" else ():
+    for each in linear if method == "awq" else ():
         group = scheme.group or each.inputs
         if each.inputs % group or each.outputs % 8:
             why = f"{each.inputs:,} inputs do not divide into groups of {group}"
             remedy = "take gptq, or state the size under [[files]] of the spec"
             return unread(f"AutoAWQ cannot pack it: {why}", remedy)
-    parameters = count(checkpoint_tensors(architecture, row))
-    return _packed_files(subject, architecture, linear, parameters, scheme)
-
-
-def _packed_files(
-    subject: Subject,
-    architecture: Architecture,
-    linear: tuple[Linear, ...],
-    parameters: int,
-    scheme: Scheme,
-) -> SizedWeights:
-    """The files with those linear layers packed, of so many parameters without encoders.
-
-    Some files hold a tied table twice; blocks that predict more tokens are dropped or kept in 16
-    bits. Some recipes leave recurrent layers and shared experts in 16 bits, in a mixture and in
-    NVFP4 attention.
-    """
-    name, mtp = scheme.name, subject.spec.parameters.mtp or 0
-    encoders = subject.spec.parameters.encoders or 0
-    packed, weights = _packed_bytes(linear, name), sum(each.weights for each in linear)
-    plain = parameters - weights + encoders
+    encoders, mtp = subject.spec.parameters.encoders or 0, subject.spec.parameters.mtp or 0
+    packed, weights = sum(e.packed_bytes(name) for e in linear), sum(e.weights for e in linear)
+    plain = count(checkpoint_tensors(architecture, row)) - weights + encoders
     size, how, note = int(packed + 2 * plain), How.COMPUTED, ""
-    table = (architecture.vocabulary or 0) * architecture.embedding_length
     left = {"recurrent", "shared_expert"}
-    if scheme.method == "nvfp4" or any(each.part == "expert" for each in linear):
+    if method == "nvfp4" or any(each.part == "expert" for each in linear):
         left |= {"attention", "latent values"}
     wide = [each for each in linear if each.part in left]
     if wide:
         how, note = How.ASSUMED, "; recipes differ in what they leave in 16 bits"
+    table = (architecture.vocabulary or 0) * architecture.embedding_length
     scales = int(packed - weights * scheme.bits / 8)
     line = f"{weights:,} weights × {scheme.bits:g} bits / 8"
     line += f" + {scales:,} bytes of scales" if scales else ""
+    twice = 2 * (table * architecture.tied_embeddings + mtp)
     return sized(
         size,
         how,
-        f"layout of {scheme.method}: linear layers of the blocks; embeddings, output, norms and"
+        f"layout of {method}: linear layers of the blocks; embeddings, output, norms and"
         f" routers in 16 bits{note}",
         f"{line} + {plain:,} others × 2 bytes",
         low=int(size * 0.995) - _encoders_may_save(encoders, name),
-        high=int(size * 1.005)
-        + 2 * (table * architecture.tied_embeddings + mtp)
-        + _more_in_16_bits(wide, name),
+        high=int(size * 1.005) + twice + _more_in_16_bits(wide, name),
     )
-
-
-def _packed_bytes(layers: Iterable[Linear], name: str) -> float:
-    return sum(linear_bytes(name, each.inputs, each.outputs) * each.number for each in layers)
 
 
 def _more_in_16_bits(layers: list[Linear], name: str) -> int:
     """By how many bytes these layers are larger in 16 bits than in the quantization `name`."""
-    return int(sum(2 * each.weights for each in layers) - _packed_bytes(layers, name))
+    return int(sum(2 * each.weights - each.packed_bytes(name) for each in layers))
 
 
 def expert_bytes_left(architecture: Architecture, row: ArchitectureRow, name: str) -> int:
@@ -504,6 +433,9 @@ def expert_bytes_left(architecture: Architecture, row: ArchitectureRow, name: st
 def _mlx_size(subject: Subject, name: str) -> SizedWeights | Unread:
     """Files that mlx_lm.convert makes: every linear layer and table whose rows divide into
     groups, the rest in 16 bits, or as wide as the published weights (it keeps torch_dtype).
+
+    Others are made with --dtype float16, or by mlx-lm of September 2026 or later, which keeps some
+    projections in 8 bits.
     """
     scheme, architecture, row = mlx_scheme(name), subject.architecture, subject.row
     own, parameters = subject.spec.quantized, subject.spec.parameters
@@ -515,8 +447,16 @@ def _mlx_size(subject: Subject, name: str) -> SizedWeights | Unread:
         return unread(why, "name the folder with its files, or the original model")
     encoders, total = parameters.encoders or 0, parameters.total or 0
     if architecture is not None and row is not None and subject.whole:
-        size, line = _mlx_bytes(architecture, row, scheme, own.apart if own is not None else ())
-        low, high = (size, size) if own is not None else _mlx_ends(architecture, row, scheme, size)
+        apart = own.apart if own is not None else ()
+        size, line = _mlx_bytes(architecture, row, scheme, apart)
+        low = high = size
+        if own is None and scheme is not None:
+            if scheme.bits < 8:
+                in_8_bits = tuple((part, "8bit") for part in row.mlx_in_8_bits)
+                high = _mlx_bytes(architecture, row, scheme, in_8_bits)[0]
+            if architecture.dtype == "float32":
+                narrow = architecture.replace(dtype="bfloat16")
+                low = _mlx_bytes(narrow, row, scheme, ())[0]
     elif total > encoders:
         bits = _mlx_bits(scheme)
         low = high = size = int((total - encoders) * bits / 8)
@@ -533,21 +473,6 @@ def _mlx_size(subject: Subject, name: str) -> SizedWeights | Unread:
         low=int(low * 0.995),
         high=int((high + 2 * encoders) * 1.01),
     )
-
-
-def _mlx_ends(
-    architecture: Architecture, row: ArchitectureRow, scheme: Scheme | None, size: int
-) -> tuple[int, int]:
-    """The least and most bytes that other conversions of the published weights take: made with
-    --dtype float16, and by mlx-lm of September 2026 or later, which keeps projections in 8 bits.
-    """
-    low = high = size
-    if scheme is not None and scheme.bits < 8 and row.mlx_in_8_bits:
-        in_8_bits = tuple((part, "8bit") for part in row.mlx_in_8_bits)
-        high = _mlx_bytes(architecture, row, scheme, in_8_bits)[0]
-    if scheme is not None and architecture.dtype == "float32":
-        low = _mlx_bytes(architecture.replace(dtype="bfloat16"), row, scheme, ())[0]
-    return low, high
 
 
 @lru_cache(maxsize=256)
@@ -568,9 +493,11 @@ def _mlx_bytes(
         for name in names:
             type = otherwise.get(name) or otherwise.get(group.name)
             own = scheme if type is None else mlx_scheme(type)
+            # matrices of a file in 16 bits, or whose rows divide into groups
+            is_packed = scheme is None if own is None else group.shape[0] % (own.group or 1) == 0
             if row.mlx_ternary and is_linear(group, row):
                 bits = 2.0
-            elif _is_packed_by_mlx(group, own, scheme):
+            elif is_packed and _is_matrix(group):
                 bits = _mlx_bits(own, wide=is_wide)
             else:
                 vectors += elements
@@ -581,18 +508,6 @@ def _mlx_bytes(
     line = " + ".join(f"{number:,} weights × {bits:g} bits / 8" for bits, number in parts)
     size = int(sum(number * bits / 8 for bits, number in parts)) + width * vectors
     return size, f"{line} + {vectors:,} others × {width} bytes"
-
-
-def _is_packed_by_mlx(group: TensorGroup, own: Scheme | None, scheme: Scheme | None) -> bool:
-    """Whether a matrix has a type of the file's kind, and rows that divide into its groups."""
-    if not _is_matrix(group, routers=True):
-        return False
-    return scheme is None if own is None else group.shape[0] % (own.group or 1) == 0
-
-
-def one_by_one(group: TensorGroup) -> tuple[str, ...]:
-    """The names of all tensors of the group."""
-    return tuple(group.name.replace("*", str(layer)) for layer in group.layers) or (group.name,)
 
 
 # of MLX's files of several types, that of most weights
@@ -613,13 +528,39 @@ def _mlx_bits(scheme: Scheme | None, *, wide: bool = False) -> float:
     """
     if scheme is None:
         return 16.0
-    shared = 64 if wide else 32
-    if scheme.method in MLX_MODES:
-        shared = 8
+    shared = 8 if scheme.method in MLX_MODES else 64 if wide else 32
     return scheme.bits + shared / (scheme.group or 64)
 
 
 # ------------------------------------------------------------------ as a runtime loads them
+
+
+def loaded_of(
+    subject: Subject, files: SizedWeights, format: str, quantization: str
+) -> SizedWeights:
+    """What runtimes load of the files by default: no blocks that predict more tokens, and a tied
+    matrix once. Files made for MLX have neither.
+    """
+    architecture, parameters = subject.architecture, subject.spec.parameters
+    if architecture is None or format == "mlx" or quantization != name_of(architecture):
+        return files
+    has_extra = files.how is not How.STATED and bool(parameters.extra_in_files)
+    if not (has_extra or parameters.mtp) or subject.spec.quantized is not None:
+        return files
+    if subject.whole:
+        return _tensor_bytes(subject)
+    block = int((parameters.mtp or 0) * _plain(architecture) / 8)
+    return files.replace(bytes=files.bytes - block, low_bytes=files.low_bytes - block)
+
+
+def download_of(spec: ModelSpec, files: SizedWeights) -> SizedWeights | Unread:
+    """The files as one figure; unknown for files without a repository whose type nobody states."""
+    architecture = spec.architecture
+    untyped = architecture is not None and architecture.dtype is None and spec.repository is None
+    if not (untyped and files.how is How.ASSUMED and "architecture.dtype" in spec.unknown):
+        return files
+    low, high = units.decimal(files.low_bytes), units.decimal(files.high_bytes)
+    return unread(f"{low} to {high}: {files.source}", _GIVE_FILES)
 
 
 def loaded_type(runtime: RuntimeSpec | None, spec: ModelSpec, quantization: str) -> tuple[str, str]:
@@ -630,12 +571,11 @@ def loaded_type(runtime: RuntimeSpec | None, spec: ModelSpec, quantization: str)
     makes 32 bits 16 (vllm/config/model.py, _resolve_auto_dtype): bfloat16, but float16 for models
     that pool and below compute capability 8.0 (vllm/platforms/cuda.py, supported_dtypes).
     """
-    architecture = spec.architecture
-    stated = architecture.dtype if architecture is not None else None
-    if is_cast(spec, runtime, quantization):
-        return quantization, quantization
+    stated = spec.architecture.dtype if spec.architecture is not None else None
     is_plain = quantization in PLAIN_DTYPES and stated in PLAIN_DTYPES
     if runtime is None or runtime.account.loads_as == "stored" or not is_plain or stated is None:
+        return quantization, quantization
+    if is_cast(spec, runtime, quantization):
         return quantization, quantization
     is_halved = runtime.account.loads_as == "sixteen" and stated == "float32"
     return quantization, "bfloat16" if is_halved else stated
@@ -646,20 +586,6 @@ def loaded_bits(runtime: RuntimeSpec | None, spec: ModelSpec, quantization: str)
     stored, loaded = loaded_type(runtime, spec, quantization)
     bits = DTYPES.get(loaded)
     return None if stored == loaded or bits is None or bits == DTYPES[stored] else int(bits)
-
-
-def width_of(architecture: Architecture, runtime: RuntimeSpec, quantization: str) -> int:
-    """Bytes of a number in the type that the runtime computes in. MLX computes in the type of the
-    weights, or of their scales.
-    """
-    if quantization in ("bf16", "fp16"):
-        return 2
-    if quantization in MLX_MODES and "mlx" in runtime.formats and architecture.dtype == "float16":
-        # tables with scales of 8 bits give bfloat16, and norms in float16 make that float32 (mlx
-        # 0.32.4)
-        return 4
-    is_narrow = architecture.dtype != "float32" or runtime.account.loads_as == "sixteen"
-    return 2 if is_narrow else 4
 
 
 def decode_bytes(
@@ -676,19 +602,23 @@ def decode_bytes(
     parameters, architecture, row = subject.spec.parameters, subject.architecture, subject.row
     if isinstance(files, Unread) or not parameters.total:
         return {}
-    if (
-        architecture is not None
-        and row is not None
-        and architecture.expert_dtype is not None
-        and quantization == name_of(architecture)
-    ):
+    narrow = architecture.expert_dtype if architecture is not None else None
+    if architecture is None or row is None or not narrow or quantization != name_of(architecture):
+        loaded = loaded_of(subject, files, format, quantization).bytes
+        read = max(0, loaded * _active(subject) // parameters.total)
+        stored, wide = loaded_type(runtime, subject.spec, quantization)
+        return {wide: int(read * DTYPES[wide] / DTYPES[stored]) if stored != wide else read}
+    if runtime is not None and narrow in runtime.account.widened:
         # what is widened on a CPU and not on a GPU: what is read is not known before it is placed
-        is_widened = runtime is not None and architecture.expert_dtype in runtime.account.widened
-        return {} if is_widened else _decode_bytes_by_part(architecture, row)
-    loaded = loaded_of(subject, files, format, quantization).bytes
-    read = max(0, loaded * _active(subject) // parameters.total)
-    stored, wide = loaded_type(runtime, subject.spec, quantization)
-    return {wide: int(read * DTYPES[wide] / DTYPES[stored]) if stored != wide else read}
+        return {}
+    # a token reads the experts that it uses, and all that lies beside them
+    sparse = [group for group in architecture.feed_forward if group.experts]
+    share = (sparse[0].used or 1) / (sparse[0].experts or 1) if sparse else 1.0
+    by_type, plain = dict(stored_types(architecture, row)), architecture.dtype or "bfloat16"
+    if not architecture.tied_embeddings and plain in by_type:
+        table = (architecture.vocabulary or 0) * architecture.embedding_length
+        by_type[plain] -= table * DTYPES[plain] / 8
+    return {type: int(part * share if type == narrow else part) for type, part in by_type.items()}
 
 
 def _active(subject: Subject) -> int:
@@ -709,17 +639,3 @@ def _active(subject: Subject) -> int:
         again = architecture.layers - architecture.stored_layers
         active += max(0, active - table) * again // architecture.stored_layers
     return active
-
-
-def _decode_bytes_by_part(architecture: Architecture, row: ArchitectureRow) -> dict[str, int]:
-    """Bytes by type where experts alone are narrow: a token reads the experts that it uses, and all
-    that lies beside them.
-    """
-    sparse = next((group for group in architecture.feed_forward if group.experts), None)
-    share = (sparse.used or 1) / (sparse.experts or 1) if sparse is not None else 1.0
-    read, plain = dict(stored_types(architecture, row)), architecture.dtype or "bfloat16"
-    if not architecture.tied_embeddings and plain in read:
-        elements = (architecture.vocabulary or 0) * architecture.embedding_length
-        read[plain] -= elements * DTYPES[plain] / 8
-    narrow = architecture.expert_dtype
-    return {type: int(part * share if type == narrow else part) for type, part in read.items()}

@@ -8,12 +8,12 @@ from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import StatedNeeds, StatedWay
 from ..core.records import Unread
 from .checkpoints import DTYPES
-from .kept import overhead
 from .parts import (
     Asked,
     Parts,
     Subject,
     components_type,
+    overhead,
     published,
     sized,
     stated_size,

@@ -17,10 +17,9 @@ from ..core import units
 from ..core.records import Unread
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, Workload
 from . import file_formats, sdcpp
-from .cache import why_not_known
+from .cache import why_not_known, with_every_head
 from .checkpoints import DTYPES, cast_to, decode_bytes
 from .file_formats import comes_in
-from .kept import with_every_head
 from .llamacpp import files as gguf_files
 from .llamacpp.buffers import MICRO_BATCH_TOKENS, batch_of, cached_groups, load_of
 from .llamacpp.companions import joined

@@ -6,11 +6,22 @@ from collections.abc import Iterable, Mapping
 
 from ..catalogue.architecture import Architecture
 from ..catalogue.published import PublishedFiles
-from ..catalogue.quantization_names import PLAIN_DTYPES
-from ..catalogue.runtime import ModelParts, RuntimeSpec
+from ..catalogue.quantization_names import MLX_MODES, PLAIN_DTYPES
+from ..catalogue.runtime import Account, ModelParts, RuntimeSpec
 from ..catalogue.spec import ModelSpec
 from ..core.records import Record, Unread
-from .records import SPLITS, CpuNeed, Device, How, Offloaded, SizedWeights, Split, Term, summed
+from .records import (
+    SPLITS,
+    CpuNeed,
+    Device,
+    How,
+    Offloaded,
+    SizedWeights,
+    Split,
+    Term,
+    middle_of,
+    summed,
+)
 from .tensors import ArchitectureRow
 
 TYPE_CHECKING = False
@@ -143,6 +154,64 @@ class Asked(Record):
     device: Device | None = None
 
 
+class Loading(Record):
+    """A model whose layers are known, loaded by a Python runtime. `row` has its defaults where that
+    of the subject is not known.
+    """
+
+    subject: Subject
+    architecture: Architecture
+    row: ArchitectureRow
+    runtime: RuntimeSpec
+    workload: Asked
+
+    @property
+    def account(self) -> Account:
+        """What the runtime holds beside weights and cache."""
+        return self.runtime.account
+
+    @property
+    def sequences(self) -> int:
+        """Texts that each keep keys and values: one for each beam of a search."""
+        beams = self.architecture.beams or 1
+        if self.architecture.audio is not None:
+            beams = self.account.speech_beams
+        return self.workload.parallel * beams
+
+    @property
+    def width(self) -> int:
+        """Bytes of a number in the type that the runtime computes in. MLX computes in the type of
+        the weights, or of their scales.
+        """
+        dtype, quantization = self.architecture.dtype, self.workload.quantization
+        if quantization in ("bf16", "fp16"):
+            return 2
+        if quantization in MLX_MODES and "mlx" in self.runtime.formats and dtype == "float16":
+            # tables with scales of 8 bits give bfloat16, and norms in float16 make that float32
+            # (mlx 0.32.4)
+            return 4
+        return 4 if dtype == "float32" and self.account.loads_as != "sixteen" else 2
+
+    @property
+    def cache_width(self) -> int:
+        """The same in the cache: 1 in FP8, also where the checkpoint asks vLLM for it."""
+        is_own = self.workload.quantization == name_of(self.architecture)
+        asks = self.architecture.cache_dtype is not None and is_own
+        is_fp8 = self.workload.key_type == "fp8" or (self.account.divides_layers and asks)
+        return 1 if is_fp8 else self.width
+
+
+def loading(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Loading | None:
+    """None where nothing is known of the layers."""
+    architecture = subject.architecture
+    if architecture is None or not (architecture.attention or architecture.recurrent):
+        return None
+    row = subject.row or ArchitectureRow(name=architecture.row)
+    return Loading(
+        subject=subject, architecture=architecture, row=row, runtime=runtime, workload=workload
+    )
+
+
 class Parts(Record):
     """The files, the terms, and what is not known. With an entry `memory…` in `unknown` the
     terms are no total.
@@ -198,6 +267,12 @@ def sized(
         source=source,
         arithmetic=arithmetic,
     )
+
+
+def whole_files(files: SizedWeights, source: str = "", remark: str = "") -> Term:
+    """Weights that lie in memory as in their files."""
+    line, ends = files.arithmetic + remark, {"low": files.low_bytes, "high": files.high_bytes}
+    return term("weights", files.bytes, files.how, source or files.source, line, **ends)
 
 
 def both(files: SizedWeights, more: SizedWeights, what: str) -> SizedWeights:
@@ -357,6 +432,24 @@ ENCODER_REMEDY = (
     " in a spec of it"
 )
 """For a model whose encoder has no known size."""
+
+
+def overhead(runtime: RuntimeSpec, *, on_gpu: bool = False) -> Term:
+    """The program itself in RAM; `on_gpu`: beside a GPU that holds the model."""
+    low, high = runtime.overhead_low_bytes, runtime.overhead_high_bytes
+    how = How(runtime.overhead_how) if runtime.overhead_how in tuple(How) else How.ASSUMED
+    source, line = runtime.overhead_source or runtime.name, middle_of(low, high)
+    if not on_gpu or how is not How.MEASURED:
+        return term("runtime", (low + high) // 2, how, source, line, low=low, high=high)
+    # measured with a build for CPUs; how much more the libraries of CUDA take was not
+    source = f"assumed for a CUDA build, at most twice what a CPU's takes; {source}"
+    line = f"{high:,} bytes; {low:,} to {2 * high:,}"
+    return term("runtime", high, How.ASSUMED, source, line, low=low, high=2 * high)
+
+
+def of_sequences(number: int) -> str:
+    """The end of a line of arithmetic: of each of so many sequences."""
+    return f" × {number:,} sequences" if number > 1 else ""
 
 
 def times(count: int, what: str) -> str:

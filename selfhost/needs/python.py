@@ -8,8 +8,9 @@ from __future__ import annotations
 from ..catalogue.architecture import Architecture
 from ..catalogue.layers import Attention
 from ..catalogue.quantization_names import PLAIN_DTYPES
-from ..catalogue.runtime import Account, RuntimeSpec
+from ..catalogue.runtime import RuntimeSpec
 from ..core.records import Unread
+from .cache import as_unpacked, cache_terms
 from .checkpoints import (
     DTYPES,
     cast_to,
@@ -18,12 +19,22 @@ from .checkpoints import (
     loaded_of,
     loaded_type,
     size_of,
-    width_of,
 )
-from .kept import as_unpacked, kept_terms, overhead
-from .parts import Asked, Parts, Subject, is_cast, loads_sixteen_bits, name_of, term, unread_cache
+from .parts import (
+    Asked,
+    Loading,
+    Parts,
+    Subject,
+    is_cast,
+    loading,
+    loads_sixteen_bits,
+    name_of,
+    overhead,
+    term,
+    unread_cache,
+)
 from .records import How, SizedWeights, Term, share_of, summed, taken_off
-from .tensors import ArchitectureRow
+from .servers import devices_of, on_each_device, terms_of_server
 
 # save_pretrained cuts files at 5 GB, newer releases at 50 GB
 _SHARD_BYTES = 5_000_000_000
@@ -32,78 +43,61 @@ _PAGE_BYTES, _AROUND_A_ROW_BYTES = 4096, 2 << 20
 # patches of 14 pixels in a picture of 1,024 × 1,024, and numbers alive per patch in the widest of
 # the measured encoders: Qwen's rotates in float32, and holds 24 times its width of up to 1,280
 _PATCHES, _NUMBERS_PER_PATCH = 5_476, 24 * 1280
+# no larger block stays in the heap of glibc
+_HEAP_BLOCK_BYTES = 32 << 20
 
 
 def parts(subject: Subject, runtime: RuntimeSpec, format: str, workload: Asked) -> Parts:
-    """Files and memory of a Python runtime."""
-    spec, architecture, quantization = subject.spec, subject.architecture, workload.quantization
+    """Files and memory of a Python runtime. What is cast while it loads is downloaded as published,
+    and lies in memory in the narrow type.
+    """
+    spec, quantization, own = subject.spec, workload.quantization, name_of(subject.architecture)
     if is_cast(spec, runtime, quantization):
-        return _cast(subject, runtime, format, workload)
+        wide = size_of(subject, format, own)
+        narrow = parts(cast_to(subject, quantization), runtime, format, workload)
+        most = None if isinstance(wide, Unread) else min(wide.bytes, _SHARD_BYTES)
+        return narrow.replace(files=wide, largest_file_bytes=most or narrow.largest_file_bytes)
     loaded = files = size_of(subject, format, quantization)
-    is_narrowed = loads_sixteen_bits(spec, runtime, format, quantization)
+    is_narrowed = loads_sixteen_bits(spec, runtime, format, quantization) and quantization != own
     if is_narrowed:
-        files = size_of(subject, format, name_of(architecture))
-    beside = tuple(_terms_beside(subject, runtime, workload))
+        files = size_of(subject, format, own)
+    load = loading(subject, runtime, workload)
+    beside = _terms_beside(load) if load is not None else []
     if isinstance(files, Unread) or isinstance(loaded, Unread):
-        missing = tuple(part for part in dict.fromkeys((files, loaded)) if isinstance(part, Unread))
+        missing = [part for part in dict.fromkeys((files, loaded)) if isinstance(part, Unread)]
         unknown = (*missing, missing[-1].replace(fact="memory.weights"))
-        return Parts(files=files, terms=beside, unknown=unknown)
-    answer = _downloaded(download_of(spec, files))
-    if is_narrowed and quantization != name_of(architecture):
+        return Parts(files=files, terms=tuple(beside), unknown=unknown)
+    download = download_of(spec, files)
+    answer = Parts(files=download, largest_file_bytes=min(files.bytes, _SHARD_BYTES))
+    if isinstance(download, Unread):
+        answer = Parts(files=download, unknown=(download,))
+    if is_narrowed:
         weights = _quantized_while_loading(loaded, subject, runtime, quantization)
     else:
         weights = _weights(subject, loaded, runtime, format, quantization)
-    if not beside or architecture is None:
+    if load is None:
         terms = (weights, overhead(runtime, on_gpu=workload.device is not None))
         return answer.replace(terms=terms, unknown=(*answer.unknown, unread_cache(spec)))
-    row = subject.row or ArchitectureRow(name=architecture.row)
-    if not runtime.account.divides_layers:
-        weights, evictable = _as_mapped(subject, architecture, row, weights, runtime, workload)
-        return answer.replace(terms=(weights, *beside), evictable_bytes=evictable)
-    from . import servers
-
-    held = servers.on_each_device((weights, *beside), subject, architecture, row, runtime, workload)
-    devices = servers.devices_of(architecture, quantization)
-    return answer.replace(terms=held, tensor_parallel=devices)
+    if load.account.divides_layers:
+        devices = devices_of(load.architecture, quantization)
+        held = on_each_device(load, weights, beside)
+        return answer.replace(terms=held, tensor_parallel=devices)
+    weights, evictable = _as_mapped(load, weights)
+    return answer.replace(terms=(weights, *beside), evictable_bytes=evictable)
 
 
-def _downloaded(files: SizedWeights | Unread) -> Parts:
-    if isinstance(files, Unread):
-        return Parts(files=files, unknown=(files,))
-    return Parts(files=files, largest_file_bytes=min(files.bytes, _SHARD_BYTES))
-
-
-def _cast(subject: Subject, runtime: RuntimeSpec, format: str, workload: Asked) -> Parts:
-    """What the narrow weights take in memory, with the wide files that are downloaded for them."""
-    files = size_of(subject, format, name_of(subject.architecture))
-    narrow = parts(cast_to(subject, workload.quantization), runtime, format, workload)
-    if isinstance(files, Unread):
-        return narrow.replace(files=files)
-    return narrow.replace(files=files, largest_file_bytes=min(files.bytes, _SHARD_BYTES))
-
-
-def _terms_beside(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> list[Term]:
-    """The terms beside the weights, whether or not the weights are known; [] where it is not known
-    what it keeps.
-    """
-    architecture = subject.architecture
-    if architecture is None or not (architecture.attention or architecture.recurrent):
-        return []
-    row = subject.row or ArchitectureRow(name=architecture.row)
-    terms = [*kept_terms(architecture, row, runtime, workload)]
-    if runtime.account.divides_layers:
-        from . import servers
-
-        return [*terms, *servers.terms(subject, architecture, row, runtime, workload)]
-    if (
-        runtime.account.windows == "rotated"
-        and architecture.dtype == "float32"
-        and subject.spec.quantized is None
-    ):
+def _terms_beside(load: Loading) -> list[Term]:
+    """The terms beside the weights, whether or not the weights are known."""
+    terms = cache_terms(load)
+    if load.account.divides_layers:
+        return [*terms, *terms_of_server(load)]
+    is_published = load.subject.spec.quantized is None
+    is_mlx = load.account.windows == "rotated"
+    if is_mlx and is_published and load.architecture.dtype == "float32":
         # files for MLX made of weights in 32 bits may have 16
         terms = [each.replace(low_bytes=each.low_bytes // 2) for each in terms]
-    working = activations(subject, architecture, row, runtime, workload)
-    return [*terms, working, _program(subject, architecture, runtime, workload)]
+    speaks = load.architecture.audio is not None
+    return [*terms, _speech(load) if speaks else _activations(load), _program(load)]
 
 
 # ------------------------------------------------------------------ weights
@@ -116,9 +110,8 @@ def _weights(
     loaded, spec = loaded_of(subject, files, format, quantization), subject.spec
     low, size, high, line = loaded.low_bytes, loaded.bytes, loaded.high_bytes, loaded.arithmetic
     if subject.text_alone:
-        width = 2
-        if subject.architecture is not None and format != "mlx":
-            width = width_of(subject.architecture, runtime, quantization)
+        is_wide = subject.architecture is not None and subject.architecture.dtype == "float32"
+        width = 4 if is_wide and format != "mlx" and runtime.account.loads_as != "sixteen" else 2
         seeing = width * (spec.parameters.encoders or 0)
         # the least of files computed for MLX has no encoders in it
         has_none = format == "mlx" and loaded.how is not How.STATED
@@ -149,42 +142,35 @@ def _quantized_while_loading(
     return term("weights", size, files.how, source, line, low=files.low_bytes, high=high)
 
 
-def _as_mapped(
-    subject: Subject,
-    architecture: Architecture,
-    row: ArchitectureRow,
-    weights: Term,
-    runtime: RuntimeSpec,
-    workload: Asked,
-) -> tuple[Term, int]:
+def _as_mapped(load: Loading, weights: Term) -> tuple[Term, int]:
     """The weights of files that a CPU maps, all of them on a GPU; and the bytes that may go."""
-    account, quantization = runtime.account, workload.quantization
+    account, quantization, architecture = (
+        load.account,
+        load.workload.quantization,
+        load.architecture,
+    )
+    on_gpu = load.workload.device is not None
     if not account.maps_files:
         return weights, 0
     types = {architecture.matrix_dtype, architecture.expert_dtype} - {None}
     is_own, widened = quantization == name_of(architecture), set(account.widened_always)
-    if is_own and types and types <= {*account.widened, *widened}:
-        is_certain = workload.device is None or types <= widened
-        return _widened(subject, weights, runtime, is_certain=is_certain)
-    stored, type = loaded_type(runtime, subject.spec, quantization)
+    parameters = load.subject.spec.parameters.total
+    if is_own and parameters and types and types <= {*account.widened, *widened}:
+        return _widened(load, weights, 2 * parameters, is_certain=not on_gpu or types <= widened)
+    stored, type = loaded_type(load.runtime, load.subject.spec, quantization)
     if stored != type:
         # the mapped files and the weights made of them are resident together while it loads
         return weights, int(weights.bytes * DTYPES[stored] / DTYPES[type])
-    if workload.device is not None or not (is_own or quantization in PLAIN_DTYPES):
+    if on_gpu or not (is_own or quantization in PLAIN_DTYPES):
         return weights, 0
-    width = width_of(architecture, runtime, quantization)
-    return _read_by_rows(subject, architecture, row, weights, width, workload)
+    return _read_by_rows(load, weights)
 
 
-def _widened(
-    subject: Subject, weights: Term, runtime: RuntimeSpec, *, is_certain: bool
-) -> tuple[Term, int]:
+def _widened(load: Loading, weights: Term, size: int, *, is_certain: bool) -> tuple[Term, int]:
     """Two bytes for each parameter of types without a kernel, where that is certain."""
-    size, type = 2 * (subject.spec.parameters.total or 0), name_of(subject.architecture)
-    if not size:
-        return weights, 0
-    line = f"{size // 2:,} parameters × 2 bytes, for it has no kernel for {type}"
-    source = f"{runtime.name}: made bfloat16 when it loads; {runtime.account.source}"
+    line = f"{size // 2:,} parameters × 2 bytes, for it has no kernel for"
+    line += f" {name_of(load.architecture)}"
+    source = f"{load.runtime.name}: made bfloat16 when it loads; {load.account.source}"
     low, high = int(size * 0.99), int(size * 1.01)
     if is_certain:
         wide = term("weights", size, How.COMPUTED, source, line, low=low, high=high)
@@ -193,24 +179,18 @@ def _widened(
     return weights.replace(high_bytes=high, arithmetic=f"{weights.arithmetic}; up to {line}"), 0
 
 
-def _read_by_rows(
-    subject: Subject,
-    architecture: Architecture,
-    row: ArchitectureRow,
-    weights: Term,
-    width: int,
-    workload: Asked,
-) -> tuple[Term, int]:
+def _read_by_rows(load: Loading, weights: Term) -> tuple[Term, int]:
     """Mapped weights of which a text reads rows of the table of tokens, unless that is the output
     matrix too; encoders come in with the first picture.
     """
-    encoders = subject.spec.parameters.encoders or 0
+    subject, architecture, workload = load.subject, load.architecture, load.workload
+    encoders = (subject.spec.parameters.encoders or 0) * load.width
     tokens, unread = workload.context_tokens * workload.parallel, 0
-    is_multiplied = architecture.tied_embeddings and not row.encoder
+    is_multiplied = architecture.tied_embeddings and not load.row.encoder
     if subject.whole and (not is_multiplied or subject.spec.modality == "embedding"):
         rows = max(0, (architecture.vocabulary or 0) - tokens)
-        unread = rows * (architecture.table_length or architecture.embedding_length) * width
-    unread = min(weights.low_bytes, unread)
+        length = architecture.table_length or architecture.embedding_length
+        unread = min(weights.low_bytes, rows * length * load.width)
     if not unread and not encoders:
         return weights, 0
     # each row may lie across one more page, and what is mapped around it comes in at once
@@ -219,7 +199,7 @@ def _read_by_rows(
     mapped = weights.replace(
         bytes=weights.bytes - unread,
         high_bytes=weights.high_bytes - evictable,
-        low_bytes=max(0, weights.low_bytes - unread - encoders * width),
+        low_bytes=max(0, weights.low_bytes - unread - encoders),
         how=How.COMPUTED,
         arithmetic=taken_off(line, unread, "of tokens that no text reads") if unread else line,
     )
@@ -229,75 +209,58 @@ def _read_by_rows(
 # ------------------------------------------------------------------ what a prompt takes
 
 
-def activations(
-    subject: Subject,
-    architecture: Architecture,
-    row: ArchitectureRow,
-    runtime: RuntimeSpec,
-    workload: Asked,
-) -> Term:
+def _activations(load: Loading) -> Term:
     """The most that a pass over the prompt, or a piece of it, holds: the widest layer, scores of
     attention where no kernel fuses it, and scans of recurrent layers; see `Account`.
     """
-    account = runtime.account
-    width = width_of(architecture, runtime, workload.quantization)
-    if architecture.audio is not None:
-        return _speech(architecture, runtime, workload, width)
-    tokens, wide = workload.context_tokens, architecture.embedding_length
-    piece = min(tokens, account.prompt_tokens or tokens) * workload.parallel
-    inner = _widest(architecture)
+    architecture, account, width = load.architecture, load.account, load.width
+    tokens, sequences = load.workload.context_tokens, load.workload.parallel
+    wide, inner = architecture.embedding_length, _widest(architecture)
+    piece = min(tokens, account.prompt_tokens or tokens) * sequences
     each = int((account.width * wide + account.inner * inner) * width)
     passes = architecture.layers if account.waits_by_layer else 1
     waiting = min(account.waiting_bytes, piece * each * passes)
-    logits = 4 * (architecture.vocabulary or 0) * workload.parallel
-    scanned = _scan_bytes(architecture, account, piece)
-    scores = most_scores = _score_bytes(architecture, row, account, tokens, piece, width)
-    if workload.device is not None and not account.fused_heads:
+    logits = 4 * (architecture.vocabulary or 0) * sequences
+    scanned = _scan_bytes(load, piece)
+    scores = most_scores = _score_bytes(load, piece)
+    if load.workload.device is not None and not account.fused_heads:
         # kernels of GPUs store no scores of any heads, or may do so
         scores = 0
     has_experts = any(group.experts for group in architecture.feed_forward)
     least, mixture, most = account.mixture_bytes if has_experts else (0, 0, 0)
-    mask, most_mask = _mask_bytes(architecture, account, piece, workload.parallel)
+    # torch makes masks where a window is shorter than the text
+    text = piece // sequences
+    windows = [group.window_tokens or text for group in architecture.attention]
+    is_masked = min(windows, default=text) < text
+    masks = [size * text**2 * sequences * is_masked for size in account.mask_bytes]
     size = piece * each + waiting + scanned + scores
-    most += int(account.high_share * (size - scores + most_scores)) + account.high_bytes + most_mask
-    if subject.spec.modality == "vision":
+    most += int(account.high_share * (size - scores + most_scores)) + account.high_bytes + masks[2]
+    if load.subject.spec.modality == "vision":
         patches = min(4 * tokens, _PATCHES)
-        most = max(most, patches * workload.parallel * _NUMBERS_PER_PATCH * width)
-    parts = {
+        most = max(most, patches * sequences * _NUMBERS_PER_PATCH * width)
+    held = {
         "logits and of arrays that wait": waiting + logits,
         "the scan": scanned,
         "scores, which it stores": scores,
         "products of experts": mixture,
-        "masks of windows": mask,
+        "masks of windows": masks[1],
     }
     line = (
         f"{piece:,} tokens × ({account.width:g} × {wide:,} + {account.inner:g} × {inner:,}) ×"
         f" {width} bytes"
     )
-    line += "".join(f" + {part:,} bytes of {what}" for what, part in parts.items() if part)
+    line += "".join(f" + {part:,} bytes of {what}" for what, part in held.items() if part)
     source = account.source or "general knowledge: the widest layer of one pass over the prompt"
     is_sure = account.source and not scanned and scores == most_scores
     return term(
         "activations",
-        size + logits + mixture + mask,
+        size + logits + mixture + masks[1],
         How.COMPUTED if is_sure else How.ASSUMED,
         source,
         line,
         low=int(account.low_share * size) + logits + least,
         high=most + logits,
     )
-
-
-def _mask_bytes(
-    architecture: Architecture, account: Account, piece: int, sequences: int
-) -> tuple[int, int]:
-    """The likely and the most bytes of masks, which torch makes where a window is shorter."""
-    each = piece // sequences
-    windows = [group.window_tokens or each for group in architecture.attention]
-    if min(windows, default=each) >= each:
-        return 0, 0
-    _, likely, most = account.mask_bytes
-    return likely * each**2 * sequences, most * each**2 * sequences
 
 
 def _widest(architecture: Architecture) -> int:
@@ -310,84 +273,71 @@ def _widest(architecture: Architecture) -> int:
     return max([inner, *(group.inner_length or 0 for group in architecture.recurrent)])
 
 
-def _scan_bytes(architecture: Architecture, account: Account, piece: int) -> int:
+def _scan_bytes(load: Loading, piece: int) -> int:
     """Bytes that scans of recurrent layers keep for all tokens of a piece."""
     sizes = [0]
-    for group in architecture.recurrent:
+    for group in load.architecture.recurrent:
         inner = group.inner_length or (group.heads or 0) * (group.value_length or 0)
         state = group.state_length or group.key_length or 0
-        sizes.append(int(piece * inner * state * account.scan_bytes.get(group.kind, 0.0)))
+        sizes.append(int(piece * inner * state * load.account.scan_bytes.get(group.kind, 0.0)))
     return max(sizes)
 
 
-def _score_bytes(
-    architecture: Architecture,
-    row: ArchitectureRow,
-    account: Account,
-    tokens: int,
-    piece: int,
-    width: int,
-) -> int:
+def _score_bytes(load: Loading, piece: int) -> int:
     """Bytes of a score for each pair of tokens and head, where attention stores them."""
-    most = 0
+    architecture, account, tokens = load.architecture, load.account, load.workload.context_tokens
     if account.windows == "rotated":
-        architecture = as_unpacked(architecture, row)
+        architecture = as_unpacked(architecture, load.row)
+    most = 0
     for group in architecture.attention:
-        if group.kind != "cross" and _stores_scores(group, row, account):
+        if group.kind != "cross" and _stores_scores(load, group):
             reach = tokens
             if account.prompt_tokens and group.kind in ("sliding", "latent"):
                 reach = min(tokens, (group.window_tokens or tokens) + account.prompt_tokens)
             most = max(most, group.heads * piece * reach)
-    return int(most * account.score_bytes * (width / 2 if account.fused_heads else 1))
+    return int(most * account.score_bytes * (load.width / 2 if account.fused_heads else 1))
 
 
-def _stores_scores(group: Attention, row: ArchitectureRow, account: Account) -> bool:
+def _stores_scores(load: Loading, group: Attention) -> bool:
     """Whether no kernel fuses the attention of these layers."""
     if group.kind == "latent":
         return True
-    if account.fused_heads:
-        return not group.key_length == group.value_length in account.fused_heads
-    if row.torch_scores == "one_head":
+    if load.account.fused_heads:
+        return not group.key_length == group.value_length in load.account.fused_heads
+    if load.row.torch_scores == "one_head":
         return group.kv_heads == 1 < group.heads
-    return bool(row.torch_scores or row.relative_positions)
+    return bool(load.row.torch_scores or load.row.relative_positions)
 
 
-def _speech(architecture: Architecture, runtime: RuntimeSpec, workload: Asked, width: int) -> Term:
+def _speech(load: Loading) -> Term:
     """What lies beside the caches of half a minute of speech: keys and values of one layer in the
     making, or the encoder; and what earlier caches leave in the heap.
     """
-    audio = architecture.audio
+    audio, beams = load.architecture.audio, load.account.speech_beams
     assert audio is not None
-    wide, beams = audio.embedding_length, runtime.account.speech_beams
-    each = audio.positions * width * workload.parallel
-    kept = 2 * architecture.layers * wide * each * beams
-    encoding = (4 * wide + 2 * audio.feed_forward_length) * each
-    size = 2 * audio.mel_bins * each + max(3 * wide * each * beams, encoding - kept)
-    # no block above 32 MiB stays in the heap of glibc
-    left = min(kept, 2 * architecture.layers * (32 << 20)) if beams > 1 else 0
-    return term(
-        "activations",
-        size + int(0.9 * left),
-        How.COMPUTED,
-        runtime.account.source or "general knowledge",
-        f"{size:,} bytes of a layer + 0.9 × {left:,} bytes that earlier caches left in the heap",
-        low=size + int(0.6 * left),
-        high=size + left + 3 * min(32 << 20, audio.feed_forward_length * audio.positions * width),
-    )
+    wide, length = audio.embedding_length, audio.feed_forward_length
+    each = audio.positions * load.width * load.workload.parallel
+    kept = 2 * load.architecture.layers * wide * each * beams
+    making = max(3 * wide * each * beams, (4 * wide + 2 * length) * each - kept)
+    size = 2 * audio.mel_bins * each + making
+    left = min(kept, 2 * load.architecture.layers * _HEAP_BLOCK_BYTES) if beams > 1 else 0
+    block = min(_HEAP_BLOCK_BYTES, length * audio.positions * load.width)
+    source = load.account.source or "general knowledge"
+    line = f"{size:,} bytes of a layer + 0.9 × {left:,} bytes that earlier caches left in the heap"
+    low, likely, high = size + int(0.6 * left), size + int(0.9 * left), size + left + 3 * block
+    return term("activations", likely, How.COMPUTED, source, line, low=low, high=high)
 
 
-def _program(
-    subject: Subject, architecture: Architecture, runtime: RuntimeSpec, workload: Asked
-) -> Term:
+def _program(load: Loading) -> Term:
     """The program with its libraries and a tokenizer; of a config.json alone one may be there."""
-    account, on_gpu = runtime.account, workload.device is not None
-    program = overhead(runtime, on_gpu=on_gpu and not account.program_bytes)
+    account, on_gpu = load.account, load.workload.device is not None
+    program = overhead(load.runtime, on_gpu=on_gpu and not account.program_bytes)
     if account.program_bytes and not on_gpu:
         low, likely, high = account.program_bytes
         line, source = f"{likely:,} bytes", f"measured: {account.source}"
         program = term("runtime", likely, How.MEASURED, source, line, low=low, high=high)
-    comes, vocabulary = subject.spec.tokenizer, architecture.vocabulary or 0
-    if comes is False or architecture.audio is not None:
+    comes, vocabulary = load.subject.spec.tokenizer, load.architecture.vocabulary or 0
+    if comes is False or load.architecture.audio is not None:
         return program
     low, likely, high = (each * vocabulary for each in account.token_bytes)
     if comes is None or (on_gpu and account.program_bytes):

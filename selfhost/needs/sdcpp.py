@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..catalogue.runtime import ComponentFile, ModelParts, RuntimeSpec
-from .kept import overhead
-from .parts import Asked, Parts, Subject, parts_of, sized, term, unread
+from .parts import Asked, Parts, Subject, overhead, parts_of, sized, term, unread
 from .quantization import BASE_TYPES, BLOCKS
 from .records import How, Offloaded, SizedWeights, Term
 

@@ -8,6 +8,8 @@ it captures; and what no allocator of PyTorch counts. Read from vllm 0.33.0 and 
 SGLang measures nothing. What it leaves free follows from the size of the device, the tokens that it
 reads at once and the sequences of its largest graph, unless --mem-fraction-static says otherwise.
 Read from sglang 0.5.23, srt/arg_groups/memory_hook.py; logs: `tests/truth/sglang.json`.
+
+Triples are least, likely and most.
 """
 
 from __future__ import annotations
@@ -17,39 +19,28 @@ from math import ceil
 
 from ..catalogue.architecture import Architecture
 from ..catalogue.quantization_names import scheme_of
-from ..catalogue.runtime import RuntimeSpec
 from ..core.units import GIB, MIB
-from .checkpoints import stored_types, typed_tensors, width_of
-from .kept import cached, overhead
-from .parts import Asked, Subject, term, times
+from .cache import cached
+from .checkpoints import stored_types, typed_tensors
+from .parts import Loading, overhead, term, times
 from .records import Device, How, Split, Term, share_of, summed
-from .tensors import ArchitectureRow
 
 _Three = tuple[int, int, int]
-"""Least, likely and most."""
 
 
-def terms(
-    subject: Subject,
-    architecture: Architecture,
-    row: ArchitectureRow,
-    runtime: RuntimeSpec,
-    workload: Asked,
-) -> list[Term]:
+def terms_of_server(load: Loading) -> list[Term]:
     """The work on a prompt, and the program on a device and in RAM beside it."""
-    device = workload.device or Device()
-    if runtime.reserves_by_device:
-        work = _left_free(subject, architecture, workload)
-        low, likely, high = _CONTEXT
+    device = load.workload.device or Device()
+    if load.runtime.reserves_by_device:
+        work, (low, likely, high) = _left_free(load, device), _CONTEXT
         line = f"{likely:,} bytes of a CUDA context"
         context = term("runtime", likely, How.STATED, _SGLANG, line, low=low, high=high)
         program = on_each(context, device.devices, joining=_SGLANG_TOGETHER)
     else:
-        work = _profiled(subject, architecture, row, runtime, workload)
-        program = _graphs(architecture, device, encodes=subject.spec.modality == "embedding")
-    if workload.device is None:
+        work, program = _profiled(load, device), _graphs(load, device)
+    if load.workload.device is None:
         return [work, program]
-    beside = overhead(runtime).replace(split=Split.HOST)
+    beside = overhead(load.runtime).replace(split=Split.HOST)
     return [work, program.replace(split=Split.EACH), beside]
 
 
@@ -72,14 +63,10 @@ _MULTIPROCESSORS = (0, 108, 170)
 _CONSTANT = 50_000_000
 # MiB of graphs by layer, of up to 512 tokens in pieces and whole: 15 to 25 were logged with 0.19,
 # 25 to 68 where experts or latent attention lie between, less what decoding accumulates in; 11 on
-# an AMD card
+# an AMD card; 18 to 31 of recurrent layers (vLLM's pull request 39559); pooling models are captured
+# in pieces alone, with half as many graphs, or not at all (pull request 48214)
 _GRAPH_LAYER, _GRAPH_LAYER_MIXED = (11, 20, 25), (11, 26, 72)
-# 18 and 21 were logged of Qwen3.5; 0.73 GiB in all were estimated of one (vLLM's pull request
-# 39559): 18 to 31 by its number of layers
-_GRAPH_LAYER_RECURRENT = (11, 20, 32)
-# pooling models are captured in pieces alone, with half as many graphs, or not at all: 0.44 GiB
-# were estimated of one (pull request 48214)
-_GRAPH_LAYER_POOLED = (0, 10, 17)
+_GRAPH_LAYER_RECURRENT, _GRAPH_LAYER_POOLED = (11, 20, 32), (0, 10, 17)
 # what FlashAttention 3 accumulates in on a large device, in float32 for every head, in so many
 # parts of as many tokens as the largest graph: flash_attn_max_num_splits_for_cuda_graph of
 # vllm/config/attention.py. It is what two and four devices had less of; on others and in other
@@ -95,43 +82,34 @@ _TOGETHER = (MIB * 64, GIB, 2 * GIB)
 _SEEING = (0, GIB // 4, 2 * GIB)
 
 
-def _profiled(
-    subject: Subject,
-    architecture: Architecture,
-    row: ArchitectureRow,
-    runtime: RuntimeSpec,
-    workload: Asked,
-) -> Term:
+def _profiled(load: Loading, device: Device) -> Term:
     """One pass over the longest prompt with its sampling. A text is read whole where each token
     sees all others (vllm/config/model.py, is_chunked_prefill_supported); of one that is embedded no
     token is sampled.
     """
-    encodes = subject.spec.modality == "embedding"
+    encodes, subject = load.subject.spec.modality == "embedding", load.subject
     sees = bool(subject.spec.parameters.encoders) and not subject.text_alone
-    width = width_of(architecture, runtime, workload.quantization)
-    is_large = workload.device is not None and workload.device.is_large
-    (tokens, sequences), most = (_LARGE, _LARGEST_TOKENS) if is_large else (_SMALL, _SMALL[0])
-    whole = workload.context_tokens if encodes and row.encoder else 0
-    words = 0 if encodes else max(sequences, workload.parallel) * (architecture.vocabulary or 0)
-    rows = 0 if encodes else architecture.vocabulary or 0
-    (low, likely, _), line = _one_pass(architecture, max(tokens, whole), words, rows, width)
-    (_, _, high), _ = _one_pass(architecture, max(most, whole), words, rows, width)
+    (tokens, sequences), most = (_SMALL, _SMALL[0])
+    if device.is_large:
+        (tokens, sequences), most = _LARGE, _LARGEST_TOKENS
+    whole = load.workload.context_tokens if encodes and load.row.encoder else 0
+    sampled = 0 if encodes else max(sequences, load.workload.parallel)
+    (low, likely, _), line = _one_pass(load, max(tokens, whole), sampled)
+    (_, _, high), _ = _one_pass(load, max(most, whole), sampled)
     if sees:
         low, likely, high = low + _SEEING[0], likely + _SEEING[1], high + _SEEING[2]
         line += f" + {_SEEING[1]:,} bytes of the encoder"
-    how = How.ASSUMED if sees or architecture.recurrent else How.COMPUTED
+    how = How.ASSUMED if sees or load.architecture.recurrent else How.COMPUTED
     return term("activations", likely, how, _VLLM, line, low=low, high=high)
 
 
-def _one_pass(
-    architecture: Architecture, tokens: int, words: int, rows: int, width: int
-) -> tuple[_Three, str]:
-    """What a pass over so many tokens holds, of which `words` numbers are sampled from, and the
-    line of the likely figure: the widest layer without routed experts, or sampling, whose kernels
-    work on `rows`. What each chosen expert reads, makes and gives stays from the first pass on
-    (vllm/v1/worker/workspace.py).
+def _one_pass(load: Loading, tokens: int, sampled: int) -> tuple[_Three, str]:
+    """What a pass over so many tokens holds, of which `sampled` are sampled, and the line of the
+    likely figure: the widest layer without routed experts, or sampling. What each chosen expert
+    reads, makes and gives stays from the first pass on (vllm/v1/worker/workspace.py).
     """
-    wide = architecture.embedding_length
+    architecture, width = load.architecture, load.width
+    wide, vocabulary = architecture.embedding_length, architecture.vocabulary or 0
     states = max((group.inner_length or 0 for group in architecture.recurrent), default=0)
     inner, kept = states, 0
     for group in architecture.feed_forward:
@@ -141,10 +119,11 @@ def _one_pass(
             kept = max(kept, tokens * (group.used or 1) * each * width)
     layer = tokens * (3 * inner + _WIDTHS * wide) * width
     line = f"{tokens:,} tokens × (3 × {inner:,} + {_WIDTHS} × {wide:,}) × {width} bytes"
-    least, likely, most = 0, 0, 0
+    least, likely, most, words = 0, 0, 0, sampled * vocabulary
     if words:
         none, some, many = (
-            rows * 4 * number + tokens * wide * width + _CONSTANT for number in _MULTIPROCESSORS
+            vocabulary * 4 * number + tokens * wide * width + _CONSTANT
+            for number in _MULTIPROCESSORS
         )
         least, likely, most = words * _LOGIT_FUSED + none, words * _LOGIT, words * _LOGIT + many
         if likely + some > layer:
@@ -157,37 +136,32 @@ def _one_pass(
     return (max(layer * 8 // 10, least), max(layer, likely) + kept, most), line
 
 
-def _graphs(architecture: Architecture, device: Device, *, encodes: bool) -> Term:
+def _graphs(load: Loading, device: Device) -> Term:
     """Graphs, and what is not PyTorch's, on a device."""
+    architecture, encodes = load.architecture, load.subject.spec.modality == "embedding"
     low, likely, high = _BESIDE_TORCH
-    rest = f"{likely:,} bytes beside PyTorch"
+    line, how, layers = f"{likely:,} bytes beside PyTorch", How.STATED, architecture.layers
     if device.is_lean:
-        line = f"{rest}; --enforce-eager makes no graphs"
-        lean = term("runtime", likely, How.STATED, _VLLM, line, low=low, high=high)
-        return on_each(lean, device.devices, joining=_TOGETHER)
-    each, layers = _graph_sizes(architecture, encodes=encodes), architecture.layers
-    how = How.ASSUMED if encodes or architecture.recurrent else How.STATED
-    line = f"{times(layers, 'layer')} × {each[1] * MIB:,} bytes of CUDA graphs + {rest}"
-    plain = (group for group in architecture.attention if group.kind != "latent")
-    widest = max((group.heads * group.value_length for group in plain), default=0)
-    parts = 0 if encodes else _SPLITS * _GRAPH_TOKENS * widest * 4
-    low, likely = low + layers * each[0] * MIB, likely + layers * each[1] * MIB
-    high += layers * each[2] * MIB + parts
-    if parts and device.is_large:
-        likely += parts
-        line += f" + {_SPLITS} × {_GRAPH_TOKENS} tokens × {widest:,} × 4 bytes for parts of"
-        line += " attention"
+        line += "; --enforce-eager makes no graphs"
+    else:
+        plain = [group for group in architecture.attention if group.kind != "latent"]
+        sparse = any(group.experts for group in architecture.feed_forward)
+        each = _GRAPH_LAYER_RECURRENT if architecture.recurrent else _GRAPH_LAYER
+        if len(plain) < len(architecture.attention) or sparse:
+            each = _GRAPH_LAYER_MIXED
+        if encodes:
+            each = _GRAPH_LAYER_POOLED
+        how = How.ASSUMED if encodes or architecture.recurrent else how
+        line = f"{times(layers, 'layer')} × {each[1] * MIB:,} bytes of CUDA graphs + {line}"
+        widest = max((group.heads * group.value_length for group in plain), default=0)
+        parts = 0 if encodes else _SPLITS * _GRAPH_TOKENS * widest * 4
+        low, likely = low + layers * each[0] * MIB, likely + layers * each[1] * MIB
+        high += layers * each[2] * MIB + parts
+        if parts and device.is_large:
+            likely += parts
+            line += f" + {parts:,} bytes for parts of attention"
     whole = term("runtime", likely, how, _VLLM, line, low=low, high=high)
     return on_each(whole, device.devices, joining=_TOGETHER)
-
-
-def _graph_sizes(architecture: Architecture, *, encodes: bool) -> _Three:
-    if encodes:
-        return _GRAPH_LAYER_POOLED
-    latent = any(group.kind == "latent" for group in architecture.attention)
-    if latent or any(group.experts for group in architecture.feed_forward):
-        return _GRAPH_LAYER_MIXED
-    return _GRAPH_LAYER_RECURRENT if architecture.recurrent else _GRAPH_LAYER
 
 
 # ------------------------------------------------------------------ SGLang
@@ -196,8 +170,6 @@ _SGLANG = (
     "sglang 0.5.23, handle_gpu_memory_settings: the default of --mem-fraction-static;"
     " logs, tests/truth/sglang.json"
 )
-
-
 # GiB of a device at least, and MiB that it leaves of it without its largest graph: of the program,
 # of the tokens of a prompt read at once, and of graphs of prompts, fewer where attention is
 # latent; and the sequences of that graph on fewer than four devices
@@ -211,14 +183,12 @@ _KINDS = (
 # the kind of GPUs that share the RAM and have builds of it, as a GB10's; that of the smallest is
 # what `lean_option` of specs/runtimes/sglang.toml asks for; on 60 GiB it leaves at least so much
 _OF_SHARED, _LARGE_GIB, _LARGE_LEAST = 3, 60, 10 * 1024
-# of a sequence of the largest graph
+# MiB of a sequence of the largest graph
 _SEQUENCE = 2
-# of a model that sees it fills 0.95 of that: less a tenth of it for each time that its encoder's
-# layers are as many and wide as those of CLIP's ViT-L/14 again, within these ends
-_FILLED, _SEEING_STEP, _LEAST_FACTOR, _MOST_FACTOR = 0.95, 0.1, 0.8, 1.05
-# parameters of such layers: 24, each of 12 x 1,024^2. Of a whole encoder, which may hold what joins
-# it to the text and one for sounds, so much is in its layers
-_VIT_PARAMETERS, _IN_LAYERS = 24 * 12 * 1024**2, (0.55, 0.9, 1.05)
+# of a model that sees it fills this share of that, by the size of its encoder; by the rule 0.95,
+# less a tenth for each time that its layers are as large as those of CLIP's ViT-L/14 again
+_FILLED, _LARGEST_FILLED, _SMALLEST_FILLED = 0.95, 0.9975, 0.76
+_VIT_PARAMETERS = 24 * 12 * 1024**2
 # releases since 0.5.3 leave up to a sixth less (tests/truth/sglang.json): they count no graphs of
 # prompts
 _EARLIER = 5 / 6
@@ -230,51 +200,43 @@ _CONTEXT = (MIB * 550, MIB * 900, MIB * 1150)
 _SGLANG_TOGETHER = (MIB * 192, MIB * 1280, MIB * 3072)
 
 
-def _left_free(subject: Subject, architecture: Architecture, workload: Asked) -> Term:
+def _left_free(load: Loading, device: Device) -> Term:
     """What it leaves free for its work of what it may take of that device: more on a larger one,
     less where fewer sequences than its largest graph holds are asked for (--max-running-requests),
     and of one that others hold a part of the same share of what is free. Of a model that sees and
     hears a share of the rest stays free, too.
     """
-    device, sequences = workload.device or Device(), workload.parallel
-    total, room = device.total_bytes, device.room_bytes
-    kind = _KINDS[_OF_SHARED]
-    if total:
-        kind = [each for each in _KINDS if each[0] * GIB <= total][-1]
-    lean = _KINDS[0], architecture, 1
-    mib = _reserve(*lean) if device.is_lean else _reserve(kind, architecture, sequences)
+    total, room, sequences = device.total_bytes, device.room_bytes, load.workload.parallel
+    kind = [each for each in _KINDS if each[0] * GIB <= (total or 0)][-1]
+    kind = kind if total else _KINDS[_OF_SHARED]
+    mib = _reserve(load, _KINDS[0], 1) if device.is_lean else _reserve(load, kind, sequences)
     mib = max(mib, _LARGE_LEAST if kind[0] >= _LARGE_GIB else 0)
     size, line = mib * MIB, f"{mib:,} × {MIB:,} bytes"
-    encoders = 0 if subject.text_alone else subject.spec.parameters.encoders or 0
+    encoders = 0 if load.subject.text_alone else load.subject.spec.parameters.encoders or 0
     how = How.ASSUMED if encoders else How.COMPUTED
     if not total or room is None:
-        low = int(_reserve(_KINDS[0], architecture, sequences) * MIB * _EARLIER)
+        low = int(_reserve(load, _KINDS[0], sequences) * MIB * _EARLIER)
         line += f"; on a device of {kind[0]} GiB or more, by its size"
         return term("activations", size, how, _SGLANG, line, low=low, high=size)
-    shares = _kept_free_for(encoders)
+    share = 0.0
+    if encoders:
+        filled = _FILLED * (1.1 - 0.09 * encoders / _VIT_PARAMETERS)
+        share = 1 - max(_SMALLEST_FILLED, min(_LARGEST_FILLED, filled))
     # what stays free of the room once weights and cache fill the rest
     free = min(total, total if device.free_bytes is None else device.free_bytes)
+    ends = (int(size * _EARLIER), share / 2), (size, share), (size, 1.25 * share)
     low, likely, high = (
-        max(0, int(room - free * (1 - left / total) * (1 - share)))
-        for left, share in zip((int(size * _EARLIER), size, size), shares, strict=True)
+        max(0, int(room - free * (1 - left / total) * (1 - kept))) for left, kept in ends
     )
     line = f"{room:,} bytes - {free:,} × (1 - {size:,} / {total:,})"
-    line += f" × (1 - {shares[1]})" if shares[1] else ""
+    line += f" × (1 - {share})" if share else ""
     line = f"{line}; the rest of what it may take" if likely else "0 bytes"
     return term("activations", likely, how, _SGLANG, line, low=low, high=high)
 
 
-def _kept_free_for(encoders: int) -> list[float]:
-    """The least, likely and largest share that stays free for encoders of so many parameters."""
-    if not encoders:
-        return [0.0, 0.0, 0.0]
-    factors = (1 - _SEEING_STEP * (part * encoders / _VIT_PARAMETERS - 1) for part in _IN_LAYERS)
-    return [1 - _FILLED * max(_LEAST_FACTOR, min(_MOST_FACTOR, each)) for each in factors]
-
-
-def _reserve(kind: tuple[int, int, int, int], architecture: Architecture, sequences: int) -> int:
+def _reserve(load: Loading, kind: tuple[int, int, int, int], sequences: int) -> int:
     """MiB that it leaves of one device of that kind."""
-    latent = any(group.kind == "latent" for group in architecture.attention)
+    latent = any(group.kind == "latent" for group in load.architecture.attention)
     number = min(sequences, kind[3]) if sequences > 1 else kind[3]
     return (kind[2] if latent else kind[1]) + number * _SEQUENCE
 
@@ -287,13 +249,8 @@ _TENSOR_PARALLEL = (2, 4, 8)
 # every device holds these whole: ReplicatedLinear of vllm/model_executor/models/deepseek_v2.py,
 # routers, tables of positions
 _REPLICATED = (
-    "attn_q_a.",
-    "attn_kv_a_mqa.",
-    "indexer.",
-    "ffn_gate_inp.",
-    "position_embd.",
-    "norm.",
-)
+    "attn_q_a.", "attn_kv_a_mqa.", "indexer.", "ffn_gate_inp.", "position_embd.", "norm.",
+)  # fmt: skip
 
 
 def devices_of(architecture: Architecture, quantization: str) -> tuple[int, ...]:
@@ -326,47 +283,34 @@ def _divides(number: int, architecture: Architecture, step: int) -> bool:
     )
 
 
-def on_each_device(
-    terms: tuple[Term, ...],
-    subject: Subject,
-    architecture: Architecture,
-    row: ArchitectureRow,
-    runtime: RuntimeSpec,
-    workload: Asked,
-) -> tuple[Term, ...]:
-    """What each of the devices holds of the terms, of which the first are the weights, under tensor
-    parallelism: activations, the program and a latent cache whole.
+def on_each_device(load: Loading, weights: Term, beside: list[Term]) -> tuple[Term, ...]:
+    """What each of the devices holds under tensor parallelism: activations, the program and a
+    latent cache whole.
 
     Encoders are divided by default, where they can be: tests/truth/vllm.json, Gemma 3 on four
     devices, Mistral Small 3.1 on two.
     """
-    weights, *beside = terms
-    if subject.whole:
-        weights = _with_additions(weights, architecture, row)
-    devices = workload.device.devices if workload.device is not None else 1
+    if load.subject.whole:
+        weights = _with_additions(load, weights)
+    devices = load.workload.device.devices if load.workload.device is not None else 1
     if devices == 1:
         return weights, *beside
-    more = 2 * (subject.spec.parameters.encoders or 0)
-    share = share_of_weights(subject, architecture, row, weights.bytes, devices)
-    held = [on_each(weights, devices, share, joining=(0, 0, more))]
+    more = 2 * (load.subject.spec.parameters.encoders or 0)
+    held = [on_each(weights, devices, _share_of_weights(load, devices), joining=(0, 0, more))]
     for item in beside:
-        if item.is_program:
-            held.append(item)
-        elif item.name == "kv_cache":
+        if item.name == "kv_cache":
             shares: dict[int, float] = {}
             most: dict[int, float] = {}
-            for each in cached(architecture, row, runtime, workload):
-                heads = 1 if each.group.latent else each.group.kv_heads
-                shares[heads] = shares.get(heads, 0.0) + each.bytes
-                most[heads] = most.get(heads, 0.0) + each.high_bytes
+            for each in cached(load):
+                shares[each.heads] = shares.get(each.heads, 0.0) + each.bytes
+                most[each.heads] = most.get(each.heads, 0.0) + each.high_bytes
             # the most is where layers with a window keep as many tokens as the others
-            held.append(
-                on_each(item, devices, held_share(shares, devices), held_share(most, devices))
-            )
-        else:
-            held.append(
-                on_each(item, devices, 1 / devices if item.name == "recurrent_state" else 1.0)
-            )
+            ends = _held_share(shares, devices), _held_share(most, devices)
+            item = on_each(item, devices, *ends)
+        elif not item.is_program:
+            share = 1 / devices if item.name == "recurrent_state" else 1.0
+            item = on_each(item, devices, share)
+        held.append(item)
     return tuple(held)
 
 
@@ -385,65 +329,64 @@ def on_each(
     line = whole.arithmetic if share == 1 else share_of(f"{share:.12g}", whole.arithmetic)
     if joining[1]:
         line = summed(line, f"{joining[1]:,} bytes to talk to the others")
-    sizes = (
-        (whole.low_bytes, share),
-        (whole.bytes, share),
-        (whole.high_bytes, share if most_share is None else most_share),
-    )
+    most = share if most_share is None else most_share
+    sizes = (whole.low_bytes, share), (whole.bytes, share), (whole.high_bytes, most)
     # rounded up; an error of a thousandth of a byte, as of floats, adds none
     low, likely, high = (
         more + ceil(round(size * part, 3))
         for more, (size, part) in zip(joining, sizes, strict=True)
     )
-    return whole.replace(
-        bytes=likely,
-        low_bytes=low,
-        high_bytes=high,
-        arithmetic=f"{line}; on each of {devices} devices",
-    )
+    line = f"{line}; on each of {devices} devices"
+    return whole.replace(bytes=likely, low_bytes=low, high_bytes=high, arithmetic=line)
 
 
-def held_share(sizes: Mapping[int, float], devices: int, whole: float | None = None) -> float:
+def _held_share(sizes: Mapping[int, float], devices: int) -> float:
     """Of bytes by the most devices that share them out, what each of so many holds: 1 where each
-    holds them whole, 0 where any number shares them. `whole`: all of it, where more lies beside.
+    holds them whole, 0 where any number shares them.
     """
-    whole = whole or sum(sizes.values())
-    cut = sum(
-        size - size / (min(devices, most) if most else devices)
-        for most, size in sorted(sizes.items())
-        if most != 1
+    held = (
+        size if most == 1 else size / (min(devices, most) if most else devices)
+        for most, size in sizes.items()
     )
-    return 1.0 - cut / whole
+    return sum(held) / sum(sizes.values())
 
 
-def share_of_weights(
-    subject: Subject, architecture: Architecture, row: ArchitectureRow, size: int, devices: int
-) -> float:
-    """Of so many bytes of weights, what each of the devices holds."""
-    if not subject.whole:
+def _share_of_weights(load: Loading, devices: int) -> float:
+    """What each of the devices holds of the weights."""
+    if not load.subject.whole:
         return 1 / devices
-    kv_heads = {layer: group.kv_heads for group in architecture.attention for layer in group.layers}
-    shares: dict[int, float] = {}
-    for tensor, _, tensor_bytes in typed_tensors(architecture, row):
+    attention = load.architecture.attention
+    kv_heads = {layer: group.kv_heads for group in attention for layer in group.layers}
+    shares: dict[int, float] = {1: _table_bytes(load)}
+    for tensor, _, tensor_bytes in typed_tensors(load.architecture, load.row):
         most = 0
         if any(part in f"{tensor.name}." for part in _REPLICATED):
             most = 1
         elif tensor.name.endswith(("attn_k.weight", "attn_v.weight")):
             most = kv_heads.get(tensor.layers[0], 0) if tensor.layers else 0
         shares[most] = shares.get(most, 0.0) + tensor_bytes
-    beside = _table_bytes(architecture, row) / size if size else 0.0
-    return held_share(shares, devices, sum(shares.values()) / (1 - beside))
+    return _held_share(shares, devices)
 
 
-def _with_additions(weights: Term, architecture: Architecture, row: ArchitectureRow) -> Term:
-    """The weights with what vLLM keeps beside them."""
-    likely, most = _padding(architecture, row, 128), _padding(architecture, row, 256)
-    table, line = _table_bytes(architecture, row), weights.arithmetic
+def _with_additions(load: Loading, weights: Term) -> Term:
+    """The weights with what vLLM keeps beside them: a table of positions, and padded experts."""
+    architecture, line = load.architecture, weights.arithmetic
+    table, likely, most = _table_bytes(load), 0, 0
     if architecture.dtype is None:
         # 16 bits a number whatever the files hold (--dtype auto)
         weights = weights.replace(high_bytes=int(weights.bytes * 1.01))
     if table:
         line = summed(line, f"{table:,} bytes of a table of positions")
+    if (architecture.expert_dtype or "").startswith("mxfp4"):
+        # its kernels give them a width in multiples of 256, and a length of 128 or 256
+        # (layers/quantization/mxfp4.py; its logs of both gpt-oss models)
+        experts = stored_types(architecture, load.row).get(architecture.expert_dtype or "", 0.0)
+        wide = architecture.embedding_length
+        length = max(group.length for group in architecture.feed_forward if group.experts)
+        likely, most = (
+            int(experts * (-(-wide // 256) * 256 * -(-length // step) * step / wide / length - 1))
+            for step in (128, 256)
+        )
     if most:
         note = f"{likely:,} bytes of padded experts; as the Marlin kernels want them"
         line = summed(line, f"{note}, others none, or {most:,} bytes")
@@ -454,42 +397,20 @@ def _with_additions(weights: Term, architecture: Architecture, row: Architecture
     )
 
 
-def _table_bytes(architecture: Architecture, row: ArchitectureRow) -> int:
+def _table_bytes(load: Loading) -> int:
     """Bytes of sines and cosines that vLLM keeps for every position, in 16 bits and whole on every
     device: a row for each position that config.json states, trained for or not, as long as what
-    rotates of a head. Layers that turn alike share one table (get_rope of
-    vllm/model_executor/layers/rotary_embedding).
+    rotates of a head (get_rope of vllm/model_executor/layers/rotary_embedding).
     """
+    architecture, row = load.architecture, load.row
     positions = architecture.rope_positions or architecture.context_tokens
     if not positions or not row.rope or row.positions:
         return 0
-    turned = {True: 0, False: 0}
-    for group in architecture.attention:
-        if group.kind != "cross":
-            is_windowed = group.window_tokens is not None
-            length = int(group.key_length * row.rope_share)
-            length = (group.rope_length or 0) if group.kind == "latent" else length
-            turned[is_windowed] = max(turned[is_windowed], length)
-    if row.window_rope and all(turned.values()):
-        # scaling is for the layers without a window
-        own = architecture.context_tokens or positions
-        return 2 * (positions * turned[False] + own * turned[True])
-    return 2 * positions * row.rope_rows * max(turned.values())
-
-
-def _padding(architecture: Architecture, row: ArchitectureRow, step: int) -> int:
-    """Bytes that vLLM's kernels for MXFP4 add: experts get a width in multiples of 256, and a
-    length in multiples of `step`, which depends on the kernel.
-
-    vllm/model_executor/layers/quantization/mxfp4.py; its logs of both gpt-oss models say so too
-    (tests/truth/vllm.json).
-    """
-    length = max((group.length for group in architecture.feed_forward if group.experts), default=0)
-    if not length or not (architecture.expert_dtype or "").startswith("mxfp4"):
-        return 0
-    wide = architecture.embedding_length
-    padded = (-(-wide // 256) * 256) * (-(-length // step) * step)
-    return int(
-        stored_types(architecture, row).get(architecture.expert_dtype or "", 0.0)
-        * (padded / (wide * length) - 1)
-    )
+    turned = [
+        (group.rope_length or 0)
+        if group.kind == "latent"
+        else int(group.key_length * row.rope_share)
+        for group in architecture.attention
+        if group.kind != "cross"
+    ]
+    return 2 * positions * row.rope_rows * max(turned, default=0)

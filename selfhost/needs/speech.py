@@ -7,14 +7,26 @@ the figures. Both search with 5 beams by default. Triples are least, likely, mos
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import prod
 
-from ..catalogue.architecture import Architecture, Audio
+from ..catalogue.architecture import Audio
 from ..catalogue.runtime import RuntimeSpec
 from ..core.records import Unread
-from .kept import overhead
-from .parts import Asked, Parts, Subject, published, sized, stated_size, term, times, unread
+from .parts import (
+    Asked,
+    Loading,
+    Parts,
+    Subject,
+    loading,
+    overhead,
+    published,
+    sized,
+    stated_size,
+    term,
+    times,
+    unread,
+    whole_files,
+)
 from .quantization import BLOCKS, canonical_gguf
 from .records import How, SizedWeights, Split, Term
 from .tensors import checkpoint_tensors
@@ -58,6 +70,8 @@ _LEFT_ON_GPU = {
     "int8": (520_000_000, 650_000_000, 830_000_000),
     "float32": (600_000_000, 1_200_000_000, 1_960_000_000),
 }
+_CT2_ON_GPU = "stated: what others saw of four models in fp16 and int8 on NVIDIA GPUs"
+_CT2_IN_RAM = "stated: RAM that others saw beside NVIDIA GPUs, less the program"
 # the libraries of CUDA in RAM, at most: 71 MB were seen
 _CUDA_LIBRARIES = 120_000_000
 
@@ -74,10 +88,9 @@ def size_of(subject: Subject, format: str, quantization: str) -> SizedWeights | 
     if not is_ggml:
         why = "no source states the size of the files for CTranslate2"
         return unread(why, "state it under [[files]] in a spec of the model")
-    if subject.architecture is None:
-        return unread("the architecture is not known", "use --quantization F16, Q8_0 or Q5_0")
-    if subject.row is None or subject.architecture.audio is None or name not in _CPP_TYPES:
-        why = f"whisper.cpp has no {quantization} files"
+    audio = None if subject.architecture is None else subject.architecture.audio
+    if subject.row is None or audio is None or name not in _CPP_TYPES:
+        why = f"whisper.cpp has no {quantization} files" if audio else "it is not known as Whisper"
         return unread(why, "use --quantization F16, Q8_0 or Q5_0")
     elements, block = BLOCKS[name]
     matrices, halves, singles, _ = _counted(subject, elements)
@@ -121,31 +134,21 @@ def parts(subject: Subject, format: str, runtime: RuntimeSpec, workload: Asked) 
     files = size_of(subject, format, workload.quantization)
     if isinstance(files, Unread):
         return Parts(files=files, unknown=(files, files.replace(fact="memory.weights")))
-    architecture = subject.architecture
-    audio = None if architecture is None else architecture.audio
-    is_known = audio is not None and subject.row is not None
-    if architecture is None or audio is None or not is_known or not architecture.vocabulary:
+    load = loading(subject, runtime, workload)
+    audio = None if load is None else load.architecture.audio
+    if load is None or audio is None or subject.row is None or not load.architecture.vocabulary:
         if format != "ggml":
             remedy = "state [architecture] in a spec of the model"
             why = unread("the architecture is not known", remedy, "memory.weights")
             return Parts(files=files, unknown=(why,))
         program = overhead(runtime, on_gpu=workload.device is not None).replace(how=How.ASSUMED)
-        terms: Sequence[Term] = (_weights_of_file(files), program)
+        terms: tuple[Term, ...] = (whole_files(files), program)
     elif format == "ggml":
-        terms = (
-            _weights_of_file(files),
-            _cpp_cache(architecture, audio, workload.parallel),
-            _cpp_compute(audio, architecture.vocabulary, workload),
-            _cpp_program(audio, workload),
-        )
+        made = whole_files(files), _cpp_cache(load, audio), _cpp_compute(load, audio)
+        terms = (*made, _cpp_program(audio, workload))
     else:
-        terms = _ctranslate2(subject, architecture, audio, files, runtime, workload)
-    return Parts(files=files, terms=tuple(terms), largest_file_bytes=files.bytes)
-
-
-def _weights_of_file(files: SizedWeights) -> Term:
-    ends = {"low": files.low_bytes, "high": files.high_bytes}
-    return term("weights", files.bytes, files.how, files.source, files.arithmetic, **ends)
+        terms = _ctranslate2(load, audio, files)
+    return Parts(files=files, terms=terms, largest_file_bytes=files.bytes)
 
 
 # ------------------------------------------------------------------ whisper.cpp
@@ -163,10 +166,8 @@ def _cpp_program(audio: Audio, workload: Asked) -> Term:
     )
     line = f"{_CPP_PROGRAM[1]:,} bytes + {seconds[1]:,} seconds of audio × {each:,} bytes"
     if seconds[0] < seconds[2]:
-        line += (
-            f"; of unknown length, {seconds[0]:,} to {seconds[2]:,} seconds: a minute takes"
-            f" {60 * each:,} bytes"
-        )
+        line += f"; of unknown length, {seconds[0]:,} to {seconds[2]:,} seconds: a minute takes"
+        line += f" {60 * each:,} bytes"
     return term("runtime", likely, How.MEASURED, _CPP, line, low=low, high=high)
 
 
@@ -174,10 +175,11 @@ def _of_states(line: str, states: int) -> str:
     return f"({line}) × {states:,}" if states > 1 else line
 
 
-def _cpp_cache(architecture: Architecture, audio: Audio, states: int) -> Term:
+def _cpp_cache(load: Loading, audio: Audio) -> Term:
     """Keys and values in 16 bits, in steps of 256 cells: of the text for every beam and two more
     (whisper_full_with_state), of the audio in every layer, and of one encoder layer.
     """
+    architecture, states = load.architecture, load.workload.parallel
     wide, layers = architecture.embedding_length, architecture.layers
     written = -(-(architecture.context_tokens or 448) // 256) * 256
     heard = -(-audio.positions // 256) * 256
@@ -190,7 +192,7 @@ def _cpp_cache(architecture: Architecture, audio: Audio, states: int) -> Term:
     return term("kv_cache", size * states, How.COMPUTED, source, _of_states(line, states))
 
 
-def _cpp_compute(audio: Audio, vocabulary: int, workload: Asked) -> Term:
+def _cpp_compute(load: Loading, audio: Audio) -> Term:
     """The buffers of four graphs, which stay apart: convolutions, encoder with flash attention,
     cross attention, decoder.
 
@@ -199,6 +201,7 @@ def _cpp_compute(audio: Audio, vocabulary: int, workload: Asked) -> Term:
     before. The decoder has room for logits and a copy of them; resident are those of the tokens it
     reads at once. Beside the graphs lie the feed-forward's input in 16 bits and what beams keep.
     """
+    workload, vocabulary = load.workload, load.architecture.vocabulary or 0
     wide, heard, states = audio.embedding_length, audio.positions, workload.parallel
     row, token_bytes = heard * wide * 4, 2 * (wide + vocabulary) * 4
     fixed = 2 * heard * (audio.mel_bins * 10 + 8 * wide) + 10 * row + 4 * _GRAPH_BYTES
@@ -214,12 +217,10 @@ def _cpp_compute(audio: Audio, vocabulary: int, workload: Asked) -> Term:
         f"{fixed:,} bytes of graphs and beams + {times(reads[1], 'token')} × 2 × ({wide:,} +"
         f" {vocabulary:,}) × 4 bytes"
     )
-    line = _of_states(line, states)
-    less = states * (reads[1] - _BEAMS) * token_bytes
+    line, less = _of_states(line, states), states * (reads[1] - _BEAMS) * token_bytes
     if less:
-        line += (
-            f"; with the text before, without which audio of 30 seconds takes {less:,} bytes less"
-        )
+        line += "; with the text before, without which audio of 30 seconds takes"
+        line += f" {less:,} bytes less"
     if workload.device is not None:
         # inputs are there twice: five rows more were printed with Vulkan
         high += 5 * row * states
@@ -229,61 +230,43 @@ def _cpp_compute(audio: Audio, vocabulary: int, workload: Asked) -> Term:
 # ------------------------------------------------------------------ faster-whisper
 
 
-def _ctranslate2(
-    subject: Subject,
-    architecture: Architecture,
-    audio: Audio,
-    files: SizedWeights,
-    runtime: RuntimeSpec,
-    workload: Asked,
-) -> tuple[Term, ...]:
+def _ctranslate2(load: Loading, audio: Audio, files: SizedWeights) -> tuple[Term, ...]:
     """Weights, what is held beside them, and the program; on a GPU also what stays in RAM.
 
     No processor computes in 16 bits, and on a GPU int8 computes in 16 bits too.
     """
-    type, weights = workload.quantization, _ct2_weights(subject, workload.quantization)
-    frames = (workload.audio_seconds or _CT2_SECONDS) * _FRAMES_PER_SECOND
-    remark = ""
+    workload = load.workload
+    type, weights = workload.quantization, _ct2_weights(load)
+    frames, remark = (workload.audio_seconds or _CT2_SECONDS) * _FRAMES_PER_SECOND, ""
     if workload.audio_seconds is None:
         more = _SPECTRUM_BYTES * _FRAMES_PER_SECOND * 60
         remark = f"; audio of {_CT2_SECONDS // 60} minutes, a longer one takes {more:,} bytes a"
         remark += " minute"
     if workload.device is None and type != "float16":
-        work = _ct2_on_cpu(architecture, audio, files.bytes, weights.bytes, frames, workload)
+        work = _ct2_on_cpu(load, audio, files.bytes - weights.bytes, frames)
         work = work.replace(arithmetic=work.arithmetic + remark)
-        return weights, work, overhead(runtime)
-    caches = _ct2_caches(architecture, audio, workload, 4 if type == "float32" else 2, _PLAIN)
-    left = _LEFT_ON_GPU[type]
+        return weights, work, overhead(load.runtime)
+    caches, left = _ct2_caches(load, audio, 4 if type == "float32" else 2), _LEFT_ON_GPU[type]
     low, likely, high = (cache + each for cache, each in zip(caches, left, strict=True))
-    source = "stated: what others saw of four models in fp16 and int8 on NVIDIA GPUs"
     line = f"{caches[1]:,} bytes of caches + {left[1]:,} bytes of buffers and CUDA"
-    on_gpu = term("compute", likely, How.STATED, source, line, low=low, high=high)
+    on_gpu = term("compute", likely, How.STATED, _CT2_ON_GPU, line, low=low, high=high)
     if workload.device is None:
-        return weights, on_gpu, overhead(runtime)
+        return weights, on_gpu, overhead(load.runtime)
     # the libraries of CUDA are counted with the buffers; the file is read whole
     spectrum = frames * _SPECTRUM_BYTES
     kept = spectrum + (weights.bytes if type == "int8" else _CUDA_LIBRARIES // 2)
-    beside = term(
-        "compute",
-        kept,
-        How.STATED,
-        "stated: RAM that others saw beside NVIDIA GPUs, less the program",
-        f"{kept:,} bytes of audio, weights and CUDA's libraries{remark}",
-        low=spectrum,
-        high=max(kept, files.bytes) + _CUDA_LIBRARIES,
-    )
-    in_ram = (each.replace(split=Split.HOST) for each in (beside, overhead(runtime)))
+    line, most = f"{kept:,} bytes of audio, weights and CUDA's libraries{remark}", files.bytes
+    high = max(kept, most) + _CUDA_LIBRARIES
+    beside = term("compute", kept, How.STATED, _CT2_IN_RAM, line, low=spectrum, high=high)
+    in_ram = (each.replace(split=Split.HOST) for each in (beside, overhead(load.runtime)))
     return weights, on_gpu, *in_ram
 
 
 def _ct2_caches(
-    architecture: Architecture,
-    audio: Audio,
-    workload: Asked,
-    width: int,
-    reordered: tuple[float, ...],
+    load: Loading, audio: Audio, width: int, reordered: tuple[float, ...] = _PLAIN
 ) -> list[int]:
     """Keys and values of the audio in every layer and of the text for every beam, of all pieces."""
+    architecture, workload = load.architecture, load.workload
     each = 2 * architecture.layers * architecture.embedding_length * width * workload.parallel
     is_whole = workload.parallel == 1 and (workload.audio_seconds or _CT2_SECONDS) > 30
     cells = _TEXT_CELLS if is_whole else _PIECE_CELLS
@@ -293,29 +276,23 @@ def _ct2_caches(
     ]
 
 
-def _ct2_on_cpu(
-    architecture: Architecture,
-    audio: Audio,
-    files_bytes: int,
-    weights_bytes: int,
-    frames: int,
-    workload: Asked,
-) -> Term:
+def _ct2_on_cpu(load: Loading, audio: Audio, narrowed: int, frames: int) -> Term:
     """The most that lies beside the weights: while the spectrum is made, while the file is read,
-    before its matrices are int8, or while text is written, with what the encoder left.
+    `narrowed` bytes larger than the weights made of it, or while text is written, with what the
+    encoder left.
     """
-    is_int8, parallel = workload.quantization == "int8", workload.parallel
+    is_int8, parallel = load.workload.quantization == "int8", load.workload.parallel
     array, spectrum = audio.positions * audio.embedding_length * 4, frames * _SPECTRUM_BYTES
-    caches = _ct2_caches(architecture, audio, workload, 4, _REORDERED if is_int8 else _PLAIN)
-    beside = frames * _KEPT_BYTES + _ARRAYS * array * parallel
-    loading = [0, 0, 0]
+    caches = _ct2_caches(load, audio, 4, _REORDERED if is_int8 else _PLAIN)
+    beside, reading = frames * _KEPT_BYTES + _ARRAYS * array * parallel, [0, 0, 0]
     if is_int8:
-        beside += int(_HOLES * files_bytes)
-        loading = [files_bytes - weights_bytes + more for more in _CONVERTING]
+        # files have 16 bits a weight
+        beside += int(_HOLES * 2 * narrowed)
+        reading = [narrowed + more for more in _CONVERTING]
     left = (*_LEFT[:2], _LEFT[2] + caches[2] // 25 + _MORE_ARRAYS * array)
     low, likely, high = (
         max(spectrum, read, beside + cache + more)
-        for read, cache, more in zip(loading, caches, left, strict=True)
+        for read, cache, more in zip(reading, caches, left, strict=True)
     )
     line = f"{caches[1]:,} bytes of caches + {beside + left[1]:,} bytes of audio and buffers"
     if likely != beside + caches[1] + left[1]:
@@ -324,11 +301,12 @@ def _ct2_on_cpu(
     return term("compute", likely, how, _CT2, line, low=low, high=high)
 
 
-def _ct2_weights(subject: Subject, type: str) -> Term:
+def _ct2_weights(load: Loading) -> Term:
     """int8: one byte a number of a matrix and a scale for each of its rows; convolutions,
     vectors and positions in 32 bits.
     """
-    matrices, convolutions, others, rows = _counted(subject, 1)
+    type = load.workload.quantization
+    matrices, convolutions, others, rows = _counted(load.subject, 1)
     others += convolutions
     width, number = {"int8": 1, "float16": 2}.get(type, 4), matrices + others
     size, line = number * width, f"{number:,} parameters × {width} bytes"

@@ -21,8 +21,7 @@ from ..core.records import Record, Unread
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_LORA_RANK, Workload
 from .cache import why_not_known
 from .checkpoints import adapter_parameters, linear_layers, size_of
-from .kept import overhead
-from .parts import Subject, cpu_of, is_cast, name_of, term, times, why_no_encoders
+from .parts import Subject, cpu_of, is_cast, name_of, overhead, term, times, why_no_encoders
 from .records import GATHERED, How, MemoryNeed, Needs, SizedWeights, Term
 from .tensors import ArchitectureRow, checkpoint_tensors, count, row_of
 
