@@ -252,27 +252,24 @@ _FP8_ROW_BYTES, _FP8_INDEXED = 80, 32
 
 def cached(load: Loading) -> list[Cached]:
     """What each group of layers keeps of keys and values."""
-    account, row, width = load.account, load.row, load.cache_width
-    architecture, context = load.architecture, load.workload.context_tokens
-    step, is_mlx = load.runtime.cache_step_tokens, account.windows == "rotated"
+    account, width, architecture = load.account, load.cache_width, load.architecture
+    context, step = load.workload.context_tokens, load.runtime.cache_step_tokens
     if architecture.audio is not None and account.speech_tokens:
         context = min(context, account.speech_tokens)
     tokens = -(-context // step) * step
-    if account.maps_files and row.torch_latent:
+    if account.maps_files and load.row.torch_latent:
         packed = (group.replace(kind="latent") for group in architecture.attention)
         architecture = architecture.replace(attention=tuple(packed))
-    if is_mlx:
-        architecture = as_unpacked(architecture, row)
+    if account.windows == "rotated":
+        architecture = as_unpacked(architecture, load.row)
     caches = []
-    for group in cache_groups(architecture, row):
+    for group in cache_groups(architecture, load.row):
         kept, reach = _kept_tokens(load, group, tokens)
         elements, line = cache_line(group)
         indexed = group.indexer_elements
-        if is_mlx:
-            length = max((each.indexer_length or 0 for each in architecture.attention), default=0)
-            copies = row.mlx_indexer_copies if length and (indexed or group.latent) else 0
-            elements, indexed = elements + copies * length, 0
-            line = f"({line} + {copies} × {length})" if copies else line
+        if account.windows == "rotated":
+            copied, more = _indexer_copies(load, group)
+            elements, indexed, line = elements + copied, 0, f"({line}{more})" if more else line
         size, most, line = elements * width, (elements + indexed) * width, f"{line} × {width} bytes"
         if width == 1 and indexed and group.latent:
             size, most = size + _FP8_ROW_BYTES, most + _FP8_ROW_BYTES + indexed // _FP8_INDEXED
@@ -288,6 +285,15 @@ def cached(load: Loading) -> list[Cached]:
             )
         )
     return caches
+
+
+def _indexer_copies(load: Loading, group: CacheGroup) -> tuple[int, str]:
+    """Elements that MLX LM keeps of an indexer's keys, and the end of the line of them."""
+    lengths = (each.indexer_length or 0 for each in load.architecture.attention)
+    length, copies = max(lengths, default=0), load.row.mlx_indexer_copies
+    if not length or not copies or not (group.indexer_elements or group.latent):
+        return 0, ""
+    return copies * length, f" + {copies} × {length}"
 
 
 def cache_line(group: CacheGroup) -> tuple[int, str]:

@@ -201,8 +201,7 @@ def one_by_one(group: TensorGroup) -> tuple[str, ...]:
 
 def size_of(subject: Subject, format: str, quantization: str) -> SizedWeights | Unread:
     """The files: as published, else every tensor in its stored type."""
-    architecture, own, spec = subject.architecture, name_of(subject.architecture), subject.spec
-    is_own = quantization == own
+    is_own, spec = quantization == name_of(subject.architecture), subject.spec
     stated = published(spec, format, quantization)
     if stated is None and format == "safetensors" and is_own:
         stated = published(spec, format, "native")
@@ -217,16 +216,25 @@ def size_of(subject: Subject, format: str, quantization: str) -> SizedWeights | 
         return _mlx_size(subject, quantization)
     if not is_own and (quantization == "int8" or scheme_of(quantization) is not None):
         return _packed_size(subject, quantization)
-    untyped = spec.unknown.get("architecture.matrix_dtype")
-    if untyped is not None and is_own:
+    refused = _why_not_sized(subject, format, quantization)
+    if refused is not None:
+        return refused
+    return _by_tensors(subject) if subject.whole else _by_count(subject)
+
+
+def _why_not_sized(subject: Subject, format: str, quantization: str) -> Unread | None:
+    """Why the size of files that nobody packed is not known; None where it can be computed."""
+    architecture, own = subject.architecture, name_of(subject.architecture)
+    untyped = subject.spec.unknown.get("architecture.matrix_dtype")
+    if untyped is not None and quantization == own:
         return unread(untyped, _GIVE_FILES)
-    if not is_own and (architecture is not None or quantization not in DTYPES):
+    if quantization != own and (architecture is not None or quantization not in DTYPES):
         why = f"no source states the size of the {format} files in {quantization}"
         return unread(why, f"use --quant {own}, as published")
-    if architecture is not None and own == "int4":
+    if own == "int4":
         why = "how many bits a weight takes in int4 with its scales is not stated"
         return unread(why, "state the size under [[files]] of the spec")
-    return _by_tensors(subject) if subject.whole else _by_count(subject)
+    return None
 
 
 def cast_to(subject: Subject, dtype: str) -> Subject:
@@ -366,10 +374,6 @@ def _scheme_bytes(scheme: Scheme, inputs: int, outputs: int) -> float:
 def _packed_size(subject: Subject, name: str) -> SizedWeights | Unread:
     """A model's files in a quantization that its publisher did not train it in: every linear
     layer of the blocks, nothing else.
-
-    Some files hold a tied table twice; blocks that predict more tokens are dropped or kept in 16
-    bits. Some recipes leave recurrent layers and shared experts in 16 bits, in a mixture and in
-    NVFP4 attention.
     """
     scheme, architecture, row = scheme_of(name), subject.architecture, subject.row
     if name == "int8":
@@ -382,33 +386,50 @@ def _packed_size(subject: Subject, name: str) -> SizedWeights | Unread:
         )
     if name not in _BITSANDBYTES:
         row = row.replace(torch_wide_matrix="")
-    architecture, method = architecture.packed_with(scheme.method), scheme.method
+    architecture = architecture.packed_with(scheme.method)
     linear = linear_layers(architecture, row)
-    for each in linear if method == "awq" else ():
-        group = scheme.group or each.inputs
-        if each.inputs % group or each.outputs % 8:
-            why = f"{each.inputs:,} inputs do not divide into groups of {group}"
-            remedy = "take gptq, or state the size under [[files]] of the spec"
-            return unread(f"AutoAWQ cannot pack it: {why}", remedy)
-    encoders, mtp = subject.spec.parameters.encoders or 0, subject.spec.parameters.mtp or 0
+    group, is_awq = scheme.group or 1, scheme.method == "awq"
+    odd = [each for each in linear if is_awq and (each.inputs % group or each.outputs % 8)]
+    if odd:
+        why = f"{odd[0].inputs:,} inputs do not divide into groups of {group}"
+        remedy = "take gptq, or state the size under [[files]] of the spec"
+        return unread(f"AutoAWQ cannot pack it: {why}", remedy)
+    parameters = count(checkpoint_tensors(architecture, row))
+    return _packed_files(subject, architecture, linear, parameters, scheme)
+
+
+def _packed_files(
+    subject: Subject,
+    architecture: Architecture,
+    linear: tuple[Linear, ...],
+    parameters: int,
+    scheme: Scheme,
+) -> SizedWeights:
+    """The files with those linear layers packed, of so many parameters without encoders.
+
+    Some files hold a tied table twice; blocks that predict more tokens are dropped or kept in 16
+    bits. Some recipes leave recurrent layers and shared experts in 16 bits, in a mixture and in
+    NVFP4 attention.
+    """
+    name, encoders = scheme.name, subject.spec.parameters.encoders or 0
     packed, weights = sum(e.packed_bytes(name) for e in linear), sum(e.weights for e in linear)
-    plain = count(checkpoint_tensors(architecture, row)) - weights + encoders
+    plain = parameters - weights + encoders
     size, how, note = int(packed + 2 * plain), How.COMPUTED, ""
     left = {"recurrent", "shared_expert"}
-    if method == "nvfp4" or any(each.part == "expert" for each in linear):
+    if scheme.method == "nvfp4" or any(each.part == "expert" for each in linear):
         left |= {"attention", "latent values"}
     wide = [each for each in linear if each.part in left]
     if wide:
         how, note = How.ASSUMED, "; recipes differ in what they leave in 16 bits"
     table = (architecture.vocabulary or 0) * architecture.embedding_length
+    twice = 2 * (table * architecture.tied_embeddings + (subject.spec.parameters.mtp or 0))
     scales = int(packed - weights * scheme.bits / 8)
     line = f"{weights:,} weights × {scheme.bits:g} bits / 8"
     line += f" + {scales:,} bytes of scales" if scales else ""
-    twice = 2 * (table * architecture.tied_embeddings + mtp)
     return sized(
         size,
         how,
-        f"layout of {method}: linear layers of the blocks; embeddings, output, norms and"
+        f"layout of {scheme.method}: linear layers of the blocks; embeddings, output, norms and"
         f" routers in 16 bits{note}",
         f"{line} + {plain:,} others × 2 bytes",
         low=int(size * 0.995) - _encoders_may_save(encoders, name),
@@ -433,9 +454,6 @@ def expert_bytes_left(architecture: Architecture, row: ArchitectureRow, name: st
 def _mlx_size(subject: Subject, name: str) -> SizedWeights | Unread:
     """Files that mlx_lm.convert makes: every linear layer and table whose rows divide into
     groups, the rest in 16 bits, or as wide as the published weights (it keeps torch_dtype).
-
-    Others are made with --dtype float16, or by mlx-lm of September 2026 or later, which keeps some
-    projections in 8 bits.
     """
     scheme, architecture, row = mlx_scheme(name), subject.architecture, subject.row
     own, parameters = subject.spec.quantized, subject.spec.parameters
@@ -447,16 +465,8 @@ def _mlx_size(subject: Subject, name: str) -> SizedWeights | Unread:
         return unread(why, "name the folder with its files, or the original model")
     encoders, total = parameters.encoders or 0, parameters.total or 0
     if architecture is not None and row is not None and subject.whole:
-        apart = own.apart if own is not None else ()
-        size, line = _mlx_bytes(architecture, row, scheme, apart)
-        low = high = size
-        if own is None and scheme is not None:
-            if scheme.bits < 8:
-                in_8_bits = tuple((part, "8bit") for part in row.mlx_in_8_bits)
-                high = _mlx_bytes(architecture, row, scheme, in_8_bits)[0]
-            if architecture.dtype == "float32":
-                narrow = architecture.replace(dtype="bfloat16")
-                low = _mlx_bytes(narrow, row, scheme, ())[0]
+        size, line = _mlx_bytes(architecture, row, scheme, own.apart if own is not None else ())
+        low, high = (size, size) if own is not None else _mlx_ends(architecture, row, scheme, size)
     elif total > encoders:
         bits = _mlx_bits(scheme)
         low = high = size = int((total - encoders) * bits / 8)
@@ -473,6 +483,21 @@ def _mlx_size(subject: Subject, name: str) -> SizedWeights | Unread:
         low=int(low * 0.995),
         high=int((high + 2 * encoders) * 1.01),
     )
+
+
+def _mlx_ends(
+    architecture: Architecture, row: ArchitectureRow, scheme: Scheme | None, size: int
+) -> tuple[int, int]:
+    """The least and most bytes that other conversions of the published weights take: made with
+    --dtype float16, and by mlx-lm of September 2026 or later, which keeps projections in 8 bits.
+    """
+    low = high = size
+    if scheme is not None and scheme.bits < 8:
+        in_8_bits = tuple((part, "8bit") for part in row.mlx_in_8_bits)
+        high = _mlx_bytes(architecture, row, scheme, in_8_bits)[0]
+    if scheme is not None and architecture.dtype == "float32":
+        low = _mlx_bytes(architecture.replace(dtype="bfloat16"), row, scheme, ())[0]
+    return low, high
 
 
 @lru_cache(maxsize=256)
@@ -493,21 +518,24 @@ def _mlx_bytes(
         for name in names:
             type = otherwise.get(name) or otherwise.get(group.name)
             own = scheme if type is None else mlx_scheme(type)
-            # matrices of a file in 16 bits, or whose rows divide into groups
-            is_packed = scheme is None if own is None else group.shape[0] % (own.group or 1) == 0
+            bits = _mlx_bits(own, wide=is_wide)
             if row.mlx_ternary and is_linear(group, row):
-                bits = 2.0
-            elif is_packed and _is_matrix(group):
-                bits = _mlx_bits(own, wide=is_wide)
+                weights[2.0] = weights.get(2.0, 0) + elements
+            elif _is_packed_by_mlx(group, own, scheme):
+                weights[bits] = weights.get(bits, 0) + elements
             else:
                 vectors += elements
-                continue
-            weights[bits] = weights.get(bits, 0) + elements
     parts = sorted(weights.items(), key=lambda item: -item[1])
     width = 4 if is_wide and scheme is not None else 2
     line = " + ".join(f"{number:,} weights × {bits:g} bits / 8" for bits, number in parts)
     size = int(sum(number * bits / 8 for bits, number in parts)) + width * vectors
     return size, f"{line} + {vectors:,} others × {width} bytes"
+
+
+def _is_packed_by_mlx(group: TensorGroup, own: Scheme | None, scheme: Scheme | None) -> bool:
+    """Whether a matrix has a type of the file's kind, and rows that divide into its groups."""
+    divides = scheme is None if own is None else group.shape[0] % (own.group or 1) == 0
+    return divides and _is_matrix(group)
 
 
 # of MLX's files of several types, that of most weights
@@ -611,7 +639,15 @@ def decode_bytes(
     if runtime is not None and narrow in runtime.account.widened:
         # what is widened on a CPU and not on a GPU: what is read is not known before it is placed
         return {}
-    # a token reads the experts that it uses, and all that lies beside them
+    return _decode_bytes_by_part(architecture, row, narrow)
+
+
+def _decode_bytes_by_part(
+    architecture: Architecture, row: ArchitectureRow, narrow: str
+) -> dict[str, int]:
+    """Bytes by type where experts alone are narrow: a token reads the experts that it uses, and all
+    that lies beside them.
+    """
     sparse = [group for group in architecture.feed_forward if group.experts]
     share = (sparse[0].used or 1) / (sparse[0].experts or 1) if sparse else 1.0
     by_type, plain = dict(stored_types(architecture, row)), architecture.dtype or "bfloat16"

@@ -228,11 +228,7 @@ def _activations(load: Loading) -> Term:
         scores = 0
     has_experts = any(group.experts for group in architecture.feed_forward)
     least, mixture, most = account.mixture_bytes if has_experts else (0, 0, 0)
-    # torch makes masks where a window is shorter than the text
-    text = piece // sequences
-    windows = [group.window_tokens or text for group in architecture.attention]
-    is_masked = min(windows, default=text) < text
-    masks = [size * text**2 * sequences * is_masked for size in account.mask_bytes]
+    masks = _mask_bytes(load, piece // sequences)
     size = piece * each + waiting + scanned + scores
     most += int(account.high_share * (size - scores + most_scores)) + account.high_bytes + masks[2]
     if load.subject.spec.modality == "vision":
@@ -261,6 +257,13 @@ def _activations(load: Loading) -> Term:
         low=int(account.low_share * size) + logits + least,
         high=most + logits,
     )
+
+
+def _mask_bytes(load: Loading, tokens: int) -> list[int]:
+    """Of masks, which torch makes where a window is shorter than a text of so many tokens."""
+    windows = (group.window_tokens or tokens for group in load.architecture.attention)
+    each = load.workload.parallel * tokens**2 * (min(windows, default=tokens) < tokens)
+    return [size * each for size in load.account.mask_bytes]
 
 
 def _widest(architecture: Architecture) -> int:

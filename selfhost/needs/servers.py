@@ -212,16 +212,12 @@ def _left_free(load: Loading, device: Device) -> Term:
     mib = _reserve(load, _KINDS[0], 1) if device.is_lean else _reserve(load, kind, sequences)
     mib = max(mib, _LARGE_LEAST if kind[0] >= _LARGE_GIB else 0)
     size, line = mib * MIB, f"{mib:,} × {MIB:,} bytes"
-    encoders = 0 if load.subject.text_alone else load.subject.spec.parameters.encoders or 0
-    how = How.ASSUMED if encoders else How.COMPUTED
+    share = _kept_for_encoders(load)
+    how = How.ASSUMED if share else How.COMPUTED
     if not total or room is None:
         low = int(_reserve(load, _KINDS[0], sequences) * MIB * _EARLIER)
         line += f"; on a device of {kind[0]} GiB or more, by its size"
         return term("activations", size, how, _SGLANG, line, low=low, high=size)
-    share = 0.0
-    if encoders:
-        filled = _FILLED * (1.1 - 0.09 * encoders / _VIT_PARAMETERS)
-        share = 1 - max(_SMALLEST_FILLED, min(_LARGEST_FILLED, filled))
     # what stays free of the room once weights and cache fill the rest
     free = min(total, total if device.free_bytes is None else device.free_bytes)
     ends = (int(size * _EARLIER), share / 2), (size, share), (size, 1.25 * share)
@@ -232,6 +228,13 @@ def _left_free(load: Loading, device: Device) -> Term:
     line += f" × (1 - {share})" if share else ""
     line = f"{line}; the rest of what it may take" if likely else "0 bytes"
     return term("activations", likely, how, _SGLANG, line, low=low, high=high)
+
+
+def _kept_for_encoders(load: Loading) -> float:
+    """The share of what it may fill that stays free of a model that sees."""
+    encoders = 0 if load.subject.text_alone else load.subject.spec.parameters.encoders or 0
+    filled = _FILLED * (1.1 - 0.09 * encoders / _VIT_PARAMETERS)
+    return 1 - max(_SMALLEST_FILLED, min(_LARGEST_FILLED, filled)) if encoders else 0.0
 
 
 def _reserve(load: Loading, kind: tuple[int, int, int, int], sequences: int) -> int:
