@@ -556,7 +556,8 @@ def _mlx_bits(scheme: Scheme | None, *, wide: bool = False) -> float:
     """
     if scheme is None:
         return 16.0
-    shared = 8 if scheme.method in MLX_MODES else 64 if wide else 32
+    shared = 64 if wide else 32
+    shared = 8 if scheme.method in MLX_MODES else shared
     return scheme.bits + shared / (scheme.group or 64)
 
 

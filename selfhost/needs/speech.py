@@ -144,8 +144,8 @@ def parts(subject: Subject, format: str, runtime: RuntimeSpec, workload: Asked) 
         program = overhead(runtime, on_gpu=workload.device is not None).replace(how=How.ASSUMED)
         terms: tuple[Term, ...] = (whole_files(files), program)
     elif format == "ggml":
-        made = whole_files(files), _cpp_cache(load, audio), _cpp_compute(load, audio)
-        terms = (*made, _cpp_program(audio, workload))
+        buffers = _cpp_cache(load, audio), _cpp_compute(load, audio)
+        terms = (whole_files(files), *buffers, _cpp_program(audio, workload))
     else:
         terms = _ctranslate2(load, audio, files)
     return Parts(files=files, terms=terms, largest_file_bytes=files.bytes)
