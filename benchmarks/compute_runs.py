@@ -21,9 +21,14 @@ import test_speed as earlier
 from selfhost import Machine, Workload
 from selfhost.catalogue.index import open_catalogue
 from selfhost.judge.pace import processor
-from selfhost.judge.pace.engine import inverse, product
-from selfhost.judge.pace.speech import encoder_operations, encoder_share
-from selfhost.judge.pace.work import Power, in_pytorch, seconds_of_step, shares_on_cores
+from selfhost.judge.pace.speed import inverse, product
+from selfhost.judge.pace.work import (
+    Power,
+    encoder_operations,
+    encoder_share_on_cores,
+    seconds_of_step,
+    shares_on_cores,
+)
 
 PUBLIC = Path(__file__).parents[1] / "tests" / "truth" / "compute.json"
 # fewer do not tell how far they lie apart
@@ -196,10 +201,8 @@ def _computed() -> Iterator[Run]:
     for row in rows("computed"):
         machine = machine_of(row["machine"], row["threads"])
         by_program = {
-            "pytorch": in_pytorch(machine, None, row["type"]),
-            "ctranslate2": encoder_share(
-                machine, _ON_CORES, 1.0 if row["type"] == "int8" else 4.0, None, ""
-            ),
+            "pytorch": shares_on_cores(machine, None, row["type"]),
+            "ctranslate2": encoder_share_on_cores(machine, 1.0 if row["type"] == "int8" else 4.0),
         }
         rate = product(
             processor.core_rate(machine),

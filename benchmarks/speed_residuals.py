@@ -52,14 +52,11 @@ from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.errors import SelfhostError
 from selfhost.core.records import FrozenDict, Unread
 from selfhost.judge.pace import processor
-from selfhost.judge.pace.engine import SHORT_CHAT_TOKENS, Step, inverse, product
+from selfhost.judge.pace.engine import SHORT_CHAT_TOKENS, Step
 from selfhost.judge.pace.graphics import device_bandwidth
-from selfhost.judge.pace.pictures import seconds_of_picture
-from selfhost.judge.pace.placed import LaidOut, predict, seconds_on_processor
-from selfhost.judge.pace.prompts import processor_prompt
-from selfhost.judge.pace.speech import kind_of_speech
-from selfhost.judge.pace.speed import PaceRange, Speed, shares_of
-from selfhost.judge.pace.work import Job, power_of
+from selfhost.judge.pace.placed import LaidOut, predict, processor_prompt, seconds_on_processor
+from selfhost.judge.pace.speed import PaceRange, Speed, inverse, product, shares_of
+from selfhost.judge.pace.work import Job, power_of, seconds_of_picture
 from selfhost.judge.placement.experts import expert_parameters, layers_with_experts
 from selfhost.machine import gpus
 from selfhost.machine.gpus import vendor_of
@@ -591,30 +588,21 @@ def of_pictures() -> Iterator[Run]:
 
 
 def of_sound() -> Iterator[Run]:
-    """Minutes of sound a second; beside each the kind that its model has where nothing else is
-    known of it, so that the guesses by class are held against the same runs.
-    """
-    document, shelf = json.loads(SOUND.read_text(encoding="utf-8")), Catalogue.open()
-    for values in document["rows"]:
-        row = dict(zip(document["columns"], values, strict=True))
-        card, model = row["memory_gb"], shelf.spec(row["spec"])
+    """Minutes of sound a second."""
+    for row in rows(SOUND):
+        card = row["memory_gb"]
         machine = (
             with_cores(machine_named(row["device"]), row["cores"])
             if row["cores"]
             else machine_of(row["device"], "card" if card else "processor", card)
         )
-        kind = kind_of_speech(model)
-        assert kind is not None
         speed = ask(row["spec"], machine=machine).speed
-        assert speed is not None
-        assert speed.work is not None
-        work, place = speed.work, "card" if card else "processor"
-        ends = kind.on_card if card else kind.on_processor
-        for group, taken in (
-            (f"{place}, {row['use']}", (work.high, work.likely, work.low)),
-            (f"{place}, by class alone", ends),
-        ):
-            yield Run(group, row["device"], row["spec"], 1 / row["seconds"], *inverse(taken))
+        if speed is None or speed.work is None:
+            print(f"  without a pace: {row['spec']} on {row['device']}", file=sys.stderr)
+            continue
+        group = f"{'card' if card else 'processor'}, {row['use']}"
+        taken = speed.work.high, speed.work.likely, speed.work.low
+        yield Run(group, row["device"], row["spec"], 1 / row["seconds"], *inverse(taken))
 
 
 def of_processor_types(use: str) -> Iterator[Run]:

@@ -14,13 +14,14 @@ from residuals import Run, ask
 
 from selfhost import Machine, Workload
 from selfhost.catalogue.index import open_catalogue
-from selfhost.judge.pace.engine import inverse
-from selfhost.judge.pace.speech import encoder_share, speech_work
+from selfhost.judge.pace.speed import inverse
 from selfhost.judge.pace.work import (
     Job,
+    encoder_share,
     pace_of_documents,
     pace_of_training,
     power_of,
+    speech_work,
     token_seconds,
 )
 
@@ -133,7 +134,11 @@ def of_whisper(machine_of: MachineOf) -> Iterator[Run]:
         work = speech_work(spec, placed, "F16")
         assert power is not None
         assert work is not None
-        share = encoder_share(machine, power, work.parameter_bytes, runtime, "F16")
+        job = Job(
+            machine=machine, power=power, spec=spec, placed=placed,
+            runtime=runtime, quantization="F16",
+        )  # fmt: skip
+        share = encoder_share(job, power, work.parameter_bytes)
         encoded = power.seconds(work.encoder_operations, share)
         token = token_seconds(machine, power, work.step)
         assert token is not None

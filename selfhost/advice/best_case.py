@@ -16,9 +16,8 @@ from ..core.records import Record
 from ..core.workload import DEFAULT_MIN_TOKENS_PER_SECOND, Workload
 from ..judge.checks.memory import given_bytes
 from ..judge.checks.speed import is_slow
-from ..judge.pace.graphics import gpu_of
-from ..judge.pace.memory_bandwidth import BANDWIDTH_SHARE, bandwidth
-from ..judge.pace.speed import shared_gpu_of
+from ..judge.pace.graphics import gpu_of, shared_gpu_of
+from ..judge.pace.processor import BANDWIDTH_SHARE, bandwidth
 from ..judge.record import Outcome, Route, Verdict
 from ..machine.record import Accelerator, Machine
 from ..needs.quantization import BLOCKS
@@ -120,7 +119,7 @@ def _read_rate(machine: Machine, own_cards: Sequence[Accelerator]) -> float:
     memory, shared = bandwidth(machine), shared_gpu_of(machine)
     gpus = map(gpu_of, own_cards)
     return max(
-        inf if memory is None else BANDWIDTH_SHARE * memory.high,
+        inf if memory is None else BANDWIDTH_SHARE * memory.ends[2],
         0 if shared is None else max(shared.peak),
         sum(inf if gpu is None else gpu.peak[2] for gpu in gpus),
     )

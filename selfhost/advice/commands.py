@@ -19,7 +19,7 @@ from ..catalogue.spec import ModelSpec, StatedWay
 from ..core.records import Record, pattern
 from ..core.workload import DEFAULT_LORA_RANK, Workload
 from ..judge.files import can_be_made, is_published
-from ..judge.pace.speed import uses_shared_gpu
+from ..judge.pace.graphics import uses_shared_gpu
 from ..judge.placement.devices import computes_on_shared, runs_on
 from ..judge.question import architectures
 from ..judge.record import Judged, Question

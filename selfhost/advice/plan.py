@@ -21,7 +21,8 @@ from ..judge.checks.memory import reserve_beside
 from ..judge.checks.speed import is_slow
 from ..judge.defaults import follows_a_list, smallest_of_list, suited_by_list
 from ..judge.judging import judge, to_come
-from ..judge.pace.speed import PaceRange, Speed, uses_shared_gpu
+from ..judge.pace.graphics import uses_shared_gpu
+from ..judge.pace.speed import PaceRange, Speed
 from ..judge.placement import smallest_device_bytes
 from ..judge.placement.devices import DEVICE_MARGIN_BYTES
 from ..judge.placement.on_devices import terms_of

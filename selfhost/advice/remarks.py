@@ -67,7 +67,7 @@ def faster_ways(question: Question, judged: Judged, machine: Machine) -> tuple[s
     placement = judged.needs.placement if judged.needs is not None and judged.fits else None
     copies = judged.speed.prompt_copies if judged.speed is not None else None
     if placement == "split" and copies is not None and question.runtime is not None:
-        from ..judge.pace.prompts import faster_in_batches
+        from ..judge.pace.pacing import faster_in_batches
 
         return faster_in_batches(copies, question.runtime)
     if placement != "host":

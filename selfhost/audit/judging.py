@@ -14,7 +14,7 @@ from ..catalogue.pasted import is_path
 from ..core.workload import Workload
 from ..judge.defaults import in_usual_type, suited_by_list
 from ..judge.judging import judge
-from ..judge.pace.speed import instruction_sets_for_layout
+from ..judge.pace.graphics import instruction_sets_for_layout
 from ..judge.record import Judged, Question, Verdict, verdict_on
 from ..machine.record import Machine
 from ..needs.repack import KINDS, kind_of

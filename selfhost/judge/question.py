@@ -32,7 +32,7 @@ from .files import (
     types_in_turn,
 )
 from .pace.engine import WITH_A_GATE
-from .pace.speed import instruction_sets_for_layout
+from .pace.graphics import instruction_sets_for_layout
 from .record import Question
 from .refused import fault, not_had_in, that_load, unknown_quantization, unknown_runtime
 

@@ -11,7 +11,7 @@ from selfhost import Machine, Verdict, Workload, check
 from selfhost.catalogue.index import open_catalogue
 from selfhost.core.errors import WorkloadError
 from selfhost.judge.checks import Outcome
-from selfhost.judge.pace.pictures import picture_operations
+from selfhost.judge.pace.work import picture_operations
 from selfhost.machine.profiles import load
 
 

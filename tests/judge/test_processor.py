@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from selfhost import Machine, Workload, check
-from selfhost.judge.pace.memory_bandwidth import BANDWIDTH_SHARE, bandwidth
+from selfhost.judge.pace.processor import BANDWIDTH_SHARE, bandwidth
 from selfhost.judge.pace.speed import PaceRange
 from selfhost.judge.record import Verdict
 from selfhost.machine.gpus import link_bytes_per_second
@@ -35,7 +35,8 @@ def ends(**facts: object) -> tuple[float, float, float]:
     """GB/s: slow end, likely, fast end."""
     memory = bandwidth(machine(**facts))
     assert memory is not None
-    return memory.low / GB, memory.likely / GB, memory.high / GB
+    slow, likely, fast = memory.ends
+    return slow / GB, likely / GB, fast / GB
 
 
 def test_a_stated_peak_and_a_known_kind_of_processor_make_a_narrow_range() -> None:

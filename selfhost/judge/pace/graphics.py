@@ -1,5 +1,5 @@
-"""What a GPU gives: the peak of its memory, by its driver, its name or its class, and the engine
-that programs make of it (`decode` of `specs/common/pace.toml`).
+"""What a GPU gives: the peak of its memory, by its driver, its name or its class, or of the RAM
+that it shares, and what programs make of it (`decode` of `specs/common/pace.toml`).
 """
 
 from __future__ import annotations
@@ -11,9 +11,32 @@ from ...core.records import Record
 from ...core.spelling import words_of
 from ...machine import gpus
 from ...machine.chips import apple_chip_of
-from ...machine.record import Accelerator
+from ...machine.record import RATE_ASSUMED, Accelerator, Machine
 from ...machine.words import virtual_gpu
-from .engine import SAME, Engine, Range, Step, basis_of, constant, efficiency, scaled, seconds
+from ..placement.devices import is_built_for, reaches
+from .engine import Step, basis_of, constant, efficiency
+from .processor import (
+    ANY_APPLE,
+    CLIENT_PEAKS,
+    any_apple_peaks,
+    bandwidth,
+    chip_of,
+    is_client_by_class,
+    is_guest,
+    named_processor,
+    on_apple_gpu,
+)
+from .speed import NOTHING, SAME, Range, product, scaled
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from ...catalogue.runtime import RuntimeSpec
+
+# of a Mac of which no accelerator was read
+_APPLE_GPU = Accelerator(vendor="apple", name="its GPU", unified=True)
+# the makers of GPUs beside the RAM that builds of the program measured use
+_SHARED_MAKERS = ("apple", "nvidia", "amd")
 
 
 class Gpu(Record):
@@ -26,28 +49,53 @@ class Gpu(Record):
     guessed: str | None = None
     host: str | None = None
 
-    def engine(self, step: Step) -> Engine:
-        """What the program of that step makes of it."""
+    def seconds(self, step: Step, share: float = 1.0) -> Range:
+        """Of one step, or of a share of every layer: packed weights wait for memory or for being
+        unpacked, the others and the context for memory; then what a layer takes to launch.
+        """
         row = efficiency("decode", self.device, step.program, self.host)
-        slow, fast, layer = row["slow"], row["fast"], row["layer_us"]
+        ends = row["slow"], 1.0, row["fast"]
         if step.architecture is None or (step.foreign and "program" not in row):
-            unseen_slow, unseen_fast = constant("unseen")
-            slow, fast = min(slow, unseen_slow), max(fast, unseen_fast)
-        ends = (slow, 1.0, fast)
-        is_python = isinstance(layer, list)
-        layers = layer if is_python else [layer / end for end in ends]
+            slow, fast = constant("unseen")
+            ends = min(ends[0], slow), 1.0, max(ends[2], fast)
+        packed, rows = step.packed, constant("type")
+        packed_bytes, unpacks = sum(packed.values()), self._unpacked_per_second(step)
+        unpacked_bytes = sum(
+            size * rows.get(name, {}).get("unpack", 1.0) for name, size in packed.items()
+        )
+        read_bytes = step.weights_bytes - packed_bytes + step.context()[0]
+        most = share * step.weights_bytes / (constant("most_of_peak") * self.peak[2])
+        taken = []
+        for end, peak, launched in zip(ends, self.peak, self._launched(step), strict=True):
+            rate = peak * row["share"] * end
+            unpacked = unpacked_bytes / (unpacks * end) if unpacks else 0.0
+            computed = share * (max(packed_bytes / rate, unpacked) + read_bytes / rate)
+            # Python launches while the GPU computes
+            is_apart = not isinstance(row["layer_us"], list)
+            computed = computed + launched / end if is_apart else max(computed, launched)
+            taken.append(max(computed, most))
+        return taken[0], taken[1], taken[2]
+
+    def _launched(self, step: Step) -> Range:
+        """Seconds that launching the layers takes, beside the ends of the row."""
+        layer_us = efficiency("decode", self.device, step.program, self.host)["layer_us"]
+        if isinstance(layer_us, list):
+            layers = step.launched_layers or scaled(SAME, step.layers)
+            return product(layers, layer_from_python(self.device)) if layers[1] else NOTHING
+        hears = step.architecture is not None and step.architecture.audio is not None
+        is_large = (hears or step.has_experts) and step.program != "graph"
+        larger = constant("large_layer") if is_large else 1.0
+        return scaled(SAME, step.layers * larger * layer_us * 1e-6)
+
+    def _unpacked_per_second(self, step: Step) -> float | None:
+        """Bytes of packed weights at most, where llama.cpp's kernels set a limit."""
+        row = efficiency("decode", self.device, step.program, self.host)
         chip = apple_chip_of(words_of(self.device.name))
         cycles = gpus.cycles_per_second(self.device.name)
         cycles = cycles if chip is None else chip.gpu_cycles_per_second
-        engine = Engine(
-            bandwidth=_times(scaled(self.peak, row["share"]), ends),
-            layer_seconds=scaled((layers[0], layers[1], layers[2]), 1e-6),
-            overlaps=is_python,
-            most_bandwidth=constant("most_of_peak") * self.peak[2],
-        )
         if step.foreign or cycles is None or "unpacked_per_cycle" not in row:
-            return engine
-        return engine.replace(unpacks=scaled(ends, row["unpacked_per_cycle"] * cycles))
+            return None
+        return float(row["unpacked_per_cycle"] * cycles)
 
     def how(self, step: Step) -> str:
         """What the pace on it rests on, as a clause."""
@@ -61,14 +109,6 @@ class Gpu(Record):
             f" that ({basis_of(row)}: {row['called']})"
         )
 
-    def seconds(self, step: Step, share: float = 1.0) -> Range:
-        """Of one step, or of a share of every layer."""
-        return seconds(step.work(on_gpu=True), self.engine(step), share)
-
-
-def _times(each: Range, other: Range) -> Range:
-    return each[0] * other[0], each[1] * other[1], each[2] * other[2]
-
 
 def layer_from_python(device: Accelerator) -> Range:
     """Seconds that launching one layer from Python takes."""
@@ -78,21 +118,28 @@ def layer_from_python(device: Accelerator) -> Range:
 
 @lru_cache(maxsize=4096)
 def gpu_of(device: Accelerator, host: str | None = None) -> Gpu | None:
-    """What is known of an accelerator's pace; None where neither its name nor its memory tells
-    how fast it reads. A vGPU reads from what it has when as many others as fit on its card compute
-    all the time to what the card has.
+    """What is known of an accelerator's pace: by its name, else from the least to the most of its
+    maker's cards with as much memory; None where neither tells how fast it reads. A vGPU reads from
+    what it has when as many others as fit on its card compute all the time to what the card has.
     """
     rate, virtual = device_bandwidth(device), virtual_gpu(device.name)
     if rate is None:
-        return _by_class(device, host)
+        if device.unified or not device.memory_total_bytes:
+            return None
+        ends = gpus.peaks_with_memory(device.vendor.lower(), int(device.memory_total_bytes))
+        if ends is None:
+            return None
+        makers = "all makers'" if device.vendor == gpus.UNKNOWN else f"{device.vendor}'s"
+        how = f"a guess by {makers} cards with {round(device.memory_total_bytes / units.GIB)} GiB"
+        peak = _between(ends[0] * units.GB, ends[1] * units.GB)
+        return Gpu(device=device, peak=peak, guessed=how, host=host)
     if virtual is None or not virtual.takes_turns:
         return Gpu(device=device, peak=scaled(SAME, rate), host=host)
     how = f"a guess: other virtual machines may take turns on its {virtual.card}"
-    peak = between(rate * virtual.share, rate)
-    return Gpu(device=device, peak=peak, guessed=how, host=host)
+    return Gpu(device=device, peak=_between(rate * virtual.share, rate), guessed=how, host=host)
 
 
-def between(slow: float, fast: float) -> Range:
+def _between(slow: float, fast: float) -> Range:
     """A rate of which only the ends are known."""
     return slow, (slow * fast) ** 0.5, fast
 
@@ -108,16 +155,63 @@ def device_bandwidth(device: Accelerator) -> float | None:
     return None if peak is None else peak * units.GB
 
 
-def _by_class(device: Accelerator, host: str | None) -> Gpu | None:
-    """From the least to the most of its maker's cards with as much memory; of all makers' where
-    its maker is not known.
+# ---------------------------------------------------------------- the GPU that shares the RAM
+
+
+def shared_gpu_of(machine: Machine, runtime: RuntimeSpec | None = None) -> Gpu | None:
+    """The GPU that shares the RAM, as far as decoding needs it; None where there is none that the
+    program's builds know (None: those of the one that was measured), or nothing tells how fast the
+    memory is.
     """
-    if device.unified or not device.memory_total_bytes:
+    device = next((each for each in machine.accelerators or () if each.unified), None)
+    if device is None and not (machine.accelerators is None and on_apple_gpu(machine)):
         return None
-    ends = gpus.peaks_with_memory(device.vendor.lower(), int(device.memory_total_bytes))
-    if ends is None:
+    least = None if runtime is None else runtime.least_of(shares_ram=True)
+    if device is not None and least is not None and reaches(device, least) is False:
         return None
-    makers = "all makers'" if device.vendor == gpus.UNKNOWN else f"{device.vendor}'s"
-    how = f"a guess by {makers} cards with {round(device.memory_total_bytes / units.GIB)} GiB"
-    peak = between(ends[0] * units.GB, ends[1] * units.GB)
-    return Gpu(device=device, peak=peak, guessed=how, host=host)
+    device = device or _APPLE_GPU
+    own, chip = device_bandwidth(device), chip_of(machine)
+    rate, series = machine.memory_bandwidth_bytes_per_second, named_processor(machine)
+    is_open = own is None and (rate is None or machine.memory_bandwidth_how == RATE_ASSUMED)
+    if is_open and series is not None:
+        # with the memory of the processor around it, all channels filled or as `rate` says
+        filled = 1.0 if rate is None else rate / series.usual
+        channels = "every channel" if filled == 1 else f"{units.percent(filled)} of its channels"
+        most = max((series.usual * series.most) ** 0.5, series.fastest)
+        guessed = f"the memory of {series.name} with {channels} filled"
+        peak = scaled((series.slowest, series.usual, most), filled)
+        return Gpu(device=device, peak=peak, guessed=guessed)
+    exact = own or (None if machine.is_bandwidth_measured else rate)
+    if exact is None and chip is not None and chip[2] != ANY_APPLE:
+        exact = chip[1]
+    if exact is not None:
+        return Gpu(device=device, peak=scaled(SAME, exact))
+    guess, memory = None, bandwidth(machine)
+    if chip is not None:
+        guess = any_apple_peaks(machine)
+    elif rate is None and is_client_by_class(machine):
+        guess = _between(*CLIENT_PEAKS)
+    elif memory is not None:
+        guess = memory.ends
+    if guess is None:
+        return None
+    # what cores measure is no more than the GPU can read
+    slow, likely, fast = (max(rate or 0, end) for end in guess)
+    return Gpu(device=device, peak=(slow, likely, fast), guessed="a guess: not measured")
+
+
+def uses_shared_gpu(machine: Machine, runtime: RuntimeSpec | None) -> bool:
+    """Whether a model in RAM is surely computed by a GPU that shares it, without being told to."""
+    gpu = shared_gpu_of(machine, runtime)
+    if gpu is None or gpu.device is _APPLE_GPU or is_guest(machine):
+        return False
+    makers = _SHARED_MAKERS if runtime is None else runtime.on_shared_gpu
+    amd = () if runtime is None else runtime.amd_shared_gpus
+    return gpu.device.vendor.lower() in makers and is_built_for(gpu.device, amd) is not False
+
+
+def instruction_sets_for_layout(machine: Machine) -> tuple[str, ...] | None:
+    """Those by which llama.cpp lays the weights out anew for the processor; none where a GPU
+    that shares the RAM reads them as they are.
+    """
+    return () if uses_shared_gpu(machine, None) else machine.instruction_sets

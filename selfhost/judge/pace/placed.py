@@ -1,47 +1,53 @@
-"""The pace of one step of text where it is placed: on the processor, on GPUs one after the other or
-at once, on a GPU that shares the RAM, with layers or experts in RAM.
+"""The pace of text where it is placed: on the processor, on GPUs one after the other or at once, on
+a GPU that shares the RAM, with layers or experts in RAM; of a step, and of reading a prompt.
+
+llama.cpp 0c1e570: ggml_backend_sched_split_graph (ggml/src/ggml-backend.cpp) hands what
+reads a weight in RAM to a device that `offload_op` says wants it, which those of CUDA, HIP, Vulkan
+and SYCL do from 32 tokens on. What lies between such products, as attention, goes along.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from ...catalogue.architecture import Architecture
 from ...catalogue.runtime import RuntimeSpec
 from ...core import units
 from ...core.records import Record
+from ...machine import gpus
 from ...machine.record import Machine
 from ...needs.records import Needs
-from .engine import (
-    MEASURED,
-    NOTHING,
-    SHORT_CHAT_TOKENS,
-    Engine,
-    Range,
-    Step,
-    added,
-    constant,
-    efficiency,
-    longer,
-    ordered,
-    scaled,
-    seconds,
+from .engine import MEASURED, SHORT_CHAT_TOKENS, Step, constant, efficiency, ends_of
+from .graphics import Gpu, gpu_of, shared_gpu_of, uses_shared_gpu
+from .processor import (
+    BANDWIDTH_SHARE,
+    Bandwidth,
+    bandwidth,
+    core_of,
+    cores_rate,
+    kind_of,
+    on_apple_gpu,
+    threads_range,
 )
-from .graphics import Gpu, gpu_of
-from .memory_bandwidth import BANDWIDTH_SHARE, Bandwidth, bandwidth
-from .processor import core_of, kind_of, on_apple_gpu, threads_range
-from .prompts import at_once, copied_per_second, gpu_prompt, processor_prompt
 from .speed import (
-    WHOLLY,
+    NOTHING,
+    SAME,
     PaceRange,
     PromptCopies,
+    Range,
     Speed,
-    shared_gpu_of,
+    added,
+    inverse,
+    longer,
+    ordered,
+    product,
+    scaled,
     shares_of,
-    uses_shared_gpu,
     weights_by_place,
 )
 
+# a GPU and the share of the layers that it computes
+_Parts = Sequence[tuple[float, Gpu]]
 # of a share, what rounding leaves
 _NO_REST = 1e-6
 # the smallest model measured reads over 100 times as much; below, what a program does beside it
@@ -50,6 +56,9 @@ _LEAST_READ_BYTES = 1 << 20
 # of the pace of a chat, what a full context has to leave for nothing to be said of it (assumed)
 _ABOUT_AS_FAST = 0.9
 _NO_MEMORY_RATE = "neither the memory bandwidth nor the number of cores could be read"
+# after attention and after the feed-forward network each accelerator has a part of every number of
+# a token, in 16 bits (Megatron-LM, arXiv 1909.08053, section 3)
+_SUMS_OF_LAYER, _SUMMED_NUMBER_BYTES = 2, 2
 
 
 class LaidOut(Record):
@@ -69,7 +78,7 @@ class LaidOut(Record):
     in_ram_bytes: int = 0
     at_once: bool = False
     experts_apart: bool = False
-    on_shared: Range = WHOLLY
+    on_shared: Range = SAME
 
 
 def laid_out(
@@ -80,49 +89,61 @@ def laid_out(
     context_tokens: int | None,
 ) -> LaidOut:
     """How that program computes what is placed so; None: one that shares layers out."""
-    on_shared, in_ram_bytes = WHOLLY, 0
+    on_shared = SAME
     if any(card.unified for card in machine.accelerators or ()):
         from ..placement.shared_memory import share_on_shared
 
         splits = architecture is not None and (program is None or program.splits_layers)
         layers = architecture.layers if splits and architecture is not None else None
         on_shared = share_on_shared(placed, machine, layers)
-    if placed.placement == "split":
-        in_ram_bytes = weights_by_place(placed).get("host", 0)
+    is_split = placed.placement == "split"
     return LaidOut(
         runtime=program,
         context_tokens=context_tokens,
         offloaded=shares_of(placed) if placed.placement != "host" else None,
-        in_ram_bytes=in_ram_bytes,
+        in_ram_bytes=weights_by_place(placed).get("host", 0) if is_split else 0,
         at_once=program is not None and bool(program.tensor_parallel_option),
         experts_apart=program is not None and program.leaves_experts,
         on_shared=on_shared,
     )
 
 
-# ---------------------------------------------------------------- the processor
+# ---------------------------------------------------------------- a step
 
 
 def processor_seconds(machine: Machine, memory: Bandwidth, step: Step) -> Range:
-    """Of one token that the processor reads from RAM, with all cores that the program uses."""
-    threads, shares = threads_range(machine), kind_of(machine)[1]
-    unpacks, figures = core_of(machine).unpacks_bytes_per_second, constant("processor")
-    cores = threads[0] * shares[0], threads[1] * shares[1], threads[2] * shares[2]
-    waiting = [
-        count * waits for count, waits in zip(threads, figures["thread_seconds"], strict=True)
-    ]
-    layer, meeting = figures["layer_core_seconds"], figures["meeting_seconds"]
-    layers = [layer / each + meeting + waits for each, waits in zip(cores, waiting, strict=True)]
-    engine = Engine(
-        bandwidth=scaled(memory.ends, BANDWIDTH_SHARE),
-        unpacks=(threads[0] * unpacks[0], threads[1] * unpacks[1], threads[2] * unpacks[2]),
-        cores=cores,
-        layer_seconds=(layers[0], layers[1], layers[2]),
+    """Of one token that the processor reads from RAM, with all cores that the program uses: each
+    waits for the slower one, memory or the cores that get through what it gives.
+    """
+    rows, figures, packed = constant("type"), constant("processor"), step.packed
+    packed_bytes, (cached_bytes, attending) = sum(packed.values()), step.context()
+    core_seconds = sum(
+        size / (rows.get(name, rows["F16"])["gb_s"] * 1e9) for name, size in step.read_bytes.items()
     )
-    slow, likely, fast = seconds(step.work(on_gpu=False), engine)
+    # what cores unpack while memory waits
+    waited = sum(
+        size / (rows[name]["unpack_gb_s"] * 1e9)
+        for name, size in packed.items()
+        if "unpack_gb_s" in rows.get(name, {})
+    )
+    taken = []
+    for rate, threads, share, unpacks, waits in zip(
+        scaled(memory.ends, BANDWIDTH_SHARE),
+        threads_range(machine),
+        kind_of(machine)[1],
+        core_of(machine).unpacks_bytes_per_second,
+        figures["thread_seconds"],
+        strict=True,
+    ):
+        cores = threads * share
+        read = (step.weights_bytes - packed_bytes) / rate + waited / cores
+        read += max(packed_bytes / rate, packed_bytes / (threads * unpacks))
+        read = max(read, core_seconds / cores) + max(cached_bytes / rate, attending / cores)
+        layer = figures["layer_core_seconds"] / cores + figures["meeting_seconds"]
+        taken.append(read + step.layers * (layer + threads * waits))
     if step.has_experts and not memory.measured:
-        slow *= figures["experts_slow"]
-    return slow, likely, fast
+        taken[0] *= figures["experts_slow"]
+    return taken[0], taken[1], taken[2]
 
 
 def seconds_on_processor(machine: Machine, step: Step) -> Range | None:
@@ -133,10 +154,7 @@ def seconds_on_processor(machine: Machine, step: Step) -> Range | None:
     return None if memory is None else ordered(processor_seconds(machine, memory, step))
 
 
-# ---------------------------------------------------------------- GPUs
-
-
-class Placed(Record):
+class _Placed(Record):
     """GPUs with their shares of what all of them hold, and the RAM that has the rest, `in_ram` of
     the layers, or of a mixture the experts of it.
     """
@@ -175,36 +193,28 @@ class Placed(Record):
     def _on_gpus(self, step: Step) -> Range:
         return added(*(scaled(gpu.seconds(step), share) for share, gpu in self.gpus))
 
-    def prompt(
-        self, step: Step, in_ram_bytes: int
-    ) -> tuple[PaceRange | None, PromptCopies | None, str]:
-        """How fast a prompt is read, what of that crosses to the accelerators, and why so much."""
+    def prompt(self, step: Step, in_ram_bytes: int) -> tuple[PaceRange | None, PromptCopies | None]:
+        """How fast a prompt is read, and what of that crosses to the accelerators."""
         if self.at_once:
-            return at_once(step, self.gpus), None, ""
-        computed, rest = gpu_prompt(step, self.gpus), self.in_ram[1]
+            return _prompt_at_once(step, self.gpus), None
+        computed, rest = _gpu_prompt(step, self.gpus), self.in_ram[1]
         if computed is None or self.memory is None:
-            return computed, None, ""
+            return computed, None
         on_cores, in_place = processor_prompt(step, self.machine), None
         if on_cores is not None:
             taken = scaled(computed.seconds, 1 - rest), scaled(on_cores.seconds, rest)
             in_place = PaceRange.of_seconds(added(*taken))
         if self.gpus[0][1].device.unified:
-            return in_place, None, ""
+            return in_place, None
         names = dict.fromkeys(gpu.device.name for _, gpu in self.gpus)
-        rates = copied_per_second(names, has_experts=step.has_experts)
-        tokens = constant("read_prompt")["batch_tokens"]
+        rates = _copied_per_second(names, has_experts=step.has_experts)
         copies = PromptCopies(
             computed=computed,
             in_place=in_place,
-            seconds=(in_ram_bytes / rates[0], in_ram_bytes / rates[1], in_ram_bytes / rates[2]),
-            batch_tokens=tokens,
+            seconds=scaled(inverse(rates), in_ram_bytes),
+            batch_tokens=constant("read_prompt")["batch_tokens"],
         )
-        slow, fast = (units.decimal(int(rate)) for rate in (rates[0], rates[2]))
-        how = (
-            f"; for each {units.tokens(tokens)} of a prompt {units.decimal(in_ram_bytes)} of"
-            f" weights cross to the GPU, at {slow}/s to {fast}/s"
-        )
-        return copies.pace, copies, how
+        return copies.pace, copies
 
     def how(self, step: Step) -> str:
         """What the pace rests on, as a clause."""
@@ -231,6 +241,104 @@ def _with_sums(step: Step, share: float, gpu: Gpu) -> Range:
     return added(gpu.seconds(step, share), sums)
 
 
+# ---------------------------------------------------------------- a prompt
+
+
+def processor_prompt(step: Step, machine: Machine) -> PaceRange | None:
+    """A prompt, on the processor: what its weights compute and attention to what stands before;
+    None: its operations are not known.
+    """
+    operations, rows = 0.0, constant("type")
+    column = 0 if core_of(machine).wide else 1
+    for name, count in step.parameters_met().items():
+        share = rows.get(name, {}).get("prompt", rows["F16"]["prompt"])[column]
+        is_expert = step.has_experts and name != "MXFP4"
+        share *= constant("read_prompt")["experts_on_cores"] if is_expert else 1.0
+        operations += 2 * count / share
+    if operations <= 0:
+        return None
+    rate = cores_rate(machine)
+    taken = scaled(inverse(rate), operations)
+    return PaceRange.of_seconds(added(taken, _attended(step, rate, "attended_on_processor")))
+
+
+def _attended(step: Step, rate: Range, where: str) -> Range:
+    """Seconds of attention for a token of the prompt, at a share of the rate of dense matrices."""
+    return scaled(inverse(product(rate, ends_of("batch", where))), step.attended_operations())
+
+
+def _gpu_prompt(step: Step, parts: _Parts) -> PaceRange | None:
+    """A prompt, on GPUs that compute those shares of all layers one after the other. None where
+    nothing tells how fast one computes, or how the program does on it.
+    """
+    operations, program = 2 * sum(step.parameters_met().values()), step.foreign or ""
+    # the shares of other programs hold what launching takes
+    launched = NOTHING
+    if not program:
+        layers = step.layers * (constant("large_layer") if step.has_experts else 1.0)
+        per_token = layers / constant("read_prompt")["batch_tokens"]
+        launched = scaled(ends_of("read_prompt", "launched_seconds"), per_token)
+    taken = []
+    for share, gpu in parts:
+        row = efficiency("share", gpu.device, program, work="prompt")
+        dense, rate = _arithmetic(gpu, program), _arithmetic(gpu, program, step.has_experts)
+        if dense is None or rate is None or (program and "program" not in row) or operations <= 0:
+            return None
+        attended = _attended(step, dense, "attended_on_gpu")
+        computed = added(scaled(inverse(rate), operations), attended, launched)
+        taken.append(scaled(computed, share))
+    return PaceRange.of_seconds(added(*taken))
+
+
+def _arithmetic(gpu: Gpu, program: str, has_experts: bool = False) -> Range | None:
+    """Operations a second that prompts reach on a GPU: as its runs had them, else of its peak;
+    None where neither is known.
+    """
+    device, kind = gpu.device, "experts" if has_experts else "dense"
+    measured = gpus.fact_of(device.name, "prompt_tflops")
+    if not program and measured is not None:
+        slow, likely, fast = constant("measured_prompt")[kind]
+        return scaled((slow, likely, fast), measured * 1e12)
+    capability = device.compute_capability or gpus.capability_by_name(device.name)
+    peak = gpus.peak_flops(device.name, capability)
+    if peak is None:
+        return None
+    row = efficiency("share", device, program, work="prompt")
+    slow, likely, fast = row["experts" if has_experts else "share"]
+    return scaled((slow, likely, fast), peak)
+
+
+def _prompt_at_once(step: Step, parts: _Parts) -> PaceRange | None:
+    """A prompt where each computes its part of every layer: the slowest of them, and adding up."""
+    prompts = [(share, _gpu_prompt(step, [(1.0, gpu)])) for share, gpu in parts]
+    computed = [scaled(prompt.seconds, share) for share, prompt in prompts if prompt is not None]
+    if step.architecture is None or len(computed) < len(parts):
+        return None
+    numbers = _SUMS_OF_LAYER * step.layers * step.architecture.embedding_length
+    # in a ring each sends all of it but its own part twice (NVIDIA, nccl-tests, PERFORMANCE.md)
+    sent_bytes = _SUMMED_NUMBER_BYTES * numbers * 2 * (len(parts) - 1) / len(parts)
+    sums = [
+        scaled((1 / slow, 1 / likely, 1 / fast), sent_bytes / 1e9)
+        for _, gpu in parts
+        for slow, likely, fast in [efficiency("together", gpu.device)["sum_gb_s"]]
+    ]
+    return PaceRange.of_seconds(added(longer(*computed), longer(*sums)))
+
+
+def _copied_per_second(names: Iterable[str], *, has_experts: bool) -> Range:
+    """Bytes per second of weights that cross to the GPUs of these names, one after the other.
+    Without experts all of them cross, no faster than the link carries.
+    """
+    most, links = constant("read_prompt")["most_of_link"], []
+    for name in names:
+        link = gpus.link_bytes_per_second(name)
+        ends = ends_of("read_prompt", "any_link")
+        links.append(ends if link is None else scaled(SAME, min(link, most)))
+    slow, likely, fast = map(min, zip(*links, strict=True))
+    shares = ends_of("read_prompt", "share_of_link")
+    return slow * shares[0], likely * shares[1], fast * (shares[2] if has_experts else 1.0)
+
+
 # ---------------------------------------------------------------- the pace
 
 
@@ -242,35 +350,37 @@ def predict(machine: Machine, step: Step, way: LaidOut) -> Speed:
         how = "the program, not the weights, limits the speed of a model this small"
         return Speed(how=how)
     if machine.emulated_on is not None:
-        return Speed(
-            how=f"programs are emulated on {machine.emulated_on}, and how fast is not known"
-        )
-    context = max(way.context_tokens or 0, step.depth_tokens)
-    placed: Placed | str | None = None
+        how = f"programs are emulated on {machine.emulated_on}, and how fast is not known"
+        return Speed(how=how)
+    placed: _Placed | str | None = None
     if way.offloaded:
         placed = _on_accelerators(machine, step, way, way.offloaded)
     elif uses_shared_gpu(machine, way.runtime):
         placed = _on_shared_gpu(machine, way)
     if placed is None:
-        return _on_processor(machine, step, context, way)
+        return _on_processor(machine, step, way)
     if isinstance(placed, str):
         return Speed(how=placed)
-    taken = placed.seconds(step)
-    prompt, copies, crossing = placed.prompt(step, way.in_ram_bytes)
+    taken, full = placed.seconds(step), placed.seconds(_at_full_context(step, way))
+    prompt, copies = placed.prompt(step, way.in_ram_bytes)
     rows = [efficiency("decode", gpu.device, step.program) for _, gpu in placed.gpus]
     is_seen = placed.memory is None and all("program" in row for row in rows)
+    how = f"{placed.how(step)}{_conditions(step, is_seen=is_seen)}"
+    if copies is not None:
+        size, batch = units.decimal(way.in_ram_bytes), units.tokens(copies.batch_tokens)
+        how += f"; for each {batch} of a prompt {size} of weights cross to the GPU"
     return Speed(
         decode=PaceRange.of_seconds(taken),
         prompt=prompt,
         prompt_copies=copies,
-        full_context_tokens_per_second=_full_context(step, taken, placed.seconds(step.at(context))),
-        how=f"{placed.how(step)}{_conditions(step, is_seen=is_seen)}{crossing}",
+        full_context_tokens_per_second=_full_context(step, taken, full),
+        how=how,
     )
 
 
 def _on_accelerators(
     machine: Machine, step: Step, way: LaidOut, offloaded: Mapping[int, float]
-) -> Placed | str:
+) -> _Placed | str:
     """Those that hold a share; a clause where the pace of one is not known."""
     from ..placement.experts import left_in_ram
 
@@ -284,11 +394,11 @@ def _on_accelerators(
         parts.append((share / held, gpu))
     rest, is_at_once = max(0.0, 1 - held), way.at_once and len(parts) > 1
     if is_at_once or rest <= _NO_REST:
-        return Placed(machine=machine, gpus=tuple(parts), at_once=is_at_once)
+        return _Placed(machine=machine, gpus=tuple(parts), at_once=is_at_once)
     memory = bandwidth(machine)
     if memory is None:
         return f"part of it runs in RAM, and {_NO_MEMORY_RATE}"
-    return Placed(
+    return _Placed(
         machine=machine,
         gpus=tuple(parts),
         in_ram=(rest, rest, rest),
@@ -297,7 +407,7 @@ def _on_accelerators(
     )
 
 
-def _on_shared_gpu(machine: Machine, way: LaidOut) -> Placed | str | None:
+def _on_shared_gpu(machine: Machine, way: LaidOut) -> _Placed | str | None:
     """A GPU that shares the RAM, but for the layers beyond what it is let to hold: those are the
     processor's, one after the other.
     """
@@ -308,15 +418,16 @@ def _on_shared_gpu(machine: Machine, way: LaidOut) -> Placed | str | None:
     if min(way.on_shared) < 1 and memory is None:
         return f"part of it runs on the processor, and {_NO_MEMORY_RATE}"
     in_ram = 1 - slow, 1 - likely, 1 - fast
-    return Placed(machine=machine, gpus=((1.0, gpu),), in_ram=in_ram, memory=memory)
+    return _Placed(machine=machine, gpus=((1.0, gpu),), in_ram=in_ram, memory=memory)
 
 
-def _on_processor(machine: Machine, step: Step, context: float, way: LaidOut) -> Speed:
+def _on_processor(machine: Machine, step: Step, way: LaidOut) -> Speed:
     """Read from RAM by the processor; a GPU beside it may be used instead."""
     memory, shared = bandwidth(machine), shared_gpu_of(machine, way.runtime)
     if memory is None:
         return Speed(how=_NO_MEMORY_RATE)
     own = slow, likely, fast = processor_seconds(machine, memory, step)
+    full = processor_seconds(machine, memory, _at_full_context(step, way))
     if step.architecture is None or step.foreign is not None:
         # known less well than the pace of the programs measured
         slow /= constant("unseen")[0]
@@ -326,7 +437,7 @@ def _on_processor(machine: Machine, step: Step, context: float, way: LaidOut) ->
         # whether the GPU is used is not known: the likely pace stands between the two
         _, usual, least = shared.seconds(step)
         likely, fast = min(likely, (likely * usual) ** 0.5), min(fast, least)
-        beside = gpu_prompt(step, [(1.0, shared)])
+        beside = _gpu_prompt(step, [(1.0, shared)])
         if prompt is not None:
             prompt = None if beside is None else prompt.replace(high=max(prompt.high, beside.high))
         how += f"; up to the speed of {shared.device.name}, if it is used"
@@ -335,9 +446,12 @@ def _on_processor(machine: Machine, step: Step, context: float, way: LaidOut) ->
         # a prompt can be read one token at a time
         low, usual, high = map(max, prompt.ends, decode.ends)
         prompt = PaceRange(low=low, likely=usual, high=high)
+    full_pace = _full_context(step, own, full)
+    return Speed(decode=decode, prompt=prompt, full_context_tokens_per_second=full_pace, how=how)
 
-    full = _full_context(step, own, processor_seconds(machine, memory, step.at(context)))
-    return Speed(decode=decode, prompt=prompt, full_context_tokens_per_second=full, how=how)
+
+def _at_full_context(step: Step, way: LaidOut) -> Step:
+    return step.at(max(way.context_tokens or 0, step.depth_tokens))
 
 
 def _full_context(step: Step, own: Range, full: Range) -> float | None:

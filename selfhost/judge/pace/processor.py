@@ -1,6 +1,7 @@
 """What a machine's processor is, as far as its pace needs it: its series or chip by name, the kind
-that its instruction sets make it, its sockets, the threads that a program starts, and what these
-compute. `memory_bandwidth` says how fast they read.
+that its instruction sets make it, its sockets, the threads that a program starts and what these
+compute; and how fast it reads its memory while a model decodes, as a range: measured or stated,
+else told by counted guests of clouds, by names, by the cards beside it, or by its class.
 """
 
 from __future__ import annotations
@@ -8,8 +9,9 @@ from __future__ import annotations
 from functools import lru_cache
 
 from ...core import units
+from ...core.records import Record
 from ...core.spelling import words_of
-from ...machine import cpus
+from ...machine import cpus, gpus
 from ...machine.chips import (
     Chip,
     apple_chip,
@@ -18,8 +20,9 @@ from ...machine.chips import (
     most_gb_per_s_of_apple,
     soldered_chip,
 )
-from ...machine.record import Machine
-from .engine import Range, constant, product
+from ...machine.record import BRIEFLY, FILLED_ASSUMED, RATE_ASSUMED, Machine
+from .engine import constant, ends_of
+from .speed import Range, product, scaled
 
 TYPE_CHECKING = False
 
@@ -32,7 +35,12 @@ _GB = units.GB
 _LEAST_APPLE_PEAK, _APPLE_LOW = 68.25 * _GB, 25 * _GB
 ANY_APPLE = "an Apple chip"
 # a virtual machine has some of the cores and mostly no GPU
-GUEST_SHARE = 0.4
+_GUEST_SHARE = 0.4
+# share of the read bandwidth that reaches the weights (54 runs of llama-bench here)
+BANDWIDTH_SHARE = 0.86
+# what memory of a laptop or desktop with graphics gives at most, which its graphics read: two
+# channels of DDR3-1600 or one of DDR4-3200, and LPDDR5X-8533 on 128 bits
+CLIENT_PEAKS = (25.6 * _GB, 136 * _GB)
 _SERVER_WORDS = frozenset((
     "xeon", "epyc", "threadripper", "opteron", "neoverse", "ampere", "altra", "a64fx", "taishan",
     "power8", "power9", "power10",
@@ -90,32 +98,31 @@ def is_guest(machine: Machine) -> bool:
     return machine.scope in ("vm", "container")
 
 
-def has_whole_processor(machine: Machine) -> bool:
+def _has_whole_processor(machine: Machine) -> bool:
     """Whether every thread of its processor is its own: WSL, or a container without a limit."""
     own, usable = cpus.cores_of(machine.cpu_model or ""), machine.cpu_cores_usable
     return own is not None and own.are_known and usable is not None and usable >= own.usable
 
 
-def is_server(machine: Machine) -> bool:
+def _is_server(machine: Machine) -> bool:
     """By words of its processor's name."""
     return not _SERVER_WORDS.isdisjoint(_words(machine))
 
 
-def is_client(machine: Machine) -> bool:
+def _is_client(machine: Machine) -> bool:
     """By words of its processor's name; by its one maker's where none tells a server: `amd a8`."""
     words = _words(machine)
-    is_of_maker = len(words.intersection(cpus.MAKERS)) == 1 and not is_server(machine)
+    is_of_maker = len(words.intersection(cpus.MAKERS)) == 1 and not _is_server(machine)
     return is_of_maker or not words.isdisjoint(_CLIENT_WORDS)
 
 
 def is_client_by_class(machine: Machine) -> bool:
     """A laptop or desktop with an x86-64 processor, as far as anything tells."""
     is_x86 = machine.architecture in (None, "x86_64")
-    return is_x86 and not (is_server(machine) or is_guest(machine))
+    return is_x86 and not (_is_server(machine) or is_guest(machine))
 
 
-def is_amd(machine: Machine) -> bool:
-    """Whether the processor's name says that AMD made it."""
+def _is_amd(machine: Machine) -> bool:
     return cpus.maker_of(machine.cpu_model or "") == "AMD"
 
 
@@ -124,7 +131,7 @@ def on_apple_gpu(machine: Machine) -> bool:
     return machine.system == "macos" and machine.architecture == "aarch64"
 
 
-def chip_in(machine: Machine) -> Chip | None:
+def _chip_in(machine: Machine) -> Chip | None:
     """The chip with its memory soldered beside it; None where its name means none."""
     return soldered_chip(_words(machine))
 
@@ -141,7 +148,7 @@ def chip_of(machine: Machine) -> tuple[int, int, str] | None:
         if chip is None:
             return None
         low, high, name = chip.least_gb_per_s * _GB, chip.gb_per_s * _GB, chip.name
-    return int(low * GUEST_SHARE if is_guest(machine) else low), int(high), name
+    return int(low * _GUEST_SHARE if is_guest(machine) else low), int(high), name
 
 
 def _apple(machine: Machine, words: frozenset[str]) -> tuple[float, float, str]:
@@ -184,13 +191,15 @@ _AVX = frozenset(("avx", "avx2"))
 # of cores that are not told, by sets that are taken from a class of which many have less
 _OF_ASSUMED_SETS = (("avx", "from_avx"), ("sse4_2", "from_sse"), ("asimddp", "arm"))
 # the row of `core` in cpus.toml by instruction sets: the first that a processor has decides
-_CORES_OF_ARM = (("i8mm", "i8mm"), ("asimddp", "arm"))
-_CORES_OF_X86 = (
-    ("amx_tile", "amx"),
-    ("avx512_bf16", "amx"),
-    ("avx512f", "avx512"),
-    ("avx2", "avx2"),
-)
+_CORES_BY_SETS = {
+    "aarch64": (("i8mm", "i8mm"), ("asimddp", "arm")),
+    "x86_64": (
+        ("amx_tile", "amx"),
+        ("avx512_bf16", "amx"),
+        ("avx512f", "avx512"),
+        ("avx2", "avx2"),
+    ),
+}
 
 
 @lru_cache(maxsize=4096)
@@ -203,8 +212,8 @@ def kind_of(machine: Machine) -> tuple[Range, Range]:
     elif core == "avx":
         has_avx = series.vectors != "sse" if series is not None else bool(_AVX.intersection(sets))
         name = name if has_avx else "sse"
-    is_shared = name == "avx2" or (name == "avx512" and not is_amd(machine))
-    if is_shared and is_guest(machine) and not has_whole_processor(machine):
+    is_shared = name == "avx2" or (name == "avx512" and not _is_amd(machine))
+    if is_shared and is_guest(machine) and not _has_whole_processor(machine):
         name = f"{name}_shared"
     return cpus.decode_ends(name)
 
@@ -217,18 +226,18 @@ def core_of(machine: Machine) -> cpus.Core:
 
 def core_and_clock(machine: Machine) -> tuple[str, float | None]:
     """The row of `core`, and the clock in GHz where the processor's name tells it."""
-    series = named_processor(machine)
-    for named in (chip_in(machine), series):
+    series, sets = named_processor(machine), machine.instruction_sets
+    for named in (_chip_in(machine), series):
         if named is not None and named.core is not None:
             return named.core, named.ghz
-    if machine.instruction_sets is None and series is not None:
+    if sets is None and series is not None:
         return cpus.CORE_OF[series.vectors], None
-    return _core_by_sets(machine), None
+    return _core_by_sets(machine, sets), None
 
 
-def _core_by_sets(machine: Machine) -> str:
-    sets, architecture = machine.instruction_sets, machine.architecture
-    if architecture not in ("x86_64", "aarch64", None):
+def _core_by_sets(machine: Machine, sets: tuple[str, ...] | None) -> str:
+    architecture = machine.architecture or "x86_64"
+    if architecture not in _CORES_BY_SETS:
         return "scalar"
     if on_apple_gpu(machine):
         return "apple"
@@ -237,12 +246,11 @@ def _core_by_sets(machine: Machine) -> str:
     if machine.assumes("instruction_sets"):
         # what is assumed is the least
         return "from_avx2" if "avx2" in sets else "unread"
-    if architecture == "aarch64":
-        return next((core for name, core in _CORES_OF_ARM if name in sets), "neon")
-    if "avx512f" in sets and is_amd(machine):
+    if architecture == "x86_64" and "avx512f" in sets and _is_amd(machine):
         # of AMD's, those from Zen 5 on have AVX-VNNI beside AVX-512
         return "zen5" if "avx_vnni" in sets else "zen4"
-    return next((core for name, core in _CORES_OF_X86 if name in sets), "avx")
+    other = "neon" if architecture == "aarch64" else "avx"
+    return next((core for name, core in _CORES_BY_SETS[architecture] if name in sets), other)
 
 
 # ---------------------------------------------------------------- threads
@@ -294,3 +302,277 @@ def cores_rate(machine: Machine, runtime: RuntimeSpec | None = None) -> Range:
     """As `core_rate`, of all cores that the program uses."""
     least, usual, most = threads_range(machine, runtime)
     return product(core_rate(machine), (usual, usual, usual), (least / usual, 1.0, most / usual))
+
+
+# ---------------------------------------------------------------- its memory
+
+
+class Bandwidth(Record):
+    """Bytes per second that memory is read at, of which `BANDWIDTH_SHARE` reaches the weights: slow
+    end, likely, fast end; `how` is a clause.
+    """
+
+    ends: Range
+    measured: bool = False
+    how: str
+
+
+@lru_cache(maxsize=4096)
+def bandwidth(machine: Machine) -> Bandwidth | None:
+    """What memory bandwidth `machine` has to decode with; None where there is nothing to assume
+    from: the number of cores was not read, or the processor is emulated.
+    """
+    rate = machine.memory_bandwidth_bytes_per_second
+    if machine.emulated_on is not None:
+        return None
+    if rate is None:
+        return _assumed(machine)
+    if machine.memory_bandwidth_bound is None and not machine.is_bandwidth_measured:
+        return _stated(machine, rate)
+    low, likely, high = scaled(kind_of(machine)[0], rate)
+    if machine.memory_bandwidth_bound is not None:
+        # of a busy machine: it raises what its name or class tells, and lowers none of it
+        other = _assumed(machine)
+        others = (low, high, high) if other is None else other.ends
+        ends = max(low, others[0]), max(likely, others[1]), max(high, others[2])
+        how = "read while the machine was busy: --measure narrows it when it is idle"
+        return Bandwidth(ends=ends, how=f"at least {_rate(rate)}, {how}")
+    how = f"{_rate(rate)}, measured{' at present' * (machine.memory_bandwidth_how == BRIEFLY)}"
+    if is_guest(machine):
+        how += "; its host may give it more or less at another time"
+    shares = on_apple_gpu(machine) or any(card.unified for card in machine.accelerators or ())
+    chip = chip_of(machine) if shares else None
+    if chip is not None and chip[1] > high:
+        high = float(chip[1])
+        how += f" on the CPU cores; its GPU may use up to {units.decimal(chip[1])}/s"
+    return Bandwidth(ends=(low, likely, high), how=how, measured=True)
+
+
+def _rate(bytes_per_second: float) -> str:
+    """`40.0 GB/s of memory bandwidth`."""
+    return f"{units.decimal(int(bytes_per_second))}/s of memory bandwidth"
+
+
+def _assumed(machine: Machine) -> Bandwidth | None:
+    """What nobody read: counted guests, the name or the cards, the class."""
+    return _by_guests(machine) or _by_memory(machine) or _by_class(machine)
+
+
+class _Memory(Record):
+    """Memory that a name tells, and how cores read it. `peaks`: bytes per second that it gives at
+    most, with all channels filled: the least that is sold, the slowest of the kinds that are each
+    as usual, the likely one, the fastest of these kinds, and the most that is sold; as much of each
+    of the `sockets`. `called`: what it is of.
+    """
+
+    called: str
+    share: cpus.Share
+    peaks: tuple[float, float, float, float, float]
+    sockets: int = 1
+
+    def read(self, machine: Machine, part: float = 1.0) -> Range:
+        """What the machine's cores read of it, of such a part of its channels. Of memory and share
+        one is usual where the other is not; what reaches the weights is no more than memory gives.
+        """
+        share, cores = self.share, None
+        if machine.cpu_cores_usable is not None or machine.cpu_cores_physical is not None:
+            cores = threads_of(machine) / self.sockets
+        read = [share.read_together(part * peak, cores) for peak in self.peaks]
+        low = min(share.low * read[1], share.likely * read[0])
+        high = max(share.high * read[3], share.likely * read[4])
+        high = min(high, part * self.peaks[4] / BANDWIDTH_SHARE)
+        if self.sockets == 1:
+            return low, share.likely * read[2], high
+        slow, usual, fast_of_each = ends_of("reading", "across_sockets")
+        return low * slow, share.likely * read[2] * usual, high * fast_of_each * self.sockets
+
+    def share_read(self, likely: float) -> str:
+        """A clause: which part of that peak reaches the weights."""
+        part = units.percent(BANDWIDTH_SHARE * likely / (self.peaks[2] * self.sockets))
+        return f", of which decoding gets about {part}, {self.share.source}"
+
+
+def _memory_of(machine: Machine) -> _Memory | None:
+    """That of the chip, the series, or the computer around its cards; None where nothing tells."""
+    chip, series = _chip_in(machine), named_processor(machine)
+    if chip is not None:
+        peaks = (chip.gb_per_s * _GB,) * 5
+        if chip.kind is None:
+            return None
+        return _Memory(called=chip.name, share=cpus.share_of(chip.kind), peaks=peaks)
+    if series is not None:
+        # between the kinds of memory that it takes, where as many have one as the other
+        two_kinds = (series.slowest * series.usual) ** 0.5
+        likely = two_kinds if series.share.takes_either else series.usual
+        return _Memory(
+            called=f"a processor of the series {series.name}",
+            share=series.share,
+            peaks=(series.least, series.slowest, likely, series.fastest, series.most),
+            sockets=sockets_of(machine, series),
+        )
+    computer = None
+    if is_client_by_class(machine):
+        computer = gpus.computer_of(machine)
+        if computer is None and "cpu_model" in machine.assumed:
+            computer = gpus.unnamed_computer()
+    if computer is not None:
+        # it may be slow in both: little is known of it
+        least, usual, most = computer.least, computer.usual, computer.most
+        return _Memory(
+            called=f"a guess: {computer.name} like this",
+            share=cpus.share_of("|".join(computer.kinds), None),
+            peaks=(least, least, usual, usual, most),
+        )
+    if machine.memory_bandwidth_bytes_per_second is not None and _is_client(machine):
+        return _Memory(called="a computer", share=cpus.share_of("client"), peaks=(1.0,) * 5)
+    return None
+
+
+def _stated(machine: Machine, rate: int) -> Bandwidth:
+    """Of memory whose peak somebody states, as a profile or a record does; of that the rate or what
+    is filled may be assumed.
+    """
+    stated, cores = f"{_rate(rate)} (stated)", machine.cpu_cores_usable
+    memory = None if is_guest(machine) else _memory_of(machine)
+    if memory is None:
+        how = f"{stated}; processors reach a third to all of it"
+        most = rate if cores is None else constant("reading")["core_high"] * cores
+        if chip_of(machine) is None and most < rate:
+            rate = int(most)
+            how = f"{stated}; {units.cores(cores or 1)} can read at most {units.decimal(rate)}/s"
+        return Bandwidth(ends=scaled(ends_of("reading", "stated_share"), rate), how=how)
+    series, part = named_processor(machine), 1.0
+    if series is not None and machine.memory_bandwidth_how == RATE_ASSUMED:
+        part = rate / series.usual
+    else:
+        memory = memory.replace(peaks=(float(rate),) * 5)
+    low, likely, high = memory.read(machine, part)
+    if machine.memory_bandwidth_how == FILLED_ASSUMED and _may_have_one_module(machine):
+        low = memory.read(machine, part / 2)[0]
+    how = f"{stated}{memory.share_read(likely / part)}"
+    return Bandwidth(ends=(low, likely, high), how=how)
+
+
+def _by_guests(machine: Machine) -> Bandwidth | None:
+    """What virtual machines with as many such cores reached; None where it is none of those that
+    were counted, which run on servers.
+    """
+    cores, series, name = machine.cpu_cores_usable, named_processor(machine), machine.cpu_model
+    if cores is None or not is_guest(machine):
+        return None
+    # a name without a number is one that an emulator gives: `Intel Core Processor (Haswell)`
+    is_emulated_name = machine.scope == "vm" and machine.architecture == "x86_64"
+    is_emulated_name = is_emulated_name and not any(map(str.isdecimal, name or ""))
+    on_server = _is_server(machine) or is_emulated_name
+    if not (on_server if series is None else series.kind == "server"):
+        return None
+    guests = cpus.guests_with(
+        core_and_clock(machine)[0],
+        is_amd=_is_amd(machine) if cpus.maker_of(name or "") is not None else None,
+        cores=threads_of(machine),
+    )
+    if guests is None:
+        return None
+    ends, types = guests
+    low, high = (units.decimal(int(end)) for end in (ends[0], ends[2]))
+    how = (
+        f"{types} virtual machines of clouds with about as many such cores read {low}/s to {high}/s"
+        " of memory; this one was not measured"
+    )
+    return Bandwidth(ends=ends, how=how)
+
+
+def _by_memory(machine: Machine) -> Bandwidth | None:
+    """What runs with that memory reached; None where no name tells it."""
+    memory, series, cores = _memory_of(machine), named_processor(machine), machine.cpu_cores_usable
+    if memory is None or (is_guest(machine) and series is None):
+        return None
+    if series is not None and is_guest(machine) and not _has_whole_processor(machine):
+        memory = memory.replace(sockets=1)
+        low, likely, high = memory.read(machine)
+        low *= _GUEST_SHARE
+        if series.cores and cores is not None:
+            # neighbours leave more than the fair share and take some of what is free
+            part = min(1.0, cores / (series.cores * series.threads))
+            whole = machine.replace(cpu_cores_usable=float(series.cores), cpu_cores_physical=None)
+            low, likely, high = memory.read(whole)
+            low, likely, high = low * part**0.75, likely * part**0.5, high * part**0.25
+    else:
+        low, likely, high = memory.read(machine)
+        if _may_have_one_module(machine):
+            low = memory.read(machine, 0.5)[0]
+    if series is not None and cores is not None:
+        # a quota stops what is read as it stops what is computed
+        high = min(high, constant("reading")["core_high"] * cores)
+    how = f"{memory.called} reads up to {_rate(memory.peaks[2])}{memory.share_read(likely)}"
+    if memory.sockets > 1:
+        how += ", and programs that ignore NUMA nodes get one socket's"
+    elif series is not None and series.channels > 1 and not is_guest(machine):
+        how += ", about half as much with half the channels"
+    return Bandwidth(ends=(low, likely, high), how=f"{how}; {_what_narrows(machine)}")
+
+
+def _may_have_one_module(machine: Machine) -> bool:
+    """Whether half of its channels may be empty: of a computer whose RAM is little, or not told."""
+    series, size = named_processor(machine), machine.memory_total_bytes
+    if series is None or is_guest(machine) or size is None:
+        return False
+    return series.may_have_one_module(None if machine.assumes("memory_total_bytes") else size)
+
+
+def _what_narrows(machine: Machine) -> str:
+    """How to have a narrower range: what was named cannot be measured here."""
+    from ...machine.ram import what_to_state
+
+    is_elsewhere = machine.planning and not machine.is_this_one
+    fact = what_to_state(machine) if is_elsewhere else None
+    return "--measure narrows it" if fact is None else f"{fact} for a narrower range"
+
+
+def _by_class(machine: Machine) -> Bandwidth | None:
+    """What a machine of its class may read, by its chip or its cores; None: both unread."""
+    chip, cores = chip_of(machine), machine.cpu_cores_usable
+    if chip is not None:
+        low, high, what = chip
+    elif cores is not None:
+        low, high, what = _ends_of_class(machine, cores)
+    else:
+        return None
+    beyond_low, beyond_high = constant("reading")["class_ends"]
+    # no run reads more than a memory gives whose peak is known
+    most = high if chip is not None and what != ANY_APPLE else high * beyond_high
+    how = (
+        f"a guess: {units.decimal(low)}/s to {units.decimal(high)}/s of memory bandwidth ({what}),"
+        " not measured"
+    )
+    slow, usual = low * beyond_low, (low * high) ** 0.5
+    if _is_server(machine) and not is_guest(machine) and cpus.count_of(machine.cpu_model or "") > 1:
+        slowest_share, usual_share, _ = ends_of("reading", "across_sockets")
+        slow, usual = slow * slowest_share, usual * usual_share
+    return Bandwidth(ends=(slow, usual, most), how=how)
+
+
+def _ends_of_class(machine: Machine, cores: float) -> tuple[int, int, str]:
+    """Bytes per second that a machine with so many cores may have, low and high, and its class."""
+    rows, architecture, sets = constant("memory"), machine.architecture, machine.instruction_sets
+    name = architecture if architecture in rows else "other"
+    if _is_server(machine):
+        name = "server"
+    elif is_guest(machine):
+        name = machine.scope
+    elif architecture in ("aarch64", "armv7l", "armv6l"):
+        name = "arm"
+    elif architecture == "x86_64" and sets is not None and "avx2" not in sets:
+        name = "old"
+    (least_of_core, most_of_core), (least, most) = rows[name]["core"], rows[name]["all"]
+    if sets is None and name == "x86_64":
+        least = rows["old"]["all"][0]
+    if name != "server" and _is_client(machine):
+        most = min(most, CLIENT_PEAKS[1] / _GB)
+    low, high = min(least_of_core * cores, least), min(most_of_core * cores, most)
+    what = f"{units.cores(cores)} of {rows[name]['called']}"
+    around = cpus.class_of(machine.cpu_model or "")
+    if around is not None and around.most_gb_per_s is not None:
+        high, what = min(high, around.most_gb_per_s), f"{what}, of a series that is no longer made"
+    slowest = around and (around.least_gb_per_s or around.most_gb_per_s)
+    return int(min(low, slowest or low) * _GB), int(high * _GB), what

@@ -1,39 +1,64 @@
-"""What a pace is, as verdicts hold it; where a model's weights lie; and the GPU that shares the
-RAM, with whether a program computes on it.
+"""What a pace is, as verdicts hold it, and the arithmetic of ranges: slow end, likely figure, fast
+end, of seconds as of rates.
 """
 
 from __future__ import annotations
 
-from ...core import units
+from math import exp, log, prod, sqrt
+
 from ...core.records import Record
-from ...machine.cpus import Processor
-from ...machine.record import RATE_ASSUMED, Accelerator, Machine
 from ...needs.records import Needs
-from ..placement.devices import is_built_for, reaches
-from .engine import SAME, Range, added_apart, ordered, scaled
-from .graphics import Gpu, between, device_bandwidth
-from .memory_bandwidth import CLIENT_PEAKS, bandwidth
-from .processor import (
-    ANY_APPLE,
-    any_apple_peaks,
-    chip_of,
-    is_client_by_class,
-    is_guest,
-    named_processor,
-    on_apple_gpu,
-)
 
-TYPE_CHECKING = False
+Range = tuple[float, float, float]
+NOTHING: Range = (0.0, 0.0, 0.0)
+SAME: Range = (1.0, 1.0, 1.0)
 
-if TYPE_CHECKING:
-    from ...catalogue.runtime import RuntimeSpec
 
-# of a Mac of which no accelerator was read
-_APPLE_GPU = Accelerator(vendor="apple", name="its GPU", unified=True)
-# the makers of GPUs beside the RAM that builds of the program measured use
-_SHARED_MAKERS = ("apple", "nvidia", "amd")
-# of a GPU that shares the RAM and is let to hold every layer
-WHOLLY = SAME
+def product(*ranges: Range) -> Range:
+    """Of factors that have nothing to do with each other: the ends are as far as the root of the
+    sum of their squares, in logarithms.
+    """
+    likely = prod(each[1] for each in ranges)
+    slow, fast = (sqrt(sum(log(each[end] / each[1]) ** 2 for each in ranges)) for end in (0, 2))
+    rises = all(each[0] <= each[2] for each in ranges)
+    return likely * exp(-slow if rises else slow), likely, likely * exp(fast if rises else -fast)
+
+
+def scaled(each: Range, factor: float) -> Range:
+    """The same as many times."""
+    return each[0] * factor, each[1] * factor, each[2] * factor
+
+
+def added(*ranges: Range) -> Range:
+    """Of parts that come one after the other."""
+    slow, likely, fast = map(sum, zip(*ranges, strict=True))
+    return slow, likely, fast
+
+
+def added_apart(*seconds: Range) -> Range:
+    """Of parts that come one after the other and have nothing to do with each other: the ends are
+    as far as the root of the sum of their squares.
+    """
+    likely = sum(each[1] for each in seconds)
+    slow, fast = (sqrt(sum((each[end] - each[1]) ** 2 for each in seconds)) for end in (0, 2))
+    return likely + slow, likely, likely - fast
+
+
+def longer(*ranges: Range) -> Range:
+    """Of parts that go on at the same time: the one that takes longest, end by end."""
+    slow, likely, fast = map(max, zip(*ranges, strict=True))
+    return slow, likely, fast
+
+
+def inverse(each: Range) -> Range:
+    """Seconds of a rate, and the other way round: a slow end stays the slow end."""
+    return 1 / each[0], 1 / each[1], 1 / each[2]
+
+
+def ordered(seconds: Range) -> Range:
+    """Seconds of which no end is nearer than the likely figure."""
+    slow, likely, fast = seconds
+    return max(slow, likely), likely, min(likely, fast)
 
 
 class PaceRange(Record):
@@ -53,7 +78,7 @@ class PaceRange(Record):
     @property
     def seconds(self) -> Range:
         """Of one token: slow end, likely, fast end."""
-        return 1 / self.low, 1 / self.likely, 1 / self.high
+        return inverse(self.ends)
 
     @classmethod
     def of(cls, ends: Range) -> PaceRange:
@@ -63,8 +88,7 @@ class PaceRange(Record):
     @classmethod
     def of_seconds(cls, seconds: Range) -> PaceRange:
         """From the seconds of a token: no end nearer than the likely one."""
-        slow, likely, fast = ordered(seconds)
-        return cls(low=1 / slow, likely=1 / likely, high=1 / fast)
+        return cls.of(inverse(ordered(seconds)))
 
 
 class SecondsRange(Record):
@@ -173,78 +197,3 @@ def weights_by_place(needs: Needs) -> dict[str, int]:
         if term.name in ("weights", "repacked_weights"):
             held[term.where] = held.get(term.where, 0) + term.bytes
     return held
-
-
-# ---------------------------------------------------------------- the GPU that shares the RAM
-
-
-def shared_gpu_of(machine: Machine, runtime: RuntimeSpec | None = None) -> Gpu | None:
-    """The GPU that shares the RAM, as far as decoding needs it; None where there is none that the
-    program's builds know (None: those of the one that was measured), or nothing tells how fast the
-    memory is.
-    """
-    device = next((each for each in machine.accelerators or () if each.unified), None)
-    if device is None and not (machine.accelerators is None and on_apple_gpu(machine)):
-        return None
-    least = None if runtime is None else runtime.least_of(shares_ram=True)
-    if device is not None and least is not None and reaches(device, least) is False:
-        return None
-    return _with_peak(machine, device or _APPLE_GPU)
-
-
-def uses_shared_gpu(machine: Machine, runtime: RuntimeSpec | None) -> bool:
-    """Whether a model in RAM is surely computed by a GPU that shares it, without being told to."""
-    gpu = shared_gpu_of(machine, runtime)
-    if gpu is None or gpu.device is _APPLE_GPU or is_guest(machine):
-        return False
-    makers = _SHARED_MAKERS if runtime is None else runtime.on_shared_gpu
-    amd = () if runtime is None else runtime.amd_shared_gpus
-    return gpu.device.vendor.lower() in makers and is_built_for(gpu.device, amd) is not False
-
-
-def instruction_sets_for_layout(machine: Machine) -> tuple[str, ...] | None:
-    """Those by which llama.cpp lays the weights out anew for the processor; none where a GPU
-    that shares the RAM reads them as they are.
-    """
-    return () if uses_shared_gpu(machine, None) else machine.instruction_sets
-
-
-def _with_peak(machine: Machine, device: Accelerator) -> Gpu | None:
-    """The GPU with what it may read of the RAM; None where nothing tells."""
-    own, chip = device_bandwidth(device), chip_of(machine)
-    rate = machine.memory_bandwidth_bytes_per_second
-    if own is None and (rate is None or machine.memory_bandwidth_how == RATE_ASSUMED):
-        named = named_processor(machine)
-        if named is not None:
-            return _of_series(device, named, rate)
-    exact = own or (None if machine.is_bandwidth_measured else rate)
-    if exact is None and chip is not None and chip[2] != ANY_APPLE:
-        exact = chip[1]
-    if exact is not None:
-        return Gpu(device=device, peak=scaled(SAME, exact))
-    guess = any_apple_peaks(machine) if chip is not None else _unnamed_peak(machine)
-    if guess is None:
-        return None
-    # what cores measure is no more than the GPU can read
-    slow, likely, fast = (max(rate or 0, end) for end in guess)
-    return Gpu(device=device, peak=(slow, likely, fast), guessed="a guess: not measured")
-
-
-def _of_series(device: Accelerator, series: Processor, rate: float | None) -> Gpu:
-    """With the memory of the processor around it, all channels filled or as `rate` says."""
-    filled = 1.0 if rate is None else rate / series.usual
-    channels = "every channel" if filled == 1 else f"{units.percent(filled)} of its channels"
-    most = max((series.usual * series.most) ** 0.5, series.fastest)
-    return Gpu(
-        device=device,
-        peak=scaled((series.slowest, series.usual, most), filled),
-        guessed=f"the memory of {series.name} with {channels} filled",
-    )
-
-
-def _unnamed_peak(machine: Machine) -> Range | None:
-    """Of memory that no name tells: the class of the machine, or what its cores read."""
-    if machine.memory_bandwidth_bytes_per_second is None and is_client_by_class(machine):
-        return between(*CLIENT_PEAKS)
-    memory = bandwidth(machine)
-    return None if memory is None else memory.ends

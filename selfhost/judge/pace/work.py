@@ -1,16 +1,14 @@
-"""How fast work goes that is not counted in generated tokens: documents, training, and by modules
-of their own pictures and sound. All of it is operations over what computes them, with what is read
-and launched beside that.
-
-A GPU is told by its peak, of which each kind of work reaches a share; a processor by what llama.cpp
-computes on prompts, of which other programs reach a share too.
+"""How fast work goes that is not counted in generated tokens: documents, training, pictures and
+clips, speech and music. Each is operations over a share of what the device computes, with what is
+read, launched and moved beside that; the shares stand in `specs/common/pace.toml`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from math import sqrt
 
-from ...catalogue.architecture import Architecture
+from ...catalogue.architecture import Architecture, Audio
+from ...catalogue.media import Denoising, Sound
 from ...catalogue.spec import ModelSpec
 from ...core import units
 from ...core.records import FrozenDict, Record
@@ -20,29 +18,8 @@ from ...machine import gpus
 from ...machine.record import Accelerator, Machine
 from ...needs.records import Needs
 from ..placement.devices import computes_on_shared, runs_on
-from .engine import (
-    MEASURED,
-    NOTHING,
-    SAME,
-    Engine,
-    Range,
-    Step,
-    Work,
-    added,
-    basis_of_share,
-    constant,
-    efficiency,
-    ends_of,
-    inverse,
-    launched_layers,
-    longer,
-    ordered,
-    product,
-    scaled,
-    seconds,
-    share_of_peak,
-)
-from .graphics import device_bandwidth, gpu_of, layer_from_python
+from .engine import MEASURED, Step, basis_of, constant, efficiency, ends_of
+from .graphics import device_bandwidth, gpu_of, layer_from_python, shared_gpu_of
 from .placed import seconds_on_processor
 from .processor import (
     FALL,
@@ -54,7 +31,20 @@ from .processor import (
     on_apple_gpu,
     threads_of,
 )
-from .speed import PaceRange, SecondsRange, Speed, shared_gpu_of
+from .speed import (
+    NOTHING,
+    SAME,
+    PaceRange,
+    Range,
+    SecondsRange,
+    Speed,
+    added,
+    inverse,
+    longer,
+    ordered,
+    product,
+    scaled,
+)
 
 TYPE_CHECKING = False
 
@@ -62,6 +52,8 @@ if TYPE_CHECKING:
     from ...catalogue.runtime import RuntimeSpec
 
 DOCUMENTS, PICTURES_READ = "documents_per_second", "pictures_per_second"
+IMAGE, VIDEO = "seconds_per_image", "seconds_per_video"
+SPEECH, MUSIC = "seconds_per_audio_minute", "seconds_per_music_minute"
 DOCUMENT_TOKENS = 512
 # documents that sentence-transformers computes at once (encode, batch_size), for which operations
 # are launched once; others wait for as many requests or more
@@ -76,31 +68,29 @@ _LEAST_TOKENS = 1024
 _FORWARD, _BACKWARD, _WEIGHTS, _AGAIN = 2, 2, 2, 2
 # of each weight in 4 bits half a byte is read and two are written and read again
 _UNPACKED_BYTES = 4.5
+# of a denoiser whose blocks are not counted, those of Stable Diffusion 1.5
+_FEWEST_BLOCKS = 38
+# seconds that a recognizer's encoder reads at once
+_WINDOW_SECONDS = 30
 # Metal and CUDA use the GPU that shares the RAM; of other makers the program's builds decide
 _SHARED_VENDORS = ("apple", "nvidia")
 _LEAST_WITH_BFLOAT16 = "8.0"
-NOTHING_TELLS = "nothing tells how fast what it runs on computes"
+_NOTHING_TELLS = "nothing tells how fast what it runs on computes"
 
 
 class Power(Record):
     """What computes the work: operations per second. Of a GPU the peak in 16 bits, of a processor
-    what its cores compute on prompts.
-
-    `device` is None for the processor, of which `threads` work; `number` of such devices. `how`
-    names it, in words.
+    (`device` is None) what its cores compute on prompts. `number` of such devices; `how` names it.
     """
 
     peak: Range
     device: Accelerator | None = None
-    threads: float = 0.0
     number: int = 1
     how: str
 
     def seconds(self, operations: float, share: Range) -> Range:
         """Of so many operations, where the work reaches that share."""
-        slow, likely, fast = share
-        reached = product(self.peak, (min(slow, likely), likely, max(likely, fast)))
-        return seconds(Work(operations=operations), Engine(throughput=reached))
+        return scaled(inverse(product(self.peak, share)), operations)
 
 
 class Job(Record):
@@ -114,45 +104,46 @@ class Job(Record):
     quantization: str = ""
 
 
+def pace_of_work(job: Job, workload: Workload) -> Speed | None:
+    """The pace of what is asked; None where nobody counts it. Where nothing tells it, `work` is
+    None and `how` says why.
+    """
+    if workload.task == "finetune":
+        return pace_of_training(job, workload)
+    if job.spec.modality == "embedding":
+        return pace_of_documents(job)
+    if job.spec.modality in ("image", "video"):
+        return _pace_of_pictures(job)
+    if job.spec.modality in ("speech", "music"):
+        return _pace_of_sound(job, workload.audio_seconds)
+    return None
+
+
 def power_of(
     machine: Machine, placed: Needs, runtime: RuntimeSpec | None, quantization: str | None
 ) -> Power | None:
     """What computes the work, laid out like that; None where nothing tells how fast it is."""
     if machine.emulated_on is not None:
         return None
-    devices = _devices_of(machine, placed, runtime, quantization)
+    owned = machine.accelerators or ()
+    places = {term.where for term in placed.memory.terms} if placed.memory else set()
+    devices = [card for number, card in enumerate(owned) if f"accelerator:{number}" in places]
+    no_gpu = is_guest(machine) or (runtime is not None and runtime.cpu_only)
+    if not devices and placed.placement == "host" and not no_gpu:
+        shared = (device for device in owned if device.unified)
+        devices = [each for each in shared if _computes(each, runtime, quantization)][:1]
     if not devices:
         if machine.cpu_cores_usable is None and machine.cpu_cores_physical is None:
             return None
         threads, rate = threads_of(machine, runtime), cores_rate(machine, runtime)
         how = f"{units.cores(threads)} of the processor (about {_tflops(rate[1])})"
-        return Power(peak=rate, threads=threads, how=how)
-    powers = [power for device in devices if (power := _of_gpu(device, machine)) is not None]
+        return Power(peak=rate, how=how)
+    powers = [power for device in devices if (power := _power_of_gpu(device, machine)) is not None]
     if len(powers) < len(devices):
         return None
     how = " and ".join(dict.fromkeys(power.how for power in powers))
     peak = added(*(power.peak for power in powers))
-    return powers[0].replace(peak=peak, how=how, number=len(powers))
-
-
-def _devices_of(
-    machine: Machine, placed: Needs, runtime: RuntimeSpec | None, quantization: str | None
-) -> Sequence[Accelerator]:
-    """The accelerators that compute it; () where the processor does."""
-    owned = machine.accelerators or ()
-    places = dict.fromkeys(term.where for term in placed.memory.terms) if placed.memory else {}
-    numbers = [
-        int(number)
-        for place, _, number in (where.partition(":") for where in places)
-        if place == "accelerator" and number.isdecimal()
-    ]
-    there = [owned[number] for number in numbers if number < len(owned)]
-    if there or placed.placement != "host":
-        return there
-    if is_guest(machine) or (runtime is not None and runtime.cpu_only):
-        return ()
-    sharing = [device for device in owned if device.unified]
-    return [device for device in sharing if _computes(device, runtime, quantization)][:1]
+    return Power(peak=peak, device=devices[0], number=len(powers), how=how)
 
 
 def _computes(device: Accelerator, runtime: RuntimeSpec | None, quantization: str | None) -> bool:
@@ -166,7 +157,7 @@ def _computes(device: Accelerator, runtime: RuntimeSpec | None, quantization: st
     return has_kernels and is_used and runs_on(runtime, device)
 
 
-def _of_gpu(device: Accelerator, machine: Machine) -> Power | None:
+def _power_of_gpu(device: Accelerator, machine: Machine) -> Power | None:
     """Peak of a GPU: of its name, of the Apple chip that it is part of, else by its class."""
     capability = device.compute_capability or gpus.capability_by_name(device.name)
     peak = gpus.peak_flops(device.name, capability)
@@ -174,11 +165,10 @@ def _of_gpu(device: Accelerator, machine: Machine) -> Power | None:
         peak = gpus.peak_flops(machine.cpu_model or "", None)
     if peak is not None:
         how = f"{device.name} ({_tflops(peak)} at most)"
-        return Power(peak=(peak, peak, peak), device=device, how=how)
-    rate = device_bandwidth(device)
-    if rate is None and device.unified and on_apple_gpu(machine):
-        chip = chip_of(machine)
-        rate = None if chip is None else float(chip[1])
+        return Power(peak=scaled(SAME, peak), device=device, how=how)
+    rate, chip = device_bandwidth(device), chip_of(machine)
+    if rate is None and device.unified and on_apple_gpu(machine) and chip is not None:
+        rate = float(chip[1])
     if rate is None:
         return None
     ends = scaled(ends_of("work", "operations_a_byte"), rate)
@@ -191,24 +181,44 @@ def _tflops(rate: float) -> str:
     return f"{rate / 1e12:.3g} TFLOPS"
 
 
+def _unpaced(why: str, unit: str) -> Speed:
+    return Speed(unit=unit, how=why)
+
+
+def _time_range(taken: Range) -> PaceRange:
+    """Seconds as a verdict has them, the least first."""
+    slow, likely, fast = taken
+    return PaceRange(low=fast, likely=likely, high=slow)
+
+
 # ---------------------------------------------------------------- what programs reach
 
 
+def share_of_peak(work: str, device: Accelerator) -> Range:
+    """Of a GPU's peak of arithmetic, what work of that kind reaches."""
+    slow, likely, fast = efficiency("share", device, work=work)["share"]
+    return slow, likely, fast
+
+
+def _basis_of_share(work: str, device: Accelerator) -> str:
+    """What the share of a GPU's peak rests on, as a clause."""
+    row = efficiency("share", device, work=work)
+    slow, _, fast = row["share"]
+    ends = f"{100 * slow:g} to {100 * fast:g} %"
+    return f"such work is counted at {ends} of its peak, {basis_of(row)}"
+
+
 def shares_on_cores(machine: Machine, runtime: RuntimeSpec | None, quantization: str) -> Range:
-    """Of what a processor computes on prompts, what a program reaches with weights of that type."""
-    if runtime is None or not (runtime.multiplies_rows or runtime.computes_with == MEASURED):
-        return in_pytorch(machine, runtime, quantization)
-    key, ends = ("rows", "rows") if runtime.multiplies_rows else ("prompt", "blocks")
-    rows = constant("type")
-    names = [name for name, row in rows.items() if quantization.startswith(name) and key in row]
-    wide, narrow = rows[names[0]][key] if names else rows["F16"][key]
-    return scaled(ends_of("work", ends), wide if core_of(machine).wide else narrow)
-
-
-def in_pytorch(
-    machine: Machine, runtime: RuntimeSpec | None = None, quantization: str = "float32"
-) -> Range:
-    """Of what a processor computes on prompts, what PyTorch reaches with weights of that type."""
+    """Of what a processor computes on prompts, what a program reaches with weights of that type:
+    one that multiplies row by row, one with llama.cpp's products, else one on PyTorch.
+    """
+    by_rows = runtime is not None and runtime.multiplies_rows
+    if by_rows or (runtime is not None and runtime.computes_with == MEASURED):
+        key, ends = ("rows", "rows") if by_rows else ("prompt", "blocks")
+        rows = constant("type")
+        names = [name for name, row in rows.items() if quantization.startswith(name) and key in row]
+        wide, narrow = rows[names[0] if names else "F16"][key]
+        return scaled(ends_of("work", ends), wide if core_of(machine).wide else narrow)
     cores, sets = threads_of(machine, runtime), machine.instruction_sets or ()
     less = core_of(machine).float32 * min(1.0, float((SCALE_WELL / cores) ** FALL))
     share, gains = scaled(ends_of("work", "in_pytorch"), less), constant("work")["in_bfloat16"]
@@ -216,33 +226,19 @@ def in_pytorch(
     return share if quantization != "bfloat16" or gain is None else product(share, gain)
 
 
-def longer_by_type(machine: Machine, power: Power, quantization: str) -> Range:
+def _longer_by_type(machine: Machine, power: Power, quantization: str) -> Range:
     """As many times as long as with 16 bits that the hardware computes with."""
-    factors = constant("work")["longer"]
-    lacks_type = quantization == "bfloat16" and not _has_bfloat16(machine, power)
+    device, sets = power.device, machine.instruction_sets or ()
+    lacks_type = False
+    if quantization == "bfloat16" and device is None:
+        lacks_type = not any(name in sets for name in ("avx512_bf16", "amx_bf16", "bf16"))
+    elif quantization == "bfloat16" and device is not None:
+        capability = device.compute_capability or gpus.capability_by_name(device.name)
+        lacks_type = gpus.reaches_capability(capability, _LEAST_WITH_BFLOAT16) is False
     name = "without_bfloat16" if lacks_type else quantization
-    slow, likely, fast = factors.get(name, SAME) if power.device or lacks_type else SAME
+    factors = constant("work")["longer"] if device or lacks_type else {}
+    slow, likely, fast = factors.get(name, SAME)
     return slow, likely, fast
-
-
-def _has_bfloat16(machine: Machine, power: Power) -> bool:
-    """Whether it computes with bfloat16 in hardware; True where that is not known of a GPU."""
-    if power.device is None:
-        sets = machine.instruction_sets or ()
-        return any(name in sets for name in ("avx512_bf16", "amx_bf16", "bf16"))
-    capability = power.device.compute_capability or gpus.capability_by_name(power.device.name)
-    return gpus.reaches_capability(capability, _LEAST_WITH_BFLOAT16) is not False
-
-
-def unpaced(why: str, unit: str) -> Speed:
-    """No pace, and why."""
-    return Speed(unit=unit, how=why)
-
-
-def time_range(taken: Range) -> PaceRange:
-    """Seconds as a verdict has them, the least first."""
-    slow, likely, fast = taken
-    return PaceRange(low=fast, likely=likely, high=slow)
 
 
 def token_seconds(machine: Machine, power: Power, step: Step) -> Range | None:
@@ -273,11 +269,11 @@ def pace_of_documents(job: Job, document_tokens: int = DOCUMENT_TOKENS) -> Speed
     """
     power, runtime = job.power, job.runtime
     if power is None:
-        return unpaced(NOTHING_TELLS, DOCUMENTS)
+        return _unpaced(_NOTHING_TELLS, DOCUMENTS)
     is_measured = runtime is not None and runtime.computes_with == MEASURED
     counted = _document_work(job, power, document_tokens, is_measured=is_measured)
     if counted is None:
-        return unpaced("the shape of the model is not known", DOCUMENTS)
+        return _unpaced("the shape of the model is not known", DOCUMENTS)
     operations, tokens, launched = counted
     what, basis = "one picture" if tokens is None else f"{tokens} tokens", ""
     share = shares_on_cores(job.machine, runtime, job.quantization)
@@ -285,9 +281,9 @@ def pace_of_documents(job: Job, document_tokens: int = DOCUMENT_TOKENS) -> Speed
         # llama.cpp reads them as prompts
         kind = "prompt" if is_measured else "picture"
         share = product(share_of_peak(kind, power.device), ends_of("documents", kind))
-        basis = f"; documents at a part of this: {basis_of_share(kind, power.device)}"
+        basis = f"; documents at a part of this: {_basis_of_share(kind, power.device)}"
         if not is_measured:
-            share = product(share, inverse(longer_by_type(job.machine, power, job.quantization)))
+            share = product(share, inverse(_longer_by_type(job.machine, power, job.quantization)))
     taken = product(power.seconds(1.0, share), operations)
     pace = PaceRange.of_seconds(added(taken, launched))
     return Speed(
@@ -304,133 +300,323 @@ def _document_work(
     """Of one document: the operations, its tokens (None: it is a picture), and the seconds that
     launching takes. None of a model of unknown shape.
     """
-    spec, device = job.spec, power.device
-    architecture, parameters = spec.architecture, spec.parameters.active
-    layer = NOTHING if device is None else layer_from_python(device)
+    architecture, parameters = job.spec.architecture, job.spec.parameters.active
+    layer = NOTHING if power.device is None else layer_from_python(power.device)
     if architecture is not None and parameters is not None:
         tokens = min(document_tokens, architecture.context_tokens or document_tokens)
         launched = scaled(layer, architecture.layers / _BATCH)
-        if device is not None and is_measured:
-            layer_us = efficiency("decode", device)["layer_us"]
+        if power.device is not None and is_measured:
+            layer_us = efficiency("decode", power.device)["layer_us"]
             launched = scaled(SAME, architecture.layers * layer_us / 1e6)
-        return scaled(SAME, document_operations(architecture, parameters, tokens)), tokens, launched
-    layers = launched_layers(None, job.runtime, job.quantization, parameters) or NOTHING
-    launched = NOTHING if device is None or not layers[1] else product(layers, layer)
-    if spec.picture_operations is not None:
-        return scaled(SAME, spec.picture_operations), None, launched
+        # two for each parameter that a token meets, and attention of all tokens to all
+        tables = (architecture.vocabulary or 0) + (architecture.positions or 0)
+        met = max(0, parameters - tables * architecture.embedding_length)
+        attention = sum(
+            2 * tokens * group.heads * (group.key_length + group.value_length) * len(group.layers)
+            for group in architecture.attention
+        )
+        return scaled(SAME, float(tokens * (2 * met + attention))), tokens, launched
+    if job.spec.picture_operations is not None:
+        return scaled(SAME, job.spec.picture_operations), None, NOTHING
     if parameters is None or parameters < _LEAST_PARAMETERS:
         return None
     operations = scaled(ends_of("documents", "met"), 2.0 * parameters * document_tokens)
-    return operations, document_tokens, launched
-
-
-def document_operations(architecture: Architecture, parameters: int, tokens: int) -> float:
-    """Two for each parameter that a token meets, and attention of all tokens to all."""
-    tables = (architecture.vocabulary or 0) + (architecture.positions or 0)
-    met = max(0, parameters - tables * architecture.embedding_length)
-    attention = sum(
-        2 * tokens * group.heads * (group.key_length + group.value_length) * len(group.layers)
-        for group in architecture.attention
-    )
-    return float(tokens * (2 * met + attention))
+    return operations, document_tokens, NOTHING
 
 
 # ---------------------------------------------------------------- training
 
 
-class _Training(Record):
-    """What one step of training computes. `parameters`: those that a token meets; `adapted` of the
-    last of its `layers` have adapters, beyond which nothing is computed backward; `again`:
-    activations are computed anew for the backward pass; `tokens` of all devices.
-    """
-
-    method: str
-    parameters: int
-    all_parameters: int
-    layers: int
-    adapted: int
-    again: bool
-    tokens: float
-
-    @property
-    def operations_a_token(self) -> float:
-        """Multiplications and additions for one token that is trained on."""
-        backward = _BACKWARD * (self.adapted / self.layers if self.layers else 1.0)
-        more = (_WEIGHTS if self.method == "full" else 0) + (_AGAIN if self.again else 0)
-        return (_FORWARD + backward + more) * self.parameters
-
-    @property
-    def how(self) -> str:
-        """What is computed, as a clause."""
-        again = ", activations computed again" if self.again else ""
-        if self.adapted < self.layers:
-            again += f", adapters on the last {self.adapted} of {self.layers} layers"
-        return f"{self.operations_a_token / 1e9:,.0f} × 10^9 operations a token{again}"
-
-
 def pace_of_training(job: Job, workload: Workload) -> Speed:
     """Tokens trained on in a second, and how long the stated tokens take."""
-    power, trained_layers = job.power, job.runtime.trainer_layers if job.runtime else None
-    if job.placed.memory is None and trained_layers is None:
+    power, parameters = job.power, job.spec.parameters.active
+    # on how many of the last layers the trainer puts adapters, and keeps their activations
+    own_layers = job.runtime.trainer_layers if job.runtime else None
+    if job.placed.memory is None and own_layers is None:
         why = "where it would be trained is not known, because its memory need is not"
-        return unpaced(why, TRAINED)
-    if job.spec.parameters.active is None:
-        return unpaced("the number of parameters that a token meets is not known", TRAINED)
+        return _unpaced(why, TRAINED)
+    if parameters is None:
+        return _unpaced("the number of parameters that a token meets is not known", TRAINED)
     if power is None:
-        return unpaced(NOTHING_TELLS, TRAINED)
-    training = _training(job, workload, trained_layers, job.spec.parameters.active, power.number)
-    taken = _seconds_of_training(job.machine, power, training, is_python=trained_layers is None)
-    how = f"on {power.how}; {training.how}"
-    if power.device is not None:
-        how += f"; {basis_of_share('training', power.device)}"
-    pace, dataset = PaceRange.of_seconds(scaled(taken, 1 / training.tokens)), None
+        return _unpaced(_NOTHING_TELLS, TRAINED)
+    method = workload.finetune_method or "lora"
+    layers = adapted = job.spec.architecture.layers if job.spec.architecture else 0
+    if own_layers is not None and method != "full":
+        adapted = min(layers, own_layers)
+    again = bool(workload.checkpointing) and own_layers is None
+    backward = _BACKWARD * (adapted / layers if layers else 1.0)
+    more = (_WEIGHTS if method == "full" else 0) + (_AGAIN if again else 0)
+    operations = (_FORWARD + backward + more) * parameters
+    tokens = float((workload.context_tokens or _LEAST_TOKENS) * workload.parallel * power.number)
+
+    device, share = power.device, ends_of("training", "on_cores")
+    if device is not None:
+        share = share_of_peak("training", device)
+    taken = power.seconds(operations * tokens, share)
+    if power.number > 1:
+        taken = product(taken, ends_of("training", "together"))
+    how = f"on {power.how}; {operations / 1e9:,.0f} × 10^9 operations a token"
+    how += ", activations computed again" if again else ""
+    if adapted < layers:
+        how += f", adapters on the last {adapted} of {layers} layers"
+    if device is not None:
+        how += f"; {_basis_of_share('training', device)}"
+        taken = product(taken, _longer_by_type(job.machine, power, "bfloat16"))
+        rate = device_bandwidth(device)
+        if method == "qlora" and rate is not None:
+            every = job.spec.parameters.total or parameters
+            moved = every * _UNPACKED_BYTES * (3 if again else 2)
+            taken = added(taken, scaled(inverse(ends_of("training", "unpacking")), moved / rate))
+        if own_layers is None:
+            # forward once, backward as long as two, and forward again
+            passes = max(1, layers * (4 if again else 3))
+            taken = longer(taken, scaled(layer_from_python(device), passes))
+    pace, dataset = PaceRange.of_seconds(scaled(taken, 1 / tokens)), None
     if workload.dataset_tokens is not None:
         dataset = SecondsRange.of(scaled(pace.seconds, workload.dataset_tokens))
     return Speed(work=pace, unit=TRAINED, how=how, dataset_seconds=dataset)
 
 
-def _training(
-    job: Job, workload: Workload, trained_layers: int | None, parameters: int, devices: int
-) -> _Training:
-    """`trained_layers`: on how many of the last layers the trainer puts adapters, and keeps their
-    activations; None for one that adapts them all.
-    """
-    architecture, method = job.spec.architecture, workload.finetune_method or "lora"
-    layers = 0 if architecture is None else architecture.layers
-    adapts_some = trained_layers is not None and method != "full"
-    tokens = (workload.context_tokens or _LEAST_TOKENS) * workload.parallel * devices
-    return _Training(
-        method=method,
-        parameters=parameters,
-        all_parameters=job.spec.parameters.total or parameters,
-        layers=layers,
-        adapted=min(layers, trained_layers or layers) if adapts_some else layers,
-        again=bool(workload.checkpointing) and trained_layers is None,
-        tokens=float(tokens),
+# ---------------------------------------------------------------- pictures and clips
+
+
+def denoising_of(spec: ModelSpec, runtime: RuntimeSpec | None) -> Denoising | None:
+    """How the printed command makes a picture or a clip; None where that is not counted."""
+    from ...needs.parts import parts_of
+
+    parts = None if runtime is None else parts_of(spec, runtime)
+    if parts is not None and parts.denoising is not None:
+        return parts.denoising
+    is_clip = spec.denoising is not None and spec.denoising.frames is not None
+    makes_that_clip = runtime is not None and "steps" in runtime.blanks
+    return spec.denoising if makes_that_clip or not is_clip else None
+
+
+def _pace_of_pictures(job: Job) -> Speed:
+    """Seconds for one picture or clip of the model's own size, with its usual number of steps."""
+    power, offload, denoising = job.power, job.placed.offload, denoising_of(job.spec, job.runtime)
+    if denoising is None:
+        return _unpaced("the arithmetic of one step is not known", IMAGE)
+    if power is None:
+        return _unpaced(_NOTHING_TELLS, IMAGE)
+    clip, pixels = None, job.spec.native_pixels
+    what = f", {pixels} × {pixels} pixels" if pixels else ""
+    if denoising.frames is not None:
+        clip = denoising.frames, denoising.width or 0, denoising.height or 0
+        what = f", {units.clip(*clip)}"
+    operations = picture_operations(denoising) / 1e12
+    how = f"on {power.how}; {denoising.steps} steps{what}, {operations:,.0f} × 10^12 operations"
+    how += " in all"
+    if power.device is not None:
+        how += f"; {_basis_of_share(_kind_of_picture(denoising, job.quantization), power.device)}"
+    taken = seconds_of_picture(job, power, denoising)
+    if offload is not None:
+        slow, likely, fast = constant("pictures")["moved_gb"][offload]
+        taken = added(taken, scaled((slow, likely, fast), _moved_bytes(job) / units.GB))
+        how += "; its parts move to the GPU one after the other"
+    return Speed(
+        work=_time_range(taken),
+        unit=IMAGE if clip is None else VIDEO,
+        how=how,
+        clip=clip,
+        frames_per_second=job.spec.frames_per_second,
     )
 
 
-def _seconds_of_training(
-    machine: Machine, power: Power, training: _Training, *, is_python: bool
-) -> Range:
-    """Of one step: what it computes, on a GPU no less than launching the layers, and unpacking
-    weights in 4 bits.
+def picture_operations(denoising: Denoising) -> float:
+    """Of all steps, and of turning what they made into a picture."""
+    steps = denoising.steps * denoising.passes * denoising.step_operations
+    return float(steps + denoising.decode_operations)
+
+
+def seconds_of_picture(job: Job, power: Power, denoising: Denoising) -> Range:
+    """Of the steps, the longer of computing and launching, of decoding what they made, and of the
+    prompt; no less than reading what each step reads.
     """
-    device, share = power.device, ends_of("training", "on_cores")
-    if device is not None:
-        share = share_of_peak("training", device)
-    taken = power.seconds(training.operations_a_token * training.tokens, share)
-    if power.number > 1:
-        taken = product(taken, ends_of("training", "together"))
-    if device is None:
+    more = _longer_by_type(job.machine, power, job.quantization)
+    operations = picture_operations(denoising)
+    if power.device is None:
+        # the type is in the share
+        share = shares_on_cores(job.machine, job.runtime, job.quantization)
+        taken = product(power.seconds(operations, share), more)
+    else:
+        is_clip = denoising.frames is not None
+        share = share_of_peak(_kind_of_picture(denoising, job.quantization), power.device)
+        # clips were timed as a whole
+        decoder = product(scaled(SAME, share[1]), ends_of("pictures", "decoder"))
+        blocks = denoising.steps * (denoising.blocks or _FEWEST_BLOCKS)
+        launched = scaled(ends_of("pictures", "block_seconds"), blocks)
+        of_steps = power.seconds(operations - denoising.decode_operations, share)
+        decoded = power.seconds(denoising.decode_operations, share if is_clip else decoder)
+        beside = NOTHING if is_clip else ends_of("pictures", "beside")
+        taken = added(longer(product(of_steps, more), launched), product(decoded, more), beside)
+    if denoising.step_parameters is None:
         return taken
-    taken = product(taken, longer_by_type(machine, power, "bfloat16"))
-    rate = device_bandwidth(device)
-    if training.method == "qlora" and rate is not None:
-        moved = training.all_parameters * _UNPACKED_BYTES * (3 if training.again else 2)
-        taken = added(taken, scaled(inverse(ends_of("training", "unpacking")), moved / rate))
-    if is_python:
-        # forward once, backward as long as two, and forward again
-        passes = max(1, training.layers * (4 if training.again else 3))
-        taken = longer(taken, scaled(layer_from_python(device), passes))
-    return taken
+    step = seconds_of_step(job.machine, power, denoising.step_parameters)
+    return taken if step is None else longer(taken, scaled(step, denoising.steps))
+
+
+def _kind_of_picture(denoising: Denoising, quantization: str) -> str:
+    """By which a GPU reaches a share of its peak; nobody timed clips in ggml."""
+    from ...needs.quantization import BASE_TYPES
+
+    if quantization in BASE_TYPES:
+        return "picture_ggml"
+    return "picture" if denoising.frames is None else "video"
+
+
+def _moved_bytes(job: Job) -> float:
+    """Weights that move to the GPU for one picture: each component once, or the denoiser, which is
+    the largest, with every pass.
+    """
+    terms, spec = job.placed.memory.terms if job.placed.memory else (), job.spec
+    held = sum(term.bytes for term in terms if term.name == "weights" and term.where == "host")
+    if job.placed.offload != "sequential" or spec.denoising is None or not spec.components:
+        return held
+    denoiser = held * max(spec.components.values()) / sum(spec.components.values())
+    return held + denoiser * (spec.denoising.steps * spec.denoising.passes - 1)
+
+
+# ---------------------------------------------------------------- sound
+
+
+def _pace_of_sound(job: Job, audio_seconds: int | None) -> Speed:
+    """Seconds for a minute of sound: by its layers where a rule describes them, else by what others
+    published of it on such hardware, else by its steps and operations.
+    """
+    power, work = job.power, speech_work(job.spec, job.placed, job.quantization)
+    unit = SPEECH if job.spec.modality == "speech" else MUSIC
+    if work is None and job.spec.sound is None:
+        return _unpaced("what it computes for a second of sound is not known", unit)
+    if power is None:
+        return _unpaced(_NOTHING_TELLS, unit)
+    if work is not None:
+        taken = _written(job, power, work, audio_seconds)
+    else:
+        taken = _as_published_or_stepped(job, power, job.spec.sound or Sound())
+    if taken is None:
+        return _unpaced("no run of it was found on a machine like this", unit)
+    ends, how = taken
+    return Speed(work=_time_range(ends), unit=unit, how=how, audio_seconds=audio_seconds)
+
+
+class SpeechWork(Record):
+    """What writing speech down takes: operations of the encoder for half a minute, what one
+    parameter takes while the program computes, and one token of one text.
+    """
+
+    encoder_operations: float
+    parameter_bytes: float
+    step: Step
+
+
+def speech_work(spec: ModelSpec, needs: Needs, quantization: str) -> SpeechWork | None:
+    """That of a model; None where its layers or what they take is not known."""
+    decoder, total = spec.architecture, spec.parameters.total
+    terms = needs.memory.terms if needs.memory else ()
+    weights = sum(term.bytes for term in terms if term.name in ("weights", "embeddings"))
+    if decoder is None or decoder.audio is None or not total or not weights:
+        return None
+    audio, parameter_bytes, width = decoder.audio, weights / total, decoder.embedding_length
+    length = max((group.length or 0 for group in decoder.feed_forward), default=4 * width)
+    # four matrices for the text, two for the audio, whose keys and values are computed once
+    layer = 6 * width * width + 2 * width * length
+    parameters = decoder.layers * layer + width * (decoder.vocabulary or 0)
+    read = {quantization: int(parameters * parameter_bytes)}
+    # of each layer what it keeps of the audio, keys and values of 16 bits
+    read["F16"] = read.get("F16", 0) + decoder.layers * 2 * 2 * audio.positions * width
+    return SpeechWork(
+        encoder_operations=encoder_operations(audio, decoder),
+        parameter_bytes=parameter_bytes,
+        step=Step(architecture=decoder, read_bytes=FrozenDict(read)),
+    )
+
+
+def encoder_operations(audio: Audio, decoder: Architecture) -> float:
+    """Of half a minute: the convolutions, the layers, and the keys and values of the decoder."""
+    width, positions = audio.embedding_length, audio.positions
+    layer = 4 * width * width + 2 * width * audio.feed_forward_length
+    layers = audio.layers * (2 * positions * layer + 4 * positions * positions * width)
+    convolutions = 2 * 3 * (2 * positions * audio.mel_bins * width + positions * width * width)
+    crossed = decoder.layers * 2 * 2 * positions * width * decoder.embedding_length
+    return float(layers + convolutions + crossed)
+
+
+def encoder_share(job: Job, power: Power, parameter_bytes: float) -> Range:
+    """Of what computes it, what the encoder reaches."""
+    if power.device is not None:
+        return share_of_peak("encoder", power.device)
+    if job.runtime is not None and job.runtime.multiplies_rows:
+        return shares_on_cores(job.machine, job.runtime, job.quantization)
+    return encoder_share_on_cores(job.machine, parameter_bytes)
+
+
+def encoder_share_on_cores(machine: Machine, parameter_bytes: float) -> Range:
+    """What CTranslate2's encoder reaches of what a processor computes on prompts."""
+    row = constant("sound")["wide" if core_of(machine).wide else "narrow"]
+    slow, likely, fast = row["bits_8" if parameter_bytes < 1.5 else "bits_32"]
+    return slow, likely, fast
+
+
+def _written(
+    job: Job, power: Power, work: SpeechWork, audio_seconds: int | None
+) -> tuple[Range, str] | None:
+    """Seconds of a minute that is written down, and what they rest on."""
+    token = token_seconds(job.machine, power, work.step)
+    if token is None:
+        return None
+    windows, tokens = ends_of("sound", "windows"), ends_of("sound", "tokens")
+    if audio_seconds:
+        # the encoder reads half a minute whatever is left of it
+        read_seconds = -(-audio_seconds // _WINDOW_SECONDS) * _WINDOW_SECONDS
+        windows = scaled(windows, read_seconds / audio_seconds)
+    share = encoder_share(job, power, work.parameter_bytes)
+    encoded = product(windows, power.seconds(work.encoder_operations, share))
+    by_rows = job.runtime is not None and job.runtime.multiplies_rows
+    beams, beside = "beams_by_rows" if by_rows else "beams_on_cores", "beside"
+    how = (
+        f"on {power.how}; the encoder reads half a minute at a time"
+        f" ({work.encoder_operations / 1e12:.2g} × 10^12 operations), and"
+        f" {tokens[2]:g} to {tokens[0]:g} tokens of text are written for a minute of speech"
+    )
+    if power.device is not None:
+        beams, beside = "beams", "beside_gpu"
+        how += f"; {_basis_of_share('encoder', power.device)}"
+    step = product(ends_of("sound", beams), token)
+    return added(encoded, product(tokens, step), ends_of("sound", beside)), how
+
+
+def _as_published_or_stepped(job: Job, power: Power, sound: Sound) -> tuple[Range, str] | None:
+    """Seconds of a minute by the ends of the runs that others published on such hardware and their
+    middle, else by what its steps read and launch, and what is computed beside them.
+    """
+    device = power.device
+    ends = sound.card_seconds_low, sound.card_seconds_high
+    if device is None:
+        ends = sound.processor_seconds_low, sound.processor_seconds_high
+    low, high = ends
+    if low and high and (device is None or not device.unified):
+        places = "processors" if device is None else "graphics cards"
+        return (high, sqrt(low * high), low), f"as published runs took on {places}"
+    parts = []
+    if sound.operations_per_second:
+        share = shares_on_cores(job.machine, None, "float32")
+        if device is not None:
+            share = share_of_peak("voice", device)
+        parts.append(power.seconds(60 * sound.operations_per_second, share))
+        parts.append(ends_of("sound", "beside" if device is None else "beside_gpu"))
+    if sound.step_parameters:
+        step = seconds_of_step(job.machine, power, sound.step_parameters)
+        if step is None:
+            return None
+        if device is not None:
+            # text, as Transformers writes it, in 16 bits
+            layer, voice = layer_from_python(device), ends_of("sound", "voice_layer")
+            if sound.tokens_per_second is not None:
+                layer = max(voice[0], layer[0]), max(voice[1], layer[1]), min(voice[2], layer[2])
+            step = longer(step, scaled(layer, sound.step_layers or 0))
+        steps = 60 * (sound.tokens_per_second or 0)
+        parts.append(scaled(step, steps) if steps else product(ends_of("sound", "tokens"), step))
+    if not parts:
+        return None
+    return added(*parts), f"on {power.how}; by its operations and steps for a second of sound"

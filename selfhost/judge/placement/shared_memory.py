@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ...machine.chips import metal_share
 from ...machine.record import Accelerator, Machine
 from ...needs.records import Needs, Split, Term
-from ..pace.speed import WHOLLY
+from ..pace.speed import SAME
 
 # of the RAM, what the drivers of AMD's lend the GPU: half (Linux: drivers/gpu/drm/ttm/ttm_device.c
 # and superm1/amd-debug-tools, docs/amd-ttm.md; Windows: shared GPU memory), up to all of it where
@@ -63,10 +63,10 @@ def share_on_shared(
     cards = [card for card in machine.accelerators or () if card.unified]
     shared = next((card for card in cards if is_metal(card) or card.vendor == "amd"), None)
     if needs.memory is None or not layers or shared is None:
-        return WHOLLY
+        return SAME
     limits = _lent(shared, machine)
     if limits is None:
-        return WHOLLY
+        return SAME
     least, most = limits
     host = [term for term in needs.memory.terms if term.where == "host"]
     slow, likely, fast = (

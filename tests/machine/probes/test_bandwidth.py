@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfhost.judge.pace.memory_bandwidth import bandwidth as judged
+from selfhost.judge.pace.processor import bandwidth as judged
 from selfhost.machine.probes import bandwidth
 from selfhost.machine.probes.bandwidth import FACT, Trace, joint_rate
 from selfhost.machine.probes.recorded import RecordedHost
