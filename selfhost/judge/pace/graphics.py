@@ -164,12 +164,17 @@ def shared_gpu_of(machine: Machine, runtime: RuntimeSpec | None = None) -> Gpu |
     memory is.
     """
     device = next((each for each in machine.accelerators or () if each.unified), None)
-    if device is None and not (machine.accelerators is None and on_apple_gpu(machine)):
-        return None
+    if device is None:
+        is_mac = machine.accelerators is None and on_apple_gpu(machine)
+        return _with_shared_memory(machine, _APPLE_GPU) if is_mac else None
     least = None if runtime is None else runtime.least_of(shares_ram=True)
-    if device is not None and least is not None and reaches(device, least) is False:
+    if least is not None and reaches(device, least) is False:
         return None
-    device = device or _APPLE_GPU
+    return _with_shared_memory(machine, device)
+
+
+def _with_shared_memory(machine: Machine, device: Accelerator) -> Gpu | None:
+    """With what it may read of the RAM: as its driver, its processor's series or somebody says."""
     own, chip = device_bandwidth(device), chip_of(machine)
     rate, series = machine.memory_bandwidth_bytes_per_second, named_processor(machine)
     is_open = own is None and (rate is None or machine.memory_bandwidth_how == RATE_ASSUMED)
@@ -184,20 +189,22 @@ def shared_gpu_of(machine: Machine, runtime: RuntimeSpec | None = None) -> Gpu |
     exact = own or (None if machine.is_bandwidth_measured else rate)
     if exact is None and chip is not None and chip[2] != ANY_APPLE:
         exact = chip[1]
-    if exact is not None:
-        return Gpu(device=device, peak=scaled(SAME, exact))
-    guess, memory = None, bandwidth(machine)
-    if chip is not None:
-        guess = any_apple_peaks(machine)
-    elif rate is None and is_client_by_class(machine):
-        guess = _between(*CLIENT_PEAKS)
-    elif memory is not None:
-        guess = memory.ends
-    if guess is None:
-        return None
-    # what cores measure is no more than the GPU can read
-    slow, likely, fast = (max(rate or 0, end) for end in guess)
-    return Gpu(device=device, peak=(slow, likely, fast), guessed="a guess: not measured")
+    guess = scaled(SAME, exact) if exact is not None else _guessed_peak(machine)
+    return guess and Gpu(
+        device=device, peak=guess, guessed=None if exact else "a guess: not measured"
+    )
+
+
+def _guessed_peak(machine: Machine) -> Range | None:
+    """Of memory that no name tells: the class of the machine, or what its cores read."""
+    memory, rate = bandwidth(machine), machine.memory_bandwidth_bytes_per_second
+    if chip_of(machine) is not None:
+        # what cores measure is no more than the GPU can read
+        slow, likely, fast = (max(rate or 0, end) for end in any_apple_peaks(machine))
+        return slow, likely, fast
+    if rate is None and is_client_by_class(machine):
+        return _between(*CLIENT_PEAKS)
+    return memory and memory.ends
 
 
 def uses_shared_gpu(machine: Machine, runtime: RuntimeSpec | None) -> bool:

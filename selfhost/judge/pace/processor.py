@@ -488,15 +488,7 @@ def _by_memory(machine: Machine) -> Bandwidth | None:
     if memory is None or (is_guest(machine) and series is None):
         return None
     if series is not None and is_guest(machine) and not _has_whole_processor(machine):
-        memory = memory.replace(sockets=1)
-        low, likely, high = memory.read(machine)
-        low *= _GUEST_SHARE
-        if series.cores and cores is not None:
-            # neighbours leave more than the fair share and take some of what is free
-            part = min(1.0, cores / (series.cores * series.threads))
-            whole = machine.replace(cpu_cores_usable=float(series.cores), cpu_cores_physical=None)
-            low, likely, high = memory.read(whole)
-            low, likely, high = low * part**0.75, likely * part**0.5, high * part**0.25
+        low, likely, high = _read_by_guest(machine, series, memory.replace(sockets=1))
     else:
         low, likely, high = memory.read(machine)
         if _may_have_one_module(machine):
@@ -510,6 +502,20 @@ def _by_memory(machine: Machine) -> Bandwidth | None:
     elif series is not None and series.channels > 1 and not is_guest(machine):
         how += ", about half as much with half the channels"
     return Bandwidth(ends=(low, likely, high), how=f"{how}; {_what_narrows(machine)}")
+
+
+def _read_by_guest(machine: Machine, series: cpus.Processor, memory: _Memory) -> Range:
+    """What a guest reads that has a part of a socket: neighbours leave more than the fair share and
+    take some of what is free.
+    """
+    cores = machine.cpu_cores_usable
+    if not series.cores or cores is None:
+        low, likely, high = memory.read(machine)
+        return low * _GUEST_SHARE, likely, high
+    part = min(1.0, cores / (series.cores * series.threads))
+    whole = machine.replace(cpu_cores_usable=float(series.cores), cpu_cores_physical=None)
+    low, likely, high = memory.read(whole)
+    return low * part**0.75, likely * part**0.5, high * part**0.25
 
 
 def _may_have_one_module(machine: Machine) -> bool:
@@ -554,18 +560,9 @@ def _by_class(machine: Machine) -> Bandwidth | None:
 
 def _ends_of_class(machine: Machine, cores: float) -> tuple[int, int, str]:
     """Bytes per second that a machine with so many cores may have, low and high, and its class."""
-    rows, architecture, sets = constant("memory"), machine.architecture, machine.instruction_sets
-    name = architecture if architecture in rows else "other"
-    if _is_server(machine):
-        name = "server"
-    elif is_guest(machine):
-        name = machine.scope
-    elif architecture in ("aarch64", "armv7l", "armv6l"):
-        name = "arm"
-    elif architecture == "x86_64" and sets is not None and "avx2" not in sets:
-        name = "old"
+    rows, name = constant("memory"), _class_of(machine)
     (least_of_core, most_of_core), (least, most) = rows[name]["core"], rows[name]["all"]
-    if sets is None and name == "x86_64":
+    if machine.instruction_sets is None and name == "x86_64":
         least = rows["old"]["all"][0]
     if name != "server" and _is_client(machine):
         most = min(most, CLIENT_PEAKS[1] / _GB)
@@ -576,3 +573,17 @@ def _ends_of_class(machine: Machine, cores: float) -> tuple[int, int, str]:
         high, what = min(high, around.most_gb_per_s), f"{what}, of a series that is no longer made"
     slowest = around and (around.least_gb_per_s or around.most_gb_per_s)
     return int(min(low, slowest or low) * _GB), int(high * _GB), what
+
+
+def _class_of(machine: Machine) -> str:
+    """The row of `memory` in `specs/common/pace.toml`."""
+    architecture, sets = machine.architecture or "", machine.instruction_sets
+    if _is_server(machine):
+        return "server"
+    if is_guest(machine):
+        return machine.scope or ""
+    if architecture in ("aarch64", "armv7l", "armv6l"):
+        return "arm"
+    if architecture == "x86_64" and sets is not None and "avx2" not in sets:
+        return "old"
+    return architecture if architecture in constant("memory") else "other"

@@ -66,6 +66,9 @@ _LEAST_TOKENS = 1024
 # for the weights, which LoRA leaves as they are; activations that are computed again take 2 more
 # (Korthikanti et al. 2022, arXiv:2205.05198, section 5)
 _FORWARD, _BACKWARD, _WEIGHTS, _AGAIN = 2, 2, 2, 2
+# passes whose layers are launched: forward, and backward as long as two; once more forward where
+# activations are computed again
+_PASSES = 3
 # of each weight in 4 bits half a byte is read and two are written and read again
 _UNPACKED_BYTES = 4.5
 # of a denoiser whose blocks are not counted, those of Stable Diffusion 1.5
@@ -125,13 +128,7 @@ def power_of(
     """What computes the work, laid out like that; None where nothing tells how fast it is."""
     if machine.emulated_on is not None:
         return None
-    owned = machine.accelerators or ()
-    places = {term.where for term in placed.memory.terms} if placed.memory else set()
-    devices = [card for number, card in enumerate(owned) if f"accelerator:{number}" in places]
-    no_gpu = is_guest(machine) or (runtime is not None and runtime.cpu_only)
-    if not devices and placed.placement == "host" and not no_gpu:
-        shared = (device for device in owned if device.unified)
-        devices = [each for each in shared if _computes(each, runtime, quantization)][:1]
+    devices = _devices_of(machine, placed, runtime, quantization)
     if not devices:
         if machine.cpu_cores_usable is None and machine.cpu_cores_physical is None:
             return None
@@ -144,6 +141,21 @@ def power_of(
     how = " and ".join(dict.fromkeys(power.how for power in powers))
     peak = added(*(power.peak for power in powers))
     return Power(peak=peak, device=devices[0], number=len(powers), how=how)
+
+
+def _devices_of(
+    machine: Machine, placed: Needs, runtime: RuntimeSpec | None, quantization: str | None
+) -> list[Accelerator]:
+    """The accelerators that compute it; [] where the processor does."""
+    owned = machine.accelerators or ()
+    places = {term.where for term in placed.memory.terms} if placed.memory else set()
+    there = [card for number, card in enumerate(owned) if f"accelerator:{number}" in places]
+    if there or placed.placement != "host" or is_guest(machine):
+        return there
+    if runtime is not None and runtime.cpu_only:
+        return []
+    sharing = (device for device in owned if device.unified)
+    return [device for device in sharing if _computes(device, runtime, quantization)][:1]
 
 
 def _computes(device: Accelerator, runtime: RuntimeSpec | None, quantization: str | None) -> bool:
@@ -327,6 +339,19 @@ def _document_work(
 # ---------------------------------------------------------------- training
 
 
+class _Training(Record):
+    """What one step computes: operations for each of its `tokens`, `passes` over the weights, and
+    on how many of the last of its `layers` there are adapters. `method`: of a workload.
+    """
+
+    method: str
+    operations: float
+    tokens: float
+    passes: int
+    layers: int
+    adapted: int
+
+
 def pace_of_training(job: Job, workload: Workload) -> Speed:
     """Tokens trained on in a second, and how long the stated tokens take."""
     power, parameters = job.power, job.spec.parameters.active
@@ -339,6 +364,23 @@ def pace_of_training(job: Job, workload: Workload) -> Speed:
         return _unpaced("the number of parameters that a token meets is not known", TRAINED)
     if power is None:
         return _unpaced(_NOTHING_TELLS, TRAINED)
+    training = _training(job, workload, own_layers, parameters, power.number)
+    taken = _seconds_of_training(job, power, training, is_python=own_layers is None)
+    how = f"on {power.how}; {training.operations / 1e9:,.0f} × 10^9 operations a token"
+    how += ", activations computed again" if training.passes > _PASSES else ""
+    if training.adapted < training.layers:
+        how += f", adapters on the last {training.adapted} of {training.layers} layers"
+    if power.device is not None:
+        how += f"; {_basis_of_share('training', power.device)}"
+    pace, dataset = PaceRange.of_seconds(scaled(taken, 1 / training.tokens)), None
+    if workload.dataset_tokens is not None:
+        dataset = SecondsRange.of(scaled(pace.seconds, workload.dataset_tokens))
+    return Speed(work=pace, unit=TRAINED, how=how, dataset_seconds=dataset)
+
+
+def _training(
+    job: Job, workload: Workload, own_layers: int | None, parameters: int, devices: int
+) -> _Training:
     method = workload.finetune_method or "lora"
     layers = adapted = job.spec.architecture.layers if job.spec.architecture else 0
     if own_layers is not None and method != "full":
@@ -346,35 +388,39 @@ def pace_of_training(job: Job, workload: Workload) -> Speed:
     again = bool(workload.checkpointing) and own_layers is None
     backward = _BACKWARD * (adapted / layers if layers else 1.0)
     more = (_WEIGHTS if method == "full" else 0) + (_AGAIN if again else 0)
-    operations = (_FORWARD + backward + more) * parameters
-    tokens = float((workload.context_tokens or _LEAST_TOKENS) * workload.parallel * power.number)
+    return _Training(
+        method=method,
+        operations=(_FORWARD + backward + more) * parameters,
+        tokens=float((workload.context_tokens or _LEAST_TOKENS) * workload.parallel * devices),
+        passes=_PASSES + again,
+        layers=layers,
+        adapted=adapted,
+    )
 
+
+def _seconds_of_training(job: Job, power: Power, training: _Training, *, is_python: bool) -> Range:
+    """Of one step: what it computes, on a GPU no less than launching the layers, and unpacking
+    weights in 4 bits.
+    """
     device, share = power.device, ends_of("training", "on_cores")
     if device is not None:
         share = share_of_peak("training", device)
-    taken = power.seconds(operations * tokens, share)
+    taken = power.seconds(training.operations * training.tokens, share)
     if power.number > 1:
         taken = product(taken, ends_of("training", "together"))
-    how = f"on {power.how}; {operations / 1e9:,.0f} × 10^9 operations a token"
-    how += ", activations computed again" if again else ""
-    if adapted < layers:
-        how += f", adapters on the last {adapted} of {layers} layers"
-    if device is not None:
-        how += f"; {_basis_of_share('training', device)}"
-        taken = product(taken, _longer_by_type(job.machine, power, "bfloat16"))
-        rate = device_bandwidth(device)
-        if method == "qlora" and rate is not None:
-            every = job.spec.parameters.total or parameters
-            moved = every * _UNPACKED_BYTES * (3 if again else 2)
-            taken = added(taken, scaled(inverse(ends_of("training", "unpacking")), moved / rate))
-        if own_layers is None:
-            # forward once, backward as long as two, and forward again
-            passes = max(1, layers * (4 if again else 3))
-            taken = longer(taken, scaled(layer_from_python(device), passes))
-    pace, dataset = PaceRange.of_seconds(scaled(taken, 1 / tokens)), None
-    if workload.dataset_tokens is not None:
-        dataset = SecondsRange.of(scaled(pace.seconds, workload.dataset_tokens))
-    return Speed(work=pace, unit=TRAINED, how=how, dataset_seconds=dataset)
+    if device is None:
+        return taken
+    taken = product(taken, _longer_by_type(job.machine, power, "bfloat16"))
+    rate, parameters = device_bandwidth(device), job.spec.parameters
+    if training.method == "qlora" and rate is not None:
+        every = parameters.total or parameters.active or 0
+        # the backward pass unpacks once
+        moved = every * _UNPACKED_BYTES * (training.passes - 1)
+        taken = added(taken, scaled(inverse(ends_of("training", "unpacking")), moved / rate))
+    if is_python:
+        launched = max(1, training.layers * training.passes)
+        taken = longer(taken, scaled(layer_from_python(device), launched))
+    return taken
 
 
 # ---------------------------------------------------------------- pictures and clips
@@ -590,33 +636,41 @@ def _as_published_or_stepped(job: Job, power: Power, sound: Sound) -> tuple[Rang
     """Seconds of a minute by the ends of the runs that others published on such hardware and their
     middle, else by what its steps read and launch, and what is computed beside them.
     """
-    device = power.device
-    ends = sound.card_seconds_low, sound.card_seconds_high
-    if device is None:
+    ends, places = (sound.card_seconds_low, sound.card_seconds_high), "graphics cards"
+    if power.device is None:
         ends = sound.processor_seconds_low, sound.processor_seconds_high
+        places = "processors"
     low, high = ends
-    if low and high and (device is None or not device.unified):
-        places = "processors" if device is None else "graphics cards"
+    if low and high and not (power.device is not None and power.device.unified):
         return (high, sqrt(low * high), low), f"as published runs took on {places}"
     parts = []
     if sound.operations_per_second:
-        share = shares_on_cores(job.machine, None, "float32")
-        if device is not None:
-            share = share_of_peak("voice", device)
+        share, beside = shares_on_cores(job.machine, None, "float32"), "beside"
+        if power.device is not None:
+            share, beside = share_of_peak("voice", power.device), "beside_gpu"
         parts.append(power.seconds(60 * sound.operations_per_second, share))
-        parts.append(ends_of("sound", "beside" if device is None else "beside_gpu"))
+        parts.append(ends_of("sound", beside))
     if sound.step_parameters:
-        step = seconds_of_step(job.machine, power, sound.step_parameters)
-        if step is None:
+        stepped = _seconds_of_steps(job, power, sound, sound.step_parameters)
+        if stepped is None:
             return None
-        if device is not None:
-            # text, as Transformers writes it, in 16 bits
-            layer, voice = layer_from_python(device), ends_of("sound", "voice_layer")
-            if sound.tokens_per_second is not None:
-                layer = max(voice[0], layer[0]), max(voice[1], layer[1]), min(voice[2], layer[2])
-            step = longer(step, scaled(layer, sound.step_layers or 0))
-        steps = 60 * (sound.tokens_per_second or 0)
-        parts.append(scaled(step, steps) if steps else product(ends_of("sound", "tokens"), step))
+        parts.append(stepped)
     if not parts:
         return None
     return added(*parts), f"on {power.how}; by its operations and steps for a second of sound"
+
+
+def _seconds_of_steps(job: Job, power: Power, sound: Sound, parameters: int) -> Range | None:
+    """Of all steps of a minute of sound."""
+    step = seconds_of_step(job.machine, power, parameters)
+    if step is None:
+        return None
+    if power.device is not None:
+        # text, as Transformers writes it, in 16 bits
+        layer, voice = layer_from_python(power.device), ends_of("sound", "voice_layer")
+        if sound.tokens_per_second is not None:
+            layer = max(voice[0], layer[0]), max(voice[1], layer[1]), min(voice[2], layer[2])
+        step = longer(step, scaled(layer, sound.step_layers or 0))
+    if sound.tokens_per_second is None:
+        return product(ends_of("sound", "tokens"), step)
+    return scaled(step, 60 * sound.tokens_per_second)
