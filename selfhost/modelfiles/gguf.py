@@ -1,21 +1,33 @@
-"""A GGUF file, or the parts of one -> ModelSpec, from its header alone."""
+"""A GGUF file, or the parts of one -> ModelSpec, from its header alone: the layers, the tensor
+table beside the one that its architecture's row gives, and the quantization of its types together.
+"""
 
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import prod
+from typing import Any
 
-from ..catalogue.architecture import Architecture
-from ..catalogue.layers import MAX_LAYERS, Attention
-from ..catalogue.published import SIZE_OF, PublishedFiles
+from ..catalogue.architecture import MAX_TENSOR_NAMES, Architecture, TensorGroup
+from ..catalogue.layers import MAX_LAYERS, FeedForward
+from ..catalogue.published import SIZE_OF, FileTensors, PublishedFiles
+from ..catalogue.quantization_names import QUANTIZATIONS
 from ..catalogue.spec import ModelSpec, Parameters, Safety
+from ..core.records import pattern
+from ..needs.quantization import BASE_TYPES, BLOCKS
+from ..needs.tensors import checkpoint_tensors, count, gguf_tensors, idle, row_of
 from .gguf_header import MAX_HEADER_BYTES as MAX_HEADER_BYTES
 from .gguf_header import MAX_TENSORS, Header, read_header
-from .gguf_layers import States, attention, feed_forward, recurrent
-from .gguf_tensors import as_stored, departures, loaded, parameters, quantization_of
-from .gguf_values import GgufModel, Refused, Unclear
+from .gguf_layers import (
+    BLOCK,
+    GgufModel,
+    Refused,
+    Unclear,
+    attention,
+    feed_forward,
+    recurrent,
+)
 from .source import (
     LocalModel,
     clean,
@@ -30,31 +42,24 @@ from .source import (
     shown,
 )
 
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
-
 _MAX_PARTS = 10_000
 _MAX_PART_NUMBER = 99_999
+# a thousand times what the largest model of 2026 has
+_MAX_PARAMETERS = 10**16
 # the converter drops the two rows of XLM-RoBERTa's position table that no token uses
 _DROPPED_POSITIONS = 2
 _ROPE_SECTIONS = 4
 # what a GGUF file may be instead of a model, by `general.type` or the architecture
+_PROJECTOR = (
+    "is the projector of a vision or audio model, not the model itself",
+    "give the model's other GGUF file",
+)
 _NO_MODEL: Mapping[str, tuple[str, str]] = {
     "adapter": ("is a LoRA adapter, not a model", "give the model that it changes"),
     "imatrix": ("is an importance matrix, not a model", "give the model's own GGUF file"),
-    **dict.fromkeys(
-        ("mmproj", "clip"),
-        (
-            "is the projector of a vision or audio model, not the model itself",
-            "give the model's other GGUF file",
-        ),
-    ),
+    "mmproj": _PROJECTOR,
+    "clip": _PROJECTOR,
 }
-
-
-# ------------------------------------------------------------------ the parts of a split file
 
 
 def parts_of(path: str) -> tuple[str, ...]:
@@ -85,7 +90,14 @@ def read_gguf(
     if not tensors:
         remedy = "give the model's GGUF file, not its vocabulary"
         fail(path, "holds no weights, only a header", remedy)
-    return _read(model, sum(header.size for header in headers), len(headers))
+    quantization = _quantization(model)
+    return LocalModel(
+        spec=_spec(model, {quantization: sum(header.size for header in headers)}, len(headers)),
+        format="gguf",
+        quantization=quantization,
+        files_here=True,
+        notes=tuple(model.notes),
+    )
 
 
 def _headers(path: str, paths: Sequence[str], *, alone: bool) -> list[Header]:
@@ -112,21 +124,14 @@ def _headers(path: str, paths: Sequence[str], *, alone: bool) -> list[Header]:
     return headers
 
 
-# ------------------------------------------------------------------ header -> spec
-
-
-def _read(model: GgufModel, size_bytes: int, parts: int) -> LocalModel:
-    quantization = quantization_of(model)
+def _spec(model: GgufModel, sizes: Mapping[str, int], parts: int) -> ModelSpec:
+    """The spec; `sizes` of the file's quantization are the bytes of all its parts."""
     architecture, refused = None, None
     try:
         architecture = _architecture(model)
     except Unclear as why:
         model.unknown["architecture"] = str(why)
         refused = f"llama.cpp refuses this file: {why}." if isinstance(why, Refused) else None
-    total, active = parameters(model, architecture)
-    predicting = sum(
-        prod(tensor.shape) for tensor in model.tensors if model.layer_of(tensor) >= model.layers
-    )
     name = clean(model.values.get("general.name")) or name_of(model.path)
     tag, link = (model.values.get(f"general.license{key}") for key in ("", ".link"))
     terms = license_of(tag, link, model.unknown)
@@ -134,21 +139,16 @@ def _read(model: GgufModel, size_bytes: int, parts: int) -> LocalModel:
         model.unknown["license.id"] = "the header does not say"
     more = f" and its other {parts - 1:,} parts" if parts > 1 else ""
     source = f"header of {shown(model.path)}{more}"
-    modality = (
-        "embedding" if model.embeds or model.values.get(f"{model.name}.pooling_type") else "text"
-    )
-    spec = ModelSpec(
+    embeds = model.embeds or model.values.get(f"{model.name}.pooling_type")
+    modality = "image" if _is_image_model(model) else "embedding" if embeds else "text"
+    return ModelSpec(
         id=identifier(name),
         name=name,
-        modality="image" if _is_image_model(model) else modality,
+        modality=modality,
         license=terms,
-        parameters=Parameters(total=total, active=active, mtp=predicting or None),
+        parameters=_parameters(model, architecture),
         architecture=architecture,
-        files=(
-            PublishedFiles(
-                format="gguf", source=SIZE_OF + shown(model.path), bytes={quantization: size_bytes}
-            ),
-        ),
+        files=(PublishedFiles(format="gguf", source=SIZE_OF + shown(model.path), bytes=sizes),),
         safety=Safety(formats=("gguf",), remote_code=False),
         sources={
             "architecture": source,
@@ -157,22 +157,18 @@ def _read(model: GgufModel, size_bytes: int, parts: int) -> LocalModel:
             "safety": "a GGUF file holds no code",
         },
         unknown=model.unknown,
-        tensors=loaded(model),
+        tensors=_loaded(model),
         refused=refused,
         tokenizer=True,
         origin=model.path,
-    )
-    return LocalModel(
-        spec=spec,
-        format="gguf",
-        quantization=quantization,
-        files_here=True,
-        notes=tuple(model.notes),
     )
 
 
 def _is_image_model(model: GgufModel) -> bool:
     return model.name in model.architectures.get("image_models", {}).get("architectures", ())
+
+
+# ------------------------------------------------------------------ the layers
 
 
 def _architecture(model: GgufModel) -> Architecture:
@@ -195,8 +191,30 @@ def _architecture(model: GgufModel) -> Architecture:
         "a GGUF file does not say in which type the weights were published"
     )
     if model.known:
-        architecture = architecture.replace(**departures(model, architecture))
-    return as_stored(model, architecture)
+        architecture = architecture.replace(**_departures(model, architecture))
+    return _as_stored(model, architecture)
+
+
+def _refuse_unread_kinds(model: GgufModel) -> None:
+    if model.is_encoder and not model.known:
+        raise Unclear(f"{model.name} attends both ways, and this selfhost has no row for it")
+    prefixes = ("a.", "v.") if model.known else ("enc.", "dec.", "a.", "v.")
+    if any(name.startswith(prefixes) for name in model.shapes):
+        raise Unclear(
+            f"{model.name} has an encoder beside its decoder, and what it keeps of the text it"
+            " read is not in the header"
+        )
+    for tensor in model.tensors:
+        if tensor.bytes is None:
+            what = f'the tensor "{clean(tensor.name)}" is of {tensor.type}'
+            raise Unclear(f"{what}, which no llama.cpp up to 2026 loads")
+    sections = model.values.get(f"{model.name}.rope.dimension_sections")
+    if isinstance(sections, list) and len(sections) != _ROPE_SECTIONS:
+        raise Unclear(
+            f"{model.name}.rope.dimension_sections lists {len(sections):,} numbers: llama.cpp"
+            f" wants {_ROPE_SECTIONS} and refuses the file, and Ollama writes such ones for an"
+            " engine of its own"
+        )
 
 
 def _with_layers(model: GgufModel) -> Architecture:
@@ -208,7 +226,7 @@ def _with_layers(model: GgufModel) -> Architecture:
             f"no layer of {model.name} has attention or a recurrent state that this selfhost knows"
         )
     if model.known:
-        _refuse_missing_parts(model, attending, states)
+        _refuse_missing_parts(model, [attending, *states.values()], feeding)
     # a model may run through its layers several times, each time with a cache of their own
     loops = model.size("num_loops") or 1 if model.row.loops else 1
     if layers * loops > MAX_LAYERS:
@@ -236,55 +254,25 @@ def _with_layers(model: GgufModel) -> Architecture:
     )
 
 
-def _refuse_unread_kinds(model: GgufModel) -> None:
-    if model.is_encoder and not model.known:
-        raise Unclear(f"{model.name} attends both ways, and this selfhost has no row for it")
-    prefixes = ("a.", "v.") if model.known else ("enc.", "dec.", "a.", "v.")
-    if any(name.startswith(prefixes) for name in model.shapes):
-        raise Unclear(
-            f"{model.name} has an encoder beside its decoder, and what it keeps of the text it"
-            " read is not in the header"
-        )
-    odd = next((tensor for tensor in model.tensors if tensor.bytes is None), None)
-    if odd is not None:
-        raise Unclear(
-            f'the tensor "{clean(odd.name)}" is of {odd.type}, which no llama.cpp up to 2026 loads'
-        )
-    sections = model.values.get(f"{model.name}.rope.dimension_sections")
-    if isinstance(sections, list) and len(sections) != _ROPE_SECTIONS:
-        raise Unclear(
-            f"{model.name}.rope.dimension_sections lists {len(sections):,} numbers: llama.cpp"
-            f" wants {_ROPE_SECTIONS} and refuses the file, and Ollama writes such ones for an"
-            " engine of its own"
-        )
-
-
 def _refuse_missing_parts(
-    model: GgufModel, attending: Sequence[Attention | None], states: States
+    model: GgufModel, remembering: list[Any], feeding: Sequence[FeedForward | None]
 ) -> None:
     """A block may lack its attention where the header gives it no heads or where it keeps a state,
     and its feed-forward where the header gives it no length (src/models of the hybrid
-    architectures and of Nemotron NAS); and no tensor stands in a block beyond the last.
+    architectures and of Nemotron NAS).
     """
-    last = max(map(model.layer_of, model.tensors))
-    if last >= model.blocks:
-        model.damaged(f"it has a block {last:,}, and its header says {model.blocks:,}")
-    feeding = {
-        model.layer_of(tensor)
-        for tensor in model.tensors
-        if re.search(r"\.(?:ffn_down|channel_mix_value)", tensor.name)
-    }
-    heads = model.per_layer("attention.head_count") or [0] * model.layers
+    layers = range(model.layers)
+    heads = model.per_layer("attention.head_count") or [0 for _ in layers]
     kv_heads = model.per_layer("attention.head_count_kv") or heads
     lengths = model.per_layer("feed_forward_length") or [0]
     if not any(lengths):
-        lengths = [model.number("expert_feed_forward_length") or 0] * model.layers
-    for layer in range(model.layers):
-        parts = [by_layer[layer] for by_layer in (attending, *states.values()) if by_layer]
-        remembers = any(parts) or model.has(layer, "cross_attn_q_proj.weight")
-        if min(heads[layer], kv_heads[layer]) and not remembers:
+        lengths = [model.number("expert_feed_forward_length") or 0 for _ in layers]
+    for layer in layers:
+        remembers = any(parts[layer] for parts in remembering if parts)
+        has_cross = model.has(layer, "cross_attn_q_proj.weight")
+        if min(heads[layer], kv_heads[layer]) and not (remembers or has_cross):
             model.damaged(f"it has no tensor blk.{layer}.attn_q.weight")
-        if lengths[layer] and layer not in feeding:
+        if lengths[layer] and feeding[layer] is None:
             model.damaged(f"it has no tensor blk.{layer}.ffn_down.weight")
 
 
@@ -316,3 +304,265 @@ def _tables(model: GgufModel) -> dict[str, Any]:
         "token_types": token_types,
         "positions": places[-1] + dropped if len(places) > 1 else None,
     }
+
+
+# ------------------------------------------------------------------ where it departs from its row
+
+
+def _departures(model: GgufModel, architecture: Architecture) -> dict[str, Any]:
+    """Fields of the architecture in which the file's tensors differ from its row."""
+    row, names = model.row, model.shapes.keys()
+    norm = _query_key_norm(model, architecture)
+    stored = {"gate": _gate(model), "attention_bias": row.attention_bias, "rope_factors": None}
+    if architecture.attention:
+        biases = ("attn_q.bias", "attn_qkv.bias")
+        stored["attention_bias"] = any(name.endswith(biases) for name in names)
+    if norm != (row.query_key_norm or "none"):
+        stored["query_key_norm"] = norm
+    if not architecture.recurrent and any(name.endswith("attn_norm_2.weight") for name in names):
+        stored["parallel_norms"] = 2
+    if "rope_freqs.weight" in names:
+        stored["rope_factors"] = "freqs"
+    elif "rope_factors_long.weight" in names:
+        stored["rope_factors"] = "long_short"
+    return {
+        key: value
+        for key, value in stored.items()
+        if value is not None and value != getattr(row, key, None)
+    }
+
+
+def _gate(model: GgufModel) -> str:
+    """How the feed-forward is gated: as the row says or, where that varies, as the first layer."""
+    up, down = model.shape(0, "ffn_up.weight"), model.shape(0, "ffn_down.weight")
+    if not model.row.gate_varies or up is None or down is None:
+        return model.row.gate
+    if model.has(0, "ffn_gate.weight"):
+        return "split"
+    return "fused" if up[-1] == 2 * down[0] else "none"
+
+
+def _query_key_norm(model: GgufModel, architecture: Architecture) -> str | None:
+    """What the norm of queries and keys is over; None where none is to be expected."""
+    # latent attention has no such norm
+    group = next((group for group in architecture.attention if group.kind != "latent"), None)
+    if group is None:
+        return None
+    shape = model.shape(group.layers[0], "attn_q_norm.weight")
+    if shape is None:
+        return "none"
+    if len(shape) > 1 and shape[1] > 1:
+        return "per_head"
+    return "head" if shape[0] == group.key_length else "full"
+
+
+# ------------------------------------------------------------------ tensor by tensor
+
+# Tensors, without .weight, that some architecture in llama.cpp's src/models takes where they are
+# there and else does without.
+_OPTIONAL = pattern(
+    r"\.(?:bias|scale|input_scale)\Z"
+    r"|^(?:output\Z|output_norm_enc|cls|dense_|rope_|token_types|position_embd)"
+    r"|\*\.(?:nextn|indexer|exp_probs_b|attn_[qk]_norm|attn_rot_embd|attn_norm_2|attn_sinks"
+    r"|attn_gate|attn_sub_norm|ffn_sub_norm|ffn_latent|layer_|time_mix|ssm_)"
+)
+# One of these in a block stands for several others: merged while converting, or apart in files of
+# before 2025.
+_INSTEAD = ("blk.*.attn_qkv", "blk.*.attn_kv_b", "blk.*.ffn_gate_up_exps")
+# tensors that have another name in some architectures (Hy3), or models of one (Grok 1 and 2)
+_TWO_NAMES: Mapping[str, str] = {
+    "blk.*.exp_probs_b.bias": "blk.*.exp_probs_b",
+    "blk.*.layer_output_norm": "blk.*.post_ffw_norm",
+}
+# by a tensor's name with `*` for its layer, and that layer; -1 outside the blocks
+_Shapes = Mapping[tuple[str, int], tuple[int, ...]]
+
+
+def _as_stored(model: GgufModel, architecture: Architecture) -> Architecture:
+    """The architecture with the file's own tensor table, unless the row already gives it. Raises
+    `Refused` and `Unclear`.
+    """
+    groups = _groups(model, architecture)
+    if model.known:
+        row = row_of(architecture, model.architectures)
+        if row is None:
+            raise Unclear(f"its layers lack a part that every {model.name} model has")
+        expected, actual = _by_place(gguf_tensors(architecture, row)), _by_place(groups)
+        if expected == actual:
+            return architecture
+        _refuse_other_tensors(model, expected, actual)
+        differing = {_numbered(*place) for place, _ in expected.items() ^ actual.items()}
+        model.notes.append(
+            f"its tensors are not quite those of other {model.name} models"
+            f" ({listed(sorted(differing), 3)}); counted as they stand in the file"
+        )
+    else:
+        unknown = f"{model.name} is not an architecture that this selfhost knows"
+        model.notes.append(f"{unknown}; its tensors are counted as they stand in the file")
+        why = f"{unknown}, and perhaps none that llama.cpp loads"
+        model.unknown["architecture.attention"] = why
+        architecture = architecture.replace(attention=(), recurrent=())
+    if len({group.name for group in groups}) > MAX_TENSOR_NAMES:
+        raise Unclear(f"the tensors of {model.name} have more than {MAX_TENSOR_NAMES:,} names")
+    return architecture.replace(tensors=groups)
+
+
+def _refuse_other_tensors(model: GgufModel, expected: _Shapes, actual: _Shapes) -> None:
+    """Raise `Refused` at a tensor that llama.cpp would not find or would find in another shape,
+    `Unclear` at one that it would not look for.
+
+    llama.cpp refuses all three (src/llama-model-loader.cpp: check_tensor_dims,
+    done_getting_tensors), the last as long as no release learns of the tensor. Blocks that predict
+    more tokens are left out.
+    """
+    merged = {layer for name, layer in actual.keys() - expected.keys() if name in _INSTEAD}
+    for name, layer in sorted(expected.keys() | actual.keys()):
+        needed, stored = (
+            " × ".join(f"{size:,}" for size in shapes[name, layer]) or "1"
+            if (name, layer) in shapes
+            else None
+            for shapes in (expected, actual)
+        )
+        is_free = layer >= model.layers or layer in merged or _OPTIONAL.search(name)
+        if needed == stored or is_free:
+            continue
+        tensor = _numbered(name, layer)
+        if stored is None:
+            raise Refused(f"it has no tensor {tensor}, which {model.name} models have")
+        if needed is None:
+            raise Unclear(
+                f"the file has a tensor {tensor} ({stored}), which no llama.cpp known here loads"
+                f" with {model.name} models"
+            )
+        raise Refused(f"its tensor {tensor} is {stored}, and the header makes it {needed}")
+
+
+def _groups(model: GgufModel, architecture: Architecture) -> tuple[TensorGroup, ...]:
+    """The tensor table with alike tensors of several blocks together."""
+    limit = architecture.layers + (architecture.mtp_layers or 0)
+    layers_by_tensor: dict[tuple[str, tuple[int, ...]], list[int]] = {}
+    for tensor in model.tensors:
+        block = BLOCK.match(tensor.name)
+        layer = -1 if block is None else int(block[2])
+        # a number with a leading zero is none of llama.cpp's
+        if block is None or layer >= limit or block[2] != str(layer) or "*" in tensor.name:
+            name, layer = tensor.name.replace("*", "?"), -1
+        else:
+            name = f"{block[1]}*{block[3]}"
+        layers_by_tensor.setdefault((clean(name), tensor.shape), []).append(layer)
+    return tuple(
+        TensorGroup(
+            name=name, layers=() if numbers == [-1] else tuple(sorted(numbers)), shape=shape
+        )
+        for (name, shape), numbers in layers_by_tensor.items()
+        if numbers == [-1] or -1 not in numbers
+    )
+
+
+def _by_place(groups: Iterable[TensorGroup]) -> _Shapes:
+    """Shape by name and layer. Dimensions of 1 say nothing, and how a norm is folded changes no
+    size.
+    """
+    shapes: dict[tuple[str, int], tuple[int, ...]] = {}
+    for group in groups:
+        name = group.name.removesuffix(".weight")
+        name = _TWO_NAMES.get(name, name)
+        shape = tuple(size for size in group.shape if size != 1)
+        shape = (prod(group.shape),) if name.endswith("norm") else shape
+        for layer in group.layers or (-1,):
+            shapes[name, layer] = shape
+    return shapes
+
+
+def _numbered(name: str, layer: int) -> str:
+    return clean(name.replace("*", str(layer)) if layer >= 0 else name)
+
+
+# ------------------------------------------------------------------ what the tensors add up to
+
+# general.file_type -> name of the quantization (include/llama.h)
+_FILE_TYPES: Mapping[int, str] = {
+    0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 7: "Q8_0", 8: "Q5_0", 9: "Q5_1", 10: "Q2_K",
+    11: "Q3_K_S", 12: "Q3_K_M", 13: "Q3_K_L", 14: "Q4_K_S", 15: "Q4_K_M", 16: "Q5_K_S",
+    17: "Q5_K_M", 18: "Q6_K", 19: "IQ2_XXS", 20: "IQ2_XS", 21: "Q2_K_S", 22: "IQ3_XS",
+    23: "IQ3_XXS", 24: "IQ1_S", 25: "IQ4_NL", 26: "IQ3_S", 27: "IQ3_M", 28: "IQ2_S", 29: "IQ2_M",
+    30: "IQ4_XS", 31: "IQ1_M", 32: "BF16", 36: "TQ1_0", 37: "TQ2_0", 38: "MXFP4_MOE", 39: "NVFP4",
+    40: "Q1_0", 41: "Q2_0",
+}  # fmt: skip
+_BASES = {**BASE_TYPES, "MXFP4_MOE": "MXFP4"}
+# a bit of general.file_type: the converter guessed it (LLAMA_FTYPE_GUESSED)
+_GUESSED = 1024
+# what llama-quantize writes instead of a type whose blocks of 256 do not divide the rows
+_FALLBACKS: Mapping[str, str] = {
+    "Q2_K": "Q4_0", "Q3_K": "Q4_0", "Q4_K": "Q5_0", "Q5_K": "Q5_1", "Q6_K": "Q8_0",
+    **dict.fromkeys(
+        ("IQ4_XS", "IQ3_S", "IQ3_XXS", "IQ2_S", "IQ2_XS", "IQ2_XXS", "IQ1_S", "IQ1_M"), "IQ4_NL"
+    ),
+}  # fmt: skip
+
+
+def _loaded(model: GgufModel) -> tuple[FileTensors, ...]:
+    """What llama.cpp loads, alike tensors together; empty where one has a type whose size is not
+    known.
+    """
+    bytes_by_tensor: dict[tuple[str, tuple[int, ...], str, bool], list[int]] = {}
+    for tensor in model.tensors:
+        if tensor.bytes is None or tensor.type not in BLOCKS:
+            return ()
+        layer = model.layer_of(tensor)
+        name = BLOCK.sub(r"\1*\3", tensor.name) if layer >= 0 else tensor.name
+        key = clean(name), tensor.shape, tensor.type, layer >= model.layers
+        bytes_by_tensor.setdefault(key, []).append(tensor.bytes)
+    return tuple(
+        FileTensors(
+            name=name, shape=shape, type=type, count=len(sizes), bytes=sum(sizes), extra=extra
+        )
+        for (name, shape, type, extra), sizes in bytes_by_tensor.items()
+    )
+
+
+def _parameters(model: GgufModel, architecture: Architecture | None) -> Parameters:
+    """Total, per token, and of the blocks that predict more tokens. Of a model whose tensors are
+    not those of its row: all elements of the file, and no count of experts that a token leaves out.
+    """
+    total = predicting = 0
+    for tensor in model.tensors:
+        if model.layer_of(tensor) >= model.layers:
+            predicting += prod(tensor.shape)
+        elif not tensor.name.startswith(("rope_freqs.", "rope_factors_")):
+            total += prod(tensor.shape)
+    has_experts = any("exps." in tensor.name for tensor in model.tensors)
+    active = None if has_experts else total
+    row = row_of(architecture, model.architectures) if architecture is not None else None
+    if architecture is not None and row is not None and not architecture.tensors:
+        groups = checkpoint_tensors(architecture, row)
+        total = count(groups)
+        active = total - idle(groups, architecture)
+    if total > _MAX_PARAMETERS:
+        model.damaged(f"{total:.1e} parameters")
+    return Parameters(total=total or None, active=active or None, mtp=predicting or None)
+
+
+def _quantization(model: GgufModel) -> str:
+    """The quantization of a file. Tensors of a type that `general.file_type` does not allow
+    outweigh it, which is noted.
+    """
+    elements: dict[str, int] = {}
+    for tensor in model.tensors:
+        if len(tensor.shape) > 1:
+            elements[tensor.type] = elements.get(tensor.type, 0) + prod(tensor.shape)
+    types = sorted(elements, key=lambda type: -elements[type]) or ["F32"]
+    stated = model.values.get("general.file_type")
+    name = _FILE_TYPES.get(stated & ~_GUESSED, "") if type(stated) is int else ""
+    base = _BASES.get(name, name)
+    if name and not {base, _FALLBACKS.get(base)}.isdisjoint(types):
+        return name
+    held = types[0]
+    if held in ("Q3_K", "Q4_K", "Q5_K"):
+        held += "_M" if sum(type.endswith("_K") for type in types) > 1 else "_S"
+    elif held not in QUANTIZATIONS["gguf"]:
+        held = next((name for name, type in _BASES.items() if type == held), held)
+    if stated is not None:
+        said = f"general.file_type is {name or repr(stated)[:40]}"
+        model.notes.append(f"{said}, and its tensors are {listed(types, 3)}; taken for {held}")
+    return held

@@ -12,6 +12,7 @@ from struct import Struct, unpack_from
 
 from ..catalogue.layers import MAX_LAYERS
 from ..core.records import Record
+from ..needs.quantization import BLOCKS
 from .source import (
     became_shorter,
     clean,
@@ -47,19 +48,18 @@ _VALUES: Mapping[int, tuple[int, str]] = {
 }  # fmt: skip
 _STRING, _ARRAY = 8, 9
 
-# type id -> name, and elements and bytes of a block (ggml.h, ggml-common.h): a tensor is stored as
-# rows of blocks
-TYPES: Mapping[int, tuple[str, int, int]] = {
-    0: ("F32", 1, 4), 1: ("F16", 1, 2), 2: ("Q4_0", 32, 18), 3: ("Q4_1", 32, 20),
-    6: ("Q5_0", 32, 22), 7: ("Q5_1", 32, 24), 8: ("Q8_0", 32, 34), 9: ("Q8_1", 32, 36),
-    10: ("Q2_K", 256, 84), 11: ("Q3_K", 256, 110), 12: ("Q4_K", 256, 144), 13: ("Q5_K", 256, 176),
-    14: ("Q6_K", 256, 210), 15: ("Q8_K", 256, 292), 16: ("IQ2_XXS", 256, 66),
-    17: ("IQ2_XS", 256, 74), 18: ("IQ3_XXS", 256, 98), 19: ("IQ1_S", 256, 50),
-    20: ("IQ4_NL", 32, 18), 21: ("IQ3_S", 256, 110), 22: ("IQ2_S", 256, 82),
-    23: ("IQ4_XS", 256, 136), 24: ("I8", 1, 1), 25: ("I16", 1, 2), 26: ("I32", 1, 4),
-    27: ("I64", 1, 8), 28: ("F64", 1, 8), 29: ("IQ1_M", 256, 56), 30: ("BF16", 1, 2),
-    34: ("TQ1_0", 256, 54), 35: ("TQ2_0", 256, 66), 39: ("MXFP4", 32, 17), 40: ("NVFP4", 64, 36),
-    41: ("Q1_0", 128, 18), 42: ("Q2_0", 64, 18),
+# id of a tensor's type -> its name (ggml.h)
+_TYPES: Mapping[int, str] = {
+    0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 6: "Q5_0", 7: "Q5_1", 8: "Q8_0", 9: "Q8_1",
+    10: "Q2_K", 11: "Q3_K", 12: "Q4_K", 13: "Q5_K", 14: "Q6_K", 15: "Q8_K", 16: "IQ2_XXS",
+    17: "IQ2_XS", 18: "IQ3_XXS", 19: "IQ1_S", 20: "IQ4_NL", 21: "IQ3_S", 22: "IQ2_S", 23: "IQ4_XS",
+    24: "I8", 25: "I16", 26: "I32", 27: "I64", 28: "F64", 29: "IQ1_M", 30: "BF16", 34: "TQ1_0",
+    35: "TQ2_0", 39: "MXFP4", 40: "NVFP4", 41: "Q1_0", 42: "Q2_0",
+}  # fmt: skip
+# elements and bytes of a block of those that no weights are computed in (ggml-common.h)
+_BLOCKS = {
+    **BLOCKS, "Q8_1": (32, 36), "Q8_K": (256, 292), "I8": (1, 1), "I16": (1, 2), "I64": (1, 8),
+    "F64": (1, 8), "NVFP4": (64, 36), "Q1_0": (128, 18), "Q2_0": (64, 18),
 }  # fmt: skip
 # id of a type that ggml.h has retired -> its name, and what replaces it
 _RETIRED: Mapping[int, tuple[str, str]] = {
@@ -277,7 +277,8 @@ def _tensor(source: _Stream) -> tuple[Tensor, int]:
         why = ": it is brought into that layout while loading" if old.count("_") > 1 else ""
         fault = f"stores {what} as {old}, which llama.cpp no longer loads"
         fail(source.path, fault, f"download the model in {left}{why}")
-    type, elements, size = TYPES.get(type_id, (f"type {type_id}", 1, 0))
+    type = _TYPES.get(type_id, f"type {type_id}")
+    elements, size = _BLOCKS.get(type, (1, 0))
     if shape[0] % elements:
         damaged(source.path, f"rows of {shape[0]:,} in {what} cannot be {type}")
     bytes = prod(shape) // elements * size or None

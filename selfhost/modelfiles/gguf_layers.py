@@ -1,53 +1,215 @@
-"""What each layer of a GGUF model is: its attention, its state and its feed-forward.
-
-The tensors show which kind a layer is, the keys say its sizes.
+"""The header of a GGUF model by the names of its keys and tensors, which are those of llama.cpp's
+gguf-py/gguf/constants.py, and what each of its layers is: its attention, its state and its
+feed-forward. The tensors show which kind a layer is, the keys say its sizes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..catalogue.layers import Attention, FeedForward, Recurrent
-from .gguf_values import MAX_NUMBER, GgufModel, Refused, Unclear
+from ..catalogue.layers import MAX_LAYERS, Attention, FeedForward, Recurrent
+from ..core.records import pattern
+from ..needs.tensors import ArchitectureRow
+from .gguf_header import Header, Tensor
+from .source import clean, fail
 
-_RWKV7_RANKS = tuple(
-    f"attention.{name}_lora_rank" for name in ("decay", "iclr", "value_residual_mix", "gate")
-)
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+_MAX_NUMBER = 1 << 40
+BLOCK = pattern(r"(?s)((?:.*\.)?blk\.)(\d{1,6})(\..+)$")
+# T5 has two stacks of blocks of the same widths
+_STACKS = ("enc.blk.", "dec.blk.")
+# without these llama.cpp loads no model (src/llama-model.cpp, load_hparams)
+_REQUIRED = ("block_count", "embedding_length", "context_length")
+# arrays that have one entry, or one for each block, no more and no less
+# (src/llama-model-loader.cpp, get_key_or_arr)
+_BY_BLOCK = (
+    "attention.head_count", "attention.head_count_kv", "feed_forward_length",
+    "expert_feed_forward_length", "expert_used_count", "attention.recurrent_layers",
+)  # fmt: skip
 _QUERIES_AND_KEYS = ("attn_k.weight", "attn_q.weight")
 _ATTENDING = (*_QUERIES_AND_KEYS, "attn_qkv.weight", "attn_kv_a_mqa.weight", "attn_q_a.weight")
 _INDEXING = ("indexer.attn_k.weight", "indexer.k_proj.weight", "indexer_compressor_kv.weight")
-
-# ------------------------------------------------------------------ states
-
-# the key of each size of a state, by its kind
+# the tensors by which a layer is known to keep a state, by its kind, and the key of each size
 _SCAN = {
     "convolution": "ssm.conv_kernel",
     "inner_length": "ssm.inner_size",
     "state_length": "ssm.state_size",
 }
-_STATE_KEYS: Mapping[str, Mapping[str, str]] = {
-    "convolution": {"convolution": "shortconv.l_cache"},
-    "lightning": {"heads": "attention.head_count", "key_length": "attention.key_length"},
-    "kda": {
-        "convolution": "ssm.conv_kernel",
-        "heads": "attention.head_count",
-        "key_length": "kda.head_dim",
-    },
-    "mamba": {**_SCAN, "time_step_rank": "ssm.time_step_rank"},
-    "mamba2": {**_SCAN, "heads": "ssm.time_step_rank", "groups": "ssm.group_count"},
-    "delta": {
-        "convolution": "ssm.conv_kernel",
-        "value_length": "ssm.inner_size",
-        "key_length": "ssm.state_size",
-        "heads": "ssm.time_step_rank",
-        "key_heads": "ssm.group_count",
-    },
-    "rwkv7": {"key_length": "wkv.head_size"},
+_STATES: Mapping[str, tuple[tuple[str, ...], Mapping[str, str]]] = {
+    "lightning": (
+        ("attn_norm_2.weight",),
+        {"heads": "attention.head_count", "key_length": "attention.key_length"},
+    ),
+    "convolution": (("shortconv.conv.weight",), {"convolution": "shortconv.l_cache"}),
+    "kda": (
+        ("ssm_conv1d_q.weight",),
+        {
+            "convolution": "ssm.conv_kernel",
+            "heads": "attention.head_count",
+            "key_length": "kda.head_dim",
+        },
+    ),
+    "delta": (
+        ("ssm_conv1d.weight",),
+        {
+            "convolution": "ssm.conv_kernel",
+            "value_length": "ssm.inner_size",
+            "key_length": "ssm.state_size",
+            "heads": "ssm.time_step_rank",
+            "key_heads": "ssm.group_count",
+        },
+    ),
+    "mamba": (
+        ("ssm_conv1d.weight", "ssm_x.weight"),
+        {**_SCAN, "time_step_rank": "ssm.time_step_rank"},
+    ),
+    "mamba2": (
+        ("ssm_conv1d.weight", "ssm_in.weight"),
+        {**_SCAN, "heads": "ssm.time_step_rank", "groups": "ssm.group_count"},
+    ),
+    "rwkv7": (("time_mix_a1.weight", "channel_mix_key.weight"), {"key_length": "wkv.head_size"}),
 }
-
-
+_OTHER_STATES = ("ssm_a", "ssm_in.weight", "time_mix_w1.weight", "time_mix_key.weight")
+_RWKV7_RANKS = tuple(
+    f"attention.{name}_lora_rank" for name in ("decay", "iclr", "value_residual_mix", "gate")
+)
 # by kind and layer, None for a layer that keeps none of that kind
 States = dict[str, list[Recurrent | None]]
+
+
+class Unclear(Exception):
+    """The header does not tell what the layers are; the text says why."""
+
+
+class Refused(Unclear):
+    """Every llama.cpp that knows the architecture stops at this file."""
+
+
+class GgufModel:
+    """All parts of one model, and what reading them brings up.
+
+    `path` is what the user gave, `tensors` those of all parts, `architectures` the parsed
+    `specs/common/architectures.toml`. `name` is `general.architecture`; `row` its row, one with the
+    defaults alone where it is not `known`. `shapes` has the tensors of both stacks of a T5 under
+    the names of one stack too. `blocks` are all, `layers` those that do not predict more tokens.
+    `notes` are sentences for the user, `unknown` what the spec cannot say, by key.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        header: Header,
+        tensors: tuple[Tensor, ...],
+        architectures: Mapping[str, Any],
+    ) -> None:
+        self.path, self.tensors, self.architectures = path, tensors, architectures
+        self.values, self.counts = header.values, header.counts
+        self.notes: list[str] = []
+        self.unknown: dict[str, str] = {}
+        self.name = clean(self.values.get("general.architecture"))
+        if not self.name:
+            self.damaged("general.architecture is missing")
+        row = architectures["architecture"].get(self.name)
+        self.known = row is not None
+        self.row = ArchitectureRow.from_values(self.name, row or {})
+        # it attends both ways
+        self.is_encoder = self.row.encoder
+        if not self.known:
+            self.is_encoder = self.values.get(f"{self.name}.attention.causal") is False
+        # an encoder that ends in vectors, not in text
+        self.embeds = self.is_encoder and not self.row.diffusion
+        self.shapes = {tensor.name: tensor.shape for tensor in tensors}
+        self.shapes |= {
+            name[4:].replace("attn_o.", "attn_output."): shape
+            for name, shape in self.shapes.items()
+            if name.startswith(_STACKS)
+        }
+        self.blocks = self.layers = MAX_LAYERS
+
+    def count_blocks(self) -> None:
+        """Set `blocks` and `layers`, once the file has the keys that every model needs, and as many
+        entries in each array as there are blocks.
+        """
+        for key in _REQUIRED:
+            if self.number(key) is None:
+                self.damaged(f"its header has no {self.name}.{key}")
+        self.blocks = self.number("block_count") or 0
+        predicting = self.number("nextn_predict_layers") or 0
+        self.layers = self.blocks - predicting
+        if not 0 < self.layers <= self.blocks <= MAX_LAYERS:
+            self.damaged(f"{self.blocks:,} layers, {predicting:,} of them beyond the last")
+        for key in _BY_BLOCK:
+            name = f"{self.name}.{key}"
+            value = self.values.get(name)
+            number = len(value) if isinstance(value, list) else self.counts.get(name, self.blocks)
+            if number != self.blocks:
+                self.damaged(
+                    f"{name} lists {number:,} numbers, and there are {self.blocks:,} blocks"
+                )
+
+    def damaged(self, what: str) -> NoReturn:
+        remedy = "the file is damaged, or was not made by llama.cpp's converter: download it again"
+        fail(self.path, f"cannot be used: {what}", remedy)
+
+    def number(self, key: str) -> int | None:
+        """A whole number of at least 0; None where the key is missing. Raises `Unclear` where it
+        differs between blocks.
+        """
+        value = self.values.get(f"{self.name}.{key}")
+        if value is None:
+            return None
+        if isinstance(value, list) and key in _BY_BLOCK and value:
+            if any(each != value[0] for each in value):
+                raise Unclear(f"{self.name}.{key} is another number in each block")
+            value = value[0]
+        if type(value) is not int or not 0 <= value < _MAX_NUMBER:
+            self.damaged(f"{self.name}.{key} is no whole number")
+        return int(value)
+
+    def size(self, *keys: str) -> int | None:
+        """The first of these numbers that is above 0; None without one."""
+        return next(filter(None, map(self.number, keys)), None)
+
+    def needed(self, key: str) -> int:
+        """A number above 0. Raises `Unclear` where the header has none."""
+        value = self.number(key)
+        if not value:
+            raise Unclear(f"{self.name}.{key} is {'missing' if value is None else 0}")
+        return value
+
+    def per_layer(self, key: str) -> list[int] | None:
+        """One number for each layer; None where the key is missing. A single number stands for
+        all layers.
+        """
+        value = self.values.get(f"{self.name}.{key}")
+        if not isinstance(value, list):
+            of_all_layers = self.number(key)
+            return None if of_all_layers is None else [of_all_layers] * self.layers
+        if len(value) < self.layers or not all(
+            isinstance(of_layer, int) and 0 <= of_layer < _MAX_NUMBER for of_layer in value
+        ):
+            self.damaged(f"{self.name}.{key} does not list one number for each layer")
+        return [int(of_layer) for of_layer in value[: self.layers]]
+
+    def has(self, layer: int, *names: str) -> bool:
+        """The layer has at least one of these tensors."""
+        return any(f"blk.{layer}.{name}" in self.shapes for name in names)
+
+    def shape(self, layer: int, name: str) -> tuple[int, ...] | None:
+        """That of a tensor of the layer, the row length first; None without it."""
+        return self.shapes.get(f"blk.{layer}.{name}")
+
+    def layer_of(self, tensor: Tensor) -> int:
+        """The tensor's block, -1 outside the blocks."""
+        match = BLOCK.match(tensor.name)
+        return int(match[2]) if match else -1
+
+
+# ------------------------------------------------------------------ states
 
 
 def recurrent(model: GgufModel) -> States:
@@ -62,28 +224,19 @@ def recurrent(model: GgufModel) -> States:
 
 def _state_kind(model: GgufModel, layer: int) -> str | None:
     """The kind of state that a layer keeps, None for a layer without one."""
-    if model.row.state_kind == "lightning" and model.has(layer, "attn_norm_2.weight"):
-        return "lightning"
-    is_delta = model.row.state_kind == "delta" or model.has(
-        layer, "ssm_alpha.weight", "ssm_ba.weight"
-    )
-    for kind, tensors in (
-        ("convolution", ("shortconv.conv.weight",)),
-        ("kda", ("ssm_conv1d_q.weight",)),
-        ("delta" if is_delta else "", ("ssm_conv1d.weight",)),
-        ("mamba", ("ssm_conv1d.weight", "ssm_x.weight")),
-        ("mamba2", ("ssm_conv1d.weight", "ssm_in.weight")),
-        ("rwkv7", ("time_mix_a1.weight", "channel_mix_key.weight")),
-    ):
-        if kind and all(model.has(layer, tensor) for tensor in tensors):
+    shown = model.row.state_kind
+    is_delta = shown == "delta" or model.has(layer, "ssm_alpha.weight", "ssm_ba.weight")
+    is_possible = {"delta": is_delta, "lightning": shown == "lightning"}
+    for kind, (tensors, _) in _STATES.items():
+        if is_possible.get(kind, True) and all(model.has(layer, tensor) for tensor in tensors):
             return kind
-    if model.has(layer, "ssm_a", "ssm_in.weight", "time_mix_w1.weight", "time_mix_key.weight"):
+    if model.has(layer, *_OTHER_STATES):
         raise Unclear(f"the recurrent layers of {model.name} are of an unknown kind")
     return None
 
 
 def _state(model: GgufModel, kind: str, layer: int) -> Recurrent:
-    sizes = {name: model.needed(key) for name, key in _STATE_KEYS[kind].items()}
+    sizes = {name: model.needed(key) for name, key in _STATES[kind][1].items()}
     state = Recurrent(kind=kind, layers=()).replace(**sizes)
     if kind == "rwkv7":
         return state.replace(ranks=tuple(model.number(key) or 0 for key in _RWKV7_RANKS))
@@ -95,8 +248,6 @@ def _state(model: GgufModel, kind: str, layer: int) -> Recurrent:
         return state.replace(norm=False)
     if kind == "delta":
         # the header has the values of all heads
-        if sizes["value_length"] % sizes["heads"]:
-            raise Unclear(f"{model.name}.ssm.inner_size is no multiple of ssm.time_step_rank")
         return state.replace(value_length=sizes["value_length"] // sizes["heads"])
     return state
 
@@ -121,14 +272,14 @@ def attention(model: GgufModel, states: States) -> list[Attention | None]:
     slides = _sliding(model, window) if window is not None else [False] * model.layers
     by_layer: list[Attention | None] = [None] * model.layers
     for layer in attending:
-        own, is_sliding = heads[layer] or max(heads), slides[layer]
+        own = heads[layer] or max(heads)
         if is_latent:
-            part = _latent(model, own, slides=is_sliding)
+            part = _latent(model, own, slides=slides[layer])
         elif ratios is not None:
             part = _compressed(model, own, ratios[layer])
         else:
-            part = _plain(model, layer, own, kv_heads[layer], slides=is_sliding)
-        if is_sliding:
+            part = _plain(model, layer, own, kv_heads[layer], slides=slides[layer])
+        if slides[layer]:
             part = part.replace(window_tokens=window)
         # a layer without an indexer shares an earlier one's choice, or looks at everything
         if model.has(layer, *_INDEXING):
@@ -156,13 +307,6 @@ def _plain(model: GgufModel, layer: int, heads: int, kv_heads: int, *, slides: b
         or model.needed("embedding_length") // heads
         for name in ("key_length", "value_length")
     )
-    if not key or not value:
-        raise Unclear(f"{model.name} has {heads:,} heads, and no room for a key of each")
-    if not 1 <= kv_heads <= heads or heads % kv_heads:
-        raise Unclear(
-            f"{model.name}.attention.head_count_kv is {kv_heads:,} for layer {layer}, which"
-            f" attends with {heads:,} heads"
-        )
     part = Attention(
         kind="sliding" if slides else "full",
         layers=(),
@@ -178,7 +322,7 @@ def _plain(model: GgufModel, layer: int, heads: int, kv_heads: int, *, slides: b
     return part.replace(
         latent_length=model.needed("attention.kv_lora_rank"),
         query_latent_length=model.size("attention.q_lora_rank"),
-        rope_length=_rope_length(model, key),
+        rope_length=model.needed("rope.dimension_count"),
     )
 
 
@@ -186,7 +330,7 @@ def _latent(model: GgufModel, heads: int, *, slides: bool) -> Attention:
     """Latent attention. Layers with a window may have sizes of their own."""
     end = "_swa" if slides and model.number("attention.kv_lora_rank_swa") else ""
     whole = model.needed(f"attention.key_length_mla{end}")
-    rope = _rope_length(model, whole)
+    rope = model.needed("rope.dimension_count")
     return Attention(
         kind="latent",
         layers=(),
@@ -198,13 +342,6 @@ def _latent(model: GgufModel, heads: int, *, slides: bool) -> Attention:
         query_latent_length=model.size("attention.q_lora_rank"),
         rope_length=rope,
     )
-
-
-def _rope_length(model: GgufModel, key_length: int) -> int:
-    rope = model.needed("rope.dimension_count")
-    if rope >= key_length:
-        raise Unclear(f"{model.name}.rope.dimension_count is not below the length of a key")
-    return rope
 
 
 def _compressed(model: GgufModel, heads: int, ratio: int) -> Attention:
@@ -227,12 +364,11 @@ def _compressed(model: GgufModel, heads: int, ratio: int) -> Attention:
 
 def _window(model: GgufModel) -> int | None:
     """The window in tokens, of the layers that have one; None where none has."""
-    window = model.number("attention.sliding_window") or model.number("attention.chunk_size")
+    window = model.size("attention.sliding_window", "attention.chunk_size")
     if model.row.window_cache_layers in (None, model.layers):
         window = window or model.row.window_tokens
     # a window that no text can fill is none
-    is_real = window and window < (model.number("context_length") or MAX_NUMBER)
-    return window if is_real else None
+    return window if window and window < (model.number("context_length") or _MAX_NUMBER) else None
 
 
 def _sliding(model: GgufModel, window: int) -> list[bool]:
@@ -274,13 +410,10 @@ def feed_forward(model: GgufModel, width: int) -> list[FeedForward | None]:
         mixed = model.shape(layer, "channel_mix_key.weight") or ()
         if len(experts) == 3 and model.number("expert_used_count"):
             by_layer[layer] = _routed(model, layer, width, experts)
-        elif dense and stated not in (0, dense[0]):
-            model.damaged(
-                f"its tensor blk.{layer}.ffn_down.weight is {dense[0]:,} wide, and its header"
-                f" makes it {stated:,}"
-            )
         elif dense or mixed:
-            by_layer[layer] = FeedForward(layers=(), length=(*dense[:1], *mixed[-1:])[0])
+            # where the tensor has another length than the header, llama.cpp refuses it
+            length = stated or (*dense[:1], *mixed[-1:])[0]
+            by_layer[layer] = FeedForward(layers=(), length=length)
         elif model.has(layer, "ffn_down.0.weight"):
             # merged since ggml-org/llama.cpp#6387, refused since its c5b0f4b5 (#10244)
             raise Refused("each of its experts is a tensor of its own, as until April 2024")
@@ -289,21 +422,15 @@ def feed_forward(model: GgufModel, width: int) -> list[FeedForward | None]:
 
 def _routed(model: GgufModel, layer: int, width: int, shape: tuple[int, ...]) -> FeedForward:
     """A feed-forward of experts, of which there are as many as the header says."""
-    length, inner, held = shape
-    experts, used = model.number("expert_count") or 0, model.needed("expert_used_count")
-    if held != experts or used > experts:
-        model.damaged(
-            f"its header says {experts:,} experts, {used:,} of them used, and its tensors hold"
-            f" {held:,}"
-        )
+    length, inner, _ = shape
     groups = model.number("expert_group_count") or 0
     dense = model.shape(layer, "ffn_down.weight")
     shared = model.shape(layer, "ffn_down_shexp.weight")
     return FeedForward(
         layers=(),
         length=length,
-        experts=experts,
-        used=used,
+        experts=model.needed("expert_count"),
+        used=model.needed("expert_used_count"),
         shared_length=shared[0] if shared else None,
         latent_length=inner if inner != width else None,
         router_bias=model.has(layer, "exp_probs_b.bias", "exp_probs_b"),
