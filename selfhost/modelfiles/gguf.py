@@ -140,11 +140,11 @@ def _spec(model: GgufModel, sizes: Mapping[str, int], parts: int) -> ModelSpec:
     more = f" and its other {parts - 1:,} parts" if parts > 1 else ""
     source = f"header of {shown(model.path)}{more}"
     embeds = model.embeds or model.values.get(f"{model.name}.pooling_type")
-    modality = "image" if _is_image_model(model) else "embedding" if embeds else "text"
+    modality = "embedding" if embeds else "text"
     return ModelSpec(
         id=identifier(name),
         name=name,
-        modality=modality,
+        modality="image" if _is_image_model(model) else modality,
         license=terms,
         parameters=_parameters(model, architecture),
         architecture=architecture,

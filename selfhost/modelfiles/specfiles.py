@@ -204,8 +204,8 @@ def check_spec_files(
     """
     files = _read_once(paths)
     # faulty files are held against the catalogue too: all faults in one run
-    stated = [one for one, _ in files if one.values.get("schema") in (None, SCHEMA)]
-    given = {_id_of(one) or os.path.basename(one.file).removesuffix(".toml") for one in stated}
+    stated = [file for file, _ in files if file.values.get("schema") in (None, SCHEMA)]
+    given = {_id_of(file) or os.path.basename(file.file).removesuffix(".toml") for file in stated}
     others = [spec for spec in catalogue_specs if spec.id not in given]
     owners = _owners(others)
     for document in stated:
