@@ -25,7 +25,6 @@ from ..judge.question import architectures
 from ..judge.record import Judged, Question
 from ..machine.chips import metal_share
 from ..machine.record import Machine
-from ..needs.records import GATHERED
 
 Values = Mapping[str, str | None]
 # the share of the need from which on a line bounds what a server comes to keep
@@ -611,21 +610,16 @@ def training_lines(case: Case) -> tuple[tuple[str, ...], str]:
     packages = runtime.finetune_packages
     names = packages.get(workload.optimizer or "") or packages.get(method)
     install = (f"pip install {names}",) if names else ()
-    return install, " ".join((filled(command, values), *_training_options(case, method)))
+    return install, " ".join((filled(command, values), *_training_options(case)))
 
 
-def _training_options(case: Case, method: str) -> list[str]:
+def _training_options(case: Case) -> list[str]:
     """What the trainer would not do by itself."""
-    workload, texts, number = case.workload, case.runtime.finetune_options, 1
-    memory = case.judged.needs.memory if case.judged.needs is not None else None
+    workload, texts = case.workload, case.runtime.finetune_options
     keys = [device_word(case) or "", workload.optimizer or ""]
     if not workload.checkpointing:
         keys.append("keeps_activations")
-    if memory is not None and any(term.name == GATHERED for term in memory.terms):
-        # accelerators share weights, gradients and optimizer out
-        number = len(case.cards_used) or 1
-        keys += ["sharded", f"sharded_{method}"]
-    elif case.leaves_cards and len(case.cards_used) == 1:
+    if case.leaves_cards and len(case.cards_used) == 1:
         # it would start a process on each of several accelerators
         keys.append("replicated")
-    return [texts[key].replace("{devices}", str(number)) for key in keys if key in texts]
+    return [texts[key].replace("{devices}", "1") for key in keys if key in texts]

@@ -28,13 +28,6 @@ def _remark(key: str, **figures: object) -> str:
     return filled(shipped_table("remarks")["remark"][key], figures)
 
 
-def training_note(workload: Workload) -> str:
-    from ..needs.training import why_not_shared_out
-
-    alone = why_not_shared_out(workload)
-    return _remark("training", alone=None if alone is None else alone[0])
-
-
 def notes_instead(
     catalogue: Catalogue, question: Question, judged: Judged, *, is_bounded: bool
 ) -> Iterator[str]:
@@ -198,4 +191,4 @@ def notes_of_asking(
         if options:
             yield _remark("no-weights", options=options, several=len(options) > 1, model=spec.name)
     elif workload.task == "finetune":
-        yield training_note(workload)
+        yield _remark("training")

@@ -608,8 +608,7 @@ class RuntimeSpec(Record):
     # by method, with `{lora_rank}`; DATASET is for the reader to fill in
     finetune_commands: Mapping[str, str] = read_by(texts, default={})
     # what an optimizer or a word of `devices` adds; `keeps_activations` switches checkpointing off;
-    # `sharded` shares weights, gradients and optimizer out over `{devices}`, `sharded_METHOD` is
-    # what a method wants beside it; `replicated` trains on `{devices}` that each hold all of it
+    # `replicated` trains on `{devices}` that each hold all of it
     finetune_options: Mapping[str, str] = read_by(texts, default={})
     # by modality that the commands do not train: what to do instead, as a clause
     finetune_elsewhere: Mapping[str, str] = read_by(texts, default={})

@@ -197,11 +197,6 @@ def _spreading(question: Question) -> Spreading:
         return Spreading()
     layers = spec.architecture.layers if spec.architecture else None
     is_text = task == "generate" and spec.modality in ("text", "vision")
-    gathered = None
-    if task == "finetune":
-        from ..needs.training import gathered as gathered_of
-
-        gathered = gathered_of(spec, question.workload)
     return Spreading(
         shared_layers=layers if runtime.splits_layers and task != "finetune" else None,
         spread_layers=layers if runtime.spreads_layers and is_text else None,
@@ -209,7 +204,6 @@ def _spreading(question: Question) -> Spreading:
         cpu_only=runtime.cpu_only,
         suits=lambda device: _suits(question, device),
         trains=task == "finetune",
-        gathered=gathered,
     )
 
 

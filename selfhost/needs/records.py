@@ -29,12 +29,6 @@ class How(StrEnum):
     ASSUMED = "assumed"
 
 
-# terms that FSDP shares out over devices in training; activations are of each device's own batch
-SHARED_OUT = ("weights", "gradients", "optimizer")
-# the term of the layers that each device then gathers for their turn
-GATHERED = "gathered"
-
-
 def summed(*lines: str) -> str:
     """One line for the sum of several. Remarks stand behind a semicolon, where a calculator stops;
     those of all lines come last.
@@ -116,7 +110,7 @@ class Term(Record):
 
     `name`: weights, repacked_weights, embeddings (in RAM, of weights that a device holds),
     kv_cache, recurrent_state, compute, runtime, projector,
-    activations, gradients, optimizer, gathered (of training shared out over devices),
+    activations, gradients, optimizer,
     projector_compute; of a draft model the same with `draft_` in front, of a multi-token-prediction
     block with `mtp_`. `where`: host, accelerator:N, or ACCELERATOR. `arithmetic` is one line that a
     person can check with a calculator. `output_bytes` of a term that is shared out by layer go with

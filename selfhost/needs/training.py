@@ -1,6 +1,5 @@
 """Training a model further with transformers and peft: every weight, or adapters on 16-bit (LoRA)
-or 4-bit weights (QLoRA), in one process on one device; `gathered` is what each of several devices
-holds beside its share.
+or 4-bit weights (QLoRA), in one process on one device.
 
 Weights, gradients and optimizer are the model states of ZeRO (arXiv 1910.02054, section 3.1: 16
 bytes a parameter with mixed-precision Adam); NF4 with double quantization takes 4.127 bits (QLoRA,
@@ -13,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..catalogue.architecture import Architecture
-from ..catalogue.layers import Attention
 from ..catalogue.quantization_names import CHECKPOINTS
 from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import ModelSpec
@@ -22,7 +20,7 @@ from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_LORA_RANK, Workload
 from .cache import why_not_known
 from .checkpoints import adapter_parameters, linear_layers, size_of
 from .parts import Subject, cpu_of, is_cast, name_of, overhead, term, times, why_no_encoders
-from .records import GATHERED, How, MemoryNeed, Needs, SizedWeights, Term
+from .records import How, MemoryNeed, Needs, Term
 from .tensors import ArchitectureRow, checkpoint_tensors, count, row_of
 
 TYPE_CHECKING = False
@@ -45,7 +43,6 @@ _NO_TENSORS = (
     "the tensors of the model are not known, so neither are its gradients and activations",
     None,
 )
-_FSDP = "FSDP, a layer at a time and the next ahead; tests/truth/finetune.json"
 
 
 class _Training(Record):
@@ -54,7 +51,7 @@ class _Training(Record):
     """
 
     architecture: Architecture
-    files: SizedWeights | Unread
+    stored_bytes: int | None
     method: str
     optimizer: str
     checkpointing: bool
@@ -104,21 +101,19 @@ def finetune_needs(
     if refused is not None or architecture is None or row is None:
         unknown = _unread(*(refused or _NO_TENSORS), "disk_bytes", "memory")
         return needs.replace(unknown=(*needs.unknown, *unknown))
-    training = _training_of(spec, runtime, workload, architecture, row, files)
+    training = _training_of(subject, runtime, workload, needs.download_bytes)
     states = _states_of_all if training.method == "full" else _states_of_adapters
     terms = (*states(training), _activations(training), overhead(runtime, on_gpu=on_gpu))
     return _with_checkpoints(needs.replace(memory=MemoryNeed(terms=terms)), training)
 
 
 def _training_of(
-    spec: ModelSpec,
-    runtime: RuntimeSpec,
-    workload: Workload,
-    architecture: Architecture,
-    row: ArchitectureRow,
-    files: SizedWeights | Unread,
+    subject: Subject, runtime: RuntimeSpec, workload: Workload, stored_bytes: int | None
 ) -> _Training:
     """The training of a workload, with its defaults filled in."""
+    spec, architecture, row = subject.spec, subject.architecture, subject.row
+    assert architecture is not None
+    assert row is not None
     workload = workload.with_finetuning_defaults()
     method, kind = workload.finetune_method or "lora", workload.quantization or ""
     if method != "full" and is_cast(spec, runtime, kind):
@@ -128,20 +123,21 @@ def _training_of(
     context_tokens = workload.context_tokens or min(DEFAULT_CONTEXT_TOKENS, longest)
     rank = workload.lora_rank or DEFAULT_LORA_RANK
     adapters, most = adapter_parameters(architecture, row, rank)
-    encoders = spec.parameters.encoders or 0
+    encoders, weights = spec.parameters.encoders or 0, {True: 0, False: 0}
+    for each in linear_layers(architecture, row):
+        weights[each.part == "expert"] += each.weights
     parameters = count(checkpoint_tensors(architecture, row)) + encoders
-    linear = linear_layers(architecture, row)
     return _Training(
         architecture=architecture,
-        files=files,
+        stored_bytes=stored_bytes,
         method=method,
         optimizer=workload.optimizer or "adamw",
         checkpointing=bool(workload.checkpointing),
         tokens=context_tokens * workload.parallel,
         embeds=row.encoder or spec.modality == "embedding" or not architecture.output_matrix,
         parameters=parameters,
-        linear=sum(each.weights for each in linear if each.part != "expert"),
-        experts=sum(each.weights for each in linear if each.part == "expert"),
+        linear=weights[False],
+        experts=weights[True],
         adapters=adapters,
         # encoders have narrower matrices: up to four times as many adapter parameters a weight
         most_adapters=most + 4 * encoders * adapters // max(1, parameters),
@@ -294,8 +290,8 @@ def _frozen(training: _Training) -> tuple[int, int, int, str, str]:
     """The weights that stay as they are: least, likely and most bytes, line and source."""
     architecture, total = training.architecture, training.parameters
     tables = total - training.linear - training.experts
-    if _is_packed(architecture) and not isinstance(training.files, Unread):
-        stored = training.files.bytes
+    stored = training.stored_bytes
+    if _is_packed(architecture) and stored is not None:
         line = f"{stored:,} bytes as stored"
         # peft casts what is not packed to 32 bits in some trainers
         more = 2 * tables + 2 * training.experts
@@ -316,9 +312,9 @@ def _frozen(training: _Training) -> tuple[int, int, int, str, str]:
     width = 4 if architecture.dtype == "float32" else 2
     low = high = width * total
     narrow = architecture.expert_dtype or architecture.matrix_dtype
-    if narrow and not isinstance(training.files, Unread):
+    if narrow and stored is not None:
         # FP8Linear of transformers passes gradients to what stands on it
-        low = min(low, training.files.bytes)
+        low = min(low, stored)
     elif architecture.dtype is None:
         high *= 2
     source = "frozen weights, in 16 bits unless published in 32"
@@ -343,15 +339,10 @@ def _activations(training: _Training) -> Term:
         # peft adds adapters to all experts of a layer at once
         at_once = architecture.layers if training.checkpointing else 1
         high += 2 * width * training.experts // at_once
-    return term(
-        "activations",
-        size,
-        How.ASSUMED if architecture.recurrent else How.COMPUTED,
-        "tensors saved for the backward pass (arXiv 2205.05198), fused attention; ends assumed",
-        f"{training.tokens:,} tokens × {each:,} bytes{remark}",
-        low=int(0.55 * size),
-        high=high,
-    )
+    how, line = How.COMPUTED, f"{training.tokens:,} tokens × {each:,} bytes{remark}"
+    how = How.ASSUMED if architecture.recurrent else how
+    source = "tensors saved for the backward pass (arXiv 2205.05198), fused attention; ends assumed"
+    return term("activations", size, how, source, line, low=int(0.55 * size), high=high)
 
 
 def _saved_in_layers(training: _Training) -> tuple[int, int]:
@@ -359,64 +350,21 @@ def _saved_in_layers(training: _Training) -> tuple[int, int]:
     queries, keys and values, gate and up.
     """
     architecture, trains_all = training.architecture, training.method == "full"
-    plain = (16 if trains_all else 28) * architecture.embedding_length
-    mixing = [
-        (len(each.layers), _saved_by_attention(each, trains_all)) for each in architecture.attention
-    ]
+    plain, mixing, wide = (
+        (16 if trains_all else 28) * architecture.embedding_length,
+        [(0, 0)],
+        [(0, 0)],
+    )
+    for group in architecture.attention:
+        kv_heads = group.heads if group.kind == "latent" else group.kv_heads
+        size = 2 * (group.heads + kv_heads) * (group.key_length + group.value_length)
+        size += 0 if trains_all else 4 * group.heads * group.value_length
+        mixing.append((len(group.layers), size))
     for state in architecture.recurrent:
         inner = state.inner_length or (state.heads or 0) * (state.value_length or 0)
         mixing.append((len(state.layers), 16 * (inner or architecture.embedding_length)))
-    wide = []
     for part in architecture.feed_forward:
         inner = part.length * (part.used or 1) + (part.shared_length or 0)
         wide.append((len(part.layers), inner * (8 if trains_all else 10)))
     saved = plain * architecture.layers + sum(layers * size for layers, size in mixing + wide)
-    widest = [max((size for _, size in sizes), default=0) for sizes in (mixing, wide)]
-    return saved, plain + sum(widest)
-
-
-def _saved_by_attention(group: Attention, trains_all: bool) -> int:
-    kv_heads = group.heads if group.kind == "latent" else group.kv_heads
-    size = 2 * (group.heads + kv_heads) * (group.key_length + group.value_length)
-    return size + (0 if trains_all else 4 * group.heads * group.value_length)
-
-
-# ------------------------------------------------------------------ several devices
-
-
-def why_not_shared_out(workload: Workload) -> tuple[str, str] | None:
-    """Why a training that no accelerator holds alone is not shared out over several, and what
-    to do instead; None where it is.
-    """
-    if workload.task != "finetune" or workload.optimizer in (None, "adamw", "sgd"):
-        return None
-    why = "FSDP and ZeRO-3 cannot split the states of bitsandbytes' 8-bit AdamW across several"
-    return f"{why} accelerators", "use --optimizer adamw, which they can split"
-
-
-def gathered(spec: ModelSpec, workload: Workload) -> Term | None:
-    """What each of several devices holds beside its share with FSDP or ZeRO-3: the layer at work
-    and the next one, with the embeddings, which stay.
-
-    None where that is not known, and where `why_not_shared_out` gives a reason.
-    """
-    architecture, total = spec.architecture, spec.parameters.total
-    if workload.task != "finetune" or why_not_shared_out(workload) is not None:
-        return None
-    if architecture is None or not total or not architecture.vocabulary or not architecture.layers:
-        return None
-    root = architecture.vocabulary * architecture.embedding_length
-    root *= 2 if architecture.output_matrix else 1
-    layer = -(-max(0, total - root) // architecture.layers)
-    # of a full training gradients are on their way, in 16 and in 32 bits
-    is_full = workload.finetune_method == "full"
-    table, least, likely, most = (8, 4, 12, 24) if is_full else (2, 2, 4, 10)
-    return term(
-        GATHERED,
-        table * root + likely * layer,
-        How.COMPUTED,
-        f"{_FSDP}; ends assumed",
-        f"{table} bytes × {root:,} of embeddings + {likely} bytes × {layer:,} of a layer",
-        low=2 * root + least * layer,
-        high=8 * root + most * layer,
-    )
+    return saved, plain + sum(max(size for _, size in sizes) for sizes in (mixing, wide))

@@ -10,7 +10,7 @@ from ...core import units
 from ...core.records import Record
 from ...core.units import GIB, MIB
 from ...machine.record import Accelerator, Machine
-from ...needs.records import GATHERED, Needs, Term
+from ...needs.records import Needs, Term
 from ..placement.devices import (
     computes_on_shared,
     emptied,
@@ -205,9 +205,6 @@ def _too_small(held: _Held) -> Finding | None:
 
 
 def _fits(held: _Held, needs: Needs, machine: Machine) -> Finding:
-    if any(term.name == GATHERED for term in held.terms):
-        cards, each = len(held.most), max(held.most)
-        return held.finding(Outcome.WARN, "accelerator-shared-out", cards=cards, each=each)
     if needs.placement == "split":
         variant = "" if needs.offload is None else "in-turn"
         return held.finding(Outcome.WARN, "accelerator-partly", variant)

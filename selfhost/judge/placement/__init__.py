@@ -8,7 +8,7 @@ from ...core.records import Record
 from ...core.units import GIB
 from ...machine.record import Accelerator, Machine
 from ...needs import needs_on
-from ...needs.records import Device, Needs, Split, Term
+from ...needs.records import Device, Needs, Split
 from .devices import (
     GPU_ONLY_PERCENT,
     LARGE_DEVICE_BYTES,
@@ -26,7 +26,6 @@ from .on_devices import (
     layers_shared_out,
     offloaded,
     on_one,
-    sharded,
     spread,
     terms_of,
 )
@@ -47,8 +46,7 @@ class Spreading(Record):
     them all; None: it does not. `gpu_only`: it runs on accelerators alone, one or several alike,
     and where there are any on those that `suits` does not rule out; `cpu_only`: on none.
     `trains`: an accelerator that holds the likely or the least need counts, too, for the range is
-    that of several trainers; `gathered`: what each of several holds whole where training shares
-    the rest out.
+    that of several trainers.
     """
 
     shared_layers: int | None = None
@@ -57,7 +55,6 @@ class Spreading(Record):
     cpu_only: bool = False
     suits: Callable[[Accelerator], bool] = _suits_all
     trains: bool = False
-    gathered: Term | None = None
 
 
 def placements(needs: Needs, machine: Machine, way: Spreading) -> Iterator[Needs]:
@@ -113,8 +110,6 @@ def _at_once(
     """The ways to have it on accelerators as they are now, the best first."""
     for end in ("high_bytes", "bytes", "low_bytes") if way.trains else ("high_bytes",):
         yield _on_accelerators(needs, there, machine, now, way.shared_layers, end)
-        if way.gathered is not None:
-            yield sharded(there, machine, way.gathered, end)
     if way.spread_layers:
         yield spread(there, machine, way.spread_layers)
 

@@ -13,7 +13,6 @@ from ...machine.record import Accelerator, Machine
 from ...needs import needs_on
 from ...needs.records import (
     ACCELERATOR,
-    SHARED_OUT,
     How,
     MemoryNeed,
     Needs,
@@ -211,39 +210,3 @@ def _processes(term: Term, number: int) -> Term:
         return term
     together = {name: number * getattr(term, name) for name in SIZES}
     return term.replace(arithmetic=share_of(f"{number} processes", term.arithmetic), **together)
-
-
-def sharded(there: Needs, machine: Machine, gathered: Term, end: str) -> Iterator[Needs]:
-    """Training on the fewest accelerators of one maker that surely hold it, on the most where only
-    the likely or the least need is sure to fit: weights, gradients and
-    optimizer in equal parts (ZeRO, arXiv 1910.02054, section 5), the rest whole on each, and a
-    process in RAM for each. `gathered`: what each holds whole of those parts. `end`: of the range
-    of what it needs.
-    """
-    beside = [term for term in (*terms_of(there), gathered) if not term.is_program]
-    shared_bytes = sum(getattr(term, end) for term in beside if term.name in SHARED_OUT)
-    whole_bytes = sum(getattr(term, end) for term in beside) - shared_bytes
-    largest_first = sorted(places(machine.accelerators), key=lambda place: -(place.room_bytes or 0))
-    groups = by_maker(largest_first, machine)[::-1]
-    numbers = range(2, len(largest_first) + 1)
-    for number in numbers if end == "high_bytes" else reversed(numbers):
-        each_bytes = -(-shared_bytes // number) + whole_bytes
-        for group in groups:
-            if len(group) >= number and each_bytes <= (group[number - 1].room_bytes or 0):
-                yield _in_equal_parts(there, gathered, group[:number])
-                return
-
-
-def _in_equal_parts(there: Needs, gathered: Term, group: Sequence[Place]) -> Needs:
-    number, terms = len(group), list[Term]()
-    for term in (*terms_of(there), gathered):
-        if term.is_program:
-            terms.append(_processes(term, number))
-        elif term.name not in SHARED_OUT:
-            terms += [term.replace(where=place.where) for place in group]
-        else:
-            line = share_of(f"1/{number} of the devices", term.arithmetic)
-            for index, place in enumerate(group):
-                part = {name: (getattr(term, name) + index) // number for name in SIZES}
-                terms.append(term.replace(where=place.where, arithmetic=line, **part))
-    return with_terms(there, terms)

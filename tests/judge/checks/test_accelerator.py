@@ -74,9 +74,6 @@ CELLS: Mapping[tuple[str, str], Callable[[], Finding]] = {
         training().replace(needs=needs_of(15 * GIB, 25 * GIB, disk=40 * GB)),
         MACHINE.replace(accelerators=(GPU,)),
     ),
-    ("warn", "accelerator-shared-out"): lambda: found(
-        "accelerator", training(), MACHINE.replace(accelerators=(GPU,) * 4)
-    ),
     ("warn", "accelerator-lean"): lambda: found("accelerator", in_vllm(), with_gpu(18.75)),
     ("unknown", "accelerator-close"): lambda: found("accelerator", in_vllm(), with_gpu(17.5)),
     ("unknown", "accelerator-unread"): lambda: found(
