@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..catalogue.architecture import Architecture
+from ..catalogue.layers import Attention
 from ..catalogue.quantization_names import CHECKPOINTS
 from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import ModelSpec
@@ -350,21 +351,24 @@ def _saved_in_layers(training: _Training) -> tuple[int, int]:
     queries, keys and values, gate and up.
     """
     architecture, trains_all = training.architecture, training.method == "full"
-    plain, mixing, wide = (
-        (16 if trains_all else 28) * architecture.embedding_length,
-        [(0, 0)],
-        [(0, 0)],
-    )
-    for group in architecture.attention:
-        kv_heads = group.heads if group.kind == "latent" else group.kv_heads
-        size = 2 * (group.heads + kv_heads) * (group.key_length + group.value_length)
-        size += 0 if trains_all else 4 * group.heads * group.value_length
-        mixing.append((len(group.layers), size))
+    plain = (16 if trains_all else 28) * architecture.embedding_length
+    mixing = [
+        (len(group.layers), _saved_by_attention(group, trains_all))
+        for group in architecture.attention
+    ]
     for state in architecture.recurrent:
         inner = state.inner_length or (state.heads or 0) * (state.value_length or 0)
         mixing.append((len(state.layers), 16 * (inner or architecture.embedding_length)))
+    wide = []
     for part in architecture.feed_forward:
         inner = part.length * (part.used or 1) + (part.shared_length or 0)
         wide.append((len(part.layers), inner * (8 if trains_all else 10)))
     saved = plain * architecture.layers + sum(layers * size for layers, size in mixing + wide)
-    return saved, plain + sum(max(size for _, size in sizes) for sizes in (mixing, wide))
+    widest = [max((size for _, size in sizes), default=0) for sizes in (mixing, wide)]
+    return saved, plain + sum(widest)
+
+
+def _saved_by_attention(group: Attention, trains_all: bool) -> int:
+    kv_heads = group.heads if group.kind == "latent" else group.kv_heads
+    size = 2 * (group.heads + kv_heads) * (group.key_length + group.value_length)
+    return size + (0 if trains_all else 4 * group.heads * group.value_length)
