@@ -15,9 +15,8 @@ from hypothesis import strategies as st
 from helpers.paths import TRUTH
 from selfhost import Workload, check
 from selfhost import needs as need
-from selfhost.catalogue.architecture import Architecture
+from selfhost.catalogue.architecture import Architecture, Attention
 from selfhost.catalogue.index import Catalogue
-from selfhost.catalogue.layers import Attention
 from selfhost.catalogue.runtime import RuntimeSpec
 from selfhost.judge.pace import pacing
 from selfhost.judge.pace.engine import Step

@@ -1,69 +1,282 @@
-"""The sizes of a model that its bytes follow from, and their reader."""
+"""The sizes of a model that its bytes follow from: attention, recurrent states and feed-forwards of
+its layers; and the readers of `[architecture]`, whose lines name layers by `at`.
+"""
 
 from __future__ import annotations
 
-from ..core.records import Record, read_by
-from ..core.tomlfile import Table
-from .layers import (
-    MAX_LAYERS,
-    QUERY_KEY_NORMS,
-    Attention,
-    Blocks,
-    FeedForward,
-    Misfit,
-    Recurrent,
-    places,
-    read_attention,
-    read_feed_forward,
-    read_recurrent,
-    unsized,
-)
+from itertools import chain, repeat
+
+from ..core.records import Record, pattern, read_by
+from ..core.tomlfile import Table, kind_of
 from .quantization_names import DTYPES, PACKED
 from .spec_values import types_apart
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Any
 
-MAX_BEAMS = 100
-# versions of the hidden state beside each other; published models have 4
-MAX_INPUTS = 64
-# the same for tensors; the richest architecture of llama.cpp has some 60 names
+# what arithmetic cannot take: the key, what is wrong with it as a clause that begins with a verb,
+# and what to write instead
+Misfit = tuple[str, str, str]
+# numbers of layers
+Places = tuple[int, ...]
+
+# more than any published model has (126 layers, 896 experts, a context of 10,485,760 tokens; the
+# richest architecture of llama.cpp has some 60 names of tensors, and published models keep 4
+# versions of the hidden state): bounds what a hostile file can ask for
+MAX_LAYERS = 1000
+MAX_EXPERTS = 10_000
+MAX_SIZE = 1 << 32
 MAX_TENSOR_NAMES = 1000
+MAX_INPUTS = 64
+MAX_BEAMS = 100
+_NO_KINDS: Mapping[str, tuple[str, str]] = {}
+_ATTENTION_KEYS: Mapping[str, tuple[str, str]] = {
+    "full": (
+        "key_length kv_heads",
+        "heads value_length latent_length rope_length query_latent_length indexer_heads"
+        " indexer_length",
+    ),
+    "sliding": ("key_length kv_heads window_tokens", "heads value_length"),
+    "latent": (
+        "key_length latent_length rope_length",
+        "heads kv_heads value_length window_tokens query_latent_length indexer_heads"
+        " indexer_length",
+    ),
+    "cross": ("key_length kv_heads", "heads value_length"),
+    "compressed": (
+        "key_length kv_heads window_tokens query_latent_length output_groups output_latent_length",
+        "heads value_length compression indexer_heads indexer_length indexer_rows",
+    ),
+}
+_RECURRENT_KEYS: Mapping[str, tuple[str, str]] = {
+    "mamba": ("inner_length state_length time_step_rank convolution", "heads"),
+    "mamba2": ("inner_length state_length heads groups convolution", "norm"),
+    "delta": ("key_heads heads key_length value_length convolution", ""),
+    "kda": ("heads key_length convolution", "value_length"),
+    "lightning": ("heads key_length", ""),
+    "convolution": ("convolution", ""),
+    "rglru": ("inner_length heads convolution", ""),
+    "rwkv7": ("key_length ranks", ""),
+}
+_NEEDED: tuple[str, ...] = ("kind",)
+_OF_ALL_KINDS = ("at", "kind", "values_from_keys", "query_key_norm")
+# keys that say something beside another alone
+_BESIDE = {
+    "indexer_heads": "indexer_length",
+    "indexer_length": "indexer_heads",
+    "experts": "used",
+    "used": "experts",
+    "groups": "groups_used",
+    "groups_used": "groups",
+    "shared_length": "experts",
+    "router_bias": "experts",
+    "beside_dense": "experts",
+}
+# what the ranks of RWKV are of; without a gate the last is 0
+_RANKS = ("decay", "rate", "first values", "gate")
+QUERY_KEY_NORMS = ("head", "per_head", "full", "none")
 # types that a checkpoint asks a cache to be kept in
 CACHE_DTYPES = ("float8_e4m3",)
 # whose files a program may not load, whatever types it loads
 QUANTIZERS = ("modelopt",)
 # what a model may have beside its row, or lack of it: flags of `needs.tensors.ArchitectureRow`
 ROW_FLAGS = (
-    "attention_output_bias",
-    "feed_forward_bias",
-    "norm_bias",
-    "output_bias",
-    "output_norm",
-    "embedding_norm",
-    "token_types",
-    "positions",
-    "pooler",
-    "output_in_gguf",
-)
+    "attention_output_bias", "feed_forward_bias", "norm_bias", "output_bias", "output_norm",
+    "embedding_norm", "token_types", "positions", "pooler", "output_in_gguf",
+)  # fmt: skip
 ROPE_FACTORS = ("freqs", "long_short")
 GATES = ("split", "fused", "none")
 _STORED_TYPES = (*DTYPES, *PACKED)
+
+
+def _size(maximum: int = MAX_SIZE, minimum: int = 1) -> Any:
+    """A field of a whole number, None where it is not stated."""
+    return read_by(Table.integer, minimum=minimum, maximum=maximum, default=None)
+
+
+def _required(maximum: int = MAX_SIZE) -> Any:
+    return read_by(Table.integer, required=True, minimum=1, maximum=maximum)
+
+
+def _choice(choices: Sequence[str]) -> Any:
+    return read_by(Table.string, choices=choices, default=None)
+
+
+# ------------------------------------------------------------------ what layers are made of
+
+
+class LayerPart(Record):
+    """What layers have that are alike in it: attention, a recurrent state or a feed-forward."""
+
+    # what a line of each kind must state, and what else it may beside the keys of all kinds
+    kinds = _NO_KINDS
+    # without these it is left out
+    needed = _NEEDED
+
+    def misfits(self, width: int | None) -> Iterator[Misfit]:
+        """Every size that arithmetic cannot take or divide by, once the others are as they are.
+        `width`: embedding_length, if known.
+        """
+        return _unsized(self)
+
+    def _above(self, part: str, whole: str) -> Iterator[Misfit]:
+        """Where a part is more than the whole."""
+        count, most = getattr(self, part), getattr(self, whole)
+        if count is not None and most is not None and count > most:
+            yield part, f"is {count:,}, more than the {most:,} {whole}", f"write at most {most:,}"
+
+    def _undivided(self, key: str, whole: int | None, what: str) -> Iterator[Misfit]:
+        """Where that many parts do not share out `whole`, called `what`, evenly."""
+        parts = getattr(self, key)
+        if parts and whole and whole % parts:
+            message = f"is {parts:,}, which does not divide {what}, {whole:,}"
+            yield key, message, f"write a divisor of {whole:,}"
+
+
+def _unsized(record: Record) -> Iterator[Misfit]:
+    """Every number of a record that is no size of a model."""
+    for key in type(record)._fields:
+        value = getattr(record, key)
+        if type(value) is int and not 1 <= value <= MAX_SIZE:
+            remedy = f"write a number from 1 to {MAX_SIZE:,}"
+            yield key, f"is {value:,}, which is no size of a model", remedy
+
+
+class Attention(LayerPart):
+    """Layers that attend alike. `layers` are their 0-based numbers, already resolved from `at`.
+
+    `latent_length` of a "full" layer: its keys and values come from one compressed row, and are
+    cached unpacked; `key_length` is whole.
+    """
+
+    kinds = _ATTENTION_KEYS
+    needed = ("heads", "kv_heads", "key_length", "value_length")
+    kind: str = read_by(Table.string, choices=tuple(_ATTENTION_KEYS), default="full")
+    layers: Places
+    heads: int = _size()
+    kv_heads: int = _size()
+    key_length: int = _size()
+    value_length: int = _size()
+    window_tokens: int | None = _size()
+    values_from_keys: bool = read_by(Table.boolean, default=False)
+    latent_length: int | None = _size()
+    query_latent_length: int | None = _size()
+    rope_length: int | None = _size()
+    indexer_heads: int | None = _size()
+    indexer_length: int | None = _size()
+    indexer_rows: int | None = _size()
+    query_key_norm: str | None = _choice(QUERY_KEY_NORMS)
+    compression: int | None = _size()
+    output_groups: int | None = _size()
+    output_latent_length: int | None = _size()
+
+    def misfits(self, width: int | None) -> Iterator[Misfit]:
+        """Every head shares the keys and values of as many others, and of compressed attention
+        a group of the output.
+        """
+        yield from super().misfits(width)
+        yield from self._above("kv_heads", "heads")
+        if self.kv_heads <= self.heads:
+            yield from self._undivided("kv_heads", self.heads, "heads")
+        yield from self._undivided("output_groups", self.heads, "heads")
+        rope = self.rope_length or 0
+        if self.kind == "full" and rope >= self.key_length:
+            message = f"is {rope:,}, and the whole key {self.key_length:,}"
+            yield "rope_length", message, f"write less than {self.key_length:,}"
+
+
+def _ranks(table: Table, key: str) -> tuple[int, ...] | None:
+    return table.integers(key) or None
+
+
+class Recurrent(LayerPart):
+    """Layers that keep a state of fixed size instead of a cache, or beside it."""
+
+    kinds = _RECURRENT_KEYS
+    kind: str = read_by(Table.string, required=True, choices=tuple(_RECURRENT_KEYS))
+    layers: Places
+    inner_length: int | None = _size()
+    state_length: int | None = _size()
+    time_step_rank: int | None = _size()
+    convolution: int | None = _size()
+    heads: int | None = _size()
+    key_heads: int | None = _size()
+    key_length: int | None = _size()
+    value_length: int | None = _size()
+    groups: int | None = _size()
+    norm: bool | None = read_by(Table.boolean, default=None)
+    ranks: tuple[int, ...] | None = read_by(_ranks, default=None)
+
+    def misfits(self, width: int | None) -> Iterator[Misfit]:
+        """Heads divide the inner width, and groups or heads of keys those heads; of RWKV the
+        length of a head divides that of a layer.
+        """
+        yield from super().misfits(width)
+        yield from self._undivided("heads", self.inner_length, "inner_length")
+        if self.kind == "rwkv7":
+            yield from self._undivided("key_length", width, "embedding_length")
+            ranks = self.ranks or ()
+            if len(ranks) != len(_RANKS) or not all(ranks[:3]):
+                remedy = f"write {len(_RANKS)} numbers, those of {', '.join(_RANKS)}, the last or 0"
+                yield "ranks", f"is {list(ranks)}", remedy
+        elif self.kind in ("mamba2", "delta"):
+            key = "groups" if self.kind == "mamba2" else "key_heads"
+            yield from self._undivided(key, self.heads, "heads")
+
+
+class FeedForward(LayerPart):
+    """Layers with the same feed-forward. With `experts`, `length` is that of one expert;
+    `shared_length` the total of the shared ones. `padded_length` is that of the AWQ and GPTQ files
+    whose publisher filled it up with zeros, so that devices share whole groups.
+    """
+
+    needed = ("length",)
+    layers: Places
+    length: int = _required()
+    experts: int | None = _size(MAX_EXPERTS)
+    used: int | None = _size(MAX_EXPERTS)
+    shared_length: int | None = _size()
+    latent_length: int | None = _size()
+    router_bias: bool = read_by(Table.boolean, default=False)
+    beside_dense: int | None = _size()
+    groups: int | None = _size(MAX_EXPERTS, minimum=2)
+    groups_used: int | None = _size(MAX_EXPERTS)
+    padded_length: int | None = _size()
+
+    def misfits(self, width: int | None) -> Iterator[Misfit]:
+        """Groups share the experts out evenly, two or more in each, for a group is ranked by
+        its two best; those used have enough.
+        """
+        yield from super().misfits(width)
+        yield from self._above("used", "experts")
+        yield from self._above("groups_used", "groups")
+        if self.padded_length is not None and self.padded_length <= self.length:
+            message = f"is {self.padded_length:,}, not above the length, {self.length:,}"
+            yield "padded_length", message, f"write more than {self.length:,}"
+        experts, used = self.experts or 0, self.used or 0
+        if not experts or not self.groups:
+            return
+        if experts % self.groups or experts // self.groups < 2:
+            message = f"is {self.groups:,}, which does not divide the {experts:,} experts into"
+            yield "groups", f"{message} groups of 2 or more", "write half of them at most"
+        elif self.groups_used and used > self.groups_used * (experts // self.groups):
+            message = f"is {self.groups_used:,}, whose experts are less than the {used:,} used"
+            yield "groups_used", message, "write more groups"
 
 
 class Audio(Record):
     """The encoder of a speech model."""
 
     # a layer is a number in a list
-    layers: int = read_by(Table.integer, required=True, minimum=1, maximum=MAX_LAYERS)
-    heads: int = read_by(Table.integer, required=True, minimum=1)
-    embedding_length: int = read_by(Table.integer, required=True, minimum=1)
-    feed_forward_length: int = read_by(Table.integer, required=True, minimum=1)
-    positions: int = read_by(Table.integer, required=True, minimum=1)
-    mel_bins: int = read_by(Table.integer, required=True, minimum=1)
+    layers: int = _required(MAX_LAYERS)
+    heads: int = _required()
+    embedding_length: int = _required()
+    feed_forward_length: int = _required()
+    positions: int = _required()
+    mel_bins: int = _required()
 
 
 class TensorGroup(Record):
@@ -72,34 +285,23 @@ class TensorGroup(Record):
     """
 
     name: str
-    layers: tuple[int, ...]
+    layers: Places
     shape: tuple[int, ...]
-
-
-def _stated_layers(table: Table) -> int | None:
-    """The number of layers; None where it is missing or wrong."""
-    layers = table.values.get("layers")
-    return layers if isinstance(layers, int) and 1 <= layers <= MAX_LAYERS else None
-
-
-def _some_layers(table: Table, key: str) -> int | None:
-    """A number of the model's layers, at most all of them."""
-    return table.integer(key, minimum=1, maximum=_stated_layers(table) or MAX_LAYERS)
 
 
 def _layer_pattern(table: Table, key: str) -> str | None:
     """One letter for each layer."""
-    pattern, layers = table.string(key), _stated_layers(table)
-    if pattern is None:
+    letters, layers = table.string(key), table.values.get("layers")
+    if letters is None:
         return None
-    if any(letter.isdecimal() or letter in ": " for letter in pattern):
+    if any(letter.isdecimal() or letter in ": " for letter in letters):
         message = "must have one letter for each layer, and no digit, colon or space"
         table.problem(key, message)
         return None
-    if layers is not None and len(pattern) != layers:
-        table.problem(key, f"has {len(pattern):,} letters for {layers:,} layers")
+    if isinstance(layers, int) and len(letters) != layers:
+        table.problem(key, f"has {len(letters):,} letters for {layers:,} layers")
         return None
-    return pattern
+    return letters
 
 
 class Architecture(Record):
@@ -120,44 +322,44 @@ class Architecture(Record):
 
     row: str
     runs_in_gguf: bool
-    dtype: str | None = read_by(Table.string, choices=DTYPES, default=None)
-    matrix_dtype: str | None = read_by(Table.string, choices=_STORED_TYPES, default=None)
-    expert_dtype: str | None = read_by(Table.string, choices=_STORED_TYPES, default=None)
+    dtype: str | None = _choice(DTYPES)
+    matrix_dtype: str | None = _choice(_STORED_TYPES)
+    expert_dtype: str | None = _choice(_STORED_TYPES)
     apart: tuple[tuple[str, str], ...] = read_by(types_apart, types=_STORED_TYPES, default=())
-    cache_dtype: str | None = read_by(Table.string, choices=CACHE_DTYPES, default=None)
-    quantizer: str | None = read_by(Table.string, choices=QUANTIZERS, default=None)
-    layers: int = read_by(Table.integer, required=True, minimum=1, maximum=MAX_LAYERS)
-    encoder_layers: int | None = read_by(Table.integer, minimum=1, maximum=MAX_LAYERS, default=None)
-    embedding_length: int = read_by(Table.integer, required=True, minimum=1)
-    heads: int | None = read_by(Table.integer, minimum=1, default=None)
-    beams: int | None = read_by(Table.integer, minimum=1, maximum=MAX_BEAMS, default=None)
-    vocabulary: int | None = read_by(Table.integer, minimum=1, default=None)
-    vocabulary_gguf: int | None = read_by(Table.integer, minimum=1, default=None)
-    context_tokens: int | None = read_by(Table.integer, minimum=1, default=None)
-    scaled_context_tokens: int | None = read_by(Table.integer, minimum=1, default=None)
-    yarn_original_tokens: int | None = read_by(Table.integer, minimum=1, default=None)
-    rope_positions: int | None = read_by(Table.integer, minimum=1, default=None)
+    cache_dtype: str | None = _choice(CACHE_DTYPES)
+    quantizer: str | None = _choice(QUANTIZERS)
+    layers: int = _required(MAX_LAYERS)
+    encoder_layers: int | None = _size(MAX_LAYERS)
+    embedding_length: int = _required()
+    heads: int | None = _size()
+    beams: int | None = _size(MAX_BEAMS)
+    vocabulary: int | None = _size()
+    vocabulary_gguf: int | None = _size()
+    context_tokens: int | None = _size()
+    scaled_context_tokens: int | None = _size()
+    yarn_original_tokens: int | None = _size()
+    rope_positions: int | None = _size()
     tied_embeddings: bool = read_by(Table.boolean, default=False)
     attention: tuple[Attention, ...] = ()
     recurrent: tuple[Recurrent, ...] = ()
     feed_forward: tuple[FeedForward, ...] = ()
     attention_bias: bool | None = read_by(Table.boolean, default=None)
-    query_key_norm: str | None = read_by(Table.string, choices=QUERY_KEY_NORMS, default=None)
-    parallel_norms: int | None = read_by(Table.integer, minimum=1, maximum=9, default=None)
-    rope_factors: str | None = read_by(Table.string, choices=ROPE_FACTORS, default=None)
-    gate: str | None = read_by(Table.string, choices=GATES, default=None)
-    table_length: int | None = read_by(Table.integer, minimum=1, default=None)
+    query_key_norm: str | None = _choice(QUERY_KEY_NORMS)
+    parallel_norms: int | None = _size(9)
+    rope_factors: str | None = _choice(ROPE_FACTORS)
+    gate: str | None = _choice(GATES)
+    table_length: int | None = _size()
     also: tuple[str, ...] = read_by(Table.strings, choices=ROW_FLAGS, default=())
     lacks: tuple[str, ...] = read_by(Table.strings, choices=ROW_FLAGS, default=())
-    positions: int | None = read_by(Table.integer, minimum=1, default=None)
-    token_types: int | None = read_by(Table.integer, minimum=1, default=None)
+    positions: int | None = _size()
+    token_types: int | None = _size()
     output_matrix: bool = read_by(Table.boolean, default=True)
-    cache_layers: int | None = read_by(_some_layers, default=None)
-    stored_layers: int | None = read_by(_some_layers, default=None)
-    per_layer_embedding_length: int | None = read_by(Table.integer, minimum=1, default=None)
-    altup_inputs: int | None = read_by(Table.integer, minimum=1, default=None)
-    deepstack_layers: int | None = read_by(_some_layers, default=None)
-    mtp_layers: int | None = read_by(Table.integer, minimum=1, maximum=MAX_LAYERS, default=None)
+    cache_layers: int | None = _size(MAX_LAYERS)
+    stored_layers: int | None = _size(MAX_LAYERS)
+    per_layer_embedding_length: int | None = _size()
+    altup_inputs: int | None = _size()
+    deepstack_layers: int | None = _size(MAX_LAYERS)
+    mtp_layers: int | None = _size(MAX_LAYERS)
     layer_pattern: str | None = read_by(_layer_pattern, default=None)
     audio: Audio | None = read_by(Table.record, kind=Audio, default=None)
     tensors: tuple[TensorGroup, ...] = ()
@@ -166,16 +368,22 @@ class Architecture(Record):
         """As it is in files of a quantization by that method: some AWQ and GPTQ files have longer
         feed-forwards.
         """
-        if method not in ("awq", "gptq"):
+        if method not in ("awq", "gptq") or not any(
+            each.padded_length for each in self.feed_forward
+        ):
             return self
-        longer = tuple(
-            group.replace(length=group.padded_length or group.length) for group in self.feed_forward
-        )
-        return self if longer == self.feed_forward else self.replace(feed_forward=longer)
+        longer = [
+            each.replace(length=each.padded_length or each.length) for each in self.feed_forward
+        ]
+        return self.replace(feed_forward=tuple(longer))
 
     def misfits(self) -> Iterator[Misfit]:
         """As those of a part of a layer; theirs are not among them."""
-        yield from unsized(self)
+        yield from _unsized(self)
+        for key in ("cache_layers", "stored_layers", "deepstack_layers"):
+            if (getattr(self, key) or 0) > self.layers:
+                message = f"is {getattr(self, key):,}, more than the {self.layers:,} layers"
+                yield key, message, f"write at most {self.layers:,}"
         if self.altup_inputs is not None and not 2 <= self.altup_inputs <= MAX_INPUTS:
             message = f"is {self.altup_inputs:,}, and versions beside each other are several"
             yield "altup_inputs", message, f"write 2 to {MAX_INPUTS}"
@@ -190,31 +398,43 @@ class Architecture(Record):
             yield "scaled_context_tokens", message, remedy
 
 
+# ------------------------------------------------------------------ the readers
+
+
 def read_architecture(table: Table, *, attention_untold: bool) -> Architecture:
     """`[architecture]`. `attention_untold`: the file says why it states no attention."""
     gguf, transformers = table.string("gguf"), table.string("transformers")
-    if "gguf" not in table and "transformers" not in table:
-        remedy = (
-            "write general.architecture of the GGUF file, or transformers = the model_type where no"
-            " GGUF exists"
-        )
-        table.problem("gguf", "is missing", remedy)
-    elif "gguf" in table and "transformers" in table:
-        remedy = "keep gguf; transformers is for models that no GGUF file exists of"
-        table.problem("transformers", "stands beside gguf", remedy)
+    if ("gguf" in table) == ("transformers" in table):
+        is_missing = "is missing" if "gguf" not in table else "stands beside transformers"
+        remedy = "write general.architecture of the GGUF file, or transformers = the model_type"
+        table.problem("gguf", is_missing, f"{remedy} where no GGUF exists")
     values = table.fields(Architecture)
-    layers, width = values["layers"], values["embedding_length"]
-    blocks = Blocks(layers=layers, pattern=values["layer_pattern"])
-    parts = _layer_parts(table, blocks, values["heads"], width)
-    if not attention_untold and "attention" not in table and "recurrent" not in table:
-        table.problem(
-            "attention", "is missing", "write attention = [{ … }], recurrent = [{ … }] or both"
-        )
-    tensors = _tensors(table.table("tensors"), blocks.replace(beyond=values["mtp_layers"] or 0))
+    layers, width = values["layers"] or 0, values["embedding_length"] or 0
+    letters, extra = values["layer_pattern"] or "", values["mtp_layers"] or 0
+    attending, keeping = table.tables("attention"), table.tables("recurrent")
+    feeding = table.tables("feed_forward")
+    # a layer either attends or keeps a state; its feed-forward is beside that
+    places = chain(
+        _places((attending, keeping), layers, layers, letters),
+        _places((feeding,), layers, layers, letters),
+    )
+    heads = values["heads"]
+    attention = [_read_part(line, next(places), Attention, width, heads) for line in attending]
+    recurrent = [_read_part(line, next(places), Recurrent, width) for line in keeping]
+    feed_forward = [_read_part(line, next(places), FeedForward, width) for line in feeding]
+    if not attention_untold and not {"attention", "recurrent"} & table.values.keys():
+        remedy = "write attention = [{ … }], recurrent = [{ … }] or both"
+        table.problem("attention", "is missing", remedy)
+    tensors = _tensors(table.table("tensors"), layers, layers + extra, letters)
     table.close()
-    values |= {"layers": layers or 0, "embedding_length": width or 0, "tensors": tensors, **parts}
+    values |= {"layers": layers, "embedding_length": width, "tensors": tensors}
     architecture = Architecture(
-        row=gguf or transformers or "", runs_in_gguf=gguf is not None, **values
+        row=gguf or transformers or "",
+        runs_in_gguf=gguf is not None,
+        attention=tuple(filter(None, attention)),
+        recurrent=tuple(filter(None, recurrent)),
+        feed_forward=tuple(filter(None, feed_forward)),
+        **values,
     )
     # a part that is wrong itself is left out, and not missed
     for fault in architecture.misfits() if table.document.ok else ():
@@ -222,58 +442,137 @@ def read_architecture(table: Table, *, attention_untold: bool) -> Architecture:
     return architecture
 
 
-def _layer_parts(
-    table: Table, blocks: Blocks, heads: int | None, width: int | None
-) -> dict[str, tuple[Any, ...]]:
-    """What the layers have, by the key of the list that says so; a wrong line is left out."""
-    attention, recurrent = table.tables("attention"), table.tables("recurrent")
-    feed_forward = table.tables("feed_forward")
-    # a layer either attends or keeps a state; its feed-forward is beside that
-    attending, keeping = places((attention, recurrent), blocks)
-    (feeding,) = places((feed_forward,), blocks)
-    attends = zip(attention, attending, strict=True)
-    keeps = zip(recurrent, keeping, strict=True)
-    parts: dict[str, list[Any]] = {
-        "attention": [read_attention(line, at, heads, width) for line, at in attends],
-        "recurrent": [read_recurrent(line, at, width) for line, at in keeps],
-        "feed_forward": list(map(read_feed_forward, feed_forward, feeding)),
-    }
-    return {name: tuple(filter(None, lines)) for name, lines in parts.items()}
+def _check_keys(line: Table, part: type[LayerPart], kind: str) -> None:
+    """Note what the kind must state and the line has not, and what says nothing with it."""
+    if kind in part.kinds:
+        required, allowed = (keys.split() for keys in part.kinds[kind])
+        for key in required:
+            if key not in line:
+                line.problem(key, "is missing")
+        for key in line.values:
+            if key in part._keys and key not in (*required, *allowed, *_OF_ALL_KINDS):
+                remedy = f"{kind} has {', '.join((*required, *allowed))}"
+                line.problem(key, f'means nothing with kind = "{kind}"', remedy)
+    for key, other in _BESIDE.items():
+        if key in line and other in part._keys and other not in line:
+            line.problem(other, "is missing")
 
 
-def _tensors(table: Table | None, blocks: Blocks) -> tuple[TensorGroup, ...]:
+def _read_part(
+    line: Table, at: Places, part: type[LayerPart], width: int, heads: int | None = None
+) -> Any:
+    """One line of a list; None where it is wrong. `heads`: those of the model, where the line of
+    `attention` has none.
+    """
+    line.value("at")
+    values = line.fields(part)
+    line.close()
+    kind = str(line.values.get("kind", values.get("kind")))
+    _check_keys(line, part, kind)
+    if part is Attention:
+        values["heads"] = values["heads"] or heads
+        # every head of latent attention has its own key once it is unpacked
+        own = values["heads"] if kind == "latent" else None
+        values["kv_heads"] = values["kv_heads"] or own
+        values["value_length"] = values["value_length"] or values["key_length"]
+        if values["heads"] is None and "heads" not in line:
+            line.problem("heads", "is missing, here and in [architecture]")
+    if not at or any(values[key] is None for key in part.needed):
+        return None
+    made = part(layers=at, **values)
+    for key, message, remedy in made.misfits(width or None):
+        # what was taken from another key is told of that
+        if key in line:
+            line.problem(key, message, remedy)
+    return made
+
+
+# `":3"` or `"3::4"`: as Python slices the layers
+_SLICE = pattern(r"(?a)(\d{0,9}):(\d{0,9})(?::(\d{0,9}))?")
+
+
+def _places(
+    lists: Sequence[Sequence[Table]], layers: int, limit: int, letters: str
+) -> Iterator[Places]:
+    """The layer numbers of every line; () where a fault was noted. In each list the line without an
+    `at` has what no line of any names. `limit`: of the blocks behind the last layer, too.
+    """
+    named = [list(_named_places(lines, layers, limit, letters)) for lines in lists]
+    taken = {number for numbers in named for at in numbers for number in at}
+    rest = tuple(number for number in range(layers) if number not in taken)
+    for lines, numbers in zip(lists, named, strict=True):
+        without = [line for line in lines if "at" not in line]
+        if len(without) > 1:
+            message = "has no `at`, and neither has an earlier line"
+            remedy = "only one line of a list takes the layers that are left"
+            without[1].problem(None, message, remedy)
+        elif without and not rest and layers and without[0].document.ok:
+            message = "has no `at`, and no layer is left for it"
+            without[0].problem(None, message, "remove it, or name its layers with at = …")
+        for line, at in zip(lines, numbers, strict=True):
+            yield at if "at" in line else rest
+
+
+def _named_places(
+    lines: Sequence[Table], layers: int, limit: int, letters: str
+) -> Iterator[Places]:
+    """Those of lines with an `at`, each layer in one line alone."""
+    taken: set[int] = set()
+    is_bounded = layers > 0 and len(lines) <= limit
+    if layers and not is_bounded:
+        message = f"is line {len(lines):,} of a list for {layers:,} layers"
+        lines[-1].problem(None, message, "write one line for each kind of layer")
+    for line in lines:
+        at = _numbers(line, layers, limit, letters) if "at" in line and is_bounded else ()
+        if twice := sorted(taken.intersection(at)):
+            message = f"names {', '.join(map(str, twice[:5]))}, which an earlier line names"
+            line.problem("at", message, "name each layer once")
+        taken.update(at)
+        yield at
+
+
+def _numbers(line: Table, layers: int, limit: int, letters: str) -> Places:
+    """The numbers that the `at` of a line names; () where it is wrong."""
+    at, numbers = line.values["at"], []
+    if isinstance(at, list) and all(type(number) is int for number in at):
+        numbers = sorted(set(at)) if len(set(at)) == len(at) else []
+    elif isinstance(at, str) and (slice := _SLICE.fullmatch(at)):
+        start, stop, step = (int(digits) if digits else None for digits in slice.groups())
+        end = layers if stop is None else stop
+        is_usable = step != 0 and end <= limit
+        numbers = list(range(start or 0, end, step or 1)) if is_usable else []
+    elif isinstance(at, str) and len(at) == 1:
+        numbers = [number for number, letter in enumerate(letters) if letter == at]
+    if numbers and numbers[0] >= 0 and numbers[-1] < limit:
+        return tuple(numbers)
+    remedy = 'write a slice such as ":3" or "3::4", a list of numbers or a letter of layer_pattern'
+    message = f"names no layers from 0 to {limit - 1}: {kind_of(at)}"
+    line.problem("at", message, f"{remedy}, each layer once")
+    return ()
+
+
+def _tensors(table: Table | None, layers: int, limit: int, letters: str) -> tuple[TensorGroup, ...]:
+    """`[architecture.tensors]`; a `*` in a name stands for the number of the block."""
     if table is None:
         return ()
+    groups: list[TensorGroup] = []
     if len(table.values) > MAX_TENSOR_NAMES:
         remedy = f"at most {MAX_TENSOR_NAMES:,}: write * for the number of the block"
         table.problem(None, f"has {len(table.values):,} names", remedy)
         return ()
-    groups: list[TensorGroup] = []
     for name in table.values:
-        lines = table.tables(name)
-        if table.values[name] == []:
-            table.problem(name, "is empty", "write [{ shape = [ … ] }]")
-        if name.count("*") > 1:
-            table.problem(name, "has more than one *", "the * stands for the number of the block")
-            continue
-        numbers = places((lines,), blocks)[0] if "*" in name else [() for _ in lines]
-        for index, (line, at) in enumerate(zip(lines, numbers, strict=True)):
-            if "*" not in name:
-                if line.value("at") is not None:
-                    line.problem("at", "means nothing without a * in the tensor's name")
-                if index == 1:
-                    message = "is a second line of one tensor"
-                    line.problem(None, message, "only a name with a * has several")
-            shape = _shape(line)
-            if at is not None:
-                groups.append(TensorGroup(name=name, layers=at, shape=shape))
+        lines, is_block = table.tables(name), "*" in name
+        if not lines or name.count("*") > 1 or (len(lines) > 1 and not is_block):
+            remedy = "write [{ shape = [ … ] }]; of several lines the name has one *"
+            table.problem(name, "is no list of tensors", remedy)
+        places = _places((lines,), layers, limit, letters) if is_block else repeat(())
+        for line, at in zip(lines, places, strict=False):
+            if is_block:
+                line.value("at")
+            shape = line.integers("shape", required=True, minimum=1)
+            if not 1 <= len(shape) <= 4:
+                message = f"has {len(shape)} dimensions"
+                line.problem("shape", message, "GGUF tensors have one to four")
+            line.close()
+            groups.append(TensorGroup(name=name, layers=at, shape=shape))
     return tuple(groups)
-
-
-def _shape(line: Table) -> tuple[int, ...]:
-    shape = line.integers("shape", required=True, minimum=1)
-    written = line.values.get("shape")
-    if isinstance(written, list) and not 1 <= len(written) <= 4:
-        line.problem("shape", f"has {len(written)} dimensions", "GGUF tensors have one to four")
-    line.close()
-    return shape

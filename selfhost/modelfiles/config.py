@@ -12,8 +12,14 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from ..catalogue.architecture import Architecture, Audio
-from ..catalogue.layers import MAX_LAYERS, Attention, FeedForward, Recurrent
+from ..catalogue.architecture import (
+    MAX_LAYERS,
+    Architecture,
+    Attention,
+    Audio,
+    FeedForward,
+    Recurrent,
+)
 from ..catalogue.published import INCOMPLETE
 from ..catalogue.spec import ModelSpec, Parameters, Safety
 from ..core.records import Record

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..catalogue.layers import Attention, FeedForward, Recurrent
+from ..catalogue.architecture import Attention, FeedForward, Recurrent
 from .config_keys import Keys, Unclear, UnclearWindow, short, tables
 
 # kinds of layers that attend; "hybrid" keeps a state, too

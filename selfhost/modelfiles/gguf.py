@@ -9,8 +9,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 from typing import Any
 
-from ..catalogue.architecture import MAX_TENSOR_NAMES, Architecture, TensorGroup
-from ..catalogue.layers import MAX_LAYERS, FeedForward
+from ..catalogue.architecture import (
+    MAX_LAYERS,
+    MAX_TENSOR_NAMES,
+    Architecture,
+    FeedForward,
+    TensorGroup,
+)
 from ..catalogue.published import SIZE_OF, FileTensors, PublishedFiles
 from ..catalogue.quantization_names import QUANTIZATIONS
 from ..catalogue.spec import ModelSpec, Parameters, Safety

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from math import prod
 from struct import Struct, unpack_from
 
-from ..catalogue.layers import MAX_LAYERS
+from ..catalogue.architecture import MAX_LAYERS
 from ..core.records import Record
 from ..needs.quantization import BLOCKS
 from .source import (

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..catalogue.layers import MAX_LAYERS, Attention, FeedForward, Recurrent
+from ..catalogue.architecture import MAX_LAYERS, Attention, FeedForward, Recurrent
 from ..core.records import pattern
 from ..needs.tensors import ArchitectureRow
 from .gguf_header import Header, Tensor

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import TypeVar
 
-from ..catalogue.layers import Attention, FeedForward, Recurrent
+from ..catalogue.architecture import Attention, FeedForward, Recurrent
 from ..catalogue.spec import License, ModelSpec
 from ..core import files, json_text
 from ..core.errors import Problem, SpecError

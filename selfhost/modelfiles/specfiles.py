@@ -11,9 +11,8 @@ from functools import cache
 from typing import Any
 
 from .. import needs as need
-from ..catalogue.architecture import Architecture
+from ..catalogue.architecture import Architecture, Attention, FeedForward, Recurrent
 from ..catalogue.index import misnamed
-from ..catalogue.layers import Attention, FeedForward, Recurrent
 from ..catalogue.licenses import remedy_of_id
 from ..catalogue.published import PublishedFiles
 from ..catalogue.quantization_names import QUANTIZATIONS

@@ -9,8 +9,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from math import ceil
 
-from ..catalogue.architecture import Architecture
-from ..catalogue.layers import Attention, Recurrent
+from ..catalogue.architecture import Architecture, Attention, Recurrent
 from ..catalogue.runtime import RuntimeSpec
 from ..core.records import Record
 from .parts import Loading, by_layers, of_sequences, term, times

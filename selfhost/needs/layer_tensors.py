@@ -6,8 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from ..catalogue.architecture import TensorGroup
-from ..catalogue.layers import Attention, FeedForward, Recurrent
+from ..catalogue.architecture import Attention, FeedForward, Recurrent, TensorGroup
 
 TYPE_CHECKING = False
 

@@ -5,8 +5,7 @@ specs/runtimes/.
 
 from __future__ import annotations
 
-from ..catalogue.architecture import Architecture
-from ..catalogue.layers import Attention
+from ..catalogue.architecture import Architecture, Attention
 from ..catalogue.quantization_names import PLAIN_DTYPES
 from ..catalogue.runtime import RuntimeSpec
 from ..core.records import Unread

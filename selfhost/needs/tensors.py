@@ -6,8 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from math import prod
 
-from ..catalogue.architecture import Architecture, TensorGroup
-from ..catalogue.layers import Attention, FeedForward, Recurrent
+from ..catalogue.architecture import Architecture, Attention, FeedForward, Recurrent, TensorGroup
 from ..core.records import Record, read_by
 
 TYPE_CHECKING = False

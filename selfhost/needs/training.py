@@ -11,8 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..catalogue.architecture import Architecture
-from ..catalogue.layers import Attention
+from ..catalogue.architecture import Architecture, Attention
 from ..catalogue.quantization_names import CHECKPOINTS
 from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import ModelSpec

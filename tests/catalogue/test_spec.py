@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from helpers.each import each
 from helpers.paths import GOOD_SPECS, SCHEMAS, SPECS
-from selfhost.catalogue.layers import MAX_LAYERS
+from selfhost.catalogue.architecture import MAX_LAYERS
 from selfhost.catalogue.runtime import RuntimeSpec, read_runtime_spec
 from selfhost.catalogue.spec import ModelSpec, read_model_spec
 from selfhost.core.records import Record

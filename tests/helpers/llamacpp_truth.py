@@ -7,8 +7,7 @@ from functools import cache
 from typing import Any
 
 from helpers.paths import COMMON, TRUTH
-from selfhost.catalogue.architecture import Architecture
-from selfhost.catalogue.layers import Attention, FeedForward, Recurrent
+from selfhost.catalogue.architecture import Architecture, Attention, FeedForward, Recurrent
 from selfhost.catalogue.runtime import RuntimeSpec
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.workload import Workload

@@ -21,8 +21,7 @@ from helpers.needs_of import (
     shared_out,
 )
 from selfhost import needs
-from selfhost.catalogue.architecture import Architecture
-from selfhost.catalogue.layers import Attention, FeedForward
+from selfhost.catalogue.architecture import Architecture, Attention, FeedForward
 from selfhost.catalogue.spec import Parameters
 from selfhost.needs.records import How
 

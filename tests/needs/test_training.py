@@ -10,9 +10,8 @@ import pytest
 
 from helpers.needs_of import calculate
 from helpers.paths import TRUTH
-from selfhost.catalogue.architecture import Architecture
+from selfhost.catalogue.architecture import Architecture, Attention, FeedForward
 from selfhost.catalogue.index import Catalogue
-from selfhost.catalogue.layers import Attention, FeedForward
 from selfhost.catalogue.runtime import RuntimeSpec
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.workload import FINETUNE_METHODS, OPTIMIZERS, Workload

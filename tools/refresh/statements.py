@@ -6,8 +6,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-from selfhost.catalogue.architecture import Architecture
-from selfhost.catalogue.layers import Attention, FeedForward, Recurrent
+from selfhost.catalogue.architecture import Architecture, Attention, FeedForward, Recurrent
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.records import Record
 from selfhost.modelfiles import spec_text

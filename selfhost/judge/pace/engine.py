@@ -11,8 +11,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from math import inf
 
-from ...catalogue.architecture import Architecture
-from ...catalogue.layers import Attention
+from ...catalogue.architecture import Architecture, Attention
 from ...core.records import FrozenDict, Record
 from ...core.spelling import words_of
 from ...core.tables import shipped_table

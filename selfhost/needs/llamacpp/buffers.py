@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from ...catalogue.architecture import Architecture
-from ...catalogue.layers import Attention
+from ...catalogue.architecture import Architecture, Attention
 from ...catalogue.runtime import RuntimeSpec
 from ...core.records import Record
 from ..cache import CacheGroup, cache_groups, compressors, keeps_compressed, states

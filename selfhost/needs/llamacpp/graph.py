@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from ...catalogue.architecture import Architecture
-from ...catalogue.layers import Attention, FeedForward, Recurrent
+from ...catalogue.architecture import Architecture, Attention, FeedForward, Recurrent
 from ...core.records import Record
 from ..cache import State, states
 from ..tensors import ArchitectureRow, Style

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from ...catalogue.architecture import Architecture
-from ...catalogue.layers import Attention
+from ...catalogue.architecture import Architecture, Attention
 from ..tensors import ArchitectureRow, Style
 from .allocator import Section, Tensor
 from .buffers import Cells

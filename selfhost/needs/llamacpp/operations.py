@@ -4,7 +4,7 @@ dense or of experts, a recurrence (src/llama-graph.cpp and src/models of llama.c
 
 from __future__ import annotations
 
-from ...catalogue.layers import Attention, FeedForward, Recurrent
+from ...catalogue.architecture import Attention, FeedForward, Recurrent
 from .allocator import Tensor
 
 TYPE_CHECKING = False

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...catalogue.layers import Attention
+from ...catalogue.architecture import Attention
 from ...catalogue.runtime import RuntimeSpec
 from ...core import units
 from ...core.records import Unread
