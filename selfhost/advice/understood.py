@@ -8,9 +8,8 @@ from .. import needs as need
 from ..catalogue.index import Catalogue, spec_in
 from ..catalogue.names import Resolution, library_tag
 from ..catalogue.pasted import bare_name, is_path
-from ..catalogue.published import PublishedFiles
 from ..catalogue.searching import resolve
-from ..catalogue.spec import ModelSpec
+from ..catalogue.spec import ModelSpec, PublishedFiles
 from ..core.errors import WorkloadError
 from ..core.records import Record
 from ..core.spelling import canonical

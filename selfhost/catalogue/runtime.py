@@ -10,8 +10,8 @@ from ..core.records import Record, pattern, read_by
 from ..core.tomlfile import Document, Table
 from ..core.workload import FINETUNE_METHODS, KV_CACHE_TYPES
 from .architecture import Architecture
-from .media import Denoising
 from .quantization_names import FORMATS, PLAIN_DTYPES
+from .spec import Denoising
 from .spec_values import MODALITIES, identifier, schema_is_read, size_in_bytes, string_lists, texts
 
 TYPE_CHECKING = False

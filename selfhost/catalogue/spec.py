@@ -9,11 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Set
 
 from ..core.records import Record, pattern, read_by
-from ..core.tomlfile import Document, Table, shortened
+from ..core.tomlfile import Document, Path, Table, shortened
 from .architecture import Architecture, read_architecture
-from .media import Denoising, Sound
-from .published import FileTensors, PublishedFiles, Quantized, check_files, check_quantized
-from .quantization_names import FORMATS, PLAIN_DTYPES
+from .quantization_names import APART, FORMATS, PLAIN_DTYPES, QUANTIZATIONS
 from .spec_values import (
     INPUTS,
     MODALITIES,
@@ -28,6 +26,7 @@ from .spec_values import (
     size_in_bytes,
     texts,
     tuned_from,
+    types_apart,
 )
 
 TYPE_CHECKING = False
@@ -60,6 +59,155 @@ _OF_COMPONENTS = {
 _COMPUTED_FROM = ("architecture", "components")
 # beside letters and digits; a quote, $ or ` would reach the shell through its completion
 _IN_ALIAS = "_.:/+ -"
+
+
+class Sound(Record):
+    """What making, or writing down, a minute of sound takes.
+
+    `tokens_per_second`: steps that one second is made of; None where what is heard is written down,
+    a step for each token of text. Each reads `step_parameters`, and the program launches its
+    `step_layers` one by one; None: all at once. `operations_per_second`: multiplications and
+    additions for a second of sound beside the steps. The others are the least and the most seconds
+    that runs were published with, on a graphics card and on a processor; None where none were
+    found.
+    """
+
+    tokens_per_second: float | None = read_by(Table.number, default=None)
+    step_parameters: int | None = read_by(Table.integer, minimum=1, default=None)
+    step_layers: int | None = read_by(Table.integer, minimum=1, default=None)
+    operations_per_second: float | None = read_by(Table.number, default=None)
+    card_seconds_low: float | None = read_by(Table.number, default=None)
+    card_seconds_high: float | None = read_by(Table.number, default=None)
+    processor_seconds_low: float | None = read_by(Table.number, default=None)
+    processor_seconds_high: float | None = read_by(Table.number, default=None)
+
+
+class Denoising(Record):
+    """How a model makes one picture, or one clip of video, of its own size. `steps` as its
+    publisher or its pipeline sets them; `passes` through the denoiser a step, 2 with
+    classifier-free guidance; operations (multiplications and additions) of one pass, and of
+    decoding the picture or clip. `blocks` of the denoiser, residual ones and those of transformers,
+    which Python launches one after the other; None where they are not counted.
+    `step_parameters`: those that each step reads, where reading may take longer than computing, as
+    with a picture that is written token by token; None elsewhere.
+    `decodes_in_32_bits`: its pipeline turns a decoder in float16 into one in float32. `frames`,
+    and `height` and `width` in pixels, of a clip; None of a picture.
+    """
+
+    steps: int = read_by(Table.integer, required=True, minimum=1)
+    passes: int = read_by(Table.integer, required=True, minimum=1)
+    step_operations: int = read_by(Table.integer, required=True, minimum=1)
+    decode_operations: int = read_by(Table.integer, required=True, minimum=1)
+    blocks: int | None = read_by(Table.integer, minimum=1, default=None)
+    step_parameters: int | None = read_by(Table.integer, minimum=1, default=None)
+    decodes_in_32_bits: bool = read_by(Table.boolean, default=False)
+    frames: int | None = read_by(Table.integer, minimum=1, default=None)
+    height: int | None = read_by(Table.integer, minimum=1, default=None)
+    width: int | None = read_by(Table.integer, minimum=1, default=None)
+
+
+# what follows the name of an architecture in the table where a model's own file does not tell all
+# its tensors
+INCOMPLETE = " (incomplete)"
+# what the source of a size begins with that was read off a file on this disk; its path follows
+SIZE_OF = "size of "
+
+
+class PublishedFiles(Record):
+    """Sizes that one publisher states: `bytes` by quantization. `repository` is where they can be
+    fetched from.
+
+    `unsized`: quantizations that lie there and whose size nobody states to the byte; it is
+    computed. `names`: the file of a quantization (the first one of a split file), where its name
+    holds no tag of that quantization. `listed` is False where no listing of the repository shows
+    these files: its publisher usually offers them. `named`: somebody typed the name of the file, or
+    Ollama's tag of it, so that it is published, wherever that is.
+    """
+
+    format: str = read_by(Table.string, required=True, choices=FORMATS)
+    source: str = read_by(Table.text, required=True)
+    repository: str | None = read_by(repository, default=None)
+    bytes: Mapping[str, int] = read_by(Table.mapping, of=size_in_bytes, default={})
+    unsized: tuple[str, ...] = read_by(Table.strings, default=())
+    names: Mapping[str, str] = read_by(Table.mapping, of=Table.string, default={})
+    listed: bool = read_by(Table.boolean, default=True)
+    named: bool = False
+
+    @property
+    def quantizations(self) -> tuple[str, ...]:
+        """All that lie there, of stated size or not."""
+        return (*self.bytes, *self.unsized)
+
+
+class Quantized(Record):
+    """How weights are stored that others quantized: `quantization` of `format`, None where what it
+    is has no name here.
+
+    They are judged as they are stored: a GGUF file is made of the weights that they were quantized
+    from. `apart`: tensors of MLX's files in another type than that, under the names of GGUF files
+    (`blk.*` for all blocks that have one).
+    """
+
+    format: str = read_by(Table.string, required=True, choices=("safetensors", "mlx"))
+    quantization: str | None = read_by(Table.string, default=None)
+    apart: tuple[tuple[str, str], ...] = read_by(types_apart, types=APART, default=())
+
+
+class FileTensors(Record):
+    """Tensors of one file that are alike, `count` of them, together `bytes`: a block's number in
+    their name is `*`.
+
+    `extra`: of blocks that predict more than one token.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    type: str
+    count: int
+    bytes: int
+    extra: bool = False
+
+
+def _check_files(table: Table, values: Mapping[str, Any]) -> None:
+    """Note what the keys of one `[[files]]` cannot tell alone."""
+    sizes, unsized = table.values.get("bytes"), values["unsized"]
+    sized = list(sizes) if isinstance(sizes, dict) else []
+    if not sized and not unsized and sizes in (None, {}):
+        missing = "is missing" if sizes is None else "is empty"
+        table.problem("bytes", missing, "write for example bytes.Q4_K_M = 4_372_812_000")
+    if unsized and "repository" not in table:
+        message = "names files that lie in no repository"
+        table.problem("unsized", message, "write repository, or bytes with their sizes")
+    for name in sized:
+        _check_name(table, ("bytes", name), name, values["format"])
+    for place, name in enumerate(unsized):
+        _check_name(table, ("unsized", place), name, values["format"])
+    for name in values["names"]:
+        if name not in (*sized, *unsized):
+            guess = table.document.guess(name, (*sized, *unsized))
+            remedy = (
+                f"did you mean {guess}?" if guess else f"one of {', '.join((*sized, *unsized))}"
+            )
+            table.document.add((*table.path, "names", name), "is not among the files", remedy)
+
+
+def _check_quantized(table: Table, values: Mapping[str, Any]) -> None:
+    """The same of `[quantized]`."""
+    if values["quantization"] is not None:
+        _check_name(table, ("quantization",), values["quantization"], values["format"])
+    if values["format"] == "safetensors" and "apart" in table:
+        table.problem("apart", "is of MLX's files alone", "write it under [architecture.apart]")
+
+
+def _check_name(table: Table, path: Path, name: str, format: str | None) -> None:
+    choices = QUANTIZATIONS.get(format or "", (name,))
+    if name not in choices:
+        # without the groups and bits, which are variants
+        plain = [choice for choice in choices if "-" not in choice] or choices
+        guess = table.document.guess(name, choices)
+        remedy = f"did you mean {guess}?" if guess else f"known: {', '.join(plain)}"
+        message = f'"{shortened(name)}" is not a quantization of {format}'
+        table.document.add((*table.path, *path), message, remedy)
 
 
 class License(Record):
@@ -370,10 +518,10 @@ class ModelSpec(Record):
     embedding_length: int | None = read_by(_embedding, name="embedding", default=None)
     picture_operations: int | None = read_by(Table.integer, minimum=1, default=None)
     files: tuple[PublishedFiles, ...] = read_by(
-        Table.records, kind=PublishedFiles, check=check_files, default=()
+        Table.records, kind=PublishedFiles, check=_check_files, default=()
     )
     quantized: Quantized | None = read_by(
-        Table.record, kind=Quantized, check=check_quantized, default=None
+        Table.record, kind=Quantized, check=_check_quantized, default=None
     )
     sources: Mapping[str, str] = read_by(texts, default={})
     unknown: Mapping[str, str] = read_by(texts, default={})

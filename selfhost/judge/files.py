@@ -7,9 +7,8 @@ from __future__ import annotations
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.names import id_of
-from ..catalogue.published import PublishedFiles
 from ..catalogue.runtime import RuntimeSpec
-from ..catalogue.spec import ModelSpec
+from ..catalogue.spec import ModelSpec, PublishedFiles
 from ..catalogue.spec_values import GENERATING
 from ..core.records import Record, Unread
 from ..core.workload import Workload

@@ -9,10 +9,9 @@ from contextlib import contextmanager
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
-from ..catalogue.published import INCOMPLETE
 from ..catalogue.quantization_names import DTYPES, PACKED
 from ..catalogue.runtime import RuntimeSpec
-from ..catalogue.spec import ModelSpec
+from ..catalogue.spec import INCOMPLETE, ModelSpec
 from ..catalogue.spec_values import GENERATING
 from ..core.errors import Problem, WorkloadError
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_MIN_TOKENS_PER_SECOND, Workload

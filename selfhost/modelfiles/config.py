@@ -20,8 +20,7 @@ from ..catalogue.architecture import (
     FeedForward,
     Recurrent,
 )
-from ..catalogue.published import INCOMPLETE
-from ..catalogue.spec import ModelSpec, Parameters, Safety
+from ..catalogue.spec import INCOMPLETE, ModelSpec, Parameters, Safety
 from ..core.records import Record
 from ..needs.tensors import (
     ArchitectureRow,

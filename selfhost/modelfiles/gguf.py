@@ -16,9 +16,8 @@ from ..catalogue.architecture import (
     FeedForward,
     TensorGroup,
 )
-from ..catalogue.published import SIZE_OF, FileTensors, PublishedFiles
 from ..catalogue.quantization_names import QUANTIZATIONS
-from ..catalogue.spec import ModelSpec, Parameters, Safety
+from ..catalogue.spec import SIZE_OF, FileTensors, ModelSpec, Parameters, PublishedFiles, Safety
 from ..core.records import pattern
 from ..needs.quantization import BASE_TYPES, BLOCKS
 from ..needs.tensors import checkpoint_tensors, count, gguf_tensors, idle, row_of

@@ -9,9 +9,8 @@ import stat
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
-from ..catalogue.published import SIZE_OF, PublishedFiles
 from ..catalogue.quantization_names import QUANTIZATIONS
-from ..catalogue.spec import ModelSpec, Parameters, Safety
+from ..catalogue.spec import SIZE_OF, ModelSpec, Parameters, PublishedFiles, Safety
 from . import safetensors
 from .config import ConfigRead, read_config
 from .gguf import parts_of, read_gguf

@@ -14,9 +14,8 @@ from .. import needs as need
 from ..catalogue.architecture import Architecture, Attention, FeedForward, Recurrent
 from ..catalogue.index import misnamed
 from ..catalogue.licenses import remedy_of_id
-from ..catalogue.published import PublishedFiles
 from ..catalogue.quantization_names import QUANTIZATIONS
-from ..catalogue.spec import ModelSpec, is_license_expression, read_as_far_as_right
+from ..catalogue.spec import ModelSpec, PublishedFiles, is_license_expression, read_as_far_as_right
 from ..catalogue.spec_values import SCHEMA, SCRATCH, is_id
 from ..core.errors import Problem
 from ..core.records import Record, pattern

@@ -10,8 +10,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ..catalogue.published import Quantized
 from ..catalogue.quantization_names import MLX_MODES, PACKED, QUANTIZATIONS
+from ..catalogue.spec import Quantized
 from ..core.records import Record
 from .config_keys import Keys, short
 

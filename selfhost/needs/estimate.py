@@ -9,10 +9,9 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from ..catalogue.architecture import Architecture
-from ..catalogue.published import PublishedFiles
 from ..catalogue.quantization_names import MLX_QUANTIZATIONS, PACKED, canonical_packed, mlx_scheme
 from ..catalogue.runtime import RuntimeSpec
-from ..catalogue.spec import HEARD_SECONDS, ModelSpec, StatedNeeds
+from ..catalogue.spec import HEARD_SECONDS, ModelSpec, PublishedFiles, StatedNeeds
 from ..core import units
 from ..core.records import Unread
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, Workload

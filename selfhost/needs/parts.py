@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from ..catalogue.architecture import Architecture
-from ..catalogue.published import PublishedFiles
 from ..catalogue.quantization_names import MLX_MODES, PLAIN_DTYPES
 from ..catalogue.runtime import Account, ModelParts, RuntimeSpec
-from ..catalogue.spec import ModelSpec
+from ..catalogue.spec import ModelSpec, PublishedFiles
 from ..core.records import Record, Unread
 from .records import (
     SPLITS,

@@ -12,7 +12,7 @@ from functools import lru_cache
 from math import prod
 
 from ..catalogue.architecture import Architecture, TensorGroup
-from ..catalogue.published import FileTensors
+from ..catalogue.spec import FileTensors
 from .tensors import ArchitectureRow, gguf_tensors, predicts_more
 
 # elements and bytes of one block, ggml.h and ggml-common.h

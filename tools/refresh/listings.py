@@ -6,9 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from selfhost.catalogue.published import PublishedFiles
 from selfhost.catalogue.quantization_names import QUANTIZATIONS, canonical_packed
-from selfhost.catalogue.spec import ModelSpec, Parameters, Safety
+from selfhost.catalogue.spec import ModelSpec, Parameters, PublishedFiles, Safety
 from selfhost.modelfiles.source import clean, license_of
 
 # what the files of a repository are, by their endings

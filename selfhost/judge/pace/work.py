@@ -8,8 +8,7 @@ from __future__ import annotations
 from math import sqrt
 
 from ...catalogue.architecture import Architecture, Audio
-from ...catalogue.media import Denoising, Sound
-from ...catalogue.spec import ModelSpec
+from ...catalogue.spec import Denoising, ModelSpec, Sound
 from ...core import units
 from ...core.records import FrozenDict, Record
 from ...core.units import TRAINED

@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from ...catalogue.architecture import Architecture
-from ...catalogue.published import PublishedFiles
-from ...catalogue.spec import ModelSpec
+from ...catalogue.spec import ModelSpec, PublishedFiles
 from ...core.records import Unread
 from ..parts import Subject, published, sized, stated_size, unread, unread_size
 from ..quantization import BITS_PER_WEIGHT, Stored, has_fused, stored, typed_earlier

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from ...catalogue.architecture import Architecture
-from ...catalogue.published import SIZE_OF
-from ...catalogue.spec import ModelSpec
+from ...catalogue.spec import SIZE_OF, ModelSpec
 from ..parts import Subject, term
 from ..quantization import BITS_PER_WEIGHT, BLOCKS, Stored, typed_earlier
 from ..records import How, SizedWeights, Term, summed, taken_off
