@@ -411,17 +411,7 @@ def read_architecture(table: Table, *, attention_untold: bool) -> Architecture:
     values = table.fields(Architecture)
     layers, width = values["layers"] or 0, values["embedding_length"] or 0
     letters, extra = values["layer_pattern"] or "", values["mtp_layers"] or 0
-    attending, keeping = table.tables("attention"), table.tables("recurrent")
-    feeding = table.tables("feed_forward")
-    # a layer either attends or keeps a state; its feed-forward is beside that
-    places = chain(
-        _places((attending, keeping), layers, layers, letters),
-        _places((feeding,), layers, layers, letters),
-    )
-    heads = values["heads"]
-    attention = [_read_part(line, next(places), Attention, width, heads) for line in attending]
-    recurrent = [_read_part(line, next(places), Recurrent, width) for line in keeping]
-    feed_forward = [_read_part(line, next(places), FeedForward, width) for line in feeding]
+    parts = _layer_parts(table, layers, letters, values["heads"], width)
     if not attention_untold and not {"attention", "recurrent"} & table.values.keys():
         remedy = "write attention = [{ … }], recurrent = [{ … }] or both"
         table.problem("attention", "is missing", remedy)
@@ -431,15 +421,32 @@ def read_architecture(table: Table, *, attention_untold: bool) -> Architecture:
     architecture = Architecture(
         row=gguf or transformers or "",
         runs_in_gguf=gguf is not None,
-        attention=tuple(filter(None, attention)),
-        recurrent=tuple(filter(None, recurrent)),
-        feed_forward=tuple(filter(None, feed_forward)),
+        **parts,
         **values,
     )
     # a part that is wrong itself is left out, and not missed
     for fault in architecture.misfits() if table.document.ok else ():
         table.problem(*fault)
     return architecture
+
+
+def _layer_parts(
+    table: Table, layers: int, letters: str, heads: int | None, width: int
+) -> dict[str, tuple[LayerPart, ...]]:
+    """What the layers have, by the key of the list that says so; a wrong line is left out."""
+    attending, keeping = table.tables("attention"), table.tables("recurrent")
+    feeding = table.tables("feed_forward")
+    # a layer either attends or keeps a state; its feed-forward is beside that
+    places = chain(
+        _places((attending, keeping), layers, layers, letters),
+        _places((feeding,), layers, layers, letters),
+    )
+    kinds = {"attention": Attention, "recurrent": Recurrent, "feed_forward": FeedForward}
+    parts: dict[str, tuple[LayerPart, ...]] = {}
+    for (key, kind), lines in zip(kinds.items(), (attending, keeping, feeding), strict=True):
+        read = [_read_part(line, next(places), kind, width, heads) for line in lines]
+        parts[key] = tuple(filter(None, read))
+    return parts
 
 
 def _check_keys(line: Table, part: type[LayerPart], kind: str) -> None:
@@ -487,7 +494,6 @@ def _read_part(
     return made
 
 
-# `":3"` or `"3::4"`: as Python slices the layers
 _SLICE = pattern(r"(?a)(\d{0,9}):(\d{0,9})(?::(\d{0,9}))?")
 
 
@@ -533,22 +539,27 @@ def _named_places(
 
 def _numbers(line: Table, layers: int, limit: int, letters: str) -> Places:
     """The numbers that the `at` of a line names; () where it is wrong."""
-    at, numbers = line.values["at"], []
+    at: Any = line.values["at"]
+    if isinstance(at, str):
+        at = _sliced(at, layers, limit) or [n for n, own in enumerate(letters) if own == at]
     if isinstance(at, list) and all(type(number) is int for number in at):
-        numbers = sorted(set(at)) if len(set(at)) == len(at) else []
-    elif isinstance(at, str) and (slice := _SLICE.fullmatch(at)):
-        start, stop, step = (int(digits) if digits else None for digits in slice.groups())
-        end = layers if stop is None else stop
-        is_usable = step != 0 and end <= limit
-        numbers = list(range(start or 0, end, step or 1)) if is_usable else []
-    elif isinstance(at, str) and len(at) == 1:
-        numbers = [number for number, letter in enumerate(letters) if letter == at]
-    if numbers and numbers[0] >= 0 and numbers[-1] < limit:
-        return tuple(numbers)
+        numbers = sorted(set(at))
+        if len(numbers) == len(at) > 0 and numbers[0] >= 0 and numbers[-1] < limit:
+            return tuple(numbers)
     remedy = 'write a slice such as ":3" or "3::4", a list of numbers or a letter of layer_pattern'
-    message = f"names no layers from 0 to {limit - 1}: {kind_of(at)}"
+    message = f"names no layers from 0 to {limit - 1}: {kind_of(line.values['at'])}"
     line.problem("at", message, f"{remedy}, each layer once")
     return ()
+
+
+def _sliced(at: str, layers: int, limit: int) -> list[int]:
+    """`":3"` or `"3::4"`, as Python slices the layers; empty where it is none or beyond them."""
+    slice = _SLICE.fullmatch(at)
+    if slice is None:
+        return []
+    start, stop, step = (int(digits) if digits else None for digits in slice.groups())
+    end = layers if stop is None else stop
+    return list(range(start or 0, end, step or 1)) if step != 0 and end <= limit else []
 
 
 def _tensors(table: Table | None, layers: int, limit: int, letters: str) -> tuple[TensorGroup, ...]:
