@@ -11,8 +11,9 @@ from __future__ import annotations
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from .advice.listing import Ranking
     from .advice.plan import Plan
-    from .advice.several import Comparison, Ranking
+    from .advice.several import Comparison
     from .advice.sizes import ContainerSize
     from .api import can_run, check, check_together, compare, plan, rank, size
     from .catalogue.spec import ModelSpec
@@ -34,7 +35,7 @@ __version__ = "0.1.0"
 _HOME = {
     "can_run": "api", "check": "api", "check_together": "api", "compare": "api", "plan": "api",
     "rank": "api", "size": "api", "ContainerSize": "advice.sizes",
-    "Comparison": "advice.several", "Plan": "advice.plan", "Ranking": "advice.several",
+    "Comparison": "advice.several", "Plan": "advice.plan", "Ranking": "advice.listing",
     "UnknownMachineError": "machine.profiles",
     "Machine": "machine.reader", "ModelSpec": "catalogue.spec", "Workload": "core.workload",
     "Load": "core.workload",

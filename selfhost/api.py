@@ -23,8 +23,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from .advice.listing import Ranking
     from .advice.plan import Plan
-    from .advice.several import Comparison, Ranking
+    from .advice.several import Comparison
     from .advice.sizes import ContainerSize
 
 PathLike = str | os.PathLike[str]
@@ -144,8 +145,7 @@ def rank(
     if modality is not None:
         _one_of("modality", modality, MODALITIES)
     given = _given(workload, machine, specs)
-    from .advice.listing import Lister
-    from .advice.several import ranking
+    from .advice.listing import Lister, ranking
 
     catalogue = given.catalogue
     outlines = filter(None, map(catalogue.outline, catalogue.ids()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import ceil, inf
+from shlex import quote
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
@@ -23,13 +24,17 @@ from ..judge.placement.devices import lies_beside_cards
 from ..judge.question import architectures, ask
 from ..judge.record import Alternative, Judged, OpenAlternative, Question
 from ..machine.record import Machine
-from .ranking import NAMED, TIGHT, Standings, is_practical, leaves_little, reasons, share_on
-from .room import (
-    exceeds_accelerator,
-    longest_context,
-    parameters_that_may_fit,
-    shortest_context,
+from .ranking import (
+    NAMED,
+    TIGHT,
+    Standings,
+    best_case,
+    is_practical,
+    leaves_little,
+    reasons,
+    share_on,
 )
+from .room import exceeds_accelerator, longest_context
 
 TYPE_CHECKING = False
 
@@ -37,41 +42,30 @@ if TYPE_CHECKING:
     from ..catalogue.index import Outline
 
 MOST_ALTERNATIVES = 3
+SHORTEST_CONTEXT_TOKENS = 1024
 # where it is not the machine that rules a model out, one up to this many times as large is alike
 # (assumed: 7 and 8 B are one class)
 ALIKE_IN_SIZE = 1.25
 # a model that sees answers text too
 _AS_GOOD_AS = {"text": ("text", "vision")}
 _OF_THE_MODEL = ("weights", "license", "openness", "runtime")
-# no default quantization stores less than 4 bits a parameter, so a model above this cannot fit
-LEAST_BYTES_BY_DEFAULT = 0.5
-OWN_CACHE = "KV cache in the model's type"
 
 
 class Fit(Record):
-    """A judgement that fits, and the workload as asked; `why` it is proposed."""
+    """A candidate that fits, the workload that asks for it, and why it is proposed."""
 
     judged: Judged
     workload: Workload
     why: str = ""
 
-    @property
-    def question(self) -> Question:
-        return self.judged.question
-
-    @property
-    def likely_too_slow(self) -> bool:
-        """The likely pace is below the wanted one, though its range reaches it."""
-        return is_too_slow(self.judged, self.question.workload.min_tokens_per_second)
-
 
 def alternatives(
-    question: Question, workload: Workload, judged: Judged, catalogue: Catalogue, machine: Machine
+    judged: Judged, workload: Workload, catalogue: Catalogue, machine: Machine
 ) -> tuple[Alternative, ...]:
     """What would get the route `local`: the same model, smaller or with a shorter context, then
     other models, best first.
 
-    Nothing is proposed where the route is local already. `workload` is the workload before defaults
+    Nothing is proposed where the route is local already. `workload` is the one before defaults
     were filled in; what it demands is demanded of the alternatives too.
     """
     if judged.fits:
@@ -79,13 +73,12 @@ def alternatives(
     search = _Search(catalogue=catalogue, machine=machine)
     # a smaller quantization may be what the program takes by itself
     own: dict[tuple[object, ...], Alternative] = {}
-    for fit in _same_model(question, workload, search):
+    for fit in filter(None, _same_model(judged, workload, search)):
         each = _alternative(fit, catalogue)
         weights = each.runtime, each.quantization, each.context_tokens, each.finetune_method
         own.setdefault(weights, each)
     most = MOST_ALTERNATIVES - min(len(own), 1)
-    others = _other_models(question.spec, workload, judged, search, most)
-    return (*[*own.values()][:MOST_ALTERNATIVES], *others)
+    return (*[*own.values()][:MOST_ALTERNATIVES], *_other_models(judged, workload, search, most))
 
 
 def on_cards_instead(
@@ -138,7 +131,7 @@ def open_alternatives(
                 license=other.license.id if other.license else None,
                 fits=fits,
                 failed=failed,
-                quantization=less.question.workload.quantization if less is not None else None,
+                quantization=None if less is None else judged.question.workload.quantization,
                 practical=fits and is_practical(judged, plain.min_tokens_per_second),
             )
         )
@@ -203,11 +196,16 @@ class _Search(Record):
         if spec.closed or runtime is None or question.needs is None or workload.task == "finetune":
             return []
         order = need.quantizations_of(spec, runtime, architectures(self.catalogue))
-        kind = workload.quantization
+        kind, format = workload.quantization, workload.format or ""
         if kind not in order:
             return []
         smaller = order[order.index(kind) + 1 :]
-        published = [name for name in smaller if _can_be_had(question, name)]
+        published = [
+            name
+            for name in smaller
+            if spec.repository_of(format, name) is not None
+            or need.loads_sixteen_bits(spec, runtime, format, name)
+        ]
         makeable = [
             name
             for name in smaller
@@ -219,7 +217,7 @@ class _Search(Record):
     def as_checked(self, fit: Fit) -> Fit:
         """With the defaults that suit the machine best, as its command judges it."""
         catalogue, machine, workload = self.catalogue, self.machine, fit.workload
-        question, judged = fit.question, fit.judged
+        question, judged = fit.judged.question, fit.judged
         if not follows_a_list(question.spec, workload):
             best = suited(question, workload, catalogue, machine, judged=judged)
             return fit.replace(judged=best)
@@ -228,59 +226,44 @@ class _Search(Record):
         return fit.replace(judged=suited(question, workload, catalogue, machine))
 
 
-def _can_be_had(question: Question, quantization: str) -> bool:
-    """Whether the catalogue names such files of the model, or the runtime makes them."""
-    spec, runtime, format = question.spec, question.runtime, question.workload.format or ""
-    if spec.repository_of(format, quantization) is not None:
-        return True
-    return runtime is not None and need.loads_sixteen_bits(spec, runtime, format, quantization)
-
-
-# ------------------------------------------------------------------ the same model
-
-
-def _same_model(question: Question, workload: Workload, search: _Search) -> Iterator[Fit]:
+def _same_model(judged: Judged, workload: Workload, search: _Search) -> Iterator[Fit | None]:
     """The model itself: tuned with less, smaller, with its own cache, in another program, with a
     shorter context.
     """
-    spec, runtime = question.spec, question.runtime
+    question = judged.question
+    spec, runtime, taken = question.spec, question.runtime, question.workload
     if spec.closed:
         return
-    if workload.task == "finetune" and question.workload.finetune_method != "qlora":
+    if workload.task == "finetune" and taken.finetune_method != "qlora":
         qlora = workload.replace(finetune_method="qlora")
-        yield from _fitting(search.fit(spec, qlora, "same model, tuned with QLoRA"))
+        yield search.fit(spec, qlora, "same model, tuned with QLoRA")
     # with the program that was asked for, before another one
-    yield from _fitting(search.smaller(question, workload))
+    yield search.smaller(question, workload)
     if workload.kv_cache_type is not None:
         own_cache = workload.replace(kv_cache_type=None)
-        yield from _fitting(search.fit(spec, own_cache, f"same files, {OWN_CACHE}"))
+        yield search.fit(spec, own_cache, "same files, KV cache in the model's type")
     if workload.runtime is not None:
         free = workload.replace(runtime=None, format=None, quantization=None)
-        for fit in map(search.as_checked, _fitting(search.fit(spec, free))):
-            if fit.question.runtime is not None:
-                yield fit.replace(why=f"same model with {fit.question.runtime.name}")
+        fit = search.fit(spec, free)
+        fit = None if fit is None else search.as_checked(fit)
+        if fit is not None and fit.judged.question.runtime is not None:
+            yield fit.replace(why=f"same model with {fit.judged.question.runtime.name}")
     if runtime is None or question.needs is None:
         return
-    longest = longest_context(question, None, search.machine, search.catalogue) or 0
-    most = question.workload.context_tokens or 0
-    if shortest_context(question.workload) <= longest < most:
+    longest = longest_context(judged, search.machine, search.catalogue) or 0
+    shortest = max(SHORTEST_CONTEXT_TOKENS, taken.prompt_tokens or 0)
+    if shortest <= longest < (taken.context_tokens or 0):
         shorter = workload.replace(
-            runtime=runtime.id,
-            quantization=question.workload.quantization,
-            context_tokens=longest,
+            runtime=runtime.id, quantization=taken.quantization, context_tokens=longest
         )
-        yield from _fitting(search.fit(spec, shorter, "same files, shorter context"))
-
-
-def _fitting(fit: Fit | None) -> tuple[Fit, ...]:
-    return () if fit is None else (fit,)
+        yield search.fit(spec, shorter, "same files, shorter context")
 
 
 # ------------------------------------------------------------------ other models
 
 
 def _other_models(
-    spec: ModelSpec, workload: Workload, judged: Judged, search: _Search, most: int
+    judged: Judged, workload: Workload, search: _Search, most: int
 ) -> list[Alternative]:
     """The best `most` other models that run here as fast as is wanted.
 
@@ -288,9 +271,9 @@ def _other_models(
     asked for. Models are judged in the order of their worth, until none that is left can be worth
     as much here as those that were seen.
     """
-    plain, catalogue = _for_any_model(workload), search.catalogue
+    plain, catalogue, spec = _for_any_model(workload), search.catalogue, judged.question.spec
     proposals: list[tuple[tuple[bool, bool, bool, float], Fit]] = []
-    for for_other_work, less, id in _candidates(spec, judged, search):
+    for for_other_work, less, id in _candidates(judged, plain, search):
         if len(proposals) >= most and (for_other_work, False, False, less) > proposals[-1][0]:
             break
         other = _open_as_asked(id, plain, catalogue)
@@ -299,7 +282,8 @@ def _other_models(
         fit = search.fit(other, plain.replace(runtime=workload.runtime))
         is_elsewhere = fit is None and workload.runtime is not None
         fit = search.fit(other, plain) if is_elsewhere else fit
-        if fit is None or fit.likely_too_slow:
+        wanted = None if fit is None else fit.judged.question.workload.min_tokens_per_second
+        if fit is None or is_too_slow(fit.judged, wanted):
             continue
         is_doubtful = is_slow_picture(fit.judged) or fit.judged.has("context-unmeasured")
         place = (for_other_work, is_doubtful, is_elsewhere, less * share_on(fit.judged))
@@ -307,13 +291,12 @@ def _other_models(
         proposals.sort(key=lambda proposal: proposal[0])
         del proposals[most:]
     fits = [search.as_checked(fit) for _, fit in proposals]
-    return [_other_model(spec, workload, fit, catalogue) for fit in fits]
+    return [_alternative(_with_reasons(fit, spec, workload, catalogue), catalogue) for fit in fits]
 
 
-def _other_model(
-    spec: ModelSpec, workload: Workload, fit: Fit, catalogue: Catalogue
-) -> Alternative:
-    other, runtime = fit.question.spec, fit.question.runtime
+def _with_reasons(fit: Fit, spec: ModelSpec, workload: Workload, catalogue: Catalogue) -> Fit:
+    """The other model with why it stands in for that one."""
+    other, runtime = fit.judged.question.spec, fit.judged.question.runtime
     parts = [reasons(fit.judged, Standings.of_catalogue(catalogue).of(other.id))]
     if other.id in _named(spec, catalogue):
         parts.insert(0, "closest match")
@@ -321,7 +304,7 @@ def _other_model(
         parts.insert(0, "same family")
     if workload.runtime is not None and runtime is not None and runtime.id != workload.runtime:
         parts.append(f"with {runtime.name}")
-    return _alternative(fit.replace(why=", ".join(part for part in parts if part)), catalogue)
+    return fit.replace(why=", ".join(filter(None, parts)))
 
 
 def _named(spec: ModelSpec, catalogue: Catalogue) -> tuple[str, ...]:
@@ -331,55 +314,46 @@ def _named(spec: ModelSpec, catalogue: Catalogue) -> tuple[str, ...]:
     return catalogue.current_first((*named, after) if after else named)
 
 
-def _candidates(spec: ModelSpec, judged: Judged, search: _Search) -> list[tuple[bool, float, str]]:
+def _candidates(judged: Judged, plain: Workload, search: _Search) -> list[tuple[bool, float, str]]:
     """Open models of its modality that may take its place: whether each is for other work, its
     worth below 0, and its id, the best first.
 
-    But for those that its spec names, they are not much larger, do its work as `_does_its_work` has
-    it, and what is superseded does not come.
+    But for those that its spec names, the machine may hold them, they are not much larger, and do
+    its work as `_does_its_work` has it.
     """
     catalogue, standings = search.catalogue, Standings.of_catalogue(search.catalogue)
-    named = _named(spec, catalogue)
-    most = _most_parameters(spec, judged, search.machine)
+    spec, bounds = judged.question.spec, best_case(search.machine, plain)
+    named, most = _named(spec, catalogue), _most_parameters(judged)
     is_general, main_use = standings.is_general(spec.uses), (spec.uses or ())[:1] or None
     modalities = _AS_GOOD_AS.get(spec.modality, (spec.modality,))
     ordered: list[tuple[bool, float, str]] = []
     for outline in catalogue.open_by_size():
-        standing, is_named = standings.of(outline.id), outline.id in named
+        standing = standings.of(outline.id)
         if standing is None or outline.id == spec.id or outline.modality not in modalities:
             continue
-        is_small = (outline.parameters_total or inf) <= most
-        if not is_named and not (is_small and _does_its_work(spec, standings, outline)):
-            continue
         same_work = (standing.is_general and is_general) or standing.uses[:1] == main_use
-        # of those that the spec names the nearest comes first
-        weight = NAMED * (1 - 1e-6 * named.index(outline.id)) if is_named else 1.0
-        ordered.append((not (same_work or is_named), -standing.worth * weight, outline.id))
+        weight = 1.0
+        if outline.id in named:
+            # of those that the spec names the nearest comes first
+            same_work, weight = True, NAMED * (1 - 1e-6 * named.index(outline.id))
+        else:
+            is_small = (outline.parameters_total or inf) <= most and bounds.has_room(outline)
+            if not is_small or not _does_its_work(spec, standings, outline):
+                continue
+        ordered.append((not same_work, -standing.worth * weight, outline.id))
     return sorted(ordered)
 
 
-def _open_as_asked(id: str, workload: Workload, catalogue: Catalogue) -> ModelSpec | None:
-    """The spec, if it is not broken, and at least in part as open as was asked."""
-    try:
-        other = catalogue.spec(id)
-    except SpecError:
-        return None
-    opened = openness_check(other, workload)
-    return other if opened is None or opened.outcome in (Outcome.PASS, Outcome.WARN) else None
-
-
-def _most_parameters(spec: ModelSpec, judged: Judged, machine: Machine) -> float:
-    """The most that another model may have: what may fit, and less than this model has, or a little
-    more where it is not the machine that rules this one out.
+def _most_parameters(judged: Judged) -> float:
+    """The most that another model may have: less than this model has, or a little more where it is
+    not the machine that rules this one out.
     """
-    fitting, own = parameters_that_may_fit(machine, LEAST_BYTES_BY_DEFAULT), spec.parameters.total
+    own = judged.question.spec.parameters.total
     is_held = all(
         finding.check in _OF_THE_MODEL or finding.outcome in (Outcome.PASS, Outcome.WARN)
         for finding in judged.findings
     )
-    times = ALIKE_IN_SIZE if is_held else 1.0
-    below = inf if own is None else ceil(own * times) - 1
-    return min(below, inf if fitting is None else fitting)
+    return inf if own is None else ceil(own * (ALIKE_IN_SIZE if is_held else 1.0)) - 1
 
 
 def _does_its_work(spec: ModelSpec, standings: Standings, other: Outline) -> bool:
@@ -395,11 +369,19 @@ def _does_its_work(spec: ModelSpec, standings: Standings, other: Outline) -> boo
     return spec.uses is not None and spec.uses[0] in (other.uses or ())
 
 
-# ------------------------------------------------------------------ what is told of one
+def _open_as_asked(id: str, workload: Workload, catalogue: Catalogue) -> ModelSpec | None:
+    """The spec, if it is not broken, and at least in part as open as was asked."""
+    try:
+        other = catalogue.spec(id)
+    except SpecError:
+        return None
+    opened = openness_check(other, workload)
+    return other if opened is None or opened.outcome in (Outcome.PASS, Outcome.WARN) else None
 
 
 def _alternative(fit: Fit, catalogue: Catalogue) -> Alternative:
-    spec, workload, judged, why = fit.question.spec, fit.question.workload, fit.judged, fit.why
+    judged, why = fit.judged, fit.why
+    spec, workload = judged.question.spec, judged.question.workload
     needs, speed, in_ram, in_all = judged.needs, judged.speed, None, None
     if needs is not None and needs.memory is not None:
         # of accelerators that hold it only just it is what is likely, as `check` tells it
@@ -407,6 +389,8 @@ def _alternative(fit: Fit, catalogue: Catalogue) -> Alternative:
         ram_bytes = host_high(needs) or 0
         in_all = ram_bytes + (0 if needs.placement == "host" else likely)
         in_ram = None if needs.placement == "host" else ram_bytes
+    # by its id, or by its file where the catalogue has none of that id
+    typed = spec.id if spec.id in catalogue or not spec.origin else quote(spec.origin)
     return Alternative(
         id=spec.id,
         name=spec.name,
@@ -421,14 +405,5 @@ def _alternative(fit: Fit, catalogue: Catalogue) -> Alternative:
         decode_tokens_per_second=speed.decode if speed is not None else None,
         judged_tokens_per_second=speed.judged if speed is not None else None,
         why=f"{why}, {TIGHT}" if leaves_little(judged) and TIGHT not in why else why,
-        command=f"selfhost check {_typed(spec, catalogue)}{fit.workload.options()}",
+        command=f"selfhost check {typed}{fit.workload.options()}",
     )
-
-
-def _typed(spec: ModelSpec, catalogue: Catalogue) -> str:
-    """How to ask about it: by its id, or by its file where the catalogue has none of that id."""
-    if spec.id in catalogue or not spec.origin:
-        return spec.id
-    from shlex import quote
-
-    return quote(spec.origin)

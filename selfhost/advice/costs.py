@@ -11,7 +11,7 @@ from ..catalogue.offers import Offer
 from ..core.records import Record, Unread
 from ..core.workload import Load, Workload
 from ..judge.pace.speed import PaceRange, shares_of
-from ..judge.record import Judged, Outcome, Verdict
+from ..judge.record import Judged, Outcome
 from ..machine import gpus
 from ..machine.record import Machine
 
@@ -85,15 +85,19 @@ class MonthlyCost(Record):
 
 
 def month(
-    verdict: Verdict, asked: Workload, judged: Judged, catalogue: Catalogue
+    workload: Workload,
+    offers: Sequence[Offer],
+    judged: Judged,
+    machine: Machine,
+    catalogue: Catalogue,
 ) -> MonthlyCost | None:
-    """What the load of `asked`, the workload before defaults, costs by the verdict's offers, and on
-    its machine where the model runs there. None where no load was stated.
+    """What the load of the workload costs by these offers, and on the
+    machine where the model runs there. None where no load was stated.
     """
-    load, modality = asked.load, verdict.model.modality
+    load, modality = workload.load, judged.question.spec.modality
     if load is None:
         return None
-    if asked.task == "finetune":
+    if workload.task == "finetune":
         return MonthlyCost(reason="a load in tokens a day does not apply to fine-tuning")
     if modality not in BY_TOKEN:
         kind, unit = _PAID_BY.get(modality, (modality, "request"))
@@ -115,9 +119,9 @@ def month(
                 model=offer.model,
                 usd_per_month=_usd_per_month(offer, read, written),
             )
-            for offer in verdict.api_offers
+            for offer in offers
         ),
-        here=_local_cost(load, read, written, verdict.machine, judged, computers) if runs else None,
+        here=_local_cost(load, read, written, machine, judged, computers) if runs else None,
         currency_per_usd=load.currency_per_usd,
     )
 

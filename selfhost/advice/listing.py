@@ -8,26 +8,35 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from heapq import heapify, heappop, heappush
+from math import inf
 
-from ..catalogue.index import Catalogue
+from ..catalogue.index import Catalogue, Outline
 from ..catalogue.offers import day_by_header
+from ..catalogue.spec import ModelSpec
 from ..core import units
 from ..core.errors import InputError, SpecError, WorkloadError, in_one_line
 from ..core.records import Record
 from ..core.workload import Workload, as_typed
 from ..judge.checks import Outcome
 from ..judge.checks.model import license_check, openness_check, reads_context
-from ..judge.checks.speed import is_too_slow
+from ..judge.checks.speed import is_slow, is_too_slow
 from ..judge.defaults import suited
+from ..judge.pace.speed import PaceRange
 from ..judge.question import ask, with_canonical_license
 from ..judge.record import Route, Verdict, verdict_on
 from ..machine.record import Machine
+from . import Report
 from .api_route import offers_for
-from .best_case import Key, Order, best_case
-from .ranking import Standings, reasons
+from .ranking import MADE_FOR_IT, BestCase, Standings, best_case, reasons, share_of_pace, share_on
 
 # fewer models are judged sooner than another process starts
 _LEAST_TO_SHARE = 64
+# names of models that a note lists
+_MOST_NAMED = 3
+_ROUTES = (Route.LOCAL, Route.UNKNOWN, Route.API, Route.NEITHER)
+
+Key = tuple[int | bool | float | str, ...]
+Judged = Verdict | WorkloadError | None
 
 
 class Counts(Record):
@@ -61,9 +70,6 @@ class Listing(Record):
     as_of: str | None = None
 
 
-Judged = Verdict | WorkloadError | None
-
-
 class Lister:
     """Lists models of one catalogue on one machine, each judged under the workload with its own
     defaults. `use` and `modality` go before others in the order.
@@ -80,20 +86,23 @@ class Lister:
         today: str | None = None,
     ) -> None:
         self._catalogue, self._workload, self._machine = catalogue, workload, machine
-        bounds = best_case(machine, workload)
-        self._order = Order(catalogue, bounds, use=use, modality=modality)
+        self._use, self._modality = use, modality
+        self._bounds, self._standings = (
+            best_case(machine, workload),
+            Standings.of_catalogue(catalogue),
+        )
         self._today = today or units.utc_today()
 
     def first(
         self, most: int, ids: Collection[str] | None = None, *, only_running: bool = True
     ) -> Listing:
         """The first `most` of these models, all without `ids`, of those that run or of all."""
-        order, ruled_out = self._order, self._ruled_out()
+        ruled_out = self._ruled_out()
         wanted = {*(self._catalogue.ids() if ids is None else ids)} - ruled_out
         outlines = [outline for outline in self._catalogue.outlines() if outline.id in wanted]
         # each by a place no worse than its own; once it is the best that is left it is judged
         waiting: list[tuple[Key, Verdict | None]] = [
-            (order.best_key(outline), None) for outline in outlines
+            (self.best_key(outline), None) for outline in outlines
         ]
         heapify(waiting)
         rows: list[Verdict] = []
@@ -108,8 +117,11 @@ class Lister:
             if isinstance(judged, WorkloadError):
                 refused[id] = judged
             elif judged is not None and (judged.can_run or not only_running):
-                heappush(waiting, (order.key(judged), judged))
-        running = sum(map(order.likely_runs, outlines))
+                heappush(waiting, (self.key(judged), judged))
+        running = sum(
+            not outline.closed and self._bounds_of(outline).has_likely_room(outline)
+            for outline in outlines
+        )
         counts = Counts(models=len(outlines), running=running, is_estimate=True)
         return self._listing(rows, refused, counts, len(ruled_out))
 
@@ -120,8 +132,61 @@ class Lister:
         judged = self._judged_by([id for id in wanted if id not in ruled_out], processes)
         refused = {id: each for id, each in judged.items() if isinstance(each, WorkloadError)}
         rows = [each for each in judged.values() if isinstance(each, Verdict)]
-        rows.sort(key=self._order.key)
+        rows.sort(key=self.key)
         return self._listing(rows, refused, count_rows(rows), len(ruled_out))
+
+    def best_key(self, outline: Outline) -> Key:
+        """The best place that `key` can give a model, whatever the judge finds."""
+        bounds = self._bounds_of(outline)
+        # of what is too large the memory may still be unknown, and closed weights run nowhere
+        if outline.closed:
+            return self._key(Route.API, outline)
+        if not bounds.has_room(outline):
+            return self._key(Route.UNKNOWN, outline)
+        share = share_of_pace(bounds.tokens_per_second(outline))
+        return self._key(Route.LOCAL, outline, is_slow=bounds.is_slow(outline), share=share)
+
+    def key(self, answer: Verdict) -> Key:
+        """The place of one model in the list; smaller is better.
+
+        The route, the kind of model, whether it is too slow, what it is for, whether it is as open
+        as was asked, then its worth on that machine; where it does not run, its worth alone. Text
+        of which no pace is known is as fast as the memory allows, at most half as good.
+        """
+        outline, opened = self._catalogue.outline(answer.model.id), answer.finding("openness")
+        assert outline is not None
+        is_less_open = opened is not None and opened.outcome is not Outcome.PASS
+        if not answer.can_run:
+            return self._key(answer.route, outline, is_less_open=is_less_open)
+        bounds = self._bounds_of(outline)
+        slow = is_slow(answer, answer.workload.min_tokens_per_second)
+        if answer.speed is None or answer.speed.judged is None:
+            slow = slow or bounds.is_slow(outline)
+        share = share_on(answer, share_of_pace(bounds.tokens_per_second(outline)))
+        return self._key(
+            answer.route, outline, is_slow=slow, is_less_open=is_less_open, share=share
+        )
+
+    def _bounds_of(self, outline: Outline) -> BestCase:
+        """Those of the machine; none of a user's model, which no test holds to them."""
+        if self._catalogue.is_shipped(outline.id):
+            return self._bounds
+        return self._bounds.replace(room_bytes=inf, bytes_per_second=inf)
+
+    def _key(
+        self,
+        route: Route,
+        outline: Outline,
+        *,
+        is_slow: bool = False,
+        is_less_open: bool = False,
+        share: float = 1.0,
+    ) -> Key:
+        standing = self._standings.of(outline.id)
+        assert standing is not None
+        kind = MADE_FOR_IT if outline.modality == self._modality else standing.kind
+        section, worth = standing.section_for(self._use), standing.worth * share
+        return _ROUTES.index(route), kind, is_slow, section, is_less_open, -worth, outline.id
 
     def _judged(self, id: str) -> Judged:
         """The answer, or why the model does not come as asked; None for a faulty spec."""
@@ -174,12 +239,11 @@ class Lister:
             others = (id for id in self._catalogue.ids() if id not in refused)
             if not any(isinstance(self._judged(id), Verdict) for id in others):
                 raise refused[min(refused)]
-        standings = Standings.of_catalogue(self._catalogue)
         running = {row.model.id: row for row in rows if row.can_run}
         return Listing(
             answers=tuple(rows),
             counts=counts,
-            why={id: reasons(row, standings.of(id)) for id, row in running.items()},
+            why={id: reasons(row, self._standings.of(id)) for id, row in running.items()},
             refused=refused,
             ruled_out=ruled_out,
             as_of=_day_of(self._catalogue),
@@ -219,10 +283,6 @@ def _day_of(catalogue: Catalogue) -> str | None:
     return max((*days, day_by_header(catalogue.offers_path) or ""), default="") or None
 
 
-# names of models that a note lists
-_MOST_NAMED = 3
-
-
 def list_notes(listing: Listing, workload: Workload, *, named: bool) -> Iterator[str]:
     """Sentences on the options, and what to type instead. `named`: only some models were asked
     for.
@@ -250,4 +310,89 @@ def _refused(listing: Listing) -> str:
     model = f"{first}: " if others else ""
     return (
         f"Cannot be judged as asked: {names}{more}. {model}{problem.key}: {problem.message}{remedy}"
+    )
+
+
+class Ranked(Record):
+    """A model in a `Ranking`, by the keys of `selfhost list --format json`.
+
+    `failed` names the findings that rule it out; `why` says in a few words why it stands there,
+    None where it does not run. A size or pace that is not known is None.
+    """
+
+    model: ModelSpec
+    route: Route
+    quantization: str | None
+    runtime: str | None
+    context_tokens: int | None
+    memory_high_bytes: int | None
+    download_bytes: int | None
+    decode_tokens_per_second: PaceRange | None
+    judged_tokens_per_second: PaceRange | None
+    failed: tuple[str, ...]
+    why: str | None
+
+    def __repr__(self) -> str:
+        pace, memory = self.judged_tokens_per_second, self.memory_high_bytes
+        parts: list[str] = [self.route]
+        if pace is not None:
+            parts.append(units.likely_pace(pace.low, pace.likely, pace.high, " tokens/s"))
+        if memory is not None:
+            parts.append(units.binary(memory))
+        return f"<Ranked {self.model.id}: {', '.join(parts)}>"
+
+
+class Ranking(Report):
+    """The models judged for one machine, best first, by the keys of `selfhost list --format json`.
+
+    `ruled_out` counts the models left out because of their license or openness. `catalogue_as_of`
+    is the day of the catalogue, `YYYY-MM-DD`: what came out later is not in it. `notes` are
+    sentences about how the machine's name was understood.
+    """
+
+    machine: Machine
+    ruled_out: int
+    catalogue_as_of: str | None
+    models: tuple[Ranked, ...]
+    notes: tuple[str, ...] = ()
+
+    _as_json = "json", "ranking"
+    _as_table = "of_ranking"
+
+    def __repr__(self) -> str:
+        running = [row.model.id for row in self.models if row.route is Route.LOCAL]
+        first = f"; first: {', '.join(running[:3])}" if running else ""
+        return (
+            f"<Ranking: {len(running)} of {len(self.models)} models run on"
+            f" {self.machine.name}{first}>"
+        )
+
+
+def ranking(answers: Sequence[Verdict], machine: Machine, listing: Listing) -> Ranking:
+    """Those answers of a listing that were chosen, in their order."""
+    rows = tuple(_ranked(answer, listing.why.get(answer.model.id)) for answer in answers)
+    return Ranking(
+        machine=machine,
+        ruled_out=listing.ruled_out,
+        catalogue_as_of=listing.as_of,
+        models=rows,
+    )
+
+
+def _ranked(answer: Verdict, why: str | None) -> Ranked:
+    needs, workload = answer.needs, answer.workload
+    return Ranked(
+        model=answer.model,
+        route=answer.route,
+        quantization=workload.quantization,
+        runtime=workload.runtime,
+        context_tokens=workload.context_tokens,
+        memory_high_bytes=needs.memory.high_bytes if needs and needs.memory else None,
+        download_bytes=needs.download_bytes if needs else None,
+        decode_tokens_per_second=answer.speed.decode if answer.speed else None,
+        judged_tokens_per_second=answer.speed.judged if answer.speed else None,
+        failed=tuple(
+            finding.check for finding in answer.findings if finding.outcome is Outcome.FAIL
+        ),
+        why=why,
     )

@@ -1,121 +1,163 @@
-"""Several models at once: compared, ranked, beside each other or together on one machine."""
+"""Several answers at once: every size of a model, models side by side, and models together on one
+machine.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
 
+from .. import needs as need
 from ..catalogue.index import Catalogue
+from ..catalogue.openness import Row, permissions, rows
+from ..catalogue.quality import Quality, loss_by_size, quality_for
+from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import ModelSpec
 from ..core import units
 from ..core.records import Record
 from ..core.workload import Workload
+from ..judge.checks import Outcome
 from ..judge.defaults import in_usual_type, suited_by_list
-from ..judge.pace.speed import PaceRange
-from ..judge.record import HELD, Judged, Outcome, Question, Route, Verdict, report_module
-from ..machine.reader import Machine
+from ..judge.judging import judge
+from ..judge.question import architectures, beyond
+from ..judge.record import HELD, Judged, Question, Verdict
+from ..machine.record import Machine
+from . import Report
 from .api_route import offers_for
 from .understood import Understood, has_ways, judged_for, question_of, understand
+from .verdicts import answer
 
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
-
-    from ..catalogue.openness import Row
-    from .listing import Listing
+# beside the one that is judged: the programs whose files people download
+SHOWN_RUNTIMES = ("llama.cpp", "transformers", "vllm", "mlx")
+# between the names of models that run side by side
+TOGETHER = " + "
 
 
-class Ranked(Record):
-    """A model in a `Ranking`, by the keys of `selfhost list --format json`.
+# ------------------------------------------------------------------ every size of one model
 
-    `failed` names the findings that rule it out; `why` says in a few words why it stands there,
-    None where it does not run. A size or pace that is not known is None.
+
+class Size(Record):
+    """One quantization of a model with one runtime: what travels, what it takes, whether it would
+    run, what it costs in quality.
+
+    `family` is gguf, safetensors, mlx or another format; `bytes` the download's, `how` they are
+    known; `memory_bytes` the most it may take, None where that is not known; `fits` is None where
+    it cannot be told.
     """
 
-    model: ModelSpec
-    route: Route
-    quantization: str | None
-    runtime: str | None
-    context_tokens: int | None
-    memory_high_bytes: int | None
-    download_bytes: int | None
-    decode_tokens_per_second: PaceRange | None
-    judged_tokens_per_second: PaceRange | None
-    failed: tuple[str, ...]
-    why: str | None
-
-    def __repr__(self) -> str:
-        pace, memory = self.judged_tokens_per_second, self.memory_high_bytes
-        parts: list[str] = [self.route]
-        if pace is not None:
-            parts.append(units.likely_pace(pace.low, pace.likely, pace.high, " tokens/s"))
-        if memory is not None:
-            parts.append(units.binary(memory))
-        return f"<Ranked {self.model.id}: {', '.join(parts)}>"
+    quantization: str
+    family: str
+    runtime: str
+    bytes: int
+    how: str
+    source: str
+    memory_bytes: int | None = None
+    fits: bool | None = None
+    quality: Quality
 
 
-class Ranking(Record):
-    """The models judged for one machine, best first, by the keys of `selfhost list --format json`.
-
-    `ruled_out` counts the models left out because of their license or openness. `catalogue_as_of`
-    is the day of the catalogue, `YYYY-MM-DD`: what came out later is not in it. `notes` are
-    sentences about how the machine's name was understood.
+class Shown(Record):
+    """What `selfhost show` tells: the verdict of the default, every size, how the loss depends
+    on the model's size (text, source).
     """
 
-    machine: Machine
-    ruled_out: int
-    catalogue_as_of: str | None
-    models: tuple[Ranked, ...]
-    notes: tuple[str, ...] = ()
-
-    def __repr__(self) -> str:
-        running = [row.model.id for row in self.models if row.route is Route.LOCAL]
-        first = f"; first: {', '.join(running[:3])}" if running else ""
-        return (
-            f"<Ranking: {len(running)} of {len(self.models)} models run on"
-            f" {self.machine.name}{first}>"
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        """The object of `selfhost list --format json`, `selfhost.list/1`, as a dict."""
-        document: dict[str, Any] = report_module("json").ranking(self)
-        return document
-
-    def _repr_html_(self) -> str:
-        """What a notebook shows: a table of the first models."""
-        table: str = report_module("notebook").of_ranking(self)
-        return table
+    verdict: Verdict
+    sizes: tuple[Size, ...]
+    loss_by_size: tuple[str, str]
 
 
-def ranking(answers: Sequence[Verdict], machine: Machine, listing: Listing) -> Ranking:
-    """Those answers of a listing that were chosen, in their order."""
-    rows = tuple(_ranked(answer, listing.why.get(answer.model.id)) for answer in answers)
-    return Ranking(
-        machine=machine,
-        ruled_out=listing.ruled_out,
-        catalogue_as_of=listing.as_of,
-        models=rows,
+def describe(catalogue: Catalogue, model: str, workload: Workload, machine: Machine) -> Shown:
+    """All that is known of a model, its quantizations judged one by one. Raises as `check`."""
+    understood = understand(catalogue, model, workload, machine)
+    judged = judged_for(catalogue, understood, machine)
+    return Shown(
+        verdict=answer(catalogue, judged, understood, machine, instead=True),
+        sizes=_sizes(catalogue, understood, judged.question, machine),
+        loss_by_size=loss_by_size(catalogue),
     )
 
 
-def _ranked(answer: Verdict, why: str | None) -> Ranked:
-    needs, workload = answer.needs, answer.workload
-    return Ranked(
-        model=answer.model,
-        route=answer.route,
-        quantization=workload.quantization,
-        runtime=workload.runtime,
-        context_tokens=workload.context_tokens,
-        memory_high_bytes=needs.memory.high_bytes if needs and needs.memory else None,
-        download_bytes=needs.download_bytes if needs else None,
-        decode_tokens_per_second=answer.speed.decode if answer.speed else None,
-        judged_tokens_per_second=answer.speed.judged if answer.speed else None,
-        failed=tuple(
-            finding.check for finding in answer.findings if finding.outcome is Outcome.FAIL
-        ),
-        why=why,
+def _sizes(
+    catalogue: Catalogue, understood: Understood, question: Question, machine: Machine
+) -> tuple[Size, ...]:
+    """Every quantization judged, best quality first, what no list orders last."""
+    by_name: dict[tuple[str, str], Size] = {}
+    stated, files = understood.workload, understood.files
+    for runtime in _runtimes_of(catalogue, question, stated):
+        types: Sequence[str | None]
+        types = need.quantizations_of(question.spec, runtime, architectures(catalogue))
+        if question.workload.task == "finetune" and question.workload.quantization:
+            # what is trained is made of the published weights, by the method
+            types = (question.workload.quantization,)
+        for quantization in types:
+            # a GGUF file holds one quantization
+            is_held = "gguf" not in files.formats or quantization == stated.quantization
+            variant = understood.replace(
+                workload=stated.replace(quantization=quantization, runtime=runtime.id),
+                files=files.replace(are_here=files.are_here and is_held),
+            )
+            size = _size(catalogue, question_of(catalogue, variant, machine), machine)
+            before = by_name.get((size.family, size.quantization)) if size is not None else None
+            # of two programs that load it, the one that runs here is shown
+            if size is not None and (before is None or (size.fits and not before.fits)):
+                by_name[size.family, size.quantization] = size
+    order = [*catalogue.common("quantizations")["quantization"]]
+    families = [family for family, _ in by_name]
+    places = {name: place for place, name in enumerate(order)}
+
+    def place_of(size: Size) -> tuple[int, int]:
+        return families.index(size.family), places.get(size.quantization, len(order))
+
+    return tuple(sorted(by_name.values(), key=place_of))
+
+
+def _runtimes_of(
+    catalogue: Catalogue, question: Question, stated: Workload
+) -> tuple[RuntimeSpec, ...]:
+    """The runtimes whose quantizations are listed: the one judged first, alone where it was asked
+    for or where it trains. Those that cannot be asked for so many sequences, or that type of cache,
+    are left out.
+    """
+    own, spec = question.runtime, question.spec
+    if own is None or question.needs is None:
+        return ()
+    is_stated = stated.runtime is not None or question.local_files or stated.task == "finetune"
+    if is_stated or spec.modality not in ("text", "vision", "embedding"):
+        return (own,)
+    others = [catalogue.runtime(name) for name in SHOWN_RUNTIMES if name != own.id]
+    loading = [runtime for runtime in others if need.why_not_loaded(spec, runtime) is None]
+    return (own, *(at for at in loading if not any(beyond(spec, stated, at, catalogue))))
+
+
+def _size(catalogue: Catalogue, question: Question, machine: Machine) -> Size | None:
+    """That quantization judged, None where its size cannot be told."""
+    needs, runtime, quantization = question.needs, question.runtime, question.workload.quantization
+    cost = quality_for(question.workload, catalogue, question.spec)
+    if needs is None or needs.download_bytes is None or runtime is None:
+        return None
+    if quantization is None or cost is None:
+        return None
+    judged = judge(question, machine)
+    # as it would lie: where layers are shared out, each place has a compute buffer of its own
+    memory = judged.needs.memory if judged.needs is not None else needs.memory
+    # of a file that somebody has, nobody asks here whether it was published
+    deciding = [finding for finding in judged.findings if finding.check not in ("weights", "speed")]
+    is_open = any(finding.outcome is Outcome.UNKNOWN for finding in deciding)
+    fits = None if is_open else True
+    return Size(
+        quantization=quantization,
+        family=question.workload.format or "",
+        runtime=runtime.id,
+        bytes=needs.download_bytes,
+        how=needs.download_how.value if needs.download_how else "assumed",
+        source=needs.download_source or "",
+        memory_bytes=memory.high_bytes if memory else None,
+        fits=False if judged.failed else fits,
+        quality=cost,
     )
+
+
+# ------------------------------------------------------------------ side by side
 
 
 class Compared(Record):
@@ -129,36 +171,26 @@ class Compared(Record):
         return f"<Compared {self.verdict!r}>"
 
 
-class Comparison(Record):
+class Comparison(Report):
     """Models side by side, by the keys of `selfhost compare --format json`."""
 
     models: tuple[Compared, ...]
 
+    _as_json = "json", "comparison"
+    _as_table = "of_comparison"
+
     def __repr__(self) -> str:
         return f"<Comparison {', '.join(repr(model.verdict) for model in self.models)}>"
-
-    def to_json(self) -> dict[str, Any]:
-        """The object of `selfhost compare --format json`, `selfhost.compare/1`, as a dict."""
-        verdicts = [model.verdict for model in self.models]
-        document: dict[str, Any] = report_module("json").compared(verdicts)
-        return document
-
-    def _repr_html_(self) -> str:
-        """What a notebook shows: a table of the models."""
-        table: str = report_module("notebook").of_comparison(self)
-        return table
 
 
 def comparison(verdicts: Sequence[Verdict]) -> Comparison:
     """Those verdicts side by side, with how open each model is and what its license permits."""
-    from ..catalogue import openness
-
     return Comparison(
         models=tuple(
             Compared(
                 verdict=verdict,
-                openness=tuple(openness.rows(verdict.model)),
-                permissions=tuple(openness.permissions(verdict.model)),
+                openness=tuple(rows(verdict.model)),
+                permissions=tuple(permissions(verdict.model)),
             )
             for verdict in verdicts
         )
@@ -185,12 +217,10 @@ def sums(verdicts: Sequence[Verdict]) -> Iterator[tuple[str, int, int]]:
             and isinstance(finding.has, int)
         ]
         if len(pairs) > 1:
-            total_bytes = sum(needs for needs, _ in pairs)
-            yield check, total_bytes, max(has for _, has in pairs)
+            yield check, sum(needs for needs, _ in pairs), max(has for _, has in pairs)
 
 
-# between the names of models that run side by side
-TOGETHER = " + "
+# ------------------------------------------------------------------ together
 
 
 class Beside(Record):

@@ -160,13 +160,13 @@ def _steps_of_files(case: Case, first: tuple[str, ...]) -> Steps:
     spec, quantization = case.spec, case.workload.quantization or ""
     named = typed_file(spec, case.workload.format or "", quantization)
     file = named.names.get(quantization) if named is not None else None
-    made = recipe(case) if named is None else None
+    file_lines = recipe(case) if named is None else None
     if file is not None:
         page = f"; Hugging Face lists who publishes it: {spec.conversions_page}"
-        made = (f"# download {file}{page if spec.conversions_page else ''}",), file, None
-    if made is None or case.is_here:
+        file_lines = (f"# download {file}{page if spec.conversions_page else ''}",), file, None
+    if file_lines is None or case.is_here:
         return Steps()
-    setup, path, projector = made
+    setup, path, projector = file_lines
     lines = lines_of_file(case, path, projector)
     setup = (*first, *setup, *_server_address(case.runtime))
     return Steps(setup=setup, commands=lines, commands_class=UNLISTED) if lines else Steps()

@@ -3,34 +3,38 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from functools import partial
+from itertools import islice
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.offers import Offer, at_context
 from ..catalogue.quality import quality_for
 from ..catalogue.spec import ModelSpec
-from ..catalogue.spec_values import GENERATING
+from ..catalogue.spec_values import GENERATING, ONE_AT_A_TIME
 from ..core import units
-from ..core.workload import Workload
+from ..core.errors import MAX_PROBLEMS, Problem
+from ..core.tables import filled, shipped_table
+from ..core.workload import FLAGS, Workload
+from ..judge.checks.model import reads_context
+from ..judge.pace.pacing import advice, faster_in_batches
 from ..judge.placement.devices import lies_beside_cards
+from ..judge.question import architectures
 from ..judge.record import Judged, Question, Verdict, verdict_on
 from ..machine.record import Machine
 from .api_route import offers_for
-from .remarks import (
-    about_files,
-    faster_ways,
-    notes_instead,
-    notes_of,
-    notes_of_asking,
-    store_unread,
-)
+from .commands import WORTH_BOUNDING
 from .room import room
 from .steps import Steps, steps
 from .understood import Understood, judged_for, understand
 
 # what QLoRA loads of each weight that it trains adapters beside (bitsandbytes, nf4)
 _QLORA_BITS = 4
+# what is asked of weights, and says nothing where there are none
+_OF_WEIGHTS = ("runtime", "quantization", "kv_cache_type", "draft")
+# what is asked of tokens that are written one by one
+_OF_TOKENS = ("parallel", "prompt_tokens", "min_tokens_per_second")
 
 
 def check_with(
@@ -73,18 +77,20 @@ def answer(
     question, day = judged.question, today or units.utc_today()
     offers: tuple[Offer, ...] = ()
     if instead or judged.failed:
-        offers = _priced(catalogue, question, judged, day)
-    to_type = steps(
-        judged,
-        catalogue,
-        machine,
-        tag=understood.tag,
-        by_tag_first=understood.is_one_file and understood.workload.runtime is None,
-    )
-    notes, fine_print = _beside(catalogue, understood, machine, judged, to_type, instead=instead)
-    loaded_bits, spec = _loaded_bits(question), question.spec
-    quality = quality_for(question.workload, catalogue, spec, is_halved=loaded_bits == 16)
-    verdict = verdict_on(
+        offers = _priced(catalogue, judged, day)
+    by_tag_first = understood.is_one_file and understood.workload.runtime is None
+    to_type = steps(judged, catalogue, machine, tag=understood.tag, by_tag_first=by_tag_first)
+    notes = [*_notes(catalogue, understood, question, offers)]
+    more = {}
+    if instead:
+        notes += _notes_on_memory(catalogue, understood, judged, machine, to_type)
+        more = _what_else(catalogue, understood.workload, judged, machine, offers)
+    if question.chosen is not None and question.workload.task == "finetune":
+        # how long the examples are decides what is learned, so a shorter length is not fine print
+        notes.append(question.chosen)
+    loaded_bits = _loaded_bits(question)
+    is_halved = loaded_bits == 16
+    return verdict_on(
         judged,
         machine,
         asked=understood.asked,
@@ -94,22 +100,18 @@ def answer(
         commands_class=to_type.commands_class,
         setup=to_type.setup,
         understood_as=understood.notes,
-        notes=(*notes_of(catalogue, question, understood, offers), *notes),
-        fine_print=tuple(fine_print),
-        quality=quality,
+        notes=tuple(notes),
+        fine_print=(*_fine_print(understood, judged), *_fine_print_on_files(understood, judged)),
+        quality=quality_for(question.workload, catalogue, question.spec, is_halved=is_halved),
         rewrites=question.rewriting is not None,
         loaded_bits=loaded_bits,
+        **more,
     )
-    if not instead:
-        return verdict
-    return _with_what_else(verdict, catalogue, understood.workload, judged, day)
 
 
-def _priced(
-    catalogue: Catalogue, question: Question, judged: Judged, today: str
-) -> tuple[Offer, ...]:
+def _priced(catalogue: Catalogue, judged: Judged, today: str) -> tuple[Offer, ...]:
     """The offers, the cheapest first for the load or the context that was asked for."""
-    workload = question.workload
+    question, workload = judged.question, judged.question.workload
     offers = offers_for(catalogue, question, judged, today)
     if question.context_asked and workload.context_tokens is not None:
         offers = at_context(offers, workload.context_tokens)
@@ -121,40 +123,6 @@ def _priced(
     return offers
 
 
-def _beside(
-    catalogue: Catalogue,
-    understood: Understood,
-    machine: Machine,
-    judged: Judged,
-    to_type: Steps,
-    *,
-    instead: bool,
-) -> tuple[list[str], list[str]]:
-    """Sentences that the answer needs beside it, and fine print that explains it."""
-    question, commands = judged.question, to_type.commands
-    notes: list[str] = []
-    fine_print = [*notes_of_asking(catalogue, question, understood)]
-    # advice is for the program whose lines are printed
-    shown = question.replace(runtime=to_type.runtime or question.runtime)
-    if instead:
-        is_bounded = any("--ctx-checkpoints" in line for line in commands)
-        notes += notes_instead(catalogue, shown, judged, is_bounded=is_bounded)
-        notes += filter(None, [store_unread(question, machine)])
-        is_text = question.workload.task == "generate" and question.spec.modality in GENERATING
-        if is_text and judged.fits and lies_beside_cards(judged.needs, machine):
-            from .alternatives import on_cards_instead
-
-            on_cards = on_cards_instead(question, understood.workload, catalogue, machine)
-            notes += filter(None, [on_cards])
-    if question.chosen is not None:
-        # how long the examples are decides what is learned, so a shorter length is not fine print
-        is_trained = question.workload.task == "finetune"
-        (notes if is_trained else fine_print).append(question.chosen)
-    if not understood.tag:
-        fine_print += about_files(question, fits=judged.fits)
-    return notes, fine_print
-
-
 def _loaded_bits(question: Question) -> int | None:
     workload = question.workload
     if workload.finetune_method == "qlora":
@@ -164,30 +132,176 @@ def _loaded_bits(question: Question) -> int | None:
     return need.loaded_bits(question.runtime, question.spec, workload.quantization)
 
 
-def _with_what_else(
-    verdict: Verdict,
+def _what_else(
     catalogue: Catalogue,
-    asked: Workload,
+    stated: Workload,
     judged: Judged,
-    today: str,
-) -> Verdict:
-    """With the room left, what would run in its place, the open-weight models
-    that a closed one's spec names, and what a month costs.
+    machine: Machine,
+    offers: tuple[Offer, ...],
+) -> dict[str, object]:
+    """The room left, what would run in its place, the open-weight models that a closed one's spec
+    names, what a month costs, and what has it answer faster.
     """
-    question, machine = judged.question, verdict.machine
+    question = judged.question
+    more: dict[str, object] = {"room": room(judged, machine, catalogue)}
     if not judged.fits or question.spec.availability is not None:
         from .alternatives import alternatives, open_alternatives
 
-        verdict = verdict.replace(
-            alternatives=alternatives(question, asked, judged, catalogue, machine),
-            open_alternatives=open_alternatives(question.spec, asked, catalogue, machine),
-        )
-    if question.workload.load is not None:
+        more["alternatives"] = alternatives(judged, stated, catalogue, machine)
+        more["open_alternatives"] = open_alternatives(question.spec, stated, catalogue, machine)
+    if stated.load is not None:
         from .costs import month
 
-        cost = month(verdict, asked, judged, catalogue)
-        verdict = verdict.replace(monthly_cost=cost)
-    return verdict.replace(
-        room=room(question, judged, machine, catalogue),
-        advice=faster_ways(question, judged, machine),
-    )
+        more["monthly_cost"] = month(stated, offers, judged, machine, catalogue)
+    placement = judged.needs.placement if judged.needs is not None and judged.fits else None
+    copies = judged.speed.prompt_copies if judged.speed is not None else None
+    if placement == "host":
+        more["advice"] = advice(machine, question.runtime)
+    elif placement == "split" and copies is not None and question.runtime is not None:
+        more["advice"] = faster_in_batches(copies, question.runtime)
+    return more
+
+
+# ------------------------------------------------------------------ notes
+
+
+def _remark(key: str, **figures: object) -> str:
+    return filled(shipped_table("remarks")["remark"][key], figures)
+
+
+def _notes(
+    catalogue: Catalogue, understood: Understood, question: Question, offers: tuple[Offer, ...]
+) -> Iterator[str]:
+    """Sentences on the offers, the user's specs and what was asked to no effect."""
+    spec, workload, stated = question.spec, question.workload, understood.workload
+    yield from dict.fromkeys(offer.why_instead for offer in offers if offer.why_instead is not None)
+    yield from _unread_specs(catalogue)
+    if spec.overrides:
+        yield _remark("replaced", spec=spec.origin, shipped=spec.overrides)
+    served, tokens = spec.availability, workload.context_tokens
+    if workload.task == "finetune" and served is not None and served.fine_tuning:
+        yield _remark("fine-tuning", provider=served.provider, words=served.fine_tuning)
+    if tokens is not None and stated.tokens_with_prompt == tokens and spec.modality in GENERATING:
+        yield _remark("context", tokens=tokens)
+    if workload.draft and question.companions is not None:
+        yield _remark("draft")
+    yield from _without_effect(question, stated)
+
+
+def _unread_specs(catalogue: Catalogue) -> Iterator[str]:
+    """What is wrong with each of the user's spec files that cannot be read; the first are named,
+    the others are counted.
+    """
+    by_file: dict[str, list[Problem]] = {}
+    for problem in catalogue.own_faults:
+        by_file.setdefault(problem.file, []).append(problem)
+    for file, (first, *others) in islice(by_file.items(), MAX_PROBLEMS):
+        fault = f"{first.key}: {first.message}" if first.key else first.message
+        figures = {"more": len(others), "several": len(others) > 1}
+        yield _remark("unread", file=file, fault=fault, **figures)
+    if len(by_file) > MAX_PROBLEMS:
+        yield _remark("unread-more", files=len(by_file) - MAX_PROBLEMS)
+
+
+def _without_effect(question: Question, stated: Workload) -> Iterator[str]:
+    """What was asked of tokens of a model that writes or reads none, or of a cache it has not."""
+    spec, usual = question.spec, Workload()
+    writes_tokens = spec.closed or stated.task != "generate" or spec.modality in GENERATING
+    options = [
+        FLAGS[key]
+        for key in _OF_TOKENS
+        if getattr(stated, key) != getattr(usual, key)
+        and (key != "parallel" or spec.modality in ONE_AT_A_TIME)
+    ]
+    if options and not writes_tokens:
+        yield _remark("no-tokens", options=options, several=len(options) > 1, model=spec.name)
+    if stated.context_tokens is not None and not reads_context(spec):
+        yield _remark("no-context", model=spec.name)
+    cache_type = stated.kv_cache_type
+    if cache_type and question.workload.kv_cache_type is None and question.runtime is not None:
+        program = question.runtime.name
+        yield _remark("no-cache", type=cache_type, model=spec.name, program=program)
+
+
+def _notes_on_memory(
+    catalogue: Catalogue, understood: Understood, judged: Judged, machine: Machine, to_type: Steps
+) -> Iterator[str]:
+    """What long conversations would take, unless the printed line bounds it, and what accelerators
+    would hold.
+    """
+    question, workload = judged.question, judged.question.workload
+    # advice is for the program whose lines are printed
+    runtime = to_type.runtime or question.runtime
+    memory = judged.needs.memory if judged.needs is not None else None
+    is_bounded = any("--ctx-checkpoints" in line for line in to_type.commands)
+    if runtime is not None and memory is not None and not is_bounded:
+        rows = architectures(catalogue)
+        more = need.more_in_conversation(question.spec, runtime, workload, rows)
+        if more and more >= WORTH_BOUNDING * memory.high_bytes:
+            option, kept = runtime.options.get("checkpoints", ""), str(runtime.context_checkpoints)
+            yield _remark(
+                "checkpoints",
+                more=more,
+                runtime=runtime.name,
+                kept=runtime.kept_checkpoints,
+                users=workload.parallel if workload.parallel > 1 else None,
+                program=runtime.service.program if runtime.service is not None else runtime.name,
+                option=option.replace("{context_checkpoints}", kept),
+            )
+    is_text = workload.task == "generate" and question.spec.modality in GENERATING
+    if is_text and judged.fits and lies_beside_cards(judged.needs, machine):
+        from .alternatives import on_cards_instead
+
+        on_cards = on_cards_instead(question, understood.workload, catalogue, machine)
+        yield from filter(None, [on_cards])
+
+
+def _fine_print(understood: Understood, judged: Judged) -> Iterator[str]:
+    """Sentences that explain the answer: on options of weights for a closed model, on training, and
+    on defaults that follow the machine.
+    """
+    question, stated = judged.question, understood.workload
+    spec, workload = question.spec, question.workload
+    if spec.closed:
+        options = [FLAGS[key] for key in _OF_WEIGHTS if getattr(stated, key) is not None]
+        if options:
+            yield _remark("no-weights", options=options, several=len(options) > 1, model=spec.name)
+    elif workload.task == "finetune":
+        yield _remark("training")
+    if question.chosen is not None and workload.task != "finetune":
+        yield question.chosen
+
+
+def _fine_print_on_files(understood: Understood, judged: Judged) -> Iterator[str]:
+    """On files that are quantized while loading, or that no publisher is known to have."""
+    question, runtime, spec = judged.question, judged.question.runtime, judged.question.spec
+    format, type = question.workload.format or "", question.workload.quantization
+    is_of_files = question.local_files or bool(understood.tag)
+    if runtime is None or type is None or is_of_files or question.workload.task != "generate":
+        return
+    named = {"runtime": runtime.name, "model": spec.name, "type": type}
+    if need.takes_text_alone(spec, runtime):
+        yield _remark("text-alone", **named)
+    if need.loads_sixteen_bits(spec, runtime, format, type):
+        stored = getattr(spec.architecture, "dtype", None)
+        yield _remark("made-while-loading", bits=32 if stored == "float32" else 16, **named)
+    elif judged.fits and _has_no_listing(question):
+        parts = need.parts_of(spec, runtime)
+        is_named = parts is not None and type in parts.quantizations
+        yield _remark(
+            "size-of-named" if is_named else "size-computed", where=spec.conversions_page, **named
+        )
+    packages = getattr(runtime.rule_of(type), "needs", "")
+    if packages:
+        yield _remark("packages", packages=packages, **named)
+
+
+def _has_no_listing(question: Question) -> bool:
+    """Whether somebody else than the publisher makes such files, and none are listed."""
+    spec, format = question.spec, question.workload.format or ""
+    type = question.workload.quantization or ""
+    if format not in ("gguf", "mlx") and question.quantization_rule is None:
+        return False
+    files = spec.files_of(format, type)
+    is_listed = files is not None and files.listed
+    return not is_listed and need.published(spec, format, type) is None

@@ -11,7 +11,7 @@ def run(words: list[str]) -> int:
     """Show what is known of a model."""
     options = parse("show", words)
     workload = workload_of(options)
-    from ..advice.shown import describe
+    from ..advice.several import describe
     from ..catalogue.index import open_catalogue
 
     catalogue = open_catalogue(options.specs)

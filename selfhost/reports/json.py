@@ -23,10 +23,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ..advice.listing import Listing
+    from ..advice.listing import Listing, Ranking
     from ..advice.plan import Plan
-    from ..advice.several import Ranking
-    from ..advice.shown import Shown
+    from ..advice.several import Comparison, Shown
     from ..machine.profiles import Profile
 
 # by the record's name; other records have their fields as keys
@@ -196,7 +195,7 @@ def listing(
     answers: Sequence[Verdict], computer: Machine, listed: Listing, *, notes: Sequence[str] = ()
 ) -> dict[str, Any]:
     """`selfhost.list/1`: the chosen models, best first; `notes` are about the machine's name."""
-    from ..advice.several import ranking as ranking_of
+    from ..advice.listing import ranking as ranking_of
 
     return ranking(ranking_of(answers, computer, listed).replace(notes=tuple(notes)))
 
@@ -229,6 +228,11 @@ def compared(verdicts: Sequence[Verdict]) -> dict[str, Any]:
     """`selfhost.compare/1`: the verdict of each model with its openness, in the order asked."""
     models = [{**_openness(answer.model), "verdict": verdict(answer)} for answer in verdicts]
     return titled("compare/1", models=models)
+
+
+def comparison(models: Comparison) -> dict[str, Any]:
+    """`selfhost.compare/1`."""
+    return compared([model.verdict for model in models.models])
 
 
 def _openness(spec: ModelSpec) -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from ..advice.listing import Ranking
 from ..advice.plan import Plan
-from ..advice.several import Comparison, Ranking
+from ..advice.several import Comparison
 from ..advice.sizes import ContainerSize
 from ..core import units
 from ..judge.record import Verdict

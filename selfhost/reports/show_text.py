@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 
-from ..advice.shown import Size
+from ..advice.several import Size
 from ..catalogue import openness
 from ..catalogue.offers import Offer
 from ..catalogue.pasted import is_path

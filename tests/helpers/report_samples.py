@@ -8,7 +8,7 @@ from typing import Any
 
 from selfhost import Workload, check
 from selfhost.advice.listing import Listing, count_rows
-from selfhost.advice.shown import Size
+from selfhost.advice.several import Size
 from selfhost.catalogue.offers import Offer
 from selfhost.catalogue.quality import Quality
 from selfhost.core.records import Unread

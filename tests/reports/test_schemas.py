@@ -17,7 +17,7 @@ from helpers.machines import VM
 from helpers.paths import ROOT, SCHEMAS
 from helpers.schemas import validate
 from selfhost import UnknownModelError, Workload, check, compare, plan, rank, size
-from selfhost.advice.shown import describe
+from selfhost.advice.several import describe
 from selfhost.catalogue.index import open_catalogue
 from selfhost.core.records import FrozenDict
 from selfhost.machine.profiles import load
