@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from math import prod
 
-from ..catalogue.architecture import Architecture, Attention, FeedForward, Recurrent, TensorGroup
+from ..catalogue.architecture import (
+    Architecture,
+    Attention,
+    Audio,
+    FeedForward,
+    Recurrent,
+    TensorGroup,
+)
 from ..core.records import Record, read_by
 
 TYPE_CHECKING = False
@@ -271,19 +278,15 @@ def count(groups: Iterable[TensorGroup]) -> int:
 
 def idle(groups: Iterable[TensorGroup], architecture: Architecture) -> int:
     """Parameters of the routed experts that one token does not use: `total` minus `active`."""
-    groups, left_out = tuple(groups), 0
+    routed = [group for group in groups if "exps." in group.name and "norm" not in group.name]
+    left_out = 0
     for layer in architecture.feed_forward:
-        if layer.experts and layer.used:
-            where = set(layer.layers)
-            for group in groups:
-                if (
-                    "exps." in group.name
-                    and "norm" not in group.name
-                    and where.intersection(group.layers)
-                ):
-                    # GroveMoE has half as many of the smaller ones
-                    experts = group.shape[-1]
-                    left_out += count((group,)) * (experts - min(layer.used, experts)) // experts
+        for group in routed if layer.experts and layer.used else ():
+            if set(layer.layers).intersection(group.layers):
+                # GroveMoE has half as many of the smaller ones
+                experts = group.shape[-1]
+                used = min(layer.used or experts, experts)
+                left_out += count((group,)) * (experts - used) // experts
     return left_out
 
 
@@ -294,7 +297,7 @@ def gguf_tensors(architecture: Architecture, row: ArchitectureRow) -> tuple[Tens
     """
     if architecture.tensors:
         return tuple(_apart(architecture))
-    return tuple(Builder(architecture, row, gguf=True).build())
+    return tuple(_Tensors(architecture, row, gguf=True).build())
 
 
 @lru_cache(maxsize=512)
@@ -306,7 +309,7 @@ def checkpoint_tensors(architecture: Architecture, row: ArchitectureRow) -> tupl
         return tuple(
             group for group in _apart(architecture) if not predicts_more(group, architecture)
         )
-    return tuple(Builder(architecture, row, gguf=False).build())
+    return tuple(_Tensors(architecture, row, gguf=False).build())
 
 
 def block_tensors(architecture: Architecture, row: ArchitectureRow) -> tuple[TensorGroup, ...]:
@@ -336,10 +339,12 @@ def predicts_more(group: TensorGroup, architecture: Architecture) -> bool:
     return bool(group.layers) and group.layers[0] >= architecture.layers
 
 
-class Builder:
+class _Tensors:
     """The tensors of one model, in the order of its file. `gguf`: as llama.cpp's file holds them;
     else as the published checkpoint, under the same names. Shapes are in elements, the fastest
     dimension first, as GGUF writes them; a `*` in a name stands for the number of each layer.
+
+    `layer` and `plain` add tensors of the `layers` at hand, `outside` one outside the blocks.
     """
 
     def __init__(self, architecture: Architecture, row: ArchitectureRow, *, gguf: bool) -> None:
@@ -347,101 +352,109 @@ class Builder:
         self.row = row
         self.gguf = gguf
         self.width = architecture.embedding_length
+        tokens = architecture.vocabulary or 0
+        # converters pad or cut the table
+        self.vocabulary = architecture.vocabulary_gguf or tokens if gguf else tokens
+        self.layers = tuple(range(architecture.layers))
         self.groups: list[TensorGroup] = []
 
-    def add(
-        self, name: str, *shape: int, layers: tuple[int, ...] | None = None, bias: bool = False
-    ) -> None:
-        """`layers` None: a tensor outside the blocks; (): no layer has it."""
-        where = () if layers is None else self.stored(layers)
-        if layers is not None and not where:
-            return
-        if self.row.stacks and layers is not None:
-            for stack in self.row.stacks if "cross_attn" not in name else ("dec",):
-                short = f"{stack}.{name.replace('attn_output', 'attn_o')}"
-                deep = self.architecture.encoder_layers if stack == "enc" else None
-                each = where if deep is None else tuple(range(deep))
-                self.groups.append(TensorGroup(name=f"{short}.weight", layers=each, shape=shape))
-                if bias:
-                    self.groups.append(
-                        TensorGroup(name=f"{short}.bias", layers=each, shape=shape[1:] or shape)
-                    )
-            return
-        self.groups.append(TensorGroup(name=f"{name}.weight", layers=where, shape=shape))
-        if bias:
-            self.groups.append(
-                TensorGroup(name=f"{name}.bias", layers=where, shape=shape[1:] or shape)
-            )
+    def outside(self, name: str, *shape: int, bias: bool = False) -> None:
+        self._add(name, shape, (), bias=bias)
 
-    def of_stacks(self, name: str) -> list[str]:
-        """The tensors outside the blocks of an encoder, and of its decoder."""
-        return [f"{stack}.{name}" for stack in self.row.stacks] or [name]
+    def layer(self, name: str, *shape: int, bias: bool = False) -> None:
+        where = self._stored_layers()
+        if not where:
+            return
+        if not self.row.stacks:
+            self._add(f"blk.*.{name}", shape, where, bias=bias)
+        for stack in self.row.stacks if "cross_attn" not in name else self.row.stacks[-1:]:
+            deep = self.architecture.encoder_layers if stack == "enc" else None
+            each = where if deep is None else tuple(range(deep))
+            short = name.replace("attn_output", "attn_o")
+            self._add(f"{stack}.blk.*.{short}", shape, each, bias=bias)
 
-    def plain(self, name: str, *shape: int, layers: tuple[int, ...]) -> None:
-        """As `add`, of a tensor whose name ends in no `.weight`."""
-        where = self.stored(layers)
+    def plain(self, name: str, *shape: int) -> None:
+        """As `layer`, of a tensor whose name ends in no `.weight`."""
+        where = self._stored_layers()
         if where:
-            self.groups.append(TensorGroup(name=name, layers=where, shape=shape))
+            self.groups.append(TensorGroup(name=f"blk.*.{name}", layers=where, shape=shape))
 
-    def stored(self, layers: tuple[int, ...]) -> tuple[int, ...]:
+    def _add(
+        self, name: str, shape: tuple[int, ...], layers: tuple[int, ...], *, bias: bool
+    ) -> None:
+        self.groups.append(TensorGroup(name=f"{name}.weight", layers=layers, shape=shape))
+        if bias:
+            rows = shape[1:] or shape
+            self.groups.append(TensorGroup(name=f"{name}.bias", layers=layers, shape=rows))
+
+    def _stored_layers(self) -> tuple[int, ...]:
         """Those of the layers that do not reuse the weights of an earlier layer."""
         limit = self.architecture.stored_layers
-        return layers if limit is None else tuple(layer for layer in layers if layer < limit)
-
-    def plain_outside(self, name: str, *shape: int) -> None:
-        """As `plain`, of a tensor outside the blocks."""
-        self.groups.append(TensorGroup(name=name, layers=(), shape=shape))
+        return self.layers if limit is None else tuple(n for n in self.layers if n < limit)
 
     def build(self) -> list[TensorGroup]:
         """All of them."""
         model = self.architecture
-        layers = tuple(range(model.layers))
-        self.outside()
-        self.every_layer(layers)
+        self.tables_and_heads()
+        self.every_layer()
         for attention in model.attention:
-            self.attention(attention, attention.layers)
+            self.layers = attention.layers
+            self.attention(attention)
         for recurrent in model.recurrent:
-            self.recurrent(recurrent)
+            self.layers = recurrent.layers
+            _RECURRENCES[recurrent.kind](self, recurrent)
         for feed_forward in model.feed_forward:
-            self.feed_forward(feed_forward, feed_forward.layers)
+            self.layers = feed_forward.layers
+            self.feed_forward(feed_forward)
         if self.gguf and model.mtp_layers and model.attention and model.feed_forward:
-            from .layer_tensors import add_prediction_blocks
-
-            add_prediction_blocks(self, model.mtp_layers)
+            self.prediction_blocks(model.mtp_layers)
         return self.groups
 
-    def outside(self) -> None:
-        """The tensors outside the blocks."""
+    # -------------------------------------------------------------- outside the blocks
+
+    def tables_and_heads(self) -> None:
         model, row, width = self.architecture, self.row, self.width
         table = model.table_length or width
-        self.add("token_embd", table, self.vocabulary + row.embedding_rows_beyond)
+        self.outside("token_embd", table, self.vocabulary + row.embedding_rows_beyond)
         if table != width:
-            self.add("project_in", table, width, bias=row.projection_bias)
+            self.outside("project_in", table, width, bias=row.projection_bias)
             if not row.encoder:
-                self.add("project_out", width, table)
-        if row.output_norm:
-            for norm in self.of_stacks(row.output_norm):
-                self.add(norm, width, bias=row.norm_bias)
+                self.outside("project_out", width, table)
+        self.in_stacks(row.output_norm, width, bias=row.norm_bias)
         if model.output_matrix and not row.embeds:
             # a tied one may have a bias of its own, or be written into GGUF files beside the table
             if not model.tied_embeddings or (self.gguf and row.output_in_gguf):
-                self.add("output", table, self.vocabulary, bias=row.output_bias)
+                self.outside("output", table, self.vocabulary, bias=row.output_bias)
             elif row.output_bias:
-                self.plain_outside("output.bias", self.vocabulary)
-        self.added_to_the_tokens(table if row.narrow_tables else width)
+                bias = TensorGroup(name="output.bias", layers=(), shape=(self.vocabulary,))
+                self.groups.append(bias)
+        self.beside_tokens(table if row.narrow_tables else width)
         self.heads()
         if model.audio:
-            from .layer_tensors import add_audio_encoder
+            self.audio_encoder(model.audio)
 
-            add_audio_encoder(self)
+    def heads(self) -> None:
+        """What reads the last layer beside the output matrix, and tables that turn positions."""
+        model, row, width = self.architecture, self.row, self.width
+        if row.pooler and not self.gguf:
+            self.outside("pooler", width, width, bias=True)
+        if row.contact_head:
+            scores = sum(group.heads * len(group.layers) for group in model.attention)
+            self.outside("contact_head", scores, 1, bias=True)
+        turned = (group.rope_length or group.key_length for group in model.attention)
+        half = max(turned, default=0) // 2
+        for name in _ROPE_TABLES.get(model.rope_factors or row.rope_factors, ()):
+            if self.gguf:
+                self.outside(name, half)
 
-    @property
-    def vocabulary(self) -> int:
-        """Rows of the token table. Converters pad or cut it."""
-        tokens = self.architecture.vocabulary or 0
-        return self.architecture.vocabulary_gguf or tokens if self.gguf else tokens
+    def in_stacks(self, name: str, *shape: int, bias: bool = False) -> None:
+        """A tensor outside the blocks of an encoder, and of its decoder; none without a name."""
+        for stack in self.row.stacks if name else ():
+            self.outside(f"{stack}.{name}", *shape, bias=bias)
+        if name and not self.row.stacks:
+            self.outside(name, *shape, bias=bias)
 
-    def added_to_the_tokens(self, beside: int) -> None:
+    def beside_tokens(self, beside: int) -> None:
         """Tables of positions and of token types, and the norm after them; `beside` is how wide."""
         model, row, width = self.architecture, self.row, self.width
         if row.positions:
@@ -449,227 +462,456 @@ class Builder:
             if self.gguf and row.token_types and model.token_types == 1:
                 # the conversion drops the two rows of XLM-RoBERTa that no token uses
                 rows -= 2
-            for name in self.of_stacks("position_embd"):
-                self.add(name, beside, rows)
+            self.in_stacks("position_embd", beside, rows)
         if row.token_types:
-            self.add("token_types", beside, model.token_types or 2)
+            self.outside("token_types", beside, model.token_types or 2)
         if row.embedding_norm:
-            for name in self.of_stacks("token_embd_norm"):
-                self.add(name, beside, bias=row.norm_bias)
+            self.in_stacks("token_embd_norm", beside, bias=row.norm_bias)
         if row.relative_table:
-            self.add("rel_embd", width, model.positions or 0)
-            self.add("rel_embd_norm", width, bias=True)
+            self.outside("rel_embd", width, model.positions or 0)
+            self.outside("rel_embd_norm", width, bias=True)
 
-    def heads(self) -> None:
-        """What reads the last layer beside the output matrix, and tables that turn positions."""
-        model, row, width = self.architecture, self.row, self.width
-        if row.pooler and not self.gguf:
-            self.add("pooler", width, width, bias=True)
-        if row.contact_head:
-            scores = sum(group.heads * len(group.layers) for group in model.attention)
-            self.add("contact_head", scores, 1, bias=True)
-        turned = (group.rope_length or group.key_length for group in model.attention)
-        half = max(turned, default=0) // 2
-        tables = {
-            "freqs": ("rope_freqs",),
-            "long_short": ("rope_factors_long", "rope_factors_short"),
-        }
-        for name in tables.get(model.rope_factors or row.rope_factors, ()) if self.gguf else ():
-            self.add(name, half)
+    def audio_encoder(self, audio: Audio) -> None:
+        width, long = audio.embedding_length, audio.feed_forward_length
+        layers = tuple(range(audio.layers))
+        self.outside("encoder.conv1", 3, audio.mel_bins, width)
+        self.outside("encoder.conv2", 3, width, width)
+        for name in ("conv1", "conv2"):
+            bias = TensorGroup(name=f"encoder.{name}.bias", layers=(), shape=(1, width))
+            self.groups.append(bias)
+        self.outside("encoder.position_embd", width, audio.positions)
+        self.outside("encoder.output_norm", width, bias=True)
+        matrices = {"ffn_up": (width, long), "ffn_down": (long, width)}
+        norms = dict.fromkeys(("attn_norm", "ffn_norm"), (width,))
+        attention = {f"attn_{name}": (width, width) for name in ("q", "k", "v", "output")}
+        for name, shape in {**norms, **attention, **matrices}.items():
+            self._add(f"encoder.blk.*.{name}", shape, layers, bias=name != "attn_k")
 
-    def every_layer(self, layers: tuple[int, ...]) -> None:
+    # -------------------------------------------------------------- every layer
+
+    def every_layer(self) -> None:
         """The tensors of every layer, whatever its attention and feed-forward."""
         model, row = self.architecture, self.row
-        self.norms(layers)
+        self.norms()
         if row.banked_layers:
             # Kimi K3: what weighs the residuals that are kept; the converter joins a norm and a row
             # of scores
             sides = (self.width,) if self.gguf else (self.width, 2)
-            self.add("output_res_score", *sides)
+            self.outside("output_res_score", *sides)
             for part in ("attn", "ffn"):
-                self.add(f"blk.*.{part}_res_score", *sides, layers=layers)
+                self.layer(f"{part}_res_score", *sides)
         if row.layer_scale and self.gguf:
-            self.add("blk.*.layer_output_scale", 1, layers=layers)
+            self.layer("layer_output_scale", 1)
         if row.relative_positions:
+            every, self.layers = self.layers, self.layers[:1]
             heads = max(group.heads for group in model.attention)
-            self.add("blk.*.attn_rel_b", heads, row.relative_positions, layers=layers[:1])
+            self.layer("attn_rel_b", heads, row.relative_positions)
+            self.layers = every
         if row.activation_scalars and not self.gguf:
-            self.plain("blk.*.activation", row.activation_scalars, layers=layers)
-        self.rare_parts(layers)
+            self.plain("activation", row.activation_scalars)
+        self.streams()
         if model.audio:
             # Whisper: the decoder's attention to its encoder
-            self.add("blk.*.cross_attn_norm", self.width, layers=layers, bias=True)
+            self.layer("cross_attn_norm", self.width, bias=True)
             for name in ("q", "k", "v", "output"):
-                sides, bias = (self.width, self.width), name != "k"
-                self.add(f"blk.*.cross_attn_{name}", *sides, layers=layers, bias=bias)
+                self.layer(f"cross_attn_{name}", self.width, self.width, bias=name != "k")
 
-    def rare_parts(self, layers: tuple[int, ...]) -> None:
+    def streams(self) -> None:
         """What Gemma 3n and 4, Hy4 and DeepSeek V4 have beside their streams."""
         model, row = self.architecture, self.row
-        if not (row.per_layer_embeddings or row.altup or row.hyper_connections):
-            return
-        from . import layer_tensors
-
         if row.per_layer_embeddings and model.per_layer_embedding_length:
-            layer_tensors.add_slices_by_layer(self, model.per_layer_embedding_length, layers)
+            self.slices_by_layer(model.per_layer_embedding_length)
         if row.altup and model.altup_inputs:
-            layer_tensors.add_alternating_updates(self, model.altup_inputs, layers)
+            self.alternating_updates(model.altup_inputs)
         if row.hyper_connections and model.altup_inputs:
-            layer_tensors.add_hyper_connections(self, model.altup_inputs, layers)
+            self.hyper_connections(model.altup_inputs)
 
-    def norms(self, layers: tuple[int, ...]) -> None:
+    def norms(self) -> None:
         """The norms of the model's width."""
-        model, row = self.architecture, self.row
+        model, row, every = self.architecture, self.row, self.layers
         norms = (*row.norms, "attn_norm_2") if model.parallel_norms == 2 else row.norms
         for name in norms:
-            having = layers
             if row.norms_of_parts:
-                mixing = [part.layers for part in model.attention]
-                mixing += [part.layers for part in model.recurrent]
-                wide = [part.layers for part in model.feed_forward]
-                parts = wide if name == "ffn_norm" else mixing
-                having = tuple(sorted({layer for part in parts for layer in part}))
+                mixing = (*model.attention, *model.recurrent)
+                parts = model.feed_forward if name == "ffn_norm" else mixing
+                self.layers = tuple(sorted({layer for part in parts for layer in part.layers}))
             elif name == "attn_norm" and not row.first_norm:
-                having = layers[1:]
-            self.add(f"blk.*.{name}", self.width, layers=having, bias=row.norm_bias)
+                self.layers = every[1:]
+            self.layer(name, self.width, bias=row.norm_bias)
+            self.layers = every
 
-    def attention(self, group: Attention, layers: tuple[int, ...]) -> None:
+    def slices_by_layer(self, slice_width: int) -> None:
+        """Gemma 3n and 4: a second token table. Each layer reads one slice of it."""
+        model, row, width = self.architecture, self.row, self.width
+        rows = model.vocabulary_gguf if self.gguf else row.per_layer_vocabulary
+        self.outside(
+            "per_layer_token_embd", slice_width * model.layers, rows or model.vocabulary or 0
+        )
+        self.outside("per_layer_model_proj", width, slice_width * model.layers)
+        self.outside("per_layer_proj_norm", slice_width)
+        self.layer("inp_gate", width, slice_width)
+        self.layer("proj", slice_width, width)
+        if not row.altup:
+            self.layer("post_norm", width)
+
+    def alternating_updates(self, inputs: int) -> None:
+        """Gemma 3n: several versions of the hidden state, and LAuReL."""
+        width = self.width
+        self.outside("altup_proj", width, width, inputs - 1)
+        self.outside("altup_unembd_proj", width, width, inputs - 1)
+        self.layer("altup_correct_coef", inputs, inputs)
+        self.layer("altup_correct_scale", width)
+        self.layer("altup_predict_coef", inputs, inputs * inputs)
+        self.layer("altup_router", width, inputs)
+        self.layer("laurel_l", width, _LAUREL_RANK)
+        self.layer("laurel_r", _LAUREL_RANK, width)
+
+    def hyper_connections(self, inputs: int) -> None:
+        """Parallel streams, mixed before and after attention and feed-forward."""
+        number, wide = self.row.hyper_connections, inputs * self.width
+        mixed = 2 * inputs + (inputs * inputs if number == 3 else 0)
+        self.outside("output_hc_fn", wide, inputs)
+        self.outside("output_hc_base", inputs)
+        self.outside("output_hc_scale", 1)
+        for part in ("attn", "ffn"):
+            self.layer(f"hc_{part}_fn", wide, mixed)
+            self.layer(f"hc_{part}_base", mixed)
+            self.layer(f"hc_{part}_scale", number)
+
+    def prediction_blocks(self, blocks: int) -> None:
+        """Blocks shaped like the last layer, or the last of some kind, with one matrix that
+        joins the hidden state and the next token.
+        """
+        model, row, width = self.architecture, self.row, self.width
+        self.layers = tuple(range(model.layers, model.layers + blocks))
+        # where layers attend or feed forward, the block does both and has a second norm
+        second = () if len(row.norms) > 1 else ("post_attention_norm",)
+        for name in (*row.norms, *second):
+            self.layer(name, width, bias=row.norm_bias)
+        # the block attends as an ordinary layer even where the trunk's last one is recurrent
+        windowed, dense = "window" in row.mtp_like, "dense" in row.mtp_like
+        attention = [each for each in model.attention if not windowed or each.window_tokens]
+        feed_forward = [each for each in model.feed_forward if not dense or not each.experts]
+        self.attention(max(attention or model.attention, key=_last_layer))
+        self.feed_forward(max(feed_forward or model.feed_forward, key=_last_layer))
+        self.layer("nextn.eh_proj", 2 * width, width)
+        for name in ("enorm", "hnorm", "shared_head_norm"):
+            self.layer(f"nextn.{name}", width)
+        for name in row.mtp_vocabulary:
+            self.layer(f"nextn.{name}", width, self.vocabulary)
+
+    # -------------------------------------------------------------- attention
+
+    def attention(self, group: Attention) -> None:
         if group.latent_length:
-            from .layer_tensors import add_latent
-
-            add_latent(self, group, layers)
+            self.latent(group, group.latent_length)
         elif group.kind == "compressed":
-            from .layer_tensors import add_compressed
-
-            add_compressed(self, group, layers)
+            self.compressed(group)
         else:
-            self.plain_attention(group, layers)
+            self.plain_attention(group)
 
-    def plain_attention(self, group: Attention, layers: tuple[int, ...]) -> None:
+    def plain_attention(self, group: Attention) -> None:
         row, width, heads, value = self.row, self.width, group.heads, group.value_length
         stated_bias = self.architecture.attention_bias
         bias = row.attention_bias if stated_bias is None else stated_bias
-        self.queries_keys_values(group, layers, bias=bias)
-        self.add(
-            "blk.*.attn_output", heads * value, width, layers=layers, bias=row.attention_output_bias
-        )
+        self.queries_keys_values(group, bias=bias)
+        self.layer("attn_output", heads * value, width, bias=row.attention_output_bias)
         if row.rewrites:
             # the decoder's attention to its encoder
-            self.add("blk.*.cross_attn_norm", width, layers=layers, bias=row.norm_bias)
+            self.layer("cross_attn_norm", width, bias=row.norm_bias)
             for part in ("q", "k", "v"):
-                sides = width, heads * group.key_length
-                self.add(f"blk.*.cross_attn_{part}", *sides, layers=layers, bias=bias)
-            sides, bias = (heads * value, width), row.attention_output_bias
-            self.add("blk.*.cross_attn_output", *sides, layers=layers, bias=bias)
-        self.query_key_norms(group, layers)
+                self.layer(f"cross_attn_{part}", width, heads * group.key_length, bias=bias)
+            self.layer("cross_attn_output", heads * value, width, bias=row.attention_output_bias)
+        self.query_key_norms(group)
         if group.kind == "cross" and row.cross_attention_gates:
-            self.plain("blk.*.cross_attn_gate", row.cross_attention_gates, layers=layers)
+            self.plain("cross_attn_gate", row.cross_attention_gates)
         if row.attention_sinks in ("all", group.kind):
-            self.add("blk.*.attn_sinks", heads, layers=layers)
-        self.gate_of_attention(group, layers)
+            self.layer("attn_sinks", heads)
+        self.gate_of_attention(group)
         if group.indexer_heads and (length := group.indexer_length):
             # it chooses the blocks of positions that attention reads
-            self.add("blk.*.indexer.q_proj", width, group.indexer_heads * length, layers=layers)
-            self.add("blk.*.indexer.k_proj", width, length, layers=layers)
-            self.add("blk.*.indexer.q_norm", length, layers=layers)
-            self.add("blk.*.indexer.k_norm", length, layers=layers)
+            self.layer("indexer.q_proj", width, group.indexer_heads * length)
+            self.layer("indexer.k_proj", width, length)
+            self.layer("indexer.q_norm", length)
+            self.layer("indexer.k_norm", length)
 
-    def queries_keys_values(self, group: Attention, layers: tuple[int, ...], *, bias: bool) -> None:
+    def queries_keys_values(self, group: Attention, *, bias: bool) -> None:
         row, width, kv_heads, key = self.row, self.width, group.kv_heads, group.key_length
+        values = kv_heads * group.value_length
         if row.fused_qkv:
-            joined = (group.heads + kv_heads) * key + kv_heads * group.value_length
-            self.add("blk.*.attn_qkv", width, joined, layers=layers, bias=bias)
+            self.layer("attn_qkv", width, (group.heads + kv_heads) * key + values, bias=bias)
             return
         queries = group.heads * key * (2 if row.gated_query else 1)
-        self.add("blk.*.attn_q", width, queries, layers=layers, bias=bias)
-        self.add("blk.*.attn_k", width, kv_heads * key, layers=layers, bias=bias and row.key_bias)
+        self.layer("attn_q", width, queries, bias=bias)
+        self.layer("attn_k", width, kv_heads * key, bias=bias and row.key_bias)
         if not group.values_from_keys:
-            values = kv_heads * group.value_length
-            self.add("blk.*.attn_v", width, values, layers=layers, bias=bias)
+            self.layer("attn_v", width, values, bias=bias)
 
-    def gate_of_attention(self, group: Attention, layers: tuple[int, ...]) -> None:
+    def gate_of_attention(self, group: Attention) -> None:
         if self.row.attention_gate:
             each = group.value_length if self.row.attention_gate == "element" else 1
-            self.add("blk.*.attn_gate", self.width, group.heads * each, layers=layers)
+            self.layer("attn_gate", self.width, group.heads * each)
 
-    def query_key_norms(self, group: Attention, layers: tuple[int, ...]) -> None:
-        row, heads, kv_heads, key = self.row, group.heads, group.kv_heads, group.key_length
+    def query_key_norms(self, group: Attention) -> None:
+        row, key = self.row, group.key_length
         norm = group.query_key_norm or self.architecture.query_key_norm or row.query_key_norm
-        if norm == "head":
-            self.add("blk.*.attn_q_norm", key, layers=layers, bias=row.query_key_norm_bias)
-            self.add("blk.*.attn_k_norm", key, layers=layers, bias=row.query_key_norm_bias)
-        elif norm == "per_head":
-            for name, number in (("q", heads), ("k", kv_heads)):
-                self.add(f"blk.*.attn_{name}_norm", key, number, layers=layers)
+        for name, number in (("q", group.heads), ("k", group.kv_heads)) if norm else ():
+            if norm == "head":
+                self.layer(f"attn_{name}_norm", key, bias=row.query_key_norm_bias)
+            elif norm == "full":
+                self.layer(f"attn_{name}_norm", number * key)
+            else:
+                self.layer(f"attn_{name}_norm", key, number)
                 if row.query_key_norm_bias:
-                    self.plain(f"blk.*.attn_{name}_norm.bias", key, number, layers=layers)
-        elif norm == "full":
-            self.add("blk.*.attn_q_norm", heads * key, layers=layers)
-            self.add("blk.*.attn_k_norm", kv_heads * key, layers=layers)
+                    self.plain(f"attn_{name}_norm.bias", key, number)
 
-    def recurrent(self, group: Recurrent) -> None:
-        from .layer_tensors import RECURRENCES
+    def latent(self, group: Attention, latent: int) -> None:
+        width, heads, value = self.width, group.heads, group.value_length
+        rope, query = group.rope_length or 0, group.query_latent_length
+        # of attention that caches them unpacked the key's length holds the part with rope
+        key = group.key_length if group.kind == "latent" else group.key_length - rope
+        if query:
+            self.layer("attn_q_a", width, query)
+            self.layer("attn_q_a_norm", query)
+        self.layer("attn_q_b" if query else "attn_q", query or width, heads * (key + rope))
+        self.layer("attn_kv_a_mqa", width, latent + rope)
+        self.layer("attn_kv_a_norm", latent)
+        if self.row.rope_key_norm:
+            self.layer("attn_k_norm", rope)
+        if group.kind == "latent":
+            self.layer("attn_k_b", key, latent, heads)
+            self.layer("attn_v_b", latent, value, heads)
+        else:
+            self.layer("attn_kv_b", latent, heads * (key + value))
+        self.layer("attn_output", heads * value, width)
+        self.gate_of_attention(group)
+        if self.row.attention_sinks:
+            self.layer("attn_sinks", heads)
+        if group.indexer_heads and group.indexer_length:
+            length = group.indexer_length
+            self.layer("indexer.attn_q_b", query or width, group.indexer_heads * length)
+            self.layer("indexer.attn_k", width, length)
+            self.layer("indexer.k_norm", length, bias=True)
+            self.layer("indexer.proj", width, group.indexer_heads)
 
-        RECURRENCES[group.kind](self, group)
+    def compressed(self, group: Attention) -> None:
+        """DeepSeek V4: rows that each stand for several tokens, and an indexer that chooses."""
+        width, heads, key = self.width, group.heads, group.key_length
+        query, groups = group.query_latent_length or 0, group.output_groups or 1
+        latent = (group.output_latent_length or 0) * groups
+        self.layer("attn_q_a", width, query)
+        self.layer("attn_q_a_norm", query)
+        self.layer("attn_q_b", query, heads * key)
+        self.layer("attn_kv", width, key)
+        self.layer("attn_kv_a_norm", key)
+        self.layer("attn_sinks", heads)
+        self.layer("attn_output_a", heads * key // groups, latent)
+        self.layer("attn_output_b", latent, width)
+        lengths = {"attn": key}
+        if group.indexer_heads and group.indexer_length:
+            lengths["indexer"] = group.indexer_length
+        for name, length in lengths.items() if group.compression else ():
+            # of rows of which an indexer chooses each is made of the tokens of two
+            wide = (2 if group.indexer_heads else 1) * length
+            self.layer(f"{name}_compressor_kv", width, wide)
+            self.layer(f"{name}_compressor_gate", width, wide)
+            self.layer(f"{name}_compressor_ape", wide, group.compression or 0)
+            self.layer(f"{name}_compressor_norm", length)
+        if group.compression and group.indexer_heads and group.indexer_length:
+            self.layer("indexer.attn_q_b", query, group.indexer_heads * group.indexer_length)
+            self.layer("indexer.proj", width, group.indexer_heads)
 
-    def feed_forward(self, group: FeedForward, layers: tuple[int, ...]) -> None:
+    # -------------------------------------------------------------- feed-forward
+
+    def feed_forward(self, group: FeedForward) -> None:
         if not group.experts:
-            self.dense(group.length, layers)
+            self.dense(group.length)
             return
         row, length, experts = self.row, group.length, group.experts
-        self.router(group, experts, layers)
+        self.router(group, experts)
         inner, bias = group.latent_length or self.width, row.expert_bias
         if group.latent_length:
             # what brings the model's width down to that of its experts, and back
             name = "routed" if row.routed_norm else "latent"
-            self.add(f"blk.*.ffn_{name}_down", self.width, inner, layers=layers)
-            self.add(f"blk.*.ffn_{name}_up", inner, self.width, layers=layers)
+            self.layer(f"ffn_{name}_down", self.width, inner)
+            self.layer(f"ffn_{name}_up", inner, self.width)
             if row.routed_norm:
-                self.add("blk.*.ffn_routed_norm", inner, layers=layers)
+                self.layer("ffn_routed_norm", inner)
         for part in ("up",) if row.gate == "none" else ("gate", "up"):
-            self.add(f"blk.*.ffn_{part}_exps", inner, length, experts, layers=layers, bias=bias)
-        self.add("blk.*.ffn_down_exps", length, inner, experts, layers=layers, bias=bias)
+            self.layer(f"ffn_{part}_exps", inner, length, experts, bias=bias)
+        self.layer("ffn_down_exps", length, inner, experts, bias=bias)
         if group.shared_length:
-            self.shared_expert(group.shared_length, layers)
+            for part in ("up",) if row.gate == "none" else ("gate", "up"):
+                self.layer(f"ffn_{part}_shexp", self.width, group.shared_length)
+            self.layer("ffn_down_shexp", group.shared_length, self.width)
+            if row.shared_expert_gate:
+                self.layer("ffn_gate_inp_shexp", self.width)
         if group.beside_dense:
-            self.dense(group.beside_dense, layers)
+            self.dense(group.beside_dense)
             if row.expert_norms:
                 # Gemma 4: norms and scales of experts beside a dense feed-forward
                 for name in ("pre_ffw_norm_2", "post_ffw_norm_1", "post_ffw_norm_2"):
-                    self.add(f"blk.*.{name}", self.width, layers=layers)
-                self.plain("blk.*.ffn_gate_inp.scale", self.width, layers=layers)
-                self.plain("blk.*.ffn_down_exps.scale", experts, layers=layers)
+                    self.layer(name, self.width)
+                self.plain("ffn_gate_inp.scale", self.width)
+                self.plain("ffn_down_exps.scale", experts)
 
-    def router(self, group: FeedForward, experts: int, layers: tuple[int, ...]) -> None:
+    def router(self, group: FeedForward, experts: int) -> None:
         row, model = self.row, self.architecture
-        self.add("blk.*.ffn_gate_inp", self.width, experts, layers=layers, bias=row.expert_bias)
+        self.layer("ffn_gate_inp", self.width, experts, bias=row.expert_bias)
         if group.router_bias or row.router_bias:
-            self.plain("blk.*.exp_probs_b.bias", experts, layers=layers)
+            self.plain("exp_probs_b.bias", experts)
         elif row.hashed_experts:
             tokens = model.vocabulary_gguf or model.vocabulary or 0
-            self.add("blk.*.ffn_gate_tid2eid", group.used or 1, tokens, layers=layers)
+            self.layer("ffn_gate_tid2eid", group.used or 1, tokens)
 
-    def shared_expert(self, length: int, layers: tuple[int, ...]) -> None:
-        row, width = self.row, self.width
-        if row.gate != "none":
-            self.add("blk.*.ffn_gate_shexp", width, length, layers=layers)
-        self.add("blk.*.ffn_up_shexp", width, length, layers=layers)
-        self.add("blk.*.ffn_down_shexp", length, width, layers=layers)
-        if row.shared_expert_gate:
-            self.add("blk.*.ffn_gate_inp_shexp", width, layers=layers)
-
-    def dense(self, length: int, layers: tuple[int, ...]) -> None:
+    def dense(self, length: int) -> None:
         row, width = self.row, self.width
         if row.gate == "channel_mix":
-            self.add("blk.*.channel_mix_lerp_k", width, layers=layers)
-            self.add("blk.*.channel_mix_key", width, length, layers=layers)
-            self.add("blk.*.channel_mix_value", length, width, layers=layers)
+            self.layer("channel_mix_lerp_k", width)
+            self.layer("channel_mix_key", width, length)
+            self.layer("channel_mix_value", length, width)
             return
         bias = row.feed_forward_bias
         if row.gate == "split":
-            self.add("blk.*.ffn_gate", width, length, layers=layers, bias=bias)
-        wide = 2 * length if row.gate == "fused" else length
-        self.add("blk.*.ffn_up", width, wide, layers=layers, bias=bias)
-        self.add("blk.*.ffn_down", length, width, layers=layers, bias=bias or row.down_bias)
+            self.layer("ffn_gate", width, length, bias=bias)
+        self.layer("ffn_up", width, 2 * length if row.gate == "fused" else length, bias=bias)
+        self.layer("ffn_down", length, width, bias=bias or row.down_bias)
         if row.feed_forward_sub_norm:
-            self.add("blk.*.ffn_sub_norm", length, layers=layers)
+            self.layer("ffn_sub_norm", length)
+
+
+_ROPE_TABLES = {"freqs": ("rope_freqs",), "long_short": ("rope_factors_long", "rope_factors_short")}
+# width of the two LAuReL matrices of Gemma 3n (`laurel_rank` in its config.json)
+_LAUREL_RANK = 64
+
+
+def _last_layer(group: Attention | FeedForward) -> int:
+    return group.layers[-1] if group.layers else -1
+
+
+# ------------------------------------------------------------------ recurrences
+
+
+def _mamba(add: _Tensors, group: Recurrent) -> None:
+    inner, state, rank = group.inner_length or 0, group.state_length or 0, group.time_step_rank or 0
+    steps = group.heads or inner
+    add.layer("ssm_in", add.width, 2 * inner)
+    add.layer("ssm_conv1d", group.convolution or 0, inner, bias=not group.heads)
+    add.layer("ssm_x", inner, rank + 2 * state)
+    add.layer("ssm_dt", rank, steps, bias=True)
+    add.plain("ssm_a", 1 if group.heads else state, steps)
+    add.plain("ssm_d", steps)
+    add.layer("ssm_out", inner, add.width)
+    if add.row.mamba_norms:
+        add.layer("ssm_dt_norm", rank)
+        add.layer("ssm_b_norm", state)
+        add.layer("ssm_c_norm", state)
+
+
+def _mamba2(add: _Tensors, group: Recurrent) -> None:
+    inner, state, heads = group.inner_length or 0, group.state_length or 0, group.heads or 0
+    mixed = inner + 2 * (group.groups or 0) * state
+    add.layer("ssm_in", add.width, inner + mixed + heads)
+    add.layer("ssm_conv1d", group.convolution or 0, mixed, bias=True)
+    for name in ("ssm_dt.bias", "ssm_a", "ssm_d"):
+        add.plain(name, heads)
+    if group.norm is not False:
+        add.layer("ssm_norm", inner)
+    add.layer("ssm_out", inner, add.width)
+
+
+def _delta(add: _Tensors, group: Recurrent) -> None:
+    width, heads, value = add.width, group.heads or 0, group.value_length or 0
+    keys, inner = (group.key_heads or 0) * (group.key_length or 0), heads * value
+    add.layer("attn_qkv", width, 2 * keys + inner)
+    add.layer("attn_gate", width, inner)
+    add.layer("ssm_conv1d", group.convolution or 0, 2 * keys + inner)
+    add.plain("ssm_dt.bias", heads)
+    add.plain("ssm_a", heads)
+    if add.row.fused_alpha_beta:
+        add.layer("ssm_ba", width, 2 * heads)
+    else:
+        add.layer("ssm_alpha", width, heads)
+        add.layer("ssm_beta", width, heads)
+    add.layer("ssm_norm", value)
+    add.layer("ssm_out", inner, width)
+
+
+def _kda(add: _Tensors, group: Recurrent) -> None:
+    width, heads, size = add.width, group.heads or 0, group.key_length or 0
+    inner = heads * size
+    for name in "qkv":
+        add.layer(f"ssm_conv1d_{name}", group.convolution or 0, 1, inner)
+        add.layer(f"attn_{name}", width, inner)
+    for name in "fg":
+        is_full = name == "g" and add.row.full_rank_gate
+        wide = add.row.wide_gates or is_full
+        add.layer("ssm_g" if is_full else f"ssm_{name}_a", width, inner if wide else size)
+        if not wide:
+            add.layer(f"ssm_{name}_b", size, inner)
+    add.layer("ssm_beta", width, heads)
+    add.plain("ssm_a", heads)
+    add.plain("ssm_dt.bias", inner)
+    add.layer("ssm_norm", size)
+    add.layer("attn_output", inner, width)
+
+
+def _lightning(add: _Tensors, group: Recurrent) -> None:
+    inner = (group.heads or 0) * (group.key_length or 0)
+    add.layer("attn_qkv", add.width, 3 * inner)
+    add.layer("attn_gate", add.width, inner)
+    add.layer("attn_norm_2", inner)
+    add.layer("attn_output", inner, add.width)
+
+
+def _rglru(add: _Tensors, group: Recurrent) -> None:
+    inner, heads = group.inner_length or 0, group.heads or 1
+    block = inner // heads
+    for name in ("y", "x"):
+        add.layer(f"lru_{name}", add.width, inner, bias=True)
+    add.layer("ssm_conv1d", group.convolution or 0, inner, bias=True)
+    for name in ("input", "recurrent"):
+        add.layer(f"lru_{name}_gate", block, block, heads)
+        add.plain(f"lru_{name}_gate.bias", block * heads)
+    add.plain("lru_a", inner)
+    add.layer("lru_out", inner, add.width, bias=True)
+
+
+def _convolution(add: _Tensors, group: Recurrent) -> None:
+    add.layer("shortconv.conv", group.convolution or 0, add.width)
+    add.layer("shortconv.in_proj", add.width, 3 * add.width)
+    add.layer("shortconv.out_proj", add.width, add.width)
+
+
+def _rwkv7(add: _Tensors, group: Recurrent) -> None:
+    width, every = add.width, group.layers
+    decay, rate, first, gate = (*(group.ranks or ()), 0, 0, 0, 0)[:4]
+    # the first layer has no values of an earlier one; what llama.cpp asks for is a copy of the
+    # rate's
+    own = [("w", decay, every), ("a", rate, every), ("v", rate, every[:1] if add.gguf else ())]
+    for name, rank, add.layers in (*own, ("v", first, every[1:])):
+        add.layer(f"time_mix_{name}0", width)
+        add.layer(f"time_mix_{name}1", width, rank)
+        add.layer(f"time_mix_{name}2", rank, width)
+    add.layers = every
+    if gate:
+        add.layer("time_mix_g1", width, gate)
+        add.layer("time_mix_g2", gate, width)
+    add.layer("time_mix_lerp_fused", width, 1, 1, 6 if gate else 5)
+    for name in ("k_k", "k_a", "r_k"):
+        add.layer(f"time_mix_{name}", width)
+    for name in ("key", "value", "receptance", "output"):
+        add.layer(f"time_mix_{name}", width, width)
+    add.layer("time_mix_ln", width, bias=True)
+
+
+_RECURRENCES: Mapping[str, Callable[[_Tensors, Recurrent], None]] = {
+    "mamba": _mamba,
+    "mamba2": _mamba2,
+    "delta": _delta,
+    "kda": _kda,
+    "lightning": _lightning,
+    "rglru": _rglru,
+    "convolution": _convolution,
+    "rwkv7": _rwkv7,
+}
