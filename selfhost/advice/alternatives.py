@@ -18,8 +18,9 @@ from ..judge.checks import Outcome
 from ..judge.checks.memory import host_high, on_cards
 from ..judge.checks.model import openness_check
 from ..judge.checks.speed import is_slow_picture, is_too_slow
-from ..judge.defaults import follows_a_list, suited, suited_by_list
+from ..judge.defaults import follows_a_list, suited
 from ..judge.files import can_be_made
+from ..judge.judging import judge
 from ..judge.placement.devices import lies_beside_cards
 from ..judge.question import architectures, ask
 from ..judge.record import Alternative, Judged, OpenAlternative, Question
@@ -157,7 +158,9 @@ class _Search(Record):
     def judged(self, spec: ModelSpec, workload: Workload) -> Judged:
         """The model with the defaults that the route depends on, judged."""
         question = ask(spec, workload, self.catalogue, self.machine)
-        return suited_by_list(question, workload, self.catalogue, self.machine)
+        if follows_a_list(spec, workload):
+            return suited(question, workload, self.catalogue, self.machine)
+        return judge(question, self.machine)
 
     def fit(self, spec: ModelSpec, workload: Workload, why: str = "") -> Fit | None:
         """The model, if the route would be local. The type of the KV cache is left out where the

@@ -22,7 +22,8 @@ from ..judge.checks.model import license_check, openness_check, reads_context
 from ..judge.checks.speed import is_slow, is_too_slow
 from ..judge.defaults import suited
 from ..judge.pace.speed import PaceRange
-from ..judge.question import ask, with_canonical_license
+from ..judge.programs import with_canonical_license
+from ..judge.question import ask
 from ..judge.record import Route, Verdict, verdict_on
 from ..machine.record import Machine
 from . import Report

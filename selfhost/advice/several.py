@@ -17,9 +17,10 @@ from ..core import units
 from ..core.records import Record
 from ..core.workload import Workload
 from ..judge.checks import Outcome
-from ..judge.defaults import in_usual_type, suited_by_list
+from ..judge.defaults import suited_by_list
 from ..judge.judging import judge
-from ..judge.question import architectures, beyond
+from ..judge.programs import beyond
+from ..judge.question import architectures
 from ..judge.record import HELD, Judged, Question, Verdict
 from ..machine.record import Machine
 from . import Report
@@ -272,9 +273,6 @@ def _question(
 ) -> Question:
     # a program that must be installed already may decide which type and program are taken
     question = question_of(catalogue, meant, machine, requires_runtime=requires_runtime)
-    if question.in_turn:
-        # the least memory leaves most to the others
-        return in_usual_type(question, meant.workload, catalogue, machine)
     if follows_machine:
         return judged_for(catalogue, meant, machine, requires_runtime=requires_runtime).question
     if has_ways(meant, question):

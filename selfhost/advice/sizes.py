@@ -323,7 +323,8 @@ def _as_checked(
     place, tells_memory = without_bounds(machine), _tells_memory(machine)
     understood = understand(catalogue, model, workload, place)
     question = question_of(catalogue, understood, place)
-    if not has_ways(understood, question) or (question.in_turn and not tells_memory):
+    follows_memory = bool(question.in_turn) and question.here is None and tells_memory
+    if not follows_memory and not has_ways(understood, question):
         return workload
     if machine.memory_total_bytes is not None:
         place = place.replace(

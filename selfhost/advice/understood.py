@@ -15,12 +15,15 @@ from ..core.records import Record
 from ..core.spelling import canonical
 from ..core.workload import Workload
 from ..judge.checks.runtime import runtime_check
-from ..judge.defaults import in_usual_type, suited, takes_first_of_list
+from ..judge.defaults import suited, takes_first_of_list
 from ..judge.files import NO_FILES, Here, NamedFiles
 from ..judge.judging import judge
 from ..judge.question import ask
 from ..judge.record import Judged, Question
 from ..machine.record import Machine
+
+# files that no program loads on the machine
+_NOT_LOADED_HERE = ("runtime-cannot-load", "accelerator-missing", "accelerator-unsuitable")
 
 
 class Understood(Record):
@@ -82,9 +85,9 @@ def _why_other_files(catalogue: Catalogue, understood: Understood, machine: Mach
         )
     refusal: str | None = None
     try:
-        runtime = question_of(catalogue, understood, machine).runtime
-        if runtime is not None:
-            refusal = need.why_not_loaded(understood.spec, runtime)
+        judged = judge(question_of(catalogue, understood, machine), machine)
+        refusals = (each.reason for each in judged.findings if each.code in _NOT_LOADED_HERE)
+        refusal = next(refusals, None)
     except WorkloadError as error:
         if all(problem.key == "quantization" for problem in error.problems):
             refusal = f"{error.problems[0].message}."
@@ -258,8 +261,6 @@ def has_ways(understood: Understood, question: Question) -> bool:
     """Whether the type and the program are those of the machine that is judged."""
     if understood.is_one_file or understood.files.formats or understood.files.part is not None:
         return False
-    if question.in_turn:
-        return question.here is None
     return not understood.files.are_here and takes_first_of_list(question, understood.workload)
 
 
@@ -273,12 +274,9 @@ def question_of(
     """The question with the model's own defaults. `requires_runtime`: the runtime must be installed
     already.
     """
-    spec, workload, files = understood.spec, understood.workload, understood.files
-    question = ask(spec, workload, catalogue, machine, files)
-    question = question.replace(requires_runtime=requires_runtime)
-    if understood.is_one_file:
-        return in_usual_type(question, workload, catalogue, machine)
-    return question
+    files = understood.files.replace(is_tag=understood.is_one_file)
+    question = ask(understood.spec, understood.workload, catalogue, machine, files)
+    return question.replace(requires_runtime=requires_runtime)
 
 
 def judged_for(

@@ -12,7 +12,7 @@ from ..advice.understood import Understood, has_ways, of_name, question_of, unde
 from ..catalogue.index import Catalogue, open_catalogue
 from ..catalogue.pasted import is_path
 from ..core.workload import Workload
-from ..judge.defaults import in_usual_type, suited_by_list
+from ..judge.defaults import suited_by_list
 from ..judge.judging import judge
 from ..judge.pace.graphics import instruction_sets_for_layout
 from ..judge.record import Judged, Question, Verdict, verdict_on
@@ -50,7 +50,7 @@ class PolicyJudge:
         meanings = [self._meaning(each) for each in models]
         if wanted.members:
             pairs = zip(models, meanings, strict=True)
-            questions = [self._beside_others(each, meaning, machine) for each, meaning in pairs]
+            questions = [self._suited(each, meaning, machine).question for each, meaning in pairs]
             return verdict_together(
                 [meaning.asked for meaning in meanings],
                 questions,
@@ -82,13 +82,6 @@ class PolicyJudge:
         if has_ways(meaning, question):
             return suited_by_list(question, meaning.workload, self._catalogue, machine)
         return judge(question, machine)
-
-    def _beside_others(self, model: Beside, meaning: Understood, machine: Machine) -> Question:
-        question = self._question(model, meaning, machine)
-        if question.in_turn:
-            # the least memory leaves most to the others
-            return in_usual_type(question, meaning.workload, self._catalogue, machine)
-        return self._suited(model, meaning, machine).question
 
     def _question(self, model: Beside, meaning: Understood, machine: Machine) -> Question:
         """What is asked in the model's own defaults. Of a machine without model files only how its

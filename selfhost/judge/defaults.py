@@ -29,7 +29,8 @@ from .checks import phrase
 from .files import NO_FILES, NamedFiles, loads_by_tag
 from .judging import judge
 from .placement.devices import index_of, places
-from .question import PACKED_RUNTIMES, RUNTIMES_BY_MODALITY, architectures, ask
+from .programs import PACKED_RUNTIMES, RUNTIMES_BY_MODALITY
+from .question import architectures, ask
 from .record import Judged, Question
 
 TYPE_CHECKING = False
@@ -137,15 +138,17 @@ def suited(
     `judged`: the question judged, where that was done.
     """
     own = judged or judge(question, machine)
-    asking = Asking(own=own, workload=workload, catalogue=catalogue, machine=machine, files=files)
-    if question.in_turn and question.here is None:
-        own = _first_in_turn(asking)
-        asking = asking.replace(own=own)
     if question.needs is None or question.runtime is None:
         return own
+    asking = Asking(own=own, workload=workload, catalogue=catalogue, machine=machine, files=files)
+    if question.in_turn and question.here is None:
+        first = _first_in_turn(asking)
+        if _type_of(first) != _type_of(own):
+            return first
+        asking = asking.replace(own=first)
     by_list = takes_first_of_list(question, workload)
     is_free = workload.runtime is None or by_list
-    return _suited(asking, question.runtime, by_list=by_list) if is_free else own
+    return _suited(asking, question.runtime, by_list=by_list) if is_free else asking.own
 
 
 def _suited(asking: Asking, runtime: RuntimeSpec, *, by_list: bool) -> Judged:
@@ -165,12 +168,13 @@ def _suited(asking: Asking, runtime: RuntimeSpec, *, by_list: bool) -> Judged:
 def suited_by_list(
     question: Question, workload: Workload, catalogue: Catalogue, machine: Machine
 ) -> Judged:
-    """As `suited` where the default is the first of a list that fits, which the route depends on;
-    else the question as it is, judged.
-    """
-    if question.in_turn or follows_a_list(question.spec, workload):
+    """As `suited`, but for text in no more bits than the model's own default has."""
+    if follows_a_list(question.spec, workload):
         return suited(question, workload, catalogue, machine)
-    return judge(question, machine)
+    own = judge(question, machine)
+    if not question.in_turn or question.here is not None:
+        return own
+    return _first_in_turn(Asking(own=own, workload=workload, catalogue=catalogue, machine=machine))
 
 
 def follows_a_list(spec: ModelSpec, workload: Workload) -> bool:
@@ -236,32 +240,34 @@ def _best(asking: Asking, others: Iterable[Judged], *, own_first: bool) -> Judge
 
 
 def _first_in_turn(asking: Asking) -> Judged:
-    """In the first of the types that are tried one after the other which runs on the machine; in
-    the usual one, which comes last, where none does.
+    """In the first of the types that are tried one after the other which runs on the machine, else
+    the first that may; else in the usual one.
     """
-    last = asking.own
-    first, usual = last.question.workload.quantization, last.question.in_turn[-1]
-    if last.fits:
-        return asking.chosen(last, "published", taken=first, usual=usual)
-    for other in asking.candidates({"quantization": name} for name in last.question.in_turn):
-        last = other
+    own, question = asking.own, asking.own.question
+    if question.runtime is None:
+        return own
+    first = _type_of(own)
+    usual = need.default_format_and_quantization(question.spec, question.runtime)[1]
+    if own.fits:
+        return own if first == usual else asking.chosen(own, "published", taken=first, usual=usual)
+    if _is_of_the_model(own):
+        return own
+    tried = [own]
+    for other in asking.candidates({"quantization": name} for name in question.in_turn):
         if other.fits:
-            taken = other.question.workload.quantization
-            return asking.chosen(other, "published-less", taken=taken, first=first)
-    return last
+            return asking.chosen(other, "smaller", taken=_type_of(other), first=first)
+        tried.append(other)
+    may_run = [each for each in tried if not each.failed]
+    return next(iter(may_run or [each for each in tried if _type_of(each) == usual]), own)
 
 
-def in_usual_type(
-    question: Question, workload: Workload, catalogue: Catalogue, machine: Machine
-) -> Question:
-    """The question that `ask` gave for that workload, in the usual type; as it is where that, or
-    what is taken in its place, is the same on every machine.
-    """
-    if question.here is not None or not question.in_turn:
-        return question
-    usual = workload.replace(quantization=question.in_turn[-1])
-    in_type = ask(question.spec, usual, catalogue, machine)
-    return in_type.replace(requires_runtime=question.requires_runtime)
+def _type_of(judged: Judged) -> str | None:
+    return judged.question.workload.quantization
+
+
+def _is_of_the_model(judged: Judged) -> bool:
+    """Whether something fails that fails in every type and program."""
+    return any(each.decides for each in judged.findings if each.check in _OF_THE_MODEL)
 
 
 # ---------------------------------------------------------------- training
@@ -366,7 +372,8 @@ def smallest_of_list(
     question: Question, workload: Workload, catalogue: Catalogue, *, in_ram: bool
 ) -> Workload:
     """The workload that `question` was asked under, with the type and program of least memory of
-    those that are tried; as it is where none are. `in_ram`: of those that need no accelerator.
+    those that are tried, of text only those whose file is known; as it is where none are. `in_ram`:
+    of those that need no accelerator.
     """
     runtime = question.runtime
     changes: list[Changes] = [{"quantization": name} for name in question.in_turn]
@@ -381,9 +388,20 @@ def smallest_of_list(
         _asked(question, workload.replace(**change), catalogue, machine) for change in changes
     ]
     is_of_parts = question.spec.modality in _OF_PARTS
-    suiting = [each for each in others if each and not (in_ram and is_of_parts and each.wants_gpu)]
+    suiting = [
+        each
+        for each in others
+        if each is not None
+        and not (in_ram and is_of_parts and each.wants_gpu)
+        and (_is_made(question) or not _is_made(each))
+    ]
     smallest = min((question, *suiting), key=_memory_bytes).workload
     return workload.replace(runtime=smallest.runtime, quantization=smallest.quantization)
+
+
+def _is_made(question: Question) -> bool:
+    """Whether its file has to be made first."""
+    return question.needs is not None and question.needs.making is not None
 
 
 def _memory_bytes(question: Question) -> float:

@@ -4,6 +4,9 @@ anybody makes.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.names import id_of
@@ -13,8 +16,7 @@ from ..catalogue.spec_values import GENERATING
 from ..core.records import Record, Unread
 from ..core.workload import Workload
 from ..machine.record import FILES_BY_PATH, LM_STUDIO, Machine, PresentModel
-from ..needs import canonical_quantization, published
-from ..needs.file_formats import SMALLEST_DEFAULT
+from ..needs.file_formats import FOUR_BITS, SMALLEST_DEFAULT
 from ..needs.quantization import GGUF_QUANTIZATIONS
 from ..needs.records import How, Making, Needs
 
@@ -22,31 +24,110 @@ from ..needs.records import How, Making, Needs
 _SIXTEEN_BITS = 16
 # a guess for weights of no stated type: 16 bits are usual, FP8 has half, old models have float32
 _BITS_OF_NO_STATED_TYPE = (8, 16, 32)
+# Two conversions to one quantization differ by some per cent at most (importance matrix, token
+# table, header): what is further off is another model. Where nothing says that a file is whole, it
+# must be as large as the need, but for the header.
+_SAME_MODEL_SHARE = 0.12
+_SAME_SIZE_SHARE = 0.005
+
+
+# ------------------------------------------------------------------ files that are published
+
+
+def typed_file(spec: ModelSpec, format: str, quantization: str) -> PublishedFiles | None:
+    """The published file of that quantization whose name was typed; None where none was."""
+    alike = (each for each in spec.files if each.named and each.format == format)
+    return next((each for each in alike if quantization in each.quantizations), None)
+
+
+def is_published(spec: ModelSpec, workload: Workload) -> bool:
+    """Whether a repository is known that has the file, or its own name was typed."""
+    format, quantization = workload.format or "", workload.quantization or ""
+    files, stated = spec.files_of(format, quantization), need.published(spec, format, quantization)
+    listing = files or (stated[1] if stated is not None else None)
+    named = typed_file(spec, format, quantization)
+    return named is not None or (listing is not None and listing.repository is not None)
+
+
+def loads_by_tag(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload) -> bool:
+    """Whether the program's own library has what is asked under a tag of the model: it is fetched
+    without a login.
+    """
+    tag = spec.library_tag
+    if tag is None or workload.format != "gguf" or workload.task != "generate":
+        return False
+    if spec.modality not in runtime.modalities or "{tag}" not in runtime.command:
+        return False
+    default = need.default_format_and_quantization(spec, runtime)[1]
+    return runtime.tags.get(tag, default) == workload.quantization
+
+
+def states_needs_alone(spec: ModelSpec) -> bool:
+    """The spec says what the model takes, and names no files."""
+    names_files = spec.architecture is not None or spec.files or spec.components
+    return spec.needs is not None and not names_files
+
+
+def types_in_turn(
+    spec: ModelSpec, runtime: RuntimeSpec, format: str, usual: str
+) -> tuple[str, ...]:
+    """The GGUF types that are tried one after the other where none is asked for. Of a model whose
+    usual type nobody is known to publish those that are published come first: the nearest that is
+    no worse, then worse ones down to the usual one. Last `FOUR_BITS`, where its file can be had.
+    """
+    # vectors are compared with those that others made in the usual type
+    is_any_right = spec.modality in GENERATING or (spec.uses or ())[:1] == ("reranking",)
+    if format != "gguf" or usual not in GGUF_QUANTIZATIONS or not is_any_right:
+        return (usual,)
+    smaller = Workload(format=format, quantization=FOUR_BITS)
+    is_had = is_published(spec, smaller) or can_be_made(spec, runtime, smaller)
+    last = (usual, FOUR_BITS) if usual == SMALLEST_DEFAULT and is_had else (usual,)
+    types = [
+        (name.upper(), files.repository)
+        for files in spec.files
+        if files.format == format
+        for name in files.quantizations
+    ]
+    if any(name.endswith(usual) for name, _ in types):
+        # a publisher's own mix is named after the type that it weighs as much as
+        return last
+    fetched = {name for name, repository in types if repository}
+    place, end = map(GGUF_QUANTIZATIONS.index, (usual, SMALLEST_DEFAULT))
+    better = [name for name in GGUF_QUANTIZATIONS[:place] if name in fetched]
+    worse = [name for name in GGUF_QUANTIZATIONS[place : end + 1] if name in fetched]
+    return (*better[-1:], *worse, *last)
+
+
+# ------------------------------------------------------------------ files that anybody makes
 
 
 def can_be_made(spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload) -> bool:
     """Whether the runtime's converter makes that file of the publisher's weights, wherever those
     of a lone config.json are.
     """
-    conversion = runtime.conversion if runtime is not None else None
+    conversion, stored = runtime.conversion if runtime is not None else None, spec.architecture
     quantization = workload.quantization or ""
     if conversion is None or workload.format != conversion.format:
         return False
-    if not (spec.repository or spec.lone_config):
-        return False
-    if not conversion.takes_quantized and not _is_in_sixteen_bits(spec):
+    is_in_sixteen_bits = (
+        stored is not None
+        and stored.dtype is not None
+        and not any((stored.matrix_dtype, stored.expert_dtype, spec.quantized))
+    )
+    is_taken = conversion.takes_quantized or is_in_sixteen_bits
+    if not is_taken or not (spec.repository or spec.lone_config):
         return False
     if quantization in conversion.types:
         return True
     return quantization in conversion.quantizations and not need.trained_in_mxfp4(spec)
 
 
-def _is_in_sixteen_bits(spec: ModelSpec) -> bool:
-    """Whether the published weights are known to be of 16 bits or more, all of them."""
-    stored = spec.architecture
-    if stored is None or stored.dtype is None or spec.quantized is not None:
-        return False
-    return stored.matrix_dtype is None and stored.expert_dtype is None
+def makes(spec: ModelSpec, runtime: RuntimeSpec, quantization: str) -> bool:
+    """False where the runtime would have to quantize weights that are narrow already."""
+    rule = runtime.rule_of(quantization)
+    # of components the size itself says whether they are quantized
+    is_as_stored = rule is None or not rule.at_load or bool(spec.components)
+    return is_as_stored or need.from_sixteen_bits(spec.architecture)
 
 
 def making_of(
@@ -66,116 +147,26 @@ def making_of(
         return None
     if is_published(spec, workload) or loads_by_tag(spec, catalogue.runtime("ollama"), workload):
         return None
-    weights_bytes, ends = _published_bytes(spec, total, catalogue)
-    between_bytes = 0
-    if workload.quantization not in runtime.conversion.types:
-        between_bytes = total * _SIXTEEN_BITS // 8
-    file_bytes = max((size, *(needs.download_range or ())))
-    return Making(
-        download_bytes=weights_bytes,
-        disk_bytes=weights_bytes + between_bytes + file_bytes,
-        download_range=ends,
-    )
-
-
-def is_published(spec: ModelSpec, workload: Workload) -> bool:
-    """Whether a repository is known that has the file, or its own name was typed."""
-    format, quantization = workload.format or "", workload.quantization or ""
-    files, stated = spec.files_of(format, quantization), need.published(spec, format, quantization)
-    listing = files or (stated[1] if stated is not None else None)
-    named = typed_file(spec, format, quantization)
-    return named is not None or (listing is not None and listing.repository is not None)
-
-
-def has_files(spec: ModelSpec, format: str) -> bool:
-    """Whether files of the model in that format are known, in any type, or Ollama's library has
-    some.
-    """
-    is_in_library = format == "gguf" and spec.library_tag is not None
-    return is_in_library or any(files.format == format for files in spec.files)
-
-
-def states_needs_alone(spec: ModelSpec) -> bool:
-    """The spec says what the model takes, and names no files."""
-    names_files = spec.architecture is not None or spec.files or spec.components
-    return spec.needs is not None and not names_files
-
-
-def types_in_turn(spec: ModelSpec, format: str, usual: str) -> tuple[str, ...]:
-    """The GGUF types that are tried one after the other where none is asked for: of the published
-    ones the nearest that is no worse than the usual one, then worse ones down to the smallest
-    default, then the usual one. () where the usual one is published, or none of these is: it is
-    taken on every machine.
-    """
-    # vectors are compared with those that others made in the usual type
-    is_any_right = spec.modality in GENERATING or (spec.uses or ())[:1] == ("reranking",)
-    if format != "gguf" or usual not in GGUF_QUANTIZATIONS or not is_any_right:
-        return ()
-    files = [each for each in spec.files if each.format == format]
-    if any(name.upper().endswith(usual) for each in files for name in each.quantizations):
-        # a publisher's own mix is named after the type that it weighs as much as
-        return ()
-    fetched = {name.upper() for each in files if each.repository for name in each.quantizations}
-    place, last = map(GGUF_QUANTIZATIONS.index, (usual, SMALLEST_DEFAULT))
-    better, worse = (
-        [name for name in types if name in fetched]
-        for types in (GGUF_QUANTIZATIONS[:place], GGUF_QUANTIZATIONS[place : last + 1])
-    )
-    published = (*better[-1:], *worse)
-    return (*published, usual) if published else ()
-
-
-def typed_file(spec: ModelSpec, format: str, quantization: str) -> PublishedFiles | None:
-    """The published file of that quantization whose name was typed; None where none was."""
-    alike = (each for each in spec.files if each.named and each.format == format)
-    return next((each for each in alike if quantization in each.quantizations), None)
-
-
-def loads_by_tag(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload) -> bool:
-    """Whether the program's own library has what is asked under a tag of the model: it is fetched
-    without a login.
-    """
-    tag = spec.library_tag
-    if tag is None or workload.format != "gguf" or workload.task != "generate":
-        return False
-    if spec.modality not in runtime.modalities or "{tag}" not in runtime.command:
-        return False
-    default = need.default_format_and_quantization(spec, runtime)[1]
-    return runtime.tags.get(tag, default) == workload.quantization
-
-
-def _published_bytes(
-    spec: ModelSpec, total: int, catalogue: Catalogue
-) -> tuple[int, tuple[int, int] | None]:
-    """The weights as the publisher has them, with the least and the most that they can be where
-    their type is not known; None where it is.
-    """
     from ..needs.parts import name_of
 
     weights = need.weights_bytes(
         spec, "safetensors", name_of(spec.architecture), catalogue.common("architectures")
     )
-    if not isinstance(weights, Unread):
-        is_guess = weights.how is How.ASSUMED
-        return weights.bytes, (weights.low_bytes, weights.high_bytes) if is_guess else None
-    least, usual, most = (total * bits // 8 for bits in _BITS_OF_NO_STATED_TYPE)
-    return usual, (least, most)
+    if isinstance(weights, Unread):
+        low, likely, high = (total * bits // 8 for bits in _BITS_OF_NO_STATED_TYPE)
+    else:
+        low, likely, high = weights.low_bytes, weights.bytes, weights.high_bytes
+    is_guess = isinstance(weights, Unread) or weights.how is How.ASSUMED
+    is_direct = workload.quantization in runtime.conversion.types
+    between_bytes = 0 if is_direct else total * _SIXTEEN_BITS // 8
+    return Making(
+        download_bytes=likely,
+        disk_bytes=likely + between_bytes + max((size, *(needs.download_range or ()))),
+        download_range=(low, high) if is_guess else None,
+    )
 
 
-def makes(spec: ModelSpec, runtime: RuntimeSpec, quantization: str) -> bool:
-    """False where the runtime would have to quantize weights that are narrow already."""
-    rule = runtime.rule_of(quantization)
-    if rule is None or not rule.at_load or spec.components:
-        # of components the size itself says whether they are quantized
-        return True
-    return need.from_sixteen_bits(spec.architecture)
-
-
-# Two conversions to one quantization differ by some per cent at most (importance matrix, token
-# table, header): what is further off is another model. Where nothing says that a file is whole, it
-# must be as large as the need, but for the header.
-SAME_MODEL_SHARE = 0.12
-SAME_SIZE_SHARE = 0.005
+# ------------------------------------------------------------------ files that are here
 
 
 class Here(Record):
@@ -199,82 +190,17 @@ class Here(Record):
 
 class NamedFiles(Record):
     """What is known of model files that were named. `are_here`: they are on this machine, in
-    `formats`; `part` is what there is of those that are here in part.
+    `formats`; `part` is what there is of those that are here in part. `is_tag`: the name is a tag
+    of Ollama's library, which is one file.
     """
 
+    is_tag: bool = False
     are_here: bool = False
     formats: tuple[str, ...] = ()
     part: Here | None = None
 
 
 NO_FILES = NamedFiles()
-
-
-class _Wanted(Record):
-    """The files that are looked for: of that model, for that program, in the format and the
-    quantization of the workload.
-    """
-
-    spec: ModelSpec
-    runtime: RuntimeSpec
-    workload: Workload
-    machine: Machine
-    catalogue: Catalogue
-
-    def reaches(self, model: PresentModel) -> bool:
-        """Whether it lies where the runtime would look, or may be named to it by its path."""
-        store = self.runtime.store
-        if model.store in (store, *FILES_BY_PATH.get(store, ())):
-            return True
-        # llama.cpp shares Hugging Face's cache unless LLAMA_CACHE says otherwise
-        place, other = self.machine.disk_for(store), self.machine.disk_for(model.store or "")
-        return place is not None and other is not None and place.path == other.path
-
-    def has_format(self, model: PresentModel) -> bool:
-        """Whether it is of the format and, where its name states one, of the quantization."""
-        is_folder = model.file is None and model.tag is None
-        if self.workload.format not in ("gguf", "ggml"):
-            return is_folder
-        stated, wanted = _plain(model.quantization), _plain(self.workload.quantization)
-        return not is_folder and stated is not None and stated == wanted
-
-    def is_model(self, model: PresentModel) -> bool:
-        """Whether it is that model, by the names that the catalogue knows."""
-        if self.workload.format == "gguf":
-            return _is_named_alike(model, self.spec, self.catalogue)
-        if self.workload.format == "ggml":
-            import re
-
-            size = (model.file or "").removeprefix("ggml-").removesuffix(".bin")
-            return self.spec.id.removeprefix("whisper-") == re.sub(r"-q\d_\d$", "", size)
-        repository = _repository_of(self.spec, self.runtime, self.workload)
-        return bool(model.repository) and (model.repository or "").lower() == repository.lower()
-
-    def missing_bytes(self, model: PresentModel, needs: Needs) -> int | None:
-        """Bytes still to be downloaded; None where it is another model, or nothing says how much
-        is missing.
-        """
-        wanted, size = needs.download_bytes, model.size_bytes
-        if model.complete is False:
-            total = model.total_bytes or wanted
-            return None if total is None or total <= size else total - size
-        if wanted is None:
-            return 0 if model.complete else None
-        if self.workload.format == "ggml":
-            # downloaded under its last name: only the published size tells that it is whole
-            return 0 if needs.download_how is How.STATED and size == wanted else None
-        is_gguf = self.workload.format == "gguf"
-        projector = _projector_bytes(needs) if is_gguf and model.tag is None else 0
-        if not self._is_as_large(model, wanted, wanted - projector):
-            return None
-        return projector if projector and _projector(model, self.machine) is None else 0
-
-    def _is_as_large(self, model: PresentModel, most_bytes: int, weights_bytes: int) -> bool:
-        """Whether files may be these weights by their size alone."""
-        size, share = model.size_bytes, SAME_MODEL_SHARE if model.complete else SAME_SIZE_SHARE
-        is_gguf = self.workload.format == "gguf"
-        is_larger = is_gguf and size > most_bytes * (1 + SAME_MODEL_SHARE)
-        return size >= weights_bytes * (1 - share) and not is_larger
 
 
 def here(
@@ -291,15 +217,13 @@ def here(
     What is not known to be whole is never taken for it, so the most that is claimed to be here is
     what was read.
     """
-    wanted = _Wanted(
-        spec=spec, runtime=runtime, workload=workload, machine=machine, catalogue=catalogue
-    )
     copies = []
-    for model in machine.models_present or ():
-        if not wanted.reaches(model) or not wanted.has_format(model):
+    for model in _reached(runtime, machine):
+        if not _has_format(model, workload):
             continue
-        missing = wanted.missing_bytes(model, needs)
-        if missing is not None and wanted.is_model(model):
+        projector = _projector(model, machine)
+        missing = _missing_bytes(model, workload, needs, has_projector=projector is not None)
+        if missing is not None and _is_model(model, spec, runtime, workload, catalogue):
             copy = Here(
                 path=model.path,
                 size_bytes=model.size_bytes,
@@ -308,7 +232,7 @@ def here(
                 repository=model.repository,
                 tag=model.tag,
                 by_path=model.store == LM_STUDIO,
-                projector=_projector(model, machine) if spec.modality == "vision" else None,
+                projector=projector if spec.modality == "vision" else None,
             )
             copies.append(copy)
     return min(copies, key=lambda copy: copy.missing_bytes or 0, default=None)
@@ -325,15 +249,52 @@ def unseen(machine: Machine, purpose: str) -> Unread | None:
     return next((entry for entry in machine.unread if entry.fact in facts), None)
 
 
-def _plain(quantization: str | None) -> str | None:
-    if quantization is None:
+def _reached(runtime: RuntimeSpec, machine: Machine) -> Iterator[PresentModel]:
+    """Those that lie where the runtime would look, or may be named to it by their path. llama.cpp
+    shares Hugging Face's cache unless LLAMA_CACHE says otherwise.
+    """
+    store, place = runtime.store, machine.disk_for(runtime.store)
+    for model in machine.models_present or ():
+        other = machine.disk_for(model.store or "")
+        is_same = place is not None and other is not None and place.path == other.path
+        if is_same or model.store in (store, *FILES_BY_PATH.get(store, ())):
+            yield model
+
+
+def _has_format(model: PresentModel, workload: Workload) -> bool:
+    """Whether it is of the format and, where its name states one, of the quantization."""
+    is_folder = model.file is None and model.tag is None
+    if workload.format not in ("gguf", "ggml"):
+        return is_folder
+    stated, wanted = (
+        (need.canonical_quantization(name or "") or name or "").upper()
+        for name in (model.quantization, workload.quantization)
+    )
+    return not is_folder and bool(stated) and stated == wanted
+
+
+def _missing_bytes(
+    model: PresentModel, workload: Workload, needs: Needs, *, has_projector: bool
+) -> int | None:
+    """Bytes still to be downloaded; None where it is another model, or nothing says how much is
+    missing.
+    """
+    wanted, size, is_gguf = needs.download_bytes, model.size_bytes, workload.format == "gguf"
+    if model.complete is False:
+        total = model.total_bytes or wanted
+        return None if total is None or total <= size else total - size
+    if wanted is None:
+        return 0 if model.complete else None
+    if workload.format == "ggml":
+        # downloaded under its last name: only the published size tells that it is whole
+        return 0 if needs.download_how is How.STATED and size == wanted else None
+    terms = needs.memory.terms if needs.memory and is_gguf and model.tag is None else ()
+    projector_bytes = sum(term.bytes for term in terms if term.name == "projector")
+    share = _SAME_MODEL_SHARE if model.complete else _SAME_SIZE_SHARE
+    is_smaller = size < (wanted - projector_bytes) * (1 - share)
+    if is_smaller or (is_gguf and size > wanted * (1 + _SAME_MODEL_SHARE)):
         return None
-    return (canonical_quantization(quantization) or quantization).upper()
-
-
-def _projector_bytes(needs: Needs) -> int:
-    terms = needs.memory.terms if needs.memory else ()
-    return sum(term.bytes for term in terms if term.name == "projector")
+    return 0 if has_projector else projector_bytes
 
 
 def _projector(model: PresentModel, machine: Machine) -> str | None:
@@ -347,17 +308,25 @@ def _projector(model: PresentModel, machine: Machine) -> str | None:
     return None
 
 
-def _is_named_alike(model: PresentModel, spec: ModelSpec, catalogue: Catalogue) -> bool:
-    """Whether a GGUF file is of that model: by its repository, its tag or its own name."""
-    import re
-
-    file = model.file or ""
+def _is_model(
+    model: PresentModel,
+    spec: ModelSpec,
+    runtime: RuntimeSpec,
+    workload: Workload,
+    catalogue: Catalogue,
+) -> bool:
+    """Whether it is that model, by the names that the catalogue knows."""
+    file, repository = model.file or "", (model.repository or "").lower()
+    if workload.format == "ggml":
+        size = file.removeprefix("ggml-").removesuffix(".bin")
+        return spec.id.removeprefix("whisper-") == re.sub(r"-q\d_\d$", "", size)
+    if workload.format != "gguf":
+        wanted = _repository_of(spec, runtime, workload)
+        return bool(repository) and repository == wanted.lower()
     if "mmproj" in file.lower():
         return False
     repositories = (spec.repository, *(files.repository for files in spec.files))
-    if model.repository is not None and model.repository.lower() in {
-        name.lower() for name in repositories if name
-    }:
+    if repository and repository in {name.lower() for name in repositories if name}:
         return True
     if model.tag is not None and model.tag.lower() in {alias.lower() for alias in spec.aliases}:
         return True
@@ -373,9 +342,9 @@ def _repository_of(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload) ->
     files of that quantization.
     """
     format, quantization = workload.format or "", workload.quantization or ""
-    published_files = published(spec, format, quantization)
-    listed = published_files[1].repository if published_files else None
-    own = spec.repository_of(format, quantization) or listed
+    published = need.published(spec, format, quantization)
+    own = spec.repository_of(format, quantization)
+    own = own or (published[1].repository if published else None)
     rule = runtime.rule_of(workload.quantization)
     is_elsewhere = format in ("mlx", "ctranslate2") or (rule is not None and not rule.at_load)
     return own or ("" if is_elsewhere else spec.repository or "")

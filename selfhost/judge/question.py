@@ -4,8 +4,7 @@ machine.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
@@ -13,18 +12,16 @@ from ..catalogue.quantization_names import DTYPES, PACKED
 from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import INCOMPLETE, ModelSpec
 from ..catalogue.spec_values import GENERATING
-from ..core.errors import Problem, WorkloadError
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_MIN_TOKENS_PER_SECOND, Workload
 from ..machine.record import Machine
-from ..needs.records import Needs, SizedWeights
+from ..needs.records import Needs
+from .checks import fault
 from .checks.model import reads_context
 from .files import (
     NO_FILES,
     NamedFiles,
-    has_files,
     here,
     loads_by_tag,
-    makes,
     making_of,
     states_needs_alone,
     typed_file,
@@ -32,45 +29,16 @@ from .files import (
 )
 from .pace.engine import WITH_A_GATE
 from .pace.graphics import instruction_sets_for_layout
+from .programs import companions_of, quantization_there, understood
 from .record import Question
-from .refused import fault, not_had_in, that_load, unknown_quantization, unknown_runtime
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from typing import Any
 
-# the runtime taken when none is asked for: the first that loads the model
-RUNTIMES_BY_MODALITY = {
-    "text": ("llama.cpp", "transformers"),
-    "vision": ("llama.cpp", "transformers"),
-    "embedding": ("llama.cpp", "transformers"),
-    "speech": ("whisper.cpp", "transformers"),
-    "image": ("diffusers", "stable-diffusion.cpp"),
-    "video": ("diffusers", "stable-diffusion.cpp"),
-    "music": ("diffusers",),
-}
-# it loads the published weights of what embeds texts as its users do
-_EMBEDDING_RUNTIME = "sentence-transformers"
-# the one that trains, with peft
-FINETUNING_RUNTIME = "transformers"
-# one stored type under the names that other formats have for it; last the other of 16 bits, as
-# which programs load the published one (`--dtype half`), of the same size
-_OTHER_NAMES = {
-    "BF16": ("bfloat16", "bf16", "float16"),
-    "F16": ("float16", "fp16", "bfloat16"),
-    "F32": ("float32",),
-    "bfloat16": ("BF16", "bf16", "float16"),
-    "float16": ("F16", "fp16", "bfloat16"),
-    "float32": ("F32",),
-    "float8_e4m3": ("fp8",),
-    "float8_e4m3_128x128": ("fp8",),
-}
-_FLOAT8 = ("fp8", "float8_e4m3", "float8_e4m3_128x128")
 # of a type of weights, of each parameter
 _TYPE_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
-# for a quantization that the usual runtime does not load: the first that takes it
-PACKED_RUNTIMES = ("transformers", "vllm", "mlx")
 
 
 def ask(
@@ -99,14 +67,17 @@ def ask(
 def _ask(
     spec: ModelSpec, workload: Workload, catalogue: Catalogue, machine: Machine, files: NamedFiles
 ) -> Question:
-    _refuse_longer_prompt(spec, workload)
+    prompt, context = workload.prompt_tokens, workload.context_tokens
+    if prompt and context and prompt >= context and spec.modality in GENERATING:
+        least = workload.replace(context_tokens=None).tokens_with_prompt
+        raise fault("prompt_tokens", "long-prompt", prompt=prompt, context=context, least=least)
     if not reads_context(spec):
         workload = workload.replace(context_tokens=None)
-    workload, runtime, quantization = _understood(spec, workload, catalogue, files.formats)
+    workload, runtime, quantization = understood(spec, workload, catalogue, files.formats)
     question = Question(
         spec=spec,
         workload=workload,
-        context_asked=is_context_stated(workload),
+        context_asked=_is_context_stated(workload),
         speed_stated=workload.min_tokens_per_second is not None,
         local_files=files.are_here,
     )
@@ -125,186 +96,15 @@ def _ask(
     return _with_files(question, files, catalogue, machine)
 
 
-def is_context_stated(workload: Workload) -> bool:
+def _is_context_stated(workload: Workload) -> bool:
     """Whether the context was given, or a prompt that takes more than the default."""
     stated_tokens = workload.context_tokens
     return stated_tokens is not None or (workload.tokens_with_prompt or 0) > DEFAULT_CONTEXT_TOKENS
 
 
-def _refuse_longer_prompt(spec: ModelSpec, workload: Workload) -> None:
-    prompt, context = workload.prompt_tokens, workload.context_tokens
-    if prompt is None or context is None or prompt < context or spec.modality not in GENERATING:
-        return
-    least = workload.replace(context_tokens=None).tokens_with_prompt
-    raise fault("prompt_tokens", "long-prompt", prompt=prompt, context=context, least=least)
-
-
 def architectures(catalogue: Catalogue) -> Mapping[str, Any]:
     """The rows of `common/architectures.toml`, as the needs read them."""
     return catalogue.common("architectures")
-
-
-# ---------------------------------------------------------------- canonical names
-
-
-def with_canonical_license(workload: Workload, catalogue: Catalogue) -> Workload:
-    """The workload with its license expression as SPDX writes it; `WorkloadError` for none."""
-    if workload.license is None:
-        return workload
-    from ..catalogue.licenses import canonical_expression
-
-    return workload.replace(license=canonical_expression(workload.license, catalogue.license_ids))
-
-
-@contextmanager
-def _collecting(problems: list[Problem]) -> Iterator[None]:
-    try:
-        yield
-    except WorkloadError as error:
-        problems += error.problems
-
-
-def _understood(
-    spec: ModelSpec, workload: Workload, catalogue: Catalogue, formats: tuple[str, ...]
-) -> tuple[Workload, RuntimeSpec | None, str | None]:
-    """The workload under canonical names, its runtime and its quantization; raises
-    `WorkloadError` with everything that makes no sense.
-    """
-    problems: list[Problem] = []
-    runtime: RuntimeSpec | None = None
-    quantization: str | None = None
-    with _collecting(problems):
-        workload = with_canonical_license(workload, catalogue)
-    with _collecting(problems):
-        runtime = _runtime(spec, workload, catalogue, formats)
-    with _collecting(problems):
-        quantization = _canonical_quantization(spec, workload.quantization, runtime)
-    if quantization is not None and workload.runtime is None and runtime is not None:
-        runtime = _runtime_in(spec, quantization, runtime, catalogue)
-    if not spec.closed and workload.task == "generate":
-        problems += beyond(spec, workload, runtime, catalogue)
-    if workload.audio_seconds is not None and spec.modality != "speech":
-        problems += fault("audio_seconds", "no-recording", model=spec.name).problems
-    if problems:
-        raise WorkloadError(problems)
-    return workload, runtime, quantization
-
-
-def _canonical_quantization(
-    spec: ModelSpec, typed: str | None, runtime: RuntimeSpec | None
-) -> str | None:
-    if typed is None:
-        return None
-    name = need.canonical_quantization(typed)
-    if name is None and any(typed in files.bytes for files in spec.files):
-        # a publisher's own mix has the name under which the spec lists it
-        return typed
-    name = (runtime.named(typed) if runtime is not None else None) or name
-    if name is None:
-        raise unknown_quantization(typed, spec)
-    return name
-
-
-def beyond(
-    spec: ModelSpec, workload: Workload, runtime: RuntimeSpec | None, catalogue: Catalogue
-) -> Iterator[Problem]:
-    """What that program cannot be asked for: more sequences than it serves, a type its cache does
-    not take or whose share of the memory is not known. None: no program is known to run the model.
-    The remedies name programs that load it.
-    """
-    wanted, type = workload.parallel, workload.kv_cache_type
-    if runtime is not None and wanted > (runtime.most_sequences or wanted):
-        others = that_load(
-            spec, catalogue, lambda at: at.id in PACKED_RUNTIMES and not at.most_sequences
-        )
-        figures = {"program": runtime.name, "most": runtime.most_sequences, "wanted": wanted}
-        yield from fault("parallel", "sequences", **figures, others=others).problems
-    if type in (None, "f16"):
-        return
-    if runtime is not None and type not in runtime.kv_cache_types:
-        own = "".join(f" or in {each}" for each in runtime.kv_cache_types)
-        others = that_load(spec, catalogue, lambda at: type in at.kv_cache_types)
-        figures = {"program": runtime.name, "own": own, "type": type, "others": others}
-        yield from fault("kv_cache_type", "cache-type", **figures).problems
-    elif spec.needs is not None:
-        yield from fault("kv_cache_type", "cache-in-sum", model=spec.name, type=type).problems
-
-
-# ---------------------------------------------------------------- the program
-
-
-def _runtime(
-    spec: ModelSpec, workload: Workload, catalogue: Catalogue, formats: tuple[str, ...]
-) -> RuntimeSpec | None:
-    """The runtime asked for, or the first of its modality that loads the model; None where the
-    spec names no files at all.
-    """
-    typed = workload.runtime
-    if typed is not None:
-        wanted = typed.strip().lower()
-        if wanted in catalogue.runtime_ids():
-            return catalogue.runtime(wanted)
-        raise unknown_runtime(typed, spec.modality, catalogue)
-    if spec.closed or (states_needs_alone(spec) and not spec.runtimes):
-        return None
-    if workload.task == "finetune":
-        return catalogue.runtime(FINETUNING_RUNTIME)
-    if not formats and spec.quantized is not None:
-        formats = (spec.quantized.format,)
-    return _first_that_loads(spec, catalogue, formats)
-
-
-def _first_that_loads(
-    spec: ModelSpec, catalogue: Catalogue, formats: tuple[str, ...]
-) -> RuntimeSpec:
-    """The first that loads the model's files in one of the formats, where there are any; else the
-    first of its modality that loads it, else the first of all. Those behind it stay unread.
-    """
-    own = dict.fromkeys((*spec.runtimes, *_usual_runtimes(spec, catalogue)))
-    first: RuntimeSpec | None = None
-    # files in a format of their own go before what the modality usually runs in
-    for name in dict.fromkeys((*own, *(PACKED_RUNTIMES if formats else ()))):
-        runtime = catalogue.runtime(name)
-        if need.why_not_loaded(spec, runtime) is None:
-            if not formats or set(formats) & set(runtime.formats):
-                return runtime
-            first = first or (runtime if name in own else None)
-    return first or catalogue.runtime(next(iter(own)))
-
-
-def _usual_runtimes(spec: ModelSpec, catalogue: Catalogue) -> tuple[str, ...]:
-    """Those of its modality, the best first. Where that one would need a file that somebody has to
-    make, no smaller than the published weights, the one that loads these comes before it.
-    """
-    usual = RUNTIMES_BY_MODALITY[spec.modality]
-    if "embedding" in (spec.uses or ()):
-        first = catalogue.runtime(usual[0])
-        format, quantization = need.default_format_and_quantization(spec, first)
-        if quantization in _OTHER_NAMES and not has_files(spec, format):
-            return (_EMBEDDING_RUNTIME, *usual)
-    return usual
-
-
-def _runtime_in(
-    spec: ModelSpec, quantization: str, usual: RuntimeSpec, catalogue: Catalogue
-) -> RuntimeSpec:
-    """The usual runtime, or where it does not take the quantization the first that does."""
-    if spec.components:
-        rows, names = architectures(catalogue), RUNTIMES_BY_MODALITY[spec.modality]
-    elif quantization in PACKED and usual.rule_of(quantization) is None:
-        rows, names = None, PACKED_RUNTIMES
-    else:
-        return usual
-    for runtime in (usual, *map(catalogue.runtime, names)):
-        if runtime is not usual and need.why_not_loaded(spec, runtime) is not None:
-            continue
-        if rows is None:
-            is_taken = runtime.rule_of(quantization) is not None
-        else:
-            is_taken = quantization in need.quantizations_of(spec, runtime, rows)
-        if is_taken:
-            return runtime
-    return usual
 
 
 # ---------------------------------------------------------------- format and quantization
@@ -326,7 +126,12 @@ def _in_program(
     if loads is None and files.formats and not set(files.formats) & set(runtime.formats):
         # another program's files are made of the published ones, or downloaded
         question = question.replace(local_files=False)
-        loads = _why_files_not_loaded(runtime, quantization, files.formats)
+        is_packed = quantization in PACKED and "gguf" in runtime.formats
+        if is_packed or "mlx" in files.formats:
+            kind = " or ".join(files.formats)
+            kind += f", quantized as {quantization}," if is_packed else ""
+            formats = " or ".join(runtime.formats)
+            loads = f"The files are {kind}, but {runtime.name} loads {formats}."
         if quantization in DTYPES:
             # converters read it, and write another
             quantization = None
@@ -337,26 +142,21 @@ def _in_program(
     types: tuple[str, ...] = ()
     # of a spec that states needs alone the type of the weights may be stated nowhere
     if quantization is None and not states_needs_alone(spec):
+        types = (usual,)
         if files == NO_FILES and workload.task == "generate":
-            types = types_in_turn(spec, format, usual)
-        quantization = types[0] if types else usual
+            types = types_in_turn(spec, runtime, format, usual)
+        quantization = types[0]
     elif quantization is not None and not question.local_files:
         # of files that are here the type is a fact; where its size cannot be told the needs say so
-        quantization = _quantization_there(spec, runtime, format, quantization, catalogue)
+        quantization = quantization_there(spec, runtime, format, quantization, catalogue)
+    held_in = spec.files_of("gguf", quantization or "")
+    if format == "gguf" and (held_in is None or held_in.named):
+        # the place where the maker of a mix of types offers it, in front of a file of which the
+        # name alone is known
+        made = need.files_of_maker(spec, quantization or "")
+        spec = spec if made is None else spec.replace(files=(made, *spec.files))
     workload = workload.replace(format=format, quantization=quantization)
-    spec = _with_files_of_maker(spec, workload)
     return question.replace(spec=spec, workload=workload, in_turn=types[1:])
-
-
-def _why_files_not_loaded(
-    runtime: RuntimeSpec, quantization: str | None, formats: tuple[str, ...]
-) -> str | None:
-    """Why the runtime loads neither these files nor others made of them; None where it does."""
-    is_packed = quantization in PACKED and "gguf" in runtime.formats
-    if not is_packed and "mlx" not in formats:
-        return None
-    kind = " or ".join(formats) + (f", quantized as {quantization}," if is_packed else "")
-    return f"The files are {kind}, but {runtime.name} loads {' or '.join(runtime.formats)}."
 
 
 def _refusal(
@@ -384,46 +184,6 @@ def _refusal(
     return why_not_trained(spec, workload.finetune_method or "lora") or (None, remedy)
 
 
-def _quantization_there(
-    spec: ModelSpec, runtime: RuntimeSpec, format: str, quantization: str, catalogue: Catalogue
-) -> str:
-    """The name under which that runtime's format has the quantization. `WorkloadError` where
-    its size cannot be told.
-    """
-    rows = architectures(catalogue)
-    own = need.default_format_and_quantization(spec, runtime)[1]
-    if quantization in _FLOAT8 and own in _FLOAT8:
-        return own
-    # what is taken unless another is asked for may be asked for, its size told or not
-    listed = (*need.quantizations_of(spec, runtime, rows), own)
-    by_lower_name = {name.lower(): name for name in reversed(listed)}
-    for name in (quantization, *_OTHER_NAMES.get(quantization, ())):
-        if name.lower() in by_lower_name:
-            return by_lower_name[name.lower()]
-        is_sized = format in ("gguf", "mlx") or runtime.rule_of(name) is not None
-        # of listed parts the command fetches each by its name
-        if (
-            is_sized
-            and need.parts_of(spec, runtime) is None
-            and isinstance(need.weights_bytes(spec, format, name, rows), SizedWeights)
-            and makes(spec, runtime, name)
-        ):
-            return name
-    others = [catalogue.runtime(name) for name in PACKED_RUNTIMES if name != runtime.id]
-    raise not_had_in(spec, runtime, format, quantization, others, rows)
-
-
-def _with_files_of_maker(spec: ModelSpec, workload: Workload) -> ModelSpec:
-    """The spec with the place where the maker of a mix of types offers it, if it knows of none."""
-    quantization = workload.quantization or ""
-    held_in = spec.files_of("gguf", quantization)
-    if workload.format != "gguf" or (held_in is not None and not held_in.named):
-        return spec
-    files = need.files_of_maker(spec, quantization)
-    # in front of a file of which the name alone is known
-    return spec if files is None else spec.replace(files=(files, *spec.files))
-
-
 # ---------------------------------------------------------------- tokens and needs
 
 
@@ -435,8 +195,6 @@ def _with_parts(question: Question, catalogue: Catalogue) -> Question:
     architecture, row = spec.architecture, _row_of(spec, rows)
     companions = unfamiliar = None
     if workload.draft:
-        from .beside import companions_of
-
         companions = companions_of(spec, question.runtime, workload, catalogue)
     if question.local_files and architecture is not None:
         is_known = architecture.row.removesuffix(INCOMPLETE) in rows.get("architecture", {})
@@ -460,7 +218,7 @@ def _in_tokens(spec: ModelSpec, row: need.ArchitectureRow | None, workload: Work
         context = workload.tokens_with_prompt if generates else None
         if architecture is None:
             # whether it can use so many is a question even where nothing is known of its layers
-            context = context if is_context_stated(workload) else None
+            context = context if _is_context_stated(workload) else None
         elif generates or spec.modality == "embedding":
             trained = need.trained_tokens(architecture, row) or DEFAULT_CONTEXT_TOKENS
             context = max(min(DEFAULT_CONTEXT_TOKENS, trained), context or 0)
@@ -493,7 +251,9 @@ def needs_under(
 def _with_needs(
     question: Question, catalogue: Catalogue, machine: Machine, *, is_cache_asked: bool
 ) -> Question:
-    """The question with what it takes, and with the type of a cache only where it keeps one."""
+    """The question with what it takes, with the type of a cache only where it keeps one, and with
+    the weights read for one token.
+    """
     spec, runtime, workload = question.spec, question.runtime, question.workload
     rows = architectures(catalogue)
     needs = needs_under(question, workload, catalogue, machine)
@@ -510,28 +270,33 @@ def _with_needs(
         workload = workload.replace(kv_cache_type=None)
         if is_cache_asked:
             needs = needs_under(question, workload, catalogue, machine)
-    return _with_reads(question.replace(workload=workload, needs=needs), rows)
-
-
-def _with_reads(question: Question, rows: Mapping[str, Any]) -> Question:
-    """The question with the weights read for one token. Of a model of which only the parameters are
-    known, in a program that computes with its weights as they are published: in 16 bits where their
-    type is not known.
-    """
-    spec, runtime, workload = question.spec, question.runtime, question.workload
     row = _row_of(spec, rows)
-    matrices = WITH_A_GATE if row is None else row.expert_matrices
-    read: Mapping[str, int] | None = None
-    if spec.modality in GENERATING and workload.task == "generate":
-        read = {}
-        if runtime is not None:
-            format, quantization = workload.format or "", workload.quantization or ""
-            read = need.decode_bytes_by_type(spec, runtime, format, quantization, rows) or {}
-            active = spec.parameters.active
-            if not read and spec.architecture is None and active and runtime.launches_layers:
-                name = (spec.needs.dtype if spec.needs is not None else None) or "bfloat16"
-                read = {name: active * _TYPE_BYTES.get(name, 2)}
-    return question.replace(read_bytes=read, expert_matrices=matrices)
+    return question.replace(
+        workload=workload,
+        needs=needs,
+        read_bytes=_read_bytes(spec, runtime, workload, rows),
+        expert_matrices=WITH_A_GATE if row is None else row.expert_matrices,
+    )
+
+
+def _read_bytes(
+    spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload, rows: Mapping[str, Any]
+) -> Mapping[str, int] | None:
+    """Weights read for a token by type; {} where that is not known, None where a pace makes no
+    sense. Of a model of which only the parameters are known, in a program that computes with its
+    weights as they are published: in 16 bits where their type is not known.
+    """
+    if spec.modality not in GENERATING or workload.task != "generate":
+        return None
+    if runtime is None:
+        return {}
+    format, quantization = workload.format or "", workload.quantization or ""
+    read = need.decode_bytes_by_type(spec, runtime, format, quantization, rows) or {}
+    active = spec.parameters.active
+    if not read and spec.architecture is None and active and runtime.launches_layers:
+        name = (spec.needs.dtype if spec.needs is not None else None) or "bfloat16"
+        read = {name: active * _TYPE_BYTES.get(name, 2)}
+    return read
 
 
 # ---------------------------------------------------------------- files

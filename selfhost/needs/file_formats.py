@@ -22,6 +22,8 @@ SMALLEST_DEFAULT = "Q4_K_M"
 """The type of a GGUF file of text that is taken unless something else is asked for. What was
 trained in more bits has no smaller default. `llama-server -hf` takes it, too, unless told a type.
 """
+# what takes its place on a machine that does not hold it
+FOUR_BITS = "IQ4_XS"
 
 
 def comes_in(spec: ModelSpec, format: str) -> bool:

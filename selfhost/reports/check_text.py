@@ -54,6 +54,8 @@ if TYPE_CHECKING:
     from ..core.workload import Workload
     from ..judge.pace.speed import PaceRange, SecondsRange, Speed
 
+# the most that it may take is told beside the likely need where it is so many times that
+_MUCH_MORE = 1.05
 # what a row or the first lines say already
 _SAID = ("memory-too-small", "memory-close", "disk-too-small", "accelerator-too-small",
          "speed-slow", "speed-too-slow", "weights-closed", "runtime-not-installed")  # fmt: skip
@@ -229,7 +231,9 @@ def _figures(verdict: Verdict) -> Iterator[Block]:
     for finding in ordered(verdict):
         if not _has_a_row(finding, verdict):
             continue
-        amount, note = _size(finding) if finding.check != "speed" else _pace(finding, verdict)
+        amount, note = (
+            _pace(finding, verdict) if finding.check == "speed" else _size(finding, verdict)
+        )
         if amount:
             name = names.get(finding.code) or names.get(finding.check, finding.check)
             style = "" if finding.outcome is Outcome.PASS else finding.outcome
@@ -275,18 +279,40 @@ def _pace(finding: Finding, verdict: Verdict) -> tuple[str, str]:
     return amount, f"{units.pace(pace.low, pace.high)}{needed}"
 
 
-def _size(finding: Finding) -> tuple[str, Cell]:
-    """`4.74 of 23.0 GiB`, and a bar with what is short; empty where there are no figures."""
-    needs, has = _quantity(finding.needs, finding), _quantity(finding.has, finding)
+def _size(finding: Finding, verdict: Verdict) -> tuple[str, Cell]:
+    """`4.74 of 23.0 GiB`, the likely need, and a bar with the most where that decides or is much
+    more, and what is short of it; empty where there are no figures.
+    """
+    likely, most = _likely(finding, verdict), _quantity(finding.needs, finding)
+    needs, has = _quantity(likely, finding), _quantity(finding.has, finding)
     # the need goes without its unit where that of what there is says it
     number, _, unit = needs.rpartition(" ")
     amount = f"{number if number and has.endswith(f' {unit}') else needs} of {has}"
-    note: Cell = ""
-    if finding.unit == "bytes" and finding.needs and isinstance(finding.has, int | float):
-        short = f"{_quantity(finding.short, finding)} short" if finding.short else ""
-        label = labels("doubts").get(finding.code, short)
-        note = Bar(needs=float(finding.needs), has=finding.has, style=finding.outcome, label=label)
-    return amount if needs and has else needs, note
+    amount = amount if needs and has else needs
+    if isinstance(likely, str) or isinstance(finding.has, str) or not likely or not finding.has:
+        return amount, ""
+    if finding.unit != "bytes":
+        return amount, ""
+    short = f"{_quantity(finding.short, finding)} short" if finding.short else ""
+    is_wide = bool(short) or float(finding.needs or 0) > _MUCH_MORE * likely
+    up_to = f"up to {most}" if most != needs and is_wide else ""
+    label = ", ".join(filter(None, (up_to, labels("doubts").get(finding.code, short))))
+    return amount, Bar(needs=likely, has=finding.has, style=finding.outcome, label=label)
+
+
+def _likely(finding: Finding, verdict: Verdict) -> float | str | None:
+    """What it likely takes where the finding holds the most of a place; else what the finding
+    has.
+    """
+    memory = verdict.needs.memory if verdict.needs is not None else None
+    if memory is None or finding.check not in ("memory", "accelerator"):
+        return finding.needs
+    in_ram = [place for place in memory.places if place.where == "host"]
+    on_cards = [place for place in memory.places if place.where != "host"]
+    for places in (in_ram, on_cards):
+        if places and sum(place.high_bytes for place in places) == finding.needs:
+            return sum(place.total_bytes for place in places)
+    return finding.needs
 
 
 def _quantity(value: float | str | None, finding: Finding) -> str:

@@ -56,7 +56,7 @@ def facts_of(answer: Verdict, pace: str) -> dict[str, str]:
     terms = license_name(model.license.id if model.license is not None else None)
     return {
         "judged as": " ".join(how),
-        "memory": "-" if memory is None else units.binary(memory.high_bytes),
+        "memory": "-" if memory is None else units.binary(memory.total_bytes),
         "in": _PLACES.get((needs.placement if needs else None) or "", ""),
         "pace": pace_of(answer.speed, title=pace),
         "download": _download(needs.download_bytes if needs else None, answer.download_seconds),

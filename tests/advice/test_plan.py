@@ -97,8 +97,11 @@ def test_the_least_machine_runs_it_and_one_byte_less_does_not(case: str) -> None
     )
     assert outcome(verdict, "disk") == (Outcome.PASS, "disk-fits")
     size = least.memory_bytes - 1
-    # of training the method is stated: without it a smaller machine gets the next of the list
-    same = workload.replace(finetune_method=verdict.workload.finetune_method)
+    # stated, for without them a smaller machine gets the next of the list
+    same = workload.replace(
+        finetune_method=verdict.workload.finetune_method,
+        quantization=verdict.workload.quantization,
+    )
     assert (
         judged(
             model, same, least.machine.replace(memory_total_bytes=size, memory_limit_bytes=size)
@@ -153,6 +156,9 @@ def test_the_accelerator_holds_all_of_it_and_a_smaller_one_does_not(case: str) -
     model, workload = CASES[case]
     least = least_of(model, workload)
     ram = least.accelerator.memory_beside_bytes
+    # stated, for without it a smaller machine gets the next of the list
+    taken = judged(model, workload, least.machine).workload.quantization
+    workload = workload.replace(quantization=taken)
 
     def placed(size: int) -> Verdict:
         card = Accelerator(

@@ -23,9 +23,12 @@ def test_the_room_is_right_at_the_byte(name: str, gib: int) -> None:
     assert verdict.model.architecture is not None
 
     def memory(*, context_tokens: int | None = None, parallel: int = 1) -> str:
-        finding = check(
-            name, Workload(context_tokens=context_tokens, parallel=parallel), machine=machine
-        ).finding("memory")
+        asked = Workload(
+            context_tokens=context_tokens,
+            parallel=parallel,
+            quantization=verdict.workload.quantization,
+        )
+        finding = check(name, asked, machine=machine).finding("memory")
         assert finding is not None
         return finding.outcome.value
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
+from ...core.errors import WorkloadError
 from ...core.records import Record
 from ...core.tables import filled, shipped_table
 
@@ -41,10 +42,10 @@ def words_of(key: str) -> tuple[str, str]:
     return _pair("findings", key)
 
 
-def fault_words(key: str, **figures: Any) -> tuple[str, str | None]:
-    """Of what makes no sense for a model or a program: the fault and what to type instead."""
-    fault, remedy = _pair("faults", key)
-    return filled(fault, figures), filled(remedy, figures) or None
+def fault(option: str, key: str, **figures: Any) -> WorkloadError:
+    """What makes no sense of that option, in the words of that key, and what to type instead."""
+    what, remedy = _pair("faults", key)
+    return WorkloadError.of(option, filled(what, figures), filled(remedy, figures) or None)
 
 
 def _pair(name: str, key: str) -> tuple[str, str]:

@@ -63,43 +63,22 @@ LICENSE: Mapping[tuple[str, str], Callable[[], Finding]] = {
 test_cell_of_license, test_every_code_of_license = cell_tests("license", LICENSE)
 
 
+# the tag of the repository says which license it is, nobody read what it allows
+TAG = "the repository's tag; its terms from general knowledge"
+# nobody confirms which license it is
+GUESS = "typed from general knowledge"
+
+
 @pytest.mark.parametrize(
     ("own", "source", "asked", "code"),
     [
-        # the tag of the repository says which license it is, nobody read what it allows
-        (
-            "LicenseRef-X",
-            "the repository's tag; its terms from general knowledge",
-            {"commercial": True},
-            "license-assumed",
-        ),
-        (
-            "LicenseRef-X",
-            "the repository's tag; its terms from general knowledge",
-            {"license": "LicenseRef-X"},
-            "license-allows",
-        ),
-        (
-            "LicenseRef-X",
-            "the repository's tag; its terms from general knowledge",
-            {"license": "MIT"},
-            "license-not-accepted",
-        ),
-        # nobody confirms which license it is
-        ("Apache-2.0", "typed from general knowledge", {"commercial": True}, "license-assumed"),
-        (
-            "Apache-2.0",
-            "typed from general knowledge",
-            {"license": "Apache-2.0"},
-            "license-assumed",
-        ),
-        ("Apache-2.0", "typed from general knowledge", {"license": "MIT"}, "license-unconfirmed"),
-        (
-            "Apache-2.0",
-            "the model card",
-            {"license": "MIT", "commercial": True},
-            "license-not-accepted",
-        ),
+        ("LicenseRef-X", TAG, {"commercial": True}, "license-assumed"),
+        ("LicenseRef-X", TAG, {"license": "LicenseRef-X"}, "license-allows"),
+        ("LicenseRef-X", TAG, {"license": "MIT"}, "license-not-accepted"),
+        ("Apache-2.0", GUESS, {"commercial": True}, "license-assumed"),
+        ("Apache-2.0", GUESS, {"license": "Apache-2.0"}, "license-assumed"),
+        ("Apache-2.0", GUESS, {"license": "MIT"}, "license-unconfirmed"),
+        ("Apache-2.0", "a card", {"license": "MIT", "commercial": True}, "license-not-accepted"),
     ],
 )
 def test_what_only_general_knowledge_says_of_a_license_neither_passes_nor_fails(

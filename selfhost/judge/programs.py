@@ -1,0 +1,375 @@
+"""Which program and which quantization a question is judged in, by their canonical names, and what
+to type instead of those that make no sense.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+
+from .. import needs as need
+from ..catalogue.index import Catalogue
+from ..catalogue.quantization_names import PACKED
+from ..catalogue.runtime import RuntimeSpec
+from ..catalogue.spec import ModelSpec
+from ..catalogue.spec_values import GENERATING
+from ..core.errors import Problem, WorkloadError
+from ..core.records import Unread
+from ..core.workload import Workload
+from ..needs.records import SizedWeights
+from .checks import fault
+from .files import makes, states_needs_alone
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
+
+# the runtime taken when none is asked for: the first that loads the model
+RUNTIMES_BY_MODALITY = {
+    "text": ("llama.cpp", "transformers"),
+    "vision": ("llama.cpp", "transformers"),
+    "embedding": ("llama.cpp", "transformers"),
+    "speech": ("whisper.cpp", "transformers"),
+    "image": ("diffusers", "stable-diffusion.cpp"),
+    "video": ("diffusers", "stable-diffusion.cpp"),
+    "music": ("diffusers",),
+}
+# it loads the published weights of what embeds texts as its users do
+_EMBEDDING_RUNTIME = "sentence-transformers"
+# the one that trains, with peft
+_FINETUNING_RUNTIME = "transformers"
+# for a quantization that the usual runtime does not load: the first that takes it
+PACKED_RUNTIMES = ("transformers", "vllm", "mlx")
+# one stored type under the names that other formats have for it; last the other of 16 bits, as
+# which programs load the published one (`--dtype half`), of the same size
+_OTHER_NAMES = {
+    "BF16": ("bfloat16", "bf16", "float16"),
+    "F16": ("float16", "fp16", "bfloat16"),
+    "F32": ("float32",),
+    "bfloat16": ("BF16", "bf16", "float16"),
+    "float16": ("F16", "fp16", "bfloat16"),
+    "float32": ("F32",),
+    "float8_e4m3": ("fp8",),
+    "float8_e4m3_128x128": ("fp8",),
+}
+_FLOAT8 = ("fp8", "float8_e4m3", "float8_e4m3_128x128")
+# of the quantizations of a model that an error names
+_NAMED = 8
+
+
+def understood(
+    spec: ModelSpec, workload: Workload, catalogue: Catalogue, formats: tuple[str, ...]
+) -> tuple[Workload, RuntimeSpec | None, str | None]:
+    """The workload under canonical names, its runtime and its quantization; raises
+    `WorkloadError` with everything that makes no sense.
+    """
+    problems: list[Problem] = []
+    runtime: RuntimeSpec | None = None
+    quantization: str | None = None
+    with _collecting(problems):
+        workload = with_canonical_license(workload, catalogue)
+    with _collecting(problems):
+        runtime = _runtime(spec, workload, catalogue, formats)
+    with _collecting(problems):
+        quantization = _canonical_quantization(spec, workload.quantization, runtime)
+    if quantization is not None and workload.runtime is None and runtime is not None:
+        runtime = _runtime_in(spec, quantization, runtime, catalogue)
+    if not spec.closed and workload.task == "generate":
+        problems += beyond(spec, workload, runtime, catalogue)
+    if workload.audio_seconds is not None and spec.modality != "speech":
+        problems += fault("audio_seconds", "no-recording", model=spec.name).problems
+    if problems:
+        raise WorkloadError(problems)
+    return workload, runtime, quantization
+
+
+@contextmanager
+def _collecting(problems: list[Problem]) -> Iterator[None]:
+    try:
+        yield
+    except WorkloadError as error:
+        problems += error.problems
+
+
+def with_canonical_license(workload: Workload, catalogue: Catalogue) -> Workload:
+    """The workload with its license expression as SPDX writes it; `WorkloadError` for none."""
+    if workload.license is None:
+        return workload
+    from ..catalogue.licenses import canonical_expression
+
+    return workload.replace(license=canonical_expression(workload.license, catalogue.license_ids))
+
+
+def beyond(
+    spec: ModelSpec, workload: Workload, runtime: RuntimeSpec | None, catalogue: Catalogue
+) -> Iterator[Problem]:
+    """What that program cannot be asked for: more sequences than it serves, a type its cache does
+    not take or whose share of the memory is not known. None: no program is known to run the model.
+    The remedies name programs that load it.
+    """
+    wanted, type = workload.parallel, workload.kv_cache_type
+    if runtime is not None and wanted > (runtime.most_sequences or wanted):
+        others = that_load(
+            spec, catalogue, lambda at: at.id in PACKED_RUNTIMES and not at.most_sequences
+        )
+        figures = {"program": runtime.name, "most": runtime.most_sequences, "wanted": wanted}
+        yield from fault("parallel", "sequences", **figures, others=others).problems
+    if type in (None, "f16"):
+        return
+    if runtime is not None and type not in runtime.kv_cache_types:
+        own = "".join(f" or in {each}" for each in runtime.kv_cache_types)
+        others = that_load(spec, catalogue, lambda at: type in at.kv_cache_types)
+        figures = {"program": runtime.name, "own": own, "type": type, "others": others}
+        yield from fault("kv_cache_type", "cache-type", **figures).problems
+    elif spec.needs is not None:
+        yield from fault("kv_cache_type", "cache-in-sum", model=spec.name, type=type).problems
+
+
+def that_load(spec: ModelSpec, catalogue: Catalogue, does: Callable[[RuntimeSpec], bool]) -> str:
+    """What to type for the programs that load the model and do that; empty where there is none."""
+    fitting = [
+        name
+        for name in catalogue.runtime_ids()
+        if does(other := catalogue.runtime(name)) and need.why_not_loaded(spec, other) is None
+    ]
+    return f"use --runtime {' or '.join(fitting)}" if fitting else ""
+
+
+# ---------------------------------------------------------------- the program
+
+
+def _runtime(
+    spec: ModelSpec, workload: Workload, catalogue: Catalogue, formats: tuple[str, ...]
+) -> RuntimeSpec | None:
+    """The runtime asked for, or the first of its modality that loads the model; None where the
+    spec names no files at all.
+    """
+    typed = workload.runtime
+    if typed is not None:
+        wanted = typed.strip().lower()
+        if wanted in catalogue.runtime_ids():
+            return catalogue.runtime(wanted)
+        raise _unknown_runtime(typed, spec.modality, catalogue)
+    if spec.closed or (states_needs_alone(spec) and not spec.runtimes):
+        return None
+    if workload.task == "finetune":
+        return catalogue.runtime(_FINETUNING_RUNTIME)
+    if not formats and spec.quantized is not None:
+        formats = (spec.quantized.format,)
+    own = dict.fromkeys((*spec.runtimes, *_usual_runtimes(spec, catalogue)))
+    first: RuntimeSpec | None = None
+    # files in a format of their own go before what the modality usually runs in
+    for name in dict.fromkeys((*own, *(PACKED_RUNTIMES if formats else ()))):
+        runtime = catalogue.runtime(name)
+        if need.why_not_loaded(spec, runtime) is None:
+            if not formats or set(formats) & set(runtime.formats):
+                return runtime
+            first = first or (runtime if name in own else None)
+    return first or catalogue.runtime(next(iter(own)))
+
+
+def _usual_runtimes(spec: ModelSpec, catalogue: Catalogue) -> tuple[str, ...]:
+    """Those of its modality, the best first. Where that one would need a file that somebody has to
+    make, no smaller than the published weights, the one that loads these comes before it.
+    """
+    usual = RUNTIMES_BY_MODALITY[spec.modality]
+    if "embedding" in (spec.uses or ()):
+        format, type = need.default_format_and_quantization(spec, catalogue.runtime(usual[0]))
+        is_in_library = format == "gguf" and spec.library_tag is not None
+        has_files = is_in_library or any(files.format == format for files in spec.files)
+        if type in _OTHER_NAMES and not has_files:
+            return (_EMBEDDING_RUNTIME, *usual)
+    return usual
+
+
+def _runtime_in(
+    spec: ModelSpec, quantization: str, usual: RuntimeSpec, catalogue: Catalogue
+) -> RuntimeSpec:
+    """The usual runtime, or where it does not take the quantization the first that does."""
+    rows: Mapping[str, Any] | None = None
+    if spec.components:
+        rows, names = catalogue.common("architectures"), RUNTIMES_BY_MODALITY[spec.modality]
+    elif quantization in PACKED and usual.rule_of(quantization) is None:
+        names = PACKED_RUNTIMES
+    else:
+        return usual
+    for runtime in (usual, *map(catalogue.runtime, names)):
+        if runtime is not usual and need.why_not_loaded(spec, runtime) is not None:
+            continue
+        if rows is None:
+            is_taken = runtime.rule_of(quantization) is not None
+        else:
+            is_taken = quantization in need.quantizations_of(spec, runtime, rows)
+        if is_taken:
+            return runtime
+    return usual
+
+
+def _unknown_runtime(typed: str, modality: str, catalogue: Catalogue) -> WorkloadError:
+    """That no program of that name is judged, and which is meant or can take its place."""
+    ids, wanted = catalogue.runtime_ids(), typed.strip().lower()
+    from ..core.spelling import canonical, nearest
+
+    thing_named, facts = catalogue.common_tables("things", "thing").get(canonical(wanted), ("", {}))
+    # llama-server is llama.cpp, too
+    guess = thing_named if thing_named in ids else nearest(wanted, ids)
+    if not facts or guess == thing_named:
+        return fault("runtime", "runtime-unknown", typed=typed, runtimes=ids, guess=guess)
+    # what to type in place of a model stands behind
+    what = facts["answer"].partition(";")[0]
+    inside = facts.get("runs_with")
+    if inside:
+        return fault("runtime", "runtime-part", typed=typed, what=what, runtimes=inside)
+    others = [each for each in ids if modality in catalogue.runtime(each).modalities]
+    return fault("runtime", "runtime-other", typed=typed, what=what, runtimes=others)
+
+
+# ---------------------------------------------------------------- the quantization
+
+
+def _canonical_quantization(
+    spec: ModelSpec, typed: str | None, runtime: RuntimeSpec | None
+) -> str | None:
+    if typed is None:
+        return None
+    name = need.canonical_quantization(typed)
+    if name is None and any(typed in files.bytes for files in spec.files):
+        # a publisher's own mix has the name under which the spec lists it
+        return typed
+    name = (runtime.named(typed) if runtime is not None else None) or name
+    if name is not None:
+        return name
+    from ..core.spelling import nearest
+
+    every = need.every_quantization()
+    # the mixes of Unsloth are typed without their first letters, too
+    guess = need.canonical_quantization(f"UD-{typed.strip()}") or _of_bits(typed, every)
+    usual = ("Q8_0", "Q6_K", "Q4_K_M") if spec.modality in ("text", "vision") else ()
+    listed = dict.fromkeys([*(name for files in spec.files for name in files.bytes), *usual])
+    figures = {"typed": typed, "guess": guess or nearest(typed, every), "model": spec.id}
+    raise fault("quantization", "quantization-unknown", **figures, examples=[*listed][:_NAMED])
+
+
+def quantization_there(
+    spec: ModelSpec, runtime: RuntimeSpec, format: str, quantization: str, catalogue: Catalogue
+) -> str:
+    """The name under which that runtime's format has the quantization. `WorkloadError` where
+    its size cannot be told.
+    """
+    rows = catalogue.common("architectures")
+    own = need.default_format_and_quantization(spec, runtime)[1]
+    if quantization in _FLOAT8 and own in _FLOAT8:
+        return own
+    # what is taken unless another is asked for may be asked for, its size told or not
+    listed = (*need.quantizations_of(spec, runtime, rows), own)
+    by_lower_name = {name.lower(): name for name in reversed(listed)}
+    for name in (quantization, *_OTHER_NAMES.get(quantization, ())):
+        if name.lower() in by_lower_name:
+            return by_lower_name[name.lower()]
+        is_sized = format in ("gguf", "mlx") or runtime.rule_of(name) is not None
+        # of listed parts the command fetches each by its name
+        if (
+            is_sized
+            and need.parts_of(spec, runtime) is None
+            and isinstance(need.weights_bytes(spec, format, name, rows), SizedWeights)
+            and makes(spec, runtime, name)
+        ):
+            return name
+    why, listed = None, need.quantizations_of(spec, runtime, rows)
+    if runtime.rule_of(quantization) is not None:
+        size = need.weights_bytes(spec, format, quantization, rows)
+        why = size.reason if isinstance(size, Unread) else None
+    guess = _of_bits(quantization, listed)
+    others = [catalogue.runtime(name) for name in PACKED_RUNTIMES if name != runtime.id]
+    raise fault(
+        "quantization",
+        "quantization-guess" if guess else "quantization-not-had",
+        model=spec.name,
+        quantization=quantization,
+        program=runtime.name,
+        why=why,
+        guess=guess,
+        listed=listed,
+        others=[other.id for other in others if _had_with(spec, other, quantization)],
+    )
+
+
+def _of_bits(typed: str, names: Collection[str]) -> str | None:
+    """Of those names GGUF's usual one with as many bits as `4bit`, `int8` or `Q5` says; None where
+    there is none, or no number of bits alone was typed.
+    """
+    bits = re.fullmatch(r"(?:int|q|iq)?([2-8])(?:-?bits?|b)?", typed.strip().lower())
+    usual = [f"Q{bits[1]}_{rest}" for rest in ("K_M", "K", "0")] if bits else []
+    return next((name for name in usual if name in names), None)
+
+
+def _had_with(spec: ModelSpec, runtime: RuntimeSpec, quantization: str) -> bool:
+    """Would another runtime have it, by that name or by what people call it there?"""
+    name = runtime.named(quantization) or quantization
+    # of files that anybody makes by its rules a format knows the sizes itself
+    is_known = "mlx" in runtime.formats or runtime.rule_of(name) is not None
+    return is_known and need.why_not_loaded(spec, runtime) is None and makes(spec, runtime, name)
+
+
+# ---------------------------------------------------------------- a draft model
+
+
+def companions_of(
+    spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload, catalogue: Catalogue
+) -> need.Companions:
+    """The model's own prediction block, or the draft model that was named. `WorkloadError` for what
+    that runtime or that model cannot take.
+    """
+    if runtime is None:
+        raise fault("draft", "no-runtime", model=spec.name)
+    typed = workload.draft or ""
+    is_own = typed == need.OWN_BLOCK
+    kind = "mtp" if is_own else "draft"
+    if kind not in runtime.companions:
+        others = that_load(spec, catalogue, lambda other: kind in other.companions)
+        raise fault("draft", "draft-program", program=runtime.name, own=is_own, others=others)
+    _refuse_without_text(spec)
+    if is_own:
+        why = need.why_no_own_block(spec, catalogue.common("architectures"))
+        if why is not None:
+            raise fault("draft", "draft-own-block", model=spec.name, why=why)
+        return need.Companions(own_block=True)
+    draft, quantization, is_here = _named_draft(typed, catalogue)
+    _refuse_without_text(draft)
+    why = "its weights are not published" if draft.closed else need.why_not_loaded(draft, runtime)
+    if why is not None:
+        raise fault("draft", "draft-not-loaded", draft=draft.name, why=why)
+    apart = need.vocabularies_differ(spec, draft)
+    if apart is not None:
+        names = {"draft": draft.name, "model": spec.name}
+        raise fault("draft", "draft-vocabulary", **names, own=apart[1], other=apart[0])
+    quantization = quantization or need.default_format_and_quantization(draft, runtime)[1]
+    if (draft.id, draft.origin, quantization) == (spec.id, spec.origin, workload.quantization):
+        raise fault("draft", "draft-itself", draft=draft.name, quantization=quantization)
+    drafting, checking = draft.parameters.total, spec.parameters.total
+    # the same model in fewer bits, and what is of unknown size, may draft
+    if drafting is not None and checking is not None and drafting > checking:
+        names = {"draft": draft.name, "model": spec.name}
+        raise fault("draft", "draft-larger", **names, drafting=drafting, checking=checking)
+    return need.Companions(draft=draft, draft_quantization=quantization, draft_is_here=is_here)
+
+
+def _named_draft(typed: str, catalogue: Catalogue) -> tuple[ModelSpec, str | None, bool]:
+    """The model, its quantization where that is said, and whether its files are here."""
+    from ..catalogue.pasted import is_path
+    from ..catalogue.searching import resolve
+
+    if not is_path(typed):
+        named = resolve(typed, catalogue)
+        return catalogue.spec(named.spec_id), named.quantization, False
+    from ..modelfiles import read_local
+
+    local = read_local(typed, catalogue.common("architectures"))
+    return local.spec, local.quantization, local.files_here
+
+
+def _refuse_without_text(model: ModelSpec) -> None:
+    if model.modality not in GENERATING:
+        raise fault("draft", "draft-no-text", model=model.name)
