@@ -5,7 +5,7 @@ anybody makes.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
@@ -82,20 +82,19 @@ def types_in_turn(
     smaller = Workload(format=format, quantization=FOUR_BITS)
     is_had = is_published(spec, smaller) or can_be_made(spec, runtime, smaller)
     last = (usual, FOUR_BITS) if usual == SMALLEST_DEFAULT and is_had else (usual,)
-    types = [
-        (name.upper(), files.repository)
-        for files in spec.files
-        if files.format == format
-        for name in files.quantizations
-    ]
-    if any(name.endswith(usual) for name, _ in types):
+    files = [each for each in spec.files if each.format == format]
+    if any(name.upper().endswith(usual) for each in files for name in each.quantizations):
         # a publisher's own mix is named after the type that it weighs as much as
         return last
-    fetched = {name for name, repository in types if repository}
+    return (*_published_near(files, usual), *last)
+
+
+def _published_near(files: Sequence[PublishedFiles], usual: str) -> tuple[str, ...]:
+    fetched = {name.upper() for each in files if each.repository for name in each.quantizations}
     place, end = map(GGUF_QUANTIZATIONS.index, (usual, SMALLEST_DEFAULT))
     better = [name for name in GGUF_QUANTIZATIONS[:place] if name in fetched]
     worse = [name for name in GGUF_QUANTIZATIONS[place : end + 1] if name in fetched]
-    return (*better[-1:], *worse, *last)
+    return (*better[-1:], *worse)
 
 
 # ------------------------------------------------------------------ files that anybody makes

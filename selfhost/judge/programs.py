@@ -277,21 +277,18 @@ def quantization_there(
             and makes(spec, runtime, name)
         ):
             return name
-    why, listed = None, need.quantizations_of(spec, runtime, rows)
-    if runtime.rule_of(quantization) is not None:
-        size = need.weights_bytes(spec, format, quantization, rows)
-        why = size.reason if isinstance(size, Unread) else None
-    guess = _of_bits(quantization, listed)
     others = [catalogue.runtime(name) for name in PACKED_RUNTIMES if name != runtime.id]
+    guess = _of_bits(quantization, listed)
+    size = need.weights_bytes(spec, format, quantization, rows)
     raise fault(
         "quantization",
         "quantization-guess" if guess else "quantization-not-had",
         model=spec.name,
         quantization=quantization,
         program=runtime.name,
-        why=why,
+        why=size.reason if runtime.rule_of(quantization) and isinstance(size, Unread) else None,
         guess=guess,
-        listed=listed,
+        listed=listed[:-1],
         others=[other.id for other in others if _had_with(spec, other, quantization)],
     )
 

@@ -126,12 +126,7 @@ def _in_program(
     if loads is None and files.formats and not set(files.formats) & set(runtime.formats):
         # another program's files are made of the published ones, or downloaded
         question = question.replace(local_files=False)
-        is_packed = quantization in PACKED and "gguf" in runtime.formats
-        if is_packed or "mlx" in files.formats:
-            kind = " or ".join(files.formats)
-            kind += f", quantized as {quantization}," if is_packed else ""
-            formats = " or ".join(runtime.formats)
-            loads = f"The files are {kind}, but {runtime.name} loads {formats}."
+        loads = _why_files_not_loaded(runtime, quantization, files.formats)
         if quantization in DTYPES:
             # converters read it, and write another
             quantization = None
@@ -149,14 +144,31 @@ def _in_program(
     elif quantization is not None and not question.local_files:
         # of files that are here the type is a fact; where its size cannot be told the needs say so
         quantization = quantization_there(spec, runtime, format, quantization, catalogue)
-    held_in = spec.files_of("gguf", quantization or "")
-    if format == "gguf" and (held_in is None or held_in.named):
-        # the place where the maker of a mix of types offers it, in front of a file of which the
-        # name alone is known
-        made = need.files_of_maker(spec, quantization or "")
-        spec = spec if made is None else spec.replace(files=(made, *spec.files))
     workload = workload.replace(format=format, quantization=quantization)
+    spec = _with_files_of_maker(spec, workload)
     return question.replace(spec=spec, workload=workload, in_turn=types[1:])
+
+
+def _why_files_not_loaded(
+    runtime: RuntimeSpec, quantization: str | None, formats: tuple[str, ...]
+) -> str | None:
+    """Why the runtime loads neither these files nor others made of them; None where it does."""
+    is_packed = quantization in PACKED and "gguf" in runtime.formats
+    if not is_packed and "mlx" not in formats:
+        return None
+    kind = " or ".join(formats) + (f", quantized as {quantization}," if is_packed else "")
+    return f"The files are {kind}, but {runtime.name} loads {' or '.join(runtime.formats)}."
+
+
+def _with_files_of_maker(spec: ModelSpec, workload: Workload) -> ModelSpec:
+    """The spec with the place where the maker of a mix of types offers it, if it knows of none."""
+    quantization = workload.quantization or ""
+    held_in = spec.files_of("gguf", quantization)
+    if workload.format != "gguf" or (held_in is not None and not held_in.named):
+        return spec
+    files = need.files_of_maker(spec, quantization)
+    # in front of a file of which the name alone is known
+    return spec if files is None else spec.replace(files=(files, *spec.files))
 
 
 def _refusal(
