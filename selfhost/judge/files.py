@@ -280,20 +280,24 @@ def _missing_bytes(
     """
     wanted, size, is_gguf = needs.download_bytes, model.size_bytes, workload.format == "gguf"
     if model.complete is False:
-        total = model.total_bytes or wanted
-        return None if total is None or total <= size else total - size
+        missing = (model.total_bytes or wanted or 0) - size
+        return missing if missing > 0 else None
     if wanted is None:
         return 0 if model.complete else None
     if workload.format == "ggml":
         # downloaded under its last name: only the published size tells that it is whole
-        return 0 if needs.download_how is How.STATED and size == wanted else None
-    terms = needs.memory.terms if needs.memory and is_gguf and model.tag is None else ()
-    projector_bytes = sum(term.bytes for term in terms if term.name == "projector")
+        return 0 if size == wanted else None
+    projector_bytes = _projector_bytes(needs) if is_gguf and model.tag is None else 0
     share = _SAME_MODEL_SHARE if model.complete else _SAME_SIZE_SHARE
-    is_smaller = size < (wanted - projector_bytes) * (1 - share)
-    if is_smaller or (is_gguf and size > wanted * (1 + _SAME_MODEL_SHARE)):
+    most_bytes = wanted * (1 + _SAME_MODEL_SHARE) if is_gguf else float("inf")
+    if not (wanted - projector_bytes) * (1 - share) <= size <= most_bytes:
         return None
     return 0 if has_projector else projector_bytes
+
+
+def _projector_bytes(needs: Needs) -> int:
+    terms = needs.memory.terms if needs.memory else ()
+    return sum(term.bytes for term in terms if term.name == "projector")
 
 
 def _projector(model: PresentModel, machine: Machine) -> str | None:
@@ -322,8 +326,12 @@ def _is_model(
     if workload.format != "gguf":
         wanted = _repository_of(spec, runtime, workload)
         return bool(repository) and repository == wanted.lower()
-    if "mmproj" in file.lower():
-        return False
+    return "mmproj" not in file.lower() and _is_named_alike(model, spec, catalogue)
+
+
+def _is_named_alike(model: PresentModel, spec: ModelSpec, catalogue: Catalogue) -> bool:
+    """Whether a GGUF file is of that model: by its repository, its tag or its own name."""
+    file, repository = model.file or "", (model.repository or "").lower()
     repositories = (spec.repository, *(files.repository for files in spec.files))
     if repository and repository in {name.lower() for name in repositories if name}:
         return True

@@ -158,6 +158,15 @@ def _runtime(
         return catalogue.runtime(_FINETUNING_RUNTIME)
     if not formats and spec.quantized is not None:
         formats = (spec.quantized.format,)
+    return _first_that_loads(spec, catalogue, formats)
+
+
+def _first_that_loads(
+    spec: ModelSpec, catalogue: Catalogue, formats: tuple[str, ...]
+) -> RuntimeSpec:
+    """The first that loads the model's files in one of the formats, where there are any; else the
+    first of its modality that loads it, else the first of all. Those behind it stay unread.
+    """
     own = dict.fromkeys((*spec.runtimes, *_usual_runtimes(spec, catalogue)))
     first: RuntimeSpec | None = None
     # files in a format of their own go before what the modality usually runs in
@@ -270,17 +279,23 @@ def quantization_there(
             return by_lower_name[name.lower()]
         is_sized = format in ("gguf", "mlx") or runtime.rule_of(name) is not None
         # of listed parts the command fetches each by its name
-        if (
-            is_sized
-            and need.parts_of(spec, runtime) is None
-            and isinstance(need.weights_bytes(spec, format, name, rows), SizedWeights)
-            and makes(spec, runtime, name)
-        ):
+        is_made = need.parts_of(spec, runtime) is None and makes(spec, runtime, name)
+        size = need.weights_bytes(spec, format, name, rows) if is_sized and is_made else None
+        if isinstance(size, SizedWeights):
             return name
+    raise _not_had(spec, runtime, format, quantization, catalogue)
+
+
+def _not_had(
+    spec: ModelSpec, runtime: RuntimeSpec, format: str, quantization: str, catalogue: Catalogue
+) -> WorkloadError:
+    """That the model does not come in it for that program, and what to type instead."""
+    rows = catalogue.common("architectures")
+    listed = need.quantizations_of(spec, runtime, rows)
     others = [catalogue.runtime(name) for name in PACKED_RUNTIMES if name != runtime.id]
     guess = _of_bits(quantization, listed)
     size = need.weights_bytes(spec, format, quantization, rows)
-    raise fault(
+    return fault(
         "quantization",
         "quantization-guess" if guess else "quantization-not-had",
         model=spec.name,
@@ -288,7 +303,7 @@ def quantization_there(
         program=runtime.name,
         why=size.reason if runtime.rule_of(quantization) and isinstance(size, Unread) else None,
         guess=guess,
-        listed=listed[:-1],
+        listed=listed,
         others=[other.id for other in others if _had_with(spec, other, quantization)],
     )
 
