@@ -23,7 +23,7 @@ from ..judge.pace.graphics import uses_shared_gpu
 from ..judge.placement.devices import computes_on_shared, runs_on
 from ..judge.question import architectures
 from ..judge.record import Judged, Question
-from ..machine.chips import metal_share
+from ..machine.cpus import metal_share
 from ..machine.record import Machine
 
 Values = Mapping[str, str | None]

@@ -12,7 +12,7 @@ from ..core.files import Unreadable, open_input, read_some
 from ..core.files import shown as printable
 from ..core.json_text import Entry, read_records
 from ..core.records import Record
-from ..machine.record import MAX_FILE_BYTES, RECORDED, Machine, machine_of
+from ..machine.record import MAX_FILE_BYTES, RECORDED, Machine
 from . import systems
 from .fleet import Machines
 from .progress import Progress
@@ -282,7 +282,13 @@ def _machine_of(entry: Entry, file: str, faults: Faults) -> Machine | None:
         )
         return None
     try:
-        return machine_of(entry.value, file, entry.doubled, entry.more_doubled, unnamed=_UNNAMED)
+        return Machine.from_json(
+            entry.value,
+            file,
+            unnamed=_UNNAMED,
+            doubled=entry.doubled,
+            more_doubled=entry.more_doubled,
+        )
     except MachineFileError as error:
         faults.extend(error, line=entry.line, place=entry.place)
         return None

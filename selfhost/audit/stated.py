@@ -12,8 +12,7 @@ from typing import Any
 from ..core.tomlfile import Table
 from ..core.units import binary
 from ..machine.changes import SettingError, filled_disks, own_sets, value_of, with_implied
-from ..machine.fields import MAX_TEXT
-from ..machine.record import Machine
+from ..machine.record import MAX_TEXT, Machine
 from .entries import StatedFact
 
 # by key of a policy, in the order in which they are put: the fact, and what to write where the

@@ -111,7 +111,7 @@ def _audited(
     from ..audit.progress import Progress
     from ..audit.run import run_audit
     from ..core.units import utc_now
-    from ..machine.reader import read
+    from ..machine.reader import Machine
 
     baseline = None if options.baseline is None else read_baseline(options.baseline)
     progress = Progress(
@@ -120,7 +120,7 @@ def _audited(
     )
     # without a path this machine
     fleet = load_machines(*options.machines, progress=progress) if options.machines else None
-    fleet = Fleet(machines=[read()], problems=()) if fleet is None else fleet
+    fleet = Fleet(machines=[Machine.read()], problems=()) if fleet is None else fleet
     if options.anonymize:
         names = Pseudonyms([machine.name for machine in fleet.machines])
         # first the policy, whose selectors of hosts become labels of the machines

@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
-    from ..machine.record import Machine
+    from ..machine.reader import Machine
 
 
 def run(words: list[str]) -> int:
@@ -24,7 +24,7 @@ def run(words: list[str]) -> int:
         text = " ".join(options.words)
         remedy = f"to see what is known of a machine: selfhost machine --machine '{text}'"
         raise UsageError(f"unexpected {text}", remedy=remedy)
-    from ..machine.fields import checked_name
+    from ..machine.record import checked_name
 
     machine = _machine(options).replace(labels=_labels(options.label))
     if options.name is not None:
@@ -41,7 +41,7 @@ def run(words: list[str]) -> int:
 
 
 def _labels(typed: Sequence[str]) -> dict[str, str]:
-    from ..machine.fields import checked_name
+    from ..machine.record import checked_name
 
     labels: dict[str, str] = {}
     for text in typed:
@@ -69,9 +69,9 @@ def _machine(options: argparse.Namespace) -> Machine:
         from .options import one_machine
 
         return one_machine(options)
-    from ..machine.reader import read
+    from ..machine.reader import Machine
 
-    return read(measure=options.measure, root=options.root)
+    return Machine.read(measure=options.measure, root=options.root)
 
 
 def _profiles(options: argparse.Namespace) -> int:

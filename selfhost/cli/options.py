@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ..core.workload import Workload
     from ..judge.record import Verdict
-    from ..machine.record import Machine
+    from ..machine.reader import Machine
 
 _RECORDS = (".json", ".jsonl")
 
@@ -74,14 +74,14 @@ def machines_of(options: argparse.Namespace) -> tuple[Machine, ...]:
         )
     notes: list[str] = []
     if options.machine is None:
-        from ..machine.reader import read
+        from ..machine.reader import Machine
 
-        machines: tuple[Machine, ...] = (read(measure=options.measure),)
+        machines: tuple[Machine, ...] = (Machine.read(measure=options.measure),)
     else:
         machines = _named_machines(options.machine, notes)
     if options.set or options.gpu:
         from ..machine.changes import apply
-        from ..machine.gpu_names import cards_named
+        from ..machine.gpus import cards_named
 
         machines = tuple(apply(machine, options.set, options.gpu) for machine in machines)
         notes += [note for text in options.gpu for note in cards_named(text).notes]
@@ -118,7 +118,7 @@ def _named_machines(named: str, notes: list[str]) -> tuple[Machine, ...]:
         if fleet.problems:
             raise MachineFileError(fleet.problems)
         return tuple(fleet.machines)
-    from ..machine.record import Machine
+    from ..machine.reader import Machine
 
     return (Machine.from_file("/dev/stdin" if named == "-" else named),)
 

@@ -72,7 +72,7 @@ def _machine(options: argparse.Namespace) -> Machine:
     if not (options.set or options.gpu):
         return node()
     from ..machine.changes import apply
-    from ..machine.gpu_names import cards_named
+    from ..machine.gpus import cards_named
 
     machine = apply(node(), options.set, options.gpu)
     idle = [text for text in options.set if text.partition("=")[0].strip() in _IDLE_SETTINGS]

@@ -11,9 +11,8 @@ from ..core.quantities import parse_bytes, parse_number
 from ..core.records import Unread
 from ..core.spelling import nearest, words_of
 from ..core.tables import shipped_table
-from . import cpus
-from .fields import MAX_TEXT, checked_name
-from .gpu_names import (
+from . import cpus, gpus
+from .gpus import (
     MOST_CARDS,
     NamedCards,
     UnknownGpuError,
@@ -21,18 +20,20 @@ from .gpu_names import (
     find_cards,
     shown,
     spelled,
+    vendor_of,
 )
-from .gpus import vendor_of
 from .record import (
     MAX_CORES,
     MAX_DISK_BYTES,
     MAX_MEMORY_BYTES,
+    MAX_TEXT,
     MEASURED,
     MIN_CORES,
     PURPOSES,
     Accelerator,
     Disk,
     Machine,
+    checked_name,
     normal_architecture,
     normal_system,
 )
@@ -221,7 +222,7 @@ def apply(machine: Machine, settings: Sequence[str], named_gpus: Sequence[str] =
 
     Keys: memory, cores, disk, bandwidth (`80GB/s`, a peak; `80GB/s:measured`, what `--measure`
     would find), gpu (`24GiB`, `2x24GiB:NAME`, `24GiB:NAME:900GB/s`, `none`; several make several),
-    architecture, system, instruction_sets. Names of GPUs are as `gpu_names.cards_named` reads them.
+    architecture, system, instruction_sets. Names of GPUs are as `gpus.cards_named` reads them.
     Raises `SettingError` with every fault.
     """
     if not settings and not named_gpus:
@@ -464,7 +465,7 @@ def _assumed_cores(machine: Machine) -> tuple[dict[str, Any], str]:
     """The cores that the processor's name tells, else one for so much memory; and why. A guest has
     a part of its processor's.
     """
-    cores = cpus.cores_in(machine) if machine.scope == "host" else None
+    cores = gpus.cores_in(machine) if machine.scope == "host" else None
     if cores is not None:
         facts = {"cpu_cores_physical": cores.physical[1], "cpu_cores_usable": float(cores.usable)}
         if cores.performance != cores.physical:

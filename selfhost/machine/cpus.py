@@ -1,6 +1,7 @@
-"""What memory a processor has, by its name: `specs/common/cpus.toml`; `cpu_cores.toml` its cores.
+"""What a processor's name tells of its memory and its cores: `specs/common/cpus.toml` and
+`cpu_cores.toml`; and chips with their memory soldered beside them, Apple's among them: `gpus.toml`.
 
-Each file is read when a processor, or its cores, are looked up, once.
+Each file is read when something in it is looked up, once.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from ..core import units
 from ..core.records import Record
 from ..core.spelling import words_of
 from ..core.tables import shipped_table
-from .chips import record_of
 from .words import words as word_table
 
 TYPE_CHECKING = False
@@ -22,26 +22,43 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .gpus import SharedMemory
-    from .record import Machine
 
+Ends = tuple[float, float, float]
 
 # names without a number tell a series only where they have one of these words; the file is not read
 # for others, such as those that virtual machines show (`Intel Xeon Processor`)
 _WITHOUT_NUMBER = frozenset(("altra", "axion", "ii", "phenom", "snapdragon", "turion"))
 # what cores compute, by `vectors`, of a row that does not say more
 CORE_OF = {"none": "avx", "sse": "avx", "avx2": "avx2", "avx512": "avx512", "arm": "arm"}
-
 # of the cores of the largest of a series of servers, the fewest and the usual count: a guess
 _OF_LARGEST = (0.125, 0.5)
-# of several kinds of memory these are between
-_MEANS = ("likely", "core_gb_per_s")
-_SEVERAL = frozenset("2345678")
 # words of processors' names that tell their maker
-_AMD_WORDS = frozenset(("amd", "epyc", "ryzen", "threadripper"))
-_INTEL_WORDS = frozenset(("intel", "xeon", "core", "i3", "i5", "i7", "i9", "celeron", "pentium"))
+_WORDS_OF_MAKER = {
+    "AMD": frozenset(("amd", "epyc", "ryzen", "threadripper")),
+    "Intel": frozenset(("intel", "xeon", "core", "i3", "i5", "i7", "i9", "celeron", "pentium")),
+}
 # who makes them all, as people type it before a bare number
 MAKERS = ("amd", "intel")
+
+
+def record_of(kind: type[Any], row: Mapping[str, Any], /, **values: Any) -> Any:
+    """A record of the keys of a row that are its fields, and of `values`."""
+    own = {key: row[key] for key in kind._fields if key in row}
+    lists = {key: tuple(value) for key, value in own.items() if isinstance(value, list)}
+    return kind(**own | lists | values)
+
+
+def channels_and_rates(memory: Mapping[str, Any]) -> dict[str, Any]:
+    """`channels`, and what memory gives in bytes per second with all of them of so many `bits` (64
+    where left out) filled, at each of the three rates in `mts`, millions of transfers a second:
+    `least`, `usual` and `most`.
+    """
+    bytes_at_once = memory["channels"] * memory.get("bits", 64) / 8
+    least, usual, most = (bytes_at_once * rate * units.MB for rate in memory["mts"])
+    return {"channels": memory["channels"], "least": least, "usual": usual, "most": most}
+
+
+# ------------------------------------------------------------------ how memory is read
 
 
 class Share(Record):
@@ -74,20 +91,69 @@ class Share(Record):
         return f"by runs on {self.devices} devices" if self.devices else "a guess"
 
 
-class Core(Record):
-    """What one core computes while all of them work: operations a cycle on prompts, and its clock
-    in GHz; each slow end, likely, fast end. `wide`: on vectors of 512 bits. `float32`: of what
-    PyTorch reaches in 32 bits on other cores, beside their prompts, what it reaches on these.
-    `unpacks_bytes_per_second`: the most of packed weights that it gets through in decoding.
-    `vectors`: as of `Processor`, of cores whose series may have others; None: as the series.
+def share_of(kinds: str, most_mts: float | None = inf) -> Share:
+    """How processors of a kind read their memory, of several, `client|mobile`, as any of them may;
+    of a series whose fastest memory has `most_mts` millions of transfers a second, None of any.
     """
+    rows: list[Mapping[str, Any]] = []
+    for kind in kinds.split("|"):
+        of_kind = [row for row in _table()["share"] if row["kind"] == kind]
+        if most_mts is not None:
+            # that of the fastest memory stands last
+            of_kind = [next(r for r in of_kind if most_mts <= r.get("up_to_mts", most_mts))]
+        rows += of_kind
+    if len(rows) == 1:
+        share: Share = record_of(Share, rows[0])
+        return share
+    likely, core = (
+        prod(row[key] for row in rows) ** (1 / len(rows)) for key in ("likely", "core_gb_per_s")
+    )
+    return Share(
+        low=min(row["low"] for row in rows),
+        likely=likely,
+        high=max(row["high"] for row in rows),
+        devices=sum(row["devices"] for row in rows),
+        core_gb_per_s=core,
+    )
 
-    prompt: tuple[float, float, float]
-    ghz: tuple[float, float, float]
-    wide: bool = False
-    float32: float = 1.0
-    unpacks_bytes_per_second: tuple[float, float, float] = (inf, inf, inf)
-    vectors: str | None = None
+
+def decode_ends(kind: str) -> tuple[Ends, Ends]:
+    """How processors of that kind decode beside the one that was measured: their use of a measured
+    bandwidth, and their cores, each slow end, likely, fast end.
+    """
+    row = next(each for each in _table()["decode"] if each["kind"] == kind)
+    return tuple(row["memory"]), tuple(row["cores"])
+
+
+@lru_cache(maxsize=256)
+def guests_with(core: str, *, is_amd: bool | None, cores: float) -> tuple[Ends, int] | None:
+    """Bytes per second that guests of clouds with so many cores of that kind, a row of `core`, read
+    weights at, and how many instance types have about as many; None where none were counted.
+    `is_amd` None: of any maker. Between two counts from the low of either to the high of either;
+    below the first in proportion.
+
+    The few cores of a guest read less than the socket gives: each keeps so many reads in flight and
+    no more, and those of one die share what its link carries.
+    """
+    counts = _table()["guest_cores"]
+    rows = [
+        row
+        for row in _table()["guest"]
+        if core in row["core"] and (is_amd is None or row.get("amd", is_amd) == is_amd)
+    ]
+    if not rows or cores > counts[-1] * 2**0.5:
+        return None
+    above = min(bisect_left(counts, cores), len(counts) - 1)
+    near = (above if counts[above] <= cores else max(0, above - 1), above)
+    likely = [row["likely"][at] for row in rows for at in near]
+    part = units.GB * min(1.0, cores / counts[0])
+    low = part * min(row["low"][at] for row in rows for at in near)
+    high = part * max(row["high"][at] for row in rows for at in near)
+    usual = part * prod(likely) ** (1 / len(likely))
+    return (low, usual, high), sum(max(row["types"][at] for at in near) for row in rows)
+
+
+# ------------------------------------------------------------------ series
 
 
 class Processor(Record):
@@ -129,16 +195,6 @@ class Processor(Record):
     graphics: str | None = None
 
     @property
-    def has_two_slots(self) -> bool:
-        """Whether it takes modules, on two channels."""
-        return (self.channels, self.bits) == (2, 64) and self.memory != "soldered"
-
-    @property
-    def has_kinds(self) -> bool:
-        """Whether its name does not tell which kind of memory it has."""
-        return self.slowest < self.fastest
-
-    @property
     def has_one_rate(self) -> bool:
         """Whether memory of one rate is soldered beside it."""
         return self.memory == "soldered" and self.least == self.most
@@ -148,46 +204,13 @@ class Processor(Record):
         """Whether it is of any kind of a generation, of which no number is told."""
         return "|" in self.kind
 
-    @property
-    def lacks_avx2(self) -> bool:
-        """Whether its cores, of x86, compute with AVX at most."""
-        return self.vectors in ("none", "sse")
-
     def may_have_one_module(self, memory_bytes: int | None) -> bool:
         """Whether so much RAM may be one module on one of its two channels: of a laptop or small
         computer. None: any size.
         """
+        has_two_slots = (self.channels, self.bits) == (2, 64) and self.memory != "soldered"
         is_little = memory_bytes is None or memory_bytes <= _table()["one_module_gib"] * units.GIB
-        return self.has_two_slots and is_little and "mobile" in self.kind.split("|")
-
-
-class Cores(Record):
-    """How many cores a processor has, or several: the fewest, the usual count and the most, alike
-    where its name tells the count. `physical` of every kind, `performance` of the fastest one with
-    so many `threads` each.
-    """
-
-    physical: tuple[int, int, int]
-    performance: tuple[int, int, int]
-    threads: int
-
-    @property
-    def are_known(self) -> bool:
-        return self.physical[0] == self.physical[2]
-
-    @property
-    def usable(self) -> int:
-        """The threads of the usual count: the slower cores have one each."""
-        return self.physical[1] + self.performance[1] * (self.threads - 1)
-
-    def times(self, count: int) -> Cores:
-        """Those of so many processors."""
-        least, usual, most = self.physical
-        fast_least, fast_usual, fast_most = self.performance
-        return self.replace(
-            physical=(least * count, usual * count, most * count),
-            performance=(fast_least * count, fast_usual * count, fast_most * count),
-        )
+        return has_two_slots and is_little and "mobile" in self.kind.split("|")
 
 
 class ProcessorClass(Record):
@@ -212,6 +235,7 @@ class ProcessorClass(Record):
     least_vectors: str | None = None
 
 
+@lru_cache(maxsize=512)
 def class_of(name: str) -> ProcessorClass | None:
     """The class that a word of a processor's name tells; None where none does."""
     words = words_of(name)
@@ -220,7 +244,7 @@ def class_of(name: str) -> ProcessorClass | None:
     if row is None:
         return None
     around: ProcessorClass = record_of(
-        ProcessorClass, row, words=frozenset(row["words"]), cores=_cores(row, 1)
+        ProcessorClass, row, words=frozenset(row["words"]), cores=cores_from(row, 1)
     )
     return around
 
@@ -233,74 +257,118 @@ def processor_of(name: str) -> Processor | None:
     return _processor(words)
 
 
-def cores_of(name: str) -> Cores | None:
-    """The cores of all processors that the name tells: as the table lists its number, else of its
-    series, of servers as the largest has, else of its class; None where no word tells one.
-    """
-    series, around, own = processor_of(name), class_of(name), None
-    if series is not None:
-        rows = _best(shipped_table("cpu_cores").get(series.name, ()), words_of(name))
-        if rows:
-            own = _cores(rows[0], series.threads)
-        elif series.cores:
-            least, usual = (max(1, round(share * series.cores)) for share in _OF_LARGEST)
-            ends = (least, usual, series.cores)
-            own = Cores(physical=ends, performance=ends, threads=series.threads)
-    if own is None and around is not None:
-        own = around.cores
-    return None if own is None else own.times(count_of(name))
-
-
-def cores_in(machine: Machine) -> Cores | None:
-    """As `cores_of` the name of its processor; without one as many as the computer around its cards
-    has, or as processors of the maker have whose GPU shares the RAM.
-    """
-    if machine.cpu_model:
-        return cores_of(machine.cpu_model)
-    if not machine.accelerators:
+@lru_cache(maxsize=512)
+def _processor(words: frozenset[str]) -> Processor | None:
+    """The series of the row that fits best, of which no number is told of a whole generation."""
+    rows = _best(_table()["cpu"], words) or _best(_table()["generation"], words)
+    if not rows:
         return None
-    from .gpus import computer_of
-
-    if all(card.unified for card in machine.accelerators):
-        around_gpu = class_of(machine.accelerators[0].vendor)
-        return None if around_gpu is None else around_gpu.cores
-    around = computer_of(machine)
-    if around is None:
-        return None
-    return Cores(physical=around.cores, performance=around.cores, threads=2)
-
-
-def count_of(name: str) -> int:
-    """How many processors a word says that there are: `dual xeon`, `2x epyc 7763`, `epyc 7763 x2`;
-    1 without one. Of a series that has one socket such a number counts cores: `phenom ii x6`.
-    """
-    series = processor_of(name)
-    if series is not None and series.kind != "server":
-        return 1
-    counts = word_table()["counts"]
-    said = (
-        int(word.strip("x")) if _is_count(word) else counts.get(word, 0)
-        for word in name.lower().replace("×", "x").split()
+    row = rows[0]
+    memory, vectors = row.get("memory", "slots"), row.get("vectors", "avx2")
+    shapes = row.get("kinds_of")
+    is_one_of_them = shapes is None or any(_fits(word, shape) for word in words for shape in shapes)
+    kind = row.get("kind")
+    if kind is None:
+        # one for laptops, by where its memory sits or the letters behind its number
+        letters = tuple(_table()["mobile_letters"])
+        has_letters = any(
+            word.endswith(each) and word.removesuffix(each).isdecimal()
+            for word in words
+            for each in letters
+        )
+        kind = "mobile" if has_letters or memory in ("either", "soldered") else "client"
+    share = share_of(kind, row["mts"][-1])
+    if "core_gb_per_s" in row:
+        share = share.replace(core_gb_per_s=row["core_gb_per_s"])
+    series: Processor = record_of(
+        Processor,
+        row,
+        **with_kinds(row, row.get("kinds", ()) if is_one_of_them else ()),
+        memory=memory,
+        kind=kind,
+        share=share,
+        vectors=vectors,
+        core=row.get("core", CORE_OF[vectors]),
     )
-    return max((1, *said))
+    return series
 
 
-def _is_count(word: str) -> bool:
-    """Whether it is a number of up to eight processors, `2x` or `x2`."""
-    return len(word) == 2 and "x" in word and word.strip("x") in _SEVERAL
+def with_kinds(memory: Mapping[str, Any], kinds: Sequence[str]) -> dict[str, Any]:
+    """As `channels_and_rates`, and `slowest` and `fastest` of a processor with such memory: with
+    each of the kinds at its rate that is nearest to the usual one; the usual figure twice where
+    none are named.
+    """
+    own = channels_and_rates(memory)
+    per_rate = memory["channels"] * memory.get("bits", 64) / 8 * units.MB
+    rates_of_kind = {row["kind"]: row["mts"] for row in _table()["ram"]}
+    rates = [
+        max(own["least"], min(max(own["usual"], slow * per_rate), fast * per_rate, own["most"]))
+        for slow, fast in map(rates_of_kind.__getitem__, kinds)
+    ]
+    ends = {"slowest": min, "fastest": max}
+    return own | {end: least(rates, default=own["usual"]) for end, least in ends.items()}
 
 
-def _cores(row: Mapping[str, Any], threads: int) -> Cores:
-    """Those of a row, `threads` of each where it does not say."""
-    physical = _ends(row["cores"])
-    performance = _ends(row["performance"]) if "performance" in row else physical
-    return Cores(physical=physical, performance=performance, threads=row.get("threads", threads))
+def _best(rows: Iterable[Mapping[str, Any]], words: Set[str]) -> list[Mapping[str, Any]]:
+    """The rows that fit these words best: the ones with the most words, of these the ones whose
+    shape has the fewest signs that stand for others; none where none does. No name has two.
+    """
+    ranked = [(rank, row) for row in rows if (rank := _rank(row, words)) is not None]
+    best = max((rank for rank, _ in ranked), default=None)
+    return [row for rank, row in ranked if rank == best]
 
 
-def _ends(count: int | Sequence[int]) -> tuple[int, int, int]:
-    """The fewest, the usual and the most of a figure that is one count or these three."""
-    least, usual, most = (count,) * 3 if isinstance(count, int) else count
-    return least, usual, most
+def _rank(row: Mapping[str, Any], words: Set[str]) -> tuple[int, int] | None:
+    """How many words of the row the name has, and minus the signs of its best shape; None where
+    the row does not fit.
+    """
+    wanted = row.get("words", "").split()
+    has_all = all(any(word in words for word in each.split("|")) for each in wanted)
+    if not has_all or not words.isdisjoint(row.get("without", "").split()):
+        return None
+    shapes = row.get("models")
+    if shapes is None:
+        return len(wanted), 0
+    signs = [
+        sum(shape.count(sign) for sign in "#+?*")
+        for shape in shapes
+        if any(_fits(word, shape) for word in words)
+    ]
+    return (len(wanted), -min(signs)) if signs else None
+
+
+def _fits(word: str, shape: str) -> bool:
+    """Whether a word is of a shape; the header of the table explains its signs."""
+    if shape.endswith("*"):
+        shape = shape[:-1]
+        if shape.endswith("#") and word[len(shape) :][:1].isdecimal():
+            # a longer number is another one
+            return False
+        word = word[: len(shape)]
+    if len(word) != len(shape):
+        return False
+    for letter, sign in zip(word, shape, strict=True):
+        if sign in "#+":
+            if not letter.isdecimal() or (sign == "+" and letter == "0"):
+                return False
+        elif sign not in ("?", letter):
+            return False
+    return True
+
+
+def maker_of(name: str) -> str | None:
+    """AMD or Intel, by a word of a processor's name; None where none tells."""
+    words = words_of(name)
+    return next((maker for maker, own in _WORDS_OF_MAKER.items() if words & own), None)
+
+
+def is_server(name: str | None) -> bool:
+    """Whether the series of that name is one of servers."""
+    series = processor_of(name or "")
+    return series is not None and series.kind == "server"
+
+
+# ------------------------------------------------------------------ numbers and kinds
 
 
 def names_of_number(number: str, *, beside_gpu: bool = False) -> tuple[str, ...]:
@@ -329,159 +397,51 @@ def names_of_number(number: str, *, beside_gpu: bool = False) -> tuple[str, ...]
     return tuple(names.values())
 
 
-def maker_of(name: str) -> str | None:
-    """AMD or Intel, by a word of a processor's name; None where none tells."""
-    words = words_of(name)
-    if not words.isdisjoint(_AMD_WORDS):
-        return "AMD"
-    return None if words.isdisjoint(_INTEL_WORDS) else "Intel"
-
-
 def names_a_kind_alone(words: Set[str]) -> bool:
     """Whether words of a processor's name tell its kind and nothing more, `core i9`, `xeon gold`; a
     maker is none.
     """
     beside = {*_table()["beside_kind"], *word_table()["counts"], *MAKERS}
-    kind = frozenset(word for word in words if word not in beside and not _is_count(word))
+    kind = frozenset(word for word in words if word not in beside and not _count_in(word))
     around = class_of(" ".join(kind or words - {*MAKERS}))
     return around is not None and kind <= around.words
 
 
-def is_server(name: str) -> bool:
-    """Whether the series is one of servers."""
+def count_of(name: str) -> int:
+    """How many processors a word says that there are: `dual xeon`, `2x epyc 7763`, `epyc 7763 x2`;
+    1 without one. Of a series that has one socket such a number counts cores: `phenom ii x6`.
+    """
     series = processor_of(name)
-    return series is not None and series.kind == "server"
+    if series is not None and series.kind != "server":
+        return 1
+    counts = word_table()["counts"]
+    words = name.lower().replace("×", "x").split()
+    return max((1, *(_count_in(word) or counts.get(word, 0) for word in words)))
 
 
-def processor_with(graphics: str) -> Processor | None:
-    """What is known of a processor by the name of the GPU in it; None for any other GPU."""
-    from .gpus import shared_memory
-
-    memory = shared_memory(graphics)
-    if memory is None:
-        return None
-    slowest, fastest = _of_kinds(memory.kinds, memory)
-    own = {key: getattr(memory, key) for key in ("channels", "least", "usual", "most", "bits")}
-    return Processor(
-        **own,
-        name=f"those with {memory.name}",
-        memory="either",
-        kind=memory.kind,
-        share=share_of(memory.kind),
-        vectors=memory.vectors,
-        slowest=slowest,
-        fastest=fastest,
-    )
+def _count_in(word: str) -> int:
+    """The number of up to eight processors, `2x` or `x2`; 0 of any other word."""
+    digit = word.strip("x")
+    return int(digit) if len(word) == 2 and len(digit) == 1 and digit in "2345678" else 0
 
 
-def _best(rows: Iterable[Mapping[str, Any]], words: Set[str]) -> list[Mapping[str, Any]]:
-    """The rows that fit these words best: the ones with the most words, of these the ones whose
-    shape has the fewest signs that stand for others; none where none does. No name has two.
+# ------------------------------------------------------------------ cores
+
+
+class Core(Record):
+    """What one core computes while all of them work: operations a cycle on prompts, and its clock
+    in GHz; each slow end, likely, fast end. `wide`: on vectors of 512 bits. `float32`: of what
+    PyTorch reaches in 32 bits on other cores, beside their prompts, what it reaches on these.
+    `unpacks_bytes_per_second`: the most of packed weights that it gets through in decoding.
+    `vectors`: as of `Processor`, of cores whose series may have others; None: as the series.
     """
-    ranked = [(rank, row) for row in rows if (rank := _rank(row, words)) is not None]
-    best = max((rank for rank, _ in ranked), default=None)
-    return [row for rank, row in ranked if rank == best]
 
-
-def _rank(row: Mapping[str, Any], words: Set[str]) -> tuple[int, int] | None:
-    """How many words of the row the name has, and minus the signs of its best shape; None where
-    the row does not fit.
-    """
-    wanted = row.get("words", "").split()
-    if not all(any(word in words for word in each.split("|")) for each in wanted):
-        return None
-    if not words.isdisjoint(row.get("without", "").split()):
-        return None
-    shapes = row.get("models")
-    if shapes is None:
-        return len(wanted), 0
-    signs = [
-        sum(shape.count(sign) for sign in "#+?*")
-        for shape in shapes
-        if any(_fits(word, shape) for word in words)
-    ]
-    return (len(wanted), -min(signs)) if signs else None
-
-
-def _fits(word: str, shape: str) -> bool:
-    """Whether a word is of a shape; the header of the table explains its signs."""
-    if shape.endswith("*"):
-        shape = shape[:-1]
-        rest = word[len(shape) :]
-        if shape.endswith("#") and rest[:1].isdecimal():
-            # a longer number is another one
-            return False
-        word = word[: len(shape)]
-    return len(word) == len(shape) and all(
-        sign == "?"
-        or (
-            letter.isdecimal() and (sign == "#" or letter != "0")
-            if sign in "#+"
-            else sign == letter
-        )
-        for letter, sign in zip(word, shape, strict=True)
-    )
-
-
-@lru_cache(maxsize=512)
-def _processor(words: frozenset[str]) -> Processor | None:
-    """The series of the row that fits best, of which no number is told of a whole generation."""
-    from .gpus import SharedMemory, channels_and_rates
-
-    rows = _best(_table()["cpu"], words) or _best(_table()["generation"], words)
-    if not rows:
-        return None
-    row = rows[0]
-    memory_sits, vectors = row.get("memory", "slots"), row.get("vectors", "avx2")
-    rates = channels_and_rates(row)
-    shapes = row.get("kinds_of")
-    is_one_of_them = shapes is None or any(_fits(word, shape) for word in words for shape in shapes)
-    kinds = row.get("kinds", ()) if is_one_of_them else ()
-    slowest, fastest = _of_kinds(
-        kinds, SharedMemory(name=row["name"], **rates, bits=row.get("bits", 64))
-    )
-    kind = row.get("kind") or _kind_of_client(memory_sits, words)
-    share = share_of(kind, row["mts"][-1])
-    if "core_gb_per_s" in row:
-        share = share.replace(core_gb_per_s=row["core_gb_per_s"])
-    series: Processor = record_of(
-        Processor,
-        row,
-        **rates,
-        memory=memory_sits,
-        kind=kind,
-        share=share,
-        vectors=vectors,
-        slowest=slowest,
-        fastest=fastest,
-        core=row.get("core", CORE_OF[vectors]),
-    )
-    return series
-
-
-def _of_kinds(kinds: Sequence[str], memory: SharedMemory) -> tuple[float, float]:
-    """`slowest` and `fastest` of a processor with such memory: with each of the kinds at its rate
-    that is nearest to the usual one; the usual figure twice where none are named.
-    """
-    per_rate = memory.channels * memory.bits / 8 * units.MB
-    rates_of_kind = {row["kind"]: row["mts"] for row in _table()["ram"]}
-    rates = []
-    for slow, fast in map(rates_of_kind.__getitem__, kinds):
-        nearest = min(max(memory.usual, slow * per_rate), fast * per_rate)
-        rates.append(max(memory.least, min(nearest, memory.most)))
-    return min(rates, default=memory.usual), max(rates, default=memory.usual)
-
-
-def _kind_of_client(memory_sits: str, words: Iterable[str]) -> str:
-    """`mobile` of a processor for laptops, by where its memory sits or the letters behind its
-    number.
-    """
-    has_letters = any(
-        word.endswith(letters) and word.removesuffix(letters).isdecimal()
-        for word in words
-        for letters in _table()["mobile_letters"]
-    )
-    return "mobile" if has_letters or memory_sits in ("either", "soldered") else "client"
+    prompt: Ends
+    ghz: Ends
+    wide: bool = False
+    float32: float = 1.0
+    unpacks_bytes_per_second: Ends = (inf, inf, inf)
+    vectors: str | None = None
 
 
 def core_called(name: str, ghz: float | None) -> Core:
@@ -498,69 +458,193 @@ def core_called(name: str, ghz: float | None) -> Core:
     return core
 
 
-Ends = tuple[float, float, float]
-
-
-def decode_ends(kind: str) -> tuple[Ends, Ends]:
-    """How processors of that kind decode beside the one that was measured: their use of a measured
-    bandwidth, and their cores, each slow end, likely, fast end.
+class Cores(Record):
+    """How many cores a processor has, or several: the fewest, the usual count and the most, alike
+    where its name tells the count. `physical` of every kind, `performance` of the fastest one with
+    so many `threads` each.
     """
-    row = next(each for each in _table()["decode"] if each["kind"] == kind)
-    return tuple(row["memory"]), tuple(row["cores"])
+
+    physical: tuple[int, int, int]
+    performance: tuple[int, int, int]
+    threads: int
+
+    @property
+    def are_known(self) -> bool:
+        return self.physical[0] == self.physical[2]
+
+    @property
+    def usable(self) -> int:
+        """The threads of the usual count: the slower cores have one each."""
+        return self.physical[1] + self.performance[1] * (self.threads - 1)
 
 
-def share_of(kinds: str, most_mts: float | None = inf) -> Share:
-    """How processors of a kind read their memory, of several, `client|mobile`, as any of them may;
-    of a series whose fastest memory has `most_mts` millions of transfers a second, None of any.
+def cores_of(name: str) -> Cores | None:
+    """The cores of all processors that the name tells: as the table lists its number, else of its
+    series, of servers as the largest has, else of its class; None where no word tells one.
     """
-    rows = [row for kind in kinds.split("|") for row in _rows_of_share(kind, most_mts)]
-    if len(rows) == 1:
-        share: Share = record_of(Share, rows[0])
-        return share
-    mean = {key: prod(row[key] for row in rows) ** (1 / len(rows)) for key in _MEANS}
-    return Share(
-        **mean,
-        low=min(row["low"] for row in rows),
-        high=max(row["high"] for row in rows),
-        devices=sum(row["devices"] for row in rows),
+    series, around, count = processor_of(name), class_of(name), count_of(name)
+    if series is not None:
+        rows = _best(shipped_table("cpu_cores").get(series.name, ()), words_of(name))
+        if rows:
+            return cores_from(rows[0], series.threads, count)
+        if series.cores:
+            least, usual = (max(1, round(share * series.cores)) for share in _OF_LARGEST)
+            row = {"cores": (least, usual, series.cores)}
+            return cores_from(row, series.threads, count)
+    if around is None:
+        return None
+    physical, performance = (
+        tuple(count * each for each in ends)
+        for ends in (around.cores.physical, around.cores.performance)
+    )
+    return around.cores.replace(physical=physical, performance=performance)
+
+
+def cores_from(row: Mapping[str, Any], threads: int, count: int = 1) -> Cores:
+    """Those of so many processors of a row, `threads` of each where it does not say; a figure is
+    one count, or the fewest, the usual and the most.
+    """
+    physical = row["cores"]
+    ends = [
+        (count * each,) * 3 if isinstance(each, int) else tuple(count * number for number in each)
+        for each in (physical, row.get("performance", physical))
+    ]
+    return Cores(physical=ends[0], performance=ends[1], threads=row.get("threads", threads))
+
+
+# ------------------------------------------------------------------ soldered chips
+
+# Every row of `chip` has one of these words. A name without them is not looked up, and the file is
+# not read for it
+_CHIP_HINTS = frozenset(("max", "x925", "raspberry", "jetson", "bc"))
+_APPLE_VARIANTS = frozenset(("pro", "max", "ultra"))
+# the fastest memory of a variant to the fastest of all before it, at most: 1,228 GB/s to 819 (M5
+# Ultra); 400 to 400 at least
+_NEXT_GENERATION = 1.5
+# operations in 16 bits of one core of Apple's GPUs in a cycle, as `apple_tflops` of the table has
+# them, without matrix units and with
+_FLOPS_OF_CORE, _FLOPS_OF_MATRIX_CORE = 256, 1024
+
+
+class Chip(Record):
+    """A chip whose memory is soldered beside it: GB/s at most, and the least that decoding has been
+    seen to use of it.
+
+    `kind` is how its cores read it, a row of `share` in cpus.toml; None where that is not known.
+    `core` and `ghz` as of `Processor`. `gpu` is the whole name of its GPU and `memory_gib` what
+    most machines with it have; None where not stated.
+    """
+
+    name: str
+    gb_per_s: float
+    least_gb_per_s: float
+    gpu: str | None = None
+    memory_gib: int | None = None
+    kind: str | None = None
+    core: str | None = None
+    ghz: float | None = None
+
+
+class AppleChip(Record):
+    """GB/s of its memory, and the share of it that decoding has been seen to use at least.
+
+    `smaller` is the same chip with narrower memory: its cores and its GB/s; None where there is
+    only one width. `tflops` is the peak of its largest GPU, None where that is not known; `neural`:
+    its cores have matrix units.
+    """
+
+    gb_per_s: float
+    least_share: float
+    smaller: tuple[int, float] | None
+    tflops: float | None = None
+    neural: bool = False
+
+    @property
+    def gpu_cycles_per_second(self) -> float | None:
+        """Cycles that all cores of its largest GPU have in a second, by its peak."""
+        if self.tflops is None:
+            return None
+        return self.tflops * 1e12 / (_FLOPS_OF_MATRIX_CORE if self.neural else _FLOPS_OF_CORE)
+
+
+class AppleVariant(Record):
+    """Apple's chips of one variant in all generations: GB/s of the slowest memory among them, of
+    the newest chip's and of the fastest that one not in the table may have, and the least share
+    that decoding has been seen to use.
+    """
+
+    slowest_gb_per_s: float
+    newest_gb_per_s: float
+    fastest_gb_per_s: float
+    least_share: float
+
+
+def soldered_chip(words: frozenset[str]) -> Chip | None:
+    """The chip that the words of a processor's name mean; None for others and for Apple's."""
+    if _CHIP_HINTS.isdisjoint(words):
+        return None
+    rows = shipped_table("gpus")["chip"]
+    row = next((row for row in rows if words.issuperset(row["words"].split())), None)
+    chip: Chip | None = None if row is None else record_of(Chip, row)
+    return chip
+
+
+def apple_chips() -> tuple[tuple[str, str], ...]:
+    """Apple's chips by generation and variant: `("m1", "max")`, `("m1", "")`."""
+    return tuple((row["chip"], row["variant"]) for row in shipped_table("gpus")["apple"])
+
+
+def apple_chip(chip: str, variant: str) -> AppleChip | None:
+    """`("m1", "max")`; the variant is empty for the plain chip. None for one without a row."""
+    for row in shipped_table("gpus")["apple"]:
+        if (row["chip"], row["variant"]) == (chip, variant):
+            smaller = row.get("smaller")
+            narrow = (smaller["cores"], smaller["gb_per_s"]) if smaller else None
+            apple: AppleChip = record_of(AppleChip, row, smaller=narrow)
+            return apple
+    return None
+
+
+def apple_chip_of(words: frozenset[str]) -> AppleChip | None:
+    """The Apple chip that the words of a name mean; None where they do not say."""
+    variant = words & _APPLE_VARIANTS
+    named = [row for row in apple_chips() if row[0] in words and {*row[1:]} - {""} == variant]
+    return apple_chip(*named[0]) if named else None
+
+
+def apple_variant(words: frozenset[str]) -> AppleVariant | None:
+    """What is told of a chip by its letter and its variant alone: `apple m9 max`, `apple a19 pro`.
+    None where the words name no generation, known or not, or no variant of Apple's.
+    """
+    chips = [word for word in words if word[:1] in ("a", "m") and word[1:].isdecimal()]
+    letters = {chip[0] for chip in chips if len(chip) <= 3}
+    variant = "".join(words & _APPLE_VARIANTS)
+    table = shipped_table("gpus")["apple"]
+    rows = [row for row in table if row["variant"] == variant and row["chip"][0] in letters]
+    if not rows:
+        return None
+    newest = max(rows, key=lambda row: int(row["chip"][1:]))
+    return AppleVariant(
+        slowest_gb_per_s=min(row.get("smaller", row)["gb_per_s"] for row in rows),
+        newest_gb_per_s=newest["gb_per_s"],
+        fastest_gb_per_s=_NEXT_GENERATION * max(row["gb_per_s"] for row in rows),
+        least_share=min(row["least_share"] for row in rows),
     )
 
 
-def _rows_of_share(kind: str, most_mts: float | None) -> list[Mapping[str, Any]]:
-    """The rows of a kind, that of the fastest memory last; of a rate the first that reaches it."""
-    rows = [row for row in _table()["share"] if row["kind"] == kind]
-    if most_mts is None:
-        return rows
-    return [next(row for row in rows if most_mts <= row.get("up_to_mts", most_mts))]
+def most_gb_per_s_of_apple() -> float:
+    """GB/s of the fastest memory of any of Apple's chips."""
+    return float(max(row["gb_per_s"] for row in shipped_table("gpus")["apple"]))
 
 
-@lru_cache(maxsize=256)
-def guests_with(core: str, *, is_amd: bool | None, cores: float) -> tuple[Ends, int] | None:
-    """Bytes per second that guests of clouds with so many cores of that kind, a row of `core`, read
-    weights at, and how many instance types have about as many; None where none were counted.
-    `is_amd` None: of any maker. Between two counts from the low of either to the high of either;
-    below the first in proportion.
-
-    The few cores of a guest read less than the socket gives: each keeps so many reads in flight and
-    no more, and those of one die share what its link carries.
-    """
-    table = _table()
-    counts = table["guest_cores"]
-    rows = [
-        row
-        for row in table["guest"]
-        if core in row["core"] and (is_amd is None or row.get("amd", is_amd) == is_amd)
-    ]
-    if not rows or cores > counts[-1] * 2**0.5:
-        return None
-    above = min(bisect_left(counts, cores), len(counts) - 1)
-    near = (above if counts[above] <= cores else max(0, above - 1), above)
-    likely = [row["likely"][at] for row in rows for at in near]
-    part = units.GB * min(1.0, cores / counts[0])
-    low = part * min(row["low"][at] for row in rows for at in near)
-    high = part * max(row["high"][at] for row in rows for at in near)
-    usual = part * prod(likely) ** (1 / len(likely))
-    return (low, usual, high), sum(max(row["types"][at] for at in near) for row in rows)
+def metal_share(ram_bytes: int) -> tuple[float, float]:
+    """Of a Mac's RAM, what macOS lets the GPU use unless somebody set it, least and most."""
+    least, most = next(
+        row["share"]
+        for row in shipped_table("gpus")["metal"]
+        if ram_bytes <= row.get("up_to_gib", ram_bytes) * units.GIB
+    )
+    return least, most
 
 
 def _table() -> Mapping[str, Any]:

@@ -1,19 +1,35 @@
-"""What the name of a GPU tells: `specs/common/gpus.toml`, which explains each key.
+"""GPUs: what the name of one tells (`specs/common/gpus.toml`, which explains each key), and which
+ones people mean: `RTX 4090`, `2x 3090`, `geforce rtx 4060 ti 16 gb`.
 
 The file is read when a GPU is looked up, once. A machine without one does not pay for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from ..core import units
+from ..core.errors import SelfhostError
 from ..core.records import Record, pattern
-from ..core.spelling import words_of
+from ..core.spelling import is_slip, words_of
 from ..core.tables import shipped_table
-from .chips import apple_chip_of, record_of
-from .words import card_of, role, virtual_gpu
+from .cpus import (
+    Cores,
+    Processor,
+    apple_chip_of,
+    apple_chips,
+    channels_and_rates,
+    class_of,
+    cores_from,
+    cores_of,
+    record_of,
+    share_of,
+    with_kinds,
+)
+from .record import Accelerator
+from .words import BREAK, COUNT, SIZE, role, tokens
 from .words import words as word_table
 
 TYPE_CHECKING = False
@@ -23,10 +39,44 @@ if TYPE_CHECKING:
 
     from .record import Machine
 
-    Ends = tuple[float, float, float]
-
 # the maker of a GPU whose name tells none
 UNKNOWN = "unknown"
+# as of a profile
+MOST_CARDS = 64
+_MOST_LETTERS = 200
+_SUGGESTED = 3
+_USUAL_SLICES = 7
+# what a virtual machine gets of an NVIDIA card, `GRID T4-8Q`: how fast that is no name tells
+_VGPU = pattern(r"(?:NVIDIA|GRID)[ -].+-\d{1,3}[ABCQ]")
+# an instance of MIG; `1c.` of one of several slices is the part of it that one program computes on
+_MIG = pattern(r"(.+?) MIG (?:(\d)c\.)?(\d)g\..*")
+# parts of a GPU as people type them: of MIG, `3g.20gb`, and vGPUs, `t4-8q`
+_PART = pattern(
+    r"(?ai)(?<![\w.])(?:\dg\.(\d{1,3})gb"
+    r"|(?:rtx ?\d{4}|[almptv]\d{1,3}[a-z]{0,2})-(?:\d-)?(\d\d?)[abcq](?!\w))"
+)
+# names as people type them -> words as drivers write them: RTX4090, RTX 4070TiSUPER
+_AFTER_WORD = pattern(
+    r"(?i)(?:nvidia|geforce|tesla|quadro|titan|radeon|instinct|rtx|gtx|rx)(?=[a-z]?\d|[rg]tx)"
+)
+_BEFORE_WORD = pattern(
+    r"(?i)(?<=\d)(?:ti(?=super|s?\b)|(?:super|xtx|xt|gre|laptop)\b)|(?<=\dti)super\b"
+)
+# short forms of names, in small letters, written out: `3070s`, `3070m`, `3090s`
+_SHORT_FORMS = (
+    (pattern(r"(?<!\d)(\d{4})( ti)? ?s\b"), r"\1\2 super"),
+    (pattern(r"(?<!\d)(\d{4})m\b"), r"\1 laptop"),
+    (pattern(r"(?<!\d)(\d{4})d\b"), r"\1 d"),
+    (pattern(r"(?<=\d)s\b"), ""),
+)
+
+
+class UnknownGpuError(SelfhostError, LookupError):
+    """No GPU that is sold as a card answers to the name. `nearest` are names that do."""
+
+
+class PartOfMachineError(UnknownGpuError):
+    """The name is that of a GPU whose memory is its machine's RAM, so that it comes with one."""
 
 
 class Card(Record):
@@ -56,29 +106,30 @@ class Card(Record):
         said = [word for word in self.name.split() if word.lower() not in role("unsaid")]
         return " ".join(said) or self.name
 
+    def label_with(self, memory_gib: float) -> str:
+        """The label with a memory; as it is where it names that already."""
+        size = f"{memory_gib:g}"
+        has_size = re.search(rf"\b{size} ?GB\b", self.label)
+        return self.label if has_size else f"{self.label} {size} GB"
 
-class SharedMemory(Record):
-    """The memory of the processors that have a GPU in them: its name, the channels of so many
-    `bits`, and bytes per second with all of them filled, with the slowest, the usual and the
-    fastest memory. `vectors` is what the cores beside it compute with, `kind` how they read the
-    memory, `kinds` names the kinds of memory where its name does not tell which of them it is.
+
+class NamedCards(Record):
+    """GPUs that somebody named.
+
+    `label` is a short name for all, `2x RTX 3090`; `notes` has a sentence for each name that can
+    mean more than one; `source` says where memory and bandwidth are from.
     """
 
-    name: str
-    channels: int
-    least: float
-    usual: float
-    most: float
-    vectors: str = "avx2"
-    kind: str = "unnamed"
-    bits: int = 64
-    kinds: tuple[str, ...] = ()
+    accelerators: tuple[Accelerator, ...]
+    label: str
+    notes: tuple[str, ...] = ()
+    source: str = ""
 
 
 class Computer(Record):
-    """What kind of computer a card sits in: a row of `computer`. Bytes per second as of
-    `SharedMemory`; `kinds`: how its cores may read it; `cores`: the fewest, the usual count and the
-    most.
+    """What kind of computer a card sits in: a row of `computer`. Bytes per second of the memory
+    with all `channels` filled; `kinds`: how its cores may read it; `cores`: the fewest, the usual
+    count and the most.
     """
 
     name: str
@@ -95,18 +146,21 @@ class Computer(Record):
 
 def fact_of(name: str, key: str) -> Any:
     """The value of that key in the row that means the GPU, of those that have the key; None where
-    none does.
+    none does. The row with the most words of the name counts, and the same variant.
     """
-    row = _best(name, _rows(key))
-    return None if row is None else row[key]
-
-
-def _best(name: str, rows: Iterable[tuple[frozenset[str], dict[str, Any]]]) -> Any:
-    """The row with the most words of `name`; None where none has the same variant."""
-    same, telling = word_table()["same"], variants()
-    words = frozenset(same.get(word, word) for word in words_of(card_of(name)))
-    matching = [row for row in rows if row[0] <= words and row[0] & telling == words & telling]
-    return max(matching, key=lambda row: len(row[0]))[1] if matching else None
+    if _VGPU.fullmatch(name):
+        return None
+    words, telling = words_of(name), variants()
+    has_number = any(any(map(str.isdecimal, word)) for word in words)
+    same = word_table()["same"]
+    words = frozenset(same.get(word, word) for word in words)
+    matching = [
+        (len(own), row[key])
+        for own, row in _rows(key)
+        if own <= words and own & telling == words & telling
+        if not (has_number and row.get("numberless"))
+    ]
+    return max(matching, key=lambda pair: pair[0])[1] if matching else None
 
 
 @lru_cache(maxsize=16)
@@ -115,16 +169,8 @@ def _rows(key: str) -> tuple[tuple[frozenset[str], dict[str, Any]], ...]:
     return tuple((frozenset(row["words"].split()), row) for row in _table()["gpu"] if key in row)
 
 
-def _version(text: str | None) -> tuple[int, ...]:
-    """NVIDIA's numbers; () for what others write, and for none."""
-    parts = (text or "").split(".")
-    return tuple(map(int, parts)) if all(part.isdecimal() for part in parts) else ()
-
-
 def _says(name: str, patterns: Sequence[str]) -> bool:
     """Whether a whole word of a GPU's name, or several, are of one of these patterns."""
-    import re
-
     return re.search(rf"\b(?:{'|'.join(patterns)})\b", name.lower().replace("-", " ")) is not None
 
 
@@ -161,13 +207,8 @@ def variants() -> frozenset[str]:
 def peak_gb_per_s(name: str, memory_bytes: int | None = None) -> float | None:
     """Peak of a GPU's memory, by the name its driver gives; None for one without a row.
 
-    With `memory_bytes` a card that is sold with two memories has the peak of its own. A vGPU has
-    its card's; one of MIG as large a part of the channels as of the memory.
+    With `memory_bytes` a card that is sold with two memories has the peak of its own.
     """
-    virtual = virtual_gpu(name)
-    if virtual is not None:
-        whole: float | None = fact_of(virtual.card, "gb_per_s")
-        return whole if whole is None or virtual.slices is None else whole * virtual.share
     other = other_memory(name, round((memory_bytes or 0) / units.GIB))
     peak: float | None = other["gb_per_s"] if other else fact_of(name, "gb_per_s")
     return peak
@@ -216,32 +257,22 @@ def link_bytes_per_second(name: str) -> float | None:
     return float(_table()["pcie_lane"][version]) * 1e9 * int(lanes)
 
 
-def channels_and_rates(memory: Mapping[str, Any]) -> dict[str, Any]:
-    """`channels`, and what memory gives in bytes per second with all of them of so many `bits` (64
-    where left out) filled, at each of the three rates in `mts`, millions of transfers a second:
-    `least`, `usual` and `most`. Fields of `SharedMemory`, `Computer` and `cpus.Processor`.
-    """
-    bytes_at_once = memory["channels"] * memory.get("bits", 64) / 8
-    least, usual, most = (bytes_at_once * rate * units.MB for rate in memory["mts"])
-    return {"channels": memory["channels"], "least": least, "usual": usual, "most": most}
-
-
 @lru_cache(maxsize=256)
-def shared_memory(name: str) -> SharedMemory | None:
-    """What the name of a processor's own GPU tells of the memory beside it; None for others."""
-    has_number = any(any(map(str.isdecimal, word)) for word in words_of(name))
-    rows = [row for row in _rows("name") if not (has_number and row[1].get("numberless"))]
-    row = _best(name, rows) or {}
-    memory = row.get("integrated")
-    if memory is None:
+def processor_with(graphics: str) -> Processor | None:
+    """What is known of a processor by the name of the GPU in it; None for any other GPU."""
+    memory, name = fact_of(graphics, "integrated"), fact_of(graphics, "name")
+    if memory is None or fact_of(name, "integrated") is not memory:
         return None
-    shared: SharedMemory = record_of(
-        SharedMemory, memory, name=row["name"], **channels_and_rates(memory)
+    kind = memory.get("kind", "unnamed")
+    return Processor(
+        **with_kinds(memory, memory.get("kinds", ())),
+        name=f"those with {name}",
+        bits=memory.get("bits", 64),
+        memory="either",
+        kind=kind,
+        share=share_of(kind),
+        vectors=memory.get("vectors", "avx2"),
     )
-    return shared
-
-
-# ------------------------------------------------------------------ computers
 
 
 def unnamed_computer() -> Computer:
@@ -263,6 +294,21 @@ def computer_of(machine: Machine) -> Computer | None:
     rows = (row for row in _rows_around(cards) if memory_gib <= row["memory_gib"])
     row = next(rows, None)
     return None if row is None else _computer(row)
+
+
+def cores_in(machine: Machine) -> Cores | None:
+    """The cores that the name of its processor tells; without one as many as the computer around
+    its cards has, or as processors of the maker have whose GPU shares the RAM.
+    """
+    if machine.cpu_model:
+        return cores_of(machine.cpu_model)
+    if not machine.accelerators:
+        return None
+    if all(card.unified for card in machine.accelerators):
+        around_gpu = class_of(machine.accelerators[0].vendor)
+        return None if around_gpu is None else around_gpu.cores
+    around = computer_of(machine)
+    return None if around is None else cores_from({"cores": around.cores}, 2)
 
 
 @lru_cache(1024)
@@ -289,30 +335,29 @@ def cycles_per_second(name: str) -> float | None:
     return None if count is None or ghz is None else count * ghz * 1e9 * share
 
 
-# `1c.` of an instance of several slices is the part of it that one program computes on
-_INSTANCE = pattern(r"(.+?) MIG (?:(\d)c\.)?(\d)g\..*")
-_USUAL_SLICES = 7
-
-
 def _whole_and_share(name: str) -> tuple[str, float]:
     """The GPU of which an instance of MIG is a part, and its share of the multiprocessors; the GPU
     itself and 1 for another name. Source: `mig_slices` in gpus.toml.
     """
-    match, virtual = _INSTANCE.fullmatch(name), virtual_gpu(name)
-    if match is not None:
-        whole, count = match[1], int(match[2] or match[3])
-    elif virtual is not None and virtual.slices is not None:
-        whole, count = virtual.card, virtual.slices
-    else:
+    match = _MIG.fullmatch(name)
+    if match is None:
         return name, 1.0
-    return whole, min(1.0, count / (fact_of(whole, "mig_slices") or _USUAL_SLICES))
+    slices = fact_of(match[1], "mig_slices") or _USUAL_SLICES
+    return match[1], min(1.0, int(match[2] or match[3]) / slices)
 
 
 def peak_flops(name: str, capability: str | None) -> float | None:
     """Peak of a GPU's 16-bit arithmetic, operations a second; of an Apple chip with its largest
     GPU. None where it is not known.
     """
-    cycles, each = cycles_per_second(name), _matrix_flops(name, capability)
+    cycles = cycles_per_second(name)
+    # what one multiprocessor of NVIDIA's does in a cycle
+    of_cycle = (
+        row["flops"]
+        for row in _table()["matrix"]
+        if row["capability"] == capability and _says(name, row.get("names", ("",)))
+    )
+    each: float | None = next(of_cycle, None)
     if cycles is not None and each is not None:
         return cycles * each
     whole, share = _whole_and_share(name)
@@ -320,15 +365,6 @@ def peak_flops(name: str, capability: str | None) -> float | None:
     if tflops is None and (chip := apple_chip_of(words_of(name))) is not None:
         tflops = chip.tflops
     return None if tflops is None else tflops * 1e12 * share
-
-
-def _matrix_flops(name: str, capability: str | None) -> float | None:
-    """What one multiprocessor of NVIDIA's does in a cycle, by `matrix`; None for other GPUs."""
-    for row in _table()["matrix"]:
-        is_named = "names" not in row or _says(name, row["names"])
-        if is_named and row["capability"] == capability:
-            return float(row["flops"])
-    return None
 
 
 def fastest() -> tuple[float, float]:
@@ -348,11 +384,11 @@ def capability_by_name(name: str) -> str | None:
     """The compute capability of an NVIDIA GPU by the name it reports; None for a name that is
     not known.
     """
-    for row in _table()["generation"]:
-        if _says(card_of(name), row["names"]):
-            capability: str = row["capability"]
-            return capability
-    return None
+    if _VGPU.fullmatch(name):
+        # some of them draw alone
+        return None
+    rows = (row for row in _table()["generation"] if _says(name, row["names"]))
+    return next((row["capability"] for row in rows), None)
 
 
 def reaches_capability(capability: str | None, least: str | None) -> bool | None:
@@ -361,7 +397,12 @@ def reaches_capability(capability: str | None, least: str | None) -> bool | None
     """
     if least is None:
         return True
-    return None if capability is None else _version(capability) >= _version(least)
+    if capability is None:
+        return None
+    # others write no numbers
+    own, needed = (text.split(".") for text in (capability, least))
+    is_number = all(map(str.isdecimal, own))
+    return is_number and [*map(int, own)] >= [*map(int, needed)]
 
 
 def works_on_few_tokens(name: str, capability: str | None) -> bool:
@@ -377,16 +418,8 @@ def works_on_few_tokens(name: str, capability: str | None) -> bool:
 
 def has_hbm(name: str) -> bool:
     """Whether an NVIDIA GPU of that name has HBM."""
-    words = words_of(card_of(name))
-    return any(
-        words_of(called) <= words for row in _table()["generation"] for called in row.get("hbm", ())
-    )
-
-
-def shares_ram(name: str) -> bool:
-    """Whether the table has the GPU of that name as one whose memory is the machine's RAM."""
-    row = _best(name, _rows("name"))
-    return row is not None and bool(row.get("unified"))
+    called = (each for row in _table()["generation"] for each in row.get("hbm", ()))
+    return any(words_of(each) <= words_of(name) for each in called)
 
 
 def why_unserved(name: str) -> str | None:
@@ -404,8 +437,6 @@ def maker_of(words: frozenset[str]) -> str | None:
 @lru_cache(maxsize=1024)
 def vendor_of(name: str) -> str:
     """nvidia, amd, intel or qualcomm by the words of a GPU's name; `unknown` where none says."""
-    import re
-
     return maker_of(frozenset(re.split(r"[^a-z0-9]+", name.lower()))) or UNKNOWN
 
 
@@ -426,3 +457,298 @@ def source_of(fact: str) -> str:
 def _table() -> Mapping[str, Any]:
     """The whole file. Raises `SpecError` where the installation lacks it."""
     return shipped_table("gpus")
+
+
+# ------------------------------------------------------------------ GPUs by their names
+
+
+def cards_named(text: str) -> NamedCards:
+    """The GPUs that `text` names, several kinds separated by `+` or a comma; `none` is no GPU.
+
+    A count stands before a name or after it: `2x RTX 3090`, `RTX 3090 x2`. Where a name can mean
+    several cards, the one with the least memory is taken, and of those the slowest; of a card's
+    sizes the usual one where the table has it, else the least. A GPU of a processor has no memory
+    of its own. Raises `UnknownGpuError`.
+    """
+    if text.strip().lower() in ("none", "no gpu"):
+        return NamedCards(accelerators=(), label="no GPU", source="--gpu none")
+    refuse_parts(text)
+    named = [_counted(part, text) for part in _parts(text)] if len(text) <= _MOST_LETTERS else []
+    if not named:
+        raise _not_a_name(text)
+    together = joined(named)
+    if len(together.accelerators) > MOST_CARDS:
+        raise UnknownGpuError(
+            f"{shown(text)!r} are {len(together.accelerators)} GPUs, and at most {MOST_CARDS} are"
+            " judged",
+            remedy="write for example 8x H100",
+        )
+    origin = f'--gpu "{text.strip()}"; memory from {source_of("memory")}'
+    return together.replace(source=f"{origin}; {together.source}")
+
+
+def joined(named: Sequence[NamedCards]) -> NamedCards:
+    """Several names as one."""
+    return NamedCards(
+        accelerators=tuple(card for each in named for card in each.accelerators),
+        label=" + ".join(each.label for each in named),
+        notes=tuple(note for each in named for note in each.notes),
+        source="; ".join(each.source for each in named),
+    )
+
+
+def find_cards(text: str) -> NamedCards | None:
+    """As `cards_named`, None where the text names none."""
+    try:
+        return cards_named(text)
+    except UnknownGpuError:
+        return None
+
+
+def _parts(text: str) -> list[list[str]]:
+    """The words of each name; a size alone belongs to the name before it, `RTX 3060, 12 GB`."""
+    parts: list[list[str]] = [[]]
+    for token in tokens(re.sub("[()]", " ", text)):
+        if token.text == BREAK:
+            parts.append([])
+        elif not parts[-1] and len(parts) > 1 and SIZE.fullmatch(token.text):
+            parts.pop()
+            parts[-1].append(token.text)
+        else:
+            parts[-1].append(token.text)
+    return [part for part in parts if part]
+
+
+def _counted(part: list[str], text: str) -> NamedCards:
+    """One name with its size and its count, `2x`, `dual`, `2` before it or `x2` at either end."""
+    first, last, count = part[0], part[-1], 1
+    for word, rest in ((first, part[1:]), (last, part[:-1])):
+        if match := COUNT.fullmatch(word):
+            count, part = int(match[1] or match[2]), rest
+            break
+    else:
+        if len(part) > 1 and (first in word_table()["counts"] or re.fullmatch(r"\d\d?", first)):
+            count, part = word_table()["counts"].get(first) or int(first), part[1:]
+    sizes = {float(size[1]) for word in part if (size := SIZE.fullmatch(word))}
+    name = [word for word in part if not SIZE.fullmatch(word)]
+    if not name or len(sizes) > 1 or count < 1:
+        raise _not_a_name(text)
+    return named_card(name, next(iter(sizes), None), count)
+
+
+def named_card(
+    name: Sequence[str], memory_gib: float | None = None, count: int = 1, *, laptop: bool = False
+) -> NamedCards:
+    """So many of the GPU of that name, in its form for laptops where there is one. Raises
+    `UnknownGpuError`.
+    """
+    several = matches(tuple(name), laptop=laptop)
+    if not several:
+        raise _unknown(name)
+    cards = _named_inside(several, memory_gib) or _named_card(several, " ".join(name), memory_gib)
+    label = f"{count}x {cards.label}" if count > 1 else cards.label
+    return cards.replace(accelerators=cards.accelerators * count, label=label)
+
+
+def _named_inside(several: Sequence[Card], memory_gib: float | None) -> NamedCards | None:
+    """The GPU of a processor; None for a card. Raises `PartOfMachineError` for a chip that is its
+    machine.
+    """
+    if not all(card.unified for card in several):
+        return None
+    shared = next((card for card in several if card.integrated), None)
+    if shared is None:
+        raise _part_of_machine(several[0].label)
+    note = f"{shared.label} has no memory of its own: it reads the RAM of its machine."
+    return NamedCards(
+        accelerators=(Accelerator(vendor=vendor_of(shared.name), name=shared.name, unified=True),),
+        label=shared.label,
+        notes=() if memory_gib is None else (note,),
+        source=f"{shared.label}: part of a processor, so its memory is the RAM",
+    )
+
+
+def _named_card(several: Sequence[Card], typed: str, memory_gib: float | None) -> NamedCards:
+    """The one to judge of cards that a name can mean, with a note on the others that would be
+    judged otherwise.
+    """
+    options = _options(several, memory_gib)
+    _, size, peak, card = options[0]
+    others = dict.fromkeys(c.label_with(s) for _, s, p, c in options if (s, p) != (size, peak))
+    names, sized = " or ".join(f'"{name}"' for name in others), card.label_with(size)
+    which = "the usual one" if card.usual_gib else "the smallest"
+    note = f'"{typed}" is judged as {sized}, {which}; otherwise name {names}.'
+    other = other_memory(card.name, size)
+    key = other["source"] if other else fact_of(card.name, "source")
+    label = card.label if len(card.memory_gib) == 1 else sized
+    accelerator = Accelerator(
+        vendor=vendor_of(card.name),
+        name=card.name,
+        memory_total_bytes=driver_memory_bytes(card.name, size),
+        unified=False,
+        memory_bandwidth_bytes_per_second=round(peak * units.GB) or None,
+    )
+    return NamedCards(
+        accelerators=(accelerator,) * card.devices,
+        label=label,
+        notes=(note,) if others else (),
+        source=f"{label}: bandwidth from {source_of(key) if key else 'nowhere: it is not known'}",
+    )
+
+
+def _options(
+    several: Sequence[Card], memory_gib: float | None
+) -> list[tuple[bool, float, float, Card]]:
+    """Each size of the cards: whether it is an unusual one, GiB and GB/s; the one to judge first.
+    Raises `UnknownGpuError` where none is sold so.
+    """
+    if all(f"{memory_gib or 0:g}gb" in card.named - card.words for card in several):
+        # the name of a superchip states the processor's memory
+        memory_gib = None
+    options = []
+    for card in several:
+        for size in card.memory_gib:
+            if memory_gib in (None, size, size * card.devices):
+                peak = peak_gb_per_s(card.name, round(size * units.GIB)) or 0.0
+                options.append((card.usual_gib not in (None, size), size, peak, card))
+    if not options:
+        raise not_sold_so(several, memory_gib or 0)
+    return sorted(options, key=lambda option: option[:3])
+
+
+@lru_cache(maxsize=4096)
+def matches(name: tuple[str, ...], *, laptop: bool = False) -> tuple[Card, ...]:
+    """The cards that the words mean: as they were typed, else with short forms written out;
+    in a laptop their form for laptops, where there is one.
+    """
+    if laptop and (several := matches((*name, "laptop"))):
+        return several
+    plain, same = spelled(" ".join(name)).lower(), word_table()["same"]
+    spellings = [plain, *(find.sub(put, plain) for find, put in _SHORT_FORMS)]
+    for spelling in dict.fromkeys(spellings):
+        typed = frozenset(same.get(word, word) for word in words_of(spelling)) - role("gpu_idle")
+        if typed and (with_words := _with_words(typed)):
+            return tuple(with_words)
+    return tuple(_namesakes(words_of(plain) - role("gpu_idle")))
+
+
+def _with_words(typed: frozenset[str]) -> list[Card]:
+    """The cards of which the words say enough, and nothing that it is not; of these the ones of
+    which every word was typed: `h200` is no `h200 nvl`.
+    """
+    unsaid = role("left_out") | role("forms")
+    matching = [
+        card
+        for card in cards()
+        if (typed <= card.named and card.words - unsaid <= typed) or typed in card.called
+    ]
+    telling = {card.name: card.words - role("left_out") for card in matching}
+    whole = [card for card in matching if telling[card.name] <= typed]
+    most = max((len(telling[card.name]) for card in whole), default=0)
+    return [card for card in whole if len(telling[card.name]) == most] or matching
+
+
+def _namesakes(typed: frozenset[str]) -> list[Card]:
+    """The cards of whose names a line and a number were typed, but not what tells them apart:
+    `rtx 6000` is the name of three generations.
+    """
+    numbers = {word for word in typed if any(map(str.isdecimal, word))}
+    if not numbers or typed.isdisjoint(role("left_out")):
+        return []
+    former = {word for lines in word_table()["former"].values() for word in lines} & typed
+    several = [
+        card
+        for card in cards()
+        if numbers <= card.words and typed <= card.named and former <= words_of(card.name)
+    ]
+    # of one alone it may be another card that is not listed
+    return several if len(several) > 1 else []
+
+
+def spelled(text: str) -> str:
+    """A name with the spaces that drivers write: `RTX4070TiSUPER` becomes `RTX 4070 Ti SUPER`."""
+    return _BEFORE_WORD.sub(r" \g<0>", _AFTER_WORD.sub(r"\g<0> ", text.strip()))
+
+
+# ------------------------------------------------------------------ errors
+
+
+def shown(text: str, most_letters: int = 60) -> str:
+    """What was typed as it is quoted: on one line, and in part where it is long."""
+    plain = " ".join(text.split())
+    clean = "".join(letter if letter.isprintable() else "?" for letter in plain)
+    return clean if len(clean) <= most_letters else f"{clean[: most_letters - 1]}…"
+
+
+def refuse_parts(text: str) -> None:
+    """Raises `UnknownGpuError` for an instance of MIG and for a vGPU, which no table here has by
+    its name.
+    """
+    if part := _PART.search(text):
+        size, name = int(part[1] or part[2]), f"MIG {part[0]}" if part[1] else part[0]
+        raise UnknownGpuError(
+            f"{shown(part[0])!r} is a part of a GPU, which is not judged by its name",
+            remedy=f"state what it has: --set gpu={size}GiB:'{shown(name)}'",
+        )
+
+
+def _not_a_name(text: str) -> UnknownGpuError:
+    return UnknownGpuError(
+        f"{shown(text)!r} is not a GPU's name",
+        remedy='write for example --gpu "RTX 4090" or --gpu "2x RTX 3090"; or'
+        " --set gpu=24GiB:900GB/s",
+    )
+
+
+def _unknown(name: Sequence[str]) -> UnknownGpuError:
+    text = " ".join(name)
+    for chip, variant in apple_chips():
+        if frozenset(name) - {"apple"} == frozenset(f"{chip} {variant}".split()):
+            return _part_of_machine(f"Apple {chip.upper()} {variant.title()}".strip())
+    if clause := why_unserved(text):
+        return UnknownGpuError(
+            f"{shown(text)!r} is {clause}", remedy="name another GPU: --gpu 'RTX 4060 Ti 16GB'"
+        )
+    near = _nearest(text)
+    meant = f"did you mean {', '.join(near)}? Else " if near else ""
+    return UnknownGpuError(
+        f"no GPU is called {shown(text)!r}",
+        nearest=near,
+        remedy=f"{meant}state its memory and bandwidth: --set gpu=24GiB:'{shown(text)}':900GB/s",
+    )
+
+
+def _part_of_machine(label: str) -> PartOfMachineError:
+    return PartOfMachineError(
+        f"{label} is not a card: its memory is the RAM of its machine",
+        remedy=f'name the machine: --machine "{label}"',
+    )
+
+
+def not_sold_so(several: Sequence[Card], memory_gib: float) -> UnknownGpuError:
+    """The error for a size that none of the cards is sold with."""
+    sizes = sorted({size for card in several for size in card.memory_gib})
+    card = several[0]
+    return UnknownGpuError(
+        f"{card.label} is not sold with {memory_gib:g} GB,"
+        f" but with {' or '.join(f'{size:g}' for size in sizes)} GB",
+        remedy=f"--set gpu={memory_gib:g}GiB:'{card.label}' states one that was changed",
+        nearest=[card.label_with(size) for size in card.memory_gib],
+    )
+
+
+def _nearest(text: str) -> tuple[str, ...]:
+    """Labels of cards that are spelled alike, with a number that differs in one digit at most."""
+    from difflib import get_close_matches
+
+    plain = spelled(text).lower()
+    numbers = [word for word in words_of(plain) if any(map(str.isdecimal, word))]
+    label_of = {
+        key: card.label
+        for card in cards()
+        if not card.unified
+        and any(word == each or is_slip(word, each) for word in numbers for each in card.words)
+        for key in (card.label.lower(), card.label.lower().partition(" ")[2])
+    }
+    near = get_close_matches(plain, list(label_of), n=2 * _SUGGESTED, cutoff=0.6)
+    return tuple(dict.fromkeys(label_of[key] for key in near))[:_SUGGESTED]

@@ -14,7 +14,7 @@ from ..core.records import Record, Unread
 from ..core.spelling import canonical
 from ..core.tables import STORED, is_stored, read_stored, shipped_folder, shipped_table
 from ..core.tomlfile import Document
-from . import gpu_names, gpus
+from . import gpus
 from .changes import planned
 from .record import FACTS, PURPOSES, Accelerator, Disk, Machine
 
@@ -46,7 +46,7 @@ def refusal(code: str, text: str, nearest: Iterable[str] = (), **values: object)
     """The error for a description by its code in `refused` of words.toml, whose templates have
     these values.
     """
-    row, plain = shipped_table("words")["refused"][code], gpu_names.shown(text)
+    row, plain = shipped_table("words")["refused"][code], gpus.shown(text)
     values |= {"text": repr(plain), "plain": plain}
     kind = NotOneMachineError if row.get("asks") else UnknownMachineError
     remedy = row["remedy"].format(**values)

@@ -7,8 +7,7 @@ from __future__ import annotations
 import os
 
 from ..core.errors import expect_type
-from .fields import MAX_TEXT, UNPRINTABLE
-from .record import UNNAMED, Machine, Process
+from .record import MAX_TEXT, UNNAMED, UNPRINTABLE, Machine, Process
 
 __all__ = ["Machine", "measured_at_present", "process", "read"]
 

@@ -1,21 +1,23 @@
 """Machine: what was read of a computer, as plain values or None, each with where it was read or
-why it could not be.
+why it could not be. The annotation of a field tells its kind, `limited` and `one_of` what it may
+be; every fault of a record is told by its key.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
-from ..core.errors import MachineFileError, Problem, expect_type
-from ..core.records import Record, Unread, read_by
-from .fields import UNPRINTABLE, Reader, doubled_keys, kind_in_json, limited, moment, one_of
+from ..core.errors import Faults, MachineFileError, Problem, expect_type
+from ..core.records import Record, Unread, pattern, read_by
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from typing import Any
+
+    Limits = Mapping[str, Any]
 
 SCHEMA = "selfhost.machine/1"
 # the name of a machine that nobody named; of another's record it says nothing
@@ -93,6 +95,36 @@ MEASURED, BRIEFLY, RATE_ASSUMED, FILLED_ASSUMED = (
 HOWS = (MEASURED, BRIEFLY, RATE_ASSUMED, FILLED_ASSUMED)
 # which end of what is there a figure is, where other programs had a part of it
 LEAST = "least"
+
+MAX_TEXT = 2000
+MAX_WORD = 100
+MAX_ENTRIES = 1000
+# control characters and the marks that reorder text: nothing that is printed may hold them
+UNPRINTABLE = pattern("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_HOUR_AND_MINUTE = "([01][0-9]|2[0-3]):[0-5][0-9]"
+_TIME = pattern(
+    "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+    rf"T{_HOUR_AND_MINUTE}:([0-5][0-9]|60)(\.[0-9]+)?(Z|[+-]{_HOUR_AND_MINUTE})"
+)
+_WHERE_UNKNOWN = "write null where it is not known"
+
+
+def limited(least: float, most: float) -> Any:
+    """Declare a number from `least` to `most`, in the unit that the field's name ends with."""
+    return read_by(int, default=None, least=least, most=most)
+
+
+def one_of(*choices: str) -> Any:
+    """Declare a text that is one of these; of JSON any other is not known to this version."""
+    return read_by(str, default=None, choices=choices)
+
+
+def kind_and_limits(record: type[Record], field: str) -> tuple[str, Limits]:
+    """The annotation of a field without `| None`, and what it may be beside that: `least` and
+    `most`, `choices`, `is_time`.
+    """
+    key = record._keys.get(field)
+    return record._kinds[field].removesuffix(" | None"), key.limits if key else {}
 
 
 def normal_architecture(word: str) -> str:
@@ -233,7 +265,7 @@ class Machine(Record):
     and quota applied and may be a fraction; `cpu_cores_performance` are those of
     `cpu_cores_physical` that are of the fastest kind, all of them where they are alike.
     `instruction_sets` are Linux kernel names. `memory_bandwidth_how` says how that was told, one of
-    `fields.HOWS` or None for what somebody states, and `memory_bandwidth_bound` is `least` where
+    HOWS or None for what somebody states, and `memory_bandwidth_bound` is `least` where
     more may be there. `accelerators` is None when it is not known whether
     there are any, () when there are none. `planning`: a profile, or changed by --set, so its memory
     is judged as a whole. `assumed` names facts that were neither read nor stated, but taken from
@@ -251,7 +283,7 @@ class Machine(Record):
     is_this_one: bool = False
     measured_in_vain: bool = False
     labels: Mapping[str, str] = {}
-    read_at: str | None = moment()
+    read_at: str | None = read_by(str, default=None, is_time=True)
     scope: str | None = one_of(*SCOPES)
     system: str | None = None
     architecture: str | None = None
@@ -285,10 +317,9 @@ class Machine(Record):
     if not TYPE_CHECKING:
 
         def __init__(self, **values: Any) -> None:
-            reader = Reader("Machine", "", _PARTS)
-            reader.check(Machine, values)
-            if not reader.problems:
-                _check_sizes(reader, values)
+            reader = Reader("Machine", is_json=False)
+            values = reader.read(Machine, values)
+            reader.check_sizes(values)
             if reader.problems:
                 raise reader.error()
             if values.get("architecture") is not None:
@@ -300,16 +331,87 @@ class Machine(Record):
             values["unread"] = _explained(values)
             super().__init__(**values)
 
-    def why_unread(self, fact: str) -> Unread:
-        """The reason why `fact` is None; also of a part, such as `disks.ollama.free_bytes`."""
-        for entry in self.unread:
-            if entry.fact == fact:
-                return entry
-        return _not_said(fact)
+    if TYPE_CHECKING:
 
-    def unread_about(self, start: str) -> Unread | None:
-        """The first reason for a fact whose name starts like that; None where there is none."""
-        return next((entry for entry in self.unread if entry.fact.startswith(start)), None)
+        @staticmethod
+        def read(*, measure: bool = False, root: str | os.PathLike[str] | None = None) -> Machine:
+            """See `reader.read`, which is bound to this name."""
+
+    @classmethod
+    def from_json(
+        cls,
+        data: Any,
+        file: str = "machine",
+        *,
+        unnamed: str = RECORDED,
+        doubled: Sequence[str] = (),
+        more_doubled: int = 0,
+        text: str = "",
+    ) -> Machine:
+        """The record in `data`, a decoded `selfhost.machine/1` object. Unknown keys are ignored,
+        missing ones become unread.
+
+        `unnamed` is what a machine is called whose record gives it no name. `file` is how errors
+        call the input and `text` what it was decoded from; `doubled` are keys that stand twice in
+        one object of it, and `more_doubled` says how many more do. `MachineFileError` carries the
+        first MAX_PROBLEMS problems and a count of the rest.
+        """
+        reader = Reader(file, text)
+        for key in doubled:
+            reader.problem(_short(key), "stands twice in one object", "keep one")
+        reader.problems.more += more_doubled
+        return _machine_from(reader, data, unnamed)
+
+    @classmethod
+    def from_file(cls, path: str | os.PathLike[str]) -> Machine:
+        """The record in a JSON file of at most 4 MiB, or in what `/dev/stdin` or `/dev/fd/N` gives.
+
+        Where the record gives no name the machine is called `the recorded machine`.
+        `MachineFileError` carries the problems, as `from_json` has them, with the line where that
+        is certain.
+        """
+        from ..core.files import FOLDER, LARGE, Unreadable, read_file, text_of
+        from ..core.json_text import Decoder
+
+        expect_type("path", path, (str, os.PathLike))
+        name = os.fsdecode(path)
+        file, decoder = UNPRINTABLE.sub("?", name) or "machine", Decoder(note_doubled=True)
+        if not name:
+            problem = Problem(file=file, message="no file was named", remedy=WRITE_ONE)
+            raise MachineFileError([problem])
+        try:
+            text = text_of(read_file(name, MAX_FILE_BYTES, input_allowed=True))
+            document = decoder.parse(text)
+        except Unreadable as error:
+            is_large = ": a machine record takes a few kilobytes" if error.kind == LARGE else ""
+            remedy = "name the file in it" if error.kind == FOLDER else error.remedy or WRITE_ONE
+            problem = Problem(
+                file=file, line=error.line, message=error.reason + is_large, remedy=remedy
+            )
+            raise MachineFileError([problem]) from None
+        return cls.from_json(
+            document,
+            file,
+            doubled=decoder.doubled,
+            more_doubled=decoder.more_doubled,
+            text=text,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The `selfhost.machine/1` object: every key always present, None where unread, sizes
+        whole bytes.
+        """
+        from .. import __version__
+
+        out: dict[str, Any] = {"schema": SCHEMA, "selfhost_version": __version__}
+        for name in type(self)._fields:
+            value = getattr(self, name)
+            if name not in _NOT_IN_JSON and not (name in _WHERE_KNOWN and value is None):
+                out[name] = _plain(value)
+        cores = self.cpu_cores_usable
+        if cores is not None and cores == int(cores):
+            out["cpu_cores_usable"] = int(cores)
+        return out
 
     def with_checked(self, **values: Any) -> Machine:
         """A copy with other values, which are those of records that were checked."""
@@ -317,11 +419,6 @@ class Machine(Record):
         copy = object.__new__(Machine)
         object.__setattr__(copy, "__dict__", {**own, **values})
         return copy
-
-    @property
-    def is_bandwidth_measured(self) -> bool:
-        """The cores of that machine read its memory: the figure is nobody's word."""
-        return self.memory_bandwidth_how in (MEASURED, BRIEFLY)
 
     def with_bandwidth(
         self,
@@ -343,33 +440,6 @@ class Machine(Record):
             sources=others if bytes_per_second is None else {**others, fact: source},
         )
 
-    def assumes(self, fact: str) -> bool:
-        """Whether `fact` was taken from the machine's class."""
-        return fact in self.assumed
-
-    if TYPE_CHECKING:
-
-        @staticmethod
-        def read(
-            *,
-            measure: bool = False,
-            root: str | os.PathLike[str] | None = None,
-        ) -> Machine:
-            """See `reader.read`, which is bound to this name where `selfhost.Machine` is first
-            used.
-            """
-
-    @classmethod
-    def from_json(cls, data: Any, file: str = "machine", *, unnamed: str = RECORDED) -> Machine:
-        """The record in `data`, a decoded `selfhost.machine/1` object. Unknown keys are ignored,
-        missing ones become unread.
-
-        `unnamed` is what a machine is called whose record gives it no name. `file` is how errors
-        call the input. `MachineFileError` carries the first MAX_PROBLEMS problems and a count of
-        the rest.
-        """
-        return machine_of(data, file, unnamed=unnamed)
-
     @property
     def called(self) -> str:
         """The machine within a sentence: `this machine`, `the recorded machine`, or its name. A
@@ -377,39 +447,26 @@ class Machine(Record):
         """
         return f'"{self.name}"' if self.name.lower() in ("here", "there") else self.name
 
-    @classmethod
-    def from_file(cls, path: str | os.PathLike[str]) -> Machine:
-        """The record in a JSON file of at most 4 MiB, or in what `/dev/stdin` or `/dev/fd/N` gives.
+    @property
+    def is_bandwidth_measured(self) -> bool:
+        """The cores of that machine read its memory: the figure is nobody's word."""
+        return self.memory_bandwidth_how in (MEASURED, BRIEFLY)
 
-        Where the record gives no name the machine is called `the recorded machine`.
-        `MachineFileError` carries the problems, as `from_json` has them, with the line where that
-        is certain.
-        """
-        expect_type("path", path, (str, os.PathLike))
-        return _from_file(path)
+    def assumes(self, fact: str) -> bool:
+        """Whether `fact` was taken from the machine's class."""
+        return fact in self.assumed
 
-    def to_json(self) -> dict[str, Any]:
-        """The `selfhost.machine/1` object: every key always present, None where unread, sizes
-        whole bytes.
-        """
-        from .. import __version__
+    def why_unread(self, fact: str) -> Unread:
+        """The reason why `fact` is None; also of a part, such as `disks.ollama.free_bytes`."""
+        return next((entry for entry in self.unread if entry.fact == fact), _not_said(fact))
 
-        out: dict[str, Any] = {"schema": SCHEMA, "selfhost_version": __version__}
-        for name in type(self)._fields:
-            value = getattr(self, name)
-            if name not in _NOT_IN_JSON and not (name in _WHERE_KNOWN and value is None):
-                out[name] = _plain(value)
-        cores = self.cpu_cores_usable
-        if cores is not None and cores == int(cores):
-            out["cpu_cores_usable"] = int(cores)
-        return out
+    def unread_about(self, start: str) -> Unread | None:
+        """The first reason for a fact whose name starts like that; None where there is none."""
+        return next((entry for entry in self.unread if entry.fact.startswith(start)), None)
 
     def disk_for(self, purpose: str) -> Disk | None:
         """The place where downloads of that kind land; None when it was not read."""
-        for disk in self.disks or ():
-            if disk.purpose == purpose:
-                return disk
-        return None
+        return next((disk for disk in self.disks or () if disk.purpose == purpose), None)
 
 
 # what is told of the computer that asks alone
@@ -424,14 +481,31 @@ _NO_FACTS = (
 FACTS = tuple(
     name for name in Machine._fields if Machine._defaults[name] is None and name not in _NO_FACTS
 )
-# what lists hold, by name
-_PARTS = {kind.__name__: kind for kind in (Disk, PresentModel, Accelerator, PresentRuntime, Unread)}
+# what lists hold, by their annotation
+_PARTS = {
+    f"tuple[{kind.__name__}, ...]": kind
+    for kind in (Disk, PresentModel, Accelerator, PresentRuntime, Unread)
+}
 # parts of list entries of which a None has its Unread, once for the whole list
 _EXPLAINED_PARTS = (
     ("accelerators", "memory_total_bytes"),
     ("accelerators", "unified"),
     ("models_present", "complete"),
 )
+
+
+class Process(Record):
+    """Bytes of memory by kind. `words` is its command line; `anonymous_bytes` are its own pages,
+    with those shared with others; `file_bytes` pages of files, of which `model_bytes` are of
+    `model_file`, the largest mapped file that holds a model. None: none is mapped.
+    """
+
+    words: tuple[str, ...]
+    anonymous_bytes: int
+    file_bytes: int
+    swapped_bytes: int = 0
+    model_file: str | None = None
+    model_bytes: int = 0
 
 
 def _plain(value: Any) -> Any:
@@ -442,13 +516,13 @@ def _plain(value: Any) -> Any:
     return dict(value) if isinstance(value, Mapping) else value
 
 
+# ------------------------------------------------------------------ why facts are None
+
+
 @lru_cache(256)
 def _not_said(fact: str) -> Unread:
-    return Unread(
-        fact=fact,
-        reason="the record does not say",
-        remedy="record the machine again with `selfhost machine --format json`",
-    )
+    remedy = "record the machine again with `selfhost machine --format json`"
+    return Unread(fact=fact, reason="the record does not say", remedy=remedy)
 
 
 def _explained(values: Mapping[str, Any]) -> tuple[Unread, ...]:
@@ -468,8 +542,7 @@ def _explained(values: Mapping[str, Any]) -> tuple[Unread, ...]:
         if entry.fact in missing or not _has_value(entry.fact, values):
             entries.setdefault(entry.fact, entry)
     for fact in missing:
-        if fact not in entries:
-            entries[fact] = _not_said(fact)
+        entries.setdefault(fact, _not_said(fact))
     return tuple(entries.values())
 
 
@@ -498,43 +571,216 @@ def _has_value(fact: str, values: Mapping[str, Any]) -> bool:
     )
 
 
-def _check_sizes(reader: Reader, values: Mapping[str, Any]) -> None:
-    """Sizes that contradict each other."""
-    available, limit, total = (f"memory_{size}_bytes" for size in ("available", "limit", "total"))
-    if not reader.is_above(values, available, limit):
-        reader.is_above(values, available, total)
-    reader.is_above(values, limit, total)
+# ------------------------------------------------------------------ what a record may hold
 
 
-def _check_schema(reader: Reader, json_object: Mapping[str, Any]) -> None:
+class Reader:
+    """Gathers every problem of one record; `error()` has them all.
+
+    `file` is how problems call the record, `text` what it was decoded from, "" where nobody knows:
+    it tells the line of a key. Not `is_json`: its values are a program's.
+    """
+
+    def __init__(self, file: str, text: str = "", *, is_json: bool = True) -> None:
+        self.file = file
+        self.text = text
+        self.is_json = is_json
+        self.problems = Faults(file)
+
+    def problem(self, key: str | None, message: str, remedy: str | None = None) -> None:
+        """One more fault, in the line of its key where that is certain: the quoted key stands once
+        in the whole text.
+        """
+        line = None
+        if key is not None and not self.problems.full:
+            before, at, behind = self.text.partition(f'"{key}"')
+            line = before.count("\n") + 1 if at and at not in behind else None
+        self.problems.append(
+            Problem(file=self.file, line=line, key=key, message=message, remedy=remedy)
+        )
+
+    def error(self) -> MachineFileError:
+        return MachineFileError(self.problems.problems)
+
+    def read(self, record: type[Record], given: Mapping[str, Any], place: str = "") -> Any:
+        """The values of a record's fields as they were given; of JSON what is absent, null or
+        faulty is left out, and a problem where it is needed. `place` stands before the key in
+        problems, `disks[0].`.
+        """
+        values: dict[str, Any] = {} if self.is_json else dict(given)
+        for name in record._fields if self.is_json else given.keys() & record._kinds.keys():
+            value, where = given.get(name), place + name
+            if value is not None:
+                kind, limits = kind_and_limits(record, name)
+                if kind in _PARTS:
+                    value = self._records(_PARTS[kind], value, where)
+                else:
+                    value = _READERS[kind](self, value, where, limits)
+                values |= {} if value is None else {name: value}
+            elif self.is_json and name not in record._defaults:
+                self.problem(where, "is missing")
+            elif not self.is_json and record._defaults.get(name, "") is not None:
+                self.problem(where, "must not be None")
+        return values
+
+    def _records(self, record: type[Record], value: Any, where: str) -> tuple[Record, ...] | None:
+        """Each entry of a list as such a record."""
+        if not isinstance(value, list | tuple):
+            self.problem(where, f"must be a list of {record.__name__}, not {kind_in_json(value)}")
+            return None
+        if not self.is_json:
+            if any(type(each) is not record for each in value):
+                self.problem(where, f"must hold nothing but {record.__name__}")
+            return tuple(value)
+        if len(value) > MAX_ENTRIES:
+            self.problem(where, f"has {len(value)} entries", f"at most {MAX_ENTRIES}")
+            return None
+        kept = []
+        for index, entry in enumerate(value):
+            place = f"{where}[{index}]"
+            if not isinstance(entry, Mapping):
+                self.problem(place, f"must be an object, not {kind_in_json(entry)}")
+                continue
+            values = self.read(record, entry, f"{place}.")
+            self._is_above(values, "memory_free_bytes", "memory_total_bytes", f"{place}.")
+            if not self.problems:
+                kept.append(record(**values))
+        return tuple(kept)
+
+    def check_sizes(self, values: Mapping[str, Any]) -> None:
+        """Add the sizes that contradict each other."""
+        available, limit, total = (
+            f"memory_{size}_bytes" for size in ("available", "limit", "total")
+        )
+        if not self.problems:
+            if not self._is_above(values, available, limit):
+                self._is_above(values, available, total)
+            self._is_above(values, limit, total)
+
+    def _is_above(self, values: Mapping[str, Any], lower: str, upper: str, place: str = "") -> bool:
+        """Whether the one is above the other, which it must not be: a problem then."""
+        small, large = values.get(lower), values.get(upper)
+        if small is None or large is None or small <= large:
+            return False
+        message = f"is {small}, above {upper}, which is {large}"
+        self.problem(place + lower, message, f"it can be at most {large}")
+        return True
+
+
+def _text(reader: Reader, value: Any, where: str, limits: Limits) -> str | None:
+    message, remedy = None, None
+    if not isinstance(value, str):
+        message = f"must be a string, not {kind_in_json(value)}"
+    elif not reader.is_json:
+        if value not in limits.get("choices", (value,)):
+            message, remedy = (
+                f"is {_short(value)!r}",
+                f"write one of {', '.join(limits['choices'])}",
+            )
+    elif not value.strip():
+        message, remedy = "is empty", f"leave it out or {_WHERE_UNKNOWN}"
+    elif len(value) > MAX_TEXT:
+        message, remedy = f"is {len(value)} characters long", f"at most {MAX_TEXT}"
+    elif UNPRINTABLE.search(value):
+        message, remedy = "holds control characters", "write plain text"
+    elif "is_time" in limits and not _TIME.fullmatch(value):
+        message = f'is "{_short(value)}", not a time'
+        remedy = "write for example 2026-10-01T12:00:00Z"
+    elif value not in limits.get("choices", (value,)):
+        return None
+    if message:
+        reader.problem(where, message, remedy)
+    return None if message else value
+
+
+def _number(reader: Reader, value: Any, where: str, limits: Limits) -> float | None:
+    """A whole number of what is counted in bytes or pieces."""
+    least, most = limits["least"], limits["most"]
+    is_whole, message = isinstance(least, int), None
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 and is_whole:
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int if is_whole else int | float):
+        kind = "a whole number" if is_whole else "a number"
+        message = f"must be {kind}, not {kind_in_json(value)}"
+    elif not least <= value <= most:
+        message = f"is {_shown(value)}: it must be from {least:,} to {most:,}"
+    if message is None:
+        return value if is_whole else float(value)
+    in_bytes = "write whole bytes, for example 17179869184 for 16 GiB"
+    reader.problem(where, message, in_bytes if where.endswith("_bytes") else _WHERE_UNKNOWN)
+    return None
+
+
+def _flag(reader: Reader, value: Any, where: str, limits: Limits) -> bool | None:
+    if isinstance(value, bool):
+        return value
+    reader.problem(where, f"must be true, false or null, not {kind_in_json(value)}")
+    return None
+
+
+def _names(reader: Reader, value: Any, where: str, limits: Limits) -> tuple[str, ...] | None:
+    if not isinstance(value, list | tuple):
+        reader.problem(where, f"must be a list, not {kind_in_json(value)}")
+        return None
+    for index, word in enumerate(value):
+        is_name = isinstance(word, str) and 0 < len(word) <= MAX_WORD
+        if not is_name or UNPRINTABLE.search(word):
+            message = f"must be a short name such as avx2, not {kind_in_json(word)}"
+            reader.problem(f"{where}[{index}]" if reader.is_json else where, message)
+            return None
+    return tuple(value)
+
+
+def _strings(reader: Reader, value: Any, where: str, limits: Limits) -> Mapping[str, str]:
+    texts: dict[str, str] = {}
+    if not isinstance(value, Mapping):
+        reader.problem(where, f"must be an object of strings, not {kind_in_json(value)}")
+    elif not reader.is_json:
+        return value
+    elif len(value) > MAX_ENTRIES:
+        reader.problem(where, f"has {len(value)} entries", f"at most {MAX_ENTRIES}")
+    else:
+        for name, each in value.items():
+            if UNPRINTABLE.search(name) or len(name) > MAX_TEXT:
+                reader.problem(where, "has a name with control characters or of undue length")
+            elif each is not None:
+                text = _text(reader, each, f"{where}.{name}", {})
+                texts |= {} if text is None else {name: text}
+    return texts
+
+
+_READERS: Mapping[str, Callable[[Reader, Any, str, Limits], Any]] = {
+    "str": _text,
+    "int": _number,
+    "float": _number,
+    "bool": _flag,
+    "tuple[str, ...]": _names,
+    "Mapping[str, str]": _strings,
+}
+
+
+def _check_schema(reader: Reader, json_value: Mapping[str, Any]) -> None:
     """Whether it is a record at all."""
-    name, write = json_object.get("schema"), f'write "schema": "{SCHEMA}"'
-    if name is None and json_object.keys().isdisjoint(FACTS):
+    name, write = json_value.get("schema"), f'write "schema": "{SCHEMA}"'
+    if name is None and json_value.keys().isdisjoint(FACTS):
         message = "is missing, and nothing here is a fact about a machine"
-        others = "; what another system answers is read by `selfhost audit --machines FILE`"
-        reader.problem("schema", message, write + others)
-    elif name is not None and not isinstance(name, str):
-        reader.problem("schema", f"must be a string, not {kind_in_json(name)}", write)
+        write += "; what another system answers is read by `selfhost audit --machines FILE`"
+        reader.problem("schema", message, write)
     elif name not in (None, SCHEMA):
-        shown = kind_in_json(name).removeprefix("the string ")
-        message = f"is {shown}, which is not a machine record this version reads"
-        older = f'a machine record has "schema": "{SCHEMA}"'
         is_newer = str(name).startswith("selfhost.machine/")
-        reader.problem("schema", message, "use a newer selfhost" if is_newer else older)
+        message = f"is {kind_in_json(name)}, which is not a machine record this version reads"
+        reader.problem("schema", message, "use a newer selfhost" if is_newer else write)
 
 
 def _machine_from(reader: Reader, json_value: Any, unnamed: str) -> Machine:
     if not isinstance(json_value, Mapping):
-        reader.problem(
-            None,
-            f"holds {kind_in_json(json_value)}, not one JSON object",
-            "write it with `selfhost machine --format json`",
-        )
+        message = f"holds {kind_in_json(json_value)}, not one JSON object"
+        reader.problem(None, message, WRITE_ONE)
         raise reader.error()
     _check_schema(reader, json_value)
     own = {key: value for key, value in json_value.items() if key not in _NOT_IN_JSON}
     values = reader.read(Machine, own)
-    _check_sizes(reader, values)
+    reader.check_sizes(values)
     if reader.problems:
         raise reader.error()
     if own.get("scope") is not None and "scope" not in values:
@@ -551,56 +797,33 @@ def _machine_from(reader: Reader, json_value: Any, unnamed: str) -> Machine:
     return Machine(**values)
 
 
-def machine_of(
-    json_value: Any,
-    file: str,
-    doubled: Sequence[str] = (),
-    more_doubled: int = 0,
-    *,
-    unnamed: str = RECORDED,
-) -> Machine:
-    """As `Machine.from_json`, of a text in which these keys stand twice in one object, and so
-    many more.
+def checked_name(text: str, key: str = "name") -> str:
+    """`text`, if a record may hold it as its name or a label; else `MachineFileError` that
+    names `key` and says what to write.
     """
-    reader = Reader(file, "", _PARTS)
-    doubled_keys(reader, doubled, more_doubled)
-    return _machine_from(reader, json_value, unnamed)
+    reader = Reader("machine")
+    if _text(reader, text, key, {}) is None:
+        remedy = f"give it 1 to {MAX_TEXT} characters of plain text, without line breaks"
+        raise MachineFileError([reader.problems.first[0].replace(remedy=remedy)])
+    return text
 
 
-def _from_file(path: str | os.PathLike[str]) -> Machine:
-    from ..core.files import FOLDER, LARGE, Unreadable, read_file, text_of
-    from ..core.json_text import Decoder
-
-    named = os.fsdecode(path)
-    name = UNPRINTABLE.sub("?", named) or "machine"
-    if not named:
-        raise MachineFileError([Problem(file=name, message="no file was named", remedy=WRITE_ONE)])
-    try:
-        text = text_of(read_file(named, MAX_FILE_BYTES, input_allowed=True))
-        reader = Reader(name, text, _PARTS)
-        decoder = Decoder(note_doubled=True)
-        document = decoder.parse(text)
-    except Unreadable as error:
-        message = error.reason
-        if error.kind == LARGE:
-            message += ": a machine record takes a few kilobytes"
-        remedy = "name the file in it" if error.kind == FOLDER else error.remedy or WRITE_ONE
-        raise MachineFileError(
-            [Problem(file=name, line=error.line, message=message, remedy=remedy)]
-        ) from None
-    doubled_keys(reader, decoder.doubled, decoder.more_doubled)
-    return _machine_from(reader, document, RECORDED)
+def kind_in_json(value: object) -> str:
+    """What a value is in the words of JSON, for a message: `the string "x"`, `a list`, `null`."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, str):
+        return f'the string "{_short(value)}"'
+    if isinstance(value, int | float):
+        return f"the number {_shown(value)}"
+    return "an object" if isinstance(value, Mapping) else "a list"
 
 
-class Process(Record):
-    """Bytes of memory by kind. `words` is its command line; `anonymous_bytes` are its own pages,
-    with those shared with others; `file_bytes` pages of files, of which `model_bytes` are of
-    `model_file`, the largest mapped file that holds a model. None: none is mapped.
-    """
+def _short(text: str) -> str:
+    clean = UNPRINTABLE.sub("?", text[:61])
+    return clean if len(clean) <= 60 else clean[:59] + "…"
 
-    words: tuple[str, ...]
-    anonymous_bytes: int
-    file_bytes: int
-    swapped_bytes: int = 0
-    model_file: str | None = None
-    model_bytes: int = 0
+
+def _shown(value: float) -> str:
+    """A number that may have thousands of digits, which `str` refuses to print."""
+    return str(value) if abs(value) < 10**30 else "a number of more than 30 digits"

@@ -1,7 +1,7 @@
 """What a description of a machine names: products, processors, GPUs, memory, cores and a system.
 
 The text becomes tokens once (`words`). Each step takes the longest runs of tokens that its table
-knows; what no step takes is left aside, and told. Nothing is guessed here: `build` fills the gaps.
+knows; what no step takes is left aside, and told. Nothing is guessed here: `named` fills the gaps.
 """
 
 from __future__ import annotations
@@ -11,17 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ..core.tables import shipped_table
 from . import cpus, gpus, profiles
-from .chips import soldered_chip
-from .gpu_names import (
-    NamedCards,
-    UnknownGpuError,
-    matches,
-    named_card,
-    not_sold_so,
-    refuse_instances,
-    shown,
-    spelled,
-)
+from .gpus import NamedCards, UnknownGpuError, matches, named_card, not_sold_so, spelled
 from .profiles import Profile, UnknownMachineError, refusal
 from .words import (
     BREAK,
@@ -32,10 +22,8 @@ from .words import (
     Token,
     is_kind_of_ram,
     is_ram,
-    is_vgpu,
     role,
     tokens,
-    vgpu_typed,
     words,
 )
 
@@ -61,14 +49,13 @@ _VERSION = re.compile(r"\d{1,2}(?:\.\d+){0,2}|pro|home|lts", re.ASCII)
 # a year, and a number that nobody counts with
 _SAYS_NOTHING = re.compile(r"20[012]\d|\d{1,2}", re.ASCII)
 _MOBILE_NUMBER = re.compile(r"\d{4,5}(?:u|hs?|hx|hk|p)|\d{3}[hv]", re.ASCII)
-_RATE = re.compile(r"\d+mts", re.ASCII)
 _YEARS = range(2005, 2036)
 _ENDINGS = {1: "st", 2: "nd", 3: "rd"}
 # `core i7`, `ryzen 7`: digits behind a kind of processor that tell its class
 _CLASS_NUMBERS = frozenset("3579")
 
 _CHIP = re.compile(r"m[1-9]|a18", re.ASCII)
-_VARIANTS = ("pro", "max", "ultra")
+_MACS = frozenset(("macbook", "imac", "mac"))
 _PRODUCT_WORDS = ("macbook", "imac", "mac", "air", "pro", "mini", "studio", "neo")
 # words behind which `m40` or `m3` is no chip of Apple's
 _OF_OTHERS = frozenset(("tesla", "quadro", "gtx", "core", "odroid", "nanopi", "pi", "nuc", "x9"))
@@ -84,8 +71,9 @@ class Description:
     """What a text tells of a machine; None and empty for what it does not.
 
     `is_line`: it names a line of computers with several processors. `chip` and `product`: rows of
-    macs.toml and products.toml; `known`: the profiles of a board. `cards_at`: GPUs with the places
-    of their names; `vram_gib`: of a GPU of which nothing else is told but perhaps `gpu_maker`.
+    macs.toml and products.toml; `known`: the profiles of a board. `has_no_card`: it says that there
+    is no GPU beside the processor, `has_no_gpu`: none at all. `cards_at`: GPUs by the places of
+    their names; `vram_gib`: of a GPU of which nothing else is told but perhaps `gpu_maker`.
     `numbers`: cores, threads, vcpus, mts, channels and sticks, by these words.
     """
 
@@ -94,22 +82,21 @@ class Description:
         self.tokens = all_tokens
         self.system: str | None = None
         self.scope = "host"
-        self.is_wsl = self.is_laptop = self.is_line = self.has_no_gpu = False
+        self.is_wsl = self.is_laptop = self.is_line = self.has_no_card = self.has_no_gpu = False
         self.chip: Mapping[str, Any] | None = None
         self.product: Mapping[str, Any] = {}
         self.known: list[Profile] = []
         self.processor: str | None = None
-        self.cards_at: list[tuple[int, NamedCards]] = []
+        self.cards_at: dict[int, NamedCards] = {}
         self.vram_gib: float | None = None
         self.gpu_maker: str | None = None
         self.ram_gib: float | None = None
         self.ram_kind: str | None = None
         self.numbers: dict[str, int] = {}
-        self.notes: list[str] = []
 
     @property
     def cards(self) -> list[NamedCards]:
-        return [cards for _, cards in sorted(self.cards_at, key=lambda pair: pair[0])]
+        return [cards for _, cards in sorted(self.cards_at.items())]
 
     @property
     def left(self) -> list[str]:
@@ -146,11 +133,6 @@ class Description:
                 if all(not token.by and token.text != BREAK for token in run):
                     yield start, start + length, [token.text for token in run]
 
-    def words_of_sizes(self) -> list[str]:
-        """The words that nothing but a size has taken, empty ones for others."""
-        kinds = ("", "ram", "vram", "plain", "disk")
-        return [token.text if token.by in kinds else "" for token in self.tokens]
-
     def can_be(self, word: str, readings: Sequence[str]) -> Exception:
         """The error for a word that has several readings."""
         text, both = self.text.lower(), " or ".join(readings)
@@ -164,29 +146,17 @@ def understand(text: str) -> Description:
     """
     if wrong := _ZERO_OR_LESS.search(text):
         raise refusal("zero", text, size=wrong[0].strip())
-    try:
-        refuse_instances(text)
-    except UnknownGpuError as error:
-        raise UnknownMachineError(str(error), remedy=error.remedy) from None
     is_long = any(len(word) > _MOST_LETTERS_OF_A_WORD for word in text.split())
     about = Description(text.strip(), [] if is_long else tokens(text))
     if not 0 < len(about.tokens) <= _MOST_TOKENS or _OF_A_PROGRAM.search(text):
         raise refusal("long", text)
-    _take_product(about)
-    _take_setting(about)
-    _take_lines(about)
-    _refuse_phones_and_chips(about)
-    if not about.product and not about.known:
-        _take_mac(about)
-    _take_processor(about)
-    _take_number(about, beside_gpu=False)
-    _take_cards(about)
-    if about.cards:
-        _take_number(about, beside_gpu=True)
-    _take_kind(about)
-    _take_memory(about)
-    _take_numbers(about)
-    _take_unnamed_gpu(about)
+    try:
+        gpus.refuse_parts(text)
+        for step in _STEPS:
+            step(about)
+    except UnknownGpuError as error:
+        message = f"{gpus.shown(text)!r}: {error}"
+        raise UnknownMachineError(message, nearest=error.nearest, remedy=error.remedy) from None
     return about
 
 
@@ -194,9 +164,7 @@ def understand(text: str) -> Description:
 
 
 def _take_product(about: Description) -> None:
-    """The row of a product, or the profiles of a board, with the most words, which stand in its
-    order, with nothing between them but what the row allows and fillers.
-    """
+    """The row of a product, or the profiles of a board, with the most words."""
     boards: list[dict[str, Any]] = [
         {"words": profiles.base_name(name).replace("-", " "), "profile": name}
         for name in profiles.boards()
@@ -220,25 +188,21 @@ def _take_product(about: Description) -> None:
 
 
 def _places_of(row: Mapping[str, Any], all_tokens: Sequence[Token]) -> list[int]:
-    """Where the row's words stand, `9` also as `gen 9`; empty where they do not. Of one with a year
-    in any order.
+    """Where the row's words stand, `9` also as `gen 9`, in their order, with nothing between them
+    but what the row allows and fillers; of one with a year in any order. Empty where they do not.
     """
     wanted = row["words"].split()
-    texts = {token.text.replace("gen", ""): at for at, token in enumerate(all_tokens)}
-    if not {*wanted} <= texts.keys():
+    texts = [token.text.replace("gen", "") for token in all_tokens]
+    if not {*wanted} <= {*texts}:
         return []
     if any(re.fullmatch(r"20\d\d", word) for word in wanted):
-        return [texts[word] for word in wanted]
+        return [texts.index(word) for word in wanted]
     between = {*row.get("also", "").split(), "pro", "mini", ""} | role("idle")
-    kept = [
-        (at, word)
-        for at, token in enumerate(all_tokens)
-        if (word := token.text.replace("gen", "")) in wanted or word not in between
-    ]
+    kept = [at for at, word in enumerate(texts) if word in wanted or word not in between]
     for first in range(len(kept) - len(wanted) + 1):
         run = kept[first : first + len(wanted)]
-        if [word for _, word in run] == wanted:
-            return [at for at, _ in run]
+        if [texts[at] for at in run] == wanted:
+            return run
     return []
 
 
@@ -247,6 +211,7 @@ def _take_setting(about: Description) -> None:
     table = words()
     for at in range(len(about.tokens)):
         word, end = about.free(at), at + 1
+        about.is_laptop |= word in ("laptop", "netbook")
         if word in table["systems"]:
             about.system = table["systems"][word]
             about.is_wsl |= word in table["wsl"]
@@ -259,20 +224,29 @@ def _take_setting(about: Description) -> None:
         elif word in table["guests"]:
             about.scope = "vm" if about.scope == "host" else about.scope
             about.take(at, end, "scope")
-        about.is_laptop |= word in ("laptop", "netbook")
-        is_absent = word in table["none"] and not {*table["gpu_words"]}.isdisjoint(
-            about.words(end, at + 4)
-        )
-        if is_absent or word in table["inside"] or (word, about.word(end)) == ("cpu", "only"):
-            about.has_no_gpu = True
+        elif _says_no_card(about, at):
+            about.has_no_card = True
+            absent = []
             while end < at + 4 and about.free(end) in (*table["gpu_words"], "only"):
+                absent.append(about.free(end))
                 end += 1
+            is_beside = not {*table["beside"]}.isdisjoint(absent)
+            about.has_no_gpu |= word in (*table["none"], "cpu") and not is_beside
             about.take(at, end, "no gpu")
+
+
+def _says_no_card(about: Description, at: int) -> bool:
+    """Whether `no gpu`, `cpu only` or `igpu` begins there."""
+    table, word = words(), about.free(at)
+    behind = about.words(at + 1, at + 4)
+    is_absent = word in table["none"] and not {*table["gpu_words"]}.isdisjoint(behind)
+    return is_absent or word in table["inside"] or [word, *behind[:1]] == ["cpu", "only"]
 
 
 def _take_lines(about: Description) -> None:
     """Take lines of computers, `legion`, of which the name tells neither processor nor GPU, and
-    their models that have four digits as GPUs do, `vostro 3070`.
+    their models that have four digits as GPUs do, `vostro 3070`. Raises `UnknownMachineError` for
+    phones and for chips that no program computes on.
     """
     table = words()
     for at in range(len(about.tokens)):
@@ -282,14 +256,10 @@ def _take_lines(about: Description) -> None:
             about.is_laptop |= line in table["laptops"]
             is_model = line in table["numbered"] and len(model) == 4 and model.isdecimal()
             about.take(at, at + 1 + is_model, "line")
-
-
-def _refuse_phones_and_chips(about: Description) -> None:
-    """Raises `UnknownMachineError` for phones and for chips that no program computes on."""
     all_words = {token.text for token in about.tokens if not token.by}
-    if not about.is_line and not about.product and all_words & {*words()["phones"]}:
+    if not about.is_line and not about.product and all_words & {*table["phones"]}:
         raise refusal("phone", about.text)
-    if chips := all_words & {*words()["chips"]}:
+    if chips := all_words & {*table["chips"]}:
         raise refusal("chip", about.text, chip=min(chips))
 
 
@@ -297,31 +267,27 @@ def _take_mac(about: Description) -> None:
     """Take the Mac that the words name by its chip, or by a product that has one chip. Raises
     `UnknownMachineError` where several can be meant, or none was sold so.
     """
-    all_words = [about.free(at) for at in range(len(about.tokens))]
-    is_mac = not {"macbook", "imac", "mac"}.isdisjoint(all_words)
-    chips = _places_of_chip(all_words)
-    if not chips and not is_mac:
+    texts = list(map(about.free, range(len(about.tokens))))
+    is_mac, places = not _MACS.isdisjoint(texts), _places_of_chip(texts)
+    if about.product or about.known or not (places or is_mac):
         return
-    last = about.tokens[-1]
-    if chips and chips[-1] >= len(all_words) - 2 and re.fullmatch(r"8|[1-9]\d{1,2}", last.text):
-        # `m4 max 128`
-        last.text += "gb"
-    rows = _macs([all_words[at] for at in chips], all_words)
-    if not rows and not is_mac and {"apple", "air"}.isdisjoint(all_words):
+    product = [w for at, w in enumerate(texts) if at not in places and w in _PRODUCT_WORDS]
+    rows = _macs([texts[at] for at in places], product, texts)
+    if not rows and not is_mac and {"apple", "air"}.isdisjoint(texts):
         return
-    _refuse_all_but_one(about, rows, all_words)
+    _refuse_all_but_one(about, rows, product)
     about.chip = rows[0]
-    for at, word in enumerate(all_words):
-        if at in chips or _SAID.fullmatch(word):
+    for at, word in enumerate(texts):
+        if at in places or _SAID.fullmatch(word):
             about.tokens[at].by = "mac"
 
 
 def _refuse_all_but_one(
-    about: Description, rows: Sequence[Mapping[str, Any]], all_words: Sequence[str]
+    about: Description, rows: Sequence[Mapping[str, Any]], product: Sequence[str]
 ) -> None:
     """Raises `UnknownMachineError` unless just one Mac is meant."""
     if len(rows) > 1:
-        near = [f"{_mac_product(all_words)} {row['chip']} {row['variant']}".strip() for row in rows]
+        near = [" ".join([*product, row["chip"], row["variant"]]).strip() for row in rows]
         raise refusal("macs", about.text, near, count=len(rows), names=", ".join(near[:8]))
     if not rows:
         raise refusal("mac", about.text, profiles.unknown(about.text).nearest)
@@ -332,26 +298,21 @@ def mac_title(row: Mapping[str, Any]) -> str:
     return f"{row['chip'].upper()} {row['variant'].title()}".strip()
 
 
-def _places_of_chip(all_words: Sequence[str]) -> list[int]:
+def _places_of_chip(texts: Sequence[str]) -> list[int]:
     """Where a chip and its variant stand: `m2`, `max`."""
-    for at, word in enumerate(all_words):
-        if _CHIP.fullmatch(word) and ["", *all_words[:at]][-1] not in _OF_OTHERS:
-            return [at, at + 1] if [*all_words, ""][at + 1] in _VARIANTS else [at]
+    for at, word in enumerate(texts):
+        if _CHIP.fullmatch(word) and not (at and texts[at - 1] in _OF_OTHERS):
+            return [at, at + 1] if [*texts, ""][at + 1] in ("pro", "max", "ultra") else [at]
     return []
 
 
-def _mac_product(all_words: Sequence[str]) -> str:
-    """The product that the words name: `macbook air`."""
-    chip = _places_of_chip(all_words)
-    return " ".join(w for at, w in enumerate(all_words) if at not in chip and w in _PRODUCT_WORDS)
-
-
-def _macs(chip: Sequence[str], all_words: Sequence[str]) -> list[Mapping[str, Any]]:
+def _macs(
+    chip: Sequence[str], product: Sequence[str], texts: Sequence[str]
+) -> list[Mapping[str, Any]]:
     """The rows of that chip, `["m2", "max"]`, else of the size among the words, that were sold as
-    the product that they name.
+    that product.
     """
-    own = {*_mac_product(all_words).split()}
-    own = own - {"mac"} or own
+    own = {*product} - {"mac"} or {*product}
     sold = [
         row
         for row in shipped_table("macs")["mac"]
@@ -359,7 +320,7 @@ def _macs(chip: Sequence[str], all_words: Sequence[str]) -> list[Mapping[str, An
     ]
     if chip:
         return [row for row in sold if [row["chip"], row["variant"]] == [*chip, ""][:2]]
-    sizes = {float(size[1]) for word in all_words if (size := SIZE.fullmatch(word))}
+    sizes = {float(size[1]) for word in texts if (size := SIZE.fullmatch(word))}
     return [row for row in sold if not sizes or sizes & {*row["gib"]} or min(sizes) >= 256]
 
 
@@ -371,14 +332,14 @@ def _take_processor(about: Description) -> None:
     Raises `NotOneMachineError` where there are two.
     """
     for start, end, name in about.free_runs():
-        is_one = cpus.class_of(name[0]) is not None and all(map(_may_be_of_processor, name))
-        series = _series(name) if is_one else None
+        if cpus.class_of(name[0]) is None or not all(map(_may_be_of_processor, name)):
+            continue
         has_number = any(map(str.isdecimal, name[-1])) or len(name) > 1
-        if series is None or not has_number or not _last_word_tells(name, series):
+        if _series(name) is None or not has_number or not _last_word_tells(name):
             continue
         if about.processor is None:
             _put_processor(about, start, end, " ".join(name))
-        elif len(name) > 1 and all(not token.by for token in about.tokens[start:end]):
+        elif len(name) > 1:
             if name[-1] not in about.processor:
                 first, second = about.processor, " ".join(name)
                 raise refusal("two_processors", about.text, first=first, second=second)
@@ -395,17 +356,16 @@ def _may_be_of_processor(word: str) -> bool:
 
 def _series(name: Sequence[str]) -> str | None:
     """What the series or the soldered chip is called; None of a generation, and where none is."""
-    processor = soldered_chip(frozenset(name)) or cpus.processor_of(" ".join(name))
+    processor = cpus.soldered_chip(frozenset(name)) or cpus.processor_of(" ".join(name))
     is_generation = isinstance(processor, cpus.Processor) and processor.is_a_generation
     return None if processor is None or is_generation else processor.name
 
 
-def _last_word_tells(name: Sequence[str], series: str) -> bool:
+def _last_word_tells(name: Sequence[str]) -> bool:
     """Whether without its last word the name is that of another series, or of other cores."""
-    if len(name) < 2 or _series(name[:-1]) != series:
+    if len(name) < 2 or _series(name[:-1]) != _series(name):
         return True
-    whole, shorter = (cpus.cores_of(" ".join(each)) for each in (name, name[:-1]))
-    return whole != shorter
+    return cpus.cores_of(" ".join(name)) != cpus.cores_of(" ".join(name[:-1]))
 
 
 def _put_processor(about: Description, start: int, end: int, name: str) -> None:
@@ -418,13 +378,14 @@ def _put_processor(about: Description, start: int, end: int, name: str) -> None:
         about.is_laptop |= all(token.text not in words()["desktops"] for token in about.tokens)
 
 
-def _take_number(about: Description, *, beside_gpu: bool) -> None:
-    """Take a processor by a number that no GPU has, `5800x3d`, `fx 6300`, `intel 12400`; beside a
-    GPU by figures alone, `5600 32gb 4060 ti`. Raises `NotOneMachineError` where it can be that of
-    several processors.
+def _take_number(about: Description) -> None:
+    """Take a processor by a number that no GPU has, `5800x3d`, `fx 6300`, `intel 12400`; behind a
+    GPU that was taken also by figures alone, `5600 32gb 4060 ti`. Raises `NotOneMachineError` where
+    it can be that of several processors.
     """
     if about.processor is not None or about.chip is not None:
         return
+    beside_gpu = bool(about.cards_at)
     for start, end, name in about.free_runs(3):
         is_of_gpu = not beside_gpu and matches(tuple(name))
         if is_of_gpu or not all(map(_may_be_of_processor, name)):
@@ -439,9 +400,8 @@ def _take_number(about: Description, *, beside_gpu: bool) -> None:
 
 def _take_kind(about: Description) -> None:
     """Take a kind of processor, `ryzen 7`, `xeon`, `i5 8th gen`, with a number of no series."""
-    if about.processor is not None or about.chip is not None:
-        return
-    run = next((run for run in about.free_runs(4) if _is_kind(run[2], about.free(run[1]))), None)
+    runs = [] if about.processor or about.chip else about.free_runs(4)
+    run = next((run for run in runs if _is_kind(run[2], about.free(run[1]))), None)
     if run is None:
         return
     start, end, name = run
@@ -449,8 +409,8 @@ def _take_kind(about: Description) -> None:
         name.append(word)
         end += 1
     for at in (end, start - 1):
-        generation = NUMBERED.fullmatch(about.word(at))
-        if generation and generation[2] == "gen" and not about.tokens[at].by:
+        generation = NUMBERED.fullmatch(about.free(at))
+        if generation and generation[2] == "gen":
             about.take(at, at + 1, "processor")
             number = int(generation[1])
             name += [f"{number}{_ENDINGS.get(number, 'th')}", "gen"]
@@ -475,22 +435,27 @@ def _is_kind(name: Sequence[str], behind: str) -> bool:
 
 
 def _take_cards(about: Description) -> None:
-    """Take every GPU. Raises `UnknownMachineError` where a name is not listed, a size is none that
-    it is sold with, or one of several is meant.
+    """Take every GPU. Raises `UnknownGpuError` where a name is not listed or a size is none that
+    it is sold with, `UnknownMachineError` where one of several is meant.
     """
     while run := next((run for run in about.free_runs() if _is_card(about, *run)), None):
         _take_card(about, *run)
     for at in range(len(about.tokens) - 1):
-        # a line of GPUs with a number that is not listed
         line, number = spelled(about.free(at)).split()[:1], about.free(at + 1)
-        is_number = re.fullmatch(r"[a-z]{0,2}\d{2,4}[a-z]{0,3}", number)
-        if is_number and not SIZE.fullmatch(number) and line and line[0] in role("cards"):
-            _named(about, about.words(at, at + 2))
+        is_number = re.fullmatch(r"(?!\d+[gt]b)[a-z]{0,2}\d{2,4}[a-z]{0,3}", number)
+        if is_number and line and line[0] in role("cards"):
+            # a line of GPUs with a number that is not listed
+            named_card(about.words(at, at + 2))
     # a card computes faster than what is in the processor beside it
-    discrete = [pair for pair in about.cards_at if not all(c.unified for c in pair[1].accelerators)]
+    discrete = {
+        at: cards
+        for at, cards in about.cards_at.items()
+        if not all(card.unified for card in cards.accelerators)
+    }
     about.cards_at = discrete or about.cards_at
-    if len(about.cards) > 1 and any(token.text == "or" for token in about.tokens):
-        names = [each.label for each in about.cards]
+    names = [each.label for each in about.cards] + ["no GPU"] * about.has_no_gpu
+    is_either = about.has_no_gpu or "or" in about.words(0, len(about.tokens))
+    if len(names) > 1 and is_either:
         raise refusal("two_gpus", about.text, names, names=" or ".join(names), first=names[0])
 
 
@@ -500,32 +465,24 @@ def _is_card(about: Description, start: int, end: int, run: list[str]) -> bool:
         return bool(matches(tuple(run)))
     if not _may_be_a_name(run) or (len(run) == 1 and _is_no_card(about, start)):
         return False
-    if is_vgpu(run[-1]):
-        return set(run[:-1]) <= {"nvidia", "grid", "tesla"}
     names, sizes = _name_and_sizes(run)
     cards = matches(tuple(names), laptop=about.is_laptop)
     if not cards or len(sizes) > 1:
         return False
-    return all(
-        any(size in card.memory_gib or f"{size:g}gb" in card.named for card in cards)
-        for size in sizes
-    )
+    return all(any(s in c.memory_gib or f"{s:g}gb" in c.named for c in cards) for s in sizes)
 
 
 def _may_be_a_name(run: Sequence[str]) -> bool:
     """Whether words have the form of a GPU's name: no filler, count or size at an end, and a number
     but for names that have none.
     """
-    idle = (role("idle") - role("forms")) | role("gpu_idle")
-    first, last = run[0], run[-1]
-    is_end = first in idle or last in idle or SIZE.fullmatch(first) or SIZE.fullmatch(last)
-    if is_end or (first.isdecimal() and len(first) < 3):
+    idle, ends = (role("idle") - role("forms")) | role("gpu_idle"), (run[0], run[-1])
+    if not idle.isdisjoint(ends) or any(map(SIZE.fullmatch, ends)) or re.match(r"\d\d?$", run[0]):
         return False
-    named = [word for word in run if word not in role("left_out") and not SIZE.fullmatch(word)]
+    named = [word for word in _name_and_sizes(run)[0] if word not in role("left_out")]
     has_number = any(any(map(str.isdecimal, word)) for word in named)
-    return has_number or (
-        len(run) > 1 and not {"arc", "iris", "uhd", "titan", "vii"}.isdisjoint(run)
-    )
+    numberless = {"arc", "iris", "uhd", "titan", "vii"}
+    return has_number or (len(run) > 1 and not numberless.isdisjoint(run))
 
 
 def _name_and_sizes(run: Sequence[str]) -> tuple[list[str], list[float]]:
@@ -554,7 +511,7 @@ def _is_no_card(about: Description, at: int) -> bool:
             raise about.can_be(word, [label])
         return True
     processors = cpus.names_of_number(word, beside_gpu=True)
-    if processors and (len(processors) > 1 or not about.cards):
+    if processors and (len(processors) > 1 or not about.cards_at):
         raise about.can_be(word, [*processors, label])
     return bool(processors)
 
@@ -564,37 +521,26 @@ def _take_card(about: Description, start: int, end: int, run: list[str]) -> None
     line = about.product.get("line", "").split()
     names = [*line, *names] if matches((*line, *names)) else names
     about.take(start, end, "gpu")
+    cards = matches(tuple(names), laptop=about.is_laptop)
+    if all(card.unified for card in cards):
+        # any but an integrated one is in the chip that was named
+        if cards[0].integrated or not about.processor:
+            inside = named_card(names, laptop=about.is_laptop)
+            if all(inside.label != each.label for each in about.cards):
+                about.cards_at[start] = inside
+        return
     size = next(iter(sizes), None)
-    if vgpu_typed(" ".join(names)) is None:
-        cards = matches(tuple(names), laptop=about.is_laptop)
-        if all(card.unified for card in cards):
-            # any but an integrated one is in the chip that was named
-            inside = _named(about, names) if cards[0].integrated or not about.processor else None
-            if inside and all(inside.label != each.label for each in about.cards):
-                about.cards_at.append((start, inside))
-            return
-        if not any(size in card.memory_gib for card in cards):
-            size = _size_beside(about, start, end, cards)
+    if not any(size in card.memory_gib for card in cards):
+        size = _size_beside(about, start, end, cards)
     count = _count_beside(about, start, end)
-    about.cards_at.append((start, _named(about, names, size, count)))
-
-
-def _named(
-    about: Description, names: Sequence[str], size: float | None = None, count: int = 1
-) -> NamedCards:
-    try:
-        return named_card(names, size, count, laptop=about.is_laptop)
-    except UnknownGpuError as error:
-        raise UnknownMachineError(
-            f"{shown(about.text)!r}: {error}", nearest=error.nearest, remedy=error.remedy
-        ) from None
+    about.cards_at[start] = named_card(names, size, count, laptop=about.is_laptop)
 
 
 def _size_beside(
     about: Description, start: int, end: int, cards: Sequence[gpus.Card]
 ) -> float | None:
     """The size of the card that stands behind its name, else before it where another is the RAM's.
-    Raises `UnknownMachineError` for one that it is not sold with and that no RAM has.
+    Raises `UnknownGpuError` for one that it is not sold with and that no RAM has.
     """
     sold = {size for card in cards for size in card.memory_gib}
     at = end + (about.word(end) in (BREAK, "vram", "with"))
@@ -607,25 +553,24 @@ def _size_beside(
         return size
     if f"{size:g}gb" in cards[0].named - cards[0].words:
         about.take(at, at + 1, "gpu")
-    elif not names_ram and at == end and _is_no_size_of_ram(size):
-        error = not_sold_so(cards, size)
-        raise UnknownMachineError(f"{shown(about.text)!r}: {error}", remedy=error.remedy)
+    elif not names_ram and at == end and _is_no_ram(size):
+        raise not_sold_so(cards, size)
     return None
-
-
-def _is_no_size_of_ram(gib: float) -> bool:
-    return gib % 4 != 0 and gib > 6
 
 
 def _size_before(about: Description, start: int, sold: set[float]) -> float | None:
     """The size before a card's name that it is sold with, where it is not that of the RAM."""
     size = about.free_gib(start - 1)
     others = [at for at in range(len(about.tokens)) if about.free_gib(at) and at != start - 1]
-    is_no_ram = about.processor is None or _is_no_size_of_ram(size or 0)
+    is_no_ram = about.processor is None or _is_no_ram(size or 0)
     if size not in sold or not (is_no_ram or others):
         return None
     about.take(start - 1, start, "gpu")
     return size
+
+
+def _is_no_ram(gib: float) -> bool:
+    return gib % 4 != 0 and gib > 6
 
 
 def _count_beside(about: Description, start: int, end: int) -> int:
@@ -716,18 +661,19 @@ def _sizes(about: Description) -> dict[str, list[float]]:
 
 def _kind_of_size(about: Description, at: int) -> str:
     """ram, vram, disk or plain, by the words before and behind a size, up to a comma."""
-    around, silent = about.words_of_sizes(), ("of", "with", "system", "dual", "fast")
+    kinds, silent = ("", "ram", "vram", "plain", "disk"), ("of", "with", "system", "dual", "fast")
+    around = [token.text if token.by in kinds else "" for token in about.tokens]
     behind = next((word for word in around[at + 1 : at + 5] if word not in silent), "")
     before = ["", *(word for word in around[max(0, at - 2) : at] if word not in silent)][-1]
-    if behind in ("vram", "gpu", "graphics", "card"):
-        return "vram"
-    if is_ram(behind) or _RATE.fullmatch(behind):
+    if is_ram(behind) or re.fullmatch(r"\d+mts", behind):
         return "ram"
     sizes = list(map(SIZE.fullmatch, around))
-    is_of_gpu = before == "vram" or (before in ("gpu", "dgpu") and sum(map(bool, sizes)) > 1)
-    if is_of_gpu and not sizes[max(0, at - 2)]:
+    before_vram = ("vram", "gpu", "dgpu")[: 3 if sum(map(bool, sizes)) > 1 else 1]
+    if before in before_vram and not sizes[max(0, at - 2)]:
         return "vram"
-    is_large = around[at].endswith("tb") and not cpus.is_server(about.processor or "")
+    if behind in ("vram", "gpu", "graphics", "card"):
+        return "vram"
+    is_large = around[at].endswith("tb") and not cpus.is_server(about.processor)
     if is_large or behind in words()["disk"]:
         return "disk"
     return "ram" if is_ram(before) else "plain"
@@ -748,7 +694,7 @@ def _take_numbers(about: Description) -> None:
 def _take_unnamed_gpu(about: Description) -> None:
     """Take a GPU of which its memory and perhaps its maker are told, `8gb vram`, `amd gpu 16gb`."""
     says_gpu = _take_words_for_gpus(about)
-    if about.cards or about.has_no_gpu or about.chip is not None or "shared" in about.product:
+    if about.cards_at or about.has_no_card or about.chip is not None or "shared" in about.product:
         about.vram_gib = None
     elif about.vram_gib is None and (says_gpu or about.gpu_maker == "nvidia"):
         tells_ram = any(is_ram(token.text) for token in about.tokens)
@@ -768,3 +714,19 @@ def _take_words_for_gpus(about: Description) -> bool:
         elif maker := gpus.maker_of(frozenset((token.text,))):
             about.gpu_maker, token.by = about.gpu_maker or maker, "gpu"
     return says_gpu
+
+
+_STEPS = (
+    _take_product,
+    _take_setting,
+    _take_lines,
+    _take_mac,
+    _take_processor,
+    _take_number,
+    _take_cards,
+    _take_number,
+    _take_kind,
+    _take_memory,
+    _take_numbers,
+    _take_unnamed_gpu,
+)

@@ -208,7 +208,7 @@ def _what_narrows(verdict: Verdict, measured: bool) -> str:
         if machine.memory_bandwidth_bound is not None:
             return "run it again when other programs are quiet"
         return "" if measured else "run with --measure"
-    from ..machine.ram import what_to_state
+    from ..machine.named import what_to_state
 
     return (machine.planning and what_to_state(machine)) or ""
 

@@ -23,8 +23,7 @@ from selfhost.audit.run import run_audit
 from selfhost.catalogue.index import open_catalogue
 from selfhost.core.tomlfile import Document
 from selfhost.machine.profiles import load
-from selfhost.machine.reader import read
-from selfhost.machine.record import Machine
+from selfhost.machine.reader import Machine
 
 TODAY = "2026-11-21"
 # its specs are read once for all tests
@@ -89,7 +88,7 @@ def fleet(count: int) -> str:
     """Recorded machines and profiles with numbers of their own; some lack a fact."""
     rng = random.Random(3)
     known = [load(name).machine for name in PROFILES]
-    known += [read(root=ROOT / "tests" / "machines" / name / "root") for name in RECORDED]
+    known += [Machine.read(root=ROOT / "tests" / "machines" / name / "root") for name in RECORDED]
     lines = []
     for number in range(count):
         record = rng.choice(known).to_json()

@@ -14,8 +14,7 @@ from helpers.schemas import validate
 from selfhost.machine.probes import Host
 from selfhost.machine.probes.host import DEADLINE_SECONDS, Mount, Space
 from selfhost.machine.probes.recorded import RecordedHost
-from selfhost.machine.reader import Machine
-from selfhost.machine.record import FACTS
+from selfhost.machine.record import FACTS, Machine
 
 PARTS: dict[str, dict[str, Any]] = json.loads((MACHINES / "parts" / "sources.json").read_text())
 

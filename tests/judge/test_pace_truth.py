@@ -108,7 +108,9 @@ def test_every_gpu_has_a_row_for_every_work() -> None:
     works = {row["work"] for row in TABLE["share"] if "work" in row}
     names = [*(card.name for card in gpus.cards()), "a card that nobody knows"]
     for name in names:
-        device = Accelerator(vendor=gpus.vendor_of(name), name=name, unified=gpus.shares_ram(name))
+        device = Accelerator(
+            vendor=gpus.vendor_of(name), name=name, unified=gpus.fact_of(name, "unified") is True
+        )
         for program in ("", "graph", "python"):
             assert efficiency("decode", device, program)
         assert all(efficiency("share", device, work=work) for work in works)

@@ -114,6 +114,7 @@ def test_nonsense_is_refused(text: str) -> None:
         "macbook pro 16gb",
         "macbook air m2 48gb",
         "rtx 3090 or rtx 4090",
+        "i5-12400 rtx 3090 no gpu",
     ],
 )
 def test_two_readings_are_asked_about(text: str) -> None:
@@ -136,6 +137,25 @@ def test_what_no_word_tells_is_assumed(text: str, assumed: set[str]) -> None:
     facts = {"memory_total_bytes", "accelerators", "system", "architecture"}
     assert facts & {*machine.assumed} == assumed
     assert machine.sources["memory_total_bytes"]
+
+
+@each(
+    ("text", "gpus"),
+    [
+        ("m2 16gb no gpu", []),
+        ("steam deck no gpu", []),
+        ("jetson orin nano no gpu", []),
+        ("g5.xlarge no gpu", []),
+        ("core ultra 7 155h without gpu 32gb", []),
+        # what it has not is a card
+        ("steam deck no dedicated gpu", ["AMD Custom GPU 0405"]),
+        ("m2 16gb no dgpu", ["Apple M2 GPU"]),
+    ],
+)
+def test_no_gpu_is_none_at_all(text: str, gpus: list[str]) -> None:
+    machine = machine_named(text)
+    assert [card.name for card in machine.accelerators or ()] == gpus
+    assert not machine.assumes("accelerators")
 
 
 def is_answered_or_refused(text: str) -> bool:

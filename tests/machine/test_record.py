@@ -17,7 +17,6 @@ from helpers.paths import SCHEMAS
 from helpers.schemas import validate
 from selfhost.core.errors import MachineFileError, Problem
 from selfhost.core.records import Record, Unread
-from selfhost.machine import fields
 from selfhost.machine.changes import apply
 from selfhost.machine.profiles import load
 from selfhost.machine.record import (
@@ -29,6 +28,7 @@ from selfhost.machine.record import (
     Machine,
     PresentModel,
     PresentRuntime,
+    kind_and_limits,
 )
 
 PARTS: dict[str, type[Record]] = {
@@ -53,7 +53,7 @@ def optional(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 def valid(record: type[Record], field: str) -> st.SearchStrategy[Any]:
     """Any value that the field may have but None."""
-    kind, limits = fields.kind_of(record, field), fields.limits_of(record, field)
+    kind, limits = kind_and_limits(record, field)
     if kind in PARTS:
         part = PARTS[kind]
         entries = {name: valid(part, name) for name in part._fields}

@@ -21,7 +21,7 @@ from selfhost.advice.several import describe
 from selfhost.catalogue.index import open_catalogue
 from selfhost.core.records import FrozenDict
 from selfhost.machine.profiles import load
-from selfhost.machine.reader import read
+from selfhost.machine.reader import Machine
 from selfhost.reports import json as report
 from selfhost.reports.json import dumps, pieces
 
@@ -76,7 +76,7 @@ def _documents() -> dict[str, dict[str, Any]]:
         "plan-1 closed": plan("gpt-4o").to_json(),
         "profiles-1": report.profiles([load("macbook-air-m2-16gb")]),
         "error-1": report.error(error, 2),
-        "machine-1": read(root=MACHINES / "linux-desktop-alder-lake" / "root").to_json(),
+        "machine-1": Machine.read(root=MACHINES / "linux-desktop-alder-lake" / "root").to_json(),
     }
 
 
@@ -91,7 +91,7 @@ def test_a_changed_value_is_refused() -> None:
     """Each key of a machine with a value of another type fails its schema, and so does one that is missing."""
     schema = json.loads((SCHEMAS / "machine-1.json").read_text(encoding="utf-8"))
     validator = jsonschema.Draft202012Validator(schema)
-    machine = read(root=MACHINES / "linux-desktop-alder-lake" / "root").to_json()
+    machine = Machine.read(root=MACHINES / "linux-desktop-alder-lake" / "root").to_json()
     validator.validate(machine)
     for key in machine:
         assert not validator.is_valid({**machine, key: [[]]}), key

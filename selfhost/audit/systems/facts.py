@@ -19,14 +19,14 @@ from ...core.json_text import Entry
 from ...core.records import Record
 from ...core.spelling import words_of
 from ...core.tables import shipped_table
-from ...machine import gpu_names, gpus
+from ...machine import gpus
 from ...machine.changes import with_implied
-from ...machine.fields import UNPRINTABLE
 from ...machine.record import (
     FACTS,
     MAX_DISK_BYTES,
     MAX_MEMORY_BYTES,
     SCHEMA,
+    UNPRINTABLE,
     normal_architecture,
     normal_system,
 )
@@ -35,7 +35,7 @@ MAX_LABELS = 32
 MAX_LABEL = 200
 MAX_NAME = 253
 # as of a profile; a machine with more is a mistake of its answer
-MAX_CARDS = gpu_names.MOST_CARDS
+MAX_CARDS = gpus.MOST_CARDS
 # behind the name of a machine that its system cannot reach
 NOT_JUDGED = " is not judged: "
 # a home folder where nobody says which: it lies on /home where that is a volume, else on /
@@ -392,7 +392,7 @@ def named_by_word(word: str, number: int) -> Kind:
     for one word may be that of several sizes.
     """
     name = word.replace("_", " ").replace("-", " ").strip()
-    cards = gpu_names.find_cards(name)
+    cards = gpus.find_cards(name)
     if cards is None or not cards.accelerators:
         return Kind(vendor=gpus.vendor_of(name), name=f"GPU {name}".strip(), number=number)
     vendor = cards.accelerators[0].vendor
@@ -433,11 +433,11 @@ def _look_up(name: str, memory_bytes: int | None) -> tuple[bool | None, int | No
     # with its maker's name or without, for no driver says `NVIDIA T4`
     for text in (name, name.partition(" ")[2]):
         try:
-            cards = gpu_names.cards_named(text).accelerators
-        except gpu_names.PartOfMachineError:
+            cards = gpus.cards_named(text).accelerators
+        except gpus.PartOfMachineError:
             unified = True
             break
-        except gpu_names.UnknownGpuError:
+        except gpus.UnknownGpuError:
             continue
         if cards:
             unified = False

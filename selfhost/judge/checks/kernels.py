@@ -8,7 +8,6 @@ from ...catalogue.runtime import RuntimeSpec
 from ...core.workload import FLAGS
 from ...machine.gpus import capability_by_name
 from ...machine.record import Accelerator
-from ...machine.words import virtual_gpu
 from ..placement.devices import amd_gpus, is_built_for, reaches
 from . import Finding, Outcome, finding, phrase
 
@@ -103,10 +102,6 @@ def _against_least(
     is_reached = reaches(device, least)
     if is_reached:
         return None
-    virtual = virtual_gpu(device.name)
-    is_for_drawing = virtual is not None and virtual.draws_only
-    if is_for_drawing:
-        return finding(Outcome.FAIL, "accelerator-unsuitable", "drawing", device=device.name)
     is_known = is_reached is not None
     return finding(
         Outcome.FAIL if is_known else Outcome.UNKNOWN,

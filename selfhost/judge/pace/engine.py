@@ -17,7 +17,7 @@ from ...core.spelling import words_of
 from ...core.tables import shipped_table
 from ...core.workload import NARROW_CACHE_TYPES
 from ...machine import gpus
-from ...machine.chips import apple_chip_of
+from ...machine.cpus import apple_chip_of
 from ...machine.record import Accelerator
 from .speed import Range
 

@@ -10,9 +10,8 @@ from ...core import units
 from ...core.records import Record
 from ...core.spelling import words_of
 from ...machine import gpus
-from ...machine.chips import apple_chip_of
+from ...machine.cpus import apple_chip_of
 from ...machine.record import RATE_ASSUMED, Accelerator, Machine
-from ...machine.words import virtual_gpu
 from ..placement.devices import is_built_for, reaches
 from .engine import Step, basis_of, constant, efficiency
 from .processor import (
@@ -119,10 +118,9 @@ def layer_from_python(device: Accelerator) -> Range:
 @lru_cache(maxsize=4096)
 def gpu_of(device: Accelerator, host: str | None = None) -> Gpu | None:
     """What is known of an accelerator's pace: by its name, else from the least to the most of its
-    maker's cards with as much memory; None where neither tells how fast it reads. A vGPU reads from
-    what it has when as many others as fit on its card compute all the time to what the card has.
+    maker's cards with as much memory; None where neither tells how fast it reads.
     """
-    rate, virtual = device_bandwidth(device), virtual_gpu(device.name)
+    rate = device_bandwidth(device)
     if rate is None:
         if device.unified or not device.memory_total_bytes:
             return None
@@ -133,10 +131,7 @@ def gpu_of(device: Accelerator, host: str | None = None) -> Gpu | None:
         how = f"a guess by {makers} cards with {round(device.memory_total_bytes / units.GIB)} GiB"
         peak = _between(ends[0] * units.GB, ends[1] * units.GB)
         return Gpu(device=device, peak=peak, guessed=how, host=host)
-    if virtual is None or not virtual.takes_turns:
-        return Gpu(device=device, peak=scaled(SAME, rate), host=host)
-    how = f"a guess: other virtual machines may take turns on its {virtual.card}"
-    return Gpu(device=device, peak=_between(rate * virtual.share, rate), guessed=how, host=host)
+    return Gpu(device=device, peak=scaled(SAME, rate), host=host)
 
 
 def _between(slow: float, fast: float) -> Range:

@@ -89,7 +89,7 @@ def _finding_of_text(
     question: Question, placed: Needs, machine: Machine, pace: Speed | None, why: str
 ) -> Finding | None:
     """What is found of the pace of text; `why` there is none."""
-    from ...machine.ram import what_to_state
+    from ...machine.named import what_to_state
 
     workload, held = question.workload, None if pace is None else pace.judged
     if pace is not None and pace.decode is None:

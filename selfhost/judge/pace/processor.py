@@ -12,7 +12,7 @@ from ...core import units
 from ...core.records import Record
 from ...core.spelling import words_of
 from ...machine import cpus, gpus
-from ...machine.chips import (
+from ...machine.cpus import (
     Chip,
     apple_chip,
     apple_chips,
@@ -71,7 +71,7 @@ def named_processor(machine: Machine) -> cpus.Processor | None:
         return None
     named = None if machine.cpu_model is None else cpus.processor_of(machine.cpu_model)
     inside = (
-        cpus.processor_with(device.name) for device in machine.accelerators or () if device.unified
+        gpus.processor_with(device.name) for device in machine.accelerators or () if device.unified
     )
     return named or next(filter(None, inside), None)
 
@@ -276,7 +276,7 @@ def threads_range(machine: Machine, runtime: RuntimeSpec | None = None) -> Range
     """
     threads, cores = threads_of(machine, runtime), None
     if machine.scope == "host" and machine.assumes("cpu_cores_usable"):
-        cores = cpus.cores_in(machine)
+        cores = gpus.cores_in(machine)
     if cores is None:
         return threads, threads, threads
     most = None if runtime is None else runtime.default_threads
@@ -528,7 +528,7 @@ def _may_have_one_module(machine: Machine) -> bool:
 
 def _what_narrows(machine: Machine) -> str:
     """How to have a narrower range: what was named cannot be measured here."""
-    from ...machine.ram import what_to_state
+    from ...machine.named import what_to_state
 
     is_elsewhere = machine.planning and not machine.is_this_one
     fact = what_to_state(machine) if is_elsewhere else None

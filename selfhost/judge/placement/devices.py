@@ -146,11 +146,7 @@ def reaches(device: Accelerator, least_capability: str) -> bool | None:
     if device.vendor != "nvidia":
         return True
     from ...machine.gpus import capability_by_name, reaches_capability
-    from ...machine.words import virtual_gpu
 
-    virtual = virtual_gpu(device.name)
-    if virtual is not None and virtual.draws_only:
-        return False
     return reaches_capability(
         device.compute_capability or capability_by_name(device.name), least_capability
     )

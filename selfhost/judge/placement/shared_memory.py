@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...machine.chips import metal_share
+from ...machine.cpus import metal_share
 from ...machine.record import Accelerator, Machine
 from ...needs.records import Needs, Split, Term
 from ..pace.speed import SAME
@@ -16,7 +16,7 @@ _AMD_SHARE = (0.5, 1.0)
 
 
 def shared_limits(device: Accelerator, machine: Machine) -> tuple[int, int] | None:
-    """Bytes of the RAM that macOS (`chips.metal_share`) or Linux's driver for AMD lets a GPU use
+    """Bytes of the RAM that macOS (`cpus.metal_share`) or Linux's driver for AMD lets a GPU use
     that shares it, least and most; None where nothing tells. Equal where it was read or set.
     """
     has_mac = any(map(is_metal, machine.accelerators or ()))

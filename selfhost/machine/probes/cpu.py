@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from ...core.tables import shipped_table
-from ..fields import MAX_WORD
-from ..record import normal_architecture
+from ..record import MAX_WORD, normal_architecture
 from .cgroups import NO_LIMIT, groups, parse_number
 from .facts import Facts
 from .host import MAX_READ_BYTES, NATIVE, Host

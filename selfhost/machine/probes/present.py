@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from time import monotonic
 
 from ...core.records import pattern
-from ..fields import MAX_ENTRIES
-from ..record import LM_STUDIO, PresentModel
+from ..record import LM_STUDIO, MAX_ENTRIES, PresentModel
 from .facts import Facts
 from .host import Host, reason_of
 from .stores import huggingface, llama_cpp, lm_studio, ollama

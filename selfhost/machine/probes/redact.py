@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from ..fields import UNPRINTABLE
+from ..record import UNPRINTABLE
 from .host import Host
 
 # names of accounts and computers that say nothing about a person

@@ -252,18 +252,6 @@ def test_the_gpu_that_a_program_is_built_for_is_taken(
 
 
 @pytest.mark.parametrize(
-    ("name", "place"), [("GRID P40-24Q", "accelerator"), ("GRID P40-24A", "host")]
-)
-def test_a_vgpu_for_drawing_computes_nothing(name: str, place: str) -> None:
-    """DualCoder/vgpu_unlock#70: of the P40's profiles 4Q has CUDA enabled, 8A has not."""
-    verdict = check("llama3.1:8b", machine=MACHINE.replace(accelerators=(GPU.replace(name=name),)))
-    assert verdict.needs is not None
-    assert verdict.needs.placement == place
-    reasons = " ".join(each.reason for each in verdict.findings if each.check == "accelerator")
-    assert ("runs no CUDA" in reasons) == (place == "host")
-
-
-@pytest.mark.parametrize(
     ("machine", "runs"),
     [
         # vLLM's documentation, installation, GPU, requirements: gfx90a, 942, 950, 1100, 1101, 1151 (Ryzen AI MAX), 1200, 1201

@@ -12,7 +12,7 @@ from selfhost.judge.pace.processor import bandwidth as judged
 from selfhost.machine.probes import bandwidth
 from selfhost.machine.probes.bandwidth import FACT, Trace, joint_rate
 from selfhost.machine.probes.recorded import RecordedHost
-from selfhost.machine.reader import Machine, measured_at_present
+from selfhost.machine.reader import Machine
 
 MIB, GB = 2**20, 10**9
 HERE = Machine(
@@ -99,7 +99,7 @@ def test_this_machine_is_measured_or_says_why_not() -> None:
     """A figure of a machine that exists, and both ways within a factor of four; else a reason."""
     machine = Machine.read()
     careful = bandwidth.with_measured(machine)
-    brief = measured_at_present(machine)
+    brief = bandwidth.with_measured(machine, brief=True)
     rates = [each.memory_bandwidth_bytes_per_second for each in (careful, brief)]
     for each, rate in zip((careful, brief), rates, strict=True):
         assert (rate is None) == any(entry.fact == FACT for entry in each.unread)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from selfhost.machine.reader import process
+from selfhost.machine.probes import Host
+from selfhost.machine.probes.process import read_process
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc is Linux's")
@@ -19,7 +20,7 @@ def test_this_process_with_a_mapped_file(tmp_path: Path) -> None:
     path.write_bytes(bytes(range(256)) * 4096)
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
         assert sum(mapped[::4096]) == 0
-        seen = process(str(os.getpid()))
+        seen = read_process(str(os.getpid()), Host())
     assert seen is not None
     assert seen.model_file == str(path)
     assert seen.model_bytes == 1 << 20
@@ -29,4 +30,4 @@ def test_this_process_with_a_mapped_file(tmp_path: Path) -> None:
 
 def test_a_process_that_is_not_there() -> None:
     """None, which says no more than that it cannot be read."""
-    assert process("4194305") is None
+    assert read_process("4194305", Host()) is None
