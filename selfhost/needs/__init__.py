@@ -20,7 +20,7 @@ from .estimate import (
     why_not_loaded,
 )
 from .file_formats import trained_in_mxfp4
-from .llamacpp.companions import (
+from .llamacpp.drafts import (
     OWN_BLOCK,
     vocabularies_differ,
     why_no_own_block,

@@ -21,9 +21,9 @@ from .checkpoints import DTYPES, cast_to, decode_bytes
 from .file_formats import comes_in
 from .llamacpp import files as gguf_files
 from .llamacpp.buffers import MICRO_BATCH_TOKENS, batch_of, cached_groups, load_of
-from .llamacpp.companions import joined
-from .llamacpp.terms import PLAIN_CACHE_TYPES, copy_bytes, why_cache_refused
-from .llamacpp.weights import recipe_of_mix
+from .llamacpp.drafts import block_of_checkpoint, with_draft
+from .llamacpp.memory import PLAIN_CACHE_TYPES, copy_bytes, why_cache_refused
+from .llamacpp.weights import of_file
 from .parts import (
     Asked,
     Companions,
@@ -283,9 +283,7 @@ def canonical_quantization(text: str) -> str | None:
         spelled = re.sub(r"-(?:gs?)?(\d+)g?$", r"-\1g", spelled).removesuffix("-64g")
         canonical = spelled if mlx_scheme(spelled) is not None else None
     if canonical is None:
-        from .llamacpp.mixes import canonical_mix
-
-        canonical = canonical_mix(text)
+        canonical = gguf_files.canonical_mix(text)
     return canonical or canonical_packed(text)
 
 
@@ -439,11 +437,11 @@ def _read_of_gguf(
     """
     spec, earlier = subject.spec, typed_earlier(subject.spec.released)
     if quantization in GGUF_QUANTIZATIONS:
-        tensors = gguf_files.of_file(spec, quantization)
+        tensors = of_file(spec, quantization)
         return _read_of_tensors(
             architecture, tensors or gguf_files.usual(architecture, row, quantization, earlier)
         )
-    recipe = recipe_of_mix(quantization, architecture)
+    recipe = gguf_files.recipe_of_mix(quantization, architecture)
     if recipe is None:
         return None
     mix = weights_bytes(spec, "gguf", quantization, architectures)
@@ -579,20 +577,24 @@ def _with_companions(
     workload: Asked,
     architectures: Mapping[str, Any],
 ) -> Parts:
-    beside = None
-    if workload.companions.draft is not None:
+    companions, parts = workload.companions, model_parts
+    if companions.own_block and format != "gguf":
+        block = block_of_checkpoint(subject, workload, runtime)
+        parts = parts.replace(terms=(*parts.terms, *block))
+    if companions.draft is not None:
         # its cache is 16-bit whatever the model's is
         alone = workload.replace(
-            quantization=workload.companions.draft_quantization,
+            quantization=companions.draft_quantization,
             key_type="f16",
             value_type="f16",
             companions=Companions(),
         )
-        draft = _subject(workload.companions.draft, architectures, format).replace(
-            text_alone=takes_text_alone(workload.companions.draft, runtime)
+        draft = _subject(companions.draft, architectures, format).replace(
+            text_alone=takes_text_alone(companions.draft, runtime)
         )
-        beside = _parts(draft, runtime, format, alone)
-    return joined(subject, model_parts, beside, workload, runtime, format)
+        source = runtime.sources.get("companions", runtime.name)
+        parts = with_draft(parts, _parts(draft, runtime, format, alone), workload, source)
+    return parts
 
 
 def _stated(

@@ -132,7 +132,6 @@ def cache_bytes(
     architecture: Architecture,
     row: ArchitectureRow,
     room: Cells,
-    *,
     key_type: str,
     value_type: str,
     flash_attention: bool = True,

@@ -1,17 +1,35 @@
-"""What a GGUF file weighs, with its header, and who makes it."""
+"""What a GGUF file weighs, with its header, and who makes it.
+
+Of a publisher's own mixes of types, bartowski's `_L` files and Google's Q4_0 of weights trained for
+it have the token table and the output matrix alone in another type than llama-quantize's recipe.
+Unsloth's `UD-` files are made by rules that are not published; each weighs about as much as the
+file of one of llama-quantize's recipes: `[mix]` in specs/common/architectures.toml has the ranges.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from ...catalogue.architecture import Architecture
 from ...catalogue.spec import ModelSpec, PublishedFiles
 from ...core.records import Unread
 from ..parts import Subject, published, sized, stated_size, unread, unread_size
-from ..quantization import BITS_PER_WEIGHT, Stored, has_fused, stored, typed_earlier
+from ..quantization import (
+    BITS_PER_WEIGHT,
+    Stored,
+    has_fused,
+    stored,
+    tensor_bytes,
+    typed_earlier,
+)
 from ..records import How, SizedWeights
 from ..tensors import ArchitectureRow
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    pass
 
 RECIPE = "llama-quantize's rules, tensor by tensor (llama.cpp, 2026)"
 # published files that follow the recipe differ by less: 23 of 24 files checked are equal but for
@@ -22,10 +40,6 @@ RECIPE_ERROR = 0.002
 # bits, where tables and odd rows weigh more still
 _BITS_LOW, _SMALL, _FEW_BITS = 0.89, 3_000_000_000, 4.3
 _BITS_HIGH, _BITS_HIGH_SMALL = (1.28, 1.65), (1.51, 2.1)
-
-# who makes the `UD-` files, and how the account names its repositories: so are 157 of 162 that this
-# catalogue lists; the others differ in case or in a word
-_MAKER, _NAMED = "unsloth", "unsloth/{model}-GGUF"
 
 # bytes of a token in the header: its text, length, type and score, of byte pairs with one or two
 # merges; from the 19 vocabularies in llama.cpp's models/ and published files
@@ -45,6 +59,44 @@ _BYTE_PAIRS = (
     range(32_256, 32_257), range(49_152, 49_217), range(50_257, 50_689), range(65_024, 65_025),
 )  # fmt: skip
 
+# who makes the `UD-` files, and how the account names its repositories: so are 157 of 162 that this
+# catalogue lists; the others differ in case or in a word
+_MAKER, _NAMED = "unsloth", "unsloth/{model}-GGUF"
+_MIXES_SOURCE = (
+    "sizes of 848 published UD- files (janhq/model-catalog, 2025-06 to 2026-05; others to 2026-11)"
+    " against llama-quantize's recipes; the publisher's rules are not published"
+)
+# mixtures that were out before Unsloth mixed the types of every tensor (Dynamic 2.0, its
+# announcement); mixtures and tables of a layer until the files of Qwen3 Coder Next and Qwen3.5 were
+# mixed anew; what was out about when Dynamic 3.0 came (2026-08-19), or later: files of both rules
+_SECOND_SINCE, _LATER_SINCE, _THIRD_SINCE = "2025-04-24", "2026-02-01", "2026-08-01"
+# rows that no type with blocks of 256 holds are of other types in recipe and mix
+_BLOCK = 256
+# the recipe that each is nearest to; of all others the one of its name
+_EXTRA_LARGE = {
+    "UD-Q8_K_XL": "Q8_0", "UD-Q6_K_XL": "Q6_K", "UD-Q5_K_XL": "Q5_K_M", "UD-Q4_K_XL": "Q4_K_M",
+    "UD-Q3_K_XL": "Q3_K_M", "UD-Q2_K_XL": "Q2_K",
+}  # fmt: skip
+_UD_MIXES = (
+    *_EXTRA_LARGE,
+    "UD-IQ3_XXS", "UD-IQ2_M", "UD-IQ2_XXS", "UD-IQ1_M", "UD-IQ1_S", "UD-Q6_K", "UD-Q5_K_M",
+    "UD-Q5_K_S", "UD-Q4_K_M", "UD-Q4_K_S", "UD-IQ4_NL", "UD-IQ4_XS", "UD-Q3_K_M", "UD-Q3_K_S",
+    "UD-IQ3_S", "UD-TQ1_0",
+)  # fmt: skip
+# the recipe that a mix keeps but for its tables, and their type. `_L`: bartowski's cards, `Q8_0 for
+# embed and output weights` (Llama 3.1 70B: Q4_K_L 43.30 GB beside a Q4_K_M of 42.52). QAT: Google's
+# files of Gemma 3 keep the table in F16, 8.07 GB for 6.89 (card of
+# stduhpf/google-gemma-3-12b-it-qat-q4_0-gguf-small)
+_TABLES_APART: Mapping[str, tuple[str, str]] = {
+    "Q2_K_L": ("Q2_K", "Q8_0"),
+    "Q3_K_XL": ("Q3_K_L", "Q8_0"),
+    "Q4_K_L": ("Q4_K_M", "Q8_0"),
+    "Q5_K_L": ("Q5_K_M", "Q8_0"),
+    "Q6_K_L": ("Q6_K", "Q8_0"),
+    "QAT-Q4_0": ("Q4_0", "F16"),
+}
+MIXES = (*_TABLES_APART, *_UD_MIXES)
+
 
 def size_of(
     subject: Subject, quantization: str, *, own_block: bool = False
@@ -54,19 +106,21 @@ def size_of(
 
     `own_block`: of a model that is to draft with its own block, which the file has to bring.
     """
-    spec = subject.spec
+    spec, recipe = subject.spec, quantization
     size_and_files = published(spec, "gguf", quantization)
     if size_and_files is not None:
         return stated_size(size_and_files)
     if quantization not in BITS_PER_WEIGHT:
-        return _mix_of(subject, quantization) or unread(
+        recipe = recipe_of_mix(quantization, subject.architecture) or ""
+    if subject.whole and subject.architecture is not None and subject.row is not None and recipe:
+        file = recipe_file(subject.architecture, subject.row, spec.released, recipe, own_block)
+        return file if recipe == quantization else _mixed(subject, quantization, recipe, file)
+    if quantization not in BITS_PER_WEIGHT:
+        return unread(
             f"no source states the size of {quantization}, which is not a quantization of"
             " llama-quantize",
             "use a quantization with a known recipe, for example --quant Q4_K_M",
         )
-    if subject.whole and subject.architecture is not None and subject.row is not None:
-        row, earlier = as_published(subject.row, spec.released), typed_earlier(spec.released)
-        return computed_file(subject.architecture, row, quantization, earlier, own_block)
     if spec.parameters.total is None:
         return unread_size(spec)
     total = spec.parameters.total - (spec.parameters.encoders or 0)
@@ -84,89 +138,39 @@ def size_of(
     )
 
 
-def _mix_of(subject: Subject, quantization: str) -> SizedWeights | None:
-    """The file of a publisher's own mix; None for a name of none, and without an architecture."""
-    from .mixes import mixed, recipe_of
-
-    architecture, row, released = subject.architecture, subject.row, subject.spec.released
-    recipe = recipe_of(quantization, architecture)
-    if recipe is None or not subject.whole or architecture is None or row is None:
-        return None
-    row = as_published(row, released)
-    file = computed_file(architecture, row, recipe, typed_earlier(released))
-    ranges = subject.architectures.values.get("mix", {}).get(quantization, {})
-    return mixed(quantization, architecture, row, file, released, ranges)
-
-
-def header_bytes(
-    architecture: Architecture, row: ArchitectureRow, tensors: Iterable[Stored]
-) -> tuple[int, int]:
-    """Least and most bytes of a file in front of its tensors: their table, the keys and the
-    vocabulary.
-    """
-    vocabulary = architecture.vocabulary_gguf or architecture.vocabulary or 0
-    table = sum(
-        (24 + len(tensor.name) + 2 + 8 * len(tensor.shape)) * tensor.count for tensor in tensors
-    )
-    token_bytes = _TOKEN_BYTES[tokenizer_kind(row, vocabulary)]
-    least, most = (
-        table + keys + int(vocabulary * each)
-        for keys, each in zip(_KEYS_BYTES, token_bytes, strict=True)
-    )
-    return least, most
-
-
-def tokenizer_kind(row: ArchitectureRow, vocabulary: int) -> str:
-    """The kind of the vocabulary, "" where it may be of several.
-
-    Where models of one architecture differ SentencePiece tables are small, and those of 100
-    thousand and more are byte pairs.
-    """
-    if row.tokenizer == "wpm" and vocabulary > 100_000:
-        return "unigram"
-    if row.tokenizer == "varies":
-        return ""
-    if row.tokenizer or not vocabulary:
-        return row.tokenizer
-    if vocabulary >= 100_000 or any(vocabulary in tokens for tokens in _BYTE_PAIRS):
-        return "bpe"
-    return "spm" if vocabulary <= 33_000 else ""
-
-
-@lru_cache(maxsize=512)
-def as_published(row: ArchitectureRow, released: str | None) -> ArchitectureRow:
-    """The row with what files of that time bring of multi-token-prediction blocks."""
-    before = released is not None and released < row.mtp_in_gguf_since
-    return row.replace(mtp_in_gguf=False) if before else row
+# ------------------------------------------------------------------ by llama-quantize's recipe
 
 
 @lru_cache(maxsize=1024)
-def computed_file(
+def recipe_file(
     architecture: Architecture,
     row: ArchitectureRow,
+    released: str | None,
     quantization: str,
-    earlier: bool,
     own_block: bool = False,
 ) -> SizedWeights:
-    tensors = usual(architecture, row, quantization, earlier)
+    """The file of a model that came out on that date, in a quantization of llama-quantize."""
+    tensors = usual(architecture, row, quantization, typed_earlier(released))
     less, more = spread(architecture, row, quantization)
     low, high = header_bytes(architecture, row, tensors)
     # most byte pairs have one merge a token
     header = low + (high - low) // 4
-    has_block = own_block or row.mtp_in_gguf is not False
-    counted = [tensor for tensor in tensors if has_block or not tensor.extra]
+    brings = row.mtp_in_gguf
+    if released is not None and released < row.mtp_in_gguf_since:
+        brings = False
+    counted = [tensor for tensor in tensors if own_block or brings is not False or not tensor.extra]
     block = sum(tensor.bytes for tensor in tensors if tensor.extra)
     line = f"{by_type(counted)} + {header:,} bytes of header"
     if len(counted) < len(tensors):
         line += f"; a file that brings the multi-token-prediction block has {block:,} more"
-    elif block and row.mtp_in_gguf is None:
+    elif block and brings is None:
         line += f"; a file without the multi-token-prediction block has {block:,} less"
     return sized(
         sum(tensor.bytes for tensor in counted) + header,
         How.COMPUTED,
         RECIPE,
         line,
-        low=less - (0 if own_block or row.mtp_in_gguf else block) + low,
+        low=less - (0 if own_block or brings else block) + low,
         high=more + high,
     )
 
@@ -177,13 +181,8 @@ def usual(
     """The tensors as published: with an importance matrix for the IQ types, which need one;
     `earlier` by the rules before March 2026.
     """
-    return stored(
-        architecture,
-        row,
-        quantization,
-        quantization.startswith("IQ"),
-        earlier and has_fused(architecture, row),
-    )
+    imatrix, earlier = quantization.startswith("IQ"), earlier and has_fused(architecture, row)
+    return stored(architecture, row, quantization, imatrix, earlier)
 
 
 @lru_cache(maxsize=1024)
@@ -205,16 +204,36 @@ def spread(architecture: Architecture, row: ArchitectureRow, quantization: str) 
     return int(min(sizes) * (1 - RECIPE_ERROR)), int(max(sizes) * (1 + RECIPE_ERROR))
 
 
-def of_file(spec: ModelSpec, quantization: str) -> tuple[Stored, ...]:
-    """The tensors of the very file that was read, where its quantization is judged; () for any
-    other.
+def header_bytes(
+    architecture: Architecture, row: ArchitectureRow, tensors: Iterable[Stored]
+) -> tuple[int, int]:
+    """Least and most bytes of a file in front of its tensors: their table, the keys and the
+    vocabulary.
     """
-    if not any(quantization in files.bytes for files in spec.files):
-        return ()
-    return tuple(
-        Stored(**{name: getattr(tensor, name) for name in Stored._fields})
-        for tensor in spec.tensors
+    vocabulary = architecture.vocabulary_gguf or architecture.vocabulary or 0
+    table = sum(
+        (24 + len(tensor.name) + 2 + 8 * len(tensor.shape)) * tensor.count for tensor in tensors
     )
+    least, most = _TOKEN_BYTES[tokenizer_kind(row, vocabulary)]
+    keys, most_keys = _KEYS_BYTES
+    return table + keys + int(vocabulary * least), table + most_keys + int(vocabulary * most)
+
+
+def tokenizer_kind(row: ArchitectureRow, vocabulary: int) -> str:
+    """The kind of the vocabulary, "" where it may be of several.
+
+    Where models of one architecture differ SentencePiece tables are small, and those of 100
+    thousand and more are byte pairs.
+    """
+    if row.tokenizer == "wpm" and vocabulary > 100_000:
+        return "unigram"
+    if row.tokenizer == "varies":
+        return ""
+    if row.tokenizer or not vocabulary:
+        return row.tokenizer
+    if vocabulary >= 100_000 or any(vocabulary in tokens for tokens in _BYTE_PAIRS):
+        return "bpe"
+    return "spm" if vocabulary <= 33_000 else ""
 
 
 def by_type(tensors: Iterable[Stored]) -> str:
@@ -228,13 +247,100 @@ def by_type(tensors: Iterable[Stored]) -> str:
     )
 
 
+# ------------------------------------------------------------------ mixes of a publisher's own
+
+
+def canonical_mix(text: str) -> str | None:
+    """`ud-q4_k_xl` -> `UD-Q4_K_XL`; None for a name of no mix with a known size."""
+    name = text.strip().upper().replace("_", "-").replace(".", "-")
+    return next((mix for mix in MIXES if mix.replace("_", "-") == name), None)
+
+
+def recipe_of_mix(mix: str, architecture: Architecture | None) -> str | None:
+    """The quantization of llama-quantize that a mix is nearest to; None for a name of no mix."""
+    if mix in _TABLES_APART:
+        return _TABLES_APART[mix][0]
+    if mix not in _UD_MIXES:
+        return None
+    like = _EXTRA_LARGE.get(mix, mix.removeprefix("UD-"))
+    # experts published in 4 bits stay as they are in mixes of four bits and more
+    is_mxfp4 = architecture is not None and architecture.expert_dtype == "mxfp4"
+    return "MXFP4" if is_mxfp4 and like[:2] in ("Q4", "Q5", "Q6", "Q8") else like
+
+
+def _mixed(subject: Subject, mix: str, recipe: str, file: SizedWeights) -> SizedWeights:
+    """The file of a mix: computed where only its tables are apart, else the range that published
+    files of such models lie in. `file` is that of its recipe for the same model.
+    """
+    architecture, row = subject.architecture, subject.row
+    assert architecture is not None
+    assert row is not None
+    tables = [
+        tensor
+        for tensor in stored(architecture, row, recipe, importance_matrix=False)
+        if tensor.name in ("token_embd.weight", "output.weight")
+    ]
+    table_bytes = sum(table.bytes for table in tables)
+    if mix in _TABLES_APART:
+        type = _TABLES_APART[mix][1]
+        more = sum(tensor_bytes(type, table.shape) * table.count for table in tables) - table_bytes
+        return sized(
+            file.bytes + more,
+            How.COMPUTED,
+            "llama-quantize's rules but for the token table and the output matrix, whose type the"
+            " publisher states on the model's card",
+            f"{recipe} of {file.bytes:,} bytes {more:+,} for tables in {type}",
+            low=file.low_bytes + more,
+            high=file.high_bytes + more,
+        )
+    ranges = subject.architectures.values.get("mix", {}).get(mix, {})
+    kinds = _kinds(architecture, subject.spec.released)
+    kinds = ("experts in MXFP4",) if recipe == "MXFP4" else kinds
+    least, most, by_layers, by_tables = (
+        *next(ranges[kind] for kind in kinds if kind in ranges),
+        0.0,
+        0.0,
+    )[:4]
+    more_share = by_layers / architecture.layers + by_tables * table_bytes / file.bytes
+    least, most = least + more_share, most + more_share
+    low, high = int(file.bytes * least), int(file.bytes * most)
+    line = f"{least:.3g} to {most:.3g} × {recipe} of {file.bytes:,} bytes"
+    return sized((low + high) // 2, How.ASSUMED, _MIXES_SOURCE, line, low=low, high=high)
+
+
+def _kinds(architecture: Architecture, released: str | None) -> tuple[str, ...]:
+    """How the model is made, as far as a mix depends on it; what tells most first."""
+    date = released or _LATER_SINCE
+    recurrent = {part.kind for part in architecture.recurrent}
+    has_experts = any(part.experts for part in architecture.feed_forward)
+    has_tables = bool(architecture.per_layer_embedding_length)
+    is_later = date >= _LATER_SINCE
+    kinds = {
+        "third rules": date >= _THIRD_SINCE,
+        "rows of no blocks": architecture.embedding_length % _BLOCK != 0,
+        "per-layer tables of 2025": has_tables and not is_later,
+        "per-layer tables": has_tables and is_later,
+        "convolution": "convolution" in recurrent,
+        "experts, first rules": has_experts and date < _SECOND_SINCE,
+        # every token's feed-forward beside the experts keeps more bits than they
+        "experts beside a dense feed-forward": any(
+            part.beside_dense for part in architecture.feed_forward
+        ),
+        "experts of 2025": has_experts and not is_later,
+        "delta, experts": has_experts and "delta" in recurrent,
+        "experts": has_experts,
+        "delta": "delta" in recurrent,
+        "mamba2": "mamba2" in recurrent,
+        "any": True,
+    }
+    return tuple(kind for kind, holds in kinds.items() if holds)
+
+
 def files_of_maker(spec: ModelSpec, mix: str) -> PublishedFiles | None:
     """Where Unsloth offers an `UD-` mix: the repository that the spec knows of it, else by its
     naming, which no listing shows. None for other types, and of a model that lies in no repository.
     """
-    from .mixes import UD_MIXES
-
-    if mix not in UD_MIXES or not spec.repository:
+    if mix not in _UD_MIXES or not spec.repository:
         return None
     named = _NAMED.format(model=spec.repository.rpartition("/")[2])
     repositories = (files.repository or "" for files in spec.files if files.format == "gguf")

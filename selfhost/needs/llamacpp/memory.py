@@ -1,93 +1,485 @@
-"""A GGUF file, and llama.cpp or Ollama that loaded it."""
+"""A GGUF file, and what llama.cpp or Ollama takes that loaded it: the weights, the cache, the
+states, the compute buffer, the program, and the encoder of a model that sees or hears.
+"""
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Sequence
 
+from ...catalogue.architecture import Attention
 from ...catalogue.runtime import RuntimeSpec
+from ...catalogue.spec import Parameters
 from ...core import units
 from ...core.records import Unread
+from ..cache import CacheGroup, cache_groups, compressors, states
 from ..parts import (
     ENCODER_REMEDY,
+    PLAIN_PICTURE_PIXELS,
     Asked,
+    Encoder,
     Parts,
     Subject,
     both,
+    by_layers,
     sized,
+    term,
+    times,
     unread,
     unread_cache,
     why_no_encoders,
 )
-from ..quantization import canonical_gguf
-from ..records import How, Term
+from ..quantization import BLOCKS, base_type, canonical_gguf, row_bytes
+from ..records import How, SizedWeights, Term
 from ..repack import layout_of
-from .buffers import load_of
-from .files import size_of
-from .terms import cache_term, compute_term, picture_term, program_term, projector_term, state_term
-from .weights import own_block_weights, weights_terms
+from .buffers import (
+    MICRO_BATCH_TOKENS,
+    SOURCE,
+    Cells,
+    Load,
+    cache_bytes,
+    cached_groups,
+    cells,
+    idle_layers,
+    load_of,
+    room_of,
+    state_bytes,
+    window_of,
+)
+from .files import size_of, tokenizer_kind
+from .graphs import GUESS_LEAST, GUESS_MOST, exact_compute_bytes, guessed_compute
+from .weights import weights_terms
 
+PLAIN_CACHE_TYPES = ("f16", "f32", "bf16")
+"""Those that need no flash attention for the values."""
+_TYPE_BYTES = {
+    "f16": "2 bytes",
+    "bf16": "2 bytes",
+    "f32": "4 bytes",
+    "q8_0": "34/32 bytes",
+    "q4_0": "18/32 bytes",
+}
 # split by publishers: Hugging Face takes no file above 50 GB without more ado
 _LARGEST_FILE_BYTES = 50_000_000_000
+# how far a device's buffer may be from that of a CPU
+_DEVICE_ERROR = 0.2
+# what CUDA took beside all buffers: RTX 3090, 4090 (twice) and PRO 6000 (twice), as llama.cpp
+# printed it (`unaccounted`, or total - free)
+_ON_A_DEVICE = (
+    f"measured on CPUs, elsewhere by the same rules, ± {units.percent(_DEVICE_ERROR)} assumed;"
+    " CUDA's own"
+    " context, 0.3 to 0.75 GiB more on each device (ggml-org/llama.cpp#15860, #24608, #27953), is"
+    " not counted: it comes out of the 1 GiB that is left free"
+)
+# bytes of so many activations that meet weights of such a type (`vec_dot_type` in ggml-cpu.c);
+# those of floats meet them as they are
+_TURNED = {"F32": (0, 1), "F16": (2, 1), "BF16": (2, 1), "Q4_1": (36, 32), "Q5_1": (36, 32)}
+# Gemma 3: where a spec does not state the vocabulary it may be that large
+_LARGEST_VOCABULARY = 262_144
+# bytes in memory per token of the vocabulary (SentencePiece; byte pairs with 1.0 to 2.25 merges per
+# token; unigrams of XLM-R, in a trie): fitted on 8 tokenizers; the high end with what a server's
+# samplers keep
+_VOCABULARY = {
+    "spm": (155, 200),
+    "bpe": (307, 410),
+    "wpm": (130, 230),
+    "unigram": (480, 600),
+    "": (155, 410),
+}
+# of 19 kinds of encoders most reserve less; the largest picture of the largest takes that much
+_PICTURE_BYTES, _PICTURE_HIGH_BYTES = 300_000_000, 2_400_000_000
 
 
 def parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Parts:
     """Files and memory. Weights and cache are judged apart: one may be known without the other."""
     quantization = canonical_gguf(workload.quantization) or workload.quantization
-    files = size_of(subject, quantization, own_block=workload.companions.own_block)
-    # processors differ in how the weights are laid out, and in nothing else
-    of_any_processor = workload.replace(instruction_sets=None)
-    growing, no_cache = _growing(subject, runtime, of_any_processor)
-    unknown = [] if no_cache is None else [no_cache]
+    own_block, on_gpu = workload.companions.own_block, workload.device is not None
+    files = size_of(subject, quantization, own_block=own_block)
+    load, terms = load_of(subject, runtime, workload), list[Term]()
+    cache = unread_cache(subject.spec) if load is None else _cache(load)
+    if load is not None:
+        compute = _compute(load)
+        terms += [] if isinstance(cache, Unread) else cache
+        terms += [*_state(load), compute, _program(load, quantization)]
+        if own_block:
+            from .drafts import block_terms
+
+            terms += block_terms(load, quantization, compute)
+    unknown = [cache] if isinstance(cache, Unread) else []
     if isinstance(files, Unread):
         missing = files, files.replace(fact="memory.weights"), *unknown
-        return Parts(files=files, terms=growing, unknown=missing)
-    sets, on_gpu = workload.instruction_sets, workload.device is not None
+        return Parts(files=files, terms=tuple(terms), unknown=missing)
+    sets = workload.instruction_sets
     layout = "" if runtime.is_unpacked_on(sets) else layout_of(sets)
     weights, evictable = weights_terms(subject, quantization, files, None if on_gpu else layout)
-    terms: list[Term] = [*weights, *growing]
+    known_files: SizedWeights | Unread = files
     no_encoders = None if subject.text_alone else why_no_encoders(subject.spec)
-    largest, known_files = min(files.bytes, _LARGEST_FILE_BYTES), files
-    parameters = subject.spec.parameters
-    has_file = subject.architecture is not None and subject.spec.modality != "speech"
-    if parameters.encoders and has_file and not subject.text_alone:
-        projector = projector_term(parameters.encoders, parameters.projector_bytes)
-        terms += [projector, picture_term(subject.encoder, on_gpu=on_gpu)]
-        low, high = projector.low_bytes, projector.high_bytes
-        source, line = projector.source, projector.arithmetic
-        encoder = sized(projector.bytes, How.COMPUTED, source, line, low=low, high=high)
+    if no_encoders is not None:
+        why = f"{no_encoders}; the file beside it has {units.decimal(files.bytes)}"
+        known_files = unread(why, ENCODER_REMEDY)
+        unknown += [unread(no_encoders, ENCODER_REMEDY, "memory.projector"), known_files]
+    elif _has_projector(subject):
+        encoder = _projector(subject.spec.parameters)
+        size, line = encoder.bytes, encoder.arithmetic
+        ends = {"low": encoder.low_bytes, "high": encoder.high_bytes}
+        terms += [term("projector", size, How.COMPUTED, encoder.source, line, **ends)]
+        terms += [_picture(subject.encoder, on_gpu=on_gpu)]
         how = How.ASSUMED if files.how is How.ASSUMED else How.COMPUTED
         known_files = both(files, encoder, "the projector").replace(how=how)
-    elif no_encoders is not None:
-        why = f"{no_encoders}; the file beside it has {units.decimal(files.bytes)}"
-        unknown += [unread(no_encoders, ENCODER_REMEDY, "memory.projector")]
-        unknown += [unread(why, ENCODER_REMEDY)]
     return Parts(
-        files=known_files if no_encoders is None else unknown[-1],
-        terms=tuple(terms),
+        files=known_files,
+        terms=(*weights, *terms),
         evictable_bytes=evictable,
-        largest_file_bytes=largest,
+        largest_file_bytes=min(files.bytes, _LARGEST_FILE_BYTES),
         unknown=tuple(unknown),
     )
 
 
-# a fleet has processors with several layouts
-@lru_cache(maxsize=16)
-def _growing(
-    subject: Subject, runtime: RuntimeSpec, workload: Asked
-) -> tuple[tuple[Term, ...], Unread | None]:
-    """What loading takes beside the files: the cache, the states, buffers and the program
-    itself; and why the cache is not known.
-    """
-    load = load_of(subject, runtime, workload)
-    if load is None:
-        return (), unread_cache(subject.spec)
-    quantization = canonical_gguf(workload.quantization) or workload.quantization
-    cache = cache_term(load)
-    terms = [*([] if isinstance(cache, Unread) else cache), *state_term(load)]
-    compute = compute_term(load)
-    terms += [compute, program_term(load, quantization)]
-    if workload.companions.own_block:
-        from .companions import block_terms
+# ------------------------------------------------------------------ the cache and the states
 
-        terms += block_terms(load, own_block_weights(load, quantization), compute)
-    return tuple(terms), cache if isinstance(cache, Unread) else None
+
+def _cache(load: Load) -> list[Term] | Unread:
+    """The cache; no term where the model keeps none, `Unread` where the program makes none."""
+    architecture, row, workload = load.architecture, load.row, load.workload
+    groups = cached_groups(architecture, row)
+    refused = _why_no_cache(groups, load) if groups else None
+    if refused is not None or not groups:
+        return refused or []
+    flash, keys, values = load.runtime.flash_attention, workload.key_type, workload.value_type
+    room = room_of(architecture, load.room)
+    widest = 0 if flash else max(group.value_elements for group in groups)
+    lines, remarks, unsure = list[tuple[str, int, str]](), dict[str, None](), 0
+    for group in groups:
+        window = window_of(architecture, row, group)
+        count = room.of(window, group.tokens_per_row)
+        lines += _lines_of_group(group, count, max(widest, group.value_elements), load)
+        remarks[_why_as_many(group, window, count, room, workload)] = None
+        if window is not None and not row.window_cache:
+            cell = row_bytes(keys, group.key_elements) + row_bytes(values, group.value_elements)
+            unsure += (room.full - count) * room.streams * group.layers * cell
+    idle = idle_layers(architecture) if widest else 0
+    if idle:
+        shape = f"{widest:,} × {_TYPE_BYTES[values]} × {room.full:,} tokens"
+        lines.append(("", idle, f" without attention × {shape}"))
+    how, source = How.EXACT, SOURCE
+    if unsure:
+        remarks["up to all tokens if llama.cpp ignores the window, which nobody checked"] = None
+        how, source = How.COMPUTED, f"{source}; this architecture was not measured"
+    many = _of_sequences(room.streams)
+    sums = " + ".join(f"{each}{many}" for each in by_layers(lines))
+    line = "; ".join([sums, *filter(None, remarks)])
+    size = cache_bytes(architecture, row, room, keys, values, flash)
+    return [term("kv_cache", size, how, source, line, high=size + unsure)]
+
+
+def _lines_of_group(
+    group: CacheGroup, count: int, value_elements: int, load: Load
+) -> list[tuple[str, int, str]]:
+    """The parts of these layers' cache as `by_layers` takes them; `count` cells each."""
+    keys, values = _TYPE_BYTES[load.workload.key_type], _TYPE_BYTES[load.workload.value_type]
+    before, shape = "", f"({group.key_elements:,} × {keys} + {value_elements:,} × {values})"
+    if group.latent:
+        shape = f"{group.key_length:,} × {keys}"
+    elif group.key_elements == value_elements and keys == values:
+        before = "2 × "
+        shape = f"{times(group.kv_heads, 'KV head')} × {group.key_length:,} × {keys}"
+    unit = "rows" if group.tokens_per_row > 1 else "tokens"
+    lines = [(before, group.layers, f" × {shape} × {count:,} {unit}")]
+    if group.indexer_elements:
+        both = "2 × " if load.row.indexer_values else ""
+        shape = f"{both}{group.indexer_elements:,} × {keys} of the indexer"
+        lines.append(("", group.layers, f" × {shape} × {load.room.full:,} tokens"))
+    return lines
+
+
+def _why_as_many(
+    group: CacheGroup, window: int | None, count: int, room: Cells, workload: Asked
+) -> str:
+    """Why so many cells; "" where they are as many as tokens."""
+    if window is not None and count != room.full:
+        batch = room.micro_batch
+        return (
+            f"a layer keeps a window of {window:,} tokens and a batch of {batch:,}, padded to 256"
+        )
+    if group.tokens_per_row > 1:
+        return f"a row stands for {group.tokens_per_row} tokens; padded to 256"
+    tokens = workload.context_tokens
+    return "" if count == tokens else f"{tokens:,} tokens padded to a multiple of 256"
+
+
+def _of_sequences(streams: int) -> str:
+    """The end of a line of arithmetic: caches apart for each sequence."""
+    return f" × {streams:,} sequences" if streams > 1 else ""
+
+
+def _why_no_cache(groups: Sequence[CacheGroup], load: Load) -> Unread | None:
+    """Why the program makes no cache of what was asked for; None where it does."""
+    workload, runtime, remedy = load.workload, load.runtime, "use --kv-cache f16"
+    why = why_cache_refused(groups, workload.key_type, workload.value_type)
+    if runtime.flash_attention and load.row.stops_with_flash:
+        name = load.row.name
+        why = f"llama.cpp stops at {name} unless flash attention is off (it is on by default)"
+        remedy = "start it with --flash-attn off, or use --runtime llama-cpp-python"
+    elif not runtime.flash_attention and workload.value_type not in PLAIN_CACHE_TYPES:
+        why = (
+            f"a {workload.value_type} cache needs flash attention, which {runtime.name} leaves off"
+            " by default"
+        )
+        remedy = "use --kv-cache f16, or --runtime llama.cpp with flash attention on"
+    return None if why is None else unread(why, remedy, "memory.kv_cache")
+
+
+def why_cache_refused(
+    groups: Sequence[CacheGroup | Attention], key_type: str, value_type: str
+) -> str | None:
+    """Why llama.cpp makes no cache of these types, None where it does: blocks of a type have to
+    fill each head (llama_init_from_model).
+    """
+    for type, lengths in (
+        (key_type, [group.key_length for group in groups]),
+        (value_type, [group.value_length for group in groups]),
+    ):
+        if type.upper() not in BLOCKS:
+            return f"llama.cpp knows no {type} cache"
+        block = BLOCKS[type.upper()][0]
+        odd = next((length for length in lengths if length % block), None)
+        if odd is not None:
+            return (
+                f"llama.cpp refuses a {type} cache here: the head size {odd} is not a multiple of"
+                f" {block}"
+            )
+    return None
+
+
+def _state(load: Load) -> list[Term]:
+    """The recurrent states of all sequences; no term where the model keeps none."""
+    architecture, sequences = load.architecture, load.workload.parallel
+    kept = load.workload.companions.kept_states(load.row)
+    size = state_bytes(architecture, sequences * kept)
+    if not size:
+        return []
+    ending = _of_sequences(sequences)
+    if kept > 1:
+        ending += f" × {kept} states to roll drafted tokens back to"
+    lines = by_layers(
+        ("", state.layers, f" × {state.arithmetic} × 4 bytes{ending}")
+        for state in (*states(architecture), *compressors(architecture))
+    )
+    return [term("recurrent_state", size, How.EXACT, SOURCE, " + ".join(lines))]
+
+
+# ------------------------------------------------------------------ the compute buffer
+
+
+def _compute(load: Load) -> Term:
+    """The buffer once the context is full. RAM is taken as it is touched, a device's memory at
+    once.
+    """
+    row, architecture, companions = load.row, load.architecture, load.workload.companions
+    # a row of logits a sequence and drafted token; of a decoder that embeds or writes by diffusion
+    # one for each token of a batch
+    rows = load.workload.parallel * (1 + companions.drafted_tokens)
+    if load.embeds or row.diffusion:
+        rows = load.room.micro_batch
+    whole = load.room.micro_batch if load.runtime.logits_rows == "batch" else rows
+    size = reserved = None
+    if load.subject.row is not None and (row.encoder or architecture.vocabulary is not None):
+        size, reserved = _replayed(load, load.room, rows), _replayed(load, load.room, whole)
+    if size is None or reserved is None:
+        return _guessed(load, whole)
+    source = f"{SOURCE}; its allocator replayed on the graph of {architecture.row}"
+    more = _rolled_back(load)
+    if load.workload.device is not None:
+        source, line = f"{source}; {_ON_A_DEVICE}", f"{reserved:,} bytes"
+        low, high = int(reserved * (1 - _DEVICE_ERROR)), (reserved + more) * (1 + _DEVICE_ERROR)
+        return term("compute", reserved, How.COMPUTED, source, line, low=low, high=int(high))
+    low, line = min(size, _replayed(load, _one_batch(load), rows) or size), f"{size:,} bytes"
+    if low < size:
+        line += f"; {size - low:,} bytes less are touched by one short prompt"
+    how = How.EXACT if size + more == reserved else How.COMPUTED
+    return term("compute", size, how, source, line, low=low, high=size + more)
+
+
+def _rolled_back(load: Load) -> int:
+    """At most what the states of several sequences add to the buffer when each drafted token leaves
+    one: 0.8 to 1.15 times those of one layer, of three models (llama.cpp 0c1e570).
+    """
+    kept, parallel = load.workload.companions.kept_states(load.row), load.workload.parallel
+    if kept == 1 or parallel == 1:
+        return 0
+    return 5 * kept * parallel * max((each.memory for each in states(load.architecture)), default=0)
+
+
+def _replayed(load: Load, room: Cells, rows: int) -> int | None:
+    """The buffer of so many cells and rows of logits; None of an architecture without a graph."""
+    flash, workload = load.runtime.flash_attention, load.workload
+    types = workload.key_type, workload.value_type
+    return exact_compute_bytes(load.architecture, load.row, room, rows, flash, *types)
+
+
+def _one_batch(load: Load) -> Cells:
+    """The cells in use once each sequence has had one batch; of an encoder, which rounds a batch
+    up, once one sequence had its text.
+    """
+    room, tokens = load.room, load.workload.context_tokens
+    if load.row.encoder:
+        return cells(tokens, micro_batch=room.batch)
+    tokens = min(tokens, MICRO_BATCH_TOKENS) * room.sequences
+    return cells(tokens, sequences=room.sequences, whole_windows=room.whole_windows)
+
+
+def _guessed(load: Load, rows: int) -> Term:
+    """Of an architecture without a graph."""
+    row, architecture, flash = load.row, load.architecture, load.runtime.flash_attention
+    size, line = guessed_compute(architecture, row, load.room, rows, flash)
+    most = size
+    if architecture.vocabulary is None and not row.encoder:
+        line += f"; the vocabulary is not stated: logits of up to {_LARGEST_VOCABULARY:,} tokens"
+        most += 4 * rows * _LARGEST_VOCABULARY
+    source = f"{SOURCE}; a guess by the widest layer, for no graph is written down"
+    low, high = int(size * GUESS_LEAST), int(most * GUESS_MOST)
+    return term("compute", size, How.ASSUMED, source, line, low=low, high=high)
+
+
+# ------------------------------------------------------------------ the program
+
+
+def _program(load: Load, quantization: str) -> Term:
+    """The program with its vocabulary, the backend's work buffer and the outputs of an embedding
+    model. The high end has the copies that a server keeps of one prompt that fills each context.
+    """
+    runtime, row, vocabulary = load.runtime, load.row, load.vocabulary
+    least, most = _VOCABULARY[tokenizer_kind(row, vocabulary)]
+    middle, program = (
+        (least + most) // 2,
+        (runtime.overhead_low_bytes + runtime.overhead_high_bytes) // 2,
+    )
+    work, work_line = _work_buffer(load, load.room, quantization)
+    line = f"{program:,} bytes of program + {vocabulary:,} tokens of vocabulary × {middle} bytes"
+    line += work_line
+    outputs = 0
+    if load.embeds or row.diffusion:
+        # a row of logits and a vector of each token of a batch, cleared when it is made
+        # (src/llama-context.cpp, output_reserve); by diffusion no vector
+        tokens = load.room.encoded if row.encoder else load.room.micro_batch
+        width = 0 if row.diffusion else load.architecture.embedding_length
+        outputs = 4 * tokens * (vocabulary + width)
+        line += f" + {tokens:,} tokens × ({vocabulary:,} + {width:,}) × 4 bytes of outputs"
+    source = runtime.overhead_source or runtime.name
+    # each sequence has a list of its own (slot.prompt.checkpoints)
+    copies = load.workload.parallel * runtime.context_checkpoints * copy_bytes(load)
+    if copies:
+        line += f"; up to {copies:,} more for copies of a full context to go back to"
+        source += (
+            f"; copies of the context: {runtime.sources.get('context_checkpoints', runtime.name)}"
+        )
+    how = How.MEASURED if work + outputs <= program + vocabulary * middle else How.COMPUTED
+    if runtime.overhead_how != "measured":
+        how = How.ASSUMED
+    touched = min(work, _work_buffer(load, _one_batch(load), quantization)[0])
+    low = runtime.overhead_low_bytes + vocabulary * least + touched + outputs
+    high = runtime.overhead_high_bytes + (vocabulary or _LARGEST_VOCABULARY) * most
+    high += work + outputs + copies
+    size = program + vocabulary * middle + work + outputs
+    return term("runtime", size, how, source, line, low=low, high=high)
+
+
+def _work_buffer(load: Load, room: Cells, quantization: str) -> tuple[int, str]:
+    """The backend's work buffer, as large as its largest product, and its part of the line: the
+    activations of a batch in the type that meets the weights, or without flash attention the scores
+    of all tokens in 16 bits, to meet the values.
+    """
+    architecture, base = load.architecture, base_type(quantization)
+    widths = [architecture.embedding_length]
+    widths += [
+        each.heads * max(each.key_length, each.value_length) for each in architecture.attention
+    ]
+    widths += [each.length * (each.used or 1) for each in architecture.feed_forward]
+    widest = max(widths)
+    usual = (34, 32) if base is not None and BLOCKS[base][0] == 32 else (292, 256)
+    numerator, denominator = _TURNED.get(base or "", usual)
+    size = room.micro_batch * widest * numerator // denominator
+    shape = f"{widest:,} × {numerator}/{denominator} bytes"
+    # an encoder without a cache has 32-bit values
+    plain = load.runtime.flash_attention or load.row.encoder or load.workload.value_type == "f32"
+    if not plain and load.workload.device is None:
+        heads = max((group.heads for group in architecture.attention), default=0)
+        scores = room.micro_batch * room.full * heads * 2
+        if scores > size:
+            size, shape = scores, f"{room.full:,} cells × {heads:,} heads × 2 bytes"
+    return size, f" + {room.micro_batch:,} tokens × {shape} of scratch" if size else ""
+
+
+def copy_bytes(load: Load) -> int:
+    """What a server copies of a sequence that fills its context, to go back to: its states, and the
+    cells of the layers with a window.
+
+    Of what it completes alone: a text to embed leaves none (SERVER_TASK_TYPE_COMPLETION).
+    """
+    architecture, row, workload = load.architecture, load.row, load.workload
+    if row.encoder or load.embeds:
+        return 0
+    size = state_bytes(architecture, 1)
+    for group in cache_groups(architecture, row):
+        window = window_of(architecture, row, group)
+        if window is not None:
+            cell = row_bytes(workload.key_type, group.key_elements)
+            cell += row_bytes(workload.value_type, group.value_elements)
+            size += min(window, load.room.full) * group.layers * cell
+    return size
+
+
+# ------------------------------------------------------------------ the encoder
+
+
+def _has_projector(subject: Subject) -> bool:
+    spec = subject.spec
+    is_read = subject.architecture is not None and spec.modality != "speech"
+    return bool(spec.parameters.encoders) and is_read and not subject.text_alone
+
+
+def _projector(parameters: Parameters) -> SizedWeights:
+    """The vision or audio encoder: a file of its own, 16-bit with some 32-bit vectors."""
+    stated, encoders = parameters.projector_bytes, parameters.encoders or 0
+    if stated is not None:
+        # names of tensors and keys come on top
+        line = f"{stated:,} bytes; {encoders:,} parameters, matrices in 16 bits, the rest in 32"
+        source = "F16 projector file as llama.cpp's converter writes it (0c1e570, conversion/*.py)"
+        return sized(stated, How.COMPUTED, source, line, high=stated + stated // 200)
+    size, source = (
+        int(encoders * 2.02),
+        "F16 projector file; parameters of the encoders in the spec",
+    )
+    line, low, high = f"{encoders:,} parameters × 2.02 bytes", encoders * 2, int(encoders * 2.12)
+    return sized(size, How.COMPUTED, source, line, low=low, high=high)
+
+
+def _picture(encoder: Encoder | None, *, on_gpu: bool) -> Term:
+    """The encoder's own buffer, touched by a picture: none without one, at the most of a picture of
+    a megapixel. A device reserves it at load.
+    """
+    if encoder is None:
+        source = (
+            "this encoder was not measured; for others it was 21 MB to 2.0 GB (llama.cpp 0c1e570)"
+        )
+        line, high = f"{_PICTURE_BYTES:,} bytes", _PICTURE_HIGH_BYTES
+        return term(
+            "projector_compute", _PICTURE_BYTES, How.ASSUMED, source, line, low=0, high=high
+        )
+    plain = encoder.plain_bytes
+    if encoder.largest_pixels is None:
+        line = f"{plain:,} bytes; for {encoder.largest_seconds} seconds of sound, the most"
+    else:
+        side, largest = min(PLAIN_PICTURE_PIXELS, encoder.largest_pixels), encoder.largest_pixels
+        line = f"{plain:,} bytes; for a picture of {side:,} × {side:,}"
+        if encoder.largest_bytes > plain:
+            line += f", {encoder.largest_bytes:,} for one of {largest:,} × {largest:,}, the most"
+    source, how = f"{SOURCE}: tools/mtmd/clip.cpp, an encoder {encoder.what}", How.MEASURED
+    if encoder.assumed is not None:
+        source, how = f"{source}: {encoder.assumed}", How.ASSUMED
+    line += "; none without any, up to a fifth more in a work buffer"
+    # with what activations take in 16 bits to meet its weights, and the picture itself: 1.19 times
+    # as much of a Pixtral's (tests/truth/llamacpp_companions.json)
+    if not on_gpu or encoder.reserved_bytes <= plain:
+        return term("projector_compute", plain, how, source, line, low=0, high=plain * 6 // 5)
+    line = f"{encoder.reserved_bytes:,} bytes; reserved at load, for pictures that take no more"
+    return term("projector_compute", encoder.reserved_bytes, how, source, line)

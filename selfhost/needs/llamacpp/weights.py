@@ -5,25 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-from ...catalogue.architecture import Architecture
 from ...catalogue.spec import SIZE_OF, ModelSpec
 from ..parts import Subject, term
 from ..quantization import BITS_PER_WEIGHT, BLOCKS, Stored, typed_earlier
 from ..records import How, SizedWeights, Term, summed, taken_off
 from ..repack import LAYOUTS, Buffer
 from ..tensors import ArchitectureRow
-from . import buffers as llamacpp
-from .buffers import Load
-from .files import (
-    RECIPE,
-    RECIPE_ERROR,
-    as_published,
-    by_type,
-    computed_file,
-    of_file,
-    spread,
-    usual,
-)
+from .buffers import SOURCE, Load
+from .files import RECIPE, RECIPE_ERROR, by_type, recipe_file, recipe_of_mix, spread, usual
 
 _OWN_MIX = 0.005
 # looked up by rows, so that they lie as they are stored whatever their type, and never multiplied,
@@ -44,26 +33,23 @@ def weights_terms(
     select_weight_buft in src/llama-model-loader.cpp).
     """
     architecture, row, spec = subject.architecture, subject.row, subject.spec
-    if not subject.whole or architecture is None or row is None:
-        return (_whole_file(files, files.source, ""),), 0
     real = of_file(spec, quantization)
-    recipe = (recipe_of_mix(quantization, architecture) if not real else None) or quantization
-    if recipe not in BITS_PER_WEIGHT:
-        return (_whole_file(files, files.source, ""),), 0
+    recipe = quantization if real else recipe_of_mix(quantization, architecture) or quantization
+    is_known = subject.whole and recipe in BITS_PER_WEIGHT
+    if not is_known or architecture is None or row is None:
+        line = f"{files.arithmetic}; the whole file"
+        size, low, high = files.bytes, files.low_bytes, files.high_bytes
+        return (term("weights", size, files.how, files.source, line, low=low, high=high),), 0
     tensors = real or usual(architecture, row, recipe, typed_earlier(spec.released))
-    if not (
-        real or (recipe == quantization and _follows(spec, architecture, row, quantization, files))
-    ):
+    if not real and not _follows(subject, quantization, recipe, files):
         return _own_mix(files, tensors, row, is_beside_device=layout is None), 0
     loaded = tuple(tensor for tensor in tensors if not _passed_over(tensor, row))
     if real:
         source = f"tensor table in the header of {spec.origin}"
-        as_stored = _stored("weights", loaded, How.EXACT, source, 0, 0)
+        as_stored = _stored("weights", loaded, How.EXACT, source)
     else:
-        size = sum(tensor.bytes for tensor in tensors)
-        as_stored = _by_the_recipe(
-            loaded, size, row, spread(architecture, row, quantization), files
-        )
+        size, ends = _bytes_of(tensors), spread(architecture, row, quantization)
+        as_stored = _by_the_recipe(loaded, size, row, ends, files)
     if layout is None:
         return _beside_device(as_stored, _beside_layers(loaded, row)), 0
     return _in_layouts(as_stored, loaded, LAYOUTS[layout], tied=_is_tied(loaded, row))
@@ -81,9 +67,32 @@ def _by_the_recipe(
     if files.how is How.STATED:
         source += f"; agrees with the size of {files.source.removeprefix(SIZE_OF)}"
     # the file may lack multi-token prediction
-    extra = sum(tensor.bytes for tensor in loaded if tensor.extra and not row.mtp_in_gguf)
-    less, more = size - ends[0] + extra, ends[1] - size
+    lacking = 0 if row.mtp_in_gguf else _bytes_of(tensor for tensor in loaded if tensor.extra)
+    less, more = size - ends[0] + lacking, ends[1] - size
     return _stored("weights", loaded, How.COMPUTED, source, less, more)
+
+
+def of_file(spec: ModelSpec, quantization: str) -> tuple[Stored, ...]:
+    """The tensors of the very file that was read, where its quantization is judged; () for any
+    other.
+    """
+    if not any(quantization in files.bytes for files in spec.files):
+        return ()
+    return tuple(
+        Stored(**{name: getattr(tensor, name) for name in Stored._fields})
+        for tensor in spec.tensors
+    )
+
+
+def _follows(subject: Subject, quantization: str, recipe: str, files: SizedWeights) -> bool:
+    """True of a file of llama-quantize's own types, if its published size is not far from those."""
+    if files.how is not How.STATED or recipe != quantization:
+        return recipe == quantization
+    assert subject.architecture is not None
+    assert subject.row is not None
+    computed = recipe_file(subject.architecture, subject.row, subject.spec.released, quantization)
+    error = files.bytes * _OWN_MIX
+    return computed.low_bytes - error <= files.bytes <= computed.high_bytes + error
 
 
 def _own_mix(
@@ -91,65 +100,36 @@ def _own_mix(
 ) -> tuple[Term, ...]:
     """A file whose publisher chose types of their own, near those of these tensors."""
     source = f"{files.source}; its tables and output matrix in proportion to {RECIPE}"
-    weights = _whole_file(files, source, ", a mix of its publisher's own")
+    line = f"{files.arithmetic}; the whole file, a mix of its publisher's own"
+    low = min(files.low_bytes, files.bytes - int(files.bytes * _OWN_MIX))
+    weights = term("weights", files.bytes, files.how, source, line, low=low, high=files.high_bytes)
     if not is_beside_device:
         return (weights,)
-    total = sum(tensor.bytes for tensor in tensors)
+    total = _bytes_of(tensors)
     shares = [part * files.bytes // total for part in _beside_layers(tensors, row)]
     return _beside_device(weights, shares)
 
 
-def _whole_file(files: SizedWeights, source: str, what: str) -> Term:
-    """A file whose tensors are not known one by one; `what` of a publisher's own types."""
-    low = files.low_bytes
-    if what:
-        low = min(low, files.bytes - int(files.bytes * _OWN_MIX))
-    line = f"{files.arithmetic}; the whole file{what}"
-    return term("weights", files.bytes, files.how, source, line, low=low, high=files.high_bytes)
-
-
-def recipe_of_mix(quantization: str, architecture: Architecture) -> str | None:
-    """The recipe that a publisher's own mix is nearest to; None for llama-quantize's own names."""
-    if quantization in BITS_PER_WEIGHT:
-        return None
-    from .mixes import recipe_of
-
-    return recipe_of(quantization, architecture)
-
-
-def _follows(
-    spec: ModelSpec,
-    architecture: Architecture,
-    row: ArchitectureRow,
-    quantization: str,
-    files: SizedWeights,
-) -> bool:
-    """True where no published size is far from that of llama-quantize's own types."""
-    if files.how is not How.STATED:
-        return True
-    row, earlier = as_published(row, spec.released), typed_earlier(spec.released)
-    computed = computed_file(architecture, row, quantization, earlier)
-    error = files.bytes * _OWN_MIX
-    return computed.low_bytes - error <= files.bytes <= computed.high_bytes + error
+def _bytes_of(tensors: Iterable[Stored]) -> int:
+    return sum(tensor.bytes for tensor in tensors)
 
 
 def _stored(
-    name: str, tensors: Iterable[Stored], how: How, source: str, less: int, more: int
+    name: str, tensors: Sequence[Stored], how: How, source: str, less: int = 0, more: int = 0
 ) -> Term:
     """Tensors as they lie in the file; their sum may be so many bytes less and more."""
-    size, line = sum(tensor.bytes for tensor in tensors), by_type(tensors)
-    return term(name, size, how, source, line, low=size - less, high=size + more)
+    size = _bytes_of(tensors)
+    return term(name, size, how, source, by_type(tensors), low=size - less, high=size + more)
 
 
 def _beside_layers(tensors: Sequence[Stored], row: ArchitectureRow) -> list[int]:
     """Bytes of the output matrix, of the tables of the input layer, and of the token table that is
     the output matrix too.
     """
-    output = sum(tensor.bytes for tensor in tensors if tensor.name.startswith("output."))
-    tables = sum(tensor.bytes for tensor in tensors if tensor.is_table)
-    tied = _is_tied(tensors, row)
-    again = sum(tensor.bytes for tensor in tensors if tied and tensor.name == _TOKEN_TABLE)
-    return [output, tables, again]
+    output = _bytes_of(tensor for tensor in tensors if tensor.name.startswith("output."))
+    tables = _bytes_of(tensor for tensor in tensors if tensor.is_table)
+    again = _bytes_of(tensor for tensor in tensors if tensor.name == _TOKEN_TABLE)
+    return [output, tables, again if _is_tied(tensors, row) else 0]
 
 
 def _beside_device(weights: Term, parts: Sequence[int]) -> tuple[Term, ...]:
@@ -167,15 +147,10 @@ def _beside_device(weights: Term, parts: Sequence[int]) -> tuple[Term, ...]:
     if again != tables:
         line = taken_off(line, tables, "of embeddings")
         line = summed(line, f"{again:,} of them as the output matrix") if again else line
-    embeddings = term(
-        "embeddings",
-        tables,
-        weights.how,
-        f"{weights.source}; llama.cpp keeps the input layer in RAM (src/llama-model.cpp,"
-        " load_tensors)",
-        f"{tables:,} bytes of tables, mapped; a token reads a row of each, the rest may be dropped",
-        low=0,
-    )
+    source = f"{weights.source}; llama.cpp keeps the input layer in RAM (load_tensors)"
+    remark = "mapped; a token reads a row of each, the rest may be dropped"
+    remark = f"{tables:,} bytes of tables, {remark}"
+    embeddings = term("embeddings", tables, weights.how, source, remark, low=0)
     moved = weights.resized(weights.bytes - tables + again, line)
     return moved.replace(output_bytes=output + again), embeddings
 
@@ -189,9 +164,7 @@ def _in_layouts(
     A token table that is the output matrix too is in both (src/llama-model-loader.cpp,
     create_tensor: TENSOR_DUPLICATED).
     """
-    moved: list[Stored] = []
-    rest: list[Stored] = []
-    files: dict[str, None] = {}
+    moved, rest, files = list[Stored](), list[Stored](), dict[str, None]()
     more = twice = 0
     for tensor in tensors:
         buffer = _buffer_of(tensor, layout, tied=tied)
@@ -202,27 +175,20 @@ def _in_layouts(
             twice += tensor.bytes if tensor.name == _TOKEN_TABLE else 0
     if not files:
         return (whole,), 0
-    copied, size = sum(tensor.bytes for tensor in moved), whole.bytes
-    less, above = size - whole.low_bytes, whole.high_bytes - size
-    own = _stored(
-        "weights", rest, whole.how, whole.source,
-        less * (size - copied) // size, above * (size - copied) // size,
-    )  # fmt: skip
+    copied, size = _bytes_of(moved), whole.bytes
+    ends = size - whole.low_bytes, whole.high_bytes - size
+    of_rest, of_moved = ([end * part // size for end in ends] for part in (size - copied, copied))
+    own = _stored("weights", rest, whole.how, whole.source, *of_rest)
     source = (
-        f"{llamacpp.SOURCE}: {', '.join(files)}; interleaved for this processor, the originals in"
+        f"{SOURCE}: {', '.join(files)}; interleaved for this processor, the originals in"
         " the page cache may be dropped"
     )
-    ends = less * copied // size, above * copied // size
-    copies = _stored("repacked_weights", moved, whole.how, source, *ends)
-    if more or twice:
-        line = copies.arithmetic
-        line = (
-            summed(line, f"{twice:,} bytes of the token table, the output matrix")
-            if twice
-            else line
-        )
-        line = summed(line, f"{more:,} bytes of a wider layout") if more else line
-        copies = copies.resized(copied + more + twice, line)
+    copies = _stored("repacked_weights", moved, whole.how, source, *of_moved)
+    lines = [copies.arithmetic]
+    lines += [f"{twice:,} bytes of the token table, the output matrix"] if twice else []
+    lines += [f"{more:,} bytes of a wider layout"] if more else []
+    if len(lines) > 1:
+        copies = copies.resized(copied + more + twice, summed(*lines))
     return (own, copies), copied
 
 
@@ -233,41 +199,34 @@ def _is_tied(tensors: Iterable[Stored], row: ArchitectureRow) -> bool:
 
 def _passed_over(tensor: Stored, row: ArchitectureRow) -> bool:
     """Of a multi-token-prediction block, and left in the file unless it is to draft."""
-    return tensor.extra and not tensor.name.startswith(
-        tuple(f"blk.*.{part}" for part in row.mtp_loaded)
-    )
+    loaded = tuple(f"blk.*.{part}" for part in row.mtp_loaded)
+    return tensor.extra and not tensor.name.startswith(loaded)
 
 
 def _buffer_of(tensor: Stored, layout: Sequence[Buffer], *, tied: bool) -> Buffer | None:
     """The one in which a matrix has its second layout; None for what has none."""
     name, shape = tensor.name, tensor.shape
-    if (
-        not name.endswith(".weight")
-        or len(shape) < 2
-        or (name.startswith(_LOOKED_UP) and not (tied and name == _TOKEN_TABLE))
-        or name.endswith(("attn_k_b.weight", "attn_v_b.weight"))
-    ):
+    is_looked_up = name.startswith(_LOOKED_UP) and not (tied and name == _TOKEN_TABLE)
+    is_absorbed = name.endswith(("attn_k_b.weight", "attn_v_b.weight"))
+    if not name.endswith(".weight") or len(shape) < 2 or is_looked_up or is_absorbed:
         return None
-    return next(
-        (
-            buffer
-            for buffer in layout
-            if tensor.type in buffer.rows
-            and shape[1] % buffer.rows[tensor.type] == 0
-            and (buffer.stacks or len(shape) == 2)
-        ),
-        None,
-    )
+    for buffer in layout:
+        is_divided = tensor.type in buffer.rows and shape[1] % buffer.rows[tensor.type] == 0
+        if is_divided and (buffer.stacks or len(shape) == 2):
+            return buffer
+    return None
 
 
-def own_block_weights(load: Load, quantization: str) -> tuple[int, int, str]:
-    """Bytes of the model's own multi-token-prediction block, their error and the arithmetic."""
+def own_block_weights(load: Load, quantization: str) -> Term:
+    """The model's own multi-token-prediction block, as far as it is not loaded anyway."""
     whole: tuple[Stored, ...] = ()
     if quantization in BITS_PER_WEIGHT:
         earlier = typed_earlier(load.subject.spec.released)
         whole = usual(load.architecture, load.row, quantization, earlier)
     tensors = [tensor for tensor in whole if _passed_over(tensor, load.row)]
-    size, line = sum(tensor.bytes for tensor in tensors), by_type(tensors)
-    if not load.row.mtp_in_gguf:
-        line += "; published files may lack the block: take one that was converted with it"
-    return size, int(size * RECIPE_ERROR), line
+    error = int(_bytes_of(tensors) * RECIPE_ERROR)
+    block = _stored("mtp_weights", tensors, How.COMPUTED, RECIPE, error, error)
+    if load.row.mtp_in_gguf:
+        return block
+    why = "published files may lack the block: take one that was converted with it"
+    return block.replace(arithmetic=f"{block.arithmetic}; {why}")

@@ -10,7 +10,7 @@ from helpers.each import each
 from helpers.paths import TRUTH
 from selfhost.catalogue.index import Catalogue
 from selfhost.needs import canonical_quantization, weights_bytes
-from selfhost.needs.llamacpp.mixes import MIXES
+from selfhost.needs.llamacpp.files import MIXES
 from selfhost.needs.records import SizedWeights
 
 CATALOGUE = Catalogue.open()
