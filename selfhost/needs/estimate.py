@@ -570,14 +570,14 @@ def _parts(subject: Subject, runtime: RuntimeSpec, format: str, workload: Asked)
 
 
 def _with_companions(
-    model_parts: Parts,
+    parts: Parts,
     subject: Subject,
     runtime: RuntimeSpec,
     format: str,
     workload: Asked,
     architectures: Mapping[str, Any],
 ) -> Parts:
-    companions, parts = workload.companions, model_parts
+    companions = workload.companions
     if companions.own_block and format != "gguf":
         block = block_of_checkpoint(subject, workload, runtime)
         parts = parts.replace(terms=(*parts.terms, *block))

@@ -67,13 +67,7 @@ def with_draft(model: Parts, draft: Parts, workload: Asked, source: str) -> Part
     companions = workload.companions
     name = companions.draft.name if companions.draft is not None else ""
     terms = [
-        each.replace(
-            name=f"draft_{each.name}",
-            split=Split.FIRST if each.split in (Split.LAYERS, Split.EACH) else each.split,
-            output_bytes=0,
-            arithmetic=f"{each.arithmetic}; of {name}",
-            source=f"{each.source}; as a draft: {source}",
-        )
+        _of_draft(each, name, source)
         for each in draft.terms
         if each.name != "activations" and not each.is_program
     ]
@@ -90,6 +84,16 @@ def with_draft(model: Parts, draft: Parts, workload: Asked, source: str) -> Part
         evictable_bytes=model.evictable_bytes + draft.evictable_bytes,
         largest_file_bytes=largest or None,
         tensor_parallel=tuple(parallel),
+    )
+
+
+def _of_draft(item: Term, name: str, source: str) -> Term:
+    return item.replace(
+        name=f"draft_{item.name}",
+        split=Split.FIRST if item.split in (Split.LAYERS, Split.EACH) else item.split,
+        output_bytes=0,
+        arithmetic=f"{item.arithmetic}; of {name}",
+        source=f"{item.source}; as a draft: {source}",
     )
 
 
