@@ -109,9 +109,13 @@ def needs_on(needs: Needs, device: Device) -> Needs:
         memory = _counted(inputs.replace(device=device)).memory
         assert memory is not None
         terms = memory.terms
-    there = (each if each.stays_in_ram else each.replace(where=ACCELERATOR) for each in terms)
+    there = map(_on_accelerator, terms)
     memory = MemoryNeed(terms=tuple(there))
     return needs.replace(placement="accelerator", memory=memory, is_lean=device.is_lean)
+
+
+def _on_accelerator(item: Term) -> Term:
+    return item if item.stays_in_ram else item.replace(where=ACCELERATOR)
 
 
 def _counted(inputs: Inputs) -> Needs:

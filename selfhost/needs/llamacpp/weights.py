@@ -151,8 +151,8 @@ def _beside_device(weights: Term, parts: Sequence[int]) -> tuple[Term, ...]:
     remark = "mapped; a token reads a row of each, the rest may be dropped"
     remark = f"{tables:,} bytes of tables, {remark}"
     embeddings = term("embeddings", tables, weights.how, source, remark, low=0)
-    moved = weights.resized(weights.bytes - tables + again, line)
-    return moved.replace(output_bytes=output + again), embeddings
+    weights = weights.resized(weights.bytes - tables + again, line)
+    return weights.replace(output_bytes=output + again), embeddings
 
 
 def _in_layouts(
