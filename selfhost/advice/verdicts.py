@@ -18,7 +18,7 @@ from ..core.errors import MAX_PROBLEMS, Problem
 from ..core.tables import filled, shipped_table
 from ..core.workload import FLAGS, Workload
 from ..judge.checks.model import reads_context
-from ..judge.pace.pacing import advice, faster_in_batches
+from ..judge.pace.pacing import faster_in_batches
 from ..judge.placement.devices import lies_beside_cards
 from ..judge.question import architectures
 from ..judge.record import Judged, Question, Verdict, verdict_on
@@ -155,9 +155,7 @@ def _what_else(
         more["monthly_cost"] = month(stated, offers, judged, machine, catalogue)
     placement = judged.needs.placement if judged.needs is not None and judged.fits else None
     copies = judged.speed.prompt_copies if judged.speed is not None else None
-    if placement == "host":
-        more["advice"] = advice(machine, question.runtime)
-    elif placement == "split" and copies is not None and question.runtime is not None:
+    if placement == "split" and copies is not None and question.runtime is not None:
         more["advice"] = faster_in_batches(copies, question.runtime)
     return more
 

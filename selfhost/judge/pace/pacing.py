@@ -21,7 +21,6 @@ from ..record import Question
 from .engine import Step, constant, ends_of
 from .graphics import uses_shared_gpu
 from .placed import laid_out, predict
-from .processor import is_guest, named_processor, sockets_of
 from .speed import (
     NOTHING,
     PaceRange,
@@ -315,18 +314,6 @@ def how_to_measure(machine: Machine) -> str | None:
     if machine.is_this_one:
         return "run with --measure (about a second)"
     return "record it there with `selfhost machine --measure --format json`"
-
-
-def advice(machine: Machine, runtime: RuntimeSpec | None) -> tuple[str, ...]:
-    """What measurements say would make it faster here; nothing where none applies."""
-    series = named_processor(machine)
-    has_sockets = series is not None and not is_guest(machine) and sockets_of(machine, series) > 1
-    if runtime is None or not runtime.numa_option or not has_sockets:
-        return ()
-    return (
-        f"{runtime.numa_option} reads from all sockets: up to 1.8 times as fast, once the file"
-        " was loaded with it (two EPYC 9175F, ggml-org/llama.cpp#11744)",
-    )
 
 
 def faster_in_batches(copies: PromptCopies, runtime: RuntimeSpec) -> tuple[str, ...]:
