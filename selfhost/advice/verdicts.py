@@ -9,7 +9,7 @@ from itertools import islice
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
-from ..catalogue.offers import Offer, at_context
+from ..catalogue.offers import Offer
 from ..catalogue.quality import quality_for
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import GENERATING, ONE_AT_A_TIME
@@ -110,11 +110,9 @@ def answer(
 
 
 def _priced(catalogue: Catalogue, judged: Judged, today: str) -> tuple[Offer, ...]:
-    """The offers, the cheapest first for the load or the context that was asked for."""
+    """The offers, the cheapest first, for the load that was asked for."""
     question, workload = judged.question, judged.question.workload
     offers = offers_for(catalogue, question, judged, today)
-    if question.context_asked and workload.context_tokens is not None:
-        offers = at_context(offers, workload.context_tokens)
     if workload.load is not None:
         from .costs import dearness
 

@@ -30,31 +30,16 @@ _DOLLARS = read_by(Table.number, maximum=1e9, default=None)
 _TOKENS = read_by(Table.integer, minimum=1, maximum=10**9, default=None)
 
 
-class OtherPrice(Record):
-    """Another price of the same offer, US dollars: of a source more than 5 % away, or, with
-    `when`, of other hours or qualities.
-    """
-
-    input_usd_per_million_tokens: float | None = _DOLLARS
-    output_usd_per_million_tokens: float | None = _DOLLARS
-    usd_per_image: float | None = _DOLLARS
-    when: str | None = read_by(Table.string, default=None)
-    source: str = read_by(Table.string, required=True)
-
-
 class Offer(Record):
     """A hosted price. `model` is the provider's name of it; `stands_in` when it serves another
     model than the one asked for.
 
-    Prices in US dollars; None is not known. They are for prompts of up to `price_holds_to_tokens`,
-    and longer ones cost more, the two `long_` prices where they are known; None where no such limit
-    is known. In their place `price_holds_above_tokens` says that the price is that of longer
-    prompts. `price_is_for` says which of a provider's pictures a price is for. Where sources differ
-    the dearest is the price and `other_prices` has the others. `as_of` is the day of the list that
-    has the price, not one on which the provider was asked; `ends` the day from which the offer is
-    announced to be gone, both `YYYY-MM-DD`; `ends` is None where no end is announced. `why_instead`
-    is a sentence on why this model stands in, or how it is known to be that of the files that were
-    judged; None where it is the one asked for.
+    Prices in US dollars; None is not known. Where sources differ it is the dearest.
+    `price_is_for` says which pictures or prompts a price is for. `as_of` is the day of the list
+    that has the price, not one on which the provider was asked; `ends` the day from which the offer
+    is announced to be gone, both `YYYY-MM-DD`. `why_instead` is a sentence on why this model stands
+    in, or how it is known to be that of the files that were judged; None where it is the one asked
+    for.
     """
 
     provider: str = read_by(Table.string, required=True)
@@ -68,11 +53,6 @@ class Offer(Record):
     usd_per_audio_minute: float | None = _DOLLARS
     usd_per_image: float | None = _DOLLARS
     price_is_for: str | None = read_by(Table.string, default=None)
-    price_holds_to_tokens: int | None = _TOKENS
-    price_holds_above_tokens: int | None = None
-    long_input_usd_per_million_tokens: float | None = _DOLLARS
-    long_output_usd_per_million_tokens: float | None = _DOLLARS
-    other_prices: tuple[OtherPrice, ...] = read_by(Table.records, kind=OtherPrice, default=())
     as_of: str
     ends: str | None = read_by(Table.date, default=None)
     source: str = read_by(Table.string, required=True)
@@ -135,27 +115,6 @@ def cheapest_first(offers: Iterable[Offer]) -> tuple[Offer, ...]:
     unknown prices come last.
     """
     return tuple(sorted(offers, key=_price))
-
-
-def at_context(offers: Iterable[Offer], context_tokens: int) -> tuple[Offer, ...]:
-    """The same with prompts as long as that: where a price does not hold there it is that of
-    longer ones, or not known and last.
-    """
-    return cheapest_first(_for_prompts_of(context_tokens, offer) for offer in offers)
-
-
-def _for_prompts_of(tokens: int, offer: Offer) -> Offer:
-    limit = offer.price_holds_to_tokens
-    if limit is None or tokens <= limit:
-        return offer
-    into, out = offer.long_input_usd_per_million_tokens, offer.long_output_usd_per_million_tokens
-    return offer.replace(
-        input_usd_per_million_tokens=into,
-        output_usd_per_million_tokens=out,
-        other_prices=(),
-        price_holds_to_tokens=limit if into is None else None,
-        price_holds_above_tokens=offer.price_holds_above_tokens if into is None else limit,
-    )
 
 
 def _price(offer: Offer) -> tuple[float, float, float, str, str]:

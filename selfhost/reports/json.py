@@ -42,8 +42,7 @@ _KEYS = {
     "MemoryNeed": "total_bytes low_bytes high_bytes evictable_bytes places terms",
     "Offer": "provider model model_id stands_in context_tokens input_usd_per_million_tokens"
     " output_usd_per_million_tokens usd_per_audio_minute usd_per_image price_is_for"
-    " price_holds_to_tokens price_holds_above_tokens long_input_usd_per_million_tokens"
-    " long_output_usd_per_million_tokens other_prices as_of ends source",
+    " as_of ends source",
     "Problem": "file line key message remedy",
     "Speed": "decode judged prompt work unit how first_token_seconds dataset_seconds"
     " parallel_total full_context_tokens_per_second",

@@ -44,16 +44,12 @@ def price_words(offer: Offer, today: str | None = None) -> str:
     text = ", ".join(f"{_dollars(rate)} {word}" for rate, word in rates if rate is not None)
     if into is not None:
         text += " per 1M tokens"
-        up_to, above = offer.price_holds_to_tokens, offer.price_holds_above_tokens
-        text += f" up to {units.tokens(up_to)} of prompt" if up_to is not None else ""
-        text += f" above {units.tokens(above)} of prompt" if above is not None else ""
     text += f" of {offer.price_is_for}" if offer.price_is_for is not None else ""
     if not text or today is None:
         return text
     months = months_between(offer.as_of, today)
     age = f", {months} months old: ask the provider" if months >= _OLD_PRICE_MONTHS else ""
-    differ = ", lists differ" if any(other.when is None for other in offer.other_prices) else ""
-    return f"{text} (listed {offer.as_of}{differ}{age})"
+    return f"{text} (listed {offer.as_of}{age})"
 
 
 def _dollars(amount: float) -> str:

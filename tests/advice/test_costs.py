@@ -104,28 +104,6 @@ def test_a_card_has_the_rating_of_its_maker(profile: str, watts: float) -> None:
     assert verdict.monthly_cost.here.watts == watts
 
 
-def test_a_price_counts_for_the_prompts_that_it_is_for() -> None:
-    """Gemini 3.1 Pro: $2 and $12 up to 200,000 tokens of prompt, $4 and $18 above (genai-prices 0.2.3, litellm 1.109.1)."""
-    short, long = (
-        check(
-            "gemini-3.1-pro-preview",
-            Workload(load=Load.parse("2M:500k"), context_tokens=context),
-            machine=RECORD,
-        )
-        for context in (200_000, 200_001)
-    )
-    for verdict, prices, limits, bill in (
-        (short, (2.0, 12.0), (200_000, None), 300.0),
-        (long, (4.0, 18.0), (None, 200_000), 510.0),
-    ):
-        (offer,) = verdict.api_offers
-        assert (offer.input_usd_per_million_tokens, offer.output_usd_per_million_tokens) == prices
-        assert (offer.price_holds_to_tokens, offer.price_holds_above_tokens) == limits
-        assert verdict.monthly_cost is not None
-        assert verdict.monthly_cost.offers[0].usd_per_month == bill
-        assert verdict.route == "api"
-
-
 @pytest.mark.parametrize(
     ("name", "unit"), [("whisper-small", "minute of audio"), ("sdxl-base-1.0", "image")]
 )
