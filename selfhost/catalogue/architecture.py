@@ -432,7 +432,7 @@ def read_architecture(table: Table, *, attention_untold: bool) -> Architecture:
 
 def _layer_parts(
     table: Table, layers: int, letters: str, heads: int | None, width: int
-) -> dict[str, tuple[LayerPart, ...]]:
+) -> dict[str, Any]:
     """What the layers have, by the key of the list that says so; a wrong line is left out."""
     attending, keeping = table.tables("attention"), table.tables("recurrent")
     feeding = table.tables("feed_forward")
@@ -441,8 +441,8 @@ def _layer_parts(
         _places((attending, keeping), layers, layers, letters),
         _places((feeding,), layers, layers, letters),
     )
-    kinds = {"attention": Attention, "recurrent": Recurrent, "feed_forward": FeedForward}
-    parts: dict[str, tuple[LayerPart, ...]] = {}
+    kinds: Any = {"attention": Attention, "recurrent": Recurrent, "feed_forward": FeedForward}
+    parts = {}
     for (key, kind), lines in zip(kinds.items(), (attending, keeping, feeding), strict=True):
         read = [_read_part(line, next(places), kind, width, heads) for line in lines]
         parts[key] = tuple(filter(None, read))

@@ -64,27 +64,26 @@ _PURPOSES = {
 class Outline(Record):
     """As much of a model as one must know to decide whether its spec is worth reading. None is
     not known.
+
+    `uses`: the main one first. `is_in_ollama`: one of its aliases is a tag. Of a served model
+    `successor` comes after it, and from `retired` on it is no longer served; `next_is_judged`: the
+    publisher does not say what comes next, its spec does. `tuned_from`: a repository, a spec's id,
+    or `scratch`.
     """
 
     id: str
     family: str | None
     modality: str
-    # names of specs/common/uses.toml, the main one first
     uses: tuple[str, ...] | None
     closed: bool
     parameters_total: int | None
-    # None of a dense model, whose are all used for every token
     parameters_active: int | None
     released: str | None
     superseded_by: str | None
-    # an entry of Ollama's library carries it: one of its aliases is a tag
     is_in_ollama: bool
-    # of a model that is served, what comes after it, and the day from which it is no longer served
     successor: str | None
     retired: str | None
-    # the publisher does not say what comes after it: its spec does, by its own judgement
     next_is_judged: bool
-    # a repository or a spec's id; `scratch` where it was trained from random weights
     tuned_from: str | None
 
     @property
@@ -144,19 +143,15 @@ class Catalogue:
         """The spec with exactly this id. Raises `SpecError` with every fault of its file,
         `UnknownModelError` where there is none.
         """
-        spec = self._specs.get(id)
-        if spec is not None:
-            return spec
-        folders = [folder for folder in self._folders if id in folder.ids]
-        if not folders:
-            raise UnknownModelError(
-                f"no spec has the id {id!r}", remedy="`selfhost list` shows them all"
-            )
-        spec = folders[0].spec(id)
-        if len(folders) > 1:
-            spec = spec.replace(overrides=folders[1].file(id))
-        self._specs[id] = spec
-        return spec
+        if id not in self._specs:
+            folders = [folder for folder in self._folders if id in folder.ids]
+            if not folders:
+                message, remedy = f"no spec has the id {id!r}", "`selfhost list` shows them all"
+                raise UnknownModelError(message, remedy=remedy)
+            spec = folders[0].spec(id)
+            over = folders[1].file(id) if len(folders) > 1 else None
+            self._specs[id] = spec.replace(overrides=over) if over else spec
+        return self._specs[id]
 
     def specs(self) -> Iterator[ModelSpec]:
         """Every spec that can be read, by id; `broken` has the others."""
@@ -177,9 +172,8 @@ class Catalogue:
         """
         if id not in self._runtimes:
             if id not in self.runtime_ids():
-                message, remedy = f"{id!r} is not known", f"one of {', '.join(self.runtime_ids())}"
-                problem = Problem(file="workload", key="runtime", message=message, remedy=remedy)
-                raise WorkloadError([problem])
+                remedy = f"one of {', '.join(self.runtime_ids())}"
+                raise WorkloadError.of("runtime", f"{id!r} is not known", remedy)
             from .runtime import read_runtime_spec
 
             document = table_at(os.path.join(self.folder, "runtimes", id))
@@ -202,9 +196,8 @@ class Catalogue:
             document = table_at(os.path.join(self.folder, "common", name))
             if document.problems:
                 raise SpecError(document.problems)
-            self._common[name] = (
-                document.values if document.text is None else plain(document.values)
-            )
+            is_stored = document.text is None
+            self._common[name] = document.values if is_stored else plain(document.values)
         return self._common[name]
 
     def common_tables(self, file: str, table: str) -> Mapping[str, tuple[str, Mapping[str, Any]]]:
@@ -252,14 +245,8 @@ class Catalogue:
     @cached_property
     def own_faults(self) -> tuple[Problem, ...]:
         """Every fault of every file in the user's folders."""
-        problems: list[Problem] = []
-        for folder in self._folders[:-1]:
-            for spec_id in folder.ids:
-                try:
-                    folder.spec(spec_id)
-                except SpecError as error:
-                    problems += error.problems
-        return tuple(problems)
+        files = [(folder, id) for folder in self._folders[:-1] for id in folder.ids]
+        return tuple(problem for folder, id in files for problem in folder.faults(id))
 
     def names(self) -> tuple[Names, ...]:
         """The names of each folder, the overriding one first and the shipped one last."""
@@ -295,8 +282,8 @@ class Catalogue:
         return tuple(sorted(models, key=lambda outline: outline.parameters_total or 0))
 
     def current_first(self, ids: Iterable[str]) -> tuple[str, ...]:
-        """The models in that order, each after the open one that supersedes it; those that are
-        superseded come last.
+        """The models in that order, each after the open one for the same work that supersedes it;
+        those that are superseded come last.
         """
         current: dict[str, None] = {}
         superseded: dict[str, None] = {}
@@ -309,7 +296,6 @@ class Catalogue:
         return tuple({**current, **superseded})
 
     def _successor(self, id: str) -> str | None:
-        """The open model for the same work that supersedes that one."""
         before = self._outlines.get(id)
         after = self._outlines.get(before.superseded_by or "") if before is not None else None
         if before is None or after is None or after.closed or after.modality != before.modality:
@@ -319,10 +305,15 @@ class Catalogue:
 
 def spec_in(path: str) -> ModelSpec:
     """The spec in a file of whatever name. Raises `SpecError` with every fault of it."""
+    return _spec_of(Document.read(path), path)
+
+
+def _spec_of(document: Document, path: str, id: str | None = None) -> ModelSpec:
     from .spec import read_model_spec
 
-    document = Document.read(path)
     spec = read_model_spec(document, path)
+    if spec is not None and id not in (None, spec.id):
+        document.add(("id",), *misnamed(spec.id, f"{id}.toml"))
     if spec is None or not document.ok:
         raise SpecError(document.problems)
     return spec
@@ -346,16 +337,16 @@ class _Folder:
     def spec(self, id: str) -> ModelSpec:
         """The spec in the file of that name. Raises `SpecError` with every fault of it."""
         if id not in self._specs:
-            from .spec import read_model_spec
-
-            document = self._document(id)
-            spec = read_model_spec(document, self.file(id))
-            if spec is not None and spec.id != id:
-                document.add(("id",), *misnamed(spec.id, f"{id}.toml"))
-            if spec is None or not document.ok:
-                raise SpecError(document.problems)
-            self._specs[id] = spec
+            self._specs[id] = _spec_of(self._document(id), self.file(id), id)
         return self._specs[id]
+
+    def faults(self, id: str) -> Sequence[Problem]:
+        """What is wrong with the file of that name."""
+        try:
+            self.spec(id)
+        except SpecError as error:
+            return error.problems
+        return ()
 
     @cached_property
     def values(self) -> Sequence[tuple[str, Mapping[str, Any]]]:

@@ -22,35 +22,36 @@ if TYPE_CHECKING:
 
 HOW = ("exact", "computed", "measured", "stated", "assumed")
 # what a workload may ask of a runtime beyond its defaults
-COMPANIONS = ("draft", "mtp")
+COMPANIONS = ("draft", "mtp", "adapter")
 ASKED_OF_RUNTIME = (
-    "context_tokens",
-    "parallel",
-    "kv_cache_type",
-    "yarn",
-    "embedding",
-    "reranking",
-    "whole_batch",
-    "checkpoints",
-    "shared_gpu",
-    *COMPANIONS,
-)
+    "context_tokens", "parallel", "kv_cache_type", "yarn", "embedding", "reranking", "whole_batch",
+    "checkpoints", "shared_gpu", *COMPANIONS,
+)  # fmt: skip
 # what a command has where the model wants it
 BLANKS = (
-    "remote_code",
-    "steps",
-    "rate",
-    "cast",
-    "tiled",
-    "chunked",
-    "result",
-    "variant",
-    "guidance",
-)
-
-
+    "remote_code", "steps", "rate", "cast", "tiled", "chunked", "result", "variant", "guidance",
+)  # fmt: skip
 # what a name says of its groups, which no rule depends on
 _GROUPS = pattern(r"-(?:\d+g|channel|[23]bit)$")
+# kinds of attention whose heads keep keys and values
+_WITH_HEADS = ("full", "sliding")
+
+# fields that many keys are: a word, a sentence, yes or no, several words, bytes; by a free key a
+# text, several words, or a share above 0 and at most 1
+_WORD = read_by(Table.string, default="")
+_WANTED = read_by(Table.string, required=True)
+_FLAG = read_by(Table.boolean, default=False)
+_WORDS = read_by(Table.strings, default=())
+_MAYBE = read_by(Table.string, default=None)
+_BYTES = read_by(Table.integer, default=0)
+_COUNT = read_by(Table.integer, minimum=1, default=0)
+_NUMBER = read_by(Table.integer, minimum=1, default=None)
+_TEXTS = read_by(texts, default={})
+_FILLED = read_by(Table.mapping, of=Table.string, default={})
+_LISTS = read_by(string_lists, default={})
+_SIZES = read_by(Table.mapping, of=size_in_bytes, default={})
+_SHARES = read_by(Table.mapping, of=Table.number, minimum=0.01, maximum=1.0, default={})
+_SOURCE = read_by(Table.text, required=True)
 
 
 class QuantizationRule(Record):
@@ -64,16 +65,16 @@ class QuantizationRule(Record):
     that load it right, as those of `RuntimeSpec`.
     """
 
-    also: tuple[str, ...] = read_by(Table.strings, default=())
-    at_load: bool = read_by(Table.boolean, default=False)
-    gpu_only: bool = read_by(Table.boolean, default=False)
-    compute_capability: str | None = read_by(Table.string, default=None)
-    vendors: tuple[str, ...] = read_by(Table.strings, default=())
+    also: tuple[str, ...] = _WORDS
+    at_load: bool = _FLAG
+    gpu_only: bool = _FLAG
+    compute_capability: str | None = _MAYBE
+    vendors: tuple[str, ...] = _WORDS
     launched_percent: tuple[int, ...] = read_by(Table.integers, minimum=10, default=(100,) * 3)
-    needs: str = read_by(Table.string, default="")
-    command: str = read_by(Table.string, default="")
-    offload_commands: Mapping[str, str] = read_by(texts, default={})
-    source: str = read_by(Table.text, required=True)
+    needs: str = _WORD
+    command: str = _WORD
+    offload_commands: Mapping[str, str] = _TEXTS
+    source: str = _SOURCE
 
     # what it is a rule of, as sentences say; what asks for it, and whether nothing asked will do
     subject = "that quantization"
@@ -90,13 +91,13 @@ class CacheRule(Record):
     attention has no heads of its own to go by. `refused`: architecture rows, with why.
     """
 
-    compute_capability: str | None = read_by(Table.string, default=None)
-    by_heads_capability: str | None = read_by(Table.string, default=None)
+    compute_capability: str | None = _MAYBE
+    by_heads_capability: str | None = _MAYBE
     head_lengths: tuple[int, ...] = read_by(Table.integers, minimum=1, default=())
-    not_by_heads: tuple[str, ...] = read_by(Table.strings, default=())
-    not_by_heads_seeing: tuple[str, ...] = read_by(Table.strings, default=())
-    vendors: tuple[str, ...] = read_by(Table.strings, default=())
-    source: str = read_by(Table.text, required=True)
+    not_by_heads: tuple[str, ...] = _WORDS
+    not_by_heads_seeing: tuple[str, ...] = _WORDS
+    vendors: tuple[str, ...] = _WORDS
+    source: str = _SOURCE
     # the type, where a rule is one of a runtime
     type: str = ""
 
@@ -127,9 +128,6 @@ class CacheRule(Record):
 
 # what says on which GPUs a program has kernels for something
 KernelRule = QuantizationRule | CacheRule
-
-# kinds of attention whose heads keep keys and values
-_WITH_HEADS = ("full", "sliding")
 
 
 def _check_cache_rule(table: Table, values: Mapping[str, Any]) -> None:
@@ -164,19 +162,19 @@ class Conversion(Record):
     where published weights of fewer than 16 bits are not converted.
     """
 
-    look_first: str = read_by(Table.string, required=True)
+    look_first: str = _WANTED
     format: str = read_by(Table.string, default="gguf")
     file: str = read_by(Table.string, default="{model}-{quantization}.gguf")
-    tools: tuple[str, ...] = read_by(Table.strings, default=())
-    download: str = read_by(Table.string, default="")
-    convert: str = read_by(Table.string, required=True)
-    quantize: str = read_by(Table.string, default="")
-    projector: str = read_by(Table.string, default="")
-    through: str = read_by(Table.string, default="")
-    types: Mapping[str, str] = read_by(texts, default={})
-    quantizations: tuple[str, ...] = read_by(Table.strings, default=())
+    tools: tuple[str, ...] = _WORDS
+    download: str = _WORD
+    convert: str = _WANTED
+    quantize: str = _WORD
+    projector: str = _WORD
+    through: str = _WORD
+    types: Mapping[str, str] = _TEXTS
+    quantizations: tuple[str, ...] = _WORDS
     takes_quantized: bool = read_by(Table.boolean, default=True)
-    source: str = read_by(Table.text, required=True)
+    source: str = _SOURCE
 
 
 class ComponentFile(Record):
@@ -186,12 +184,12 @@ class ComponentFile(Record):
     are listed somewhere, by type.
     """
 
-    component: str = read_by(Table.string, required=True)
-    option: str = read_by(Table.string, required=True)
-    repository: str = read_by(Table.string, required=True)
-    file: str = read_by(Table.string, required=True)
-    type: str = read_by(Table.string, default="")
-    bytes: Mapping[str, int] = read_by(Table.mapping, of=size_in_bytes, default={})
+    component: str = _WANTED
+    option: str = _WANTED
+    repository: str = _WANTED
+    file: str = _WANTED
+    type: str = _WORD
+    bytes: Mapping[str, int] = _SIZES
 
     def named(self, quantization: str) -> str:
         """The file in its repository, in that quantization."""
@@ -209,17 +207,12 @@ class ModelParts(Record):
 
     model: str = read_by(identifier, name="model")
     quantizations: tuple[str, ...] = read_by(Table.strings, required=True)
-    options: str = read_by(Table.string, default="")
+    options: str = _WORD
     denoise_bytes: int = read_by(Table.integer, required=True)
     decode_bytes: int = read_by(Table.integer, required=True)
-    buffers_like: str = read_by(Table.string, default="")
+    buffers_like: str = _WORD
     denoising: Denoising | None = read_by(Table.record, kind=Denoising, default=None)
     files: tuple[ComponentFile, ...] = read_by(Table.records, kind=ComponentFile, required=True)
-
-
-def _shares() -> Any:
-    """A field with a share, above 0 and at most 1, by the name of a quantization."""
-    return read_by(Table.mapping, of=Table.number, minimum=0.01, maximum=1.0, default={})
 
 
 class Service(Record):
@@ -246,26 +239,26 @@ class Service(Record):
     environment variable, all else an option.
     """
 
-    image: str = read_by(Table.string, required=True)
-    images: Mapping[str, str] = read_by(texts, default={})
-    vendor: str = read_by(Table.string, default="")
-    program: str = read_by(Table.string, required=True)
-    listen: str = read_by(Table.string, default="")
-    starts_nothing: bool = read_by(Table.boolean, default=False)
-    fetch: str = read_by(Table.string, default="")
+    image: str = _WANTED
+    images: Mapping[str, str] = _TEXTS
+    vendor: str = _WORD
+    program: str = _WANTED
+    listen: str = _WORD
+    starts_nothing: bool = _FLAG
+    fetch: str = _WORD
     port: int = read_by(Table.integer, minimum=1, required=True)
-    port_setting: str = read_by(Table.string, default="")
-    health: str = read_by(Table.string, required=True)
-    store: str = read_by(Table.string, required=True)
-    maps_files: bool = read_by(Table.boolean, default=False)
-    mapped_program_bytes: int = read_by(Table.integer, default=0)
-    prompt_cache_bytes: int = read_by(Table.integer, default=0)
-    shared_memory_bytes: int = read_by(Table.integer, default=0)
-    accelerator_host_bytes: int = read_by(Table.integer, default=0)
-    host_limit_bytes: int = read_by(Table.integer, default=0)
-    environment: Mapping[str, str] = read_by(texts, default={})
-    bounds: Mapping[str, str] = read_by(texts, default={})
-    source: str = read_by(Table.text, required=True)
+    port_setting: str = _WORD
+    health: str = _WANTED
+    store: str = _WANTED
+    maps_files: bool = _FLAG
+    mapped_program_bytes: int = _BYTES
+    prompt_cache_bytes: int = _BYTES
+    shared_memory_bytes: int = _BYTES
+    accelerator_host_bytes: int = _BYTES
+    host_limit_bytes: int = _BYTES
+    environment: Mapping[str, str] = _TEXTS
+    bounds: Mapping[str, str] = _TEXTS
+    source: str = _SOURCE
 
 
 class Account(Record):
@@ -294,13 +287,13 @@ class Account(Record):
 
     loads_as: str = read_by(Table.string, choices=("stored", "config", "sixteen"), default="stored")
     windows: str = read_by(Table.string, choices=("kept", "rotated", "paged"), default="paged")
-    typed_states: bool = read_by(Table.boolean, default=False)
-    narrow_states: tuple[str, ...] = read_by(Table.strings, default=())
-    prompt_tokens: int = read_by(Table.integer, default=0)
+    typed_states: bool = _FLAG
+    narrow_states: tuple[str, ...] = _WORDS
+    prompt_tokens: int = _BYTES
     width: float = read_by(Table.number, default=4.0)
     inner: float = read_by(Table.number, default=3.0)
-    waiting_bytes: int = read_by(Table.integer, default=0)
-    waits_by_layer: bool = read_by(Table.boolean, default=False)
+    waiting_bytes: int = _BYTES
+    waits_by_layer: bool = _FLAG
     score_bytes: float = read_by(Table.number, default=0.0)
     fused_heads: tuple[int, ...] = read_by(Table.integers, default=())
     scan_bytes: Mapping[str, float] = read_by(Table.mapping, of=Table.number, default={})
@@ -308,51 +301,48 @@ class Account(Record):
     mixture_bytes: tuple[int, ...] = read_by(Table.integers, default=(0, 0, 0))
     low_share: float = read_by(Table.number, default=0.0)
     high_share: float = read_by(Table.number, default=2.0)
-    high_bytes: int = read_by(Table.integer, default=0)
+    high_bytes: int = _BYTES
     program_bytes: tuple[int, ...] = read_by(Table.integers, default=())
     token_bytes: tuple[int, ...] = read_by(Table.integers, default=(0, 0, 0))
-    maps_files: bool = read_by(Table.boolean, default=False)
-    widened: tuple[str, ...] = read_by(Table.strings, default=())
-    widened_always: tuple[str, ...] = read_by(Table.strings, default=())
-    divides_layers: bool = read_by(Table.boolean, default=False)
-    ignored_quantizers: tuple[str, ...] = read_by(Table.strings, default=())
+    maps_files: bool = _FLAG
+    widened: tuple[str, ...] = _WORDS
+    widened_always: tuple[str, ...] = _WORDS
+    divides_layers: bool = _FLAG
+    ignored_quantizers: tuple[str, ...] = _WORDS
     speech_beams: int = read_by(Table.integer, default=1)
-    speech_tokens: int = read_by(Table.integer, default=0)
-    source: str = read_by(Table.string, default="")
+    speech_tokens: int = _BYTES
+    source: str = _WORD
 
 
 class RuntimeSpec(Record):
-    """One program that loads models: the keys of `specs/runtimes/<id>.toml`, each explained where
-    it stands.
+    """One program that loads models: the keys of `specs/runtimes/<id>.toml`.
 
     A text that is a line to type has places in braces, which `advice/commands.py` fills in:
     `{repository}`, `{quantization}`, `{file}` (on this machine), `{file_name}`, `{context_tokens}`
     (per sequence), `{total_context_tokens}`, `{parallel}`, `{kv_cache_type}`, `{tag}`, `{draft}` (a
-    repository, with `:{quantization}` for GGUF), and those that a key below
-    names. A key of systems takes `linux-x86_64`, `macos-aarch64` and so on.
+    repository, with `:{quantization}` for GGUF), `{adapter}` (a file), `{adapter_folder}`,
+    `{adapter_rank}` (the least that vLLM takes and that holds it), and those that a key below
+    names. A key of systems takes `linux-x86_64`, `macos-aarch64` and so on; "by row" is by the row
+    of specs/common/architectures.toml, "by family" by that of the model.
     """
 
     # ---- what it is
 
     id: str = read_by(identifier)
-    name: str = read_by(Table.string, required=True)
-    # the runtime whose code it computes with, so that the rules of that one for memory and pace
-    # hold; empty where it is the program itself
-    library: str = read_by(Table.string, default="")
-    # what it holds beside weights and cache, where it loads checkpoints in Python
+    name: str = _WANTED
+    # the runtime whose code it computes with, whose rules for memory and pace then hold
+    library: str = _WORD
     account: Account = read_by(Table.record, kind=Account, default=Account())
     # runtimes whose files some tags of its own hold, which it computes with their code
-    tags_of: tuple[str, ...] = read_by(Table.strings, default=())
+    tags_of: tuple[str, ...] = _WORDS
     # it loads no models but those whose spec names it under `runtimes`
-    named_alone: bool = read_by(Table.boolean, default=False)
+    named_alone: bool = _FLAG
     # in order of preference
     formats: tuple[str, ...] = read_by(Table.strings, required=True, choices=FORMATS)
     modalities: tuple[str, ...] = read_by(Table.strings, required=True, choices=MODALITIES)
-    # by architecture row, or `*`: the families (none: all) of models that see, of which it runs the
-    # text alone
-    text_part: Mapping[str, tuple[str, ...]] = read_by(string_lists, default={})
-    # models that it loads from several files, each with what it is in; where there are any, it
-    # loads no others. They fill `{parts}`
+    # by row, or `*`: the families (none: all) of models that see, of which it runs the text alone
+    text_part: Mapping[str, tuple[str, ...]] = _LISTS
+    # models that it loads from several files, and then no others; they fill `{parts}`
     parts: tuple[ModelParts, ...] = read_by(Table.records, kind=ModelParts, default=())
     # beside a model's own stored type, by name
     quantizations: Mapping[str, QuantizationRule] = read_by(
@@ -365,210 +355,173 @@ class RuntimeSpec(Record):
     )
     # types that it loads files in float32 in, if told by `{cast}` of `blanks`
     casts: tuple[str, ...] = read_by(Table.strings, choices=PLAIN_DTYPES, default=())
-    # those that it can be asked for beside the type it takes by itself
+    # those that can be asked for, and which GPUs take them; one without a rule is taken by all
     kv_cache_types: tuple[str, ...] = read_by(Table.strings, choices=KV_CACHE_TYPES, default=())
-    # of these, which GPUs take it; one without a rule is taken by all
     cache_rules: Mapping[str, CacheRule] = read_by(_cache_rules, name="kv_cache", default={})
-    # what it can load beside a model: a draft model, the model's own block that predicts more
-    # tokens
+    # what it can load beside a model
     companions: tuple[str, ...] = read_by(Table.strings, choices=COMPANIONS, default=())
-    # by architecture row: the first release that knows it, which not every model of it can do with;
-    # what is missing is not known
-    minimum_versions: Mapping[str, str] = read_by(texts, default={})
-    # by architecture row: the last release that loads it, where it loads it no more
-    last_versions: Mapping[str, str] = read_by(texts, default={})
-    # why its program gives no answer with a model whose files it loads, as a sentence: by main use
-    # or architecture row
-    unserved: Mapping[str, str] = read_by(texts, default={})
-    # by architecture row: a build that knew it, the first one or a later
-    minimum_builds: Mapping[str, str] = read_by(texts, default={})
+    # by row: the first release that knows it, the last that loads it, a build that knew it
+    minimum_versions: Mapping[str, str] = _TEXTS
+    last_versions: Mapping[str, str] = _TEXTS
+    minimum_builds: Mapping[str, str] = _TEXTS
+    # why it gives no answer with a model whose files it loads: by main use or row
+    unserved: Mapping[str, str] = _TEXTS
 
     # ---- where it runs
 
     systems: tuple[str, ...] = read_by(Table.strings, required=True)
     # how it runs on systems that it is not judged on, as a clause
     elsewhere: str | None = read_by(Table.text, default=None)
-    # systems without a published build on which its source is known to build, and where that is
-    # described
-    builds_from_source: tuple[str, ...] = read_by(Table.strings, default=())
-    source_build: str = read_by(Table.string, default="")
+    # systems without a published build, and where it is described how to build it
+    builds_from_source: tuple[str, ...] = _WORDS
+    source_build: str = _WORD
     # those whose build loads big-endian GGUF files alone; published ones are little-endian
-    big_endian_systems: tuple[str, ...] = read_by(Table.strings, default=())
+    big_endian_systems: tuple[str, ...] = _WORDS
     # by architecture of the processor: without these its shipped build crashes, or is slow
-    instruction_sets: Mapping[str, tuple[str, ...]] = read_by(string_lists, default={})
-    recommended_instruction_sets: Mapping[str, tuple[str, ...]] = read_by(string_lists, default={})
-    # it cannot run on a CPU as it is judged
-    gpu_only: bool = read_by(Table.boolean, default=False)
-    # how such a program runs on a CPU all the same, as a sentence
+    instruction_sets: Mapping[str, tuple[str, ...]] = _LISTS
+    recommended_instruction_sets: Mapping[str, tuple[str, ...]] = _LISTS
+    # as it is judged it runs on a GPU alone; how it runs on a CPU all the same, as a sentence
+    gpu_only: bool = _FLAG
     on_cpu: str = read_by(Table.text, default="")
-    # as installed and called it computes on the processor, whatever the machine has
-    cpu_only: bool = read_by(Table.boolean, default=False)
-    # systems on which its builds compute on the processor, whatever GPU is there
-    no_gpu_systems: tuple[str, ...] = read_by(Table.strings, default=())
-    # the least of an NVIDIA GPU that it runs on, whatever the quantization
-    compute_capability: str | None = read_by(Table.string, default=None)
-    # the same of one that shares the RAM, as a Jetson's, where that is more
-    shared_compute_capability: str | None = read_by(Table.string, default=None)
-    # the GPUs of AMD's that its builds are made for: regular expressions of whole words of their
-    # names, in small letters; empty: not told
-    amd_gpus: tuple[str, ...] = read_by(Table.strings, default=())
-    # others, by the instruction set of AMD's whose kernels they run on Linux if told to
-    # (HSA_OVERRIDE_GFX_VERSION)
-    amd_gpus_as: Mapping[str, tuple[str, ...]] = read_by(string_lists, default={})
+    # it computes on the processor, whatever the machine has; on these systems
+    cpu_only: bool = _FLAG
+    no_gpu_systems: tuple[str, ...] = _WORDS
+    # the least of an NVIDIA GPU, and of one that shares the RAM, as a Jetson's, where that is more
+    compute_capability: str | None = _MAYBE
+    shared_compute_capability: str | None = _MAYBE
+    # the GPUs of AMD's that its builds are made for, and of those that share the RAM: regular
+    # expressions of whole words of their names, in small letters; empty: not told
+    amd_gpus: tuple[str, ...] = _WORDS
+    amd_shared_gpus: tuple[str, ...] = _WORDS
+    # others, by the instruction set whose kernels they run on Linux (HSA_OVERRIDE_GFX_VERSION)
+    amd_gpus_as: Mapping[str, tuple[str, ...]] = _LISTS
     # makers of the GPUs sharing the RAM that its builds compute on; of others that is not known
-    on_shared_gpu: tuple[str, ...] = read_by(Table.strings, default=())
-    # of AMD's among those, as `amd_gpus`
-    amd_shared_gpus: tuple[str, ...] = read_by(Table.strings, default=())
+    on_shared_gpu: tuple[str, ...] = _WORDS
 
     # ---- how it is got, and seen to be there
 
     # the disk place (`Disk.purpose`) that its downloads land in
-    store: str = read_by(Table.string, required=True)
-    # command names, and Python distributions, that show it is installed; `machine/probes` looks for
-    # them by a table of its own (`software.py`)
-    present: tuple[str, ...] = read_by(Table.strings, default=())
-    distributions: tuple[str, ...] = read_by(Table.strings, default=())
+    store: str = _WANTED
+    # command names, and Python distributions, that show it is installed
+    present: tuple[str, ...] = _WORDS
+    distributions: tuple[str, ...] = _WORDS
     # by one of `present` that starts the others: what stands in a line for the first of them
-    launched: Mapping[str, str] = read_by(texts, default={})
-    # the lines that get it, and comments on how else it is had: by system, by SYSTEM-VENDOR or
-    # SYSTEM-accelerator where the model is on one, or for `any`
-    install: Mapping[str, tuple[str, ...]] = read_by(string_lists, default={})
+    launched: Mapping[str, str] = _TEXTS
+    # the lines that get it: by system, SYSTEM-VENDOR or SYSTEM-accelerator, or for `any`
+    install: Mapping[str, tuple[str, ...]] = _LISTS
     # what must be there first
-    install_needs: str = read_by(Table.string, default="")
+    install_needs: str = _WORD
     # the line that comes first, by vendor of the accelerator, or by `below-7.5` or
     # `SYSTEM-below-7.5` for an NVIDIA GPU below that compute capability
-    install_first: Mapping[str, str] = read_by(texts, default={})
-    # packages of PyPI that a line needs and `install` does not get: by family, or by what the line
-    # says
-    packages: Mapping[str, str] = read_by(texts, default={})
+    install_first: Mapping[str, str] = _TEXTS
+    # packages of PyPI that `install` does not get: by family, or by what a line says
+    packages: Mapping[str, str] = _TEXTS
     # where releases can be downloaded
-    builds: str = read_by(Table.string, default="")
+    builds: str = _WORD
     # the first release that takes the commands as they stand here, whatever the model
-    command_version: str | None = read_by(Table.string, default=None)
+    command_version: str | None = _MAYBE
     # the environment variable from which it reads the token of a login
-    token_variable: str = read_by(Table.string, default="")
+    token_variable: str = _WORD
     # how it runs in a container; None where its publisher offers no image
     service: Service | None = read_by(Table.record, kind=Service, default=None)
 
     # ---- the lines to type
 
-    # downloads and runs a model
+    # downloads and runs a model; by family or main use where that takes another line
     command: str = read_by(Table.string, empty=True, default="")
-    # the same by family, or by main use, where another line is needed
-    commands: Mapping[str, str] = read_by(texts, default={})
-    # the same where no tag names the model
-    repository_command: str = read_by(Table.string, default="")
-    # the same where the `{file_name}` holds no tag
-    named_command: str = read_by(Table.string, default="")
-    # the same for one `{file}` on this machine
-    file_command: str = read_by(Table.string, default="")
-    # of an embedder by its tag, whose texts are longer than the batch that the program takes by
-    # itself; in a shell of Unix
-    embedding_command: str = read_by(Table.string, default="")
-    # the same where the parts lie in RAM and come to an accelerator in turn, by the way of
-    # `needs.records.Offloaded`
-    offload_commands: Mapping[str, str] = read_by(texts, default={})
+    commands: Mapping[str, str] = _TEXTS
+    # the same where no tag names the model, where `{file_name}` holds no tag, for one `{file}`
+    # here, and of an embedder by its tag, whose texts are longer than a batch
+    repository_command: str = _WORD
+    named_command: str = _WORD
+    file_command: str = _WORD
+    embedding_command: str = _WORD
+    # the same by the way of `needs.records.Offloaded` in which parts come to an accelerator in turn
+    offload_commands: Mapping[str, str] = _TEXTS
     # how to make a file that nobody published
     conversion: Conversion | None = read_by(Table.record, kind=Conversion, default=None)
-    # the quantization that its own name of a model loads, where selfhost takes another by default
-    tags: Mapping[str, str] = read_by(texts, default={})
+    # by its own name of a model: the quantization that it loads, where selfhost takes another by
+    # default, and bytes of the text model, where others make theirs otherwise
+    tags: Mapping[str, str] = _TEXTS
+    tag_bytes: Mapping[str, int] = _SIZES
     # its own names of models whose files are of before llama.cpp kept the latent alone
-    unpacked_tags: tuple[str, ...] = read_by(Table.strings, default=())
-    # bytes of the text model behind its own name of a model, where it made that file otherwise than
-    # others make theirs of that quantization
-    tag_bytes: Mapping[str, int] = read_by(Table.mapping, of=size_in_bytes, default={})
-    # fills `{device}`: by vendor of the accelerator, `VENDOR-unified` for a GPU that shares the
-    # RAM, `host`, `several`
-    devices: Mapping[str, str] = read_by(texts, default={})
+    unpacked_tags: tuple[str, ...] = _WORDS
+    # fills `{device}`: by vendor, `VENDOR-unified` for a GPU sharing the RAM, `host`, `several`
+    devices: Mapping[str, str] = _TEXTS
     # fills `{input}`: by model, by first input and modality (`image-to-video`), or by modality
-    inputs: Mapping[str, str] = read_by(texts, default={})
-    # fills the blank of its name in a command where that applies, "" elsewhere: `remote_code` where
-    # the repository's own code has to be trusted; `steps` of a spec that states its steps
-    # (`{count}`); `rate` of one that states the `{frames_per_second}` of its clips; `cast` where
-    # files are loaded in another type (`{quantization}`); `tiled` but not where a spec states a way
-    # that is taken without; `chunked` where the feed-forward of each frame is computed in turn;
-    # `result` of a spec that states such a way (`{height}`, …); `variant` and `guidance` as the
-    # next two keys say
-    blanks: Mapping[str, str] = read_by(Table.mapping, of=Table.string, default={})
+    inputs: Mapping[str, str] = _TEXTS
+    # fills the blank of its name where that applies, "" elsewhere: `remote_code` is to be trusted,
+    # `steps` (`{count}`) and `rate` (`{frames_per_second}`) are stated, `cast` is to another type,
+    # results are `tiled` but in a stated way, feed-forwards `chunked`, a `result` has a size of its
+    # own (`{height}`, …), `variant` and `guidance` as the next two keys say
+    blanks: Mapping[str, str] = _FILLED
     # by quantization: the repositories that hold files of their own for it
-    variants: Mapping[str, tuple[str, ...]] = read_by(string_lists, default={})
+    variants: Mapping[str, tuple[str, ...]] = _LISTS
     # the families that leave out a second pass unless asked for it
-    guided_families: tuple[str, ...] = read_by(Table.strings, default=())
-    # where the workload departs from the program's default, by ASKED_OF_RUNTIME: `options` are
-    # appended to the command (`whole_batch`: for an encoder, which reads a text in one batch of
-    # `{batch_tokens}`; `embedding`, `reranking`: for a model that mainly does so, where the program
-    # has to be told; `shared_gpu`: it leaves a GPU that shares the RAM unused unless told, and
-    # others of the same files take it); `settings` are environment variables for `serve`, the
-    # command that starts the server, `NAME=value` with a space between two. A key in neither is in
-    # `command`, or cannot be asked for
-    options: Mapping[str, str] = read_by(Table.mapping, of=Table.string, default={})
-    settings: Mapping[str, str] = read_by(Table.mapping, of=Table.string, default={})
-    serve: str = read_by(Table.string, default="")
+    guided_families: tuple[str, ...] = _WORDS
+    # where the workload departs from the program's default, by ASKED_OF_RUNTIME: what is appended
+    # to the command, and `NAME=value` for `serve`, the command that starts the server; a key in
+    # neither is in `command`, or cannot be asked for
+    options: Mapping[str, str] = _FILLED
+    settings: Mapping[str, str] = _FILLED
+    serve: str = _WORD
     # the variable that gives that server an address of its own, where one may run already
-    server_address: str = read_by(Table.string, default="")
+    server_address: str = _WORD
     # the path of OpenAI's API where the command starts a server, at the port of `service`
-    serves_api: str = read_by(Table.string, default="")
+    serves_api: str = _WORD
     # the runtime whose command stands beside its own, where one line says it all
-    shown_with: str = read_by(Table.string, default="")
-    # has it read the weights as they lie in the file, where it would lay them out anew
-    unpacked_option: str = read_by(Table.string, default="")
-    # instruction sets on which it may crash as it is installed, and what prevents that
-    crashes_with_sets: tuple[str, ...] = read_by(Table.strings, default=())
-    crash_remedy: str = read_by(Table.string, default="")
-    # has it spread threads and memory over the sockets of a machine
-    numa_option: str = read_by(Table.string, default="")
+    shown_with: str = _WORD
+    # instruction sets on which it may crash as it is installed, and what prevents that: in words,
+    # and as the option that leaves weights as they lie in the file
+    crashes_with_sets: tuple[str, ...] = _WORDS
+    crash_remedy: str = _WORD
+    unpacked_option: str = _WORD
     # has it read a prompt in batches of `{batch_tokens}`
-    batch_option: str = read_by(Table.string, default="")
+    batch_option: str = _WORD
 
     # ---- accelerators
 
-    # part of the layers can be on an accelerator and the rest in RAM
-    splits_layers: bool = read_by(Table.boolean, default=False)
-    # it gives whole layers of text to each of several accelerators that hold them all
-    spreads_layers: bool = read_by(Table.boolean, default=False)
-    # of a mixture that accelerators do not hold it leaves experts in RAM instead of whole layers
-    leaves_experts: bool = read_by(Table.boolean, default=False)
-    # appended where several accelerators (`{devices}`) compute every layer together; empty where
-    # they take turns
-    tensor_parallel_option: str = read_by(Table.string, default="")
-    # keeps the model on the accelerator `{device}`, or on `{devices}`, where it would be spread
-    # over all that are there
-    one_device_option: str = read_by(Table.string, default="")
+    # part of the layers can be in RAM; several accelerators get whole layers of text each; of a
+    # mixture experts stay in RAM instead of whole layers
+    splits_layers: bool = _FLAG
+    spreads_layers: bool = _FLAG
+    leaves_experts: bool = _FLAG
+    # appended where several (`{devices}`) compute every layer together; "" where they take turns
+    tensor_parallel_option: str = _WORD
+    # keeps the model on the accelerator `{device}`, or on `{devices}`, of all that are there
+    one_device_option: str = _WORD
     # the command that lists the accelerators it knows
-    devices_listed: str = read_by(Table.string, default="")
+    devices_listed: str = _WORD
     # has it take less memory of an accelerator than is counted, and compute slower
-    lean_option: str = read_by(Table.string, default="")
+    lean_option: str = _WORD
     # it leaves free of a GPU what follows from the size of that, and fills the rest
-    reserves_by_device: bool = read_by(Table.boolean, default=False)
-    # it replays a step on a GPU as one graph of kernels that are not llama.cpp's
-    replays_graphs: bool = read_by(Table.boolean, default=False)
-    # on a GPU Python launches the operations of each layer one by one, instead of a graph of all
-    launches_layers: bool = read_by(Table.boolean, default=False)
+    reserves_by_device: bool = _FLAG
+    # on a GPU it replays a step as one graph, not llama.cpp's; Python launches each operation
+    replays_graphs: bool = _FLAG
+    launches_layers: bool = _FLAG
 
     # ---- memory and pace
 
     # what the program itself takes
-    overhead_low_bytes: int = read_by(Table.integer, default=0)
-    overhead_high_bytes: int = read_by(Table.integer, default=0)
+    overhead_low_bytes: int = _BYTES
+    overhead_high_bytes: int = _BYTES
     overhead_how: str = read_by(Table.string, choices=HOW, default="assumed")
     overhead_source: str = read_by(Table.string, empty=True, default="")
-    # the context it takes unless told; None where the command says it, or the model's own is taken
-    default_context_tokens: int | None = read_by(Table.integer, minimum=1, default=None)
-    # where all GPUs together have so much memory it takes a longer one unless told
-    longer_context_gpu_bytes: int | None = read_by(Table.integer, minimum=1, default=None)
+    # the context it takes unless told, and from what memory of all GPUs on a longer one
+    default_context_tokens: int | None = _NUMBER
+    longer_context_gpu_bytes: int | None = _NUMBER
     # tokens for which it makes room in the cache at a time
     cache_step_tokens: int = read_by(Table.integer, minimum=1, default=1)
-    # it maps the files of weights unless told otherwise, so that several processes share one copy
-    maps_files: bool = read_by(Table.boolean, default=False)
+    # it maps the files of weights, so that several processes share one copy
+    maps_files: bool = _FLAG
     # how many it can serve at once; None where nothing bounds them but memory
-    most_sequences: int | None = read_by(Table.integer, minimum=1, default=None)
+    most_sequences: int | None = _NUMBER
     # the most threads on a processor unless its command says more; None: one on each core
-    default_threads: int | None = read_by(Table.integer, minimum=1, default=None)
+    default_threads: int | None = _NUMBER
     # built without llama.cpp's kernels that compute blocks of a product: it multiplies row by row
-    multiplies_rows: bool = read_by(Table.boolean, default=False)
-    # it is known to keep keys and values of a text that an encoder read beside those of the answer;
-    # of a program without it that is not known
-    keeps_read_text: bool = read_by(Table.boolean, default=False)
+    multiplies_rows: bool = _FLAG
+    # it keeps keys and values of a text that an encoder read beside those of the answer
+    keeps_read_text: bool = _FLAG
 
     # ---- programs that run llama.cpp's code
 
@@ -576,48 +529,45 @@ class RuntimeSpec(Record):
     flash_attention: bool = read_by(Table.boolean, default=True)
     # for which tokens it reserves logits: the last of each sequence, or of a whole batch
     logits_rows: str = read_by(Table.string, choices=("sequence", "batch"), default="sequence")
-    # layers with a sliding window cache the whole context all the same
-    whole_windows: bool = read_by(Table.boolean, default=False)
-    # by architecture row: layers with a sliding window cache that share of what the others do
-    window_shares: Mapping[str, float] = _shares()
+    # layers with a sliding window cache the whole context all the same; by row, that share of it
+    whole_windows: bool = _FLAG
+    window_shares: Mapping[str, float] = _SHARES
     # states of recurrent layers get so many times as much as keys and values; 0: what they need
     state_share: float = read_by(Table.number, minimum=0.0, maximum=10.0, default=0.0)
     # how often it copies what a cache cannot be rolled back to (states, sliding windows) while it
     # reads one prompt, at most; and how many such copies a sequence keeps as more prompts follow
-    context_checkpoints: int = read_by(Table.integer, minimum=1, default=0)
-    kept_checkpoints: int = read_by(Table.integer, minimum=1, default=0)
+    context_checkpoints: int = _COUNT
+    kept_checkpoints: int = _COUNT
 
     # ---- what a default may become on a machine (`judge/defaults.py`)
 
-    # quantizations that are tried where accelerators hold all of a model, best first, each with the
-    # share of their memory that it takes at most
-    on_accelerators: Mapping[str, float] = _shares()
-    # from how many accelerators on it is taken before the usual one of the modality; 0: never
-    preferred_from_accelerators: int = read_by(Table.integer, minimum=1, default=0)
-    # what trains in it, where what that takes is not counted
-    trainer: str = read_by(Table.string, default="")
-    # on how many of the last layers that puts adapters by default, keeping all activations
-    trainer_layers: int | None = read_by(Table.integer, minimum=1, default=None)
-    # methods that are tried in turn where none is asked for; none: it does not train
+    # tried where accelerators hold all of a model, best first, each with the share it takes at most
+    on_accelerators: Mapping[str, float] = _SHARES
+    # from how many on it is taken before the usual one of the modality; 0: never
+    preferred_from_accelerators: int = _COUNT
+    # what trains in it, where what that takes is not counted, and on how many of the last layers
+    trainer: str = _WORD
+    trainer_layers: int | None = _NUMBER
+    # methods that are tried in turn (none: it does not train), and lengths in tokens with the last
     finetune_methods: tuple[str, ...] = read_by(Table.strings, choices=FINETUNE_METHODS, default=())
-    # lengths in tokens that are tried with the last of them, longest first
     finetune_contexts: tuple[int, ...] = read_by(Table.integers, default=())
 
     # ---- the lines that train
 
     # by method, with `{lora_rank}`; DATASET is for the reader to fill in
-    finetune_commands: Mapping[str, str] = read_by(texts, default={})
+    finetune_commands: Mapping[str, str] = _TEXTS
     # what an optimizer or a word of `devices` adds; `keeps_activations` switches checkpointing off;
-    # `replicated` trains on `{devices}` that each hold all of it
-    finetune_options: Mapping[str, str] = read_by(texts, default={})
+    # `sharded` shares weights, gradients and optimizer out over `{devices}`, `sharded_METHOD` is
+    # what a method wants beside it; `replicated` trains on `{devices}` that each hold all of it
+    finetune_options: Mapping[str, str] = _TEXTS
     # by modality that the commands do not train: what to do instead, as a clause
-    finetune_elsewhere: Mapping[str, str] = read_by(texts, default={})
+    finetune_elsewhere: Mapping[str, str] = _TEXTS
     # by method or optimizer: what else it needs
-    finetune_packages: Mapping[str, str] = read_by(texts, default={})
+    finetune_packages: Mapping[str, str] = _TEXTS
 
     # ---- where all this is from
 
-    sources: Mapping[str, str] = read_by(texts, default={})
+    sources: Mapping[str, str] = _TEXTS
     # the file it was read from
     origin: str = ""
 
