@@ -109,12 +109,13 @@ def _choice(choices: Sequence[str]) -> Any:
 
 
 class LayerPart(Record):
-    """What layers have that are alike in it: attention, a recurrent state or a feed-forward."""
+    """What `layers` have that are alike in it: attention, a recurrent state or a feed-forward."""
 
     # what a line of each kind must state, and what else it may beside the keys of all kinds
     kinds = _NO_KINDS
     # without these it is left out
     needed = _NEEDED
+    layers: Places
 
     def misfits(self, width: int | None) -> Iterator[Misfit]:
         """Every size that arithmetic cannot take or divide by, once the others are as they are.
@@ -146,7 +147,7 @@ def _unsized(record: Record) -> Iterator[Misfit]:
 
 
 class Attention(LayerPart):
-    """Layers that attend alike. `layers` are their 0-based numbers, already resolved from `at`.
+    """Layers that attend alike.
 
     `latent_length` of a "full" layer: its keys and values come from one compressed row, and are
     cached unpacked; `key_length` is whole.
@@ -155,7 +156,6 @@ class Attention(LayerPart):
     kinds = _ATTENTION_KEYS
     needed = ("heads", "kv_heads", "key_length", "value_length")
     kind: str = read_by(Table.string, choices=tuple(_ATTENTION_KEYS), default="full")
-    layers: Places
     heads: int = _size()
     kv_heads: int = _size()
     key_length: int = _size()
@@ -197,7 +197,6 @@ class Recurrent(LayerPart):
 
     kinds = _RECURRENT_KEYS
     kind: str = read_by(Table.string, required=True, choices=tuple(_RECURRENT_KEYS))
-    layers: Places
     inner_length: int | None = _size()
     state_length: int | None = _size()
     time_step_rank: int | None = _size()
@@ -234,7 +233,6 @@ class FeedForward(LayerPart):
     """
 
     needed = ("length",)
-    layers: Places
     length: int = _required()
     experts: int | None = _size(MAX_EXPERTS)
     used: int | None = _size(MAX_EXPERTS)
