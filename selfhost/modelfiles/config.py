@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from ..catalogue.architecture import (
@@ -38,11 +38,11 @@ from .config_keys import (
     Unclear,
     UnclearWindow,
     class_of,
+    refuse_what_is_no_config,
     short,
     tables,
 )
 from .config_layers import attention_of, feed_forward_of, layer_kinds, recurrent_of
-from .other_files import refuse_what_is_no_config
 from .source import beside, clean, fail, grouped, identifier, listed, name_of, read_json, shown
 from .stored import DTYPES, Stored, cache_type, is_of_modelopt, stored_of
 
@@ -63,8 +63,14 @@ _NEVER_STATED: Mapping[str, str] = {
 _CALLED = {"kv_heads": "num_key_value_heads", "groups": "n_group", "groups_used": "topk_group"}
 # where NVIDIA's exporter writes what others write into config.json
 _QUANTIZATION = "hf_quant_config.json"
-# classes without an output matrix
+# classes without an output matrix, and others that may keep nothing of context
 _BARE = r"(?<!LMHead)(?<!MT)Model$|For(?:Sequence|Token)Classification$"
+_READING = r"For(?:MaskedLM|PreTraining|QuestionAnswering|MultipleChoice)$"
+# keys that say for how long a layer remembers, and no more
+_OF_WINDOWS = r"window|max_chunk|kv_(?:cache_)?compress"
+_WIDTHS = ("embed_dim", "hidden_size", "vt_hidden_size", "d_model", "width")
+_DEPTHS = ("num_hidden_layers", "depth", "vt_num_hidden_layers", "encoder_layers", "layers")
+_LENGTHS = ("intermediate_size", "vt_intermediate_size", "encoder_ffn_dim")
 
 
 class ConfigRead(Record):
@@ -92,7 +98,7 @@ def read_config(
         part = export.get("quantization") if isinstance(export, dict) else None
         own = {"quant_method": "modelopt", **(part if isinstance(part, dict) else {})}
         values = {**values, "quantization_config": own}
-    return _Config(path, values, architectures, name or _name(path, values)).read()
+    return _Config(path, values, architectures).read(name or _name(path, values))
 
 
 def _name(path: str, values: Mapping[str, Any]) -> str:
@@ -110,16 +116,18 @@ class _Config:
     """One config.json on the way to a spec."""
 
     def __init__(
-        self, path: str, values: Mapping[str, Any], architectures: Mapping[str, Any], name: str
+        self, path: str, values: Mapping[str, Any], architectures: Mapping[str, Any]
     ) -> None:
-        self.path, self.name, self.architectures = path, name, architectures
+        self.path, self.architectures = path, architectures
         self.keys = Keys(values)
         self.unknown = self.keys.unknown
-        self.class_name = class_of(values)
+        self.class_name = clean(class_of(values))
+        # the converter of llama.cpp knows the model type
+        self.in_gguf = bool(self.keys.type.get("row") and self.keys.type.get("in_gguf", True))
 
     # ------------------------------------------------------------------------------ the whole
 
-    def read(self) -> ConfigRead:
+    def read(self, name: str) -> ConfigRead:
         stored = stored_of(self.keys)
         if stored.why is not None:
             self.unknown["architecture.matrix_dtype"] = stored.why
@@ -135,8 +143,7 @@ class _Config:
             if "architecture.attention" in self.unknown:
                 tensors = gguf_tensors(architecture, row)
                 architecture = architecture.replace(attention=(), recurrent=(), tensors=tensors)
-        language, sees = counts.total, self.sees()
-        is_speech = bool(self.keys.type.get("hears"))
+        language, sees, is_speech = counts.total, self.sees(), self.keys.type.get("hears")
         hears = isinstance(self.keys.outer.get("audio_config"), dict)
         if (sees or hears) and not is_speech:
             width = architecture.embedding_length if architecture is not None else 0
@@ -147,7 +154,7 @@ class _Config:
         if architecture is not None and not architecture.output_matrix:
             modality = "embedding"
         return ConfigRead(
-            spec=self.spec(architecture, counts, "speech" if is_speech else modality),
+            spec=self.spec(name, "speech" if is_speech else modality, architecture, counts),
             stored=stored,
             language_parameters=language,
             notes=tuple(self.keys.notes),
@@ -159,13 +166,12 @@ class _Config:
         return bool(composed or type.get("sees") or any(map(outer.get, _SEEING)))
 
     def spec(
-        self, architecture: Architecture | None, counts: Parameters, modality: str
+        self, name: str, modality: str, architecture: Architecture | None, counts: Parameters
     ) -> ModelSpec:
         self.unknown.update(_NEVER_STATED)
-        type = self.keys.type
         # classes that transformers has of its own do not need the code that auto_map names
-        is_converted = type.get("row") and type.get("in_gguf", True) and not type.get("own_code")
-        own_code = isinstance(self.keys.outer.get("auto_map"), dict) and not is_converted
+        is_own = not self.in_gguf or self.keys.type.get("own_code")
+        own_code = bool(is_own) and isinstance(self.keys.outer.get("auto_map"), dict)
         sources = {"architecture": shown(self.path)}
         if counts.total:
             sources["parameters"] = "sum over the architecture"
@@ -174,8 +180,8 @@ class _Config:
         if own_code:
             sources["safety"] = f"auto_map in {shown(self.path)}"
         return ModelSpec(
-            id=identifier(self.name),
-            name=self.name,
+            id=identifier(name),
+            name=name,
             modality=modality,
             parameters=counts,
             architecture=architecture,
@@ -220,7 +226,7 @@ class _Config:
             counts = counts.replace(total=counts.total + total, active=counts.active + total)
         # the first part's type, as `[[encoder]]` of architectures.toml has it
         kind, own = self.keys.outer_kind, clean(parts[0].get("model_type")).lower()
-        width = _size(parts[0], *_WIDTHS)
+        width = _size(parts[0], _WIDTHS)
         names = f"{kind} {own} {width}", f"{kind} {width}"
         rows = self.architectures.get("encoder", ())
         measured = {name for row in rows for name in row.get("types", ())}
@@ -244,19 +250,16 @@ class _Config:
             attention_of(keys.of_single_layer(number), number, kind, width)
             for number, kind in enumerate(kinds)
         ]
-        recurrent = [recurrent_of(keys, kind, width) for kind in kinds]
+        recurrent = _grouped([recurrent_of(keys, kind, width) for kind in kinds], width)
         feed_forward, incomplete = self.feed_forward(kinds, width)
-        gguf = self.gguf_name(has_states=any(recurrent), feed_forward=feed_forward)
+        gguf = self.gguf_name(recurrent, feed_forward) if self.in_gguf else None
         row = self.architectures["architecture"].get(gguf or keys.type.get("row", ""))
         is_encoder = bool(row and row.get("encoder") and not row.get("diffusion"))
-        context = keys.number("context") or None
-        sizes = self.sizes(row or {}, width, context)
+        fields = {**self.tables(row or {}, width), **self.layers_apart()}
         tied = False if is_encoder else self.ties_embeddings()
         self.refuse_unread_of_cache()
-        incomplete = incomplete or self.incompleteness(row, sizes["vocabulary"], tied)
+        incomplete = incomplete or self.incompleteness(row, fields["vocabulary"], tied)
         self.refuse_unknown_cache(incomplete, row, attends=any(attention), is_encoder=is_encoder)
-        if context is None:
-            self.unknown["architecture.context_tokens"] = "config.json does not say"
         architecture = Architecture(
             row=self.row_name(gguf, incomplete),
             runs_in_gguf=gguf is not None,
@@ -264,12 +267,12 @@ class _Config:
             embedding_length=width,
             heads=max((part.heads for part in attention if part is not None), default=None),
             attention=_grouped(attention, width),
-            recurrent=_grouped(recurrent, width),
-            feed_forward=_grouped(feed_forward, width),
+            recurrent=recurrent,
+            feed_forward=feed_forward,
             tied_embeddings=bool(tied),
             output_matrix=not is_encoder and not self.is_headless(),
             **self.types(stored, attention),
-            **sizes,
+            **fields,
         )
         for key, message, _ in architecture.misfits():
             raise Unclear(f"{key} {message}")
@@ -281,8 +284,31 @@ class _Config:
         if keys.outer.get("is_encoder_decoder") and not keys.type.get("hears"):
             what = what or "an encoder beside its decoder (is_encoder_decoder)"
         if what:
-            kind = keys.kind or "the model"
-            raise Unclear(f"model_type: {kind} has {what}, which is not read")
+            raise Unclear(f"model_type: {keys.kind or 'the model'} has {what}, which is not read")
+
+    def feed_forward(
+        self, kinds: Iterable[str], width: int
+    ) -> tuple[tuple[FeedForward, ...], str | None]:
+        """The groups of layers alike in it; or none, and why they do not follow."""
+        try:
+            parts = [feed_forward_of(self.keys, n, kind, width) for n, kind in enumerate(kinds)]
+            return _grouped(parts, width), None
+        except Unclear as why:
+            return (), str(why)
+
+    def layer_count(self) -> int:
+        pattern = self.keys.get("hybrid_override_pattern", "layers_block_type")
+        layers = self.keys.number("layers", least=1)
+        layers = layers or len(pattern if isinstance(pattern, (str, list)) else ())
+        if not layers:
+            raise Unclear("num_hidden_layers is missing")
+        if layers > MAX_LAYERS:
+            fail(
+                self.path,
+                f"is not a usable config.json: {layers:,} layers",
+                f"the most that any model has is far below {MAX_LAYERS:,}",
+            )
+        return layers
 
     def kinds(self) -> list[str]:
         try:
@@ -312,45 +338,11 @@ class _Config:
             "quantizer": "modelopt" if stored.name and is_of_modelopt(quantization) else None,
         }
 
-    def layer_count(self) -> int:
-        pattern = self.keys.get("hybrid_override_pattern", "layers_block_type")
-        layers = self.keys.positive("layers")
-        layers = layers or len(pattern if isinstance(pattern, (str, list)) else ())
-        if not layers:
-            raise Unclear("num_hidden_layers is missing")
-        if layers > MAX_LAYERS:
-            fail(
-                self.path,
-                f"is not a usable config.json: {layers:,} layers",
-                f"the most that any model has is far below {MAX_LAYERS:,}",
-            )
-        return layers
-
-    def feed_forward(
-        self, kinds: Sequence[str], width: int
-    ) -> tuple[list[FeedForward | None], str | None]:
-        """The feed-forward of each layer; or none, and why they do not follow."""
-        try:
-            parts = [
-                feed_forward_of(self.keys, number, kind, width) for number, kind in enumerate(kinds)
-            ]
-            _grouped(parts, width)
-        except Unclear as why:
-            return [None] * len(kinds), str(why)
-        return parts, None
-
-    def gguf_name(
-        self, *, has_states: bool, feed_forward: Sequence[FeedForward | None]
-    ) -> str | None:
-        """The `general.architecture` that llama.cpp's converter writes, None for a model that it
-        does not know.
-        """
-        type = self.keys.type
-        if not type.get("row") or not type.get("in_gguf", True):
-            return None
-        has_experts = any(each is not None and each.experts for each in feed_forward)
+    def gguf_name(self, recurrent: Iterable[Recurrent], feed_forward: Iterable[FeedForward]) -> str:
+        """The `general.architecture` that llama.cpp's converter writes."""
+        type, has_experts = self.keys.type, any(part.experts for part in feed_forward)
         key = "row_with_experts" if has_experts else "row"
-        if not has_states and not has_experts:
+        if not any(recurrent) and not has_experts:
             key = "row_without_states"
         if "OCR" in self.class_name:
             key = "row_of_ocr"
@@ -369,72 +361,59 @@ class _Config:
         # with the name of a row it would be believed to have all its tensors
         return name + INCOMPLETE if name in self.architectures["architecture"] else name
 
-    def sizes(self, row: Mapping[str, Any], width: int, context: int | None) -> dict[str, Any]:
-        """The tables, and the layers that are counted apart, as fields of `Architecture`."""
+    def tables(self, row: Mapping[str, Any], width: int) -> dict[str, Any]:
+        """The tables of tokens and positions, as fields of `Architecture`."""
         keys, type = self.keys, self.keys.type
-        token_types = keys.number("type_vocab_size") or None
-        table = keys.number("table_length") if keys.known else None
-        table = table if any(map(keys.reads, tables()["sizes"]["table_length"])) else None
+        context = keys.number("context") or None
+        if context is None:
+            self.unknown["architecture.context_tokens"] = "config.json does not say"
+        is_rotary = bool(keys.get("position_embedding_type") == "rotary" and row.get("positions"))
+        has_rows = row.get("positions") and not row.get("position_offset") and not is_rotary
+        has_table = keys.known and any(map(keys.reads, tables()["sizes"]["table_length"]))
+        table, types = keys.number("table_length"), keys.number("type_vocab_size") or None
         usable = (context or 0) - type.get("unused_positions", 0)
-        is_rotary = keys.get("position_embedding_type") == "rotary"
-        rotated = ("positions",) if is_rotary and row.get("positions") else ()
         return {
-            "vocabulary": keys.positive("vocabulary"),
+            "vocabulary": keys.number("vocabulary", least=1),
             "context_tokens": usable if usable > 0 else context,
-            "table_length": table if table != width else None,
-            "positions": None if rotated else self.position_rows(row, context),
-            "token_types": token_types if row.get("token_types") else None,
-            "lacks": (*type.get("lacks", ()), *rotated),
-            "per_layer_embedding_length": keys.number("hidden_size_per_layer_input") or None,
-            "altup_inputs": keys.number("altup") or None,
-            "audio": self.audio(),
-            **self.layers_apart(),
+            "table_length": table if has_table and table != width else None,
+            "positions": context if has_rows else None,
+            "token_types": types if row.get("token_types") else None,
+            "lacks": (*type.get("lacks", ()), *(("positions",) if is_rotary else ())),
         }
 
-    def layers_apart(self) -> dict[str, int | None]:
-        """The layers that are counted apart, as fields of `Architecture`."""
+    def layers_apart(self) -> dict[str, Any]:
+        """The layers and parts of layers that are counted apart, as fields of `Architecture`."""
         keys = self.keys
         shared = keys.number("num_kv_shared_layers") if keys.reads("num_kv_shared_layers") else 0
         if shared and shared >= keys.layers:
             raise Unclear(f"num_kv_shared_layers is {shared:,}, of {keys.layers:,} layers")
-        groups = keys.number("num_hidden_groups") if keys.known else None
         part = keys.outer.get("vision_config")
         places = part.get("deepstack_visual_indexes") if isinstance(part, dict) else None
         deepstack = len(places) if isinstance(places, list) else 0
+        published, stated = keys.outer_type.get("mtp_layers"), keys.number("mtp")
+        predicting = (published or 0) if stated is None else stated
+        is_predicting = 0 < predicting <= keys.layers and (self.in_gguf or published is not None)
         return {
             "deepstack_layers": min(deepstack, keys.layers) or None,
             "cache_layers": keys.layers - shared if shared else None,
-            "stored_layers": groups if groups and keys.reads("num_hidden_groups") else None,
-            "mtp_layers": self.predicting_layers(),
+            "mtp_layers": predicting if is_predicting else None,
+            "per_layer_embedding_length": keys.number("hidden_size_per_layer_input") or None,
+            "altup_inputs": keys.number("altup") or None,
+            "audio": self.audio(),
         }
-
-    def predicting_layers(self) -> int | None:
-        """Layers that predict further tokens, None where there are none."""
-        type, published = self.keys.type, self.keys.outer_type.get("mtp_layers")
-        stated = self.keys.number("mtp")
-        layers = (published or 0) if stated is None else stated
-        predicts = (type.get("row") and type.get("in_gguf", True)) or published is not None
-        return layers if 0 < layers <= self.keys.layers and predicts else None
-
-    def position_rows(self, row: Mapping[str, Any], context: int | None) -> int | None:
-        """Rows of the position table, or of DeBERTa's table of distances."""
-        if row.get("relative_table"):
-            buckets = self.keys.get("position_buckets"), self.keys.get("max_relative_positions")
-            reach = next((each for each in buckets if type(each) is int and each > 0), None)
-            return 2 * (reach or self.keys.needed("max_position_embeddings"))
-        return context if row.get("positions") and not row.get("position_offset") else None
 
     def audio(self) -> Audio | None:
         """The encoder of a model that writes down speech; None for any other model."""
+        needed = self.keys.needed
         if not self.keys.type.get("hears"):
             return None
         return Audio(
-            layers=self.keys.needed("encoder_layers"),
-            heads=self.keys.needed("encoder_attention_heads"),
-            embedding_length=self.keys.needed("d_model"),
-            feed_forward_length=self.keys.needed("encoder_ffn_dim"),
-            positions=self.keys.needed("max_source_positions"),
-            mel_bins=self.keys.needed("num_mel_bins"),
+            layers=needed("encoder_layers"),
+            heads=needed("encoder_attention_heads"),
+            embedding_length=needed("d_model"),
+            feed_forward_length=needed("encoder_ffn_dim"),
+            positions=needed("max_source_positions"),
+            mel_bins=needed("num_mel_bins"),
         )
 
     def is_headless(self) -> bool:
@@ -472,9 +451,8 @@ class _Config:
         if not odd:
             return
         message = f"{listed(odd)}: not understood, and may change what the model keeps of context"
-        if not all(re.search(r"window|max_chunk|kv_(?:cache_)?compress", key) for key in odd):
+        if not all(re.search(_OF_WINDOWS, key) for key in odd):
             raise Unclear(message)
-        # they only say for how long
         self.unknown["architecture.attention"] = message
 
     def incompleteness(
@@ -509,7 +487,7 @@ class _Config:
         is_encoder: bool,
     ) -> None:
         """Raises where it is not known whether, or for how many heads, the model keeps a cache."""
-        keys, name = self.keys, clean(self.class_name)
+        keys, name = self.keys, self.class_name
         if row is None:
             self.refuse_unknown_class(attends=attends)
         elif incomplete is not None and (is_encoder or row.get("recomputes")):
@@ -524,10 +502,9 @@ class _Config:
 
     def refuse_unknown_class(self, *, attends: bool) -> None:
         """Raises for a model type without a row that may keep no cache, or of unknown heads."""
-        keys, name = self.keys, clean(self.class_name)
-        bare = r"For(MaskedLM|PreTraining|QuestionAnswering|MultipleChoice)$"
+        keys, name = self.keys, self.class_name
         is_reader = keys.type.get("encoder") and not keys.get("is_decoder")
-        if is_reader or self.is_headless() or re.search(bare, name):
+        if is_reader or self.is_headless() or re.search(_READING, name):
             raise Unclear(
                 f"model_type: {keys.kind}, architectures: {name} may keep nothing of context"
             )
@@ -545,10 +522,7 @@ def _grouped(parts: Iterable[_Part | None], width: int) -> tuple[_Part, ...]:
     return groups
 
 
-_WIDTHS = ("embed_dim", "hidden_size", "vt_hidden_size", "d_model", "width")
-
-
-def _size(part: Mapping[str, Any], *names: str) -> int:
+def _size(part: Mapping[str, Any], names: Iterable[str]) -> int:
     values = (part.get(name) for name in names)
     return next((v for v in values if type(v) is int and 0 < v < MAX_NUMBER), 0)
 
@@ -557,13 +531,10 @@ def encoder_parameters(part: Mapping[str, Any], text_width: int) -> int:
     """About how many parameters an encoder has, with what joins it to a model of that width: four
     square matrices and a feed-forward a layer, and two matrices from merged patches to the text.
     """
-    width = _size(part, *_WIDTHS)
-    layers = _size(
-        part, "num_hidden_layers", "depth", "vt_num_hidden_layers", "encoder_layers", "layers"
-    )
-    inner = _size(part, "intermediate_size", "vt_intermediate_size", "encoder_ffn_dim") or 4 * width
+    width, layers = _size(part, _WIDTHS), _size(part, _DEPTHS)
+    inner = _size(part, _LENGTHS) or 4 * width
     matrices = 3 if part.get("hidden_act") in ("silu", "swish") else 2
-    merged = width * (_size(part, "spatial_merge_size") or 1) ** 2
+    merged = width * (_size(part, ("spatial_merge_size",)) or 1) ** 2
     places = part.get("deepstack_visual_indexes")
     stages = 1 + (len(places) if isinstance(places, list) else 0)
     joiner = stages * merged * (merged + text_width)

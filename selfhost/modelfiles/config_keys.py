@@ -1,5 +1,6 @@
-"""The keys of a `config.json`: under which names each size stands, which keys were read, and which
-are not understood. The tables of names are in `specs/common/model_types.toml`.
+"""The keys of a `config.json`: under which names each size stands, which keys were read, which are
+not understood, and what other JSON goes by mistake for one. The tables of names are in
+`specs/common/model_types.toml`.
 """
 
 from __future__ import annotations
@@ -11,20 +12,46 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from .source import clean, read_json
+from .source import clean, fail, listed, read_json
 
 # the longest published config.json has 37 kB; tokenizer files that go by mistake for one have
 # megabytes
 MAX_CONFIG_BYTES = 1 << 23
 # above any size in a config.json
 MAX_NUMBER = 1 << 32
-NESTS = ("text_config", "language_config", "llm_config", "text_model_config")
+_NESTS = ("text_config", "language_config", "llm_config", "text_model_config")
+# objects whose keys are those of the text model, too
+_PARTS = ("attn_config", "ffn_config", "sparse_attention_config", "linear_attn_config")
+_INHERITED = ("tie_word_embeddings", "torch_dtype", "dtype")
 # what only some layers have, by the number of each, and its keys
 _BY_LAYER = "per_layer_config"
 _OF_ONE_LAYER = frozenset({"head_dim", "num_key_value_heads"})
-_INHERITED = frozenset({"tie_word_embeddings", "torch_dtype", "dtype"})
 # a row of `[model_type]`, whose keys the header of the file explains
 ModelType = Mapping[str, Any]
+
+_REMEDY = "give the model's config.json, its folder, or its GGUF file"
+# other files of a model, and other JSON: keys of which one is enough, and what the file is
+_OTHER: Mapping[str, str] = {
+    "weight_map": "the index of a model's safetensors files: give the folder it is in",
+    "peft_type base_model_name_or_path": (
+        "the configuration of a LoRA adapter: give the model that it changes"
+    ),
+    "_diffusers_version": "a part of a diffusers pipeline, an image model",
+    "added_tokens_decoder tokenizer_class chat_template added_tokens pre_tokenizer bos_token": (
+        "the configuration of a tokenizer"
+    ),
+    "image_processor_type feature_extractor_type image_mean processor_class": (
+        "the configuration of an image or audio processor"
+    ),
+    "mediaType schemaVersion": (
+        "an Ollama or OCI manifest: give the model's name, for example llama3.2:1b"
+    ),
+    "do_sample temperature top_p _from_model_config max_new_tokens eos_token_id": (
+        "a generation_config.json"
+    ),
+    "n_heads norm_eps multiple_of ffn_dim_multiplier": "the params.json of a model's own format",
+}
+_IMAGE_ENCODERS = ("siglip", "clip", "dinov2", "vit")
 
 
 class Unclear(Exception):
@@ -78,28 +105,41 @@ def short(value: Any) -> str:
     return f'"{clean(value)}"' if isinstance(value, str) else clean(repr(value)[:60])
 
 
-def _text_keys(
-    values: Mapping[str, Any], inner: Mapping[str, Any], *, nested: bool
-) -> dict[str, Any]:
-    """The keys of the text model, with those of objects in it. `inner` is its part of the file,
-    empty where there is none; `nested`: the top has none of its keys.
-    """
-    text = dict(values)
-    if inner:
-        left_out = (*NESTS, "model_type")
-        text = {
-            key: value
-            for key, value in values.items()
-            if (key in _INHERITED if nested else key not in left_out)
-        }
-        text |= {key: value for key, value in inner.items() if key not in left_out}
-    for part in ("attn_config", "ffn_config", "sparse_attention_config"):
-        if isinstance(text.get(part), dict):
-            text = {**text[part], **text}
-    linear = text.get("linear_attn_config")
-    if isinstance(linear, dict):
-        text.update({"linear_" + key: value for key, value in linear.items()})
-    return text
+def refuse_what_is_no_config(path: str, values: Any) -> None:
+    """Raise `SpecError` for JSON that is something else, and say what it seems to be."""
+    if not isinstance(values, dict):
+        what = "a list" if isinstance(values, list) else "a single value"
+        fail(path, f"is not a model's config.json: it is {what}, not an object", _REMEDY)
+    schema, kind = clean(values.get("schema")), clean(values.get("model_type"))
+    if schema.startswith("selfhost."):
+        what = "machine record" if schema.startswith("selfhost.machine") else "answer"
+        fail(path, f"is a {what} of selfhost ({schema}), not a model", _REMEDY)
+    nested = next((values[nest] for nest in _NESTS if isinstance(values.get(nest), dict)), None)
+    is_encoder = kind in _IMAGE_ENCODERS or kind.endswith(("vision_model", "_vision"))
+    if nested is None and is_encoder:
+        fail(path, f"describes an image encoder ({kind}), no language model", _REMEDY)
+    # two of the keys of its layers, its type or nested configuration, and its class
+    is_shaped = _has_layers(values if nested is None else nested)
+    signs = bool(kind) + is_shaped + bool(values.get("architectures"))
+    if signs < 2 and (nested is None or not kind):
+        _refuse_other_file(path, values, is_shaped=is_shaped)
+
+
+def _refuse_other_file(path: str, values: Mapping[str, Any], *, is_shaped: bool) -> None:
+    for keys, what in _OTHER.items():
+        if not values.keys().isdisjoint(keys.split()):
+            fail(path, f"is {what}", None if ":" in what else _REMEDY)
+    if not is_shaped:
+        seen = listed((clean(key) for key in values), 4)
+        what = f"it has the keys {seen}" if seen else "it is empty"
+        fail(path, f"is not a model's config.json: {what}", _REMEDY)
+
+
+def _has_layers(values: Mapping[str, Any]) -> bool:
+    """Whether there are keys for how many layers a model has, and how wide they are."""
+    sizes = tables()["sizes"]
+    layers = (*sizes["layers"], "hybrid_override_pattern", "layers_block_type")
+    return not values.keys().isdisjoint(layers) and not values.keys().isdisjoint(sizes["width"])
 
 
 class Keys:
@@ -107,27 +147,28 @@ class Keys:
     understood.
 
     `outer` is the whole file, `inner` the part of its text model, and `text` the keys of the text
-    model with the defaults of its class. `unknown` and `notes` collect what the spec will say.
+    model with the defaults of its class; `written` are those that stand in the file. `nested`: the
+    top has none of the text model's keys. `unknown` and `notes` collect what the spec will say.
     """
 
     def __init__(self, values: Mapping[str, Any]) -> None:
         self.outer = values
-        nest = next((key for key in NESTS if isinstance(values.get(key), dict)), None)
+        nest = next((key for key in _NESTS if isinstance(values.get(key), dict)), None)
         self.inner: Mapping[str, Any] = values[nest] if nest is not None else {}
         # some files repeat the text model's keys at the top, and nest no more than its name
         self.nested = bool(self.inner) and not any(
             key in values for key in tables()["sizes"]["layers"]
         )
-        self.text = _text_keys(values, self.inner, nested=self.nested)
         self.outer_kind = clean(values.get("model_type")).lower()
         self.outer_type: ModelType = model_types().get(self.outer_kind, {})
         stated = clean(self.inner.get("model_type")).lower() if self.inner else self.outer_kind
-        self.kind = self._read_as(stated or self._kind_of_class() or self.outer_kind)
+        self.kind = stated or self._kind_of_class() or self.outer_kind
         self.type: ModelType = model_types().get(self.kind, {})
         is_own = self.type.get("own_code")
         self.known: Mapping[str, Any] = {} if is_own else classes().get(self.kind, {})
         self.names = {**self.known.get("names", {}), **self.type.get("names", {})}
         self.matter = frozenset(self.known.get("matter", ()))
+        self.text = self._keys_of_text()
         self.written = frozenset(self.text)
         self._add_names_and_defaults()
         # keys that something reads, or that are known to change nothing
@@ -141,20 +182,18 @@ class Keys:
         kinds = (kind for kind, row in model_types().items() if name in row.get("classes", ()))
         return next(kinds, "")
 
-    def _read_as(self, kind: str) -> str:
-        """The model type whose keys and tensors these are: some models go by that of another."""
-        row = model_types().get(kind, {})
-        if row.get("read_by_class"):
-            return self._kind_of_class() or kind
-        for rule in row.get("read_as", ()):
-            key, value = rule.get("if_key"), rule.get("is")
-            stated = self.text.get(key)
-            is_met = key is None or (stated == value if "is" in rule else bool(stated))
-            if value == "stated":
-                is_met = key in self.text
-            if is_met and class_of(self.outer) in rule.get("if_class", [class_of(self.outer)]):
-                return str(rule["as"])
-        return kind
+    def _keys_of_text(self) -> dict[str, Any]:
+        """The keys of the text model, with those of objects in it."""
+        text = dict(self.outer)
+        if self.inner:
+            own = {*_NESTS, "model_type"}
+            shared = _INHERITED if self.nested else self.outer.keys() - own
+            text = {key: value for key, value in self.outer.items() if key in shared}
+            text |= {key: value for key, value in self.inner.items() if key not in own}
+        for part in _PARTS:
+            if isinstance(text.get(part), dict):
+                text = {**text[part], **text}
+        return text
 
     def _add_names_and_defaults(self) -> None:
         """Adds what the class takes for a key that the file leaves out, and each key's other
@@ -200,35 +239,24 @@ class Keys:
         self.understood.update(names)
         return next((self.text[key] for key in names if self.text.get(key) is not None), None)
 
-    def number(self, *keys: str) -> int | None:
-        """A whole number of at least 0, None where it is missing."""
+    def number(self, *keys: str, least: int = 0) -> int | None:
+        """A whole number of at least `least`, None where it is missing."""
         value = self.get(*keys)
         if value is None:
             return None
-        if (
-            isinstance(value, list)
-            and len(value) >= self.layers > 0
-            and value.count(value[0]) == len(value)
-        ):
+        if isinstance(value, list) and len(value) >= self.layers > 0:
             # one for each layer
-            value = value[0]
+            value = value[0] if value.count(value[0]) == len(value) else value
         if type(value) is not int:
             # classes of transformers take nothing else: its configurations are strict dataclasses
             raise Unclear(f"{self.stated(*keys)} is {short(value)}, not one whole number")
-        if not 0 <= value < MAX_NUMBER:
+        if not least <= value < MAX_NUMBER:
             raise Unclear(f"{self.stated(*keys)} is {short(value)}, which is no number of a model")
-        return value
-
-    def positive(self, *keys: str) -> int | None:
-        """A whole number of at least 1, None where it is missing."""
-        value = self.number(*keys)
-        if value == 0:
-            raise Unclear(f"{self.stated(*keys)} is 0")
         return value
 
     def needed(self, *keys: str) -> int:
         """A whole number of at least 1. Raises `Unclear` where it is missing."""
-        value = self.positive(*keys)
+        value = self.number(*keys, least=1)
         if value is None:
             raise Unclear(f"{self.stated(*keys)} is missing")
         return value
@@ -237,7 +265,7 @@ class Keys:
         """The number of that layer where the file lists one for each, else that of all."""
         value = self.get(*keys)
         if not isinstance(value, list) or len(value) < self.layers:
-            return self.positive(*keys)
+            return self.number(*keys, least=1)
         if type(value[layer]) is not int or not 0 <= value[layer] < MAX_NUMBER:
             raise Unclear(f"{self.stated(*keys)} is {short(value[layer])} for layer {layer}")
         return int(value[layer])
@@ -275,15 +303,17 @@ class Keys:
 
     def not_understood(self, *, cache: bool) -> list[str]:
         """The keys that nothing reads and that may change what the model keeps of its context
-        (`cache`), or else its weights.
+        (`cache`), or else its weights: by their names, or by the class, whose defaults its row was
+        made for.
         """
-        pairs = [pair for pair in self.names.items() if self.understood.intersection(pair)]
-        understood = self.understood.union(*pairs)
+        keys, sizes = tables()["keys"], tables()["sizes"].values()
         idle = self.matter.union(self.known.get("idle", ()))
-        keys = tables()["keys"]
-        sizes = {name for names in tables()["sizes"].values() for name in names}
         bears = re.compile("|".join(keys["cache" if cache else "weights"]))
-        harmless = _harmless()
+        # a word is a whole one between underscores: conv_layer_ids is no token's id
+        words, names = "|".join(keys["harmless_words"]), "|".join(keys["harmless"])
+        harmless = re.compile(
+            "|".join([f"(?:^|_)(?:{words})(?:_|$)", f"^(?:{names})$", *keys["harmless_patterns"]])
+        )
         by_name = {
             key
             for key, value in self.text.items()
@@ -293,27 +323,19 @@ class Keys:
             and not isinstance(value, dict)
             and value not in (None, False, 0, "", -1, [])
         }
-        # keys of the class whose row was made for their defaults
-        defaults = self.known.get("defaults", {})
+        defaults, small = self.known.get("defaults", {}), re.compile("|".join(keys["small"]))
         of_class = {
             key
-            for key in self.matter & self.written - sizes
-            if (key in self.known["cache"]) is cache and self.text[key] != defaults.get(key)
+            for key in (self.matter & self.written).difference(*sizes)
+            if (key in self.known["cache"]) is cache
+            and self.text[key] != defaults.get(key)
+            and (cache or not small.search(key))
         }
-        if not cache:
-            of_class -= {key for key in of_class if re.search("|".join(keys["small"]), key)}
+        pairs = [pair for pair in self.names.items() if self.understood.intersection(pair)]
+        understood = self.understood.union(*pairs)
         return sorted(clean(key) for key in (by_name | of_class) - understood)
 
 
 def _names_of(keys: tuple[str, ...]) -> list[str]:
     sizes = tables()["sizes"]
     return [name for key in keys for name in sizes.get(key, (key,))]
-
-
-def _harmless() -> re.Pattern[str]:
-    # a word is a whole one between underscores: conv_layer_ids is no token's id
-    keys = tables()["keys"]
-    words, names = "|".join(keys["harmless_words"]), "|".join(keys["harmless"])
-    return re.compile(
-        "|".join([rf"(?:^|_)(?:{words})(?:_|$)", rf"^(?:{names})$", *keys["harmless_patterns"]])
-    )

@@ -12,15 +12,9 @@ from ..catalogue.architecture import Attention, FeedForward, Recurrent
 from .config_keys import Keys, Unclear, UnclearWindow, short, tables
 
 # kinds of layers that attend; "hybrid" keeps a state, too
-_ATTENDING = ("full", "sliding", "cross", "hybrid")
+_ATTENDING = ("full", "sliding", "hybrid")
 _KIND_LISTS = ("hybrid_override_pattern", "layer_types", "layers_block_type")
-# lists of the numbers of layers -> what these layers are, and the others
-_PLACES = (
-    ("full_attn_idxs", "full", "convolution"),
-    ("attn_layer_indices", "full", "mamba2"),
-    ("cross_attention_layers", "cross", "full"),
-)
-# the keys of the sizes of a state, by its kind; `_own_sizes` has those that follow from others
+# the keys of the sizes of a state, by its kind
 _STATE_KEYS: Mapping[str, Mapping[str, str]] = {
     "convolution": {"convolution": "conv_L_cache"},
     "delta": {
@@ -29,11 +23,6 @@ _STATE_KEYS: Mapping[str, Mapping[str, str]] = {
         "heads": "linear_num_value_heads",
         "key_length": "linear_key_head_dim",
         "value_length": "linear_value_head_dim",
-    },
-    "kda": {
-        "convolution": "linear_short_conv_kernel_size",
-        "heads": "linear_num_heads",
-        "key_length": "linear_head_dim",
     },
     "mamba": {"convolution": "taps", "state_length": "state"},
     "mamba2": {
@@ -52,21 +41,25 @@ def layer_kinds(config: Keys) -> list[str]:
     follow.
     """
     config.understood.update(tables()["keys"]["layout"])
-    every = config.type.get("layers")
-    kinds = _listed_kinds(config) or _kinds_by_places(config) or _periodic_kinds(config)
-    if kinds is None and every:
-        kinds = [every] * config.layers
-    if kinds is None:
+    layers, names = range(config.layers), config.per_layer(*_KIND_LISTS)
+    places, every = config.places("full_attn_idxs"), config.number("full_attention_interval")
+    of_all = config.type.get("layers")
+    if names is not None:
+        kinds = _listed_kinds(config, names)
+    elif places is not None:
+        kinds = ["full" if number in places else "convolution" for number in layers]
+    elif every:
+        kinds = ["delta" if (number + 1) % every else "full" for number in layers]
+    elif of_all:
+        kinds = [of_all for _ in layers]
+    else:
         kinds = ["sliding" if slides else "full" for slides in _which_slide(config)]
+    # whatever the file says, the last layer of some attends to everything
     return [*kinds[:-1], "full"] if config.type.get("last_full") else kinds
 
 
-def _listed_kinds(config: Keys) -> list[str] | None:
-    """The kinds where the file names that of each layer; None where it does not."""
-    names = config.per_layer(*_KIND_LISTS)
-    if names is None:
-        return None
-    key = config.stated(*_KIND_LISTS)
+def _listed_kinds(config: Keys, names: Any) -> list[str]:
+    """The kinds where the file names that of each layer."""
     # the keys of recurrent layers stand in the file whether or not the list has any
     others = config.known.get("names", {})
     config.understood.update(
@@ -77,40 +70,12 @@ def _listed_kinds(config: Keys) -> list[str] | None:
         and not {name, others.get(name)} & config.matter
     )
     meanings = {**tables()["kinds"], **config.type.get("kinds", {})}
+    if window_tokens(config) is None:
+        meanings = {key: "full" if kind == "sliding" else kind for key, kind in meanings.items()}
     for name in names:
         if not isinstance(name, str) or name not in meanings:
-            raise Unclear(f"{key}: {short(name)} is not understood")
-    plain = {"sliding": "full"} if window_tokens(config) is None else {}
-    return [plain.get(meanings[name], meanings[name]) for name in names]
-
-
-def _kinds_by_places(config: Keys) -> list[str] | None:
-    """The kinds where lists name the numbers of layers; those of Kimi count from 1."""
-    layers = range(config.layers)
-    full = config.places("linear_full_attn_layers") or []
-    linear = config.places("linear_kda_layers") or []
-    if full or linear:
-        if sorted([*full, *linear]) != [number + 1 for number in layers]:
-            raise Unclear("linear_attn_config does not name each layer once")
-        return ["full" if number + 1 in full else "kda" for number in layers]
-    for key, kind, other in _PLACES:
-        places = config.places(key)
-        if places is not None:
-            return [kind if number in places else other for number in layers]
-    return None
-
-
-def _periodic_kinds(config: Keys) -> list[str] | None:
-    """The kinds where one of every so many layers attends; None where the file does not say so."""
-    layers = range(config.layers)
-    every, period = config.number("full_attention_interval"), config.number("attn_layer_period")
-    if every:
-        other = config.type.get("kinds", {}).get("linear_attention", "delta")
-        return ["full" if (number + 1) % every == 0 else other for number in layers]
-    if period:
-        offset = config.number("attn_layer_offset") or 0
-        return ["full" if number % period == offset else "mamba" for number in layers]
-    return None
+            raise Unclear(f"{config.stated(*_KIND_LISTS)}: {short(name)} is not understood")
+    return [meanings[name] for name in names]
 
 
 def window_tokens(config: Keys) -> int | None:
@@ -124,29 +89,26 @@ def window_tokens(config: Keys) -> int | None:
 
 def _which_slide(config: Keys) -> list[bool]:
     """Whether each layer has the window. Raises `UnclearWindow` where the file does not say."""
-    layers, how = range(config.layers), config.type.get("slides")
-    stated, with_rope = (
-        config.per_layer("sliding_window_layout"),
-        config.per_layer("no_rope_layers"),
-    )
-    window, first = window_tokens(config), config.number("max_window_layers")
+    layers, how, window = range(config.layers), config.type.get("slides"), window_tokens(config)
+    flags = config.per_layer("sliding_window_layout")
+    without_rope = config.per_layer("no_rope_layers")
+    every = config.number("global_attn_every_n_layers")
     if window is None:
         return [False for _ in layers]
-    if stated or how == "all":
-        return [bool(flag) for flag in stated or [True for _ in layers]]
+    if flags or how == "all":
+        return [bool(flag) for flag in flags or [True for _ in layers]]
     if how == "rope":
         # a layer without rope attends to everything: one of four, unless the file says which
         # (Llama4TextConfig)
-        return [bool(flag) for flag in with_rope or [(n + 1) % 4 for n in layers]]
-    every = config.number("global_attn_every_n_layers")
+        return [bool(flag) for flag in without_rope or [(number + 1) % 4 for number in layers]]
     if how == "all_but_every" and every:
         return [bool(number % every) for number in layers]
-    return _slides_by_pattern(config, window, first)
+    return _slides_by_pattern(config, window)
 
 
-def _slides_by_pattern(config: Keys, window: int, first: int | None) -> list[bool]:
+def _slides_by_pattern(config: Keys, window: int) -> list[bool]:
     """The same by letters that repeat, from a first layer on, or all but every so many layers."""
-    layers = range(config.layers)
+    layers, first = range(config.layers), config.number("max_window_layers")
     pattern = config.get("sliding_window_pattern", "_sliding_window_pattern")
     if pattern is None and config.text.get("use_sliding_window") is True and first is not None:
         return [number >= first for number in layers]
@@ -181,7 +143,7 @@ def attention_of(config: Keys, number: int, kind: str, width: int) -> Attention 
 def _plain(config: Keys, number: int, kind: str, width: int, heads: int) -> Attention:
     """Attention whose keys and values are kept as they are."""
     config.understood.update(tables()["keys"]["latent"])
-    length = config.positive("head_length")
+    length = config.number("head_length", least=1)
     if not length and width % heads:
         raise Unclear(
             f"hidden_size {width:,} is no multiple of the {heads:,} heads, and head_dim is missing"
@@ -193,9 +155,10 @@ def _plain(config: Keys, number: int, kind: str, width: int, heads: int) -> Atte
         length = config.needed("global_head_dim")
         values_from_keys = bool(config.get("attention_k_eq_v"))
     if values_from_keys:
-        kv_heads = config.positive("num_global_key_value_heads") or kv_heads
-    if kv_heads > heads or heads % kv_heads:
-        raise Unclear(f"num_key_value_heads is {kv_heads:,}, and there are {heads:,} heads")
+        kv_heads = config.number("num_global_key_value_heads", least=1) or kv_heads
+    window = window_tokens(config) if kind == "sliding" else None
+    if kind == "sliding" and window is None:
+        raise Unclear(f"sliding_window: layer {number} is one with a window, and has none")
     return Attention(
         kind="full" if kind == "hybrid" else kind,
         layers=(),
@@ -204,27 +167,12 @@ def _plain(config: Keys, number: int, kind: str, width: int, heads: int) -> Atte
         key_length=length,
         value_length=length,
         values_from_keys=values_from_keys,
-        window_tokens=_own_window(config, number) if kind == "sliding" else None,
-        # MllamaTextCrossAttention
-        query_key_norm="head" if kind == "cross" else None,
+        window_tokens=window,
     )
-
-
-def _own_window(config: Keys, number: int) -> int:
-    window = window_tokens(config)
-    if window is None:
-        raise Unclear(f"sliding_window: layer {number} is one with a window, and has none")
-    return window
 
 
 def _kv_heads(config: Keys, number: int, heads: int) -> int:
     """Heads that keep keys and values."""
-    for switch, key in (
-        ("multi_query_attention", "multi_query_group_num"),
-        ("group_query_attention", "num_query_groups"),
-    ):
-        if config.get(switch) and config.number(key):
-            return config.needed(key)
     stated = config.of_layer(number, "kv_heads")
     # Falcon's older classes ignore num_kv_heads where multi_query is set
     single = config.get("multi_query")
@@ -259,9 +207,6 @@ def _latent(config: Keys, number: int, latent: int, heads: int) -> Attention:
     )
 
 
-# --------------------------------------------------------------------------- recurrent states
-
-
 def recurrent_of(config: Keys, kind: str, width: int) -> Recurrent | None:
     """The state that a layer of that kind keeps, None where it keeps none. Raises `Unclear`."""
     kind = "mamba2" if kind == "hybrid" else kind
@@ -270,14 +215,13 @@ def recurrent_of(config: Keys, kind: str, width: int) -> Recurrent | None:
     sizes: dict[str, Any] = {name: config.needed(key) for name, key in _STATE_KEYS[kind].items()}
     if kind == "mamba":
         is_auto = config.get("time_step_rank") == "auto"
-        sizes["inner_length"] = config.positive("mamba_d_ssm") or config.needed("expand") * width
+        inner = config.number("mamba_d_ssm", least=1)
+        sizes["inner_length"] = inner or config.needed("expand") * width
         sizes["time_step_rank"] = -(-width // 16) if is_auto else config.needed("time_step_rank")
     elif kind == "mamba2":
-        is_auto = config.get("state_head_length") == "auto"
-        length = None if is_auto else config.number("state_head_length")
-        config.get("mamba_rms_norm", "expand", "mamba_use_mlp")
-        stated = config.number("mamba_d_ssm")
-        by_heads = sizes["heads"] * (length or 0)
+        config.get("expand", "mamba_use_mlp", "mamba_rms_norm")
+        stated, is_auto = config.number("mamba_d_ssm"), config.get("state_head_length") == "auto"
+        by_heads = sizes["heads"] * (0 if is_auto else config.number("state_head_length") or 0)
         inner = stated if stated and "mamba_d_ssm" in config.written else by_heads or stated
         sizes["inner_length"] = inner or config.needed("expand") * width
         sizes["norm"] = False if config.text.get("mamba_rms_norm") is False else None
@@ -292,13 +236,11 @@ def feed_forward_of(config: Keys, number: int, kind: str, width: int) -> FeedFor
     how = config.type.get("feed_forward")
     # a file whose layers all have experts states the length of a dense one too, and the reverse
     config.get("length", "dense_length", "expert_length", "shared_length", "shared_experts", "used")
-    if how == "none":
-        return None
-    experts = _experts(config)
     # a layer has attention, a state or a feed-forward
     is_apart = how == "by_kind" or isinstance(config.get("hybrid_override_pattern"), str)
-    if is_apart and kind not in ("mlp", "moe"):
+    if how == "none" or (is_apart and kind not in ("mlp", "moe")):
         return None
+    experts = _experts(config)
     if experts and (kind == "moe" if is_apart else _has_experts(config, number)):
         return _of_experts(config, experts, number, width)
     stated = config.number("dense_length") if experts else None
@@ -308,8 +250,8 @@ def feed_forward_of(config: Keys, number: int, kind: str, width: int) -> FeedFor
 def _experts(config: Keys) -> int:
     """How many experts a layer of them has, 0 where the model has none."""
     experts, switch = config.number("experts") or 0, config.type.get("experts_if")
-    is_dense = experts == 1 and config.type.get("one_expert_is_dense")
-    if is_dense or (switch and not config.get(switch)):
+    # HunYuan's dense models state one
+    if experts == 1 or (switch and not config.get(switch)):
         return 0
     used = config.number("used") or 0
     if experts and not 0 < used <= experts:
@@ -342,28 +284,23 @@ def _of_experts(config: Keys, experts: int, number: int, width: int) -> FeedForw
 
 
 def _has_experts(config: Keys, number: int) -> bool:
-    """Whether a layer of a model with experts has some."""
+    """Whether a layer of a model with experts has some: by a name for each, by the numbers of
+    those with experts or without, behind the first ones, or every so many layers.
+    """
     config.understood.update(tables()["keys"]["expert_layout"])
     types, chosen = config.per_layer("mlp_layer_types"), config.places("moe_layers")
-    last = config.get("moe_layer_end_index")
+    flags = config.per_layer("is_moe_layer")
+    lead, dense = config.number("first_dense") or 0, config.places("mlp_only_layers") or []
+    last, frequency = config.get("moe_layer_end_index"), config.get("expert_frequency")
     if last not in (None, -1, config.layers - 1):
         raise Unclear(f"moe_layer_end_index is {short(last)}: not understood")
-    flags = config.per_layer("is_moe_layer")
     if types or flags:
         return bool(types[number] == "sparse" if types else flags[number])
-    return number in chosen if chosen is not None else _is_in_period(config, number)
-
-
-def _is_in_period(config: Keys, number: int) -> bool:
-    """The same by a period with an offset, a frequency, or the first layers being dense."""
-    lead, dense = config.number("first_dense") or 0, config.places("mlp_only_layers") or []
-    period, offset = config.number("expert_layer_period"), config.number("expert_layer_offset") or 0
-    step, frequency = config.number("expert_step") or 1, config.get("expert_frequency")
-    if period:
-        return number % period == offset
+    if chosen is not None:
+        return number in chosen
     if isinstance(frequency, list):
         return bool(config.per_layer("expert_frequency")[number])
-    every = config.number("expert_frequency") or 1
+    every, step = config.number("expert_frequency") or 1, config.number("expert_step") or 1
     if every > 1:
         return number >= lead and number % every == 0
     return number >= lead and number not in dense and (number + 1) % step == 0
@@ -371,8 +308,8 @@ def _is_in_period(config: Keys, number: int) -> bool:
 
 def _dense_length(config: Keys, width: int, number: int) -> int:
     """Elements of a dense feed-forward, as `dense_length` of the model type derives them."""
-    how, lengths = config.type.get("dense_length"), config.get("intermediate_size")
-    if isinstance(lengths, list):
+    how = config.type.get("dense_length")
+    if isinstance(config.get("intermediate_size"), list):
         return config.of_layer(number, "intermediate_size") or 0
     if how == "adjusted":
         return _adjusted(config)

@@ -86,14 +86,14 @@ def test_a_published_config_tells_what_the_gguf_file_does(tmp_path: Path) -> Non
             file.write_text(json.dumps(model["config"]), encoding="utf-8")
         said, stored = read_local(file, ROWS).spec, read_local(make(tmp_path, name), ROWS).spec
         assert stored.architecture is not None
-        if said.architecture is None:
-            assert said.unknown["architecture"]
+        if said.architecture is None or said.parameters.total is None:
+            assert {"architecture", "parameters.total"} & said.unknown.keys()
             continue
         for field in set(type(said.architecture)._fields) - apart:
             ours, theirs = getattr(said.architecture, field), getattr(stored.architecture, field)
             assert ours == theirs, (name, field)
         same += 1
-    assert same >= 0.6 * len(models)
+    assert same >= 0.5 * len(models)
 
 
 def test_the_size_of_an_encoder_is_estimated() -> None:
@@ -135,7 +135,8 @@ def test_every_model_type_names_a_row_and_explains_its_keys() -> None:
         ({"num_key_value_heads": True}, "num_key_value_heads is True"),
         ({"head_dim": [128, 128]}, "head_dim is [128, 128]"),
         ({"sliding_window": 4096.5}, "sliding_window is 4096.5"),
-        ({"model_type": "bamba", "attn_layer_indices": 9}, "attn_layer_indices is 9"),
+        ({"attn_layer_indices": [9, 18, 27]}, "attn_layer_indices"),
+        ({"linear_attn_config": {"full_attn_layers": [4]}}, "full_attn_layers"),
         ({"model_type": "lfm2", "full_attn_idxs": [2.5]}, "full_attn_idxs is [2.5]"),
         ({"layer_types": ["full_attention"] * 3}, "layer_types"),
         ({"num_hidden_layers": 10**30}, "num_hidden_layers is 1000000"),

@@ -132,7 +132,8 @@ def agree(
 
 # types of which the reader says that it does not read them
 NOT_READ = {
-    "gpt_neo", "hy_v4", "jetmoe", "mimo_v2_flash", "olmo_hybrid", "recurrent_gemma", "zamba", "zamba2",
+    "albert", "bamba", "deberta-v2", "gpt_neo", "hy_v4", "jamba", "jetmoe", "mimo_v2_flash",
+    "olmo_hybrid", "recurrent_gemma", "zamba", "zamba2",
 }  # fmt: skip
 # keys that no published model of the type has otherwise
 NOT_FOLLOWED = {
