@@ -70,3 +70,55 @@ def test_a_quantization_is_read_as_people_write_it() -> None:
 def test_one_laptop_has_one_answer_however_it_is_named() -> None:
     names = ("hp laptop 8gb", "windows laptop 8gb", "laptop-ddr4-8gb")
     assert len({check("llama-3.1-8b", machine=name).route for name in names}) == 1
+
+
+@each(
+    "model, quantization, machine, tokens, seen",
+    [
+        # kyuz0/amd-strix-halo-toolboxes@d1a34bee, benchmark/results: the middle of four backends, a
+        # prompt of 512 tokens, and 2,048 behind 32,768, as many as those of 67,584 have on average
+        ("qwen3.6-35b-a3b", "UD-Q4_K_XL", "ryzen ai max+ 395 128gb", None, 1114),
+        ("qwen3.6-35b-a3b", "UD-Q4_K_XL", "ryzen ai max+ 395 128gb", 67_584, 717),
+        ("gpt-oss-120b", "MXFP4", "ryzen ai max+ 395 128gb", None, 676),
+        ("llama-2-7b-chat", "Q4_0", "ryzen ai max+ 395 128gb", None, 1516),
+        # ggml-org/llama.cpp#22298, pp2048 in micro-batches of 512
+        ("qwen3.5-35b-a3b", "Q4_0", "rtx 4090 64gb", None, 7233),
+        # brand-o/normiebench#8, on the cores in Windows
+        ("llama-3.1-8b-instruct", "Q4_K_M", "ryzen 7 8840u 32gb", None, 49.8),
+    ],
+)
+def test_prompts_go_as_fast_as_reported(
+    model: str, quantization: str, machine: str, tokens: int | None, seen: float
+) -> None:
+    """Of a mixture on a GPU in a range of three times; a longer prompt attends to more."""
+    workload = Workload(
+        runtime="llama.cpp", quantization=quantization, prompt_tokens=tokens,
+        context_tokens=(tokens or 0) + 4096,
+    )  # fmt: skip
+    speed = check(model, workload, machine=machine).speed
+    assert speed is not None
+    assert speed.prompt is not None
+    assert speed.prompt.low <= seen <= speed.prompt.high
+    if tokens is None and "a3b" in model:
+        assert speed.prompt.high / speed.prompt.low <= 3
+
+
+@each(
+    "model, quantization, runtime, machine, seen",
+    [
+        # lablup/mlxcel#46, and ddalcu/mlx-serve#120
+        ("gemma-3-4b-it", "4bit", "mlx", "m5 max 128gb", 182),
+        ("qwen3.6-27b", "6bit", "mlx", "m5 max 128gb", 22.5),
+        # brand-o/normiebench#10 and #6
+        ("llama-3.1-8b-instruct", "Q4_K_M", "llama.cpp", "radeon 780m 32gb", 16.3),
+        ("llama-3.1-8b-instruct", "Q4_K_M", "llama.cpp", "radeon 780m 32gb", 9.8),
+    ],
+)
+def test_chips_that_share_the_ram_decode_as_reported(
+    model: str, quantization: str, runtime: str, machine: str, seen: float
+) -> None:
+    workload = Workload(runtime=runtime, quantization=quantization)
+    speed = check(model, workload, machine=machine).speed
+    assert speed is not None
+    assert speed.decode is not None
+    assert speed.decode.low <= seen <= speed.decode.high

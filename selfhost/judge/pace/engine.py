@@ -40,7 +40,11 @@ MEASURED = "llama.cpp"
 # what people compare with: a question and the answer to it
 SHORT_CHAT_TOKENS = 256
 # what a row may ask of a device beside its name and what it computes
-_FACTS = ("vendor", "unified", "hbm", "generation", "neural", "host", "program", "work")
+_FACTS = (
+    "vendor", "unified", "integrated", "less_power", "hbm", "generation", "neural", "host",
+    "program", "work",
+)  # fmt: skip
+_LESS_POWER = frozenset(("laptop", "mobile", "q"))
 
 
 def constant(name: str) -> Any:
@@ -61,14 +65,16 @@ def efficiency(
     """The first row of a table of `specs/common/pace.toml` that fits a device: what its kind was
     seen to reach. `LookupError` where the table has no row for all others.
     """
-    name, capability = device.name, device.compute_capability
-    capability = capability or gpus.capability_by_name(name)
-    chip = apple_chip_of(words_of(name))
+    name, words = device.name, words_of(device.name)
+    capability = device.compute_capability or gpus.capability_by_name(name)
+    chip = apple_chip_of(words)
     peak, cycles = gpus.peak_flops(name, capability), gpus.cycles_per_second(name)
     flops_of_cycle = peak / cycles if peak is not None and cycles is not None else inf
     facts = (
         device.vendor.lower(),
         bool(device.unified),
+        bool(device.unified) and gpus.fact_of(name, "integrated") is not None,
+        not _LESS_POWER.isdisjoint(words),
         gpus.has_hbm(name),
         gpus.fact_of(name, "generation"),
         chip is not None and chip.neural,

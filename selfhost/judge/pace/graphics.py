@@ -184,22 +184,26 @@ def _with_shared_memory(machine: Machine, device: Accelerator) -> Gpu | None:
     exact = own or (None if machine.is_bandwidth_measured else rate)
     if exact is None and chip is not None and chip[2] != ANY_APPLE:
         exact = chip[1]
-    guess = scaled(SAME, exact) if exact is not None else _guessed_peak(machine)
-    return guess and Gpu(
-        device=device, peak=guess, guessed=None if exact else "a guess: not measured"
-    )
+    if exact is not None:
+        return Gpu(device=device, peak=scaled(SAME, exact))
+    guess = _guessed_peak(machine)
+    return guess and Gpu(device=device, peak=guess, guessed="a guess: not measured")
 
 
 def _guessed_peak(machine: Machine) -> Range | None:
-    """Of memory that no name tells: the class of the machine, or what its cores read."""
+    """Of memory that no name tells: the class of the machine, or what its cores read, which is no
+    more than the GPU can read.
+    """
     memory, rate = bandwidth(machine), machine.memory_bandwidth_bytes_per_second
     if chip_of(machine) is not None:
-        # what cores measure is no more than the GPU can read
-        slow, likely, fast = (max(rate or 0, end) for end in any_apple_peaks(machine))
-        return slow, likely, fast
-    if rate is None and is_client_by_class(machine):
-        return _between(*CLIENT_PEAKS)
-    return memory and memory.ends
+        ends = any_apple_peaks(machine)
+    elif rate is None and is_client_by_class(machine):
+        ends = _between(*CLIENT_PEAKS)
+    elif memory is not None:
+        ends = memory.ends
+    else:
+        return None
+    return max(rate or 0, ends[0]), max(rate or 0, ends[1]), max(rate or 0, ends[2])
 
 
 def uses_shared_gpu(machine: Machine, runtime: RuntimeSpec | None) -> bool:

@@ -250,16 +250,18 @@ def processor_prompt(step: Step, machine: Machine) -> PaceRange | None:
     """
     operations, rows = 0.0, constant("type")
     column = 0 if core_of(machine).wide else 1
+    slow, usual, fast = ends_of("read_prompt", "experts_on_cores")
     for name, count in step.parameters_met().items():
         share = rows.get(name, {}).get("prompt", rows["F16"]["prompt"])[column]
         is_expert = step.has_experts and name != "MXFP4"
-        share *= constant("read_prompt")["experts_on_cores"] if is_expert else 1.0
-        operations += 2 * count / share
+        operations += 2 * count / share / (usual if is_expert else 1.0)
     if operations <= 0:
         return None
-    rate = cores_rate(machine)
-    taken = scaled(inverse(rate), operations)
-    return PaceRange.of_seconds(added(taken, _attended(step, rate, "attended_on_processor")))
+    dense = rate = product(cores_rate(machine), ends_of("read_prompt", "reached_on_cores"))
+    if step.has_experts:
+        rate = product(rate, (slow / usual, 1.0, fast / usual))
+    attended = _attended(step, dense, "attended_on_processor")
+    return PaceRange.of_seconds(added(scaled(inverse(rate), operations), attended))
 
 
 def _attended(step: Step, rate: Range, where: str) -> Range:
@@ -272,11 +274,10 @@ def _gpu_prompt(step: Step, parts: _Parts) -> PaceRange | None:
     nothing tells how fast one computes, or how the program does on it.
     """
     operations, program = 2 * sum(step.parameters_met().values()), step.foreign or ""
-    # the shares of other programs hold what launching takes
+    # the shares of other programs, and of mixtures, hold what launching takes
     launched = NOTHING
-    if not program:
-        layers = step.layers * (constant("large_layer") if step.has_experts else 1.0)
-        per_token = layers / constant("read_prompt")["batch_tokens"]
+    if not (program or step.has_experts):
+        per_token = step.layers / constant("read_prompt")["batch_tokens"]
         launched = scaled(ends_of("read_prompt", "launched_seconds"), per_token)
     taken = []
     for share, gpu in parts:
