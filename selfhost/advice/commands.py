@@ -192,7 +192,7 @@ def _values_of_media(case: Case, way: StatedWay | None) -> dict[str, object]:
     """Of models of images, clips and sound: None for any other."""
     spec, components, parts = case.spec, None, need.parts_of(case.spec, case.runtime)
     if spec.components:
-        from ..needs.diffusers import quantized_components
+        from ..needs.pictures import quantized_components
 
         names = ", ".join(f"'{name}'" for name in quantized_components(spec.components))
         components = f"[{names}]" if names else None

@@ -5,21 +5,23 @@ machine is read.
 from .checkpoints import loaded_bits
 from .estimate import (
     batch_tokens,
-    canonical_quantization,
     counted_parameters,
     decode_bytes_by_type,
-    default_format_and_quantization,
-    every_quantization,
     more_in_conversation,
     needs_of,
     needs_on,
+    why_cache_type_refused,
+)
+from .file_formats import (
+    canonical_quantization,
+    default_format_and_quantization,
+    every_quantization,
     quantizations_of,
     takes_text_alone,
+    trained_in_mxfp4,
     weights_bytes,
-    why_cache_type_refused,
     why_not_loaded,
 )
-from .file_formats import trained_in_mxfp4
 from .llamacpp.drafts import (
     OWN_BLOCK,
     vocabularies_differ,

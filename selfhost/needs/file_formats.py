@@ -1,19 +1,49 @@
-"""The file formats: which models come in one, its quantizations, what its files weigh and what
-loading them takes.
+"""Which files a model can be had in and what they weigh, by format and quantization, and which
+programs load them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping
+from functools import lru_cache
 
-from ..catalogue.quantization_names import CHECKPOINTS, CTRANSLATE2_TYPES, MLX_QUANTIZATIONS
+from ..catalogue.quantization_names import (
+    CHECKPOINTS,
+    CTRANSLATE2_TYPES,
+    MLX_QUANTIZATIONS,
+    PACKED,
+    canonical_packed,
+    mlx_scheme,
+)
 from ..catalogue.runtime import RuntimeSpec
-from ..catalogue.spec import ModelSpec
+from ..catalogue.spec import ModelSpec, PublishedFiles
 from ..core.records import Unread
+from . import checkpoints, pictures, python, speech
+from .cache import why_not_known, with_every_head
 from .llamacpp import files as gguf_files
-from .parts import Asked, Parts, Subject, components_type, from_sixteen_bits, is_cast, name_of
+from .llamacpp import memory as gguf_memory
+from .parts import (
+    Asked,
+    Encoder,
+    Parsed,
+    Parts,
+    Subject,
+    components_type,
+    from_sixteen_bits,
+    is_cast,
+    name_of,
+    parts_of,
+    unread,
+)
 from .quantization import GGUF_QUANTIZATIONS, TERNARY_QUANTIZATIONS, canonical_gguf
 from .records import SizedWeights
+from .tensors import ArchitectureRow, checkpoint_tensors, row_of
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
 
 _EXPERTS_AS_TRAINED = "MXFP4-Q8"
 _WHISPER_QUANTIZATIONS = ("F16", "Q8_0", "Q5_1", "Q5_0")
@@ -24,6 +54,68 @@ trained in more bits has no smaller default. `llama-server -hf` takes it, too, u
 """
 # what takes its place on a machine that does not hold it
 FOUR_BITS = "IQ4_XS"
+
+
+def subject_of(
+    spec: ModelSpec,
+    architectures: Mapping[str, Any],
+    format: str = "gguf",
+    runtime: RuntimeSpec | None = None,
+) -> Subject:
+    """The model and what its architecture is known to be, in files of that format."""
+    spec = _as_in_library(spec, runtime)
+    architecture = spec.architecture
+    row = row_of(architecture, architectures) if architecture is not None else None
+    why = None if architecture is None or row is None else why_not_known(architecture, row, runtime)
+    if architecture is not None and row is not None and why is not None and format != "gguf":
+        # its weights are known, not what this program makes of its cache
+        tensors = checkpoint_tensors(architecture, row)
+        architecture = architecture.replace(tensors=tensors, attention=(), recurrent=())
+        unknown = {**spec.unknown, "architecture.attention": why}
+        spec = spec.replace(architecture=architecture, unknown=unknown)
+    if row is None and architecture is not None and architecture.tensors:
+        row = ArchitectureRow(name=architecture.row)
+    return Subject(
+        spec=spec,
+        architecture=architecture,
+        row=row,
+        encoder=_encoder(spec, architectures),
+        architectures=Parsed(architectures),
+    )
+
+
+def _as_in_library(spec: ModelSpec, runtime: RuntimeSpec | None) -> ModelSpec:
+    """The model with the file that the program's own name of it loads, where that is stated."""
+    tag = spec.library_tag
+    if runtime is None or tag is None:
+        return spec
+    if tag in runtime.unpacked_tags and spec.architecture is not None:
+        spec = spec.replace(architecture=with_every_head(spec.architecture))
+    if tag in runtime.tag_bytes:
+        quantization = runtime.tags.get(tag) or default_format_and_quantization(spec, runtime)[1]
+        file = PublishedFiles(
+            format="gguf",
+            source=runtime.sources.get("tag_bytes", ""),
+            bytes={quantization: runtime.tag_bytes[tag]},
+        )
+        spec = spec.replace(files=(file, *spec.files))
+    return spec
+
+
+def _encoder(spec: ModelSpec, architectures: Mapping[str, Any]) -> Encoder | None:
+    parameters = spec.parameters.encoders
+    if not parameters:
+        return None
+    for entry in architectures.get("encoder", ()):
+        most = entry.get("most_parameters", parameters)
+        fits = entry.get("least_parameters", 0) <= parameters <= most
+        is_typed = spec.parameters.encoder_type in entry.get("types", ())
+        if is_typed or (fits and spec.family in entry.get("families", ())):
+            return Encoder(**{key: entry[key] for key in Encoder._fields if key in entry})
+    return None
+
+
+# ------------------------------------------------------------------ what it can be had in
 
 
 def comes_in(spec: ModelSpec, format: str) -> bool:
@@ -44,7 +136,21 @@ def comes_in(spec: ModelSpec, format: str) -> bool:
     return format in (spec.safety.formats or ("safetensors",))
 
 
-def default_quantization(spec: ModelSpec, runtime: RuntimeSpec, format: str) -> str:
+def default_format_and_quantization(spec: ModelSpec, runtime: RuntimeSpec) -> tuple[str, str]:
+    """The files one takes unless something else is asked for, in the first format of the
+    runtime that the model has.
+    """
+    own = spec.quantized
+    if own is not None and own.quantization is not None and own.format in runtime.formats:
+        return own.format, own.quantization
+    if (parts := parts_of(spec, runtime)) is not None:
+        return runtime.formats[0], pictures.default_quantization(parts)
+    usual = (name for name in runtime.formats if comes_in(spec, name))
+    format = next(usual, runtime.formats[0])
+    return format, _default_quantization(spec, runtime, format)
+
+
+def _default_quantization(spec: ModelSpec, runtime: RuntimeSpec, format: str) -> str:
     """The quantization that is taken unless another is asked for."""
     match format:
         case "gguf":
@@ -74,14 +180,36 @@ def default_quantization(spec: ModelSpec, runtime: RuntimeSpec, format: str) -> 
     return narrow
 
 
-def quantizations(
-    spec: ModelSpec, runtime: RuntimeSpec, format: str, listed: Sequence[str], default: str
+def quantizations_of(
+    spec: ModelSpec, runtime: RuntimeSpec, architectures: Mapping[str, Any]
+) -> tuple[str, ...]:
+    """What the model can be had in for that runtime, best quality first; only names whose size
+    is known or can be computed.
+    """
+    if (parts := parts_of(spec, runtime)) is not None:
+        return parts.quantizations
+    format, default = default_format_and_quantization(spec, runtime)
+    names = _quantizations(spec, runtime, format, default)
+    subject = subject_of(spec, architectures)
+    if format == "gguf" and (spec.parameters.total is not None or subject.whole):
+        # every recipe can be followed
+        return names
+    sized = []
+    for name in dict.fromkeys(names):
+        # the published files are downloaded for what they are cast to
+        files = name_of(spec.architecture) if is_cast(spec, runtime, name) else name
+        if not isinstance(size_of(subject, format, files), Unread):
+            sized.append(name)
+    return tuple(sized)
+
+
+def _quantizations(
+    spec: ModelSpec, runtime: RuntimeSpec, format: str, default: str
 ) -> tuple[str, ...]:
     """What the model can be had in, best quality first; some names may have no known size.
-
-    `listed`: those of published files; `default`: the one that is taken unless another is asked
-    for.
+    `default`: the one that is taken unless another is asked for.
     """
+    listed = [name for files in spec.files if files.format == format for name in files.bytes]
     match format:
         case "gguf":
             return _gguf_quantizations(spec, default)
@@ -90,7 +218,7 @@ def quantizations(
         case "ctranslate2":
             return CTRANSLATE2_TYPES
         case "mlx":
-            return (*MLX_QUANTIZATIONS, *(name for name in listed if name not in MLX_QUANTIZATIONS))
+            return (*MLX_QUANTIZATIONS, *listed)
     if spec.components:
         published = ("float32", "float16") if default == "float32" else (default,)
         return (*published, *runtime.quantizations)
@@ -126,51 +254,6 @@ def _gguf_quantizations(spec: ModelSpec, default: str) -> tuple[str, ...]:
     return (*(name for name in GGUF_QUANTIZATIONS if name not in left), *beyond)
 
 
-def has_every_size(subject: Subject, format: str) -> bool:
-    """Whether the size follows for every name that `quantizations` returns: every recipe of GGUF
-    can be followed.
-    """
-    return format == "gguf" and (subject.spec.parameters.total is not None or subject.whole)
-
-
-def size_of(subject: Subject, format: str, quantization: str) -> SizedWeights | Unread:
-    """The files as downloaded, without the projector of a vision model."""
-    match format:
-        case "gguf":
-            return gguf_files.size_of(subject, canonical_gguf(quantization) or quantization)
-        case "ggml" | "ctranslate2":
-            from . import speech
-
-            return speech.size_of(subject, format, quantization)
-    if subject.spec.components and format in CHECKPOINTS:
-        from . import diffusers
-
-        return diffusers.size_of(subject, quantization)
-    from . import checkpoints
-
-    return checkpoints.size_of(subject, format, quantization)
-
-
-def parts(subject: Subject, runtime: RuntimeSpec, format: str, workload: Asked) -> Parts:
-    """Files and memory."""
-    match format:
-        case "gguf":
-            from .llamacpp import memory
-
-            return memory.parts(subject, runtime, workload)
-        case "ggml" | "ctranslate2":
-            from . import speech
-
-            return speech.parts(subject, format, runtime, workload)
-    if subject.spec.components and format in CHECKPOINTS:
-        from . import diffusers
-
-        return diffusers.parts(subject, runtime, workload)
-    from . import python
-
-    return python.parts(subject, runtime, format, workload)
-
-
 def trained_in_mxfp4(spec: ModelSpec) -> bool:
     """Its experts were published in MXFP4, which llama-quantize makes no other type of."""
     return spec.architecture is not None and (spec.architecture.expert_dtype or "").startswith(
@@ -180,3 +263,134 @@ def trained_in_mxfp4(spec: ModelSpec) -> bool:
 
 def _is_ternary(spec: ModelSpec) -> bool:
     return spec.architecture is not None and spec.architecture.matrix_dtype == "ternary"
+
+
+@lru_cache(maxsize=1)
+def every_quantization() -> tuple[str, ...]:
+    """Every name that `canonical_quantization` may answer, save for mixes of a publisher's own."""
+    return (*GGUF_QUANTIZATIONS, *checkpoints.DTYPES, *PACKED, *MLX_QUANTIZATIONS)
+
+
+def canonical_quantization(text: str) -> str | None:
+    """`q4_k_m` -> `Q4_K_M`, `BFloat16` -> `bfloat16`, `AWQ-INT4` -> `awq`; None for a name
+    nobody knows.
+    """
+    name = canonical_gguf(text)
+    if name is not None:
+        return name
+    lower = text.strip().lower()
+    canonical = next((name for name in every_quantization() if name.lower() == lower), None)
+    if canonical is None:
+        # people write 4-bit; repositories write the group as 4bit-gs32, or name the usual one
+        spelled = re.sub(r"^(\d)-bit", r"\1bit", lower)
+        spelled = re.sub(r"-(?:gs?)?(\d+)g?$", r"-\1g", spelled).removesuffix("-64g")
+        canonical = spelled if mlx_scheme(spelled) is not None else None
+    if canonical is None:
+        canonical = gguf_files.canonical_mix(text)
+    return canonical or canonical_packed(text)
+
+
+# ------------------------------------------------------------------ what they weigh, and take
+
+
+def weights_bytes(
+    spec: ModelSpec, format: str, quantization: str, architectures: Mapping[str, Any]
+) -> SizedWeights | Unread:
+    """The files of one format and quantization, as downloaded, without the projector of a
+    vision model.
+    """
+    return size_of(subject_of(spec, architectures), format, quantization)
+
+
+def size_of(subject: Subject, format: str, quantization: str) -> SizedWeights | Unread:
+    """The same of a model whose architecture was looked up."""
+    if format == "gguf":
+        return gguf_files.size_of(subject, canonical_gguf(quantization) or quantization)
+    if format in ("ggml", "ctranslate2"):
+        return speech.size_of(subject, format, quantization)
+    if subject.spec.components and format in CHECKPOINTS:
+        return pictures.size_of(subject, quantization)
+    return checkpoints.size_of(subject, format, quantization)
+
+
+# what stands in for a model, and how far one could go, is asked of the same models again and again
+@lru_cache(maxsize=512)
+def parts(subject: Subject, runtime: RuntimeSpec, format: str, workload: Asked) -> Parts:
+    """Files and memory."""
+    if runtime.parts:
+        files = parts_of(subject.spec, runtime)
+        if files is not None:
+            return pictures.parts_in_files(subject, files, runtime, workload)
+        why = f"no files of {subject.spec.name} are known for {runtime.name}"
+        unknown = unread(why, "leave out --runtime")
+        return Parts(files=unknown, unknown=(unknown, unknown.replace(fact="memory.weights")))
+    if format == "gguf":
+        return gguf_memory.parts(subject, runtime, workload)
+    if format in ("ggml", "ctranslate2"):
+        return speech.parts(subject, format, runtime, workload)
+    if subject.spec.components and format in CHECKPOINTS:
+        return pictures.parts(subject, runtime, workload)
+    return python.parts(subject, runtime, format, workload)
+
+
+# ------------------------------------------------------------------ which programs load it
+
+
+def takes_text_alone(spec: ModelSpec, runtime: RuntimeSpec) -> bool:
+    """True where the runtime loads a model that sees without what it sees with."""
+    if spec.modality != "vision" or spec.architecture is None:
+        return False
+    families = runtime.text_part.get(spec.architecture.row)
+    if families is None and "vision" not in runtime.modalities:
+        families = runtime.text_part.get("*")
+    return families is not None and (not families or spec.family in families)
+
+
+def why_not_loaded(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
+    """The sentence why that program does not load this model; None where it does, or nothing
+    says that it does not.
+    """
+    if spec.refused is not None:
+        return spec.refused
+    if runtime.named_alone and runtime.id not in spec.runtimes:
+        return f"{runtime.name} loads only models that are made for it."
+    if runtime.parts and spec.modality in runtime.modalities:
+        if parts_of(spec, runtime) is None:
+            return f"No files of {spec.name} are known for {runtime.name}."
+        return None
+    if spec.runtimes and spec.architecture is None and runtime.id not in spec.runtimes:
+        # nothing tells whether a program knows tensors that are not described
+        usual = " or ".join(spec.runtimes)
+        return f"{spec.name} runs with {usual}; no source says that {runtime.name} loads it."
+    if runtime.formats == ("gguf",) and _is_conversion_unknown(spec):
+        return f"No source says that {spec.name} is converted to GGUF, which {runtime.name} loads."
+    if spec.modality not in runtime.modalities and not takes_text_alone(spec, runtime):
+        return f"{runtime.name} does not serve {spec.modality} models."
+    return _why_not_served(spec, runtime)
+
+
+def _is_conversion_unknown(spec: ModelSpec) -> bool:
+    """Of a model whose tensors are not described nothing tells that a GGUF file can be made."""
+    is_described = spec.architecture is not None or bool(spec.files or spec.components)
+    return bool(spec.safety.formats) and "gguf" not in spec.safety.formats and not is_described
+
+
+def _why_not_served(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
+    unserved = runtime.unserved.get(spec.uses[0]) if spec.uses else None
+    architecture = spec.architecture
+    if architecture is None or unserved is not None:
+        return unserved
+    if architecture.row in runtime.unserved:
+        return runtime.unserved[architecture.row]
+    if architecture.quantizer in runtime.account.ignored_quantizers:
+        why = "ModelOpt's quantization: it ignores the scales of the weights, or stops."
+        return f"{runtime.name} does not apply {why}"
+    if any(comes_in(spec, name) for name in runtime.formats):
+        return None
+    if "gguf" not in runtime.formats:
+        formats = ", ".join(runtime.formats)
+        return f"The weights do not come in a format that {runtime.name} loads ({formats})."
+    last = runtime.last_versions.get(architecture.row)
+    if last is not None:
+        return f"{runtime.name} loaded the architecture {architecture.row} up to {last}."
+    return f"{runtime.name} has no support for the architecture {architecture.row}."

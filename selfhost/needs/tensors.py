@@ -532,9 +532,11 @@ class _Tensors:
         norms = (*row.norms, "attn_norm_2") if model.parallel_norms == 2 else row.norms
         for name in norms:
             if row.norms_of_parts:
-                mixing = (*model.attention, *model.recurrent)
-                parts = model.feed_forward if name == "ffn_norm" else mixing
-                self.layers = tuple(sorted({layer for part in parts for layer in part.layers}))
+                having = [part.layers for part in model.attention]
+                having += [part.layers for part in model.recurrent]
+                if name == "ffn_norm":
+                    having = [part.layers for part in model.feed_forward]
+                self.layers = tuple(sorted({layer for layers in having for layer in layers}))
             elif name == "attn_norm" and not row.first_norm:
                 self.layers = every[1:]
             self.layer(name, self.width, bias=row.norm_bias)

@@ -13,7 +13,7 @@ from selfhost.catalogue.runtime import ComponentFile
 from selfhost.machine.changes import apply
 from selfhost.machine.named import machine_named
 from selfhost.machine.record import Machine
-from selfhost.needs import sdcpp
+from selfhost.needs import pictures
 
 CATALOGUE = open_catalogue()
 RUNTIME = CATALOGUE.runtime("stable-diffusion.cpp")
@@ -48,7 +48,7 @@ def test_a_published_file_lies_in_the_range(model: str, kind: str) -> None:
     less than it is.
     """
     unlisted = denoiser(model).replace(bytes={})
-    sizes = sdcpp.size_of(unlisted, CATALOGUE.spec(model).components, kind)
+    sizes = pictures.file_size(unlisted, CATALOGUE.spec(model).components, kind)
     assert sizes.low_bytes <= PUBLISHED[model, kind] <= sizes.high_bytes
     assert sizes.high_bytes <= 1.25 * sizes.low_bytes
 
