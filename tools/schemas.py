@@ -167,7 +167,7 @@ DOCUMENTS: dict[str, dict[str, str]] = {
     "spec-check/1": {"good": _TEXTS, "problems": "tuple[Problem, ...]", "exit_code": "int"},
     "verdict/1": {
         "@Verdict": "asked workload route can_run can_download exit_code download_seconds here"
-        " speed findings room alternatives open_alternatives api_offers"
+        " speed findings room alternatives api_offers"
         " setup commands commands_class advice notes quality",
         "model": "Model",
         "machine": "machine/1",

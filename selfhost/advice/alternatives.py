@@ -10,8 +10,7 @@ from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.quality import quality_of
 from ..catalogue.spec import ModelSpec
-from ..core import units
-from ..core.errors import SelfhostError, SpecError, WorkloadError
+from ..core.errors import SpecError, WorkloadError
 from ..core.records import Record
 from ..core.workload import Workload
 from ..judge.checks import Outcome
@@ -23,14 +22,13 @@ from ..judge.files import can_be_made
 from ..judge.judging import judge
 from ..judge.placement.devices import lies_beside_cards
 from ..judge.question import architectures, ask
-from ..judge.record import Alternative, Judged, OpenAlternative, Question
+from ..judge.record import Alternative, Judged, Question
 from ..machine.record import Machine
 from .ranking import (
     NAMED,
     TIGHT,
     Standings,
     best_case,
-    is_practical,
     leaves_little,
     reasons,
     share_on,
@@ -80,70 +78,6 @@ def alternatives(
         own.setdefault(weights, each)
     most = MOST_ALTERNATIVES - min(len(own), 1)
     return (*[*own.values()][:MOST_ALTERNATIVES], *_other_models(judged, workload, search, most))
-
-
-def on_cards_instead(
-    question: Question, workload: Workload, catalogue: Catalogue, machine: Machine
-) -> str | None:
-    """Of a model that runs in RAM beside accelerators a sentence on the best smaller quantization
-    worth having that these hold completely, with its pace; None where there is none.
-    """
-    fit = _Search(catalogue=catalogue, machine=machine).smaller(question, workload)
-    speed = fit.judged.speed if fit is not None else None
-    if fit is None or speed is None or speed.decode is None:
-        return None
-    if fit.judged.needs is None or fit.judged.needs.placement != "accelerator":
-        return None
-    pace = units.likely_pace(speed.decode.low, speed.decode.likely, speed.decode.high, " tokens/s")
-    runtime = fit.workload.runtime if workload.runtime is None else None
-    typed = Workload().replace(runtime=runtime, quantization=fit.workload.quantization)
-    return f"The GPU holds all of it with `{typed.options().strip()}`: {pace}."
-
-
-def open_alternatives(
-    spec: ModelSpec, workload: Workload, catalogue: Catalogue, machine: Machine
-) -> tuple[OpenAlternative, ...]:
-    """The open-weight models that a closed one's spec names, and what supersedes them, judged under
-    what was asked.
-
-    What meets what was asked of the model itself comes before what does not, then what is current
-    before what is superseded, and in each the nearest first, as the spec has them. One that fits in
-    a smaller quantization alone runs here, in that.
-    """
-    if spec.availability is None:
-        return ()
-    plain, search = _for_any_model(workload), _Search(catalogue=catalogue, machine=machine)
-    others = []
-    for name in catalogue.current_first(spec.availability.open_alternatives):
-        try:
-            other = catalogue.spec(name)
-            judged = search.judged(other, plain)
-        except SelfhostError:
-            continue
-        less = None if judged.fits else search.smaller(judged.question, plain)
-        judged = judged if less is None else less.judged
-        failed = tuple(each.code for each in judged.findings if each.outcome is Outcome.FAIL)
-        unfit = False if failed else None
-        fits = True if judged.fits else unfit
-        others.append(
-            OpenAlternative(
-                id=other.id,
-                name=other.name,
-                license=other.license.id if other.license else None,
-                fits=fits,
-                failed=failed,
-                quantization=None if less is None else judged.question.workload.quantization,
-                practical=fits and is_practical(judged, plain.min_tokens_per_second),
-            )
-        )
-    conditions = ("license-", "openness-")
-    others.sort(key=lambda each: any(code.startswith(conditions) for code in each.failed))
-    return tuple(others)
-
-
-def _for_any_model(workload: Workload) -> Workload:
-    """The workload without what only one model comes in."""
-    return workload.replace(runtime=None, format=None, quantization=None, draft=None)
 
 
 # ------------------------------------------------------------------ candidates that fit
@@ -274,7 +208,9 @@ def _other_models(
     asked for. Models are judged in the order of their worth, until none that is left can be worth
     as much here as those that were seen.
     """
-    plain, catalogue, spec = _for_any_model(workload), search.catalogue, judged.question.spec
+    catalogue, spec = search.catalogue, judged.question.spec
+    # without what only one model comes in
+    plain = workload.replace(runtime=None, format=None, quantization=None, draft=None)
     proposals: list[tuple[tuple[bool, bool, bool, float], Fit]] = []
     for for_other_work, less, id in _candidates(judged, plain, search):
         if len(proposals) >= most and (for_other_work, False, False, less) > proposals[-1][0]:

@@ -22,7 +22,6 @@ from ..core.workload import (
     Workload,
 )
 from ..judge.checks.memory import given_bytes
-from ..judge.checks.speed import is_too_slow
 from ..judge.pace.graphics import gpu_of, shared_gpu_of
 from ..judge.pace.processor import BANDWIDTH_SHARE, bandwidth
 from ..judge.record import Judged, Verdict
@@ -274,12 +273,6 @@ def share_on(judged: Verdict | Judged, most: float = 1.0) -> float:
 def leaves_little(judged: Verdict | Judged) -> bool:
     """It fits, and leaves the system or the accelerator little."""
     return any(finding.code in TIGHT_CODES for finding in judged.findings)
-
-
-def is_practical(judged: Judged, wanted: float | None) -> bool:
-    """It likely answers as fast as is wanted, and leaves other programs room."""
-    crowded = any(finding.code in _CROWDED_CODES for finding in judged.findings)
-    return not crowded and not is_too_slow(judged, wanted)
 
 
 def _share_of_speed(speed: Speed | None) -> float | None:

@@ -11,7 +11,6 @@ from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.openness import Row, permissions, rows
 from ..catalogue.quality import Quality, loss_by_size, quality_for
-from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import ModelSpec
 from ..core import units
 from ..core.records import Record
@@ -19,7 +18,6 @@ from ..core.workload import Workload
 from ..judge.checks import Outcome
 from ..judge.defaults import suited_by_list
 from ..judge.judging import judge
-from ..judge.programs import beyond
 from ..judge.question import architectures
 from ..judge.record import HELD, Judged, Question, Verdict
 from ..machine.record import Machine
@@ -28,8 +26,6 @@ from .api_route import offers_for
 from .understood import Understood, has_ways, judged_for, question_of, understand
 from .verdicts import answer
 
-# beside the one that is judged: the programs whose files people download
-SHOWN_RUNTIMES = ("llama.cpp", "transformers", "vllm", "mlx")
 # between the names of models that run side by side
 TOGETHER = " + "
 
@@ -73,61 +69,35 @@ def describe(catalogue: Catalogue, model: str, workload: Workload, machine: Mach
     judged = judged_for(catalogue, understood, machine)
     return Shown(
         verdict=answer(catalogue, judged, understood, machine, instead=True),
-        sizes=_sizes(catalogue, understood, judged.question, machine),
+        sizes=tuple(_sizes(catalogue, understood, judged.question, machine)),
         loss_by_size=loss_by_size(catalogue),
     )
 
 
 def _sizes(
     catalogue: Catalogue, understood: Understood, question: Question, machine: Machine
-) -> tuple[Size, ...]:
-    """Every quantization judged, best quality first, what no list orders last."""
-    by_name: dict[tuple[str, str], Size] = {}
-    stated, files = understood.workload, understood.files
-    for runtime in _runtimes_of(catalogue, question, stated):
-        types: Sequence[str | None]
-        types = need.quantizations_of(question.spec, runtime, architectures(catalogue))
-        if question.workload.task == "finetune" and question.workload.quantization:
-            # what is trained is made of the published weights, by the method
-            types = (question.workload.quantization,)
-        for quantization in types:
-            # a GGUF file holds one quantization
-            is_held = "gguf" not in files.formats or quantization == stated.quantization
-            variant = understood.replace(
-                workload=stated.replace(quantization=quantization, runtime=runtime.id),
-                files=files.replace(are_here=files.are_here and is_held),
-            )
-            size = _size(catalogue, question_of(catalogue, variant, machine), machine)
-            before = by_name.get((size.family, size.quantization)) if size is not None else None
-            # of two programs that load it, the one that runs here is shown
-            if size is not None and (before is None or (size.fits and not before.fits)):
-                by_name[size.family, size.quantization] = size
-    order = [*catalogue.common("quantizations")["quantization"]]
-    families = [family for family, _ in by_name]
-    places = {name: place for place, name in enumerate(order)}
-
-    def place_of(size: Size) -> tuple[int, int]:
-        return families.index(size.family), places.get(size.quantization, len(order))
-
-    return tuple(sorted(by_name.values(), key=place_of))
-
-
-def _runtimes_of(
-    catalogue: Catalogue, question: Question, stated: Workload
-) -> tuple[RuntimeSpec, ...]:
-    """The runtimes whose quantizations are listed: the one judged first, alone where it was asked
-    for or where it trains. Those that cannot be asked for so many sequences, or that type of cache,
-    are left out.
+) -> Iterator[Size]:
+    """Every quantization that the judged runtime takes, best quality first, what no list orders
+    last.
     """
-    own, spec = question.runtime, question.spec
-    if own is None or question.needs is None:
-        return ()
-    is_stated = stated.runtime is not None or question.local_files or stated.task == "finetune"
-    if is_stated or spec.modality not in ("text", "vision", "embedding"):
-        return (own,)
-    others = [catalogue.runtime(name) for name in SHOWN_RUNTIMES if name != own.id]
-    loading = [runtime for runtime in others if need.why_not_loaded(spec, runtime) is None]
-    return (own, *(at for at in loading if not any(beyond(spec, stated, at, catalogue))))
+    runtime, own = question.runtime, question.workload.quantization
+    if runtime is None or question.needs is None:
+        return
+    stated, files = understood.workload, understood.files
+    types = need.quantizations_of(question.spec, runtime, architectures(catalogue))
+    if question.workload.task == "finetune" and own:
+        # what is trained is made of the published weights, by the method
+        types = (own,)
+    order = [*catalogue.common("quantizations")["quantization"]]
+    for name in sorted(types, key=lambda name: order.index(name) if name in order else len(order)):
+        # a GGUF file holds one quantization
+        is_held = "gguf" not in files.formats or name == stated.quantization
+        variant = understood.replace(
+            workload=stated.replace(quantization=name, runtime=runtime.id),
+            files=files.replace(are_here=files.are_here and is_held),
+        )
+        size = _size(catalogue, question_of(catalogue, variant, machine), machine)
+        yield from filter(None, [size])
 
 
 def _size(catalogue: Catalogue, question: Question, machine: Machine) -> Size | None:

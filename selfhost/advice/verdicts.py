@@ -18,8 +18,12 @@ from ..core.errors import MAX_PROBLEMS, Problem
 from ..core.tables import filled, shipped_table
 from ..core.workload import FLAGS, Workload
 from ..judge.checks.model import reads_context
+<<<<<<< HEAD
 from ..judge.pace.pacing import faster_in_batches
 from ..judge.placement.devices import lies_beside_cards
+=======
+from ..judge.pace.pacing import advice, faster_in_batches
+>>>>>>> 87d0c8a3d (Show the sizes of the judged program, and name other models among the alternatives alone)
 from ..judge.question import architectures
 from ..judge.record import Judged, Question, Verdict, verdict_on
 from ..machine.record import Machine
@@ -83,7 +87,7 @@ def answer(
     notes = [*_notes(catalogue, understood, question, offers)]
     more = {}
     if instead:
-        notes += _notes_on_memory(catalogue, understood, judged, machine, to_type)
+        notes += _note_on_conversations(catalogue, judged, to_type)
         more = _what_else(catalogue, understood.workload, judged, machine, offers)
     if question.chosen is not None and question.workload.task == "finetune":
         # how long the examples are decides what is learned, so a shorter length is not fine print
@@ -137,16 +141,15 @@ def _what_else(
     machine: Machine,
     offers: tuple[Offer, ...],
 ) -> dict[str, object]:
-    """The room left, what would run in its place, the open-weight models that a closed one's spec
-    names, what a month costs, and what has it answer faster.
+    """The room left, what would run in its place, what a month costs, and what has it answer
+    faster.
     """
     question = judged.question
     more: dict[str, object] = {"room": room(judged, machine, catalogue)}
-    if not judged.fits or question.spec.availability is not None:
-        from .alternatives import alternatives, open_alternatives
+    if not judged.fits:
+        from .alternatives import alternatives
 
         more["alternatives"] = alternatives(judged, stated, catalogue, machine)
-        more["open_alternatives"] = open_alternatives(question.spec, stated, catalogue, machine)
     if stated.load is not None:
         from .costs import month
 
@@ -219,12 +222,8 @@ def _without_effect(question: Question, stated: Workload) -> Iterator[str]:
         yield _remark("no-cache", type=cache_type, model=spec.name, program=program)
 
 
-def _notes_on_memory(
-    catalogue: Catalogue, understood: Understood, judged: Judged, machine: Machine, to_type: Steps
-) -> Iterator[str]:
-    """What long conversations would take, unless the printed line bounds it, and what accelerators
-    would hold.
-    """
+def _note_on_conversations(catalogue: Catalogue, judged: Judged, to_type: Steps) -> Iterator[str]:
+    """What long conversations would take, unless the printed line bounds it."""
     question, workload = judged.question, judged.question.workload
     # advice is for the program whose lines are printed
     runtime = to_type.runtime or question.runtime
@@ -244,12 +243,6 @@ def _notes_on_memory(
                 program=runtime.service.program if runtime.service is not None else runtime.name,
                 option=option.replace("{context_checkpoints}", kept),
             )
-    is_text = workload.task == "generate" and question.spec.modality in GENERATING
-    if is_text and judged.fits and lies_beside_cards(judged.needs, machine):
-        from .alternatives import on_cards_instead
-
-        on_cards = on_cards_instead(question, understood.workload, catalogue, machine)
-        yield from filter(None, [on_cards])
 
 
 def _fine_print(understood: Understood, judged: Judged) -> Iterator[str]:

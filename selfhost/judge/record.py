@@ -59,24 +59,6 @@ class Alternative(Record):
     command: str
 
 
-class OpenAlternative(Record):
-    """An open-weight model that the spec of a closed one names, whether it runs here or not.
-
-    `fits` is None where that cannot be told, `failed` are the reason codes of what rules it out;
-    `license` is None where it is not known. `quantization` is the one that it fits in where its
-    default does not. `practical`: it also answers as fast as is wanted and leaves other programs
-    room; None where `fits` is.
-    """
-
-    id: str
-    name: str
-    license: str | None
-    fits: bool | None
-    failed: tuple[str, ...] = ()
-    quantization: str | None = None
-    practical: bool | None = None
-
-
 class Room(Record):
     """How far one could go on this machine, each with everything else as judged; None where it
     makes no sense or nothing fits.
@@ -300,7 +282,6 @@ class Verdict(Record):
     machine: Machine
     room: Room | None = None
     alternatives: tuple[Alternative, ...] = ()
-    open_alternatives: tuple[OpenAlternative, ...] = ()
     api_offers: tuple[Offer, ...] = ()
     monthly_cost: Any = None
     commands: tuple[str, ...] = ()

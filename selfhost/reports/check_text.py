@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from ..catalogue.offers import provider_name
 from ..core import units
 from ..core.workload import DEFAULT_CONTEXT_TOKENS
-from ..judge.record import Alternative, Finding, OpenAlternative, Outcome, Route, Verdict
+from ..judge.record import Alternative, Finding, Outcome, Route, Verdict
 from .layout import (
     BLANK,
     Bar,
@@ -32,7 +32,6 @@ from .words import (
     answer_line,
     asked_words,
     each_words,
-    failed_words,
     finding_blocks,
     is_closed,
     is_here,
@@ -411,8 +410,6 @@ def _instead(verdict: Verdict, carry: str) -> Iterator[Block]:
     """What runs in its place, a row each, and the command for the first."""
     where, others = on_machine(verdict.machine, short=True), verdict.alternatives
     if not others:
-        named = (_open_alternative(each, where) for each in verdict.open_alternatives)
-        yield from section("The nearest open-weight models", named)
         return
     yield from heading(
         f"What {'would run' if verdict.route is Route.UNKNOWN else 'runs'} {where} instead"
@@ -421,15 +418,6 @@ def _instead(verdict: Verdict, carry: str) -> Iterator[Block]:
     rows = tuple(_alternative(verdict, each) for each in others)
     yield Table(columns=(Column(), Column(right=True), *drops), rows=rows)
     yield command_line(others[0].command + carry)
-
-
-def _open_alternative(named: OpenAlternative, where: str) -> str:
-    """An open-weight model that the spec of a closed one names."""
-    state = {True: "barely runs", False: "does not run", None: "may run"}[named.fits]
-    words = f"{named.id}{f' in {named.quantization}' if named.quantization else ''}"
-    terms = license_name(named.license) or "license not known"
-    why = f": {failed_words(named.failed)}" if named.failed else ""
-    return f"{words} ({terms}) {'runs' if named.practical else state} {where}{why}"
 
 
 def _alternative(verdict: Verdict, other: Alternative) -> tuple[Cell, ...]:

@@ -165,14 +165,13 @@ def _availability(spec: ModelSpec) -> Iterator[Block]:
 
 
 def _sizes_table(sizes: Sequence[Size], verdict: Verdict | None) -> Table:
-    """The sizes of the first family that people choose from, and the one that is judged."""
-    listed = [size for size in sizes if size.family == sizes[0].family]
+    """The sizes that people choose from, and the one that is judged."""
+    listed = list(sizes)
     if len(listed) > _MOST_SIZES:
         usual = [size for size in listed if size.quantization in _USUAL] or listed
         kept = {size.quantization for size in usual[:_MOST_SIZES]}
         judged = None if verdict is None else verdict.workload.quantization
         listed = [size for size in listed if size.quantization in (*kept, judged)]
-    several = len({size.runtime for size in listed}) > 1
     where = on_machine(verdict.machine, short=True) if verdict is not None else "here"
     columns = (
         Column(title="quant"),
@@ -180,7 +179,6 @@ def _sizes_table(sizes: Sequence[Size], verdict: Verdict | None) -> Table:
         Column(title="memory", right=True, drop=2),
         Column(title=f"runs {where}"),
         Column(title="loss of quality"),
-        Column(title="with" if several else "", drop=1),
         Column(title="known as", drop=3),
     )
     rows = tuple(
@@ -190,7 +188,6 @@ def _sizes_table(sizes: Sequence[Size], verdict: Verdict | None) -> Table:
             "" if size.memory_bytes is None else units.binary(size.memory_bytes),
             _FITS[size.fits],
             size.quality.cost,
-            size.runtime if several else "",
             size.how,
         )
         for size in listed
