@@ -18,12 +18,7 @@ from ..core.errors import MAX_PROBLEMS, Problem
 from ..core.tables import filled, shipped_table
 from ..core.workload import FLAGS, Workload
 from ..judge.checks.model import reads_context
-<<<<<<< HEAD
 from ..judge.pace.pacing import faster_in_batches
-from ..judge.placement.devices import lies_beside_cards
-=======
-from ..judge.pace.pacing import advice, faster_in_batches
->>>>>>> 87d0c8a3d (Show the sizes of the judged program, and name other models among the alternatives alone)
 from ..judge.question import architectures
 from ..judge.record import Judged, Question, Verdict, verdict_on
 from ..machine.record import Machine
