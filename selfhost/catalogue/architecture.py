@@ -579,8 +579,9 @@ def _tensors(table: Table | None, layers: int, limit: int, letters: str) -> tupl
             if is_block:
                 line.value("at")
             shape = line.integers("shape", required=True, minimum=1)
-            if not 1 <= len(shape) <= 4:
-                message = f"has {len(shape)} dimensions"
+            written = line.values.get("shape")
+            if isinstance(written, list) and not 1 <= len(written) <= 4:
+                message = f"has {len(written)} dimensions"
                 line.problem("shape", message, "GGUF tensors have one to four")
             line.close()
             groups.append(TensorGroup(name=name, layers=at, shape=shape))
