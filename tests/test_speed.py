@@ -18,7 +18,6 @@ from selfhost import needs as need
 from selfhost.catalogue.architecture import Architecture, Attention
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.runtime import RuntimeSpec
-from selfhost.judge.pace import pacing
 from selfhost.judge.pace.engine import Step
 from selfhost.judge.pace.placed import LaidOut, predict
 from selfhost.judge.pace.speed import PaceRange, Speed
@@ -414,7 +413,6 @@ def test_a_range_is_a_range_on_any_machine(
     for found in (answer.decode, answer.prompt):
         assert found is None or 0 < found.low <= found.likely <= found.high
     assert answer.how
-    pacing.advice(machine, program(runtime))
 
 
 @given(

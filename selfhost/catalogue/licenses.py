@@ -49,18 +49,16 @@ def canonical_expression(text: str, named: Callable[[], Iterable[str]] | None = 
 
 
 def _with_references(text: str, named: Iterable[str]) -> str:
-    """The expression with `LicenseRef-` before each name that is so named, or begins only one
-    that is.
-    """
-    ids = {word for text in named for word in text.split() if word.startswith(_REFERENCE)}
-    references = {word.removeprefix(_REFERENCE).casefold(): word for word in ids}
-    words = re.split(r"([\s()]+)", text)
-    for place, word in enumerate(words):
-        typed = word.casefold()
-        begun = [name for name in references if name.startswith(f"{typed}-")]
-        begun = [typed] if typed in references else begun
-        words[place] = references[begun[0]] if typed and len(begun) == 1 else word
-    return "".join(words)
+    """The expression with `LicenseRef-` before each name that begins only one that is so named."""
+    names = {each for text in named for each in text.split() if each.startswith(_REFERENCE)}
+
+    def meant(word: re.Match[str]) -> str:
+        typed = f"{_REFERENCE}{word[0]}".casefold()
+        begun = [name for name in names if f"{name}-".casefold().startswith(f"{typed}-")]
+        whole = [name for name in begun if name.casefold() == typed]
+        return (whole or begun)[0] if len(whole or begun) == 1 else word[0]
+
+    return re.sub(r"[^\s()]+", meant, text)
 
 
 def choices_of(expression: str) -> Choices:

@@ -12,7 +12,7 @@ from .spec import ModelSpec
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from typing import Any
+    pass
 
 NOT_MEASURED, AS_PUBLISHED, NEGLIGIBLE = "not measured", "as published", "negligible"
 
@@ -76,37 +76,30 @@ def quality_of(quantization: str, catalogue: Catalogue, spec: ModelSpec | None =
         entry = facts["quantization"].get(base)
         like = f"like {base}, but with another group size: " if entry is not None else ""
     own = _published_type(spec)
-    values: dict[str, Any] = {
-        "quantization": quantization,
-        "source": entry.get("source") if entry else None,
-    }
+    quality = Quality(quantization=quantization, source=entry.get("source") if entry else None)
     if own is not None and quantization in (own, *_SAME_AS.get(own, ())):
         text = "no loss: the model was published in this type"
-        return Quality(cost=AS_PUBLISHED, text=text, **values)
+        return quality.replace(cost=AS_PUBLISHED, text=text)
     if entry is None:
-        return Quality(**values)
+        return quality
     loss, measure = entry.get("loss_percent"), entry.get("measure")
     if loss is None:
         worth_having = entry.get("worth_having", True)
-        return Quality(text=like + entry["note"], worth_having=worth_having, **values)
+        return quality.replace(text=like + entry["note"], worth_having=worth_having)
     limit = f"{measure}_below"
     word = next(word for word in facts["word"] if loss < word.get(limit, float("inf")))
-    text = f"{like}{word['text']}"
-    values |= {"figure": entry["figure"], "worth_having": word.get("worth_having", True)}
+    text, worth_having = f"{like}{word['text']}", word.get("worth_having", True)
+    quality = quality.replace(figure=entry["figure"], worth_having=worth_having)
     if entry["model"] != "any":
         what = "more perplexity" if measure == "perplexity" else "less score"
         change = f"{loss:g} % {what}" if loss else "no change"
         text += f": {change}, measured with {entry['model']}"
         if spec is not None and spec.modality not in _MEASURED:
             known = f"no measurement with {spec.modality} models is known"
-            return Quality(text=f"{known}; with text models it is {text}", **values)
-    return Quality(
-        cost=word["word"],
-        text=text,
-        loss_percent=float(loss),
-        measure=measure,
-        model=entry["model"],
-        **values,
+            return quality.replace(text=f"{known}; with text models it is {text}")
+    cost, model = word["word"], entry["model"]
+    return quality.replace(
+        cost=cost, text=text, loss_percent=float(loss), measure=measure, model=model
     )
 
 

@@ -6,9 +6,9 @@ are in the modules beside this one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence
 
-from ..core.records import Record, pattern, read_by
+from ..core.records import Record, read_by
 from ..core.tomlfile import Document, Path, Table, shortened
 from .architecture import Architecture, read_architecture
 from .quantization_names import APART, FORMATS, PLAIN_DTYPES, QUANTIZATIONS
@@ -34,10 +34,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-# of a license expression, whose choices multiply: more ids, deeper parentheses or more letters than
-# any model's license has
-MAX_LICENSE_IDS = 20
-MAX_LICENSE_LETTERS = 1000
 ANSWERS = ("yes", "no", "conditional")
 # what a closed model cannot state
 _OF_WEIGHTS = (
@@ -50,10 +46,11 @@ _OF_WEIGHTS = (
     "quantized",
 )
 # what says something of [components] alone
+# beside which tables alone; of a model whose parts nobody counted the work may be known
 _OF_COMPONENTS = {
-    "components_dtype": "type",
-    "native_pixels": "side of images",
-    "denoising": "work",
+    "components_dtype": {"components"},
+    "native_pixels": {"components"},
+    "denoising": {"components", "needs"},
 }
 # what the bytes of a model are computed from
 _COMPUTED_FROM = ("architecture", "components")
@@ -369,31 +366,7 @@ def _aliases(root: Table, key: str) -> tuple[str, ...]:
     return aliases
 
 
-_LICENSE_ID = r"(?!(?:and|or|with)\b)[a-z0-9][a-z0-9.:+-]*"
-# a license, and what two of them or one in parentheses make
-_LICENSE = pattern(rf"(?ai)(?<![^\s(]){_LICENSE_ID}(?:\s+with\s+{_LICENSE_ID})?(?![^\s)])")
-_COMBINED = pattern(r"(?i)\(\s*#\s*\)|#\s+(?:and|or)\s+#")
-
-
-def is_license_expression(text: str) -> bool:
-    """True for ids joined by AND, OR and WITH in balanced parentheses. Whether SPDX has the ids
-    is `speccheck`'s.
-    """
-    if len(text) > MAX_LICENSE_LETTERS or "#" in text or not text.isascii():
-        return False
-    text, ids = _LICENSE.subn("#", text.replace("(", " ( ").replace(")", " ) "))
-    changes = ids
-    while changes:
-        text, changes = _COMBINED.subn("#", text)
-    return text.strip() == "#" and ids <= MAX_LICENSE_IDS
-
-
 def _check_license(table: Table, values: Mapping[str, Any]) -> None:
-    id = values["id"]
-    if id is not None and not is_license_expression(id):
-        from .licenses import remedy_of_id
-
-        table.problem("id", f'"{shortened(id)}" is no SPDX license expression', remedy_of_id(id))
     answers = [values[key] for key in ("commercial_use", "modification", "redistribution")]
     if "conditional" in answers and "conditions" not in table:
         table.problem(
@@ -443,33 +416,15 @@ def _needs(root: Table, key: str) -> StatedNeeds | None:
     if table is None:
         return None
     memory = size_in_bytes(table, "memory_bytes")
-    needs: StatedNeeds = table.as_record(StatedNeeds, _check_needs)
+    needs: StatedNeeds = table.as_record(StatedNeeds, _check_order)
+    stated = [end for end in ("memory_bytes", "low_bytes", "high_bytes") if end in table]
+    if stated not in (["memory_bytes"], ["low_bytes", "high_bytes"]):
+        remedy = "write memory_bytes = 6_000_000_000, or both low_bytes and high_bytes"
+        table.problem(None, f"states {' and '.join(stated) or 'no memory'}", remedy)
     if not ("disk_bytes" in table or "files" in root or _is_unknown(root, "needs.disk_bytes")):
-        table.problem(
-            "disk_bytes",
-            "is missing",
-            'write it, or why it is not known: [unknown] "needs.disk_bytes" = "…"',
-        )
-    low = memory if needs.low_bytes is None else needs.low_bytes
-    return needs.replace(
-        low_bytes=low, high_bytes=memory if needs.high_bytes is None else needs.high_bytes
-    )
-
-
-def _check_needs(table: Table, values: Mapping[str, Any]) -> None:
-    """Memory is one figure, or both ends of a range."""
-    ends = ("low_bytes", "high_bytes")
-    stated = [end for end in ends if end in table]
-    for end in stated if "memory_bytes" in table else ():
-        remedy = "keep memory_bytes, or low_bytes and high_bytes"
-        table.problem(end, "stands beside memory_bytes", remedy)
-    if "memory_bytes" not in table and not stated:
-        remedy = "write memory_bytes = 6_000_000_000, or low_bytes and high_bytes"
-        table.problem("memory_bytes", "is missing", remedy)
-    elif "memory_bytes" not in table and len(stated) == 1:
-        remedy = "a range has both ends; write memory_bytes where there is one figure"
-        table.problem(ends[1 - ends.index(stated[0])], "is missing", remedy)
-    _check_order(table, values)
+        remedy = 'write it, or why it is not known: [unknown] "needs.disk_bytes" = "…"'
+        table.problem("disk_bytes", "is missing", remedy)
+    return needs if memory is None else needs.replace(low_bytes=memory, high_bytes=memory)
 
 
 class ModelSpec(Record):
@@ -635,63 +590,54 @@ def read_as_far_as_right(document: Document, origin: str) -> ModelSpec | None:
     is_whole = root.close()
     unknown = values["unknown"]
     closed = values["openness"].weights == "closed"
-    for fault in _faults(root, closed=closed, unknown=unknown, whole=is_whole):
-        root.problem(*fault)
-    _check_texts(root, unknown)
+    faults = [*_faults(root, closed), *_faults_of_texts(root, unknown)]
+    if is_whole and not closed:
+        # no key was merely misspelt
+        faults += _faults_of_open(root, unknown)
+    for path, message, remedy in faults:
+        root.document.add(path, message, remedy, absent=not _is_stated(root.values, path))
     # whoever publishes a model publishes a tokenizer with it
     values["tokenizer"] = None if "tokenizer" in unknown else values["tokenizer"] is not False
     return ModelSpec(**values, origin=origin)
 
 
-def _faults(
-    root: Table, *, closed: bool, unknown: Mapping[str, str], whole: bool
-) -> Iterator[tuple[str | None, str, str]]:
-    """What no table can tell alone: a key, what is wrong with it, and what to write. `whole`: every
-    key is known, so none that is missing was merely misspelt.
-    """
+def _faults(root: Table, closed: bool) -> Iterator[tuple[Path, str, str]]:
+    """What no table can tell alone: a key, what is wrong with it, and what to write."""
     states = root.values.keys()
     for key in _OF_WEIGHTS if closed else ():
         if key in states:
             message = 'makes no sense for a closed model (openness.weights = "closed")'
-            yield key, message, "remove it: without weights it cannot be known"
+            yield (key,), message, "remove it: without weights it cannot be known"
     if closed and "availability" not in states:
         message = "is missing: a closed model says why, and who serves it"
-        yield "availability", message, "write [availability] with why and provider"
+        yield ("availability",), message, "write [availability] with why and provider"
     if "availability" in states and not closed:
         remedy = 'remove it, or write weights = "closed" in [openness]'
-        yield "availability", "is for closed models only", remedy
-    yield from _faults_of_components(states)
-    modality = root.values.get("modality")
-    if "embedding" in states and modality in MODALITIES and modality != "embedding":
-        yield "embedding", "is for embedding models", 'write modality = "embedding", or remove it'
-    yield from _faults_of_open(root, unknown) if whole and not closed else ()
-
-
-def _faults_of_components(states: Set[str]) -> Iterator[tuple[str, str, str]]:
+        yield ("availability",), "is for closed models only", remedy
     if {"components", "architecture"} <= states:
         remedy = "keep one: components are for image models"
-        yield "components", "stands beside [architecture]", remedy
-    for key, what in _OF_COMPONENTS.items():
-        # of a model whose parts nobody counted, the work may be known all the same
-        stands = "components" in states or (key == "denoising" and "needs" in states)
-        if key in states and not stands:
-            message = f"is the {what} of [components], which are missing"
-            yield key, message, "write [components], or remove it"
+        yield ("components",), "stands beside [architecture]", remedy
+    for key, beside in _OF_COMPONENTS.items():
+        if key in states and not states & beside:
+            message = "says something of [components], which are missing"
+            yield (key,), message, "write [components], or remove it"
+    modality = root.values.get("modality")
+    if "embedding" in states and modality in MODALITIES and modality != "embedding":
+        remedy = 'write modality = "embedding", or remove it'
+        yield ("embedding",), "is for embedding models", remedy
 
 
-def _faults_of_open(
-    root: Table, unknown: Mapping[str, str]
-) -> Iterator[tuple[str | None, str, str]]:
+def _faults_of_open(root: Table, unknown: Mapping[str, str]) -> Iterator[tuple[Path, str, str]]:
     """What is missing of a model whose weights anybody can have."""
     stated = root.values.keys() & {*_COMPUTED_FROM, "needs"}
     if not stated and not {*_COMPUTED_FROM, "needs"} & unknown.keys():
         message = "states nothing to judge: no [architecture], [components] or [needs]"
-        yield None, message, '[unknown] architecture = "…" says why'
+        yield (), message, '[unknown] architecture = "…" says why'
     if "modality" not in root and stated - {"needs"}:
-        yield "modality", "is missing", f"one of {', '.join(MODALITIES)}"
+        yield ("modality",), "is missing", f"one of {', '.join(MODALITIES)}"
 
 
-def _check_texts(root: Table, unknown: Mapping[str, str]) -> None:
+def _faults_of_texts(root: Table, unknown: Mapping[str, str]) -> Iterator[tuple[Path, str, str]]:
     """A license that SPDX does not list needs an address; nothing is both stated and said to be
     unknown.
     """
@@ -699,11 +645,14 @@ def _check_texts(root: Table, unknown: Mapping[str, str]) -> None:
     is_own = isinstance(terms, dict) and str(terms.get("id")).startswith("LicenseRef-")
     if is_own and "url" not in terms and "license.url" not in unknown:
         message = "is missing: the id says only that it is no SPDX license"
-        root.document.add(("license", "url"), message, 'write url = "https://…"', absent=True)
+        yield ("license", "url"), message, 'write url = "https://…"'
     for key in unknown:
-        value: Any = root.values
-        for part in key.split("."):
-            value = value.get(part) if isinstance(value, Mapping) else None
-        if value is not None:
+        if _is_stated(root.values, key.split(".")):
             message = "is stated in this file all the same"
-            root.document.add(("unknown", key), message, "remove the one that is wrong")
+            yield ("unknown", key), message, "remove the one that is wrong"
+
+
+def _is_stated(values: Any, path: Sequence[str | int]) -> bool:
+    for part in path:
+        values = values.get(part) if isinstance(values, Mapping) else None
+    return values is not None

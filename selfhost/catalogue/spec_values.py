@@ -42,13 +42,10 @@ def schema_is_read(root: Table) -> bool:
         root.problem("schema", "is missing", "write schema = 1 in the first line")
         return True
     number = root.integer("schema")
-    if number is None or number == SCHEMA:
+    if number in (None, SCHEMA):
         return True
-    root.problem(
-        "schema",
-        f"is {number:,}, and this selfhost reads schema {SCHEMA} only",
-        "update selfhost, or write the file by schema 1",
-    )
+    message = f"is {number:,}, and this selfhost reads schema {SCHEMA} only"
+    root.problem("schema", message, "update selfhost, or write the file by schema 1")
     return False
 
 
@@ -70,21 +67,17 @@ def identifier(root: Table, key: str) -> str | None:
         return value
     plain = "".join(letter if letter in _ID_LETTERS else " " for letter in value.lower())
     likely = "-".join(plain.split()).strip("-.")
-    root.problem(
-        key,
-        "must be lower case letters, digits, . and -",
-        f'write {key} = "{likely}"' if is_id(likely) else None,
-    )
+    remedy = f'write {key} = "{likely}"' if is_id(likely) else None
+    root.problem(key, "must be lower case letters, digits, . and -", remedy)
     return None
 
 
 def reference(table: Table, key: str) -> str | None:
     """The id of another spec; whether there is one is a matter of the catalogue."""
     value = table.string(key)
-    if value is None or is_id(value):
-        return value
-    table.problem(key, _NO_ID)
-    return None
+    if value is not None and not is_id(value):
+        table.problem(key, _NO_ID)
+    return value
 
 
 def references(table: Table, key: str) -> tuple[str, ...]:
@@ -97,14 +90,10 @@ def references(table: Table, key: str) -> tuple[str, ...]:
 
 def repository(table: Table, key: str) -> str | None:
     value = table.string(key)
-    parts = value.split("/") if value is not None else [""]
+    parts = value.split("/") if value is not None else []
     if len(parts) <= 2 and all(part and _REPOSITORY_LETTERS.issuperset(part) for part in parts):
         return value
-    if value is not None:
-        tail = value.partition("huggingface.co/")[2].split("/")[:2]
-        meant = "/".join(tail) if len(tail) == 2 else "owner/name"
-        message = "must be the repository's owner and name"
-        table.problem(key, message, f'write {key} = "{meant}"')
+    table.problem(key, "must be the repository's owner and name", f'write {key} = "owner/name"')
     return None
 
 
@@ -132,17 +121,17 @@ def chosen(table: Table, key: str, *, choices: tuple[str, ...]) -> tuple[str, ..
 def size_in_bytes(table: Table, key: str) -> int | None:
     """Whole bytes above zero; a size written as text gets its number shown."""
     value = table.values.get(key)
-    if isinstance(value, str):
-        from ..core.quantities import parse_bytes
+    if not isinstance(value, str):
+        return table.integer(key, minimum=1)
+    from ..core.quantities import parse_bytes
 
-        try:
-            remedy = f"write {key} = {parse_bytes(value):_}"
-        except ValueError:
-            remedy = f"write {key} = 6_000_000_000, in bytes"
-        table.value(key)
-        table.problem(key, f"must be a whole number of bytes, not {kind_of(value)}", remedy)
-        return None
-    return table.integer(key, minimum=1)
+    try:
+        remedy = f"write {key} = {parse_bytes(value):_}"
+    except ValueError:
+        remedy = f"write {key} = 6_000_000_000, in bytes"
+    table.value(key)
+    table.problem(key, f"must be a whole number of bytes, not {kind_of(value)}", remedy)
+    return None
 
 
 def texts(table: Table, key: str) -> dict[str, str]:

@@ -15,7 +15,7 @@ from ..catalogue.architecture import Architecture, Attention, FeedForward, Recur
 from ..catalogue.index import misnamed
 from ..catalogue.licenses import remedy_of_id
 from ..catalogue.quantization_names import QUANTIZATIONS
-from ..catalogue.spec import ModelSpec, PublishedFiles, is_license_expression, read_as_far_as_right
+from ..catalogue.spec import ModelSpec, PublishedFiles, read_as_far_as_right
 from ..catalogue.spec_values import SCHEMA, SCRATCH, is_id
 from ..core.errors import Problem
 from ..core.records import Record, pattern
@@ -428,8 +428,7 @@ def _check_license(document: Document) -> None:
             message = f'"{_short(address)}" is not the address of a web page'
             document.add(place, message, "it begins with https://")
     for place, text in _texts(document, "license", "id"):
-        # the reader has noted what is no expression at all
-        right = _canonical_license(text) if is_license_expression(text) else text
+        right = _canonical_license(text)
         if right is None:
             message = f'"{_short(text)}" is no SPDX license expression'
             document.add(place, message, remedy_of_id(text))
