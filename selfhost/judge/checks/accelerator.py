@@ -9,14 +9,18 @@ from collections.abc import Sequence
 from ...core import units
 from ...core.records import Record
 from ...core.units import GIB, MIB
+from ...core.workload import FLAGS
+from ...machine.gpus import capability_by_name
 from ...machine.record import Accelerator, Machine
-from ...needs.records import Needs, Term
+from ...needs.records import Needs
 from ..placement.devices import (
+    amd_gpus,
     computes_on_shared,
     emptied,
     free_bytes,
     index_of,
     is_built_for,
+    reaches,
     room_of,
     runs_on,
     uses_gpus,
@@ -24,7 +28,6 @@ from ..placement.devices import (
 from ..placement.on_devices import terms_of
 from ..placement.shared_memory import can_be_raised, is_metal, shared_limits
 from . import Finding, Outcome, doubt_of, finding, phrase
-from .kernels import not_built_for, without_kernels
 from .memory import desktop_bytes, host_high, what_is_smaller
 
 TYPE_CHECKING = False
@@ -32,7 +35,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ...catalogue.runtime import RuntimeSpec
+    from ...catalogue.runtime import KernelRule, RuntimeSpec
+    from ...needs.records import PlaceNeed
     from ..record import Question
 
 
@@ -47,7 +51,7 @@ def accelerator_check(needs: Needs, machine: Machine, question: Question) -> Fin
         return finding(Outcome.PASS, "accelerator-not-needed")
     # in RAM, accelerators that are not needed decide nothing
     sharing = [device for device in devices if device.unified]
-    judged = _unread_memory(machine) or _left_unused(runtime, machine, sharing or devices)
+    judged = _left_unused(runtime, machine, sharing or devices)
     if judged is not None:
         return judged
     if sharing:
@@ -60,24 +64,24 @@ def accelerator_check(needs: Needs, machine: Machine, question: Question) -> Fin
 
 
 class _Held(Record):
-    """What the accelerators in use are to hold: the `least`, `likely` and `most` bytes of each, the
-    `rooms` that they can give, and those that they could once other programs use none of them.
+    """What the accelerators in use are to hold, with the `rooms` that they can give, and those that
+    they could once other programs use none of them.
     """
 
     question: Question
-    terms: tuple[Term, ...]
+    needs: Needs
+    places: tuple[PlaceNeed, ...]
     devices: tuple[Accelerator, ...]
-    least: tuple[int, ...]
-    likely: tuple[int, ...]
-    most: tuple[int, ...]
     rooms: tuple[int, ...]
     idle_rooms: tuple[int, ...]
 
     def finding(self, outcome: Outcome, code: str, variant: str = "", **figures: Any) -> Finding:
         """A finding of their whole share, or of `numbers` of the devices."""
         numbers = figures.pop("numbers", range(len(self.devices)))
-        runtime = self.question.runtime
-        most, has = (sum(sizes[number] for number in numbers) for sizes in (self.most, self.rooms))
+        runtime, terms = self.question.runtime, terms_of(self.needs)
+        most = sum(self.places[number].high_bytes for number in numbers)
+        has = sum(self.rooms[number] for number in numbers)
+        on_cards = [term for term in terms if term.where != "host"]
         return finding(
             outcome,
             code,
@@ -88,12 +92,17 @@ class _Held(Record):
             unit="bytes",
             devices=_names([self.devices[number] for number in numbers]),
             program=runtime.name if runtime else "The runtime",
-            need=(sum(self.least), most),
-            likely=sum(self.likely),
+            need=(sum(place.low_bytes for place in self.places), most),
+            likely=sum(place.total_bytes for place in self.places),
             option=runtime.lean_option if runtime else "",
-            smaller=what_is_smaller(self.terms, sum(self.rooms)),
+            smaller=what_is_smaller(on_cards, sum(self.rooms)),
             **figures,
         )
+
+    def within(self, end: str, rooms: Sequence[int]) -> bool:
+        """Whether each holds that end of its range."""
+        pairs = zip(self.places, rooms, strict=True)
+        return all(getattr(place, end) <= room for place, room in pairs)
 
 
 def _names(devices: Sequence[Accelerator]) -> str:
@@ -102,35 +111,30 @@ def _names(devices: Sequence[Accelerator]) -> str:
 
 
 def _held_check(needs: Needs, machine: Machine, question: Question) -> Finding:
-    cards = machine.accelerators or ()
-    terms = tuple(term for term in terms_of(needs) if term.where != "host")
-    places = dict.fromkeys(term.where for term in terms)
-    devices = tuple(cards[index_of(place)] for place in places) if cards else ()
+    cards, every = machine.accelerators or (), needs.memory.places if needs.memory else ()
+    places = tuple(place for place in every if place.where != "host")
+    devices = tuple(cards[index_of(place.where)] for place in places) if cards else ()
     rooms = _rooms(devices, question)
     if not rooms or None in rooms:
-        return _unread(terms, devices, machine)
+        fact = "accelerators"
+        if machine.accelerators is not None:
+            is_sized = any(device.memory_total_bytes is not None for device in devices)
+            fact = "accelerators.unified" if is_sized else "accelerators.memory_total_bytes"
+        why, most = machine.why_unread(fact), sum(place.high_bytes for place in places)
+        figures: dict[str, Any] = {"remedy": why.remedy, "why": why.reason}
+        return finding(Outcome.UNKNOWN, "accelerator-unread", needs=most, unit="bytes", **figures)
     refusal = without_kernels(question.runtime, question.kernel_rules, devices)
     if refusal is not None:
         return refusal
     held = _Held(
         question=question,
-        terms=terms,
+        needs=needs,
+        places=places,
         devices=devices,
-        least=_sums(terms, "low_bytes"),
-        likely=_sums(terms, "bytes"),
-        most=_sums(terms, "high_bytes"),
         rooms=tuple(room or 0 for room in rooms),
         idle_rooms=tuple(room or 0 for room in _rooms(emptied(devices), question)),
     )
-    return _by_range(held, needs) or _too_small(held) or _fits(held, needs, machine)
-
-
-def _sums(terms: Sequence[Term], end: str) -> tuple[int, ...]:
-    """What each place holds of the terms, in the order in which they name places."""
-    sums: dict[str, int] = {}
-    for term in terms:
-        sums[term.where] = sums.get(term.where, 0) + getattr(term, end)
-    return tuple(sums.values())
+    return _by_range(held) or _by_most(held, machine)
 
 
 def _rooms(devices: Sequence[Accelerator], question: Question) -> list[int | None]:
@@ -141,74 +145,50 @@ def _rooms(devices: Sequence[Accelerator], question: Question) -> list[int | Non
     ]
 
 
-def _within(sizes: Sequence[int], rooms: Sequence[int]) -> bool:
-    return all(size <= room for size, room in zip(sizes, rooms, strict=True))
-
-
-def _unread(terms: Sequence[Term], devices: Sequence[Accelerator], machine: Machine) -> Finding:
-    fact = "accelerators"
-    if machine.accelerators is not None:
-        is_sized = any(device.memory_total_bytes is not None for device in devices)
-        fact = "accelerators.unified" if is_sized else "accelerators.memory_total_bytes"
-    why, most = machine.why_unread(fact), sum(term.high_bytes for term in terms)
-    figures: dict[str, Any] = {
-        "needs": most,
-        "unit": "bytes",
-        "remedy": why.remedy,
-        "why": why.reason,
-    }
-    return finding(Outcome.UNKNOWN, "accelerator-unread", **figures)
-
-
-def _by_range(held: _Held, needs: Needs) -> Finding | None:
+def _by_range(held: _Held) -> Finding | None:
     """Of a program that is started with the option by which it takes less, without which the most
     does not fit, and of a training, whose trainer decides what it takes; None where the most fits
     all the same, and where nothing does.
     """
-    is_lean, workload = needs.is_lean, held.question.workload
+    is_lean, workload = held.needs.is_lean, held.question.workload
     if not is_lean and workload.task != "finetune":
         return None
     # a training is placed by what is free now
     is_idle = is_lean and workload.memory_basis != "available"
     rooms = held.idle_rooms if is_idle else held.rooms
     variant = "lean" if is_lean else ""
-    if _within(held.most, rooms):
-        is_now = is_lean and _within(held.most, held.rooms)
+    if held.within("high_bytes", rooms):
+        is_now = is_lean and held.within("high_bytes", held.rooms)
         return held.finding(Outcome.WARN, "accelerator-lean") if is_now else None
-    if _within(held.likely, rooms):
+    if held.within("total_bytes", rooms):
         return held.finding(Outcome.WARN, "accelerator-tight", variant)
-    if _within(held.least, rooms):
+    if held.within("low_bytes", rooms):
         return held.finding(Outcome.UNKNOWN, "accelerator-close", variant)
     return None
 
 
-def _too_small(held: _Held) -> Finding | None:
-    """Some accelerator has too little, now or ever; what another has left over is no room on it."""
-    if _within(held.most, held.rooms):
-        return None
-    numbers, is_of_one = range(len(held.devices)), sum(held.most) <= sum(held.rooms)
+def _by_most(held: _Held, machine: Machine) -> Finding:
+    """Whether the most fits, now or once others have left; what another has left over is no room
+    on one that has too little.
+    """
+    if held.within("high_bytes", held.rooms):
+        if held.needs.placement == "split":
+            variant = "" if held.needs.offload is None else "in-turn"
+            return held.finding(Outcome.WARN, "accelerator-partly", variant)
+        return held.finding(Outcome.PASS, "accelerator-fits", confidence=doubt_of(machine))
+    numbers, most = range(len(held.devices)), [place.high_bytes for place in held.places]
+    is_of_one = sum(most) <= sum(held.rooms)
     if is_of_one:
         # the sums say nothing: of the one that is to hold most beyond what it may
-        worst = max(numbers, key=lambda number: held.most[number] - held.rooms[number])
+        worst = max(numbers, key=lambda number: most[number] - held.rooms[number])
         numbers = range(worst, worst + 1)
     is_now_only = held.question.workload.memory_basis == "available"
-    if not is_now_only and _within(held.most, held.idle_rooms):
+    if not is_now_only and held.within("high_bytes", held.idle_rooms):
         free = sum(held.devices[number].memory_free_bytes or 0 for number in numbers)
         return held.finding(Outcome.WARN, "accelerator-not-now", numbers=numbers, free=free)
-    return held.finding(
-        Outcome.FAIL,
-        "accelerator-too-small",
-        numbers=numbers,
-        is_of_one=is_of_one,
-        several=len(held.devices) if len(held.devices) != 1 else None,
-    )
-
-
-def _fits(held: _Held, needs: Needs, machine: Machine) -> Finding:
-    if needs.placement == "split":
-        variant = "" if needs.offload is None else "in-turn"
-        return held.finding(Outcome.WARN, "accelerator-partly", variant)
-    return held.finding(Outcome.PASS, "accelerator-fits", confidence=doubt_of(machine))
+    several = len(held.devices) if len(held.devices) != 1 else None
+    figures = {"numbers": numbers, "is_of_one": is_of_one, "several": several}
+    return held.finding(Outcome.FAIL, "accelerator-too-small", **figures)
 
 
 # ------------------------------------------------------------------ it lies in RAM
@@ -217,43 +197,41 @@ def _fits(held: _Held, needs: Needs, machine: Machine) -> Finding:
 def _left_unused(
     runtime: RuntimeSpec | None, machine: Machine, devices: Sequence[Accelerator]
 ) -> Finding | None:
-    """That the program's builds for this system compute on no GPU, or on none of these; None where
-    they may.
+    """That of some accelerator with memory of its own it was not read how much, or that the
+    program's builds for this system compute on none of these; None else.
     """
+    for device in machine.accelerators or ():
+        is_sized = device.memory_total_bytes is not None
+        if device.unified is None or (device.unified is False and not is_sized):
+            fact = "unified" if is_sized else "memory_total_bytes"
+            why = machine.why_unread(f"accelerators.{fact}")
+            figures: dict[str, Any] = {"remedy": why.remedy, "why": why.reason}
+            return finding(
+                Outcome.WARN, "accelerator-unread", "in-ram", device=device.name, **figures
+            )
     if runtime is None:
         return None
     code, device = "accelerator-not-needed", devices[0]
     if not uses_gpus(runtime, machine) and not device.unified:
-        figures: dict[str, Any] = {"program": runtime.name, "processor": machine.architecture}
+        figures = {"program": runtime.name, "processor": machine.architecture}
         return finding(Outcome.WARN, code, "unused", device=device.name, **figures)
-    if any(runs_on(runtime, device) for device in devices):
-        return None
-    unsuited = not_built_for(runtime, device)
+    is_used = any(runs_on(runtime, device) for device in devices)
+    unsuited = None if is_used else not_built_for(runtime, device)
     if unsuited is None:
         return None
     return finding(Outcome.WARN, code, "unsuited", remedy=unsuited.remedy, why=unsuited.reason)
 
 
-def _unread_memory(machine: Machine) -> Finding | None:
-    """That of some accelerator with memory of its own it was not read how much; None where each
-    says.
-    """
-    for device in machine.accelerators or ():
-        is_sized = device.memory_total_bytes is not None
-        if device.unified is True or (device.unified is False and is_sized):
-            continue
-        why = machine.why_unread(f"accelerators.{'unified' if is_sized else 'memory_total_bytes'}")
-        figures: dict[str, Any] = {"remedy": why.remedy, "device": device.name, "why": why.reason}
-        return finding(Outcome.WARN, "accelerator-unread", "in-ram", **figures)
-    return None
-
-
 def _missing(needs: Needs, machine: Machine, question: Question, runtime: RuntimeSpec) -> Finding:
-    """The runtime works on accelerators alone: on one that shares the RAM, if it is built for that;
-    else it is not known to have one.
+    """The runtime works on accelerators alone: on one that shares the RAM, if it is built for that,
+    of which only AMD's are in question; else it is not known to have one.
     """
     rules, devices = question.kernel_rules, machine.accelerators or ()
-    sharing = [device for device in devices if device.unified and _is_built(runtime, device)]
+    sharing = [
+        device
+        for device in devices
+        if device.unified and (device.vendor != "amd" or is_built_for(device, runtime.amd_gpus))
+    ]
     if sharing:
         refusal = without_kernels(runtime, rules, sharing[:1])
         return refusal or _shared(sharing, needs, machine, runtime)
@@ -274,11 +252,6 @@ def _missing(needs: Needs, machine: Machine, question: Question, runtime: Runtim
     )
 
 
-def _is_built(runtime: RuntimeSpec, device: Accelerator) -> bool:
-    """Whether its builds are known to compute on that GPU; only of AMD's that is in question."""
-    return device.vendor != "amd" or bool(is_built_for(device, runtime.amd_gpus))
-
-
 # ------------------------------------------------------------------ RAM that is shared
 
 
@@ -294,31 +267,19 @@ def _shared(
     figures: dict[str, Any] = {}
     if device is None or limits is None:
         return finding(Outcome.PASS, "accelerator-fits", "shared", device=sharing[0].name)
-    least = limits[0]
+    (least, most), on_mac = limits, is_metal(device)
     if high is None or high <= least:
-        if high is not None and is_metal(device):
+        if high is not None and on_mac:
             # of AMD's nobody knows what its owner let it use
             figures = {"needs": high, "has": least, "short": 0, "unit": "bytes"}
         figures.update(device=device.name, limit=least)
         return finding(Outcome.PASS, "accelerator-fits", "shared", **figures)
-    return _limited(device, needs, machine, runtime, limits)
-
-
-def _limited(
-    device: Accelerator,
-    needs: Needs,
-    machine: Machine,
-    runtime: RuntimeSpec | None,
-    limits: tuple[int, int],
-) -> Finding:
-    (least, most), high, on_mac = limits, host_high(needs) or 0, is_metal(device)
     has_cpu = runtime is None or on_mac or (runtime.splits_layers and not runtime.gpu_only)
     line = more_for_shared(needs, machine)
     remedy = what_is_smaller(terms_of(needs), least)
-    if line is not None and on_mac:
-        remedy = phrase("lend/macos", line=line) + left_by_metal(needs, machine)
-    elif line is not None:
-        remedy = phrase("lend/linux", line=line)
+    if line is not None:
+        remedy = phrase("lend/macos" if on_mac else "lend/linux", line=line)
+        remedy += left_by_metal(needs, machine) if on_mac else ""
     return finding(
         Outcome.WARN,
         "accelerator-partly",
@@ -374,3 +335,98 @@ def left_by_metal(needs: Needs, machine: Machine) -> str:
     if high is None or total is None or total - high >= desktop_bytes(machine):
         return ""
     return phrase("lend/left", left=total - high)
+
+
+# ------------------------------------------------------------------ builds and kernels
+
+
+def without_kernels(
+    runtime: RuntimeSpec | None, rules: Sequence[KernelRule], devices: Sequence[Accelerator]
+) -> Finding | None:
+    """That the runtime does not run on a device, or has no kernel for it by one of the rules, or
+    that it cannot be told; None where each will do.
+    """
+    if runtime is None:
+        return None
+    for device in devices:
+        refusal = not_built_for(runtime, device)
+        for rule in rules:
+            refusal = refusal or _without_kernel(runtime, rule, device)
+        if refusal is not None:
+            return refusal
+    return None
+
+
+def not_built_for(runtime: RuntimeSpec, device: Accelerator) -> Finding | None:
+    """That its builds are not made for this GPU, or that it cannot be told; None where they are."""
+    least = runtime.least_of(shares_ram=device.unified is True)
+    # what can do without a GPU asks for so little that a name which nobody has listed has it
+    if least is not None and (runtime.gpu_only or reaches(device, least) is not None):
+        is_shared = least != runtime.compute_capability
+        remedy = _other_gpu(runtime, f"{'shared_' if is_shared else ''}compute_capability")
+        below = _below(runtime, device, least, remedy)
+        if below is not None:
+            return below
+    patterns = amd_gpus(runtime)
+    is_built = is_built_for(device, patterns)
+    if device.vendor != "amd" or not patterns or is_built:
+        return None
+    if is_built is None and not runtime.gpu_only:
+        return None
+    is_known = is_built is False
+    return finding(
+        Outcome.FAIL if is_known else Outcome.UNKNOWN,
+        "accelerator-unsuitable" if is_known else "accelerator-unread",
+        "build" if is_known else "amd",
+        remedy=_other_gpu(runtime, "amd_gpus") if is_known else None,
+        program=runtime.name,
+        device=device.name,
+        source=runtime.sources.get("amd_gpus", ""),
+    )
+
+
+def _other_gpu(runtime: RuntimeSpec, fact: str) -> str:
+    source = runtime.sources.get(fact, "")
+    return phrase("other-gpu", other_runtime=runtime.gpu_only, source=source)
+
+
+def _without_kernel(runtime: RuntimeSpec, rule: KernelRule, device: Accelerator) -> Finding | None:
+    flag = {"flag": FLAGS[rule.asked_by], "default": rule.has_plain_default, "source": rule.source}
+    if rule.vendors and device.vendor not in rule.vendors:
+        is_known = device.vendor != "unknown"
+        return finding(
+            Outcome.FAIL if is_known else Outcome.UNKNOWN,
+            "accelerator-unsuitable" if is_known else "accelerator-unread",
+            "maker",
+            program=runtime.name,
+            rule=rule.subject,
+            makers=rule.vendors,
+            device=device.name,
+            **flag,
+        )
+    least = rule.compute_capability
+    remedy = phrase("other-rule", **flag)
+    return None if least is None else _below(runtime, device, least, remedy, rule.subject)
+
+
+def _below(
+    runtime: RuntimeSpec, device: Accelerator, least: str, remedy: str, rule: str | None = None
+) -> Finding | None:
+    """That the device lacks that compute capability, or that it cannot be told; None where it has
+    it, or is not NVIDIA's. `rule`: what the capability is needed for.
+    """
+    is_reached = reaches(device, least)
+    if is_reached:
+        return None
+    is_known = is_reached is not None
+    return finding(
+        Outcome.FAIL if is_known else Outcome.UNKNOWN,
+        "accelerator-unsuitable" if is_known else "accelerator-unread",
+        "capability",
+        remedy=remedy if is_known else None,
+        program=runtime.name,
+        least=least,
+        rule=rule,
+        device=device.name,
+        capability=device.compute_capability or capability_by_name(device.name),
+    )

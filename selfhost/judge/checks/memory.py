@@ -17,15 +17,15 @@ from . import Finding, Outcome, doubt_of, finding, phrase
 # idle desktop of macOS or Windows takes about 3 GiB, below the 4 GB that Windows 11 asks for.
 # Inside a limit only what that leaves out is kept for the system, and a little for the other
 # processes in there.
-CONTAINER_RESERVE_BYTES = 64 * MIB
-SYSTEM_RESERVE_BYTES = {"linux": 1 * GIB, "macos": 3 * GIB, "windows": 3 * GIB}
+_CONTAINER_RESERVE_BYTES = 64 * MIB
+_SYSTEM_RESERVE_BYTES = {"linux": 1 * GIB, "macos": 3 * GIB, "windows": 3 * GIB}
 # What serves without a desktop keeps of a small machine one part in so many at most: Debian 12's
 # installation guide asks for 256 MB without a desktop, and boards and instances of 1 GiB run it.
 _RESERVE_PART = {"linux": 4}
 # What a desktop with its programs needs beside a model: Ubuntu Desktop 24.04 and Windows 11 ask for
 # 4 GB of memory. A Mac of 64 GB takes 4 GB without a desktop (jundot/omlx#1533, where a runtime
 # leaves it 8). A guest serves no desktop; of a small machine it is at most a quarter, assumed.
-DESKTOP_BYTES = {"linux": 4 * GB, "macos": 8 * GB, "windows": 4 * GB}
+_DESKTOP_BYTES = {"linux": 4 * GB, "macos": 8 * GB, "windows": 4 * GB}
 # what of a small machine's memory is to stay free at most: one part in so many (assumed)
 _MARGIN_PART = 16
 # what glibc sets aside for the stack of each thread: the usual soft limit of the stack
@@ -53,15 +53,16 @@ def memory_check(
         # on a disk the originals of what a runtime copies may leave the page cache, in RAM they
         # stay
         low += min(files_bytes, needs.memory.evictable_bytes)
-    reserve, source = reserve_of(machine, workload)
+    basis, stated = _basis(machine, workload), workload.reserve_bytes is not None
     now, could = _free_and_beyond_reserve(machine, workload)
+    reserve, source = reserve_of(machine, workload)
     ram = _Ram(
         needs=needs,
         machine=machine,
-        basis=_basis(machine, workload),
+        basis=basis,
+        is_reserve_stated=stated,
         reserve=reserve,
         reserve_source=source,
-        is_reserve_stated=workload.reserve_bytes is not None,
         now=now,
         could=could,
         ceiling=given_bytes(machine, workload),
@@ -82,9 +83,9 @@ class _Ram(Record):
     needs: Needs
     machine: Machine
     basis: str
+    is_reserve_stated: bool
     reserve: int
     reserve_source: str
-    is_reserve_stated: bool
     now: int | None
     could: int | None
     ceiling: int | None
@@ -99,6 +100,8 @@ class _Ram(Record):
         machine, total = self.machine, self.machine.memory_total_bytes
         limit, is_known = machine.memory_limit_bytes, self.needs.memory is not None
         is_limited = limit is not None and total is not None and limit < total
+        # parts that come to an accelerator in turn all lie in RAM
+        is_shared_out = self.needs.placement == "split" and self.needs.offload is None
         return finding(
             outcome,
             code,
@@ -110,6 +113,7 @@ class _Ram(Record):
             reserve_bytes=self.reserve,
             need=(self.low, self.high),
             files=self.files,
+            on_gpu=on_cards(self.needs, likely=False) if is_shared_out else None,
             machine=machine.called,
             limit=limit if is_limited else None,
             total=total,
@@ -118,30 +122,15 @@ class _Ram(Record):
             reserve=self.reserve,
             reserve_source=self.reserve_source,
             confidence=doubt_of(machine),
+            smaller=self._smaller(),
             **figures,
         )
 
-    @property
-    def least_ceiling(self) -> int | None:
-        """The least that was read: it is enough to say no, even where the binding one was not."""
-        sizes = [self.machine.memory_total_bytes, self.machine.memory_limit_bytes]
-        if self.basis != "default" or self.could is not None:
-            sizes.append(self.ceiling)
-        return min((size for size in sizes if size is not None), default=None)
-
-    @property
-    def smaller(self) -> str:
+    def _smaller(self) -> str:
         """What would take less RAM."""
         terms = self.needs.memory.terms if self.needs.memory is not None else ()
         smaller = what_is_smaller([term for term in terms if term.where == "host"], self.ceiling)
         return phrase("smaller/files", smaller=smaller) if self.files else smaller
-
-    @property
-    def on_gpu(self) -> int | None:
-        """What accelerators hold of a model, where the RAM is to hold the rest."""
-        # parts that come to an accelerator in turn all lie in RAM
-        is_shared_out = self.needs.placement == "split" and self.needs.offload is None
-        return on_cards(self.needs, likely=False) if is_shared_out else None
 
     def may_hold(self, need_bytes: int) -> bool:
         """Whether the RAM is assumed, and such a machine may have enough for that need."""
@@ -161,19 +150,22 @@ class _Ram(Record):
 def _need_not_known(ram: _Ram) -> Finding:
     machine, needs = ram.machine, ram.needs
     why = next((entry for entry in needs.unknown if entry.fact.startswith("memory")), None)
-    cards = machine.accelerators
+    reason = "the spec does not state enough" if why is None else why.reason
     known_bytes = sum(term.low_bytes for term in needs.known_terms)
-    sizes = (machine.memory_total_bytes, machine.memory_limit_bytes)
-    most = min((size for size in sizes if size is not None), default=None)
+    most = _least(machine.memory_total_bytes, machine.memory_limit_bytes)
+    cards = machine.accelerators
     is_host_alone = cards is not None and all(card.unified for card in cards)
     is_beyond = is_host_alone and most is not None and known_bytes > most
     if is_beyond and why is not None and not ram.may_hold(known_bytes):
-        return ram.finding(Outcome.FAIL, "memory-too-small", most, "at-least", why=why.reason)
-    reason = "the spec does not state enough" if why is None else why.reason
+        return ram.finding(Outcome.FAIL, "memory-too-small", most, "at-least", why=reason)
     remedy = "state it under [needs] in a spec" if why is None else why.remedy
     return ram.finding(
         Outcome.UNKNOWN, "memory-need-not-known", ram.ceiling, remedy=remedy, why=reason
     )
+
+
+def _least(*sizes: int | None) -> int | None:
+    return min((size for size in sizes if size is not None), default=None)
 
 
 def _judged(ram: _Ram) -> Finding:
@@ -181,12 +173,17 @@ def _judged(ram: _Ram) -> Finding:
     within what is free once other programs are closed, or within the limit.
     """
     machine, now, ceiling, is_now = ram.machine, ram.now, ram.ceiling, ram.basis == "available"
-    least = ram.least_ceiling
+    # the least that was read is enough to say no, even where the binding one was not
+    is_ceiling_read = ram.basis != "default" or ram.could is not None
+    sizes = (machine.memory_total_bytes, machine.memory_limit_bytes)
+    least = _least(*sizes, ceiling if is_ceiling_read else None)
     if least is not None and ram.low > least:
         return _too_small(ram, least)
-    within_free = _within_free(ram)
-    if within_free is not None:
-        return within_free
+    if ram.basis != "total" and now is not None and ram.high <= now:
+        left, variant = now - ram.high, "" if is_now else "now"
+        if ram.leaves_margin(left):
+            return ram.finding(Outcome.PASS, "memory-fits", now, variant)
+        return ram.finding(Outcome.PASS, "memory-tight", now, "now", left=left)
     if ceiling is None or (now if is_now else ram.could) is None:
         variant, fact = ("now", "available") if is_now else ("", "limit")
         why = machine.why_unread(f"memory_{fact}_bytes")
@@ -195,7 +192,7 @@ def _judged(ram: _Ram) -> Finding:
     if ram.high > ceiling:
         if ram.may_hold(ram.high):
             return _beyond_assumed(ram, ceiling)
-        return ram.finding(Outcome.UNKNOWN, "memory-close", ceiling, smaller=ram.smaller)
+        return ram.finding(Outcome.UNKNOWN, "memory-close", ceiling)
     if ram.basis == "total":
         return _within_limit(ram)
     unread = machine.why_unread("memory_available_bytes").remedy if now is None else None
@@ -203,33 +200,18 @@ def _judged(ram: _Ram) -> Finding:
     return ram.finding(Outcome.WARN, "memory-not-now", ceiling, **figures)
 
 
-def _within_free(ram: _Ram) -> Finding | None:
-    """It fits what is free now."""
-    now = ram.now
-    if ram.basis == "total" or now is None or ram.high > now:
-        return None
-    left, variant = now - ram.high, "" if ram.basis == "available" else "now"
-    if ram.leaves_margin(left):
-        return ram.finding(Outcome.PASS, "memory-fits", now, variant)
-    return ram.finding(Outcome.PASS, "memory-tight", now, "now", left=left, smaller=ram.smaller)
-
-
 def _too_small(ram: _Ram, has: int) -> Finding:
     if ram.may_hold(ram.low):
         return _beyond_assumed(ram, has)
-    limit = ram.machine.memory_limit_bytes
+    limit = ram.machine.memory_limit_bytes or 0
     # nothing but the reserve decides, and that is assumed
-    reserve_decides = (
-        not ram.is_reserve_stated and has == ram.could and limit is not None and ram.low <= limit
-    )
+    reserve_decides = not ram.is_reserve_stated and has == ram.could and ram.low <= limit
     return ram.finding(
         Outcome.FAIL,
         "memory-too-small",
         has,
-        on_gpu=ram.on_gpu,
         reserve_decides=reserve_decides,
-        would="would" if limit is not None and ram.high <= limit else "might",
-        smaller=ram.smaller,
+        would="would" if ram.high <= limit else "might",
     )
 
 
@@ -239,8 +221,7 @@ def _beyond_assumed(ram: _Ram, has: int) -> Finding:
     # an example: the next power of two
     enough_gib = 1 << max(0, wanted_gib - 1).bit_length()
     enough_gib = enough_gib if most is None else min(enough_gib, most // GIB)
-    on_gpu = ram.on_gpu
-    return ram.finding(Outcome.UNKNOWN, "memory-assumed", has, on_gpu=on_gpu, enough_gib=enough_gib)
+    return ram.finding(Outcome.UNKNOWN, "memory-assumed", has, enough_gib=enough_gib)
 
 
 def _within_limit(ram: _Ram) -> Finding:
@@ -255,12 +236,8 @@ def _within_limit(ram: _Ram) -> Finding:
     if left >= desktop and ram.leaves_margin(left - ram.reserve):
         return ram.finding(Outcome.PASS, "memory-fits", ram.ceiling)
     # of a small machine that much is never left
-    is_small = desktop not in (4 * GB, *DESKTOP_BYTES.values())
-    figures: dict[str, Any] = {
-        "left": left,
-        "desktop": None if is_small else desktop,
-        "smaller": ram.smaller,
-    }
+    is_small = desktop not in (4 * GB, *_DESKTOP_BYTES.values())
+    figures: dict[str, Any] = {"left": left, "desktop": None if is_small else desktop}
     return ram.finding(Outcome.PASS, "memory-tight", ram.ceiling, **figures)
 
 
@@ -271,8 +248,7 @@ def _shell_limits(ram: _Ram) -> Iterator[Finding]:
     machine, memory = ram.machine, ram.needs.memory
     if memory is None:
         return
-    host = [term for term in memory.terms if term.where == "host"]
-    mapped = memory.evictable_bytes
+    host, mapped = [term for term in memory.terms if term.where == "host"], memory.evictable_bytes
     # runtimes that map the weights need no private memory for them; which do is not known here
     unmapped = sum(term.low_bytes for term in host if not term.may_be_mapped)
     stacks_bytes = (2 * math.ceil(machine.cpu_cores_usable or 1) + _OTHER_THREADS) * _STACK_BYTES
@@ -333,7 +309,7 @@ def given_bytes(machine: Machine, workload: Workload) -> int | None:
 
 def desktop_bytes(machine: Machine) -> int:
     """What a desktop with its programs needs of that machine's RAM beside a model."""
-    needed = DESKTOP_BYTES.get(machine.system or "", 4 * GB)
+    needed = _DESKTOP_BYTES.get(machine.system or "", 4 * GB)
     total = machine.memory_total_bytes
     return needed if total is None else min(needed, total // 4)
 
@@ -346,14 +322,14 @@ def reserve_of(machine: Machine, workload: Workload) -> tuple[int, str]:
     inside = "assumed for other processes inside the limit"
     if total is None and limit is not None:
         # a budget such as Dask's and Ray's is what was left when the system had its share
-        return CONTAINER_RESERVE_BYTES, inside
-    amount = SYSTEM_RESERVE_BYTES.get(machine.system or "", GIB)
+        return _CONTAINER_RESERVE_BYTES, inside
+    amount = _SYSTEM_RESERVE_BYTES.get(machine.system or "", GIB)
     part = _RESERVE_PART.get(machine.system or "")
     if part is not None and total is not None:
         amount = min(amount, total // part)
     if total is not None and limit is not None and limit < total:
         # what lies outside the limit serves the system already
-        return max(CONTAINER_RESERVE_BYTES, amount - (total - limit)), inside
+        return max(_CONTAINER_RESERVE_BYTES, amount - (total - limit)), inside
     return amount, f"assumed for {machine.system or 'the system'} itself"
 
 
@@ -403,6 +379,6 @@ def on_cards(needs: Needs, *, likely: bool) -> int | None:
 def _sum(needs: Needs, end: str, *, in_ram: bool) -> int | None:
     if needs.memory is None:
         return None
-    terms = [term for term in needs.memory.terms if (term.where == "host") is in_ram]
-    sizes: list[int] = [getattr(term, end) for term in terms]
-    return sum(sizes)
+    terms = (term for term in needs.memory.terms if (term.where == "host") is in_ram)
+    total: int = sum(getattr(term, end) for term in terms)
+    return total

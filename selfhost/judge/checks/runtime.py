@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from ...catalogue.runtime import RuntimeSpec
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
 
 # x86-64 psABI, micro-architecture levels: every processor of it has these, named or not
 _OF_EVERY = {"x86_64": ("sse", "sse2")}
+# 32-bit systems, and what the processor may also run
+_WIDE = {"i686": "x86_64", "armv7l": "aarch64", "armv6l": None}
+
+
+# ------------------------------------------------------------------ the processor
 
 
 def cpu_check(
@@ -30,59 +36,32 @@ def cpu_check(
     `on_gpu`: accelerators hold all of the model, so that what the processor lacks slows nothing.
     What is assumed of the processor gives a `warn`, whatever it says.
     """
-    own = machine.architecture
+    own, sets, suiting = machine.architecture, machine.instruction_sets, needs.architectures
     required = needs.instruction_sets.get(own or "", ())
     recommended = () if on_gpu else needs.recommended.get(own or "", ())
-    builder = runtime.name if runtime else "what the spec states"
     outcome, code, variant, figures = (
         _no_build_for_processor(needs, machine, runtime)
-        or _lacking(machine, required)
+        or _lacking(machine, required, Outcome.FAIL, "cpu-lacks-instructions")
         or _unread_processor(needs, machine, required, recommended)
-        or (None if on_gpu else _crashes_or_slow(machine, runtime, recommended))
+        or (None if on_gpu else _crashing(machine, runtime))
+        or _lacking(machine, recommended, Outcome.WARN, "cpu-slow")
         or (Outcome.PASS, "cpu-suits", "", {})
     )
-    used = (*required, *recommended)
-    needed, has = _needed_and_there(needs, machine, required, used)
-    figures = {"builder": builder, "processor": own, "needs": needed, "has": has, **figures}
-    stated = finding(outcome, code, variant, **figures)
+    used, has = (*required, *recommended), own
+    # of a processor that suits, what holds for it; else all that there are
+    suiting = (own,) if own is not None and own in suiting else suiting
+    if own is not None and sets is not None:
+        has = ", ".join((own, *(name for name in used if name in sets)))
+    both = {"needs": ", ".join((*suiting, *required)) or None, "has": has}
+    builder = runtime.name if runtime else "what the spec states"
+    stated = finding(outcome, code, variant, builder=builder, processor=own, **both, **figures)
     facts = ["architecture"] if machine.assumes("architecture") else []
     if used and code != "cpu-no-build" and machine.assumes("instruction_sets"):
         facts.append("instruction sets")
     if not facts:
         return stated
-    return finding(
-        Outcome.WARN,
-        "cpu-assumed",
-        needs=needed,
-        has=has,
-        stated=stated.reason,
-        facts=facts,
-        plural=facts != ["architecture"],
-    )
-
-
-def _needed_and_there(
-    needs: CpuNeed, machine: Machine, required: tuple[str, ...], used: tuple[str, ...]
-) -> tuple[str | None, str | None]:
-    """What the build needs against what the processor has, in words. Of a processor that suits,
-    what holds for it; else all that there are.
-    """
-    own, sets, suiting = machine.architecture, machine.instruction_sets, needs.architectures
-    if own is not None and own in suiting:
-        suiting = (own,)
-    has = own
-    if own is not None and sets is not None:
-        has = ", ".join((own, *(name for name in used if name in sets)))
-    return ", ".join((*suiting, *required)) or None, has
-
-
-def _missing(machine: Machine, names: tuple[str, ...]) -> list[str]:
-    """The instruction sets that the processor does not have; none where that was not read."""
-    if machine.instruction_sets is None:
-        return []
-    of_every = _OF_EVERY.get(machine.architecture or "", ())
-    there = {*machine.instruction_sets, *_unread_sets(machine), *of_every}
-    return [name for name in names if name not in there]
+    figures = {"stated": stated.reason, "facts": facts, "plural": facts != ["architecture"]}
+    return finding(Outcome.WARN, "cpu-assumed", **both, **figures)
 
 
 def _unread_sets(machine: Machine) -> set[str]:
@@ -104,10 +83,15 @@ def _no_build_for_processor(
     return Outcome.FAIL, "cpu-no-build", "", {"remedy": other_runtime(runtime, machine)}
 
 
-def _lacking(machine: Machine, required: tuple[str, ...]) -> Cell | None:
-    missing = _missing(machine, required)
+def _lacking(machine: Machine, names: tuple[str, ...], outcome: Outcome, code: str) -> Cell | None:
+    """That the processor lacks some of these; None where it has all, or they were not read."""
+    if machine.instruction_sets is None:
+        return None
+    of_every = _OF_EVERY.get(machine.architecture or "", ())
+    there = {*machine.instruction_sets, *_unread_sets(machine), *of_every}
+    missing = [name for name in names if name not in there]
     figures = {"missing": missing, "perhaps": machine.assumes("instruction_sets")}
-    return (Outcome.FAIL, "cpu-lacks-instructions", "", figures) if missing else None
+    return (outcome, code, "", figures) if missing else None
 
 
 def _unread_processor(
@@ -129,19 +113,14 @@ def _unread_processor(
     return Outcome.UNKNOWN, "cpu-unread", variant, figures
 
 
-def _crashes_or_slow(
-    machine: Machine, runtime: RuntimeSpec | None, recommended: tuple[str, ...]
-) -> Cell | None:
+def _crashing(machine: Machine, runtime: RuntimeSpec | None) -> Cell | None:
     sets = runtime.crashing_sets(machine.instruction_sets) if runtime else ()
-    if runtime is not None and sets:
-        return Outcome.WARN, "cpu-crashes", "", {"remedy": runtime.crash_remedy, "sets": sets}
-    missing = _missing(machine, recommended)
-    figures = {"missing": missing, "perhaps": machine.assumes("instruction_sets")}
-    return (Outcome.WARN, "cpu-slow", "", figures) if missing else None
+    if runtime is None or not sets:
+        return None
+    return Outcome.WARN, "cpu-crashes", "", {"remedy": runtime.crash_remedy, "sets": sets}
 
 
-# 32-bit systems, and what the processor may also run
-_WIDE = {"i686": "x86_64", "armv7l": "aarch64", "armv6l": None}
+# ------------------------------------------------------------------ the program
 
 
 def runtime_check(
@@ -162,9 +141,8 @@ def runtime_check(
     that is installed. `is_required`: it must be installed already.
     """
     if runtime is None:
-        if is_required:
-            return finding(Outcome.UNKNOWN, "runtime-any", "required")
-        return finding(Outcome.PASS, "runtime-any")
+        outcome, variant = (Outcome.UNKNOWN, "required") if is_required else (Outcome.PASS, "")
+        return finding(outcome, "runtime-any", variant)
     name = runtime.name
     if loads is not None:
         return finding(Outcome.FAIL, "runtime-cannot-load", needs=name, why=loads, remedy=remedy)
@@ -211,9 +189,9 @@ def is_installed(runtime: RuntimeSpec | None, machine: Machine) -> bool:
     """
     if runtime is None or runtime.elsewhere or machine.architecture in _WIDE:
         return False
-    if not any(entry.partition("-")[0] == machine.system for entry in runtime.systems):
-        return False
-    return any(present.id == runtime.id for present in machine.runtimes or ())
+    systems = {entry.partition("-")[0] for entry in runtime.systems}
+    is_found = any(present.id == runtime.id for present in machine.runtimes or ())
+    return machine.system in systems and is_found
 
 
 def other_runtime(runtime: RuntimeSpec | None, machine: Machine) -> str:
@@ -273,13 +251,20 @@ def _installed(
         code, variant, first = "runtime-too-old", "command", runtime.command_version
     elif build and not _is_build_since(version, build):
         code, variant, first = "runtime-unfamiliar", "build", build
+    remedy = None
+    if first and runtime.distributions:
+        remedy = f"pip install --upgrade '{runtime.distributions[0]}>={first}'"
+    elif first:
+        line = _install_line(runtime, machine).removeprefix("# ")
+        again = phrase("install/again", line=line)
+        remedy = again if line else phrase("install/update", first=first)
     return finding(
         Outcome.WARN if first else Outcome.PASS,
         code,
         variant,
         needs=runtime.name,
         has=f"{runtime.name} {version}" if version else runtime.name,
-        remedy=_how_to_update(runtime, first, machine) if first else None,
+        remedy=remedy,
         version=version,
         architecture=architecture,
         first=first,
@@ -292,8 +277,12 @@ def _not_installed(machine: Machine, runtime: RuntimeSpec, *, is_required: bool)
     """
     is_searched = machine.runtimes is not None
     is_built = is_built_from_source(machine, runtime)
-    outcome = Outcome.WARN if is_built else Outcome.PASS
-    remedy = _how_to_install(machine, runtime)
+    outcome, line = Outcome.WARN if is_built else Outcome.PASS, _install_line(runtime, machine)
+    remedy = phrase("install", line=line) if line else None
+    if is_built:
+        remedy = phrase("install/source", page=runtime.source_build)
+    elif line.startswith("# "):
+        remedy = line.removeprefix("# ")
     if is_required:
         outcome = Outcome.FAIL if is_searched else Outcome.UNKNOWN
         if not is_searched:
@@ -307,22 +296,6 @@ def _not_installed(machine: Machine, runtime: RuntimeSpec, *, is_required: bool)
         unpublished=f"{machine.system} on {machine.architecture}" if is_built else None,
         required=is_required,
     )
-
-
-def _how_to_install(machine: Machine, runtime: RuntimeSpec) -> str | None:
-    if is_built_from_source(machine, runtime):
-        return phrase("install/source", page=runtime.source_build)
-    line = _install_line(runtime, machine)
-    if line.startswith("# "):
-        return line.removeprefix("# ")
-    return phrase("install", line=line) if line else None
-
-
-def _how_to_update(runtime: RuntimeSpec, first: str, machine: Machine) -> str:
-    if runtime.distributions:
-        return f"pip install --upgrade '{runtime.distributions[0]}>={first}'"
-    line = _install_line(runtime, machine).removeprefix("# ")
-    return phrase("install/again", line=line) if line else phrase("install/update", first=first)
 
 
 def _is_older(installed: str | None, first: str) -> bool:
@@ -343,7 +316,5 @@ def _is_build_since(installed: str | None, first: str) -> bool:
     """Whether an installed version names a build, as b6641, 6641, 6641-1 or 0.0.6641 do, and it
     is `first` or later.
     """
-    import re
-
     match = re.fullmatch(r"(?:b|0\.0\.)?(\d{3,6})(?:[-_]\d{1,3})?", installed or "")
     return match is not None and int(match[1]) >= int(first.removeprefix("b"))
