@@ -38,8 +38,8 @@ _OF_FREE_SPACE = (
 
 
 class _Storing(Record):
-    """What is to be stored, from `low` to `high` bytes of which `missing_bytes` are to come, and
-    where.
+    """What is to be stored, from `low` to `high` bytes of which `missing_bytes` are to come, in a
+    place that has `free` and in all `total` bytes.
     """
 
     needs: Needs
@@ -50,16 +50,8 @@ class _Storing(Record):
     place: Disk | None
     low: int | None
     high: int | None
-
-    @property
-    def free(self) -> int | None:
-        """What is free in the place."""
-        return self.place.free_bytes if self.place else None
-
-    @property
-    def total(self) -> int | None:
-        """How large the place is."""
-        return self.place.total_bytes if self.place else None
+    free: int | None
+    total: int | None
 
     @property
     def why_unread(self) -> Unread:
@@ -91,22 +83,28 @@ def disk_check(
         path = here.path if here else None
         code = "disk-nothing-missing"
         return finding(Outcome.PASS, code, needs=0, short=0, unit="bytes", path=path)
+    place = machine.disk_for(purpose)
     storing = _Storing(
         needs=needs,
         machine=machine,
         purpose=purpose,
         missing_bytes=missing_bytes,
         here=here,
-        place=machine.disk_for(purpose),
+        place=place,
         low=low,
         high=high,
+        free=place.free_bytes if place else None,
+        total=place.total_bytes if place else None,
     )
-    cell = _refused(storing) or _unknown(storing) or _doubtful(storing) or _by_margin(storing)
+    cell = _refused(storing) or _doubtful(storing) or _by_margin(storing)
     facts = ("disks", f"disks.{purpose}", f"disks.{purpose}.free_bytes")
     if cell[1] in _OF_FREE_SPACE and any(map(machine.assumes, facts)):
         cell = _on_assumed_space(storing) or cell
     outcome, code, variant, figures = cell
     has = figures.pop("has", storing.free)
+    shown = place.shown if place else "the download folder"
+    what = "The download" if size == needs.download_bytes else "Everything stored"
+    missed = unseen(machine, purpose) if machine.models_present is not None else None
     return finding(
         outcome,
         code,
@@ -115,27 +113,16 @@ def disk_check(
         has=has,
         short=None if low is None or has is None else max(0, low - has),
         unit="bytes",
-        **_named(storing, size),
+        what="The missing part" if missing_bytes else what,
+        size=(low or 0, high or 0),
+        is_range=low != high,
+        place=shown,
+        place_first=shown[:1].upper() + shown[1:] if shown.startswith("the ") else shown,
+        unseen=missed.reason if missed else None,
+        variable=_STORE_VARIABLES.get(purpose),
+        confidence=doubt_of(machine),
         **figures,
     )
-
-
-def _named(storing: _Storing, size: int | None) -> dict[str, Any]:
-    """What is stored and where, as sentences say."""
-    machine, purpose = storing.machine, storing.purpose
-    place = storing.place.shown if storing.place else "the download folder"
-    what = "The download" if size == storing.needs.download_bytes else "Everything stored"
-    missed = unseen(machine, purpose) if machine.models_present is not None else None
-    return {
-        "what": "The missing part" if storing.missing_bytes else what,
-        "size": (storing.low or 0, storing.high or 0),
-        "is_range": storing.low != storing.high,
-        "place": place,
-        "place_first": place[:1].upper() + place[1:] if place.startswith("the ") else place,
-        "unseen": missed.reason if missed else None,
-        "variable": _STORE_VARIABLES.get(purpose),
-        "confidence": doubt_of(machine),
-    }
 
 
 def _refused(storing: _Storing) -> Cell | None:
@@ -159,8 +146,7 @@ def _file_too_large(storing: _Storing) -> Cell | None:
     largest, place, missing = storing.needs.largest_file_bytes, storing.place, storing.missing_bytes
     if largest is None:
         return None
-    if missing is not None:
-        largest = min(largest, missing)
+    largest = largest if missing is None else min(largest, missing)
     # Ollama's server stores what it is asked for, under limits of its own
     shell_limit = storing.machine.file_size_limit_bytes if storing.purpose != "ollama" else None
     own_limit = (place.max_file_bytes or None) if place is not None else None
@@ -172,46 +158,37 @@ def _file_too_large(storing: _Storing) -> Cell | None:
     return None
 
 
-def _unknown(storing: _Storing) -> Cell | None:
-    """The free space was not read, or the size is not known."""
-    if storing.free is None:
-        why, code = storing.why_unread, "disk-unread"
-    elif storing.low is None:
-        facts, code = ("download_bytes", "disk_bytes"), "disk-size-not-known"
-        unsized = (entry for entry in storing.needs.unknown if entry.fact in facts)
-        why = next(unsized, Unread(fact="download_bytes", reason="no source states it"))
-    else:
-        return None
-    return Outcome.UNKNOWN, code, "", {"remedy": why.remedy, "why": why.reason}
-
-
 def _doubtful(storing: _Storing) -> Cell | None:
-    """It fits, on a slow or volatile volume; a quota may leave less, or the files take RAM, which
-    could not be read; or there is no room to make the file.
+    """The free space was not read, or the size is not known; it fits, on a slow or volatile volume;
+    a quota may leave less, or the files take RAM, which could not be read; or there is no room to
+    make the file.
     """
-    place, machine, purpose = storing.place, storing.machine, storing.purpose
+    place, machine, free, needs = storing.place, storing.machine, storing.free, storing.needs
+    if free is None:
+        why = storing.why_unread
+        return Outcome.UNKNOWN, "disk-unread", "", {"remedy": why.remedy, "why": why.reason}
+    if storing.low is None:
+        unsized = (each for each in needs.unknown if each.fact in ("download_bytes", "disk_bytes"))
+        why = next(unsized, Unread(fact="download_bytes", reason="no source states it"))
+        return Outcome.UNKNOWN, "disk-size-not-known", "", {"remedy": why.remedy, "why": why.reason}
     slow = "disk-slow-or-volatile"
     if place is not None and (place.in_memory or place.on_network):
         figures = {"filesystem": place.filesystem, "backing": place.backing}
         return Outcome.WARN, slow, "ram" if place.in_memory else "network", figures
     for fact, code, variant in (("quota", "disk-assumed", "quota"), ("backing", slow, "unread")):
-        why = machine.unread_about(f"disks.{purpose}.{fact}")
-        if why is not None:
-            return Outcome.WARN, code, variant, {"remedy": why.remedy, "why": why.reason}
-    making, free = storing.needs.making, storing.free
-    if making is None or storing.missing_bytes is not None or free is None:
+        unread = machine.unread_about(f"disks.{storing.purpose}.{fact}")
+        if unread is not None:
+            return Outcome.WARN, code, variant, {"remedy": unread.remedy, "why": unread.reason}
+    making = needs.making if storing.missing_bytes is None else None
+    if making is None or making.disk_ends[1] <= free:
         return None
-    most = making.disk_ends[1]
-    if most <= free:
-        return None
-    sizes = {"making": making.disk_ends, "more": most - free}
+    sizes = {"making": making.disk_ends, "more": making.disk_ends[1] - free}
     return Outcome.WARN, "disk-too-small-to-make", "", sizes
 
 
 def _by_margin(storing: _Storing) -> Cell:
     """Of a size that fits: whether enough stays free beside it, which decides nothing."""
-    high, free = storing.high or 0, storing.free or 0
-    left, margin = free - high, disk_margin_bytes(storing.total)
+    left, margin = (storing.free or 0) - (storing.high or 0), disk_margin_bytes(storing.total)
     if left < margin:
         # of a range that reaches beyond what is free the rest is enough
         variant, more = ("range", -left) if left < 0 else ("", margin - left)

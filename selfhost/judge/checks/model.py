@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from ..record import Question
 
 
-OPEN_PURPOSES = ("modification", "audit")
 _BY_ANSWER = {
     "yes": (Outcome.PASS, "openness-open"),
     "partly": (Outcome.WARN, "openness-partly"),
@@ -32,14 +31,24 @@ _BY_ASSUMED_ANSWER = {
     "yes": (Outcome.WARN, "openness-assumed"),
     "no": (Outcome.UNKNOWN, "openness-not-known"),
 }
+# file names that a reason lists; the others are counted
+_NAMED_FILES = 5
+# these hold no code, and call for none of the repository
+_WITHOUT_CODE = ("gguf", "ggml")
+_NEVER_PICKLE = (*_WITHOUT_CODE, "mlx")
+# uses whose work is a picture, not a text: the words beside it are a caption
+_OF_PICTURES = ("image-encoder", "image-text-matching")
+
+
+# ------------------------------------------------------------------ openness
 
 
 def openness_check(spec: ModelSpec, workload: Workload) -> Finding | None:
     """Open in the respects that were asked for? None where nothing was asked. The worst of the
-    respects decides.
+    respects decides. Of what no source confirms a yes is a `warn` and a no is `unknown`.
     """
-    wanted = zip(OPEN_PURPOSES, (workload.modify, workload.auditable), strict=True)
-    findings = [open_for(spec, purpose) for purpose, is_wanted in wanted if is_wanted]
+    findings = [_open_for(spec, "modification")] if workload.modify else []
+    findings += [_open_for(spec, "audit")] if workload.auditable else []
     if len(findings) < 2:
         return findings[0] if findings else None
     worst = max(findings, key=lambda finding: finding.severity)
@@ -50,10 +59,7 @@ def openness_check(spec: ModelSpec, workload: Workload) -> Finding | None:
     )
 
 
-def open_for(spec: ModelSpec, purpose: str) -> Finding:
-    """Open enough for one of OPEN_PURPOSES? Of what no source confirms a yes is a `warn` and a
-    no is `unknown`.
-    """
+def _open_for(spec: ModelSpec, purpose: str) -> Finding:
     from ...catalogue import openness
 
     is_audit = purpose == "audit"
@@ -70,6 +76,9 @@ def open_for(spec: ModelSpec, purpose: str) -> Finding:
         stated_in="openness" if is_audit else "license",
         option="--auditable" if is_audit else "--modify",
     )
+
+
+# ------------------------------------------------------------------ license
 
 
 def license_check(spec: ModelSpec, workload: Workload) -> Finding | None:
@@ -99,23 +108,6 @@ def license_check(spec: ModelSpec, workload: Workload) -> Finding | None:
     )
 
 
-def _not_accepted(
-    name: str | None, accepted: str, *, is_guess: bool
-) -> tuple[Outcome, str, str] | None:
-    """That the license is none of those that were asked for, or not known to be; None where it is
-    one.
-    """
-    from ...catalogue.licenses import satisfies
-
-    if not name:
-        return Outcome.UNKNOWN, "license-not-known", "name"
-    if satisfies(name, accepted):
-        return None
-    if is_guess:
-        return Outcome.UNKNOWN, "license-unconfirmed", "name"
-    return Outcome.FAIL, "license-not-accepted", ""
-
-
 def license_guessed(spec: ModelSpec) -> tuple[bool, bool]:
     """Whether only general knowledge says which license it is, and whether only that says what
     it allows in commerce.
@@ -132,6 +124,8 @@ def _of_license(spec: ModelSpec, workload: Workload, license: License) -> tuple[
     """What is found of the license, the first that holds. Which license it is, and what it allows,
     take a source each.
     """
+    from ...catalogue.licenses import satisfies
+
     accepted, commercial_use = workload.license, license.commercial_use
     if spec.closed:
         if accepted:
@@ -139,9 +133,15 @@ def _of_license(spec: ModelSpec, workload: Workload, license: License) -> tuple[
         return Outcome.WARN, "license-conditional", "closed"
     name_is_guess, use_is_guess = license_guessed(spec)
     use_is_guess &= workload.commercial
-    refused = _not_accepted(license.id, accepted, is_guess=name_is_guess) if accepted else None
-    if refused is not None:
-        return refused
+    if accepted and not license.id:
+        return Outcome.UNKNOWN, "license-not-known", "name"
+    if accepted and not satisfies(license.id or "", accepted):
+        is_fail, code = not name_is_guess, "license-not-accepted"
+        return (
+            (Outcome.FAIL, code, "")
+            if is_fail
+            else (Outcome.UNKNOWN, "license-unconfirmed", "name")
+        )
     if workload.commercial and commercial_use is None:
         return Outcome.UNKNOWN, "license-not-known", ""
     if workload.commercial and commercial_use == "no":
@@ -155,11 +155,7 @@ def _of_license(spec: ModelSpec, workload: Workload, license: License) -> tuple[
     return Outcome.PASS, "license-allows", ""
 
 
-# file names that a reason lists; the others are counted
-_NAMED_FILES = 5
-# these hold no code, and call for none of the repository
-_WITHOUT_CODE = ("gguf", "ggml")
-_NEVER_PICKLE = (*_WITHOUT_CODE, "mlx")
+# ------------------------------------------------------------------ weights
 
 
 def weights_check(question: Question) -> Finding:
@@ -240,8 +236,7 @@ def to_pass_gate(spec: ModelSpec) -> str:
     return phrase("pass-gate", page=page)
 
 
-# uses whose work is a picture, not a text: the words beside it are a caption
-_OF_PICTURES = ("image-encoder", "image-text-matching")
+# ------------------------------------------------------------------ context
 
 
 def reads_context(spec: ModelSpec) -> bool:

@@ -148,7 +148,9 @@ def work_check(
     training, how many were asked about; a million where None.
     """
     unit, likely = speed.unit, None if speed.work is None else speed.work.likely
-    limit, code = _limit_and_code(unit, dataset_tokens)
+    limit, code = _SLOW.get(unit, (None, "speed-slow"))
+    if unit == units.TRAINED and dataset_tokens is not None:
+        limit = dataset_tokens / _NIGHT_SECONDS
     way = offload or ("processor" if on_processor else "")
     what, unknown = _MADE_IN_STEPS.get(unit), table("unknown_on_cpu")
     if what is not None and way:
@@ -164,31 +166,18 @@ def work_check(
         is_long = limit is not None and _is_beyond(likely, limit, unit)
         outcome, code = (Outcome.WARN, code) if is_long else (Outcome.PASS, _COMFORTABLE)
         variant = "work"
-    return _work_finding(speed, outcome, code, variant, limit, what)
-
-
-def _limit_and_code(unit: str, dataset_tokens: int | None) -> tuple[float | None, str]:
-    """From where on work of that unit takes long, None where nothing says, with its code."""
-    if unit == units.TRAINED and dataset_tokens is not None:
-        return dataset_tokens / _NIGHT_SECONDS, "speed-slow"
-    return _SLOW.get(unit, (None, "speed-slow"))
-
-
-def _work_finding(
-    speed: Speed, outcome: Outcome, code: str, variant: str, limit: float | None, what: str | None
-) -> Finding:
-    work, faster = speed.work, table("faster")
+    faster = table("faster")
     return finding(
         outcome,
         code,
         variant,
         needs=limit,
-        has=None if work is None else work.likely,
-        unit=speed.unit,
+        has=likely,
+        unit=unit,
         what=what,
         long=_how_long(speed),
-        how=speed.how if work is None else None,
-        remedy=faster.get(speed.unit, faster["other"]) if outcome is Outcome.WARN else None,
+        how=speed.how if likely is None else None,
+        remedy=faster.get(unit, faster["other"]) if outcome is Outcome.WARN else None,
     )
 
 
