@@ -116,13 +116,7 @@ def _held_check(needs: Needs, machine: Machine, question: Question) -> Finding:
     devices = tuple(cards[index_of(place.where)] for place in places) if cards else ()
     rooms = _rooms(devices, question)
     if not rooms or None in rooms:
-        fact = "accelerators"
-        if machine.accelerators is not None:
-            is_sized = any(device.memory_total_bytes is not None for device in devices)
-            fact = "accelerators.unified" if is_sized else "accelerators.memory_total_bytes"
-        why, most = machine.why_unread(fact), sum(place.high_bytes for place in places)
-        figures: dict[str, Any] = {"remedy": why.remedy, "why": why.reason}
-        return finding(Outcome.UNKNOWN, "accelerator-unread", needs=most, unit="bytes", **figures)
+        return _unread(places, devices, machine)
     refusal = without_kernels(question.runtime, question.kernel_rules, devices)
     if refusal is not None:
         return refusal
@@ -135,6 +129,18 @@ def _held_check(needs: Needs, machine: Machine, question: Question) -> Finding:
         idle_rooms=tuple(room or 0 for room in _rooms(emptied(devices), question)),
     )
     return _by_range(held) or _by_most(held, machine)
+
+
+def _unread(
+    places: Sequence[PlaceNeed], devices: Sequence[Accelerator], machine: Machine
+) -> Finding:
+    fact = "accelerators"
+    if machine.accelerators is not None:
+        is_sized = any(device.memory_total_bytes is not None for device in devices)
+        fact = "accelerators.unified" if is_sized else "accelerators.memory_total_bytes"
+    why, most = machine.why_unread(fact), sum(place.high_bytes for place in places)
+    figures: dict[str, Any] = {"remedy": why.remedy, "why": why.reason}
+    return finding(Outcome.UNKNOWN, "accelerator-unread", needs=most, unit="bytes", **figures)
 
 
 def _rooms(devices: Sequence[Accelerator], question: Question) -> list[int | None]:
@@ -227,11 +233,10 @@ def _missing(needs: Needs, machine: Machine, question: Question, runtime: Runtim
     of which only AMD's are in question; else it is not known to have one.
     """
     rules, devices = question.kernel_rules, machine.accelerators or ()
-    sharing = [
-        device
-        for device in devices
-        if device.unified and (device.vendor != "amd" or is_built_for(device, runtime.amd_gpus))
-    ]
+    built = filter(
+        lambda card: card.vendor != "amd" or is_built_for(card, runtime.amd_gpus), devices
+    )
+    sharing = [device for device in built if device.unified]
     if sharing:
         refusal = without_kernels(runtime, rules, sharing[:1])
         return refusal or _shared(sharing, needs, machine, runtime)
@@ -267,13 +272,20 @@ def _shared(
     figures: dict[str, Any] = {}
     if device is None or limits is None:
         return finding(Outcome.PASS, "accelerator-fits", "shared", device=sharing[0].name)
-    (least, most), on_mac = limits, is_metal(device)
+    least = limits[0]
     if high is None or high <= least:
-        if high is not None and on_mac:
+        if high is not None and is_metal(device):
             # of AMD's nobody knows what its owner let it use
             figures = {"needs": high, "has": least, "short": 0, "unit": "bytes"}
         figures.update(device=device.name, limit=least)
         return finding(Outcome.PASS, "accelerator-fits", "shared", **figures)
+    return _limited(device, high, needs, machine, runtime)
+
+
+def _limited(
+    device: Accelerator, high: int, needs: Needs, machine: Machine, runtime: RuntimeSpec | None
+) -> Finding:
+    (least, most), on_mac = shared_limits(device, machine) or (0, 0), is_metal(device)
     has_cpu = runtime is None or on_mac or (runtime.splits_layers and not runtime.gpu_only)
     line = more_for_shared(needs, machine)
     remedy = what_is_smaller(terms_of(needs), least)
@@ -290,7 +302,7 @@ def _shared(
         unit="bytes",
         remedy=remedy,
         system="macOS" if on_mac else "Linux",
-        lent=limits if on_mac else least,
+        lent=(least, most) if on_mac else least,
         about=on_mac and least != most,
         default=least != most,
         no_cpu=not has_cpu,

@@ -102,9 +102,6 @@ def disk_check(
         cell = _on_assumed_space(storing) or cell
     outcome, code, variant, figures = cell
     has = figures.pop("has", storing.free)
-    shown = place.shown if place else "the download folder"
-    what = "The download" if size == needs.download_bytes else "Everything stored"
-    missed = unseen(machine, purpose) if machine.models_present is not None else None
     return finding(
         outcome,
         code,
@@ -113,16 +110,27 @@ def disk_check(
         has=has,
         short=None if low is None or has is None else max(0, low - has),
         unit="bytes",
-        what="The missing part" if missing_bytes else what,
-        size=(low or 0, high or 0),
-        is_range=low != high,
-        place=shown,
-        place_first=shown[:1].upper() + shown[1:] if shown.startswith("the ") else shown,
-        unseen=missed.reason if missed else None,
-        variable=_STORE_VARIABLES.get(purpose),
-        confidence=doubt_of(machine),
+        **_named(storing, size),
         **figures,
     )
+
+
+def _named(storing: _Storing, size: int | None) -> dict[str, Any]:
+    """What is stored and where, as sentences say."""
+    machine, purpose = storing.machine, storing.purpose
+    place = storing.place.shown if storing.place else "the download folder"
+    what = "The download" if size == storing.needs.download_bytes else "Everything stored"
+    missed = unseen(machine, purpose) if machine.models_present is not None else None
+    return {
+        "what": "The missing part" if storing.missing_bytes else what,
+        "size": (storing.low or 0, storing.high or 0),
+        "is_range": storing.low != storing.high,
+        "place": place,
+        "place_first": place[:1].upper() + place[1:] if place.startswith("the ") else place,
+        "unseen": missed.reason if missed else None,
+        "variable": _STORE_VARIABLES.get(purpose),
+        "confidence": doubt_of(machine),
+    }
 
 
 def _refused(storing: _Storing) -> Cell | None:

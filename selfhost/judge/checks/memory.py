@@ -174,30 +174,39 @@ def _judged(ram: _Ram) -> Finding:
     """
     machine, now, ceiling, is_now = ram.machine, ram.now, ram.ceiling, ram.basis == "available"
     # the least that was read is enough to say no, even where the binding one was not
-    is_ceiling_read = ram.basis != "default" or ram.could is not None
-    sizes = (machine.memory_total_bytes, machine.memory_limit_bytes)
-    least = _least(*sizes, ceiling if is_ceiling_read else None)
+    is_read = ram.basis != "default" or ram.could is not None
+    given = ceiling if is_read else None
+    least = _least(machine.memory_total_bytes, machine.memory_limit_bytes, given)
     if least is not None and ram.low > least:
         return _too_small(ram, least)
     if ram.basis != "total" and now is not None and ram.high <= now:
-        left, variant = now - ram.high, "" if is_now else "now"
-        if ram.leaves_margin(left):
-            return ram.finding(Outcome.PASS, "memory-fits", now, variant)
-        return ram.finding(Outcome.PASS, "memory-tight", now, "now", left=left)
+        return _within_free(ram, now)
     if ceiling is None or (now if is_now else ram.could) is None:
-        variant, fact = ("now", "available") if is_now else ("", "limit")
-        why = machine.why_unread(f"memory_{fact}_bytes")
-        figures: dict[str, Any] = {"remedy": why.remedy, "why": why.reason}
-        return ram.finding(Outcome.UNKNOWN, "memory-unread", ceiling, variant, **figures)
+        return _unread(ram)
     if ram.high > ceiling:
         if ram.may_hold(ram.high):
             return _beyond_assumed(ram, ceiling)
         return ram.finding(Outcome.UNKNOWN, "memory-close", ceiling)
     if ram.basis == "total":
         return _within_limit(ram)
-    unread = machine.why_unread("memory_available_bytes").remedy if now is None else None
-    figures = {"remedy": unread, "now": now, "now_read": now is not None}
+    figures: dict[str, Any] = {"now": now, "now_read": now is not None}
+    if now is None:
+        figures["remedy"] = machine.why_unread("memory_available_bytes").remedy
     return ram.finding(Outcome.WARN, "memory-not-now", ceiling, **figures)
+
+
+def _unread(ram: _Ram) -> Finding:
+    variant, fact = ("now", "available") if ram.basis == "available" else ("", "limit")
+    why = ram.machine.why_unread(f"memory_{fact}_bytes")
+    figures: dict[str, Any] = {"remedy": why.remedy, "why": why.reason}
+    return ram.finding(Outcome.UNKNOWN, "memory-unread", ram.ceiling, variant, **figures)
+
+
+def _within_free(ram: _Ram, now: int) -> Finding:
+    left, variant = now - ram.high, "" if ram.basis == "available" else "now"
+    if ram.leaves_margin(left):
+        return ram.finding(Outcome.PASS, "memory-fits", now, variant)
+    return ram.finding(Outcome.PASS, "memory-tight", now, "now", left=left)
 
 
 def _too_small(ram: _Ram, has: int) -> Finding:

@@ -108,6 +108,23 @@ def license_check(spec: ModelSpec, workload: Workload) -> Finding | None:
     )
 
 
+def _not_accepted(
+    name: str | None, accepted: str, *, is_guess: bool
+) -> tuple[Outcome, str, str] | None:
+    """That the license is none of those that were asked for, or not known to be; None where it is
+    one.
+    """
+    from ...catalogue.licenses import satisfies
+
+    if not name:
+        return Outcome.UNKNOWN, "license-not-known", "name"
+    if satisfies(name, accepted):
+        return None
+    if is_guess:
+        return Outcome.UNKNOWN, "license-unconfirmed", "name"
+    return Outcome.FAIL, "license-not-accepted", ""
+
+
 def license_guessed(spec: ModelSpec) -> tuple[bool, bool]:
     """Whether only general knowledge says which license it is, and whether only that says what
     it allows in commerce.
@@ -124,8 +141,6 @@ def _of_license(spec: ModelSpec, workload: Workload, license: License) -> tuple[
     """What is found of the license, the first that holds. Which license it is, and what it allows,
     take a source each.
     """
-    from ...catalogue.licenses import satisfies
-
     accepted, commercial_use = workload.license, license.commercial_use
     if spec.closed:
         if accepted:
@@ -133,15 +148,9 @@ def _of_license(spec: ModelSpec, workload: Workload, license: License) -> tuple[
         return Outcome.WARN, "license-conditional", "closed"
     name_is_guess, use_is_guess = license_guessed(spec)
     use_is_guess &= workload.commercial
-    if accepted and not license.id:
-        return Outcome.UNKNOWN, "license-not-known", "name"
-    if accepted and not satisfies(license.id or "", accepted):
-        is_fail, code = not name_is_guess, "license-not-accepted"
-        return (
-            (Outcome.FAIL, code, "")
-            if is_fail
-            else (Outcome.UNKNOWN, "license-unconfirmed", "name")
-        )
+    refused = _not_accepted(license.id, accepted, is_guess=name_is_guess) if accepted else None
+    if refused is not None:
+        return refused
     if workload.commercial and commercial_use is None:
         return Outcome.UNKNOWN, "license-not-known", ""
     if workload.commercial and commercial_use == "no":

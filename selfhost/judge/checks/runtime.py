@@ -36,25 +36,21 @@ def cpu_check(
     `on_gpu`: accelerators hold all of the model, so that what the processor lacks slows nothing.
     What is assumed of the processor gives a `warn`, whatever it says.
     """
-    own, sets, suiting = machine.architecture, machine.instruction_sets, needs.architectures
+    own = machine.architecture
     required = needs.instruction_sets.get(own or "", ())
     recommended = () if on_gpu else needs.recommended.get(own or "", ())
     outcome, code, variant, figures = (
         _no_build_for_processor(needs, machine, runtime)
         or _lacking(machine, required, Outcome.FAIL, "cpu-lacks-instructions")
         or _unread_processor(needs, machine, required, recommended)
-        or (None if on_gpu else _crashing(machine, runtime))
+        or _crashing(machine, None if on_gpu else runtime)
         or _lacking(machine, recommended, Outcome.WARN, "cpu-slow")
         or (Outcome.PASS, "cpu-suits", "", {})
     )
-    used, has = (*required, *recommended), own
-    # of a processor that suits, what holds for it; else all that there are
-    suiting = (own,) if own is not None and own in suiting else suiting
-    if own is not None and sets is not None:
-        has = ", ".join((own, *(name for name in used if name in sets)))
-    both = {"needs": ", ".join((*suiting, *required)) or None, "has": has}
-    builder = runtime.name if runtime else "what the spec states"
-    stated = finding(outcome, code, variant, builder=builder, processor=own, **both, **figures)
+    used = (*required, *recommended)
+    both = _needed_and_there(needs, machine, required, used)
+    figures = {"builder": _builder(runtime), "processor": own, **both, **figures}
+    stated = finding(outcome, code, variant, **figures)
     facts = ["architecture"] if machine.assumes("architecture") else []
     if used and code != "cpu-no-build" and machine.assumes("instruction_sets"):
         facts.append("instruction sets")
@@ -62,6 +58,25 @@ def cpu_check(
         return stated
     figures = {"stated": stated.reason, "facts": facts, "plural": facts != ["architecture"]}
     return finding(Outcome.WARN, "cpu-assumed", **both, **figures)
+
+
+def _builder(runtime: RuntimeSpec | None) -> str:
+    return runtime.name if runtime else "what the spec states"
+
+
+def _needed_and_there(
+    needs: CpuNeed, machine: Machine, required: tuple[str, ...], used: tuple[str, ...]
+) -> dict[str, Any]:
+    """What the build needs against what the processor has, in words. Of a processor that suits,
+    what holds for it; else all that there are.
+    """
+    own, sets, suiting = machine.architecture, machine.instruction_sets, needs.architectures
+    if own is not None and own in suiting:
+        suiting = (own,)
+    has = own
+    if own is not None and sets is not None:
+        has = ", ".join((own, *(name for name in used if name in sets)))
+    return {"needs": ", ".join((*suiting, *required)) or None, "has": has}
 
 
 def _unread_sets(machine: Machine) -> set[str]:

@@ -151,7 +151,7 @@ def work_check(
     limit, code = _SLOW.get(unit, (None, "speed-slow"))
     if unit == units.TRAINED and dataset_tokens is not None:
         limit = dataset_tokens / _NIGHT_SECONDS
-    way = offload or ("processor" if on_processor else "")
+    way = offload or "processor" * on_processor
     what, unknown = _MADE_IN_STEPS.get(unit), table("unknown_on_cpu")
     if what is not None and way:
         code = "speed-hours" if (likely or 0) >= HOURS_SECONDS else code
@@ -166,6 +166,13 @@ def work_check(
         is_long = limit is not None and _is_beyond(likely, limit, unit)
         outcome, code = (Outcome.WARN, code) if is_long else (Outcome.PASS, _COMFORTABLE)
         variant = "work"
+    return _work_finding(speed, outcome, code, variant, limit, what)
+
+
+def _work_finding(
+    speed: Speed, outcome: Outcome, code: str, variant: str, limit: float | None, what: str | None
+) -> Finding:
+    unit, likely = speed.unit, None if speed.work is None else speed.work.likely
     faster = table("faster")
     return finding(
         outcome,
