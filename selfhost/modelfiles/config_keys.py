@@ -30,27 +30,6 @@ _OF_ONE_LAYER = frozenset({"head_dim", "num_key_value_heads"})
 ModelType = Mapping[str, Any]
 
 _REMEDY = "give the model's config.json, its folder, or its GGUF file"
-# other files of a model, and other JSON: keys of which one is enough, and what the file is
-_OTHER: Mapping[str, str] = {
-    "weight_map": "the index of a model's safetensors files: give the folder it is in",
-    "peft_type base_model_name_or_path": (
-        "the configuration of a LoRA adapter: give the model that it changes"
-    ),
-    "_diffusers_version": "a part of a diffusers pipeline, an image model",
-    "added_tokens_decoder tokenizer_class chat_template added_tokens pre_tokenizer bos_token": (
-        "the configuration of a tokenizer"
-    ),
-    "image_processor_type feature_extractor_type image_mean processor_class": (
-        "the configuration of an image or audio processor"
-    ),
-    "mediaType schemaVersion": (
-        "an Ollama or OCI manifest: give the model's name, for example llama3.2:1b"
-    ),
-    "do_sample temperature top_p _from_model_config max_new_tokens eos_token_id": (
-        "a generation_config.json"
-    ),
-    "n_heads norm_eps multiple_of ffn_dim_multiplier": "the params.json of a model's own format",
-}
 _IMAGE_ENCODERS = ("siglip", "clip", "dinov2", "vit")
 
 
@@ -106,40 +85,26 @@ def short(value: Any) -> str:
 
 
 def refuse_what_is_no_config(path: str, values: Any) -> None:
-    """Raise `SpecError` for JSON that is something else, and say what it seems to be."""
+    """Raise `SpecError` for JSON that is something else, and name some of its keys."""
     if not isinstance(values, dict):
         what = "a list" if isinstance(values, list) else "a single value"
         fail(path, f"is not a model's config.json: it is {what}, not an object", _REMEDY)
     schema, kind = clean(values.get("schema")), clean(values.get("model_type"))
     if schema.startswith("selfhost."):
-        what = "machine record" if schema.startswith("selfhost.machine") else "answer"
-        fail(path, f"is a {what} of selfhost ({schema}), not a model", _REMEDY)
+        fail(path, f"is a file of selfhost ({schema}), not a model", _REMEDY)
     nested = next((values[nest] for nest in _NESTS if isinstance(values.get(nest), dict)), None)
     is_encoder = kind in _IMAGE_ENCODERS or kind.endswith(("vision_model", "_vision"))
     if nested is None and is_encoder:
         fail(path, f"describes an image encoder ({kind}), no language model", _REMEDY)
     # two of the keys of its layers, its type or nested configuration, and its class
-    is_shaped = _has_layers(values if nested is None else nested)
-    signs = bool(kind) + is_shaped + bool(values.get("architectures"))
-    if signs < 2 and (nested is None or not kind):
-        _refuse_other_file(path, values, is_shaped=is_shaped)
-
-
-def _refuse_other_file(path: str, values: Mapping[str, Any], *, is_shaped: bool) -> None:
-    for keys, what in _OTHER.items():
-        if not values.keys().isdisjoint(keys.split()):
-            fail(path, f"is {what}", None if ":" in what else _REMEDY)
-    if not is_shaped:
+    sizes, keys = tables()["sizes"], (values if nested is None else nested).keys()
+    layers = (*sizes["layers"], "hybrid_override_pattern", "layers_block_type")
+    is_shaped = not keys.isdisjoint(layers) and not keys.isdisjoint(sizes["width"])
+    signs = bool(kind) + (is_shaped or nested is not None) + bool(values.get("architectures"))
+    if signs < 2 and not is_shaped:
         seen = listed((clean(key) for key in values), 4)
         what = f"it has the keys {seen}" if seen else "it is empty"
         fail(path, f"is not a model's config.json: {what}", _REMEDY)
-
-
-def _has_layers(values: Mapping[str, Any]) -> bool:
-    """Whether there are keys for how many layers a model has, and how wide they are."""
-    sizes = tables()["sizes"]
-    layers = (*sizes["layers"], "hybrid_override_pattern", "layers_block_type")
-    return not values.keys().isdisjoint(layers) and not values.keys().isdisjoint(sizes["width"])
 
 
 class Keys:

@@ -52,18 +52,6 @@ _NO_MODEL = {
         "give a GGUF file, a config.json, the model's folder, or a spec of it that ends in .toml",
     ),
 }
-# a file that shows what kind of other folder it is -> what that is, and what to give
-_NO_MODEL_IN: Mapping[str, tuple[str, str]] = {
-    "adapter_config.json": (
-        "holds a LoRA adapter, not a model",
-        "give the folder of the model that it changes",
-    ),
-    "model_index.json": (
-        "holds a diffusers pipeline, an image model",
-        "only language models are read from a folder",
-    ),
-    "snapshots": ("is a folder of Hugging Face's cache", "give a folder under its snapshots"),
-}
 # transformers makes a tokenizer of any of these (AutoTokenizer; VOCAB_FILES_NAMES of its classes)
 _TOKENIZERS = (
     "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json", "vocab.txt",
@@ -121,7 +109,12 @@ def _read_folder(path: str, architectures: Mapping[str, Any]) -> LocalModel:
     if files:
         return _read_weights(path, files, total_bytes, architectures, notes)
     if _CONFIG not in names:
-        _refuse_no_model(path, names, unfinished)
+        if unfinished:
+            fault = f"holds a download that did not finish: {unfinished[0]}"
+            fail(path, fault, "start the download again")
+        fault = "holds no model: no GGUF file, no safetensors file and no config.json"
+        remedy = "give the folder that holds the model's files"
+        fail(path, f"{fault} ({listed(map(shown, names), 4)})", remedy)
     why = "the folder holds a config.json and no weights"
     pickles = [name for ending in _PICKLES for name in safetensors.of_model_with(names, ending)]
     if pickles:
@@ -166,18 +159,6 @@ def _read_one_gguf(
 def _refuse_several(path: str, what: str, files: Sequence[str]) -> NoReturn:
     names = listed((shown(os.path.basename(file)) for file in files), 12)
     fail(path, f"holds {len(files):,} {what}: {names}", "name one of these files")
-
-
-def _refuse_no_model(path: str, names: list[str], unfinished: list[str]) -> NoReturn:
-    if unfinished:
-        fault = f"holds a download that did not finish: {unfinished[0]}"
-        fail(path, fault, "start the download again")
-    for name, (fault, remedy) in _NO_MODEL_IN.items():
-        if name in names:
-            fail(path, fault, remedy)
-    fault = "holds no model: no GGUF file, no safetensors file and no config.json"
-    remedy = "give the folder that holds the model's files"
-    fail(path, f"{fault} ({listed(map(shown, names), 4)})", remedy)
 
 
 # --------------------------------------------------------------- a config.json and safetensors

@@ -7,7 +7,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cache
 from typing import Any
 
 from .. import needs as need
@@ -20,7 +19,6 @@ from ..catalogue.spec_values import SCHEMA, SCRATCH, is_id
 from ..core.errors import Problem
 from ..core.records import Record, pattern
 from ..core.spelling import canonical
-from ..core.tables import PACKAGE_FOLDER
 from ..core.tomlfile import Document, Path
 from ..core.tomlfile import shortened as _short
 from ..needs.checkpoints import DTYPES
@@ -447,47 +445,10 @@ def _canonical_license(text: str) -> str | None:
 
 
 def _check_sources(document: Document) -> None:
-    """Every table of facts has its source, and [sources] and [unknown] speak of keys that exist."""
-    sources, unknown = document.values.get("sources", {}), document.values.get("unknown", {})
-    if not isinstance(sources, dict) or not isinstance(unknown, dict):
-        return
-    having = {key.partition(".")[0] for key in sources}
+    """Every table of facts has its source."""
+    sources = document.values.get("sources", {})
+    having = {key.partition(".")[0] for key in sources} if isinstance(sources, dict) else _SOURCED
     for table in _SOURCED:
         if table in document.values and table not in having:
             remedy = f'say where the facts in [{table}] come from: [sources] {table} = "…"'
             document.add(("sources", table), "is missing", remedy, absent=True)
-    keys = _spec_keys()
-    leaves = tuple(f"{key}." for key, has_keys in keys.items() if not has_keys)
-    for section, key in (
-        *(("sources", key) for key in sources),
-        *(("unknown", key) for key in unknown),
-    ):
-        name = re.sub(r"\[[^]]*\]", "", key)
-        # a table with free keys, such as [components], is a leaf too
-        if name not in keys and not name.startswith(leaves):
-            homes = [other for other in keys if other.rpartition(".")[2] == name]
-            guess = homes[0] if len(homes) == 1 else document.guess(name, list(keys))
-            document.add((section, key), "is not the name of a key of a spec", _meant(guess))
-
-
-@cache
-def _spec_keys() -> dict[str, bool]:
-    """Every key of a spec file with its tables, such as `license.id`, from the published JSON
-    Schema; whether it has keys of its own.
-    """
-    import json
-
-    with open(os.path.join(PACKAGE_FOLDER, "schemas", "spec-1.json"), encoding="utf-8") as stream:
-        schema = json.load(stream)
-
-    def keys_of(node: Any, before: str) -> Iterator[tuple[str, bool]]:
-        while "$ref" in node or "items" in node:
-            name = node.get("$ref", "").rpartition("/")[2]
-            node = schema["$defs"][name] if name else node["items"]
-        properties = node.get("properties", {})
-        if before:
-            yield before[:-1], bool(properties)
-        for key, inner in properties.items():
-            yield from keys_of(inner, f"{before}{key}.")
-
-    return dict(keys_of(schema, ""))

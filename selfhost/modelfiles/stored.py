@@ -38,6 +38,8 @@ _OUTSIDE_BLOCKS = (
     r"|in_proj_[ab]|correction|score|ff_out|ln_f"
 )
 _FP8_BLOCKS = {"None": "float8_e4m3", "[128, 128]": "float8_e4m3_128x128"}
+# llm-compressor's integers by bits, group and zero points that have a name of their own
+_OWN_NAMES = {(8, None, ""): "w8a8", (8, None, "-asym"): "w8a8", (4, 32, ""): "int4_32"}
 # methods of one layout, or whose layout one key names: the key, and the layout by its value
 _LAYOUTS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "bitnet": ("quant_method", {"bitnet": "ternary"}),
@@ -88,60 +90,55 @@ def stored_of(keys: Keys) -> Stored:
         dtype = stated.removeprefix("torch.") if isinstance(stated, str) else ""
         return Stored(name=DTYPES.get(dtype), quantized=False)
     values = config if isinstance(config, Mapping) else {"quantization_config": config}
-    name, odd = _name_and_key(values)
+    method = str(values.get("quant_method") or ("modelopt" if is_of_modelopt(values) else None))
+    key, name = _name_by(method, values)
+    if name is None:
+        return _unclear(values, key)
     # gpt-oss, Kimi K2.5: the experts alone are narrow
-    is_alone = values.get("quant_method") == "mxfp4" or bool(
-        keys.get("experts") and _leaves_attention(values)
-    )
-    if name is not None:
-        odd = None if is_alone else _rule_of_modules(values)
-    if odd is not None:
-        of_modules = " for single modules" if name is not None else ""
-        return Stored(
-            why=f"quantization_config: {odd} = {short(values.get(odd))} is not understood"
-            f"{of_modules}, so the size of the weights is not known"
-        )
+    if method == "mxfp4" or (keys.get("experts") and _leaves_attention(values)):
+        return Stored(name=name, experts=name)
+    odd = _rule_of_modules(values)
+    return Stored(name=name, matrices=name) if odd is None else _unclear(values, odd)
+
+
+def _unclear(config: Mapping[str, Any], key: str) -> Stored:
     return Stored(
-        name=name, matrices=None if is_alone else name, experts=name if is_alone else None
+        why=f"quantization_config: {key} = {short(config.get(key))} is not understood, so the size"
+        " of the weights is not known"
     )
 
 
-def _name_and_key(config: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    """The name of QUANTIZATIONS, or None and the key that is not understood."""
-    method = str(config.get("quant_method") or ("modelopt" if config.get("quant_algo") else None))
+def _leaves_attention(config: Mapping[str, Any]) -> bool:
+    """Whether patterns leave all attention as it was."""
+    names = [str(name) for key in _LEFT_OUT for name in _listed(config.get(key)) or ()]
+    return any("self_attn" in name and (name[:3] == "re:" or name[-1:] == "*") for name in names)
+
+
+def _name_by(method: str, config: Mapping[str, Any]) -> tuple[str, str | None]:
+    """The key that tells the layout of a method's weights, and the layout in the words of
+    QUANTIZATIONS, None where it is not understood.
+    """
     if method in _LAYOUTS:
         key, names = _LAYOUTS[method]
-        return names.get(str(config.get(key))), key
-    if method in ("gptq", "awq", "auto-round"):
-        return _group_name(method, config)
+        return key, names.get(str(config.get(key)))
+    if method in ("gptq", "awq"):
+        bits = config.get("bits", 4)
+        name = f"{method}{'' if bits == 4 else f'-{bits}bit'}"
+        name += _group_ending(config.get("group_size", 128))
+        return "bits" if bits != 4 else "group_size", name if name in PACKED else None
     if method == "compressed-tensors":
-        return _compressed_name(config), "config_groups"
+        return "config_groups", _compressed_name(config)
     if method != "bitsandbytes":
-        return None, "quant_method"
+        return "quant_method", None
     if config.get("load_in_4bit") is True or config.get("_load_in_4bit") is True:
         is_double = config.get("bnb_4bit_use_double_quant") is True
-        return "nf4-double" if is_double else "nf4", None
-    return "int8" if config.get("load_in_8bit") is True else None, "load_in_4bit"
-
-
-def _group_name(method: str, config: Mapping[str, Any]) -> tuple[str | None, str]:
-    """GPTQ, AWQ, and AutoRound in the layout of one of them (auto_round 0.16.1,
-    export/export_to_autoround/export.py).
-    """
-    if method == "auto-round":
-        layout = str(config.get("packing_format", "auto_round:auto_gptq"))
-        method = "awq" if layout.endswith("awq") else "gptq"
-        if config.get("data_type", "int") != "int" or "llm_compressor" in layout:
-            return None, "data_type"
-    bits = config.get("bits", 4)
-    ending = _group_ending(config.get("group_size", 128))
-    name = f"{method}{'' if bits == 4 else f'-{bits}bit'}{ending}"
-    return (name if name in PACKED else None), "bits" if bits != 4 else "group_size"
+        return "load_in_4bit", "nf4-double" if is_double else "nf4"
+    return "load_in_4bit", "int8" if config.get("load_in_8bit") is True else None
 
 
 def _group_ending(group: object) -> str:
     """How a layout's name ends for a group of that many weights; -1 is a whole channel."""
-    return {"128": "", "-1": "-channel"}.get(str(group), f"-{group}g")
+    return {"128": "", "-1": "-channel", "None": "-channel"}.get(str(group), f"-{group}g")
 
 
 def _compressed_name(config: Mapping[str, Any]) -> str | None:
@@ -156,31 +153,20 @@ def _compressed_name(config: Mapping[str, Any]) -> str | None:
     if layout in ("nvfp4-pack-quantized", "mxfp4-pack-quantized"):
         return layout[:5]
     weights = parts[0].get("weights")
-    if not isinstance(weights, dict):
-        return None
-    if (weights.get("type"), weights.get("num_bits")) == ("float", 8):
-        is_block = weights.get("strategy") == "block"
-        return "float8_e4m3_128x128" if is_block else "float8_e4m3"
-    return _integer_name(weights) if weights.get("type") == "int" else None
-
-
-def _integer_name(weights: Mapping[str, Any]) -> str | None:
-    """llm-compressor's weights in integers of 4 or 8 bits."""
-    bits, group = weights.get("num_bits"), weights.get("group_size")
-    if bits == 8 and group is None:
-        return "w8a8"
+    weights = weights if isinstance(weights, dict) else {}
+    type, bits, group = (weights.get(key) for key in ("type", "num_bits", "group_size"))
+    if (type, bits) == ("float", 8):
+        return _FP8_BLOCKS["[128, 128]" if weights.get("strategy") == "block" else "None"]
     zeros = "-asym" if weights.get("symmetric", True) is False else ""
-    if (bits, group, zeros) == (4, 32, ""):
-        return "int4_32"
-    name = f"w{bits}a16{_group_ending(-1 if group is None else group)}{zeros}"
-    return name if name in PACKED else None
+    name = _OWN_NAMES.get((bits, group, zeros), f"w{bits}a16{_group_ending(group)}{zeros}")
+    return name if type == "int" and (name in PACKED or name in _OWN_NAMES.values()) else None
 
 
-def _leaves_attention(config: Mapping[str, Any]) -> bool:
-    """Whether patterns leave all attention as it was."""
-    lists = [config.get(key) for key in _LEFT_OUT]
-    names = [str(name) for names in lists if isinstance(names, list) for name in names]
-    return any("self_attn" in name and (name[:3] == "re:" or name[-1:] == "*") for name in names)
+def _listed(value: object) -> list[Any] | None:
+    """A list of names of modules, empty for none; None for what is no list."""
+    if value and not isinstance(value, list | tuple):
+        return None
+    return list(value) if isinstance(value, list | tuple) else []
 
 
 def _rule_of_modules(config: Mapping[str, Any]) -> str | None:
@@ -188,13 +174,12 @@ def _rule_of_modules(config: Mapping[str, Any]) -> str | None:
     does. A size that leaves out such rules would be too small by up to a half.
     """
     for key in _LEFT_OUT:
-        names = config.get(key)
+        names = _listed(config.get(key))
         # an empty list of these makes the head narrow, too
-        if names == [] and key in ("ignore", "llm_int8_skip_modules"):
+        is_all = config.get(key) == [] and key in ("ignore", "llm_int8_skip_modules")
+        if names is None or is_all:
             return key
-        if names and not isinstance(names, list | tuple):
-            return key
-        if not all(re.search(_OUTSIDE_BLOCKS, str(name)) for name in names or ()):
+        if not all(re.search(_OUTSIDE_BLOCKS, str(name)) for name in names):
             return key
     return next((key for key in _OWN_TYPES if config.get(key)), None)
 
@@ -236,36 +221,29 @@ def is_of_modelopt(quantization: object) -> bool:
 def _stored_by_mlx(mlx: object, keys: Keys) -> Stored:
     """MLX's `quantization`, with what it says of single layers under their names."""
     config = mlx if isinstance(mlx, dict) else {}
+    mode, bits, group = config.get("mode", "affine"), config.get("bits"), config.get("group_size")
     apart = {
         key: part.get("bits") if isinstance(part, dict) else None
         for key, part in config.items()
         if part is False or isinstance(part, dict)
     }
-    name = _mlx_name(config, set(apart.values()))
+    name = str(mode)
+    if mode == "affine":
+        name = f"{bits}bit" + ("" if group == 64 else f"-{group}g")
+    elif mode == "mxfp4" and set(apart.values()) == {8}:
+        # gpt-oss: experts as published, all else in 8 bits
+        name = "MXFP4-Q8"
+    elif MLX_MODES.get(name) != (bits, group):
+        name = ""
     if name not in QUANTIZATIONS["mlx"]:
         why = f"quantization {short(mlx)} of config.json is not understood"
         return Stored(format="mlx", why=why)
     # a router is small
-    if any(
-        bits != config.get("bits")
-        for key, bits in apart.items()
-        if not key.endswith(("gate", "router"))
-    ):
+    large = [key for key in apart if not key.endswith(("gate", "router"))]
+    if any(apart[key] != bits for key in large):
         keys.notes.append(
             "quantization of config.json gives some layers other bits, which are not counted: the"
             " files may be larger than stated"
         )
     why = f"config.json describes MLX's {name} weights, and not those before them"
     return Stored(name=name, format="mlx", why=why)
-
-
-def _mlx_name(config: Mapping[str, Any], bits_apart: set[object]) -> str | None:
-    """The name of the bits, group and mode: mlx.nn.quantize has groups of 64."""
-    mode, bits, group = config.get("mode", "affine"), config.get("bits"), config.get("group_size")
-    if mode == "affine":
-        return f"{bits}bit" + ("" if group == 64 else f"-{group}g")
-    if mode == "mxfp4" and bits_apart == {8}:
-        # gpt-oss: experts as published, all else in 8 bits
-        return "MXFP4-Q8"
-    is_whole = isinstance(mode, str) and MLX_MODES.get(mode) == (bits, group)
-    return mode if is_whole else None

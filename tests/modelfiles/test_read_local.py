@@ -50,7 +50,7 @@ def test_folders_without_a_model(tmp_path: Path) -> None:
     adapter.mkdir()
     (adapter / "adapter_config.json").write_text("{}", encoding="utf-8")
     safetensors(adapter / "adapter_model.safetensors", {"a": ("F16", [2])})
-    assert "LoRA adapter" in problem(adapter)
+    assert "adapter_config.json" in problem(adapter)
     hub = tmp_path / "models--a--b"
     (hub / "snapshots" / "abc").mkdir(parents=True)
     assert "snapshots" in problem(hub)
