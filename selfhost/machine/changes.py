@@ -12,16 +12,7 @@ from ..core.records import Unread
 from ..core.spelling import nearest, words_of
 from ..core.tables import shipped_table
 from . import cpus, gpus
-from .gpus import (
-    MOST_CARDS,
-    NamedCards,
-    UnknownGpuError,
-    cards_named,
-    find_cards,
-    shown,
-    spelled,
-    vendor_of,
-)
+from .gpus import MOST_CARDS, NamedCards, UnknownGpuError, cards_named, find_cards, shown
 from .record import (
     MAX_CORES,
     MAX_DISK_BYTES,
@@ -60,10 +51,11 @@ class SettingError(InputError):
 
 
 class _Fault(Exception):
+    """What is wrong with one setting, and what to write instead."""
+
     def __init__(self, message: str, remedy: str | None = None) -> None:
         super().__init__(message)
-        self.message = message
-        self.remedy = remedy
+        self.message, self.remedy = message, remedy
 
     def problem(self, key: str | None, file: str = "--set") -> Problem:
         return Problem(file=file, key=key, message=self.message, remedy=self.remedy)
@@ -84,20 +76,16 @@ def _size(text: str, most: int = MAX_MEMORY_BYTES) -> int:
     return size
 
 
-def _rate(text: str) -> int:
-    size = re.sub(r"(?:/second|/sec|/s|ps)$", "", text.strip(), flags=re.IGNORECASE)
-    if re.search(r"[kmgt]b$", size, re.IGNORECASE) and size.endswith("b"):
-        raise _Fault(f"{shown(text)!r} may mean bits: write the bandwidth of memory in bytes")
-    return _size(size)
-
-
 def _bandwidth(text: str) -> tuple[int, bool]:
     """Bytes per second, and whether that is what was measured and no peak."""
     rate, colon, how = text.partition(":")
     if colon and how.strip().lower() != "measured":
         example = "write for example bandwidth=80GB/s or bandwidth=80GB/s:measured"
         raise _Fault(f"{shown(how.strip())!r} says nothing of it", example)
-    return _rate(rate), bool(colon)
+    size = re.sub(r"(?:/second|/sec|/s|ps)$", "", rate.strip(), flags=re.IGNORECASE)
+    if re.search(r"[kmgtKMGT]b$", size):
+        raise _Fault(f"{shown(rate)!r} may mean bits: write the bandwidth of memory in bytes")
+    return _size(size), bool(colon)
 
 
 def _cores(text: str) -> float:
@@ -119,28 +107,26 @@ def _gpu(text: str) -> tuple[Accelerator, ...]:
     """`24GiB`, `2x24GiB:NAME`, `24GiB:NAME:900GB/s`; `none` is no GPU."""
     if text.lower() == "none":
         return ()
+    if ":" not in text and find_cards(text) is not None:
+        raise _Fault(f"{shown(text)!r} is a GPU's name", f"name it by --gpu '{text.strip()}'")
     size, _, name = text.partition(":")
-    head, _, rate_text = name.rpartition(":")
+    head, _, last = name.rpartition(":")
     rate = None
-    if rate_text.strip().lower().endswith("/s"):
-        name, rate = head, _rate(rate_text)
+    if last.strip().lower().endswith("/s"):
+        name, rate = head, _bandwidth(last)[0]
     many = re.fullmatch(r"(\d{1,3})\s*[x×*]\s*(.+)", size.strip(), re.IGNORECASE | re.ASCII)
     count, size = (int(many[1]), many[2]) if many else (1, size)
     if "," in size or not 1 <= count <= MOST_CARDS:
         what = f"takes 1 to {MOST_CARDS} GPUs" if many else "is one size for each of several"
         raise _Fault(what, "write for example gpu=2x24GiB, or one setting for each")
-    if name.strip():
-        try:
-            name = checked_name(name.strip(), "gpu")
-        except MachineFileError as error:
-            raise _Fault(error.problems[0].message, error.problems[0].remedy) from None
-    if ":" not in text and find_cards(text) is not None:
-        raise _Fault(f"{shown(text)!r} is a GPU's name", f"name it by --gpu '{text.strip()}'")
     memory = _size(size)
-    name = spelled(name) or f"GPU with {units.binary(memory)}"
+    try:
+        name = checked_name(name.strip() or f"GPU with {units.binary(memory)}", "gpu")
+    except MachineFileError as error:
+        raise _Fault(error.problems[0].message, error.problems[0].remedy) from None
     card = Accelerator(
-        vendor=vendor_of(name),
-        name=name,
+        vendor=gpus.vendor_of(gpus.spelled(name)),
+        name=gpus.spelled(name),
         memory_total_bytes=memory,
         unified=False,
         memory_bandwidth_bytes_per_second=rate,
@@ -159,13 +145,11 @@ def _choice(text: str, normal: Callable[[str], str], choices: Sequence[str]) -> 
 
 def _sets(text: str) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(name.strip().lower() for name in text.split(",")))
-    if names == ("none",):
-        return ()
     wrong = [name for name in names if not re.fullmatch(r"[a-z0-9_]{1,40}", name, re.ASCII)]
     if wrong:
         example = "write them as Linux does: instruction_sets=avx2,fma,f16c"
         raise _Fault(f"{shown(wrong[0])!r} is not an instruction set", example)
-    return names
+    return () if names == ("none",) else names
 
 
 _READERS: Mapping[str, Callable[[str], Any]] = {
@@ -201,16 +185,16 @@ def value_of(key: str, text: str) -> Any:
     """The value of one setting, as `apply` reads it; of `gpu` a tuple of cards, which may also be
     named as by `--gpu`. `SettingError` says what is wrong.
     """
-    near: tuple[str, ...] = ()
+    fault = None
     try:
         if key == "gpu":
             return cards_named(text).accelerators
     except UnknownGpuError as error:
-        near, unknown = error.nearest, _Fault(str(error), error.remedy)
+        fault = _Fault(str(error), error.remedy) if error.nearest else None
     try:
         return _read(key, text)
-    except _Fault as fault:
-        raise SettingError([(unknown if near else fault).problem(key)]) from None
+    except _Fault as error:
+        raise SettingError([(fault or error).problem(key)]) from None
 
 
 # ------------------------------------------------------------------ a machine with settings
@@ -234,19 +218,31 @@ def apply(machine: Machine, settings: Sequence[str], named_gpus: Sequence[str] =
         raise SettingError(problems, nearest=near)
     what = ", ".join([*(each.label for each in named), *map(str.strip, settings)])
     changed = _changed(machine, texts, values, named, what)
-    faults = _cards_beside_apple(changed, texts, named_gpus)
     sets = changed.instruction_sets or ()
     foreign = [name for name in sets if name not in own_sets(sets, changed.architecture)]
     if foreign and "instruction_sets" in texts:
         message = f"{foreign[0]} is no instruction set of an {changed.architecture} processor"
         remedy = "leave it out, or state the architecture too: --set architecture=…"
-        faults.append(_Fault(message, remedy).problem("instruction_sets"))
-    if faults:
-        raise SettingError(faults)
+        problems.append(_Fault(message, remedy).problem("instruction_sets"))
+    cards = [card for card in changed.accelerators or () if card.vendor.lower() != "apple"]
+    if cards and (named or "gpu" in texts) and _is_apple(changed):
+        message = f"a computer with an Apple chip takes no {cards[0].name} beside its own GPU"
+        what = [*named_gpus, "Ryzen 5 7600 32GB"][0]
+        remedy = f"leave it out, or name a computer that takes cards: --machine '{what}'"
+        place = (None, "--gpu") if named_gpus else ("gpu", "--set")
+        problems.append(_Fault(message, remedy).problem(*place))
+    if problems:
+        raise SettingError(problems)
     if named_gpus and "disk" not in texts:
         # the disk of the computer that was read says nothing about the one that has these GPUs
         changed = changed.replace(disks=None)
     return planned(changed)
+
+
+def _is_apple(machine: Machine) -> bool:
+    has_its_gpu = any(c.vendor == "apple" and c.unified for c in machine.accelerators or ())
+    is_mac = (machine.system, machine.architecture) == ("macos", "aarch64")
+    return has_its_gpu or is_mac or "apple" in words_of(machine.cpu_model or "")
 
 
 def _values(
@@ -311,26 +307,6 @@ def _named_gpus(
     return named, near
 
 
-def _stated(
-    before: Machine, texts: Mapping[str, str], values: Mapping[str, Any]
-) -> tuple[dict[str, Any], dict[str, str]]:
-    """The facts that settings state, and the sources of all."""
-    facts: dict[str, Any] = {}
-    sources = dict(before.sources)
-    for key, value in values.items():
-        stated, measured = value, ""
-        if key == "disk":
-            stated = filled_disks(before.disks, value)
-        elif key == "bandwidth":
-            stated, measured = value[0], "measured, by " if value[1] else ""
-            facts["memory_bandwidth_how"] = MEASURED if measured else None
-            facts["memory_bandwidth_bound"] = None
-        own = _setting(key)
-        facts |= dict.fromkeys(own["lifts"]) | dict.fromkeys(own["facts"], stated)
-        sources |= dict.fromkeys(own["facts"], f"{measured}--set {texts[key]}")
-    return facts, sources
-
-
 def _changed(
     before: Machine,
     texts: Mapping[str, str],
@@ -339,24 +315,33 @@ def _changed(
     what: str,
 ) -> Machine:
     """The machine with every setting in place; what a setting makes meaningless is unread."""
-    facts, sources = _stated(before, texts, values)
+    facts: dict[str, Any] = {}
+    sources = dict(before.sources)
+    for key, value in values.items():
+        stated, own, measured = value, _setting(key), ""
+        if key == "disk":
+            stated = filled_disks(before.disks, value)
+        elif key == "bandwidth":
+            stated, measured = value[0], "measured, by " if value[1] else ""
+            facts["memory_bandwidth_how"] = MEASURED if measured else None
+            facts["memory_bandwidth_bound"] = None
+        facts |= dict.fromkeys(own["lifts"]) | dict.fromkeys(own["facts"], stated)
+        sources |= dict.fromkeys(own["facts"], f"{measured}--set {texts[key]}")
     if named:
-        facts["accelerators"] = tuple(card for each in named for card in each.accelerators)
+        facts["accelerators"] = gpus.joined(named).accelerators
         notes = "; ".join(text for each in named for text in (*each.notes, each.source))
         sources["accelerators"] = notes[:MAX_TEXT]
-    lost = {each.fact: each for each in _meaningless(before, texts, values)}
-    lost = {fact: why for fact, why in lost.items() if fact not in facts}
-    gone = facts.keys() | lost.keys()
+    lost = {u.fact: u for u in _meaningless(before, texts, values) if u.fact not in facts}
     # what is below such a fact says nothing any more
     below = ("disks", "accelerators", "instruction_sets")
-    stale = tuple(f"{fact}." for fact in below if fact in gone)
-    unread = [each for each in before.unread if each.fact not in lost]
+    stale = tuple(f"{fact}." for fact in below if fact in facts or fact in lost)
+    kept = (each for each in before.unread if each.fact not in lost)
     return before.replace(
         **facts | dict.fromkeys(lost),
         name=shown(f"{before.name} with {what}", _NAME_LENGTH),
         sources={fact: source for fact, source in sources.items() if fact not in lost},
         assumed=tuple(f for f in before.assumed if f not in facts and not f.startswith(stale)),
-        unread=(*lost.values(), *(each for each in unread if not each.fact.startswith(stale))),
+        unread=(*lost.values(), *(each for each in kept if not each.fact.startswith(stale))),
     )
 
 
@@ -402,33 +387,6 @@ def filled_disks(disks: Sequence[Disk] | None, free: int) -> tuple[Disk, ...]:
         if purpose not in purposes
     ]
     return (*kept, *added)
-
-
-def _cards_beside_apple(
-    machine: Machine, keys: Iterable[str], named_gpus: Sequence[str]
-) -> list[Problem]:
-    """No computer with an Apple chip has a card that was set."""
-    chip = _apple_chip_in(machine)
-    if chip is None:
-        return []
-    others = [card for card in machine.accelerators or () if card.vendor.lower() != "apple"]
-    if not others or not (named_gpus or "gpu" in keys):
-        return []
-    message = f"{chip} has a GPU of its own and takes no {others[0].name} beside it"
-    what = [*named_gpus, "Ryzen 5 7600 32GB"][0]
-    remedy = f"leave it out, or name a computer that takes cards: --machine '{what}'"
-    place = (None, "--gpu") if named_gpus else ("gpu", "--set")
-    return [_Fault(message, remedy).problem(*place)]
-
-
-def _apple_chip_in(machine: Machine) -> str | None:
-    """What a sentence calls the machine's Apple chip; None where it has none."""
-    name = machine.cpu_model or ""
-    has_its_gpu = any(c.vendor == "apple" and c.unified for c in machine.accelerators or ())
-    is_mac = (machine.system, machine.architecture) == ("macos", "aarch64")
-    if not (has_its_gpu or is_mac or "apple" in words_of(name)):
-        return None
-    return f"an {name}" if name.lower().startswith("apple") else "an Apple chip"
 
 
 # ------------------------------------------------------------------ what is planned
@@ -520,9 +478,7 @@ def _class_sets(machine: Machine) -> tuple[tuple[str, ...], str] | None:
         row = table["least"][around.least_vectors]
         why = f"many processors of that name lack {row['lack']}"
         return with_implied(row["have"], "x86_64"), why
-    sets = table["assumed"].get(
-        f"{machine.system}-{architecture}", table["assumed"].get(architecture)
-    )
-    if sets is None:
-        return None
-    return tuple(sets), f"what nearly every {architecture} processor has"
+    assumed, own = table["assumed"], f"{machine.system}-{architecture}"
+    sets = assumed.get(own, assumed.get(architecture))
+    why = f"what nearly every {architecture} processor has"
+    return None if sets is None else (tuple(sets), why)
