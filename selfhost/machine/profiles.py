@@ -26,10 +26,11 @@ if TYPE_CHECKING:
 
 KINDS = ("laptop", "desktop", "mini-pc", "mac", "board", "ci", "cloud", "server", "virtual")
 _GUESTS = ("ci", "cloud", "virtual")
-# first words of profiles' names: of guests, who rents them, and what says nothing of the parts
-_FORMS = ("desktop", "laptop", "server")
-_HOSTS = ("aws", "azure", "gcp", "github", "gitlab", "hetzner", "circleci")
-_SIZE = re.compile(r"\d+gb", re.ASCII)
+# first words of profiles' names that are of no board
+_NO_BOARDS = (
+    "desktop", "laptop", "server", "aws", "azure", "gcp", "github", "gitlab", "hetzner", "circleci",
+    "mac", "docker", "wsl",
+)  # fmt: skip
 _SUGGESTED = 3
 _BANDWIDTH = "memory_bandwidth_bytes_per_second"
 
@@ -92,13 +93,9 @@ def described_as(machine: Machine, title: str, note: str) -> NamedProfile:
     understood and assumed.
     """
     kind = "mac" if machine.system == "macos" else "desktop"
+    kind = kind if machine.scope == "host" else "cloud"
     profile = Profile(
-        name=machine.name,
-        title=title,
-        kind=kind if machine.scope == "host" else "cloud",
-        source=note,
-        note=note,
-        machine=machine,
+        name=machine.name, title=title, kind=kind, source=note, note=note, machine=machine
     )
     return NamedProfile(profile=profile, note=note)
 
@@ -141,6 +138,13 @@ def _labels() -> Mapping[str, Mapping[str, str]]:
     return {canonical(typed): row for row in rows for typed in row["labels"]}
 
 
+def _label(typed: str) -> Mapping[str, str] | None:
+    """The row of a label, also behind who hosts it, `github actions ubuntu-latest`."""
+    name = canonical(typed)
+    plain = name.removeprefix("github-").removeprefix("actions-")
+    return _labels().get(name) or _labels().get(plain)
+
+
 def find(typed: str) -> str | None:
     """The profile's name that `typed` means: in any spelling, without its first word where that
     leaves no doubt, or as a label of hosted runners, `ubuntu-latest`; also among words that say who
@@ -160,21 +164,19 @@ def find(typed: str) -> str | None:
     return next((name for name in meant if name is not None), None)
 
 
-def _label(typed: str) -> Mapping[str, str] | None:
-    """The row of a label, also behind who hosts it, `github actions ubuntu-latest`."""
-    name = canonical(typed)
-    return _labels().get(name) or _labels().get(
-        name.removeprefix("github-").removeprefix("actions-")
-    )
-
-
 def unknown(typed: str) -> UnknownMachineError:
-    """The error for what `find` has no name for, with names like it, which take long to find."""
-    several = _names().get(canonical(typed))
-    message = f"no machine is called {typed!r}"
-    if several:
-        message = f"{typed!r} is the end of several machines' names"
-    nearest = several or _nearest(canonical(typed))
+    """The error for what `find` has no name for, with names that are spelled alike or hold it."""
+    wanted = canonical(typed)
+    nearest = _names().get(wanted, ())
+    message = f"{typed!r} is the end of several machines' names"
+    if not nearest:
+        message = f"no machine is called {typed!r}"
+        if 2 < len(wanted) < 100:
+            from difflib import get_close_matches
+
+            close = get_close_matches(wanted, _names(), n=_SUGGESTED, cutoff=0.6)
+            keys = [*close, *(key for key in sorted(_names()) if wanted in key)]
+            nearest = list(dict.fromkeys(_names()[key][-1] for key in keys))[:_SUGGESTED]
     meant = f"did you mean {', '.join(nearest)}? Else " if nearest else ""
     return UnknownMachineError(
         message,
@@ -186,32 +188,16 @@ def unknown(typed: str) -> UnknownMachineError:
     )
 
 
-def _nearest(wanted: str) -> list[str]:
-    """The names that are spelled alike, or hold the text."""
-    if not 2 < len(wanted) < 100:
-        return []
-    from difflib import get_close_matches
-
-    close = get_close_matches(wanted, _names(), n=_SUGGESTED, cutoff=0.6)
-    inside = [key for key in sorted(_names()) if wanted in key]
-    return list(dict.fromkeys(_names()[key][-1] for key in [*close, *inside]))[:_SUGGESTED]
-
-
-def beginning_with(*first_words: str) -> tuple[Profile, ...]:
-    """The profiles whose name begins so, from the smallest to the largest memory."""
-    profiles = [_profile(name) for name in names() if name.startswith(first_words)]
-    return tuple(sorted(profiles, key=lambda each: (*size_of(each.machine), each.name)))
-
-
-def boards() -> tuple[str, ...]:
-    """The names of boards and small computers, which people write beside other words."""
-    others = (*_HOSTS, *_FORMS, "mac", "docker", "wsl")
-    return tuple(name for name in names() if not name.startswith(others))
-
-
-def base_name(name: str) -> str:
-    """A profile's name without the size of its memory."""
-    return "-".join(piece for piece in name.split("-") if not _SIZE.fullmatch(piece))
+def boards() -> Mapping[str, list[str]]:
+    """The names of boards and small computers, which people write beside other words, by their
+    words without the size of the memory.
+    """
+    by_words: dict[str, list[str]] = {}
+    for name in names():
+        if not name.startswith(_NO_BOARDS):
+            words = (word for word in name.split("-") if not re.fullmatch(r"\d+gb", word))
+            by_words.setdefault(" ".join(words), []).append(name)
+    return by_words
 
 
 # ------------------------------------------------------------------ profiles
@@ -241,15 +227,17 @@ def called(text: str) -> NamedProfile | None:
     return NamedProfile(profile=_profile(name), note=note)
 
 
+def beginning_with(first_word: str) -> list[Profile]:
+    """The profiles whose name begins so, from the smallest to the largest memory."""
+    profiles = [_profile(name) for name in names() if name.startswith(first_word)]
+    return sorted(profiles, key=lambda each: (*size_of(each.machine), each.name))
+
+
 def all_profiles() -> tuple[Profile, ...]:
     """Every profile, by kind and from the smallest to the largest memory. Raises
     `MachineFileError`.
     """
-
-    def rank(profile: Profile) -> tuple[object, ...]:
-        return KINDS.index(profile.kind), *size_of(profile.machine), profile.name
-
-    return tuple(sorted(map(_profile, names()), key=rank))
+    return tuple(sorted(beginning_with(""), key=lambda each: KINDS.index(each.kind)))
 
 
 def size_of(machine: Machine) -> tuple[int, float]:
@@ -264,16 +252,6 @@ def size_of(machine: Machine) -> tuple[int, float]:
 
 @cache
 def _profile(name: str) -> Profile:
-    values = _stored()[name]
-    if values is None:
-        document = Document.read(os.path.join(shipped_folder(), "machines", f"{name}.toml"))
-        if document.problems:
-            raise MachineFileError(document.problems)
-        values = document.values
-    return read_profile(values, name)
-
-
-def read_profile(row: Mapping[str, Any], name: str) -> Profile:
     """The profile in one shipped file. `MachineFileError` names values that no machine has.
 
     Keys: title, kind, system, architecture, memory_gib
@@ -285,12 +263,23 @@ def read_profile(row: Mapping[str, Any], name: str) -> Profile:
     source, medium where a part is arithmetic or general knowledge, low where nothing was read. What
     is left out is assumed or unread.
     """
+    row = _stored()[name]
+    if row is None:
+        document = Document.read(os.path.join(shipped_folder(), "machines", f"{name}.toml"))
+        if document.problems:
+            raise MachineFileError(document.problems)
+        row = document.values
     values = _facts(row)
     origin = f"profile {name}, {row['confidence']} confidence"
     sources = {fact: origin for fact, value in values.items() if value is not None}
     sources["memory_total_bytes"] = f"{origin}: {row['source']}"
     if "bandwidth_basis" in row and _BANDWIDTH in sources:
         sources[_BANDWIDTH] = f"{origin}: {row['bandwidth_basis']}"
+    why = dict.fromkeys(FACTS, "the profile does not state it")
+    if row["kind"] in ("cloud", "board"):
+        why["disks"] = "its disk is chosen by whoever orders the machine"
+    remedy = "record the machine itself: `selfhost machine --format json`"
+    lacking = [fact for fact in FACTS if values.get(fact) is None]
     machine = Machine(
         **values,
         name=name,
@@ -299,7 +288,7 @@ def read_profile(row: Mapping[str, Any], name: str) -> Profile:
         # without a figure the pace rests on what machines of this class have
         assumed=() if _BANDWIDTH in sources else (_BANDWIDTH,),
         sources=sources,
-        unread=_not_stated(values, row["kind"]),
+        unread=tuple(Unread(fact=fact, reason=why[fact], remedy=remedy) for fact in lacking),
     )
     return Profile(
         name=name,
@@ -314,47 +303,33 @@ def read_profile(row: Mapping[str, Any], name: str) -> Profile:
 def _facts(row: Mapping[str, Any]) -> dict[str, Any]:
     """What the file states of the machine."""
     total = round(row["memory_gib"] * units.GIB)
-    cards = [card for each in row.get("accelerators", ()) for card in _cards(each)]
+    in_bytes = {key: round(row[key] * units.GB) for key in row if "_gb" in key}
+    cards: list[Accelerator] = []
+    for each in row.get("accelerators", ()):
+        sold = each.get("memory_gib")
+        memory = None if sold is None else gpus.driver_memory_bytes(each["name"], sold)
+        card = Accelerator(
+            vendor=each["vendor"],
+            name=each["name"],
+            memory_total_bytes=memory,
+            unified=each.get("unified", False),
+        )
+        cards += [card] * each.get("count", 1)
     values: dict[str, Any] = {
         "system": row["system"],
         "architecture": row["architecture"],
         "memory_total_bytes": total,
-        "memory_limit_bytes": _bytes(row, "memory_limit_gb") or total,
+        "memory_limit_bytes": in_bytes.get("memory_limit_gb", total),
         "cpu_cores_usable": float(row["cores"]),
         "cpu_cores_physical": row.get("physical_cores"),
         "cpu_model": row.get("cpu_model"),
-        _BANDWIDTH: _bytes(row, "bandwidth_gb_per_second"),
+        _BANDWIDTH: in_bytes.get("bandwidth_gb_per_second"),
         "accelerators": tuple(cards),
     }
     if "instruction_sets" in row:
         values["instruction_sets"] = tuple(row["instruction_sets"])
-    if "disk_free_gb" in row or "disk_gb" in row:
-        free, whole = _bytes(row, "disk_free_gb"), _bytes(row, "disk_gb")
+    if not {"disk_free_gb", "disk_gb"}.isdisjoint(row):
+        free, whole = in_bytes.get("disk_free_gb"), in_bytes.get("disk_gb")
         disk = Disk(purpose="", path="its disk", free_bytes=free, total_bytes=whole)
         values["disks"] = tuple(disk.replace(purpose=purpose) for purpose in PURPOSES)
     return values
-
-
-def _not_stated(values: Mapping[str, Any], kind: str) -> tuple[Unread, ...]:
-    """Why facts are None, with what decides them on the real machine."""
-    why = dict.fromkeys(FACTS, "the profile does not state it")
-    if kind in ("cloud", "board"):
-        why["disks"] = "its disk is chosen by whoever orders the machine"
-    remedy = "record the machine itself: `selfhost machine --format json`"
-    lacking = [fact for fact in FACTS if values.get(fact) is None]
-    return tuple(Unread(fact=fact, reason=why[fact], remedy=remedy) for fact in lacking)
-
-
-def _bytes(row: Mapping[str, Any], key: str) -> int | None:
-    return round(row[key] * units.GB) if key in row else None
-
-
-def _cards(row: Mapping[str, Any]) -> list[Accelerator]:
-    sold = row.get("memory_gib")
-    card = Accelerator(
-        vendor=row["vendor"],
-        name=row["name"],
-        memory_total_bytes=None if sold is None else gpus.driver_memory_bytes(row["name"], sold),
-        unified=row.get("unified", False),
-    )
-    return [card] * row.get("count", 1)

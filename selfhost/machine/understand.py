@@ -165,10 +165,7 @@ def understand(text: str) -> Description:
 
 def _take_product(about: Description) -> None:
     """The row of a product, or the profiles of a board, with the most words."""
-    boards: list[dict[str, Any]] = [
-        {"words": profiles.base_name(name).replace("-", " "), "profile": name}
-        for name in profiles.boards()
-    ]
+    boards = [{"words": own, "profiles": names} for own, names in profiles.boards().items()]
     matching = [
         (places, row)
         for row in (*shipped_table("products")["product"], *boards)
@@ -177,11 +174,8 @@ def _take_product(about: Description) -> None:
     if not matching:
         return
     longest, row = max(matching, key=lambda pair: len(pair[0]))
-    if "profile" in row:
-        own = [row for places, row in matching if len(places) == len(longest) and "profile" in row]
-        about.known = [profiles.load(row["profile"]) for row in own]
-    else:
-        about.product = row
+    about.known = [profiles.load(name) for name in row.get("profiles", ())]
+    about.product = {} if about.known else row
     for at, token in enumerate(about.tokens):
         if at in longest or token.text in row.get("also", "").split():
             token.by = "product"
