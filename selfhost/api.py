@@ -310,18 +310,18 @@ def _machine_named(text: str) -> tuple[Machine, tuple[str, ...]]:
     Raises `UnknownMachineError`, whose text has the nearest names, or for a file of a record what
     reads it.
     """
-    from .machine.named import noted_machine, profile_named
+    from .machine.named import named
     from .machine.profiles import UnknownMachineError
 
     try:
-        named = profile_named(text)
+        machine = named(text)
     except UnknownMachineError as error:
         remedy = error.remedy
         if text.endswith((".json", ".jsonl")) or os.path.lexists(text):
             remedy = f"a record is read by machine=Machine.from_file({text!r})"
         message = f"{error.message}; {remedy}" if remedy else error.message
         raise UnknownMachineError(message, remedy=remedy, nearest=error.nearest) from None
-    return noted_machine(named), () if named.note is None else (named.note,)
+    return machine.noted, () if machine.note is None else (machine.note,)
 
 
 def _one_of(name: str, value: str, choices: Sequence[str]) -> None:

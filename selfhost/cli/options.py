@@ -93,16 +93,16 @@ def _named_machines(named: str, notes: list[str]) -> tuple[Machine, ...]:
     """Return the machine of a name, else the records of a path, else what the words describe; add
     to `notes` what else the name can mean.
     """
-    from ..machine.profiles import UnknownMachineError, called
+    from ..machine.profiles import NotOneMachineError, UnknownMachineError, called
 
     # a file that happens to be called as a machine changes nothing, unless it is named as a path
     profile = None if "/" in named and os.path.lexists(named) else called(named)
     is_path = os.path.lexists(named) or named in ("", "-") or named.endswith(_RECORDS)
     if profile is None and not (is_path or ("/" in named and " " not in named.strip())):
-        from ..machine.named import NotOneMachineError, profile_named
+        from ..machine.named import named as described
 
         try:
-            profile = profile_named(named)
+            profile = described(named)
         except NotOneMachineError:
             raise
         except UnknownMachineError as error:
@@ -110,7 +110,7 @@ def _named_machines(named: str, notes: list[str]) -> tuple[Machine, ...]:
             raise UnknownMachineError(message, remedy=error.remedy, nearest=error.nearest) from None
     if profile is not None:
         notes += filter(None, (profile.note,))
-        return (profile.profile.machine,)
+        return (profile.machine,)
     if os.path.isdir(named):
         from ..audit.machines import load_machines
 

@@ -15,12 +15,10 @@ from . import cpus, gpus
 from .changes import planned
 from .gpus import NamedCards, cards_named, find_cards, joined
 from .profiles import (
-    NamedProfile,
-    NotOneMachineError,
+    Named,
     Profile,
     beginning_with,
     called,
-    described_as,
     refusal,
     size_of,
     unknown,
@@ -33,8 +31,6 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from typing import Any
-
-__all__ = ["NotOneMachineError", "machine_named", "noted_machine", "profile_named", "rented"]
 
 _MOST_LETTERS = 120
 _MOST_LEFT = 8
@@ -57,21 +53,11 @@ _NEAR = 1.2
 
 
 def machine_named(text: str) -> Machine:
-    """The machine of `profile_named`; its note stands in `machine.sources`."""
-    return noted_machine(profile_named(text))
+    """The machine of `named`; its note stands in `machine.sources`."""
+    return named(text).noted
 
 
-def noted_machine(named: NamedProfile) -> Machine:
-    """The profile's machine, with the note in its sources."""
-    machine = named.profile.machine
-    if named.note is None:
-        return machine
-    total = machine.sources.get("memory_total_bytes", machine.name)
-    sources = {**machine.sources, "memory_total_bytes": f"{total} ({named.note})"}
-    return machine.replace(sources=sources)
-
-
-def profile_named(text: str) -> NamedProfile:
+def named(text: str) -> Named:
     """The machine that `text` means: a profile by its name, the type that a cloud rents, else a
     machine of the parts that the text names.
 
@@ -79,9 +65,9 @@ def profile_named(text: str) -> NamedProfile:
     `MachineFileError` for a profile's faulty file.
     """
     own = _without_provider(text)
-    named = called(text) or called(own) or rented(text)
-    if named is not None:
-        return named
+    known = called(text) or called(own) or rented(text)
+    if known is not None:
+        return known
     unlisted: str = shipped_table("cloud_types")["unlisted"]
     if len(own) <= _MOST_LETTERS and re.fullmatch(unlisted, own.lower(), re.ASCII):
         raise refusal("unlisted_gpu", text)
@@ -92,7 +78,7 @@ def profile_named(text: str) -> NamedProfile:
 # ------------------------------------------------------------------ types that clouds rent
 
 
-def rented(text: str) -> NamedProfile | None:
+def rented(text: str) -> Named | None:
     """The machine that a cloud's name for a type means, with GPUs that are named behind it,
     `n1-standard-8 + t4`; None for any other text.
     """
@@ -103,17 +89,17 @@ def rented(text: str) -> NamedProfile | None:
     idle = {*words()["systems"], *words()["idle"], *words()["disk"]}
     for end in range(len(parts), 0, -1):
         typed, beside = " ".join(parts[:end]), " ".join(parts[end:])
-        named = _of_type(typed, None)
-        if named is None:
+        described = _of_type(typed, None)
+        if described is None:
             continue
         said = (token.text for token in tokens(beside))
         if all(word in idle or re.fullmatch(r"\d+(?:gb|tb|[.\d]*)", word) for word in said):
             # a disk or a system alone
-            return named
+            return described
         cards = find_cards(beside.lstrip("+, ").removeprefix("with "))
         if cards is not None:
             return _of_type(typed, cards)
-        return named.replace(note=f"{named.note} Left aside: {beside}.")
+        return described.replace(note=f"{described.note} Left aside: {beside}.")
     return None
 
 
@@ -129,7 +115,7 @@ def _without_provider(text: str) -> str:
     return " ".join(parts)
 
 
-def _of_type(text: str, added: NamedCards | None) -> NamedProfile | None:
+def _of_type(text: str, added: NamedCards | None) -> Named | None:
     """The machine of a type's name, with those GPUs in place of its own where they are given."""
     table = shipped_table("cloud_types")
     name, count = text.lower(), 0
@@ -159,7 +145,7 @@ def _of_type(text: str, added: NamedCards | None) -> NamedProfile | None:
 
 def _rented_machine(
     text: str, row: Mapping[str, Any], gib: float, processors: int, cards: NamedCards | None
-) -> NamedProfile:
+) -> Named:
     around = cpus.class_of(row["cpu"])
     memory = round(gib * units.GIB)
     facts: dict[str, Any] = {
@@ -183,13 +169,13 @@ def _rented_machine(
     title = f"{row['provider']} {text}"
     parts = [units.binary(memory), f"{processors} virtual processors of {row['cpu']}"]
     parts += [] if cards is None else [cards.label]
-    return described_as(planned(machine), title, f"{title}: {', '.join(parts)}.")
+    return Named(machine=planned(machine), note=f"{title}: {', '.join(parts)}.")
 
 
 # ------------------------------------------------------------------ described machines
 
 
-def _described(about: Description) -> NamedProfile:
+def _described(about: Description) -> Named:
     """The machine that the description means. Raises `UnknownMachineError` where it names no
     processor, no GPU, no product and no memory.
     """
@@ -224,7 +210,7 @@ def _described(about: Description) -> NamedProfile:
         notes.append(f"WSL has half of the RAM, {half_words}, unless .wslconfig says more.")
     if about.left:
         notes.append(f"Not understood, so left aside: {', '.join(about.left[:_MOST_LEFT])}.")
-    return described_as(machine, machine.name, " ".join(notes))
+    return Named(machine=machine, note=" ".join(notes))
 
 
 def _known(about: Description) -> tuple[Machine, str]:

@@ -81,23 +81,23 @@ class Profile(Record):
         return all(canonical(word) in all_texts for word in words)
 
 
-class NamedProfile(Record):
-    """A profile, and what else the name can mean; None where it means this one alone."""
+class Named(Record):
+    """A machine, and what else its name can mean, or what was understood of it and assumed; None
+    where it means this one alone.
+    """
 
-    profile: Profile
+    machine: Machine
     note: str | None
 
-
-def described_as(machine: Machine, title: str, note: str) -> NamedProfile:
-    """A machine of which parts were named, as if somebody had sold it; `note` says what was
-    understood and assumed.
-    """
-    kind = "mac" if machine.system == "macos" else "desktop"
-    kind = kind if machine.scope == "host" else "cloud"
-    profile = Profile(
-        name=machine.name, title=title, kind=kind, source=note, note=note, machine=machine
-    )
-    return NamedProfile(profile=profile, note=note)
+    @property
+    def noted(self) -> Machine:
+        """The machine with the note in its sources."""
+        machine = self.machine
+        if self.note is None:
+            return machine
+        total = machine.sources.get("memory_total_bytes", machine.name)
+        sources = {**machine.sources, "memory_total_bytes": f"{total} ({self.note})"}
+        return machine.replace(sources=sources)
 
 
 # ------------------------------------------------------------------ names
@@ -213,9 +213,9 @@ def load(typed: str) -> Profile:
     return _profile(name)
 
 
-def called(text: str) -> NamedProfile | None:
-    """The profile of this name, or of this label of hosted runners; None where it is that of none
-    or of several.
+def called(text: str) -> Named | None:
+    """The known machine of this name, or of this label of hosted runners; None where it is that of
+    none or of several.
     """
     name = find(text)
     if name is None:
@@ -224,7 +224,7 @@ def called(text: str) -> NamedProfile | None:
     if row is not None and canonical(text) not in _names():
         other = f" --machine {row['other']}" if "other" in row else ""
         note = f'"{text}": {row["note"]}{other}'
-    return NamedProfile(profile=_profile(name), note=note)
+    return Named(machine=_profile(name).machine, note=note)
 
 
 def beginning_with(first_word: str) -> list[Profile]:

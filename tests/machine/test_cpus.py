@@ -11,7 +11,7 @@ from helpers.paths import TESTS
 from selfhost.core.tables import shipped_table
 from selfhost.machine import cpus
 from selfhost.machine.cpus import class_of
-from selfhost.machine.named import profile_named, rented
+from selfhost.machine.named import named, rented
 
 TABLE = tomllib.loads((TESTS / "machine" / "descriptions.toml").read_text(encoding="utf-8"))
 
@@ -46,11 +46,11 @@ GIB = 2**30
 def test_a_clouds_type_has_its_size(text: str, gib: int, processors: int) -> None:
     found = rented(text)
     assert found is not None
-    machine = found.profile.machine
+    machine = found.machine
     assert machine.memory_limit_bytes == gib * GIB
     assert machine.cpu_cores_usable == processors
     assert machine.scope == "vm"
-    assert profile_named(text).note == found.note
+    assert named(text).note == found.note
 
 
 def test_every_row_of_the_clouds_names_a_source_and_a_class() -> None:
@@ -64,7 +64,7 @@ def test_every_row_of_the_clouds_names_a_source_and_a_class() -> None:
 def test_a_rented_machine_has_its_gpus(
     text: str, gib: int, processors: int, cards: list[str]
 ) -> None:
-    machine = profile_named(text).profile.machine
+    machine = named(text).machine
     assert machine.memory_total_bytes == gib * GIB
     assert machine.cpu_cores_usable == processors
     assert [card.name for card in machine.accelerators or ()] == cards

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from helpers.each import each
 from selfhost.core.tables import shipped_table
 from selfhost.machine import cpus, profiles
-from selfhost.machine.named import NotOneMachineError, machine_named, profile_named
-from selfhost.machine.profiles import UnknownMachineError
+from selfhost.machine.named import machine_named, named
+from selfhost.machine.profiles import NotOneMachineError, UnknownMachineError
 from selfhost.machine.record import Machine
 
 GIB = 2**30
@@ -66,8 +66,8 @@ def test_what_is_not_known_is_refused_with_what_to_type(row: dict[str, Any]) -> 
 @each("name", profiles.names())
 def test_every_profile_is_found_by_its_name(name: str) -> None:
     """With spaces for what separates its words, too."""
-    found = profile_named(name.upper().replace("-", " "))
-    assert (found.profile.name, found.note) == (name, None)
+    found = named(name.upper().replace("-", " "))
+    assert (found.machine.name, found.note) == (name, None)
 
 
 @each("row", shipped_table("products")["product"], ids=lambda row: row["words"])

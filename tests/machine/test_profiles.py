@@ -13,7 +13,7 @@ from selfhost import check
 from selfhost.cli import main as cli
 from selfhost.judge.checks import Outcome
 from selfhost.machine.gpus import peak_gb_per_s
-from selfhost.machine.named import profile_named
+from selfhost.machine.named import named
 from selfhost.machine.profiles import (
     Profile,
     UnknownMachineError,
@@ -202,7 +202,7 @@ def test_a_described_machine_can_be_put_among_records(
     record = tmp_path / "w1.json"
     record.write_text(out)
     machine = Machine.from_file(record)
-    assert machine == profile_named(words).profile.machine.replace(name="w1")
+    assert machine == named(words).machine.replace(name="w1")
     assert (machine.planning, machine.is_this_one) == (True, False)
     code, out, _ = run(capsys, "machine", "--machine", words, "--set", "memory=64GiB")
     assert (code, "64.0 GiB" in out, "Assumed" in out) == (0, True, True)
