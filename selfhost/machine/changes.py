@@ -218,25 +218,34 @@ def apply(machine: Machine, settings: Sequence[str], named_gpus: Sequence[str] =
         raise SettingError(problems, nearest=near)
     what = ", ".join([*(each.label for each in named), *map(str.strip, settings)])
     changed = _changed(machine, texts, values, named, what)
-    sets = changed.instruction_sets or ()
-    foreign = [name for name in sets if name not in own_sets(sets, changed.architecture)]
-    if foreign and "instruction_sets" in texts:
-        message = f"{foreign[0]} is no instruction set of an {changed.architecture} processor"
-        remedy = "leave it out, or state the architecture too: --set architecture=…"
-        problems.append(_Fault(message, remedy).problem("instruction_sets"))
-    cards = [card for card in changed.accelerators or () if card.vendor.lower() != "apple"]
-    if cards and (named or "gpu" in texts) and _is_apple(changed):
-        message = f"a computer with an Apple chip takes no {cards[0].name} beside its own GPU"
-        what = [*named_gpus, "Ryzen 5 7600 32GB"][0]
-        remedy = f"leave it out, or name a computer that takes cards: --machine '{what}'"
-        place = (None, "--gpu") if named_gpus else ("gpu", "--set")
-        problems.append(_Fault(message, remedy).problem(*place))
+    problems += _impossible(changed, texts, named_gpus)
     if problems:
         raise SettingError(problems)
     if named_gpus and "disk" not in texts:
         # the disk of the computer that was read says nothing about the one that has these GPUs
         changed = changed.replace(disks=None)
     return planned(changed)
+
+
+def _impossible(
+    changed: Machine, texts: Mapping[str, str], named_gpus: Sequence[str]
+) -> list[Problem]:
+    """What was set of instruction sets and cards that no such machine has."""
+    faults: list[Problem] = []
+    sets = changed.instruction_sets or ()
+    foreign = [name for name in sets if name not in own_sets(sets, changed.architecture)]
+    if foreign and "instruction_sets" in texts:
+        message = f"{foreign[0]} is no instruction set of an {changed.architecture} processor"
+        remedy = "leave it out, or state the architecture too: --set architecture=…"
+        faults.append(_Fault(message, remedy).problem("instruction_sets"))
+    cards = [card for card in changed.accelerators or () if card.vendor.lower() != "apple"]
+    if cards and (named_gpus or "gpu" in texts) and _is_apple(changed):
+        message = f"a computer with an Apple chip takes no {cards[0].name} beside its own GPU"
+        what = [*named_gpus, "Ryzen 5 7600 32GB"][0]
+        remedy = f"leave it out, or name a computer that takes cards: --machine '{what}'"
+        place = (None, "--gpu") if named_gpus else ("gpu", "--set")
+        faults.append(_Fault(message, remedy).problem(*place))
+    return faults
 
 
 def _is_apple(machine: Machine) -> bool:
@@ -307,14 +316,10 @@ def _named_gpus(
     return named, near
 
 
-def _changed(
-    before: Machine,
-    texts: Mapping[str, str],
-    values: Mapping[str, Any],
-    named: Sequence[NamedCards],
-    what: str,
-) -> Machine:
-    """The machine with every setting in place; what a setting makes meaningless is unread."""
+def _stated(
+    before: Machine, texts: Mapping[str, str], values: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """The facts that settings state, and the sources of all."""
     facts: dict[str, Any] = {}
     sources = dict(before.sources)
     for key, value in values.items():
@@ -327,6 +332,18 @@ def _changed(
             facts["memory_bandwidth_bound"] = None
         facts |= dict.fromkeys(own["lifts"]) | dict.fromkeys(own["facts"], stated)
         sources |= dict.fromkeys(own["facts"], f"{measured}--set {texts[key]}")
+    return facts, sources
+
+
+def _changed(
+    before: Machine,
+    texts: Mapping[str, str],
+    values: Mapping[str, Any],
+    named: Sequence[NamedCards],
+    what: str,
+) -> Machine:
+    """The machine with every setting in place; what a setting makes meaningless is unread."""
+    facts, sources = _stated(before, texts, values)
     if named:
         facts["accelerators"] = gpus.joined(named).accelerators
         notes = "; ".join(text for each in named for text in (*each.notes, each.source))

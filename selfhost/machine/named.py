@@ -48,6 +48,8 @@ _MAKERS = {"nvidia": "NVIDIA", "amd": "AMD", "intel": "Intel"}
 # memory is sold for overclocking up to a third above the fastest of the table (DDR5-8400 beside
 # 6400, DDR4-4800 beside 3600), and runs at no less than half of the slowest
 _RATES_BESIDE = (0.5, 1.35)
+# the numbers of a description that are the RAM's
+_OF_RAM = ("mts", "channels", "sticks")
 # of a kind, whose usual rates the table has (assumed)
 _NEAR = 1.2
 
@@ -582,24 +584,22 @@ def _with_ram(
 ) -> tuple[Machine, str | None]:
     """The machine with the bandwidth that its RAM has as a text states it, `32gb ddr5-6000`, `quad
     channel`, `2x16gb`: its kind and the numbers `mts`, `channels` and `sticks`; and a note on it.
-    The same and None where nothing is stated that is not assumed anyway, or the chip's memory is
-    known.
+    The same and None where nothing is stated that is not assumed anyway, or its memory is known.
     """
-    series = _series_of(machine)
-    if _has_its_own(machine, series):
+    series, name = _series_of(machine), (kind or "RAM").upper()
+    if _has_its_own(machine, series) or not (kind or {*_OF_RAM} & {*stated}):
         return machine, None
-    count, bits, rates = _channels_of(machine, series, stated.get("channels"))
-    rate = _rate_of(kind, stated.get("mts"), rates, is_server=cpus.is_server(machine.cpu_model))
-    name = (kind or "RAM").upper()
-    if not count or rate is None:
-        note = f"{name} is left aside: it fits no such processor."
-        return machine, note if kind or "mts" in stated else None
-    used = _channels_used(machine, stated, count, bits)
-    has_kinds = series is not None and series.slowest < series.fastest
-    is_usual = rates is not None and (used, rate) == (count, rates[1])
-    if is_usual and not (kind and has_kinds) and not _tells_more(stated, count):
+    if series is None:
+        return machine, f"{name} is left aside: the processor beside it is not told."
+    usual, rate = _rates(series, kind, stated.get("mts"))
+    if rate is None:
+        return machine, f"{name} is left aside: it fits no such processor."
+    used = _channels_used(machine, stated, series)
+    tells_kind = kind is not None and series.slowest < series.fastest
+    is_usual = (used, rate) == (series.channels, usual)
+    if is_usual and not tells_kind and not _tells_more(stated, series.channels):
         return machine, None
-    bandwidth = used * bits // 8 * rate * units.MB
+    bandwidth = used * series.bits // 8 * rate * units.MB
     what = f"{used} channel{'s' * (used > 1)} of {name}-{rate}"
     machine = machine.with_bandwidth(
         bandwidth,
@@ -617,10 +617,10 @@ def _tells_more(stated: Mapping[str, int], channels: int) -> bool:
     return "mts" in stated or (channels == 2 and not {"sticks", "channels"}.isdisjoint(stated))
 
 
-def _channels_used(machine: Machine, stated: Mapping[str, int], count: int, bits: int) -> int:
-    """Of so many channels of a processor those that have a module, as far as it is stated."""
-    used = min(count, stated.get("channels", count))
-    if "sticks" in stated and bits == 64:
+def _channels_used(machine: Machine, stated: Mapping[str, int], series: cpus.Processor) -> int:
+    """Of a processor's channels those that have a module, as far as it is stated."""
+    used = min(series.channels, stated.get("channels", series.channels))
+    if "sticks" in stated and series.bits == 64:
         return min(used, max(1, stated["sticks"] // cpus.count_of(machine.cpu_model or "")))
     return used
 
@@ -650,47 +650,26 @@ def _has_its_own(machine: Machine, series: cpus.Processor | None) -> bool:
     return machine.memory_bandwidth_bytes_per_second is not None and is_soldered
 
 
-def _channels_of(
-    machine: Machine, series: cpus.Processor | None, stated: int | None
-) -> tuple[int, int, tuple[int, int, int] | None]:
-    """How many, how wide, and their slowest, usual and fastest rate: those of the series, else as
-    many as stated, else those of the class or of the computer that its cards sit in; 0 where
-    nothing tells them, and None for rates of which the class alone is known.
+def _rates(series: cpus.Processor, kind: str | None, stated: int | None) -> tuple[int, int | None]:
+    """The usual rate of the processor's memory; and that which is stated, of servers no more than
+    the processor takes, else of the kind the one nearest to what is usual: None where it takes no
+    such memory.
     """
-    is_named = machine.cpu_model is not None or stated is not None
-    memory = series or (None if is_named else gpus.computer_of(machine))
-    if memory is None:
-        around = cpus.class_of(machine.cpu_model or "")
-        return stated or (around and around.channels) or 0, 64, None
-    bits = series.bits if series else 64
     slowest, usual, fastest = (
-        round(rate * 8 / bits / memory.channels / units.MB)
-        for rate in (memory.least, memory.usual, memory.most)
+        round(rate * 8 / series.bits / series.channels / units.MB)
+        for rate in (series.least, series.usual, series.most)
     )
-    return memory.channels, bits, (slowest, usual, fastest)
-
-
-def _rate_of(
-    kind: str | None, stated: int | None, rates: tuple[int, int, int] | None, *, is_server: bool
-) -> int | None:
-    """The rate that is stated, of servers no more than the processor takes; else of the kind the
-    one nearest to what is usual, the slowest where only the class is known. None where the
-    processor takes no such memory.
-    """
-    rates_of_kind = {row["kind"]: row["mts"] for row in shipped_table("cpus")["ram"]}.get(kind)
-    if rates is None:
-        return stated or (rates_of_kind and rates_of_kind[0])
-    slowest, usual, fastest = rates
-    low, high = rates_of_kind or rates[::2]
+    rates_of_kind = {row["kind"]: row["mts"] for row in shipped_table("cpus")["ram"]}
+    low, high = rates_of_kind.get(kind, (slowest, fastest))
+    least, most = _RATES_BESIDE
     # DDR3 of 1600 MT/s beside 1866, and no DDR5 of 4800 beside DDR4 of 3600
     if not (low <= _NEAR * fastest and slowest <= _NEAR * high):
-        return None
+        return usual, None
     if stated is None:
-        return max(slowest, min(max(low, min(usual, high)), fastest))
-    if is_server:
-        return min(stated, fastest)
-    least, most = _RATES_BESIDE
-    return stated if least * slowest <= stated <= most * fastest else None
+        return usual, max(slowest, min(max(low, min(usual, high)), fastest))
+    if series.kind == "server":
+        return usual, min(stated, fastest)
+    return usual, stated if least * slowest <= stated <= most * fastest else None
 
 
 def what_to_state(machine: Machine) -> str | None:
