@@ -23,9 +23,8 @@ from ..judge.defaults import follows_a_list, smallest_of_list, suited_by_list
 from ..judge.judging import judge, to_come
 from ..judge.pace.graphics import uses_shared_gpu
 from ..judge.pace.speed import PaceRange, Speed
-from ..judge.placement import smallest_device_bytes
+from ..judge.placement import smallest_device_bytes, terms_of
 from ..judge.placement.devices import DEVICE_MARGIN_BYTES
-from ..judge.placement.on_devices import terms_of
 from ..judge.question import ask
 from ..judge.record import Judged, Question, Route, exit_code, report_module
 from ..machine.profiles import Profile, all_profiles, size_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ..core.records import Record
-from ..machine.record import Accelerator, Machine
+from ..machine.record import Machine
 from ..needs.records import Needs
 from .checks import Finding, Outcome
 from .checks.accelerator import accelerator_check
@@ -15,8 +15,8 @@ from .checks.model import context_check, license_check, openness_check, weights_
 from .checks.runtime import cpu_check, runtime_check
 from .pace.pacing import pace_and_finding
 from .pace.speed import Speed
-from .placement import Spreading, placements
-from .placement.devices import emptied, reaches, runs_on, uses_gpus
+from .placement import placements
+from .placement.devices import emptied, runs_on, uses_gpus
 from .record import Judged, Question, any_fails, lacking_bytes
 
 
@@ -181,40 +181,13 @@ def layouts(question: Question, needs: Needs, machine: Machine) -> Iterator[Layo
     stored = stored_in_memory(needs, machine, question.store, question.missing_bytes)
     ways = iter((needs,))
     if machine.accelerators != ():
-        ways = placements(needs, machine, _spreading(question))
+        ways = placements(needs, machine, question)
     for placed in ways:
         yield Layout(
             needs=placed,
             memory=memory_check(placed, machine, workload, stored),
             accelerator=accelerator_check(placed, machine, question),
         )
-
-
-def _spreading(question: Question) -> Spreading:
-    """How its program lays it out."""
-    spec, runtime, task = question.spec, question.runtime, question.workload.task
-    if runtime is None:
-        return Spreading()
-    layers = spec.architecture.layers if spec.architecture else None
-    is_text = task == "generate" and spec.modality in ("text", "vision")
-    return Spreading(
-        shared_layers=layers if runtime.splits_layers and task != "finetune" else None,
-        spread_layers=layers if runtime.spreads_layers and is_text else None,
-        gpu_only=question.wants_gpu,
-        cpu_only=runtime.cpu_only,
-        suits=lambda device: _suits(question, device),
-        trains=task == "finetune",
-    )
-
-
-def _suits(question: Question, device: Accelerator) -> bool:
-    """Whether the runtime is not known to run its quantization on no such accelerator."""
-    runtime = question.runtime
-    if runtime is None:
-        return True
-    least = runtime.capability_for(question.workload.quantization, question.cache_rule)
-    is_recent = least is None or reaches(device, least) is not False
-    return is_recent and runs_on(runtime, device)
 
 
 def _without_unsuited(machine: Machine, question: Question) -> Machine:

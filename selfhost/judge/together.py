@@ -19,7 +19,7 @@ from .checks.accelerator import accelerator_check
 from .checks.disk import bytes_to_store, disk_check, stored_in_memory
 from .checks.memory import host_high, host_low, memory_check
 from .judging import judge, without_others
-from .placement.on_devices import terms_of
+from .placement import terms_of
 from .record import Judged, Question
 
 # findings that are made of the sums; the others are the worst of the members'

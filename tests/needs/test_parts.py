@@ -8,7 +8,9 @@ import pytest
 
 from helpers.each import each
 from helpers.needs_of import asked, catalogue, in_gguf, memory, runtime
-from selfhost.judge.placement import Spreading, placements
+from selfhost.core.workload import Workload
+from selfhost.judge.placement import placements
+from selfhost.judge.record import Question
 from selfhost.machine.changes import apply
 from selfhost.machine.record import Machine
 from selfhost.needs.records import MemoryNeed, Needs
@@ -30,7 +32,9 @@ def test_only_a_processor_has_a_second_layout(gpu: str, sets: tuple[str, ...]) -
     )
     spec, program = catalogue().spec("mistral-7b-instruct-v0.3"), runtime("llama-cpp-python")
     plain = asked(spec, program, instruction_sets=sets)
-    placed = next(placements(plain, machine, Spreading(shared_layers=32)))
+    placed = next(
+        placements(plain, machine, Question(spec=spec, workload=Workload(), runtime=program))
+    )
     assert placed.placement == ("accelerator" if gpu == "24GiB" else "split")
     on_device = [term for term in memory(placed).terms if term.where != "host"]
     assert [term.name for term in on_device].count("weights") == 1
@@ -71,11 +75,10 @@ def test_llama_cpp_keeps_tables_in_ram(
 ) -> None:
     """The input layer is never given to a device (llama.cpp, load_tensors), in files by the usual recipe. A token reads one row, so the system may drop the rest."""
     machine = apply(Machine(planning=True), ["gpu=80GiB", "memory=64GiB"])
+    spec, loaded = catalogue().spec(model), runtime(program).replace(tag_bytes={})
     placed = next(
         placements(
-            asked(catalogue().spec(model), runtime(program).replace(tag_bytes={})),
-            machine,
-            Spreading(shared_layers=32),
+            asked(spec, loaded), machine, Question(spec=spec, workload=Workload(), runtime=loaded)
         )
     )
     assert placed.placement == "accelerator"
@@ -111,15 +114,15 @@ def test_a_device_holds_as_many_layers_as_fit_and_no_more() -> None:
         plain = asked(spec, runtime("llama.cpp"), instruction_sets=("avx2", "fma"))
         if plain.memory is None or spec.architecture is None:
             continue
-        layers = spec.architecture.layers
+        llama = Question(spec=spec, workload=Workload(), runtime=runtime("llama.cpp"))
 
         def on_cards(
-            size: int, number: int = 1, plain: Needs = plain, layers: int = layers
+            size: int, number: int = 1, plain: Needs = plain, llama: Question = llama
         ) -> Needs:
             machine = apply(
                 Machine(planning=True), [f"gpu={number}x{2**30 + size}:RTX 4090", "memory=4TiB"]
             )
-            return next(placements(plain, machine, Spreading(shared_layers=layers)))
+            return next(placements(plain, machine, llama))
 
         third = plain.memory.high_bytes // 3
         for room, number in ((third, 1), (third, 3), (third // 2, 3), (third * 4 // 3, 3)):

@@ -19,7 +19,9 @@ from helpers.needs_of import (
 )
 from selfhost import needs
 from selfhost.catalogue.index import Catalogue
-from selfhost.judge.placement import Spreading, placements
+from selfhost.core.workload import Workload
+from selfhost.judge.placement import placements
+from selfhost.judge.record import Question
 from selfhost.machine.changes import apply
 from selfhost.machine.record import Machine
 from selfhost.needs.records import How
@@ -99,15 +101,9 @@ def test_every_line_gives_its_bytes_wherever_it_lies(program: str) -> None:
         )
         sides = [answer]
         if answer.memory is not None:
-            layers, gpu_only = (
-                spec.architecture.layers if spec.architecture else None,
-                found.wants_gpu(quantization),
-            )
-            sides += placements(
-                answer,
-                CARDS[number // 4 % 4],
-                Spreading(shared_layers=layers if found.splits_layers else None, gpu_only=gpu_only),
-            )
+            work = Workload(quantization=quantization)
+            in_program = Question(spec=spec, workload=work, runtime=found)
+            sides += placements(answer, CARDS[number // 4 % 4], in_program)
         for side in sides:
             for term in side.memory.terms if side.memory else side.known_terms:
                 assert abs(calculate(term.arithmetic) - term.bytes) < 2, (

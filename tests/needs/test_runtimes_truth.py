@@ -16,7 +16,7 @@ from helpers.paths import COMMON, CONFIGS, TRUTH
 from selfhost import Workload, needs
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import ModelSpec, Parameters, Quantized
-from selfhost.judge.placement.on_devices import on_one
+from selfhost.judge.placement import on_one
 from selfhost.modelfiles import read_local
 from selfhost.needs.records import ACCELERATOR, Device, MemoryNeed, Needs, Term
 

@@ -13,20 +13,22 @@ from ...core.workload import FLAGS
 from ...machine.gpus import capability_by_name
 from ...machine.record import Accelerator, Machine
 from ...needs.records import Needs
+from ..placement import terms_of
 from ..placement.devices import (
     amd_gpus,
+    can_be_raised,
     computes_on_shared,
     emptied,
     free_bytes,
     index_of,
     is_built_for,
+    is_metal,
     reaches,
     room_of,
     runs_on,
+    shared_limits,
     uses_gpus,
 )
-from ..placement.on_devices import terms_of
-from ..placement.shared_memory import can_be_raised, is_metal, shared_limits
 from . import Finding, Outcome, doubt_of, finding, phrase
 from .memory import desktop_bytes, host_high, what_is_smaller
 

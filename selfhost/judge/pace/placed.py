@@ -91,7 +91,7 @@ def laid_out(
     """How that program computes what is placed so; None: one that shares layers out."""
     on_shared = SAME
     if any(card.unified for card in machine.accelerators or ()):
-        from ..placement.shared_memory import share_on_shared
+        from ..placement.devices import share_on_shared
 
         splits = architecture is not None and (program is None or program.splits_layers)
         layers = architecture.layers if splits and architecture is not None else None

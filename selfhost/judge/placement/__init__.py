@@ -1,117 +1,177 @@
-"""Where a model's memory would lie: on accelerators, split with RAM, or in RAM alone."""
+"""Where a model's memory would lie: on accelerators, split with RAM, or in RAM alone.
+
+`there` is the need as `needs_on` counts it: its terms wait for the accelerator that holds them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 
-from ...core.records import Record
 from ...core.units import GIB
 from ...machine.record import Accelerator, Machine
 from ...needs import needs_on
-from ...needs.records import Device, Needs, Split
+from ...needs.records import (
+    ACCELERATOR,
+    Device,
+    How,
+    MemoryNeed,
+    Needs,
+    Split,
+    Term,
+    share_of,
+    summed,
+    taken_off,
+)
 from .devices import (
     GPU_ONLY_PERCENT,
     LARGE_DEVICE_BYTES,
     Place,
     by_maker,
+    device_of,
     emptied,
     places,
+    reaches,
     room_of,
     roomiest,
+    runs_on,
 )
-from .on_devices import (
-    bytes_there,
-    in_parts,
-    in_turn,
-    layers_shared_out,
-    offloaded,
-    on_one,
-    spread,
-    terms_of,
-)
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from ..record import Question
 
 # sizes of devices from which on a program takes more or less of them are multiples of it
 _STEP_BYTES = 5 * GIB
+# of a layer, what is kept free on each of several accelerators that take whole ones: accelerate,
+# get_balanced_memory, 1.25 times the largest or the mean
+_ANOTHER_LAYER = 1.25
+# more than any accelerator gives
+_UNBOUNDED_BYTES = 1 << 60
+_SIZES = ("bytes", "low_bytes", "high_bytes")
 
 
-def _suits_all(_: Accelerator) -> bool:
-    return True
-
-
-class Spreading(Record):
-    """How a program lays a model out over the places of a machine.
-
-    `shared_layers`: how many layers it shares out, over several accelerators and with the RAM;
-    None: it does not. `spread_layers`: how many it spreads over several accelerators that hold
-    them all; None: it does not. `gpu_only`: it runs on accelerators alone, one or several alike,
-    and where there are any on those that `suits` does not rule out; `cpu_only`: on none.
-    `trains`: an accelerator that holds the likely or the least need counts, too, for the range is
-    that of several trainers.
-    """
-
-    shared_layers: int | None = None
-    spread_layers: int | None = None
-    gpu_only: bool = False
-    cpu_only: bool = False
-    suits: Callable[[Accelerator], bool] = _suits_all
-    trains: bool = False
-
-
-def placements(needs: Needs, machine: Machine, way: Spreading) -> Iterator[Needs]:
+def placements(needs: Needs, machine: Machine, question: Question) -> Iterator[Needs]:
     """The same needs with their terms placed, in the order they are to be judged: accelerators,
     split, host, unread accelerator; last the largest accelerator where it must hold all and cannot.
 
     Before the unread come the accelerators once others have left them.
     """
-    now = places(machine.accelerators)
-    if way.gpu_only and needs.memory is not None:
-        yield from _on_gpus_alone(needs, machine, way)
-    elif needs.memory is None or way.cpu_only or (machine.accelerators is not None and not now):
+    now, runtime = places(machine.accelerators), question.runtime
+    if question.wants_gpu and needs.memory is not None:
+        yield from _on_gpus_alone(needs, machine, question)
+        return
+    has_none = machine.accelerators is not None and not now
+    if needs.memory is None or has_none or (runtime is not None and runtime.cpu_only):
         yield needs
     else:
-        yield from _split_or_whole(needs, machine, way, now)
+        yield from _beside_ram(needs, machine, question, now)
+
+
+def terms_of(needs: Needs) -> tuple[Term, ...]:
+    """The terms of its memory; () where that is not known."""
+    return needs.memory.terms if needs.memory is not None else ()
+
+
+def _with_terms(needs: Needs, terms: Sequence[Term], placement: str = "accelerator") -> Needs:
+    return needs.replace(placement=placement, memory=MemoryNeed(terms=tuple(terms)))
+
+
+def on_one(there: Needs, where: str) -> Needs:
+    """All of it on that accelerator, but for the program and what llama.cpp keeps in RAM."""
+    placed = [
+        term.replace(where=where) if term.where == ACCELERATOR else term for term in terms_of(there)
+    ]
+    return _with_terms(there, placed)
+
+
+def _bytes_there(there: Needs, end: str = "high_bytes") -> int:
+    """What one accelerator that holds all of it takes. `end`: of the range of each term."""
+    return sum(getattr(each, end) for each in terms_of(there) if each.where == ACCELERATOR)
+
+
+def _in_turn(needs: Needs, place: Place, most_bytes: int | None = None) -> Iterator[Needs]:
+    """Its parts in RAM and one of them at a time on that accelerator, the fastest way first; where
+    `most_bytes` is given those that take no more there.
+    """
+    for way in needs.offloaded:
+        if most_bytes is None or sum(term.high_bytes for term in way.device) <= most_bytes:
+            terms = (*way.host, *(term.replace(where=place.where) for term in way.device))
+            yield _with_terms(needs, terms, "split").replace(offload=way.way)
+
+
+def _offloaded(needs: Needs, candidates: Sequence[Place]) -> Iterator[Needs]:
+    """As `_in_turn`, on the accelerator with most room, where that holds a part."""
+    largest = roomiest(candidates)
+    if largest is not None:
+        yield from _in_turn(needs, largest, largest.room_bytes)
 
 
 # ------------------------------------------------------------------ beside the RAM
 
 
-def _split_or_whole(
-    needs: Needs, machine: Machine, way: Spreading, now: Sequence[Place]
+def _beside_ram(
+    needs: Needs, machine: Machine, question: Question, now: Sequence[Place]
 ) -> Iterator[Needs]:
     """As `placements`, of a program that runs in RAM too, on a machine that may have places beside
     that.
     """
-    there = needs_on(needs, Device())
-    at_once = next(filter(None, map(list, _at_once(needs, there, machine, way, now))), [])
-    yield from at_once
-    if not at_once:
-        yield from offloaded(needs, now)
+    there, layers = needs_on(needs, Device()), _shared_layers(question)
+    placed = _at_once(needs, there, machine, question, now)
+    if placed is not None:
+        yield placed
+    else:
+        yield from _offloaded(needs, now)
     yield needs
     later = places(emptied(machine.accelerators or ()))
     if now != later:
-        for other in _on_accelerators(needs, there, machine, later, way.shared_layers):
-            # a few layers more are no other way to lay it out
-            if other not in at_once and (other.placement == "accelerator" or not at_once):
-                yield other
-        if not at_once:
-            yield from offloaded(needs, later)
-    unread = [place.where for place in now if place.room_bytes is None]
-    for where in unread if machine.accelerators is not None else ["accelerator:0"]:
-        yield on_one(there, where)
+        other = _on_accelerators(needs, there, machine, later, layers)
+        if other is not None and (placed is None or _is_another_way(other, placed)):
+            yield other
+        if placed is None:
+            yield from _offloaded(needs, later)
+    if machine.accelerators is None:
+        yield on_one(there, "accelerator:0")
+    for place in now:
+        if place.room_bytes is None:
+            yield on_one(there, place.where)
     largest = roomiest(later)
-    if largest is not None and not (at_once or way.shared_layers):
-        yield from in_turn(needs, largest)
+    if largest is not None and placed is None and not layers:
+        yield from _in_turn(needs, largest)
         yield on_one(there, largest.where)
 
 
+def _is_another_way(other: Needs, placed: Needs) -> bool:
+    """A few layers more are no other way to lay it out."""
+    return other.placement == "accelerator" and other != placed
+
+
+def _shared_layers(question: Question) -> int | None:
+    """How many layers the program shares out, over several accelerators and with the RAM; None: it
+    does not.
+    """
+    architecture, runtime = question.spec.architecture, question.runtime
+    if runtime is None or architecture is None or question.workload.task == "finetune":
+        return None
+    return architecture.layers if runtime.splits_layers else None
+
+
 def _at_once(
-    needs: Needs, there: Needs, machine: Machine, way: Spreading, now: Sequence[Place]
-) -> Iterator[Iterator[Needs]]:
-    """The ways to have it on accelerators as they are now, the best first."""
-    for end in ("high_bytes", "bytes", "low_bytes") if way.trains else ("high_bytes",):
-        yield _on_accelerators(needs, there, machine, now, way.shared_layers, end)
-    if way.spread_layers:
-        yield spread(there, machine, way.spread_layers)
+    needs: Needs, there: Needs, machine: Machine, question: Question, now: Sequence[Place]
+) -> Needs | None:
+    """The best way to have it on accelerators as they are now. Of training one that holds the
+    likely or the least need counts, too, for the range is that of several trainers.
+    """
+    spec, runtime, trains = question.spec, question.runtime, question.workload.task == "finetune"
+    for end in ("high_bytes", "bytes", "low_bytes") if trains else ("high_bytes",):
+        placed = _on_accelerators(needs, there, machine, now, _shared_layers(question), end)
+        if placed is not None:
+            return placed
+    is_spread = runtime is not None and runtime.spreads_layers and not trains
+    if is_spread and spec.architecture is not None and spec.modality in ("text", "vision"):
+        return _spread(there, machine, spec.architecture.layers)
+    return None
 
 
 def _on_accelerators(
@@ -121,35 +181,121 @@ def _on_accelerators(
     candidates: Sequence[Place],
     layers: int | None,
     end: str = "high_bytes",
-) -> Iterator[Needs]:
-    """All of it on the fastest that holds it, else its `layers` shared out; nothing where neither
-    holds a layer. `end`: of the range of what it needs.
+) -> Needs | None:
+    """All of it on the one with the fastest memory that holds it, of several alike or unknown the
+    one with most room; else its `layers` shared out, the first place first, what is left in RAM;
+    None where no place holds a layer. `end`: of the range of what it needs.
+
+    llama.cpp leaves the first layers to the RAM.
     """
     sized = [place for place in candidates if place.room_bytes is not None]
-    holding = [place for place in sized if bytes_there(there, end) <= (place.room_bytes or 0)]
+    holding = [place for place in sized if _bytes_there(there, end) <= (place.room_bytes or 0)]
+    if len(holding) > 1:
+        from ..pace.graphics import device_bandwidth
+
+        cards = machine.accelerators or ()
+        holding.sort(
+            key=lambda place: (device_bandwidth(cards[place.index]) or 0, place.room_bytes or 0),
+            reverse=True,
+        )
     if holding:
-        yield on_one(there, _fastest(holding, machine).where)
-    elif layers and sized:
-        yield from layers_shared_out(needs, there, sized, layers)
+        return on_one(there, holding[0].where)
+    shares = _layers_by_place(there, sized, layers) if layers else []
+    return _in_layers(needs, there, shares, layers) if layers and shares else None
 
 
-def _fastest(holding: Sequence[Place], machine: Machine) -> Place:
-    """The one whose memory is fastest, of several alike or unknown the one with most room."""
-    if len(holding) == 1:
-        return holding[0]
-    from ..pace.graphics import device_bandwidth
+def _spread(there: Needs, machine: Machine, layers: int) -> Needs | None:
+    """Whole layers on each accelerator of one maker, as many on each, with room for another there.
 
-    cards = machine.accelerators or ()
-    return max(
-        holding,
-        key=lambda place: (device_bandwidth(cards[place.index]) or 0, place.room_bytes or 0),
-    )
+    As accelerate's device_map "auto" does (its documentation, big model inference): the last takes
+    what the others leave, and a layer that no accelerator holds would lie in RAM, from where it
+    moves for each token. None where that is so.
+    """
+    shared = [term for term in terms_of(there) if term.split is Split.LAYERS]
+    by_layer = sum(term.high_bytes - term.output_bytes for term in shared)
+    another = int(_ANOTHER_LAYER * by_layer // layers)
+    for group in by_maker(places(machine.accelerators), machine):
+        even = _bytes_there(there) - by_layer + by_layer // len(group) + another
+        bounds = [*[even] * (len(group) - 1), _UNBOUNDED_BYTES]
+        capped = [
+            place.replace(room_bytes=max(0, min((place.room_bytes or 0) - another, bound)))
+            for place, bound in zip(group, bounds, strict=True)
+        ]
+        shares = _layers_by_place(there, capped, layers)
+        if len(shares) > 1 and sum(count for _, count in shares) == layers:
+            return _in_layers(there, there, shares, layers)
+    return None
+
+
+def _layers_by_place(
+    there: Needs, candidates: Sequence[Place], layers: int
+) -> list[tuple[str, int]]:
+    """How many layers each place takes, without those that take none: the last layers first."""
+    most = dict.fromkeys(Split, 0)
+    for term in terms_of(there):
+        most[term.split] += term.high_bytes
+    by_layer = [term for term in terms_of(there) if term.split is Split.LAYERS]
+    left, shares = layers, list[tuple[str, int]]()
+
+    def taken(count: int) -> int:
+        return sum(_share(term, "high_bytes", left - count, left, layers) for term in by_layer)
+
+    for place in candidates:
+        room = (place.room_bytes or 0) - most[Split.EACH] - (0 if shares else most[Split.FIRST])
+        count = bisect_right(range(left + 1), room, key=taken) - 1
+        if count > 0:
+            shares.append((place.where, count))
+            left -= count
+    return shares
+
+
+def _share(term: Term, end: str, start: int, stop: int, layers: int) -> int:
+    """What some of the layers take of a term, the output with the last one; those of all together
+    are the term, whatever rounding does to each.
+    """
+    size: int = max(0, getattr(term, end) - term.output_bytes)
+    output_bytes = term.output_bytes if start < stop == layers else 0
+    return size * stop // layers - size * start // layers + output_bytes
+
+
+def _in_layers(needs: Needs, there: Needs, shares: Sequence[tuple[str, int]], layers: int) -> Needs:
+    """So many layers in each place, and those that are left in RAM."""
+    left = layers - sum(count for _, count in shares)
+    in_ram = {term.name: term for term in terms_of(needs)} if left else {}
+    terms: list[Term] = []
+    for term in terms_of(there):
+        if term.split is Split.LAYERS:
+            terms += _parts(term, [*shares, ("host", left)] if left else shares, layers)
+        elif term.split is Split.EACH:
+            # a compute buffer is needed wherever layers run
+            terms += [in_ram[term.name]] if term.name in in_ram else []
+            terms += [term.replace(where=where) for where, _ in shares]
+        else:
+            is_first = term.split is Split.FIRST
+            terms.append(term.replace(where=shares[0][0]) if is_first else term)
+    return _with_terms(there, terms, "split" if left else "accelerator")
+
+
+def _parts(term: Term, shares: Sequence[tuple[str, int]], layers: int) -> Iterator[Term]:
+    """The layers of each place, the last ones first."""
+    stop, line = layers, term.arithmetic
+    if term.output_bytes:
+        line = taken_off(line, term.output_bytes, "outside the layers")
+    for where, count in shares:
+        sizes = {name: _share(term, name, stop - count, stop, layers) for name in _SIZES}
+        # layers that differ are taken to lie evenly
+        how = How.COMPUTED if term.how is How.EXACT and count < layers else term.how
+        own = share_of(f"{count}/{layers} of the layers", line)
+        if term.output_bytes and stop == layers:
+            own = summed(f"{term.output_bytes:,} bytes of output matrix", own)
+        yield term.replace(where=where, how=how, arithmetic=own, output_bytes=0, **sizes)
+        stop -= count
 
 
 # ------------------------------------------------------------------ on accelerators alone
 
 
-def _on_gpus_alone(needs: Needs, machine: Machine, way: Spreading) -> Iterator[Needs]:
+def _on_gpus_alone(needs: Needs, machine: Machine, question: Question) -> Iterator[Needs]:
     """All of it on one accelerator, then, for one may be too slow or too small, on as many as it
     can be divided over by tensor parallelism; as they are now, else once others have left them.
     Then in turn, then where nothing was read; the RAM last.
@@ -162,40 +308,40 @@ def _on_gpus_alone(needs: Needs, machine: Machine, way: Spreading) -> Iterator[N
     states = dict.fromkeys((owned, emptied(owned)))
     for cards in states:
         now = [
-            (_lacking(in_parts(needs, group, cards), group, cards), group)
-            for group in _groups(needs, machine, cards, way)
+            (_lacking(_in_parts(needs, group, cards), group, cards), group)
+            for group in _groups(needs, machine, cards, question)
         ]
         holding = [group for lacking, group in now if lacking <= 0]
         # one alone, or the most: more of them are faster, and leave more of each for requests
         # (vLLM documentation, parallelism and scaling: as many as the machine has)
         for group in holding:
             if len(group) == 1 or group is holding[-1]:
-                yield in_parts(needs, group, owned)
+                yield _in_parts(needs, group, owned)
         if holding:
             return
         tried += now
     nearest = min(tried, key=lambda item: item[0], default=(0, []))[1]
-    if nearest and takes_less(needs, len(nearest)):
-        lean = in_parts(needs, nearest, owned, is_lean=True)
+    if nearest and _takes_less(needs, len(nearest)):
+        lean = _in_parts(needs, nearest, owned, is_lean=True)
         if _lacking(lean, nearest, emptied(owned), "low_bytes") <= 0:
             yield lean
     for cards in states:
-        yield from offloaded(needs, _rooms(machine, cards))
+        yield from _offloaded(needs, _rooms(machine, cards))
     yield from _on_unread(needs, machine)
     if nearest:
-        yield from in_turn(needs, nearest[0])
-    yield in_parts(needs, nearest, owned) if nearest else needs
+        yield from _in_turn(needs, nearest[0])
+    yield _in_parts(needs, nearest, owned) if nearest else needs
 
 
 def _on_unread(needs: Needs, machine: Machine) -> Iterator[Needs]:
     """All of it on an accelerator of which it was not read what it can give."""
     owned = machine.accelerators
     if owned is None:
-        yield in_parts(needs, [Place(index=0, room_bytes=None)], ())
+        yield _in_parts(needs, [Place(index=0, room_bytes=None)], ())
     for place in places(owned):
         device = (owned or ())[place.index]
         if device.unified is None or device.memory_total_bytes is None:
-            yield in_parts(needs, [place], owned or ())
+            yield _in_parts(needs, [place], owned or ())
 
 
 def _rooms(machine: Machine, cards: Sequence[Accelerator]) -> list[Place]:
@@ -208,13 +354,13 @@ def _rooms(machine: Machine, cards: Sequence[Accelerator]) -> list[Place]:
 
 
 def _groups(
-    needs: Needs, machine: Machine, cards: Sequence[Accelerator], way: Spreading
+    needs: Needs, machine: Machine, cards: Sequence[Accelerator], question: Question
 ) -> Iterator[list[Place]]:
     """The largest accelerators in each number that may share the model in equal parts. `cards` says
     what each can give. Those that do not suit are left out where others do.
     """
     rooms = _rooms(machine, cards)
-    suited = [place for place in rooms if way.suits(cards[place.index])]
+    suited = [place for place in rooms if _suits(question, cards[place.index])]
     sized = [place for place in suited or rooms if place.room_bytes is not None]
     sized.sort(key=lambda place: -(place.room_bytes or 0))
     if sized:
@@ -223,6 +369,16 @@ def _groups(
         for group in by_maker(sized, machine):
             if len(group) >= number:
                 yield group[:number]
+
+
+def _suits(question: Question, device: Accelerator) -> bool:
+    """Whether the runtime is not known to run its quantization on no such accelerator."""
+    runtime = question.runtime
+    if runtime is None:
+        return True
+    least = runtime.capability_for(question.workload.quantization, question.cache_rule)
+    is_recent = least is None or reaches(device, least) is not False
+    return is_recent and runs_on(runtime, device)
 
 
 def _lacking(
@@ -236,7 +392,7 @@ def _lacking(
     return max(lacking)
 
 
-def takes_less(needs: Needs, number: int) -> bool:
+def _takes_less(needs: Needs, number: int) -> bool:
     """Whether the program has an option that makes some term smaller."""
     lean = needs_on(needs, Device(devices=number, is_lean=True))
     return lean.memory != needs_on(needs, Device(devices=number)).memory
@@ -247,7 +403,7 @@ def smallest_device_bytes(needs: Needs, number: int = 1, *, may_be_lean: bool = 
     room; with `may_be_lean` that is judged to do: with the option by which the program takes less
     the likely need has room there.
     """
-    is_lean = may_be_lean and takes_less(needs, number)
+    is_lean = may_be_lean and _takes_less(needs, number)
     end, size = "bytes" if is_lean else "high_bytes", 0
     while True:
         room = size * GPU_ONLY_PERCENT // 100
@@ -264,3 +420,35 @@ def smallest_device_bytes(needs: Needs, number: int = 1, *, may_be_lean: bool = 
             return size
         # what is lacking grows no faster than the device does, so no step is too long
         size = min(size + lacking, size // _STEP_BYTES * _STEP_BYTES + _STEP_BYTES)
+
+
+def _in_parts(
+    needs: Needs, group: Sequence[Place], cards: Sequence[Accelerator], *, is_lean: bool = False
+) -> Needs:
+    """Equal parts on each of a group of accelerators of a program that runs on these alone; `cards`
+    are those of the machine, () where they were not read. A process takes memory on both sides:
+    libraries in RAM, graphs and more on its device. `is_lean`: with the option by which the program
+    takes less.
+    """
+    number = len(group)
+    devices = [
+        device_of(cards[place.index] if cards else None, number, is_lean=is_lean) for place in group
+    ]
+    there = {device: needs_on(needs, device) for device in dict.fromkeys(devices)}
+    terms: list[Term] = []
+    for alike in zip(*(terms_of(there[device]) for device in devices), strict=True):
+        if alike[0].stays_in_ram:
+            terms.append(_processes(alike[0], number) if alike[0].is_program else alike[0])
+        if alike[0].split is not Split.HOST:
+            terms += [
+                each.replace(where=place.where) for each, place in zip(alike, group, strict=True)
+            ]
+    return _with_terms(there[devices[0]], terms)
+
+
+def _processes(term: Term, number: int) -> Term:
+    """The program's own memory in RAM, once for each device."""
+    if number == 1:
+        return term
+    together = {name: number * getattr(term, name) for name in _SIZES}
+    return term.replace(arithmetic=share_of(f"{number} processes", term.arithmetic), **together)

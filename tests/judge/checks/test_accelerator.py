@@ -26,7 +26,7 @@ from selfhost import Workload, check
 from selfhost.catalogue.index import Catalogue
 from selfhost.core.records import Unread
 from selfhost.judge.checks import Finding, Outcome
-from selfhost.judge.placement.on_devices import terms_of
+from selfhost.judge.placement import terms_of
 from selfhost.judge.question import ask
 from selfhost.judge.record import Question, Route
 from selfhost.machine.changes import apply
