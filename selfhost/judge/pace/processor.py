@@ -22,7 +22,7 @@ from ...machine.cpus import (
 )
 from ...machine.record import BRIEFLY, FILLED_ASSUMED, RATE_ASSUMED, Machine
 from .engine import constant, ends_of
-from .speed import Range, product, scaled
+from .speed import Range, longer, product, scaled
 
 TYPE_CHECKING = False
 
@@ -319,22 +319,22 @@ class Bandwidth(Record):
 
 @lru_cache(maxsize=4096)
 def bandwidth(machine: Machine) -> Bandwidth | None:
-    """What memory bandwidth `machine` has to decode with; None where there is nothing to assume
-    from: the number of cores was not read, or the processor is emulated.
+    """What memory bandwidth `machine` has to decode with: measured or stated, else told by counted
+    guests, by names or by the class; None where there is nothing to assume from: the number of
+    cores was not read, or the processor is emulated.
     """
     rate = machine.memory_bandwidth_bytes_per_second
     if machine.emulated_on is not None:
         return None
     if rate is None:
-        return _assumed(machine)
+        return _by_guests(machine) or _by_memory(machine) or _by_class(machine)
     if machine.memory_bandwidth_bound is None and not machine.is_bandwidth_measured:
         return _stated(machine, rate)
     low, likely, high = scaled(kind_of(machine)[0], rate)
     if machine.memory_bandwidth_bound is not None:
         # of a busy machine: it raises what its name or class tells, and lowers none of it
-        other = _assumed(machine)
-        others = (low, high, high) if other is None else other.ends
-        ends = max(low, others[0]), max(likely, others[1]), max(high, others[2])
+        other = bandwidth(machine.replace(memory_bandwidth_bytes_per_second=None))
+        ends = longer((low, likely, high), (low, high, high) if other is None else other.ends)
         how = "read while the machine was busy: --measure narrows it when it is idle"
         return Bandwidth(ends=ends, how=f"at least {_rate(rate)}, {how}")
     how = f"{_rate(rate)}, measured{' at present' * (machine.memory_bandwidth_how == BRIEFLY)}"
@@ -351,11 +351,6 @@ def bandwidth(machine: Machine) -> Bandwidth | None:
 def _rate(bytes_per_second: float) -> str:
     """`40.0 GB/s of memory bandwidth`."""
     return f"{units.decimal(int(bytes_per_second))}/s of memory bandwidth"
-
-
-def _assumed(machine: Machine) -> Bandwidth | None:
-    """What nobody read: counted guests, the name or the cards, the class."""
-    return _by_guests(machine) or _by_memory(machine) or _by_class(machine)
 
 
 class _Memory(Record):
@@ -410,11 +405,9 @@ def _memory_of(machine: Machine) -> _Memory | None:
             peaks=(series.least, series.slowest, likely, series.fastest, series.most),
             sockets=sockets_of(machine, series),
         )
-    computer = None
-    if is_client_by_class(machine):
-        computer = gpus.computer_of(machine)
-        if computer is None and "cpu_model" in machine.assumed:
-            computer = gpus.unnamed_computer()
+    computer = gpus.computer_of(machine) if is_client_by_class(machine) else None
+    if computer is None and "cpu_model" in machine.assumed and is_client_by_class(machine):
+        computer = gpus.unnamed_computer()
     if computer is not None:
         # it may be slow in both: little is known of it
         least, usual, most = computer.least, computer.usual, computer.most
@@ -432,16 +425,13 @@ def _stated(machine: Machine, rate: int) -> Bandwidth:
     """Of memory whose peak somebody states, as a profile or a record does; of that the rate or what
     is filled may be assumed.
     """
-    stated, cores = f"{_rate(rate)} (stated)", machine.cpu_cores_usable
+    stated, series, part = f"{_rate(rate)} (stated)", named_processor(machine), 1.0
     memory = None if is_guest(machine) else _memory_of(machine)
     if memory is None:
+        if chip_of(machine) is None and machine.cpu_cores_usable is not None:
+            rate = int(min(rate, constant("reading")["core_high"] * machine.cpu_cores_usable))
         how = f"{stated}; processors reach a third to all of it"
-        most = rate if cores is None else constant("reading")["core_high"] * cores
-        if chip_of(machine) is None and most < rate:
-            rate = int(most)
-            how = f"{stated}; {units.cores(cores or 1)} can read at most {units.decimal(rate)}/s"
         return Bandwidth(ends=scaled(ends_of("reading", "stated_share"), rate), how=how)
-    series, part = named_processor(machine), 1.0
     if series is not None and machine.memory_bandwidth_how == RATE_ASSUMED:
         part = rate / series.usual
     else:
@@ -466,33 +456,38 @@ def _by_guests(machine: Machine) -> Bandwidth | None:
     on_server = _is_server(machine) or is_emulated_name
     if not (on_server if series is None else series.kind == "server"):
         return None
-    guests = cpus.guests_with(
-        core_and_clock(machine)[0],
-        is_amd=_is_amd(machine) if cpus.maker_of(name or "") is not None else None,
-        cores=threads_of(machine),
-    )
+    is_amd = _is_amd(machine) if cpus.maker_of(name or "") is not None else None
+    core, _ = core_and_clock(machine)
+    guests = cpus.guests_with(core, is_amd=is_amd, cores=threads_of(machine))
     if guests is None:
         return None
     ends, types = guests
-    low, high = (units.decimal(int(end)) for end in (ends[0], ends[2]))
     how = (
-        f"{types} virtual machines of clouds with about as many such cores read {low}/s to {high}/s"
-        " of memory; this one was not measured"
+        f"{types} virtual machines of clouds with about as many such cores read {_span(ends)} of"
+        " memory; this one was not measured"
     )
     return Bandwidth(ends=ends, how=how)
 
 
+def _span(ends: Range) -> str:
+    """`10.0 GB/s to 40.0 GB/s`."""
+    return f"{units.decimal(int(ends[0]))}/s to {units.decimal(int(ends[2]))}/s"
+
+
 def _by_memory(machine: Machine) -> Bandwidth | None:
-    """What runs with that memory reached; None where no name tells it."""
+    """What runs with that memory reached; None where no name tells it. A guest has a part of the
+    socket, and its neighbours the rest.
+    """
     memory, series, cores = _memory_of(machine), named_processor(machine), machine.cpu_cores_usable
     if memory is None or (is_guest(machine) and series is None):
         return None
-    if series is not None and is_guest(machine) and not _has_whole_processor(machine):
-        low, likely, high = _read_by_guest(machine, series, memory.replace(sockets=1))
-    else:
-        low, likely, high = memory.read(machine)
-        if _may_have_one_module(machine):
-            low = memory.read(machine, 0.5)[0]
+    is_part = is_guest(machine) and not _has_whole_processor(machine)
+    memory = memory.replace(sockets=1) if is_part else memory
+    low, likely, high = memory.read(machine)
+    if is_part:
+        low *= _GUEST_SHARE
+    elif _may_have_one_module(machine):
+        low = memory.read(machine, 0.5)[0]
     if series is not None and cores is not None:
         # a quota stops what is read as it stops what is computed
         high = min(high, constant("reading")["core_high"] * cores)
@@ -502,20 +497,6 @@ def _by_memory(machine: Machine) -> Bandwidth | None:
     elif series is not None and series.channels > 1 and not is_guest(machine):
         how += ", about half as much with half the channels"
     return Bandwidth(ends=(low, likely, high), how=f"{how}; {_what_narrows(machine)}")
-
-
-def _read_by_guest(machine: Machine, series: cpus.Processor, memory: _Memory) -> Range:
-    """What a guest reads that has a part of a socket: neighbours leave more than the fair share and
-    take some of what is free.
-    """
-    cores = machine.cpu_cores_usable
-    if not series.cores or cores is None:
-        low, likely, high = memory.read(machine)
-        return low * _GUEST_SHARE, likely, high
-    part = min(1.0, cores / (series.cores * series.threads))
-    whole = machine.replace(cpu_cores_usable=float(series.cores), cpu_cores_physical=None)
-    low, likely, high = memory.read(whole)
-    return low * part**0.75, likely * part**0.5, high * part**0.25
 
 
 def _may_have_one_module(machine: Machine) -> bool:
@@ -538,19 +519,13 @@ def _what_narrows(machine: Machine) -> str:
 def _by_class(machine: Machine) -> Bandwidth | None:
     """What a machine of its class may read, by its chip or its cores; None: both unread."""
     chip, cores = chip_of(machine), machine.cpu_cores_usable
-    if chip is not None:
-        low, high, what = chip
-    elif cores is not None:
-        low, high, what = _ends_of_class(machine, cores)
-    else:
+    if chip is None and cores is None:
         return None
+    low, high, what = chip or _ends_of_class(machine, cores or 0.0)
     beyond_low, beyond_high = constant("reading")["class_ends"]
     # no run reads more than a memory gives whose peak is known
     most = high if chip is not None and what != ANY_APPLE else high * beyond_high
-    how = (
-        f"a guess: {units.decimal(low)}/s to {units.decimal(high)}/s of memory bandwidth ({what}),"
-        " not measured"
-    )
+    how = f"a guess: {_span((low, low, high))} of memory bandwidth ({what}), not measured"
     slow, usual = low * beyond_low, (low * high) ** 0.5
     if _is_server(machine) and not is_guest(machine) and cpus.count_of(machine.cpu_model or "") > 1:
         slowest_share, usual_share, _ = ends_of("reading", "across_sockets")

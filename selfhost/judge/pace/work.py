@@ -18,16 +18,14 @@ from ...machine.record import Accelerator, Machine
 from ...needs.records import Needs
 from ..placement.devices import computes_on_shared, runs_on
 from .engine import MEASURED, Step, basis_of, constant, efficiency, ends_of
-from .graphics import device_bandwidth, gpu_of, layer_from_python, shared_gpu_of
+from .graphics import gpu_of, layer_from_python, shared_gpu_of
 from .placed import seconds_on_processor
 from .processor import (
     FALL,
     SCALE_WELL,
-    chip_of,
     core_of,
     cores_rate,
     is_guest,
-    on_apple_gpu,
     threads_of,
 )
 from .speed import (
@@ -65,11 +63,6 @@ _LEAST_TOKENS = 1024
 # for the weights, which LoRA leaves as they are; activations that are computed again take 2 more
 # (Korthikanti et al. 2022, arXiv:2205.05198, section 5)
 _FORWARD, _BACKWARD, _WEIGHTS, _AGAIN = 2, 2, 2, 2
-# passes whose layers are launched: forward, and backward as long as two; once more forward where
-# activations are computed again
-_PASSES = 3
-# of each weight in 4 bits half a byte is read and two are written and read again
-_UNPACKED_BYTES = 4.5
 # of a denoiser whose blocks are not counted, those of Stable Diffusion 1.5
 _FEWEST_BLOCKS = 38
 # seconds that a recognizer's encoder reads at once
@@ -169,22 +162,15 @@ def _computes(device: Accelerator, runtime: RuntimeSpec | None, quantization: st
 
 
 def _power_of_gpu(device: Accelerator, machine: Machine) -> Power | None:
-    """Peak of a GPU: of its name, of the Apple chip that it is part of, else by its class."""
+    """Peak of a GPU: of its name, or of the Apple chip that it is part of."""
     capability = device.compute_capability or gpus.capability_by_name(device.name)
     peak = gpus.peak_flops(device.name, capability)
     if peak is None and device.vendor.lower() == "apple":
         peak = gpus.peak_flops(machine.cpu_model or "", None)
-    if peak is not None:
-        how = f"{device.name} ({_tflops(peak)} at most)"
-        return Power(peak=scaled(SAME, peak), device=device, how=how)
-    rate, chip = device_bandwidth(device), chip_of(machine)
-    if rate is None and device.unified and on_apple_gpu(machine) and chip is not None:
-        rate = float(chip[1])
-    if rate is None:
+    if peak is None:
         return None
-    ends = scaled(ends_of("work", "operations_a_byte"), rate)
-    how = f"{device.name} ({_tflops(ends[0])} to {_tflops(ends[2])}, a guess by class)"
-    return Power(peak=ends, device=device, how=how)
+    how = f"{device.name} ({_tflops(peak)} at most)"
+    return Power(peak=scaled(SAME, peak), device=device, how=how)
 
 
 def _tflops(rate: float) -> str:
@@ -278,148 +264,105 @@ def pace_of_documents(job: Job, document_tokens: int = DOCUMENT_TOKENS) -> Speed
     """Documents of 512 tokens a second, one after the other; pictures of a model whose operations
     for one are known, and whose layers nobody wrote down.
     """
-    power, runtime = job.power, job.runtime
+    power, spec, tokens = job.power, job.spec, document_tokens
     if power is None:
         return _unpaced(_NOTHING_TELLS, DOCUMENTS)
-    is_measured = runtime is not None and runtime.computes_with == MEASURED
-    counted = _document_work(job, power, document_tokens, is_measured=is_measured)
-    if counted is None:
+    architecture, parameters = spec.architecture, spec.parameters.active
+    is_picture = architecture is None and spec.picture_operations is not None
+    if is_picture:
+        operations = scaled(SAME, spec.picture_operations or 0)
+    elif architecture is not None and parameters is not None:
+        tokens = min(tokens, architecture.context_tokens or tokens)
+        operations = scaled(SAME, _document_operations(architecture, parameters, tokens))
+    elif parameters is not None and parameters >= _LEAST_PARAMETERS:
+        operations = scaled(ends_of("documents", "met"), 2.0 * parameters * tokens)
+    else:
         return _unpaced("the shape of the model is not known", DOCUMENTS)
-    operations, tokens, launched = counted
-    what, basis = "one picture" if tokens is None else f"{tokens} tokens", ""
-    share = shares_on_cores(job.machine, runtime, job.quantization)
+    taken, basis = product(power.seconds(1.0, _share_of_documents(job, power)), operations), ""
     if power.device is not None:
-        # llama.cpp reads them as prompts
-        kind = "prompt" if is_measured else "picture"
-        share = product(share_of_peak(kind, power.device), ends_of("documents", kind))
-        basis = f"; documents at a part of this: {_basis_of_share(kind, power.device)}"
-        if not is_measured:
-            share = product(share, inverse(_longer_by_type(job.machine, power, job.quantization)))
-    taken = product(power.seconds(1.0, share), operations)
-    pace = PaceRange.of_seconds(added(taken, launched))
+        basis = f"; documents at a part of this: {_basis_of_share('picture', power.device)}"
+        # sentence-transformers launches the operations for so many at once
+        layers = 0 if architecture is None else architecture.layers
+        taken = added(taken, scaled(layer_from_python(power.device), layers / _BATCH))
+    pace, what = PaceRange.of_seconds(taken), "one picture" if is_picture else f"{tokens} tokens"
     return Speed(
         work=pace,
-        prompt=None if tokens is None else PaceRange.of(scaled(pace.ends, tokens)),
-        unit=PICTURES_READ if tokens is None else DOCUMENTS,
+        prompt=None if is_picture else PaceRange.of(scaled(pace.ends, tokens)),
+        unit=PICTURES_READ if is_picture else DOCUMENTS,
         how=f"on {power.how}; {operations[1] / 1e9:,.0f} × 10^9 operations for {what}{basis}",
     )
 
 
-def _document_work(
-    job: Job, power: Power, document_tokens: int, *, is_measured: bool
-) -> tuple[Range, int | None, Range] | None:
-    """Of one document: the operations, its tokens (None: it is a picture), and the seconds that
-    launching takes. None of a model of unknown shape.
-    """
-    architecture, parameters = job.spec.architecture, job.spec.parameters.active
-    layer = NOTHING if power.device is None else layer_from_python(power.device)
-    if architecture is not None and parameters is not None:
-        tokens = min(document_tokens, architecture.context_tokens or document_tokens)
-        launched = scaled(layer, architecture.layers / _BATCH)
-        if power.device is not None and is_measured:
-            layer_us = efficiency("decode", power.device)["layer_us"]
-            launched = scaled(SAME, architecture.layers * layer_us / 1e6)
-        # two for each parameter that a token meets, and attention of all tokens to all
-        tables = (architecture.vocabulary or 0) + (architecture.positions or 0)
-        met = max(0, parameters - tables * architecture.embedding_length)
-        attention = sum(
-            2 * tokens * group.heads * (group.key_length + group.value_length) * len(group.layers)
-            for group in architecture.attention
-        )
-        return scaled(SAME, float(tokens * (2 * met + attention))), tokens, launched
-    if job.spec.picture_operations is not None:
-        return scaled(SAME, job.spec.picture_operations), None, NOTHING
-    if parameters is None or parameters < _LEAST_PARAMETERS:
-        return None
-    operations = scaled(ends_of("documents", "met"), 2.0 * parameters * document_tokens)
-    return operations, document_tokens, NOTHING
+def _share_of_documents(job: Job, power: Power) -> Range:
+    """Of what computes them; llama.cpp reads them as prompts."""
+    if power.device is None:
+        return shares_on_cores(job.machine, job.runtime, job.quantization)
+    if job.runtime is not None and job.runtime.computes_with == MEASURED:
+        return product(share_of_peak("prompt", power.device), ends_of("documents", "prompt"))
+    longer = _longer_by_type(job.machine, power, job.quantization)
+    share = share_of_peak("picture", power.device)
+    return product(share, ends_of("documents", "picture"), inverse(longer))
+
+
+def _document_operations(architecture: Architecture, parameters: int, tokens: int) -> float:
+    """Two for each parameter that a token meets, and attention of all tokens to all."""
+    tables = (architecture.vocabulary or 0) + (architecture.positions or 0)
+    met = max(0, parameters - tables * architecture.embedding_length)
+    attention = sum(
+        2 * tokens * group.heads * (group.key_length + group.value_length) * len(group.layers)
+        for group in architecture.attention
+    )
+    return float(tokens * (2 * met + attention))
 
 
 # ---------------------------------------------------------------- training
 
 
-class _Training(Record):
-    """What one step computes: operations for each of its `tokens`, `passes` over the weights, and
-    on how many of the last of its `layers` there are adapters. `method`: of a workload.
-    """
-
-    method: str
-    operations: float
-    tokens: float
-    passes: int
-    layers: int
-    adapted: int
-
-
 def pace_of_training(job: Job, workload: Workload) -> Speed:
     """Tokens trained on in a second, and how long the stated tokens take."""
     power, parameters = job.power, job.spec.parameters.active
-    # on how many of the last layers the trainer puts adapters, and keeps their activations
-    own_layers = job.runtime.trainer_layers if job.runtime else None
-    if job.placed.memory is None and own_layers is None:
+    is_python = job.runtime is None or job.runtime.trainer_layers is None
+    if job.placed.memory is None and is_python:
         why = "where it would be trained is not known, because its memory need is not"
         return _unpaced(why, TRAINED)
     if parameters is None:
         return _unpaced("the number of parameters that a token meets is not known", TRAINED)
     if power is None:
         return _unpaced(_NOTHING_TELLS, TRAINED)
-    training = _training(job, workload, own_layers, parameters, power.number)
-    taken = _seconds_of_training(job, power, training, is_python=own_layers is None)
-    how = f"on {power.how}; {training.operations / 1e9:,.0f} × 10^9 operations a token"
-    how += ", activations computed again" if training.passes > _PASSES else ""
-    if training.adapted < training.layers:
-        how += f", adapters on the last {training.adapted} of {training.layers} layers"
-    if power.device is not None:
-        how += f"; {_basis_of_share('training', power.device)}"
-    pace, dataset = PaceRange.of_seconds(scaled(taken, 1 / training.tokens)), None
+    operations, device = _operations_of_training(job, workload, parameters), power.device
+    tokens = float((workload.context_tokens or _LEAST_TOKENS) * workload.parallel * power.number)
+    how = f"on {power.how}; {operations / 1e9:,.0f} × 10^9 operations a token"
+    share = ends_of("training", "on_cores")
+    if device is not None:
+        share = product(
+            share_of_peak("training", device),
+            inverse(_longer_by_type(job.machine, power, "bfloat16")),
+        )
+        how += f"; {_basis_of_share('training', device)}"
+    taken = power.seconds(operations * tokens, share)
+    if power.number > 1:
+        taken = product(taken, ends_of("training", "together"))
+    if device is not None and is_python and job.spec.architecture is not None:
+        # forward once, backward as long as two, and forward again
+        passes = job.spec.architecture.layers * (4 if workload.checkpointing else 3)
+        taken = longer(taken, scaled(layer_from_python(device), passes))
+    pace, dataset = PaceRange.of_seconds(scaled(taken, 1 / tokens)), None
     if workload.dataset_tokens is not None:
         dataset = SecondsRange.of(scaled(pace.seconds, workload.dataset_tokens))
     return Speed(work=pace, unit=TRAINED, how=how, dataset_seconds=dataset)
 
 
-def _training(
-    job: Job, workload: Workload, own_layers: int | None, parameters: int, devices: int
-) -> _Training:
-    method = workload.finetune_method or "lora"
-    layers = adapted = job.spec.architecture.layers if job.spec.architecture else 0
-    if own_layers is not None and method != "full":
-        adapted = min(layers, own_layers)
-    again = bool(workload.checkpointing) and own_layers is None
-    backward = _BACKWARD * (adapted / layers if layers else 1.0)
-    more = (_WEIGHTS if method == "full" else 0) + (_AGAIN if again else 0)
-    return _Training(
-        method=method,
-        operations=(_FORWARD + backward + more) * parameters,
-        tokens=float((workload.context_tokens or _LEAST_TOKENS) * workload.parallel * devices),
-        passes=_PASSES + again,
-        layers=layers,
-        adapted=adapted,
-    )
-
-
-def _seconds_of_training(job: Job, power: Power, training: _Training, *, is_python: bool) -> Range:
-    """Of one step: what it computes, on a GPU no less than launching the layers, and unpacking
-    weights in 4 bits.
+def _operations_of_training(job: Job, workload: Workload, parameters: int) -> float:
+    """For one token: a trainer may put adapters on some of the last layers, and keep what these
+    compute.
     """
-    device, share = power.device, ends_of("training", "on_cores")
-    if device is not None:
-        share = share_of_peak("training", device)
-    taken = power.seconds(training.operations * training.tokens, share)
-    if power.number > 1:
-        taken = product(taken, ends_of("training", "together"))
-    if device is None:
-        return taken
-    taken = product(taken, _longer_by_type(job.machine, power, "bfloat16"))
-    rate, parameters = device_bandwidth(device), job.spec.parameters
-    if training.method == "qlora" and rate is not None:
-        every = parameters.total or parameters.active or 0
-        # the backward pass unpacks once
-        moved = every * _UNPACKED_BYTES * (training.passes - 1)
-        taken = added(taken, scaled(inverse(ends_of("training", "unpacking")), moved / rate))
-    if is_python:
-        launched = max(1, training.layers * training.passes)
-        taken = longer(taken, scaled(layer_from_python(device), launched))
-    return taken
+    own_layers = job.runtime.trainer_layers if job.runtime else None
+    layers = job.spec.architecture.layers if job.spec.architecture else 0
+    is_full, backward = workload.finetune_method == "full", float(_BACKWARD)
+    if own_layers is not None and layers and not is_full:
+        backward *= min(1.0, own_layers / layers)
+    again = _AGAIN if workload.checkpointing and own_layers is None else 0
+    return (_FORWARD + backward + (_WEIGHTS if is_full else 0) + again) * parameters
 
 
 # ---------------------------------------------------------------- pictures and clips
