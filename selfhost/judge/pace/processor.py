@@ -328,15 +328,18 @@ def bandwidth(machine: Machine) -> Bandwidth | None:
         return None
     if rate is None:
         return _by_guests(machine) or _by_memory(machine) or _by_class(machine)
-    if machine.memory_bandwidth_bound is None and not machine.is_bandwidth_measured:
-        return _stated(machine, rate)
-    low, likely, high = scaled(kind_of(machine)[0], rate)
     if machine.memory_bandwidth_bound is not None:
         # of a busy machine: it raises what its name or class tells, and lowers none of it
+        low, _, high = ends = scaled(kind_of(machine)[0], rate)
         other = bandwidth(machine.replace(memory_bandwidth_bytes_per_second=None))
-        ends = longer((low, likely, high), (low, high, high) if other is None else other.ends)
+        ends = longer(ends, (low, high, high) if other is None else other.ends)
         how = "read while the machine was busy: --measure narrows it when it is idle"
         return Bandwidth(ends=ends, how=f"at least {_rate(rate)}, {how}")
+    return _measured(machine, rate) if machine.is_bandwidth_measured else _stated(machine, rate)
+
+
+def _measured(machine: Machine, rate: int) -> Bandwidth:
+    low, likely, high = scaled(kind_of(machine)[0], rate)
     how = f"{_rate(rate)}, measured{' at present' * (machine.memory_bandwidth_how == BRIEFLY)}"
     if is_guest(machine):
         how += "; its host may give it more or less at another time"

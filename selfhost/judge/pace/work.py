@@ -70,6 +70,7 @@ _WINDOW_SECONDS = 30
 # Metal and CUDA use the GPU that shares the RAM; of other makers the program's builds decide
 _SHARED_VENDORS = ("apple", "nvidia")
 _LEAST_WITH_BFLOAT16 = "8.0"
+_BFLOAT16_SETS = frozenset(("avx512_bf16", "amx_bf16", "bf16"))
 _NOTHING_TELLS = "nothing tells how fast what it runs on computes"
 
 
@@ -225,16 +226,17 @@ def shares_on_cores(machine: Machine, runtime: RuntimeSpec | None, quantization:
 
 def _longer_by_type(machine: Machine, power: Power, quantization: str) -> Range:
     """As many times as long as with 16 bits that the hardware computes with."""
-    device, sets = power.device, machine.instruction_sets or ()
-    lacks_type = False
-    if quantization == "bfloat16" and device is None:
-        lacks_type = not any(name in sets for name in ("avx512_bf16", "amx_bf16", "bf16"))
-    elif quantization == "bfloat16" and device is not None:
+    device, name = power.device, quantization
+    if device is None:
+        lacks_type = _BFLOAT16_SETS.isdisjoint(machine.instruction_sets or ())
+    else:
         capability = device.compute_capability or gpus.capability_by_name(device.name)
         lacks_type = gpus.reaches_capability(capability, _LEAST_WITH_BFLOAT16) is False
-    name = "without_bfloat16" if lacks_type else quantization
-    factors = constant("work")["longer"] if device or lacks_type else {}
-    slow, likely, fast = factors.get(name, SAME)
+    if quantization == "bfloat16" and lacks_type:
+        name = "without_bfloat16"
+    elif device is None:
+        return SAME
+    slow, likely, fast = constant("work")["longer"].get(name, SAME)
     return slow, likely, fast
 
 
