@@ -1,8 +1,8 @@
 """The model that a name means, with the quantization and the program that the name states.
 
 A name is looked up as it is, then without the words for the form of its files at the end
-(`quantization_names`); then with its words joined otherwise, as a base model, by its maker, and as
-the beginning of a longer name. Digits are never corrected, and what is read as something else is
+(`quantization_names`); then with its words joined otherwise, as a base model, and by its maker.
+Digits are never corrected, and what is read as something else is
 said in a note.
 """
 
@@ -21,7 +21,6 @@ from .quantization_names import TRAINED_FOR, Form, splits
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from .index import Outline
     from .spec import ModelSpec
 
 # the longest repository id that Hugging Face allows has 96 + 1 + 96 characters; an address of a
@@ -42,8 +41,6 @@ SEE_NAMES = (
 )
 # of the others of a family
 _MOST_NAMED = 3
-# a shorter name begins the ids of too many models
-_SHORTEST_BEGINNING = 4
 # what Hugging Face allows in the name of a repository; it is printed in lines to type
 _REPOSITORY = pattern(r"[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9][A-Za-z0-9_.-]*")
 _GGUF_REPOSITORY = pattern(rf"(?i)({_REPOSITORY.pattern}gguf)(?<!\.gguf)(?::.*)?")
@@ -62,10 +59,6 @@ _SNAPSHOT = pattern(
 _SIGNS = pattern(r"-v-(?=\d)|(?<!\d)-|-(?!\d)")
 # sizes in a name as `canonical` writes it
 _SIZE = pattern(r"(?:\d+-)+[bm](?![a-z])")
-# what people leave off: a version, a date, a size, and the words for a model that was tuned
-_LEFT_OFF = pattern(
-    r"(?:-(?:[\d.]+|v[\d.]+|[ae]?\d+(?:\.\d+)?[bemx]|instruct|chat|it|thinking|preview|base|hf))*"
-)
 
 
 class Resolution(Record):
@@ -494,35 +487,5 @@ def _alnum(name: str) -> str:
     return "".join(letter for letter in name.lower() if letter.isalnum())
 
 
-def _begun(base: str, owner: str, form: Form | None, catalogue: Catalogue) -> Match | None:
-    """A model whose name somebody left the end off, or named by its family: the newest of one
-    size.
-    """
-    key, start = canonical(base), "-".join(base.lower().replace("_", " ").split())
-    is_thing = key in catalogue.common_tables("things", "thing")
-    if owner or ":" in base or len(key) < _SHORTEST_BEGINNING or is_thing:
-        return None
-    begun = [
-        outline
-        for outline in catalogue.outlines()
-        if outline.id.startswith(f"{start}-") and _LEFT_OFF.fullmatch(outline.id, len(start))
-    ]
-    return _newest(
-        base,
-        begun or [each for each in catalogue.outlines() if canonical(each.family or "") == key],
-    )
-
-
-def _newest(base: str, begun: Sequence[Outline]) -> Match | None:
-    """The newest of the models that a name begins, where all are of one size."""
-    sizes = {(each.parameters_total, each.parameters_active) for each in begun}
-    if len(sizes) != 1 or (len(begun) > 1 and (None, None) in sizes) or begun[0].closed:
-        return None
-    newest = max(begun, key=lambda each: (each.released or "", -len(each.id), each.id))
-    others = ", ".join(sorted(each.id for each in begun if each is not newest))
-    why = f"the newest of one size; also {others}" if others else "the only one here"
-    return newest.id, (f"{base} begins a longer name; this answer is for {newest.id} ({why}).",)
-
-
 AS_IT_IS: Sequence[_Reading] = (_as_it_is,)
-OTHERWISE: Sequence[_Reading] = (_joined, _from_base, _by_maker, _begun)
+OTHERWISE: Sequence[_Reading] = (_joined, _from_base, _by_maker)

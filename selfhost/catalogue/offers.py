@@ -2,7 +2,7 @@
 
 The file has a header, `{"schema": 1, "as_of": …, "sources": {NAME: {"as_of": …, "what": …}},
 "left_out": […]}`, then one line per model, `{"model": ID, "offers": […]}`. `left_out` says which
-offers of the sources are not taken over, and why. Only the line of the model asked for is read.
+offers of the sources are not taken over, and why.
 """
 
 from __future__ import annotations
@@ -11,23 +11,20 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from ..core.errors import Problem, SpecError
+from ..core.files import Unreadable, read_file
 from ..core.records import Record, read_by
-from ..core.tables import STORED, is_stored, read_stored, shipped_table, stored, value_of
+from ..core.tables import STORED, is_stored, read_stored, shipped_table, stored
 from ..core.tomlfile import Document, Table
 from ..core.workload import INPUT_PER_OUTPUT_TOKEN
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    pass
+    from typing import Any
 
-SCHEMA = 1
 MAX_BYTES = 16 << 20
 _REMEDY = "install selfhost again, or put back specs/common/offers.jsonl"
-
-
 _DOLLARS = read_by(Table.number, maximum=1e9, default=None)
-_TOKENS = read_by(Table.integer, minimum=1, maximum=10**9, default=None)
 
 
 class Offer(Record):
@@ -47,7 +44,7 @@ class Offer(Record):
     model_id: str
     stands_in: bool = False
     why_instead: str | None = None
-    context_tokens: int | None = _TOKENS
+    context_tokens: int | None = read_by(Table.integer, minimum=1, default=None)
     input_usd_per_million_tokens: float | None = _DOLLARS
     output_usd_per_million_tokens: float | None = _DOLLARS
     usd_per_audio_minute: float | None = _DOLLARS
@@ -59,39 +56,30 @@ class Offer(Record):
 
 
 class Snapshot(Record):
-    """The day of the file at `path` as a whole, the day of each source, and by the id of a model
-    the number of its line, and its content: a line of JSON, or in a package its value.
-    """
+    """The day of the whole file, the day of each source, and what it states of each model."""
 
-    path: str
     day: str
     days: Mapping[str, str]
-    rows: Mapping[str, tuple[int, bytes]]
-
-    def row(self, model_id: str) -> Document:
-        """What the file states of one model. Raises `SpecError` where its line is no JSON."""
-        line, content = self.rows[model_id]
-        return (
-            _document(self.path, line, content) if line else Document(self.path, value_of(content))
-        )
+    rows: Mapping[str, Any]
 
 
 def offers_of(path: str, model_id: str, *, today: str) -> tuple[Offer, ...]:
     """The offers for one model in the file at `path`, cheapest first; empty where there is none.
 
     An offer is dropped from the day it ends on. `today` is `YYYY-MM-DD`.
-    Raises `SpecError` for a file that is missing or damaged in the header or the model's line.
+    Raises `SpecError` for a file that is missing or damaged, or wrong in what it states of that
+    model.
     """
-    file = snapshot(path)
-    if model_id not in file.rows:
-        return ()
-    row, offers = file.row(model_id), []
-    for table in row.root.tables("offers", required=True):
+    file, offers = snapshot(path), []
+    row = Document(path, {model_id: file.rows.get(model_id) or []})
+    for table in row.root.tables(model_id):
         values = table.fields(Offer)
         table.close()
         as_of = file.days.get(values["source"], file.day)
         offers.append(Offer(model_id=model_id, as_of=as_of, **values))
-    _refuse_damaged(row, file.rows[model_id][0])
+    if row.problems:
+        problems = [each.replace(remedy=each.remedy or _REMEDY) for each in row.problems]
+        raise SpecError(problems, remedy=_REMEDY)
     return cheapest_first(offer for offer in offers if offer.ends is None or offer.ends > today)
 
 
@@ -105,9 +93,8 @@ def day_by_header(path: str) -> str | None:
 
 def providers_by_model(path: str) -> Mapping[str, int]:
     """How many providers sell each model, by its id, in the file at `path`."""
-    file = snapshot(path)
-    offers = {model_id: file.row(model_id).values.get("offers") or () for model_id in file.rows}
-    return {id: len({each["provider"] for each in items}) for id, items in offers.items()}
+    rows = snapshot(path).rows.items()
+    return {id: len({each["provider"] for each in offers}) for id, offers in rows}
 
 
 def cheapest_first(offers: Iterable[Offer]) -> tuple[Offer, ...]:
@@ -136,70 +123,35 @@ def provider_name(id: str) -> str:
 
 @lru_cache(maxsize=2)
 def snapshot(path: str) -> Snapshot:
-    """The file at `path`, read once. Raises `SpecError` for a file that is missing or damaged in
-    the header; the line of a model is read when it is asked for.
-    """
-    if is_stored(path.removesuffix(".jsonl")):
-        values, rows = read_stored(path.removesuffix(".jsonl") + STORED)
-        header = Document(path, values)
-    else:
-        from ..core.files import Unreadable, read_file
-
-        try:
-            content = read_file(path, MAX_BYTES)
-        except Unreadable as error:
-            raise _damaged(path, None, f"the price snapshot {error.reason}") from None
-        header, rows = _document(path, 1, content.partition(b"\n")[0]), _rows(content)
-    root = header.root
-    if root.integer("schema", required=True) != SCHEMA:
-        root.problem("schema", f"must be {SCHEMA}")
-    day = root.date("as_of", required=True)
-    sources = root.mapping("sources", of=Table.table)
-    days = {name: table.date("as_of", required=True) for name, table in sources.items()}
-    _refuse_damaged(header, 1)
-    return Snapshot(path=path, day=day or "", days=days, rows=rows)
-
-
-def _rows(content: bytes) -> dict[str, tuple[int, bytes]]:
-    """The lines of the models by their ids; of two lines of one model the first counts."""
-    rows: dict[str, tuple[int, bytes]] = {}
-    for number, line in enumerate(content.split(b"\n")[1:], 2):
-        model, quote, _ = line.removeprefix(b'{"model": "').partition(b'"')
-        if quote:
-            rows.setdefault(model.decode(errors="replace"), (number, line))
-    return rows
+    """The file at `path`, read once. Raises `SpecError` for a file that is missing or damaged."""
+    package = path.removesuffix(".jsonl")
+    header, rows = read_stored(package + STORED) if is_stored(package) else _lines(path)
+    try:
+        days = {name: str(source["as_of"]) for name, source in header["sources"].items()}
+        return Snapshot(day=str(header["as_of"]), days=days, rows=rows)
+    except (KeyError, TypeError, AttributeError):
+        raise _damaged(path, 1, "has no schema, as_of and sources") from None
 
 
 def stored_offers(path: str) -> bytes:
     """The snapshot at `path` as a package has it. Raises `SpecError` for a damaged line."""
-    with open(path, "rb") as file:
-        content = file.read()
-    rows = {
-        model_id: (0, stored(_document(path, number, line).values))
-        for model_id, (number, line) in _rows(content).items()
-    }
-    return stored((_document(path, 1, content.partition(b"\n")[0]).values, rows))
+    return stored(_lines(path))
 
 
-def _document(path: str, number: int, line: bytes) -> Document:
+def _lines(path: str) -> tuple[Any, dict[str, Any]]:
+    """The header, and the offers by the id of the model; of two lines of one the last counts."""
     import json
 
+    values: list[Any] = []
     try:
-        value = json.loads(line)
-    except (ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        raise _damaged(path, number, "is not a JSON object")
-    return Document(path, value)
-
-
-def _refuse_damaged(document: Document, line: int) -> None:
-    problems = [
-        problem.replace(line=line or None, remedy=problem.remedy or _REMEDY)
-        for problem in document.problems
-    ]
-    if problems:
-        raise SpecError(problems, remedy=_REMEDY)
+        for line in read_file(path, MAX_BYTES).splitlines():
+            values.append(json.loads(line))
+        return values[0], {row["model"]: row["offers"] for row in values[1:]}
+    except Unreadable as error:
+        raise _damaged(path, None, f"the price snapshot {error.reason}") from None
+    except (ValueError, RecursionError, KeyError, TypeError, IndexError):
+        message = "is not a JSON object of the price snapshot"
+        raise _damaged(path, len(values) or 1, message) from None
 
 
 def _damaged(path: str, line: int | None, message: str) -> SpecError:

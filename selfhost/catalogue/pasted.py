@@ -49,12 +49,8 @@ _SERVED = pattern(
     r"|\s*\((?:(?:x?high|medium|low|minimal|max|default)(?: (?:effort|think(?:ing)?|reasoning))?"
     r"|(?:no|non)[ -]think(?:ing)?)\))$"
 )
-# a month as leaderboards write it: `Command R (08-24)`
-_MONTH = pattern(r"\s*\((0[1-9]|1[0-2])-(2\d)\)$")
 # Amazon Bedrock's id of a model: `us.amazon.nova-pro-v1:0`, `meta.llama3-1-70b-instruct-v1:0`
 _BEDROCK = pattern(r"(?:(?:us|eu|apac|jp|au|global)\.)?[a-z0-9]+\.([a-z][^/]+?)(?:-v[1-9])?:\d")
-# how Fireworks writes a decimal point: `llama-v3p1-70b-instruct`
-_POINT_AS_P = pattern(r"(?<=\d)p(?=\d)")
 # Cyrillic letters that look like Latin ones: Unicode's confusables.txt, the lower-case pairs
 _LOOKALIKES = str.maketrans("асеіјорѕхуԁһѵԛԝк", "aceijopsxydhvqwk")
 
@@ -110,13 +106,12 @@ def unrouted(name: str, catalogue: Catalogue) -> str:
     """A name without the prefix by which a gateway reaches it, and without what it says of how the
     model is served.
     """
-    name = _MONTH.sub(r"-\1-20\2", _SERVED.sub("", name))
+    name = _SERVED.sub("", name)
     prefix, slash, rest = name.partition("/")
     if slash and prefix in catalogue.common("providers")["prefixes"]["names"]:
         if prefix.startswith("ollama") and "/" not in rest:
             return f"{LIBRARY}{rest}"
-        is_pointed = prefix == "fireworks_ai" and "/" in rest
-        name = _POINT_AS_P.sub(".", rest.rpartition("/")[2]) if is_pointed else rest
+        name = rest.rpartition("/")[2] if prefix == "fireworks_ai" else rest
     bedrock = _BEDROCK.fullmatch(name)
     return bedrock[1] if bedrock else name
 

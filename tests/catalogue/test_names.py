@@ -287,10 +287,6 @@ def test_what_stands_around_a_name_does_not_hide_it() -> None:
         "ollama/qwen2.5-coder:14b": ("qwen2.5-coder-14b-instruct", None),
         "ollama/hermes3:8b-llama3.1-fp16": ("hermes-3-llama-3.1-8b", "F16"),
         "openrouter/qwen/qwen3-32b": ("qwen3-32b", None),
-        "fireworks_ai/accounts/fireworks/models/llama-v3p1-70b-instruct": (
-            "llama-3.1-70b-instruct",
-            None,
-        ),
         "bedrock/us.amazon.nova-pro-v1:0": ("amazon-nova-pro", None),
         "mistral.mistral-7b-instruct-v0:2": ("mistral-7b-instruct-v0.2", None),
         "gpt-oss-120b (high)": ("gpt-oss-120b", None),
