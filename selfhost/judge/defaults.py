@@ -26,7 +26,7 @@ from ..core.workload import DEFAULT_CONTEXT_TOKENS, READING_TOKENS_PER_SECOND, W
 from ..machine.record import Machine
 from ..needs.quantization import BLOCKS
 from .checks import phrase
-from .files import NO_FILES, NamedFiles, loads_by_tag
+from .files import NO_FILES, NamedFiles, has_to_be_made, loads_by_tag
 from .judging import judge
 from .placement.devices import index_of, places
 from .programs import PACKED_RUNTIMES, RUNTIMES_BY_MODALITY
@@ -393,15 +393,15 @@ def smallest_of_list(
         for each in others
         if each is not None
         and not (in_ram and is_of_parts and each.wants_gpu)
-        and (_is_made(question) or not _is_made(each))
+        and (_is_made(question, catalogue) or not _is_made(each, catalogue))
     ]
     smallest = min((question, *suiting), key=_memory_bytes).workload
     return workload.replace(runtime=smallest.runtime, quantization=smallest.quantization)
 
 
-def _is_made(question: Question) -> bool:
+def _is_made(question: Question, catalogue: Catalogue) -> bool:
     """Whether its file has to be made first."""
-    return question.needs is not None and question.needs.making is not None
+    return has_to_be_made(question.spec, question.runtime, question.workload, catalogue)
 
 
 def _memory_bytes(question: Question) -> float:

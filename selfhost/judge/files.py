@@ -18,12 +18,8 @@ from ..core.workload import Workload
 from ..machine.record import FILES_BY_PATH, LM_STUDIO, Machine, PresentModel
 from ..needs.file_formats import FOUR_BITS, SMALLEST_DEFAULT
 from ..needs.quantization import GGUF_QUANTIZATIONS
-from ..needs.records import How, Making, Needs
+from ..needs.records import Needs
 
-# of a weight in the file that is quantized
-_SIXTEEN_BITS = 16
-# a guess for weights of no stated type: 16 bits are usual, FP8 has half, old models have float32
-_BITS_OF_NO_STATED_TYPE = (8, 16, 32)
 # Two conversions to one quantization differ by some per cent at most (importance matrix, token
 # table, header): what is further off is another model. Where nothing says that a file is whole, it
 # must be as large as the need, but for the header.
@@ -129,40 +125,16 @@ def makes(spec: ModelSpec, runtime: RuntimeSpec, quantization: str) -> bool:
     return is_as_stored or need.from_sixteen_bits(spec.architecture)
 
 
-def making_of(
-    spec: ModelSpec,
-    runtime: RuntimeSpec | None,
-    workload: Workload,
-    needs: Needs,
-    catalogue: Catalogue,
-) -> Making | None:
-    """What the conversion takes where it is the only way to the file that is known; None where a
-    repository or Ollama's library has it, where it cannot be made, or where a size is not known.
+def has_to_be_made(
+    spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload, catalogue: Catalogue
+) -> bool:
+    """Whether the conversion is the only way to the file that is known: no repository and not
+    Ollama's library has it.
     """
-    total, size = spec.parameters.total, needs.disk_bytes
     if workload.task != "generate" or not can_be_made(spec, runtime, workload):
-        return None
-    if runtime is None or runtime.conversion is None or total is None or size is None:
-        return None
-    if is_published(spec, workload) or loads_by_tag(spec, catalogue.runtime("ollama"), workload):
-        return None
-    from ..needs.parts import name_of
-
-    weights = need.weights_bytes(
-        spec, "safetensors", name_of(spec.architecture), catalogue.common("architectures")
-    )
-    if isinstance(weights, Unread):
-        low, likely, high = (total * bits // 8 for bits in _BITS_OF_NO_STATED_TYPE)
-    else:
-        low, likely, high = weights.low_bytes, weights.bytes, weights.high_bytes
-    is_guess = isinstance(weights, Unread) or weights.how is How.ASSUMED
-    is_direct = workload.quantization in runtime.conversion.types
-    between_bytes = 0 if is_direct else total * _SIXTEEN_BITS // 8
-    return Making(
-        download_bytes=likely,
-        disk_bytes=likely + between_bytes + max((size, *(needs.download_range or ()))),
-        download_range=(low, high) if is_guess else None,
-    )
+        return False
+    ollama = catalogue.runtime("ollama")
+    return not (is_published(spec, workload) or loads_by_tag(spec, ollama, workload))
 
 
 # ------------------------------------------------------------------ files that are here

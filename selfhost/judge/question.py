@@ -22,7 +22,6 @@ from .files import (
     NamedFiles,
     here,
     loads_by_tag,
-    making_of,
     states_needs_alone,
     typed_file,
     types_in_turn,
@@ -248,7 +247,7 @@ def needs_under(
     question: Question, workload: Workload, catalogue: Catalogue, machine: Machine
 ) -> Needs:
     """What the same question takes under another workload."""
-    needs = need.needs_of(
+    return need.needs_of(
         question.spec,
         question.runtime,
         workload,
@@ -256,8 +255,6 @@ def needs_under(
         instruction_sets=instruction_sets_for_layout(machine),
         companions=question.companions,
     )
-    making = making_of(question.spec, question.runtime, workload, needs, catalogue)
-    return needs if making is None else needs.replace(making=making)
 
 
 def _with_needs(

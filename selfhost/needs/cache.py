@@ -12,8 +12,8 @@ from math import ceil
 from ..catalogue.architecture import Architecture, Attention, Recurrent
 from ..catalogue.runtime import RuntimeSpec
 from ..core.records import Record
-from .parts import Loading, by_layers, of_sequences, term, times
-from .records import How, Term
+from .parts import Loading
+from .records import How, Term, by_layers, of_sequences, term, times
 from .tensors import ArchitectureRow
 
 

@@ -29,13 +29,11 @@ from .parts import (
     is_cast,
     name_of,
     published,
-    sized,
     stated_size,
-    unread,
     unread_size,
     why_no_encoders,
 )
-from .records import How, SizedWeights
+from .records import How, SizedWeights, sized, unread
 from .tensors import ArchitectureRow, checkpoint_tensors, count
 
 # bits per weight with the scales of the format: one float32 per 128 × 128 block, one byte per 32,

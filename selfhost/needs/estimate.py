@@ -23,7 +23,7 @@ from .llamacpp.buffers import MICRO_BATCH_TOKENS, batch_of, cached_groups, load_
 from .llamacpp.drafts import block_of_checkpoint, with_draft
 from .llamacpp.memory import PLAIN_CACHE_TYPES, copy_bytes, why_cache_refused
 from .llamacpp.weights import of_file
-from .parts import Asked, Companions, Parts, Subject, cpu_of, is_cast, term, unread
+from .parts import Asked, Companions, Parts, Subject, cpu_of, is_cast
 from .quantization import GGUF_QUANTIZATIONS, Stored, canonical_gguf, typed_earlier
 from .records import (
     ACCELERATOR,
@@ -37,6 +37,8 @@ from .records import (
     Split,
     Term,
     middle_of,
+    term,
+    unread,
 )
 from .servers import on_each
 from .tensors import ArchitectureRow, checkpoint_tensors, count, idle, trained_tokens

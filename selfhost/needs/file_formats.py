@@ -34,10 +34,9 @@ from .parts import (
     is_cast,
     name_of,
     parts_of,
-    unread,
 )
 from .quantization import GGUF_QUANTIZATIONS, TERNARY_QUANTIZATIONS, canonical_gguf
-from .records import SizedWeights
+from .records import SizedWeights, unread
 from .tensors import ArchitectureRow, checkpoint_tensors, row_of
 
 TYPE_CHECKING = False

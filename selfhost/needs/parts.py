@@ -1,8 +1,8 @@
-"""What the module of every runtime returns, and how its lines are written."""
+"""One model, program and workload in the terms of this package, and what its modules return."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from ..catalogue.architecture import Architecture
 from ..catalogue.quantization_names import MLX_MODES, PLAIN_DTYPES
@@ -10,16 +10,16 @@ from ..catalogue.runtime import Account, ModelParts, RuntimeSpec
 from ..catalogue.spec import ModelSpec, PublishedFiles
 from ..core.records import Record, Unread
 from .records import (
-    SPLITS,
     CpuNeed,
     Device,
     How,
     Offloaded,
     SizedWeights,
-    Split,
     Term,
     middle_of,
-    summed,
+    sized,
+    term,
+    unread,
 )
 from .tensors import ArchitectureRow
 
@@ -28,8 +28,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+# the side of a picture of a megapixel: 1,280 tokens of 28 × 28, the most that Qwen2.5-VL's model
+# card takes to be balanced
 PLAIN_PICTURE_PIXELS = 1008
-"""The side of a picture of a megapixel: 1,280 tokens of 28 × 28, the most that Qwen2.5-VL's model card takes to be balanced."""  # noqa: E501
 
 
 class Encoder(Record):
@@ -58,11 +59,8 @@ class Encoder(Record):
             return self.megapixel_bytes
         if self.largest_pixels is None:
             return self.largest_bytes
-        return (
-            self.largest_bytes
-            * min(PLAIN_PICTURE_PIXELS, self.largest_pixels) ** 2
-            // self.largest_pixels**2
-        )
+        side = min(PLAIN_PICTURE_PIXELS, self.largest_pixels)
+        return self.largest_bytes * side**2 // self.largest_pixels**2
 
 
 class Parsed:
@@ -100,13 +98,11 @@ class Subject(Record):
         """True where every tensor follows: nothing that has a size of its own was left out of
         the spec.
         """
-        architecture = self.architecture
-        if architecture is None or self.row is None:
+        made = self.architecture
+        if made is None or self.row is None:
             return False
-        blocks = bool(architecture.attention or architecture.recurrent) and bool(
-            architecture.feed_forward or architecture.recurrent
-        )
-        return bool(architecture.tensors) or (blocks and architecture.vocabulary is not None)
+        has_blocks = bool(made.recurrent or (made.attention and made.feed_forward))
+        return bool(made.tensors) or (has_blocks and made.vocabulary is not None)
 
 
 DRAFTED_TOKENS = 3
@@ -225,72 +221,6 @@ class Parts(Record):
     unknown: tuple[Unread, ...] = ()
 
 
-def term(
-    name: str,
-    size: int,
-    how: How,
-    source: str,
-    arithmetic: str,
-    *,
-    low: int | None = None,
-    high: int | None = None,
-) -> Term:
-    """A term; exact unless a range is given."""
-    return Term(
-        name=name,
-        split=SPLITS.get(name, Split.EACH),
-        bytes=size,
-        low_bytes=size if low is None else min(low, size),
-        high_bytes=size if high is None else max(high, size),
-        how=how,
-        source=source,
-        arithmetic=arithmetic,
-    )
-
-
-def sized(
-    size: int,
-    how: How,
-    source: str,
-    arithmetic: str,
-    *,
-    low: int | None = None,
-    high: int | None = None,
-) -> SizedWeights:
-    """What files weigh; exact unless a range is given."""
-    return SizedWeights(
-        bytes=size,
-        low_bytes=size if low is None else low,
-        high_bytes=size if high is None else high,
-        how=how,
-        source=source,
-        arithmetic=arithmetic,
-    )
-
-
-def whole_files(files: SizedWeights, source: str = "", remark: str = "") -> Term:
-    """Weights that lie in memory as in their files."""
-    line, ends = files.arithmetic + remark, {"low": files.low_bytes, "high": files.high_bytes}
-    return term("weights", files.bytes, files.how, source or files.source, line, **ends)
-
-
-def both(files: SizedWeights, more: SizedWeights, what: str) -> SizedWeights:
-    """One download of both."""
-    return sized(
-        files.bytes + more.bytes,
-        max(files.how, more.how, key=tuple(How).index),
-        f"{files.source}; {what}: {more.source}",
-        f"{summed(files.arithmetic, more.arithmetic)}; the last of it is {what}",
-        low=files.low_bytes + more.low_bytes,
-        high=files.high_bytes + more.high_bytes,
-    )
-
-
-def unread(reason: str, remedy: str | None, fact: str = "download_bytes") -> Unread:
-    """Why that fact is not known, and what helps."""
-    return Unread(fact=fact, reason=reason, remedy=remedy)
-
-
 def components_type(spec: ModelSpec) -> str:
     """The type that a model of several components is loaded in unless told otherwise: as published;
     16 bits where its needs are stated, which are of them; else what diffusers loads.
@@ -311,12 +241,16 @@ def published(spec: ModelSpec, format: str, quantization: str) -> tuple[int, Pub
     if size_and_files is not None:
         return size_and_files
     wanted = canonical_gguf(quantization) or quantization.lower()
-    for files in spec.files:
-        if files.format == format:
-            for name, size in files.bytes.items():
-                if (canonical_gguf(name) or name.lower()) == wanted:
-                    return size, files
-    return None
+    return next(
+        (
+            (size, files)
+            for files in spec.files
+            if files.format == format
+            for name, size in files.bytes.items()
+            if (canonical_gguf(name) or name.lower()) == wanted
+        ),
+        None,
+    )
 
 
 def from_sixteen_bits(architecture: Architecture | None) -> bool:
@@ -444,26 +378,3 @@ def overhead(runtime: RuntimeSpec, *, on_gpu: bool = False) -> Term:
     source = f"assumed for a CUDA build, at most twice what a CPU's takes; {source}"
     line = f"{high:,} bytes; {low:,} to {2 * high:,}"
     return term("runtime", high, How.ASSUMED, source, line, low=low, high=2 * high)
-
-
-def of_sequences(number: int) -> str:
-    """The end of a line of arithmetic: of each of so many sequences."""
-    return f" × {number:,} sequences" if number > 1 else ""
-
-
-def times(count: int, what: str) -> str:
-    """`32 layers`, `1 layer`."""
-    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
-
-
-def by_layers(parts: Iterable[tuple[str, int, str]]) -> list[str]:
-    """Of what stands before a number of layers, the number and what follows it, a line each; of
-    the same words one, with all the layers.
-    """
-    layers_by_line: dict[tuple[str, str], int] = {}
-    for before, layers, after in parts:
-        layers_by_line[before, after] = layers_by_line.get((before, after), 0) + layers
-    return [
-        f"{before}{times(layers, 'layer')}{after}"
-        for (before, after), layers in layers_by_line.items()
-    ]

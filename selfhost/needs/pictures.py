@@ -12,22 +12,22 @@ from ..catalogue.runtime import ComponentFile, ModelParts, RuntimeSpec
 from ..catalogue.spec import StatedWay
 from ..core.records import Unread
 from .checkpoints import DTYPES
-from .parts import (
-    Asked,
-    Parts,
-    Subject,
-    components_type,
-    overhead,
-    published,
+from .parts import Asked, Parts, Subject, components_type, overhead, published, stated_size
+from .quantization import BASE_TYPES, BLOCKS
+from .records import (
+    Device,
+    How,
+    Offloaded,
+    SizedWeights,
+    Term,
+    middle_of,
     sized,
-    stated_size,
+    taken_off,
     term,
     times,
     unread,
     whole_files,
 )
-from .quantization import BASE_TYPES, BLOCKS
-from .records import Device, How, Offloaded, SizedWeights, Term, middle_of, taken_off
 
 _Ends = tuple[int, int, int]
 

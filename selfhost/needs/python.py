@@ -29,10 +29,9 @@ from .parts import (
     loads_sixteen_bits,
     name_of,
     overhead,
-    term,
     unread_cache,
 )
-from .records import How, SizedWeights, Term, share_of, summed, taken_off
+from .records import How, SizedWeights, Term, share_of, summed, taken_off, term
 from .servers import devices_of, on_each_device, terms_of_server
 
 # save_pretrained cuts files at 5 GB, newer releases at 50 GB

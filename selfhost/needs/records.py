@@ -1,8 +1,10 @@
-"""What a model takes under a workload: plain records, all sizes in bytes."""
+"""What a model takes under a workload: plain records, all sizes in bytes, and how their lines of
+arithmetic are written.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from functools import cached_property
 
@@ -27,36 +29,6 @@ class How(StrEnum):
     MEASURED = "measured"
     STATED = "stated"
     ASSUMED = "assumed"
-
-
-def summed(*lines: str) -> str:
-    """One line for the sum of several. Remarks stand behind a semicolon, where a calculator stops;
-    those of all lines come last.
-    """
-    sums, remarks = [], []
-    for line in lines:
-        counted, _, remark = line.partition("; ")
-        sums.append(counted)
-        remarks += [remark] if remark else []
-    return "; ".join([" + ".join(sums), *remarks])
-
-
-def middle_of(low: int, high: int) -> str:
-    """The line of a figure of which only the two ends are known."""
-    return f"({low:,} + {high:,}) / 2 bytes"
-
-
-def taken_off(line: str, size: int, what: str) -> str:
-    """The line, less `size` bytes of `what`."""
-    counted, mark, remark = line.partition("; ")
-    return f"{counted} - {size:,} bytes {what}{mark}{remark}"
-
-
-def share_of(share: str, line: str) -> str:
-    """The line of a share of what another line comes to."""
-    counted, mark, remark = line.partition("; ")
-    counted = f"({counted})" if " + " in counted or " - " in counted else counted
-    return f"{share} × {counted}{mark}{remark}"
 
 
 class Split(StrEnum):
@@ -89,8 +61,8 @@ ACCELERATOR = "accelerator"
 
 
 class Device(Record):
-    """Accelerators that are to hold a model, as far as what it takes depends on them: one of
-    `devices` alike that share it out in equal parts (tensor parallelism).
+    """Accelerators that are to hold a model: one of `devices` alike that share it out in equal
+    parts (tensor parallelism).
 
     `is_large`: as `judge.placement.devices.is_large`. `is_lean`: the runtime is started with its
     `lean_option`. The bytes in all, free, and that a program may take; None where not known.
@@ -104,17 +76,27 @@ class Device(Record):
     room_bytes: int | None = None
 
 
+class SizedWeights(Record):
+    """What one set of files weighs: `bytes` as downloaded, enclosed by `low_bytes` and
+    `high_bytes`.
+    """
+
+    bytes: int
+    low_bytes: int
+    high_bytes: int
+    how: How
+    source: str
+    arithmetic: str
+
+
 class Term(Record):
     """One part of the memory need where the model lies. `low_bytes` and `high_bytes` enclose it;
     all three are equal where it is exact.
 
-    `name`: weights, repacked_weights, embeddings (in RAM, of weights that a device holds),
-    kv_cache, recurrent_state, compute, runtime, projector,
-    activations, gradients, optimizer,
-    projector_compute; of a draft model the same with `draft_` in front, of a multi-token-prediction
-    block with `mtp_`. `where`: host, accelerator:N, or ACCELERATOR. `arithmetic` is one line that a
-    person can check with a calculator. `output_bytes` of a term that is shared out by layer go with
-    the last layer.
+    `name`: one of SPLITS, compute, activations, gradients, optimizer; of a draft model with
+    `draft_` in front, of a multi-token-prediction block with `mtp_`. `where`: host, accelerator:N,
+    or ACCELERATOR. `arithmetic` is one line that a person can check with a calculator.
+    `output_bytes` of a term that is shared out by layer go with the last layer.
     """
 
     name: str
@@ -143,13 +125,8 @@ class Term(Record):
         """Weights as they lie in the file: a runtime may map them instead of holding them in
         private memory.
         """
-        return self.name in (
-            "weights",
-            "embeddings",
-            "draft_weights",
-            "draft_embeddings",
-            "mtp_weights",
-        )
+        name = self.name.removeprefix("draft_").removeprefix("mtp_")
+        return name in ("weights", "embeddings")
 
     def resized(self, size: int, arithmetic: str) -> Term:
         """The term with another size; its range is as wide as before."""
@@ -163,19 +140,6 @@ class Term(Record):
         )
 
 
-class SizedWeights(Record):
-    """What one set of files weighs: `bytes` as downloaded, enclosed by `low_bytes` and
-    `high_bytes`.
-    """
-
-    bytes: int
-    low_bytes: int
-    high_bytes: int
-    how: How
-    source: str
-    arithmetic: str
-
-
 class PlaceNeed(Record):
     """What lies in one place: `where` is "host" or "accelerator:N"."""
 
@@ -187,8 +151,8 @@ class PlaceNeed(Record):
 
 
 class MemoryNeed(Record):
-    """The sum of the terms. `evictable_bytes` may be dropped by the system at no harm and is
-    outside the total.
+    """The sum of the terms: best estimate, least, and most, which a verdict is held against.
+    `evictable_bytes` may be dropped by the system at no harm and is outside the total.
     """
 
     terms: tuple[Term, ...]
@@ -196,17 +160,14 @@ class MemoryNeed(Record):
 
     @cached_property
     def total_bytes(self) -> int:
-        """Best estimate."""
         return sum(term.bytes for term in self.terms)
 
     @cached_property
     def low_bytes(self) -> int:
-        """The least it can be."""
         return sum(term.low_bytes for term in self.terms)
 
     @cached_property
     def high_bytes(self) -> int:
-        """The most it can be: what a verdict is held against."""
         return sum(term.high_bytes for term in self.terms)
 
     @property
@@ -249,25 +210,6 @@ class Offloaded(Record):
     device: tuple[Term, ...]
 
 
-class Making(Record):
-    """What it takes to make a file that no repository is known to have. `download_bytes` of
-    published weights travel; at the most `disk_bytes` are stored, the made file among them.
-    `download_range`: the least and the most that travels, where it is a guess, else None.
-    """
-
-    download_bytes: int
-    disk_bytes: int
-    download_range: tuple[int, int] | None = None
-
-    @property
-    def disk_ends(self) -> tuple[int, int]:
-        """The least and the most of `disk_bytes`; the same twice where the size is no guess."""
-        if self.download_range is None:
-            return self.disk_bytes, self.disk_bytes
-        beside_bytes = self.disk_bytes - self.download_bytes
-        return beside_bytes + self.download_range[0], beside_bytes + self.download_range[1]
-
-
 class Inputs(Record):
     """What a need is counted from: the arguments of `needs_of`, with the device that holds the
     model; None: the RAM.
@@ -286,16 +228,12 @@ class Needs(Record):
     """What one model takes, itemised. A None has its reason in `unknown`.
 
     `download_bytes` is what travels, `disk_bytes` what it occupies, `largest_file_bytes` the
-    largest single file (file systems have limits), `download_how` how that size is known,
-    `download_source` where from. `download_range`: the least and the most of a size that is a
-    guess, else None. `tensor_parallel`: over how many devices the runtime can divide
-    it, beside one. `offloaded`: the ways to keep it in RAM and compute it on an accelerator, the
-    fastest first; `offload` is the `way` of the one that this placement takes, else None.
-    `making`: what it takes to make the file, where no repository is known to have it; nothing of
-    it is in the other sizes.
-    `is_lean`: it counts with the runtime's `lean_option`. `known_terms`: those that are known of a
-    memory that is not in all its terms. `inputs`: what it was counted from, for other places
-    (`terms_on`); None of a sum, which lies as it is.
+    largest single file (file systems have limits). `download_range`: the least and the most of a
+    size that is a guess. `tensor_parallel`: over how many devices the runtime can divide it, beside
+    one. `offloaded`: the ways to keep it in RAM and compute it on an accelerator, the fastest
+    first; `offload` is the `way` that this placement takes. `is_lean`: with the runtime's
+    `lean_option`. `known_terms`: those of a memory that is not known in all its terms. `inputs`:
+    what it was counted from, for other places; None of a sum, which lies as it is.
     """
 
     download_bytes: int | None
@@ -312,6 +250,124 @@ class Needs(Record):
     offloaded: tuple[Offloaded, ...] = ()
     offload: str | None = None
     is_lean: bool = False
-    making: Making | None = None
     unknown: tuple[Unread, ...] = ()
     inputs: Inputs | None = None
+
+
+# ------------------------------------------------------------------ lines of arithmetic
+
+
+def summed(*lines: str) -> str:
+    """One line for the sum of several. Remarks stand behind a semicolon, where a calculator stops;
+    those of all lines come last.
+    """
+    parts = [line.partition("; ") for line in lines]
+    remarks = [remark for _, _, remark in parts if remark]
+    return "; ".join([" + ".join(counted for counted, _, _ in parts), *remarks])
+
+
+def middle_of(low: int, high: int) -> str:
+    """The line of a figure of which only the two ends are known."""
+    return f"({low:,} + {high:,}) / 2 bytes"
+
+
+def taken_off(line: str, size: int, what: str) -> str:
+    """The line, less `size` bytes of `what`."""
+    counted, mark, remark = line.partition("; ")
+    return f"{counted} - {size:,} bytes {what}{mark}{remark}"
+
+
+def share_of(share: str, line: str) -> str:
+    """The line of a share of what another line comes to."""
+    counted, mark, remark = line.partition("; ")
+    counted = f"({counted})" if " + " in counted or " - " in counted else counted
+    return f"{share} × {counted}{mark}{remark}"
+
+
+def times(count: int, what: str) -> str:
+    """`32 layers`, `1 layer`."""
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+
+
+def of_sequences(number: int) -> str:
+    """The end of a line of arithmetic: of each of so many sequences."""
+    return f" × {number:,} sequences" if number > 1 else ""
+
+
+def by_layers(parts: Iterable[tuple[str, int, str]]) -> list[str]:
+    """Of what stands before a number of layers, the number and what follows it, a line each; of
+    the same words one, with all the layers.
+    """
+    layers_by_line: dict[tuple[str, str], int] = {}
+    for before, layers, after in parts:
+        layers_by_line[before, after] = layers_by_line.get((before, after), 0) + layers
+    return [
+        f"{before}{times(layers, 'layer')}{after}"
+        for (before, after), layers in layers_by_line.items()
+    ]
+
+
+def term(
+    name: str,
+    size: int,
+    how: How,
+    source: str,
+    arithmetic: str,
+    *,
+    low: int | None = None,
+    high: int | None = None,
+) -> Term:
+    """A term; exact unless a range is given."""
+    return Term(
+        name=name,
+        split=SPLITS.get(name, Split.EACH),
+        bytes=size,
+        low_bytes=size if low is None else min(low, size),
+        high_bytes=size if high is None else max(high, size),
+        how=how,
+        source=source,
+        arithmetic=arithmetic,
+    )
+
+
+def sized(
+    size: int,
+    how: How,
+    source: str,
+    arithmetic: str,
+    *,
+    low: int | None = None,
+    high: int | None = None,
+) -> SizedWeights:
+    """What files weigh; exact unless a range is given."""
+    return SizedWeights(
+        bytes=size,
+        low_bytes=size if low is None else low,
+        high_bytes=size if high is None else high,
+        how=how,
+        source=source,
+        arithmetic=arithmetic,
+    )
+
+
+def whole_files(files: SizedWeights, source: str = "", remark: str = "") -> Term:
+    """Weights that lie in memory as in their files."""
+    line, ends = files.arithmetic + remark, {"low": files.low_bytes, "high": files.high_bytes}
+    return term("weights", files.bytes, files.how, source or files.source, line, **ends)
+
+
+def both(files: SizedWeights, more: SizedWeights, what: str) -> SizedWeights:
+    """One download of both."""
+    return sized(
+        files.bytes + more.bytes,
+        max(files.how, more.how, key=tuple(How).index),
+        f"{files.source}; {what}: {more.source}",
+        f"{summed(files.arithmetic, more.arithmetic)}; the last of it is {what}",
+        low=files.low_bytes + more.low_bytes,
+        high=files.high_bytes + more.high_bytes,
+    )
+
+
+def unread(reason: str, remedy: str | None, fact: str = "download_bytes") -> Unread:
+    """Why that fact is not known, and what helps."""
+    return Unread(fact=fact, reason=reason, remedy=remedy)

@@ -22,8 +22,8 @@ from ..catalogue.quantization_names import scheme_of
 from ..core.units import GIB, MIB
 from .cache import cached
 from .checkpoints import stored_types, typed_tensors
-from .parts import Loading, overhead, term, times
-from .records import Device, How, Split, Term, share_of, summed
+from .parts import Loading, overhead
+from .records import Device, How, Split, Term, share_of, summed, term, times
 
 _Three = tuple[int, int, int]
 

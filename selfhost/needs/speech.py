@@ -12,23 +12,9 @@ from math import prod
 from ..catalogue.architecture import Audio
 from ..catalogue.runtime import RuntimeSpec
 from ..core.records import Unread
-from .parts import (
-    Asked,
-    Loading,
-    Parts,
-    Subject,
-    loading,
-    overhead,
-    published,
-    sized,
-    stated_size,
-    term,
-    times,
-    unread,
-    whole_files,
-)
+from .parts import Asked, Loading, Parts, Subject, loading, overhead, published, stated_size
 from .quantization import BLOCKS, canonical_gguf
-from .records import How, SizedWeights, Split, Term
+from .records import How, SizedWeights, Split, Term, sized, term, times, unread, whole_files
 from .tensors import checkpoint_tensors
 
 _BEAMS = 5

@@ -19,8 +19,8 @@ from ..core.records import Record, Unread
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_LORA_RANK, Workload
 from .cache import why_not_known
 from .checkpoints import adapter_parameters, linear_layers, size_of
-from .parts import Subject, cpu_of, is_cast, name_of, overhead, term, times, why_no_encoders
-from .records import How, MemoryNeed, Needs, Term
+from .parts import Subject, cpu_of, is_cast, name_of, overhead, why_no_encoders
+from .records import How, MemoryNeed, Needs, Term, term, times
 from .tensors import ArchitectureRow, checkpoint_tensors, count, row_of
 
 TYPE_CHECKING = False

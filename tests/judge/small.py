@@ -19,7 +19,7 @@ from selfhost.judge.checks import Finding, Outcome, codes
 from selfhost.judge.judging import judge
 from selfhost.judge.record import Question, Verdict
 from selfhost.machine.record import Accelerator, Disk, Machine, PresentRuntime
-from selfhost.needs.records import SPLITS, CpuNeed, How, Making, MemoryNeed, Needs, Split, Term
+from selfhost.needs.records import SPLITS, CpuNeed, How, MemoryNeed, Needs, Split, Term
 from selfhost.needs.tensors import ArchitectureRow
 
 GIB = 2**30
@@ -47,10 +47,8 @@ def needs_of(
     disk: int | None = 4 * GB,
     largest: int | None = None,
     cpu: CpuNeed | None = None,
-    making: Making | None = None,
 ) -> Needs:
     return Needs(
-        making=making,
         download_bytes=disk,
         disk_bytes=disk,
         largest_file_bytes=largest or disk,

@@ -31,7 +31,6 @@ _STORE_VARIABLES = {
 _OF_FREE_SPACE = (
     "disk-unread",
     "disk-too-small",
-    "disk-too-small-to-make",
     "disk-tight",
     "disk-fits",
 )
@@ -168,8 +167,7 @@ def _file_too_large(storing: _Storing) -> Cell | None:
 
 def _doubtful(storing: _Storing) -> Cell | None:
     """The free space was not read, or the size is not known; it fits, on a slow or volatile volume;
-    a quota may leave less, or the files take RAM, which could not be read; or there is no room to
-    make the file.
+    a quota may leave less, or the files take RAM, which could not be read.
     """
     place, machine, free, needs = storing.place, storing.machine, storing.free, storing.needs
     if free is None:
@@ -187,11 +185,7 @@ def _doubtful(storing: _Storing) -> Cell | None:
         unread = machine.unread_about(f"disks.{storing.purpose}.{fact}")
         if unread is not None:
             return Outcome.WARN, code, variant, {"remedy": unread.remedy, "why": unread.reason}
-    making = needs.making if storing.missing_bytes is None else None
-    if making is None or making.disk_ends[1] <= free:
-        return None
-    sizes = {"making": making.disk_ends, "more": making.disk_ends[1] - free}
-    return Outcome.WARN, "disk-too-small-to-make", "", sizes
+    return None
 
 
 def _by_margin(storing: _Storing) -> Cell:

@@ -15,8 +15,8 @@ from ...catalogue.runtime import RuntimeSpec
 from ...catalogue.spec import ModelSpec
 from ...core.records import Unread
 from ..cache import cache_groups
-from ..parts import Asked, Parts, Subject, both, term, times
-from ..records import How, Split, Term
+from ..parts import Asked, Parts, Subject
+from ..records import How, Split, Term, both, term, times
 from ..tensors import ArchitectureRow, row_of
 from .buffers import SOURCE, Load
 from .weights import own_block_weights

@@ -14,7 +14,7 @@ from functools import lru_cache
 from ...catalogue.architecture import Architecture
 from ...catalogue.spec import ModelSpec, PublishedFiles
 from ...core.records import Unread
-from ..parts import Subject, published, sized, stated_size, unread, unread_size
+from ..parts import Subject, published, stated_size, unread_size
 from ..quantization import (
     BITS_PER_WEIGHT,
     Stored,
@@ -23,7 +23,7 @@ from ..quantization import (
     tensor_bytes,
     typed_earlier,
 )
-from ..records import How, SizedWeights
+from ..records import How, SizedWeights, sized, unread
 from ..tensors import ArchitectureRow
 
 TYPE_CHECKING = False

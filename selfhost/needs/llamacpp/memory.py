@@ -19,17 +19,11 @@ from ..parts import (
     Encoder,
     Parts,
     Subject,
-    both,
-    by_layers,
-    sized,
-    term,
-    times,
-    unread,
     unread_cache,
     why_no_encoders,
 )
 from ..quantization import BLOCKS, base_type, canonical_gguf, row_bytes
-from ..records import How, SizedWeights, Term
+from ..records import How, SizedWeights, Term, both, by_layers, sized, term, times, unread
 from ..repack import layout_of
 from .buffers import (
     MICRO_BATCH_TOKENS,

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from ...catalogue.spec import SIZE_OF, ModelSpec
-from ..parts import Subject, term
+from ..parts import Subject
 from ..quantization import BITS_PER_WEIGHT, BLOCKS, Stored, typed_earlier
-from ..records import How, SizedWeights, Term, summed, taken_off
+from ..records import How, SizedWeights, Term, summed, taken_off, term
 from ..repack import LAYOUTS, Buffer
 from ..tensors import ArchitectureRow
 from .buffers import SOURCE, Load

@@ -23,7 +23,6 @@ from judge.small import (
 )
 from selfhost.judge.checks import Finding, Outcome
 from selfhost.machine.changes import apply
-from selfhost.needs.records import Making
 
 # (outcome, code) -> the situation of that cell
 CELLS: Mapping[tuple[str, str], Callable[[], Finding]] = {
@@ -32,11 +31,6 @@ CELLS: Mapping[tuple[str, str], Callable[[], Finding]] = {
         "disk", question(local_files=True), with_disk(free_bytes=0, writable=False)
     ),
     ("warn", "disk-tight"): lambda: found("disk", machine=with_disk(free_bytes=5 * GB)),
-    ("warn", "disk-too-small-to-make"): lambda: found(
-        "disk",
-        question(needs=needs_of(making=Making(download_bytes=16 * GB, disk_bytes=36 * GB))),
-        with_disk(free_bytes=30 * GB),
-    ),
     ("warn", "disk-slow-or-volatile"): lambda: found("disk", machine=with_disk(filesystem="tmpfs")),
     ("warn", "disk-assumed"): lambda: found(
         "disk", machine=MACHINE.replace(disks=None, assumed=("disks",))
