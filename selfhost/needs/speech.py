@@ -32,30 +32,25 @@ _CPP_PROGRAM = (18_000_000, 24_000_000, 28_000_000)
 _GRAPH_BYTES, _BEAM_BYTES = 1_590_000, 28
 # tokens that half a minute leaves; the text before is read again with each half minute, 223 of 448
 # tokens at most, and four that ask for the task
-_WRITTEN, _TEXT_TOKENS, _TASK_TOKENS = (75, 105, 220), 223, 4
+_WRITTEN, _TEXT_TOKENS, _TASK_TOKENS = 105, 223, 4
 
 _CT2 = "measured on one to four CPU threads; batches as its README states"
 _CT2_SECONDS = 600
 # bytes of a frame of audio: most while the spectrum of the whole file is made, and what stays
 _SPECTRUM_BYTES, _KEPT_BYTES = 9_360, 1_680
 # cells of text that a beam holds of a recording, and of a piece of 30 seconds of a batch
-_TEXT_CELLS, _PIECE_CELLS = (448, 448, 448), (0, 64, 224)
-# caches of the text while beams change places, in times what they hold
-_REORDERED, _PLAIN = (1.44, 1.73, 1.85), (1.25, 1.25, 1.25)
-# what the encoder leaves: arrays of all its positions in 32 bits, 8 more on four threads and up to
-# 95 on eight (its README 1.1.0); and holes beside them
-_ARRAYS, _MORE_ARRAYS = 19, 8
-_LEFT = (-100_000_000, -25_000_000, 30_000_000)
-# of a file in 16 bits whose weights became int8 the heap keeps this share; while they are read, the
-# file and its largest matrix in 32 bits are there
-_HOLES, _CONVERTING = 0.045, (10_000_000, 55_000_000, 110_000_000)
+_TEXT_CELLS, _PIECE_CELLS = 448, 64
+# caches of the text while beams change places, in times what they hold, in int8 and in other types
+_REORDERED, _PLAIN = 1.73, 1.25
+# arrays of all positions in 32 bits that the encoder leaves on a CPU, up to 95 on eight threads
+# (its README 1.1.0). Of a file in 16 bits whose weights became int8 the heap keeps this share;
+# while they are read, its largest matrix in 32 bits is there, too
+_ARRAYS, _HOLES, _CONVERTING = 19, 0.045, 55_000_000
+# least and most, in times the likely figure
+_CT2_LOW, _CT2_HIGH = 0.86, 1.12
 # beside weights and caches on a GPU, with cuBLAS, cuDNN and CUDA's context: what others saw of four
-# models; of float32 assumed
-_LEFT_ON_GPU = {
-    "float16": (600_000_000, 780_000_000, 980_000_000),
-    "int8": (520_000_000, 650_000_000, 830_000_000),
-    "float32": (600_000_000, 1_200_000_000, 1_960_000_000),
-}
+# models, 0.8 to 1.27 times these; of float32 assumed
+_LEFT_ON_GPU = {"float16": 780_000_000, "int8": 650_000_000, "float32": 1_200_000_000}
 _CT2_ON_GPU = "stated: what others saw of four models in fp16 and int8 on NVIDIA GPUs"
 _CT2_IN_RAM = "stated: RAM that others saw beside NVIDIA GPUs, less the program"
 # the libraries of CUDA in RAM, at most: 71 MB were seen
@@ -192,18 +187,17 @@ def _cpp_compute(load: Loading, audio: Audio) -> Term:
     row, token_bytes = heard * wide * 4, 2 * (wide + vocabulary) * 4
     fixed = 2 * heard * (audio.mel_bins * 10 + 8 * wide) + 10 * row + 4 * _GRAPH_BYTES
     fixed += _BEAMS * vocabulary * _BEAM_BYTES
-    reads = []
-    for number, length, written in zip((0, 0, 1), _seconds(workload), _WRITTEN, strict=True):
-        # a last piece of some seconds is read alone, and half minutes may end early
-        pieces = max(0, (length - 6) // 30) + (number if length > 30 else 0)
-        text = min(_TEXT_TOKENS, pieces * written)
-        reads.append(text + _TASK_TOKENS if text else _BEAMS)
-    low, likely, high = (states * (fixed + read * token_bytes) for read in reads)
+    tokens = [_BEAMS]
+    for length in _seconds(workload)[1:]:
+        # a last piece of some seconds is read alone
+        text = min(_TEXT_TOKENS, max(0, (length - 6) // 30) * _WRITTEN)
+        tokens.append(text + _TASK_TOKENS if text else _BEAMS)
+    low, likely, high = (states * (fixed + read * token_bytes) for read in tokens)
     line = (
-        f"{fixed:,} bytes of graphs and beams + {times(reads[1], 'token')} × 2 × ({wide:,} +"
+        f"{fixed:,} bytes of graphs and beams + {times(tokens[1], 'token')} × 2 × ({wide:,} +"
         f" {vocabulary:,}) × 4 bytes"
     )
-    line, less = _of_states(line, states), states * (reads[1] - _BEAMS) * token_bytes
+    line, less = _of_states(line, states), states * (tokens[1] - _BEAMS) * token_bytes
     if less:
         line += "; with the text before, without which audio of 30 seconds takes"
         line += f" {less:,} bytes less"
@@ -221,7 +215,7 @@ def _ctranslate2(load: Loading, audio: Audio, files: SizedWeights) -> tuple[Term
 
     No processor computes in 16 bits, and on a GPU int8 computes in 16 bits too.
     """
-    workload = load.workload
+    workload, program = load.workload, overhead(load.runtime)
     type, weights = workload.quantization, _ct2_weights(load)
     frames, remark = (workload.audio_seconds or _CT2_SECONDS) * _FRAMES_PER_SECOND, ""
     if workload.audio_seconds is None:
@@ -230,36 +224,29 @@ def _ctranslate2(load: Loading, audio: Audio, files: SizedWeights) -> tuple[Term
         remark += " minute"
     if workload.device is None and type != "float16":
         work = _ct2_on_cpu(load, audio, files.bytes - weights.bytes, frames)
-        work = work.replace(arithmetic=work.arithmetic + remark)
-        return weights, work, overhead(load.runtime)
+        return weights, work.replace(arithmetic=work.arithmetic + remark), program
     caches, left = _ct2_caches(load, audio, 4 if type == "float32" else 2), _LEFT_ON_GPU[type]
-    low, likely, high = (cache + each for cache, each in zip(caches, left, strict=True))
-    line = f"{caches[1]:,} bytes of caches + {left[1]:,} bytes of buffers and CUDA"
-    on_gpu = term("compute", likely, How.STATED, _CT2_ON_GPU, line, low=low, high=high)
+    line = f"{caches:,} bytes of caches + {left:,} bytes of buffers and CUDA"
+    low, high = int(0.75 * (caches + left)), int(1.3 * (caches + left))
+    on_gpu = term("compute", caches + left, How.STATED, _CT2_ON_GPU, line, low=low, high=high)
     if workload.device is None:
-        return weights, on_gpu, overhead(load.runtime)
+        return weights, on_gpu, program
     # the libraries of CUDA are counted with the buffers; the file is read whole
     spectrum = frames * _SPECTRUM_BYTES
     kept = spectrum + (weights.bytes if type == "int8" else _CUDA_LIBRARIES // 2)
-    line, most = f"{kept:,} bytes of audio, weights and CUDA's libraries{remark}", files.bytes
-    high = max(kept, most) + _CUDA_LIBRARIES
+    line = f"{kept:,} bytes of audio, weights and CUDA's libraries{remark}"
+    high = max(kept, files.bytes) + _CUDA_LIBRARIES
     beside = term("compute", kept, How.STATED, _CT2_IN_RAM, line, low=spectrum, high=high)
-    in_ram = (each.replace(split=Split.HOST) for each in (beside, overhead(load.runtime)))
-    return weights, on_gpu, *in_ram
+    return weights, on_gpu, *(each.replace(split=Split.HOST) for each in (beside, program))
 
 
-def _ct2_caches(
-    load: Loading, audio: Audio, width: int, reordered: tuple[float, ...] = _PLAIN
-) -> list[int]:
+def _ct2_caches(load: Loading, audio: Audio, width: int, reordered: float = _PLAIN) -> int:
     """Keys and values of the audio in every layer and of the text for every beam, of all pieces."""
     architecture, workload = load.architecture, load.workload
     each = 2 * architecture.layers * architecture.embedding_length * width * workload.parallel
     is_whole = workload.parallel == 1 and (workload.audio_seconds or _CT2_SECONDS) > 30
     cells = _TEXT_CELLS if is_whole else _PIECE_CELLS
-    return [
-        int(each * (audio.positions + share * _BEAMS * number))
-        for share, number in zip(reordered, cells, strict=True)
-    ]
+    return int(each * (audio.positions + reordered * _BEAMS * cells))
 
 
 def _ct2_on_cpu(load: Loading, audio: Audio, narrowed: int, frames: int) -> Term:
@@ -270,20 +257,16 @@ def _ct2_on_cpu(load: Loading, audio: Audio, narrowed: int, frames: int) -> Term
     is_int8, parallel = load.workload.quantization == "int8", load.workload.parallel
     array, spectrum = audio.positions * audio.embedding_length * 4, frames * _SPECTRUM_BYTES
     caches = _ct2_caches(load, audio, 4, _REORDERED if is_int8 else _PLAIN)
-    beside, reading = frames * _KEPT_BYTES + _ARRAYS * array * parallel, [0, 0, 0]
+    beside, reading = frames * _KEPT_BYTES + _ARRAYS * array * parallel, 0
     if is_int8:
         # files have 16 bits a weight
-        beside += int(_HOLES * 2 * narrowed)
-        reading = [narrowed + more for more in _CONVERTING]
-    left = (*_LEFT[:2], _LEFT[2] + caches[2] // 25 + _MORE_ARRAYS * array)
-    low, likely, high = (
-        max(spectrum, read, beside + cache + more)
-        for read, cache, more in zip(reading, caches, left, strict=True)
-    )
-    line = f"{caches[1]:,} bytes of caches + {beside + left[1]:,} bytes of audio and buffers"
-    if likely != beside + caches[1] + left[1]:
+        beside, reading = beside + int(_HOLES * 2 * narrowed), narrowed + _CONVERTING
+    likely = max(spectrum, reading, beside + caches)
+    line = f"{caches:,} bytes of caches + {beside:,} bytes of audio and buffers"
+    if likely != beside + caches:
         line = f"{likely:,} bytes while the file or the audio is read"
-    how, high = How.STATED if parallel > 1 else How.MEASURED, max(high, spectrum * 51 // 50)
+    how = How.STATED if parallel > 1 else How.MEASURED
+    low, high = int(likely * _CT2_LOW), int(max(likely, beside + caches) * _CT2_HIGH)
     return term("compute", likely, how, _CT2, line, low=low, high=high)
 
 
