@@ -45,7 +45,7 @@ _REORDERED, _PLAIN = 1.73, 1.25
 # arrays of all positions in 32 bits that the encoder leaves on a CPU, up to 95 on eight threads
 # (its README 1.1.0). Of a file in 16 bits whose weights became int8 the heap keeps this share;
 # while they are read, its largest matrix in 32 bits is there, too
-_ARRAYS, _HOLES, _CONVERTING = 19, 0.045, 55_000_000
+_ARRAYS, _HOLES, _CONVERTING = 15, 0.045, 55_000_000
 # least and most, in times the likely figure
 _CT2_LOW, _CT2_HIGH = 0.86, 1.12
 # beside weights and caches on a GPU, with cuBLAS, cuDNN and CUDA's context: what others saw of four
