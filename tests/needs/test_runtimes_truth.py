@@ -236,12 +236,12 @@ def heard(run: dict[str, Any]) -> tuple[MemoryNeed, dict[str, Term]]:
 )
 def test_faster_whisper_takes_what_was_measured(run: dict[str, Any]) -> None:
     """Ten minutes of audio with as much text as it writes, on one to four threads: the peak is between the ends, which are at most
-    13 % from their middle, and within 8 % of the estimate."""
+    14 % from their middle, and within 8 % of the estimate."""
     found = heard(run)[0]
     peak = max(stage["peak_bytes"] for stage in run["stages"].values())
     assert found.low_bytes <= peak <= found.high_bytes
     assert found.total_bytes == pytest.approx(peak, rel=0.08)
-    assert (found.high_bytes - found.low_bytes) / (found.high_bytes + found.low_bytes) <= 0.13
+    assert (found.high_bytes - found.low_bytes) / (found.high_bytes + found.low_bytes) <= 0.14
 
 
 def others_heard(seen: dict[str, Any]) -> Needs:
