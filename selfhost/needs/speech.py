@@ -47,7 +47,7 @@ _REORDERED, _PLAIN = 1.73, 1.25
 # while they are read, its largest matrix in 32 bits is there, too
 _ARRAYS, _HOLES, _CONVERTING = 15, 0.045, 55_000_000
 # least and most, in times the likely figure
-_CT2_LOW, _CT2_HIGH = 0.84, 1.12
+_CT2_LOW, _CT2_HIGH = 0.85, 1.14
 # beside weights and caches on a GPU, with cuBLAS, cuDNN and CUDA's context: what others saw of four
 # models, 0.8 to 1.27 times these; of float32 assumed
 _LEFT_ON_GPU = {"float16": 780_000_000, "int8": 650_000_000, "float32": 1_200_000_000}
