@@ -518,9 +518,6 @@ def cores_from(row: Mapping[str, Any], threads: int, count: int = 1) -> Cores:
 # not read for it
 _CHIP_HINTS = frozenset(("max", "x925", "raspberry", "jetson", "bc"))
 _APPLE_VARIANTS = frozenset(("pro", "max", "ultra"))
-# the fastest memory of a variant to the fastest of all before it, at most: 1,228 GB/s to 819 (M5
-# Ultra); 400 to 400 at least
-_NEXT_GENERATION = 1.5
 # operations in 16 bits of one core of Apple's GPUs in a cycle, as `apple_tflops` of the table has
 # them, without matrix units and with
 _FLOPS_OF_CORE, _FLOPS_OF_MATRIX_CORE = 256, 1024
@@ -567,18 +564,6 @@ class AppleChip(Record):
         return self.tflops * 1e12 / (_FLOPS_OF_MATRIX_CORE if self.neural else _FLOPS_OF_CORE)
 
 
-class AppleVariant(Record):
-    """Apple's chips of one variant in all generations: GB/s of the slowest memory among them, of
-    the newest chip's and of the fastest that one not in the table may have, and the least share
-    that decoding has been seen to use.
-    """
-
-    slowest_gb_per_s: float
-    newest_gb_per_s: float
-    fastest_gb_per_s: float
-    least_share: float
-
-
 def soldered_chip(words: frozenset[str]) -> Chip | None:
     """The chip that the words of a processor's name mean; None for others and for Apple's."""
     if _CHIP_HINTS.isdisjoint(words):
@@ -610,26 +595,6 @@ def apple_chip_of(words: frozenset[str]) -> AppleChip | None:
     variant = words & _APPLE_VARIANTS
     named = [row for row in apple_chips() if row[0] in words and {*row[1:]} - {""} == variant]
     return apple_chip(*named[0]) if named else None
-
-
-def apple_variant(words: frozenset[str]) -> AppleVariant | None:
-    """What is told of a chip by its letter and its variant alone: `apple m9 max`, `apple a19 pro`.
-    None where the words name no generation, known or not, or no variant of Apple's.
-    """
-    chips = [word for word in words if word[:1] in ("a", "m") and word[1:].isdecimal()]
-    letters = {chip[0] for chip in chips if len(chip) <= 3}
-    variant = "".join(words & _APPLE_VARIANTS)
-    table = shipped_table("gpus")["apple"]
-    rows = [row for row in table if row["variant"] == variant and row["chip"][0] in letters]
-    if not rows:
-        return None
-    newest = max(rows, key=lambda row: int(row["chip"][1:]))
-    return AppleVariant(
-        slowest_gb_per_s=min(row.get("smaller", row)["gb_per_s"] for row in rows),
-        newest_gb_per_s=newest["gb_per_s"],
-        fastest_gb_per_s=_NEXT_GENERATION * max(row["gb_per_s"] for row in rows),
-        least_share=min(row["least_share"] for row in rows),
-    )
 
 
 def most_gb_per_s_of_apple() -> float:

@@ -16,7 +16,6 @@ from ...machine.cpus import (
     Chip,
     apple_chip,
     apple_chips,
-    apple_variant,
     most_gb_per_s_of_apple,
     soldered_chip,
 )
@@ -30,6 +29,9 @@ if TYPE_CHECKING:
     from ...catalogue.runtime import RuntimeSpec
 
 _GB = units.GB
+# the fastest memory of a generation to the fastest of all before it, at most: 1,228 GB/s to 819 (M5
+# Ultra)
+_NEXT_GENERATION = 1.5
 # the peak of an M1: an Apple chip whose name does not tell its peak is taken for no slower one; its
 # cores read some of it
 _LEAST_APPLE_PEAK, _APPLE_LOW = 68.25 * _GB, 25 * _GB
@@ -155,10 +157,9 @@ def _apple(machine: Machine, words: frozenset[str]) -> tuple[float, float, str]:
     """What decoding gets of an Apple chip at least, its peak, and what it is called."""
     chip = next((name for name, _ in apple_chips() if name in words), "")
     variant = next((word for word in ("ultra", "max", "pro") if word in words), "")
-    row, sibling = apple_chip(chip, variant), apple_variant(words)
+    row = apple_chip(chip, variant)
     if row is None:
-        least = sibling and sibling.slowest_gb_per_s * sibling.least_share * _GB
-        return least or _APPLE_LOW, any_apple_peaks(machine)[2], ANY_APPLE
+        return _APPLE_LOW, any_apple_peaks(machine)[2], ANY_APPLE
     name = " ".join(filter(None, ("Apple", chip.upper(), variant.capitalize())))
     cores = machine.cpu_cores_physical or machine.cpu_cores_usable
     lowest = peak = row.gb_per_s
@@ -174,15 +175,12 @@ def _apple(machine: Machine, words: frozenset[str]) -> tuple[float, float, str]:
 
 
 def any_apple_peaks(machine: Machine) -> Range:
-    """Bytes per second that the memory of an Apple chip may give whose name is in no table: by its
-    variant, where that is named.
-    """
-    variant = apple_variant(_words(machine))
-    if variant is None:
-        most = most_gb_per_s_of_apple() * _GB
-        return _LEAST_APPLE_PEAK, (_LEAST_APPLE_PEAK * most) ** 0.5, most
-    slowest, newest = variant.slowest_gb_per_s, variant.newest_gb_per_s
-    return slowest * _GB, newest * _GB, variant.fastest_gb_per_s * _GB
+    """Bytes per second that the memory of an Apple chip may give whose name is in no table."""
+    most = most_gb_per_s_of_apple() * _GB
+    if "apple" in _words(machine):
+        # a newer one
+        most *= _NEXT_GENERATION
+    return _LEAST_APPLE_PEAK, (_LEAST_APPLE_PEAK * most) ** 0.5, most
 
 
 # ---------------------------------------------------------------- by what its cores are
