@@ -629,7 +629,7 @@ def matches(name: tuple[str, ...], *, laptop: bool = False) -> tuple[Card, ...]:
         typed = frozenset(same.get(word, word) for word in words_of(spelling)) - role("gpu_idle")
         if typed and (with_words := _with_words(typed)):
             return tuple(with_words)
-    return tuple(_namesakes(words_of(plain) - role("gpu_idle")))
+    return ()
 
 
 def _with_words(typed: frozenset[str]) -> list[Card]:
@@ -646,23 +646,6 @@ def _with_words(typed: frozenset[str]) -> list[Card]:
     whole = [card for card in matching if telling[card.name] <= typed]
     most = max((len(telling[card.name]) for card in whole), default=0)
     return [card for card in whole if len(telling[card.name]) == most] or matching
-
-
-def _namesakes(typed: frozenset[str]) -> list[Card]:
-    """The cards of whose names a line and a number were typed, but not what tells them apart:
-    `rtx 6000` is the name of three generations.
-    """
-    numbers = {word for word in typed if any(map(str.isdecimal, word))}
-    if not numbers or typed.isdisjoint(role("left_out")):
-        return []
-    former = {word for lines in word_table()["former"].values() for word in lines} & typed
-    several = [
-        card
-        for card in cards()
-        if numbers <= card.words and typed <= card.named and former <= words_of(card.name)
-    ]
-    # of one alone it may be another card that is not listed
-    return several if len(several) > 1 else []
 
 
 def spelled(text: str) -> str:

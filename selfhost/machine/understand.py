@@ -57,8 +57,6 @@ _CLASS_NUMBERS = frozenset("3579")
 _CHIP = re.compile(r"m[1-9]|a18", re.ASCII)
 _MACS = frozenset(("macbook", "imac", "mac"))
 _PRODUCT_WORDS = ("macbook", "imac", "mac", "air", "pro", "mini", "studio", "neo")
-# words behind which `m40` or `m3` is no chip of Apple's
-_OF_OTHERS = frozenset(("tesla", "quadro", "gtx", "core", "odroid", "nanopi", "pi", "nuc", "x9"))
 # products, fillers, years and sizes of screens
 _SAID = re.compile(
     "|".join((*_PRODUCT_WORDS, "apple|silicon|chip|late|mid|early|retina|inch"))
@@ -295,7 +293,7 @@ def mac_title(row: Mapping[str, Any]) -> str:
 def _places_of_chip(texts: Sequence[str]) -> list[int]:
     """Where a chip and its variant stand: `m2`, `max`."""
     for at, word in enumerate(texts):
-        if _CHIP.fullmatch(word) and not (at and texts[at - 1] in _OF_OTHERS):
+        if _CHIP.fullmatch(word):
             return [at, at + 1] if [*texts, ""][at + 1] in ("pro", "max", "ultra") else [at]
     return []
 
@@ -571,8 +569,6 @@ def _count_beside(about: Description, start: int, end: int) -> int:
     """Take the count of what stands from `start` to `end`: `2x`, `dual`, `x2`, and a bare number
     that is none of the name before it. 1 without one.
     """
-    while start > 1 and about.word(start - 1) in role("gpu_idle") - {"with"}:
-        start -= 1
     before = COUNT.fullmatch(about.free(start - 1))
     count = words()["counts"].get(about.free(start - 1), int((before and before[1]) or 0))
     if count or _is_bare_count(about, start - 1):
@@ -634,13 +630,6 @@ def _sizes(about: Description) -> dict[str, list[float]]:
     """The sizes in GiB by what they are of: ram, vram, disk, or plain where no word tells."""
     sizes: dict[str, list[float]] = {"ram": [], "vram": [], "disk": [], "plain": []}
     for at, token in enumerate(about.tokens):
-        first, second = about.free_gib(at), about.free_gib(at + 2)
-        if first and second and about.free(at + 1) == "plus":
-            # two modules, `16gb + 8gb`; of sizes far apart the other is a disk's
-            is_alike = max(first, second) <= 2 * min(first, second)
-            token.text = f"{first + second if is_alike else first:g}gb"
-            about.take(at + 1, at + 3, "ram")
-            about.numbers |= {"sticks": 2} if first == second else {}
         if is_kind_of_ram(about.free(at)):
             about.ram_kind, token.by = token.text, "ram"
         elif modules := MODULES.fullmatch(about.free(at)):
