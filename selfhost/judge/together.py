@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 
-from ..core.records import Record, Unread
+from ..core.records import Record
 from ..core.units import binary
 from ..machine.record import Accelerator, Machine
-from ..needs.records import MemoryNeed, Needs, Term
+from ..needs.records import MemoryNeed, Needs
 from .checks import CHECKS, Finding
 from .checks.accelerator import accelerator_check
 from .checks.disk import bytes_to_store, disk_check, stored_in_memory
@@ -121,24 +121,27 @@ def _members(names: Sequence[str], placed: Sequence[Judged]) -> list[_Member]:
         assert judged.needs is not None
         # `judge` says what is still to come of a download; what it was placed with says all
         needs = whole.replace(memory=judged.needs.memory, placement=judged.needs.placement)
-        counted, workload, runtime = needs, question.workload, question.runtime
+        workload, runtime = question.workload, question.runtime
         # two models that are the same files in the same store
         key = (question.spec.id, workload.format, workload.quantization, question.store)
-        if key in seen and runtime is not None and runtime.maps_files:
-            own = tuple(term for term in terms_of(needs) if not _is_mapped(term))
-            counted = needs.replace(memory=MemoryNeed(terms=own)) if needs.memory else needs
-        new = key not in seen
+        is_new = key not in seen
+        is_mapped = not is_new and runtime is not None and runtime.maps_files
+        counted = _without_mapped(needs) if is_mapped else needs
         members.append(
-            _Member(name=name, judged=judged, needs=needs, counted=counted, has_new_files=new)
+            _Member(name=name, judged=judged, needs=needs, counted=counted, has_new_files=is_new)
         )
         seen.add(key)
     return members
 
 
-def _is_mapped(term: Term) -> bool:
-    """Weights in RAM as they lie in the model's own file."""
-    is_of_draft = term.name.startswith("draft_")
-    return term.where == "host" and term.may_be_mapped and not is_of_draft
+def _without_mapped(needs: Needs) -> Needs:
+    """Without the weights in RAM as they lie in the model's own file."""
+    own = tuple(
+        term
+        for term in terms_of(needs)
+        if term.where != "host" or not term.may_be_mapped or term.name.startswith("draft_")
+    )
+    return needs.replace(memory=MemoryNeed(terms=own)) if needs.memory else needs
 
 
 # ------------------------------------------------------------------ the sums
@@ -182,7 +185,7 @@ def _sum_of(named: Sequence[tuple[str, Needs]]) -> Needs:
         memory=memory,
         known_terms=(*terms, *(term for each in needs for term in each.known_terms)),
         unknown=tuple(
-            Unread(fact=why.fact, reason=f"of {name}, {why.reason}", remedy=why.remedy)
+            why.replace(reason=f"of {name}, {why.reason}")
             for name, each in named
             for why in each.unknown
         ),
@@ -196,10 +199,10 @@ def _added(sizes: Iterable[int | None]) -> int | None:
 
 
 def _memory(members: Sequence[_Member], total: Needs, machine: Machine) -> Finding:
-    new = [each for each in members if each.has_new_files]
     stored = sum(
         stored_in_memory(each.needs, machine, each.question.store, each.question.missing_bytes)
-        for each in new
+        for each in members
+        if each.has_new_files
     )
     finding = memory_check(total, machine, members[0].question.workload, stored)
     highs = [(each.name, host_high(each.counted)) for each in members]
@@ -244,26 +247,21 @@ def _accelerator(members: Sequence[_Member], machine: Machine) -> Finding:
     """
     machine = without_others(machine, members[0].question.workload.memory_basis)
     in_ram = [each for each in members if each.needs.placement == "host"]
+    together = _sum_of([(each.name, each.counted) for each in in_ram]) if in_ram else None
     findings = []
-    for each in members:
-        if each in in_ram:
-            held = _sum_of([(other.name, other.counted) for other in in_ram])
-        else:
-            held = each.needs.replace(memory=_beside(each, members))
-        findings.append(accelerator_check(held, machine, each.question))
+    for own in members:
+        held = together
+        if held is None or own not in in_ram:
+            places = {term.where for term in terms_of(own.needs)} - {"host"}
+            terms = tuple(
+                term
+                for each in members
+                for term in terms_of(each.needs)
+                if term.where in places or (term.where == "host" and each is own)
+            )
+            held = own.needs.replace(memory=MemoryNeed(terms=terms))
+        findings.append(accelerator_check(held, machine, own.question))
     return _worst(findings)
-
-
-def _beside(own: _Member, members: Sequence[_Member]) -> MemoryNeed:
-    """What all models hold on the devices of one of them, and what that one holds in RAM."""
-    places = {term.where for term in terms_of(own.needs)} - {"host"}
-    terms = tuple(
-        term
-        for each in members
-        for term in terms_of(each.needs)
-        if term.where in places or (term.where == "host" and each is own)
-    )
-    return MemoryNeed(terms=terms)
 
 
 # ------------------------------------------------------------------ the worst of several

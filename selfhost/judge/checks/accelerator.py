@@ -405,7 +405,11 @@ def _other_gpu(runtime: RuntimeSpec, fact: str) -> str:
 
 
 def _without_kernel(runtime: RuntimeSpec, rule: KernelRule, device: Accelerator) -> Finding | None:
-    flag = {"flag": FLAGS[rule.asked_by], "default": rule.has_plain_default, "source": rule.source}
+    flag: dict[str, Any] = {
+        "flag": FLAGS[rule.asked_by],
+        "default": rule.has_plain_default,
+        "source": rule.source,
+    }
     if rule.vendors and device.vendor not in rule.vendors:
         is_known = device.vendor != "unknown"
         return finding(
