@@ -229,7 +229,7 @@ def make_plan(
     `WorkloadError` as `ask`.
     """
     unlimited = ask(spec, workload, catalogue, _vast())
-    smallest = smallest_of_list(unlimited, workload, catalogue, in_ram=True)
+    smallest = smallest_of_list(unlimited, workload, catalogue)
     question, judged, least = _least(spec, smallest, catalogue)
     machines = _known_machines(spec, workload, catalogue, profiles)
     # but for what is judged in the first type that fits, one machine's own default may be larger

@@ -335,7 +335,7 @@ def _as_checked(
     if tells_memory:
         taken = judged_for(catalogue, understood, place).question.workload
     else:
-        taken = smallest_of_list(question, understood.workload, catalogue, in_ram=True)
+        taken = smallest_of_list(question, understood.workload, catalogue)
     return workload.replace(runtime=taken.runtime, quantization=taken.quantization)
 
 

@@ -80,10 +80,6 @@ class Asking(Record):
             if other is not None:
                 yield judge(other, self.machine)
 
-    def types_of(self, runtime: RuntimeSpec) -> list[str]:
-        """The types of the program's list that the model comes in."""
-        return _types_of(self.spec, runtime, self.catalogue)
-
     def chosen(self, judged: Judged, key: str, **figures: Any) -> Judged:
         """A candidate that no one asked for, with why it is taken."""
         why = phrase(f"chosen/{key}", where=_where(judged, self.machine), **figures)
@@ -108,6 +104,7 @@ def _asked(
 
 
 def _types_of(spec: ModelSpec, runtime: RuntimeSpec, catalogue: Catalogue) -> list[str]:
+    """The types of the program's list that the model comes in."""
     types = need.quantizations_of(spec, runtime, architectures(catalogue))
     return [name for name in runtime.on_accelerators if name in types]
 
@@ -206,20 +203,20 @@ def _place_of(judged: Judged, *, with_disk: bool = False) -> int:
     return ON_ACCELERATORS if judged.is_on_accelerators else _PLACES_OF_PARTS[judged.offload]
 
 
-def _lacking_bytes(judged: Judged) -> float:
-    """The memory that it lacks if the disk had room: 0 where it may fit, infinite where no
-    memory would mend it.
+def _rank(judged: Judged) -> tuple[int, int, float]:
+    """Where it runs, where it would if the disk had room, and the memory that it lacks, infinite
+    where no memory would mend it.
     """
     findings = tuple(finding for finding in judged.findings if finding.check != "disk")
-    judged = judged.replace(findings=findings)
-    lacking = judged.lacking_bytes if judged.failed else 0
-    return float("inf") if lacking is None else lacking
+    besides = judged.replace(findings=findings)
+    lacking = besides.lacking_bytes if besides.failed else 0
+    places = _place_of(judged), _place_of(judged, with_disk=True)
+    return (*places, float("inf") if lacking is None else lacking)
 
 
 def _best(asking: Asking, others: Iterable[Judged], *, own_first: bool) -> Judged:
     """The first candidate in the best place: all of it on accelerators, parts that come to one in
-    turn, the RAM. Where none runs, the disk is taken to have room; where none runs then, it is
-    the one that lacks least memory.
+    turn, the RAM; where none runs, the first by `_rank`.
 
     `own_first`: the default is tried before the others. In RAM it always is.
     """
@@ -230,10 +227,7 @@ def _best(asking: Asking, others: Iterable[Judged], *, own_first: bool) -> Judge
         tried.append(each)
         if _place_of(each) <= ideal:
             return each
-    best = min(tried, key=lambda each: (_place_of(each), _place_of(each, with_disk=True)))
-    if _place_of(best, with_disk=True) != _NOWHERE:
-        return best
-    return min([own, *tried], key=_lacking_bytes)
+    return min(tried, key=_rank)
 
 
 # ---------------------------------------------------------------- types that are tried in turn
@@ -311,7 +305,7 @@ def _first_picture_type(asking: Asking, runtime: RuntimeSpec) -> Judged:
     come to one in turn; else the model's own in RAM, else the first that the RAM holds. Types of
     other programs come before those of which this one makes 4 bits.
     """
-    own, listed = asking.own, asking.types_of(runtime)
+    own, listed = asking.own, _types_of(asking.spec, runtime, asking.catalogue)
     usual = own.question.workload.quantization
     is_first, place = usual in listed[:1], _place_of(own)
     is_settled = place != _NOWHERE and not asking.machine.accelerators
@@ -368,12 +362,10 @@ def _is_whole_in_eight_bits(judged: Judged) -> bool:
     return size >= elements and _place_of(judged) == ON_ACCELERATORS
 
 
-def smallest_of_list(
-    question: Question, workload: Workload, catalogue: Catalogue, *, in_ram: bool
-) -> Workload:
+def smallest_of_list(question: Question, workload: Workload, catalogue: Catalogue) -> Workload:
     """The workload that `question` was asked under, with the type and program of least memory of
-    those that are tried, of text only those whose file is known; as it is where none are. `in_ram`:
-    of those that need no accelerator.
+    those that are tried and need no accelerator, of text only those whose file is known; as it is
+    where none are.
     """
     runtime = question.runtime
     changes: list[Changes] = [{"quantization": name} for name in question.in_turn]
@@ -392,7 +384,7 @@ def smallest_of_list(
         each
         for each in others
         if each is not None
-        and not (in_ram and is_of_parts and each.wants_gpu)
+        and not (is_of_parts and each.wants_gpu)
         and (_is_made(question, catalogue) or not _is_made(each, catalogue))
     ]
     smallest = min((question, *suiting), key=_memory_bytes).workload
@@ -498,7 +490,7 @@ def _in_more_bits(asking: Asking, runtime: RuntimeSpec) -> Judged | None:
         return None
     format, usual = workload.format or "", workload.quantization or ""
     is_file_known = spec.repository_of(format, usual) is not None
-    for taken in asking.types_of(runtime):
+    for taken in _types_of(asking.spec, runtime, asking.catalogue):
         if taken == usual:
             break
         if is_file_known and spec.repository_of(format, taken) is None:
