@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from helpers.machines import machine_with
 from helpers.paths import RECORDS
 from selfhost import Machine, Verdict, Workload, check, rank
-from selfhost.catalogue.index import Catalogue, open_catalogue
+from selfhost.catalogue.index import Catalogue
 from selfhost.cli.main import main
 from selfhost.core import units
 from selfhost.core.errors import WorkloadError
-from selfhost.judge.judging import judge
-from selfhost.judge.pace.speed import PaceRange, Speed
-from selfhost.judge.question import ask
+from selfhost.judge.pace.speed import PaceRange
 from selfhost.judge.record import Route
 from selfhost.reports.check_text import check_document
 from selfhost.reports.layout import plain
@@ -185,41 +182,6 @@ def test_who_wants_more_is_never_told_yes_where_who_wants_less_is_not(
         paces.append(verdict.speed.judged.likely)
     assert routes == sorted(routes)
     assert paces == sorted(paces)
-
-
-RTX_4090 = machine_with("NVIDIA GeForce RTX 4090")
-
-
-def speed_of(
-    model: str,
-    draft: str | None = None,
-    machine: Machine = RTX_4090,
-    quantization: str = "Q4_K_M",
-) -> Speed:
-    asked = Workload(runtime="llama.cpp", quantization=quantization, draft=draft)
-    catalogue = open_catalogue()
-    speed = judge(ask(catalogue.spec(model), asked, catalogue, machine), machine).speed
-    assert speed is not None
-    return speed
-
-
-def pace(
-    model: str,
-    draft: str | None = None,
-    machine: Machine = RTX_4090,
-    quantization: str = "Q4_K_M",
-) -> PaceRange:
-    decode = speed_of(model, draft, machine, quantization).decode
-    assert decode is not None
-    return decode
-
-
-def test_a_small_draft_makes_a_large_dense_model_faster() -> None:
-    """No faster than four tokens for each time that its weights are read."""
-    alone, drafted = pace("qwen3-32b"), pace("qwen3-32b", "qwen3-0.6b")
-    assert alone.likely < drafted.likely
-    assert alone.low / 4 < drafted.low < alone.likely
-    assert drafted.high < 4 * alone.high
 
 
 def test_a_draft_is_told_beside_the_pace_without_it() -> None:

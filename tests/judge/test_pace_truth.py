@@ -4,17 +4,15 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import tomllib
 from statistics import median
-from typing import Any
 
 import pytest
 
 from helpers.machines import machine_with
-from helpers.paths import ROOT, TRUTH
-from selfhost import Machine, Workload, check
+from helpers.paths import ROOT
+from selfhost import Workload, check
 from selfhost.catalogue.index import open_catalogue
 from selfhost.judge.pace.engine import efficiency
 from selfhost.judge.placement.experts import expert_parameters
@@ -141,53 +139,6 @@ def test_experts_that_a_token_leaves_out_are_what_it_does_not_read(model: str) -
     assert spec.parameters.total is not None
     assert spec.parameters.active is not None
     assert experts - used == pytest.approx(spec.parameters.total - spec.parameters.active, rel=0.01)
-
-
-@pytest.mark.parametrize(
-    ("gpu", "gib", "model", "tokens_per_second"),
-    [
-        # tests/truth/speed_public.json, reports of machines whose RAM is not stated
-        ("NVIDIA GeForce RTX 5070", 12, "qwen3-30b-a3b-instruct-2507", 25.7),
-        ("NVIDIA GeForce RTX 2080", 8, "qwen3-30b-a3b-instruct-2507", 33.7),
-        ("NVIDIA GeForce RTX 2080", 8, "deepseek-coder-v2-lite-instruct", 49.6),
-    ],
-)
-def test_the_range_holds_reports_and_says_that_it_is_a_guess(
-    gpu: str, gib: int, model: str, tokens_per_second: float
-) -> None:
-    machine = machine_with(gpu, gib, cpu_model=None)
-    verdict = check(model, Workload(quantization="Q4_K_M"), machine=machine)
-    assert verdict.needs is not None
-    assert verdict.needs.placement == "split"
-    assert verdict.speed is not None
-    assert verdict.speed.decode is not None
-    assert verdict.speed.decode.low < tokens_per_second < verdict.speed.decode.high
-    assert "a guess" in verdict.speed.how
-
-
-DOCUMENT: Any = json.loads((TRUTH / "compute.json").read_text(encoding="utf-8"))
-
-
-def machine_of(name: str, threads: int) -> Machine:
-    """The machine of a run, of which so many cores worked."""
-    facts = dict(DOCUMENT["machines"][name])
-    facts["instruction_sets"] = tuple(facts["instruction_sets"])
-    return Machine(
-        **{**facts, "cpu_cores_usable": float(threads), "cpu_cores_physical": threads},
-    )
-
-
-def test_whisper_counts_the_beams_that_it_follows() -> None:
-    """On one core of a Granite Rapids a step of five beams of whisper-small took 0.25 seconds (ggml-org/whisper.cpp@233fe1fc), so that 150 to 340 tokens a minute take 38 to 85 beside an encoder of 6.2 for each half minute: more than half of the time is the decoder's."""
-    size = 64 << 30
-    one = machine_of("granite-rapids-guest", 1).replace(
-        memory_total_bytes=size, memory_limit_bytes=size
-    )
-    speed = check("whisper-small", Workload(runtime="whisper.cpp"), machine=one).speed
-    assert speed is not None
-    assert speed.work is not None
-    seen = 2.2 * 6.2 + 210 * 0.25
-    assert speed.work.low <= seen <= speed.work.high
 
 
 def test_of_a_second_token_table_one_row_is_read() -> None:

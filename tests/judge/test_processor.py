@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from selfhost import Machine, Workload, check
 from selfhost.judge.pace.processor import BANDWIDTH_SHARE, bandwidth
-from selfhost.judge.pace.speed import PaceRange
 from selfhost.judge.record import Verdict
 from selfhost.machine.gpus import link_bytes_per_second
-from selfhost.machine.record import Accelerator
 
 GB = 10**9
 
@@ -49,28 +45,6 @@ def test_a_stated_peak_and_a_known_kind_of_processor_make_a_narrow_range() -> No
     assert named[2] * BANDWIDTH_SHARE <= 50
 
 
-def pace_on_strix_halo(model: str, memory_gib: float = 124) -> PaceRange:
-    memory_bytes = int(memory_gib * 2**30)
-    facts: dict[str, object] = {
-        "cpu_model": "AMD RYZEN AI MAX+ 395 w/ Radeon 8060S",
-        "accelerators": (Accelerator(vendor="amd", name="AMD Radeon 8060S", unified=True),),
-        "memory_total_bytes": memory_bytes,
-        "memory_limit_bytes": memory_bytes,
-        "memory_available_bytes": memory_bytes,
-    }
-    speed = check(model, Workload(runtime="llama.cpp"), machine=machine(**facts)).speed
-    assert speed is not None
-    assert speed.decode is not None
-    return speed.decode
-
-
-def test_the_builds_that_are_named_use_the_gpu_of_a_strix_halo() -> None:
-    """Llama 3.1 8B in Q4_K_M: 41.6 tokens/s (deseven/strixhalo-homelab#11), in llama.cpp with Vulkan."""
-    pace = pace_on_strix_halo("llama-3.1-8b-instruct")
-    assert pace.likely == pytest.approx(41.6, rel=0.1)
-    assert pace.high / pace.low < 2.1
-
-
 def test_no_run_reads_more_than_a_known_memory_gives() -> None:
     """LPDDR4X-4267 on 32 bits is 17.1 GB/s, a Ryzen AI Max has 256, an M2 Pro 200."""
     for name, peak in (
@@ -97,6 +71,10 @@ def test_no_run_reads_more_than_a_known_memory_gives() -> None:
         # without AVX: two Westmere, and a Core 2 Quad (geerlingguy/ai-benchmarks)
         ("2x xeon x5670 48gb", "deepseek-r1-distill-qwen-7b", "Q4_K_M", "ollama", 2.9),
         ("core 2 quad q8400 8gb", "llama-3.2-3b-instruct", "Q4_K_M", "ollama", 1.09),
+        # two sockets: with --numa distribute (ggml-org/llama.cpp#11744), and the fastest and the slowest of 18 runs by what is told of one
+        ("2x epyc 9175f 16x48gb ddr5-6400", "deepseek-v3", "Q4_K_S", "llama.cpp", 9.79),
+        ("2x epyc 9654 24x64gb ddr5-4800", "llama-3.1-70b-instruct", "F16", "llama.cpp", 3.97),
+        ("2x xeon e5-2690 v4 128gb ddr4-2400", "llama-3.2-3b-instruct", "Q4_K_M", "llama.cpp", 15.27),
     ],
 )  # fmt: skip
 def test_what_others_saw_of_a_kind_of_processor_lies_inside(
@@ -108,15 +86,6 @@ def test_what_others_saw_of_a_kind_of_processor_lies_inside(
     assert speed is not None
     assert speed.decode is not None
     assert speed.decode.low <= seen <= speed.decode.high
-
-
-SPLIT = Path(__file__).parents[1] / "truth" / "speed_split.json"
-
-
-def rows(**wanted: Any) -> list[dict[str, Any]]:
-    document = json.loads(SPLIT.read_text(encoding="utf-8"))
-    named = (dict(zip(document["columns"], row, strict=True)) for row in document["rows"])
-    return [row for row in named if wanted.items() <= row.items()]
 
 
 @pytest.mark.parametrize(

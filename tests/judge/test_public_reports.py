@@ -83,6 +83,10 @@ def test_one_laptop_has_one_answer_however_it_is_named() -> None:
         ("llama-2-7b-chat", "Q4_0", "ryzen ai max+ 395 128gb", None, 1516),
         # ggml-org/llama.cpp#22298, pp2048 in micro-batches of 512
         ("qwen3.5-35b-a3b", "Q4_0", "rtx 4090 64gb", None, 7233),
+        # geerlingguy/ai-benchmarks#43, #46 and #48: a small model, which launching holds back
+        ("tinyllama-1.1b-chat-v1.0", "Q4_K_M", "rtx 4090", None, 18_709),
+        ("tinyllama-1.1b-chat-v1.0", "Q4_K_M", "rtx 2080 ti", None, 9_248),
+        ("tinyllama-1.1b-chat-v1.0", "Q4_K_M", "m1 ultra", None, 5_588),
         # brand-o/normiebench#8, on the cores in Windows
         ("llama-3.1-8b-instruct", "Q4_K_M", "ryzen 7 8840u 32gb", None, 49.8),
     ],
