@@ -11,10 +11,8 @@ from typing import Any
 
 from ..catalogue.architecture import (
     MAX_LAYERS,
-    MAX_TENSOR_NAMES,
     Architecture,
     FeedForward,
-    TensorGroup,
 )
 from ..catalogue.quantization_names import QUANTIZATIONS
 from ..catalogue.spec import SIZE_OF, FileTensors, ModelSpec, Parameters, PublishedFiles, Safety
@@ -22,7 +20,7 @@ from ..core.records import pattern
 from ..needs.quantization import BASE_TYPES, BLOCKS
 from ..needs.tensors import checkpoint_tensors, count, gguf_tensors, idle, row_of
 from .gguf_header import MAX_HEADER_BYTES as MAX_HEADER_BYTES
-from .gguf_header import MAX_TENSORS, Header, read_header
+from .gguf_header import MAX_TENSORS, Header, Tensor, read_header
 from .gguf_layers import (
     BLOCK,
     GgufModel,
@@ -180,6 +178,11 @@ def _architecture(model: GgufModel) -> Architecture:
         raise Unclear(
             f"{model.name} is an image model: its layers are not those of a language model"
         )
+    if not model.known:
+        raise Unclear(
+            f"{model.name} is not an architecture that this selfhost knows, and perhaps none that"
+            " llama.cpp loads"
+        )
     model.count_blocks()
     _refuse_unread_kinds(model)
     architecture = _with_layers(model)
@@ -194,16 +197,13 @@ def _architecture(model: GgufModel) -> Architecture:
     model.unknown["architecture.dtype"] = (
         "a GGUF file does not say in which type the weights were published"
     )
-    if model.known:
-        architecture = architecture.replace(**_departures(model, architecture))
-    return _as_stored(model, architecture)
+    architecture = architecture.replace(**_departures(model, architecture))
+    _hold_to_row(model, architecture)
+    return architecture
 
 
 def _refuse_unread_kinds(model: GgufModel) -> None:
-    if model.is_encoder and not model.known:
-        raise Unclear(f"{model.name} attends both ways, and this selfhost has no row for it")
-    prefixes = ("a.", "v.") if model.known else ("enc.", "dec.", "a.", "v.")
-    if any(name.startswith(prefixes) for name in model.shapes):
+    if any(name.startswith(("a.", "v.")) for name in model.shapes):
         raise Unclear(
             f"{model.name} has an encoder beside its decoder, and what it keeps of the text it"
             " read is not in the header"
@@ -229,8 +229,7 @@ def _with_layers(model: GgufModel) -> Architecture:
         raise Unclear(
             f"no layer of {model.name} has attention or a recurrent state that this selfhost knows"
         )
-    if model.known:
-        _refuse_missing_parts(model, [attending, *states.values()], feeding)
+    _refuse_missing_parts(model, [attending, *states.values()], feeding)
     # a model may run through its layers several times, each time with a cache of their own
     loops = model.size("num_loops") or 1 if model.row.loops else 1
     if layers * loops > MAX_LAYERS:
@@ -382,33 +381,25 @@ _TWO_NAMES: Mapping[str, str] = {
 _Shapes = Mapping[tuple[str, int], tuple[int, ...]]
 
 
-def _as_stored(model: GgufModel, architecture: Architecture) -> Architecture:
-    """The architecture with the file's own tensor table, unless the row already gives it. Raises
-    `Refused` and `Unclear`.
+def _hold_to_row(model: GgufModel, architecture: Architecture) -> None:
+    """Note where the file's tensors are not quite those that its row gives. Raises `Refused` and
+    `Unclear` where llama.cpp would not load them.
     """
-    groups = _groups(model, architecture)
-    if model.known:
-        row = row_of(architecture, model.architectures)
-        if row is None:
-            raise Unclear(f"its layers lack a part that every {model.name} model has")
-        expected, actual = _by_place(gguf_tensors(architecture, row)), _by_place(groups)
-        if expected == actual:
-            return architecture
-        _refuse_other_tensors(model, expected, actual)
-        differing = {_numbered(*place) for place, _ in expected.items() ^ actual.items()}
-        model.notes.append(
-            f"its tensors are not quite those of other {model.name} models"
-            f" ({listed(sorted(differing), 3)}); counted as they stand in the file"
-        )
-    else:
-        unknown = f"{model.name} is not an architecture that this selfhost knows"
-        model.notes.append(f"{unknown}; its tensors are counted as they stand in the file")
-        why = f"{unknown}, and perhaps none that llama.cpp loads"
-        model.unknown["architecture.attention"] = why
-        architecture = architecture.replace(attention=(), recurrent=())
-    if len({group.name for group in groups}) > MAX_TENSOR_NAMES:
-        raise Unclear(f"the tensors of {model.name} have more than {MAX_TENSOR_NAMES:,} names")
-    return architecture.replace(tensors=groups)
+    row = row_of(architecture, model.architectures)
+    if row is None:
+        raise Unclear(f"its layers lack a part that every {model.name} model has")
+    groups = gguf_tensors(architecture, row)
+    expected = _by_place((group.name, group.layers or (-1,), group.shape) for group in groups)
+    actual = _by_place(map(_place, model.tensors))
+    model.is_as_row = expected == actual
+    if model.is_as_row:
+        return
+    _refuse_other_tensors(model, expected, actual)
+    differing = {_numbered(*place) for place, _ in expected.items() ^ actual.items()}
+    model.notes.append(
+        f"its tensors are not quite those of other {model.name} models"
+        f" ({listed(sorted(differing), 3)}); counted as they stand in the file"
+    )
 
 
 def _refuse_other_tensors(model: GgufModel, expected: _Shapes, actual: _Shapes) -> None:
@@ -427,8 +418,8 @@ def _refuse_other_tensors(model: GgufModel, expected: _Shapes, actual: _Shapes) 
             else None
             for shapes in (expected, actual)
         )
-        is_free = layer >= model.layers or layer in merged or _OPTIONAL.search(name)
-        if needed == stored or is_free:
+        is_extra = model.layers <= layer < model.blocks
+        if needed == stored or is_extra or layer in merged or _OPTIONAL.search(name):
             continue
         tensor = _numbered(name, layer)
         if stored is None:
@@ -441,39 +432,28 @@ def _refuse_other_tensors(model: GgufModel, expected: _Shapes, actual: _Shapes) 
         raise Refused(f"its tensor {tensor} is {stored}, and the header makes it {needed}")
 
 
-def _groups(model: GgufModel, architecture: Architecture) -> tuple[TensorGroup, ...]:
-    """The tensor table with alike tensors of several blocks together."""
-    limit = architecture.layers + (architecture.mtp_layers or 0)
-    layers_by_tensor: dict[tuple[str, tuple[int, ...]], list[int]] = {}
-    for tensor in model.tensors:
-        block = BLOCK.match(tensor.name)
-        layer = -1 if block is None else int(block[2])
-        # a number with a leading zero is none of llama.cpp's
-        if block is None or layer >= limit or block[2] != str(layer) or "*" in tensor.name:
-            name, layer = tensor.name.replace("*", "?"), -1
-        else:
-            name = f"{block[1]}*{block[3]}"
-        layers_by_tensor.setdefault((clean(name), tensor.shape), []).append(layer)
-    return tuple(
-        TensorGroup(
-            name=name, layers=() if numbers == [-1] else tuple(sorted(numbers)), shape=shape
-        )
-        for (name, shape), numbers in layers_by_tensor.items()
-        if numbers == [-1] or -1 not in numbers
-    )
+def _place(tensor: Tensor) -> tuple[str, tuple[int, ...], tuple[int, ...]]:
+    """A tensor's name, with `*` for its block, that block, and its shape."""
+    block = BLOCK.match(tensor.name)
+    # a number with a leading zero is none of llama.cpp's
+    if block is None or block[2] != str(int(block[2])):
+        return tensor.name, (-1,), tensor.shape
+    return f"{block[1]}*{block[3]}", (int(block[2]),), tensor.shape
 
 
-def _by_place(groups: Iterable[TensorGroup]) -> _Shapes:
+def _by_place(
+    placed: Iterable[tuple[str, tuple[int, ...], tuple[int, ...]]],
+) -> _Shapes:
     """Shape by name and layer. Dimensions of 1 say nothing, and how a norm is folded changes no
     size.
     """
     shapes: dict[tuple[str, int], tuple[int, ...]] = {}
-    for group in groups:
-        name = group.name.removesuffix(".weight")
+    for whole_name, layers, sizes in placed:
+        name = whole_name.removesuffix(".weight")
         name = _TWO_NAMES.get(name, name)
-        shape = tuple(size for size in group.shape if size != 1)
-        shape = (prod(group.shape),) if name.endswith("norm") else shape
-        for layer in group.layers or (-1,):
+        shape = tuple(size for size in sizes if size != 1)
+        shape = (prod(sizes),) if name.endswith("norm") else shape
+        for layer in layers:
             shapes[name, layer] = shape
     return shapes
 
@@ -527,7 +507,7 @@ def _loaded(model: GgufModel) -> tuple[FileTensors, ...]:
 
 def _parameters(model: GgufModel, architecture: Architecture | None) -> Parameters:
     """Total, per token, and of the blocks that predict more tokens. Of a model whose tensors are
-    not those of its row: all elements of the file, and no count of experts that a token leaves out.
+    not those of its row: all elements of the file; without a row no count for a token's share of experts.
     """
     total = predicting = 0
     for tensor in model.tensors:
@@ -538,9 +518,9 @@ def _parameters(model: GgufModel, architecture: Architecture | None) -> Paramete
     has_experts = any("exps." in tensor.name for tensor in model.tensors)
     active = None if has_experts else total
     row = row_of(architecture, model.architectures) if architecture is not None else None
-    if architecture is not None and row is not None and not architecture.tensors:
+    if architecture is not None and row is not None:
         groups = checkpoint_tensors(architecture, row)
-        total = count(groups)
+        total = count(groups) if model.is_as_row else total
         active = total - idle(groups, architecture)
     if total > _MAX_PARAMETERS:
         model.damaged(f"{total:.1e} parameters")

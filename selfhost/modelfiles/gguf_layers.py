@@ -96,7 +96,8 @@ class GgufModel:
     `specs/common/architectures.toml`. `name` is `general.architecture`; `row` its row, one with the
     defaults alone where it is not `known`. `shapes` has the tensors of both stacks of a T5 under
     the names of one stack too. `blocks` are all, `layers` those that do not predict more tokens.
-    `notes` are sentences for the user, `unknown` what the spec cannot say, by key.
+    `notes` are sentences for the user, `unknown` what the spec cannot say, by key. `is_as_row`: the
+    tensors are those that the row gives.
     """
 
     def __init__(
@@ -116,12 +117,8 @@ class GgufModel:
         row = architectures["architecture"].get(self.name)
         self.known = row is not None
         self.row = ArchitectureRow.from_values(self.name, row or {})
-        # it attends both ways
-        self.is_encoder = self.row.encoder
-        if not self.known:
-            self.is_encoder = self.values.get(f"{self.name}.attention.causal") is False
         # an encoder that ends in vectors, not in text
-        self.embeds = self.is_encoder and not self.row.diffusion
+        self.embeds = self.row.encoder and not self.row.diffusion
         self.shapes = {tensor.name: tensor.shape for tensor in tensors}
         self.shapes |= {
             name[4:].replace("attn_o.", "attn_output."): shape
@@ -129,6 +126,7 @@ class GgufModel:
             if name.startswith(_STACKS)
         }
         self.blocks = self.layers = MAX_LAYERS
+        self.is_as_row = False
 
     def count_blocks(self) -> None:
         """Set `blocks` and `layers`, once the file has the keys that every model needs, and as many

@@ -39,7 +39,11 @@ _OUTSIDE_BLOCKS = (
 )
 _FP8_BLOCKS = {"None": "float8_e4m3", "[128, 128]": "float8_e4m3_128x128"}
 # llm-compressor's integers by bits, group and zero points that have a name of their own
-_OWN_NAMES = {(8, None, ""): "w8a8", (8, None, "-asym"): "w8a8", (4, 32, ""): "int4_32"}
+_OWN_NAMES: Mapping[tuple[Any, Any, str], str] = {
+    (8, None, ""): "w8a8",
+    (8, None, "-asym"): "w8a8",
+    (4, 32, ""): "int4_32",
+}
 # methods of one layout, or whose layout one key names: the key, and the layout by its value
 _LAYOUTS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "bitnet": ("quant_method", {"bitnet": "ternary"}),
