@@ -27,7 +27,6 @@ from ..needs.tensors import (
     block_tensors,
     checkpoint_tensors,
     count,
-    gguf_tensors,
     idle,
     row_of,
 )
@@ -36,7 +35,6 @@ from .config_keys import (
     MAX_NUMBER,
     Keys,
     Unclear,
-    UnclearWindow,
     class_of,
     refuse_what_is_no_config,
     short,
@@ -66,8 +64,6 @@ _QUANTIZATION = "hf_quant_config.json"
 # classes without an output matrix, and others that may keep nothing of context
 _BARE = r"(?<!LMHead)(?<!MT)Model$|For(?:Sequence|Token)Classification$"
 _READING = r"For(?:MaskedLM|PreTraining|QuestionAnswering|MultipleChoice)$"
-# keys that say for how long a layer remembers, and no more
-_OF_WINDOWS = r"window|max_chunk|kv_(?:cache_)?compress"
 _WIDTHS = ("embed_dim", "hidden_size", "vt_hidden_size", "d_model", "width")
 _DEPTHS = ("num_hidden_layers", "depth", "vt_num_hidden_layers", "encoder_layers", "layers")
 _LENGTHS = ("intermediate_size", "vt_intermediate_size", "encoder_ffn_dim")
@@ -122,6 +118,9 @@ class _Config:
         self.keys = Keys(values)
         self.unknown = self.keys.unknown
         self.class_name = clean(class_of(values))
+        composed = self.keys.nested and "ForConditional" in self.class_name
+        says_so = composed or self.keys.outer_type.get("sees")
+        self.sees = bool(says_so or any(map(values.get, _SEEING)))
         # the converter of llama.cpp knows the model type
         self.in_gguf = bool(self.keys.type.get("row") and self.keys.type.get("in_gguf", True))
 
@@ -140,17 +139,14 @@ class _Config:
         counts = Parameters()
         if architecture is not None and row is not None:
             counts = self.parameters(architecture, row)
-            if "architecture.attention" in self.unknown:
-                tensors = gguf_tensors(architecture, row)
-                architecture = architecture.replace(attention=(), recurrent=(), tensors=tensors)
-        language, sees, is_speech = counts.total, self.sees(), self.keys.type.get("hears")
+        language, is_speech = counts.total, self.keys.type.get("hears")
         hears = isinstance(self.keys.outer.get("audio_config"), dict)
-        if (sees or hears) and not is_speech:
+        if (self.sees or hears) and not is_speech:
             width = architecture.embedding_length if architecture is not None else 0
             counts = self.with_encoders(counts, width)
         if counts.total is None:
             self.unknown.setdefault("parameters.total", "it does not follow from config.json alone")
-        modality = "vision" if sees else "text"
+        modality = "vision" if self.sees else "text"
         if architecture is not None and not architecture.output_matrix:
             modality = "embedding"
         return ConfigRead(
@@ -159,11 +155,6 @@ class _Config:
             language_parameters=language,
             notes=tuple(self.keys.notes),
         )
-
-    def sees(self) -> bool:
-        composed = self.keys.nested and "ForConditional" in self.class_name
-        type, outer = self.keys.outer_type, self.keys.outer
-        return bool(composed or type.get("sees") or any(map(outer.get, _SEEING)))
 
     def spec(
         self, name: str, modality: str, architecture: Architecture | None, counts: Parameters
@@ -245,7 +236,8 @@ class _Config:
         keys = self.keys
         self.refuse_unread_type()
         keys.layers = self.layer_count()
-        width, kinds = keys.needed("width"), self.kinds()
+        width = keys.needed("width")
+        kinds = layer_kinds(keys)
         attention = [
             attention_of(keys.of_single_layer(number), number, kind, width)
             for number, kind in enumerate(kinds)
@@ -257,7 +249,9 @@ class _Config:
         is_encoder = bool(row and row.get("encoder") and not row.get("diffusion"))
         fields = {**self.tables(row or {}, width), **self.layers_apart()}
         tied = False if is_encoder else self.ties_embeddings()
-        self.refuse_unread_of_cache()
+        odd = listed(keys.not_understood(cache=True))
+        if odd:
+            raise Unclear(f"{odd}: not understood, and may change what the model keeps of context")
         incomplete = incomplete or self.incompleteness(row, fields["vocabulary"], tied)
         self.refuse_unknown_cache(incomplete, row, attends=any(attention), is_encoder=is_encoder)
         architecture = Architecture(
@@ -310,13 +304,6 @@ class _Config:
             )
         return layers
 
-    def kinds(self) -> list[str]:
-        try:
-            return layer_kinds(self.keys)
-        except UnclearWindow as why:
-            self.unknown["architecture.attention"] = str(why)
-            return ["full"] * self.keys.layers
-
     def types(self, stored: Stored, attention: Iterable[Attention | None]) -> dict[str, Any]:
         """The types of weights and cache, as fields of `Architecture`."""
         latent = any(each is not None and each.kind == "latent" for each in attention)
@@ -355,8 +342,6 @@ class _Config:
         name = gguf or self.keys.type.get("row") or self.keys.kind or "unnamed"
         if incomplete is None:
             return name
-        if "architecture.attention" in self.unknown:
-            raise Unclear(f"{self.unknown.pop('architecture.attention')}; and {incomplete}")
         self.unknown["parameters.total"] = f"the weights do not follow from the file: {incomplete}"
         # with the name of a row it would be believed to have all its tensors
         return name + INCOMPLETE if name in self.architectures["architecture"] else name
@@ -444,16 +429,6 @@ class _Config:
         return keys.type.get("tied")
 
     # ------------------------------------------------------------------ what does not follow
-
-    def refuse_unread_of_cache(self) -> None:
-        """Raises for keys that nothing reads and that may change what layers remember."""
-        odd = self.keys.not_understood(cache=True)
-        if not odd:
-            return
-        message = f"{listed(odd)}: not understood, and may change what the model keeps of context"
-        if not all(re.search(_OF_WINDOWS, key) for key in odd):
-            raise Unclear(message)
-        self.unknown["architecture.attention"] = message
 
     def incompleteness(
         self, row: Mapping[str, Any] | None, vocabulary: int | None, tied: bool | None

@@ -37,10 +37,6 @@ class Unclear(Exception):
     """The model's cache or its weights do not follow from the file; the text says why."""
 
 
-class UnclearWindow(Unclear):
-    """The layers are as their shapes say, but not how many tokens each of them keeps."""
-
-
 @lru_cache(maxsize=1)
 def tables() -> Mapping[str, Any]:
     """The shipped tables of model types and of keys."""

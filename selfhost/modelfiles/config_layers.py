@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..catalogue.architecture import Attention, FeedForward, Recurrent
-from .config_keys import Keys, Unclear, UnclearWindow, short, tables
+from .config_keys import Keys, Unclear, short, tables
 
 # kinds of layers that attend; "hybrid" keeps a state, too
 _ATTENDING = ("full", "sliding", "hybrid")
@@ -37,9 +37,7 @@ _STATE_KEYS: Mapping[str, Mapping[str, str]] = {
 
 
 def layer_kinds(config: Keys) -> list[str]:
-    """The kind of each layer. Raises `Unclear`, and `UnclearWindow` where only the windows do not
-    follow.
-    """
+    """The kind of each layer. Raises `Unclear`."""
     config.understood.update(tables()["keys"]["layout"])
     layers, names = range(config.layers), config.per_layer(*_KIND_LISTS)
     places, every = config.places("full_attn_idxs"), config.number("full_attention_interval")
@@ -88,7 +86,7 @@ def window_tokens(config: Keys) -> int | None:
 
 
 def _which_slide(config: Keys) -> list[bool]:
-    """Whether each layer has the window. Raises `UnclearWindow` where the file does not say."""
+    """Whether each layer has the window. Raises `Unclear` where the file does not say."""
     layers, how, window = range(config.layers), config.type.get("slides"), window_tokens(config)
     flags = config.per_layer("sliding_window_layout")
     without_rope = config.per_layer("no_rope_layers")
@@ -116,7 +114,7 @@ def _slides_by_pattern(config: Keys, window: int) -> list[bool]:
         return [pattern[number % len(pattern)] == "L" for number in layers]
     if type(pattern) is int and pattern > 0:
         return [(number + 1) % pattern != 0 for number in layers]
-    raise UnclearWindow(
+    raise Unclear(
         f"sliding_window: {window:,} tokens, and in which layers sliding_window_pattern"
         f" = {short(pattern)} does not say"
     )

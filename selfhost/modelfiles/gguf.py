@@ -507,7 +507,7 @@ def _loaded(model: GgufModel) -> tuple[FileTensors, ...]:
 
 def _parameters(model: GgufModel, architecture: Architecture | None) -> Parameters:
     """Total, per token, and of the blocks that predict more tokens. Of a model whose tensors are
-    not those of its row: all elements of the file; without a row no count for a token's share of experts.
+    not those of its row: all elements of the file.
     """
     total = predicting = 0
     for tensor in model.tensors:

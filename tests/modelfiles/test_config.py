@@ -16,12 +16,11 @@ from helpers.ggufs import ROWS, make, measured
 from helpers.local_models import JSON_VALUES, again, config, problem, reads_or_refuses
 from helpers.paths import COMMON, CONFIGS, HEADERS, TRUTH
 from selfhost import Workload, check
-from selfhost.catalogue.index import Catalogue
 from selfhost.machine.profiles import load
 from selfhost.modelfiles import read_local
 from selfhost.modelfiles.config import encoder_parameters
 from selfhost.modelfiles.config_keys import model_types
-from selfhost.needs import decode_bytes_by_type, needs_of
+from selfhost.needs import decode_bytes_by_type
 from selfhost.needs.cache import cache_groups
 from selfhost.needs.tensors import row_of
 
@@ -124,6 +123,8 @@ def test_every_model_type_names_a_row_and_explains_its_keys() -> None:
         ({"model_type": "brandnew", "sliding_window": 512}, "sliding_window"),
         ({"layer_types": ["telepathic_attention"] * 32}, "telepathic_attention"),
         ({"kv_lora_rank_of_a_new_kind": 4}, "kv_lora_rank_of_a_new_kind"),
+        ({"kv_compress_rate": 4}, "kv_compress_rate"),
+        ({"model_type": "llama", "sliding_window": 4096}, "sliding_window"),
         # of a class that nobody knows every head may keep keys and values, or one in eight
         ({"model_type": "brandnew", "num_key_value_heads": None}, "num_key_value_heads"),
         ({"num_key_value_heads": [1, 2, 3]}, "num_key_value_heads"),
@@ -172,27 +173,6 @@ def test_a_config_without_a_key_is_unknown_and_not_unsupported(
     reasons = {finding.check: finding.reason for finding in verdict.findings}
     assert "vocab_size is missing" in reasons["memory"]
     assert "architecture" not in reasons["runtime"]
-
-
-@pytest.mark.parametrize("changes", [{"kv_compress_rate": 4}, {"sliding_window": 4096}])
-def test_a_key_that_changes_the_cache_alone_leaves_the_weights(
-    changes: dict[str, object], tmp_path: Path
-) -> None:
-    """Mistral 7B v0.3: 7,248,023,552 parameters in 16 bits, whatever each layer keeps; what it keeps is unknown, with the key."""
-    path = config(tmp_path, model_type="llama", **changes)
-    spec = read_local(path, ROWS).spec
-    (key,) = changes
-    assert spec.architecture is not None
-    assert key in spec.unknown["architecture.attention"]
-    assert again(spec) == spec
-    shelf = Catalogue.open()
-    for runtime in map(shelf.runtime, ("llama.cpp", "transformers")):
-        needs = needs_of(spec, runtime, Workload(), ROWS)
-        assert needs.memory is None
-        assert [(entry.fact, key in entry.reason) for entry in needs.unknown] == [
-            ("memory.kv_cache", True)
-        ]
-    assert needs.download_bytes == pytest.approx(2 * 7_248_023_552, rel=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Mapping
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,7 +33,6 @@ from selfhost.catalogue.index import Catalogue
 from selfhost.machine.profiles import load
 from selfhost.modelfiles import read_local
 from selfhost.needs import needs_of
-from selfhost.needs.cache import cache_groups
 from selfhost.needs.llamacpp import graphs
 from selfhost.needs.tensors import gguf_tensors, predicts_more, row_of
 
@@ -158,17 +159,32 @@ def test_facts_of_the_header_reach_the_spec(tmp_path: Path) -> None:
     assert spec.parameters.total == 1_235_814_400
 
 
+MISTRAL = measured()["mistral-7b-v0.3"]
+AWS = load("aws-m7i.2xlarge").machine
+
+
+def mistral(
+    folder: Path,
+    keys: Mapping[str, object | None] | None = None,
+    tensors: list[Any] | None = None,
+    **model: object,
+) -> Path:
+    """A file of Mistral 7B v0.3 with other keys, None for those left out, or with other tensors."""
+    stated = metadata("x", {**MISTRAL, **model}) | (keys or {})
+    stated = {key: value for key, value in stated.items() if value is not None}
+    return write(folder / "x.gguf", *gguf(stated, placed(MISTRAL) if tensors is None else tensors))
+
+
 def test_an_unknown_architecture_is_counted_and_no_more(tmp_path: Path) -> None:
     """Parameters and size are those of the file; whether llama.cpp loads it, and what it would keep, nobody here knows: neither of the
     file nor of a spec made of it."""
-    model = {**measured()["mistral-7b-v0.3"], "architecture": "brandnew"}
-    path = write(tmp_path / "x.gguf", *gguf(metadata("x", model), placed(model)))
+    path = mistral(tmp_path, architecture="brandnew")
     spec = read_local(path, ROWS).spec
     assert (spec.architecture, spec.parameters.total) == (None, 7_248_023_552)
-    assert spec.files[0].bytes == {model["quantization"]: path.stat().st_size}
+    assert spec.files[0].bytes == {MISTRAL["quantization"]: path.stat().st_size}
     assert again(spec) == spec.replace(tensors=())
     for asked in (path, again(spec)):
-        verdict = check(asked, machine=load("aws-m7i.2xlarge").machine)
+        verdict = check(asked, machine=AWS)
         assert (verdict.route, verdict.needs and verdict.needs.memory) == ("unknown", None)
         (why,) = (one.reason for one in verdict.findings if one.check == "memory")
         assert "brandnew" in why
@@ -176,125 +192,102 @@ def test_an_unknown_architecture_is_counted_and_no_more(tmp_path: Path) -> None:
 
 def test_a_file_with_more_biases_than_its_row_keeps_its_tensors(tmp_path: Path) -> None:
     """llama.cpp asks for most biases where they are there (TENSOR_NOT_REQUIRED): counted, and said."""
-    model = measured()["mistral-7b-v0.3"]
-    tensors = [*placed(model), ("blk.0.ffn_down.bias", [4096], "F32")]
-    local = read_local(write(tmp_path / "x.gguf", *gguf(metadata("x", model), tensors)), ROWS)
+    tensors = [*placed(MISTRAL), ("blk.0.ffn_down.bias", [4096], "F32")]
+    local = read_local(mistral(tmp_path, tensors=tensors), ROWS)
     assert local.spec.parameters.total == 7_248_023_552 + 4096
     assert any("ffn_down.bias" in note for note in local.notes)
     assert again(local.spec) == local.spec.replace(tensors=())
 
 
-def test_a_file_that_llamacpp_refuses_is_of_no_known_model(tmp_path: Path) -> None:
+_ALL = placed(MISTRAL)
+
+
+@pytest.mark.parametrize(
+    ("tensors", "why", "refused"),
+    [
+        ([one for one in _ALL if one[0] != "blk.3.ffn_up.weight"], "no tensor blk.3.ffn_up", True),
+        ([*_ALL, ("blk.0.surprise.weight", [4096, 4096], "F16")], "a tensor blk.0.surprise (4,096 × 4,096)", False),
+        ([(one[0], [4096, 64], one[2]) if one[0] == "blk.5.ffn_up.weight" else one for one in _ALL], "blk.5.ffn_up is 4,096 × 64", True),
+    ],
+)  # fmt: skip
+def test_a_file_that_llamacpp_refuses_is_of_no_known_model(
+    tensors: list[Any], why: str, refused: bool, tmp_path: Path
+) -> None:
     """llama.cpp: missing tensor; wrong shape (src/llama-model-loader.cpp): it does not run, whatever the machine and the program, and
     the reason names the tensor. At more tensors than it asked for it stops too, but a later release may ask for them: unknown."""
-    model = measured()["mistral-7b-v0.3"]
-    all = placed(model)
-    short = [
-        (name, [4096, 64] if name == "blk.5.ffn_up.weight" else shape, type)
-        for name, shape, type in all
-    ]
-    lacking = [one for one in all if one[0] != "blk.3.ffn_up.weight"]
-    more = [*all, ("blk.0.surprise.weight", [4096, 4096], "F16")]
-    for tensors, why, refused in (
-        (lacking, "no tensor blk.3.ffn_up", True),
-        (more, "a tensor blk.0.surprise (4,096 × 4,096)", False),
-        (short, "blk.5.ffn_up is 4,096 × 64", True),
-    ):
-        path = write(tmp_path / "x.gguf", *gguf(metadata("x", model), tensors))
-        spec = read_local(path, ROWS).spec
-        assert spec.architecture is None
-        assert why in spec.unknown["architecture"]
-        machine = load("aws-m7i.2xlarge").machine
-        for runtime in (None, "ollama") if refused else (None,):
-            verdict = check(str(path), Workload(runtime=runtime, private=True), machine=machine)
-            route = ("neither", 1) if refused else ("unknown", 3)
-            assert (verdict.route, verdict.exit_code) == route
-            outcome = "fail" if refused else "unknown"
-            (found,) = [one for one in verdict.findings if one.outcome == outcome]
-            assert found.check == ("runtime" if refused else "memory")
-            assert why in found.reason
-            assert not refused or found.code == "runtime-cannot-load"
+    path = mistral(tmp_path, tensors=tensors)
+    spec = read_local(path, ROWS).spec
+    assert spec.architecture is None
+    assert why in spec.unknown["architecture"]
+    for runtime in (None, "ollama") if refused else (None,):
+        verdict = check(str(path), Workload(runtime=runtime, private=True), machine=AWS)
+        route = ("neither", 1) if refused else ("unknown", 3)
+        assert (verdict.route, verdict.exit_code) == route
+        outcome = "fail" if refused else "unknown"
+        (found,) = [one for one in verdict.findings if one.outcome == outcome]
+        assert found.check == ("runtime" if refused else "memory")
+        assert why in found.reason
+        assert not refused or found.code == "runtime-cannot-load"
 
 
-@pytest.mark.parametrize("key", ["context_length", "embedding_length", "block_count"])
-def test_a_header_without_a_key_that_llamacpp_needs_is_damaged(key: str, tmp_path: Path) -> None:
-    """llama_model_base::load_hparams gets these without a default: "key not found in model"."""
-    model = measured()["mistral-7b-v0.3"]
-    keys = metadata("x", model)
-    del keys[f"llama.{key}"]
-    assert f"no llama.{key}" in problem(write(tmp_path / "x.gguf", *gguf(keys, placed(model))))
+_LIST = "lists {:,} numbers, and there are 32 blocks"
+
+
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        # llama_model_base::load_hparams gets these without a default: "key not found in model"
+        ({"llama.context_length": None}, "no llama.context_length"),
+        ({"llama.embedding_length": None}, "no llama.embedding_length"),
+        ({"llama.block_count": None}, "no llama.block_count"),
+        # get_key_or_arr: "has wrong array length"
+        ({"llama.attention.head_count_kv": [8] * 31}, _LIST.format(31)),
+        ({"llama.feed_forward_length": [14336] * 5000}, _LIST.format(5000)),
+        ({"llama.nextn_predict_layers": 40}, "layers, 40 of them beyond"),
+    ],
+)
+def test_a_header_that_llamacpp_refuses_is_damaged(
+    keys: dict[str, object], says: str, tmp_path: Path
+) -> None:
+    """A key that every model needs is missing, or lists another number than there are blocks."""
+    assert says in problem(mistral(tmp_path, keys))
+
+
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        # releases of llama.cpp differ in what they do with such a pattern
+        ({"sliding_window": 1024, "sliding_window_pattern": [True] * 31}, "pattern lists 31 layers, and there are 32"),
+        ({"sliding_window": 1024, "sliding_window_pattern": [True] * 5000}, "pattern lists 5,000 layers, and there are 32"),
+        # the key matrices have eight heads
+        ({"head_count_kv": 4}, "attn_k"),
+        ({"head_count_kv": 5}, "kv_heads is 5"),
+        ({"head_count_kv": 0}, "kv_heads is 0"),
+        ({"head_count": 100_000}, "key_length is 0"),
+    ],
+)  # fmt: skip
+def test_keys_that_contradict_the_tensors_are_not_believed(
+    keys: dict[str, object], says: str, tmp_path: Path
+) -> None:
+    """Unknown, not exact."""
+    lengths = {"key_length": None, "value_length": None, **keys}
+    spec = read_local(
+        mistral(tmp_path, {f"llama.attention.{key}": lengths[key] for key in lengths}), ROWS
+    ).spec
+    assert spec.architecture is None
+    assert says in spec.unknown["architecture"]
 
 
 def test_a_tensor_of_a_type_that_nobody_loads_makes_the_model_unknown(tmp_path: Path) -> None:
     """ggml.h of 2026 ends at 42: llama.cpp's gguf.cpp refuses a file with another, and a newer one may not."""
-    header, size = gguf(
-        metadata("x", measured()["llama-3.2-1b"]), placed(measured()["llama-3.2-1b"])
-    )
+    header, size = gguf(metadata("x", MISTRAL), placed(MISTRAL))
     name = text("output_norm.weight")
     place = header.index(name) + len(name) + 4 + 8
     assert header[place : place + 4] == struct.pack("<I", 0)
-    path = write(
-        tmp_path / "x.gguf", header[:place] + struct.pack("<I", 250) + header[place + 4 :], size
-    )
-    spec = read_local(path, ROWS).spec
+    changed = header[:place] + struct.pack("<I", 250) + header[place + 4 :]
+    spec = read_local(write(tmp_path / "x.gguf", changed, size), ROWS).spec
     assert spec.architecture is None
     assert "type 250" in spec.unknown["architecture"]
-
-
-def test_an_array_of_another_length_than_there_are_blocks_is_refused(tmp_path: Path) -> None:
-    """llama.cpp's get_key_or_arr: "has wrong array length". Releases differ in what they do with a window's pattern."""
-    model = measured()["mistral-7b-v0.3"]
-    keys = metadata("x", model)
-    path = tmp_path / "x.gguf"
-    for key, usual in (("attention.head_count_kv", 8), ("feed_forward_length", 14336)):
-        for number in (31, 5000):
-            write(path, *gguf(keys | {f"llama.{key}": [usual] * number}, placed(model)))
-            assert f"llama.{key} lists {number:,} numbers, and there are 32 blocks" in problem(path)
-        write(path, *gguf(keys | {f"llama.{key}": [usual] * 32}, placed(model)))
-        whole = read_local(make(tmp_path, "mistral-7b-v0.3"), ROWS).spec.architecture
-        assert read_local(path, ROWS).spec.architecture == whole
-    window = {"llama.attention.sliding_window": 1024}
-    for number in (31, 5000):
-        pattern = {"llama.attention.sliding_window_pattern": [True] * number}
-        write(path, *gguf(keys | window | pattern, placed(model)))
-        spec = read_local(path, ROWS).spec
-        assert spec.architecture is None
-        why = f"sliding_window_pattern lists {number:,} layers, and there are 32"
-        assert why in spec.unknown["architecture"]
-
-
-def test_keys_that_contradict_the_tensors_are_not_believed(tmp_path: Path) -> None:
-    """Four KV heads in a header whose key matrices have eight: unknown, not exact."""
-    model = measured()["mistral-7b-v0.3"]
-    path = write(
-        tmp_path / "x.gguf",
-        *gguf(metadata("x", model) | {"llama.attention.head_count_kv": 4}, placed(model)),
-    )
-    spec = read_local(path, ROWS).spec
-    assert spec.architecture is None
-    assert "attn_k" in spec.unknown["architecture"]
-
-
-def test_old_deepseek_files_cache_every_head(tmp_path: Path) -> None:
-    """Files without the _mla keys (before April 2025) have no latent cache: llama.cpp unpacks keys and values of all heads."""
-    model = measured()["deepseek-v2-lite"]
-    keys = metadata("x", model)
-    for key in ("attention.key_length_mla", "attention.value_length_mla"):
-        del keys[f"deepseek2.{key}"]
-    keys |= {
-        "deepseek2.attention.head_count_kv": 16,
-        "deepseek2.attention.key_length": 192,
-        "deepseek2.attention.value_length": 128,
-    }
-    merged = ("attn_k_b.weight", "attn_v_b.weight")
-    tensors = [tensor for tensor in placed(model) if not tensor[0].endswith(merged)]
-    tensors += [(f"blk.{layer}.attn_kv_b.weight", [512, 4096], "F16") for layer in range(27)]
-    path = write(tmp_path / "x.gguf", *gguf(keys, tensors))
-    architecture = read_local(path, ROWS).spec.architecture
-    assert architecture is not None
-    assert not architecture.tensors
-    (group,) = cache_groups(architecture, None)
-    assert (group.key_elements, group.value_elements) == (16 * 192, 16 * 128)
 
 
 @pytest.mark.parametrize(
@@ -312,16 +305,11 @@ def test_quantization_by_file_type_and_tensors(
     stated: int | None, types: set[str], quantization: str, noted: bool, tmp_path: Path
 ) -> None:
     """The file type names the quantization; where tensors contradict it they win, and the answer says so."""
-    model = measured()["mistral-7b-v0.3"]
-    keys = metadata("x", model)
-    del keys["general.file_type"]
-    if stated is not None:
-        keys["general.file_type"] = stated
     base, *_, better = sorted([*types] * 2, key=lambda type: TYPES[type][2] / TYPES[type][1])
     tensors = [
         (name, shape, type if len(shape) == 1 else better if "ffn_down" in name else base)
-        for name, shape, type in placed(model)
+        for name, shape, type in placed(MISTRAL)
     ]
-    local = read_local(write(tmp_path / "x.gguf", *gguf(keys, tensors)), ROWS)
+    local = read_local(mistral(tmp_path, {"general.file_type": stated}, tensors), ROWS)
     assert local.quantization == quantization
     assert any("Q4_K_M" in note or "999" in note for note in local.notes) is noted

@@ -39,28 +39,6 @@ def test_a_bad_spec_has_exactly_these_problems(path: Path, monkeypatch: pytest.M
     assert check_spec_files([path.name], (), ROWS)[1] == ()
 
 
-@each(
-    "path",
-    [path for path in BAD if path.stem not in ("binary", "utf-16")][::5],
-    ids=lambda path: path.stem,
-)
-def test_windows_line_ends_and_a_mark_change_nothing(
-    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Every fifth file with CRLF and a byte order mark has the same problems on the same lines."""
-    monkeypatch.chdir(tmp_path)
-    content = (
-        path.read_bytes()
-        .removeprefix(b"\xef\xbb\xbf")
-        .replace(b"\r\n", b"\n")
-        .replace(b"\n", b"\r\n")
-    )
-    Path(path.name).write_bytes(b"\xef\xbb\xbf" + content)
-    assert (
-        _messages([path.name]) == path.with_suffix(".txt").read_text(encoding="utf-8").splitlines()
-    )
-
-
 def test_good_specs_have_no_problem() -> None:
     """Specs that point at each other are checked together and given back, in the order named."""
     problems, specs = check_spec_files([str(path) for path in GOOD], (), ROWS)
