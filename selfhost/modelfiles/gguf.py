@@ -197,7 +197,7 @@ def _architecture(model: GgufModel) -> Architecture:
     model.unknown["architecture.dtype"] = (
         "a GGUF file does not say in which type the weights were published"
     )
-    architecture = architecture.replace(**_departures(model, architecture))
+    architecture = _with_departures(model, architecture)
     _hold_to_row(model, architecture)
     return architecture
 
@@ -312,27 +312,26 @@ def _tables(model: GgufModel) -> dict[str, Any]:
 # ------------------------------------------------------------------ where it departs from its row
 
 
-def _departures(model: GgufModel, architecture: Architecture) -> dict[str, Any]:
-    """Fields of the architecture in which the file's tensors differ from its row."""
+def _with_departures(model: GgufModel, architecture: Architecture) -> Architecture:
+    """The architecture with what the file's tensors have otherwise than those of its row."""
     row, names = model.row, model.shapes.keys()
-    norm = _query_key_norm(model, architecture)
-    stored = {"gate": _gate(model), "attention_bias": row.attention_bias, "rope_factors": None}
+    gate, norm = _gate(model), _query_key_norm(model, architecture)
+    has_bias, factors = row.attention_bias, row.rope_factors
     if architecture.attention:
-        biases = ("attn_q.bias", "attn_qkv.bias")
-        stored["attention_bias"] = any(name.endswith(biases) for name in names)
-    if norm != (row.query_key_norm or "none"):
-        stored["query_key_norm"] = norm
-    if not architecture.recurrent and any(name.endswith("attn_norm_2.weight") for name in names):
-        stored["parallel_norms"] = 2
+        has_bias = any(name.endswith(("attn_q.bias", "attn_qkv.bias")) for name in names)
     if "rope_freqs.weight" in names:
-        stored["rope_factors"] = "freqs"
+        factors = "freqs"
     elif "rope_factors_long.weight" in names:
-        stored["rope_factors"] = "long_short"
-    return {
-        key: value
-        for key, value in stored.items()
-        if value is not None and value != getattr(row, key, None)
-    }
+        factors = "long_short"
+    has_two_norms = any(name.endswith("attn_norm_2.weight") for name in names)
+    is_parallel = has_two_norms and not architecture.recurrent
+    return architecture.replace(
+        gate=None if gate == row.gate else gate,
+        attention_bias=None if has_bias == row.attention_bias else has_bias,
+        query_key_norm=None if norm == (row.query_key_norm or "none") else norm,
+        parallel_norms=2 if is_parallel else None,
+        rope_factors=None if factors == row.rope_factors else factors,
+    )
 
 
 def _gate(model: GgufModel) -> str:

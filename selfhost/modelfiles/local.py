@@ -280,14 +280,14 @@ def _described(
     """Spec, types and notes of weights with a config.json, which the files may contradict."""
     spec, stored = described.spec.replace(origin=path), described.stored
     language, notes = described.language_parameters, described.notes
+    unknown, architecture, parameters = dict(spec.unknown), spec.architecture, spec.parameters
     if not weights.predict_more:
         # transformers leaves out the blocks that its classes do not have, so a copy that it saved
         # lacks them
-        spec = spec.replace(parameters=spec.parameters.replace(mtp=None))
+        parameters = parameters.replace(mtp=None)
     if weights.total is not None:
-        spec = _counted(spec, language, weights.total)
-        notes += (spec.parameters.difference,) if spec.parameters.difference else ()
-    unknown, architecture = dict(spec.unknown), spec.architecture
+        parameters = _counted(parameters, unknown, language, weights.total)
+        notes += tuple(filter(None, [parameters.difference]))
     if not stored.quantized and (weights.dtype is None or weights.is_scaled):
         stored = Stored()
         unknown["architecture.matrix_dtype"] = (
@@ -311,7 +311,8 @@ def _described(
             dtype=dtype, matrix_dtype=stored.matrices, expert_dtype=stored.experts
         )
         unknown = unknown if dtype is None else _without(unknown, "architecture.dtype")
-    return spec.replace(architecture=architecture, unknown=unknown), stored, notes
+    spec = spec.replace(architecture=architecture, unknown=unknown, parameters=parameters)
+    return spec, stored, notes
 
 
 def _contradiction(stored: Stored, weights: Weights, language: int | None) -> str | None:
@@ -330,11 +331,13 @@ def _contradiction(stored: Stored, weights: Weights, language: int | None) -> st
     return None
 
 
-def _counted(spec: ModelSpec, language: int | None, held: int) -> ModelSpec:
-    """The spec with the parameters that the files really hold. `language` is what follows from
-    config.json for the language model alone, None where it does not.
+def _counted(
+    parameters: Parameters, unknown: dict[str, str], language: int | None, held: int
+) -> Parameters:
+    """The parameters that the files really hold, which are `unknown` no more. `language` is what
+    follows from config.json for the language model alone, None where it does not.
     """
-    unknown, parameters = _without(spec.unknown, "parameters.total"), spec.parameters
+    unknown.pop("parameters.total", None)
     total = held - (parameters.mtp or 0)
     encoders = total - language if language is not None else 0
     sees = parameters.encoders is not None or "parameters.encoders" in unknown
@@ -344,12 +347,13 @@ def _counted(spec: ModelSpec, language: int | None, held: int) -> ModelSpec:
         if active is not None and parameters.total is not None:
             active += gap
         parameters = parameters.replace(total=total, active=active)
-        if encoders > 0:
-            unknown.pop("parameters.encoders", None)
-            parameters = parameters.replace(encoders=encoders, projector_bytes=2 * encoders)
-    elif 0 < gap <= total // _EXTRA_SHARE:
-        parameters = parameters.replace(extra_in_files=gap)
-    elif gap:
-        why = f"the files hold {held:,} parameters, and config.json describes {held - gap:,}"
-        parameters = parameters.replace(total=held, active=None, mtp=None, difference=why)
-    return spec.replace(parameters=parameters, unknown=unknown)
+        if encoders <= 0:
+            return parameters
+        unknown.pop("parameters.encoders", None)
+        return parameters.replace(encoders=encoders, projector_bytes=2 * encoders)
+    if 0 < gap <= total // _EXTRA_SHARE:
+        return parameters.replace(extra_in_files=gap)
+    if not gap:
+        return parameters
+    why = f"the files hold {held:,} parameters, and config.json describes {held - gap:,}"
+    return parameters.replace(total=held, active=None, mtp=None, difference=why)
