@@ -26,19 +26,16 @@ from ..judge.pace.speed import PaceRange, Speed
 from ..judge.placement import smallest_device_bytes, terms_of
 from ..judge.placement.devices import DEVICE_MARGIN_BYTES
 from ..judge.question import ask
-from ..judge.record import Judged, Question, Route, exit_code, report_module
+from ..judge.record import Judged, Question, Route, exit_code
 from ..machine.profiles import Profile, all_profiles, size_of
-from ..machine.record import MAX_MEMORY_BYTES, MEASURED, PURPOSES, Accelerator, Disk, Machine
+from ..machine.record import MAX_MEMORY_BYTES, MEASURED, Accelerator, Machine
 from ..needs import needs_on
 from ..needs.records import Device, Needs
+from . import Report
 from .api_route import offers_for
-from .ranking import TIGHT_CODES
+from .ranking import leaves_little
+from .sizes import disks_of, least_card
 from .verdicts import check_with
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
 
 # what a processor of today reads at most; a pace that needs more is none that RAM gives
 MOST_BANDWIDTH = 2000 * units.GB
@@ -49,11 +46,23 @@ CORES = (1, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 _HEADROOM = 2.0
 # what a machine must be like whatever its size; a `fail` of these no larger machine mends
 _OF_THE_MODEL = ("weights", "license", "openness", "context", "runtime")
-# memory and disk of a machine without limits
-_VAST_BYTES = 2**50
 _ORDER = (Route.LOCAL, Route.UNKNOWN, Route.NEITHER, Route.API)
 
+_OF_WORKLOAD = ("runtime", "quantization", "context_tokens", "finetune_method")
+
 CHECK_YOURS = "check your configuration"
+# a machine without limits
+_VAST = Machine(
+    name="the least machine",
+    system="linux",
+    architecture="x86_64",
+    memory_total_bytes=2**50,
+    memory_limit_bytes=2**50,
+    disks=disks_of(2**60),
+    instruction_sets=(),
+    accelerators=(),
+    planning=True,
+)
 
 
 class LeastCpu(Record):
@@ -136,7 +145,7 @@ class Known(Record):
         return f"<Known {self.name}: {self.route}>"
 
 
-class Plan(Record):
+class Plan(Report):
     """The answer. `least` is None where nothing of any size would do or it cannot be told;
     `reasons` say why.
 
@@ -156,22 +165,15 @@ class Plan(Record):
     notes: tuple[str, ...] = ()
     options: str = ""
 
+    _as_json = "json", "plan"
+    _as_table = "of_plan"
+
     def __repr__(self) -> str:
         memory = f"{units.binary(self.least.memory_bytes)} of RAM" if self.least else "none"
         return (
             f"<Plan {self.model.id}: least machine {memory};"
             f" {len(self.fitting)} of {len(self.machines)} known machines run it>"
         )
-
-    def to_json(self) -> dict[str, Any]:
-        """The object of `selfhost plan --format json`, `selfhost.plan/1`, as a dict."""
-        document: dict[str, Any] = report_module("json").plan(self)
-        return document
-
-    def _repr_html_(self) -> str:
-        """What a notebook shows: a table of the least machine and of known ones."""
-        table: str = report_module("notebook").of_plan(self)
-        return table
 
     @property
     def fitting(self) -> tuple[Known, ...]:
@@ -228,7 +230,7 @@ def make_plan(
     """What `spec` takes of a machine under `workload`, and which of `profiles` give it. Raises
     `WorkloadError` as `ask`.
     """
-    unlimited = ask(spec, workload, catalogue, _vast())
+    unlimited = ask(spec, workload, catalogue, _VAST)
     smallest = smallest_of_list(unlimited, workload, catalogue)
     question, judged, least = _least(spec, smallest, catalogue)
     machines = _known_machines(spec, workload, catalogue, profiles)
@@ -277,32 +279,23 @@ def _known_machines(
 def _known(profile: Profile, judged: Judged, route: Route) -> Known:
     machine, workload, speed = profile.machine, judged.question.workload, judged.speed
     placement = judged.needs.placement if judged.needs else None
-    codes = tuple(each.code for each in judged.findings if each.outcome is not Outcome.PASS)
-    cards = machine.accelerators or ()
+    own = [card for card in machine.accelerators or () if not card.unified]
     return Known(
-        name=profile.name,
-        short=profile.short,
-        title=profile.title,
-        kind=profile.kind,
+        **{name: getattr(profile, name) for name in ("name", "short", "title", "kind")},
+        **{name: getattr(workload, name) for name in _OF_WORKLOAD},
         confidence=machine.confidence,
         advice=None if machine.confidence == "high" else CHECK_YOURS,
         machine=machine,
         memory_limit_bytes=machine.memory_limit_bytes,
-        accelerator_memory_bytes=sum(
-            card.memory_total_bytes or 0 for card in cards if not card.unified
-        ),
+        accelerator_memory_bytes=sum(card.memory_total_bytes or 0 for card in own),
         route=route,
         workload=workload,
-        runtime=workload.runtime,
-        quantization=workload.quantization,
-        context_tokens=workload.context_tokens,
-        finetune_method=workload.finetune_method,
         placement=placement,
         speed=speed,
         decode_tokens_per_second=speed.decode if speed is not None else None,
         judged_tokens_per_second=speed.judged if speed is not None else None,
-        codes=codes,
-        is_tight=any(finding.code in TIGHT_CODES for finding in judged.findings),
+        codes=tuple(each.code for each in judged.findings if each.outcome is not Outcome.PASS),
+        is_tight=leaves_little(judged),
         is_slow=is_slow(judged, workload.min_tokens_per_second),
         by_shared_gpu=placement == "host" and uses_shared_gpu(machine, judged.question.runtime),
     )
@@ -318,11 +311,10 @@ def _least(
     there is none. The model's own defaults hold where nothing is stated.
     """
     question, vast = _on_its_platform(spec, workload, catalogue)
-    needs, runtime = question.needs, question.runtime
+    needs = question.needs
     if needs is None or needs.memory is None:
         return question, judge(question, vast), None
-    gpu_only = runtime is not None and runtime.wants_gpu(question.workload.quantization)
-    is_mac = vast.system == "macos" and vast.architecture == "aarch64"
+    gpu_only, is_mac = question.wants_gpu, vast.system == "macos" and vast.architecture == "aarch64"
     in_ram = not gpu_only or is_mac
     on_card, beside = _parted(needs, gpu_only)
     held = needs.memory.high_bytes if in_ram else beside
@@ -332,24 +324,23 @@ def _least(
     if not memory or max(memory, on_card) > MAX_MEMORY_BYTES:
         return question, judge(question, vast), None
     disk = _disk_to_store(needs)
-    cards = _cards_of_least(question, on_card, gpu_only, is_mac)
+    cards = [Accelerator(vendor="apple", name="Apple GPU", unified=True)] if is_mac else []
+    if gpu_only and not is_mac:
+        cards = [least_card(question, on_card, "the accelerator")]
     machine = vast.replace(
         memory_total_bytes=memory,
         memory_limit_bytes=memory,
-        disks=_disks(disk),
-        accelerators=cards,
+        disks=disks_of(disk),
+        accelerators=tuple(cards),
     )
     wanted, cores, rate = question.workload.min_tokens_per_second, None, None
     if wanted and in_ram:
         machine, cores, rate = _paced(question, machine, wanted)
     judged = judge(question, machine)
-    if _is_ruled_out_anywhere(judged):
+    failed = {each.check for each in judged.findings if each.outcome is Outcome.FAIL}
+    if not failed.isdisjoint(_OF_THE_MODEL):
         return question, judged, None
-    accelerator = LeastAccelerator(
-        required=gpu_only,
-        memory_bytes=on_card,
-        memory_beside_bytes=beside + reserve_beside(beside, vast, workload) if beside else None,
-    )
+    ram = beside + reserve_beside(beside, vast, workload) if beside else None
     least = Least(
         machine=machine,
         memory_bytes=memory,
@@ -357,7 +348,9 @@ def _least(
         disk_bytes=disk,
         cpu=_cpu(needs, vast.architecture or "", cores),
         bandwidth_bytes_per_second=rate,
-        accelerator=accelerator,
+        accelerator=LeastAccelerator(
+            required=gpu_only, memory_bytes=on_card, memory_beside_bytes=ram
+        ),
         is_slow=not wanted and is_slow(judged, None),
     )
     return question, judged, least
@@ -372,39 +365,23 @@ def _parted(needs: Needs, gpu_only: bool) -> tuple[int, int]:
     return sum(term.high_bytes for term in terms) - beside + DEVICE_MARGIN_BYTES, beside
 
 
-def _cards_of_least(
-    question: Question, on_card: int, gpu_only: bool, is_mac: bool
-) -> tuple[Accelerator, ...]:
-    """Apple's own, the least that is needed, or none."""
-    if is_mac:
-        return (Accelerator(vendor="apple", name="Apple GPU", unified=True),)
-    return (_card(question, on_card),) if gpu_only else ()
-
-
-def _is_ruled_out_anywhere(judged: Judged) -> bool:
-    """Whether something of the model itself fails, which no machine mends."""
-    failed = {each.check for each in judged.findings if each.outcome is Outcome.FAIL}
-    return not failed.isdisjoint(_OF_THE_MODEL)
-
-
 def _on_its_platform(
     spec: ModelSpec, workload: Workload, catalogue: Catalogue
 ) -> tuple[Question, Machine]:
     """The question on a machine without limits that has the least machine's system and processor:
     the first of the runtime's that the model allows, else its first.
     """
-    vast = _vast()
-    question = ask(spec, workload, catalogue, vast)
+    question = ask(spec, workload, catalogue, _VAST)
     needs, runtime = question.needs, question.runtime
     if needs is None or runtime is None:
-        return question, vast
+        return question, _VAST
     allowed = needs.cpu.architectures
     platforms = [entry.partition("-") for entry in runtime.systems]
     fitting = (each for each in platforms if not allowed or each[2] in allowed)
     system, _, architecture = next(fitting, platforms[0])
     cpu = _cpu(needs, architecture, None)
     sets = dict.fromkeys((*cpu.instruction_sets, *cpu.recommended_instruction_sets))
-    vast = vast.replace(system=system, architecture=architecture, instruction_sets=tuple(sets))
+    vast = _VAST.replace(system=system, architecture=architecture, instruction_sets=tuple(sets))
     return ask(spec, workload, catalogue, vast), vast
 
 
@@ -414,28 +391,6 @@ def _cpu(needs: Needs, architecture: str, cores: float | None) -> LeastCpu:
         instruction_sets=needs.cpu.instruction_sets.get(architecture, ()),
         recommended_instruction_sets=needs.cpu.recommended.get(architecture, ()),
         cores=cores,
-    )
-
-
-def _vast() -> Machine:
-    """A machine without limits."""
-    return Machine(
-        name="the least machine",
-        system="linux",
-        architecture="x86_64",
-        memory_total_bytes=_VAST_BYTES,
-        memory_limit_bytes=_VAST_BYTES,
-        disks=_disks(2**60),
-        instruction_sets=(),
-        accelerators=(),
-        planning=True,
-    )
-
-
-def _disks(free: int | None) -> tuple[Disk, ...]:
-    return tuple(
-        Disk(purpose=purpose, path="its disk", free_bytes=free, total_bytes=free, writable=True)
-        for purpose in PURPOSES
     )
 
 
@@ -453,25 +408,6 @@ def _disk_to_store(needs: Needs) -> int | None:
 def _least_number(numbers: range, fits: Callable[[int], bool]) -> int:
     """The least of these numbers that fits; `numbers.stop` where none below it does."""
     return numbers.start + bisect_left(numbers, True, key=fits)
-
-
-# ------------------------------------------------------------------ its accelerators
-
-
-def _card(question: Question, memory_bytes: int) -> Accelerator:
-    """The least accelerator on which the runtime has kernels of the quantization."""
-    runtime, cache_rule = question.runtime, question.cache_rule
-    quantization = question.workload.quantization
-    rules = (runtime.rule_of(quantization) if runtime is not None else None, cache_rule)
-    vendors = [rule.vendors[0] for rule in rules if rule and rule.vendors]
-    capability = runtime.capability_for(quantization, cache_rule) if runtime is not None else None
-    return Accelerator(
-        vendor=vendors[0] if vendors else "unknown",
-        name="the accelerator",
-        memory_total_bytes=memory_bytes,
-        unified=False,
-        compute_capability=capability,
-    )
 
 
 # ------------------------------------------------------------------ its pace

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Iterator, Mapping, Sequence
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
@@ -25,18 +26,13 @@ from ..judge.checks.disk import ends_to_store
 from ..judge.defaults import smallest_of_list
 from ..judge.placement import smallest_device_bytes
 from ..judge.question import architectures, ask
-from ..judge.record import Outcome, Verdict, report_module
+from ..judge.record import Outcome, Question, Verdict
 from ..machine.record import MAX_DISK_BYTES, MAX_MEMORY_BYTES, PURPOSES, Accelerator, Disk, Machine
 from ..needs.records import How, MemoryNeed, Needs, Term
+from . import Report
 from .commands import WORTH_BOUNDING, filled
 from .understood import has_ways, judged_for, question_of, understand
 from .verdicts import check_with
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from typing import Any
 
 # memory that maps memory: an entry of 8 bytes for each page of 4,096 (x86-64 and arm64; arch/x86 of
 # Linux, pgtable_64_types.h)
@@ -82,7 +78,7 @@ class Mount(Record):
     target: str
 
 
-class ContainerSize(Record):
+class ContainerSize(Report):
     """What the container or service of one model takes, in bytes.
 
     `unreclaimable_bytes` cannot be taken back by the kernel (the likely figure). `page_cache_bytes`
@@ -119,19 +115,12 @@ class ContainerSize(Record):
     notes: tuple[str, ...] = ()
     files: tuple[Mount, ...] = ()
 
+    _as_json = "size_json", "container"
+    _as_table = "of_size"
+
     def __repr__(self) -> str:
         request, limit = units.binary(self.request_bytes), units.binary(self.limit_bytes)
         return f"<ContainerSize {self.model.id}: request {request}, limit {limit} of RAM>"
-
-    def to_json(self) -> dict[str, Any]:
-        """The container's object in `selfhost size --format json`, as a dict."""
-        document: dict[str, Any] = report_module("size_json").container(self)
-        return document
-
-    def _repr_html_(self) -> str:
-        """What a notebook shows: a table of what to request and to limit."""
-        table: str = report_module("notebook").of_size(self)
-        return table
 
     @property
     def image_arguments(self) -> tuple[str, ...]:
@@ -218,39 +207,40 @@ def without_bounds(machine: Machine) -> Machine:
     """The machine with memory and disk enough for anything, and no model on it: how much it takes
     is what is asked.
     """
-    disks = [
-        Disk(purpose=purpose, path="/", free_bytes=MAX_DISK_BYTES, writable=True)
-        for purpose in PURPOSES
-    ]
     return machine.replace(
         planning=True,
         memory_total_bytes=MAX_MEMORY_BYTES,
         memory_limit_bytes=MAX_MEMORY_BYTES,
         memory_available_bytes=MAX_MEMORY_BYTES,
-        disks=tuple(disks),
+        disks=disks_of(MAX_DISK_BYTES),
         models_present=(),
     )
 
 
-def _with_card(verdict: Verdict, catalogue: Catalogue) -> Machine:
-    """The verdict's machine; with the smallest accelerator that holds the model, where its runtime
-    needs one and the machine has none.
-    """
-    workload, model, machine = verdict.workload, verdict.model, verdict.machine
-    if verdict.needs is None or verdict.needs.memory is None or machine.accelerators:
-        return machine
-    question = ask(model, workload, catalogue, machine)
-    runtime, needs = question.runtime, question.needs
-    if runtime is None or needs is None or not runtime.wants_gpu(workload.quantization):
-        return machine
-    card = Accelerator(
-        vendor=(runtime.service or _NO_SERVICE).vendor or "unknown",
-        name="",
-        memory_total_bytes=smallest_device_bytes(needs),
-        unified=False,
-        compute_capability=runtime.capability_for(workload.quantization, question.cache_rule),
+def disks_of(free: int | None) -> tuple[Disk, ...]:
+    """So many bytes for whatever a runtime stores."""
+    return tuple(
+        Disk(purpose=purpose, path="its disk", free_bytes=free, total_bytes=free, writable=True)
+        for purpose in PURPOSES
     )
-    return machine.replace(accelerators=(card,))
+
+
+def least_card(question: Question, memory_bytes: int, name: str) -> Accelerator:
+    """The least accelerator of that size on which the runtime has kernels of the quantization."""
+    runtime = question.runtime
+    vendors = [rule.vendors[0] for rule in question.kernel_rules if rule.vendors]
+    service = getattr(runtime, "service", None) or _NO_SERVICE
+    capability = None
+    if runtime is not None:
+        quantization = question.workload.quantization
+        capability = runtime.capability_for(quantization, question.cache_rule)
+    return Accelerator(
+        vendor=next(iter(vendors), service.vendor or "unknown"),
+        name=name,
+        memory_total_bytes=memory_bytes,
+        unified=False,
+        compute_capability=capability,
+    )
 
 
 def on_node(size: ContainerSize, stated: Machine) -> ContainerSize:
@@ -292,15 +282,24 @@ def size_with(
     *,
     prompt_cache_bytes: int | None = None,
 ) -> ContainerSize:
-    """`size` with everything given."""
+    """The size of a container on that machine. `prompt_cache_bytes` bounds what the server keeps of
+    earlier prompts; None: one conversation of each user, at most what it keeps unless told.
+
+    Raises `SelfhostError` where what it takes is not known, and where it runs in no container.
+    """
     # any pace will do: how fast it is says `check`
     workload = workload.replace(min_tokens_per_second=0)
     taken = _as_checked(catalogue, model, workload, machine)
-    verdict = check_with(catalogue, model, taken, without_bounds(machine), instead=False)
-    place = _with_card(verdict, catalogue)
-    if place is not verdict.machine:
-        verdict = check_with(catalogue, model, taken, place, instead=False)
-    size = size_of(verdict, catalogue, prompt_cache_bytes=prompt_cache_bytes)
+    place = without_bounds(machine)
+    verdict = check_with(catalogue, model, taken, place, instead=False)
+    if verdict.needs is not None and verdict.needs.memory is not None and not place.accelerators:
+        question = ask(verdict.model, verdict.workload, catalogue, place)
+        if question.needs is not None and question.wants_gpu:
+            # the smallest accelerator that holds it, where its runtime needs one
+            card = least_card(question, smallest_device_bytes(question.needs), "")
+            place = place.replace(accelerators=(card,))
+            verdict = check_with(catalogue, model, taken, place, instead=False)
+    size = _size_of(verdict, catalogue, prompt_cache_bytes)
     is_smallest = taken.quantization != workload.quantization and not _tells_memory(machine)
     return size.replace(notes=(*size.notes, _SMALLEST)) if is_smallest else size
 
@@ -327,11 +326,8 @@ def _as_checked(
     if not follows_memory and not has_ways(understood, question):
         return workload
     if machine.memory_total_bytes is not None:
-        place = place.replace(
-            memory_total_bytes=machine.memory_total_bytes,
-            memory_limit_bytes=machine.memory_limit_bytes,
-            memory_available_bytes=machine.memory_available_bytes,
-        )
+        names = ("memory_total_bytes", "memory_limit_bytes", "memory_available_bytes")
+        place = place.replace(**{name: getattr(machine, name) for name in names})
     if tells_memory:
         taken = judged_for(catalogue, understood, place).question.workload
     else:
@@ -339,15 +335,7 @@ def _as_checked(
     return workload.replace(runtime=taken.runtime, quantization=taken.quantization)
 
 
-def size_of(
-    verdict: Verdict, catalogue: Catalogue, *, prompt_cache_bytes: int | None = None
-) -> ContainerSize:
-    """The size of a container for what was judged on `verdict.machine`. `prompt_cache_bytes` bounds
-    what the server keeps of earlier prompts; None: one conversation of each user, at most what it
-    keeps unless told.
-
-    Raises `SelfhostError` where what it takes is not known, and where it runs in no container.
-    """
+def _size_of(verdict: Verdict, catalogue: Catalogue, stated_bytes: int | None) -> ContainerSize:
     runtime, needs, memory = _sizable(verdict, catalogue)
     service = runtime.service or _NO_SERVICE
     kept = _kept_of_conversations(verdict, runtime, memory, catalogue)
@@ -359,8 +347,7 @@ def size_of(
     libraries = service.accelerator_host_bytes if accelerators else 0
     unreclaimable = sum(term.bytes for term in host) - page_cache + libraries
     growths = [
-        *_conversations(verdict, runtime, kept, prompt_cache_bytes),
-        *_freed_buffers(verdict, runtime),
+        *_conversations(verdict, runtime, kept, stated_bytes),
         *_uncertainty(service, runtime, [term for term in host if term not in mapped]),
     ]
     if shared:
@@ -370,6 +357,9 @@ def size_of(
     pages = -(-(held + memory.evictable_bytes) // _PAGE_BYTES)
     growths.append(_growth("page_tables", pages * _PAGE_ENTRY_BYTES))
     arguments, environment, fetch = _to_start(verdict, runtime, growths)
+    vendor = accelerators[0].vendor if accelerators else ""
+    warning = verdict.quality.warning if verdict.quality is not None else None
+    tight = [each.reason for each in verdict.findings if each.code == "accelerator-tight"]
     return ContainerSize(
         asked=verdict.asked,
         model=verdict.model,
@@ -384,22 +374,14 @@ def size_of(
         per_user_accelerator_bytes=kept.accelerator_state_bytes,
         accelerators=accelerators,
         shared_memory_bytes=shared,
-        image=service.images.get(accelerators[0].vendor if accelerators else "", service.image)
-        or None,
+        image=service.images.get(vendor, service.image) or None,
         arguments=arguments,
         environment=environment,
         fetch=fetch,
         needs_login="weights-gated" in {finding.code for finding in verdict.findings},
-        notes=_notes(verdict),
+        notes=(*verdict.understood_as, *filter(None, [warning]), *tight),
         files=_mounts(verdict.asked, arguments),
     )
-
-
-def _notes(verdict: Verdict) -> tuple[str, ...]:
-    """What was understood, what the quantization costs, and that a card may not hold the most."""
-    warning = verdict.quality.warning if verdict.quality is not None else None
-    tight = [each.reason for each in verdict.findings if each.code == "accelerator-tight"]
-    return (*verdict.understood_as, *([warning] if warning is not None else ()), *tight)
 
 
 def _sizable(verdict: Verdict, catalogue: Catalogue) -> tuple[RuntimeSpec, Needs, MemoryNeed]:
@@ -435,15 +417,13 @@ def _sizable(verdict: Verdict, catalogue: Catalogue) -> tuple[RuntimeSpec, Needs
 
 def _accelerators(memory: MemoryNeed, machine: Machine) -> tuple[Held, ...]:
     """What each accelerator holds, in their order."""
-    held: dict[int, int] = {}
+    held: dict[str, int] = {}
     for term in memory.terms:
-        if term.where != "host":
-            number = int(term.where.partition(":")[2])
-            held[number] = held.get(number, 0) + term.high_bytes
+        held[term.where] = held.get(term.where, 0) + term.high_bytes
     return tuple(
-        Held(vendor=card.vendor, name=card.name, memory_bytes=held[number])
+        Held(vendor=card.vendor, name=card.name, memory_bytes=held[f"accelerator:{number}"])
         for number, card in enumerate(machine.accelerators or ())
-        if number in held
+        if f"accelerator:{number}" in held
     )
 
 
@@ -487,7 +467,7 @@ def _kept_of_conversations(
 
 
 def _growth(
-    key: str, bytes: int, bound: str = "", unbound_bytes: int | None = None, **figures: Any
+    key: str, bytes: int, bound: str = "", unbound_bytes: int | None = None, **figures: object
 ) -> Growth:
     """A growth of so many bytes with the words of `common/sizes.toml`, filled with the figures."""
     words = shipped_table("sizes")["growth"][key]
@@ -504,7 +484,8 @@ def _conversations(
     verdict: Verdict, runtime: RuntimeSpec, kept: _Kept, stated_bytes: int | None
 ) -> Iterator[Growth]:
     """What a server comes to keep in RAM, whatever it runs on: earlier prompts, where
-    `stated_bytes` bounds them, and copies of those in use.
+    `stated_bytes` bounds them, copies of those in use, and freed buffers of texts to embed and of
+    prompts that were dropped; where nothing bounds these nobody measured them.
     """
     service, parallel = runtime.service or _NO_SERVICE, verdict.workload.parallel
     generates, most = verdict.model.modality in GENERATING, service.prompt_cache_bytes
@@ -519,18 +500,10 @@ def _conversations(
         counted, every = runtime.context_checkpoints, parallel * kept.copy_bytes
         bound = service.bounds.get("checkpoints", "") or runtime.options.get("checkpoints", "")
         bound = bound.replace("{context_checkpoints}", str(kept.copies))
-        most = (runtime.kept_checkpoints - counted) * every
-        yield _growth("checkpoints", (kept.copies - counted) * every, bound, most)
-
-
-def _freed_buffers(verdict: Verdict, runtime: RuntimeSpec) -> Iterator[Growth]:
-    """Buffers of texts to embed, and of prompts that the prompt cache dropped; where nothing bounds
-    them nobody measured them.
-    """
-    service, modality = runtime.service or _NO_SERVICE, verdict.model.modality
+        unbound = (runtime.kept_checkpoints - counted) * every
+        yield _growth("checkpoints", (kept.copies - counted) * every, bound, unbound)
     bound = service.bounds.get("freed_buffers", "")
-    keeps_prompts = modality in GENERATING and service.prompt_cache_bytes
-    if bound and (keeps_prompts or modality == "embedding"):
+    if bound and ((generates and most) or verdict.model.modality == "embedding"):
         yield _growth("freed_buffers", 0, bound)
 
 
@@ -571,15 +544,21 @@ def _to_start(
     if service is None:
         return (), {}, ""
     words, environment = _words(verdict, runtime, service), dict(service.environment)
-    parallel, bounds = workload.parallel, service.bounds
     if not words and not runtime.settings:
         # options without a model would serve another one
         return (), environment, ""
     # a server with settings is told by its environment, and by another command what to load
     arguments = [] if runtime.settings else list(words)
-    users = bounds.get("users", "").replace("{parallel}", str(parallel)) if parallel > 1 else ""
-    grown = [growth.bound for growth in growths]
-    for bound in (*_settings(runtime, workload), *grown, users, bounds.get("share", "")):
+    values = {
+        "context_tokens": str(workload.context_tokens) if workload.context_tokens else None,
+        "parallel": str(workload.parallel),
+        "kv_cache_type": None if workload.kv_cache_type == "f16" else workload.kv_cache_type,
+    }
+    bounds = [filled(runtime.settings.get(key, ""), values) for key in values]
+    bounds += [growth.bound for growth in growths]
+    if workload.parallel > 1:
+        bounds.append(filled(service.bounds.get("users", ""), values))
+    for bound in (*bounds, service.bounds.get("share", "")):
         option = bound.partition(" ")[0]
         if "=" in bound:
             environment |= dict(pair.split("=", 1) for pair in bound.split())
@@ -589,34 +568,28 @@ def _to_start(
     return tuple(arguments), environment, fetch
 
 
-def _settings(runtime: RuntimeSpec, workload: Workload) -> list[str]:
-    """What a server is told by its environment of the context, the users and the cache."""
-    cache_type = workload.kv_cache_type
-    values = {
-        "context_tokens": workload.context_tokens,
-        "parallel": workload.parallel,
-        "kv_cache_type": None if cache_type == "f16" else cache_type,
-    }
-    return [
-        runtime.settings[key].replace("{" + key + "}", str(value))
-        for key, value in values.items()
-        if value is not None and key in runtime.settings
-    ]
-
-
 def _words(verdict: Verdict, runtime: RuntimeSpec, service: Service) -> list[str]:
     """What follows the program in the command that was judged, with files of this machine in
     `MODELS_FOLDER`, or in one of a file that you put there where no command is known.
     """
-    words, workload = words_behind(service.program, verdict.commands), verdict.workload
-    if words is None:
-        values = {
-            "file": f"{MODELS_FOLDER}/{verdict.model.id}-{workload.quantization}.gguf",
-            "total_context_tokens": str((workload.context_tokens or 0) * workload.parallel),
-            "parallel": str(workload.parallel),
-        }
-        return filled(runtime.file_command, values).split()[len(service.program.split()) :]
-    # a file of a repository is named as it is there
+    workload, beginning = verdict.workload, service.program.split()
+    for line in verdict.commands:
+        words = shlex.split(line)
+        for start in range(len(words)):
+            if words[start : start + len(beginning)] == beginning:
+                return _in_container(words[start + len(beginning) :], runtime)
+    values = {
+        "file": f"{MODELS_FOLDER}/{verdict.model.id}-{workload.quantization}.gguf",
+        "total_context_tokens": str((workload.context_tokens or 0) * workload.parallel),
+        "parallel": str(workload.parallel),
+    }
+    return filled(runtime.file_command, values).split()[len(beginning) :]
+
+
+def _in_container(words: Sequence[str], runtime: RuntimeSpec) -> list[str]:
+    """The words with each file where the container has it; one of a repository is named as it is
+    there.
+    """
     of_repository = runtime.named_command.partition(" {file_name}")[0].rpartition(" ")[2]
     return [
         f"{MODELS_FOLDER}/{word.rpartition('/')[2]}"
@@ -624,17 +597,6 @@ def _words(verdict: Verdict, runtime: RuntimeSpec, service: Service) -> list[str
         else word
         for previous, word in zip(["", *words], words, strict=False)
     ]
-
-
-def words_behind(program: str, lines: Sequence[str]) -> list[str] | None:
-    """What follows the program in the first of the lines that starts it; None where none does."""
-    beginning = program.split()
-    for line in lines:
-        words = shlex.split(line)
-        for start in range(len(words)):
-            if words[start : start + len(beginning)] == beginning:
-                return words[start + len(beginning) :]
-    return None
 
 
 def _mounts(name: str, arguments: Sequence[str]) -> tuple[Mount, ...]:
