@@ -324,21 +324,17 @@ def _least(
     if not memory or max(memory, on_card) > MAX_MEMORY_BYTES:
         return question, judge(question, vast), None
     disk = _disk_to_store(needs)
-    cards = [Accelerator(vendor="apple", name="Apple GPU", unified=True)] if is_mac else []
-    if gpu_only and not is_mac:
-        cards = [least_card(question, on_card, "the accelerator")]
     machine = vast.replace(
         memory_total_bytes=memory,
         memory_limit_bytes=memory,
         disks=disks_of(disk),
-        accelerators=tuple(cards),
+        accelerators=_cards_of_least(question, on_card, is_mac),
     )
     wanted, cores, rate = question.workload.min_tokens_per_second, None, None
     if wanted and in_ram:
         machine, cores, rate = _paced(question, machine, wanted)
     judged = judge(question, machine)
-    failed = {each.check for each in judged.findings if each.outcome is Outcome.FAIL}
-    if not failed.isdisjoint(_OF_THE_MODEL):
+    if _is_ruled_out_anywhere(judged):
         return question, judged, None
     ram = beside + reserve_beside(beside, vast, workload) if beside else None
     least = Least(
@@ -354,6 +350,21 @@ def _least(
         is_slow=not wanted and is_slow(judged, None),
     )
     return question, judged, least
+
+
+def _cards_of_least(question: Question, memory_bytes: int, is_mac: bool) -> tuple[Accelerator, ...]:
+    """Apple's own, the least that is needed, or none."""
+    if is_mac:
+        return (Accelerator(vendor="apple", name="Apple GPU", unified=True),)
+    if question.wants_gpu:
+        return (least_card(question, memory_bytes, "the accelerator"),)
+    return ()
+
+
+def _is_ruled_out_anywhere(judged: Judged) -> bool:
+    """Whether something of the model itself fails, which no machine mends."""
+    failed = {each.check for each in judged.findings if each.outcome is Outcome.FAIL}
+    return not failed.isdisjoint(_OF_THE_MODEL)
 
 
 def _parted(needs: Needs, gpu_only: bool) -> tuple[int, int]:

@@ -358,8 +358,6 @@ def _size_of(verdict: Verdict, catalogue: Catalogue, stated_bytes: int | None) -
     growths.append(_growth("page_tables", pages * _PAGE_ENTRY_BYTES))
     arguments, environment, fetch = _to_start(verdict, runtime, growths)
     vendor = accelerators[0].vendor if accelerators else ""
-    warning = verdict.quality.warning if verdict.quality is not None else None
-    tight = [each.reason for each in verdict.findings if each.code == "accelerator-tight"]
     return ContainerSize(
         asked=verdict.asked,
         model=verdict.model,
@@ -379,9 +377,16 @@ def _size_of(verdict: Verdict, catalogue: Catalogue, stated_bytes: int | None) -
         environment=environment,
         fetch=fetch,
         needs_login="weights-gated" in {finding.code for finding in verdict.findings},
-        notes=(*verdict.understood_as, *filter(None, [warning]), *tight),
+        notes=_notes(verdict),
         files=_mounts(verdict.asked, arguments),
     )
+
+
+def _notes(verdict: Verdict) -> tuple[str, ...]:
+    """What was understood, what the quantization costs, and that a card may not hold the most."""
+    warning = verdict.quality.warning if verdict.quality is not None else None
+    tight = [each.reason for each in verdict.findings if each.code == "accelerator-tight"]
+    return (*verdict.understood_as, *filter(None, [warning]), *tight)
 
 
 def _sizable(verdict: Verdict, catalogue: Catalogue) -> tuple[RuntimeSpec, Needs, MemoryNeed]:
@@ -549,16 +554,7 @@ def _to_start(
         return (), environment, ""
     # a server with settings is told by its environment, and by another command what to load
     arguments = [] if runtime.settings else list(words)
-    values = {
-        "context_tokens": str(workload.context_tokens) if workload.context_tokens else None,
-        "parallel": str(workload.parallel),
-        "kv_cache_type": None if workload.kv_cache_type == "f16" else workload.kv_cache_type,
-    }
-    bounds = [filled(runtime.settings.get(key, ""), values) for key in values]
-    bounds += [growth.bound for growth in growths]
-    if workload.parallel > 1:
-        bounds.append(filled(service.bounds.get("users", ""), values))
-    for bound in (*bounds, service.bounds.get("share", "")):
+    for bound in (*_settings(runtime, service, workload), *(growth.bound for growth in growths)):
         option = bound.partition(" ")[0]
         if "=" in bound:
             environment |= dict(pair.split("=", 1) for pair in bound.split())
@@ -566,6 +562,19 @@ def _to_start(
             arguments += bound.split()
     fetch = service.fetch.replace("{name}", words[0]) if service.fetch and words else ""
     return tuple(arguments), environment, fetch
+
+
+def _settings(runtime: RuntimeSpec, service: Service, workload: Workload) -> list[str]:
+    """What a server is told of the context, the users and the cache, and its share of the GPU."""
+    values = {
+        "context_tokens": str(workload.context_tokens) if workload.context_tokens else None,
+        "parallel": str(workload.parallel),
+        "kv_cache_type": None if workload.kv_cache_type == "f16" else workload.kv_cache_type,
+    }
+    settings = [filled(runtime.settings.get(key, ""), values) for key in values]
+    if workload.parallel > 1:
+        settings.append(filled(service.bounds.get("users", ""), values))
+    return [*settings, service.bounds.get("share", "")]
 
 
 def _words(verdict: Verdict, runtime: RuntimeSpec, service: Service) -> list[str]:
