@@ -8,7 +8,7 @@ from shlex import quote
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
-from ..catalogue.quality import quality_of
+from ..catalogue.quantization_names import quality_of
 from ..catalogue.spec import ModelSpec
 from ..core.errors import SpecError, WorkloadError
 from ..core.records import Record

@@ -9,7 +9,7 @@ from math import inf
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
-from ..catalogue.quality import quality_of
+from ..catalogue.quantization_names import quality_of
 from ..catalogue.spec_values import GENERATING
 from ..core.records import Record
 from ..judge.checks import Finding

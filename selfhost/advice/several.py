@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.openness import Row, permissions, rows
-from ..catalogue.quality import Quality, loss_by_size, quality_for
+from ..catalogue.quantization_names import Quality, loss_by_size, quality_for
 from ..catalogue.spec import ModelSpec
 from ..core import units
 from ..core.records import Record

@@ -10,7 +10,7 @@ from itertools import islice
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.offers import Offer
-from ..catalogue.quality import quality_for
+from ..catalogue.quantization_names import quality_for
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import GENERATING, ONE_AT_A_TIME
 from ..core import units

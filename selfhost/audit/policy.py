@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..catalogue.licenses import canonical_expression
+from ..catalogue.openness import canonical_expression
 from ..core.errors import PolicyError, WorkloadError
 from ..core.quantities import parse_bytes
 from ..core.tables import shipped_table

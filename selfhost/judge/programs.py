@@ -97,7 +97,7 @@ def with_canonical_license(workload: Workload, catalogue: Catalogue) -> Workload
     """The workload with its license expression as SPDX writes it; `WorkloadError` for none."""
     if workload.license is None:
         return workload
-    from ..catalogue.licenses import canonical_expression
+    from ..catalogue.openness import canonical_expression
 
     return workload.replace(license=canonical_expression(workload.license, catalogue.license_ids))
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 
 from ..catalogue.offers import Offer
-from ..catalogue.quality import Quality
+from ..catalogue.quantization_names import Quality
 from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import ModelSpec
 from ..core.records import Record

@@ -12,7 +12,7 @@ from typing import Any
 from .. import needs as need
 from ..catalogue.architecture import Architecture, Attention, FeedForward, Recurrent
 from ..catalogue.index import misnamed
-from ..catalogue.licenses import remedy_of_id
+from ..catalogue.openness import remedy_of_id
 from ..catalogue.quantization_names import QUANTIZATIONS
 from ..catalogue.spec import ModelSpec, PublishedFiles, read_as_far_as_right
 from ..catalogue.spec_values import SCHEMA, SCRATCH, is_id

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from helpers.each import each
-from selfhost.catalogue.licenses import canonical_expression, satisfies
+from selfhost.catalogue.openness import canonical_expression, satisfies
 from selfhost.core.errors import WorkloadError
 
 # of the model, asked for, met

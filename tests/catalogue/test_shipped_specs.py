@@ -17,7 +17,7 @@ from helpers.each import each
 from helpers.paths import COMMON, DATA, SPECS
 from selfhost.catalogue.architecture import Architecture
 from selfhost.catalogue.index import open_catalogue
-from selfhost.catalogue.licenses import canonical_expression
+from selfhost.catalogue.openness import canonical_expression
 from selfhost.catalogue.runtime import RuntimeSpec
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.catalogue.spec_values import SCRATCH, USES

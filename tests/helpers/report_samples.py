@@ -10,7 +10,7 @@ from selfhost import Workload, check
 from selfhost.advice.listing import Listing, count_rows
 from selfhost.advice.several import Size
 from selfhost.catalogue.offers import Offer
-from selfhost.catalogue.quality import Quality
+from selfhost.catalogue.quantization_names import Quality
 from selfhost.core.records import Unread
 from selfhost.judge.record import Finding, Outcome, Verdict
 from selfhost.machine.record import Accelerator, Disk, Machine, PresentModel, PresentRuntime

@@ -12,7 +12,7 @@ from helpers.each import each
 from helpers.paths import TRUTH
 from selfhost import Machine, Workload, check
 from selfhost.catalogue.index import open_catalogue
-from selfhost.catalogue.quality import quality_of
+from selfhost.catalogue.quantization_names import quality_of
 from selfhost.core.errors import WorkloadError
 from selfhost.judge.question import architectures
 from selfhost.machine.record import Disk

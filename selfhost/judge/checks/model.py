@@ -114,7 +114,7 @@ def _not_accepted(
     """That the license is none of those that were asked for, or not known to be; None where it is
     one.
     """
-    from ...catalogue.licenses import satisfies
+    from ...catalogue.openness import satisfies
 
     if not name:
         return Outcome.UNKNOWN, "license-not-known", "name"
