@@ -176,25 +176,6 @@ def test_parameters_alone_give_weights_and_no_total(program: str) -> None:
     assert sized.low_bytes < 4_920_739_232 < sized.high_bytes
 
 
-def test_an_unknown_architecture_has_a_wide_range_and_an_exact_cache() -> None:
-    """Groups without a row: the cache follows from the groups, weights from the parameters, and the total says how wide it may be."""
-    plain = catalogue().spec("llama-3.1-8b-instruct")
-    assert plain.architecture is not None
-    strange = plain.replace(architecture=plain.architecture.replace(row="never-seen"), files=())
-    terms = {term.name: term for term in memory(asked(strange, runtime("llama.cpp"))).terms}
-    known = {
-        term.name: term
-        for term in memory(asked(plain.replace(files=()), runtime("llama.cpp"))).terms
-    }
-    assert terms["kv_cache"].bytes == known["kv_cache"].bytes
-    assert terms["weights"].how is How.ASSUMED
-    assert terms["weights"].low_bytes < known["weights"].bytes < terms["weights"].high_bytes
-    assert (
-        terms["compute"].high_bytes - terms["compute"].low_bytes
-        > known["compute"].high_bytes - known["compute"].low_bytes
-    )
-
-
 def test_nothing_known_is_unknown_and_never_zero() -> None:
     """A spec that states neither sizes nor needs has None everywhere, each with a reason and a remedy."""
     for answer in (
