@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
+from typing import Any
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
@@ -33,12 +34,7 @@ from .programs import PACKED_RUNTIMES, RUNTIMES_BY_MODALITY
 from .question import architectures, ask
 from .record import Judged, Question
 
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
-
-    Changes = Mapping[str, Any]
+Changes = Mapping[str, Any]
 
 # what is made by several models that come one after the other, each a component
 _OF_PARTS = ("image", "video")

@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
@@ -20,11 +21,6 @@ from ..core.workload import Workload
 from ..needs.records import SizedWeights
 from .checks import fault
 from .files import makes, states_needs_alone
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
 
 # the runtime taken when none is asked for: the first that loads the model
 RUNTIMES_BY_MODALITY = {

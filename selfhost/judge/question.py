@@ -5,6 +5,7 @@ machine.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
@@ -30,11 +31,6 @@ from .pace.engine import WITH_A_GATE
 from .pace.graphics import instruction_sets_for_layout
 from .programs import companions_of, quantization_there, understood
 from .record import Question
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
 
 # of a type of weights, of each parameter
 _TYPE_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}

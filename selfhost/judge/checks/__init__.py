@@ -10,18 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 from ...core.errors import WorkloadError
 from ...core.records import Record
 from ...core.tables import filled, shipped_table
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Self
-
-    from ...machine.record import Machine
+from ...machine.record import Machine
 
 
 def table(name: str) -> Mapping[str, Any]:
@@ -137,37 +131,28 @@ class Finding(Record):
         return self.outcome is Outcome.FAIL or self.leaves_open
 
 
+# outcome, code, variant, and the figures that a finding has beside the common ones of its check
+Cell = tuple[Outcome, str, str, dict[str, Any]]
+_FIELDS = ("needs", "has", "short", "unit", "reserve_bytes")
+
+
 def finding(
-    outcome: Outcome,
-    code: str,
-    variant: str = "",
-    /,
-    *,
-    needs: int | float | str | None = None,
-    has: int | float | str | None = None,
-    short: int | float | None = None,
-    unit: str | None = None,
-    reserve_bytes: int | None = None,
-    remedy: str | None = None,
-    **figures: Any,
+    outcome: Outcome, code: str, variant: str = "", /, *, remedy: str | None = None, **figures: Any
 ) -> Finding:
-    """A finding with the words of its code, or of that variant of it, filled in with its figures.
+    """A finding with the words of its code, or of that variant of it, filled in with its figures,
+    of which those in _FIELDS are its own.
 
     `remedy` takes the place of the table's. The code begins with the name of the check.
     """
-    values = {"needs": needs, "has": has, "short": short, **figures}
+    fields = {name: figures.get(name) for name in _FIELDS}
     reason, usual_remedy = words_of(f"{code}/{variant}" if variant else code)
     return Finding(
         check=code.partition("-")[0],
         outcome=outcome,
         code=code,
-        needs=needs,
-        has=has,
-        short=short,
-        unit=unit,
-        reserve_bytes=reserve_bytes,
-        reason=filled(reason, values),
-        remedy=remedy or filled(usual_remedy, values) or None,
+        **fields,
+        reason=filled(reason, {**fields, **figures}),
+        remedy=remedy or filled(usual_remedy, {**fields, **figures}) or None,
     )
 
 

@@ -5,14 +5,16 @@ change?
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+from ...catalogue.runtime import KernelRule, RuntimeSpec
 from ...core import units
 from ...core.records import Record
 from ...core.units import GIB, MIB
 from ...core.workload import FLAGS
 from ...machine.gpus import capability_by_name
 from ...machine.record import Accelerator, Machine
-from ...needs.records import Needs
+from ...needs.records import Needs, PlaceNeed
 from ..placement import terms_of
 from ..placement.devices import (
     amd_gpus,
@@ -35,10 +37,6 @@ from .memory import desktop_bytes, host_high, what_is_smaller
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from typing import Any
-
-    from ...catalogue.runtime import KernelRule, RuntimeSpec
-    from ...needs.records import PlaceNeed
     from ..record import Question
 
 
@@ -195,7 +193,7 @@ def _by_most(held: _Held, machine: Machine) -> Finding:
         free = sum(held.devices[number].memory_free_bytes or 0 for number in numbers)
         return held.finding(Outcome.WARN, "accelerator-not-now", numbers=numbers, free=free)
     several = len(held.devices) if len(held.devices) != 1 else None
-    figures = {"numbers": numbers, "is_of_one": is_of_one, "several": several}
+    figures: dict[str, Any] = {"numbers": numbers, "is_of_one": is_of_one, "several": several}
     return held.finding(Outcome.FAIL, "accelerator-too-small", **figures)
 
 

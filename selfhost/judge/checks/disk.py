@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ...core.records import Record, Unread
 from ...core.units import GIB
 from ...machine.record import Disk, Machine
 from ...needs.records import Needs
 from ..files import Here, unseen
-from . import Finding, Outcome, doubt_of, finding
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
-
-    # outcome, code, variant, and the figures that it has beside the common ones
-    Cell = tuple[Outcome, str, str, dict[str, Any]]
+from . import Cell, Finding, Outcome, doubt_of, finding
 
 # a system disk filled to the last byte breaks swap, logs and databases: 5 GiB or one part in 20 of
 # the volume, whichever is less (assumed)

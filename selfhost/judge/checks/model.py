@@ -4,17 +4,16 @@ allow, does it read so much text?
 
 from __future__ import annotations
 
+from typing import Any
+
 from ...catalogue.spec import HEARD_SECONDS, License, ModelSpec
 from ...core.workload import Workload
 from ..files import Here, states_needs_alone
-from . import Finding, Outcome, finding, phrase
+from . import Cell, Finding, Outcome, finding, phrase
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from typing import Any
-
-    Availability = tuple[Outcome, str, str, dict[str, Any]]
     from ...needs.tensors import ArchitectureRow
     from ..record import Question
 
@@ -182,7 +181,7 @@ def weights_check(question: Question) -> Finding:
 
 def _here(
     spec: ModelSpec, format: str | None, *, local_files: bool, here: Here | None
-) -> Availability | None:
+) -> Cell | None:
     """Of weights that nobody can get, or that lie here; None of those to be downloaded."""
     if spec.openness.weights == "closed":
         available = " ".join(spec.availability.sentences) if spec.availability else None
@@ -207,7 +206,7 @@ def _here(
     return None
 
 
-def _unsafe(spec: ModelSpec, format: str | None, *, is_here: bool) -> Availability | None:
+def _unsafe(spec: ModelSpec, format: str | None, *, is_here: bool) -> Cell | None:
     """That loading the weights may run code; None where it runs none."""
     runs_code = spec.safety.remote_code and format not in _WITHOUT_CODE
     is_pickle = spec.safety.formats == ("pickle",) and format not in _NEVER_PICKLE
@@ -218,7 +217,7 @@ def _unsafe(spec: ModelSpec, format: str | None, *, is_here: bool) -> Availabili
     return Outcome.WARN, "weights-unsafe", "", {"where": where, "code": runs_code}
 
 
-def _published(spec: ModelSpec, repository: str | None) -> Availability:
+def _published(spec: ModelSpec, repository: str | None) -> Cell:
     """What stands before the download. `repository` is another's than the publisher's that has
     the files.
     """

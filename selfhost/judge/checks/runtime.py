@@ -4,19 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from ...catalogue.runtime import RuntimeSpec
 from ...machine.record import Machine
 from ...needs.records import CpuNeed
-from . import Finding, Outcome, finding, phrase
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
-
-    # outcome, code, variant, and the figures of its words
-    Cell = tuple[Outcome, str, str, dict[str, Any]]
+from . import Cell, Finding, Outcome, finding, phrase
 
 # x86-64 psABI, micro-architecture levels: every processor of it has these, named or not
 _OF_EVERY = {"x86_64": ("sse", "sse2")}

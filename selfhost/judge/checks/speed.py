@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from ...core import units
 from ...core.workload import (
@@ -16,8 +17,6 @@ from . import Finding, Outcome, finding, table
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from ..pace.speed import PaceRange, Speed
     from ..record import Judged, Verdict
 
