@@ -105,11 +105,13 @@ def _encoder(spec: ModelSpec, architectures: Mapping[str, Any]) -> Encoder | Non
     parameters = spec.parameters.encoders
     if not parameters:
         return None
+    row = spec.architecture.row if spec.architecture is not None else ""
     for entry in architectures.get("encoder", ()):
         most = entry.get("most_parameters", parameters)
         fits = entry.get("least_parameters", 0) <= parameters <= most
         is_typed = spec.parameters.encoder_type in entry.get("types", ())
-        if is_typed or (fits and spec.family in entry.get("families", ())):
+        is_alike = spec.family in entry.get("families", ()) or row in entry.get("rows", ())
+        if is_typed or (fits and is_alike):
             return Encoder(**{key: entry[key] for key in Encoder._fields if key in entry})
     return None
 

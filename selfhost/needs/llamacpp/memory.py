@@ -79,8 +79,9 @@ _VOCABULARY = {
     "unigram": (480, 600),
     "": (155, 410),
 }
-# of 19 kinds of encoders most reserve less; the largest picture of the largest takes that much
-_PICTURE_BYTES, _PICTURE_HIGH_BYTES = 300_000_000, 2_400_000_000
+# of 25 kinds of encoders the middle one, and the largest with its work buffer, for a picture of a
+# megapixel
+_PICTURE_BYTES, _PICTURE_HIGH_BYTES = 260_000_000, 890_000_000
 
 
 def parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Parts:
@@ -453,7 +454,7 @@ def _picture(encoder: Encoder | None, *, on_gpu: bool) -> Term:
     """
     if encoder is None:
         source = (
-            "this encoder was not measured; for others it was 21 MB to 2.0 GB (llama.cpp 0c1e570)"
+            "this encoder was not measured; 25 other kinds reserve 20 to 739 MB (llama.cpp 0c1e570)"
         )
         line, high = f"{_PICTURE_BYTES:,} bytes", _PICTURE_HIGH_BYTES
         return term(
