@@ -126,3 +126,39 @@ def test_chips_that_share_the_ram_decode_as_reported(
     assert speed is not None
     assert speed.decode is not None
     assert speed.decode.low <= seen <= speed.decode.high
+
+
+def compute_on_cards(verdict: Verdict) -> list[int]:
+    terms = memory_of(verdict).terms
+    return [term.bytes for term in terms if term.name == "compute" and term.where != "host"]
+
+
+def test_several_cards_keep_four_copies_of_the_masks() -> None:
+    """unslothai/unsloth#7637: 4.0 GiB on each device at 1M tokens of context."""
+    workload = Workload(runtime="llama.cpp", quantization="UD-IQ1_M", context_tokens=1 << 20)
+    there = compute_on_cards(check("kimi-k3", workload, machine="8x B200, 2TB RAM"))
+    assert len(there) > 1
+    assert all(abs(size / (4.0 * 2**30) - 1) < 0.2 for size in there)
+
+
+def test_experts_in_ram_are_copied_while_a_prompt_is_read() -> None:
+    """ggml-org/llama.cpp#24175: 7 to 7.5 GiB of compute buffer above the small one."""
+    workload = Workload(runtime="llama.cpp", context_tokens=4032, parallel=4)
+    machine = "RTX 5090, 512GB RAM"
+    (there,) = compute_on_cards(check("nemotron-3-ultra-550b", workload, machine=machine))
+    assert 7.0 * 2**30 < there < 7.5 * 2**30 + 0.4 * 2**30
+
+
+@each(
+    "model, most_bytes",
+    # as its kind takes, measured; the most that any kind takes
+    [("ornith-1.5-9b", 0.32 * GB), ("pixtral-12b-2409", 0.33 * GB), ("deepseek-ocr", 0.9 * GB)],
+)
+def test_an_encoder_that_was_not_measured_takes_what_others_do(
+    model: str, most_bytes: float
+) -> None:
+    """A third of an 8 GB card was taken for granted, for a picture of the largest size."""
+    workload = Workload(runtime="llama.cpp", context_tokens=4096)
+    terms = memory_of(check(model, workload, machine="RTX 4060, 16GB RAM")).terms
+    (picture,) = [term for term in terms if term.name == "projector_compute"]
+    assert picture.high_bytes <= most_bytes

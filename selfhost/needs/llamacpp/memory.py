@@ -22,7 +22,14 @@ from ..parts import (
     unread_cache,
     why_no_encoders,
 )
-from ..quantization import BLOCKS, base_type, canonical_gguf, row_bytes
+from ..quantization import (
+    BITS_PER_WEIGHT,
+    BLOCKS,
+    base_type,
+    canonical_gguf,
+    row_bytes,
+    typed_earlier,
+)
 from ..records import How, SizedWeights, Term, both, by_layers, sized, term, times, unread
 from ..repack import layout_of
 from .buffers import (
@@ -39,7 +46,7 @@ from .buffers import (
     state_bytes,
     window_of,
 )
-from .files import size_of, tokenizer_kind
+from .files import recipe_of_mix, size_of, tokenizer_kind, usual
 from .graphs import GUESS_LEAST, GUESS_MOST, exact_compute_bytes, guessed_compute
 from .weights import weights_terms
 
@@ -94,6 +101,9 @@ def parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Parts:
     if load is not None:
         compute = _compute(load)
         terms += [] if isinstance(cache, Unread) else cache
+        if on_gpu:
+            copies = _mask_copies(load), _expert_copies(load, quantization)
+            compute = compute.replace(pipeline_bytes=copies[0], offload_bytes=copies[1])
         terms += [*_state(load), compute, _program(load, quantization)]
         if own_block:
             from .drafts import block_terms
@@ -333,6 +343,32 @@ def _guessed(load: Load, rows: int) -> Term:
     source = f"{SOURCE}; a guess by the widest layer, for no graph is written down"
     low, high = int(size * GUESS_LEAST), int(most * GUESS_MOST)
     return term("compute", size, How.ASSUMED, source, line, low=low, high=high)
+
+
+def _mask_copies(load: Load) -> int:
+    """What each of several devices takes more: of the inputs of a graph, mostly masks, it has four
+    copies, so that all compute at once (GGML_SCHED_MAX_COPIES of ggml-backend.cpp).
+    """
+    groups = cache_groups(load.architecture, load.row)
+    cells = {load.room.of(window_of(load.architecture, load.row, group)) for group in groups}
+    width = 2 if load.runtime.flash_attention else 4
+    return 3 * width * load.room.micro_batch * sum(cells)
+
+
+def _expert_copies(load: Load, quantization: str) -> int:
+    """The experts of the largest layer, which the first device copies from RAM while it reads a
+    prompt (`op_offload`).
+    """
+    subject, recipe = load.subject, recipe_of_mix(quantization, load.architecture) or quantization
+    if not subject.whole or recipe not in BITS_PER_WEIGHT:
+        return 0
+    largest: dict[str, int] = {}
+    earlier = typed_earlier(subject.spec.released)
+    for tensor in usual(load.architecture, load.row, recipe, earlier):
+        if tensor.name.endswith("_exps.weight"):
+            one = tensor.bytes // tensor.count
+            largest[tensor.name] = max(one, largest.get(tensor.name, 0))
+    return sum(largest.values())
 
 
 # ------------------------------------------------------------------ the program
