@@ -91,23 +91,14 @@ class SizedWeights(Record):
 
 class Term(Record):
     """One part of the memory need where the model lies. `low_bytes` and `high_bytes` enclose it;
-        all three are equal where it is exact.
+    all three are equal where it is exact.
 
-    <<<<<<< HEAD
-        `name`: one of SPLITS, compute, activations, gradients, optimizer; of a draft model with
-        `draft_` in front, of a multi-token-prediction block with `mtp_`. `where`: host, accelerator:N,
-        or ACCELERATOR. `arithmetic` is one line that a person can check with a calculator.
-        `output_bytes` of a term that is shared out by layer go with the last layer.
-    =======
-        `name`: weights, repacked_weights, embeddings (in RAM, of weights that a device holds),
-        kv_cache, recurrent_state, compute, runtime, projector,
-        activations, gradients, optimizer,
-        projector_compute; of a draft model the same with `draft_` in front, of a multi-token-prediction
-        block with `mtp_`. `where`: host, accelerator:N, or ACCELERATOR. `arithmetic` is one line that a
-        person can check with a calculator. `output_bytes` of a term that is shared out by layer go with
-        the last layer. Each of several devices that hold all layers takes `pipeline_bytes` more, the
-        first `offload_bytes` where some layers stay in RAM.
-    >>>>>>> 09daac7b3 (Count what several cards copy, and the experts that a card copies from RAM)
+    `name`: one of SPLITS, compute, activations, gradients, optimizer; of a draft model with
+    `draft_` in front, of a multi-token-prediction block with `mtp_`. `where`: host, accelerator:N,
+    or ACCELERATOR. `arithmetic` is one line that a person can check with a calculator.
+    `output_bytes` of a term that is shared out by layer go with the last layer. Each of several
+    devices that hold all layers takes `pipeline_bytes` more, the first `offload_bytes` where some
+    layers stay in RAM.
     """
 
     name: str

@@ -201,6 +201,10 @@ def _on_accelerators(
     if holding:
         return on_one(there, holding[0].where)
     shares = _layers_by_place(there, sized, layers) if layers else []
+    copied = sum(term.offload_bytes for term in terms_of(there))
+    if copied and shares and layers and sum(count for _, count in shares) < layers:
+        smaller = sized[0].replace(room_bytes=max(0, (sized[0].room_bytes or 0) - copied))
+        shares = _layers_by_place(there, [smaller, *sized[1:]], layers)
     return _in_layers(needs, there, shares, layers) if layers and shares else None
 
 
@@ -240,6 +244,8 @@ def _layers_by_place(
     def taken(count: int) -> int:
         return sum(_share(term, "high_bytes", left - count, left, layers) for term in by_layer)
 
+    if len(candidates) > 1:
+        most[Split.EACH] += sum(term.pipeline_bytes for term in terms_of(there))
     for place in candidates:
         room = (place.room_bytes or 0) - most[Split.EACH] - (0 if shares else most[Split.FIRST])
         count = bisect_right(range(left + 1), room, key=taken) - 1
@@ -269,11 +275,26 @@ def _in_layers(needs: Needs, there: Needs, shares: Sequence[tuple[str, int]], la
         elif term.split is Split.EACH:
             # a compute buffer is needed wherever layers run
             terms += [in_ram[term.name]] if term.name in in_ram else []
-            terms += [term.replace(where=where) for where, _ in shares]
+            terms += [_with_copies(term, where, shares, left) for where, _ in shares]
         else:
             is_first = term.split is Split.FIRST
             terms.append(term.replace(where=shares[0][0]) if is_first else term)
     return _with_terms(there, terms, "split" if left else "accelerator")
+
+
+def _with_copies(term: Term, where: str, shares: Sequence[tuple[str, int]], left: int) -> Term:
+    """What each place needs whole: with copies of inputs where several hold all layers, and with
+    copies of the experts of a layer on the first where some stay in RAM.
+    """
+    more, what = 0, ""
+    if len(shares) > 1 and not left:
+        more, what = term.pipeline_bytes, "of inputs, three copies more to compute at once"
+    elif left and where == shares[0][0]:
+        more, what = term.offload_bytes, "for the experts of a layer while a prompt is read"
+    if more:
+        line = summed(term.arithmetic, f"{more:,} bytes {what}")
+        term = term.resized(term.bytes + more, line)
+    return term.replace(where=where)
 
 
 def _parts(term: Term, shares: Sequence[tuple[str, int]], layers: int) -> Iterator[Term]:
