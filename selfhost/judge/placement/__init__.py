@@ -201,10 +201,6 @@ def _on_accelerators(
     if holding:
         return on_one(there, holding[0].where)
     shares = _layers_by_place(there, sized, layers) if layers else []
-    copied = sum(term.offload_bytes for term in terms_of(there))
-    if copied and shares and layers and sum(count for _, count in shares) < layers:
-        smaller = sized[0].replace(room_bytes=max(0, (sized[0].room_bytes or 0) - copied))
-        shares = _layers_by_place(there, [smaller, *sized[1:]], layers)
     return _in_layers(needs, there, shares, layers) if layers and shares else None
 
 
@@ -232,10 +228,13 @@ def _spread(there: Needs, machine: Machine, layers: int) -> Needs | None:
 
 
 def _layers_by_place(
-    there: Needs, candidates: Sequence[Place], layers: int
+    there: Needs, candidates: Sequence[Place], layers: int, copied_bytes: int = 0
 ) -> list[tuple[str, int]]:
-    """How many layers each place takes, without those that take none: the last layers first."""
+    """How many layers each place takes, without those that take none: the last layers first.
+    `copied_bytes`: what the first copies of those that stay in RAM.
+    """
     most = dict.fromkeys(Split, 0)
+    most[Split.FIRST] = copied_bytes
     for term in terms_of(there):
         most[term.split] += term.high_bytes
     by_layer = [term for term in terms_of(there) if term.split is Split.LAYERS]
@@ -252,6 +251,9 @@ def _layers_by_place(
         if count > 0:
             shares.append((place.where, count))
             left -= count
+    copies = sum(term.offload_bytes for term in terms_of(there))
+    if left and copies and not copied_bytes:
+        return _layers_by_place(there, candidates, layers, copies)
     return shares
 
 
