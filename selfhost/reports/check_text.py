@@ -51,7 +51,7 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from ..core.workload import Workload
-    from ..judge.pace.speed import PaceRange, SecondsRange, Speed
+    from ..judge.pace.speed import PaceRange, Speed
 
 # the most that it may take is told beside the likely need where it is so many times that
 _MUCH_MORE = 1.05
@@ -212,7 +212,7 @@ def _what_narrows(verdict: Verdict, measured: bool) -> str:
     return (machine.planning and what_to_state(machine)) or ""
 
 
-def _wait_words(wait: SecondsRange | None) -> str:
+def _wait_words(wait: PaceRange | None) -> str:
     """`about 4 seconds (2.0 seconds to 6.0 seconds)`."""
     if wait is None:
         return "a time that is not known (see -v)"

@@ -108,7 +108,7 @@ def record(value: Any, keys: str = "") -> Any:
         return value
     if isinstance(value, Machine) and not keys:
         return value.to_json()
-    if kind.__name__ in ("PaceRange", "SecondsRange"):
+    if kind.__name__ == "PaceRange":
         return {end: round(getattr(value, end), 3) for end in ("low", "likely", "high")}
     names = (keys or _KEYS.get(kind.__name__, "")).split() or getattr(kind, "_fields", None)
     if names:

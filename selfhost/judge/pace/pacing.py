@@ -26,7 +26,6 @@ from .speed import (
     PaceRange,
     PromptCopies,
     Range,
-    SecondsRange,
     Speed,
     added_apart,
     product,
@@ -149,7 +148,7 @@ def _with_first_token(
         prompt, crossing = copies.computed, copies.seconds_for(tokens)
     read = added_apart(scaled(prompt.seconds, tokens), crossing)
     slow, likely, fast = pace.decode.seconds
-    first = SecondsRange.of((read[0] + slow, read[1] + likely, read[2] + fast))
+    first = PaceRange.taking((read[0] + slow, read[1] + likely, read[2] + fast))
     how = f"; a prompt of {units.tokens(tokens)} and one step until the first token"
     return pace.replace(first_token_seconds=first, how=pace.how + how)
 

@@ -62,8 +62,8 @@ def ordered(seconds: Range) -> Range:
 
 
 class PaceRange(Record):
-    """Tokens per second: the slow end, the likely figure, the fast end. Of other work its unit:
-    the lowest number, the likely one, the highest.
+    """Tokens per second: the slow end, the likely figure, the fast end. Of other work its unit, or
+    seconds: the lowest number, the likely one, the highest.
     """
 
     low: float
@@ -90,17 +90,9 @@ class PaceRange(Record):
         """From the seconds of a token: no end nearer than the likely one."""
         return cls.of(inverse(ordered(seconds)))
 
-
-class SecondsRange(Record):
-    """Seconds: the least, the likely and the most."""
-
-    low: float
-    likely: float
-    high: float
-
     @classmethod
-    def of(cls, seconds: Range) -> SecondsRange:
-        """From the slow end, the likely figure and the fast end."""
+    def taking(cls, seconds: Range) -> PaceRange:
+        """Seconds themselves, the least first."""
         slow, likely, fast = ordered(seconds)
         return cls(low=fast, likely=likely, high=slow)
 
@@ -154,8 +146,8 @@ class Speed(Record):
     unit: str = "tokens_per_second"
     how: str
     prompt_copies: PromptCopies | None = None
-    first_token_seconds: SecondsRange | None = None
-    dataset_seconds: SecondsRange | None = None
+    first_token_seconds: PaceRange | None = None
+    dataset_seconds: PaceRange | None = None
     parallel_total: PaceRange | None = None
     each_of: int = 1
     full_context_tokens_per_second: float | None = None

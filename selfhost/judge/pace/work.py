@@ -18,7 +18,7 @@ from ...machine.record import Accelerator, Machine
 from ...needs.records import Needs
 from ..placement.devices import computes_on_shared, runs_on
 from .engine import MEASURED, Step, basis_of, constant, efficiency, ends_of
-from .graphics import gpu_of, layer_from_python, shared_gpu_of
+from .graphics import device_bandwidth, gpu_of, layer_from_python, shared_gpu_of
 from .placed import seconds_on_processor
 from .processor import (
     FALL,
@@ -33,7 +33,6 @@ from .speed import (
     SAME,
     PaceRange,
     Range,
-    SecondsRange,
     Speed,
     added,
     inverse,
@@ -63,6 +62,8 @@ _LEAST_TOKENS = 1024
 # for the weights, which LoRA leaves as they are; activations that are computed again take 2 more
 # (Korthikanti et al. 2022, arXiv:2205.05198, section 5)
 _FORWARD, _BACKWARD, _WEIGHTS, _AGAIN = 2, 2, 2, 2
+# of each weight in 4 bits half a byte is read and two are written and read again
+_UNPACKED_BYTES = 4.5
 # of a denoiser whose blocks are not counted, those of Stable Diffusion 1.5
 _FEWEST_BLOCKS = 38
 # seconds that a recognizer's encoder reads at once
@@ -181,12 +182,6 @@ def _tflops(rate: float) -> str:
 
 def _unpaced(why: str, unit: str) -> Speed:
     return Speed(unit=unit, how=why)
-
-
-def _time_range(taken: Range) -> PaceRange:
-    """Seconds as a verdict has them, the least first."""
-    slow, likely, fast = taken
-    return PaceRange(low=fast, likely=likely, high=slow)
 
 
 # ---------------------------------------------------------------- what programs reach
@@ -344,14 +339,28 @@ def pace_of_training(job: Job, workload: Workload) -> Speed:
     taken = power.seconds(operations * tokens, share)
     if power.number > 1:
         taken = product(taken, ends_of("training", "together"))
-    if device is not None and is_python and job.spec.architecture is not None:
-        # forward once, backward as long as two, and forward again
-        passes = job.spec.architecture.layers * (4 if workload.checkpointing else 3)
-        taken = longer(taken, scaled(layer_from_python(device), passes))
+    if device is not None:
+        taken = _beside_training(job, workload, device, taken, is_python=is_python)
     pace, dataset = PaceRange.of_seconds(scaled(taken, 1 / tokens)), None
     if workload.dataset_tokens is not None:
-        dataset = SecondsRange.of(scaled(pace.seconds, workload.dataset_tokens))
+        dataset = PaceRange.taking(scaled(pace.seconds, workload.dataset_tokens))
     return Speed(work=pace, unit=TRAINED, how=how, dataset_seconds=dataset)
+
+
+def _beside_training(
+    job: Job, workload: Workload, device: Accelerator, taken: Range, *, is_python: bool
+) -> Range:
+    """With unpacking weights of 4 bits, and no less than launching the layers."""
+    # forward once, backward as long as two, and forward again
+    passes, rate = 4 if workload.checkpointing else 3, device_bandwidth(device)
+    if workload.finetune_method == "qlora" and rate is not None:
+        every = job.spec.parameters.total or job.spec.parameters.active or 0
+        moved = every * _UNPACKED_BYTES * (passes - 1)
+        taken = added(taken, scaled(inverse(ends_of("training", "unpacking")), moved / rate))
+    if is_python and job.spec.architecture is not None:
+        launched = job.spec.architecture.layers * passes
+        taken = longer(taken, scaled(layer_from_python(device), launched))
+    return taken
 
 
 def _operations_of_training(job: Job, workload: Workload, parameters: int) -> float:
@@ -405,7 +414,7 @@ def _pace_of_pictures(job: Job) -> Speed:
         taken = added(taken, scaled((slow, likely, fast), _moved_bytes(job) / units.GB))
         how += "; its parts move to the GPU one after the other"
     return Speed(
-        work=_time_range(taken),
+        work=PaceRange.taking(taken),
         unit=IMAGE if clip is None else VIDEO,
         how=how,
         clip=clip,
@@ -487,7 +496,7 @@ def _pace_of_sound(job: Job, audio_seconds: int | None) -> Speed:
     if taken is None:
         return _unpaced("no run of it was found on a machine like this", unit)
     ends, how = taken
-    return Speed(work=_time_range(ends), unit=unit, how=how, audio_seconds=audio_seconds)
+    return Speed(work=PaceRange.taking(ends), unit=unit, how=how, audio_seconds=audio_seconds)
 
 
 class SpeechWork(Record):
