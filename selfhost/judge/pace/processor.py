@@ -79,8 +79,8 @@ def named_processor(machine: Machine) -> cpus.Processor | None:
 
 
 def sockets_of(machine: Machine, processor: cpus.Processor) -> int:
-    """How many processors of that series its physical cores are, by the cores that the name states
-    (`64-Core`), else that are listed, else of the largest; 1 where they are not known.
+    """How many processors of that series its physical cores are, by the cores that are listed of
+    its name, else of the largest; 1 where they are not known.
     """
     physical, name = machine.cpu_cores_physical, machine.cpu_model or ""
     if not processor.cores or physical is None:
@@ -88,10 +88,6 @@ def sockets_of(machine: Machine, processor: cpus.Processor) -> int:
     cores, listed = processor.cores, cpus.cores_of(name)
     if listed is not None and listed.are_known:
         cores = listed.physical[1] // cpus.count_of(name)
-    for word in name.lower().split():
-        count, _, rest = word.partition("-")
-        if rest in ("core", "cores") and count.isdecimal() and int(count):
-            cores = int(count)
     return max(1, -(-physical // cores))
 
 

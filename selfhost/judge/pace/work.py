@@ -410,8 +410,12 @@ def _pace_of_pictures(job: Job) -> Speed:
         how += f"; {_basis_of_share(_kind_of_picture(denoising, job.quantization), power.device)}"
     taken = seconds_of_picture(job, power, denoising)
     if offload is not None:
+        terms = job.placed.memory.terms if job.placed.memory else ()
+        held = sum(term.bytes for term in terms if term.name == "weights" and term.where == "host")
+        # each part once, or layer by layer with every pass
+        times = denoising.steps * denoising.passes if offload == "sequential" else 1
         slow, likely, fast = constant("pictures")["moved_gb"][offload]
-        taken = added(taken, scaled((slow, likely, fast), _moved_bytes(job) / units.GB))
+        taken = added(taken, scaled((slow, likely, fast), times * held / units.GB))
         how += "; its parts move to the GPU one after the other"
     return Speed(
         work=PaceRange.taking(taken),
@@ -462,18 +466,6 @@ def _kind_of_picture(denoising: Denoising, quantization: str) -> str:
     if quantization in BASE_TYPES:
         return "picture_ggml"
     return "picture" if denoising.frames is None else "video"
-
-
-def _moved_bytes(job: Job) -> float:
-    """Weights that move to the GPU for one picture: each component once, or the denoiser, which is
-    the largest, with every pass.
-    """
-    terms, spec = job.placed.memory.terms if job.placed.memory else (), job.spec
-    held = sum(term.bytes for term in terms if term.name == "weights" and term.where == "host")
-    if job.placed.offload != "sequential" or spec.denoising is None or not spec.components:
-        return held
-    denoiser = held * max(spec.components.values()) / sum(spec.components.values())
-    return held + denoiser * (spec.denoising.steps * spec.denoising.passes - 1)
 
 
 # ---------------------------------------------------------------- sound
