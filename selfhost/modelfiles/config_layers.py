@@ -5,7 +5,6 @@ A size stands under the names that `[sizes]` of `specs/common/model_types.toml` 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from ..catalogue.architecture import Attention, FeedForward, Recurrent
@@ -14,25 +13,6 @@ from .config_keys import Keys, Unclear, short, tables
 # kinds of layers that attend; "hybrid" keeps a state, too
 _ATTENDING = ("full", "sliding", "hybrid")
 _KIND_LISTS = ("hybrid_override_pattern", "layer_types", "layers_block_type")
-# the keys of the sizes of a state, by its kind
-_STATE_KEYS: Mapping[str, Mapping[str, str]] = {
-    "convolution": {"convolution": "conv_L_cache"},
-    "delta": {
-        "convolution": "linear_conv_kernel_dim",
-        "key_heads": "linear_num_key_heads",
-        "heads": "linear_num_value_heads",
-        "key_length": "linear_key_head_dim",
-        "value_length": "linear_value_head_dim",
-    },
-    "mamba": {"convolution": "taps", "state_length": "state"},
-    "mamba2": {
-        "convolution": "taps",
-        "state_length": "state",
-        "heads": "state_heads",
-        "groups": "state_groups",
-    },
-}
-
 # ---------------------------------------------------------------------- the kind of each layer
 
 
@@ -208,9 +188,10 @@ def _latent(config: Keys, number: int, latent: int, heads: int) -> Attention:
 def recurrent_of(config: Keys, kind: str, width: int) -> Recurrent | None:
     """The state that a layer of that kind keeps, None where it keeps none. Raises `Unclear`."""
     kind = "mamba2" if kind == "hybrid" else kind
-    if kind not in _STATE_KEYS:
+    keys = tables()["states"].get(kind)
+    if keys is None:
         return None
-    sizes: dict[str, Any] = {name: config.needed(key) for name, key in _STATE_KEYS[kind].items()}
+    sizes: dict[str, Any] = {name: config.needed(key) for name, key in keys.items()}
     if kind == "mamba":
         is_auto = config.get("time_step_rank") == "auto"
         inner = config.number("mamba_d_ssm", least=1)

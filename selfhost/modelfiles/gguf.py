@@ -5,6 +5,7 @@ table beside the one that its architecture's row gives, and the quantization of 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 from typing import Any
@@ -16,11 +17,10 @@ from ..catalogue.architecture import (
 )
 from ..catalogue.quantization_names import QUANTIZATIONS
 from ..catalogue.spec import SIZE_OF, FileTensors, ModelSpec, Parameters, PublishedFiles, Safety
-from ..core.records import pattern
 from ..needs.quantization import BASE_TYPES, BLOCKS
 from ..needs.tensors import checkpoint_tensors, count, gguf_tensors, idle, row_of
 from .gguf_header import MAX_HEADER_BYTES as MAX_HEADER_BYTES
-from .gguf_header import MAX_TENSORS, Header, Tensor, read_header
+from .gguf_header import MAX_TENSORS, Header, Tensor, names_of_gguf, read_header
 from .gguf_layers import (
     BLOCK,
     GgufModel,
@@ -51,17 +51,10 @@ _MAX_PARAMETERS = 10**16
 # the converter drops the two rows of XLM-RoBERTa's position table that no token uses
 _DROPPED_POSITIONS = 2
 _ROPE_SECTIONS = 4
-# what a GGUF file may be instead of a model, by `general.type` or the architecture
-_PROJECTOR = (
-    "is the projector of a vision or audio model, not the model itself",
-    "give the model's other GGUF file",
-)
-_NO_MODEL: Mapping[str, tuple[str, str]] = {
-    "adapter": ("is a LoRA adapter, not a model", "give the model that it changes"),
-    "imatrix": ("is an importance matrix, not a model", "give the model's own GGUF file"),
-    "mmproj": _PROJECTOR,
-    "clip": _PROJECTOR,
-}
+# a bit of general.file_type: the converter guessed it (LLAMA_FTYPE_GUESSED)
+_GUESSED = 1024
+# by a tensor's name with `*` for its layer, and that layer; -1 outside the blocks
+_Shapes = Mapping[tuple[str, int], tuple[int, ...]]
 
 
 def parts_of(path: str) -> tuple[str, ...]:
@@ -87,8 +80,9 @@ def read_gguf(
         fail(path, f"has {unlike:,} tensors in {parts}", remedy)
     model = GgufModel(path, headers[0], tensors, architectures)
     for kind in (model.name, clean(model.values.get("general.type")).lower()):
-        if kind in _NO_MODEL:
-            fail(path, *_NO_MODEL[kind])
+        other = names_of_gguf()["not_a_model"].get(kind)
+        if other is not None:
+            fail(path, other["message"], other["remedy"])
     if not tensors:
         remedy = "give the model's GGUF file, not its vocabulary"
         fail(path, "holds no weights, only a header", remedy)
@@ -360,25 +354,6 @@ def _query_key_norm(model: GgufModel, architecture: Architecture) -> str | None:
 
 # ------------------------------------------------------------------ tensor by tensor
 
-# Tensors, without .weight, that some architecture in llama.cpp's src/models takes where they are
-# there and else does without.
-_OPTIONAL = pattern(
-    r"\.(?:bias|scale|input_scale)\Z"
-    r"|^(?:output\Z|output_norm_enc|cls|dense_|rope_|token_types|position_embd)"
-    r"|\*\.(?:nextn|indexer|exp_probs_b|attn_[qk]_norm|attn_rot_embd|attn_norm_2|attn_sinks"
-    r"|attn_gate|attn_sub_norm|ffn_sub_norm|ffn_latent|layer_|time_mix|ssm_)"
-)
-# One of these in a block stands for several others: merged while converting, or apart in files of
-# before 2025.
-_INSTEAD = ("blk.*.attn_qkv", "blk.*.attn_kv_b", "blk.*.ffn_gate_up_exps")
-# tensors that have another name in some architectures (Hy3), or models of one (Grok 1 and 2)
-_TWO_NAMES: Mapping[str, str] = {
-    "blk.*.exp_probs_b.bias": "blk.*.exp_probs_b",
-    "blk.*.layer_output_norm": "blk.*.post_ffw_norm",
-}
-# by a tensor's name with `*` for its layer, and that layer; -1 outside the blocks
-_Shapes = Mapping[tuple[str, int], tuple[int, ...]]
-
 
 def _hold_to_row(model: GgufModel, architecture: Architecture) -> None:
     """Note where the file's tensors are not quite those that its row gives. Raises `Refused` and
@@ -409,7 +384,9 @@ def _refuse_other_tensors(model: GgufModel, expected: _Shapes, actual: _Shapes) 
     done_getting_tensors), the last as long as no release learns of the tensor. Blocks that predict
     more tokens are left out.
     """
-    merged = {layer for name, layer in actual.keys() - expected.keys() if name in _INSTEAD}
+    names = names_of_gguf()
+    merged = {part for name, part in actual.keys() - expected.keys() if name in names["instead"]}
+    optional = re.compile("|".join(names["optional"]))
     for name, layer in sorted(expected.keys() | actual.keys()):
         needed, stored = (
             " × ".join(f"{size:,}" for size in shapes[name, layer]) or "1"
@@ -418,7 +395,7 @@ def _refuse_other_tensors(model: GgufModel, expected: _Shapes, actual: _Shapes) 
             for shapes in (expected, actual)
         )
         is_extra = model.layers <= layer < model.blocks
-        if needed == stored or is_extra or layer in merged or _OPTIONAL.search(name):
+        if needed == stored or is_extra or layer in merged or optional.search(name):
             continue
         tensor = _numbered(name, layer)
         if stored is None:
@@ -447,9 +424,10 @@ def _by_place(
     size.
     """
     shapes: dict[tuple[str, int], tuple[int, ...]] = {}
+    two_names = names_of_gguf()["two_names"]
     for whole_name, layers, sizes in placed:
         name = whole_name.removesuffix(".weight")
-        name = _TWO_NAMES.get(name, name)
+        name = two_names.get(name, name)
         shape = tuple(size for size in sizes if size != 1)
         shape = (prod(sizes),) if name.endswith("norm") else shape
         for layer in layers:
@@ -462,26 +440,6 @@ def _numbered(name: str, layer: int) -> str:
 
 
 # ------------------------------------------------------------------ what the tensors add up to
-
-# general.file_type -> name of the quantization (include/llama.h)
-_FILE_TYPES: Mapping[int, str] = {
-    0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 7: "Q8_0", 8: "Q5_0", 9: "Q5_1", 10: "Q2_K",
-    11: "Q3_K_S", 12: "Q3_K_M", 13: "Q3_K_L", 14: "Q4_K_S", 15: "Q4_K_M", 16: "Q5_K_S",
-    17: "Q5_K_M", 18: "Q6_K", 19: "IQ2_XXS", 20: "IQ2_XS", 21: "Q2_K_S", 22: "IQ3_XS",
-    23: "IQ3_XXS", 24: "IQ1_S", 25: "IQ4_NL", 26: "IQ3_S", 27: "IQ3_M", 28: "IQ2_S", 29: "IQ2_M",
-    30: "IQ4_XS", 31: "IQ1_M", 32: "BF16", 36: "TQ1_0", 37: "TQ2_0", 38: "MXFP4_MOE", 39: "NVFP4",
-    40: "Q1_0", 41: "Q2_0",
-}  # fmt: skip
-_BASES = {**BASE_TYPES, "MXFP4_MOE": "MXFP4"}
-# a bit of general.file_type: the converter guessed it (LLAMA_FTYPE_GUESSED)
-_GUESSED = 1024
-# what llama-quantize writes instead of a type whose blocks of 256 do not divide the rows
-_FALLBACKS: Mapping[str, str] = {
-    "Q2_K": "Q4_0", "Q3_K": "Q4_0", "Q4_K": "Q5_0", "Q5_K": "Q5_1", "Q6_K": "Q8_0",
-    **dict.fromkeys(
-        ("IQ4_XS", "IQ3_S", "IQ3_XXS", "IQ2_S", "IQ2_XS", "IQ2_XXS", "IQ1_S", "IQ1_M"), "IQ4_NL"
-    ),
-}  # fmt: skip
 
 
 def _loaded(model: GgufModel) -> tuple[FileTensors, ...]:
@@ -535,16 +493,17 @@ def _quantization(model: GgufModel) -> str:
         if len(tensor.shape) > 1:
             elements[tensor.type] = elements.get(tensor.type, 0) + prod(tensor.shape)
     types = sorted(elements, key=lambda type: -elements[type]) or ["F32"]
-    stated = model.values.get("general.file_type")
-    name = _FILE_TYPES.get(stated & ~_GUESSED, "") if type(stated) is int else ""
-    base = _BASES.get(name, name)
-    if name and not {base, _FALLBACKS.get(base)}.isdisjoint(types):
+    stated, names = model.values.get("general.file_type"), names_of_gguf()
+    name = names["file_types"].get(str(stated & ~_GUESSED), "") if type(stated) is int else ""
+    bases = {**BASE_TYPES, "MXFP4_MOE": "MXFP4"}
+    base = bases.get(name, name)
+    if name and not {base, names["fallbacks"].get(base)}.isdisjoint(types):
         return name
     held = types[0]
     if held in ("Q3_K", "Q4_K", "Q5_K"):
         held += "_M" if sum(type.endswith("_K") for type in types) > 1 else "_S"
     elif held not in QUANTIZATIONS["gguf"]:
-        held = next((name for name, type in _BASES.items() if type == held), held)
+        held = next((name for name, type in bases.items() if type == held), held)
     if stated is not None:
         said = f"general.file_type is {name or repr(stated)[:40]}"
         model.notes.append(f"{said}, and its tensors are {listed(types, 3)}; taken for {held}")

@@ -12,8 +12,10 @@ from struct import Struct, unpack_from
 
 from ..catalogue.architecture import MAX_LAYERS
 from ..core.records import Record
+from ..core.tables import shipped_table
 from ..needs.quantization import BLOCKS
 from .source import (
+    TABLE,
     became_shorter,
     clean,
     cut_short,
@@ -48,25 +50,11 @@ _VALUES: Mapping[int, tuple[int, str]] = {
 }  # fmt: skip
 _STRING, _ARRAY = 8, 9
 
-# id of a tensor's type -> its name (ggml.h)
-_TYPES: Mapping[int, str] = {
-    0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 6: "Q5_0", 7: "Q5_1", 8: "Q8_0", 9: "Q8_1",
-    10: "Q2_K", 11: "Q3_K", 12: "Q4_K", 13: "Q5_K", 14: "Q6_K", 15: "Q8_K", 16: "IQ2_XXS",
-    17: "IQ2_XS", 18: "IQ3_XXS", 19: "IQ1_S", 20: "IQ4_NL", 21: "IQ3_S", 22: "IQ2_S", 23: "IQ4_XS",
-    24: "I8", 25: "I16", 26: "I32", 27: "I64", 28: "F64", 29: "IQ1_M", 30: "BF16", 34: "TQ1_0",
-    35: "TQ2_0", 39: "MXFP4", 40: "NVFP4", 41: "Q1_0", 42: "Q2_0",
-}  # fmt: skip
-# elements and bytes of a block of those that no weights are computed in (ggml-common.h)
-_BLOCKS = {
-    **BLOCKS, "Q8_1": (32, 36), "Q8_K": (256, 292), "I8": (1, 1), "I16": (1, 2), "I64": (1, 8),
-    "F64": (1, 8), "NVFP4": (64, 36), "Q1_0": (128, 18), "Q2_0": (64, 18),
-}  # fmt: skip
-# id of a type that ggml.h has retired -> its name, and what replaces it
-_RETIRED: Mapping[int, tuple[str, str]] = {
-    4: ("Q4_2", "Q4_0"), 5: ("Q4_3", "Q4_1"), 31: ("Q4_0_4_4", "Q4_0"), 32: ("Q4_0_4_8", "Q4_0"),
-    33: ("Q4_0_8_8", "Q4_0"), 36: ("IQ4_NL_4_4", "IQ4_NL"), 37: ("IQ4_NL_4_8", "IQ4_NL"),
-    38: ("IQ4_NL_8_8", "IQ4_NL"),
-}  # fmt: skip
+
+def names_of_gguf() -> Mapping[str, Any]:
+    """The shipped names of GGUF files, which are llama.cpp's."""
+    names: Mapping[str, Any] = shipped_table(TABLE)["gguf"]
+    return names
 
 
 class Tensor(Record):
@@ -272,13 +260,14 @@ def _tensor(source: _Stream) -> tuple[Tensor, int]:
     if min(shape) < 1 or prod(shape) >= 1 << 48:
         damaged(source.path, f"{what} has the shape {' × '.join(map(str, shape))}")
     type_id, offset = source.number(4, "I"), source.number(8, "Q")
-    if type_id in _RETIRED:
-        old, left = _RETIRED[type_id]
+    names = names_of_gguf()
+    if str(type_id) in names["retired"]:
+        old, left = names["retired"][str(type_id)]
         why = ": it is brought into that layout while loading" if old.count("_") > 1 else ""
         fault = f"stores {what} as {old}, which llama.cpp no longer loads"
         fail(source.path, fault, f"download the model in {left}{why}")
-    type = _TYPES.get(type_id, f"type {type_id}")
-    elements, size = _BLOCKS.get(type, (1, 0))
+    type = names["types"].get(str(type_id), f"type {type_id}")
+    elements, size = BLOCKS.get(type) or names["blocks"].get(type, (1, 0))
     if shape[0] % elements:
         damaged(source.path, f"rows of {shape[0]:,} in {what} cannot be {type}")
     bytes = prod(shape) // elements * size or None

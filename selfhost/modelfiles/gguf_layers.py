@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from ..catalogue.architecture import MAX_LAYERS, Attention, FeedForward, Recurrent
 from ..core.records import pattern
 from ..needs.tensors import ArchitectureRow
-from .gguf_header import Header, Tensor
+from .gguf_header import Header, Tensor, names_of_gguf
 from .source import clean, fail
 
 TYPE_CHECKING = False
@@ -22,58 +22,6 @@ _MAX_NUMBER = 1 << 40
 BLOCK = pattern(r"(?s)((?:.*\.)?blk\.)(\d{1,6})(\..+)$")
 # T5 has two stacks of blocks of the same widths
 _STACKS = ("enc.blk.", "dec.blk.")
-# without these llama.cpp loads no model (src/llama-model.cpp, load_hparams)
-_REQUIRED = ("block_count", "embedding_length", "context_length")
-# arrays that have one entry, or one for each block, no more and no less
-# (src/llama-model-loader.cpp, get_key_or_arr)
-_BY_BLOCK = (
-    "attention.head_count", "attention.head_count_kv", "feed_forward_length",
-    "expert_feed_forward_length", "expert_used_count", "attention.recurrent_layers",
-)  # fmt: skip
-_QUERIES_AND_KEYS = ("attn_k.weight", "attn_q.weight")
-_ATTENDING = (*_QUERIES_AND_KEYS, "attn_qkv.weight", "attn_kv_a_mqa.weight", "attn_q_a.weight")
-_INDEXING = ("indexer.attn_k.weight", "indexer.k_proj.weight", "indexer_compressor_kv.weight")
-# the tensors by which a layer is known to keep a state, by its kind, and the key of each size
-_SCAN = {
-    "convolution": "ssm.conv_kernel",
-    "inner_length": "ssm.inner_size",
-    "state_length": "ssm.state_size",
-}
-_STATES: Mapping[str, tuple[tuple[str, ...], Mapping[str, str]]] = {
-    "lightning": (
-        ("attn_norm_2.weight",),
-        {"heads": "attention.head_count", "key_length": "attention.key_length"},
-    ),
-    "convolution": (("shortconv.conv.weight",), {"convolution": "shortconv.l_cache"}),
-    "kda": (
-        ("ssm_conv1d_q.weight",),
-        {
-            "convolution": "ssm.conv_kernel",
-            "heads": "attention.head_count",
-            "key_length": "kda.head_dim",
-        },
-    ),
-    "delta": (
-        ("ssm_conv1d.weight",),
-        {
-            "convolution": "ssm.conv_kernel",
-            "value_length": "ssm.inner_size",
-            "key_length": "ssm.state_size",
-            "heads": "ssm.time_step_rank",
-            "key_heads": "ssm.group_count",
-        },
-    ),
-    "mamba": (
-        ("ssm_conv1d.weight", "ssm_x.weight"),
-        {**_SCAN, "time_step_rank": "ssm.time_step_rank"},
-    ),
-    "mamba2": (
-        ("ssm_conv1d.weight", "ssm_in.weight"),
-        {**_SCAN, "heads": "ssm.time_step_rank", "groups": "ssm.group_count"},
-    ),
-    "rwkv7": (("time_mix_a1.weight", "channel_mix_key.weight"), {"key_length": "wkv.head_size"}),
-}
-_OTHER_STATES = ("ssm_a", "ssm_in.weight", "time_mix_w1.weight", "time_mix_key.weight")
 _RWKV7_RANKS = tuple(
     f"attention.{name}_lora_rank" for name in ("decay", "iclr", "value_residual_mix", "gate")
 )
@@ -132,7 +80,7 @@ class GgufModel:
         """Set `blocks` and `layers`, once the file has the keys that every model needs, and as many
         entries in each array as there are blocks.
         """
-        for key in _REQUIRED:
+        for key in names_of_gguf()["required"]:
             if self.number(key) is None:
                 self.damaged(f"its header has no {self.name}.{key}")
         self.blocks = self.number("block_count") or 0
@@ -140,7 +88,7 @@ class GgufModel:
         self.layers = self.blocks - predicting
         if not 0 < self.layers <= self.blocks <= MAX_LAYERS:
             self.damaged(f"{self.blocks:,} layers, {predicting:,} of them beyond the last")
-        for key in _BY_BLOCK:
+        for key in names_of_gguf()["by_block"]:
             name = f"{self.name}.{key}"
             value = self.values.get(name)
             number = len(value) if isinstance(value, list) else self.counts.get(name, self.blocks)
@@ -160,7 +108,7 @@ class GgufModel:
         value = self.values.get(f"{self.name}.{key}")
         if value is None:
             return None
-        if isinstance(value, list) and key in _BY_BLOCK and value:
+        if isinstance(value, list) and value and key in names_of_gguf()["by_block"]:
             if any(each != value[0] for each in value):
                 raise Unclear(f"{self.name}.{key} is another number in each block")
             value = value[0]
@@ -225,16 +173,18 @@ def _state_kind(model: GgufModel, layer: int) -> str | None:
     shown = model.row.state_kind
     is_delta = shown == "delta" or model.has(layer, "ssm_alpha.weight", "ssm_ba.weight")
     is_possible = {"delta": is_delta, "lightning": shown == "lightning"}
-    for kind, (tensors, _) in _STATES.items():
-        if is_possible.get(kind, True) and all(model.has(layer, tensor) for tensor in tensors):
-            return kind
-    if model.has(layer, *_OTHER_STATES):
+    for kind, state in names_of_gguf()["states"].items():
+        is_there = all(model.has(layer, tensor) for tensor in state["tensors"])
+        if is_there and is_possible.get(kind, True):
+            return str(kind)
+    if model.has(layer, *names_of_gguf()["other_states"]):
         raise Unclear(f"the recurrent layers of {model.name} are of an unknown kind")
     return None
 
 
 def _state(model: GgufModel, kind: str, layer: int) -> Recurrent:
-    sizes = {name: model.needed(key) for name, key in _STATES[kind][1].items()}
+    keys = names_of_gguf()["states"][kind]["keys"]
+    sizes = {name: model.needed(key) for name, key in keys.items()}
     state = Recurrent(kind=kind, layers=()).replace(**sizes)
     if kind == "rwkv7":
         return state.replace(ranks=tuple(model.number(key) or 0 for key in _RWKV7_RANKS))
@@ -280,7 +230,7 @@ def attention(model: GgufModel, states: States) -> list[Attention | None]:
         if slides[layer]:
             part = part.replace(window_tokens=window)
         # a layer without an indexer shares an earlier one's choice, or looks at everything
-        if model.has(layer, *_INDEXING):
+        if model.has(layer, *names_of_gguf()["indexing"]):
             part = part.replace(
                 indexer_heads=model.needed("attention.indexer.head_count"),
                 indexer_length=model.needed("attention.indexer.key_length"),
@@ -294,7 +244,8 @@ def _attends(model: GgufModel, layer: int, states: States) -> bool:
     kept = {kind for kind, by_layer in states.items() if by_layer[layer] is not None}
     if kept & {"kda", "lightning"}:
         return False
-    return model.has(layer, *(_QUERIES_AND_KEYS if "delta" in kept else _ATTENDING))
+    names = "attending_beside_delta" if "delta" in kept else "attending"
+    return model.has(layer, *names_of_gguf()[names])
 
 
 def _plain(model: GgufModel, layer: int, heads: int, kv_heads: int, *, slides: bool) -> Attention:

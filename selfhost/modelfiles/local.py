@@ -11,11 +11,13 @@ from typing import Any, NoReturn
 
 from ..catalogue.quantization_names import QUANTIZATIONS
 from ..catalogue.spec import SIZE_OF, ModelSpec, Parameters, PublishedFiles, Safety
+from ..core.tables import shipped_table
 from . import safetensors
 from .config import ConfigRead, read_config
 from .gguf import parts_of, read_gguf
 from .safetensors import Weights
 from .source import (
+    TABLE,
     UNFINISHED,
     LocalModel,
     begins_safetensors,
@@ -36,27 +38,6 @@ from .stored import Stored
 _UTF8_MARK = b"\xef\xbb\xbf"
 _CONFIG = "config.json"
 _PICKLES = (".bin", ".pt", ".pth")
-# what a file is that holds no model, by the end of its name, and what to give instead
-_NO_MODEL = {
-    ".toml": (
-        "is a spec, which states a model and holds none",
-        "give the model's file, or judge the spec itself: `selfhost check FILE`",
-    ),
-    ".gguf": (
-        "is not a GGUF file: it does not begin with the letters GGUF",
-        "download it again, as it was published",
-    ),
-    ".json": ("is not JSON", "give the model's config.json as it was published"),
-    "": (
-        "is not a model file: neither GGUF nor safetensors nor a config.json",
-        "give a GGUF file, a config.json, the model's folder, or a spec of it that ends in .toml",
-    ),
-}
-# transformers makes a tokenizer of any of these (AutoTokenizer; VOCAB_FILES_NAMES of its classes)
-_TOKENIZERS = (
-    "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json", "vocab.txt",
-    "spiece.model", "sentencepiece.bpe.model", "tekken.json", "tiktoken.model",
-)  # fmt: skip
 # so small a share of the files may hold more than config.json describes: a tied matrix twice
 _EXTRA_SHARE = 200
 
@@ -86,7 +67,9 @@ def read_local(path: str | os.PathLike[str], architectures: Mapping[str, Any]) -
     if name.endswith(".safetensors") or begins_safetensors(start):
         return _read_weights(named, safetensors.shards_of(named), None, architectures)
     if name.endswith(".toml") or start.removeprefix(_UTF8_MARK).lstrip()[:1] not in (b"{", b"["):
-        fail(named, *next(why for ending, why in _NO_MODEL.items() if name.endswith(ending)))
+        kinds = shipped_table(TABLE)["named"]
+        kind = next(kind for kind in kinds if name.endswith(kind["ending"]))
+        fail(named, kind["message"], kind["remedy"])
     if name.endswith(safetensors.INDEX_ENDING):
         return _read_weights(named, *safetensors.shards_in(named), architectures)
     return read_lone_config(named, architectures)
@@ -245,7 +228,7 @@ def _read_weights(
         files=published,
         quantized=stored.requantized,
         unknown=unknown,
-        tokenizer=any(beside(files[0], name) for name in _TOKENIZERS),
+        tokenizer=any(beside(files[0], name) for name in shipped_table(TABLE)["tokenizers"]),
         safety=Safety(formats=("safetensors",), remote_code=spec.safety.remote_code),
         sources={**spec.sources, "parameters": source, "safety": "format of the files"},
     )

@@ -16,7 +16,9 @@ from math import prod
 from struct import unpack
 
 from ..core.records import Record, pattern
+from ..core.tables import shipped_table
 from .source import (
+    TABLE,
     became_shorter,
     clean,
     cut_short,
@@ -51,23 +53,6 @@ MAX_INDEX_BYTES = 1 << 26
 _MAX_INDEX_SIGNS = 1_500_000
 MAX_SHARDS = 10_000
 INDEX_ENDING = ".safetensors.index.json"
-# how the names of files begin that lie beside a model's weights and are none of them
-_NOT_THE_MODEL = ("adapter_model", "consolidated", "training_args", "optimizer", "mmproj")
-
-# every dtype of safetensors 0.8.0 -> its bits
-BITS: Mapping[str, int] = {
-    "BF16": 16, "F16": 16, "F32": 32, "F64": 64, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E4M3FNUZ": 8,
-    "F8_E5M2FNUZ": 8, "F8_E8M0": 8, "F6_E2M3": 6, "F6_E3M2": 6, "F4": 4, "I64": 64, "I32": 32,
-    "I16": 16, "I8": 8, "U64": 64, "U32": 32, "U16": 16, "U8": 8, "BOOL": 8, "C64": 64,
-}  # fmt: skip
-# those that weights are published in, in the words of DTYPES
-_DTYPES: Mapping[str, str] = {
-    "BF16": "bfloat16",
-    "F16": "float16",
-    "F32": "float32",
-    "F8_E4M3": "float8_e4m3",
-    "I8": "int8",
-}
 _PLAIN = frozenset({"BF16", "F16", "F32", "F64"})
 # numbers of a header are unsigned and of 64 bits, and so are products of a shape
 _LIMIT = 1 << 64
@@ -77,6 +62,11 @@ _SCALE = pattern(r"(?:weight_scale(?:_inv)?|\.scale_weight|qscale_weight)\Z")
 _PREDICTS_MORE = pattern(r"(?:^|\.)(?:mtp(?:_layers|_block)?|eh_proj|nextn)\.")
 # a tensor's dtype and shape, outputs first as in PyTorch
 Tensors = dict[str, tuple[str, list[int]]]
+
+
+def _names() -> Mapping[str, Any]:
+    names: Mapping[str, Any] = shipped_table(TABLE)["safetensors"]
+    return names
 
 
 class Weights(Record):
@@ -110,7 +100,8 @@ class Weights(Record):
     @property
     def dtype(self) -> str | None:
         """The type of most elements, in the words of DTYPES; None for packed ones."""
-        return _DTYPES.get(max(self.elements, key=lambda name: self.elements[name], default=""))
+        dtypes: Mapping[str, str] = _names()["dtypes"]
+        return dtypes.get(max(self.elements, key=lambda name: self.elements[name], default=""))
 
 
 # ------------------------------------------------------------------------------ one header
@@ -172,19 +163,20 @@ def _header_bytes(path: str) -> tuple[int, int, bytes]:
 
 def _entry(path: str, name: str, entry: Any) -> tuple[str, list[int], tuple[int, int]]:
     """Dtype and shape of a tensor, and where its bytes begin and end in the data."""
+    bits: Mapping[str, int] = _names()["bits"]
     values: Any = entry if isinstance(entry, dict) else {}
     dtype, shape, offsets = (values.get(key) for key in ("dtype", "shape", "data_offsets"))
     is_usable = isinstance(dtype, str) and _are_sizes(shape) and _are_sizes(offsets)
     if not is_usable or len(offsets) != 2:
         damaged(path, f'the tensor "{clean(name)}" has no usable dtype, shape and data_offsets')
-    if dtype not in BITS:
+    if dtype not in bits:
         fault = f'has the tensor "{clean(name)}" in {clean(dtype)}'
-        remedy = f"take files of the model that safetensors reads; it has {', '.join(BITS)}"
+        remedy = f"take files of the model that safetensors reads; it has {', '.join(bits)}"
         fail(path, f"{fault}, a type that safetensors does not have", remedy)
     begin, end = offsets
     # the product of all but an empty dimension must have room, too
-    has_room = prod(shape[: shape.index(0)] if 0 in shape else shape) * BITS[dtype] < _LIMIT
-    if not has_room or prod(shape) * BITS[dtype] != 8 * (end - begin):
+    has_room = prod(shape[: shape.index(0)] if 0 in shape else shape) * bits[dtype] < _LIMIT
+    if not has_room or prod(shape) * bits[dtype] != 8 * (end - begin):
         damaged(path, f'the tensor "{clean(name)}" does not have the size of its shape')
     return dtype, shape, (begin, end)
 
@@ -228,7 +220,7 @@ def of_model_with(names: Iterable[str], ending: str) -> list[str]:
     return [
         name
         for name in names
-        if name.lower().endswith(ending) and not name.startswith(_NOT_THE_MODEL)
+        if name.lower().endswith(ending) and not name.startswith(tuple(_names()["not_the_model"]))
     ]
 
 

@@ -16,6 +16,7 @@ from ..core import files, json_text
 from ..core.errors import Problem, SpecError
 from ..core.files import shown as shown
 from ..core.records import Record, pattern
+from ..core.tables import shipped_table
 
 TYPE_CHECKING = False
 
@@ -24,40 +25,16 @@ if TYPE_CHECKING:
 
 _Layers = TypeVar("_Layers", Attention, Recurrent, FeedForward)
 
+# the shipped table of what lies in files of models
+TABLE = "model_files"
 # how a downloader marks what it has not finished: Hugging Face, curl and wget, browsers, aria2
 UNFINISHED = (".incomplete", ".part", ".partial", ".crdownload", ".download", ".aria2", ".tmp")
 # more entries than any model's folder has
 _MAX_ENTRIES = 20_000
 _NEEDED = "give a GGUF file, a folder with safetensors files, or the model's config.json"
-_ANY_CODE = "take the model's safetensors or GGUF files: loading this one can run any code"
 _LFS = b"version https://git-lfs.github.com/spec/"
-# first bytes of what people mistake for a model file
-_MAGIC: tuple[tuple[tuple[bytes, ...], str, str], ...] = (
-    ((b"PK\x03\x04",), "is a zip archive, as PyTorch writes it, or one not unpacked", _ANY_CODE),
-    ((b"\x80\x02", b"\x80\x03", b"\x80\x04"), "is a Python pickle", _ANY_CODE),
-    (
-        (b"lmgg", b"fmgg", b"tjgg", b"algg"),
-        "is a GGML file: whisper.cpp's, or one of before GGUF",
-        "for llama.cpp take a GGUF file",
-    ),
-    (
-        (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ", b"BZh", b"7z\xbc\xaf"),
-        "is an archive",
-        "unpack it first",
-    ),
-)
 _MAX_TEXT = 100
 _PART = pattern(r"(?is)(.*)-(\d{5})-of-(\d{5})(\.(?:gguf|safetensors))$")
-# names of licenses as Hugging Face tags them, where SPDX knows the license
-_SPDX = {
-    id.removesuffix("-only").lower(): id
-    for id in (
-        "Apache-2.0", "MIT", "BSD-3-Clause", "BSD-2-Clause", "ISC", "CC0-1.0", "CC-BY-4.0",
-        "CC-BY-3.0", "CC-BY-SA-4.0", "CC-BY-SA-3.0", "CC-BY-NC-4.0", "CC-BY-NC-3.0",
-        "CC-BY-NC-ND-4.0", "CC-BY-NC-SA-4.0", "CC-BY-ND-4.0", "GPL-3.0-only", "GPL-2.0-only",
-        "AGPL-3.0-only", "LGPL-3.0-only", "MPL-2.0", "Unlicense", "WTFPL", "Artistic-2.0",
-    )
-}  # fmt: skip
 
 
 class LocalModel(Record):
@@ -125,9 +102,9 @@ def refuse_other_kinds(path: str, start: bytes, size: int) -> None:
     if start.lstrip()[:15].lower().startswith((b"<!doctype html", b"<html", b"<?xml")):
         remedy = "the download was answered by a page, for example to log in: download it again"
         fail(path, "is a web page, not a model", remedy)
-    for magic, message, remedy in () if begins_safetensors(start) else _MAGIC:
-        if start.startswith(magic):
-            fail(path, message, remedy)
+    for kind in () if begins_safetensors(start) else shipped_table(TABLE)["not_a_model"]:
+        if start.startswith(tuple(map(bytes.fromhex, kind["begins"]))):
+            fail(path, kind["message"], kind["remedy"])
 
 
 # ------------------------------------------------------------------------------------- reading
@@ -302,9 +279,9 @@ def license_of(tag: object, link: object, unknown: dict[str, str]) -> License | 
     text = clean(tag)
     if not text:
         return None
-    spdx_id = _SPDX.get(text.lower())
-    if spdx_id is not None:
-        return License(id=spdx_id)
+    for spdx_id in shipped_table(TABLE)["licenses"]:
+        if spdx_id.removesuffix("-only").lower() == text.lower():
+            return License(id=spdx_id)
     url = clean(link)
     if not url.startswith(("https://", "http://")):
         url = ""

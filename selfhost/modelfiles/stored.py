@@ -13,7 +13,9 @@ from typing import Any
 from ..catalogue.quantization_names import MLX_MODES, PACKED, QUANTIZATIONS
 from ..catalogue.spec import Quantized
 from ..core.records import Record
+from ..core.tables import shipped_table
 from .config_keys import Keys, short
+from .source import TABLE
 
 # torch's names of types -> those of a spec
 DTYPES: Mapping[str, str] = {
@@ -21,22 +23,6 @@ DTYPES: Mapping[str, str] = {
     "half": "float16",
     "float": "float32",
 }
-# keys that name modules which stay as they were
-_LEFT_OUT = (
-    "modules_to_not_convert", "ignore", "ignored_layers", "exclude_modules",
-    "llm_int8_skip_modules",
-)  # fmt: skip
-# keys with a type for single modules: of GPTQModel, AutoRound and NVIDIA's exporter
-_OWN_TYPES = (
-    "dynamic", "expert_dtype", "extra_config", "modules_in_block_to_quantize", "quantized_layers",
-    "weight_sparsity",
-)  # fmt: skip
-# modules that no quantizer narrows, that are small, or that lie outside the language model
-_OUTSIDE_BLOCKS = (
-    r"vision|visual|image|audio|multi_modal|projector|embed|lm_head|output_layer|proj_out|norm"
-    r"|router|indexer|mtp|merger|conv|shared_expert_gate|bias|(?:^|[.*])gate(?:$|[.*$])"
-    r"|in_proj_[ab]|correction|score|ff_out|ln_f"
-)
 _FP8_BLOCKS = {"None": "float8_e4m3", "[128, 128]": "float8_e4m3_128x128"}
 # llm-compressor's integers by bits, group and zero points that have a name of their own
 _OWN_NAMES: Mapping[tuple[Any, Any, str], str] = {
@@ -44,14 +30,11 @@ _OWN_NAMES: Mapping[tuple[Any, Any, str], str] = {
     (8, None, "-asym"): "w8a8",
     (4, 32, ""): "int4_32",
 }
-# methods of one layout, or whose layout one key names: the key, and the layout by its value
-_LAYOUTS: Mapping[str, tuple[str, Mapping[str, str]]] = {
-    "bitnet": ("quant_method", {"bitnet": "ternary"}),
-    "mxfp4": ("quant_method", {"mxfp4": "mxfp4"}),
-    "fp8": ("weight_block_size", _FP8_BLOCKS),
-    "fbgemm_fp8": ("weight_block_size", _FP8_BLOCKS),
-    "modelopt": ("quant_algo", {"NVFP4": "nvfp4", "FP8": "float8_e4m3"}),
-}
+
+
+def _names() -> Mapping[str, Any]:
+    names: Mapping[str, Any] = shipped_table(TABLE)["quantization_config"]
+    return names
 
 
 class Stored(Record):
@@ -114,7 +97,7 @@ def _unclear(config: Mapping[str, Any], key: str) -> Stored:
 
 def _leaves_attention(config: Mapping[str, Any]) -> bool:
     """Whether patterns leave all attention as it was."""
-    names = [str(name) for key in _LEFT_OUT for name in _listed(config.get(key)) or ()]
+    names = [str(name) for key in _names()["left_out"] for name in _listed(config.get(key)) or ()]
     return any("self_attn" in name and (name[:3] == "re:" or name[-1:] == "*") for name in names)
 
 
@@ -122,9 +105,9 @@ def _name_by(method: str, config: Mapping[str, Any]) -> tuple[str, str | None]:
     """The key that tells the layout of a method's weights, and the layout in the words of
     QUANTIZATIONS, None where it is not understood.
     """
-    if method in _LAYOUTS:
-        key, names = _LAYOUTS[method]
-        return key, names.get(str(config.get(key)))
+    layout = _names()["layouts"].get(method)
+    if layout is not None:
+        return layout["key"], layout["names"].get(str(config.get(layout["key"])))
     if method in ("gptq", "awq"):
         bits = config.get("bits", 4)
         name = f"{method}{'' if bits == 4 else f'-{bits}bit'}"
@@ -173,19 +156,19 @@ def _listed(value: object) -> list[Any] | None:
     return list(value) if isinstance(value, list | tuple) else []
 
 
-def _rule_of_modules(config: Mapping[str, Any]) -> str | None:
+def _rule_of_modules(config: Mapping[str, Any]) -> Any:
     """The key that leaves matrices of the blocks in another type than the rest; None where none
     does. A size that leaves out such rules would be too small by up to a half.
     """
-    for key in _LEFT_OUT:
+    for key in _names()["left_out"]:
         names = _listed(config.get(key))
         # an empty list of these makes the head narrow, too
         is_all = config.get(key) == [] and key in ("ignore", "llm_int8_skip_modules")
         if names is None or is_all:
             return key
-        if not all(re.search(_OUTSIDE_BLOCKS, str(name)) for name in names):
+        if not all(re.search(_names()["outside_blocks"], str(name)) for name in names):
             return key
-    return next((key for key in _OWN_TYPES if config.get(key)), None)
+    return next((key for key in _names()["own_types"] if config.get(key)), None)
 
 
 # ---------------------------------------------------------------------------- the cache, MLX
