@@ -6,7 +6,7 @@ assumed, and marked so.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from ..core import units
 from ..core.spelling import words_of
@@ -141,37 +141,41 @@ def _of_type(text: str, added: NamedCards | None) -> Named | None:
             cards = added
             if cards is None and "gpu" in row:
                 cards = cards_named(f"{row.get('gpus', {}).get(str(processors), 1)}x {row['gpu']}")
-            return _rented_machine(text, row, gib, count or processors, cards)
+            return _rented(text, row, gib, count or processors, cards)
     return None
 
 
-def _rented_machine(
+def _rented(
     text: str, row: Mapping[str, Any], gib: float, processors: int, cards: NamedCards | None
 ) -> Named:
     around = cpus.class_of(row["cpu"])
-    memory = round(gib * units.GIB)
     facts: dict[str, Any] = {
         "system": "linux",
         "architecture": "x86_64" if around is None else around.architecture,
-        "memory_total_bytes": memory,
-        "memory_limit_bytes": memory,
         "cpu_model": row["cpu"],
         "cpu_cores_usable": float(processors),
         "cpu_cores_physical": max(1, processors // row["threads"]),
         "accelerators": () if cards is None else cards.accelerators,
     }
-    machine = Machine(
-        **facts,
-        name=text,
-        scope="vm",
-        confidence="medium",
-        assumed=(_BANDWIDTH, "cpu_model") if row.get("any_host") else (_BANDWIDTH,),
-        sources=dict.fromkeys(facts, shipped_table("cloud_types")["sources"][row["source"]]),
-    )
+    source = shipped_table("cloud_types")["sources"][row["source"]]
+    assumed = [_BANDWIDTH, "cpu_model"] if row.get("any_host") else [_BANDWIDTH]
+    own = {"name": text, "scope": "vm", "confidence": "medium"}
+    machine = _planned(facts, gib, assumed, source, **own)
     title = f"{row['provider']} {text}"
-    parts = [units.binary(memory), f"{processors} virtual processors of {row['cpu']}"]
+    parts = [units.binary(machine.memory_total_bytes or 0)]
+    parts += [f"{processors} virtual processors of {row['cpu']}"]
     parts += [] if cards is None else [cards.label]
-    return Named(machine=planned(machine), note=f"{title}: {', '.join(parts)}.")
+    return Named(machine=machine, note=f"{title}: {', '.join(parts)}.")
+
+
+def _planned(
+    facts: Mapping[str, Any], gib: float, assumed: Sequence[str], source: str, **own: Any
+) -> Machine:
+    """The machine with these facts, of which some are assumed, and so much RAM."""
+    ram = dict.fromkeys(("memory_total_bytes", "memory_limit_bytes"), round(gib * units.GIB))
+    guessed = f"{source}: assumed, as most such machines have it"
+    sources = {fact: guessed if fact in assumed else source for fact in (*facts, *ram)}
+    return planned(Machine(**facts, **ram, **own, assumed=tuple(assumed), sources=sources))
 
 
 # ------------------------------------------------------------------ described machines
@@ -248,8 +252,6 @@ def _mac(about: Description, row: Mapping[str, Any]) -> tuple[Machine, str]:
     facts: dict[str, Any] = {
         "system": "macos",
         "architecture": "aarch64",
-        "memory_total_bytes": round(gib * units.GIB),
-        "memory_limit_bytes": round(gib * units.GIB),
         "cpu_model": title,
         "cpu_cores_usable": float(row["smaller_cores"] if is_smaller else row["cores"]),
         "accelerators": (Accelerator(vendor="apple", name=f"{title} GPU", unified=True),),
@@ -259,14 +261,15 @@ def _mac(about: Description, row: Mapping[str, Any]) -> tuple[Machine, str]:
         gb_per_s = chip.smaller[1] if is_smaller and chip.smaller else chip.gb_per_s
         facts[_BANDWIDTH] = round(gb_per_s * units.GB)
     is_assumed = about.ram_gib is None
-    machine = Machine(
-        **facts,
+    machine = _planned(
+        facts,
+        gib,
+        ["memory_total_bytes"] if is_assumed else [],
+        "from general knowledge of Macs, not looked up",
         name=f"a Mac with {title}, {gib:g} GB",
         scope="host",
         confidence="medium",
-        assumed=("memory_total_bytes",) if is_assumed else (),
         memory_most_bytes=max(row["gib"]) * units.GIB if is_assumed else None,
-        sources=dict.fromkeys(facts, "from general knowledge of Macs, not looked up"),
     )
     note = f'"{about.text}" is judged as {title} with {gib:g} GB'
     others = [f"{size} GB" for size in row["gib"] if size != gib]
@@ -274,7 +277,7 @@ def _mac(about: Description, row: Mapping[str, Any]) -> tuple[Machine, str]:
     note += f" Otherwise name it: {', '.join(others)}." if is_assumed and others else ""
     if about.cards:
         note += f" {about.cards[0].label} is left aside: no such computer takes a card."
-    return planned(machine), note
+    return machine, note
 
 
 def _not_sold_with(row: Mapping[str, Any], gib: float) -> Exception:
@@ -298,8 +301,6 @@ def _guest(about: Description) -> tuple[Machine, str]:
     facts: dict[str, Any] = {
         "system": about.system or "linux",
         "architecture": parts.architecture,
-        "memory_total_bytes": round(gib * units.GIB),
-        "memory_limit_bytes": round(gib * units.GIB),
         "cpu_model": parts.processor or _GUEST_PROCESSOR,
         "cpu_cores_usable": float(usable),
         "cpu_cores_physical": usable,
@@ -311,16 +312,10 @@ def _guest(about: Description) -> tuple[Machine, str]:
     kind = "a container" if about.scope == "container" else "a virtual machine"
     beside = [f"{usable} processor{'s' * (usable > 1)}", *(each.label for each in about.cards)]
     name = f"{kind} with {' and '.join(beside)}"
-    machine = Machine(
-        **facts,
-        name=name,
-        scope=about.scope,
-        confidence="low",
-        assumed=tuple(assumed),
-        sources=dict.fromkeys(facts, f'"{about.text}"'),
-    )
+    quoted, own = f'"{about.text}"', {"name": name, "scope": about.scope, "confidence": "low"}
     host = f"Its processor is {facts['cpu_model']}."
-    return planned(machine), f'"{about.text}" is judged as {name} and {_ram_words(gib)}. {host}'
+    note = f"{quoted} is judged as {name} and {_ram_words(gib)}. {host}"
+    return _planned(facts, gib, assumed, quoted, **own), note
 
 
 # ------------------------------------------------------------------ computers
@@ -442,30 +437,23 @@ def _profile_with(cards: NamedCards, *, laptop: bool) -> Profile | None:
 
 
 def _machine(about: Description, parts: _Parts) -> Machine:
-    row, memory = parts.row, round(parts.memory_gib(about) * units.GIB)
+    row, source = parts.row, f'"{about.text}"'
     facts: dict[str, Any] = {
         "system": about.system or parts.system(about),
         "architecture": parts.architecture,
-        "memory_total_bytes": memory,
-        "memory_limit_bytes": memory,
         "accelerators": parts.accelerators,
+        **_facts_of_processor(parts),
     }
-    facts |= _facts_of_processor(parts)
-    quoted = f'"{about.text}"'
-    source = f"{quoted}: {shipped_table('products')['sources'][row['source']]}" if row else quoted
     assumed = _assumed(about, parts)
-    assumed += [] if _BANDWIDTH in facts else [_BANDWIDTH]
-    guessed = f"{quoted}: assumed, as most such machines have it"
-    return planned(
-        Machine(
-            **facts,
-            name=_title(about, parts),
-            scope="vm" if row.get("guest") else about.scope,
-            confidence="medium" if row else "low",
-            assumed=tuple(assumed),
-            memory_most_bytes=parts.most_bytes(about),
-            sources={fact: guessed if fact in assumed else source for fact in facts},
-        )
+    return _planned(
+        facts,
+        parts.memory_gib(about),
+        assumed if _BANDWIDTH in facts else [*assumed, _BANDWIDTH],
+        f"{source}: {shipped_table('products')['sources'][row['source']]}" if row else source,
+        name=_title(about, parts),
+        scope="vm" if row.get("guest") else about.scope,
+        confidence="medium" if row else "low",
+        memory_most_bytes=parts.most_bytes(about),
     )
 
 
