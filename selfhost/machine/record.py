@@ -759,25 +759,16 @@ _READERS: Mapping[str, Callable[[Reader, Any, str, Limits], Any]] = {
 }
 
 
-def _check_schema(reader: Reader, json_value: Mapping[str, Any]) -> None:
-    """Whether it is a record at all."""
-    name, write = json_value.get("schema"), f'write "schema": "{SCHEMA}"'
-    if name is None and json_value.keys().isdisjoint(FACTS):
-        message = "is missing, and nothing here is a fact about a machine"
-        write += "; what another system answers is read by `selfhost audit --machines FILE`"
-        reader.problem("schema", message, write)
-    elif name not in (None, SCHEMA):
-        is_newer = str(name).startswith("selfhost.machine/")
-        message = f"is {kind_in_json(name)}, which is not a machine record this version reads"
-        reader.problem("schema", message, "use a newer selfhost" if is_newer else write)
-
-
 def _machine_from(reader: Reader, json_value: Any, unnamed: str) -> Machine:
     if not isinstance(json_value, Mapping):
         message = f"holds {kind_in_json(json_value)}, not one JSON object"
         reader.problem(None, message, WRITE_ONE)
         raise reader.error()
-    _check_schema(reader, json_value)
+    name = json_value.get("schema")
+    if name != SCHEMA and (name is not None or json_value.keys().isdisjoint(FACTS)):
+        message = f"is {kind_in_json(name)}, which is not a machine record this version reads"
+        others = "what another system answers is read by `selfhost audit --machines FILE`"
+        reader.problem("schema", message, f'write "schema": "{SCHEMA}"; {others}')
     own = {key: value for key, value in json_value.items() if key not in _NOT_IN_JSON}
     values = reader.read(Machine, own)
     reader.check_sizes(values)

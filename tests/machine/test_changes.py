@@ -150,31 +150,14 @@ def test_the_disk_of_this_computer_decides_nothing_of_one_with_other_gpus() -> N
 
 
 FAULTS = {
-    "memry=16GiB": "memory=16GiB",
-    "vram=16GiB": "gpu=16GiB",
-    "memory=16": "unit",
-    "memory=0GiB": "nothing",
-    "memory=3 bananas": "bananas",
-    "memory=9999999TiB": "no machine",
-    "cores=many": "cores=8",
-    "cores=٣": "the digits 0 to 9",
-    "bandwidth=fast": "80GB/s",
-    "bandwidth=80Gb/s": "80GB/s",
-    "bandwidth=80Gbps": "bits",
-    "memory=16,5GiB": "16.5GiB",
-    "gpu=big": "gpu=24GiB",
-    "gpu=24GiB:\x1b[31m": "plain text",
-    "gpu=24GiB,24GiB": "gpu=2x24GiB",
-    "gpu=999x24GiB": "gpu=2x24GiB",
-    "bandwidth=80GB/s:peak": "80GB/s:measured",
-    "architecture=arm65": "aarch64",
-    "system=linx": "linux",
-    "instruction_sets=avx 2": "avx2,fma",
-    "instruction_sets=fma,asimddp": "asimddp is no instruction set of an x86_64",
-    "=": "memory",
-    "": "memory=16GiB",
-    "\x1b[31mx=1": "memory",
-}
+    "memry=16GiB": "memory=16GiB", "vram=16GiB": "gpu=16GiB", "memory=16": "unit", "memory=0GiB": "nothing",
+    "memory=3 bananas": "bananas", "memory=9999999TiB": "no machine", "cores=many": "cores=8", "cores=٣": "the digits 0 to 9",
+    "bandwidth=fast": "80GB/s", "bandwidth=80Gb/s": "80GB/s", "bandwidth=80Gbps": "bits", "memory=16,5GiB": "16.5GiB",
+    "gpu=big": "gpu=24GiB", "gpu=24GiB:\x1b[31m": "plain text", "gpu=24GiB,24GiB": "gpu=2x24GiB", "gpu=999x24GiB": "gpu=2x24GiB",
+    "bandwidth=80GB/s:peak": "80GB/s:measured", "architecture=arm65": "aarch64", "system=linx": "linux",
+    "instruction_sets=avx 2": "avx2,fma", "instruction_sets=fma,asimddp": "asimddp is no instruction set of an x86_64",
+    "=": "memory", "": "memory=16GiB", "\x1b[31mx=1": "memory",
+}  # fmt: skip
 
 
 @each("setting", FAULTS)

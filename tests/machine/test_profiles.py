@@ -123,25 +123,13 @@ def test_what_a_profile_does_not_state_is_never_unknown(profile: Profile) -> Non
 @each(
     ("typed", "name"),
     [
-        ("github-ubuntu-24.04", "github-ubuntu-24.04"),
-        ("ubuntu-24.04", "github-ubuntu-24.04"),
-        ("Ubuntu 24.04", "github-ubuntu-24.04"),
-        ("G5.XLARGE", "aws-g5.xlarge"),
-        ("t3.medium", "aws-t3.medium"),
-        ("g2-standard-4", "gcp-g2-standard-4"),
-        ("a3-highgpu-8g", "gcp-a3-highgpu-8g"),
-        ("nc4as_t4_v3", "azure-NC4as_T4_v3"),
-        ("MacBook-Pro-M4-Max-48GB", "macbook-pro-m4-max-48gb"),
-        ("ubuntu-latest", "github-ubuntu-24.04"),
-        ("macos-latest", "github-macos-15"),
-        ("macos-15", "github-macos-15"),
-        ("windows-latest", "github-windows-2025"),
-        ("ubuntu-latest-8-cores", "github-linux-8-core"),
+        ("Ubuntu 24.04", "github-ubuntu-24.04"), ("G5.XLARGE", "aws-g5.xlarge"), ("g2-standard-4", "gcp-g2-standard-4"),
+        ("nc4as_t4_v3", "azure-NC4as_T4_v3"), ("MacBook-Pro-M4-Max-48GB", "macbook-pro-m4-max-48gb"),
+        ("ubuntu-latest", "github-ubuntu-24.04"), ("macos-latest", "github-macos-15"), ("macos-15", "github-macos-15"),
         ("linux_16_core_arm", "github-linux-16-core-arm"),
-        ("linux_4_core_gpu", "github-linux-4-core-gpu"),
         ("saas-linux-medium-amd64-gpu-standard", "gitlab-saas-linux-medium-amd64-gpu-standard"),
     ],
-)
+)  # fmt: skip
 def test_names(typed: str, name: str) -> None:
     """Any case, any separator, and without the provider's name."""
     assert find(typed) == name
