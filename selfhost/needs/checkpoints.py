@@ -282,8 +282,9 @@ def _tensor_bytes(subject: Subject) -> SizedWeights:
     if architecture.dtype is None:
         source += "; the type is not stated: 16 to 32 bits"
         how, high = How.ASSUMED, 2.01
-    low = int(size * 0.995) - _encoders_may_save(encoders, architecture.matrix_dtype)
-    return sized(size, how, source, line, low=low, high=int(size * high))
+    # bitsandbytes takes the linear layers of encoders too, unless a list names them
+    saved = 1.5 * encoders if architecture.matrix_dtype in _BITSANDBYTES else 0
+    return sized(size, how, source, line, low=int(size * 0.995 - saved), high=int(size * high))
 
 
 def _by_count(subject: Subject) -> SizedWeights | Unread:
@@ -320,14 +321,6 @@ def _plain(architecture: Architecture) -> float:
 def _bits(type: str) -> float:
     """Bits per weight of a stored type, scales included."""
     return DTYPES[type] if type in DTYPES else linear_bytes(type, 4096, 4096) * 8 / 4096**2
-
-
-def _encoders_may_save(encoders: int, type: str | None) -> int:
-    """By how many bytes encoders may be smaller than in 16 bits: bitsandbytes takes their linear
-    layers too, unless a list names them.
-    """
-    saved_bits = {"int8": 8, "nf4": 11.5, "nf4-double": 11.5}.get(type or "", 0)
-    return int(encoders * saved_bits / 8)
 
 
 # ------------------------------------------------------------------ quantized by others
@@ -430,7 +423,7 @@ def _packed_files(
         f"layout of {scheme.method}: linear layers of the blocks; embeddings, output, norms and"
         f" routers in 16 bits{note}",
         f"{line} + {plain:,} others × 2 bytes",
-        low=int(size * 0.995) - _encoders_may_save(encoders, name),
+        low=int(size * 0.995 - (1.5 * encoders if name in _BITSANDBYTES else 0)),
         high=int(size * 1.005) + twice + _more_in_16_bits(wide, name),
     )
 
@@ -615,48 +608,7 @@ def loaded_bits(runtime: RuntimeSpec | None, spec: ModelSpec, quantization: str)
     return None if stored == loaded or bits is None or bits == DTYPES[stored] else int(bits)
 
 
-def decode_bytes(
-    subject: Subject,
-    format: str,
-    quantization: str,
-    files: SizedWeights | Unread,
-    runtime: RuntimeSpec | None,
-) -> dict[str, int]:
-    """Bytes read for one decoded token, by the type they are loaded as; {} where unknown.
-
-    They are the files scaled to the active parameters, less an untied token table.
-    """
-    parameters, architecture, row = subject.spec.parameters, subject.architecture, subject.row
-    if isinstance(files, Unread) or not parameters.total:
-        return {}
-    narrow = architecture.expert_dtype if architecture is not None else None
-    if architecture is None or row is None or not narrow or quantization != name_of(architecture):
-        loaded = loaded_of(subject, files, format, quantization).bytes
-        read = max(0, loaded * _active(subject) // parameters.total)
-        stored, wide = loaded_type(runtime, subject.spec, quantization)
-        return {wide: int(read * DTYPES[wide] / DTYPES[stored]) if stored != wide else read}
-    if runtime is not None and narrow in runtime.account.widened:
-        # what is widened on a CPU and not on a GPU: what is read is not known before it is placed
-        return {}
-    return _decode_bytes_by_part(architecture, row, narrow)
-
-
-def _decode_bytes_by_part(
-    architecture: Architecture, row: ArchitectureRow, narrow: str
-) -> dict[str, int]:
-    """Bytes by type where experts alone are narrow: a token reads the experts that it uses, and all
-    that lies beside them.
-    """
-    sparse = [group for group in architecture.feed_forward if group.experts]
-    share = (sparse[0].used or 1) / (sparse[0].experts or 1) if sparse else 1.0
-    by_type, plain = dict(stored_types(architecture, row)), architecture.dtype or "bfloat16"
-    if not architecture.tied_embeddings and plain in by_type:
-        table = (architecture.vocabulary or 0) * architecture.embedding_length
-        by_type[plain] -= table * DTYPES[plain] / 8
-    return {type: int(part * share if type == narrow else part) for type, part in by_type.items()}
-
-
-def _active(subject: Subject) -> int:
+def active_parameters(subject: Subject) -> int:
     """Parameters that one token reads, each as often as it reads it."""
     parameters, architecture, row = subject.spec.parameters, subject.architecture, subject.row
     active = (parameters.active or parameters.total or 0) - (parameters.encoders or 0)

@@ -10,7 +10,14 @@ from ..catalogue.spec import HEARD_SECONDS, ModelSpec, StatedNeeds
 from ..core import units
 from ..core.records import Unread
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, Workload
-from .checkpoints import cast_to, decode_bytes
+from .checkpoints import (
+    DTYPES,
+    active_parameters,
+    cast_to,
+    loaded_of,
+    loaded_type,
+    typed_tensors,
+)
 from .file_formats import (
     default_format_and_quantization,
     parts,
@@ -23,8 +30,8 @@ from .llamacpp.buffers import MICRO_BATCH_TOKENS, batch_of, cached_groups, load_
 from .llamacpp.drafts import block_of_checkpoint, with_draft
 from .llamacpp.memory import PLAIN_CACHE_TYPES, copy_bytes, why_cache_refused
 from .llamacpp.weights import of_file
-from .parts import Asked, Companions, Parts, Subject, cpu_of, is_cast
-from .quantization import GGUF_QUANTIZATIONS, Stored, canonical_gguf, typed_earlier
+from .parts import Asked, Companions, Parts, Subject, cpu_of, is_cast, name_of
+from .quantization import GGUF_QUANTIZATIONS, TABLES, canonical_gguf, typed_earlier
 from .records import (
     ACCELERATOR,
     CpuNeed,
@@ -376,11 +383,32 @@ def decode_bytes_by_type(
         read = _read_of_gguf(subject, quantization)
         if read is not None:
             return read
-    files = size_of(subject, format, quantization)
-    if subject.architecture is not None or isinstance(files, Unread):
-        return decode_bytes(subject, format, quantization, files, runtime)
-    total, active = spec.parameters.total, spec.parameters.active
-    return {quantization: files.bytes * active // total} if total and active else {}
+    architecture, row, narrow = subject.architecture, subject.row, None
+    if architecture is not None and quantization == name_of(architecture):
+        narrow = architecture.expert_dtype
+    if architecture is None or row is None or narrow is None:
+        return _read_of_files(subject, runtime, format, quantization)
+    # what is widened on a CPU and not on a GPU: what is read is not known before it is placed
+    is_widened = runtime is not None and narrow in runtime.account.widened
+    tensors = typed_tensors(architecture, row)
+    sizes = ((group.name, type, size) for group, type, size in tensors)
+    return {} if is_widened else _read_of_tensors(architecture, sizes)
+
+
+def _read_of_files(
+    subject: Subject, runtime: RuntimeSpec | None, format: str, quantization: str
+) -> dict[str, int]:
+    """The files scaled to the active parameters, in the type that they are loaded as."""
+    files, total = size_of(subject, format, quantization), subject.spec.parameters.total
+    if isinstance(files, Unread) or not total:
+        return {}
+    if subject.architecture is None:
+        active = subject.spec.parameters.active
+        return {quantization: files.bytes * active // total} if active else {}
+    loaded = loaded_of(subject, files, format, quantization).bytes
+    read = max(0, loaded * active_parameters(subject) // total)
+    stored, wide = loaded_type(runtime, subject.spec, quantization)
+    return {wide: read if stored == wide else int(read * DTYPES[wide] / DTYPES[stored])}
 
 
 def _read_of_gguf(subject: Subject, quantization: str) -> dict[str, int] | None:
@@ -391,33 +419,36 @@ def _read_of_gguf(subject: Subject, quantization: str) -> dict[str, int] | None:
     spec, architecture, row = subject.spec, subject.architecture, subject.row
     if architecture is None or row is None or not subject.whole:
         return None
-    earlier, size = typed_earlier(spec.released), (1, 1)
-    recipe, tensors = quantization, of_file(spec, quantization)
+    recipe, size = quantization, (1, 1)
     if quantization not in GGUF_QUANTIZATIONS:
-        recipe, tensors = gguf_files.recipe_of_mix(quantization, architecture) or "", ()
+        recipe = gguf_files.recipe_of_mix(quantization, architecture) or ""
         if not recipe:
             return None
         mix, like = size_of(subject, "gguf", quantization), size_of(subject, "gguf", recipe)
         if isinstance(mix, Unread) or isinstance(like, Unread):
             return {}
         size = mix.bytes, like.bytes
-    tensors = tensors or gguf_files.usual(architecture, row, recipe, earlier)
-    read = _read_of_tensors(architecture, tensors)
+    usual = gguf_files.usual(architecture, row, recipe, typed_earlier(spec.released))
+    tensors = of_file(spec, quantization) if recipe == quantization else ()
+    sizes = ((each.name, each.type, each.bytes) for each in tensors or usual if not each.extra)
+    read = _read_of_tensors(architecture, sizes)
     return {type: part * size[0] // size[1] for type, part in read.items()}
 
 
-def _read_of_tensors(architecture: Architecture, tensors: Iterable[Stored]) -> dict[str, int]:
-    """Bytes of a GGUF file's tensors that one token reads, by type."""
+def _read_of_tensors(
+    architecture: Architecture, tensors: Iterable[tuple[str, str, float]]
+) -> dict[str, int]:
+    """Bytes by type that one token reads of tensors, each with its name, type and bytes."""
     sparse = [group for group in architecture.feed_forward if group.experts and group.layers]
     used, experts = (sparse[0].used or 1, sparse[0].experts or 1) if sparse else (1, 1)
     read: dict[str, int] = {}
-    for tensor in tensors:
+    for name, type, size in tensors:
         # of tables one row is read, of a tied one all of it again as the output matrix
-        again = architecture.tied_embeddings and tensor.name == "token_embd.weight"
-        if tensor.extra or (tensor.is_table and not again):
+        again = architecture.tied_embeddings and name == "token_embd.weight"
+        if name in TABLES and not again:
             continue
-        size = tensor.bytes * used // experts if "_exps." in tensor.name else tensor.bytes
-        if tensor.name.startswith("blk."):
-            size = size * architecture.layers // (architecture.stored_layers or architecture.layers)
-        read[tensor.type] = read.get(tensor.type, 0) + size
+        part = int(size) * used // experts if "_exps." in name else int(size)
+        if name.startswith("blk."):
+            part = part * architecture.layers // (architecture.stored_layers or architecture.layers)
+        read[type] = read.get(type, 0) + part
     return read

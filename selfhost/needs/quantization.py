@@ -139,7 +139,7 @@ BITS_PER_WEIGHT: Mapping[str, float] = {
 _KEPT_TABLES = ("position_embd.weight", "token_types.weight")
 # tables of the input layer, which are read by rows: LLM_TENSOR_LAYER_INPUT and GGML_OP_GET_ROWS in
 # src/llama-arch.cpp of llama.cpp
-_TABLES = ("token_embd.weight", "per_layer_token_embd.weight", *_KEPT_TABLES)
+TABLES = ("token_embd.weight", "per_layer_token_embd.weight", *_KEPT_TABLES)
 
 
 class Stored(FileTensors):
@@ -148,7 +148,7 @@ class Stored(FileTensors):
     @property
     def is_table(self) -> bool:
         """A table of which one row is read for a token."""
-        return self.name in _TABLES
+        return self.name in TABLES
 
 
 def canonical_gguf(text: str) -> str | None:

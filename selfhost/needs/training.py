@@ -148,21 +148,21 @@ def _training_of(
 
 
 def _why_no_figures(spec: ModelSpec, runtime: RuntimeSpec | None) -> tuple[str, str | None] | None:
+    """Why not even the files of a training are known, and what to do instead."""
     if runtime is None:
         why = "the spec states what running the model needs, not what training it needs"
         return why, "add [architecture] to the spec"
     if spec.closed:
         return "the weights were never published", None
+    untyped = spec.unknown.get("architecture.matrix_dtype")
     if runtime.trainer:
         why = f"what training takes in {runtime.name} is not counted"
         return why, f"try it with `{runtime.trainer}`, or take --runtime transformers"
-    untyped = spec.unknown.get("architecture.matrix_dtype")
     if untyped is not None:
         why = f"in which type the weights are is not known: {untyped}"
         return why, "train the original weights, before quantization"
-    if runtime.finetune_methods:
-        return None
-    return f"{runtime.name} does not train models", "take --runtime transformers"
+    otherwise = f"{runtime.name} does not train models", "take --runtime transformers"
+    return None if runtime.finetune_methods else otherwise
 
 
 def why_not_trained(spec: ModelSpec, method: str) -> tuple[str, str] | None:
