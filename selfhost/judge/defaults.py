@@ -16,7 +16,6 @@ from typing import Any
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
-from ..catalogue.quantization_names import PACKED, program_of_packed
 from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import GENERATING
@@ -145,12 +144,9 @@ def suited(
 
 
 def _suited(asking: Asking, runtime: RuntimeSpec, *, by_list: bool) -> Judged:
-    own, quantized = asking.own, asking.spec.quantized
+    own = asking.own
     if asking.workload.task == "finetune":
         return _first_method(asking, runtime)
-    type = quantized.quantization if quantized is not None else None
-    if asking.machine.accelerators and type in PACKED:
-        return _in_program_of_packed(asking, runtime, type)
     if own.question.here is not None or asking.files != NO_FILES:
         # these are run, and no others are looked for
         return own
@@ -399,20 +395,6 @@ def _memory_bytes(question: Question) -> float:
 
 
 # ---------------------------------------------------------------- another program
-
-
-def _in_program_of_packed(asking: Asking, usual: RuntimeSpec, type: str) -> Judged:
-    """Of files that others quantized: with the program that serves them from accelerators, as a
-    name of such files is understood, where those hold all of it; else the default.
-    """
-    own, runtime = asking.own, asking.catalogue.runtime(program_of_packed(type))
-    if asking.workload.quantization not in (None, type) or runtime.id == usual.id:
-        return own
-    names = {"program": runtime.name, "own": usual.name, "runtime": usual.id}
-    for other in asking.candidates([{"runtime": runtime.id}]):
-        if other.fits and not _needs_install(other, own):
-            return asking.chosen(other, "packed", **names, type=type)
-    return own
 
 
 def _by_tag(asking: Asking) -> Judged:

@@ -197,10 +197,16 @@ def of_llama_cpp(architecture: str, **changes: Any) -> Verdict:
     return api.check("mistral-7b", machine=machine.replace(**changes))
 
 
+# (outcome, code) -> the situation of that cell
+Cells = Mapping[tuple[str, str], tuple[Question, Machine]]
+
+
+def at(asked: Question | None = None, machine: Machine = MACHINE) -> tuple[Question, Machine]:
+    return asked or question(), machine
+
+
 def cell_tests(
-    check: str,
-    cells: Mapping[tuple[str, str], Callable[[], Finding]],
-    outcomes: Iterable[str] = tuple(Outcome),
+    check: str, cells: Cells, outcomes: Iterable[str] = tuple(Outcome)
 ) -> tuple[Callable[[tuple[str, str]], None], Callable[[], None]]:
     """Two tests of a row of the contract, of which `cells` has a situation for each outcome and code."""
 
@@ -208,7 +214,7 @@ def cell_tests(
     def test_cell(cell: tuple[str, str]) -> None:
         """Each situation gives the outcome of its cell; where it warns or fails the user can do something."""
         outcome, code = cell
-        finding = cells[cell]()
+        finding = found(check, *cells[cell])
         assert (finding.check, finding.outcome.value, finding.code) == (check, outcome, code)
         assert finding.reason.endswith(".")
         if outcome in ("warn", "fail") and code not in ("weights-closed", "license-forbids"):

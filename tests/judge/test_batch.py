@@ -162,12 +162,7 @@ def test_one_gpu_that_is_too_slow_leaves_it_to_all_of_them() -> None:
     assert any("--tensor-parallel-size 8" in line for line in fast.commands)
 
 
-@pytest.mark.parametrize(
-    ("model", "machine", "parallel"),
-    [
-        ("llama-3.1-8b", "2x rtx 3090", 1),
-    ],
-)
+@pytest.mark.parametrize(("model", "machine", "parallel"), [("llama-3.1-8b", "2x rtx 3090", 1)])
 def test_who_wants_more_is_never_told_yes_where_who_wants_less_is_not(
     model: str, machine: str, parallel: int
 ) -> None:

@@ -5,18 +5,7 @@ from __future__ import annotations
 import pytest
 
 from helpers.machines import machine_with
-from judge.small import (
-    BIG,
-    GIB,
-    GPU,
-    GPU_ONLY,
-    MACHINE,
-    RUNTIME,
-    WORK,
-    found,
-    needs_of,
-    question,
-)
+from judge.small import BIG, GIB, GPU, GPU_ONLY, MACHINE, RUNTIME, WORK, found, needs_of, question
 from selfhost import Route, Workload, api, check
 from selfhost.catalogue.index import open_catalogue
 from selfhost.core.records import Unread

@@ -7,18 +7,7 @@ from typing import Any
 
 import pytest
 
-from judge.small import (
-    BIG,
-    CLOSED,
-    GPU,
-    MACHINE,
-    SLOW,
-    SPEC,
-    WORK,
-    found,
-    question,
-    with_disk,
-)
+from judge.small import BIG, CLOSED, GPU, MACHINE, SLOW, SPEC, WORK, found, question, with_disk
 from selfhost.core.tables import RANGES, UNITS
 from selfhost.judge.checks import Finding, Outcome, codes, table, whole, words_of
 from selfhost.judge.judging import judge

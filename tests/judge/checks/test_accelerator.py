@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-
 import pytest
 
 from judge.small import (
@@ -16,6 +14,8 @@ from judge.small import (
     MAC,
     MACHINE,
     WORK,
+    Cells,
+    at,
     cell_tests,
     found,
     needs_of,
@@ -25,7 +25,7 @@ from judge.small import (
 from selfhost import Workload, check
 from selfhost.catalogue.index import Catalogue
 from selfhost.core.records import Unread
-from selfhost.judge.checks import Finding, Outcome
+from selfhost.judge.checks import Outcome
 from selfhost.judge.placement import terms_of
 from selfhost.judge.question import ask
 from selfhost.judge.record import Question, Route
@@ -52,45 +52,34 @@ def with_gpu(gib: float, free: float | None = None) -> Machine:
     return MACHINE.replace(accelerators=(card,))
 
 
-# (outcome, code) -> the situation of that cell
-CELLS: Mapping[tuple[str, str], Callable[[], Finding]] = {
-    ("pass", "accelerator-not-needed"): lambda: found("accelerator"),
-    ("pass", "accelerator-fits"): lambda: found(
-        "accelerator", machine=MACHINE.replace(accelerators=(GPU,))
-    ),
-    ("warn", "accelerator-not-now"): lambda: found(
-        "accelerator",
+CELLS: Cells = {
+    ("pass", "accelerator-not-needed"): at(),
+    ("pass", "accelerator-fits"): at(machine=MACHINE.replace(accelerators=(GPU,))),
+    ("warn", "accelerator-not-now"): at(
         question(needs=needs_of(17 * GIB, 18 * GIB)),
         MACHINE.replace(accelerators=(GPU.replace(memory_free_bytes=GIB),)),
     ),
-    ("warn", "accelerator-partly"): lambda: found(
-        "accelerator",
-        question(needs=needs_of(27 * GIB, 28 * GIB)),
-        MACHINE.replace(accelerators=(GPU,)),
+    ("warn", "accelerator-partly"): at(
+        question(needs=needs_of(27 * GIB, 28 * GIB)), MACHINE.replace(accelerators=(GPU,))
     ),
-    ("warn", "accelerator-tight"): lambda: found(
-        "accelerator",
-        # likely 20 GiB, at most 25, on a GPU that gives 22
+    ("warn", "accelerator-tight"): at(  # likely 20 GiB, at most 25, on a GPU that gives 22
         training().replace(needs=needs_of(15 * GIB, 25 * GIB, disk=40 * GB)),
         MACHINE.replace(accelerators=(GPU,)),
     ),
-    ("warn", "accelerator-lean"): lambda: found("accelerator", in_vllm(), with_gpu(18.75)),
-    ("unknown", "accelerator-close"): lambda: found("accelerator", in_vllm(), with_gpu(17.5)),
-    ("unknown", "accelerator-unread"): lambda: found(
-        "accelerator",
+    ("warn", "accelerator-lean"): at(in_vllm(), with_gpu(18.75)),
+    ("unknown", "accelerator-close"): at(in_vllm(), with_gpu(17.5)),
+    ("unknown", "accelerator-unread"): at(
         BIG,
         MACHINE.replace(
             accelerators=(GPU.replace(memory_total_bytes=None, memory_free_bytes=None),)
         ),
     ),
-    ("fail", "accelerator-missing"): lambda: found("accelerator", question(runtime=GPU_ONLY)),
-    ("fail", "accelerator-too-small"): lambda: found(
-        "accelerator",
+    ("fail", "accelerator-missing"): at(question(runtime=GPU_ONLY)),
+    ("fail", "accelerator-too-small"): at(
         question(runtime=GPU_ONLY, needs=needs_of(500 * GIB, 501 * GIB)),
         MACHINE.replace(accelerators=(GPU.replace(memory_free_bytes=2 * GIB),)),
     ),
-    ("fail", "accelerator-unsuitable"): lambda: found(
-        "accelerator",
+    ("fail", "accelerator-unsuitable"): at(
         question(workload=WORK.replace(quantization="fp8"), runtime=FP8_ONLY),
         MACHINE.replace(accelerators=(GPU.replace(compute_capability="7.0"),)),
     ),

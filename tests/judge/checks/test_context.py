@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-
 import pytest
 
-from judge.small import SPEC, T5, WORK, arch, cell_tests, found, question, work
+from judge.small import SPEC, T5, WORK, Cells, arch, at, cell_tests, question, work
 from selfhost.catalogue.spec import StatedNeeds
-from selfhost.judge.checks import Finding
 from selfhost.judge.checks.model import reads_context
+from selfhost.judge.record import Question
+from selfhost.machine.record import Machine
 
 
-def heard(audio_seconds: int, longest_seconds: int | None = None) -> Finding:
+def heard(audio_seconds: int, longest_seconds: int | None = None) -> tuple[Question, Machine]:
     """Of a model that hears, by what is stated of recordings beside its memory."""
     spec = SPEC.replace(
         modality="speech",
@@ -20,31 +19,27 @@ def heard(audio_seconds: int, longest_seconds: int | None = None) -> Finding:
         needs=StatedNeeds(low_bytes=10**9, high_bytes=2 * 10**9, longest_seconds=longest_seconds),
     )
     asked = WORK.replace(context_tokens=None, audio_seconds=audio_seconds)
-    return found("context", question(spec=spec, workload=asked))
+    return at(question(spec=spec, workload=asked))
 
 
-# (outcome, code) -> the situation of that cell
-CELLS: Mapping[tuple[str, str], Callable[[], Finding]] = {
-    ("pass", "context-trained"): lambda: found("context"),
-    ("warn", "context-scaled"): lambda: found(
-        "context",
+CELLS: Cells = {
+    ("pass", "context-trained"): at(),
+    ("warn", "context-scaled"): at(
         question(
             spec=SPEC.replace(architecture=arch(scaled_context_tokens=131072)),
             workload=WORK.replace(context_tokens=65536),
             context_asked=True,
-        ),
+        )
     ),
-    ("warn", "context-untrained"): lambda: found(
-        "context",
-        question(rewriting=T5, workload=WORK.replace(context_tokens=65537), context_asked=True),
+    ("warn", "context-untrained"): at(
+        question(rewriting=T5, workload=WORK.replace(context_tokens=65537), context_asked=True)
     ),
-    ("unknown", "context-not-known"): lambda: found(
-        "context",
-        question(spec=SPEC.replace(architecture=arch(context_tokens=None)), context_asked=True),
+    ("unknown", "context-not-known"): at(
+        question(spec=SPEC.replace(architecture=arch(context_tokens=None)), context_asked=True)
     ),
-    ("warn", "context-unmeasured"): lambda: heard(3600),
-    ("fail", "context-recording-too-long"): lambda: heard(3600, longest_seconds=1800),
-    ("fail", "context-too-long"): lambda: found("context", work(context_tokens=65536)),
+    ("warn", "context-unmeasured"): heard(3600),
+    ("fail", "context-recording-too-long"): heard(3600, longest_seconds=1800),
+    ("fail", "context-too-long"): at(work(context_tokens=65536)),
 }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
 
 import pytest
 from hypothesis import given
@@ -14,6 +13,8 @@ from judge.small import (
     GB,
     MACHINE,
     RUNTIME,
+    Cells,
+    at,
     cell_tests,
     found,
     needs_of,
@@ -21,26 +22,23 @@ from judge.small import (
     sizes,
     with_disk,
 )
-from selfhost.judge.checks import Finding, Outcome
+from selfhost.judge.checks import Outcome
 from selfhost.machine.changes import apply
 
-# (outcome, code) -> the situation of that cell
-CELLS: Mapping[tuple[str, str], Callable[[], Finding]] = {
-    ("pass", "disk-fits"): lambda: found("disk"),
-    ("pass", "disk-nothing-missing"): lambda: found(
-        "disk", question(local_files=True), with_disk(free_bytes=0, writable=False)
+CELLS: Cells = {
+    ("pass", "disk-fits"): at(),
+    ("pass", "disk-nothing-missing"): at(
+        question(local_files=True), with_disk(free_bytes=0, writable=False)
     ),
-    ("warn", "disk-tight"): lambda: found("disk", machine=with_disk(free_bytes=5 * GB)),
-    ("warn", "disk-slow-or-volatile"): lambda: found("disk", machine=with_disk(filesystem="tmpfs")),
-    ("warn", "disk-assumed"): lambda: found(
-        "disk", machine=MACHINE.replace(disks=None, assumed=("disks",))
-    ),
-    ("unknown", "disk-unread"): lambda: found("disk", machine=with_disk(free_bytes=None)),
-    ("unknown", "disk-size-not-known"): lambda: found("disk", question(needs=needs_of(disk=None))),
-    ("fail", "disk-too-small"): lambda: found("disk", machine=with_disk(free_bytes=4 * GB - 1)),
-    ("fail", "disk-not-writable"): lambda: found("disk", machine=with_disk(writable=False)),
-    ("fail", "disk-file-too-large"): lambda: found(
-        "disk", question(needs=needs_of(disk=2**32)), with_disk(filesystem="vfat")
+    ("warn", "disk-tight"): at(machine=with_disk(free_bytes=5 * GB)),
+    ("warn", "disk-slow-or-volatile"): at(machine=with_disk(filesystem="tmpfs")),
+    ("warn", "disk-assumed"): at(machine=MACHINE.replace(disks=None, assumed=("disks",))),
+    ("unknown", "disk-unread"): at(machine=with_disk(free_bytes=None)),
+    ("unknown", "disk-size-not-known"): at(question(needs=needs_of(disk=None))),
+    ("fail", "disk-too-small"): at(machine=with_disk(free_bytes=4 * GB - 1)),
+    ("fail", "disk-not-writable"): at(machine=with_disk(writable=False)),
+    ("fail", "disk-file-too-large"): at(
+        question(needs=needs_of(disk=2**32)), with_disk(filesystem="vfat")
     ),
 }
 

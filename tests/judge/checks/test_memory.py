@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
 
 import pytest
 from hypothesis import given
@@ -13,6 +12,8 @@ from judge.small import (
     BIG,
     GIB,
     MACHINE,
+    Cells,
+    at,
     cell_tests,
     found,
     needs_of,
@@ -23,37 +24,26 @@ from judge.small import (
     work,
 )
 from selfhost import Workload, check
-from selfhost.judge.checks import Finding, Outcome
+from selfhost.judge.checks import Outcome
 from selfhost.machine.changes import apply
 from selfhost.machine.named import machine_named
 from selfhost.needs.records import MemoryNeed
 
-# (outcome, code) -> the situation of that cell
-CELLS: Mapping[tuple[str, str], Callable[[], Finding]] = {
-    ("pass", "memory-fits"): lambda: found("memory"),
-    ("pass", "memory-tight"): lambda: found(
-        "memory",
-        question(needs=needs_of(14 * GIB, 14 * GIB)),
-        MACHINE.replace(scope="host", planning=True),
+CELLS: Cells = {
+    ("pass", "memory-fits"): at(),
+    ("pass", "memory-tight"): at(
+        question(needs=needs_of(14 * GIB, 14 * GIB)), MACHINE.replace(scope="host", planning=True)
     ),
-    ("warn", "memory-not-now"): lambda: found(
-        "memory", machine=MACHINE.replace(memory_available_bytes=2 * GIB)
+    ("warn", "memory-not-now"): at(machine=MACHINE.replace(memory_available_bytes=2 * GIB)),
+    ("unknown", "memory-close"): at(question(needs=needs_of(14 * GIB, 16 * GIB))),
+    ("unknown", "memory-unread"): at(
+        machine=MACHINE.replace(memory_limit_bytes=None, memory_available_bytes=None)
     ),
-    ("unknown", "memory-close"): lambda: found(
-        "memory", question(needs=needs_of(14 * GIB, 16 * GIB))
+    ("unknown", "memory-assumed"): at(
+        BIG, MACHINE.replace(planning=True, assumed=("memory_total_bytes",))
     ),
-    ("unknown", "memory-unread"): lambda: found(
-        "memory", machine=MACHINE.replace(memory_limit_bytes=None, memory_available_bytes=None)
-    ),
-    ("unknown", "memory-assumed"): lambda: found(
-        "memory",
-        BIG,
-        MACHINE.replace(planning=True, assumed=("memory_total_bytes",)),
-    ),
-    ("unknown", "memory-need-not-known"): lambda: found(
-        "memory", question(needs=needs_of().replace(memory=None))
-    ),
-    ("fail", "memory-too-small"): lambda: found("memory", BIG),
+    ("unknown", "memory-need-not-known"): at(question(needs=needs_of().replace(memory=None))),
+    ("fail", "memory-too-small"): at(BIG),
 }
 
 

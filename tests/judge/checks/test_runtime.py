@@ -2,45 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-
 import pytest
 
-from judge.small import MACHINE, RUNTIME, SPEC, cell_tests, found, needs_of, of_llama_cpp, question
+from judge.small import (
+    MACHINE,
+    RUNTIME,
+    SPEC,
+    Cells,
+    at,
+    cell_tests,
+    found,
+    needs_of,
+    of_llama_cpp,
+    question,
+)
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import Safety
 from selfhost.core.records import Unread
-from selfhost.judge.checks import Finding, Outcome
+from selfhost.judge.checks import Outcome
 from selfhost.machine.record import PresentRuntime
 from selfhost.needs.records import CpuNeed
 
-# (outcome, code) -> the situation of that cell of `runtime`
-RUNTIME_CELLS: Mapping[tuple[str, str], Callable[[], Finding]] = {
-    ("pass", "runtime-present"): lambda: found("runtime"),
-    ("pass", "runtime-any"): lambda: found("runtime", question(runtime=None)),
-    ("pass", "runtime-not-installed"): lambda: found(
-        "runtime", machine=MACHINE.replace(runtimes=())
-    ),
-    ("pass", "runtime-not-searched"): lambda: found(
-        "runtime", machine=MACHINE.replace(runtimes=None)
-    ),
-    ("warn", "runtime-too-old"): lambda: found(
-        "runtime",
+RUNTIME_CELLS: Cells = {
+    ("pass", "runtime-present"): at(),
+    ("pass", "runtime-any"): at(question(runtime=None)),
+    ("pass", "runtime-not-installed"): at(machine=MACHINE.replace(runtimes=())),
+    ("pass", "runtime-not-searched"): at(machine=MACHINE.replace(runtimes=None)),
+    ("warn", "runtime-too-old"): at(
         question(runtime=RUNTIME.replace(minimum_versions={"llama": "3.0"})),
         MACHINE.replace(runtimes=(PresentRuntime(id="llama.cpp", version="2.9.1"),)),
     ),
-    ("warn", "runtime-unfamiliar"): lambda: found("runtime", question(unfamiliar="zorglub")),
-    ("warn", "runtime-other-byte-order"): lambda: found(
-        "runtime",
+    ("warn", "runtime-unfamiliar"): at(question(unfamiliar="zorglub")),
+    ("warn", "runtime-other-byte-order"): at(
         question(
             runtime=RUNTIME.replace(systems=("linux-s390x",), big_endian_systems=("linux-s390x",))
         ),
         MACHINE.replace(architecture="s390x"),
     ),
-    ("fail", "runtime-cannot-load"): lambda: found("runtime", question(loads="It does not.")),
-    ("fail", "runtime-no-build"): lambda: found(
-        "runtime", machine=MACHINE.replace(system="windows")
-    ),
+    ("fail", "runtime-cannot-load"): at(question(loads="It does not.")),
+    ("fail", "runtime-no-build"): at(machine=MACHINE.replace(system="windows")),
 }
 
 
@@ -97,27 +97,17 @@ def test_a_runtime_from_before_the_architecture_is_too_old(
     )
 
 
-# (outcome, code) -> the situation of that cell of `cpu`
-CPU: Mapping[tuple[str, str], Callable[[], Finding]] = {
-    ("pass", "cpu-suits"): lambda: found("cpu"),
-    ("warn", "cpu-slow"): lambda: found(
-        "cpu", machine=MACHINE.replace(instruction_sets=("sse4_2",))
-    ),
-    ("warn", "cpu-crashes"): lambda: found(
-        "cpu",
+CPU: Cells = {
+    ("pass", "cpu-suits"): at(),
+    ("warn", "cpu-slow"): at(machine=MACHINE.replace(instruction_sets=("sse4_2",))),
+    ("warn", "cpu-crashes"): at(
         question(runtime=Catalogue.open().runtime("llama.cpp")),
         machine=MACHINE.replace(instruction_sets=("sse4_2", "avx2", "fma", "f16c", "amx_int8")),
     ),
-    ("warn", "cpu-assumed"): lambda: found(
-        "cpu", machine=MACHINE.replace(assumed=("instruction_sets",))
-    ),
-    ("unknown", "cpu-unread"): lambda: found("cpu", machine=MACHINE.replace(instruction_sets=None)),
-    ("fail", "cpu-lacks-instructions"): lambda: found(
-        "cpu", machine=MACHINE.replace(instruction_sets=("avx2",))
-    ),
-    ("fail", "cpu-no-build"): lambda: found(
-        "cpu", machine=MACHINE.replace(architecture="riscv64", runtimes=())
-    ),
+    ("warn", "cpu-assumed"): at(machine=MACHINE.replace(assumed=("instruction_sets",))),
+    ("unknown", "cpu-unread"): at(machine=MACHINE.replace(instruction_sets=None)),
+    ("fail", "cpu-lacks-instructions"): at(machine=MACHINE.replace(instruction_sets=("avx2",))),
+    ("fail", "cpu-no-build"): at(machine=MACHINE.replace(architecture="riscv64", runtimes=())),
 }
 
 

@@ -2,60 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 
-from judge.small import BIG, CLOSED, MACHINE, SPEC, WORK, cell_tests, found, question, spec, work
+from judge.small import (
+    BIG,
+    CLOSED,
+    MACHINE,
+    SPEC,
+    WORK,
+    Cells,
+    at,
+    cell_tests,
+    found,
+    question,
+    spec,
+    work,
+)
 from selfhost.catalogue.spec import License, Openness, Safety, StatedNeeds
-from selfhost.judge.checks import Finding
 from selfhost.judge.judging import judge
 from selfhost.judge.record import Route, verdict_on
 
-# (outcome, code) -> the situation of that cell of `license`
-LICENSE: Mapping[tuple[str, str], Callable[[], Finding]] = {
-    ("pass", "license-allows"): lambda: found("license", work(commercial=True)),
-    ("warn", "license-conditional"): lambda: found(
-        "license",
+LICENSE: Cells = {
+    ("pass", "license-allows"): at(work(commercial=True)),
+    ("warn", "license-conditional"): at(
         spec(
             license=License(
                 id="LicenseRef-X",
                 commercial_use="conditional",
                 conditions=("under 700 million users",),
             )
-        ),
+        )
     ),
-    ("warn", "license-assumed"): lambda: found(
-        "license",
+    ("warn", "license-assumed"): at(
         question(
             spec=SPEC.replace(
                 license=License(id="LicenseRef-X", commercial_use="yes"),
                 sources={"license": "general knowledge"},
             ),
             workload=WORK.replace(commercial=True),
-        ),
+        )
     ),
-    ("unknown", "license-not-known"): lambda: found(
-        "license", question(spec=SPEC.replace(license=None), workload=WORK.replace(commercial=True))
+    ("unknown", "license-not-known"): at(
+        question(spec=SPEC.replace(license=None), workload=WORK.replace(commercial=True))
     ),
-    ("unknown", "license-unconfirmed"): lambda: found(
-        "license",
+    ("unknown", "license-unconfirmed"): at(
         question(
             spec=SPEC.replace(
                 license=License(id="LicenseRef-X", commercial_use="no"),
                 sources={"license": "general knowledge"},
             ),
             workload=WORK.replace(commercial=True),
-        ),
+        )
     ),
-    ("fail", "license-not-accepted"): lambda: found("license", work(license="MIT")),
-    ("fail", "license-forbids"): lambda: found(
-        "license",
+    ("fail", "license-not-accepted"): at(work(license="MIT")),
+    ("fail", "license-forbids"): at(
         question(
             spec=SPEC.replace(license=License(id="CC-BY-NC-4.0", commercial_use="no")),
             workload=WORK.replace(commercial=True),
-        ),
+        )
     ),
 }
 
@@ -94,28 +100,25 @@ def test_what_only_general_knowledge_says_of_a_license_neither_passes_nor_fails(
     assert judged.remedy or code == "license-allows"
 
 
-# (outcome, code) -> the situation of that cell of `openness`
-OPENNESS: Mapping[tuple[str, str], Callable[[], Finding]] = {
-    ("pass", "openness-open"): lambda: found("openness", work(modify=True)),
-    ("warn", "openness-assumed"): lambda: found(
-        "openness",
+OPENNESS: Cells = {
+    ("pass", "openness-open"): at(work(modify=True)),
+    ("warn", "openness-assumed"): at(
         question(
             spec=SPEC.replace(sources={"license": "general knowledge"}),
             workload=WORK.replace(modify=True),
-        ),
+        )
     ),
-    ("warn", "openness-partly"): lambda: found(
-        "openness",
+    ("warn", "openness-partly"): at(
         question(
             spec=SPEC.replace(
                 openness=Openness(weights="published", training_data="partial", paper="published")
             ),
             workload=WORK.replace(auditable=True),
-        ),
+        )
     ),
-    ("unknown", "openness-not-known"): lambda: found("openness", work(auditable=True)),
-    ("fail", "openness-closed"): lambda: found(
-        "openness", question(spec=CLOSED, needs=None, workload=WORK.replace(modify=True))
+    ("unknown", "openness-not-known"): at(work(auditable=True)),
+    ("fail", "openness-closed"): at(
+        question(spec=CLOSED, needs=None, workload=WORK.replace(modify=True))
     ),
 }
 
@@ -126,22 +129,18 @@ test_cell_of_openness, test_every_code_of_openness = cell_tests("openness", OPEN
 # read from a config.json, without weights beside it
 LONE_CONFIG = SPEC.replace(openness=Openness(), gated=None, origin="m/config.json")
 
-# (outcome, code) -> the situation of that cell of `weights`
-WEIGHTS: Mapping[tuple[str, str], Callable[[], Finding]] = {
-    ("pass", "weights-published"): lambda: found("weights"),
-    ("pass", "weights-here"): lambda: found("weights", question(local_files=True)),
-    ("pass", "weights-stated"): lambda: found(
-        "weights",
-        spec(openness=Openness(), architecture=None, needs=StatedNeeds(low_bytes=1, high_bytes=2)),
+WEIGHTS: Cells = {
+    ("pass", "weights-published"): at(),
+    ("pass", "weights-here"): at(question(local_files=True)),
+    ("pass", "weights-stated"): at(
+        spec(openness=Openness(), architecture=None, needs=StatedNeeds(low_bytes=1, high_bytes=2))
     ),
-    ("warn", "weights-gated"): lambda: found("weights", spec(gated=True)),
-    ("warn", "weights-unsafe"): lambda: found("weights", spec(safety=Safety(formats=("pickle",)))),
-    ("warn", "weights-partial"): lambda: found(
-        "weights", spec(openness=Openness(weights="partial"))
-    ),
-    ("warn", "weights-yours"): lambda: found("weights", question(spec=LONE_CONFIG)),
-    ("unknown", "weights-not-known"): lambda: found("weights", spec(openness=Openness())),
-    ("fail", "weights-closed"): lambda: found("weights", question(spec=CLOSED, needs=None)),
+    ("warn", "weights-gated"): at(spec(gated=True)),
+    ("warn", "weights-unsafe"): at(spec(safety=Safety(formats=("pickle",)))),
+    ("warn", "weights-partial"): at(spec(openness=Openness(weights="partial"))),
+    ("warn", "weights-yours"): at(question(spec=LONE_CONFIG)),
+    ("unknown", "weights-not-known"): at(spec(openness=Openness())),
+    ("fail", "weights-closed"): at(question(spec=CLOSED, needs=None)),
 }
 
 
