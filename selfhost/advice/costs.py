@@ -47,8 +47,8 @@ class OfferCost(Record):
 
 
 class LocalCost(Record):
-    """The same load on this machine, one request after another. A None has its reason in `unknown`,
-    but for what was not asked.
+    """The same load on this machine, with as many requests at once as were asked for. A None has
+    its reason in `unknown`, but for what was not asked.
 
     `hours_per_day` are those that the estimated speed takes, more than 24 where it does not keep
     up; `keeps_up` is None where the range does not tell. Energy is that of at most all hours, at
@@ -208,7 +208,8 @@ def _hours(read: int, written: int, judged: Judged) -> PaceRange | None:
     prompt, decode = speed.prompt, speed.decode or (None if written else speed.prompt)
     if decode is None or round(decode.low, 3) <= 0 or (prompt is None and read > 0):
         return None
-    reads, writes = prompt or decode, decode
+    # of several sequences at once all together write so much
+    reads, writes = prompt or decode, speed.parallel_total or decode
     return _range(
         *(
             (read / getattr(reads, end) + written / getattr(writes, end)) / 3600

@@ -26,7 +26,7 @@ from ..judge.pace.speed import PaceRange, Speed
 from ..judge.placement import smallest_device_bytes, terms_of
 from ..judge.placement.devices import DEVICE_MARGIN_BYTES
 from ..judge.question import ask
-from ..judge.record import Judged, Question, Route, exit_code
+from ..judge.record import Judged, Question, Route, exit_code, waits_for_setting
 from ..machine.profiles import Profile, all_profiles, size_of
 from ..machine.record import MAX_MEMORY_BYTES, MEASURED, Accelerator, Machine
 from ..needs import needs_on
@@ -112,9 +112,9 @@ class Known(Record):
     `advice` says what to check where the figures of the machine are not of high `confidence`.
     `workload` is what `check` takes there: of pictures and training it may be another than that of
     the plan. `placement` is host, accelerator or split, `codes` those of the findings that do not
-    pass. `is_tight`: it runs there only once other programs are closed, or leaves them next to
-    nothing. `is_slow`: text is likely slower than wanted, or other work takes minutes to days.
-    `by_shared_gpu`: a GPU that shares the RAM computes it.
+    pass. `is_tight`: it runs there only once other programs are closed or a limit of the GPU is
+    raised, or leaves them next to nothing. `is_slow`: text is likely slower than wanted, or other
+    work takes minutes to days. `by_shared_gpu`: a GPU that shares the RAM computes it.
     """
 
     name: str
@@ -295,7 +295,7 @@ def _known(profile: Profile, judged: Judged, route: Route) -> Known:
         decode_tokens_per_second=speed.decode if speed is not None else None,
         judged_tokens_per_second=speed.judged if speed is not None else None,
         codes=tuple(each.code for each in judged.findings if each.outcome is not Outcome.PASS),
-        is_tight=leaves_little(judged),
+        is_tight=leaves_little(judged) or waits_for_setting(judged),
         is_slow=is_slow(judged, workload.min_tokens_per_second),
         by_shared_gpu=placement == "host" and uses_shared_gpu(machine, judged.question.runtime),
     )

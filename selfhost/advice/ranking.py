@@ -24,7 +24,7 @@ from ..core.workload import (
 from ..judge.checks.memory import given_bytes
 from ..judge.pace.graphics import gpu_of, shared_gpu_of
 from ..judge.pace.processor import BANDWIDTH_SHARE, bandwidth
-from ..judge.record import Judged, Verdict
+from ..judge.record import Judged, Verdict, waits_for_setting
 from ..machine.record import Machine
 from ..needs.quantization import BLOCKS
 
@@ -71,7 +71,8 @@ HALF_WORTH_SECONDS_PER_IMAGE = 120
 # Engineering, response times), and 3,600 documents are indexed in an hour
 HALF_WORTH_VECTORS_PER_SECOND = 1.0
 _VECTORS_PER_SECOND = ("documents_per_second", "pictures_per_second")
-# it fits only once other programs are closed, or leaves them so little that they should be
+# it fits only once other programs are closed or a limit is raised, or leaves them so little that
+# they should be closed
 CROWDED = 0.5
 TIGHT = "little memory left"
 TIGHT_CODES = ("memory-tight", "accelerator-tight")
@@ -267,7 +268,8 @@ def share_on(judged: Verdict | Judged, most: float = 1.0) -> float:
         _, seconds, _ = speed.prompt_copies.seconds_for(PROMPT_TOKENS)
         share *= _share_by_pace(HALF_WORTH_SECONDS_OF_CROSSING / max(seconds, 1e-3))
     share *= UNLICENSED if codes & {"license-not-known", "license-unconfirmed"} else 1
-    return share * (CROWDED if codes & {*_CROWDED_CODES} else 1)
+    is_crowded = codes & {*_CROWDED_CODES} or waits_for_setting(judged)
+    return share * (CROWDED if is_crowded else 1)
 
 
 def leaves_little(judged: Verdict | Judged) -> bool:
@@ -305,6 +307,8 @@ def reasons(judged: Verdict | Judged, standing: Standing | None) -> str:
     if judged.needs is not None and judged.needs.placement == "accelerator":
         fits = "likely fits" if "accelerator-tight" in codes else "fits"
         parts.append(f"{fits} the GPU")
+    if waits_for_setting(judged):
+        parts.append("fits the GPU once its limit is raised")
     if leaves_little(judged):
         parts.append(TIGHT)
     return ", ".join(part for part in parts if part)

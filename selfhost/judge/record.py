@@ -415,3 +415,12 @@ def lacking_bytes(held: Sequence[Finding]) -> float | None:
 def any_fails(held: Iterable[Finding | None]) -> bool:
     """Whether one of them is a `fail`; None is a check that was not asked for."""
     return any(finding is not None and finding.outcome is Outcome.FAIL for finding in held)
+
+
+def waits_for_setting(judged: Judged | Verdict) -> bool:
+    """Whether a GPU that shares the RAM holds all of it only once a limit of the system is raised.
+    Until then the rest may run on the processor.
+    """
+    placement = judged.needs.placement if judged.needs is not None else None
+    codes = {finding.code for finding in judged.findings}
+    return placement == "host" and "accelerator-partly" in codes

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from ..core.workload import Load
     from ..judge.pace.speed import PaceRange
 
-_LIMITS = "One request after another; what the computer draws while idle is not counted."
 _KEEPS_UP = {True: "it keeps up", False: "it does not keep up", None: ""}
 # label, figure, note
 _Row = tuple[str, str, str]
@@ -47,7 +46,7 @@ def month_blocks(verdict: Verdict) -> Iterator[Block]:
         rows += _local_rows(local, cost, place, verdict.workload.load)
     yield figures(rows, right=True)
     if local is not None:
-        yield from texts(_remarks(local))
+        yield from texts(_remarks(local, verdict.workload.parallel))
 
 
 def _bill(verdict: Verdict, cost: MonthlyCost) -> tuple[str, str]:
@@ -111,9 +110,10 @@ def _money(amount: float, cost: MonthlyCost, note: str) -> tuple[str, str]:
     return f"{amount:,.2f}", f"{note} (your currency)"
 
 
-def _remarks(local: LocalCost) -> Iterator[str]:
+def _remarks(local: LocalCost, parallel: int) -> Iterator[str]:
     """Yield what is missing with its remedy, and what the comparison rests on."""
     for remedy in dict.fromkeys(entry.remedy for entry in local.unknown if entry.remedy):
         yield f"→ {remedy}"
     if local.hours_per_day is not None:
-        yield _LIMITS
+        pace = f"{parallel} requests at once" if parallel > 1 else "One request after another"
+        yield f"{pace}; what the computer draws while idle is not counted."

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ..advice.listing import Counts, Listing
+from ..advice.ranking import leaves_little
 from ..core import units
 from ..core.workload import Workload
+from ..judge.checks import Outcome
 from ..judge.checks.memory import given_bytes
-from ..judge.record import Route
+from ..judge.record import Route, Verdict, waits_for_setting
 from ..machine.record import Machine
 from .layout import BLANK, Block, Document, Span, say, texts
 from .model_rows import rows_of
@@ -17,6 +19,7 @@ from .words import aged_words, causes, on_machine, planned_words
 # rows of the first screen
 TOP = 20
 _SIGNS = {Route.LOCAL: "✓", Route.UNKNOWN: "?", Route.API: "✗", Route.NEITHER: "✗"}
+_TIGHT = Span(text="!", style=Outcome.WARN)
 _NAMES = ("memory", "in", "pace", "download", "license")
 _MORE_NAMES = ("parameters", "quantization", "released", "why")
 
@@ -49,12 +52,20 @@ def list_document(
     blocks += texts((planned_words(machine), *notes), indent=0)
     rows = [row for row in listing.answers if row.can_run or not only_running][:top]
     if rows:
-        signs = [Span(text=_SIGNS[row.route], style=row.route) for row in rows]
+        signs = list(map(_sign, rows))
         whys = [listing.why.get(row.model.id, "") if row.can_run else causes(row) for row in rows]
         names = (*_NAMES, *_MORE_NAMES) if wide else _NAMES
         foot = _foot(len(rows), listing.counts, wide, only_running)
+        if any(sign.text == _TIGHT.text for sign in signs):
+            foot += f" · {_TIGHT.text}: little left, or a limit to raise first"
         blocks += [BLANK, rows_of(rows, signs, names, whys), BLANK, say(foot)]
     return Document(blocks=(*blocks, *aged))
+
+
+def _sign(row: Verdict) -> Span:
+    """The route, or that it just fits."""
+    is_tight = leaves_little(row) or waits_for_setting(row)
+    return _TIGHT if row.can_run and is_tight else Span(text=_SIGNS[row.route], style=row.route)
 
 
 def _foot(shown: int, counts: Counts, wide: bool, only_running: bool) -> str:

@@ -164,15 +164,17 @@ def _known(plan: Plan, verbose: bool) -> Iterator[Block]:
     )
     yield Table(columns=columns, rows=tuple(_row(plan, each) for each in shown), indent=0)
     rest = len(plan.fitting) - len(shown)
-    is_unsure = not all(map(plan.fast_enough, shown))
-    unsure = "?: slow, or at its slow end below the speed you need" if is_unsure else ""
+    is_unsure = not all(_is_sure(plan, candidate) for candidate in shown)
+    unsure = "?: tight, slow, or at its slow end below the speed you need" if is_unsure else ""
     hints = " · ".join(filter(None, (f"{rest} more: -v" if rest else "", unsure)))
     yield from texts([hints], indent=0, hang=0)
 
 
 def _row(plan: Plan, candidate: Known) -> tuple[Cell, ...]:
     place = "GPU" if candidate.by_shared_gpu else _PLACES.get(candidate.placement or "", "-")
-    judged, is_sure = run_words(candidate.workload), plan.fast_enough(candidate)
+    judged, is_sure = run_words(candidate.workload), _is_sure(plan, candidate)
+    waits = candidate.placement == "host" and "accelerator-partly" in candidate.codes
+    note = ", limit to raise" if waits else ", little left"
     sign, style = ("✓", Route.LOCAL) if is_sure else ("?", Route.UNKNOWN)
     return (
         Span(text=sign, style=style),
@@ -180,20 +182,26 @@ def _row(plan: Plan, candidate: Known) -> tuple[Cell, ...]:
         *_memory(candidate.machine),
         pace_of(candidate.speed),
         candidate.kind,
-        f"{place}, little left" if candidate.is_tight else place,
+        f"{place}{note * candidate.is_tight}",
         "" if judged == run_words(plan.workload) else ", ".join(judged),
     )
 
 
 def _some_of_each(plan: Plan) -> list[Known]:
-    """The best of each kind, smallest first: those that do it for sure come before others, and
-    what nobody buys is last.
+    """The best of each kind, smallest first: those that do it for sure come before others, of
+    which what nobody buys is left out first.
     """
     kinds = dict.fromkeys(candidate.kind for candidate in plan.fitting)
     bests = [_best(plan, [each for each in plan.fitting if each.kind == kind]) for kind in kinds]
-    bests.sort(key=lambda best: (not plan.fast_enough(best), best.kind == "ci"))
+    bests.sort(key=lambda best: (not _is_sure(plan, best), best.kind == "ci"))
     names = [best.name for best in bests[:_SHOWN]]
-    return [candidate for candidate in plan.fitting if candidate.name in names]
+    kept = [candidate for candidate in plan.fitting if candidate.name in names]
+    return sorted(kept, key=lambda candidate: not _is_sure(plan, candidate))
+
+
+def _is_sure(plan: Plan, candidate: Known) -> bool:
+    """It is fast enough, and neither tight nor waits for a setting."""
+    return plan.fast_enough(candidate) and not candidate.is_tight
 
 
 def _best(plan: Plan, among: Sequence[Known]) -> Known:

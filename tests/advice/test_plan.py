@@ -11,6 +11,7 @@ import pytest
 
 from helpers.schemas import validate
 from selfhost import Workload, check
+from selfhost.advice.listing import Lister
 from selfhost.advice.plan import Least, Plan, make_plan
 from selfhost.catalogue.index import open_catalogue
 from selfhost.catalogue.searching import resolve
@@ -19,6 +20,9 @@ from selfhost.judge.checks import Outcome
 from selfhost.judge.record import Route, Verdict
 from selfhost.machine.profiles import all_profiles
 from selfhost.machine.record import Accelerator, Machine
+from selfhost.reports.check_text import check_document
+from selfhost.reports.layout import plain
+from selfhost.reports.list_text import list_document
 
 GIB, GB = 2**30, 10**9
 
@@ -288,3 +292,39 @@ def test_json_keeps_its_schema_and_the_exit_code(
     assert (exit_code, answer["exit_code"], err) == (code, code, "")
     assert len(answer["machines"]) == len(all_profiles())
     assert (code == 0) == any(machine_row["route"] == "local" for machine_row in answer["machines"])
+
+
+@pytest.mark.parametrize(
+    ("model", "tight", "note"),
+    [
+        # 61.4 GiB for 60.6
+        ("gpt-oss-120b", "jetson-agx-orin-64gb", "little left"),
+        # macOS lets a GPU use 10.7 of 16 GiB
+        ("gpt-oss-20b", "macbook-air-m2-16gb", "limit to raise"),
+    ],
+)
+def test_what_just_fits_is_no_first_proposal(
+    model: str, tight: str, note: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A machine that holds it to the last gigabyte, or once a limit is raised, comes after others and is marked."""
+    _, out, _ = run(capsys, "plan", model, "-v")
+    (row,) = (line for line in out.splitlines() if f" {tight} " in line)
+    assert row.startswith("?")
+    assert note in row
+    _, out, _ = run(capsys, "plan", model)
+    signs = [line[0] for line in out.splitlines() if line[:3] in ("✓  ", "?  ")]
+    assert signs == sorted(signs, reverse=True)
+    assert signs[0] == "✓"
+    assert f"--machine {tight}" not in out
+
+
+def test_a_limit_to_raise_is_told_first() -> None:
+    """A Mac Studio of 64 GB lets its GPU use 48 GiB, and gpt-oss-120b takes 59.4."""
+    verdict = check("gpt-oss-120b", machine="mac studio m2 ultra 64gb")
+    first, second, *_ = plain(check_document([verdict])).splitlines()
+    assert "RUNS ONCE A LIMIT IS RAISED" in first
+    assert "iogpu.wired_limit_mb" in second
+    listing = Lister(open_catalogue(), Workload(), verdict.machine).all(["gpt-oss-120b"])
+    rows = plain(list_document(listing, verdict.machine)).splitlines()
+    assert any(row.startswith("!  gpt-oss-120b") for row in rows)
+    assert "once its limit is raised" in listing.why["gpt-oss-120b"]
