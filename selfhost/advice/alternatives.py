@@ -22,14 +22,13 @@ from ..judge.files import can_be_made
 from ..judge.judging import judge
 from ..judge.placement.devices import lies_beside_cards
 from ..judge.question import architectures, ask
-from ..judge.record import Alternative, Judged, Question
+from ..judge.record import Alternative, Judged, Question, leaves_little
 from ..machine.record import Machine
 from .ranking import (
     NAMED,
     TIGHT,
     Standings,
     best_case,
-    leaves_little,
     reasons,
     share_on,
 )

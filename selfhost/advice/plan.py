@@ -26,14 +26,13 @@ from ..judge.pace.speed import PaceRange, Speed
 from ..judge.placement import smallest_device_bytes, terms_of
 from ..judge.placement.devices import DEVICE_MARGIN_BYTES
 from ..judge.question import ask
-from ..judge.record import Judged, Question, Route, exit_code, waits_for_setting
+from ..judge.record import Judged, Question, Route, exit_code, leaves_little, waits_for_setting
 from ..machine.profiles import Profile, all_profiles, size_of
 from ..machine.record import MAX_MEMORY_BYTES, MEASURED, Accelerator, Machine
 from ..needs import needs_on
 from ..needs.records import Device, Needs
 from . import Report
 from .api_route import offers_for
-from .ranking import leaves_little
 from .sizes import disks_of, least_card
 from .verdicts import check_with
 

@@ -24,7 +24,7 @@ from ..core.workload import (
 from ..judge.checks.memory import given_bytes
 from ..judge.pace.graphics import gpu_of, shared_gpu_of
 from ..judge.pace.processor import BANDWIDTH_SHARE, bandwidth
-from ..judge.record import Judged, Verdict, waits_for_setting
+from ..judge.record import TIGHT_CODES, Judged, Verdict, leaves_little, waits_for_setting
 from ..machine.record import Machine
 from ..needs.quantization import BLOCKS
 
@@ -75,7 +75,6 @@ _VECTORS_PER_SECOND = ("documents_per_second", "pictures_per_second")
 # they should be closed
 CROWDED = 0.5
 TIGHT = "little memory left"
-TIGHT_CODES = ("memory-tight", "accelerator-tight")
 _CROWDED_CODES = ("memory-not-now", "accelerator-not-now", *TIGHT_CODES)
 # the spec of a closed model names it as the nearest
 NAMED = 2.0
@@ -270,11 +269,6 @@ def share_on(judged: Verdict | Judged, most: float = 1.0) -> float:
     share *= UNLICENSED if codes & {"license-not-known", "license-unconfirmed"} else 1
     is_crowded = codes & {*_CROWDED_CODES} or waits_for_setting(judged)
     return share * (CROWDED if is_crowded else 1)
-
-
-def leaves_little(judged: Verdict | Judged) -> bool:
-    """It fits, and leaves the system or the accelerator little."""
-    return any(finding.code in TIGHT_CODES for finding in judged.findings)
 
 
 def _share_of_speed(speed: Speed | None) -> float | None:

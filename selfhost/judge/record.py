@@ -417,6 +417,14 @@ def any_fails(held: Iterable[Finding | None]) -> bool:
     return any(finding is not None and finding.outcome is Outcome.FAIL for finding in held)
 
 
+TIGHT_CODES = ("memory-tight", "accelerator-tight")
+
+
+def leaves_little(judged: Judged | Verdict) -> bool:
+    """It fits, and leaves the system or the accelerator little."""
+    return any(finding.code in TIGHT_CODES for finding in judged.findings)
+
+
 def waits_for_setting(judged: Judged | Verdict) -> bool:
     """Whether a GPU that shares the RAM holds all of it only once a limit of the system is raised.
     Until then the rest may run on the processor.

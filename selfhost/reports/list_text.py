@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ..advice.listing import Counts, Listing
-from ..advice.ranking import leaves_little
 from ..core import units
 from ..core.workload import Workload
 from ..judge.checks import Outcome
 from ..judge.checks.memory import given_bytes
-from ..judge.record import Route, Verdict, waits_for_setting
+from ..judge.record import Route, Verdict, leaves_little, waits_for_setting
 from ..machine.record import Machine
 from .layout import BLANK, Block, Document, Span, say, texts
 from .model_rows import rows_of

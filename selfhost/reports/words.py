@@ -8,7 +8,7 @@ from ..core import units
 from ..core.tables import shipped_table
 from ..core.workload import ANSWER_TOKENS, READING_TOKENS_PER_SECOND, Workload
 from ..judge.checks.speed import is_slow
-from ..judge.record import Finding, Outcome, Route, Verdict, waits_for_setting
+from ..judge.record import Finding, Outcome, Route, Verdict, leaves_little, waits_for_setting
 from ..machine.record import Machine
 from .layout import Block, Paragraph, Span, clean, line, say, strong
 
@@ -97,9 +97,14 @@ def _reservation(answer: Verdict) -> str:
     is_training = answer.workload.task == "finetune"
     if is_training and outcomes.get("accelerator-not-needed") is Outcome.WARN:
         return "RUNS ON THE CPU"
+    return _edge_words(answer)
+
+
+def _edge_words(answer: Verdict) -> str:
+    """That it just fits; empty where it leaves room."""
     if waits_for_setting(answer):
         return "RUNS ONCE A LIMIT IS RAISED"
-    return "LIKELY RUNS" if outcomes.keys() & {"accelerator-tight", "memory-tight"} else ""
+    return "LIKELY RUNS" if leaves_little(answer) else ""
 
 
 def is_closed(answer: Verdict) -> bool:
