@@ -61,31 +61,13 @@ PUBLISHED_ACTIVE = {
 }
 # Bits per weight of the narrowest and the widest tensor type in such a file, ggml-common.h.
 BITS = {
-    "Q2_K": (2.6, 6.6),
-    "Q3_K_M": (3.4, 6.6),
-    "IQ4_XS": (4.2, 8.5),
-    "Q4_0": (4.5, 8.5),
-    "MXFP4": (4.2, 8.5),
-    "Q4_K_S": (4.5, 8.5),
-    "Q4_K_M": (4.5, 8.5),
-    "Q5_0": (5.5, 16),
-    "Q5_1": (6.0, 16),
-    "Q5_K_M": (5.5, 8.5),
-    "Q6_K": (6.5, 8.5),
-    "Q8_0": (8.5, 16),
-    "float16": (16, 16),
+    "Q2_K": (2.6, 6.6), "Q3_K_M": (3.4, 6.6), "IQ4_XS": (4.2, 8.5), "Q4_0": (4.5, 8.5), "MXFP4": (4.2, 8.5), "Q4_K_S": (4.5, 8.5),
+    "Q4_K_M": (4.5, 8.5), "Q5_0": (5.5, 16), "Q5_1": (6.0, 16), "Q5_K_M": (5.5, 8.5), "Q6_K": (6.5, 8.5), "Q8_0": (8.5, 16),
+    "float16": (16, 16), "F16": (16, 32), "bf16": (16, 32), "fp16": (16, 32), "bfloat16": (16, 32),
     "float32": (32, 34),  # GPT-Neo: masks of bytes beside the weights
-    "F16": (16, 32),
     # mlx.core.quantize: two numbers of 16 bits for 128, 64 or 32 weights; tables and routers may keep more
     **{f"{bits}bit": (bits + 0.25, bits + 2) for bits in (3, 4, 5, 6, 8)},
-    "8bit-32g": (9.0, 10),
-    "mxfp4": (4.2, 6),
-    "nvfp4": (4.5, 6),
-    "4bit-mxfp4": (4.2, 6),
-    "MXFP4-Q8": (4.2, 9.5),
-    "bf16": (16, 32),
-    "fp16": (16, 32),
-    "bfloat16": (16, 32),
+    "8bit-32g": (9.0, 10), "mxfp4": (4.2, 6), "nvfp4": (4.5, 6), "4bit-mxfp4": (4.2, 6), "MXFP4-Q8": (4.2, 9.5),
     # one scale of 16 bits for 32 weights; what is not in the experts keeps 16 bits
     "int4_32": (4.5, 6),
     # Unsloth's mixes go below the type in their names, to IQ1_S of 1.56 bits
@@ -93,7 +75,7 @@ BITS = {
     **dict.fromkeys(("UD-IQ3_XXS", "UD-Q2_K_XL", "UD-Q3_K_XL"), (2.6, 4.5)),
     **dict.fromkeys(("UD-Q4_K_XL", "UD-Q5_K_XL"), (4.3, 6.6)),
     **dict.fromkeys(("UD-Q6_K_XL", "UD-Q8_K_XL"), (6.5, 11)),
-}
+}  # fmt: skip
 
 
 def spec_of(id: str) -> ModelSpec:
@@ -204,24 +186,27 @@ def test_what_a_file_refers_to_exists() -> None:
         assert {facts["model"], *facts["others"]} <= set(IDS)
         assert facts["model"] not in facts["others"]
         assert facts["why"]
-    for facts in common("things")["uncovered"].values():
-        assert facts["names"]
-        assert facts["answer"]
-        assert set(facts["try_instead"]) <= set(IDS)
-    assert all(line["names"] for line in common("things")["hosted"].values())
-    for facts in common("things")["line"].values():
-        assert facts["names"]
-        assert facts["about"]
-        assert facts["writes"]
-        assert facts["try_instead"]
-        assert set(facts["try_instead"]) <= set(IDS)
-    for facts in common("things")["thing"].values():
-        assert facts["try_instead"] or "this catalogue has no" in facts["answer"]
-        assert set(facts["try_instead"]) <= set(IDS)
-        assert facts["kind"]
-        assert facts["answer"]
+
+
+# what an entry of each table of things.toml states
+STATED = {
+    "uncovered": {"names", "answer"},
+    "hosted": {"names"},
+    "line": {"names", "about", "writes", "try_instead"},
+    "thing": {"kind", "answer"},
+}
+
+
+@pytest.mark.parametrize("table", sorted(STATED))
+def test_a_thing_says_what_it_is_and_what_to_ask_instead(table: str) -> None:
+    for facts in common("things")[table].values():
+        assert all(facts[key] for key in STATED[table])
+        assert set(facts.get("try_instead", ())) <= set(IDS)
+        assert (
+            table != "thing" or facts["try_instead"] or "this catalogue has no" in facts["answer"]
+        )
         # what computes inside a program was read somewhere, and can be judged
-        assert set(facts.get("runs_with", ())) <= set(open_catalogue().runtime_ids())
+        assert set(facts.get("runs_with", ())) <= set(SHELF.runtime_ids())
         assert "runs_with" not in facts or facts["source"]
 
 
