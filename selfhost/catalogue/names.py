@@ -294,15 +294,15 @@ def _as_tag(name: str, key: str, match: Match | None, catalogue: Catalogue) -> M
     """What Ollama loads by a tag, which may be another model than its name means elsewhere."""
     tag = catalogue.common_tables("families", "tag").get(key, ("", {}))[1]
     loaded = tag.get("loads") or ""
-    if loaded in catalogue and match is not None and match[0] != loaded:
-        return loaded, (f"Ollama's {name} is {loaded}; elsewhere the name means {match[0]}.",)
-    if match is not None:
+    if loaded not in catalogue and match is None:
+        # Ollama writes instruct where Google writes it: gemma2:9b-instruct-q4_0
+        loaded = by_key(re.sub("-instruct$", "-it", key), ("ids",), catalogue) or ""
+        return (loaded, ()) if loaded else None
+    if loaded not in catalogue:
         return match
-    if loaded and loaded not in catalogue:
-        raise _not_listed(name, loaded, tag.get("others") or (), catalogue)
-    # Ollama writes instruct where Google writes it: gemma2:9b-instruct-q4_0
-    id = loaded or by_key(re.sub("-instruct$", "-it", key), ("ids",), catalogue)
-    return None if id is None else (id, ())
+    if match is None or match[0] == loaded:
+        return loaded, ()
+    return loaded, (f"Ollama's {name} is {loaded}; elsewhere the name means {match[0]}.",)
 
 
 def named_or_none(name: str, catalogue: Catalogue) -> Match | None:
@@ -342,22 +342,10 @@ def _in_family(key: str, catalogue: Catalogue) -> Match | None:
 def _in_ollama(name: str, catalogue: Catalogue) -> Match | None:
     """What Ollama's library loads by a name, which may be another model than it means elsewhere."""
     family = catalogue.common_tables("families", "family").get(canonical(name), ("", {}))[1]
-    loaded, model = family.get("ollama"), family.get("model")
-    if loaded is None:
-        return named(name, catalogue)
+    loaded, model = family.get("ollama") or "", family.get("model")
     if loaded not in catalogue:
-        others = (family.get("ollama_needs"), model, *(family.get("others") or ()))
-        raise _not_listed(name, loaded, others, catalogue)
+        return named(name, catalogue)
     return loaded, (f"Ollama's {name} is {loaded}; elsewhere the name means {model}.",)
-
-
-def _not_listed(
-    name: str, loaded: str, others: Iterable[str | None], catalogue: Catalogue
-) -> UnknownModelError:
-    """The error for a name by which Ollama loads a model that has no spec."""
-    nearest = [other for other in others if other is not None and other in catalogue]
-    message = f"Ollama's {cut_short(name)} is {loaded}, which is not in the catalogue"
-    return UnknownModelError(message, nearest=nearest[:5], remedy=SEE_NAMES)
 
 
 # ------------------------------------------------------------- the readings of a part of a name
