@@ -80,12 +80,8 @@ class ConfigRead(Record):
     notes: tuple[str, ...]
 
 
-def read_config(
-    path: str, architectures: Mapping[str, Any], *, name: str | None = None
-) -> ConfigRead:
-    """The model that a config.json describes. Raises `SpecError`. `name` is that of the model, by
-    default the path's.
-    """
+def read_config(path: str, architectures: Mapping[str, Any]) -> ConfigRead:
+    """The model that a config.json describes. Raises `SpecError`."""
     values = read_json(path, MAX_CONFIG_BYTES, what="config.json")
     refuse_what_is_no_config(path, values)
     exported = beside(path, _QUANTIZATION)
@@ -94,7 +90,7 @@ def read_config(
         part = export.get("quantization") if isinstance(export, dict) else None
         own = {"quant_method": "modelopt", **(part if isinstance(part, dict) else {})}
         values = {**values, "quantization_config": own}
-    return _Config(path, values, architectures).read(name or _name(path, values))
+    return _Config(path, values, architectures).read()
 
 
 def _name(path: str, values: Mapping[str, Any]) -> str:
@@ -126,7 +122,7 @@ class _Config:
 
     # ------------------------------------------------------------------------------ the whole
 
-    def read(self, name: str) -> ConfigRead:
+    def read(self) -> ConfigRead:
         stored = stored_of(self.keys)
         if stored.why is not None:
             self.unknown["architecture.matrix_dtype"] = stored.why
@@ -150,15 +146,16 @@ class _Config:
         if architecture is not None and not architecture.output_matrix:
             modality = "embedding"
         return ConfigRead(
-            spec=self.spec(name, "speech" if is_speech else modality, architecture, counts),
+            spec=self.spec("speech" if is_speech else modality, architecture, counts),
             stored=stored,
             language_parameters=language,
             notes=tuple(self.keys.notes),
         )
 
     def spec(
-        self, name: str, modality: str, architecture: Architecture | None, counts: Parameters
+        self, modality: str, architecture: Architecture | None, counts: Parameters
     ) -> ModelSpec:
+        name = _name(self.path, self.keys.outer)
         self.unknown.update(_NEVER_STATED)
         # classes that transformers has of its own do not need the code that auto_map names
         is_own = not self.in_gguf or self.keys.type.get("own_code")

@@ -12,7 +12,7 @@ from helpers.each import each
 from helpers.ggufs import ROWS, gguf, make, measured, write
 from helpers.local_models import again, config, problem, safetensors
 from helpers.paths import CONFIGS
-from selfhost import Machine, Workload, check
+from selfhost import Machine, check
 from selfhost.catalogue.index import Catalogue
 from selfhost.machine.profiles import load
 from selfhost.modelfiles import LocalModel, read_local, spec_text
@@ -152,58 +152,38 @@ def test_a_spec_made_of_a_gguf_file_reads_back(name: str, tmp_path: Path) -> Non
     assert counted_parameters(again(spec), ROWS) == (spec.parameters.total, spec.parameters.active)
 
 
+MAC = Machine(planning=True, system="darwin", architecture="aarch64")
+
+
+@pytest.mark.parametrize("machine", [load("desktop-rtx3060-12gb").machine, MAC])
 @pytest.mark.parametrize(
-    ("stored", "runtime", "quantization"),
+    "of",
     [
-        ({"quantization": {"bits": 8, "group_size": 64}}, "mlx", "8bit"),
-        ({"quantization": {"bits": 4, "group_size": 32, "mode": "mxfp4"}}, "mlx", "mxfp4"),
-        ({"quantization_config": {"quant_method": "awq", "bits": 4, "group_size": 64}}, "transformers", "awq-64g"),
-        ({"quantization_config": {"quant_method": "modelopt", "quant_algo": "NVFP4"}}, "vllm", "nvfp4"),
+        "LiquidAI--LFM2.5-VL-1.6B", "MiniMaxAI--MiniMax-M2.5", "BAAI--bge-m3", {"quantization": {"bits": 8, "group_size": 64}},
+        {"quantization_config": {"quant_method": "awq", "bits": 4, "group_size": 64}},
+        {"quantization_config": {"quant_method": "modelopt", "quant_algo": "NVFP4"}},
     ],
 )  # fmt: skip
-def test_a_spec_of_quantized_weights_is_judged_as_they_are_stored(
-    stored: dict[str, object], runtime: str, quantization: str, tmp_path: Path
+def test_a_spec_made_of_a_config_has_its_route(
+    of: str | dict[str, object], machine: Machine, tmp_path: Path
 ) -> None:
-    """By path, by id and as the config.json itself: the same runtime, type and size; asked for, a GGUF file is told all the same."""
-    file = config(tmp_path, **stored)
+    """Its weights are the user's to get for either, by path or by id: the same route, findings and figures."""
+    if isinstance(of, str):
+        file = Path(shutil.copy(CONFIGS / f"{of}.json", tmp_path / "config.json"))
+    else:
+        file = config(tmp_path, **of)
     made = tmp_path / "specs" / "made.toml"
     made.parent.mkdir()
     made.write_text(spec_text(read_local(file, ROWS).spec.replace(id="made")), encoding="utf-8")
-    mac = Machine(planning=True, system="darwin", architecture="aarch64")
     answers = [
-        check(str(file), machine=mac, alternatives=False),
-        check(str(made), machine=mac, alternatives=False),
-        check("made", machine=mac, specs=[made.parent], alternatives=False),
+        check(str(file), machine=machine),
+        check(str(made), machine=machine),
+        check("made", machine=machine, specs=[made.parent]),
     ]
-    for answer in answers:
-        assert (answer.workload.runtime, answer.workload.quantization) == (runtime, quantization)
-        assert answer.needs is not None
-        assert answer.needs.download_bytes
-    assert len({answer.needs.download_bytes for answer in answers if answer.needs is not None}) == 1
-    assert all(
-        any(f"stored as {quantization}; a GGUF file" in note for note in answer.understood_as)
-        for answer in answers[:2]
+    first, *others = (
+        (each.route, each.exit_code, each.workload, each.needs, each.findings) for each in answers
     )
-    other = check(str(made), Workload(runtime="llama.cpp"), machine=mac, alternatives=False)
-    assert other.workload.quantization == "Q4_K_M"
-
-
-@pytest.mark.parametrize(
-    "name", ["LiquidAI--LFM2.5-VL-1.6B", "MiniMaxAI--MiniMax-M2.5", "BAAI--bge-m3"]
-)
-def test_a_spec_made_of_a_config_has_its_route(name: str, tmp_path: Path) -> None:
-    """Its weights are the user's to get for either: the same route, findings, figures and lines to type."""
-    file = shutil.copy(CONFIGS / f"{name}.json", tmp_path / "config.json")
-    made = tmp_path / "my.toml"
-    made.write_text(spec_text(read_local(file, ROWS).spec), encoding="utf-8")
-    for profile in ("desktop-rtx3060-12gb", "aws-m7i.2xlarge"):
-        machine = load(profile).machine
-        answers = [check(str(path), machine=machine) for path in (file, made)]
-        first, second = (
-            (each.route, each.exit_code, each.workload, each.needs, each.commands, each.findings)
-            for each in answers
-        )
-        assert first == second
+    assert others == [first, first]
 
 
 def test_a_number_that_is_not_whole_is_written_as_it_is() -> None:

@@ -115,28 +115,22 @@ def test_packed_weights_are_bytes_not_parameters(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("named", ["", "config.json"])
-@pytest.mark.parametrize("algorithm", ["FP8", "superquant"])
-def test_quantization_told_in_a_file_of_its_own(algorithm: str, named: str, tmp_path: Path) -> None:
+def test_quantization_told_in_a_file_of_its_own(named: str, tmp_path: Path) -> None:
     """NVIDIA's exporter writes hf_quant_config.json and nothing into config.json; the folder and the file are read alike."""
     folder = small(tmp_path / "m", stored="F8_E4M3")
-    told = {"quantization": {"quant_algo": algorithm, "kv_cache_quant_algo": "FP8"}}
-    (folder / "hf_quant_config.json").write_text(json.dumps(told), encoding="utf-8")
-    local = read_local(folder / named, ROWS)
-    assert local.spec.architecture is not None
-    assert local.spec.architecture.cache_dtype == "float8_e4m3"
-    if algorithm == "FP8":
-        assert local.quantization == "float8_e4m3"
-        assert local.spec.architecture.matrix_dtype == "float8_e4m3"
-    else:
-        assert local.quantization is None
-        assert "superquant" in local.spec.unknown["architecture.matrix_dtype"]
+    for algorithm, quantization in (("FP8", "float8_e4m3"), ("superquant", None)):
+        told = {"quantization": {"quant_algo": algorithm, "kv_cache_quant_algo": "FP8"}}
+        (folder / "hf_quant_config.json").write_text(json.dumps(told), encoding="utf-8")
+        local = read_local(folder / named, ROWS)
+        assert local.spec.architecture is not None
+        assert local.spec.architecture.cache_dtype == "float8_e4m3"
+        kept = (local.quantization, local.spec.architecture.matrix_dtype)
+        assert kept == (quantization, quantization)
+    assert "superquant" in local.spec.unknown["architecture.matrix_dtype"]
     for odd in ("[]", "{}", '{"quantization": []}'):
         (folder / "hf_quant_config.json").write_text(odd, encoding="utf-8")
-        local = read_local(folder / named, ROWS)
-        assert local.quantization is None
-        assert (
-            "quant_algo = None is not understood" in local.spec.unknown["architecture.matrix_dtype"]
-        )
+        unknown = read_local(folder / named, ROWS).spec.unknown
+        assert "quant_algo = None is not understood" in unknown["architecture.matrix_dtype"]
 
 
 def test_plain_files_of_weights_said_to_be_quantized_are_of_no_known_model(tmp_path: Path) -> None:
