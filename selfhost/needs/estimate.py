@@ -383,13 +383,12 @@ def decode_bytes_by_type(
         read = _read_of_gguf(subject, quantization)
         if read is not None:
             return read
-    architecture, row, narrow = subject.architecture, subject.row, None
-    if architecture is not None and quantization == name_of(architecture):
-        narrow = architecture.expert_dtype
-    if architecture is None or row is None or narrow is None:
+    architecture, row = subject.architecture, subject.row
+    experts = architecture.expert_dtype if architecture is not None else None
+    if architecture is None or row is None or not experts or quantization != name_of(architecture):
         return _read_of_files(subject, runtime, format, quantization)
     # what is widened on a CPU and not on a GPU: what is read is not known before it is placed
-    is_widened = runtime is not None and narrow in runtime.account.widened
+    is_widened = runtime is not None and experts in runtime.account.widened
     tensors = typed_tensors(architecture, row)
     sizes = ((group.name, type, size) for group, type, size in tensors)
     return {} if is_widened else _read_of_tensors(architecture, sizes)
