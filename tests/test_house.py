@@ -371,7 +371,7 @@ def test_a_check_loads_what_it_needs() -> None:
         "import os, selfhost.cli.main\n"
         "selfhost.cli.main.main(['check', 'mistral-7b', '--machine', 'desktop-i3-8gb-no-gpu', '--output', os.devnull])"
     )
-    others = ("catalogue.openness", "core.json_text", "advice.listing", "advice.stand_ins")
+    others = ("catalogue.openness", "core.json_text", "advice.listing")
     assert "selfhost.judge.judging" in modules
     assert not modules & {f"selfhost.{name}" for name in others}
     # an installed package has an index in place of the names that are read of the specs

@@ -4,54 +4,29 @@ stand-in.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
-from ..catalogue.index import Catalogue
+from ..catalogue.index import Catalogue, Outline
 from ..catalogue.offers import Offer, offers_of, snapshot
 from ..catalogue.spec import ModelSpec
+from ..catalogue.spec_values import BASE
 from ..core.errors import SelfhostError
-from ..core.records import Record
 from ..judge.checks import Finding, Outcome
 from ..judge.checks.model import license_check, openness_check
 from ..judge.record import Judged, Question
 
-
-class _Prices(Record):
-    """The offers of the catalogue on the day `today`."""
-
-    catalogue: Catalogue
-    today: str
-
-    def of_model(self, id: str) -> tuple[Offer, ...]:
-        return tuple(offers_of(self.catalogue.offers_path, id, today=self.today))
-
-    def of_provider(self, spec: ModelSpec) -> tuple[Offer, ...]:
-        """A closed model in service, without a price: that it is served is what makes it a closed
-        model's API. () where offers of it ended.
-        """
-        path, served = self.catalogue.offers_path, spec.availability
-        if not spec.closed or served is None or not served.api:
-            return ()
-        is_retired = served.retired is not None and served.retired <= self.today
-        if is_retired or offers_of(path, spec.id, today=""):
-            return ()
-        source = f"{spec.sources.get('availability', 'its spec')}; no price known"
-        return (
-            Offer(
-                provider=served.provider,
-                model=spec.id,
-                model_id=spec.id,
-                as_of=snapshot(path).day,
-                source=source,
-            ),
-        )
+# a retired model's replacement may be retired itself
+MOST_SUCCESSORS = 4
+_BY_PUBLISHER = "the successor its publisher names"
+_BY_JUDGEMENT = "its successor in this catalogue's judgement, not by its publisher's word"
+_SAME_LINE = "the newest model of the same line"
+_NAMED = "the closest open-weight model that its spec names"
+_LARGEST = "the largest open-weight model"
+_AS_LARGE = "an open-weight model as large or larger"
 
 
 def offers_for(
-    catalogue: Catalogue,
-    question: Question,
-    judged: Judged,
-    today: str,
+    catalogue: Catalogue, question: Question, judged: Judged, today: str
 ) -> tuple[Offer, ...]:
     """The offers that meet what was asked, this model's own first; those of a stand-in only where
     it has none and cannot run here.
@@ -64,10 +39,10 @@ def offers_for(
     workload, spec = question.workload, question.spec
     if workload.private or workload.task == "finetune":
         return ()
-    prices = _Prices(catalogue=catalogue, today=today)
     published_id = _published_id(spec, catalogue)
     if published_id is not None and meets(judged.findings):
-        offers = _served(question, spec, prices.of_model(published_id), prices)
+        own = offers_of(catalogue.offers_path, published_id, today=today)
+        offers = _served(question, spec, tuple(own), catalogue, today)
         if offers and judged.failed and _is_of_files(spec):
             reason = f"The offers are for {published_id}, which these files match in name and"
             return tuple(offer.replace(why_instead=f"{reason} size.") for offer in offers)
@@ -75,37 +50,34 @@ def offers_for(
             return offers
     if not judged.failed:
         return ()
-    return _of_stand_in(question, published_id, prices)
+    # no id is the same as that of a model that the catalogue lacks
+    for model_id, why in stand_ins(spec.replace(id=published_id or ""), catalogue):
+        offers = _of_stand_in(question, model_id, catalogue, today)
+        if offers:
+            reason = (
+                f"No known API offers {spec.id} under these conditions. The offers are for"
+                f" {model_id}, {why}."
+            )
+            return tuple(offer.replace(stands_in=True, why_instead=reason) for offer in offers)
+    return ()
 
 
 def _of_stand_in(
-    question: Question, published_id: str | None, prices: _Prices
+    question: Question, model_id: str, catalogue: Catalogue, today: str
 ) -> tuple[Offer, ...]:
-    """The offers of the first model that stands in for this one and meets what was asked."""
-    from .stand_ins import stand_ins
-
-    spec, catalogue, workload = question.spec, prices.catalogue, question.workload
-    # no id is the same as that of a model that the catalogue lacks
-    for model_id, why in stand_ins(spec.replace(id=published_id or ""), catalogue):
-        offers = prices.of_model(model_id)
-        # what nobody serves stands in for nothing, and most models are served by nobody
-        if not (offers or catalogue.is_closed(model_id)):
-            continue
-        try:
-            other = catalogue.spec(model_id)
-        except SelfhostError:
-            # a broken spec stands in for nothing; the verdict itself does not depend on it
-            continue
-        served = _served(question, other, offers, prices)
-        checks = license_check(other, workload), openness_check(other, workload)
-        if not served or not meets(finding for finding in checks if finding):
-            continue
-        reason = (
-            f"No known API offers {spec.id} under these conditions. The offers are for {model_id},"
-            f" {why}."
-        )
-        return tuple(offer.replace(stands_in=True, why_instead=reason) for offer in served)
-    return ()
+    """The offers of another model, where it meets what was asked."""
+    offers = tuple(offers_of(catalogue.offers_path, model_id, today=today))
+    # what nobody serves stands in for nothing, and most models are served by nobody
+    if not (offers or catalogue.is_closed(model_id)):
+        return ()
+    try:
+        other = catalogue.spec(model_id)
+    except SelfhostError:
+        # a broken spec stands in for nothing; the verdict itself does not depend on it
+        return ()
+    checks = license_check(other, question.workload), openness_check(other, question.workload)
+    is_met = meets(finding for finding in checks if finding)
+    return _served(question, other, offers, catalogue, today) if is_met else ()
 
 
 def meets(findings: Iterable[Finding]) -> bool:
@@ -127,10 +99,11 @@ def _published_id(spec: ModelSpec, catalogue: Catalogue) -> str | None:
         return spec.id
     from ..catalogue.names import id_of_whole_name
 
+    own = spec.parameters.total
     for name in (spec.name, spec.name.replace("--", "/", 1), spec.id):
-        model_id = id_of_whole_name(name, catalogue)
-        other = catalogue.outline(model_id or "")
-        if other is not None and _are_near(other.parameters_total, spec.parameters.total):
+        other = catalogue.outline(id_of_whole_name(name, catalogue) or "")
+        total = other.parameters_total if other is not None else None
+        if other is not None and own and total and abs(own - total) <= 0.02 * total:
             return other.id
     return None
 
@@ -141,18 +114,13 @@ def _is_of_files(spec: ModelSpec) -> bool:
     return not is_spec or spec.lone_config is not None
 
 
-def _are_near(own: int | None, other: int | None) -> bool:
-    """Whether two counts of parameters are those of one model."""
-    return own is not None and other is not None and abs(own - other) <= 0.02 * own
-
-
 def _served(
-    question: Question, spec: ModelSpec, offers: tuple[Offer, ...], prices: _Prices
+    question: Question, spec: ModelSpec, offers: tuple[Offer, ...], catalogue: Catalogue, today: str
 ) -> tuple[Offer, ...]:
     """Those of the model's offers, or its provider's without a price, that serve the context, where
     one was asked for.
     """
-    offers, architecture = offers or prices.of_provider(spec), spec.architecture
+    offers, architecture = offers or _of_provider(spec, catalogue, today), spec.architecture
     wanted = question.workload.context_tokens if question.context_asked else None
     if wanted is None:
         return offers
@@ -162,3 +130,105 @@ def _served(
     if longest and wanted > longest:
         return ()
     return tuple(offer for offer in offers if (offer.context_tokens or 0) >= wanted)
+
+
+def _of_provider(spec: ModelSpec, catalogue: Catalogue, today: str) -> tuple[Offer, ...]:
+    """A closed model in service, without a price: that it is served is what makes it a closed
+    model's API. () where offers of it ended.
+    """
+    path, served = catalogue.offers_path, spec.availability
+    if not spec.closed or served is None or not served.api:
+        return ()
+    is_retired = served.retired is not None and served.retired <= today
+    if is_retired or offers_of(path, spec.id, today=""):
+        return ()
+    source = f"{spec.sources.get('availability', 'its spec')}; no price known"
+    return (
+        Offer(
+            provider=served.provider,
+            model=spec.id,
+            model_id=spec.id,
+            as_of=snapshot(path).day,
+            source=source,
+        ),
+    )
+
+
+# ------------------------------------------------------------------ stand-ins
+
+
+def stand_ins(spec: ModelSpec, catalogue: Catalogue) -> Iterator[tuple[str, str]]:
+    """What stands in for a model, by id, and why: the first that is offered and meets what was
+    asked is taken.
+
+    Its successors, the one that nothing follows before those on the way to it. Then, of an open
+    one, those as large or larger for the same kind of input, in this order: not superseded, made
+    for the same purpose, a base model or none as it is, of the same family, the nearest in size.
+    How large a closed one is nobody knows: there it is the other models of its provider's line, the
+    newest first, then the open-weight ones that its spec names, then any, the largest first; of
+    each, those made for the same purpose first, and what is superseded after all that is not.
+    """
+    own = catalogue.outline(spec.id)
+    purpose = own.purpose if own is not None else "general"
+    seen = {spec.id}
+    others = _beside_closed if spec.closed else _as_large
+    for group in (_followers(own, catalogue), others(spec, purpose, catalogue)):
+        for outline, why in group:
+            if outline.id in seen:
+                continue
+            seen.add(outline.id)
+            is_aside = why not in (_BY_PUBLISHER, _BY_JUDGEMENT) and outline.purpose != purpose
+            yield outline.id, f"{why}, but not made for {purpose}" if is_aside else why
+
+
+def _followers(own: Outline | None, catalogue: Catalogue) -> Iterator[tuple[Outline, str]]:
+    """Its successors as far as specs name them, the one that nothing follows first."""
+    if own is None:
+        return
+    chain = [own]
+    while len(chain) <= MOST_SUCCESSORS:
+        after = catalogue.outline(chain[-1].next or "")
+        if after is None or after in chain:
+            break
+        chain.append(after)
+    for place in sorted(range(1, len(chain)), key=lambda place: chain[place].next is not None):
+        is_judged = any(outline.next_is_judged for outline in chain[:place])
+        yield chain[place], _BY_JUDGEMENT if is_judged else _BY_PUBLISHER
+
+
+def _as_large(spec: ModelSpec, purpose: str, catalogue: Catalogue) -> Iterator[tuple[Outline, str]]:
+    """Open models as large as an open one or larger."""
+    size, is_base = spec.parameters.total, BASE in (spec.uses or ())
+
+    def rank(outline: Outline) -> tuple[bool, ...]:
+        return (
+            outline.superseded_by is not None,
+            outline.purpose != purpose,
+            (BASE in (outline.uses or ())) != is_base,
+            outline.family != spec.family,
+        )
+
+    for outline in sorted(catalogue.open_by_size(), key=rank):
+        is_alike = size is not None and outline.modality == spec.modality
+        if is_alike and (outline.parameters_total or 0) >= (size or 0):
+            yield outline, _AS_LARGE + " of its family" * (outline.family == spec.family)
+
+
+def _beside_closed(
+    spec: ModelSpec, purpose: str, catalogue: Catalogue
+) -> Iterator[tuple[Outline, str]]:
+    """What may stand in for a closed model behind its successors, and what each is to it."""
+
+    def rank(outline: Outline) -> tuple[bool, bool]:
+        return outline.superseded_by is not None, outline.purpose != purpose
+
+    named = spec.availability.open_alternatives if spec.availability else ()
+    same = [outline for outline in catalogue.outlines() if outline.modality == spec.modality]
+    line = [outline for outline in same if outline.closed and outline.family == spec.family]
+    line.sort(key=lambda outline: (outline.released or "", outline.id), reverse=True)
+    largest = [each for each in catalogue.open_by_size()[::-1] if each.modality == spec.modality]
+    yield from ((outline, _SAME_LINE) for outline in sorted(line, key=rank))
+    for outline in map(catalogue.outline, catalogue.current_first(named)):
+        if outline is not None:
+            yield outline, _NAMED
+    yield from ((outline, _LARGEST) for outline in sorted(largest, key=rank))
