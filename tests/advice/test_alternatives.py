@@ -3,37 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from random import Random
 
 import pytest
 
 from helpers.machines import GIB, VM
 from selfhost import Route, Workload, check
 from selfhost.catalogue.index import open_catalogue
-
-
-def _sample(count: int) -> list[tuple[str, str]]:
-    """Large models on small machines, by chance but the same in every run."""
-    chance = Random(2211)
-    large = [
-        outline.id
-        for outline in open_catalogue().outlines()
-        if outline.closed or (outline.parameters_total or 0) > 30e9
-    ]
-    machines = ("rtx 3060 12gb 32gb", "macbook-air-m2-16gb", "raspberry pi 5 8gb", "2x rtx 3090")
-    return [(chance.choice(large), chance.choice(machines)) for _ in range(count)]
-
-
-def test_what_is_proposed_instead_does_run() -> None:
-    """Every alternative, asked for as it is proposed, gets the route local."""
-    for name in ("deepseek-v3", "mixtral", "gpt-4o", "llama-3.3-70b"):
-        for other in check(name, machine=VM).alternatives:
-            again = check(
-                other.id,
-                Workload(quantization=other.quantization, context_tokens=other.context_tokens),
-                machine=VM,
-            )
-            assert again.route is Route.LOCAL, other
 
 
 def test_a_closed_models_nearest_open_weights_are_named_with_their_license() -> None:
@@ -80,7 +55,8 @@ def test_nothing_is_proposed_that_takes_more_than_is_there(
         ("qwen3-14b", "rtx 3060", Workload(runtime="vllm")),
         # its files are in Ollama's library alone
         ("github-copilot", "laptop-ddr4-16gb", Workload(min_tokens_per_second=10)),
-        *((model, machine, Workload()) for model, machine in _sample(3)),
+        ("deepseek-v3", "rtx 3060 12gb 32gb", Workload()),
+        ("mixtral", "raspberry pi 5 8gb", Workload()),
     ],
 )
 def test_a_proposal_has_the_figures_that_its_command_gives(
@@ -95,6 +71,7 @@ def test_a_proposal_has_the_figures_that_its_command_gives(
         options = dict(zip(typed[1::2], typed[2::2], strict=True))
         asked = Workload(runtime=options.get("--runtime"), quantization=options.get("--quant"))
         judged = check(other.id, asked, machine=machine)
+        assert judged.route is Route.LOCAL
         assert judged.needs is not None
         assert judged.needs.memory is not None
         assert judged.workload.quantization == other.quantization

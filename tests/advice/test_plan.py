@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from helpers.schemas import validate
 from selfhost import Workload, check
 from selfhost.advice.listing import Lister
 from selfhost.advice.plan import Least, Plan, make_plan
@@ -30,30 +29,21 @@ GIB, GB = 2**30, 10**9
 CASES: dict[str, tuple[str, Workload]] = {
     "faster-whisper": ("whisper-small", Workload(runtime="faster-whisper")),
     "default": ("mistral-7b", Workload()),
-    "small": ("gpt2", Workload()),
     "long context": ("llama-3.1-8b", Workload(context_tokens=32_768, parallel=2)),
     "mixture of experts": ("gpt-oss-120b", Workload(min_tokens_per_second=10)),
     "large": ("deepseek-v3", Workload()),
-    "speech": ("whisper-small", Workload()),
     "transformers": ("opt-1.3b", Workload()),
     "a runtime for one system": ("mistral-7b", Workload(runtime="mlx")),
     "a runtime for GPUs": ("mistral-7b", Workload(runtime="vllm")),
-    "a large one for GPUs": (
-        "llama-3.3-70b-instruct",
-        Workload(runtime="vllm", quantization="awq"),
-    ),
     "a quantization for GPUs": ("qwen3-8b", Workload(runtime="transformers", quantization="fp8")),
     "16 bits in faster-whisper": (
         "whisper-large-v3",
         Workload(runtime="faster-whisper", quantization="float16"),
     ),
     "pictures": ("flux.1-dev", Workload()),
-    "pictures in one type": ("flux.1-dev", Workload(runtime="diffusers", quantization="bfloat16")),
     "video": ("wan2.1-t2v-14b", Workload()),
     "fine-tuning": ("gpt2", Workload(task="finetune")),
-    "a reserve": ("mistral-7b", Workload(reserve_bytes=4 * GIB)),
     "a pace of each": ("mistral-7b", Workload(parallel=4, min_tokens_per_second=4)),
-    "any pace": ("mistral-7b", Workload(min_tokens_per_second=0)),
 }
 
 
@@ -87,7 +77,7 @@ def outcome(verdict: Verdict, name: str) -> tuple[Outcome, str]:
     return finding.outcome, finding.code
 
 
-@pytest.mark.parametrize("case", [*CASES][::2])
+@pytest.mark.parametrize("case", CASES)
 def test_the_least_machine_runs_it_and_one_byte_less_does_not(case: str) -> None:
     """`check` passes on the plan's machine; with one byte less of memory, or of disk, it is no longer sure."""
     model, workload = CASES[case]
@@ -272,26 +262,6 @@ def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]
     code = cli.main(words)
     out, err = capsys.readouterr()
     return code, out, err
-
-
-@pytest.mark.parametrize(
-    ("words", "code"),
-    [
-        (("mistral-7b", "--context", "8k"), 0),
-        (("gpt-4o",), 1),
-        (("deepseek-v3", "--min-speed", "500"), 1),
-    ],
-)
-def test_json_keeps_its_schema_and_the_exit_code(
-    words: tuple[str, ...], code: int, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Every answer validates; the code in it is the process's; every known machine has its route."""
-    exit_code, out, err = run(capsys, "plan", *words, "--format", "json")
-    answer = json.loads(out)
-    validate(answer, "plan-1")
-    assert (exit_code, answer["exit_code"], err) == (code, code, "")
-    assert len(answer["machines"]) == len(all_profiles())
-    assert (code == 0) == any(machine_row["route"] == "local" for machine_row in answer["machines"])
 
 
 @pytest.mark.parametrize(

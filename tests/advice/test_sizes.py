@@ -70,19 +70,6 @@ def test_the_request_is_what_a_server_cannot_give_back(run: dict[str, Any]) -> N
     assert sized.page_cache_bytes <= (sized.disk_bytes or 0) + 16 * MIB
 
 
-SERVED = [case for case in GROUPS if "limit" in {run["run"] for run in case["runs"]}]
-
-
-@pytest.mark.parametrize("case", SERVED, ids=lambda case: case["name"])
-def test_a_server_in_a_group_of_the_printed_size_serves_to_the_end(case: dict[str, Any]) -> None:
-    """Every prompt was answered under the limit, and what cannot be reclaimed stayed within it without the page cache; nine tenths of the request ended or stalled it."""
-    runs = {run["run"]: run for run in case["runs"]}
-    served = runs["limit"]
-    assert (served["outcome"], served["answered"]) == ("served", case["prompts"])
-    assert served["anonymous_bytes"] <= case["limit_bytes"] - case["page_cache_bytes"]
-    assert runs["less"]["outcome"] in ("killed", "stalled")
-
-
 def test_what_an_embedder_keeps_of_texts_is_bounded() -> None:
     """Texts that grow killed a server whose allocator kept the buffer of each, and idle users' texts fill the prompt cache of a model
     that has one; with both bound neither takes more."""
