@@ -56,21 +56,6 @@ def alike(word: str, choices: Sequence[str]) -> str | None:
     return nearest(word, choices)
 
 
-def is_slip(word: str, choice: str) -> bool:
-    """Whether one letter more, less or other, or two that changed places, makes the one of the
-    other.
-    """
-    if abs(len(word) - len(choice)) > 1 or word == choice:
-        return False
-    letters = zip(word, choice, strict=False)
-    same = next((at for at, (one, other) in enumerate(letters) if one != other), len(word))
-    typed, meant = word[same:], choice[same:]
-    if len(word) != len(choice):
-        return typed[1:] == meant or typed == meant[1:]
-    is_swapped = typed[:2] == meant[:2][::-1] and typed[2:] == meant[2:]
-    return typed[1:] == meant[1:] or is_swapped
-
-
 def nearest(word: str, choices: Sequence[str]) -> str | None:
     """The choice that a typing slip most likely meant, or None."""
     return next(iter(all_near(word, choices, most=1)), None)

@@ -13,7 +13,7 @@ from functools import lru_cache
 from ..core import units
 from ..core.errors import SelfhostError
 from ..core.records import Record, pattern
-from ..core.spelling import is_slip, words_of
+from ..core.spelling import all_near, words_of
 from ..core.tables import shipped_table
 from .cpus import (
     Cores,
@@ -44,7 +44,6 @@ UNKNOWN = "unknown"
 # as of a profile
 MOST_CARDS = 64
 _MOST_LETTERS = 200
-_SUGGESTED = 3
 _USUAL_SLICES = 7
 # what a virtual machine gets of an NVIDIA card, `GRID T4-8Q`: how fast that is no name tells
 _VGPU = pattern(r"(?:NVIDIA|GRID)[ -].+-\d{1,3}[ABCQ]")
@@ -692,7 +691,8 @@ def _unknown(name: Sequence[str]) -> UnknownGpuError:
         return UnknownGpuError(
             f"{shown(text)!r} is {clause}", remedy="name another GPU: --gpu 'RTX 4060 Ti 16GB'"
         )
-    near = _nearest(text)
+    labels = dict.fromkeys(card.label for card in cards() if not card.unified)
+    near = all_near(spelled(text), list(labels))
     meant = f"did you mean {', '.join(near)}? Else " if near else ""
     return UnknownGpuError(
         f"no GPU is called {shown(text)!r}",
@@ -718,20 +718,3 @@ def not_sold_so(several: Sequence[Card], memory_gib: float) -> UnknownGpuError:
         remedy=f"--set gpu={memory_gib:g}GiB:'{card.label}' states one that was changed",
         nearest=[card.label_with(size) for size in card.memory_gib],
     )
-
-
-def _nearest(text: str) -> tuple[str, ...]:
-    """Labels of cards that are spelled alike, with a number that differs in one digit at most."""
-    from difflib import get_close_matches
-
-    plain = spelled(text).lower()
-    numbers = [word for word in words_of(plain) if any(map(str.isdecimal, word))]
-    label_of = {
-        key: card.label
-        for card in cards()
-        if not card.unified
-        and any(word == each or is_slip(word, each) for word in numbers for each in card.words)
-        for key in (card.label.lower(), card.label.lower().partition(" ")[2])
-    }
-    near = get_close_matches(plain, list(label_of), n=2 * _SUGGESTED, cutoff=0.6)
-    return tuple(dict.fromkeys(label_of[key] for key in near))[:_SUGGESTED]

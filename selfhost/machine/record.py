@@ -45,12 +45,10 @@ MAX_FILE_BYTES = 4 * 2**20
 
 NETWORK_FILESYSTEMS = frozenset((
     "9p", "afs", "afpfs", "beegfs", "ceph", "cifs", "coda", "drvfs", "gfs2", "glusterfs", "gpfs",
-    "lustre", "ncpfs", "nfs", "nfs4", "ocfs2",
-    "prl_fs", "smb2", "smb3", "smbfs", "vboxsf", "virtiofs", "vmhgfs", "webdav", "fuse.beegfs",
-    "fuse.cephfs", "fuse.curlftpfs",
-    "fuse.davfs2", "fuse.gcsfuse", "fuse.glusterfs", "fuse.goofys", "fuse.juicefs", "fuse.rclone",
-    "fuse.s3fs", "fuse.smbnetfs",
-    "fuse.sshfs", "fuse.vmhgfs-fuse",
+    "lustre", "ncpfs", "nfs", "nfs4", "ocfs2", "prl_fs", "smb2", "smb3", "smbfs", "vboxsf",
+    "virtiofs", "vmhgfs", "webdav", "fuse.beegfs", "fuse.cephfs", "fuse.curlftpfs", "fuse.davfs2",
+    "fuse.gcsfuse", "fuse.glusterfs", "fuse.goofys", "fuse.juicefs", "fuse.rclone", "fuse.s3fs",
+    "fuse.smbnetfs", "fuse.sshfs", "fuse.vmhgfs-fuse",
 ))  # fmt: skip
 # rootfs is that of an initramfs: a ramfs or a tmpfs
 MEMORY_FILESYSTEMS = frozenset(("tmpfs", "ramfs", "devtmpfs", "rootfs", "hugetlbfs"))
@@ -67,12 +65,8 @@ _ARCHITECTURES = {
 }  # fmt: skip
 # Python calls Termux' system `android` since 3.13 (PEP 738): its files are Linux'
 _SYSTEMS = {
-    "darwin": "macos",
-    "osx": "macos",
-    "win32": "windows",
-    "cygwin": "windows",
-    "android": "linux",
-}
+    "darwin": "macos", "osx": "macos", "win32": "windows", "cygwin": "windows", "android": "linux",
+}  # fmt: skip
 
 WRITE_ONE = "write one with `selfhost machine --format json > FILE`"
 # what to do about a fact that is not read
@@ -86,13 +80,8 @@ SET_DISK = "state it: add `--set disk=100GB` to `selfhost check`"
 # how the memory bandwidth is known, where it is more than somebody's word: read by the cores with
 # care or in a moment; or stated by the number of modules at the rate that is usual, or by their
 # rate with both channels taken to be filled
-MEASURED, BRIEFLY, RATE_ASSUMED, FILLED_ASSUMED = (
-    "measured",
-    "measured-briefly",
-    "rate-assumed",
-    "filled-assumed",
-)
-HOWS = (MEASURED, BRIEFLY, RATE_ASSUMED, FILLED_ASSUMED)
+HOWS = ("measured", "measured-briefly", "rate-assumed", "filled-assumed")
+MEASURED, BRIEFLY, RATE_ASSUMED, FILLED_ASSUMED = HOWS
 # which end of what is there a figure is, where other programs had a part of it
 LEAST = "least"
 
