@@ -397,6 +397,9 @@ def _is_kind_of(named: str, own: str) -> bool:
 
 def _computer(about: Description) -> tuple[Machine, str]:
     parts = _Parts(about)
+    if "gb_per_s" in parts.row and (about.ram_gib or 0) > max(parts.row["gib"]):
+        # no other memory is soldered to it: that of a disk
+        about.ram_gib = None
     has_gpu = parts.cards is not None or about.vram_gib is not None or "shared" in parts.row
     if parts.processor is None and not has_gpu:
         _refuse_nothing_named(about)
@@ -495,6 +498,9 @@ def _with_cores(machine: Machine, about: Description) -> Machine:
     many as its processor has, or more.
     """
     stated, threads = about.numbers.get("cores", 0), about.numbers.get("threads", 0)
+    if machine.assumes("cpu_cores_usable"):
+        # two threads of a core, as nearly all have that tell their threads
+        stated = stated or threads // 2
     processor = machine.cpu_model or ""
     cores = cpus.cores_of(processor)
     is_known = cores and cores.are_known and stated >= cores.physical[1] // cpus.count_of(processor)

@@ -45,9 +45,8 @@ _ZERO_OR_LESS = re.compile(
 )
 # what lscpu and neofetch print
 _OF_A_PROGRAM = re.compile(r"(?:thread|core|socket)\(s\) per|\w@\w[\w.-]*\s+-{4,}", re.IGNORECASE)
-_VERSION = re.compile(r"\d{1,2}(?:\.\d+){0,2}|pro|home|lts", re.ASCII)
-# a year, and a number that nobody counts with
-_SAYS_NOTHING = re.compile(r"20[012]\d|\d{1,2}", re.ASCII)
+# a year, a number that nobody counts with, and what stands behind a system's name
+_SAYS_NOTHING = re.compile(r"20[012]\d|\d{1,2}(?:\.\d+){0,2}|pro|home|lts", re.ASCII)
 _MOBILE_NUMBER = re.compile(r"\d{4,5}(?:u|hs?|hx|hk|p)|\d{3}[hv]", re.ASCII)
 _YEARS = range(2005, 2036)
 _ENDINGS = {1: "st", 2: "nd", 3: "rd"}
@@ -56,6 +55,8 @@ _CLASS_NUMBERS = frozenset("3579")
 
 _CHIP = re.compile(r"m[1-9]|a18", re.ASCII)
 _MACS = frozenset(("macbook", "imac", "mac"))
+# words behind which `m40` or `m3` is no chip of Apple's
+_OF_OTHERS = frozenset(("tesla", "quadro", "gtx", "core", "odroid", "nanopi", "pi", "nuc", "x9"))
 _PRODUCT_WORDS = ("macbook", "imac", "mac", "air", "pro", "mini", "studio", "neo")
 # products, fillers, years and sizes of screens
 _SAID = re.compile(
@@ -207,8 +208,6 @@ def _take_setting(about: Description) -> None:
         if word in table["systems"]:
             about.system = table["systems"][word]
             about.is_wsl |= word in table["wsl"]
-            while _VERSION.fullmatch(about.free(end)):
-                end += 1
             about.take(at, end, "system")
         elif word in table["containers"]:
             about.scope = "container"
@@ -293,7 +292,7 @@ def mac_title(row: Mapping[str, Any]) -> str:
 def _places_of_chip(texts: Sequence[str]) -> list[int]:
     """Where a chip and its variant stand: `m2`, `max`."""
     for at, word in enumerate(texts):
-        if _CHIP.fullmatch(word):
+        if _CHIP.fullmatch(word) and not (at and texts[at - 1] in _OF_OTHERS):
             return [at, at + 1] if [*texts, ""][at + 1] in ("pro", "max", "ultra") else [at]
     return []
 
@@ -569,13 +568,14 @@ def _count_beside(about: Description, start: int, end: int) -> int:
     """Take the count of what stands from `start` to `end`: `2x`, `dual`, `x2`, and a bare number
     that is none of the name before it. 1 without one.
     """
+    while start > 1 and about.word(start - 1) in role("gpu_idle") - {"with"}:
+        start -= 1
     before = COUNT.fullmatch(about.free(start - 1))
     count = words()["counts"].get(about.free(start - 1), int((before and before[1]) or 0))
     if count or _is_bare_count(about, start - 1):
         about.take(start - 1, start, "count")
         return count or int(about.word(start - 1))
-    beside_size = end + 1 if not about.free(end) or SIZE.fullmatch(about.free(end)) else end
-    for at in dict.fromkeys((end, beside_size)):
+    for at in (end, end + 1):
         behind = COUNT.fullmatch(about.free(at))
         # `epyc 7742 2x 3090` are two cards
         if behind and (behind[2] or about.word(at + 1) in ("", BREAK)):
