@@ -16,7 +16,7 @@ from ..judge.files import typed_file
 from ..judge.pace.graphics import uses_shared_gpu
 from ..judge.placement.devices import computes_on_shared, is_built_for, reaches
 from ..judge.question import is_behind_gate
-from ..judge.record import Judged
+from ..judge.record import Judged, Question
 from ..machine.record import Accelerator, Machine
 from .commands import Case, by_tag, commands, lines_of_file, recipe, training_lines
 
@@ -137,7 +137,9 @@ def _steps_of_published(case: Case, first: tuple[str, ...], lines: tuple[str, ..
 
 def _steps_by_tag(case: Case, lines: tuple[str, ...]) -> Steps:
     """The lines of Ollama, which has the file that the judged runtime would have to be made."""
-    runtime, code = case.runtime, runtime_check(case.machine, case.runtime, loads=None).code
+    runtime = case.runtime
+    asked = Question(spec=case.spec, workload=case.workload, runtime=runtime)
+    code = runtime_check(asked, case.machine).code
     server = ("# the service has settings of its own; this server has the judged ones",)
     return Steps(
         setup=(

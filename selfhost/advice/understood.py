@@ -77,7 +77,8 @@ def _why_other_files(catalogue: Catalogue, understood: Understood, machine: Mach
     """
     asked, name = understood.asked, understood.workload.runtime
     implied = None if name is None else catalogue.runtime(name)
-    if implied and runtime_check(machine, implied, loads=None).code == "runtime-no-build":
+    in_it = Question(spec=understood.spec, workload=understood.workload, runtime=implied)
+    if implied and runtime_check(in_it, machine).code == "runtime-no-build":
         return (
             f"{asked} is a name of files for {implied.name}, which is not judged for"
             f" {machine.system or 'this system'}. This answer is for other files of the model:"

@@ -34,43 +34,22 @@ def judge(question: Question, machine: Machine) -> Judged:
     ]
     if needs is None:
         if question.loads is not None:
-            findings.append(_runtime_finding(question, machine))
+            findings.append(runtime_check(question, machine))
         return Judged(question=question, findings=tuple(filter(None, findings)))
     layout, pace, speed = best_layout(question, needs, machine)
     on_gpu = bool(machine.accelerators) and layout.needs.placement == "accelerator"
     findings += [
-        context_check(spec, workload, context_asked=question.context_asked, row=question.rewriting),
-        disk_check(
-            needs,
-            machine,
-            question.store,
-            missing_bytes=question.missing_bytes,
-            here=question.here,
-        ),
+        context_check(question),
+        disk_check(needs, machine, question.store, question.missing_bytes, question.here),
         layout.memory,
         layout.accelerator,
         cpu_check(needs.cpu, machine, question.runtime, on_gpu=on_gpu),
-        _runtime_finding(question, machine),
+        runtime_check(question, machine),
         speed,
     ]
     placed = to_come(question, layout.needs)
     kept = tuple(filter(None, findings))
     return Judged(question=question, findings=kept, needs=placed, speed=pace)
-
-
-def _runtime_finding(question: Question, machine: Machine) -> Finding:
-    spec = question.spec
-    # code that comes with the model needs no release that knows it
-    is_by_row = spec.architecture is not None and not spec.safety.remote_code
-    return runtime_check(
-        machine,
-        question.runtime,
-        loads=question.loads,
-        remedy=question.mend,
-        unfamiliar=question.unfamiliar,
-        architecture=spec.architecture.row if spec.architecture and is_by_row else None,
-        is_required=question.requires_runtime,
-    )
 
 
 def to_come(question: Question, needs: Needs) -> Needs:

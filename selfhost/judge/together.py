@@ -231,8 +231,7 @@ def _disk(members: Sequence[_Member], machine: Machine) -> Finding:
 def _on_one_volume(members: Sequence[_Member], machine: Machine) -> Finding:
     first, needs = members[0].question, members[0].needs
     if len(members) == 1:
-        missing, here = first.missing_bytes, first.here
-        return disk_check(needs, machine, first.store, missing_bytes=missing, here=here)
+        return disk_check(needs, machine, first.store, first.missing_bytes, first.here)
     size = _added(bytes_to_store(each.needs, each.question.missing_bytes) for each in members)
     largest = max(each.needs.largest_file_bytes or 0 for each in members) or None
     total = _sum_of([(each.name, each.needs) for each in members]).replace(

@@ -59,7 +59,6 @@ def disk_check(
     needs: Needs,
     machine: Machine,
     purpose: str,
-    *,
     missing_bytes: int | None = None,
     here: Here | None = None,
 ) -> Finding:

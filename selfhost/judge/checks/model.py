@@ -14,7 +14,6 @@ from . import Cell, Finding, Outcome, finding, phrase
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from ...needs.tensors import ArchitectureRow
     from ..record import Question
 
 
@@ -260,13 +259,9 @@ def reads_context(spec: ModelSpec) -> bool:
     return spec.modality in ("text", "vision")
 
 
-def context_check(
-    spec: ModelSpec, workload: Workload, *, context_asked: bool, row: ArchitectureRow | None = None
-) -> Finding | None:
-    """Was it trained for that much? `context_asked`: the context was given, not taken by
-    default. None where tokens make no sense. `row`: of an encoder with a decoder, whose context is
-    what is read and written together.
-    """
+def context_check(question: Question) -> Finding | None:
+    """Was it trained for that much? None where tokens make no sense."""
+    spec, workload, row = question.spec, question.workload, question.rewriting
     architecture, wanted = spec.architecture, workload.context_tokens
     if wanted is None:
         return _of_recording(spec, workload.audio_seconds)
@@ -274,7 +269,18 @@ def context_check(
     if row is not None and trained is not None:
         return _of_rewriter(wanted, trained, bounded=row.bounds_texts)
     scaled = architecture.scaled_context_tokens if architecture is not None else None
-    return _of_decoder(wanted, trained, scaled, workload, context_asked=context_asked)
+    most = max(filter(None, (trained, scaled)), default=None)
+    if most is None and question.context_asked:
+        return _of_context(Outcome.UNKNOWN, "context-not-known", "", wanted, None)
+    if most is None:
+        return _of_context(Outcome.PASS, "context-trained", "default", wanted, None)
+    if trained is not None and wanted <= trained:
+        return _of_context(Outcome.PASS, "context-trained", "", wanted, most, trained=trained)
+    if scaled is not None and wanted <= scaled:
+        figures = {"trained": trained, "scaled": scaled}
+        return _of_context(Outcome.WARN, "context-scaled", "", wanted, most, **figures)
+    variant = "prompt" if (workload.prompt_tokens or 0) >= most else ""
+    return _of_context(Outcome.FAIL, "context-too-long", variant, wanted, most)
 
 
 def _of_recording(spec: ModelSpec, seconds: int | None) -> Finding | None:
@@ -304,8 +310,9 @@ def _of_recording(spec: ModelSpec, seconds: int | None) -> Finding | None:
 
 
 def _of_rewriter(wanted: int, each: int, *, bounded: bool) -> Finding:
-    """`each`: tokens that the encoder reads at most, or was trained to where nothing bounds it,
-    and the decoder writes.
+    """Of an encoder with a decoder, whose context is what is read and written together. `each`:
+    tokens that the encoder reads at most, or was trained to where nothing bounds it, and the
+    decoder writes.
     """
     most = 2 * each
     if wanted <= most:
@@ -316,25 +323,6 @@ def _of_rewriter(wanted: int, each: int, *, bounded: bool) -> Finding:
     return _of_context(Outcome.WARN, "context-untrained", "", wanted, most, each=each).replace(
         short=0
     )
-
-
-def _of_decoder(
-    wanted: int, trained: int | None, scaled: int | None, workload: Workload, *, context_asked: bool
-) -> Finding:
-    most = max((limit for limit in (trained, scaled) if limit is not None), default=None)
-    if most is None:
-        if context_asked:
-            return _of_context(Outcome.UNKNOWN, "context-not-known", "", wanted, None)
-        return _of_context(Outcome.PASS, "context-trained", "default", wanted, None)
-    if trained is not None and wanted <= trained:
-        return _of_context(Outcome.PASS, "context-trained", "", wanted, most, trained=trained)
-    if scaled is not None and wanted <= scaled:
-        return _of_context(
-            Outcome.WARN, "context-scaled", "", wanted, most, trained=trained, scaled=scaled
-        )
-    if workload.prompt_tokens is not None and workload.prompt_tokens >= most:
-        return _of_context(Outcome.FAIL, "context-too-long", "prompt", wanted, most)
-    return _of_context(Outcome.FAIL, "context-too-long", "", wanted, most)
 
 
 def _of_context(

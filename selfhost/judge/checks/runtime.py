@@ -11,6 +11,11 @@ from ...machine.record import Machine
 from ...needs.records import CpuNeed
 from . import Cell, Finding, Outcome, finding, phrase
 
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from ..record import Question
+
 # x86-64 psABI, micro-architecture levels: every processor of it has these, named or not
 _OF_EVERY = {"x86_64": ("sse", "sse2")}
 # 32-bit systems, and what the processor may also run
@@ -131,29 +136,17 @@ def _crashing(machine: Machine, runtime: RuntimeSpec | None) -> Cell | None:
 # ------------------------------------------------------------------ the program
 
 
-def runtime_check(
-    machine: Machine,
-    runtime: RuntimeSpec | None,
-    *,
-    loads: str | None,
-    remedy: str | None = None,
-    unfamiliar: str | None = None,
-    architecture: str | None = None,
-    is_required: bool = False,
-) -> Finding:
-    """Is there a program that loads it? `loads` is None when `runtime` does, else the sentence why
-    it does not, and `remedy` what helps where another would not load it either.
-
-    `unfamiliar` is an architecture that this catalogue does not know, so that whether the runtime
-    does is not known either; `architecture` one whose first release is held against the version
-    that is installed. `is_required`: it must be installed already.
+def runtime_check(question: Question, machine: Machine) -> Finding:
+    """Is there a program that loads it? Must it be installed already, is it, and is its version new
+    enough for the architecture? Code that comes with the model needs no release that knows it.
     """
+    runtime, spec, is_required = question.runtime, question.spec, question.requires_runtime
     if runtime is None:
         outcome, variant = (Outcome.UNKNOWN, "required") if is_required else (Outcome.PASS, "")
         return finding(outcome, "runtime-any", variant)
-    name = runtime.name
-    if loads is not None:
-        return finding(Outcome.FAIL, "runtime-cannot-load", needs=name, why=loads, remedy=remedy)
+    if question.loads is not None:
+        figures: dict[str, Any] = {"needs": runtime.name, "why": question.loads}
+        return finding(Outcome.FAIL, "runtime-cannot-load", remedy=question.mend, **figures)
     no_build = _no_build(machine, runtime)
     if no_build is not None:
         return no_build
@@ -161,13 +154,15 @@ def runtime_check(
     if is_required and present is None:
         return _not_installed(machine, runtime, is_required=True)
     if _platform(machine) in runtime.big_endian_systems:
-        processor = machine.architecture
-        return finding(Outcome.WARN, "runtime-other-byte-order", needs=name, processor=processor)
-    if unfamiliar is not None:
-        return finding(Outcome.WARN, "runtime-unfamiliar", needs=name, architecture=unfamiliar)
-    if present is not None:
-        return _installed(machine, runtime, present.version, architecture)
-    return _not_installed(machine, runtime, is_required=False)
+        figures = {"needs": runtime.name, "processor": machine.architecture}
+        return finding(Outcome.WARN, "runtime-other-byte-order", **figures)
+    if question.unfamiliar is not None:
+        figures = {"needs": runtime.name, "architecture": question.unfamiliar}
+        return finding(Outcome.WARN, "runtime-unfamiliar", **figures)
+    if present is None:
+        return _not_installed(machine, runtime, is_required=False)
+    row = spec.architecture.row if spec.architecture and not spec.safety.remote_code else None
+    return _installed(machine, runtime, present.version, row)
 
 
 def install_lines(runtime: RuntimeSpec, places: Sequence[str]) -> tuple[str, ...]:
