@@ -200,14 +200,16 @@ class Keys:
         self.understood.update(names)
         return next((self.text[key] for key in names if self.text.get(key) is not None), None)
 
-    def number(self, *keys: str, least: int = 0) -> int | None:
-        """A whole number of at least `least`, None where it is missing."""
+    def number(self, *keys: str, least: int = 0, layer: int | None = None) -> int | None:
+        """A whole number of at least `least`, None where it is missing. Where the file lists one
+        for each layer: that of `layer`, or the one that all of them are.
+        """
         value = self.get(*keys)
         if value is None:
             return None
         if isinstance(value, list) and len(value) >= self.layers > 0:
-            # one for each layer
-            value = value[0] if value.count(value[0]) == len(value) else value
+            is_one = layer is not None or value.count(value[0]) == len(value)
+            value = value[layer or 0] if is_one else value
         if type(value) is not int:
             # classes of transformers take nothing else: its configurations are strict dataclasses
             raise Unclear(f"{self.stated(*keys)} is {short(value)}, not one whole number")
@@ -221,15 +223,6 @@ class Keys:
         if value is None:
             raise Unclear(f"{self.stated(*keys)} is missing")
         return value
-
-    def of_layer(self, layer: int, *keys: str) -> int | None:
-        """The number of that layer where the file lists one for each, else that of all."""
-        value = self.get(*keys)
-        if not isinstance(value, list) or len(value) < self.layers:
-            return self.number(*keys, least=1)
-        if type(value[layer]) is not int or not 0 <= value[layer] < MAX_NUMBER:
-            raise Unclear(f"{self.stated(*keys)} is {short(value[layer])} for layer {layer}")
-        return int(value[layer])
 
     def stated(self, *keys: str) -> str:
         """The first of these keys that has a value, under the name that it has in the file."""

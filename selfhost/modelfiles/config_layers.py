@@ -107,7 +107,7 @@ def attention_of(config: Keys, number: int, kind: str, width: int) -> Attention 
     """The attention of layer `number`, None where it has none. Raises `Unclear`."""
     if kind not in _ATTENDING:
         return None
-    heads = config.of_layer(number, "num_attention_heads_per_layer", "heads")
+    heads = config.number("num_attention_heads_per_layer", "heads", layer=number)
     if not heads:
         raise Unclear(f"{config.stated('heads')} is missing")
     latent, uses_latent = config.number("kv_lora_rank"), config.text.get("use_mla") is not False
@@ -151,7 +151,7 @@ def _plain(config: Keys, number: int, kind: str, width: int, heads: int) -> Atte
 
 def _kv_heads(config: Keys, number: int, heads: int) -> int:
     """Heads that keep keys and values."""
-    stated = config.of_layer(number, "kv_heads")
+    stated = config.number("kv_heads", layer=number)
     # Falcon's older classes ignore num_kv_heads where multi_query is set
     single = config.get("multi_query")
     if single and not config.text.get("new_decoder_architecture"):
@@ -289,7 +289,7 @@ def _dense_length(config: Keys, width: int, number: int) -> int:
     """Elements of a dense feed-forward, as `dense_length` of the model type derives them."""
     how = config.type.get("dense_length")
     if isinstance(config.get("intermediate_size"), list):
-        return config.of_layer(number, "intermediate_size") or 0
+        return config.number("intermediate_size", layer=number) or 0
     if how == "adjusted":
         return _adjusted(config)
     shared = config.number("shared_intermediate_size") if how == "shared" else None

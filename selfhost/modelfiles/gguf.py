@@ -45,7 +45,6 @@ from .source import (
 )
 
 _MAX_PARTS = 10_000
-_MAX_PART_NUMBER = 99_999
 # a thousand times what the largest model of 2026 has
 _MAX_PARAMETERS = 10**16
 # the converter drops the two rows of XLM-RoBERTa's position table that no token uses
@@ -61,7 +60,7 @@ def parts_of(path: str) -> tuple[str, ...]:
     """The files that belong together with `path`, in order: itself, or every part of a split
     file, there or not.
     """
-    return numbered_files(path, _MAX_PART_NUMBER)
+    return numbered_files(path, _MAX_PARTS)
 
 
 def read_gguf(
@@ -98,9 +97,6 @@ def read_gguf(
 
 def _headers(path: str, paths: Sequence[str], *, alone: bool) -> list[Header]:
     """The headers of all parts, in order."""
-    if len(paths) > _MAX_PARTS:
-        fault = f"is one part of {len(paths):,}, and at most {_MAX_PARTS:,} are read"
-        fail(path, fault, "give the model in fewer, larger parts")
     # what was named is read first: its own faults come before those of its siblings
     given = read_header(path, alone=alone)
     split = given.values.get("split.count", 0)
