@@ -97,22 +97,6 @@ def test_every_measured_buffer_is_exact(name: str) -> None:
     assert not wrong
 
 
-@each("model", MODELS)
-def test_more_is_never_less(model: str) -> None:
-    """More context, more sequences of the same context and more rows of logits never need less memory."""
-    contexts = [
-        exact(model, llamacpp.cells(context), 1)
-        for context in (512, 1024, 4096, 8192, 32_768, 131_072)
-    ]
-    assert contexts == sorted(contexts)
-    rows = [exact(model, llamacpp.cells(4096), count) for count in (1, 2, 16, 128, 512)]
-    assert rows == sorted(rows)
-    sequences = [
-        exact(model, llamacpp.cells(4096 * count, sequences=count), count) for count in (1, 2, 4, 8)
-    ]
-    assert sequences == sorted(sequences)
-
-
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_no_sizes_break_a_graph(data: st.DataObject) -> None:
