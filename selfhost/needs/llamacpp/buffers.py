@@ -96,14 +96,9 @@ def cells(
 
 
 def room_of(architecture: Architecture, room: Cells) -> Cells:
-    """The cells of this architecture. DeepSeek V4 always has one cache per sequence
-    (src/llama-kv-cache-dsv4.cpp).
-    """
-    return (
-        room.replace(unified=False, streams=room.sequences)
-        if keeps_compressed(architecture)
-        else room
-    )
+    """The cells: DeepSeek V4 always has one cache per sequence (src/llama-kv-cache-dsv4.cpp)."""
+    is_apart = keeps_compressed(architecture)
+    return room.replace(unified=False, streams=room.sequences) if is_apart else room
 
 
 def window_of(
@@ -206,10 +201,6 @@ def load_of(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Load | N
         whole_windows=runtime.whole_windows,
     )
     return Load(
-        subject=subject,
-        architecture=architecture,
-        row=row,
-        room=room,
-        runtime=runtime,
+        subject=subject, architecture=architecture, row=row, room=room, runtime=runtime,
         workload=workload,
-    )
+    )  # fmt: skip

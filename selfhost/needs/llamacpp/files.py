@@ -8,7 +8,7 @@ file of one of llama-quantize's recipes: `[mix]` in specs/common/architectures.t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import lru_cache
 
 from ...catalogue.architecture import Architecture
@@ -45,12 +45,9 @@ _BITS_HIGH, _BITS_HIGH_SMALL = (1.28, 1.65), (1.51, 2.1)
 # merges; from the 19 vocabularies in llama.cpp's models/ and published files
 # (tests/truth/gguf_headers.json)
 _TOKEN_BYTES = {
-    "spm": (20.9, 25.0),
-    "bpe": (33.0, 74.0),
-    "wpm": (11.0, 24.3),
-    "unigram": (22.0, 27.8),
+    "spm": (20.9, 25.0), "bpe": (33.0, 74.0), "wpm": (11.0, 24.3), "unigram": (22.0, 27.8),
     "": (18.9, 74.0),
-}
+}  # fmt: skip
 # keys and the chat template: 0.7 kB without one, gpt-oss 16 kB
 _KEYS_BYTES = (700, 25_000)
 # lengths of vocabularies of byte pairs that are shorter than 100 thousand: DeepSeek Coder,
@@ -87,14 +84,10 @@ _UD_MIXES = (
 # embed and output weights` (Llama 3.1 70B: Q4_K_L 43.30 GB beside a Q4_K_M of 42.52). QAT: Google's
 # files of Gemma 3 keep the table in F16, 8.07 GB for 6.89 (card of
 # stduhpf/google-gemma-3-12b-it-qat-q4_0-gguf-small)
-_TABLES_APART: Mapping[str, tuple[str, str]] = {
-    "Q2_K_L": ("Q2_K", "Q8_0"),
-    "Q3_K_XL": ("Q3_K_L", "Q8_0"),
-    "Q4_K_L": ("Q4_K_M", "Q8_0"),
-    "Q5_K_L": ("Q5_K_M", "Q8_0"),
-    "Q6_K_L": ("Q6_K", "Q8_0"),
-    "QAT-Q4_0": ("Q4_0", "F16"),
-}
+_TABLES_APART = {
+    "Q2_K_L": ("Q2_K", "Q8_0"), "Q3_K_XL": ("Q3_K_L", "Q8_0"), "Q4_K_L": ("Q4_K_M", "Q8_0"),
+    "Q5_K_L": ("Q5_K_M", "Q8_0"), "Q6_K_L": ("Q6_K", "Q8_0"), "QAT-Q4_0": ("Q4_0", "F16"),
+}  # fmt: skip
 MIXES = (*_TABLES_APART, *_UD_MIXES)
 
 
@@ -127,15 +120,11 @@ def size_of(
     bits = BITS_PER_WEIGHT[quantization]
     size = int(total * bits / 8)
     highest = (_BITS_HIGH if total >= _SMALL else _BITS_HIGH_SMALL)[bits < _FEW_BITS]
-    return sized(
-        size,
-        How.ASSUMED,
-        "bits per weight of Llama 3.1 8B (llama.cpp tools/quantize/README.md); the architecture is"
-        " not known",
-        f"{total:,} parameters × {bits:g} bits / 8",
-        low=int(size * _BITS_LOW),
-        high=int(size * (highest if bits < 8 else 1.04)),
-    )
+    source = "bits per weight of Llama 3.1 8B (llama.cpp tools/quantize/README.md)"
+    source += "; the architecture is not known"
+    low, high = int(size * _BITS_LOW), int(size * (highest if bits < 8 else 1.04))
+    line = f"{total:,} parameters × {bits:g} bits / 8"
+    return sized(size, How.ASSUMED, source, line, low=low, high=high)
 
 
 # ------------------------------------------------------------------ by llama-quantize's recipe
@@ -165,14 +154,9 @@ def recipe_file(
         line += f"; a file that brings the multi-token-prediction block has {block:,} more"
     elif block and brings is None:
         line += f"; a file without the multi-token-prediction block has {block:,} less"
-    return sized(
-        sum(tensor.bytes for tensor in counted) + header,
-        How.COMPUTED,
-        RECIPE,
-        line,
-        low=less - (0 if own_block or brings else block) + low,
-        high=more + high,
-    )
+    size = sum(tensor.bytes for tensor in counted) + header
+    low += less - (0 if own_block or brings else block)
+    return sized(size, How.COMPUTED, RECIPE, line, low=low, high=more + high)
 
 
 def usual(

@@ -53,12 +53,9 @@ from .weights import weights_terms
 PLAIN_CACHE_TYPES = ("f16", "f32", "bf16")
 """Those that need no flash attention for the values."""
 _TYPE_BYTES = {
-    "f16": "2 bytes",
-    "bf16": "2 bytes",
-    "f32": "4 bytes",
-    "q8_0": "34/32 bytes",
+    "f16": "2 bytes", "bf16": "2 bytes", "f32": "4 bytes", "q8_0": "34/32 bytes",
     "q4_0": "18/32 bytes",
-}
+}  # fmt: skip
 # split by publishers: Hugging Face takes no file above 50 GB without more ado
 _LARGEST_FILE_BYTES = 50_000_000_000
 # how far a device's buffer may be from that of a CPU
@@ -67,9 +64,8 @@ _DEVICE_ERROR = 0.2
 # printed it (`unaccounted`, or total - free)
 _ON_A_DEVICE = (
     f"measured on CPUs, elsewhere by the same rules, ± {units.percent(_DEVICE_ERROR)} assumed;"
-    " CUDA's own"
-    " context, 0.3 to 0.75 GiB more on each device (ggml-org/llama.cpp#15860, #24608, #27953), is"
-    " not counted: it comes out of the 1 GiB that is left free"
+    " CUDA's own context, 0.3 to 0.75 GiB more on each device (ggml-org/llama.cpp#15860, #24608,"
+    " #27953), is not counted: it comes out of the 1 GiB that is left free"
 )
 # bytes of so many activations that meet weights of such a type (`vec_dot_type` in ggml-cpu.c);
 # those of floats meet them as they are
@@ -80,12 +76,8 @@ _LARGEST_VOCABULARY = 262_144
 # token; unigrams of XLM-R, in a trie): fitted on 8 tokenizers; the high end with what a server's
 # samplers keep
 _VOCABULARY = {
-    "spm": (155, 200),
-    "bpe": (307, 410),
-    "wpm": (130, 230),
-    "unigram": (480, 600),
-    "": (155, 410),
-}
+    "spm": (155, 200), "bpe": (307, 410), "wpm": (130, 230), "unigram": (480, 600), "": (155, 410),
+}  # fmt: skip
 # of 25 kinds of encoders the middle one, and the largest with its work buffer, for a picture of a
 # megapixel
 _PICTURE_BYTES, _PICTURE_HIGH_BYTES = 260_000_000, 890_000_000
