@@ -94,21 +94,12 @@ def test_every_quantization_has_the_bytes_that_llama_quantize_gives_it(name: str
 def peak_of(load: dict[str, Any]) -> tuple[MemoryNeed, int]:
     """What is stated for such a load, and its peak less what may be evicted."""
     asked = Workload(
-        runtime="llama.cpp",
-        format="gguf",
-        quantization=load["quant"],
-        context_tokens=load["n_ctx"],
-        parallel=1,
+        format="gguf", quantization=load["quant"], context_tokens=load["n_ctx"],
         kv_cache_type=load["kv_cache_type"],
-    )
+    )  # fmt: skip
     spec = ModelSpec(id="model", name="Model", architecture=model(load["model"])[0])
-    memory = needs_of(
-        spec,
-        BARE,
-        asked,
-        Catalogue.open().common("architectures"),
-        instruction_sets=("avx2", "avx512f"),
-    ).memory
+    rows, sets = Catalogue.open().common("architectures"), ("avx2", "avx512f")
+    memory = needs_of(spec, BARE, asked, rows, instruction_sets=sets).memory
     assert memory is not None
     return memory, load["peak_rss_bytes"] - memory.evictable_bytes
 
@@ -145,14 +136,8 @@ def stated(run: dict[str, Any]) -> MemoryNeed:
     program = shelf.runtime(asked.runtime or "")
     if run.get("flash_attn"):
         program = program.replace(flash_attention=True)
-    sets = ("avx2", "avx512f")
-    memory = needs_of(
-        shelf.spec(run["model"]),
-        program,
-        asked,
-        shelf.common("architectures"),
-        instruction_sets=sets,
-    ).memory
+    spec, rows, sets = shelf.spec(run["model"]), shelf.common("architectures"), ("avx2", "avx512f")
+    memory = needs_of(spec, program, asked, rows, instruction_sets=sets).memory
     assert memory is not None
     return memory
 
@@ -179,19 +164,10 @@ def test_a_server_keeps_copies_of_a_context_and_more_as_it_talks(run: dict[str, 
     memory = stated(run)
     peak = run["peak_bytes"] - memory.evictable_bytes
     if "turns" in run:
-        asked = Workload(
-            runtime="llama.cpp",
-            format="gguf",
-            quantization=run["quant"],
-            context_tokens=run["n_ctx"],
-        )
+        asked = Workload(format="gguf", quantization=run["quant"], context_tokens=run["n_ctx"])
         shelf = Catalogue.open()
-        more = more_in_conversation(
-            shelf.spec(run["model"]),
-            shelf.runtime("llama.cpp"),
-            asked,
-            shelf.common("architectures"),
-        )
+        about = shelf.spec(run["model"]), shelf.runtime("llama.cpp"), asked
+        more = more_in_conversation(*about, shelf.common("architectures"))
         # three of each prompt, as many as are kept
         assert memory.high_bytes < peak <= memory.high_bytes + more
         return

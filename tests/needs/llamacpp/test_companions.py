@@ -9,30 +9,19 @@ from typing import Any
 import pytest
 
 from helpers.each import each
+from helpers.machines import machine_with
 from helpers.paths import TRUTH
-from selfhost import Machine, Workload
+from selfhost import Workload
 from selfhost.catalogue.index import Catalogue
 from selfhost.core.errors import WorkloadError
 from selfhost.judge.question import ask
-from selfhost.machine.record import Disk
 from selfhost.needs import needs_on
 from selfhost.needs.records import Device, Needs, Term
 
 MEASURED = json.loads((TRUTH / "llamacpp_companions.json").read_text(encoding="utf-8"))
-GIB = 2**30
-DISK = Disk(
-    purpose="llama.cpp",
-    path="~/.cache",
-    free_bytes=10**13,
-    total_bytes=10**13,
-    filesystem="ext4",
-    writable=True,
+MACHINE = machine_with(
+    memory_total_bytes=2**41, memory_limit_bytes=2**41, memory_available_bytes=2**41
 )
-MACHINE = Machine(
-    name="a large one", system="linux", architecture="x86_64", memory_total_bytes=2048 * GIB, memory_limit_bytes=2048 * GIB,
-    memory_available_bytes=2040 * GIB, cpu_cores_usable=16.0, disks=(DISK,), accelerators=(),
-    instruction_sets=("avx2", "fma", "f16c", "bmi2", "sse2"),
-)  # fmt: skip
 
 
 def terms(model: str, **asked: Any) -> dict[str, Term]:
@@ -138,21 +127,14 @@ def test_vllm_loads_the_own_block_beside_the_model() -> None:
 def test_reading_a_picture_takes_what_llama_cpp_reserves() -> None:
     """`CPU compute buffer size` that tools/mtmd/clip.cpp (0c1e570) prints for an encoder of these widths, at load and at its largest."""
     for model, reserved_mib, largest_mib in (
-        ("gemma-3-27b-it", 121.25, 121.25),
-        ("qwen2.5-vl-7b-instruct", 704.79, 1893.03),
-        ("qwen3-vl-2b-instruct", 289.43, 560.25),
-        ("qwen3-vl-32b-instruct", 312.67, 605.25),
-        ("mistral-small-3.2-24b-instruct-2506", 64.62, 257.84),
-        ("llava-1.5-7b", 23.80, 23.80),
-        ("qwen3.5-9b", 248.10, 480.25),
-        ("gemma-4-12b-it", 13.53, 57.46),
-        ("minimax-m3", 60.30, 135.69),
-        ("mistral-medium-3.5-128b", 112.05, 446.72),
-        ("gemma-3n-e4b-it", 556.90, 556.90),
+        ("gemma-3-27b-it", 121.25, 121.25), ("qwen2.5-vl-7b-instruct", 704.79, 1893.03),
+        ("qwen3-vl-2b-instruct", 289.43, 560.25), ("qwen3-vl-32b-instruct", 312.67, 605.25),
+        ("mistral-small-3.2-24b-instruct-2506", 64.62, 257.84), ("llava-1.5-7b", 23.80, 23.80),
+        ("qwen3.5-9b", 248.10, 480.25), ("gemma-4-12b-it", 13.53, 57.46), ("minimax-m3", 60.30, 135.69),
+        ("mistral-medium-3.5-128b", 112.05, 446.72), ("gemma-3n-e4b-it", 556.90, 556.90),
         ("mistral-large-3-675b-instruct-2512", 111.74, 446.09),
-    ):
-        made = terms(model)
-        found = made["projector_compute"]
+    ):  # fmt: skip
+        found = terms(model)["projector_compute"]
         assert (found.low_bytes, found.high_bytes) == (0, found.bytes * 6 // 5)
         assert found.bytes / 2**20 <= largest_mib + 0.006, model
         # a device holds what is reserved at load, or what the picture takes, where that is more
