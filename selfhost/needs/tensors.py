@@ -45,11 +45,6 @@ class Row(Record):
 class Style(Row):
     """`graph`: how llama.cpp builds the graph of one architecture."""
 
-    builder: str = "layers"
-    recurrent: bool = False
-    one_part_a_layer: bool = False
-    idle_layers: bool = False
-    deepstack: bool = False
     centred: bool = False
     rope: str = "all"
     beside: str = ""

@@ -7,10 +7,11 @@ architecture is so (tests/truth). Of others the buffer is a guess with a range.
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import lru_cache
 
 from ...catalogue.architecture import Architecture, Attention
-from ..tensors import ArchitectureRow, Style
+from ..tensors import ArchitectureRow
 from .allocator import Section, Tensor
 from .buffers import Cells
 from .graph import Graph, Layer
@@ -35,31 +36,23 @@ def exact_compute_bytes(
     value_type: str = "f16",
 ) -> int | None:
     """The compute buffer to the byte; None where the architecture has no graph here."""
-    style = row.graph
-    if style is None or not (
-        _has_known_parts(model, row, style) and _has_whole_layers(model, style)
-    ):
+    if row.graph is None or not _is_buildable(model, row):
         return None
     stored = _STORED.get(key_type, "quantized"), _STORED.get(value_type, "quantized")
-    kind = Gemma3n if style.builder == "alternating" else Graph
+    kind = Gemma3n if row.altup else Graph
     return kind(model, row, room, logits_rows, flash_attention, stored).peak()
 
 
-def _has_known_parts(model: Architecture, row: ArchitectureRow, style: Style) -> bool:
-    """Whether llama.cpp's builder of this architecture knows every part of the model."""
-    if (model.deepstack_layers and not style.deepstack) or (
-        model.per_layer_embedding_length and not row.per_layer_embeddings
-    ):
-        return False
+def _is_buildable(model: Architecture, row: ArchitectureRow) -> bool:
+    """Whether each layer has parts that are known here, and each part once."""
+    groups = (*model.attention, *model.recurrent, *model.feed_forward)
+    parts = Counter((type(group), layer) for group in groups for layer in group.layers)
     return (
-        all(map(_is_known_attention, model.attention))
+        {layer for _, layer in parts} == set(range(model.layers))
+        and max(parts.values()) == 1
+        and all(map(_is_known_attention, model.attention))
         # a convolution of one input remembers none
-        and all(
-            group.kind in _RECURRENCES
-            and group.convolution != 1
-            and (style.recurrent or not group.layers)
-            for group in model.recurrent
-        )
+        and all(group.kind in _RECURRENCES and group.convolution != 1 for group in model.recurrent)
         and all(
             (group.used or 1) <= _MOST_EXPERTS and (row.expert_norms or not group.beside_dense)
             for group in model.feed_forward
@@ -71,19 +64,6 @@ def _is_known_attention(group: Attention) -> bool:
     if group.indexer_heads:
         return False
     return group.kind == "latent" or (group.kind in ("full", "sliding") and not group.latent_length)
-
-
-def _has_whole_layers(model: Architecture, style: Style) -> bool:
-    """Whether each layer has every part of a layer of this graph, and each part once."""
-    groups = model.attention, model.recurrent, model.feed_forward
-    parts = [[layer for group in part for layer in group.layers] for part in groups]
-    attending, recurrent, wide = map(set, parts)
-    every, mixing, number = set(range(model.layers)), attending | recurrent, sum(map(len, parts))
-    if number != len(attending) + len(recurrent) + len(wide):
-        return False
-    if style.one_part_a_layer:
-        return mixing | wide == every and number == model.layers
-    return wide == every and (mixing == every or (style.idle_layers and bool(mixing)))
 
 
 def guessed_compute(
