@@ -22,47 +22,34 @@ from judge.small import (
 )
 from selfhost.catalogue.spec import License, Openness, Safety, StatedNeeds
 from selfhost.judge.judging import judge
-from selfhost.judge.record import Route, verdict_on
+from selfhost.judge.record import Question, Route, verdict_on
+
+# nobody confirms what is said of a license
+UNCONFIRMED = {"license": "general knowledge"}
+
+
+def under(
+    license: License | None, sources: dict[str, str] | None = None, /, **asked: Any
+) -> Question:
+    """The model under that license, asked about with these wishes."""
+    own = SPEC.replace(license=license, sources=SPEC.sources if sources is None else sources)
+    return question(spec=own, workload=WORK.replace(**asked))
+
+
+def own(id: str = "LicenseRef-X", use: str = "yes", *conditions: str) -> License:
+    return License(id=id, commercial_use=use, conditions=conditions)
+
 
 LICENSE: Cells = {
     ("pass", "license-allows"): at(work(commercial=True)),
     ("warn", "license-conditional"): at(
-        spec(
-            license=License(
-                id="LicenseRef-X",
-                commercial_use="conditional",
-                conditions=("under 700 million users",),
-            )
-        )
+        under(own("LicenseRef-X", "conditional", "under 700 million users"))
     ),
-    ("warn", "license-assumed"): at(
-        question(
-            spec=SPEC.replace(
-                license=License(id="LicenseRef-X", commercial_use="yes"),
-                sources={"license": "general knowledge"},
-            ),
-            workload=WORK.replace(commercial=True),
-        )
-    ),
-    ("unknown", "license-not-known"): at(
-        question(spec=SPEC.replace(license=None), workload=WORK.replace(commercial=True))
-    ),
-    ("unknown", "license-unconfirmed"): at(
-        question(
-            spec=SPEC.replace(
-                license=License(id="LicenseRef-X", commercial_use="no"),
-                sources={"license": "general knowledge"},
-            ),
-            workload=WORK.replace(commercial=True),
-        )
-    ),
+    ("warn", "license-assumed"): at(under(own(), UNCONFIRMED, commercial=True)),
+    ("unknown", "license-not-known"): at(under(None, commercial=True)),
+    ("unknown", "license-unconfirmed"): at(under(own(use="no"), UNCONFIRMED, commercial=True)),
     ("fail", "license-not-accepted"): at(work(license="MIT")),
-    ("fail", "license-forbids"): at(
-        question(
-            spec=SPEC.replace(license=License(id="CC-BY-NC-4.0", commercial_use="no")),
-            workload=WORK.replace(commercial=True),
-        )
-    ),
+    ("fail", "license-forbids"): at(under(own("CC-BY-NC-4.0", "no"), commercial=True)),
 }
 
 
@@ -91,8 +78,8 @@ def test_what_only_general_knowledge_says_of_a_license_neither_passes_nor_fails(
     own: str, source: str, asked: dict[str, Any], code: str
 ) -> None:
     """As with openness: `pass` and `fail` are for what a source confirms; a guess is visible as one, and says what would settle it."""
-    spec = SPEC.replace(license=License(id=own, commercial_use="yes"), sources={"license": source})
-    judged = found("license", question(spec=spec, workload=WORK.replace(**asked)))
+    license = License(id=own, commercial_use="yes")
+    judged = found("license", under(license, {"license": source}, **asked))
     assert judged.code == code
     assert ("(general knowledge, not confirmed)" in judged.reason) is (
         code in ("license-assumed", "license-unconfirmed")
@@ -100,21 +87,12 @@ def test_what_only_general_knowledge_says_of_a_license_neither_passes_nor_fails(
     assert judged.remedy or code == "license-allows"
 
 
+PARTLY = Openness(weights="published", training_data="partial", paper="published")
 OPENNESS: Cells = {
     ("pass", "openness-open"): at(work(modify=True)),
-    ("warn", "openness-assumed"): at(
-        question(
-            spec=SPEC.replace(sources={"license": "general knowledge"}),
-            workload=WORK.replace(modify=True),
-        )
-    ),
+    ("warn", "openness-assumed"): at(under(SPEC.license, UNCONFIRMED, modify=True)),
     ("warn", "openness-partly"): at(
-        question(
-            spec=SPEC.replace(
-                openness=Openness(weights="published", training_data="partial", paper="published")
-            ),
-            workload=WORK.replace(auditable=True),
-        )
+        question(spec=SPEC.replace(openness=PARTLY), workload=WORK.replace(auditable=True))
     ),
     ("unknown", "openness-not-known"): at(work(auditable=True)),
     ("fail", "openness-closed"): at(
