@@ -1,5 +1,5 @@
-"""What a stated load costs a month: by each API that is offered, and in hours, energy and hardware
-on this machine.
+"""What a stated load costs a month: by each API that is offered, and in hours and energy on this
+machine.
 """
 
 from __future__ import annotations
@@ -22,10 +22,6 @@ if TYPE_CHECKING:
 
 DAYS_PER_MONTH = 30
 HOURS_PER_DAY = 24
-
-DAYS_PER_YEAR = 365
-# assumed where none is stated: for how long a computer is written off in many bookkeepings
-ASSUMED_LIFE_YEARS = 3.0
 # kinds of model that are used by the token; what others are called, and what they are paid by
 BY_TOKEN = ("text", "vision", "embedding")
 _PAID_BY = {
@@ -53,9 +49,8 @@ class LocalCost(Record):
     `hours_per_day` are those that the estimated speed takes, more than 24 where it does not keep
     up; `keeps_up` is None where the range does not tell. Energy is that of at most all hours, at
     `watts`: what the owner measured, or what the accelerators in use or the whole computer are
-    rated for; `watts_source` says which. `electricity_per_month` and `hardware_per_month` are in
-    the currency of the prices that were stated: what runs, and what was bought, spread over its
-    life, which is ASSUMED_LIFE_YEARS where none was stated.
+    rated for; `watts_source` says which. `electricity_per_month` is in the currency of the price
+    that was stated.
     """
 
     hours_per_day: PaceRange | None = None
@@ -64,14 +59,12 @@ class LocalCost(Record):
     watts_source: str | None = None
     kwh_per_month: PaceRange | None = None
     electricity_per_month: PaceRange | None = None
-    hardware_per_month: float | None = None
     unknown: tuple[Unread, ...] = ()
 
 
 class MonthlyCost(Record):
     """Both ways beside each other. `reason` says why a load in tokens does not apply; then
     tokens, offers and `here` are empty. `here` is None where the model does not run.
-    `currency_per_usd` is what was stated.
     """
 
     input_tokens_per_day: int | None = None
@@ -80,7 +73,6 @@ class MonthlyCost(Record):
     days_per_month: int = DAYS_PER_MONTH
     offers: tuple[OfferCost, ...] = ()
     here: LocalCost | None = None
-    currency_per_usd: float | None = None
     reason: str | None = None
 
 
@@ -122,7 +114,6 @@ def month(
             for offer in offers
         ),
         here=_local_cost(load, read, written, machine, judged, computers) if runs else None,
-        currency_per_usd=load.currency_per_usd,
     )
 
 
@@ -166,37 +157,35 @@ def _usd_per_month(offer: Offer, read: int, written: int) -> float | None:
 def _local_cost(
     load: Load, read: int, written: int, machine: Machine, judged: Judged, computers: Sequence[Any]
 ) -> LocalCost:
-    """Hours, energy and hardware on the machine, where the model lies as it was judged; `computers`
-    are the rated ones of `common/power.toml`.
+    """Hours and energy on the machine, where the model lies as it was judged; `computers` are the
+    rated ones of `common/power.toml`.
     """
-    cost, price = LocalCost(), load.hardware_price
-    if price is not None:
-        life = load.hardware_life_years or ASSUMED_LIFE_YEARS
-        cost = cost.replace(hardware_per_month=DAYS_PER_MONTH * price / (life * DAYS_PER_YEAR))
     hours = _hours(read, written, judged)
     if hours is None:
-        return cost.replace(unknown=(_why_no_pace(machine, judged),))
-    keeps_up = hours.high <= HOURS_PER_DAY
-    is_too_slow = hours.low > HOURS_PER_DAY
-    cost = cost.replace(hours_per_day=hours, keeps_up=keeps_up or (False if is_too_slow else None))
+        return LocalCost(unknown=(_why_no_pace(machine, judged),))
+    is_told = hours.high <= HOURS_PER_DAY or hours.low > HOURS_PER_DAY
+    keeps_up = hours.high <= HOURS_PER_DAY if is_told else None
     watts, source = load.watts, "what you stated"
     if watts is None:
         watts, source = _rated_watts(machine, judged, computers)
     if watts is None:
-        return cost.replace(unknown=(Unread(fact="watts", reason=source, remedy=_METER),))
-    ends = (hours.low, hours.likely, hours.high)
-    spent = [DAYS_PER_MONTH * min(each, HOURS_PER_DAY) * watts / 1000 for each in ends]
+        why = Unread(fact="watts", reason=source, remedy=_METER)
+        return LocalCost(hours_per_day=hours, keeps_up=keeps_up, unknown=(why,))
+    ends = (min(end, HOURS_PER_DAY) for end in (hours.low, hours.likely, hours.high))
+    spent = [DAYS_PER_MONTH * end * watts / 1000 for end in ends]
     price = load.electricity_per_kwh
-    return cost.replace(
+    return LocalCost(
+        hours_per_day=hours,
+        keeps_up=keeps_up,
         watts=watts,
         watts_source=source,
-        kwh_per_month=_range(*spent),
-        electricity_per_month=None if price is None else _range(*(x * price for x in spent)),
+        kwh_per_month=_range(spent),
+        electricity_per_month=None if price is None else _range([kwh * price for kwh in spent]),
     )
 
 
-def _range(low: float, likely: float, high: float) -> PaceRange:
-    return PaceRange(low=low, likely=likely, high=high)
+def _range(ends: Sequence[float]) -> PaceRange:
+    return PaceRange(low=ends[0], likely=ends[1], high=ends[2])
 
 
 def _hours(read: int, written: int, judged: Judged) -> PaceRange | None:
@@ -211,10 +200,10 @@ def _hours(read: int, written: int, judged: Judged) -> PaceRange | None:
     # of several sequences at once all together write so much
     reads, writes = prompt or decode, speed.parallel_total or decode
     return _range(
-        *(
+        [
             (read / getattr(reads, end) + written / getattr(writes, end)) / 3600
             for end in ("high", "likely", "low")
-        )
+        ]
     )
 
 

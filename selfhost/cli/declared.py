@@ -71,13 +71,6 @@ def _rows(text: str) -> int:
     return rows
 
 
-def _years(text: str) -> float:
-    """Read `3y` or `18mo`; a plain number is years."""
-    written = text.strip().lower()
-    per_year = 12 if written.endswith("mo") else 1
-    return parse_number(written.removesuffix("mo").removesuffix("y").strip()) / per_year
-
-
 def _value(
     metavar: str, help: str, read: Callable[[str], Any] | None = None, **more: Any
 ) -> dict[str, Any]:
@@ -136,9 +129,6 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--tokens-per-day": _value("IN:OUT", "cost a month, as 2M:500k"),
     "--watts": _value("W", "power that this computer draws at work", parse_number),
     "--electricity": _value("PRICE", "of a kWh, in your currency, as 0.30", parse_number),
-    "--hardware-price": _value("PRICE", "of this computer, in your currency", parse_number),
-    "--hardware-life": _value("TIME", "as 3y or 18mo (default: 3y)", _years),
-    "--dollar-price": _value("RATE", "of one US dollar, as 0.92; 1 for dollars", parse_number),
     "--machines": _several("FILE|DIR|-", "records of machines (repeatable)"),
     "--top": _value("N", "how many models to show (default: 20)", _rows),
     "--all": _flag("also models that do not run here"),
@@ -176,7 +166,7 @@ _OTHER = " --machine --gpu --set --measure"
 _CONNECTION = " --download-speed --reserve"
 _MACHINE = f"{_OTHER} --no-measure --memory{_CONNECTION}"
 _COST = """
-    --tokens-per-day --watts --electricity --hardware-price --hardware-life --dollar-price"""
+    --tokens-per-day --watts --electricity"""
 _REPORT = " --format --json --output --no-color"
 _VERBOSE = f" --specs{_REPORT} -v/--verbose"
 

@@ -63,9 +63,6 @@ LOAD_FLAGS = {
     "output_tokens_per_day": "--tokens-per-day",
     "watts": "--watts",
     "electricity_per_kwh": "--electricity",
-    "hardware_price": "--hardware-price",
-    "hardware_life_years": "--hardware-life",
-    "currency_per_usd": "--dollar-price",
 }
 # more than any machine has
 MOST_BYTES = 10**18
@@ -95,9 +92,6 @@ _NUMBERS = {
     "min_tokens_per_second": (0.0, 999_999_999.0),
     "watts": (0.1, 1e6),
     "electricity_per_kwh": (0.0, 1e6),
-    "hardware_price": (0.0, 1e9),
-    "hardware_life_years": (0.1, 100.0),
-    "currency_per_usd": (1e-6, 1e9),
 }
 _SWITCHES = ("private", "commercial", "modify", "auditable", "checkpointing")
 _NAMES = ("runtime", "format", "quantization", "draft", "license")
@@ -116,10 +110,8 @@ class Load(Record):
     """What a day brings, for the cost of a month: it never changes the route.
 
     `assumed_split`: only the sum was stated, and three tokens are read for each that is written.
-    `watts` is what the computer draws at work, as its owner measured it. `electricity_per_kwh` and
-    `hardware_price`, what was paid for the computer, are in the user's own currency.
-    `hardware_life_years` is for how long it serves; None takes a stated default.
-    `currency_per_usd` is what one US dollar costs in that currency, 1 where it is the dollar.
+    `watts` is what the computer draws at work, as its owner measured it; `electricity_per_kwh` is
+    in the user's own currency.
     Raises `WorkloadError` with every fault.
     """
 
@@ -128,9 +120,6 @@ class Load(Record):
     assumed_split: bool = False
     watts: float | None = None
     electricity_per_kwh: float | None = None
-    hardware_price: float | None = None
-    hardware_life_years: float | None = None
-    currency_per_usd: float | None = None
 
     @classmethod
     def parse(cls, text: str, **figures: float | None) -> Load:
@@ -158,18 +147,13 @@ class Load(Record):
         for key in LOAD_FLAGS:
             value = getattr(self, key)
             if key in _NUMBERS and value is not None:
-                unit = "y" if key == "hardware_life_years" else ""
-                text += f" {LOAD_FLAGS[key]} {units.plain(value)}{unit}"
+                text += f" {LOAD_FLAGS[key]} {units.plain(value)}"
         return text
 
     def _check(self) -> None:
         faults = [*_value_faults(self)]
         if not faults and not self.input_tokens_per_day + self.output_tokens_per_day:
             faults.append(("input_tokens_per_day", "must be more than no tokens", None))
-        if self.hardware_life_years is not None and self.hardware_price is None:
-            faults.append(
-                ("hardware_life_years", "is for the hardware's price, and none is stated", None)
-            )
         _raise(faults)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..advice.costs import ASSUMED_LIFE_YEARS, HOURS_PER_DAY
+from ..advice.costs import HOURS_PER_DAY
 from ..catalogue.offers import provider_name
 from ..core import units
 from ..core.workload import INPUT_PER_OUTPUT_TOKEN
@@ -17,7 +17,6 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from ..advice.costs import LocalCost, MonthlyCost
-    from ..core.workload import Load
     from ..judge.pace.speed import PaceRange
 
 _KEEPS_UP = {True: "it keeps up", False: "it does not keep up", None: ""}
@@ -43,7 +42,7 @@ def month_blocks(verdict: Verdict) -> Iterator[Block]:
         rows.append((on_machine(verdict.machine, short=True), "", "it does not run"))
     else:
         place = "here" if is_here(verdict.machine) else "there"
-        rows += _local_rows(local, cost, place, verdict.workload.load)
+        rows += _local_rows(local, place)
     yield figures(rows, right=True)
     if local is not None:
         yield from texts(_remarks(local, verdict.workload.parallel))
@@ -61,37 +60,28 @@ def _bill(verdict: Verdict, cost: MonthlyCost) -> tuple[str, str]:
     least, most, note = min(priced)[0], max(priced)[0], provider_name(priced[0][1])
     if most > least:
         note += f", the cheapest of {len(priced)}; the dearest {units.dollars(most)}"
-    if cost.currency_per_usd not in (None, 1):
-        note += f"; {least * (cost.currency_per_usd or 1):,.2f} in your currency"
     return units.dollars(least), note
 
 
-def _local_rows(
-    local: LocalCost, cost: MonthlyCost, place: str, load: Load | None
-) -> Iterator[_Row]:
-    """Energy, what was bought, and whether the machine keeps up. `place`: here or there."""
+def _local_rows(local: LocalCost, place: str) -> Iterator[_Row]:
+    """Energy, and whether the machine keeps up. `place`: here or there."""
     for entry in local.unknown:
         name = {"hours_per_day": "time", "watts": "energy"}.get(entry.fact)
         if name is not None:
             yield f"{place}: {name}", "", f"cannot be told: {entry.reason}"
     if local.kwh_per_month is not None:
-        yield f"{place}: energy", *_energy(local, local.kwh_per_month, cost)
-    if local.hardware_per_month is not None and load is not None:
-        assumed = "" if load.hardware_life_years else ", assumed (--hardware-life)"
-        years = units.plain(load.hardware_life_years or ASSUMED_LIFE_YEARS)
-        note = f"bought: {load.hardware_price or 0:,.0f} over {years} years{assumed}"
-        yield f"{place}: hardware", *_money(local.hardware_per_month, cost, note)
+        yield f"{place}: energy", *_energy(local, local.kwh_per_month)
     if local.hours_per_day is not None:
         yield f"{place}: time", *_hours(local.hours_per_day, local.keeps_up)
 
 
-def _energy(local: LocalCost, kwh: PaceRange, cost: MonthlyCost) -> tuple[str, str]:
+def _energy(local: LocalCost, kwh: PaceRange) -> tuple[str, str]:
     """The likely bill, or the energy where no price is stated, and what it is made of."""
     spent = f"{units.energy(kwh.low, kwh.high)} at {local.watts:g} W"
     bill = local.electricity_per_month
     if bill is None:
         return units.energy(kwh.likely, kwh.likely), f"{spent}; --electricity prices it"
-    return _money(bill.likely, cost, spent)
+    return f"{bill.likely:,.2f}", f"{spent} (your currency)"
 
 
 def _hours(hours: PaceRange, keeps_up: bool | None) -> tuple[str, str]:
@@ -101,13 +91,6 @@ def _hours(hours: PaceRange, keeps_up: bool | None) -> tuple[str, str]:
         keeps = f"it likely {'keeps' if hours.likely <= HOURS_PER_DAY else 'does not keep'} up"
     note = f"{units.hours(hours.low, hours.high)} a day: {keeps}, a day has 24"
     return units.hours(hours.likely, hours.likely), note
-
-
-def _money(amount: float, cost: MonthlyCost, note: str) -> tuple[str, str]:
-    """An amount in the reader's currency, which has a sign only where it is the dollar."""
-    if cost.currency_per_usd == 1:
-        return units.dollars(amount), note
-    return f"{amount:,.2f}", f"{note} (your currency)"
 
 
 def _remarks(local: LocalCost, parallel: int) -> Iterator[str]:

@@ -57,7 +57,7 @@ def test_a_month_by_api_is_thirty_times_the_day() -> None:
 def test_energy_is_that_of_the_hours_at_the_power_that_was_stated() -> None:
     """At most all hours of a day; without a power the answer says what would tell, and no price is made up."""
     load = Load.parse("10k:10k")
-    owned = load.replace(watts=40.0, electricity_per_kwh=0.5, hardware_price=1095.0)
+    owned = load.replace(watts=40.0, electricity_per_kwh=0.5)
     endless = Load.parse("900M:900M").replace(watts=100.0)
     unknown, stated, late = (
         check("mistral-7b", Workload(load=one), machine=RECORD).monthly_cost.here
@@ -73,8 +73,6 @@ def test_energy_is_that_of_the_hours_at_the_power_that_was_stated() -> None:
         hours, kwh = getattr(stated.hours_per_day, end), getattr(stated.kwh_per_month, end)
         assert kwh == pytest.approx(30 * hours * 40 / 1000)
         assert getattr(stated.electricity_per_month, end) == pytest.approx(kwh / 2)
-    # three years are assumed
-    assert stated.hardware_per_month == pytest.approx(30)
     assert late is not None
     assert late.keeps_up is False
     assert late.kwh_per_month is not None
