@@ -118,11 +118,8 @@ class ArchitectureRow(Row):
     fused_alpha_beta: bool = False
     wide_gates: bool = False
     pooler: bool = False
-    contact_head: bool = False
     relative_table: bool = False
-    activation_scalars: int = 0
     embedding_rows_beyond: int = 0
-    cross_attention_gates: int = 0
     encoder: bool = False
     idle_cache: bool = False
     stacks: tuple[str, ...] = ()
@@ -141,7 +138,6 @@ class ArchitectureRow(Row):
     rope: bool = True
     rope_share: float = 1.0
     rope_rows: int = 1
-    window_rope: bool = False
     tokenizer: str = ""
     # what a GGUF header leaves out, or states in a way of its own
     full_every: int | None = None
@@ -433,9 +429,6 @@ class _Tensors:
         model, row, width = self.architecture, self.row, self.width
         if row.pooler and not self.gguf:
             self.outside("pooler", width, width, bias=True)
-        if row.contact_head:
-            scores = sum(group.heads * len(group.layers) for group in model.attention)
-            self.outside("contact_head", scores, 1, bias=True)
         turned = (group.rope_length or group.key_length for group in model.attention)
         half = max(turned, default=0) // 2
         for name in _ROPE_TABLES.get(model.rope_factors or row.rope_factors, ()):
@@ -502,8 +495,6 @@ class _Tensors:
             heads = max(group.heads for group in model.attention)
             self.layer("attn_rel_b", heads, row.relative_positions)
             self.layers = every
-        if row.activation_scalars and not self.gguf:
-            self.plain("activation", row.activation_scalars)
         self.streams()
         if model.audio:
             # Whisper: the decoder's attention to its encoder
@@ -620,8 +611,6 @@ class _Tensors:
                 self.layer(f"cross_attn_{part}", width, heads * group.key_length, bias=bias)
             self.layer("cross_attn_output", heads * value, width, bias=row.attention_output_bias)
         self.query_key_norms(group)
-        if group.kind == "cross" and row.cross_attention_gates:
-            self.plain("cross_attn_gate", row.cross_attention_gates)
         if row.attention_sinks in ("all", group.kind):
             self.layer("attn_sinks", heads)
         self.gate_of_attention(group)
