@@ -17,7 +17,7 @@ from ..judge.judging import judge
 from ..judge.pace.graphics import instruction_sets_for_layout
 from ..judge.record import Judged, Question, Verdict, verdict_on
 from ..machine.record import Machine
-from ..needs.repack import KINDS, kind_of
+from ..needs.quantization import KINDS, kind_of
 from .entries import Wanted
 
 # questions and meanings that are kept; a policy may state thousands of entries

@@ -27,11 +27,11 @@ from ..quantization import (
     BLOCKS,
     base_type,
     canonical_gguf,
+    layout_of,
     row_bytes,
     typed_earlier,
 )
 from ..records import How, SizedWeights, Term, both, by_layers, sized, term, times, unread
-from ..repack import layout_of
 from .buffers import (
     MICRO_BATCH_TOKENS,
     SOURCE,

@@ -7,9 +7,8 @@ from functools import lru_cache
 
 from ...catalogue.spec import SIZE_OF, ModelSpec
 from ..parts import Subject
-from ..quantization import BITS_PER_WEIGHT, BLOCKS, Stored, typed_earlier
+from ..quantization import BITS_PER_WEIGHT, BLOCKS, LAYOUTS, Buffer, Stored, typed_earlier
 from ..records import How, SizedWeights, Term, summed, taken_off, term
-from ..repack import LAYOUTS, Buffer
 from ..tensors import ArchitectureRow
 from .buffers import SOURCE, Load
 from .files import RECIPE, RECIPE_ERROR, by_type, recipe_file, recipe_of_mix, spread, usual
@@ -26,7 +25,7 @@ _TOKEN_TABLE = "token_embd.weight"
 def weights_terms(
     subject: Subject, quantization: str, files: SizedWeights, layout: str | None
 ) -> tuple[tuple[Term, ...], int]:
-    """Mapped weights, the second layout that the CPU wants, a key of `repack.LAYOUTS`, and the
+    """Mapped weights, the second layout that the CPU wants, a key of LAYOUTS, and the
     bytes of originals it replaced. `layout` None: beside a device, where weights lie as they are
     stored, in RAM too: llama.cpp prefers the device's kind of RAM to a second layout, and the
     mapped file to both (llama.cpp 0c1e570: make_cpu_buft_list in src/llama-model.cpp,
