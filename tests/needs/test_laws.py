@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import re
-from itertools import pairwise, product
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.needs_of import (
     asked,
-    in_gguf,
     in_llamacpp_alone,
     memory,
     model,
     paired,
     rows,
     runtime,
-    shared_out,
 )
-from selfhost import needs
 from selfhost.catalogue.architecture import Architecture, Attention, FeedForward
 from selfhost.catalogue.spec import Parameters
 from selfhost.needs.records import How
@@ -80,12 +75,6 @@ def test_every_model_has_needs_in_every_runtime_that_loads_it() -> None:
                 assert term.low_bytes == term.high_bytes or term.name == "compute"
 
 
-CHAINS = (
-    ("Q3_K_M", "Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0", "F16", "F32"),
-    ("Q3_K_S", "Q4_K_S", "Q5_K_S", "Q6_K"),
-)
-
-
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_more_is_never_less(data: st.DataObject) -> None:
@@ -128,38 +117,6 @@ def test_more_is_never_less(data: st.DataObject) -> None:
         reserved = {"activations"} & set(apart)
         whole, then = (sum(size for name, size in terms if name not in reserved) for terms in sums)
         assert then >= 0.98 * whole, (spec.id, program.id, part)
-
-
-@pytest.mark.parametrize(
-    ("case", "program", "chain"),
-    [
-        (case, program, chain)
-        for case, (program, chain) in enumerate(product(("llama.cpp", "ollama"), CHAINS))
-    ],
-)
-def test_more_bits_never_need_less(case: int, program: str, chain: tuple[str, ...]) -> None:
-    """Along the mixes of one kind (M, or S), more bits per weight never make a smaller file, smaller memory or fewer bytes per token.
-    A twelfth of the models is asked for of each kind in each of two programs."""
-    for spec in shared_out(in_gguf(), case, cases=12, each_in=1):
-        if spec.architecture is not None and spec.architecture.expert_dtype:
-            continue
-        # rows that are no multiple of 256 are stored in other types, larger or smaller
-        if spec.architecture is not None and spec.architecture.embedding_length % 256:
-            continue
-        bare, by_rule = spec.replace(files=()), runtime(program).replace(tag_bytes={})
-        answers = [asked(bare, by_rule, quantization=quantization) for quantization in chain]
-        for less, more in pairwise(answers):
-            assert less.download_bytes is not None
-            assert more.download_bytes is not None
-            assert less.download_bytes <= more.download_bytes, spec.id
-            assert memory(less).total_bytes <= memory(more).total_bytes, spec.id
-            assert memory(less).high_bytes <= memory(more).high_bytes, spec.id
-        read = [
-            sum(needs.decode_bytes_by_type(bare, runtime(program), "gguf", name, rows()).values())
-            for name in chain
-        ]
-        assert 0 not in read
-        assert read == sorted(read), spec.id
 
 
 @settings(max_examples=50, deadline=None)

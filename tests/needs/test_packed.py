@@ -97,30 +97,17 @@ def test_listed_mlx_sizes_are_sums_of_their_tensors(model: str) -> None:
 # ------------------------------------------------------------------ names
 
 
+# what no format has is no name
+SPELLINGS = {
+    "awq": "AWQ awq-int4 AWQ-4bit", "gptq": "GPTQ GPTQ-Int4", "gptq-8bit": "GPTQ-Int8 gptq-8bit-128g",
+    "gptq-32g": "gptq-4bit-32g", "fp8": "FP8 FP8-dynamic", "nf4": "nf4 bnb-4bit", "w4a16": "W4A16",
+    "w8a8": "w8a8", "4bit": "4bit", "4bit-32g": "4bit-gs32", "Q4_K_M": "Q4_K",
+    None: "gptq-4bit-32g-actorder_True awq-3bit gptqx",
+}  # fmt: skip
+
+
 @each(
-    ("typed", "name"),
-    [
-        ("AWQ", "awq"),
-        ("awq-int4", "awq"),
-        ("AWQ-4bit", "awq"),
-        ("GPTQ", "gptq"),
-        ("GPTQ-Int4", "gptq"),
-        ("GPTQ-Int8", "gptq-8bit"),
-        ("gptq-4bit-32g-actorder_True", None),
-        ("gptq-4bit-32g", "gptq-32g"),
-        ("gptq-8bit-128g", "gptq-8bit"),
-        ("FP8", "fp8"),
-        ("FP8-dynamic", "fp8"),
-        ("nf4", "nf4"),
-        ("bnb-4bit", "nf4"),
-        ("W4A16", "w4a16"),
-        ("w8a8", "w8a8"),
-        ("4bit", "4bit"),
-        ("4bit-gs32", "4bit-32g"),
-        ("Q4_K", "Q4_K_M"),
-        ("awq-3bit", None),
-        ("gptqx", None),
-    ],
+    ("typed", "name"), [(word, name) for name, words in SPELLINGS.items() for word in words.split()]
 )
 def test_spellings(typed: str, name: str | None) -> None:
     """The ways in which repositories write a quantization are one name; what no format has is none."""

@@ -136,20 +136,3 @@ def test_a_device_holds_as_many_layers_as_fit_and_no_more() -> None:
                 less = on_cards(size - 1)
                 assert less.placement == "host" or _held(less)["accelerator:0"] < size, spec.id
     assert {("split", 1, 1), ("split", 3, 3), ("accelerator", 3, 3)} <= seen
-
-
-def test_the_second_layout_changes_no_total() -> None:
-    """What the processor repacks moves from one term to another; the originals are evictable and outside the total."""
-    spec = catalogue().spec("mistral-7b-instruct-v0.3")
-    plain = memory(asked(spec, runtime("llama.cpp")))
-    for sets in (("sse4_2", "avx2"), ("avx2", "avx512f"), ("asimddp", "i8mm")):
-        layered = memory(asked(spec, runtime("llama.cpp"), instruction_sets=sets))
-        assert layered.total_bytes == plain.total_bytes
-        assert (
-            layered.evictable_bytes
-            == next(term.bytes for term in layered.terms if term.name == "repacked_weights")
-            > 0
-        )
-    assert (
-        memory(asked(spec, runtime("llama.cpp"), instruction_sets=("sse4_2",))).evictable_bytes == 0
-    )
