@@ -61,7 +61,6 @@ class Style(Row):
     rescaled: bool = False
     values_normed: bool = False
     normed_first: bool = False
-    embedding_normed: bool = False
 
 
 class ArchitectureRow(Row):

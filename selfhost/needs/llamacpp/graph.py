@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from ...catalogue.architecture import Architecture, Attention, FeedForward, Recurrent
 from ...core.records import Record
-from ..cache import State, states
+from ..cache import states
 from ..tensors import ArchitectureRow, Style
 from .allocator import Recorder, Section, Tensor, peak
 from .buffers import Cells, window_of
@@ -136,9 +136,6 @@ class Graph(Recorder):
         tensor.placed = True
         return tensor
 
-    def memory_of(self, group: Recurrent) -> State:
-        return self.memories[id(group)]
-
     def fetch(self, elements: int) -> Tensor:
         """The state of each sequence, copied out of the memory that keeps it."""
         fetched, self.fetched = self.fetched, None
@@ -238,8 +235,6 @@ class Graph(Recorder):
                 return windowed or not self.windowed
             case "three of four":
                 return number % 4 != 3
-            case "of 32 layers":
-                return self.model.layers == 32
         return self.style.rope == "all"
 
     def before(self, first: Layer) -> Section:
@@ -261,7 +256,7 @@ class Graph(Recorder):
             places = self.linear(width, self.positions)
             pair = (places, embeddings) if self.row.encoder else (embeddings, places)
             embeddings = self.over((width, tokens), *pair)
-        if self.row.embedding_norm or self.style.embedding_normed:
+        if self.row.embedding_norm:
             embeddings = self.norm(embeddings, width, tokens)
         if self.early(first) is not None:
             self.expand(embeddings)
@@ -274,7 +269,7 @@ class Graph(Recorder):
         entries = [self.stand_in(self.width, self.tokens)]
         early = self.early(layers[0])
         if early is not None:
-            self.fetched = self.stand_in(self.memory_of(early).first, self.sequences)
+            self.fetched = self.stand_in(self.memories[id(early)].first, self.sequences)
             entries.append(self.fetched)
         total = entries[0]
         for layer in layers:
@@ -286,7 +281,9 @@ class Graph(Recorder):
         early = self.early(after)
         if early is None:
             return (result,)
-        fetched = self.result((self.memory_of(early).first, self.sequences), self.view(self.states))
+        fetched = self.result(
+            (self.memories[id(early)].first, self.sequences), self.view(self.states)
+        )
         self.expand(fetched)
         return result, fetched
 

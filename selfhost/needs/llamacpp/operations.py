@@ -362,7 +362,7 @@ def _scanned(graph: Graph, inner: int, memory: int, *sources: Tensor) -> Tensor:
 
 
 def _mamba(graph: Graph, group: Recurrent, normed: Tensor) -> Tensor:
-    tokens, state = graph.tokens, graph.memory_of(group)
+    tokens, state = graph.tokens, graph.memories[id(group)]
     inner, size, rank = group.inner_length or 0, group.state_length or 0, group.time_step_rank or 0
     sides = inner, tokens // graph.sequences, graph.sequences
     past = graph.fetch(state.convolution)
@@ -386,7 +386,7 @@ def _mamba2(graph: Graph, group: Recurrent, normed: Tensor) -> Tensor:
     inner, heads = group.inner_length or 0, group.heads or 1
     mixed = 2 * (group.groups or 0) * (group.state_length or 0)
     sides = inner // heads, heads, graph.tokens // graph.sequences, graph.sequences
-    state = graph.memory_of(group)
+    state = graph.memories[id(group)]
     past = graph.fetch(state.convolution)
     joined = graph.view(graph.linear(2 * inner + mixed + heads, normed))
     convolved = _convolved(graph, group, past, inner + mixed, graph.view(graph.part(joined)))
@@ -407,13 +407,13 @@ def _convolution(graph: Graph, group: Recurrent, normed: Tensor) -> Tensor:
     three = graph.result((3 * width, *sides[1:]), graph.view(normed))
     before, after, read = (graph.part(three) for _ in range(3))
     taken = graph.part(graph.over(sides, before, read))
-    past = graph.fetch(graph.memory_of(group).convolution)
+    past = graph.fetch(graph.memories[id(group)].convolution)
     mixed = _convolved(graph, group, past, width, taken)
     return graph.view(graph.result(sides, graph.over(sides, after, mixed)))
 
 
 def _delta(graph: Graph, group: Recurrent, normed: Tensor) -> Tensor:
-    tokens, state = graph.tokens, graph.memory_of(group)
+    tokens, state = graph.tokens, graph.memories[id(group)]
     heads, value = group.heads or 1, group.value_length or 0
     key_heads, key = group.key_heads or 1, group.key_length or 0
     each, inner, channels = (
