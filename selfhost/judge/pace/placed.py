@@ -274,11 +274,10 @@ def _gpu_prompt(step: Step, parts: _Parts) -> PaceRange | None:
     nothing tells how fast one computes, or how the program does on it.
     """
     operations, program = 2 * sum(step.parameters_met().values()), step.foreign or ""
-    # the shares of other programs, and of mixtures, hold what launching takes
-    launched = NOTHING
-    if not (program or step.has_experts):
-        per_token = step.layers / constant("read_prompt")["batch_tokens"]
-        launched = scaled(ends_of("read_prompt", "launched_seconds"), per_token)
+    # the shares of other programs hold what launching takes, those of mixtures the most of it
+    slow, usual, fast = NOTHING if program else ends_of("read_prompt", "launched_seconds")
+    per_token = step.layers / constant("read_prompt")["batch_tokens"]
+    launched = scaled((usual if step.has_experts else slow, usual, fast), per_token)
     taken = []
     for share, gpu in parts:
         row = efficiency("share", gpu.device, program, work="prompt")
