@@ -81,6 +81,7 @@ SOUND = TRUTH / "speed_sound.json"
 TYPES = TRUTH / "speed_types.json"
 INTEL = TRUTH / "speed_intel.json"
 MLX_PROMPTS = TRUTH / "speed_mlx_prompts.json"
+PROMPTS = TRUTH / "speed_prompts.json"
 FRESH = TRUTH / "speed_fresh.json"
 PROCESSORS = TRUTH / "speed_processors.json"
 LATER = TRUTH / "speed_processors_later.json"
@@ -717,6 +718,31 @@ def of_mlx_prompts(use: str) -> Iterator[Run]:
         )  # fmt: skip
 
 
+def of_prompts(use: str) -> Iterator[Run]:
+    """The prompts of that use that llama.cpp read, by kind of model and depth."""
+    for row in rows(PROMPTS):
+        if row["use"] != use:
+            continue
+        # as many tokens as have the same before them on average
+        tokens = row["prompt_tokens"] + 2 * row["depth"]
+        asked = Workload(
+            quantization=row["quantization"],
+            runtime="llama.cpp",
+            prompt_tokens=tokens,
+            context_tokens=tokens + 512,
+        )
+        speed = ask(row["spec"], asked, machine=row["machine"]).speed
+        if speed is None or speed.prompt is None:
+            print(f"  without a prompt: {row['spec']} on {row['machine']}", file=sys.stderr)
+            continue
+        kind = "experts" if has_experts(row["spec"]) else "dense"
+        where = (
+            "processor" if row["backend"] == "cpu" else f"deep, {kind}" if row["depth"] else kind
+        )
+        told = f"{row['spec']} {row['quantization']} {row['backend']}, {tokens} tokens"
+        yield Run.of(where, row["machine"], told, row["prompt_per_second"], speed.prompt)
+
+
 def of_fresh() -> Iterator[Run]:
     """The runs that are in no fit, on machines by the names that a user would type."""
     for row, verdict, pace in _by_name(FRESH):
@@ -835,6 +861,8 @@ SOURCES: Mapping[str, Callable[[], Iterator[Run]]] = {
     "speed_intel.json, kept out of the fit": partial(of_intel, "kept"),
     "speed_mlx_prompts.json, fitted": partial(of_mlx_prompts, "fitted"),
     "speed_mlx_prompts.json, kept out of the fit": partial(of_mlx_prompts, "kept"),
+    "speed_prompts.json, fitted": partial(of_prompts, "fitted"),
+    "speed_prompts.json, kept out of the fit": partial(of_prompts, "kept"),
     "speed_fresh.json, in no fit": of_fresh,
     "speed_processors.json, which tell their RAM": partial(of_processors, PROCESSORS),
     "speed_processors_later.json, in the fit since": partial(of_processors, LATER),

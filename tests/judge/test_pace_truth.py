@@ -54,6 +54,8 @@ BOUNDS = {
     "speed_intel.json, kept out of the fit": (90, 0.42, 6.5),
     "speed_mlx_prompts.json, fitted": (89, 0.22, 2.3),
     "speed_mlx_prompts.json, kept out of the fit": (95, 0.15, 3),
+    "speed_prompts.json, fitted": (95, 0.24, 3.1),
+    "speed_prompts.json, kept out of the fit": (92, 0.22, 4.6),
     "speed_fresh.json, in no fit": (90, 0.15, 2.2),
     "speed_processors.json, which tell their RAM": (88, 0.16, 2.3),
     "speed_processors_later.json, in the fit since": (85, 0.23, 2.4),
