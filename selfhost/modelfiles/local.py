@@ -27,6 +27,7 @@ from .source import (
     listed,
     name_of,
     names_in,
+    numbered_files,
     open_file,
     read_some,
     refuse_other_kinds,
@@ -65,7 +66,9 @@ def read_local(path: str | os.PathLike[str], architectures: Mapping[str, Any]) -
     name = named.lower()
     # first by its name: the length of a header may begin with the byte of a bracket
     if name.endswith(".safetensors") or begins_safetensors(start):
-        return _read_weights(named, safetensors.shards_of(named), None, architectures)
+        return _read_weights(
+            named, numbered_files(named, safetensors.MAX_SHARDS), None, architectures
+        )
     if name.endswith(".toml") or start.removeprefix(_UTF8_MARK).lstrip()[:1] not in (b"{", b"["):
         kinds = shipped_table(TABLE)["named"]
         kind = next(kind for kind in kinds if name.endswith(kind["ending"]))
@@ -112,7 +115,7 @@ def _weight_files(path: str, names: Sequence[str]) -> tuple[tuple[str, ...], int
     """
     indexes = safetensors.of_model_with(names, safetensors.INDEX_ENDING)
     shards = safetensors.of_model_with(names, ".safetensors")
-    sets = {safetensors.shards_of(os.path.join(path, name)) for name in shards}
+    sets = {numbered_files(os.path.join(path, name), safetensors.MAX_SHARDS) for name in shards}
     several = indexes or sorted(files[0] for files in sets)
     if len(several) > 1:
         _refuse_several(path, "sets of weights", several)

@@ -25,7 +25,6 @@ from .source import (
     damaged,
     fail,
     listed,
-    numbered_files,
     open_file,
     parse_json,
     read_json,
@@ -222,13 +221,6 @@ def of_model_with(names: Iterable[str], ending: str) -> list[str]:
         for name in names
         if name.lower().endswith(ending) and not name.startswith(tuple(_names()["not_the_model"]))
     ]
-
-
-def shards_of(path: str) -> tuple[str, ...]:
-    """The files that belong together with `path`, in order: itself, or every shard of its set,
-    there or not.
-    """
-    return numbered_files(path, MAX_SHARDS)
 
 
 def shards_in(index: str) -> tuple[tuple[str, ...], int | None]:
