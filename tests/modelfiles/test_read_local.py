@@ -111,17 +111,6 @@ def test_paths_that_lead_nowhere(tmp_path: Path) -> None:
     assert problem("x" * 5000 + ".gguf")
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
-def test_a_pipe_or_device_is_not_waited_for(tmp_path: Path) -> None:
-    """A named pipe without a writer would block for ever."""
-    os.mkfifo(tmp_path / "x.gguf")
-    assert "not an ordinary file" in problem(tmp_path / "x.gguf")
-    assert "not an ordinary file" in problem("/dev/zero")
-    (tmp_path / "m").mkdir()
-    os.mkfifo(tmp_path / "m" / "config.json")
-    assert "not an ordinary file" in problem(tmp_path / "m")
-
-
 @pytest.mark.skipif(
     not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything"
 )
