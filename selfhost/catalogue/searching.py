@@ -205,7 +205,11 @@ def _unknown_name(typed: str, name: str, catalogue: Catalogue) -> UnknownModelEr
     if faulty := list({problem.file: None for problem in catalogue.own_faults}):
         shown = (*faulty[:_MOST_FILES], *(["…"] if len(faulty) > _MOST_FILES else ()))
         message += f"; faulty files of yours were ignored: {', '.join(shown)}"
-    for id, words, remedy in (*_same_name(name, catalogue), *_made_from(base, catalogue)):
+    near = _nearest(canonical(base), catalogue)
+    # it is the beginning of an id, and no tune of a shorter one
+    is_begun = bool(near) and canonical(near[0]).startswith(f"{canonical(base)}-")
+    made_from = _made_from(base, catalogue, is_tune=bool(owner) or not is_begun)
+    for id, words, remedy in (*_same_name(name, catalogue), *made_from):
         options = ""
         if form.quantization is not None and serves(form, catalogue.spec(id), catalogue):
             options = f" --runtime {form.runtime}" if form.runtime else ""
@@ -215,9 +219,7 @@ def _unknown_name(typed: str, name: str, catalogue: Catalogue) -> UnknownModelEr
         return UnknownModelError(f"{message}: {words.format(id=id)}", nearest=(id,), remedy=remedy)
     if error := _begins_as(("line",), typed, rest, catalogue):
         return error
-    return UnknownModelError(
-        message + _size(base), nearest=_nearest(canonical(base), catalogue), remedy=SEE_NAMES
-    )
+    return UnknownModelError(message + _size(base), nearest=near, remedy=SEE_NAMES)
 
 
 def _size(base: str) -> str:
@@ -296,7 +298,7 @@ def _same_name(name: str, catalogue: Catalogue) -> Iterator[tuple[str, str, str]
         yield match[0][0], words, "if it holds the same weights: {check}"
 
 
-def _made_from(base: str, catalogue: Catalogue) -> Iterator[tuple[str, str, str]]:
+def _made_from(base: str, catalogue: Catalogue, *, is_tune: bool) -> Iterator[tuple[str, str, str]]:
     """Models whose layers it may have, each with a clause on why and what to type."""
     plain = canonical(base).removesuffix("-gguf").removesuffix("-i-1")
     listed = {
@@ -308,7 +310,7 @@ def _made_from(base: str, catalogue: Catalogue) -> Iterator[tuple[str, str, str]
     if layers_of is not None:
         yield layers_of, "it has the layers of {id}, so it needs as much", "{check}"
     parts = plain.split("-")[:_MOST_WORDS]
-    inside = _named_inside(parts, catalogue)
+    inside = _named_inside(parts, catalogue) if is_tune else None
     if inside is not None:
         yield inside, "if it is made from {id}, as its name says, it needs as much", "{check}"
     # the name of a line of tunes stands in the names of listed models
@@ -341,12 +343,16 @@ def _named_inside(words: list[str], catalogue: Catalogue) -> str | None:
 
 
 def _nearest(key: str, catalogue: Catalogue) -> tuple[str, ...]:
-    """The models of a family of that name, the newest first, and those of the names that are most
-    like it, those with its numbers first.
+    """The models of a family of that name and those whose ids it begins, the newest first, and
+    those of the names that are most like it, those with its numbers first.
     """
     from difflib import get_close_matches
 
-    family = [each for each in catalogue.outlines() if canonical(each.family or "") == key]
+    family = [
+        each
+        for each in catalogue.outlines()
+        if canonical(each.family or "") == key or canonical(each.id).startswith(f"{key}-")
+    ]
     family.sort(key=lambda each: each.released or "", reverse=True)
     families = catalogue.common_tables("families", "family").values()
     names = (*catalogue.spellings(), *(name for name, _ in families))
