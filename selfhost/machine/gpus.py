@@ -15,19 +15,7 @@ from ..core.errors import SelfhostError
 from ..core.records import Record, pattern
 from ..core.spelling import all_near, words_of
 from ..core.tables import shipped_table
-from .cpus import (
-    Cores,
-    Processor,
-    apple_chip_of,
-    apple_chips,
-    channels_and_rates,
-    class_of,
-    cores_from,
-    cores_of,
-    record_of,
-    share_of,
-    with_kinds,
-)
+from . import cpus
 from .record import Accelerator
 from .words import BREAK, COUNT, SIZE, role, tokens
 from .words import words as word_table
@@ -182,7 +170,7 @@ def cards() -> tuple[Card, ...]:
         vendor = vendor_of(row["name"])
         named = [row["name"], row["words"], row.get("also", ""), vendor, *former.get(vendor, ())]
         all_cards.append(
-            record_of(
+            cpus.record_of(
                 Card,
                 row,
                 words=frozenset(row["words"].split()),
@@ -257,19 +245,19 @@ def link_bytes_per_second(name: str) -> float | None:
 
 
 @lru_cache(maxsize=256)
-def processor_with(graphics: str) -> Processor | None:
+def processor_with(graphics: str) -> cpus.Processor | None:
     """What is known of a processor by the name of the GPU in it; None for any other GPU."""
     memory, name = fact_of(graphics, "integrated"), fact_of(graphics, "name")
     if memory is None or fact_of(name, "integrated") is not memory:
         return None
     kind = memory.get("kind", "unnamed")
-    return Processor(
-        **with_kinds(memory, memory.get("kinds", ())),
+    return cpus.Processor(
+        **cpus.with_kinds(memory, memory.get("kinds", ())),
         name=f"those with {name}",
         bits=memory.get("bits", 64),
         memory="either",
         kind=kind,
-        share=share_of(kind),
+        share=cpus.share_of(kind),
         vectors=memory.get("vectors", "avx2"),
     )
 
@@ -280,7 +268,7 @@ def unnamed_computer() -> Computer:
 
 
 def _computer(row: Mapping[str, Any]) -> Computer:
-    computer: Computer = record_of(Computer, row, **channels_and_rates(row))
+    computer: Computer = cpus.record_of(Computer, row, **cpus.channels_and_rates(row))
     return computer
 
 
@@ -295,19 +283,19 @@ def computer_of(machine: Machine) -> Computer | None:
     return None if row is None else _computer(row)
 
 
-def cores_in(machine: Machine) -> Cores | None:
+def cores_in(machine: Machine) -> cpus.Cores | None:
     """The cores that the name of its processor tells; without one as many as the computer around
     its cards has, or as processors of the maker have whose GPU shares the RAM.
     """
     if machine.cpu_model:
-        return cores_of(machine.cpu_model)
+        return cpus.cores_of(machine.cpu_model)
     if not machine.accelerators:
         return None
     if all(card.unified for card in machine.accelerators):
-        around_gpu = class_of(machine.accelerators[0].vendor)
+        around_gpu = cpus.class_of(machine.accelerators[0].vendor)
         return None if around_gpu is None else around_gpu.cores
     around = computer_of(machine)
-    return None if around is None else cores_from({"cores": around.cores}, 2)
+    return None if around is None else cpus.cores_from({"cores": around.cores}, 2)
 
 
 @lru_cache(1024)
@@ -361,7 +349,7 @@ def peak_flops(name: str, capability: str | None) -> float | None:
         return cycles * each
     whole, share = _whole_and_share(name)
     tflops: float | None = fact_of(whole, "tflops")
-    if tflops is None and (chip := apple_chip_of(words_of(name))) is not None:
+    if tflops is None and (chip := cpus.apple_chip_of(words_of(name))) is not None:
         tflops = chip.tflops
     return None if tflops is None else tflops * 1e12 * share
 
@@ -684,7 +672,7 @@ def _not_a_name(text: str) -> UnknownGpuError:
 
 def _unknown(name: Sequence[str]) -> UnknownGpuError:
     text = " ".join(name)
-    for chip, variant in apple_chips():
+    for chip, variant in cpus.apple_chips():
         if frozenset(name) - {"apple"} == frozenset(f"{chip} {variant}".split()):
             return _part_of_machine(f"Apple {chip.upper()} {variant.title()}".strip())
     if clause := why_unserved(text):
