@@ -235,7 +235,6 @@ class ProcessorClass(Record):
     least_vectors: str | None = None
 
 
-@lru_cache(maxsize=512)
 def class_of(name: str) -> ProcessorClass | None:
     """The class that a word of a processor's name tells; None where none does."""
     words = words_of(name)

@@ -136,7 +136,7 @@ def test_memory_that_is_kept_back_lowers_the_limit_of_each() -> None:
         ('gpu = "RTX 9999 Ultra"', 'write gpu = "24GiB"'),
         (
             'gpu = "RTX 4091"',
-            'did you mean RTX 4090, RTX 4090 D, RTX 4090 Laptop? Else write gpu = "',
+            'did you mean RTX 4090, RTX 4090 D, RTX A400? Else write gpu = "',
         ),
         ('gpu = "gaudi2"', 'write gpu = "24GiB"'),
         ("cores = 0", "write cores = 8"),
