@@ -15,6 +15,7 @@ from selfhost.judge.judging import judge
 from selfhost.judge.question import ask
 from selfhost.machine.profiles import all_profiles, load
 from selfhost.machine.record import Machine, PresentModel
+from selfhost.needs.records import Term
 
 CATALOGUE = open_catalogue()
 GIB = 2**30
@@ -32,6 +33,14 @@ def judged_as(model: str, machine: str, **asked: Any) -> tuple[str | None, str |
     verdict = check(model, Workload(**asked), machine=profile(machine))
     placement = verdict.needs.placement if verdict.needs is not None else None
     return verdict.workload.runtime, verdict.workload.quantization, placement
+
+
+def terms_of(model: str, quantization: str, machine: str) -> tuple[Term, ...]:
+    """The terms of its memory, as placed there."""
+    needs = check(model, Workload(quantization=quantization), machine=profile(machine)).needs
+    assert needs is not None
+    assert needs.memory is not None
+    return needs.memory.terms
 
 
 def route(workload: Workload, machine: Machine, id: str, *, follows_machine: bool) -> Route:
@@ -100,11 +109,8 @@ def test_lora_falls_back_to_qlora_on_the_gpu_before_the_cpu() -> None:
         ("sdxl", {"runtime": "diffusers", "quantization": "float32"}),
     ],
 )
-@pytest.mark.parametrize("machine", ["server-8x-h100"])
-def test_what_is_asked_for_is_never_changed(
-    model: str, machine: str, asked: dict[str, Any]
-) -> None:
-    where, workload = profile(machine), Workload(**asked)
+def test_what_is_asked_for_is_never_changed(model: str, asked: dict[str, Any]) -> None:
+    where, workload = profile("server-8x-h100"), Workload(**asked)
     answer = check(model, workload, machine=where)
     own = check_with(CATALOGUE, model, workload, where, follows_machine=False)
     assert (answer.workload, answer.needs, answer.findings) == (
@@ -149,16 +155,11 @@ def test_a_picture_runs_on_the_gpu_in_a_smaller_type_or_a_part_at_a_time(
 
 def test_a_part_at_a_time_takes_what_was_measured() -> None:
     """FLUX.1 [dev] in nf4 with offload and T5 in 16 bits: 9 GiB of the GPU (huggingface/diffusers#9149). In RAM lie 6.7 GB of denoiser (4.5 bits a weight) and 10 GB."""
-    asked = Workload(quantization="nf4")
-    needs = check("flux-dev", asked, machine=profile("desktop-rtx3060-12gb")).needs
-    assert needs is not None
-    assert needs.memory is not None
-    on_gpu = [term for term in needs.memory.terms if term.where != "host"]
+    terms = terms_of("flux-dev", "nf4", "desktop-rtx3060-12gb")
+    on_gpu = [term for term in terms if term.where != "host"]
     low, high = (sum(getattr(term, end) for term in on_gpu) for end in ("low_bytes", "high_bytes"))
     assert low <= 9 * GIB <= high
-    (in_ram,) = [
-        term for term in needs.memory.terms if (term.name, term.where) == ("weights", "host")
-    ]
+    (in_ram,) = [term for term in terms if (term.name, term.where) == ("weights", "host")]
     assert in_ram.bytes == pytest.approx(6.7e9 + 9.52e9 + 0.25e9 + 0.17e9, rel=0.01)
 
 
@@ -177,14 +178,8 @@ def test_a_part_at_a_time_takes_what_was_measured() -> None:
 def test_a_gpu_reserves_what_was_measured_beside_the_weights(
     model: str, quantization: str, beyond_gib: float
 ) -> None:
-    needs = check(model, Workload(quantization=quantization), machine=profile("server-8x-h100"))
-    assert needs.needs is not None
-    assert needs.needs.memory is not None
-    (held,) = [
-        term
-        for term in needs.needs.memory.terms
-        if term.name == "activations" and term.where != "host"
-    ]
+    terms = terms_of(model, quantization, "server-8x-h100")
+    (held,) = [term for term in terms if term.name == "activations" and term.where != "host"]
     assert held.low_bytes <= beyond_gib * GIB <= held.high_bytes
     assert held.bytes == pytest.approx(beyond_gib * GIB, rel=0.15)
 
@@ -194,11 +189,8 @@ def test_quantized_pictures_weigh_what_pytorch_reserved(
     quantization: str, loaded_gib: float
 ) -> None:
     """FLUX.1 [dev] on an H100 (huggingface/blog, diffusers-quantization.md)."""
-    where = profile("server-8x-h100")
-    needs = check("flux-dev", Workload(quantization=quantization), machine=where).needs
-    assert needs is not None
-    assert needs.memory is not None
-    (weights,) = [term for term in needs.memory.terms if term.name == "weights"]
+    terms = terms_of("flux-dev", quantization, "server-8x-h100")
+    (weights,) = [term for term in terms if term.name == "weights"]
     assert weights.low_bytes <= loaded_gib * GIB <= weights.high_bytes
     assert weights.bytes == pytest.approx(loaded_gib * GIB, rel=0.03)
 
@@ -214,10 +206,9 @@ def test_the_route_is_never_worse_than_that_of_the_models_own_default() -> None:
         assert ROUTES.index(best) <= ROUTES.index(own), (id, machine.name)
 
 
-@pytest.mark.parametrize("machine", ["desktop-rtx3060-12gb"])
-def test_the_list_judges_what_check_judges(machine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_list_judges_what_check_judges(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runtime, quantization, placement, pace and route, of rank() as of `list`."""
-    where = profile(machine)
+    where = profile("desktop-rtx3060-12gb")
     ids = ("flux.1-dev", "gpt-4o", "gpt2", "mistral-7b-instruct-v0.3", "qwen2.5-14b-instruct")
     verdicts = {id: check(id, machine=where) for id in ids}
     monkeypatch.setattr(Catalogue, "ids", lambda _: ids)

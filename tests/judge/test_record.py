@@ -7,7 +7,19 @@ from typing import Any
 
 import pytest
 
-from judge.small import BIG, CLOSED, GPU, MACHINE, SLOW, SPEC, WORK, found, question, with_disk
+from judge.small import (
+    BIG,
+    CLOSED,
+    GPU,
+    MACHINE,
+    SLOW,
+    SPEC,
+    WORK,
+    found,
+    question,
+    with_disk,
+    work,
+)
 from selfhost.core.tables import RANGES, UNITS
 from selfhost.judge.checks import Finding, Outcome, codes, table, whole, words_of
 from selfhost.judge.judging import judge
@@ -90,19 +102,13 @@ def test_a_verdict_has_no_truth_value() -> None:
 
 def test_can_download_is_null_where_it_is_not_known() -> None:
     """Weights published and disk not fail: true; either unknown: null; either fail: false."""
-    weights = found("weights")
+    weights, closed = found("weights"), found("weights", question(spec=CLOSED, needs=None))
+    unread = found("disk", machine=with_disk(free_bytes=None))
+    refused = found("disk", machine=with_disk(writable=False))
     assert verdict(listed=(weights, found("disk"))).can_download is True
-    assert (
-        verdict(listed=(weights, found("disk", machine=with_disk(free_bytes=None)))).can_download
-        is None
-    )
-    assert (
-        verdict(listed=(weights, found("disk", machine=with_disk(writable=False)))).can_download
-        is False
-    )
-    assert (
-        verdict(listed=(found("weights", question(spec=CLOSED, needs=None)),)).can_download is False
-    )
+    assert verdict(listed=(weights, unread)).can_download is None
+    assert verdict(listed=(weights, refused)).can_download is False
+    assert verdict(listed=(closed,)).can_download is False
 
 
 def test_a_slow_processor_sends_nobody_to_an_api_where_an_accelerator_may_be_fast() -> None:
@@ -119,12 +125,8 @@ def test_a_slow_processor_sends_nobody_to_an_api_where_an_accelerator_may_be_fas
         assert judged.route(offered=True) is Route.UNKNOWN
         assert found("accelerator", machine=unread).code == "accelerator-unread"
         # where the RAM is enough and fast enough, an unread accelerator decides nothing
-        assert (
-            judge(question(workload=WORK.replace(min_tokens_per_second=0)), unread).route(
-                offered=True
-            )
-            is Route.LOCAL
-        )
+        any_speed = judge(work(min_tokens_per_second=0), unread)
+        assert any_speed.route(offered=True) is Route.LOCAL
     # busy now: still no API
     busy = SLOW.replace(accelerators=(GPU.replace(memory_free_bytes=0),))
     assert judge(question(), busy).route(offered=True) is Route.LOCAL
