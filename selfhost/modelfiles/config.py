@@ -31,18 +31,22 @@ from ..needs.tensors import (
     row_of,
 )
 from .config_keys import (
+    DTYPES,
     MAX_CONFIG_BYTES,
     MAX_NUMBER,
     Keys,
+    Stored,
     Unclear,
+    cache_type,
     class_of,
+    is_of_modelopt,
     refuse_what_is_no_config,
     short,
+    stored_of,
     tables,
 )
 from .config_layers import attention_of, feed_forward_of, layer_kinds, recurrent_of
 from .source import beside, clean, fail, grouped, identifier, listed, name_of, read_json, shown
-from .stored import DTYPES, Stored, cache_type, is_of_modelopt, stored_of
 
 _Part = TypeVar("_Part", Attention, Recurrent, FeedForward)
 

@@ -14,6 +14,7 @@ from ..catalogue.spec import SIZE_OF, ModelSpec, Parameters, PublishedFiles, Saf
 from ..core.tables import shipped_table
 from . import safetensors
 from .config import ConfigRead, read_config
+from .config_keys import Stored
 from .gguf import parts_of, read_gguf
 from .safetensors import Weights
 from .source import (
@@ -34,7 +35,6 @@ from .source import (
     shown,
     status_of,
 )
-from .stored import Stored
 
 _UTF8_MARK = b"\xef\xbb\xbf"
 _CONFIG = "config.json"
