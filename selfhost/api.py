@@ -103,7 +103,7 @@ def check_together(
     from .advice.several import Beside, check_together_with
 
     besides = [Beside(model=one, workload=asked) for one, asked in zip(models, each, strict=True)]
-    verdict = check_together_with(given.catalogue, besides, given.machine, follows_machine=False)
+    verdict = check_together_with(given.catalogue, besides, given.machine)
     return verdict.replace(notes=(*verdict.notes, *given.notes))
 
 

@@ -16,14 +16,13 @@ from ..core import units
 from ..core.records import Record
 from ..core.workload import Workload
 from ..judge.checks import Outcome
-from ..judge.defaults import suited_by_list
 from ..judge.judging import judge
 from ..judge.question import architectures
 from ..judge.record import HELD, Judged, Question, Verdict
 from ..machine.record import Machine
 from . import Report
 from .api_route import offers_for
-from .understood import Understood, has_ways, judged_for, question_of, understand
+from .understood import Understood, in_own_defaults, judged_for, question_of, understand
 from .verdicts import answer
 
 # between the names of models that run side by side
@@ -208,22 +207,20 @@ def check_together_with(
     machine: Machine,
     *,
     today: str | None = None,
-    follows_machine: bool = True,
 ) -> Verdict:
     """One verdict for several models at once on one machine: see `judge.together`.
 
     Its model's id and name join theirs, its needs are the sums, its `speed` is None and its
-    `workload` states the basis of memory alone. Without `follows_machine` each is judged in its own
-    defaults, but pictures and video in what the machine takes of them alone. The route is `api`
-    where an API serves each of them. Raises as `check` does, for the first model that is wrong.
+    `workload` states the basis of memory alone. Each is judged in its own defaults, but pictures
+    and video in what the machine takes of them alone. The route is `api` where an API serves each
+    of them. Raises as `check` does, for the first model that is wrong.
     """
     # every name is looked up before anything is worked out
-    suiting = machine if follows_machine else None
-    understood = [understand(catalogue, each.model, each.workload, suiting) for each in models]
-    questions = [
-        _question(catalogue, meant, machine, each.requires_runtime, follows_machine=follows_machine)
-        for each, meant in zip(models, understood, strict=True)
-    ]
+    understood = [understand(catalogue, each.model, each.workload) for each in models]
+    questions = []
+    for each, meant in zip(models, understood, strict=True):
+        question = question_of(catalogue, meant, machine, requires_runtime=each.requires_runtime)
+        questions.append(in_own_defaults(catalogue, meant, question, machine).question)
     day = today or units.utc_today()
     return verdict_together(
         [meant.asked for meant in understood],
@@ -231,23 +228,6 @@ def check_together_with(
         machine,
         lambda judged: all(offers_for(catalogue, each, judged, day) for each in questions),
     )
-
-
-def _question(
-    catalogue: Catalogue,
-    meant: Understood,
-    machine: Machine,
-    requires_runtime: bool,
-    *,
-    follows_machine: bool,
-) -> Question:
-    # a program that must be installed already may decide which type and program are taken
-    question = question_of(catalogue, meant, machine, requires_runtime=requires_runtime)
-    if follows_machine:
-        return judged_for(catalogue, meant, machine, requires_runtime=requires_runtime).question
-    if has_ways(meant, question):
-        return suited_by_list(question, meant.workload, catalogue, machine).question
-    return question
 
 
 def verdict_together(

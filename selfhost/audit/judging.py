@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from ..advice.api_route import meets, offers_for
 from ..advice.several import Beside, verdict_together
-from ..advice.understood import Understood, has_ways, of_name, question_of, understand
+from ..advice.understood import Understood, in_own_defaults, of_name, question_of, understand
 from ..catalogue.index import Catalogue, open_catalogue
 from ..catalogue.pasted import is_path
 from ..core.workload import Workload
-from ..judge.defaults import suited_by_list
-from ..judge.judging import judge
 from ..judge.pace.graphics import instruction_sets_for_layout
 from ..judge.record import Judged, Question, Verdict, verdict_on
 from ..machine.record import Machine
@@ -79,9 +77,7 @@ class PolicyJudge:
 
     def _suited(self, model: Beside, meaning: Understood, machine: Machine) -> Judged:
         question = self._question(model, meaning, machine)
-        if has_ways(meaning, question):
-            return suited_by_list(question, meaning.workload, self._catalogue, machine)
-        return judge(question, machine)
+        return in_own_defaults(self._catalogue, meaning, question, machine)
 
     def _question(self, model: Beside, meaning: Understood, machine: Machine) -> Question:
         """What is asked in the model's own defaults. Of a machine without model files only how its

@@ -46,7 +46,6 @@ def together(*models: str, machine: Machine = VM) -> Verdict:
         [Beside(model=model, workload=Workload()) for model in models],
         machine,
         today=TODAY,
-        follows_machine=False,
     )
 
 
