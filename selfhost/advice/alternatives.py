@@ -163,9 +163,7 @@ class _Search(Record):
 
 
 def _same_model(judged: Judged, workload: Workload, search: _Search) -> Iterator[Fit | None]:
-    """The model itself: tuned with less, smaller, with its own cache, in another program, with a
-    shorter context.
-    """
+    """The model itself with less asked of it, or in another program."""
     question = judged.question
     spec, runtime, taken = question.spec, question.runtime, question.workload
     if spec.closed:
@@ -283,9 +281,7 @@ def _candidates(judged: Judged, plain: Workload, search: _Search) -> list[tuple[
 
 
 def _most_parameters(judged: Judged) -> float:
-    """The most that another model may have: less than this model has, or a little more where it is
-    not the machine that rules this one out.
-    """
+    """Fewer than this model has, or a few more where the machine does not rule this one out."""
     own = judged.question.spec.parameters.total
     is_held = all(
         finding.check in _OF_THE_MODEL or finding.outcome in (Outcome.PASS, Outcome.WARN)

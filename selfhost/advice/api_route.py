@@ -117,9 +117,7 @@ def _is_of_files(spec: ModelSpec) -> bool:
 def _served(
     question: Question, spec: ModelSpec, offers: tuple[Offer, ...], catalogue: Catalogue, today: str
 ) -> tuple[Offer, ...]:
-    """Those of the model's offers, or its provider's without a price, that serve the context, where
-    one was asked for.
-    """
+    """Offers of the model, or of its provider without a price, that serve the context asked for."""
     offers, architecture = offers or _of_provider(spec, catalogue, today), spec.architecture
     wanted = question.workload.context_tokens if question.context_asked else None
     if wanted is None:

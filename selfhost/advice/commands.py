@@ -138,9 +138,7 @@ def filled(template: str, values: Values) -> str:
 
 
 def _values_of(case: Case) -> dict[str, str | None]:
-    """What fills the blanks of a line: None where that is not known, and, for the words of
-    `RuntimeSpec.blanks`, "" where the model does not want them.
-    """
+    """None where the value of a blank is not known, "" for words that the model does not want."""
     spec, workload, runtime = case.spec, case.workload, case.runtime
     # a line of its own, or that of models whose first input is such a one, or of its modality
     inputs = (spec.id, f"{spec.inputs[0]}-to-{spec.modality}" if spec.inputs else "", spec.modality)
@@ -243,9 +241,7 @@ def _conversion(case: Case) -> tuple[str | None, str | None, str | None]:
 
 
 def _draft(question: Question) -> str | None:
-    """The repository that the draft is downloaded from, with the quantization where it is a
-    GGUF one; None for a file.
-    """
+    """The repository of the draft, with the type of a GGUF one; None for a file."""
     companions = question.companions
     if companions is None or companions.draft is None or companions.draft_is_here:
         return None
@@ -308,9 +304,7 @@ def device_word(case: Case) -> str | None:
 
 
 def _options_needed(case: Case, values: Values) -> list[str]:
-    """The keys of the runtime's options that are needed because the workload differs from what the
-    program does by itself; `values` are those of the blanks.
-    """
+    """The keys of options for what the program would not do by itself."""
     spec, workload, runtime = case.spec, case.workload, case.runtime
     drafts_itself = workload.draft == need.OWN_BLOCK
     # a server of text has to be told that it embeds or ranks
@@ -355,9 +349,7 @@ def _must_state_context(case: Case) -> bool:
 
 
 def _takes_more_context(runtime: RuntimeSpec, machine: Machine) -> bool:
-    """Whether the program makes room for more than its usual context by itself, because GPUs have
-    as much memory, or that is not known.
-    """
+    """It takes more than its usual context by itself on GPUs of so much memory."""
     gpu_bytes, ram_bytes = 0.0, machine.memory_total_bytes
     for card in machine.accelerators or ():
         size = card.memory_total_bytes
@@ -373,9 +365,7 @@ def _takes_more_context(runtime: RuntimeSpec, machine: Machine) -> bool:
 
 
 def _run_lines(case: Case, template: str | None = None) -> tuple[str, ...]:
-    """A server to start first, where the program would do something else by itself, then the
-    runtime's command, or `template` in its place; () where a line would run something else.
-    """
+    """The filled command, behind a server to start; () where it would run something else."""
     runtime, values, machine = case.runtime, _values_of(case), case.machine
     needed = _options_needed(case, values)
     if case.judged.offload is not None or template is None:
@@ -429,9 +419,7 @@ def _command_of_model(case: Case) -> str:
 
 
 def _options_of_placement(case: Case) -> list[str]:
-    """What holds a program to what is counted, keeps it running, and has it use the accelerators
-    that the model was judged on: several together, or one of those that are there.
-    """
+    """What holds a program to what is counted, and to the accelerators that were judged."""
     runtime, used, needs, options = case.runtime, case.cards_used, case.judged.needs, []
     if runtime.lean_option and needs is not None and needs.is_lean:
         options.append(runtime.lean_option)

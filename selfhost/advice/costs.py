@@ -157,9 +157,7 @@ def _usd_per_month(offer: Offer, read: int, written: int) -> float | None:
 def _local_cost(
     load: Load, read: int, written: int, machine: Machine, judged: Judged, computers: Sequence[Any]
 ) -> LocalCost:
-    """Hours and energy on the machine, where the model lies as it was judged; `computers` are the
-    rated ones of `common/power.toml`.
-    """
+    """`computers` are the rated ones of `common/power.toml`."""
     hours = _hours(read, written, judged)
     if hours is None:
         return LocalCost(unknown=(_why_no_pace(machine, judged),))
@@ -223,9 +221,7 @@ def _why_no_pace(machine: Machine, judged: Judged) -> Unread:
 def _rated_watts(
     machine: Machine, judged: Judged, computers: Sequence[Any]
 ) -> tuple[float | None, str]:
-    """The most that the computer or the accelerators that would work are rated for, and the source;
-    None, and why it is not known.
-    """
+    """The most that what would work is rated for, and the source; None, and why it is not known."""
     for row in computers:
         if row["chip"] == (machine.cpu_model or "").lower():
             return row["watts"], row["source"]

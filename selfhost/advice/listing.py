@@ -233,9 +233,7 @@ class Lister:
         counts: Counts,
         ruled_out: int,
     ) -> Listing:
-        """The rows with what is said of them. Raises the first refusal where no model of the
-        catalogue comes as asked.
-        """
+        """Raises the first refusal where no model of the catalogue comes as asked."""
         if refused and not rows:
             others = (id for id in self._catalogue.ids() if id not in refused)
             if not any(isinstance(self._judged(id), Verdict) for id in others):

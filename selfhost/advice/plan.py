@@ -405,9 +405,7 @@ def _cpu(needs: Needs, architecture: str, cores: float | None) -> LeastCpu:
 
 
 def _disk_to_store(needs: Needs) -> int | None:
-    """The least free space that stores the most that the files may take, and leaves the margin of a
-    disk of that size; None where their size is not known.
-    """
+    """The least free space that stores the most that the files may take, and leaves a margin."""
     _, stored = ends_to_store(needs, None)
     if stored is None:
         return None

@@ -272,9 +272,7 @@ def share_on(judged: Verdict | Judged, most: float = 1.0) -> float:
 
 
 def _share_of_speed(speed: Speed | None) -> float | None:
-    """At most 1, where the pace is comfortable; None where it is not known or counts for nothing
-    here.
-    """
+    """At most 1, where the pace is comfortable; None where it is not known or does not count."""
     if speed is not None and speed.judged is not None:
         return share_of_pace(speed.judged.likely)
     if speed is None or speed.work is None:
@@ -381,9 +379,7 @@ def _or_endless(size: float | None) -> float:
 
 
 def _read_rate(machine: Machine) -> float:
-    """Bytes per second that weights are read at, at most: by the processor, by a GPU that shares
-    the RAM, by all other GPUs together; infinite where that is not known.
-    """
+    """Bytes of weights read in a second, at most, by what reads fastest; else infinite."""
     memory, shared = bandwidth(machine), shared_gpu_of(machine)
     gpus = [gpu_of(card) for card in machine.accelerators or () if card.unified is not True]
     return max(

@@ -95,9 +95,7 @@ def longest_context(judged: Judged, machine: Machine, catalogue: Catalogue) -> i
 
 
 def _grows(question: Question) -> bool:
-    """The need grows with the tokens: there is a cache or a state of each sequence, or
-    activations to train.
-    """
+    """There is a cache or a state of each sequence, or activations to train."""
     workload = question.workload
     generates = question.spec.modality in GENERATING or workload.task == "finetune"
     return workload.context_tokens is not None and generates

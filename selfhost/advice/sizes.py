@@ -542,9 +542,7 @@ def _uncertainty(
 def _to_start(
     verdict: Verdict, runtime: RuntimeSpec, growths: Sequence[Growth]
 ) -> tuple[tuple[str, ...], dict[str, str], str]:
-    """Arguments behind the image's own program, environment, and the line that fetches the model
-    once it runs.
-    """
+    """Arguments behind the image's own program, environment, the line that fetches the model."""
     service, workload = runtime.service, verdict.workload
     if service is None:
         return (), {}, ""
@@ -578,9 +576,7 @@ def _settings(runtime: RuntimeSpec, service: Service, workload: Workload) -> lis
 
 
 def _words(verdict: Verdict, runtime: RuntimeSpec, service: Service) -> list[str]:
-    """What follows the program in the command that was judged, with files of this machine in
-    `MODELS_FOLDER`, or in one of a file that you put there where no command is known.
-    """
+    """What follows the program in the judged command; where none is known, a file of one's own."""
     workload, beginning = verdict.workload, service.program.split()
     for line in verdict.commands:
         words = shlex.split(line)
@@ -596,9 +592,7 @@ def _words(verdict: Verdict, runtime: RuntimeSpec, service: Service) -> list[str
 
 
 def _in_container(words: Sequence[str], runtime: RuntimeSpec) -> list[str]:
-    """The words with each file where the container has it; one of a repository is named as it is
-    there.
-    """
+    """Each file where the container has it; one of a repository is named as it is there."""
     of_repository = runtime.named_command.partition(" {file_name}")[0].rpartition(" ")[2]
     return [
         f"{MODELS_FOLDER}/{word.rpartition('/')[2]}"

@@ -178,9 +178,7 @@ def _steps_of_files(case: Case, first: tuple[str, ...]) -> Steps:
 
 
 def _install(case: Case, run_lines: Sequence[str]) -> tuple[str, ...]:
-    """How to get the runtime and what `run_lines` want beside it; of the runtime nothing where it
-    is installed.
-    """
+    """How to get what is not there: the runtime, and what `run_lines` want beside it."""
     runtime, machine = case.runtime, case.machine
     code = next((each.code for each in case.judged.findings if each.check == "runtime"), "")
     rule = runtime.rule_of(case.workload.quantization)
@@ -198,9 +196,7 @@ def _install(case: Case, run_lines: Sequence[str]) -> tuple[str, ...]:
 def _runtime_lines(
     runtime: RuntimeSpec, code: str, machine: Machine, places: Sequence[str]
 ) -> tuple[str, ...]:
-    """How to get the runtime, of which the finding's `code` says whether it is installed; () where
-    it is. On a system that is not known they are those of Linux.
-    """
+    """How to get the runtime, by the finding's `code`; on an unknown system as on Linux."""
     if code not in ("runtime-not-installed", "runtime-not-searched"):
         return ()
     if is_built_from_source(machine, runtime):
@@ -234,10 +230,7 @@ def _places(case: Case) -> list[str]:
 
 
 def _first_for_accelerator(case: Case) -> list[str]:
-    """What the accelerators in use want installed or set before the program: torch of their maker,
-    a build with kernels for the oldest, and the variable by which one of AMD's runs the kernels of
-    another.
-    """
+    """What the accelerators in use want installed or set before the program."""
     runtime, cards, machine = case.runtime, case.machine.accelerators or (), case.machine
     is_shared = any(card.unified and computes_on_shared(runtime, card) for card in cards)
     if case.placement in (None, "host") and not runtime.gpu_only and not is_shared:
@@ -254,9 +247,7 @@ def _first_for_accelerator(case: Case) -> list[str]:
 def _key_of_first(
     runtime: RuntimeSpec, cards: Sequence[Accelerator], machine: Machine
 ) -> str | None:
-    """The key of `install_first` that holds for the cards: a vendor, or `below-7.5` with or without
-    the system before it.
-    """
+    """A vendor, or `below-7.5` with or without the system before it."""
     here = f"{machine.system}-{machine.architecture}-"
     for key in runtime.install_first:
         place, below, least = key.partition("below-")
@@ -297,9 +288,7 @@ def _shared_memory_lines(case: Case) -> tuple[str, ...]:
 
 
 def _device_note(case: Case) -> tuple[str, ...]:
-    """A comment on which of several accelerators is meant, for programs number them each their own
-    way; () where the line says it.
-    """
+    """Which of several unlike accelerators is meant: programs number them each their own way."""
     cards, used = case.machine.accelerators or (), case.cards_used
     listed = case.runtime.devices_listed
     if not listed or not case.leaves_cards or len(used) > 1:

@@ -72,9 +72,7 @@ def understand(
 
 
 def _why_other_files(catalogue: Catalogue, understood: Understood, machine: Machine) -> str | None:
-    """Why the model is not judged in the program or the quantization that a name implies; None
-    where it is.
-    """
+    """Why the program or type that a name implies is not judged; None where it is."""
     asked, name = understood.asked, understood.workload.runtime
     implied = None if name is None else catalogue.runtime(name)
     in_it = Question(spec=understood.spec, workload=understood.workload, runtime=implied)
@@ -206,9 +204,7 @@ _USUAL_GGUF = ("Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0")
 
 
 def _with_typed_files(spec: ModelSpec, resolved: Resolution, catalogue: Catalogue) -> ModelSpec:
-    """The spec with the files of the typed repository in front: those of GGUF, and those of a
-    repository that it does not name.
-    """
+    """The files of the typed repository in front, of GGUF or where the spec does not name it."""
     repository, quantization = resolved.repository, resolved.quantization
     if repository is None:
         return spec

@@ -136,9 +136,7 @@ def _what_else(
     machine: Machine,
     offers: tuple[Offer, ...],
 ) -> dict[str, object]:
-    """The room left, what would run in its place, what a month costs, and what has it answer
-    faster.
-    """
+    """What is worked out only where alternatives are asked for."""
     question = judged.question
     more: dict[str, object] = {"room": room(judged, machine, catalogue)}
     if not judged.fits:
@@ -183,9 +181,7 @@ def _notes(
 
 
 def _unread_specs(catalogue: Catalogue) -> Iterator[str]:
-    """What is wrong with each of the user's spec files that cannot be read; the first are named,
-    the others are counted.
-    """
+    """Faults of the user's spec files; the first are named, the others are counted."""
     by_file: dict[str, list[Problem]] = {}
     for problem in catalogue.own_faults:
         by_file.setdefault(problem.file, []).append(problem)
@@ -241,9 +237,7 @@ def _note_on_conversations(catalogue: Catalogue, judged: Judged, to_type: Steps)
 
 
 def _fine_print(understood: Understood, judged: Judged) -> Iterator[str]:
-    """Sentences that explain the answer: on options of weights for a closed model, on training, and
-    on defaults that follow the machine.
-    """
+    """Sentences that explain the answer: on options, on training, on defaults."""
     question, stated = judged.question, understood.workload
     spec, workload = question.spec, question.workload
     if spec.closed:
