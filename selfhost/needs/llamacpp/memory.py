@@ -46,6 +46,7 @@ from .buffers import (
     state_bytes,
     window_of,
 )
+from .drafts import block_terms
 from .files import recipe_of_mix, size_of, tokenizer_kind, usual
 from .graphs import GUESS_LEAST, GUESS_MOST, exact_compute_bytes, guessed_compute
 from .weights import weights_terms
@@ -56,6 +57,7 @@ _TYPE_BYTES = {
     "f16": "2 bytes", "bf16": "2 bytes", "f32": "4 bytes", "q8_0": "34/32 bytes",
     "q4_0": "18/32 bytes",
 }  # fmt: skip
+_PADDED = "in steps of 256; a layer with a window keeps that and a batch"
 # split by publishers: Hugging Face takes no file above 50 GB without more ado
 _LARGEST_FILE_BYTES = 50_000_000_000
 # how far a device's buffer may be from that of a CPU
@@ -98,8 +100,6 @@ def parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Parts:
             compute = compute.replace(pipeline_bytes=copies[0], offload_bytes=copies[1])
         terms += [*_state(load), compute, _program(load, quantization)]
         if own_block:
-            from .drafts import block_terms
-
             terms += block_terms(load, quantization, compute)
     unknown = [cache] if isinstance(cache, Unread) else []
     if isinstance(files, Unread):
@@ -144,12 +144,13 @@ def _cache(load: Load) -> list[Term] | Unread:
     flash, keys, values = load.runtime.flash_attention, workload.key_type, workload.value_type
     room = room_of(architecture, load.room)
     widest = 0 if flash else max(group.value_elements for group in groups)
-    lines, remarks, unsure = list[tuple[str, int, str]](), dict[str, None](), 0
+    lines, remarks, unsure = list[tuple[str, int, str]](), list[str](), 0
     for group in groups:
         window = window_of(architecture, row, group)
         count = room.of(window, group.tokens_per_row)
         lines += _lines_of_group(group, count, max(widest, group.value_elements), load)
-        remarks[_why_as_many(group, window, count, room, workload)] = None
+        if count != workload.context_tokens:
+            remarks = [_PADDED]
         if window is not None and not row.window_cache:
             cell = row_bytes(keys, group.key_elements) + row_bytes(values, group.value_elements)
             unsure += (room.full - count) * room.streams * group.layers * cell
@@ -159,11 +160,11 @@ def _cache(load: Load) -> list[Term] | Unread:
         lines.append(("", idle, f" without attention × {shape}"))
     how, source = How.EXACT, SOURCE
     if unsure:
-        remarks["up to all tokens if llama.cpp ignores the window, which nobody checked"] = None
+        remarks.append("up to all tokens if llama.cpp ignores the window, which nobody checked")
         how, source = How.COMPUTED, f"{source}; this architecture was not measured"
     many = _of_sequences(room.streams)
     sums = " + ".join(f"{each}{many}" for each in by_layers(lines))
-    line = "; ".join([sums, *filter(None, remarks)])
+    line = "; ".join([sums, *remarks])
     size = cache_bytes(architecture, row, room, keys, values, flash)
     return [term("kv_cache", size, how, source, line, high=size + unsure)]
 
@@ -186,21 +187,6 @@ def _lines_of_group(
         shape = f"{both}{group.indexer_elements:,} × {keys} of the indexer"
         lines.append(("", group.layers, f" × {shape} × {load.room.full:,} tokens"))
     return lines
-
-
-def _why_as_many(
-    group: CacheGroup, window: int | None, count: int, room: Cells, workload: Asked
-) -> str:
-    """Why so many cells; "" where they are as many as tokens."""
-    if window is not None and count != room.full:
-        batch = room.micro_batch
-        return (
-            f"a layer keeps a window of {window:,} tokens and a batch of {batch:,}, padded to 256"
-        )
-    if group.tokens_per_row > 1:
-        return f"a row stands for {group.tokens_per_row} tokens; padded to 256"
-    tokens = workload.context_tokens
-    return "" if count == tokens else f"{tokens:,} tokens padded to a multiple of 256"
 
 
 def _of_sequences(streams: int) -> str:

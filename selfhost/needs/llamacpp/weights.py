@@ -36,9 +36,7 @@ def weights_terms(
     recipe = quantization if real else recipe_of_mix(quantization, architecture) or quantization
     is_known = subject.whole and recipe in BITS_PER_WEIGHT
     if not is_known or architecture is None or row is None:
-        line = f"{files.arithmetic}; the whole file"
-        size, low, high = files.bytes, files.low_bytes, files.high_bytes
-        return (term("weights", size, files.how, files.source, line, low=low, high=high),), 0
+        return (_whole_file(files, files.source, files.low_bytes, ""),), 0
     tensors = real or usual(architecture, row, recipe, typed_earlier(spec.released))
     if not real and not _follows(subject, quantization, recipe, files):
         return _own_mix(files, tensors, row, is_beside_device=layout is None), 0
@@ -99,14 +97,18 @@ def _own_mix(
 ) -> tuple[Term, ...]:
     """A file whose publisher chose types of their own, near those of these tensors."""
     source = f"{files.source}; its tables and output matrix in proportion to {RECIPE}"
-    line = f"{files.arithmetic}; the whole file, a mix of its publisher's own"
     low = min(files.low_bytes, files.bytes - int(files.bytes * _OWN_MIX))
-    weights = term("weights", files.bytes, files.how, source, line, low=low, high=files.high_bytes)
+    weights = _whole_file(files, source, low, ", a mix of its publisher's own")
     if not is_beside_device:
         return (weights,)
     total = _bytes_of(tensors)
     shares = [part * files.bytes // total for part in _beside_layers(tensors, row)]
     return _beside_device(weights, shares)
+
+
+def _whole_file(files: SizedWeights, source: str, low: int, what: str) -> Term:
+    line, high = f"{files.arithmetic}; the whole file{what}", files.high_bytes
+    return term("weights", files.bytes, files.how, source, line, low=low, high=high)
 
 
 def _bytes_of(tensors: Iterable[Stored]) -> int:
