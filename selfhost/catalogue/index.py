@@ -389,8 +389,8 @@ class _Package(_Folder):
 
     @cached_property
     def outlines(self) -> Sequence[Outline]:
-        rows = [dict(zip(Outline._fields, row, strict=True)) for row in self._index["outlines"]]
-        return [Outline(**{**row, "uses": row["uses"] and tuple(row["uses"])}) for row in rows]
+        rows = self._index["outlines"]
+        return [Outline(**dict(zip(Outline._fields, row, strict=True))) for row in rows]
 
 
 def _specs_in(path: str) -> _Folder:
@@ -459,10 +459,8 @@ def _named_files(path: str, endings: tuple[str, ...]) -> tuple[str, ...]:
 
 def misnamed(id: str, file: str) -> tuple[str, str]:
     """What is wrong with a spec in a file of another name than its id, and what to do."""
-    return (
-        f'is "{shortened(id)}", but the file is called {shown(file)}',
-        f"the file is named after the id: {shortened(id)}.toml",
-    )
+    message = f'is "{shortened(id)}", but the file is called {shown(file)}'
+    return message, f"the file is named after the id: {shortened(id)}.toml"
 
 
 def _name_map(models: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, dict[str, str]]:

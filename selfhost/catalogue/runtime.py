@@ -33,6 +33,7 @@ BLANKS = (
 )  # fmt: skip
 # what a name says of its groups, which no rule depends on
 _GROUPS = pattern(r"-(?:\d+g|channel|[23]bit)$")
+_CAPABILITIES = ("compute_capability", "shared_compute_capability", "by_heads_capability")
 # kinds of attention whose heads keep keys and values
 _WITH_HEADS = ("full", "sliding")
 
@@ -130,23 +131,18 @@ class CacheRule(Record):
 KernelRule = QuantizationRule | CacheRule
 
 
-def _check_cache_rule(table: Table, values: Mapping[str, Any]) -> None:
-    for key in ("compute_capability", "by_heads_capability"):
-        _check_capability(table, values, key)
-
-
 def _cache_rules(root: Table, key: str) -> dict[str, CacheRule]:
     """A table of rules by the type of the cache."""
-    rules = root.mapping(key, of=Table.record, kind=CacheRule, check=_check_cache_rule)
+    rules = root.mapping(key, of=Table.record, kind=CacheRule, check=_check_capability)
     return {type: rule.replace(type=type) for type, rule in rules.items()}
 
 
-def _check_capability(
-    table: Table, values: Mapping[str, Any], key: str = "compute_capability"
-) -> None:
-    major, _, minor = (values[key] or "1.0").partition(".")
-    if not (major.isdecimal() and minor.isdecimal() and len(minor) == 1):
-        table.problem(key, "must be a number as NVIDIA writes it", 'write for example "8.0"')
+def _check_capability(table: Table, values: Mapping[str, Any]) -> None:
+    for key in _CAPABILITIES:
+        major, _, minor = (values.get(key) or "1.0").partition(".")
+        if not (major.isdecimal() and minor.isdecimal() and len(minor) == 1):
+            message = "must be a number as NVIDIA writes it"
+            table.problem(key, message, 'write for example "8.0"')
 
 
 class Conversion(Record):
@@ -688,8 +684,7 @@ def _check_whole(root: Table, values: Mapping[str, Any]) -> None:
             if not _SYSTEM.fullmatch(system):
                 message = f'"{system}" is not a system and an architecture'
                 document.add((key, index), message, 'write for example "linux-x86_64"')
-    for key in ("compute_capability", "shared_compute_capability"):
-        _check_capability(root, values, key)
+    _check_capability(root, values)
     words = {"options": ASKED_OF_RUNTIME, "settings": ASKED_OF_RUNTIME, "blanks": BLANKS}
     for key, choices in words.items():
         for word in values[key]:

@@ -169,23 +169,21 @@ def _check_files(table: Table, values: Mapping[str, Any]) -> None:
     """Note what the keys of one `[[files]]` cannot tell alone."""
     sizes, unsized = table.values.get("bytes"), values["unsized"]
     sized = list(sizes) if isinstance(sizes, dict) else []
-    if not sized and not unsized and sizes in (None, {}):
+    listed = (*sized, *unsized)
+    if not listed and sizes in (None, {}):
         missing = "is missing" if sizes is None else "is empty"
         table.problem("bytes", missing, "write for example bytes.Q4_K_M = 4_372_812_000")
     if unsized and "repository" not in table:
         message = "names files that lie in no repository"
         table.problem("unsized", message, "write repository, or bytes with their sizes")
-    for name in sized:
-        _check_name(table, ("bytes", name), name, values["format"])
-    for place, name in enumerate(unsized):
-        _check_name(table, ("unsized", place), name, values["format"])
+    paths: list[Path] = [("bytes", name) for name in sized]
+    paths += [("unsized", place) for place in range(len(unsized))]
+    for path, name in zip(paths, listed, strict=True):
+        _check_name(table, path, name, values["format"])
     for name in values["names"]:
-        if name not in (*sized, *unsized):
-            guess = table.document.guess(name, (*sized, *unsized))
-            remedy = (
-                f"did you mean {guess}?" if guess else f"one of {', '.join((*sized, *unsized))}"
-            )
-            table.document.add((*table.path, "names", name), "is not among the files", remedy)
+        if name not in listed:
+            path, remedy = (*table.path, "names", name), f"one of {', '.join(listed)}"
+            table.document.add(path, "is not among the files", remedy)
 
 
 def _check_quantized(table: Table, values: Mapping[str, Any]) -> None:
