@@ -581,12 +581,17 @@ def _as_published_or_stepped(job: Job, power: Power, sound: Sound) -> tuple[Rang
     """Seconds of a minute by the ends of the runs that others published on such hardware and their
     middle, else by what its steps read and launch, and what is computed beside them.
     """
-    ends, places = (sound.card_seconds_low, sound.card_seconds_high), "graphics cards"
-    if power.device is None:
-        ends = sound.processor_seconds_low, sound.processor_seconds_high
-        places = "processors"
-    low, high = ends
-    if low and high and not (power.device is not None and power.device.unified):
+    cards = sound.card_seconds_low, sound.card_seconds_high
+    cores = sound.processor_seconds_low, sound.processor_seconds_high
+    (low, high), places = cores, "processors"
+    if power.device is not None:
+        (low, high), places = cards, "graphics cards"
+    if power.device is not None and power.device.unified:
+        # between a card and a processor, where nothing counts its steps
+        is_counted = sound.operations_per_second or sound.step_parameters
+        low, high = (None, None) if is_counted else (cards[0], cores[1])
+        places = "graphics cards and processors"
+    if low and high:
         return (high, sqrt(low * high), low), f"as published runs took on {places}"
     parts = []
     if sound.operations_per_second:
