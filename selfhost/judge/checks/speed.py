@@ -197,16 +197,6 @@ def _how_long(speed: Speed) -> str | None:
     return f"{units.about(low, high)} {likely} ({words}{units.guess(low, high)})"
 
 
-def takes_long(finding: Finding) -> bool:
-    """Of the finding of work that is no text: it likely takes hours."""
-    limit, likely = finding.needs, finding.has
-    if finding.code == "speed-hours":
-        return True
-    if not isinstance(limit, int | float) or not isinstance(likely, int | float):
-        return False
-    return _is_beyond(likely, limit, finding.unit or "")
-
-
 def _is_beyond(likely: float, limit: float, unit: str) -> bool:
     """Longer than the limit in seconds, or fewer than so many tokens or documents a second."""
     return likely > limit if unit.startswith("seconds") else likely < limit
@@ -228,7 +218,12 @@ def is_too_slow(judged: Verdict | Judged, wanted: float | None) -> bool:
     if pace is not None:
         return pace.likely < (DEFAULT_MIN_TOKENS_PER_SECOND if wanted is None else wanted)
     finding = next((each for each in judged.findings if each.check == "speed"), None)
-    return finding is not None and takes_long(finding)
+    if finding is None or finding.code == "speed-hours":
+        return finding is not None
+    limit, likely = finding.needs, finding.has
+    if not isinstance(limit, int | float) or not isinstance(likely, int | float):
+        return False
+    return _is_beyond(likely, limit, finding.unit or "")
 
 
 def is_slow(judged: Verdict | Judged, wanted: float | None) -> bool:
