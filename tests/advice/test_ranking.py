@@ -40,7 +40,7 @@ WELL_LIKED = {
     "rtx 3060 12gb 32gb": {"qwen3.6-35b-a3b": 5, "gemma-4-26b-a4b-it": 5, "gpt-oss-20b": 12},
     "ryzen ai max 395 128gb": {"gpt-oss-120b": 5, "qwen3.5-122b-a10b": 5, "qwen3.6-35b-a3b": 8},
     "rtx 4090 64gb": {
-        "gpt-oss-120b": 10, "qwen3.8-27b": 2, "gemma-4-31b-it": 3, "qwen3.6-35b-a3b": 6,
+        "gpt-oss-120b": 12, "qwen3.8-27b": 2, "gemma-4-31b-it": 3, "qwen3.6-35b-a3b": 6,
     },
     # what the card holds whole, before mixtures of which more than half lies in RAM
     "a100 80gb": {"qwen3.5-122b-a10b": 2, "qwen3.8-27b": 3, "gpt-oss-120b": 7},
