@@ -15,14 +15,7 @@ from ...catalogue.architecture import Architecture
 from ...catalogue.spec import ModelSpec, PublishedFiles
 from ...core.records import Unread
 from ..parts import Subject, published, stated_size, unread_size
-from ..quantization import (
-    BITS_PER_WEIGHT,
-    Stored,
-    has_fused,
-    stored,
-    tensor_bytes,
-    typed_earlier,
-)
+from ..quantization import BITS_PER_WEIGHT, Stored, has_fused, stored, tensor_bytes, typed_earlier
 from ..records import How, SizedWeights, sized, unread
 from ..tensors import ArchitectureRow
 
