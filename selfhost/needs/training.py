@@ -30,15 +30,13 @@ if TYPE_CHECKING:
 
 # a Trainer that keeps one checkpoint writes the new one before it removes the old one
 _KEPT_CHECKPOINTS, _SHARD_BYTES = 2, 5_000_000_000
-# peft has layers of its own for these weights, so that adapters stand on them as they are stored;
-# transformers expands others (`dequantize`) while it loads them
-_KEPT_PACKED = ("awq", "gptq", "nf4", "int8")
+# how matrices are stored that a quantizer packed, or that were trained so (BitNet)
+_PACKED = ("awq", "gptq", "nf4", "int8", "ternary")
 _LOGIT_BYTES = 14
 _STATES = {"adamw": (4, 12), "adamw_8bit": (2, 6), "sgd": (1, 4)}
 """Least and likely bytes that an optimizer keeps of a parameter, the float32 copy included."""
 _ADAPTER_STATES = {"adamw": 8, "adamw_8bit": 2, "sgd": 0}
 _UNPACKED_MEND = "train the original weights, which these were quantized from"
-_ADAPT = "use --finetune-method lora, which trains adapters on them as they are"
 _NO_TENSORS = (
     "the tensors of the model are not known, so neither are its gradients and activations",
     None,
@@ -167,35 +165,22 @@ def _why_no_figures(spec: ModelSpec, runtime: RuntimeSpec | None) -> tuple[str, 
 
 def why_not_trained(spec: ModelSpec, method: str) -> tuple[str, str] | None:
     """Why transformers does not train a model's weights by that method, as a sentence, and what to
-    do instead; None where it does, or may.
+    do instead; None where it does, or may: others publish 16-bit copies of a publisher's own narrow
+    weights, but not of these very files.
     """
-    if spec.quantized is not None and spec.quantized.format == "mlx":
-        why = "Transformers does not load weights that MLX quantized, so it does not train them."
-        return why, _UNPACKED_MEND
-    architecture = spec.architecture
-    if architecture is None:
-        return None
-    stored = architecture.matrix_dtype or architecture.expert_dtype or ""
-    if stored == "ternary":
-        return "Transformers does not train BitNet's packed weights.", _UNPACKED_MEND
-    if method == "full" and _is_packed(architecture):
-        why = 'Transformers does not "perform fine-tuning on purely quantized models".'
-        return why, f"{_ADAPT}; or {_UNPACKED_MEND}"
-    # others publish 16-bit copies of a publisher's own narrow weights, but not of these very files
-    is_here = spec.quantized is not None or not spec.origin.endswith(".toml")
-    if method != "qlora" or not stored or not is_here or stored.startswith(("nf4", "nvfp4")):
+    own, architecture = spec.quantized, spec.architecture
+    stored = architecture.matrix_dtype or architecture.expert_dtype or "" if architecture else ""
+    if (own is not None and own.format == "mlx") or stored.startswith(_PACKED):
+        return (
+            "What training takes on weights that others quantized is not counted.",
+            _UNPACKED_MEND,
+        )
+    is_here = own is not None or not spec.origin.endswith(".toml")
+    if method != "qlora" or not stored or not is_here or stored == "nvfp4":
         return None
     expand = "--finetune-method lora trains on them expanded to 16 bits (dequantize=True)"
-    remedy = _ADAPT if _is_packed(architecture) else expand
-    return (
-        f"Transformers does not quantize {stored} weights again.",
-        f"{remedy}; or {_UNPACKED_MEND}",
-    )
-
-
-def _is_packed(architecture: Architecture) -> bool:
-    """Adapters stand on its matrices as they are stored."""
-    return (architecture.matrix_dtype or "").startswith(_KEPT_PACKED)
+    why = f"Transformers does not quantize {stored} weights again."
+    return why, f"{expand}; or {_UNPACKED_MEND}"
 
 
 def _why_not_computed(subject: Subject, runtime: RuntimeSpec) -> tuple[str, str | None] | None:
@@ -291,11 +276,6 @@ def _frozen(training: _Training) -> tuple[int, int, int, str, str]:
     architecture, total = training.architecture, training.parameters
     tables = total - training.linear - training.experts
     stored = training.stored_bytes
-    if _is_packed(architecture) and stored is not None:
-        line = f"{stored:,} bytes as stored"
-        # peft casts what is not packed to 32 bits in some trainers
-        more = 2 * tables + 2 * training.experts
-        return stored, stored, stored + more, line, "packed weights as they are stored"
     if training.method == "qlora":
         linear, experts = training.linear, training.experts
         quantized = -(-linear * 2113 // 4096)
