@@ -148,7 +148,6 @@ class Keys:
         return next(kinds, "")
 
     def _keys_of_text(self) -> dict[str, Any]:
-        """The keys of the text model, with those of objects in it."""
         text = dict(self.outer)
         if self.inner:
             own = {*_NESTS, "model_type"}
@@ -382,7 +381,6 @@ def _unclear(config: Mapping[str, Any], key: str) -> Stored:
 
 
 def _leaves_attention(config: Mapping[str, Any]) -> bool:
-    """Whether patterns leave all attention as it was."""
     names = [str(name) for key in _names()["left_out"] for name in _listed(config.get(key)) or ()]
     return any("self_attn" in name and (name[:3] == "re:" or name[-1:] == "*") for name in names)
 

@@ -37,7 +37,6 @@ def layer_kinds(config: Keys) -> list[str]:
 
 
 def _listed_kinds(config: Keys, names: Any) -> list[str]:
-    """The kinds where the file names that of each layer."""
     # the keys of recurrent layers stand in the file whether or not the list has any
     others = config.known.get("names", {})
     config.understood.update(
@@ -119,7 +118,6 @@ def attention_of(config: Keys, number: int, kind: str, width: int) -> Attention 
 
 
 def _plain(config: Keys, number: int, kind: str, width: int, heads: int) -> Attention:
-    """Attention whose keys and values are kept as they are."""
     config.understood.update(tables()["keys"]["latent"])
     length = config.number("head_length", least=1)
     if not length and width % heads:
@@ -150,7 +148,6 @@ def _plain(config: Keys, number: int, kind: str, width: int, heads: int) -> Atte
 
 
 def _kv_heads(config: Keys, number: int, heads: int) -> int:
-    """Heads that keep keys and values."""
     stated = config.number("kv_heads", layer=number)
     # Falcon's older classes ignore num_kv_heads where multi_query is set
     single = config.get("multi_query")

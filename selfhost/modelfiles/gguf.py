@@ -96,7 +96,6 @@ def read_gguf(
 
 
 def _headers(path: str, paths: Sequence[str], *, alone: bool) -> list[Header]:
-    """The headers of all parts, in order."""
     # what was named is read first: its own faults come before those of its siblings
     given = read_header(path, alone=alone)
     split = given.values.get("split.count", 0)

@@ -245,7 +245,6 @@ def _without(unknown: Mapping[str, str], *keys: str) -> dict[str, str]:
 
 
 def _undescribed(path: str, weights: Weights) -> ModelSpec:
-    """The spec of weights without a config.json."""
     name = name_of(path)
     unknown = {
         "architecture": "no config.json lies beside the weights",

@@ -312,7 +312,6 @@ def _check_references(document: Document, ids: Sequence[str], runtime_ids: Seque
 
 
 def _check_needs(document: Document) -> None:
-    """That sizes are not so small that GB were meant."""
     needs = document.values.get("needs")
     for key, value in needs.items() if isinstance(needs, dict) else ():
         if key.endswith("_bytes") and type(value) is int and 0 < value < _LEAST_BYTES:
@@ -347,7 +346,6 @@ def _check_counts(document: Document, spec: ModelSpec, architectures: Mapping[st
 def _compare_with_architecture(
     document: Document, spec: ModelSpec, stated: int, total: int, active: int
 ) -> None:
-    """That the stated total and active parameters are those counted over the architecture."""
     parameters = spec.parameters
     beside = parameters.encoders or 0
     if parameters.encoders is None and "parameters.encoders" in spec.unknown:
@@ -445,7 +443,6 @@ def _canonical_license(text: str) -> str | None:
 
 
 def _check_sources(document: Document) -> None:
-    """Every table of facts has its source."""
     sources = document.values.get("sources", {})
     having = {key.partition(".")[0] for key in sources} if isinstance(sources, dict) else _SOURCED
     for table in _SOURCED:
