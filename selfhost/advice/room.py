@@ -53,8 +53,8 @@ def largest(low: int, high: int, spare: Callable[[int], float]) -> int | None:
     with the number, is not below 0; None where not even `low` is. Where one is, no larger number
     has more.
 
-    The size is nearly proportional, so that a straight line tells which number to try; where that
-    does not halve the numbers that are left, it doubles its step or halves them itself.
+    The size is nearly proportional, so that a straight line tells which number to try, in steps
+    that double; where that does not help, the numbers that are left are halved.
     """
     left = spare(low) if low <= high else -inf
     right = spare(high) if left >= 0 else left
@@ -62,9 +62,10 @@ def largest(low: int, high: int, spare: Callable[[int], float]) -> int | None:
         return None if left < 0 else high
     step, fails = 1, 0
     while high - low > 1:
-        share = left / (left - right) if left - right < inf else 0
-        guess = low + max(step, int((high - low) * share))
-        tried = min(guess if fails < 2 else (low + high) // 2, high - 1)
+        tried = (low + high) // 2
+        if fails < 2 and 0 < left < inf:
+            share = left / (left - right)
+            tried = min(low + max(step, int((high - low) * share)), high - 1)
         value = spare(tried)
         if value >= 0:
             low, left, step, fails = tried, value, 2 * step, 0
