@@ -277,10 +277,17 @@ def computer_of(machine: Machine) -> Computer | None:
     be a server's.
     """
     cards = tuple(card.name for card in machine.accelerators or () if not card.unified)
-    memory_gib = (machine.memory_total_bytes or 0) / units.GIB
-    rows = (row for row in _rows_around(cards) if memory_gib <= row["memory_gib"])
-    row = next(rows, None)
-    return None if row is None else _computer(row)
+    return _computer_around(cards, (machine.memory_total_bytes or 0) / units.GIB)
+
+
+@lru_cache(1024)
+def _computer_around(cards: tuple[str, ...], memory_gib: float) -> Computer | None:
+    names = [fact_of(card, "name") or card for card in cards]
+    for row in _table()["computer"]:
+        is_of_so_many = 0 < len(names) <= row["cards"] and memory_gib <= row["memory_gib"]
+        if is_of_so_many and all(_says(name, row["names"]) for name in names):
+            return _computer(row)
+    return None
 
 
 def cores_in(machine: Machine) -> cpus.Cores | None:
@@ -296,17 +303,6 @@ def cores_in(machine: Machine) -> cpus.Cores | None:
         return None if around_gpu is None else around_gpu.cores
     around = computer_of(machine)
     return None if around is None else cpus.cores_from({"cores": around.cores}, 2)
-
-
-@lru_cache(1024)
-def _rows_around(cards: tuple[str, ...]) -> Sequence[Mapping[str, Any]]:
-    """The rows of computers that have so many cards of those names."""
-    names = [fact_of(card, "name") or card for card in cards]
-    return [
-        row
-        for row in _table()["computer"]
-        if 0 < len(names) <= row["cards"] and all(_says(name, row["names"]) for name in names)
-    ]
 
 
 # ------------------------------------------------------------------ computing

@@ -172,7 +172,8 @@ def _planned(
     facts: Mapping[str, Any], gib: float, assumed: Sequence[str], source: str, **own: Any
 ) -> Machine:
     """The machine with these facts, of which some are assumed, and so much RAM."""
-    ram = dict.fromkeys(("memory_total_bytes", "memory_limit_bytes"), round(gib * units.GIB))
+    memory = round(gib * units.GIB)
+    ram: dict[str, Any] = dict.fromkeys(("memory_total_bytes", "memory_limit_bytes"), memory)
     guessed = f"{source}: assumed, as most such machines have it"
     sources = {fact: guessed if fact in assumed else source for fact in (*facts, *ram)}
     return planned(Machine(**facts, **ram, **own, assumed=tuple(assumed), sources=sources))

@@ -756,8 +756,8 @@ def _machine_from(reader: Reader, json_value: Any, unnamed: str) -> Machine:
     name = json_value.get("schema")
     if name != SCHEMA and (name is not None or json_value.keys().isdisjoint(FACTS)):
         message = f"is {kind_in_json(name)}, which is not a machine record this version reads"
-        others = "what another system answers is read by `selfhost audit --machines FILE`"
-        reader.problem("schema", message, f'write "schema": "{SCHEMA}"; {others}')
+        elsewhere = "what another system answers is read by `selfhost audit --machines FILE`"
+        reader.problem("schema", message, f'write "schema": "{SCHEMA}"; {elsewhere}')
     own = {key: value for key, value in json_value.items() if key not in _NOT_IN_JSON}
     values = reader.read(Machine, own)
     reader.check_sizes(values)
