@@ -147,14 +147,21 @@ def _label(typed: str) -> Mapping[str, str] | None:
 
 def find(typed: str) -> str | None:
     """The profile's name that `typed` means: in any spelling, without its first word where that
-    leaves no doubt, or as a label of hosted runners, `ubuntu-latest`. None where it means none or
-    several.
+    leaves no doubt, or as a label of hosted runners, `ubuntu-latest`; also among words that say who
+    hosts it, for whatever processor is named there, the runner has no more of it. None where it
+    means none or several.
     """
     own = _names().get(canonical(typed))
     if own is not None:
         return own[0] if len(own) == 1 else None
     label = _label(typed)
-    return None if label is None else label["profile"]
+    if label is not None:
+        return label["profile"]
+    words = typed.lower().split()
+    if not {"github", "actions", "runner", "runners"} & {*words}:
+        return None
+    meant = (find(word) for word in words if "-" in word and word != typed)
+    return next((name for name in meant if name is not None), None)
 
 
 def unknown(typed: str) -> UnknownMachineError:

@@ -125,7 +125,8 @@ def test_what_a_profile_does_not_state_is_never_unknown(profile: Profile) -> Non
     [
         ("Ubuntu 24.04", "github-ubuntu-24.04"), ("G5.XLARGE", "aws-g5.xlarge"), ("g2-standard-4", "gcp-g2-standard-4"),
         ("nc4as_t4_v3", "azure-NC4as_T4_v3"), ("MacBook-Pro-M4-Max-48GB", "macbook-pro-m4-max-48gb"),
-        ("ubuntu-latest", "github-ubuntu-24.04"), ("macos-latest", "github-macos-15"), ("macos-15", "github-macos-15"),
+        ("ubuntu-latest", "github-ubuntu-24.04"), ("github ubuntu-24.04 (epyc 7763)", "github-ubuntu-24.04"),
+        ("macos-latest", "github-macos-15"), ("macos-15", "github-macos-15"),
         ("linux_16_core_arm", "github-linux-16-core-arm"),
         ("saas-linux-medium-amd64-gpu-standard", "gitlab-saas-linux-medium-amd64-gpu-standard"),
     ],
