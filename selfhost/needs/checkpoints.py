@@ -239,9 +239,7 @@ def cast_to(subject: Subject, dtype: str) -> Subject:
     """The model as if it had been published in that type; no listed size is of that."""
     assert subject.architecture is not None
     narrow = subject.architecture.replace(dtype=dtype)
-    return subject.replace(
-        architecture=narrow, spec=subject.spec.replace(architecture=narrow, files=())
-    )
+    return subject.replace(spec=subject.spec.replace(architecture=narrow, files=()))
 
 
 def _by_tensors(subject: Subject) -> SizedWeights:

@@ -76,7 +76,6 @@ def subject_of(
         row = ArchitectureRow(name=architecture.row)
     return Subject(
         spec=spec,
-        architecture=architecture,
         row=row,
         encoder=_encoder(spec, architectures),
         architectures=Parsed(architectures),

@@ -87,11 +87,15 @@ class Subject(Record):
     """
 
     spec: ModelSpec
-    architecture: Architecture | None
     row: ArchitectureRow | None
     encoder: Encoder | None = None
     text_alone: bool = False
     architectures: Parsed = Parsed({})
+
+    @property
+    def architecture(self) -> Architecture | None:
+        """As the spec has it."""
+        return self.spec.architecture
 
     @property
     def whole(self) -> bool:

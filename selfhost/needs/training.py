@@ -86,7 +86,7 @@ def finetune_needs(
     row = row_of(architecture, architectures) if architecture is not None else None
     if row is None and architecture is not None and architecture.tensors:
         row = ArchitectureRow(name=architecture.row)
-    subject = Subject(spec=spec, architecture=architecture, row=row)
+    subject = Subject(spec=spec, row=row)
     format = workload.format if workload.format in CHECKPOINTS else "safetensors"
     files = size_of(subject, format, name_of(architecture))
     if isinstance(files, Unread):
