@@ -148,16 +148,17 @@ def of_name(
     `explains` is False.
     """
     resolved, stated = resolve(typed, catalogue, explains=explains), workload
+    plain = catalogue.spec(resolved.spec_id)
+    # of several tags the first is told: the one that was typed
+    if typed_tag := library_tag(typed, plain, catalogue):
+        plain = plain.replace(aliases=tuple(dict.fromkeys((typed_tag, *plain.aliases))))
+        resolved = _in_its_own_file(resolved, typed_tag, stated, catalogue)
     notes = resolved.notes
     quantization, note = _quantization_said(typed, resolved, workload, catalogue)
     notes += note
     if stated.quantization is None:
         runtime = workload.runtime or resolved.runtime
         workload = workload.replace(quantization=quantization or None, runtime=runtime)
-    plain = catalogue.spec(resolved.spec_id)
-    # of several tags the first is told: the one that was typed
-    if typed_tag := library_tag(typed, plain, catalogue):
-        plain = plain.replace(aliases=tuple(dict.fromkeys((typed_tag, *plain.aliases))))
     name = bare_name(typed)
     spec = _with_named_file(
         _with_typed_files(plain, resolved, catalogue),
@@ -180,6 +181,18 @@ def of_name(
         tag=tag,
         otherwise=otherwise if is_implied else None,
     )
+
+
+def _in_its_own_file(
+    resolved: Resolution, tag: str, stated: Workload, catalogue: Catalogue
+) -> Resolution:
+    """In Ollama where its tag loads another file than other programs, and nothing else is asked."""
+    ollama = catalogue.runtime("ollama")
+    is_other = tag in ollama.tag_bytes or tag in ollama.unpacked_tags
+    if not is_other or stated.task != "generate" or stated.runtime or stated.quantization:
+        return resolved
+    note = f"Ollama's tag {tag} is another file than other programs load."
+    return resolved.replace(runtime=ollama.id, notes=(*resolved.notes, note))
 
 
 def _quantization_said(

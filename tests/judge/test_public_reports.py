@@ -42,6 +42,9 @@ def test_ollamas_gpt_oss_lies_where_it_was_seen_to_lie() -> None:
     smaller = check("gpt-oss:20b", workload, machine="RTX 4070, 32GB RAM")
     assert smaller.needs is not None
     assert smaller.needs.placement == "split"
+    # the tag alone names the same file, and `ollama run` loads it
+    by_tag = check("gpt-oss:20b", Workload(context_tokens=8192), machine="RTX 4070, 32GB RAM")
+    assert (by_tag.workload.runtime, by_tag.needs) == ("ollama", smaller.needs)
 
 
 def test_old_files_of_deepseek_keep_every_head() -> None:
