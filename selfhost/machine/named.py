@@ -413,9 +413,10 @@ def _computer(about: Description) -> tuple[Machine, str]:
             return profile.machine, " ".join([note, *parts.cards.notes])
     machine = _machine(about, parts)
     ram = _ram_words((machine.memory_total_bytes or 0) / units.GIB)
+    named = str(machine.name).removesuffix(f" with {ram}")
     ram += ", assumed" if machine.assumes("memory_total_bytes") else ""
     doubts = " ".join(["", *_doubts(about, parts)])
-    return machine, f'"{about.text}" is judged as {machine.name}, {ram}.{doubts}'
+    return machine, f'"{about.text}" is judged as {named}, {ram}.{doubts}'
 
 
 def _refuse_nothing_named(about: Description) -> None:
