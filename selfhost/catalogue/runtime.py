@@ -278,7 +278,7 @@ class Account(Record):
     tokens is read by rows. `widened`: types without a kernel on a CPU, `widened_always` on a GPU
     either. `divides_layers`: a server of GPUs that divides layers over them, with the padding,
     tables and room for adapters of needs/servers.py; `ignored_quantizers`: whose weights it
-    does not apply. `speech_beams` and `speech_tokens`: of a search by default, for speech.
+    does not apply. `speech_beams`: of a search by default, for speech.
     """
 
     loads_as: str = read_by(Table.string, choices=("stored", "config", "sixteen"), default="stored")
@@ -306,7 +306,6 @@ class Account(Record):
     divides_layers: bool = _FLAG
     ignored_quantizers: tuple[str, ...] = _WORDS
     speech_beams: int = read_by(Table.integer, default=1)
-    speech_tokens: int = _BYTES
     source: str = _WORD
 
 

@@ -253,8 +253,6 @@ def cached(load: Loading) -> list[Cached]:
     """What each group of layers keeps of keys and values."""
     account, width, architecture = load.account, load.cache_width, load.architecture
     context, step = load.workload.context_tokens, load.runtime.cache_step_tokens
-    if architecture.audio is not None and account.speech_tokens:
-        context = min(context, account.speech_tokens)
     tokens = -(-context // step) * step
     if account.maps_files and load.row.torch_latent:
         packed = (group.replace(kind="latent") for group in architecture.attention)
@@ -356,7 +354,8 @@ def _keys_and_values(load: Loading) -> Term | None:
         after = f" × {wide:,} × {width} bytes × {frames:,} positions of the encoder{ending}"
         lines.append(("2 × ", architecture.layers, after))
         more = 2 * architecture.layers * wide * width * frames * sequences
-        low = more if account.speech_tokens else low + more
+        # how much text comes out of it is not known
+        low = more
         size, high = size + more, high + more
     if not size:
         return None

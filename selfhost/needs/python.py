@@ -41,7 +41,7 @@ _PAGE_BYTES, _AROUND_A_ROW_BYTES = 4096, 2 << 20
 # patches of 14 pixels in a picture of 1,024 × 1,024, and numbers alive per patch in the widest of
 # the measured encoders: Qwen's rotates in float32, and holds 24 times its width of up to 1,280
 _PATCHES, _NUMBERS_PER_PATCH = 5_476, 24 * 1280
-# no larger block stays in the heap of glibc
+# the largest block that stays in the heap of glibc
 _HEAP_BLOCK_BYTES = 32 << 20
 
 
@@ -311,22 +311,17 @@ def _stores_scores(load: Loading, group: Attention) -> bool:
 
 
 def _speech(load: Loading) -> Term:
-    """What lies beside the caches of half a minute of speech: keys and values of one layer in the
-    making, or the encoder; and what earlier caches leave in the heap.
+    """What lies beside the caches of half a minute of speech: about as much again as they are, of
+    the layer in the making and of earlier ones that the heap keeps.
     """
-    audio, beams = load.architecture.audio, load.account.speech_beams
+    audio = load.architecture.audio
     assert audio is not None
-    wide, length = audio.embedding_length, audio.feed_forward_length
-    each = audio.positions * load.width * load.workload.parallel
-    kept = 2 * load.architecture.layers * wide * each * beams
-    making = max(3 * wide * each * beams, (4 * wide + 2 * length) * each - kept)
-    size = 2 * audio.mel_bins * each + making
-    left = min(kept, 2 * load.architecture.layers * _HEAP_BLOCK_BYTES) if beams > 1 else 0
-    block = min(_HEAP_BLOCK_BYTES, length * audio.positions * load.width)
+    cells = audio.positions * load.workload.parallel * load.account.speech_beams
+    size = 2 * load.architecture.layers * audio.embedding_length * cells * load.width
     source = load.account.source or "general knowledge"
-    line = f"{size:,} bytes of a layer + 0.9 × {left:,} bytes that earlier caches left in the heap"
-    low, likely, high = size + int(0.6 * left), size + int(0.9 * left), size + left + 3 * block
-    return term("activations", likely, How.COMPUTED, source, line, low=low, high=high)
+    line = f"{size:,} bytes; as much as the caches of the audio"
+    ends = {"low": size // 4, "high": 2 * size + _HEAP_BLOCK_BYTES}
+    return term("activations", size, How.ASSUMED, source, line, **ends)
 
 
 def _program(load: Loading) -> Term:

@@ -170,21 +170,16 @@ _SGLANG = (
     "sglang 0.5.23, handle_gpu_memory_settings: the default of --mem-fraction-static;"
     " logs, tests/truth/sglang.json"
 )
-# GiB of a device at least, and MiB that it leaves of it without its largest graph: of the program,
-# of the tokens of a prompt read at once, and of graphs of prompts, fewer where attention is
-# latent; and the sequences of that graph on fewer than four devices
+# GiB of a device at least, and MiB that it leaves of it, likely and, where attention is latent, most:
+# of the program, of the tokens of a prompt read at once, of graphs of prompts, and of the sequences
+# of its largest graph, 2 MiB each
 _KINDS = (
-    (0, 4048, 5248, 8),
-    (20, 7184, 8320, 48),
-    (35, 7184, 8320, 32),
-    (60, 13_392, 14_464, 256),
-    (160, 25_808, 26_752, 512),
-)
+    (0, 4064, 5264), (20, 7280, 8416), (35, 7248, 8384), (60, 13_904, 14_976),
+    (160, 26_832, 27_776),
+)  # fmt: skip
 # the kind of GPUs that share the RAM and have builds of it, as a GB10's; that of the smallest is
 # what `lean_option` of specs/runtimes/sglang.toml asks for; on 60 GiB it leaves at least so much
 _OF_SHARED, _LARGE_GIB, _LARGE_LEAST = 3, 60, 10 * 1024
-# MiB of a sequence of the largest graph
-_SEQUENCE = 2
 # of a model that sees it fills this share of that, by the size of its encoder; by the rule 0.95,
 # less a tenth for each time that its layers are as large as those of CLIP's ViT-L/14 again
 _FILLED, _LARGEST_FILLED, _SMALLEST_FILLED = 0.95, 0.9975, 0.76
@@ -202,46 +197,32 @@ _SGLANG_TOGETHER = (MIB * 192, MIB * 1280, MIB * 3072)
 
 def _left_free(load: Loading, device: Device) -> Term:
     """What it leaves free for its work of what it may take of that device: more on a larger one,
-    less where fewer sequences than its largest graph holds are asked for (--max-running-requests),
-    and of one that others hold a part of the same share of what is free. Of a model that sees and
-    hears a share of the rest stays free, too.
+    and of one that others hold a part of the same share of what is free. Of a model that sees a
+    share of the rest stays free, too.
     """
-    total, room, sequences = device.total_bytes, device.room_bytes, load.workload.parallel
+    total, room = device.total_bytes, device.room_bytes
     kind = [each for each in _KINDS if each[0] * GIB <= (total or 0)][-1]
     kind = kind if total else _KINDS[_OF_SHARED]
-    mib = _reserve(load, _KINDS[0], 1) if device.is_lean else _reserve(load, kind, sequences)
-    mib = max(mib, _LARGE_LEAST if kind[0] >= _LARGE_GIB else 0)
-    size, line = mib * MIB, f"{mib:,} × {MIB:,} bytes"
-    share = _kept_for_encoders(load)
-    how = How.ASSUMED if share else How.COMPUTED
+    least = _LARGE_LEAST if kind[0] >= _LARGE_GIB else 0
+    size, most = (max(mib, least) * MIB for mib in (_KINDS[0] if device.is_lean else kind)[1:])
+    encoders = 0 if load.subject.text_alone else load.subject.spec.parameters.encoders or 0
+    filled = _FILLED * (1.1 - 0.09 * encoders / _VIT_PARAMETERS)
+    share = 1 - max(_SMALLEST_FILLED, min(_LARGEST_FILLED, filled)) if encoders else 0.0
+    line = f"{size:,} bytes"
     if not total or room is None:
-        low = int(_reserve(load, _KINDS[0], sequences) * MIB * _EARLIER)
+        low = int(_KINDS[0][1] * MIB * _EARLIER)
         line += f"; on a device of {kind[0]} GiB or more, by its size"
-        return term("activations", size, how, _SGLANG, line, low=low, high=size)
+        return term("activations", size, How.ASSUMED, _SGLANG, line, low=low, high=most)
     # what stays free of the room once weights and cache fill the rest
     free = min(total, total if device.free_bytes is None else device.free_bytes)
-    ends = (int(size * _EARLIER), share / 2), (size, share), (size, 1.25 * share)
+    ends = (int(size * _EARLIER), share / 2), (size, share), (most, 1.25 * share)
     low, likely, high = (
         max(0, int(room - free * (1 - left / total) * (1 - kept))) for left, kept in ends
     )
     line = f"{room:,} bytes - {free:,} × (1 - {size:,} / {total:,})"
     line += f" × (1 - {share})" if share else ""
     line = f"{line}; the rest of what it may take" if likely else "0 bytes"
-    return term("activations", likely, how, _SGLANG, line, low=low, high=high)
-
-
-def _kept_for_encoders(load: Loading) -> float:
-    """The share of what it may fill that stays free of a model that sees."""
-    encoders = 0 if load.subject.text_alone else load.subject.spec.parameters.encoders or 0
-    filled = _FILLED * (1.1 - 0.09 * encoders / _VIT_PARAMETERS)
-    return 1 - max(_SMALLEST_FILLED, min(_LARGEST_FILLED, filled)) if encoders else 0.0
-
-
-def _reserve(load: Loading, kind: tuple[int, int, int, int], sequences: int) -> int:
-    """MiB that it leaves of one device of that kind."""
-    latent = any(group.kind == "latent" for group in load.architecture.attention)
-    number = min(sequences, kind[3]) if sequences > 1 else kind[3]
-    return (kind[2] if latent else kind[1]) + number * _SEQUENCE
+    return term("activations", likely, How.ASSUMED, _SGLANG, line, low=low, high=high)
 
 
 # ------------------------------------------------------------------ weights and their division
