@@ -170,7 +170,7 @@ _SGLANG = (
     "sglang 0.5.23, handle_gpu_memory_settings: the default of --mem-fraction-static;"
     " logs, tests/truth/sglang.json"
 )
-# GiB of a device at least, and MiB that it leaves of it, likely and, where attention is latent, most:
+# GiB of a device at least, and MiB that it leaves of it, likely and most (for latent attention):
 # of the program, of the tokens of a prompt read at once, of graphs of prompts, and of the sequences
 # of its largest graph, 2 MiB each
 _KINDS = (

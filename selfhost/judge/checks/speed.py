@@ -236,8 +236,8 @@ def is_slow(judged: Verdict | Judged, wanted: float | None) -> bool:
 
 
 def is_slow_picture(judged: Verdict | Judged) -> bool:
-    """A picture on a CPU, or with every layer moved to a GPU at each step: many times as long as
-    with a GPU that holds the model, or each of its parts.
+    """A picture on a CPU: many times as long as with a GPU that holds the model, or each of its
+    parts.
     """
     by_parts = judged.needs is not None and judged.needs.offload == "model"
     codes = {finding.code for finding in judged.findings}
