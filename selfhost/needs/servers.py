@@ -205,10 +205,7 @@ def _left_free(load: Loading, device: Device) -> Term:
     kind = kind if total else _KINDS[_OF_SHARED]
     least = _LARGE_LEAST if kind[0] >= _LARGE_GIB else 0
     size, most = (max(mib, least) * MIB for mib in (_KINDS[0] if device.is_lean else kind)[1:])
-    encoders = 0 if load.subject.text_alone else load.subject.spec.parameters.encoders or 0
-    filled = _FILLED * (1.1 - 0.09 * encoders / _VIT_PARAMETERS)
-    share = 1 - max(_SMALLEST_FILLED, min(_LARGEST_FILLED, filled)) if encoders else 0.0
-    line = f"{size:,} bytes"
+    share, line = _kept_for_encoders(load), f"{size:,} bytes"
     if not total or room is None:
         low = int(_KINDS[0][1] * MIB * _EARLIER)
         line += f"; on a device of {kind[0]} GiB or more, by its size"
@@ -220,9 +217,16 @@ def _left_free(load: Loading, device: Device) -> Term:
         max(0, int(room - free * (1 - left / total) * (1 - kept))) for left, kept in ends
     )
     line = f"{room:,} bytes - {free:,} × (1 - {size:,} / {total:,})"
-    line += f" × (1 - {share})" if share else ""
-    line = f"{line}; the rest of what it may take" if likely else "0 bytes"
+    line += f" × (1 - {share}); the rest of what it may take"
+    line = line if likely else "0 bytes"
     return term("activations", likely, How.ASSUMED, _SGLANG, line, low=low, high=high)
+
+
+def _kept_for_encoders(load: Loading) -> float:
+    """The share of what it may fill that stays free of a model that sees."""
+    encoders = 0 if load.subject.text_alone else load.subject.spec.parameters.encoders or 0
+    filled = _FILLED * (1.1 - 0.09 * encoders / _VIT_PARAMETERS)
+    return 1 - max(_SMALLEST_FILLED, min(_LARGEST_FILLED, filled)) if encoders else 0.0
 
 
 # ------------------------------------------------------------------ weights and their division
