@@ -20,7 +20,9 @@ from .words import words as word_table
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, TypeVar
+
+    _R = TypeVar("_R", bound=Record)
 
 
 Ends = tuple[float, float, float]
@@ -41,7 +43,7 @@ _WORDS_OF_MAKER = {
 MAKERS = ("amd", "intel")
 
 
-def record_of(kind: type[Any], row: Mapping[str, Any], /, **values: Any) -> Any:
+def record_of(kind: type[_R], row: Mapping[str, Any], /, **values: Any) -> _R:
     """A record of the keys of a row that are its fields, and of `values`."""
     own = {key: row[key] for key in kind._fields if key in row}
     lists = {key: tuple(value) for key, value in own.items() if isinstance(value, list)}
@@ -103,8 +105,7 @@ def share_of(kinds: str, most_mts: float | None = inf) -> Share:
             of_kind = [next(r for r in of_kind if most_mts <= r.get("up_to_mts", most_mts))]
         rows += of_kind
     if len(rows) == 1:
-        share: Share = record_of(Share, rows[0])
-        return share
+        return record_of(Share, rows[0])
     likely, core = (
         prod(row[key] for row in rows) ** (1 / len(rows)) for key in ("likely", "core_gb_per_s")
     )
@@ -242,10 +243,8 @@ def class_of(name: str) -> ProcessorClass | None:
     row = next(rows, None)
     if row is None:
         return None
-    around: ProcessorClass = record_of(
-        ProcessorClass, row, words=frozenset(row["words"]), cores=cores_from(row, 1)
-    )
-    return around
+    words = frozenset(row["words"])
+    return record_of(ProcessorClass, row, words=words, cores=cores_from(row, 1))
 
 
 def processor_of(name: str) -> Processor | None:
@@ -279,7 +278,7 @@ def _processor(words: frozenset[str]) -> Processor | None:
     share = share_of(kind, row["mts"][-1])
     if "core_gb_per_s" in row:
         share = share.replace(core_gb_per_s=row["core_gb_per_s"])
-    series: Processor = record_of(
+    return record_of(
         Processor,
         row,
         **with_kinds(row, row.get("kinds", ()) if is_one_of_them else ()),
@@ -289,7 +288,6 @@ def _processor(words: frozenset[str]) -> Processor | None:
         vectors=vectors,
         core=row.get("core", CORE_OF[vectors]),
     )
-    return series
 
 
 def with_kinds(memory: Mapping[str, Any], kinds: Sequence[str]) -> dict[str, Any]:
@@ -359,12 +357,6 @@ def maker_of(name: str) -> str | None:
     """AMD or Intel, by a word of a processor's name; None where none tells."""
     words = words_of(name)
     return next((maker for maker, own in _WORDS_OF_MAKER.items() if words & own), None)
-
-
-def is_server(name: str | None) -> bool:
-    """Whether the series of that name is one of servers."""
-    series = processor_of(name or "")
-    return series is not None and series.kind == "server"
 
 
 # ------------------------------------------------------------------ numbers and kinds
@@ -448,13 +440,12 @@ def core_called(name: str, ghz: float | None) -> Core:
     row = next(each for each in _table()["core"] if each["core"] == name)
     clock = row["ghz"] if ghz is None else [share * ghz for share in _table()["clock"]]
     unpacks = row.get("unpacks_gb_per_s", (inf, inf, inf))
-    core: Core = record_of(
+    return record_of(
         Core,
         row,
         ghz=tuple(clock),
         unpacks_bytes_per_second=tuple(rate * units.GB for rate in unpacks),
     )
-    return core
 
 
 class Cores(Record):
@@ -569,8 +560,7 @@ def soldered_chip(words: frozenset[str]) -> Chip | None:
         return None
     rows = shipped_table("gpus")["chip"]
     row = next((row for row in rows if words.issuperset(row["words"].split())), None)
-    chip: Chip | None = None if row is None else record_of(Chip, row)
-    return chip
+    return None if row is None else record_of(Chip, row)
 
 
 def apple_chips() -> tuple[tuple[str, str], ...]:
@@ -584,8 +574,7 @@ def apple_chip(chip: str, variant: str) -> AppleChip | None:
         if (row["chip"], row["variant"]) == (chip, variant):
             smaller = row.get("smaller")
             narrow = (smaller["cores"], smaller["gb_per_s"]) if smaller else None
-            apple: AppleChip = record_of(AppleChip, row, smaller=narrow)
-            return apple
+            return record_of(AppleChip, row, smaller=narrow)
     return None
 
 

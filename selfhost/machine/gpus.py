@@ -268,8 +268,7 @@ def unnamed_computer() -> Computer:
 
 
 def _computer(row: Mapping[str, Any]) -> Computer:
-    computer: Computer = cpus.record_of(Computer, row, **cpus.channels_and_rates(row))
-    return computer
+    return cpus.record_of(Computer, row, **cpus.channels_and_rates(row))
 
 
 def computer_of(machine: Machine) -> Computer | None:

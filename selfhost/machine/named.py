@@ -54,11 +54,6 @@ _OF_RAM = ("mts", "channels", "sticks")
 _NEAR = 1.2
 
 
-def machine_named(text: str) -> Machine:
-    """The machine of `named`; its note stands in `machine.sources`."""
-    return named(text).noted
-
-
 def named(text: str) -> Named:
     """The machine that `text` means: a profile by its name, the type that a cloud rents, else a
     machine of the parts that the text names.
@@ -247,9 +242,15 @@ def _known(about: Description) -> tuple[Machine, str]:
 def _mac(about: Description, row: Mapping[str, Any]) -> tuple[Machine, str]:
     """Raises `NotOneMachineError` for a size that such a Mac was not sold with."""
     gib = about.ram_gib or row["gib"][0]
+    chip_title, is_smaller = mac_title(row), gib in row.get("smaller", ())
+    title = f"Apple {chip_title}"
     if gib not in row["gib"]:
-        raise _not_sold_with(row, gib)
-    title, is_smaller = f"Apple {mac_title(row)}", gib in row.get("smaller", ())
+        with_size = [each for each in shipped_table("macs")["mac"] if gib in each["gib"]]
+        names = [mac_title(each) for each in with_size if each["chip"] == row["chip"]]
+        of_others = f"; one with {gib:g} GB has an {' or '.join(names)}" if names else ""
+        sold = ", ".join(f"{size} GB" for size in row["gib"])
+        values = {"chip": chip_title, "gib": gib, "sizes": sold, "others": of_others}
+        raise refusal("mac_size", chip_title, **values)
     facts: dict[str, Any] = {
         "system": "macos",
         "architecture": "aarch64",
@@ -279,15 +280,6 @@ def _mac(about: Description, row: Mapping[str, Any]) -> tuple[Machine, str]:
     if about.cards:
         note += f" {about.cards[0].label} is left aside: no such computer takes a card."
     return machine, note
-
-
-def _not_sold_with(row: Mapping[str, Any], gib: float) -> Exception:
-    chip = mac_title(row)
-    with_size = [each for each in shipped_table("macs")["mac"] if gib in each["gib"]]
-    others = [mac_title(each) for each in with_size if each["chip"] == row["chip"]]
-    of_others = f"; one with {gib:g} GB has an {' or '.join(others)}" if others else ""
-    sold = ", ".join(f"{size} GB" for size in row["gib"])
-    return refusal("mac_size", chip, chip=chip, gib=gib, sizes=sold, others=of_others)
 
 
 def _guest(about: Description) -> tuple[Machine, str]:
@@ -403,7 +395,10 @@ def _computer(about: Description) -> tuple[Machine, str]:
         about.ram_gib = None
     has_gpu = parts.cards is not None or about.vram_gib is not None or "shared" in parts.row
     if parts.processor is None and not has_gpu:
-        _refuse_nothing_named(about)
+        if about.is_line or about.product:
+            raise refusal("product", about.text)
+        if about.ram_gib is None or any(map(str.isdecimal, "".join(about.left))):
+            raise unknown(about.text)
         parts.processor, parts.around = _UNNAMED_PROCESSOR, cpus.class_of(_UNNAMED_PROCESSOR)
     stated = (parts.processor, parts.row, about.system, about.is_line, about.ram_gib)
     if parts.cards is not None and not any(stated) and "cores" not in about.numbers:
@@ -417,15 +412,6 @@ def _computer(about: Description) -> tuple[Machine, str]:
     ram += ", assumed" if machine.assumes("memory_total_bytes") else ""
     doubts = " ".join(["", *_doubts(about, parts)])
     return machine, f'"{about.text}" is judged as {named}, {ram}.{doubts}'
-
-
-def _refuse_nothing_named(about: Description) -> None:
-    """Raises `UnknownMachineError` where not even the RAM is all that is told."""
-    if about.is_line or about.product:
-        raise refusal("product", about.text)
-    looks_like_hardware = any(any(map(str.isdecimal, word)) for word in about.left)
-    if about.ram_gib is None or looks_like_hardware:
-        raise unknown(about.text)
 
 
 def _profile_with(cards: NamedCards, *, laptop: bool) -> Profile | None:
@@ -587,7 +573,9 @@ def _with_ram(
     used = _channels_used(machine, stated, series)
     tells_kind = kind is not None and series.slowest < series.fastest
     is_usual = (used, rate) == (series.channels, usual)
-    if is_usual and not tells_kind and not _tells_more(stated, series.channels):
+    # of two channels one may be empty
+    tells_filled = series.channels == 2 and not {"sticks", "channels"}.isdisjoint(stated)
+    if is_usual and not (tells_kind or tells_filled or "mts" in stated):
         return machine, None
     bandwidth = used * series.bits // 8 * rate * units.MB
     what = f"{used} channel{'s' * (used > 1)} of {name}-{rate}"
@@ -598,13 +586,6 @@ def _with_ram(
         assumed=tuple(f for f in machine.assumed if "mts" not in stated or f != _BANDWIDTH),
     )
     return machine, f"Its memory: {what}, {units.decimal(bandwidth)}/s at most."
-
-
-def _tells_more(stated: Mapping[str, int], channels: int) -> bool:
-    """Whether the numbers leave less open than the usual rate does: of two channels one may be
-    empty.
-    """
-    return "mts" in stated or (channels == 2 and not {"sticks", "channels"}.isdisjoint(stated))
 
 
 def _channels_used(machine: Machine, stated: Mapping[str, int], series: cpus.Processor) -> int:

@@ -13,7 +13,7 @@ from selfhost.advice.ranking import Standings
 from selfhost.catalogue.index import Catalogue, open_catalogue
 from selfhost.core.workload import READING_TOKENS_PER_SECOND
 from selfhost.judge.checks.speed import is_too_slow
-from selfhost.machine.named import machine_named
+from selfhost.machine.named import named
 from selfhost.machine.profiles import load
 
 
@@ -57,7 +57,7 @@ def test_what_people_buy_a_machine_for_stands_near_the_top(machine: str, packed:
     places = WELL_LIKED[machine]
     is_slow_for_large = machine in ("rtx 3060 12gb 32gb", "ryzen ai max 395 128gb")
     rows = 60 if is_slow_for_large else max(places.values())
-    listing = Lister(catalogue, Workload(), machine_named(machine)).first(rows)
+    listing = Lister(catalogue, Workload(), named(machine).noted).first(rows)
     ids = [answer.model.id for answer in listing.answers]
     assert {model for model, place in places.items() if model not in ids[:place]} == set()
     if is_slow_for_large:

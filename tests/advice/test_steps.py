@@ -18,7 +18,7 @@ from selfhost.advice.steps import Steps, steps
 from selfhost.catalogue.index import Catalogue
 from selfhost.judge.judging import judge
 from selfhost.judge.question import ask
-from selfhost.machine.named import machine_named
+from selfhost.machine.named import named
 from selfhost.machine.profiles import load
 
 FLAGS = tomllib.loads((TESTS / "advice" / "flags.toml").read_text(encoding="utf-8"))
@@ -141,7 +141,7 @@ def test_the_line_allows_the_code_that_the_answer_warns_of(
     ],
 )
 def test_each_maker_of_gpus_gets_its_build(gpu: str, asked: Workload, words: str) -> None:
-    lines = check("mistral-7b", asked, machine=machine_named(gpu)).setup
+    lines = check("mistral-7b", asked, machine=named(gpu).noted).setup
     assert any(words in line for line in lines if line.startswith("#")), lines
 
 
@@ -156,7 +156,7 @@ def test_each_maker_of_gpus_gets_its_build(gpu: str, asked: Workload, words: str
 )
 def test_ollama_is_told_to_take_a_gpu_that_it_drops(machine: str, is_told: bool) -> None:
     """ollama/ollama pull 16701: since 0.30 it drops AMD's GPUs that share the RAM but for gfx1151, so that its line would run at the processor's pace."""
-    answer = check("gemma3:4b", machine=machine_named(machine))
+    answer = check("gemma3:4b", machine=named(machine).noted)
     lines = (*answer.setup, *answer.commands)
     assert any("ollama run" in line for line in lines)
     assert any("OLLAMA_IGPU_ENABLE=1" in line for line in lines) is is_told
@@ -172,7 +172,7 @@ def test_ollama_is_told_to_take_a_gpu_that_it_drops(machine: str, is_told: bool)
     ],
 )
 def test_a_repository_that_was_typed_is_the_one_that_is_fetched(typed: str, fetched: str) -> None:
-    lines = check(typed, machine=machine_named("RTX 4090")).commands
+    lines = check(typed, machine=named("RTX 4090").noted).commands
     assert any(f"-hf {fetched} " in line for line in lines), lines
 
 
@@ -186,7 +186,7 @@ def test_a_repository_that_was_typed_is_the_one_that_is_fetched(typed: str, fetc
 )
 def test_who_types_a_tag_of_ollama_is_given_ollamas_line(typed: str, tag: str) -> None:
     """As Ollama's library spells it, whatever else has the model; another program that was asked for keeps its own line."""
-    machine = machine_named("desktop-rtx3060-12gb")
+    machine = named("desktop-rtx3060-12gb").noted
     assert check(typed, machine=machine).commands == (f"ollama run {tag}",)
     own = check(typed, Workload(runtime="llama.cpp"), machine=machine).commands
     assert own[0].startswith("llama-server ")
@@ -228,7 +228,7 @@ def test_one_gpu_of_several_is_named_in_the_line() -> None:
     """llama.cpp spreads the layers over all that it sees, and the answer was of one (docs/multi-gpu.md). Of unlike ones it says by whose numbers; on one, and where two are needed, the line is as short as ever."""
     asked = Workload(runtime="llama.cpp", quantization="Q4_K_M")
     lines = {
-        gpus: check("qwen2.5-14b", asked, machine=machine_named(gpus))
+        gpus: check("qwen2.5-14b", asked, machine=named(gpus).noted)
         for gpus in ("2x RTX 3090", "RTX 3090", "2x RTX 3060 8gb", "RTX 3060 + RTX 3090")
     }
     (alike,) = lines["2x RTX 3090"].commands

@@ -16,7 +16,7 @@ from selfhost import Workload, check
 from selfhost.cli import main as cli
 from selfhost.judge.checks import Finding, Outcome
 from selfhost.machine.changes import SettingError, apply
-from selfhost.machine.named import machine_named
+from selfhost.machine.named import named
 from selfhost.machine.record import PURPOSES, Accelerator, Disk, Machine
 
 GIB, GB = 2**30, 10**9
@@ -49,7 +49,7 @@ def test_a_chip_of_apples_takes_no_card(
     name: str, settings_given: list[str], gpus: list[str], remedy: str | None
 ) -> None:
     """What no computer can have is refused with what to type; what a record states is not."""
-    machine = machine_named(name)
+    machine = named(name).noted
     if remedy is None:
         apply(machine, settings_given, gpus)
         return

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from helpers.each import each
 from selfhost.core.tables import shipped_table
 from selfhost.machine import cpus, profiles
-from selfhost.machine.named import machine_named, named
+from selfhost.machine.named import named
 from selfhost.machine.profiles import NotOneMachineError, UnknownMachineError
 from selfhost.machine.record import Machine
 
@@ -51,7 +51,7 @@ def test_a_description_has_the_facts_that_it_names(row: dict[str, Any]) -> None:
         "system": "linux",
         "scope": "host",
     }
-    assert facts_of(machine_named(row["text"])) == unsaid | {
+    assert facts_of(named(row["text"]).noted) == unsaid | {
         key: row[key] for key in row if key != "text"
     }
 
@@ -59,7 +59,7 @@ def test_a_description_has_the_facts_that_it_names(row: dict[str, Any]) -> None:
 @each("row", TABLE["refused"], ids=lambda row: row["text"])
 def test_what_is_not_known_is_refused_with_what_to_type(row: dict[str, Any]) -> None:
     with pytest.raises(UnknownMachineError) as caught:
-        machine_named(row["text"])
+        named(row["text"])
     assert row["remedy"] in (caught.value.remedy or "")
 
 
@@ -75,9 +75,9 @@ def test_every_product_is_found_by_its_words(row: dict[str, Any]) -> None:
     """Unless it is sold with several processors, so that one must be named."""
     if "processor" not in row and "shared" not in row:
         with pytest.raises(UnknownMachineError):
-            machine_named(row["words"])
+            named(row["words"])
         return
-    machine = machine_named(row["words"])
+    machine = named(row["words"]).noted
     assert machine.memory_total_bytes == round(row["gib"][0] * GIB)
     series = cpus.processor_of(machine.cpu_model or "")
     is_on_package = series is not None and series.on_package_gib is not None
@@ -90,7 +90,7 @@ def test_every_product_is_found_by_its_words(row: dict[str, Any]) -> None:
 )
 def test_nonsense_is_refused(text: str) -> None:
     with pytest.raises(UnknownMachineError) as caught:
-        machine_named(text)
+        named(text)
     assert caught.value.remedy
 
 
@@ -110,7 +110,7 @@ def test_nonsense_is_refused(text: str) -> None:
 )
 def test_two_readings_are_asked_about(text: str) -> None:
     with pytest.raises(NotOneMachineError):
-        machine_named(text)
+        named(text)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_two_readings_are_asked_about(text: str) -> None:
     ],
 )
 def test_what_no_word_tells_is_assumed(text: str, assumed: set[str]) -> None:
-    machine = machine_named(text)
+    machine = named(text).noted
     facts = {"memory_total_bytes", "accelerators", "system", "architecture"}
     assert facts & {*machine.assumed} == assumed
     assert machine.sources["memory_total_bytes"]
@@ -144,7 +144,7 @@ def test_what_no_word_tells_is_assumed(text: str, assumed: set[str]) -> None:
     ],
 )
 def test_no_gpu_is_none_at_all(text: str, gpus: list[str]) -> None:
-    machine = machine_named(text)
+    machine = named(text).noted
     assert [card.name for card in machine.accelerators or ()] == gpus
     assert not machine.assumes("accelerators")
 
@@ -152,7 +152,7 @@ def test_no_gpu_is_none_at_all(text: str, gpus: list[str]) -> None:
 def is_answered_or_refused(text: str) -> bool:
     """With what to type instead."""
     try:
-        return machine_named(text).planning
+        return named(text).noted.planning
     except UnknownMachineError as error:
         return bool(error.remedy)
 

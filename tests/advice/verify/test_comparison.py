@@ -18,7 +18,7 @@ from selfhost.core.workload import Workload
 from selfhost.judge.pace.speed import PaceRange, Speed
 from selfhost.judge.question import architectures
 from selfhost.machine.changes import apply
-from selfhost.machine.named import machine_named
+from selfhost.machine.named import named as named_machine
 from selfhost.machine.profiles import load
 from selfhost.machine.reader import Machine
 
@@ -199,7 +199,7 @@ def test_a_short_prompt_on_a_gpu_is_not_compared() -> None:
     assert "512" in (on_card.differences[0].why or "")
     assert held(run, "llama-3.1-8b-instruct", speed=SPEED).differences[0].inside is False
     # as is one of 36 tokens of MLX on a Mac
-    mac = machine_named("macbook pro m4 max 64gb")
+    mac = named_machine("macbook pro m4 max 64gb").noted
     assert held(run, "llama-3.1-8b-instruct", mac, speed=SPEED).differences[0].inside is None
 
 
@@ -283,7 +283,7 @@ def test_a_run_on_another_makers_gpu_is_not_compared(
     """A table of Metal beside an RTX 4090 was 95 % below, and other programs were to blame."""
     run = Run(tool="llama-bench", backends=(backend, "BLAS"), on_processor=False)
     with pytest.raises(SelfhostError, match=backend) as refusal:
-        machine_of(run, machine_named(machine))
+        machine_of(run, named_machine(machine).noted)
     assert named in (refusal.value.remedy or "")
 
 
