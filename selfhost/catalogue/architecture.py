@@ -93,7 +93,6 @@ _STORED_TYPES = (*DTYPES, *PACKED)
 
 
 def _size(maximum: int = MAX_SIZE, minimum: int = 1) -> Any:
-    """A field of a whole number, None where it is not stated."""
     return read_by(Table.integer, minimum=minimum, maximum=maximum, default=None)
 
 
@@ -124,7 +123,6 @@ class LayerPart(Record):
         return _unsized(self)
 
     def _above(self, part: str, whole: str) -> Iterator[Misfit]:
-        """Where a part is more than the whole."""
         count, most = getattr(self, part), getattr(self, whole)
         if count is not None and most is not None and count > most:
             yield part, f"is {count:,}, more than the {most:,} {whole}", f"write at most {most:,}"
@@ -188,10 +186,6 @@ class Attention(LayerPart):
             yield "rope_length", message, f"write less than {self.key_length:,}"
 
 
-def _ranks(table: Table, key: str) -> tuple[int, ...] | None:
-    return table.integers(key) or None
-
-
 class Recurrent(LayerPart):
     """Layers that keep a state of fixed size instead of a cache, or beside it."""
 
@@ -207,7 +201,7 @@ class Recurrent(LayerPart):
     value_length: int | None = _size()
     groups: int | None = _size()
     norm: bool | None = read_by(Table.boolean, default=None)
-    ranks: tuple[int, ...] | None = read_by(_ranks, default=None)
+    ranks: tuple[int, ...] = read_by(Table.integers, default=())
 
     def misfits(self, width: int | None) -> Iterator[Misfit]:
         """Heads divide the inner width, and groups or heads of keys those heads; of RWKV the
@@ -217,10 +211,9 @@ class Recurrent(LayerPart):
         yield from self._undivided("heads", self.inner_length, "inner_length")
         if self.kind == "rwkv7":
             yield from self._undivided("key_length", width, "embedding_length")
-            ranks = self.ranks or ()
-            if len(ranks) != len(_RANKS) or not all(ranks[:3]):
+            if len(self.ranks) != len(_RANKS) or not all(self.ranks[:3]):
                 remedy = f"write {len(_RANKS)} numbers, those of {', '.join(_RANKS)}, the last or 0"
-                yield "ranks", f"is {list(ranks)}", remedy
+                yield "ranks", f"is {list(self.ranks)}", remedy
         elif self.kind in ("mamba2", "delta"):
             key = "groups" if self.kind == "mamba2" else "key_heads"
             yield from self._undivided(key, self.heads, "heads")
@@ -288,7 +281,6 @@ class TensorGroup(Record):
 
 
 def _layer_pattern(table: Table, key: str) -> str | None:
-    """One letter for each layer."""
     letters, layers = table.string(key), table.values.get("layers")
     if letters is None:
         return None
@@ -466,9 +458,7 @@ def _check_keys(line: Table, part: type[LayerPart], kind: str) -> None:
 def _read_part(
     line: Table, at: Places, part: type[LayerPart], width: int, heads: int | None = None
 ) -> Any:
-    """One line of a list; None where it is wrong. `heads`: those of the model, where the line of
-    `attention` has none.
-    """
+    """One line of a list, None where it is wrong. `heads`: those of the model, for attention."""
     line.value("at")
     values = line.fields(part)
     line.close()
@@ -498,9 +488,7 @@ _SLICE = pattern(r"(?a)(\d{0,9}):(\d{0,9})(?::(\d{0,9}))?")
 def _places(
     lists: Sequence[Sequence[Table]], layers: int, limit: int, letters: str
 ) -> Iterator[Places]:
-    """The layer numbers of every line; () where a fault was noted. In each list the line without an
-    `at` has what no line of any names. `limit`: of the blocks behind the last layer, too.
-    """
+    """The layer numbers of every line, () where it is wrong; without an `at` it has the rest."""
     named = [list(_named_places(lines, layers, limit, letters)) for lines in lists]
     taken = {number for numbers in named for at in numbers for number in at}
     rest = tuple(number for number in range(layers) if number not in taken)

@@ -288,19 +288,15 @@ class Catalogue:
         current: dict[str, None] = {}
         superseded: dict[str, None] = {}
         for id in ids:
-            chain = [id]
-            while (after := self._successor(chain[-1])) is not None and after not in chain:
-                chain.append(after)
+            chain, model = [id], self._outlines.get(id)
+            while model is not None:
+                after = self._outlines.get(model.superseded_by or "")
+                is_alike = after and not after.closed and after.modality == model.modality
+                model = after if after and is_alike and after.id not in chain else None
+                chain += [model.id] if model else []
             current[chain.pop()] = None
             superseded.update(dict.fromkeys(reversed(chain)))
         return tuple({**current, **superseded})
-
-    def _successor(self, id: str) -> str | None:
-        before = self._outlines.get(id)
-        after = self._outlines.get(before.superseded_by or "") if before is not None else None
-        if before is None or after is None or after.closed or after.modality != before.modality:
-            return None
-        return after.id
 
 
 def spec_in(path: str) -> ModelSpec:
@@ -328,20 +324,17 @@ class _Folder:
         self._specs: dict[str, ModelSpec] = {}
 
     def file(self, id: str) -> str:
-        """The file of a spec, as messages name it."""
         return os.path.join(self.path, f"{id}.toml")
 
     def _document(self, id: str) -> Document:
         return Document.read(self.file(id))
 
     def spec(self, id: str) -> ModelSpec:
-        """The spec in the file of that name. Raises `SpecError` with every fault of it."""
         if id not in self._specs:
             self._specs[id] = _spec_of(self._document(id), self.file(id), id)
         return self._specs[id]
 
     def faults(self, id: str) -> Sequence[Problem]:
-        """What is wrong with the file of that name."""
         try:
             self.spec(id)
         except SpecError as error:
@@ -355,17 +348,21 @@ class _Folder:
 
     @cached_property
     def names(self) -> Names:
-        """All names of its models."""
-        return _name_map(self.values)
+        names: dict[str, dict[str, str]] = {kind: {} for kind in KINDS}
+        for spec_id, values in self.values:
+            for kind, name in _names_of(spec_id, values):
+                key = canonical(name) if isinstance(name, str) else ""
+                ids = [id for id in names[kind].get(key, "").split("/") if id]
+                if key and spec_id not in ids:
+                    names[kind][key] = "/".join((*ids, spec_id))
+        return names
 
     @cached_property
     def spellings(self) -> Sequence[str]:
-        """Every id and alias as its spec writes it."""
         return [name for id, values in self.values for name in (id, *_texts_at(values, "aliases"))]
 
     @cached_property
     def outlines(self) -> Sequence[Outline]:
-        """Every model in a few words."""
         return [_outline(spec_id, values) for spec_id, values in self.values]
 
 
@@ -442,9 +439,7 @@ def package_files(source: str) -> dict[str, bytes]:
 
 
 def _named_files(path: str, endings: tuple[str, ...]) -> tuple[str, ...]:
-    """The names, without their ending, of the files in a folder that end so, sorted; hidden ones
-    are left out. Raises `SpecError`.
-    """
+    """Names, without their ending, of the files that end so, sorted. Raises `SpecError`."""
     try:
         files = [name for name in os.listdir(path) if name.endswith(endings) and name[0] != "."]
         message = f"holds more than {MAX_FILES:,} specs" if len(files) > MAX_FILES else ""
@@ -463,19 +458,7 @@ def misnamed(id: str, file: str) -> tuple[str, str]:
     return message, f"the file is named after the id: {shortened(id)}.toml"
 
 
-def _name_map(models: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, dict[str, str]]:
-    names: dict[str, dict[str, str]] = {kind: {} for kind in KINDS}
-    for spec_id, values in models:
-        for kind, name in _names_of(spec_id, values):
-            key = canonical(name) if isinstance(name, str) else ""
-            ids = [id for id in names[kind].get(key, "").split("/") if id]
-            if key and spec_id not in ids:
-                names[kind][key] = "/".join((*ids, spec_id))
-    return names
-
-
 def _names_of(spec_id: str, values: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
-    """The names of one spec, each with its kind."""
     yield "ids", spec_id
     yield from (("aliases", alias) for alias in _texts_at(values, "aliases"))
     yield "titles", values.get("name")

@@ -233,9 +233,7 @@ def serves(form: Form, spec: ModelSpec, catalogue: Catalogue) -> bool:
 
 
 def _is_wide_qat(form: Form, spec: ModelSpec, name: str, catalogue: Catalogue) -> bool:
-    """Whether a name is one of the maker's weights that were trained for 4 bits, of an architecture
-    of which these are published with the token table in 16.
-    """
+    """Whether it is the maker's, trained for 4 bits, of models whose token table then has 16."""
     publisher, _, file = name.rpartition("/")
     if publisher.lower() not in ("", "google", "library") or spec.architecture is None:
         return False
@@ -339,15 +337,6 @@ def _in_family(key: str, catalogue: Catalogue) -> Match | None:
     return model, tuple(notes)
 
 
-def _in_ollama(name: str, catalogue: Catalogue) -> Match | None:
-    """What Ollama's library loads by a name, which may be another model than it means elsewhere."""
-    family = catalogue.common_tables("families", "family").get(canonical(name), ("", {}))[1]
-    loaded, model = family.get("ollama") or "", family.get("model")
-    if loaded not in catalogue:
-        return named(name, catalogue)
-    return loaded, (f"Ollama's {name} is {loaded}; elsewhere the name means {model}.",)
-
-
 # ------------------------------------------------------------- the readings of a part of a name
 
 
@@ -355,19 +344,19 @@ def _as_it_is(base: str, owner: str, form: Form | None, catalogue: Catalogue) ->
     is_latest = base.lower().endswith(":latest")
     base = base[: -len(":latest")] if is_latest else base
     if owner == "library" or (is_latest and not owner):
-        return _in_ollama(base, catalogue)
+        family = catalogue.common_tables("families", "family").get(canonical(base), ("", {}))[1]
+        loaded, model = family.get("ollama") or "", family.get("model")
+        if loaded not in catalogue:
+            return named(base, catalogue)
+        return loaded, (f"Ollama's {base} is {loaded}; elsewhere the name means {model}.",)
     is_file = form is not None and form.is_file
     if base.lower().endswith((".gguf", ".llamafile")) and not is_file:
         return None
-    return _in_account(base, owner, form, catalogue)
-
-
-def _in_account(base: str, owner: str, form: Form | None, catalogue: Catalogue) -> Match | None:
     # a form that others make is evidence enough whose weights these are; of files that hold the
     # weights as they are only an account that publishes no others
-    is_evidence = form is not None and (form.is_file or not form.is_container)
+    is_evidence = is_file or (form is not None and not form.is_container)
     # the name of a file is its original's; an alias may mean another model
-    match = _original(base, catalogue) if form and form.is_file and not owner else None
+    match = _original(base, catalogue) if is_file and not owner else None
     match = match or named(f"{owner}/{base}" if owner else base, catalogue)
     if match is None and owner and (is_evidence or _is_converter(owner)):
         return _original(base, catalogue)
@@ -390,14 +379,11 @@ def _original(name: str, catalogue: Catalogue) -> Match | None:
 
 
 def _letters(name: str) -> str:
-    """A name without the signs between its words."""
     return _SIGNS.sub("", canonical(name))
 
 
 def _joined(base: str, owner: str, form: Form | None, catalogue: Catalogue) -> Match | None:
-    """The model of a name that is known with its words joined otherwise, or without the `v` of a
-    version: `gptoss:20b`. None where several are.
-    """
+    """The one model that is known with its words joined otherwise: `gptoss:20b`."""
     by_letters: dict[str, set[str]] = catalogue.derived.setdefault("by letters", {})
     if not by_letters:
         spellings = [key for names in catalogue.names() for keys in names.values() for key in keys]
@@ -413,9 +399,7 @@ def _joined(base: str, owner: str, form: Form | None, catalogue: Catalogue) -> M
 
 
 def _from_base(base: str, owner: str, form: Form | None, catalogue: Catalogue) -> Match | None:
-    """The model of the same size that was tuned from the base model of this repository, whose needs
-    are the same; None for any other name.
-    """
+    """The model of the same size that was tuned from the base model of this repository."""
     key, tuned = canonical(base), []
     for outline in catalogue.outlines() if form is None or form.runtime is None else ():
         account, _, repository = (outline.tuned_from or "").lower().partition("/")
@@ -456,9 +440,7 @@ def _by_maker(base: str, owner: str, form: Form | None, catalogue: Catalogue) ->
 
 
 def _is_maker(letters: str, owner: str, spec: ModelSpec) -> bool:
-    """Whether that name may stand before a model. Under its whole account an open one has the names
-    of its repositories alone.
-    """
+    """Whether that name may stand before a model; a whole account before its repositories alone."""
     provider = spec.availability.provider if spec.availability else None
     companies = [_alnum(name) for name in (spec.developer, provider) if name]
     if owner and not spec.closed:

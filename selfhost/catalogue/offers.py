@@ -7,7 +7,7 @@ offers of the sources are not taken over, and why.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 
 from ..core.errors import Problem, SpecError
@@ -80,7 +80,7 @@ def offers_of(path: str, model_id: str, *, today: str) -> tuple[Offer, ...]:
     if row.problems:
         problems = [each.replace(remedy=each.remedy or _REMEDY) for each in row.problems]
         raise SpecError(problems, remedy=_REMEDY)
-    return cheapest_first(offer for offer in offers if offer.ends is None or offer.ends > today)
+    return tuple(sorted((o for o in offers if o.ends is None or o.ends > today), key=_price))
 
 
 def day_by_header(path: str) -> str | None:
@@ -97,14 +97,10 @@ def providers_by_model(path: str) -> Mapping[str, int]:
     return {id: len({each["provider"] for each in offers}) for id, offers in rows}
 
 
-def cheapest_first(offers: Iterable[Offer]) -> tuple[Offer, ...]:
-    """By the price of three tokens in and one out, then of a minute of audio, then of an image;
-    unknown prices come last.
-    """
-    return tuple(sorted(offers, key=_price))
-
-
 def _price(offer: Offer) -> tuple[float, float, float, str, str]:
+    """That of three tokens in and one out, then of a minute of audio, then of an image; what is
+    unknown comes last.
+    """
     unknown = float("inf")
     into, out = offer.input_usd_per_million_tokens, offer.output_usd_per_million_tokens
     # what embeds has no output to pay for

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 from ..core.errors import WorkloadError
 from ..core.records import Record
 from ..core.tables import filled, shipped_table
-from .spec import Availability, ModelSpec
+from .spec import ModelSpec
 
 PERMISSIONS = ("commercial use", "modification", "redistribution", "fine-tuning")
 _PARTS = ("weights", "inference_code", "training_code", "training_data", "paper")
@@ -60,28 +60,28 @@ def rows(spec: ModelSpec) -> tuple[Row, ...]:
     """The table of `show`: open source, open access, free to use, self-hostable, auditable, for
     closed models hosted access and for open ones safe files; current.
     """
-    weights, served = spec.openness.weights, spec.availability
+    weights, served, gated = spec.openness.weights, spec.availability, spec.gated
     use = permission(spec, "commercial use").answer
     hosting = f"host-{use}" if weights == "published" else f"weights-{weights}"
     if spec.closed:
         use = "free-tier" if served and served.free_tier else "closed"
     # that its weights are out of reach does not say whether anybody can use it where it is served
-    last = _row(spec, "hosted access", _service(served)) if spec.closed else _safe_files(spec)
+    hosted = f"hosted-{'api' if served.api else 'products'}" if served else "hosted-unknown"
+    hosted = "hosted-retired" if served and served.retired else hosted
+    last = _row(spec, "hosted access", hosted) if spec.closed else _safe_files(spec)
+    # published weights that anybody can fetch without a login or a form
+    access = f"weights-{weights}"
+    if weights not in ("closed", "unknown"):
+        access = {None: "access-unknown", True: "access-gated"}.get(gated, f"access-{weights}")
     return (
         _open_source(spec),
-        _row(spec, "open access", _access(spec), through=served is not None),
+        _row(spec, "open access", access, through=served is not None),
         _row(spec, "free to use", f"use-{use}"),
         _row(spec, "self-hostable", hosting),
         auditable(spec),
         last,
         _row(spec, "current", _current(spec)),
     )
-
-
-def _service(served: Availability | None) -> str:
-    if served is None:
-        return "hosted-unknown"
-    return "hosted-retired" if served.retired else f"hosted-{'api' if served.api else 'products'}"
 
 
 def permissions(spec: ModelSpec) -> tuple[Row, ...]:
@@ -166,7 +166,6 @@ def auditable(spec: ModelSpec) -> Row:
 
 
 def _part(spec: ModelSpec, name: str) -> Row:
-    """Whether one of _PARTS was published."""
     state, source = getattr(spec.openness, name), None
     if state != "unknown":
         source = spec.sources.get(f"openness.{name}") or spec.sources.get("openness")
@@ -182,9 +181,7 @@ def _with_state(part: Row) -> str:
 
 
 def _witnesses(spec: ModelSpec, part: str) -> tuple[str | None, ...]:
-    """What shows that a part is published better than a classification: a listing of its files, a
-    repository that was read, an open program that runs it.
-    """
+    """What shows better than a classification that a part is published."""
     if part == "weights":
         read = spec.sources.get("gated") if spec.gated is False else None
         seen = spec.sources.get("safety") if spec.safety.formats else None
@@ -195,16 +192,6 @@ def _witnesses(spec: ModelSpec, part: str) -> tuple[str | None, ...]:
         return (spec.sources.get("components"),)
     program = "llama.cpp" if spec.architecture.runs_in_gguf else "transformers"
     return (f"{program} has its architecture, {spec.architecture.row}",)
-
-
-def _access(spec: ModelSpec) -> str:
-    """Published weights that anybody can fetch without a login or a form."""
-    weights = spec.openness.weights
-    if weights in ("closed", "unknown"):
-        return f"weights-{weights}"
-    if spec.gated is None:
-        return "access-unknown"
-    return "access-gated" if spec.gated else f"access-{weights}"
 
 
 def _safe_files(spec: ModelSpec) -> Row:
@@ -232,7 +219,6 @@ def _safe_files(spec: ModelSpec) -> Row:
 
 
 def _current(spec: ModelSpec) -> str:
-    """Whether it is still the one to take: superseded, retired or about to be, or in service."""
     served, upkeep = spec.availability, spec.upkeep
     if served is not None and served.retired:
         return "current-retired"
@@ -247,7 +233,16 @@ def _current(spec: ModelSpec) -> str:
 def _row(spec: ModelSpec, name: str, code: str, *because: Row, **figures: object) -> Row:
     """The answer of that code with the sources of what it rests on; assumed where that is."""
     answer, template, *keys = shipped_table("openness")["row"][code]
-    because = (*(_reason(spec, key) for key in keys), *because)
+    reasons = []
+    for key in keys:
+        if key in _PARTS:
+            reasons.append(_part(spec, key))
+        elif key in PERMISSIONS:
+            reasons.append(permission(spec, key))
+        else:
+            stated = spec.sources.get(key) or spec.sources.get(key.partition(".")[0])
+            reasons.append(_source(stated))
+    because = (*reasons, *because)
     sources = tuple(dict.fromkeys(source for reason in because for source in reason.sources))
     assumed = answer != "unknown" and any(reason.assumed for reason in because)
     why = filled(template, {**_figures(spec), **figures})
@@ -255,7 +250,6 @@ def _row(spec: ModelSpec, name: str, code: str, *because: Row, **figures: object
 
 
 def _figures(spec: ModelSpec) -> dict[str, object]:
-    """What the sentences have of a spec."""
     served, terms = spec.availability, spec.license
     return {
         "license": ((terms and terms.id) or "its license").removeprefix("LicenseRef-"),
@@ -269,15 +263,6 @@ def _figures(spec: ModelSpec) -> dict[str, object]:
         "successor": served and served.successor,
         "tier": served and served.free_tier,
     }
-
-
-def _reason(spec: ModelSpec, key: str) -> Row:
-    """What an answer rests on: a part, a permission, or what the spec states at a key."""
-    if key in _PARTS:
-        return _part(spec, key)
-    if key in PERMISSIONS:
-        return permission(spec, key)
-    return _source(spec.sources.get(key) or spec.sources.get(key.partition(".")[0]))
 
 
 def _source(source: str | None) -> Row:
@@ -372,9 +357,7 @@ def satisfies(license_id: str, wanted: str) -> bool:
 
 
 def _is_same(own: str, wanted: str) -> bool:
-    """Both ids can stand for one and the same license: equal, or of one family with a version
-    that both leave open.
-    """
+    """Whether both can be one license: equal, or with a version that both leave open."""
     family, version, own_later = _versioned(own)
     wanted_family, wanted_version, wanted_later = _versioned(wanted)
     if own == wanted or family != wanted_family:

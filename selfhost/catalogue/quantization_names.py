@@ -49,13 +49,6 @@ PACKED = (
 )  # fmt: skip
 
 
-def program_of_packed(name: str) -> str:
-    """The program that files quantized so are for: bitsandbytes makes its types for
-    transformers, the others are laid out for vLLM's kernels.
-    """
-    return "transformers" if name.startswith("nf4") else "vllm"
-
-
 # modes of mlx.core.quantize (MLX 0.32.4) that have a scale of 8 bits and no bias: bits of a weight,
 # and weights of one scale
 MLX_MODES = {"mxfp4": (4, 32), "mxfp8": (8, 32), "nvfp4": (4, 16)}
@@ -304,7 +297,6 @@ def _form(words: Sequence[str], account: str, is_tag: bool) -> Form:
 def _form_without_type(
     words: Sequence[str], notes: tuple[str, ...], types: Sequence[str], others: set[str]
 ) -> Form:
-    """A form of words that name no type of a few bits of GGUF files."""
     if any(map(_UNSIZED.fullmatch, words)):
         return Form(is_sized=False)
     if others and others <= {"qat", "unquantized"}:
@@ -363,7 +355,9 @@ def _packed_form(words: Sequence[str], notes: tuple[str, ...]) -> Form:
     packed = canonical_packed("-".join(stated))
     if packed is None:
         return Form(is_sized=False)
-    return Form(quantization=packed, runtime=program_of_packed(packed), notes=notes)
+    # bitsandbytes makes its types for transformers, the others are laid out for vLLM's kernels
+    runtime = "transformers" if packed.startswith("nf4") else "vllm"
+    return Form(quantization=packed, runtime=runtime, notes=notes)
 
 
 # ------------------------------------------------------------------ what it costs
@@ -458,9 +452,7 @@ def quality_of(quantization: str, catalogue: Catalogue, spec: ModelSpec | None =
 
 
 def _published_type(spec: ModelSpec | None) -> str | None:
-    """The stored type of what the publisher published; None where others quantized the files,
-    whose type is theirs.
-    """
+    """The type that the publisher stored it in; None for files that others quantized."""
     if spec is None or spec.architecture is None or spec.quantized is not None:
         return None
     model = spec.architecture

@@ -132,7 +132,6 @@ KernelRule = QuantizationRule | CacheRule
 
 
 def _cache_rules(root: Table, key: str) -> dict[str, CacheRule]:
-    """A table of rules by the type of the cache."""
     rules = root.mapping(key, of=Table.record, kind=CacheRule, check=_check_capability)
     return {type: rule.replace(type=type) for type, rule in rules.items()}
 

@@ -253,9 +253,7 @@ def _thing(typed: str, names: tuple[str, ...], catalogue: Catalogue) -> UnknownM
 def _begins_as(
     tables: tuple[str, ...], typed: str, name: str, catalogue: Catalogue
 ) -> UnknownModelError | None:
-    """A name that begins as those of an entry of `things.toml`: a kind that the catalogue does not
-    judge, a line that an API alone serves, a line whose layers are not known.
-    """
+    """The error for a name that begins as those of an entry in these tables of `things.toml`."""
     key = canonical(name)
     for table in tables:
         # a tune that is named for a hosted model states its size
@@ -277,9 +275,7 @@ def _begins_as(
 
 
 def _begins(key: str, start: str) -> bool:
-    """Whether a name as `canonical` writes it begins so, `*` for any part; a version follows with
-    or without a sign between: yolov8, YOLO11n.
-    """
+    """Whether a name begins so, `*` for any part; a version may follow at once: YOLO11n."""
     parts = [re.escape(canonical(part)) for part in start.split("*")]
     is_near = key.startswith(parts[0][:1])
     return is_near and re.match(rf"{'.+'.join(parts)}(?![a-z])", key) is not None
@@ -321,9 +317,7 @@ def _made_from(base: str, catalogue: Catalogue, *, is_tune: bool) -> Iterator[tu
 
 
 def _named_inside(words: list[str], catalogue: Catalogue) -> str | None:
-    """The open model whose name, size and all, stands in that of its tune, or around its words:
-    `qwen3-abliterated:8b`.
-    """
+    """The open model whose name stands in that of its tune: `qwen3-abliterated:8b`."""
     count = len(words)
     runs = [(start, start + long) for long in range(count - 1, 2, -1) for start in range(count)]
     names = [(words[start:end], words[:start] + words[end:]) for start, end in runs if end <= count]
@@ -343,9 +337,7 @@ def _named_inside(words: list[str], catalogue: Catalogue) -> str | None:
 
 
 def _nearest(key: str, catalogue: Catalogue) -> tuple[str, ...]:
-    """The models of a family of that name and those whose ids it begins, the newest first, and
-    those of the names that are most like it, those with its numbers first.
-    """
+    """Models of that family, the newest first, then those of the names that are most like it."""
     from difflib import get_close_matches
 
     family = [

@@ -166,7 +166,6 @@ class FileTensors(Record):
 
 
 def _check_files(table: Table, values: Mapping[str, Any]) -> None:
-    """Note what the keys of one `[[files]]` cannot tell alone."""
     sizes, unsized = table.values.get("bytes"), values["unsized"]
     sized = list(sizes) if isinstance(sizes, dict) else []
     listed = (*sized, *unsized)
@@ -187,7 +186,6 @@ def _check_files(table: Table, values: Mapping[str, Any]) -> None:
 
 
 def _check_quantized(table: Table, values: Mapping[str, Any]) -> None:
-    """The same of `[quantized]`."""
     if values["quantization"] is not None:
         _check_name(table, ("quantization",), values["quantization"], values["format"])
     if values["format"] == "safetensors" and "apart" in table:
@@ -624,7 +622,6 @@ def _faults(root: Table, closed: bool) -> Iterator[tuple[Path, str, str]]:
 
 
 def _faults_of_open(root: Table, unknown: Mapping[str, str]) -> Iterator[tuple[Path, str, str]]:
-    """What is missing of a model whose weights anybody can have."""
     stated = root.values.keys() & {*_COMPUTED_FROM, "needs"}
     if not stated and not {*_COMPUTED_FROM, "needs"} & unknown.keys():
         message = "states nothing to judge: no [architecture], [components] or [needs]"
@@ -634,9 +631,7 @@ def _faults_of_open(root: Table, unknown: Mapping[str, str]) -> Iterator[tuple[P
 
 
 def _faults_of_texts(root: Table, unknown: Mapping[str, str]) -> Iterator[tuple[Path, str, str]]:
-    """A license that SPDX does not list needs an address; nothing is both stated and said to be
-    unknown.
-    """
+    """A license of one's own without an address; what is stated and said to be unknown."""
     terms: Any = root.values.get("license")
     is_own = isinstance(terms, dict) and str(terms.get("id")).startswith("LicenseRef-")
     if is_own and "url" not in terms and "license.url" not in unknown:

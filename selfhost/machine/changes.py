@@ -230,7 +230,6 @@ def apply(machine: Machine, settings: Sequence[str], named_gpus: Sequence[str] =
 def _impossible(
     changed: Machine, texts: Mapping[str, str], named_gpus: Sequence[str]
 ) -> list[Problem]:
-    """What was set of instruction sets and cards that no such machine has."""
     faults: list[Problem] = []
     sets = changed.instruction_sets or ()
     foreign = [name for name in sets if name not in own_sets(sets, changed.architecture)]
@@ -316,7 +315,6 @@ def _named_gpus(
 def _stated(
     before: Machine, texts: Mapping[str, str], values: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    """The facts that settings state, and the sources of all."""
     facts: dict[str, Any] = {}
     sources = dict(before.sources)
     for key, value in values.items():
@@ -362,7 +360,6 @@ def _changed(
 def _meaningless(
     before: Machine, texts: Mapping[str, str], values: Mapping[str, Any]
 ) -> Iterable[Unread]:
-    """The facts that nobody knows any more."""
     memory, cores = texts.get("memory"), texts.get("cores")
     state_it = "--set bandwidth=80GB/s"
     if memory:
@@ -434,9 +431,7 @@ def planned(machine: Machine) -> Machine:
 
 
 def _assumed_cores(machine: Machine) -> tuple[dict[str, Any], str]:
-    """The cores that the processor's name tells, else one for so much memory; and why. A guest has
-    a part of its processor's.
-    """
+    """The cores that the processor's name tells, else one for so much memory; and why."""
     cores = gpus.cores_in(machine) if machine.scope == "host" else None
     if cores is not None:
         facts = {"cpu_cores_physical": cores.physical[1], "cpu_cores_usable": float(cores.usable)}

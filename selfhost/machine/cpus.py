@@ -307,18 +307,14 @@ def with_kinds(memory: Mapping[str, Any], kinds: Sequence[str]) -> dict[str, Any
 
 
 def _best(rows: Iterable[Mapping[str, Any]], words: Set[str]) -> list[Mapping[str, Any]]:
-    """The rows that fit these words best: the ones with the most words, of these the ones whose
-    shape has the fewest signs that stand for others; none where none does. No name has two.
-    """
+    """The rows that fit best: of the most words, then of the shape with the fewest signs."""
     ranked = [(rank, row) for row in rows if (rank := _rank(row, words)) is not None]
     best = max((rank for rank, _ in ranked), default=None)
     return [row for rank, row in ranked if rank == best]
 
 
 def _rank(row: Mapping[str, Any], words: Set[str]) -> tuple[int, int] | None:
-    """How many words of the row the name has, and minus the signs of its best shape; None where
-    the row does not fit.
-    """
+    """How many words of the row the name has, and minus the signs of its best shape."""
     wanted = row.get("words", "").split()
     has_all = all(any(word in words for word in each.split("|")) for each in wanted)
     if not has_all or not words.isdisjoint(row.get("without", "").split()):
@@ -601,5 +597,4 @@ def metal_share(ram_bytes: int) -> tuple[float, float]:
 
 
 def _table() -> Mapping[str, Any]:
-    """The whole file. Raises `SpecError` where the installation lacks it."""
     return shipped_table("cpus")

@@ -152,7 +152,6 @@ def fact_of(name: str, key: str) -> Any:
 
 @lru_cache(maxsize=16)
 def _rows(key: str) -> tuple[tuple[frozenset[str], dict[str, Any]], ...]:
-    """The GPUs that have this key, by their words."""
     return tuple((frozenset(row["words"].split()), row) for row in _table()["gpu"] if key in row)
 
 
@@ -437,7 +436,6 @@ def source_of(fact: str) -> str:
 
 
 def _table() -> Mapping[str, Any]:
-    """The whole file. Raises `SpecError` where the installation lacks it."""
     return shipped_table("gpus")
 
 
@@ -533,9 +531,7 @@ def named_card(
 
 
 def _named_inside(several: Sequence[Card], memory_gib: float | None) -> NamedCards | None:
-    """The GPU of a processor; None for a card. Raises `PartOfMachineError` for a chip that is its
-    machine.
-    """
+    """The GPU of a processor, None for a card. Raises `PartOfMachineError` for a chip."""
     if not all(card.unified for card in several):
         return None
     shared = next((card for card in several if card.integrated), None)
@@ -551,9 +547,7 @@ def _named_inside(several: Sequence[Card], memory_gib: float | None) -> NamedCar
 
 
 def _named_card(several: Sequence[Card], typed: str, memory_gib: float | None) -> NamedCards:
-    """The one to judge of cards that a name can mean, with a note on the others that would be
-    judged otherwise.
-    """
+    """The one to judge of cards that a name can mean, with a note on the others."""
     options = _options(several, memory_gib)
     _, size, peak, card = options[0]
     others = dict.fromkeys(c.label_with(s) for _, s, p, c in options if (s, p) != (size, peak))
@@ -581,9 +575,7 @@ def _named_card(several: Sequence[Card], typed: str, memory_gib: float | None) -
 def _options(
     several: Sequence[Card], memory_gib: float | None
 ) -> list[tuple[bool, float, float, Card]]:
-    """Each size of the cards: whether it is an unusual one, GiB and GB/s; the one to judge first.
-    Raises `UnknownGpuError` where none is sold so.
-    """
+    """Each size: whether it is unusual, GiB and GB/s. Raises `UnknownGpuError` without one."""
     if all(f"{memory_gib or 0:g}gb" in card.named - card.words for card in several):
         # the name of a superchip states the processor's memory
         memory_gib = None
@@ -615,9 +607,7 @@ def matches(name: tuple[str, ...], *, laptop: bool = False) -> tuple[Card, ...]:
 
 
 def _with_words(typed: frozenset[str]) -> list[Card]:
-    """The cards of which the words say enough, and nothing that it is not; of these the ones of
-    which every word was typed: `h200` is no `h200 nvl`.
-    """
+    """The cards of which the words say enough: `h200` is no `h200 nvl`."""
     unsaid = role("left_out") | role("forms")
     matching = [
         card

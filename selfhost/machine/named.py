@@ -178,9 +178,6 @@ def _planned(
 
 
 def _described(about: Description) -> Named:
-    """The machine that the description means. Raises `UnknownMachineError` where it names no
-    processor, no GPU, no product and no memory.
-    """
     if about.chip is not None:
         machine, note = _mac(about, about.chip)
     elif about.known:
@@ -249,7 +246,7 @@ def _mac(about: Description, row: Mapping[str, Any]) -> tuple[Machine, str]:
         names = [mac_title(each) for each in with_size if each["chip"] == row["chip"]]
         of_others = f"; one with {gib:g} GB has an {' or '.join(names)}" if names else ""
         sold = ", ".join(f"{size} GB" for size in row["gib"])
-        values = {"chip": chip_title, "gib": gib, "sizes": sold, "others": of_others}
+        values: Any = {"chip": chip_title, "gib": gib, "sizes": sold, "others": of_others}
         raise refusal("mac_size", chip_title, **values)
     facts: dict[str, Any] = {
         "system": "macos",
@@ -283,7 +280,6 @@ def _mac(about: Description, row: Mapping[str, Any]) -> tuple[Machine, str]:
 
 
 def _guest(about: Description) -> tuple[Machine, str]:
-    """A virtual machine or a container of which its processors and memory are told."""
     parts = _Parts(about)
     counts = (about.numbers.get(name) for name in ("vcpus", "threads", "cores"))
     stated = next(filter(None, counts), 0)
@@ -337,9 +333,7 @@ class _Parts:
         self.accelerators = self._accelerators(about)
 
     def _accelerators(self, about: Description) -> tuple[Accelerator, ...]:
-        """The GPUs that are named, else the one inside, else one of which its memory, and perhaps
-        its maker, is all that is told.
-        """
+        """The GPUs that are named, else the one inside, else one of which its memory is told."""
         inside = self.row.get("shared") or (self.chip and self.chip.gpu)
         if self.cards is not None:
             return self.cards.accelerators
@@ -352,7 +346,6 @@ class _Parts:
         return (Accelerator(vendor=maker, name=name, memory_total_bytes=memory, unified=False),)
 
     def system(self, about: Description) -> str:
-        """The system of the product, else the one that most such machines have."""
         if "system" in self.row or (self.series and self.series.kind == "phone"):
             return str(self.row.get("system", "linux"))
         said = {token.text for token in about.tokens}
@@ -362,7 +355,6 @@ class _Parts:
         return "linux" if self.row or self.around is None else self.around.system
 
     def memory_gib(self, about: Description) -> float:
-        """GiB of RAM: as stated, else what most such machines have."""
         if about.ram_gib is not None or self.row:
             return about.ram_gib or float(self.row["gib"][0])
         of_class = self.around.memory_gib if self.around else 0
@@ -373,7 +365,7 @@ class _Parts:
         return float((self.chip and self.chip.memory_gib) or of_series or of_class)
 
     def most_bytes(self, about: Description) -> int | None:
-        """The most RAM that such a machine is sold with, where its RAM is assumed."""
+        """The most RAM that it is sold with, where its RAM is assumed."""
         if about.ram_gib is not None or (self.series and self.series.on_package_gib):
             return None
         if self.row:
@@ -415,9 +407,7 @@ def _computer(about: Description) -> tuple[Machine, str]:
 
 
 def _profile_with(cards: NamedCards, *, laptop: bool) -> Profile | None:
-    """The laptop or desktop that has just these GPUs, the one with the least memory, else the
-    server.
-    """
+    """The laptop or desktop that has just these GPUs and the least memory, else the server."""
     wanted = [(card.name, card.memory_total_bytes) for card in cards.accelerators]
     kinds = ("laptop",) if laptop else ("desktop", "server")
     for profile in (each for kind in kinds for each in beginning_with(kind)):
@@ -449,9 +439,7 @@ def _machine(about: Description, parts: _Parts) -> Machine:
 
 
 def _facts_of_processor(parts: _Parts) -> dict[str, Any]:
-    """Its name, the cores that the product's row states, and the rate of memory that comes in one
-    with the product or the chip.
-    """
+    """Its name, stated cores, and the rate of memory that comes with the product or the chip."""
     row, series = parts.row, parts.series
     facts: dict[str, Any] = {"cpu_model": parts.processor} if parts.processor else {}
     if parts.is_of_product and "cores" in row:
@@ -482,9 +470,7 @@ def _assumed(about: Description, parts: _Parts) -> list[str]:
 
 
 def _with_cores(machine: Machine, about: Description) -> Machine:
-    """The machine with the cores that its description states; as it is where it states none, or as
-    many as its processor has, or more.
-    """
+    """The machine with the cores that are stated, if fewer than its processor has."""
     stated, threads = about.numbers.get("cores", 0), about.numbers.get("threads", 0)
     if machine.assumes("cpu_cores_usable"):
         # two threads of a core, as nearly all have that tell their threads
@@ -505,7 +491,6 @@ def _with_cores(machine: Machine, about: Description) -> Machine:
 
 
 def _title(about: Description, parts: _Parts) -> str:
-    """What the machine is called in a sentence."""
     is_said = parts.row and parts.is_of_product
     names = [parts.processor or ""] * (not is_said and parts.processor != _UNNAMED_PROCESSOR)
     if parts.cards is not None:
@@ -519,7 +504,6 @@ def _title(about: Description, parts: _Parts) -> str:
 
 
 def _doubts(about: Description, parts: _Parts) -> Iterator[str]:
-    """Sentences on what the names leave open."""
     series, sizes = parts.series, parts.row.get("gib", ())
     yield from parts.cards.notes if parts.cards else ()
     yield from _doubts_of_processor(about, parts)

@@ -293,9 +293,7 @@ def _places_of_chip(texts: Sequence[str]) -> list[int]:
 def _macs(
     chip: Sequence[str], product: Sequence[str], texts: Sequence[str]
 ) -> list[Mapping[str, Any]]:
-    """The rows of that chip, `["m2", "max"]`, else of the size among the words, that were sold as
-    that product.
-    """
+    """The rows of that chip, else of the size among the words, sold as that product."""
     own = {*product} - {"mac"} or {*product}
     sold = [
         row
@@ -331,7 +329,6 @@ def _take_processor(about: Description) -> None:
 
 
 def _may_be_of_processor(word: str) -> bool:
-    """Whether a processor's name may have the word."""
     count = COUNT.fullmatch(word)
     is_other = SIZE.fullmatch(word) or MODULES.fullmatch(word) or NUMBERED.fullmatch(word)
     is_of_gpu = word in role("cards") or word in ("iris", "uhd", "hd", "xe", "graphics")
@@ -353,7 +350,6 @@ def _last_word_tells(name: Sequence[str]) -> bool:
 
 
 def _put_processor(about: Description, start: int, end: int, name: str) -> None:
-    """Keep the processor with the count beside it."""
     about.take(start, end, "processor")
     series = cpus.processor_of(name)
     count = 1 if series and series.kind != "server" else _count_beside(about, start, end)
@@ -403,9 +399,7 @@ def _take_kind(about: Description) -> None:
 
 
 def _is_kind(name: Sequence[str], behind: str) -> bool:
-    """Whether words tell a kind of processor and nothing else; a maker alone is none but before a
-    number of no series, `amd a10x9600p`.
-    """
+    """Whether words tell a kind of processor and nothing else: `ryzen 7`, `amd a10x9600p`."""
     telling = {word for word in name if word not in cpus.MAKERS and word not in _CLASS_NUMBERS}
     if not telling:
         is_number = re.fullmatch(r"[a-z]+\d+\w*|\d{3,5}[a-z]+", behind) is not None
@@ -457,9 +451,7 @@ def _is_card(about: Description, start: int, end: int, run: list[str]) -> bool:
 
 
 def _may_be_a_name(run: Sequence[str]) -> bool:
-    """Whether words have the form of a GPU's name: no filler, count or size at an end, and a number
-    but for names that have none.
-    """
+    """Whether words have the form of a GPU's name: no filler or size at an end, and a number."""
     idle, ends = (role("idle") - role("forms")) | role("gpu_idle"), (run[0], run[-1])
     if not idle.isdisjoint(ends) or any(map(SIZE.fullmatch, ends)) or re.match(r"\d\d?$", run[0]):
         return False
@@ -558,9 +550,7 @@ def _is_no_ram(gib: float) -> bool:
 
 
 def _count_beside(about: Description, start: int, end: int) -> int:
-    """Take the count of what stands from `start` to `end`: `2x`, `dual`, `x2`, and a bare number
-    that is none of the name before it. 1 without one.
-    """
+    """Take the count of a run: `2x`, `dual`, `x2`, a bare number before it. 1 without one."""
     while start > 1 and about.word(start - 1) in role("gpu_idle") - {"with"}:
         start -= 1
     before = COUNT.fullmatch(about.free(start - 1))
@@ -657,7 +647,6 @@ def _kind_of_size(about: Description, at: int) -> str:
 
 
 def _take_numbers(about: Description) -> None:
-    """Take cores, threads, channels and the rate of the RAM."""
     for token in about.tokens:
         match = NUMBERED.fullmatch(token.text)
         if token.by or match is None:

@@ -184,7 +184,6 @@ class _Config:
         )
 
     def parameters(self, architecture: Architecture, row: ArchitectureRow) -> Parameters:
-        """Those of the language model."""
         groups = checkpoint_tensors(architecture, row)
         total = count(groups)
         if total > _MAX_PARAMETERS:
@@ -199,9 +198,7 @@ class _Config:
         return Parameters(total=total, active=max(1, total - idle(groups, architecture)), mtp=mtp)
 
     def with_encoders(self, counts: Parameters, text_width: int) -> Parameters:
-        """The counts with what the model sees or hears with, by the widths and layers of each part;
-        a file of weights beside it tells them exactly.
-        """
+        """The counts with what the model sees or hears with."""
         outer = self.keys.outer
         parts = [outer[key] for key in _ENCODERS if isinstance(outer.get(key), dict)]
         total = sum(encoder_parameters(part, text_width) for part in parts)
@@ -306,7 +303,6 @@ class _Config:
         return layers
 
     def types(self, stored: Stored, attention: Iterable[Attention | None]) -> dict[str, Any]:
-        """The types of weights and cache, as fields of `Architecture`."""
         latent = any(each is not None and each.kind == "latent" for each in attention)
         outer = self.keys.outer
         quantization = outer.get("quantization_config")
@@ -327,7 +323,6 @@ class _Config:
         }
 
     def gguf_name(self, recurrent: Iterable[Recurrent], feed_forward: Iterable[FeedForward]) -> str:
-        """The `general.architecture` that llama.cpp's converter writes."""
         type, has_experts = self.keys.type, any(part.experts for part in feed_forward)
         key = "row_with_experts" if has_experts else "row"
         if not any(recurrent) and not has_experts:
@@ -389,7 +384,6 @@ class _Config:
         }
 
     def audio(self) -> Audio | None:
-        """The encoder of a model that writes down speech; None for any other model."""
         needed = self.keys.needed
         if not self.keys.type.get("hears"):
             return None
@@ -434,7 +428,6 @@ class _Config:
     def incompleteness(
         self, row: Mapping[str, Any] | None, vocabulary: int | None, tied: bool | None
     ) -> str | None:
-        """Why the weights do not follow from the file, None where they do."""
         keys = self.keys
         keys.understood.update(("parallel_attn", "hidden_size_per_layer_input"))
         odd = keys.not_understood(cache=False) + keys.published_keys(as_published=False)

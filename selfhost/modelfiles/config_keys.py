@@ -160,9 +160,6 @@ class Keys:
         return text
 
     def _add_names_and_defaults(self) -> None:
-        """Adds what the class takes for a key that the file leaves out, and each key's other
-        name.
-        """
         defaults = {**self.known.get("defaults", {}), **self.type.get("defaults", {})}
         named = {*self.text, *(self.names.get(key, key) for key in self.text)}
         for key, value in defaults.items():
@@ -386,9 +383,7 @@ def _leaves_attention(config: Mapping[str, Any]) -> bool:
 
 
 def _name_by(method: str, config: Mapping[str, Any]) -> tuple[str, str | None]:
-    """The key that tells the layout of a method's weights, and the layout in the words of
-    QUANTIZATIONS, None where it is not understood.
-    """
+    """The key that tells the layout, and the layout, None where it is not understood."""
     layout = _names()["layouts"].get(method)
     if layout is not None:
         return layout["key"], layout["names"].get(str(config.get(layout["key"])))

@@ -260,9 +260,7 @@ def _of_experts(config: Keys, experts: int, number: int, width: int) -> FeedForw
 
 
 def _has_experts(config: Keys, number: int) -> bool:
-    """Whether a layer of a model with experts has some: by a name for each, by the numbers of
-    those with experts or without, behind the first ones, or every so many layers.
-    """
+    """Whether a layer of a model with experts has some."""
     config.understood.update(tables()["keys"]["expert_layout"])
     types, chosen = config.per_layer("mlp_layer_types"), config.places("moe_layers")
     flags = config.per_layer("is_moe_layer")
@@ -303,7 +301,6 @@ def _dense_length(config: Keys, width: int, number: int) -> int:
 
 
 def _adjusted(config: Keys) -> int:
-    """The width that Lfm2Config makes of `block_ff_dim`: two thirds, rounded up."""
     length = config.needed("block_ff_dim", "intermediate_size")
     factor, step = config.get("block_ffn_dim_multiplier"), config.number("block_multiple_of") or 1
     if not config.get("block_auto_adjust_ff_dim"):

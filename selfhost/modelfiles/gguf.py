@@ -116,7 +116,6 @@ def _headers(path: str, paths: Sequence[str], *, alone: bool) -> list[Header]:
 
 
 def _spec(model: GgufModel, sizes: Mapping[str, int], parts: int) -> ModelSpec:
-    """The spec; `sizes` of the file's quantization are the bytes of all its parts."""
     architecture, refused = None, None
     try:
         architecture = _architecture(model)
@@ -404,7 +403,6 @@ def _refuse_other_tensors(model: GgufModel, expected: _Shapes, actual: _Shapes) 
 
 
 def _place(tensor: Tensor) -> tuple[str, tuple[int, ...], tuple[int, ...]]:
-    """A tensor's name, with `*` for its block, that block, and its shape."""
     block = BLOCK.match(tensor.name)
     # a number with a leading zero is none of llama.cpp's
     if block is None or block[2] != str(int(block[2])):
@@ -415,9 +413,7 @@ def _place(tensor: Tensor) -> tuple[str, tuple[int, ...], tuple[int, ...]]:
 def _by_place(
     placed: Iterable[tuple[str, tuple[int, ...], tuple[int, ...]]],
 ) -> _Shapes:
-    """Shape by name and layer. Dimensions of 1 say nothing, and how a norm is folded changes no
-    size.
-    """
+    """Shape by name and layer, without dimensions of 1 and with norms unfolded."""
     shapes: dict[tuple[str, int], tuple[int, ...]] = {}
     two_names = names_of_gguf()["two_names"]
     for whole_name, layers, sizes in placed:
@@ -438,9 +434,7 @@ def _numbered(name: str, layer: int) -> str:
 
 
 def _loaded(model: GgufModel) -> tuple[FileTensors, ...]:
-    """What llama.cpp loads, alike tensors together; empty where one has a type whose size is not
-    known.
-    """
+    """What llama.cpp loads, alike tensors together; empty where a size is not known."""
     bytes_by_tensor: dict[tuple[str, tuple[int, ...], str, bool], list[int]] = {}
     for tensor in model.tensors:
         if tensor.bytes is None or tensor.type not in BLOCKS:

@@ -89,7 +89,6 @@ class _Stream:
         self.kept = 0
 
     def reach(self, end: int) -> None:
-        """Have the bytes before `end`."""
         if end > self.size:
             cut_short(self.path, f"it has {self.size:,} bytes and ends inside its header")
         if end > MAX_HEADER_BYTES:
@@ -109,7 +108,6 @@ class _Stream:
         return self.content[begin : self.place]
 
     def number(self, bytes: int, form: str) -> Any:
-        """One number of so many bytes in a format of `struct`."""
         return unpack_from("<" + form, self.take(bytes))[0]
 
     def skip(self, count: int) -> None:
@@ -224,9 +222,7 @@ def _value(source: _Stream, key: str) -> tuple[Any, int]:
 
 
 def _tensors(source: _Stream, count: int, alignment: int) -> tuple[tuple[Tensor, ...], int]:
-    """The tensors, each where the one before it ends, and how many bytes a file has that holds
-    them all.
-    """
+    """The tensors, and how many bytes a file has that holds them all."""
     tensors: dict[str, Tensor] = {}
     # None behind a tensor of unknown size: the next one begins where the header says
     end: int | None = 0

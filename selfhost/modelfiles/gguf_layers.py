@@ -169,7 +169,6 @@ def recurrent(model: GgufModel) -> States:
 
 
 def _state_kind(model: GgufModel, layer: int) -> str | None:
-    """The kind of state that a layer keeps, None for a layer without one."""
     shown = model.row.state_kind
     is_delta = shown == "delta" or model.has(layer, "ssm_alpha.weight", "ssm_ba.weight")
     is_possible = {"delta": is_delta, "lightning": shown == "lightning"}
@@ -276,7 +275,6 @@ def _plain(model: GgufModel, layer: int, heads: int, kv_heads: int, *, slides: b
 
 
 def _latent(model: GgufModel, heads: int, *, slides: bool) -> Attention:
-    """Latent attention. Layers with a window may have sizes of their own."""
     end = "_swa" if slides and model.number("attention.kv_lora_rank_swa") else ""
     whole = model.needed(f"attention.key_length_mla{end}")
     rope = model.needed("rope.dimension_count")
@@ -321,9 +319,7 @@ def _window(model: GgufModel) -> int | None:
 
 
 def _sliding(model: GgufModel, window: int) -> list[bool]:
-    """Which layers have the window. The header lists them, or says that every so many layers
-    one has none; else the row says so.
-    """
+    """Which layers have the window, by a list or by every so many; else as the row says."""
     key, layers = "attention.sliding_window_pattern", model.layers
     name = f"{model.name}.{key}"
     stated = model.values.get(name)

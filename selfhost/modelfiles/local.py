@@ -82,7 +82,6 @@ def read_local(path: str | os.PathLike[str], architectures: Mapping[str, Any]) -
 
 
 def _read_folder(path: str, architectures: Mapping[str, Any]) -> LocalModel:
-    """The model in a folder. Raises `SpecError`, also where there are several."""
     names = names_in(path)
     if not names:
         fail(path, "is an empty folder", "give the folder that holds the model's files")
@@ -110,9 +109,7 @@ def _read_folder(path: str, architectures: Mapping[str, Any]) -> LocalModel:
 
 
 def _weight_files(path: str, names: Sequence[str]) -> tuple[tuple[str, ...], int | None]:
-    """The safetensors files of the only set of weights in a folder, and the bytes of their tensors
-    where it has an index.
-    """
+    """The only set of weights in a folder, and the bytes of their tensors by its index."""
     indexes = safetensors.of_model_with(names, safetensors.INDEX_ENDING)
     shards = safetensors.of_model_with(names, ".safetensors")
     sets = {numbered_files(os.path.join(path, name), safetensors.MAX_SHARDS) for name in shards}

@@ -240,9 +240,7 @@ def _id_of(document: Document) -> str | None:
 
 
 def _texts(document: Document, *path: str) -> list[tuple[Path, str]]:
-    """The text or the list of texts at a path, each with its own path. The reader has noted what
-    is no text.
-    """
+    """The text or the list of texts at a path, each with its own path."""
     value: Any = document.values
     for key in path:
         value = value.get(key) if isinstance(value, dict) else None
@@ -266,9 +264,6 @@ def _owners(specs: Iterable[ModelSpec]) -> dict[str, str]:
 
 
 def _check_names(document: Document, owners: dict[str, str]) -> None:
-    """The file's name, and that no other spec answers to a name of this one, whose names `owners`
-    gets.
-    """
     spec_id, file = _id_of(document), os.path.basename(document.file)
     if spec_id is None:
         return
@@ -288,9 +283,7 @@ def _check_names(document: Document, owners: dict[str, str]) -> None:
 
 
 def _check_references(document: Document, ids: Sequence[str], runtime_ids: Sequence[str]) -> None:
-    """Every spec that this one points at exists, and every program that it is run with has a file
-    under `specs/runtimes`.
-    """
+    """That every spec and program that this one points at exists."""
     named = [
         *_texts(document, "availability", "open_alternatives"),
         *_texts(document, "availability", "successor"),
@@ -406,9 +399,6 @@ def _check_files(document: Document, spec: ModelSpec, architectures: Mapping[str
 
 
 def _check_license(document: Document) -> None:
-    """That the license is a known expression, that a browser may open its address, and that
-    something is conditional where there are conditions.
-    """
     terms = document.values.get("license")
     if not isinstance(terms, dict):
         return
