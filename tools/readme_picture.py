@@ -19,7 +19,7 @@ from selfhost import Verdict, Workload
 from selfhost.advice.verdicts import check_with
 from selfhost.catalogue.index import open_catalogue
 from selfhost.catalogue.offers import snapshot
-from selfhost.machine.named import machine_named
+from selfhost.machine.named import named
 from selfhost.reports.check_text import check_document
 from selfhost.reports.layout import plain
 
@@ -54,7 +54,7 @@ _SVG = """<svg class="selfhost" viewBox="0 0 {width} {height}" xmlns="http://www
 
 def verdicts() -> list[Verdict]:
     """What the picture shows."""
-    catalogue, machine = open_catalogue(), machine_named(MACHINE)
+    catalogue, machine = open_catalogue(), named(MACHINE).noted
     today = snapshot(catalogue.offers_path).day
     return [check_with(catalogue, name, Workload(), machine, today=today) for name in MODELS]
 
