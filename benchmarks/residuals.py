@@ -9,7 +9,7 @@ from selfhost import Machine, Workload
 from selfhost.advice.understood import judged_for, understand
 from selfhost.catalogue.index import open_catalogue
 from selfhost.judge.pace.speed import PaceRange, Speed
-from selfhost.machine.named import machine_named
+from selfhost.machine.named import named
 from selfhost.needs.records import Needs
 
 
@@ -69,7 +69,7 @@ class Asked(NamedTuple):
 def ask(model: str, workload: Workload | None = None, *, machine: Machine | str) -> Asked:
     """As `selfhost.check`, without what it finds beside the judged layout. Raises as that does."""
     shelf = open_catalogue()
-    known = machine_named(machine) if isinstance(machine, str) else machine
+    known = named(machine).noted if isinstance(machine, str) else machine
     understood = understand(shelf, model, workload or Workload(), known)
     judged = judged_for(shelf, understood, known)
     return Asked(known, judged.question.workload, judged.needs, judged.speed)

@@ -60,7 +60,7 @@ from selfhost.judge.pace.work import Job, power_of, seconds_of_picture
 from selfhost.judge.placement.experts import expert_parameters, layers_with_experts
 from selfhost.machine import gpus
 from selfhost.machine.gpus import vendor_of
-from selfhost.machine.named import machine_named
+from selfhost.machine.named import named
 from selfhost.machine.record import Accelerator
 from selfhost.needs import parts
 from selfhost.needs.tensors import row_of
@@ -593,7 +593,7 @@ def of_sound() -> Iterator[Run]:
     for row in rows(SOUND):
         card = row["memory_gb"]
         machine = (
-            with_cores(machine_named(row["device"]), row["cores"])
+            with_cores(named(row["device"]).noted, row["cores"])
             if row["cores"]
             else machine_of(row["device"], "card" if card else "processor", card)
         )

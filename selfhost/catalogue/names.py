@@ -352,12 +352,16 @@ def _as_it_is(base: str, owner: str, form: Form | None, catalogue: Catalogue) ->
     is_file = form is not None and form.is_file
     if base.lower().endswith((".gguf", ".llamafile")) and not is_file:
         return None
-    # a form that others make is evidence enough whose weights these are; of files that hold the
-    # weights as they are only an account that publishes no others
-    is_evidence = is_file or (form is not None and not form.is_container)
     # the name of a file is its original's; an alias may mean another model
     match = _original(base, catalogue) if is_file and not owner else None
-    match = match or named(f"{owner}/{base}" if owner else base, catalogue)
+    return match or _in_account(base, owner, form, catalogue)
+
+
+def _in_account(base: str, owner: str, form: Form | None, catalogue: Catalogue) -> Match | None:
+    # a form that others make is evidence enough whose weights these are; of files that hold the
+    # weights as they are only an account that publishes no others
+    is_evidence = form is not None and (form.is_file or not form.is_container)
+    match = named(f"{owner}/{base}" if owner else base, catalogue)
     if match is None and owner and (is_evidence or _is_converter(owner)):
         return _original(base, catalogue)
     return match

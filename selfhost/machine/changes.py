@@ -238,16 +238,19 @@ def _impossible(
         remedy = "leave it out, or state the architecture too: --set architecture=…"
         faults.append(_Fault(message, remedy).problem("instruction_sets"))
     cards = [card for card in changed.accelerators or () if card.vendor.lower() != "apple"]
-    has_its_gpu = any(c.vendor == "apple" and c.unified for c in changed.accelerators or ())
-    is_mac = has_its_gpu or (changed.system, changed.architecture) == ("macos", "aarch64")
-    is_apple = is_mac or "apple" in words_of(changed.cpu_model or "")
-    if cards and (named_gpus or "gpu" in texts) and is_apple:
+    if cards and (named_gpus or "gpu" in texts) and _is_apple(changed):
         message = f"a computer with an Apple chip takes no {cards[0].name} beside its own GPU"
         what = [*named_gpus, "Ryzen 5 7600 32GB"][0]
         remedy = f"leave it out, or name a computer that takes cards: --machine '{what}'"
         place = (None, "--gpu") if named_gpus else ("gpu", "--set")
         faults.append(_Fault(message, remedy).problem(*place))
     return faults
+
+
+def _is_apple(machine: Machine) -> bool:
+    has_its_gpu = any(c.vendor == "apple" and c.unified for c in machine.accelerators or ())
+    is_mac = (machine.system, machine.architecture) == ("macos", "aarch64")
+    return has_its_gpu or is_mac or "apple" in words_of(machine.cpu_model or "")
 
 
 def _values(

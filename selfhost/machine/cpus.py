@@ -355,6 +355,12 @@ def maker_of(name: str) -> str | None:
     return next((maker for maker, own in _WORDS_OF_MAKER.items() if words & own), None)
 
 
+def is_server(name: str | None) -> bool:
+    """Whether the series of that name is one of servers."""
+    series = processor_of(name or "")
+    return series is not None and series.kind == "server"
+
+
 # ------------------------------------------------------------------ numbers and kinds
 
 

@@ -239,15 +239,9 @@ def _known(about: Description) -> tuple[Machine, str]:
 def _mac(about: Description, row: Mapping[str, Any]) -> tuple[Machine, str]:
     """Raises `NotOneMachineError` for a size that such a Mac was not sold with."""
     gib = about.ram_gib or row["gib"][0]
-    chip_title, is_smaller = mac_title(row), gib in row.get("smaller", ())
-    title = f"Apple {chip_title}"
     if gib not in row["gib"]:
-        with_size = [each for each in shipped_table("macs")["mac"] if gib in each["gib"]]
-        names = [mac_title(each) for each in with_size if each["chip"] == row["chip"]]
-        of_others = f"; one with {gib:g} GB has an {' or '.join(names)}" if names else ""
-        sold = ", ".join(f"{size} GB" for size in row["gib"])
-        values: Any = {"chip": chip_title, "gib": gib, "sizes": sold, "others": of_others}
-        raise refusal("mac_size", chip_title, **values)
+        raise _not_sold_with(row, gib)
+    title, is_smaller = f"Apple {mac_title(row)}", gib in row.get("smaller", ())
     facts: dict[str, Any] = {
         "system": "macos",
         "architecture": "aarch64",
@@ -277,6 +271,15 @@ def _mac(about: Description, row: Mapping[str, Any]) -> tuple[Machine, str]:
     if about.cards:
         note += f" {about.cards[0].label} is left aside: no such computer takes a card."
     return machine, note
+
+
+def _not_sold_with(row: Mapping[str, Any], gib: float) -> Exception:
+    chip = mac_title(row)
+    with_size = [each for each in shipped_table("macs")["mac"] if gib in each["gib"]]
+    others = [mac_title(each) for each in with_size if each["chip"] == row["chip"]]
+    of_others = f"; one with {gib:g} GB has an {' or '.join(others)}" if others else ""
+    sold = ", ".join(f"{size} GB" for size in row["gib"])
+    return refusal("mac_size", chip, chip=chip, gib=gib, sizes=sold, others=of_others)
 
 
 def _guest(about: Description) -> tuple[Machine, str]:
@@ -387,10 +390,7 @@ def _computer(about: Description) -> tuple[Machine, str]:
         about.ram_gib = None
     has_gpu = parts.cards is not None or about.vram_gib is not None or "shared" in parts.row
     if parts.processor is None and not has_gpu:
-        if about.is_line or about.product:
-            raise refusal("product", about.text)
-        if about.ram_gib is None or any(map(str.isdecimal, "".join(about.left))):
-            raise unknown(about.text)
+        _refuse_nothing_named(about)
         parts.processor, parts.around = _UNNAMED_PROCESSOR, cpus.class_of(_UNNAMED_PROCESSOR)
     stated = (parts.processor, parts.row, about.system, about.is_line, about.ram_gib)
     if parts.cards is not None and not any(stated) and "cores" not in about.numbers:
@@ -404,6 +404,14 @@ def _computer(about: Description) -> tuple[Machine, str]:
     ram += ", assumed" if machine.assumes("memory_total_bytes") else ""
     doubts = " ".join(["", *_doubts(about, parts)])
     return machine, f'"{about.text}" is judged as {named}, {ram}.{doubts}'
+
+
+def _refuse_nothing_named(about: Description) -> None:
+    """Raises `UnknownMachineError` where not even the RAM is all that is told."""
+    if about.is_line or about.product:
+        raise refusal("product", about.text)
+    if about.ram_gib is None or any(map(str.isdecimal, "".join(about.left))):
+        raise unknown(about.text)
 
 
 def _profile_with(cards: NamedCards, *, laptop: bool) -> Profile | None:

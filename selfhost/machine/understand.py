@@ -266,15 +266,22 @@ def _take_mac(about: Description) -> None:
     rows = _macs([texts[at] for at in places], product, texts)
     if not rows and not is_mac and {"apple", "air"}.isdisjoint(texts):
         return
+    about.chip = _only_one(about, rows, product)
+    for at, word in enumerate(texts):
+        if at in places or _SAID.fullmatch(word):
+            about.tokens[at].by = "mac"
+
+
+def _only_one(
+    about: Description, rows: Sequence[Mapping[str, Any]], product: Sequence[str]
+) -> Mapping[str, Any]:
+    """Raises `UnknownMachineError` unless just one Mac is meant."""
     if len(rows) > 1:
         near = [" ".join([*product, row["chip"], row["variant"]]).strip() for row in rows]
         raise refusal("macs", about.text, near, count=len(rows), names=", ".join(near[:8]))
     if not rows:
         raise refusal("mac", about.text, profiles.unknown(about.text).nearest)
-    about.chip = rows[0]
-    for at, word in enumerate(texts):
-        if at in places or _SAID.fullmatch(word):
-            about.tokens[at].by = "mac"
+    return rows[0]
 
 
 def mac_title(row: Mapping[str, Any]) -> str:
@@ -639,9 +646,8 @@ def _kind_of_size(about: Description, at: int) -> str:
         return "vram"
     if behind in ("vram", "gpu", "graphics", "card"):
         return "vram"
-    series = cpus.processor_of(about.processor or "")
-    is_server = series is not None and series.kind == "server"
-    if (around[at].endswith("tb") and not is_server) or behind in words()["disk"]:
+    is_large = around[at].endswith("tb") and not cpus.is_server(about.processor)
+    if is_large or behind in words()["disk"]:
         return "disk"
     return "ram" if is_ram(before) else "plain"
 
