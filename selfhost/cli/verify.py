@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from ..advice.verify.comparison import verify
-from ..advice.verify.process import run_of_process
-from ..advice.verify.readers import run_of
-from ..advice.verify.run import Run
+from ..advice.verify.logs import run_of
+from ..advice.verify.run import Run, run_of_process
 from ..catalogue.index import open_catalogue
 from ..core.errors import InputError, Problem
 from ..core.files import LARGE, Unreadable, encoding_of, read_file, shown

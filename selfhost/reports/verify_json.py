@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..advice.verify.comparison import Comparison, Difference
-from ..advice.verify.placed import experts_in_ram
+from ..advice.verify.comparison import Comparison, Difference, experts_in_ram
 from .json import record, titled
 
 

@@ -122,11 +122,11 @@ def test_a_python_process_is_compared(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Its memory beside that of Transformers, with a word on the context that it does not tell."""
-    from selfhost.advice.verify import process
+    from selfhost.advice.verify import run
     from selfhost.machine.record import Process
 
     seen = Process(words=("python", "chat.py"), anonymous_bytes=1 << 30, file_bytes=1 << 28)
-    monkeypatch.setattr(process, "process", lambda _number: seen)
+    monkeypatch.setattr(run, "process", lambda _number: seen)
     code, out, err = answered(capsys, "77", *MACHINE, "--model", "qwen2.5-0.5b-instruct")
     assert code in (0, 1, 2)
     assert not err

@@ -8,15 +8,19 @@ import pytest
 
 from helpers.paths import DATA, RECORDS
 from selfhost.advice.verdicts import check_with
-from selfhost.advice.verify.comparison import Comparison, compare, machine_of, workload_of
-from selfhost.advice.verify.placed import part_in_ram, speed_at
-from selfhost.advice.verify.readers import run_of
+from selfhost.advice.verify.comparison import (
+    Comparison,
+    compare,
+    machine_of,
+    paces_at,
+    workload_of,
+)
+from selfhost.advice.verify.logs import run_of
 from selfhost.advice.verify.run import Run, SeenMemory, SeenPace
 from selfhost.catalogue.index import open_catalogue
 from selfhost.core.errors import SelfhostError
 from selfhost.core.workload import Workload
 from selfhost.judge.pace.speed import PaceRange, Speed
-from selfhost.judge.question import architectures
 from selfhost.machine.changes import apply
 from selfhost.machine.named import named as named_machine
 from selfhost.machine.profiles import load
@@ -28,19 +32,9 @@ MACHINE = Machine.from_file(RECORDS / "vm-24gib.json")
 def held(
     run: Run, model: str, machine: Machine = MACHINE, speed: Speed | None = None
 ) -> Comparison:
-    machine, notes = machine_of(run, machine)
+    machine, _ = machine_of(run, machine)
     verdict = check_with(open_catalogue(), model, workload_of(run), machine, instead=False)
-    runtime = open_catalogue().runtime(run.runtime)
-    return compare(
-        run,
-        verdict,
-        by="typed",
-        is_public=True,
-        speed_at=lambda _depth: speed,
-        notes=notes,
-        runtime=runtime,
-        in_ram=part_in_ram(run, verdict),
-    )
+    return compare(run, verdict, lambda _depth: speed, open_catalogue().runtime(run.runtime))
 
 
 def test_room_for_many_logits_is_not_compared() -> None:
@@ -49,7 +43,7 @@ def test_room_for_many_logits_is_not_compared() -> None:
     assert run is not None
     rows = {row.term: row for row in held(run, "qwen2.5-0.5b-instruct").differences}
     assert rows["compute"].inside is None
-    assert "2,048 tokens" in (rows["compute"].why or "")
+    assert "logits" in (rows["compute"].why or "")
     assert rows["weights"].inside
     assert rows["kv_cache"].inside
 
@@ -69,9 +63,7 @@ def test_several_sequences_at_once_are_held_against_their_total() -> None:
         ),
     )
     judged = held(run, "qwen2.5-0.5b-instruct").verdict.replace(speed=speed)
-    rows = compare(
-        run, judged, by="typed", is_public=True, speed_at=lambda _depth: speed
-    ).differences
+    rows = compare(run, judged, lambda _depth: speed).differences
     assert [row.term for row in rows] == ["decode", "decode_at_once", "decode_at_once"]
     assert [row.inside for row in rows] == [True, True, None]
     assert rows[1].high == total.high
@@ -252,21 +244,21 @@ def test_a_pace_that_no_machine_has_is_called_impossible(
 
 
 @pytest.mark.parametrize(
-    ("options", "part"),
+    ("options", "is_part"),
     [
-        ({"gpu_layers": 24}, "8 of 32 layers"),
-        ({"gpu_layers": 99}, None),
-        ({"gpu_layers": 0, "on_processor": True}, None),
+        ({"gpu_layers": 24}, True),
+        ({"gpu_layers": 99}, False),
+        ({"gpu_layers": 0, "on_processor": True}, False),
     ],
 )
-def test_what_lay_in_ram_is_not_compared(options: dict[str, Any], part: str | None) -> None:
+def test_what_lay_in_ram_is_not_compared(options: dict[str, Any], *, is_part: bool) -> None:
     """24 of 33 layers on the card is far slower than all of them, which are predicted."""
     pace = SeenPace(kind="decode", tokens_per_second=25.0, tokens=128)
     run = Run(tool="llama-bench", quantization="Q4_K_M", paces=(pace,), **options)
     card = apply(MACHINE, [], ["RTX 4090"])
     (row,) = held(run, "llama-3.1-8b-instruct", card, speed=SPEED).differences
-    assert (row.inside is None) is (part is not None)
-    assert part is None or part in str(row.why)
+    assert (row.inside is None) is is_part
+    assert ("-ngl 999" in str(row.why)) is is_part
 
 
 @pytest.mark.parametrize(
@@ -300,7 +292,7 @@ def test_a_short_chat_is_what_check_tells(model: str, runtime: str, machine: str
     """Without a depth both give the same range; a deeper context is slower."""
     catalogue, place = open_catalogue(), load(machine).machine
     verdict = check_with(catalogue, model, Workload(runtime=runtime), place, instead=False)
-    at = speed_at(verdict, catalogue.runtime(runtime), architectures(catalogue))
+    at = paces_at(verdict, catalogue.runtime(runtime), catalogue)
     short, deep = at(None), at(32_000)
     assert short is not None
     assert short.decode is not None
