@@ -62,8 +62,8 @@ _GPUS = 8
 # no residual of the fit: ranges of a factor of 2 hold 94 % of 281 published runs
 # (benchmarks/speed_residuals.py)
 _FOREIGN_FACTOR = 3.0
-# slower than likely by so much is worth an explanation
-_SLOW = -0.2
+# of the likely pace: slower is worth an explanation
+_SLOW = 0.8
 # of the weights that are predicted on the accelerators: rounding, and tables that a program keeps
 # beside (assumed)
 _LEAST_SHARE = 0.9
@@ -181,25 +181,30 @@ def machine_of(run: Run, machine: Machine) -> tuple[Machine, tuple[str, ...]]:
     """The machine with no more of it than the run used, and sentences on what was left out.
     `SelfhostError` where the run used an accelerator that the machine does not have.
     """
+    if not run.on_processor:
+        _refuse_other_cards(run, machine)
+    threads = run.threads if run.threads and run.threads < threads_of(machine) else None
+    holds = {"no-gpu": run.on_processor and machine.accelerators, "threads": threads}
+    if run.on_processor:
+        machine = machine.replace(accelerators=())
+    if threads:
+        machine = machine.replace(
+            cpu_cores_usable=float(threads), cpu_cores_physical=threads, cpu_cores_performance=None
+        )
+    return machine, notes(holds, threads=threads)
+
+
+def _refuse_other_cards(run: Run, machine: Machine) -> None:
     cards, makers = machine.accelerators, dict(_MAKERS[b] for b in run.backends if b in _MAKERS)
     is_other = makers and cards and makers.keys().isdisjoint(card.vendor for card in cards)
     used_gpu = run.cards > 0 or run.on_processor is False
-    if not run.on_processor and (is_other or (used_gpu and cards == ())):
+    if is_other or (used_gpu and cards == ()):
         gpu = run.gpu or next(iter(makers.values()), "RTX 4090")
         what = f"computed with {', '.join(run.backends)}" if is_other else "used a GPU"
         raise SelfhostError(
             f"the run {what}, which {machine.called} does not have",
             remedy=f"name the machine of the run: --machine '{gpu}', or its GPU: --gpu '{gpu}'",
         )
-    fewer = run.threads if run.threads and run.threads < threads_of(machine) else None
-    holds = {"no-gpu": run.on_processor and cards, "threads": fewer}
-    if run.on_processor and cards:
-        machine = machine.replace(accelerators=())
-    if fewer:
-        machine = machine.replace(
-            cpu_cores_usable=float(fewer), cpu_cores_physical=fewer, cpu_cores_performance=None
-        )
-    return machine, notes(holds, threads=fewer)
 
 
 def paces_at(verdict: Verdict, runtime: RuntimeSpec | None, catalogue: Catalogue) -> Paces:
@@ -256,29 +261,16 @@ def _why(holds: Mapping[str, object], **figures: object) -> str | None:
 def _pace_row(seen: SeenPace, run: Run, verdict: Verdict, paces: Paces) -> Difference:
     speed = paces(seen.depth_tokens if seen.kind == "decode" else None)
     predicted = _predicted_pace(seen, verdict, run, speed)
-    tokens, depth, least = seen.tokens, seen.depth_tokens or 0, LEAST_TOKENS[seen.kind]
-    shares_ram = any(card.unified for card in verdict.machine.accelerators or ())
-    if seen.kind == "prompt" and (_on_accelerator(verdict) or shares_ram):
-        # fewer take a GPU as long as a batch
-        least = _BATCH_TOKENS
-    reasons = {
-        "impossible": _is_impossible(seen, verdict),
-        "no-pace": predicted is None,
-        "drafts": seen.drafted and seen.kind == "decode",
-        "shared": seen.shared,
-        "behind": seen.kind == "prompt" and depth > (tokens or 0),
-        "few": tokens is not None and tokens < least,
-        "in-ram": _is_part_in_ram(run, verdict),
-    }
     how = speed.how if speed is not None and speed.decode is None else None
-    why = _why(reasons, depth=depth, tokens=tokens, least=least, gpus=_GPUS, how=how)
+    why = _why({"impossible": _is_impossible(seen, verdict)}, gpus=_GPUS)
+    why = why or _why({"no-pace": predicted is None}, how=how) or _why_no_pace(seen, run, verdict)
     row = Difference(
         subject="pace",
         term=seen.kind if seen.sequences == 1 else f"{seen.kind}_at_once",
         unit="tokens_per_second",
         seen=seen.tokens_per_second,
         why=why,
-        tokens=tokens,
+        tokens=seen.tokens,
         depth_tokens=seen.depth_tokens,
         sequences=seen.sequences,
     )
@@ -287,6 +279,23 @@ def _pace_row(seen: SeenPace, run: Run, verdict: Verdict, paces: Paces) -> Diffe
     low, likely, high = predicted.low, predicted.likely, predicted.high
     inside = low <= row.seen <= high if why is None else None
     return row.replace(low=low, likely=likely, high=high, inside=inside)
+
+
+def _why_no_pace(seen: SeenPace, run: Run, verdict: Verdict) -> str | None:
+    """Why it is no pace of one long request alone; None where it is."""
+    tokens, depth, least = seen.tokens, seen.depth_tokens or 0, LEAST_TOKENS[seen.kind]
+    shares_ram = any(card.unified for card in verdict.machine.accelerators or ())
+    if seen.kind == "prompt" and (_on_accelerator(verdict) or shares_ram):
+        # fewer take a GPU as long as a batch
+        least = _BATCH_TOKENS
+    reasons = {
+        "drafts": seen.drafted and seen.kind == "decode",
+        "shared": seen.shared,
+        "behind": seen.kind == "prompt" and depth > (tokens or 0),
+        "few": tokens is not None and tokens < least,
+        "in-ram": _is_part_in_ram(run, verdict),
+    }
+    return _why(reasons, depth=depth, tokens=tokens, least=least)
 
 
 def _predicted_pace(
@@ -321,7 +330,7 @@ def _is_impossible(seen: SeenPace, verdict: Verdict) -> bool:
         return False
     if seen.kind == "prompt":
         return 2 * parameters.active * pace > _GPUS * operations_per_second
-    memory = verdict.needs.memory if verdict.needs is not None else None
+    memory = _memory_of(verdict)
     # what a processor reads in a layout of its own stands apart
     weights = ("weights", "repacked_weights")
     held = sum(term.low_bytes for term in memory.terms if term.name in weights) if memory else 0
@@ -332,44 +341,55 @@ def _is_impossible(seen: SeenPace, verdict: Verdict) -> bool:
 def _memory_row(
     seen: SeenMemory, run: Run, verdict: Verdict, runtime: RuntimeSpec | None
 ) -> Difference:
-    """A command with --no-repack is predicted where it unpacks, for a log tells no option. Of a
-    process of Python the default context is predicted, and a note says so.
-    """
-    memory, term = verdict.needs.memory if verdict.needs is not None else None, seen.term
+    memory, rounded = _memory_of(verdict), seen.rounded_bytes
     low, likely, high = _predicted_bytes(seen, memory, run) if memory is not None else (0, 0, 0)
-    cards = len({each.where for each in memory.terms} - {HOST}) if memory is not None else 0
+    on_gpu = memory is not None and any(term.where != HOST for term in memory.terms)
+    beside = {"no-memory": memory is None, "beside-gpu": not high and seen.where == HOST and on_gpu}
+    is_less = {"not-filled": seen.term in OF_PROCESS and seen.bytes < low - rounded}
+    why = _why(beside) or _why_no_bytes(seen, run, verdict, runtime) or _why(is_less)
+    row = Difference(
+        subject="memory", term=seen.term, where=seen.where, unit="bytes", seen=seen.bytes, why=why
+    )
+    if any(beside.values()):
+        return row
+    inside = low - rounded <= seen.bytes <= high + rounded if why is None else None
+    return row.replace(low=low, likely=likely, high=high, inside=inside)
+
+
+def _why_no_bytes(
+    seen: SeenMemory, run: Run, verdict: Verdict, runtime: RuntimeSpec | None
+) -> str | None:
+    """Why that term is of something else than was predicted; None where it is not. A command with
+    --no-repack is predicted where it unpacks, for a log tells no option. Of a process of Python the
+    default context is predicted, and a note says so.
+    """
+    term = seen.term
     of_process = term in (EVERYTHING_ELSE, ALL_MEMORY)
     of_cache = (of_process or term == "kv_cache") and run.runtime != "transformers"
     unpacks = runtime is not None and runtime.is_unpacked_on(verdict.machine.instruction_sets)
     is_repacked = any(part.term == "repacked_weights" for part in run.memory)
-    is_unlike = (
-        run.batch_tokens not in (None, _BATCH_TOKENS)
-        # llama-completion and llama-perplexity; a server has one for each sequence
-        or (run.output_tokens or 0) > max(run.parallel or 1, run.states)
-        or 0 < cards < run.cards
-    )
-    nothing = {
-        "no-memory": memory is None,
-        "beside-gpu": not high and seen.where == HOST and cards,
-    }
     reasons = {
-        **nothing,
         "holds-draft": run.holds_draft and of_process,
         "no-context": run.context_tokens is None and (of_cache or term == "compute"),
         "cache-type": of_cache and run.kv_cache_type not in KV_CACHE_TYPES,
         "repacked": unpacks and is_repacked and term in ("weights", "repacked_weights"),
-        "other-buffer": term == "compute" and is_unlike,
-        "not-filled": term in OF_PROCESS and seen.bytes < low - seen.rounded_bytes,
+        "other-buffer": term == "compute" and _has_other_buffer(run, verdict),
         "in-ram": _is_part_in_ram(run, verdict),
     }
-    why = _why(reasons, batch=_BATCH_TOKENS)
-    row = Difference(
-        subject="memory", term=term, where=seen.where, unit="bytes", seen=seen.bytes, why=why
+    return _why(reasons, batch=_BATCH_TOKENS)
+
+
+def _has_other_buffer(run: Run, verdict: Verdict) -> bool:
+    """Whether it computes more at once than is predicted, or on more GPUs. llama-completion and
+    llama-perplexity make room for the logits of a whole batch, a server for one each sequence.
+    """
+    memory = _memory_of(verdict)
+    cards = len({term.where for term in memory.terms} - {HOST}) if memory is not None else 0
+    return (
+        run.batch_tokens not in (None, _BATCH_TOKENS)
+        or (run.output_tokens or 0) > max(run.parallel or 1, run.states)
+        or 0 < cards < run.cards
     )
-    if any(nothing.values()):
-        return row
-    inside = low - seen.rounded_bytes <= seen.bytes <= high + seen.rounded_bytes
-    return row.replace(low=low, likely=likely, high=high, inside=inside if why is None else None)
 
 
 def _predicted_bytes(seen: SeenMemory, memory: MemoryNeed, run: Run) -> tuple[int, int, int]:
@@ -388,9 +408,8 @@ def _predicted_bytes(seen: SeenMemory, memory: MemoryNeed, run: Run) -> tuple[in
     here = [term for term in memory.terms if (term.where == HOST) == is_host]
     terms = [term for term in here if term.name in wanted]
     states = run.states if seen.term == "recurrent_state" else 1
-    low = sum(term.low_bytes for term in terms) * states
-    likely = sum(term.bytes for term in terms) * states
-    high = sum(term.high_bytes for term in terms) * states
+    ends = [(term.low_bytes, term.bytes, term.high_bytes) for term in terms]
+    low, likely, high = (states * sum(sizes) for sizes in zip((0, 0, 0), *ends, strict=True))
     if is_host and "weights" in wanted:
         likely, high = likely + memory.evictable_bytes, high + memory.evictable_bytes
         if seen.term != "weights":
@@ -403,47 +422,56 @@ def _is_part_in_ram(run: Run, verdict: Verdict) -> bool:
     """Whether the run had a part of the model in RAM beside its GPU, which is predicted on it, as
     far as its options and its buffers tell.
     """
-    needs, architecture = verdict.needs, verdict.model.architecture
-    if needs is None or needs.memory is None or architecture is None:
+    memory, architecture = _memory_of(verdict), verdict.model.architecture
+    if memory is None or architecture is None or run.on_processor or not _on_accelerator(verdict):
         return False
-    if run.on_processor or needs.placement == HOST:
-        return False
-    predicted = [term for term in needs.memory.terms if term.name == "weights"]
-    least = sum(term.low_bytes for term in predicted if term.where != HOST)
-    weights = [part for part in run.memory if part.term == "weights"]
-    held = sum(part.bytes for part in weights if part.where != HOST)
+    predicted = [term for term in memory.terms if term.name == "weights" and term.where != HOST]
+    weights = [part for part in run.memory if part.term == "weights" and part.where != HOST]
+    least = _LEAST_SHARE * sum(term.low_bytes for term in predicted)
     return (
         (run.gpu_layers is not None and run.gpu_layers < architecture.layers)
         or experts_in_ram(run, verdict.model) is not None
-        or 0 < held < _LEAST_SHARE * least
+        or 0 < sum(part.bytes for part in weights) < least
     )
 
 
+def _memory_of(verdict: Verdict) -> MemoryNeed | None:
+    return verdict.needs.memory if verdict.needs is not None else None
+
+
 def _on_accelerator(verdict: Verdict) -> bool:
-    return verdict.needs is not None and verdict.needs.placement not in (None, "host")
+    return verdict.needs is not None and verdict.needs.placement not in (None, HOST)
 
 
 def _causes(rows: Sequence[Difference], run: Run, verdict: Verdict) -> tuple[str, ...]:
     """What most often explains a figure far from the likely one, and what a wide range of a pace
     rests on.
     """
-    paces = [row for row in rows if row.unit != "bytes" and row.inside is not None]
-    decoding = [row for row in paces if row.term != "prompt"]
     machine, speed = verdict.machine, verdict.speed
-    above = {row.term for row in rows if row.inside is False and (row.difference or 0) > 0}
-    # how many times the likely pace the seen one is
-    ratios = [row.seen / row.likely for row in paces if row.likely and not row.inside]
-    here = list(dict.fromkeys(card.name for card in machine.accelerators or ()))
-    names = dict.fromkeys(run.gpu.split(", ")) if run.gpu else ()
-    foreign = [name for name in names if not any(are_alike(name, card) for card in here)]
+    compared = [row for row in rows if row.inside is not None]
+    paces = [row for row in compared if row.subject == "pace"]
+    off = [1 + (row.difference or 0) for row in paces]
+    outside = [row for row in compared if not row.inside]
+    here, foreign = _unlike_cards(run, verdict)
     holds = {
-        "elsewhere": here and foreign and _on_accelerator(verdict),
-        "busy": any((row.difference or 0) < _SLOW for row in paces),
-        "prompt-cache": not above.isdisjoint(OF_PROCESS),
+        "elsewhere": foreign,
+        "busy": min(off, default=1) < _SLOW,
+        "prompt-cache": any(r.term in OF_PROCESS and (r.difference or 0) > 0 for r in outside),
         # farther off than any machine is from what is predicted for its like
-        "foreign": any(not 1 / _FOREIGN_FACTOR <= ratio <= _FOREIGN_FACTOR for ratio in ratios),
-        "moment": machine.memory_bandwidth_how == BRIEFLY and not all(r.inside for r in decoding),
-        "basis": speed is not None and any(row.is_wide for row in decoding),
+        "foreign": min(off, default=1) < 1 / _FOREIGN_FACTOR
+        or max(off, default=1) > _FOREIGN_FACTOR,
+        "moment": machine.memory_bandwidth_how == BRIEFLY
+        and any(row.subject == "pace" for row in outside),
+        "basis": any(row.is_wide for row in paces),
     }
-    how, remedy = None if speed is None else speed.how, how_to_measure(machine)
-    return notes(holds, run=foreign, here=here, how=how, remedy=remedy)
+    how = None if speed is None else speed.how
+    return notes(holds, run=foreign, here=here, how=how, remedy=how_to_measure(machine))
+
+
+def _unlike_cards(run: Run, verdict: Verdict) -> tuple[list[str], list[str]]:
+    """The GPUs of the machine that is predicted, and those that the run names besides."""
+    here = list(dict.fromkeys(card.name for card in verdict.machine.accelerators or ()))
+    if not (here and run.gpu and _on_accelerator(verdict)):
+        return here, []
+    names = dict.fromkeys(run.gpu.split(", "))
+    return here, [name for name in names if not any(are_alike(name, card) for card in here)]

@@ -83,25 +83,28 @@ def _averaged(paces: Iterable[SeenPace], **marks: bool) -> tuple[SeenPace, ...]:
     fewer tokens than a pace needs, and prompts behind a longer one that was cached, count only
     where there are no others.
     """
-    averages, paces = [], list(paces)
-    for kind, least in LEAST_TOKENS.items():
-        timed = [(pace, pace.tokens or 0) for pace in paces if pace.kind == kind]
-        timed = [(pace, tokens) for pace, tokens in timed if tokens >= least] or timed
-        if kind == "prompt":
-            timed = [each for each in timed if (each[0].depth_tokens or 0) <= each[1]] or timed
-        total = sum(tokens for _, tokens in timed)
-        deep = [(p.depth_tokens, n) for p, n in timed if p.depth_tokens is not None]
-        depth = sum(at * n for at, n in deep)
-        if timed:
-            pace = SeenPace(
-                kind=kind,
-                tokens_per_second=total / sum(n / pace.tokens_per_second for pace, n in timed),
-                tokens=total // len(timed),
-                depth_tokens=round(depth / sum(n for _, n in deep)) if deep else None,
-                **marks,
-            )
-            averages.append(pace)
-    return tuple(averages)
+    paces = list(paces)
+    return tuple(
+        _average([pace for pace in paces if pace.kind == kind]).replace(**marks)
+        for kind in LEAST_TOKENS
+        if any(pace.kind == kind for pace in paces)
+    )
+
+
+def _average(paces: Sequence[SeenPace]) -> SeenPace:
+    first = paces[0]
+    timed = [(pace, pace.tokens or 0) for pace in paces]
+    timed = [each for each in timed if each[1] >= LEAST_TOKENS[first.kind]] or timed
+    if first.kind == "prompt":
+        timed = [each for each in timed if (each[0].depth_tokens or 0) <= each[1]] or timed
+    total = sum(tokens for _, tokens in timed)
+    deep = [(p.depth_tokens, tokens) for p, tokens in timed if p.depth_tokens is not None]
+    depth = sum(at * tokens for at, tokens in deep)
+    return first.replace(
+        tokens_per_second=total / sum(n / pace.tokens_per_second for pace, n in timed),
+        tokens=total // len(timed),
+        depth_tokens=round(depth / sum(n for _, n in deep)) if deep else None,
+    )
 
 
 # ------------------------------------------------------------------ the log of llama.cpp
@@ -157,12 +160,6 @@ def _read_log(text: str) -> Run | None:
         "drafter": drafters,
         "beside": 0 < len(alone) < len(requests),
     }
-    # a unified cache is for all sequences
-    context, sequences = amount(facts.get("n_ctx")), amount(facts.get("n_seq_max"))
-    is_unified = facts.get("kv_unified") == "true"
-    own = amount(facts.get("n_ctx_seq"))
-    if own is None and context is not None:
-        own = context // (sequences or 1)
     return _run_with(
         facts,
         f"{runtime} log",
@@ -171,13 +168,25 @@ def _read_log(text: str) -> Run | None:
         cards=cards,
         paces=paces,
         memory=memory,
-        context_tokens=context if is_unified else own,
-        parallel=1 if is_unified else sequences,
-        states=(sequences or 1) if is_unified else 1,
-        # builds before ggml-org/llama.cpp#23861 (2026-05) make room for those of a whole batch
-        output_tokens=amount(facts.get("n_outputs_max", facts.get("batch"))),
         notes=notes(holds, number=len(requests) - len(alone)),
+        **_room(facts),
     )
+
+
+def _room(facts: Mapping[str, str]) -> dict[str, int | None]:
+    """Tokens of context per sequence, the sequences, and how many of them share one cache: a
+    unified one is for all.
+    """
+    context, sequences = amount(facts.get("n_ctx")), amount(facts.get("n_seq_max"))
+    # builds before ggml-org/llama.cpp#23861 (2026-05) make room for those of a whole batch
+    outputs = amount(facts.get("n_outputs_max", facts.get("batch")))
+    if facts.get("kv_unified") == "true":
+        one = {"context_tokens": context, "parallel": 1, "states": sequences or 1}
+        return {**one, "output_tokens": outputs}
+    own = amount(facts.get("n_ctx_seq"))
+    if own is None and context is not None:
+        own = context // (sequences or 1)
+    return {"context_tokens": own, "parallel": sequences, "output_tokens": outputs}
 
 
 def _buffers(text: str) -> tuple[tuple[SeenMemory, ...], int]:
@@ -226,15 +235,20 @@ def _requests(text: str) -> list[dict[str, Any]]:
             running.add(task)
             for other in running if len(running) > 1 else ():
                 by_task[other]["shared"] = True
-        elif not event and float(match["ms"]) and int(match["tokens"]):
+        elif not event:
             kind = "prompt" if match["kind"] == "prompt eval" else "decode"
             if kind in request:
                 task += "'"
-            # builds of 2026 count the first token, and not its time: the rate printed does not
-            tokens, rate = int(match["tokens"]), float(match["rate"] or 0)
-            rate = rate if rate >= 1 else 1000 * tokens / float(match["ms"])
-            by_task.setdefault(task, {})[kind] = tokens, rate
+            by_task.setdefault(task, {})[kind] = _timing(match)
     return list(by_task.values())
+
+
+def _timing(match: re.Match[str]) -> tuple[int, float]:
+    """Tokens and their pace. Builds of 2026 count the first token, and not its time: the rate
+    printed does not.
+    """
+    tokens, rate, ms = int(match["tokens"]), float(match["rate"] or 0), float(match["ms"])
+    return tokens, rate if rate >= 1 or not ms else 1000 * tokens / ms
 
 
 def _paces(request: Mapping[str, Any]) -> Iterator[SeenPace]:
@@ -245,8 +259,8 @@ def _paces(request: Mapping[str, Any]) -> Iterator[SeenPace]:
         "decode": before + written // 2 if before > 0 else None,
     }
     for kind, depth in depths.items():
-        if kind in request:
-            tokens, rate = request[kind]
+        tokens, rate = request.get(kind, (0, 0.0))
+        if tokens and rate:
             yield SeenPace(kind=kind, tokens_per_second=rate, tokens=tokens, depth_tokens=depth)
 
 
@@ -257,8 +271,10 @@ _TEST = re.compile(r"(pp|tg) ?(\d{1,9})(?: @ d(\d{1,9}))?")
 _RATE = re.compile(r"\d{1,12}(?:\.\d{1,9})?")
 _TESTED = ("n_prompt", "n_gen", "n_depth")
 # what one run has of a row; another value is another test
-_SAME = ("file", "type", "parameters", "threads", "gpu_layers", "keys", "backend", "experts")
-_SAME += ("flash_attention",)
+_SAME = (
+    *("file", "type", "parameters", "threads", "gpu_layers", "keys", "backend", "experts"),
+    "flash_attention",
+)
 
 
 def _read_bench(text: str) -> Run | None:
@@ -398,13 +414,7 @@ def _read_vllm(text: str) -> Run | None:
     """Whole windows of its log with one request, or as many as most had, and what the model took;
     neither where the log shows none.
     """
-    facts, windows, before = _facts("vllm", text), [], 0
-    for prompt, rate, count in _WINDOW.findall(text):
-        running = int(count)
-        # the same ones ran from its start to its end, and no prompt was read
-        if running and running == before and not float(prompt) and float(rate):
-            windows.append((running, float(rate)))
-        before = running
+    facts, windows = _facts("vllm", text), list(_windows(text))
     counts = [running for running, _ in windows]
     # one request alone is what the predicted pace is of
     at_once = max(counts, key=lambda number: (number == 1, counts.count(number)), default=1)
@@ -436,3 +446,15 @@ def _read_vllm(text: str) -> Run | None:
         # of one of several devices it is a part
         memory=(weights,) if weights.bytes and not _SPREAD.search(text) else (),
     )
+
+
+def _windows(text: str) -> Iterator[tuple[int, float]]:
+    """Requests and pace of each stretch in which the same ones ran from its start to its end, and
+    no prompt was read.
+    """
+    before = 0
+    for prompt, rate, count in _WINDOW.findall(text):
+        running = int(count)
+        if running and running == before and not float(prompt) and float(rate):
+            yield running, float(rate)
+        before = running

@@ -219,29 +219,33 @@ def identify(run: Run, catalogue: Catalogue, typed: str | None) -> Identity:
     """
     from pathlib import Path
 
-    file, name = run.file or "", run.name or ""
+    file = run.file or ""
     is_file = file.lower().endswith(".gguf") and can_be_passed_on(file) and os.path.isfile(file)
     if typed is None and is_file:
         return Identity(model=Path(file), by="file", tells_quantization=True)
+    by, word = ("typed", typed) if typed is not None else _name_of(run, catalogue)
+    spec_id = id_of(word, catalogue)
+    if spec_id is not None and not _has_as_many(run, catalogue, spec_id):
+        raise SelfhostError(
+            f"the run loaded another model than {spec_id}: it had"
+            f" {units.count(run.parameters or 0)} parameters",
+            remedy="name the one that it loaded, --model NAME, or --model ./model.gguf",
+        )
+    # what a model calls itself may be the precision that it was made from
+    candidate = None if by == "name" else look_up(word, catalogue)
+    states = candidate is not None and candidate.quantization is not None
+    return Identity(model=word, by=by, tells_quantization=states or word.lower().endswith(".gguf"))
+
+
+def _name_of(run: Run, catalogue: Catalogue) -> tuple[str, str]:
+    """The name of a model in the name of the run's file, else its own, and which of them it is."""
+    base = _NUMBERED.sub("", (run.file or "").replace("\\", "/").rpartition("/")[2])
+    name = run.name or ""
     # a server may be started with the folder of a download
     name = name.rpartition("/")[2] if name[:1] == "/" else name
-    base = _NUMBERED.sub("", file.replace("\\", "/").rpartition("/")[2])
-    names = {"file-name": base, "name": name} if typed is None else {"typed": typed}
-    for by, word in names.items():
-        spec_id = id_of(word, catalogue)
-        if spec_id is None and typed is None:
-            continue
-        if spec_id is not None and not _has_as_many(run, catalogue, spec_id):
-            raise SelfhostError(
-                f"the run loaded another model than {spec_id}: it had"
-                f" {units.count(run.parameters or 0)} parameters",
-                remedy="name the one that it loaded, --model NAME, or --model ./model.gguf",
-            )
-        # what a model calls itself may be the precision that it was made from
-        candidate = None if by == "name" else look_up(word, catalogue)
-        states = candidate is not None and candidate.quantization is not None
-        is_path = word.lower().endswith(".gguf")
-        return Identity(model=word, by=by, tells_quantization=states or is_path)
+    for by, word in (("file-name", base), ("name", name)):
+        if id_of(word, catalogue) is not None:
+            return by, word
     raise UnknownModelError(
         "the run does not tell which model it loaded, or no model that is known",
         remedy="name it: add --model NAME, or --model ./model.gguf",
