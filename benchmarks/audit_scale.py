@@ -197,7 +197,7 @@ def compared(policy: Path, records: Path) -> int:
     one.
     """
     read = read_policy(Document.read(str(policy)))
-    machines = load_machines(str(records)).machines
+    machines = load_machines(str(records))
     judge = PolicyJudge(open_catalogue(), TODAY)
     audits, seconds = [], []
     for most_alone in (0, sys.maxsize):

@@ -12,8 +12,8 @@ from ..core.errors import Faults, InputError, Problem
 from ..core.files import Unreadable, read_file, text_of
 from ..core.json_text import Decoder
 from ..core.records import Record
+from .judge_fleet import Rows
 from .record import Audit, Change, Result, Row, Since
-from .rows import Rows
 from .systems.facts import NOT_JUDGED
 
 # a row takes about 200 bytes: room for a million of them
@@ -104,7 +104,7 @@ def since(audit: Audit, baseline: Baseline, names: Iterable[str]) -> Audit:
     return audit.replace(
         rows=rows,
         tally=rows.tally(),
-        groups=rows.groups(),
+        groups=tuple(rows.groups()),
         since=Since(
             file=baseline.file,
             new=counts[Change.NEW],

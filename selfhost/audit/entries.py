@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from fnmatch import fnmatchcase
-from functools import cached_property
 from typing import Any
 
 from ..core.errors import Problem
@@ -22,8 +21,7 @@ MAX_POLICY_BYTES = 6 << 20
 BOUNDS: Mapping[str, Callable[[int, int], bool]] = {
     ">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt
 }  # fmt: skip
-_GLOB_LETTERS = frozenset("*?[")
-_GLOB_LETTERS_IN = re.compile(r"[*?[]")
+_GLOB_LETTERS = re.compile(r"[*?[]")
 # of an entry of `Policy.models`: its index, the key, what is wrong, what to write instead
 Fault = tuple[int, str, str, str | None]
 
@@ -66,15 +64,15 @@ class Selector(Record):
     @property
     def names_one_host(self) -> bool:
         """Whether it gives one machine's name, without a glob."""
-        return self.kind == "host" and not _GLOB_LETTERS.intersection(self.pattern)
+        return self.kind == "host" and not _GLOB_LETTERS.search(self.pattern)
 
     def __str__(self) -> str:
         return f"{self.kind}:{'' if self.key is None else f'{self.key}='}{self.pattern}"
 
 
 class StatedFact(Record):
-    """One of the `facts` of a `[[class]]`: the key, the text that states it and its value, as
-    `machine.changes.value_of` reads it. `overrides`: it counts even where the fact was read.
+    """One of the `facts` of a `[[class]]`: `value` as `machine.changes.value_of` reads the `text`.
+    `overrides`: it counts even where the fact was read.
     """
 
     key: str
@@ -99,12 +97,11 @@ class MachineClass(Record):
     memory: str | None = None
     facts: tuple[StatedFact, ...] = ()
 
-    def unread(self, machine: Machine) -> tuple[str, ...]:
+    def unread(self, machine: Machine) -> list[str]:
         """The facts that the class asks for and the machine's record lacks."""
         asked_for = {"memory_total_bytes": self.memory_total, "architecture": self.architecture}
-        return tuple(
-            fact for fact, is_for in asked_for.items() if is_for and getattr(machine, fact) is None
-        )
+        facts = [fact for fact, asked in asked_for.items() if asked]
+        return [fact for fact in facts if getattr(machine, fact) is None]
 
     def holds(self, machine: Machine) -> bool | None:
         """Whether the machine belongs; None where that hangs on a fact that was not read. A
@@ -127,9 +124,9 @@ class Wanted(Record):
 
     `asked` is the entry with what the policy needs of every model. `label` is the name, with the
     conditions after it where the policy names the model several times. `index` is the entry's place
-    in `Policy.models`, from 0. `require_runtime`: the runtime must be installed already. `members`
-    are the models that a `[[together]]` wants side by side on one machine, each as its `[[model]]`
-    asks for it or by its name alone, () of a `[[model]]`; its name is theirs, joined by " + ".
+    in `Policy.models`. `require_runtime`: the runtime must be installed already. `members` are the
+    models that a `[[together]]` wants side by side, each as its `[[model]]` asks for it or by its
+    name alone, () of a `[[model]]`; its name is theirs, joined by " + ".
     """
 
     index: int
@@ -148,8 +145,8 @@ class Wanted(Record):
 
 
 class Exemption(Record):
-    """One `[[exception]]`: lets one finding of one model pass. From the day `expires`
-    (`YYYY-MM-DD`, UTC) on it no longer holds. `owner` answers for it.
+    """One `[[exception]]`: lets one finding of one model pass until the day `expires`
+    (`YYYY-MM-DD`, UTC). `owner` answers for it.
     """
 
     index: int
@@ -160,20 +157,12 @@ class Exemption(Record):
     owner: str
     expires: str
 
-    def holds_on(self, today: str) -> bool:
-        """Whether it is in force on that day, `YYYY-MM-DD`."""
-        return today < self.expires
-
-
-# the keys that a `[[together]]` has of its own
-_OF_TOGETHER = ("machines", "severity")
-
 
 class Policy(Record):
     """A whole `audit.toml`. `needs` holds for every model; `models` are the `[[model]]` entries,
     then the `[[together]]` ones; `text` is the content, so that later problems can name a line.
-    Records read longer ago than `max_age_seconds` are not judged; None: of any age. Without
-    `judges_resting` machines that take no new work are left out.
+    Records read longer ago than `max_age_seconds` are not judged; None: of any age. With
+    `skips_resting` machines that are down or take no new work are left out.
     """
 
     file: str
@@ -185,12 +174,12 @@ class Policy(Record):
     classes: tuple[MachineClass, ...] = ()
     exceptions: tuple[Exemption, ...] = ()
     max_age_seconds: int | None = None
-    judges_resting: bool = True
+    skips_resting: bool = False
 
-    @cached_property
-    def class_by_name(self) -> Mapping[str, MachineClass]:
-        """The classes by their names, which differ."""
-        return {each.name: each for each in self.classes}
+    def class_of(self, selector: Selector) -> MachineClass | None:
+        """The class that a selector names; None where it selects otherwise."""
+        name = selector.pattern if selector.kind == "class" else None
+        return next((each for each in self.classes if each.name == name), None)
 
     def selects(self, selectors: Sequence[Selector], machine: Machine) -> bool | None:
         """Whether any selector takes the machine (no selectors: yes); None where only a fact that
@@ -207,7 +196,7 @@ class Policy(Record):
         if selector.key is not None:
             label = machine.labels.get(selector.key)
             return label is not None and matches(label, selector.pattern)
-        each = self.class_by_name.get(selector.pattern)
+        each = self.class_of(selector)
         return False if each is None else each.holds(machine)
 
     def memory_basis(self, machine: Machine) -> str:
@@ -220,16 +209,15 @@ class Policy(Record):
         return Document.parse(self.file, self.text.encode(), max_bytes=MAX_POLICY_BYTES)
 
     def problems(self, faults: Iterable[Fault]) -> tuple[Problem, ...]:
-        """Faults of entries of `models` that show only later: at the key, or at the entry where the
-        file leaves the key out. What is wrong with a member is said of the list of models.
-
-        The first `MAX_PROBLEMS` are listed, the rest is counted.
+        """Faults of entries of `models` that show only later, each at its key; what is wrong with a
+        member at the list of models.
         """
         document = self.document()
         root = document.root
         tables = (*root.tables("model"), *root.tables("together"))
         for index, key, message, remedy in faults:
-            is_of_members = self.models[index].members and key not in _OF_TOGETHER
+            # the keys that a [[together]] has of its own
+            is_of_members = self.models[index].members and key not in ("machines", "severity")
             tables[index].problem("models" if is_of_members else key, message, remedy)
         return document.problems
 
@@ -238,7 +226,5 @@ def matches(text: str, glob: str) -> bool:
     """As `fnmatchcase`, which reads each of thousands of globs anew: most differ from the text
     before their first sign.
     """
-    start = _GLOB_LETTERS_IN.split(glob, maxsplit=1)[0]
-    if len(start) == len(glob):
-        return text == glob
-    return text.startswith(start) and fnmatchcase(text, glob)
+    start = _GLOB_LETTERS.split(glob, maxsplit=1)[0]
+    return text == glob if start == glob else text.startswith(start) and fnmatchcase(text, glob)

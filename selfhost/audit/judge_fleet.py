@@ -23,11 +23,23 @@ from ..judge.checks import Outcome
 from ..judge.record import Verdict
 from ..machine.record import Machine
 from .entries import Policy, Wanted
-from .fleet import BANDWIDTH, Machines, Numbers, Slot, with_numbers
-from .judged_entries import Judge
-from .progress import Progress
-from .record import Row
-from .rows import Entry, Exceptions, Rows, row_of, unplaced_row
+from .fleet import BANDWIDTH, Machines, Numbers, Pseudonyms, Slot, with_numbers
+from .record import (
+    NAMES_SHOWN,
+    Change,
+    Exceptions,
+    MachineGroup,
+    Result,
+    Row,
+    Tally,
+    row_of,
+    unplaced_row,
+)
+
+# gives the verdict of one entry, under the basis of memory that holds there, on one machine
+Judge = Callable[[Wanted, str, Machine], Verdict]
+# is told the part that is done of so many verdicts
+Tell = Callable[[float, int], None]
 
 # judgements of one task: about half a second
 _WORK_OF_TASK = 500.0
@@ -42,11 +54,167 @@ Asked = tuple[Wanted, tuple[int, ...], Sequence[int]]
 # what the machine that lacks most lacks, the place of its row, and the places of all
 Sorted = tuple[Key, float, int, "array[int]"]
 # what one entry of a task comes to
-Result = list[Sorted] | SelfhostError
+Outcomes = list[Sorted] | SelfhostError
+
+
+class Alike:
+    """Machines with the same result for the same reasons under one entry of the policy. `row` is
+    that of the one that lacks most; `rows` are those of machines that were judged by themselves, by
+    number. `exceptions` are the numbers of those for what decides there.
+
+    `hardest`: of machines judged together what the one that lacks most lacks, and its number less
+    than zero.
+    """
+
+    def __init__(self, exceptions: tuple[int, ...]) -> None:
+        self.exceptions = exceptions
+        self.count = 0
+        self.rows: dict[int, Row] = {}
+        self.row: Row | None = None
+        self.hardest: tuple[float, int] | None = None
+
+    def hold(self, row: Row, number: int | None = None) -> None:
+        """Keep the row of the machine that lacks most, of several the first; and that of the
+        machine with that number.
+        """
+        if number is not None:
+            self.rows[number] = row
+        if self.row is None or row.shortfall > self.row.shortfall:
+            self.row = row
+
+
+class Entry:
+    """What one entry of the policy comes to: the machines that it is for, by what decides.
+
+    `class_of` has of each machine the number of its class from 1, and 0 where the entry is not for
+    it.
+    """
+
+    def __init__(self, wanted: Wanted, machines: int) -> None:
+        self.wanted = wanted
+        self.classes: list[Alike] = []
+        self.class_of = array("l", bytes(array("l").itemsize * machines))
+        self._by_key: dict[object, int] = {}
+
+    def alike(self, number: int, key: object, exceptions: tuple[int, ...] = ()) -> Alike:
+        """The machines with that key, with this one among them."""
+        place = self._by_key.setdefault((key, exceptions), len(self.classes))
+        if place == len(self.classes):
+            self.classes.append(Alike(exceptions))
+        self.class_of[number] = place + 1
+        self.classes[place].count += 1
+        return self.classes[place]
+
+
+class Rows:
+    """Every row of an audit, machine after machine. That of a machine that was not judged by itself
+    has the verdict of one that fares alike and lacks most.
+
+    `are_alone`: each was judged by itself, so that groups can hold all models together.
+    """
+
+    def __init__(self, names: Sequence[str], entries: Sequence[Entry], *, are_alone: bool) -> None:
+        self._names, self._entries, self._are_alone = names, entries, are_alone
+
+    def _row(self, entry: Entry, number: int) -> Row | None:
+        if not (place := entry.class_of[number]):
+            return None
+        alike, name = entry.classes[place - 1], self._names[number]
+        row = alike.rows.get(number, alike.row)
+        assert row is not None
+        is_own = (row.machine, row.wanted) == (name, entry.wanted)
+        return row if is_own else row.replace(machine=name, wanted=entry.wanted)
+
+    def __iter__(self) -> Iterator[Row]:
+        for number in range(len(self._names)):
+            for entry in self._entries:
+                if (row := self._row(entry, number)) is not None:
+                    yield row
+
+    def tally(self) -> Tally:
+        """What all rows come to."""
+        results: dict[str, int] = {}
+        codes = set()
+        for alike in (alike for entry in self._entries for alike in entry.classes):
+            assert alike.row is not None
+            results[alike.row.result] = results.get(alike.row.result, 0) + alike.count
+            codes.add(alike.row.exit_code)
+        return Tally(results=results, codes=frozenset(codes))
+
+    def changed(self, change_of: Callable[[Row], Change | None]) -> Rows:
+        """Those rows alone of which that tells a change, with it. What is not newly wrong breaks
+        nothing.
+        """
+        entries = []
+        for entry in self._entries:
+            kept = Entry(entry.wanted, len(self._names))
+            for number, place in enumerate(entry.class_of):
+                row = self._row(entry, number)
+                if row is not None and (change := change_of(row)):
+                    exit_code = row.exit_code if change is Change.NEW else 0
+                    row = row.replace(change=change, exit_code=exit_code)
+                    own = kept.alike(number, (place, change))
+                    own.hold(row, number if self._are_alone else None)
+            entries.append(kept)
+        return Rows(self._names, entries, are_alone=self._are_alone)
+
+    def groups(self) -> Iterator[MachineGroup]:
+        """Machines that fare alike under all models; of a large fleet, under each, whatever else
+        than the checks that decide differs.
+        """
+        if self._are_alone:
+            yield from self._under_all()
+            return
+        for entry in self._entries:
+            rows = [alike.row for alike in entry.classes if alike.row is not None]
+            keys = [_deciding(row) for row in rows]
+            hardest: dict[object, Row] = {}
+            for key, row in zip(keys, rows, strict=True):
+                hardest[key] = max(hardest.get(key, row), row, key=_shortfall)
+            machines: dict[object, list[int]] = {}
+            for number, place in enumerate(entry.class_of):
+                if place:
+                    machines.setdefault(keys[place - 1], []).append(number)
+            for key, own in machines.items():
+                yield self._group(own, [hardest[key]])
+
+    def _under_all(self) -> Iterator[MachineGroup]:
+        by_key: dict[tuple[int, ...], list[int]] = {}
+        columns = [entry.class_of for entry in self._entries]
+        for number, key in enumerate(zip(*columns, strict=True)):
+            by_key.setdefault(key, []).append(number)
+        for machines in by_key.values():
+            columns_of_rows = [
+                [row for number in machines if (row := self._row(entry, number)) is not None]
+                for entry in self._entries
+            ]
+            if rows := [max(column, key=_shortfall) for column in columns_of_rows if column]:
+                yield self._group(machines, rows)
+
+    def _group(self, machines: Sequence[int], rows: Sequence[Row]) -> MachineGroup:
+        is_passing = all(row.result is Result.PASS for row in rows)
+        shown = machines[: NAMES_SHOWN if is_passing else None]
+        names = tuple([self._names[number] for number in shown])
+        return MachineGroup(names=names, count=len(machines), rows=tuple(rows))
+
+
+def _shortfall(row: Row) -> float:
+    return row.shortfall
+
+
+def _deciding(row: Row) -> object:
+    excepted = tuple([(check, each.index) for check, each in row.excepted])
+    texts = () if row.verdict is not None else tuple(map(str, row.reasons))
+    return row.result, row.failed, row.undecided, excepted, row.change, texts
+
+
+# ------------------------------------------------------------------ judging
 
 
 class FleetJudge:
-    """Judges the entries of a policy on machines, and keeps what each comes to."""
+    """Judges the entries of a policy on machines, and keeps what each comes to. `tell` hears how
+    much is done.
+    """
 
     def __init__(
         self,
@@ -54,10 +222,10 @@ class FleetJudge:
         machines: Machines,
         judge: Judge,
         exceptions: Exceptions,
-        progress: Progress,
+        tell: Tell,
     ) -> None:
         self._policy, self._machines, self._judge = policy, machines, judge
-        self._exceptions, self._progress = exceptions, progress
+        self._exceptions, self._tell = exceptions, tell
         self._entries = [Entry(wanted, len(machines)) for wanted in policy.models]
         # entries that cannot be judged, and those that are for one of the machines
         self.refused: dict[int, SelfhostError] = {}
@@ -67,27 +235,8 @@ class FleetJudge:
         self._asked = [array("l", entry.class_of) for entry in self._entries]
         # the numbers of exceptions that concern a machine
         self._concerning: dict[tuple[int, ...], int] = {}
-
-    def judge_all(self, *, are_alone: bool) -> Rows:
-        """Judge each machine by itself, or those of a kind together; then of machines alike the one
-        that lacks most by itself.
-        """
-        for number in range(len(self._machines)):
+        for number in range(len(machines)):
             self._place(number)
-        if are_alone:
-            self._one_by_one()
-        else:
-            self._by_kind()
-        for index in self.refused:
-            self._entries[index] = Entry(self._policy.models[index], len(self._machines))
-        for entry in self._entries:
-            for alike in entry.classes:
-                self._exceptions.count(alike.exceptions, alike.count)
-                if alike.hardest is not None:
-                    number = -alike.hardest[1]
-                    verdict = self._verdict(entry.wanted, number)
-                    alike.hold(self._row_of(entry.wanted, number, verdict, alike.exceptions))
-        return Rows(self._machines.names, self._entries, are_alone=are_alone)
 
     def _place(self, number: int) -> None:
         machine = self._machines[number]
@@ -100,18 +249,54 @@ class FleetJudge:
             self.placed.add(wanted.index)
             if selected is None:
                 row = unplaced_row(self._policy, wanted, machine)
-                entry.add(number, row, tuple(map(str, row.reasons)))
+                entry.alike(number, tuple(map(str, row.reasons))).hold(row, number)
                 continue
             numbers = self._exceptions.concerning(wanted.name, machine)
             place = self._concerning.setdefault(numbers, len(self._concerning) + 1)
             self._asked[wanted.index][number] = place
+
+    def hide(self, names: Pseudonyms, shown: Policy) -> None:
+        """Call the machines by pseudonyms, and the entries as the policy that is shown does, now
+        that the selectors have seen their names.
+        """
+        self._machines.names = list(map(names.of, self._machines.names))
+        for entry, wanted in zip(self._entries, shown.models, strict=True):
+            entry.wanted = wanted
+
+    def judge_all(self, *, are_alone: bool) -> Rows:
+        """Judge each machine by itself, or those of a kind together; then of machines alike the one
+        that lacks most by itself.
+        """
+        if are_alone:
+            self._one_by_one()
+        else:
+            self._by_kind()
+        for index in self.refused:
+            self._entries[index] = Entry(self._entries[index].wanted, len(self._machines))
+        for entry in self._entries:
+            for alike in entry.classes:
+                self._exceptions.count(alike.exceptions, alike.count)
+                if alike.hardest is not None:
+                    number = -alike.hardest[1]
+                    verdict = self._verdict(entry.wanted, number)
+                    alike.hold(self._row_of(entry.wanted, number, verdict, alike.exceptions))
+        return Rows(self._machines.names, self._entries, are_alone=are_alone)
+
+    def _verdict(self, wanted: Wanted, number: int) -> Verdict:
+        return self._judge(wanted, self._basis_of[number], self._machines[number])
+
+    def _row_of(
+        self, wanted: Wanted, number: int, verdict: Verdict, exceptions: tuple[int, ...]
+    ) -> Row:
+        covers = self._exceptions.covers(exceptions)
+        return row_of(self._policy, wanted, self._machines.names[number], verdict, covers)
 
     def _one_by_one(self) -> None:
         done, whole = 0, len(self._machines) * len(self._entries)
         concerning = list(self._concerning)
         for number in range(len(self._machines)):
             for entry in self._entries:
-                self._progress.judge(done / whole, whole)
+                self._tell(done / whole, whole)
                 done += 1
                 index = entry.wanted.index
                 place = self._asked[index][number]
@@ -130,16 +315,8 @@ class FleetJudge:
             for each in verdict.findings
             if each.outcome is not Outcome.PASS and not each.decides
         )
-        entry.add(number, self._row_of(entry.wanted, number, verdict, own), (key, beside), own)
-
-    def _verdict(self, wanted: Wanted, number: int) -> Verdict:
-        return self._judge(wanted, self._basis_of[number], self._machines[number])
-
-    def _row_of(
-        self, wanted: Wanted, number: int, verdict: Verdict, exceptions: tuple[int, ...]
-    ) -> Row:
-        covers = self._exceptions.covers(exceptions)
-        return row_of(self._policy, wanted, self._machines.names[number], verdict, covers)
+        row = self._row_of(entry.wanted, number, verdict, own)
+        entry.alike(number, (key, beside), own).hold(row, number)
 
     # ------------------------------------------------------------------ by kind
 
@@ -158,7 +335,7 @@ class FleetJudge:
             for question, result in zip(task.entries, results, strict=True):
                 self._take(question, task.machines, result)
             done += task.work
-            self._progress.judge(done / whole, verdicts)
+            self._tell(done / whole, verdicts)
 
     def _tasks(self, kind: int, basis: str, batch: Sequence[int]) -> Iterator[Task]:
         """The work of one batch, in tasks of about the same size."""
@@ -185,15 +362,15 @@ class FleetJudge:
     def _entries_of(self, machines: Sequence[int]) -> Iterator[Asked]:
         """The entries for these machines, apart for those that the same exceptions concern."""
         concerning = list(self._concerning)
-        for wanted, numbers in zip(self._policy.models, self._asked, strict=True):
+        for entry, numbers in zip(self._entries, self._asked, strict=True):
             places: dict[int, list[int]] = {}
             for place, number in enumerate(machines):
                 places.setdefault(numbers[number], []).append(place)
             for number, own in places.items():
                 if number:
-                    yield wanted, concerning[number - 1], own
+                    yield entry.wanted, concerning[number - 1], own
 
-    def _take(self, question: Asked, machines: Sequence[int], result: Result) -> None:
+    def _take(self, question: Asked, machines: Sequence[int], result: Outcomes) -> None:
         wanted, concerning, _ = question
         if isinstance(result, SelfhostError):
             self.refused.setdefault(wanted.index, result)
@@ -238,9 +415,9 @@ class Task(Record):
             for wanted, _, places in self.entries
         )
 
-    def results(self, judge: Judge) -> list[Result]:
+    def results(self, judge: Judge) -> list[Outcomes]:
         """What each entry comes to."""
-        results: list[Result] = []
+        results: list[Outcomes] = []
         for wanted, _, places in self.entries:
             # what lies on which accelerator beside other models follows no order of the machines'
             # numbers
@@ -331,7 +508,7 @@ def _work(count: int) -> float:
 # ------------------------------------------------------------------ processes
 
 
-def _judged(tasks: Sequence[Task], judge: Judge) -> Iterator[tuple[Task, list[Result]]]:
+def _judged(tasks: Sequence[Task], judge: Judge) -> Iterator[tuple[Task, list[Outcomes]]]:
     """Each task with what its entries come to, in whatever order they are done."""
     processes = min(len(tasks), _processors())
     if processes < 2:
@@ -374,5 +551,5 @@ def _begin(judge: Judge) -> None:
     _judges[:] = [judge]
 
 
-def _results(task: Task) -> list[Result]:
+def _results(task: Task) -> list[Outcomes]:
     return task.results(_judges[0])

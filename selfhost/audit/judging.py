@@ -1,4 +1,5 @@
-"""What a policy asks of a machine -> a verdict: of one model, or of several side by side.
+"""What a policy asks of a machine -> a verdict: of one model, or of several side by side; and what
+is wrong with entries that cannot be judged.
 
 Models are judged in their own defaults, so that a policy means the same on every machine; pictures
 and video in the first type and program that run there, as `check` does.
@@ -6,17 +7,32 @@ and video in the first type and program that run there, as `check` does.
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterator, Mapping, Sequence
+
 from ..advice.api_route import meets, offers_for
 from ..advice.several import Beside, verdict_together
 from ..advice.understood import Understood, in_own_defaults, of_name, question_of, understand
 from ..catalogue.index import Catalogue, open_catalogue
 from ..catalogue.pasted import is_path
+from ..core.errors import (
+    MAX_PROBLEMS,
+    Faults,
+    InputError,
+    PolicyError,
+    Problem,
+    SelfhostError,
+    UnknownModelError,
+    WorkloadError,
+)
+from ..core.tomlfile import Document
 from ..core.workload import Workload
 from ..judge.pace.graphics import instruction_sets_for_layout
 from ..judge.record import Judged, Question, Verdict, verdict_on
 from ..machine.record import Machine
 from ..needs.quantization import KINDS, kind_of
-from .entries import Wanted
+from .entries import MAX_POLICY_BYTES, Fault, Policy, Wanted
+from .policy import read_policy
+from .record import listed
 
 # questions and meanings that are kept; a policy may state thousands of entries
 _MOST_KEPT = 4_096
@@ -136,3 +152,94 @@ def asked_by(wanted: Wanted, basis: str) -> list[Beside]:
         )
         for each in wanted.members or (wanted,)
     ]
+
+
+# ------------------------------------------------------------------ faults of entries
+
+_NAME_A_FILE = "name a file by its path from the folder in which the audit runs"
+
+
+def problems_of(path: str, judge: PolicyJudge) -> tuple[Problem, ...]:
+    """Every fault that would keep an audit with this policy from an answer on any machine.
+
+    Models that do not exist, and quantizations or runtimes that a model is not made for, are
+    faults; a model that some machine cannot run is none, and neither are expired exceptions. Raises
+    `InputError` for a file that cannot be read.
+    """
+    try:
+        policy = read_policy(Document.read(path, max_bytes=MAX_POLICY_BYTES))
+    except PolicyError as error:
+        return error.problems
+    refused: dict[int, SelfhostError] = {}
+    for wanted in policy.models:
+        try:
+            judge.ask(wanted)
+        except SelfhostError as error:
+            refused[wanted.index] = error
+    return tuple(entry_problems(policy, 0, refused, ()))
+
+
+def entry_problems(
+    policy: Policy, machines: int, refused: Mapping[int, SelfhostError], placed: Container[int]
+) -> Iterator[Problem]:
+    """What is wrong with the entries of a policy that so many machines were held against: those
+    that were refused, and those that are for no machine, which are not among `placed`.
+    """
+    files = [
+        problem
+        for error in refused.values()
+        if isinstance(error, InputError) and not isinstance(error, WorkloadError)
+        for problem in error.problems
+        if problem.line is not None or problem.key is not None
+    ]
+    yield from Faults(policy.file, dict.fromkeys(files)).problems
+    faults = [*_refusals(policy, refused)]
+    if machines:
+        others = entries_of_others(policy, machines, placed)
+        message = "does not select the machine"
+        if machines > 1:
+            message = f"selects none of the {machines:,} machines"
+        remedy = "widen the selectors, add labels or a name to the machine's record, or remove it"
+        faults += [
+            (wanted.index, "machines", message, remedy)
+            for wanted in policy.models
+            if wanted.index not in placed and wanted not in others
+        ]
+    if faults:
+        yield from policy.problems(faults)
+
+
+def entries_of_others(policy: Policy, machines: int, placed: Container[int]) -> list[Wanted]:
+    """The entries for classes to which the one machine that is judged does not belong: where a
+    fleet's policy is held against one of its machines they are no fault, as long as another entry
+    is judged there. That a class exists was seen when the policy was read.
+    """
+    nowhere = [wanted for wanted in policy.models if wanted.index not in placed]
+    if machines != 1 or len(nowhere) == len(policy.models):
+        return []
+    return [wanted for wanted in nowhere if any(each.kind == "class" for each in wanted.machines)]
+
+
+def not_asked_here(entries: Sequence[Wanted]) -> list[str]:
+    """The sentence of the report on entries that are for other machines."""
+    names = [f"{wanted.name} ({' '.join(map(str, wanted.machines))})" for wanted in entries]
+    said = f"not asked of this machine, which is of another class: {listed(names)}"
+    return [said] if names else []
+
+
+def _refusals(policy: Policy, refused: Mapping[int, SelfhostError]) -> Iterator[Fault]:
+    for place, (index, error) in enumerate(refused.items()):
+        if not isinstance(error, InputError) or not error.problems:
+            remedy = error.remedy
+            # to find near names takes far longer than all else: only for what will be listed
+            if place < MAX_PROBLEMS and isinstance(error, UnknownModelError) and error.nearest:
+                remedy = f'did you mean "{error.nearest[0]}"?'
+            yield index, "name", error.message, remedy
+            continue
+        for problem in error.problems:
+            if isinstance(error, WorkloadError):
+                yield index, problem.key or "name", problem.message, problem.remedy
+            elif problem.line is None and problem.key is None:
+                # the file cannot be used at all
+                remedy = problem.remedy or _NAME_A_FILE
+                yield index, "name", f"{problem.file} {problem.message}", remedy

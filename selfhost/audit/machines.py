@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from io import BytesIO
-from typing import IO, cast
+from itertools import groupby
+from typing import IO
 
 from ..core.errors import Faults, MachineFileError, Problem
 from ..core.files import Unreadable, open_input, read_some
 from ..core.files import shown as printable
 from ..core.json_text import Entry, read_records
-from ..core.records import Record
 from ..machine.record import MAX_FILE_BYTES, RECORDED, Machine
 from . import systems
-from .fleet import Machines
-from .progress import Progress
-from .systems.facts import is_address
+from .fleet import Fleet, Machines
+from .systems.facts import OutOfService, is_address
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from .run import Progress
 
 # until the name of its file can be given to it
 _UNNAMED = RECORDED
@@ -28,16 +32,6 @@ _STANDARD_INPUT = "standard input"
 # a pipe is read where a command failed, too
 _REMEDIES = {_STANDARD_INPUT: "run the command before the pipe alone, and see what it prints"}
 RECORD_IT = "record a machine with `selfhost machine --format json --name NAME`"
-
-
-class Fleet(Record):
-    """Recorded machines with names that differ, and every record that cannot be used. `notes` name
-    files of the folders that were not read.
-    """
-
-    machines: Sequence[Machine]
-    problems: tuple[Problem, ...]
-    notes: tuple[str, ...] = ()
 
 
 def load_machines(
@@ -52,7 +46,7 @@ def load_machines(
     `progress` is told how far it is.
     """
     shown = ", ".join(_STANDARD_INPUT if path == "-" else path for path in paths)
-    loader = _Loader(shown, progress or Progress(lambda _line: None))
+    loader = _Loader(shown, progress)
     for typed in dict.fromkeys(paths):
         try:
             system, path = systems.named(typed)
@@ -61,7 +55,7 @@ def load_machines(
             continue
         loader.read_as(system)
         if path == "-" and stdin is not None:
-            loader.add_stream(_STANDARD_INPUT, BytesIO(stdin))
+            loader.add(_STANDARD_INPUT, loader.entries(_STANDARD_INPUT, BytesIO(stdin)))
         elif path == "-":
             loader.add_file("/dev/stdin", _STANDARD_INPUT)
         elif os.path.isdir(path):
@@ -70,22 +64,18 @@ def load_machines(
         else:
             loader.add_file(path)
     loader.add_rest()
+    notes = []
+    if not_read := [printable(path) for path in loader.not_read]:
+        # a file that is no record may be a host's that was written empty: it is named
+        files = f"{len(not_read):,} files hold no record and were not read, the first of them"
+        one = "1 file holds no record and was not read:"
+        notes.append(f"{one if len(not_read) == 1 else files} {not_read[0]}")
     return Fleet(
         machines=loader.machines,
         problems=loader.faults.problems,
-        notes=_notes([printable(path) for path in loader.not_read]),
+        down=tuple(loader.down),
+        notes=tuple(notes),
     )
-
-
-def _notes(not_read: list[str]) -> tuple[str, ...]:
-    """A file that is no record may be a host's that was written empty: it is named."""
-    if not not_read:
-        return ()
-    # the name stands last: --anonymize takes what follows a folder for a name with blanks
-    if len(not_read) == 1:
-        return (f"1 file holds no record and was not read: {not_read[0]}",)
-    files = f"{len(not_read):,} files hold no record and were not read"
-    return (f"{files}, the first of them {not_read[0]}",)
 
 
 class _Loader:
@@ -93,11 +83,12 @@ class _Loader:
     must differ between them.
     """
 
-    def __init__(self, file: str, progress: Progress) -> None:
+    def __init__(self, file: str, progress: Progress | None) -> None:
         self._progress = progress
         self._reader = systems.Reader()
         self.machines = Machines()
         self.faults = Faults(file)
+        self.down: list[Problem] = []
         # files of folders that hold no record
         self.not_read: list[str] = []
         # the file and the line of each machine
@@ -115,13 +106,12 @@ class _Loader:
             message = f"cannot be read: {error.strerror or error}"
             self.faults.append(Problem(file=folder, message=message))
             return []
-        names = [name for name in listed if systems.is_read(folder, name)]
         paths = {name: os.path.join(folder, name) for name in listed}
-        self.not_read.extend(
-            path for name, path in paths.items() if name not in names and os.path.isfile(path)
-        )
+        names = [name for name, path in paths.items() if systems.is_read(path)]
+        others = [path for name, path in paths.items() if name not in names]
+        self.not_read += filter(os.path.isfile, others)
         if not names:
-            inner = next((path for path in paths.values() if os.path.isdir(path)), None)
+            inner = next(filter(os.path.isdir, others), None)
             message, remedy = "the folder holds no record", RECORD_IT
             if inner is not None:
                 message += ", and the folders in it are not read"
@@ -136,34 +126,28 @@ class _Loader:
             self._reader = systems.Reader(system)
 
     def add_file(self, path: str, shown: str | None = None) -> None:
-        """The records of one file, which problems call `shown`."""
+        """The machines of one file, which problems call `shown`."""
         file = shown or path
         try:
             stream, _ = open_input(path)
             with stream:
-                self.add_stream(file, stream)
+                self.add(file, self.entries(file, stream))
         except Unreadable as error:
             self._fault(file, error)
 
-    def add_stream(self, file: str, stream: IO[bytes]) -> None:
-        """The records of a stream."""
-        self._add(file, self._entries(file, stream))
-
     def add_rest(self) -> None:
         """The machines that several answers of a system tell of together."""
-        from itertools import groupby
-
         for file, group in groupby(self._reader.rest(), key=lambda pair: pair[0]):
-            self._add(file, (entry for _, entry in group))
+            self.add(file, (entry for _, entry in group))
 
-    def _add(self, file: str, entries: Iterator[Entry]) -> None:
+    def add(self, file: str, entries: Iterable[Entry]) -> None:
         """The machines of a file: none of them where the whole is no list of records."""
-        before, faults = len(self.machines), Faults(file)
+        before, down, faults = len(self.machines), len(self.down), Faults(file)
         try:
             self._add_all(file, entries, faults)
         except Unreadable as error:
             self.machines.truncate(before)
-            del self._origins[before:]
+            del self._origins[before:], self.down[down:]
             self._fault(file, error)
         else:
             self.faults.join(faults)
@@ -172,19 +156,30 @@ class _Loader:
         remedy = error.remedy or _REMEDIES.get(file, RECORD_IT)
         self.faults.append(Problem(file=file, line=error.line, message=error.reason, remedy=remedy))
 
-    def _add_all(self, file: str, entries: Iterator[Entry], faults: Faults) -> None:
+    def _add_all(self, file: str, entries: Iterable[Entry], faults: Faults) -> None:
         """The machines of these records; `faults` takes what is wrong with single ones,
         `Unreadable` ends the whole.
         """
-        stem = self._stem(file)
-        count = 0
+        stem, count, down = self._stem(file), 0, len(self.down)
         for entry in entries:
             if faults.count > MAX_FAULTY:
                 raise Unreadable(f"holds more than {MAX_FAULTY:,} faults")
-            self._progress.read(len(self.machines))
-            count += entry.fault is None
-            machine = _machine_of(entry, file, faults)
-            if machine is None:
+            if self._progress is not None:
+                self._progress.read(len(self.machines))
+            if entry.fault is not None:
+                self._fault_of(entry, entry.fault, file, faults)
+                continue
+            count += 1
+            try:
+                machine = Machine.from_json(
+                    entry.value,
+                    file,
+                    unnamed=_UNNAMED,
+                    doubled=entry.doubled,
+                    more_doubled=entry.more_doubled,
+                )
+            except MachineFileError as error:
+                faults.extend(error, line=entry.line, place=entry.place)
                 continue
             if machine.name == _UNNAMED:
                 is_alone = count == 1 and entry.line is None and entry.place is None
@@ -192,8 +187,19 @@ class _Loader:
                 number = count if entry.place or not entry.line else entry.line
                 machine = machine.replace(name=stem if is_alone else f"{stem}:{number}")
             self._keep(file, entry, machine, faults)
-        if not count and not faults and not self._reader.awaits(file):
+        is_empty = not count and not faults and len(self.down) == down
+        if is_empty and not self._reader.awaits(file):
             raise Unreadable("holds no machine")
+
+    def _fault_of(self, entry: Entry, error: Unreadable, file: str, faults: Faults) -> None:
+        fault = Problem(
+            file=file,
+            line=entry.line,
+            key=entry.place,
+            message=error.reason,
+            remedy=error.remedy or RECORD_IT,
+        )
+        (self.down if isinstance(error, OutOfService) else faults).append(fault)
 
     def _stem(self, file: str) -> str:
         """What a machine without a name is called, as its file is: `ansible --tree` writes files
@@ -207,10 +213,9 @@ class _Loader:
         self._addresses += 1
         return f"machine-{self._addresses}"
 
-    def _entries(self, file: str, stream: IO[bytes]) -> Iterator[Entry]:
+    def entries(self, file: str, stream: IO[bytes]) -> Iterator[Entry]:
         """The records of a stream: our own, and those that answers of other systems become."""
         start = read_some(stream, systems.START_BYTES)
-        systems.refuse_packed(start)
         if self._reader.system is not None or systems.is_foreign(start):
             rest = read_some(stream, max(0, systems.MAX_TEXT_BYTES + 1 - len(start)))
             yield from self._reader.entries(start + rest, file)
@@ -218,8 +223,7 @@ class _Loader:
         if not systems.may_be_json(start):
             raise systems.not_read(is_list=False)
         items = others = 0
-        whole = cast("IO[bytes]", _Rejoined(start, stream))
-        for entry in read_records(whole, max_record_bytes=MAX_FILE_BYTES):
+        for entry in read_records(stream, max_record_bytes=MAX_FILE_BYTES, start=start):
             if entry.place is not None:
                 items += 1
                 others += not isinstance(entry.value, dict)
@@ -256,39 +260,3 @@ class _Loader:
                 remedy="keep one of them, or give each a name of its own",
             )
         )
-
-
-class _Rejoined:
-    """A stream of which the first bytes were read already."""
-
-    def __init__(self, start: bytes, stream: IO[bytes]) -> None:
-        self._start, self._stream = start, stream
-        self.fileno = stream.fileno
-
-    def read(self, size: int) -> bytes:
-        """At most so many bytes more."""
-        if not self._start:
-            return self._stream.read(size)
-        piece, self._start = self._start[:size], self._start[size:]
-        return piece
-
-
-def _machine_of(entry: Entry, file: str, faults: Faults) -> Machine | None:
-    if entry.fault is not None:
-        remedy = entry.fault.remedy or RECORD_IT
-        message = entry.fault.reason
-        faults.append(
-            Problem(file=file, line=entry.line, key=entry.place, message=message, remedy=remedy)
-        )
-        return None
-    try:
-        return Machine.from_json(
-            entry.value,
-            file,
-            unnamed=_UNNAMED,
-            doubled=entry.doubled,
-            more_doubled=entry.more_doubled,
-        )
-    except MachineFileError as error:
-        faults.extend(error, line=entry.line, place=entry.place)
-        return None

@@ -16,6 +16,7 @@ from ..core.tables import shipped_table
 from ..core.tomlfile import Document, Table
 from ..core.workload import CACHE_TYPE_NAMES, KV_CACHE_TYPES, Workload
 from ..judge.checks import CHECKS
+from ..machine.changes import SettingError, value_of
 from ..machine.record import normal_architecture
 from .entries import (
     BOUNDS,
@@ -26,9 +27,9 @@ from .entries import (
     Policy,
     Selector,
     Severity,
+    StatedFact,
     Wanted,
 )
-from .stated import read_facts
 
 SCHEMA = 1
 INIT = "`selfhost audit --init` writes one to begin with"
@@ -39,7 +40,6 @@ _LEAST_BOUND_BYTES = 1 << 20
 _MOST_COMPARED = 500
 # of one [[together]]: processes that one machine could hold, and a label that a person reads
 MAX_TOGETHER = 64
-_LABELS_SHOWN = 3
 _NEEDS = ("private", "commercial", "modify", "auditable")
 _OF_ALL = dict.fromkeys((*_NEEDS, "license"), "write it under [needs]: it holds for every model")
 # seconds of each unit of `max_age`
@@ -56,6 +56,19 @@ _ASKED: Mapping[str, tuple[Any, dict[str, Any], str]] = {
     "kv_cache_type": (Table.string, {"choices": (*KV_CACHE_TYPES, *CACHE_TYPE_NAMES)}, "{} cache"),
     "audio_seconds": (Table.integer, {"minimum": 1, "maximum": 10**7}, "{} seconds of audio"),
     "draft": (Table.string, {}, "drafted by {}"),
+}
+# the facts of a class: the keys of `--set` and `reserve`, with what to write where the advice of
+# `--set` is another
+FACT_KEYS: Mapping[str, str | None] = {
+    "architecture": None,
+    "system": None,
+    "memory": '"64GiB"',
+    "bandwidth": '"80GB/s"',
+    "gpu": '"24GiB", "2x24GiB:NAME:900GB/s" or a name with its maker',
+    "disk": '"500GB"',
+    "reserve": '"4GiB"',
+    "cores": "8",
+    "instruction_sets": '["avx2", "f16c"]',
 }
 
 
@@ -100,20 +113,17 @@ def read_policy(document: Document) -> Policy:
         classes=tuple(classes),
         exceptions=tuple(exceptions),
         max_age_seconds=max_age_seconds,
-        judges_resting=resting != "skip",
+        skips_resting=resting == "skip",
     )
 
 
 def _read_age(root: Table) -> int | None:
     """`max_age = "7d"`, in seconds."""
     text = root.string("max_age")
-    if text is None:
-        return None
-    match = re.fullmatch(r"([1-9][0-9]{0,4})([mhdw])", text.strip())
-    if match is None:
+    match = re.fullmatch(r"([1-9][0-9]{0,4})([mhdw])", (text or "").strip())
+    if text is not None and match is None:
         root.problem("max_age", f'"{text[:40]}" is no age', 'write max_age = "7d", or 12h, or 4w')
-        return None
-    return int(match[1]) * _AGES[match[2]]
+    return int(match[1]) * _AGES[match[2]] if match else None
 
 
 def _read_needs(table: Table | None) -> Workload:
@@ -145,26 +155,21 @@ def _refuse_second(
 
 def _read_classes(root: Table) -> list[MachineClass]:
     kept: list[MachineClass] = []
-    names: set[str] = set()
     for table in root.tables("class"):
         name = table.string("name", required=True)
         match = table.table("match")
         if "match" not in table:
             remedy = "name a condition, or write match = {} to take every machine"
             table.problem("match", "is missing", remedy)
-        kept.append(
-            MachineClass(
-                name=name or "",
-                memory=table.string("memory", choices=("total", "available")),
-                facts=read_facts(table.table("facts")),
-                **({} if match is None else _read_match(match)),
-            )
-        )
+        memory = table.string("memory", choices=("total", "available"))
+        facts = _read_facts(table.table("facts"))
         table.close()
-        if name in names:
-            message = f'"{name}" is the name of an earlier class'
-            table.problem("name", message, "rename one of the two")
-        names.update((name,) if name is not None else ())
+        if any(name == each.name for each in kept):
+            table.problem(
+                "name", f'"{name}" is the name of an earlier class', "rename one of the two"
+            )
+        conditions = {} if match is None else _read_match(match)
+        kept.append(MachineClass(name=name or "", memory=memory, facts=facts, **conditions))
     return kept
 
 
@@ -178,11 +183,7 @@ def _read_match(match: Table) -> dict[str, Any]:
         remedy = f'did you mean "{normal_architecture(architecture)}"?'
         match.problem("architecture", message, remedy)
     match.close()
-    return {
-        "labels": labels,
-        "memory_total": bounds,
-        "architecture": architecture,
-    }
+    return {"labels": labels, "memory_total": bounds, "architecture": architecture}
 
 
 def _read_bounds(table: Table, key: str) -> tuple[tuple[str, int], ...]:
@@ -206,6 +207,46 @@ def _read_bounds(table: Table, key: str) -> tuple[tuple[str, int], ...]:
     return tuple(bounds)
 
 
+def _read_facts(table: Table | None) -> tuple[StatedFact, ...]:
+    """What a class states of its machines, in the order of `FACT_KEYS`."""
+    if table is None:
+        return ()
+    texts = {
+        key: table.string(key) for key in FACT_KEYS if key not in ("cores", "instruction_sets")
+    }
+    cores = table.number("cores")
+    texts["cores"] = None if cores is None else f"{cores:g}"
+    texts["instruction_sets"] = ",".join(table.strings("instruction_sets")) or None
+    override = table.strings(
+        "override", choices=tuple(key for key in FACT_KEYS if key != "reserve")
+    )
+    for index, key in enumerate(override):
+        if key not in table:
+            remedy = f"state {key}, or leave it out here"
+            place = (*table.path, "override", index)
+            table.document.add(place, f'"{key}" is not among the facts', remedy)
+    table.close()
+    facts = []
+    for key, text in texts.items():
+        try:
+            if text is not None:
+                value = value_of("memory" if key == "reserve" else key, text)
+                facts.append(StatedFact(key=key, text=text, value=value, overrides=key in override))
+        except SettingError as error:
+            fault = error.problems[0]
+            table.problem(key, fault.message, _remedy_in_policy(key, fault.remedy))
+    return tuple(facts)
+
+
+def _remedy_in_policy(key: str, remedy: str | None) -> str | None:
+    """What to write in a policy, where the advice is of the command line."""
+    example = FACT_KEYS[key]
+    if remedy is None or example is None or not (key == "gpu" or "=" in remedy):
+        return remedy
+    near, is_else, _ = remedy.partition(" Else ")
+    return f"{near} Else write {key} = {example}" if is_else else f"write {key} = {example}"
+
+
 def _read_selectors(table: Table, classes: Sequence[str]) -> tuple[Selector, ...]:
     table.strings("machines")
     values = table.values.get("machines")
@@ -217,30 +258,22 @@ def _read_selectors(table: Table, classes: Sequence[str]) -> tuple[Selector, ...
         if not isinstance(text, str) or not text.strip():
             continue
         place = (*table.path, "machines", index)
-        selector = _selector(text.strip())
-        if selector is None:
+        kind, _, rest = text.strip().partition(":")
+        key, _, glob = rest.partition("=")
+        if kind in ("class", "host") and rest:
+            kept.append(Selector(kind=kind, pattern=rest))
+        elif kind == "label" and key and glob:
+            kept.append(Selector(kind=kind, key=key, pattern=glob))
+        else:
             shown = text if len(text) <= 60 else text[:57] + "…"
             table.document.add(place, f'"{shown}" selects no machines', SELECTORS)
-            continue
-        if selector.kind == "class" and selector.pattern not in classes:
-            guess = table.document.guess(selector.pattern, classes[:_MOST_COMPARED])
-            add = f'add [[class]] with name = "{selector.pattern}"'
-            table.document.add(
-                place,
-                f'no [[class]] has the name "{selector.pattern}"',
-                f'did you mean "class:{guess}"?' if guess else add,
+        if kind == "class" and rest and rest not in classes:
+            guess = table.document.guess(rest, classes[:_MOST_COMPARED])
+            remedy = (
+                f'did you mean "class:{guess}"?' if guess else f'add [[class]] with name = "{rest}"'
             )
-        kept.append(selector)
+            table.document.add(place, f'no [[class]] has the name "{rest}"', remedy)
     return tuple(kept)
-
-
-def _selector(text: str) -> Selector | None:
-    """The selector that a text writes; None where it writes none."""
-    kind, _, rest = text.partition(":")
-    if kind in ("class", "host") and rest:
-        return Selector(kind=kind, pattern=rest)
-    key, _, glob = rest.partition("=")
-    return Selector(kind=kind, key=key, pattern=glob) if kind == "label" and key and glob else None
 
 
 # ------------------------------------------------------------------ what must run
@@ -315,23 +348,19 @@ def _read_together(
 def _read_member_names(table: Table, by_name: Mapping[str, Sequence[Wanted]]) -> tuple[str, ...]:
     names = table.strings("models", required=True)
     stated = table.values.get("models")
-    stated = stated if isinstance(stated, list) else None
-    if stated is not None and len(stated) < 2:
+    if isinstance(stated, list) and len(stated) < 2:
         remedy = 'write models = ["mistral-7b", "bge-m3"]; one model alone is a [[model]]'
         table.problem("models", "names fewer than two models", remedy)
     if len(names) > MAX_TOGETHER:
         message = f"names more than {MAX_TOGETHER} models"
         table.problem("models", message, "use several [[together]]")
         return ()
-    for number, name in enumerate(stated or ()):
+    for number, name in enumerate(stated if isinstance(stated, list) else ()):
         entries = by_name.get(name, ()) if isinstance(name, str) else ()
         if len(entries) > 1:
-            labels = " or ".join(f'"{each.label}"' for each in entries[:_LABELS_SHOWN])
-            table.document.add(
-                (*table.path, "models", number),
-                f'"{name}" is the name of several [[model]] entries',
-                f"write which: {labels}",
-            )
+            labels = " or ".join(f'"{each.label}"' for each in entries[:3])
+            message = f'"{name}" is the name of several [[model]] entries'
+            table.document.add((*table.path, "models", number), message, f"write which: {labels}")
     return names
 
 
@@ -373,33 +402,27 @@ def _read_exceptions(
     names = dict.fromkeys(wanted.name for wanted in models)
     seen: dict[object, str] = {}
     for table in root.tables("exception"):
-        model = table.string("model", required=True)
-        rule = table.string("rule", required=True, choices=CHECKS)
-        reason = table.string("reason", required=True, example="16 GiB kits arrive in the spring")
-        owner = table.string("owner", required=True, example="infra@example.com")
-        expires = table.date("expires", required=True)
+        stated: dict[str, Any] = {
+            "model": table.string("model", required=True),
+            "rule": table.string("rule", required=True, choices=CHECKS),
+            "reason": table.string(
+                "reason", required=True, example="16 GiB kits arrive in the spring"
+            ),
+            "owner": table.string("owner", required=True, example="infra@example.com"),
+            "expires": table.date("expires", required=True),
+        }
         machines = _read_selectors(table, classes)
         table.close()
+        model, rule = stated["model"], stated["rule"]
         if model is not None and model not in names:
             guess = table.document.guess(model, [*names][:_MOST_COMPARED])
             remedy = "write the name as its [[model]] does, or remove the exception"
             remedy = f'did you mean "{guess}"?' if guess else remedy
             table.problem("model", f'no [[model]] has the name "{model}"', remedy)
-        if not (model and rule and reason and owner and expires):
-            continue
-        message = f'"{rule}" of "{model}" is already excepted there by'
-        _refuse_second(table, seen, (model, rule, frozenset(machines)), "rule", message)
-        kept.append(
-            Exemption(
-                index=int(table.path[-1]),
-                model=model,
-                rule=rule,
-                machines=machines,
-                reason=reason,
-                owner=owner,
-                expires=expires,
-            )
-        )
+        if all(stated.values()):
+            message = f'"{rule}" of "{model}" is already excepted there by'
+            _refuse_second(table, seen, (model, rule, frozenset(machines)), "rule", message)
+            kept.append(Exemption(index=int(table.path[-1]), machines=machines, **stated))
     return kept
 
 

@@ -1,15 +1,18 @@
-"""The answer of an audit: rows, groups of machines that fare alike, the fate of exceptions."""
+"""The answer of an audit: rows, groups of machines that fare alike, the fate of exceptions; and
+what the policy says of a verdict.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 
 from ..core.errors import Problem
 from ..core.records import Record
-from ..judge.checks import Finding
+from ..judge.checks import Finding, Outcome
 from ..judge.record import Route, Verdict, exit_code
-from .entries import Exemption, Policy, Wanted
+from ..machine.record import Machine
+from .entries import Exemption, FailOn, OnUnknown, Policy, Severity, Wanted
 
 NAMES_SHOWN = 5
 
@@ -68,12 +71,11 @@ class Since(Record):
 class Row(Record):
     """One model on one machine.
 
-    `verdict` is None where it is not known whether the policy asks for the model there. In the rows
-    of a large fleet, and in their reasons, it is that of a machine that fares alike and lacks most.
-    `failed` and `undecided` are the names of findings that
-    no exception covers, `excepted` those one does, each with it. `reasons` decided the row: for a
-    pass there are none. `exit_code` is this row's part in the audit's: 0, 1 or 3, after `fail_on`,
-    `on_unknown` and severity. `change` is None where no baseline was given.
+    `verdict` is None where it is not known whether the policy asks for the model there; of a large
+    fleet it is that of a machine that fares alike and lacks most. `failed` and `undecided` are the
+    names of findings that no exception covers, `excepted` those one does, each with it. `reasons`
+    decided the row: for a pass there are none. `exit_code` is this row's part in the audit's: 0, 1
+    or 3. `change` is None where no baseline was given.
     """
 
     machine: str
@@ -97,12 +99,17 @@ class Row(Record):
         """The verdict's findings; () where there is no verdict."""
         return () if self.verdict is None else self.verdict.findings
 
+    @property
+    def shortfall(self) -> float:
+        """The largest amount that the machine lacks, in whatever unit it is."""
+        return max((reason.short or 0 for reason in self.reasons), default=0)
+
 
 class MachineGroup(Record):
     """Machines that fare alike: the same results for the same reasons.
 
-    `names` are the first ones; `rows` has one row per model, that of the machine with the largest
-    shortfall.
+    `names` are all of them, the first ones alone where every model runs; `rows` has one row per
+    model, that of the machine with the largest shortfall.
     """
 
     names: tuple[str, ...]
@@ -192,3 +199,153 @@ class Audit(Record):
     def count(self, result: Result) -> int:
         """How many rows have that result."""
         return self.tally.results.get(result, 0)
+
+
+# ------------------------------------------------------------------ verdicts and exceptions
+
+
+def row_of(
+    policy: Policy,
+    wanted: Wanted,
+    machine: str,
+    verdict: Verdict,
+    covers: Mapping[str, Exemption],
+) -> Row:
+    """What the policy says of a verdict; `covers` are the exceptions in force, by their checks."""
+    route = verdict.route
+    deciding = [each for each in verdict.findings if each.decides and route is not Route.LOCAL]
+    excepted = [(each.check, covers[each.check]) for each in deciding if each.check in covers]
+    left = [each for each in deciding if each.check not in covers]
+    failed = [each for each in left if each.outcome is Outcome.FAIL]
+    undecided = [each for each in left if each.outcome is not Outcome.FAIL]
+    result = Result.UNKNOWN if route is Route.UNKNOWN else Result.FAIL
+    if route is Route.LOCAL:
+        result = Result.PASS
+    elif failed or undecided:
+        result = Result.FAIL if failed else Result.UNKNOWN
+    elif excepted:
+        result = Result.EXCEPTED
+    reasons = tuple(
+        Reason(check=each.check, text=each.reason, remedy=each.remedy, short=each.short)
+        for each in (*failed, *undecided)
+    )
+    if not reasons and result in (Result.FAIL, Result.UNKNOWN):
+        reasons = (Reason(check=None, text=f"the route is {route}"),)
+    return Row(
+        machine=machine,
+        wanted=wanted,
+        verdict=verdict,
+        result=result,
+        exit_code=_weight(policy, wanted, result),
+        failed=tuple(each.check for each in failed),
+        undecided=tuple(each.check for each in undecided),
+        excepted=tuple(excepted),
+        reasons=reasons,
+    )
+
+
+def unplaced_row(policy: Policy, wanted: Wanted, machine: Machine) -> Row:
+    """The policy's class asks for a fact that was not read, so nobody can say whether the model
+    is wanted here.
+    """
+    reasons = []
+    for each in map(policy.class_of, wanted.machines):
+        if each is None or each.holds(machine) is not None:
+            continue
+        for fact in each.unread(machine):
+            why = machine.why_unread(fact)
+            text = f"may be of class {each.name}: {fact} was not read ({why.reason})"
+            reasons.append(Reason(check=None, text=text, remedy=why.remedy))
+    return Row(
+        machine=machine.name,
+        wanted=wanted,
+        verdict=None,
+        result=Result.UNKNOWN,
+        exit_code=_weight(policy, wanted, Result.UNKNOWN),
+        reasons=tuple(reasons),
+    )
+
+
+def _weight(policy: Policy, wanted: Wanted, result: Result) -> int:
+    """The part of a row in the exit code: 0, 1 or 3. An unknown never counts for more than a fail
+    of the same model: knowing less must not turn a job red.
+    """
+    if result in (Result.PASS, Result.EXCEPTED):
+        return 0
+    severity = wanted.severity
+    if result is Result.UNKNOWN:
+        if policy.on_unknown is OnUnknown.IGNORE:
+            return 0
+        if policy.on_unknown is OnUnknown.WARNING:
+            severity = Severity.WARNING
+    if policy.fail_on is FailOn.NEVER or (
+        policy.fail_on is FailOn.ERROR and severity is Severity.WARNING
+    ):
+        return 0
+    return 3 if result is Result.UNKNOWN and policy.on_unknown is OnUnknown.UNKNOWN else 1
+
+
+class Exceptions:
+    """The policy's exceptions, and how many rows each covers, or would if it were in force.
+
+    They are found by the model's name and, where a selector gives it without a glob, by the
+    machine's: a policy may state thousands.
+    """
+
+    def __init__(self, policy: Policy, today: str) -> None:
+        self._policy, self._today = policy, today
+        self._exemptions = exemptions = policy.exceptions
+        self._rows = [0] * len(exemptions)
+        self._concerned: set[int] = set()
+        self._by_host: dict[tuple[str, str], list[int]] = {}
+        self._by_model: dict[str, list[int]] = {}
+        for number, each in enumerate(exemptions):
+            if each.machines and all(selector.names_one_host for selector in each.machines):
+                for host in {selector.pattern for selector in each.machines}:
+                    self._by_host.setdefault((each.model, host), []).append(number)
+            else:
+                self._by_model.setdefault(each.model, []).append(number)
+
+    def concerning(self, model: str, machine: Machine) -> tuple[int, ...]:
+        """The numbers of those for a model that is judged on the machine, in the policy's order."""
+        numbers = [
+            number
+            for number in self._by_model.get(model, ())
+            if self._policy.selects(self._exemptions[number].machines, machine)
+        ]
+        numbers += self._by_host.get((model, machine.name), ())
+        self._concerned.update(numbers)
+        return tuple(sorted(numbers))
+
+    def about(self, numbers: Sequence[int], checks: Container[str]) -> tuple[int, ...]:
+        """Those of these exceptions that are for one of the checks."""
+        return tuple([number for number in numbers if self._exemptions[number].rule in checks])
+
+    def covers(self, numbers: Sequence[int]) -> dict[str, Exemption]:
+        """Of exceptions with these numbers the first in force for each check."""
+        covers: dict[str, Exemption] = {}
+        for each in map(self._exemptions.__getitem__, numbers):
+            if self._today < each.expires:
+                covers.setdefault(each.rule, each)
+        return covers
+
+    def count(self, numbers: Sequence[int], rows: int) -> None:
+        """Note that so many rows need these exceptions: one that has ended would cover them, and
+        one behind another in force covers nothing.
+        """
+        covering = {each.index for each in self.covers(numbers).values()}
+        for number in numbers:
+            each = self._exemptions[number]
+            if each.index in covering or self._today >= each.expires:
+                self._rows[number] += rows
+
+    def uses(self) -> tuple[ExemptionUse, ...]:
+        """What became of each, in the policy's order."""
+        uses = []
+        for number, (each, rows) in enumerate(zip(self._exemptions, self._rows, strict=True)):
+            use = Use.USED if rows else Use.UNUSED
+            if self._today >= each.expires:
+                use = Use.EXPIRED
+            is_concerned = number in self._concerned
+            uses.append(ExemptionUse(exemption=each, use=use, rows=rows, concerned=is_concerned))
+        return tuple(uses)

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable
+from time import monotonic
 
-from ..core.errors import Problem
-from ..machine.record import Machine
+from ..core.errors import Problem, SelfhostError
 from .entries import Policy
-from .judge_fleet import FleetJudge
-from .judged_entries import (
-    Judge,
-    entries_of_others,
-    entry_problems,
-    not_asked_here,
-)
+from .fleet import Fleet, Pseudonyms, fitted
+from .judge_fleet import FleetJudge, Judge
+from .judging import entries_of_others, entry_problems, not_asked_here
 from .machines import RECORD_IT
-from .progress import Progress
-from .record import Audit, Result
-from .refit import refit
-from .rows import Exceptions
+from .record import Audit, Exceptions, Result
 
 # up to so many verdicts each is given by itself; beyond, machines that differ in a few numbers are
 # taken together
@@ -31,51 +24,55 @@ _SIZES = frozenset(("memory", "disk"))
 
 def run_audit(
     policy: Policy,
-    machines: Sequence[Machine],
+    fleet: Fleet,
     judge: Judge,
     *,
     today: str,
-    problems: Iterable[Problem] = (),
-    notes: Iterable[str] = (),
     progress: Progress | None = None,
     now: str | None = None,
+    pseudonyms: Pseudonyms | None = None,
 ) -> Audit:
     """Judge each model on each machine that the policy names for it.
 
-    `judge` takes the policy's entry, the workload and the machine; a `SelfhostError` of it becomes
-    a problem at the policy's line. Of many machines it is called in other processes, and must be
-    one that can be pickled. `today` is `YYYY-MM-DD` in UTC, else `ValueError`. `problems` are those
-    of records left out of `machines`, whose names differ, and `notes` sentences about what was
-    read. Raises `TooLongError` as `progress` does. `now` is the time (UTC, `YYYY-MM-DDThh:mm:ssZ`)
-    that the age of records is told at; None: the end of that day.
+    `judge` takes the policy's entry, the basis of memory and the machine; a `SelfhostError` of it
+    becomes a problem at the policy's line. Of many machines it is called in other processes, and
+    must be one that can be pickled. `today` is `YYYY-MM-DD` in UTC. `now` is the time (UTC,
+    `YYYY-MM-DDThh:mm:ssZ`) that the age of records is told at; None: the end of that day. Raises
+    `TooLongError` as `progress` does. With `pseudonyms` no name of a machine is in the answer.
     """
-    from datetime import date
-
-    today = date.fromisoformat(today).isoformat()
-    fitted = refit(policy, machines, now or f"{today}T23:59:59Z")
-    fleet = fitted.machines
-    of_records = (*problems, *fitted.problems)
+    fleet = fitted(policy, fleet, now or f"{today}T23:59:59Z")
+    machines = fleet.machines
     exceptions = Exceptions(policy, today)
-    silent = Progress(lambda _line: None)
-    judging = FleetJudge(policy, fleet, judge, exceptions, progress or silent)
-    are_alone = len(fleet) < LEAST_TOGETHER or len(fleet) * len(policy.models) <= MOST_ALONE
+    progress = progress or Progress(lambda _line: None)
+    judging = FleetJudge(policy, machines, judge, exceptions, progress.judge)
+    shown = policy if pseudonyms is None else pseudonyms.policy(policy)
+    if pseudonyms is not None:
+        judging.hide(pseudonyms, shown)
+    count = len(machines)
+    are_alone = count < LEAST_TOGETHER or count * len(policy.models) <= MOST_ALONE
     rows = judging.judge_all(are_alone=are_alone)
-    groups = rows.groups()
-    of_entries = entry_problems(policy, len(fleet), judging.refused, judging.placed)
-    if not len(fleet) and not of_records:
+    problems = [*fleet.problems]
+    if not count and not problems:
         message = "there is no machine to judge"
-        of_records = (Problem(file=policy.file, message=message, remedy=RECORD_IT),)
-    others = entries_of_others(policy, len(fleet), judging.placed)
+        problems.append(Problem(file=policy.file, message=message, remedy=RECORD_IT))
+    problems += entry_problems(policy, count, judging.refused, judging.placed)
+    others = entries_of_others(policy, count, judging.placed)
+    notes = [*fleet.notes, *not_asked_here(others)]
+    uses = exceptions.uses()
+    if pseudonyms is not None:
+        problems, notes = list(map(pseudonyms.problem, problems)), list(map(pseudonyms.text, notes))
+        pairs = zip(uses, shown.exceptions, strict=True)
+        uses = tuple(use.replace(exemption=exemption) for use, exemption in pairs)
     audit = Audit(
-        policy=policy,
+        policy=shown,
         today=today,
-        machines=len(fleet),
+        machines=count,
         rows=rows,
         tally=rows.tally(),
-        groups=groups,
-        exceptions=exceptions.uses(),
-        problems=(*of_records, *of_entries),
-        notes=(*notes, *fitted.notes, *not_asked_here(others)),
+        groups=tuple(rows.groups()),
+        exceptions=uses,
+        problems=tuple(problems),
+        notes=tuple(notes),
     )
     return _with_blindness(audit)
 
@@ -95,3 +92,64 @@ def _with_blindness(audit: Audit) -> Audit:
         remedy=RECORD_IT,
     )
     return audit.replace(problems=(nothing,))
+
+
+# ------------------------------------------------------------------ how long it takes
+
+SECONDS_BETWEEN = 2.0
+# a longer job is refused, unless it was asked for all the same
+MOST_SECONDS = 15 * 60
+# by what was done in so many seconds it is told how long the rest takes, for so much of the job
+_LEAST_SECONDS = 5.0
+_WATCHED_PART = 0.2
+
+
+class TooLongError(SelfhostError):
+    """An audit that would take longer than anybody waits who did not ask for it."""
+
+
+class Progress:
+    """Says how far an audit is: nothing in its first two seconds, then a line every two.
+
+    `say` takes a line without its end; `clock` gives seconds. `is_bounded`: a job that would take
+    longer than MOST_SECONDS is refused.
+    """
+
+    def __init__(
+        self,
+        say: Callable[[str], None],
+        clock: Callable[[], float] = monotonic,
+        *,
+        is_bounded: bool = False,
+    ) -> None:
+        self._say, self._clock, self._is_bounded = say, clock, is_bounded
+        self._next = clock() + SECONDS_BETWEEN
+        # when the first things were judged, for which much is read once, and what part they were
+        self._begun: tuple[float, float] | None = None
+
+    def read(self, records: int) -> None:
+        """So many machine records are read."""
+        if self._is_due(self._clock()) and records:
+            self._say(f"read {records:,} machine records so far")
+
+    def judge(self, part: float, verdicts: int) -> None:
+        """That part of so many verdicts is given. Raises `TooLongError`."""
+        now = self._clock()
+        if self._is_due(now):
+            self._say(f"judged {int(part * verdicts):,} of {verdicts:,} verdicts")
+        if self._begun is None:
+            self._begun = (now, part) if part else None
+        elif self._is_bounded and part < _WATCHED_PART:
+            seconds, done = now - self._begun[0], part - self._begun[1]
+            if seconds >= _LEAST_SECONDS and done and seconds / done > MOST_SECONDS:
+                raise TooLongError(
+                    f"the audit would take about {seconds / done / 60:,.0f} minutes",
+                    remedy="name fewer models in the policy or fewer machines, or write --yes to"
+                    " have all of them judged",
+                )
+
+    def _is_due(self, now: float) -> bool:
+        if now < self._next:
+            return False
+        self._next = now + SECONDS_BETWEEN
+        return True

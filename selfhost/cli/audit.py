@@ -105,11 +105,10 @@ def _audited(
     """Judge the machines; with a baseline return only what changed. A program that wants JSON finds
     no progress on standard error.
     """
-    from ..audit.anonymize import Pseudonyms
     from ..audit.baseline import read_baseline, since
-    from ..audit.machines import Fleet, load_machines
-    from ..audit.progress import Progress
-    from ..audit.run import run_audit
+    from ..audit.fleet import Fleet, Machines, Pseudonyms
+    from ..audit.machines import load_machines
+    from ..audit.run import Progress, run_audit
     from ..core.units import utc_now
     from ..machine.reader import Machine
 
@@ -120,25 +119,21 @@ def _audited(
     )
     # without a path this machine
     fleet = load_machines(*options.machines, progress=progress) if options.machines else None
-    fleet = Fleet(machines=[Machine.read()], problems=()) if fleet is None else fleet
-    if options.anonymize:
-        names = Pseudonyms([machine.name for machine in fleet.machines])
-        # first the policy, whose selectors of hosts become labels of the machines
-        policy = names.policy(policy)
-        fleet = names.fleet(fleet, options.machines)
+    fleet = Fleet(machines=Machines([Machine.read()])) if fleet is None else fleet
+    # `ansible --tree` calls a file as its host
+    folders = filter(os.path.isdir, options.machines)
+    files = [name for folder in folders for name in os.listdir(folder)]
+    names = [machine.name for machine in fleet.machines]
     audit = run_audit(
         policy,
-        fleet.machines,
+        fleet,
         judge,
         today=today,
-        problems=fleet.problems,
-        notes=fleet.notes,
         progress=progress,
         now=utc_now() if options.today is None else None,
+        pseudonyms=Pseudonyms([*names, *files]) if options.anonymize else None,
     )
-    if baseline is None:
-        return audit
-    return since(audit, baseline, [machine.name for machine in fleet.machines])
+    return audit if baseline is None else since(audit, baseline, names)
 
 
 def _check_date(text: str) -> None:
@@ -179,8 +174,7 @@ def _init(options: argparse.Namespace) -> int:
 
 def _validate(options: argparse.Namespace) -> int:
     """Say of each policy that it is valid. Raises `InputError` with all faults of the others."""
-    from ..audit.judged_entries import problems_of
-    from ..audit.judging import PolicyJudge
+    from ..audit.judging import PolicyJudge, problems_of
     from ..catalogue.index import open_catalogue
     from ..core.units import utc_today
     from ..reports.layout import clean
@@ -194,7 +188,7 @@ def _validate(options: argparse.Namespace) -> int:
     judge = PolicyJudge(open_catalogue(options.specs), utc_today())
     faults: list[Problem] = []
     for path in paths:
-        problems = problems_of(path, judge.ask)
+        problems = problems_of(path, judge)
         faults += problems
         write("" if problems else f"{clean(path)} is valid\n")
     if faults:

@@ -182,15 +182,17 @@ class Entry:
         self.more_doubled = 0 if decoder is None else decoder.more_doubled
 
 
-def read_records(stream: IO[bytes], *, max_record_bytes: int) -> Iterator[Entry]:
-    """Read the JSON values of a stream: of one list its items, else one a line (JSON Lines), else
-    the one value.
+def read_records(
+    stream: IO[bytes], *, max_record_bytes: int, start: bytes = b""
+) -> Iterator[Entry]:
+    """Read the JSON values of a stream, of which `start` is read already: of one list its items,
+    else one a line (JSON Lines), else the one value.
 
     Of JSON Lines one record is in memory, of a list its text. Raises `Unreadable` for the whole,
     also after some entries; a broken line of JSON Lines is the `fault` of its entry.
     """
     decoder, most = Decoder(note_doubled=True), max_record_bytes
-    lines = _lines(stream)
+    lines = _lines(stream, start)
     number, line = next(((at, line) for at, line in lines if line.strip(_BLANKS)), (0, ""))
     if not number:
         raise Unreadable("is empty")
@@ -214,9 +216,9 @@ def read_records(stream: IO[bytes], *, max_record_bytes: int) -> Iterator[Entry]
         yield _entry(number, line, decoder, most)
 
 
-def _lines(stream: IO[bytes]) -> Iterator[tuple[int, str]]:
+def _lines(stream: IO[bytes], start: bytes) -> Iterator[tuple[int, str]]:
     """Yield each line with its number."""
-    start = read_some(stream, _CHUNK_BYTES)
+    start += read_some(stream, _CHUNK_BYTES)
     decoder = codecs.getincrementaldecoder(encoding_of(start))()
     number, rest, total, piece = 0, "", 0, start
     try:

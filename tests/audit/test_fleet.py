@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Sequence
 from functools import cache
 from itertools import count
 
@@ -13,13 +12,12 @@ import pytest
 from helpers.paths import ROOT
 from selfhost.audit import judge_fleet, run
 from selfhost.audit.entries import Policy
+from selfhost.audit.fleet import Fleet
 from selfhost.audit.judging import PolicyJudge
 from selfhost.audit.machines import load_machines
 from selfhost.audit.policy import read_policy
-from selfhost.audit.progress import Progress, TooLongError
 from selfhost.audit.record import Audit, Result, Row
-from selfhost.audit.rows import shortfall
-from selfhost.audit.run import run_audit
+from selfhost.audit.run import Progress, TooLongError, run_audit
 from selfhost.catalogue.index import open_catalogue
 from selfhost.core.tomlfile import Document
 from selfhost.machine.profiles import load
@@ -130,16 +128,16 @@ def by_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(judge_fleet, "_processors", lambda: 1)
 
 
-def one_by_one(policy: Policy, machines: Sequence[Machine]) -> Audit:
+def one_by_one(policy: Policy, fleet: Fleet) -> Audit:
     """Each machine by itself."""
-    assert len(machines) * len(policy.models) <= run.MOST_ALONE
-    return run_audit(policy, machines, judge(), today=TODAY)
+    assert len(fleet.machines) * len(policy.models) <= run.MOST_ALONE
+    return run_audit(policy, fleet, judge(), today=TODAY)
 
 
 def test_a_fleet_gets_the_verdicts_of_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each row with its deciding findings, each count and the fate of each exception is the same; of each group under one model the count, the first names and the largest shortfall."""
     policy = read_policy(Document.parse("audit.toml", POLICY.encode()))
-    machines = load_machines("-", stdin=fleet(100).encode()).machines
+    machines = load_machines("-", stdin=fleet(100).encode())
     alone = one_by_one(policy, machines)
     monkeypatch.setattr(run, "MOST_ALONE", 0)
     monkeypatch.setattr(judge_fleet, "_processors", lambda: 2)
@@ -157,11 +155,11 @@ def test_a_fleet_gets_the_verdicts_of_one_by_one(monkeypatch: pytest.MonkeyPatch
     groups = {}
     for group in audit.groups:
         (row,) = group.rows
-        groups[group.names[0], row.wanted.index] = group.names, group.count, shortfall(row)
+        groups[group.names[0], row.wanted.index] = group.names, group.count, row.shortfall
     assert len(alike) > 15
     assert groups == {
         (rows[0].machine, rows[0].wanted.index): (
-            tuple(row.machine for row in rows[: 5 if rows[0].result is Result.PASS else None]), len(rows), max(map(shortfall, rows)),
+            tuple(row.machine for row in rows[: 5 if rows[0].result is Result.PASS else None]), len(rows), max(row.shortfall for row in rows),
         )
         for rows in alike.values()
     }  # fmt: skip
@@ -170,7 +168,7 @@ def test_a_fleet_gets_the_verdicts_of_one_by_one(monkeypatch: pytest.MonkeyPatch
 def test_an_entry_that_cannot_be_judged_is_told_once(by_kind: None) -> None:
     text = POLICY + '[[model]]\nname = "no-such-model"\n'
     policy = read_policy(Document.parse("audit.toml", text.encode()))
-    machines = load_machines("-", stdin=fleet(20).encode()).machines
+    machines = load_machines("-", stdin=fleet(20).encode())
     audit = run_audit(policy, machines, judge(), today=TODAY)
     (problem,) = audit.problems
     assert "no-such-model" in problem.message
@@ -189,7 +187,7 @@ def test_a_job_that_takes_too_long_is_refused_with_its_estimate(
 ) -> None:
     """After some of it is judged; a job that was asked for all the same is done."""
     policy = read_policy(Document.parse("audit.toml", POLICY.encode()))
-    machines = load_machines("-", stdin=fleet(60).encode()).machines
+    machines = load_machines("-", stdin=fleet(60).encode())
     seconds, lines = count(0.0, step), list[str]()
     progress = Progress(lines.append, lambda: next(seconds), is_bounded=is_bounded)
     if is_refused:

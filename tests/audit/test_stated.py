@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from selfhost.audit.entries import Policy
+from selfhost.audit.fleet import Fleet, Machines, fitted
 from selfhost.audit.policy import read_policy
-from selfhost.audit.refit import Refit, refit
 from selfhost.core.errors import PolicyError
 from selfhost.core.tomlfile import Document
 from selfhost.machine.record import Disk, Machine
@@ -28,9 +28,9 @@ def machine(name: str, **facts: Any) -> Machine:
     return Machine(name=name, labels={"site": facts.pop("site", "a1")}, **facts)
 
 
-def both(facts: str, *machines: Machine) -> Refit:
+def both(facts: str, *machines: Machine) -> Fleet:
     """Machines with the facts of their class."""
-    return refit(policy(HEAD + POOL + facts), machines, NOW)
+    return fitted(policy(HEAD + POOL + facts), Fleet(machines=Machines(machines)), NOW)
 
 
 ALL = """disk = "500GB"
@@ -158,9 +158,11 @@ def test_a_wrong_fact_is_a_fault_of_the_policy(facts: str, expected: str) -> Non
 # ------------------------------------------------------------------ the age of records
 
 
-def aged(times: Sequence[str | None], head: str = "") -> Refit:
+def aged(times: Sequence[str | None], head: str = "") -> Fleet:
     machines = [machine(f"m{number}", read_at=time) for number, time in enumerate(times)]
-    return refit(policy(HEAD.replace("\n", f"\n{head}\n", 1)), machines, NOW)
+    return fitted(
+        policy(HEAD.replace("\n", f"\n{head}\n", 1)), Fleet(machines=Machines(machines)), NOW
+    )
 
 
 def test_old_records_are_told_and_with_a_bound_not_judged() -> None:

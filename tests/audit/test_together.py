@@ -11,6 +11,7 @@ from helpers.paths import MACHINES, RECORDS
 from selfhost import Machine, Workload
 from selfhost.advice.several import Beside, check_together_with
 from selfhost.advice.verdicts import check_with
+from selfhost.audit.fleet import Fleet, Machines
 from selfhost.audit.judging import PolicyJudge
 from selfhost.audit.policy import read_policy
 from selfhost.audit.record import Audit, Result
@@ -63,7 +64,12 @@ def shown(verdict: Verdict, check: str) -> tuple[Outcome, object]:
 
 def audited(text: str, machine: Machine = VM) -> Audit:
     policy = read_policy(Document.parse("audit.toml", ("schema = 1\n" + text).encode()))
-    return run_audit(policy, [machine], PolicyJudge(open_catalogue(), TODAY), today=TODAY)
+    return run_audit(
+        policy,
+        Fleet(machines=Machines([machine])),
+        PolicyJudge(open_catalogue(), TODAY),
+        today=TODAY,
+    )
 
 
 def test_memory_and_disk_are_the_sums() -> None:

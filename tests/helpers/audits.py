@@ -9,6 +9,7 @@ from typing import Any
 from helpers import report_samples as samples
 from selfhost.audit import run
 from selfhost.audit.entries import Wanted
+from selfhost.audit.fleet import Fleet, Machines, Pseudonyms
 from selfhost.audit.policy import read_policy
 from selfhost.audit.record import Audit
 from selfhost.catalogue.spec import ModelSpec
@@ -77,6 +78,7 @@ def audit(
     problems: Sequence[Problem] = (),
     today: str = TODAY,
     file: str = "audit.toml",
+    pseudonyms: Pseudonyms | None = None,
 ) -> Audit:
     """`names` are those of the machines, or machines; `said` is the reason of every finding that does
     not pass.
@@ -94,7 +96,7 @@ def audit(
                 check,
                 outcomes.get(check, Outcome.PASS),
                 said if check in outcomes else "",
-                numbers[machine.name],
+                numbers.get(machine.name, 0),
             )
             for check in CHECKS
         )
@@ -104,7 +106,8 @@ def audit(
             route = Route.UNKNOWN
         return verdict_of(asked, wanted.under(basis), machine, route, findings)
 
-    return run.run_audit(policy, machines, judge, today=today, problems=problems)
+    fleet = Fleet(machines=Machines(machines), problems=tuple(problems))
+    return run.run_audit(policy, fleet, judge, today=today, pseudonyms=pseudonyms)
 
 
 def quoted(text: str) -> str:

@@ -1,33 +1,31 @@
 """Records that other systems hold already: the answers of Ansible, Kubernetes, Slurm and
 Prometheus become `selfhost.machine/1` objects.
 
-`specs/common/systems.toml` has a row for each system, and a module of its name has its `READER`. An
-answer is recognized by its content, or named before the file: `slurm:nodes.json`, `slurm:-`. A text
-is parsed at once, so it has a limit. Our own records pass through unchanged, so that a file or a
-folder may mix systems.
+`specs/common/systems.toml` has a row for each system. An answer is recognized by its content, or
+named before the file: `slurm:nodes.json`, `slurm:-`. A text is parsed at once, so it has a limit.
+Our own records pass through unchanged, so that a file or a folder may mix systems.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from importlib import import_module
 from typing import Any
 
 from ...core.errors import InputError
 from ...core.files import Unreadable, encoding_of, open_file, read_some, shown, text_of, too_large
 from ...core.json_text import Decoder, Entry, signs_in, too_many
 from ...core.spelling import nearest
-from ...core.tables import shipped_table
 from ...machine.record import FACTS
 from .facts import Answers, kind_of, table_of
+from .hosts import AnsibleAnswers, PrometheusAnswers
+from .nodes import KubernetesAnswers, SlurmAnswers
 
-# signs that compressed files begin with, and the program that unpacks them
-_PACKED = {
-    b"\x1f\x8b": "gzip",
-    b"\x28\xb5\x2f\xfd": "zstd",
-    b"\xfd7zXZ": "xz",
-    b"BZh": "bzip2",
+READERS: Mapping[str, type[Answers]] = {
+    "ansible": AnsibleAnswers,
+    "kubernetes": KubernetesAnswers,
+    "prometheus": PrometheusAnswers,
+    "slurm": SlurmAnswers,
 }
 # by which an answer is recognized
 START_BYTES = 1 << 16
@@ -40,26 +38,9 @@ _BLANKS = " \t\r\n"
 _OTHER_THINGS = "is a list of other things than machines"
 _NO_ANSWER = "is no machine record, and no answer of a system that is read"
 _NEITHER = "is neither JSON nor a text of a system that is read"
-_PACKED_AS = (".bz2", ".gz", ".xz", ".zst")
 _READ_ALWAYS = (".json", ".jsonl", ".prom")
 # what a file's name may end in beside the name of its machine
 EXTENSIONS = (*_READ_ALWAYS, ".txt")
-
-
-def resting(labels: Mapping[str, str]) -> str | None:
-    """Why a machine that runs takes no new work, in its system's words; None where it does."""
-    resting_words = shipped_table("systems")["resting"]
-    for key, value in labels.items():
-        if key.endswith(".state"):
-            words = (word.rstrip("*~#!%$@^-") for word in value.replace("+", ",").split(","))
-            if why := [word for word in words if word in resting_words]:
-                return ", ".join(why)
-    return None
-
-
-def names() -> tuple[str, ...]:
-    """The systems that can be named, sorted: `ansible`, `kubernetes`, …"""
-    return tuple(shipped_table("systems")["system"])
 
 
 class UnknownSystemError(InputError, LookupError):
@@ -75,21 +56,14 @@ def named(path: str) -> tuple[str | None, str]:
     word, colon, rest = path.partition(":")
     if not colon or not word.isidentifier() or len(word) == 1 or os.path.lexists(path):
         return None, path
-    if word in names() and rest:
+    if word in READERS and rest:
         return word, rest
-    guess = nearest(word, names())
+    guess = nearest(word, tuple(READERS))
     raise UnknownSystemError(
         f"no system is called {word!r}",
-        remedy=f"did you mean {guess}:{rest or '-'}?" if guess else f"one of {', '.join(names())}",
+        remedy=f"did you mean {guess}:{rest or '-'}?" if guess else f"one of {', '.join(READERS)}",
         nearest=(guess,) if guess else (),
     )
-
-
-def refuse_packed(start: bytes) -> None:
-    """Raise `Unreadable` for a file that begins as a compressed one does."""
-    packed = next((name for sign, name in _PACKED.items() if start.startswith(sign)), None)
-    if packed is not None:
-        raise Unreadable(f"is compressed by {packed}", f"unpack it first: `{packed} -d FILE`")
 
 
 def _as_text(start: bytes) -> str:
@@ -102,7 +76,7 @@ def is_foreign(start: bytes) -> bool:
     One that begins with a record of our own does not, though its other lines may.
     """
     text = _as_text(start)
-    marks = (mark for name in names() for mark in table_of(name)["marks"])
+    marks = (mark for name in READERS for mark in table_of(name)["marks"])
     return _OWN_SIGN not in text and any(mark in text for mark in marks)
 
 
@@ -118,16 +92,14 @@ def not_read(*, is_list: bool) -> Unreadable:
     return Unreadable(reason, _name_one(), line=None if is_list else 1)
 
 
-def is_read(folder: str, name: str) -> bool:
-    """Whether a file of a folder is read: those of `*.json`, `*.jsonl` and `*.prom`, also packed
-    ones, of which it is told how to unpack them; an answer in a `*.txt`, and any that begins as a
-    JSON object. `ansible --tree` calls a file as its host, and one of a host that it did not reach
-    holds no facts. A file that cannot be opened is read too, for its fault is then told.
+def is_read(path: str) -> bool:
+    """Whether a file of a folder is read: those of `*.json`, `*.jsonl` and `*.prom`, an answer in a
+    `*.txt`, and any that begins as a JSON object. `ansible --tree` calls a file as its host, and
+    one of a host that it did not reach holds no facts. A file that cannot be opened is read too,
+    for its fault is then told.
     """
-    stem, extension = os.path.splitext(name)
-    if name.endswith(_READ_ALWAYS) or (extension in _PACKED_AS and stem.endswith(EXTENSIONS)):
+    if path.endswith(_READ_ALWAYS):
         return True
-    path = os.path.join(folder, name)
     try:
         stream, _ = open_file(path)
         with stream:
@@ -137,7 +109,7 @@ def is_read(folder: str, name: str) -> bool:
     text = _as_text(start)
     # a brace and a key, or the end: templates begin with other braces
     is_object = text[:1] == "{" and text[1:].lstrip()[:1] in ("", '"', "}")
-    return is_object or (name.endswith(".txt") and is_foreign(start))
+    return is_object or (path.endswith(".txt") and is_foreign(start))
 
 
 class Reader:
@@ -147,10 +119,7 @@ class Reader:
 
     def __init__(self, system: str | None = None) -> None:
         self.system = system
-        modules = (
-            import_module(f".{name}", __name__) for name in ([system] if system else names())
-        )
-        self._readers: list[Answers] = [module.READER() for module in modules]
+        self._readers = [READERS[name]() for name in ([system] if system else READERS)]
 
     def of_value(self, value: Any, line: int | None, file: str) -> Iterator[Entry] | None:
         """The machines of a document that was parsed; None for one of our own records."""
@@ -249,9 +218,9 @@ def _text_of(content: bytes) -> str:
         return text_of(content)
     except Unreadable as error:
         if error.reason == "is not text":
-            error.remedy = "write it as UTF-8: `iconv -f LATIN1 -t UTF-8 FILE`"
+            error.remedy = "unpack it if it is compressed, and write it as UTF-8"
         raise
 
 
 def _name_one() -> str:
-    return f"read are {', '.join(names())}, and records of `selfhost machine --format json`"
+    return f"read are {', '.join(READERS)}, and records of `selfhost machine --format json`"

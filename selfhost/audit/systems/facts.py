@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any
 
 from ...core import units
@@ -19,7 +19,7 @@ from ...core.json_text import Entry
 from ...core.records import Record
 from ...core.spelling import words_of
 from ...core.tables import shipped_table
-from ...machine import gpus
+from ...machine import cpus, gpus, named, profiles
 from ...machine.changes import with_implied
 from ...machine.record import (
     FACTS,
@@ -27,6 +27,7 @@ from ...machine.record import (
     MAX_MEMORY_BYTES,
     SCHEMA,
     UNPRINTABLE,
+    Machine,
     normal_architecture,
     normal_system,
 )
@@ -40,7 +41,6 @@ MAX_CARDS = gpus.MOST_CARDS
 NOT_JUDGED = " is not judged: "
 # a home folder where nobody says which: it lies on /home where that is a volume, else on /
 SOME_HOME = "/home/user"
-_CORRECT = "correct the value where it is from, or record the machine itself"
 
 # what tells who or where a machine is, and is never copied out: addresses of networks and mail,
 # and the numbers by which makers and systems tell one machine from another
@@ -61,7 +61,6 @@ _ADDRESS = re.compile(
 )
 
 
-@cache
 def table_of(system: str) -> Mapping[str, Any]:
     """The row of `specs/common/systems.toml`, which says what each key means."""
     table: Mapping[str, Any] = shipped_table("systems")["system"][system]
@@ -80,6 +79,7 @@ class Facts:
         self.remedy: str = remedy or self.table["remedy"]
         self.values: dict[str, Any] = {}
         self.sources: dict[str, str] = {}
+        self.assumed: list[str] = []
         self._lacks: dict[str, tuple[str, str | None]] = {}
         self._otherwise = reason or self.table["reason"], self.remedy
 
@@ -109,7 +109,8 @@ class Facts:
             value = _read(stated, unit, least=1 if fact == "memory_total_bytes" else 0)
             if value is None and unit in _NOUNS:
                 reason = f"{source.partition(':')[0]} is no {_NOUNS[unit]}"
-                self.lacks(fact, reason, _CORRECT)
+                remedy = "correct the value where it is from, or record the machine itself"
+                self.lacks(fact, reason, remedy)
             self.put(fact, value, source)
 
     def put_instruction_sets(
@@ -123,8 +124,38 @@ class Facts:
         facts = [f"instruction_sets.{name}" for name in hidden if name not in sets]
         self.lacks(" ".join(facts), reason, remedy)
 
+    def put_cloud_type(self, name: Any) -> None:
+        """State the processor of the type that a cloud rents, where it has a row."""
+        typed = plain(name, 60)
+        machine = None if typed is None else _rented(typed)
+        if machine is None or machine.architecture != self.values.get("architecture"):
+            return
+        source = f"the type {typed}: {machine.sources.get('cpu_model', 'a known machine')}"
+        for fact in ("scope", "cpu_model", "cpu_cores_physical"):
+            self.put(fact, getattr(machine, fact), source)
+        self.assumed += [fact for fact in ("cpu_model",) if fact in machine.assumed]
+
+    def _put_sets_of_processor(self) -> None:
+        """The instruction sets that processors of the series have, assumed where none were read."""
+        series = cpus.processor_of(self.values.get("cpu_model") or "")
+        table, architecture = shipped_table("cpus")["instruction_sets"], "x86_64"
+        if series is None or "instruction_sets" in self.values:
+            return
+        sets: Sequence[str] = table["assumed"]["x86_64"]
+        if series.vectors in table["least"]:
+            sets = table["least"][series.vectors]["have"]
+        elif series.vectors == "avx512":
+            sets = (*sets, "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl")
+        elif series.vectors not in ("avx2",):
+            architecture, sets = "aarch64", table["assumed"]["aarch64"]
+        if self.values.get("architecture") == architecture:
+            source = f"assumed: what processors of the series {series.name} have"
+            self.put("instruction_sets", sorted(with_implied(sets, architecture)), source)
+            self.assumed.append("instruction_sets")
+
     def record(self, name: str | None, kept_labels: Mapping[str, str]) -> dict[str, Any]:
         """The `selfhost.machine/1` object. The memory is its own limit where none is stated."""
+        self._put_sets_of_processor()
         values, total, limit = self.values, "memory_total_bytes", "memory_limit_bytes"
         if total in values and limit not in {**values, **self._lacks}:
             self.put(limit, values[total], f"{self.sources[total]}: no lower limit is stated")
@@ -148,9 +179,17 @@ class Facts:
             "name": name,
             "labels": dict(kept_labels),
             **values,
+            "assumed": self.assumed,
             "sources": self.sources,
             "unread": unread,
         }
+
+
+@lru_cache(512)
+def _rented(name: str) -> Machine | None:
+    """The machine that a cloud's name of a type means; None where no table has it."""
+    known = profiles.called(name) or named.rented(name)
+    return known.machine if known is not None and known.machine.scope == "vm" else None
 
 
 # ------------------------------------------------------------------ texts
@@ -302,13 +341,11 @@ _STORES = {
 # kinds of volumes that hold no home folder
 _NO_STORE = frozenset(("proc", "sysfs", "cgroup", "cgroup2", "squashfs", "iso9660", "autofs"))
 
-# mount point, free and whole bytes, kind of file system
-Volume = Sequence[Any]
 
-
-def put_home(facts: Facts, volumes: Iterable[Volume], home: str, source: str) -> None:
-    """State the places in the home folder where runtimes store models: all on the volume with the
-    longest mount point above it. `source` has `{}` for that.
+def put_home(facts: Facts, volumes: Iterable[Sequence[Any]], home: str, source: str) -> None:
+    """State the places in the home folder where runtimes store models: all on the volume (mount
+    point, free and whole bytes, kind of file system) with the longest mount point above it.
+    `source` has `{}` for that.
     """
     above = [
         volume
@@ -332,10 +369,8 @@ def put_home(facts: Facts, volumes: Iterable[Volume], home: str, source: str) ->
     }
     disks = [{"purpose": purpose, "path": path, **place} for purpose, path in _STORES.items()]
     facts.put("disks", disks, source.replace("{}", mount or ""))
-    facts.lacks(
-        " ".join(f"disks.{purpose}.writable" for purpose in _STORES),
-        "the system does not say which account would store the model",
-    )
+    reason = "the system does not say which account would store the model"
+    facts.lacks(" ".join(f"disks.{purpose}.writable" for purpose in _STORES), reason)
 
 
 # ------------------------------------------------------------------ accelerators
@@ -385,20 +420,6 @@ def put_accelerators(
         if None not in map(gpus.why_unserved, unclear):
             reason, remedy = f"it is {gpus.why_unserved(unclear[0])}", ""
         facts.lacks("accelerators.unified", reason, remedy)
-
-
-def named_by_word(word: str, number: int) -> Kind:
-    """Cards by the word that a site or a scheduler has for them, such as `a100`: without memory,
-    for one word may be that of several sizes.
-    """
-    name = word.replace("_", " ").replace("-", " ").strip()
-    cards = gpus.find_cards(name)
-    if cards is None or not cards.accelerators:
-        return Kind(vendor=gpus.vendor_of(name), name=f"GPU {name}".strip(), number=number)
-    vendor = cards.accelerators[0].vendor
-    name, maker = name.upper() if name.islower() else name, _MAKERS.get(vendor, "")
-    is_named = maker.lower() in name.lower()
-    return Kind(vendor=vendor, name=name if is_named else f"{maker} {name}", number=number)
 
 
 def number_of(value: Any) -> int:
@@ -459,6 +480,20 @@ def _as_its_driver_writes(name: str) -> str:
     return spelled or (text if " " in text else text.replace("_", " ").replace("-", " "))
 
 
+def named_by_word(word: str, number: int) -> Kind:
+    """Cards by the word that a site or a scheduler has for them, such as `a100`: without memory,
+    for one word may be that of several sizes.
+    """
+    name = word.replace("_", " ").replace("-", " ").strip()
+    cards = gpus.find_cards(name)
+    if cards is None or not cards.accelerators:
+        return Kind(vendor=gpus.vendor_of(name), name=f"GPU {name}".strip(), number=number)
+    vendor = cards.accelerators[0].vendor
+    name, maker = name.upper() if name.islower() else name, _MAKERS.get(vendor, "")
+    is_named = maker.lower() in name.lower()
+    return Kind(vendor=vendor, name=name if is_named else f"{maker} {name}", number=number)
+
+
 # ------------------------------------------------------------------ readers
 
 
@@ -493,18 +528,18 @@ class Answers:
         return Entry(fault=Unreadable(reason, remedy), place=place)
 
 
-def not_judged(
-    name: str | None,
-    why: str,
-    remedy: str = "bring it back and ask again, or take it out of the answer",
-    *,
-    line: int | None = None,
-    place: str | None = None,
+class OutOfService(Unreadable):
+    """A machine that its system calls down: a policy may leave it out."""
+
+
+def out_of_service(
+    name: str | None, why: str, *, line: int | None = None, place: str | None = None
 ) -> Entry:
-    """The fault of a machine that its system cannot reach or calls down. What it stated when it
-    was last seen is not what it has; one rule for all systems.
+    """The fault of a machine that its system calls down. What it stated when it was last seen is
+    not what it has.
     """
-    fault = Unreadable(f"{name or 'a machine'}{NOT_JUDGED}{why}", remedy)
+    remedy = 'bring it back and ask again, or write out_of_service = "skip" in the policy'
+    fault = OutOfService(f"{name or 'a machine'}{NOT_JUDGED}{why}", remedy)
     return Entry(fault=fault, line=line, place=place)
 
 

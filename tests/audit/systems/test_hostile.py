@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,9 @@ from hypothesis import strategies as st
 from helpers.paths import DATA
 from selfhost.audit import systems
 from selfhost.audit.entries import Policy
-from selfhost.audit.machines import Fleet, load_machines
+from selfhost.audit.fleet import Fleet, fitted
+from selfhost.audit.machines import load_machines
 from selfhost.audit.policy import read_policy
-from selfhost.audit.refit import refit
 from selfhost.core.tomlfile import Document
 
 FLEET = DATA / "fleet"
@@ -31,7 +32,7 @@ def message(content: bytes, system: str = "") -> str:
     """The one problem of it."""
     fleet = loaded(content, system)
     assert not fleet.machines
-    (problem,) = fleet.problems
+    (problem,) = (*fleet.problems, *fleet.down)
     return str(problem)
 
 
@@ -129,7 +130,11 @@ def test_a_machine_that_is_down_is_not_judged_and_a_drained_one_is() -> None:
         {"nodes": [{"name": "n", "real_memory": 1, "state": ["UNKNOWN"]}]},
     ]
     for answer in down:
-        (problem,) = loaded(json.dumps(answer).encode()).problems
+        fleet = loaded(json.dumps(answer).encode())
+        (problem,) = fitted(out_of_service("judge"), fleet, "2026-11-20T00:00:00Z").problems
+        left_out = fitted(out_of_service("skip"), fleet, "2026-11-20T00:00:00Z")
+        assert not left_out.problems, answer
+        assert '"n" (' in left_out.notes[0], answer
         assert problem.message.startswith("n"), answer
         assert " is not judged: " in problem.message, answer
     assert " is not judged: " in message(b"NodeName=n State=IDLE* RealMemory=1\n")
@@ -145,7 +150,7 @@ def test_a_machine_that_is_down_is_not_judged_and_a_drained_one_is() -> None:
         (machine,) = fleet.machines
         assert state in machine.labels.values(), answer
         for wanted in ("judge", "skip"):
-            made = refit(out_of_service(wanted), fleet.machines, "2026-11-20T00:00:00Z")
+            made = fitted(out_of_service(wanted), fleet, "2026-11-20T00:00:00Z")
             assert len(made.machines) == (wanted == "judge"), answer
             why = state.removeprefix("idle,")
             assert any("no new work" in note and f"({why})" in note for note in made.notes)
@@ -156,19 +161,11 @@ def out_of_service(wanted: str) -> Policy:
     return read_policy(Document.parse("audit.toml", text.encode()))
 
 
-def test_a_compressed_answer_says_how_to_unpack_it(tmp_path: Path) -> None:
-    """Also in a folder, where it must not be passed over beside others."""
-    import gzip
-
-    (tmp_path / "a.json").write_bytes(nodes(NODE))
-    (tmp_path / "b.json.gz").write_bytes(gzip.compress(nodes(NODE)))
-    (tmp_path / "README.gz").write_bytes(gzip.compress(b"no machine"))
-    for path in (tmp_path, tmp_path / "b.json.gz"):
-        (problem,) = load_machines(str(path)).problems
-        assert "compressed by gzip" in problem.message
-        assert "gzip -d" in str(problem.remedy)
+def test_an_answer_that_is_no_text_says_what_to_do() -> None:
+    """Of another encoding, or compressed."""
     latin = loaded(nodes(NODE.replace("n", "ü")).decode().encode("latin-1"))
     assert "UTF-8" in str(latin.problems[0].remedy)
+    assert "unpack" in str(loaded(gzip.compress(nodes(NODE)), "kubernetes:").problems[0].remedy)
 
 
 @pytest.mark.parametrize(
@@ -272,7 +269,7 @@ def test_no_answer_ends_in_a_traceback(data: st.DataObject) -> None:
     places = data.draw(st.lists(st.integers(1, _size(answer)), min_size=1, max_size=5))
     changed = _mutated(answer, data.draw, [0, *places])
     fleet = loaded(json.dumps(changed).encode())
-    assert fleet.machines or fleet.problems
+    assert fleet.machines or fleet.problems or fleet.down
 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
@@ -284,6 +281,6 @@ def test_no_bytes_end_in_a_traceback(data: st.DataObject) -> None:
     end = data.draw(st.integers(start, min(len(content), start + 200)))
     instead = data.draw(st.binary(max_size=6) | st.sampled_from([b'"', b"{", b"]", b"\\", b"1e9"]))
     fleet = loaded(content[:start] + instead + content[end:])
-    assert fleet.machines or fleet.problems
+    assert fleet.machines or fleet.problems or fleet.down
     for problem in fleet.problems:
         assert problem.file == "standard input"
