@@ -165,20 +165,23 @@ def fitted(policy: Policy, fleet: Fleet, now: str) -> Fleet:
     machines = machines.without([time in refused for time in machines.times])
     reasons = [_why_resting(labels) for labels in machines.labels]
     resting = [(name, why) for name, why in zip(machines.names, reasons, strict=True) if why]
-    down = fleet.down
     if policy.skips_resting:
-        resting += [each.message.partition(NOT_JUDGED)[::2] for each in down]
-        machines, down = machines.without([why is not None for why in reasons]), ()
-    if resting:
-        left_out = ", and the policy leaves them out" if policy.skips_resting else ""
-        names = listed([f'"{name}" ({why})' for name, why in resting])
-        notes.append(f"machines that take no new work{left_out}: {names}")
+        resting += [each.message.partition(NOT_JUDGED)[::2] for each in fleet.down]
+        machines = machines.without([why is not None for why in reasons])
+    notes += _resting_note(policy, resting)
     if any(each.facts for each in policy.classes):
         machines, more = _with_facts(policy, machines)
         notes += more
+    down = () if policy.skips_resting else fleet.down
     of_down = Faults(down[0].file if down else "", down)
     problems = (*fleet.problems, *of_down.problems, *Faults(policy.file, old).problems)
     return Fleet(machines=machines, problems=problems, notes=tuple(notes))
+
+
+def _resting_note(policy: Policy, resting: Sequence[tuple[str, str]]) -> list[str]:
+    left_out = ", and the policy leaves them out" if policy.skips_resting else ""
+    names = listed([f'"{name}" ({why})' for name, why in resting])
+    return [f"machines that take no new work{left_out}: {names}"] if resting else []
 
 
 def _why_resting(labels: Mapping[str, str]) -> str | None:

@@ -166,20 +166,9 @@ class _Loader:
                 raise Unreadable(f"holds more than {MAX_FAULTY:,} faults")
             if self._progress is not None:
                 self._progress.read(len(self.machines))
-            if entry.fault is not None:
-                self._fault_of(entry, entry.fault, file, faults)
-                continue
-            count += 1
-            try:
-                machine = Machine.from_json(
-                    entry.value,
-                    file,
-                    unnamed=_UNNAMED,
-                    doubled=entry.doubled,
-                    more_doubled=entry.more_doubled,
-                )
-            except MachineFileError as error:
-                faults.extend(error, line=entry.line, place=entry.place)
+            count += entry.fault is None
+            machine = self._machine_of(entry, file, faults)
+            if machine is None:
                 continue
             if machine.name == _UNNAMED:
                 is_alone = count == 1 and entry.line is None and entry.place is None
@@ -191,15 +180,26 @@ class _Loader:
         if is_empty and not self._reader.awaits(file):
             raise Unreadable("holds no machine")
 
-    def _fault_of(self, entry: Entry, error: Unreadable, file: str, faults: Faults) -> None:
-        fault = Problem(
-            file=file,
-            line=entry.line,
-            key=entry.place,
-            message=error.reason,
-            remedy=error.remedy or RECORD_IT,
-        )
-        (self.down if isinstance(error, OutOfService) else faults).append(fault)
+    def _machine_of(self, entry: Entry, file: str, faults: Faults) -> Machine | None:
+        if (fault := entry.fault) is not None:
+            remedy = fault.remedy or RECORD_IT
+            (self.down if isinstance(fault, OutOfService) else faults).append(
+                Problem(
+                    file=file, line=entry.line, key=entry.place, message=fault.reason, remedy=remedy
+                )
+            )
+            return None
+        try:
+            return Machine.from_json(
+                entry.value,
+                file,
+                unnamed=_UNNAMED,
+                doubled=entry.doubled,
+                more_doubled=entry.more_doubled,
+            )
+        except MachineFileError as error:
+            faults.extend(error, line=entry.line, place=entry.place)
+            return None
 
     def _stem(self, file: str) -> str:
         """What a machine without a name is called, as its file is: `ansible --tree` writes files

@@ -258,22 +258,29 @@ def _read_selectors(table: Table, classes: Sequence[str]) -> tuple[Selector, ...
         if not isinstance(text, str) or not text.strip():
             continue
         place = (*table.path, "machines", index)
-        kind, _, rest = text.strip().partition(":")
-        key, _, glob = rest.partition("=")
-        if kind in ("class", "host") and rest:
-            kept.append(Selector(kind=kind, pattern=rest))
-        elif kind == "label" and key and glob:
-            kept.append(Selector(kind=kind, key=key, pattern=glob))
-        else:
+        selector = _selector(text.strip())
+        if selector is None:
             shown = text if len(text) <= 60 else text[:57] + "…"
             table.document.add(place, f'"{shown}" selects no machines', SELECTORS)
-        if kind == "class" and rest and rest not in classes:
+            continue
+        kept.append(selector)
+        rest = selector.pattern
+        if selector.kind == "class" and rest not in classes:
             guess = table.document.guess(rest, classes[:_MOST_COMPARED])
             remedy = (
                 f'did you mean "class:{guess}"?' if guess else f'add [[class]] with name = "{rest}"'
             )
             table.document.add(place, f'no [[class]] has the name "{rest}"', remedy)
     return tuple(kept)
+
+
+def _selector(text: str) -> Selector | None:
+    """The selector that a text writes; None where it writes none."""
+    kind, _, rest = text.partition(":")
+    if kind in ("class", "host") and rest:
+        return Selector(kind=kind, pattern=rest)
+    key, _, glob = rest.partition("=")
+    return Selector(kind=kind, key=key, pattern=glob) if kind == "label" and key and glob else None
 
 
 # ------------------------------------------------------------------ what must run

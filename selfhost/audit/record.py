@@ -216,15 +216,11 @@ def row_of(
     deciding = [each for each in verdict.findings if each.decides and route is not Route.LOCAL]
     excepted = [(each.check, covers[each.check]) for each in deciding if each.check in covers]
     left = [each for each in deciding if each.check not in covers]
-    failed = [each for each in left if each.outcome is Outcome.FAIL]
-    undecided = [each for each in left if each.outcome is not Outcome.FAIL]
-    result = Result.UNKNOWN if route is Route.UNKNOWN else Result.FAIL
-    if route is Route.LOCAL:
-        result = Result.PASS
-    elif failed or undecided:
+    failed, undecided = _split(left)
+    by_route = {Route.LOCAL: Result.PASS, Route.UNKNOWN: Result.UNKNOWN}
+    result = Result.EXCEPTED if excepted else by_route.get(route, Result.FAIL)
+    if failed or undecided:
         result = Result.FAIL if failed else Result.UNKNOWN
-    elif excepted:
-        result = Result.EXCEPTED
     reasons = tuple(
         Reason(check=each.check, text=each.reason, remedy=each.remedy, short=each.short)
         for each in (*failed, *undecided)
@@ -242,6 +238,12 @@ def row_of(
         excepted=tuple(excepted),
         reasons=reasons,
     )
+
+
+def _split(deciding: Sequence[Finding]) -> tuple[list[Finding], list[Finding]]:
+    """Those that fail, and the others."""
+    failed = [each for each in deciding if each.outcome is Outcome.FAIL]
+    return failed, [each for each in deciding if each.outcome is not Outcome.FAIL]
 
 
 def unplaced_row(policy: Policy, wanted: Wanted, machine: Machine) -> Row:

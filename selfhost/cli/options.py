@@ -115,8 +115,8 @@ def _named_machines(named: str, notes: list[str]) -> tuple[Machine, ...]:
         from ..audit.machines import load_machines
 
         fleet = load_machines(named)
-        if fleet.problems or fleet.down:
-            raise MachineFileError([*fleet.problems, *fleet.down])
+        if problems := (*fleet.problems, *fleet.down):
+            raise MachineFileError(problems)
         return tuple(fleet.machines)
     from ..machine.reader import Machine
 

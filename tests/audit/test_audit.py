@@ -16,10 +16,8 @@ from helpers.paths import DATA
 from helpers.schemas import validate
 from selfhost.audit.fleet import Pseudonyms
 from selfhost.audit.machines import load_machines
-from selfhost.audit.policy import read_policy
 from selfhost.audit.record import Audit, Result, Use
 from selfhost.cli.main import main
-from selfhost.core.tomlfile import Document
 from selfhost.judge.checks import Outcome
 from selfhost.judge.record import Route
 from selfhost.machine.record import Machine

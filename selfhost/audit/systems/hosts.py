@@ -83,6 +83,30 @@ def _host(answer: Mapping[str, Any], file: str) -> dict[str, Any]:
     if facts.get("os_family") == "Windows":
         facts |= {"system": None, "architecture": None}
         machine.lacks("system architecture", "Ansible names those of Windows in its own words")
+    _put_scope(machine, facts)
+    machine.read_rows(facts)
+    cores = product(facts.get("processor_count"), facts.get("processor_cores"))
+    source = "ansible_processor_count times ansible_processor_cores"
+    machine.put("cpu_cores_physical", cores, source)
+    machine.put("cpu_model", _processor(facts.get("processor")), "ansible_processor")
+    home = plain(facts.get("user_dir"), 1000)
+    whose = "of the account that Ansible uses" if home else f"for which {SOME_HOME} is assumed"
+    keys = ("mount", "size_available", "size_total", "fstype")
+    volumes = [tuple(map(row.get, keys)) for row in rows_of(facts, "mounts")]
+    source = f"ansible_mounts, size_available on {{}}: the home folder {whose} is there"
+    put_home(machine, volumes, home or SOME_HOME, source)
+    kept = {key: facts.get(key) for key in ("distribution", "distribution_version")}
+    return machine.record(name, labels("ansible", {"groups": facts.get("group_names"), **kept}))
+
+
+def _processor(stated: Any) -> str | None:
+    """Number, maker and model of each thread are stated, one after the other."""
+    words = map(plain, stated if isinstance(stated, list) else [stated])
+    models = [word for word in words if word is not None and not word.isdecimal()]
+    return models[-1] if models else None
+
+
+def _put_scope(machine: Facts, facts: Mapping[str, Any]) -> None:
     role, kind = facts.get("virtualization_role"), plain(facts.get("virtualization_type"), 60)
     if role == "guest" and kind in _CONTAINERS:
         machine.lacks(
@@ -95,23 +119,6 @@ def _host(answer: Mapping[str, Any], file: str) -> dict[str, Any]:
         machine.put("scope", scope, "ansible_virtualization_type")
     elif role in ("host", "NA"):
         machine.put("scope", "host", "ansible_virtualization_role")
-    machine.read_rows(facts)
-    cores = product(facts.get("processor_count"), facts.get("processor_cores"))
-    source = "ansible_processor_count times ansible_processor_cores"
-    machine.put("cpu_cores_physical", cores, source)
-    # number, maker and model of each thread, one after the other
-    processor = facts.get("processor")
-    words = map(plain, processor if isinstance(processor, list) else [processor])
-    models = [word for word in words if word is not None and not word.isdecimal()]
-    machine.put("cpu_model", models[-1] if models else None, "ansible_processor")
-    home = plain(facts.get("user_dir"), 1000)
-    whose = "of the account that Ansible uses" if home else f"for which {SOME_HOME} is assumed"
-    keys = ("mount", "size_available", "size_total", "fstype")
-    volumes = [tuple(map(row.get, keys)) for row in rows_of(facts, "mounts")]
-    source = f"ansible_mounts, size_available on {{}}: the home folder {whose} is there"
-    put_home(machine, volumes, home or SOME_HOME, source)
-    kept = {key: facts.get(key) for key in ("distribution", "distribution_version")}
-    return machine.record(name, labels("ansible", {"groups": facts.get("group_names"), **kept}))
 
 
 def _name(facts: Mapping[str, Any], file: str) -> str | None:
@@ -343,21 +350,24 @@ def _kinds(instance: _Instance) -> Iterator[Kind]:
                 series_of.setdefault(key, series)
     divided = {number for number, part in cards if part}
     for (number, part), sizes in cards.items():
-        if not part and number in divided:
-            continue
-        series, total = series_of[number, part], sizes.get("TOTAL")
-        if total is None and "FREE" in sizes and "USED" in sizes:
-            total = sizes["FREE"] + sizes["USED"] + sizes.get("RESERVED", 0)
-        name = plain(series.get("modelName"), 120) or "NVIDIA GPU"
-        profile = plain(series.get("GPU_I_PROFILE"), 40) or part
-        yield Kind(
-            vendor="nvidia",
-            name=f"{name}-MIG-{profile}" if profile else name,
-            memory_total_bytes=total or None,
-            memory_free_bytes=sizes.get("FREE"),
-            driver=plain(series.get("DCGM_FI_DRIVER_VERSION"), 60),
-            is_part=bool(profile),
-        )
+        if part or number not in divided:
+            yield _kind(series_of[number, part], sizes, part)
+
+
+def _kind(series: Mapping[str, Any], sizes: Mapping[str, int], part: str) -> Kind:
+    total = sizes.get("TOTAL")
+    if total is None and "FREE" in sizes and "USED" in sizes:
+        total = sizes["FREE"] + sizes["USED"] + sizes.get("RESERVED", 0)
+    name = plain(series.get("modelName"), 120) or "NVIDIA GPU"
+    profile = plain(series.get("GPU_I_PROFILE"), 40) or part
+    return Kind(
+        vendor="nvidia",
+        name=f"{name}-MIG-{profile}" if profile else name,
+        memory_total_bytes=total or None,
+        memory_free_bytes=sizes.get("FREE"),
+        driver=plain(series.get("DCGM_FI_DRIVER_VERSION"), 60),
+        is_part=bool(profile),
+    )
 
 
 def _time(seconds: float | None) -> str | None:
