@@ -1,9 +1,5 @@
 """The graph that llama.cpp builds for a prompt, layer by layer, as its allocator sees it.
 
-Its compute buffer is exact to the byte where a row of `specs/common/architectures.toml` has the key
-`graph`: where every measured case of its architecture is so (tests/truth). Of others the buffer is
-a guess with a range.
-
 Read from src/llama-graph.cpp and src/models of llama.cpp 0c1e570. The spec and its row say which
 norms, fused matrices, windows and experts a layer has. Operations that write over their only source
 need no memory, so they are left out: scales, biases, activations, the weight of a norm. Shapes are
@@ -12,9 +8,7 @@ need no memory, so they are left out: scales, biases, activations, the weight of
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 from ...catalogue.architecture import Architecture, Attention, FeedForward, Recurrent
@@ -25,12 +19,6 @@ from .allocator import Recorder, Section, Tensor, peak
 from .buffers import Cells, window_of
 from .operations import ROTATION, attention, experts_beside_dense, feed_forward, latent, recurrence
 
-# no model routes a token to more than 22 experts: bounds what a hostile file can ask for
-_MOST_EXPERTS = 64
-_STORED = {"f16": "16 bits", "bf16": "16 bits", "f32": "32 bits"}
-_RECURRENCES = ("mamba", "mamba2", "delta", "convolution")
-GUESS_LEAST, GUESS_MOST = 0.6, 2.0
-"""The ends of a guess, as shares of it: 98 of 100 buffers known to the byte lie between."""
 # norms that a model has after its feed-forward, and then after its attention too
 _AFTER_FEED_FORWARD = {"post_ffw_norm", "layer_output_norm"}
 
@@ -61,6 +49,7 @@ class Layer(NamedTuple):
     last: bool
     slice: int
     cached: bool
+    sparse: bool
     normed: bool
 
     @property
@@ -81,6 +70,9 @@ class Graph(Recorder):
     """One graph while it is written. `flash`: attention without stored scores. `stored`: of keys
     and values in the cache, "quantized", "32 bits" or "16 bits".
     """
+
+    # the first so many have sparse activations
+    sparse_layers = 0
 
     def __init__(
         self,
@@ -225,6 +217,7 @@ class Graph(Recorder):
                 last=number == model.layers - 1,
                 slice=number if number < adding else -1,
                 cached=model.cache_layers is None or number < model.cache_layers,
+                sparse=number < self.sparse_layers,
                 normed=normed and (number > 0 or row.first_norm),
             )
             wide = layer.feed_forward
@@ -452,7 +445,7 @@ class Graph(Recorder):
         return self.over((self.width, side), total, self.part(self.embedded))
 
     def look_up_slices(self) -> None:
-        """Gemma 4: each layer has its own embeddings."""
+        """Gemma 3n and 4: each layer has its own embeddings."""
         length, layers, tokens = (
             self.model.per_layer_embedding_length,
             self.model.layers,
@@ -473,102 +466,3 @@ class Graph(Recorder):
             self.slices = self.result((length, self.tokens, sides[1]), self.view(projected))
         assert self.slices is not None
         return self.part(self.slices)
-
-
-# ------------------------------------------------------------------ the compute buffer
-
-
-@lru_cache(maxsize=1024)
-def exact_compute_bytes(
-    model: Architecture,
-    row: ArchitectureRow,
-    room: Cells,
-    logits_rows: int,
-    flash_attention: bool = True,
-    key_type: str = "f16",
-    value_type: str = "f16",
-) -> int | None:
-    """The compute buffer to the byte; None where the architecture has no graph here."""
-    if row.graph is None or not _is_buildable(model, row):
-        return None
-    stored = _STORED.get(key_type, "quantized"), _STORED.get(value_type, "quantized")
-    return Graph(model, row, room, logits_rows, flash_attention, stored).peak()
-
-
-def _is_buildable(model: Architecture, row: ArchitectureRow) -> bool:
-    """Whether each layer has parts that are known here, and each part once."""
-    groups = (*model.attention, *model.recurrent, *model.feed_forward)
-    parts = Counter((type(group), layer) for group in groups for layer in group.layers)
-    return (
-        {layer for _, layer in parts} == set(range(model.layers))
-        and max(parts.values()) == 1
-        and all(map(_is_known_attention, model.attention))
-        # a convolution of one input remembers none
-        and all(group.kind in _RECURRENCES and group.convolution != 1 for group in model.recurrent)
-        and all(
-            (group.used or 1) <= _MOST_EXPERTS and (row.expert_norms or not group.beside_dense)
-            for group in model.feed_forward
-        )
-    )
-
-
-def _is_known_attention(group: Attention) -> bool:
-    if group.indexer_heads:
-        return False
-    return group.kind == "latent" or (group.kind in ("full", "sliding") and not group.latent_length)
-
-
-def guessed_compute(
-    model: Architecture, row: ArchitectureRow, room: Cells, logits_rows: int, flash: bool = True
-) -> tuple[int, str]:
-    """Bytes and arithmetic of the buffer of an architecture without a graph: logits, or the widest
-    layer with the masks.
-    """
-    width, words = model.embedding_length, model.vocabulary_gguf or model.vocabulary or 0
-    tokens = room.encoded if row.encoder else min(room.micro_batch, room.full * room.streams)
-    rows = 0 if row.encoder else min(tokens, logits_rows)
-    logits = 4 * (tokens * width + rows * (words + width))
-    span = tokens if row.encoder else room.full
-    span = span if model.attention else 0
-    alive = (3 * (model.altup_inputs or 1) + 1) * width
-    alive += _inside_layers(model, row)
-    # arrays of scores; with a table of distances theirs, turned, beside
-    scores = 3 if row.relative_positions else int(not flash or row.unfused)
-    alive += scores * span * max((group.heads for group in model.attention), default=0)
-    mask = (2 if flash else 4) + _indexing(model) // room.streams
-    body = tokens * (span * mask + 4 * alive)
-    if logits > body:
-        return logits, f"{logits:,} bytes of logits"
-    return body, (
-        f"{tokens:,} tokens × ({span:,} cells × {mask} bytes of masks + {alive:,} numbers alive"
-        " × 4 bytes)"
-    )
-
-
-def _inside_layers(model: Architecture, row: ArchitectureRow) -> int:
-    """Numbers of a token that are alive in the widest layer."""
-    arrays, width = 1 if row.gate == "none" else 3, model.embedding_length
-    inner = 4 * max((group.inner_length or 0 for group in model.recurrent), default=0)
-    for wide in model.feed_forward:
-        used = wide.used or 1
-        # what the last matrix of experts gives takes room of its own where it is the wider
-        has_room = wide.experts and (width > 2 * wide.length or arrays == 1)
-        inner = max(inner, arrays * used * wide.length + (used * width if has_room else 0))
-    for heads in model.attention:
-        numbers = 2 * (heads.heads + heads.kv_heads) * heads.key_length
-        if heads.kind == "latent":
-            latent, rope = heads.latent_length or 0, heads.rope_length or 0
-            numbers = heads.heads * (heads.key_length + 2 * rope + 2 * latent)
-            # twice with an indexer: 22 buffers of DeepSeek V3.2 and GLM 5
-            numbers *= 2 if heads.indexer_heads else 1
-        inner = max(inner, numbers)
-    return inner
-
-
-def _indexing(model: Architecture) -> int:
-    """Bytes of a token and cell that a sparse indexer keeps: scores and a mask of its own."""
-    indexers = {group.kind: group.indexer_heads for group in model.attention if group.indexer_heads}
-    if "latent" in indexers:
-        return 6
-    # the scores of each of its heads, twice
-    return 8 * indexers["full"] + 4 if "full" in indexers else 0

@@ -48,7 +48,7 @@ from .buffers import (
 )
 from .drafts import block_terms
 from .files import recipe_of_mix, size_of, tokenizer_kind, usual
-from .graph import GUESS_LEAST, GUESS_MOST, exact_compute_bytes, guessed_compute
+from .graphs import GUESS_LEAST, GUESS_MOST, exact_compute_bytes, guessed_compute
 from .weights import weights_terms
 
 PLAIN_CACHE_TYPES = ("f16", "f32", "bf16")

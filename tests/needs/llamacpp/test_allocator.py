@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from helpers.each import each
 from helpers.llamacpp_truth import architecture, read, records, room, row
 from selfhost.needs.llamacpp import buffers as llamacpp
-from selfhost.needs.llamacpp import graph as llamacpp_graph
+from selfhost.needs.llamacpp import graphs
 from selfhost.needs.llamacpp.allocator import Arena, aligned
 
 
@@ -20,8 +20,7 @@ def has_graph(model: str) -> bool:
     """Whether its architecture keeps a builder; the others get a guess."""
     made = row(model)
     return made.graph is not None and (
-        llamacpp_graph.exact_compute_bytes(architecture(model), made, llamacpp.cells(4096), 1)
-        is not None
+        graphs.exact_compute_bytes(architecture(model), made, llamacpp.cells(4096), 1) is not None
     )
 
 
@@ -29,9 +28,7 @@ MODELS = sorted(model for model in read("architectures.json")["architectures"] i
 
 
 def exact(model: str, cells: llamacpp.Cells, rows: int, **options: Any) -> int:
-    found = llamacpp_graph.exact_compute_bytes(
-        architecture(model), row(model), cells, rows, **options
-    )
+    found = graphs.exact_compute_bytes(architecture(model), row(model), cells, rows, **options)
     assert found is not None, model
     return found
 
@@ -56,8 +53,8 @@ def test_a_guess_of_a_buffer_is_in_its_range() -> None:
                 record["flash_attn"],
             )
             logits = record["n_outputs_max"] or min(record["n_ctx"], 2048)
-            guess, _ = llamacpp_graph.guessed_compute(made, of, room(record), logits, flash != 0)
-            low, high = llamacpp_graph.GUESS_LEAST * guess, llamacpp_graph.GUESS_MOST * guess
+            guess, _ = graphs.guessed_compute(made, of, room(record), logits, flash != 0)
+            low, high = graphs.GUESS_LEAST * guess, graphs.GUESS_MOST * guess
             inside.append(low <= record["compute_bytes"] <= high)
     assert sum(inside) >= 0.95 * len(inside)
 
@@ -117,6 +114,6 @@ def test_no_sizes_break_a_graph(data: st.DataObject) -> None:
     )
     sequences = data.draw(st.integers(1, 100))
     cells = llamacpp.cells(data.draw(st.integers(1, 10**7)) * sequences, sequences=sequences)
-    found = llamacpp_graph.exact_compute_bytes(changed, row(model), cells, sequences)
+    found = graphs.exact_compute_bytes(changed, row(model), cells, sequences)
     assert found is not None
     assert found >= 4 * cells.micro_batch * changed.embedding_length

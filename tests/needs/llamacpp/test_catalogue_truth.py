@@ -18,13 +18,13 @@ from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.workload import Workload
 from selfhost.needs import more_in_conversation, needs_of
 from selfhost.needs.llamacpp import buffers as llamacpp
-from selfhost.needs.llamacpp import graph as llamacpp_graph
+from selfhost.needs.llamacpp import graphs
 from selfhost.needs.quantization import stored
 from selfhost.needs.records import MemoryNeed
 from selfhost.needs.tensors import ArchitectureRow, row_of
 
-# builders that served two or three models alone: of these the buffer is a guess
-WITHOUT_GRAPH = ("kimi-linear-48b-a3b-instruct", "gemma-3n-e2b-it", "gemma-3n-e4b-it")
+# its builder served three models alone: of these the buffer is a guess
+WITHOUT_GRAPH = ("kimi-linear-48b-a3b-instruct",)
 
 
 @cache
@@ -62,9 +62,7 @@ def answered(name: str, cases: list[list[Any]]) -> Iterator[tuple[int, int, dict
         )
         kept += llamacpp.state_bytes(architecture, case["n_seq_max"])
         logits = case["n_outputs_max"] or min(context, batch)
-        buffer = llamacpp_graph.exact_compute_bytes(
-            architecture, row, room, logits, flash, keys, kinds
-        )
+        buffer = graphs.exact_compute_bytes(architecture, row, room, logits, flash, keys, kinds)
         assert (buffer is None) == (name in WITHOUT_GRAPH), name
         yield kept, case["compute_bytes"] if buffer is None else buffer, case
 
