@@ -5,7 +5,14 @@ from __future__ import annotations
 import os
 
 from ..core.errors import Faults, InputError, PolicyError, Problem, SelfhostError
-from ..reports.audit_formats import FORMATS, MONITORING, in_pieces, without_answer
+from ..reports.audit_formats import (
+    FORMATS,
+    MONITORING,
+    State,
+    plugin_line,
+    state_of,
+    without_answer,
+)
 from .options import check_targets
 from .output import (
     UsageError,
@@ -45,7 +52,6 @@ def run(words: list[str]) -> int:
     if not is_monitored or any(word.partition("=")[0] == "--output" for word in words):
         return _run(words)
     from ..core.workload import as_typed
-    from ..reports.audit_ci import State, unknown
 
     try:
         return _run(words)
@@ -55,7 +61,7 @@ def run(words: list[str]) -> int:
         shown = as_typed(error)
         message = str(shown.problems[0]) if isinstance(shown, InputError) else shown.message
         complain(shown, State.UNKNOWN, wants_json=False)
-    write(unknown(message))
+    write(f"{plugin_line(State.UNKNOWN, message)}\n")
     return State.UNKNOWN
 
 
@@ -231,13 +237,9 @@ def _answer(
     """Write the reports that go to files, all of them or none, then the one for standard output.
     Returns the exit code, or raises the error of what could not be judged.
     """
-    import time
-
     from ..core.files import write_whole
 
-    # seconds since 1970
-    now = time.time()
-    reports = [(path, in_pieces(name, audit, now)) for name, path in outputs if path is not None]
+    reports = [(path, FORMATS[name].render(audit)) for name, path in outputs if path is not None]
     if reports:
         write_whole(reports)
     shown = next((name for name, path in outputs if path is None), None)
@@ -249,10 +251,8 @@ def _answer(
         # standard error has the faults
         present(options, document(audit, verbose=options.verbose, lists_problems=False))
     elif shown is not None and (is_shown or FORMATS[shown].shows_problems):
-        deliver(options, in_pieces(shown, audit, now))
+        deliver(options, FORMATS[shown].render(audit))
     if shown == MONITORING:
-        from ..reports.audit_ci import state_of
-
         if error is not None:
             complain(error, audit.exit_code, wants_json=False)
         return state_of(audit)

@@ -1,78 +1,647 @@
-"""The report formats of `selfhost audit`: a row each, and the module that renders it.
+"""An audit for programs and pages: each format of `selfhost audit`, by its name in `FORMATS`.
 
-A module makes one text of one finished `Audit`, whole or in pieces; it reads no clock and no file.
-Tests go through this table.
+A format is a function that makes a text of one finished `Audit`; it reads no clock and no file. CI
+services and monitoring read issues, which are what an audit found at a line of the policy.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from importlib import import_module
+import json
+import posixpath
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from enum import IntEnum
+from hashlib import sha256
+from itertools import islice
+from typing import Any
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
+from .. import __version__
+from ..audit.entries import OnUnknown, Policy, Wanted
+from ..audit.record import Audit, ExemptionUse, MachineGroup, Reason, Result, Row, Use
+from ..core.errors import Problem, in_one_line
 from ..core.records import Record
+from ..core.tomlfile import Document as Toml
+from ..judge.checks import CHECKS
+from . import markup
+from .audit_text import (
+    ANSWERS,
+    COUNTED,
+    MOST_OF_A_TEXT,
+    document,
+    excepted_words,
+    exception_fate,
+    exception_name,
+    many,
+    needs_attention,
+    scope,
+    shortened,
+    with_remedy,
+)
+from .json import dumps, record, titled
+from .layout import Document, clean, plain, say
 
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from ..audit.record import Audit
-    from ..core.errors import Problem
+# GitHub refuses a whole summary above 1 MiB (docs.github.com, "Workflow commands", "Adding a job
+# summary"); what follows the rows needs a little
+_MOST_MARKDOWN_BYTES = (1 << 20) - 4096
+# rows of a page that a browser still shows at once
+_MOST_PAGE_ROWS = 5_000
+# machines that a suite of JUnit names: GitLab reads 30 MB of a file (docs.gitlab.com, "Unit test
+# reports"), and that an issue names
+_SUITE_NAMES, _ISSUE_NAMES = 50, 1_000
+# GitHub shows ten annotations of a kind in a step and drops the rest without a word
+# (github.com/actions/toolkit, docs/problem-matchers.md, "Limitations"), so the last one counts what
+# is left; of a file of SARIF it shows 5,000 results
+MOST_SHOWN, _MOST_RESULTS = 9, 5_000
+# readers keep 4 KB of a plugin's output, older ones 1 KB
+_MOST_OF_THE_WORDS, _MOST_OF_A_LABEL = 600, 200
+_SARIF_SCHEMA = (
+    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+)
 
 
 class Format(Record):
-    """`module` lies beside this file; its `function` takes the audit and gives the text.
-
-    `is_stamped`: the function takes the time of the run too, in seconds since 1970.
-    `shows_problems`: the report goes to standard output even where nothing was judged, for it
+    """`shows_problems`: the report goes to standard output even where nothing was judged, for it
     shows what is wrong as errors. `suffix`: the end of --output that chooses the format.
     """
 
-    module: str
-    function: str = "render"
-    is_stamped: bool = False
+    render: Callable[[Audit], str | Iterable[str]]
     shows_problems: bool = True
     suffix: str | None = None
 
 
-FORMATS: Mapping[str, Format] = {
-    "text": Format(module="audit_text", shows_problems=False),
-    "json": Format(module="audit_json", function="pieces", shows_problems=False, suffix="json"),
-    "jsonl": Format(module="audit_json", function="lines", suffix="jsonl"),
-    "markdown": Format(module="audit_text", function="markdown", suffix="md"),
-    "html": Format(module="audit_text", function="html", suffix="html"),
-    "junit": Format(module="junit", suffix="xml"),
-    "github": Format(module="audit_ci", function="github"),
-    "sarif": Format(module="audit_ci", function="sarif", suffix="sarif"),
-    "prometheus": Format(module="audit_prometheus", is_stamped=True, suffix="prom"),
-    "nagios": Format(module="audit_ci", function="nagios"),
-}
-# the format whose reader wants exit codes of its own
-MONITORING = "nagios"
-
-
-def render(name: str, audit: Audit, now: float) -> str:
-    """Return the audit in that format; `now` is the time of the run in seconds since 1970."""
-    text = in_pieces(name, audit, now)
+def render(name: str, audit: Audit) -> str:
+    """Return the audit in that format."""
+    text = FORMATS[name].render(audit)
     return text if isinstance(text, str) else "".join(text)
-
-
-def in_pieces(name: str, audit: Audit, now: float) -> str | Iterable[str]:
-    """Return the text of `render`, in pieces where it may be longer than memory holds."""
-    form = FORMATS[name]
-    function = getattr(import_module(f".{form.module}", __package__), form.function)
-    text: str | Iterable[str] = function(audit, now) if form.is_stamped else function(audit)
-    return text
 
 
 def without_answer(problems: Iterable[Problem], *, policy: str, today: str) -> Audit:
     """Return an audit that judged nothing because of these faults: its exit code is 2."""
-    from ..audit.entries import Policy
-    from ..audit.record import Audit
+    asked = Policy(file=policy, text="", models=())
+    return Audit(policy=asked, today=today, machines=0, problems=tuple(problems))
 
-    return Audit(
-        policy=Policy(file=policy, text="", models=()),
-        today=today,
-        machines=0,
-        rows=(),
-        groups=(),
-        problems=tuple(problems),
+
+# ------------------------------------------------------------------ for people
+
+
+def _text(audit: Audit) -> str:
+    return plain(document(audit, verbose=True))
+
+
+def _markdown(audit: Audit) -> str:
+    """Fewer than 1 MiB, for the summary of a CI step; other rows are counted."""
+    return markup.markdown(document(audit, verbose=True, overview=True), _MOST_MARKDOWN_BYTES)
+
+
+def _html(audit: Audit) -> str:
+    blocks = document(audit, verbose=True, overview=True).blocks
+    if rest := len(blocks[_MOST_PAGE_ROWS:]):
+        more = say(f"{rest:,} more lines, not listed: see the JSON report.")
+        blocks = (*blocks[:_MOST_PAGE_ROWS], more)
+    return markup.page(": ".join(ANSWERS[audit.exit_code]), Document(blocks=blocks))
+
+
+# ------------------------------------------------------------------ JSON
+
+_ASKED = (
+    "context_tokens quantization runtime min_tokens_per_second parallel kv_cache_type audio_seconds"
+    " draft"
+)
+# a line that is of no machine has the same keys
+_LINE = (
+    "machine asked label model runtime format quantization route failed excepted result severity"
+    " change problem exception"
+)
+_EMPTY: dict[str, Any] = {**dict.fromkeys(_LINE.split()), "failed": [], "excepted": []}
+
+
+def _json(audit: Audit) -> str:
+    """`selfhost.audit/1`; the keys do not depend on the options."""
+    policy = audit.policy
+    members = {
+        "policy": {
+            **record(policy, "file fail_on on_unknown max_age_seconds"),
+            "needs": record(policy.needs, "private commercial modify auditable license"),
+            "models": [_wanted(wanted) for wanted in policy.models],
+        },
+        **record(audit, "today machines"),
+        "classes": [record(group, "name count names") for group in audit.groups],
+        "verdicts": [_verdict(group, row) for group, row in audit.pairs()],
+        "exceptions": {
+            use.value: [_exception(each) for each in audit.exceptions if each.use is use]
+            for use in Use
+        },
+        "results": {result.value: audit.count(result) for result in Result},
+        "baseline": audit.since and record(audit.since, "file new fixed changed unchanged"),
+        **record(audit, "notes problems outcome exit_code"),
+    }
+    return dumps(titled("audit/1", **members))
+
+
+def _json_lines(audit: Audit) -> Iterator[str]:
+    """A line per machine and model, then one per exception that has ended; where nothing was
+    judged, a line per problem.
+    """
+    is_judged = False
+    for row in audit.rows:
+        is_judged = True
+        members = {
+            **record(row, "machine route failed result change"),
+            **_judged(row),
+            "excepted": [check for check, _ in row.excepted],
+        }
+        yield json.dumps(_EMPTY | members) + "\n"
+    for use in audit.exceptions:
+        if use.use is Use.EXPIRED:
+            ended = {"use": use.use.value, **_exception(use), "remedy": exception_fate(use)[1]}
+            yield json.dumps(_EMPTY | {"asked": use.exemption.model, "exception": ended}) + "\n"
+    for problem in () if is_judged else audit.problems:
+        fault = {"result": Result.UNKNOWN.value, "problem": record(problem)}
+        yield json.dumps(_EMPTY | fault) + "\n"
+
+
+def _judged(row: Row) -> dict[str, Any]:
+    """What was asked, and what would be loaded by what; None of several models at once, and where
+    it is not known.
+    """
+    verdict, wanted = row.verdict, row.wanted
+    how = "runtime format quantization"
+    return {
+        "asked": wanted.name,
+        **record(wanted, "label severity"),
+        "model": None if verdict is None else verdict.model.id,
+        **(dict.fromkeys(how.split()) if verdict is None else record(verdict.workload, how)),
+    }
+
+
+def _wanted(wanted: Wanted) -> dict[str, Any]:
+    return {
+        **record(wanted, "name label severity require_runtime"),
+        **record(wanted.asked, _ASKED),
+        "machines": list(map(str, wanted.machines)),
+        "members": [member.name for member in wanted.members],
+    }
+
+
+def _verdict(group: MachineGroup, row: Row) -> dict[str, Any]:
+    """Findings and reasons of `example`, the machine of the class with the largest shortfall."""
+    return {
+        "class": group.name,
+        "example": row.machine,
+        **_judged(row),
+        **record(row, "route result exit_code change failed findings"),
+        "unknown": list(row.undecided),
+        "excepted": [{"rule": check, "expires": each.expires} for check, each in row.excepted],
+        "reasons": [
+            {"check": each.check, "reason": each.text, "remedy": each.remedy}
+            for each in row.reasons
+        ],
+    }
+
+
+def _exception(use: ExemptionUse) -> dict[str, Any]:
+    return {
+        **record(use.exemption, "model rule reason owner expires"),
+        "machines": list(map(str, use.exemption.machines)),
+        **record(use, "rows concerned"),
+    }
+
+
+# ------------------------------------------------------------------ JUnit
+
+# a name, and unless it passes: failure, error or skipped, its type, a message, a text
+_Case = tuple[str, tuple[str, str, str, str] | None]
+
+
+def _junit(audit: Audit) -> str:
+    """JUnit XML, within the schema of Jenkins' xUnit plugin, the strictest of its readers.
+
+    A suite is machines that fare alike, a case a model. The report is red exactly where the exit
+    code is not 0: what the policy does not count is skipped, with the reason.
+    """
+    root = Element("testsuites", name="selfhost audit")
+    for group in audit.groups:
+        cases: list[_Case] = [(row.wanted.label, _outcome(group, row)) for row in group.rows]
+        _suite(root, group.name, cases, group, audit)
+    if audit.problems:
+        # GitLab keeps the first of two equal names, so no two are
+        faults: list[_Case] = [
+            (
+                f"{number}. {each.file}{'' if each.line is None else f':{each.line}'}",
+                ("error", "problem", each.message, clean(str(each))),
+            )
+            for number, each in enumerate(audit.problems, 1)
+        ]
+        _suite(root, "policy and machine records", faults)
+    for key in ("tests", "failures", "errors"):
+        root.set(key, str(sum(int(suite.get(key, "0")) for suite in root)))
+    indent(root)
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + tostring(root, encoding="unicode") + "\n"
+
+
+def _suite(
+    root: Element,
+    name: str,
+    cases: list[_Case],
+    group: MachineGroup | None = None,
+    audit: Audit | None = None,
+) -> None:
+    """Add a suite with its counts; that of machines says what was judged when."""
+    suite = SubElement(root, "testsuite", name=clean(name))
+    kinds = [outcome[0] for _, outcome in cases if outcome is not None]
+    suite.set("tests", str(len(cases)))
+    for key, kind in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+        suite.set(key, str(kinds.count(kind)))
+    if group is not None and audit is not None:
+        listed = SubElement(suite, "properties")
+        for key, value in {
+            "selfhost_version": __version__,
+            "policy": audit.policy.file,
+            "date": audit.today,
+            "machines": str(group.count),
+            "machine_names": ", ".join(group.names[:_SUITE_NAMES]),
+        }.items():
+            SubElement(listed, "property", name=key, value=clean(value))
+    for label, outcome in cases:
+        case = SubElement(suite, "testcase", name=clean(label), classname=clean(name))
+        if outcome is not None:
+            kind, type_, message, text = outcome
+            SubElement(case, kind, type=type_, message=clean(message)).text = text
+
+
+def _outcome(group: MachineGroup, row: Row) -> tuple[str, str, str, str] | None:
+    """The first deciding finding, and every reason with its remedy; a group says of which machine
+    the figures are.
+    """
+    if row.result is Result.PASS:
+        return None
+    excepted = [excepted_words(row, check, each) for check, each in row.excepted]
+    lines = [f"figures of {row.machine}"] if group.count > 1 and row.reasons else []
+    for reason in row.reasons:
+        lines += [str(reason), *([f"to do: {reason.remedy}"] if reason.remedy else [])]
+    names = (*row.failed, *row.undecided, *(check for check, _ in row.excepted), str(row.result))
+    message = row.reasons[0].text if row.reasons else ""
+    kind = "failure" if row.result is Result.FAIL else "error"
+    if row.result is Result.EXCEPTED:
+        kind, message = "skipped", "; ".join(excepted)
+    elif row.exit_code == 0:
+        kind, message = "skipped", f"not counted: {message}"
+    return kind, names[0], message, "\n".join(map(clean, [*lines, *excepted]))
+
+
+# ------------------------------------------------------------------ issues
+
+_ERROR, _WARNING = "error", "warning"
+_NOT_JUDGED, _NO_CHECK = "not-judged", "route"
+_ENDED, _NEEDLESS = "exception-expired", "exception-unused"
+# each rule that an issue may name, and what it says
+_RULES: dict[str, str] = {
+    **{check: f"The {check} of a model that the policy wants" for check in CHECKS},
+    _NO_CHECK: "Whether a model that the policy wants runs",
+    _NOT_JUDGED: "A fault of the policy or of a machine record, so that not all could be judged",
+    _ENDED: "An exception of the policy that has ended",
+    _NEEDLESS: "An exception of the policy that covers nothing",
+}
+
+
+class Issue(Record):
+    """One check of one `[[model]]`, whatever the number of machines; a fault of the policy or of a
+    record; or an exception that has ended or covers nothing.
+
+    `level`: error, which makes the exit code other than 0, or warning. `file` is as the user named
+    it, `line` counts from 1 and is None where it is not certain. `key` is the same in every run and
+    differs between issues. `machines` are those that it concerns, by name.
+    """
+
+    level: str
+    rule: str
+    file: str
+    line: int | None
+    key: str
+    text: str
+    remedy: str | None = None
+    machines: tuple[str, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """The text and what to do, on one line."""
+        return shortened(with_remedy(self.text, self.remedy), MOST_OF_A_TEXT)
+
+    @property
+    def path(self) -> str:
+        """The file as services compare it with those of a repository: `./a\\b` is `a/b`."""
+        return posixpath.normpath(shortened(self.file, MOST_OF_A_TEXT).replace("\\", "/"))
+
+
+def issues(audit: Audit) -> list[Issue]:
+    """Return the errors first, then in the policy's order; none of what an exception lets pass, and
+    of what is not known where the policy ignores that.
+    """
+    policy = Toml.parse(audit.policy.file, audit.policy.text.encode())
+    lines = {
+        name: [policy.line((name, at)) for at in range(len(policy.values.get(name, ())))]
+        for name in ("model", "together", "exception")
+    }
+    entries = [
+        *_faults(audit.problems),
+        *_of_models(audit, [*lines["model"], *lines["together"]]),
+        *_of_exceptions(audit, lines["exception"]),
+    ]
+    return sorted(entries, key=lambda issue: issue.level != _ERROR)
+
+
+def _faults(problems: Iterable[Problem]) -> Iterator[Issue]:
+    for number, problem in enumerate(problems):
+        yield Issue(
+            level=_ERROR,
+            rule=_NOT_JUDGED,
+            file=problem.file,
+            line=problem.line,
+            key=f"{_NOT_JUDGED} {problem.file} {problem.key} {problem.message} {number}",
+            text=f"{problem.key}: {problem.message}" if problem.key else problem.message,
+            remedy=problem.remedy and in_one_line(problem.remedy),
+        )
+
+
+def _of_models(audit: Audit, lines: list[int | None]) -> Iterator[Issue]:
+    """One issue for each check of each model that decides somewhere, what fails first."""
+    members: dict[tuple[bool, int, str], list[tuple[MachineGroup, Row, Reason]]] = {}
+    for group, row in audit.pairs():
+        route = Reason(check=None, text=f"the route is {row.route}")
+        for reason in (row.reasons or (route,)) if row.result in COUNTED else ():
+            is_failed = reason.check in (None, *row.failed)
+            is_unknown = row.result is Result.UNKNOWN or not is_failed
+            key = (is_unknown, row.wanted.index, reason.check or _NO_CHECK)
+            members.setdefault(key, []).append((group, row, reason))
+    ignores = audit.policy.on_unknown is OnUnknown.IGNORE
+    lets_unknown_pass = ignores or audit.policy.on_unknown is OnUnknown.WARNING
+    for (is_unknown, index, rule), found in sorted(members.items(), key=lambda item: item[0][:2]):
+        # a fact that was not read beside a check that fails counts as the policy has it
+        counts = any(
+            row.exit_code and not (is_unknown and row.result is Result.FAIL and lets_unknown_pass)
+            for _, row, _ in found
+        )
+        if not counts and is_unknown and ignores:
+            continue
+        # what counts comes before what does not, then the larger shortfall
+        group, row, reason = max(found, key=lambda each: (each[1].exit_code, each[2].short or 0))
+        count, label = sum(each[0].count for each in found), shortened(row.wanted.label)
+        where = many(count, "machine") if len(found) > 1 else shortened(group.name)
+        about = f"{label} does not run on {where}"
+        if is_unknown:
+            about = f"{rule} of {label} is not known on {where}"
+        worst = f"worst on {shortened(row.machine)}: " if count > 1 else ""
+        names = (name for each in found for name in each[0].names)
+        result = Result.UNKNOWN if is_unknown else Result.FAIL
+        yield Issue(
+            level=_ERROR if counts else _WARNING,
+            rule=rule,
+            file=audit.policy.file,
+            line=lines[index] if index < len(lines) else None,
+            key=f"{rule} {result} {row.wanted.label}",
+            text=f"{about}: {rule}: {worst}{reason.text}",
+            remedy=reason.remedy,
+            machines=tuple(islice(names, _ISSUE_NAMES)),
+        )
+
+
+def _of_exceptions(audit: Audit, lines: list[int | None]) -> Iterator[Issue]:
+    for use in filter(needs_attention, audit.exceptions):
+        rule = _ENDED if use.use is Use.EXPIRED else _NEEDLESS
+        name, index, (state, remedy) = exception_name(use), use.exemption.index, exception_fate(use)
+        yield Issue(
+            level=_WARNING,
+            rule=rule,
+            file=audit.policy.file,
+            line=lines[index] if index < len(lines) else None,
+            key=f"{rule} {name} {index}",
+            text=f"exception for {shortened(name)}: {state}",
+            remedy=remedy,
+        )
+
+
+# ------------------------------------------------------------------ GitHub and SARIF
+
+
+def _github(audit: Audit) -> str:
+    """A workflow command for each issue; where there is none, a notice of the outcome."""
+    entries, plain = issues(audit), {"title": "selfhost audit"}
+    lines = []
+    for issue in entries[:MOST_SHOWN]:
+        where = {} if issue.line is None else {"line": str(issue.line)}
+        properties = {"file": issue.path, **where, "title": f"selfhost audit: {issue.rule}"}
+        on = f"; on {', '.join(issue.machines)}" if len(issue.machines) > 1 else ""
+        message = f"{issue.sentence}{shortened(on, MOST_OF_A_TEXT)}"
+        lines.append(_command(issue.level, properties, message))
+    if rest := entries[MOST_SHOWN:]:
+        message = f"and {many(len(rest), 'more annotation')}: see the other reports of this audit"
+        lines.append(_command(rest[0].level, plain, message))
+    outcome = f"{': '.join(ANSWERS[audit.exit_code])}; {scope(audit)}"
+    return "".join(f"{line}\n" for line in lines or [_command("notice", plain, outcome)])
+
+
+def _command(name: str, properties: Mapping[str, str], message: str) -> str:
+    """As the runner unescapes it (actions/toolkit, packages/core/src/command.ts)."""
+    codes = {"%": "%25", "\r": "%0D", "\n": "%0A"}
+    in_message = str.maketrans(codes)
+    in_property = str.maketrans({**codes, ":": "%3A", ",": "%2C"})
+    shown = (f"{key}={value.translate(in_property)}" for key, value in properties.items())
+    return f"::{name} {','.join(shown)}::{message.translate(in_message)}"
+
+
+def _sarif(audit: Audit) -> str:
+    """SARIF 2.1.0 in ASCII; results beyond the most are counted. A machine is no source file, so a
+    result stands at the line of the policy; its machines are logical locations.
+    """
+    entries = issues(audit)
+    listed, rest = entries[:_MOST_RESULTS], len(entries[_MOST_RESULTS:])
+    rules = list(dict.fromkeys(issue.rule for issue in listed))
+    texts = [f"{many(rest, 'more result')}, not listed"] if rest else []
+    run = {
+        "tool": {
+            "driver": {
+                "name": "selfhost",
+                "version": __version__,
+                "rules": [
+                    {"id": rule, "shortDescription": {"text": _RULES[rule]}} for rule in rules
+                ],
+            }
+        },
+        "automationDetails": {"id": "selfhost-audit/"},
+        "invocations": [
+            {
+                "executionSuccessful": not audit.problems,
+                "exitCode": audit.exit_code,
+                "toolExecutionNotifications": [
+                    {"level": _WARNING, "message": {"text": text}} for text in texts
+                ],
+            }
+        ],
+        "results": [_result(issue, rules) for issue in listed],
+    }
+    log = {"$schema": _SARIF_SCHEMA, "version": "2.1.0", "runs": [run]}
+    return json.dumps(log, indent=1) + "\n"
+
+
+def _result(issue: Issue, rules: list[str]) -> dict[str, Any]:
+    # a relative reference as RFC 3986 wants it; a whole path as a `file` URI
+    uri = "".join(
+        chr(byte) if re.match(rb"[\w.~/-]", bytes([byte])) else f"%{byte:02X}"
+        for byte in issue.path.encode("utf-8", "replace")
     )
+    place: dict[str, Any] = {
+        "artifactLocation": {"uri": f"file://{uri}" if uri.startswith("/") else uri}
+    }
+    if issue.line is not None:
+        place["region"] = {"startLine": issue.line}
+    location: dict[str, Any] = {"physicalLocation": place}
+    if names := dict.fromkeys(map(shortened, issue.machines)):
+        location["logicalLocations"] = [
+            {"name": name, "kind": "machine", "fullyQualifiedName": name} for name in names
+        ]
+    fingerprint = sha256(issue.key.encode("utf-8", "backslashreplace")).hexdigest()
+    return {
+        "ruleId": issue.rule,
+        "ruleIndex": rules.index(issue.rule),
+        "level": issue.level,
+        "message": {"text": issue.sentence},
+        "locations": [location],
+        "partialFingerprints": {"selfhostAudit/v1": fingerprint},
+    }
+
+
+# ------------------------------------------------------------------ monitoring
+
+
+class State(IntEnum):
+    """The four states of monitoring plugins. The value is the exit code.
+
+    Source: the Monitoring Plugins Development Guidelines, "Plugin Return Codes".
+    """
+
+    OK = 0
+    WARNING = 1
+    CRITICAL = 2
+    UNKNOWN = 3
+
+
+def state_of(audit: Audit) -> State:
+    """CRITICAL where the policy is broken, even if other things could not be judged. WARNING where
+    the policy holds and something is wrong that it does not count, or an exception has ended or is
+    needless.
+    """
+    if audit.outcome is Result.FAIL:
+        return State.CRITICAL
+    if audit.exit_code:
+        return State.UNKNOWN
+    return State.WARNING if issues(audit) else State.OK
+
+
+def _nagios(audit: Audit) -> str:
+    """One line of a monitoring plugin (Nagios, Icinga, Naemon, checkmk's MRPE), with performance
+    data: the outcome, then the worst issue with the number of the others.
+    """
+    words, entries = f"{ANSWERS[audit.exit_code][1]}: {scope(audit)}", issues(audit)
+    expired = sum(each.use is Use.EXPIRED for each in audit.exceptions)
+    if expired:
+        words += f", {many(expired, 'exception')} expired"
+    if entries:
+        worst, others = entries[0], len(entries) - 1
+        # a fault's file is where it stands; of the others it is the policy
+        place = f"{worst.file}: " if worst.rule == _NOT_JUDGED else ""
+        # of a model what to do stands in the other reports
+        issue = worst.sentence if worst.rule in (_ENDED, _NEEDLESS) else worst.text
+        more = f" (and {many(others, 'more issue')})" if others else ""
+        words += f"; {place}{issue}{more}"
+    # `label=value;warn;crit;min;max`; a threshold of 0 is crossed by the first one
+    thresholds = {Result.FAIL: ";0", Result.UNKNOWN: "0;"}
+    all_rows = sum(map(audit.count, Result))
+    figures = [
+        f"{result}={audit.count(result)};{thresholds.get(result, ';')};0;{all_rows}"
+        for result in Result
+    ]
+    figures += [f"machines={audit.machines};;;0;", f"problems={len(audit.problems)};0;;0;"]
+    figures.append(f"expired_exceptions={expired};0;;0;")
+    return f"{plugin_line(state_of(audit), words)} | {' '.join(figures)}\n"
+
+
+def plugin_line(state: State, words: str) -> str:
+    """Return what a monitoring system shows, also of a run that came to no audit at all."""
+    # what follows a bar is read as performance data
+    shown = shortened(words, _MOST_OF_THE_WORDS).replace("|", "/")
+    return f"SELFHOST {state.name} - {shown}"
+
+
+# name of a metric, labels, value
+_Sample = tuple[str, Mapping[str, str], float]
+
+
+def _prometheus(audit: Audit) -> str:
+    """Prometheus' text format 0.0.4, for the textfile collector of node_exporter.
+
+    Labels hold what the policy says and never a figure or a machine's name, so that a series lasts
+    from run to run.
+    """
+    lines: list[str] = []
+    for name, labels, value in sorted(_samples(audit), key=lambda sample: sample[0]):
+        name = f"selfhost_audit_{name}"
+        kind = f"# TYPE {name} gauge"
+        lines += [] if kind in lines else [f"# HELP {name} See docs/contract.md of selfhost.", kind]
+        pairs = []
+        for key, text in labels.items():
+            shown = shortened(text, _MOST_OF_A_LABEL, raw=True).replace("\\", "\\\\")
+            shown = shown.replace("\n", "\\n").replace('"', '\\"')
+            pairs.append(f'{key}="{shown}"')
+        braced = f"{{{','.join(pairs)}}}" if pairs else ""
+        lines.append(f"{name}{braced} {value}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _samples(audit: Audit) -> Iterator[_Sample]:
+    for wanted in audit.policy.models:
+        pairs = [pair for pair in audit.pairs() if pair[1].wanted.index == wanted.index]
+        labels = {"model": wanted.label, "machines": " ".join(map(str, wanted.machines)) or "all"}
+        for result in Result:
+            number = sum(group.count for group, row in pairs if row.result is result)
+            yield "machines", {**labels, "result": result}, number
+        findings = [finding for _, row in pairs for finding in row.findings]
+        for check in ("memory", "disk"):
+            # what the worst machine lacks; absent where that is not known
+            shorts = [
+                finding.short
+                for finding in findings
+                if (finding.check, finding.unit) == (check, "bytes") and finding.short is not None
+            ]
+            if shorts:
+                yield f"{check}_shortfall_bytes", labels, max(shorts)
+    yield "info", {"version": __version__}, 1
+    for result in Result:
+        yield "verdicts", {"result": result}, audit.count(result)
+    yield "machines_judged", {}, audit.machines
+    yield "problems", {}, len(audit.problems)
+    for use in Use:
+        yield "exceptions", {"use": use}, sum(each.use is use for each in audit.exceptions)
+    ends = [each.exemption.expires for each in audit.exceptions if each.use is not Use.EXPIRED]
+    if ends:
+        from datetime import UTC, datetime
+
+        midnight = datetime.fromisoformat(min(ends)).replace(tzinfo=UTC).timestamp()
+        yield "next_expiry_timestamp_seconds", {}, int(midnight)
+    yield "exit_code", {}, audit.exit_code
+
+
+# the format whose reader wants exit codes of its own
+MONITORING = "nagios"
+FORMATS: Mapping[str, Format] = {
+    "text": Format(render=_text, shows_problems=False),
+    "json": Format(render=_json, shows_problems=False, suffix="json"),
+    "jsonl": Format(render=_json_lines, suffix="jsonl"),
+    "markdown": Format(render=_markdown, suffix="md"),
+    "html": Format(render=_html, suffix="html"),
+    "junit": Format(render=_junit, suffix="xml"),
+    "github": Format(render=_github),
+    "sarif": Format(render=_sarif, suffix="sarif"),
+    "prometheus": Format(render=_prometheus, suffix="prom"),
+    MONITORING: Format(render=_nagios),
+}

@@ -1,25 +1,15 @@
-"""An audit as a document: whether the policy holds first, then what breaks it, then the rest."""
+"""An audit as a document: whether the policy holds, what breaks it, then the rest. The words of
+rows and exceptions are those of every format.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from hashlib import sha256
 
-from ..audit.record import Audit, MachineGroup, Reason, Result, Row, Use
-from .audit_rows import (
-    ANSWERS,
-    COUNTED,
-    MOST_OF_A_TEXT,
-    causes,
-    excepted_words,
-    exception_fate,
-    exception_name,
-    judged_as,
-    many,
-    scope,
-    shortened,
-    warnings,
-    with_remedy,
-)
+from ..audit.entries import Exemption
+from ..audit.record import Audit, ExemptionUse, MachineGroup, Reason, Result, Row, Use
+from ..judge.checks import Outcome, codes
 from .layout import (
     BLANK,
     Block,
@@ -28,13 +18,26 @@ from .layout import (
     Document,
     Span,
     Table,
+    clean,
     heading,
     line,
-    plain,
     say,
     strong,
 )
+from .words import failed_words, format_words
 
+# by exit code: the word of the outcome, and the sentence
+ANSWERS: Mapping[int, tuple[str, str]] = {
+    0: ("PASS", "the policy holds"),
+    1: ("FAIL", "the policy is broken"),
+    2: ("NOT JUDGED", "no answer for the whole policy"),
+    3: ("UNKNOWN", "it is not known whether the policy holds"),
+}
+# results that break the policy unless it says otherwise
+COUNTED = (Result.FAIL, Result.UNKNOWN)
+# characters of what came in, on a page: longer names and texts are cut
+MOST_OF_A_NAME, MOST_OF_A_TEXT = 120, 1_000
+_DIGITS = 8
 # of each result, the gravest first: its sign, a style of findings that suits, and a title
 _SHOWN_AS = {
     Result.FAIL: ("✗", "fail", "Does not run"),
@@ -43,40 +46,11 @@ _SHOWN_AS = {
     Result.PASS: ("✓", "pass", "Runs"),
 }
 _WORST_FIRST = list(_SHOWN_AS)
-# by exit code
 _ANSWER_STYLES = {0: "pass", 1: "fail", 2: "fail", 3: "unknown"}
 # rows of the first screen, reasons of one of them, and things to do
 _SHOWN, _WHYS_SHOWN, _TASKS_SHOWN = 12, 3, 3
-# GitHub refuses a whole summary above 1 MiB (docs.github.com, "Workflow commands", "Adding a job
-# summary"); what follows the rows needs a little
-_MOST_MARKDOWN_BYTES = (1 << 20) - 4096
-# rows of a page that a browser still shows at once
-_MOST_PAGE_ROWS = 5_000
 
 _Pair = tuple[MachineGroup, Row]
-
-
-def render(audit: Audit, width: int | None = None) -> str:
-    """Return all there is as plain text; without `width` nothing is wrapped."""
-    return plain(document(audit, verbose=True), width)
-
-
-def markdown(audit: Audit) -> str:
-    """Return fewer than 1 MiB of Markdown, for the summary of a CI step; other rows are counted."""
-    from .markup import markdown as rendered
-
-    return rendered(document(audit, verbose=True, overview=True), _MOST_MARKDOWN_BYTES)
-
-
-def html(audit: Audit) -> str:
-    """Return a page that loads nothing."""
-    from .markup import page
-
-    whole = document(audit, verbose=True, overview=True)
-    blocks = whole.blocks[:_MOST_PAGE_ROWS]
-    if rest := len(whole.blocks) - len(blocks):
-        blocks = (*blocks, say(f"{rest:,} more lines, not listed: see the JSON report."))
-    return page(": ".join(ANSWERS[audit.exit_code]), Document(blocks=blocks))
 
 
 def document(
@@ -97,6 +71,75 @@ def document(
         what = "Groups of machines, reasons" if len(audit.groups) > 1 else "Reasons"
         blocks += [BLANK, say(f"{what} and what to do: -v")]
     return Document(blocks=tuple(blocks))
+
+
+# ------------------------------------------------------------------ words of every format
+
+
+def scope(audit: Audit) -> str:
+    """`3 models, 12 machines: 30 pass, 6 fail`."""
+    counts = ((result, audit.count(result)) for result in Result)
+    none = "nothing changed" if audit.since and audit.since.unchanged else "nothing judged"
+    results = ", ".join(f"{count:,} {result}" for result, count in counts if count) or none
+    models, machines = many(len(audit.policy.models), "model"), many(audit.machines, "machine")
+    return f"{models}, {machines}: {results}"
+
+
+def many(number: int, what: str) -> str:
+    """`1 machine`, `1,200 machines`."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
+def shortened(text: str, most: int = MOST_OF_A_NAME, *, raw: bool = False) -> str:
+    """`text` on one line, in at most `most` characters; `raw`: as it is, for a format with escapes
+    of its own. What is cut ends in a hash of the whole: two texts that differ stay different.
+    """
+    shown = text if raw else clean(text)
+    if len(shown) <= most:
+        return shown
+    digest = sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:_DIGITS]
+    return f"{shown[: most - _DIGITS - 1]}…{digest}"
+
+
+def excepted_words(row: Row, check: str, exemption: Exemption) -> str:
+    """What an exception lets pass: `memory fails, excepted until 2027-03-31: kits come (ops)`."""
+    fails = any(each.check == check and each.outcome is Outcome.FAIL for each in row.findings)
+    until = f"excepted until {exemption.expires}: {exemption.reason} ({exemption.owner})"
+    return f"{check} {'fails' if fails else 'is not known'}, {until}"
+
+
+def needs_attention(use: ExemptionUse) -> bool:
+    """Whether an exception has ended, or covers nothing on machines that were judged."""
+    return use.use is Use.EXPIRED or (use.use is Use.UNUSED and use.concerned)
+
+
+def exception_name(use: ExemptionUse) -> str:
+    """`memory of mistral-7b on host:edge-*`."""
+    each = use.exemption
+    where = f" on {' '.join(map(str, each.machines))}" if each.machines else ""
+    return f"{each.rule} of {each.model}{where}"
+
+
+def exception_fate(use: ExemptionUse) -> tuple[str, str | None]:
+    """What became of an exception; what to do about it and who would, None for nothing."""
+    each, is_over, rows = use.exemption, use.use is Use.EXPIRED, many(use.rows, "verdict")
+    if use.rows and is_over:
+        remedy = f"make the model run there, or have its owner renew it: {each.owner}"
+        return f"ended on {each.expires}; {rows} would need it", remedy
+    if use.rows:
+        return f"covers {rows}, until {each.expires}", None
+    state = "covers nothing any more" if use.concerned else "concerns no machine of this audit"
+    ends = f"ended on {each.expires}, and {state}"
+    words = ends if is_over else f"{state} (it ends on {each.expires})"
+    return words, f"remove it; its owner is {each.owner}" if use.concerned else None
+
+
+def with_remedy(text: str, remedy: str | None) -> str:
+    """The text and what to do."""
+    return f"{text} (to do: {remedy})" if remedy else text
+
+
+# ------------------------------------------------------------------ the answer
 
 
 def _head(audit: Audit) -> Iterator[Block]:
@@ -124,6 +167,9 @@ def _problems(audit: Audit, lists_them: bool) -> Iterator[Block]:
     elif audit.problems:
         yield BLANK
         yield from (say(str(problem), hang=2) for problem in audit.problems)
+
+
+# ------------------------------------------------------------------ a line a model
 
 
 def _gravity(row: Row) -> tuple[bool, int]:
@@ -158,23 +204,47 @@ def _model(pairs: Sequence[_Pair]) -> tuple[tuple[bool, int, int], tuple[Cell, .
     passing = [(group, row) for group, row in pairs if row.result is Result.PASS]
     runs_on = sum(group.count for group, _ in passing)
     sign, style, _ = _SHOWN_AS[worst.result]
-    warned = warnings(worst) if worst.result is Result.PASS else ""
-    why = _why_not([pair for pair in pairs if pair[1].result is not Result.PASS])
+    failing = [pair for pair in pairs if pair[1].result is not Result.PASS]
     cells: tuple[Cell, ...] = (
         Span(text=sign, style=style),
         strong(shortened(worst.wanted.label)),
-        judged_as([worst, *(row for _, row in passing[:1])]),
+        _judged_as([worst, *(row for _, row in passing[:1])]),
         f"{runs_on:,} of {machines:,}",
-        f"warns: {warned}" if warned else why,
+        _why_not(failing) if failing else _warnings(worst),
     )
     return (*_gravity(worst), runs_on - machines), cells
+
+
+def _judged_as(rows: Iterable[Row]) -> str:
+    """What would be loaded by what, `Q4_K_M in llama.cpp`: of rows that say so, each once."""
+    words = (format_words(row.verdict.workload) for row in rows if row.verdict is not None)
+    return ", ".join(dict.fromkeys(filter(None, words)))
+
+
+def _warnings(row: Row) -> str:
+    """The checks that warn, each with its reason: `warns: license (…), speed (…)`."""
+    warned = [each for each in row.findings if each.outcome is Outcome.WARN]
+    words = (f"{each.check} ({codes().get(each.code, each.code)})" for each in warned)
+    return f"warns: {', '.join(words)}" if warned else ""
+
+
+def _causes(row: Row) -> list[tuple[Result, str]]:
+    """What decided the row, with what each came to, in a few words."""
+    words = [
+        (Result.FAIL, failed_words([finding.code]))
+        for finding in row.findings
+        if finding.check in row.failed and finding.outcome is Outcome.FAIL
+    ]
+    words = words or [(Result.UNKNOWN, f"{check} not known") for check in row.undecided]
+    words += [(Result.EXCEPTED, f"{check} excepted") for check, _ in row.excepted]
+    return words or [(row.result, reason.text) for reason in row.reasons[:1]]
 
 
 def _why_not(failing: Sequence[_Pair]) -> str:
     """What keeps a model from machines: what counts and fails first, then the most of them."""
     counts: dict[tuple[bool, int, str], int] = {}
     for group, row in failing:
-        for result, words in causes(row):
+        for result, words in _causes(row):
             is_free = row.exit_code == 0 or result is Result.EXCEPTED
             key = (is_free, _WORST_FIRST.index(result), words)
             counts[key] = counts.get(key, 0) + group.count
@@ -211,6 +281,9 @@ def _to_do(audit: Audit) -> Iterator[Block]:
         yield line(head, task, indent=2, hang=2)
 
 
+# ------------------------------------------------------------------ every reason
+
+
 def _reasons(audit: Audit, result: Result) -> Iterator[Block]:
     """The rows of one result with every reason, what the policy counts first."""
     _, style, title = _SHOWN_AS[result]
@@ -220,27 +293,24 @@ def _reasons(audit: Audit, result: Result) -> Iterator[Block]:
     for group, row in sorted(pairs, key=lambda pair: pair[1].exit_code == 0):
         name = Span(text=shortened(group.name), style="name")
         label = Span(text=shortened(row.wanted.label), style="name")
-        ways = judged_as([row])
-        is_free = result in COUNTED and row.exit_code == 0
-        warned = warnings(row) if result is Result.PASS else ""
+        ways, warned = _judged_as([row]), _warnings(row) if result is Result.PASS else ""
         yield line(
             Span(text=result, style=style),
             *(" ", name, ": ", label),
             f", {ways}" if ways else "",
-            f"; warns: {warned}" if warned else "",
-            " (not counted)" if is_free else "",
+            f"; {warned}" if warned else "",
+            " (not counted)" if result in COUNTED and row.exit_code == 0 else "",
             indent=2,
             hang=2,
         )
-        yield from (say(text, indent=4, hang=2) for text in _details(group, row))
+        if result is not Result.PASS:
+            yield from (say(text, indent=4, hang=2) for text in _details(group, row))
 
 
 def _details(group: MachineGroup, row: Row) -> Iterator[str]:
     """The machines of a group, and each reason; the figures are those of one machine, so a group
     says of which.
     """
-    if row.result is Result.PASS:
-        return
     of = ""
     if group.count > 1:
         more = group.count - len(group.names)

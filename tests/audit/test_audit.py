@@ -21,7 +21,6 @@ from selfhost.cli.main import main
 from selfhost.judge.checks import Outcome
 from selfhost.judge.record import Route
 from selfhost.machine.record import Machine
-from selfhost.reports import audit_text
 from selfhost.reports.audit_formats import render
 
 TODAY = "2026-11-20"
@@ -85,7 +84,7 @@ def test_exit_codes(policy: str, outcomes: Outcomes, code: int, result: str) -> 
     """0 the policy holds, 1 it is broken, 3 nothing is 1 but something is unknown; fail_on and on_unknown as the contract says."""
     head, mark, _ = policy.partition(WARNING)
     made = audit(head + ONE + mark, 1, {("mistral-7b", "m1"): outcomes})
-    assert not mark or "memory: the memory is" in audit_text.render(made)
+    assert not mark or "memory: the memory is" in render("text", made)
     assert (made.exit_code, made.outcome.value) == (code, result)
     assert (checked_json(made)["exit_code"], checked_json(made)["outcome"]) == (code, result)
 
@@ -143,7 +142,7 @@ def test_one_machine_is_judged_by_its_part_of_a_fleets_policy(outcome: Outcome, 
     assert (made.exit_code, made.problems) == (code, ())
     assert [row.wanted.name for row in made.rows] == ["mistral-7b"]
     assert any("gpt2 (class:big)" in note for note in checked_json(made)["notes"])
-    assert "gpt2 (class:big)" in audit_text.render(made)
+    assert "gpt2 (class:big)" in render("text", made)
 
 
 def test_unknown_membership_is_an_unknown_row() -> None:
@@ -207,7 +206,7 @@ def test_an_exception_ends_on_its_day(today: str, code: int, use: Use) -> None:
     made = one(EXCEPTION, {"memory": FAIL}, today)
     assert (made.exit_code, made.exceptions[0].use, made.exceptions[0].rows) == (code, use, 1)
     assert len(checked_json(made)["exceptions"][use.value]) == 1
-    assert ("ended on 2027-03-31" in audit_text.render(made)) is (use is Use.EXPIRED)
+    assert ("ended on 2027-03-31" in render("text", made)) is (use is Use.EXPIRED)
 
 
 def test_machines_that_fare_alike_are_told_once_with_the_worst_figures() -> None:
@@ -225,7 +224,7 @@ def test_machines_that_fare_alike_are_told_once_with_the_worst_figures() -> None
     # the seventh machine lacks seven GiB: `helpers.audits.finding`
     assert memory["short"] == 7 * audits.GIB
     assert len(audits.as_lines(made).splitlines()) == 8
-    assert "m7: memory: the memory is fail" in audit_text.render(made)
+    assert "m7: memory: the memory is fail" in render("text", made)
 
 
 MIXED = (

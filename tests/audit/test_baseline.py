@@ -18,7 +18,6 @@ from selfhost.audit.record import Audit, Change
 from selfhost.cli import main as cli
 from selfhost.core.errors import Problem
 from selfhost.judge.checks import Outcome
-from selfhost.reports import junit
 from selfhost.reports.audit_formats import render
 
 ONE = '[[model]]\nname = "x"\n'
@@ -77,7 +76,7 @@ def test_what_changed(tmp_path: Path, before: str, now: str, change: str | None,
     expected = dict.fromkeys(counts, 0) | {change or "unchanged": 1}
     assert counts == expected
     assert value["exit_code"] == code
-    root = ElementTree.fromstring(junit.render(made))
+    root = ElementTree.fromstring(render("junit", made))
     assert (int(root.get("failures", "0")), int(root.get("errors", "0"))) == (
         int(code == 1),
         int(code == 3),
@@ -91,7 +90,7 @@ def test_a_machine_that_is_gone_is_never_green(tmp_path: Path) -> None:
     assert made.exit_code == 2
     assert [problem.message.partition(" ")[0] for problem in made.problems] == ["gone"]
     for name in ("text", "json", "markdown", "html", "junit", "github", "sarif"):
-        assert "gone is not judged" in str(render(name, made, 0.0)), name
+        assert "gone is not judged" in str(render(name, made)), name
     told = Problem(file="f", message="gone is not judged: Slurm calls it DOWN")
     down = audit({"a": ""}).replace(problems=(told,))
     assert since(down, before).problems == (told,)
