@@ -355,9 +355,6 @@ class Ranking(Report):
     models: tuple[Ranked, ...]
     notes: tuple[str, ...] = ()
 
-    _as_json = "json", "ranking"
-    _as_table = "of_ranking"
-
     def __repr__(self) -> str:
         running = [row.model.id for row in self.models if row.route is Route.LOCAL]
         first = f"; first: {', '.join(running[:3])}" if running else ""

@@ -164,9 +164,6 @@ class Plan(Report):
     notes: tuple[str, ...] = ()
     options: str = ""
 
-    _as_json = "json", "plan"
-    _as_table = "of_plan"
-
     def __repr__(self) -> str:
         memory = f"{units.binary(self.least.memory_bytes)} of RAM" if self.least else "none"
         return (

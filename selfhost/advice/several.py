@@ -144,9 +144,6 @@ class Comparison(Report):
 
     models: tuple[Compared, ...]
 
-    _as_json = "json", "comparison"
-    _as_table = "of_comparison"
-
     def __repr__(self) -> str:
         return f"<Comparison {', '.join(repr(model.verdict) for model in self.models)}>"
 

@@ -115,9 +115,6 @@ class ContainerSize(Report):
     notes: tuple[str, ...] = ()
     files: tuple[Mount, ...] = ()
 
-    _as_json = "size_json", "container"
-    _as_table = "of_size"
-
     def __repr__(self) -> str:
         request, limit = units.binary(self.request_bytes), units.binary(self.limit_bytes)
         return f"<ContainerSize {self.model.id}: request {request}, limit {limit} of RAM>"

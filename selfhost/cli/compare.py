@@ -27,7 +27,7 @@ def run(words: list[str]) -> int:
 
         deliver(options, json.dumps(json.compared(verdicts)))
         return 0
-    from ..reports.compare_text import compare_document
+    from ..reports.models_text import compare_document
 
     carry = workload_of(options).options() + options_to_repeat(options)
     present(options, compare_document(verdicts, verbose=options.verbose, carry=carry))

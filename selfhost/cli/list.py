@@ -118,7 +118,7 @@ def _listed(
     """Judge the models to show, and count all that pass the filters."""
     from ..advice.listing import Lister, count_rows
     from ..catalogue.searching import modality_in, use_in, words_typed
-    from ..reports.list_text import TOP
+    from ..reports.models_text import TOP
 
     # a use and a modality among the words order the models that hold them
     typed = words_typed(options.words, catalogue)
@@ -175,7 +175,7 @@ def _present(
     """
     from ..catalogue.searching import meant, words_typed
     from ..core.units import utc_today
-    from ..reports.list_text import TOP, list_document
+    from ..reports.models_text import TOP, list_document
 
     if options.format == "html":
         from ..reports.markup import page

@@ -87,7 +87,7 @@ def _profiles(options: argparse.Namespace) -> int:
 
         deliver(options, json.dumps(json.profiles(profiles)))
     else:
-        from ..reports.plan_text import profiles_document
+        from ..reports.machine_text import profiles_document
 
         present(options, profiles_document(profiles))
     return 0

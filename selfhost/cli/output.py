@@ -89,7 +89,7 @@ def complain(error: SelfhostError, code: int, wants_json: bool) -> None:
 
         to_standard_error(json.dumps(json.error(error, code)))
         return
-    from ..reports.text import error_text
+    from ..reports.layout import error_text
 
     to_standard_error(error_text(error))
 
@@ -200,7 +200,7 @@ def note(text: str) -> None:
 def tell_left_aside(catalogue: Catalogue) -> None:
     """Note what is wrong with the user's own specs, where the answer has no place for it."""
     if catalogue.own_faults:
-        from ..reports.text import problems_text
+        from ..reports.layout import problems_text
 
         faults = problems_text(Faults("--specs", catalogue.own_faults).problems)
         note(f"ignored these spec files because of errors:\n{faults}")

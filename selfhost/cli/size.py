@@ -44,9 +44,8 @@ def run(words: list[str]) -> int:
     code = exit_code((Route.LOCAL for _ in sizes), no_answer=bool(errors))
     if options.format == "json":
         from ..reports import json
-        from ..reports.size_json import sizes_record
 
-        deliver(options, json.dumps(sizes_record(sizes, errors, code)))
+        deliver(options, json.dumps(json.sizes(sizes, errors, code)))
     elif options.format == "text":
         from ..reports.size_text import size_document
 

@@ -37,8 +37,7 @@ def run(words: list[str]) -> int:
 
         text = json.dumps(json.spec_check(problems, valid_specs, code))
     else:
-        from ..reports.layout import clean
-        from ..reports.text import problems_text
+        from ..reports.layout import clean, problems_text
 
         good = [f"{clean(f'{spec.origin}: ok ({spec.name})')}\n" for spec in valid_specs]
         text = problems_text(problems) if problems else "".join(good)

@@ -9,8 +9,7 @@ from ..catalogue.index import open_catalogue
 from ..core.errors import InputError, Problem
 from ..core.files import LARGE, Unreadable, encoding_of, read_file, shown
 from ..reports import json
-from ..reports.verify_json import verification
-from ..reports.verify_text import verify_document
+from ..reports.plan_text import verify_document
 from .options import measured_where_unknown, one_machine
 from .output import deliver, present
 from .parser import parse
@@ -34,7 +33,7 @@ def run(words: list[str]) -> int:
     machine = measured_where_unknown(options, one_machine(options))
     comparison = verify(seen, catalogue, machine, options.model)
     if options.format == "json":
-        deliver(options, json.dumps(verification(comparison)))
+        deliver(options, json.dumps(json.verification(comparison)))
     else:
         present(options, verify_document(comparison))
     return comparison.exit_code

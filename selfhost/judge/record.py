@@ -358,7 +358,7 @@ class Verdict(Record):
 
     def _repr_html_(self) -> str:
         """What a notebook shows: a table of the findings."""
-        table: str = report_module("notebook").of_verdict(self)
+        table: str = report_module("markup").notebook(self)
         return table
 
     def __repr__(self) -> str:

@@ -8,6 +8,7 @@ from ..catalogue.offers import provider_name
 from ..core import units
 from ..core.workload import DEFAULT_CONTEXT_TOKENS
 from ..judge.record import Alternative, Finding, Outcome, Route, Verdict, waits_for_setting
+from .cost_text import API_RISKS, month_blocks, no_api_words, offer_words
 from .layout import (
     BLANK,
     Bar,
@@ -26,7 +27,6 @@ from .layout import (
     strong,
     texts,
 )
-from .prices import API_RISKS, no_api_words, offer_words
 from .words import (
     MACHINE,
     answer_line,
@@ -84,7 +84,7 @@ def check_document(
         return Document(blocks=tuple(_single(verdicts[0], verbose, carry, today)))
     if not verdicts:
         return Document(blocks=())
-    from .several_text import several_blocks
+    from .models_text import several_blocks
 
     options = workload_options + carry
     return Document(blocks=tuple(several_blocks(verdicts, verbose, carry, options, today)))
@@ -103,8 +103,6 @@ def _single(verdict: Verdict, verbose: bool, carry: str, today: str | None) -> I
     yield from _to_run(verdict) if verdict.can_run else _instead(verdict, carry)
     yield from _by_api(verdict, today)
     if verdict.monthly_cost is not None:
-        from .cost_text import month_blocks
-
         yield from (*month_blocks(verdict), BLANK)
     yield from (BLANK, *texts(verdict.notes, indent=0), BLANK) if verdict.notes else ()
     yield from texts([_spare(verdict)], indent=0)
@@ -135,7 +133,6 @@ def _first_lines(verdict: Verdict, measured: bool) -> Iterator[str | None]:
 def _details(verdict: Verdict) -> Iterator[Block]:
     """All that the verdict rests on, behind the first screen."""
     from . import json
-    from .details import sections
     from .machine_text import unread_blocks
 
     yield from (BLANK, say(API_RISKS)) if verdict.route is Route.API else ()
@@ -144,7 +141,7 @@ def _details(verdict: Verdict) -> Iterator[Block]:
         yield from (*heading(title), *finding_blocks(findings)) if findings else ()
     yield from section("Notes", verdict.fine_print)
     yield from section("Faster, by what was measured elsewhere", verdict.advice)
-    yield from sections(json.verdict(verdict), labels("check"))
+    yield from json.sections(json.verdict(verdict), labels("check"))
     yield from unread_blocks(verdict.machine)
 
 

@@ -1,17 +1,16 @@
-"""What a month costs: by API, and in hours and energy on the machine."""
+"""Prices: of an offer, and of a month by API and on the machine."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from ..advice.costs import HOURS_PER_DAY
-from ..catalogue.offers import provider_name
+from ..catalogue.offers import Offer, provider_name
 from ..core import units
-from ..core.workload import INPUT_PER_OUTPUT_TOKEN
+from ..core.workload import DEFAULT_CONTEXT_TOKENS, INPUT_PER_OUTPUT_TOKEN, Workload
 from ..judge.record import Verdict
 from .layout import Block, figures, heading, section, texts
-from .prices import no_api_words
-from .words import is_here, on_machine
+from .words import is_here, months_between, on_machine
 
 TYPE_CHECKING = False
 
@@ -100,3 +99,58 @@ def _remarks(local: LocalCost, parallel: int) -> Iterator[str]:
     if local.hours_per_day is not None:
         pace = f"{parallel} requests at once" if parallel > 1 else "One request after another"
         yield f"{pace}; what the computer draws while idle is not counted."
+
+
+# ------------------------------------------------------------------ the price of an offer
+
+# prices of hosted models change about every quarter of a year
+_OLD_PRICE_MONTHS = 3
+
+API_RISKS = (
+    "With an API, what you send leaves the machine for the provider, whose rate limits and outages"
+    " apply."
+)
+
+
+def offer_words(offer: Offer, today: str | None) -> tuple[str, str]:
+    """Return whose offer it is, or that it stands in, and its price."""
+    whose = provider_name(offer.provider)
+    if offer.stands_in:
+        whose = f"{offer.model} from {whose} stands in"
+    return whose, price_words(offer, today) or "at a price that is not known here"
+
+
+def price_words(offer: Offer, today: str | None = None) -> str:
+    """The prices and, given the day, of when they are; empty where none is known."""
+    into = offer.input_usd_per_million_tokens
+    rates = (
+        (into, "in"),
+        (offer.output_usd_per_million_tokens, "out"),
+        (offer.usd_per_audio_minute, "per minute of audio"),
+        (offer.usd_per_image, "per image"),
+    )
+    text = ", ".join(f"{_dollars(rate)} {word}" for rate, word in rates if rate is not None)
+    if into is not None:
+        text += " per 1M tokens"
+    text += f" of {offer.price_is_for}" if offer.price_is_for is not None else ""
+    if not text or today is None:
+        return text
+    months = months_between(offer.as_of, today)
+    age = f", {months} months old: ask the provider" if months >= _OLD_PRICE_MONTHS else ""
+    return f"{text} (listed {offer.as_of}{age})"
+
+
+def _dollars(amount: float) -> str:
+    return units.dollars(amount) if amount else "free"
+
+
+def no_api_words(workload: Workload) -> str:
+    """Why no API is named, where none is."""
+    if workload.private:
+        return "ruled out, nothing may leave the machine"
+    if workload.task == "finetune":
+        return "not known, these prices do not cover fine-tuning"
+    conditions = (workload.commercial, workload.modify, workload.auditable, workload.license)
+    is_longer = (workload.context_tokens or 0) > DEFAULT_CONTEXT_TOKENS
+    with_these = " that meets your conditions" if is_longer or any(conditions) else ""
+    return f"this catalogue knows no offer{with_these}"

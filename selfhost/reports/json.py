@@ -1,22 +1,25 @@
-"""Answers as JSON values: the keys of the contract, always all of them, whatever was asked.
+"""Answers as JSON values: the keys of the contract, always all of them, whatever was asked; and the
+sections of `-v`, which are made of them.
 
 `record` walks any record by its fields, or by the keys of `_KEYS` where the contract has others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
 
 from .. import __version__
 from ..catalogue import openness
 from ..catalogue.spec import ModelSpec
+from ..core import units
 from ..core.errors import MAX_PROBLEMS, InputError, NotAModelError, Problem, SelfhostError
 from ..core.records import FrozenDict
 from ..core.workload import as_typed
 from ..judge.record import Verdict, exit_code
 from ..machine.record import Machine
 from ..needs.records import Needs
+from .layout import Block, heading, line, say, strong
 
 TYPE_CHECKING = False
 
@@ -25,7 +28,10 @@ if TYPE_CHECKING:
 
     from ..advice.listing import Listing, Ranking
     from ..advice.plan import Plan
-    from ..advice.several import Comparison, Shown
+    from ..advice.several import Shown
+    from ..advice.sizes import ContainerSize
+    from ..advice.verify.comparison import Comparison as Verification
+    from ..advice.verify.comparison import Difference
     from ..machine.profiles import Profile
 
 # by the record's name; other records have their fields as keys
@@ -63,6 +69,19 @@ _NEEDS = (
     "download_bytes download_how download_source disk_bytes largest_file_bytes placement memory"
     " known_terms unknown"
 )
+_SIZE = (
+    "asked workload request_bytes unreclaimable_bytes limit_bytes page_cache_bytes passing_bytes"
+    " accelerator_host_bytes per_user_bytes per_user_accelerator_bytes disk_bytes disk_update_bytes"
+    " shared_memory_bytes image arguments environment needs_login seconds_to_start notes"
+)
+_SUMMED = (
+    "request_bytes unreclaimable_bytes limit_bytes page_cache_bytes disk_bytes disk_update_bytes"
+)
+_RUN = "tool version context_tokens parallel kv_cache_type threads on_processor gpu_layers"
+_SEEN_MACHINE = (
+    "system architecture scope cpu_model cpu_cores_usable cpu_cores_physical instruction_sets"
+    " memory_total_bytes memory_bandwidth_bytes_per_second memory_bandwidth_bound"
+)
 _RANKED = (
     "route quantization runtime context_tokens memory_high_bytes download_bytes"
     " decode_tokens_per_second judged_tokens_per_second failed why"
@@ -70,33 +89,12 @@ _RANKED = (
 
 
 def dumps(value: Mapping[str, Any]) -> str:
-    """Return ASCII text, so that any pipe can carry it, that ends with a newline."""
-    return "".join(pieces(value))
-
-
-def pieces(value: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the text of `dumps`; an iterator in the place of a list is written item by item.
-
-    `ValueError` for a number that JSON does not have.
+    """Return ASCII text, so that any pipe can carry it, that ends with a newline. `ValueError` for
+    a number that JSON does not have.
     """
     import json
 
-    def text(part: Any, indent: str) -> str:
-        return json.dumps(part, indent=2, allow_nan=False).replace("\n", indent)
-
-    start = "{\n  "
-    for key, member in value.items():
-        yield f"{start}{json.dumps(key)}: "
-        start = ",\n  "
-        if not isinstance(member, Iterator):
-            yield text(member, "\n  ")
-            continue
-        lead = "[\n    "
-        for entry in member:
-            yield lead + text(entry, "\n    ")
-            lead = ",\n    "
-        yield "\n  ]" if lead[0] == "," else "[]"
-    yield "\n}\n" if value else "{}\n"
+    return json.dumps(value, indent=2, allow_nan=False) + "\n"
 
 
 def record(value: Any, keys: str = "") -> Any:
@@ -152,6 +150,14 @@ def _judged(answer: Verdict | Plan, keys: str, architecture: str | None) -> dict
         "needs": _needs(answer.needs, architecture),
         "download_seconds": None if seconds is None else round(seconds, 1),
     }
+
+
+def document(answer: Any) -> dict[str, Any]:
+    """Return any answer of the Python interface as its command prints it."""
+    if type(answer).__name__ == "Comparison":
+        return compared([model.verdict for model in answer.models])
+    writers = {"Verdict": verdict, "Ranking": ranking, "Plan": plan, "ContainerSize": container}
+    return writers[type(answer).__name__](answer)
 
 
 def check(
@@ -229,11 +235,6 @@ def compared(verdicts: Sequence[Verdict]) -> dict[str, Any]:
     return titled("compare/1", models=models)
 
 
-def comparison(models: Comparison) -> dict[str, Any]:
-    """`selfhost.compare/1`."""
-    return compared([model.verdict for model in models.models])
-
-
 def _openness(spec: ModelSpec) -> dict[str, Any]:
     return {
         "openness": [_row(row) for row in openness.rows(spec)],
@@ -270,6 +271,87 @@ def profiles(known_profiles: Sequence[Profile]) -> dict[str, Any]:
     return titled("profiles/1", profiles=listed)
 
 
+def sizes(
+    containers: Sequence[ContainerSize], errors: Mapping[str, SelfhostError], code: int
+) -> dict[str, Any]:
+    """`selfhost.size/1`: the containers of models, and what they take together; `errors` are of
+    names that have no size.
+    """
+    total: dict[str, Any] = {"accelerators": sum(len(size.accelerators) for size in containers)}
+    for key in _SUMMED.split():
+        values = [getattr(size, key) for size in containers]
+        # not known where one of them is not
+        total[key] = None if None in values else sum(values)
+    return titled(
+        "size/1",
+        exit_code=code,
+        containers=list(map(container, containers)),
+        total=total,
+        **listed_errors(errors),
+    )
+
+
+def container(size: ContainerSize) -> dict[str, Any]:
+    """Return one model's container."""
+    return {
+        **record(size, _SIZE),
+        "model": model_summary(size.model),
+        "growths": [
+            {**record(growth, "name bytes unbound_bytes why"), "bound": growth.bound or None}
+            for growth in size.growths
+        ],
+        "accelerators": [record(held, "vendor name memory_bytes") for held in size.accelerators],
+        "fetch": size.fetch or None,
+    }
+
+
+def verification(comparison: Verification) -> dict[str, Any]:
+    """`selfhost.verify/1`: a prediction compared with a run, fit for a bug report.
+
+    It holds no name, no path and no address: a model of the catalogue by its id, another by its
+    shape, for its name may be its owner's.
+    """
+    from ..advice.verify.comparison import experts_in_ram
+
+    verdict, run, machine = comparison.verdict, comparison.run, comparison.verdict.machine
+    spec, inside, cards = verdict.model, verdict.model.architecture, machine.accelerators
+    shape = ("row", "layers", "embedding_length", "vocabulary")
+    architecture, *sizes = (getattr(inside, key) if inside else None for key in shape)
+    return titled(
+        "verify/1",
+        **record(comparison, "outcome exit_code notes"),
+        model={
+            "id": spec.id if comparison.is_public else None,
+            "known_by": comparison.by,
+            "architecture": architecture,
+            **dict(zip(shape[1:], sizes, strict=True)),
+            **record(spec, "parameters_total parameters_active"),
+            **record(verdict.workload, "runtime quantization"),
+        },
+        run={**record(run, _RUN), "experts_in_ram": experts_in_ram(run, spec)},
+        machine={
+            **record(machine, _SEEN_MACHINE),
+            "accelerators": None
+            if cards is None
+            else [record(card, "vendor name memory_total_bytes unified") for card in cards],
+        },
+        placement=verdict.needs.placement if verdict.needs else None,
+        differences=[_difference(row) for row in comparison.differences],
+        speed_how=verdict.speed.how if verdict.speed else None,
+    )
+
+
+def _difference(row: Difference) -> dict[str, Any]:
+    ends = {"low": row.low, "likely": row.likely, "high": row.high}
+    rounded = {key: round(end, 3) for key, end in ends.items() if end is not None}
+    return {
+        **record(row, "subject term where unit inside why tokens depth_tokens sequences"),
+        "predicted": rounded if len(rounded) == len(ends) else None,
+        "seen": round(row.seen, 3),
+        "difference": None if row.difference is None else round(row.difference, 4),
+    }
+
+
 def spec_check(problems: Sequence[Problem], good: Sequence[ModelSpec], code: int) -> dict[str, Any]:
     """`selfhost.spec-check/1`: every fault, and the ids of the specs without one."""
     ids = [spec.id for spec in good]
@@ -292,3 +374,142 @@ def _error(problem: BaseException) -> dict[str, Any]:
         "problems": record(problem.all_problems) if isinstance(problem, InputError) else [],
         "remedy": problem.remedy if isinstance(problem, SelfhostError) else None,
     }
+
+
+# ------------------------------------------------------------------ sections of `-v`
+
+# what JSON has a key for, `-v` shows: rules on keys and values, none on single commands
+# keys whose text is the title of an entry, the first that it has
+_TITLES = ("check", "fact", "provider", "name", "quantization", "placement", "id")
+# values that say what they are without their key
+_PLAIN = ("outcome", "code", "how", "where", "why", "answer", "reason", "source", "arithmetic",
+          "text", "figure", "file", "title", "cost")  # fmt: skip
+# longer texts, and sentences, have a line of their own; of a longer list of numbers their count
+_SHORT, _FEW_NUMBERS = 44, 6
+# what is said where it is not so
+_TELLING = ("fits", "writable", "complete", "api")
+# ends of keys, which are cut off the label, and how the value is printed
+_UNITS: tuple[tuple[str, Callable[[Any], str]], ...] = (
+    ("usd_per_million_tokens", units.dollars),
+    ("bytes_per_second", lambda value: f"{units.decimal(int(value))}/s"),
+    ("tokens_per_second", lambda value: units.speed(value, value)),
+    ("seconds", units.wait),
+    ("tokens", units.tokens),
+    ("bytes", units.binary),
+)
+# stored on disks, which are sold by powers of ten
+_DECIMAL = ("disk_bytes", "download_bytes", "free_bytes", "largest_file_bytes", "size_bytes")
+# a likely figure with its ends
+_RANGES = (
+    ("likely", "low", "high"),
+    ("bytes", "low_bytes", "high_bytes"),
+    ("total_bytes", "low_bytes", "high_bytes"),
+)
+
+
+def sections(document: Mapping[str, Any], titles: Mapping[str, str]) -> Iterator[Block]:
+    """Yield a section for each of the keys, `needs.memory` a key within a key, that has a value."""
+    for path, title in titles.items():
+        value: Any = document
+        for key in path.split("."):
+            value = value.get(key) if isinstance(value, Mapping) else None
+        if blocks := tuple(_blocks("", value, 2)):
+            yield from (*heading(title), *blocks)
+
+
+def _blocks(title: str, value: Any, indent: int) -> Iterator[Block]:
+    """Yield a value of any kind under its title."""
+    if isinstance(value, Mapping) and all(isinstance(text, str) for text in value.values()):
+        # the same text of several keys once
+        keys: dict[str, list[str]] = {}
+        for key, text in value.items():
+            keys.setdefault(text, []).append(key)
+        value = [f"{', '.join(names)}: {text}" for text, names in keys.items()]
+    if isinstance(value, Mapping):
+        yield from _entry(title, value, indent)
+        return
+    if title and value:
+        yield line(strong(title), ":", indent=indent)
+        indent += 2
+    for each in value or ():
+        if isinstance(each, Mapping):
+            own = next((key for key in _TITLES if each.get(key)), None)
+            rest = {key: inner for key, inner in each.items() if key != own}
+            yield from _entry(each[own] if own else "", rest, indent)
+        else:
+            yield say(str(each), indent=indent, hang=2)
+
+
+def _entry(title: str, entry: Mapping[str, Any], indent: int) -> Iterator[Block]:
+    """Yield the short values of a record on a line, below it the long ones and what is nested."""
+    likely, left = _range(entry)
+    short, long, nested = [likely] if likely else [], [], []
+    for key, value in left.items():
+        text, rest = _words_and_rest(key, value)
+        if text and (key == "remedy" or len(text) > _SHORT or text.endswith(".")):
+            long.append(_labelled(key, text))
+        elif text:
+            short.append(_labelled(key, text))
+        if rest:
+            nested.append(("" if text else key.replace("_", " "), rest))
+    if title:
+        name = title.replace("_", " ") if title.islower() else title
+        yield line(strong(name), f": {', '.join(short)}", indent=indent, hang=2)
+        indent += 2
+    elif short:
+        yield say(", ".join(short), indent=indent, hang=2)
+    yield from (say(text, indent=indent, hang=2) for text in long)
+    for name, rest in nested:
+        yield from _blocks(name, rest, indent)
+
+
+def _words_and_rest(key: str, value: Any) -> tuple[str, Any]:
+    """A value in words, and what needs lines of its own: of a record all but its range."""
+    if isinstance(value, Mapping):
+        return _range(value, key)
+    text = value_words(key, value)
+    return text, value if isinstance(value, list) and not text else None
+
+
+def _labelled(key: str, text: str) -> str:
+    if key in _PLAIN:
+        return text
+    end = next((end for end, _ in _UNITS if key.endswith(f"_{end}")), "")
+    label = key.removesuffix(f"_{end}").replace("_", " ")
+    return f"→ {text}" if key == "remedy" else f"{label} {text}"
+
+
+def _range(entry: Mapping[str, Any], key: str = "") -> tuple[str, dict[str, Any]]:
+    """A likely figure with its ends, empty where the entry has none, and the rest of it."""
+    for names in _RANGES:
+        if all(isinstance(entry.get(name), int | float) for name in names):
+            unit = names[0] if names[0] != "likely" else key
+            figure, first, last = (value_words(unit, entry[name]) for name in names)
+            rest = {name: value for name, value in entry.items() if name not in names}
+            return figure + (f" ({first} to {last})" if first != last else ""), rest
+    return "", dict(entry)
+
+
+def value_words(key: str, value: Any) -> str:
+    """A value as a person reads it; empty of nothing and of what has lines of its own."""
+    if isinstance(value, list | tuple):
+        return _list_words(value)
+    if isinstance(value, bool) and not value:
+        return "no" if key in _TELLING else ""
+    if value is None or isinstance(value, str | Mapping):
+        return value if isinstance(value, str) else ""
+    if key in _DECIMAL:
+        return units.decimal(int(value))
+    words = next((words for end, words in _UNITS if key.endswith(end)), None)
+    if words is not None:
+        return words(value)
+    number = f"{value:,.3g}" if isinstance(value, float) else f"{value:,}"
+    return "yes" if value is True else number
+
+
+def _list_words(values: Sequence[Any]) -> str:
+    text = ", ".join(map(str, values))
+    if all(isinstance(each, int | float) for each in values):
+        return text if len(values) <= _FEW_NUMBERS else str(len(values))
+    is_short = all(isinstance(each, str) for each in values) and len(text) <= 2 * _SHORT
+    return text if is_short else ""

@@ -1,19 +1,24 @@
-"""What `machine` says to a person: what was read and from where, and what was not."""
+"""What `machine` says to a person: what was read and from where, and what was not; and the machines
+that are known by name.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ..core import units
+from ..machine.profiles import Profile
 from ..machine.record import Accelerator, Disk, Machine, PresentModel
 from .layout import (
     BLANK,
     Block,
+    Cell,
     Column,
     Document,
     Table,
     heading,
     line,
+    say,
     section,
     strong,
     texts,
@@ -136,7 +141,7 @@ def _processor_lines(machine: Machine) -> Iterator[str]:
 
 def _in_full(machine: Machine) -> Iterator[Block]:
     """Everything, with where it was read."""
-    from .details import sections, value_words
+    from .json import sections, value_words
 
     rows = []
     for fact, label in labels("facts").items():
@@ -203,3 +208,51 @@ def unread_blocks(machine: Machine, most: int | None = None) -> Iterator[Block]:
         yield from reason_blocks(", ".join(names), reason, remedy)
     rest = len(entries[most:]) if most is not None else 0
     yield from texts([f"{rest} more: -v" if rest else ""])
+
+
+# ------------------------------------------------------------------ machines that are known
+
+
+def memory_cells(machine: Machine) -> tuple[str, str]:
+    """RAM that programs get, and the accelerators' own memory."""
+    limit, cards = machine.memory_limit_bytes, machine.accelerators or ()
+    ram = "-" if limit is None else units.binary(limit)
+    sizes = [units.binary(card.memory_total_bytes or 0) for card in cards if not card.unified]
+    if not sizes:
+        return ram, "shared" if cards else ""
+    return ram, sizes[0] if len(sizes) == 1 else f"{len(sizes)} x {sizes[0]}"
+
+
+def profiles_document(profiles: Sequence[Profile]) -> Document:
+    """Return known machines, a line each."""
+    if not profiles:
+        none = say("No machine matches. `selfhost machine --profiles` lists all.")
+        return Document(blocks=(none,))
+    columns = (
+        Column(title="machine"),
+        Column(title="cores", right=True, drop=2),
+        Column(title="RAM", right=True),
+        Column(title="GPU memory", right=True),
+        Column(title="bandwidth", right=True, drop=4),
+        Column(title="confidence", drop=1),
+        Column(title="what it is", drop=3),
+    )
+    rows: list[tuple[Cell, ...]] = []
+    for profile in profiles:
+        cores = profile.machine.cpu_cores_usable
+        rate = profile.machine.memory_bandwidth_bytes_per_second
+        rows.append(
+            (
+                strong(profile.name),
+                "-" if cores is None else f"{cores:g}",
+                *memory_cells(profile.machine),
+                "-" if rate is None else f"{units.decimal(rate)}/s",
+                profile.machine.confidence or "",
+                profile.title,
+            )
+        )
+    count = f"{len(profiles)} machine{'s' if len(profiles) > 1 else ''}"
+    head = f"{count} to ask about with --machine NAME; the first word may be left out."
+    doubt = "Of medium and low confidence: check your configuration. --format json has the sources."
+    table = Table(columns=columns, rows=tuple(rows), indent=0)
+    return Document(blocks=(say(head), BLANK, table, BLANK, say(doubt)))

@@ -6,7 +6,18 @@ import re
 from collections.abc import Iterator
 from html import escape
 
-from .layout import Cell, Document, Paragraph, Span, Table, clean
+from ..core import units
+from .layout import Cell, Column, Document, Paragraph, Span, Table, clean, say, strong
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ..advice.listing import Ranking
+
+# of hundreds of models as many as one looks at in a notebook
+_MOST_MODELS = 20
 
 _MARKUP = re.compile(r"[\\`*_{}\[\]<>#+|!~&@$^\"']|:(?=/)|(?<=[wW]{3})\.|(?<=^)[-=]")
 # names, in which services look for no user, issue or commit
@@ -111,12 +122,53 @@ def _text(cell: Cell) -> str:
 
 def page(title: str, document: Document) -> str:
     """Return a whole page, in ASCII for any pipe, that loads nothing and runs nothing."""
-    return _PAGE.format(title=_ascii(escape(clean(title))), body=fragment(document))
+    return _PAGE.format(title=_ascii(escape(clean(title))), body=_ascii("".join(_html(document))))
 
 
-def fragment(document: Document) -> str:
-    """Return the document as a part of a page, in ASCII: without a script, style or link."""
+def notebook(answer: Any) -> str:
+    """Return what a notebook shows of an answer: a part of a page that loads and runs nothing."""
+    kind = type(answer).__name__
+    if kind == "Ranking":
+        document = _ranking(answer)
+    elif kind == "Plan":
+        from .plan_text import plan_document
+
+        document = plan_document(answer)
+    elif kind == "ContainerSize":
+        from .size_text import size_document
+
+        document = size_document([answer])
+    elif kind == "Comparison":
+        from .models_text import compare_document
+
+        document = compare_document([model.verdict for model in answer.models])
+    else:
+        from .check_text import check_document
+
+        document = check_document([answer])
     return _ascii("".join(_html(document)))
+
+
+def _ranking(ranked: Ranking) -> Document:
+    """The first models, a row each."""
+    from .words import likely_speed
+
+    rows = tuple(
+        (
+            strong(row.model.name),
+            row.route,
+            row.quantization or "",
+            "" if row.memory_high_bytes is None else units.binary(row.memory_high_bytes),
+            likely_speed(row.judged_tokens_per_second, "") if row.judged_tokens_per_second else "",
+            row.why or "",
+        )
+        for row in ranked.models[:_MOST_MODELS]
+    )
+    running = sum(row.route == "local" for row in ranked.models)
+    count = f"{running:,} of {len(ranked.models):,} models run on {ranked.machine.name}"
+    heads = ("model", "route", "quantization", "memory", "tokens/s", "why")
+    table = Table(columns=tuple(Column(title=head) for head in heads), rows=rows)
+    return Document(blocks=(say(count), table))
 
 
 def _ascii(html: str) -> str:

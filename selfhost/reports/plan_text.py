@@ -1,15 +1,14 @@
-"""What `plan` and `machine --profiles` say to a person."""
+"""What `plan` says to a person, and `verify`, which compares a prediction with a run."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
 from ..advice.plan import Known, Least, Plan
+from ..advice.verify.comparison import Comparison, Difference
 from ..core import units
 from ..judge.checks import Outcome
 from ..judge.record import Route
-from ..machine.profiles import Profile
-from ..machine.record import Machine
 from .layout import (
     BLANK,
     Block,
@@ -27,11 +26,19 @@ from .layout import (
     strong,
     texts,
 )
-from .words import finding_blocks, pace_of, pace_title, run_words
+from .machine_text import memory_cells
+from .words import (
+    PLACES,
+    context_words,
+    finding_blocks,
+    format_words,
+    pace_of,
+    pace_title,
+    run_words,
+)
 
 # machines of the first screen
 _SHOWN = 6
-_PLACES = {"host": "RAM", "accelerator": "GPU", "split": "GPU+RAM"}
 # beyond so many there is hardly a processor that would not do
 _FEW_ARCHITECTURES = 2
 
@@ -171,7 +178,7 @@ def _known(plan: Plan, verbose: bool) -> Iterator[Block]:
 
 
 def _row(plan: Plan, candidate: Known) -> tuple[Cell, ...]:
-    place = "GPU" if candidate.by_shared_gpu else _PLACES.get(candidate.placement or "", "-")
+    place = "GPU" if candidate.by_shared_gpu else PLACES.get(candidate.placement or "", "-")
     judged, is_sure = run_words(candidate.workload), _is_sure(plan, candidate)
     waits = candidate.placement == "host" and "accelerator-partly" in candidate.codes
     note = ", limit to raise" if waits else ", little left"
@@ -179,7 +186,7 @@ def _row(plan: Plan, candidate: Known) -> tuple[Cell, ...]:
     return (
         Span(text=sign, style=style),
         strong(candidate.name),
-        *_memory(candidate.machine),
+        *memory_cells(candidate.machine),
         pace_of(candidate.speed),
         candidate.kind,
         f"{place}{note * candidate.is_tight}",
@@ -212,46 +219,84 @@ def _best(plan: Plan, among: Sequence[Known]) -> Known:
     return next(timed, (*enough, *among)[0])
 
 
-def _memory(machine: Machine) -> tuple[str, str]:
-    """RAM that programs get, and the accelerators' own memory."""
-    limit, cards = machine.memory_limit_bytes, machine.accelerators or ()
-    ram = "-" if limit is None else units.binary(limit)
-    sizes = [units.binary(card.memory_total_bytes or 0) for card in cards if not card.unified]
-    if not sizes:
-        return ram, "shared" if cards else ""
-    return ram, sizes[0] if len(sizes) == 1 else f"{len(sizes)} x {sizes[0]}"
+# ------------------------------------------------------------------ verify
+
+_HEADS = {
+    "inside": ("✓ INSIDE THE RANGE", "local"),
+    "outside": ("✗ OUTSIDE", "neither"),
+    "nothing": ("? NOTHING TO COMPARE", "unknown"),
+}
+_TERMS = {
+    "model_file": "model file in memory",
+    "everything_else": "all else of the process",
+    "total": "memory in all",
+    "decode": "decoding",
+    "decode_at_once": "decoding",
+}
+_VERIFY_COLUMNS = (
+    Column(wrap=True),
+    Column(title="seen", right=True),
+    Column(title="likely", right=True),
+    Column(title="range", right=True, drop=1),
+    Column(title="difference", right=True, drop=2),
+    Column(),
+)
 
 
-def profiles_document(profiles: Sequence[Profile]) -> Document:
-    """Return known machines, a line each."""
-    if not profiles:
-        none = say("No machine matches. `selfhost machine --profiles` lists all.")
-        return Document(blocks=(none,))
-    columns = (
-        Column(title="machine"),
-        Column(title="cores", right=True, drop=2),
-        Column(title="RAM", right=True),
-        Column(title="GPU memory", right=True),
-        Column(title="bandwidth", right=True, drop=4),
-        Column(title="confidence", drop=1),
-        Column(title="what it is", drop=3),
-    )
-    rows: list[tuple[Cell, ...]] = []
-    for profile in profiles:
-        cores = profile.machine.cpu_cores_usable
-        rate = profile.machine.memory_bandwidth_bytes_per_second
-        rows.append(
-            (
-                strong(profile.name),
-                "-" if cores is None else f"{cores:g}",
-                *_memory(profile.machine),
-                "-" if rate is None else f"{units.decimal(rate)}/s",
-                profile.machine.confidence or "",
-                profile.title,
-            )
-        )
-    count = f"{len(profiles)} machine{'s' if len(profiles) > 1 else ''}"
-    head = f"{count} to ask about with --machine NAME; the first word may be left out."
-    doubt = "Of medium and low confidence: check your configuration. --format json has the sources."
-    table = Table(columns=columns, rows=tuple(rows), indent=0)
-    return Document(blocks=(say(head), BLANK, table, BLANK, say(doubt)))
+def verify_document(comparison: Comparison) -> Document:
+    """Return the outcome, then predicted, seen and difference of each figure, then reasons."""
+    verdict, run, rows = comparison.verdict, comparison.run, comparison.differences
+    sign, style = _HEADS[comparison.outcome]
+    compared = [row for row in rows if row.inside is not None]
+    inside = sum(bool(row.inside) for row in compared)
+    counts = f"{inside} of {len(compared)} figures" if compared else "no figure of the run"
+    conclusion = f"{counts} inside the range" if compared else f"{counts} can be compared"
+    context = context_words(verdict.workload.replace(context_tokens=run.context_tokens))
+    judged = (format_words(verdict.workload), context, f"seen in: {run.tool}")
+    blocks: list[Block] = [
+        line(Span(text=sign, style=style), "  ", strong(verdict.model.name), f": {conclusion}"),
+        say(", ".join(filter(None, judged)), indent=2),
+        BLANK,
+        Table(columns=_VERIFY_COLUMNS, rows=tuple(_figure(row) for row in rows)),
+        BLANK,
+    ]
+    reasons: dict[str, dict[str, None]] = {}
+    for row in rows:
+        if row.why is not None:
+            reasons.setdefault(row.why, {})[_figure_name(row)] = None
+    whys = [f"{'; '.join(titles)}: {why}." for why, titles in reasons.items()]
+    blocks += texts([*whys, *comparison.notes], indent=0)
+    blocks += [BLANK, say("For a bug report, without names and paths: --format json")]
+    return Document(blocks=tuple(blocks))
+
+
+def _figure_name(row: Difference) -> str:
+    name = _TERMS.get(row.term, row.term.replace("_", " "))
+    words = [f"{row.sequences} at once"] if row.sequences > 1 else []
+    words += ["GPU"] if row.where == "accelerators" else []
+    words += [] if row.tokens is None else [units.tokens(row.tokens)]
+    if row.depth_tokens is not None and row.depth_tokens > (row.tokens or 0):
+        words.append(f"{units.tokens(row.depth_tokens)} in the context")
+    return f"{name} ({', '.join(words)})" if words else name
+
+
+def _figure(row: Difference) -> tuple[Cell, ...]:
+    likely, ends, off = "–", "", ""
+    if row.likely is not None and row.low is not None and row.high is not None:
+        if row.unit == "bytes":
+            likely = units.binary(int(row.likely))
+            ends = units.binary_range(int(row.low), int(row.high))
+        else:
+            # without its unit, which stands beside what was seen
+            likely, ends = units.pace(row.likely, row.likely), units.pace(row.low, row.high)
+    # of figures of unlike things it says nothing
+    if row.inside is not None and row.difference is not None:
+        off = f"×{1 + row.difference:,.0f}" if row.difference >= 9 else f"{row.difference:+.0%}"
+    seen = units.binary(int(row.seen)) if row.unit == "bytes" else units.speed(row.seen, row.seen)
+    marks = {
+        True: ("inside", "pass"),
+        False: ("outside", "fail"),
+        None: ("not compared", "unknown"),
+    }
+    text, style = ("inside, wide", "unknown") if row.is_wide else marks[row.inside]
+    return _figure_name(row), seen, likely, ends, off, Span(text=text, style=style)

@@ -13,7 +13,7 @@ from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import SCRATCH
 from ..core import units
 from ..judge.record import Outcome, Verdict
-from .cost_text import month_blocks
+from .cost_text import month_blocks, offer_words
 from .layout import (
     BLANK,
     Block,
@@ -30,7 +30,6 @@ from .layout import (
     strong,
     texts,
 )
-from .prices import offer_words
 from .words import (
     aged_words,
     answer_line,
@@ -109,25 +108,6 @@ def _title(spec: ModelSpec, verbose: bool) -> Iterator[Block]:
     yield from texts([head, names, over], indent=0)
 
 
-def _in_full(
-    spec: ModelSpec,
-    sizes: Sequence[Size],
-    verdict: Verdict | None,
-    loss_by_size: tuple[str, str],
-) -> Iterator[Block]:
-    """All that is known with its source."""
-    from . import json
-    from .details import sections
-
-    if verdict is not None:
-        yield from (BLANK, *texts((asked_words(verdict), *verdict.notes, *verdict.fine_print)))
-    yield from sections({**json.about(spec), "sizes": json.record(sizes)}, labels("show"))
-    yield from section("Losses of quality, by the model's size", loss_by_size)
-    if verdict is not None:
-        yield from sections(json.verdict(verdict), labels("show_verdict"))
-    yield from heading("Next")
-
-
 def _rows(spec: ModelSpec) -> Iterator[tuple[Cell, ...]]:
     """What a model is free to be used for, open, safe, current and made of, each with why."""
     if not spec.closed:
@@ -193,3 +173,21 @@ def _sizes_table(sizes: Sequence[Size], verdict: Verdict | None) -> Table:
         for size in listed
     )
     return Table(columns=columns, rows=rows)
+
+
+def _in_full(
+    spec: ModelSpec,
+    sizes: Sequence[Size],
+    verdict: Verdict | None,
+    loss_by_size: tuple[str, str],
+) -> Iterator[Block]:
+    """All that is known with its source."""
+    from . import json
+
+    if verdict is not None:
+        yield from (BLANK, *texts((asked_words(verdict), *verdict.notes, *verdict.fine_print)))
+    yield from json.sections({**json.about(spec), "sizes": json.record(sizes)}, labels("show"))
+    yield from section("Losses of quality, by the model's size", loss_by_size)
+    if verdict is not None:
+        yield from json.sections(json.verdict(verdict), labels("show_verdict"))
+    yield from heading("Next")

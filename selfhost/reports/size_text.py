@@ -54,10 +54,10 @@ def _single(size: ContainerSize, verbose: bool) -> Iterator[Block]:
     if growing := list(_growing(size)):
         yield from (*heading("What can grow, and what bounds it"), figures(growing))
     if verbose:
-        from .details import sections
-        from .json import record
+        from . import json
 
-        yield from sections(record(size, "growths needs"), {"growths": "Growth", "needs": "Needs"})
+        kept = json.record(size, "growths needs")
+        yield from json.sections(kept, {"growths": "Growth", "needs": "Needs"})
     if size.image is not None and size.program:
         # the command that holds it to these figures
         settings = [f"{name}={value}" for name, value in size.environment.items()]

@@ -181,6 +181,8 @@ def answer_word(row: Row) -> Span:
 
 # ------------------------------------------------------------------ the pace
 
+# where a model is held, in a word
+PLACES = {"host": "RAM", "accelerator": "GPU", "split": "GPU+RAM"}
 # the title of a column in which each figure says its own unit
 PACES = "pace"
 

@@ -23,8 +23,8 @@ from selfhost import (
     size,
 )
 from selfhost.catalogue.spec import License
-from selfhost.reports.list_text import list_document
 from selfhost.reports.markup import page
+from selfhost.reports.models_text import list_document
 
 # elements that HTML closes by themselves
 VOID = {"meta"}

@@ -15,7 +15,7 @@ from selfhost.core import units
 from selfhost.core.records import Unread
 from selfhost.judge.record import Route, Verdict
 from selfhost.machine.record import Machine
-from selfhost.reports import check_text, compare_text, list_text, machine_text, show_text
+from selfhost.reports import check_text, machine_text, models_text, show_text
 from selfhost.reports.layout import (
     Column,
     Document,
@@ -38,7 +38,7 @@ def _documents() -> dict[str, Document]:
     }
     made["several"] = check_text.check_document(samples.every())
     made["several-verbose"] = check_text.check_document(samples.every(), verbose=True)
-    made["list"] = list_text.list_document(samples.listed(samples.every()), samples.LAPTOP)
+    made["list"] = models_text.list_document(samples.listed(samples.every()), samples.LAPTOP)
     made["show"] = show_text.show_document(
         samples.MISTRAL, samples.MISTRAL_SIZES, samples.offers(), samples.local()
     )
@@ -46,8 +46,8 @@ def _documents() -> dict[str, Document]:
         samples.MISTRAL, samples.MISTRAL_SIZES, samples.offers(), samples.local(), verbose=True
     )
     made["show-closed"] = show_text.show_document(samples.GPT)
-    made["compare"] = compare_text.compare_document(samples.every()[:2])
-    made["compare-many"] = compare_text.compare_document(samples.every())
+    made["compare"] = models_text.compare_document(samples.every()[:2])
+    made["compare-many"] = models_text.compare_document(samples.every())
     made["machine"] = machine_text.machine_document(samples.WORKSTATION)
     made["machine-empty"] = machine_text.machine_document(Machine())
     return made
@@ -197,7 +197,7 @@ def test_a_stated_minimum_is_that_of_each_sequence(wanted: float | None, code: i
     assert verdict.to_json()["speed"]["judged"]["likely"] == pytest.approx(pace, abs=0.001)
     if verdict.can_run:
         assert f"{units.speed(pace, pace)}{each}" in verdict.summary
-    side_by_side = plain(compare_text.compare_document([verdict, verdict]))
+    side_by_side = plain(models_text.compare_document([verdict, verdict]))
     assert f"~{units.pace(pace, pace)}" in side_by_side
     assert (" each" in side_by_side) is is_of_each
 
@@ -262,7 +262,7 @@ def test_hostile_names_cannot_touch_the_terminal(name: str, width: int | None) -
     for document in (
         check_text.check_document([verdict], verbose=True),
         check_text.check_document([verdict, verdict]),
-        list_text.list_document(samples.listed([verdict]), machine),
+        models_text.list_document(samples.listed([verdict]), machine),
         show_text.show_document(
             model,
             (samples.sized(name, 1, name, None, family=name, runtime=name, source=name),),

@@ -1,0 +1,436 @@
+"""What `list`, `compare` and `check` of several models say to a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import chain
+
+from ..advice.listing import Counts, Listing
+from ..advice.several import sums
+from ..catalogue import openness
+from ..catalogue.offers import Offer
+from ..core import units
+from ..core.workload import Workload
+from ..judge.checks.memory import given_bytes
+from ..judge.record import Outcome, Route, Verdict, leaves_little, waits_for_setting
+from ..machine.record import Machine
+from .cost_text import API_RISKS, offer_words, price_words
+from .layout import (
+    BLANK,
+    Block,
+    Cell,
+    Column,
+    Document,
+    Span,
+    Table,
+    command_line,
+    heading,
+    line,
+    lines_to_type,
+    say,
+    strong,
+    texts,
+)
+from .words import (
+    PACES,
+    PLACES,
+    aged_words,
+    answer_cell,
+    answer_line,
+    answer_word,
+    causes,
+    count_words,
+    finding_blocks,
+    format_words,
+    is_here,
+    license_name,
+    on_machine,
+    ordered,
+    pace_of,
+    pace_title,
+    planned_words,
+    reason_blocks,
+    stands_above,
+)
+
+# rows of the first screen of `list`
+TOP = 20
+_SIGNS = {Route.LOCAL: "✓", Route.UNKNOWN: "?", Route.API: "✗", Route.NEITHER: "✗"}
+_TIGHT = Span(text="!", style=Outcome.WARN)
+_COLUMNS = {
+    "memory": Column(title="memory", right=True, drop=2),
+    "in": Column(title="in", drop=5),
+    "quant": Column(title="quant", drop=3),
+    "pace": Column(title="tokens/s", drop=1),
+    "download": Column(title="download", right=True, drop=4),
+    "license": Column(title="license", drop=6, wrap=True),
+    "parameters": Column(title="parameters", right=True, drop=7),
+    "released": Column(title="released", drop=8),
+    "why": Column(title="why", drop=9),
+    "judged as": Column(title="judged as", drop=3),
+}
+_LISTED = ("memory", "in", "quant", "pace", "download", "license")
+_LISTED_WIDE = (*_LISTED, "parameters", "released", "why")
+
+
+# ------------------------------------------------------------------ models, a row each
+
+
+def rows_of(
+    answers: Sequence[Verdict],
+    first: Sequence[Cell],
+    names: Sequence[str],
+    whys: Sequence[str] = (),
+) -> Table:
+    """Return a row for each model: its `first` cell, its id and the facts of these names."""
+    pace = pace_title(answer.speed for answer in answers)
+    facts = [facts_of(answer, pace) for answer in answers]
+    for each, why in zip(facts, whys, strict=False):
+        each["why"] = why
+    if len({each["in"] for each in facts}) == 1:
+        # all in one place: nothing to tell apart
+        names = [name for name in names if name != "in"]
+    rows = tuple(
+        (sign, strong(answer.model.id), *(each[name] for name in names))
+        for sign, answer, each in zip(first, answers, facts, strict=True)
+    )
+    paces = Column(title=pace, drop=1, wrap=pace == PACES)
+    columns = [paces if name == "pace" else _COLUMNS[name] for name in names]
+    return Table(columns=(Column(), Column(title="model"), *columns), rows=rows, indent=0)
+
+
+def facts_of(answer: Verdict, pace: str) -> dict[str, str]:
+    """Return the figures of a model by name; a dash is what is not known. `pace`: its title."""
+    model, workload, needs = answer.model, answer.workload, answer.needs
+    context = None if workload.context_tokens is None else f"{workload.context_tokens:,}"
+    memory = needs.memory if needs is not None else None
+    size, seconds = needs.download_bytes if needs else None, answer.download_seconds
+    download = "-" if size is None else "here"
+    if size:
+        wait = "" if seconds is None else f", {units.duration(seconds)}"
+        download = units.decimal(size) + wait
+    total = model.parameters.total
+    terms = license_name(model.license.id if model.license is not None else None)
+    return {
+        "judged as": " ".join(filter(None, (workload.quantization, context))),
+        "memory": "-" if memory is None else units.binary(memory.total_bytes),
+        "in": PLACES.get((needs.placement if needs else None) or "", ""),
+        "pace": pace_of(answer.speed, title=pace),
+        "download": download,
+        "quant": workload.quantization or "-",
+        "parameters": units.count(total) if total is not None else "-",
+        "released": model.released or "-",
+        "license": "closed" if model.closed else terms or "-",
+    }
+
+
+# ------------------------------------------------------------------ check, of several
+
+# what the command says, or what no single command mends
+_SAID_ELSEWHERE = ("runtime-not-installed", "speed-slow", "speed-assumed")
+_TOO_MUCH = (
+    "That may be more than is there: run them one after another. A [[together]] in the policy of"
+    " `selfhost audit` judges them at once."
+)
+# a table of months side by side would say less than one model's own
+_COST_ALONE = "The cost of a month: selfhost check MODEL, with the same options."
+
+
+def several_blocks(
+    verdicts: Sequence[Verdict], verbose: bool, carry: str, options: str, today: str | None
+) -> Iterator[Block]:
+    """A count, a row a model, the commands of those that run, and the way out of the others.
+
+    `carry` goes behind proposed commands, `options` behind those without a workload of their own.
+    """
+    machine = verdicts[0].machine
+    answers = [answer_cell(verdict, here=is_here(machine)) for verdict in verdicts]
+    yield say(count_words(verdicts), hang=2)
+    yield from texts([planned_words(machine)], indent=0)
+    yield from (BLANK, rows_of(verdicts, answers, ("memory", "pace", "judged as")))
+    local = [verdict for verdict in verdicts if verdict.can_run]
+    yield from texts(_sums(verdicts) if len(local) > 1 else (), indent=0)
+    yield BLANK
+    notes = [(*each.understood_as, *(each.notes if verbose else ())) for each in verdicts]
+    yield from texts(dict.fromkeys(chain.from_iterable(notes)), indent=0)
+    yield from _warnings(local)
+    lines = chain.from_iterable((*each.setup, *each.commands[:1]) for each in local)
+    if commands := list(lines_to_type(dict.fromkeys(lines))):
+        yield from (*heading("To run them"), *commands)
+    if len(local) < len(verdicts):
+        yield from heading("The others" if local else "What to do instead")
+    for verdict in verdicts:
+        if not verdict.can_run:
+            yield from _ways_out(verdict, carry, options, today if verbose else None)
+    yield BLANK
+    yield from texts([_COST_ALONE] if verdicts[0].monthly_cost is not None else (), indent=0)
+    if not verbose:
+        yield say("Every finding: -v · one model in full: selfhost check MODEL")
+        return
+    uses_api = any(verdict.route is Route.API for verdict in verdicts)
+    yield from texts([API_RISKS] if uses_api else (), indent=0)
+    for verdict in verdicts:
+        yield from (BLANK, answer_line(verdict), *finding_blocks(ordered(verdict)))
+
+
+def _sums(verdicts: Sequence[Verdict]) -> Iterator[str]:
+    """Yield that each was judged alone, and what those that run take side by side."""
+    names = {"memory": "RAM", "accelerator": "GPU memory"}
+    totals = list(sums(verdicts))
+    shares = " and ".join(
+        f"{units.binary(total)} of {units.binary(limit)} of {names[check]}"
+        for check, total, limit in totals
+    )
+    yield f"Each is judged alone.{f' Side by side they take up to {shares}.' if shares else ''}"
+    if any(total > limit for _, total, limit in totals):
+        yield _TOO_MUCH
+
+
+def _warnings(local: Sequence[Verdict]) -> Iterator[Block]:
+    """Each warning about what runs once, with the models it is about unless it is about all."""
+    models: dict[tuple[str, str, str | None], list[str]] = {}
+    for verdict in local:
+        for finding in ordered(verdict):
+            is_said = finding.code in _SAID_ELSEWHERE or stands_above(finding, verdict)
+            if finding.outcome is Outcome.WARN and not is_said:
+                warning = (finding.check, finding.reason, finding.remedy)
+                models.setdefault(warning, []).append(verdict.model.id)
+    yield from heading("Worth knowing") if models else ()
+    for (check, reason, remedy), ids in models.items():
+        topic = check if len(ids) == len(local) else f"{check} ({', '.join(ids)})"
+        yield from reason_blocks(topic, reason, remedy)
+
+
+def _ways_out(verdict: Verdict, carry: str, options: str, today: str | None) -> Iterator[Block]:
+    """Why it does not run, the first model that does with its command, and the cheapest offer."""
+    yield line(strong(verdict.model.id), f": {causes(verdict)}", indent=2, hang=2)
+    first = next(iter(verdict.alternatives), None)
+    if first is not None:
+        is_same = first.id == verdict.model.id and first.quantization
+        model = f"{first.id} in {first.quantization}" if is_same else first.id
+        runs = "would run" if verdict.route is Route.UNKNOWN else "runs"
+        yield say(f"{runs} {on_machine(verdict.machine, short=True)}: {model}", indent=4, hang=2)
+        yield command_line(first.command + carry, indent=4)
+    if verdict.route is Route.API and verdict.api_offers:
+        whose, prices = offer_words(verdict.api_offers[0], today)
+        yield say(f"by API: {whose}, {prices}", indent=4, hang=2)
+    if first is None:
+        yield command_line(f"selfhost check {verdict.model.id}{options}", indent=4)
+
+
+# ------------------------------------------------------------------ list
+
+
+def list_document(
+    listing: Listing,
+    machine: Machine,
+    workload: Workload | None = None,
+    *,
+    top: int | None = TOP,
+    wide: bool = False,
+    only_running: bool = True,
+    near: Sequence[str] = (),
+    today: str | None = None,
+    notes: Sequence[str] = (),
+) -> Document:
+    """Return how many run, then the first `top` of them in the order given, None for all.
+
+    `only_running` leaves out what does not run here, `wide` adds columns. `near` are names like the
+    words that no model has; `notes` are about the machine's name.
+    """
+    counts, aged = listing.counts, aged_words(listing.as_of, today)
+    if not counts.models:
+        ruled = f" {listing.ruled_out:,} are ruled out by your conditions."
+        every = "" if notes else " `selfhost list --all` has every model."
+        hint = f" Did you mean {' or '.join(near)}?" if near else every
+        none = f"No model matches.{ruled if listing.ruled_out else hint}"
+        return Document(blocks=(*texts([none, *notes], indent=0), *aged))
+    blocks: list[Block] = [say(_summary(listing, machine, workload or Workload()), hang=2)]
+    blocks += texts((planned_words(machine), *notes), indent=0)
+    rows = [row for row in listing.answers if row.can_run or not only_running][:top]
+    if rows:
+        signs = [
+            _TIGHT
+            if row.can_run and (leaves_little(row) or waits_for_setting(row))
+            else Span(text=_SIGNS[row.route], style=row.route)
+            for row in rows
+        ]
+        whys = [listing.why.get(row.model.id, "") if row.can_run else causes(row) for row in rows]
+        table = rows_of(rows, signs, _LISTED_WIDE if wide else _LISTED, whys)
+        foot = _foot(len(rows), counts, wide, only_running)
+        if _TIGHT in signs:
+            foot += f" · {_TIGHT.text}: little left, or a limit to raise first"
+        blocks += [BLANK, table, BLANK, say(foot)]
+    return Document(blocks=(*blocks, *aged))
+
+
+def _foot(shown: int, counts: Counts, wide: bool, only_running: bool) -> str:
+    """How many of the candidates are shown, and how to see the others."""
+    # what was not judged is not counted: fewer may have room than run
+    candidates = max(shown, counts.running if only_running else counts.models)
+    about = "about " if only_running and counts.is_estimate else ""
+    hints = (
+        f"{shown} of {about}{candidates:,}",
+        "all: --all" if candidates < counts.models or shown < candidates else "",
+        "" if wide else "columns: --wide",
+        "one: selfhost check MODEL",
+    )
+    return " · ".join(filter(None, hints))
+
+
+def _summary(listing: Listing, machine: Machine, workload: Workload) -> str:
+    """How many run, how many of them slowly, and how many do not or are ruled out."""
+    counts = listing.counts
+    verb = "runs" if counts.running == 1 else "run"
+    if counts.is_estimate:
+        # not all were judged
+        verb = "has room" if counts.running == 1 else "have room"
+    memory = ", ".join(_memory_words(machine, workload))
+    parts = (
+        f"{'About ' if counts.is_estimate else ''}{counts.running:,} of {counts.models:,}"
+        f" {'model' if counts.models == 1 else 'models'} {verb} {on_machine(machine, short=True)}"
+        f"{f' ({memory})' if memory else ''}"
+        f"{f', {counts.slow:,} likely too slow' if counts.slow else ''}",
+        f"{counts.unknown:,} unknown" if counts.unknown else "",
+        f"{listing.ruled_out:,} ruled out by your conditions" if listing.ruled_out else "",
+    )
+    return f"{'; '.join(filter(None, parts))}."
+
+
+def _memory_words(machine: Machine, workload: Workload) -> Iterator[str]:
+    """Yield what the verdicts rest on: `22.5 GiB for models`, `19.7 GiB free now`, the GPUs."""
+    cards = machine.accelerators or ()
+    sizes = (card.memory_total_bytes for card in cards if not card.unified)
+    gpu_bytes = sum(filter(None, sizes))
+    if gpu_bytes:
+        yield f"{units.binary(gpu_bytes)} of GPU memory"
+    given, free = given_bytes(machine, workload), machine.memory_available_bytes
+    if given is not None:
+        words, free_words = units.binary(given), units.binary(free or 0)
+        is_all = words == free_words
+        yield f"{words}{' of RAM' if gpu_bytes else ''} {'free' if is_all else 'for models'}"
+        if not is_all and not machine.planning and (free or given) < given:
+            yield f"{free_words} free now"
+    # of a simulated machine they stand in its name
+    yield from () if machine.planning else units.counted([card.name for card in cards])
+
+
+# ------------------------------------------------------------------ compare
+
+# what 60 columns hold beside the names of the rows; more models make further tables
+SIDE_BY_SIDE = 3
+# the answers on openness that a first look needs
+_ANSWERS_SHOWN = ("commercial use", "open source", "auditable", "current")
+_ASSUMED = (
+    "* general knowledge, which no source here confirms; `selfhost show` gives the reason and the"
+    " source of each answer."
+)
+_ALL_PRIVATE = "private: nothing may leave the machine, so an API is no answer"
+
+
+def compare_document(
+    verdicts: Sequence[Verdict], *, verbose: bool = False, carry: str = ""
+) -> Document:
+    """Return the models in the order given, three to a table, then why some do not run.
+
+    `verbose` adds how each was judged and every answer on openness. `carry` goes behind the
+    proposed command.
+    """
+    if not verdicts:
+        return Document(blocks=())
+    private = _ALL_PRIVATE if all(verdict.workload.private for verdict in verdicts) else ""
+    head = (count_words(verdicts), planned_words(verdicts[0].machine), private)
+    blocks = list(texts(head, indent=0, hang=0))
+    for start in range(0, len(verdicts), SIDE_BY_SIDE):
+        blocks += [BLANK, _side_by_side(verdicts[start : start + SIDE_BY_SIDE], verbose)]
+    blocks.append(BLANK)
+    for model_id, remark in _remarks(verdicts):
+        blocks.append(line(strong(model_id), ": " if model_id else "", remark, hang=2))
+    cost = _COST_ALONE if verdicts[0].monthly_cost is not None else ""
+    blocks += [BLANK, *texts((cost, _ASSUMED if verbose else ""), indent=0), BLANK]
+    names = " ".join(verdict.model.id for verdict in verdicts)
+    blocks.append(command_line(f"selfhost check {names}{carry}"))
+    if not verbose:
+        blocks.append(say("Every answer on licenses and openness: -v"))
+    return Document(blocks=tuple(blocks))
+
+
+def _remarks(verdicts: Sequence[Verdict]) -> Iterator[tuple[str, str]]:
+    """By id, empty for all of them: why it does not run, what supersedes it, notes on the name."""
+    models: dict[str, dict[str, None]] = {}
+    for verdict in verdicts:
+        successors = (
+            row.why.partition(":")[0]
+            for row in openness.rows(verdict.model)
+            if row.name == "current" and row.answer == "no"
+        )
+        if text := "; ".join(filter(None, (causes(verdict), *successors))):
+            yield verdict.model.id, text
+        for note in (*verdict.understood_as, *verdict.notes):
+            models.setdefault(note, {})[verdict.asked] = None
+    for note, names in models.items():
+        is_said_of_all = len(names) == len(verdicts) > 1
+        yield "" if is_said_of_all else ", ".join(names), note
+
+
+def _side_by_side(verdicts: Sequence[Verdict], verbose: bool) -> Table:
+    """A column a model, a row a fact; rows without any figure are left out."""
+    columns = [Column(), *(Column(title=each.model.id, wrap=True) for each in verdicts)]
+    facts = [_facts(verdict, verbose) for verdict in verdicts]
+    rows: list[tuple[Cell, ...]] = []
+    for name in dict.fromkeys(name for each in facts for name in each):
+        cells = [each.get(name, Span(text="")) for each in facts]
+        if any(cell.text not in ("", "-") for cell in cells):
+            rows.append((name, *(cell if cell.text else "-" for cell in cells)))
+    return Table(columns=tuple(columns), rows=tuple(rows), indent=0)
+
+
+def _facts(verdict: Verdict, verbose: bool) -> dict[str, Span]:
+    """The answer, the figures, and the answers on openness, by the names of their rows."""
+    is_text = verdict.speed is None or verdict.speed.work is None
+    facts = facts_of(verdict, "tokens/s" if is_text else PACES)
+    own = [offer for offer in verdict.api_offers if not offer.stands_in]
+    figures = {
+        "judged as": format_words(verdict.workload) if verbose else facts["quant"],
+        "memory": facts["memory"],
+        "tokens/s" if is_text else PACES: facts["pace"],
+        "download": facts["download"].partition(",")[0],
+        "context up to": _longest(verdict, own),
+        "parameters": facts["parameters"],
+        "released": facts["released"],
+        "API, $ per 1M": _short_price(own[0]) if own else "",
+        "license": facts["license"],
+    }
+    cells = {"": answer_cell(verdict, here=is_here(verdict.machine))}
+    cells |= {name: Span(text=figure) for name, figure in figures.items()}
+    for row in (*openness.permissions(verdict.model), *openness.rows(verdict.model)):
+        word = answer_word(row)
+        if verbose:
+            # a star where it is assumed
+            cells[row.name] = word.replace(text=word.text + "*" * row.assumed)
+        elif row.name in _ANSWERS_SHOWN:
+            cells[row.name] = word
+    return cells
+
+
+def _longest(verdict: Verdict, own: Sequence[Offer]) -> str:
+    """The longest context here, or what the model was trained for, or what an API takes."""
+    room = verdict.room.longest_context_tokens if verdict.room is not None else None
+    judged = verdict.workload.context_tokens
+    if verdict.can_run and room is not None and judged is not None:
+        return f"{max(room, judged):,}"
+    served = max((offer.context_tokens or 0 for offer in own), default=0)
+    longest = verdict.trained_tokens or served
+    return f"{longest:,}" if longest else ""
+
+
+def _short_price(offer: Offer) -> str:
+    """`0.10/0.32`: dollars per million tokens in and out; of other units `$0.04 per image`."""
+    rates = (offer.input_usd_per_million_tokens, offer.output_usd_per_million_tokens)
+    if rates[0] is None:
+        return price_words(offer)
+    return "/".join(
+        units.dollars(rate).removeprefix("$") if rate else "free"
+        for rate in rates
+        if rate is not None
+    )
