@@ -53,7 +53,7 @@ def run(words: list[str]) -> int:
     else:
         for size in sizes:
             _refuse_without_image(size, options.format, catalogue)
-        from ..reports.size_blocks import block
+        from ..reports.size_text import block
 
         deliver(options, block(options.format, sizes))
     if errors:

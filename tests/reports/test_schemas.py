@@ -9,8 +9,6 @@ from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from helpers.each import each
 from helpers.machines import VM
@@ -19,11 +17,10 @@ from helpers.schemas import validate
 from selfhost import UnknownModelError, Workload, check, compare, plan, rank, size
 from selfhost.advice.several import describe
 from selfhost.catalogue.index import open_catalogue
-from selfhost.core.records import FrozenDict
 from selfhost.machine.profiles import load
 from selfhost.machine.reader import Machine
 from selfhost.reports import json as report
-from selfhost.reports.json import dumps, pieces
+from selfhost.reports.json import dumps
 
 MACHINES = Path(__file__).parents[1] / "machines"
 
@@ -96,28 +93,6 @@ def test_a_changed_value_is_refused() -> None:
     for key in machine:
         assert not validator.is_valid({**machine, key: [[]]}), key
     assert not validator.is_valid({key: value for key, value in machine.items() if key != "schema"})
-
-
-SCALARS = (
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
-) | st.text()
-VALUES = st.recursive(
-    SCALARS,
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner) | st.tuples(inner, inner),
-    max_leaves=12,
-)
-
-
-@given(st.dictionaries(st.text(), VALUES))
-def test_documents_are_written_as_python_writes_them(document: dict[str, object]) -> None:
-    assert dumps(document) == json.dumps(document, indent=2) + "\n"
-
-
-def test_kinds_of_records_and_lists_that_come_one_by_one() -> None:
-    values = {"frozen": FrozenDict(a=[1]), "enum": Workload().memory_basis, "none": [], "no": {}}
-    assert dumps(values) == json.dumps(values, indent=2) + "\n"
-    for items in ([], [1], [{"a": [1, {}]}, "b"]):
-        assert "".join(pieces({"x": 1, "all": iter(items)})) == dumps({"x": 1, "all": items})
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])

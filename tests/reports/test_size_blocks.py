@@ -18,7 +18,7 @@ from selfhost import Workload
 from selfhost.advice.sizes import ContainerSize, node
 from selfhost.api import size
 from selfhost.machine.changes import apply
-from selfhost.reports import size_blocks
+from selfhost.reports import size_text
 
 yaml = pytest.importorskip("yaml", reason="PyYAML is not installed: it comes with [test]")
 COMPOSE = json.loads((DATA / "compose" / "compose-spec.json").read_text(encoding="utf-8"))
@@ -49,7 +49,7 @@ def sized(case: str) -> ContainerSize:
 
 
 def block(kind: str, *sizes: ContainerSize) -> str:
-    return size_blocks.block(kind, sizes)
+    return size_text.block(kind, sizes)
 
 
 def in_bytes(text: str) -> int:
