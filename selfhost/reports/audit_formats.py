@@ -6,7 +6,6 @@ services and monitoring read issues, which are what an audit found at a line of 
 
 from __future__ import annotations
 
-import json
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -143,6 +142,8 @@ def _json_lines(audit: Audit) -> Iterator[str]:
     """A line per machine and model, then one per exception that has ended; where nothing was
     judged, a line per problem.
     """
+    import json
+
     is_judged = False
     for row in audit.rows:
         is_judged = True
@@ -364,46 +365,57 @@ def _faults(problems: Iterable[Problem]) -> Iterator[Issue]:
         )
 
 
+# whether it is not known, the model's index, the check
+_Key = tuple[bool, int, str]
+_Member = tuple[MachineGroup, Row, Reason]
+
+
 def _of_models(audit: Audit, lines: list[int | None]) -> Iterator[Issue]:
     """One issue for each check of each model that decides somewhere, what fails first."""
-    members: dict[tuple[bool, int, str], list[tuple[MachineGroup, Row, Reason]]] = {}
+    members: dict[_Key, list[_Member]] = {}
     for group, row in audit.pairs():
-        route = Reason(check=None, text=f"the route is {row.route}")
-        for reason in (row.reasons or (route,)) if row.result in COUNTED else ():
-            is_failed = reason.check in (None, *row.failed)
-            is_unknown = row.result is Result.UNKNOWN or not is_failed
-            key = (is_unknown, row.wanted.index, reason.check or _NO_CHECK)
-            members.setdefault(key, []).append((group, row, reason))
+        if row.result in COUNTED:
+            route = Reason(check=None, text=f"the route is {row.route}")
+            for reason in row.reasons or (route,):
+                is_unknown = row.result is Result.UNKNOWN or reason.check not in (None, *row.failed)
+                key = (is_unknown, row.wanted.index, reason.check or _NO_CHECK)
+                members.setdefault(key, []).append((group, row, reason))
     ignores = audit.policy.on_unknown is OnUnknown.IGNORE
-    lets_unknown_pass = ignores or audit.policy.on_unknown is OnUnknown.WARNING
-    for (is_unknown, index, rule), found in sorted(members.items(), key=lambda item: item[0][:2]):
+    for key in sorted(members, key=lambda key: key[:2]):
+        is_unknown, index, _ = key
+        level = _level([row for _, row, _ in members[key]], is_unknown, audit.policy.on_unknown)
+        if level == _ERROR or not (is_unknown and ignores):
+            line = lines[index] if index < len(lines) else None
+            yield _issue(audit, key, members[key], line, level)
+
+
+def _level(rows: Iterable[Row], is_unknown: bool, on_unknown: OnUnknown) -> str:
+    if is_unknown and on_unknown in (OnUnknown.WARNING, OnUnknown.IGNORE):
         # a fact that was not read beside a check that fails counts as the policy has it
-        counts = any(
-            row.exit_code and not (is_unknown and row.result is Result.FAIL and lets_unknown_pass)
-            for _, row, _ in found
-        )
-        if not counts and is_unknown and ignores:
-            continue
-        # what counts comes before what does not, then the larger shortfall
-        group, row, reason = max(found, key=lambda each: (each[1].exit_code, each[2].short or 0))
-        count, label = sum(each[0].count for each in found), shortened(row.wanted.label)
-        where = many(count, "machine") if len(found) > 1 else shortened(group.name)
-        about = f"{label} does not run on {where}"
-        if is_unknown:
-            about = f"{rule} of {label} is not known on {where}"
-        worst = f"worst on {shortened(row.machine)}: " if count > 1 else ""
-        names = (name for each in found for name in each[0].names)
-        result = Result.UNKNOWN if is_unknown else Result.FAIL
-        yield Issue(
-            level=_ERROR if counts else _WARNING,
-            rule=rule,
-            file=audit.policy.file,
-            line=lines[index] if index < len(lines) else None,
-            key=f"{rule} {result} {row.wanted.label}",
-            text=f"{about}: {rule}: {worst}{reason.text}",
-            remedy=reason.remedy,
-            machines=tuple(islice(names, _ISSUE_NAMES)),
-        )
+        rows = [row for row in rows if row.result is Result.UNKNOWN]
+    return _ERROR if any(row.exit_code for row in rows) else _WARNING
+
+
+def _issue(audit: Audit, key: _Key, members: list[_Member], line: int | None, level: str) -> Issue:
+    """Return one check of one model, over all classes of machines that it decides."""
+    is_unknown, _, rule = key
+    # what counts comes before what does not, then the larger shortfall
+    group, row, reason = max(members, key=lambda each: (each[1].exit_code, each[2].short or 0))
+    count, label = sum(each[0].count for each in members), shortened(row.wanted.label)
+    where = many(count, "machine") if len(members) > 1 else shortened(group.name)
+    what = f"{rule} of {label} is not known" if is_unknown else f"{label} does not run"
+    worst = f"worst on {shortened(row.machine)}: " if count > 1 else ""
+    names = (name for each in members for name in each[0].names)
+    return Issue(
+        level=level,
+        rule=rule,
+        file=audit.policy.file,
+        line=line,
+        key=f"{rule} {Result.UNKNOWN if is_unknown else Result.FAIL} {row.wanted.label}",
+        text=f"{what} on {where}: {rule}: {worst}{reason.text}",
+        remedy=reason.remedy,
+        machines=tuple(islice(names, _ISSUE_NAMES)),
+    )
 
 
 def _of_exceptions(audit: Audit, lines: list[int | None]) -> Iterator[Issue]:
@@ -481,7 +493,7 @@ def _sarif(audit: Audit) -> str:
         "results": [_result(issue, rules) for issue in listed],
     }
     log = {"$schema": _SARIF_SCHEMA, "version": "2.1.0", "runs": [run]}
-    return json.dumps(log, indent=1) + "\n"
+    return dumps(log)
 
 
 def _result(issue: Issue, rules: list[str]) -> dict[str, Any]:
@@ -600,21 +612,7 @@ def _prometheus(audit: Audit) -> str:
 
 def _samples(audit: Audit) -> Iterator[_Sample]:
     for wanted in audit.policy.models:
-        pairs = [pair for pair in audit.pairs() if pair[1].wanted.index == wanted.index]
-        labels = {"model": wanted.label, "machines": " ".join(map(str, wanted.machines)) or "all"}
-        for result in Result:
-            number = sum(group.count for group, row in pairs if row.result is result)
-            yield "machines", {**labels, "result": result}, number
-        findings = [finding for _, row in pairs for finding in row.findings]
-        for check in ("memory", "disk"):
-            # what the worst machine lacks; absent where that is not known
-            shorts = [
-                finding.short
-                for finding in findings
-                if (finding.check, finding.unit) == (check, "bytes") and finding.short is not None
-            ]
-            if shorts:
-                yield f"{check}_shortfall_bytes", labels, max(shorts)
+        yield from _of_model(audit, wanted)
     yield "info", {"version": __version__}, 1
     for result in Result:
         yield "verdicts", {"result": result}, audit.count(result)
@@ -629,6 +627,22 @@ def _samples(audit: Audit) -> Iterator[_Sample]:
         midnight = datetime.fromisoformat(min(ends)).replace(tzinfo=UTC).timestamp()
         yield "next_expiry_timestamp_seconds", {}, int(midnight)
     yield "exit_code", {}, audit.exit_code
+
+
+def _of_model(audit: Audit, wanted: Wanted) -> Iterator[_Sample]:
+    """On how many machines it fares how, and what the worst one lacks, where that is known."""
+    pairs = [pair for pair in audit.pairs() if pair[1].wanted.index == wanted.index]
+    labels = {"model": wanted.label, "machines": " ".join(map(str, wanted.machines)) or "all"}
+    for result in Result:
+        number = sum(group.count for group, row in pairs if row.result is result)
+        yield "machines", {**labels, "result": result}, number
+    lacking: dict[str, float] = {}
+    for finding in (finding for _, row in pairs for finding in row.findings):
+        if finding.unit == "bytes" and finding.short is not None:
+            lacking[finding.check] = max(finding.short, lacking.get(finding.check, 0))
+    for check in ("memory", "disk"):
+        if check in lacking:
+            yield f"{check}_shortfall_bytes", labels, lacking[check]
 
 
 # the format whose reader wants exit codes of its own

@@ -102,26 +102,33 @@ def rows_of(
 def facts_of(answer: Verdict, pace: str) -> dict[str, str]:
     """Return the figures of a model by name; a dash is what is not known. `pace`: its title."""
     model, workload, needs = answer.model, answer.workload, answer.needs
-    context = None if workload.context_tokens is None else f"{workload.context_tokens:,}"
-    memory = needs.memory if needs is not None else None
-    size, seconds = needs.download_bytes if needs else None, answer.download_seconds
-    download = "-" if size is None else "here"
-    if size:
-        wait = "" if seconds is None else f", {units.duration(seconds)}"
-        download = units.decimal(size) + wait
-    total = model.parameters.total
-    terms = license_name(model.license.id if model.license is not None else None)
-    return {
+    context = f"{workload.context_tokens:,}" if workload.context_tokens else ""
+    terms, total = model.license, model.parameters.total
+    facts = {
         "judged as": " ".join(filter(None, (workload.quantization, context))),
-        "memory": "-" if memory is None else units.binary(memory.total_bytes),
-        "in": PLACES.get((needs.placement if needs else None) or "", ""),
+        "memory": "-",
+        "in": "",
         "pace": pace_of(answer.speed, title=pace),
-        "download": download,
+        "download": "-",
         "quant": workload.quantization or "-",
         "parameters": units.count(total) if total is not None else "-",
         "released": model.released or "-",
-        "license": "closed" if model.closed else terms or "-",
+        "license": license_name(terms.id if terms else None) or "-",
     }
+    if model.closed:
+        facts["license"] = "closed"
+    if needs is not None:
+        facts["in"] = PLACES.get(needs.placement or "", "")
+        facts["memory"] = units.binary(needs.memory.total_bytes) if needs.memory else "-"
+        facts["download"] = _download(needs.download_bytes, answer.download_seconds)
+    return facts
+
+
+def _download(size: int | None, seconds: float | None) -> str:
+    """The size, with its time where a rate was stated; `here`, or a dash."""
+    if not size:
+        return "-" if size is None else "here"
+    return units.decimal(size) + ("" if seconds is None else f", {units.duration(seconds)}")
 
 
 # ------------------------------------------------------------------ check, of several
@@ -133,6 +140,7 @@ _TOO_MUCH = (
     " `selfhost audit` judges them at once."
 )
 # a table of months side by side would say less than one model's own
+_MORE = "Every finding: -v · one model in full: selfhost check MODEL"
 _COST_ALONE = "The cost of a month: selfhost check MODEL, with the same options."
 
 
@@ -157,18 +165,20 @@ def several_blocks(
     lines = chain.from_iterable((*each.setup, *each.commands[:1]) for each in local)
     if commands := list(lines_to_type(dict.fromkeys(lines))):
         yield from (*heading("To run them"), *commands)
-    if len(local) < len(verdicts):
+    others = [verdict for verdict in verdicts if not verdict.can_run]
+    if others:
         yield from heading("The others" if local else "What to do instead")
-    for verdict in verdicts:
-        if not verdict.can_run:
-            yield from _ways_out(verdict, carry, options, today if verbose else None)
+    for verdict in others:
+        yield from _ways_out(verdict, carry, options, today if verbose else None)
     yield BLANK
-    yield from texts([_COST_ALONE] if verdicts[0].monthly_cost is not None else (), indent=0)
-    if not verbose:
-        yield say("Every finding: -v · one model in full: selfhost check MODEL")
-        return
+    yield from texts([_COST_ALONE if verdicts[0].monthly_cost is not None else None], indent=0)
+    yield from _findings(verdicts) if verbose else [say(_MORE)]
+
+
+def _findings(verdicts: Sequence[Verdict]) -> Iterator[Block]:
+    """Every finding of each model."""
     uses_api = any(verdict.route is Route.API for verdict in verdicts)
-    yield from texts([API_RISKS] if uses_api else (), indent=0)
+    yield from texts([API_RISKS if uses_api else None], indent=0)
     for verdict in verdicts:
         yield from (BLANK, answer_line(verdict), *finding_blocks(ordered(verdict)))
 
@@ -240,21 +250,12 @@ def list_document(
     """
     counts, aged = listing.counts, aged_words(listing.as_of, today)
     if not counts.models:
-        ruled = f" {listing.ruled_out:,} are ruled out by your conditions."
-        every = "" if notes else " `selfhost list --all` has every model."
-        hint = f" Did you mean {' or '.join(near)}?" if near else every
-        none = f"No model matches.{ruled if listing.ruled_out else hint}"
-        return Document(blocks=(*texts([none, *notes], indent=0), *aged))
+        return Document(blocks=(*texts([_no_match(listing, near, notes), *notes], indent=0), *aged))
     blocks: list[Block] = [say(_summary(listing, machine, workload or Workload()), hang=2)]
     blocks += texts((planned_words(machine), *notes), indent=0)
     rows = [row for row in listing.answers if row.can_run or not only_running][:top]
     if rows:
-        signs = [
-            _TIGHT
-            if row.can_run and (leaves_little(row) or waits_for_setting(row))
-            else Span(text=_SIGNS[row.route], style=row.route)
-            for row in rows
-        ]
+        signs = list(map(_sign, rows))
         whys = [listing.why.get(row.model.id, "") if row.can_run else causes(row) for row in rows]
         table = rows_of(rows, signs, _LISTED_WIDE if wide else _LISTED, whys)
         foot = _foot(len(rows), counts, wide, only_running)
@@ -262,6 +263,23 @@ def list_document(
             foot += f" · {_TIGHT.text}: little left, or a limit to raise first"
         blocks += [BLANK, table, BLANK, say(foot)]
     return Document(blocks=(*blocks, *aged))
+
+
+def _no_match(listing: Listing, near: Sequence[str], notes: Sequence[str]) -> str:
+    """What to do where no model is left."""
+    hint = "" if notes else " `selfhost list --all` has every model."
+    if listing.ruled_out:
+        hint = f" {listing.ruled_out:,} are ruled out by your conditions."
+    elif near:
+        hint = f" Did you mean {' or '.join(near)}?"
+    return f"No model matches.{hint}"
+
+
+def _sign(row: Verdict) -> Span:
+    """The route, or that it just fits."""
+    if row.can_run and (leaves_little(row) or waits_for_setting(row)):
+        return _TIGHT
+    return Span(text=_SIGNS[row.route], style=row.route)
 
 
 def _foot(shown: int, counts: Counts, wide: bool, only_running: bool) -> str:
@@ -300,8 +318,7 @@ def _summary(listing: Listing, machine: Machine, workload: Workload) -> str:
 def _memory_words(machine: Machine, workload: Workload) -> Iterator[str]:
     """Yield what the verdicts rest on: `22.5 GiB for models`, `19.7 GiB free now`, the GPUs."""
     cards = machine.accelerators or ()
-    sizes = (card.memory_total_bytes for card in cards if not card.unified)
-    gpu_bytes = sum(filter(None, sizes))
+    gpu_bytes = sum(card.memory_total_bytes or 0 for card in cards if not card.unified)
     if gpu_bytes:
         yield f"{units.binary(gpu_bytes)} of GPU memory"
     given, free = given_bytes(machine, workload), machine.memory_available_bytes

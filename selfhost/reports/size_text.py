@@ -4,6 +4,7 @@ the files to paste that run a model in that size.
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -186,8 +187,8 @@ def _units(sizes: Sequence[ContainerSize]) -> Iterator[_Unit]:
     for size in sizes:
         service = size.runtime.service
         assert service is not None
-        letters = "".join(x if x.isascii() and x.isalnum() else " " for x in size.model.id.lower())
-        plain = "-".join(letters.split())[: _LONGEST_NAME - 4].strip("-") or "model"
+        words = re.findall(r"[a-z0-9]+", size.model.id.lower())
+        plain = "-".join(words)[: _LONGEST_NAME - 4].strip("-") or "model"
         name, count, port = plain, 2, service.port
         while name in names:
             name, count = f"{plain}-{count}", count + 1
@@ -195,13 +196,6 @@ def _units(sizes: Sequence[ContainerSize]) -> Iterator[_Unit]:
             port += 1
         names.add(name)
         ports.add(port)
-        devices: dict[str, Any] = {}
-        if size.accelerators:
-            card, rows = size.accelerators[0], shipped_table("containers")["devices"]
-            # a program with an accelerator of no stated vendor asks for the usual one
-            devices = dict(rows.get(card.vendor) or rows["nvidia"])
-            if driver := fact_of(card.name, "kernel_driver"):
-                devices["resource"] = f"gpu.{card.vendor}.com/{driver}"
         yours = size.files_are_yours
         needs_token = size.needs_login and not yours
         yield _Unit(
@@ -211,14 +205,25 @@ def _units(sizes: Sequence[ContainerSize]) -> Iterator[_Unit]:
             service=service,
             token=(size.runtime.token_variable or "HF_TOKEN") if needs_token else "",
             folder=MODELS_FOLDER if yours else service.store,
-            devices=devices,
+            devices=_devices(size),
         )
+
+
+def _devices(size: ContainerSize) -> dict[str, Any]:
+    """How it gets its accelerators; empty without one."""
+    if not size.accelerators:
+        return {}
+    card, rows = size.accelerators[0], shipped_table("containers")["devices"]
+    # a program with an accelerator of no stated vendor asks for the usual one
+    devices = dict(rows.get(card.vendor) or rows["nvidia"])
+    if driver := fact_of(card.name, "kernel_driver"):
+        devices["resource"] = f"gpu.{card.vendor}.com/{driver}"
+    return devices
 
 
 def _filled(kind: str, values: Mapping[str, object]) -> str:
     """The template of that format with `{name}` replaced."""
     import json
-    import re
 
     texts = {name: json.dumps(value) if value else "" for name, value in values.items()}
     texts |= {name: value for name, value in values.items() if isinstance(value, str)}
