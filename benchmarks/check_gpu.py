@@ -17,8 +17,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from selfhost.machine.probes import Host, nvidia, pci, read_machine
-from selfhost.machine.probes.child import ask_nvml
+from selfhost.machine.probes import Host, nvidia, read_machine
+from selfhost.machine.probes.system import ask_nvml
 
 MIB = 2**20
 FIELDS = (
@@ -99,7 +99,7 @@ def main() -> int:
     parser.add_argument("--record", metavar="FILE", help="write NVML's answer, without UUIDs")
     chosen = parser.parse_args()
     host = Host()
-    if not pci.driver_present(host):
+    if not nvidia.driver_present(host):
         print("no NVIDIA driver is here: nothing to compare")
         return 2
     try:

@@ -27,7 +27,7 @@ def read(*, measure: bool = False, root: str | os.PathLike[str] | None = None) -
 
     expect_type("root", root, (str, os.PathLike, type(None)))
     if root is not None and os.path.abspath(root) != os.path.abspath("/"):
-        from .probes.recorded import RecordedHost
+        from .probes.host import RecordedHost
 
         # another computer is not "this machine": a tree goes by its folder's name
         name = os.path.basename(os.path.abspath(os.fsdecode(root)))
@@ -56,7 +56,7 @@ def process(number: str) -> Process | None:
     may not read it. Linux: elsewhere always None.
     """
     from .probes import Host
-    from .probes.process import read_process
+    from .probes.memory import read_process
 
     host = Host()
     return read_process(number, host) if host.system == "linux" else None

@@ -12,8 +12,7 @@ from typing import Any
 from helpers.paths import MACHINES
 from helpers.schemas import validate
 from selfhost.machine.probes import Host
-from selfhost.machine.probes.host import DEADLINE_SECONDS, Mount, Space
-from selfhost.machine.probes.recorded import RecordedHost
+from selfhost.machine.probes.host import DEADLINE_SECONDS, Mount, RecordedHost, Space
 from selfhost.machine.record import FACTS, Machine
 
 PARTS: dict[str, dict[str, Any]] = json.loads((MACHINES / "parts" / "sources.json").read_text())

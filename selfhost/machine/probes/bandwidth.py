@@ -58,10 +58,17 @@ def measure(machine: Machine, host: Host, *, brief: bool) -> tuple[int, str, boo
     """Bytes per second, how they were measured, and whether other programs had a part of them.
     `ValueError` where that could only mislead.
     """
-    usable, free = _means(machine, host)
+    usable, free = machine.cpu_cores_usable or 0, machine.memory_available_bytes or 0
     others = _others_running()
-    if brief and others >= usable:
-        raise ValueError("other programs keep the processors busy")
+    refusals = {
+        "the machine is a recorded one": not host.live,
+        "its processor is emulated": machine.emulated_on is not None,
+        "processors or free memory were not read": not (usable and free),
+        f"a quota of {units.cores(usable)} interrupts every measurement": usable < 1,
+        "other programs keep the processors busy": brief and others >= usable,
+    }
+    if reason := next((reason for reason, holds in refusals.items() if holds), None):
+        raise ValueError(reason)
     count = min(int(usable), machine.cpu_cores_physical or 1, _MAX_THREADS)
     beyond = max(_LEAST_BYTES, _CACHES * (cache_bytes(host) or _USUAL_CACHE_BYTES))
     part_bytes = min(beyond, free // 8, _MOST_BYTES) // count
@@ -70,24 +77,11 @@ def measure(machine: Machine, host: Host, *, brief: bool) -> tuple[int, str, boo
     if filled < beyond // 2:
         raise ValueError(f"of {units.binary(filled)}, which was had, caches may hold too much")
     figure = joint_rate(traces)
-    if figure is None:
-        raise ValueError("the threads did not run at the same time")
-    threads = "1 thread" if count == 1 else f"{count} threads"
-    moment = " at present" if brief else ""
-    source = f"measured{moment}: {threads} reading {units.binary(filled)}"
     is_busy = bool(others) or min(trace[1] for trace in traces) < _LEAST_CPU_SHARE
-    return int(figure), source + ("; busy, so a lower bound" if is_busy else ""), is_busy
-
-
-def _means(machine: Machine, host: Host) -> tuple[float, int]:
-    usable, free = machine.cpu_cores_usable, machine.memory_available_bytes
-    if not host.live:
-        raise ValueError("the machine is a recorded one")
-    if machine.emulated_on is not None or usable is None or free is None:
-        raise ValueError("its processor is emulated, or processors or free memory were not read")
-    if usable < 1:
-        raise ValueError(f"a quota of {units.cores(usable)} interrupts every measurement")
-    return usable, free
+    moment, bound = " at present" * brief, "; busy, so a lower bound" * is_busy
+    threads = f"{count} thread{'s' * (count > 1)}"
+    source = f"measured{moment}: {threads} reading {units.binary(filled)}{bound}"
+    return int(figure), source, is_busy
 
 
 def _others_running() -> int:
@@ -99,36 +93,26 @@ def _others_running() -> int:
         return 0
 
 
-def joint_rate(traces: Sequence[Trace]) -> float | None:
-    """Bytes per second of all threads together, over the time in which all of them ran; None where
-    there is none.
+def joint_rate(traces: Sequence[Trace]) -> float:
+    """Bytes per second of all threads together, over the time in which all of them ran.
+    `ValueError` where there is none.
     """
     start, end = max(trace[0][0] for trace in traces), min(trace[0][-1] for trace in traces)
     chunks = sum(start < moment <= end for trace in traces for moment in trace[0])
-    return chunks * _CHUNK_BYTES / (end - start) if end > start and chunks else None
+    if end <= start or not chunks:
+        raise ValueError("the threads did not run at the same time")
+    return chunks * _CHUNK_BYTES / (end - start)
 
 
 def _run(count: int, part_bytes: int, fill: float, read: float) -> list[Trace]:
     """One trace of each thread. Raises what the first one raised."""
-    import threading
+    from concurrent.futures import ThreadPoolExecutor
+    from threading import Barrier
 
-    gate, traces, failures = threading.Barrier(count, timeout=10), list[Trace](), list[Exception]()
-
-    def work() -> None:
-        try:
-            traces.append(_read(part_bytes, fill, read, gate.wait))
-        except Exception as error:
-            failures.append(error)
-            gate.abort()
-
-    threads = [threading.Thread(target=work, daemon=True) for _ in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(20)
-    if failures or len(traces) < count:
-        raise failures[0] if failures else RuntimeError("a thread did not end")
-    return traces
+    gate = Barrier(count, timeout=10)
+    with ThreadPoolExecutor(count) as pool:
+        running = [pool.submit(_read, part_bytes, fill, read, gate.wait) for _ in range(count)]
+        return [one.result() for one in running]
 
 
 def _read(part_bytes: int, fill: float, read: float, wait: Callable[[], object]) -> Trace:

@@ -1,5 +1,5 @@
 """CPU: what it is called, its cores, how many of them this process may use, and its instruction
-sets.
+sets; and whether it is that of a container, a virtual machine or the computer itself.
 """
 
 from __future__ import annotations
@@ -9,18 +9,17 @@ from functools import lru_cache
 
 from ...core.tables import shipped_table
 from ..record import MAX_WORD, normal_architecture
-from .cgroups import NO_LIMIT, groups, parse_number
-from .facts import Facts
-from .host import MAX_READ_BYTES, NATIVE, Host
-from .procfs import STATUS, parse_list, parse_pairs, whole
+from .host import MAX_READ_BYTES, NATIVE, Facts, Host, whole
+from .memory import CGROUP, NO_LIMIT, STATUS, parse_number, read_groups
 
-MODEL, PHYSICAL, PERFORMANCE, USABLE, SETS, EMULATED = (
+MODEL, PHYSICAL, PERFORMANCE, USABLE, SETS, EMULATED, SCOPE = (
     "cpu_model",
     "cpu_cores_physical",
     "cpu_cores_performance",
     "cpu_cores_usable",
     "instruction_sets",
     "emulated_on",
+    "scope",
 )
 CPUINFO, CPUS = "/proc/cpuinfo", "/sys/devices/system/cpu"
 # what the kernel was built for, since Linux 6.1; no emulator of programs puts another word there
@@ -28,9 +27,13 @@ _KERNELS_WORD = "/proc/sys/kernel/arch"
 # what a 32-bit program system on a 64-bit kernel runs
 _NARROW = {"x86_64": "i686", "aarch64": "armv7l"}
 _FAMILIES = {"x86_64": "x86", "i686": "x86", "aarch64": "arm", "armv7l": "arm"}
+_TREE, _DMI = "/proc/device-tree", "/sys/class/dmi/id"
+# words in the names of control groups that containers are put into
+_CONTAINER_GROUPS = ("docker", "kubepods", "containerd", "libpod", "crio", "lxc", "nspawn")
+_VIRTUAL_KERNELS = ("microsoft", "linuxkit", "orbstack")
 
 
-def cpuinfo(host: Host) -> str:
+def _cpuinfo(host: Host) -> str:
     """The text of /proc/cpuinfo; empty where it cannot be read."""
     # 1,024 CPUs have about 2 KiB each
     return host.read_text(CPUINFO, 4 * MAX_READ_BYTES) or ""
@@ -46,6 +49,18 @@ def parse_cpuinfo(text: str) -> Mapping[str, Sequence[str]]:
         if colon and value.strip():
             values_of_key.setdefault(key.strip(), {})[value.strip()] = None
     return {key: list(values) for key, values in values_of_key.items()}
+
+
+def parse_list(text: str) -> frozenset[int] | None:
+    """`0-3,8` -> the numbers; None for another shape, or a line that was cut off."""
+    numbers: set[int] = set()
+    for part in text.strip().split(","):
+        first, dash, last = part.partition("-")
+        low, high = whole(first, 6), whole(last if dash else first, 6)
+        if low is None or high is None or not low <= high < 65536 or not text.endswith("\n"):
+            return None
+        numbers.update(range(low, high + 1))
+    return frozenset(numbers)
 
 
 def read_architecture(host: Host, facts: Facts) -> None:
@@ -74,25 +89,12 @@ def read_architecture(host: Host, facts: Facts) -> None:
     # answers with the programs' word, the kernel's own word and /proc/cpuinfo tell the computer
     beneath, source = normal_architecture(host.read_word(_KERNELS_WORD)), _KERNELS_WORD
     if beneath not in _FAMILIES:
-        lines, source = parse_cpuinfo(cpuinfo(host)), CPUINFO
+        lines, source = parse_cpuinfo(_cpuinfo(host)), CPUINFO
         kinds = {"flags": "x86_64", "CPU implementer": "aarch64"}
         beneath = next((kind for key, kind in kinds.items() if key in lines), "")
     family = _FAMILIES.get(name)
     if family is not None and _FAMILIES.get(beneath, family) != family:
         facts.put(EMULATED, beneath, source)
-
-
-def parse_instruction_sets(text: str) -> tuple[str, ...] | None:
-    """The kernel's names of what every listed CPU can do, sorted. None for a processor family whose
-    kernel lists none (RISC-V, POWER) and where the words are no names.
-    """
-    lines = parse_cpuinfo(text)
-    lists = lines.get("flags") or lines.get("Features")
-    if not lists:
-        return None
-    names = sorted(set.intersection(*(set(words.lower().split()) for words in lists)))
-    are_names = all(len(name) <= MAX_WORD and name.isprintable() for name in names)
-    return tuple(names) if are_names else None
 
 
 def parse_model(text: str) -> str:
@@ -123,18 +125,31 @@ def read_model(host: Host, facts: Facts) -> None:
         key = r"HARDWARE\DESCRIPTION\System\CentralProcessor\0"
         name, source = host.registry(key, "ProcessorNameString"), "registry, ProcessorNameString"
     else:
-        name, source = parse_model(cpuinfo(host)), CPUINFO
+        name, source = parse_model(_cpuinfo(host)), CPUINFO
         if EMULATED in facts.values:
             source += ": the computer's, which emulates another"
     if name.strip():
         facts.put(MODEL, name.strip(), source)
-    elif host.system == "linux" and not cpuinfo(host):
+    elif host.system == "linux" and not _cpuinfo(host):
         facts.miss(MODEL, host.why(CPUINFO))
     else:
         facts.miss(MODEL, f"{source} does not name the processor")
 
 
 # ------------------------------------------------------------------ instruction sets
+
+
+def parse_instruction_sets(text: str) -> tuple[str, ...] | None:
+    """The kernel's names of what every listed CPU can do, sorted. None for a processor family whose
+    kernel lists none (RISC-V, POWER) and where the words are no names.
+    """
+    lines = parse_cpuinfo(text)
+    lists = lines.get("flags") or lines.get("Features")
+    if not lists:
+        return None
+    names = sorted(set.intersection(*(set(words.lower().split()) for words in lists)))
+    are_names = all(len(name) <= MAX_WORD and name.isprintable() for name in names)
+    return tuple(names) if are_names else None
 
 
 def read_instruction_sets(host: Host, facts: Facts) -> None:
@@ -149,11 +164,11 @@ def read_instruction_sets(host: Host, facts: Facts) -> None:
         _read_mac_sets(host, facts)
     elif host.system == "windows":
         _read_windows_sets(host, facts)
-    elif (names := parse_instruction_sets(cpuinfo(host))) is not None:
+    elif (names := parse_instruction_sets(_cpuinfo(host))) is not None:
         facts.put(SETS, names, f"{CPUINFO}, what all CPUs have in common")
     else:
         unlisted = f"{CPUINFO} does not list the instruction sets of this processor"
-        facts.miss(SETS, unlisted if cpuinfo(host) else host.why(CPUINFO))
+        facts.miss(SETS, unlisted if _cpuinfo(host) else host.why(CPUINFO))
 
 
 def _read_mac_sets(host: Host, facts: Facts) -> None:
@@ -209,8 +224,8 @@ def _allowed_cpus(host: Host) -> tuple[frozenset[int], str]:
     if allowed := host.ask("affinity"):
         return frozenset(allowed), "sched_getaffinity"
     # the kernel's mask may name CPUs that are not there
-    listed = parse_pairs(host.read_text(STATUS) or "").get("Cpus_allowed_list", "")
-    cpus = parse_list(f"{listed}\n") or frozenset()
+    lines = parse_cpuinfo(host.read_text(STATUS) or "").get("Cpus_allowed_list", [""])
+    cpus = parse_list(f"{lines[0]}\n") or frozenset()
     return cpus & _online(host), f"{STATUS}, Cpus_allowed_list"
 
 
@@ -226,13 +241,13 @@ def read_usable(host: Host, facts: Facts) -> None:
     if not cpus:
         facts.miss(USABLE, host.why(f"{CPUS}/online" if host.read_text(STATUS) else STATUS))
         return
-    chain = groups(host, "cpu")
-    if chain.why:
-        facts.miss(USABLE, f"a limit may exist unseen: {chain.why}")
+    groups = read_groups(host, "cpu")
+    if groups.why:
+        facts.miss(USABLE, f"a limit may exist unseen: {groups.why}")
         return
     best = float(len(cpus))
-    for folder, name in chain.levels:
-        quota, file = _quota(host, chain.version, folder)
+    for folder, name in groups.levels:
+        quota, file = _quota(host, groups.version, folder)
         if quota is None:
             why = f"{file} is not a quota" if host.read_text(file) else host.why(file)
             facts.miss(USABLE, why)
@@ -270,9 +285,6 @@ def cache_bytes(host: Host) -> int | None:
     """The last-level caches of the CPUs this process may use, added up; None where the system
     does not say.
     """
-    if host.system == "macos":
-        names = ("hw.l3cachesize", "hw.perflevel0.l2cachesize", "hw.l2cachesize")
-        return next(filter(None, (whole(host.sysctl(name)) for name in names)), None)
     sizes: dict[str, int] = {}
     for cpu in host.ask("affinity") or ():
         for index in (3, 2):
@@ -338,28 +350,24 @@ def _fastest(
         if large is None or small is None:
             raise ValueError(host.why(paths[0] if large is None else paths[1]))
         return large & cpus, paths[0]
-    if len(parse_cpuinfo(cpuinfo(host)).get("CPU part", ())) > 1:
-        return _fastest_of_arm(host, cpus), f"{CPUS}, cpu_capacity"
+    if len(parse_cpuinfo(_cpuinfo(host)).get("CPU part", ())) > 1:
+        # a capacity differs a little by clock within a kind (997 to 1024 and 718 to 731 on a DGX
+        # Spark)
+        capacities: dict[int, int] = {}
+        for cpu in sorted(cpus):
+            path = f"{CPUS}/cpu{cpu}/cpu_capacity"
+            capacity = parse_number(host.read_text(path) or "")
+            if capacity is None:
+                raise ValueError(host.why(path))
+            capacities[cpu] = capacity
+        least = 0.9 * max(capacities.values())
+        fast = frozenset(cpu for cpu, capacity in capacities.items() if capacity >= least)
+        return fast, f"{CPUS}, cpu_capacity"
     # a kernel that does not name the kinds shows them by their threads: Intel's small cores have
     # one where the large have two
     threads = max(map(len, cores))
     large = frozenset().union(*(core for core in cores if len(core) == threads))
     return large & cpus, f"{CPUS}, cores by their threads"
-
-
-def _fastest_of_arm(host: Host, cpus: frozenset[int]) -> frozenset[int]:
-    """By the capacity that the kernel gives each CPU: it differs a little by clock within a kind
-    (997 to 1024 and 718 to 731 on a DGX Spark). `ValueError` where one has none.
-    """
-    capacities: dict[int, int] = {}
-    for cpu in sorted(cpus):
-        path = f"{CPUS}/cpu{cpu}/cpu_capacity"
-        capacity = parse_number(host.read_text(path) or "")
-        if capacity is None:
-            raise ValueError(host.why(path))
-        capacities[cpu] = capacity
-    most = max(capacities.values())
-    return frozenset(cpu for cpu, capacity in capacities.items() if 10 * capacity >= 9 * most)
 
 
 def _read_mac_kinds(host: Host, facts: Facts) -> None:
@@ -392,3 +400,72 @@ def parse_efficiency_classes(raw: bytes) -> tuple[int, ...]:
             classes.append(raw[at + 9])
         at += size
     return tuple(classes)
+
+
+# ------------------------------------------------------------------ container, virtual or not
+
+
+def read_scope(host: Host, facts: Facts) -> None:
+    """`container`, `vm` or `host`: by the first sign of each."""
+    sign: str | None
+    if host.system == "macos":
+        sign = "sysctl kern.hv_vmm_present"
+        is_guest = host.sysctl("kern.hv_vmm_present")
+        if not is_guest and (features := host.sysctl("machdep.cpu.features").split()):
+            is_guest, sign = str(int("VMM" in features)), "sysctl machdep.cpu.features"
+        if is_guest in ("0", "1"):
+            facts.put(SCOPE, "vm" if is_guest == "1" else "host", sign)
+        else:
+            facts.miss(SCOPE, "sysctl has no kern.hv_vmm_present")
+    elif host.system == "windows":
+        key = r"HARDWARE\DESCRIPTION\System\BIOS"
+        words = (host.registry(key, name) for name in ("SystemManufacturer", "SystemProductName"))
+        _read_firmware(facts, " ".join(words), "registry, SystemProductName")
+    elif sign := _container_sign(host):
+        facts.put(SCOPE, "container", sign)
+    else:
+        _read_linux_scope(host, facts)
+
+
+def _container_sign(host: Host) -> str | None:
+    """What shows that Linux runs in a container here; None where nothing does."""
+    group = host.read_text(CGROUP) or ""
+    root = host.mount_of("/")
+    is_layered = root is not None and root.filesystem not in ("ext4", "xfs")
+    signs = {
+        "variable container": "container" in host.env,
+        "variable KUBERNETES_SERVICE_HOST": "KUBERNETES_SERVICE_HOST" in host.env,
+        # the file is still there after a virtual machine was made from a container's image
+        "/.dockerenv": host.exists("/.dockerenv") and is_layered,
+        "/run/.containerenv": host.exists("/run/.containerenv"),
+        "/run/systemd/container": host.exists("/run/systemd/container"),
+        CGROUP: any(word in group for word in _CONTAINER_GROUPS),
+    }
+    return next((sign for sign, shows in signs.items() if shows), None)
+
+
+def _read_linux_scope(host: Host, facts: Facts) -> None:
+    flags = parse_instruction_sets(_cpuinfo(host)) or ()
+    if any(word in host.release() for word in _VIRTUAL_KERNELS):
+        facts.put(SCOPE, "vm", "kernel release")
+    elif "hypervisor" in flags or "sse2" in flags:
+        # x86 kernels always show the flag to a guest
+        is_guest = "hypervisor" in flags
+        kind, shown = ("vm", "flag hypervisor") if is_guest else ("host", "no flag hypervisor")
+        facts.put(SCOPE, kind, f"{CPUINFO}, {shown}")
+    elif host.exists(f"{_TREE}/hypervisor"):
+        facts.put(SCOPE, "vm", f"{_TREE}/hypervisor")
+    else:
+        paths = [f"{_DMI}/sys_vendor", f"{_DMI}/product_name", f"{_TREE}/compatible"]
+        paths += [f"{_TREE}/model"]
+        words = {path: word for path in paths if (word := host.read_word(path))}
+        _read_firmware(facts, " ".join(words.values()), " and ".join(words))
+
+
+def _read_firmware(facts: Facts, words: str, source: str) -> None:
+    if not words.strip():
+        facts.miss(SCOPE, "nothing tells whether this is a virtual machine")
+        return
+    virtual = shipped_table("firmware_names")["virtual_firmware"]
+    is_guest = any(word in words.lower() for word in virtual) and ".metal" not in words.lower()
+    facts.put(SCOPE, "vm" if is_guest else "host", source)

@@ -1,18 +1,27 @@
 """Host: the one way the probes look at a computer, so that a recorded tree can stand in for it.
 
-`Host()` is this computer; `recorded.RecordedHost(DIR)` a tree of another's files.
+`Host()` is this computer; `RecordedHost(DIR)` a tree of another's files. `Facts` are what was read.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping
 
-from ...core.files import Unreadable, descriptor_of
-from ...core.records import Record
-from ..record import MAX_DISK_BYTES, NETWORK_FILESYSTEMS, normal_system
+from ...core.errors import MachineFileError, Problem
+from ...core.files import MISSING, Unreadable, descriptor_of, read_file
+from ...core.records import Record, Unread
+from ..record import (
+    MAX_CORES,
+    MAX_DISK_BYTES,
+    MAX_MEMORY_BYTES,
+    MIN_CORES,
+    NETWORK_FILESYSTEMS,
+    normal_system,
+)
 
 TYPE_CHECKING = False
 
@@ -28,17 +37,95 @@ MAX_READ_BYTES = 2**20
 # a store of 1,000 models in 100 layers each has fewer
 MAX_NAMES = 100_000
 NATIVE = "take an image, or a Python, of the computer's own platform"
+FACTS_FILE, ENV_FILE, SYSCTL_FILE = "facts.json", "env.json", "sysctl.txt"
+_MAX_TREE_FILE_BYTES = 4 * 2**20
 
 
-class Space(Record):
-    """Of one volume: bytes an ordinary account may still use, its size (0 where the file system
-    states none), and how many files may still be made; None: no limit.
+class Facts:
+    """Values and sources by fact, and why others are None."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+        self.sources: dict[str, str] = {}
+        self.unread: dict[str, Unread] = {}
+
+    def put(self, fact: str, value: Any, source: str) -> None:
+        """A value and where it was read. A size or a number of CPUs that no machine has is
+        taken as not read.
+        """
+        if fact.endswith("_bytes") and not 0 <= value <= MAX_MEMORY_BYTES:
+            self.miss(fact, f"{source} gives a size no machine has")
+        elif fact.startswith("cpu_cores_") and not MIN_CORES <= value <= MAX_CORES:
+            self.miss(fact, f"{source} gives a number of CPUs no machine has")
+        else:
+            self.values[fact] = value
+            self.sources[fact] = source
+
+    def miss(self, fact: str, reason: str, remedy: str | None = None) -> None:
+        """Why a fact is None, and what a person can do about it."""
+        self.unread[fact] = Unread(fact=fact, reason=reason, remedy=remedy)
+
+    def settle(
+        self, fact: str, value: Any, source: str, reason: str, remedy: str | None = None
+    ) -> None:
+        """`put` a value, or `miss` the fact where it is None."""
+        if value is None:
+            self.miss(fact, reason, remedy)
+        else:
+            self.put(fact, value, source)
+
+    def miss_unless_known(self, fact: str, reason: str) -> None:
+        """`miss`, for a fact that has neither a value nor a reason."""
+        if fact not in self.values and fact not in self.unread:
+            self.miss(fact, reason)
+
+    def map_texts(self, change: Callable[[str], str]) -> None:
+        """Make `change` to every text that may be shown."""
+        for texts in (self.values, self.sources, self.unread):
+            texts.update({fact: _mapped(value, change) for fact, value in texts.items()})
+
+
+def _mapped(value: Any, change: Callable[[str], str]) -> Any:
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, tuple):
+        return tuple(_mapped(item, change) for item in value)
+    if isinstance(value, Record):
+        fields = {name: getattr(value, name) for name in type(value)._fields}
+        texts = {name: text for name, text in fields.items() if isinstance(text, str)}
+        return value.replace(
+            **{name: change(text) for name, text in texts.items() if name not in ("fact", "remedy")}
+        )
+    return value
+
+
+# ------------------------------------------------------------------ texts of the kernel
+
+
+def whole(word: str, digits: int = 20) -> int | None:
+    """A whole number of at most so many plain digits; None for another word."""
+    return int(word) if word.isdecimal() and word.isascii() and len(word) <= digits else None
+
+
+def parse_meminfo(text: str) -> dict[str, int]:
+    """/proc/meminfo or /proc/self/status in bytes; lines without kB are counts. Lines of another
+    shape are left out, and a last one that was cut off.
     """
+    values = {}
+    for line in text[: text.rfind("\n") + 1].splitlines():
+        name, colon, rest = line.partition(":")
+        words = rest.split()
+        number = whole(words[0], 15) if colon and words else None
+        if number is not None:
+            values[name.strip()] = number * (1024 if words[1:] == ["kB"] else 1)
+    return values
 
-    free_bytes: int
-    total_bytes: int
-    read_only: bool
-    free_files: int | None = None
+
+def parse_stat(text: str) -> dict[str, int]:
+    """Lines of a name and a number, as of memory.stat; others are left out."""
+    pairs = (line.partition(" ") for line in text.splitlines())
+    numbers = ((name, whole(number)) for name, _, number in pairs)
+    return {name: number for name, number in numbers if number is not None}
 
 
 class Mount(Record):
@@ -52,38 +139,48 @@ class Mount(Record):
     source: str = ""
 
 
+class Space(Record):
+    """Of one volume: bytes an ordinary account may still use, its size (0 where the file system
+    states none), and how many files may still be made; None: no limit.
+    """
+
+    free_bytes: int
+    total_bytes: int
+    read_only: bool
+    free_files: int | None = None
+
+
 def parse_mountinfo(text: str) -> tuple[Mount, ...]:
     """The lines of /proc/self/mountinfo, in mount order; lines of another shape are left out."""
     mounts = []
     for line in text.splitlines():
         head, dash, tail = line.partition(" - ")
-        fields, system = head.split(" "), [*tail.split(" "), "", ""]
+        # spaces and the like are written in octal
+        fields = [
+            re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), field)
+            for field in head.split(" ")
+        ]
+        system = [*tail.split(" "), "", ""]
         if dash and len(fields) >= 6 and system[0]:
             mounts.append(
                 Mount(
-                    root=_unescape(fields[3]),
-                    point=_unescape(fields[4]),
+                    root=fields[3],
+                    point=fields[4],
                     filesystem=system[0],
                     options=system[2],
                     read_only="ro" in fields[5].split(","),
-                    source=_unescape(system[1]),
+                    source=system[1],
                 )
             )
     return tuple(mounts)
 
 
-def _unescape(text: str) -> str:
-    """A name as /proc writes it, with spaces and the like in octal."""
-    if "\\" not in text:
-        return text
-    import re
-
-    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)
-
-
 def reason_of(error: Exception) -> str:
     """What the system says of an error, in words."""
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+# ------------------------------------------------------------------ this computer
 
 
 class Host:
@@ -98,12 +195,10 @@ class Host:
         self.system = system or normal_system(sys.platform)
         # of services that store models: kept out of what is shown
         self.accounts: set[str] = set()
-        self._why: dict[str, str] = {}
-        self._texts: dict[str, str | None] = {}
+        # by path: its text, or None and why
+        self._texts: dict[str, tuple[str | None, str]] = {}
         self._mounts: tuple[Mount, ...] | None = None
         self._has_hung = False
-
-    # files
 
     def real(self, path: str) -> str:
         """Where `path` lies on this computer."""
@@ -113,25 +208,29 @@ class Host:
         """At most `limit` bytes of a file as text, read once per host; None where it cannot be
         read or is empty: `why` then says why.
         """
-        if path in self._texts:
-            return self._texts[path]
-        self._texts[path] = None
-        try:
-            text = self.read_bytes(path, limit).decode("utf-8", "replace")
-        except (FileNotFoundError, NotADirectoryError):
-            self._why[path] = "is not there"
-        except (OSError, ValueError) as error:
-            self._why[path] = f"cannot be read ({reason_of(error)})"
-        else:
+        if path not in self._texts:
+            text, why = None, ""
+            try:
+                text = self.read_bytes(path, limit).decode("utf-8", "replace")
+            except (FileNotFoundError, NotADirectoryError):
+                why = "is not there"
+            except (OSError, ValueError) as error:
+                why = f"cannot be read ({reason_of(error)})"
+            if text is not None and not text.strip():
+                text, why = None, "is empty"
             # device tree files end in a zero; names of firmware may be in an encoding of their own
-            content = text.rstrip("\0\n")
-            if not text.strip():
-                self._why[path] = "is empty"
-            elif not content or "\0" in content or text.count("\ufffd") > len(text) // 4:
-                self._why[path] = "is not text"
-            else:
-                self._texts[path] = text
-        return self._texts[path]
+            elif text is not None and (
+                "\0" in text.rstrip("\0\n")
+                or not text.strip("\0\n")
+                or text.count("\ufffd") > len(text) // 4
+            ):
+                text, why = None, "is not text"
+            self._texts[path] = text, why
+        return self._texts[path][0]
+
+    def why(self, path: str) -> str:
+        """`/proc/meminfo is not there`: why `read_text` gave None."""
+        return f"{path} {self._texts.get(path, (None, ''))[1] or 'does not say'}"
 
     def read_word(self, path: str) -> str:
         """The one word of a small file, in small letters; empty where it cannot be read."""
@@ -148,10 +247,6 @@ class Host:
             raise OSError(errno.EINVAL, error.reason.partition(": ")[2] or error.reason) from None
         with os.fdopen(number, "rb") as stream:
             return stream.read(limit)
-
-    def why(self, path: str) -> str:
-        """`/proc/meminfo is not there`: why `read_text` gave None."""
-        return f"{path} {self._why.get(path, 'does not say')}"
 
     def listdir(self, path: str) -> list[str]:
         """The names in a folder, sorted; none where it cannot be listed."""
@@ -170,37 +265,24 @@ class Host:
                 if len(sizes) >= MAX_NAMES:
                     raise OSError(errno.EOVERFLOW, f"more than {MAX_NAMES:,} names")
                 try:
-                    if entry.is_symlink() and not self.is_inside(entry.path):
-                        sizes[entry.name] = -1
-                    elif entry.is_dir():
-                        sizes[entry.name] = None
-                    else:
-                        sizes[entry.name] = entry.stat().st_size if entry.is_file() else -1
+                    if entry.is_symlink():
+                        self.real(entry.path)
+                    size = entry.stat().st_size if entry.is_file() else -1
+                    sizes[entry.name] = None if entry.is_dir() else size
                 except OSError:
                     sizes[entry.name] = -1
         return sizes
 
-    def is_inside(self, place: str) -> bool:
-        """Whether the link at `place` leads to something that counts as this computer's."""
-        return True
-
-    def exists(self, path: str) -> bool:
-        """Whether a file or folder is there, as far as this account can see."""
-        return self._is(os.path.exists, path)
-
-    def is_folder(self, path: str) -> bool:
-        """Whether it is a folder that is there."""
-        return self._is(os.path.isdir, path)
-
-    def is_command(self, path: str) -> bool:
-        """Whether a file is there that this account may execute."""
-        return self._is(lambda real: os.access(real, os.X_OK) and os.path.isfile(real), path)
-
-    def _is(self, test: Callable[[str], bool], path: str) -> bool:
+    def exists(self, path: str, test: Callable[[str], bool] = os.path.exists) -> bool:
+        """Whether a file or folder is there that passes `test`, as far as this account can see."""
         try:
             return test(self.real(path))
         except (OSError, ValueError):
             return False
+
+    def is_folder(self, path: str) -> bool:
+        """Whether it is a folder that is there."""
+        return self.exists(path, os.path.isdir)
 
     def resolve(self, path: str) -> str:
         """`path` made absolute, with links followed. `OSError` where a link leads to nothing or in
@@ -217,36 +299,23 @@ class Host:
     @property
     def paths(self) -> Any:
         """`posixpath` or `ntpath`, as the host's system writes paths."""
-        if self.system == "windows":
-            import ntpath
-
-            return ntpath
+        import ntpath
         import posixpath
 
-        return posixpath
+        return ntpath if self.system == "windows" else posixpath
 
     def join(self, *parts: str) -> str:
         """Parts of a path as the host's system joins them."""
         return str(self.paths.join(*parts))
 
-    # mounts and space
-
     def mounts(self) -> tuple[Mount, ...]:
         """What is mounted, in mount order; empty where it cannot be read."""
-        if self._mounts is None:
-            self._mounts = self._read_mounts()
+        if self._mounts is None and self.system == "linux":
+            self._mounts = parse_mountinfo(self.read_text("/proc/self/mountinfo") or "")
+        elif self._mounts is None:
+            listed = (self.ask("mounts") or {}).items()
+            self._mounts = tuple(Mount(point=point, filesystem=kind) for point, kind in listed)
         return self._mounts
-
-    def _read_mounts(self) -> tuple[Mount, ...]:
-        if self.system == "linux":
-            return parse_mountinfo(self.read_text("/proc/self/mountinfo") or "")
-        try:
-            import psutil
-
-            parts = psutil.disk_partitions(all=self.system != "windows")
-        except (ImportError, OSError, RuntimeError):
-            return ()
-        return tuple(Mount(point=part.mountpoint, filesystem=part.fstype) for part in parts)
 
     def mount_of(self, path: str) -> Mount | None:
         """The mount that holds an absolute path: the longest mount point it begins with, the
@@ -260,10 +329,6 @@ class Host:
             is_in = wanted.startswith(f"{point}{separator}")
             if is_in and (best is None or len(mount.point) >= len(best.point)):
                 best = mount
-        if self.system == "macos" and best is not None and best.point == "/":
-            # the sealed system volume is mounted on /, and what people write to beside it
-            data = (mount for mount in self.mounts() if mount.point == "/System/Volumes/Data")
-            best = next(data, best)
         return best
 
     def within(self, work: Callable[[], T], seconds: float = DEADLINE_SECONDS) -> T:
@@ -322,13 +387,23 @@ class Host:
         # on Windows only the read-only mark is looked at, not who may do what
         return None if allowed and self.system == "windows" else allowed
 
-    # the running system
-
     def ask(self, name: str) -> Any:
         """What `system.py` has of the running system under that name; None where it has none."""
         from .system import ANSWERS
 
         return ANSWERS[name]()
+
+    def sysctl(self, name: str) -> str:
+        """A kernel value of macOS as text; empty where there is none of that name."""
+        from .system import sysctl
+
+        return sysctl(name) if self.system == "macos" else ""
+
+    def registry(self, key: str, value: str) -> str:
+        """A text value under Windows' HKEY_LOCAL_MACHINE; empty where there is none."""
+        from .system import registry_value
+
+        return str(registry_value(key, value) or "") if self.system == "windows" else ""
 
     def machine(self) -> str:
         """The kernel's or interpreter's word for the processor: x86_64, arm64, AMD64, …"""
@@ -342,7 +417,7 @@ class Host:
 
     def release(self) -> str:
         """The kernel's version text in small letters; empty where it is not known."""
-        return str(self.ask("release") or "").lower()
+        return (self.ask("release") or self.read_word("/proc/sys/kernel/osrelease")).lower()
 
     def home(self) -> str | None:
         """The home folder of this account; a relative one names no folder for good."""
@@ -353,14 +428,136 @@ class Host:
             home = os.path.expanduser("~")
         return home if home.startswith("/") else None
 
-    def sysctl(self, name: str) -> str:
-        """A kernel value of macOS as text; empty where there is none of that name."""
-        from .system import sysctl
 
-        return sysctl(name) if self.system == "macos" else ""
+# ------------------------------------------------------------------ a recorded tree
+
+
+def file_name(path: str) -> str:
+    """Where the file `path` of a computer lies in a tree, on every system: `0000:00:1f.0`
+    becomes `0000%3A00%3A1f.0`.
+    """
+    # what Windows allows in no file name
+    awkward = r'[<>:"|?*%\x00-\x1f]'
+    plain = path.replace("\\", "/")
+    return re.sub(awkward, lambda match: f"%{ord(match[0]):02X}", plain).lstrip("/")
+
+
+def _listed(name: str) -> str:
+    return re.sub(r"%([0-9A-F]{2})", lambda match: chr(int(match[1], 16)), name)
+
+
+class RecordedHost(Host):
+    """Answers from a tree, DIR/proc, DIR/sys, …, and asks the running system nothing: what is not
+    there is unread. `MachineFileError` where DIR is no tree.
+
+    Beside the files may lie `env.json` (variables), `sysctl.txt` (`name: value`) and `facts.json`,
+    whose keys are all optional: those that `system.ANSWERS` has, and `space` and `writable` (by
+    folder), `sizes` (by folder: bytes by name, null for a folder in it), `registry` (`key\\value`
+    to text).
+    """
+
+    live = False
+
+    def __init__(self, folder: str) -> None:
+        try:
+            self.folder = os.path.realpath(folder)
+        except ValueError:  # a null character, or half a character
+            raise _fault(folder, "is no path") from None
+        if not os.path.isdir(self.folder):
+            raise _fault(folder, "is not a folder" if os.path.lexists(folder) else "does not exist")
+        parts = ("proc", "sys", FACTS_FILE, SYSCTL_FILE)
+        if not any(os.path.exists(os.path.join(self.folder, name)) for name in parts):
+            message = f"holds no recorded machine: neither proc nor sys nor {FACTS_FILE}"
+            raise _fault(folder, message)
+        self._facts, env = _object(self.folder, FACTS_FILE), _object(self.folder, ENV_FILE)
+        if not all(type(value) is str for value in env.values()):
+            raise _fault(os.path.join(folder, ENV_FILE), "does not hold texts alone")
+        super().__init__(env, normal_system(str(self._facts.get("system") or "linux")))
+        pairs = (line.partition(":") for line in _text(self.folder, SYSCTL_FILE).splitlines())
+        self._sysctl = {name.strip(): value.strip() for name, _, value in pairs}
+
+    def real(self, path: str) -> str:
+        """Where `path` lies in the tree. `FileNotFoundError` for a link that leads out of it."""
+        plain = (
+            path
+            if path.startswith(self.folder)
+            else os.path.join(self.folder, path.replace("\\", "/").lstrip("/"))
+        )
+        if not os.path.lexists(plain):
+            plain = os.path.join(self.folder, file_name(path))
+        place = os.path.realpath(plain)
+        if place != self.folder and not place.startswith(self.folder + os.sep):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        return place
+
+    def listdir(self, path: str) -> list[str]:
+        return sorted(map(_listed, super().listdir(path)))
+
+    def sizes(self, path: str) -> dict[str, int | None]:
+        recorded_sizes = (self.ask("sizes") or {}).get(path)
+        if recorded_sizes:
+            return dict(recorded_sizes)
+        return {_listed(name): size for name, size in super().sizes(path).items()}
+
+    def exists(self, path: str, test: Callable[[str], bool] = os.path.exists) -> bool:
+        return path in (self.ask("space") or {}) or super().exists(path, test)
+
+    def resolve(self, path: str) -> str:
+        return str(self.paths.normpath(self.join(self.cwd(), path)))
+
+    def _of_folder(self, name: str, path: str) -> Any:
+        """What the record says of the nearest folder upwards that it names."""
+        values = self.ask(name) or {}
+        while path not in values and self.paths.dirname(path) != path:
+            path = self.paths.dirname(path)
+        return values.get(path)
+
+    def space(self, path: str) -> Space | None:
+        fields = self._of_folder("space", path) or {}
+        own = {name: fields[name] for name in Space._fields if name in fields}
+        return Space(**own) if own else None
+
+    def can_write(self, path: str) -> bool | None:
+        writable: bool | None = self._of_folder("writable", path)
+        return writable
+
+    def ask(self, name: str) -> Any:
+        return self._facts.get(name)
+
+    def sysctl(self, name: str) -> str:
+        return self._sysctl.get(name, "")
 
     def registry(self, key: str, value: str) -> str:
-        """A text value under Windows' HKEY_LOCAL_MACHINE; empty where there is none."""
-        from .system import registry_value
+        return str((self.ask("registry") or {}).get(f"{key}\\{value}", ""))
 
-        return str(registry_value(key, value) or "") if self.system == "windows" else ""
+
+def _fault(file: str, message: str, line: int | None = None) -> MachineFileError:
+    remedy = "a tree is a folder with copies of the files in /proc and /sys"
+    return MachineFileError([Problem(file=file, line=line, message=message, remedy=remedy)])
+
+
+def _text(folder: str, name: str) -> str:
+    """Empty where there is no such file."""
+    path = os.path.join(folder, name)
+    try:
+        return read_file(path, _MAX_TREE_FILE_BYTES).decode("utf-8", "replace")
+    except Unreadable as error:
+        if error.kind == MISSING:
+            return ""
+        raise _fault(path, error.reason) from None
+
+
+def _object(folder: str, name: str) -> dict[str, Any]:
+    """The JSON object in a file of the tree; empty where there is no such file."""
+    from ...core.json_text import Decoder
+
+    path = os.path.join(folder, name)
+    if not (text := _text(folder, name)) and not os.path.exists(path):
+        return {}
+    try:
+        parsed = Decoder(constant=float).parse(text)
+    except Unreadable as error:
+        raise _fault(path, error.reason, error.line) from None
+    if not isinstance(parsed, dict):
+        raise _fault(path, "is not a JSON object")
+    return parsed

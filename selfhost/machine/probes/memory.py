@@ -1,31 +1,51 @@
-"""Memory: the hardware's, what this process may ever have, and what it could have now.
-Containers' limits come before the machine's.
+"""Memory: the hardware's, what this process may ever have, and what it could have now, by the
+control groups that hold it (versions 1, 2 and both), the shell's limits and the machine; and what
+one running process has.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 
 from ...core.records import Record
 from ...core.units import binary
-from ..record import MAX_MEMORY_BYTES, SET_MEMORY
-from .cgroups import Groups, Level, read_memory_limits
-from .facts import Facts
-from .host import Host
-from .procfs import LIMITS, MEMINFO, STATUS, parse_meminfo, whole
+from ..record import MAX_MEMORY_BYTES, SET_MEMORY, Process
+from .host import MAX_READ_BYTES, Facts, Host, Mount, parse_meminfo, parse_stat, whole
 
+MEMINFO, LIMITS, STATUS, CGROUP = (
+    "/proc/meminfo",
+    "/proc/self/limits",
+    "/proc/self/status",
+    "/proc/self/cgroup",
+)
 TOTAL, LIMIT, AVAILABLE, SWAP = (
     "memory_total_bytes",
     "memory_limit_bytes",
     "memory_available_bytes",
     "swap_free_bytes",
 )
+# limits at or above this are version 1's way to say "none": 2**63 rounded down to a page, whatever
+# the page size
+NO_LIMIT = 2**60
+# by version and controller: files of which a group under it has one, but the hierarchy's own top
+# has none (CFTYPE_NOT_ON_ROOT in mm/memcontrol.c); version 1 limits memory in its top, too
+_FILES: dict[tuple[int, str], set[str]] = {
+    (1, "memory"): set(),
+    (1, "cpu"): {"cpu.cfs_quota_us"},
+    (2, "memory"): {"memory.max", "memory.high", "memory.current"},
+    (2, "cpu"): {"cpu.max", "cpu.weight"},
+}
+# the line of memory.stat that holds the least limit of a version 1 group and all above it, also
+# above what is mounted here
+_INHERITED, _LIMIT = "hierarchical_memory_limit", "memory.limit_in_bytes"
 # fact, the kernel's name of a limit, the shell's letter, and the line of /proc/self/status that
 # counts against it
 _ULIMITS = (
     ("address_space_bytes", "Max address space", "v (RLIMIT_AS)", "VmSize"),
     # since Linux 4.7 all private memory (commit 8463833590be)
     ("private_memory_bytes", "Max data size", "d (RLIMIT_DATA)", "VmData"),
+    ("file_size_limit_bytes", "Max file size", "f (RLIMIT_FSIZE)", None),
 )
 _VIRTUAL_MACHINES = (
     ("microsoft", ": WSL 2's part of the Windows machine's, which memory= in .wslconfig sets"),
@@ -36,7 +56,20 @@ _POD = (
     "; the pod has no limit: the node's memory is shared, and what takes more than its request"
     " is ended first"
 )
-_ABOVE = "; groups above do not show inside the container, and may allow less"
+
+
+class Groups(Record):
+    """The groups that hold this process for one controller, its own first: folder, and name as the
+    system shows it, of each that has files of the controller.
+
+    `why` is set where groups could not be seen, so that limits may exist unseen; `is_inside`: the
+    top is a container's own group, and those above it do not show.
+    """
+
+    version: int = 2
+    levels: tuple[tuple[str, str], ...] = ()
+    why: str | None = None
+    is_inside: bool = False
 
 
 class _Bound(Record):
@@ -50,27 +83,200 @@ class _Bound(Record):
     left_source: str
 
 
+# ------------------------------------------------------------------ control groups
+
+
+def parse_cgroup(text: str) -> dict[str, str]:
+    """/proc/self/cgroup: controller to path; version 2's path stands under the empty name.
+    Lines of another shape are left out.
+    """
+    path_of_controller: dict[str, str] = {}
+    for line in text.splitlines():
+        number, _, rest = line.partition(":")
+        controllers, colon, path = rest.partition(":")
+        if colon and number.isdecimal() and path.startswith("/"):
+            path_of_controller.update(dict.fromkeys(controllers.split(","), path))
+    return path_of_controller
+
+
+def parse_number(text: str) -> int | None:
+    """A file of one number, which ends its line; `max` and -1 give `NO_LIMIT`, anything else
+    None.
+    """
+    word = text.strip()
+    if not text.endswith("\n"):
+        return None
+    return NO_LIMIT if word in ("max", "-1") else whole(word)
+
+
+def read_groups(host: Host, controller: str) -> Groups:
+    """The groups of one controller, `cpu` or `memory`."""
+    text = host.read_text(CGROUP) or ""
+    paths = parse_cgroup(text)
+    # half a path is that of another group
+    if not paths or not text.endswith("\n"):
+        return Groups(why=host.why(CGROUP))
+    # of two mounts on one point the later one is seen
+    mounts = {mount.point: mount for mount in host.mounts()}.values()
+    if not mounts:
+        return Groups(why=host.why("/proc/self/mountinfo"))
+    every = [mount for mount in mounts if mount.filesystem == "cgroup"]
+    old = [mount for mount in every if controller in mount.options.split(",")]
+    new = [mount for mount in mounts if mount.filesystem == "cgroup2"]
+    # a controller of version 1 is none of version 2, whatever else is mounted
+    if old or controller in paths:
+        chain = _chain(old, paths.get(controller, ""))
+        return _visible(host, controller, 1, chain)
+    container = host.env.get("container"), host.read_word("/run/systemd/container")
+    if new and "systemd-nspawn" in container:
+        # its unit limits the group above the one it puts a container into
+        return Groups(why="systemd-nspawn sets its limits on a group that does not show here")
+    return (
+        _visible(host, controller, 2, _chain(new, paths.get("", "")))
+        if new or "" in paths
+        else Groups()
+    )
+
+
+def _chain(mounts: Sequence[Mount], path: str) -> list[tuple[str, str]] | str:
+    """Folder and name of the groups of `path` in the first of `mounts` that shows them, from the
+    process's own up to the mount point; why not where none does.
+
+    Both paths are relative to the root of the process's namespace, and may lead out of it
+    (cgroup_namespaces(7)).
+    """
+    for mount in mounts:
+        root, point = mount.root.rstrip("/"), mount.point.rstrip("/")
+        below = [part for part in path[len(root) :].split("/") if part]
+        is_outside = {".", ".."} & {*below, *root.split("/")}
+        if not is_outside and (path == root or path.startswith(root + "/")):
+            steps = ["".join(f"/{part}" for part in below[:n]) for n in range(len(below), -1, -1)]
+            return [(point + step, root + step or "/") for step in steps]
+    shown = [f"{mount.point} shows the groups of {mount.root}" for mount in mounts]
+    return f"{', '.join(shown) or 'none are mounted here'}; this process is in {path or 'none'}"
+
+
+def _visible(
+    host: Host, controller: str, version: int, chain: list[tuple[str, str]] | str
+) -> Groups:
+    """The groups of a chain that have files of the controller, and why one may be there unseen."""
+    if isinstance(chain, str):
+        return Groups(why=chain)
+    files = _FILES[version, controller]
+    names = [set(host.listdir(folder)) for folder, _ in chain]
+    levels = tuple(pair for pair, held in zip(chain, names, strict=True) if held & (files or held))
+    (own, name), (top, _) = chain[0], chain[-1]
+    if version == 2 and chain[-1] in levels:
+        return Groups(levels=levels, is_inside=True)
+    listing, why = f"{top}/cgroup.controllers", None
+    controllers = host.read_text(listing) or ""
+    # an empty list is an answer: version 2 limits nothing here
+    is_listed = any((version == 1, controllers, "is empty" in host.why(listing)))
+    if not names[-1]:
+        why = f"the control groups at {top} cannot be seen from here"
+    elif not levels and not is_listed:
+        why = host.why(listing)
+    elif not host.exists(own) and (levels or controller in controllers.split()):
+        why = f"control group {name} cannot be seen from here"
+    return Groups(version=version, levels=levels, why=why)
+
+
+def _group_bounds(host: Host, groups: Groups) -> list[_Bound]:
+    """Every limit on memory of these groups, each with its own group's use. `ValueError` where a
+    file holds no number.
+    """
+    bounds: list[_Bound] = []
+    inherited: int | None = None
+    for folder, name in groups.levels:
+        files = ["memory.high", "memory.max"]
+        if groups.version == 1:
+            stat = parse_stat(host.read_text(f"{folder}/memory.stat") or "")
+            # what a group below states as inherited holds for this one, too
+            inherited, files = inherited or stat.get(_INHERITED), [_LIMIT]
+        limits: list[tuple[int, str]] = []
+        for path in (f"{folder}/{file}" for file in files):
+            number = parse_number(host.read_text(path) or "")
+            if number is None and inherited is None:
+                raise ValueError(host.why(path))
+            limits.append((NO_LIMIT if number is None else number, path))
+        limit_bytes, path = min(limits)
+        if limit_bytes < NO_LIMIT:
+            bounds.append(_group_bound(host, path, name, limit_bytes, groups))
+    least = min((bound.limit_bytes for bound in bounds), default=NO_LIMIT)
+    if inherited is not None and inherited < least:
+        # an ancestor that was read itself says more than the same limit seen from below
+        above = f"above {groups.levels[0][1]}"
+        bounds.append(_group_bound(host, f"/{_INHERITED}", above, inherited, groups))
+    return bounds
+
+
+def _group_bound(host: Host, path: str, group: str, limit_bytes: int, groups: Groups) -> _Bound:
+    """A limit, and it less what its group could not give up: its use less file pages, active or
+    not, and slab that says it is reclaimable. tmpfs, shared memory and locked pages are on other
+    lists; dirty pages are written first.
+    """
+    folder, _, file = path.rpartition("/")
+    is_old = groups.version == 1
+    stat = parse_stat(host.read_text(f"{folder}/memory.stat") or "")
+    usage = "memory.usage_in_bytes" if is_old else "memory.current"
+    current = parse_number(host.read_text(f"{folder}/{usage}") or "")
+    prefix = "total_" if is_old else ""
+    inactive, active = (stat.get(f"{prefix}{kind}_file") for kind in ("inactive", "active"))
+    dirty = ("total_dirty", "total_writeback") if is_old else ("file_dirty", "file_writeback")
+    dirty_bytes = sum(stat.get(name, 0) for name in dirty)
+    left, left_source = None, f"what control group {group} uses could not be read"
+    if current is not None and inactive is not None and active is not None:
+        used = max(0, current - inactive - active - stat.get("slab_reclaimable", 0))
+        left = max(0, limit_bytes - used)
+        room = f"room in control group {group}: {file} less what is in use besides file cache"
+        written = f"; {binary(dirty_bytes)} must be written to disk first"
+        left_source = room + (written if dirty_bytes > limit_bytes // 5 else "")
+    above = "; groups above do not show inside the container, and may allow less"
+    source = f"limited by control group {group}: {file} {binary(limit_bytes)}"
+    return _Bound(
+        limit_bytes=limit_bytes,
+        source=source + (above if groups.is_inside else ""),
+        left_bytes=left,
+        left_source=left_source,
+    )
+
+
+# ------------------------------------------------------------------ memory of this process
+
+
 def read_memory(host: Host, facts: Facts) -> None:
     """Total, limit, available memory, what the shell's limits leave, and free swap."""
     if host.system != "linux":
         _read_other(host, facts)
         return
     meminfo = parse_meminfo(host.read_text(MEMINFO) or "")
-    levels, groups = read_memory_limits(host)
-    ulimits, why = _read_ulimits(host, facts)
-    _read_swap(host, facts, meminfo, is_limited=bool(levels or groups.is_inside or groups.why))
-    why = groups.why or why
-    _read_total(host, facts, meminfo)
-    total = facts.values.get(TOTAL)
-    if total is None or why:
-        reason = f"a limit may exist unseen: {why}" if why else facts.unread[TOTAL].reason
-        facts.miss(LIMIT, reason, SET_MEMORY)
-        facts.miss(AVAILABLE, reason, SET_MEMORY)
+    total = meminfo.get("MemTotal") or None
+    whose = next((words for name, words in _VIRTUAL_MACHINES if name in host.release()), "")
+    facts.settle(TOTAL, total, f"{MEMINFO}, MemTotal{whose}", host.why(MEMINFO), SET_MEMORY)
+    groups, limited, why = read_groups(host, "memory"), list[_Bound](), None
+    try:
+        limited = _group_bounds(host, groups)
+        # a group that was not seen is no matter where one above it has a limit
+        why = None if limited else groups.why
+    except ValueError as error:
+        why = str(error)
+    _read_swap(host, facts, meminfo, is_limited=bool(limited or groups.is_inside or why))
+    ulimits, unstated = _read_ulimits(host, facts)
+    if why := why or unstated:
+        why = f"a limit may exist unseen: {why}"
+    elif TOTAL in facts.unread or total is None:
+        why = facts.unread[TOTAL].reason
+    else:
+        # a group that may have all there is leaves what the machine leaves
+        limited = [bound for bound in limited if bound.limit_bytes < total]
+        machine = _machine_bound(host, meminfo, total, is_inside=groups.is_inside)
+        _put_bounds(facts, [machine, *ulimits, *limited])
         return
-    machine = _machine_bound(host, meminfo, total, is_inside=groups.is_inside)
-    # a group that may have all there is leaves what the machine leaves
-    limited = [_group_bound(level, groups) for level in levels if level.limit_bytes < total]
-    bounds = [machine, *ulimits, *limited]
+    for fact in (LIMIT, AVAILABLE):
+        facts.miss(fact, why, SET_MEMORY)
+
+
+def _put_bounds(facts: Facts, bounds: Sequence[_Bound]) -> None:
     least = min(bounds, key=lambda bound: bound.limit_bytes)
     facts.put(LIMIT, least.limit_bytes, least.source)
     unread = [bound.left_source for bound in reversed(bounds) if bound.left_bytes is None]
@@ -81,46 +287,18 @@ def read_memory(host: Host, facts: Facts) -> None:
         facts.put(AVAILABLE, min(left_bytes, least.limit_bytes), source)
 
 
-def _read_total(host: Host, facts: Facts, meminfo: Mapping[str, int]) -> None:
-    if total := meminfo.get("MemTotal"):
-        release = host.release()
-        whose = next((words for name, words in _VIRTUAL_MACHINES if name in release), "")
-        facts.put(TOTAL, total, f"{MEMINFO}, MemTotal{whose}")
-    else:
-        has = f"{MEMINFO} has no MemTotal"
-        facts.miss(TOTAL, has if host.read_text(MEMINFO) else host.why(MEMINFO), SET_MEMORY)
-
-
 def _machine_bound(
     host: Host, meminfo: Mapping[str, int], total: int, *, is_inside: bool
 ) -> _Bound:
-    shown = " that shows inside the container" if is_inside else ""
+    inside = " that shows inside the container" if is_inside else ""
     shared = _POD if "KUBERNETES_SERVICE_HOST" in host.env else ""
     available = meminfo.get("MemAvailable")
     old = f"{MEMINFO} has no MemAvailable (kernel before 3.14)"
     return _Bound(
         limit_bytes=total,
-        source=f"{MEMINFO}, MemTotal: no lower limit in any control group{shown}{shared}",
+        source=f"{MEMINFO}, MemTotal: no lower limit in any control group{inside}{shared}",
         left_bytes=available,
         left_source=old if available is None else f"{MEMINFO}, MemAvailable",
-    )
-
-
-def _group_bound(level: Level, groups: Groups) -> _Bound:
-    hidden = _ABOVE if groups.is_inside else ""
-    left = (
-        f"room in control group {level.group}: {level.file} less what is in use besides file cache"
-    )
-    if level.dirty_bytes > level.limit_bytes // 5:
-        left += f"; {binary(level.dirty_bytes)} must be written to disk first"
-    used = level.used_bytes
-    unread = f"what control group {level.group} uses could not be read"
-    words = f"{level.file} {binary(level.limit_bytes)}"
-    return _Bound(
-        limit_bytes=level.limit_bytes,
-        source=f"limited by control group {level.group}: {words}{hidden}",
-        left_bytes=None if used is None else max(0, level.limit_bytes - used),
-        left_source=unread if used is None else left,
     )
 
 
@@ -142,81 +320,103 @@ def _read_ulimits(host: Host, facts: Facts) -> tuple[list[_Bound], str | None]:
     """The shell's limits that bound memory, and why one may exist unseen; what each leaves goes to
     `facts`.
     """
-    text = host.read_text(LIMITS)
-    if text is None:
-        return [], host.why(LIMITS)
+    text = host.read_text(LIMITS) or ""
     status = parse_meminfo(host.read_text(STATUS) or "")
     bounds, why = [], None
     for fact, line, letter, taken in _ULIMITS:
-        soft, used = parse_limit(text, line), status.get(taken)
-        name = f"ulimit -{letter}"
+        soft, used = parse_limit(text, line), status.get(taken) if taken else 0
         if soft is None:
-            why = f"{LIMITS} does not state {line!r}"
+            why = f"{host.why(LIMITS)}: {line}" if taken else why
         elif soft[0] >= 0 and used is None:
-            why = f"{name} is set, and {STATUS} does not say what is in use"
+            why = f"ulimit -{letter} is set, and {STATUS} does not say what is in use"
         elif soft[0] >= 0 and used is not None:
             lift = f"; `ulimit -{letter[0]} unlimited` lifts it" if soft[1] else ""
-            bound = _Bound(
-                limit_bytes=soft[0],
-                source=f"limited by {name}: {binary(soft[0])}{lift}",
-                left_bytes=max(0, soft[0] - used),
-                left_source=f"{name} less what is in use{lift}",
-            )
-            # model files that are mapped count in the address space alone
-            bounds += [bound] if fact == "address_space_bytes" else []
+            left, source = max(0, soft[0] - used), f"ulimit -{letter} less what is in use{lift}"
             if soft[0] <= MAX_MEMORY_BYTES:
-                facts.put(fact, bound.left_bytes, bound.left_source)
-    largest = parse_limit(text, "Max file size")
-    if largest is not None and 0 <= largest[0] <= MAX_MEMORY_BYTES:
-        lift = "; `ulimit -f unlimited` lifts it" if largest[1] else ""
-        facts.put("file_size_limit_bytes", largest[0], f"ulimit -f (RLIMIT_FSIZE){lift}")
+                facts.put(fact, left, source)
+            # model files that are mapped count in the address space alone
+            if fact == "address_space_bytes":
+                limit = f"limited by ulimit -{letter}: {binary(soft[0])}{lift}"
+                bound = _Bound(
+                    limit_bytes=soft[0], source=limit, left_bytes=left, left_source=source
+                )
+                bounds.append(bound)
     return bounds, why
 
 
 def _read_swap(host: Host, facts: Facts, meminfo: Mapping[str, int], *, is_limited: bool) -> None:
     """Free swap on disks. Swap on zram is RAM and does not count."""
     free, source = meminfo.get("SwapFree"), f"{MEMINFO}, SwapFree"
+    swaps = host.read_text("/proc/swaps")
     if free is None or "SwapTotal" not in meminfo:
-        facts.miss(SWAP, f"{MEMINFO} has no SwapFree" if meminfo else host.why(MEMINFO))
-        return
-    if meminfo["SwapTotal"]:
-        swaps = host.read_text("/proc/swaps")
-        if swaps is None:
-            why = host.why("/proc/swaps")
-            facts.miss(SWAP, f"whether swap is on zram, which is RAM, is not known: {why}")
-            return
-        rows = [line.split() for line in swaps.splitlines() if line.startswith("/dev/zram")]
-        sizes = [(whole(row[2], 15), whole(row[3], 15)) for row in rows if len(row) == 5]
-        if compressed := sum(max(0, (size or 0) - (used or 0)) * 1024 for size, used in sizes):
-            free, source = max(0, free - compressed), f"{source} without zram"
-    if free and is_limited:
-        facts.miss(SWAP, "what control groups allow of swap is not read")
+        facts.miss(SWAP, host.why(MEMINFO))
+    elif meminfo["SwapTotal"] and swaps is None:
+        why = host.why("/proc/swaps")
+        facts.miss(SWAP, f"whether swap is on zram, which is RAM, is not known: {why}")
     else:
-        facts.put(SWAP, free, source)
+        for line in (swaps or "").splitlines() if meminfo["SwapTotal"] else ():
+            name, *numbers = line.split()
+            size, used = (whole(word, 15) or 0 for word in (*numbers[1:3], "0", "0")[:2])
+            if name.startswith("/dev/zram") and len(numbers) == 4 and size > used:
+                free = max(0, free - (size - used) * 1024)
+                source = f"{MEMINFO}, SwapFree without zram"
+        unread = "what control groups allow of swap is not read"
+        facts.settle(SWAP, None if free and is_limited else free, source, unread)
 
 
 def _read_other(host: Host, facts: Facts) -> None:
     """Of a system without /proc: by psutil, and macOS' size by its sysctl where that fails."""
-    memory = host.ask("memory") or {}
-    total = memory.get("total") or whole(host.sysctl("hw.memsize"))
-    if not total:
-        for fact in (TOTAL, LIMIT):
-            facts.miss(fact, "the system did not say how much memory it has", SET_MEMORY)
-    else:
-        call = "sysctl hw.memsize" if host.system == "macos" else "psutil.virtual_memory().total"
-        facts.put(TOTAL, total, call)
-        if host.system in ("macos", "windows"):
-            unread = ": limits of a job object are not read" if host.system == "windows" else ""
-            facts.put(LIMIT, total, f"the hardware's{unread}")
-        else:
-            facts.miss(LIMIT, f"limits are not read on {host.system}", SET_MEMORY)
-    if "available" in memory:
-        left_bytes = min(memory["available"], total or memory["available"])
-        facts.put(AVAILABLE, left_bytes, "psutil.virtual_memory().available")
-    else:
-        facts.miss(AVAILABLE, "the system did not say how much memory is free", SET_MEMORY)
-    swap_free = host.ask("swap_free")
-    if swap_free is None:
-        facts.miss(SWAP, "the system did not say how much swap is free")
-    else:
-        facts.put(SWAP, swap_free, "psutil.swap_memory().free")
+    memory, unread = host.ask("memory") or {}, "the system did not say how much memory it has"
+    total = memory.get("total") or whole(host.sysctl("hw.memsize")) or None
+    call = "sysctl hw.memsize" if host.system == "macos" else "psutil.virtual_memory().total"
+    facts.settle(TOTAL, total, call, unread, SET_MEMORY)
+    is_read = host.system in ("macos", "windows")
+    job = ": limits of a job object are not read" if host.system == "windows" else ""
+    facts.settle(LIMIT, total if is_read else None, f"the hardware's{job}", unread, SET_MEMORY)
+    left = memory.get("available")
+    left_bytes = None if left is None else min(left, total or left)
+    unread = "the system did not say how much memory is free"
+    facts.settle(AVAILABLE, left_bytes, "psutil.virtual_memory().available", unread, SET_MEMORY)
+    unread = "the system did not say how much swap is free"
+    facts.settle(SWAP, host.ask("swap_free"), "psutil.swap_memory().free", unread)
+
+
+# ------------------------------------------------------------------ one running process
+
+# a process with thousands of libraries and threads has a few MB of them
+_MOST_MAPS_BYTES = 64 << 20
+_MOST_WORDS = 10_000
+# a mapping of a model file: Ollama's files are named by their content
+_MAPPED = (
+    r"(?im)^([0-9a-f]{1,16})-([0-9a-f]{1,16}) \S+ \S+ \S+ \S+\s+"
+    r"(\S.*?(?:\.gguf(?: \(deleted\))?|/sha256-.*))$(?:\n\w+:.*)*?\nRss: +(\d{1,15}) kB"
+)
+
+
+def read_process(number: str, host: Host) -> Process | None:
+    """The process of that id, its memory by kind and the model file of which most is mapped; None
+    where there is none, or this account may not read it. Nothing is sent to the process.
+    """
+    status = parse_meminfo(host.read_text(f"/proc/{number}/status") or "")
+    maps = host.read_text(f"/proc/{number}/smaps", _MOST_MAPS_BYTES)
+    try:
+        command = host.read_bytes(f"/proc/{number}/cmdline", MAX_READ_BYTES)
+    except OSError:
+        return None
+    if not {"RssAnon", "RssFile"} <= status.keys() or maps is None or not command:
+        return None
+    mapped: dict[str, int] = {}
+    resident: dict[str, int] = {}
+    for start, end, path, rss in re.findall(_MAPPED, maps):
+        mapped[path] = mapped.get(path, 0) + int(end, 16) - int(start, 16)
+        resident[path] = resident.get(path, 0) + int(rss) * 1024
+    model_file = max(mapped, key=lambda path: mapped[path], default=None)
+    words = command.decode("utf-8", "surrogateescape").rstrip("\0").split("\0")
+    return Process(
+        words=tuple(words[:_MOST_WORDS]),
+        anonymous_bytes=status["RssAnon"] + status.get("RssShmem", 0),
+        file_bytes=status["RssFile"],
+        swapped_bytes=status.get("VmSwap", 0),
+        model_file=model_file,
+        model_bytes=resident.get(model_file or "", 0),
+    )

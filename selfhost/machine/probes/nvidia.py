@@ -9,20 +9,25 @@ from collections.abc import Mapping, Sequence
 
 from ...core.records import Record, pattern
 from ..record import FILL_IN, Accelerator, normal_architecture
-from .host import Host
-from .pci import NVIDIA, PCI, VERSION, Device, Read, driver_nodes, driver_present, name_on_bus
-from .procfs import whole
+from .host import Host, whole
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from typing import Any
 
+PCI, NVIDIA = "/sys/bus/pci/devices", "0x10de"
+WSL_DEVICE, _WSL_LIBRARY = "/dev/dxg", "/usr/lib/wsl/lib/libnvidia-ml.so.1"
+VERSION, _BOARD = "/proc/driver/nvidia/version", "/proc/device-tree/model"
+# names of devices, of the packages hwdata and pciutils
+_PCI_NAMES = ("/usr/share/hwdata/pci.ids", "/usr/share/misc/pci.ids")
+MAX_NAMES_BYTES = 4 * 2**20
 _UNNAMED = "NVIDIA GPU"
 # the chips that have no memory of their own: Grace Blackwell of the DGX Spark, and Jetson boards
 # (Thor's Blackwell too)
 _UNIFIED_CHIP = pattern(r"(?i)\b(GB10|Orin|Xavier|Thor|Tegra|Jetson)\b")
 _SHARES = "the GPU shares the machine's RAM and has none of its own"
+_MASK = "CUDA_VISIBLE_DEVICES"
 _NOT_SUPPORTED = 3
 _LOOK = "see whether `nvidia-smi` answers, and restart the machine if it does not"
 # NVML's error numbers (nvml.h, nvmlReturn_t) that people meet -> why, and what to do about it
@@ -48,15 +53,56 @@ _ERRORS: Mapping[int | None, tuple[str, str]] = {
 }
 
 
-class _Gpu(Record):
-    """One GPU or MIG instance as NVML describes it. `parent` is the number of the GPU itself, or
-    of the one an instance is a part of; `uuids` are its own and the parent's.
-    """
+class Device(Record):
+    """A display adapter or accelerator: its folder in sysfs, its place on the bus and its maker."""
 
-    card: Accelerator
-    uuids: tuple[str, str]
-    parent: int
-    refused: int | None
+    folder: str
+    slot: str
+    vendor: str
+
+
+class Read(Record):
+    """What was read of one maker's GPUs: the cards, where, and why the memory of some is None."""
+
+    cards: tuple[Accelerator, ...]
+    source: str
+    reason: str | None = None
+    remedy: str | None = None
+
+
+def name_on_bus(host: Host, folder: str, vendor: str) -> str | None:
+    """The name of a device by its folder in sysfs; None where no list is installed or has it."""
+    device = host.read_word(f"{folder}/device")
+    texts = (host.read_text(path, MAX_NAMES_BYTES) for path in _PCI_NAMES if device)
+    names = (parse_pci_name(text, vendor, device) for text in texts if text)
+    return next(filter(None, names), None)
+
+
+def parse_pci_name(text: str, vendor: str, device: str) -> str | None:
+    """pci.ids -> what people call a device: `Arc B580` of `Battlemage G21 [Arc B580]`."""
+    head = re.escape(vendor.removeprefix("0x"))
+    block = re.search(rf"(?im)^{head} .*\n((?:[\t#].*\n|\n)*)", f"{text}\n")
+    line = re.escape(device.removeprefix("0x"))
+    title = re.search(rf"(?im)^\t{line} +(.*?)\s*$", block[1]) if block else None
+    bracket = re.search(r"\[([^\]]+)\]", title[1]) if title else None
+    return (bracket or title)[1] or None if title else None
+
+
+# ------------------------------------------------------------------ what files say
+
+
+def driver_nodes(host: Host) -> list[str]:
+    """The devices of NVIDIA GPUs, as `nvidia0`."""
+    return [name for name in host.listdir("/dev") if re.fullmatch(r"nvidia\d+", name)]
+
+
+def driver_present(host: Host) -> bool:
+    """Whether files show a driver of NVIDIA that could answer."""
+    if host.system == "windows":
+        folder = host.env.get("SystemRoot") or r"C:\Windows"
+        return host.exists(folder + r"\System32\nvml.dll")
+    in_wsl = host.exists(WSL_DEVICE) and host.exists(_WSL_LIBRARY)
+    return bool(driver_nodes(host)) or host.exists(VERSION) or in_wsl
 
 
 def parse_driver(text: str) -> str | None:
@@ -73,7 +119,7 @@ def read_nvidia(host: Host, devices: Sequence[Device]) -> Read | None:
     if board is not None:
         driver = parse_driver(host.read_text(VERSION) or "")
         card = Accelerator(vendor="nvidia", name=board, unified=True, driver=driver)
-        return Read(cards=(card,), source="/proc/device-tree/model", reason=_SHARES)
+        return Read(cards=(card,), source=_BOARD, reason=_SHARES)
     if not driver_present(host):
         if not devices:
             return None
@@ -96,7 +142,7 @@ def read_nvidia(host: Host, devices: Sequence[Device]) -> Read | None:
 
 def _jetson_board(host: Host) -> str | None:
     """What a Jetson's firmware calls its board; None of another computer."""
-    board = (host.read_text("/proc/device-tree/model") or "").strip(" \n\0")
+    board = (host.read_text(_BOARD) or "").strip(" \n\0")
     try:
         # on carriers of other makers the board's name need not tell (Linux, arm/tegra.yaml)
         is_jetson = b"nvidia,tegra" in host.read_bytes("/proc/device-tree/compatible", 4096)
@@ -114,9 +160,9 @@ def _why_silent(answer: Mapping[str, Any]) -> tuple[str, str]:
         return f"an NVIDIA GPU's memory is known to its driver, and {answer['why']}", _LOOK
     if not answer:
         return "a recorded tree does not hold what the NVIDIA driver's library says", FILL_IN
-    gave = f"error {number}" if type(number) is int else "no usable answer"
-    other = f"the NVIDIA driver's library gave {gave}", _LOOK
-    return _ERRORS.get(number, other) if type(number) is int else other
+    if type(number) is not int:
+        return "the NVIDIA driver's library gave no usable answer", _LOOK
+    return _ERRORS.get(number, (f"the NVIDIA driver's library gave error {number}", _LOOK))
 
 
 def _cards_in_files(host: Host, devices: Sequence[Device], count: int) -> tuple[Accelerator, ...]:
@@ -148,53 +194,83 @@ def _cards_in_files(host: Host, devices: Sequence[Device], count: int) -> tuple[
 # ------------------------------------------------------------------ what the library says
 
 
+def select(mask: str, count: int) -> list[int] | None:
+    """The numbers that CUDA_VISIBLE_DEVICES leaves of `count` GPUs, in its order: the first word
+    that is none, or one again, ends it (CUDA C++ Programming Guide, environment variables). None
+    where it selects by UUID.
+    """
+    chosen: list[int] = []
+    for word in (word.strip() for word in mask.split(",")):
+        number = whole(word, 5)
+        if word.lower().startswith(("gpu-", "mig-")):
+            return None
+        if number is None or number in chosen or number >= count:
+            break
+        chosen.append(number)
+    return chosen
+
+
 def _visible(host: Host, answer: Mapping[str, Any]) -> Read:
-    driver, cuda = answer.get("driver"), answer.get("cuda")
-    # in MIG mode the instances of a GPU stand in its place, for nothing runs on the whole of it
-    gpus = [
-        _gpu(host, part, device, number, driver)
-        for number, device in enumerate(answer["devices"])
-        for part in (device["instances"] if device.get("mig") else [device])
-    ]
+    """The GPUs of an answer that CUDA_VISIBLE_DEVICES leaves."""
+    driver, cuda = answer.get("driver"), answer.get("cuda") or 0
+    is_arm = normal_architecture(host.machine() or "") == "aarch64"
+    gpus = [_parts(device, driver, is_arm=is_arm) for device in answer["devices"]]
     # NVML writes version 13.1 as 13010
-    version = f", CUDA {cuda // 1000}.{cuda % 1000 // 10}" if cuda else ""
+    version = f", CUDA {cuda // 1000}.{cuda % 1000 // 10}" * bool(cuda)
     source = f"NVML: driver {driver or 'of unknown version'}{version}"
-    mask = host.env.get("CUDA_VISIBLE_DEVICES")
-    chosen: Sequence[_Gpu] | None = gpus
-    if mask is not None:
-        source += ", as CUDA_VISIBLE_DEVICES selects"
-        by_bus = host.env.get("CUDA_DEVICE_ORDER") == "PCI_BUS_ID"
-        chosen = select(gpus, len(answer["devices"]), mask, by_bus=by_bus)
-    if mask is not None and chosen is None:
-        count = len({word.strip() for word in mask.split(",")})
-        card = Accelerator(vendor="nvidia", name=_UNNAMED, driver=driver, unified=False)
-        return Read(
-            cards=(card,) * count,
-            source=source,
-            reason="CUDA_VISIBLE_DEVICES selects by number, and CUDA numbers unlike GPUs from the"
-            " fastest on, as only CUDA itself can tell",
-            remedy="set CUDA_DEVICE_ORDER=PCI_BUS_ID, or select by UUID",
-        )
-    return _read_of(chosen or (), source)
+    mask = host.env.get(_MASK)
+    if mask is None:
+        return _read_of([pair for pairs in gpus for pair in pairs], source)
+    return _masked(host, mask, gpus, f"{source}, as {_MASK} selects")
 
 
-def _read_of(gpus: Sequence[_Gpu], source: str) -> Read:
-    blank = [gpu for gpu in gpus if gpu.card.memory_total_bytes is None]
-    # one that may have memory of its own says more than one that has none
-    untold = next((gpu for gpu in blank if not gpu.card.unified), None)
+def _masked(
+    host: Host, mask: str, gpus: Sequence[Sequence[tuple[Accelerator, int | None]]], source: str
+) -> Read:
+    chosen = select(mask, len(gpus))
+    cards = [card for pairs in gpus for card, _ in pairs]
+    is_alike = len({(card.name, card.memory_total_bytes) for card in cards}) < 2
+    is_ordered = len(gpus) < 2 or host.env.get("CUDA_DEVICE_ORDER") == "PCI_BUS_ID"
+    if chosen is None:
+        reason = f"{_MASK} selects by UUID, which is not read"
+    elif not chosen or is_alike or is_ordered:
+        return _read_of([pair for number in chosen for pair in gpus[number]], source)
+    else:
+        reason = f"{_MASK} selects by number, and CUDA numbers unlike GPUs from the fastest on, as"
+        reason += " only CUDA itself can tell"
+    remedy = "set CUDA_DEVICE_ORDER=PCI_BUS_ID, and select by number as `nvidia-smi` lists"
+    driver = next((card.driver for card in cards), None)
+    card = Accelerator(vendor="nvidia", name=_UNNAMED, driver=driver, unified=False)
+    count = len(set(mask.split(",")))
+    return Read(cards=(card,) * count, source=source, reason=reason, remedy=remedy)
+
+
+def _read_of(pairs: Sequence[tuple[Accelerator, int | None]], source: str) -> Read:
+    """GPUs, each with the number of the error that hides its memory."""
+    blank = [pair for pair in pairs if pair[0].memory_total_bytes is None]
     reason: str | None = _SHARES if blank else None
     remedy: str | None = None
-    if untold is not None:
+    # one that may have memory of its own says more than one that has none
+    for _, refused in [pair for pair in blank if not pair[0].unified][:1]:
         silent = ("the NVIDIA driver does not tell this GPU's memory", _LOOK)
-        reason, remedy = _ERRORS.get(untold.refused, silent)
-    cards = tuple(gpu.card for gpu in gpus)
-    return Read(cards=cards, source=source, reason=reason, remedy=remedy)
+        reason, remedy = _ERRORS.get(refused, silent)
+    return Read(cards=tuple(card for card, _ in pairs), source=source, reason=reason, remedy=remedy)
 
 
-def _gpu(
-    host: Host, part: Mapping[str, Any], device: Mapping[str, Any], number: int, driver: str | None
-) -> _Gpu:
-    """`part` of a `device`, which is the device itself outside of MIG mode."""
+def _parts(
+    device: Mapping[str, Any], driver: str | None, *, is_arm: bool
+) -> list[tuple[Accelerator, int | None]]:
+    """A GPU; in MIG mode its instances stand in its place, for nothing runs on the whole of it."""
+    parts = device["instances"] if device.get("mig") else [device]
+    return [_card(part, device, driver, is_arm=is_arm) for part in parts]
+
+
+def _card(
+    part: Mapping[str, Any], device: Mapping[str, Any], driver: str | None, *, is_arm: bool
+) -> tuple[Accelerator, int | None]:
+    """`part` of a `device`, which is the device itself outside of MIG mode, and the number of the
+    error that hides its memory.
+    """
     name = part.get("name") or device.get("name") or _UNNAMED
     if part is not device and not re.search(r"\bMIG\b", name):
         name += " MIG"
@@ -202,10 +278,8 @@ def _gpu(
     refusals = part.get("refused") or {}
     refused = refusals.get("memory", refusals.get("handle"))
     # an Arm chip that says it has no frame buffer shares the RAM; the name identifies most of them
-    is_arm = normal_architecture(host.machine() or "") == "aarch64"
-    unified = bool(_UNIFIED_CHIP.search(name)) or (
-        total is None and refused == _NOT_SUPPORTED and is_arm
-    )
+    is_bufferless = total is None and refused == _NOT_SUPPORTED and is_arm
+    unified = is_bufferless or bool(_UNIFIED_CHIP.search(name))
     if unified:
         total = free = None
     capability = device.get("compute_capability")
@@ -219,8 +293,7 @@ def _gpu(
         compute_capability=".".join(map(str, capability)) if capability else None,
         memory_bandwidth_bytes_per_second=_bandwidth(part, device),
     )
-    uuids = str(part.get("uuid")).lower(), str(device.get("uuid")).lower()
-    return _Gpu(card=card, uuids=uuids, parent=number, refused=refused)
+    return card, refused
 
 
 def _bandwidth(part: Mapping[str, Any], device: Mapping[str, Any]) -> int | None:
@@ -234,39 +307,3 @@ def _bandwidth(part: Mapping[str, Any], device: Mapping[str, Any]) -> int | None
         return None
     eighths = 8 if part is device else max(1, round(8 * own / total))
     return int(2 * clock_mhz * 1_000_000 * width_bits // 8 * eighths // 8)
-
-
-def select(gpus: Sequence[_Gpu], count: int, mask: str, *, by_bus: bool) -> list[_Gpu] | None:
-    """What CUDA_VISIBLE_DEVICES leaves of `count` GPUs, in its order. The first word that names
-    none, or one again, ends it.
-
-    Words are numbers, or the beginning of one UUID alone (CUDA C++ Programming Guide, environment
-    variables). None where numbers were given and which GPU has which is not known: by default CUDA
-    puts the fastest first, `by_bus` is CUDA_DEVICE_ORDER=PCI_BUS_ID.
-    """
-    kinds = {(gpu.card.name, gpu.card.memory_total_bytes) for gpu in gpus}
-    words = [word.strip().lower() for word in mask.split(",")]
-    numbers = [whole(word, 5) for word in words]
-    if not by_bus and count > 1 and len(kinds) > 1 and not set(range(count)).isdisjoint(numbers):
-        return None
-    chosen: list[_Gpu] = []
-    for word, number in zip(words, numbers, strict=True):
-        named = _named(gpus, word, number)
-        # a GPU in MIG mode without instances is one that nothing can use
-        is_empty = not named and number in range(count)
-        if not is_empty and all(any(gpu is other for other in chosen) for gpu in named):
-            break
-        chosen += named
-    return chosen
-
-
-def _named(gpus: Sequence[_Gpu], word: str, number: int | None) -> list[_Gpu]:
-    """The GPU, or the instances of it, of that number, or those whose UUID begins with `word`; none
-    where it is not one UUID alone.
-    """
-    if number is not None:
-        return [gpu for gpu in gpus if gpu.parent == number]
-    # the first of `uuids` is that of an instance, the other of the GPU it is on
-    at = {"mig-": 0, "gpu-": 1}.get(word[:4])
-    named = [gpu for gpu in gpus if at is not None and gpu.uuids[at].startswith(word)]
-    return named if len({gpu.uuids[at or 0] for gpu in named}) == 1 else []

@@ -1,5 +1,5 @@
-"""Where each runtime stores its models: by its own variables, its service's unit files and the
-folders it takes by default.
+"""Where each runtime stores its models, by its own variables, its service's unit files and the
+folders it takes by default; and how much is free on the disks there.
 """
 
 from __future__ import annotations
@@ -7,12 +7,23 @@ from __future__ import annotations
 import re
 
 from ...core.records import Record
-from .host import Host
+from ..record import LM_STUDIO, NETWORK_FILESYSTEMS, SET_DISK, Disk
+from .host import Facts, Host, Mount, Space, parse_meminfo, reason_of
+from .memory import MEMINFO
 
 _UNITS = tuple(
     f"{folder}/systemd/system/ollama.service"
     for folder in ("/etc", "/run", "/usr/local/lib", "/usr/lib", "/lib")
 )
+# options of a mounted file system that hold accounts to less than what is free (mount(8), xfs(5));
+# of a project's quota statvfs knows
+_QUOTAS = {"usrquota", "grpquota", "uquota", "gquota", "quota", "usrjquota", "grpjquota"}
+# file systems that lie in folders of others, which the mount table does not name
+_STACKED = ("overlay", "aufs", "unionfs", "ecryptfs", "fuse")
+# block devices in RAM -> their drivers
+_MEMORY_DEVICES = {"/dev/zram": "zram", "/dev/ram": "brd"}
+_LOOK = "`findmnt -T FOLDER` shows what it lies on; or name a folder on a disk"
+_MAX_SHOWN = 300
 
 
 class Place(Record):
@@ -79,9 +90,9 @@ def ollama(host: Host) -> Place | None:
     """The server's folder: as a service it has its own account and variables, which this shell
     does not see (ollama/ollama#2676).
     """
-    for file in _UNITS if host.system == "linux" else ():
-        if (text := host.read_text(file)) is not None:
-            return _service_place(host, file, text)
+    file = next((file for file in _UNITS if host.read_text(file)), None)
+    if host.system == "linux" and file:
+        return _service_place(host, file)
     if host.system == "linux" and host.exists("/snap/ollama/current"):
         why = "the snap's own folder, unless `snap get ollama models` says another"
         return Place(path="/var/snap/ollama/common/models", why=why, account="root")
@@ -90,11 +101,10 @@ def ollama(host: Host) -> Place | None:
     return _default(host, ".ollama", "models")
 
 
-def _service_place(host: Host, file: str, text: str) -> Place | None:
-    for name in host.listdir(f"{file}.d"):
-        if name.endswith(".conf"):
-            text += "\n" + (host.read_text(f"{file}.d/{name}") or "")
-    unit = parse_unit(text)
+def _service_place(host: Host, file: str) -> Place | None:
+    names = [name for name in host.listdir(f"{file}.d") if name.endswith(".conf")]
+    texts = [host.read_text(path) or "" for path in (file, *(f"{file}.d/{name}" for name in names))]
+    unit = parse_unit("\n".join(texts))
     account = unit.get("User", "root")
     host.accounts.add(account)
     if path := unit.get("$OLLAMA_MODELS"):
@@ -104,8 +114,7 @@ def _service_place(host: Host, file: str, text: str) -> Place | None:
     home = unit.get("$HOME") or next(homes, "")
     if not home.startswith("/"):
         return None
-    path = host.join(home, ".ollama", "models")
-    return Place(path=path, why=f"home of {file}", account=account)
+    return Place(path=host.join(home, ".ollama", "models"), why=f"home of {file}", account=account)
 
 
 def whisper_cpp(host: Host) -> Place | None:
@@ -114,25 +123,14 @@ def whisper_cpp(host: Host) -> Place | None:
 
 
 def lm_studio(host: Host) -> Place | None:
-    """LM Studio's folder of models; None where it was never started here, for then it has none.
-
-    Its home is named by a pointer file, else it is the older folder if that is there, else the
-    newer one; `downloadsFolder` of its settings may move the models
-    (lmstudio-ai/lmstudio-bug-tracker#1601).
+    """LM Studio's usual folder of models, in the older of its two homes if that is there; None
+    where neither is.
     """
-    if (home := host.home()) is None:
-        return None
-    pointer = (host.read_text(host.join(home, ".lmstudio-home-pointer"), 4096) or "").strip()
-    older, newer = host.join(home, ".cache", "lm-studio"), host.join(home, ".lmstudio")
-    folder = older if host.exists(older) else newer
-    folder = pointer if host.paths.isabs(pointer) else folder
-    if not host.exists(folder):
-        return None
-    settings = host.read_text(host.join(folder, "settings.json")) or ""
-    moved = re.search(r'"downloadsFolder"\s*:\s*"([^"\\]+)"', settings)
-    if moved and host.paths.isabs(moved[1]):
-        return Place(path=moved[1], why="downloadsFolder of its settings")
-    return Place(path=host.join(folder, "models"), why="its default")
+    for parts in ((".cache", "lm-studio"), (".lmstudio",)):
+        place = _default(host, *parts, "models")
+        if place and host.exists(host.paths.dirname(place.path)):
+            return place
+    return None
 
 
 # by the names that `store` has in specs/runtimes
@@ -142,3 +140,130 @@ PLACES = {
     "ollama": ollama,
     "whisper.cpp": whisper_cpp,
 }
+
+
+# ------------------------------------------------------------------ disks
+
+
+def read_disks(host: Host, facts: Facts) -> None:
+    """One disk a purpose; each that cannot be read has its own reason."""
+    disks = []
+    for purpose, find in (*PLACES.items(), (LM_STUDIO, lm_studio)):
+        fact = f"disks.{purpose}"
+        try:
+            place = host.within(lambda find=find: find(host))  # type: ignore[misc]
+        except (OSError, ValueError) as error:
+            facts.miss(fact, f"its folder could not be looked up: {reason_of(error)}")
+            continue
+        if place is not None:
+            disks.append(_read_disk(host, facts, purpose, place))
+        elif purpose != LM_STUDIO:
+            facts.miss(fact, "its folder is not known: no home folder is set", SET_DISK)
+    unknown = "no place where a runtime stores models is known"
+    source = "each place has its own entry, disks.<purpose>"
+    facts.settle("disks", tuple(disks) or None, source, unknown, SET_DISK)
+
+
+def _read_disk(host: Host, facts: Facts, purpose: str, place: Place) -> Disk:
+    fact = f"disks.{purpose}"
+    folder, space, writable, failure = place.path, None, None, "the volume did not say"
+    try:
+        folder, space, writable = host.within(lambda: _look(host, place))
+    except NotADirectoryError as error:
+        writable, failure = False, str(error)
+    except (OSError, ValueError) as error:
+        failure = reason_of(error)
+    if space is not None and not space.total_bytes:
+        space, failure = None, "its file system tells no size"
+    # of a folder that could not be looked up, the mount that its name states
+    mount = host.mount_of(folder) if host.paths.isabs(folder) else None
+    disk = Disk(
+        purpose=purpose,
+        path=place.path,
+        filesystem=(mount and mount.filesystem) or None,
+        writable=writable,
+        backing=_memory_device(mount),
+    )
+    shown = folder if len(folder) <= _MAX_SHOWN else folder[: _MAX_SHOWN - 1] + "…"
+    if writable is None:
+        reason = f"whether this account may write to {shown} is not known: {failure}"
+        facts.miss(f"{fact}.writable", reason, SET_DISK)
+    if space is None:
+        facts.miss(f"{fact}.free_bytes", f"free space of {shown}: {failure}", SET_DISK)
+    else:
+        names = ("free_bytes", "total_bytes", "free_files")
+        disk = disk.replace(**{name: getattr(space, name) for name in names})
+    call = "GetDiskFreeSpaceEx" if host.system == "windows" else "statvfs"
+    facts.sources[fact] = f"{place.why}; {call} of {folder}"
+    if mount is not None:
+        words = (", on a network" * disk.on_network) + (", which is RAM" * disk.in_memory)
+        facts.sources[fact] += f"; {mount.filesystem} on {mount.point}{words}"
+    if host.system == "linux":
+        _miss_unseen(host, facts, fact, mount, space)
+    return disk
+
+
+def _memory_device(mount: Mount | None) -> str | None:
+    """The kind of device in RAM that holds the bytes, if one does."""
+    source = mount.source if mount else ""
+    return next((kind for start, kind in _MEMORY_DEVICES.items() if source.startswith(start)), None)
+
+
+def _look(host: Host, place: Place) -> tuple[str, Space | None, bool | None]:
+    """The nearest folder that exists, upwards: a download would make the rest; the space of its
+    volume, and whether the account that stores there may write.
+    """
+    folder = host.resolve(place.path)
+    while not host.exists(folder) and host.paths.dirname(folder) != folder:
+        folder = host.paths.dirname(folder)
+    if not host.is_folder(folder) and host.exists(folder):
+        raise NotADirectoryError("it is a file, not a folder")
+    space = host.space(folder)
+    # under WSL 2 the disk is a file that grows on the Windows drive (microsoft/WSL#4373)
+    outer = (
+        host.space("/mnt/c") if "microsoft" in host.release() and host.exists("/mnt/c") else None
+    )
+    if space and outer:
+        space = space.replace(free_bytes=min(space.free_bytes, outer.free_bytes))
+    mount = host.mount_of(folder)
+    if space and (space.read_only or (mount and mount.read_only)):
+        return folder, space, False
+    # what a service's own account stores is judged by space and mount alone
+    return folder, space, bool(place.account and space) or host.can_write(folder)
+
+
+def _windows_drive(host: Host) -> Space | None:
+    """Under WSL 2 the disk is a file that grows on the Windows drive (microsoft/WSL#4373)."""
+    in_wsl = "microsoft" in host.release() and host.exists("/mnt/c")
+    return host.space("/mnt/c") if in_wsl else None
+
+
+def _miss_unseen(
+    host: Host, facts: Facts, fact: str, mount: Mount | None, space: Space | None
+) -> None:
+    """What is not read: quotas, and whether the files of a stacked file system take RAM."""
+    if mount and _QUOTAS & {option.partition("=")[0] for option in mount.options.split(",")}:
+        reason = f"{mount.point} has quotas, and what they leave to this account is not read"
+        facts.miss(f"{fact}.quota", reason, "`quota -s` tells it")
+    if mount is None:
+        why = None if host.mounts() else host.why("/proc/self/mountinfo")
+    else:
+        why = f"{mount.point} is {mount.filesystem}, which does not tell where it keeps the files"
+        why = why if _is_stacked(mount) else None
+    if why is None or space is None:
+        return
+    # what is larger than RAM and swap is taken for a disk: a tmpfs is half the RAM unless somebody
+    # set it. lxcfs tells a container's limit for the machine's RAM
+    is_lxc = any(other.filesystem == "fuse.lxcfs" for other in host.mounts())
+    meminfo = parse_meminfo(host.read_text(MEMINFO) or "")
+    ram_bytes = meminfo.get("MemTotal", 0) + meminfo.get("SwapTotal", 0)
+    if mount and not is_lxc and 0 < ram_bytes < space.total_bytes:
+        facts.sources[fact] += ", taken for a disk, for it is larger than RAM and swap"
+    else:
+        facts.miss(f"{fact}.backing", f"whether files there take RAM is not told: {why}", _LOOK)
+
+
+def _is_stacked(mount: Mount) -> bool:
+    is_layer = mount.filesystem.lower().partition(".")[0] in _STACKED
+    is_remote = mount.filesystem in NETWORK_FILESYSTEMS
+    return mount.source.startswith("/dev/loop") or (is_layer and not is_remote)

@@ -1,5 +1,6 @@
 """What the running system answers beside files, by name: a recorded tree has the same names in its
-facts.json. Answers are what JSON holds: bytes are hexadecimal.
+facts.json. Answers are what JSON holds: bytes are hexadecimal. The only module that starts a
+process, for what may hang or crash: NVIDIA's library.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ _ADAPTER_VALUES = {
     "name": "DriverDesc",
     "memory": "HardwareInformation.qwMemorySize",
 }
+# a driver that nothing keeps loaded starts each of eight GPUs anew, a second or more each; busy
+# ones took over two (NordicHPC/sonar#92)
+NVML_SECONDS = 10.0
 
 
 def sysctl(name: str) -> str:
@@ -53,16 +57,12 @@ def _display_adapters() -> list[dict[str, Any]] | None:
     """Adapters that are there now: the registry's class of displays also lists those that were
     taken out. Each has `id` (PCI), `name` and `memory` bytes; None where unread.
     """
-    if os.name != "nt":
-        return None
-    import re
-
     keys: dict[str, str] = {}
     # one key for each output of an adapter
     for number in range(64):
-        path = registry_value(r"HARDWARE\DEVICEMAP\VIDEO", rf"\Device\Video{number}")
-        if path is not None:
-            inner = re.sub(r"(?i)^\\registry\\machine\\", "", str(path))
+        path = str(registry_value(r"HARDWARE\DEVICEMAP\VIDEO", rf"\Device\Video{number}") or "")
+        if path.lower().startswith("\\registry\\machine\\"):
+            inner = path[len("\\registry\\machine\\") :]
             keys.setdefault(inner.rpartition("\\")[0].lower(), inner)
     adapters = [
         {name: registry_value(key, value) for name, value in _ADAPTER_VALUES.items()}
@@ -71,26 +71,32 @@ def _display_adapters() -> list[dict[str, Any]] | None:
     return [adapter for adapter in adapters if any(adapter.values())] or None
 
 
-def _processor_features() -> list[int] | None:
-    """The numbers of the features of Windows' winnt.h (PF_…_AVAILABLE) that are there."""
+def _kernel32() -> Any:
+    """Windows' functions; None on another system."""
     if os.name != "nt":
         return None
     import ctypes
 
-    ask = ctypes.__dict__["windll"].kernel32.IsProcessorFeaturePresent
-    return [number for number in range(64) if ask(number)]
+    return ctypes.__dict__["windll"].kernel32
+
+
+def _processor_features() -> list[int] | None:
+    """The numbers of the features of Windows' winnt.h (PF_…_AVAILABLE) that are there."""
+    kernel = _kernel32()
+    return kernel and [number for number in range(64) if kernel.IsProcessorFeaturePresent(number)]
 
 
 def _processor_information() -> str | None:
     """Windows' GetLogicalProcessorInformationEx of RelationProcessorCore in hexadecimal."""
-    if os.name != "nt":
+    kernel = _kernel32()
+    if kernel is None:
         return None
     import ctypes
 
-    ask = ctypes.__dict__["windll"].kernel32.GetLogicalProcessorInformationEx
     size = ctypes.c_ulong(2**20)
     buffer = ctypes.create_string_buffer(size.value)
-    return buffer.raw[: size.value].hex() if ask(0, buffer, ctypes.byref(size)) else None
+    done = kernel.GetLogicalProcessorInformationEx(0, buffer, ctypes.byref(size))
+    return buffer.raw[: size.value].hex() if done else None
 
 
 def _cwd() -> str | None:
@@ -122,10 +128,15 @@ def _cores() -> dict[str, int | None]:
     return {"physical": psutil.cpu_count(logical=False), "usable": usable}
 
 
-def _nvml() -> Any:
-    from .child import ask_nvml
+def _mounts() -> dict[str, str]:
+    import psutil
 
-    return ask_nvml()
+    parts = psutil.disk_partitions(all=sys.platform != "win32")
+    return {part.mountpoint: part.fstype for part in parts}
+
+
+def _affinity() -> list[int] | None:
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
 
 
 def _read_at() -> str:
@@ -138,18 +149,61 @@ def _uname(field: str) -> str | None:
     return getattr(os.uname(), field) if hasattr(os, "uname") else None
 
 
+def ask_nvml() -> dict[str, Any]:
+    """What `nvml.py` prints, or `why` it says nothing.
+
+    It runs with this interpreter, isolated from the folder, variables and packages of the caller,
+    and writes no byte code. It is killed after NVML_SECONDS, and not waited for: a process that
+    waits inside a driver ends only when the driver lets it.
+    """
+    import json
+    import subprocess
+    import threading
+
+    program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "nvml.py")
+    if not sys.executable or getattr(sys, "frozen", False) or not os.path.isfile(program):
+        return {"why": "this program runs without a Python interpreter of its own"}
+    python = os.path.abspath(sys.executable)
+    # CREATE_NO_WINDOW
+    quiet: dict[str, Any] = {"creationflags": 0x08000000} if sys.platform == "win32" else {}
+    try:
+        child = subprocess.Popen(
+            [python, "-I", "-S", "-B", program],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            cwd=os.path.dirname(python),
+            **quiet,
+        )
+    except (OSError, ValueError) as error:
+        return {"why": f"no process could be started ({error})"}
+    try:
+        text = child.communicate(timeout=NVML_SECONDS)[0]
+    except subprocess.TimeoutExpired:
+        child.kill()
+        # reaped whenever the driver lets it end
+        threading.Thread(target=child.communicate, daemon=True).start()
+        return {"why": f"it gave no answer within {NVML_SECONDS:g} seconds"}
+    if status := child.returncode:
+        how = f"by signal {-status}" if status < 0 else f"with status {status}"
+        return {"why": f"the process that asked it ended {how}"}
+    try:
+        return dict(json.loads(text))
+    except (ValueError, TypeError):
+        return {"why": "its answer could not be understood"}
+
+
 ANSWERS: dict[str, Callable[[], Any]] = {
     # of this process: the numbers of the CPUs that it may use
-    "affinity": lambda: (
-        sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
-    ),
+    "affinity": _affinity,
     "cores": _cores,
     "cwd": _cwd,
     "display_adapters": _display_adapters,
     "hostname": lambda: _uname("nodename"),
     "machine": lambda: _uname("machine"),
     "memory": _memory,
-    "nvml": _nvml,
+    "mounts": _mounts,
+    "nvml": ask_nvml,
     # of this interpreter
     "pointer_bits": lambda: 64 if sys.maxsize > 2**32 else 32,
     "processor_features": _processor_features,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from helpers.recordings import LINUX
-from selfhost.machine.probes.recorded import RecordedHost, file_name
+from selfhost.machine.probes.host import RecordedHost, file_name
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from selfhost.judge.pace.processor import bandwidth as judged
 from selfhost.machine.probes import bandwidth
 from selfhost.machine.probes.bandwidth import FACT, Trace, joint_rate
-from selfhost.machine.probes.recorded import RecordedHost
+from selfhost.machine.probes.host import RecordedHost
 from selfhost.machine.reader import Machine
 
 MIB, GB = 2**20, 10**9

@@ -21,8 +21,7 @@ from helpers.recordings import (
     version_2,
 )
 from selfhost.machine.probes import read_machine
-from selfhost.machine.probes.host import parse_mountinfo
-from selfhost.machine.probes.recorded import RecordedHost
+from selfhost.machine.probes.host import RecordedHost, parse_mountinfo
 
 BOX = "b29faf21b7eff959f64b4192c34d5d67a707fe8561e9eaa608cb27693fba4242"
 

@@ -9,7 +9,7 @@ import pytest
 from helpers.each import each
 from helpers.recordings import PARTS, part, recorded, text_of
 from selfhost.machine.probes import cpu, read_machine
-from selfhost.machine.probes.recorded import RecordedHost
+from selfhost.machine.probes.host import RecordedHost
 
 
 @each("name", part("cpuinfo"))

@@ -12,7 +12,7 @@ from selfhost import check
 from selfhost.judge.checks import Finding
 from selfhost.machine.changes import apply
 from selfhost.machine.probes import read_machine
-from selfhost.machine.probes.recorded import RecordedHost
+from selfhost.machine.probes.host import RecordedHost
 from selfhost.machine.record import Disk, Machine
 
 GIB = 2**30

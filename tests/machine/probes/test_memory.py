@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from helpers.recordings import DATA_LIMIT, GIB, MEMINFO, part, text_of, version_2
-from selfhost.machine.probes import procfs, read_machine
-from selfhost.machine.probes.recorded import RecordedHost
+from selfhost.machine.probes import host, read_machine
+from selfhost.machine.probes.host import RecordedHost
 
 
 @pytest.mark.parametrize("name", part("meminfo"))
@@ -16,7 +16,7 @@ def test_recorded_meminfo(name: str) -> None:
     """MemTotal of every recorded machine is its first line, in KiB."""
     text = text_of(name)
     line = next(line for line in text.splitlines() if line.startswith("MemTotal"))
-    found = procfs.parse_meminfo(text)
+    found = host.parse_meminfo(text)
     assert found["MemTotal"] == int(line.split()[1]) * 1024
     assert found.get("HugePages_Total", 0) < 2**20
 

@@ -13,11 +13,9 @@ import pytest
 from helpers.paths import RECORDS
 from helpers.schemas import validate
 from selfhost import Machine, Verdict, Workload, check
-from selfhost.machine.probes import Host, present
-from selfhost.machine.probes.facts import Facts
-from selfhost.machine.probes.present import read_models
-from selfhost.machine.probes.recorded import RecordedHost
-from selfhost.machine.probes.redact import redactor
+from selfhost.machine.probes import Host, redactor
+from selfhost.machine.probes.host import Facts, RecordedHost
+from selfhost.machine.probes.models import read_models
 from selfhost.machine.record import Disk, PresentModel
 
 RECORD = RECORDS / "vm-24gib.json"
@@ -337,7 +335,7 @@ def test_time_and_number_are_bounded_and_said(
     none = read(host_of(tmp_path), seconds=-1)
     assert none.values["models_present"] == ()
     assert "time" in none.unread["models_present.huggingface"].reason
-    monkeypatch.setattr(present, "MAX_MODELS", 20)
+    monkeypatch.setattr("selfhost.machine.probes.models.MAX_MODELS", 20)
     some = read(host_of(tmp_path))
     assert len(some.values["models_present"]) == 20
     assert "20 models" in some.unread["models_present.huggingface"].reason

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from selfhost.machine.probes import Host
-from selfhost.machine.probes.process import read_process
+from selfhost.machine.probes.memory import read_process
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc is Linux's")

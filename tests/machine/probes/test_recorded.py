@@ -17,7 +17,7 @@ from helpers.recordings import Altered, lawful
 from selfhost.machine.probes import (
     read_machine,
 )
-from selfhost.machine.probes.recorded import RecordedHost
+from selfhost.machine.probes.host import RecordedHost
 from selfhost.machine.record import FACTS
 
 CASES = sorted(path.parent for path in MACHINES.glob("*/expected.json"))

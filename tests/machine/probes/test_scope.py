@@ -11,7 +11,7 @@ from helpers.recordings import GIB, ROOT_MOUNT, text_of
 from selfhost import Outcome, Route, check
 from selfhost.machine.changes import apply
 from selfhost.machine.probes import read_machine
-from selfhost.machine.probes.recorded import RecordedHost
+from selfhost.machine.probes.host import RecordedHost
 
 
 @pytest.mark.parametrize("word", ["x86_64", "aarch64", "armv7l"])

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from helpers.paths import SPECS
 from helpers.recordings import MEMINFO
-from selfhost.machine.probes import read_machine, software, stores
-from selfhost.machine.probes.recorded import RecordedHost
+from selfhost.machine.probes import models, read_machine, stores
+from selfhost.machine.probes.host import RecordedHost
 
 
 def test_runtimes_are_found_and_not_run(build: Callable[..., RecordedHost]) -> None:
@@ -74,8 +74,8 @@ def test_what_is_looked_for_is_what_the_runtime_files_state() -> None:
     assert RUNTIMES
     assert {
         name: spec["id"] for spec in RUNTIMES for name in spec.get("present", ())
-    } == software.COMMANDS
+    } == models.COMMANDS
     assert {
         name: spec["id"] for spec in RUNTIMES for name in spec.get("distributions", ())
-    } == software.DISTRIBUTIONS
+    } == models.DISTRIBUTIONS
     assert {spec["store"] for spec in RUNTIMES} == set(stores.PLACES)

@@ -9,7 +9,7 @@ import pytest
 
 from helpers.recordings import FULL, GIB, SPACE, place, under, version_2
 from selfhost.machine.probes import read_machine
-from selfhost.machine.probes.recorded import RecordedHost
+from selfhost.machine.probes.host import RecordedHost
 
 
 @pytest.mark.parametrize(

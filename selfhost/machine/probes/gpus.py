@@ -1,5 +1,5 @@
-"""Accelerators: which are there and what memory they have, from files; NVIDIA's driver alone is
-asked (`nvidia.py`).
+"""GPUs: which are there and what memory they have, from files; NVIDIA's driver alone is asked
+(`nvidia.py`).
 """
 
 from __future__ import annotations
@@ -9,35 +9,24 @@ from collections.abc import Mapping, Sequence
 
 from ...core.records import pattern
 from ..record import FILL_IN, Accelerator
-from .facts import Facts
-from .host import Host
-from .pci import (
-    AMD,
-    DRM,
-    INTEL,
+from .host import Facts, Host, parse_stat, whole
+from .nvidia import (
     MAX_NAMES_BYTES,
     NVIDIA,
     PCI,
     WSL_DEVICE,
     Device,
     Read,
-    display_devices,
-    driver_present,
     name_on_bus,
+    read_nvidia,
 )
-from .procfs import parse_stat, whole
 
 ACCELERATORS, MEMORY = "accelerators", "accelerators.memory_total_bytes"
+DRM = "/sys/class/drm"
+AMD, INTEL = "0x1002", "0x8086"
 _NODES = "/sys/class/kfd/kfd/topology/nodes"
 # names of AMD's cards by device and revision, of libdrm
 _AMD_NAMES = ("/usr/share/libdrm/amdgpu.ids", "/opt/amdgpu/share/libdrm/amdgpu.ids")
-# variables of ROCm and HIP that hide cards
-_MASKS = {AMD: ("ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")}
-_MAKERS = {AMD: "an AMD", INTEL: "an Intel"}
-_NAME_IT = (
-    "run selfhost in Windows, which can tell; or name the GPU: "
-    + "add `--gpu NAME` to `selfhost check`"
-)
 _SHARES = "the GPU shares the machine's RAM"
 _MAX_BYTES, _MIB = 2**50, 2**20
 
@@ -55,43 +44,8 @@ def read_accelerators(host: Host, facts: Facts) -> None:
         facts.miss(ACCELERATORS, reason, FILL_IN)
 
 
-def _read_linux(host: Host, facts: Facts) -> None:
-    devices, why = display_devices(host)
-    is_container = facts.values.get("scope") == "container"
-    ram_bytes = facts.values.get("memory_total_bytes")
-    nodes = _rocm_nodes(host)
-    amd = [device for device in devices if device.vendor == AMD]
-    # bus 00 is the processor's own graphics, which shares RAM and speeds nothing up here; recorded
-    # trees may leave colons out
-    intel = [device for device in devices if device.vendor == INTEL]
-    intel = [device for device in intel if device.slot.replace(":", "")[4:6] not in ("00", "")]
-    parts = [_read_nvidia(host, [device for device in devices if device.vendor == NVIDIA])]
-    if amd:
-        amd.sort(key=lambda device: nodes.get(device.slot.lower(), (len(nodes), 0))[0])
-        cards = [_amd_card(host, device, nodes, ram_bytes) for device in amd]
-        parts.append(_read_handed(host, amd, cards, is_container=is_container))
-    if intel:
-        cards = [_intel_card(host, device) for device in intel]
-        parts.append(_read_handed(host, intel, cards, is_container=is_container))
-    if not any(parts) and host.exists(WSL_DEVICE):
-        reason = f"WSL 2 hands on the GPU of Windows as {WSL_DEVICE}, which does not tell whose it"
-        facts.miss(ACCELERATORS, f"{reason} is nor its memory", _NAME_IT)
-    else:
-        _put(facts, parts, why, f"{PCI}: no GPU of NVIDIA, AMD or Intel")
-
-
-def _read_nvidia(host: Host, devices: Sequence[Device]) -> Read | None:
-    """None where no file shows one: most computers have none."""
-    is_board = host.system == "linux" and host.exists("/proc/device-tree/model")
-    if not devices and not is_board and not driver_present(host):
-        return None
-    from .nvidia import read_nvidia
-
-    return read_nvidia(host, devices)
-
-
 def _put(facts: Facts, parts: Sequence[Read | None], why: str | None, none: str) -> None:
-    read = [part for part in parts if part is not None]
+    read = list(filter(None, parts))
     cards = tuple(card for part in read for card in part.cards)
     if why and not cards:
         facts.miss(ACCELERATORS, why, FILL_IN)
@@ -100,19 +54,61 @@ def _put(facts: Facts, parts: Sequence[Read | None], why: str | None, none: str)
     if any(card.unified is None for card in cards):
         reason = "neither name nor driver tell whether the GPU shares the machine's RAM"
         facts.miss(f"{ACCELERATORS}.unified", reason, FILL_IN)
-    _miss_memory(facts, read)
+    if reasons := [part.reason for part in read if part.reason]:
+        remedies = dict.fromkeys(part.remedy for part in read if part.remedy)
+        facts.miss(MEMORY, "; ".join(reasons), "; ".join(remedies) or None)
 
 
-def _miss_memory(facts: Facts, read: Sequence[Read]) -> None:
-    blank = [
-        part
-        for part in read
-        if part.reason and any(card.memory_total_bytes is None for card in part.cards)
-    ]
-    reasons = "; ".join(filter(None, (part.reason for part in blank)))
-    remedies = dict.fromkeys(filter(None, (part.remedy for part in blank)))
-    if blank:
-        facts.miss(MEMORY, reasons, "; ".join(remedies) or None)
+# ------------------------------------------------------------------ Linux
+
+
+def _read_linux(host: Host, facts: Facts) -> None:
+    devices, why = display_devices(host)
+    is_container = facts.values.get("scope") == "container"
+    parts = [read_nvidia(host, [device for device in devices if device.vendor == NVIDIA])]
+    if amd := [device for device in devices if device.vendor == AMD]:
+        nodes, ram_bytes = _rocm_nodes(host), facts.values.get("memory_total_bytes")
+        amd.sort(key=lambda device: nodes.get(device.slot.lower(), (len(nodes), 0))[0])
+        cards = [_amd_card(host, device, nodes, ram_bytes) for device in amd]
+        parts.append(_read_handed(host, amd, cards, is_container=is_container))
+    # bus 00 is the processor's own graphics, which shares RAM and speeds nothing up here; recorded
+    # trees may leave colons out
+    intel = [device for device in devices if device.vendor == INTEL]
+    intel = [device for device in intel if device.slot.replace(":", "")[4:6] not in ("00", "")]
+    if intel:
+        cards = [_intel_card(host, device) for device in intel]
+        parts.append(_read_handed(host, intel, cards, is_container=is_container))
+    if not any(parts) and host.exists(WSL_DEVICE):
+        reason = f"WSL 2 hands on the GPU of Windows as {WSL_DEVICE}, which does not tell whose it"
+        remedy = "run selfhost in Windows, which can tell; or name the GPU: "
+        remedy += "add `--gpu NAME` to `selfhost check`"
+        facts.miss(ACCELERATORS, f"{reason} is nor its memory", remedy)
+    else:
+        _put(facts, parts, why, f"{PCI}: no GPU of NVIDIA, AMD or Intel")
+
+
+def display_devices(host: Host) -> tuple[list[Device], str | None]:
+    """Display adapters and accelerators, and why one could not be told, if so."""
+    devices, why = [], None
+    # a board or small virtual machine without a PCI bus has /sys/bus all the same
+    if not host.exists(PCI) and not host.listdir("/sys/bus"):
+        why = f"{PCI} cannot be listed"
+    for slot in host.listdir(PCI):
+        folder = f"{PCI}/{slot}"
+        kind, vendor = host.read_word(f"{folder}/class"), host.read_word(f"{folder}/vendor")
+        is_display = kind.startswith(("0x03", "0x1200"))
+        if not kind and vendor in ("", NVIDIA, AMD):
+            why = host.why(f"{folder}/class")
+        elif is_display and not vendor:
+            why = host.why(f"{folder}/vendor")
+        elif is_display:
+            devices.append(Device(folder=folder, slot=slot, vendor=vendor))
+    for name in [] if devices else host.listdir(DRM):
+        # where the bus does not show, the driver's own folders do
+        vendor = host.read_word(f"{DRM}/{name}/device/vendor")
+        if re.fullmatch(r"card\d+", name) and vendor:
+            devices.append(Device(folder=f"{DRM}/{name}/device", slot="", vendor=vendor))
+    return devices, why
 
 
 def _read_handed(
@@ -121,28 +117,37 @@ def _read_handed(
     """Which of `every` card of AMD or Intel a program here may use: the bus of a container shows
     those of the host, of which it was handed some render nodes.
     """
-    vendor = devices[0].vendor
-    pairs = zip(devices, every, strict=True)
-    handed = [card for device, card in pairs if not is_container or _is_handed(host, device)]
-    cards = tuple(handed or every)
-    maker = _MAKERS[vendor]
-    source = PCI if devices[0].slot else DRM
-    mask = next((name for name in _MASKS.get(vendor, ()) if name in host.env), None)
-    if mask or not handed:
-        cards = tuple(c.replace(memory_total_bytes=None, memory_free_bytes=None) for c in cards)
-    if not handed:
+    is_amd, nodes = devices[0].vendor == AMD, set(host.listdir("/dev/dri"))
+    cards = tuple(
+        card
+        for device, card in zip(devices, every, strict=True)
+        if not is_container or nodes & set(host.listdir(f"{device.folder}/drm"))
+    )
+    # variables of ROCm and HIP that hide cards
+    masks = ("ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES") if is_amd else ()
+    mask = next((name for name in masks if name in host.env), None)
+    maker, remedy = "an AMD" if is_amd else "an Intel", FILL_IN
+    reason = f"{maker} GPU's driver does not tell its memory in files"
+    if not cards:
         reason = f"{maker} GPU is there, but not handed to this container"
         remedy = "start the container with `--device /dev/kfd --device /dev/dri`"
-        return Read(cards=cards, source=source, reason=reason, remedy=remedy)
-    blank = [card for card in cards if card.memory_total_bytes is None]
-    reason = f"{maker} GPU's driver does not tell its memory in files"
-    reason = _SHARES if all(card.unified for card in blank) else reason
-    reason = f"which AMD GPUs {mask} selects is not read" if mask else reason
-    return Read(cards=cards, source=source, reason=reason, remedy=FILL_IN)
+        cards = tuple(map(_blank, every))
+    elif mask:
+        reason, cards = f"which AMD GPUs {mask} selects is not read", tuple(map(_blank, cards))
+    elif all(card.unified for card in cards if card.memory_total_bytes is None):
+        reason = _SHARES
+    read = Read(cards=cards, source=PCI if devices[0].slot else DRM)
+    return _explained(read, reason, remedy)
 
 
-def _is_handed(host: Host, device: Device) -> bool:
-    return not set(host.listdir("/dev/dri")).isdisjoint(host.listdir(f"{device.folder}/drm"))
+def _blank(card: Accelerator) -> Accelerator:
+    return card.replace(memory_total_bytes=None, memory_free_bytes=None)
+
+
+def _explained(read: Read, reason: str, remedy: str) -> Read:
+    """With why the memory of some is None, where it is."""
+    is_whole = all(card.memory_total_bytes is not None for card in read.cards)
+    return read if is_whole else read.replace(reason=reason, remedy=remedy)
 
 
 def _size(host: Host, path: str) -> int | None:
@@ -150,9 +155,6 @@ def _size(host: Host, path: str) -> int | None:
     word = host.read_word(path)
     number = int(word, 16) if re.fullmatch(r"0x[0-9a-f]{1,16}", word) else whole(word)
     return number if number and number <= _MAX_BYTES else None
-
-
-# ------------------------------------------------------------------ AMD
 
 
 def _rocm_nodes(host: Host) -> dict[str, tuple[int, int]]:
@@ -207,28 +209,26 @@ def _amd_name(host: Host, folder: str) -> str:
         return name
     number, revision = (host.read_word(f"{folder}/{file}") for file in ("device", "revision"))
     wanted = [word.removeprefix("0x") for word in (number, revision)]
-    for line in "\n".join(host.read_text(p, MAX_NAMES_BYTES) or "" for p in _AMD_NAMES).split("\n"):
+    lists = (host.read_text(path, MAX_NAMES_BYTES) or "" for path in _AMD_NAMES)
+    for line in "\n".join(lists).splitlines():
         fields = [field.strip() for field in line.split(",", 2)]
         if [field.lower() for field in fields[:2]] == wanted and fields[2:] > [""]:
             return fields[2]
     return f"AMD GPU {number}".strip()
 
 
-# ------------------------------------------------------------------ Intel
-
-
 def _intel_card(host: Host, device: Device) -> Accelerator:
     """xe tells of each tile, i915 of the card in some versions (AlexsJones/llmfit#733)."""
     tiles = [name for name in host.listdir(device.folder) if re.fullmatch(r"tile\d+", name)]
-    sizes = [_size(host, f"{device.folder}/{name}/physical_vram_size_bytes") for name in tiles]
-    if not sizes:
+    paths = [f"{device.folder}/{name}/physical_vram_size_bytes" for name in tiles]
+    if not paths:
         cards = [name for name in host.listdir(f"{device.folder}/drm") if name.startswith("card")]
-        sizes = [_size(host, f"{device.folder}/drm/{name}/lmem_total_bytes") for name in cards]
-    stated = [size for size in sizes if size]
+        paths = [f"{device.folder}/drm/{name}/lmem_total_bytes" for name in cards]
+    sizes = [_size(host, path) for path in paths]
     return Accelerator(
         vendor="intel",
         name=f"Intel {name_on_bus(host, device.folder, INTEL) or 'GPU'}",
-        memory_total_bytes=sum(stated) if stated and len(stated) == len(sizes) else None,
+        memory_total_bytes=sum(filter(None, sizes)) if sizes and all(sizes) else None,
         unified=False,
     )
 
@@ -272,7 +272,7 @@ def _read_windows(host: Host, facts: Facts) -> None:
     the driver does not answer. Graphics of processors share the RAM: AMD's are named, Intel's speed
     nothing up.
     """
-    nvidia = _read_nvidia(host, [])
+    nvidia = read_nvidia(host, [])
     adapters = host.ask("display_adapters")
     why = "the registry's list of display adapters could not be read" if adapters is None else None
     listed = [card for card in map(_windows_card, adapters or ()) if card is not None]
@@ -285,8 +285,8 @@ def _read_windows(host: Host, facts: Facts) -> None:
     if listed:
         is_shared = all(card.unified for card in listed if card.memory_total_bytes is None)
         reason = _SHARES if is_shared else "the registry does not state the memory of a GPU"
-        source = "the registry's display adapters"
-        others = Read(cards=tuple(listed), source=source, reason=reason, remedy=FILL_IN)
+        others = Read(cards=tuple(listed), source="the registry's display adapters")
+        others = _explained(others, reason, FILL_IN)
     _put(facts, [nvidia, others], why, "the registry: no GPU of NVIDIA, AMD or Intel")
 
 

@@ -1,20 +1,21 @@
-"""Models already here: what lies in Hugging Face's cache, Ollama's store and LM Studio's folder, by
-names and sizes alone.
+"""What is here already, by names of files and folders alone: models in Hugging Face's cache,
+Ollama's store and LM Studio's folder, and runtimes.
 
-No file of weights is opened. What is read besides names: Hugging Face's refs, Ollama's manifests
-and their small configurations. Time and number are bounded: what was not looked at is unread.
+No file of weights is opened, nothing is run and nothing imported. What is read besides names:
+Hugging Face's refs, Ollama's manifests and their small configurations. Time and number are bounded:
+what was not looked at is unread.
 """
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from time import monotonic
 
 from ...core.records import pattern
-from ..record import LM_STUDIO, MAX_ENTRIES, PresentModel
-from .facts import Facts
-from .host import Host, reason_of
+from ..record import FILL_IN, LM_STUDIO, MAX_ENTRIES, PresentModel, PresentRuntime
+from .host import Facts, Host, reason_of
 from .stores import huggingface, llama_cpp, lm_studio, ollama
 
 TYPE_CHECKING = False
@@ -179,27 +180,28 @@ def _weights(files: Mapping[str, int]) -> list[dict[str, Any]]:
     `PresentModel`.
     """
     sets: list[dict[str, Any]] = []
-    parts_of = {tuple(parts_of_split(name)) for name in files if name.lower().endswith(".gguf")}
-    for parts in sorted(parts_of):
+    for parts in sorted({tuple(parts_of_split(n)) for n in files if n.lower().endswith(".gguf")}):
         sizes = [files.get(part, 0) for part in parts]
         if any(sizes):
             values = {"file": parts[0], "quantization": quantization_in(parts[0])}
             sets.append({**values, "size_bytes": sum(sizes), "complete": all(sizes)})
-    return [*sets, *_repository_weights(files)]
-
-
-def _repository_weights(files: Mapping[str, int]) -> Iterator[dict[str, Any]]:
     models = [n for n in files if not n.rpartition("/")[2].startswith(_NOT_THE_MODEL)]
     kinds = ([name for name in models if kind.fullmatch(name)] for kind in _WEIGHTS)
     if weights := next(filter(None, kinds), None):
         sizes = [files.get(p, 0) for p in {p for name in weights for p in parts_of_split(name)}]
-        is_loadable = "config.json" in files or weights[0].startswith("consolidated")
-        complete: bool | None = is_loadable and all(sizes)
-        is_indexed = any(name.endswith(".index.json") for name in files)
-        if "model_index.json" in files or (is_indexed and not _SHARD.fullmatch(weights[0])):
-            # neither the names of a pipeline's files nor of such shards say which it needs
-            complete = None if all(sizes) else False
-        yield {"size_bytes": sum(sizes), "complete": complete}
+        complete = all(sizes) and _is_told_whole(files, weights[0])
+        sets.append({"size_bytes": sum(sizes), "complete": complete})
+    return sets
+
+
+def _is_told_whole(files: Mapping[str, int], first: str) -> bool | None:
+    """Whether weights that are all there are all that is needed; None where neither the names of a
+    pipeline's files nor of shards say which those are.
+    """
+    is_indexed = any(name.endswith(".index.json") for name in files)
+    if "model_index.json" in files or (is_indexed and not _SHARD.fullmatch(first)):
+        return None
+    return "config.json" in files or first.startswith("consolidated")
 
 
 # ------------------------------------------------------------------ the stores
@@ -316,3 +318,123 @@ def _object(search: Search, path: str) -> dict[str, Any]:
     except (OSError, ValueError, Unreadable):
         return {}
     return value if isinstance(value, dict) else {}
+
+
+# ------------------------------------------------------------------ runtimes
+
+# as `present` and `distributions` of specs/runtimes say, which are not read here: reading the
+# machine needs no catalogue
+COMMANDS = {
+    "llama-server": "llama.cpp", "llama-cli": "llama.cpp", "llama": "llama.cpp",
+    "ollama": "ollama", "vllm": "vllm", "sglang": "sglang", "mlx_lm.generate": "mlx",
+    "sd-cli": "stable-diffusion.cpp", "whisper-cli": "whisper.cpp", "whisper-server": "whisper.cpp",
+}  # fmt: skip
+# by the name of the Python package, where that is not the runtime's own
+_RENAMED = {
+    "indextts": "index-tts", "mlx-lm": "mlx", "chatterbox-tts": "chatterbox",
+    "nemo-toolkit": "nemo", "piper-tts": "piper",
+}  # fmt: skip
+_ALIKE = (
+    "ace-step chattts coqui-tts dia2 diffusers f5-tts faster-whisper funasr heartlib kittentts"
+    " kokoro llama-cpp-python melotts moshi neutts omnivoice orpheus-speech outetts parler-tts"
+    " pocket-tts pyannote-audio qwen-asr qwen-tts sentence-transformers sglang supertonic"
+    " transformers vibevoice vllm voxcpm zonos"
+)
+DISTRIBUTIONS = {name: name for name in _ALIKE.split()} | _RENAMED
+# folders of commands that PATH may lack, and where LM Studio's own program lies
+_USUAL = {
+    "linux": ("/usr/local/bin", "/usr/bin", "/snap/bin", "~/.local/bin"),
+    "macos": (
+        "/opt/homebrew/bin",
+        "/usr/local/bin",
+        "/Applications/Ollama.app/Contents/Resources",
+        "~/.local/bin",
+    ),
+    "windows": (r"~\AppData\Local\Programs\Ollama", r"~\AppData\Local\Microsoft\WinGet\Links"),
+}
+_LM_STUDIO = {
+    "linux": ("~/.lmstudio/bin/lms",),
+    "macos": ("/Applications/LM Studio.app",),
+    "windows": (r"~\.lmstudio\bin\lms.exe", r"~\AppData\Local\Programs\LM Studio\LM Studio.exe"),
+}
+# folders of environments that pipx and uv made for one tool each
+_TOOLS = ("~/.local/share/uv/tools", "~/.local/share/pipx/venvs", "~/.local/pipx/venvs")
+
+
+def read_runtimes(host: Host, facts: Facts) -> None:
+    """The runtimes that are here; () where none was seen, unread where nothing could be
+    searched.
+    """
+    own, folders = host.ask("python_path"), _command_folders(host)
+    runtimes = host.within(lambda: _search_runtimes(host, folders, own or ()))
+    if not runtimes and own is None and not any(map(host.exists, folders)):
+        # what a recorded tree does not hold is not known to be missing on its machine
+        reason = "the recorded tree has none of the folders where runtimes are installed"
+        facts.miss("runtimes", reason, FILL_IN)
+        return
+    where = "commands in PATH and the usual folders; packages of this and of other environments"
+    facts.put("runtimes", tuple(runtimes[name] for name in sorted(runtimes)), where)
+
+
+def _at_home(host: Host, paths: tuple[str, ...]) -> list[str]:
+    """`paths` with the home folder for `~`; without those where none is set."""
+    home = host.home() or ""
+    return [path.replace("~", home, 1) for path in paths if home or not path.startswith("~")]
+
+
+def _command_folders(host: Host) -> list[str]:
+    """Absolute folders of PATH, then the usual ones, each once."""
+    listed = host.env.get("PATH", "").split(";" if host.system == "windows" else ":")
+    every = dict.fromkeys((*listed, *_at_home(host, _USUAL.get(host.system, ()))))
+    return [folder for folder in every if host.paths.isabs(folder)]
+
+
+def _is_command(path: str) -> bool:
+    return os.access(path, os.X_OK) and os.path.isfile(path)
+
+
+def _search_runtimes(
+    host: Host, folders: list[str], own: tuple[str, ...]
+) -> dict[str, PresentRuntime]:
+    """The runtimes in the folders of commands and of Python's packages, by their id."""
+    runtimes: dict[str, PresentRuntime] = {}
+    # Python environments: of the commands that are here first, for the version of one lies beside
+    # it; then the active one, the one beside the work, and those of tools
+    prefixes: list[str] = []
+    suffix = ".exe" if host.system == "windows" else ""
+    for folder in folders:
+        for command, name in COMMANDS.items():
+            path = host.join(folder, f"{command}{suffix}")
+            if name not in runtimes and host.exists(path, _is_command):
+                runtimes[name] = PresentRuntime(id=name, path=path)
+                prefixes.append(host.paths.dirname(host.paths.dirname(host.resolve(path))))
+    active = (host.env.get(name, "") for name in ("VIRTUAL_ENV", "CONDA_PREFIX"))
+    prefixes += [*filter(host.paths.isabs, active), host.join(host.cwd(), ".venv")]
+    tools = _at_home(host, _TOOLS)
+    prefixes += [host.join(folder, name) for folder in tools for name in host.listdir(folder)]
+    packages = [folder for prefix in prefixes for folder in _packages_of(host, prefix)]
+    for runtime in _installed(host, (*packages, *own)):
+        known = runtimes.setdefault(runtime.id, runtime)
+        runtimes[runtime.id] = known.replace(version=known.version or runtime.version)
+    for path in filter(host.exists, _at_home(host, _LM_STUDIO.get(host.system, ()))):
+        runtimes[LM_STUDIO] = PresentRuntime(id=LM_STUDIO, path=path)
+    return runtimes
+
+
+def _installed(host: Host, folders: Sequence[str]) -> Iterator[PresentRuntime]:
+    """Runtimes in folders of Python packages, each as `mlx_lm-0.32.2.dist-info`."""
+    for folder in folders:
+        for entry in host.listdir(folder):
+            name, dash, version = entry.removesuffix(".dist-info").partition("-")
+            runtime = DISTRIBUTIONS.get(re.sub(r"[-_.]+", "-", name).lower())
+            if runtime and dash and entry.endswith(".dist-info"):
+                yield PresentRuntime(id=runtime, version=version, path=host.join(folder, entry))
+
+
+def _packages_of(host: Host, prefix: str) -> list[str]:
+    """The folders that a Python environment imports packages from."""
+    if host.system == "windows":
+        return [host.join(prefix, "Lib", "site-packages")]
+    library = host.join(prefix, "lib")
+    names = (name for name in host.listdir(library) if name.startswith("python3"))
+    return [host.join(library, name, "site-packages") for name in names]
