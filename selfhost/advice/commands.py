@@ -502,11 +502,11 @@ def _lines_of_gguf(case: Case, path: str) -> tuple[str, ...]:
     if is_masked or not path.lower().endswith(".gguf"):
         return ()
     if "-of-" in path:
-        from ..modelfiles.gguf import parts_of
+        from ..modelfiles.source import numbered_files
 
         # llama.cpp finds the other parts of a split file from the first alone
         # (src/llama-model-loader.cpp)
-        path = parts_of(path)[0]
+        path = numbered_files(path)[0]
     return lines_of_file(case, path, projector)
 
 

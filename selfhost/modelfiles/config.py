@@ -31,12 +31,11 @@ from ..needs.tensors import (
     row_of,
 )
 from .config_keys import (
-    DTYPES,
     MAX_CONFIG_BYTES,
     MAX_NUMBER,
+    TORCH_TYPES,
     Keys,
     Stored,
-    Unclear,
     cache_type,
     class_of,
     is_of_modelopt,
@@ -46,7 +45,18 @@ from .config_keys import (
     tables,
 )
 from .config_layers import attention_of, feed_forward_of, layer_kinds, recurrent_of
-from .source import beside, clean, fail, grouped, identifier, listed, name_of, read_json, shown
+from .source import (
+    Unclear,
+    beside,
+    clean,
+    fail,
+    grouped,
+    identifier,
+    listed,
+    name_of,
+    read_json,
+    shown,
+)
 
 _Part = TypeVar("_Part", Attention, Recurrent, FeedForward)
 
@@ -308,7 +318,7 @@ class _Config:
         quantization = outer.get("quantization_config")
         stated = self.keys.get("torch_dtype", "dtype") or outer.get("torch_dtype")
         stated = stated or outer.get("dtype")
-        dtype = DTYPES.get(stated.removeprefix("torch.")) if isinstance(stated, str) else None
+        dtype = TORCH_TYPES.get(stated.removeprefix("torch.")) if isinstance(stated, str) else None
         if dtype is None:
             why = f"torch_dtype {short(stated)} is not known"
             self.unknown["architecture.dtype"] = (

@@ -16,7 +16,7 @@ from ..catalogue.quantization_names import MLX_MODES, PACKED, QUANTIZATIONS
 from ..catalogue.spec import Quantized
 from ..core.records import Record
 from ..core.tables import shipped_table
-from .source import TABLE, clean, fail, listed, read_json
+from .source import Unclear, clean, fail, file_table, listed, read_json
 
 # the longest published config.json has 37 kB; tokenizer files that go by mistake for one have
 # megabytes
@@ -37,16 +37,9 @@ _REMEDY = "give the model's config.json, its folder, or its GGUF file"
 _IMAGE_ENCODERS = ("siglip", "clip", "dinov2", "vit")
 
 
-class Unclear(Exception):
-    """The model's cache or its weights do not follow from the file; the text says why."""
-
-
-@lru_cache(maxsize=1)
 def tables() -> Mapping[str, Any]:
     """The shipped tables of model types and of keys."""
-    from ..catalogue.index import Catalogue
-
-    return Catalogue.open().common("model_types")
+    return shipped_table("model_types")
 
 
 @lru_cache(maxsize=1)
@@ -300,7 +293,7 @@ def _names_of(keys: tuple[str, ...]) -> list[str]:
 # make the size unknown where they are not; a file of weights beside it has the exact size.
 
 # torch's names of types -> those of a spec
-DTYPES: Mapping[str, str] = {
+TORCH_TYPES: Mapping[str, str] = {
     **{name: name for name in ("bfloat16", "float16", "float32")},
     "half": "float16",
     "float": "float32",
@@ -312,11 +305,6 @@ _OWN_NAMES: Mapping[tuple[Any, Any, str], str] = {
     (8, None, "-asym"): "w8a8",
     (4, 32, ""): "int4_32",
 }
-
-
-def _names() -> Mapping[str, Any]:
-    names: Mapping[str, Any] = shipped_table(TABLE)["quantization_config"]
-    return names
 
 
 class Stored(Record):
@@ -357,7 +345,7 @@ def stored_of(keys: Keys) -> Stored:
     if not config:
         stated = keys.get("torch_dtype", "dtype") or keys.outer.get("torch_dtype")
         dtype = stated.removeprefix("torch.") if isinstance(stated, str) else ""
-        return Stored(name=DTYPES.get(dtype), quantized=False)
+        return Stored(name=TORCH_TYPES.get(dtype), quantized=False)
     values = config if isinstance(config, Mapping) else {"quantization_config": config}
     method = str(values.get("quant_method") or ("modelopt" if is_of_modelopt(values) else None))
     key, name = _name_by(method, values)
@@ -378,13 +366,17 @@ def _unclear(config: Mapping[str, Any], key: str) -> Stored:
 
 
 def _leaves_attention(config: Mapping[str, Any]) -> bool:
-    names = [str(name) for key in _names()["left_out"] for name in _listed(config.get(key)) or ()]
+    names = [
+        str(name)
+        for key in file_table("quantization_config")["left_out"]
+        for name in _listed(config.get(key)) or ()
+    ]
     return any("self_attn" in name and (name[:3] == "re:" or name[-1:] == "*") for name in names)
 
 
 def _name_by(method: str, config: Mapping[str, Any]) -> tuple[str, str | None]:
     """The key that tells the layout, and the layout, None where it is not understood."""
-    layout = _names()["layouts"].get(method)
+    layout = file_table("quantization_config")["layouts"].get(method)
     if layout is not None:
         return layout["key"], layout["names"].get(str(config.get(layout["key"])))
     if method in ("gptq", "awq"):
@@ -439,15 +431,16 @@ def _rule_of_modules(config: Mapping[str, Any]) -> Any:
     """The key that leaves matrices of the blocks in another type than the rest; None where none
     does. A size that leaves out such rules would be too small by up to a half.
     """
-    for key in _names()["left_out"]:
+    table = file_table("quantization_config")
+    for key in table["left_out"]:
         names = _listed(config.get(key))
         # an empty list of these makes the head narrow, too
         is_all = config.get(key) == [] and key in ("ignore", "llm_int8_skip_modules")
         if names is None or is_all:
             return key
-        if not all(re.search(_names()["outside_blocks"], str(name)) for name in names):
+        if not all(re.search(table["outside_blocks"], str(name)) for name in names):
             return key
-    return next((key for key in _names()["own_types"] if config.get(key)), None)
+    return next((key for key in table["own_types"] if config.get(key)), None)
 
 
 # ---------------------------------------------------------------------------- the cache, MLX

@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..catalogue.architecture import Attention, FeedForward, Recurrent
-from .config_keys import Keys, Unclear, short, tables
+from .config_keys import Keys, short, tables
+from .source import Unclear
 
 # kinds of layers that attend; "hybrid" keeps a state, too
 _ATTENDING = ("full", "sliding", "hybrid")

@@ -19,22 +19,22 @@ from ..catalogue.quantization_names import QUANTIZATIONS
 from ..catalogue.spec import SIZE_OF, FileTensors, ModelSpec, Parameters, PublishedFiles, Safety
 from ..needs.quantization import BASE_TYPES, BLOCKS
 from ..needs.tensors import checkpoint_tensors, count, gguf_tensors, idle, row_of
-from .gguf_header import MAX_HEADER_BYTES as MAX_HEADER_BYTES
-from .gguf_header import MAX_TENSORS, Header, Tensor, names_of_gguf, read_header
+from .gguf_header import MAX_TENSORS, Header, Tensor, read_header
 from .gguf_layers import (
     BLOCK,
     GgufModel,
     Refused,
-    Unclear,
     attention,
     feed_forward,
     recurrent,
 )
 from .source import (
     LocalModel,
+    Unclear,
     clean,
     damaged,
     fail,
+    file_table,
     grouped,
     identifier,
     license_of,
@@ -44,7 +44,6 @@ from .source import (
     shown,
 )
 
-_MAX_PARTS = 10_000
 # a thousand times what the largest model of 2026 has
 _MAX_PARAMETERS = 10**16
 # the converter drops the two rows of XLM-RoBERTa's position table that no token uses
@@ -56,20 +55,13 @@ _GUESSED = 1024
 _Shapes = Mapping[tuple[str, int], tuple[int, ...]]
 
 
-def parts_of(path: str) -> tuple[str, ...]:
-    """The files that belong together with `path`, in order: itself, or every part of a split
-    file, there or not.
-    """
-    return numbered_files(path, _MAX_PARTS)
-
-
 def read_gguf(
     path: str, architectures: Mapping[str, Any], *, header_alone: bool = False
 ) -> LocalModel:
     """The model in a GGUF file, or in the split file that it is a part of. Raises `SpecError`.
     `header_alone`: the files may end behind their headers.
     """
-    headers = _headers(path, parts_of(path), alone=header_alone)
+    headers = _headers(path, numbered_files(path), alone=header_alone)
     tensors = tuple(tensor for header in headers for tensor in header.tensors)
     promised = headers[0].values.get("split.tensors.count", len(tensors))
     unlike = len({tensor.name for tensor in tensors})
@@ -79,7 +71,7 @@ def read_gguf(
         fail(path, f"has {unlike:,} tensors in {parts}", remedy)
     model = GgufModel(path, headers[0], tensors, architectures)
     for kind in (model.name, clean(model.values.get("general.type")).lower()):
-        other = names_of_gguf()["not_a_model"].get(kind)
+        other = file_table("gguf")["not_a_model"].get(kind)
         if other is not None:
             fail(path, other["message"], other["remedy"])
     if not tensors:
@@ -378,7 +370,7 @@ def _refuse_other_tensors(model: GgufModel, expected: _Shapes, actual: _Shapes) 
     done_getting_tensors), the last as long as no release learns of the tensor. Blocks that predict
     more tokens are left out.
     """
-    names = names_of_gguf()
+    names = file_table("gguf")
     merged = {part for name, part in actual.keys() - expected.keys() if name in names["instead"]}
     optional = re.compile("|".join(names["optional"]))
     for name, layer in sorted(expected.keys() | actual.keys()):
@@ -415,7 +407,7 @@ def _by_place(
 ) -> _Shapes:
     """Shape by name and layer, without dimensions of 1 and with norms unfolded."""
     shapes: dict[tuple[str, int], tuple[int, ...]] = {}
-    two_names = names_of_gguf()["two_names"]
+    two_names = file_table("gguf")["two_names"]
     for whole_name, layers, sizes in placed:
         name = whole_name.removesuffix(".weight")
         name = two_names.get(name, name)
@@ -482,7 +474,7 @@ def _quantization(model: GgufModel) -> str:
         if len(tensor.shape) > 1:
             elements[tensor.type] = elements.get(tensor.type, 0) + prod(tensor.shape)
     types = sorted(elements, key=lambda type: -elements[type]) or ["F32"]
-    stated, names = model.values.get("general.file_type"), names_of_gguf()
+    stated, names = model.values.get("general.file_type"), file_table("gguf")
     name = names["file_types"].get(str(stated & ~_GUESSED), "") if type(stated) is int else ""
     bases = {**BASE_TYPES, "MXFP4_MOE": "MXFP4"}
     base = bases.get(name, name)

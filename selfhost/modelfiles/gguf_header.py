@@ -12,15 +12,14 @@ from struct import Struct, unpack_from
 
 from ..catalogue.architecture import MAX_LAYERS
 from ..core.records import Record
-from ..core.tables import shipped_table
 from ..needs.quantization import BLOCKS
 from .source import (
-    TABLE,
     became_shorter,
     clean,
     cut_short,
     damaged,
     fail,
+    file_table,
     open_file,
     read_some,
     refuse_other_kinds,
@@ -49,12 +48,6 @@ _VALUES: Mapping[int, tuple[int, str]] = {
     7: (1, "?"), 10: (8, "Q"), 11: (8, "q"), 12: (8, "d"),
 }  # fmt: skip
 _STRING, _ARRAY = 8, 9
-
-
-def names_of_gguf() -> Mapping[str, Any]:
-    """The shipped names of GGUF files, which are llama.cpp's."""
-    names: Mapping[str, Any] = shipped_table(TABLE)["gguf"]
-    return names
 
 
 class Tensor(Record):
@@ -256,7 +249,7 @@ def _tensor(source: _Stream) -> tuple[Tensor, int]:
     if min(shape) < 1 or prod(shape) >= 1 << 48:
         damaged(source.path, f"{what} has the shape {' × '.join(map(str, shape))}")
     type_id, offset = source.number(4, "I"), source.number(8, "Q")
-    names = names_of_gguf()
+    names = file_table("gguf")
     if str(type_id) in names["retired"]:
         old, left = names["retired"][str(type_id)]
         why = ": it is brought into that layout while loading" if old.count("_") > 1 else ""

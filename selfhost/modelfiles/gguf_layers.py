@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from ..catalogue.architecture import MAX_LAYERS, Attention, FeedForward, Recurrent
 from ..core.records import pattern
 from ..needs.tensors import ArchitectureRow
-from .gguf_header import Header, Tensor, names_of_gguf
-from .source import clean, fail
+from .gguf_header import Header, Tensor
+from .source import Unclear, clean, fail, file_table
 
 TYPE_CHECKING = False
 
@@ -27,10 +27,6 @@ _RWKV7_RANKS = tuple(
 )
 # by kind and layer, None for a layer that keeps none of that kind
 States = dict[str, list[Recurrent | None]]
-
-
-class Unclear(Exception):
-    """The header does not tell what the layers are; the text says why."""
 
 
 class Refused(Unclear):
@@ -80,7 +76,7 @@ class GgufModel:
         """Set `blocks` and `layers`, once the file has the keys that every model needs, and as many
         entries in each array as there are blocks.
         """
-        for key in names_of_gguf()["required"]:
+        for key in file_table("gguf")["required"]:
             if self.number(key) is None:
                 self.damaged(f"its header has no {self.name}.{key}")
         self.blocks = self.number("block_count") or 0
@@ -88,7 +84,7 @@ class GgufModel:
         self.layers = self.blocks - predicting
         if not 0 < self.layers <= self.blocks <= MAX_LAYERS:
             self.damaged(f"{self.blocks:,} layers, {predicting:,} of them beyond the last")
-        for key in names_of_gguf()["by_block"]:
+        for key in file_table("gguf")["by_block"]:
             name = f"{self.name}.{key}"
             value = self.values.get(name)
             number = len(value) if isinstance(value, list) else self.counts.get(name, self.blocks)
@@ -108,7 +104,7 @@ class GgufModel:
         value = self.values.get(f"{self.name}.{key}")
         if value is None:
             return None
-        if isinstance(value, list) and value and key in names_of_gguf()["by_block"]:
+        if isinstance(value, list) and value and key in file_table("gguf")["by_block"]:
             if any(each != value[0] for each in value):
                 raise Unclear(f"{self.name}.{key} is another number in each block")
             value = value[0]
@@ -172,17 +168,17 @@ def _state_kind(model: GgufModel, layer: int) -> str | None:
     shown = model.row.state_kind
     is_delta = shown == "delta" or model.has(layer, "ssm_alpha.weight", "ssm_ba.weight")
     is_possible = {"delta": is_delta, "lightning": shown == "lightning"}
-    for kind, state in names_of_gguf()["states"].items():
+    for kind, state in file_table("gguf")["states"].items():
         is_there = all(model.has(layer, tensor) for tensor in state["tensors"])
         if is_there and is_possible.get(kind, True):
             return str(kind)
-    if model.has(layer, *names_of_gguf()["other_states"]):
+    if model.has(layer, *file_table("gguf")["other_states"]):
         raise Unclear(f"the recurrent layers of {model.name} are of an unknown kind")
     return None
 
 
 def _state(model: GgufModel, kind: str, layer: int) -> Recurrent:
-    keys = names_of_gguf()["states"][kind]["keys"]
+    keys = file_table("gguf")["states"][kind]["keys"]
     sizes = {name: model.needed(key) for name, key in keys.items()}
     state = Recurrent(kind=kind, layers=()).replace(**sizes)
     if kind == "rwkv7":
@@ -229,7 +225,7 @@ def attention(model: GgufModel, states: States) -> list[Attention | None]:
         if slides[layer]:
             part = part.replace(window_tokens=window)
         # a layer without an indexer shares an earlier one's choice, or looks at everything
-        if model.has(layer, *names_of_gguf()["indexing"]):
+        if model.has(layer, *file_table("gguf")["indexing"]):
             part = part.replace(
                 indexer_heads=model.needed("attention.indexer.head_count"),
                 indexer_length=model.needed("attention.indexer.key_length"),
@@ -244,7 +240,7 @@ def _attends(model: GgufModel, layer: int, states: States) -> bool:
     if kept & {"kda", "lightning"}:
         return False
     names = "attending_beside_delta" if "delta" in kept else "attending"
-    return model.has(layer, *names_of_gguf()[names])
+    return model.has(layer, *file_table("gguf")[names])
 
 
 def _plain(model: GgufModel, layer: int, heads: int, kv_heads: int, *, slides: bool) -> Attention:

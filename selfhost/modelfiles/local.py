@@ -11,19 +11,18 @@ from typing import Any, NoReturn
 
 from ..catalogue.quantization_names import QUANTIZATIONS
 from ..catalogue.spec import SIZE_OF, ModelSpec, Parameters, PublishedFiles, Safety
-from ..core.tables import shipped_table
 from . import safetensors
 from .config import ConfigRead, read_config
 from .config_keys import Stored
-from .gguf import parts_of, read_gguf
+from .gguf import read_gguf
 from .safetensors import Weights
 from .source import (
-    TABLE,
     UNFINISHED,
     LocalModel,
     begins_safetensors,
     beside,
     fail,
+    file_table,
     identifier,
     listed,
     name_of,
@@ -66,11 +65,9 @@ def read_local(path: str | os.PathLike[str], architectures: Mapping[str, Any]) -
     name = named.lower()
     # first by its name: the length of a header may begin with the byte of a bracket
     if name.endswith(".safetensors") or begins_safetensors(start):
-        return _read_weights(
-            named, numbered_files(named, safetensors.MAX_SHARDS), None, architectures
-        )
+        return _read_weights(named, numbered_files(named), None, architectures)
     if name.endswith(".toml") or start.removeprefix(_UTF8_MARK).lstrip()[:1] not in (b"{", b"["):
-        kinds = shipped_table(TABLE)["named"]
+        kinds = file_table("named")
         kind = next(kind for kind in kinds if name.endswith(kind["ending"]))
         fail(named, kind["message"], kind["remedy"])
     if name.endswith(safetensors.INDEX_ENDING):
@@ -112,7 +109,7 @@ def _weight_files(path: str, names: Sequence[str]) -> tuple[tuple[str, ...], int
     """The only set of weights in a folder, and the bytes of their tensors by its index."""
     indexes = safetensors.of_model_with(names, safetensors.INDEX_ENDING)
     shards = safetensors.of_model_with(names, ".safetensors")
-    sets = {numbered_files(os.path.join(path, name), safetensors.MAX_SHARDS) for name in shards}
+    sets = {numbered_files(os.path.join(path, name)) for name in shards}
     several = indexes or sorted(files[0] for files in sets)
     if len(several) > 1:
         _refuse_several(path, "sets of weights", several)
@@ -131,7 +128,7 @@ def _read_one_gguf(
             f"{shown(projectors[0])} beside it, the projector for pictures or sound, is not"
             " counted",
         )
-    sets = {parts_of(os.path.join(path, name))[0] for name in names}
+    sets = {numbered_files(os.path.join(path, name))[0] for name in names}
     if len(sets) > 1:
         _refuse_several(path, "GGUF models", sorted(sets))
     # of a split file any part that is there
@@ -228,7 +225,7 @@ def _read_weights(
         files=published,
         quantized=stored.requantized,
         unknown=unknown,
-        tokenizer=any(beside(files[0], name) for name in shipped_table(TABLE)["tokenizers"]),
+        tokenizer=any(beside(files[0], name) for name in file_table("tokenizers")),
         safety=Safety(formats=("safetensors",), remote_code=spec.safety.remote_code),
         sources={**spec.sources, "parameters": source, "safety": "format of the files"},
     )

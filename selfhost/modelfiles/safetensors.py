@@ -16,14 +16,14 @@ from math import prod
 from struct import unpack
 
 from ..core.records import Record, pattern
-from ..core.tables import shipped_table
 from .source import (
-    TABLE,
+    MAX_PARTS,
     became_shorter,
     clean,
     cut_short,
     damaged,
     fail,
+    file_table,
     listed,
     open_file,
     parse_json,
@@ -50,7 +50,7 @@ _SIGNS_PER_TENSOR = 14
 # colon and a comma
 MAX_INDEX_BYTES = 1 << 26
 _MAX_INDEX_SIGNS = 1_500_000
-MAX_SHARDS = 10_000
+
 INDEX_ENDING = ".safetensors.index.json"
 _PLAIN = frozenset({"BF16", "F16", "F32", "F64"})
 # numbers of a header are unsigned and of 64 bits, and so are products of a shape
@@ -61,11 +61,6 @@ _SCALE = pattern(r"(?:weight_scale(?:_inv)?|\.scale_weight|qscale_weight)\Z")
 _PREDICTS_MORE = pattern(r"(?:^|\.)(?:mtp(?:_layers|_block)?|eh_proj|nextn)\.")
 # a tensor's dtype and shape, outputs first as in PyTorch
 Tensors = dict[str, tuple[str, list[int]]]
-
-
-def _names() -> Mapping[str, Any]:
-    names: Mapping[str, Any] = shipped_table(TABLE)["safetensors"]
-    return names
 
 
 class Weights(Record):
@@ -99,7 +94,7 @@ class Weights(Record):
     @property
     def dtype(self) -> str | None:
         """The type of most elements, in the words of DTYPES; None for packed ones."""
-        dtypes: Mapping[str, str] = _names()["dtypes"]
+        dtypes: Mapping[str, str] = file_table("safetensors")["dtypes"]
         return dtypes.get(max(self.elements, key=lambda name: self.elements[name], default=""))
 
 
@@ -162,7 +157,7 @@ def _header_bytes(path: str) -> tuple[int, int, bytes]:
 
 def _entry(path: str, name: str, entry: Any) -> tuple[str, list[int], tuple[int, int]]:
     """Dtype and shape of a tensor, and where its bytes begin and end in the data."""
-    bits: Mapping[str, int] = _names()["bits"]
+    bits: Mapping[str, int] = file_table("safetensors")["bits"]
     values: Any = entry if isinstance(entry, dict) else {}
     dtype, shape, offsets = (values.get(key) for key in ("dtype", "shape", "data_offsets"))
     is_usable = isinstance(dtype, str) and _are_sizes(shape) and _are_sizes(offsets)
@@ -219,7 +214,8 @@ def of_model_with(names: Iterable[str], ending: str) -> list[str]:
     return [
         name
         for name in names
-        if name.lower().endswith(ending) and not name.startswith(tuple(_names()["not_the_model"]))
+        if name.lower().endswith(ending)
+        and not name.startswith(tuple(file_table("safetensors")["not_the_model"]))
     ]
 
 
@@ -237,7 +233,7 @@ def shards_in(index: str) -> tuple[tuple[str, ...], int | None]:
     if not names or not all(isinstance(name, str) for name in names):
         fail(index, "is no index of safetensors files: it has no weight_map", "download it again")
     names = sorted(set(names))
-    if len(names) > MAX_SHARDS or any(
+    if len(names) > MAX_PARTS or any(
         os.path.basename(name) != name or name in ("", ".", "..") for name in names
     ):
         damaged(index, "it names files outside its folder")

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 _Layers = TypeVar("_Layers", Attention, Recurrent, FeedForward)
 
-# the shipped table of what lies in files of models
-TABLE = "model_files"
+# more parts than any model's files have
+MAX_PARTS = 10_000
 # how a downloader marks what it has not finished: Hugging Face, curl and wget, browsers, aria2
 UNFINISHED = (".incomplete", ".part", ".partial", ".crdownload", ".download", ".aria2", ".tmp")
 # more entries than any model's folder has
@@ -35,6 +35,10 @@ _NEEDED = "give a GGUF file, a folder with safetensors files, or the model's con
 _LFS = b"version https://git-lfs.github.com/spec/"
 _MAX_TEXT = 100
 _PART = pattern(r"(?is)(.*)-(\d{5})-of-(\d{5})(\.(?:gguf|safetensors))$")
+
+
+class Unclear(Exception):
+    """A model's cache or its weights do not follow from its file; the text says why."""
 
 
 class LocalModel(Record):
@@ -54,6 +58,11 @@ class LocalModel(Record):
     size_bytes: int = 0
     total_bytes: int | None = None
     notes: tuple[str, ...] = ()
+
+
+def file_table(name: str) -> Any:
+    """A table of `specs/common/model_files.toml`: what lies in files of models."""
+    return shipped_table("model_files")[name]
 
 
 # ------------------------------------------------------------------------------- what is wrong
@@ -102,7 +111,7 @@ def refuse_other_kinds(path: str, start: bytes, size: int) -> None:
     if start.lstrip()[:15].lower().startswith((b"<!doctype html", b"<html", b"<?xml")):
         remedy = "the download was answered by a page, for example to log in: download it again"
         fail(path, "is a web page, not a model", remedy)
-    for kind in () if begins_safetensors(start) else shipped_table(TABLE)["not_a_model"]:
+    for kind in () if begins_safetensors(start) else file_table("not_a_model"):
         if start.startswith(tuple(map(bytes.fromhex, kind["begins"]))):
             fail(path, kind["message"], kind["remedy"])
 
@@ -218,13 +227,13 @@ def beside(path: str, name: str) -> str | None:
     return file if os.path.lexists(file) else None
 
 
-def numbered_files(path: str, most: int) -> tuple[str, ...]:
+def numbered_files(path: str) -> tuple[str, ...]:
     """The files that belong together with `path`, in order: itself, or where its name ends in
-    `-00001-of-00003` every part of that set, there or not. More than `most` are none of a model.
+    `-00001-of-00003` every part of that set, there or not.
     """
     name = os.path.basename(path)
     match = _PART.match(name)
-    if match is None or not 1 <= int(match[3]) <= most:
+    if match is None or not 1 <= int(match[3]) <= MAX_PARTS:
         return (path,)
     begin = path[: len(path) - len(name)] + match[1]
     numbers = range(1, int(match[3]) + 1)
@@ -279,7 +288,7 @@ def license_of(tag: object, link: object, unknown: dict[str, str]) -> License | 
     text = clean(tag)
     if not text:
         return None
-    for spdx_id in shipped_table(TABLE)["licenses"]:
+    for spdx_id in file_table("licenses"):
         if spdx_id.removesuffix("-only").lower() == text.lower():
             return License(id=spdx_id)
     url = clean(link)

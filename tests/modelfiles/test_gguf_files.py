@@ -16,7 +16,7 @@ from helpers.local_models import problem, reads_or_refuses
 from selfhost import Workload, check
 from selfhost.machine.profiles import load
 from selfhost.modelfiles import read_local
-from selfhost.modelfiles.gguf import MAX_HEADER_BYTES
+from selfhost.modelfiles.gguf_header import MAX_HEADER_BYTES
 
 
 def split(folder: Path, parts: int) -> list[Path]:
