@@ -216,7 +216,7 @@ class Lister:
 
     def _ruled_out(self) -> set[str]:
         """The models whose license or openness is not what was asked."""
-        workload = with_canonical_license(self._workload, self._catalogue)
+        workload = with_canonical_license(self._workload)
         if not (workload.license or workload.commercial or workload.modify or workload.auditable):
             return set()
         return {

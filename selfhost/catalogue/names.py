@@ -82,19 +82,12 @@ Match = tuple[str, tuple[str, ...]]
 _Reading = Callable[[str, str, Form | None, Catalogue], Match | None]
 
 
-def look_up(typed: str, catalogue: Catalogue) -> Resolution | None:
-    """The model of this very name, None for a name that takes more reading. Raises
-    `UnknownModelError` where the name fits several models.
-    """
-    return read(typed, AS_IT_IS, catalogue)
-
-
 def id_of(name: str, catalogue: Catalogue) -> str | None:
     """The id of the model that goes by this name, None where no single one does."""
     if len(name) > MAX_NAME_LENGTH or not canonical(name):
         return None
     try:
-        resolution = look_up(name, catalogue)
+        resolution = read(name, AS_IT_IS, catalogue)
     except SelfhostError:
         return None
     return resolution.spec_id if resolution else None
@@ -150,11 +143,12 @@ def sizes_in(name: str) -> set[str]:
 
 
 def read(typed: str, readings: Sequence[_Reading], catalogue: Catalogue) -> Resolution | None:
+    """The model of this name by one of these readings. Raises `UnknownModelError` for several."""
     name = unwrap(typed)
     for each in dict.fromkeys((name, unrouted(name, catalogue))):
         # what is known of Ollama's library is known as it is
         plain = each if AS_IT_IS is readings else each.removeprefix(LIBRARY)
-        for match, form in _matches(plain, readings, catalogue):
+        for match, form in matches(plain, readings, catalogue):
             resolution = _in_form(match, form, each, catalogue)
             if resolution is None:
                 continue
@@ -168,7 +162,7 @@ def read(typed: str, readings: Sequence[_Reading], catalogue: Catalogue) -> Reso
     return None
 
 
-def _matches(
+def matches(
     name: str, readings: Sequence[_Reading], catalogue: Catalogue
 ) -> Iterator[tuple[Match, Form | None]]:
     """Known models, each with what the rest of the name says of its files."""
@@ -186,13 +180,6 @@ def _matches(
             match = reading(base, account, form, catalogue)
             if match is not None and not (form and catalogue.is_closed(match[0])):
                 yield match, form
-
-
-def known_form(name: str, catalogue: Catalogue) -> tuple[Match, Form | None] | None:
-    """A known model and what the rest of the name says of its files; None where the name holds no
-    known one, or may be somebody's own of the same name.
-    """
-    return next(_matches(name, AS_IT_IS, catalogue), None)
 
 
 def _in_form(match: Match, form: Form | None, name: str, catalogue: Catalogue) -> Resolution | None:
@@ -362,13 +349,9 @@ def _in_account(base: str, owner: str, form: Form | None, catalogue: Catalogue) 
     # weights as they are only an account that publishes no others
     is_evidence = form is not None and (form.is_file or not form.is_container)
     match = named(f"{owner}/{base}" if owner else base, catalogue)
-    if match is None and owner and (is_evidence or _is_converter(owner)):
+    if match is None and owner and (is_evidence or owner.lower() in CONVERTERS):
         return _original(base, catalogue)
     return match
-
-
-def _is_converter(owner: str) -> bool:
-    return owner.lower() in CONVERTERS
 
 
 def _original(name: str, catalogue: Catalogue) -> Match | None:
@@ -395,7 +378,7 @@ def _joined(base: str, owner: str, form: Form | None, catalogue: Catalogue) -> M
             spellings += [name for name, _ in catalogue.common_tables("families", table).values()]
         for spelling in spellings:
             by_letters.setdefault(_letters(spelling), set()).add(spelling)
-    is_converter = _is_converter(owner)
+    is_converter = owner.lower() in CONVERTERS
     find = _original if is_converter else named
     spelled = by_letters.get(_letters(base if is_converter else f"{owner}/{base}"), ())
     by_id = {match[0]: match for each in spelled if (match := find(each, catalogue)) is not None}

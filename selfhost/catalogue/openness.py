@@ -12,7 +12,7 @@ https://spdx.github.io/spdx-spec/v3.0.1/annexes/spdx-license-expressions/
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 
 from ..core.errors import WorkloadError
 from ..core.records import Record
@@ -28,13 +28,13 @@ _UNCONFIRMED = ("general knowledge", "our judgement")
 # a license with a version: the family, the version, what follows it; `BSD-3-Clause` counts its
 # clauses and has none
 _VERSIONED = r"(.+?)-([0-9]+(?:\.[0-9]+)+[a-z]?)((?:-.+)?)"
-# what SPDX puts before the name of a license that is not on its list
-_REFERENCE = "LicenseRef-"
+
+
 # more ways to combine licenses than anybody means
 MOST_CHOICES = 256
 _HOW = (
     "write SPDX ids joined by AND, OR and parentheses, for example 'Apache-2.0 OR MIT'; a license"
-    " that is not SPDX's is LicenseRef- and its name"
+    " that is not SPDX's is LicenseRef- and its name, as 'LicenseRef-Gemma'"
 )
 
 # each choice is the set of licenses that bind together; an expression is a list of choices
@@ -278,12 +278,8 @@ def _listed(names: Sequence[str]) -> str:
 # ------------------------------------------------------------------ license expressions
 
 
-def canonical_expression(text: str, named: Callable[[], Iterable[str]] | None = None) -> str:
-    """The expression with SPDX's own spelling. `WorkloadError` names the id that is no license.
-
-    `named` gives the license ids that models are under, asked only where the expression is none: a
-    `LicenseRef-…` among them whose name was typed alone, as the tables print it, is proposed.
-    """
+def canonical_expression(text: str) -> str:
+    """The expression with SPDX's own spelling. `WorkloadError` names the id that is no license."""
     from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
     if len(text) > 500:
@@ -291,25 +287,7 @@ def canonical_expression(text: str, named: Callable[[], Iterable[str]] | None = 
     try:
         return str(canonicalize_license_expression(text))
     except InvalidLicenseExpression as error:
-        try:
-            meant = _with_references(text, named() if named else ())
-            remedy = f"did you mean '{canonicalize_license_expression(meant)}'?"
-        except InvalidLicenseExpression:
-            remedy = _HOW
-        raise WorkloadError.of("license", str(error), remedy) from None
-
-
-def _with_references(text: str, named: Iterable[str]) -> str:
-    """The expression with `LicenseRef-` before each name that begins only one that is so named."""
-    names = {each for text in named for each in text.split() if each.startswith(_REFERENCE)}
-
-    def meant(word: re.Match[str]) -> str:
-        typed = f"{_REFERENCE}{word[0]}".casefold()
-        begun = [name for name in names if f"{name}-".casefold().startswith(f"{typed}-")]
-        whole = [name for name in begun if name.casefold() == typed]
-        return (whole or begun)[0] if len(whole or begun) == 1 else word[0]
-
-    return re.sub(r"[^\s()]+", meant, text)
+        raise WorkloadError.of("license", str(error), _HOW) from None
 
 
 def choices_of(expression: str) -> Choices:

@@ -24,7 +24,7 @@ from .names import (
     Resolution,
     by_key,
     cut_short,
-    known_form,
+    matches,
     named_or_none,
     read,
     serves,
@@ -284,11 +284,11 @@ def _begins(key: str, start: str) -> bool:
 def _same_name(name: str, catalogue: Catalogue) -> Iterator[tuple[str, str, str]]:
     """A known model in files whose size is not known, or in an account that may hold others."""
     owner, _, rest = name.rpartition("/")
-    match = known_form(name, catalogue)
+    match = next(matches(name, AS_IT_IS, catalogue), None)
     if match is not None and match[1] is not None:
         words = f"its name says that it holds {{id}} in another format ({match[1].written}), whose"
         yield match[0][0], f"{words} size is not known", "for the known formats: {plain}"
-    match = known_form(rest, catalogue) if owner else None
+    match = next(matches(rest, AS_IT_IS, catalogue), None) if owner else None
     if match is not None:
         words = f"this repository of {cut_short(owner)} may hold other weights than {{id}}"
         yield match[0][0], words, "if it holds the same weights: {check}"
@@ -353,6 +353,6 @@ def _nearest(key: str, catalogue: Catalogue) -> tuple[str, ...]:
     near = get_close_matches(typed, keys, n=most, cutoff=_NEAR)
     numbers = re.findall(r"\d+", key)
     near.sort(key=lambda name: (name[:2] != key[:2], re.findall(r"\d+", name) != numbers))
-    matches = [match for name in near if (match := named_or_none(name, catalogue))]
-    ids = (*(each.id for each in family), *(id for id, _ in matches))
+    known = [match for name in near if (match := named_or_none(name, catalogue))]
+    ids = (*(each.id for each in family), *(id for id, _ in known))
     return tuple(dict.fromkeys(ids))[:_MOST_HINTS]

@@ -65,7 +65,7 @@ def understood(
     runtime: RuntimeSpec | None = None
     quantization: str | None = None
     with _collecting(problems):
-        workload = with_canonical_license(workload, catalogue)
+        workload = with_canonical_license(workload)
     with _collecting(problems):
         runtime = _runtime(spec, workload, catalogue, formats)
     with _collecting(problems):
@@ -89,13 +89,13 @@ def _collecting(problems: list[Problem]) -> Iterator[None]:
         problems += error.problems
 
 
-def with_canonical_license(workload: Workload, catalogue: Catalogue) -> Workload:
+def with_canonical_license(workload: Workload) -> Workload:
     """The workload with its license expression as SPDX writes it; `WorkloadError` for none."""
     if workload.license is None:
         return workload
     from ..catalogue.openness import canonical_expression
 
-    return workload.replace(license=canonical_expression(workload.license, catalogue.license_ids))
+    return workload.replace(license=canonical_expression(workload.license))
 
 
 def beyond(

@@ -15,7 +15,7 @@ from ..core import units
 from ..core.records import Record
 from ..core.spelling import words_of
 from ..core.tables import shipped_table
-from .words import words as word_table
+from .words import word_table
 
 TYPE_CHECKING = False
 

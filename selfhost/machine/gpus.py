@@ -17,8 +17,7 @@ from ..core.spelling import all_near, words_of
 from ..core.tables import shipped_table
 from . import cpus
 from .record import Accelerator
-from .words import BREAK, COUNT, SIZE, role, tokens
-from .words import words as word_table
+from .words import BREAK, COUNT, SIZE, role, tokens, word_table
 
 TYPE_CHECKING = False
 

@@ -25,7 +25,7 @@ from .profiles import (
 )
 from .record import FILLED_ASSUMED, RATE_ASSUMED, Accelerator, Machine
 from .understand import Description, mac_title, understand
-from .words import BREAK, tokens, words
+from .words import BREAK, tokens, word_table
 
 TYPE_CHECKING = False
 
@@ -68,7 +68,7 @@ def named(text: str) -> Named:
     unlisted: str = shipped_table("cloud_types")["unlisted"]
     if len(own) <= _MOST_LETTERS and re.fullmatch(unlisted, own.lower(), re.ASCII):
         raise refusal("unlisted_gpu", text)
-    without_ram = [t.text for t in tokens(text) if t.text not in (*words()["ram"], BREAK)]
+    without_ram = [t.text for t in tokens(text) if t.text not in (*word_table()["ram"], BREAK)]
     return called(" ".join(without_ram)) or _described(understand(text))
 
 
@@ -83,7 +83,7 @@ def rented(text: str) -> Named | None:
     if len(plain) > _MOST_LETTERS or not any(map(str.isdecimal, plain)):
         return None
     parts = _METAL.sub(r".\1xlarge", plain).split()
-    idle = {*words()["systems"], *words()["idle"], *words()["disk"]}
+    idle = {*word_table()["systems"], *word_table()["idle"], *word_table()["disk"]}
     for end in range(len(parts), 0, -1):
         typed, beside = " ".join(parts[:end]), " ".join(parts[end:])
         described = _of_type(typed, None)

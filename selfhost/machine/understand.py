@@ -24,7 +24,7 @@ from .words import (
     is_ram,
     role,
     tokens,
-    words,
+    word_table,
 )
 
 TYPE_CHECKING = False
@@ -201,7 +201,7 @@ def _places_of(row: Mapping[str, Any], all_tokens: Sequence[Token]) -> list[int]
 
 def _take_setting(about: Description) -> None:
     """Take the system, a virtual machine or container, the form of a laptop, and `no gpu`."""
-    table = words()
+    table = word_table()
     for at in range(len(about.tokens)):
         word, end = about.free(at), at + 1
         about.is_laptop |= word in ("laptop", "netbook")
@@ -228,7 +228,7 @@ def _take_setting(about: Description) -> None:
 
 def _says_no_card(about: Description, at: int) -> bool:
     """Whether `no gpu`, `cpu only` or `igpu` begins there."""
-    table, word = words(), about.free(at)
+    table, word = word_table(), about.free(at)
     behind = about.words(at + 1, at + 4)
     is_absent = word in table["none"] and not {*table["gpu_words"]}.isdisjoint(behind)
     return is_absent or word in table["inside"] or [word, *behind[:1]] == ["cpu", "only"]
@@ -239,7 +239,7 @@ def _take_lines(about: Description) -> None:
     their models that have four digits as GPUs do, `vostro 3070`. Raises `UnknownMachineError` for
     phones and for chips that no program computes on.
     """
-    table = words()
+    table = word_table()
     for at in range(len(about.tokens)):
         line, model = about.free(at), about.free(at + 1)
         if line in table["laptops"] or line in table["lines"]:
@@ -362,7 +362,7 @@ def _put_processor(about: Description, start: int, end: int, name: str) -> None:
     count = 1 if series and series.kind != "server" else _count_beside(about, start, end)
     about.processor = f"{count}x {name}" if count > 1 else name
     if any(map(_MOBILE_NUMBER.fullmatch, name.split())):
-        about.is_laptop |= all(token.text not in words()["desktops"] for token in about.tokens)
+        about.is_laptop |= all(token.text not in word_table()["desktops"] for token in about.tokens)
 
 
 def _take_number(about: Description) -> None:
@@ -446,7 +446,7 @@ def _take_cards(about: Description) -> None:
 
 def _is_card(about: Description, start: int, end: int, run: list[str]) -> bool:
     """Whether the run is a GPU's name, and begins and ends with a word of it."""
-    if run in words()["gpus_inside"]:
+    if run in word_table()["gpus_inside"]:
         return bool(matches(tuple(run)))
     if not _may_be_a_name(run) or (len(run) == 1 and _is_no_card(about, start)):
         return False
@@ -561,7 +561,7 @@ def _count_beside(about: Description, start: int, end: int) -> int:
     while start > 1 and about.word(start - 1) in role("gpu_idle") - {"with"}:
         start -= 1
     before = COUNT.fullmatch(about.free(start - 1))
-    count = words()["counts"].get(about.free(start - 1), int((before and before[1]) or 0))
+    count = word_table()["counts"].get(about.free(start - 1), int((before and before[1]) or 0))
     if count or _is_bare_count(about, start - 1):
         about.take(start - 1, start, "count")
         return count or int(about.word(start - 1))
@@ -599,7 +599,7 @@ def _take_memory(about: Description) -> None:
     """
     sizes = _sizes(about)
     for token in about.tokens:
-        if is_ram(token.text) or token.text in words()["disk"]:
+        if is_ram(token.text) or token.text in word_table()["disk"]:
             token.by = token.by or "ram"
     about.vram_gib = max(sizes["vram"], default=None)
     plain, small = sizes["plain"], sorted({gib for gib in sizes["plain"] if gib < _LEAST_DISK_GIB})
@@ -647,7 +647,7 @@ def _kind_of_size(about: Description, at: int) -> str:
     if behind in ("vram", "gpu", "graphics", "card"):
         return "vram"
     is_large = around[at].endswith("tb") and not cpus.is_server(about.processor)
-    if is_large or behind in words()["disk"]:
+    if is_large or behind in word_table()["disk"]:
         return "disk"
     return "ram" if is_ram(before) else "plain"
 

@@ -30,7 +30,7 @@ _SCRIPTS_WITHOUT_SPACES = pattern("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _KIND_OF_RAM = re.compile(r"(?:lp)?ddr\d[xl]?")
 
 
-def words() -> Mapping[str, Any]:
+def word_table() -> Mapping[str, Any]:
     """The whole table. Raises `SpecError` where the installation lacks it."""
     return shipped_table("words")
 
@@ -38,7 +38,7 @@ def words() -> Mapping[str, Any]:
 @cache
 def role(name: str) -> frozenset[str]:
     """The words of a role: idle, gpu_idle, left_out, forms, unsaid, cards, computers."""
-    return frozenset(words()[name])
+    return frozenset(word_table()[name])
 
 
 # ------------------------------------------------------------------ tokens
@@ -46,7 +46,7 @@ def role(name: str) -> frozenset[str]:
 
 def _count(match: re.Match[str]) -> str:
     """`2` for `dual` before channels, sticks and cores; any other word as it is."""
-    return str(words()["counts"].get(match[1], match[0]))
+    return str(word_table()["counts"].get(match[1], match[0]))
 
 
 def _modules_of_sum(match: re.Match[str]) -> str:
@@ -79,7 +79,7 @@ def is_kind_of_ram(word: str) -> bool:
 
 def is_ram(word: str) -> bool:
     """Whether the word says that a size is that of RAM."""
-    return word in words()["ram"] or is_kind_of_ram(word)
+    return word in word_table()["ram"] or is_kind_of_ram(word)
 
 
 def tokens(text: str) -> list[Token]:
@@ -90,7 +90,7 @@ def tokens(text: str) -> list[Token]:
     for shape, put in _rewrites():
         plain = shape.sub(put, " ".join(plain.split()))
     plain = re.sub(r"[,;:/()+&|\[\]@\n\t\r!?]+", f" {BREAK} ", plain)
-    same, out = words()["same"], list[str]()
+    same, out = word_table()["same"], list[str]()
     for piece in plain.split():
         is_whole = piece == BREAK or NUMBERED.fullmatch(piece)
         parts = [piece] if is_whole else re.split(r"[^\w.]+|_", piece.strip(".'\""))
@@ -103,7 +103,7 @@ def tokens(text: str) -> list[Token]:
 def _rewrites() -> tuple[tuple[re.Pattern[str], Means], ...]:
     return tuple(
         (re.compile(row["find"]), row.get("put") or _FUNCTIONS[row["by"]])
-        for row in words()["rewrite"]
+        for row in word_table()["rewrite"]
     )
 
 
@@ -112,7 +112,7 @@ def _spoken() -> tuple[Mapping[str, str], re.Pattern[str]]:
     """Words of other languages and what finds one, the longest first; behind a figure, too,
     `16ГБ`.
     """
-    means = {word: row["means"] for row in words()["spoken"] for word in row["words"]}
+    means = {word: row["means"] for row in word_table()["spoken"] for word in row["words"]}
     longest = sorted(means, key=len, reverse=True)
     joined = [re.escape(word) for word in longest if _SCRIPTS_WITHOUT_SPACES.search(word)]
     alone = [re.escape(word) for word in longest if not _SCRIPTS_WITHOUT_SPACES.search(word)]

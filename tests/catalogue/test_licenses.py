@@ -91,31 +91,3 @@ def test_what_is_no_expression_is_refused(wrong: str) -> None:
     """A slip is an error that shows how to write one."""
     with pytest.raises(WorkloadError, match="SPDX ids joined by AND, OR"):
         canonical_expression(wrong)
-
-
-@pytest.mark.parametrize(
-    ("typed", "proposed"),
-    [
-        ("Llama-3.1-Community", "'LicenseRef-Llama-3.1-Community'"),
-        ("gemma OR mit", "'LicenseRef-Gemma OR MIT'"),
-        ("(llama-3.1 AND Apache-2.0)", "'(LicenseRef-Llama-3.1-Community AND Apache-2.0)'"),
-        # one of several, none of them, and no expression whatever the names mean
-        ("llama", None),
-        ("no-such-license", None),
-        ("gemma OR", None),
-    ],
-)
-def test_a_license_as_the_tables_print_it_is_understood(typed: str, proposed: str | None) -> None:
-    """`list` and `compare` print `Gemma` for LicenseRef-Gemma: who types that is told the id."""
-    named = [
-        "Apache-2.0",
-        "LicenseRef-Gemma",
-        "LicenseRef-Llama-3-Community",
-        "LicenseRef-NVIDIA AND LicenseRef-Llama-3.1-Community",
-    ]
-    with pytest.raises(WorkloadError) as caught:
-        canonical_expression(typed, lambda: named)
-    remedy = caught.value.problems[0].remedy or ""
-    assert (
-        remedy == f"did you mean {proposed}?" if proposed else remedy.startswith("write SPDX ids")
-    )

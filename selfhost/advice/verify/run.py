@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from ...catalogue.index import Catalogue
-from ...catalogue.names import id_of, look_up
+from ...catalogue.names import AS_IT_IS, id_of, read
 from ...core import units
 from ...core.errors import SelfhostError, UnknownModelError
 from ...core.files import Unreadable, can_be_passed_on, status_of
@@ -232,7 +232,7 @@ def identify(run: Run, catalogue: Catalogue, typed: str | None) -> Identity:
             remedy="name the one that it loaded, --model NAME, or --model ./model.gguf",
         )
     # what a model calls itself may be the precision that it was made from
-    candidate = None if by == "name" else look_up(word, catalogue)
+    candidate = None if by == "name" else read(word, AS_IT_IS, catalogue)
     states = candidate is not None and candidate.quantization is not None
     return Identity(model=word, by=by, tells_quantization=states or word.lower().endswith(".gguf"))
 
