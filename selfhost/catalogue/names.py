@@ -313,8 +313,7 @@ def _in_family(key: str, catalogue: Catalogue) -> Match | None:
         notes = [f"{name} is a family; this answer is for {model}{why}."]
     if loaded:
         caveat = "" if loaded in catalogue else ", which is not in the catalogue"
-        if "ollama_needs" in family:
-            caveat += f" and needs as much as {family['ollama_needs']}"
+
         notes.append(f"Ollama's tag {name} loads another model: {loaded}{caveat}.")
     others = [id for id in family.get("others") or () if id in catalogue and id != model]
     if others:

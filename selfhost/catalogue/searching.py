@@ -13,7 +13,7 @@ from shlex import quote
 
 from ..core.errors import NotAModelError, UnexplainedNameError, UnknownModelError
 from ..core.records import pattern
-from ..core.spelling import MAX_GUESSED_LETTERS, all_near, canonical
+from ..core.spelling import MAX_GUESSED_LETTERS, canonical
 from ..core.tables import shipped_table
 from .index import Catalogue
 from .names import (
@@ -43,10 +43,8 @@ if TYPE_CHECKING:
 _SIZE = pattern(r"\d+(?:\.\d+)?[bm]")
 # the size of 0.8b is no 8b, that of 30b-a3b no 3b, that of 8x7b no 7b
 _WHOLE_SIZE = r"(?<![\d.])(?<!\d[bx]-a)(?<!\dx){}(?![\da-z])"
-_LETTERS = pattern(r"[a-z]{3,}")
-# of a word and the name that a slip made it of, as `fuxl` and `flux`; far names share less, as
-# `foobarbaz` and `fara` do
-_SLIP = 0.75
+
+
 _MOST_SEARCHED = 8
 # a number of parameters as a name states it: `70b`, not the active ones of `30B-A3B`
 _BILLIONS = pattern(r"(?i)(?<![a-z0-9.])(\d{1,4}(?:\.\d{1,2})?)b(?![a-z0-9])")
@@ -166,25 +164,10 @@ def _in_names(word: str, names: Iterable[str]) -> bool:
     return any(whole.search(name.lower().replace(" ", "-")) for name in names)
 
 
-def meant(words: Sequence[str], catalogue: Catalogue) -> tuple[str, ...]:
-    """Searches that find a model, where these words find none: with slips of the fingers mended,
-    else by each of the words that is in some model's name.
-    """
-    own_names = [(outline.id, outline.family or "") for outline in catalogue.outlines()]
-    runs = sorted({run for names in own_names for name in names for run in _LETTERS.findall(name)})
-    held, mended = [], []
-    for word in words[:_MOST_SEARCHED]:
-        if any(_in_names(word, names) for names in own_names):
-            held.append(word)
-            mended.append(word)
-            continue
-        letters = _LETTERS.match(word)
-        run = letters[0] if letters is not None else word
-        near = all_near(run, runs, most=1, likeness=_SLIP)
-        mended.append(near[0] + word[len(run) :] if near else word)
-    for names in own_names if len(held) < len(mended) else ():
-        if all(_in_names(word, names) for word in mended):
-            return (" ".join(mended),)
+def words_in_names(words: Sequence[str], catalogue: Catalogue) -> tuple[str, ...]:
+    """Those of the words that are in some model's name, each a search that finds one."""
+    names = [(outline.id, outline.family or "") for outline in catalogue.outlines()]
+    held = (w for w in words[:_MOST_SEARCHED] if any(_in_names(w, each) for each in names))
     return tuple(dict.fromkeys(held))
 
 

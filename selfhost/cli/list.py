@@ -173,7 +173,7 @@ def _present(
     """Print the list, as much of it as the terminal shows where nothing else was asked, or the web
     page of all of it.
     """
-    from ..catalogue.searching import meant, words_typed
+    from ..catalogue.searching import words_in_names, words_typed
     from ..core.units import utc_today
     from ..reports.models_text import TOP, list_document
 
@@ -187,7 +187,7 @@ def _present(
         return
     near: tuple[str, ...] = ()
     if not (listing.counts.models or listing.refused):
-        guesses = meant(words_typed(options.words, catalogue), catalogue)
+        guesses = words_in_names(words_typed(options.words, catalogue), catalogue)
         near = tuple(f"`selfhost list {guess}`" for guess in guesses)
     top: int | None = options.top or TOP
     if options.all:

@@ -16,7 +16,6 @@ from ..catalogue.architecture import (
     MAX_LAYERS,
     Architecture,
     Attention,
-    Audio,
     FeedForward,
     Recurrent,
 )
@@ -149,9 +148,8 @@ class _Config:
         counts = Parameters()
         if architecture is not None and row is not None:
             counts = self.parameters(architecture, row)
-        language, is_speech = counts.total, self.keys.type.get("hears")
-        hears = isinstance(self.keys.outer.get("audio_config"), dict)
-        if (self.sees or hears) and not is_speech:
+        language = counts.total
+        if self.sees or isinstance(self.keys.outer.get("audio_config"), dict):
             width = architecture.embedding_length if architecture is not None else 0
             counts = self.with_encoders(counts, width)
         if counts.total is None:
@@ -160,7 +158,7 @@ class _Config:
         if architecture is not None and not architecture.output_matrix:
             modality = "embedding"
         return ConfigRead(
-            spec=self.spec("speech" if is_speech else modality, architecture, counts),
+            spec=self.spec(modality, architecture, counts),
             stored=stored,
             language_parameters=language,
             notes=tuple(self.keys.notes),
@@ -283,7 +281,7 @@ class _Config:
     def refuse_unread_type(self) -> None:
         keys = self.keys
         what = keys.type.get("not_read")
-        if keys.outer.get("is_encoder_decoder") and not keys.type.get("hears"):
+        if keys.outer.get("is_encoder_decoder"):
             what = what or "an encoder beside its decoder (is_encoder_decoder)"
         if what:
             raise Unclear(f"model_type: {keys.kind or 'the model'} has {what}, which is not read")
@@ -390,21 +388,7 @@ class _Config:
             "mtp_layers": predicting if is_predicting else None,
             "per_layer_embedding_length": keys.number("hidden_size_per_layer_input") or None,
             "altup_inputs": keys.number("altup") or None,
-            "audio": self.audio(),
         }
-
-    def audio(self) -> Audio | None:
-        needed = self.keys.needed
-        if not self.keys.type.get("hears"):
-            return None
-        return Audio(
-            layers=needed("encoder_layers"),
-            heads=needed("encoder_attention_heads"),
-            embedding_length=needed("d_model"),
-            feed_forward_length=needed("encoder_ffn_dim"),
-            positions=needed("max_source_positions"),
-            mel_bins=needed("num_mel_bins"),
-        )
 
     def is_headless(self) -> bool:
         """True for a published class without an output matrix: a bare or a reward model."""
