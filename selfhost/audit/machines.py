@@ -194,8 +194,6 @@ class _Loader:
                 entry.value,
                 file,
                 unnamed=_UNNAMED,
-                doubled=entry.doubled,
-                more_doubled=entry.more_doubled,
             )
         except MachineFileError as error:
             faults.extend(error, line=entry.line, place=entry.place)

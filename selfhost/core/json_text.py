@@ -8,12 +8,10 @@ from __future__ import annotations
 import codecs
 import re
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import IO, Any, NoReturn
 
-from .errors import MAX_PROBLEMS
-from .files import LARGE, Unreadable, encoding_of, read_some, too_large
+from .files import LARGE, Unreadable, encoding_of, read_some, shown, too_large
 
 # a list or object deeper than this is nobody's record; Python's own limit differs from version to
 # version
@@ -52,44 +50,23 @@ def too_many(count: int, max_signs: int) -> Unreadable:
     return Unreadable(reason, "give the file as its program wrote it", kind=LARGE)
 
 
-class NoJSON(Unreadable):
-    """A text that breaks the grammar of JSON, or ends too early."""
-
-
 class Decoder:
     """Parses JSON that nobody vouches for. What it raises is `Unreadable`, with the line where it
     is certain.
 
     `constant` makes what stands for NaN and Infinity, as in `json.loads`; without it those words
-    are refused. Of two equal keys the last counts. With `note_doubled` the first MAX_PROBLEMS keys
-    that stand twice in one object of the text parsed last are in `doubled`, and `more_doubled`
-    counts the others.
+    are refused. Of two equal keys of one object the last counts, unless `keys_once` refuses them.
     """
 
     def __init__(
-        self,
-        *,
-        note_doubled: bool = False,
-        constant: Callable[[str], Any] | None = None,
+        self, *, keys_once: bool = False, constant: Callable[[str], Any] | None = None
     ) -> None:
         import json
 
-        self.doubled: list[str] = []
-        self.more_doubled = 0
         self._decoder = json.JSONDecoder(
-            object_pairs_hook=self._object if note_doubled else None,
+            object_pairs_hook=_with_each_key_once if keys_once else None,
             parse_constant=constant or _refuse_constant,
         )
-
-    def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        values = dict(pairs)
-        if len(values) != len(pairs):
-            times = Counter(key for key, _ in pairs)
-            doubled = [key for key, count in times.items() if count > 1]
-            room = MAX_PROBLEMS - len(self.doubled)
-            self.doubled += doubled[:room]
-            self.more_doubled += max(0, len(doubled) - room)
-        return values
 
     def parse(self, text: str, *, max_signs: int = MAX_SIGNS) -> Any:
         """The value of a whole text."""
@@ -106,24 +83,35 @@ class Decoder:
         """The value that begins at `start`, and where it ends. Its signs were counted."""
         import json
 
-        self.doubled, self.more_doubled = [], 0
         try:
             value, end = self._decoder.raw_decode(text, start)
         except json.JSONDecodeError as error:
             raise _grammar_fault(text, error.msg, error.pos) from None
         except RecursionError:
             raise Unreadable("is nested too deeply") from None
-        except Unreadable:
-            raise
         except ValueError:
             raise Unreadable("holds a number of thousands of digits") from None
         openings = text.count("[", start, end) + text.count("{", start, end)
-        if openings > MAX_DEPTH and _is_too_deep(value):
+        level = [value] if openings > MAX_DEPTH else []
+        for _ in range(MAX_DEPTH):
+            inner = [part.values() if isinstance(part, dict) else part for part in level]
+            level = [below for part in inner for below in part if isinstance(below, list | dict)]
+        if level:
             raise Unreadable("is nested too deeply")
         return value, end
 
 
-def _grammar_fault(text: str, message: str, place: int) -> NoJSON:
+def _with_each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) != len(pairs):
+        # the first that is left after one of each is taken
+        rest = dict(values)
+        key = next(key for key, _ in pairs if rest.pop(key, pairs) is pairs)
+        raise Unreadable(f'has "{shown(key[:60])}" twice in one object', "keep one")
+    return values
+
+
+def _grammar_fault(text: str, message: str, place: int) -> Unreadable:
     """What is wrong at that place, in the words of Python's decoder. A text that ends where more
     must come is the sign of a full disk or a broken connection.
     """
@@ -131,8 +119,8 @@ def _grammar_fault(text: str, message: str, place: int) -> NoJSON:
     is_at_the_end = place > 0 and bool(text.strip(_BLANKS)) and not text[place:].strip(_BLANKS)
     if is_at_the_end or message.startswith("Unterminated string"):
         remedy = "it may have been cut off while it was written: write it anew"
-        return NoJSON("is not JSON: it ends too early", remedy, line=line)
-    return NoJSON(f"is not JSON: {message.removesuffix(' at')}", line=line)
+        return Unreadable("is not JSON: it ends too early", remedy, line=line)
+    return Unreadable(f"is not JSON: {message.removesuffix(' at')}", line=line)
 
 
 def _refuse_constant(word: str) -> NoReturn:
@@ -144,15 +132,7 @@ def _refuse_constant(word: str) -> NoReturn:
 def _refuse_more(text: str, end: int) -> None:
     end = _after_blanks(text, end)
     if end < len(text):
-        raise NoJSON("is not JSON: Extra data", line=text.count("\n", 0, end) + 1)
-
-
-def _is_too_deep(value: Any) -> bool:
-    level = [value]
-    for _ in range(MAX_DEPTH):
-        inner = [part.values() if isinstance(part, dict) else part for part in level]
-        level = [below for part in inner for below in part if isinstance(below, list | dict)]
-    return bool(level)
+        raise Unreadable("is not JSON: Extra data", line=text.count("\n", 0, end) + 1)
 
 
 def _after_blanks(text: str, start: int) -> int:
@@ -162,24 +142,18 @@ def _after_blanks(text: str, start: int) -> int:
 
 class Entry:
     """One record of a text of many: its value, or the `fault` why there is none. `line` is set
-    where the text has one a line.
-
-    `doubled`: keys that stand twice in one object of it; `more_doubled` counts those beyond
-    MAX_PROBLEMS. `place`: where it stands in a list, as `[1]`, None elsewhere.
+    where the text has one a line, `place` where it stands in a list, as `[1]`.
     """
 
     def __init__(
         self,
         value: Any = None,
-        decoder: Decoder | None = None,
         *,
         line: int | None = None,
         fault: Unreadable | None = None,
         place: str | None = None,
     ) -> None:
-        self.line, self.value, self.fault, self.place = line, value, fault, place
-        self.doubled: list[str] = [] if decoder is None else decoder.doubled
-        self.more_doubled = 0 if decoder is None else decoder.more_doubled
+        self.value, self.line, self.fault, self.place = value, line, fault, place
 
 
 def read_records(
@@ -191,28 +165,26 @@ def read_records(
     Of JSON Lines one record is in memory, of a list its text. Raises `Unreadable` for the whole,
     also after some entries; a broken line of JSON Lines is the `fault` of its entry.
     """
-    decoder, most = Decoder(note_doubled=True), max_record_bytes
-    lines = _lines(stream, start)
-    number, line = next(((at, line) for at, line in lines if line.strip(_BLANKS)), (0, ""))
+    decoder, most = Decoder(keys_once=True), max_record_bytes
+    lines = ((at, line) for at, line in _lines(stream, start) if line.strip(_BLANKS))
+    number, line = next(lines, (0, ""))
     if not number:
         raise Unreadable("is empty")
-    is_list = line.lstrip(_BLANKS)[0] == "["
-    first = None if is_list else _entry(number, line, decoder, most)
-    if first is None or not isinstance(first.value, dict):
-        text = _joined("\n" * (number - 1) + line, lines, MAX_TEXT_BYTES if is_list else most)
-        if is_list:
-            yield from _items(text, decoder, most)
-        else:
-            yield Entry(decoder.parse(text), decoder)
+    if line.lstrip(_BLANKS)[0] == "[":
+        yield from _items(_joined(number, line, lines, MAX_TEXT_BYTES), decoder, most)
         return
-    others = ((at, line) for at, line in lines if line.strip(_BLANKS))
-    second = next(others, None)
+    first = _entry(number, line, decoder, most)
+    if not isinstance(first.value, dict):
+        # of several lines, or no object
+        yield Entry(decoder.parse(_joined(number, line, lines, most)))
+        return
+    second = next(lines, None)
     if second is None:
         first.line = None
     yield first
     if second is not None:
         yield _entry(*second, decoder, most)
-    for number, line in others:
+    for number, line in lines:
         yield _entry(number, line, decoder, most)
 
 
@@ -243,20 +215,20 @@ def _entry(number: int, line: str, decoder: Decoder, max_record_bytes: int) -> E
     if len(line) > max_record_bytes:
         raise _record_too_large(number, max_record_bytes)
     try:
-        return Entry(decoder.parse(line), decoder, line=number)
+        return Entry(decoder.parse(line), line=number)
     except Unreadable as error:
-        return Entry(None, decoder, line=number, fault=error)
+        return Entry(line=number, fault=error)
 
 
-def _joined(text: str, lines: Iterator[tuple[int, str]], most: int) -> str:
-    """Join the text and the lines after it."""
-    parts, size = [text], len(text)
-    for _, line in lines:
-        parts.append(line)
-        size += len(line) + 1
+def _joined(number: int, first: str, lines: Iterator[tuple[int, str]], most: int) -> str:
+    """Join a line and those after it, each at its number."""
+    text, size = ["\n" * (number - 1) + first], len(first)
+    for at, line in lines:
+        text.append("\n" * (at - number) + line)
+        number, size = at, size + len(line) + 1
         if size > most:
             raise _text_too_large(most)
-    return "\n".join(parts)
+    return "".join(text)
 
 
 def _items(text: str, decoder: Decoder, max_record_bytes: int) -> Iterator[Entry]:
@@ -269,7 +241,7 @@ def _items(text: str, decoder: Decoder, max_record_bytes: int) -> Iterator[Entry
         value, end = decoder.parse_at(text, at)
         if end - at > max_record_bytes:
             raise _record_too_large(text.count("\n", 0, at) + 1, max_record_bytes)
-        yield Entry(value, decoder, place=f"[{number}]")
+        yield Entry(value, place=f"[{number}]")
         number += 1
         at = _after_blanks(text, end)
         if text[at : at + 1] != ",":

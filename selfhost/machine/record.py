@@ -6,7 +6,7 @@ be; every fault of a record is told by its key.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 from ..core.errors import Faults, MachineFileError, Problem, expect_type
@@ -333,23 +333,16 @@ class Machine(Record):
         file: str = "machine",
         *,
         unnamed: str = RECORDED,
-        doubled: Sequence[str] = (),
-        more_doubled: int = 0,
         text: str = "",
     ) -> Machine:
         """The record in `data`, a decoded `selfhost.machine/1` object. Unknown keys are ignored,
         missing ones become unread.
 
         `unnamed` is what a machine is called whose record gives it no name. `file` is how errors
-        call the input and `text` what it was decoded from; `doubled` are keys that stand twice in
-        one object of it, and `more_doubled` says how many more do. `MachineFileError` carries the
-        first MAX_PROBLEMS problems and a count of the rest.
+        call the input and `text` what it was decoded from. `MachineFileError` carries the first
+        MAX_PROBLEMS problems and a count of the rest.
         """
-        reader = Reader(file, text)
-        for key in doubled:
-            reader.problem(_short(key), "stands twice in one object", "keep one")
-        reader.problems.more += more_doubled
-        return _machine_from(reader, data, unnamed)
+        return _machine_from(Reader(file, text), data, unnamed)
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> Machine:
@@ -364,13 +357,13 @@ class Machine(Record):
 
         expect_type("path", path, (str, os.PathLike))
         name = os.fsdecode(path)
-        file, decoder = UNPRINTABLE.sub("?", name) or "machine", Decoder(note_doubled=True)
+        file = UNPRINTABLE.sub("?", name) or "machine"
         if not name:
             problem = Problem(file=file, message="no file was named", remedy=WRITE_ONE)
             raise MachineFileError([problem])
         try:
             text = text_of(read_file(name, MAX_FILE_BYTES, input_allowed=True))
-            document = decoder.parse(text)
+            document = Decoder(keys_once=True).parse(text)
         except Unreadable as error:
             is_large = ": a machine record takes a few kilobytes" if error.kind == LARGE else ""
             remedy = "name the file in it" if error.kind == FOLDER else error.remedy or WRITE_ONE
@@ -378,13 +371,7 @@ class Machine(Record):
                 file=file, line=error.line, message=error.reason + is_large, remedy=remedy
             )
             raise MachineFileError([problem]) from None
-        return cls.from_json(
-            document,
-            file,
-            doubled=decoder.doubled,
-            more_doubled=decoder.more_doubled,
-            text=text,
-        )
+        return cls.from_json(document, file, text=text)
 
     def to_json(self) -> dict[str, Any]:
         """The `selfhost.machine/1` object: every key always present, None where unread, sizes

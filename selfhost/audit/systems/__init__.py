@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...core.errors import InputError
-from ...core.files import Unreadable, encoding_of, open_file, read_some, shown, text_of, too_large
+from ...core.files import Unreadable, encoding_of, open_file, read_some, text_of, too_large
 from ...core.json_text import Decoder, Entry, signs_in, too_many
 from ...core.spelling import nearest
 from ...machine.record import FACTS
@@ -125,7 +125,7 @@ class Reader:
         """The machines of a document that was parsed; None for one of our own records."""
         if not isinstance(value, Mapping) or "schema" in value or any(map(value.get, FACTS)):
             return None
-        return self._document(value, file, line, "", [])
+        return self._document(value, file, line, "")
 
     def entries(self, content: bytes, file: str) -> Iterator[Entry]:
         """The machines of one file. Raises `Unreadable` for the whole, before any entry."""
@@ -141,13 +141,13 @@ class Reader:
         if (values := signs_in(text)) > MAX_VALUES:
             raise too_many(values, MAX_VALUES)
         documents = _documents(text)
-        for value, line, doubled in documents:
+        for value, line in documents:
             if isinstance(value, list):
                 for index, item in enumerate(value):
-                    yield from self._document(item, file, None, f"[{index}]", doubled)
+                    yield from self._document(item, file, None, f"[{index}]")
             else:
                 own_line = line if len(documents) > 1 else None
-                yield from self._document(value, file, own_line, "", doubled)
+                yield from self._document(value, file, own_line, "")
 
     def awaits(self, file: str) -> bool:
         """Whether `rest` will give machines that this file tells of."""
@@ -158,17 +158,12 @@ class Reader:
         for reader in self._readers:
             yield from reader.rest()
 
-    def _document(
-        self, document: Any, file: str, line: int | None, place: str, doubled: list[str]
-    ) -> Iterator[Entry]:
+    def _document(self, document: Any, file: str, line: int | None, place: str) -> Iterator[Entry]:
         """The machines of one JSON document, which stands at that place of a list."""
         if not isinstance(document, Mapping):
             fault = Unreadable(f"holds {kind_of(document)}, not an object", _name_one())
             yield Entry(fault=fault, line=line, place=place or None)
             return
-        if doubled and "schema" not in document:
-            key = shown(doubled[0][:60])
-            raise Unreadable(f'has "{key}" twice in one object', "keep one", line=line)
         answers = (reader.read(document, file) for reader in self._readers)
         entries = next((each for each in answers if each is not None), None)
         for entry in entries or ():
@@ -176,9 +171,8 @@ class Reader:
             entry.place = ".".join(filter(None, (place, entry.place))) or None
             yield entry
         if entries is None:
-            own = Entry(document, line=line, place=place or None)
-            own.doubled, own.fault = doubled, self._fault(document)
-            yield own
+            fault = self._fault(document)
+            yield Entry(document, line=line, place=place or None, fault=fault)
 
     def _fault(self, document: Mapping[str, Any]) -> Unreadable | None:
         """Why an object that no system answers is no machine; None for a record of our own."""
@@ -195,15 +189,15 @@ class Reader:
         return f"is no answer of {table['title']}: `{table['command']}` gives one"
 
 
-def _documents(text: str) -> list[tuple[Any, int, list[str]]]:
-    """Each JSON value of a text, its line and the keys that stand twice in one of its objects."""
+def _documents(text: str) -> list[tuple[Any, int]]:
+    """Each JSON value of a text and its line."""
     documents = []
-    decoder, line, counted = Decoder(note_doubled=True), 1, 0
+    decoder, line, counted = Decoder(keys_once=True), 1, 0
     start = len(text) - len(text.lstrip(_BLANKS))
     while start < len(text):
         line, counted = line + text.count("\n", counted, start), start
         value, start = decoder.parse_at(text, start)
-        documents.append((value, line, decoder.doubled))
+        documents.append((value, line))
         while text[start : start + 1] in _BLANKS and start < len(text):
             start += 1
     return documents
