@@ -14,7 +14,8 @@ from .catalogue.spec import ModelSpec
 from .catalogue.spec_values import MODALITIES, USES
 from .core.errors import InputError, SelfhostError, WorkloadError, WrongTypeError, expect_type
 from .core.records import Record
-from .core.workload import MOST_BYTES, Workload, whole_number
+from .core.values import integer_fault
+from .core.workload import MOST_BYTES, Workload
 from .judge.record import Verdict
 from .machine.reader import Machine
 
@@ -228,13 +229,9 @@ def size(
     from .advice.sizes import node, size_with
 
     expect_type("prompt_cache_bytes", prompt_cache_bytes, (int, type(None)))
-    if isinstance(prompt_cache_bytes, bool):
-        raise WrongTypeError("prompt_cache_bytes must be int or None, not bool")
-    if prompt_cache_bytes is not None and not 0 <= prompt_cache_bytes <= MOST_BYTES:
-        raise InputError(
-            f"prompt_cache_bytes must be a number from 0 to {MOST_BYTES:,},"
-            f" not {whole_number(prompt_cache_bytes)}"
-        )
+    fault = None if prompt_cache_bytes is None else integer_fault(prompt_cache_bytes, 0, MOST_BYTES)
+    if fault is not None:
+        raise InputError(f"prompt_cache_bytes {fault[0]}")
     if isinstance(workload, Workload) and workload.task != "generate":
         raise WorkloadError.of(
             "task",

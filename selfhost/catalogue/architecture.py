@@ -7,7 +7,8 @@ from __future__ import annotations
 from itertools import chain, repeat
 
 from ..core.records import Record, pattern, read_by
-from ..core.tomlfile import Table, kind_of
+from ..core.tomlfile import Table
+from ..core.values import kind_of
 from .quantization_names import DTYPES, PACKED
 from .spec_values import types_apart
 

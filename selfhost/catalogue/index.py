@@ -25,7 +25,8 @@ from ..core.tables import (
     stored,
     table_at,
 )
-from ..core.tomlfile import Document, shortened
+from ..core.tomlfile import Document
+from ..core.values import shortened
 from .runtime import RuntimeSpec
 from .spec import ModelSpec
 

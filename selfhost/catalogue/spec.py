@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from ..core.records import Record, read_by
-from ..core.tomlfile import Document, Path, Table, shortened
+from ..core.tomlfile import Document, Path, Table
+from ..core.values import shortened
 from .architecture import Architecture, read_architecture
 from .quantization_names import APART, FORMATS, PLAIN_DTYPES, QUANTIZATIONS
 from .spec_values import (

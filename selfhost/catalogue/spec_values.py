@@ -4,7 +4,8 @@ free texts.
 
 from __future__ import annotations
 
-from ..core.tomlfile import Table, kind_of
+from ..core.tomlfile import Table
+from ..core.values import kind_of
 
 SCHEMA = 1
 MODALITIES = ("text", "vision", "speech", "embedding", "image", "video", "music")

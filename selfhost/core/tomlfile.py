@@ -15,20 +15,24 @@ from .errors import MAX_PROBLEMS, Problem
 from .files import LARGE, Unreadable, read_file, shown
 from .records import Record
 from .spelling import nearest
-from .toml_lines import lines_of, statements
+from .values import (
+    Fault,
+    date_fault,
+    integer_fault,
+    kind_fault,
+    number_fault,
+    shortened,
+    text_fault,
+)
 
 Path = tuple[str | int, ...]
-# what is wrong with a value, and what to write instead
-Fault = tuple[str, str | None]
 
 MAX_FILE_BYTES = 1 << 20
 # `a.a.a.…`: tomllib's time grows with the square of the parts (7 s for 20,000)
 MAX_KEY_PARTS = 64
 # faults that are kept, so that the first ones of the file are shown and a program gets nearly all
-_MOST_KEPT = 1_000
-_EMPTY: Fault = ("is empty", None)
+MOST_KEPT = 1_000
 _BARE = re.compile(r"[A-Za-z0-9_-]{1,60}")
-_DATE = re.compile(r"\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?", re.ASCII)
 # begins at the start of a word and never steps back, so that its time grows with the text alone
 _KEY_PART = r"""(?:[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+"""
 _ENDLESS_KEY = re.compile(rf"(?<![A-Za-z0-9_-])(?:{_KEY_PART}\.[ \t]*+){{{MAX_KEY_PARTS}}}")
@@ -129,7 +133,7 @@ class Document:
         """Note a fault of the value at `path`; `absent`: the key is missing, so its table's
         line is the one to show.
         """
-        if len(self._faults) < _MOST_KEPT:
+        if len(self._faults) < MOST_KEPT:
             self._faults.append((path, absent, message, remedy))
         else:
             self._more += 1
@@ -149,21 +153,17 @@ class Document:
         """`nearest`, while there is room for its answer: a file with a hundred thousand faults
         must not take minutes.
         """
-        return nearest(word, choices) if len(self._faults) < _MOST_KEPT else None
+        return nearest(word, choices) if len(self._faults) < MOST_KEPT else None
 
     @property
     def problems(self) -> tuple[Problem, ...]:
         """The first `MAX_PROBLEMS` faults so far, in the order of their lines, and a count of the
         others; those of the whole file first.
         """
-        return self._listed(MAX_PROBLEMS)
+        return self.listed(MAX_PROBLEMS)
 
-    @property
-    def all_problems(self) -> tuple[Problem, ...]:
-        """As `problems`, with a thousand at most."""
-        return self._listed(_MOST_KEPT)
-
-    def _listed(self, most: int) -> tuple[Problem, ...]:
+    def listed(self, most: int) -> tuple[Problem, ...]:
+        """As `problems`, with so many, at most `MOST_KEPT`."""
         problems = [] if self._syntax is None else [self._syntax]
         for path, absent, message, remedy in self._faults:
             line, key = self.line(path[:-1] if absent else path), key_name(path) or None
@@ -180,7 +180,7 @@ class Document:
         whole file and for an installed package.
         """
         if self.text is not None and not self._lines:
-            self._lines = lines_of(self.text)
+            self._lines = _lines_of(self.text)
         while path and path not in self._lines:
             path = path[:-1]
         return self._lines.get(path)
@@ -222,36 +222,43 @@ class Table:
     def _checked(
         self,
         key: str,
-        fault_of: Callable[[Any], Fault | None],
+        check: Callable[..., Fault | None],
         required: bool = False,
         remedy: str | None = None,
+        **limits: Any,
     ) -> Any:
         value = self.value(key, required, remedy)
-        fault = None if value is None else fault_of(value)
-        if fault is not None:
-            self.problem(key, *fault)
-        return value if fault is None else None
+        fault = None if value is None else check(value, **limits)
+        return self._noted((*self.path, key), value, fault, limits)
 
-    def _text_fault(self, value: object, choices: Sequence[str] | None = None) -> Fault | None:
-        if not isinstance(value, str):
-            return f"must be a string, not {kind_of(value)}", 'write it in quotes: "…"'
-        if choices is not None and value not in choices:
-            guess = self.document.guess(value, choices)
+    def _noted(self, path: Path, value: Any, fault: Fault | None, limits: Mapping[str, Any]) -> Any:
+        """The value, None where it has a fault."""
+        if fault is None:
+            return value
+        message, remedy = fault
+        if isinstance(value, str) and "choices" in limits:
+            guess = self.document.guess(value, limits["choices"])
             remedy = f'did you mean "{guess}"?' if guess else None
-            return f'"{shortened(value)}" is not one of {", ".join(choices)}', remedy
-        if not value.strip() and choices is None:
-            return _EMPTY
-        if not value.isprintable():
-            message = f'"{shortened(value)}" has a line break or a control character'
-            return message, "write it on one line"
+        self.document.add(path, message, remedy)
         return None
+
+    def _elements(
+        self, key: str, required: bool, check: Callable[..., Fault | None], **limits: Any
+    ) -> Iterator[tuple[int, Any]]:
+        """The right elements of a list, with their places; what is wrong with others is noted."""
+        remedy = f"write {key_name((key,))} = [ … ]"
+        values = self._checked(key, kind_fault, required, kind=list, instead=remedy)
+        for index, value in enumerate(values or ()):
+            path = (*self.path, key, index)
+            if self._noted(path, value, check(value, **limits), limits) is not None:
+                yield index, value
 
     def string(
         self,
         key: str,
         *,
         required: bool = False,
-        choices: Sequence[str] | None = None,
+        choices: Sequence[str] = (),
         empty: bool = False,
         example: str | None = None,
     ) -> str | None:
@@ -260,21 +267,15 @@ class Table:
         """
         remedy = f'write {key} = "{example}"' if example else None
         remedy = f"one of {', '.join(choices)}" if choices else remedy
-
-        def fault_of(value: object) -> Fault | None:
-            fault = None if value == "" and empty else self._text_fault(value, choices)
-            without = "leave the key out where the value is not known"
-            return ("is empty", remedy if required else without) if fault == _EMPTY else fault
-
-        text: str | None = self._checked(key, fault_of, required, remedy)
+        instead = remedy if required else "leave the key out where the value is not known"
+        limits = {"choices": choices} if choices else {"empty": empty, "instead": instead}
+        text: str | None = self._checked(key, text_fault, required, remedy, **limits)
         return text
 
     def text(self, key: str, *, required: bool = False) -> str | None:
         """A sentence for people: line breaks and runs of blanks become one blank."""
-        text: str | None = self._checked(
-            key, lambda value: self._text_fault(_on_one_line(value)), required
-        )
-        return None if text is None else _on_one_line(text)
+        text: str | None = self._checked(key, text_fault, required, lines=True)
+        return None if text is None else " ".join(text.split())
 
     def integer(
         self,
@@ -290,7 +291,7 @@ class Table:
         """
         remedy = f"write {key} = {example}" if example else None
         number: int | None = self._checked(
-            key, lambda value: _integer_fault(value, minimum, maximum), required, remedy
+            key, integer_fault, required, remedy, minimum=minimum, maximum=maximum
         )
         return number
 
@@ -298,76 +299,39 @@ class Table:
         self, key: str, *, required: bool = False, minimum: float = 0.0, maximum: float = 1e18
     ) -> float | None:
         """A number, whole or not, within the bounds; never nan."""
-
-        def fault_of(value: Any) -> Fault | None:
-            if type(value) not in (int, float):
-                return f"must be a number, not {kind_of(value)}", None
-            bounds = f"must be between {minimum:g} and {maximum:g}, not {_digits(value)}"
-            return None if minimum <= value <= maximum else (bounds, None)
-
-        number = self._checked(key, fault_of, required)
+        number = self._checked(key, number_fault, required, minimum=minimum, maximum=maximum)
         return None if number is None else float(number)
 
     def boolean(self, key: str, *, required: bool = False) -> bool | None:
         """true or false."""
-        value: bool | None = self._checked(key, _kind_fault(bool, "true or false"), required)
+        value: bool | None = self._checked(key, kind_fault, required, kind=bool)
         return value
 
     def date(self, key: str, *, required: bool = False, partial: bool = False) -> str | None:
-        """A TOML date -> `YYYY-MM-DD`; with `partial` also the strings `"2024"` and `"2024-05"`. A
-        package has every date as a string.
-        """
-        is_stored = self.document.text is None
-
-        def fault_of(value: Any) -> Fault | None:
-            if isinstance(value, str):
-                is_less = partial and value.count("-") < 2
-                is_day = bool(_DATE.fullmatch(value)) and (is_stored or is_less)
-            else:
-                is_day = hasattr(value, "year") and not hasattr(value, "hour")
-            if is_day:
-                return None
-            day = str(value)[:10]
-            day = day if day.count("-") == 2 and _DATE.fullmatch(day) else "YYYY-MM-DD"
-            less = ', or "2024" where only the year is known' if partial else ""
-            message = f"must be a date, not {kind_of(value)}"
-            return message, f"write {key} = {day}, without quotes and time{less}"
-
-        remedy = f"write {key} = YYYY-MM-DD, without quotes"
-        value = self._checked(key, fault_of, required, remedy)
-        return None if value is None else str(value)
-
-    def _elements(
-        self, key: str, required: bool, fault_of: Callable[[Any], Fault | None]
-    ) -> Iterator[tuple[int, Any]]:
-        """The right elements of a list, with their places; what is wrong with others is noted."""
-        is_list = _kind_fault(list, "a list", f"write {key_name((key,))} = [ … ]")
-        for index, value in enumerate(self._checked(key, is_list, required) or ()):
-            fault = fault_of(value)
-            if fault is None:
-                yield index, value
-            else:
-                self.document.add((*self.path, key, index), *fault)
+        """A TOML date -> `YYYY-MM-DD`; with `partial` also the strings `"2024"` and `"2024-05"`."""
+        remedy, is_stored = f"write {key} = YYYY-MM-DD, without quotes", self.document.text is None
+        value = self.value(key, required, remedy)
+        fault = date_fault(value, key, partial=partial, is_stored=is_stored)
+        kept = None if value is None else self._noted((*self.path, key), value, fault, {})
+        return None if kept is None else str(kept)
 
     def strings(
-        self, key: str, *, required: bool = False, choices: Sequence[str] | None = None
+        self, key: str, *, required: bool = False, choices: Sequence[str] = ()
     ) -> tuple[str, ...]:
         """A list of strings, each on one line; a wrong element is noted and left out."""
-        elements = self._elements(key, required, lambda value: self._text_fault(value, choices))
-        return tuple([value for _, value in elements])
+        limits = {"choices": choices} if choices else {}
+        return tuple([value for _, value in self._elements(key, required, text_fault, **limits)])
 
     def texts(self, key: str) -> tuple[str, ...]:
         """A list of sentences."""
-        elements = self._elements(key, False, lambda value: self._text_fault(_on_one_line(value)))
-        return tuple([_on_one_line(value) for _, value in elements])
+        elements = self._elements(key, False, text_fault, lines=True)
+        return tuple([" ".join(value.split()) for _, value in elements])
 
     def integers(
         self, key: str, *, required: bool = False, minimum: int = 0, maximum: int = 10**18
     ) -> tuple[int, ...]:
         """A list of whole numbers within the bounds; a wrong element is noted and left out."""
-        elements = self._elements(
-            key, required, lambda value: _integer_fault(value, minimum, maximum)
-        )
+        elements = self._elements(key, required, integer_fault, minimum=minimum, maximum=maximum)
         return tuple([value for _, value in elements])
 
     def table(self, key: str, *, required: bool = False) -> Table | None:
@@ -375,12 +339,14 @@ class Table:
         path = (*self.path, key)
         in_list = any(isinstance(part, int) for part in path)
         header = f"{key_name((key,))} = {{ … }}" if in_list else f"[{key_name(path)}]"
-        value = self._checked(key, _kind_fault(dict, "a table", f"write {header}"), required)
-        return None if value is None else Table(self.document, path, value)
+        value = self.value(key, required)
+        fault = kind_fault(value, dict, f"write {header}")
+        kept = None if value is None else self._noted(path, value, fault, {})
+        return None if kept is None else Table(self.document, path, kept)
 
     def tables(self, key: str, *, required: bool = False) -> tuple[Table, ...]:
         """An array of tables, `[[key]]` or `key = [{…}]`; a wrong element is noted and left out."""
-        elements = self._elements(key, required, _kind_fault(dict, "a table"))
+        elements = self._elements(key, required, kind_fault, kind=dict)
         return tuple(
             [Table(self.document, (*self.path, key, index), value) for index, value in elements]
         )
@@ -439,10 +405,6 @@ class Table:
             check(self, values)
         return kind(**values)
 
-    def keys(self) -> Iterator[str]:
-        """The keys in the order of the file, for tables whose keys are free."""
-        return iter(self.values)
-
     def close(self, elsewhere: Mapping[str, str] | None = None) -> bool:
         """Note every key that no getter asked for, with the one that was probably meant. True
         if there was none. `elsewhere`: by the keys of other tables what to do about them.
@@ -455,75 +417,22 @@ class Table:
         return not unknown
 
 
-def _on_one_line(value: Any) -> Any:
-    return " ".join(value.split()) if isinstance(value, str) else value
-
-
-def _kind_fault(
-    kind: type, words: str, remedy: str | None = None
-) -> Callable[[object], Fault | None]:
-    """What finds a value that is not of that kind."""
-    return lambda value: (
-        None if isinstance(value, kind) else (f"must be {words}, not {kind_of(value)}", remedy)
-    )
-
-
-def _integer_fault(value: object, minimum: int, maximum: int) -> Fault | None:
-    if not isinstance(value, int) or isinstance(value, bool):
-        # written as text or with a point: `"7"`, `"4,096"`, `7e9`
-        digits = re.sub(r"[,_ ]|\.0*$", "", value if isinstance(value, str) else "")
-        if isinstance(value, float) and value.is_integer() and abs(value) < 10**18:
-            digits = str(int(value))
-        is_number = digits.isdecimal() and digits.isascii() and len(digits) <= 18
-        remedy = f"write {int(digits):_}" if is_number else None
-        return f"must be a whole number, not {kind_of(value)}", remedy
-    if value < minimum:
-        return f"must be at least {minimum:,}, not {_digits(value)}", None
-    if value > maximum:
-        return f"must be at most {maximum:,}, not {_digits(value)}", None
-    return None
-
-
-def kind_of(value: object) -> str:
-    """What a value is, in words for a message: `the string "4k"`, `a table`."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return f'the string "{shortened(value)}"'
-    if isinstance(value, int | float):
-        return f"the number {_digits(value)}"
-    if isinstance(value, dict | list):
-        return "a table" if isinstance(value, dict) else "a list"
-    # a date or a time
-    return str(value)
-
-
-def _digits(value: int | float) -> str:
-    """A number for a message. Python refuses to print whole numbers of more than 4,300 digits."""
-    if not isinstance(value, int):
-        return str(value)
-    return f"{value:,}" if -(10**30) < value < 10**30 else "one of more than 30 digits"
-
-
-def shortened(text: str) -> str:
-    """Text of a file as a message may show it: no control characters, no thousand letters."""
-    clean = "".join(letter if letter.isprintable() else "?" for letter in text)
-    return clean if len(clean) <= 60 else clean[:57] + "…"
-
-
 def _syntax_fault(message: str, text: str) -> tuple[int | None, str, str | None]:
     """tomllib's `… (at line 3, column 5)` -> the line, the message, and a remedy."""
     head, _, tail = message.rpartition(" (at ")
     digits = tail.removeprefix("line ").split(",")[0]
     line = int(digits) if digits.isdecimal() else text.count("\n") + 1
     # a value may span many lines
-    statement = [each for each in statements(text) if each[0][1] <= line][-1:]
-    first = statement[0][0][1] if statement else line
+    earlier = [
+        (name, at)
+        for name, at, parts in _statements(text)
+        if at <= line and isinstance(parts[-1], str)
+    ]
+    name, first = earlier[-1] if earlier else ("", 1)
     if not digits.isdecimal():
         remedy = "close it with the bracket or quote it began with"
         return first, "what begins here does not end", remedy
     if head.startswith(("Cannot overwrite", "Cannot declare")):
-        name = "".join(token for token, _ in statement[0]).partition("=")[0]
         return first, f"{shortened(name)} is there already", "write it once"
     if head.endswith("'\\n'"):
         return line, "a string does not end on its line", "close it with the quote it began with"
@@ -532,3 +441,68 @@ def _syntax_fault(message: str, text: str) -> tuple[int | None, str, str | None]
         "Invalid date or datetime": "write YYYY-MM-DD, for example 2023-05-13",
     }
     return line, head, remedies.get(head)
+
+
+# what is left of a line are its own brackets and commas
+_STRING = re.compile(r""""(?:\\.|[^"\\])*"|'[^']*'|#.*""")
+_PARTS = rf"[ \t]*(?:{_KEY_PART}\.?[ \t]*+)+"
+_NAME = re.compile(rf"[ \t]*(\[+{_PARTS}\]+(?=[ \t]*(?:#|$))|{_PARTS}(?==))")
+_DEPTHS = {"[": 1, "{": 1, "]": -1, "}": -1}
+
+
+def _statements(text: str) -> Iterator[tuple[str, int, list[str | int]]]:
+    """Each header and each key with its line, and its parts; each element of a list with its place
+    as one part more.
+    """
+    depth, name, parts, count = 0, "", [], 0
+    for number, line, bare in _code(text):
+        match = None if depth > 0 else _NAME.match(line)
+        if match is not None:
+            name, count, depth = match[1].strip(), 0, 0
+            parts = [part.strip().strip("\"'") for part in re.findall(_KEY_PART, name)]
+            yield name, number, [*parts]
+        elif depth == 1 and bare.strip(" \t],"):
+            yield name, number, [*parts, count]
+        for place, sign in enumerate(bare, 1):
+            depth += _DEPTHS.get(sign, 0)
+            count += depth == 1 and sign == ","
+            if depth == 1 and sign == "," and bare[place:].strip():
+                yield name, number, [*parts, count]
+
+
+def _code(text: str) -> Iterator[tuple[int, str, str]]:
+    """Each line with its number, counted from 1, outside of strings of many lines; and the same
+    without its comment and what stands in strings.
+    """
+    quote = ""
+    for number, line in enumerate(text.split("\n"), 1):
+        if quote:
+            quote = "" if quote in line else quote
+            continue
+        quote = next((sign for sign in ('"""', "'''") if line.count(sign) % 2), "")
+        yield number, line, _STRING.sub(lambda match: "" if match[0][0] == "#" else "0", line)
+
+
+def _lines_of(text: str) -> dict[Path, int]:
+    """The line of each table and key. What stands in a list or in an inline table has none."""
+    lines: dict[Path, int] = {}
+    # of each list of tables
+    last: dict[Path, int] = {}
+    table: Path = ()
+    for name, line, parts in _statements(text):
+        path: Path = () if name[0] == "[" else table
+        above = len(path)
+        for place, part in enumerate(parts, 1):
+            path = (*path, part)
+            if name[:2] == "[[" and place == len(parts):
+                last[path] = last.get(path, -1) + 1
+            if name[0] == "[" and path in last:
+                path = (*path, last[path])
+        if isinstance(parts[-1], int):
+            lines.setdefault(path, line)
+        else:
+            lines[path] = line
+        for size in range(above + 1, len(path)):
+            lines.setdefault(path[:size], line)
+        table = path if name[0] == "[" else table
+    return lines

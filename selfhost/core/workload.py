@@ -10,6 +10,7 @@ from .errors import InputError, Problem, SelfhostError, WorkloadError, WrongType
 from .quantities import parse_bytes, parse_count, parse_tokens
 from .records import Record
 from .spelling import nearest
+from .values import Fault, integer_fault, kind_fault, kind_of, number_fault, text_fault
 
 TASKS = ("generate", "finetune")
 FINETUNE_METHODS = ("full", "lora", "qlora")
@@ -265,7 +266,7 @@ class Workload(Record):
         faults = [*_value_faults(self), *_task_faults(self)]
         load: object = self.load
         if load is not None and not isinstance(load, Load):
-            faults.append(("load", f"must be a Load, not {_shown(load)}", "Load.parse('2M:500k')"))
+            faults.append(("load", f"must be a Load, not {kind_of(load)}", "Load.parse('2M:500k')"))
         _raise(faults)
 
 
@@ -279,10 +280,10 @@ def cache_type(text: str) -> str:
 
 
 # the field, what is wrong with it, and what to do instead
-_Fault = tuple[str, str, str | None]
+_FieldFault = tuple[str, str, str | None]
 
 
-def _raise(faults: Sequence[_Fault]) -> None:
+def _raise(faults: Sequence[_FieldFault]) -> None:
     if faults:
         raise WorkloadError(
             Problem(file="workload", key=key, message=message, remedy=remedy)
@@ -290,72 +291,39 @@ def _raise(faults: Sequence[_Fault]) -> None:
         )
 
 
-def _value_faults(record: Workload | Load) -> Iterator[_Fault]:
+def _value_faults(record: Workload | Load) -> Iterator[_FieldFault]:
     kind = type(record)
     for key in kind._fields:
         value = getattr(record, key)
         is_default = key in kind._defaults and value is kind._defaults[key]
-        message = None if is_default else _wrong(key, value)
-        if message is not None:
-            yield key, message, _as_a_number(key, value)
+        fault = None if is_default else _fault(key, value)
+        if fault is not None:
+            yield key, *fault
 
 
-def _wrong(key: str, value: Any) -> str | None:
-    """What is wrong with the value of one field."""
-    expected, is_right = "", True
+def _fault(key: str, value: Any) -> Fault | None:
     if key in _CHOICES:
-        if value not in _CHOICES[key]:
-            return f"{_shown(value)} is not one of {', '.join(_CHOICES[key])}"
-    elif key in _SWITCHES:
-        expected, is_right = "True or False", isinstance(value, bool)
-    elif key in _NAMES:
-        expected, is_right = "a name", isinstance(value, str) and bool(value.strip())
-    elif key in _WHOLE:
-        expected, is_right = "a whole number", type(value) is int
-    elif key in _NUMBERS:
-        expected, is_right = "a number", type(value) in (int, float)
-    bounds = _WHOLE.get(key) or _NUMBERS.get(key)
-    if is_right and bounds is not None and not bounds[0] <= value <= bounds[1]:
-        expected = f"a number from {units.plain(bounds[0])} to {bounds[1]:,.12g}"
-        if key in _WHOLE:
-            is_much = value > bounds[1]
-            expected = f"at most {bounds[1]:,}" if is_much else f"at least {bounds[0]}"
-        is_right = False
-    return None if is_right else f"must be {expected}, not {_shown(value)}"
-
-
-def _shown(value: object) -> str:
-    """Return what was given, as Python writes it, cut where that is long; a number without `.0`."""
-    if type(value) is int:
-        return whole_number(value)
-    try:
-        is_short = isinstance(value, float) and abs(value) < 1e12
-        text = f"{value:,.12g}" if is_short else repr(value)
-    except ValueError:
-        # Python writes no number of more than 4,300 digits, in a list neither
-        return f"this {type(value).__name__}"
-    return text if len(text) <= 60 else f"{text[:59]}…"
-
-
-def whole_number(value: int) -> str:
-    """Return its digits in groups; of a very long number how many digits it has."""
-    bits = value.bit_length()
-    return f"{value:,}" if bits <= 128 else f"one of about {round(bits * 0.30103):,} digits"
-
-
-def _as_a_number(key: str, value: object) -> str | None:
-    """Return what to write for `32k`, `8,192`, `2GiB` or `4.0`; None where no number shows."""
+        return text_fault(value, _CHOICES[key])
+    if key in _SWITCHES:
+        return kind_fault(value, bool)
+    if key in _NAMES:
+        return text_fault(value)
+    if key in _NUMBERS:
+        return number_fault(value, *_NUMBERS[key])
     if key not in _WHOLE:
         return None
+    fault = integer_fault(value, *_WHOLE[key])
+    if fault is None or not isinstance(value, str):
+        return fault
     try:
-        if isinstance(value, str):
-            return f"write {(parse_bytes if 'bytes' in key else parse_tokens)(value):_}"
-        return f"write {int(value):_}" if isinstance(value, float) and value.is_integer() else None
+        # `32k`, `2GiB`
+        number = (parse_bytes if "bytes" in key else parse_tokens)(value)
+        return fault[0], f"write {number:_}"
     except ValueError:
-        return None
+        return fault
 
 
-def _task_faults(workload: Workload) -> Iterator[_Fault]:
+def _task_faults(workload: Workload) -> Iterator[_FieldFault]:
     """What cannot be asked of this task."""
     if workload.task != "finetune":
         for key in _FINETUNING:

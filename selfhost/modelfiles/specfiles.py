@@ -20,7 +20,7 @@ from ..core.errors import Problem
 from ..core.records import Record, pattern
 from ..core.spelling import canonical
 from ..core.tomlfile import Document, Path
-from ..core.tomlfile import shortened as _short
+from ..core.values import shortened as _short
 from ..needs.checkpoints import DTYPES
 from ..needs.records import SizedWeights
 
