@@ -171,8 +171,8 @@ class Reader:
             entry.place = ".".join(filter(None, (place, entry.place))) or None
             yield entry
         if entries is None:
-            fault = self._fault(document)
-            yield Entry(document, line=line, place=place or None, fault=fault)
+            why = self._fault(document)
+            yield Entry(document, line=line, place=place or None, fault=why)
 
     def _fault(self, document: Mapping[str, Any]) -> Unreadable | None:
         """Why an object that no system answers is no machine; None for a record of our own."""
