@@ -26,11 +26,22 @@ from .file_formats import (
     takes_text_alone,
 )
 from .llamacpp import files as gguf_files
-from .llamacpp.buffers import MICRO_BATCH_TOKENS, batch_of, cached_groups, load_of
+from .llamacpp.buffers import cached_groups
 from .llamacpp.drafts import block_of_checkpoint, with_draft
 from .llamacpp.memory import PLAIN_CACHE_TYPES, copy_bytes, why_cache_refused
 from .llamacpp.weights import of_file
-from .parts import Asked, Companions, Parts, Subject, cpu_of, is_cast, name_of
+from .parts import (
+    MICRO_BATCH_TOKENS,
+    Asked,
+    Companions,
+    Parts,
+    Subject,
+    batch_of,
+    cpu_of,
+    is_cast,
+    loading,
+    name_of,
+)
 from .quantization import GGUF_QUANTIZATIONS, TABLES, canonical_gguf, typed_earlier
 from .records import (
     ACCELERATOR,
@@ -304,7 +315,7 @@ def more_in_conversation(
         return 0
     subject = subject_of(spec, architectures)
     asked = _asked(spec, workload, workload.quantization or "", Companions(), subject.row)
-    load = load_of(subject, runtime, asked) if subject.row is not None else None
+    load = loading(subject, runtime, asked) if subject.row is not None else None
     copies = max(0, runtime.kept_checkpoints - runtime.context_checkpoints) * workload.parallel
     return copies * copy_bytes(load) if load is not None and copies else 0
 

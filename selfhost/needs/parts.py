@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 
 from ..catalogue.architecture import Architecture
 from ..catalogue.quantization_names import MLX_MODES, PLAIN_DTYPES
@@ -153,9 +154,91 @@ class Asked(Record):
     device: Device | None = None
 
 
+# ------------------------------------------------------------------ the cells of llama.cpp
+
+MICRO_BATCH_TOKENS = 512
+"""`n_ubatch`, the default of every llama.cpp program (common/common.h)."""
+
+_CELL_STEP = 256
+
+
+class Cells(Record):
+    """How many tokens a cache has room for, `full` per stream. `batch` as set; `micro_batch` no
+    longer than the context.
+
+    `whole_windows`: layers with a window keep the whole context (`swa_full`: the library's default,
+    not that of its programs).
+    """
+
+    full: int
+    streams: int
+    micro_batch: int
+    batch: int
+    sequences: int
+    unified: bool
+    whole_windows: bool = False
+
+    @property
+    def encoded(self) -> int:
+        """Tokens of one batch of an encoder: bounded by the padded context, not by the one
+        asked for.
+        """
+        return min(self.batch, self.full * self.streams)
+
+    def of(self, window_tokens: int | None, tokens_per_row: int = 1) -> int:
+        """Cells of a layer with that window, None for one that keeps everything,
+        `tokens_per_row` in each.
+        """
+        if tokens_per_row > 1:
+            return padded(-(-self.full // tokens_per_row))
+        if window_tokens is None or self.whole_windows:
+            return self.full
+        room = window_tokens * (self.sequences if self.unified else 1) + self.micro_batch
+        return padded(min(self.full, room))
+
+
+def padded(tokens: int) -> int:
+    """Rounded up to a multiple of 256 cells."""
+    return -(-tokens // _CELL_STEP) * _CELL_STEP
+
+
+def batch_of(row: ArchitectureRow, context_tokens: int) -> int:
+    """`n_ubatch` for texts of that length: an encoder takes each whole (src/llama-context.cpp:
+    n_ubatch >= n_tokens).
+    """
+    return max(MICRO_BATCH_TOKENS, context_tokens) if row.encoder else MICRO_BATCH_TOKENS
+
+
+def cells(
+    context_tokens: int,
+    *,
+    sequences: int = 1,
+    unified: bool = False,
+    micro_batch: int = MICRO_BATCH_TOKENS,
+    whole_windows: bool = False,
+) -> Cells:
+    """`context_tokens` is `n_ctx`: of all sequences together. A unified cache is one stream
+    that all share.
+    """
+    total = padded(context_tokens)
+    full = total if unified else padded(total // sequences)
+    return Cells(
+        full=full,
+        streams=1 if unified else sequences,
+        micro_batch=min(micro_batch, context_tokens),
+        batch=micro_batch,
+        sequences=sequences,
+        unified=unified,
+        whole_windows=whole_windows,
+    )
+
+
+# ------------------------------------------------------------------ loaded
+
+
 class Loading(Record):
-    """A model whose layers are known, loaded by a Python runtime. `row` has its defaults where that
-    of the subject is not known.
+    """A model whose layers are known, loaded by a runtime. `row` has its defaults where that of the
+    subject is not known.
     """
 
     subject: Subject
@@ -166,8 +249,29 @@ class Loading(Record):
 
     @property
     def account(self) -> Account:
-        """What the runtime holds beside weights and cache."""
+        """What a Python runtime holds beside weights and cache."""
         return self.runtime.account
+
+    @cached_property
+    def room(self) -> Cells:
+        """The cells of llama.cpp's cache, of all sequences."""
+        context, parallel = self.workload.context_tokens, self.workload.parallel
+        return cells(
+            context * parallel,
+            sequences=parallel,
+            micro_batch=batch_of(self.row, context),
+            whole_windows=self.runtime.whole_windows,
+        )
+
+    @property
+    def embeds(self) -> bool:
+        """The model turns a text into vectors, and is asked for nothing else."""
+        return self.subject.spec.modality == "embedding"
+
+    @property
+    def vocabulary(self) -> int:
+        """Tokens in the GGUF file; 0 where they are not known."""
+        return self.architecture.vocabulary_gguf or self.architecture.vocabulary or 0
 
     @property
     def sequences(self) -> int:

@@ -270,9 +270,11 @@ def _offloaded(subject: Subject, workload: Asked, program: Term) -> tuple[Offloa
             line, size = middle_of(low, high), (low + high) // 2
             held = term("weights", size, How.STATED, way.source, line, low=low, high=high)
             stated.append(Offloaded(host=host, device=(held,)))
-    is_known = spec.needs is None and bool(quantized_components(spec.components))
-    if quantization not in _QUANTIZED:
-        is_known = DTYPES.get(quantization) == 16 and (spec.needs is None or spec.needs.high_bytes)
+    if quantization in _QUANTIZED:
+        is_known = spec.needs is None and bool(quantized_components(spec.components))
+    else:
+        is_stated = spec.needs is None or bool(spec.needs.high_bytes)
+        is_known = DTYPES.get(quantization) == 16 and is_stated
     if stated or not is_known:
         return tuple(stated)
     return (Offloaded(host=host, device=_largest(subject, workload, sizes)),)

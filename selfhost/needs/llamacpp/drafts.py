@@ -15,10 +15,10 @@ from ...catalogue.runtime import RuntimeSpec
 from ...catalogue.spec import ModelSpec
 from ...core.records import Unread
 from ..cache import cache_groups
-from ..parts import Asked, Parts, Subject
-from ..records import How, Split, Term, both, term, times
+from ..parts import Asked, Loading, Parts, Subject
+from ..records import How, Split, Term, both, of_sequences, term, times
 from ..tensors import ArchitectureRow, row_of
-from .buffers import SOURCE, Load
+from .buffers import SOURCE
 from .weights import own_block_weights
 
 TYPE_CHECKING = False
@@ -97,7 +97,7 @@ def _of_draft(item: Term, name: str, source: str) -> Term:
     )
 
 
-def block_terms(load: Load, quantization: str, compute: Term) -> list[Term]:
+def block_terms(load: Loading, quantization: str, compute: Term) -> list[Term]:
     """llama.cpp with the model's own block: its tensors, a plain f16 cache for it, and a second,
     smaller compute buffer than the model's own, `compute`.
     """
@@ -149,6 +149,6 @@ def _block_cache(
     shape = f"({group.key_elements:,} + {group.value_elements:,})"
     if group.latent:
         shape = f"{group.key_length:,}"
-    ending = f" × {sequences:,} sequences" if sequences > 1 else ""
-    line = f"{times(blocks, 'block')} × {shape} × 2 bytes × {tokens:,} tokens{ending}"
+    line = f"{times(blocks, 'block')} × {shape} × 2 bytes × {tokens:,} tokens"
+    line += of_sequences(sequences)
     return term("mtp_kv_cache", size, How.COMPUTED, _SOURCE, line)

@@ -14,11 +14,16 @@ from ...core.records import Unread
 from ..cache import CacheGroup, cache_groups, compressors, states
 from ..parts import (
     ENCODER_REMEDY,
+    MICRO_BATCH_TOKENS,
     PLAIN_PICTURE_PIXELS,
     Asked,
+    Cells,
     Encoder,
+    Loading,
     Parts,
     Subject,
+    cells,
+    loading,
     unread_cache,
     why_no_encoders,
 )
@@ -31,17 +36,23 @@ from ..quantization import (
     row_bytes,
     typed_earlier,
 )
-from ..records import How, SizedWeights, Term, both, by_layers, sized, term, times, unread
+from ..records import (
+    How,
+    SizedWeights,
+    Term,
+    both,
+    by_layers,
+    of_sequences,
+    sized,
+    term,
+    times,
+    unread,
+)
 from .buffers import (
-    MICRO_BATCH_TOKENS,
     SOURCE,
-    Cells,
-    Load,
     cache_bytes,
     cached_groups,
-    cells,
     idle_layers,
-    load_of,
     room_of,
     state_bytes,
     window_of,
@@ -90,7 +101,7 @@ def parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Parts:
     quantization = canonical_gguf(workload.quantization) or workload.quantization
     own_block, on_gpu = workload.companions.own_block, workload.device is not None
     files = size_of(subject, quantization, own_block=own_block)
-    load, terms = load_of(subject, runtime, workload), list[Term]()
+    load, terms = loading(subject, runtime, workload), list[Term]()
     cache = unread_cache(subject.spec) if load is None else _cache(load)
     if load is not None:
         compute = _compute(load)
@@ -134,7 +145,7 @@ def parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Parts:
 # ------------------------------------------------------------------ the cache and the states
 
 
-def _cache(load: Load) -> list[Term] | Unread:
+def _cache(load: Loading) -> list[Term] | Unread:
     """The cache; no term where the model keeps none, `Unread` where the program makes none."""
     architecture, row, workload = load.architecture, load.row, load.workload
     groups = cached_groups(architecture, row)
@@ -162,7 +173,7 @@ def _cache(load: Load) -> list[Term] | Unread:
     if unsure:
         remarks.append("up to all tokens if llama.cpp ignores the window, which nobody checked")
         how, source = How.COMPUTED, f"{source}; this architecture was not measured"
-    many = _of_sequences(room.streams)
+    many = of_sequences(room.streams)
     sums = " + ".join(f"{each}{many}" for each in by_layers(lines))
     line = "; ".join([sums, *remarks])
     size = cache_bytes(architecture, row, room, keys, values, flash)
@@ -170,7 +181,7 @@ def _cache(load: Load) -> list[Term] | Unread:
 
 
 def _lines_of_group(
-    group: CacheGroup, count: int, value_elements: int, load: Load
+    group: CacheGroup, count: int, value_elements: int, load: Loading
 ) -> list[tuple[str, int, str]]:
     """The parts of these layers' cache as `by_layers` takes them; `count` cells each."""
     keys, values = _TYPE_BYTES[load.workload.key_type], _TYPE_BYTES[load.workload.value_type]
@@ -189,12 +200,7 @@ def _lines_of_group(
     return lines
 
 
-def _of_sequences(streams: int) -> str:
-    """The end of a line of arithmetic: caches apart for each sequence."""
-    return f" × {streams:,} sequences" if streams > 1 else ""
-
-
-def _why_no_cache(groups: Sequence[CacheGroup], load: Load) -> Unread | None:
+def _why_no_cache(groups: Sequence[CacheGroup], load: Loading) -> Unread | None:
     """Why the program makes no cache of what was asked for; None where it does."""
     workload, runtime, remedy = load.workload, load.runtime, "use --kv-cache f16"
     why = why_cache_refused(groups, workload.key_type, workload.value_type)
@@ -233,14 +239,14 @@ def why_cache_refused(
     return None
 
 
-def _state(load: Load) -> list[Term]:
+def _state(load: Loading) -> list[Term]:
     """The recurrent states of all sequences; no term where the model keeps none."""
     architecture, sequences = load.architecture, load.workload.parallel
     kept = load.workload.companions.kept_states(load.row)
     size = state_bytes(architecture, sequences * kept)
     if not size:
         return []
-    ending = _of_sequences(sequences)
+    ending = of_sequences(sequences)
     if kept > 1:
         ending += f" × {kept} states to roll drafted tokens back to"
     lines = by_layers(
@@ -253,7 +259,7 @@ def _state(load: Load) -> list[Term]:
 # ------------------------------------------------------------------ the compute buffer
 
 
-def _compute(load: Load) -> Term:
+def _compute(load: Loading) -> Term:
     """The buffer once the context is full. RAM is taken as it is touched, a device's memory at
     once.
     """
@@ -282,7 +288,7 @@ def _compute(load: Load) -> Term:
     return term("compute", size, how, source, line, low=low, high=size + more)
 
 
-def _rolled_back(load: Load) -> int:
+def _rolled_back(load: Loading) -> int:
     """At most what the states of several sequences add to the buffer when each drafted token leaves
     one: 0.8 to 1.15 times those of one layer, of three models (llama.cpp 0c1e570).
     """
@@ -292,14 +298,14 @@ def _rolled_back(load: Load) -> int:
     return 5 * kept * parallel * max((each.memory for each in states(load.architecture)), default=0)
 
 
-def _replayed(load: Load, room: Cells, rows: int) -> int | None:
+def _replayed(load: Loading, room: Cells, rows: int) -> int | None:
     """The buffer of so many cells and rows of logits; None of an architecture without a graph."""
     flash, workload = load.runtime.flash_attention, load.workload
     types = workload.key_type, workload.value_type
     return exact_compute_bytes(load.architecture, load.row, room, rows, flash, *types)
 
 
-def _one_batch(load: Load) -> Cells:
+def _one_batch(load: Loading) -> Cells:
     """The cells in use once each sequence has had one batch; of an encoder, which rounds a batch
     up, once one sequence had its text.
     """
@@ -310,7 +316,7 @@ def _one_batch(load: Load) -> Cells:
     return cells(tokens, sequences=room.sequences, whole_windows=room.whole_windows)
 
 
-def _guessed(load: Load, rows: int) -> Term:
+def _guessed(load: Loading, rows: int) -> Term:
     """Of an architecture without a graph."""
     row, architecture, flash = load.row, load.architecture, load.runtime.flash_attention
     size, line = guessed_compute(architecture, row, load.room, rows, flash)
@@ -323,7 +329,7 @@ def _guessed(load: Load, rows: int) -> Term:
     return term("compute", size, How.ASSUMED, source, line, low=low, high=high)
 
 
-def _mask_copies(load: Load) -> int:
+def _mask_copies(load: Loading) -> int:
     """What each of several devices takes more: of the inputs of a graph, mostly masks, it has four
     copies, so that all compute at once (GGML_SCHED_MAX_COPIES of ggml-backend.cpp).
     """
@@ -333,7 +339,7 @@ def _mask_copies(load: Load) -> int:
     return 3 * width * load.room.micro_batch * sum(cells)
 
 
-def _expert_copies(load: Load, quantization: str) -> int:
+def _expert_copies(load: Loading, quantization: str) -> int:
     """The experts of the largest layer, which the first device copies from RAM while it reads a
     prompt (`op_offload`).
     """
@@ -352,7 +358,7 @@ def _expert_copies(load: Load, quantization: str) -> int:
 # ------------------------------------------------------------------ the program
 
 
-def _program(load: Load, quantization: str) -> Term:
+def _program(load: Loading, quantization: str) -> Term:
     """The program with its vocabulary, the backend's work buffer and the outputs of an embedding
     model. The high end has the copies that a server keeps of one prompt that fills each context.
     """
@@ -392,7 +398,7 @@ def _program(load: Load, quantization: str) -> Term:
     return term("runtime", size, how, source, line, low=low, high=high)
 
 
-def _work_buffer(load: Load, room: Cells, quantization: str) -> tuple[int, str]:
+def _work_buffer(load: Loading, room: Cells, quantization: str) -> tuple[int, str]:
     """The backend's work buffer, as large as its largest product, and its part of the line: the
     activations of a batch in the type that meets the weights, or without flash attention the scores
     of all tokens in 16 bits, to meet the values.
@@ -418,7 +424,7 @@ def _work_buffer(load: Load, room: Cells, quantization: str) -> tuple[int, str]:
     return size, f" + {room.micro_batch:,} tokens × {shape} of scratch" if size else ""
 
 
-def copy_bytes(load: Load) -> int:
+def copy_bytes(load: Loading) -> int:
     """What a server copies of a sequence that fills its context, to go back to: its states, and the
     cells of the layers with a window.
 

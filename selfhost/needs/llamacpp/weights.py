@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from ...catalogue.spec import SIZE_OF, ModelSpec
-from ..parts import Subject
+from ..parts import Loading, Subject
 from ..quantization import BITS_PER_WEIGHT, BLOCKS, LAYOUTS, Buffer, Stored, typed_earlier
 from ..records import How, SizedWeights, Term, summed, taken_off, term
 from ..tensors import ArchitectureRow
-from .buffers import SOURCE, Load
+from .buffers import SOURCE
 from .files import RECIPE, RECIPE_ERROR, by_type, recipe_file, recipe_of_mix, spread, usual
 
 _OWN_MIX = 0.005
@@ -218,7 +218,7 @@ def _buffer_of(tensor: Stored, layout: Sequence[Buffer], *, tied: bool) -> Buffe
     return None
 
 
-def own_block_weights(load: Load, quantization: str) -> Term:
+def own_block_weights(load: Loading, quantization: str) -> Term:
     """The model's own multi-token-prediction block, as far as it is not loaded anyway."""
     whole: tuple[Stored, ...] = ()
     if quantization in BITS_PER_WEIGHT:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from helpers.each import each
 from helpers.llamacpp_truth import architecture, read, records, room, row
-from selfhost.needs.llamacpp import buffers as llamacpp
+from selfhost.needs import parts as needs_parts
 from selfhost.needs.llamacpp import graphs
 from selfhost.needs.llamacpp.allocator import Arena, aligned
 
@@ -20,14 +20,14 @@ def has_graph(model: str) -> bool:
     """Whether its architecture keeps a builder; the others get a guess."""
     made = row(model)
     return made.graph is not None and (
-        graphs.exact_compute_bytes(architecture(model), made, llamacpp.cells(4096), 1) is not None
+        graphs.exact_compute_bytes(architecture(model), made, needs_parts.cells(4096), 1) is not None
     )
 
 
 MODELS = sorted(model for model in read("architectures.json")["architectures"] if has_graph(model))
 
 
-def exact(model: str, cells: llamacpp.Cells, rows: int, **options: Any) -> int:
+def exact(model: str, cells: needs_parts.Cells, rows: int, **options: Any) -> int:
     found = graphs.exact_compute_bytes(architecture(model), row(model), cells, rows, **options)
     assert found is not None, model
     return found
@@ -113,7 +113,7 @@ def test_no_sizes_break_a_graph(data: st.DataObject) -> None:
         attention=groups, feed_forward=feed_forward, embedding_length=data.draw(size)
     )
     sequences = data.draw(st.integers(1, 100))
-    cells = llamacpp.cells(data.draw(st.integers(1, 10**7)) * sequences, sequences=sequences)
+    cells = needs_parts.cells(data.draw(st.integers(1, 10**7)) * sequences, sequences=sequences)
     found = graphs.exact_compute_bytes(changed, row(model), cells, sequences)
     assert found is not None
     assert found >= 4 * cells.micro_batch * changed.embedding_length
