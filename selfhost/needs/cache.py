@@ -5,7 +5,6 @@ a state of fixed size; and how many of them a Python runtime keeps. What llama.c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from functools import lru_cache
 from math import ceil
 
@@ -54,50 +53,36 @@ def cache_groups(architecture: Architecture, row: ArchitectureRow | None) -> tup
     """
     if row is not None and (row.encoder or row.recomputes):
         return ()
-    window_masks = row is not None and row.window_masks
-    groups: list[CacheGroup] = []
+    last, groups = architecture.cache_layers, list[CacheGroup]()
     for group in architecture.attention:
         # those of Gemma 3n and 4 beyond `cache_layers` read an earlier layer's
-        last = architecture.cache_layers
         layers = len([layer for layer in group.layers if last is None or layer < last])
         if not layers or group.kind == "cross":
             continue
+        key, window, indexer = group.key_length, group.window_tokens, _indexer(group)
+        # rows that are key and value in one
+        rows = CacheGroup(layers=layers, kv_heads=1, key_length=key, value_length=0, latent=True)
         if group.kind == "compressed":
             # DeepSeek V4: a window of tokens, and rows that each stand for several of them
-            rows = _rows(layers, group.key_length)
-            groups.append(rows.replace(window_tokens=group.window_tokens))
-            if group.compression:
-                rows = _rows(layers, group.key_length + _indexer(group))
-                groups.append(rows.replace(tokens_per_row=group.compression))
+            groups.append(rows.replace(window_tokens=window))
+            if tokens := group.compression:
+                groups.append(rows.replace(key_length=key + indexer, tokens_per_row=tokens))
             continue
-        window = group.window_tokens
-        if group.kind != "latent" and (window_masks or group.kind != "sliding"):
+        cached = rows.replace(
+            latent=False, kv_heads=group.kv_heads, value_length=group.value_length
+        )
+        if group.kind == "latent":
+            rope = group.rope_length or 0
+            cached = rows.replace(key_length=(group.latent_length or 0) + rope, rope_elements=rope)
+        elif group.kind != "sliding" or (row is not None and row.window_masks):
             window = None
-        cached = _cached(group, layers)
-        groups.append(cached.replace(window_tokens=window, indexer_elements=_indexer(group)))
+        groups.append(cached.replace(window_tokens=window, indexer_elements=indexer))
     return tuple(groups)
-
-
-def _cached(group: Attention, layers: int) -> CacheGroup:
-    if group.kind == "latent":
-        rope = group.rope_length or 0
-        return _rows(layers, (group.latent_length or 0) + rope).replace(rope_elements=rope)
-    return CacheGroup(
-        layers=layers,
-        kv_heads=group.kv_heads,
-        key_length=group.key_length,
-        value_length=group.value_length,
-    )
 
 
 def _indexer(group: Attention) -> int:
     """Elements of the keys of a sparse indexer; 0 where the layers have none."""
     return (group.indexer_length or 0) if group.indexer_heads else 0
-
-
-def _rows(layers: int, length: int) -> CacheGroup:
-    """Rows that are key and value in one."""
-    return CacheGroup(layers=layers, kv_heads=1, key_length=length, value_length=0, latent=True)
 
 
 class State(Record):
@@ -118,14 +103,43 @@ class State(Record):
 
 def states(architecture: Architecture) -> tuple[State, ...]:
     """One entry per group of recurrent layers."""
-    kept_states = []
-    for group in architecture.recurrent:
-        if group.layers:
-            count = _STATES.get(group.kind, _mamba)
-            convolution, memory, line = count(group, architecture.embedding_length)
-            kept = {"layers": len(group.layers), "convolution": convolution, "memory": memory}
-            kept_states.append(State(arithmetic=line, **kept))
-    return tuple(kept_states)
+    width = architecture.embedding_length
+    return tuple(_state(group, width) for group in architecture.recurrent if group.layers)
+
+
+def _state(group: Recurrent, width: int) -> State:
+    # inputs that a convolution remembers
+    taps, convolution = max(0, (group.convolution or 1) - 1), 0
+    heads, key, size = group.heads or 0, group.key_length or 0, group.state_length or 0
+    inner, memory = group.inner_length or 0, heads * key * key
+    line = f"{heads} heads × {key} × {key}"
+    match group.kind:
+        case "convolution":
+            convolution, memory, line = taps * width, 0, f"{taps} × {width:,}"
+        case "kda":
+            convolution = 3 * taps * heads * key
+            line = f"(3 × {taps} × {heads} heads × {key} + {line})"
+        case "lightning":
+            pass
+        case "rglru":
+            convolution, memory, line = taps * inner, inner, f"({taps} × {inner:,} + {inner:,})"
+        case "delta":
+            inner, keys = heads * (group.value_length or 0), (group.key_heads or 0) * key
+            convolution, memory = taps * (inner + 2 * keys), key * inner
+            line = f"({taps} × ({inner:,} + 2 × {keys:,}) + {key} × {inner:,})"
+        case "mamba2":
+            mixed = (group.groups or 0) * size
+            convolution, memory = taps * (inner + 2 * mixed), size * inner
+            line = f"({taps} × ({inner:,} + 2 × {mixed:,}) + {size} × {inner:,})"
+        case "rwkv7":
+            # the last vectors of a layer and of its channel mix; a square for each head
+            convolution, memory = 2 * width, width * key
+            line = f"(2 × {width:,} + {width:,} × {key})"
+        case _:
+            convolution, memory = taps * inner, size * inner
+            line = f"({taps} × {inner:,} + {size} × {inner:,})"
+    layers = len(group.layers)
+    return State(layers=layers, convolution=convolution, memory=memory, arithmetic=line)
 
 
 def keeps_compressed(architecture: Architecture) -> bool:
@@ -151,88 +165,21 @@ def compressors(architecture: Architecture) -> tuple[State, ...]:
     """What is kept of the tokens that the next row of compressed attention will be made of:
     numbers, and what each counts for.
     """
-    kept_states = []
+    kept = []
     for group in architecture.attention:
         if group.kind == "compressed" and group.compression:
             twice = 2 if group.indexer_heads else 1
             rows, wide = twice * group.compression, twice * (group.key_length + _indexer(group))
-            line = f"2 × {rows} tokens × {wide:,}"
-            layers, memory = len(group.layers), 2 * rows * wide
-            state = State(layers=layers, convolution=0, memory=memory, arithmetic=line)
-            kept_states.append(state)
-    return tuple(kept_states)
-
-
-_Parts = tuple[int, int, str]
-"""Elements of the convolution's last inputs, elements of the rest, and the line of both."""
-
-
-def _taps(group: Recurrent) -> int:
-    """Inputs that a convolution remembers."""
-    return max(0, (group.convolution or 1) - 1)
-
-
-def _short_convolution(group: Recurrent, width: int) -> _Parts:
-    taps = _taps(group)
-    return taps * width, 0, f"{taps} × {width:,}"
-
-
-def _kda(group: Recurrent, width: int) -> _Parts:
-    taps, heads, key = _taps(group), group.heads or 0, group.key_length or 0
-    line = f"(3 × {taps} × {heads} heads × {key} + {heads} heads × {key} × {key})"
-    return 3 * taps * heads * key, heads * key * key, line
-
-
-def _rglru(group: Recurrent, width: int) -> _Parts:
-    taps, inner = _taps(group), group.inner_length or 0
-    return taps * inner, inner, f"({taps} × {inner:,} + {inner:,})"
-
-
-def _lightning(group: Recurrent, width: int) -> _Parts:
-    heads, key = group.heads or 0, group.key_length or 0
-    return 0, heads * key * key, f"{heads} heads × {key} × {key}"
-
-
-def _delta(group: Recurrent, width: int) -> _Parts:
-    taps, key = _taps(group), group.key_length or 0
-    inner, keys = (group.heads or 0) * (group.value_length or 0), (group.key_heads or 0) * key
-    line = f"({taps} × ({inner:,} + 2 × {keys:,}) + {key} × {inner:,})"
-    return taps * (inner + 2 * keys), key * inner, line
-
-
-def _mamba2(group: Recurrent, width: int) -> _Parts:
-    taps, inner, size = _taps(group), group.inner_length or 0, group.state_length or 0
-    mixed = (group.groups or 0) * size
-    line = f"({taps} × ({inner:,} + 2 × {mixed:,}) + {size} × {inner:,})"
-    return taps * (inner + 2 * mixed), size * inner, line
-
-
-def _mamba(group: Recurrent, width: int) -> _Parts:
-    taps, inner, size = _taps(group), group.inner_length or 0, group.state_length or 0
-    return taps * inner, size * inner, f"({taps} × {inner:,} + {size} × {inner:,})"
-
-
-def _rwkv(group: Recurrent, width: int) -> _Parts:
-    """The last vectors of a layer and of its channel mix; a square for each head."""
-    key = group.key_length or 0
-    return 2 * width, width * key, f"(2 × {width:,} + {width:,} × {key})"
-
-
-_STATES: Mapping[str, Callable[[Recurrent, int], _Parts]] = {
-    "convolution": _short_convolution,
-    "kda": _kda,
-    "rglru": _rglru,
-    "lightning": _lightning,
-    "delta": _delta,
-    "mamba2": _mamba2,
-    "rwkv7": _rwkv,
-}
+            line, layers = f"2 × {rows} tokens × {wide:,}", len(group.layers)
+            state = State(layers=layers, convolution=0, memory=2 * rows * wide, arithmetic=line)
+            kept.append(state)
+    return tuple(kept)
 
 
 # ------------------------------------------------------------------ in a Python runtime
 
 
-class Cached(Record):
+class CacheSize(Record):
     """What all sequences keep in a group of layers, likely and at most: devices share it out by its
     `heads`; `line` is of one layer.
     """
@@ -249,7 +196,7 @@ class Cached(Record):
 _FP8_ROW_BYTES, _FP8_INDEXED = 80, 32
 
 
-def cached(load: Loading) -> list[Cached]:
+def cache_sizes(load: Loading) -> list[CacheSize]:
     """What each group of layers keeps of keys and values."""
     account, width, architecture = load.account, load.cache_width, load.architecture
     context, step = load.workload.context_tokens, load.runtime.cache_step_tokens
@@ -273,7 +220,7 @@ def cached(load: Loading) -> list[Cached]:
             line = f"({line} + {_FP8_ROW_BYTES} bytes)"
         number = group.layers * load.sequences
         caches.append(
-            Cached(
+            CacheSize(
                 layers=group.layers,
                 heads=1 if group.latent else group.kv_heads,
                 bytes=number * size * kept,
@@ -345,7 +292,7 @@ def cache_terms(load: Loading) -> list[Term]:
 def _keys_and_values(load: Loading) -> Term | None:
     architecture, row, account = load.architecture, load.row, load.account
     width, sequences = load.cache_width, load.sequences
-    caches = cached(load)
+    caches = cache_sizes(load)
     size, high = sum(each.bytes for each in caches), sum(each.high_bytes for each in caches)
     ending, low = of_sequences(sequences), size
     lines = [("", each.layers, f" × {each.line}{ending}") for each in caches]

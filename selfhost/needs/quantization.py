@@ -7,6 +7,7 @@ role, its layer and its row length. The rules below were read from `src/llama-qu
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from math import prod
@@ -233,16 +234,21 @@ class _Recipe:
         importance_matrix: bool,
         earlier: bool,
     ) -> None:
-        self.name = quantization
-        self.earlier = earlier
-        self.base = BASE_TYPES[quantization]
-        self.importance_matrix = importance_matrix
-        self.falcon = row.falcon_types
-        self.expert_dtype = architecture.expert_dtype
+        self.name, self.base, self.earlier = quantization, BASE_TYPES[quantization], earlier
+        self.importance_matrix, self.falcon = importance_matrix, row.falcon_types
+        self.in_mxfp4 = (architecture.expert_dtype or "").startswith("mxfp4")
         self.blocks = architecture.layers + (architecture.mtp_layers or 0)
         self.experts = max((group.experts or 0 for group in architecture.feed_forward), default=0)
         self.tied = all(group.name != "output.weight" for group in groups)
-        self.sharing = _heads_of_a_key(architecture, row)
+        # how many heads share one key in the first layer; 0 where that layer has no attention and
+        # the header states keys layer by layer
+        attention = (
+            group for group in architecture.attention if 0 in group.layers or row.keys_stated_once
+        )
+        first = next(attention, None)
+        self.sharing = 0
+        if first is not None:
+            self.sharing = first.heads // (1 if first.kind == "latent" else max(1, first.kv_heads))
         self.seventy = architecture.layers == row.layers_of_70b and (
             self.sharing != 1 or not row.shared_keys_of_70b
         )
@@ -256,17 +262,93 @@ class _Recipe:
         self.value_index = {tensor: index for index, tensor in enumerate(counted)}
         self.down_index = {tensor: index for index, tensor in enumerate(downs)}
 
-    def keeps(self, group: TensorGroup) -> bool:
-        """True of experts that were published in MXFP4 and that no narrower type replaces:
+    def types(self, group: TensorGroup) -> list[tuple[str, int]]:
+        """(type, how many of the group's tensors have it)."""
+        number = len(group.layers) or 1
+        kept = self.kept_type(group)
+        if kept is not None:
+            return [(kept, number)]
+        by_layer = self.types_by_layer(group)
+        if by_layer is None:
+            return [(_fit(self.plain_type(group), group.shape[0]), number)]
+        return list(Counter(_fit(chosen, group.shape[0]) for chosen in by_layer).items())
+
+    def kept_type(self, group: TensorGroup) -> str | None:
+        """The type of tensors that no quantization changes, or of all where the file has one; None
+        where the quantization chooses.
+
+        Experts that were published in MXFP4 stay so where no narrower type replaces them:
         convert_hf_to_gguf.py writes them as they are, whatever --outtype says, and llama-quantize
         refuses to quantize them again ("requantizing from type mxfp4 is disabled"). Of gpt-oss,
         whose rows no k-quant divides, published files of all types keep them (README of
         bartowski/openai_gpt-oss-20b-GGUF).
         """
-        in_mxfp4 = self.expert_dtype is not None and self.expert_dtype.startswith("mxfp4")
-        if not in_mxfp4 or not _is_of_experts(group):
-            return False
-        return _bits(_fit(self.base, group.shape[0])) > _bits("MXFP4")
+        if "ffn_gate_tid2eid" in group.name:
+            return "I32"
+        if not _quantized(group):
+            is_wide = self.base == "F32" or not any(part in group.name for part in _IN_16_BITS)
+            return "F32" if is_wide else "F16"
+        elements, size = BLOCKS[_fit(self.base, group.shape[0])]
+        if self.in_mxfp4 and _is_of_experts(group) and size / elements > _MXFP4_BYTES:
+            return "MXFP4"
+        return self.base if self.base in ("F32", "F16", "BF16") else None
+
+    def types_by_layer(self, group: TensorGroup) -> list[str] | None:
+        """The type in each of the group's layers; None where all have `plain_type`."""
+        name, layers = group.name, group.layers
+        if self.name == "MXFP4":
+            return None
+        if self.earlier and _is_fused(name):
+            return [_FUSED_EARLIER.get(self.name, self.base)] * len(layers)
+        if _is_value(name):
+            return [self.value_type(self.value_index[layer, name]) for layer in layers]
+        if "ffn_down" in name:
+            if self.experts > 1 and self.name not in _TWO_BIT:
+                # with experts llama-quantize counts by the number of the layer, but it gives types
+                # of about two bits before it looks at that
+                return [self.down_type(layer) for layer in layers]
+            return [self.down_type(self.down_index[layer, name]) for layer in layers]
+        if self.name == "IQ3_XS" and name.startswith(("blk.*.ffn_gate", "blk.*.ffn_up")):
+            middle = range(self.blocks // 8, 7 * self.blocks // 8)
+            return ["IQ3_XXS" if layer in middle else self.base for layer in layers]
+        return None
+
+    def plain_type(self, group: TensorGroup) -> str:
+        """The type of tensors whose layer does not matter."""
+        name, base, quantization = group.name, self.base, self.name
+        is_table = name in ("token_embd.weight", "per_layer_token_embd.weight")
+        if name == "output.weight" or (self.tied and is_table):
+            if quantization == "MXFP4" or self.falcon or group.shape[0] % BLOCKS[base][0]:
+                return "Q8_0"
+            if quantization in _TWO_BIT or quantization == "IQ3_XXS":
+                return "Q5_K"
+            return base if base == "Q8_0" else "Q6_K"
+        if quantization in OF_EXPERTS:
+            return base if _is_of_experts(group) else OF_EXPERTS[quantization]
+        if is_table:
+            return _TABLE_TYPES.get(quantization, base)
+        if "attn_k.weight" in name and self.experts == 8:
+            return "Q4_K" if quantization in _TWO_BIT else "Q8_0"
+        if "attn_k.weight" in name or "attn_q.weight" in name:
+            return {"IQ3_XS": "IQ3_XXS", "IQ3_XXS": "IQ2_S"}.get(quantization, base)
+        return self.output_type() if "attn_output.weight" in name else base
+
+    def value_type(self, index: int) -> str:
+        """Of the values of attention, counted through the file."""
+        if self.name in _TWO_BIT:
+            if self.sharing >= 4 or self.experts >= 4:
+                return "Q4_K"
+            return "IQ3_S" if self.name in ("IQ2_S", "IQ2_M") else "Q2_K"
+        type = self.by_rules(_VALUE_RULES.get(self.name, ()), index, self.values)
+        if self.seventy and type in ("Q3_K", "Q4_K"):
+            type = "Q5_K"
+        return "Q8_0" if self.experts == 8 else type
+
+    def down_type(self, index: int) -> str:
+        """Of the last matrix of a feed-forward."""
+        if self.name in _TWO_BIT and index < self.blocks // 8:
+            return "IQ3_S" if self.name in ("IQ2_S", "IQ2_M") else "Q2_K"
+        return self.by_rules(_DOWN_RULES.get(self.name, ()), index, self.blocks)
 
     def by_rules(self, rules: _Rules, index: int, total: int) -> str:
         """The type of the tensor of that number among so many."""
@@ -291,104 +373,6 @@ class _Recipe:
             self.base,
         )
 
-    def types(self, group: TensorGroup) -> list[tuple[str, int]]:
-        """(type, how many of the group's tensors have it)."""
-        number = len(group.layers) or 1
-        kept = self.kept_type(group)
-        if kept is not None:
-            return [(kept, number)]
-        by_layer = self.types_by_layer(group)
-        if by_layer is None:
-            return [(_fit(self.plain_type(group), group.shape[0]), number)]
-        counted: dict[str, int] = {}
-        for chosen in by_layer:
-            type = _fit(chosen, group.shape[0])
-            counted[type] = counted.get(type, 0) + 1
-        return list(counted.items())
-
-    def kept_type(self, group: TensorGroup) -> str | None:
-        """The type of tensors that no quantization changes, or of all where the file has one; None
-        where the quantization chooses.
-        """
-        if "ffn_gate_tid2eid" in group.name:
-            return "I32"
-        if not _quantized(group):
-            is_wide = self.base == "F32" or not any(part in group.name for part in _IN_16_BITS)
-            return "F32" if is_wide else "F16"
-        if self.keeps(group):
-            return "MXFP4"
-        return self.base if self.base in ("F32", "F16", "BF16") else None
-
-    def types_by_layer(self, group: TensorGroup) -> list[str] | None:
-        """The type in each of the group's layers; None where all have `plain_type`."""
-        name, layers = group.name, group.layers
-        if self.name == "MXFP4":
-            return None
-        if self.earlier and _is_fused(name):
-            return [_FUSED_EARLIER.get(self.name, self.base)] * len(layers)
-        if _is_value(name):
-            return [self.value_type(self.value_index[layer, name]) for layer in layers]
-        if "ffn_down" in name:
-            if self.experts > 1 and self.name not in _TWO_BIT:
-                # with experts llama-quantize counts by the number of the layer, but it gives types
-                # of about two bits before it looks at that
-                return [self.down_type(layer) for layer in layers]
-            return [self.down_type(self.down_index[layer, name]) for layer in layers]
-        if self.name == "IQ3_XS" and name.startswith(("blk.*.ffn_gate", "blk.*.ffn_up")):
-            return [self.middle_type(layer) for layer in layers]
-        return None
-
-    def plain_type(self, group: TensorGroup) -> str:
-        """The type of tensors whose layer does not matter."""
-        name, base, quantization = group.name, self.base, self.name
-        table = name in ("token_embd.weight", "per_layer_token_embd.weight")
-        if name == "output.weight" or (self.tied and table):
-            return self.last_type(group.shape[0])
-        if quantization in OF_EXPERTS:
-            return base if _is_of_experts(group) else OF_EXPERTS[quantization]
-        if table:
-            return self.table_type()
-        if "attn_k.weight" in name and self.experts == 8:
-            return "Q4_K" if quantization in _TWO_BIT else "Q8_0"
-        if "attn_k.weight" in name or "attn_q.weight" in name:
-            return {"IQ3_XS": "IQ3_XXS", "IQ3_XXS": "IQ2_S"}.get(quantization, base)
-        if "attn_output.weight" in name:
-            return self.output_type()
-        return base
-
-    def last_type(self, row_length: int) -> str:
-        """Of the output matrix, or of the token table that stands in for it."""
-        if self.name == "MXFP4" or self.falcon or row_length % BLOCKS[self.base][0]:
-            return "Q8_0"
-        if self.name in _TWO_BIT or self.name == "IQ3_XXS":
-            return "Q5_K"
-        return self.base if self.base == "Q8_0" else "Q6_K"
-
-    def table_type(self) -> str:
-        """Of a table of which one row is read for a token."""
-        if self.name in ("IQ2_XXS", "IQ2_XS", "IQ1_S", "IQ1_M"):
-            return "Q2_K"
-        if self.name in TERNARY_QUANTIZATIONS:
-            return "Q4_K"
-        return "IQ3_S" if self.name in ("IQ2_S", "IQ2_M", "IQ3_XXS") else self.base
-
-    def value_type(self, index: int) -> str:
-        """Of the values of attention, counted through the file."""
-        if self.name in _TWO_BIT:
-            if self.sharing >= 4 or self.experts >= 4:
-                return "Q4_K"
-            return "IQ3_S" if self.name in ("IQ2_S", "IQ2_M") else "Q2_K"
-        type = self.by_rules(_VALUE_RULES.get(self.name, ()), index, self.values)
-        if self.seventy and type in ("Q3_K", "Q4_K"):
-            type = "Q5_K"
-        return "Q8_0" if self.experts == 8 else type
-
-    def down_type(self, index: int) -> str:
-        """Of the last matrix of a feed-forward."""
-        if self.name in _TWO_BIT and index < self.blocks // 8:
-            return "IQ3_S" if self.name in ("IQ2_S", "IQ2_M") else "Q2_K"
-        return self.by_rules(_DOWN_RULES.get(self.name, ()), index, self.blocks)
-
     def output_type(self) -> str:
         """Of the output matrix of attention."""
         quantization, base = self.name, self.base
@@ -396,32 +380,24 @@ class _Recipe:
             return "Q4_K" if quantization == "Q3_K_L" else base
         if self.experts == 8:
             return "Q5_K" if quantization in _UP_TO_FOUR_BIT or quantization in _TWO_BIT else base
-        if quantization in ("IQ1_S", "IQ1_M"):
-            return "IQ2_XXS"
-        return {
-            "Q2_K": "Q3_K", "IQ3_XXS": "IQ3_S", "Q3_K_M": "Q4_K", "Q3_K_L": "Q5_K", "IQ3_M": "Q4_K",
-            "IQ2_S": "IQ3_S", "IQ2_M": "IQ3_S",
-        }.get(quantization, base)  # fmt: skip
-
-    def middle_type(self, layer: int) -> str:
-        """Of gate and up in IQ3_XS: the layers in the middle get fewer bits."""
-        return "IQ3_XXS" if self.blocks // 8 <= layer < 7 * self.blocks // 8 else self.base
+        return _OUTPUT_TYPES.get(quantization, base)
 
 
-def _heads_of_a_key(architecture: Architecture, row: ArchitectureRow) -> int:
-    """How many heads share one key in the first layer; 0 where that layer has no attention and the
-    header states keys layer by layer.
-    """
-    for group in architecture.attention:
-        if 0 in group.layers or row.keys_stated_once:
-            return group.heads // (1 if group.kind == "latent" else max(1, group.kv_heads))
-    return 0
+# of a table of which one row is read for a token, and of the output matrix of attention
+_TABLE_TYPES = {
+    "IQ2_XXS": "Q2_K", "IQ2_XS": "Q2_K", "IQ1_S": "Q2_K", "IQ1_M": "Q2_K", "IQ2_S": "IQ3_S",
+    "IQ2_M": "IQ3_S", "IQ3_XXS": "IQ3_S", "TQ2_0": "Q4_K", "TQ1_0": "Q4_K",
+}  # fmt: skip
+_OUTPUT_TYPES = {
+    "Q2_K": "Q3_K", "IQ3_XXS": "IQ3_S", "Q3_K_M": "Q4_K", "Q3_K_L": "Q5_K", "IQ3_M": "Q4_K",
+    "IQ2_S": "IQ3_S", "IQ2_M": "IQ3_S", "IQ1_S": "IQ2_XXS", "IQ1_M": "IQ2_XXS",
+}  # fmt: skip
+_MXFP4_BYTES = 17 / 32
 
 
 def _in_order(groups: Iterable[TensorGroup]) -> list[tuple[int, str]]:
-    """Layer and name of each tensor in the order in which llama-quantize counts them.
-
-    That is by layer, and by name in one layer; in T5's two stacks by name alone.
+    """Layer and name of each tensor in the order in which llama-quantize counts them: by layer, and
+    by name in one layer; in T5's two stacks by name alone.
     """
     return sorted(
         ((layer, group.name) for group in groups for layer in group.layers),
@@ -465,12 +441,6 @@ def _quantized(group: TensorGroup) -> bool:
 def _is_of_experts(group: TensorGroup) -> bool:
     """True for the matrices of several experts, one behind the other."""
     return len(group.shape) > 2 and group.shape[2] > 1
-
-
-def _bits(type: str) -> float:
-    """Bits of one weight."""
-    elements, size = BLOCKS[type]
-    return 8 * size / elements
 
 
 def _fit(type: str, row_length: int) -> str:

@@ -20,7 +20,7 @@ from math import ceil
 from ..catalogue.architecture import Architecture
 from ..catalogue.quantization_names import scheme_of
 from ..core.units import GIB, MIB
-from .cache import cached
+from .cache import cache_sizes
 from .checkpoints import stored_types, typed_tensors
 from .parts import Loading, overhead
 from .records import Device, How, Split, Term, share_of, summed, term, times
@@ -289,7 +289,7 @@ def on_each_device(load: Loading, weights: Term, beside: list[Term]) -> tuple[Te
         if item.name == "kv_cache":
             shares: dict[int, float] = {}
             most: dict[int, float] = {}
-            for each in cached(load):
+            for each in cache_sizes(load):
                 shares[each.heads] = shares.get(each.heads, 0.0) + each.bytes
                 most[each.heads] = most.get(each.heads, 0.0) + each.high_bytes
             # the most is where layers with a window keep as many tokens as the others
