@@ -29,7 +29,7 @@ from .llamacpp import files as gguf_files
 from .llamacpp.buffers import cached_groups
 from .llamacpp.drafts import block_of_checkpoint, with_draft
 from .llamacpp.memory import PLAIN_CACHE_TYPES, copy_bytes, why_cache_refused
-from .llamacpp.weights import of_file
+from .llamacpp.weights import tensors_read
 from .parts import (
     MICRO_BATCH_TOKENS,
     Asked,
@@ -439,7 +439,7 @@ def _read_of_gguf(subject: Subject, quantization: str) -> dict[str, int] | None:
             return {}
         size = mix.bytes, like.bytes
     usual = gguf_files.usual(architecture, row, recipe, typed_earlier(spec.released))
-    tensors = of_file(spec, quantization) if recipe == quantization else ()
+    tensors = tensors_read(spec, quantization) if recipe == quantization else ()
     sizes = ((each.name, each.type, each.bytes) for each in tensors or usual if not each.extra)
     read = _read_of_tensors(architecture, sizes)
     return {type: part * size[0] // size[1] for type, part in read.items()}

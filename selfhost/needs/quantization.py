@@ -144,15 +144,6 @@ _KEPT_TABLES = ("position_embd.weight", "token_types.weight")
 TABLES = ("token_embd.weight", "per_layer_token_embd.weight", *_KEPT_TABLES)
 
 
-class Stored(FileTensors):
-    """Equal tensors of a file that was read, or that llama-quantize would write."""
-
-    @property
-    def is_table(self) -> bool:
-        """A table of which one row is read for a token."""
-        return self.name in TABLES
-
-
 def canonical_gguf(text: str) -> str | None:
     """`q4_k_m` -> `Q4_K_M`; None for a name that llama-quantize does not know."""
     name = text.strip().upper().replace("-", "_")
@@ -199,7 +190,7 @@ def stored(
     quantization: str,
     importance_matrix: bool,
     earlier: bool = False,
-) -> tuple[Stored, ...]:
+) -> tuple[FileTensors, ...]:
     """The tensors of a GGUF file of that quantization, as llama-quantize types them.
 
     `quantization` is canonical (`canonical_gguf`). With an importance matrix llama-quantize chooses
@@ -209,7 +200,7 @@ def stored(
     groups = gguf_tensors(architecture, row)
     recipe = _Recipe(architecture, row, groups, quantization, importance_matrix, earlier)
     return tuple(
-        Stored(
+        FileTensors(
             name=group.name,
             shape=group.shape,
             type=type,
@@ -504,11 +495,11 @@ def layout_of(instruction_sets: tuple[str, ...] | None) -> str:
 
 
 KINDS: Mapping[str, tuple[str, ...] | None] = {
-    "untold": None, **{name: (name,) if name else () for name in LAYOUTS},
+    "unknown": None, **{name: (name,) if name else () for name in LAYOUTS},
 }  # fmt: skip
 """An example of instruction sets for each kind of processor that needs the same memory."""
 
 
 def kind_of(instruction_sets: tuple[str, ...] | None) -> str:
     """The key of KINDS for a processor."""
-    return "untold" if instruction_sets is None else layout_of(instruction_sets)
+    return "unknown" if instruction_sets is None else layout_of(instruction_sets)

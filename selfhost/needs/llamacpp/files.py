@@ -12,17 +12,12 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from ...catalogue.architecture import Architecture
-from ...catalogue.spec import ModelSpec, PublishedFiles
+from ...catalogue.spec import FileTensors, ModelSpec, PublishedFiles
 from ...core.records import Unread
 from ..parts import Subject, published, stated_size, unread_size
-from ..quantization import BITS_PER_WEIGHT, Stored, has_fused, stored, tensor_bytes, typed_earlier
+from ..quantization import BITS_PER_WEIGHT, has_fused, stored, tensor_bytes, typed_earlier
 from ..records import How, SizedWeights, sized, unread
 from ..tensors import ArchitectureRow
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    pass
 
 RECIPE = "llama-quantize's rules, tensor by tensor (llama.cpp, 2026)"
 # published files that follow the recipe differ by less: 23 of 24 files checked are equal but for
@@ -154,7 +149,7 @@ def recipe_file(
 
 def usual(
     architecture: Architecture, row: ArchitectureRow, quantization: str, earlier: bool
-) -> tuple[Stored, ...]:
+) -> tuple[FileTensors, ...]:
     """The tensors as published: with an importance matrix for the IQ types, which need one;
     `earlier` by the rules before March 2026.
     """
@@ -182,7 +177,7 @@ def spread(architecture: Architecture, row: ArchitectureRow, quantization: str) 
 
 
 def header_bytes(
-    architecture: Architecture, row: ArchitectureRow, tensors: Iterable[Stored]
+    architecture: Architecture, row: ArchitectureRow, tensors: Iterable[FileTensors]
 ) -> tuple[int, int]:
     """Least and most bytes of a file in front of its tensors: their table, the keys and the
     vocabulary.
@@ -213,7 +208,7 @@ def tokenizer_kind(row: ArchitectureRow, vocabulary: int) -> str:
     return "spm" if vocabulary <= 33_000 else ""
 
 
-def by_type(tensors: Iterable[Stored]) -> str:
+def by_type(tensors: Iterable[FileTensors]) -> str:
     """`3,413,114,880 bytes of Q4_K + …`, the most first."""
     sizes: dict[str, int] = {}
     for tensor in tensors:

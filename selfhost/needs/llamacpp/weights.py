@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-from ...catalogue.spec import SIZE_OF, ModelSpec
+from ...catalogue.spec import SIZE_OF, FileTensors, ModelSpec
 from ..parts import Loading, Subject
-from ..quantization import BITS_PER_WEIGHT, BLOCKS, LAYOUTS, Buffer, Stored, typed_earlier
-from ..records import How, SizedWeights, Term, summed, taken_off, term
+from ..quantization import BITS_PER_WEIGHT, BLOCKS, LAYOUTS, TABLES, Buffer, typed_earlier
+from ..records import How, SizedWeights, Term, summed, taken_off, term, whole_files
 from ..tensors import ArchitectureRow
 from .buffers import SOURCE
 from .files import RECIPE, RECIPE_ERROR, by_type, recipe_file, recipe_of_mix, spread, usual
@@ -32,16 +32,21 @@ def weights_terms(
     select_weight_buft in src/llama-model-loader.cpp).
     """
     architecture, row, spec = subject.architecture, subject.row, subject.spec
-    real = of_file(spec, quantization)
-    recipe = quantization if real else recipe_of_mix(quantization, architecture) or quantization
+    read = tensors_read(spec, quantization)
+    recipe = quantization if read else recipe_of_mix(quantization, architecture) or quantization
     is_known = subject.whole and recipe in BITS_PER_WEIGHT
     if not is_known or architecture is None or row is None:
-        return (_whole_file(files, files.source, files.low_bytes, ""),), 0
-    tensors = real or usual(architecture, row, recipe, typed_earlier(spec.released))
-    if not real and not _follows(subject, quantization, recipe, files):
-        return _own_mix(files, tensors, row, is_beside_device=layout is None), 0
+        return (whole_files(files, remark="; the whole file"),), 0
+    tensors = read or usual(architecture, row, recipe, typed_earlier(spec.released))
+    if not read and not _follows(subject, quantization, recipe, files):
+        source = f"{files.source}; its tables and output matrix in proportion to {RECIPE}"
+        low = min(files.low_bytes, files.bytes - int(files.bytes * _OWN_MIX))
+        weights = whole_files(files, source, "; the whole file, a mix of its publisher's own")
+        weights, total = weights.replace(low_bytes=low), _bytes_of(tensors)
+        shares = [part * files.bytes // total for part in _beside_layers(tensors, row)]
+        return (weights,) if layout is not None else _beside_device(weights, shares), 0
     loaded = tuple(tensor for tensor in tensors if not _passed_over(tensor, row))
-    if real:
+    if read:
         source = f"tensor table in the header of {spec.origin}"
         as_stored = _stored("weights", loaded, How.EXACT, source)
     else:
@@ -53,7 +58,7 @@ def weights_terms(
 
 
 def _by_the_recipe(
-    loaded: Sequence[Stored],
+    loaded: Sequence[FileTensors],
     size: int,
     row: ArchitectureRow,
     ends: tuple[int, int],
@@ -69,16 +74,12 @@ def _by_the_recipe(
     return _stored("weights", loaded, How.COMPUTED, source, less, more)
 
 
-def of_file(spec: ModelSpec, quantization: str) -> tuple[Stored, ...]:
+def tensors_read(spec: ModelSpec, quantization: str) -> tuple[FileTensors, ...]:
     """The tensors of the very file that was read, where its quantization is judged; () for any
     other.
     """
-    if not any(quantization in files.bytes for files in spec.files):
-        return ()
-    return tuple(
-        Stored(**{name: getattr(tensor, name) for name in Stored._fields})
-        for tensor in spec.tensors
-    )
+    is_read = any(quantization in files.bytes for files in spec.files)
+    return spec.tensors if is_read else ()
 
 
 def _follows(subject: Subject, quantization: str, recipe: str, files: SizedWeights) -> bool:
@@ -92,43 +93,24 @@ def _follows(subject: Subject, quantization: str, recipe: str, files: SizedWeigh
     return computed.low_bytes - error <= files.bytes <= computed.high_bytes + error
 
 
-def _own_mix(
-    files: SizedWeights, tensors: Sequence[Stored], row: ArchitectureRow, *, is_beside_device: bool
-) -> tuple[Term, ...]:
-    """A file whose publisher chose types of their own, near those of these tensors."""
-    source = f"{files.source}; its tables and output matrix in proportion to {RECIPE}"
-    low = min(files.low_bytes, files.bytes - int(files.bytes * _OWN_MIX))
-    weights = _whole_file(files, source, low, ", a mix of its publisher's own")
-    if not is_beside_device:
-        return (weights,)
-    total = _bytes_of(tensors)
-    shares = [part * files.bytes // total for part in _beside_layers(tensors, row)]
-    return _beside_device(weights, shares)
-
-
-def _whole_file(files: SizedWeights, source: str, low: int, what: str) -> Term:
-    line, high = f"{files.arithmetic}; the whole file{what}", files.high_bytes
-    return term("weights", files.bytes, files.how, source, line, low=low, high=high)
-
-
-def _bytes_of(tensors: Iterable[Stored]) -> int:
+def _bytes_of(tensors: Iterable[FileTensors]) -> int:
     return sum(tensor.bytes for tensor in tensors)
 
 
 def _stored(
-    name: str, tensors: Sequence[Stored], how: How, source: str, less: int = 0, more: int = 0
+    name: str, tensors: Sequence[FileTensors], how: How, source: str, less: int = 0, more: int = 0
 ) -> Term:
     """Tensors as they lie in the file; their sum may be so many bytes less and more."""
     size = _bytes_of(tensors)
     return term(name, size, how, source, by_type(tensors), low=size - less, high=size + more)
 
 
-def _beside_layers(tensors: Sequence[Stored], row: ArchitectureRow) -> list[int]:
+def _beside_layers(tensors: Sequence[FileTensors], row: ArchitectureRow) -> list[int]:
     """Bytes of the output matrix, of the tables of the input layer, and of the token table that is
     the output matrix too.
     """
     output = _bytes_of(tensor for tensor in tensors if tensor.name.startswith("output."))
-    tables = _bytes_of(tensor for tensor in tensors if tensor.is_table)
+    tables = _bytes_of(tensor for tensor in tensors if tensor.name in TABLES)
     again = _bytes_of(tensor for tensor in tensors if tensor.name == _TOKEN_TABLE)
     return [output, tables, again if _is_tied(tensors, row) else 0]
 
@@ -157,7 +139,7 @@ def _beside_device(weights: Term, parts: Sequence[int]) -> tuple[Term, ...]:
 
 
 def _in_layouts(
-    whole: Term, tensors: Iterable[Stored], layout: Sequence[Buffer], *, tied: bool
+    whole: Term, tensors: Iterable[FileTensors], layout: Sequence[Buffer], *, tied: bool
 ) -> tuple[tuple[Term, ...], int]:
     """The weights as they lie in the file and those in a second layout, each with its share of the
     range; and the bytes of the originals of the second.
@@ -165,7 +147,7 @@ def _in_layouts(
     A token table that is the output matrix too is in both (src/llama-model-loader.cpp,
     create_tensor: TENSOR_DUPLICATED).
     """
-    moved, rest, files = list[Stored](), list[Stored](), dict[str, None]()
+    moved, rest, files = list[FileTensors](), list[FileTensors](), dict[str, None]()
     more = twice = 0
     for tensor in tensors:
         buffer = _buffer_of(tensor, layout, tied=tied)
@@ -193,18 +175,18 @@ def _in_layouts(
     return (own, copies), copied
 
 
-def _is_tied(tensors: Iterable[Stored], row: ArchitectureRow) -> bool:
+def _is_tied(tensors: Iterable[FileTensors], row: ArchitectureRow) -> bool:
     """True for a decoder without an output matrix of its own, whatever its checkpoint has."""
     return not row.embeds and all(tensor.name != "output.weight" for tensor in tensors)
 
 
-def _passed_over(tensor: Stored, row: ArchitectureRow) -> bool:
+def _passed_over(tensor: FileTensors, row: ArchitectureRow) -> bool:
     """Of a multi-token-prediction block, and left in the file unless it is to draft."""
     loaded = tuple(f"blk.*.{part}" for part in row.mtp_loaded)
     return tensor.extra and not tensor.name.startswith(loaded)
 
 
-def _buffer_of(tensor: Stored, layout: Sequence[Buffer], *, tied: bool) -> Buffer | None:
+def _buffer_of(tensor: FileTensors, layout: Sequence[Buffer], *, tied: bool) -> Buffer | None:
     """The one in which a matrix has its second layout; None for what has none."""
     name, shape = tensor.name, tensor.shape
     is_looked_up = name.startswith(_LOOKED_UP) and not (tied and name == _TOKEN_TABLE)
@@ -220,7 +202,7 @@ def _buffer_of(tensor: Stored, layout: Sequence[Buffer], *, tied: bool) -> Buffe
 
 def own_block_weights(load: Loading, quantization: str) -> Term:
     """The model's own multi-token-prediction block, as far as it is not loaded anyway."""
-    whole: tuple[Stored, ...] = ()
+    whole: tuple[FileTensors, ...] = ()
     if quantization in BITS_PER_WEIGHT:
         earlier = typed_earlier(load.subject.spec.released)
         whole = usual(load.architecture, load.row, quantization, earlier)
