@@ -29,18 +29,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-# the side of a picture of a megapixel: 1,280 tokens of 28 × 28, the most that Qwen2.5-VL's model
-# card takes to be balanced
-PLAIN_PICTURE_PIXELS = 1008
-
 
 class Encoder(Record):
     """Encoders of one kind in llama.cpp: the buffer it reserves at load, and for the largest
-    picture that it does not shrink.
-
-    `largest_seconds` is of sound, in place of a picture's side. `megapixel_bytes` is for one of
-    1,008 × 1,008, where that is no share of the largest by its pixels; `assumed` says of what its
-    shape was taken, where it is not published.
+    picture that it does not shrink; `largest_seconds` is of sound, in place of a picture's side.
     """
 
     what: str
@@ -48,20 +40,6 @@ class Encoder(Record):
     largest_bytes: int
     largest_pixels: int | None = None
     largest_seconds: int | None = None
-    megapixel_bytes: int | None = None
-    assumed: str | None = None
-
-    @property
-    def plain_bytes(self) -> int:
-        """For a picture of a megapixel, or of the largest size, where that is less: it grows
-        with the pixels. Of sound, the most.
-        """
-        if self.megapixel_bytes is not None:
-            return self.megapixel_bytes
-        if self.largest_pixels is None:
-            return self.largest_bytes
-        side = min(PLAIN_PICTURE_PIXELS, self.largest_pixels)
-        return self.largest_bytes * side**2 // self.largest_pixels**2
 
 
 class Parsed:

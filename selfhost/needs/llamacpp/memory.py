@@ -15,7 +15,6 @@ from ..cache import CacheGroup, cache_groups, compressors, states
 from ..parts import (
     ENCODER_REMEDY,
     MICRO_BATCH_TOKENS,
-    PLAIN_PICTURE_PIXELS,
     Asked,
     Cells,
     Encoder,
@@ -91,6 +90,9 @@ _LARGEST_VOCABULARY = 262_144
 _VOCABULARY = {
     "spm": (155, 200), "bpe": (307, 410), "wpm": (130, 230), "unigram": (480, 600), "": (155, 410),
 }  # fmt: skip
+# the side of a picture of a megapixel: 1,280 tokens of 28 × 28, the most that Qwen2.5-VL's model
+# card takes to be balanced
+_PICTURE_PIXELS = 1008
 # of 25 kinds of encoders the middle one, and the largest with its work buffer, for a picture of a
 # megapixel
 _PICTURE_BYTES, _PICTURE_HIGH_BYTES = 260_000_000, 890_000_000
@@ -480,17 +482,17 @@ def _picture(encoder: Encoder | None, *, on_gpu: bool) -> Term:
         return term(
             "projector_compute", _PICTURE_BYTES, How.ASSUMED, source, line, low=0, high=high
         )
-    plain = encoder.plain_bytes
-    if encoder.largest_pixels is None:
+    plain, largest = encoder.largest_bytes, encoder.largest_pixels
+    if largest is None:
         line = f"{plain:,} bytes; for {encoder.largest_seconds} seconds of sound, the most"
     else:
-        side, largest = min(PLAIN_PICTURE_PIXELS, encoder.largest_pixels), encoder.largest_pixels
+        # it grows with the pixels
+        side = min(_PICTURE_PIXELS, largest)
+        plain = plain * side**2 // largest**2
         line = f"{plain:,} bytes; for a picture of {side:,} × {side:,}"
-        if encoder.largest_bytes > plain:
+        if side < largest:
             line += f", {encoder.largest_bytes:,} for one of {largest:,} × {largest:,}, the most"
     source, how = f"{SOURCE}: tools/mtmd/clip.cpp, an encoder {encoder.what}", How.MEASURED
-    if encoder.assumed is not None:
-        source, how = f"{source}: {encoder.assumed}", How.ASSUMED
     line += "; none without any, up to a fifth more in a work buffer"
     # with what activations take in 16 bits to meet its weights, and the picture itself: 1.19 times
     # as much of a Pixtral's (tests/truth/llamacpp_companions.json)
