@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from ..catalogue.architecture import Architecture
 from ..catalogue.runtime import RuntimeSpec
@@ -61,11 +62,6 @@ from .records import (
 from .servers import on_each
 from .tensors import ArchitectureRow, checkpoint_tensors, count, idle, trained_tokens
 from .training import finetune_needs
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
 
 
 def needs_of(

@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
 from ..catalogue.quantization_names import (
     CHECKPOINTS,
@@ -38,11 +39,6 @@ from .parts import (
 from .quantization import GGUF_QUANTIZATIONS, TERNARY_QUANTIZATIONS, canonical_gguf
 from .records import SizedWeights, unread
 from .tensors import ArchitectureRow, checkpoint_tensors, row_of
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
 
 _EXPERTS_AS_TRAINED = "MXFP4-Q8"
 _WHISPER_QUANTIZATIONS = ("F16", "Q8_0", "Q5_1", "Q5_0")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
+from typing import Any
 
 from ..catalogue.architecture import Architecture
 from ..catalogue.quantization_names import MLX_MODES, PLAIN_DTYPES
@@ -23,11 +24,6 @@ from .records import (
     unread,
 )
 from .tensors import ArchitectureRow
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
 
 
 class Encoder(Record):

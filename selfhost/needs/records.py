@@ -7,14 +7,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from functools import cached_property
+from typing import Any
 
 from ..core.records import Record, Unread
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from ..catalogue.runtime import RuntimeSpec
     from ..catalogue.spec import ModelSpec
     from ..core.workload import Workload

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from math import prod
+from typing import Any, Self
 
 from ..catalogue.architecture import (
     Architecture,
@@ -15,11 +16,6 @@ from ..catalogue.architecture import (
     TensorGroup,
 )
 from ..core.records import Record, read_by
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any, Self
 
 
 class Row(Record):

@@ -10,6 +10,7 @@ fused attention does not save. The runs of tests/truth/finetune.json lie inside 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from ..catalogue.architecture import Architecture, Attention
 from ..catalogue.quantization_names import CHECKPOINTS
@@ -22,11 +23,6 @@ from .checkpoints import adapter_parameters, linear_layers, size_of
 from .parts import Subject, cpu_of, is_cast, name_of, overhead, why_no_encoders
 from .records import How, MemoryNeed, Needs, Term, term, times
 from .tensors import ArchitectureRow, checkpoint_tensors, count, row_of
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
 
 # a Trainer that keeps one checkpoint writes the new one before it removes the old one
 _KEPT_CHECKPOINTS, _SHARD_BYTES = 2, 5_000_000_000

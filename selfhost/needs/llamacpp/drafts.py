@@ -9,6 +9,7 @@ the model's is, it asks for one row of logits per sequence, and the model for `1
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from ...catalogue.architecture import Architecture
 from ...catalogue.runtime import RuntimeSpec
@@ -20,11 +21,6 @@ from ..records import How, Split, Term, both, of_sequences, term, times
 from ..tensors import ArchitectureRow, row_of
 from .buffers import SOURCE
 from .weights import own_block_weights
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
 
 OWN_BLOCK = "mtp"
 """What is typed for the block that the model itself brings."""

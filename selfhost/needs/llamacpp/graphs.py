@@ -11,9 +11,9 @@ from collections import Counter
 from functools import lru_cache
 
 from ...catalogue.architecture import Architecture, Attention
+from ..parts import Cells
 from ..tensors import ArchitectureRow
 from .allocator import Section, Tensor
-from .buffers import Cells
 from .graph import Graph, Layer
 from .operations import attention
 

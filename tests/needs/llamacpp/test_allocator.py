@@ -20,7 +20,8 @@ def has_graph(model: str) -> bool:
     """Whether its architecture keeps a builder; the others get a guess."""
     made = row(model)
     return made.graph is not None and (
-        graphs.exact_compute_bytes(architecture(model), made, needs_parts.cells(4096), 1) is not None
+        graphs.exact_compute_bytes(architecture(model), made, needs_parts.cells(4096), 1)
+        is not None
     )
 
 
