@@ -53,6 +53,7 @@ def cache_groups(architecture: Architecture, row: ArchitectureRow | None) -> tup
     """
     if row is not None and (row.encoder or row.recomputes):
         return ()
+    window_masks = row is not None and row.window_masks
     last, groups = architecture.cache_layers, list[CacheGroup]()
     for group in architecture.attention:
         # those of Gemma 3n and 4 beyond `cache_layers` read an earlier layer's
@@ -68,16 +69,20 @@ def cache_groups(architecture: Architecture, row: ArchitectureRow | None) -> tup
             if tokens := group.compression:
                 groups.append(rows.replace(key_length=key + indexer, tokens_per_row=tokens))
             continue
-        cached = rows.replace(
-            latent=False, kv_heads=group.kv_heads, value_length=group.value_length
-        )
-        if group.kind == "latent":
-            rope = group.rope_length or 0
-            cached = rows.replace(key_length=(group.latent_length or 0) + rope, rope_elements=rope)
-        elif group.kind != "sliding" or (row is not None and row.window_masks):
+        if group.kind != "latent" and (window_masks or group.kind != "sliding"):
             window = None
+        cached = _cached_alike(group, rows)
         groups.append(cached.replace(window_tokens=window, indexer_elements=indexer))
     return tuple(groups)
+
+
+def _cached_alike(group: Attention, rows: CacheGroup) -> CacheGroup:
+    """As `rows` where attention is latent; else keys and values of each head."""
+    if group.kind != "latent":
+        heads, length = group.kv_heads, group.value_length
+        return rows.replace(latent=False, kv_heads=heads, value_length=length)
+    rope = group.rope_length or 0
+    return rows.replace(key_length=(group.latent_length or 0) + rope, rope_elements=rope)
 
 
 def _indexer(group: Attention) -> int:
@@ -110,9 +115,12 @@ def states(architecture: Architecture) -> tuple[State, ...]:
 def _state(group: Recurrent, width: int) -> State:
     # inputs that a convolution remembers
     taps, convolution = max(0, (group.convolution or 1) - 1), 0
-    heads, key, size = group.heads or 0, group.key_length or 0, group.state_length or 0
-    inner, memory = group.inner_length or 0, heads * key * key
-    line = f"{heads} heads × {key} × {key}"
+    sizes = (
+        group.heads, group.key_heads, group.key_length, group.value_length, group.inner_length,
+        group.state_length, group.groups,
+    )  # fmt: skip
+    heads, key_heads, key, value, inner, size, groups = (each or 0 for each in sizes)
+    memory, line = heads * key * key, f"{heads} heads × {key} × {key}"
     match group.kind:
         case "convolution":
             convolution, memory, line = taps * width, 0, f"{taps} × {width:,}"
@@ -124,11 +132,11 @@ def _state(group: Recurrent, width: int) -> State:
         case "rglru":
             convolution, memory, line = taps * inner, inner, f"({taps} × {inner:,} + {inner:,})"
         case "delta":
-            inner, keys = heads * (group.value_length or 0), (group.key_heads or 0) * key
+            inner, keys = heads * value, key_heads * key
             convolution, memory = taps * (inner + 2 * keys), key * inner
             line = f"({taps} × ({inner:,} + 2 × {keys:,}) + {key} × {inner:,})"
         case "mamba2":
-            mixed = (group.groups or 0) * size
+            mixed = groups * size
             convolution, memory = taps * (inner + 2 * mixed), size * inner
             line = f"({taps} × ({inner:,} + 2 × {mixed:,}) + {size} × {inner:,})"
         case "rwkv7":

@@ -510,9 +510,7 @@ def _mlx_bytes(
             bits = _mlx_bits(own, wide=is_wide)
             if row.mlx_ternary and is_linear(group, row):
                 weights[2.0] = weights.get(2.0, 0) + elements
-            elif _is_matrix(group) and (
-                scheme is None if own is None else group.shape[0] % (own.group or 1) == 0
-            ):
+            elif _is_packed_by_mlx(group, own, scheme):
                 weights[bits] = weights.get(bits, 0) + elements
             else:
                 vectors += elements
@@ -521,6 +519,12 @@ def _mlx_bytes(
     line = " + ".join(f"{number:,} weights × {bits:g} bits / 8" for bits, number in parts)
     size = int(sum(number * bits / 8 for bits, number in parts)) + width * vectors
     return size, f"{line} + {vectors:,} others × {width} bytes"
+
+
+def _is_packed_by_mlx(group: TensorGroup, own: Scheme | None, scheme: Scheme | None) -> bool:
+    """Whether a matrix has a type of the file's kind, and rows that divide into its groups."""
+    divides = scheme is None if own is None else group.shape[0] % (own.group or 1) == 0
+    return divides and _is_matrix(group)
 
 
 # of MLX's files of several types, that of most weights

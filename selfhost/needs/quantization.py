@@ -231,15 +231,7 @@ class _Recipe:
         self.blocks = architecture.layers + (architecture.mtp_layers or 0)
         self.experts = max((group.experts or 0 for group in architecture.feed_forward), default=0)
         self.tied = all(group.name != "output.weight" for group in groups)
-        # how many heads share one key in the first layer; 0 where that layer has no attention and
-        # the header states keys layer by layer
-        attention = (
-            group for group in architecture.attention if 0 in group.layers or row.keys_stated_once
-        )
-        first = next(attention, None)
-        self.sharing = 0
-        if first is not None:
-            self.sharing = first.heads // (1 if first.kind == "latent" else max(1, first.kv_heads))
+        self.sharing = _heads_of_a_key(architecture, row)
         self.seventy = architecture.layers == row.layers_of_70b and (
             self.sharing != 1 or not row.shared_keys_of_70b
         )
@@ -309,11 +301,7 @@ class _Recipe:
         name, base, quantization = group.name, self.base, self.name
         is_table = name in ("token_embd.weight", "per_layer_token_embd.weight")
         if name == "output.weight" or (self.tied and is_table):
-            if quantization == "MXFP4" or self.falcon or group.shape[0] % BLOCKS[base][0]:
-                return "Q8_0"
-            if quantization in _TWO_BIT or quantization == "IQ3_XXS":
-                return "Q5_K"
-            return base if base == "Q8_0" else "Q6_K"
+            return self.last_type(group.shape[0])
         if quantization in OF_EXPERTS:
             return base if _is_of_experts(group) else OF_EXPERTS[quantization]
         if is_table:
@@ -323,6 +311,14 @@ class _Recipe:
         if "attn_k.weight" in name or "attn_q.weight" in name:
             return {"IQ3_XS": "IQ3_XXS", "IQ3_XXS": "IQ2_S"}.get(quantization, base)
         return self.output_type() if "attn_output.weight" in name else base
+
+    def last_type(self, row_length: int) -> str:
+        """Of the output matrix, or of the token table that stands in for it."""
+        if self.name == "MXFP4" or self.falcon or row_length % BLOCKS[self.base][0]:
+            return "Q8_0"
+        if self.name in _TWO_BIT or self.name == "IQ3_XXS":
+            return "Q5_K"
+        return self.base if self.base == "Q8_0" else "Q6_K"
 
     def value_type(self, index: int) -> str:
         """Of the values of attention, counted through the file."""
@@ -384,6 +380,16 @@ _OUTPUT_TYPES = {
     "IQ2_S": "IQ3_S", "IQ2_M": "IQ3_S", "IQ1_S": "IQ2_XXS", "IQ1_M": "IQ2_XXS",
 }  # fmt: skip
 _MXFP4_BYTES = 17 / 32
+
+
+def _heads_of_a_key(architecture: Architecture, row: ArchitectureRow) -> int:
+    """How many heads share one key in the first layer; 0 where that layer has no attention and the
+    header states keys layer by layer.
+    """
+    for group in architecture.attention:
+        if 0 in group.layers or row.keys_stated_once:
+            return group.heads // (1 if group.kind == "latent" else max(1, group.kv_heads))
+    return 0
 
 
 def _in_order(groups: Iterable[TensorGroup]) -> list[tuple[int, str]]:
