@@ -14,15 +14,14 @@ from ..core.errors import SpecError, WorkloadError
 from ..core.records import Record
 from ..core.workload import Workload
 from ..judge.checks import Outcome
-from ..judge.checks.memory import host_high, on_cards
 from ..judge.checks.model import openness_check
 from ..judge.checks.speed import is_slow_picture, is_too_slow
 from ..judge.defaults import follows_a_list, suited
 from ..judge.files import can_be_made
 from ..judge.judging import judge
 from ..judge.placement.devices import lies_beside_cards
-from ..judge.question import architectures, ask
-from ..judge.record import Alternative, Judged, Question, leaves_little
+from ..judge.question import ask
+from ..judge.record import Alternative, Judged, Question
 from ..machine.record import Machine
 from .ranking import (
     NAMED,
@@ -32,7 +31,7 @@ from .ranking import (
     reasons,
     share_on,
 )
-from .room import exceeds_accelerator, longest_context
+from .room import longest_context
 
 TYPE_CHECKING = False
 
@@ -131,7 +130,7 @@ class _Search(Record):
         spec, workload, runtime = question.spec, question.workload, question.runtime
         if spec.closed or runtime is None or question.needs is None or workload.task == "finetune":
             return []
-        order = need.quantizations_of(spec, runtime, architectures(self.catalogue))
+        order = need.quantizations_of(spec, runtime, self.catalogue.common("architectures"))
         kind, format = workload.quantization, workload.format or ""
         if kind not in order:
             return []
@@ -319,10 +318,9 @@ def _alternative(fit: Fit, catalogue: Catalogue) -> Alternative:
     needs, speed, in_ram, in_all = judged.needs, judged.speed, None, None
     if needs is not None and needs.memory is not None:
         # of accelerators that hold it only just it is what is likely, as `check` tells it
-        likely = on_cards(needs, likely=exceeds_accelerator(judged.findings)) or 0
-        ram_bytes = host_high(needs) or 0
-        in_all = ram_bytes + (0 if needs.placement == "host" else likely)
-        in_ram = None if needs.placement == "host" else ram_bytes
+        on_cards = needs.card_bytes("bytes" if judged.has("accelerator-tight") else "high_bytes")
+        in_all = (needs.ram_bytes() or 0) + (on_cards or 0)
+        in_ram = None if needs.placement == "host" else needs.ram_bytes()
     # by its id, or by its file where the catalogue has none of that id
     typed = spec.id if spec.id in catalogue or not spec.origin else quote(spec.origin)
     return Alternative(
@@ -338,6 +336,6 @@ def _alternative(fit: Fit, catalogue: Catalogue) -> Alternative:
         download_bytes=needs.download_bytes if needs is not None else None,
         decode_tokens_per_second=speed.decode if speed is not None else None,
         judged_tokens_per_second=speed.judged if speed is not None else None,
-        why=f"{why}, {TIGHT}" if leaves_little(judged) and TIGHT not in why else why,
+        why=f"{why}, {TIGHT}" if judged.leaves_little and TIGHT not in why else why,
         command=f"selfhost check {typed}{fit.workload.options()}",
     )

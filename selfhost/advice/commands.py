@@ -21,7 +21,6 @@ from ..core.workload import DEFAULT_LORA_RANK, Workload
 from ..judge.files import can_be_made, is_published
 from ..judge.pace.graphics import uses_shared_gpu
 from ..judge.placement.devices import computes_on_shared, runs_on
-from ..judge.question import architectures
 from ..judge.record import Judged, Question
 from ..machine.cpus import metal_share
 from ..machine.record import Machine
@@ -61,22 +60,17 @@ class Case(Record):
         return self.judged.question.workload
 
     @property
-    def placement(self) -> str | None:
-        """`host`, `accelerator` or `split`; None where no need is known."""
-        return self.judged.needs.placement if self.judged.needs is not None else None
-
-    @property
     def cards_used(self) -> list[int]:
         """The accelerators with memory of their own that hold a part of the model, by number."""
-        memory = self.judged.needs.memory if self.judged.needs is not None else None
-        places = {term.where for term in memory.terms} if memory is not None else set()
+        terms = self.judged.needs.terms if self.judged.needs is not None else ()
+        places = {term.where for term in terms}
         return sorted(int(place.partition(":")[2]) for place in places - {"host"})
 
     @property
     def leaves_cards(self) -> bool:
         """Whether accelerators hold all of the model, and the machine has more of them."""
         cards = self.machine.accelerators or ()
-        return self.placement == "accelerator" and 0 < len(self.cards_used) < len(cards)
+        return self.judged.placement == "accelerator" and 0 < len(self.cards_used) < len(cards)
 
     @property
     def is_run(self) -> bool:
@@ -92,7 +86,7 @@ class Case(Record):
     def may_crash(self) -> bool:
         """Whether the program may crash there: not where accelerators hold all of the model."""
         crashing = self.runtime.crashing_sets(self.machine.instruction_sets)
-        return self.placement != "accelerator" and bool(crashing)
+        return self.judged.placement != "accelerator" and bool(crashing)
 
     @property
     def has_build(self) -> bool:
@@ -156,7 +150,7 @@ def _values_of(case: Case) -> dict[str, str | None]:
         "context_tokens": workload.context_tokens,
         "total_context_tokens": (workload.context_tokens or 0) * workload.parallel,
         "parallel": workload.parallel,
-        "batch_tokens": need.batch_tokens(spec, workload, architectures(case.catalogue)),
+        "batch_tokens": need.batch_tokens(spec, workload, case.catalogue.common("architectures")),
         "context_checkpoints": _checkpoints_kept(case),
         "device": device_word(case),
         "kv_cache_type": workload.kv_cache_type,
@@ -275,7 +269,7 @@ def _checkpoints_kept(case: Case) -> int | None:
     memory = needs.memory if needs is not None else None
     if runtime is None or memory is None or "checkpoints" not in runtime.options:
         return None
-    rows = architectures(case.catalogue)
+    rows = case.catalogue.common("architectures")
     more_bytes = need.more_in_conversation(case.spec, runtime, case.workload, rows)
     is_worth_it = more_bytes and more_bytes >= WORTH_BOUNDING * memory.high_bytes
     return runtime.context_checkpoints if is_worth_it else None
@@ -284,9 +278,9 @@ def _checkpoints_kept(case: Case) -> int | None:
 def device_word(case: Case) -> str | None:
     """The runtime's word for where the model is placed; None where it has none."""
     devices, cards = case.runtime.devices, case.machine.accelerators or ()
-    if case.placement not in (None, "host"):
+    if case.judged.placement not in (None, "host"):
         vendors = {card.vendor for card in cards}
-        if case.placement == "split" or len(case.cards_used) > 1 or len(vendors) != 1:
+        if case.judged.placement == "split" or len(case.cards_used) > 1 or len(vendors) != 1:
             return devices.get("several")
         return devices.get(vendors.pop())
     # a GPU that shares the RAM is used where the program can, whatever the placement is called

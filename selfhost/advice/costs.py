@@ -10,7 +10,7 @@ from ..catalogue.index import Catalogue
 from ..catalogue.offers import Offer
 from ..core.records import Record, Unread
 from ..core.workload import Load, Workload
-from ..judge.pace.speed import PaceRange, shares_of
+from ..judge.pace.speed import PaceRange, added, scaled, shares_of
 from ..judge.record import Judged, Outcome
 from ..machine import gpus
 from ..machine.record import Machine
@@ -169,21 +169,17 @@ def _local_cost(
     if watts is None:
         why = Unread(fact="watts", reason=source, remedy=_METER)
         return LocalCost(hours_per_day=hours, keeps_up=keeps_up, unknown=(why,))
-    ends = (min(end, HOURS_PER_DAY) for end in (hours.low, hours.likely, hours.high))
-    spent = [DAYS_PER_MONTH * end * watts / 1000 for end in ends]
-    price = load.electricity_per_kwh
+    kw, price = watts / 1000, load.electricity_per_kwh
+    low, likely, high = (DAYS_PER_MONTH * kw * min(end, HOURS_PER_DAY) for end in hours.ends)
+    spent = low, likely, high
     return LocalCost(
         hours_per_day=hours,
         keeps_up=keeps_up,
         watts=watts,
         watts_source=source,
-        kwh_per_month=_range(spent),
-        electricity_per_month=None if price is None else _range([kwh * price for kwh in spent]),
+        kwh_per_month=PaceRange.of(spent),
+        electricity_per_month=None if price is None else PaceRange.of(scaled(spent, price)),
     )
-
-
-def _range(ends: Sequence[float]) -> PaceRange:
-    return PaceRange(low=ends[0], likely=ends[1], high=ends[2])
 
 
 def _hours(read: int, written: int, judged: Judged) -> PaceRange | None:
@@ -197,21 +193,17 @@ def _hours(read: int, written: int, judged: Judged) -> PaceRange | None:
         return None
     # of several sequences at once all together write so much
     reads, writes = prompt or decode, speed.parallel_total or decode
-    return _range(
-        [
-            (read / getattr(reads, end) + written / getattr(writes, end)) / 3600
-            for end in ("high", "likely", "low")
-        ]
-    )
+    taken = added(scaled(reads.seconds, read / 3600), scaled(writes.seconds, written / 3600))
+    return PaceRange.of((taken[2], taken[1], taken[0]))
 
 
 def _why_no_pace(machine: Machine, judged: Judged) -> Unread:
     """Why no hours are known, and what tells how long the load takes."""
-    speed, needs, remedy = judged.speed, judged.needs, _TIME_IT
+    speed, remedy = judged.speed, _TIME_IT
     why = "how fast it reads is not estimated for this kind of model"
     if speed is not None and speed.work is None and speed.decode is None:
         why = speed.how
-    in_ram = needs is not None and needs.placement != "accelerator"
+    in_ram = judged.placement in ("host", "split")
     if speed is not None and in_ram and machine.memory_bandwidth_bytes_per_second is None:
         where = "--measure" if machine.is_this_one else "`selfhost machine --measure` there"
         remedy = f"{where} measures the memory; or {_TIME_IT}"

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
 
 from ..catalogue.index import Catalogue
@@ -23,10 +23,10 @@ from ..judge.defaults import follows_a_list, smallest_of_list, suited_by_list
 from ..judge.judging import judge, to_come
 from ..judge.pace.graphics import uses_shared_gpu
 from ..judge.pace.speed import PaceRange, Speed
-from ..judge.placement import smallest_device_bytes, terms_of
+from ..judge.placement import smallest_device_bytes
 from ..judge.placement.devices import DEVICE_MARGIN_BYTES
 from ..judge.question import ask
-from ..judge.record import Judged, Question, Route, exit_code, leaves_little, waits_for_setting
+from ..judge.record import Judged, Question, Route, exit_code
 from ..machine.profiles import Profile, all_profiles, size_of
 from ..machine.record import MAX_MEMORY_BYTES, MEASURED, Accelerator, Machine
 from ..needs import needs_on
@@ -274,7 +274,6 @@ def _known_machines(
 
 def _known(profile: Profile, judged: Judged, route: Route) -> Known:
     machine, workload, speed = profile.machine, judged.question.workload, judged.speed
-    placement = judged.needs.placement if judged.needs else None
     own = [card for card in machine.accelerators or () if not card.unified]
     return Known(
         **{name: getattr(profile, name) for name in ("name", "short", "title", "kind")},
@@ -286,14 +285,15 @@ def _known(profile: Profile, judged: Judged, route: Route) -> Known:
         accelerator_memory_bytes=sum(card.memory_total_bytes or 0 for card in own),
         route=route,
         workload=workload,
-        placement=placement,
+        placement=judged.placement,
         speed=speed,
         decode_tokens_per_second=speed.decode if speed is not None else None,
         judged_tokens_per_second=speed.judged if speed is not None else None,
         codes=tuple(each.code for each in judged.findings if each.outcome is not Outcome.PASS),
-        is_tight=leaves_little(judged) or waits_for_setting(judged),
+        is_tight=judged.leaves_little or judged.waits_for_setting,
         is_slow=is_slow(judged, workload.min_tokens_per_second),
-        by_shared_gpu=placement == "host" and uses_shared_gpu(machine, judged.question.runtime),
+        by_shared_gpu=judged.placement == "host"
+        and uses_shared_gpu(machine, judged.question.runtime),
     )
 
 
@@ -365,7 +365,7 @@ def _is_ruled_out_anywhere(judged: Judged) -> bool:
 
 def _parted(needs: Needs, gpu_only: bool) -> tuple[int, int]:
     """Bytes of one accelerator that holds it, and of the RAM beside that."""
-    terms = terms_of(needs_on(needs, Device()))
+    terms = needs_on(needs, Device()).terms
     beside = sum(term.high_bytes for term in terms if term.where == "host")
     if gpu_only:
         return smallest_device_bytes(needs), beside
@@ -407,12 +407,9 @@ def _disk_to_store(needs: Needs) -> int | None:
     if stored is None:
         return None
     sizes = range(stored, stored + disk_margin_bytes(None))
-    return _least_number(sizes, lambda free: free >= stored + disk_margin_bytes(free))
-
-
-def _least_number(numbers: range, fits: Callable[[int], bool]) -> int:
-    """The least of these numbers that fits; `numbers.stop` where none below it does."""
-    return numbers.start + bisect_left(numbers, True, key=fits)
+    return stored + bisect_left(
+        sizes, True, key=lambda free: free >= stored + disk_margin_bytes(free)
+    )
 
 
 # ------------------------------------------------------------------ its pace
@@ -440,7 +437,8 @@ def _paced(
     cores = float(number)
     if not reaches(wanted, cores, most):
         return machine, cores, None
-    rate = _least_number(range(1, most), partial(reaches, wanted, cores)) * _BANDWIDTH_STEP
+    slower = bisect_left(range(1, most), True, key=partial(reaches, wanted, cores))
+    rate = (1 + slower) * _BANDWIDTH_STEP
     return _with_pace(machine, cores, rate), cores, rate
 
 

@@ -24,7 +24,7 @@ from ..core.workload import (
 from ..judge.checks.memory import given_bytes
 from ..judge.pace.graphics import gpu_of, shared_gpu_of
 from ..judge.pace.processor import BANDWIDTH_SHARE, bandwidth
-from ..judge.record import TIGHT_CODES, Judged, Verdict, leaves_little, waits_for_setting
+from ..judge.record import TIGHT_CODES, Judgement
 from ..machine.record import Machine
 from ..needs.quantization import BLOCKS
 
@@ -249,25 +249,23 @@ def _share_by_pace(paces: float) -> float:
     return paces**2 / (1 + paces**2) if paces < 1 else 1 / (1 + paces**-2)
 
 
-def share_on(judged: Verdict | Judged, most: float = 1.0) -> float:
+def share_on(judged: Judgement, most: float = 1.0) -> float:
     """Which share of its worth a model has on that machine, at most 1: by its pace, half where none
     is known; less where a part of it lies beside the accelerator, by how long what crosses for a
     prompt takes, and where other programs must or should be closed first; of a picture or a
     document by the time that it takes. `most` is what the memory allows, for text of which no pace
     is known.
     """
-    share, needs, speed = _share_of_speed(judged.speed), judged.needs, judged.speed
-    codes = {finding.code for finding in judged.findings}
-    if share is None and codes & {"speed-picture", "speed-hours"}:
-        share = PICTURE_SHARES[needs.offload if needs is not None else None]
+    share, speed = _share_of_speed(judged.speed), judged.speed
+    if share is None and judged.has("speed-picture", "speed-hours"):
+        share = PICTURE_SHARES[judged.offload]
     if share is None:
         share = min(share_of_pace(HALF_WORTH_TOKENS_PER_SECOND), most)
-    is_split = needs is not None and needs.placement == "split"
-    if is_split and speed is not None and speed.prompt_copies is not None:
+    if judged.placement == "split" and speed is not None and speed.prompt_copies is not None:
         _, seconds, _ = speed.prompt_copies.seconds_for(PROMPT_TOKENS)
         share *= _share_by_pace(HALF_WORTH_SECONDS_OF_CROSSING / max(seconds, 1e-3))
-    share *= UNLICENSED if codes & {"license-not-known", "license-unconfirmed"} else 1
-    is_crowded = codes & {*_CROWDED_CODES} or waits_for_setting(judged)
+    share *= UNLICENSED if judged.has("license-not-known", "license-unconfirmed") else 1
+    is_crowded = judged.has(*_CROWDED_CODES) or judged.waits_for_setting
     return share * (CROWDED if is_crowded else 1)
 
 
@@ -284,7 +282,7 @@ def _share_of_speed(speed: Speed | None) -> float | None:
     return None
 
 
-def reasons(judged: Verdict | Judged, standing: Standing | None) -> str:
+def reasons(judged: Judgement, standing: Standing | None) -> str:
     """In a few words why a model stands where it does: `from 2026-08, in Ollama's library, fits the
     GPU`.
     """
@@ -295,13 +293,11 @@ def reasons(judged: Verdict | Judged, standing: Standing | None) -> str:
         parts.append("in Ollama's library")
     elif standing.is_adopted:
         parts.append(f"{standing.api_providers} API providers")
-    codes = {finding.code for finding in judged.findings}
-    if judged.needs is not None and judged.needs.placement == "accelerator":
-        fits = "likely fits" if "accelerator-tight" in codes else "fits"
-        parts.append(f"{fits} the GPU")
-    if waits_for_setting(judged):
+    if judged.placement == "accelerator":
+        parts.append(f"{'likely ' * judged.has('accelerator-tight')}fits the GPU")
+    if judged.waits_for_setting:
         parts.append("fits the GPU once its limit is raised")
-    if leaves_little(judged):
+    if judged.leaves_little:
         parts.append(TIGHT)
     return ", ".join(part for part in parts if part)
 
@@ -360,22 +356,18 @@ def best_case(machine: Machine, workload: Workload) -> BestCase:
         # files that lie in memory count as free where they are the model's own
         given = max(given, limit)
     sizes = [given, *(card.memory_total_bytes for card in cards)]
-    frees = [disk.free_bytes for disk in machine.disks or ()]
+    frees = [disk.free_bytes for disk in machine.disks or ()] or [None]
     # training has another pace, and a draft multiplies the pace of what reads the weights
     is_bounded = workload.task == "generate" and workload.draft is None
     wanted = workload.min_tokens_per_second
     smallest = min(8 * size / count for count, size in BLOCKS.values())
     return BestCase(
-        room_bytes=sum(map(_or_endless, sizes)),
-        disk_bytes=max(map(_or_endless, frees), default=inf),
+        room_bytes=inf if None in sizes else sum(filter(None, sizes)),
+        disk_bytes=inf if None in frees else max(filter(None, frees), default=0),
         bytes_per_second=_read_rate(machine) if is_bounded else inf,
         bits_stated=None if workload.quantization is None else smallest,
         wanted_tokens_per_second=DEFAULT_MIN_TOKENS_PER_SECOND if wanted is None else wanted,
     )
-
-
-def _or_endless(size: float | None) -> float:
-    return inf if size is None else size
 
 
 def _read_rate(machine: Machine) -> float:

@@ -4,7 +4,7 @@ sequences.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from math import inf
 
 from .. import needs as need
@@ -12,11 +12,10 @@ from ..catalogue.index import Catalogue
 from ..catalogue.quantization_names import quality_of
 from ..catalogue.spec_values import GENERATING
 from ..core.records import Record
-from ..judge.checks import Finding
 from ..judge.checks.disk import disk_check
 from ..judge.files import here
 from ..judge.judging import Layout, layout_however_fast
-from ..judge.question import architectures, needs_under
+from ..judge.question import needs_under
 from ..judge.record import Judged, Question, Room
 from ..machine.record import Machine
 from ..needs.records import Needs
@@ -110,7 +109,7 @@ def _best_quantization(space: _Space) -> str | None:
     spec, runtime, own = question.spec, question.runtime, question.workload.quantization
     if runtime is None or question.workload.task == "finetune" or question.local_files:
         return None
-    order = need.quantizations_of(spec, runtime, architectures(catalogue))
+    order = need.quantizations_of(spec, runtime, catalogue.common("architectures"))
     first = order.index(own) if own in order else len(order) - 1
     # the order is by what is lost, so none behind the judged one counts unless it does
     while first > 0 and not quality_of(order[first], catalogue, spec).is_lossless:
@@ -140,22 +139,20 @@ class _Space(Record):
         for finding in layout.held:
             if isinstance(finding.needs, int) and isinstance(finding.has, int):
                 left = min(left, finding.has - finding.needs)
-        holds = self._stays(layout, needs) if self.judged.fits else self._holds(layout)
+        holds = layout.surely_fits
+        holds &= self._stays(layout, needs) if self.judged.fits else not layout.is_tight
         if not holds or ("quantization" in changes and not self._is_storable(other, needs)):
             return min(left, -1)
         return max(left, 0)
 
-    def _holds(self, layout: Layout) -> bool:
-        return layout.surely_fits and not exceeds_accelerator(layout.held)
-
     def _stays(self, layout: Layout, needs: Needs) -> bool:
-        """It fits, and what runs on the accelerators, all of it or a part, does not leave them;
+        """What runs on the accelerators, all of it or a part, does not leave them;
         what they hold the most of stays so. Of a GPU that shares the RAM no part leaves what the
         system lends it, or what the printed line lets it use.
         """
         runs, machine = self.judged.needs, self.machine
-        before = runs.placement if runs is not None else None
-        if _NEARNESS[layout.needs.placement] < _NEARNESS[before] or not layout.surely_fits:
+        before = self.judged.placement
+        if _NEARNESS[layout.needs.placement] < _NEARNESS[before]:
             return False
         is_split = layout.accelerator.code == "accelerator-partly"
         if is_split and before == "host" and runs is not None:
@@ -164,7 +161,7 @@ class _Space(Record):
             # it would compute all only with another limit than the one that is printed
             if more_for_shared(needs, machine) != more_for_shared(runs, machine):
                 return False
-        return exceeds_accelerator(self.judged.findings) or not exceeds_accelerator(layout.held)
+        return self.judged.has("accelerator-tight") or not layout.is_tight
 
     def _is_storable(self, other: Question, needs: Needs) -> bool:
         """The files fit on the disk."""
@@ -177,8 +174,3 @@ class _Space(Record):
             missing = copy_here.missing_bytes if copy_here else None
         finding = disk_check(needs, machine, runtime.store, missing_bytes=missing, here=copy_here)
         return finding.outcome in ("pass", "warn")
-
-
-def exceeds_accelerator(findings: Sequence[Finding]) -> bool:
-    """The likely need fits on the accelerator, and the most that it may take does not."""
-    return any(finding.code == "accelerator-tight" for finding in findings)

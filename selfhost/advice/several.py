@@ -17,7 +17,6 @@ from ..core.records import Record
 from ..core.workload import Workload
 from ..judge.checks import Outcome
 from ..judge.judging import judge
-from ..judge.question import architectures
 from ..judge.record import HELD, Judged, Question, Verdict
 from ..machine.record import Machine
 from . import Report
@@ -81,7 +80,7 @@ def _sizes(
     if runtime is None or question.needs is None:
         return
     stated, files = understood.workload, understood.files
-    types = need.quantizations_of(question.spec, runtime, architectures(catalogue))
+    types = need.quantizations_of(question.spec, runtime, catalogue.common("architectures"))
     if question.workload.task == "finetune" and own:
         # what is trained is made of the published weights, by the method
         types = (own,)

@@ -25,7 +25,7 @@ from ..core.workload import Workload
 from ..judge.checks.disk import ends_to_store
 from ..judge.defaults import smallest_of_list
 from ..judge.placement import smallest_device_bytes
-from ..judge.question import architectures, ask
+from ..judge.question import ask
 from ..judge.record import Outcome, Question, Verdict
 from ..machine.record import MAX_DISK_BYTES, MAX_MEMORY_BYTES, PURPOSES, Accelerator, Disk, Machine
 from ..needs.records import How, MemoryNeed, Needs, Term
@@ -373,7 +373,7 @@ def _size_of(verdict: Verdict, catalogue: Catalogue, stated_bytes: int | None) -
         arguments=arguments,
         environment=environment,
         fetch=fetch,
-        needs_login="weights-gated" in {finding.code for finding in verdict.findings},
+        needs_login=verdict.has("weights-gated"),
         notes=_notes(verdict),
         files=_mounts(verdict.asked, arguments),
     )
@@ -452,7 +452,7 @@ class _Kept(Record):
 def _kept_of_conversations(
     verdict: Verdict, runtime: RuntimeSpec, memory: MemoryNeed, catalogue: Catalogue
 ) -> _Kept:
-    model, workload, rows = verdict.model, verdict.workload, architectures(catalogue)
+    model, workload, rows = verdict.model, verdict.workload, catalogue.common("architectures")
     states = [term for term in memory.terms if term.name in ("kv_cache", "recurrent_state")]
     on_accelerators = sum(term.bytes for term in states if term.where != "host")
     parallel, more = workload.parallel, 0

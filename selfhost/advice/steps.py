@@ -120,13 +120,12 @@ def _steps(case: Case, *, by_tag_first: bool) -> Steps:
 def _steps_of_published(case: Case, first: tuple[str, ...], lines: tuple[str, ...]) -> Steps:
     """Those that download the published files, or load the files that are here."""
     question, here, quantization = case.question, case.question.here, case.workload.quantization
-    files = case.spec.files_of(case.workload.format or "", quantization or "")
+    files = case.spec.files_of(case.workload.format, quantization)
     is_known = question.local_files or (here is not None and (here.by_path or here.repository))
     is_listed = is_known or files is None or files.listed or files.named
-    setup = [
-        *first,
-        *([] if is_listed else ["# not verified: that the repository holds this file"]),
-    ]
+    setup = [*first]
+    if not is_listed:
+        setup.append("# not verified: that the repository holds this file")
     parts = None if question.local_files else need.parts_of(case.spec, case.runtime)
     for part in parts.files if parts is not None else ():
         name = part.named(quantization or "")
@@ -160,7 +159,7 @@ def _steps_of_files(case: Case, first: tuple[str, ...]) -> Steps:
     Ollama downloads, and no name without the ending of a file.
     """
     spec, quantization = case.spec, case.workload.quantization or ""
-    named = typed_file(spec, case.workload.format or "", quantization)
+    named = typed_file(spec, case.workload.format, quantization)
     file = named.names.get(quantization) if named is not None else None
     file_lines = recipe(case) if named is None else None
     if file is not None:
@@ -180,10 +179,10 @@ def _steps_of_files(case: Case, first: tuple[str, ...]) -> Steps:
 def _install(case: Case, run_lines: Sequence[str]) -> tuple[str, ...]:
     """How to get what is not there: the runtime, and what `run_lines` want beside it."""
     runtime, machine = case.runtime, case.machine
-    code = next((each.code for each in case.judged.findings if each.check == "runtime"), "")
+    judged = case.judged.finding("runtime")
     rule = runtime.rule_of(case.workload.quantization)
     beside = (f"pip install {rule.needs}",) if rule is not None and rule.needs else ()
-    lines = _runtime_lines(runtime, code, machine, _places(case))
+    lines = _runtime_lines(runtime, judged.code if judged else "", machine, _places(case))
     packages = " ".join(runtime.packages_of(case.spec.family, run_lines))
     if packages and lines and lines[-1].startswith("pip install "):
         # in one line, or pip would first get a torch that a package of the second takes back
@@ -219,7 +218,7 @@ def _places(case: Case) -> list[str]:
     computes it, `linux`.
     """
     machine, system = case.machine, case.machine.system or "linux"
-    if case.placement in (None, "host") and not uses_shared_gpu(machine, case.runtime):
+    if case.judged.placement in (None, "host") and not uses_shared_gpu(machine, case.runtime):
         return [system]
     vendors = {card.vendor for card in machine.accelerators or ()}
     if len(vendors) != 1:
@@ -233,7 +232,7 @@ def _first_for_accelerator(case: Case) -> list[str]:
     """What the accelerators in use want installed or set before the program."""
     runtime, cards, machine = case.runtime, case.machine.accelerators or (), case.machine
     is_shared = any(card.unified and computes_on_shared(runtime, card) for card in cards)
-    if case.placement in (None, "host") and not runtime.gpu_only and not is_shared:
+    if case.judged.placement in (None, "host") and not runtime.gpu_only and not is_shared:
         return []
     used = [cards[index] for index in case.cards_used] if cards else []
     key = _key_of_first(runtime, used or cards, machine)

@@ -19,7 +19,6 @@ from ..core.tables import filled, shipped_table
 from ..core.workload import FLAGS, Workload
 from ..judge.checks.model import reads_context
 from ..judge.pace.pacing import faster_in_batches
-from ..judge.question import architectures
 from ..judge.record import Judged, Question, Verdict, verdict_on
 from ..machine.record import Machine
 from .api_route import offers_for
@@ -147,9 +146,9 @@ def _what_else(
         from .costs import month
 
         more["monthly_cost"] = month(stated, offers, judged, machine, catalogue)
-    placement = judged.needs.placement if judged.needs is not None and judged.fits else None
     copies = judged.speed.prompt_copies if judged.speed is not None else None
-    if placement == "split" and copies is not None and question.runtime is not None:
+    is_split = judged.fits and judged.placement == "split"
+    if is_split and copies is not None and question.runtime is not None:
         more["advice"] = faster_in_batches(copies, question.runtime)
     return more
 
@@ -221,7 +220,7 @@ def _note_on_conversations(catalogue: Catalogue, judged: Judged, to_type: Steps)
     memory = judged.needs.memory if judged.needs is not None else None
     is_bounded = any("--ctx-checkpoints" in line for line in to_type.commands)
     if runtime is not None and memory is not None and not is_bounded:
-        rows = architectures(catalogue)
+        rows = catalogue.common("architectures")
         more = need.more_in_conversation(question.spec, runtime, workload, rows)
         if more and more >= WORTH_BOUNDING * memory.high_bytes:
             option, kept = runtime.options.get("checkpoints", ""), str(runtime.context_checkpoints)

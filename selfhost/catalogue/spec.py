@@ -519,7 +519,7 @@ class ModelSpec(Record):
         """Those that one token takes; None where not known."""
         return self.parameters.active
 
-    def repository_of(self, format: str, quantization: str) -> str | None:
+    def repository_of(self, format: str | None, quantization: str | None) -> str | None:
         """Where files of that quantization lie, by any case of its name; None where this
         catalogue knows of none.
         """
@@ -535,11 +535,11 @@ class ModelSpec(Record):
             return ""
         return f"https://huggingface.co/models?other=base_model:quantized:{self.repository}"
 
-    def files_of(self, format: str, quantization: str) -> PublishedFiles | None:
+    def files_of(self, format: str | None, quantization: str | None) -> PublishedFiles | None:
         """The first that hold that quantization, by any case of its name, those that a listing
         shows before others; None where this catalogue knows of none.
         """
-        wanted = quantization.lower()
+        wanted = (quantization or "").lower()
         matching = [
             files
             for files in self.files

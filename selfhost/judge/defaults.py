@@ -30,7 +30,7 @@ from .files import NO_FILES, NamedFiles, has_to_be_made, loads_by_tag
 from .judging import judge
 from .placement.devices import index_of, places
 from .programs import PACKED_RUNTIMES, RUNTIMES_BY_MODALITY
-from .question import architectures, ask
+from .question import ask
 from .record import Judged, Question
 
 Changes = Mapping[str, Any]
@@ -99,7 +99,7 @@ def _asked(
 
 def _types_of(spec: ModelSpec, runtime: RuntimeSpec, catalogue: Catalogue) -> list[str]:
     """The types of the program's list that the model comes in."""
-    types = need.quantizations_of(spec, runtime, architectures(catalogue))
+    types = need.quantizations_of(spec, runtime, catalogue.common("architectures"))
     return [name for name in runtime.on_accelerators if name in types]
 
 

@@ -30,7 +30,9 @@ _SAME_SIZE_SHARE = 0.005
 # ------------------------------------------------------------------ files that are published
 
 
-def typed_file(spec: ModelSpec, format: str, quantization: str) -> PublishedFiles | None:
+def typed_file(
+    spec: ModelSpec, format: str | None, quantization: str | None
+) -> PublishedFiles | None:
     """The published file of that quantization whose name was typed; None where none was."""
     alike = (each for each in spec.files if each.named and each.format == format)
     return next((each for each in alike if quantization in each.quantizations), None)
@@ -268,8 +270,7 @@ def _missing_bytes(
 
 
 def _projector_bytes(needs: Needs) -> int:
-    terms = needs.memory.terms if needs.memory else ()
-    return sum(term.bytes for term in terms if term.name == "projector")
+    return sum(term.bytes for term in needs.terms if term.name == "projector")
 
 
 def _projector(model: PresentModel, machine: Machine) -> str | None:

@@ -81,6 +81,11 @@ class Layout(Record):
         return any_fails(self.held)
 
     @property
+    def is_tight(self) -> bool:
+        """The likely need fits on the accelerator, and the most that it may take does not."""
+        return self.accelerator.code == "accelerator-tight"
+
+    @property
     def surely_fits(self) -> bool:
         return all(finding.outcome in (Outcome.PASS, Outcome.WARN) for finding in self.held)
 

@@ -97,11 +97,6 @@ def _is_context_stated(workload: Workload) -> bool:
     return stated_tokens is not None or (workload.tokens_with_prompt or 0) > DEFAULT_CONTEXT_TOKENS
 
 
-def architectures(catalogue: Catalogue) -> Mapping[str, Any]:
-    """The rows of `common/architectures.toml`, as the needs read them."""
-    return catalogue.common("architectures")
-
-
 # ---------------------------------------------------------------- format and quantization
 
 
@@ -198,7 +193,7 @@ def _with_parts(question: Question, catalogue: Catalogue) -> Question:
     """The question with what its architecture says of tokens, and with what is loaded beside the
     model.
     """
-    spec, workload, rows = question.spec, question.workload, architectures(catalogue)
+    spec, workload, rows = question.spec, question.workload, catalogue.common("architectures")
     architecture, row = spec.architecture, _row_of(spec, rows)
     companions = unfamiliar = None
     if workload.draft:
@@ -247,7 +242,7 @@ def needs_under(
         question.spec,
         question.runtime,
         workload,
-        architectures(catalogue),
+        catalogue.common("architectures"),
         instruction_sets=instruction_sets_for_layout(machine),
         companions=question.companions,
     )
@@ -260,7 +255,7 @@ def _with_needs(
     the weights read for one token.
     """
     spec, runtime, workload = question.spec, question.runtime, question.workload
-    rows = architectures(catalogue)
+    rows = catalogue.common("architectures")
     needs = needs_under(question, workload, catalogue, machine)
     terms = needs.memory.terms if runtime is not None and needs.memory is not None else None
     keeps_no_cache = terms is not None and all(term.name != "kv_cache" for term in terms)

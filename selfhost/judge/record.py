@@ -185,19 +185,55 @@ class Question(Record):
         return None if own is None else own + self.beside_bytes
 
 
+TIGHT_CODES = ("memory-tight", "accelerator-tight")
 # the checks of what memory holds
 HELD = ("memory", "accelerator")
 
 
-class Judged(Record):
-    """What was found of a question on a machine: findings in the order of CHECKS, the needs and
-    the speed as placed.
+class Judgement(Record):
+    """What was found of a model on a machine: findings in the order of CHECKS, the needs and the
+    speed as placed.
     """
 
-    question: Question
     findings: tuple[Finding, ...]
     needs: Needs | None = None
     speed: Speed | None = None
+
+    def finding(self, name: str) -> Finding | None:
+        """The finding of that name, None where it was not asked for."""
+        return next((finding for finding in self.findings if finding.check == name), None)
+
+    def has(self, *codes: str) -> bool:
+        """Whether one of the findings has one of these codes."""
+        return any(finding.code in codes for finding in self.findings)
+
+    @property
+    def placement(self) -> str | None:
+        """`host`, `accelerator` or `split`; None where no need is known."""
+        return self.needs.placement if self.needs is not None else None
+
+    @property
+    def offload(self) -> str | None:
+        """How its parts come to an accelerator in turn; None where they do not."""
+        return self.needs.offload if self.needs is not None else None
+
+    @property
+    def leaves_little(self) -> bool:
+        """It fits, and leaves the system or the accelerator little."""
+        return self.has(*TIGHT_CODES)
+
+    @property
+    def waits_for_setting(self) -> bool:
+        """Whether a GPU that shares the RAM holds all of it only once a limit of the system is
+        raised. Until then the rest may run on the processor.
+        """
+        return self.placement == "host" and self.has("accelerator-partly")
+
+
+class Judged(Judgement):
+    """What was found of a question."""
+
+    question: Question
 
     @property
     def fits(self) -> bool:
@@ -222,21 +258,11 @@ class Judged(Record):
         return lacking_bytes([finding for finding in self.findings if finding.check in HELD])
 
     @property
-    def offload(self) -> str | None:
-        """How its parts come to an accelerator in turn; None where they do not."""
-        return self.needs.offload if self.needs is not None else None
-
-    @property
     def is_on_accelerators(self) -> bool:
         """Accelerators hold all of it that can lie there: in memory of their own, or in RAM that
         they share.
         """
-        is_placed_there = self.needs is not None and self.needs.placement == "accelerator"
-        return is_placed_there or self.has("accelerator-fits")
-
-    def has(self, code: str) -> bool:
-        """Whether one of the findings has that code."""
-        return any(finding.code == code for finding in self.findings)
+        return self.placement == "accelerator" or self.has("accelerator-fits")
 
     def route(self, offered: bool) -> Route:
         """The route, given whether an API may be used and one is offered."""
@@ -246,14 +272,14 @@ class Judged(Record):
 
     def is_whole(self, share: float = 1.0) -> bool:
         """Accelerators compute all of it, and it takes at most that share of what they give."""
-        held = next((each for each in self.findings if each.check == "accelerator"), None)
+        held = self.finding("accelerator")
         if held is None or held.code not in ("accelerator-fits", "accelerator-lean"):
             return False
         needs, has = held.needs, held.has
         return isinstance(needs, int) and isinstance(has, int) and needs <= share * has
 
 
-class Verdict(Record):
+class Verdict(Judgement):
     """The answer for one model on one machine, with what to do about it. It has no truth value: ask
     `route` or `can_run`.
 
@@ -274,9 +300,6 @@ class Verdict(Record):
     model: ModelSpec
     workload: Workload
     route: Route
-    needs: Needs | None
-    speed: Speed | None
-    findings: tuple[Finding, ...]
     here: Here | None = None
     asked: str
     machine: Machine
@@ -345,10 +368,6 @@ class Verdict(Record):
         line: str = report_module("words").summary(self)
         return line
 
-    def finding(self, name: str) -> Finding | None:
-        """The finding of that name, None where it was not asked for."""
-        return next((finding for finding in self.findings if finding.check == name), None)
-
     def to_json(self) -> dict[str, Any]:
         """The object of `selfhost check MODEL --format json`, `selfhost.verdict/1`, as a dict for
         `json.dumps`: every key always present, None where unknown.
@@ -415,20 +434,3 @@ def lacking_bytes(held: Sequence[Finding]) -> float | None:
 def any_fails(held: Iterable[Finding | None]) -> bool:
     """Whether one of them is a `fail`; None is a check that was not asked for."""
     return any(finding is not None and finding.outcome is Outcome.FAIL for finding in held)
-
-
-TIGHT_CODES = ("memory-tight", "accelerator-tight")
-
-
-def leaves_little(judged: Judged | Verdict) -> bool:
-    """It fits, and leaves the system or the accelerator little."""
-    return any(finding.code in TIGHT_CODES for finding in judged.findings)
-
-
-def waits_for_setting(judged: Judged | Verdict) -> bool:
-    """Whether a GPU that shares the RAM holds all of it only once a limit of the system is raised.
-    Until then the rest may run on the processor.
-    """
-    placement = judged.needs.placement if judged.needs is not None else None
-    codes = {finding.code for finding in judged.findings}
-    return placement == "host" and "accelerator-partly" in codes

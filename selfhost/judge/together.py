@@ -17,9 +17,8 @@ from ..needs.records import MemoryNeed, Needs
 from .checks import CHECKS, Finding
 from .checks.accelerator import accelerator_check
 from .checks.disk import bytes_to_store, disk_check, stored_in_memory
-from .checks.memory import host_high, host_low, memory_check
+from .checks.memory import memory_check
 from .judging import judge, without_others
-from .placement import terms_of
 from .record import Judged, Question
 
 # findings that are made of the sums; the others are the worst of the members'
@@ -72,7 +71,7 @@ def _left_by(needs: Needs | None, machine: Machine) -> Machine:
     """
     if needs is None or needs.memory is None:
         return machine
-    low, high = host_low(needs) or 0, host_high(needs) or 0
+    low, high = needs.ram_bytes("low_bytes") or 0, needs.ram_bytes() or 0
     taken = {place.where: place.high_bytes for place in needs.memory.places}
     left: list[Accelerator] = []
     for index, device in enumerate(machine.accelerators or ()):
@@ -138,7 +137,7 @@ def _without_mapped(needs: Needs) -> Needs:
     """Without the weights in RAM as they lie in the model's own file."""
     own = tuple(
         term
-        for term in terms_of(needs)
+        for term in needs.terms
         if term.where != "host" or not term.may_be_mapped or term.name.startswith("draft_")
     )
     return needs.replace(memory=MemoryNeed(terms=own)) if needs.memory else needs
@@ -205,7 +204,7 @@ def _memory(members: Sequence[_Member], total: Needs, machine: Machine) -> Findi
         if each.has_new_files
     )
     finding = memory_check(total, machine, members[0].question.workload, stored)
-    highs = [(each.name, host_high(each.counted)) for each in members]
+    highs = [(each.name, each.counted.ram_bytes()) for each in members]
     parts = [f"{name} up to {binary(high)}" for name, high in highs if high is not None]
     shares = f" Of this: {', '.join(parts)}." if parts and total.memory is not None else ""
     if any(each.counted is not each.needs for each in members):
@@ -251,11 +250,11 @@ def _accelerator(members: Sequence[_Member], machine: Machine) -> Finding:
     for own in members:
         held = together
         if held is None or own not in in_ram:
-            places = {term.where for term in terms_of(own.needs)} - {"host"}
+            places = {term.where for term in own.needs.terms} - {"host"}
             terms = tuple(
                 term
                 for each in members
-                for term in terms_of(each.needs)
+                for term in each.needs.terms
                 if term.where in places or (term.where == "host" and each is own)
             )
             held = own.needs.replace(memory=MemoryNeed(terms=terms))

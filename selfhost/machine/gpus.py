@@ -371,6 +371,11 @@ def capability_by_name(name: str) -> str | None:
     return next((row["capability"] for row in rows), None)
 
 
+def capability_of(card: Accelerator) -> str | None:
+    """Its compute capability, as it was read, else by its name; None where neither tells."""
+    return card.compute_capability or capability_by_name(card.name)
+
+
 def reaches_capability(capability: str | None, least: str | None) -> bool | None:
     """Whether an NVIDIA GPU of that compute capability reaches the least one that is needed, None
     for no need; None where its own is not known.

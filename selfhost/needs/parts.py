@@ -310,15 +310,18 @@ def components_type(spec: ModelSpec) -> str:
     return spec.components_dtype or ("float32" if spec.needs is None else "bfloat16")
 
 
-def published(spec: ModelSpec, format: str, quantization: str) -> tuple[int, PublishedFiles] | None:
+def published(
+    spec: ModelSpec, format: str | None, quantization: str | None
+) -> tuple[int, PublishedFiles] | None:
     """The size somebody states for these files, whatever the case and alias the spec writes.
 
     CTranslate2 files are published in 16 bits and loaded as any of its types.
     """
     from .quantization import canonical_gguf
 
-    if format == "ctranslate2":
-        quantization = "float16"
+    quantization = "float16" if format == "ctranslate2" else quantization
+    if format is None or quantization is None:
+        return None
     size_and_files = spec.published_bytes(format, quantization)
     if size_and_files is not None:
         return size_and_files
@@ -357,7 +360,7 @@ def name_of(architecture: Architecture | None) -> str:
     )
 
 
-def is_cast(spec: ModelSpec, runtime: RuntimeSpec | None, quantization: str) -> bool:
+def is_cast(spec: ModelSpec, runtime: RuntimeSpec | None, quantization: str | None) -> bool:
     """True where the program downloads files in float32 and is told to load them in that type."""
     architecture = spec.architecture
     return (
@@ -371,7 +374,7 @@ def is_cast(spec: ModelSpec, runtime: RuntimeSpec | None, quantization: str) -> 
 
 
 def loads_sixteen_bits(
-    spec: ModelSpec, runtime: RuntimeSpec, format: str, quantization: str
+    spec: ModelSpec, runtime: RuntimeSpec, format: str | None, quantization: str | None
 ) -> bool:
     """True where the runtime downloads the published 16-bit weights and quantizes them itself,
     while it loads them.

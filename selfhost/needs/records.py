@@ -253,6 +253,21 @@ class Needs(Record):
     unknown: tuple[Unread, ...] = ()
     inputs: Inputs | None = None
 
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        """Those of its memory; () where that is not known."""
+        return self.memory.terms if self.memory is not None else ()
+
+    def ram_bytes(self, end: str = "high_bytes") -> int | None:
+        """What stays in RAM, by that end of each term; None where the memory is not known."""
+        sizes: list[int] = [getattr(term, end) for term in self.terms if term.where == "host"]
+        return None if self.memory is None else sum(sizes)
+
+    def card_bytes(self, end: str = "high_bytes") -> int | None:
+        """What lies on accelerators, as `ram_bytes`."""
+        sizes: list[int] = [getattr(term, end) for term in self.terms if term.where != "host"]
+        return None if self.memory is None else sum(sizes)
+
 
 # ------------------------------------------------------------------ lines of arithmetic
 

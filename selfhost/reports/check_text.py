@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from ..catalogue.offers import provider_name
 from ..core import units
 from ..core.workload import DEFAULT_CONTEXT_TOKENS
-from ..judge.record import Alternative, Finding, Outcome, Route, Verdict, waits_for_setting
+from ..judge.record import Alternative, Finding, Outcome, Route, Verdict
 from .cost_text import API_RISKS, month_blocks, no_api_words, offer_words
 from .layout import (
     BLANK,
@@ -119,7 +119,7 @@ def _first_lines(verdict: Verdict, measured: bool) -> Iterator[str | None]:
     """Yield the pace, what was judged, and what qualifies the answer."""
     available = verdict.model.availability
     held = verdict.finding("accelerator")
-    if verdict.can_run and waits_for_setting(verdict) and held is not None and held.remedy:
+    if verdict.can_run and verdict.waits_for_setting and held is not None and held.remedy:
         yield f"first {held.remedy}"
     if verdict.can_run and verdict.speed is not None:
         yield from _pace_lines(verdict, verdict.speed, measured)

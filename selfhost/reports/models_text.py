@@ -12,7 +12,7 @@ from ..catalogue.offers import Offer
 from ..core import units
 from ..core.workload import Workload
 from ..judge.checks.memory import given_bytes
-from ..judge.record import Outcome, Route, Verdict, leaves_little, waits_for_setting
+from ..judge.record import Outcome, Route, Verdict
 from ..machine.record import Machine
 from .cost_text import API_RISKS, offer_words, price_words
 from .layout import (
@@ -277,7 +277,7 @@ def _no_match(listing: Listing, near: Sequence[str], notes: Sequence[str]) -> st
 
 def _sign(row: Verdict) -> Span:
     """The route, or that it just fits."""
-    if row.can_run and (leaves_little(row) or waits_for_setting(row)):
+    if row.can_run and (row.leaves_little or row.waits_for_setting):
         return _TIGHT
     return Span(text=_SIGNS[row.route], style=row.route)
 

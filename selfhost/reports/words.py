@@ -8,7 +8,7 @@ from ..core import units
 from ..core.tables import shipped_table
 from ..core.workload import ANSWER_TOKENS, READING_TOKENS_PER_SECOND, Workload
 from ..judge.checks.speed import is_slow
-from ..judge.record import Finding, Outcome, Route, Verdict, leaves_little, waits_for_setting
+from ..judge.record import Finding, Outcome, Route, Verdict
 from ..machine.record import Machine
 from .layout import Block, Paragraph, Span, clean, line, say, strong
 
@@ -102,9 +102,9 @@ def _reservation(answer: Verdict) -> str:
 
 def _edge_words(answer: Verdict) -> str:
     """That it just fits; empty where it leaves room."""
-    if waits_for_setting(answer):
+    if answer.waits_for_setting:
         return "RUNS ONCE A LIMIT IS RAISED"
-    return "LIKELY RUNS" if leaves_little(answer) else ""
+    return "LIKELY RUNS" if answer.leaves_little else ""
 
 
 def is_closed(answer: Verdict) -> bool:

@@ -20,7 +20,6 @@ from ...judge.pace.placed import laid_out, predict
 from ...judge.pace.processor import threads_of
 from ...judge.pace.speed import PaceRange, Speed
 from ...judge.placement.experts import layers_with_experts
-from ...judge.question import architectures
 from ...judge.record import Verdict
 from ...machine.gpus import are_alike, fastest
 from ...machine.record import BRIEFLY, Machine
@@ -214,7 +213,7 @@ def paces_at(verdict: Verdict, runtime: RuntimeSpec | None, catalogue: Catalogue
     needs, workload, spec = verdict.needs, verdict.workload, verdict.model
     if needs is None or runtime is None or verdict.speed is None or verdict.speed.decode is None:
         return lambda _depth_tokens: None
-    architecture, rows = spec.architecture, architectures(catalogue)
+    architecture, rows = spec.architecture, catalogue.common("architectures")
     row = need.row_of(architecture, rows) if architecture is not None else None
     way = laid_out(needs, verdict.machine, runtime, architecture, workload.context_tokens)
     step = Step.of_program(

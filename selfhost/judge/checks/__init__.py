@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any, Self
 
 from ...core.errors import WorkloadError
-from ...core.records import Record
+from ...core.records import Record, Unread
 from ...core.tables import filled, shipped_table
 from ...machine.record import Machine
 
@@ -137,13 +137,23 @@ _FIELDS = ("needs", "has", "short", "unit", "reserve_bytes")
 
 
 def finding(
-    outcome: Outcome, code: str, variant: str = "", /, *, remedy: str | None = None, **figures: Any
+    outcome: Outcome,
+    code: str,
+    variant: str = "",
+    /,
+    *,
+    why: Unread | str | None = None,
+    remedy: str | None = None,
+    **figures: Any,
 ) -> Finding:
     """A finding with the words of its code, or of that variant of it, filled in with its figures,
     of which those in _FIELDS are its own.
 
-    `remedy` takes the place of the table's. The code begins with the name of the check.
+    `remedy` takes the place of the table's, as that of what was not read. The code begins with the
+    name of the check.
     """
+    if isinstance(why, Unread):
+        remedy, why = remedy or why.remedy, why.reason
     fields = {name: figures.get(name) for name in _FIELDS}
     reason, usual_remedy = words_of(f"{code}/{variant}" if variant else code)
     return Finding(
@@ -151,8 +161,8 @@ def finding(
         outcome=outcome,
         code=code,
         **fields,
-        reason=filled(reason, {**fields, **figures}),
-        remedy=remedy or filled(usual_remedy, {**fields, **figures}) or None,
+        reason=filled(reason, {**fields, **figures, "why": why}),
+        remedy=remedy or filled(usual_remedy, {**fields, **figures, "why": why}) or None,
     )
 
 

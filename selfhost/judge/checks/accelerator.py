@@ -12,10 +12,9 @@ from ...core import units
 from ...core.records import Record
 from ...core.units import GIB, MIB
 from ...core.workload import FLAGS
-from ...machine.gpus import capability_by_name
+from ...machine.gpus import capability_of
 from ...machine.record import Accelerator, Machine
 from ...needs.records import Needs, PlaceNeed
-from ..placement import terms_of
 from ..placement.devices import (
     amd_gpus,
     can_be_raised,
@@ -32,7 +31,7 @@ from ..placement.devices import (
     uses_gpus,
 )
 from . import Finding, Outcome, doubt_of, finding, phrase
-from .memory import desktop_bytes, host_high, what_is_smaller
+from .memory import desktop_bytes, what_is_smaller
 
 TYPE_CHECKING = False
 
@@ -78,7 +77,7 @@ class _Held(Record):
     def finding(self, outcome: Outcome, code: str, variant: str = "", **figures: Any) -> Finding:
         """A finding of their whole share, or of `numbers` of the devices."""
         numbers = figures.pop("numbers", range(len(self.devices)))
-        runtime, terms = self.question.runtime, terms_of(self.needs)
+        runtime, terms = self.question.runtime, self.needs.terms
         most = sum(self.places[number].high_bytes for number in numbers)
         has = sum(self.rooms[number] for number in numbers)
         on_cards = [term for term in terms if term.where != "host"]
@@ -139,8 +138,7 @@ def _unread(
         is_sized = any(device.memory_total_bytes is not None for device in devices)
         fact = "accelerators.unified" if is_sized else "accelerators.memory_total_bytes"
     why, most = machine.why_unread(fact), sum(place.high_bytes for place in places)
-    figures: dict[str, Any] = {"remedy": why.remedy, "why": why.reason}
-    return finding(Outcome.UNKNOWN, "accelerator-unread", needs=most, unit="bytes", **figures)
+    return finding(Outcome.UNKNOWN, "accelerator-unread", needs=most, unit="bytes", why=why)
 
 
 def _rooms(devices: Sequence[Accelerator], question: Question) -> list[int | None]:
@@ -211,16 +209,21 @@ def _left_unused(
         if device.unified is None or (device.unified is False and not is_sized):
             fact = "unified" if is_sized else "memory_total_bytes"
             why = machine.why_unread(f"accelerators.{fact}")
-            figures: dict[str, Any] = {"remedy": why.remedy, "why": why.reason}
             return finding(
-                Outcome.WARN, "accelerator-unread", "in-ram", device=device.name, **figures
+                Outcome.WARN, "accelerator-unread", "in-ram", device=device.name, why=why
             )
     if runtime is None:
         return None
     code, device = "accelerator-not-needed", devices[0]
     if not uses_gpus(runtime, machine) and not device.unified:
-        figures = {"program": runtime.name, "processor": machine.architecture}
-        return finding(Outcome.WARN, code, "unused", device=device.name, **figures)
+        return finding(
+            Outcome.WARN,
+            code,
+            "unused",
+            device=device.name,
+            program=runtime.name,
+            processor=machine.architecture,
+        )
     is_used = any(runs_on(runtime, device) for device in devices)
     unsuited = None if is_used else not_built_for(runtime, device)
     if unsuited is None:
@@ -268,7 +271,7 @@ def _shared(
     """
     device = next((device for device in sharing if _is_limited(device, runtime)), None)
     limits = None if device is None else shared_limits(device, machine)
-    high = host_high(needs)
+    high = needs.ram_bytes()
     figures: dict[str, Any] = {}
     if device is None or limits is None:
         return finding(Outcome.PASS, "accelerator-fits", "shared", device=sharing[0].name)
@@ -288,7 +291,7 @@ def _limited(
     (least, most), on_mac = shared_limits(device, machine) or (0, 0), is_metal(device)
     has_cpu = runtime is None or on_mac or (runtime.splits_layers and not runtime.gpu_only)
     line = more_for_shared(needs, machine)
-    remedy = what_is_smaller(terms_of(needs), least)
+    remedy = what_is_smaller(needs.terms, least)
     if line is not None:
         remedy = phrase("lend/macos" if on_mac else "lend/linux", line=line)
         remedy += left_by_metal(needs, machine) if on_mac else ""
@@ -330,7 +333,7 @@ def more_for_shared(needs: Needs, machine: Machine) -> str | None:
     cards = machine.accelerators or ()
     device = next((card for card in cards if card.unified and _is_limited(card, None)), None)
     limits = None if device is None else shared_limits(device, machine)
-    high = host_high(needs)
+    high = needs.ram_bytes()
     if device is None or high is None or limits is None or high <= limits[0]:
         return None
     if not can_be_raised(device, machine, high):
@@ -343,13 +346,19 @@ def more_for_shared(needs: Needs, machine: Machine) -> str | None:
 
 def left_by_metal(needs: Needs, machine: Machine) -> str:
     """What `more_for_shared` leaves to macOS, where that is little, as a sentence goes on."""
-    high, total = host_high(needs), machine.memory_total_bytes
+    high, total = needs.ram_bytes(), machine.memory_total_bytes
     if high is None or total is None or total - high >= desktop_bytes(machine):
         return ""
     return phrase("lend/left", left=total - high)
 
 
 # ------------------------------------------------------------------ builds and kernels
+
+# by whether it is known that the program does not run there
+_REFUSALS = {
+    True: (Outcome.FAIL, "accelerator-unsuitable"),
+    False: (Outcome.UNKNOWN, "accelerator-unread"),
+}
 
 
 def without_kernels(
@@ -381,14 +390,12 @@ def not_built_for(runtime: RuntimeSpec, device: Accelerator) -> Finding | None:
             return below
     patterns = amd_gpus(runtime)
     is_built = is_built_for(device, patterns)
-    if device.vendor != "amd" or not patterns or is_built:
-        return None
-    if is_built is None and not runtime.gpu_only:
+    is_open = is_built is None and not runtime.gpu_only
+    if device.vendor != "amd" or not patterns or is_built or is_open:
         return None
     is_known = is_built is False
     return finding(
-        Outcome.FAIL if is_known else Outcome.UNKNOWN,
-        "accelerator-unsuitable" if is_known else "accelerator-unread",
+        *_REFUSALS[is_known],
         "build" if is_known else "amd",
         remedy=_other_gpu(runtime, "amd_gpus") if is_known else None,
         program=runtime.name,
@@ -409,10 +416,8 @@ def _without_kernel(runtime: RuntimeSpec, rule: KernelRule, device: Accelerator)
         "source": rule.source,
     }
     if rule.vendors and device.vendor not in rule.vendors:
-        is_known = device.vendor != "unknown"
         return finding(
-            Outcome.FAIL if is_known else Outcome.UNKNOWN,
-            "accelerator-unsuitable" if is_known else "accelerator-unread",
+            *_REFUSALS[device.vendor != "unknown"],
             "maker",
             program=runtime.name,
             rule=rule.subject,
@@ -436,13 +441,12 @@ def _below(
         return None
     is_known = is_reached is not None
     return finding(
-        Outcome.FAIL if is_known else Outcome.UNKNOWN,
-        "accelerator-unsuitable" if is_known else "accelerator-unread",
+        *_REFUSALS[is_known],
         "capability",
         remedy=remedy if is_known else None,
         program=runtime.name,
         least=least,
         rule=rule,
         device=device.name,
-        capability=device.compute_capability or capability_by_name(device.name),
+        capability=capability_of(device),
     )

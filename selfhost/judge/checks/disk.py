@@ -21,18 +21,12 @@ _STORE_VARIABLES = {
     "llama.cpp": "LLAMA_CACHE",
     "ollama": "OLLAMA_MODELS (of the Ollama service)",
 }
-# what free space decides
-_OF_FREE_SPACE = (
-    "disk-unread",
-    "disk-too-small",
-    "disk-tight",
-    "disk-fits",
-)
+_DECIDED_BY_FREE_SPACE = ("disk-unread", "disk-too-small", "disk-tight", "disk-fits")
 
 
 class _Storing(Record):
-    """What is to be stored, from `low` to `high` bytes of which `missing_bytes` are to come, in a
-    place that has `free` and in all `total` bytes.
+    """What is to be stored, from `low` to `high` bytes of which `missing_bytes` are to come, and
+    the place where.
     """
 
     needs: Needs
@@ -43,8 +37,16 @@ class _Storing(Record):
     place: Disk | None
     low: int | None
     high: int | None
-    free: int | None
-    total: int | None
+
+    @property
+    def free(self) -> int | None:
+        """Bytes that are free in the place."""
+        return self.place.free_bytes if self.place else None
+
+    @property
+    def total(self) -> int | None:
+        """Bytes of the place in all."""
+        return self.place.total_bytes if self.place else None
 
     @property
     def why_unread(self) -> Unread:
@@ -75,22 +77,19 @@ def disk_check(
         path = here.path if here else None
         code = "disk-nothing-missing"
         return finding(Outcome.PASS, code, needs=0, short=0, unit="bytes", path=path)
-    place = machine.disk_for(purpose)
     storing = _Storing(
         needs=needs,
         machine=machine,
         purpose=purpose,
         missing_bytes=missing_bytes,
         here=here,
-        place=place,
+        place=machine.disk_for(purpose),
         low=low,
         high=high,
-        free=place.free_bytes if place else None,
-        total=place.total_bytes if place else None,
     )
     cell = _refused(storing) or _doubtful(storing) or _by_margin(storing)
     facts = ("disks", f"disks.{purpose}", f"disks.{purpose}.free_bytes")
-    if cell[1] in _OF_FREE_SPACE and any(map(machine.assumes, facts)):
+    if cell[1] in _DECIDED_BY_FREE_SPACE and any(map(machine.assumes, facts)):
         cell = _on_assumed_space(storing) or cell
     outcome, code, variant, figures = cell
     has = figures.pop("has", storing.free)
@@ -164,12 +163,11 @@ def _doubtful(storing: _Storing) -> Cell | None:
     """
     place, machine, free, needs = storing.place, storing.machine, storing.free, storing.needs
     if free is None:
-        why = storing.why_unread
-        return Outcome.UNKNOWN, "disk-unread", "", {"remedy": why.remedy, "why": why.reason}
+        return Outcome.UNKNOWN, "disk-unread", "", {"why": storing.why_unread}
     if storing.low is None:
         unsized = (each for each in needs.unknown if each.fact in ("download_bytes", "disk_bytes"))
         why = next(unsized, Unread(fact="download_bytes", reason="no source states it"))
-        return Outcome.UNKNOWN, "disk-size-not-known", "", {"remedy": why.remedy, "why": why.reason}
+        return Outcome.UNKNOWN, "disk-size-not-known", "", {"why": why}
     slow = "disk-slow-or-volatile"
     if place is not None and (place.in_memory or place.on_network):
         figures = {"filesystem": place.filesystem, "backing": place.backing}
@@ -177,7 +175,7 @@ def _doubtful(storing: _Storing) -> Cell | None:
     for fact, code, variant in (("quota", "disk-assumed", "quota"), ("backing", slow, "unread")):
         unread = machine.unread_about(f"disks.{storing.purpose}.{fact}")
         if unread is not None:
-            return Outcome.WARN, code, variant, {"remedy": unread.remedy, "why": unread.reason}
+            return Outcome.WARN, code, variant, {"why": unread}
     return None
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ...core.records import Record
+from ...core.records import Record, Unread
 from ...core.units import GB, GIB, MIB
 from ...core.workload import Workload
 from ...machine.record import Machine
@@ -48,19 +48,18 @@ def memory_check(
     two is the finding. `files_bytes` are files to come in RAM: they join the most that it may take,
     and the least where copies are made of them; else they are mapped, not held twice.
     """
-    low, high = host_low(needs) or 0, host_high(needs) or 0
+    low, high = needs.ram_bytes("low_bytes") or 0, needs.ram_bytes() or 0
     if needs.memory is not None:
         # on a disk the originals of what a runtime copies may leave the page cache, in RAM they
         # stay
         low += min(files_bytes, needs.memory.evictable_bytes)
-    basis, stated = _basis(machine, workload), workload.reserve_bytes is not None
     now, could = _free_and_beyond_reserve(machine, workload)
     reserve, source = reserve_of(machine, workload)
     ram = _Ram(
         needs=needs,
         machine=machine,
-        basis=basis,
-        is_reserve_stated=stated,
+        basis=_basis(machine, workload),
+        is_reserve_stated=workload.reserve_bytes is not None,
         reserve=reserve,
         reserve_source=source,
         now=now,
@@ -102,6 +101,8 @@ class _Ram(Record):
         is_limited = limit is not None and total is not None and limit < total
         # parts that come to an accelerator in turn all lie in RAM
         is_shared_out = self.needs.placement == "split" and self.needs.offload is None
+        host = [term for term in self.needs.terms if term.where == "host"]
+        smaller = what_is_smaller(host, self.ceiling)
         return finding(
             outcome,
             code,
@@ -113,7 +114,7 @@ class _Ram(Record):
             reserve_bytes=self.reserve,
             need=(self.low, self.high),
             files=self.files,
-            on_gpu=on_cards(self.needs, likely=False) if is_shared_out else None,
+            on_gpu=self.needs.card_bytes() if is_shared_out else None,
             machine=machine.called,
             limit=limit if is_limited else None,
             total=total,
@@ -122,15 +123,9 @@ class _Ram(Record):
             reserve=self.reserve,
             reserve_source=self.reserve_source,
             confidence=doubt_of(machine),
-            smaller=self._smaller(),
+            smaller=phrase("smaller/files", smaller=smaller) if self.files else smaller,
             **figures,
         )
-
-    def _smaller(self) -> str:
-        """What would take less RAM."""
-        terms = self.needs.memory.terms if self.needs.memory is not None else ()
-        smaller = what_is_smaller([term for term in terms if term.where == "host"], self.ceiling)
-        return phrase("smaller/files", smaller=smaller) if self.files else smaller
 
     def may_hold(self, need_bytes: int) -> bool:
         """Whether the RAM is assumed, and such a machine may have enough for that need."""
@@ -150,18 +145,20 @@ class _Ram(Record):
 def _need_not_known(ram: _Ram) -> Finding:
     machine, needs = ram.machine, ram.needs
     why = next((entry for entry in needs.unknown if entry.fact.startswith("memory")), None)
-    reason = "the spec does not state enough" if why is None else why.reason
+    if why is None:
+        why = Unread(
+            fact="memory",
+            reason="the spec does not state enough",
+            remedy="state it under [needs] in a spec",
+        )
     known_bytes = sum(term.low_bytes for term in needs.known_terms)
     most = _least(machine.memory_total_bytes, machine.memory_limit_bytes)
     cards = machine.accelerators
     is_host_alone = cards is not None and all(card.unified for card in cards)
     is_beyond = is_host_alone and most is not None and known_bytes > most
-    if is_beyond and why is not None and not ram.may_hold(known_bytes):
-        return ram.finding(Outcome.FAIL, "memory-too-small", most, "at-least", why=reason)
-    remedy = "state it under [needs] in a spec" if why is None else why.remedy
-    return ram.finding(
-        Outcome.UNKNOWN, "memory-need-not-known", ram.ceiling, remedy=remedy, why=reason
-    )
+    if is_beyond and not ram.may_hold(known_bytes):
+        return ram.finding(Outcome.FAIL, "memory-too-small", most, "at-least", why=why.reason)
+    return ram.finding(Outcome.UNKNOWN, "memory-need-not-known", ram.ceiling, why=why)
 
 
 def _least(*sizes: int | None) -> int | None:
@@ -198,8 +195,7 @@ def _judged(ram: _Ram) -> Finding:
 def _unread(ram: _Ram) -> Finding:
     variant, fact = ("now", "available") if ram.basis == "available" else ("", "limit")
     why = ram.machine.why_unread(f"memory_{fact}_bytes")
-    figures: dict[str, Any] = {"remedy": why.remedy, "why": why.reason}
-    return ram.finding(Outcome.UNKNOWN, "memory-unread", ram.ceiling, variant, **figures)
+    return ram.finding(Outcome.UNKNOWN, "memory-unread", ram.ceiling, variant, why=why)
 
 
 def _within_free(ram: _Ram, now: int) -> Finding:
@@ -368,26 +364,3 @@ def what_is_smaller(terms: Sequence[Term], has_bytes: int | None) -> str:
     if has_bytes is None or rest <= has_bytes:
         return phrase("smaller/cache")
     return phrase("smaller/without-context", rest=rest)
-
-
-def host_low(needs: Needs) -> int | None:
-    """Least memory of the terms that stay in RAM."""
-    return _sum(needs, "low_bytes", in_ram=True)
-
-
-def host_high(needs: Needs) -> int | None:
-    """Most memory of the terms that stay in RAM."""
-    return _sum(needs, "high_bytes", in_ram=True)
-
-
-def on_cards(needs: Needs, *, likely: bool) -> int | None:
-    """Memory of the terms that lie on accelerators, the most of it or what is likely."""
-    return _sum(needs, "bytes" if likely else "high_bytes", in_ram=False)
-
-
-def _sum(needs: Needs, end: str, *, in_ram: bool) -> int | None:
-    if needs.memory is None:
-        return None
-    terms = (term for term in needs.memory.terms if (term.where == "host") is in_ram)
-    total: int = sum(getattr(term, end) for term in terms)
-    return total

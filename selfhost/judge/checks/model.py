@@ -45,8 +45,8 @@ def openness_check(spec: ModelSpec, workload: Workload) -> Finding | None:
     """Open in the respects that were asked for? None where nothing was asked. The worst of the
     respects decides. Of what no source confirms a yes is a `warn` and a no is `unknown`.
     """
-    findings = [_open_for(spec, "modification")] if workload.modify else []
-    findings += [_open_for(spec, "audit")] if workload.auditable else []
+    asked = {"modification": workload.modify, "audit": workload.auditable}
+    findings = [_open_for(spec, purpose) for purpose, is_asked in asked.items() if is_asked]
     if len(findings) < 2:
         return findings[0] if findings else None
     worst = max(findings, key=lambda finding: finding.severity)
@@ -265,14 +265,14 @@ def context_check(question: Question) -> Finding | None:
     architecture, wanted = spec.architecture, workload.context_tokens
     if wanted is None:
         return _of_recording(spec, workload.audio_seconds)
-    trained = architecture.context_tokens if architecture is not None else None
+    trained = getattr(architecture, "context_tokens", None)
     if row is not None and trained is not None:
         return _of_rewriter(wanted, trained, bounded=row.bounds_texts)
-    scaled = architecture.scaled_context_tokens if architecture is not None else None
+    scaled = getattr(architecture, "scaled_context_tokens", None)
     most = max(filter(None, (trained, scaled)), default=None)
-    if most is None and question.context_asked:
-        return _of_context(Outcome.UNKNOWN, "context-not-known", "", wanted, None)
     if most is None:
+        if question.context_asked:
+            return _of_context(Outcome.UNKNOWN, "context-not-known", "", wanted, None)
         return _of_context(Outcome.PASS, "context-trained", "default", wanted, None)
     if trained is not None and wanted <= trained:
         return _of_context(Outcome.PASS, "context-trained", "", wanted, most, trained=trained)
@@ -292,14 +292,8 @@ def _of_recording(spec: ModelSpec, seconds: int | None) -> Finding | None:
         return None
     longest = stated.longest_seconds
     if longest is not None and seconds > longest:
-        return finding(
-            Outcome.FAIL,
-            "context-recording-too-long",
-            needs=seconds,
-            has=longest,
-            short=seconds - longest,
-            unit="seconds",
-        )
+        code, short = "context-recording-too-long", seconds - longest
+        return finding(Outcome.FAIL, code, needs=seconds, has=longest, short=short, unit="seconds")
     heard = stated.heard_seconds or HEARD_SECONDS
     grows = stated.second_bytes or stated.squared_second_bytes
     if grows or spec.architecture is not None or seconds <= heard:
@@ -319,10 +313,9 @@ def _of_rewriter(wanted: int, each: int, *, bounded: bool) -> Finding:
         return _of_context(Outcome.PASS, "context-trained", "both", wanted, most, each=each)
     if bounded:
         return _of_context(Outcome.FAIL, "context-too-long", "both", wanted, most, each=each)
+    untrained = _of_context(Outcome.WARN, "context-untrained", "", wanted, most, each=each)
     # nothing is short of what sets no bound
-    return _of_context(Outcome.WARN, "context-untrained", "", wanted, most, each=each).replace(
-        short=0
-    )
+    return untrained.replace(short=0)
 
 
 def _of_context(

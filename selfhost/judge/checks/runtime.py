@@ -34,9 +34,9 @@ def cpu_check(
     `on_gpu`: accelerators hold all of the model, so that what the processor lacks slows nothing.
     What is assumed of the processor gives a `warn`, whatever it says.
     """
-    own = machine.architecture
-    required = needs.instruction_sets.get(own or "", ())
-    recommended = () if on_gpu else needs.recommended.get(own or "", ())
+    own = machine.architecture or ""
+    required = needs.instruction_sets.get(own, ())
+    recommended = () if on_gpu else needs.recommended.get(own, ())
     outcome, code, variant, figures = (
         _no_build_for_processor(needs, machine, runtime)
         or _lacking(machine, required, Outcome.FAIL, "cpu-lacks-instructions")
@@ -47,7 +47,8 @@ def cpu_check(
     )
     used = (*required, *recommended)
     both = _needed_and_there(needs, machine, required, used)
-    figures = {"builder": _builder(runtime), "processor": own, **both, **figures}
+    builder = runtime.name if runtime else "what the spec states"
+    figures = {"builder": builder, "processor": machine.architecture, **both, **figures}
     stated = finding(outcome, code, variant, **figures)
     facts = ["architecture"] if machine.assumes("architecture") else []
     if used and code != "cpu-no-build" and machine.assumes("instruction_sets"):
@@ -56,10 +57,6 @@ def cpu_check(
         return stated
     figures = {"stated": stated.reason, "facts": facts, "plural": facts != ["architecture"]}
     return finding(Outcome.WARN, "cpu-assumed", **both, **figures)
-
-
-def _builder(runtime: RuntimeSpec | None) -> str:
-    return runtime.name if runtime else "what the spec states"
 
 
 def _needed_and_there(
@@ -86,9 +83,8 @@ def _unread_sets(machine: Machine) -> set[str]:
 def _no_build_for_processor(
     needs: CpuNeed, machine: Machine, runtime: RuntimeSpec | None
 ) -> Cell | None:
-    processor, covered = machine.architecture, needs.architectures
-    is_covered = processor is None or not covered or processor in covered
-    if is_covered or is_installed(runtime, machine):
+    covered = needs.architectures
+    if not covered or machine.architecture in (None, *covered) or is_installed(runtime, machine):
         return None
     # the runtime's finding says what is known of other systems, of which the processor is a part
     if runtime is not None and runtime.elsewhere:
@@ -121,9 +117,7 @@ def _unread_processor(
         variant, fact = "set", f"instruction_sets.{unread[0]}"
     else:
         return None
-    why = machine.why_unread(fact)
-    figures = {"remedy": why.remedy, "why": why.reason, "sets": unread}
-    return Outcome.UNKNOWN, "cpu-unread", variant, figures
+    return Outcome.UNKNOWN, "cpu-unread", variant, {"why": machine.why_unread(fact), "sets": unread}
 
 
 def _crashing(machine: Machine, runtime: RuntimeSpec | None) -> Cell | None:
@@ -145,8 +139,13 @@ def runtime_check(question: Question, machine: Machine) -> Finding:
         outcome, variant = (Outcome.UNKNOWN, "required") if is_required else (Outcome.PASS, "")
         return finding(outcome, "runtime-any", variant)
     if question.loads is not None:
-        figures: dict[str, Any] = {"needs": runtime.name, "why": question.loads}
-        return finding(Outcome.FAIL, "runtime-cannot-load", remedy=question.mend, **figures)
+        return finding(
+            Outcome.FAIL,
+            "runtime-cannot-load",
+            remedy=question.mend,
+            needs=runtime.name,
+            why=question.loads,
+        )
     no_build = _no_build(machine, runtime)
     if no_build is not None:
         return no_build

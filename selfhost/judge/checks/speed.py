@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from ..pace.speed import PaceRange, Speed
-    from ..record import Judged, Verdict
+    from ..record import Judgement
 
 # where the fast end is more than this times the slow one, a measurement narrows the range
 WIDE_PACE = 2
@@ -49,8 +49,11 @@ def speed_check(
     figures: dict[str, Any] = {"how": how}
     if pace is not None:
         is_wide = pace.high > WIDE_PACE * pace.low
+        likely, span = units.speed(pace.likely, pace.likely), units.speed(pace.low, pace.high)
+        # the range where it prints otherwise
+        ends = f" ({units.pace(pace.low, pace.high)}{units.guess(pace.low, pace.high)})"
         figures = {
-            "pace": _expected(pace),
+            "pace": f"{units.about(pace.low, pace.high)} {likely}{ends * (span != likely)}",
             "assumed": assumed,
             "answer": ANSWER_TOKENS / pace.high if pace.high else None,
             "reading": f"{READING_TOKENS_PER_SECOND:g}",
@@ -171,30 +174,25 @@ def work_check(
 def _work_finding(
     speed: Speed, outcome: Outcome, code: str, variant: str, limit: float | None, what: str | None
 ) -> Finding:
-    unit, likely = speed.unit, None if speed.work is None else speed.work.likely
-    faster = table("faster")
+    unit, work, faster, long = speed.unit, speed.work, table("faster"), None
+    if work is not None:
+        # `about 12 minutes for an hour of audio (6 minutes to 40 minutes)`
+        usual = units.work(work.likely, unit, speed.audio_seconds)
+        ends = units.work_ends(work.low, work.high, unit, speed.audio_seconds)
+        guess = units.guess(work.low, work.high)
+        long = f"{units.about(work.low, work.high)} {usual} ({ends}{guess})"
     return finding(
         outcome,
         code,
         variant,
         needs=limit,
-        has=likely,
+        has=None if work is None else work.likely,
         unit=unit,
         what=what,
-        long=_how_long(speed),
-        how=speed.how if likely is None else None,
+        long=long,
+        how=speed.how if work is None else None,
         remedy=faster.get(unit, faster["other"]) if outcome is Outcome.WARN else None,
     )
-
-
-def _how_long(speed: Speed) -> str | None:
-    """`about 12 minutes for an hour of audio (6 minutes to 40 minutes)`; None: not known."""
-    if speed.work is None:
-        return None
-    low, high = speed.work.low, speed.work.high
-    words = units.work_ends(low, high, speed.unit, speed.audio_seconds)
-    likely = units.work(speed.work.likely, speed.unit, speed.audio_seconds)
-    return f"{units.about(low, high)} {likely} ({words}{units.guess(low, high)})"
 
 
 def _is_beyond(likely: float, limit: float, unit: str) -> bool:
@@ -202,22 +200,14 @@ def _is_beyond(likely: float, limit: float, unit: str) -> bool:
     return likely > limit if unit.startswith("seconds") else likely < limit
 
 
-def _expected(pace: PaceRange) -> str:
-    """The likely speed, and its range where that prints otherwise."""
-    likely, span = units.speed(pace.likely, pace.likely), units.speed(pace.low, pace.high)
-    ends = f"{units.pace(pace.low, pace.high)}{units.guess(pace.low, pace.high)}"
-    word = units.about(pace.low, pace.high)
-    return f"{word} {likely if span == likely else f'{likely} ({ends})'}"
-
-
-def is_too_slow(judged: Verdict | Judged, wanted: float | None) -> bool:
+def is_too_slow(judged: Judgement, wanted: float | None) -> bool:
     """Its likely pace is below the wanted one, of other work than text beyond what its finding of
     speed takes for slow, or it makes video without a GPU; False where no pace is known.
     """
     pace = judged.speed.judged if judged.speed is not None else None
     if pace is not None:
         return pace.likely < (DEFAULT_MIN_TOKENS_PER_SECOND if wanted is None else wanted)
-    finding = next((each for each in judged.findings if each.check == "speed"), None)
+    finding = judged.finding("speed")
     if finding is None or finding.code == "speed-hours":
         return finding is not None
     limit, likely = finding.needs, finding.has
@@ -226,19 +216,17 @@ def is_too_slow(judged: Verdict | Judged, wanted: float | None) -> bool:
     return _is_beyond(likely, limit, finding.unit or "")
 
 
-def is_slow(judged: Verdict | Judged, wanted: float | None) -> bool:
+def is_slow(judged: Judgement, wanted: float | None) -> bool:
     """Text likely comes more slowly than was wanted, or other work takes minutes to days."""
     pace = judged.speed.decode if judged.speed is not None else None
-    finding = next((each for each in judged.findings if each.check == "speed"), None)
+    finding = judged.finding("speed")
     if finding is None or pace is not None:
         return is_too_slow(judged, wanted)
     return finding.code == "speed-slow" or is_slow_picture(judged)
 
 
-def is_slow_picture(judged: Verdict | Judged) -> bool:
+def is_slow_picture(judged: Judgement) -> bool:
     """A picture on a CPU: many times as long as with a GPU that holds the model, or each of its
     parts.
     """
-    by_parts = judged.needs is not None and judged.needs.offload == "model"
-    codes = {finding.code for finding in judged.findings}
-    return "speed-hours" in codes or (not by_parts and "speed-picture" in codes)
+    return judged.has("speed-hours") or (judged.offload != "model" and judged.has("speed-picture"))

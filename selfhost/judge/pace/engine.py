@@ -66,7 +66,7 @@ def efficiency(
     seen to reach. `LookupError` where the table has no row for all others.
     """
     name, words = device.name, words_of(device.name)
-    capability = device.compute_capability or gpus.capability_by_name(name)
+    capability = gpus.capability_of(device)
     chip = apple_chip_of(words)
     peak, cycles = gpus.peak_flops(name, capability), gpus.cycles_per_second(name)
     flops_of_cycle = peak / cycles if peak is not None and cycles is not None else inf

@@ -299,8 +299,7 @@ def _arithmetic(gpu: Gpu, program: str, has_experts: bool = False) -> Range | No
     if not program and measured is not None:
         slow, likely, fast = constant("measured_prompt")[kind]
         return scaled((slow, likely, fast), measured * 1e12)
-    capability = device.compute_capability or gpus.capability_by_name(device.name)
-    peak = gpus.peak_flops(device.name, capability)
+    peak = gpus.peak_flops(device.name, gpus.capability_of(device))
     if peak is None:
         return None
     row = efficiency("share", device, program, work="prompt")

@@ -184,7 +184,7 @@ def shares_of(needs: Needs) -> dict[int, float]:
 def weights_by_place(needs: Needs) -> dict[str, int]:
     """Bytes of weights by where `needs`, as placed, puts them."""
     held: dict[str, int] = {}
-    for term in needs.memory.terms if needs.memory else ():
+    for term in needs.terms:
         # what a processor reads in a layout of its own stands apart, and not in `weights` as well
         if term.name in ("weights", "repacked_weights"):
             held[term.where] = held.get(term.where, 0) + term.bytes

@@ -142,7 +142,7 @@ def _devices_of(
 ) -> list[Accelerator]:
     """The accelerators that compute it; [] where the processor does."""
     owned = machine.accelerators or ()
-    places = {term.where for term in placed.memory.terms} if placed.memory else set()
+    places = {term.where for term in placed.terms}
     there = [card for number, card in enumerate(owned) if f"accelerator:{number}" in places]
     if there or placed.placement != "host" or is_guest(machine):
         return there
@@ -165,8 +165,7 @@ def _computes(device: Accelerator, runtime: RuntimeSpec | None, quantization: st
 
 def _power_of_gpu(device: Accelerator, machine: Machine) -> Power | None:
     """Peak of a GPU: of its name, or of the Apple chip that it is part of."""
-    capability = device.compute_capability or gpus.capability_by_name(device.name)
-    peak = gpus.peak_flops(device.name, capability)
+    peak = gpus.peak_flops(device.name, gpus.capability_of(device))
     if peak is None and device.vendor.lower() == "apple":
         peak = gpus.peak_flops(machine.cpu_model or "", None)
     if peak is None:
@@ -225,8 +224,8 @@ def _longer_by_type(machine: Machine, power: Power, quantization: str) -> Range:
     if device is None:
         lacks_type = _BFLOAT16_SETS.isdisjoint(machine.instruction_sets or ())
     else:
-        capability = device.compute_capability or gpus.capability_by_name(device.name)
-        lacks_type = gpus.reaches_capability(capability, _LEAST_WITH_BFLOAT16) is False
+        own = gpus.capability_of(device)
+        lacks_type = gpus.reaches_capability(own, _LEAST_WITH_BFLOAT16) is False
     if quantization == "bfloat16" and lacks_type:
         name = "without_bfloat16"
     elif device is None:
@@ -408,7 +407,7 @@ def _pace_of_pictures(job: Job) -> Speed:
         how += f"; {_basis_of_share(_kind_of_picture(denoising, job.quantization), power.device)}"
     taken = seconds_of_picture(job, power, denoising)
     if offload is not None:
-        terms = job.placed.memory.terms if job.placed.memory else ()
+        terms = job.placed.terms
         held = sum(term.bytes for term in terms if term.name == "weights" and term.where == "host")
         taken = added(taken, scaled(ends_of("pictures", "moved_gb"), held / units.GB))
         how += "; its parts move to the GPU one after the other"
@@ -499,8 +498,7 @@ class SpeechWork(Record):
 def speech_work(spec: ModelSpec, needs: Needs, quantization: str) -> SpeechWork | None:
     """That of a model; None where its layers or what they take is not known."""
     decoder, total = spec.architecture, spec.parameters.total
-    terms = needs.memory.terms if needs.memory else ()
-    weights = sum(term.bytes for term in terms if term.name in ("weights", "embeddings"))
+    weights = sum(term.bytes for term in needs.terms if term.name in ("weights", "embeddings"))
     if decoder is None or decoder.audio is None or not total or not weights:
         return None
     audio, parameter_bytes, width = decoder.audio, weights / total, decoder.embedding_length

@@ -69,11 +69,6 @@ def placements(needs: Needs, machine: Machine, question: Question) -> Iterator[N
         yield from _beside_ram(needs, machine, question, now)
 
 
-def terms_of(needs: Needs) -> tuple[Term, ...]:
-    """The terms of its memory; () where that is not known."""
-    return needs.memory.terms if needs.memory is not None else ()
-
-
 def _with_terms(needs: Needs, terms: Sequence[Term], placement: str = "accelerator") -> Needs:
     return needs.replace(placement=placement, memory=MemoryNeed(terms=tuple(terms)))
 
@@ -81,14 +76,14 @@ def _with_terms(needs: Needs, terms: Sequence[Term], placement: str = "accelerat
 def on_one(there: Needs, where: str) -> Needs:
     """All of it on that accelerator, but for the program and what llama.cpp keeps in RAM."""
     placed = [
-        term.replace(where=where) if term.where == ACCELERATOR else term for term in terms_of(there)
+        term.replace(where=where) if term.where == ACCELERATOR else term for term in there.terms
     ]
     return _with_terms(there, placed)
 
 
 def _bytes_there(there: Needs, end: str = "high_bytes") -> int:
     """What one accelerator that holds all of it takes. `end`: of the range of each term."""
-    return sum(getattr(each, end) for each in terms_of(there) if each.where == ACCELERATOR)
+    return sum(getattr(each, end) for each in there.terms if each.where == ACCELERATOR)
 
 
 def _in_turn(needs: Needs, place: Place, most_bytes: int | None = None) -> Iterator[Needs]:
@@ -211,7 +206,7 @@ def _spread(there: Needs, machine: Machine, layers: int) -> Needs | None:
     what the others leave, and a layer that no accelerator holds would lie in RAM, from where it
     moves for each token. None where that is so.
     """
-    shared = [term for term in terms_of(there) if term.split is Split.LAYERS]
+    shared = [term for term in there.terms if term.split is Split.LAYERS]
     by_layer = sum(term.high_bytes - term.output_bytes for term in shared)
     another = int(_ANOTHER_LAYER * by_layer // layers)
     for group in by_maker(places(machine.accelerators), machine):
@@ -235,23 +230,23 @@ def _layers_by_place(
     """
     most = dict.fromkeys(Split, 0)
     most[Split.FIRST] = copied_bytes
-    for term in terms_of(there):
+    for term in there.terms:
         most[term.split] += term.high_bytes
-    by_layer = [term for term in terms_of(there) if term.split is Split.LAYERS]
+    by_layer = [term for term in there.terms if term.split is Split.LAYERS]
     left, shares = layers, list[tuple[str, int]]()
 
     def taken(count: int) -> int:
         return sum(_share(term, "high_bytes", left - count, left, layers) for term in by_layer)
 
     if len(candidates) > 1:
-        most[Split.EACH] += sum(term.pipeline_bytes for term in terms_of(there))
+        most[Split.EACH] += sum(term.pipeline_bytes for term in there.terms)
     for place in candidates:
         room = (place.room_bytes or 0) - most[Split.EACH] - (0 if shares else most[Split.FIRST])
         count = bisect_right(range(left + 1), room, key=taken) - 1
         if count > 0:
             shares.append((place.where, count))
             left -= count
-    copies = sum(term.offload_bytes for term in terms_of(there))
+    copies = sum(term.offload_bytes for term in there.terms)
     if left and copies and not copied_bytes:
         return _layers_by_place(there, candidates, layers, copies)
     return shares
@@ -269,9 +264,9 @@ def _share(term: Term, end: str, start: int, stop: int, layers: int) -> int:
 def _in_layers(needs: Needs, there: Needs, shares: Sequence[tuple[str, int]], layers: int) -> Needs:
     """So many layers in each place, and those that are left in RAM."""
     left = layers - sum(count for _, count in shares)
-    in_ram = {term.name: term for term in terms_of(needs)} if left else {}
+    in_ram = {term.name: term for term in needs.terms} if left else {}
     terms: list[Term] = []
-    for term in terms_of(there):
+    for term in there.terms:
         if term.split is Split.LAYERS:
             terms += _parts(term, [*shares, ("host", left)] if left else shares, layers)
         elif term.split is Split.EACH:
@@ -410,7 +405,7 @@ def _lacking(
     """The bytes that the tightest of the accelerators lacks; 0 or less where it fits."""
     lacking: list[int] = []
     for place in group:
-        held = (getattr(term, end) for term in terms_of(placed) if term.where == place.where)
+        held = (getattr(term, end) for term in placed.terms if term.where == place.where)
         lacking.append(sum(held) - (room_of(cards[place.index], gpu_only=True) or 0))
     return max(lacking)
 
@@ -437,7 +432,7 @@ def smallest_device_bytes(needs: Needs, number: int = 1, *, may_be_lean: bool = 
             total_bytes=size,
             room_bytes=room,
         )
-        terms = terms_of(needs_on(needs, device))
+        terms = needs_on(needs, device).terms
         lacking = sum(getattr(each, end) for each in terms if each.split is not Split.HOST) - room
         if lacking <= 0:
             return size
@@ -459,7 +454,7 @@ def _in_parts(
     ]
     there = {device: needs_on(needs, device) for device in dict.fromkeys(devices)}
     terms: list[Term] = []
-    for alike in zip(*(terms_of(there[device]) for device in devices), strict=True):
+    for alike in zip(*(there[device].terms for device in devices), strict=True):
         if alike[0].stays_in_ram:
             terms.append(_processes(alike[0], number) if alike[0].is_program else alike[0])
         if alike[0].split is not Split.HOST:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from ...catalogue.runtime import RuntimeSpec
 from ...core.records import Record
 from ...core.units import GIB
+from ...machine import gpus
 from ...machine.cpus import metal_share
 from ...machine.record import Accelerator, Machine
 from ...needs.records import Device, Needs, Split, Term
@@ -117,10 +119,7 @@ def is_large(device: Accelerator) -> bool:
     """
     if (device.memory_total_bytes or 0) < LARGE_DEVICE_BYTES:
         return False
-    from ...machine.gpus import capability_by_name, works_on_few_tokens
-
-    capability = device.compute_capability or capability_by_name(device.name)
-    return not works_on_few_tokens(device.name, capability)
+    return not gpus.works_on_few_tokens(device.name, gpus.capability_of(device))
 
 
 def device_of(card: Accelerator | None, devices: int = 1, *, is_lean: bool = False) -> Device:
@@ -154,19 +153,13 @@ def reaches(device: Accelerator, least_capability: str) -> bool | None:
     """
     if device.vendor != "nvidia":
         return True
-    from ...machine.gpus import capability_by_name, reaches_capability
-
-    return reaches_capability(
-        device.compute_capability or capability_by_name(device.name), least_capability
-    )
+    return gpus.reaches_capability(gpus.capability_of(device), least_capability)
 
 
 def is_built_for(device: Accelerator, amd_gpus: Sequence[str]) -> bool | None:
     """Whether a GPU of AMD's is among those that a program is built for, patterns of names and of
     instruction sets; None of another maker's, without a list, and where neither is known of it.
     """
-    import re
-
     if device.vendor != "amd" or not amd_gpus:
         return None
     name = f"{device.name} {device.compute_capability or ''}".lower()

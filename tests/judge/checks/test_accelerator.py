@@ -26,7 +26,6 @@ from selfhost import Workload, check
 from selfhost.catalogue.index import Catalogue
 from selfhost.core.records import Unread
 from selfhost.judge.checks import Outcome
-from selfhost.judge.placement import terms_of
 from selfhost.judge.question import ask
 from selfhost.judge.record import Question, Route
 from selfhost.machine.changes import apply
@@ -105,7 +104,7 @@ def test_what_people_serve_with_less_memory_runs_so(model: str, gpu: str) -> Non
     # what it takes with the option is what is told of the need
     placed = runs.needs
     assert placed is not None
-    likely = sum(term.bytes for term in terms_of(placed) if term.where != "host")
+    likely = sum(term.bytes for term in placed.terms if term.where != "host")
     assert likely <= 0.92 * sum(card.memory_total_bytes or 0 for card in machine.accelerators or ())
     wide = check(model, asked.replace(quantization="bfloat16"), machine=machine)
     assert [each.code for each in wide.findings if each.check == "accelerator"] == [
@@ -237,7 +236,7 @@ def test_the_gpu_that_a_program_is_built_for_is_taken(
     names = [card.name for card in verdict.machine.accelerators or ()]
     index = next(number for number, name in enumerate(names) if chosen in name)
     assert verdict.needs is not None
-    assert {term.where for term in terms_of(verdict.needs)} == {"host", f"accelerator:{index}"}
+    assert {term.where for term in verdict.needs.terms} == {"host", f"accelerator:{index}"}
 
 
 @pytest.mark.parametrize(
