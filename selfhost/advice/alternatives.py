@@ -49,10 +49,9 @@ _OF_THE_MODEL = ("weights", "license", "openness", "runtime")
 
 
 class Fit(Record):
-    """A candidate that fits, the workload that asks for it, and why it is proposed."""
+    """A candidate that fits, and why it is proposed."""
 
     judged: Judged
-    workload: Workload
     why: str = ""
 
 
@@ -89,10 +88,9 @@ class _Search(Record):
 
     def judged(self, spec: ModelSpec, workload: Workload) -> Judged:
         """The model with the defaults that the route depends on, judged."""
-        question = ask(spec, workload, self.catalogue, self.machine)
-        if follows_a_list(spec, workload):
-            return suited(question, workload, self.catalogue, self.machine)
-        return judge(question, self.machine)
+        own = judge(ask(spec, workload, self.catalogue, self.machine), self.machine)
+        is_own = not follows_a_list(spec, workload)
+        return own if is_own else suited(own, self.catalogue, self.machine)
 
     def fit(self, spec: ModelSpec, workload: Workload, why: str = "") -> Fit | None:
         """The model, if the route would be local. The type of the KV cache is left out where the
@@ -104,7 +102,7 @@ class _Search(Record):
             if workload.kv_cache_type is None:
                 return None
             return self.fit(spec, workload.replace(kv_cache_type=None), why)
-        return Fit(judged=judged, workload=workload, why=why) if judged.fits else None
+        return Fit(judged=judged, why=why) if judged.fits else None
 
     def smaller(self, question: Question, workload: Workload) -> Fit | None:
         """The best quantization worth having below the one judged that fits. One that accelerators
@@ -151,14 +149,12 @@ class _Search(Record):
 
     def as_checked(self, fit: Fit) -> Fit:
         """With the defaults that suit the machine best, as its command judges it."""
-        catalogue, machine, workload = self.catalogue, self.machine, fit.workload
-        question, judged = fit.judged.question, fit.judged
-        if not follows_a_list(question.spec, workload):
-            best = suited(question, workload, catalogue, machine, judged=judged)
-            return fit.replace(judged=best)
-        # the list begins anew, with the model's own default
-        question = ask(catalogue.spec(question.spec.id), workload, catalogue, machine)
-        return fit.replace(judged=suited(question, workload, catalogue, machine))
+        own, question = fit.judged, fit.judged.question
+        if follows_a_list(question.spec, question.stated):
+            # the list begins anew, with the model's own default
+            spec = self.catalogue.spec(question.spec.id)
+            own = judge(ask(spec, question.stated, self.catalogue, self.machine), self.machine)
+        return fit.replace(judged=suited(own, self.catalogue, self.machine))
 
 
 def _same_model(judged: Judged, workload: Workload, search: _Search) -> Iterator[Fit | None]:
@@ -337,5 +333,5 @@ def _alternative(fit: Fit, catalogue: Catalogue) -> Alternative:
         decode_tokens_per_second=speed.decode if speed is not None else None,
         judged_tokens_per_second=speed.judged if speed is not None else None,
         why=f"{why}, {TIGHT}" if judged.leaves_little and TIGHT not in why else why,
-        command=f"selfhost check {typed}{fit.workload.options()}",
+        command=f"selfhost check {typed}{judged.question.stated.options()}",
     )

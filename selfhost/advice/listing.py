@@ -21,6 +21,7 @@ from ..judge.checks import Outcome
 from ..judge.checks.model import license_check, openness_check, reads_context
 from ..judge.checks.speed import is_slow, is_too_slow
 from ..judge.defaults import suited
+from ..judge.judging import judge
 from ..judge.pace.speed import PaceRange
 from ..judge.programs import with_canonical_license
 from ..judge.question import ask
@@ -198,7 +199,7 @@ class Lister:
             return None
         except WorkloadError as error:
             return error
-        judged = suited(question, workload, catalogue, machine)
+        judged = suited(judge(question, machine), catalogue, machine)
         is_offered = judged.failed and bool(
             offers_for(catalogue, judged.question, judged, self._today)
         )

@@ -227,7 +227,7 @@ def make_plan(
     `WorkloadError` as `ask`.
     """
     unlimited = ask(spec, workload, catalogue, _VAST)
-    smallest = smallest_of_list(unlimited, workload, catalogue)
+    smallest = smallest_of_list(unlimited, catalogue)
     question, judged, least = _least(spec, smallest, catalogue)
     machines = _known_machines(spec, workload, catalogue, profiles)
     # but for what is judged in the first type that fits, one machine's own default may be larger
@@ -263,7 +263,7 @@ def _known_machines(
     offered: bool | None = None
     for profile in profiles:
         question = ask(spec, workload, catalogue, profile.machine)
-        best = suited_by_list(question, workload, catalogue, profile.machine)
+        best = suited_by_list(judge(question, profile.machine), catalogue, profile.machine)
         if best.failed and offered is None:
             # what is offered depends on the model and on what is asked of it, on no machine
             offered = bool(offers_for(catalogue, best.question, best, utc_today()))

@@ -16,12 +16,13 @@ from ..core import units
 from ..core.records import Record
 from ..core.workload import Workload
 from ..judge.checks import Outcome
+from ..judge.defaults import in_own_defaults
 from ..judge.judging import judge
 from ..judge.record import HELD, Judged, Question, Verdict
 from ..machine.record import Machine
 from . import Report
 from .api_route import offers_for
-from .understood import Understood, in_own_defaults, judged_for, question_of, understand
+from .understood import Understood, judged_for, question_of, understand
 from .verdicts import answer
 
 # between the names of models that run side by side
@@ -214,7 +215,7 @@ def check_together_with(
     questions = []
     for each, meant in zip(models, understood, strict=True):
         question = question_of(catalogue, meant, machine, requires_runtime=each.requires_runtime)
-        questions.append(in_own_defaults(catalogue, meant, question, machine).question)
+        questions.append(in_own_defaults(question, catalogue, machine).question)
     day = today or units.utc_today()
     return verdict_together(
         [meant.asked for meant in understood],

@@ -23,7 +23,7 @@ from ..core.tables import filled as filled_in
 from ..core.tables import shipped_table
 from ..core.workload import Workload
 from ..judge.checks.disk import ends_to_store
-from ..judge.defaults import smallest_of_list
+from ..judge.defaults import smallest_of_list, takes_first_of_list
 from ..judge.placement import smallest_device_bytes
 from ..judge.question import ask
 from ..judge.record import Outcome, Question, Verdict
@@ -31,7 +31,7 @@ from ..machine.record import MAX_DISK_BYTES, MAX_MEMORY_BYTES, PURPOSES, Acceler
 from ..needs.records import How, MemoryNeed, Needs, Term
 from . import Report
 from .commands import WORTH_BOUNDING, filled
-from .understood import has_ways, judged_for, question_of, understand
+from .understood import judged_for, question_of, understand
 from .verdicts import check_with
 
 # memory that maps memory: an entry of 8 bytes for each page of 4,096 (x86-64 and arm64; arch/x86 of
@@ -320,7 +320,7 @@ def _as_checked(
     understood = understand(catalogue, model, workload, place)
     question = question_of(catalogue, understood, place)
     follows_memory = bool(question.in_turn) and question.here is None and tells_memory
-    if not follows_memory and not has_ways(understood, question):
+    if not follows_memory and not takes_first_of_list(question):
         return workload
     if machine.memory_total_bytes is not None:
         names = ("memory_total_bytes", "memory_limit_bytes", "memory_available_bytes")
@@ -328,7 +328,7 @@ def _as_checked(
     if tells_memory:
         taken = judged_for(catalogue, understood, place).question.workload
     else:
-        taken = smallest_of_list(question, understood.workload, catalogue)
+        taken = smallest_of_list(question, catalogue)
     return workload.replace(runtime=taken.runtime, quantization=taken.quantization)
 
 

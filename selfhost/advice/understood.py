@@ -15,7 +15,7 @@ from ..core.records import Record
 from ..core.spelling import canonical
 from ..core.workload import Workload
 from ..judge.checks.runtime import runtime_check
-from ..judge.defaults import suited, suited_by_list, takes_first_of_list
+from ..judge.defaults import suited
 from ..judge.files import NO_FILES, Here, NamedFiles
 from ..judge.judging import judge
 from ..judge.question import ask
@@ -267,24 +267,6 @@ def _with_named_file(
     return spec.replace(files=(*spec.files, file))
 
 
-def has_ways(understood: Understood, question: Question) -> bool:
-    """Whether the type and the program are those of the machine that is judged."""
-    if understood.is_one_file or understood.files.formats or understood.files.part is not None:
-        return False
-    return not understood.files.are_here and takes_first_of_list(question, understood.workload)
-
-
-def in_own_defaults(
-    catalogue: Catalogue, understood: Understood, question: Question, machine: Machine
-) -> Judged:
-    """In the model's own defaults, but pictures and video in the first type and program that run
-    there, judged.
-    """
-    if has_ways(understood, question):
-        return suited_by_list(question, understood.workload, catalogue, machine)
-    return judge(question, machine)
-
-
 def question_of(
     catalogue: Catalogue,
     understood: Understood,
@@ -312,6 +294,6 @@ def judged_for(
     that stands for one file keeps the model's own.
     """
     question = question_of(catalogue, understood, machine, requires_runtime=requires_runtime)
-    if understood.is_one_file or not follows_machine:
-        return judge(question, machine)
-    return suited(question, understood.workload, catalogue, machine, understood.files)
+    own = judge(question, machine)
+    is_fixed = understood.is_one_file or not follows_machine
+    return own if is_fixed else suited(own, catalogue, machine)

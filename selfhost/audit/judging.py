@@ -11,7 +11,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 
 from ..advice.api_route import meets, offers_for
 from ..advice.several import Beside, verdict_together
-from ..advice.understood import Understood, in_own_defaults, of_name, question_of, understand
+from ..advice.understood import Understood, of_name, question_of, understand
 from ..catalogue.index import Catalogue, open_catalogue
 from ..catalogue.pasted import is_path
 from ..core.errors import (
@@ -26,6 +26,7 @@ from ..core.errors import (
 )
 from ..core.tomlfile import Document
 from ..core.workload import Workload
+from ..judge.defaults import in_own_defaults
 from ..judge.pace.graphics import instruction_sets_for_layout
 from ..judge.record import Judged, Question, Verdict, verdict_on
 from ..machine.record import Machine
@@ -93,7 +94,7 @@ class PolicyJudge:
 
     def _suited(self, model: Beside, meaning: Understood, machine: Machine) -> Judged:
         question = self._question(model, meaning, machine)
-        return in_own_defaults(self._catalogue, meaning, question, machine)
+        return in_own_defaults(question, self._catalogue, machine)
 
     def _question(self, model: Beside, meaning: Understood, machine: Machine) -> Question:
         """What is asked in the model's own defaults. Of a machine without model files only how its

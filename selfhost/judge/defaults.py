@@ -26,7 +26,7 @@ from ..core.workload import DEFAULT_CONTEXT_TOKENS, READING_TOKENS_PER_SECOND, W
 from ..machine.record import Machine
 from ..needs.quantization import BLOCKS
 from .checks import phrase
-from .files import NO_FILES, NamedFiles, has_to_be_made, loads_by_tag
+from .files import NO_FILES, has_to_be_made, loads_by_tag
 from .judging import judge
 from .placement.devices import index_of, places
 from .programs import PACKED_RUNTIMES, RUNTIMES_BY_MODALITY
@@ -48,53 +48,49 @@ ON_ACCELERATORS, _TIGHT, _BY_PARTS, _IN_RAM, _NOWHERE = range(5)
 _OF_THE_MODEL = ("weights", "license", "openness", "context")
 
 
-class Asking(Record):
-    """A question in its usual defaults, judged, and all that it takes to ask it with others.
-
-    `workload` is what was asked, before defaults were filled in.
-    """
+class Search(Record):
+    """A question in its usual defaults, judged, and where it is asked with others."""
 
     own: Judged
-    workload: Workload
     catalogue: Catalogue
     machine: Machine
-    files: NamedFiles = NO_FILES
 
     @property
-    def spec(self) -> ModelSpec:
-        return self.own.question.spec
+    def question(self) -> Question:
+        return self.own.question
 
     def candidates(self, changes: Iterable[Changes]) -> Iterator[Judged]:
         """What was asked with each of these changes, judged; without those that the program
         refuses.
         """
         for change in changes:
-            workload, question = self.workload.replace(**change), self.own.question
-            other = _asked(question, workload, self.catalogue, self.machine, self.files)
+            other = _asked_with(self.question, change, self.catalogue, self.machine)
             if other is not None:
                 yield judge(other, self.machine)
 
     def chosen(self, judged: Judged, key: str, **figures: Any) -> Judged:
         """A candidate that no one asked for, with why it is taken."""
-        why = phrase(f"chosen/{key}", where=_where(judged, self.machine), **figures)
+        cards, where = self.machine.accelerators or (), "the RAM"
+        if cards and judged.needs and (judged.is_on_accelerators or judged.offload):
+            places = dict.fromkeys(term.where for term in judged.needs.terms)
+            names = [cards[index_of(place)].name for place in places if place != "host"]
+            where = " and ".join(units.counted(names))
+        why = phrase(f"chosen/{key}", where=where, **figures)
         return judged.replace(question=judged.question.replace(chosen=why))
 
 
-def _asked(
-    question: Question,
-    workload: Workload,
-    catalogue: Catalogue,
-    machine: Machine,
-    files: NamedFiles = NO_FILES,
+def _asked_with(
+    question: Question, change: Changes, catalogue: Catalogue, machine: Machine
 ) -> Question | None:
-    """The question under that workload; None where the program refuses it."""
+    """What was asked, with that change of it; None where the program refuses it."""
+    workload = question.stated.replace(**change)
     try:
-        other = ask(question.spec, workload, catalogue, machine, files)
+        other = ask(question.spec, workload, catalogue, machine, question.files)
     except WorkloadError:
         return None
     if other.needs is None:
         return None
-    return other.replace(requires_runtime=question.requires_runtime)
+    return other.replace(stated=question.stated, requires_runtime=question.requires_runtime)
 
 
 def _types_of(spec: ModelSpec, runtime: RuntimeSpec, catalogue: Catalogue) -> list[str]:
@@ -103,66 +99,49 @@ def _types_of(spec: ModelSpec, runtime: RuntimeSpec, catalogue: Catalogue) -> li
     return [name for name in runtime.on_accelerators if name in types]
 
 
-def _where(judged: Judged, machine: Machine) -> str:
-    """The accelerators that hold it, or a part of it, equal ones counted; else the RAM."""
-    cards, memory = machine.accelerators or (), judged.needs.memory if judged.needs else None
-    if not cards or not (judged.is_on_accelerators or judged.offload):
-        return "the RAM"
-    places = [place.where for place in (memory.places if memory else ()) if place.where != "host"]
-    return " and ".join(units.counted([cards[number].name for number in map(index_of, places)]))
-
-
 # ---------------------------------------------------------------- the first that runs
 
 
-def suited(
-    question: Question,
-    workload: Workload,
-    catalogue: Catalogue,
-    machine: Machine,
-    files: NamedFiles = NO_FILES,
-    judged: Judged | None = None,
-) -> Judged:
-    """The question that `ask` gave for that workload and those files, with the defaults that suit
-    the machine best, judged; `Question.chosen` says why they are others than the model's own.
-
-    `judged`: the question judged, where that was done.
+def suited(own: Judged, catalogue: Catalogue, machine: Machine) -> Judged:
+    """The question that was judged, with the defaults that suit the machine best, judged;
+    `Question.chosen` says why they are others than the model's own.
     """
-    own = judged or judge(question, machine)
+    question, search = own.question, Search(own=own, catalogue=catalogue, machine=machine)
     if question.needs is None or question.runtime is None:
         return own
-    asking = Asking(own=own, workload=workload, catalogue=catalogue, machine=machine, files=files)
     if question.in_turn and question.here is None:
-        first = _first_in_turn(asking)
+        first = _first_in_turn(search)
         if _type_of(first) != _type_of(own):
             return first
-        asking = asking.replace(own=first)
-    by_list = takes_first_of_list(question, workload)
-    is_free = workload.runtime is None or by_list
-    return _suited(asking, question.runtime, by_list=by_list) if is_free else asking.own
-
-
-def _suited(asking: Asking, runtime: RuntimeSpec, *, by_list: bool) -> Judged:
-    own = asking.own
-    if asking.workload.task == "finetune":
-        return _first_method(asking, runtime)
-    if own.question.here is not None or asking.files != NO_FILES:
+        search = search.replace(own=first)
+    by_list = takes_first_of_list(question)
+    if question.stated.runtime is not None and not by_list:
+        return search.own
+    if question.stated.task == "finetune":
+        return _first_method(search, question.runtime)
+    if question.here is not None or question.files != NO_FILES:
         # these are run, and no others are looked for
-        return own
-    best = _first_picture_type(asking, runtime) if by_list else _larger(asking)
-    return best if best is not own else _by_tag(asking)
+        return search.own
+    best = _first_picture_type(search, question.runtime) if by_list else _larger(search)
+    return best if best is not search.own else _by_tag(search)
 
 
-def suited_by_list(
-    question: Question, workload: Workload, catalogue: Catalogue, machine: Machine
-) -> Judged:
+def suited_by_list(own: Judged, catalogue: Catalogue, machine: Machine) -> Judged:
     """As `suited`, but for text in no more bits than the model's own default has."""
-    if follows_a_list(question.spec, workload):
-        return suited(question, workload, catalogue, machine)
-    own = judge(question, machine)
+    question = own.question
+    if follows_a_list(question.spec, question.stated):
+        return suited(own, catalogue, machine)
     if not question.in_turn or question.here is not None:
         return own
-    return _first_in_turn(Asking(own=own, workload=workload, catalogue=catalogue, machine=machine))
+    return _first_in_turn(Search(own=own, catalogue=catalogue, machine=machine))
+
+
+def in_own_defaults(question: Question, catalogue: Catalogue, machine: Machine) -> Judged:
+    """In the model's own defaults, but pictures and video in the first type and program that run
+    there, judged.
+    """
+    own = judge(question, machine)
+    return suited(own, catalogue, machine) if takes_first_of_list(question) else own
 
 
 def follows_a_list(spec: ModelSpec, workload: Workload) -> bool:
@@ -172,15 +151,16 @@ def follows_a_list(spec: ModelSpec, workload: Workload) -> bool:
     return spec.modality in _OF_PARTS or workload.task == "finetune"
 
 
-def takes_first_of_list(question: Question, workload: Workload) -> bool:
+def takes_first_of_list(question: Question) -> bool:
     """True where pictures or video are asked for in no stated type, the program is free or has a
     list, and no files decide it.
     """
-    if question.needs is None or question.runtime is None or question.here is not None:
+    stated, runtime = question.stated, question.runtime
+    if question.needs is None or question.here is not None or question.files != NO_FILES:
         return False
-    if workload.runtime is not None and not question.runtime.on_accelerators:
+    if runtime is None or (stated.runtime is not None and not runtime.on_accelerators):
         return False
-    is_free = workload.task == "generate" and workload.quantization is None
+    is_free = stated.task == "generate" and stated.quantization is None
     return is_free and question.spec.modality in _OF_PARTS
 
 
@@ -207,14 +187,14 @@ def _rank(judged: Judged) -> tuple[int, int, float]:
     return (*places, float("inf") if lacking is None else lacking)
 
 
-def _best(asking: Asking, others: Iterable[Judged], *, own_first: bool) -> Judged:
+def _best(search: Search, others: Iterable[Judged], *, own_first: bool) -> Judged:
     """The first candidate in the best place: all of it on accelerators, parts that come to one in
     turn, the RAM; where none runs, the first by `_rank`.
 
     `own_first`: the default is tried before the others. In RAM it always is.
     """
-    own, tried = asking.own, list[Judged]()
-    ideal = ON_ACCELERATORS if asking.machine.accelerators else _IN_RAM
+    own, tried = search.own, list[Judged]()
+    ideal = ON_ACCELERATORS if search.machine.accelerators else _IN_RAM
     is_first = own_first or _place_of(own, with_disk=True) == _IN_RAM
     for each in chain([own], others) if is_first else chain(others, [own]):
         tried.append(each)
@@ -226,23 +206,23 @@ def _best(asking: Asking, others: Iterable[Judged], *, own_first: bool) -> Judge
 # ---------------------------------------------------------------- types that are tried in turn
 
 
-def _first_in_turn(asking: Asking) -> Judged:
+def _first_in_turn(search: Search) -> Judged:
     """In the first of the types that are tried one after the other which runs on the machine, else
     the first that may; else in the usual one.
     """
-    own, question = asking.own, asking.own.question
+    own, question = search.own, search.question
     if question.runtime is None:
         return own
     first = _type_of(own)
     usual = need.default_format_and_quantization(question.spec, question.runtime)[1]
     if own.fits:
-        return own if first == usual else asking.chosen(own, "published", taken=first, usual=usual)
-    if _is_of_the_model(own):
+        return own if first == usual else search.chosen(own, "published", taken=first, usual=usual)
+    if any(each.decides for each in own.findings if each.check in _OF_THE_MODEL):
         return own
     tried = [own]
-    for other in asking.candidates({"quantization": name} for name in question.in_turn):
+    for other in search.candidates({"quantization": name} for name in question.in_turn):
         if other.fits:
-            return asking.chosen(other, "smaller", taken=_type_of(other), first=first)
+            return search.chosen(other, "smaller", taken=_type_of(other), first=first)
         tried.append(other)
     may_run = [each for each in tried if not each.failed]
     return next(iter(may_run or [each for each in tried if _type_of(each) == usual]), own)
@@ -252,19 +232,14 @@ def _type_of(judged: Judged) -> str | None:
     return judged.question.workload.quantization
 
 
-def _is_of_the_model(judged: Judged) -> bool:
-    """Whether something fails that fails in every type and program."""
-    return any(each.decides for each in judged.findings if each.check in _OF_THE_MODEL)
-
-
 # ---------------------------------------------------------------- training
 
 
-def _first_method(asking: Asking, runtime: RuntimeSpec) -> Judged:
+def _first_method(search: Search, runtime: RuntimeSpec) -> Judged:
     """The first method of training that accelerators hold, the last of them with shorter examples
     where no length was asked for; else the first that the RAM holds, else the default.
     """
-    usual, stated = asking.own.question.workload, asking.workload
+    usual, stated = search.question.workload, search.question.stated
     methods = (stated.finetune_method,) if stated.finetune_method else runtime.finetune_methods
     changes: list[Changes] = [
         {"finetune_method": name} for name in methods if name != usual.finetune_method
@@ -275,8 +250,8 @@ def _first_method(asking: Asking, runtime: RuntimeSpec) -> Judged:
             for length in runtime.finetune_contexts
             if length < (usual.context_tokens or 0)
         ]
-    best = _best(asking, asking.candidates(changes), own_first=True)
-    if best is asking.own:
+    best = _best(search, search.candidates(changes), own_first=True)
+    if best is search.own:
         return best
     taken = best.question.workload
     before, after = _METHODS[usual.finetune_method or ""], _METHODS[taken.finetune_method or ""]
@@ -287,36 +262,36 @@ def _first_method(asking: Asking, runtime: RuntimeSpec) -> Judged:
         options += f" --context {usual.context_tokens}"
     best = best.replace(question=best.question.replace(context_asked=False))
     lacks = _place_of(best) == _NOWHERE
-    return asking.chosen(best, "trained", before=before, after=after, options=options, lacks=lacks)
+    return search.chosen(best, "trained", before=before, after=after, options=options, lacks=lacks)
 
 
 # ---------------------------------------------------------------- pictures and video
 
 
-def _first_picture_type(asking: Asking, runtime: RuntimeSpec) -> Judged:
+def _first_picture_type(search: Search, runtime: RuntimeSpec) -> Judged:
     """The first type of the runtime's list that accelerators hold; else the first whose parts
     come to one in turn; else the model's own in RAM, else the first that the RAM holds. Types of
     other programs come before those of which this one makes 4 bits.
     """
-    own, listed = asking.own, _types_of(asking.spec, runtime, asking.catalogue)
+    own, listed = search.own, _types_of(search.question.spec, runtime, search.catalogue)
     usual = own.question.workload.quantization
     is_first, place = usual in listed[:1], _place_of(own)
-    is_settled = place != _NOWHERE and not asking.machine.accelerators
+    is_settled = place != _NOWHERE and not search.machine.accelerators
     if is_settled or (is_first and place == ON_ACCELERATORS):
         return own
-    in_own_program = list(asking.candidates({"quantization": name} for name in listed[is_first:]))
+    in_own_program = list(search.candidates({"quantization": name} for name in listed[is_first:]))
     whole = [each for each in (own, *in_own_program) if _place_of(each) == ON_ACCELERATORS]
     elsewhere = []
-    if asking.workload.runtime is None and all(map(_is_in_four_bits, whole)):
-        changes = _in_other_programs(own.question, asking.catalogue, runtime)
-        elsewhere = list(asking.candidates(changes))
+    if search.question.stated.runtime is None and all(map(_is_in_four_bits, whole)):
+        changes = _in_other_programs(own.question, search.catalogue, runtime)
+        elsewhere = list(search.candidates(changes))
     if whole:
         elsewhere = [each for each in elsewhere if _is_whole_in_eight_bits(each)]
     # in files of fewer bits the parts are smaller, and so is the download
-    best = _best(asking, [*elsewhere, *in_own_program], own_first=is_first and not elsewhere)
+    best = _best(search, [*elsewhere, *in_own_program], own_first=is_first and not elsewhere)
     if best is own:
         return own
-    return asking.chosen(
+    return search.chosen(
         best,
         "picture",
         taken=best.question.workload.quantization,
@@ -355,23 +330,21 @@ def _is_whole_in_eight_bits(judged: Judged) -> bool:
     return size >= elements and _place_of(judged) == ON_ACCELERATORS
 
 
-def smallest_of_list(question: Question, workload: Workload, catalogue: Catalogue) -> Workload:
-    """The workload that `question` was asked under, with the type and program of least memory of
+def smallest_of_list(question: Question, catalogue: Catalogue) -> Workload:
+    """The workload that the question was asked under, with the type and program of least memory of
     those that are tried and need no accelerator, of text only those whose file is known; as it is
     where none are.
     """
-    runtime = question.runtime
+    stated, runtime = question.stated, question.runtime
     changes: list[Changes] = [{"quantization": name} for name in question.in_turn]
-    if runtime is None or not (changes or takes_first_of_list(question, workload)):
-        return workload
+    if runtime is None or not (changes or takes_first_of_list(question)):
+        return stated
     if not changes:
         changes = [{"quantization": name} for name in runtime.on_accelerators]
-        if workload.runtime is None:
+        if stated.runtime is None:
             changes += _in_other_programs(question, catalogue, runtime)
     machine = Machine(accelerators=())
-    others = [
-        _asked(question, workload.replace(**change), catalogue, machine) for change in changes
-    ]
+    others = [_asked_with(question, change, catalogue, machine) for change in changes]
     is_of_parts = question.spec.modality in _OF_PARTS
     suiting = [
         each
@@ -381,7 +354,7 @@ def smallest_of_list(question: Question, workload: Workload, catalogue: Catalogu
         and (_is_made(question, catalogue) or not _is_made(each, catalogue))
     ]
     smallest = min((question, *suiting), key=_memory_bytes).workload
-    return workload.replace(runtime=smallest.runtime, quantization=smallest.quantization)
+    return stated.replace(runtime=smallest.runtime, quantization=smallest.quantization)
 
 
 def _is_made(question: Question, catalogue: Catalogue) -> bool:
@@ -398,57 +371,51 @@ def _memory_bytes(question: Question) -> float:
 # ---------------------------------------------------------------- another program
 
 
-def _by_tag(asking: Asking) -> Judged:
+def _by_tag(search: Search) -> Judged:
     """With the program whose own tag of the model loads what is asked, where no repository of that
     file is known; the default where it does not run here.
     """
-    own, spec, workload = asking.own, asking.spec, asking.own.question.workload
-    library, quantization = asking.catalogue.runtime("ollama"), workload.quantization or ""
+    own, spec, workload = search.own, search.question.spec, search.question.workload
+    library, quantization = search.catalogue.runtime("ollama"), workload.quantization
     is_known = spec.repository_of("gguf", quantization) is not None
     if is_known or not loads_by_tag(spec, library, workload):
         return own
     names = {"program": library.name, "model": spec.name, "runtime": workload.runtime}
-    for other in asking.candidates([{"runtime": library.id, "quantization": quantization}]):
+    for other in search.candidates([{"runtime": library.id, "quantization": quantization}]):
         if other.fits:
-            return asking.chosen(other, "tag", **names, type=quantization)
+            return search.chosen(other, "tag", **names, type=quantization)
     return own
-
-
-def _needs_install(other: Judged, own: Judged) -> bool:
-    """The usual program is here already, and the other is not."""
-    return own.has("runtime-present") and not other.has("runtime-present")
 
 
 # ---------------------------------------------------------------- more than the default
 
 
-def _larger(asking: Asking) -> Judged:
+def _larger(search: Search) -> Judged:
     """A better program, or the largest quantization that accelerators hold whole at reading speed;
     the default where it does not run here, or not on accelerators alone.
     """
-    own, is_stated = asking.own, asking.workload.quantization is not None
-    runtime = own.question.runtime
-    is_text = asking.spec.modality in GENERATING
-    if runtime is None or is_stated or not (asking.machine.accelerators and is_text and own.fits):
+    own, question = search.own, search.question
+    is_free = question.stated.quantization is None and question.spec.modality in GENERATING
+    if question.runtime is None or not (is_free and search.machine.accelerators and own.fits):
         return own
-    return _on_many(asking, runtime) or _in_more_bits(asking, runtime) or own
+    return _on_many(search, question.runtime) or _in_more_bits(search, question.runtime) or own
 
 
-def _on_many(asking: Asking, usual: RuntimeSpec) -> Judged | None:
+def _on_many(search: Search, usual: RuntimeSpec) -> Judged | None:
     """With a program that is preferred on so many accelerators; None where none is, or none does
     it as well.
     """
-    number = len(places(asking.machine.accelerators))
-    for runtime in map(asking.catalogue.runtime, PACKED_RUNTIMES if number > 1 else ()):
+    number = len(places(search.machine.accelerators))
+    for runtime in map(search.catalogue.runtime, PACKED_RUNTIMES if number > 1 else ()):
         if not 0 < runtime.preferred_from_accelerators <= number:
             continue
         types = (None, *runtime.on_accelerators)
         changes = [{"runtime": runtime.id, "quantization": type} for type in types]
-        for other in asking.candidates(changes):
-            if _is_as_good(other, asking.own) and not _needs_install(other, asking.own):
+        for other in search.candidates(changes):
+            if _is_as_good(other, search.own):
                 taken = other.question.workload.quantization or ""
                 bits = need.loaded_bits(runtime, other.question.spec, taken)
-                return asking.chosen(
+                return search.chosen(
                     other,
                     "many",
                     program=runtime.name,
@@ -460,35 +427,37 @@ def _on_many(asking: Asking, usual: RuntimeSpec) -> Judged | None:
     return None
 
 
-def _in_more_bits(asking: Asking, runtime: RuntimeSpec) -> Judged | None:
+def _in_more_bits(search: Search, runtime: RuntimeSpec) -> Judged | None:
     """In a larger quantization of the same program, with a command as sure as that of the default;
     None where none fits as well.
     """
-    own, spec, workload = asking.own, asking.spec, asking.own.question.workload
+    own, spec, workload = search.own, search.question.spec, search.question.workload
     if not need.from_sixteen_bits(spec.architecture) or not own.is_whole():
         return None
-    format, usual = workload.format or "", workload.quantization or ""
+    format, usual = workload.format, workload.quantization
     is_file_known = spec.repository_of(format, usual) is not None
-    for taken in _types_of(asking.spec, runtime, asking.catalogue):
+    for taken in _types_of(spec, runtime, search.catalogue):
         if taken == usual:
             break
         if is_file_known and spec.repository_of(format, taken) is None:
             continue
-        for other in asking.candidates([{"quantization": taken}]):
+        for other in search.candidates([{"quantization": taken}]):
             is_whole = other.is_whole(runtime.on_accelerators[taken])
-            if is_whole and _is_as_good(other, own) and _leaves_context(asking, taken):
-                return asking.chosen(other, "more-bits", taken=taken, usual=usual)
+            if is_whole and _is_as_good(other, own) and _leaves_context(search, taken):
+                return search.chosen(other, "more-bits", taken=taken, usual=usual)
     return None
 
 
 def _is_as_good(other: Judged, own: Judged) -> bool:
-    """Accelerators hold all of it at reading speed or faster, and no finding of the machine is
-    worse.
+    """Accelerators hold all of it at reading speed or faster, its program is there if the own one
+    is, and no finding of the machine is worse.
     """
     pace = other.speed.judged if other.speed is not None else None
     if not other.fits or pace is None or pace.likely < READING_TOKENS_PER_SECOND:
         return False
     if not other.is_whole() or other.has("memory-tight") > own.has("memory-tight"):
+        return False
+    if own.has("runtime-present") > other.has("runtime-present"):
         return False
     before = {finding.check: finding.severity for finding in own.findings}
     return all(
@@ -498,14 +467,14 @@ def _is_as_good(other: Judged, own: Judged) -> bool:
     )
 
 
-def _leaves_context(asking: Asking, quantization: str) -> bool:
+def _leaves_context(search: Search, quantization: str) -> bool:
     """Accelerators hold all of it in that type with `GROWN_CONTEXT_TOKENS`, or what it was
     trained for; what was stated is all that is wanted.
     """
-    architecture = asking.spec.architecture
-    if asking.workload.context_tokens is not None or architecture is None:
+    question, architecture = search.question, search.question.spec.architecture
+    if question.stated.context_tokens is not None or architecture is None:
         return True
-    trained = need.trained_tokens(architecture, asking.own.question.rewriting)
+    trained = need.trained_tokens(architecture, question.rewriting)
     tokens = min(trained or DEFAULT_CONTEXT_TOKENS, GROWN_CONTEXT_TOKENS)
     change = {"quantization": quantization, "context_tokens": tokens}
-    return any(each.is_whole() for each in asking.candidates([change]))
+    return any(each.is_whole() for each in search.candidates([change]))

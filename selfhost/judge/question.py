@@ -51,11 +51,12 @@ def ask(
     license expression that is none.
     """
     question = _ask(spec, workload, catalogue, machine, files)
+    question = question.replace(stated=workload)
     if question.here is None and machine.models_present:
         for name in question.in_turn:
             other = _ask(spec, workload.replace(quantization=name), catalogue, machine, files)
             if other.here is not None:
-                return other
+                return other.replace(stated=workload)
     return question
 
 
@@ -74,13 +75,14 @@ def _ask(
         workload=workload,
         context_asked=_is_context_stated(workload),
         speed_stated=workload.min_tokens_per_second is not None,
+        files=files,
         local_files=files.are_here,
     )
     if spec.closed:
         bare = workload.replace(runtime=None, format=None, quantization=None, kv_cache_type=None)
         return question.replace(workload=bare)
     if runtime is not None:
-        question = _in_program(question, runtime, quantization, files, catalogue)
+        question = _in_program(question, runtime, quantization, catalogue)
         if question.loads is not None:
             return question
     elif quantization is not None:
@@ -88,7 +90,7 @@ def _ask(
     question = _with_parts(question, catalogue)
     is_cache_asked = workload.kv_cache_type is not None
     question = _with_needs(question, catalogue, machine, is_cache_asked=is_cache_asked)
-    return _with_files(question, files, catalogue, machine)
+    return _with_files(question, catalogue, machine)
 
 
 def _is_context_stated(workload: Workload) -> bool:
@@ -101,16 +103,13 @@ def _is_context_stated(workload: Workload) -> bool:
 
 
 def _in_program(
-    question: Question,
-    runtime: RuntimeSpec,
-    quantization: str | None,
-    files: NamedFiles,
-    catalogue: Catalogue,
+    question: Question, runtime: RuntimeSpec, quantization: str | None, catalogue: Catalogue
 ) -> Question:
     """The question in that program, with the format and the quantization that it loads, or why it
     loads none.
     """
-    spec, workload = question.spec, question.workload.replace(runtime=runtime.id)
+    spec, files = question.spec, question.files
+    workload = question.workload.replace(runtime=runtime.id)
     question = question.replace(runtime=runtime)
     loads = need.why_not_loaded(spec, runtime)
     if loads is None and files.formats and not set(files.formats) & set(runtime.formats):
@@ -302,13 +301,12 @@ def _read_bytes(
 # ---------------------------------------------------------------- files
 
 
-def _with_files(
-    question: Question, files: NamedFiles, catalogue: Catalogue, machine: Machine
-) -> Question:
+def _with_files(question: Question, catalogue: Catalogue, machine: Machine) -> Question:
     """The question with what of the files lies here: the part of those that were named, else what
     the machine holds.
     """
-    needs, runtime, workload, part = question.needs, question.runtime, question.workload, files.part
+    needs, runtime, workload = question.needs, question.runtime, question.workload
+    part = question.files.part
     assert needs is not None
     alone = needs
     if question.companions is not None:

@@ -15,7 +15,7 @@ from ..machine.record import Machine
 from ..needs.records import Needs
 from . import Route, exit_code
 from .checks import Finding, Outcome
-from .files import Here
+from .files import NO_FILES, Here, NamedFiles
 from .pace.engine import WITH_A_GATE, Step, launched_layers
 from .pace.speed import PaceRange, Speed
 
@@ -79,6 +79,7 @@ class Question(Record):
     """All that is asked of one model, every default filled in: what `judge` takes beside the
     machine.
 
+    - `stated`: what was asked, before defaults were filled in, and `files` those that were named.
     - `runtime`: None for a closed model and for a spec that names none. `loads` is the sentence why
       it does not load the model, None where it does, and `mend` what to do where no other would.
       `requires_runtime`: it must be installed already.
@@ -98,6 +99,8 @@ class Question(Record):
 
     spec: ModelSpec
     workload: Workload
+    stated: Workload = Workload()
+    files: NamedFiles = NO_FILES
     runtime: RuntimeSpec | None = None
     loads: str | None = None
     mend: str | None = None

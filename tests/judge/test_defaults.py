@@ -44,10 +44,10 @@ def terms_of(model: str, quantization: str, machine: str) -> tuple[Term, ...]:
 
 
 def route(workload: Workload, machine: Machine, id: str, *, follows_machine: bool) -> Route:
-    question = ask(CATALOGUE.spec(id), workload, CATALOGUE, machine)
+    judged = judge(ask(CATALOGUE.spec(id), workload, CATALOGUE, machine), machine)
     if follows_machine:
-        return suited(question, workload, CATALOGUE, machine).route(offered=False)
-    return judge(question, machine).route(offered=False)
+        judged = suited(judged, CATALOGUE, machine)
+    return judged.route(offered=False)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,6 @@ from selfhost import Workload, check
 from selfhost.catalogue.index import open_catalogue
 from selfhost.catalogue.quantization_names import quality_of
 from selfhost.core.errors import WorkloadError
-from selfhost.judge.question import architectures
 from selfhost.modelfiles import read_local
 from selfhost.needs import canonical_quantization, quantizations_of, weights_bytes
 from selfhost.needs.checkpoints import linear_bytes
@@ -22,7 +21,7 @@ from selfhost.needs.records import How, SizedWeights
 
 MEASURED = json.loads((TRUTH / "quantized_sizes.json").read_text(encoding="utf-8"))
 CATALOGUE = open_catalogue()
-ROWS = architectures(CATALOGUE)
+ROWS = CATALOGUE.common("architectures")
 
 
 def computed(model: str, format: str, quantization: str) -> SizedWeights:
