@@ -45,8 +45,8 @@ def openness_check(spec: ModelSpec, workload: Workload) -> Finding | None:
     """Open in the respects that were asked for? None where nothing was asked. The worst of the
     respects decides. Of what no source confirms a yes is a `warn` and a no is `unknown`.
     """
-    asked = {"modification": workload.modify, "audit": workload.auditable}
-    findings = [_open_for(spec, purpose) for purpose, is_asked in asked.items() if is_asked]
+    purposes = {"modification": workload.modify, "audit": workload.auditable}
+    findings = [_open_for(spec, name) for name, is_wanted in purposes.items() if is_wanted]
     if len(findings) < 2:
         return findings[0] if findings else None
     worst = max(findings, key=lambda finding: finding.severity)
