@@ -69,7 +69,7 @@ _GGUF_QUANTIZATIONS = (
     "UD-Q2_K_XL", "UD-Q3_K_XL", "UD-Q4_K_XL", "UD-Q5_K_XL", "UD-Q6_K_XL", "UD-Q8_K_XL", "UD-IQ1_S",
     "UD-IQ1_M", "UD-IQ2_XXS", "UD-IQ2_M", "UD-IQ3_XXS", "UD-IQ3_S", "UD-Q3_K_S", "UD-Q3_K_M",
     "UD-IQ4_XS", "UD-IQ4_NL", "UD-Q4_K_S", "UD-Q4_K_M", "UD-Q5_K_S", "UD-Q5_K_M", "UD-Q6_K",
-    "UD-TQ1_0",
+    "UD-TQ1_0", "UD-IQ2_S", "UD-IQ3_XS", "UD-Q6_K_M", "UD-Q6_K_L", "UD-Q8_K_L",
 )  # fmt: skip
 QUANTIZATIONS: Mapping[str, tuple[str, ...]] = {
     "gguf": _GGUF_QUANTIZATIONS,

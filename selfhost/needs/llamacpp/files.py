@@ -60,13 +60,14 @@ _BLOCK = 256
 # the recipe that each is nearest to; of all others the one of its name
 _EXTRA_LARGE = {
     "UD-Q8_K_XL": "Q8_0", "UD-Q6_K_XL": "Q6_K", "UD-Q5_K_XL": "Q5_K_M", "UD-Q4_K_XL": "Q4_K_M",
-    "UD-Q3_K_XL": "Q3_K_M", "UD-Q2_K_XL": "Q2_K",
+    "UD-Q3_K_XL": "Q3_K_M", "UD-Q2_K_XL": "Q2_K", "UD-Q8_K_L": "Q8_0", "UD-Q6_K_L": "Q6_K",
+    "UD-Q6_K_M": "Q6_K",
 }  # fmt: skip
 _UD_MIXES = (
     *_EXTRA_LARGE,
     "UD-IQ3_XXS", "UD-IQ2_M", "UD-IQ2_XXS", "UD-IQ1_M", "UD-IQ1_S", "UD-Q6_K", "UD-Q5_K_M",
     "UD-Q5_K_S", "UD-Q4_K_M", "UD-Q4_K_S", "UD-IQ4_NL", "UD-IQ4_XS", "UD-Q3_K_M", "UD-Q3_K_S",
-    "UD-IQ3_S", "UD-TQ1_0",
+    "UD-IQ3_S", "UD-IQ3_XS", "UD-IQ2_S", "UD-TQ1_0",
 )  # fmt: skip
 # the recipe that a mix keeps but for its tables, and their type. `_L`: bartowski's cards, `Q8_0 for
 # embed and output weights` (Llama 3.1 70B: Q4_K_L 43.30 GB beside a Q4_K_M of 42.52). QAT: Google's
