@@ -415,7 +415,8 @@ def _by_maker(base: str, owner: str, form: Form | None, catalogue: Catalogue) ->
         if match is None:
             continue
         spec = catalogue.spec(match[0])
-        if not _is_maker(_alnum(maker), owner, spec):
+        # LM Studio writes accounts and its own names of models in lower case
+        if not _is_maker(_alnum(maker), owner, spec, is_own_name=f"{owner}{base}".islower()):
             continue
         if plain == base:
             return match if maker else None
@@ -425,13 +426,15 @@ def _by_maker(base: str, owner: str, form: Form | None, catalogue: Catalogue) ->
     return None
 
 
-def _is_maker(letters: str, owner: str, spec: ModelSpec) -> bool:
-    """Whether that name may stand before a model; a whole account before its repositories alone."""
+def _is_maker(letters: str, owner: str, spec: ModelSpec, *, is_own_name: bool) -> bool:
+    """Whether that name may stand before a model; a whole account before its repositories alone,
+    and the names that LM Studio gives them.
+    """
     provider = spec.availability.provider if spec.availability else None
     companies = [_alnum(name) for name in (spec.developer, provider) if name]
     if owner and not spec.closed:
         account = _alnum((spec.repository or "").partition("/")[0])
-        companies = [account] if account != letters else []
+        companies = [account] if account != letters or is_own_name else []
     # Google's API writes models/gemini-1.5-pro
     if spec.closed and letters in ("", "models", *companies):
         return True
