@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from math import inf
+from math import ceil, inf
 from shlex import quote
 
 from .. import needs as need
@@ -29,6 +29,8 @@ Values = Mapping[str, str | None]
 # the share of the need from which on a line bounds what a server comes to keep
 WORTH_BOUNDING = 0.1
 # formats that somebody else than the publisher of the weights makes
+# percent: 101 of the 121.7 GiB of a DGX Spark were free (public reports, 2026-11)
+_LEFT_BY_SYSTEM = 82
 _CONVERTED = ("gguf", "ggml", "mlx", "ctranslate2")
 _PLAIN_ON_WINDOWS = pattern(r"[\w:./\\+=~-]+")
 
@@ -154,6 +156,7 @@ def _values_of(case: Case) -> dict[str, str | None]:
         "context_checkpoints": _checkpoints_kept(case),
         "device": device_word(case),
         "kv_cache_type": workload.kv_cache_type,
+        "memory_share": _memory_share(case),
         "draft": _draft(case.question),
     }
     values = {key: str(value) if value else None for key, value in by_blank.items()}
@@ -306,7 +309,8 @@ def _options_needed(case: Case, values: Values) -> list[str]:
     needed = {
         use: spec.modality == "embedding" and use in runtime.options,
         "kv_cache_type": workload.kv_cache_type not in (None, "f16"),
-        "parallel": workload.parallel > 1,
+        "parallel": workload.parallel > 1 and "{parallel}" not in _lean_option(case),
+        "memory_share": values["memory_share"],
         "whole_batch": values["batch_tokens"],
         "mtp": drafts_itself,
         "draft": workload.draft is not None and not drafts_itself,
@@ -316,6 +320,25 @@ def _options_needed(case: Case, values: Values) -> list[str]:
         "shared_gpu": "shared_gpu" in runtime.settings and _leaves_shared_gpu(case),
     }
     return [key for key, is_needed in needed.items() if is_needed]
+
+
+def _memory_share(case: Case) -> float | None:
+    """Of a memory that a GPU shares, what the system leaves, or what the model needs if that is
+    more; None where the program is not told.
+    """
+    total, free = case.machine.memory_total_bytes, case.machine.memory_available_bytes
+    memory = case.judged.needs.memory if case.judged.needs is not None else None
+    is_told = "memory_share" in case.runtime.options and uses_shared_gpu(case.machine, case.runtime)
+    if not is_told or not total or memory is None:
+        return None
+    left = _LEFT_BY_SYSTEM if free is None else int(free / total * 100)
+    return max(left, min(99, ceil(memory.total_bytes / total * 100))) / 100
+
+
+def _lean_option(case: Case) -> str:
+    """The option by which the program takes less, where it was judged with it."""
+    needs = case.judged.needs
+    return case.runtime.lean_option if needs is not None and needs.is_lean else ""
 
 
 def _leaves_shared_gpu(case: Case) -> bool:
@@ -414,9 +437,9 @@ def _command_of_model(case: Case) -> str:
 
 def _options_of_placement(case: Case) -> list[str]:
     """What holds a program to what is counted, and to the accelerators that were judged."""
-    runtime, used, needs, options = case.runtime, case.cards_used, case.judged.needs, []
-    if runtime.lean_option and needs is not None and needs.is_lean:
-        options.append(runtime.lean_option)
+    runtime, used, options = case.runtime, case.cards_used, []
+    if lean_option := _lean_option(case):
+        options.append(lean_option.replace("{parallel}", str(case.workload.parallel)))
     if runtime.unpacked_option and case.may_crash:
         options.append(runtime.unpacked_option)
     if len(used) > 1 and runtime.tensor_parallel_option:

@@ -25,7 +25,7 @@ HOW = ("exact", "computed", "measured", "stated", "assumed")
 COMPANIONS = ("draft", "mtp", "adapter")
 ASKED_OF_RUNTIME = (
     "context_tokens", "parallel", "kv_cache_type", "yarn", "embedding", "reranking", "whole_batch",
-    "checkpoints", "shared_gpu", *COMPANIONS,
+    "checkpoints", "shared_gpu", "memory_share", *COMPANIONS,
 )  # fmt: skip
 # what a command has where the model wants it
 BLANKS = (
@@ -486,7 +486,7 @@ class RuntimeSpec(Record):
     one_device_option: str = _WORD
     # the command that lists the accelerators it knows
     devices_listed: str = _WORD
-    # has it take less memory of an accelerator than is counted, and compute slower
+    # has it take less memory of an accelerator than is counted, and compute slower; `{parallel}`
     lean_option: str = _WORD
     # it leaves free of a GPU what follows from the size of that, and fills the rest
     reserves_by_device: bool = _FLAG

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import pytest
+
 from helpers.each import each
 from selfhost import Verdict, Workload, check
+from selfhost.catalogue.index import open_catalogue
+from selfhost.catalogue.searching import resolve
+from selfhost.core.errors import UnknownModelError
+from selfhost.core.records import Unread
+from selfhost.needs.file_formats import weights_bytes
+from selfhost.needs.parts import published
 from selfhost.needs.records import MemoryNeed
 
 GB = 1_000_000_000
+CATALOGUE = open_catalogue()
+ROWS = CATALOGUE.common("architectures")
 
 
 def memory_of(verdict: Verdict) -> MemoryNeed:
@@ -165,3 +175,167 @@ def test_an_encoder_that_was_not_measured_takes_what_others_do(
     terms = memory_of(check(model, workload, machine="RTX 4060, 16GB RAM")).terms
     (picture,) = [term for term in terms if term.name == "projector_compute"]
     assert picture.high_bytes <= most_bytes
+
+
+@each(
+    "model, runtime, quantization, size_bytes, within",
+    [
+        # omlx#11: 62.4 GB of MLX; a card that rounds said 70.7
+        ("gpt-oss-120b", "mlx", None, 62.4 * GB, 0.02),
+        # unsloth/Qwen3.8-27B-GGUF as its tree listed them on 2026-09-08, also noonghunna/club-3090#1068
+        ("qwen3.8-27b", "llama.cpp", "UD-IQ4_XS", 14_252_845_984 + 927_607_488, 0.001),
+        ("qwen3.8-27b", "llama.cpp", "UD-IQ2_S", 8_371_970_048 + 927_607_488, 0.001),
+        ("qwen3.8-27b", "llama.cpp", "UD-Q6_K_L", 24_193_919_904 + 927_607_488, 0.001),
+        # vllm-project/recipes@8959cf64: about 595 GB on disk, in INT4
+        ("kimi-k2.6", "vllm", None, 595 * GB, 0.01),
+        ("kimi-k2.7-code", "vllm", None, 595 * GB, 0.01),
+        # the file that the printed line fetches, to the byte
+        ("qwen2.5-coder-1.5b-instruct", "llama.cpp", "Q4_K_M", 1_117_320_768, 0.0),
+        ("qwen2.5-1.5b-instruct", "llama.cpp", "Q8_0", 1_894_532_128, 0.0),
+    ],
+)
+def test_files_weigh_what_is_published(
+    model: str, runtime: str, quantization: str | None, size_bytes: float, within: float
+) -> None:
+    workload = Workload(runtime=runtime, quantization=quantization)
+    needs = check(model, workload, machine="server-8x-h100").needs
+    assert needs is not None
+    assert needs.download_bytes is not None
+    assert abs(needs.download_bytes / size_bytes - 1) <= within
+
+
+def test_no_size_is_told_of_another_repository_than_is_fetched() -> None:
+    """qwen2.5-coder-1.5b-instruct: 986 MB were told of a file of 1,117 MB."""
+    for spec in CATALOGUE.specs():
+        for files in spec.files:
+            for quantization in files.quantizations:
+                sized = published(spec, files.format, quantization)
+                fetched = spec.files_of(files.format, quantization)
+                if sized is not None and fetched is not None and sized[1].repository:
+                    assert sized[1].repository == fetched.repository, (spec.id, quantization)
+
+
+def test_a_mix_of_unsloths_fits_the_card_that_holds_it() -> None:
+    """noonghunna/club-3090#1068: 13.27 GiB of weights; told a split at 14 tokens/s."""
+    workload = Workload(runtime="llama.cpp", quantization="UD-IQ4_XS")
+    verdict = check("qwen3.8-27b", workload, machine="RTX 4080, 32GB RAM")
+    assert verdict.needs is not None
+    assert verdict.needs.placement == "accelerator"
+
+
+def test_the_names_of_unsloths_mixes_are_known() -> None:
+    for mix in ("UD-IQ3_XS", "UD-IQ2_S", "UD-Q6_K_M", "UD-Q6_K_L", "UD-Q8_K_L"):
+        size = weights_bytes(CATALOGUE.spec("qwen3.6-27b"), "gguf", mix, ROWS)
+        assert not isinstance(size, Unread), mix
+
+
+@each(
+    "model, quantization, machine",
+    [
+        # vllm-project/recipes@8959cf64 (2026-08-21), verified on one node
+        ("moonshotai/Kimi-K2.6", None, "8x H200, 2TB RAM"),
+        ("moonshotai/Kimi-K2.7-Code", None, "8x MI325X, 2TB RAM"),
+        ("mistralai/Mistral-Medium-3.5-128B", None, "MI300X, 1TB RAM"),
+        ("mistralai/Mistral-Small-4-119B-2603", None, "2x H200, 1TB RAM"),
+        ("google/diffusiongemma-26B-A4B-it", None, "H200, 1TB RAM"),
+        ("zai-org/GLM-OCR", None, "H200, 1TB RAM"),
+        ("nvidia/NVIDIA-Nemotron-3-Super-120B-A12B-BF16", "nvfp4", "dgx spark"),
+    ],
+)
+def test_vllm_runs_what_its_recipes_run(model: str, quantization: str | None, machine: str) -> None:
+    workload = Workload(runtime="vllm", quantization=quantization)
+    assert check(model, workload, machine=machine).route == "local"
+
+
+def test_nvfp4_is_proposed_on_a_dgx_spark() -> None:
+    """The recipe for Nemotron 3 Super runs its NVFP4 files there; nf4 was proposed."""
+    workload = Workload(runtime="vllm")
+    verdict = check("nemotron-3-super-120b-a12b", workload, machine="dgx spark")
+    assert verdict.alternatives[0].quantization == "nvfp4"
+
+
+@each(
+    "model, size_bytes",
+    [
+        # unslothai/unsloth#7091, and a file of another publisher 30 % above 19.8 GB
+        ("qwen3.6-27b", 21.3 * GB),
+        ("qwen3.6-27b", 25.7 * GB),
+        # Inferact's, vllm-project/recipes@8959cf64: models/Qwen/Qwen3.8-27B.yaml
+        ("qwen3.8-27b", 26_381_249_312),
+        # models/meta-models/Muse-Glimmer-30B.yaml, models/poolside/Laguna-S-2.1.yaml
+        ("muse-glimmer-30b", 25.42 * GB),
+        ("laguna-s-2.1", 72 * GB),
+    ],
+)
+def test_the_range_of_nvfp4_holds_what_was_published(model: str, size_bytes: float) -> None:
+    size = weights_bytes(CATALOGUE.spec(model), "safetensors", "nvfp4", ROWS)
+    assert not isinstance(size, Unread)
+    assert size.low_bytes <= size_bytes <= size.high_bytes
+
+
+def test_the_option_that_makes_nvfp4_fit_is_named() -> None:
+    """unslothai/unsloth#7091: 24 GB need --max-num-seqs 1; it was told to fit without."""
+    workload = Workload(runtime="vllm", quantization="nvfp4", context_tokens=4096)
+    verdict = check("qwen3.6-27b", workload, machine="RTX 4090, 64GB RAM")
+    (card,) = [each for each in verdict.findings if each.check == "accelerator"]
+    assert card.outcome == "unknown"
+    assert "--max-num-seqs 1" in (card.remedy or "")
+
+
+@each(
+    "free_gib, share",
+    # of 121.7 GiB: nothing read, and as public reports of a DGX Spark have it
+    [(None, "0.82"), (101, "0.82"), (80, "0.65")],
+)
+def test_vllm_takes_of_a_shared_memory_what_the_system_leaves(
+    free_gib: int | None, share: str
+) -> None:
+    """It stops where less than its share is free: 0.92 of a DGX Spark unless it is told."""
+    workload = Workload(runtime="vllm", quantization="nvfp4")
+    machine = check("qwen3.6-35b-a3b", workload, machine="dgx spark").machine
+    if free_gib is not None:
+        machine = machine.replace(memory_available_bytes=free_gib * 2**30)
+    lines = check("qwen3.6-35b-a3b", workload, machine=machine).commands
+    assert lines[-1].endswith(f"--gpu-memory-utilization {share}")
+    on_card = check("llama-3.1-8b", Workload(runtime="vllm"), machine="RTX 4090, 64GB RAM")
+    assert not any("utilization" in line for line in on_card.commands)
+
+
+@each(
+    "name, word",
+    [
+        ("mtp-Qwen3.8-27B-Q4_0.gguf", "a draft"),
+        ("Qwen3.8-27B-DFlash2-Q4_K_M.gguf", "a draft"),
+        ("Qwen3.8-27B-mmproj-F16.gguf", "a projector"),
+    ],
+)
+def test_a_part_is_not_the_model(name: str, word: str) -> None:
+    """unsloth/Qwen3.8-27B-GGUF holds them; each was said to need as much as its model."""
+    with pytest.raises(UnknownModelError, match=word):
+        check(name)
+
+
+def test_a_tag_of_ollamas_cloud_is_said_to_run_there() -> None:
+    verdict = check("qwen3.8:27b-cloud", Workload(runtime="ollama"), machine="RTX 4080, 32GB RAM")
+    assert "run on Ollama's servers and download nothing" in verdict.understood_as[0]
+
+
+@each(
+    "name, id",
+    [
+        # the names of LM Studio's own catalogue
+        ("qwen/qwen3-vl-4b", "qwen3-vl-4b-instruct"),
+        ("qwen/qwen3-vl-8b", "qwen3-vl-8b-instruct"),
+        ("mistralai/ministral-3-3b", "ministral-3-3b-instruct-2512"),
+        ("nvidia/nemotron-3-nano", "nemotron-3-nano-30b-a3b"),
+        ("baidu/ernie-4.5-21b-a3b", "ernie-4.5-21b-a3b"),
+    ],
+)
+def test_lm_studios_names_are_known(name: str, id: str) -> None:
+    assert resolve(name, CATALOGUE).spec_id == id
+
+
+def test_another_account_may_hold_other_weights() -> None:
+    for name in ("someone/qwen3-vl-4b", "Qwen/Qwen3-VL-4B"):
+        with pytest.raises(UnknownModelError):
+            resolve(name, CATALOGUE)

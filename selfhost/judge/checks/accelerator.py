@@ -78,6 +78,8 @@ class _Held(Record):
         """A finding of their whole share, or of `numbers` of the devices."""
         numbers = figures.pop("numbers", range(len(self.devices)))
         runtime, terms = self.question.runtime, self.needs.terms
+        option = runtime.lean_option if runtime else ""
+        option = option.replace("{parallel}", str(self.question.workload.parallel))
         most = sum(self.places[number].high_bytes for number in numbers)
         has = sum(self.rooms[number] for number in numbers)
         on_cards = [term for term in terms if term.where != "host"]
@@ -93,7 +95,7 @@ class _Held(Record):
             program=runtime.name if runtime else "The runtime",
             need=(sum(place.low_bytes for place in self.places), most),
             likely=sum(place.total_bytes for place in self.places),
-            option=runtime.lean_option if runtime else "",
+            option=option,
             smaller=what_is_smaller(on_cards, sum(self.rooms)),
             **figures,
         )

@@ -66,7 +66,7 @@ CELLS: Cells = {
         MACHINE.replace(accelerators=(GPU,)),
     ),
     ("warn", "accelerator-lean"): at(in_vllm(), with_gpu(18.75)),
-    ("unknown", "accelerator-close"): at(in_vllm(), with_gpu(17.5)),
+    ("unknown", "accelerator-close"): at(in_vllm(), with_gpu(17.25)),
     ("unknown", "accelerator-unread"): at(
         BIG,
         MACHINE.replace(
@@ -117,12 +117,12 @@ def test_what_people_serve_with_less_memory_runs_so(model: str, gpu: str) -> Non
     [
         (19.5, None, "accelerator-fits"),
         (18.75, None, "accelerator-lean"),
-        (18, None, "accelerator-tight"),
-        (17.5, None, "accelerator-close"),
+        (17.6, None, "accelerator-tight"),
+        (17.25, None, "accelerator-close"),
         (16.5, None, "accelerator-too-small"),
         # others hold it now: once they leave it, it fits no worse
         (18.75, 8, "accelerator-not-now"),
-        (18, 8, "accelerator-tight"),
+        (17.6, 8, "accelerator-tight"),
     ],
 )
 def test_the_option_is_judged_by_the_range_that_it_leaves(
