@@ -11,7 +11,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import IntEnum
 from hashlib import sha256
-from itertools import islice
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
@@ -26,11 +25,13 @@ from . import markup
 from .audit_text import (
     ANSWERS,
     COUNTED,
+    MOST_OF_A_HOST,
     MOST_OF_A_TEXT,
     document,
     excepted_words,
     exception_fate,
     exception_name,
+    hosts,
     many,
     needs_attention,
     scope,
@@ -45,9 +46,6 @@ from .layout import Document, clean, plain, say
 _MOST_MARKDOWN_BYTES = (1 << 20) - 4096
 # rows of a page that a browser still shows at once
 _MOST_PAGE_ROWS = 5_000
-# machines that a suite of JUnit names: GitLab reads 30 MB of a file (docs.gitlab.com, "Unit test
-# reports"), and that an issue names
-_SUITE_NAMES, _ISSUE_NAMES = 50, 1_000
 # GitHub shows ten annotations of a kind in a step and drops the rest without a word
 # (github.com/actions/toolkit, docs/problem-matchers.md, "Limitations"), so the last one counts what
 # is left; of a file of SARIF it shows 5,000 results
@@ -261,7 +259,7 @@ def _suite(
             "policy": audit.policy.file,
             "date": audit.today,
             "machines": str(group.count),
-            "machine_names": ", ".join(group.names[:_SUITE_NAMES]),
+            "machine_names": ", ".join(group.names),
         }.items():
             SubElement(listed, "property", name=key, value=clean(value))
     for label, outcome in cases:
@@ -334,6 +332,11 @@ class Issue(Record):
         """The file as services compare it with those of a repository: `./a\\b` is `a/b`."""
         return posixpath.normpath(shortened(self.file, MOST_OF_A_TEXT).replace("\\", "/"))
 
+    @property
+    def with_hosts(self) -> str:
+        """The text and all its machines, on one line."""
+        return f"{shortened(self.text, MOST_OF_A_TEXT)}; on {hosts(self.machines)}"
+
 
 def issues(audit: Audit) -> list[Issue]:
     """Return the errors first, then in the policy's order; none of what an exception lets pass, and
@@ -402,9 +405,9 @@ def _issue(audit: Audit, key: _Key, members: list[_Member], line: int | None, le
     # what counts comes before what does not, then the larger shortfall
     group, row, reason = max(members, key=lambda each: (each[1].exit_code, each[2].short or 0))
     count, label = sum(each[0].count for each in members), shortened(row.wanted.label)
-    where = many(count, "machine") if len(members) > 1 else shortened(group.name)
+    where = many(count, "machine") if len(members) > 1 else shortened(group.name, MOST_OF_A_HOST)
     what = f"{rule} of {label} is not known" if is_unknown else f"{label} does not run"
-    worst = f"worst on {shortened(row.machine)}: " if count > 1 else ""
+    worst = f"worst on {hosts([row.machine])}: " if count > 1 else ""
     names = (name for each in members for name in each[0].names)
     return Issue(
         level=level,
@@ -414,7 +417,7 @@ def _issue(audit: Audit, key: _Key, members: list[_Member], line: int | None, le
         key=f"{rule} {Result.UNKNOWN if is_unknown else Result.FAIL} {row.wanted.label}",
         text=f"{what} on {where}: {rule}: {worst}{reason.text}",
         remedy=reason.remedy,
-        machines=tuple(islice(names, _ISSUE_NAMES)),
+        machines=tuple(names),
     )
 
 
@@ -443,9 +446,8 @@ def _github(audit: Audit) -> str:
     for issue in entries[:MOST_SHOWN]:
         where = {} if issue.line is None else {"line": str(issue.line)}
         properties = {"file": issue.path, **where, "title": f"selfhost audit: {issue.rule}"}
-        on = f"; on {', '.join(issue.machines)}" if len(issue.machines) > 1 else ""
-        message = f"{issue.sentence}{shortened(on, MOST_OF_A_TEXT)}"
-        lines.append(_command(issue.level, properties, message))
+        on = f"; on {hosts(issue.machines)}" if len(issue.machines) > 1 else ""
+        lines.append(_command(issue.level, properties, f"{issue.sentence}{on}"))
     if rest := entries[MOST_SHOWN:]:
         message = f"and {many(len(rest), 'more annotation')}: see the other reports of this audit"
         lines.append(_command(rest[0].level, plain, message))
@@ -508,7 +510,7 @@ def _result(issue: Issue, rules: list[str]) -> dict[str, Any]:
     if issue.line is not None:
         place["region"] = {"startLine": issue.line}
     location: dict[str, Any] = {"physicalLocation": place}
-    if names := dict.fromkeys(map(shortened, issue.machines)):
+    if names := dict.fromkeys(hosts([name]) for name in issue.machines):
         location["logicalLocations"] = [
             {"name": name, "kind": "machine", "fullyQualifiedName": name} for name in names
         ]
@@ -551,8 +553,9 @@ def state_of(audit: Audit) -> State:
 
 
 def _nagios(audit: Audit) -> str:
-    """One line of a monitoring plugin (Nagios, Icinga, Naemon, checkmk's MRPE), with performance
-    data: the outcome, then the worst issue with the number of the others.
+    """The line of a monitoring plugin (Nagios, Icinga, Naemon, checkmk's MRPE), with performance
+    data: the outcome, then the worst issue with the number of the others. Each issue follows, as
+    long output, with its machines.
     """
     words, entries = f"{ANSWERS[audit.exit_code][1]}: {scope(audit)}", issues(audit)
     expired = sum(each.use is Use.EXPIRED for each in audit.exceptions)
@@ -575,7 +578,9 @@ def _nagios(audit: Audit) -> str:
     ]
     figures += [f"machines={audit.machines};;;0;", f"problems={len(audit.problems)};0;;0;"]
     figures.append(f"expired_exceptions={expired};0;;0;")
-    return f"{plugin_line(state_of(audit), words)} | {' '.join(figures)}\n"
+    lines = [f"{plugin_line(state_of(audit), words)} | {' '.join(figures)}"]
+    lines += [issue.with_hosts.replace("|", "/") for issue in entries if issue.machines]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def plugin_line(state: State, words: str) -> str:
@@ -607,6 +612,8 @@ def _prometheus(audit: Audit) -> str:
             pairs.append(f'{key}="{shown}"')
         braced = f"{{{','.join(pairs)}}}" if pairs else ""
         lines.append(f"{name}{braced} {value}")
+    # as comments, for a series of each machine would come and go
+    lines += [f"# {issue.with_hosts}" for issue in issues(audit) if issue.machines]
     return "".join(f"{line}\n" for line in lines)
 
 

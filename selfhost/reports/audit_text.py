@@ -35,8 +35,9 @@ ANSWERS: Mapping[int, tuple[str, str]] = {
 }
 # results that break the policy unless it says otherwise
 COUNTED = (Result.FAIL, Result.UNKNOWN)
-# characters of what came in, on a page: longer names and texts are cut
-MOST_OF_A_NAME, MOST_OF_A_TEXT = 120, 1_000
+# characters of what came in, on a page: longer names and texts are cut, names of hosts beyond what
+# DNS allows
+MOST_OF_A_NAME, MOST_OF_A_HOST, MOST_OF_A_TEXT = 120, 253, 1_000
 _DIGITS = 8
 # of each result, the gravest first: its sign, a style of findings that suits, and a title
 _SHOWN_AS = {
@@ -99,6 +100,11 @@ def shortened(text: str, most: int = MOST_OF_A_NAME, *, raw: bool = False) -> st
         return shown
     digest = sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:_DIGITS]
     return f"{shown[: most - _DIGITS - 1]}…{digest}"
+
+
+def hosts(names: Iterable[str]) -> str:
+    """The names of machines, all of them."""
+    return ", ".join(shortened(name, MOST_OF_A_HOST) for name in names)
 
 
 def excepted_words(row: Row, check: str, exemption: Exemption) -> str:
@@ -291,7 +297,7 @@ def _reasons(audit: Audit, result: Result) -> Iterator[Block]:
     if pairs:
         yield from heading(title)
     for group, row in sorted(pairs, key=lambda pair: pair[1].exit_code == 0):
-        name = Span(text=shortened(group.name), style="name")
+        name = Span(text=shortened(group.name, MOST_OF_A_HOST), style="name")
         label = Span(text=shortened(row.wanted.label), style="name")
         ways, warned = _judged_as([row]), _warnings(row) if result is Result.PASS else ""
         yield line(
@@ -314,9 +320,8 @@ def _details(group: MachineGroup, row: Row) -> Iterator[str]:
     of = ""
     if group.count > 1:
         more = group.count - len(group.names)
-        names = [*map(shortened, group.names), *([f"and {more:,} more"] if more else ())]
-        yield f"on {', '.join(names)}"
-        of = f"{shortened(row.machine)}: "
+        yield f"on {hosts(group.names)}{f' and {more:,} more' if more else ''}"
+        of = f"{hosts([row.machine])}: "
     for reason in row.reasons:
         yield f"{of}{shortened(str(reason), MOST_OF_A_TEXT)}"
         if reason.remedy:

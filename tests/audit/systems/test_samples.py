@@ -291,3 +291,37 @@ def test_devices_in_resource_slices_are_unread(tmp_path: Path) -> None:
     assert machines["n"].accelerators is None
     assert "ResourceSlices" in machines["n"].why_unread("accelerators").reason
     assert machines["other"].accelerators == ()
+
+
+def test_a_processor_that_is_named_is_judged_by_its_series(tmp_path: Path) -> None:
+    """Xeon Gold 6338, as Ansible's facts name it, is Ice Lake with AVX-512; of an unknown name and on another architecture nothing is assumed."""
+    facts = {"ansible_memtotal_mb": 257000, "ansible_architecture": "x86_64"}
+    names = {
+        "Intel(R) Xeon(R) Gold 6338 CPU @ 2.00GHz": "avx512f",
+        "Intel(R) Core(TM)2 Duo CPU E8400 @ 3.00GHz": "sse4_2",
+        "Some CPU": None,
+    }
+    for name, least in names.items():
+        answer = {**facts, "ansible_processor": ["0", "GenuineIntel", name]}
+        (machine,) = machines_of(written(tmp_path / "x.json", {"ansible_facts": answer})).values()
+        sets = machine.instruction_sets
+        assert least in sets if sets else least is None, name
+        assert "Core" not in name or "avx" not in (sets or ())
+        assert machine.assumes("instruction_sets") is (least is not None)
+
+
+def test_a_node_is_judged_by_its_cloud_type(tmp_path: Path) -> None:
+    """AWS rents m6i on Xeon Platinum 8375C, m6g on Graviton2; a label that nobody sells tells nothing."""
+    for arch, label, word in (
+        ("amd64", "m6i.2xlarge", "8375C"),
+        ("arm64", "m6g.2xlarge", "Graviton2"),
+        ("arm64", "m6i.2xlarge", None),
+        ("amd64", "bare-metal", None),
+    ):
+        own = {"kubernetes.io/arch": arch, "node.kubernetes.io/instance-type": label}
+        node = {"kind": "Node", "metadata": {"name": "n", "labels": own}}
+        node["status"] = {"capacity": {"cpu": "8", "memory": "32Gi"}}
+        machine = machines_of(written(tmp_path / "node.json", node))["n"]
+        assert (machine.cpu_model is None) is (word is None)
+        assert word is None or word in str(machine.cpu_model)
+        assert machine.assumes("instruction_sets") is (word is not None)
