@@ -11,7 +11,7 @@ from typing import IO
 from ..core.errors import Faults, MachineFileError, Problem
 from ..core.files import Unreadable, open_input, read_some
 from ..core.files import shown as printable
-from ..core.json_text import Entry, read_records
+from ..core.json_text import MAX_SIGNS, MAX_TEXT_BYTES, Entry, read_records
 from ..machine.record import MAX_FILE_BYTES, RECORDED, Machine
 from . import systems
 from .fleet import Fleet, Machines
@@ -47,13 +47,7 @@ def load_machines(
     """
     shown = ", ".join(_STANDARD_INPUT if path == "-" else path for path in paths)
     loader = _Loader(shown, progress)
-    for typed in dict.fromkeys(paths):
-        try:
-            system, path = systems.named(typed)
-        except systems.UnknownSystemError as error:
-            loader.faults.append(Problem(file=typed, message=error.message, remedy=error.remedy))
-            continue
-        loader.read_as(system)
+    for path in dict.fromkeys(paths):
         if path == "-" and stdin is not None:
             loader.add(_STANDARD_INPUT, loader.entries(_STANDARD_INPUT, BytesIO(stdin)))
         elif path == "-":
@@ -118,12 +112,6 @@ class _Loader:
                 remedy = f"name each of them, as in --machines {printable(inner)}"
             self.faults.append(Problem(file=folder, message=message, remedy=remedy))
         return names
-
-    def read_as(self, system: str | None) -> None:
-        """What comes next is of that system, or of any where it is None."""
-        if system != self._reader.system:
-            self.add_rest()
-            self._reader = systems.Reader(system)
 
     def add_file(self, path: str, shown: str | None = None) -> None:
         """The machines of one file, which problems call `shown`."""
@@ -214,28 +202,14 @@ class _Loader:
     def entries(self, file: str, stream: IO[bytes]) -> Iterator[Entry]:
         """The records of a stream: our own, and those that answers of other systems become."""
         start = read_some(stream, systems.START_BYTES)
-        if self._reader.system is not None or systems.is_foreign(start):
-            rest = read_some(stream, max(0, systems.MAX_TEXT_BYTES + 1 - len(start)))
-            yield from self._reader.entries(start + rest, file)
-            return
-        if not systems.may_be_json(start):
-            raise systems.not_read(is_list=False)
-        items = others = 0
-        for entry in read_records(stream, max_record_bytes=MAX_FILE_BYTES, start=start):
-            if entry.place is not None:
-                items += 1
-                others += not isinstance(entry.value, dict)
-            of_others = self._reader.of_value(entry.value, entry.line, file)
-            if of_others is None:
-                yield entry
-                continue
-            for other in of_others:
-                if entry.place is not None:
-                    # of a list, whose lines nobody counts
-                    other.line, other.place = None, f"{entry.place}{other.place or ''}"
-                yield other
-        if others == items > 1:
-            raise systems.not_read(is_list=True)
+        text = systems.text_of_start(start)
+        if text[:1] not in ("", "{", "["):
+            raise Unreadable("is not JSON", systems.what_is_read(), line=1)
+        size, values = MAX_FILE_BYTES, MAX_SIGNS
+        if systems.is_foreign(text):
+            size, values = MAX_TEXT_BYTES, systems.MAX_VALUES
+        for entry in read_records(stream, max_record_bytes=size, max_signs=values, start=start):
+            yield from self._reader.machines(entry, file)
 
     def _keep(self, file: str, entry: Entry, machine: Machine, faults: Faults) -> None:
         """Keep a machine whose name is new."""

@@ -24,7 +24,7 @@ MAX_SIGNS = 1_000_000
 _MAX_LIST_SIGNS = 4 * MAX_SIGNS
 _ONE_A_LINE = "give one record a line: jq -c '.[]' FILE"
 # One character outside of ASCII makes Python keep the whole text in 2 or 4 bytes a character
-MAX_TEXT_BYTES = 65 << 20
+MAX_TEXT_BYTES = 128 << 20
 _BLANKS = " \t\r\n"
 _BLANK_RUN = re.compile(r"[ \t\r\n]*")
 _CHUNK_BYTES = 1 << 20
@@ -157,7 +157,11 @@ class Entry:
 
 
 def read_records(
-    stream: IO[bytes], *, max_record_bytes: int, start: bytes = b""
+    stream: IO[bytes],
+    *,
+    max_record_bytes: int,
+    max_signs: int = MAX_SIGNS,
+    start: bytes = b"",
 ) -> Iterator[Entry]:
     """Read the JSON values of a stream, of which `start` is read already: of one list its items,
     else one a line (JSON Lines), else the one value.
@@ -176,7 +180,7 @@ def read_records(
     first = _entry(number, line, decoder, most)
     if not isinstance(first.value, dict):
         # of several lines, or no object
-        yield Entry(decoder.parse(_joined(number, line, lines, most)))
+        yield Entry(decoder.parse(_joined(number, line, lines, most), max_signs=max_signs))
         return
     second = next(lines, None)
     if second is None:

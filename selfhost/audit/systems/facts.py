@@ -506,10 +506,6 @@ class Answers:
         """The machines of a JSON document; None where it is no answer of this system."""
         return None
 
-    def read_text(self, text: str, file: str) -> list[Entry] | None:
-        """The machines of a text that is no JSON; None where it is no answer of this system."""
-        return None
-
     def rest(self) -> Iterable[tuple[str, Entry]]:
         """Each machine that only all files together tell of, with the file of its first answer."""
         return ()
@@ -532,15 +528,13 @@ class OutOfService(Unreadable):
     """A machine that its system calls down: a policy may leave it out."""
 
 
-def out_of_service(
-    name: str | None, why: str, *, line: int | None = None, place: str | None = None
-) -> Entry:
+def out_of_service(name: str | None, why: str, place: str | None) -> Entry:
     """The fault of a machine that its system calls down. What it stated when it was last seen is
     not what it has.
     """
     remedy = 'bring it back and ask again, or write out_of_service = "skip" in the policy'
     fault = OutOfService(f"{name or 'a machine'}{NOT_JUDGED}{why}", remedy)
-    return Entry(fault=fault, line=line, place=place)
+    return Entry(fault=fault, place=place)
 
 
 def kind_of(value: Any) -> str:

@@ -132,11 +132,6 @@ def _name(facts: Mapping[str, Any], file: str) -> str | None:
 
 # a text or a key of an answer that names a metric
 _QUERY = re.compile(r"(?s).{0,200}\b(?:node_[a-zA-Z]|DCGM_).*")
-_SAMPLE = re.compile(
-    r"([a-zA-Z_:][a-zA-Z0-9_:]*)\s*(?:\{(.*)\})?\s+([^\s{}]+)(?:\s+-?\d+)?\s*(?:#.*)?"
-)
-_LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"')
-_ESCAPES = {"\\n": " ", '\\"': '"', "\\\\": "\\"}
 _DCGM = "install dcgm-exporter, and query DCGM_FI_DEV_FB_FREE, _USED and _RESERVED too"
 _CARD = "DCGM_FI_DEV_FB_"
 # where a host states its own name
@@ -150,7 +145,7 @@ _NAMES = (
 class _Instance:
     """What the series of one instance tell: by metric the labels and the value of each sample."""
 
-    def __init__(self, file: str, instance: str = "") -> None:
+    def __init__(self, file: str, instance: str) -> None:
         self.file = file
         host, colon, port = instance.rpartition(":")
         self.address = host if colon and port.isdecimal() else instance
@@ -177,7 +172,7 @@ class _Instance:
 
 
 class PrometheusAnswers(Answers):
-    """Answers as the HTTP API gives them, alone or as an object by query; or an exporter's text."""
+    """Answers as the HTTP API gives them, alone or as an object by query."""
 
     system = "prometheus"
 
@@ -199,27 +194,6 @@ class PrometheusAnswers(Answers):
             for query, answer in answers.items()
             for fault in self._series(answer, query, file)
         ]
-
-    def read_text(self, text: str, file: str) -> list[Entry] | None:
-        """An exporter's text is of one machine, that of its file."""
-        if not re.match(r"(?:# (?:HELP|TYPE) |node_|DCGM_)", text.lstrip()):
-            return None
-        instance = _Instance(file)
-        faults = []
-        for number, line in enumerate(text.splitlines(), 1):
-            if line.startswith("#") or not line.strip():
-                continue
-            match = _SAMPLE.fullmatch(line.strip()[:100_000])
-            if match is None:
-                fault = Unreadable("is no line of Prometheus' text format")
-                faults.append(Entry(fault=fault, line=number))
-                continue
-            series = {
-                key: re.sub(r'\\[n"\\]', lambda escape: _ESCAPES[escape[0]], value)
-                for key, value in _LABEL.findall(match[2] or "")
-            }
-            instance.add(match[1], series, match[3])
-        return [*faults, Entry(_monitored(instance, machine_name(*instance.names)))]
 
     def awaits(self, file: str) -> bool:
         return file in self._files

@@ -11,11 +11,10 @@ is RealMemory less AllocMem.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ...core import units
-from ...core.files import Unreadable
 from ...core.json_text import Entry
 from ...machine.record import MAX_MEMORY_BYTES
 from .facts import (
@@ -85,7 +84,7 @@ def _node(node: Mapping[str, Any], place: str | None = None, *, is_sliced: bool 
     all_labels = all_labels if isinstance(all_labels, Mapping) else {}
     name = machine_name(entry(node, "metadata", "name"), all_labels.get(_HOST))
     if _ready(node, "status") not in (None, "True"):
-        return out_of_service(name, "Kubernetes calls it NotReady", place=place)
+        return out_of_service(name, "Kubernetes calls it NotReady", place)
     machine = Facts("kubernetes")
     own = {key: all_labels.get(f"kubernetes.io/{key}") for key in ("arch", "os")}
     ready = {"lastHeartbeatTime": _ready(node, "lastHeartbeatTime")}
@@ -256,10 +255,6 @@ def _ready(node: Mapping[str, Any], key: str) -> str | None:
 
 # ------------------------------------------------------------------ Slurm
 
-# which scontrol prints of every node: one that lacks them where the first has them is cut off
-_ALWAYS = ("real_memory", "state", "alloc_memory", "sockets", "start", "allocated")
-_NODE = re.compile(r"(?m)^[ \t]*(?=NodeName=)|\n[ \t]*\n")
-_FIELD = re.compile(r"(?:^|(?<=\s))([A-Z][A-Za-z_]*)=((?:(?!\s[A-Z][A-Za-z_]*=).)*)", re.MULTILINE)
 _GPU = re.compile(r"gpu(?::([A-Za-z0-9_.+-]{1,60}))?:(\d{1,4})(?:\([^)]*\))?", re.ASCII)
 # of slurm.h; a cloud node that is powered down starts when it is asked for. UNKNOWN: the controller
 # has just started and has not heard of the node (sinfo(1), "NODE STATE CODES")
@@ -280,53 +275,25 @@ class SlurmAnswers(Answers):
             are_nodes = [entry(item, "real_memory") is not None for item in items]
             if any(are_nodes) or (items and is_named):
                 return [
-                    _slurm_node(item, place=f"{key}[{number}]")
+                    _slurm_node(item, f"{key}[{number}]")
                     if is_node
                     else self.broken(item, f"{key}[{number}]")
                     for number, (item, is_node) in enumerate(zip(items, are_nodes, strict=True))
                 ]
         return [] if is_named else None
 
-    def read_text(self, text: str, file: str) -> list[Entry] | None:
-        """Lines of one node follow each other; with `-o` there is one."""
-        return list(_slurm_nodes(text)) if text.lstrip().startswith("NodeName=") else None
 
-
-def _slurm_nodes(text: str) -> Iterator[Entry]:
-    table = table_of("slurm")
-    keys, command = table["keys"], table["command"]
-    starts = [match.end() for match in _NODE.finditer(text)]
-    expected: list[str] = []
-    line, counted = 1, 0
-    for start, end in zip(starts, [*starts[1:], len(text)], strict=False):
-        line, counted = line + text.count("\n", counted, start), start
-        # by the keys of its JSON
-        pairs = _FIELD.findall(text[start:end])
-        fields = {keys[key]: value.strip() for key, value in pairs if key in keys}
-        missing = [key for key in expected or ("real_memory",) if key not in fields]
-        if fields and "name" not in fields:
-            yield Entry(fault=Unreadable("has fields of a node without its NodeName"), line=line)
-        elif fields and missing:
-            word = next(word for word, key in keys.items() if key == missing[0])
-            reason = f"the node {plain(fields['name'], 60)} is cut off: it has no {word}"
-            yield Entry(fault=Unreadable(reason, f"ask again: `{command}`"), line=line)
-        elif fields:
-            expected = expected or [key for key in _ALWAYS if key in fields]
-            yield _slurm_node(fields, line=line)
-
-
-def _slurm_node(
-    fields: Mapping[str, Any], *, line: int | None = None, place: str | None = None
-) -> Entry:
+def _slurm_node(fields: Mapping[str, Any], place: str) -> Entry:
     """The record; the fault of a node that is down or does not respond."""
     # since 23.02 a number may be `{"set": true, "infinite": false, "number": 1}`
     node = {key: _number(value) for key, value in fields.items()}
     name, state = machine_name(node.get("name")), node.get("state")
-    states = state if isinstance(state, list) else [state]
-    words = {*_upper(states)}
+    stated = [plain(each) for each in (state[:32] if isinstance(state, list) else [state])]
+    states = [word for each in filter(None, stated) for word in each.upper().split("+")]
+    words = {*states}
     if _DOWN & words:
         why = f"Slurm calls it {'+'.join(sorted(words))}"
-        return out_of_service(name, why, line=line, place=place)
+        return out_of_service(name, why, place)
     machine = Facts("slurm")
     system = (plain(node.get("operating_system")) or "").partition(" ")[0]
     machine.read_rows(node | {"operating_system": system or None})
@@ -340,9 +307,9 @@ def _slurm_node(
         # of several nodes that one host runs (front ends, tests)
         "host": None if host == name else host,
         "features": None if features in ("(null)", "") else features,
-        "state": [word.lower() for word in states if isinstance(word, str)],
+        "state": [word.lower() for word in states],
     }
-    return Entry(machine.record(name, labels("slurm", kept)), line=line, place=place)
+    return Entry(machine.record(name, labels("slurm", kept)), place=place)
 
 
 def _number(value: Any) -> Any:
@@ -350,15 +317,6 @@ def _number(value: Any) -> Any:
         return value
     is_known = value.get("set") is True and value.get("infinite") is not True
     return value.get("number") if is_known else None
-
-
-def _upper(states: list[Any]) -> Iterator[str]:
-    """Words such as IDLE and DRAIN; in text a star means that the node does not respond."""
-    words = [word for state in states[:32] for word in (plain(state) or "").upper().split("+")]
-    for word in filter(None, words):
-        yield word.rstrip("*~#!%$@^-")[:60]
-        if word.endswith("*"):
-            yield "NOT_RESPONDING"
 
 
 def _put_memory(machine: Facts, node: Mapping[str, Any]) -> None:

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from helpers.paths import DATA
-from selfhost.audit import systems
+from selfhost.audit import machines
 from selfhost.audit.entries import Policy
 from selfhost.audit.fleet import Fleet, fitted
 from selfhost.audit.machines import load_machines
@@ -23,14 +23,14 @@ FLEET = DATA / "fleet"
 SAMPLES = sorted(path for path in FLEET.glob("*/*"))
 
 
-def loaded(content: bytes, system: str = "") -> Fleet:
+def loaded(content: bytes) -> Fleet:
     """The fleet that the content of a file gives."""
-    return load_machines(f"{system}-", stdin=content)
+    return load_machines("-", stdin=content)
 
 
-def message(content: bytes, system: str = "") -> str:
+def message(content: bytes) -> str:
     """The one problem of it."""
-    fleet = loaded(content, system)
+    fleet = loaded(content)
     assert not fleet.machines
     (problem,) = (*fleet.problems, *fleet.down)
     return str(problem)
@@ -61,12 +61,10 @@ def test_a_deep_item_is_refused() -> None:
 
 
 def test_a_text_beyond_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stream without end is read no further, and the remedy is to give it in parts."""
-    monkeypatch.setattr(systems, "MAX_TEXT_BYTES", 10_000)
+    """A stream without end is read no further."""
+    monkeypatch.setattr(machines, "MAX_TEXT_BYTES", 10_000)
     assert len(loaded(nodes(*[NODE.replace('"n"', f'"n{i}"') for i in range(100)])).machines) == 100
-    (problem,) = loaded(nodes(*[NODE] * 200)).problems
-    assert "is larger than 10,000 bytes" in problem.message
-    assert "in parts" in (problem.remedy or "")
+    assert "is larger than 10,000 bytes" in message(nodes(*[NODE] * 200))
 
 
 @pytest.mark.parametrize(
@@ -103,18 +101,6 @@ def test_a_broken_item_of_an_answer_is_a_fault_with_its_place() -> None:
     assert not loaded(pods).problems, "other kinds of Kubernetes are no broken nodes"
 
 
-def test_a_text_of_slurm_that_is_cut_off_is_a_fault() -> None:
-    """`scontrol show node` prints the same keys of every node; the pipe broke off within one."""
-    text = (FLEET / "slurm" / "scontrol_show_node.txt").read_bytes()
-    assert not loaded(text.rstrip()).problems, "without its last line's end it is whole"
-    last = text.rindex(b"NodeName=")
-    whole = len(loaded(text).machines)
-    for key in (b"RealMemory=", b"State=", b"AllocTRES="):
-        fleet = loaded(text[: text.index(key, last)])
-        assert len(fleet.machines) == whole - 1, key
-        assert "is cut off" in fleet.problems[0].message, key
-
-
 def test_a_machine_that_is_down_is_not_judged_and_a_drained_one_is() -> None:
     """One rule for all systems: what is down or does not answer is a fault with its name."""
     kubernetes: dict[str, Any] = {"kind": "Node", "metadata": {"name": "n"}, "status": {}}
@@ -137,7 +123,6 @@ def test_a_machine_that_is_down_is_not_judged_and_a_drained_one_is() -> None:
         assert '"n" (' in left_out.notes[0], answer
         assert problem.message.startswith("n"), answer
         assert " is not judged: " in problem.message, answer
-    assert " is not judged: " in message(b"NodeName=n State=IDLE* RealMemory=1\n")
     pressure = {"key": "node.kubernetes.io/memory-pressure", "effect": "NoSchedule"}
     works: list[tuple[Any, str]] = [
         ({**ready, "spec": {"unschedulable": True}}, "cordoned"),
@@ -161,27 +146,16 @@ def out_of_service(wanted: str) -> Policy:
     return read_policy(Document.parse("audit.toml", text.encode()))
 
 
-def test_an_answer_that_is_no_text_says_what_to_do() -> None:
-    """Of another encoding, or compressed."""
-    latin = loaded(nodes(NODE.replace("n", "ü")).decode().encode("latin-1"))
-    assert "UTF-8" in str(latin.problems[0].remedy)
-    assert "unpack" in str(loaded(gzip.compress(nodes(NODE)), "kubernetes:").problems[0].remedy)
-
-
-@pytest.mark.parametrize(
-    ("path", "remedy"),
-    [
-        ("kubernets:-", "did you mean kubernetes:-?"),
-        ("ansibel:facts.json", "did you mean ansible:facts.json?"),
-        ("openstack:-", "one of ansible, kubernetes"),
-        ("nosuch:file", "one of ansible, kubernetes"),
-    ],
-)
-def test_a_system_that_is_not_read_is_refused(path: str, remedy: str) -> None:
-    """With the name that was meant, or all names."""
-    (problem,) = load_machines(path).problems
-    assert problem.message.startswith("no system is called")
-    assert remedy in (problem.remedy or "")
+def test_what_is_no_json_says_what_is_read() -> None:
+    """Slurm's and an exporter's own texts, and what is compressed."""
+    for content in (
+        b"NodeName=n State=IDLE RealMemory=1\n",
+        b"# HELP node_x y\n",
+        gzip.compress(b"{}"),
+    ):
+        (problem,) = loaded(content).problems
+        assert "is not JSON" in problem.message
+        assert "`scontrol show node --json`" in str(problem.remedy)
 
 
 # what must not leave an answer: addresses, serial numbers, accounts, environments
