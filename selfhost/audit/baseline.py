@@ -23,61 +23,50 @@ _BAD = (Result.FAIL, Result.UNKNOWN)
 # a name in it is as long as a person gives one
 _MAX_NAME = 10_000
 _WRITE_IT = "write it by `selfhost audit --format jsonl=FILE`"
+# by machine and label what became of it, and the findings that failed
+_Earlier = Mapping[tuple[str, str], tuple[Result, frozenset[str]]]
 
 
 class Baseline(Record):
     """What an earlier audit said: by machine and label, each row's result and failed findings."""
 
     file: str
-    rows: Mapping[tuple[str, str], tuple[Result, frozenset[str]]]
+    rows: _Earlier
 
 
 def read_baseline(path: str) -> Baseline:
     """The earlier audit in a file. `InputError` has file and line."""
     rows: dict[tuple[str, str], tuple[Result, frozenset[str]]] = {}
     faults = Faults(path)
+    number = 0
     try:
-        lines = text_of(read_file(path, MAX_BASELINE_BYTES, input_allowed=True)).splitlines()
-    except Unreadable as error:
-        raise InputError([_problem(path, error)]) from None
-    for number, line in enumerate(lines, 1):
-        try:
+        for line in text_of(read_file(path, MAX_BASELINE_BYTES, input_allowed=True)).splitlines():
+            number += 1
             rows.update(_row(line))
-        except Unreadable as error:
-            faults.append(_problem(path, error, number))
-            if faults.full:
-                break
+    except Unreadable as error:
+        remedy = error.remedy or _WRITE_IT
+        faults.append(Problem(file=path, line=number or None, message=error.reason, remedy=remedy))
     if not faults and not rows:
-        faults.append(_problem(path, Unreadable("holds no row of an audit")))
+        message = "holds no row of an audit"
+        faults.append(Problem(file=path, message=message, remedy=_WRITE_IT))
     if faults:
         raise InputError(faults.problems)
     return Baseline(file=path, rows=rows)
 
 
-def _problem(path: str, error: Unreadable, line: int | None = None) -> Problem:
-    remedy = error.remedy or _WRITE_IT
-    return Problem(file=path, line=line, message=error.reason, remedy=remedy)
-
-
-def _row(line: str) -> dict[tuple[str, str], tuple[Result, frozenset[str]]]:
-    """The row of a line, none of one that is of no machine. Raises `Unreadable`, which begins with
-    the key.
-    """
+def _row(line: str) -> _Earlier:
+    """The row of a line, none of one that is of no machine. Raises `Unreadable`."""
     row = Decoder().parse(line)
     if not isinstance(row, dict) or "schema" in row:
         raise Unreadable("is no row of an audit: JSON Lines have one object a line")
     if row.get("problem") is not None or row.get("exception") is not None:
         return {}
-    for key in ("machine", "label"):
-        name = row.get(key)
-        if not isinstance(name, str) or not 0 < len(name) <= _MAX_NAME:
-            raise Unreadable(f"{key}: {'is missing' if name is None else 'must be a name'}")
-    result, failed = row.get("result"), row.get("failed")
-    if not isinstance(result, str) or result not in _RESULTS:
-        raise Unreadable(f"result: is none of {', '.join(_RESULTS)}")
-    if not isinstance(failed, list) or not all(isinstance(name, str) for name in failed):
-        raise Unreadable("failed: must be a list of names")
-    return {(row["machine"], row["label"]): (_RESULTS[result], frozenset(failed))}
+    names, failed = [row.get("machine"), row.get("label")], row.get("failed")
+    if not all(isinstance(name, str) and 0 < len(name) <= _MAX_NAME for name in names):
+        raise Unreadable("is no row of an audit: machine and label must be names")
+    if row.get("result") not in [*_RESULTS] or not isinstance(failed, list):
+        raise Unreadable(f"is no row of an audit: result is none of {', '.join(_RESULTS)}")
+    return {(row["machine"], row["label"]): (_RESULTS[row["result"]], frozenset(map(str, failed)))}
 
 
 def since(audit: Audit, baseline: Baseline, names: Iterable[str]) -> Audit:
@@ -88,13 +77,10 @@ def since(audit: Audit, baseline: Baseline, names: Iterable[str]) -> Audit:
     them is a problem: nobody can say how it fares.
     """
     known = {*names, *(problem.message.partition(NOT_JUDGED)[0] for problem in audit.problems)}
+    message = f"{NOT_JUDGED}it is in the baseline, and not here any more"
+    remedy = "bring its record back; if the machine is gone for good, write the baseline anew"
     gone = [
-        Problem(
-            file=baseline.file,
-            message=f"{name}{NOT_JUDGED}it is in the baseline, and not here any more",
-            remedy="bring its record back; if the machine is gone for good, write the baseline"
-            " anew",
-        )
+        Problem(file=baseline.file, message=f"{name}{message}", remedy=remedy)
         for name in dict.fromkeys(machine for machine, _ in baseline.rows)
         if name not in known
     ]
@@ -120,17 +106,14 @@ def change_of(row: Row, baseline: Baseline) -> Change | None:
     """What became of a row since the baseline; None where nothing did. A row that the baseline does
     not have is new where it fails or is unknown, else unchanged.
     """
-    earlier = baseline.rows.get((row.machine, row.wanted.label))
+    earlier, failed = baseline.rows.get((row.machine, row.wanted.label), (Result.PASS, frozenset()))
     is_bad = row.result in _BAD
-    if earlier is None:
-        return Change.NEW if is_bad else None
-    earlier_result, failed = earlier
-    if earlier == (row.result, frozenset(row.failed)):
+    is_known = (row.machine, row.wanted.label) in baseline.rows
+    if (earlier, failed) == (row.result, frozenset(row.failed)) or not (is_known or is_bad):
         return None
     if not is_bad:
-        return Change.FIXED if earlier_result in _BAD else Change.CHANGED
+        return Change.FIXED if earlier in _BAD else Change.CHANGED
+    is_worse = earlier not in _BAD
     if row.result is Result.FAIL:
-        is_worse = earlier_result is not Result.FAIL or not failed.issuperset(row.failed)
-    else:
-        is_worse = earlier_result not in _BAD
+        is_worse = earlier is not Result.FAIL or not failed.issuperset(row.failed)
     return Change.NEW if is_worse else Change.CHANGED

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from fnmatch import fnmatchcase
@@ -21,7 +20,6 @@ MAX_POLICY_BYTES = 6 << 20
 BOUNDS: Mapping[str, Callable[[int, int], bool]] = {
     ">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt
 }  # fmt: skip
-_GLOB_LETTERS = re.compile(r"[*?[]")
 # of an entry of `Policy.models`: its index, the key, what is wrong, what to write instead
 Fault = tuple[int, str, str, str | None]
 
@@ -61,24 +59,16 @@ class Selector(Record):
     pattern: str
     key: str | None = None
 
-    @property
-    def names_one_host(self) -> bool:
-        """Whether it gives one machine's name, without a glob."""
-        return self.kind == "host" and not _GLOB_LETTERS.search(self.pattern)
-
     def __str__(self) -> str:
         return f"{self.kind}:{'' if self.key is None else f'{self.key}='}{self.pattern}"
 
 
 class StatedFact(Record):
-    """One of the `facts` of a `[[class]]`: `value` as `machine.changes.value_of` reads the `text`.
-    `overrides`: it counts even where the fact was read.
-    """
+    """One of the `facts` of a `[[class]]`: `value` as `machine.changes.value_of` reads the `text`."""
 
     key: str
     text: str
     value: Any
-    overrides: bool = False
 
 
 class MachineClass(Record):
@@ -86,8 +76,7 @@ class MachineClass(Record):
 
     `labels` are globs by label, `memory_total` bounds such as `(">=", 16106127360)` on the
     hardware's memory in bytes. `memory` is the basis on which its machines are judged, `total` or
-    `available`; None: the usual one. `facts` stand where its machines' records have none, or
-    something else that may be replaced.
+    `available`; None: the usual one. `facts` stand where its machines' records have none.
     """
 
     name: str
@@ -109,7 +98,10 @@ class MachineClass(Record):
         """
         size, labels = machine.memory_total_bytes, machine.labels
         conditions = [
-            *(key in labels and matches(labels[key], glob) for key, glob in self.labels.items()),
+            *(
+                key in labels and fnmatchcase(labels[key], glob)
+                for key, glob in self.labels.items()
+            ),
             self.architecture is None or machine.architecture in (None, self.architecture),
             *(size is None or BOUNDS[sign](size, bound) for sign, bound in self.memory_total),
         ]
@@ -192,10 +184,10 @@ class Policy(Record):
 
     def _selects(self, selector: Selector, machine: Machine) -> bool | None:
         if selector.kind == "host":
-            return matches(machine.name, selector.pattern)
+            return fnmatchcase(machine.name, selector.pattern)
         if selector.key is not None:
             label = machine.labels.get(selector.key)
-            return label is not None and matches(label, selector.pattern)
+            return label is not None and fnmatchcase(label, selector.pattern)
         each = self.class_of(selector)
         return False if each is None else each.holds(machine)
 
@@ -220,11 +212,3 @@ class Policy(Record):
             is_of_members = self.models[index].members and key not in ("machines", "severity")
             tables[index].problem("models" if is_of_members else key, message, remedy)
         return document.problems
-
-
-def matches(text: str, glob: str) -> bool:
-    """As `fnmatchcase`, which reads each of thousands of globs anew: most differ from the text
-    before their first sign.
-    """
-    start = _GLOB_LETTERS.split(glob, maxsplit=1)[0]
-    return text == glob if start == glob else text.startswith(start) and fnmatchcase(text, glob)

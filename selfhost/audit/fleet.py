@@ -15,10 +15,10 @@ from typing import Any
 from ..core.errors import Faults, Problem
 from ..core.records import FrozenDict, Record
 from ..core.tables import shipped_table
-from ..core.units import binary
 from ..machine.changes import filled_disks, own_sets, with_implied
 from ..machine.record import MAX_TEXT, Machine
-from .entries import Policy, Selector, StatedFact
+from .entries import MachineClass, Policy, Selector, StatedFact
+from .policy import FACT_KEYS
 from .record import listed
 from .systems.facts import NOT_JUDGED
 
@@ -238,111 +238,64 @@ def _duration(seconds: float) -> str:
 
 # ------------------------------------------------------------------ facts of classes
 
-# the fact of each key of a class, in the order in which they are put; `reserve` is memory that the
-# policy keeps back
-_FACTS = {
-    "architecture": "architecture",
-    "system": "system",
-    "memory": "memory_total_bytes",
-    "bandwidth": BANDWIDTH,
-    "gpu": "accelerators",
-    "disk": "disks",
-    "reserve": "memory_limit_bytes",
-    "cores": "cpu_cores_usable",
-    "instruction_sets": "instruction_sets",
-}
-
 
 def _with_facts(policy: Policy, machines: Machines) -> tuple[Machines, list[str]]:
     """The machines with the facts of their classes, of each key that of the first class that states
     it; and a sentence for each fact that counts.
     """
     document = policy.document()
-    sources = []
+    counts: Counter[str] = Counter()
+    facts: list[tuple[MachineClass, StatedFact, str]] = []
     for index, each in enumerate(policy.classes):
         line = document.line(("class", index, "facts"))
         place = policy.file if line is None else f"{policy.file}:{line}"
-        sources.append(f"stated by the policy, {place} (class {each.name})")
-    counts: Counter[tuple[str, str]] = Counter()
+        source = f"stated by the policy, {place} (class {each.name})"
+        facts += [(each, fact, source) for fact in each.facts]
     changed = Machines()
     for machine in machines:
-        stated: dict[str, tuple[StatedFact, str]] = {}
-        for each, source in zip(policy.classes, sources, strict=True):
-            if each.facts and each.holds(machine):
-                stated = {fact.key: (fact, source) for fact in each.facts} | stated
-        machine, keys = _filled(machine, stated)
-        counts.update((key, stated[key][1]) for key in keys)
+        own = [(fact, source) for each, fact, source in facts if each.holds(machine)]
+        for key, (name, _) in FACT_KEYS.items():
+            stated = next((pair for pair in own if pair[0].key == key), None)
+            if stated is None:
+                continue
+            if values := _values(machine, name, stated[0].value):
+                machine = _with_values(machine, values, stated[1])
+                counts[f"{key}: {stated[0].text}, {stated[1]}"] += 1
         changed.add(machine)
     notes = []
-    for each, source in zip(policy.classes, sources, strict=True):
-        for fact in each.facts:
-            if count := counts[fact.key, source]:
-                number = "1 machine" if count == 1 else f"{count:,} machines"
-                instead = ", in place of what was read" if fact.overrides else ""
-                notes.append(f"{fact.key} of {number}: {fact.text}, {source}{instead}")
+    for said, count in counts.items():
+        key, _, rest = said.partition(": ")
+        notes.append(f"{key} of {'1 machine' if count == 1 else f'{count:,} machines'}: {rest}")
     return changed, notes
 
 
-def _filled(
-    machine: Machine, stated: Mapping[str, tuple[StatedFact, str]]
-) -> tuple[Machine, list[str]]:
-    """The machine with the facts that it lacks, which are no longer assumed, and the keys of those
-    that count for it. `stated` has by key the fact and the policy's line.
-    """
-    used = []
-    for key, fact in _FACTS.items():
-        if key not in stated:
-            continue
-        each, source = stated[key]
-        is_open = getattr(machine, fact) is None or fact in machine.assumed or each.overrides
-        values = _values(machine, each) if is_open or key == "reserve" else {}
-        if key == "instruction_sets" and not is_open:
-            values = _unread_sets(machine, each.value)
-        if not values:
-            continue
-        if key == "reserve":
-            before = machine.sources.get(fact, "the memory in all")
-            source = f"{before}; less {binary(each.value)} that is kept back, {source}"
-        sources = {**machine.sources, **dict.fromkeys(values, source[:MAX_TEXT])}
-        assumed = tuple(name for name in machine.assumed if name.partition(".")[0] not in values)
-        machine = machine.replace(**values, sources=sources, assumed=assumed)
-        used.append(key)
-    return machine, used
+def _with_values(machine: Machine, values: Mapping[str, Any], source: str) -> Machine:
+    sources = {**machine.sources, **dict.fromkeys(values, source[:MAX_TEXT])}
+    assumed = tuple(name for name in machine.assumed if name.partition(".")[0] not in values)
+    return machine.replace(**values, sources=sources, assumed=assumed)
 
 
-def _unread_sets(machine: Machine, names: tuple[str, ...]) -> dict[str, Any]:
-    """Beside sets that were read those that are not known to be absent."""
-    unread = {entry.fact for entry in machine.unread}
-    own = own_sets(names, machine.architecture)
-    added = [name for name in own if f"instruction_sets.{name}" in unread]
-    return {"instruction_sets": (*(machine.instruction_sets or ()), *added)} if added else {}
-
-
-def _values(machine: Machine, stated: StatedFact) -> dict[str, Any]:
+def _values(machine: Machine, fact: str, value: Any) -> dict[str, Any]:
     """The facts of a machine that a stated one changes; {} where it says nothing of it."""
-    fact, value = _FACTS[stated.key], stated.value
-    limit, free = machine.memory_limit_bytes, machine.memory_available_bytes
-    match stated.key:
-        case "memory":
-            is_lower = not stated.overrides and limit is not None and limit < value
-            values = {fact: value, "memory_limit_bytes": limit if is_lower else value}
-            return values | ({"memory_available_bytes": None} if stated.overrides else {})
-        case "reserve":
-            # the limit is that much lower, whatever was read of it
-            most = machine.memory_total_bytes if limit is None else limit
-            if most is None:
-                return {}
-            limit = max(0, most - value)
-            lower_free = {} if free is None else {"memory_available_bytes": min(free, limit)}
-            return {fact: limit} | lower_free
+    read = getattr(machine, fact)
+    if read is not None and fact not in machine.assumed:
+        # beside sets that were read those that are not known to be absent
+        names = own_sets(value, machine.architecture) if fact == "instruction_sets" else ()
+        unread = {each.fact for each in machine.unread}
+        added = [name for name in names if f"{fact}.{name}" in unread]
+        return {fact: (*read, *added)} if added else {}
+    match fact:
+        case "memory_total_bytes":
+            limit = machine.memory_limit_bytes
+            return {fact: value, "memory_limit_bytes": min(value, limit or value)}
         case "instruction_sets":
             # a class may hold machines of several architectures: each gets those of its own
             names = own_sets(value, machine.architecture)
             is_of_others = value and not names
             return {} if is_of_others else {fact: with_implied(names, machine.architecture)}
-        case "disk":
+        case "disks":
             return {fact: filled_disks(machine.disks, value)}
-        case "bandwidth":
+        case "memory_bandwidth_bytes_per_second":
             how = {"memory_bandwidth_how": None, "memory_bandwidth_bound": None}
             return {fact: value[0], **how}
     return {fact: value}

@@ -57,18 +57,17 @@ _ASKED: Mapping[str, tuple[Any, dict[str, Any], str]] = {
     "audio_seconds": (Table.integer, {"minimum": 1, "maximum": 10**7}, "{} seconds of audio"),
     "draft": (Table.string, {}, "drafted by {}"),
 }
-# the facts of a class: the keys of `--set` and `reserve`, with what to write where the advice of
-# `--set` is another
-FACT_KEYS: Mapping[str, str | None] = {
-    "architecture": None,
-    "system": None,
-    "memory": '"64GiB"',
-    "bandwidth": '"80GB/s"',
-    "gpu": '"24GiB", "2x24GiB:NAME:900GB/s" or a name with its maker',
-    "disk": '"500GB"',
-    "reserve": '"4GiB"',
-    "cores": "8",
-    "instruction_sets": '["avx2", "f16c"]',
+# the facts of a class by their keys, those of `--set`, in the order in which they are put; with what
+# to write where the advice of `--set` is another
+FACT_KEYS: Mapping[str, tuple[str, str | None]] = {
+    "architecture": ("architecture", None),
+    "system": ("system", None),
+    "memory": ("memory_total_bytes", '"64GiB"'),
+    "bandwidth": ("memory_bandwidth_bytes_per_second", '"80GB/s"'),
+    "gpu": ("accelerators", '"24GiB", "2x24GiB:NAME:900GB/s" or a name with its maker'),
+    "disk": ("disks", '"500GB"'),
+    "cores": ("cpu_cores_usable", "8"),
+    "instruction_sets": ("instruction_sets", '["avx2", "f16c"]'),
 }
 
 
@@ -208,43 +207,29 @@ def _read_bounds(table: Table, key: str) -> tuple[tuple[str, int], ...]:
 
 
 def _read_facts(table: Table | None) -> tuple[StatedFact, ...]:
-    """What a class states of its machines, in the order of `FACT_KEYS`."""
+    """What a class states of its machines."""
     if table is None:
         return ()
-    texts = {
-        key: table.string(key) for key in FACT_KEYS if key not in ("cores", "instruction_sets")
-    }
+    texts = {key: table.string(key) for key in [*FACT_KEYS][:-2]}
     cores = table.number("cores")
     texts["cores"] = None if cores is None else f"{cores:g}"
     texts["instruction_sets"] = ",".join(table.strings("instruction_sets")) or None
-    override = table.strings(
-        "override", choices=tuple(key for key in FACT_KEYS if key != "reserve")
-    )
-    for index, key in enumerate(override):
-        if key not in table:
-            remedy = f"state {key}, or leave it out here"
-            place = (*table.path, "override", index)
-            table.document.add(place, f'"{key}" is not among the facts', remedy)
     table.close()
     facts = []
     for key, text in texts.items():
         try:
             if text is not None:
-                value = value_of("memory" if key == "reserve" else key, text)
-                facts.append(StatedFact(key=key, text=text, value=value, overrides=key in override))
+                facts.append(StatedFact(key=key, text=text, value=value_of(key, text)))
         except SettingError as error:
-            fault = error.problems[0]
-            table.problem(key, fault.message, _remedy_in_policy(key, fault.remedy))
+            message, remedy = error.problems[0].message, error.problems[0].remedy
+            example = FACT_KEYS[key][1]
+            if remedy and example and (key == "gpu" or "=" in remedy):
+                # the advice is of the command line
+                near, is_else, _ = remedy.partition(" Else ")
+                remedy = f"{near} Else " if is_else else ""
+                remedy += f"write {key} = {example}"
+            table.problem(key, message, remedy)
     return tuple(facts)
-
-
-def _remedy_in_policy(key: str, remedy: str | None) -> str | None:
-    """What to write in a policy, where the advice is of the command line."""
-    example = FACT_KEYS[key]
-    if remedy is None or example is None or not (key == "gpu" or "=" in remedy):
-        return remedy
-    near, is_else, _ = remedy.partition(" Else ")
-    return f"{near} Else write {key} = {example}" if is_else else f"write {key} = {example}"
 
 
 def _read_selectors(table: Table, classes: Sequence[str]) -> tuple[Selector, ...]:

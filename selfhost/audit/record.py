@@ -288,25 +288,16 @@ def _weight(policy: Policy, wanted: Wanted, result: Result) -> int:
 
 
 class Exceptions:
-    """The policy's exceptions, and how many rows each covers, or would if it were in force.
-
-    They are found by the model's name and, where a selector gives it without a glob, by the
-    machine's: a policy may state thousands.
-    """
+    """The policy's exceptions, and how many rows each covers, or would if it were in force."""
 
     def __init__(self, policy: Policy, today: str) -> None:
         self._policy, self._today = policy, today
-        self._exemptions = exemptions = policy.exceptions
-        self._rows = [0] * len(exemptions)
+        self._exemptions = policy.exceptions
+        self._rows = [0] * len(policy.exceptions)
         self._concerned: set[int] = set()
-        self._by_host: dict[tuple[str, str], list[int]] = {}
         self._by_model: dict[str, list[int]] = {}
-        for number, each in enumerate(exemptions):
-            if each.machines and all(selector.names_one_host for selector in each.machines):
-                for host in {selector.pattern for selector in each.machines}:
-                    self._by_host.setdefault((each.model, host), []).append(number)
-            else:
-                self._by_model.setdefault(each.model, []).append(number)
+        for number, each in enumerate(policy.exceptions):
+            self._by_model.setdefault(each.model, []).append(number)
 
     def concerning(self, model: str, machine: Machine) -> tuple[int, ...]:
         """The numbers of those for a model that is judged on the machine, in the policy's order."""
@@ -315,9 +306,8 @@ class Exceptions:
             for number in self._by_model.get(model, ())
             if self._policy.selects(self._exemptions[number].machines, machine)
         ]
-        numbers += self._by_host.get((model, machine.name), ())
         self._concerned.update(numbers)
-        return tuple(sorted(numbers))
+        return tuple(numbers)
 
     def about(self, numbers: Sequence[int], checks: Container[str]) -> tuple[int, ...]:
         """Those of these exceptions that are for one of the checks."""
