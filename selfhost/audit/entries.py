@@ -64,7 +64,7 @@ class Selector(Record):
 
 
 class StatedFact(Record):
-    """One of the `facts` of a `[[class]]`: `value` as `machine.changes.value_of` reads the `text`."""
+    """One of the `facts` of a class: the text and its value, as `changes.value_of` reads it."""
 
     key: str
     text: str

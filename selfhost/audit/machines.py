@@ -178,11 +178,7 @@ class _Loader:
             )
             return None
         try:
-            return Machine.from_json(
-                entry.value,
-                file,
-                unnamed=_UNNAMED,
-            )
+            return Machine.from_json(entry.value, file, unnamed=_UNNAMED)
         except MachineFileError as error:
             faults.extend(error, line=entry.line, place=entry.place)
             return None

@@ -57,7 +57,7 @@ _ASKED: Mapping[str, tuple[Any, dict[str, Any], str]] = {
     "audio_seconds": (Table.integer, {"minimum": 1, "maximum": 10**7}, "{} seconds of audio"),
     "draft": (Table.string, {}, "drafted by {}"),
 }
-# the facts of a class by their keys, those of `--set`, in the order in which they are put; with what
+# the facts of a class by their keys, those of `--set`, in the order in which they are put; and what
 # to write where the advice of `--set` is another
 FACT_KEYS: Mapping[str, tuple[str, str | None]] = {
     "architecture": ("architecture", None),
