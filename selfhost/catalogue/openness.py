@@ -25,11 +25,6 @@ _PARTS = ("weights", "inference_code", "training_code", "training_data", "paper"
 _UNCONFIRMED = ("general knowledge", "our judgement")
 
 
-# a license with a version: the family, the version, what follows it; `BSD-3-Clause` counts its
-# clauses and has none
-_VERSIONED = r"(.+?)-([0-9]+(?:\.[0-9]+)+[a-z]?)((?:-.+)?)"
-
-
 # more ways to combine licenses than anybody means
 MOST_CHOICES = 256
 _HOW = (
@@ -321,48 +316,21 @@ def satisfies(license_id: str, wanted: str) -> bool:
     """True when some choice that `license_id` leaves is among the wanted licenses and meets one
     wanted choice whole.
 
-    `Apache-2.0` satisfies `Apache-2.0 OR MIT` and `Apache-1.1+`; `MIT AND CC-BY-4.0` satisfies
-    neither `MIT` nor `MIT OR Apache-2.0`; `GPL-2.0-or-later` satisfies `GPL-3.0-only`, for whoever
-    gets it may choose.
+    `Apache-2.0` satisfies `Apache-2.0 OR MIT`; `MIT AND CC-BY-4.0` satisfies neither `MIT` nor
+    `MIT OR Apache-2.0`. A later version is another license: `Apache-2.0+` means 2.0.
     """
-    want = choices_of(wanted)
-    acceptable = frozenset[str]().union(*want)
-    return any(
-        all(any(_is_same(own, each) for each in acceptable) for own in choice)
-        and any(all(any(_is_same(own, each) for own in choice) for each in whole) for whole in want)
-        for choice in choices_of(license_id)
+    own, want = (
+        [frozenset(map(_this_version, choice)) for choice in choices_of(expression)]
+        for expression in (license_id, wanted)
     )
+    acceptable = frozenset[str]().union(*want)
+    return any(choice <= acceptable and any(whole <= choice for whole in want) for choice in own)
 
 
-def _is_same(own: str, wanted: str) -> bool:
-    """Whether both can be one license: equal, or with a version that both leave open."""
-    family, version, own_later = _versioned(own)
-    wanted_family, wanted_version, wanted_later = _versioned(wanted)
-    if own == wanted or family != wanted_family:
-        return own == wanted
-    if version == wanted_version or (own_later and wanted_later):
-        return True
-    return (wanted_later and version > wanted_version) or (own_later and version < wanted_version)
-
-
-def _versioned(expression: str) -> tuple[str, list[tuple[int, str]], bool]:
-    """The family of a license, its version, and whether any later version may be taken in its
-    place.
-
-    What a later version is SPDX leaves to the reader (OrLaterOperator of the model 3.0.1): here the
-    same name, and the same words after the number, with a higher number. A license without a
-    version has no later one.
-    """
+def _this_version(expression: str) -> str:
     license_id, _, exception = expression.partition(" with ")
-    later = license_id.endswith(("+", "-or-later"))
     plain = license_id.removesuffix("+").removesuffix("-or-later").removesuffix("-only")
-    # what a LicenseRef calls a version is its author's business
-    match = None if plain.startswith("licenseref-") else re.fullmatch(_VERSIONED, plain)
-    if match is None:
-        return f"{plain} with {exception}", [], later
-    numbers = re.findall(r"(\d+)([a-z]?)", match[2])
-    version = [(int(number), letter) for number, letter in numbers]
-    return f"{match[1]}{match[3]} with {exception}", version, later
+    return f"{plain} with {exception}"
 
 
 def remedy_of_id(text: str) -> str:
