@@ -51,8 +51,6 @@ _SERVED = pattern(
 )
 # Amazon Bedrock's id of a model: `us.amazon.nova-pro-v1:0`, `meta.llama3-1-70b-instruct-v1:0`
 _BEDROCK = pattern(r"(?:(?:us|eu|apac|jp|au|global)\.)?[a-z0-9]+\.([a-z][^/]+?)(?:-v[1-9])?:\d")
-# Cyrillic letters that look like Latin ones: Unicode's confusables.txt, the lower-case pairs
-_LOOKALIKES = str.maketrans("асеіјорѕхуԁһѵԛԝк", "aceijopsxydhvqwk")
 
 
 def named_in_command(typed: str) -> str | None:
@@ -125,12 +123,12 @@ def in_latin_letters(typed: str, catalogue: Catalogue) -> str | None:
         return None
     from unicodedata import normalize
 
-    text = normalize("NFKC", typed).lower().translate(_LOOKALIKES)
+    text = normalize("NFKC", typed).lower()
     spelled = catalogue.common("families").get("spelled") or {}
     pairs = [(other, latin) for latin, others in spelled.items() for other in others]
     # the longest first: 通义千问 holds 千问
     for other, latin in sorted(pairs, key=lambda pair: (-len(pair[0]), pair)):
-        text = text.replace(other.translate(_LOOKALIKES), latin)
+        text = text.replace(other, latin)
     return text if text.isascii() else None
 
 

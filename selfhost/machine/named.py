@@ -285,11 +285,11 @@ def _not_sold_with(row: Mapping[str, Any], gib: float) -> Exception:
 def _guest(about: Description) -> tuple[Machine, str]:
     parts = _Parts(about)
     counts = (about.numbers.get(name) for name in ("vcpus", "threads", "cores"))
-    stated = next(filter(None, counts), 0)
-    if about.ram_gib is None and not (parts.processor and stated):
+    stated, ram_gib = next(filter(None, counts), 0), about.ram_gib or 0
+    if not ram_gib and not (parts.processor and stated):
         raise refusal("guest", about.text)
-    usable = stated or max(1, round((about.ram_gib or 0) / _USUAL_GIB_OF_A_PROCESSOR))
-    gib = about.ram_gib or usable * _USUAL_GIB_OF_A_PROCESSOR
+    usable = stated or max(1, round(ram_gib / _USUAL_GIB_OF_A_PROCESSOR))
+    gib = ram_gib or usable * _USUAL_GIB_OF_A_PROCESSOR
     facts: dict[str, Any] = {
         "system": about.system or "linux",
         "architecture": parts.architecture,
@@ -298,9 +298,9 @@ def _guest(about: Description) -> tuple[Machine, str]:
         "cpu_cores_physical": usable,
         "accelerators": parts.accelerators,
     }
-    assumed = ["architecture", _BANDWIDTH, *(["accelerators"] if not parts.accelerators else [])]
-    assumed += [] if stated else ["cpu_cores_usable", "cpu_cores_physical"]
-    assumed += [] if about.ram_gib else ["memory_total_bytes"]
+    assumed = ["architecture", _BANDWIDTH, *["accelerators"] * (not parts.accelerators)]
+    assumed += ["cpu_cores_usable", "cpu_cores_physical"] * (not stated)
+    assumed += ["memory_total_bytes"] * (not ram_gib)
     kind = "a container" if about.scope == "container" else "a virtual machine"
     beside = [f"{usable} processor{'s' * (usable > 1)}", *(each.label for each in about.cards)]
     name = f"{kind} with {' and '.join(beside)}"
@@ -364,8 +364,10 @@ class _Parts:
         if self.cards is not None or self.processor is None:
             sizes = [card.memory_total_bytes or 0 for card in self.accelerators]
             return float(max(of_class, _USUAL_RAM_GIB, round(sum(sizes) / units.GIB)))
-        of_series = self.series and (self.series.on_package_gib or self.series.memory_gib)
-        return float((self.chip and self.chip.memory_gib) or of_series or of_class)
+        series, chip = self.series, self.chip
+        sold = [series.on_package_gib, series.memory_gib] if series else []
+        own = [chip.memory_gib, *sold] if chip else sold
+        return float(next(filter(None, own), of_class))
 
     def most_bytes(self, about: Description) -> int | None:
         """The most RAM that it is sold with, where its RAM is assumed."""
@@ -467,14 +469,14 @@ def _assumed(about: Description, parts: _Parts) -> list[str]:
     assumed, has_no_word = list[str](), about.ram_gib is None
     if not parts.row:
         is_cards_alone = parts.processor is None and has_no_word
-        has_gpu = parts.cards or about.vram_gib or about.has_no_card
-        assumed += [] if has_gpu else ["accelerators"]
+        has_gpu = any((parts.cards, about.vram_gib, about.has_no_card))
+        assumed += ["accelerators"] * (not has_gpu)
         if about.system is None and (parts.cards is None or is_cards_alone):
             assumed.append("system")
-        assumed += ["architecture", "memory_limit_bytes"] if is_cards_alone else []
-        assumed += ["cpu_model"] if parts.processor == _UNNAMED_PROCESSOR else []
-    on_package = parts.series is not None and parts.series.on_package_gib is not None
-    return assumed + (["memory_total_bytes"] if has_no_word and not on_package else [])
+        assumed += ["architecture", "memory_limit_bytes"] * is_cards_alone
+        assumed += ["cpu_model"] * (parts.processor == _UNNAMED_PROCESSOR)
+    is_on_package = parts.series is not None and parts.series.on_package_gib is not None
+    return assumed + ["memory_total_bytes"] * (has_no_word and not is_on_package)
 
 
 def _with_cores(machine: Machine, about: Description) -> Machine:
@@ -506,7 +508,7 @@ def _title(about: Description, parts: _Parts) -> str:
     elif about.vram_gib is not None:
         names += [card.name for card in parts.accelerators]
     title, what = parts.row.get("title", "a machine"), " and ".join(filter(None, names))
-    if not what and not parts.row and about.ram_gib is not None:
+    if about.ram_gib is not None and not any((what, parts.row)):
         return f"a computer with {about.ram_gib:g} GB of RAM"
     return f"{title} with {what}" if what else title
 
@@ -519,8 +521,8 @@ def _doubts(about: Description, parts: _Parts) -> Iterator[str]:
         yield "Windows is assumed."
     if about.vram_gib is not None:
         yield "Which GPU it is is not told, so that its speed is a wide guess."
-    elif series and series.graphics and not (parts.cards or about.has_no_card or parts.row):
-        yield f"The GPU inside it is left aside: --gpu '{series.graphics}' counts it."
+    elif series and series.graphics and not any((parts.cards, about.has_no_card, parts.row)):
+        yield f"The GPU inside it counts with --gpu '{series.graphics}' alone."
     if about.ram_gib is None and len(sizes) > 1:
         yield f"Otherwise name it: {', '.join(f'{size:g} GB' for size in sizes[1:])}."
 

@@ -666,12 +666,12 @@ def _take_numbers(about: Description) -> None:
 def _take_unnamed_gpu(about: Description) -> None:
     """Take a GPU of which its memory and perhaps its maker are told, `8gb vram`, `amd gpu 16gb`."""
     says_gpu = _take_words_for_gpus(about)
-    if about.cards_at or about.has_no_card or about.chip is not None or "shared" in about.product:
+    if any((about.cards_at, about.has_no_card, about.chip)) or "shared" in about.product:
         about.vram_gib = None
     elif about.vram_gib is None and (says_gpu or about.gpu_maker == "nvidia"):
         tells_ram = any(is_ram(token.text) for token in about.tokens)
-        is_more = about.processor or about.product or tells_ram
-        if is_more or about.ram_gib is None or not says_gpu:
+        is_only_gpu = not any((about.processor, about.product, tells_ram)) and says_gpu
+        if about.ram_gib is None or not is_only_gpu:
             raise refusal("unnamed_gpu", about.text)
         about.vram_gib, about.ram_gib = about.ram_gib, None
 

@@ -376,9 +376,7 @@ class _Config:
         shared = keys.number("num_kv_shared_layers") if keys.reads("num_kv_shared_layers") else 0
         if shared and shared >= keys.layers:
             raise Unclear(f"num_kv_shared_layers is {shared:,}, of {keys.layers:,} layers")
-        part = keys.outer.get("vision_config")
-        places = part.get("deepstack_visual_indexes") if isinstance(part, dict) else None
-        deepstack = len(places) if isinstance(places, list) else 0
+        deepstack = _deepstack_layers(keys.outer.get("vision_config"))
         published, stated = keys.outer_type.get("mtp_layers"), keys.number("mtp")
         predicting = (published or 0) if stated is None else stated
         is_predicting = 0 < predicting <= keys.layers and (self.in_gguf or published is not None)
@@ -490,6 +488,12 @@ def _size(part: Mapping[str, Any], names: Iterable[str]) -> int:
     return next((v for v in values if type(v) is int and 0 < v < MAX_NUMBER), 0)
 
 
+def _deepstack_layers(encoder: object) -> int:
+    """Layers of the text that add a slice of the encoder's embeddings."""
+    places = encoder.get("deepstack_visual_indexes") if isinstance(encoder, Mapping) else None
+    return len(places) if isinstance(places, list) else 0
+
+
 def encoder_parameters(part: Mapping[str, Any], text_width: int) -> int:
     """About how many parameters an encoder has, with what joins it to a model of that width: four
     square matrices and a feed-forward a layer, and two matrices from merged patches to the text.
@@ -498,7 +502,5 @@ def encoder_parameters(part: Mapping[str, Any], text_width: int) -> int:
     inner = _size(part, _LENGTHS) or 4 * width
     matrices = 3 if part.get("hidden_act") in ("silu", "swish") else 2
     merged = width * (_size(part, ("spatial_merge_size",)) or 1) ** 2
-    places = part.get("deepstack_visual_indexes")
-    stages = 1 + (len(places) if isinstance(places, list) else 0)
-    joiner = stages * merged * (merged + text_width)
+    joiner = (1 + _deepstack_layers(part)) * merged * (merged + text_width)
     return layers * (4 * width * width + matrices * width * inner) + joiner
