@@ -14,3 +14,9 @@ COMMANDS = {
     "spec": "validate specs of your own, or make one from a model file",
     "completion": "print a completion script for bash, zsh or fish",
 }
+# the module and the function of each
+HOMES = {
+    **{name: f"models.{name}" for name in ("check", "compare", "show", "plan", "size")},
+    **{name: f"records.{name}" for name in ("machine", "spec", "verify")},
+    **{name: f"{name}.run" for name in ("list", "audit", "completion")},
+}

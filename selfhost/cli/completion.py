@@ -2,63 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
+from ..core.tables import shipped_table
 from . import COMMANDS
-from .declared import SHELLS, TAKEN, arguments
+from .declared import TAKEN, arguments
 from .output import write
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
     from ..catalogue.index import Catalogue
-
-_SCRIPTS = {
-    # bash breaks words at `:` and `=`, so the line is taken as it was typed, and what readline
-    # keeps is cut off again
-    "bash": """\
-_selfhost() {
-    local line="${COMP_LINE:0:COMP_POINT}" IFS=$' \\t\\n' typed kept="" each
-    read -ra typed <<< "$line"
-    [[ "$line" == *[[:space:]] ]] && typed+=("")
-    local word="${typed[${#typed[@]}-1]}"
-    [[ "$word" == *[:=]* ]] && kept="${word%"${word##*[:=]}"}"
-    IFS=$'\\n'
-    COMPREPLY=()
-    for each in $(selfhost _complete "${typed[@]:1}" 2>/dev/null); do
-        [[ -z "$kept" || "$each" == "$word"* ]] && COMPREPLY+=("${each#"$kept"}")
-    done
-    [[ ${#COMPREPLY[@]} -eq 1 && "${COMPREPLY[0]}" == *= ]] && compopt -o nospace
-}
-complete -o default -F _selfhost selfhost
-""",
-    "zsh": """\
-#compdef selfhost
-_selfhost() {
-    local -a offered
-    offered=("${(@f)$(selfhost _complete "${(@)words[2,CURRENT]}" 2>/dev/null)}")
-    if [[ -n "${offered[1]}" ]]; then compadd -Q -- "${offered[@]}"; else _files; fi
-}
-if [[ "${funcstack[1]}" = _selfhost ]]; then _selfhost "$@"; else compdef _selfhost selfhost; fi
-""",
-    "fish": """\
-function _selfhost
-    selfhost _complete (commandline -opc)[2..-1] (commandline -ct) 2>/dev/null
-end
-complete -c selfhost -a '(_selfhost)'
-""",
-}
-assert tuple(_SCRIPTS) == SHELLS
 
 
 def run(words: list[str]) -> int:
     """Print the script."""
     from .parser import parse
 
-    write(_SCRIPTS[parse("completion", words).shell])
+    write(shipped_table("completion")[parse("completion", words).shell])
     return 0
 
 
@@ -90,26 +53,19 @@ def _values(command: str, before: str, typed: str, catalogue: Catalogue) -> list
     """Return the values of an option, of `--option VALUE` or `--option=VALUE`; None where no value
     of one stands there.
     """
+    from ..machine.changes import SETTINGS
+    from ..machine.profiles import names
+    from ..reports.audit_formats import FORMATS
+
     options = {
         flag: settings for names, settings in arguments(command).items() for flag in names.split()
     }
     flag, sign, value = typed.partition("=")
     if not sign or flag not in options:
         flag, sign, value = before, "", typed
-    settings = options.get(flag, {"nargs": 0})
+    settings: dict[str, Any] = options.get(flag, {"nargs": 0})
     if settings.get("action", "append") != "append" or settings.get("nargs") == 0:
         return None
-    choices: Any = settings.get("choices") or _listed(flag, catalogue)
-    prefix = f"{flag}=" if sign else ""
-    return [prefix + word for word in _beginning(value, map(str, choices))]
-
-
-def _listed(flag: str, catalogue: Catalogue) -> Iterable[str]:
-    """Return the values that an option takes, where they can be listed."""
-    from ..machine.changes import SETTINGS
-    from ..machine.profiles import names
-    from ..reports.audit_formats import FORMATS
-
     listed: dict[str, Callable[[], Iterable[str]]] = {
         "--machine": names,
         "--set": lambda: [f"{key}=" for key in SETTINGS],
@@ -121,7 +77,9 @@ def _listed(flag: str, catalogue: Catalogue) -> Iterable[str]:
         "--draft": catalogue.ids,
         "--family": lambda: sorted({row.family for row in catalogue.outlines() if row.family}),
     }
-    return listed[flag]() if flag in listed else ()
+    choices = settings.get("choices") or listed.get(flag, tuple)()
+    prefix = f"{flag}=" if sign else ""
+    return [prefix + word for word in _beginning(value, map(str, choices))]
 
 
 def _beginning(typed: str, names: Iterable[str]) -> list[str]:

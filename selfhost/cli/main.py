@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from ..core.errors import SelfhostError
 from ..judge import exit_code
-from . import COMMANDS
+from . import COMMANDS, HOMES
 from .output import UsageError, bug, complain, flush, to_standard_error, wants_json, write
 
 # options without a value, which may stand before the command too
@@ -70,8 +70,9 @@ def _dispatch(words: list[str]) -> int:
     if command not in COMMANDS:
         _refuse_misspelled(command, rest)
         command, rest = "check", words
-    module = __import__(f"{__package__}.{command}", fromlist=("run",))
-    return int(module.run([*everywhere, *rest]))
+    module, _, name = HOMES[command].partition(".")
+    answer = getattr(__import__(f"{__package__}.{module}", fromlist=(name,)), name)
+    return int(answer([*everywhere, *rest]))
 
 
 def _refuse_misspelled(word: str, rest: list[str]) -> None:

@@ -79,14 +79,24 @@ def machines_of(options: argparse.Namespace) -> tuple[Machine, ...]:
         machines: tuple[Machine, ...] = (Machine.read(measure=options.measure),)
     else:
         machines = _named_machines(options.machine, notes)
-    if options.set or options.gpu:
-        from ..machine.changes import apply
-        from ..machine.gpus import cards_named
-
-        machines = tuple(apply(machine, options.set, options.gpu) for machine in machines)
-        notes += [note for text in options.gpu for note in cards_named(text).notes]
-    options.notes = tuple(dict.fromkeys(notes))
+    machines = tuple(changed(options, machine) for machine in machines)
+    options.notes = tuple(dict.fromkeys((*notes, *options.notes)))
     return machines
+
+
+def changed(options: argparse.Namespace, machine: Machine) -> Machine:
+    """Return the machine with what --set and --gpu say of it. What else the name of a GPU can mean
+    is put into `options.notes`.
+    """
+    options.notes = ()
+    if not (options.set or options.gpu):
+        return machine
+    from ..machine.changes import apply
+    from ..machine.gpus import cards_named
+
+    notes = [note for text in options.gpu for note in cards_named(text).notes]
+    options.notes = tuple(dict.fromkeys(notes))
+    return apply(machine, options.set, options.gpu)
 
 
 def _named_machines(named: str, notes: list[str]) -> tuple[Machine, ...]:

@@ -1,0 +1,198 @@
+"""`selfhost check`, `compare`, `show`, `plan` and `size`: what is asked of named models."""
+
+from __future__ import annotations
+
+from ..core.errors import SelfhostError
+from ..judge import exit_code
+from .options import changed, judge_each, machines_of, one_machine, options_to_repeat, workload_of
+from .output import UsageError, complain, deliver, flush, present, together
+from .parser import parse
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from ..advice.sizes import ContainerSize
+    from ..catalogue.index import Catalogue
+
+
+def check(words: list[str]) -> int:
+    """Judge each model on each machine."""
+    options = parse("check", words)
+    by_machine, errors = judge_each(options, _names(options.models), machines_of(options))
+    verdicts = [verdict for part in by_machine for verdict in part]
+    if not verdicts:
+        raise together(errors)
+    if options.format == "json":
+        from ..reports import json
+
+        deliver(options, json.dumps(json.check(verdicts, errors)))
+    else:
+        from ..core.units import utc_today
+        from ..reports.check_text import check_document
+        from ..reports.layout import BLANK, Document
+
+        asked, carry = workload_of(options).options(), options_to_repeat(options)
+        documents = [
+            check_document(
+                part,
+                verbose=options.verbose,
+                carry=carry,
+                workload_options=asked,
+                today=utc_today(),
+            )
+            for part in by_machine
+            if part
+        ]
+        blocks = (block for document in documents for block in (*document.blocks, BLANK))
+        present(options, Document(blocks=tuple(blocks)))
+    code = exit_code((verdict.route for verdict in verdicts), no_answer=bool(errors))
+    if errors:
+        flush()
+        complain(together(errors), code, options.format == "json")
+    return code
+
+
+def _names(words: list[str]) -> list[str]:
+    """The models that were named; several words may be one command: `ollama run llama3.2`."""
+    if len(words) > 1:
+        from ..catalogue.pasted import named_in_command
+
+        line = " ".join(words)
+        if named_in_command(line):
+            return [line]
+    return list(dict.fromkeys(words))
+
+
+def compare(words: list[str]) -> int:
+    """Compare the models on one machine. Side by side means all of them: one name that is no model
+    leaves no answer.
+    """
+    options = parse("compare", words)
+    names = [options.model, *options.others]
+    (verdicts,), errors = judge_each(options, names, (one_machine(options),))
+    if errors:
+        raise together(errors)
+    if options.format == "json":
+        from ..reports import json
+
+        deliver(options, json.dumps(json.compared(verdicts)))
+        return 0
+    from ..reports.models_text import compare_document
+
+    carry = workload_of(options).options() + options_to_repeat(options)
+    present(options, compare_document(verdicts, verbose=options.verbose, carry=carry))
+    return 0
+
+
+def show(words: list[str]) -> int:
+    """Show what is known of a model."""
+    options = parse("show", words)
+    workload = workload_of(options)
+    from ..advice.several import describe
+    from ..catalogue.index import open_catalogue
+
+    catalogue = open_catalogue(options.specs)
+    shown = describe(catalogue, options.model, workload, one_machine(options))
+    # said in the answer itself, for standard error is often thrown away
+    verdict = shown.verdict.replace(notes=(*shown.verdict.notes, *options.notes))
+    options.notes = ()
+    if options.format == "json":
+        from ..reports import json
+
+        deliver(options, json.dumps(json.shown(shown.replace(verdict=verdict))))
+        return 0
+    from ..catalogue.offers import day_by_header
+    from ..core.units import utc_today
+    from ..reports.show_text import show_document
+
+    document = show_document(
+        verdict.model,
+        shown.sizes,
+        verdict.api_offers,
+        verdict,
+        verbose=options.verbose,
+        carry=workload.options() + options_to_repeat(options),
+        today=utc_today(),
+        as_of=day_by_header(catalogue.offers_path),
+        loss_by_size=shown.loss_by_size,
+    )
+    present(options, document)
+    return 0
+
+
+def plan(words: list[str]) -> int:
+    """Find the smallest machine that runs the model."""
+    options = parse("plan", words)
+    workload = workload_of(options)
+    from ..advice.plan import plan_with
+    from ..catalogue.index import open_catalogue
+
+    planned = plan_with(open_catalogue(options.specs), options.model, workload)
+    if options.format == "json":
+        from ..reports import json
+
+        deliver(options, json.dumps(json.plan(planned)))
+    else:
+        from ..reports.plan_text import plan_document
+
+        carry = options_to_repeat(options)
+        present(options, plan_document(planned, verbose=options.verbose, carry=carry))
+    return planned.exit_code
+
+
+def size(words: list[str]) -> int:
+    """Size the container or service in which each model will live."""
+    options = parse("size", words)
+    from ..advice.sizes import node, on_node, size_with
+    from ..catalogue.index import open_catalogue
+    from ..judge.record import Route
+
+    workload, catalogue = workload_of(options), open_catalogue(options.specs)
+    machine, kept = changed(options, node()), options.prompt_cache
+    sizes: list[ContainerSize] = []
+    errors: dict[str, SelfhostError] = {}
+    for name in options.models:
+        try:
+            sized = size_with(catalogue, name, workload, machine, prompt_cache_bytes=kept)
+            sizes.append(on_node(sized, machine))
+        except SelfhostError as error:
+            errors[name] = error
+    if not sizes:
+        raise together(errors)
+    code = exit_code((Route.LOCAL for _ in sizes), no_answer=bool(errors))
+    if options.format == "json":
+        from ..reports import json
+
+        deliver(options, json.dumps(json.sizes(sizes, errors, code)))
+    elif options.format == "text":
+        from ..reports.size_text import size_document
+
+        present(options, size_document(sizes, verbose=options.verbose))
+    else:
+        from ..reports.size_text import block
+
+        _refuse_without_image(sizes, options.format, catalogue)
+        deliver(options, block(options.format, sizes))
+    if errors:
+        flush()
+        complain(together(errors), code, options.format == "json")
+    return code
+
+
+def _refuse_without_image(sizes: list[ContainerSize], form: str, catalogue: Catalogue) -> None:
+    """Refuse a runtime that nobody publishes an image of, and a model that no known command serves
+    as it was asked for.
+    """
+    for size in sizes:
+        if size.image is not None and size.program:
+            continue
+        own = f"put the figures of `selfhost size {size.asked}` into a container of your own"
+        what = f"{size.runtime.name} serves {size.model.name}"
+        why = f"no command is known with which {what} with these options"
+        remedy = f"leave out what you asked beyond its defaults, such as --context, or {own}"
+        if size.image is None:
+            served = filter(lambda name: catalogue.runtime(name).service, catalogue.runtime_ids())
+            why = f"no image of {size.runtime.name} is published that {size.model.name} could be"
+            why += " served from"
+            remedy = f"with an image are {', '.join(served)} (--runtime); or {own}"
+        raise UsageError(f"--format {form}: {why}", remedy=remedy)

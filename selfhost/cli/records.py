@@ -1,0 +1,233 @@
+"""`selfhost machine`, `spec` and `verify`: what is read of a machine, a model file, a run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from .options import measured_where_unknown, one_machine
+from .output import UsageError, deliver, note, present, tell_left_aside
+from .parser import parse
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    import argparse
+
+    from ..advice.verify.run import Run
+    from ..catalogue.index import Catalogue
+    from ..machine.reader import Machine
+
+# a server's log of some days; a longer one tells no more about the model
+_MOST_LOG_BYTES = 64 << 20
+_LAST_PART = "give its last part: tail -c 32M LOG | selfhost verify -"
+_READ = (
+    "give what llama-bench prints (its table, -o json or jsonl), the log of llama-server, llama-cli"
+    " (-lv 4 shows the memory), Ollama's runner or `vllm serve`, what `ollama run --verbose`"
+    " prints, the JSON of an answer of Ollama or llama-server, or the id of a process of llama.cpp"
+    " or Python; verify reads no other program's output"
+)
+
+
+def machine(words: list[str]) -> int:
+    """Show this machine, another one, or those known by name."""
+    options = parse("machine", words)
+    if options.profiles:
+        return _profiles(options)
+    if options.words:
+        text = " ".join(options.words)
+        remedy = f"to see what is known of a machine: selfhost machine --machine '{text}'"
+        raise UsageError(f"unexpected {text}", remedy=remedy)
+    from ..machine.record import checked_name
+
+    seen = _machine_of(options).replace(labels=_labels(options.label))
+    if options.name is not None:
+        seen = seen.replace(name=checked_name(options.name))
+    if options.format == "json":
+        from ..reports import json
+
+        deliver(options, json.dumps(seen.to_json()))
+    else:
+        from ..reports.machine_text import machine_document
+
+        present(options, machine_document(seen, verbose=options.verbose))
+    return 0
+
+
+def _labels(typed: Sequence[str]) -> dict[str, str]:
+    from ..machine.record import checked_name
+
+    labels: dict[str, str] = {}
+    for text in typed:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
+            remedy = "write for example --label site=berlin"
+            raise UsageError(f"--label {text!r} is no KEY=VALUE", remedy=remedy)
+        key = checked_name(key.strip(), "label")
+        if key in labels:
+            raise UsageError(f"--label {key} is given twice", remedy="give each key one value")
+        labels[key] = checked_name(value.strip(), "label")
+    return labels
+
+
+def _machine_of(options: argparse.Namespace) -> Machine:
+    """Return the machine that options describe, else this one, or that of a recorded tree."""
+    is_described = options.machine is not None or options.gpu or options.set
+    if options.root is not None and (is_described or options.measure):
+        raise UsageError(
+            "--root is for what is read of a recorded tree: --machine, --gpu and --set describe"
+            " another machine, and --measure measures this one",
+            remedy="leave --root out",
+        )
+    if is_described:
+        return one_machine(options)
+    from ..machine.reader import Machine
+
+    return Machine.read(measure=options.measure, root=options.root)
+
+
+def _profiles(options: argparse.Namespace) -> int:
+    from ..machine.profiles import all_profiles
+
+    others = ("name", "machine", "gpu", "set", "label", "measure", "root")
+    if any(vars(options)[name] for name in others):
+        remedy = "leave all options but --format, --output and -v out"
+        raise UsageError("--profiles reads no machine", remedy=remedy)
+    profiles = [profile for profile in all_profiles() if profile.holds(options.words)]
+    if options.format == "json":
+        from ..reports import json
+
+        deliver(options, json.dumps(json.profiles(profiles)))
+    else:
+        from ..reports.machine_text import profiles_document
+
+        present(options, profiles_document(profiles))
+    return 0
+
+
+def spec(words: list[str]) -> int:
+    """Check spec files, or make one from a model file."""
+    options = parse("spec", words)
+    from ..catalogue.index import open_catalogue
+
+    catalogue = open_catalogue(options.specs)
+    if options.action == "new":
+        return _made_of_file(options, catalogue)
+    from ..modelfiles.specfiles import check_spec_files
+
+    problems, valid_specs = check_spec_files(
+        options.files,
+        catalogue.specs(),
+        catalogue.common("architectures"),
+        catalogue.runtime_ids(),
+    )
+    code = 1 if problems else 0
+    if options.format == "json":
+        from ..reports import json
+
+        text = json.dumps(json.spec_check(problems, valid_specs, code))
+    else:
+        from ..reports.layout import clean, problems_text
+
+        good = [f"{clean(f'{each.origin}: ok ({each.name})')}\n" for each in valid_specs]
+        text = problems_text(problems) if problems else "".join(good)
+    deliver(options, text)
+    if not code:
+        tell_left_aside(catalogue)
+    return code
+
+
+def _made_of_file(options: argparse.Namespace, catalogue: Catalogue) -> int:
+    from ..modelfiles import read_local, spec_text
+
+    if len(options.files) != 1:
+        remedy = "name one GGUF file, config.json or model folder"
+        raise UsageError("a spec is made of one model", remedy=remedy)
+    local = read_local(options.files[0], catalogue.common("architectures"))
+    made, notes = local.spec, local.notes
+    if options.output is not None and options.format != "json":
+        from ..catalogue.index import misnamed
+        from ..catalogue.spec_values import is_id
+
+        # folders of specs find a model by the name of its file
+        file = os.path.basename(options.output)
+        name, ending = os.path.splitext(file)
+        if ending == ".toml" and is_id(name):
+            made = made.replace(id=name)
+        elif f"{made.id}.toml" != file:
+            notes += (f"its id {': '.join(misnamed(made.id, file))}",)
+    taken = catalogue.named_so(made.id)
+    if taken is not None:
+        what = "is that of a model of the catalogue, which this spec replaces under --specs"
+        if taken != made.id:
+            what = f"already means {taken} of the catalogue, so that spec check refuses it"
+        notes += (f"its id {made.id} {what}: --output OTHER-NAME.toml gives it another",)
+    if options.format == "json":
+        from ..reports import json
+
+        document = {"schema": "selfhost.spec/1", "spec": json.record(made), "notes": list(notes)}
+        deliver(options, json.dumps(document))
+        return 0
+    deliver(options, spec_text(made))
+    for remark in notes:
+        note(f"{remark}\n")
+    return 0
+
+
+def verify(words: list[str]) -> int:
+    """Compare a prediction with a run."""
+    options = parse("verify", words)
+    from ..advice.verify.comparison import verify as held_against
+    from ..catalogue.index import open_catalogue
+
+    seen = _run_of(options.files[0])
+    catalogue = open_catalogue(options.specs)
+    machine = measured_where_unknown(options, one_machine(options))
+    comparison = held_against(seen, catalogue, machine, options.model)
+    if options.format == "json":
+        from ..reports import json
+
+        deliver(options, json.dumps(json.verification(comparison)))
+    else:
+        from ..reports.plan_text import verify_document
+
+        present(options, verify_document(comparison))
+    return comparison.exit_code
+
+
+def _run_of(named: str) -> Run:
+    """Read the figures of a log or a process. Raises `InputError` where it has none."""
+    from ..advice.verify.logs import run_of
+    from ..advice.verify.run import run_of_process
+    from ..core.errors import InputError, Problem
+    from ..core.files import LARGE, Unreadable, shown
+
+    if named.isdecimal() and named.isascii():
+        return run_of_process(named)
+    reason, remedy = "holds no figures of a run that selfhost reads", _READ
+    try:
+        seen = run_of(_text(named))
+    except Unreadable as error:
+        seen, reason = None, error.reason
+        remedy = _LAST_PART if error.kind == LARGE else error.remedy or _READ
+    if seen is None:
+        file = "standard input" if named == "-" else shown(named)
+        raise InputError([Problem(file=file, message=reason, remedy=remedy)])
+    return seen
+
+
+def _text(named: str) -> str:
+    """Read a log; what cannot be decoded, as a letter that was cut, is replaced. Raises
+    `Unreadable`.
+    """
+    from ..core.files import Unreadable, encoding_of, read_file
+
+    path = "/dev/stdin" if named == "-" else named
+    # a log that was emptied while it was written begins with them
+    content = read_file(path, _MOST_LOG_BYTES, input_allowed=True).lstrip(b"\0")
+    text = content.decode(encoding_of(content), "replace")
+    if not text.strip():
+        raise Unreadable("is empty")
+    if "\0" in text:
+        raise Unreadable("is not text")
+    return text
