@@ -31,13 +31,13 @@ def check(words: list[str]) -> int:
         from ..reports.check_text import check_document
         from ..reports.layout import BLANK, Document
 
-        asked, carry = workload_of(options).options(), options_to_repeat(options)
+        again, carry = workload_of(options).options(), options_to_repeat(options)
         documents = [
             check_document(
                 part,
                 verbose=options.verbose,
                 carry=carry,
-                workload_options=asked,
+                workload_options=again,
                 today=utc_today(),
             )
             for part in by_machine

@@ -144,7 +144,7 @@ def _made_of_file(options: argparse.Namespace, catalogue: Catalogue) -> int:
         remedy = "name one GGUF file, config.json or model folder"
         raise UsageError("a spec is made of one model", remedy=remedy)
     local = read_local(options.files[0], catalogue.common("architectures"))
-    made, notes = local.spec, local.notes
+    template, notes = local.spec, local.notes
     if options.output is not None and options.format != "json":
         from ..catalogue.index import misnamed
         from ..catalogue.spec_values import is_id
@@ -153,22 +153,26 @@ def _made_of_file(options: argparse.Namespace, catalogue: Catalogue) -> int:
         file = os.path.basename(options.output)
         name, ending = os.path.splitext(file)
         if ending == ".toml" and is_id(name):
-            made = made.replace(id=name)
-        elif f"{made.id}.toml" != file:
-            notes += (f"its id {': '.join(misnamed(made.id, file))}",)
-    taken = catalogue.named_so(made.id)
+            template = template.replace(id=name)
+        elif f"{template.id}.toml" != file:
+            notes += (f"its id {': '.join(misnamed(template.id, file))}",)
+    taken = catalogue.named_so(template.id)
     if taken is not None:
         what = "is that of a model of the catalogue, which this spec replaces under --specs"
-        if taken != made.id:
+        if taken != template.id:
             what = f"already means {taken} of the catalogue, so that spec check refuses it"
-        notes += (f"its id {made.id} {what}: --output OTHER-NAME.toml gives it another",)
+        notes += (f"its id {template.id} {what}: --output OTHER-NAME.toml gives it another",)
     if options.format == "json":
         from ..reports import json
 
-        document = {"schema": "selfhost.spec/1", "spec": json.record(made), "notes": list(notes)}
+        document = {
+            "schema": "selfhost.spec/1",
+            "spec": json.record(template),
+            "notes": list(notes),
+        }
         deliver(options, json.dumps(document))
         return 0
-    deliver(options, spec_text(made))
+    deliver(options, spec_text(template))
     for remark in notes:
         note(f"{remark}\n")
     return 0
