@@ -16,6 +16,7 @@ from collections.abc import Sequence
 
 from ..core.errors import WorkloadError
 from ..core.records import Record
+from ..core.spelling import alike
 from ..core.tables import filled, shipped_table
 from .spec import ModelSpec
 
@@ -27,6 +28,8 @@ _UNCONFIRMED = ("general knowledge", "our judgement")
 
 # more ways to combine licenses than anybody means
 MOST_CHOICES = 256
+# ids that most models are under
+_USUAL = ("Apache-2.0", "MIT", "BSD-3-Clause", "CC-BY-4.0", "CC-BY-NC-4.0", "GPL-3.0-only")
 _HOW = (
     "write SPDX ids joined by AND, OR and parentheses, for example 'Apache-2.0 OR MIT'; a license"
     " that is not SPDX's is LicenseRef- and its name, as 'LicenseRef-Gemma'"
@@ -282,7 +285,9 @@ def canonical_expression(text: str) -> str:
     try:
         return str(canonicalize_license_expression(text))
     except InvalidLicenseExpression as error:
-        raise WorkloadError.of("license", str(error), _HOW) from None
+        near = alike(text, _USUAL)
+        remedy = f"did you mean {near}? Else {_HOW}" if near else _HOW
+        raise WorkloadError.of("license", str(error), remedy) from None
 
 
 def choices_of(expression: str) -> Choices:

@@ -69,3 +69,9 @@ def test_what_is_no_expression_is_refused(wrong: str) -> None:
     """A slip is an error that shows how to write one."""
     with pytest.raises(WorkloadError, match="SPDX ids joined by AND, OR"):
         canonical_expression(wrong)
+
+
+def test_a_usual_license_is_proposed() -> None:
+    with pytest.raises(WorkloadError) as caught:
+        canonical_expression("apache")
+    assert "did you mean Apache-2.0?" in str(caught.value)
