@@ -89,8 +89,8 @@ class Altered(RecordedHost):
     """A recorded machine of which some files read otherwise: None is a file that is gone, an error one that may not be read."""
 
     def __init__(self, folder: str, contents: dict[str, bytes | OSError | None]) -> None:
-        super().__init__(folder)
         self.contents = contents
+        super().__init__(folder)
 
     def real(self, path: str) -> str:
         # the files themselves stay where they are

@@ -62,16 +62,16 @@ def read_machine(host: Host | None = None) -> Machine:
             probe(host, facts)
         # psutil's own errors and a missing system library included
         except Exception as error:
-            for fact in names.split():
-                facts.miss_unless_known(fact, f"reading it failed: {reason_of(error)}")
+            for fact in {*names.split()} - {*facts.values, *facts.unread}:
+                facts.miss(fact, f"reading it failed: {reason_of(error)}")
     bandwidth = "memory_bandwidth_bytes_per_second"
     if "emulated_on" in facts.values:
         facts.miss(bandwidth, "memory bandwidth does not limit an emulated processor", NATIVE)
     else:
         remedy = "measure it on the machine itself: `selfhost machine --measure`"
         facts.miss(bandwidth, "the system does not state it, and it was not measured", remedy)
-    for fact in FACTS:
-        facts.miss_unless_known(fact, "it could not be read")
+    for fact in {*FACTS} - {*facts.values, *facts.unread}:
+        facts.miss(fact, "it could not be read")
     facts.map_texts(redactor(host))
     unread = tuple(facts.unread[fact] for fact in sorted(facts.unread))
     return Machine(**facts.values, sources=facts.sources, unread=unread)

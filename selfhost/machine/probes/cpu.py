@@ -10,16 +10,15 @@ from functools import lru_cache
 from ...core.tables import shipped_table
 from ..record import MAX_WORD, normal_architecture
 from .host import MAX_READ_BYTES, NATIVE, Facts, Host, whole
-from .memory import CGROUP, NO_LIMIT, STATUS, parse_number, read_groups
+from .memory import CGROUP, STATUS, parse_number, read_groups
 
-MODEL, PHYSICAL, PERFORMANCE, USABLE, SETS, EMULATED, SCOPE = (
+MODEL, PHYSICAL, PERFORMANCE, USABLE, SETS, EMULATED = (
     "cpu_model",
     "cpu_cores_physical",
     "cpu_cores_performance",
     "cpu_cores_usable",
     "instruction_sets",
     "emulated_on",
-    "scope",
 )
 CPUINFO, CPUS = "/proc/cpuinfo", "/sys/devices/system/cpu"
 # what the kernel was built for, since Linux 6.1; no emulator of programs puts another word there
@@ -28,6 +27,12 @@ _KERNELS_WORD = "/proc/sys/kernel/arch"
 _NARROW = {"x86_64": "i686", "aarch64": "armv7l"}
 _FAMILIES = {"x86_64": "x86", "i686": "x86", "aarch64": "arm", "armv7l": "arm"}
 _TREE, _DMI = "/proc/device-tree", "/sys/class/dmi/id"
+_FIRMWARE = (
+    f"{_DMI}/sys_vendor",
+    f"{_DMI}/product_name",
+    f"{_TREE}/compatible",
+    f"{_TREE}/model",
+)
 # words in the names of control groups that containers are put into
 _CONTAINER_GROUPS = ("docker", "kubepods", "containerd", "libpod", "crio", "lxc", "nspawn")
 _VIRTUAL_KERNELS = ("microsoft", "linuxkit", "orbstack")
@@ -67,23 +72,18 @@ def read_architecture(host: Host, facts: Facts) -> None:
     """The processor's architecture, or of a 32-bit system on a 64-bit kernel that of the system;
     and what emulates it.
     """
-    fact, word = "architecture", host.machine()
+    word, source = host.machine(), "registry, PROCESSOR_ARCHITECTURE"
+    name = normal_architecture(word) or None
     if host.sysctl("hw.optional.arm64") == "1":
-        rosetta = "; this Python is an x86_64 one under Rosetta: install an arm64 one"
-        is_translated = host.sysctl("sysctl.proc_translated") == "1"
-        facts.put(fact, "aarch64", f"sysctl hw.optional.arm64{rosetta if is_translated else ''}")
-        return
-    if not word:
-        facts.miss(fact, "the system did not say what processor it has")
-        return
-    name = normal_architecture(word)
-    bits = host.ask("pointer_bits") if host.system == "linux" else None
-    if bits == 32 and name in _NARROW:
-        facts.put(fact, _NARROW[name], f"uname, {name}; this Python is a 32-bit one")
-    else:
-        registry = "registry, PROCESSOR_ARCHITECTURE"
-        facts.put(fact, name, registry if host.system == "windows" else "uname")
-    if host.system != "linux":
+        name, source = "aarch64", "sysctl hw.optional.arm64"
+        if host.sysctl("sysctl.proc_translated") == "1":
+            source += "; this Python is an x86_64 one under Rosetta: install an arm64 one"
+    elif host.system != "windows":
+        source = "uname"
+    if host.system == "linux" and host.ask("pointer_bits") == 32 and name in _NARROW:
+        name, source = _NARROW[name], f"uname, {name}; this Python is a 32-bit one"
+    facts.settle("architecture", name, source, "the system did not say what processor it has")
+    if host.system != "linux" or name not in _FAMILIES:
         return
     # what programs here are made for may be emulated, as in a container of another platform: uname
     # answers with the programs' word, the kernel's own word and /proc/cpuinfo tell the computer
@@ -91,9 +91,8 @@ def read_architecture(host: Host, facts: Facts) -> None:
     if beneath not in _FAMILIES:
         lines, source = parse_cpuinfo(_cpuinfo(host)), CPUINFO
         kinds = {"flags": "x86_64", "CPU implementer": "aarch64"}
-        beneath = next((kind for key, kind in kinds.items() if key in lines), "")
-    family = _FAMILIES.get(name)
-    if family is not None and _FAMILIES.get(beneath, family) != family:
+        beneath = next((kind for key, kind in kinds.items() if key in lines), name)
+    if _FAMILIES[beneath] != _FAMILIES[name]:
         facts.put(EMULATED, beneath, source)
 
 
@@ -126,14 +125,10 @@ def read_model(host: Host, facts: Facts) -> None:
         name, source = host.registry(key, "ProcessorNameString"), "registry, ProcessorNameString"
     else:
         name, source = parse_model(_cpuinfo(host)), CPUINFO
-        if EMULATED in facts.values:
-            source += ": the computer's, which emulates another"
-    if name.strip():
-        facts.put(MODEL, name.strip(), source)
-    elif host.system == "linux" and not _cpuinfo(host):
-        facts.miss(MODEL, host.why(CPUINFO))
-    else:
-        facts.miss(MODEL, f"{source} does not name the processor")
+    unnamed = host.why(CPUINFO) if host.system == "linux" else f"{source} does not say"
+    if EMULATED in facts.values:
+        source += ": the computer's, which emulates another"
+    facts.settle(MODEL, name.strip() or None, source, unnamed)
 
 
 # ------------------------------------------------------------------ instruction sets
@@ -164,11 +159,9 @@ def read_instruction_sets(host: Host, facts: Facts) -> None:
         _read_mac_sets(host, facts)
     elif host.system == "windows":
         _read_windows_sets(host, facts)
-    elif (names := parse_instruction_sets(_cpuinfo(host))) is not None:
-        facts.put(SETS, names, f"{CPUINFO}, what all CPUs have in common")
     else:
-        unlisted = f"{CPUINFO} does not list the instruction sets of this processor"
-        facts.miss(SETS, unlisted if _cpuinfo(host) else host.why(CPUINFO))
+        names = parse_instruction_sets(_cpuinfo(host))
+        facts.settle(SETS, names, f"{CPUINFO}, what all CPUs have in common", host.why(CPUINFO))
 
 
 def _read_mac_sets(host: Host, facts: Facts) -> None:
@@ -191,25 +184,21 @@ def _read_windows_sets(host: Host, facts: Facts) -> None:
     is_arm = normal_architecture(host.machine()) == "aarch64"
     table = shipped_table("firmware_names")["windows_arm" if is_arm else "windows_x86"]
     there = host.ask("processor_features") or ()
-    names = sorted(name for number, name in table.items() if int(number) in there)
-    if not names:
-        facts.miss(SETS, "Windows did not say what the processor can do")
-        return
-    facts.put(SETS, tuple(names), "IsProcessorFeaturePresent")
+    names = tuple(sorted(name for number, name in table.items() if int(number) in there))
+    unread = "Windows did not say what the processor can do"
+    facts.settle(SETS, names or None, "IsProcessorFeaturePresent", unread)
     # not asked: their absence from the list does not say that they are missing
-    for name in ("i8mm", "bf16", "sve") if is_arm else ("fma", "f16c", "bmi2"):
+    unasked = ("i8mm", "bf16", "sve") if is_arm else ("fma", "f16c", "bmi2")
+    for name in unasked if names else ():
         facts.miss(f"{SETS}.{name}", "Windows does not tell programs about it")
 
 
 # ------------------------------------------------------------------ CPUs that may be used
 
 
-def parse_cpu_max(text: str) -> float | None:
-    """cpu.max `200000 100000` -> 2.0 CPUs; inf for `max`; None for another shape, and for a line
-    that was cut off.
-    """
-    words = text.split() if text.endswith("\n") else []
-    if words[:1] == ["max"]:
+def parse_quota(words: Sequence[str]) -> float | None:
+    """Quota and period, `200000 100000` -> 2.0 CPUs; inf for no quota; None for another shape."""
+    if words and words[0] in ("max", "-1"):
         return float("inf")
     numbers = [whole(word, 15) for word in words]
     return numbers[0] / numbers[1] if len(numbers) == 2 and numbers[0] and numbers[1] else None
@@ -234,51 +223,37 @@ def read_usable(host: Host, facts: Facts) -> None:
     a fraction.
     """
     if host.system != "linux":
-        reason = "the system did not say how many CPUs it has"
-        _put_count(host, facts, USABLE, "usable", "hw.logicalcpu", reason)
+        _put_count(host, facts, USABLE, "usable", "hw.logicalcpu")
         return
     cpus, source = _allowed_cpus(host)
     if not cpus:
         facts.miss(USABLE, host.why(f"{CPUS}/online" if host.read_text(STATUS) else STATUS))
         return
-    groups = read_groups(host, "cpu")
+    groups, best = read_groups(host, "cpu"), float(len(cpus))
+    names = ("cpu.cfs_quota_us", "cpu.cfs_period_us") if groups.version == 1 else ("cpu.max",)
     if groups.why:
         facts.miss(USABLE, f"a limit may exist unseen: {groups.why}")
         return
-    best = float(len(cpus))
-    for folder, name in groups.levels:
-        quota, file = _quota(host, groups.version, folder)
-        if quota is None:
-            why = f"{file} is not a quota" if host.read_text(file) else host.why(file)
-            facts.miss(USABLE, why)
+    for folder, group in groups.levels:
+        texts = {name: host.read_text(f"{folder}/{name}") or "" for name in names}
+        cut = next((name for name, text in texts.items() if not text.endswith("\n")), None)
+        quota = parse_quota(" ".join(texts.values()).split())
+        if cut or quota is None:
+            facts.miss(USABLE, host.why(f"{folder}/{cut or names[0]}"))
             return
         if quota < best:
-            short = file.rpartition("/")[2]
             best = quota
-            source = f"limited by control group {name}: {quota:g} of {len(cpus)} CPUs ({short})"
+            of = f"{quota:g} of {len(cpus)} CPUs ({names[0]})"
+            source = f"limited by control group {group}: {of}"
     facts.put(USABLE, best, source)
 
 
-def _quota(host: Host, version: int, folder: str) -> tuple[float | None, str]:
-    """The CPUs that the quota of one group is worth, and its file; None where it cannot be read."""
-    if version == 2:
-        file = f"{folder}/cpu.max"
-        return parse_cpu_max(host.read_text(file) or ""), file
-    files = f"{folder}/cpu.cfs_quota_us", f"{folder}/cpu.cfs_period_us"
-    quota, period = (parse_number(host.read_text(file) or "") for file in files)
-    if not quota or not period:
-        return None, files[1 if quota else 0]
-    return (float("inf") if quota == NO_LIMIT else quota / period), files[0]
-
-
-def _put_count(host: Host, facts: Facts, fact: str, kind: str, name: str, reason: str) -> None:
+def _put_count(host: Host, facts: Facts, fact: str, kind: str, name: str) -> None:
     """A number of cores where there is no /proc: of psutil's `kind`, or of macOS' sysctl `name`."""
-    count = (host.ask("cores") or {}).get(kind) or whole(host.sysctl(name), 9)
+    count = (host.ask("cores") or {}).get(kind) or whole(host.sysctl(name), 9) or None
     source = f"sysctl {name}" if host.system == "macos" else f"psutil, {kind} CPUs"
-    if count:
-        facts.put(fact, float(count) if fact == USABLE else count, source)
-    else:
-        facts.miss(fact, reason)
+    count = float(count) if count and fact == USABLE else count
+    facts.settle(fact, count, source, f"the system did not say how many {kind} CPUs it has")
 
 
 def cache_bytes(host: Host) -> int | None:
@@ -304,21 +279,19 @@ def read_cores(host: Host, facts: Facts) -> None:
     them where they are alike.
     """
     if host.system != "linux":
-        reason = "the system does not tell cores from threads"
-        _put_count(host, facts, PHYSICAL, "physical", "hw.physicalcpu", reason)
+        _put_count(host, facts, PHYSICAL, "physical", "hw.physicalcpu")
         (_read_mac_kinds if host.system == "macos" else _read_windows_kinds)(host, facts)
         return
     cpus, _ = _allowed_cpus(host)
-    cores = _cores(host, cpus)
+    cores, online = _cores(host, cpus), _online(host)
     if not cores:
-        reason = "the kernel does not tell cores from threads"
         for fact in (PHYSICAL, PERFORMANCE):
-            facts.miss(fact, reason if cpus else "which CPUs this process may use is not known")
+            facts.miss(fact, "the kernel does not tell cores from threads, or which may be used")
         return
-    online = _online(host)
-    narrowed = f"; only of the {len(cpus)} of {len(online)} CPUs that this process may use"
     source = f"{CPUS}, distinct sets of sibling threads"
-    facts.put(PHYSICAL, len(cores), source + (narrowed if cpus < online else ""))
+    if cpus < online:
+        source += f"; only of the {len(cpus)} of {len(online)} CPUs that this process may use"
+    facts.put(PHYSICAL, len(cores), source)
     try:
         fastest, source = _fastest(host, cpus, cores)
         facts.put(PERFORMANCE, len(_cores(host, fastest or cpus)), source)
@@ -372,22 +345,17 @@ def _fastest(
 
 def _read_mac_kinds(host: Host, facts: Facts) -> None:
     name = "hw.perflevel0.physicalcpu"
-    fast = whole(host.sysctl(name))
-    if fast:
-        facts.put(PERFORMANCE, fast, f"sysctl {name}")
-    elif PHYSICAL in facts.values and host.sysctl("hw.optional.arm64") != "1":
-        facts.put(PERFORMANCE, facts.values[PHYSICAL], "an Intel Mac's cores are alike")
-    else:
-        facts.miss(PERFORMANCE, f"sysctl has no {name}")
+    fast, source = whole(host.sysctl(name)) or None, f"sysctl {name}"
+    if not fast and host.sysctl("hw.optional.arm64") != "1":
+        fast, source = facts.values.get(PHYSICAL), "an Intel Mac's cores are alike"
+    facts.settle(PERFORMANCE, fast, source, f"sysctl has no {name}")
 
 
 def _read_windows_kinds(host: Host, facts: Facts) -> None:
     kinds = parse_efficiency_classes(bytes.fromhex(host.ask("processor_information") or ""))
-    if kinds:
-        source = "GetLogicalProcessorInformationEx, EfficiencyClass"
-        facts.put(PERFORMANCE, kinds.count(max(kinds)), source)
-    else:
-        facts.miss(PERFORMANCE, "the system did not say of which kind its cores are")
+    count = kinds.count(max(kinds)) if kinds else None
+    unread = "the system did not say of which kind its cores are"
+    facts.settle(PERFORMANCE, count, "GetLogicalProcessorInformationEx, EfficiencyClass", unread)
 
 
 def parse_efficiency_classes(raw: bytes) -> tuple[int, ...]:
@@ -407,24 +375,12 @@ def parse_efficiency_classes(raw: bytes) -> tuple[int, ...]:
 
 def read_scope(host: Host, facts: Facts) -> None:
     """`container`, `vm` or `host`: by the first sign of each."""
-    sign: str | None
-    if host.system == "macos":
-        sign = "sysctl kern.hv_vmm_present"
-        is_guest = host.sysctl("kern.hv_vmm_present")
-        if not is_guest and (features := host.sysctl("machdep.cpu.features").split()):
-            is_guest, sign = str(int("VMM" in features)), "sysctl machdep.cpu.features"
-        if is_guest in ("0", "1"):
-            facts.put(SCOPE, "vm" if is_guest == "1" else "host", sign)
-        else:
-            facts.miss(SCOPE, "sysctl has no kern.hv_vmm_present")
-    elif host.system == "windows":
-        key = r"HARDWARE\DESCRIPTION\System\BIOS"
-        words = (host.registry(key, name) for name in ("SystemManufacturer", "SystemProductName"))
-        _read_firmware(facts, " ".join(words), "registry, SystemProductName")
-    elif sign := _container_sign(host):
-        facts.put(SCOPE, "container", sign)
-    else:
-        _read_linux_scope(host, facts)
+    if host.system == "linux" and (sign := _container_sign(host)):
+        facts.put("scope", "container", sign)
+        return
+    is_guest, source = _guest_sign(host)
+    scope = {True: "vm", False: "host", None: None}[is_guest]
+    facts.settle("scope", scope, source, "nothing tells whether this is a virtual machine")
 
 
 def _container_sign(host: Host) -> str | None:
@@ -432,40 +388,40 @@ def _container_sign(host: Host) -> str | None:
     group = host.read_text(CGROUP) or ""
     root = host.mount_of("/")
     is_layered = root is not None and root.filesystem not in ("ext4", "xfs")
-    signs = {
-        "variable container": "container" in host.env,
-        "variable KUBERNETES_SERVICE_HOST": "KUBERNETES_SERVICE_HOST" in host.env,
-        # the file is still there after a virtual machine was made from a container's image
-        "/.dockerenv": host.exists("/.dockerenv") and is_layered,
-        "/run/.containerenv": host.exists("/run/.containerenv"),
-        "/run/systemd/container": host.exists("/run/systemd/container"),
-        CGROUP: any(word in group for word in _CONTAINER_GROUPS),
-    }
+    names = ("container", "KUBERNETES_SERVICE_HOST")
+    signs = {f"variable {name}": name in host.env for name in names}
+    # the file is still there after a virtual machine was made from a container's image
+    signs["/.dockerenv"] = is_layered and host.exists("/.dockerenv")
+    signs |= {path: host.exists(path) for path in ("/run/.containerenv", "/run/systemd/container")}
+    signs[CGROUP] = any(word in group for word in _CONTAINER_GROUPS)
     return next((sign for sign, shows in signs.items() if shows), None)
 
 
-def _read_linux_scope(host: Host, facts: Facts) -> None:
+def _guest_sign(host: Host) -> tuple[bool | None, str]:
+    """Whether this is a virtual machine, None where nothing tells, and what does."""
+    if host.system == "macos":
+        stated, features = host.sysctl("kern.hv_vmm_present"), host.sysctl("machdep.cpu.features")
+        if not stated and features:
+            return "VMM" in features.split(), "sysctl machdep.cpu.features"
+        return {"0": False, "1": True}.get(stated), "sysctl kern.hv_vmm_present"
+    if host.system == "windows":
+        key = r"HARDWARE\DESCRIPTION\System\BIOS"
+        names = ("SystemManufacturer", "SystemProductName")
+        return _by_firmware({f"registry, {name}": host.registry(key, name) for name in names})
     flags = parse_instruction_sets(_cpuinfo(host)) or ()
     if any(word in host.release() for word in _VIRTUAL_KERNELS):
-        facts.put(SCOPE, "vm", "kernel release")
-    elif "hypervisor" in flags or "sse2" in flags:
+        return True, "kernel release"
+    if "hypervisor" in flags or "sse2" in flags:
         # x86 kernels always show the flag to a guest
         is_guest = "hypervisor" in flags
-        kind, shown = ("vm", "flag hypervisor") if is_guest else ("host", "no flag hypervisor")
-        facts.put(SCOPE, kind, f"{CPUINFO}, {shown}")
-    elif host.exists(f"{_TREE}/hypervisor"):
-        facts.put(SCOPE, "vm", f"{_TREE}/hypervisor")
-    else:
-        paths = [f"{_DMI}/sys_vendor", f"{_DMI}/product_name", f"{_TREE}/compatible"]
-        paths += [f"{_TREE}/model"]
-        words = {path: word for path in paths if (word := host.read_word(path))}
-        _read_firmware(facts, " ".join(words.values()), " and ".join(words))
+        return is_guest, f"{CPUINFO}, {'' if is_guest else 'no '}flag hypervisor"
+    if host.exists(f"{_TREE}/hypervisor"):
+        return True, f"{_TREE}/hypervisor"
+    return _by_firmware({path: host.read_word(path) for path in _FIRMWARE})
 
 
-def _read_firmware(facts: Facts, words: str, source: str) -> None:
-    if not words.strip():
-        facts.miss(SCOPE, "nothing tells whether this is a virtual machine")
-        return
+def _by_firmware(words: Mapping[str, str]) -> tuple[bool | None, str]:
+    text = " ".join(words.values()).strip().lower()
     virtual = shipped_table("firmware_names")["virtual_firmware"]
-    is_guest = any(word in words.lower() for word in virtual) and ".metal" not in words.lower()
-    facts.put(SCOPE, "vm" if is_guest else "host", source)
+    is_guest = ".metal" not in text and any(word in text for word in virtual)
+    return is_guest if text else None, " and ".join(path for path in words if words[path])

@@ -78,13 +78,12 @@ def _read_linux(host: Host, facts: Facts) -> None:
     if intel:
         cards = [_intel_card(host, device) for device in intel]
         parts.append(_read_handed(host, intel, cards, is_container=is_container))
-    if not any(parts) and host.exists(WSL_DEVICE):
-        reason = f"WSL 2 hands on the GPU of Windows as {WSL_DEVICE}, which does not tell whose it"
-        remedy = "run selfhost in Windows, which can tell; or name the GPU: "
-        remedy += "add `--gpu NAME` to `selfhost check`"
-        facts.miss(ACCELERATORS, f"{reason} is nor its memory", remedy)
-    else:
+    if any(parts) or not host.exists(WSL_DEVICE):
         _put(facts, parts, why, f"{PCI}: no GPU of NVIDIA, AMD or Intel")
+        return
+    reason = f"WSL 2 hands on the GPU of Windows as {WSL_DEVICE}, which does not tell whose it is"
+    remedy = "run selfhost in Windows, which can tell; or name the GPU: add `--gpu NAME` to"
+    facts.miss(ACCELERATORS, f"{reason} nor its memory", f"{remedy} `selfhost check`")
 
 
 def display_devices(host: Host) -> tuple[list[Device], str | None]:
@@ -243,12 +242,9 @@ def _read_apple(host: Host, facts: Facts) -> None:
     card = Accelerator(vendor="apple", name=name, unified=True, memory_total_bytes=total)
     facts.put(ACCELERATORS, (card,), "sysctl hw.optional.arm64")
     if total is None:
-        facts.miss(
-            MEMORY,
-            f"{_SHARES}, and only Metal tells how much of it the GPU may use: by default two thirds"
-            " to five sixths",
-            "`sudo sysctl iogpu.wired_limit_mb=N` sets it",
-        )
+        reason = f"{_SHARES}, and only Metal tells how much of it the GPU may use: by default two"
+        reason += " thirds to five sixths"
+        facts.miss(MEMORY, reason, "`sudo sysctl iogpu.wired_limit_mb=N` sets it")
     else:
         facts.sources[MEMORY] = "sysctl iogpu.wired_limit_mb"
 

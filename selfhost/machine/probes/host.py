@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Mapping
 
 from ...core.errors import MachineFileError, Problem
-from ...core.files import MISSING, Unreadable, descriptor_of, read_file
+from ...core.files import MISSING, Unreadable, descriptor_of, read_file, text_of
 from ...core.records import Record, Unread
 from ..record import (
     MAX_CORES,
@@ -39,6 +39,8 @@ MAX_NAMES = 100_000
 NATIVE = "take an image, or a Python, of the computer's own platform"
 FACTS_FILE, ENV_FILE, SYSCTL_FILE = "facts.json", "env.json", "sysctl.txt"
 _MAX_TREE_FILE_BYTES = 4 * 2**20
+# fields of an Unread that name nobody
+_UNCHANGED = ("fact", "remedy")
 
 
 class Facts:
@@ -50,16 +52,14 @@ class Facts:
         self.unread: dict[str, Unread] = {}
 
     def put(self, fact: str, value: Any, source: str) -> None:
-        """A value and where it was read. A size or a number of CPUs that no machine has is
-        taken as not read.
-        """
-        if fact.endswith("_bytes") and not 0 <= value <= MAX_MEMORY_BYTES:
+        """A value and where it was read; one that no machine has is taken as not read."""
+        is_size, is_count = fact.endswith("_bytes"), fact.startswith("cpu_cores_")
+        if is_size and not 0 <= value <= MAX_MEMORY_BYTES:
             self.miss(fact, f"{source} gives a size no machine has")
-        elif fact.startswith("cpu_cores_") and not MIN_CORES <= value <= MAX_CORES:
+        elif is_count and not MIN_CORES <= value <= MAX_CORES:
             self.miss(fact, f"{source} gives a number of CPUs no machine has")
         else:
-            self.values[fact] = value
-            self.sources[fact] = source
+            self.values[fact], self.sources[fact] = value, source
 
     def miss(self, fact: str, reason: str, remedy: str | None = None) -> None:
         """Why a fact is None, and what a person can do about it."""
@@ -74,11 +74,6 @@ class Facts:
         else:
             self.put(fact, value, source)
 
-    def miss_unless_known(self, fact: str, reason: str) -> None:
-        """`miss`, for a fact that has neither a value nor a reason."""
-        if fact not in self.values and fact not in self.unread:
-            self.miss(fact, reason)
-
     def map_texts(self, change: Callable[[str], str]) -> None:
         """Make `change` to every text that may be shown."""
         for texts in (self.values, self.sources, self.unread):
@@ -90,13 +85,11 @@ def _mapped(value: Any, change: Callable[[str], str]) -> Any:
         return change(value)
     if isinstance(value, tuple):
         return tuple(_mapped(item, change) for item in value)
-    if isinstance(value, Record):
-        fields = {name: getattr(value, name) for name in type(value)._fields}
-        texts = {name: text for name, text in fields.items() if isinstance(text, str)}
-        return value.replace(
-            **{name: change(text) for name, text in texts.items() if name not in ("fact", "remedy")}
-        )
-    return value
+    if not isinstance(value, Record):
+        return value
+    texts = {name: getattr(value, name) for name in value._fields if name not in _UNCHANGED}
+    texts = {name: change(text) for name, text in texts.items() if isinstance(text, str)}
+    return value.replace(**texts)
 
 
 # ------------------------------------------------------------------ texts of the kernel
@@ -155,21 +148,23 @@ def parse_mountinfo(text: str) -> tuple[Mount, ...]:
     mounts = []
     for line in text.splitlines():
         head, dash, tail = line.partition(" - ")
-        # spaces and the like are written in octal
-        fields = [
-            re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), field)
-            for field in head.split(" ")
-        ]
-        system = [*tail.split(" "), "", ""]
+        fields, system = head.split(" "), [*tail.split(" "), "", ""]
         if dash and len(fields) >= 6 and system[0]:
+            # spaces and the like are written in octal
+            root, point = (
+                re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), field)
+                for field in fields[3:5]
+            )
+            read_only = "ro" in fields[5].split(",")
+            filesystem, source, options = system[:3]
             mounts.append(
                 Mount(
-                    root=fields[3],
-                    point=fields[4],
-                    filesystem=system[0],
-                    options=system[2],
-                    read_only="ro" in fields[5].split(","),
-                    source=system[1],
+                    root=root,
+                    point=point,
+                    filesystem=filesystem,
+                    options=options,
+                    read_only=read_only,
+                    source=source,
                 )
             )
     return tuple(mounts)
@@ -205,9 +200,7 @@ class Host:
         return path
 
     def read_text(self, path: str, limit: int = MAX_READ_BYTES) -> str | None:
-        """At most `limit` bytes of a file as text, read once per host; None where it cannot be
-        read or is empty: `why` then says why.
-        """
+        """At most `limit` bytes of a file as text, read once; None where `why` says why."""
         if path not in self._texts:
             text, why = None, ""
             try:
@@ -216,15 +209,12 @@ class Host:
                 why = "is not there"
             except (OSError, ValueError) as error:
                 why = f"cannot be read ({reason_of(error)})"
+            # device tree files end in a zero; names of firmware may be in an encoding of their own
+            content = (text or "").rstrip("\0\n")
             if text is not None and not text.strip():
                 text, why = None, "is empty"
-            # device tree files end in a zero; names of firmware may be in an encoding of their own
-            elif text is not None and (
-                "\0" in text.rstrip("\0\n")
-                or not text.strip("\0\n")
-                or text.count("\ufffd") > len(text) // 4
-            ):
-                text, why = None, "is not text"
+            elif not content or "\0" in content or content.count("\ufffd") > len(content) // 4:
+                text, why = None, why or "is not text"
             self._texts[path] = text, why
         return self._texts[path][0]
 
@@ -237,9 +227,7 @@ class Host:
         return (self.read_text(path, 256) or "").strip(" \n\0").lower()
 
     def read_bytes(self, path: str, limit: int) -> bytes:
-        """At most `limit` bytes of an ordinary file. `OSError`, or `ValueError` for a name no
-        file can have.
-        """
+        """At most `limit` bytes of a file. `OSError`; `ValueError` for a name no file can have."""
         try:
             number, _ = descriptor_of(self.real(path))
         except Unreadable as error:
@@ -256,9 +244,7 @@ class Host:
             return []
 
     def sizes(self, path: str) -> dict[str, int | None]:
-        """What a folder holds, links followed: bytes of a file, None of a folder, -1 of what leads
-        nowhere or is neither. `OSError` from the system, and for more than MAX_NAMES names.
-        """
+        """Of each name in a folder: bytes of a file, None of a folder, -1 of what leads nowhere."""
         sizes: dict[str, int | None] = {}
         with os.scandir(self.real(path)) as entries:
             for entry in entries:
@@ -285,9 +271,7 @@ class Host:
         return self.exists(path, os.path.isdir)
 
     def resolve(self, path: str) -> str:
-        """`path` made absolute, with links followed. `OSError` where a link leads to nothing or in
-        a circle: a folder cannot be made there.
-        """
+        """`path` made absolute, with links followed. `OSError` where one leads to nothing."""
         at = os.path.abspath(path)
         while not os.path.lexists(at) and os.path.dirname(at) != at:
             at = os.path.dirname(at)
@@ -318,52 +302,47 @@ class Host:
         return self._mounts
 
     def mount_of(self, path: str) -> Mount | None:
-        """The mount that holds an absolute path: the longest mount point it begins with, the
-        latest where two are alike.
-        """
-        best: Mount | None = None
-        separator = str(self.paths.sep)
-        wanted = f"{self.paths.normcase(path)}{separator}"
-        for mount in self.mounts():
-            point = self.paths.normcase(mount.point).rstrip(separator)
-            is_in = wanted.startswith(f"{point}{separator}")
-            if is_in and (best is None or len(mount.point) >= len(best.point)):
-                best = mount
-        return best
+        """The mount that holds an absolute path: of the longest mount point, the latest."""
+        separator, fold = str(self.paths.sep), self.paths.normcase
+        holding = [
+            mount
+            for mount in self.mounts()
+            if f"{fold(path)}{separator}".startswith(
+                fold(mount.point).rstrip(separator) + separator
+            )
+        ]
+        # the last of the longest
+        return max(reversed(holding), key=lambda mount: len(mount.point), default=None)
 
     def within(self, work: Callable[[], T], seconds: float = DEADLINE_SECONDS) -> T:
-        """`work()`, in a thread with a deadline where a dead network mount could hang it.
-        `TimeoutError` when it has passed.
-        """
+        """`work()`, with a deadline where a dead network mount could hang it: `TimeoutError`."""
         slow = (*NETWORK_FILESYSTEMS, "autofs")
         mounts = self.mounts() if self.system == "linux" else ()
         if not self.live or (mounts and not any(mount.filesystem in slow for mount in mounts)):
             return work()
         import threading
 
-        done = threading.Event()
-        returned: list[T] = []
+        done: list[T] = []
         failures: list[Exception] = []
 
         def run() -> None:
             try:
-                returned.append(work())
+                done.append(work())
             except Exception as error:
                 failures.append(error)
-            done.set()
 
-        threading.Thread(target=run, daemon=True).start()
-        if not done.wait(min(seconds, IMPATIENT_SECONDS) if self._has_hung else seconds):
-            self._has_hung = True
-            raise TimeoutError(f"no answer within {seconds:g} seconds")
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        thread.join(min(seconds, IMPATIENT_SECONDS) if self._has_hung else seconds)
         if failures:
             raise failures[0]
-        return returned[0]
+        if not done:
+            self._has_hung = True
+            raise TimeoutError(f"no answer within {seconds:g} seconds")
+        return done[0]
 
     def space(self, path: str) -> Space | None:
-        """Of the volume that holds an existing folder. None where it is not known. `OSError`
-        from the system.
-        """
+        """Of the volume that holds an existing folder; None where it is not known. `OSError`."""
         if not hasattr(os, "statvfs"):
             import psutil
 
@@ -380,9 +359,7 @@ class Host:
         )
 
     def can_write(self, path: str) -> bool | None:
-        """Whether this account may create files in an existing folder; None where it is not
-        known.
-        """
+        """Whether this account may create files in a folder; None where it is not known."""
         allowed = os.access(path, os.W_OK | os.X_OK)
         # on Windows only the read-only mark is looked at, not who may do what
         return None if allowed and self.system == "windows" else allowed
@@ -473,18 +450,15 @@ class RecordedHost(Host):
         if not all(type(value) is str for value in env.values()):
             raise _fault(os.path.join(folder, ENV_FILE), "does not hold texts alone")
         super().__init__(env, normal_system(str(self._facts.get("system") or "linux")))
-        pairs = (line.partition(":") for line in _text(self.folder, SYSCTL_FILE).splitlines())
+        pairs = (line.partition(":") for line in (self.read_text(SYSCTL_FILE) or "").splitlines())
         self._sysctl = {name.strip(): value.strip() for name, _, value in pairs}
 
     def real(self, path: str) -> str:
         """Where `path` lies in the tree. `FileNotFoundError` for a link that leads out of it."""
-        plain = (
-            path
-            if path.startswith(self.folder)
-            else os.path.join(self.folder, path.replace("\\", "/").lstrip("/"))
-        )
+        inner = path.removeprefix(self.folder)
+        plain = os.path.join(self.folder, inner.replace("\\", "/").lstrip("/"))
         if not os.path.lexists(plain):
-            plain = os.path.join(self.folder, file_name(path))
+            plain = os.path.join(self.folder, file_name(inner))
         place = os.path.realpath(plain)
         if place != self.folder and not place.startswith(self.folder + os.sep):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
@@ -536,27 +510,16 @@ def _fault(file: str, message: str, line: int | None = None) -> MachineFileError
     return MachineFileError([Problem(file=file, line=line, message=message, remedy=remedy)])
 
 
-def _text(folder: str, name: str) -> str:
-    """Empty where there is no such file."""
-    path = os.path.join(folder, name)
-    try:
-        return read_file(path, _MAX_TREE_FILE_BYTES).decode("utf-8", "replace")
-    except Unreadable as error:
-        if error.kind == MISSING:
-            return ""
-        raise _fault(path, error.reason) from None
-
-
 def _object(folder: str, name: str) -> dict[str, Any]:
     """The JSON object in a file of the tree; empty where there is no such file."""
     from ...core.json_text import Decoder
 
     path = os.path.join(folder, name)
-    if not (text := _text(folder, name)) and not os.path.exists(path):
-        return {}
     try:
-        parsed = Decoder(constant=float).parse(text)
+        parsed = Decoder(constant=float).parse(text_of(read_file(path, _MAX_TREE_FILE_BYTES)))
     except Unreadable as error:
+        if error.kind == MISSING:
+            return {}
         raise _fault(path, error.reason, error.line) from None
     if not isinstance(parsed, dict):
         raise _fault(path, "is not a JSON object")
