@@ -33,8 +33,8 @@ Trace = tuple[list[float], float, int]
 
 
 def with_measured(machine: Machine, *, brief: bool = False, host: Host | None = None) -> Machine:
-    """`machine`, which must be this computer, with its bandwidth measured, or with why it is
-    unread. A figure of a busy machine is the least that it has. `brief`: within 60 ms.
+    """`machine`, which must be this computer, with its bandwidth measured, or with why it is not.
+    A figure of a busy machine is the least that it has. `brief`: within 60 ms.
     """
     unread = [entry for entry in machine.unread if entry.fact != FACT]
     figure, source, is_busy = None, "", False
@@ -94,9 +94,7 @@ def _others_running() -> int:
 
 
 def joint_rate(traces: Sequence[Trace]) -> float:
-    """Bytes per second of all threads together, over the time in which all of them ran.
-    `ValueError` where there is none.
-    """
+    """Bytes per second of all threads together, while all ran; `ValueError` where never."""
     start, end = max(trace[0][0] for trace in traces), min(trace[0][-1] for trace in traces)
     chunks = sum(start < moment <= end for trace in traces for moment in trace[0])
     if end <= start or not chunks:
@@ -109,9 +107,9 @@ def _run(count: int, part_bytes: int, fill: float, read: float) -> list[Trace]:
     from concurrent.futures import ThreadPoolExecutor
     from threading import Barrier
 
-    gate = Barrier(count, timeout=10)
+    wait = Barrier(count, timeout=10).wait
     with ThreadPoolExecutor(count) as pool:
-        running = [pool.submit(_read, part_bytes, fill, read, gate.wait) for _ in range(count)]
+        running = [pool.submit(_read, part_bytes, fill, read, wait) for _ in range(count)]
         return [one.result() for one in running]
 
 

@@ -69,9 +69,7 @@ def parse_list(text: str) -> frozenset[int] | None:
 
 
 def read_architecture(host: Host, facts: Facts) -> None:
-    """The processor's architecture, or of a 32-bit system on a 64-bit kernel that of the system;
-    and what emulates it.
-    """
+    """What programs here are made for, and what emulates it."""
     word, source = host.machine(), "registry, PROCESSOR_ARCHITECTURE"
     name = normal_architecture(word) or None
     if host.sysctl("hw.optional.arm64") == "1":
@@ -97,9 +95,7 @@ def read_architecture(host: Host, facts: Facts) -> None:
 
 
 def parse_model(text: str) -> str:
-    """What the processor is called; the parts by name where an Arm kernel gives only numbers; empty
-    where nothing names it.
-    """
+    """What the processor is called: its parts where an Arm kernel gives only numbers; or empty."""
     lines = parse_cpuinfo(text)
     if parts := lines.get("CPU part"):
         table = shipped_table("firmware_names")["arm_parts"]
@@ -135,9 +131,7 @@ def read_model(host: Host, facts: Facts) -> None:
 
 
 def parse_instruction_sets(text: str) -> tuple[str, ...] | None:
-    """The kernel's names of what every listed CPU can do, sorted. None for a processor family whose
-    kernel lists none (RISC-V, POWER) and where the words are no names.
-    """
+    """What every listed CPU can do, sorted; None where the kernel lists none (RISC-V, POWER)."""
     lines = parse_cpuinfo(text)
     lists = lines.get("flags") or lines.get("Features")
     if not lists:
@@ -148,9 +142,7 @@ def parse_instruction_sets(text: str) -> tuple[str, ...] | None:
 
 
 def read_instruction_sets(host: Host, facts: Facts) -> None:
-    """What the processor can do, as the kernel lets programs use it, in the Linux kernel's
-    words.
-    """
+    """What the kernel lets programs use of the processor, in the Linux kernel's words."""
     if EMULATED in facts.values:
         kind = facts.values.get("architecture", "another processor")
         reason = f"programs for {kind} are emulated here, on {facts.values[EMULATED]}"
@@ -219,9 +211,7 @@ def _allowed_cpus(host: Host) -> tuple[frozenset[int], str]:
 
 
 def read_usable(host: Host, facts: Facts) -> None:
-    """CPUs this process may use at once: affinity and the quota of every control group; may be
-    a fraction.
-    """
+    """CPUs this process may use at once, by affinity and quotas; may be a fraction."""
     if host.system != "linux":
         _put_count(host, facts, USABLE, "usable", "hw.logicalcpu")
         return
@@ -257,9 +247,7 @@ def _put_count(host: Host, facts: Facts, fact: str, kind: str, name: str) -> Non
 
 
 def cache_bytes(host: Host) -> int | None:
-    """The last-level caches of the CPUs this process may use, added up; None where the system
-    does not say.
-    """
+    """The last-level caches of the CPUs this process may use; None where the system is silent."""
     sizes: dict[str, int] = {}
     for cpu in host.ask("affinity") or ():
         for index in (3, 2):
@@ -275,9 +263,7 @@ def cache_bytes(host: Host) -> int | None:
 
 
 def read_cores(host: Host, facts: Facts) -> None:
-    """Distinct cores among the CPUs this process may use, and those of the fastest kind; all of
-    them where they are alike.
-    """
+    """Distinct cores among the CPUs this process may use, and those of the fastest kind."""
     if host.system != "linux":
         _put_count(host, facts, PHYSICAL, "physical", "hw.physicalcpu")
         (_read_mac_kinds if host.system == "macos" else _read_windows_kinds)(host, facts)
@@ -359,9 +345,7 @@ def _read_windows_kinds(host: Host, facts: Facts) -> None:
 
 
 def parse_efficiency_classes(raw: bytes) -> tuple[int, ...]:
-    """Each core's EfficiencyClass, the fastest highest, in
-    SYSTEM_LOGICAL_PROCESSOR_INFORMATION_EX of RelationProcessorCore (winnt.h).
-    """
+    """Each core's EfficiencyClass in SYSTEM_LOGICAL_PROCESSOR_INFORMATION_EX (winnt.h)."""
     classes, at = [], 0
     while at + 10 <= len(raw) and (size := int.from_bytes(raw[at + 4 : at + 8], "little")) >= 10:
         if int.from_bytes(raw[at : at + 4], "little") == 0:

@@ -390,7 +390,10 @@ class Host:
 
     def cwd(self) -> str:
         """The current folder."""
-        return str(self.ask("cwd") or "/")
+        try:
+            return str(self.ask("cwd") or "/")
+        except OSError:
+            return "/"
 
     def release(self) -> str:
         """The kernel's version text in small letters; empty where it is not known."""

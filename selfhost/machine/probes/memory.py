@@ -59,11 +59,10 @@ _POD = (
 
 
 class Groups(Record):
-    """The groups that hold this process for one controller, its own first: folder, and name as the
-    system shows it, of each that has files of the controller.
+    """The groups that hold this process for one controller, its own first: folder and name.
 
-    `why` is set where groups could not be seen, so that limits may exist unseen; `is_inside`: the
-    top is a container's own group, and those above it do not show.
+    `why`: limits may exist unseen. `is_inside`: the top is a container's own group, and those above
+    it do not show.
     """
 
     version: int = 2
@@ -73,9 +72,7 @@ class Groups(Record):
 
 
 class _Bound(Record):
-    """What this process's memory cannot exceed, and what is left of it: where that is None,
-    `left_source` is the reason.
-    """
+    """What memory cannot exceed, and what is left of it: of None, `left_source` is the reason."""
 
     limit_bytes: int
     source: str
@@ -87,9 +84,7 @@ class _Bound(Record):
 
 
 def parse_cgroup(text: str) -> dict[str, str]:
-    """/proc/self/cgroup: controller to path; version 2's path stands under the empty name.
-    Lines of another shape are left out.
-    """
+    """/proc/self/cgroup: controller to path; version 2's stands under the empty name."""
     path_of_controller: dict[str, str] = {}
     for line in text.splitlines():
         number, _, rest = line.partition(":")
@@ -100,9 +95,7 @@ def parse_cgroup(text: str) -> dict[str, str]:
 
 
 def parse_number(text: str) -> int | None:
-    """A file of one number, which ends its line; `max` and -1 give `NO_LIMIT`, anything else
-    None.
-    """
+    """A number that ends its line; `max` and -1 give `NO_LIMIT`, anything else None."""
     word = text.strip()
     if not text.endswith("\n"):
         return None
@@ -182,9 +175,7 @@ def _visible(
 
 
 def _group_bounds(host: Host, groups: Groups) -> list[_Bound]:
-    """Every limit on memory of these groups, each with its own group's use. `ValueError` where a
-    file holds no number.
-    """
+    """Every limit of these groups, each with its own group's use. `ValueError` of a bad file."""
     bounds: list[_Bound] = []
     inherited: int | None = None
     for folder, name in groups.levels:
@@ -212,8 +203,7 @@ def _group_bounds(host: Host, groups: Groups) -> list[_Bound]:
 
 def _group_bound(host: Host, path: str, group: str, limit_bytes: int, groups: Groups) -> _Bound:
     """A limit, and it less what its group could not give up: its use less file pages, active or
-    not, and slab that says it is reclaimable. tmpfs, shared memory and locked pages are on other
-    lists; dirty pages are written first.
+    not, and reclaimable slab. tmpfs, shared memory and locked pages are on other lists.
     """
     folder, _, file = path.rpartition("/")
     is_old = groups.version == 1
@@ -303,9 +293,7 @@ def _machine_bound(
 
 
 def parse_limit(text: str, name: str) -> tuple[int, bool] | None:
-    """A soft limit in /proc/self/limits, as "Max address space": bytes, -1 for unlimited, and
-    whether the hard limit is above it. None where the line is missing.
-    """
+    """A soft limit in bytes, -1 for unlimited, and whether the hard one is above; None: missing."""
     for line in text.splitlines():
         words = line[len(name) :].split() if line.startswith(name) else []
         if words[:1] == ["unlimited"]:
@@ -317,9 +305,7 @@ def parse_limit(text: str, name: str) -> tuple[int, bool] | None:
 
 
 def _read_ulimits(host: Host, facts: Facts) -> tuple[list[_Bound], str | None]:
-    """The shell's limits that bound memory, and why one may exist unseen; what each leaves goes to
-    `facts`.
-    """
+    """The shell's limits that bound memory, and why one may exist unseen."""
     text = host.read_text(LIMITS) or ""
     status = parse_meminfo(host.read_text(STATUS) or "")
     bounds, why = [], None

@@ -54,9 +54,7 @@ class _Enough(Exception):
 
 
 class Search:
-    """The models found so far, how many of the present store could not be read, and how much longer
-    to look.
-    """
+    """The models found so far, how many could not be read, and how much longer to look."""
 
     def __init__(self, host: Host, until: float) -> None:
         self.host = host
@@ -65,9 +63,7 @@ class Search:
         self.unreadable = 0
 
     def names(self, *parts: str) -> dict[str, int | None]:
-        """Of a folder: bytes of a file, None of a folder, -1 of what leads nowhere; empty where
-        there is none. `OSError` otherwise.
-        """
+        """As `Host.sizes`; empty where there is no such folder."""
         if monotonic() > self.until:
             raise _Enough("the time limit was reached")
         try:
@@ -96,9 +92,7 @@ Look = Callable[[Search, str, str], None]
 
 
 def read_models(host: Host, facts: Facts, seconds: float = SECONDS) -> None:
-    """Every model that lies in a store; () where none does. `models_present.<store>` says why
-    one was not read whole.
-    """
+    """Every model in a store; `models_present.<store>` says why one was not read whole."""
     search = Search(host, monotonic() + seconds)
     try:
         stores = host.within(lambda: list(_stores(host)))
@@ -109,18 +103,16 @@ def read_models(host: Host, facts: Facts, seconds: float = SECONDS) -> None:
     if not host.live:
         # what a recorded tree does not hold is not known to be missing on its machine
         stores = [entry for entry in stores if host.exists(entry[1])]
-    if not stores:
-        reason = "the recorded tree has none of the folders where models are stored"
-        facts.miss(MODELS, "no home folder is set" if host.live else reason)
-        return
     for store, folder, look in stores:
         if why := _why_not_whole(search, store, folder, look):
             facts.miss(f"{MODELS}.{store}", why, _REMEDY)
     if any(model.complete is None for model in search.models):
         reason = "no record says whether such files are complete: their size is compared"
         facts.miss(f"{MODELS}.complete", reason)
-    names = ", ".join(store for store, _, _ in stores)
-    facts.put(MODELS, tuple(search.models), f"names and sizes in the folders of {names}")
+    source = f"names and sizes in the folders of {', '.join(store for store, _, _ in stores)}"
+    nowhere = "the recorded tree has none of the folders where models are stored"
+    nowhere = "no home folder is set" if host.live else nowhere
+    facts.settle(MODELS, tuple(search.models) if stores else None, source, nowhere)
 
 
 def _stores(host: Host) -> Iterator[tuple[str, str, Look]]:
@@ -176,9 +168,7 @@ def parts_of_split(name: str) -> list[str]:
 
 
 def _weights(files: Mapping[str, int]) -> list[dict[str, Any]]:
-    """Every GGUF model on its own, and all other weights of a folder as one: fields of a
-    `PresentModel`.
-    """
+    """Every GGUF model alone, all other weights of a folder as one: fields of `PresentModel`."""
     sets: list[dict[str, Any]] = []
     for parts in sorted({tuple(parts_of_split(n)) for n in files if n.lower().endswith(".gguf")}):
         sizes = [files.get(part, 0) for part in parts]
@@ -208,9 +198,7 @@ def _is_told_whole(files: Mapping[str, int], first: str) -> bool | None:
 
 
 def _search_hub(search: Search, hub: str, store: str) -> None:
-    """`models--ORG--NAME`, each with `refs`, `blobs` and `snapshots` (huggingface_hub's guide
-    to its cache).
-    """
+    """`models--ORG--NAME`, each with `refs`, `blobs` and `snapshots`."""
     for name, size in search.names(hub).items():
         if size is not None or not name.startswith("models--"):
             continue
@@ -240,9 +228,7 @@ def _snapshot_files(search: Search, folder: str) -> dict[str, int]:
 
 
 def _search_lm_studio(search: Search, folder: str, store: str) -> None:
-    """`PUBLISHER/NAME/FILE`, as LM Studio's documentation asks of models that are put there by
-    hand; so no file is known to be whole.
-    """
+    """`PUBLISHER/NAME/FILE`, where no file is known to be whole."""
     for publisher, size in search.names(folder).items():
         names = search.names(folder, publisher) if size is None else {}
         for name in (name for name, inner in names.items() if inner is None):
@@ -255,10 +241,8 @@ def _search_lm_studio(search: Search, folder: str, store: str) -> None:
 
 def _search_ollama(search: Search, folder: str, store: str) -> None:
     """`manifests/REGISTRY/NAMESPACE/NAME/TAG`, each a list of layers that lie in `blobs` as
-    `sha256-…`, whole under that name alone.
-
-    ollama/ollama: types/model/name.go and server/manifest.go for the folders; server/download.go
-    for `-partial`.
+    `sha256-…`, whole under that name alone (ollama/ollama: types/model/name.go,
+    server/manifest.go; server/download.go for `-partial`).
     """
     join = search.host.join
     manifests = search.files(join(folder, "manifests"), 4)
@@ -291,9 +275,7 @@ def _search_ollama(search: Search, folder: str, store: str) -> None:
 
 
 def _layers(manifest: Mapping[str, Any]) -> list[tuple[str, int, str]]:
-    """Of each layer of a manifest, its config last: the name of its file in `blobs`, its bytes, and
-    its media type; none where one of them is of another shape.
-    """
+    """Of each layer, the config last: its file in `blobs`, bytes, media type; none if one is bad."""
     listed = manifest.get("layers") or []
     layers: list[tuple[str, int, str]] = []
     for value in (*listed, manifest.get("config")) if isinstance(listed, list) else ():
@@ -362,18 +344,15 @@ _TOOLS = ("~/.local/share/uv/tools", "~/.local/share/pipx/venvs", "~/.local/pipx
 
 
 def read_runtimes(host: Host, facts: Facts) -> None:
-    """The runtimes that are here; () where none was seen, unread where nothing could be
-    searched.
-    """
+    """The runtimes that are here; () where none was seen, unread where nothing was searched."""
     own, folders = host.ask("python_path"), _command_folders(host)
     runtimes = host.within(lambda: _search_runtimes(host, folders, own or ()))
-    if not runtimes and own is None and not any(map(host.exists, folders)):
-        # what a recorded tree does not hold is not known to be missing on its machine
-        reason = "the recorded tree has none of the folders where runtimes are installed"
-        facts.miss("runtimes", reason, FILL_IN)
-        return
+    # what a recorded tree does not hold is not known to be missing on its machine
+    is_searched = runtimes or own is not None or any(map(host.exists, folders))
+    value = tuple(runtimes[name] for name in sorted(runtimes)) if is_searched else None
     where = "commands in PATH and the usual folders; packages of this and of other environments"
-    facts.put("runtimes", tuple(runtimes[name] for name in sorted(runtimes)), where)
+    reason = "the recorded tree has none of the folders where runtimes are installed"
+    facts.settle("runtimes", value, where, reason, FILL_IN)
 
 
 def _at_home(host: Host, paths: tuple[str, ...]) -> list[str]:

@@ -112,9 +112,7 @@ def parse_driver(text: str) -> str | None:
 
 
 def read_nvidia(host: Host, devices: Sequence[Device]) -> Read | None:
-    """The NVIDIA GPUs that a program here may use. `devices`: those on the PCI bus. None where
-    there are none.
-    """
+    """The NVIDIA GPUs that a program here may use; None where neither bus nor files show one."""
     board = _jetson_board(host)
     if board is not None:
         driver = parse_driver(host.read_text(VERSION) or "")
@@ -268,9 +266,7 @@ def _parts(
 def _card(
     part: Mapping[str, Any], device: Mapping[str, Any], driver: str | None, *, is_arm: bool
 ) -> tuple[Accelerator, int | None]:
-    """`part` of a `device`, which is the device itself outside of MIG mode, and the number of the
-    error that hides its memory.
-    """
+    """A device, or an instance of it, and the number of the error that hides its memory."""
     name = part.get("name") or device.get("name") or _UNNAMED
     if part is not device and not re.search(r"\bMIG\b", name):
         name += " MIG"

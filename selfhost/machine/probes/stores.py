@@ -27,9 +27,7 @@ _MAX_SHOWN = 300
 
 
 class Place(Record):
-    """Where models of one purpose go, and what decided it. `account` stores them, where it is
-    not the one asking.
-    """
+    """Where models go, and what decided it; `account` stores them, if it is not the one asking."""
 
     path: str
     why: str
@@ -37,9 +35,7 @@ class Place(Record):
 
 
 def huggingface(host: Host) -> Place | None:
-    """Order of huggingface_hub 2.4.0 (its constants.py), which expands `~` and `$NAME`;
-    transformers, vLLM, diffusers and MLX use it.
-    """
+    """Order of huggingface_hub 2.4.0 (its constants.py), which expands `~` and `$NAME`."""
     hub, home = _hub(host), host.home()
     if hub is None:
         return None
@@ -87,9 +83,7 @@ def parse_unit(text: str) -> dict[str, str]:
 
 
 def ollama(host: Host) -> Place | None:
-    """The server's folder: as a service it has its own account and variables, which this shell
-    does not see (ollama/ollama#2676).
-    """
+    """The server's folder: a service has its own account and variables (ollama/ollama#2676)."""
     file = next((file for file in _UNITS if host.read_text(file)), None)
     if host.system == "linux" and file:
         return _service_place(host, file)
@@ -123,9 +117,7 @@ def whisper_cpp(host: Host) -> Place | None:
 
 
 def lm_studio(host: Host) -> Place | None:
-    """LM Studio's usual folder of models, in the older of its two homes if that is there; None
-    where neither is.
-    """
+    """LM Studio's usual folder of models, in the older of its two homes if that is there."""
     for parts in ((".cache", "lm-studio"), (".lmstudio",)):
         place = _default(host, *parts, "models")
         if place and host.exists(host.paths.dirname(place.path)):
@@ -210,9 +202,7 @@ def _memory_device(mount: Mount | None) -> str | None:
 
 
 def _look(host: Host, place: Place) -> tuple[str, Space | None, bool | None]:
-    """The nearest folder that exists, upwards: a download would make the rest; the space of its
-    volume, and whether the account that stores there may write.
-    """
+    """The nearest folder upwards that exists, its volume, and whether it can be stored there."""
     folder = host.resolve(place.path)
     while not host.exists(folder) and host.paths.dirname(folder) != folder:
         folder = host.paths.dirname(folder)

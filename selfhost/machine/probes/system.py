@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable
 
 TYPE_CHECKING = False
@@ -54,9 +55,7 @@ def registry_value(key: str, value: str) -> Any:
 
 
 def _display_adapters() -> list[dict[str, Any]] | None:
-    """Adapters that are there now: the registry's class of displays also lists those that were
-    taken out. Each has `id` (PCI), `name` and `memory` bytes; None where unread.
-    """
+    """`id` (PCI), `name` and `memory` of the adapters that are there now; None where unread."""
     keys: dict[str, str] = {}
     # one key for each output of an adapter
     for number in range(64):
@@ -99,29 +98,19 @@ def _processor_information() -> str | None:
     return buffer.raw[: size.value].hex() if done else None
 
 
-def _cwd() -> str | None:
-    try:
-        return os.getcwd()
-    except OSError:
-        return None
+def _psutil() -> Any:
+    import psutil
+
+    return psutil
 
 
 def _memory() -> dict[str, int]:
-    import psutil
-
-    memory = psutil.virtual_memory()
+    memory = _psutil().virtual_memory()
     return {"total": int(memory.total), "available": int(memory.available)}
 
 
-def _swap_free() -> int:
-    import psutil
-
-    return int(psutil.swap_memory().free)
-
-
 def _cores() -> dict[str, int | None]:
-    import psutil
-
+    psutil = _psutil()
     usable = psutil.cpu_count(logical=True)
     if sys.platform == "win32":
         usable = len(psutil.Process().cpu_affinity() or ())
@@ -129,20 +118,8 @@ def _cores() -> dict[str, int | None]:
 
 
 def _mounts() -> dict[str, str]:
-    import psutil
-
-    parts = psutil.disk_partitions(all=sys.platform != "win32")
+    parts = _psutil().disk_partitions(all=sys.platform != "win32")
     return {part.mountpoint: part.fstype for part in parts}
-
-
-def _affinity() -> list[int] | None:
-    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
-
-
-def _read_at() -> str:
-    import time
-
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 def _uname(field: str) -> str | None:
@@ -152,9 +129,8 @@ def _uname(field: str) -> str | None:
 def ask_nvml() -> dict[str, Any]:
     """What `nvml.py` prints, or `why` it says nothing.
 
-    It runs with this interpreter, isolated from the folder, variables and packages of the caller,
-    and writes no byte code. It is killed after NVML_SECONDS, and not waited for: a process that
-    waits inside a driver ends only when the driver lets it.
+    It runs isolated from the folder, variables and packages of the caller, and is killed after
+    NVML_SECONDS, not waited for: what waits inside a driver ends only when the driver lets it.
     """
     import json
     import subprocess
@@ -195,9 +171,11 @@ def ask_nvml() -> dict[str, Any]:
 
 ANSWERS: dict[str, Callable[[], Any]] = {
     # of this process: the numbers of the CPUs that it may use
-    "affinity": _affinity,
+    "affinity": lambda: (
+        sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+    ),
     "cores": _cores,
-    "cwd": _cwd,
+    "cwd": os.getcwd,
     "display_adapters": _display_adapters,
     "hostname": lambda: _uname("nodename"),
     "machine": lambda: _uname("machine"),
@@ -209,7 +187,7 @@ ANSWERS: dict[str, Callable[[], Any]] = {
     "processor_features": _processor_features,
     "processor_information": _processor_information,
     "python_path": lambda: [folder for folder in sys.path if folder],
-    "read_at": _read_at,
+    "read_at": lambda: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     "release": lambda: _uname("release"),
-    "swap_free": _swap_free,
+    "swap_free": lambda: int(_psutil().swap_memory().free),
 }
