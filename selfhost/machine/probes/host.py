@@ -266,10 +266,6 @@ class Host:
         except (OSError, ValueError):
             return False
 
-    def is_folder(self, path: str) -> bool:
-        """Whether it is a folder that is there."""
-        return self.exists(path, os.path.isdir)
-
     def resolve(self, path: str) -> str:
         """`path` made absolute, with links followed. `OSError` where one leads to nothing."""
         at = os.path.abspath(path)
@@ -482,24 +478,22 @@ class RecordedHost(Host):
     def resolve(self, path: str) -> str:
         return str(self.paths.normpath(self.join(self.cwd(), path)))
 
-    def _of_folder(self, name: str, path: str) -> Any:
-        """What the record says of the nearest folder upwards that it names."""
-        values = self.ask(name) or {}
-        while path not in values and self.paths.dirname(path) != path:
-            path = self.paths.dirname(path)
-        return values.get(path)
+    def ask(self, name: str, folder: str | None = None) -> Any:
+        """What the record says under that name, of the nearest folder upwards that it names."""
+        value = self._facts.get(name)
+        if folder is None:
+            return value
+        while folder not in (value or {}) and self.paths.dirname(folder) != folder:
+            folder = self.paths.dirname(folder)
+        return (value or {}).get(folder)
 
     def space(self, path: str) -> Space | None:
-        fields = self._of_folder("space", path) or {}
+        fields = self.ask("space", path) or {}
         own = {name: fields[name] for name in Space._fields if name in fields}
         return Space(**own) if own else None
 
     def can_write(self, path: str) -> bool | None:
-        writable: bool | None = self._of_folder("writable", path)
-        return writable
-
-    def ask(self, name: str) -> Any:
-        return self._facts.get(name)
+        return self.ask("writable", path)  # type: ignore[no-any-return]
 
     def sysctl(self, name: str) -> str:
         return self._sysctl.get(name, "")

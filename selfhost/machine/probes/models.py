@@ -123,12 +123,11 @@ def _stores(host: Host) -> Iterator[tuple[str, str, Look]]:
     if llama and (hub is None or llama.path != hub.path):
         yield "llama.cpp", llama.path, _search_hub
     service, home = ollama(host), host.home()
-    if service:
-        folder = service.path
+    if service and service.account and home and not host.exists(service.path):
         # a service that never stored anything leaves the account's own, of a server started by hand
-        if service.account is not None and home and not host.exists(folder):
-            folder = host.join(home, ".ollama", "models")
-        yield "ollama", folder, _search_ollama
+        yield "ollama", host.join(home, ".ollama", "models"), _search_ollama
+    elif service:
+        yield "ollama", service.path, _search_ollama
     if studio:
         yield LM_STUDIO, studio.path, _search_lm_studio
 
@@ -275,7 +274,7 @@ def _search_ollama(search: Search, folder: str, store: str) -> None:
 
 
 def _layers(manifest: Mapping[str, Any]) -> list[tuple[str, int, str]]:
-    """Of each layer, the config last: its file in `blobs`, bytes, media type; none if one is bad."""
+    """Of each layer, the config last: its file in `blobs`, bytes, media type; none of a bad one."""
     listed = manifest.get("layers") or []
     layers: list[tuple[str, int, str]] = []
     for value in (*listed, manifest.get("config")) if isinstance(listed, list) else ():
@@ -368,10 +367,6 @@ def _command_folders(host: Host) -> list[str]:
     return [folder for folder in every if host.paths.isabs(folder)]
 
 
-def _is_command(path: str) -> bool:
-    return os.access(path, os.X_OK) and os.path.isfile(path)
-
-
 def _search_runtimes(
     host: Host, folders: list[str], own: tuple[str, ...]
 ) -> dict[str, PresentRuntime]:
@@ -384,7 +379,7 @@ def _search_runtimes(
     for folder in folders:
         for command, name in COMMANDS.items():
             path = host.join(folder, f"{command}{suffix}")
-            if name not in runtimes and host.exists(path, _is_command):
+            if name not in runtimes and host.exists(path, lambda real: os.access(real, os.X_OK)):
                 runtimes[name] = PresentRuntime(id=name, path=path)
                 prefixes.append(host.paths.dirname(host.paths.dirname(host.resolve(path))))
     active = (host.env.get(name, "") for name in ("VIRTUAL_ENV", "CONDA_PREFIX"))

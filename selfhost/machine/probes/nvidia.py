@@ -74,18 +74,16 @@ def name_on_bus(host: Host, folder: str, vendor: str) -> str | None:
     """The name of a device by its folder in sysfs; None where no list is installed or has it."""
     device = host.read_word(f"{folder}/device")
     texts = (host.read_text(path, MAX_NAMES_BYTES) for path in _PCI_NAMES if device)
-    names = (parse_pci_name(text, vendor, device) for text in texts if text)
+    names = (parse_pci_name(text, vendor[2:], device[2:]) for text in texts if text)
     return next(filter(None, names), None)
 
 
 def parse_pci_name(text: str, vendor: str, device: str) -> str | None:
     """pci.ids -> what people call a device: `Arc B580` of `Battlemage G21 [Arc B580]`."""
-    head = re.escape(vendor.removeprefix("0x"))
-    block = re.search(rf"(?im)^{head} .*\n((?:[\t#].*\n|\n)*)", f"{text}\n")
-    line = re.escape(device.removeprefix("0x"))
-    title = re.search(rf"(?im)^\t{line} +(.*?)\s*$", block[1]) if block else None
-    bracket = re.search(r"\[([^\]]+)\]", title[1]) if title else None
-    return (bracket or title)[1] or None if title else None
+    block = re.search(rf"(?im)^{re.escape(vendor)} .*\n((?:[\t#].*\n|\n)*)", f"{text}\n")
+    lines = block[1] if block else ""
+    title = re.search(rf"(?im)^\t{re.escape(device)} +(?:.*?\[([^\]]+)\]|(.*?)\s*$)", lines)
+    return (title[1] or title[2] or None) if title else None
 
 
 # ------------------------------------------------------------------ what files say
@@ -128,14 +126,22 @@ def read_nvidia(host: Host, devices: Sequence[Device]) -> Read | None:
         cards = _cards_in_files(host, devices, len(devices))
         return Read(cards=cards, source=PCI, reason=reason, remedy=remedy)
     answer = host.ask("nvml") or {}
-    if answer.get("error") is None and isinstance(answer.get("devices"), list):
+    number = answer.get("error")
+    if number is None and isinstance(answer.get("devices"), list):
         return _visible(host, answer)
+    if isinstance(answer.get("why"), str):
+        said = f"an NVIDIA GPU's memory is known to its driver, and {answer['why']}", _LOOK
+    elif not answer:
+        said = "a recorded tree does not hold what the NVIDIA driver's library says", FILL_IN
+    else:
+        said = _ERRORS.get(
+            number, (f"the NVIDIA driver's library gave no usable answer (error {number})", _LOOK)
+        )
     nodes = driver_nodes(host)
     source = PCI if devices else VERSION
     source = "/dev/nvidia*" if nodes else source
     cards = _cards_in_files(host, devices, len(nodes) or len(devices) or 1)
-    reason, remedy = _why_silent(answer)
-    return Read(cards=cards, source=source, reason=reason, remedy=remedy)
+    return Read(cards=cards, source=source, reason=said[0], remedy=said[1])
 
 
 def _jetson_board(host: Host) -> str | None:
@@ -149,18 +155,6 @@ def _jetson_board(host: Host) -> str | None:
     if not is_jetson and "jetson" not in board.lower():
         return None
     return board if _UNIFIED_CHIP.search(board) else f"NVIDIA Jetson ({board})"
-
-
-def _why_silent(answer: Mapping[str, Any]) -> tuple[str, str]:
-    """Why the library stated nothing, and what to do about it."""
-    number = answer.get("error")
-    if isinstance(answer.get("why"), str):
-        return f"an NVIDIA GPU's memory is known to its driver, and {answer['why']}", _LOOK
-    if not answer:
-        return "a recorded tree does not hold what the NVIDIA driver's library says", FILL_IN
-    if type(number) is not int:
-        return "the NVIDIA driver's library gave no usable answer", _LOOK
-    return _ERRORS.get(number, (f"the NVIDIA driver's library gave error {number}", _LOOK))
 
 
 def _cards_in_files(host: Host, devices: Sequence[Device], count: int) -> tuple[Accelerator, ...]:

@@ -4,6 +4,7 @@ folders it takes by default; and how much is free on the disks there.
 
 from __future__ import annotations
 
+import os
 import re
 
 from ...core.records import Record
@@ -68,20 +69,6 @@ def _default(host: Host, *parts: str) -> Place | None:
     return Place(path=host.join(home, *parts), why="default") if home else None
 
 
-def parse_unit(text: str) -> dict[str, str]:
-    """`User` and, with a `$`, the variables of a systemd unit, the last one given winning."""
-    settings: dict[str, str] = {}
-    for line in text.splitlines():
-        key, equals, value = line.strip().partition("=")
-        if equals and key == "User":
-            settings["User"] = value.strip()
-        elif equals and key == "Environment":
-            for quoted, bare in re.findall(r'"((?:[^"\\]|\\.)*)"|([^\s"]+)', value):
-                name, _, setting = (quoted or bare).partition("=")
-                settings["$" + name] = setting
-    return settings
-
-
 def ollama(host: Host) -> Place | None:
     """The server's folder: a service has its own account and variables (ollama/ollama#2676)."""
     file = next((file for file in _UNITS if host.read_text(file)), None)
@@ -96,19 +83,17 @@ def ollama(host: Host) -> Place | None:
 
 
 def _service_place(host: Host, file: str) -> Place | None:
-    names = [name for name in host.listdir(f"{file}.d") if name.endswith(".conf")]
-    texts = [host.read_text(path) or "" for path in (file, *(f"{file}.d/{name}" for name in names))]
-    unit = parse_unit("\n".join(texts))
-    account = unit.get("User", "root")
+    """By a systemd unit and the files beside it that change it; the last setting wins."""
+    files = [f"{file}.d/{name}" for name in host.listdir(f"{file}.d") if name.endswith(".conf")]
+    unit = "\n".join(host.read_text(path) or "" for path in (file, *files))
+    account = ["root", *re.findall(r"(?m)^User=\s*(\S+)", unit)][-1]
     host.accounts.add(account)
-    if path := unit.get("$OLLAMA_MODELS"):
-        return Place(path=path, why=f"OLLAMA_MODELS in {file}", account=account)
-    accounts = (line.split(":") for line in (host.read_text("/etc/passwd") or "").splitlines())
-    homes = (fields[5] for fields in accounts if len(fields) >= 6 and fields[0] == account)
-    home = unit.get("$HOME") or next(homes, "")
-    if not home.startswith("/"):
-        return None
-    return Place(path=host.join(home, ".ollama", "models"), why=f"home of {file}", account=account)
+    if paths := re.findall(r'(?m)^Environment=.*?\bOLLAMA_MODELS=([^"\n]*?)(?:"|\s|$)', unit):
+        return Place(path=paths[-1], why=f"OLLAMA_MODELS in {file}", account=account)
+    rows = [line.split(":") for line in (host.read_text("/etc/passwd") or "").splitlines()]
+    home = next((row[5] for row in rows if row[0] == account and len(row) > 5), "")
+    path = host.join(home, ".ollama", "models")
+    return Place(path=path, why=f"home of {file}", account=account) if home[:1] == "/" else None
 
 
 def whisper_cpp(host: Host) -> Place | None:
@@ -167,19 +152,11 @@ def _read_disk(host: Host, facts: Facts, purpose: str, place: Place) -> Disk:
         failure = reason_of(error)
     if space is not None and not space.total_bytes:
         space, failure = None, "its file system tells no size"
-    # of a folder that could not be looked up, the mount that its name states
-    mount = host.mount_of(folder) if host.paths.isabs(folder) else None
-    disk = Disk(
-        purpose=purpose,
-        path=place.path,
-        filesystem=(mount and mount.filesystem) or None,
-        writable=writable,
-        backing=_memory_device(mount),
-    )
     shown = folder if len(folder) <= _MAX_SHOWN else folder[: _MAX_SHOWN - 1] + "…"
     if writable is None:
         reason = f"whether this account may write to {shown} is not known: {failure}"
         facts.miss(f"{fact}.writable", reason, SET_DISK)
+    disk = Disk(purpose=purpose, path=place.path, writable=writable)
     if space is None:
         facts.miss(f"{fact}.free_bytes", f"free space of {shown}: {failure}", SET_DISK)
     else:
@@ -187,18 +164,16 @@ def _read_disk(host: Host, facts: Facts, purpose: str, place: Place) -> Disk:
         disk = disk.replace(**{name: getattr(space, name) for name in names})
     call = "GetDiskFreeSpaceEx" if host.system == "windows" else "statvfs"
     facts.sources[fact] = f"{place.why}; {call} of {folder}"
-    if mount is not None:
+    # of a folder that could not be looked up, the mount that its name states
+    if host.paths.isabs(folder) and (mount := host.mount_of(folder)):
+        device = next(filter(mount.source.startswith, _MEMORY_DEVICES), "")
+        backing = _MEMORY_DEVICES.get(device)
+        disk = disk.replace(filesystem=mount.filesystem or None, backing=backing)
         words = (", on a network" * disk.on_network) + (", which is RAM" * disk.in_memory)
         facts.sources[fact] += f"; {mount.filesystem} on {mount.point}{words}"
     if host.system == "linux":
-        _miss_unseen(host, facts, fact, mount, space)
+        _miss_unseen(host, facts, fact, host.mount_of(folder), space)
     return disk
-
-
-def _memory_device(mount: Mount | None) -> str | None:
-    """The kind of device in RAM that holds the bytes, if one does."""
-    source = mount.source if mount else ""
-    return next((kind for start, kind in _MEMORY_DEVICES.items() if source.startswith(start)), None)
 
 
 def _look(host: Host, place: Place) -> tuple[str, Space | None, bool | None]:
@@ -206,7 +181,7 @@ def _look(host: Host, place: Place) -> tuple[str, Space | None, bool | None]:
     folder = host.resolve(place.path)
     while not host.exists(folder) and host.paths.dirname(folder) != folder:
         folder = host.paths.dirname(folder)
-    if not host.is_folder(folder) and host.exists(folder):
+    if host.exists(folder) and not host.exists(folder, os.path.isdir):
         raise NotADirectoryError("it is a file, not a folder")
     space = host.space(folder)
     # under WSL 2 the disk is a file that grows on the Windows drive (microsoft/WSL#4373)
@@ -220,12 +195,6 @@ def _look(host: Host, place: Place) -> tuple[str, Space | None, bool | None]:
         return folder, space, False
     # what a service's own account stores is judged by space and mount alone
     return folder, space, bool(place.account and space) or host.can_write(folder)
-
-
-def _windows_drive(host: Host) -> Space | None:
-    """Under WSL 2 the disk is a file that grows on the Windows drive (microsoft/WSL#4373)."""
-    in_wsl = "microsoft" in host.release() and host.exists("/mnt/c")
-    return host.space("/mnt/c") if in_wsl else None
 
 
 def _miss_unseen(
