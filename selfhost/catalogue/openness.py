@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 from ..core.errors import WorkloadError
 from ..core.records import Record
-from ..core.spelling import alike
+from ..core.spelling import nearest
 from ..core.tables import filled, shipped_table
 from .spec import ModelSpec
 
@@ -28,8 +28,6 @@ _UNCONFIRMED = ("general knowledge", "our judgement")
 
 # more ways to combine licenses than anybody means
 MOST_CHOICES = 256
-# ids that most models are under
-_USUAL = ("Apache-2.0", "MIT", "BSD-3-Clause", "CC-BY-4.0", "CC-BY-NC-4.0", "GPL-3.0-only")
 _HOW = (
     "write SPDX ids joined by AND, OR and parentheses, for example 'Apache-2.0 OR MIT'; a license"
     " that is not SPDX's is LicenseRef- and its name, as 'LicenseRef-Gemma'"
@@ -285,8 +283,8 @@ def canonical_expression(text: str) -> str:
     try:
         return str(canonicalize_license_expression(text))
     except InvalidLicenseExpression as error:
-        near = alike(text, _USUAL)
-        remedy = f"did you mean {near}? Else {_HOW}" if near else _HOW
+        guess = remedy_of_id(text)
+        remedy = f"{guess} Else {_HOW}" if guess.endswith("?") else _HOW
         raise WorkloadError.of("license", str(error), remedy) from None
 
 
@@ -341,8 +339,6 @@ def _this_version(expression: str) -> str:
 def remedy_of_id(text: str) -> str:
     """What to write in place of what is no SPDX expression: the id most likely meant, if any."""
     from packaging.licenses import LICENSES  # type: ignore[attr-defined]
-
-    from ..core.spelling import nearest
 
     ids = [str(entry["id"]) for entry in LICENSES.values() if not entry["deprecated"]]
     # `GPLv3` and `Apache 2.0 license` as SPDX would write them
