@@ -71,12 +71,12 @@ def cache_groups(architecture: Architecture, row: ArchitectureRow | None) -> tup
             continue
         if group.kind != "latent" and (window_masks or group.kind != "sliding"):
             window = None
-        cached = _cached_alike(group, rows)
+        cached = _cache_of(group, rows)
         groups.append(cached.replace(window_tokens=window, indexer_elements=indexer))
     return tuple(groups)
 
 
-def _cached_alike(group: Attention, rows: CacheGroup) -> CacheGroup:
+def _cache_of(group: Attention, rows: CacheGroup) -> CacheGroup:
     """As `rows` where attention is latent; else keys and values of each head."""
     if group.kind != "latent":
         heads, length = group.kv_heads, group.value_length

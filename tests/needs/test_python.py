@@ -195,7 +195,7 @@ def test_whisper_takes_what_is_told(run: dict[str, Any]) -> None:
     """With the pipeline's five beams the peak is between the ends; with one it is below the high
     end.
     """
-    told = spec(run["model"])
+    told = Catalogue.open().spec(run["model"])
     assert told.architecture is not None
     stored = told.replace(architecture=told.architecture.replace(dtype=run["dtype"]))
     workload = Workload(

@@ -103,7 +103,7 @@ def shortened_tables(run: dict[str, Any]) -> int:
 
 @pytest.mark.parametrize("run", cases("diffusers", "runs"))
 def test_a_pipeline_takes_what_was_measured(run: dict[str, Any]) -> None:
-    """The peak of the process is between the ends, and within 4 % of the estimate."""
+    """The peak of the process is between the ends, and within 5 % of the estimate."""
     found = pipeline(run)[0]
     peak = max(
         stage["peak_bytes"]
@@ -112,7 +112,7 @@ def test_a_pipeline_takes_what_was_measured(run: dict[str, Any]) -> None:
     )
     unread = shortened_tables(run)
     assert found.low_bytes - unread <= peak <= found.high_bytes
-    assert found.total_bytes - unread == pytest.approx(peak, rel=0.04)
+    assert found.total_bytes - unread == pytest.approx(peak, rel=0.05)
 
 
 # ------------------------------------------------------------------ Whisper
