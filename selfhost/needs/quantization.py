@@ -151,13 +151,6 @@ def canonical_gguf(text: str) -> str | None:
     return name if name in BASE_TYPES else None
 
 
-def base_type(quantization: str) -> str | None:
-    """The type of most tensors of a file: `Q4_K_M` -> `Q4_K`; None for a name that
-    llama-quantize does not know.
-    """
-    return BASE_TYPES.get(canonical_gguf(quantization) or "")
-
-
 def tensor_bytes(type: str, shape: tuple[int, ...]) -> int:
     """Bytes of one tensor's data."""
     elements, size = BLOCKS[type]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from math import prod
-from typing import Any, Self
+from typing import Any
 
 from ..catalogue.architecture import (
     Architecture,
@@ -15,30 +15,10 @@ from ..catalogue.architecture import (
     Recurrent,
     TensorGroup,
 )
-from ..core.records import Record, read_by
+from ..core.records import Record
 
 
-class Row(Record):
-    """A table of the file. A field that is a table of its own has `read_by(Kind.of_table)`."""
-
-    @classmethod
-    def stated_values(cls, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The values as fields take them: lists as tuples, tables as their records."""
-        stated = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
-        }
-        for field, key in cls._keys.items():
-            if field in stated:
-                stated[field] = key.read(values, field)
-        return stated
-
-    @classmethod
-    def of_table(cls, values: Mapping[str, Any], key: str) -> Self:
-        """The table under that key. `TypeError` names a key that it may not have."""
-        return cls(**cls.stated_values(values[key]))
-
-
-class Style(Row):
+class Style(Record):
     """`graph`: how llama.cpp builds the graph of one architecture."""
 
     centred: bool = False
@@ -59,7 +39,7 @@ class Style(Row):
     normed_first: bool = False
 
 
-class ArchitectureRow(Row):
+class ArchitectureRow(Record):
     """What all models of one architecture share: `specs/common/architectures.toml`, whose
     header explains every key.
     """
@@ -163,7 +143,7 @@ class ArchitectureRow(Row):
     falcon_types: bool = False
     layers_of_70b: int | None = None
     shared_keys_of_70b: bool = False
-    graph: Style | None = read_by(Style.of_table, default=None)
+    graph: Style | None = None
 
     @property
     def embeds(self) -> bool:
@@ -191,7 +171,12 @@ class ArchitectureRow(Row):
     @classmethod
     def from_values(cls, name: str, values: Mapping[str, Any]) -> ArchitectureRow:
         """One table of the file. `TypeError` names a key that no row may have."""
-        return cls(name=name, **cls.stated_values(values))
+        lists = {key: tuple(value) for key, value in values.items() if isinstance(value, list)}
+        stated = {**values, **lists}
+        if "graph" in values:
+            graph = {"sums": Style().sums, **values["graph"]}
+            stated["graph"] = Style(**{**graph, "sums": tuple(graph["sums"])})
+        return cls(name=name, **stated)
 
 
 def row_of(architecture: Architecture, architectures: Mapping[str, Any]) -> ArchitectureRow | None:
@@ -575,8 +560,10 @@ class _Tensors:
         windowed, dense = "window" in row.mtp_like, "dense" in row.mtp_like
         attention = [each for each in model.attention if not windowed or each.window_tokens]
         feed_forward = [each for each in model.feed_forward if not dense or not each.experts]
-        self.attention(max(attention or model.attention, key=_last_layer))
-        self.feed_forward(max(feed_forward or model.feed_forward, key=_last_layer))
+        self.attention(max(attention or model.attention, key=lambda group: group.layers[-1:]))
+        self.feed_forward(
+            max(feed_forward or model.feed_forward, key=lambda group: group.layers[-1:])
+        )
         self.layer("nextn.eh_proj", 2 * width, width)
         for name in ("enorm", "hnorm", "shared_head_norm"):
             self.layer(f"nextn.{name}", width)
@@ -764,10 +751,6 @@ class _Tensors:
 _ROPE_TABLES = {"freqs": ("rope_freqs",), "long_short": ("rope_factors_long", "rope_factors_short")}
 # width of the two LAuReL matrices of Gemma 3n (`laurel_rank` in its config.json)
 _LAUREL_RANK = 64
-
-
-def _last_layer(group: Attention | FeedForward) -> int:
-    return group.layers[-1] if group.layers else -1
 
 
 # ------------------------------------------------------------------ recurrences

@@ -63,10 +63,6 @@ class Layer(NamedTuple):
         return *map(id, self[:3]), *self[3:]
 
 
-def _by_layer(groups: Iterable[Any]) -> dict[int, Any]:
-    return {layer: group for group in groups for layer in group.layers}
-
-
 class Graph(Recorder):
     """One graph while it is written. `flash`: attention without stored scores. `stored`: of keys
     and values in the cache, "quantized", "32 bits" or "16 bits".
@@ -202,8 +198,9 @@ class Graph(Recorder):
         layer does. Where it is a layer of its own, it joins the layer before.
         """
         model, row, steps = self.model, self.row, list[list[Layer]]()
-        attending, recurring, feeding = map(
-            _by_layer, (model.attention, model.recurrent, model.feed_forward)
+        kinds: tuple[Iterable[Any], ...] = model.attention, model.recurrent, model.feed_forward
+        attending, recurring, feeding = (
+            {layer: group for group in groups for layer in group.layers} for groups in kinds
         )
         # Qwen3-VL: the first layers add a slice of the embeddings each; Gemma 4: the first one
         # projects those of all layers

@@ -27,9 +27,9 @@ from ..parts import (
     why_no_encoders,
 )
 from ..quantization import (
+    BASE_TYPES,
     BITS_PER_WEIGHT,
     BLOCKS,
-    base_type,
     canonical_gguf,
     layout_of,
     row_bytes,
@@ -405,7 +405,7 @@ def _work_buffer(load: Loading, room: Cells, quantization: str) -> tuple[int, st
     activations of a batch in the type that meets the weights, or without flash attention the scores
     of all tokens in 16 bits, to meet the values.
     """
-    architecture, base = load.architecture, base_type(quantization)
+    architecture, base = load.architecture, BASE_TYPES.get(quantization)
     widths = [architecture.embedding_length]
     widths += [
         each.heads * max(each.key_length, each.value_length) for each in architecture.attention
