@@ -208,9 +208,6 @@ def _asked(
     )
 
 
-# what stands in for a model, and how far one could go, is asked of the same models again and again
-
-
 def _with_companions(
     held: Parts,
     subject: Subject,

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from math import prod
 
-from ..catalogue.architecture import Audio
+from ..catalogue.architecture import Architecture, Audio
 from ..catalogue.runtime import RuntimeSpec
 from ..core.records import Unread
 from .parts import Asked, Loading, Parts, Subject, loading, overhead, published, stated_size
 from .quantization import BLOCKS, canonical_gguf
 from .records import How, SizedWeights, Split, Term, sized, term, times, unread, whole_files
-from .tensors import checkpoint_tensors
+from .tensors import ArchitectureRow, checkpoint_tensors
 
 _BEAMS = 5
 _CPP = "whisper.cpp 1.8.5, whisper_init_state; equal to the buffers it prints"
@@ -69,12 +69,13 @@ def size_of(subject: Subject, format: str, quantization: str) -> SizedWeights | 
     if not is_ggml:
         why = "no source states the size of the files for CTranslate2"
         return unread(why, "state it under [[files]] in a spec of the model")
-    audio = None if subject.architecture is None else subject.architecture.audio
-    if subject.row is None or audio is None or name not in _CPP_TYPES:
+    architecture, row = subject.architecture, subject.row
+    audio = None if architecture is None else architecture.audio
+    if architecture is None or row is None or audio is None or name not in _CPP_TYPES:
         why = f"whisper.cpp has no {quantization} files" if audio else "it is not known as Whisper"
         return unread(why, "use --quantization F16, Q8_0 or Q5_0")
     elements, block = BLOCKS[name]
-    matrices, halves, singles, _ = _counted(subject, elements)
+    matrices, halves, singles, _ = _counted(architecture, row, elements)
     size = matrices // elements * block + 2 * halves + 4 * singles + _HEADER_BYTES
     return sized(
         size,
@@ -87,14 +88,14 @@ def size_of(subject: Subject, format: str, quantization: str) -> SizedWeights | 
     )
 
 
-def _counted(subject: Subject, elements: int) -> tuple[int, int, int, int]:
+def _counted(
+    architecture: Architecture, row: ArchitectureRow, elements: int
+) -> tuple[int, int, int, int]:
     """Numbers of matrices whose rows come in blocks of `elements`, of convolutions, and of the
     rest; and the rows of the matrices.
     """
     matrices = convolutions = others = rows = 0
-    assert subject.architecture is not None
-    assert subject.row is not None
-    for group in checkpoint_tensors(subject.architecture, subject.row):
+    for group in checkpoint_tensors(architecture, row):
         layers = len(group.layers) or 1
         number = prod(group.shape) * layers
         is_weight = group.name.endswith(".weight") and "position_embd" not in group.name
@@ -275,7 +276,7 @@ def _ct2_weights(load: Loading) -> Term:
     vectors and positions in 32 bits.
     """
     type = load.workload.quantization
-    matrices, convolutions, others, rows = _counted(load.subject, 1)
+    matrices, convolutions, others, rows = _counted(load.architecture, load.row, 1)
     others += convolutions
     width, number = {"int8": 1, "float16": 2}.get(type, 4), matrices + others
     size, line = number * width, f"{number:,} parameters × {width} bytes"

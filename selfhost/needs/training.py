@@ -20,9 +20,10 @@ from ..core.records import Record, Unread
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_LORA_RANK, Workload
 from .cache import why_not_known
 from .checkpoints import adapter_parameters, linear_layers, size_of
+from .file_formats import subject_of
 from .parts import Subject, cpu_of, is_cast, name_of, overhead, why_no_encoders
 from .records import How, MemoryNeed, Needs, Term, term, times
-from .tensors import ArchitectureRow, checkpoint_tensors, count, row_of
+from .tensors import checkpoint_tensors, count
 
 # a Trainer that keeps one checkpoint writes the new one before it removes the old one
 _KEPT_CHECKPOINTS, _SHARD_BYTES = 2, 5_000_000_000
@@ -78,11 +79,7 @@ def finetune_needs(
     if why is not None or runtime is None:
         reason, remedy = why or ("no program is named", None)
         return needs.replace(unknown=_unread(reason, remedy, "download_bytes", "memory"))
-    architecture = spec.architecture
-    row = row_of(architecture, architectures) if architecture is not None else None
-    if row is None and architecture is not None and architecture.tensors:
-        row = ArchitectureRow(name=architecture.row)
-    subject = Subject(spec=spec, row=row)
+    architecture, subject = spec.architecture, subject_of(spec, architectures)
     format = workload.format if workload.format in CHECKPOINTS else "safetensors"
     files = size_of(subject, format, name_of(architecture))
     if isinstance(files, Unread):
@@ -92,7 +89,7 @@ def finetune_needs(
             download_bytes=files.bytes, download_how=files.how, download_source=files.source
         )
     refused = _why_not_computed(subject, runtime)
-    if refused is not None or architecture is None or row is None:
+    if refused is not None or architecture is None:
         unknown = _unread(*(refused or _NO_TENSORS), "disk_bytes", "memory")
         return needs.replace(unknown=(*needs.unknown, *unknown))
     training = _training_of(subject, runtime, workload, needs.download_bytes)

@@ -33,12 +33,14 @@ def weights_terms(
     """
     architecture, row, spec = subject.architecture, subject.row, subject.spec
     read = tensors_read(spec, quantization)
-    recipe = quantization if read else recipe_of_mix(quantization, architecture) or quantization
+    recipe = recipe_of_mix(quantization, architecture) or quantization
     is_known = subject.whole and recipe in BITS_PER_WEIGHT
     if not is_known or architecture is None or row is None:
         return (whole_files(files, remark="; the whole file"),), 0
     tensors = read or usual(architecture, row, recipe, typed_earlier(spec.released))
-    if not read and not _follows(subject, quantization, recipe, files):
+    computed = recipe_file(architecture, row, spec.released, recipe)
+    is_own_mix = recipe != quantization or _is_far(files, computed)
+    if not read and is_own_mix:
         source = f"{files.source}; its tables and output matrix in proportion to {RECIPE}"
         low = min(files.low_bytes, files.bytes - int(files.bytes * _OWN_MIX))
         weights = whole_files(files, source, "; the whole file, a mix of its publisher's own")
@@ -82,15 +84,11 @@ def tensors_read(spec: ModelSpec, quantization: str) -> tuple[FileTensors, ...]:
     return spec.tensors if is_read else ()
 
 
-def _follows(subject: Subject, quantization: str, recipe: str, files: SizedWeights) -> bool:
-    """True of a file of llama-quantize's own types, if its published size is not far from those."""
-    if files.how is not How.STATED or recipe != quantization:
-        return recipe == quantization
-    assert subject.architecture is not None
-    assert subject.row is not None
-    computed = recipe_file(subject.architecture, subject.row, subject.spec.released, quantization)
+def _is_far(files: SizedWeights, computed: SizedWeights) -> bool:
+    """True where a published size is not that of llama-quantize's own types."""
+    low, high = computed.low_bytes, computed.high_bytes
     error = files.bytes * _OWN_MIX
-    return computed.low_bytes - error <= files.bytes <= computed.high_bytes + error
+    return files.how is How.STATED and not low - error <= files.bytes <= high + error
 
 
 def _bytes_of(tensors: Iterable[FileTensors]) -> int:
