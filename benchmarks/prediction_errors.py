@@ -371,7 +371,7 @@ def _of_headers() -> Iterator[Error]:
     """A model of each of the other architectures of llama.cpp, known from the header of its GGUF file alone."""
     with TemporaryDirectory() as folder:
         for name, model in headers.measured().items():
-            made = read_local(headers.make(Path(folder), name), headers.ROWS).spec.architecture
+            made = read_local(headers.make(Path(folder), name)).spec.architecture
             row = row_of(made, headers.ROWS) if made is not None else None
             assert made is not None
             assert row is not None

@@ -210,7 +210,7 @@ def judged(chance: random.Random, model: str, here: Machine | None = None) -> in
 def is_read(path: Path) -> bool:
     """Whether the reader of model files takes it."""
     try:
-        read_local(str(path), shelf().common("architectures"))
+        read_local(str(path))
     except SpecError:
         return False
     return True

@@ -85,7 +85,7 @@ def _refresh(options: argparse.Namespace) -> int:
         print(f"error: {target} is there and not empty\n  name a new folder", file=sys.stderr)
         return 2
     catalogue = Catalogue.open(shipped=options.specs)
-    collection = collect(options.paths, catalogue.common("architectures"), source=options.source)
+    collection = collect(options.paths, source=options.source)
     outcome = outcome_of(collection.statements, Known(catalogue), Path(options.specs))
     outcome = outcome.replace(collection=collection)
     _write(outcome, target)

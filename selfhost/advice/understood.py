@@ -114,7 +114,7 @@ def _as_named(
 def _of_file(catalogue: Catalogue, typed: str, workload: Workload) -> Understood:
     from ..modelfiles import read_local
 
-    local = read_local(typed, catalogue.common("architectures"))
+    local = read_local(typed)
     if local.quantization and local.files_here and workload.quantization is None:
         workload = workload.replace(quantization=local.quantization)
     notes = local.notes

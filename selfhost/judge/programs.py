@@ -374,7 +374,7 @@ def _named_draft(typed: str, catalogue: Catalogue) -> tuple[ModelSpec, str | Non
         return catalogue.spec(named.spec_id), named.quantization, False
     from ..modelfiles import read_local
 
-    local = read_local(typed, catalogue.common("architectures"))
+    local = read_local(typed)
     return local.spec, local.quantization, local.files_here
 
 

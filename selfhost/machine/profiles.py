@@ -11,7 +11,7 @@ from functools import cache, lru_cache
 from ..core import units
 from ..core.errors import MachineFileError, SelfhostError
 from ..core.records import Record, Unread
-from ..core.spelling import canonical
+from ..core.spelling import all_near, canonical
 from ..core.tables import STORED, is_stored, read_stored, shipped_folder, shipped_table
 from ..core.tomlfile import Document
 from . import gpus
@@ -171,11 +171,11 @@ def unknown(typed: str) -> UnknownMachineError:
     message = f"{typed!r} is the end of several machines' names"
     if not nearest:
         message = f"no machine is called {typed!r}"
-        if 2 < len(wanted) < 100:
-            from difflib import get_close_matches
-
-            close = get_close_matches(wanted, _names(), n=_SUGGESTED, cutoff=0.6)
-            keys = [*close, *(key for key in sorted(_names()) if wanted in key)]
+        if len(wanted) > 2:
+            keys = [
+                *all_near(wanted, list(_names())),
+                *(k for k in sorted(_names()) if wanted in k),
+            ]
             nearest = list(dict.fromkeys(_names()[key][-1] for key in keys))[:_SUGGESTED]
     meant = f"did you mean {', '.join(nearest)}? Else " if nearest else ""
     return UnknownMachineError(

@@ -21,6 +21,7 @@ from ..catalogue.architecture import (
 )
 from ..catalogue.spec import INCOMPLETE, ModelSpec, Parameters, Safety
 from ..core.records import Record
+from ..core.tables import shipped_table
 from ..needs.tensors import (
     ArchitectureRow,
     block_tensors,
@@ -93,7 +94,7 @@ class ConfigRead(Record):
     notes: tuple[str, ...]
 
 
-def read_config(path: str, architectures: Mapping[str, Any]) -> ConfigRead:
+def read_config(path: str) -> ConfigRead:
     """The model that a config.json describes. Raises `SpecError`."""
     values = read_json(path, MAX_CONFIG_BYTES, what="config.json")
     refuse_what_is_no_config(path, values)
@@ -103,7 +104,7 @@ def read_config(path: str, architectures: Mapping[str, Any]) -> ConfigRead:
         part = export.get("quantization") if isinstance(export, dict) else None
         own = {"quant_method": "modelopt", **(part if isinstance(part, dict) else {})}
         values = {**values, "quantization_config": own}
-    return _Config(path, values, architectures).read()
+    return _Config(path, values).read()
 
 
 def _name(path: str, values: Mapping[str, Any]) -> str:
@@ -120,10 +121,8 @@ def _name(path: str, values: Mapping[str, Any]) -> str:
 class _Config:
     """One config.json on the way to a spec."""
 
-    def __init__(
-        self, path: str, values: Mapping[str, Any], architectures: Mapping[str, Any]
-    ) -> None:
-        self.path, self.architectures = path, architectures
+    def __init__(self, path: str, values: Mapping[str, Any]) -> None:
+        self.path, self.architectures = path, shipped_table("architectures")
         self.keys = Keys(values)
         self.unknown = self.keys.unknown
         self.class_name = clean(class_of(values))

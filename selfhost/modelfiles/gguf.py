@@ -55,9 +55,7 @@ _GUESSED = 1024
 _Shapes = Mapping[tuple[str, int], tuple[int, ...]]
 
 
-def read_gguf(
-    path: str, architectures: Mapping[str, Any], *, header_alone: bool = False
-) -> LocalModel:
+def read_gguf(path: str, *, header_alone: bool = False) -> LocalModel:
     """The model in a GGUF file, or in the split file that it is a part of. Raises `SpecError`.
     `header_alone`: the files may end behind their headers.
     """
@@ -69,7 +67,7 @@ def read_gguf(
         parts = f"its {len(headers):,} parts, not {promised!s:.20}"
         remedy = "parts of two models are mixed: download them again"
         fail(path, f"has {unlike:,} tensors in {parts}", remedy)
-    model = GgufModel(path, headers[0], tensors, architectures)
+    model = GgufModel(path, headers[0], tensors)
     for kind in (model.name, clean(model.values.get("general.type")).lower()):
         other = file_table("gguf")["not_a_model"].get(kind)
         if other is not None:

@@ -5,10 +5,9 @@ feed-forward. The tensors show which kind a layer is, the keys say its sizes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from ..catalogue.architecture import MAX_LAYERS, Attention, FeedForward, Recurrent
 from ..core.records import pattern
+from ..core.tables import shipped_table
 from ..needs.tensors import ArchitectureRow
 from .gguf_header import Header, Tensor
 from .source import Unclear, clean, fail, file_table
@@ -16,7 +15,7 @@ from .source import Unclear, clean, fail, file_table
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from typing import Any, NoReturn
+    from typing import NoReturn
 
 _MAX_NUMBER = 1 << 40
 BLOCK = pattern(r"(?s)((?:.*\.)?blk\.)(\d{1,6})(\..+)$")
@@ -36,29 +35,23 @@ class Refused(Unclear):
 class GgufModel:
     """All parts of one model, and what reading them brings up.
 
-    `path` is what the user gave, `tensors` those of all parts, `architectures` the parsed
-    `specs/common/architectures.toml`. `name` is `general.architecture`; `row` its row, one with the
+    `path` is what the user gave, `tensors` those of all parts. `name` is `general.architecture`; `row` its row, one with the
     defaults alone where it is not `known`. `shapes` has the tensors of both stacks of a T5 under
     the names of one stack too. `blocks` are all, `layers` those that do not predict more tokens.
     `notes` are sentences for the user, `unknown` what the spec cannot say, by key. `is_as_row`: the
     tensors are those that the row gives.
     """
 
-    def __init__(
-        self,
-        path: str,
-        header: Header,
-        tensors: tuple[Tensor, ...],
-        architectures: Mapping[str, Any],
-    ) -> None:
-        self.path, self.tensors, self.architectures = path, tensors, architectures
+    def __init__(self, path: str, header: Header, tensors: tuple[Tensor, ...]) -> None:
+        self.path, self.tensors = path, tensors
+        self.architectures = shipped_table("architectures")
         self.values, self.counts = header.values, header.counts
         self.notes: list[str] = []
         self.unknown: dict[str, str] = {}
         self.name = clean(self.values.get("general.architecture"))
         if not self.name:
             self.damaged("general.architecture is missing")
-        row = architectures["architecture"].get(self.name)
+        row = self.architectures["architecture"].get(self.name)
         self.known = row is not None
         self.row = ArchitectureRow.from_values(self.name, row or {})
         # an encoder that ends in vectors, not in text

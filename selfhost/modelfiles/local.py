@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from ..catalogue.quantization_names import QUANTIZATIONS
 from ..catalogue.spec import SIZE_OF, ModelSpec, Parameters, PublishedFiles, Safety
@@ -42,43 +42,43 @@ _PICKLES = (".bin", ".pt", ".pth")
 _EXTRA_SHARE = 200
 
 
-def read_local(path: str | os.PathLike[str], architectures: Mapping[str, Any]) -> LocalModel:
+def read_local(path: str | os.PathLike[str]) -> LocalModel:
     """The model at a path: a GGUF file (of a split one any part), a safetensors file, a
     config.json, or a folder with one of them.
 
-    `architectures` is the parsed `specs/common/architectures.toml`. Raises `SpecError` that says
-    what the path is instead and what to give. Reads headers only, so that a file of 40 GB takes no
-    longer than a small one; waits for no pipe; time and memory are bounded whatever the file holds.
+    Raises `SpecError` that says what the path is instead and what to give. Reads headers only, so
+    that a file of 40 GB takes no longer than a small one; waits for no pipe; time and memory are
+    bounded whatever the file holds.
     """
     named = os.fsdecode(os.fspath(path))
     if not named:
         fail("''", "is no path", "name a file or a folder")
     if stat.S_ISDIR(status_of(named).st_mode):
-        return _read_folder(named, architectures)
+        return _read_folder(named)
     stream, size = open_file(named)
     with stream:
         start = read_some(named, stream, min(size, 4096))
     # a big-endian file may begin with its letters turned round
     if start.startswith((b"GGUF", b"FUGG")):
-        return read_gguf(named, architectures)
+        return read_gguf(named)
     refuse_other_kinds(named, start, size)
     name = named.lower()
     # first by its name: the length of a header may begin with the byte of a bracket
     if name.endswith(".safetensors") or begins_safetensors(start):
-        return _read_weights(named, numbered_files(named), None, architectures)
+        return _read_weights(named, numbered_files(named), None)
     if name.endswith(".toml") or start.removeprefix(_UTF8_MARK).lstrip()[:1] not in (b"{", b"["):
         kinds = file_table("named")
         kind = next(kind for kind in kinds if name.endswith(kind["ending"]))
         fail(named, kind["message"], kind["remedy"])
     if name.endswith(safetensors.INDEX_ENDING):
-        return _read_weights(named, *safetensors.shards_in(named), architectures)
-    return read_lone_config(named, architectures)
+        return _read_weights(named, *safetensors.shards_in(named))
+    return read_lone_config(named)
 
 
 # ------------------------------------------------------------------------------------- folders
 
 
-def _read_folder(path: str, architectures: Mapping[str, Any]) -> LocalModel:
+def _read_folder(path: str) -> LocalModel:
     names = names_in(path)
     if not names:
         fail(path, "is an empty folder", "give the folder that holds the model's files")
@@ -86,10 +86,10 @@ def _read_folder(path: str, architectures: Mapping[str, Any]) -> LocalModel:
     notes = tuple(f"{name} is there: a download that did not finish" for name in unfinished[:1])
     ggufs = [name for name in names if name.lower().endswith(".gguf")]
     if ggufs:
-        return _read_one_gguf(path, ggufs, architectures, notes)
+        return _read_one_gguf(path, ggufs, notes)
     files, total_bytes = _weight_files(path, names)
     if files:
-        return _read_weights(path, files, total_bytes, architectures, notes)
+        return _read_weights(path, files, total_bytes, notes)
     if _CONFIG not in names:
         if unfinished:
             fault = f"holds a download that did not finish: {unfinished[0]}"
@@ -102,7 +102,7 @@ def _read_folder(path: str, architectures: Mapping[str, Any]) -> LocalModel:
     if pickles:
         why = f"its weights are there only as pickle files ({shown(pickles[0])}), which can run any"
         why += " code when they are loaded"
-    return read_lone_config(os.path.join(path, _CONFIG), architectures, (*notes, why))
+    return read_lone_config(os.path.join(path, _CONFIG), (*notes, why))
 
 
 def _weight_files(path: str, names: Sequence[str]) -> tuple[tuple[str, ...], int | None]:
@@ -118,9 +118,7 @@ def _weight_files(path: str, names: Sequence[str]) -> tuple[tuple[str, ...], int
     return (sets.pop() if sets else ()), None
 
 
-def _read_one_gguf(
-    path: str, names: list[str], architectures: Mapping[str, Any], notes: tuple[str, ...]
-) -> LocalModel:
+def _read_one_gguf(path: str, names: list[str], notes: tuple[str, ...]) -> LocalModel:
     projectors = [name for name in names if "mmproj" in name.lower()]
     if projectors and len(projectors) < len(names):
         names = [name for name in names if name not in projectors]
@@ -132,7 +130,7 @@ def _read_one_gguf(
     if len(sets) > 1:
         _refuse_several(path, "GGUF models", sorted(sets))
     # of a split file any part that is there
-    model = read_gguf(os.path.join(path, names[0]), architectures)
+    model = read_gguf(os.path.join(path, names[0]))
     return model.replace(notes=notes + model.notes)
 
 
@@ -144,11 +142,9 @@ def _refuse_several(path: str, what: str, files: Sequence[str]) -> NoReturn:
 # --------------------------------------------------------------- a config.json and safetensors
 
 
-def read_lone_config(
-    config: str, architectures: Mapping[str, Any], notes: tuple[str, ...] = ()
-) -> LocalModel:
+def read_lone_config(config: str, notes: tuple[str, ...] = ()) -> LocalModel:
     """The model that a config.json describes; none of its weights are here. Raises `SpecError`."""
-    described = read_config(config, architectures)
+    described = read_config(config)
     stored = described.stored
     spec = described.spec.replace(quantized=stored.requantized)
     return LocalModel(
@@ -183,7 +179,6 @@ def _read_weights(
     path: str,
     files: tuple[str, ...],
     total_bytes: int | None,
-    architectures: Mapping[str, Any],
     notes: tuple[str, ...] = (),
 ) -> LocalModel:
     """The model in these files, and in the config.json beside them where there is one. `path` is
@@ -193,7 +188,7 @@ def _read_weights(
     missing = tuple(file for file in files if not os.path.exists(file))
     if config is not None and missing:
         # the config.json says what the model is
-        described = read_lone_config(config, architectures, notes)
+        described = read_lone_config(config, notes)
         return described.replace(
             spec=described.spec.replace(origin=path),
             missing=tuple(shown(os.path.basename(file)) for file in missing),
@@ -205,7 +200,7 @@ def _read_weights(
         )
     weights = safetensors.read_weights(path, files)
     if config is not None:
-        spec, stored, more = _described(path, read_config(config, architectures), weights)
+        spec, stored, more = _described(path, read_config(config), weights)
         notes += more
     else:
         spec, stored = _undescribed(path, weights), Stored(name=weights.dtype, quantized=False)

@@ -72,7 +72,7 @@ def _raise(problems: tuple[Problem, ...]) -> None:
 
 READERS: dict[str, Callable[[str], object]] = {
     "a machine record": Machine.from_file,
-    "a model": lambda path: read_local(path, {}),
+    "a model": lambda path: read_local(path),
     "a spec": lambda path: _raise(Document.read(path).problems),
     "an index": shards_in,
     "prices": snapshot,

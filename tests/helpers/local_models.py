@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import strategies as st
 
-from helpers.ggufs import ROWS, TYPES, write
+from helpers.ggufs import TYPES, write
 from selfhost import Machine
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import ModelSpec, read_model_spec
@@ -30,7 +30,7 @@ WITHOUT_GPU = Machine(
 def problem(path: str | Path) -> str:
     """What is said of a path that cannot be used."""
     with pytest.raises(SpecError) as caught:
-        read_local(path, ROWS)
+        read_local(path)
     assert caught.value.problems
     assert all(one.message and one.file for one in caught.value.problems)
     return str(caught.value)
@@ -39,7 +39,7 @@ def problem(path: str | Path) -> str:
 def said(path: Path) -> str:
     """What is said of a model whose architecture cannot be told, in the spec or as an error."""
     try:
-        return "unknown: " + read_local(path, ROWS).spec.unknown["architecture"]
+        return "unknown: " + read_local(path).spec.unknown["architecture"]
     except SpecError as error:
         return str(error)
 
@@ -48,7 +48,7 @@ def reads_or_refuses(path: Path) -> None:
     """A spec that can be written down and read again, or a `SpecError` with its problems; anything else is a bug."""
     problems: tuple[Problem, ...] = ()
     try:
-        spec: ModelSpec | None = read_local(path, ROWS).spec
+        spec: ModelSpec | None = read_local(path).spec
     except SpecError as error:
         problems = error.problems
         spec = None

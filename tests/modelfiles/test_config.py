@@ -41,7 +41,7 @@ def test_published_configs_give_the_published_facts() -> None:
     for entry in configs():
         if entry["file"] in _NO_LANGUAGE_MODEL or entry["expected"] is None:
             continue
-        spec, expected = read_local(CONFIGS / entry["file"], ROWS).spec, entry["expected"]
+        spec, expected = read_local(CONFIGS / entry["file"]).spec, entry["expected"]
         assert again(spec) == spec
         kept, total = (
             expected[key] for key in ("kv_bytes_per_token_f16_unwindowed", "total_parameters")
@@ -83,7 +83,7 @@ def test_a_published_config_tells_what_the_gguf_file_does(tmp_path: Path) -> Non
             file = CONFIGS / model["config"]
         else:
             file.write_text(json.dumps(model["config"]), encoding="utf-8")
-        said, stored = read_local(file, ROWS).spec, read_local(make(tmp_path, name), ROWS).spec
+        said, stored = read_local(file).spec, read_local(make(tmp_path, name)).spec
         assert stored.architecture is not None
         if said.architecture is None or said.parameters.total is None:
             assert {"architecture", "parameters.total"} & said.unknown.keys()
@@ -153,7 +153,7 @@ def test_a_key_that_changes_the_cache_and_is_not_understood_is_named(
     changes: dict[str, object], key: str, tmp_path: Path
 ) -> None:
     """Never a guess: the architecture is unknown, with the key."""
-    spec = read_local(config(tmp_path, **changes), ROWS).spec
+    spec = read_local(config(tmp_path, **changes)).spec
     assert spec.architecture is None
     assert key in spec.unknown["architecture"]
     assert again(spec) == spec
@@ -181,7 +181,7 @@ def test_a_config_without_a_key_is_unknown_and_not_unsupported(
 )
 def test_cache_and_weights_are_judged_apart(changes: dict[str, object], tmp_path: Path) -> None:
     """What is not understood of the weights leaves the cache known, and no row by which weights would be believed."""
-    spec = read_local(config(tmp_path, **changes), ROWS).spec
+    spec = read_local(config(tmp_path, **changes)).spec
     assert spec.architecture is not None
     assert spec.parameters.total is None
     assert next(iter(changes)) in spec.unknown["parameters.total"]
@@ -251,7 +251,7 @@ def test_no_mutation_of_a_config_is_a_traceback(data: st.DataObject, tmp_path: P
 def test_a_model_that_runs_through_its_layers_again_reads_them_again(tmp_path: Path) -> None:
     """Nanbeige 4.2 3B: 22 layers, run through twice. Of the published Q4_K_M 1,865,048,064 bytes are layers and 418,682,880 the output
     matrix (its tensor table); the parameters are stored, and counted, once."""
-    local = read_local(make(tmp_path, "nanbeige4.2-3b"), ROWS)
+    local = read_local(make(tmp_path, "nanbeige4.2-3b"))
     architecture = local.spec.architecture
     assert architecture is not None
     assert (architecture.layers, architecture.stored_layers) == (44, 22)
@@ -263,6 +263,6 @@ def test_a_model_that_runs_through_its_layers_again_reads_them_again(tmp_path: P
 
 def test_layers_share_a_cache_only_where_their_class_does(tmp_path: Path) -> None:
     """`num_kv_shared_layers` is a key of Gemma; the class of Mistral leaves it alone, and each of its layers keeps a cache."""
-    made = read_local(config(tmp_path, num_kv_shared_layers=8), ROWS).spec.architecture
+    made = read_local(config(tmp_path, num_kv_shared_layers=8)).spec.architecture
     assert made is not None
     assert sum(group.layers for group in cache_groups(made, row_of(made, ROWS))) == 32

@@ -40,7 +40,7 @@ def read(config: dict[str, Any], folder: Path) -> ConfigRead:
     # a file system may wait for its disk before it empties a file
     path.unlink(missing_ok=True)
     path.write_text(json.dumps(config), encoding="utf-8")
-    return read_config(str(path), rows())
+    return read_config(str(path))
 
 
 def cached(architecture: Architecture, context: int | None) -> list[Layer]:

@@ -42,7 +42,7 @@ def test_a_block_that_predicts_more_takes_what_llamacpp_gives_it(name: str, tmp_
     """Where nothing is drafted: all or part of it stays in the file, and some have room in the cache; to the byte."""
     model = one_a_file("gguf_mtp")[name]
     path = write(tmp_path / "model.gguf", *gguf(metadata(name, model), placed(model)))
-    spec = read_local(path, ROWS).spec
+    spec = read_local(path).spec
     assert spec.architecture is not None
     assert spec.architecture.mtp_layers == model["metadata"]["nextn_predict_layers"]
     row = row_of(spec.architecture, ROWS)
@@ -72,7 +72,7 @@ def test_a_gguf_header_gives_what_llamacpp_allocates(name: str, tmp_path: Path) 
     """KV cache, recurrent state and compute buffer equal the measurement to the byte, or of an architecture without a graph the
     buffer is near a guess; the tensors of the spec have the measured bytes."""
     model = measured()[name]
-    local = read_local(make(tmp_path, name), ROWS)
+    local = read_local(make(tmp_path, name))
     architecture = local.spec.architecture
     assert architecture is not None, local.spec.unknown
     assert not architecture.tensors, local.notes
@@ -146,7 +146,7 @@ def test_the_weights_of_a_file_are_its_tensors(name: str, tmp_path: Path) -> Non
 
 def test_facts_of_the_header_reach_the_spec(tmp_path: Path) -> None:
     """Name, license, context and vocabulary are those of the file; what it does not say is unknown with a reason."""
-    spec = read_local(make(tmp_path, "llama-3.2-1b"), ROWS).spec
+    spec = read_local(make(tmp_path, "llama-3.2-1b")).spec
     path = str(tmp_path / "llama-3.2-1b.gguf")
     assert (spec.id, spec.name, spec.origin) == ("llama-3.2-1b", "llama-3.2-1b", path)
     assert spec.license is not None
@@ -179,7 +179,7 @@ def test_an_unknown_architecture_is_counted_and_no_more(tmp_path: Path) -> None:
     """Parameters and size are those of the file; whether llama.cpp loads it, and what it would keep, nobody here knows: neither of the
     file nor of a spec made of it."""
     path = mistral(tmp_path, architecture="brandnew")
-    spec = read_local(path, ROWS).spec
+    spec = read_local(path).spec
     assert (spec.architecture, spec.parameters.total) == (None, 7_248_023_552)
     assert spec.files[0].bytes == {MISTRAL["quantization"]: path.stat().st_size}
     assert again(spec) == spec.replace(tensors=())
@@ -193,7 +193,7 @@ def test_an_unknown_architecture_is_counted_and_no_more(tmp_path: Path) -> None:
 def test_a_file_with_more_biases_than_its_row_keeps_its_tensors(tmp_path: Path) -> None:
     """llama.cpp asks for most biases where they are there (TENSOR_NOT_REQUIRED): counted, and said."""
     tensors = [*placed(MISTRAL), ("blk.0.ffn_down.bias", [4096], "F32")]
-    local = read_local(mistral(tmp_path, tensors=tensors), ROWS)
+    local = read_local(mistral(tmp_path, tensors=tensors))
     assert local.spec.parameters.total == 7_248_023_552 + 4096
     assert any("ffn_down.bias" in note for note in local.notes)
     assert again(local.spec) == local.spec.replace(tensors=())
@@ -216,7 +216,7 @@ def test_a_file_that_llamacpp_refuses_is_of_no_known_model(
     """llama.cpp: missing tensor; wrong shape (src/llama-model-loader.cpp): it does not run, whatever the machine and the program, and
     the reason names the tensor. At more tensors than it asked for it stops too, but a later release may ask for them: unknown."""
     path = mistral(tmp_path, tensors=tensors)
-    spec = read_local(path, ROWS).spec
+    spec = read_local(path).spec
     assert spec.architecture is None
     assert why in spec.unknown["architecture"]
     for runtime in (None, "ollama") if refused else (None,):
@@ -272,7 +272,7 @@ def test_keys_that_contradict_the_tensors_are_not_believed(
     """Unknown, not exact."""
     lengths = {"key_length": None, "value_length": None, **keys}
     spec = read_local(
-        mistral(tmp_path, {f"llama.attention.{key}": lengths[key] for key in lengths}), ROWS
+        mistral(tmp_path, {f"llama.attention.{key}": lengths[key] for key in lengths})
     ).spec
     assert spec.architecture is None
     assert says in spec.unknown["architecture"]
@@ -285,7 +285,7 @@ def test_a_tensor_of_a_type_that_nobody_loads_makes_the_model_unknown(tmp_path: 
     place = header.index(name) + len(name) + 4 + 8
     assert header[place : place + 4] == struct.pack("<I", 0)
     changed = header[:place] + struct.pack("<I", 250) + header[place + 4 :]
-    spec = read_local(write(tmp_path / "x.gguf", changed, size), ROWS).spec
+    spec = read_local(write(tmp_path / "x.gguf", changed, size)).spec
     assert spec.architecture is None
     assert "type 250" in spec.unknown["architecture"]
 
@@ -310,6 +310,6 @@ def test_quantization_by_file_type_and_tensors(
         (name, shape, type if len(shape) == 1 else better if "ffn_down" in name else base)
         for name, shape, type in placed(MISTRAL)
     ]
-    local = read_local(mistral(tmp_path, {"general.file_type": stated}, tensors), ROWS)
+    local = read_local(mistral(tmp_path, {"general.file_type": stated}, tensors))
     assert local.quantization == quantization
     assert any("Q4_K_M" in note or "999" in note for note in local.notes) is noted

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from helpers.ggufs import ROWS, gguf, make, measured, metadata, placed, text, value, write
+from helpers.ggufs import gguf, make, measured, metadata, placed, text, value, write
 from helpers.local_models import problem, reads_or_refuses
 from selfhost import Workload, check
 from selfhost.machine.profiles import load
@@ -41,11 +41,11 @@ def split(folder: Path, parts: int) -> list[Path]:
 def test_the_parts_of_a_split_file_are_one_model(tmp_path: Path) -> None:
     """Any part names the model; sizes add up."""
     parts = split(tmp_path, 3)
-    whole = read_local(parts[0], ROWS)
+    whole = read_local(parts[0])
     assert whole.spec.parameters.total == 1_235_814_400
     assert whole.spec.files[0].bytes == {"F16": sum(part.stat().st_size for part in parts)}
     for path in (*parts, tmp_path):
-        local = read_local(path, ROWS)
+        local = read_local(path)
         assert local.spec.architecture == whole.spec.architecture
         assert local.spec.files[0].bytes == whole.spec.files[0].bytes
 
@@ -90,7 +90,7 @@ def test_bytes_after_the_last_tensor_do_no_harm(tmp_path: Path) -> None:
     """Published files end in padding or do not."""
     path = make(tmp_path, "llama-3.2-1b")
     os.truncate(path, path.stat().st_size + 31)
-    assert read_local(path, ROWS).spec.architecture is not None
+    assert read_local(path).spec.architecture is not None
 
 
 _HEAD = b"GGUF" + struct.pack("<I", 3)

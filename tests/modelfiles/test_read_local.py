@@ -34,7 +34,7 @@ def test_a_projector_beside_the_model_is_no_second_model(tmp_path: Path) -> None
     write(
         tmp_path / "mmproj-F16.gguf", *gguf({"general.architecture": "clip"}, [("t", [32], "F32")])
     )
-    local = read_local(tmp_path, ROWS)
+    local = read_local(tmp_path)
     assert local.spec.id == "llama-3.2-1b"
     assert any("mmproj-F16.gguf" in note for note in local.notes)
 
@@ -59,7 +59,7 @@ def test_folders_without_a_model(tmp_path: Path) -> None:
 def test_a_config_alone_in_its_folder_is_no_model_here(tmp_path: Path) -> None:
     """The architecture is known; the weights are not on this machine."""
     config(tmp_path / "m")
-    local = read_local(tmp_path / "m", ROWS)
+    local = read_local(tmp_path / "m")
     assert not local.files_here
     assert local.spec.parameters.total == 7_248_023_552
     assert local.notes
@@ -127,7 +127,7 @@ def test_a_path_keeps_the_form_it_was_typed_in(
     """No folder of this machine gets into the spec that was not typed."""
     make(tmp_path, "llama-3.2-1b")
     monkeypatch.chdir(tmp_path)
-    local: LocalModel = read_local("llama-3.2-1b.gguf", ROWS)
+    local: LocalModel = read_local("llama-3.2-1b.gguf")
     assert local.spec.origin == "llama-3.2-1b.gguf"
     assert str(tmp_path) not in spec_text(local.spec)
 
@@ -136,7 +136,7 @@ def test_a_path_keeps_the_form_it_was_typed_in(
 def test_a_spec_made_of_a_gguf_file_reads_back(name: str, tmp_path: Path) -> None:
     """`spec new` writes a valid spec file that says the same, but for the types of the very file's tensors. It states the parameters that
     its architecture has, as `spec check` counts them."""
-    spec = read_local(make(tmp_path, name), ROWS).spec
+    spec = read_local(make(tmp_path, name)).spec
     assert again(spec) == spec.replace(tensors=())
     assert counted_parameters(again(spec), ROWS) == (spec.parameters.total, spec.parameters.active)
 
@@ -163,7 +163,7 @@ def test_a_spec_made_of_a_config_has_its_route(
         file = config(tmp_path, **of)
     made = tmp_path / "specs" / "made.toml"
     made.parent.mkdir()
-    made.write_text(spec_text(read_local(file, ROWS).spec.replace(id="made")), encoding="utf-8")
+    made.write_text(spec_text(read_local(file).spec.replace(id="made")), encoding="utf-8")
     answers = [
         check(str(file), machine=machine),
         check(str(made), machine=machine),

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from helpers.ggufs import ROWS
 from helpers.local_models import (
     JSON_VALUES,
     again,
@@ -34,7 +33,7 @@ def test_a_folder_of_safetensors(tmp_path: Path) -> None:
     # 2 × 100 × 64 + 64 + 2 × (64 × (64 + 32 + 32 + 64) + 3 × 64 × 128 + 2 × 64)
     parameters = 12_864 + 2 * (12_288 + 24_576 + 128)
     for path in (folder, *shards, folder / "model.safetensors.index.json"):
-        local = read_local(path, ROWS)
+        local = read_local(path)
         assert (local.format, local.quantization) == ("safetensors", "bfloat16")
         assert local.files_here
         assert local.spec.parameters.total == parameters
@@ -42,7 +41,7 @@ def test_a_folder_of_safetensors(tmp_path: Path) -> None:
         assert local.spec.files[0].bytes == {"bfloat16": size}
         assert local.spec.architecture is not None
         assert again(local.spec) == local.spec
-    assert read_local(folder, ROWS).spec.id == "tiny-llama"
+    assert read_local(folder).spec.id == "tiny-llama"
 
 
 def test_a_missing_or_cut_shard(tmp_path: Path) -> None:
@@ -57,11 +56,11 @@ def test_a_missing_or_cut_shard(tmp_path: Path) -> None:
     )
     total = json.loads(index.read_text())["metadata"].get("total_size")
     last.unlink()
-    half = read_local(folder, ROWS)
+    half = read_local(folder)
     assert (half.files_here, half.missing) == (False, (last.name,))
     assert (half.size_bytes, half.total_bytes) == (first.stat().st_size, total)
     index.unlink()
-    assert read_local(folder, ROWS).missing == (last.name,)
+    assert read_local(folder).missing == (last.name,)
     (folder / "config.json").unlink()
     assert last.name in problem(folder)
 
@@ -71,7 +70,7 @@ def test_files_that_differ_from_their_config_are_believed(tmp_path: Path) -> Non
     folder = small(tmp_path / "m")
     config(folder, model_type="llama", hidden_size=64, intermediate_size=4096, num_hidden_layers=2, num_attention_heads=4,
            num_key_value_heads=2, vocab_size=100)  # fmt: skip
-    local = read_local(folder, ROWS)
+    local = read_local(folder)
     assert local.spec.parameters.total == 12_864 + 2 * (12_288 + 24_576 + 128)
     assert local.spec.parameters.difference
     assert local.notes
@@ -90,7 +89,7 @@ def test_files_that_contradict_their_config_are_of_no_known_model(tmp_path: Path
         {"intermediate_size": 256},
     ):
         config(folder, **fits | change)
-        spec = read_local(folder, ROWS).spec
+        spec = read_local(folder).spec
         assert spec.architecture is None
         assert "parameters, and config.json describes" in spec.unknown["architecture"]
         assert again(spec) == spec
@@ -98,7 +97,7 @@ def test_files_that_contradict_their_config_are_of_no_known_model(tmp_path: Path
         answer = check(str(folder), Workload(runtime="transformers"), machine=machine)
         assert answer.route == "unknown"
     config(folder, **fits)
-    assert read_local(folder, ROWS).spec.architecture is not None
+    assert read_local(folder).spec.architecture is not None
 
 
 @pytest.mark.parametrize("length", [0x280, 0x380, 0x480, 0x5B20, 0x7B20, 0x5B5B, 0x7B0A, 0x7B7B])
@@ -109,13 +108,13 @@ def test_a_safetensors_file_is_told_from_others_whatever_the_length_of_its_heade
     header = b'{"a":{"dtype":"F16","shape":[5],"data_offsets":[0,10]}}'.ljust(length)
     for name in ("model.safetensors", "model"):
         (tmp_path / name).write_bytes(struct.pack("<Q", length) + header + bytes(10))
-        assert read_local(tmp_path / name, ROWS).spec.parameters.total == 5
+        assert read_local(tmp_path / name).spec.parameters.total == 5
 
 
 def test_safetensors_without_a_config(tmp_path: Path) -> None:
     """Weights are known without the architecture, which is said to be unknown."""
     count = safetensors(tmp_path / "model.safetensors", {"a": ("F16", [10, 20]), "b": ("F32", [5])})
-    local = read_local(tmp_path / "model.safetensors", ROWS)
+    local = read_local(tmp_path / "model.safetensors")
     assert local.spec.parameters.total == count
     assert local.spec.architecture is None
     assert "config.json" in local.spec.unknown["architecture"]
@@ -126,7 +125,7 @@ def test_a_vision_model_counts_its_encoders_from_the_files(tmp_path: Path) -> No
     """What the files hold beyond the language model are the encoders, inside the total."""
     folder = small(tmp_path / "m", vision_config={"hidden_size": 8})
     language = 12_864 + 2 * (12_288 + 24_576 + 128)
-    alone = read_local(folder / "config.json", ROWS).spec
+    alone = read_local(folder / "config.json").spec
     assert alone.parameters.total is None or alone.parameters.encoders
     (folder / "model.safetensors.index.json").unlink()
     for shard in folder.glob("*.safetensors"):
@@ -134,7 +133,7 @@ def test_a_vision_model_counts_its_encoders_from_the_files(tmp_path: Path) -> No
     safetensors(
         folder / "model.safetensors", {"language": ("BF16", [language]), "vision": ("BF16", [1000])}
     )
-    parameters = read_local(folder, ROWS).spec.parameters
+    parameters = read_local(folder).spec.parameters
     assert (parameters.total, parameters.encoders) == (language + 1000, 1000)
 
 
@@ -205,7 +204,7 @@ def test_what_the_reader_of_safetensors_takes(
     path = tmp_path / "model.safetensors"
     header = "{" + ",".join(entries) + "}   "
     path.write_bytes(struct.pack("<Q", len(header)) + header.encode() + bytes(room))
-    assert read_local(path, ROWS).files_here
+    assert read_local(path).files_here
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ _QUANTIZED = json.loads((TRUTH / "mlx.json").read_text(encoding="utf-8"))["quant
 def test_all_that_mlx_quantizes_to_is_counted(made: dict[str, Any], tmp_path: Path) -> None:
     """Bits of a weight as mlx.core.quantize makes them of one matrix, scales and biases included; by path and as a spec."""
     file = config(tmp_path, quantization={key: made[key] for key in ("mode", "bits", "group_size")})
-    local = read_local(file, ROWS)
+    local = read_local(file)
     asked = Workload(quantization=local.quantization, context_tokens=4096)
     for spec in (local.spec, again(local.spec)):
         needs = needs_of(spec, Catalogue.open().runtime("mlx"), asked, ROWS)
@@ -67,7 +67,7 @@ def test_a_quantization_of_mlx_that_is_not_understood_is_named(tmp_path: Path) -
     four, others = {"mode": "mxfp4", "bits": 4, "group_size": 64}, {"bits": 4, "group_size": 16}
     listed = {"bits": 4, "group_size": 64, "mode": ["affine"]}
     for odd in ({"bits": 7, "group_size": 64}, {"bits": 4}, others, four, listed):
-        local = read_local(config(tmp_path, quantization=odd), ROWS)
+        local = read_local(config(tmp_path, quantization=odd))
         assert local.quantization is None
         assert "quantization {" in local.spec.unknown["architecture.matrix_dtype"]
 
@@ -96,7 +96,7 @@ def test_how_published_weights_are_stored(
     key: str, stored: object, quantization: str | None, tmp_path: Path
 ) -> None:
     """The words of the spec schema; a method that is not known is named under unknown."""
-    local = read_local(config(tmp_path, **{key: stored} if stored else {}), ROWS)
+    local = read_local(config(tmp_path, **{key: stored} if stored else {}))
     assert local.quantization == quantization
     if quantization is None:
         assert "secret" in local.spec.unknown["architecture.matrix_dtype"]
@@ -107,7 +107,7 @@ def test_packed_weights_are_bytes_not_parameters(tmp_path: Path) -> None:
     folder = tmp_path / "awq"
     config(folder, quantization_config={"quant_method": "awq", "bits": 4})
     safetensors(folder / "model.safetensors", {"a": ("I32", [10, 20]), "b": ("F16", [5])})
-    local = read_local(folder, ROWS)
+    local = read_local(folder)
     assert local.quantization == "awq"
     assert local.spec.files[0].bytes == {"awq": (folder / "model.safetensors").stat().st_size}
     # as config.json has it: Mistral 7B v0.3
@@ -121,7 +121,7 @@ def test_quantization_told_in_a_file_of_its_own(named: str, tmp_path: Path) -> N
     for algorithm, quantization in (("FP8", "float8_e4m3"), ("superquant", None)):
         told = {"quantization": {"quant_algo": algorithm, "kv_cache_quant_algo": "FP8"}}
         (folder / "hf_quant_config.json").write_text(json.dumps(told), encoding="utf-8")
-        local = read_local(folder / named, ROWS)
+        local = read_local(folder / named)
         assert local.spec.architecture is not None
         assert local.spec.architecture.cache_dtype == "float8_e4m3"
         kept = (local.quantization, local.spec.architecture.matrix_dtype)
@@ -129,7 +129,7 @@ def test_quantization_told_in_a_file_of_its_own(named: str, tmp_path: Path) -> N
     assert "superquant" in local.spec.unknown["architecture.matrix_dtype"]
     for odd in ("[]", "{}", '{"quantization": []}'):
         (folder / "hf_quant_config.json").write_text(odd, encoding="utf-8")
-        unknown = read_local(folder / named, ROWS).spec.unknown
+        unknown = read_local(folder / named).spec.unknown
         assert "quant_algo = None is not understood" in unknown["architecture.matrix_dtype"]
 
 
@@ -142,7 +142,7 @@ def test_plain_files_of_weights_said_to_be_quantized_are_of_no_known_model(tmp_p
         ("F8_E4M3", fp8, True),
     ):
         folder = small(tmp_path / held, stored=held, quantization_config=quantization)
-        spec = read_local(folder, ROWS).spec
+        spec = read_local(folder).spec
         assert (spec.architecture is not None) == known
         assert known or "the files hold BF16 alone" in spec.unknown["architecture"]
 
@@ -175,7 +175,7 @@ def test_vllm_keeps_keys_and_values_as_the_checkpoint_asks(
         "config_groups": {"group_0": linear},
         **asked,
     }
-    local = read_local(config(tmp_path, quantization_config=made), ROWS)
+    local = read_local(config(tmp_path, quantization_config=made))
     spec = local.spec
     elements = 32 * 4096 * 2 * 8 * 128
     for program, (least, most) in {"vllm": (low, high), "transformers": (2, 2)}.items():

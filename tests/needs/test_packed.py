@@ -176,7 +176,7 @@ def test_what_a_library_made_of_a_config_is_its_size(run: dict[str, Any], tmp_pa
         json.dumps({**MEASURED["config"], "quantization_config": run["quantization_config"]}),
         encoding="utf-8",
     )
-    local = read_local(file, ROWS)
+    local = read_local(file)
     if local.quantization is None:
         assert "not understood" in local.spec.unknown["architecture.matrix_dtype"]
         return

@@ -318,7 +318,7 @@ def test_mlx_keeps_what_its_classes_keep(run: dict[str, Any], tmp_path: Path) ->
     file = tmp_path / "config.json"
     plain = {key: value for key, value in values.items() if key != "quantization_config"}
     file.write_text(json.dumps({"torch_dtype": "bfloat16", **plain}), encoding="utf-8")
-    spec = read_local(file, rows()).spec
+    spec = read_local(file).spec
     terms = answer(
         spec, "mlx", quantization="4bit", context_tokens=run["prompt_tokens"] + run["new_tokens"]
     )[1]
@@ -330,9 +330,7 @@ def test_mlx_keeps_what_its_classes_keep(run: dict[str, Any], tmp_path: Path) ->
     if values.get("torch_dtype") == "float32" and "kv_cache" in terms:
         # files made in 16 bits are as near as those in 32: keys of a small Gemma 2 were of the type that its scales had (mlx_lm 0.32.2)
         assert terms["kv_cache"].low_bytes * 2 == terms["kv_cache"].bytes
-        own = read_local(file, rows()).spec.replace(
-            quantized=Quantized(format="mlx", quantization="4bit")
-        )
+        own = read_local(file).spec.replace(quantized=Quantized(format="mlx", quantization="4bit"))
         (kept_here,) = (
             term
             for term in answer(own, "mlx", quantization="4bit")[1].values()

@@ -72,9 +72,7 @@ class Collection(Record):
     refused: tuple[Refused, ...]
 
 
-def collect(
-    paths: list[str], architectures: Mapping[str, Any], *, source: str | None
-) -> Collection:
+def collect(paths: list[str], *, source: str | None) -> Collection:
     """What the files and folders say. `source` is the origin of those that no index names.
 
     Raises `SpecError` where a path cannot be read at all.
@@ -88,7 +86,7 @@ def collect(
             place = place.replace(os.sep, "/")
             noted = notes.get(place, Noted(origin=source))
             try:
-                found = _read(path, place, noted, architectures)
+                found = _read(path, place, noted)
             except SpecError as error:
                 problem = error.problems[0]
                 refused.append(Refused(file=shown(place), why=problem.message, faulty=True))
@@ -160,7 +158,7 @@ def _origin(source: Any) -> str | None:
     return (f"{where}: {path}" if path and where else where) or None
 
 
-def _read(path: str, place: str, noted: Noted, architectures: Mapping[str, Any]) -> list[Statement]:
+def _read(path: str, place: str, noted: Noted) -> list[Statement]:
     """What one file states; nothing for a file that only stands beside others."""
     base = os.path.basename(path)
     if base in _COMPANIONS:
@@ -168,7 +166,7 @@ def _read(path: str, place: str, noted: Noted, architectures: Mapping[str, Any])
     if base == _CARD or base.endswith(".md"):
         return _of_card(path, place, noted)
     if base.lower().endswith(".gguf"):
-        local = read_gguf(path, architectures, header_alone=True)
+        local = read_gguf(path, header_alone=True)
         return [_of_local(local, place, noted, _HEADER, _HEADER_KEYS)]
     if not base.endswith(".json") and "/library/" not in f"/{place}":
         raise _OtherKind("is neither JSON nor a GGUF file nor a model card")
@@ -186,7 +184,7 @@ def _read(path: str, place: str, noted: Noted, architectures: Mapping[str, Any])
     if why is not None:
         raise _OtherKind(why)
     try:
-        local = read_lone_config(path, architectures)
+        local = read_lone_config(path)
     except SpecError as error:
         raise _OtherKind(error.problems[0].message) from None
     return [_of_local(local, place, noted, "config.json", _CONFIG_KEYS)]
