@@ -143,7 +143,7 @@ def _made_of_file(options: argparse.Namespace, catalogue: Catalogue) -> int:
     if len(options.files) != 1:
         remedy = "name one GGUF file, config.json or model folder"
         raise UsageError("a spec is made of one model", remedy=remedy)
-    local = read_local(options.files[0], catalogue.common("architectures"))
+    local = read_local(options.files[0])
     template, notes = local.spec, local.notes
     if options.output is not None and options.format != "json":
         from ..catalogue.index import misnamed

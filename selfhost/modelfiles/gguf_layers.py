@@ -35,9 +35,10 @@ class Refused(Unclear):
 class GgufModel:
     """All parts of one model, and what reading them brings up.
 
-    `path` is what the user gave, `tensors` those of all parts. `name` is `general.architecture`; `row` its row, one with the
-    defaults alone where it is not `known`. `shapes` has the tensors of both stacks of a T5 under
-    the names of one stack too. `blocks` are all, `layers` those that do not predict more tokens.
+    `path` is what the user gave, `tensors` those of all parts. `name` is `general.architecture`;
+    `row` its row, one with the defaults alone where it is not `known`. `shapes` has the tensors of
+    both stacks of a T5 under the names of one stack too. `blocks` are all, `layers` those that do
+    not predict more tokens.
     `notes` are sentences for the user, `unknown` what the spec cannot say, by key. `is_as_row`: the
     tensors are those that the row gives.
     """
