@@ -11,24 +11,70 @@ from __future__ import annotations
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from .advice.listing import Ranking
-    from .advice.plan import Plan
-    from .advice.several import Comparison
-    from .advice.sizes import ContainerSize
-    from .api import can_run, check, check_together, compare, plan, rank, size
-    from .catalogue.spec import ModelSpec
-    from .core.errors import (
-        MachineFileError,
-        PolicyError,
-        SelfhostError,
-        SpecError,
-        UnknownModelError,
-        WorkloadError,
+    from .advice.listing import Ranking as Ranking
+    from .advice.plan import Plan as Plan
+    from .advice.several import Comparison as Comparison
+    from .advice.sizes import ContainerSize as ContainerSize
+    from .api import (
+        can_run as can_run,
     )
-    from .core.workload import Load, Workload
-    from .judge.record import Finding, Outcome, Route, Verdict
-    from .machine.profiles import UnknownMachineError
-    from .machine.record import Machine
+    from .api import (
+        check as check,
+    )
+    from .api import (
+        check_together as check_together,
+    )
+    from .api import (
+        compare as compare,
+    )
+    from .api import (
+        plan as plan,
+    )
+    from .api import (
+        rank as rank,
+    )
+    from .api import (
+        size as size,
+    )
+    from .catalogue.spec import ModelSpec as ModelSpec
+    from .core.errors import (
+        MachineFileError as MachineFileError,
+    )
+    from .core.errors import (
+        PolicyError as PolicyError,
+    )
+    from .core.errors import (
+        SelfhostError as SelfhostError,
+    )
+    from .core.errors import (
+        SpecError as SpecError,
+    )
+    from .core.errors import (
+        UnknownModelError as UnknownModelError,
+    )
+    from .core.errors import (
+        WorkloadError as WorkloadError,
+    )
+    from .core.workload import (
+        Load as Load,
+    )
+    from .core.workload import (
+        Workload as Workload,
+    )
+    from .judge.record import (
+        Finding as Finding,
+    )
+    from .judge.record import (
+        Outcome as Outcome,
+    )
+    from .judge.record import (
+        Route as Route,
+    )
+    from .judge.record import (
+        Verdict as Verdict,
+    )
+    from .machine.profiles import UnknownMachineError as UnknownMachineError
+    from .machine.record import Machine as Machine
 
 __version__ = "0.1.0"
 
@@ -45,35 +91,7 @@ _HOME = {
     "MachineFileError": "core.errors", "PolicyError": "core.errors", "WorkloadError": "core.errors",
 }  # fmt: skip
 
-__all__ = [
-    "Comparison",
-    "ContainerSize",
-    "Finding",
-    "Load",
-    "Machine",
-    "MachineFileError",
-    "ModelSpec",
-    "Outcome",
-    "Plan",
-    "PolicyError",
-    "Ranking",
-    "Route",
-    "SelfhostError",
-    "SpecError",
-    "UnknownMachineError",
-    "UnknownModelError",
-    "Verdict",
-    "Workload",
-    "WorkloadError",
-    "__version__",
-    "can_run",
-    "check",
-    "check_together",
-    "compare",
-    "plan",
-    "rank",
-    "size",
-]
+__all__ = sorted([*_HOME, "__version__"])
 
 
 def __getattr__(name: str) -> object:

@@ -190,7 +190,7 @@ def compare(
     is raised, and its notes (`__notes__`) are the others. `InputError` where there are fewer than
     two models.
     """
-    _expect_models(models, "compare", workload)
+    _expect_models(models, "compare")
     given = _given(workload, machine, specs)
     verdicts: list[Verdict] = []
     errors: list[SelfhostError] = []
@@ -249,16 +249,12 @@ def size(
 _MODEL = (str, os.PathLike, ModelSpec)
 
 
-def _expect_models(models: object, function: str, second: object = None) -> None:
+def _expect_models(models: object, function: str) -> None:
     """`WrongTypeError` or `InputError` where these are not two models or more."""
     if isinstance(models, str | os.PathLike) or not isinstance(models, Sequence):
-        # compare("a", "b") is what people try first
-        names = [name for name in (models, second) if isinstance(name, str)]
-        example = names if len(names) > 1 else ["mistral-7b", "phi-4"]
-        raise WrongTypeError(
-            f"models must be a list of models, not {type(models).__name__}:"
-            f" write {function}({example!r})"
-        )
+        kind = type(models).__name__
+        example = f'write {function}(["mistral-7b", "phi-4"])'
+        raise WrongTypeError(f"models must be a list of models, not {kind}: {example}")
     for model in models:
         expect_type("each of models", model, _MODEL)
     if len(models) < 2:
@@ -277,8 +273,12 @@ def _given(
     expect_type("specs", specs, (list, tuple))
     for folder in specs:
         expect_type("each of specs", folder, (str, os.PathLike))
-    _refuse_record(machine)
-    expect_type("machine", machine, (Machine, str, type(None)))
+    try:
+        expect_type("machine", machine, (Machine, str, type(None)))
+    except WrongTypeError as error:
+        reader = "from_file" if isinstance(machine, os.PathLike) else "from_json"
+        remedy = f"a record is read by machine=Machine.{reader}(…)"
+        raise WrongTypeError(f"{error.message}; {remedy}", remedy=remedy) from None
     notes: tuple[str, ...] = ()
     if isinstance(machine, str):
         machine, notes = _machine_named(machine)
@@ -288,16 +288,6 @@ def _given(
         machine=machine or Machine.read(),
         notes=notes,
     )
-
-
-def _refuse_record(machine: object) -> None:
-    """`WrongTypeError` for a record of a machine, which is read first."""
-    if isinstance(machine, os.PathLike | Mapping):
-        reader = "from_file" if isinstance(machine, os.PathLike) else "from_json"
-        remedy = f"a record is read by machine=Machine.{reader}(…)"
-        kind = type(machine).__name__
-        message = f"machine must be Machine or str or None, not {kind}; {remedy}"
-        raise WrongTypeError(message, remedy=remedy)
 
 
 def _machine_named(text: str) -> tuple[Machine, tuple[str, ...]]:

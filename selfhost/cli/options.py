@@ -23,8 +23,8 @@ _RECORDS = (".json", ".jsonl")
 def check_targets(
     options: argparse.Namespace, targets: Sequence[str], *, with_standard_output: bool = False
 ) -> None:
-    """Refuse, before anything is judged, a target that takes no report, replaces a file that was
-    named, or would be a record of a folder that is read. Raises `WriteError` or `UsageError`.
+    """Refuse, before anything is judged, a target that takes no report or replaces a file that was
+    named. Raises `WriteError`.
     """
     from ..core.files import check_targets
 
@@ -33,14 +33,6 @@ def check_targets(
         values = value if isinstance(value, list) else [value]
         if option not in ("output", "format", "given"):
             named += [text for text in values if isinstance(text, str)]
-    folders = {os.path.realpath(name): name for name in named if os.path.isdir(name)}
-    for target in targets:
-        folder = folders.get(os.path.dirname(os.path.realpath(target)))
-        if folder is not None and target.endswith(_RECORDS):
-            raise UsageError(
-                f"{target} lies in {folder}, which this run reads",
-                remedy="name a file in another folder for the report",
-            )
     read = ["/dev/stdin" if name == "-" else name for name in named]
     check_targets(targets, read, with_standard_output=with_standard_output)
 

@@ -76,17 +76,15 @@ def _fault(path: str, error: OSError | ValueError) -> Unreadable:
 
 def _refuse_other_than_files(mode: int, *, input_allowed: bool = False) -> None:
     """Raise `Unreadable` unless `mode`, that of a path's status, is an ordinary file's."""
+    if stat.S_ISREG(mode):
+        return
     if stat.S_ISDIR(mode):
         raise Unreadable("is a folder, not a file", "name the file in it", kind=FOLDER)
-    if stat.S_ISFIFO(mode):
-        instead = ", or send it to /dev/stdin" if input_allowed else ""
-        raise Unreadable(
-            "is not an ordinary file: it is a named pipe, which could be waited for without end",
-            f"write what it gives to a file{instead}",
-        )
-    if not stat.S_ISREG(mode):
-        kind = "socket" if stat.S_ISSOCK(mode) else "device"
-        raise Unreadable(f"is not an ordinary file: it is a {kind}")
+    kinds = {stat.S_IFIFO: "named pipe", stat.S_IFSOCK: "socket"}
+    kind = kinds.get(stat.S_IFMT(mode), "device")
+    instead = ", or send it to /dev/stdin" if input_allowed else ""
+    remedy = f"write what it gives to a file{instead}"
+    raise Unreadable(f"is not an ordinary file: it is a {kind}", remedy)
 
 
 def descriptor_of(path: str) -> tuple[int, os.stat_result]:

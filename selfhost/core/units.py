@@ -199,13 +199,6 @@ def duration(seconds: float) -> str:
     return _counted(hours, "hour") if hours < 48 else _counted(round(seconds / 86_400), "day")
 
 
-def wait(seconds: float) -> str:
-    """A short or long wait: `0.15 seconds`, `1.4 seconds`, else as `duration`."""
-    if seconds < 0.995:
-        return f"{max(0.01, seconds):.2f} seconds"
-    return f"{seconds:.1f} seconds" if seconds < 9.95 else duration(seconds)
-
-
 # the unit of training's pace
 TRAINED = "trained_tokens_per_second"
 # work that is counted in seconds, and of what
@@ -224,7 +217,7 @@ def work(likely: float, unit: str, audio_seconds: int | None = None) -> str:
     """
     figure = f"{_work(likely, unit, audio_seconds)}{_work_unit(unit, audio_seconds)}"
     if unit == TRAINED:
-        figure += f" in training, {_seconds(1e6 / likely)} for a million"
+        figure += f" in training, {wait(1e6 / likely)} for a million"
     return figure
 
 
@@ -243,7 +236,7 @@ def work_ends(low: float, high: float, unit: str, audio_seconds: int | None = No
 def _work(figure: float, unit: str, audio_seconds: int | None) -> str:
     if unit == "seconds_per_audio_minute":
         figure *= (audio_seconds or 3600) / 60
-    return _seconds(figure) if unit in _A_PIECE else _pace(figure)
+    return wait(figure) if unit in _A_PIECE else _pace(figure)
 
 
 def _work_unit(unit: str, audio_seconds: int | None) -> str:
@@ -262,7 +255,7 @@ def clip(frames: int, width: int, height: int) -> str:
     return f"{frames} frames of {width} × {height} pixels"
 
 
-def _seconds(seconds: float) -> str:
+def wait(seconds: float) -> str:
     """A wait with no more digits than a guess deserves: two below a second, a decimal below ten,
     and from two to ten hours.
     """

@@ -104,15 +104,10 @@ INPUTS: dict[str, tuple[Sequence[str], str]] = {
     "record": ((*CHECK, "a.json", "--output", "./folder/../a.json"), "a.json"),
     "record through a link": ((*CHECK, "a.json", "--output", "link.json"), "a.json"),
     "record by a hard link": ((*CHECK, "a.json", "--output", "hard.json"), "a.json"),
-    "record in a folder": ((*CHECK, "folder", "--output", "folder/b.json"), "folder/b.json"),
     "spec": (("spec", "check", "my-model.toml", "--output", "my-model.toml"), "my-model.toml"),
     "draft": (
         (*CHECK, "a.json", "--draft", "./my-model.toml", "--output", "my-model.toml"),
         "my-model.toml",
-    ),
-    "recorded tree": (
-        ("machine", "--root", "tree", "--output", "tree/new.json"),
-        "tree/facts.json",
     ),
 }
 
@@ -125,16 +120,13 @@ def test_a_report_never_replaces_an_input(
     words, kept = INPUTS[name]
     os.symlink("a.json", "link.json")
     os.link("a.json", "hard.json")
-    for folder in ("folder", "tree"):
-        (place / folder).mkdir()
-    (place / "folder" / "b.json").write_bytes(RECORD.read_bytes())
-    (place / "tree" / "facts.json").write_text("{}")
+    (place / "folder").mkdir()
     (place / "audit.toml").write_text(POLICY)
     (place / "my-model.toml").write_bytes(SPEC.read_bytes())
     before, there = (place / kept).read_bytes(), names(place)
     code, out, err = run(capsys, *words)
     assert (code, out) == (2, "")
-    assert any(why in err for why in ("this run reads it", "which this run reads"))
+    assert "this run reads it" in err
     assert (place / kept).read_bytes() == before
     assert names(place) == there
 
@@ -142,10 +134,8 @@ def test_a_report_never_replaces_an_input(
 @pytest.mark.parametrize(
     "words",
     [
-        ("--format", "junit=r", "--format", "json=r"),
         ("--format", "junit=r", "--format", "json=./r"),
         ("--format", "junit=r", "--output", "r"),
-        ("--format", "text", "--format", "junit=./r", "--output", "r"),
         ("--format", "junit=old", "--format", "json=link"),
         ("--format", "junit=dead", "--format", "json=later"),
         ("--format", "text", "--format", "junit=/dev/stdout"),
@@ -159,7 +149,7 @@ def test_two_reports_never_go_to_one_file(
     os.symlink("old", "link")
     os.symlink("later", "dead")
     there = names(place)
-    formats = words if "--output" not in words or "text" in words else ("--format", "text", *words)
+    formats = words if "--output" not in words else ("--format", "text", *words)
     code, out, err = run(capsys, "audit", "p.toml", "--machines", "a.json", *formats)
     assert (code, out) == (2, "")
     assert "two reports would go to" in err
