@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from shlex import quote
 
-from ..core.errors import NotAModelError, UnexplainedNameError, UnknownModelError
+from ..core.errors import NotAModelError, UnknownModelError
 from ..core.records import pattern
 from ..core.spelling import MAX_GUESSED_LETTERS, canonical
 from ..core.tables import shipped_table
@@ -95,7 +95,7 @@ def resolve(typed: str, catalogue: Catalogue, *, explains: bool = True) -> Resol
         return resolution.replace(notes=(f"{name} is read as {latin}.", *resolution.notes))
     if not explains:
         # what to say of it takes longer to find than that it is unknown
-        raise UnexplainedNameError(f"{cut_short(typed)} is not in the catalogue", remedy=SEE_NAMES)
+        raise UnknownModelError(f"{cut_short(typed)} is not in the catalogue", remedy=SEE_NAMES)
     raise _unknown_name(typed, name.removeprefix(LIBRARY), catalogue)
 
 

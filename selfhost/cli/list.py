@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from ..advice.listing import Listing
     from ..catalogue.index import Catalogue
@@ -34,10 +34,12 @@ def run(words: list[str]) -> int:
         raise UsageError("--all and --top exclude each other", remedy="leave one of them out")
     from ..advice.listing import list_notes
     from ..catalogue.index import open_catalogue
+    from ..catalogue.searching import words_typed
 
     workload = workload_of(options)
     machine = measured_where_unknown(options, one_machine(options))
     catalogue = open_catalogue(options.specs)
+    options.words = words_typed(options.words, catalogue)
     ids = _chosen(options, catalogue)
     listing = _listed(options, catalogue, workload, machine, ids)
     own = list_notes(listing, workload, named=ids is not None)
@@ -62,45 +64,42 @@ def _chosen(options: argparse.Namespace, catalogue: Catalogue) -> list[str] | No
     if not any((options.words, options.family, options.modality, options.use, options.openness)):
         return None
     outlines = [outline for outline in map(catalogue.outline, catalogue.ids()) if outline]
-    families = {outline.family for outline in outlines if outline.family}
+    families = {outline.family for outline in outlines}
     if options.family is not None:
-        families = _families(options.family, families)
+        families = _families(options.family, sorted(filter(None, families)))
     ids = [
         outline.id
         for outline in outlines
-        if (options.family is None or outline.family in families)
+        if outline.family in families
         and options.modality in (None, outline.modality)
         and (options.use is None or options.use in (outline.uses or ()))
     ]
-    if options.words or options.openness:
-        return list(_held(ids, options, catalogue))
-    return ids
+    if not (options.words or options.openness):
+        return ids
+    return [id for id in ids if _holds(id, options, catalogue)]
 
 
-def _held(ids: Sequence[str], options: argparse.Namespace, catalogue: Catalogue) -> Iterator[str]:
-    """Yield the ids of models that hold every word and are as open as was asked."""
-    from ..catalogue.searching import holds_words, words_typed
+def _holds(id: str, options: argparse.Namespace, catalogue: Catalogue) -> bool:
+    """Whether the model holds every word and is as open as was asked."""
+    from ..catalogue.searching import holds_words
 
-    words = words_typed(options.words, catalogue)
-    for id in ids:
-        try:
-            spec = catalogue.spec(id)
-        except SpecError:
-            continue
-        is_open = options.openness in (None, spec.openness.weights)
-        if is_open and (not words or holds_words(spec, words)):
-            yield id
+    try:
+        spec = catalogue.spec(id)
+    except SpecError:
+        return False
+    is_open = options.openness in (None, spec.openness.weights)
+    return is_open and (not options.words or holds_words(spec, options.words))
 
 
-def _families(typed: str, names: set[str]) -> set[str]:
+def _families(typed: str, names: Sequence[str]) -> set[str | None]:
     """Return the families that are called so, or whose names begin so. Raises `UsageError`."""
     from ..core.spelling import canonical, nearest
 
     wanted = f"{canonical(typed)}-"
-    families = {name for name in names if f"{canonical(name)}-".startswith(wanted)}
+    families: set[str | None] = {name for name in names if f"{canonical(name)}-".startswith(wanted)}
     if families:
         return families
-    guess = nearest(typed, sorted(names))
+    guess = nearest(typed, names)
     raise UsageError(
         f"--family {typed!r}: no model is of that family",
         remedy=f"did you mean --family {guess}?" if guess else "leave it out",
@@ -117,12 +116,11 @@ def _listed(
 ) -> Listing:
     """Judge the models to show, and count all that pass the filters."""
     from ..advice.listing import Lister, count_rows
-    from ..catalogue.searching import modality_in, use_in, words_typed
+    from ..catalogue.searching import modality_in, use_in
     from ..reports.models_text import TOP
 
     # a use and a modality among the words order the models that hold them
-    typed = words_typed(options.words, catalogue)
-    use, modality = options.use or use_in(typed), modality_in(typed)
+    use, modality = options.use or use_in(options.words), modality_in(options.words)
     lister = Lister(catalogue, workload, machine, use=use, modality=modality)
     is_whole = options.all or options.format != "text" or options.sort != "best"
     if not (is_whole or options.route or options.max_size or (ids and len(ids) <= _FEW)):
@@ -173,7 +171,7 @@ def _present(
     """Print the list, as much of it as the terminal shows where nothing else was asked, or the web
     page of all of it.
     """
-    from ..catalogue.searching import words_in_names, words_typed
+    from ..catalogue.searching import words_in_names
     from ..core.units import utc_today
     from ..reports.models_text import TOP, list_document
 
@@ -187,7 +185,7 @@ def _present(
         return
     near: tuple[str, ...] = ()
     if not (listing.counts.models or listing.refused):
-        guesses = words_in_names(words_typed(options.words, catalogue), catalogue)
+        guesses = words_in_names(options.words, catalogue)
         near = tuple(f"`selfhost list {guess}`" for guess in guesses)
     top: int | None = options.top or TOP
     if options.all:

@@ -137,10 +137,6 @@ class UnknownModelError(SelfhostError, LookupError):
         return tuple(name for name in self.nearest if name not in said)
 
 
-class UnexplainedNameError(UnknownModelError):
-    """No model answers to the name, and what it may mean was not looked for."""
-
-
 class NotAModelError(UnknownModelError):
     """The name is known, but of a tool, a service or a family nobody can download: `kind` says
     of what.
