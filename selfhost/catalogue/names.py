@@ -427,9 +427,7 @@ def _by_maker(base: str, owner: str, form: Form | None, catalogue: Catalogue) ->
 
 
 def _is_maker(letters: str, owner: str, spec: ModelSpec, *, is_own_name: bool) -> bool:
-    """Whether that name may stand before a model; a whole account before its repositories alone,
-    and the names that LM Studio gives them.
-    """
+    """Whether that name may stand before a model; a whole account before own names alone."""
     provider = spec.availability.provider if spec.availability else None
     companies = [_alnum(name) for name in (spec.developer, provider) if name]
     if owner and not spec.closed:

@@ -206,7 +206,7 @@ def _quantizations(
     """What the model can be had in, best quality first; some names may have no known size.
     `default`: the one that is taken unless another is asked for.
     """
-    listed = [name for files in spec.files if files.format == format for name in files.bytes]
+    listed = [name for each in spec.files if each.format == format for name in each.quantizations]
     match format:
         case "gguf":
             return _gguf_quantizations(spec, default)

@@ -240,6 +240,8 @@ def test_the_names_of_unsloths_mixes_are_known() -> None:
         ("google/diffusiongemma-26B-A4B-it", None, "H200, 1TB RAM"),
         ("zai-org/GLM-OCR", None, "H200, 1TB RAM"),
         ("nvidia/NVIDIA-Nemotron-3-Super-120B-A12B-BF16", "nvfp4", "dgx spark"),
+        ("MiniMaxAI/MiniMax-M2.7", "nvfp4", "2x RTX PRO 6000, 512GB RAM"),
+        ("mistralai/Mistral-Small-4-119B-2603", "nvfp4", "2x B200, 1TB RAM"),
     ],
 )
 def test_vllm_runs_what_its_recipes_run(model: str, quantization: str | None, machine: str) -> None:
