@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache, partial
 from itertools import groupby
 from math import log2
@@ -59,8 +59,8 @@ Outcomes = list[Sorted] | SelfhostError
 
 class Alike:
     """Machines with the same result for the same reasons under one entry of the policy. `row` is
-    that of the one that lacks most; `rows` are those of machines that were judged by themselves, by
-    number. `exceptions` are the numbers of those for what decides there.
+    that of the one that lacks most, `rows` have those of machines that were judged by themselves,
+    by number, and `exceptions` are the numbers of those for what decides there.
 
     `hardest`: of machines judged together what the one that lacks most lacks, and its number less
     than zero.
@@ -74,9 +74,7 @@ class Alike:
         self.hardest: tuple[float, int] | None = None
 
     def hold(self, row: Row, number: int | None = None) -> None:
-        """Keep the row of the machine that lacks most, of several the first; and that of the
-        machine with that number.
-        """
+        """Keep the row, of the machine with that number."""
         if number is not None:
             self.rows[number] = row
         if self.row is None or row.shortfall > self.row.shortfall:
@@ -84,16 +82,14 @@ class Alike:
 
 
 class Entry:
-    """What one entry of the policy comes to: the machines that it is for, by what decides.
-
-    `class_of` has of each machine the number of its class from 1, and 0 where the entry is not for
-    it.
+    """The machines that one entry of the policy is for, by what decides. `class_of` has of each
+    machine the number of its class from 1, and 0 where the entry is not for it.
     """
 
     def __init__(self, wanted: Wanted, machines: int) -> None:
         self.wanted = wanted
         self.classes: list[Alike] = []
-        self.class_of = array("l", bytes(array("l").itemsize * machines))
+        self.class_of = array("l", [0]) * machines
         self._by_key: dict[object, int] = {}
 
     def alike(self, number: int, key: object, exceptions: tuple[int, ...] = ()) -> Alike:
@@ -163,43 +159,37 @@ class Rows:
         than the checks that decide differs.
         """
         if self._are_alone:
-            yield from self._under_all()
+            keys = zip(*[entry.class_of for entry in self._entries], strict=True)
+            yield from self._groups(self._entries, keys)
             return
         for entry in self._entries:
             rows = [alike.row for alike in entry.classes if alike.row is not None]
-            keys = [_deciding(row) for row in rows]
-            hardest: dict[object, Row] = {}
-            for key, row in zip(keys, rows, strict=True):
-                hardest[key] = max(hardest.get(key, row), row, key=_shortfall)
-            machines: dict[object, list[int]] = {}
-            for number, place in enumerate(entry.class_of):
-                if place:
-                    machines.setdefault(keys[place - 1], []).append(number)
-            for key, own in machines.items():
-                yield self._group(own, [hardest[key]])
+            key_of_place = [None, *map(_deciding, rows)]
+            yield from self._groups([entry], (key_of_place[place] for place in entry.class_of))
 
-    def _under_all(self) -> Iterator[MachineGroup]:
-        by_key: dict[tuple[int, ...], list[int]] = {}
-        columns = [entry.class_of for entry in self._entries]
-        for number, key in enumerate(zip(*columns, strict=True)):
+    def _groups(self, entries: Sequence[Entry], keys: Iterable[object]) -> Iterator[MachineGroup]:
+        """The machines with one key, with the row of each entry that lacks most."""
+        by_key: dict[object, list[int]] = {}
+        for number, key in enumerate(keys):
             by_key.setdefault(key, []).append(number)
         for machines in by_key.values():
-            columns_of_rows = [
-                [row for number in machines if (row := self._row(entry, number)) is not None]
-                for entry in self._entries
-            ]
-            if rows := [max(column, key=_shortfall) for column in columns_of_rows if column]:
-                yield self._group(machines, rows)
+            found = [self._hardest(entry, machines) for entry in entries]
+            rows = tuple([row for row in found if row is not None])
+            if rows:
+                is_passing = all(row.result is Result.PASS for row in rows)
+                shown = machines[: NAMES_SHOWN if is_passing else None]
+                names = tuple([self._names[number] for number in shown])
+                yield MachineGroup(names=names, count=len(machines), rows=rows)
 
-    def _group(self, machines: Sequence[int], rows: Sequence[Row]) -> MachineGroup:
-        is_passing = all(row.result is Result.PASS for row in rows)
-        shown = machines[: NAMES_SHOWN if is_passing else None]
-        names = tuple([self._names[number] for number in shown])
-        return MachineGroup(names=names, count=len(machines), rows=tuple(rows))
-
-
-def _shortfall(row: Row) -> float:
-    return row.shortfall
+    def _hardest(self, entry: Entry, machines: Sequence[int]) -> Row | None:
+        if self._are_alone:
+            rows = [self._row(entry, number) for number in machines]
+        else:
+            # each of a class has the row of the one that lacks most
+            places = dict.fromkeys(entry.class_of[number] for number in machines)
+            rows = [entry.classes[place - 1].row for place in places if place]
+        own = [row for row in rows if row is not None]
+        return max(own, key=lambda row: row.shortfall, default=None)
 
 
 def _deciding(row: Row) -> object:
@@ -410,10 +400,8 @@ class Task(Record):
     @property
     def work(self) -> float:
         """About how many judgements it takes."""
-        return sum(
-            len(places) if wanted.members else _work(len(places))
-            for wanted, _, places in self.entries
-        )
+        sizes = [(wanted, len(places)) for wanted, _, places in self.entries]
+        return sum(size if wanted.members else _work(size) for wanted, size in sizes)
 
     def results(self, judge: Judge) -> list[Outcomes]:
         """What each entry comes to."""
@@ -475,11 +463,8 @@ class Task(Record):
             differs = len({self.rows[place][at] for place in box}) > 1
             is_wanted = (name if name in _RESTS_ON.values() else "memory") in wanted
             # of memory the limit decides most often
-            return (
-                is_wanted and differs,
-                differs,
-                name in ("memory_limit_bytes", *_RESTS_ON.values()),
-            )
+            is_first = name in ("memory_limit_bytes", *_RESTS_ON.values())
+            return is_wanted and differs, differs, is_first
 
         at = max(range(len(self.slots)), key=rank)
         numbers = sorted(self.rows[place][at] for place in box)
@@ -534,9 +519,8 @@ def _judged(tasks: Sequence[Task], judge: Judge) -> Iterator[tuple[Task, list[Ou
 
 def _processors() -> int:
     """How many this process may use; more processes than 32 gain nothing."""
-    if hasattr(os, "sched_getaffinity"):
-        return min(32, len(os.sched_getaffinity(0)))
-    return min(32, os.cpu_count() or 1)
+    usable = getattr(os, "sched_getaffinity", None)
+    return min(32, len(usable(0)) if usable else os.cpu_count() or 1)
 
 
 # what judges in this process, one of a pool
