@@ -17,7 +17,7 @@ from ..core.records import FrozenDict, Record
 from ..core.tables import shipped_table
 from ..machine.changes import filled_disks, own_sets, with_implied
 from ..machine.record import MAX_TEXT, Machine
-from .entries import MachineClass, Policy, Selector, StatedFact
+from .entries import MachineClass, Policy, StatedFact
 from .policy import FACT_KEYS
 from .record import listed
 from .systems.facts import NOT_JUDGED
@@ -307,51 +307,35 @@ def _values(machine: Machine, fact: str, value: Any) -> dict[str, Any]:
 _LETTERS = 12
 
 
-class Pseudonyms:
-    """`--anonymize`: each machine is called by a hash of its name, under a key that is made anew
-    for each run and kept nowhere. `names` are those of machines and files that no text may hold.
+def anonymous(fleet: Fleet, files: Iterable[str]) -> Fleet:
+    """The fleet with machines that are called by a hash of their names, under a key that is made
+    anew for each run and kept nowhere; no text has such a name, or that of one of the files.
     """
+    from hashlib import blake2b
 
-    def __init__(self, names: Iterable[str]) -> None:
-        self._names = sorted(set(names), key=len, reverse=True)
-        self._key = os.urandom(32)
+    key = os.urandom(32)
 
-    def of(self, name: str) -> str:
-        """The pseudonym of a machine, of a file or of a glob of hosts."""
-        from hashlib import blake2b
-
-        digest = blake2b(name.encode("utf-8", "surrogatepass"), key=self._key, digest_size=16)
+    def pseudonym(name: str) -> str:
+        digest = blake2b(name.encode("utf-8", "surrogatepass"), key=key, digest_size=16)
         return f"machine-{digest.hexdigest()[:_LETTERS]}"
 
-    def policy(self, policy: Policy) -> Policy:
-        """The policy as reports show it: it selects no machines any more."""
-        models = [
-            each.replace(label=self.text(each.label), machines=self._selectors(each.machines))
-            for each in policy.models
-        ]
-        exceptions = [
-            each.replace(machines=self._selectors(each.machines)) for each in policy.exceptions
-        ]
-        return policy.replace(models=tuple(models), exceptions=tuple(exceptions))
+    secrets = {*fleet.machines.names, *files}
+    secrets |= {each.message.partition(NOT_JUDGED)[0] for each in (*fleet.problems, *fleet.down)}
+    longest_first = sorted(secrets, key=len, reverse=True)
 
-    def _selectors(self, selectors: Sequence[Selector]) -> tuple[Selector, ...]:
-        return tuple(
-            each.replace(pattern=self.of(each.pattern)) if each.kind == "host" else each
-            for each in selectors
-        )
-
-    def text(self, text: str) -> str:
-        """A text without names of machines and files, the longer before those in them."""
-        text = re.sub(r"(?<=host:)\S+", lambda match: self.of(match[0]), text)
-        for name in self._names:
-            if name in text:
-                whole = rf"(?<![\w.-]){re.escape(name)}(?![\w-]|\.\w)"
-                text = re.sub(whole, self.of(name), text)
+    def hidden(text: str | None) -> str | None:
+        for name in longest_first if text else ():
+            if text and name in text:
+                text = re.sub(rf"(?<![\w.-]){re.escape(name)}(?![\w-]|\.\w)", pseudonym(name), text)
         return text
 
-    def problem(self, problem: Problem) -> Problem:
-        """The problem without the names."""
-        name, mark, why = problem.message.partition(NOT_JUDGED)
-        message = f"{self.of(name)}{mark}{self.text(why)}" if mark else self.text(problem.message)
-        remedy = problem.remedy and self.text(problem.remedy)
-        return problem.replace(file=self.text(problem.file), message=message, remedy=remedy)
+    def nameless(problem: Problem) -> Problem:
+        texts = {key: hidden(getattr(problem, key)) for key in ("file", "message", "remedy")}
+        return problem.replace(**texts)
+
+    fleet.machines.names = list(map(pseudonym, fleet.machines.names))
+    return fleet.replace(
+        problems=tuple(map(nameless, fleet.problems)),
+        down=tuple(map(nameless, fleet.down)),
+        notes=tuple(hidden(note) or "" for note in fleet.notes),
+    )

@@ -23,7 +23,7 @@ from ..judge.checks import Outcome
 from ..judge.record import Verdict
 from ..machine.record import Machine
 from .entries import Policy, Wanted
-from .fleet import BANDWIDTH, Machines, Numbers, Pseudonyms, Slot, with_numbers
+from .fleet import BANDWIDTH, Machines, Numbers, Slot, with_numbers
 from .record import (
     NAMES_SHOWN,
     Change,
@@ -118,8 +118,7 @@ class Rows:
         alike, name = entry.classes[place - 1], self._names[number]
         row = alike.rows.get(number, alike.row)
         assert row is not None
-        is_own = (row.machine, row.wanted) == (name, entry.wanted)
-        return row if is_own else row.replace(machine=name, wanted=entry.wanted)
+        return row if row.machine == name else row.replace(machine=name)
 
     def __iter__(self) -> Iterator[Row]:
         for number in range(len(self._names)):
@@ -244,14 +243,6 @@ class FleetJudge:
             numbers = self._exceptions.concerning(wanted.name, machine)
             place = self._concerning.setdefault(numbers, len(self._concerning) + 1)
             self._asked[wanted.index][number] = place
-
-    def hide(self, names: Pseudonyms, shown: Policy) -> None:
-        """Call the machines by pseudonyms, and the entries as the policy that is shown does, now
-        that the selectors have seen their names.
-        """
-        self._machines.names = list(map(names.of, self._machines.names))
-        for entry, wanted in zip(self._entries, shown.models, strict=True):
-            entry.wanted = wanted
 
     def judge_all(self, *, are_alone: bool) -> Rows:
         """Judge each machine by itself, or those of a kind together; then of machines alike the one

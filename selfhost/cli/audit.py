@@ -111,10 +111,9 @@ def _audited(
     """Judge the machines; with a baseline return only what changed. A program that wants JSON finds
     no progress on standard error.
     """
-    from ..audit.baseline import read_baseline, since
-    from ..audit.fleet import Fleet, Machines, Pseudonyms
+    from ..audit.fleet import Fleet, Machines, anonymous
     from ..audit.machines import load_machines
-    from ..audit.run import Progress, run_audit
+    from ..audit.run import Progress, read_baseline, run_audit, since
     from ..core.units import utc_now
     from ..machine.reader import Machine
 
@@ -126,10 +125,18 @@ def _audited(
     # without a path this machine
     fleet = load_machines(*options.machines, progress=progress) if options.machines else None
     fleet = Fleet(machines=Machines([Machine.read()])) if fleet is None else fleet
-    # `ansible --tree` calls a file as its host
-    folders = filter(os.path.isdir, options.machines)
-    files = [name for folder in folders for name in os.listdir(folder)]
-    names = [machine.name for machine in fleet.machines]
+    names = list(fleet.machines.names)
+    if options.anonymize:
+        asked = [each.machines for each in policy.models]
+        asked += [each.machines for each in policy.exceptions]
+        if any(each.kind == "host" for selectors in asked for each in selectors):
+            raise UsageError(
+                "--anonymize hides the names by which the policy's host: selectors take machines",
+                remedy="select them by label: or class:, or leave --anonymize out",
+            )
+        # `ansible --tree` calls a file as its host
+        folders = filter(os.path.isdir, options.machines)
+        fleet = anonymous(fleet, [name for folder in folders for name in os.listdir(folder)])
     audit = run_audit(
         policy,
         fleet,
@@ -137,7 +144,6 @@ def _audited(
         today=today,
         progress=progress,
         now=utc_now() if options.today is None else None,
-        pseudonyms=Pseudonyms([*names, *files]) if options.anonymize else None,
     )
     return audit if baseline is None else since(audit, baseline, names)
 

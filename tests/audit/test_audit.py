@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from helpers import audits
 from helpers.paths import DATA
 from helpers.schemas import validate
-from selfhost.audit.fleet import Pseudonyms
 from selfhost.audit.machines import load_machines
 from selfhost.audit.record import Audit, Result, Use
 from selfhost.cli.main import main
@@ -355,29 +354,18 @@ def test_green_is_earned(
 NODES = DATA / "fleet" / "kubernetes" / "nodes_list_4.json"
 
 
-def test_selectors_take_the_same_machines() -> None:
-    """Pseudonyms change neither which machines are judged nor the exit code, and no report shows a name that a selector gives."""
-    text = ONE + 'machines = ["host:web-1", "host:db-*"]\n' + EXCEPTION
-    text += 'machines = ["host:web-1"]\n'
-    table = {("mistral-7b", "*"): {"memory": FAIL}}
-    names = ["web-1", "db-1", "mail-1"]
-    hidden = audits.audit(text, names, table, pseudonyms=Pseudonyms(names))
-    shown = audits.audit(text, names, table)
-    assert (hidden.exit_code, hidden.tally) == (shown.exit_code, shown.tally)
-    assert hidden.exceptions[0].rows == 1
-    for form in ("text", "json", "jsonl", "junit", "github", "sarif", "prometheus"):
-        report = render(form, hidden)
-        assert not [name for name in ("web-1", "db-", "mail") if name in report], form
-
-
 @pytest.mark.parametrize("form", ["text", "json", "jsonl", "junit"])
 def test_no_report_holds_a_name(
     form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Selectors still see the real names; reports show hashes, the same throughout."""
+    """Reports show hashes, the same throughout; a policy that selects by name is refused."""
     policy = tmp_path / "audit.toml"
-    policy.write_text('schema = 1\n[[model]]\nname = "mistral-7b"\nmachines = ["host:n000*"]\n')
+    text = 'schema = 1\n[[model]]\nname = "mistral-7b"\n'
     words = ["audit", str(policy), "--machines", str(NODES), "--anonymize", "--format", form]
+    policy.write_text(text + 'machines = ["host:n000*"]\n')
+    assert main(words) == 2
+    assert "select them by label:" in capsys.readouterr().err
+    policy.write_text(text)
     assert main(words) == 3
     report = capsys.readouterr().out
     for name in ("n00000", "n00003", "n00007", "n00014"):
@@ -392,7 +380,7 @@ def test_hashed_names_and_a_baseline_do_not_go_together(
 ) -> None:
     """They are of a key that no other run has: such a baseline tells of no machine here, and is never green."""
     policy, hashed = tmp_path / "audit.toml", tmp_path / "hashed.jsonl"
-    policy.write_text('schema = 1\n[[model]]\nname = "mistral-7b"\nmachines = ["host:n000*"]\n')
+    policy.write_text('schema = 1\n[[model]]\nname = "mistral-7b"\n')
     words = ["audit", str(policy), "--machines", str(NODES)]
     assert main([*words, "--anonymize", "--format", f"jsonl={hashed}"]) == 3
     assert main([*words, "--baseline", str(hashed)]) == 2

@@ -12,9 +12,9 @@ import pytest
 from helpers import audits
 from helpers.paths import RECORDS
 from helpers.schemas import validate
-from selfhost.audit.baseline import Baseline, read_baseline
-from selfhost.audit.baseline import since as since_with
 from selfhost.audit.record import Audit, Change
+from selfhost.audit.run import Baseline, read_baseline
+from selfhost.audit.run import since as since_with
 from selfhost.cli import main as cli
 from selfhost.core.errors import Problem
 from selfhost.judge.checks import Outcome

@@ -9,7 +9,7 @@ from typing import Any
 from helpers import report_samples as samples
 from selfhost.audit import run
 from selfhost.audit.entries import Wanted
-from selfhost.audit.fleet import Fleet, Machines, Pseudonyms
+from selfhost.audit.fleet import Fleet, Machines
 from selfhost.audit.policy import read_policy
 from selfhost.audit.record import Audit
 from selfhost.catalogue.spec import ModelSpec
@@ -77,7 +77,6 @@ def audit(
     problems: Sequence[Problem] = (),
     today: str = TODAY,
     file: str = "audit.toml",
-    pseudonyms: Pseudonyms | None = None,
 ) -> Audit:
     """`names` are those of the machines, or machines; `said` is the reason of every finding that does
     not pass.
@@ -106,7 +105,7 @@ def audit(
         return verdict_of(asked, wanted.under(basis), machine, route, findings)
 
     fleet = Fleet(machines=Machines(machines), problems=tuple(problems))
-    return run.run_audit(policy, fleet, judge, today=today, pseudonyms=pseudonyms)
+    return run.run_audit(policy, fleet, judge, today=today)
 
 
 def quoted(text: str) -> str:
