@@ -8,6 +8,7 @@ and video in the first type and program that run there, as `check` does.
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping, Sequence
+from functools import lru_cache, partial
 
 from ..advice.api_route import meets, offers_for
 from ..advice.several import Beside, verdict_together
@@ -16,7 +17,6 @@ from ..catalogue.index import Catalogue, open_catalogue
 from ..catalogue.pasted import is_path
 from ..core.errors import (
     MAX_PROBLEMS,
-    Faults,
     InputError,
     PolicyError,
     Problem,
@@ -48,7 +48,7 @@ class PolicyJudge:
 
     def __init__(self, catalogue: Catalogue, today: str) -> None:
         self._catalogue, self._today = catalogue, today
-        self._meanings: dict[object, Understood] = {}
+        self._meaning_of_name = lru_cache(_MOST_KEPT)(partial(of_name, catalogue))
         self._questions: dict[object, Question] = {}
         # whether an API offers what was asked
         self._offered: dict[object, bool] = {}
@@ -61,40 +61,34 @@ class PolicyJudge:
         """Raises `SelfhostError` for an entry that cannot be judged: an unknown model, a
         quantization nobody makes.
         """
-        models = asked_by(wanted, basis)
+        models = _asked_by(wanted, basis)
         meanings = [self._meaning(each) for each in models]
+        all_judged = [
+            in_own_defaults(self._question(each, meaning, machine), self._catalogue, machine)
+            for each, meaning in zip(models, meanings, strict=True)
+        ]
+        questions = [judged.question for judged in all_judged]
+
+        def are_offered(judged: Judged) -> bool:
+            pairs = zip(models, questions, strict=True)
+            return all(self._is_offered(each.workload, asked, judged) for each, asked in pairs)
+
         if wanted.members:
-            pairs = zip(models, meanings, strict=True)
-            questions = [self._suited(each, meaning, machine).question for each, meaning in pairs]
-            return verdict_together(
-                [meaning.asked for meaning in meanings],
-                questions,
-                machine,
-                lambda judged: self._all_offered(models, questions, judged),
-            )
-        judged = self._suited(models[0], meanings[0], machine)
-        is_offered = judged.failed and self._all_offered(models, [judged.question], judged)
+            names = [meaning.asked for meaning in meanings]
+            return verdict_together(names, questions, machine, are_offered)
+        (judged,) = all_judged
+        is_offered = judged.failed and are_offered(judged)
         return verdict_on(judged, machine, asked=meanings[0].asked, offered=is_offered)
 
     def ask(self, wanted: Wanted) -> None:
         """Raise as a call does where the entry can be judged on no machine."""
-        for each in asked_by(wanted, wanted.asked.memory_basis):
+        for each in _asked_by(wanted, wanted.asked.memory_basis):
             self._question(each, self._meaning(each), Machine())
 
     def _meaning(self, model: Beside) -> Understood:
-        """As `understand`; a name is looked up once."""
-        if not isinstance(model.model, str) or is_path(model.model):
-            return understand(self._catalogue, model.model, model.workload)
-        key = model.model, model.workload
-        if key not in self._meanings:
-            if len(self._meanings) >= _MOST_KEPT:
-                self._meanings.clear()
-            self._meanings[key] = of_name(self._catalogue, *key)
-        return self._meanings[key]
-
-    def _suited(self, model: Beside, meaning: Understood, machine: Machine) -> Judged:
-        question = self._question(model, meaning, machine)
-        return in_own_defaults(question, self._catalogue, machine)
+        if isinstance(model.model, str) and not is_path(model.model):
+            return self._meaning_of_name(model.model, model.workload)
+        return understand(self._catalogue, model.model, model.workload)
 
     def _question(self, model: Beside, meaning: Understood, machine: Machine) -> Question:
         """What is asked in the model's own defaults. Of a machine without model files only how its
@@ -111,19 +105,12 @@ class PolicyJudge:
             return kept
         if places is None:
             machine = Machine(instruction_sets=KINDS[kind], accelerators=(), models_present=())
-        question = question_of(
-            self._catalogue, meaning, machine, requires_runtime=model.requires_runtime
-        )
         if len(self._questions) >= _MOST_KEPT:
             self._questions.clear()
-        self._questions[key] = question
-        return question
-
-    def _all_offered(self, models: list[Beside], questions: list[Question], judged: Judged) -> bool:
-        return all(
-            self._is_offered(each.workload, question, judged)
-            for each, question in zip(models, questions, strict=True)
+        question = self._questions[key] = question_of(
+            self._catalogue, meaning, machine, requires_runtime=model.requires_runtime
         )
+        return question
 
     def _is_offered(self, asked: Workload, question: Question, judged: Judged) -> bool:
         spec, workload = question.spec, question.workload
@@ -143,14 +130,10 @@ def _opened(folders: tuple[str, ...], today: str) -> PolicyJudge:
     return PolicyJudge(catalogue, today)
 
 
-def asked_by(wanted: Wanted, basis: str) -> list[Beside]:
+def _asked_by(wanted: Wanted, basis: str) -> list[Beside]:
     """The models that an entry asks for at once, one or several, under that basis of memory."""
     return [
-        Beside(
-            model=each.name,
-            workload=each.under(basis),
-            requires_runtime=each.require_runtime,
-        )
+        Beside(model=each.name, workload=each.under(basis), requires_runtime=each.require_runtime)
         for each in wanted.members or (wanted,)
     ]
 
@@ -186,15 +169,12 @@ def entry_problems(
     """What is wrong with the entries of a policy that so many machines were held against: those
     that were refused, and those that are for no machine, which are not among `placed`.
     """
-    files = [
-        problem
-        for error in refused.values()
-        if isinstance(error, InputError) and not isinstance(error, WorkloadError)
-        for problem in error.problems
-        if problem.line is not None or problem.key is not None
+    # to find near names takes far longer than all else: only for what will be listed
+    faults = [
+        fault
+        for place, (index, error) in enumerate(refused.items())
+        for fault in _faults_of(index, error, is_listed=place < MAX_PROBLEMS)
     ]
-    yield from Faults(policy.file, dict.fromkeys(files)).problems
-    faults = [*_refusals(policy, refused)]
     if machines:
         others = entries_of_others(policy, machines, placed)
         message = "does not select the machine"
@@ -228,19 +208,18 @@ def not_asked_here(entries: Sequence[Wanted]) -> list[str]:
     return [said] if names else []
 
 
-def _refusals(policy: Policy, refused: Mapping[int, SelfhostError]) -> Iterator[Fault]:
-    for place, (index, error) in enumerate(refused.items()):
-        if not isinstance(error, InputError) or not error.problems:
-            remedy = error.remedy
-            # to find near names takes far longer than all else: only for what will be listed
-            if place < MAX_PROBLEMS and isinstance(error, UnknownModelError) and error.nearest:
-                remedy = f'did you mean "{error.nearest[0]}"?'
-            yield index, "name", error.message, remedy
-            continue
-        for problem in error.problems:
-            if isinstance(error, WorkloadError):
-                yield index, problem.key or "name", problem.message, problem.remedy
-            elif problem.line is None and problem.key is None:
-                # the file cannot be used at all
-                remedy = problem.remedy or _NAME_A_FILE
-                yield index, "name", f"{problem.file} {problem.message}", remedy
+def _faults_of(index: int, error: SelfhostError, *, is_listed: bool) -> Iterator[Fault]:
+    """What is wrong with an entry that cannot be judged on any machine."""
+    if not isinstance(error, InputError) or not error.problems:
+        remedy = error.remedy
+        if is_listed and isinstance(error, UnknownModelError) and error.nearest:
+            remedy = f'did you mean "{error.nearest[0]}"?'
+        yield index, "name", error.message, remedy
+        return
+    for problem in error.problems:
+        if isinstance(error, WorkloadError):
+            yield index, problem.key or "name", problem.message, problem.remedy
+        else:
+            # of a file that the entry names
+            text = str(problem.replace(remedy=None))
+            yield index, "name", text, problem.remedy or _NAME_A_FILE

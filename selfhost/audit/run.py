@@ -127,14 +127,12 @@ class Progress:
 
     def read(self, records: int) -> None:
         """So many machine records are read."""
-        if self._is_due(self._clock()) and records:
-            self._say(f"read {records:,} machine records so far")
+        self._tell(self._clock(), f"read {records:,} machine records so far")
 
     def judge(self, part: float, verdicts: int) -> None:
         """That part of so many verdicts is given. Raises `TooLongError`."""
         now = self._clock()
-        if self._is_due(now):
-            self._say(f"judged {int(part * verdicts):,} of {verdicts:,} verdicts")
+        self._tell(now, f"judged {int(part * verdicts):,} of {verdicts:,} verdicts")
         if self._begun is None:
             self._begun = (now, part) if part else None
         elif self._is_bounded and part < _WATCHED_PART:
@@ -146,11 +144,10 @@ class Progress:
                     " have all of them judged",
                 )
 
-    def _is_due(self, now: float) -> bool:
-        if now < self._next:
-            return False
-        self._next = now + SECONDS_BETWEEN
-        return True
+    def _tell(self, now: float, line: str) -> None:
+        if now >= self._next:
+            self._next = now + SECONDS_BETWEEN
+            self._say(line)
 
 
 # ------------------------------------------------------------------ since an earlier audit
