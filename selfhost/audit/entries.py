@@ -88,8 +88,8 @@ class MachineClass(Record):
 
     def unread(self, machine: Machine) -> list[str]:
         """The facts that the class asks for and the machine's record lacks."""
-        asked_for = {"memory_total_bytes": self.memory_total, "architecture": self.architecture}
-        facts = [fact for fact, asked in asked_for.items() if asked]
+        conditions = {"memory_total_bytes": self.memory_total, "architecture": self.architecture}
+        facts = [fact for fact, condition in conditions.items() if condition]
         return [fact for fact in facts if getattr(machine, fact) is None]
 
     def holds(self, machine: Machine) -> bool | None:

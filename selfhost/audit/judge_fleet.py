@@ -172,8 +172,8 @@ class Rows:
         for number, key in enumerate(keys):
             by_key.setdefault(key, []).append(number)
         for machines in by_key.values():
-            found = [self._hardest(entry, machines) for entry in entries]
-            rows = tuple([row for row in found if row is not None])
+            hardest = [self._hardest(entry, machines) for entry in entries]
+            rows = tuple([row for row in hardest if row is not None])
             if rows:
                 is_passing = all(row.result is Result.PASS for row in rows)
                 shown = machines[: NAMES_SHOWN if is_passing else None]

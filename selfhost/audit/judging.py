@@ -71,7 +71,7 @@ class PolicyJudge:
 
         def are_offered(judged: Judged) -> bool:
             pairs = zip(models, questions, strict=True)
-            return all(self._is_offered(each.workload, asked, judged) for each, asked in pairs)
+            return all(self._is_offered(each.workload, about, judged) for each, about in pairs)
 
         if wanted.members:
             names = [meaning.asked for meaning in meanings]
@@ -112,9 +112,10 @@ class PolicyJudge:
         )
         return question
 
-    def _is_offered(self, asked: Workload, question: Question, judged: Judged) -> bool:
+    def _is_offered(self, wanted: Workload, question: Question, judged: Judged) -> bool:
         spec, workload = question.spec, question.workload
-        wishes = asked.private, asked.license, asked.commercial, asked.modify, asked.auditable
+        rights = wanted.commercial, wanted.modify, wanted.auditable
+        wishes = wanted.private, wanted.license, *rights
         tokens = workload.context_tokens if question.context_asked else None
         # of what is found only that of the model itself counts
         key = spec.id, spec.origin, wishes, workload.task, meets(judged.findings), tokens

@@ -62,8 +62,8 @@ def load_machines(
     if not_read := [printable(path) for path in loader.not_read]:
         # a file that is no record may be a host's that was written empty: it is named
         files = f"{len(not_read):,} files hold no record and were not read, the first of them"
-        one = "1 file holds no record and was not read:"
-        notes.append(f"{one if len(not_read) == 1 else files} {not_read[0]}")
+        file = "1 file holds no record and was not read:"
+        notes.append(f"{file if len(not_read) == 1 else files} {not_read[0]}")
     return Fleet(
         machines=loader.machines,
         problems=loader.faults.problems,

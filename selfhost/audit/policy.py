@@ -276,13 +276,13 @@ def _read_models(root: Table, classes: Sequence[str], needs: Workload) -> list[W
     seen: dict[object, str] = {}
     for table in root.tables("model"):
         name = table.string("name", required=True)
-        asked = {key: read(table, key, **limits) for key, (read, limits, _) in _ASKED.items()}
-        asked["parallel"] = asked["parallel"] or 1
+        stated = {key: read(table, key, **limits) for key, (read, limits, _) in _ASKED.items()}
+        stated["parallel"] = stated["parallel"] or 1
         wanted = Wanted(
             index=int(table.path[-1]),
             name=name or "",
             label=name or "",
-            asked=needs.replace(**asked),
+            asked=needs.replace(**stated),
             machines=_read_selectors(table, classes),
             severity=_read_severity(table),
             require_runtime=bool(table.boolean("require_runtime")),

@@ -212,13 +212,13 @@ def since(audit: Audit, baseline: Baseline, names: Iterable[str]) -> Audit:
     `names` are the machines that were judged. One that the baseline names and that is not among
     them is a problem: nobody can say how it fares.
     """
-    known = {*names, *(problem.message.partition(NOT_JUDGED)[0] for problem in audit.problems)}
+    judged = {*names, *(problem.message.partition(NOT_JUDGED)[0] for problem in audit.problems)}
     message = f"{NOT_JUDGED}it is in the baseline, and not here any more"
     remedy = "bring its record back; if the machine is gone for good, write the baseline anew"
     gone = [
         Problem(file=baseline.file, message=f"{name}{message}", remedy=remedy)
         for name in dict.fromkeys(machine for machine, _ in baseline.rows)
-        if name not in known
+        if name not in judged
     ]
     assert isinstance(audit.rows, Rows)
     rows = audit.rows.changed(lambda row: change_of(row, baseline))

@@ -127,9 +127,9 @@ def _audited(
     fleet = Fleet(machines=Machines([Machine.read()])) if fleet is None else fleet
     names = list(fleet.machines.names)
     if options.anonymize:
-        asked = [each.machines for each in policy.models]
-        asked += [each.machines for each in policy.exceptions]
-        if any(each.kind == "host" for selectors in asked for each in selectors):
+        lists = [each.machines for each in policy.models]
+        lists += [each.machines for each in policy.exceptions]
+        if any(each.kind == "host" for selectors in lists for each in selectors):
             raise UsageError(
                 "--anonymize hides the names by which the policy's host: selectors take machines",
                 remedy="select them by label: or class:, or leave --anonymize out",

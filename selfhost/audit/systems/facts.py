@@ -188,8 +188,8 @@ class Facts:
 @lru_cache(512)
 def _rented(name: str) -> Machine | None:
     """The machine that a cloud's name of a type means; None where no table has it."""
-    known = profiles.called(name) or named.rented(name)
-    return known.machine if known is not None and known.machine.scope == "vm" else None
+    rented = profiles.called(name) or named.rented(name)
+    return rented.machine if rented is not None and rented.machine.scope == "vm" else None
 
 
 # ------------------------------------------------------------------ texts
