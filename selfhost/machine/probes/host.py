@@ -87,7 +87,8 @@ def _mapped(value: Any, change: Callable[[str], str]) -> Any:
         return tuple(_mapped(item, change) for item in value)
     if not isinstance(value, Record):
         return value
-    texts = {name: getattr(value, name) for name in value._fields if name not in _UNCHANGED}
+    names = [name for name in type(value)._fields if name not in _UNCHANGED]
+    texts = {name: getattr(value, name) for name in names}
     texts = {name: change(text) for name, text in texts.items() if isinstance(text, str)}
     return value.replace(**texts)
 

@@ -22,6 +22,10 @@ MIB, GIB = 2**20, 2**30
 DRIVER = {
     "/proc/driver/nvidia/version": "NVRM version: NVIDIA UNIX x86_64 Kernel Module  590.48.01  Wed Oct 1 00:00:00 UTC 2025\n"
 }
+BUS = {
+    "/sys/bus/pci/devices/0000:01:00.0/class": "0x030200",
+    "/sys/bus/pci/devices/0000:01:00.0/vendor": "0x10de",
+}
 NODES = DRIVER | {"/dev/nvidia0": "x", "/sys/bus/cpu/uevent": "x"}
 NAME, TOTAL, FREE = "NVIDIA H100 80GB HBM3", 81559 * MIB, 81081 * MIB
 
@@ -95,16 +99,15 @@ def test_a_card_as_its_driver_tells_of_it(build: Callable[..., RecordedHost], ro
     name, total, free, (major, minor), _, _, bandwidth = CARDS[row]
     machine = read_machine(build(NODES, nvml=answer(device(row))))
     (card,) = cards(machine)
-    assert (card.vendor, card.name, card.driver, card.compute_capability) == (
-        "nvidia",
-        name,
-        "590.48.01",
-        f"{major}.{minor}",
-    )
-    assert (card.memory_total_bytes, card.memory_free_bytes, card.unified) == (
-        total * MIB,
-        free * MIB,
-        False,
+    assert card == Accelerator(
+        vendor="nvidia",
+        name=name,
+        memory_total_bytes=total * MIB,
+        memory_free_bytes=free * MIB,
+        unified=False,
+        driver="590.48.01",
+        compute_capability=f"{major}.{minor}",
+        memory_bandwidth_bytes_per_second=card.memory_bandwidth_bytes_per_second,
     )
     assert card.memory_bandwidth_bytes_per_second is not None
     assert round(card.memory_bandwidth_bytes_per_second / 10**9) == bandwidth
@@ -164,20 +167,12 @@ def test_in_mig_mode_the_instances_are_the_accelerators(build: Callable[..., Rec
         for card in cards(machine)
     ]
     assert shares == pytest.approx([4 / 8, 2 / 8, 1 / 8, 1 / 8])
-    for mask, left in (
-        ("0", [size for _, size in MIG]),
-        ("1", []),
-    ):
+    for mask, left in (("0", [size for _, size in MIG]), ("1", [])):
         chosen = read_machine(build(NODES, {"CUDA_VISIBLE_DEVICES": mask}, answer(split)))
         assert [(card.memory_total_bytes or 0) // MIB for card in cards(chosen)] == left
     # a pod may not read the card, only its slice (IDSIA/sacred#864)
-    refused = device(
-        mig=True,
-        instances=[instance(2)],
-        memory_total_bytes=None,
-        memory_free_bytes=None,
-        refused={"memory": 4},
-    )
+    hidden = {"memory_total_bytes": None, "memory_free_bytes": None, "refused": {"memory": 4}}
+    refused = device(mig=True, instances=[instance(2)], **hidden)
     (card,) = cards(read_machine(build(NODES, nvml=answer(refused))))
     assert (card.memory_total_bytes, card.memory_bandwidth_bytes_per_second) == (9984 * MIB, None)
     assert cards(read_machine(build(NODES, nvml=answer(device(mig=True))))) == ()
@@ -202,11 +197,7 @@ def test_a_driver_that_does_not_answer_is_unread(
 ) -> None:
     """Names and number still come from files; the memory is unread, with what to do about it."""
     slot = "/proc/driver/nvidia/gpus/0000:01:00.0/information"
-    bus = {
-        "/sys/bus/pci/devices/0000:01:00.0/class": "0x030200",
-        "/sys/bus/pci/devices/0000:01:00.0/vendor": "0x10de",
-    }
-    machine = read_machine(build(NODES | bus | {slot: f"Model: \t\t {NAME}\n"}, nvml=error))
+    machine = read_machine(build(NODES | BUS | {slot: f"Model: \t\t {NAME}\n"}, nvml=error))
     assert [(card.vendor, card.memory_total_bytes, card.driver) for card in cards(machine)] == [
         ("nvidia", None, "590.48.01")
     ]
@@ -217,15 +208,11 @@ def test_a_driver_that_does_not_answer_is_unread(
 
 def test_a_container_that_was_handed_no_gpu(build: Callable[..., RecordedHost]) -> None:
     """The bus shows every card of the host. `void` and `none` say that none was meant; otherwise it may have been forgotten."""
-    bus = {
-        "/sys/bus/pci/devices/0000:01:00.0/class": "0x030200",
-        "/sys/bus/pci/devices/0000:01:00.0/vendor": "0x10de",
-    }
     for word in ("void", "none"):
-        machine = read_machine(build(bus, {"NVIDIA_VISIBLE_DEVICES": word}))
+        machine = read_machine(build(BUS, {"NVIDIA_VISIBLE_DEVICES": word}))
         assert machine.accelerators == ()
         assert "NVIDIA_VISIBLE_DEVICES" in machine.sources["accelerators"]
-    assert "--gpus all" in why(read_machine(build(bus, {"NVIDIA_VISIBLE_DEVICES": "all"})))[1]
+    assert "--gpus all" in why(read_machine(build(BUS, {"NVIDIA_VISIBLE_DEVICES": "all"})))[1]
 
 
 @pytest.mark.parametrize(
@@ -281,8 +268,6 @@ int nvmlInit_v2(void) {
     if (!strcmp(scenario(), "crash")) *(volatile int *)0 = 1;
     return strcmp(scenario(), "mismatch") ? 0 : 18;
 }
-int nvmlInitWithFlags(unsigned int flags) { return nvmlInit_v2(); }
-const char *nvmlErrorString(int code) { return "as a library says it"; }
 int nvmlSystemGetDriverVersion(char *text, unsigned int size) { snprintf(text, size, "590.48.01"); return 0; }
 int nvmlSystemGetCudaDriverVersion(int *version) { *version = 13010; return 0; }
 int nvmlDeviceGetCount_v2(unsigned int *count) { *count = 2; return 0; }
@@ -338,8 +323,7 @@ def asking(
 
     def make(case: str) -> Machine:
         monkeypatch.setenv("FAKE_NVML", case)
-        host = build(NODES)
-        return read_machine(Asking(host.folder))
+        return read_machine(Asking(build(NODES).folder))
 
     return make
 
@@ -545,25 +529,17 @@ def test_a_container_has_the_gpus_that_it_was_handed(build: Callable[..., Record
 
 def test_windows_display_adapters(build: Callable[..., RecordedHost]) -> None:
     """qwMemorySize where a card's own; 512 MiB of a Radeon 780M are no card's; Intel's own graphics and virtual adapters are none."""
-    adapters = [
-        {
-            "id": "PCI\\VEN_10DE&DEV_2782&SUBSYS_1",
-            "name": "NVIDIA GeForce RTX 4070 Ti",
-            "memory": 12878610432,
-        },
-        {"id": "PCI\\VEN_1002&DEV_15BF", "name": "AMD Radeon 780M Graphics", "memory": 536870912},
-        {"id": "PCI\\VEN_1002&DEV_744C", "name": "AMD Radeon RX 7900 XTX", "memory": 24 * GIB},
-        {"id": "PCI\\VEN_1002&DEV_7551", "name": "AMD Radeon AI PRO R9700", "memory": 32 * GIB},
-        {
-            "id": "PCI\\VEN_8086&DEV_E20B",
-            "name": "Intel(R) Arc(TM) B580 Graphics",
-            "memory": 12 * GIB,
-        },
-        {"id": "PCI\\VEN_8086&DEV_7D55", "name": "Intel(R) Arc(TM) Graphics", "memory": 134217728},
-        {"id": "PCI\\VEN_8086&DEV_4680", "name": "Intel(R) UHD Graphics 770", "memory": 134217728},
-        {"id": "ROOT\\BasicRender", "name": "Microsoft Hyper-V Video", "memory": None},
-        {"id": None, "name": None, "memory": None},
-    ]
+    rows = (
+        ("PCI\\VEN_10DE&DEV_2782&SUBSYS_1", "NVIDIA GeForce RTX 4070 Ti", 12878610432),
+        ("PCI\\VEN_1002&DEV_15BF", "AMD Radeon 780M Graphics", 512 * MIB),
+        ("PCI\\VEN_1002&DEV_744C", "AMD Radeon RX 7900 XTX", 24 * GIB),
+        ("PCI\\VEN_1002&DEV_7551", "AMD Radeon AI PRO R9700", 32 * GIB),
+        ("PCI\\VEN_8086&DEV_E20B", "Intel(R) Arc(TM) B580 Graphics", 12 * GIB),
+        ("PCI\\VEN_8086&DEV_7D55", "Intel(R) Arc(TM) Graphics", 128 * MIB),
+        ("ROOT\\BasicRender", "Microsoft Hyper-V Video", None),
+        (None, None, None),
+    )
+    adapters = [dict(zip(("id", "name", "memory"), row, strict=True)) for row in rows]
     machine = read_machine(build({}, system="windows", machine="AMD64", display_adapters=adapters))
     assert [(card.vendor, card.memory_total_bytes, card.unified) for card in cards(machine)] == [
         ("nvidia", 12878610432, False),

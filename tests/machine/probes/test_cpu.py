@@ -78,12 +78,3 @@ def test_cores_of_two_kinds_on_arm(build: Callable[..., RecordedHost]) -> None:
     assert read_machine(build(files | siblings, affinity=[0, 1, 2])).cpu_cores_performance == 3
     del files["/sys/devices/system/cpu/cpu7/cpu_capacity"]
     assert read_machine(build(files | siblings, affinity=everyone)).cpu_cores_performance is None
-
-
-def test_cores_of_two_kinds_on_windows() -> None:
-    """One record a core, of its own size: two with EfficiencyClass 1 and one with 0; a cut record counts no further."""
-    core = bytes(4) + (48).to_bytes(4, "little") + bytes(1)
-    cores = core + b"\1" + bytes(38) + core + b"\0" + bytes(38) + core + b"\1" + bytes(38)
-    assert cpu.parse_efficiency_classes(cores) == (1, 0, 1)
-    assert cpu.parse_efficiency_classes(cores[:100]) == (1, 0)
-    assert cpu.parse_efficiency_classes(b"\0" * 100) == ()

@@ -24,13 +24,3 @@ def test_a_dead_network_volume_is_unread() -> None:
         assert machine.memory_total_bytes
     finally:
         never.set()
-
-
-def test_a_failure_within_the_deadline_is_passed_on() -> None:
-    """An error in the thread is the caller's error."""
-
-    def fail() -> None:
-        raise PermissionError(13, "Permission denied")
-
-    with pytest.raises(PermissionError):
-        DeadVolume(threading.Event()).within(fail, 5)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -185,24 +184,6 @@ def test_a_group_of_version_2(read: Read) -> None:
                 path.rmdir()
 
 
-@pytest.mark.parametrize(
-    ("wrap", "before"),
-    [(("unshare", "-C"), ""), (("unshare", "-m"), "umount /sys/fs/cgroup/memory")],
-    ids=["another namespace", "unmounted"],
-)
-def test_a_limit_that_does_not_show_is_not_denied(
-    groups: Groups, read: Read, wrap: tuple[str, str], before: str
-) -> None:
-    """A namespace that sees the mount of the one above, and a controller of version 1 that is not mounted: both limited, both unread."""
-    _alone(wrap[1])
-    folder = groups.make("memory", memory__limit_in_bytes=600 * MIB)
-    found = read(folder, before=before, within=wrap)
-    assert found["memory_limit_bytes"] is found["memory_available_bytes"] is None
-    assert "a limit may exist unseen" in next(
-        one["reason"] for one in found["unread"] if one["fact"] == "memory_limit_bytes"
-    )
-
-
 # processors
 
 
@@ -227,13 +208,3 @@ def test_a_quota_of_processors(
     assert found["cpu_cores_usable"] == usable
     assert f"limited by control group /{groups.name}" in found["sources"]["cpu_cores_usable"]
     assert found["cpu_cores_physical"] >= 1
-
-
-def _alone(kind: str = "-m") -> None:
-    done = (
-        subprocess.run(["unshare", kind, "true"], capture_output=True, check=False)
-        if shutil.which("unshare")
-        else None
-    )
-    if done is None or done.returncode:
-        pytest.skip(f"this account may not make a namespace of its own: unshare {kind}")
