@@ -1,8 +1,7 @@
 """Memory bandwidth, measured: how fast the usable cores together read memory that no cache holds.
 
-Each thread runs over its part of a buffer with the C library's memchr, a vectorised read that lets
-other threads run. With glibc the figure is that of a C probe within 20 % on AMD's Zen 4 and 5, and
-0.7 of it on Granite Rapids, where llama.cpp got what memchr tells.
+Each thread runs the C library's memchr over its part of a buffer: that of a C probe within 20 % on
+AMD's Zen 4 and 5, and 0.7 of it on Granite Rapids, where llama.cpp got what memchr tells.
 """
 
 from __future__ import annotations
@@ -20,14 +19,12 @@ from .host import Host, reason_of
 
 FACT = "memory_bandwidth_bytes_per_second"
 _CHUNK_BYTES = 2 * units.MIB
-# more threads add nothing on a desktop and some seconds of start-up on a server
-_MAX_THREADS = 16
 # four times the caches of which the system tells, or 64 MiB of them
 _LEAST_BYTES, _MOST_BYTES, _CACHES, _USUAL_CACHE_BYTES = 64 << 20, 4 << 30, 4, 64 << 20
 # what filling and reading may take, with care and within 60 ms
 _CAREFUL_SECONDS, _BRIEF_SECONDS = (2.0, 0.4), (0.028, 0.012)
-# of its processor, what an undisturbed thread gets
-_LEAST_CPU_SHARE = 0.95
+# of its processor, what an undisturbed thread gets; more threads than so many add nothing
+_LEAST_CPU_SHARE, _MAX_THREADS = 0.95, 16
 # when a thread was done with each chunk, its part of a processor, and the bytes it read of
 Trace = tuple[list[float], float, int]
 
@@ -37,21 +34,16 @@ def with_measured(machine: Machine, *, brief: bool = False, host: Host | None = 
     A figure of a busy machine is the least that it has. `brief`: within 60 ms.
     """
     unread = [entry for entry in machine.unread if entry.fact != FACT]
-    figure, source, is_busy = None, "", False
     try:
         figure, source, is_busy = measure(machine, host or Host(), brief=brief)
     except (OSError, MemoryError, RuntimeError, ValueError, AttributeError) as error:
         remedy = "run with --measure when the machine is idle, or give it in a machine file"
         unread.append(Unread(fact=FACT, reason=f"not measured: {reason_of(error)}", remedy=remedy))
-    how = BRIEFLY if brief else MEASURED
-    return machine.with_bandwidth(
-        figure,
-        source,
-        how=None if figure is None else how,
-        bound=LEAST if is_busy else None,
-        measured_in_vain=figure is None and not brief,
-        unread=tuple(sorted(unread, key=lambda entry: entry.fact)),
-    )
+        unread.sort(key=lambda entry: entry.fact)
+        return machine.with_bandwidth(None, "", measured_in_vain=not brief, unread=tuple(unread))
+    how, bound = BRIEFLY if brief else MEASURED, LEAST if is_busy else None
+    values = {"measured_in_vain": False, "unread": tuple(unread)}
+    return machine.with_bandwidth(figure, source, how=how, bound=bound, **values)
 
 
 def measure(machine: Machine, host: Host, *, brief: bool) -> tuple[int, str, bool]:
@@ -78,10 +70,9 @@ def measure(machine: Machine, host: Host, *, brief: bool) -> tuple[int, str, boo
         raise ValueError(f"of {units.binary(filled)}, which was had, caches may hold too much")
     figure = joint_rate(traces)
     is_busy = bool(others) or min(trace[1] for trace in traces) < _LEAST_CPU_SHARE
-    moment, bound = " at present" * brief, "; busy, so a lower bound" * is_busy
-    threads = f"{count} thread{'s' * (count > 1)}"
-    source = f"measured{moment}: {threads} reading {units.binary(filled)}{bound}"
-    return int(figure), source, is_busy
+    threads = f"{' at present' * brief}: {count} thread{'s' * (count > 1)}"
+    bound = "; busy, so a lower bound" * is_busy
+    return int(figure), f"measured{threads} reading {units.binary(filled)}{bound}", is_busy
 
 
 def _others_running() -> int:

@@ -118,17 +118,14 @@ def read_groups(host: Host, controller: str) -> Groups:
     new = [mount for mount in mounts if mount.filesystem == "cgroup2"]
     # a controller of version 1 is none of version 2, whatever else is mounted
     if old or controller in paths:
-        chain = _chain(old, paths.get(controller, ""))
-        return _visible(host, controller, 1, chain)
+        return _visible(host, controller, 1, _chain(old, paths.get(controller, "")))
+    if not new and "" not in paths:
+        return Groups()
     container = host.env.get("container"), host.read_word("/run/systemd/container")
-    if new and "systemd-nspawn" in container:
+    if "systemd-nspawn" in container:
         # its unit limits the group above the one it puts a container into
         return Groups(why="systemd-nspawn sets its limits on a group that does not show here")
-    return (
-        _visible(host, controller, 2, _chain(new, paths.get("", "")))
-        if new or "" in paths
-        else Groups()
-    )
+    return _visible(host, controller, 2, _chain(new, paths.get("", "")))
 
 
 def _chain(mounts: Sequence[Mount], path: str) -> list[tuple[str, str]] | str:
@@ -142,7 +139,7 @@ def _chain(mounts: Sequence[Mount], path: str) -> list[tuple[str, str]] | str:
         root, point = mount.root.rstrip("/"), mount.point.rstrip("/")
         below = [part for part in path[len(root) :].split("/") if part]
         is_outside = {".", ".."} & {*below, *root.split("/")}
-        if not is_outside and (path == root or path.startswith(root + "/")):
+        if path and not is_outside and (path == root or path.startswith(root + "/")):
             steps = ["".join(f"/{part}" for part in below[:n]) for n in range(len(below), -1, -1)]
             return [(point + step, root + step or "/") for step in steps]
     shown = [f"{mount.point} shows the groups of {mount.root}" for mount in mounts]
@@ -322,11 +319,9 @@ def _read_ulimits(host: Host, facts: Facts) -> tuple[list[_Bound], str | None]:
                 facts.put(fact, left, source)
             # model files that are mapped count in the address space alone
             if fact == "address_space_bytes":
+                bound = _Bound(limit_bytes=soft[0], left_bytes=left, left_source=source, source="")
                 limit = f"limited by ulimit -{letter}: {binary(soft[0])}{lift}"
-                bound = _Bound(
-                    limit_bytes=soft[0], source=limit, left_bytes=left, left_source=source
-                )
-                bounds.append(bound)
+                bounds.append(bound.replace(source=limit))
     return bounds, why
 
 
