@@ -1,6 +1,4 @@
-"""The one door to the real machine: this machine as it is now, one process of it, or a recorded
-tree.
-"""
+"""The one door to the real machine: as it is now, one process of it, or a recorded tree."""
 
 from __future__ import annotations
 
@@ -43,18 +41,14 @@ def read(*, measure: bool = False, root: str | os.PathLike[str] | None = None) -
 
 
 def measured_at_present(machine: Machine) -> Machine:
-    """`machine`, which must be this computer, with its memory bandwidth as measured within 60 ms,
-    or with why it could not be.
-    """
+    """`machine`, which must be this computer, with its memory bandwidth measured within 60 ms."""
     from .probes.bandwidth import with_measured
 
     return with_measured(machine, brief=True)
 
 
 def process(number: str) -> Process | None:
-    """The running process of that id, its memory by kind; None where there is none, or this account
-    may not read it. Linux: elsewhere always None.
-    """
+    """The running process of that id; None where it cannot be read, as always but on Linux."""
     from .probes import Host
     from .probes.memory import read_process
 

@@ -207,13 +207,10 @@ def _amd_name(host: Host, folder: str) -> str:
     if name := (host.read_text(f"{folder}/product_name", 256) or "").strip():
         return name
     number, revision = (host.read_word(f"{folder}/{file}") for file in ("device", "revision"))
-    wanted = [word.removeprefix("0x") for word in (number, revision)]
-    lists = (host.read_text(path, MAX_NAMES_BYTES) or "" for path in _AMD_NAMES)
-    for line in "\n".join(lists).splitlines():
-        fields = [field.strip() for field in line.split(",", 2)]
-        if [field.lower() for field in fields[:2]] == wanted and fields[2:] > [""]:
-            return fields[2]
-    return f"AMD GPU {number}".strip()
+    row = rf"(?im)^{re.escape(number[2:])},\s*{re.escape(revision[2:])},\s*(\S.*?)\s*$"
+    texts = (host.read_text(path, MAX_NAMES_BYTES) or "" for path in _AMD_NAMES if number)
+    match = re.search(row, "\n".join(texts))
+    return match[1] if match else f"AMD GPU {number}".strip()
 
 
 def _intel_card(host: Host, device: Device) -> Accelerator:

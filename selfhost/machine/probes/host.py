@@ -62,7 +62,7 @@ class Facts:
             self.values[fact], self.sources[fact] = value, source
 
     def miss(self, fact: str, reason: str, remedy: str | None = None) -> None:
-        """Why a fact is None, and what a person can do about it."""
+        """Why a fact is None, and what to do about it."""
         self.unread[fact] = Unread(fact=fact, reason=reason, remedy=remedy)
 
     def settle(
