@@ -49,51 +49,14 @@ _WEIGHTS = (
 _REMEDY = "check a model that you have by its path: `selfhost check ./model.gguf`"
 
 
-class _Enough(Exception):
-    """The time is up, or there are more models than a record holds."""
-
-
-class Search:
-    """The models found so far, how many could not be read, and how much longer to look."""
-
-    def __init__(self, host: Host, until: float) -> None:
-        self.host = host
-        self.until = until
-        self.models: list[PresentModel] = []
-        self.unreadable = 0
-
-    def names(self, *parts: str) -> dict[str, int | None]:
-        """As `Host.sizes`; empty where there is no such folder."""
-        if monotonic() > self.until:
-            raise _Enough("the time limit was reached")
-        try:
-            return dict(sorted(self.host.sizes(self.host.join(*parts)).items()))
-        except (FileNotFoundError, NotADirectoryError):
-            return {}
-
-    def files(self, folder: str, depth: int) -> dict[str, int]:
-        """The files of a folder and those below it, and their bytes: 0 of what leads nowhere."""
-        files: dict[str, int] = {}
-        for name, size in self.names(folder).items():
-            if size is not None:
-                files[name] = max(0, size)
-            elif depth:
-                inner = self.files(self.host.join(folder, name), depth - 1)
-                files.update({f"{name}/{file}": size for file, size in inner.items()})
-        return files
-
-    def add(self, path: str, **values: Any) -> None:
-        if len(self.models) >= MAX_MODELS:
-            raise _Enough(f"a record holds {MAX_MODELS:,} models")
-        self.models.append(PresentModel(path=path, **values))
-
-
-Look = Callable[[Search, str, str], None]
+# of each model in a store; None of one that could not be read
+Found = Iterator[PresentModel | None]
+Look = Callable[[Host, str, str], Found]
 
 
 def read_models(host: Host, facts: Facts, seconds: float = SECONDS) -> None:
     """Every model in a store; `models_present.<store>` says why one was not read whole."""
-    search = Search(host, monotonic() + seconds)
+    until, models = monotonic() + seconds, list[PresentModel]()
     try:
         stores = host.within(lambda: list(_stores(host)))
     except (OSError, ValueError) as error:
@@ -104,15 +67,37 @@ def read_models(host: Host, facts: Facts, seconds: float = SECONDS) -> None:
         # what a recorded tree does not hold is not known to be missing on its machine
         stores = [entry for entry in stores if host.exists(entry[1])]
     for store, folder, look in stores:
-        if why := _why_not_whole(search, store, folder, look):
+        if why := _collect(host, models, look(host, folder, store), until):
             facts.miss(f"{MODELS}.{store}", why, _REMEDY)
-    if any(model.complete is None for model in search.models):
+    if any(model.complete is None for model in models):
         reason = "no record says whether such files are complete: their size is compared"
         facts.miss(f"{MODELS}.complete", reason)
     source = f"names and sizes in the folders of {', '.join(store for store, _, _ in stores)}"
     nowhere = "the recorded tree has none of the folders where models are stored"
     nowhere = "no home folder is set" if host.live else nowhere
-    facts.settle(MODELS, tuple(search.models) if stores else None, source, nowhere)
+    facts.settle(MODELS, tuple(models) if stores else None, source, nowhere)
+
+
+def _collect(host: Host, models: list[PresentModel], found: Found, until: float) -> str:
+    """Adds the models of one store; why not all of them were read, empty where they were."""
+
+    def add() -> str:
+        unreadable = 0
+        for model in found:
+            if monotonic() > until:
+                return "not all of its models were looked at: the time limit was reached"
+            if model is not None and len(models) >= MAX_MODELS:
+                return f"not all of its models were looked at: a record holds {MAX_MODELS:,} models"
+            models.extend([model] if model else [])
+            unreadable += model is None
+        return f"{unreadable:,} of its models could not be read" if unreadable else ""
+
+    try:
+        return host.within(add)
+    except PermissionError:
+        return "its folder may not be read by this account"
+    except (OSError, ValueError) as error:
+        return f"its folder could not be read: {reason_of(error)}"
 
 
 def _stores(host: Host) -> Iterator[tuple[str, str, Look]]:
@@ -132,18 +117,24 @@ def _stores(host: Host) -> Iterator[tuple[str, str, Look]]:
         yield LM_STUDIO, studio.path, _search_lm_studio
 
 
-def _why_not_whole(search: Search, store: str, folder: str, look: Look) -> str:
-    """Searches one store; why not all of it was read, empty where it was."""
-    search.unreadable = 0
+def _names(host: Host, *parts: str) -> dict[str, int | None]:
+    """As `Host.sizes`; empty where there is no such folder."""
     try:
-        search.host.within(lambda: look(search, folder, store))
-    except _Enough as error:
-        return f"not all of its models were looked at: {error}"
-    except PermissionError:
-        return "its folder may not be read by this account"
-    except (OSError, ValueError) as error:
-        return f"its folder could not be read: {reason_of(error)}"
-    return f"{search.unreadable:,} of its models could not be read" if search.unreadable else ""
+        return dict(sorted(host.sizes(host.join(*parts)).items()))
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+
+
+def _files(host: Host, folder: str, depth: int) -> dict[str, int]:
+    """The files of a folder and those below it, and their bytes: 0 of what leads nowhere."""
+    files: dict[str, int] = {}
+    for name, size in _names(host, folder).items():
+        if size is not None:
+            files[name] = max(0, size)
+        elif depth:
+            inner = _files(host, host.join(folder, name), depth - 1)
+            files.update({f"{name}/{file}": size for file, size in inner.items()})
+    return files
 
 
 # ------------------------------------------------------------------ files of weights
@@ -196,73 +187,69 @@ def _is_told_whole(files: Mapping[str, int], first: str) -> bool | None:
 # ------------------------------------------------------------------ the stores
 
 
-def _search_hub(search: Search, hub: str, store: str) -> None:
+def _search_hub(host: Host, hub: str, store: str) -> Found:
     """`models--ORG--NAME`, each with `refs`, `blobs` and `snapshots`."""
-    for name, size in search.names(hub).items():
+    for name, size in _names(host, hub).items():
         if size is not None or not name.startswith("models--"):
             continue
-        folder = search.host.join(hub, name)
+        folder = host.join(hub, name)
         repository = name.removeprefix("models--").replace("--", "/")
         try:
-            sets = _weights(_snapshot_files(search, folder))
-            blobs = {} if sets else search.names(folder, "blobs")
+            sets = _weights(_snapshot_files(host, folder))
+            blobs = {} if sets else _names(host, folder, "blobs")
         except OSError:
-            search.unreadable += 1
+            yield None
             continue
         if any(blob.endswith(".incomplete") for blob in blobs):
             # nothing of the weights is whole yet
             sets = [{"size_bytes": 0, "complete": False}]
         for weights in sets:
-            search.add(folder, repository=repository, store=store, **weights)
+            yield PresentModel(path=folder, repository=repository, store=store, **weights)
 
 
-def _snapshot_files(search: Search, folder: str) -> dict[str, int]:
+def _snapshot_files(host: Host, folder: str) -> dict[str, int]:
     """The files of the snapshot that `refs/main` names, else of the one with most bytes."""
-    join = search.host.join
-    names = [name for name, size in search.names(folder, "snapshots").items() if size is None]
-    main = (search.host.read_text(join(folder, "refs", "main"), 100) or "").strip()
+    names = [name for name, size in _names(host, folder, "snapshots").items() if size is None]
+    main = (host.read_text(host.join(folder, "refs", "main"), 100) or "").strip()
     names = [main] if main in names else names[:_MAX_SNAPSHOTS]
-    every = [search.files(join(folder, "snapshots", name), _MAX_DEPTH) for name in names]
+    every = [_files(host, host.join(folder, "snapshots", name), _MAX_DEPTH) for name in names]
     return max(every, key=lambda files: sum(files.values()), default={})
 
 
-def _search_lm_studio(search: Search, folder: str, store: str) -> None:
+def _search_lm_studio(host: Host, folder: str, store: str) -> Found:
     """`PUBLISHER/NAME/FILE`, where no file is known to be whole."""
-    for publisher, size in search.names(folder).items():
-        names = search.names(folder, publisher) if size is None else {}
+    for publisher, size in _names(host, folder).items():
+        names = _names(host, folder, publisher) if size is None else {}
         for name in (name for name, inner in names.items() if inner is None):
-            place = search.host.join(folder, publisher, name)
-            for weights in _weights(search.files(place, 1)):
-                path = search.host.join(place, weights["file"]) if "file" in weights else place
+            place = host.join(folder, publisher, name)
+            for weights in _weights(_files(host, place, 1)):
+                path = host.join(place, weights["file"]) if "file" in weights else place
                 weights["complete"] = None if weights["complete"] else False
-                search.add(path, repository=f"{publisher}/{name}", store=store, **weights)
+                repository = f"{publisher}/{name}"
+                yield PresentModel(path=path, repository=repository, store=store, **weights)
 
 
-def _search_ollama(search: Search, folder: str, store: str) -> None:
+def _search_ollama(host: Host, folder: str, store: str) -> Found:
     """`manifests/REGISTRY/NAMESPACE/NAME/TAG`, each a list of layers that lie in `blobs` as
     `sha256-…`, whole under that name alone (ollama/ollama: types/model/name.go,
     server/manifest.go; server/download.go for `-partial`).
     """
-    join = search.host.join
-    manifests = search.files(join(folder, "manifests"), 4)
-    blobs = search.names(folder, "blobs") if manifests else {}
+    manifests = _files(host, host.join(folder, "manifests"), 4)
+    blobs = _names(host, folder, "blobs") if manifests else {}
     for parts in (path.split("/") for path, size in sorted(manifests.items()) if size):
-        if len(parts) < 3:
-            continue
-        path = join(folder, "manifests", *parts)
-        layers = _layers(_object(search, path))
-        if not layers:
-            search.unreadable += 1
-            continue
+        path = host.join(folder, "manifests", *parts)
+        layers = _layers(_object(host, path)) if len(parts) > 2 else []
+        if len(parts) > 2 and not layers:
+            yield None
         if not any(kind.endswith((".model", ".tensor")) for _, _, kind in layers):
             # a model of Ollama's cloud has no weights here
             continue
-        stated = _object(search, join(folder, "blobs", layers[-1][0])).get("file_type")
+        stated = _object(host, host.join(folder, "blobs", layers[-1][0])).get("file_type")
         here = [size for blob, size, _ in layers if blobs.get(blob) == size]
         registry, *names, tag = parts
         name = "/".join((registry, *names)).removeprefix("registry.ollama.ai/")
-        search.add(
-            path,
+        yield PresentModel(
+            path=path,
             size_bytes=sum(here),
             total_bytes=sum(size for _, size, _ in layers),
             repository="/".join(names) if registry in ("hf.co", "huggingface.co") else None,
@@ -288,13 +275,13 @@ def _layers(manifest: Mapping[str, Any]) -> list[tuple[str, int, str]]:
     return layers
 
 
-def _object(search: Search, path: str) -> dict[str, Any]:
+def _object(host: Host, path: str) -> dict[str, Any]:
     """The object in a small file; empty where it is none."""
     from ...core.files import Unreadable, text_of
     from ...core.json_text import Decoder
 
     try:
-        content = search.host.read_bytes(path, _MAX_MANIFEST_BYTES)
+        content = host.read_bytes(path, _MAX_MANIFEST_BYTES)
         value = Decoder(constant=float).parse(text_of(content))
     except (OSError, ValueError, Unreadable):
         return {}
