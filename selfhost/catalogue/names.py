@@ -149,7 +149,7 @@ def read(typed: str, readings: Sequence[_Reading], catalogue: Catalogue) -> Reso
         # what is known of Ollama's library is known as it is
         plain = each if AS_IT_IS is readings else each.removeprefix(LIBRARY)
         for match, form in matches(plain, readings, catalogue):
-            resolution = _in_form(match, form, each, catalogue)
+            resolution = _with_form(match, form, each, catalogue)
             if resolution is None:
                 continue
             if AS_IT_IS is not readings:
@@ -182,7 +182,9 @@ def matches(
                 yield match, form
 
 
-def _in_form(match: Match, form: Form | None, name: str, catalogue: Catalogue) -> Resolution | None:
+def _with_form(
+    match: Match, form: Form | None, name: str, catalogue: Catalogue
+) -> Resolution | None:
     """The model in the form that its name states; None where no program is judged in that form."""
     (spec_id, notes), held = match, _GGUF_REPOSITORY.fullmatch(name)
     repository = held[1] if held else None
@@ -266,16 +268,16 @@ def named(name: str, catalogue: Catalogue) -> Match | None:
     id = by_key(key, ("ids",), catalogue)
     if own is not None and id in (None, own):
         return own, ()
-    match = _in_family(key, catalogue)
+    match = _family_model(key, catalogue)
     if id is not None and (match is None or match[0] != id):
         match = id, ()
     if match is None:
         id = by_key(key, ("aliases", "repositories", "titles"), catalogue)
         match = None if id is None else (id, ())
-    return _as_tag(name, key, match, catalogue) if ":" in name else match
+    return _tag_model(name, key, match, catalogue) if ":" in name else match
 
 
-def _as_tag(name: str, key: str, match: Match | None, catalogue: Catalogue) -> Match | None:
+def _tag_model(name: str, key: str, match: Match | None, catalogue: Catalogue) -> Match | None:
     """What Ollama loads by a tag, which may be another model than its name means elsewhere."""
     tag = catalogue.common_tables("families", "tag").get(key, ("", {}))[1]
     loaded = tag.get("loads") or ""
@@ -298,7 +300,7 @@ def named_or_none(name: str, catalogue: Catalogue) -> Match | None:
         return None
 
 
-def _in_family(key: str, catalogue: Catalogue) -> Match | None:
+def _family_model(key: str, catalogue: Catalogue) -> Match | None:
     """A bare family name: the model that its dated entry names, if there is a spec of it."""
     name, family = catalogue.common_tables("families", "family").get(key, ("", {}))
     model, loaded = family.get("model"), family.get("ollama")
@@ -326,7 +328,7 @@ def _in_family(key: str, catalogue: Catalogue) -> Match | None:
 # ------------------------------------------------------------- the readings of a part of a name
 
 
-def _as_it_is(base: str, owner: str, form: Form | None, catalogue: Catalogue) -> Match | None:
+def _literal(base: str, owner: str, form: Form | None, catalogue: Catalogue) -> Match | None:
     is_latest = base.lower().endswith(":latest")
     base = base[: -len(":latest")] if is_latest else base
     if owner == "library" or (is_latest and not owner):
@@ -340,10 +342,10 @@ def _as_it_is(base: str, owner: str, form: Form | None, catalogue: Catalogue) ->
         return None
     # the name of a file is its original's; an alias may mean another model
     match = _original(base, catalogue) if is_file and not owner else None
-    return match or _in_account(base, owner, form, catalogue)
+    return match or _account_model(base, owner, form, catalogue)
 
 
-def _in_account(base: str, owner: str, form: Form | None, catalogue: Catalogue) -> Match | None:
+def _account_model(base: str, owner: str, form: Form | None, catalogue: Catalogue) -> Match | None:
     # a form that others make is evidence enough whose weights these are; of files that hold the
     # weights as they are only an account that publishes no others
     is_evidence = form is not None and (form.is_file or not form.is_container)
@@ -444,5 +446,5 @@ def _alnum(name: str) -> str:
     return "".join(letter for letter in name.lower() if letter.isalnum())
 
 
-AS_IT_IS: Sequence[_Reading] = (_as_it_is,)
+AS_IT_IS: Sequence[_Reading] = (_literal,)
 OTHERWISE: Sequence[_Reading] = (_joined, _from_base, _by_maker)

@@ -114,7 +114,7 @@ def unrouted(name: str, catalogue: Catalogue) -> str:
     return bedrock[1] if bedrock else name
 
 
-def in_latin_letters(typed: str, catalogue: Catalogue) -> str | None:
+def latin_spelling(typed: str, catalogue: Catalogue) -> str | None:
     """A name with each family's name in Latin letters: `千问3` is `qwen3`.
 
     None for a name in ASCII, and where letters of another script are left.

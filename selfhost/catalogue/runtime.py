@@ -111,7 +111,7 @@ class CacheRule(Record):
         """What it is a rule of, as sentences say."""
         return f"an {self.type} KV cache"
 
-    def of_model(self, architecture: Architecture | None, *, sees: bool) -> CacheRule:
+    def for_model(self, architecture: Architecture | None, *, sees: bool) -> CacheRule:
         """The rule with the compute capability that holds for this model."""
         if architecture is None or self.by_heads_capability is None:
             return self
@@ -593,7 +593,7 @@ class RuntimeSpec(Record):
     ) -> CacheRule | None:
         """Which GPUs keep a cache of that type of this model; None where all do."""
         rule = self.cache_rules.get(type or "")
-        return None if rule is None else rule.of_model(architecture, sees=sees)
+        return None if rule is None else rule.for_model(architecture, sees=sees)
 
     def wants_gpu(self, quantization: str | None) -> bool:
         """True where it has no CPU kernel, at all or for that quantization."""

@@ -30,7 +30,7 @@ from .names import (
     serves,
     sizes_in,
 )
-from .pasted import LIBRARY, in_latin_letters, is_bare_weights, unrouted, unwrap
+from .pasted import LIBRARY, is_bare_weights, latin_spelling, unrouted, unwrap
 from .quantization_names import Form, splits
 from .spec import ModelSpec
 from .spec_values import MODALITIES, USES
@@ -89,7 +89,7 @@ def resolve(typed: str, catalogue: Catalogue, *, explains: bool = True) -> Resol
         if resolution is not None:
             return resolution
     name = unrouted(unwrap(typed), catalogue)
-    latin = in_latin_letters(name, catalogue)
+    latin = latin_spelling(name, catalogue)
     if latin is not None:
         resolution = resolve(latin, catalogue, explains=explains)
         return resolution.replace(notes=(f"{name} is read as {latin}.", *resolution.notes))
@@ -107,7 +107,7 @@ def words_typed(words: Iterable[str], catalogue: Catalogue) -> tuple[str, ...]:
     is written there (`千问 14b` is `qwen 14b`), and the name of a use for a phrase that means it
     (`text to speech`, `text-to-speech`). White space alone is no word.
     """
-    latin = [in_latin_letters(word, catalogue) or word for word in words]
+    latin = [latin_spelling(word, catalogue) or word for word in words]
     text = " ".join(" ".join(latin).lower().split())
     for phrase, use in shipped_table("uses")["kinds"].items():
         if " " in phrase:
@@ -151,12 +151,12 @@ def holds_words(model: ModelSpec, words: Sequence[str]) -> bool:
     return any(map(canonical, words)) and all(
         kinds.issuperset(kind_meant(word).split("-"))
         or f"-{canonical(word)}" in maker
-        or _in_names(word, names)
+        or _is_part_of_names(word, names)
         for word in words
     )
 
 
-def _in_names(word: str, names: Iterable[str]) -> bool:
+def _is_part_of_names(word: str, names: Iterable[str]) -> bool:
     if _SIZE.fullmatch(word) is None:
         part = canonical(word)
         return any(part in canonical(name) for name in names)
@@ -167,7 +167,7 @@ def _in_names(word: str, names: Iterable[str]) -> bool:
 def words_in_names(words: Sequence[str], catalogue: Catalogue) -> tuple[str, ...]:
     """Those of the words that are in some model's name, each a search that finds one."""
     names = [(outline.id, outline.family or "") for outline in catalogue.outlines()]
-    held = (w for w in words[:_MOST_SEARCHED] if any(_in_names(w, each) for each in names))
+    held = (w for w in words[:_MOST_SEARCHED] if any(_is_part_of_names(w, each) for each in names))
     return tuple(dict.fromkeys(held))
 
 

@@ -393,13 +393,13 @@ def _is_unknown(root: Table, path: str) -> bool:
     return isinstance(reasons, Mapping) and path in reasons
 
 
-class _Embedding(Record):
-    length: int | None = read_by(Table.integer, required=True, minimum=1)
-
-
 def _embedding(root: Table, key: str) -> int | None:
-    embedding: _Embedding | None = root.record(key, kind=_Embedding)
-    return None if embedding is None else embedding.length
+    table = root.table(key)
+    if table is None:
+        return None
+    length = table.integer("length", required=True, minimum=1)
+    table.close()
+    return length
 
 
 # the recording that needs were measured with where a spec names none (tests/truth/kinds.json)

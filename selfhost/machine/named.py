@@ -86,7 +86,7 @@ def rented(text: str) -> Named | None:
     idle = {*word_table()["systems"], *word_table()["idle"], *word_table()["disk"]}
     for end in range(len(parts), 0, -1):
         typed, beside = " ".join(parts[:end]), " ".join(parts[end:])
-        described = _of_type(typed, None)
+        described = _rented_type(typed, None)
         if described is None:
             continue
         said = (token.text for token in tokens(beside))
@@ -95,7 +95,7 @@ def rented(text: str) -> Named | None:
             return described
         cards = find_cards(beside.lstrip("+, ").removeprefix("with "))
         if cards is not None:
-            return _of_type(typed, cards)
+            return _rented_type(typed, cards)
         return described.replace(note=f"{described.note} Left aside: {beside}.")
     return None
 
@@ -112,7 +112,7 @@ def _without_provider(text: str) -> str:
     return " ".join(parts)
 
 
-def _of_type(text: str, added: NamedCards | None) -> Named | None:
+def _rented_type(text: str, added: NamedCards | None) -> Named | None:
     """The machine of a type's name, with those GPUs in place of its own where they are given."""
     table = shipped_table("cloud_types")
     name, count = text.lower(), 0

@@ -244,7 +244,7 @@ class _Config:
         width = keys.needed("width")
         kinds = layer_kinds(keys)
         attention = [
-            attention_of(keys.of_single_layer(number), number, kind, width)
+            attention_of(keys.layer_keys(number), number, kind, width)
             for number, kind in enumerate(kinds)
         ]
         recurrent = _grouped([recurrent_of(keys, kind, width) for kind in kinds], width)

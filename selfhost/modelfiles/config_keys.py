@@ -175,7 +175,7 @@ class Keys:
                 keys.append(key)
         return keys
 
-    def of_single_layer(self, number: int) -> Keys:
+    def layer_keys(self, number: int) -> Keys:
         """These keys with those that one layer has of its own (Gemma 4 of transformers 5.23)."""
         by_layer = self.text.get(_BY_LAYER) or {}
         own = by_layer.get(str(number), {}) if isinstance(by_layer, dict) else None

@@ -219,7 +219,7 @@ def feed_forward_of(config: Keys, number: int, kind: str, width: int) -> FeedFor
         return None
     experts = _experts(config)
     if experts and (kind == "moe" if is_apart else _has_experts(config, number)):
-        return _of_experts(config, experts, number, width)
+        return _mixture(config, experts, number, width)
     stated = config.number("dense_length") if experts else None
     return FeedForward(layers=(), length=stated or _dense_length(config, width, number))
 
@@ -236,7 +236,7 @@ def _experts(config: Keys) -> int:
     return experts
 
 
-def _of_experts(config: Keys, experts: int, number: int, width: int) -> FeedForward:
+def _mixture(config: Keys, experts: int, number: int, width: int) -> FeedForward:
     each = config.number("expert_length") or config.needed("intermediate_size", "n_inner")
     stated, shared = config.number("shared_length"), config.number("shared_experts")
     config.understood.add("shared_moe_mode")

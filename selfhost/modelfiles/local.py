@@ -98,7 +98,9 @@ def _read_folder(path: str) -> LocalModel:
         remedy = "give the folder that holds the model's files"
         fail(path, f"{fault} ({listed(map(shown, names), 4)})", remedy)
     why = "the folder holds a config.json and no weights"
-    pickles = [name for ending in _PICKLES for name in safetensors.of_model_with(names, ending)]
+    pickles = [
+        name for ending in _PICKLES for name in safetensors.weight_files_ending(names, ending)
+    ]
     if pickles:
         why = f"its weights are there only as pickle files ({shown(pickles[0])}), which can run any"
         why += " code when they are loaded"
@@ -107,8 +109,8 @@ def _read_folder(path: str) -> LocalModel:
 
 def _weight_files(path: str, names: Sequence[str]) -> tuple[tuple[str, ...], int | None]:
     """The only set of weights in a folder, and the bytes of their tensors by its index."""
-    indexes = safetensors.of_model_with(names, safetensors.INDEX_ENDING)
-    shards = safetensors.of_model_with(names, ".safetensors")
+    indexes = safetensors.weight_files_ending(names, safetensors.INDEX_ENDING)
+    shards = safetensors.weight_files_ending(names, ".safetensors")
     sets = {numbered_files(os.path.join(path, name)) for name in shards}
     several = indexes or sorted(files[0] for files in sets)
     if len(several) > 1:

@@ -209,7 +209,7 @@ def read_weights(named: str, paths: tuple[str, ...]) -> Weights:
     )
 
 
-def of_model_with(names: Iterable[str], ending: str) -> list[str]:
+def weight_files_ending(names: Iterable[str], ending: str) -> list[str]:
     """Those of the names that end so and are files of a model's weights."""
     return [
         name
