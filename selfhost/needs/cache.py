@@ -37,7 +37,6 @@ class CacheGroup(Record):
 
     @property
     def key_elements(self) -> int:
-        """Elements of K."""
         return self.kv_heads * self.key_length
 
     @property
@@ -77,7 +76,6 @@ def cache_groups(architecture: Architecture, row: ArchitectureRow | None) -> tup
 
 
 def _cache_of(group: Attention, rows: CacheGroup) -> CacheGroup:
-    """As `rows` where attention is latent; else keys and values of each head."""
     if group.kind != "latent":
         heads, length = group.kv_heads, group.value_length
         return rows.replace(latent=False, kv_heads=heads, value_length=length)
@@ -107,7 +105,6 @@ class State(Record):
 
 
 def states(architecture: Architecture) -> tuple[State, ...]:
-    """One entry per group of recurrent layers."""
     width = architecture.embedding_length
     return tuple(_state(group, width) for group in architecture.recurrent if group.layers)
 

@@ -76,11 +76,9 @@ class Linear(Record):
 
     @property
     def weights(self) -> int:
-        """Weights of all of them."""
         return self.inputs * self.outputs * self.number
 
     def packed_bytes(self, type: str) -> float:
-        """Bytes of all of them in a quantization."""
         return linear_bytes(type, self.inputs, self.outputs) * self.number
 
 
@@ -190,7 +188,6 @@ def _type_of(group: TensorGroup, architecture: Architecture, row: ArchitectureRo
 
 
 def one_by_one(group: TensorGroup) -> tuple[str, ...]:
-    """The names of all tensors of the group."""
     return tuple(group.name.replace("*", str(layer)) for layer in group.layers) or (group.name,)
 
 
@@ -312,7 +309,6 @@ def _by_count(subject: Subject) -> SizedWeights | Unread:
 
 
 def _plain(architecture: Architecture) -> float:
-    """Bits of a weight that nobody quantized."""
     return DTYPES.get(architecture.dtype or "bfloat16", 16.0)
 
 

@@ -69,7 +69,6 @@ class Subject(Record):
 
     @property
     def architecture(self) -> Architecture | None:
-        """As the spec has it."""
         return self.spec.architecture
 
     @property
@@ -100,7 +99,6 @@ class Companions(Record):
 
     @property
     def drafted_tokens(self) -> int:
-        """Tokens proposed at once."""
         return DRAFTED_TOKENS if self.draft is not None or self.own_block else 0
 
     def kept_states(self, row: ArchitectureRow) -> int:
@@ -223,7 +221,6 @@ class Loading(Record):
 
     @property
     def account(self) -> Account:
-        """What a Python runtime holds beside weights and cache."""
         return self.runtime.account
 
     @cached_property
@@ -239,12 +236,10 @@ class Loading(Record):
 
     @property
     def embeds(self) -> bool:
-        """The model turns a text into vectors, and is asked for nothing else."""
         return self.subject.spec.modality == "embedding"
 
     @property
     def vocabulary(self) -> int:
-        """Tokens in the GGUF file; 0 where they are not known."""
         return self.architecture.vocabulary_gguf or self.architecture.vocabulary or 0
 
     @property
@@ -414,7 +409,6 @@ def cpu_of(runtime: RuntimeSpec | None, spec: ModelSpec) -> CpuNeed:
 
 
 def stated_size(size_and_files: tuple[int, PublishedFiles]) -> SizedWeights:
-    """A published size, as it is."""
     size, files = size_and_files
     return sized(size, How.STATED, files.source, f"{size:,} bytes as listed")
 

@@ -36,6 +36,8 @@ from .servers import devices_of, on_each_device, terms_of_server
 
 # save_pretrained cuts files at 5 GB, newer releases at 50 GB
 _SHARD_BYTES = 5_000_000_000
+# a page of Linux, and what it maps at once around a row of a cached file (mm/filemap.c, from 6.18)
+_PAGE_BYTES, _AROUND_A_ROW_BYTES = 4096, 2 << 20
 # patches of 14 pixels in a picture of 1,024 × 1,024, and numbers alive per patch in the widest of
 # the measured encoders: Qwen's rotates in float32, and holds 24 times its width of up to 1,280
 _PATCHES, _NUMBERS_PER_PATCH = 5_476, 24 * 1280
@@ -83,7 +85,6 @@ def parts(subject: Subject, runtime: RuntimeSpec, format: str, workload: Asked) 
 
 
 def _terms_beside(load: Loading) -> list[Term]:
-    """The terms beside the weights, whether or not the weights are known."""
     terms = cache_terms(load)
     if load.account.divides_layers:
         return [*terms, *terms_of_server(load)]
@@ -159,7 +160,7 @@ def _as_mapped(load: Loading, weights: Term) -> tuple[Term, int]:
         return weights, int(weights.bytes * DTYPES[stored] / DTYPES[type])
     if on_gpu or not (is_own or quantization in PLAIN_DTYPES):
         return weights, 0
-    return _read_by_rows(load, weights), 0
+    return _read_by_rows(load, weights)
 
 
 def _widened(load: Loading, weights: Term, size: int, *, is_certain: bool) -> tuple[Term, int]:
@@ -175,7 +176,7 @@ def _widened(load: Loading, weights: Term, size: int, *, is_certain: bool) -> tu
     return weights.replace(high_bytes=high, arithmetic=f"{weights.arithmetic}; up to {line}"), 0
 
 
-def _read_by_rows(load: Loading, weights: Term) -> Term:
+def _read_by_rows(load: Loading, weights: Term) -> tuple[Term, int]:
     """Mapped weights of which a text reads rows of the table of tokens, unless that is the output
     matrix too; encoders come in with the first picture.
     """
@@ -187,13 +188,17 @@ def _read_by_rows(load: Loading, weights: Term) -> Term:
         rows = max(0, (architecture.vocabulary or 0) - tokens)
         length = architecture.table_length or architecture.embedding_length
         unread = min(weights.low_bytes, rows * length * load.width)
+    # each row may lie across one more page, and what is mapped around it comes in at once
+    evictable = max(0, unread - tokens * _PAGE_BYTES - _AROUND_A_ROW_BYTES)
     line = weights.arithmetic
-    return weights.replace(
+    mapped = weights.replace(
         bytes=weights.bytes - unread,
+        high_bytes=weights.high_bytes - evictable,
         low_bytes=max(0, weights.low_bytes - unread - encoders),
         how=How.COMPUTED if unread or encoders else weights.how,
         arithmetic=taken_off(line, unread, "of tokens that no text reads") if unread else line,
     )
+    return mapped, evictable
 
 
 # ------------------------------------------------------------------ what a prompt takes
@@ -257,7 +262,6 @@ def _mask_bytes(load: Loading, tokens: int) -> list[int]:
 
 
 def _widest(architecture: Architecture) -> int:
-    """Numbers of one token in the widest array inside a layer."""
     lengths = [
         max(group.length, architecture.embedding_length if group.experts else 0) * (group.used or 1)
         for group in architecture.feed_forward
@@ -292,7 +296,6 @@ def _score_bytes(load: Loading, piece: int) -> int:
 
 
 def _stores_scores(load: Loading, group: Attention) -> bool:
-    """Whether no kernel fuses the attention of these layers."""
     if group.kind == "latent":
         return True
     if load.account.fused_heads:

@@ -152,7 +152,6 @@ def canonical_gguf(text: str) -> str | None:
 
 
 def tensor_bytes(type: str, shape: tuple[int, ...]) -> int:
-    """Bytes of one tensor's data."""
     elements, size = BLOCKS[type]
     return prod(shape) // elements * size
 
@@ -354,7 +353,6 @@ class _Recipe:
         )
 
     def output_type(self) -> str:
-        """Of the output matrix of attention."""
         quantization, base = self.name, self.base
         if self.falcon and quantization not in _TWO_BIT:
             return "Q4_K" if quantization == "Q3_K_L" else base
@@ -429,7 +427,6 @@ def _quantized(group: TensorGroup) -> bool:
 
 
 def _is_of_experts(group: TensorGroup) -> bool:
-    """True for the matrices of several experts, one behind the other."""
     return len(group.shape) > 2 and group.shape[2] > 1
 
 
@@ -500,5 +497,4 @@ KINDS: Mapping[str, tuple[str, ...] | None] = {
 
 
 def kind_of(instruction_sets: tuple[str, ...] | None) -> str:
-    """The key of KINDS for a processor."""
     return "unknown" if instruction_sets is None else layout_of(instruction_sets)

@@ -115,7 +115,6 @@ class Term(Record):
 
     @property
     def is_program(self) -> bool:
-        """The program's own, in RAM wherever the rest lies."""
         return self.name in ("runtime", "draft_runtime")
 
     @property
@@ -372,7 +371,6 @@ def whole_files(files: SizedWeights, source: str = "", remark: str = "") -> Term
 
 
 def both(files: SizedWeights, more: SizedWeights, what: str) -> SizedWeights:
-    """One download of both."""
     return sized(
         files.bytes + more.bytes,
         max(files.how, more.how, key=tuple(How).index),

@@ -225,7 +225,6 @@ def _left_free(load: Loading, device: Device) -> Term:
 
 
 def _kept_for_encoders(load: Loading) -> float:
-    """The share of what it may fill that stays free of a model that sees."""
     encoders = 0 if load.subject.text_alone else load.subject.spec.parameters.encoders or 0
     filled = _FILLED * (1.1 - 0.09 * encoders / _VIT_PARAMETERS)
     return 1 - max(_SMALLEST_FILLED, min(_LARGEST_FILLED, filled)) if encoders else 0.0

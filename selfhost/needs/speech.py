@@ -242,7 +242,6 @@ def _ctranslate2(load: Loading, audio: Audio, files: SizedWeights) -> tuple[Term
 
 
 def _ct2_caches(load: Loading, audio: Audio, width: int, reordered: float = _PLAIN) -> int:
-    """Keys and values of the audio in every layer and of the text for every beam, of all pieces."""
     architecture, workload = load.architecture, load.workload
     each = 2 * architecture.layers * architecture.embedding_length * width * workload.parallel
     is_whole = workload.parallel == 1 and (workload.audio_seconds or _CT2_SECONDS) > 30

@@ -243,7 +243,6 @@ def trained_tokens(architecture: Architecture, row: ArchitectureRow | None) -> i
 
 
 def count(groups: Iterable[TensorGroup]) -> int:
-    """The number of parameters in all tensors."""
     return sum(prod(group.shape) * (len(group.layers) or 1) for group in groups)
 
 
@@ -359,12 +358,10 @@ class _Tensors:
             self.groups.append(TensorGroup(name=f"{name}.bias", layers=layers, shape=rows))
 
     def _stored_layers(self) -> tuple[int, ...]:
-        """Those of the layers that do not reuse the weights of an earlier layer."""
         limit = self.architecture.stored_layers
         return self.layers if limit is None else tuple(n for n in self.layers if n < limit)
 
     def build(self) -> list[TensorGroup]:
-        """All of them."""
         model = self.architecture
         self.tables_and_heads()
         self.every_layer()

@@ -65,7 +65,6 @@ class Arena:
 
 
 def aligned(size: int) -> int:
-    """Up to the next multiple of 32 bytes."""
     return (size + _ALIGNMENT - 1) & -_ALIGNMENT
 
 
@@ -100,7 +99,6 @@ class Tensor:
         return aligned(prod(self.layout))
 
     def may_replace(self, source: Tensor) -> bool:
-        """Whether it may be written over that source, which nobody else reads."""
         return (
             source.layout == self.layout
             and source.start >= 0
@@ -194,7 +192,6 @@ class Recorder:
         return tensor
 
     def result(self, sides: tuple[int, ...], *sources: Tensor | None, width: int = 4) -> Tensor:
-        """An operation that needs memory of its own."""
         return Tensor((width, *sides), tuple([source for source in sources if source is not None]))
 
     def over(self, sides: tuple[int, ...], *sources: Tensor, width: int = 4) -> Tensor:
@@ -206,7 +203,6 @@ class Recorder:
         return tensor
 
     def view(self, tensor: Tensor) -> Tensor:
-        """The same memory in another shape."""
         return Tensor(None, (tensor,), tensor.owner or tensor)
 
     def part(self, tensor: Tensor) -> Tensor:

@@ -134,7 +134,6 @@ class Graph(Recorder):
         return tensor
 
     def fetch(self, elements: int) -> Tensor:
-        """The state of each sequence, copied out of the memory that keeps it."""
         fetched, self.fetched = self.fetched, None
         if fetched is None:
             fetched = self.result((elements, self.sequences), self.view(self.states))
@@ -226,7 +225,6 @@ class Graph(Recorder):
         return steps
 
     def rotates(self, heads: Attention | None, number: int) -> bool:
-        """Whether this layer's attention rotates by position."""
         match self.style.rope:
             case "sliding":
                 windowed = heads is not None and window_of(self.model, self.row, heads) is not None
@@ -275,7 +273,6 @@ class Graph(Recorder):
         return self.section(tuple(entries), *self.handed_over(total, after))
 
     def handed_over(self, result: Tensor, after: Layer | None) -> tuple[Tensor, ...]:
-        """What a section hands over: its result, and the next layer's state."""
         early = self.early(after)
         if early is None:
             return (result,)
@@ -346,7 +343,6 @@ class Graph(Recorder):
         return self.over((self.width, side), computed, residual)
 
     def mix(self, layer: Layer, normed: Tensor) -> Tensor:
-        """Attention, or else recurrence."""
         if layer.attention is None:
             assert layer.recurrent is not None
             return recurrence(self, layer.recurrent, normed)
@@ -414,7 +410,6 @@ class Graph(Recorder):
         return residual, residual
 
     def normed_after_sums(self, layer: Layer, wide: FeedForward, residual: Tensor) -> Tensor:
-        """An encoder."""
         side = self.tokens
         attended = self.mix(layer, residual)
         if layer.last:

@@ -114,7 +114,6 @@ def _inside_layers(model: Architecture, row: ArchitectureRow) -> int:
 
 
 def _indexing(model: Architecture) -> int:
-    """Bytes of a token and cell that a sparse indexer keeps: scores and a mask of its own."""
     indexers = {group.kind: group.indexer_heads for group in model.attention if group.indexer_heads}
     if "latent" in indexers:
         return 6

@@ -319,7 +319,6 @@ def _one_batch(load: Loading) -> Cells:
 
 
 def _guessed(load: Loading, rows: int) -> Term:
-    """Of an architecture without a graph."""
     row, architecture, flash = load.row, load.architecture, load.runtime.flash_attention
     size, line = guessed_compute(architecture, row, load.room, rows, flash)
     most = size

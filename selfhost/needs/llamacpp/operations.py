@@ -316,7 +316,6 @@ def _chosen(graph: Graph, wide: FeedForward, ranked: Tensor, side: int) -> Tenso
 
 
 def _weights(graph: Graph, chances: Tensor, chosen: Tensor, used: int, side: int) -> Tensor:
-    """How much the output of each chosen expert counts."""
     style = graph.style
     weights = graph.result((1, used, side), graph.view(chances), chosen)
     if style.chosen_first:
@@ -329,7 +328,6 @@ def _weights(graph: Graph, chances: Tensor, chosen: Tensor, used: int, side: int
 
 
 def _with_bias(graph: Graph, tensor: Tensor, chosen: Tensor, sides: tuple[int, ...]) -> Tensor:
-    """The bias of each chosen expert added, where the experts have one."""
     return graph.over(sides, tensor, chosen) if graph.row.expert_bias else tensor
 
 
@@ -337,7 +335,6 @@ def _with_bias(graph: Graph, tensor: Tensor, chosen: Tensor, sides: tuple[int, .
 
 
 def recurrence(graph: Graph, group: Recurrent, normed: Tensor) -> Tensor:
-    """One layer: Mamba, Mamba 2, Delta or a short convolution."""
     compute = {"mamba": _mamba, "mamba2": _mamba2, "delta": _delta}.get(group.kind, _convolution)
     return compute(graph, group, normed)
 

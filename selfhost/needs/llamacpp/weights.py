@@ -185,7 +185,6 @@ def _passed_over(tensor: FileTensors, row: ArchitectureRow) -> bool:
 
 
 def _buffer_of(tensor: FileTensors, layout: Sequence[Buffer], *, tied: bool) -> Buffer | None:
-    """The one in which a matrix has its second layout; None for what has none."""
     name, shape = tensor.name, tensor.shape
     is_looked_up = name.startswith(_LOOKED_UP) and not (tied and name == _TOKEN_TABLE)
     is_absorbed = name.endswith(("attn_k_b.weight", "attn_v_b.weight"))
