@@ -12,7 +12,7 @@ from ..catalogue.architecture import Architecture, Attention, Recurrent
 from ..catalogue.runtime import RuntimeSpec
 from ..core.records import Record
 from .parts import Loading
-from .records import How, Term, by_layers, of_sequences, term, times
+from .records import How, Term, by_layers, term, times, times_sequences
 from .tensors import ArchitectureRow
 
 
@@ -299,7 +299,7 @@ def _keys_and_values(load: Loading) -> Term | None:
     width, sequences = load.cache_width, load.sequences
     caches = cache_sizes(load)
     size, high = sum(each.bytes for each in caches), sum(each.high_bytes for each in caches)
-    ending, low = of_sequences(sequences), size
+    ending, low = times_sequences(sequences), size
     lines = [("", each.layers, f" × {each.line}{ending}") for each in caches]
     if architecture.audio is not None:
         frames, wide = architecture.audio.positions, architecture.embedding_length
@@ -338,7 +338,7 @@ def _recurrent_states(load: Loading) -> Term | None:
             inputs = inputs * taps // max(1, taps - 1)
         size += state.layers * (inputs * width + state.memory * wide) * sequences
         product = f"({inputs:,} × {width} bytes + {state.memory:,} × {wide} bytes)"
-        lines.append(("", state.layers, f" × {product}{of_sequences(sequences)}"))
+        lines.append(("", state.layers, f" × {product}{times_sequences(sequences)}"))
     if not size:
         return None
     source = f"{load.runtime.name}: inputs of convolutions in the type of the model, states in 32"

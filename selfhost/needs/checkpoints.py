@@ -587,9 +587,9 @@ def download_of(spec: ModelSpec, files: SizedWeights) -> SizedWeights | Unread:
     return unread(f"{low} to {high}: {files.source}", _GIVE_FILES)
 
 
-def loaded_type(runtime: RuntimeSpec | None, spec: ModelSpec, quantization: str) -> tuple[str, str]:
-    """The type that plain weights are stored in, and the one that they are loaded as by default:
-    that of config.json, whatever the files hold.
+def loaded_type(runtime: RuntimeSpec | None, spec: ModelSpec, quantization: str) -> str:
+    """The type that weights stored in `quantization` are loaded as by default: of plain ones that
+    of config.json, whatever the files hold.
 
     transformers 5: `dtype` is "auto" (modeling_utils.py, from_pretrained); vLLM's --dtype auto
     makes 32 bits 16 (vllm/config/model.py, _resolve_auto_dtype): bfloat16, but float16 for models
@@ -598,18 +598,18 @@ def loaded_type(runtime: RuntimeSpec | None, spec: ModelSpec, quantization: str)
     stated = spec.architecture.dtype if spec.architecture is not None else None
     is_plain = quantization in PLAIN_DTYPES and stated in PLAIN_DTYPES
     if runtime is None or runtime.account.loads_as == "stored" or not is_plain or stated is None:
-        return quantization, quantization
+        return quantization
     if is_cast(spec, runtime, quantization):
-        return quantization, quantization
+        return quantization
     is_halved = runtime.account.loads_as == "sixteen" and stated == "float32"
-    return quantization, "bfloat16" if is_halved else stated
+    return "bfloat16" if is_halved else stated
 
 
 def loaded_bits(runtime: RuntimeSpec | None, spec: ModelSpec, quantization: str) -> int | None:
     """Bits of a plain weight as it is loaded by default; None where they are those of the files."""
-    stored, loaded = loaded_type(runtime, spec, quantization)
-    bits = DTYPES.get(loaded)
-    return None if stored == loaded or bits is None or bits == DTYPES[stored] else int(bits)
+    loaded = loaded_type(runtime, spec, quantization)
+    is_same = loaded == quantization or DTYPES[loaded] == DTYPES[quantization]
+    return None if is_same else int(DTYPES[loaded])
 
 
 def active_parameters(subject: Subject) -> int:

@@ -410,8 +410,9 @@ def _read_of_files(
         return {quantization: files.bytes * active // total} if active else {}
     loaded = loaded_of(subject, files, format, quantization).bytes
     read = max(0, loaded * active_parameters(subject) // total)
-    stored, wide = loaded_type(runtime, subject.spec, quantization)
-    return {wide: read if stored == wide else int(read * DTYPES[wide] / DTYPES[stored])}
+    wide = loaded_type(runtime, subject.spec, quantization)
+    is_same = wide == quantization
+    return {wide: read if is_same else int(read * DTYPES[wide] / DTYPES[quantization])}
 
 
 def _read_of_gguf(subject: Subject, quantization: str) -> dict[str, int] | None:

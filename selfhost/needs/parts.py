@@ -76,11 +76,11 @@ class Subject(Record):
         """True where every tensor follows: nothing that has a size of its own was left out of
         the spec.
         """
-        made = self.architecture
-        if made is None or self.row is None:
+        model = self.architecture
+        if model is None or self.row is None:
             return False
-        has_blocks = bool(made.recurrent or (made.attention and made.feed_forward))
-        return bool(made.tensors) or (has_blocks and made.vocabulary is not None)
+        has_blocks = bool(model.recurrent or (model.attention and model.feed_forward))
+        return bool(model.tensors) or (has_blocks and model.vocabulary is not None)
 
 
 DRAFTED_TOKENS = 3
@@ -157,7 +157,7 @@ class Cells(Record):
         """
         return min(self.batch, self.full * self.streams)
 
-    def of(self, window_tokens: int | None, tokens_per_row: int = 1) -> int:
+    def cells_of_layer(self, window_tokens: int | None, tokens_per_row: int = 1) -> int:
         """Cells of a layer with that window, None for one that keeps everything,
         `tokens_per_row` in each.
         """

@@ -114,11 +114,12 @@ def _weights(
         has_none = format == "mlx" and loaded.how is not How.STATED
         size, high, low = size - seeing, high - seeing, low if has_none else low - seeing
         line = f"{taken_off(line, seeing, 'of encoders')}; it runs the text alone"
-    stored, type = loaded_type(runtime, spec, quantization)
-    if stored != type:
-        low, size, high = (int(each * DTYPES[type] / DTYPES[stored]) for each in (low, size, high))
-        line = share_of(f"{DTYPES[type]:g}/{DTYPES[stored]:g}", line)
-        line += f"; it loads {stored} weights in {DTYPES[type]:g} bits (dtype auto)"
+    type = loaded_type(runtime, spec, quantization)
+    if type != quantization:
+        bits, stored_bits = DTYPES[type], DTYPES[quantization]
+        low, size, high = (int(each * bits / stored_bits) for each in (low, size, high))
+        line = share_of(f"{bits:g}/{stored_bits:g}", line)
+        line += f"; it loads {quantization} weights in {bits:g} bits (dtype auto)"
     size = max(0, size)
     return term("weights", size, loaded.how, loaded.source, line, low=max(0, low), high=high)
 
@@ -154,10 +155,10 @@ def _as_mapped(load: Loading, weights: Term) -> tuple[Term, int]:
     parameters = load.subject.spec.parameters.total
     if is_own and parameters and types and types <= {*account.widened, *widened}:
         return _widened(load, weights, 2 * parameters, is_certain=not on_gpu or types <= widened)
-    stored, type = loaded_type(load.runtime, load.subject.spec, quantization)
-    if stored != type:
+    type = loaded_type(load.runtime, load.subject.spec, quantization)
+    if type != quantization:
         # the mapped files and the weights made of them are resident together while it loads
-        return weights, int(weights.bytes * DTYPES[stored] / DTYPES[type])
+        return weights, int(weights.bytes * DTYPES[quantization] / DTYPES[type])
     if on_gpu or not (is_own or quantization in PLAIN_DTYPES):
         return weights, 0
     return _read_by_rows(load, weights)

@@ -303,7 +303,7 @@ def times(count: int, what: str) -> str:
     return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
-def of_sequences(number: int) -> str:
+def times_sequences(number: int) -> str:
     """The end of a line of arithmetic: of each of so many sequences."""
     return f" × {number:,} sequences" if number > 1 else ""
 

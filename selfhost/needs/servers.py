@@ -35,7 +35,7 @@ def terms_of_server(load: Loading) -> list[Term]:
         work, (low, likely, high) = _left_free(load, device), _CONTEXT
         line = f"{likely:,} bytes of a CUDA context"
         context = term("runtime", likely, How.STATED, _SGLANG, line, low=low, high=high)
-        program = on_each(context, device.devices, joining=_SGLANG_TOGETHER)
+        program = on_each(context, device.devices, communication=_SGLANG_COMMUNICATION)
     else:
         work, program = _profiled(load, device), _graphs(load, device)
     if load.workload.device is None:
@@ -76,7 +76,7 @@ _SPLITS, _GRAPH_TOKENS = 32, 512
 _BESIDE_TORCH = (MIB * 130, MIB * 256, MIB * 480)
 # what each of several devices has of it more, for NCCL and its buffers: 1.8 to 2 GiB were logged
 # with 0.19, 0.4 before it; the least, where cards are not joined, is assumed
-_TOGETHER = (MIB * 64, GIB, 2 * GIB)
+_COMMUNICATION = (MIB * 64, GIB, 2 * GIB)
 # an encoder on its largest pictures: 0.1 to 0.26 GiB more were logged of Gemma 3 and Mistral Small
 # 3.1; not of others, for whose pictures the largest may be many times as large
 _SEEING = (0, GIB // 4, 2 * GIB)
@@ -163,7 +163,7 @@ def _graphs(load: Loading, device: Device) -> Term:
             likely += parts
             line += f" + {parts:,} bytes for parts of attention"
     whole = term("runtime", likely, how, _VLLM, line, low=low, high=high)
-    return on_each(whole, device.devices, joining=_TOGETHER)
+    return on_each(whole, device.devices, communication=_COMMUNICATION)
 
 
 # ------------------------------------------------------------------ SGLang
@@ -194,7 +194,7 @@ _EARLIER = 5 / 6
 _CONTEXT = (MIB * 550, MIB * 900, MIB * 1150)
 # what each of several devices has of it more: NCCL and its buffers, 1.8 to 2 GiB were logged of
 # eight; with four or more the graphs are larger, too
-_SGLANG_TOGETHER = (MIB * 192, MIB * 1280, MIB * 3072)
+_SGLANG_COMMUNICATION = (MIB * 192, MIB * 1280, MIB * 3072)
 
 
 def _left_free(load: Loading, device: Device) -> Term:
@@ -285,7 +285,7 @@ def on_each_device(load: Loading, weights: Term, beside: list[Term]) -> tuple[Te
     if devices == 1:
         return weights, *beside
     more = 2 * (load.subject.spec.parameters.encoders or 0)
-    held = [on_each(weights, devices, _share_of_weights(load, devices), joining=(0, 0, more))]
+    held = [on_each(weights, devices, _share_of_weights(load, devices), communication=(0, 0, more))]
     for item in beside:
         if item.name == "kv_cache":
             shares: dict[int, float] = {}
@@ -308,7 +308,7 @@ def on_each(
     devices: int,
     share: float = 1.0,
     most_share: float | None = None,
-    joining: _Three = (0, 0, 0),
+    communication: _Three = (0, 0, 0),
 ) -> Term:
     """What each of several devices holds: a share of it, `most_share` of its high end, and the
     least, likely and most bytes that each takes more for there being others.
@@ -316,14 +316,14 @@ def on_each(
     if devices == 1:
         return whole
     line = whole.arithmetic if share == 1 else share_of(f"{share:.12g}", whole.arithmetic)
-    if joining[1]:
-        line = summed(line, f"{joining[1]:,} bytes to talk to the others")
+    if communication[1]:
+        line = summed(line, f"{communication[1]:,} bytes to talk to the others")
     most = share if most_share is None else most_share
     sizes = (whole.low_bytes, share), (whole.bytes, share), (whole.high_bytes, most)
     # rounded up; an error of a thousandth of a byte, as of floats, adds none
     low, likely, high = (
         more + ceil(round(size * part, 3))
-        for more, (size, part) in zip(joining, sizes, strict=True)
+        for more, (size, part) in zip(communication, sizes, strict=True)
     )
     line = f"{line}; on each of {devices} devices"
     return whole.replace(bytes=likely, low_bytes=low, high_bytes=high, arithmetic=line)

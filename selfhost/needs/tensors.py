@@ -388,7 +388,7 @@ class _Tensors:
             self.outside("project_in", table, width, bias=row.projection_bias)
             if not row.encoder:
                 self.outside("project_out", width, table)
-        self.in_stacks(row.output_norm, width, bias=row.norm_bias)
+        self.outside_stacks(row.output_norm, width, bias=row.norm_bias)
         if model.output_matrix and not row.embeds:
             # a tied one may have a bias of its own, or be written into GGUF files beside the table
             if not model.tied_embeddings or (self.gguf and row.output_in_gguf):
@@ -412,7 +412,7 @@ class _Tensors:
             if self.gguf:
                 self.outside(name, half)
 
-    def in_stacks(self, name: str, *shape: int, bias: bool = False) -> None:
+    def outside_stacks(self, name: str, *shape: int, bias: bool = False) -> None:
         """A tensor outside the blocks of an encoder, and of its decoder; none without a name."""
         for stack in self.row.stacks if name else ():
             self.outside(f"{stack}.{name}", *shape, bias=bias)
@@ -427,11 +427,11 @@ class _Tensors:
             if self.gguf and row.token_types and model.token_types == 1:
                 # the conversion drops the two rows of XLM-RoBERTa that no token uses
                 rows -= 2
-            self.in_stacks("position_embd", beside, rows)
+            self.outside_stacks("position_embd", beside, rows)
         if row.token_types:
             self.outside("token_types", beside, model.token_types or 2)
         if row.embedding_norm:
-            self.in_stacks("token_embd_norm", beside, bias=row.norm_bias)
+            self.outside_stacks("token_embd_norm", beside, bias=row.norm_bias)
         if row.relative_table:
             self.outside("rel_embd", width, model.positions or 0)
             self.outside("rel_embd_norm", width, bias=True)

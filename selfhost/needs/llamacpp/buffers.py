@@ -59,7 +59,7 @@ def cache_bytes(
     groups, room, size = cached_groups(architecture, row), room_of(architecture, room), 0
     widest = 0 if flash_attention else max((group.value_elements for group in groups), default=0)
     for group in groups:
-        cells = room.of(window_of(architecture, row, group), group.tokens_per_row)
+        cells = room.cells_of_layer(window_of(architecture, row, group), group.tokens_per_row)
         keys = row_bytes(key_type, group.key_elements)
         values = row_bytes(value_type, max(widest, group.value_elements))
         indexer = row_bytes(key_type, group.indexer_elements)

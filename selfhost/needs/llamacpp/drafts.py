@@ -17,7 +17,7 @@ from ...catalogue.spec import ModelSpec
 from ...core.records import Unread
 from ..cache import cache_groups
 from ..parts import Asked, Loading, Parts, Subject
-from ..records import How, Split, Term, both, of_sequences, term, times
+from ..records import How, Split, Term, both, term, times, times_sequences
 from ..tensors import ArchitectureRow, row_of
 from .buffers import SOURCE
 from .weights import own_block_weights
@@ -146,5 +146,5 @@ def _block_cache(
     if group.latent:
         shape = f"{group.key_length:,}"
     line = f"{times(blocks, 'block')} × {shape} × 2 bytes × {tokens:,} tokens"
-    line += of_sequences(sequences)
+    line += times_sequences(sequences)
     return term("mtp_kv_cache", size, How.COMPUTED, _SOURCE, line)

@@ -154,7 +154,7 @@ class Graph(Recorder):
                     self.stored, (heads.key_length, heads.value_length), strict=True
                 )
             ]
-            tokens, streams, cells = self.tokens, self.streams, self.room.of(window)
+            tokens, streams, cells = self.tokens, self.streams, self.room.cells_of_layer(window)
             self.attending[key] = Shared(
                 cells=cells,
                 key_places=self.input(tokens, width=8),

@@ -41,10 +41,10 @@ from ..records import (
     Term,
     both,
     by_layers,
-    of_sequences,
     sized,
     term,
     times,
+    times_sequences,
     unread,
 )
 from .buffers import (
@@ -160,7 +160,7 @@ def _cache(load: Loading) -> list[Term] | Unread:
     lines, remarks, unsure = list[tuple[str, int, str]](), list[str](), 0
     for group in groups:
         window = window_of(architecture, row, group)
-        count = room.of(window, group.tokens_per_row)
+        count = room.cells_of_layer(window, group.tokens_per_row)
         lines += _lines_of_group(group, count, max(widest, group.value_elements), load)
         if count != workload.context_tokens:
             remarks = [_PADDED]
@@ -175,7 +175,7 @@ def _cache(load: Loading) -> list[Term] | Unread:
     if unsure:
         remarks.append("up to all tokens if llama.cpp ignores the window, which nobody checked")
         how, source = How.COMPUTED, f"{source}; this architecture was not measured"
-    many = of_sequences(room.streams)
+    many = times_sequences(room.streams)
     sums = " + ".join(f"{each}{many}" for each in by_layers(lines))
     line = "; ".join([sums, *remarks])
     size = cache_bytes(architecture, row, room, keys, values, flash)
@@ -248,7 +248,7 @@ def _state(load: Loading) -> list[Term]:
     size = state_bytes(architecture, sequences * kept)
     if not size:
         return []
-    ending = of_sequences(sequences)
+    ending = times_sequences(sequences)
     if kept > 1:
         ending += f" × {kept} states to roll drafted tokens back to"
     lines = by_layers(
@@ -335,7 +335,9 @@ def _mask_copies(load: Loading) -> int:
     copies, so that all compute at once (GGML_SCHED_MAX_COPIES of ggml-backend.cpp).
     """
     groups = cache_groups(load.architecture, load.row)
-    cells = {load.room.of(window_of(load.architecture, load.row, group)) for group in groups}
+    cells = {
+        load.room.cells_of_layer(window_of(load.architecture, load.row, group)) for group in groups
+    }
     width = 2 if load.runtime.flash_attention else 4
     return 3 * width * load.room.micro_batch * sum(cells)
 
