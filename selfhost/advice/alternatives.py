@@ -19,7 +19,6 @@ from ..judge.checks.speed import is_slow_picture, is_too_slow
 from ..judge.defaults import follows_a_list, suited
 from ..judge.files import can_be_made
 from ..judge.judging import judge
-from ..judge.placement.devices import lies_beside_cards
 from ..judge.question import ask
 from ..judge.record import Alternative, Judged, Question
 from ..machine.record import Machine
@@ -109,13 +108,14 @@ class _Search(Record):
         hold comes before one that the RAM holds beside them.
         """
         in_ram, runtime, spec = None, question.runtime, question.spec
+        has_cards = any(card.unified is False for card in self.machine.accelerators or ())
         for name in self._smaller_types(question):
             quality = quality_of(name, self.catalogue, spec)
             if runtime is None or not quality.worth_having:
                 continue
             changed = workload.replace(runtime=runtime.id, quantization=name)
             fit = self.fit(spec, changed, f"same model, smaller: {quality.text}")
-            if fit is not None and not lies_beside_cards(fit.judged.needs, self.machine):
+            if fit is not None and not (has_cards and fit.judged.placement == "host"):
                 return fit
             in_ram = in_ram or fit
         return in_ram
@@ -129,7 +129,7 @@ class _Search(Record):
         if spec.closed or runtime is None or question.needs is None or workload.task == "finetune":
             return []
         order = need.quantizations_of(spec, runtime, self.catalogue.common("architectures"))
-        kind, format = workload.quantization, workload.format or ""
+        kind, format = workload.quantization, workload.format
         if kind not in order:
             return []
         smaller = order[order.index(kind) + 1 :]

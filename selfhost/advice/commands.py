@@ -18,7 +18,7 @@ from ..catalogue.runtime import BLANKS, RuntimeSpec
 from ..catalogue.spec import ModelSpec, StatedWay
 from ..core.records import Record, pattern
 from ..core.workload import DEFAULT_LORA_RANK, Workload
-from ..judge.files import can_be_made, is_published
+from ..judge.files import can_be_made, is_published, listing_of
 from ..judge.pace.graphics import uses_shared_gpu
 from ..judge.placement.devices import computes_on_shared, runs_on
 from ..judge.record import Judged, Question
@@ -163,7 +163,7 @@ def _values_of(case: Case) -> dict[str, str | None]:
     # elsewhere than in a stated way a result is decoded in tiles, as pipelines are counted
     is_wanted = {
         "remote_code": spec.safety.remote_code,
-        "cast": need.is_cast(spec, runtime, workload.quantization or ""),
+        "cast": need.is_cast(spec, runtime, workload.quantization),
         "tiled": way is None or way.is_tiled,
         "chunked": way is not None and way.is_chunked,
         "variant": spec.repository in runtime.variants.get(workload.quantization or "", ()),
@@ -225,16 +225,15 @@ def _conversion(case: Case) -> tuple[str | None, str | None, str | None]:
     """Where the files lie that somebody quantized, here already or the best that is known; a
     publisher's own name of the quantization, which is the tag that downloads it; the file's name.
     """
-    spec, here, kind = case.spec, case.question.here, case.workload.quantization or ""
-    format = case.workload.format or ""
+    spec, here, kind = case.spec, case.question.here, case.workload.quantization
+    format = case.workload.format
     repository = here.repository if here is not None and format == "gguf" else None
-    published = need.published(spec, format, kind)
-    files = spec.files_of(format, kind) or (published[1] if published else None)
+    files = listing_of(spec, case.workload)
     if files is None or repository not in (None, files.repository):
         return repository, None, None
     is_same = need.canonical_quantization
     named = next((name for name in files.quantizations if is_same(name) == kind), None)
-    return files.repository, named, files.names.get(named or kind)
+    return files.repository, named, files.names.get(named or kind or "")
 
 
 def _draft(question: Question) -> str | None:
@@ -317,7 +316,11 @@ def _options_needed(case: Case, values: Values) -> list[str]:
         "context_tokens": _must_state_context(case),
         "checkpoints": values["context_checkpoints"] and "checkpoints" in runtime.options,
         "yarn": case.judged.has("context-scaled"),
-        "shared_gpu": "shared_gpu" in runtime.settings and _leaves_shared_gpu(case),
+        # the judged program computes on a GPU that shares the RAM, and this one does not
+        "shared_gpu": "shared_gpu" in runtime.settings
+        and case.question.runtime is not None
+        and uses_shared_gpu(case.machine, case.question.runtime)
+        and not uses_shared_gpu(case.machine, runtime),
     }
     return [key for key, is_needed in needed.items() if is_needed]
 
@@ -339,13 +342,6 @@ def _lean_option(case: Case) -> str:
     """The option by which the program takes less, where it was judged with it."""
     needs = case.judged.needs
     return case.runtime.lean_option if needs is not None and needs.is_lean else ""
-
-
-def _leaves_shared_gpu(case: Case) -> bool:
-    """Whether a GPU that shares the RAM computes in the judged program and not in this one."""
-    judged_with, machine = case.question.runtime, case.machine
-    is_in_judged = judged_with is not None and uses_shared_gpu(machine, judged_with)
-    return is_in_judged and not uses_shared_gpu(machine, case.runtime)
 
 
 def _must_state_context(case: Case) -> bool:
@@ -391,7 +387,14 @@ def _run_lines(case: Case, template: str | None = None) -> tuple[str, ...]:
         templates = [template]
     line = next(filter(None, (filled(text, values) for text in templates)), "")
     options = [filled(runtime.options[key], values) for key in needed if key in runtime.options]
-    if not line or not all(options) or not all(_can_be_set(runtime, key) for key in needed):
+    # what neither an option nor a variable sets the command has to say
+    said = [key for key in needed if key not in runtime.options and key not in runtime.settings]
+    blanks = {"context_tokens": "total_context_tokens"}
+    is_said = all(
+        any(f"{{{blank}}}" in runtime.command for blank in (key, blanks.get(key, key)))
+        for key in said
+    )
+    if not line or not all(options) or not is_said:
         return ()
     line = " ".join((line, *options, *_options_of_placement(case)))
     settings = [filled(runtime.settings[key], values) for key in needed if key in runtime.settings]
@@ -400,13 +403,6 @@ def _run_lines(case: Case, template: str | None = None) -> tuple[str, ...]:
     address = (runtime.server_address,) if runtime.server_address else ()
     server = _with_variables((*address, *settings), runtime.serve, machine)
     return server, _with_variables(address, line, machine)
-
-
-def _can_be_set(runtime: RuntimeSpec, key: str) -> bool:
-    """By an option, by a variable, or by the command, which says it anyway."""
-    blanks = ["{" + key + "}", *(["{total_context_tokens}"] * (key == "context_tokens"))]
-    is_said = any(blank in runtime.command for blank in blanks)
-    return is_said or key in runtime.options or key in runtime.settings
 
 
 def _templates(case: Case, values: Values) -> list[str]:
@@ -431,7 +427,7 @@ def _command_of_model(case: Case) -> str:
     """The command for models of that family or use; "" where it would load another type."""
     line = case.runtime.command_of(case.spec.family, case.spec.uses)
     # a line that loads the files as they are is another
-    is_cast = need.is_cast(case.spec, case.runtime, case.workload.quantization or "")
+    is_cast = need.is_cast(case.spec, case.runtime, case.workload.quantization)
     return "" if is_cast and "{cast}" not in line else line
 
 

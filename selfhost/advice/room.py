@@ -168,9 +168,7 @@ class _Space(Record):
         runtime, workload, machine = other.runtime, other.workload, self.machine
         if runtime is None:
             return True
-        copy_here, missing = other.here, other.missing_bytes
         if workload.quantization != self.judged.question.workload.quantization:
-            copy_here = here(other.spec, runtime, workload, needs, machine, self.catalogue)
-            missing = copy_here.missing_bytes if copy_here else None
-        finding = disk_check(needs, machine, runtime.store, missing_bytes=missing, here=copy_here)
-        return finding.outcome in ("pass", "warn")
+            copy = here(other.spec, runtime, workload, needs, machine, self.catalogue)
+            other = other.replace(here=copy)
+        return disk_check(needs, machine, other).outcome in ("pass", "warn")

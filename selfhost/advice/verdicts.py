@@ -252,7 +252,7 @@ def _fine_print(understood: Understood, judged: Judged) -> Iterator[str]:
 def _fine_print_on_files(understood: Understood, judged: Judged) -> Iterator[str]:
     """On files that are quantized while loading, or that no publisher is known to have."""
     question, runtime, spec = judged.question, judged.question.runtime, judged.question.spec
-    format, type = question.workload.format or "", question.workload.quantization
+    format, type = question.workload.format, question.workload.quantization
     is_of_files = question.local_files or bool(understood.tag)
     if runtime is None or type is None or is_of_files or question.workload.task != "generate":
         return
@@ -275,8 +275,7 @@ def _fine_print_on_files(understood: Understood, judged: Judged) -> Iterator[str
 
 def _has_no_listing(question: Question) -> bool:
     """Whether somebody else than the publisher makes such files, and none are listed."""
-    spec, format = question.spec, question.workload.format or ""
-    type = question.workload.quantization or ""
+    spec, format, type = question.spec, question.workload.format, question.workload.quantization
     if format not in ("gguf", "mlx") and question.quantization_rule is None:
         return False
     files = spec.files_of(format, type)

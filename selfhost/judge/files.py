@@ -38,12 +38,17 @@ def typed_file(
     return next((each for each in alike if quantization in each.quantizations), None)
 
 
+def listing_of(spec: ModelSpec, workload: Workload) -> PublishedFiles | None:
+    """The published files of that type, whatever their publisher calls it; None where none are."""
+    format, quantization = workload.format, workload.quantization
+    stated = need.published(spec, format, quantization)
+    return spec.files_of(format, quantization) or (stated[1] if stated is not None else None)
+
+
 def is_published(spec: ModelSpec, workload: Workload) -> bool:
     """Whether a repository is known that has the file, or its own name was typed."""
-    format, quantization = workload.format or "", workload.quantization or ""
-    files, stated = spec.files_of(format, quantization), need.published(spec, format, quantization)
-    listing = files or (stated[1] if stated is not None else None)
-    named = typed_file(spec, format, quantization)
+    listing = listing_of(spec, workload)
+    named = typed_file(spec, workload.format, workload.quantization)
     return named is not None or (listing is not None and listing.repository is not None)
 
 
@@ -321,10 +326,8 @@ def _repository_of(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload) ->
     """Where that runtime would download the files from; empty where this catalogue knows of no
     files of that quantization.
     """
-    format, quantization = workload.format or "", workload.quantization or ""
-    published = need.published(spec, format, quantization)
-    own = spec.repository_of(format, quantization)
-    own = own or (published[1].repository if published else None)
-    rule = runtime.rule_of(workload.quantization)
-    is_elsewhere = format in ("mlx", "ctranslate2") or (rule is not None and not rule.at_load)
-    return own or ("" if is_elsewhere else spec.repository or "")
+    listing, rule = listing_of(spec, workload), runtime.rule_of(workload.quantization)
+    if listing is not None and listing.repository:
+        return listing.repository
+    is_made = workload.format in ("mlx", "ctranslate2") or (rule is not None and not rule.at_load)
+    return "" if is_made else spec.repository or ""

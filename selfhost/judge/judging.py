@@ -40,7 +40,7 @@ def judge(question: Question, machine: Machine) -> Judged:
     on_gpu = bool(machine.accelerators) and layout.needs.placement == "accelerator"
     findings += [
         context_check(question),
-        disk_check(needs, machine, question.store, question.missing_bytes, question.here),
+        disk_check(needs, machine, question),
         layout.memory,
         layout.accelerator,
         cpu_check(needs.cpu, machine, question.runtime, on_gpu=on_gpu),
@@ -162,7 +162,7 @@ def layouts(question: Question, needs: Needs, machine: Machine) -> Iterator[Layo
     """
     workload = question.workload
     machine = _without_unsuited(without_others(machine, workload.memory_basis), question)
-    stored = stored_in_memory(needs, machine, question.store, question.missing_bytes)
+    stored = stored_in_memory(needs, machine, question)
     ways = iter((needs,))
     if machine.accelerators != ():
         ways = placements(needs, machine, question)

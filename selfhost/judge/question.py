@@ -332,7 +332,7 @@ def _kept_by(spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload) -
         return parts.files[0].repository
     if not spec.gated:
         return None
-    format, quantization = workload.format or "", workload.quantization or ""
+    format, quantization = workload.format, workload.quantization
     repository = spec.repository_of(format, quantization) or ""
     if repository and repository.split("/")[0] != (spec.repository or "").split("/")[0]:
         return repository
@@ -341,7 +341,7 @@ def _kept_by(spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload) -
     named = typed_file(spec, format, quantization)
     if named is None:
         return None
-    file = named.names.get(quantization)
+    file = named.names.get(quantization or "")
     return "Ollama's library" if file is None else f"whoever publishes {file}"
 
 

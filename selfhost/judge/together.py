@@ -13,7 +13,7 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from ..core.records import Record
 from ..core.units import binary
 from ..machine.record import Accelerator, Machine
-from ..needs.records import MemoryNeed, Needs
+from ..needs.records import MemoryNeed, Needs, Term
 from .checks import CHECKS, Finding
 from .checks.accelerator import accelerator_check
 from .checks.disk import bytes_to_store, disk_check, stored_in_memory
@@ -42,12 +42,14 @@ def judge_together(
 
     The memory basis and the reserve are those of the first question.
     """
-    if any(question.needs is None for question in questions):
+    needs = [question.needs for question in questions if question.needs is not None]
+    if len(needs) < len(questions):
         alone = tuple(judge(question, machine) for question in questions)
         findings = tuple(_worst_of_members(names, alone))
         return SideBySide(question=questions[0], findings=findings, members=alone)
     given = tuple(range(len(questions)))
-    largest_first = tuple(sorted(given, key=lambda index: -_most_bytes(questions[index])))
+    sizes = [sum(term.high_bytes for term in each.terms) for each in needs]
+    largest_first = tuple(sorted(given, key=lambda index: -sizes[index]))
     answers: list[SideBySide] = []
     for order in dict.fromkeys((given, largest_first)):
         placed, left = dict[int, Judged](), machine
@@ -58,11 +60,6 @@ def judge_together(
         if not answers[-1].failed:
             return answers[-1]
     return answers[0]
-
-
-def _most_bytes(question: Question) -> int:
-    memory = question.needs.memory if question.needs is not None else None
-    return 0 if memory is None else memory.high_bytes
 
 
 def _left_by(needs: Needs | None, machine: Machine) -> Machine:
@@ -124,8 +121,11 @@ def _members(names: Sequence[str], placed: Sequence[Judged]) -> list[_Member]:
         # two models that are the same files in the same store
         key = (question.spec.id, workload.format, workload.quantization, question.store)
         is_new = key not in seen
-        is_mapped = not is_new and runtime is not None and runtime.maps_files
-        counted = _without_mapped(needs) if is_mapped else needs
+        counted = needs
+        if not is_new and needs.memory and runtime is not None and runtime.maps_files:
+            # without the weights in RAM as they lie in the model's own file
+            terms = tuple(term for term in needs.terms if not _is_mapped(term))
+            counted = needs.replace(memory=MemoryNeed(terms=terms))
         members.append(
             _Member(name=name, judged=judged, needs=needs, counted=counted, has_new_files=is_new)
         )
@@ -133,14 +133,9 @@ def _members(names: Sequence[str], placed: Sequence[Judged]) -> list[_Member]:
     return members
 
 
-def _without_mapped(needs: Needs) -> Needs:
-    """Without the weights in RAM as they lie in the model's own file."""
-    own = tuple(
-        term
-        for term in needs.terms
-        if term.where != "host" or not term.may_be_mapped or term.name.startswith("draft_")
-    )
-    return needs.replace(memory=MemoryNeed(terms=own)) if needs.memory else needs
+def _is_mapped(term: Term) -> bool:
+    is_own = term.may_be_mapped and not term.name.startswith("draft_")
+    return is_own and term.where == "host"
 
 
 # ------------------------------------------------------------------ the sums
@@ -199,7 +194,7 @@ def _added(sizes: Iterable[int | None]) -> int | None:
 
 def _memory(members: Sequence[_Member], total: Needs, machine: Machine) -> Finding:
     stored = sum(
-        stored_in_memory(each.needs, machine, each.question.store, each.question.missing_bytes)
+        stored_in_memory(each.needs, machine, each.question)
         for each in members
         if each.has_new_files
     )
@@ -230,13 +225,13 @@ def _disk(members: Sequence[_Member], machine: Machine) -> Finding:
 def _on_one_volume(members: Sequence[_Member], machine: Machine) -> Finding:
     first, needs = members[0].question, members[0].needs
     if len(members) == 1:
-        return disk_check(needs, machine, first.store, first.missing_bytes, first.here)
+        return disk_check(needs, machine, first)
     size = _added(bytes_to_store(each.needs, each.question.missing_bytes) for each in members)
     largest = max(each.needs.largest_file_bytes or 0 for each in members) or None
     total = _sum_of([(each.name, each.needs) for each in members]).replace(
         download_bytes=size, disk_bytes=size, largest_file_bytes=largest
     )
-    return disk_check(total, machine, first.store)
+    return disk_check(total, machine, first.replace(here=None, local_files=False))
 
 
 def _accelerator(members: Sequence[_Member], machine: Machine) -> Finding:

@@ -8,8 +8,13 @@ from ...core.records import Record, Unread
 from ...core.units import GIB
 from ...machine.record import Disk, Machine
 from ...needs.records import Needs
-from ..files import Here, unseen
+from ..files import unseen
 from . import Cell, Finding, Outcome, doubt_of, finding
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from ..record import Question
 
 # a system disk filled to the last byte breaks swap, logs and databases: 5 GiB or one part in 20 of
 # the volume, whichever is less (assumed)
@@ -25,15 +30,11 @@ _DECIDED_BY_FREE_SPACE = ("disk-unread", "disk-too-small", "disk-tight", "disk-f
 
 
 class _Storing(Record):
-    """What is to be stored, from `low` to `high` bytes of which `missing_bytes` are to come, and
-    the place where.
-    """
+    """What is to be stored, from `low` to `high` bytes, and the place where."""
 
     needs: Needs
     machine: Machine
-    purpose: str
-    missing_bytes: int | None
-    here: Here | None
+    question: Question
     place: Disk | None
     low: int | None
     high: int | None
@@ -51,38 +52,30 @@ class _Storing(Record):
     @property
     def why_unread(self) -> Unread:
         """Why the free space is not known."""
-        fact = f"disks.{self.purpose}.free_bytes"
+        fact = f"disks.{self.question.store}.free_bytes"
         if self.place is None:
-            fact = "disks" if self.machine.disks is None else f"disks.{self.purpose}"
+            fact = "disks" if self.machine.disks is None else f"disks.{self.question.store}"
         return self.machine.why_unread(fact)
 
 
-def disk_check(
-    needs: Needs,
-    machine: Machine,
-    purpose: str,
-    missing_bytes: int | None = None,
-    here: Here | None = None,
-) -> Finding:
+def disk_check(needs: Needs, machine: Machine, question: Question) -> Finding:
     """Do the files that are missing, and what the work itself writes, fit where that runtime would
     store them?
 
-    `missing_bytes` are those still to be downloaded where some of the files are `here`; None: all
-    of them. Free space that is assumed gives a `warn`; only what was stated, such as the size of
+    Free space that is assumed gives a `warn`; only what was stated, such as the size of
     the disk, may rule the model out. What it takes to make a file that no repository is known to
     have gives a `warn`, too: somebody may publish it.
     """
-    size, (low, high) = bytes_to_store(needs, missing_bytes), ends_to_store(needs, missing_bytes)
+    missing, purpose = question.missing_bytes, question.store
+    size, (low, high) = bytes_to_store(needs, missing), ends_to_store(needs, missing)
     if size == 0:
-        path = here.path if here else None
+        path = question.here.path if question.here else None
         code = "disk-nothing-missing"
         return finding(Outcome.PASS, code, needs=0, short=0, unit="bytes", path=path)
     storing = _Storing(
         needs=needs,
         machine=machine,
-        purpose=purpose,
-        missing_bytes=missing_bytes,
-        here=here,
+        question=question,
         place=machine.disk_for(purpose),
         low=low,
         high=high,
@@ -108,12 +101,12 @@ def disk_check(
 
 def _named(storing: _Storing, size: int | None) -> dict[str, Any]:
     """What is stored and where, as sentences say."""
-    machine, purpose = storing.machine, storing.purpose
+    machine, purpose = storing.machine, storing.question.store
     place = storing.place.shown if storing.place else "the download folder"
     what = "The download" if size == storing.needs.download_bytes else "Everything stored"
     missed = unseen(machine, purpose) if machine.models_present is not None else None
     return {
-        "what": "The missing part" if storing.missing_bytes else what,
+        "what": "The missing part" if storing.question.missing_bytes else what,
         "size": (storing.low or 0, storing.high or 0),
         "is_range": storing.low != storing.high,
         "place": place,
@@ -142,12 +135,15 @@ def _refused(storing: _Storing) -> Cell | None:
 
 
 def _file_too_large(storing: _Storing) -> Cell | None:
-    largest, place, missing = storing.needs.largest_file_bytes, storing.place, storing.missing_bytes
+    largest, place = storing.needs.largest_file_bytes, storing.place
+    missing = storing.question.missing_bytes
     if largest is None:
         return None
     largest = largest if missing is None else min(largest, missing)
     # Ollama's server stores what it is asked for, under limits of its own
-    shell_limit = storing.machine.file_size_limit_bytes if storing.purpose != "ollama" else None
+    shell_limit = (
+        storing.machine.file_size_limit_bytes if storing.question.store != "ollama" else None
+    )
     own_limit = (place.max_file_bytes or None) if place is not None else None
     filesystem = place.filesystem if place is not None else None
     for most, variant in ((own_limit, ""), (shell_limit, "shell")):
@@ -173,7 +169,7 @@ def _doubtful(storing: _Storing) -> Cell | None:
         figures = {"filesystem": place.filesystem, "backing": place.backing}
         return Outcome.WARN, slow, "ram" if place.in_memory else "network", figures
     for fact, code, variant in (("quota", "disk-assumed", "quota"), ("backing", slow, "unread")):
-        unread = machine.unread_about(f"disks.{storing.purpose}.{fact}")
+        unread = machine.unread_about(f"disks.{storing.question.store}.{fact}")
         if unread is not None:
             return Outcome.WARN, code, variant, {"why": unread}
     return None
@@ -186,7 +182,8 @@ def _by_margin(storing: _Storing) -> Cell:
         # of a range that reaches beyond what is free the rest is enough
         variant, more = ("range", -left) if left < 0 else ("", margin - left)
         return Outcome.WARN, "disk-tight", variant, {"left": left, "more": more}
-    already = storing.here.size_bytes if storing.missing_bytes and storing.here else None
+    here = storing.question.here
+    already = here.size_bytes if here and storing.question.missing_bytes else None
     return Outcome.PASS, "disk-fits", "", {"already": already}
 
 
@@ -225,12 +222,8 @@ def ends_to_store(needs: Needs, missing: int | None) -> tuple[int | None, int | 
     return size - likely + ends[0], size - likely + ends[1]
 
 
-def stored_in_memory(
-    needs: Needs, machine: Machine, purpose: str, missing_bytes: int | None
-) -> int:
-    """Bytes of files to be stored where they take RAM, of which `missing_bytes` are to come (None:
-    all); 0 on a disk.
-    """
-    place = machine.disk_for(purpose)
+def stored_in_memory(needs: Needs, machine: Machine, question: Question) -> int:
+    """Bytes of files to be stored where they take RAM; 0 on a disk."""
+    place = machine.disk_for(question.store)
     is_in_memory = place is not None and place.in_memory
-    return (bytes_to_store(needs, missing_bytes) or 0) if is_in_memory else 0
+    return (bytes_to_store(needs, question.missing_bytes) or 0) if is_in_memory else 0

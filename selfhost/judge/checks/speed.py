@@ -10,7 +10,6 @@ from ...core.workload import (
     ANSWER_TOKENS,
     DEFAULT_MIN_TOKENS_PER_SECOND,
     READING_TOKENS_PER_SECOND,
-    Workload,
 )
 from . import Finding, Outcome, finding, table
 
@@ -18,33 +17,32 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from ..pace.speed import PaceRange, Speed
-    from ..record import Judgement
+    from ..record import Judgement, Question
 
 # where the fast end is more than this times the slow one, a measurement narrows the range
 WIDE_PACE = 2
 
 
 def speed_check(
+    question: Question,
     pace: PaceRange | None,
-    workload: Workload,
     how: str,
     *,
-    stated: bool = False,
-    each_of: int = 1,
     assumed: bool = False,
     measure: str | None = None,
     state: str | None = None,
 ) -> Finding | None:
     """The estimated decode pace against what is wanted. None where tokens make no sense.
 
-    `how` says why there is no pace. `stated`: the user stated the minimum, so what leaves it open
-    decides. `each_of`: it is the pace of each of so many sequences at once. `assumed`: the pace
-    rests on facts that were taken from the machine's class. `measure`: what to do for the bandwidth
-    that it rests on; `state`: what to do about a fact that is assumed.
+    `how` says why there is no pace. `assumed`: the pace rests on facts that were taken from the
+    machine's class. `measure`: what to do for the bandwidth that it rests on; `state`: what to do
+    about a fact that is assumed.
     """
-    wanted = workload.min_tokens_per_second
+    wanted, each_of = question.workload.min_tokens_per_second, question.each_of
     if wanted is None:
         return None
+    # where the user stated the minimum, what leaves it open decides
+    stated = question.speed_stated
     outcome, code, variant = _pace_outcome(pace, wanted, stated=stated, assumed=assumed)
     figures: dict[str, Any] = {"how": how}
     if pace is not None:

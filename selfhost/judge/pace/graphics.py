@@ -58,7 +58,13 @@ class Gpu(Record):
             slow, fast = constant("unseen")
             ends = min(ends[0], slow), 1.0, max(ends[2], fast)
         packed, rows = step.packed, constant("type")
-        packed_bytes, unpacks = sum(packed.values()), self._unpacked_per_second(step)
+        packed_bytes, unpacks = sum(packed.values()), None
+        cycles = gpus.cycles_per_second(self.device.name)
+        if (chip := apple_chip_of(words_of(self.device.name))) is not None:
+            cycles = chip.gpu_cycles_per_second
+        if not step.foreign and cycles is not None and "unpacked_per_cycle" in row:
+            # where llama.cpp's kernels set a limit
+            unpacks = row["unpacked_per_cycle"] * cycles
         unpacked_bytes = sum(
             size * rows.get(name, {}).get("unpack", 1.0) for name, size in packed.items()
         )
@@ -86,16 +92,6 @@ class Gpu(Record):
         larger = constant("large_layer") if is_large else 1.0
         return scaled(SAME, step.layers * larger * layer_us * 1e-6)
 
-    def _unpacked_per_second(self, step: Step) -> float | None:
-        """Bytes of packed weights at most, where llama.cpp's kernels set a limit."""
-        row = efficiency("decode", self.device, step.program, self.host)
-        chip = apple_chip_of(words_of(self.device.name))
-        cycles = gpus.cycles_per_second(self.device.name)
-        cycles = cycles if chip is None else chip.gpu_cycles_per_second
-        if step.foreign or cycles is None or "unpacked_per_cycle" not in row:
-            return None
-        return float(row["unpacked_per_cycle"] * cycles)
-
     def how(self, step: Step) -> str:
         """What the pace on it rests on, as a clause."""
         row = efficiency("decode", self.device, step.program, self.host)
@@ -111,8 +107,7 @@ class Gpu(Record):
 
 def layer_from_python(device: Accelerator) -> Range:
     """Seconds that launching one layer from Python takes."""
-    slow, likely, fast = efficiency("decode", device, "python")["layer_us"]
-    return scaled((slow, likely, fast), 1e-6)
+    return scaled(efficiency("decode", device, "python")["layer_us"], 1e-6)
 
 
 @lru_cache(maxsize=4096)

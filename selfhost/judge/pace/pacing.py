@@ -98,11 +98,9 @@ def _finding_of_text(
     in_ram = placed.placement != "accelerator"
     assumed = in_ram and any(machine.assumes(fact) for fact in _PACE_SETTING)
     return speed_check(
+        question,
         held,
-        workload,
         why,
-        stated=question.speed_stated,
-        each_of=question.each_of,
         assumed=assumed,
         measure=how_to_measure(machine) if in_ram else None,
         state=what_to_state(machine) if assumed else None,

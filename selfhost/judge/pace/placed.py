@@ -169,7 +169,16 @@ class _Placed(Record):
     def seconds(self, step: Step) -> Range:
         """Of one token."""
         if self.at_once:
-            return longer(*(_with_sums(step, share, gpu) for share, gpu in self.gpus))
+            # its part of every layer, and adding up the parts
+            return longer(
+                *(
+                    added(
+                        gpu.seconds(step, share),
+                        scaled(efficiency("together", gpu.device)["sum_us"], 1e-6 * step.layers),
+                    )
+                    for share, gpu in self.gpus
+                )
+            )
         slow, likely, fast = (self._seconds(step, in_ram) for in_ram in self.in_ram)
         return slow[0], likely[1], min(likely[2], fast[2])
 
@@ -234,13 +243,6 @@ class _Placed(Record):
         return f"{held} of the layers {how}, the rest in RAM: {self.memory.how}"
 
 
-def _with_sums(step: Step, share: float, gpu: Gpu) -> Range:
-    """What a GPU takes for its part of every layer, and for adding up the parts."""
-    slow, likely, fast = efficiency("together", gpu.device)["sum_us"]
-    sums = scaled((slow, likely, fast), 1e-6 * step.layers)
-    return added(gpu.seconds(step, share), sums)
-
-
 # ---------------------------------------------------------------- a prompt
 
 
@@ -297,14 +299,12 @@ def _arithmetic(gpu: Gpu, program: str, has_experts: bool = False) -> Range | No
     device, kind = gpu.device, "experts" if has_experts else "dense"
     measured = gpus.fact_of(device.name, "prompt_tflops")
     if not program and measured is not None:
-        slow, likely, fast = constant("measured_prompt")[kind]
-        return scaled((slow, likely, fast), measured * 1e12)
+        return scaled(constant("measured_prompt")[kind], measured * 1e12)
     peak = gpus.peak_flops(device.name, gpus.capability_of(device))
     if peak is None:
         return None
     row = efficiency("share", device, program, work="prompt")
-    slow, likely, fast = row["experts" if has_experts else "share"]
-    return scaled((slow, likely, fast), peak)
+    return scaled(row["experts" if has_experts else "share"], peak)
 
 
 def _prompt_at_once(step: Step, parts: _Parts) -> PaceRange | None:
@@ -317,9 +317,8 @@ def _prompt_at_once(step: Step, parts: _Parts) -> PaceRange | None:
     # in a ring each sends all of it but its own part twice (NVIDIA, nccl-tests, PERFORMANCE.md)
     sent_bytes = _SUMMED_NUMBER_BYTES * numbers * 2 * (len(parts) - 1) / len(parts)
     sums = [
-        scaled((1 / slow, 1 / likely, 1 / fast), sent_bytes / 1e9)
+        scaled(inverse(efficiency("together", gpu.device)["sum_gb_s"]), sent_bytes / 1e9)
         for _, gpu in parts
-        for slow, likely, fast in [efficiency("together", gpu.device)["sum_gb_s"]]
     ]
     return PaceRange.of_seconds(added(longer(*computed), longer(*sums)))
 

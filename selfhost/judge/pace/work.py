@@ -179,10 +179,6 @@ def _tflops(rate: float) -> str:
     return f"{rate / 1e12:.3g} TFLOPS"
 
 
-def _unpaced(why: str, unit: str) -> Speed:
-    return Speed(unit=unit, how=why)
-
-
 # ---------------------------------------------------------------- what programs reach
 
 
@@ -262,7 +258,7 @@ def pace_of_documents(job: Job, document_tokens: int = DOCUMENT_TOKENS) -> Speed
     """
     power, spec, tokens = job.power, job.spec, document_tokens
     if power is None:
-        return _unpaced(_NOTHING_TELLS, DOCUMENTS)
+        return Speed(unit=DOCUMENTS, how=_NOTHING_TELLS)
     architecture, parameters = spec.architecture, spec.parameters.active
     is_picture = architecture is None and spec.picture_operations is not None
     if is_picture:
@@ -273,7 +269,7 @@ def pace_of_documents(job: Job, document_tokens: int = DOCUMENT_TOKENS) -> Speed
     elif parameters is not None and parameters >= _LEAST_PARAMETERS:
         operations = scaled(ends_of("documents", "met"), 2.0 * parameters * tokens)
     else:
-        return _unpaced("the shape of the model is not known", DOCUMENTS)
+        return Speed(unit=DOCUMENTS, how="the shape of the model is not known")
     taken, basis = product(power.seconds(1.0, _share_of_documents(job, power)), operations), ""
     if power.device is not None:
         basis = f"; documents at a part of this: {_basis_of_share('picture', power.device)}"
@@ -320,11 +316,11 @@ def pace_of_training(job: Job, workload: Workload) -> Speed:
     is_python = job.runtime is None or job.runtime.trainer_layers is None
     if job.placed.memory is None and is_python:
         why = "where it would be trained is not known, because its memory need is not"
-        return _unpaced(why, TRAINED)
+        return Speed(unit=TRAINED, how=why)
     if parameters is None:
-        return _unpaced("the number of parameters that a token meets is not known", TRAINED)
+        return Speed(unit=TRAINED, how="the number of parameters that a token meets is not known")
     if power is None:
-        return _unpaced(_NOTHING_TELLS, TRAINED)
+        return Speed(unit=TRAINED, how=_NOTHING_TELLS)
     operations, device = _operations_of_training(job, workload, parameters), power.device
     tokens = float((workload.context_tokens or _LEAST_TOKENS) * workload.parallel * power.number)
     how = f"on {power.how}; {operations / 1e9:,.0f} × 10^9 operations a token"
@@ -392,9 +388,9 @@ def _pace_of_pictures(job: Job) -> Speed:
     """Seconds for one picture or clip of the model's own size, with its usual number of steps."""
     power, offload, denoising = job.power, job.placed.offload, denoising_of(job.spec, job.runtime)
     if denoising is None:
-        return _unpaced("the arithmetic of one step is not known", IMAGE)
+        return Speed(unit=IMAGE, how="the arithmetic of one step is not known")
     if power is None:
-        return _unpaced(_NOTHING_TELLS, IMAGE)
+        return Speed(unit=IMAGE, how=_NOTHING_TELLS)
     clip, pixels = None, job.spec.native_pixels
     what = f", {pixels} × {pixels} pixels" if pixels else ""
     if denoising.frames is not None:
@@ -472,15 +468,15 @@ def _pace_of_sound(job: Job, audio_seconds: int | None) -> Speed:
     power, work = job.power, speech_work(job.spec, job.placed, job.quantization)
     unit = SPEECH if job.spec.modality == "speech" else MUSIC
     if work is None and job.spec.sound is None:
-        return _unpaced("what it computes for a second of sound is not known", unit)
+        return Speed(unit=unit, how="what it computes for a second of sound is not known")
     if power is None:
-        return _unpaced(_NOTHING_TELLS, unit)
+        return Speed(unit=unit, how=_NOTHING_TELLS)
     if work is not None:
         taken = _written(job, power, work, audio_seconds)
     else:
         taken = _as_published_or_stepped(job, power, job.spec.sound or Sound())
     if taken is None:
-        return _unpaced("no run of it was found on a machine like this", unit)
+        return Speed(unit=unit, how="no run of it was found on a machine like this")
     ends, how = taken
     return Speed(work=PaceRange.taking(ends), unit=unit, how=how, audio_seconds=audio_seconds)
 
@@ -532,12 +528,8 @@ def encoder_share(job: Job, power: Power, parameter_bytes: float) -> Range:
         return share_of_peak("encoder", power.device)
     if job.runtime is not None and job.runtime.multiplies_rows:
         return shares_on_cores(job.machine, job.runtime, job.quantization)
-    return encoder_share_on_cores(job.machine, parameter_bytes)
-
-
-def encoder_share_on_cores(machine: Machine, parameter_bytes: float) -> Range:
-    """What CTranslate2's encoder reaches of what a processor computes on prompts."""
-    row = constant("sound")["wide" if core_of(machine).wide else "narrow"]
+    # CTranslate2's
+    row = constant("sound")["wide" if core_of(job.machine).wide else "narrow"]
     slow, likely, fast = row["bits_8" if parameter_bytes < 1.5 else "bits_32"]
     return slow, likely, fast
 

@@ -455,18 +455,16 @@ def _in_parts(
     there = {device: needs_on(needs, device) for device in dict.fromkeys(devices)}
     terms: list[Term] = []
     for alike in zip(*(there[device].terms for device in devices), strict=True):
-        if alike[0].stays_in_ram:
-            terms.append(_processes(alike[0], number) if alike[0].is_program else alike[0])
+        term = alike[0]
+        if term.is_program and number > 1:
+            # in RAM once for each device
+            together = {name: number * getattr(term, name) for name in _SIZES}
+            line = share_of(f"{number} processes", term.arithmetic)
+            term = term.replace(arithmetic=line, **together)
+        if term.stays_in_ram:
+            terms.append(term)
         if alike[0].split is not Split.HOST:
             terms += [
                 each.replace(where=place.where) for each, place in zip(alike, group, strict=True)
             ]
     return _with_terms(there[devices[0]], terms)
-
-
-def _processes(term: Term, number: int) -> Term:
-    """The program's own memory in RAM, once for each device."""
-    if number == 1:
-        return term
-    together = {name: number * getattr(term, name) for name in _SIZES}
-    return term.replace(arithmetic=share_of(f"{number} processes", term.arithmetic), **together)

@@ -77,12 +77,6 @@ def roomiest(candidates: Sequence[Place]) -> Place | None:
     return largest if largest is not None and largest.room_bytes else None
 
 
-def lies_beside_cards(needs: Needs | None, machine: Machine) -> bool:
-    """Whether all of it lies in RAM, and accelerators with memory of their own are there."""
-    in_ram = needs is not None and needs.placement == "host"
-    return in_ram and any(card.unified is False for card in machine.accelerators or ())
-
-
 def free_bytes(device: Accelerator) -> int | None:
     """What a device could give now; all of it where only its total is known; None where neither
     was read.

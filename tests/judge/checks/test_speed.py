@@ -24,10 +24,9 @@ def judged(
     """The finding of a range, slow end, likely and fast end, held against what is wanted."""
     low, likely, high = pace or (0.0, 0.0, 0.0)
     finding = speed_check(
+        question(workload=Workload(min_tokens_per_second=wanted), speed_stated=stated),
         None if pace is None else PaceRange(low=low, likely=likely, high=high),
-        Workload(min_tokens_per_second=wanted),
         "the machine was not read",
-        stated=stated,
         assumed=assumed,
     )
     assert finding is not None
