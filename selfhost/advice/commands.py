@@ -387,14 +387,13 @@ def _run_lines(case: Case, template: str | None = None) -> tuple[str, ...]:
         templates = [template]
     line = next(filter(None, (filled(text, values) for text in templates)), "")
     options = [filled(runtime.options[key], values) for key in needed if key in runtime.options]
-    # what neither an option nor a variable sets the command has to say
-    said = [key for key in needed if key not in runtime.options and key not in runtime.settings]
-    blanks = {"context_tokens": "total_context_tokens"}
-    is_said = all(
-        any(f"{{{blank}}}" in runtime.command for blank in (key, blanks.get(key, key)))
-        for key in said
+    # by an option, by a variable, or by the command, which says it anyway
+    command = runtime.command.replace("{total_context_tokens}", "{context_tokens}")
+    is_set = all(
+        key in runtime.options or key in runtime.settings or f"{{{key}}}" in command
+        for key in needed
     )
-    if not line or not all(options) or not is_said:
+    if not line or not all(options) or not is_set:
         return ()
     line = " ".join((line, *options, *_options_of_placement(case)))
     settings = [filled(runtime.settings[key], values) for key in needed if key in runtime.settings]

@@ -20,13 +20,13 @@ from ..judge.checks.disk import disk_margin_bytes, ends_to_store
 from ..judge.checks.memory import reserve_beside
 from ..judge.checks.speed import is_slow
 from ..judge.defaults import follows_a_list, smallest_of_list, suited_by_list
-from ..judge.judging import judge, to_come
+from ..judge.judging import judge, needs_left
 from ..judge.pace.graphics import uses_shared_gpu
 from ..judge.pace.speed import PaceRange, Speed
 from ..judge.placement import smallest_device_bytes
 from ..judge.placement.devices import DEVICE_MARGIN_BYTES
 from ..judge.question import ask
-from ..judge.record import Judged, Question, Route, exit_code
+from ..judge.record import Judged, Question, Route, any_fails, exit_code
 from ..machine.profiles import Profile, all_profiles, size_of
 from ..machine.record import MAX_MEMORY_BYTES, MEASURED, Accelerator, Machine
 from ..needs import needs_on
@@ -233,7 +233,7 @@ def make_plan(
     # but for what is judged in the first type that fits, one machine's own default may be larger
     is_of_machine = bool(unlimited.in_turn) or follows_a_list(spec, workload)
     quantization = None if is_of_machine else question.workload.quantization
-    needs = None if question.needs is None else to_come(question, question.needs)
+    needs = None if question.needs is None else needs_left(question, question.needs)
     download_bytes = needs.download_bytes if needs is not None else None
     return Plan(
         asked=spec.id,
@@ -310,7 +310,8 @@ def _least(
     needs = question.needs
     if needs is None or needs.memory is None:
         return question, judge(question, vast), None
-    gpu_only, is_mac = question.wants_gpu, vast.system == "macos" and vast.architecture == "aarch64"
+    gpu_only = question.wants_gpu
+    is_mac = (vast.system, vast.architecture) == ("macos", "aarch64")
     in_ram = not gpu_only or is_mac
     on_card, beside = _parted(needs, gpu_only)
     held = needs.memory.high_bytes if in_ram else beside
@@ -330,7 +331,7 @@ def _least(
     if wanted and in_ram:
         machine, cores, rate = _paced(question, machine, wanted)
     judged = judge(question, machine)
-    if _is_ruled_out_anywhere(judged):
+    if any_fails(each for each in judged.findings if each.check in _OF_THE_MODEL):
         return question, judged, None
     ram = beside + reserve_beside(beside, vast, workload) if beside else None
     least = Least(
@@ -355,12 +356,6 @@ def _cards_of_least(question: Question, memory_bytes: int, is_mac: bool) -> tupl
     if question.wants_gpu:
         return (least_card(question, memory_bytes, "the accelerator"),)
     return ()
-
-
-def _is_ruled_out_anywhere(judged: Judged) -> bool:
-    """Whether something of the model itself fails, which no machine mends."""
-    failed = {each.check for each in judged.findings if each.outcome is Outcome.FAIL}
-    return not failed.isdisjoint(_OF_THE_MODEL)
 
 
 def _parted(needs: Needs, gpu_only: bool) -> tuple[int, int]:

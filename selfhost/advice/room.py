@@ -13,7 +13,7 @@ from ..catalogue.quantization_names import quality_of
 from ..catalogue.spec_values import GENERATING
 from ..core.records import Record
 from ..judge.checks.disk import disk_check
-from ..judge.files import here
+from ..judge.files import local_copy
 from ..judge.judging import Layout, layout_however_fast
 from ..judge.question import needs_under
 from ..judge.record import Judged, Question, Room
@@ -140,12 +140,12 @@ class _Space(Record):
             if isinstance(finding.needs, int) and isinstance(finding.has, int):
                 left = min(left, finding.has - finding.needs)
         holds = layout.surely_fits
-        holds &= self._stays(layout, needs) if self.judged.fits else not layout.is_tight
+        holds &= self._keeps_placement(layout, needs) if self.judged.fits else not layout.is_tight
         if not holds or ("quantization" in changes and not self._is_storable(other, needs)):
             return min(left, -1)
         return max(left, 0)
 
-    def _stays(self, layout: Layout, needs: Needs) -> bool:
+    def _keeps_placement(self, layout: Layout, needs: Needs) -> bool:
         """What runs on the accelerators, all of it or a part, does not leave them;
         what they hold the most of stays so. Of a GPU that shares the RAM no part leaves what the
         system lends it, or what the printed line lets it use.
@@ -169,6 +169,6 @@ class _Space(Record):
         if runtime is None:
             return True
         if workload.quantization != self.judged.question.workload.quantization:
-            copy = here(other.spec, runtime, workload, needs, machine, self.catalogue)
+            copy = local_copy(other.spec, runtime, workload, needs, machine, self.catalogue)
             other = other.replace(here=copy)
         return disk_check(needs, machine, other).outcome in ("pass", "warn")

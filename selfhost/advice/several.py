@@ -18,7 +18,7 @@ from ..core.workload import Workload
 from ..judge.checks import Outcome
 from ..judge.defaults import in_own_defaults
 from ..judge.judging import judge
-from ..judge.record import HELD, Judged, Question, Verdict
+from ..judge.record import MEMORY_CHECKS, Judged, Question, Verdict
 from ..machine.record import Machine
 from . import Report
 from .api_route import offers_for
@@ -171,7 +171,7 @@ def sums(verdicts: Sequence[Verdict]) -> Iterator[tuple[str, int, int]]:
     Of several accelerators nothing is summed, for each model may lie on another.
     """
     local = [verdict for verdict in verdicts if verdict.can_run]
-    for check in HELD:
+    for check in MEMORY_CHECKS:
         if check == "accelerator" and len(verdicts[0].machine.accelerators or ()) > 1:
             continue
         pairs = [

@@ -124,7 +124,7 @@ def can_be_made(spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload
     return quantization in conversion.quantizations and not need.trained_in_mxfp4(spec)
 
 
-def makes(spec: ModelSpec, runtime: RuntimeSpec, quantization: str) -> bool:
+def can_quantize(spec: ModelSpec, runtime: RuntimeSpec, quantization: str) -> bool:
     """False where the runtime would have to quantize weights that are narrow already."""
     rule = runtime.rule_of(quantization)
     # of components the size itself says whether they are quantized
@@ -181,7 +181,7 @@ class NamedFiles(Record):
 NO_FILES = NamedFiles()
 
 
-def here(
+def local_copy(
     spec: ModelSpec,
     runtime: RuntimeSpec,
     workload: Workload,
@@ -216,7 +216,7 @@ def here(
     return min(copies, key=lambda copy: copy.missing_bytes or 0, default=None)
 
 
-def unseen(machine: Machine, purpose: str) -> Unread | None:
+def why_unseen(machine: Machine, purpose: str) -> Unread | None:
     """Why models that lie where that runtime looks may have been missed; None where all were
     looked at.
     """

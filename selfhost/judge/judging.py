@@ -47,12 +47,12 @@ def judge(question: Question, machine: Machine) -> Judged:
         runtime_check(question, machine),
         speed,
     ]
-    placed = to_come(question, layout.needs)
+    placed = needs_left(question, layout.needs)
     kept = tuple(filter(None, findings))
     return Judged(question=question, findings=kept, needs=placed, speed=pace)
 
 
-def to_come(question: Question, needs: Needs) -> Needs:
+def needs_left(question: Question, needs: Needs) -> Needs:
     """The needs as they are told: with what still has to be downloaded, where some of the files are
     here, and without what they were counted from.
     """

@@ -20,7 +20,7 @@ from ..core.records import Unread
 from ..core.workload import Workload
 from ..needs.records import SizedWeights
 from .checks import fault
-from .files import makes, states_needs_alone
+from .files import can_quantize, states_needs_alone
 
 # the runtime taken when none is asked for: the first that loads the model
 RUNTIMES_BY_MODALITY = {
@@ -55,7 +55,7 @@ _FLOAT8 = ("fp8", "float8_e4m3", "float8_e4m3_128x128")
 _NAMED = 8
 
 
-def understood(
+def chosen_program(
     spec: ModelSpec, workload: Workload, catalogue: Catalogue, formats: tuple[str, ...]
 ) -> tuple[Workload, RuntimeSpec | None, str | None]:
     """The workload under canonical names, its runtime and its quantization; raises
@@ -73,7 +73,7 @@ def understood(
     if quantization is not None and workload.runtime is None and runtime is not None:
         runtime = _runtime_in(spec, quantization, runtime, catalogue)
     if not spec.closed and workload.task == "generate":
-        problems += beyond(spec, workload, runtime, catalogue)
+        problems += limits_exceeded(spec, workload, runtime, catalogue)
     if workload.audio_seconds is not None and spec.modality != "speech":
         problems += fault("audio_seconds", "no-recording", model=spec.name).problems
     if problems:
@@ -98,7 +98,7 @@ def with_canonical_license(workload: Workload) -> Workload:
     return workload.replace(license=canonical_expression(workload.license))
 
 
-def beyond(
+def limits_exceeded(
     spec: ModelSpec, workload: Workload, runtime: RuntimeSpec | None, catalogue: Catalogue
 ) -> Iterator[Problem]:
     """What that program cannot be asked for: more sequences than it serves, a type its cache does
@@ -107,7 +107,7 @@ def beyond(
     """
     wanted, type = workload.parallel, workload.kv_cache_type
     if runtime is not None and wanted > (runtime.most_sequences or wanted):
-        others = that_load(
+        others = type_runtimes(
             spec, catalogue, lambda at: at.id in PACKED_RUNTIMES and not at.most_sequences
         )
         figures = {"program": runtime.name, "most": runtime.most_sequences, "wanted": wanted}
@@ -116,14 +116,16 @@ def beyond(
         return
     if runtime is not None and type not in runtime.kv_cache_types:
         own = "".join(f" or in {each}" for each in runtime.kv_cache_types)
-        others = that_load(spec, catalogue, lambda at: type in at.kv_cache_types)
+        others = type_runtimes(spec, catalogue, lambda at: type in at.kv_cache_types)
         figures = {"program": runtime.name, "own": own, "type": type, "others": others}
         yield from fault("kv_cache_type", "cache-type", **figures).problems
     elif spec.needs is not None:
         yield from fault("kv_cache_type", "cache-in-sum", model=spec.name, type=type).problems
 
 
-def that_load(spec: ModelSpec, catalogue: Catalogue, does: Callable[[RuntimeSpec], bool]) -> str:
+def type_runtimes(
+    spec: ModelSpec, catalogue: Catalogue, does: Callable[[RuntimeSpec], bool]
+) -> str:
     """What to type for the programs that load the model and do that; empty where there is none."""
     fitting = [
         name
@@ -250,7 +252,7 @@ def _canonical_quantization(
 
     every = need.every_quantization()
     # the mixes of Unsloth are typed without their first letters, too
-    guess = need.canonical_quantization(f"UD-{typed.strip()}") or _of_bits(typed, every)
+    guess = need.canonical_quantization(f"UD-{typed.strip()}") or _type_of_bits(typed, every)
     usual = ("Q8_0", "Q6_K", "Q4_K_M") if spec.modality in ("text", "vision") else ()
     listed = dict.fromkeys([*(name for files in spec.files for name in files.bytes), *usual])
     figures = {"typed": typed, "guess": guess or nearest(typed, every), "model": spec.id}
@@ -275,21 +277,21 @@ def quantization_there(
             return by_lower_name[name.lower()]
         is_sized = format in ("gguf", "mlx") or runtime.rule_of(name) is not None
         # of listed parts the command fetches each by its name
-        is_made = need.parts_of(spec, runtime) is None and makes(spec, runtime, name)
+        is_made = need.parts_of(spec, runtime) is None and can_quantize(spec, runtime, name)
         size = need.weights_bytes(spec, format, name, rows) if is_sized and is_made else None
         if isinstance(size, SizedWeights):
             return name
-    raise _not_had(spec, runtime, format, quantization, catalogue)
+    raise _no_such_type(spec, runtime, format, quantization, catalogue)
 
 
-def _not_had(
+def _no_such_type(
     spec: ModelSpec, runtime: RuntimeSpec, format: str, quantization: str, catalogue: Catalogue
 ) -> WorkloadError:
     """That the model does not come in it for that program, and what to type instead."""
     rows = catalogue.common("architectures")
     listed = need.quantizations_of(spec, runtime, rows)
     others = [catalogue.runtime(name) for name in PACKED_RUNTIMES if name != runtime.id]
-    guess = _of_bits(quantization, listed)
+    guess = _type_of_bits(quantization, listed)
     size = need.weights_bytes(spec, format, quantization, rows)
     return fault(
         "quantization",
@@ -300,11 +302,11 @@ def _not_had(
         why=size.reason if runtime.rule_of(quantization) and isinstance(size, Unread) else None,
         guess=guess,
         listed=listed,
-        others=[other.id for other in others if _had_with(spec, other, quantization)],
+        others=[other.id for other in others if _comes_in(spec, other, quantization)],
     )
 
 
-def _of_bits(typed: str, names: Collection[str]) -> str | None:
+def _type_of_bits(typed: str, names: Collection[str]) -> str | None:
     """Of those names GGUF's usual one with as many bits as `4bit`, `int8` or `Q5` says; None where
     there is none, or no number of bits alone was typed.
     """
@@ -313,12 +315,16 @@ def _of_bits(typed: str, names: Collection[str]) -> str | None:
     return next((name for name in usual if name in names), None)
 
 
-def _had_with(spec: ModelSpec, runtime: RuntimeSpec, quantization: str) -> bool:
+def _comes_in(spec: ModelSpec, runtime: RuntimeSpec, quantization: str) -> bool:
     """Would another runtime have it, by that name or by what people call it there?"""
     name = runtime.named(quantization) or quantization
     # of files that anybody makes by its rules a format knows the sizes itself
     is_known = "mlx" in runtime.formats or runtime.rule_of(name) is not None
-    return is_known and need.why_not_loaded(spec, runtime) is None and makes(spec, runtime, name)
+    return (
+        is_known
+        and need.why_not_loaded(spec, runtime) is None
+        and can_quantize(spec, runtime, name)
+    )
 
 
 # ---------------------------------------------------------------- a draft model
@@ -336,7 +342,7 @@ def companions_of(
     is_own = typed == need.OWN_BLOCK
     kind = "mtp" if is_own else "draft"
     if kind not in runtime.companions:
-        others = that_load(spec, catalogue, lambda other: kind in other.companions)
+        others = type_runtimes(spec, catalogue, lambda other: kind in other.companions)
         raise fault("draft", "draft-program", program=runtime.name, own=is_own, others=others)
     _refuse_without_text(spec)
     if is_own:

@@ -21,15 +21,15 @@ from .checks.model import reads_context
 from .files import (
     NO_FILES,
     NamedFiles,
-    here,
     loads_by_tag,
+    local_copy,
     states_needs_alone,
     typed_file,
     types_in_turn,
 )
 from .pace.engine import WITH_A_GATE
 from .pace.graphics import instruction_sets_for_layout
-from .programs import companions_of, quantization_there, understood
+from .programs import chosen_program, companions_of, quantization_there
 from .record import Question
 
 # of a type of weights, of each parameter
@@ -69,7 +69,7 @@ def _ask(
         raise fault("prompt_tokens", "long-prompt", prompt=prompt, context=context, least=least)
     if not reads_context(spec):
         workload = workload.replace(context_tokens=None)
-    workload, runtime, quantization = understood(spec, workload, catalogue, files.formats)
+    workload, runtime, quantization = chosen_program(spec, workload, catalogue, files.formats)
     question = Question(
         spec=spec,
         workload=workload,
@@ -315,7 +315,7 @@ def _with_files(question: Question, catalogue: Catalogue, machine: Machine) -> Q
     if part is not None and part.missing_bytes is None and download > part.size_bytes:
         part = part.replace(missing_bytes=download - part.size_bytes)
     if part is None and runtime is not None and not question.local_files:
-        part = here(question.spec, runtime, workload, alone, machine, catalogue)
+        part = local_copy(question.spec, runtime, workload, alone, machine, catalogue)
     return question.replace(
         here=part,
         kept_by=_kept_by(question.spec, runtime, workload),

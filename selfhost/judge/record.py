@@ -190,7 +190,7 @@ class Question(Record):
 
 TIGHT_CODES = ("memory-tight", "accelerator-tight")
 # the checks of what memory holds
-HELD = ("memory", "accelerator")
+MEMORY_CHECKS = ("memory", "accelerator")
 
 
 class Judgement(Record):
@@ -256,9 +256,11 @@ class Judged(Judgement):
     @property
     def lacking_bytes(self) -> float | None:
         """The memory that would make it run, where nothing else rules that out; else None."""
-        if any_fails(finding for finding in self.findings if finding.check not in HELD):
+        if any_fails(finding for finding in self.findings if finding.check not in MEMORY_CHECKS):
             return None
-        return lacking_bytes([finding for finding in self.findings if finding.check in HELD])
+        return lacking_bytes(
+            [finding for finding in self.findings if finding.check in MEMORY_CHECKS]
+        )
 
     @property
     def is_on_accelerators(self) -> bool:

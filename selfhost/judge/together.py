@@ -275,10 +275,10 @@ def _worst_of_members(names: Sequence[str], members: Sequence[Judged]) -> Iterat
 
 def _worst(findings: Sequence[Finding]) -> Finding:
     """The first of the worst: of equal outcomes one that decides, then the fullest."""
-    return max(findings, key=lambda each: (each.severity, each.leaves_open, _fill(each)))
+    return max(findings, key=lambda each: (each.severity, each.leaves_open, _share_of_room(each)))
 
 
-def _fill(finding: Finding) -> float:
+def _share_of_room(finding: Finding) -> float:
     """What is needed as a share of what is there, 0 where that is no number."""
     needs, has = finding.needs, finding.has
     if needs is None or has is None or isinstance(needs, str) or isinstance(has, str):

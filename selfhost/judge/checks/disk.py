@@ -8,7 +8,7 @@ from ...core.records import Record, Unread
 from ...core.units import GIB
 from ...machine.record import Disk, Machine
 from ...needs.records import Needs
-from ..files import unseen
+from ..files import why_unseen
 from . import Cell, Finding, Outcome, doubt_of, finding
 
 TYPE_CHECKING = False
@@ -94,17 +94,17 @@ def disk_check(needs: Needs, machine: Machine, question: Question) -> Finding:
         has=has,
         short=None if low is None or has is None else max(0, low - has),
         unit="bytes",
-        **_named(storing, size),
+        **_common_figures(storing, size),
         **figures,
     )
 
 
-def _named(storing: _Storing, size: int | None) -> dict[str, Any]:
+def _common_figures(storing: _Storing, size: int | None) -> dict[str, Any]:
     """What is stored and where, as sentences say."""
     machine, purpose = storing.machine, storing.question.store
     place = storing.place.shown if storing.place else "the download folder"
     what = "The download" if size == storing.needs.download_bytes else "Everything stored"
-    missed = unseen(machine, purpose) if machine.models_present is not None else None
+    missed = why_unseen(machine, purpose) if machine.models_present is not None else None
     return {
         "what": "The missing part" if storing.question.missing_bytes else what,
         "size": (storing.low or 0, storing.high or 0),

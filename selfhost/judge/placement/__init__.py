@@ -73,7 +73,7 @@ def _with_terms(needs: Needs, terms: Sequence[Term], placement: str = "accelerat
     return needs.replace(placement=placement, memory=MemoryNeed(terms=tuple(terms)))
 
 
-def on_one(there: Needs, where: str) -> Needs:
+def whole_on_one(there: Needs, where: str) -> Needs:
     """All of it on that accelerator, but for the program and what llama.cpp keeps in RAM."""
     placed = [
         term.replace(where=where) if term.where == ACCELERATOR else term for term in there.terms
@@ -127,14 +127,14 @@ def _beside_ram(
         if placed is None:
             yield from _offloaded(needs, later)
     if machine.accelerators is None:
-        yield on_one(there, "accelerator:0")
+        yield whole_on_one(there, "accelerator:0")
     for place in now:
         if place.room_bytes is None:
-            yield on_one(there, place.where)
+            yield whole_on_one(there, place.where)
     largest = roomiest(later)
     if largest is not None and placed is None and not layers:
         yield from _in_turn(needs, largest)
-        yield on_one(there, largest.where)
+        yield whole_on_one(there, largest.where)
 
 
 def _is_another_way(other: Needs, placed: Needs) -> bool:
@@ -165,7 +165,7 @@ def _at_once(
             return placed
     is_spread = runtime is not None and runtime.spreads_layers and not trains
     if is_spread and spec.architecture is not None and spec.modality in ("text", "vision"):
-        return _spread(there, machine, spec.architecture.layers)
+        return _balanced(there, machine, spec.architecture.layers)
     return None
 
 
@@ -194,12 +194,12 @@ def _on_accelerators(
             reverse=True,
         )
     if holding:
-        return on_one(there, holding[0].where)
+        return whole_on_one(there, holding[0].where)
     shares = _layers_by_place(there, sized, layers) if layers else []
     return _in_layers(needs, there, shares, layers) if layers and shares else None
 
 
-def _spread(there: Needs, machine: Machine, layers: int) -> Needs | None:
+def _balanced(there: Needs, machine: Machine, layers: int) -> Needs | None:
     """Whole layers on each accelerator of one maker, as many on each, with room for another there.
 
     As accelerate's device_map "auto" does (its documentation, big model inference): the last takes
