@@ -54,26 +54,24 @@ class Fit(Record):
     why: str = ""
 
 
-def alternatives(
-    judged: Judged, workload: Workload, catalogue: Catalogue, machine: Machine
-) -> tuple[Alternative, ...]:
+def alternatives(judged: Judged, catalogue: Catalogue, machine: Machine) -> tuple[Alternative, ...]:
     """What would get the route `local`: the same model, smaller or with a shorter context, then
     other models, best first.
 
-    Nothing is proposed where the route is local already. `workload` is the one before defaults
-    were filled in; what it demands is demanded of the alternatives too.
+    Nothing is proposed where the route is local already. What was asked is asked of the
+    alternatives too.
     """
     if judged.fits:
         return ()
     search = _Search(catalogue=catalogue, machine=machine)
     # a smaller quantization may be what the program takes by itself
     own: dict[tuple[object, ...], Alternative] = {}
-    for fit in filter(None, _same_model(judged, workload, search)):
+    for fit in filter(None, _same_model(judged, search)):
         each = _alternative(fit, catalogue)
         weights = each.runtime, each.quantization, each.context_tokens, each.finetune_method
         own.setdefault(weights, each)
     most = MOST_ALTERNATIVES - min(len(own), 1)
-    return (*[*own.values()][:MOST_ALTERNATIVES], *_other_models(judged, workload, search, most))
+    return (*[*own.values()][:MOST_ALTERNATIVES], *_other_models(judged, search, most))
 
 
 # ------------------------------------------------------------------ candidates that fit
@@ -103,7 +101,7 @@ class _Search(Record):
             return self.fit(spec, workload.replace(kv_cache_type=None), why)
         return Fit(judged=judged, why=why) if judged.fits else None
 
-    def smaller(self, question: Question, workload: Workload) -> Fit | None:
+    def smaller(self, question: Question) -> Fit | None:
         """The best quantization worth having below the one judged that fits. One that accelerators
         hold comes before one that the RAM holds beside them.
         """
@@ -113,7 +111,7 @@ class _Search(Record):
             quality = quality_of(name, self.catalogue, spec)
             if runtime is None or not quality.worth_having:
                 continue
-            changed = workload.replace(runtime=runtime.id, quantization=name)
+            changed = question.stated.replace(runtime=runtime.id, quantization=name)
             fit = self.fit(spec, changed, f"same model, smaller: {quality.text}")
             if fit is not None and not (has_cards and fit.judged.placement == "host"):
                 return fit
@@ -157,9 +155,9 @@ class _Search(Record):
         return fit.replace(judged=suited(own, self.catalogue, self.machine))
 
 
-def _same_model(judged: Judged, workload: Workload, search: _Search) -> Iterator[Fit | None]:
+def _same_model(judged: Judged, search: _Search) -> Iterator[Fit | None]:
     """The model itself with less asked of it, or in another program."""
-    question = judged.question
+    question, workload = judged.question, judged.question.stated
     spec, runtime, taken = question.spec, question.runtime, question.workload
     if spec.closed:
         return
@@ -167,7 +165,7 @@ def _same_model(judged: Judged, workload: Workload, search: _Search) -> Iterator
         qlora = workload.replace(finetune_method="qlora")
         yield search.fit(spec, qlora, "same model, tuned with QLoRA")
     # with the program that was asked for, before another one
-    yield search.smaller(question, workload)
+    yield search.smaller(question)
     if workload.kv_cache_type is not None:
         own_cache = workload.replace(kv_cache_type=None)
         yield search.fit(spec, own_cache, "same files, KV cache in the model's type")
@@ -191,16 +189,14 @@ def _same_model(judged: Judged, workload: Workload, search: _Search) -> Iterator
 # ------------------------------------------------------------------ other models
 
 
-def _other_models(
-    judged: Judged, workload: Workload, search: _Search, most: int
-) -> list[Alternative]:
+def _other_models(judged: Judged, search: _Search, most: int) -> list[Alternative]:
     """The best `most` other models that run here as fast as is wanted.
 
     Those for the same work come before the others, then those that run in the program that was
     asked for. Models are judged in the order of their worth, until none that is left can be worth
     as much here as those that were seen.
     """
-    catalogue, spec = search.catalogue, judged.question.spec
+    catalogue, workload = search.catalogue, judged.question.stated
     # without what only one model comes in
     plain = workload.replace(runtime=None, format=None, quantization=None, draft=None)
     proposals: list[tuple[tuple[bool, bool, bool, float], Fit]] = []
@@ -222,18 +218,19 @@ def _other_models(
         proposals.sort(key=lambda proposal: proposal[0])
         del proposals[most:]
     fits = [search.as_checked(fit) for _, fit in proposals]
-    return [_alternative(_with_reasons(fit, spec, workload, catalogue), catalogue) for fit in fits]
+    return [_alternative(_with_reasons(fit, judged.question, catalogue), catalogue) for fit in fits]
 
 
-def _with_reasons(fit: Fit, spec: ModelSpec, workload: Workload, catalogue: Catalogue) -> Fit:
+def _with_reasons(fit: Fit, question: Question, catalogue: Catalogue) -> Fit:
     """The other model with why it stands in for that one."""
     other, runtime = fit.judged.question.spec, fit.judged.question.runtime
+    spec, asked_for = question.spec, question.stated.runtime
     parts = [reasons(fit.judged, Standings.of_catalogue(catalogue).of(other.id))]
     if other.id in _named(spec, catalogue):
         parts.insert(0, "closest match")
     elif other.family == spec.family:
         parts.insert(0, "same family")
-    if workload.runtime is not None and runtime is not None and runtime.id != workload.runtime:
+    if runtime is not None and asked_for not in (None, runtime.id):
         parts.append(f"with {runtime.name}")
     return fit.replace(why=", ".join(filter(None, parts)))
 

@@ -25,9 +25,7 @@ _LARGEST = "the largest open-weight model"
 _AS_LARGE = "an open-weight model as large or larger"
 
 
-def offers_for(
-    catalogue: Catalogue, question: Question, judged: Judged, today: str
-) -> tuple[Offer, ...]:
+def offers_for(catalogue: Catalogue, judged: Judged, today: str) -> tuple[Offer, ...]:
     """The offers that meet what was asked, this model's own first; those of a stand-in only where
     it has none and cannot run here.
 
@@ -36,8 +34,8 @@ def offers_for(
     a license or openness was asked for, only if the model it serves meets that. A closed model that
     is not retired is offered by its provider, though no price be known.
     """
-    workload, spec = question.workload, question.spec
-    if workload.private or workload.task == "finetune":
+    question, spec = judged.question, judged.question.spec
+    if question.workload.private or question.workload.task == "finetune":
         return ()
     published_id = _published_id(spec, catalogue)
     if published_id is not None and meets(judged.findings):

@@ -200,9 +200,7 @@ class Lister:
         except WorkloadError as error:
             return error
         judged = suited(judge(question, machine), catalogue, machine)
-        is_offered = judged.failed and bool(
-            offers_for(catalogue, judged.question, judged, self._today)
-        )
+        is_offered = judged.failed and bool(offers_for(catalogue, judged, self._today))
         return verdict_on(judged, machine, asked=id, offered=is_offered)
 
     def _judged_by(self, ids: Sequence[str], processes: int) -> dict[str, Judged]:

@@ -266,7 +266,7 @@ def _known_machines(
         best = suited_by_list(judge(question, profile.machine), catalogue, profile.machine)
         if best.failed and offered is None:
             # what is offered depends on the model and on what is asked of it, on no machine
-            offered = bool(offers_for(catalogue, best.question, best, utc_today()))
+            offered = bool(offers_for(catalogue, best, utc_today()))
         machines.append(_known(profile, best, best.route(offered=bool(offered))))
     machines.sort(key=lambda each: (_ORDER.index(each.route), *size_of(each.machine), each.name))
     return tuple(machines)

@@ -165,10 +165,7 @@ class _Space(Record):
 
     def _is_storable(self, other: Question, needs: Needs) -> bool:
         """The files fit on the disk."""
-        runtime, workload, machine = other.runtime, other.workload, self.machine
-        if runtime is None:
-            return True
-        if workload.quantization != self.judged.question.workload.quantization:
-            copy = local_copy(other.spec, runtime, workload, needs, machine, self.catalogue)
+        if other.workload.quantization != self.judged.question.workload.quantization:
+            copy = local_copy(other, needs, self.machine, self.catalogue)
             other = other.replace(here=copy)
-        return disk_check(needs, machine, other).outcome in ("pass", "warn")
+        return disk_check(needs, self.machine, other).outcome in ("pass", "warn")

@@ -221,7 +221,9 @@ def check_together_with(
         [meant.asked for meant in understood],
         questions,
         machine,
-        lambda judged: all(offers_for(catalogue, each, judged, day) for each in questions),
+        lambda judged: all(
+            offers_for(catalogue, judged.replace(question=each), day) for each in questions
+        ),
     )
 
 

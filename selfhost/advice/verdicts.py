@@ -78,11 +78,11 @@ def answer(
         offers = _priced(catalogue, judged, day)
     by_tag_first = understood.is_one_file and understood.workload.runtime is None
     to_type = steps(judged, catalogue, machine, tag=understood.tag, by_tag_first=by_tag_first)
-    notes = [*_notes(catalogue, understood, question, offers)]
+    notes = [*_notes(catalogue, question, offers)]
     more = {}
     if instead:
         notes += _note_on_conversations(catalogue, judged, to_type)
-        more = _what_else(catalogue, understood.workload, judged, machine, offers)
+        more = _what_else(catalogue, judged, machine, offers)
     if question.chosen is not None and question.workload.task == "finetune":
         # how long the examples are decides what is learned, so a shorter length is not fine print
         notes.append(question.chosen)
@@ -99,7 +99,7 @@ def answer(
         setup=to_type.setup,
         understood_as=understood.notes,
         notes=tuple(notes),
-        fine_print=(*_fine_print(understood, judged), *_fine_print_on_files(understood, judged)),
+        fine_print=(*_fine_print(question), *_fine_print_on_files(understood, judged)),
         quality=quality_for(question.workload, catalogue, question.spec, is_halved=is_halved),
         rewrites=question.rewriting is not None,
         loaded_bits=loaded_bits,
@@ -110,7 +110,7 @@ def answer(
 def _priced(catalogue: Catalogue, judged: Judged, today: str) -> tuple[Offer, ...]:
     """The offers, the cheapest first, for the load that was asked for."""
     question, workload = judged.question, judged.question.workload
-    offers = offers_for(catalogue, question, judged, today)
+    offers = offers_for(catalogue, judged, today)
     if workload.load is not None:
         from .costs import dearness
 
@@ -129,11 +129,7 @@ def _loaded_bits(question: Question) -> int | None:
 
 
 def _what_else(
-    catalogue: Catalogue,
-    stated: Workload,
-    judged: Judged,
-    machine: Machine,
-    offers: tuple[Offer, ...],
+    catalogue: Catalogue, judged: Judged, machine: Machine, offers: tuple[Offer, ...]
 ) -> dict[str, object]:
     """What is worked out only where alternatives are asked for."""
     question = judged.question
@@ -141,11 +137,11 @@ def _what_else(
     if not judged.fits:
         from .alternatives import alternatives
 
-        more["alternatives"] = alternatives(judged, stated, catalogue, machine)
-    if stated.load is not None:
+        more["alternatives"] = alternatives(judged, catalogue, machine)
+    if question.stated.load is not None:
         from .costs import month
 
-        more["monthly_cost"] = month(stated, offers, judged, machine, catalogue)
+        more["monthly_cost"] = month(question.stated, offers, judged, machine, catalogue)
     copies = judged.speed.prompt_copies if judged.speed is not None else None
     is_split = judged.fits and judged.placement == "split"
     if is_split and copies is not None and question.runtime is not None:
@@ -160,11 +156,9 @@ def _remark(key: str, **figures: object) -> str:
     return filled(shipped_table("remarks")["remark"][key], figures)
 
 
-def _notes(
-    catalogue: Catalogue, understood: Understood, question: Question, offers: tuple[Offer, ...]
-) -> Iterator[str]:
+def _notes(catalogue: Catalogue, question: Question, offers: tuple[Offer, ...]) -> Iterator[str]:
     """Sentences on the offers, the user's specs and what was asked to no effect."""
-    spec, workload, stated = question.spec, question.workload, understood.workload
+    spec, workload, stated = question.spec, question.workload, question.stated
     yield from dict.fromkeys(offer.why_instead for offer in offers if offer.why_instead is not None)
     yield from _unread_specs(catalogue)
     if spec.overrides:
@@ -176,7 +170,7 @@ def _notes(
         yield _remark("context", tokens=tokens)
     if workload.draft and question.companions is not None:
         yield _remark("draft")
-    yield from _without_effect(question, stated)
+    yield from _without_effect(question)
 
 
 def _unread_specs(catalogue: Catalogue) -> Iterator[str]:
@@ -192,9 +186,9 @@ def _unread_specs(catalogue: Catalogue) -> Iterator[str]:
         yield _remark("unread-more", files=len(by_file) - MAX_PROBLEMS)
 
 
-def _without_effect(question: Question, stated: Workload) -> Iterator[str]:
+def _without_effect(question: Question) -> Iterator[str]:
     """What was asked of tokens of a model that writes or reads none, or of a cache it has not."""
-    spec, usual = question.spec, Workload()
+    spec, stated, usual = question.spec, question.stated, Workload()
     writes_tokens = spec.closed or stated.task != "generate" or spec.modality in GENERATING
     options = [
         FLAGS[key]
@@ -235,10 +229,9 @@ def _note_on_conversations(catalogue: Catalogue, judged: Judged, to_type: Steps)
             )
 
 
-def _fine_print(understood: Understood, judged: Judged) -> Iterator[str]:
+def _fine_print(question: Question) -> Iterator[str]:
     """Sentences that explain the answer: on options, on training, on defaults."""
-    question, stated = judged.question, understood.workload
-    spec, workload = question.spec, question.workload
+    spec, workload, stated = question.spec, question.workload, question.stated
     if spec.closed:
         options = [FLAGS[key] for key in _OF_WEIGHTS if getattr(stated, key) is not None]
         if options:

@@ -120,7 +120,7 @@ class PolicyJudge:
         # of what is found only that of the model itself counts
         key = spec.id, spec.origin, wishes, workload.task, meets(judged.findings), tokens
         if key not in self._offered:
-            offers = offers_for(self._catalogue, question, judged, self._today)
+            offers = offers_for(self._catalogue, judged.replace(question=question), self._today)
             self._offered[key] = bool(offers)
         return self._offered[key]
 

@@ -351,15 +351,10 @@ def smallest_of_list(question: Question, catalogue: Catalogue) -> Workload:
         for each in others
         if each is not None
         and not (is_of_parts and each.wants_gpu)
-        and (_is_made(question, catalogue) or not _is_made(each, catalogue))
+        and (has_to_be_made(question, catalogue) or not has_to_be_made(each, catalogue))
     ]
     smallest = min((question, *suiting), key=_memory_bytes).workload
     return stated.replace(runtime=smallest.runtime, quantization=smallest.quantization)
-
-
-def _is_made(question: Question, catalogue: Catalogue) -> bool:
-    """Whether its file has to be made first."""
-    return has_to_be_made(question.spec, question.runtime, question.workload, catalogue)
 
 
 def _memory_bytes(question: Question) -> float:

@@ -20,6 +20,11 @@ from ..needs.file_formats import FOUR_BITS, SMALLEST_DEFAULT
 from ..needs.quantization import GGUF_QUANTIZATIONS
 from ..needs.records import Needs
 
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from .record import Question
+
 # Two conversions to one quantization differ by some per cent at most (importance matrix, token
 # table, header): what is further off is another model. Where nothing says that a file is whole, it
 # must be as large as the need, but for the header.
@@ -132,13 +137,12 @@ def can_quantize(spec: ModelSpec, runtime: RuntimeSpec, quantization: str) -> bo
     return is_as_stored or need.from_sixteen_bits(spec.architecture)
 
 
-def has_to_be_made(
-    spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload, catalogue: Catalogue
-) -> bool:
+def has_to_be_made(question: Question, catalogue: Catalogue) -> bool:
     """Whether the conversion is the only way to the file that is known: no repository and not
     Ollama's library has it.
     """
-    if workload.task != "generate" or not can_be_made(spec, runtime, workload):
+    spec, workload = question.spec, question.workload
+    if workload.task != "generate" or not can_be_made(spec, question.runtime, workload):
         return False
     ollama = catalogue.runtime("ollama")
     return not (is_published(spec, workload) or loads_by_tag(spec, ollama, workload))
@@ -182,26 +186,22 @@ NO_FILES = NamedFiles()
 
 
 def local_copy(
-    spec: ModelSpec,
-    runtime: RuntimeSpec,
-    workload: Workload,
-    needs: Needs,
-    machine: Machine,
-    catalogue: Catalogue,
+    question: Question, needs: Needs, machine: Machine, catalogue: Catalogue
 ) -> Here | None:
-    """The files of that format and quantization, as far as they lie where that runtime finds them;
-    None where none does.
+    """The files of the question's type, as far as they lie where its runtime finds them; None
+    where none does.
 
     What is not known to be whole is never taken for it, so the most that is claimed to be here is
     what was read.
     """
     copies = []
-    for model in _reached(runtime, machine):
-        if not _has_format(model, workload):
+    for model in _reached(question.store, machine):
+        if not _has_format(model, question.workload):
             continue
         projector = _projector(model, machine)
-        missing = _missing_bytes(model, workload, needs, has_projector=projector is not None)
-        if missing is not None and _is_model(model, spec, runtime, workload, catalogue):
+        has_projector = projector is not None
+        missing = _missing_bytes(model, question.workload, needs, has_projector=has_projector)
+        if missing is not None and _is_model(model, question, catalogue):
             copy = Here(
                 path=model.path,
                 size_bytes=model.size_bytes,
@@ -210,7 +210,7 @@ def local_copy(
                 repository=model.repository,
                 tag=model.tag,
                 by_path=model.store == LM_STUDIO,
-                projector=projector if spec.modality == "vision" else None,
+                projector=projector if question.spec.modality == "vision" else None,
             )
             copies.append(copy)
     return min(copies, key=lambda copy: copy.missing_bytes or 0, default=None)
@@ -227,11 +227,11 @@ def why_unseen(machine: Machine, purpose: str) -> Unread | None:
     return next((entry for entry in machine.unread if entry.fact in facts), None)
 
 
-def _reached(runtime: RuntimeSpec, machine: Machine) -> Iterator[PresentModel]:
-    """Those that lie where the runtime would look, or may be named to it by their path. llama.cpp
+def _reached(store: str, machine: Machine) -> Iterator[PresentModel]:
+    """Those that lie where a runtime would look, or may be named to it by their path. llama.cpp
     shares Hugging Face's cache unless LLAMA_CACHE says otherwise.
     """
-    store, place = runtime.store, machine.disk_for(runtime.store)
+    place = machine.disk_for(store)
     for model in machine.models_present or ():
         other = machine.disk_for(model.store or "")
         is_same = place is not None and other is not None and place.path == other.path
@@ -289,20 +289,15 @@ def _projector(model: PresentModel, machine: Machine) -> str | None:
     return None
 
 
-def _is_model(
-    model: PresentModel,
-    spec: ModelSpec,
-    runtime: RuntimeSpec,
-    workload: Workload,
-    catalogue: Catalogue,
-) -> bool:
+def _is_model(model: PresentModel, question: Question, catalogue: Catalogue) -> bool:
     """Whether it is that model, by the names that the catalogue knows."""
+    spec, workload = question.spec, question.workload
     file, repository = model.file or "", (model.repository or "").lower()
     if workload.format == "ggml":
         size = file.removeprefix("ggml-").removesuffix(".bin")
         return spec.id.removeprefix("whisper-") == re.sub(r"-q\d_\d$", "", size)
     if workload.format != "gguf":
-        wanted = _repository_of(spec, runtime, workload)
+        wanted = _repository_of(question)
         return bool(repository) and repository == wanted.lower()
     return "mmproj" not in file.lower() and _is_named_alike(model, spec, catalogue)
 
@@ -322,12 +317,15 @@ def _is_named_alike(model: PresentModel, spec: ModelSpec, catalogue: Catalogue) 
     return family in name.lower() and id_of(name, catalogue) == spec.id
 
 
-def _repository_of(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload) -> str:
-    """Where that runtime would download the files from; empty where this catalogue knows of no
+def _repository_of(question: Question) -> str:
+    """Where the runtime would download the files from; empty where this catalogue knows of no
     files of that quantization.
     """
-    listing, rule = listing_of(spec, workload), runtime.rule_of(workload.quantization)
+    spec, rule = question.spec, question.quantization_rule
+    listing = listing_of(spec, question.workload)
     if listing is not None and listing.repository:
         return listing.repository
-    is_made = workload.format in ("mlx", "ctranslate2") or (rule is not None and not rule.at_load)
+    is_made = question.workload.format in ("mlx", "ctranslate2") or (
+        rule is not None and not rule.at_load
+    )
     return "" if is_made else spec.repository or ""

@@ -107,7 +107,7 @@ def limits_exceeded(
     """
     wanted, type = workload.parallel, workload.kv_cache_type
     if runtime is not None and wanted > (runtime.most_sequences or wanted):
-        others = type_runtimes(
+        others = runtimes_to_type(
             spec, catalogue, lambda at: at.id in PACKED_RUNTIMES and not at.most_sequences
         )
         figures = {"program": runtime.name, "most": runtime.most_sequences, "wanted": wanted}
@@ -116,14 +116,14 @@ def limits_exceeded(
         return
     if runtime is not None and type not in runtime.kv_cache_types:
         own = "".join(f" or in {each}" for each in runtime.kv_cache_types)
-        others = type_runtimes(spec, catalogue, lambda at: type in at.kv_cache_types)
+        others = runtimes_to_type(spec, catalogue, lambda at: type in at.kv_cache_types)
         figures = {"program": runtime.name, "own": own, "type": type, "others": others}
         yield from fault("kv_cache_type", "cache-type", **figures).problems
     elif spec.needs is not None:
         yield from fault("kv_cache_type", "cache-in-sum", model=spec.name, type=type).problems
 
 
-def type_runtimes(
+def runtimes_to_type(
     spec: ModelSpec, catalogue: Catalogue, does: Callable[[RuntimeSpec], bool]
 ) -> str:
     """What to type for the programs that load the model and do that; empty where there is none."""
@@ -342,7 +342,7 @@ def companions_of(
     is_own = typed == need.OWN_BLOCK
     kind = "mtp" if is_own else "draft"
     if kind not in runtime.companions:
-        others = type_runtimes(spec, catalogue, lambda other: kind in other.companions)
+        others = runtimes_to_type(spec, catalogue, lambda other: kind in other.companions)
         raise fault("draft", "draft-program", program=runtime.name, own=is_own, others=others)
     _refuse_without_text(spec)
     if is_own:

@@ -315,7 +315,7 @@ def _with_files(question: Question, catalogue: Catalogue, machine: Machine) -> Q
     if part is not None and part.missing_bytes is None and download > part.size_bytes:
         part = part.replace(missing_bytes=download - part.size_bytes)
     if part is None and runtime is not None and not question.local_files:
-        part = local_copy(question.spec, runtime, workload, alone, machine, catalogue)
+        part = local_copy(question, alone, machine, catalogue)
     return question.replace(
         here=part,
         kept_by=_kept_by(question.spec, runtime, workload),

@@ -61,7 +61,7 @@ def served(
         return (there[model_id],) if model_id in there else ()
 
     with mock.patch.object(api_route, "offers_of", offers_of):
-        found = offers_for(shelf, question, judge(question, machine), TODAY)
+        found = offers_for(shelf, judge(question, machine), TODAY)
     return [(one.model_id, one.stands_in) for one in found]
 
 
