@@ -94,6 +94,8 @@ def unwrap(typed: str) -> str:
 def _with_type(repository: str, file: str) -> str:
     from .quantization_names import splits
 
+    if file.lower().startswith("mtp-"):
+        return file
     # of the projector beside a model the type is another
     forms = [] if file.lower().startswith("mmproj") else [form for _, form in splits(file)]
     types = [form.quantization for form in forms if form.quantization and not form.runtime]

@@ -94,8 +94,7 @@ def _profiled(load: Loading, device: Device) -> Term:
         (tokens, sequences), most = _LARGE, _LARGEST_TOKENS
     whole = load.workload.context_tokens if encodes and load.row.encoder else 0
     # `lean_option` bounds the sequences, too
-    sequences = 0 if device.is_lean else sequences
-    sampled = 0 if encodes else max(sequences, load.workload.parallel)
+    sampled = 0 if encodes else max(0 if device.is_lean else sequences, load.workload.parallel)
     (low, likely, _), line = _one_pass(load, max(tokens, whole), sampled)
     (_, _, high), _ = _one_pass(load, max(most, whole), sampled)
     if sees:

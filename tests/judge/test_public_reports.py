@@ -307,6 +307,10 @@ def test_vllm_takes_of_a_shared_memory_what_the_system_leaves(
     "name, word",
     [
         ("mtp-Qwen3.8-27B-Q4_0.gguf", "a draft"),
+        (
+            "https://huggingface.co/unsloth/Qwen3.8-27B-GGUF/resolve/main/MTP/mtp-Qwen3.8-27B-Q4_0.gguf",
+            "a draft",
+        ),
         ("Qwen3.8-27B-DFlash2-Q4_K_M.gguf", "a draft"),
         ("Qwen3.8-27B-mmproj-F16.gguf", "a projector"),
     ],
