@@ -43,7 +43,10 @@ COMMON = frozenset(
     )
 )  # fmt: skip
 # besides text and JSON
-MORE_FORMATS = {"list": ("html",), "size": ("kubernetes", "compose", "docker", "systemd")}
+MORE_FORMATS = {
+    **dict.fromkeys(("check", "list", "show", "compare", "plan"), ("html",)),
+    "size": ("kubernetes", "compose", "docker", "systemd"),
+}
 # the option behind each field of a Workload and a Load
 _FIELDS = {flag: field for field, flag in (*LOAD_FLAGS.items(), *FLAGS.items())}
 

@@ -176,12 +176,10 @@ def _present(
     from ..reports.models_text import TOP, list_document
 
     if options.format == "html":
-        from ..reports.markup import page
-
         document = list_document(
             listing, machine, workload, top=None, wide=True, only_running=False, notes=notes
         )
-        deliver(options, page("Open-weight models", document))
+        present(options, document)
         return
     near: tuple[str, ...] = ()
     if not (listing.counts.models or listing.refused):

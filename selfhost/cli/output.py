@@ -138,11 +138,16 @@ def deliver(options: argparse.Namespace, text: str | Iterable[str | bytes]) -> N
 
 
 def present(options: argparse.Namespace, document: Document) -> None:
-    """Write a document for a person, drawn on a terminal, plain in a pipe or file, where
-    FORCE_COLOR adds colour and COLUMNS the width of a pipe's lines.
+    """Write a document for a person: a web page where that was asked for, drawn on a terminal,
+    plain in a pipe or file, where FORCE_COLOR adds colour and COLUMNS the width of a pipe's lines.
     """
     from ..reports.layout import plain
 
+    if options.format == "html":
+        from ..reports.markup import page
+
+        deliver(options, page(document))
+        return
     if options.output is not None:
         deliver(options, plain(document))
         return

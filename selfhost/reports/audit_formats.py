@@ -96,7 +96,7 @@ def _html(audit: Audit) -> str:
     if rest := len(blocks[_MOST_PAGE_ROWS:]):
         more = say(f"{rest:,} more lines, not listed: see the JSON report.")
         blocks = (*blocks[:_MOST_PAGE_ROWS], more)
-    return markup.page(": ".join(ANSWERS[audit.exit_code]), Document(blocks=blocks))
+    return markup.page(Document(blocks=blocks))
 
 
 # ------------------------------------------------------------------ JSON

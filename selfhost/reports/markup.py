@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from html import escape
 
 from ..core import units
-from .layout import Cell, Column, Document, Paragraph, Span, Table, clean, say, strong
+from .layout import BLANK, Cell, Column, Document, Paragraph, Span, Table, clean, say, strong
 
 TYPE_CHECKING = False
 
@@ -120,9 +120,14 @@ def _text(cell: Cell) -> str:
     return cell if isinstance(cell, str) else cell.text
 
 
-def page(title: str, document: Document) -> str:
-    """Return a whole page, in ASCII for any pipe, that loads nothing and runs nothing."""
-    return _PAGE.format(title=_ascii(escape(clean(title))), body=_ascii("".join(_html(document))))
+def page(document: Document) -> str:
+    """Return a whole page, in ASCII for any pipe, that loads nothing and runs nothing. Its title is
+    the document's first line.
+    """
+    first = document.blocks[0] if document.blocks else BLANK
+    spans = first.spans if isinstance(first, Paragraph) else ()
+    title = clean("".join(span.text for span in spans))
+    return _PAGE.format(title=_ascii(escape(title)), body=_ascii("".join(_html(document))))
 
 
 def notebook(answer: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +24,7 @@ from selfhost import (
     size,
 )
 from selfhost.catalogue.spec import License
+from selfhost.cli.main import main
 from selfhost.reports.markup import page
 from selfhost.reports.models_text import list_document
 
@@ -73,7 +75,7 @@ def listed(**changes: object) -> str:
     document = list_document(
         samples.listed(verdicts), samples.LAPTOP, top=None, wide=True, only_running=False
     )
-    return page("Models", document)
+    return page(document)
 
 
 def test_every_model_has_a_row_of_its_own() -> None:
@@ -149,3 +151,24 @@ def test_the_summary_is_one_line_that_any_console_prints(model: str) -> None:
     assert "✓" not in verdict.summary
     assert "✗" not in verdict.summary
     assert ("RUNS" in verdict.summary) == verdict.can_run
+
+
+@pytest.mark.parametrize("command", ["check mistral-7b", "compare gpt2 phi-4", "list --all"])
+def test_a_file_that_ends_in_html_is_a_page(command: str, tmp_path: Path) -> None:
+    """It says what the terminal says, with the quantization that was judged."""
+    path = tmp_path / "page.html"
+    assert main([*command.split(), "--machine", "rtx 4090", "--output", str(path)]) == 0
+    words = Page(path.read_text(encoding="ascii")).words
+    assert "Q8_0" in words
+    assert "mistral" in words.lower() or "phi-4" in words
+
+
+def test_a_list_shows_what_it_judged(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The quantization stands in 80 columns, beside memory and pace."""
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["list", "--machine", "macbook-air-m2-16gb", "--top", "5"]) == 0
+    heads, *rows = capsys.readouterr().out.split("\n\n")[1].splitlines()
+    assert heads.split()[:4] == ["model", "memory", "quant", "tokens/s"]
+    assert all(re.search(r"GiB  (I?Q\d|MXFP4|BF16)", row) for row in rows)
