@@ -123,6 +123,9 @@ def _first_lines(verdict: Verdict, measured: bool) -> Iterator[str | None]:
         yield f"first {held.remedy}"
     if verdict.can_run and verdict.speed is not None:
         yield from _pace_lines(verdict, verdict.speed, measured)
+    month = verdict.monthly_cost
+    if month is not None and month.here is not None and month.here.keeps_up is False:
+        yield "It does not keep up with the load that you stated: see the month below."
     yield asked_words(verdict)
     yield verdict.quality.warning if verdict.can_run and verdict.quality else None
     yield planned_words(verdict.machine)
@@ -148,50 +151,61 @@ def _details(verdict: Verdict) -> Iterator[Block]:
 # ------------------------------------------------------------------ pace
 
 
-def _pace_lines(verdict: Verdict, speed: Speed, measured: bool) -> Iterator[str]:
+def _pace_lines(verdict: Verdict, speed: Speed, measured: bool) -> Iterator[str | None]:
     """Yield the pace, what a full context leaves of it, and whatever was asked about beside it."""
     workload, pace, work = verdict.workload, speed.decode, speed.work
-    if work is not None and pace is None:
-        clip = f" of {units.clip(*speed.clip)}" if speed.clip is not None else ""
-        words = f"{units.work(work.likely, speed.unit, speed.audio_seconds)}{clip}"
-        yield f"{units.about(work.low, work.high)} {words}{units.guess(work.low, work.high)}"
     if pace is not None:
         alone = "one sequence alone: " if workload.parallel > 1 else ""
         narrows = "" if units.is_telling(pace.low, pace.high) else _what_narrows(verdict, measured)
         yield f"{alone}{pace_words(pace)}{narrows and f'; {narrows} for a narrower range'}"
-        yield from _other_paces(workload, speed, pace)
+        yield _in_a_full_context(workload, speed, pace)
+        yield _undrafted(workload, speed, pace)
+        yield _at_once(workload, speed.parallel_total)
+    elif work is not None:
+        clip = f" of {units.clip(*speed.clip)}" if speed.clip is not None else ""
+        words = f"{units.work(work.likely, speed.unit, speed.audio_seconds)}{clip}"
+        yield f"{units.about(work.low, work.high)} {words}{units.guess(work.low, work.high)}"
     if workload.dataset_tokens is not None and speed.dataset_seconds is not None:
         wait = _wait_words(speed.dataset_seconds)
         yield f"training on {units.tokens(workload.dataset_tokens)} takes {wait}"
     if workload.prompt_tokens is not None and speed.unit == "tokens_per_second":
         prompt, wait = units.tokens(workload.prompt_tokens), _wait_words(speed.first_token_seconds)
         yield f"the answer to a prompt of {prompt} begins after {wait}"
-    month = verdict.monthly_cost
-    if month is not None and month.here is not None and month.here.keeps_up is False:
-        yield "It does not keep up with the load that you stated: see the month below."
 
 
-def _other_paces(workload: Workload, speed: Speed, pace: PaceRange) -> Iterator[str]:
-    """Yield the pace in a full context, without a draft, and of several sequences."""
+def _in_a_full_context(workload: Workload, speed: Speed, pace: PaceRange) -> str | None:
+    """The pace once the context is full, where that is far below it or below what is wanted."""
     full, tokens = speed.full_context_tokens_per_second, workload.context_tokens or 0
     wanted = (workload.min_tokens_per_second or 0) if speed.each_of == 1 else 0
-    if full is not None and tokens > DEFAULT_CONTEXT_TOKENS:
-        below = f", below the {units.stated(wanted)} you need" if full < wanted else ""
-        alone = " for one sequence alone" if workload.parallel > 1 else ""
-        if full < pace.likely / 2 or full < wanted <= pace.likely:
-            context = f"once all {units.tokens(tokens)} of context are in use"
-            yield f"{context}: about {units.speed(full, full)}{alone}{below}"
-    undrafted = speed.undrafted_tokens_per_second if workload.draft is not None else None
-    if undrafted is not None:
-        gains = "" if pace.likely > undrafted else ": the draft likely makes it slower"
-        yield f"about {units.speed(undrafted, undrafted)} without the draft{gains}"
-    if workload.parallel > 1:
-        words, total = "a pace that is not known (see -v)", speed.parallel_total
-        if total is not None:
-            each = units.pace(*[total.likely / workload.parallel] * 2)
-            ends = f"{units.pace(total.low, total.high)}, an estimate"
-            words = f"about {units.speed(*[total.likely] * 2)} in all ({ends}), {each} each"
-        yield f"{workload.parallel:,} sequences at once: {words}"
+    if full is None or tokens <= DEFAULT_CONTEXT_TOKENS:
+        return None
+    if full >= pace.likely / 2 and not full < wanted <= pace.likely:
+        return None
+    below = f", below the {units.stated(wanted)} you need" if full < wanted else ""
+    alone = " for one sequence alone" if workload.parallel > 1 else ""
+    context = f"once all {units.tokens(tokens)} of context are in use"
+    return f"{context}: about {units.speed(full, full)}{alone}{below}"
+
+
+def _undrafted(workload: Workload, speed: Speed, pace: PaceRange) -> str | None:
+    undrafted = speed.undrafted_tokens_per_second
+    if workload.draft is None or undrafted is None:
+        return None
+    gains = "" if pace.likely > undrafted else ": the draft likely makes it slower"
+    return f"about {units.speed(undrafted, undrafted)} without the draft{gains}"
+
+
+def _at_once(workload: Workload, total: PaceRange | None) -> str | None:
+    """The pace of all sequences together, and of each."""
+    if workload.parallel == 1:
+        return None
+    words = "a pace that is not known (see -v)"
+    if total is not None:
+        each = total.likely / workload.parallel
+        ends = f"{units.pace(total.low, total.high)}, an estimate"
+        in_all = units.speed(total.likely, total.likely)
+        words = f"about {in_all} in all ({ends}), {units.pace(each, each)} each"
+    return f"{workload.parallel:,} sequences at once: {words}"
 
 
 def _is_on_card(verdict: Verdict) -> bool:
@@ -282,21 +296,24 @@ def _size(finding: Finding, verdict: Verdict) -> tuple[str, Cell]:
     """`4.74 of 23.0 GiB`, the likely need, and a bar with the most where that decides or is much
     more, and what is short of it; empty where there are no figures.
     """
-    likely, most = _likely(finding, verdict), _quantity(finding.needs, finding)
-    needs, has = _quantity(likely, finding), _quantity(finding.has, finding)
-    # the need goes without its unit where that of what there is says it
-    number, _, unit = needs.rpartition(" ")
-    amount = f"{number if number and has.endswith(f' {unit}') else needs} of {has}"
-    amount = amount if needs and has else needs
-    if isinstance(likely, str) or isinstance(finding.has, str) or not likely or not finding.has:
+    likely, limit = _likely(finding, verdict), finding.has
+    needs, has = _quantity(likely, finding), _quantity(limit, finding)
+    amount = needs
+    if needs and has:
+        # the need goes without its unit where that of what there is says it
+        number, _, unit = needs.rpartition(" ")
+        amount = f"{number if has.endswith(f' {unit}') else needs} of {has}"
+    if finding.unit != "bytes" or not (isinstance(likely, int | float) and likely):
         return amount, ""
-    if finding.unit != "bytes":
+    if isinstance(limit, str) or not limit:
         return amount, ""
-    short = f"{_quantity(finding.short, finding)} short" if finding.short else ""
-    is_wide = bool(short) or float(finding.needs or 0) > _MUCH_MORE * likely
-    up_to = f"up to {most}" if most != needs and is_wide else ""
-    label = ", ".join(filter(None, (up_to, labels("doubts").get(finding.code, short))))
-    return amount, Bar(needs=likely, has=finding.has, style=finding.outcome, label=label)
+    most, short = float(finding.needs or 0), finding.short
+    notes = [f"{_quantity(short, finding)} short"] if short else []
+    notes = [labels("doubts")[finding.code]] if finding.code in labels("doubts") else notes
+    up_to = _quantity(most, finding)
+    if up_to != needs and (short or most > _MUCH_MORE * likely):
+        notes.insert(0, f"up to {up_to}")
+    return amount, Bar(needs=likely, has=limit, style=finding.outcome, label=", ".join(notes))
 
 
 def _likely(finding: Finding, verdict: Verdict) -> float | str | None:
@@ -389,14 +406,17 @@ def _spare(verdict: Verdict) -> str:
         return ""
     longest, parallel = room.longest_context_tokens or 0, room.most_parallel or 0
     full = "full " if longest == verdict.trained_tokens else ""
-    parts = [f"{full}context ({units.tokens(longest)})"] * (longest > (judged.context_tokens or 0))
-    parts += [f"{parallel:,} sequences"] * (parallel > judged.parallel)
-    if room.best_quantization not in (None, judged.quantization):
-        parts.append(f"{room.best_quantization} weights")
+    more = {
+        f"{full}context ({units.tokens(longest)})": longest > (judged.context_tokens or 0),
+        f"{parallel:,} sequences": parallel > judged.parallel,
+        f"{room.best_quantization} weights": room.best_quantization
+        not in (None, judged.quantization),
+    }
+    parts = [words for words, is_more in more.items() if is_more]
     if not parts:
         return ""
     where = "the GPU" if _is_on_card(verdict) else "memory"
-    listed = " or ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
+    listed = f"{', '.join(parts[:-1])}{' or ' * (len(parts) > 1)}{parts[-1]}"
     if verdict.machine.memory_available_bytes is None:
         # nothing runs there
         return f"Also fits {where}: {listed}."

@@ -99,17 +99,16 @@ def dumps(value: Mapping[str, Any]) -> str:
 
 def record(value: Any, keys: str = "") -> Any:
     """Return a record, or values that hold some, as plain JSON values; `keys` chooses fields."""
-    kind = type(value)
     if isinstance(value, Enum):
         return value.value
     if value is None or isinstance(value, str | int | float):
         return value
-    if isinstance(value, Machine) and not keys:
+    kind = type(value)
+    if kind.__name__ == "Machine" and not keys:
         return value.to_json()
     if kind.__name__ == "PaceRange":
         return {end: round(getattr(value, end), 3) for end in ("low", "likely", "high")}
-    names = (keys or _KEYS.get(kind.__name__, "")).split() or getattr(kind, "_fields", None)
-    if names:
+    if names := (keys or _KEYS.get(kind.__name__, "")).split() or getattr(kind, "_fields", None):
         return {name: record(getattr(value, name)) for name in names}
     if isinstance(value, Mapping):
         return {str(key): record(inner) for key, inner in value.items()}
@@ -413,62 +412,57 @@ def sections(document: Mapping[str, Any], titles: Mapping[str, str]) -> Iterator
         value: Any = document
         for key in path.split("."):
             value = value.get(key) if isinstance(value, Mapping) else None
-        if blocks := tuple(_blocks("", value, 2)):
+        if blocks := tuple(_lines("", value, 2)):
             yield from (*heading(title), *blocks)
 
 
-def _blocks(title: str, value: Any, indent: int) -> Iterator[Block]:
-    """Yield a value of any kind under its title."""
+def _lines(title: str, value: Any, indent: int) -> Iterator[Block]:
+    """Yield a value of any kind under its title, the short values of a record on one line."""
     if isinstance(value, Mapping) and all(isinstance(text, str) for text in value.values()):
-        # the same text of several keys once
-        keys: dict[str, list[str]] = {}
-        for key, text in value.items():
-            keys.setdefault(text, []).append(key)
-        value = [f"{', '.join(names)}: {text}" for text, names in keys.items()]
+        value = [f"{key}: {text}" for key, text in value.items()]
     if isinstance(value, Mapping):
-        yield from _entry(title, value, indent)
-        return
-    if title and value:
-        yield line(strong(title), ":", indent=indent)
-        indent += 2
-    for each in value or ():
-        if isinstance(each, Mapping):
-            own = next((key for key in _TITLES if each.get(key)), None)
-            rest = {key: inner for key, inner in each.items() if key != own}
-            yield from _entry(each[own] if own else "", rest, indent)
+        short, below = _parts(value)
+        if title or short:
+            head = (strong(title), ": ") if title else ()
+            yield line(*head, ", ".join(short), indent=indent, hang=2)
+    else:
+        below = [_entry(each) for each in value or ()]
+        if title and below:
+            yield line(strong(title), ":", indent=indent)
+    for name, inner in below:
+        deeper = indent + 2 * bool(title)
+        if isinstance(inner, str):
+            yield say(inner, indent=deeper, hang=2)
         else:
-            yield say(str(each), indent=indent, hang=2)
+            yield from _lines(name, inner, deeper)
 
 
-def _entry(title: str, entry: Mapping[str, Any], indent: int) -> Iterator[Block]:
-    """Yield the short values of a record on a line, below it the long ones and what is nested."""
+def _entry(value: Any) -> tuple[str, Any]:
+    """A record of a list by its title, and the rest of it; another value as a text."""
+    if not isinstance(value, Mapping):
+        return "", str(value)
+    own = next((key for key in _TITLES if value.get(key)), "")
+    name = value.get(own, "")
+    rest = {key: inner for key, inner in value.items() if key != own}
+    return name.replace("_", " ") if name.islower() else name, rest
+
+
+def _parts(entry: Mapping[str, Any]) -> tuple[list[str], list[tuple[str, Any]]]:
+    """The short values of a record in words, then the long ones and what is nested."""
     likely, left = _range(entry)
     short, long, nested = [likely] if likely else [], [], []
     for key, value in left.items():
-        text, rest = _words_and_rest(key, value)
+        is_record = isinstance(value, Mapping)
+        text, rest = _range(value, key) if is_record else (value_words(key, value), None)
         if text and (key == "remedy" or len(text) > _SHORT or text.endswith(".")):
-            long.append(_labelled(key, text))
+            long.append(("", _labelled(key, text)))
         elif text:
             short.append(_labelled(key, text))
+        elif isinstance(value, list):
+            rest = value
         if rest:
             nested.append(("" if text else key.replace("_", " "), rest))
-    if title:
-        name = title.replace("_", " ") if title.islower() else title
-        yield line(strong(name), f": {', '.join(short)}", indent=indent, hang=2)
-        indent += 2
-    elif short:
-        yield say(", ".join(short), indent=indent, hang=2)
-    yield from (say(text, indent=indent, hang=2) for text in long)
-    for name, rest in nested:
-        yield from _blocks(name, rest, indent)
-
-
-def _words_and_rest(key: str, value: Any) -> tuple[str, Any]:
-    """A value in words, and what needs lines of its own: of a record all but its range."""
-    if isinstance(value, Mapping):
-        return _range(value, key)
-    text = value_words(key, value)
-    return text, value if isinstance(value, list) and not text else None
+    return short, [*long, *nested]
 
 
 def _labelled(key: str, text: str) -> str:
@@ -493,23 +487,20 @@ def _range(entry: Mapping[str, Any], key: str = "") -> tuple[str, dict[str, Any]
 def value_words(key: str, value: Any) -> str:
     """A value as a person reads it; empty of nothing and of what has lines of its own."""
     if isinstance(value, list | tuple):
-        return _list_words(value)
-    if isinstance(value, bool) and not value:
-        return "no" if key in _TELLING else ""
-    if value is None or isinstance(value, str | Mapping):
-        return value if isinstance(value, str) else ""
+        text = ", ".join(map(str, value))
+        if all(isinstance(each, int | float) for each in value):
+            return text if len(value) <= _FEW_NUMBERS else str(len(value))
+        is_short = all(isinstance(each, str) for each in value) and len(text) <= 2 * _SHORT
+        return text if is_short else ""
+    if isinstance(value, bool):
+        return "yes" if value else "no" * (key in _TELLING)
+    return _number_words(key, value) if isinstance(value, int | float) else value or ""
+
+
+def _number_words(key: str, value: float) -> str:
     if key in _DECIMAL:
         return units.decimal(int(value))
     words = next((words for end, words in _UNITS if key.endswith(end)), None)
     if words is not None:
         return words(value)
-    number = f"{value:,.3g}" if isinstance(value, float) else f"{value:,}"
-    return "yes" if value is True else number
-
-
-def _list_words(values: Sequence[Any]) -> str:
-    text = ", ".join(map(str, values))
-    if all(isinstance(each, int | float) for each in values):
-        return text if len(values) <= _FEW_NUMBERS else str(len(values))
-    is_short = all(isinstance(each, str) for each in values) and len(text) <= 2 * _SHORT
-    return text if is_short else ""
+    return f"{value:,.3g}" if isinstance(value, float) else f"{value:,}"
