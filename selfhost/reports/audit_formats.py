@@ -343,16 +343,20 @@ def issues(audit: Audit) -> list[Issue]:
     of what is not known where the policy ignores that.
     """
     policy = Toml.parse(audit.policy.file, audit.policy.text.encode())
-    lines = {
-        name: [policy.line((name, at)) for at in range(len(policy.values.get(name, ())))]
-        for name in ("model", "together", "exception")
-    }
+    models, exceptions = (
+        dict(enumerate(policy.line((name, at)) for name in names for at in _places(policy, name)))
+        for names in (("model", "together"), ("exception",))
+    )
     entries = [
         *_faults(audit.problems),
-        *_of_models(audit, [*lines["model"], *lines["together"]]),
-        *_of_exceptions(audit, lines["exception"]),
+        *_of_models(audit, models),
+        *_of_exceptions(audit, exceptions),
     ]
     return sorted(entries, key=lambda issue: issue.level != _ERROR)
+
+
+def _places(policy: Toml, name: str) -> range:
+    return range(len(policy.values.get(name, ())))
 
 
 def _faults(problems: Iterable[Problem]) -> Iterator[Issue]:
@@ -373,7 +377,7 @@ _Key = tuple[bool, int, str]
 _Member = tuple[MachineGroup, Row, Reason]
 
 
-def _of_models(audit: Audit, lines: list[int | None]) -> Iterator[Issue]:
+def _of_models(audit: Audit, lines: Mapping[int, int | None]) -> Iterator[Issue]:
     """One issue for each check of each model that decides somewhere, what fails first."""
     members: dict[_Key, list[_Member]] = {}
     for group, row in audit.pairs():
@@ -388,8 +392,7 @@ def _of_models(audit: Audit, lines: list[int | None]) -> Iterator[Issue]:
         is_unknown, index, _ = key
         level = _level([row for _, row, _ in members[key]], is_unknown, audit.policy.on_unknown)
         if level == _ERROR or not (is_unknown and ignores):
-            line = lines[index] if index < len(lines) else None
-            yield _issue(audit, key, members[key], line, level)
+            yield _issue(audit, key, members[key], lines.get(index), level)
 
 
 def _level(rows: Iterable[Row], is_unknown: bool, on_unknown: OnUnknown) -> str:
@@ -421,7 +424,7 @@ def _issue(audit: Audit, key: _Key, members: list[_Member], line: int | None, le
     )
 
 
-def _of_exceptions(audit: Audit, lines: list[int | None]) -> Iterator[Issue]:
+def _of_exceptions(audit: Audit, lines: Mapping[int, int | None]) -> Iterator[Issue]:
     for use in filter(needs_attention, audit.exceptions):
         rule = _ENDED if use.use is Use.EXPIRED else _NEEDLESS
         name, index, (state, remedy) = exception_name(use), use.exemption.index, exception_fate(use)
@@ -429,7 +432,7 @@ def _of_exceptions(audit: Audit, lines: list[int | None]) -> Iterator[Issue]:
             level=_WARNING,
             rule=rule,
             file=audit.policy.file,
-            line=lines[index] if index < len(lines) else None,
+            line=lines.get(index),
             key=f"{rule} {name} {index}",
             text=f"exception for {shortened(name)}: {state}",
             remedy=remedy,

@@ -271,14 +271,15 @@ def _to_do(audit: Audit) -> Iterator[Block]:
     machines fare alike, for then the rows say it.
     """
     by_check: dict[str, list[tuple[int, Row, Reason]]] = {}
-    for group, row in audit.pairs() if len(audit.groups) > 1 else ():
+    deciding = (pair for pair in audit.pairs() if pair[1].exit_code)
+    for group, row in deciding if len(audit.groups) > 1 else ():
         for reason in row.reasons:
-            if row.exit_code and reason.check is not None and reason.remedy:
-                unknown = "" if reason.check in row.failed else " not known"
-                entry = (group.count, row, reason)
-                by_check.setdefault(f"{reason.check}{unknown}", []).append(entry)
+            if reason.check and reason.remedy:
+                check = reason.check if reason.check in row.failed else f"{reason.check} not known"
+                by_check.setdefault(check, []).append((group.count, row, reason))
     sizes = {check: sum(each[0] for each in entries) for check, entries in by_check.items()}
-    yield from heading("To do") if sizes else ()
+    if sizes:
+        yield from heading("To do")
     for check in sorted(sizes, key=lambda check: -sizes[check])[:_TASKS_SHOWN]:
         # what is enough for the one that lacks most is enough for all
         _, row, reason = max(by_check[check], key=lambda each: each[2].short or 0)

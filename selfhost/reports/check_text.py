@@ -118,19 +118,24 @@ def _single(verdict: Verdict, verbose: bool, carry: str, today: str | None) -> I
 def _first_lines(verdict: Verdict, measured: bool) -> Iterator[str | None]:
     """Yield the pace, what was judged, and what qualifies the answer."""
     available = verdict.model.availability
-    held = verdict.finding("accelerator")
-    if verdict.can_run and verdict.waits_for_setting and held is not None and held.remedy:
-        yield f"first {held.remedy}"
-    if verdict.can_run and verdict.speed is not None:
-        yield from _pace_lines(verdict, verdict.speed, measured)
-    month = verdict.monthly_cost
-    if month is not None and month.here is not None and month.here.keeps_up is False:
-        yield "It does not keep up with the load that you stated: see the month below."
+    if verdict.can_run:
+        yield from _how_it_runs(verdict, measured)
     yield asked_words(verdict)
     yield verdict.quality.warning if verdict.can_run and verdict.quality else None
     yield planned_words(verdict.machine)
     yield " ".join(available.sentences[1:]) if available and is_closed(verdict) else None
     yield from verdict.understood_as
+
+
+def _how_it_runs(verdict: Verdict, measured: bool) -> Iterator[str | None]:
+    """Yield what must be done first, and the pace."""
+    held, month = verdict.finding("accelerator"), verdict.monthly_cost
+    if verdict.waits_for_setting and held is not None and held.remedy:
+        yield f"first {held.remedy}"
+    if verdict.speed is not None:
+        yield from _pace_lines(verdict, verdict.speed, measured)
+    if month is not None and month.here is not None and month.here.keeps_up is False:
+        yield "It does not keep up with the load that you stated: see the month below."
 
 
 def _details(verdict: Verdict) -> Iterator[Block]:
@@ -303,17 +308,22 @@ def _size(finding: Finding, verdict: Verdict) -> tuple[str, Cell]:
         # the need goes without its unit where that of what there is says it
         number, _, unit = needs.rpartition(" ")
         amount = f"{number if has.endswith(f' {unit}') else needs} of {has}"
-    if finding.unit != "bytes" or not (isinstance(likely, int | float) and likely):
+    if finding.unit != "bytes" or isinstance(likely, str) or isinstance(limit, str):
         return amount, ""
-    if isinstance(limit, str) or not limit:
+    if not likely or not limit:
         return amount, ""
+    label = _doubts(finding, likely)
+    return amount, Bar(needs=likely, has=limit, style=finding.outcome, label=label)
+
+
+def _doubts(finding: Finding, likely: float) -> str:
+    """The most that it may take where that is much more, and what is short of it."""
     most, short = float(finding.needs or 0), finding.short
-    notes = [f"{_quantity(short, finding)} short"] if short else []
-    notes = [labels("doubts")[finding.code]] if finding.code in labels("doubts") else notes
+    words = f"{_quantity(short, finding)} short" if short else ""
+    words = labels("doubts").get(finding.code, words)
     up_to = _quantity(most, finding)
-    if up_to != needs and (short or most > _MUCH_MORE * likely):
-        notes.insert(0, f"up to {up_to}")
-    return amount, Bar(needs=likely, has=limit, style=finding.outcome, label=", ".join(notes))
+    is_wide = up_to != _quantity(likely, finding) and (short or most > _MUCH_MORE * likely)
+    return ", ".join(filter(None, (f"up to {up_to}" if is_wide else "", words)))
 
 
 def _likely(finding: Finding, verdict: Verdict) -> float | str | None:
@@ -415,12 +425,11 @@ def _spare(verdict: Verdict) -> str:
     parts = [words for words, is_more in more.items() if is_more]
     if not parts:
         return ""
-    where = "the GPU" if _is_on_card(verdict) else "memory"
     listed = f"{', '.join(parts[:-1])}{' or ' * (len(parts) > 1)}{parts[-1]}"
-    if verdict.machine.memory_available_bytes is None:
-        # nothing runs there
-        return f"Also fits {where}: {listed}."
-    return f"With other programs closed, {where} also holds: {listed}."
+    # of a simulated machine no program is open
+    is_read = verdict.machine.memory_available_bytes is not None
+    closed = ", with other programs closed" if is_read else ""
+    return f"There is room for more{closed}: {listed}."
 
 
 # ------------------------------------------------------------------ what to do instead

@@ -99,20 +99,19 @@ def dumps(value: Mapping[str, Any]) -> str:
 
 def record(value: Any, keys: str = "") -> Any:
     """Return a record, or values that hold some, as plain JSON values; `keys` chooses fields."""
-    if isinstance(value, Enum):
-        return value.value
     if value is None or isinstance(value, str | int | float):
-        return value
+        return value.value if isinstance(value, Enum) else value
     kind = type(value)
     if kind.__name__ == "Machine" and not keys:
         return value.to_json()
     if kind.__name__ == "PaceRange":
         return {end: round(getattr(value, end), 3) for end in ("low", "likely", "high")}
-    if names := (keys or _KEYS.get(kind.__name__, "")).split() or getattr(kind, "_fields", None):
-        return {name: record(getattr(value, name)) for name in names}
+    chosen = keys or _KEYS.get(kind.__name__, "")
+    if names := chosen.split() or getattr(kind, "_fields", None):
+        value = {name: getattr(value, name) for name in names}
     if isinstance(value, Mapping):
         return {str(key): record(inner) for key, inner in value.items()}
-    return [record(inner) for inner in value]
+    return list(map(record, value))
 
 
 def titled(schema: str, **members: Any) -> dict[str, Any]:
@@ -418,15 +417,14 @@ def sections(document: Mapping[str, Any], titles: Mapping[str, str]) -> Iterator
 
 def _lines(title: str, value: Any, indent: int) -> Iterator[Block]:
     """Yield a value of any kind under its title, the short values of a record on one line."""
-    if isinstance(value, Mapping) and all(isinstance(text, str) for text in value.values()):
+    if isinstance(value, Mapping) and {type(text) for text in value.values()} <= {str}:
         value = [f"{key}: {text}" for key, text in value.items()]
     if isinstance(value, Mapping):
         short, below = _parts(value)
         if title or short:
-            head = (strong(title), ": ") if title else ()
-            yield line(*head, ", ".join(short), indent=indent, hang=2)
+            yield line(strong(title), ": " * bool(title), ", ".join(short), indent=indent, hang=2)
     else:
-        below = [_entry(each) for each in value or ()]
+        below = list(map(_entry, value or ()))
         if title and below:
             yield line(strong(title), ":", indent=indent)
     for name, inner in below:

@@ -258,13 +258,13 @@ def _size(cell: Line) -> int:
 
 def _table(table: Table, width: int | None, bars: bool) -> Iterator[Line]:
     columns = table.columns
-    titles: list[Line] = [[(clean(column.title), "")] for column in columns]
     rows = [[_cell(cell, bars) for cell in row] for row in table.rows]
+    longest = [max(map(_size, cells), default=0) for cells in zip(*rows, strict=True)]
     # a column with nothing in it is not shown
-    shown = [at for at in range(len(columns)) if not at or any(_size(row[at]) for row in rows)]
-    if any(_size(titles[at]) for at in shown):
-        rows.insert(0, titles)
-    sizes = {at: max((_size(row[at]) for row in rows), default=0) for at in shown}
+    sizes = {at: size for at, size in enumerate(longest) if size or not at}
+    if any(columns[at].title for at in sizes):
+        rows.insert(0, [[(clean(column.title), "")] for column in columns])
+        sizes = {at: max(size, _size(rows[0][at])) for at, size in sizes.items()}
     if width is not None:
         _narrow(columns, sizes, width - table.indent)
     for row in rows:

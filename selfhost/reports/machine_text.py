@@ -73,8 +73,8 @@ def _in_short(machine: Machine) -> Iterator[Block]:
 
 def _short_rows(machine: Machine) -> Iterator[tuple[str, list[str], str]]:
     """Yield a label with its lines, and what stands there where there is none."""
-    yield "memory", list(_memory_lines(machine)), ""
-    yield "processor", list(_processor_lines(machine)), ""
+    yield "memory", list(filter(None, _memory_lines(machine))), ""
+    yield "processor", list(filter(None, _processor_lines(machine))), ""
     runtimes = ", ".join(dict.fromkeys(runtime.id for runtime in machine.runtimes or ()))
     lists: list[tuple[str, object, list[str]]] = [
         ("GPU", machine.accelerators, list(map(_accelerator, machine.accelerators or ())))
@@ -110,19 +110,16 @@ def _memory_lines(machine: Machine) -> Iterator[str]:
         machine.memory_available_bytes, machine.memory_limit_bytes, machine.memory_total_bytes,
     )  # fmt: skip
     most, rate = limit if limit is not None else total, machine.memory_bandwidth_bytes_per_second
-    sizes = (
-        "" if available is None else f"{units.binary(available)} available",
-        "" if most is None else units.binary(most),
-    )
-    if any(sizes):
-        yield " of ".join(filter(None, sizes))
+    sizes = [] if available is None else [f"{units.binary(available)} available"]
+    sizes += [] if most is None else [units.binary(most)]
+    yield " of ".join(sizes)
     if limit is not None and total is not None and limit < total:
         source = machine.sources.get("memory_limit_bytes", "")
         by_what = source if "limited by" in source else f"limited: {source or 'not said by what'}"
         yield f"{by_what}; the hardware has {units.binary(total)}"
     if rate is not None:
-        bound = f"{machine.memory_bandwidth_bound} " if machine.memory_bandwidth_bound else ""
-        yield f"reads {f'at {bound}' if bound else ''}{units.decimal(rate)}/s"
+        bound = machine.memory_bandwidth_bound
+        yield f"reads {f'at {bound} ' if bound else ''}{units.decimal(rate)}/s"
 
 
 def _processor_lines(machine: Machine) -> Iterator[str]:
@@ -133,7 +130,7 @@ def _processor_lines(machine: Machine) -> Iterator[str]:
     if is_threaded and machine.scope == "host":
         cores = f"{units.cores(physical or 0)} with {usable:g} threads"
     emulated = f"emulated on {machine.emulated_on}" if machine.emulated_on else ""
-    yield from filter(None, [", ".join(filter(None, (machine.cpu_model, cores, emulated)))])
+    yield ", ".join(filter(None, (machine.cpu_model, cores, emulated)))
     sets = machine.instruction_sets
     if sets is not None:
         yield " ".join(name for name in _TELLING if name in sets) or f"{len(sets)} sets"

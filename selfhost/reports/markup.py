@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from html import escape
+from itertools import chain
 
 from ..core import units
-from .layout import BLANK, Cell, Column, Document, Paragraph, Span, Table, clean, say, strong
+from .layout import BLANK, Block, Cell, Column, Document, Paragraph, Span, Table, clean, say, strong
 
 TYPE_CHECKING = False
 
@@ -16,7 +17,14 @@ if TYPE_CHECKING:
 
     from ..advice.listing import Ranking
 
-# of hundreds of models as many as one looks at in a notebook
+# what a notebook shows of each kind of answer
+_DOCUMENTS = {
+    "Verdict": ("check_text", "check_document"),
+    "Comparison": ("models_text", "compare_document"),
+    "ContainerSize": ("size_text", "size_document"),
+    "Plan": ("plan_text", "plan_document"),
+}
+# of hundreds of models as many as one looks at
 _MOST_MODELS = 20
 
 _MARKUP = re.compile(r"[\\`*_{}\[\]<>#+|!~&@$^\"']|:(?=/)|(?<=[wW]{3})\.|(?<=^)[-=]")
@@ -79,19 +87,22 @@ def _markdown(document: Document) -> Iterator[str]:
             yield _cells(["---:" if column.right else "---" for _, column in columns])
             yield from (_cells([_marked(row[at]) for at, _ in columns]) for row in block.rows)
             yield ""
-        elif not block.spans:
-            yield ""
-        elif number == 0 or _is_title(block):
-            level = "##" if number == 0 else "###"
-            yield from (f"{level} {''.join(_escaped(span.text) for span in block.spans)}", "")
+        elif (tag := _tag(number, block)).startswith("h"):
+            title = "".join(_escaped(span.text) for span in block.spans)
+            yield from (f"{'#' * (1 + int(tag[1]))} {title}", "")
         else:
             words = "".join(map(_marked, block.spans)).strip()
-            yield f"{'  ' if block.indent > 2 else ''}- {words}"
+            yield f"{'  ' if block.indent > 2 else ''}- {words}" if tag else ""
 
 
-def _is_title(block: Paragraph) -> bool:
-    """Whether the paragraph is the title of a section."""
-    return len(block.spans) == 1 and block.spans[0].style == "strong" and not block.indent
+def _tag(number: int, block: Paragraph) -> str:
+    """The element of a paragraph: the first is the title, emphasis alone that of a section."""
+    if not block.spans:
+        return ""
+    if number == 0:
+        return "h1"
+    is_title = len(block.spans) == 1 and block.spans[0].style == "strong" and not block.indent
+    return "h2" if is_title else "pre" if block.verbatim else "p"
 
 
 def _cells(cells: list[str]) -> str:
@@ -127,31 +138,21 @@ def page(document: Document) -> str:
     first = document.blocks[0] if document.blocks else BLANK
     spans = first.spans if isinstance(first, Paragraph) else ()
     title = clean("".join(span.text for span in spans))
-    return _PAGE.format(title=_ascii(escape(title)), body=_ascii("".join(_html(document))))
+    return _PAGE.format(title=_ascii(escape(title)), body=_body(document))
 
 
 def notebook(answer: Any) -> str:
     """Return what a notebook shows of an answer: a part of a page that loads and runs nothing."""
+    from importlib import import_module
+
     kind = type(answer).__name__
     if kind == "Ranking":
-        document = _ranking(answer)
-    elif kind == "Plan":
-        from .plan_text import plan_document
-
-        document = plan_document(answer)
-    elif kind == "ContainerSize":
-        from .size_text import size_document
-
-        document = size_document([answer])
-    elif kind == "Comparison":
-        from .models_text import compare_document
-
-        document = compare_document([model.verdict for model in answer.models])
-    else:
-        from .check_text import check_document
-
-        document = check_document([answer])
-    return _ascii("".join(_html(document)))
+        return _body(_ranking(answer))
+    module, function = _DOCUMENTS[kind]
+    asked = answer if kind == "Plan" else [answer]
+    if kind == "Comparison":
+        asked = [model.verdict for model in answer.models]
+    return _body(getattr(import_module(f".{module}", __package__), function)(asked))
 
 
 def _ranking(ranked: Ranking) -> Document:
@@ -163,7 +164,7 @@ def _ranking(ranked: Ranking) -> Document:
             strong(row.model.name),
             row.route,
             row.quantization or "",
-            "" if row.memory_high_bytes is None else units.binary(row.memory_high_bytes),
+            units.binary(row.memory_high_bytes) if row.memory_high_bytes else "",
             likely_speed(row.judged_tokens_per_second, "") if row.judged_tokens_per_second else "",
             row.why or "",
         )
@@ -180,28 +181,27 @@ def _ascii(html: str) -> str:
     return html.encode("ascii", "xmlcharrefreplace").decode("ascii")
 
 
-def _html(document: Document) -> Iterator[str]:
-    for number, block in enumerate(document.blocks):
-        if isinstance(block, Table):
-            shown = _shown(block)
-            yield "<table>"
-            if any(column.title for column in block.columns):
-                titles = (escape(clean(block.columns[at].title)) for at in shown)
-                heads = "".join(f"<th>{title}</th>" for title in titles)
-                yield f"<thead><tr>{heads}</tr></thead>"
-            yield "<tbody>\n"
-            for row in block.rows:
-                kinds = ((at, " class=n" * block.columns[at].right) for at in shown)
-                cells = "".join(f"<td{kind}>{_marked_up(row[at])}</td>" for at, kind in kinds)
-                yield f"<tr>{cells}</tr>\n"
-            yield "</tbody></table>\n"
-        elif block.spans:
-            tag = "h2" if _is_title(block) else "p"
-            if block.verbatim:
-                tag = "pre"
-            elif number == 0:
-                tag = "h1"
+def _body(document: Document) -> str:
+    blocks = enumerate(document.blocks)
+    return _ascii("".join(chain.from_iterable(_html(number, block) for number, block in blocks)))
+
+
+def _html(number: int, block: Block) -> Iterator[str]:
+    if isinstance(block, Paragraph):
+        if tag := _tag(number, block):
             yield f"<{tag}>{''.join(map(_marked_up, block.spans))}</{tag}>\n"
+        return
+    shown = _shown(block)
+    yield "<table>"
+    if any(column.title for column in block.columns):
+        titles = (escape(clean(block.columns[at].title)) for at in shown)
+        yield f"<thead><tr>{''.join(f'<th>{title}</th>' for title in titles)}</tr></thead>"
+    yield "<tbody>\n"
+    for row in block.rows:
+        kinds = ((at, " class=n" * block.columns[at].right) for at in shown)
+        cells = "".join(f"<td{kind}>{_marked_up(row[at])}</td>" for at, kind in kinds)
+        yield f"<tr>{cells}</tr>\n"
+    yield "</tbody></table>\n"
 
 
 def _marked_up(cell: Cell) -> str:

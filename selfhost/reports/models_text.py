@@ -159,19 +159,19 @@ def several_blocks(
     local = [verdict for verdict in verdicts if verdict.can_run]
     yield from texts(_sums(verdicts) if len(local) > 1 else (), indent=0)
     yield BLANK
-    notes = [(*each.understood_as, *(each.notes if verbose else ())) for each in verdicts]
-    yield from texts(dict.fromkeys(chain.from_iterable(notes)), indent=0)
+    notes = chain.from_iterable((*each.understood_as, *each.notes * verbose) for each in verdicts)
+    yield from texts(dict.fromkeys(notes), indent=0)
     yield from _warnings(local)
-    lines = chain.from_iterable((*each.setup, *each.commands[:1]) for each in local)
-    if commands := list(lines_to_type(dict.fromkeys(lines))):
-        yield from (*heading("To run them"), *commands)
+    lines = [line for each in local for line in (*each.setup, *each.commands[:1])]
+    if lines:
+        yield from (*heading("To run them"), *lines_to_type(dict.fromkeys(lines)))
     others = [verdict for verdict in verdicts if not verdict.can_run]
     if others:
         yield from heading("The others" if local else "What to do instead")
     for verdict in others:
         yield from _ways_out(verdict, carry, options, today if verbose else None)
     yield BLANK
-    yield from texts([_COST_ALONE if verdicts[0].monthly_cost is not None else None], indent=0)
+    yield from texts([_COST_ALONE * (verdicts[0].monthly_cost is not None)], indent=0)
     yield from _findings(verdicts) if verbose else [say(_MORE)]
 
 
@@ -323,13 +323,13 @@ def _memory_words(machine: Machine, workload: Workload) -> Iterator[str]:
         yield f"{units.binary(gpu_bytes)} of GPU memory"
     given, free = given_bytes(machine, workload), machine.memory_available_bytes
     if given is not None:
-        words, free_words = units.binary(given), units.binary(free or 0)
-        is_all = words == free_words
-        yield f"{words}{' of RAM' if gpu_bytes else ''} {'free' if is_all else 'for models'}"
-        if not is_all and not machine.planning and (free or given) < given:
-            yield f"{free_words} free now"
-    # of a simulated machine they stand in its name
-    yield from () if machine.planning else units.counted([card.name for card in cards])
+        yield f"{units.binary(given)}{' of RAM' * bool(gpu_bytes)} for models"
+    if machine.planning:
+        # the GPUs of a simulated machine stand in its name
+        return
+    if given is not None and free is not None and free < given:
+        yield f"{units.binary(free)} free now"
+    yield from units.counted([card.name for card in cards])
 
 
 # ------------------------------------------------------------------ compare

@@ -140,17 +140,23 @@ def _least_rows(plan: Plan, least: Least, verbose: bool) -> Iterator[tuple[str, 
         yield "or GPU memory", gpu, f"on one GPU, with {also}"
     free = "not known" if disk is None else units.decimal_at_least(disk)
     yield "disk", free, "free, with a safety margin"
-    wanted, rate = plan.workload.min_tokens_per_second, least.bandwidth_bytes_per_second
+    wanted = plan.workload.min_tokens_per_second
     if wanted and not needs_card:
-        pace = "not known" if rate is None else f"{units.decimal_at_least(rate)}/s"
-        yield "bandwidth", pace, f"of RAM, for {units.stated(wanted)} tokens/s without a GPU"
-        if rate is not None and cpu.cores is not None:
-            yield "cores", f"{cpu.cores:g}", "enough that memory bandwidth is the bottleneck"
+        yield from _pace_rows(least, wanted)
     if verbose or len(cpu.architectures) <= _FEW_ARCHITECTURES:
         sets = (("with", cpu.instruction_sets), ("well with", cpu.recommended_instruction_sets))
         why = "; ".join(f"{word} {', '.join(names)}" for word, names in sets if names)
         names = " or ".join(cpu.architectures) or "any"
         yield "processor", names, f"{why} ({least.machine.architecture})" if why else ""
+
+
+def _pace_rows(least: Least, wanted: float) -> Iterator[tuple[str, str, str]]:
+    """The bandwidth and the cores for a wanted pace in RAM."""
+    rate, cores = least.bandwidth_bytes_per_second, least.cpu.cores
+    pace = "not known" if rate is None else f"{units.decimal_at_least(rate)}/s"
+    yield "bandwidth", pace, f"of RAM, for {units.stated(wanted)} tokens/s without a GPU"
+    if rate is not None and cores is not None:
+        yield "cores", f"{cores:g}", "enough that memory bandwidth is the bottleneck"
 
 
 # ------------------------------------------------------------------ known machines

@@ -111,16 +111,16 @@ def _title(spec: ModelSpec, verbose: bool) -> Iterator[Block]:
 def _rows(spec: ModelSpec) -> Iterator[tuple[Cell, ...]]:
     """What a model is free to be used for, open, safe, current and made of, each with why."""
     if not spec.closed:
-        terms = spec.license.id if spec.license is not None else None
-        yield "license", license_name(terms) or "not known", ""
+        terms = license_name(spec.license.id) if spec.license is not None else ""
+        yield "license", terms or "not known", ""
     for row in openness.rows(spec):
         if row.name in _FIRST_ROWS:
             yield row.name, answer_word(row), row.why
     architecture = spec.architecture
     if architecture is not None and architecture.context_tokens is not None:
         scaled = architecture.scaled_context_tokens
-        longer = f"{units.tokens(scaled)} by scaling" if scaled else ""
-        yield "context", units.tokens(architecture.context_tokens), longer
+        longer = scaled and f"{units.tokens(scaled)} by scaling"
+        yield "context", units.tokens(architecture.context_tokens), longer or ""
     if spec.tuned_from == SCRATCH:
         yield "tuned from", "none", "trained from random weights"
     elif spec.tuned_from is not None or "tuned_from" in spec.unknown:

@@ -64,47 +64,55 @@ def answer_cell(answer: Verdict, *, here: bool) -> Span:
     """Sign and words alone; `here`: about the computer that asks."""
     sign, local, elsewhere = _ANSWERS[answer.route]
     words, style = local if here else elsewhere, str(answer.route)
-    available, is_private = answer.model.availability, answer.workload.private
     if is_ruled_out(answer):
         words = "RULED OUT"
     elif reservation := _reservation(answer) if answer.can_run else "":
         words, style = reservation, Outcome.WARN
     elif is_closed(answer):
-        if is_private or answer.route is Route.NEITHER:
-            # that no offer is known does not show that there is none
-            words = "NO API ALLOWED" if is_private else "NO OFFER KNOWN"
-        elif answer.route is Route.API and available is not None and not available.api:
-            words = "USE ANOTHER MODEL"
-    elif answer.route is Route.NEITHER and not is_private:
+        words = _closed_words(answer) or words
+    elif answer.route is Route.NEITHER and not answer.workload.private:
         words = "NOT HERE" if here else "DOES NOT RUN"
     return Span(text=f"{sign} {words}", style=style)
 
 
+def _closed_words(answer: Verdict) -> str:
+    """What is left of a model without weights; empty where it is its own API."""
+    available = answer.model.availability
+    if answer.workload.private:
+        return "NO WAY HERE"
+    if answer.route is Route.NEITHER:
+        # that no offer is known does not show that there is none
+        return "NO OFFER KNOWN"
+    return "" if available is None or available.api else "USE ANOTHER MODEL"
+
+
 def _reservation(answer: Verdict) -> str:
     """How it runs where that is not well; empty where it is."""
-    speed, outcomes = answer.speed, {each.code: each.outcome for each in answer.findings}
-    work, training = (speed.work, speed.dataset_seconds) if speed is not None else (None, None)
-    if "speed-hours" in outcomes:
-        days = work is not None and work.likely >= _DAY_SECONDS
-        return f"RUNS, TAKES {'DAYS' if days else 'HOURS'}"
-    if training is not None and training.likely > _WEEK_DAYS * _DAY_SECONDS:
-        return "RUNS, TAKES WEEKS"
+    codes = {each.code: each.outcome for each in answer.findings}
+    if words := _duration_words(answer):
+        return words
     if is_slow(answer, answer.workload.min_tokens_per_second):
         return "RUNS SLOWLY"
     finding = answer.finding("speed")
     if finding and finding.code == "speed-not-known" and finding.unit != "tokens_per_second":
         return "RUNS, PACE NOT KNOWN"
-    is_training = answer.workload.task == "finetune"
-    if is_training and outcomes.get("accelerator-not-needed") is Outcome.WARN:
+    uses_cpu = codes.get("accelerator-not-needed") is Outcome.WARN
+    if uses_cpu and answer.workload.task == "finetune":
         return "RUNS ON THE CPU"
-    return _edge_words(answer)
-
-
-def _edge_words(answer: Verdict) -> str:
-    """That it just fits; empty where it leaves room."""
     if answer.waits_for_setting:
         return "RUNS ONCE A LIMIT IS RAISED"
     return "LIKELY RUNS" if answer.leaves_little else ""
+
+
+def _duration_words(answer: Verdict) -> str:
+    """That it takes hours or more; empty where it does not."""
+    speed = answer.speed
+    if speed is not None and any(each.code == "speed-hours" for each in answer.findings):
+        days = speed.work is not None and speed.work.likely >= _DAY_SECONDS
+        return f"RUNS, TAKES {'DAYS' if days else 'HOURS'}"
+    training = None if speed is None else speed.dataset_seconds
+    is_long = training is not None and training.likely > _WEEK_DAYS * _DAY_SECONDS
+    return "RUNS, TAKES WEEKS" if is_long else ""
 
 
 def is_closed(answer: Verdict) -> bool:
@@ -292,7 +300,7 @@ def _download_words(verdict: Verdict) -> str:
     codes = {finding.code for finding in verdict.findings}
     size = needs.download_bytes if needs is not None else None
     if size == 0 or "disk-nothing-missing" in codes:
-        return f"the files are here: {here.path}" if here and size == 0 else "the files are here"
+        return f"the files are here: {here.path}" if size == 0 and here else "the files are here"
     if size is None or needs is None:
         return ""
     amount = units.decimal_range(*needs.download_range or (size, size))
@@ -300,8 +308,8 @@ def _download_words(verdict: Verdict) -> str:
         return f"{amount} of weights, yours to get"
     if here and here.size_bytes and here.missing_bytes:
         amount += f" of {units.decimal(here.size_bytes + here.missing_bytes)}"
-    wait = "" if seconds is None else f" in about {units.duration(seconds)}"
-    return f"{amount} to download{wait}"
+    wait = seconds and f" in about {units.duration(seconds)}"
+    return f"{amount} to download{wait or ''}"
 
 
 def license_name(name: str | None) -> str:
