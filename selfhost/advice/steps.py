@@ -281,7 +281,7 @@ def _shared_memory_lines(case: Case) -> tuple[str, ...]:
         return ()
     why, left = "once, and restart: by default the GPU may use half of the RAM alone, and", ""
     if machine.system != "linux":
-        why = "until the next start of the Mac; else it may fail, or a part may run on the CPU, and"
+        why = "until the Mac restarts: without it the model may fail to load, or"
         left = left_by_metal(needs, machine)
     return f"# {why} the pace is at its slow end{left}", line
 

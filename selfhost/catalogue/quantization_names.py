@@ -443,8 +443,7 @@ def quality_of(quantization: str, catalogue: Catalogue, spec: ModelSpec | None =
         change = f"{loss:g} % {what}" if loss else "no change"
         text += f": {change}, measured with {entry['model']}"
         if spec is not None and spec.modality not in _MEASURED:
-            known = f"no measurement with {spec.modality} models is known"
-            return quality.replace(text=f"{known}; with text models it is {text}")
+            return quality.replace(text=f"in text models {text}; not measured in {spec.modality}")
     cost, model = word["word"], entry["model"]
     return quality.replace(
         cost=cost, text=text, loss_percent=float(loss), measure=measure, model=model

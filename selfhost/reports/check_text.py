@@ -131,7 +131,7 @@ def _how_it_runs(verdict: Verdict, measured: bool) -> Iterator[str | None]:
     """Yield what must be done first, and the pace."""
     held, month = verdict.finding("accelerator"), verdict.monthly_cost
     if verdict.waits_for_setting and held is not None and held.remedy:
-        yield f"first {held.remedy}"
+        yield f"First {held.remedy}, until when a part may run on the CPU, more slowly"
     if verdict.speed is not None:
         yield from _pace_lines(verdict, verdict.speed, measured)
     if month is not None and month.here is not None and month.here.keeps_up is False:
@@ -385,7 +385,8 @@ def _is_said(finding: Finding, verdict: Verdict) -> bool:
     if finding.check == "memory" and finding.has is not None and finding.has in limits:
         return False
     is_gate = verdict.can_run and finding.code == "weights-gated"
-    return is_gate or finding.code in _SAID or stands_above(finding, verdict)
+    is_first = finding.check == "accelerator" and verdict.can_run and verdict.waits_for_setting
+    return is_gate or is_first or finding.code in _SAID or stands_above(finding, verdict)
 
 
 def _to_run(verdict: Verdict) -> Iterator[Block]:
@@ -479,7 +480,7 @@ def _by_api(verdict: Verdict, today: str | None) -> Iterator[Block]:
     """The cheapest offer in a line."""
     yield BLANK
     if verdict.route is Route.NEITHER:
-        yield say(f"By API: {no_api_words(verdict.workload)}.")
+        yield say(f"No API: {no_api_words(verdict.workload)}.")
     elif verdict.api_offers and verdict.route is not Route.UNKNOWN:
         offer = verdict.api_offers[0]
         whose, prices = offer_words(offer, today)

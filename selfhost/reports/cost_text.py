@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..advice.costs import LocalCost, MonthlyCost
     from ..judge.pace.speed import PaceRange
 
-_KEEPS_UP = {True: "it keeps up", False: "it does not keep up", None: ""}
+_KEEPS_UP = {True: "it keeps up", False: "it cannot keep up", None: ""}
 # label, figure, note
 _Row = tuple[str, str, str]
 
@@ -67,7 +67,7 @@ def _local_rows(local: LocalCost, place: str) -> Iterator[_Row]:
     for entry in local.unknown:
         name = {"hours_per_day": "time", "watts": "energy"}.get(entry.fact)
         if name is not None:
-            yield f"{place}: {name}", "", f"cannot be told: {entry.reason}"
+            yield f"{place}: {name}", "", f"not known: {entry.reason}"
     if local.kwh_per_month is not None:
         yield f"{place}: energy", *_energy(local, local.kwh_per_month)
     if local.hours_per_day is not None:
@@ -87,8 +87,8 @@ def _hours(hours: PaceRange, keeps_up: bool | None) -> tuple[str, str]:
     """The likely hours with their range."""
     keeps = _KEEPS_UP[keeps_up]
     if keeps_up is None:
-        keeps = f"it likely {'keeps' if hours.likely <= HOURS_PER_DAY else 'does not keep'} up"
-    note = f"{units.hours(hours.low, hours.high)} a day: {keeps}, a day has 24"
+        keeps = f"it probably {'keeps' if hours.likely <= HOURS_PER_DAY else 'cannot keep'} up"
+    note = f"{units.hours(hours.low, hours.high)} of work a day: {keeps}"
     return units.hours(hours.likely, hours.likely), note
 
 
@@ -97,8 +97,8 @@ def _remarks(local: LocalCost, parallel: int) -> Iterator[str]:
     for remedy in dict.fromkeys(entry.remedy for entry in local.unknown if entry.remedy):
         yield f"→ {remedy}"
     if local.hours_per_day is not None:
-        pace = f"{parallel} requests at once" if parallel > 1 else "One request after another"
-        yield f"{pace}; what the computer draws while idle is not counted."
+        pace = f"{parallel} requests at once" if parallel > 1 else "one request after another"
+        yield f"Counted for {pace}, without what the computer draws while idle."
 
 
 # ------------------------------------------------------------------ the price of an offer
@@ -147,9 +147,9 @@ def _dollars(amount: float) -> str:
 def no_api_words(workload: Workload) -> str:
     """Why no API is named, where none is."""
     if workload.private:
-        return "ruled out, nothing may leave the machine"
+        return "nothing may leave the machine"
     if workload.task == "finetune":
-        return "not known, these prices do not cover fine-tuning"
+        return "the prices known here do not cover fine-tuning"
     conditions = (workload.commercial, workload.modify, workload.auditable, workload.license)
     is_longer = (workload.context_tokens or 0) > DEFAULT_CONTEXT_TOKENS
     with_these = " that meets your conditions" if is_longer or any(conditions) else ""

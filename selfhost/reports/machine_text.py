@@ -65,7 +65,7 @@ def _in_short(machine: Machine) -> Iterator[Block]:
     if machine.planning and not machine.is_this_one:
         assumed = ", ".join(dict.fromkeys(map(_label, machine.assumed)))
         yield from section("Assumed", [assumed])
-        hint += " --machine, with these words"
+        hint += " with the same --machine"
     else:
         yield from unread_blocks(machine, most=_FIRST_UNREAD)
     yield from (BLANK, *texts([f"{hint} · sources of each fact: -v"], indent=0, hang=0))

@@ -191,7 +191,7 @@ def _sums(verdicts: Sequence[Verdict]) -> Iterator[str]:
         f"{units.binary(total)} of {units.binary(limit)} of {names[check]}"
         for check, total, limit in totals
     )
-    yield f"Each is judged alone.{f' Side by side they take up to {shares}.' if shares else ''}"
+    yield f"Each is judged alone.{f' All at once they take up to {shares}.' if shares else ''}"
     if any(total > limit for _, total, limit in totals):
         yield _TOO_MUCH
 
@@ -260,7 +260,7 @@ def list_document(
         table = rows_of(rows, signs, _LISTED_WIDE if wide else _LISTED, whys)
         foot = _foot(len(rows), counts, wide, only_running)
         if _TIGHT in signs:
-            foot += f" · {_TIGHT.text}: little left, or a limit to raise first"
+            foot += f" · {_TIGHT.text}: little memory left, or a limit must be raised first"
         blocks += [BLANK, table, BLANK, say(foot)]
     return Document(blocks=(*blocks, *aged))
 
@@ -342,7 +342,7 @@ _ASSUMED = (
     "* general knowledge, which no source here confirms; `selfhost show` gives the reason and the"
     " source of each answer."
 )
-_ALL_PRIVATE = "private: nothing may leave the machine, so an API is no answer"
+_ALL_PRIVATE = "Private: nothing may leave the machine, so no API counts."
 
 
 def compare_document(

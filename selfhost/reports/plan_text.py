@@ -82,7 +82,7 @@ def _headline(plan: Plan, is_open: bool) -> Paragraph:
     if _needs_card(least):
         where = f"on a GPU of {gpu}"
     elif plan.workload.min_tokens_per_second and least.bandwidth_bytes_per_second is None:
-        where = f"on a GPU of {gpu}; whether RAM ({ram}) is fast enough is not known"
+        where = f"on a GPU of {gpu}; its pace in RAM alone ({ram}) is not known"
     elif least.is_slow:
         where = f"on a GPU of {gpu}, or slowly in {ram} of RAM"
     sign = Span(text="✓ RUNS", style=Route.LOCAL)
@@ -105,12 +105,12 @@ def _count(plan: Plan, is_open: bool) -> str:
     of_all = f"of {len(plan.machines)} known machines"
     if not plan.fitting:
         none = "" if plan.least is None else f"none {of_all} runs it"
-        return "no known machine runs it for sure" if is_open else none
+        return "no known machine is certain to run it" if is_open else none
     sure = sum(map(plan.fast_enough, plan.fitting))
     perhaps = len(plan.fitting) - sure
     if not sure:
-        return f"likely fast enough on {perhaps} {of_all}, surely on none"
-    return f"runs on {sure} {of_all}{f', and may on {perhaps} more' if perhaps else ''}"
+        return f"probably fast enough on {perhaps} {of_all}, certainly on none"
+    return f"runs on {sure} {of_all}{f', perhaps on {perhaps} more' if perhaps else ''}"
 
 
 def _asked(plan: Plan) -> str:
@@ -178,7 +178,7 @@ def _known(plan: Plan, verbose: bool) -> Iterator[Block]:
     yield Table(columns=columns, rows=tuple(_row(plan, each) for each in shown), indent=0)
     rest = len(plan.fitting) - len(shown)
     is_unsure = not all(_is_sure(plan, candidate) for candidate in shown)
-    unsure = "?: tight, slow, or at its slow end below the speed you need" if is_unsure else ""
+    unsure = "?: little memory left, slow, or perhaps below the speed you need" if is_unsure else ""
     hints = " · ".join(filter(None, (f"{rest} more: -v" if rest else "", unsure)))
     yield from texts([hints], indent=0, hang=0)
 

@@ -122,7 +122,7 @@ def _rows(spec: ModelSpec) -> Iterator[tuple[Cell, ...]]:
         longer = scaled and f"{units.tokens(scaled)} by scaling"
         yield "context", units.tokens(architecture.context_tokens), longer or ""
     if spec.tuned_from == SCRATCH:
-        yield "tuned from", "none", "trained from random weights"
+        yield "tuned from", "none", "trained from scratch"
     elif spec.tuned_from is not None or "tuned_from" in spec.unknown:
         yield "tuned from", spec.tuned_from or "not known", ""
 

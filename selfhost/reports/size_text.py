@@ -85,11 +85,11 @@ def _up(size: int) -> str:
 def _rows(size: ContainerSize) -> Iterator[_Row]:
     """The request and its parts, the limit, disk and accelerators."""
     cache = size.page_cache_bytes
-    yield "memory", _up(size.unreclaimable_bytes), "of its own: it must stay in RAM"
+    yield "memory", _up(size.unreclaimable_bytes), "of its own, which stays in RAM"
     if cache:
-        why = "mapped weights; without them it stalls or is killed"
+        why = "the mapped weights: with less it stalls or is killed"
         yield "page cache", units.binary(cache), why
-    yield "limit", _up(size.limit_bytes), f"the request{' (both)' * bool(cache)}, and what can grow"
+    yield "limit", _up(size.limit_bytes), f"{'both' if cache else 'that'}, and what can grow"
     if size.disk_bytes is not None and size.disk_update_bytes is not None:
         twice = units.decimal(size.disk_update_bytes)
         yield "disk", units.decimal(size.disk_bytes), f"{twice} while an update replaces it"
@@ -104,7 +104,7 @@ def _rows(size: ContainerSize) -> Iterator[_Row]:
 def _growing(size: ContainerSize) -> Iterator[_Row]:
     """What grows with the option that bounds it, and what one more user takes."""
     for growth in size.growths:
-        most = units.binary(growth.bytes) if growth.bytes else "no more"
+        most = units.binary(growth.bytes) if growth.bytes else "none"
         bound = growth.bound or growth.why
         if growth.bound and growth.unbound_bytes and growth.unbound_bytes > growth.bytes:
             bound += f"  (without it {units.binary(growth.unbound_bytes)})"

@@ -56,8 +56,8 @@ def answer_line(verdict: Verdict) -> Paragraph:
         return line(label, "  ", name, "" if here else where, hang=2)
     if verdict.route is Route.UNKNOWN:
         return line(label, "  whether ", name, f" runs{where}: {why}", hang=2)
-    verb = "is ruled out" if is_ruled_out(verdict) else f"does not run{where}"
-    return line(label, "  ", name, f" {verb}: {why}", hang=2)
+    verb = "" if is_ruled_out(verdict) else f" does not run{where}"
+    return line(label, "  ", name, f"{verb}: {why}", hang=2)
 
 
 def answer_cell(answer: Verdict, *, here: bool) -> Span:
@@ -353,11 +353,11 @@ def planned_words(machine: Machine) -> str:
     if not machine.planning:
         return ""
     if machine.is_this_one:
-        disk = "its disk is assumed, " if machine.assumes("disks") else ""
-        return f"Simulated machine: {disk}the rest is as on this computer."
+        disk = " and an assumed disk" if machine.assumes("disks") else ""
+        return f"Simulated machine: this computer with what you stated{disk}."
     is_sure = machine.confidence in (None, "high")
-    doubt = "" if is_sure else f" Its figures are of {machine.confidence} confidence."
-    return f"Simulated machine: the rest is assumed.{doubt}"
+    doubt = "" if is_sure else f" with figures of {machine.confidence} confidence"
+    return f"Simulated machine{doubt}: all of its memory counts as free."
 
 
 def stands_above(finding: Finding, verdict: Verdict) -> bool:
