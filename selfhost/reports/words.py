@@ -298,18 +298,18 @@ def _download_words(verdict: Verdict) -> str:
     """`4.4 GB to download in about 6 minutes`, or that the files are here."""
     here, needs, seconds = verdict.here, verdict.needs, verdict.download_seconds
     codes = {finding.code for finding in verdict.findings}
-    size = needs.download_bytes if needs is not None else None
-    if size == 0 or "disk-nothing-missing" in codes:
-        return f"the files are here: {here.path}" if size == 0 and here else "the files are here"
-    if size is None or needs is None:
+    if needs is not None and needs.download_bytes == 0 and here:
+        return f"the files are here: {here.path}"
+    if "disk-nothing-missing" in codes:
+        return "the files are here"
+    if needs is None or not needs.download_bytes:
         return ""
-    amount = units.decimal_range(*needs.download_range or (size, size))
+    amount = units.decimal_range(*needs.download_range or (needs.download_bytes,) * 2)
     if "weights-yours" in codes:
         return f"{amount} of weights, yours to get"
     if here and here.size_bytes and here.missing_bytes:
         amount += f" of {units.decimal(here.size_bytes + here.missing_bytes)}"
-    wait = seconds and f" in about {units.duration(seconds)}"
-    return f"{amount} to download{wait or ''}"
+    return f"{amount} to download{f' in about {units.duration(seconds)}' if seconds else ''}"
 
 
 def license_name(name: str | None) -> str:
