@@ -101,8 +101,9 @@ def _tag(number: int, block: Paragraph) -> str:
         return ""
     if number == 0:
         return "h1"
-    is_title = len(block.spans) == 1 and block.spans[0].style == "strong" and not block.indent
-    return "h2" if is_title else "pre" if block.verbatim else "p"
+    if len(block.spans) == 1 and block.spans[0].style == "strong" and not block.indent:
+        return "h2"
+    return "pre" if block.verbatim else "p"
 
 
 def _cells(cells: list[str]) -> str:
