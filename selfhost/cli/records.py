@@ -118,7 +118,6 @@ def spec(words: list[str]) -> int:
     problems, valid_specs = check_spec_files(
         options.files,
         catalogue.specs(),
-        catalogue.common("architectures"),
         catalogue.runtime_ids(),
     )
     code = 1 if problems else 0

@@ -19,6 +19,7 @@ from ..catalogue.spec_values import SCHEMA, SCRATCH, is_id
 from ..core.errors import Problem
 from ..core.records import Record, pattern
 from ..core.spelling import canonical
+from ..core.tables import shipped_table
 from ..core.tomlfile import Document, Path
 from ..core.values import shortened as _short
 from ..needs.checkpoints import DTYPES
@@ -187,16 +188,14 @@ def _at(layers: Sequence[int], model: Architecture) -> str | tuple[int, ...]:
 def check_spec_files(
     paths: Sequence[str],
     catalogue_specs: Iterable[ModelSpec],
-    architectures: Mapping[str, Any],
     runtime_ids: Sequence[str] = (),
 ) -> tuple[tuple[Problem, ...], tuple[ModelSpec, ...]]:
     """Every fault of the files, in their order, and the specs of those without one.
 
-    `architectures` is the parsed `specs/common/architectures.toml`, from which stated counts and
-    sizes are counted again. A file replaces the spec of the same id in the catalogue, so that a
-    shipped file can be checked against the rest. `runtime_ids` are the programs that a spec may
-    name, of which none are checked where there are none. The same file named twice is read once.
-    Raises nothing.
+    Stated counts and sizes are counted again. A file replaces the spec of the same id in the
+    catalogue, so that a shipped file can be checked against the rest. `runtime_ids` are the
+    programs that a spec may name, of which none are checked where there are none. The same file
+    named twice is read once. Raises nothing.
     """
     files = _read_once(paths)
     # faulty files are held against the catalogue too: all faults in one run
@@ -212,8 +211,8 @@ def check_spec_files(
         _check_sources(document)
     for document, read in files:
         if read is not None:
-            _check_counts(document, read, architectures)
-            _check_files(document, read, architectures)
+            _check_counts(document, read)
+            _check_files(document, read)
     return (
         tuple(problem for document, _ in files for problem in document.problems),
         tuple(read for document, read in files if read is not None and document.ok),
@@ -312,14 +311,15 @@ def _check_needs(document: Document) -> None:
             document.add(("needs", key), f"is {value:,}: no model is so small", remedy)
 
 
-def _check_counts(document: Document, spec: ModelSpec, architectures: Mapping[str, Any]) -> None:
+def _check_counts(document: Document, spec: ModelSpec) -> None:
     """That the architecture has what its row needs, and that the stated parameters are those of
     the architecture or of the components. Where a list of layers is wrong, nothing can be counted
     over it.
     """
     is_countable = not document.has_faults("architecture", "quantized")
+    rows = shipped_table("architectures")
     if spec.architecture is not None and is_countable:
-        key = need.lacking(spec.architecture, architectures)
+        key = need.lacking(spec.architecture, rows)
         if key:
             message = f"is missing, and every {spec.architecture.row} model has it"
             remedy = f"write {key} = [{{ … }}], or another architecture"
@@ -327,7 +327,7 @@ def _check_counts(document: Document, spec: ModelSpec, architectures: Mapping[st
     total = spec.parameters.total
     if total is None or document.has_faults("parameters"):
         return
-    counted = need.counted_parameters(spec, architectures) if is_countable else None
+    counted = need.counted_parameters(spec, rows) if is_countable else None
     if counted is not None:
         _compare_with_architecture(document, spec, total, *counted)
     components = sum((spec.components or {}).values())
@@ -371,7 +371,7 @@ def _compare(
     return False
 
 
-def _check_files(document: Document, spec: ModelSpec, architectures: Mapping[str, Any]) -> None:
+def _check_files(document: Document, spec: ModelSpec) -> None:
     """That files whose size is stated can be this model's in that quantization; nothing where
     no size can be computed.
     """
@@ -380,9 +380,10 @@ def _check_files(document: Document, spec: ModelSpec, architectures: Mapping[str
     is_unsized = "parameters.encoders" in spec.unknown and not beside
     if is_unsized or document.has_faults("architecture", "quantized"):
         return
+    rows = shipped_table("architectures")
     for index, files in enumerate(spec.files):
         for name, size in files.bytes.items():
-            sized = need.weights_bytes(spec.replace(files=()), files.format, name, architectures)
+            sized = need.weights_bytes(spec.replace(files=()), files.format, name, rows)
             if not isinstance(sized, SizedWeights):
                 continue
             # some pipelines are published in 32 bits and loaded in 16 (Lumina-Image 2.0, Z-Image)

@@ -9,19 +9,18 @@ import pytest
 
 from helpers.each import each
 from helpers.paths import BAD_SPECS, GOOD_SPECS, SPECS
-from selfhost.catalogue.index import open_catalogue
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.modelfiles.specfiles import check_spec_files
 
 BAD = sorted(BAD_SPECS.glob("*.toml"))
 GOOD = sorted(GOOD_SPECS.glob("*.toml"))
 SHIPPED = sorted(SPECS.glob("*.toml"))
-ROWS = open_catalogue().common("architectures")
+
 NEEDS = "[needs]\nmemory_bytes = 1_000_000\ndisk_bytes = 1_000_000\n"
 
 
 def _messages(paths: list[str], catalogue: tuple[ModelSpec, ...] = ()) -> list[str]:
-    return [str(problem) for problem in check_spec_files(paths, catalogue, ROWS)[0]]
+    return [str(problem) for problem in check_spec_files(paths, catalogue)[0]]
 
 
 def _write(folder: Path, name: str, text: str = "", needs: str = NEEDS) -> str:
@@ -36,19 +35,19 @@ def test_a_bad_spec_has_exactly_these_problems(path: Path, monkeypatch: pytest.M
     monkeypatch.chdir(path.parent)
     expected = path.with_suffix(".txt").read_text(encoding="utf-8").splitlines()
     assert _messages([path.name]) == expected
-    assert check_spec_files([path.name], (), ROWS)[1] == ()
+    assert check_spec_files([path.name], ())[1] == ()
 
 
 def test_good_specs_have_no_problem() -> None:
     """Specs that point at each other are checked together and given back, in the order named."""
-    problems, specs = check_spec_files([str(path) for path in GOOD], (), ROWS)
+    problems, specs = check_spec_files([str(path) for path in GOOD], ())
     assert problems == ()
     assert [spec.id for spec in specs] == [path.stem for path in GOOD]
 
 
 def test_shipped_specs_have_no_problem() -> None:
     """The catalogue is clean: unique names, SPDX ids, alternatives that exist, a source for every table."""
-    problems, specs = check_spec_files([str(path) for path in SHIPPED], (), ROWS)
+    problems, specs = check_spec_files([str(path) for path in SHIPPED], ())
     assert [str(problem) for problem in problems] == []
     assert len(specs) == len(SHIPPED) >= 30
 
@@ -63,7 +62,7 @@ def test_files_that_cannot_be_read_are_one_problem_each(tmp_path: Path) -> None:
     good = _write(tmp_path, "good")
     names = ["missing", "folder", "link", "empty", "binary", "large"]
     problems, specs = check_spec_files(
-        [*(str(tmp_path / f"{name}.toml") for name in names), good, "nul\0l.toml"], (), ROWS
+        [*(str(tmp_path / f"{name}.toml") for name in names), good, "nul\0l.toml"], ()
     )
     assert [spec.id for spec in specs] == ["good"]
     assert [problem.message.partition(":")[0] for problem in problems] == [
@@ -82,7 +81,6 @@ def test_a_name_means_one_model(tmp_path: Path) -> None:
     _, (known,) = check_spec_files(
         [_write(tmp_path, "llama-3", 'aliases = ["herd"]\nrepository = "someone/llama-three"\n')],
         (),
-        ROWS,
     )
     other = _write(
         tmp_path,
@@ -137,7 +135,7 @@ def test_a_total_may_be_rounded_and_no_more(total: int, right: bool, tmp_path: P
 def test_pointers_lead_somewhere(tmp_path: Path) -> None:
     """A successor or alternative is the id of a spec, here or in the catalogue; a slip is told from a stranger."""
     _, catalogue = check_spec_files(
-        [_write(tmp_path, "llama-3.1-8b"), _write(tmp_path, "phi-4")], (), ROWS
+        [_write(tmp_path, "llama-3.1-8b"), _write(tmp_path, "phi-4")], ()
     )
     path = _write(
         tmp_path,

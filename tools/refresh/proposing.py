@@ -161,9 +161,7 @@ def _checked(spec: ModelSpec, known: Known) -> tuple[list[str], ModelSpec]:
         path = os.path.join(folder, f"{spec.id}.toml")
         Path(path).write_text(spec_text(spec), encoding="utf-8")
         catalogue = known.catalogue
-        problems, good = check_spec_files(
-            [path], catalogue.specs(), catalogue.common("architectures"), catalogue.runtime_ids()
-        )
+        problems, good = check_spec_files([path], catalogue.specs(), catalogue.runtime_ids())
     return [f"{problem.key}: {problem.message}" for problem in problems], next(iter(good), spec)
 
 
