@@ -11,87 +11,54 @@ from __future__ import annotations
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from .advice.listing import Ranking as Ranking
-    from .advice.plan import Plan as Plan
-    from .advice.several import Comparison as Comparison
-    from .advice.sizes import ContainerSize as ContainerSize
-    from .api import (
-        can_run as can_run,
-    )
-    from .api import (
-        check as check,
-    )
-    from .api import (
-        check_together as check_together,
-    )
-    from .api import (
-        compare as compare,
-    )
-    from .api import (
-        plan as plan,
-    )
-    from .api import (
-        rank as rank,
-    )
-    from .api import (
-        size as size,
-    )
-    from .catalogue.spec import ModelSpec as ModelSpec
+    from .advice.listing import Ranking
+    from .advice.plan import Plan
+    from .advice.several import Comparison
+    from .advice.sizes import ContainerSize
+    from .api import can_run, check, check_together, compare, plan, rank, size
+    from .catalogue.spec import ModelSpec
     from .core.errors import (
-        MachineFileError as MachineFileError,
+        MachineFileError,
+        PolicyError,
+        SelfhostError,
+        SpecError,
+        UnknownModelError,
+        WorkloadError,
     )
-    from .core.errors import (
-        PolicyError as PolicyError,
-    )
-    from .core.errors import (
-        SelfhostError as SelfhostError,
-    )
-    from .core.errors import (
-        SpecError as SpecError,
-    )
-    from .core.errors import (
-        UnknownModelError as UnknownModelError,
-    )
-    from .core.errors import (
-        WorkloadError as WorkloadError,
-    )
-    from .core.workload import (
-        Load as Load,
-    )
-    from .core.workload import (
-        Workload as Workload,
-    )
-    from .judge.record import (
-        Finding as Finding,
-    )
-    from .judge.record import (
-        Outcome as Outcome,
-    )
-    from .judge.record import (
-        Route as Route,
-    )
-    from .judge.record import (
-        Verdict as Verdict,
-    )
-    from .machine.profiles import UnknownMachineError as UnknownMachineError
-    from .machine.record import Machine as Machine
+    from .core.workload import Load, Workload
+    from .judge.record import Finding, Outcome, Route, Verdict
+    from .machine.profiles import UnknownMachineError
+    from .machine.record import Machine
 
 __version__ = "0.1.0"
 
+# the module of each public name
 _HOME = {
-    "can_run": "api", "check": "api", "check_together": "api", "compare": "api", "plan": "api",
-    "rank": "api", "size": "api", "ContainerSize": "advice.sizes",
-    "Comparison": "advice.several", "Plan": "advice.plan", "Ranking": "advice.listing",
-    "UnknownMachineError": "machine.profiles",
-    "Machine": "machine.reader", "ModelSpec": "catalogue.spec", "Workload": "core.workload",
-    "Load": "core.workload",
-    "Verdict": "judge.record", "Finding": "judge.record", "Route": "judge.record",
-    "Outcome": "judge.record",
-    "SelfhostError": "core.errors", "UnknownModelError": "core.errors", "SpecError": "core.errors",
-    "MachineFileError": "core.errors", "PolicyError": "core.errors", "WorkloadError": "core.errors",
-}  # fmt: skip
+    name: module
+    for module, names in {
+        "api": "can_run check check_together compare plan rank size",
+        "advice.listing": "Ranking",
+        "advice.plan": "Plan",
+        "advice.several": "Comparison",
+        "advice.sizes": "ContainerSize",
+        "catalogue.spec": "ModelSpec",
+        "core.errors": "MachineFileError PolicyError SelfhostError SpecError UnknownModelError"
+        " WorkloadError",
+        "core.workload": "Load Workload",
+        "judge.record": "Finding Outcome Route Verdict",
+        "machine.profiles": "UnknownMachineError",
+        "machine.reader": "Machine",
+    }.items()
+    for name in names.split()
+}
 
-__all__ = sorted([*_HOME, "__version__"])
+__all__ = [
+    "Comparison", "ContainerSize", "Finding", "Load", "Machine", "MachineFileError",
+    "ModelSpec", "Outcome", "Plan", "PolicyError", "Ranking", "Route", "SelfhostError",
+    "SpecError", "UnknownMachineError", "UnknownModelError", "Verdict", "Workload",
+    "WorkloadError", "__version__", "can_run", "check", "check_together", "compare", "plan",
+    "rank", "size",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> object:

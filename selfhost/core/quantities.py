@@ -22,12 +22,8 @@ _SIZES = {
     "k": KIB, "kib": KIB, "m": MIB, "mib": MIB, "g": GIB, "gib": GIB, "t": TIB, "tib": TIB,
     "kb": KB, "mb": MB, "gb": GB, "tb": TB,
 }  # fmt: skip
-_RATE_ENDINGS = ("/second", "/sec", "/s", "ps")
+_RATE = re.compile(r"([kKmMgGtT]i?)?(bits?|b|B|[bB]ytes?)(?:/s|/sec|/second|ps)")
 _RATE_EXAMPLE = "write for example 100Mbit/s or 12MB/s"
-_BITS = {
-    "bit": 1, "kbit": KB, "mbit": MB, "gbit": GB, "tbit": TB,
-    "kibit": KIB, "mibit": MIB, "gibit": GIB,
-}  # fmt: skip
 _TOKENS = {"": 1, "k": 1024, "m": 1024 * 1024}
 # as price lists count tokens
 _COUNTS = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9}
@@ -112,30 +108,18 @@ def parse_rate(text: str) -> int:
     could be either.
     """
     number, scale, typed = _parts(text, f"is not a speed: {_RATE_EXAMPLE}")
-    ending = next((word for word in _RATE_ENDINGS if typed.endswith(word)), None)
-    unit = typed.removesuffix(ending or "").strip()
-    if ending is None or not unit:
+    match = _RATE.fullmatch(typed.replace(" ", ""))
+    if match is None:
         raise ValueError(f"{text!r} has no unit of speed: {_RATE_EXAMPLE}")
-    factor, units_per_byte = _rate_unit(text, unit)
-    rate = number * factor // (scale * units_per_byte)
+    prefix, unit = match.groups(default="")
+    if unit in ("b", "B") and prefix in ("m", "g", "t"):
+        raise ValueError(f"{text!r} could be bits or bytes: {_RATE_EXAMPLE}")
+    is_bits = unit.startswith("bit") or unit == "b"
+    size = _SIZES[f"{prefix.lower()}b"] if prefix else 1
+    rate = number * size // (scale * (8 if is_bits else 1))
     if rate < 1:
         raise ValueError(f"{text!r} is too small: {_RATE_EXAMPLE}")
     return rate
-
-
-def _rate_unit(text: str, unit: str) -> tuple[int, int]:
-    """Return how many bits or bytes the unit is, and how many of these are a byte."""
-    lower = unit.lower().removesuffix("s")
-    if lower in _BITS:
-        return _BITS[lower], 8
-    if lower in ("mb", "gb", "tb") and unit not in ("Mb", "Gb", "Tb", "MB", "GB", "TB"):
-        raise ValueError(f"{text!r} could be bits or bytes: {_RATE_EXAMPLE}")
-    size = lower.replace("byte", "b")
-    if unit.endswith("b") and f"{lower}it" in _BITS:
-        return _BITS[f"{lower}it"], 8
-    if unit.endswith(("B", "byte", "bytes")) and size in _SIZES:
-        return _SIZES[size], 1
-    raise ValueError(f"{text!r} has an unknown unit {unit!r}: {_RATE_EXAMPLE}")
 
 
 def parse_tokens(text: str) -> int:

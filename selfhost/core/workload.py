@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from . import units
@@ -154,8 +154,9 @@ class Load(Record):
     def _check(self) -> None:
         faults = [*_value_faults(self)]
         if not faults and not self.input_tokens_per_day + self.output_tokens_per_day:
-            faults.append(("input_tokens_per_day", "must be more than no tokens", None))
-        _raise(faults)
+            faults = [_problem("input_tokens_per_day", "must be more than no tokens", None)]
+        if faults:
+            raise WorkloadError(faults)
 
 
 class Workload(Record):
@@ -266,8 +267,10 @@ class Workload(Record):
         faults = [*_value_faults(self), *_task_faults(self)]
         load: object = self.load
         if load is not None and not isinstance(load, Load):
-            faults.append(("load", f"must be a Load, not {kind_of(load)}", "Load.parse('2M:500k')"))
-        _raise(faults)
+            message = f"must be a Load, not {kind_of(load)}"
+            faults.append(_problem("load", message, "Load.parse('2M:500k')"))
+        if faults:
+            raise WorkloadError(faults)
 
 
 def cache_type(text: str) -> str:
@@ -279,26 +282,18 @@ def cache_type(text: str) -> str:
     return name if name in KV_CACHE_TYPES else text
 
 
-# the field, what is wrong with it, and what to do instead
-_FieldFault = tuple[str, str, str | None]
+def _problem(key: str, message: str, remedy: str | None) -> Problem:
+    return Problem(file="workload", key=key, message=message, remedy=remedy)
 
 
-def _raise(faults: Sequence[_FieldFault]) -> None:
-    if faults:
-        raise WorkloadError(
-            Problem(file="workload", key=key, message=message, remedy=remedy)
-            for key, message, remedy in faults
-        )
-
-
-def _value_faults(record: Workload | Load) -> Iterator[_FieldFault]:
+def _value_faults(record: Workload | Load) -> Iterator[Problem]:
     kind = type(record)
     for key in kind._fields:
         value = getattr(record, key)
         is_default = key in kind._defaults and value is kind._defaults[key]
         fault = None if is_default else _fault(key, value)
         if fault is not None:
-            yield key, *fault
+            yield _problem(key, *fault)
 
 
 def _fault(key: str, value: Any) -> Fault | None:
@@ -323,20 +318,20 @@ def _fault(key: str, value: Any) -> Fault | None:
         return fault
 
 
-def _task_faults(workload: Workload) -> Iterator[_FieldFault]:
+def _task_faults(workload: Workload) -> Iterator[Problem]:
     """What cannot be asked of this task."""
     if workload.task != "finetune":
         for key in _FINETUNING:
             if getattr(workload, key) is not None:
                 remedy = "add --task finetune, or leave it out"
-                yield key, "applies only to the task finetune", remedy
+                yield _problem(key, "applies only to the task finetune", remedy)
         return
     for key, why in _NOT_IN_FINETUNING.items():
         if getattr(workload, key) is not None:
-            yield key, f"does not apply to fine-tuning{why}", "leave it out"
+            yield _problem(key, f"does not apply to fine-tuning{why}", "leave it out")
     if workload.finetune_method == "full" and workload.lora_rank is not None:
         message = "does not apply to full fine-tuning, which has no adapters"
-        yield "lora_rank", message, "leave it out"
+        yield _problem("lora_rank", message, "leave it out")
 
 
 def as_typed(error: SelfhostError) -> SelfhostError:
