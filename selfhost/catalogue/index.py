@@ -19,7 +19,6 @@ from ..core.tables import (
     STORED,
     packed,
     plain,
-    read_packed,
     read_stored,
     shipped_folder,
     stored,
@@ -382,7 +381,7 @@ class _Package(_Folder):
         return f"specs/{id}.toml"
 
     def _document(self, id: str) -> Document:
-        content = read_packed(os.path.join(self.path, MODELS_FILE), *self.ids[id])
+        content = read_stored(os.path.join(self.path, MODELS_FILE), *self.ids[id])
         return Document(self.file(id), content)
 
     @cached_property

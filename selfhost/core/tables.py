@@ -112,23 +112,18 @@ def is_stored(path: str) -> bool:
     return os.path.exists(path + STORED)
 
 
-def read_stored(path: str) -> Any:
-    """The value in a file that the build wrote. Raises `SpecError`."""
-    try:
-        with open(path, "rb") as file:
-            return value_of(file.read())
-    except (OSError, EOFError, ValueError, TypeError) as error:
-        raise _damaged(path) from error
-
-
-def read_packed(path: str, start: int, size: int) -> Any:
-    """The value at one place of a file of `packed` ones. Raises `SpecError`."""
+def read_stored(path: str, start: int = 0, size: int | None = None) -> Any:
+    """The value in a file that the build wrote, or in one place of a file of `packed` ones. Raises
+    `SpecError`.
+    """
     import zlib
+    from marshal import loads
 
     try:
         with open(path, "rb") as file:
             file.seek(start)
-            return value_of(zlib.decompress(file.read(size)))
+            content = file.read(-1 if size is None else size)
+        return loads(content if size is None else zlib.decompress(content))
     except (OSError, EOFError, ValueError, TypeError, zlib.error) as error:
         raise _damaged(path) from error
 
@@ -136,13 +131,6 @@ def read_packed(path: str, start: int, size: int) -> Any:
 def _damaged(path: str) -> SpecError:
     message, remedy = "cannot be read", "install selfhost-check again"
     return SpecError([Problem(file=path, message=message, remedy=remedy)])
-
-
-def value_of(content: bytes) -> Any:
-    """The value that `stored` wrote so."""
-    from marshal import loads
-
-    return loads(content)
 
 
 def stored(value: Any) -> bytes:
