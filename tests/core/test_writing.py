@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import resource
 import stat
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -66,32 +63,6 @@ def test_whatever_stops_a_report_leaves_the_old_file(
     monkeypatch.undo()
     assert (first.read_text(), second.read_text()) == (OLD, OLD)
     assert names(tmp_path) == ["first.txt", "second.txt"]
-
-
-# Python 3.11 would keep the half of a module's bytecode that a limit of file sizes let it write
-UNCOMPILED = {"PYTHONDONTWRITEBYTECODE": "1"}
-
-
-def test_a_full_disk_leaves_the_old_report(place: Path, source_environment: dict[str, str]) -> None:
-    """A file may grow to 1,000 bytes and no further: exit 2 says so, and the old report is whole."""
-    (place / "check.json").write_text(OLD)
-
-    def small() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
-
-    words = ["check", "gpt2", "--machine", "a.json", "--format", "json", "--output", "check.json"]
-    done = subprocess.run(
-        [sys.executable, "-m", "selfhost", *words],
-        capture_output=True,
-        text=True,
-        env={**source_environment, **UNCOMPILED},
-        check=False,
-        preexec_fn=small,
-    )
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "cannot write check.json: File too large" in done.stderr
-    assert (place / "check.json").read_text() == OLD
-    assert names(place) == ["a.json", "check.json", "p.toml"]
 
 
 CHECK = ("check", "gpt2", "--machine")

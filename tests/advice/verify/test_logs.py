@@ -122,14 +122,6 @@ def test_records_and_table_of_llama_bench() -> None:
     assert paces(run) == [("decode", 16, 5.04, 8), ("prompt", 128, 27.09, 0)]
 
 
-def test_tests_of_another_model_are_left_out() -> None:
-    """One run is of one model: what differs is counted in a note."""
-    rows = json.loads(sample("llama_bench-json"))
-    run = read(json.dumps([*rows, {**rows[1], "model_filename": "other.gguf", "avg_ts": 999.0}]))
-    assert len(run.paces) == 2
-    assert "left out: 1" in run.notes[0]
-
-
 def test_flash_attention_on_is_what_is_predicted() -> None:
     """`-fa 0,1`: of a published run on an RX 7900 XTX the tests with it; those of the second card,
     which stand below under the same names, are another run
