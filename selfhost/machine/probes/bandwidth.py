@@ -30,16 +30,13 @@ Trace = tuple[list[float], float, int]
 
 
 def with_measured(machine: Machine, *, brief: bool = False, host: Host | None = None) -> Machine:
-    """`machine`, which must be this computer, with its bandwidth measured, or with why it is not.
-    A figure of a busy machine is the least that it has. `brief`: within 60 ms.
-    """
+    """`machine`, which must be this computer, with its bandwidth, or with why it has none."""
     unread = [entry for entry in machine.unread if entry.fact != FACT]
     try:
         figure, source, is_busy = measure(machine, host or Host(), brief=brief)
     except (OSError, MemoryError, RuntimeError, ValueError, AttributeError) as error:
         remedy = "run with --measure when the machine is idle, or give it in a machine file"
         unread.append(Unread(fact=FACT, reason=f"not measured: {reason_of(error)}", remedy=remedy))
-        unread.sort(key=lambda entry: entry.fact)
         return machine.with_bandwidth(None, "", measured_in_vain=not brief, unread=tuple(unread))
     how, bound = BRIEFLY if brief else MEASURED, LEAST if is_busy else None
     values = {"measured_in_vain": False, "unread": tuple(unread)}
@@ -47,9 +44,7 @@ def with_measured(machine: Machine, *, brief: bool = False, host: Host | None = 
 
 
 def measure(machine: Machine, host: Host, *, brief: bool) -> tuple[int, str, bool]:
-    """Bytes per second, how they were measured, and whether other programs had a part of them.
-    `ValueError` where that could only mislead.
-    """
+    """Bytes per second, how measured, and whether others had a part; `ValueError`: no use."""
     usable, free = machine.cpu_cores_usable or 0, machine.memory_available_bytes or 0
     others = _others_running()
     refusals = {
@@ -68,11 +63,10 @@ def measure(machine: Machine, host: Host, *, brief: bool) -> tuple[int, str, boo
     filled = sum(trace[2] for trace in traces)
     if filled < beyond // 2:
         raise ValueError(f"of {units.binary(filled)}, which was had, caches may hold too much")
-    figure = joint_rate(traces)
     is_busy = bool(others) or min(trace[1] for trace in traces) < _LEAST_CPU_SHARE
-    threads = f"{' at present' * brief}: {count} thread{'s' * (count > 1)}"
-    bound = "; busy, so a lower bound" * is_busy
-    return int(figure), f"measured{threads} reading {units.binary(filled)}{bound}", is_busy
+    source = f"measured{' at present' * brief}: {count} thread{'s' * (count > 1)} reading"
+    source += f" {units.binary(filled)}{'; busy, so a lower bound' * is_busy}"
+    return int(joint_rate(traces)), source, is_busy
 
 
 def _others_running() -> int:

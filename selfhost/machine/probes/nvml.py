@@ -1,8 +1,6 @@
-"""Asks NVIDIA's management library (NVML) which GPUs there are, and prints one JSON object. A
-program of its own, run by `child.py`.
-
-It is a process apart because a driver can hang or crash, and everything in its process with it.
-It runs isolated: Python's standard library and the driver's own library alone.
+"""Asks NVIDIA's management library (NVML) which GPUs there are, and prints one JSON object: a
+program of its own, for a driver can hang or crash, and everything in its process with it. It uses
+Python's standard library and the driver's own alone.
 """
 
 from __future__ import annotations
@@ -61,9 +59,7 @@ class Library:
 
 
 def describe(nvml: Library) -> dict[str, Any]:
-    """All GPUs with what each tells. `refused` has the number of the error that hides a card or its
-    memory.
-    """
+    """All GPUs; `refused` has the number of the error that hides a card or its memory."""
     if code := nvml.call("nvmlInit_v2"):
         return {"error": code}
     devices = []
