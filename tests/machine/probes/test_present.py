@@ -134,21 +134,12 @@ def only(home: Path, **env: str) -> PresentModel:
 def machine_with(home: Path, free_bytes: int = 500 * GB, **env: str) -> Machine:
     """A recorded machine of 24 GiB with what was found in that home, and so much free space."""
     found = read(host_of(home, **env))
+    volume = {"free_bytes": free_bytes, "total_bytes": 500 * GB, "filesystem": "ext4"}
+    hub, own = "~/.cache/huggingface/hub", "~/.ollama/models"
+    places = {"huggingface": hub, "llama.cpp": hub, "ollama": own, "whisper.cpp": "."}
     disks = tuple(
-        Disk(
-            purpose=purpose,
-            path=path,
-            free_bytes=free_bytes,
-            total_bytes=500 * GB,
-            filesystem="ext4",
-            writable=True,
-        )
-        for purpose, path in (
-            ("huggingface", "~/.cache/huggingface/hub"),
-            ("llama.cpp", "~/.cache/huggingface/hub"),
-            ("ollama", "~/.ollama/models"),
-            ("whisper.cpp", "."),
-        )
+        Disk(purpose=purpose, path=path, writable=True, **volume)
+        for purpose, path in places.items()
     )
     return Machine.from_file(RECORD).replace(
         models_present=found.values["models_present"],
@@ -262,15 +253,7 @@ def _too_small(home: Path) -> None:
 
 
 def _cut_in_lm_studio(home: Path) -> None:
-    sized(
-        home
-        / ".lmstudio"
-        / "models"
-        / "bartowski"
-        / "Mistral-7B-Instruct-v0.3-GGUF"
-        / MISTRAL_FILE,
-        MISTRAL_BYTES * 99 // 100,
-    )
+    sized(home / ".lmstudio" / "models" / MISTRAL / MISTRAL_FILE, MISTRAL_BYTES * 99 // 100)
 
 
 def test_a_layer_that_is_not_there_is_missing(tmp_path: Path) -> None:

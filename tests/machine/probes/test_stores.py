@@ -88,14 +88,8 @@ def test_windows_paths(build: Callable[..., RecordedHost]) -> None:
         swap_free=GIB,
         cores={"physical": 4, "usable": 8},
         processor_features=[6, 10, 39, 40],
-        processor_information=(
-            bytes(4)
-            + (10).to_bytes(4, "little")
-            + b"\0\1"
-            + bytes(4)
-            + (10).to_bytes(4, "little")
-            + b"\0\0"
-        ).hex(),
+        # two cores, of which one is of the faster class
+        processor_information="000000000a0000000001" + "000000000a0000000000",
         space={
             "C:\\": {"free_bytes": 1, "total_bytes": 2, "read_only": False},
             "D:\\": {"free_bytes": 3, "total_bytes": 4, "read_only": False},
