@@ -25,21 +25,18 @@ from .stores import read_disks
 __all__ = ["Host", "read_machine", "redactor"]
 
 # in this order; what goes wrong with one spoils the facts of no other
-_PROBES: tuple[tuple[Callable[[Host, Facts], None], str], ...] = (
-    (read_architecture, "architecture"),
-    (read_scope, "scope"),
-    (
-        read_memory,
-        "memory_total_bytes memory_limit_bytes memory_available_bytes swap_free_bytes",
-    ),
-    (read_model, "cpu_model"),
-    (read_cores, "cpu_cores_physical cpu_cores_performance"),
-    (read_usable, "cpu_cores_usable"),
-    (read_instruction_sets, "instruction_sets"),
-    (read_disks, "disks"),
-    (read_accelerators, "accelerators"),
-    (read_runtimes, "runtimes"),
-    (read_models, "models_present"),
+_PROBES: tuple[Callable[[Host, Facts], None], ...] = (
+    read_architecture,
+    read_scope,
+    read_memory,
+    read_model,
+    read_cores,
+    read_usable,
+    read_instruction_sets,
+    read_disks,
+    read_accelerators,
+    read_runtimes,
+    read_models,
 )
 
 
@@ -53,17 +50,15 @@ def read_machine(host: Host | None = None) -> Machine:
     host = host or Host()
     facts = Facts()
     facts.put("system", host.system, "sys.platform")
-    if read_at := host.ask("read_at"):
-        facts.put("read_at", read_at, "the system's clock")
-    else:
-        facts.miss("read_at", "the recorded tree does not say when it was read")
-    for probe, names in _PROBES:
+    silent = "the recorded tree does not say when it was read"
+    facts.settle("read_at", host.ask("read_at"), "the system's clock", silent)
+    failures = []
+    for probe in _PROBES:
         try:
             probe(host, facts)
         # psutil's own errors and a missing system library included
         except Exception as error:
-            for fact in {*names.split()} - {*facts.values, *facts.unread}:
-                facts.miss(fact, f"reading it failed: {reason_of(error)}")
+            failures.append(f"reading it failed: {reason_of(error)}")
     bandwidth = "memory_bandwidth_bytes_per_second"
     if "emulated_on" in facts.values:
         facts.miss(bandwidth, "memory bandwidth does not limit an emulated processor", NATIVE)
@@ -71,7 +66,7 @@ def read_machine(host: Host | None = None) -> Machine:
         remedy = "measure it on the machine itself: `selfhost machine --measure`"
         facts.miss(bandwidth, "the system does not state it, and it was not measured", remedy)
     for fact in {*FACTS} - {*facts.values, *facts.unread}:
-        facts.miss(fact, "it could not be read")
+        facts.miss(fact, "; ".join(failures) or "it could not be read")
     facts.map_texts(redactor(host))
     unread = tuple(facts.unread[fact] for fact in sorted(facts.unread))
     return Machine(**facts.values, sources=facts.sources, unread=unread)
