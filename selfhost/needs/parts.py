@@ -29,6 +29,7 @@ from .tensors import ArchitectureRow
 class Encoder(Record):
     """Encoders of one kind in llama.cpp: the buffer it reserves at load, and for the largest
     picture that it does not shrink; `largest_seconds` is of sound, in place of a picture's side.
+    `megapixel_bytes` is for a picture of 1,008 × 1,008, where it does not grow with the pixels.
     """
 
     what: str
@@ -36,6 +37,7 @@ class Encoder(Record):
     largest_bytes: int
     largest_pixels: int | None = None
     largest_seconds: int | None = None
+    megapixel_bytes: int | None = None
 
 
 class Parsed:

@@ -487,9 +487,8 @@ def _picture(encoder: Encoder | None, *, on_gpu: bool) -> Term:
     if largest is None:
         line = f"{plain:,} bytes; for {encoder.largest_seconds} seconds of sound, the most"
     else:
-        # it grows with the pixels
         side = min(_PICTURE_PIXELS, largest)
-        plain = plain * side**2 // largest**2
+        plain = encoder.megapixel_bytes or plain * side**2 // largest**2
         line = f"{plain:,} bytes; for a picture of {side:,} × {side:,}"
         if side < largest:
             line += f", {encoder.largest_bytes:,} for one of {largest:,} × {largest:,}, the most"

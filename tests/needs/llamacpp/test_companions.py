@@ -145,6 +145,8 @@ def test_reading_a_picture_takes_what_llama_cpp_reserves() -> None:
         largest = re.search(r"([\d,]+) for one of [\d,]+ × [\d,]+, the most", found.arithmetic)
         most = int(largest[1].replace(",", "")) if largest else found.bytes
         assert most / 2**20 == pytest.approx(largest_mib, abs=0.006), model
+    # for a picture of 1,008 × 1,008
+    assert terms("qwen2.5-vl-3b-instruct")["projector_compute"].bytes == 421_531_776
 
 
 def test_a_picture_takes_the_buffer_of_its_size_and_up_to_a_fifth_more() -> None:
