@@ -15,6 +15,7 @@ from typing import Any
 from ..core.errors import Faults, Problem
 from ..core.records import FrozenDict, Record
 from ..core.tables import shipped_table
+from ..core.units import duration
 from ..machine.changes import filled_disks, own_sets, with_implied
 from ..machine.record import MAX_TEXT, Machine
 from .entries import MachineClass, Policy, StatedFact
@@ -215,8 +216,8 @@ def _too_old(policy: Policy, time: str | None, age: float | None) -> str | None:
         return f"its record was read on {day}, which is in the future"
     if age <= most_seconds:
         return None
-    bound = f"the policy takes none older than {_duration(most_seconds)}"
-    return f"its record was read on {day}, {_duration(age)} ago, and {bound}"
+    bound = f"the policy takes none older than {duration(most_seconds)}"
+    return f"its record was read on {day}, {duration(age)} ago, and {bound}"
 
 
 def _oldest(machines: Machines, ages: Mapping[str | None, float | None]) -> list[str]:
@@ -225,15 +226,7 @@ def _oldest(machines: Machines, ages: Mapping[str | None, float | None]) -> list
     if age < _DAY_SECONDS:
         return []
     name = machines.names[machines.times.index(time)]
-    return [f'the oldest record is that of "{name}", read on {time[:10]}, {_duration(age)} ago']
-
-
-def _duration(seconds: float) -> str:
-    """`1 day`, `7 days`, `12 hours`."""
-    sizes = ((_DAY_SECONDS, "day"), (3600, "hour"), (60, "minute"))
-    size, word = next((each for each in sizes if seconds >= each[0]), sizes[-1])
-    number = int(seconds) // size
-    return f"{number:,} {word}{'' if number == 1 else 's'}"
+    return [f'the oldest record is that of "{name}", read on {time[:10]}, {duration(age)} ago']
 
 
 # ------------------------------------------------------------------ facts of classes

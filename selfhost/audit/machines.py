@@ -87,7 +87,6 @@ class _Loader:
         self.not_read: list[str] = []
         # the file and the line of each machine
         self._origins: list[tuple[str, int | None]] = []
-        # files called as an address
         self._addresses = 0
 
     def names_in(self, folder: str) -> list[str]:

@@ -25,6 +25,7 @@ from ...machine.record import (
     FACTS,
     MAX_DISK_BYTES,
     MAX_MEMORY_BYTES,
+    PURPOSES,
     SCHEMA,
     UNPRINTABLE,
     Machine,
@@ -300,12 +301,10 @@ def _moment(value: Any) -> str | None:
     from datetime import datetime
 
     try:
-        time = datetime.fromisoformat(value.strip()[:64]) if isinstance(value, str) else None
+        time = datetime.fromisoformat(plain(value, 64) or "")
     except ValueError:
         return None
-    if time is None or time.tzinfo is None:
-        return None
-    return time.isoformat(timespec="seconds").replace("+00:00", "Z")
+    return time.isoformat(timespec="seconds").replace("+00:00", "Z") if time.tzinfo else None
 
 
 def _read(stated: Any, unit: str, least: int) -> Any:
@@ -331,13 +330,6 @@ def _read(stated: Any, unit: str, least: int) -> Any:
 
 # ------------------------------------------------------------------ disks
 
-# where runtimes store models where nobody says otherwise, as `machine/probes` has it
-_STORES = {
-    "huggingface": "~/.cache/huggingface/hub",
-    "llama.cpp": "~/.cache/huggingface/hub",
-    "ollama": "~/.ollama/models",
-    "whisper.cpp": ".",
-}
 # kinds of volumes that hold no home folder
 _NO_STORE = frozenset(("proc", "sysfs", "cgroup", "cgroup2", "squashfs", "iso9660", "autofs"))
 
@@ -367,10 +359,10 @@ def put_home(facts: Facts, volumes: Iterable[Sequence[Any]], home: str, source: 
         "filesystem": plain(kind, 60),
         "writable": None,
     }
-    disks = [{"purpose": purpose, "path": path, **place} for purpose, path in _STORES.items()]
+    disks = [{"purpose": purpose, "path": home, **place} for purpose in PURPOSES]
     facts.put("disks", disks, source.replace("{}", mount or ""))
     reason = "the system does not say which account would store the model"
-    facts.lacks(" ".join(f"disks.{purpose}.writable" for purpose in _STORES), reason)
+    facts.lacks(" ".join(f"disks.{purpose}.writable" for purpose in PURPOSES), reason)
 
 
 # ------------------------------------------------------------------ accelerators
