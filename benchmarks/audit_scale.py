@@ -131,7 +131,6 @@ memory = "available"
 [class.facts]
 disk = "300GB"
 bandwidth = "60GB/s"
-reserve = "2GiB"
 [[class]]
 name = "big"
 match = { memory_total = ">=30GiB", architecture = "x86_64" }

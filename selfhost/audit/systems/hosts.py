@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -200,28 +201,26 @@ class PrometheusAnswers(Answers):
 
     def rest(self) -> Iterator[tuple[str, Entry]]:
         instances, self._instances = self._instances, {}
-        homes: dict[str, _Instance] = {}
-        for each in instances.values():
-            for name in each.names if each.has_memory else ():
-                homes.setdefault(name, each)
+        with_memory = [each for each in instances.values() if each.has_memory]
+        homes = {name: each for each in with_memory for name in each.names}
         for each in instances.values():
             home = next((homes[name] for name in reversed(each.names) if name in homes), each)
-            if home is not each and not each.has_memory:
+            if not each.has_memory and home is not each:
                 # GPUs of a machine that another exporter tells of
-                for metric, samples in each.samples.items():
-                    home.samples.setdefault(metric, []).extend(samples)
+                home.samples |= each.samples
                 each.samples.clear()
-        times: dict[str, int] = {}
+        times: Counter[str] = Counter()
         for each in instances.values():
             if each.samples:
                 # the instance's name, where it is no address
-                own = machine_name(*each.names)
-                number = times[own or ""] = times.get(own or "", 0) + 1
-                unique = own if own is None or number == 1 else f"{own}#{number}"
-                yield each.file, Entry(_monitored(each, unique))
+                name = machine_name(*each.names)
+                times[name or ""] += 1
+                if name and times[name] > 1:
+                    name += f"#{times[name]}"
+                yield each.file, Entry(_monitored(each, name))
 
     def _series(self, answer: Any, query: str, file: str) -> Iterator[Entry]:
-        """Keep the series of an answer to a query, the last sample of each; faults of others."""
+        """Keep the samples of an answer to an instant query; faults of others."""
         key = f"{query}.data.result" if query else "data.result"
         result = entry(answer, "data", "result")
         for number, row in enumerate(result if isinstance(result, list) else ()):
@@ -229,9 +228,7 @@ class PrometheusAnswers(Answers):
             if not isinstance(series, Mapping):
                 yield self.broken(row, f"{key[-60:]}[{number}]")
                 continue
-            samples = row.get("values")
-            last = samples[-1] if isinstance(samples, list) and samples else None
-            sample = row.get("value") or last
+            sample = row.get("value")
             address, name = plain(series.get("instance"), 253), series.get("__name__")
             metric = name if isinstance(name, str) else query
             if not isinstance(sample, list) or len(sample) != 2 or not address:
