@@ -197,7 +197,6 @@ def _why_resting(labels: Mapping[str, str]) -> str | None:
 
 
 def _age_seconds(time: str | None, now: str) -> float | None:
-    """None for a record that has no time, or a day that is in no calendar."""
     try:
         read_at = datetime.fromisoformat(time or "")
         return datetime.fromisoformat(now).timestamp() - read_at.timestamp()

@@ -410,9 +410,6 @@ class Task(Record):
         return results
 
     def _decide(self, wanted: Wanted, judge: Judge, row: Numbers) -> tuple[Key, float]:
-        """What decides with these numbers, and the largest amount that is lacking, in whatever
-        unit it is.
-        """
         verdict = judge(wanted, self.basis, with_numbers(self.template, self.slots, row))
         lacks = [each.short or 0.0 for each in verdict.findings if each.decides]
         return key_of(verdict), max(lacks, default=0.0)

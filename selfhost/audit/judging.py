@@ -132,7 +132,6 @@ def _opened(folders: tuple[str, ...], today: str) -> PolicyJudge:
 
 
 def _asked_by(wanted: Wanted, basis: str) -> list[Beside]:
-    """The models that an entry asks for at once, one or several, under that basis of memory."""
     return [
         Beside(model=each.name, workload=each.under(basis), requires_runtime=each.require_runtime)
         for each in wanted.members or (wanted,)
@@ -210,7 +209,6 @@ def not_asked_here(entries: Sequence[Wanted]) -> list[str]:
 
 
 def _faults_of(index: int, error: SelfhostError, *, is_listed: bool) -> Iterator[Fault]:
-    """What is wrong with an entry that cannot be judged on any machine."""
     if not isinstance(error, InputError) or not error.problems:
         remedy = error.remedy
         if is_listed and isinstance(error, UnknownModelError) and error.nearest:

@@ -144,9 +144,6 @@ class _Loader:
         self.faults.append(Problem(file=file, line=error.line, message=error.reason, remedy=remedy))
 
     def _add_all(self, file: str, entries: Iterable[Entry], faults: Faults) -> None:
-        """The machines of these records; `faults` takes what is wrong with single ones,
-        `Unreadable` ends the whole.
-        """
         stem, count, down = self._stem(file), 0, len(self.down)
         for entry in entries:
             if faults.count > MAX_FAULTY:
@@ -207,7 +204,6 @@ class _Loader:
             yield from self._reader.machines(entry, file)
 
     def _keep(self, file: str, entry: Entry, machine: Machine, faults: Faults) -> None:
-        """Keep a machine whose name is new."""
         number = self.machines.number_of.get(machine.name)
         if number is None:
             self.machines.add(machine)

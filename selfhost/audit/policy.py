@@ -173,7 +173,6 @@ def _read_classes(root: Table) -> list[MachineClass]:
 
 
 def _read_match(match: Table) -> dict[str, Any]:
-    """The conditions of a class, as fields of `MachineClass`."""
     labels = match.mapping("label", of=Table.string)
     bounds = _read_bounds(match, "memory_total")
     architecture = match.string("architecture")
@@ -207,7 +206,6 @@ def _read_bounds(table: Table, key: str) -> tuple[tuple[str, int], ...]:
 
 
 def _read_facts(table: Table | None) -> tuple[StatedFact, ...]:
-    """What a class states of its machines."""
     if table is None:
         return ()
     texts = {key: table.string(key) for key in [*FACT_KEYS][:-2]}
@@ -260,7 +258,6 @@ def _read_selectors(table: Table, classes: Sequence[str]) -> tuple[Selector, ...
 
 
 def _selector(text: str) -> Selector | None:
-    """The selector that a text writes; None where it writes none."""
     kind, _, rest = text.partition(":")
     if kind in ("class", "host") and rest:
         return Selector(kind=kind, pattern=rest)

@@ -241,7 +241,6 @@ def row_of(
 
 
 def _split(deciding: Sequence[Finding]) -> tuple[list[Finding], list[Finding]]:
-    """Those that fail, and the others."""
     failed = [each for each in deciding if each.outcome is Outcome.FAIL]
     return failed, [each for each in deciding if each.outcome is not Outcome.FAIL]
 

@@ -66,7 +66,6 @@ class KubernetesAnswers(Answers):
         return None
 
     def _item(self, item: Any, place: str, sliced: set[str | None]) -> Entry | None:
-        """The machine of an item; None for other kinds, which tell of none."""
         if _is_node(item):
             return _node(
                 item, place, is_sliced=plain(entry(item, "metadata", "name"), 253) in sliced
