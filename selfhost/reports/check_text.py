@@ -57,7 +57,8 @@ if TYPE_CHECKING:
 _MUCH_MORE = 1.05
 # what a row or the first lines say already
 _SAID = ("memory-too-small", "memory-close", "disk-too-small", "accelerator-too-small",
-         "speed-slow", "speed-too-slow", "weights-closed", "runtime-not-installed")  # fmt: skip
+         "speed-slow", "speed-too-slow", "weights-closed", "weights-gated",
+         "runtime-not-installed")  # fmt: skip
 _HEADINGS = {
     Outcome.FAIL: "Why not",
     Outcome.UNKNOWN: "Not known",
@@ -384,9 +385,8 @@ def _is_said(finding: Finding, verdict: Verdict) -> bool:
     limits = (machine.address_space_bytes, machine.private_memory_bytes)
     if finding.check == "memory" and finding.has is not None and finding.has in limits:
         return False
-    is_gate = verdict.can_run and finding.code == "weights-gated"
     is_first = finding.check == "accelerator" and verdict.can_run and verdict.waits_for_setting
-    return is_gate or is_first or finding.code in _SAID or stands_above(finding, verdict)
+    return is_first or finding.code in _SAID or stands_above(finding, verdict)
 
 
 def _to_run(verdict: Verdict) -> Iterator[Block]:

@@ -101,17 +101,16 @@ def record(value: Any, keys: str = "") -> Any:
     """Return a record, or values that hold some, as plain JSON values; `keys` chooses fields."""
     if value is None or isinstance(value, str | int | float):
         return value.value if isinstance(value, Enum) else value
-    kind = type(value)
-    if kind.__name__ == "Machine" and not keys:
+    name = type(value).__name__
+    if name == "Machine" and not keys:
         return value.to_json()
-    if kind.__name__ == "PaceRange":
+    if name == "PaceRange":
         return {end: round(getattr(value, end), 3) for end in ("low", "likely", "high")}
-    chosen = keys or _KEYS.get(kind.__name__, "")
-    if names := chosen.split() or getattr(kind, "_fields", None):
-        value = {name: getattr(value, name) for name in names}
-    if isinstance(value, Mapping):
-        return {str(key): record(inner) for key, inner in value.items()}
-    return list(map(record, value))
+    chosen = (keys or _KEYS.get(name, "")).split() or getattr(value, "_fields", ())
+    fields = {key: getattr(value, key) for key in chosen}
+    if not fields and not isinstance(value, Mapping):
+        return list(map(record, value))
+    return {str(key): record(inner) for key, inner in (fields or value).items()}
 
 
 def titled(schema: str, **members: Any) -> dict[str, Any]:

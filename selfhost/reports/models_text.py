@@ -157,19 +157,16 @@ def several_blocks(
     yield from texts([planned_words(machine)], indent=0)
     yield from (BLANK, rows_of(verdicts, answers, ("memory", "pace", "judged as")))
     local = [verdict for verdict in verdicts if verdict.can_run]
-    yield from texts(_sums(verdicts) if len(local) > 1 else (), indent=0)
-    yield BLANK
+    yield from (*texts(_sums(verdicts) if local[1:] else (), indent=0), BLANK)
     notes = chain.from_iterable((*each.understood_as, *each.notes * verbose) for each in verdicts)
     yield from texts(dict.fromkeys(notes), indent=0)
     yield from _warnings(local)
-    lines = [line for each in local for line in (*each.setup, *each.commands[:1])]
-    if lines:
+    if lines := [line for each in local for line in (*each.setup, *each.commands[:1])]:
         yield from (*heading("To run them"), *lines_to_type(dict.fromkeys(lines)))
-    others = [verdict for verdict in verdicts if not verdict.can_run]
-    if others:
+    if others := [verdict for verdict in verdicts if not verdict.can_run]:
         yield from heading("The others" if local else "What to do instead")
-    for verdict in others:
-        yield from _ways_out(verdict, carry, options, today if verbose else None)
+        day = today if verbose else None
+        yield from chain.from_iterable(_ways_out(each, carry, options, day) for each in others)
     yield BLANK
     yield from texts([_COST_ALONE * (verdicts[0].monthly_cost is not None)], indent=0)
     yield from _findings(verdicts) if verbose else [say(_MORE)]

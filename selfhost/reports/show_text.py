@@ -116,15 +116,14 @@ def _rows(spec: ModelSpec) -> Iterator[tuple[Cell, ...]]:
     for row in openness.rows(spec):
         if row.name in _FIRST_ROWS:
             yield row.name, answer_word(row), row.why
-    architecture = spec.architecture
-    if architecture is not None and architecture.context_tokens is not None:
-        scaled = architecture.scaled_context_tokens
-        longer = scaled and f"{units.tokens(scaled)} by scaling"
-        yield "context", units.tokens(architecture.context_tokens), longer or ""
-    if spec.tuned_from == SCRATCH:
-        yield "tuned from", "none", "trained from scratch"
-    elif spec.tuned_from is not None or "tuned_from" in spec.unknown:
-        yield "tuned from", spec.tuned_from or "not known", ""
+    inside = spec.architecture
+    if inside is not None and inside.context_tokens is not None:
+        scaled = inside.scaled_context_tokens
+        longer = f"{units.tokens(scaled)} by scaling" if scaled else ""
+        yield "context", units.tokens(inside.context_tokens), longer
+    if spec.tuned_from or "tuned_from" in spec.unknown:
+        start = "none, from scratch" if spec.tuned_from == SCRATCH else spec.tuned_from
+        yield "tuned from", start or "not known", ""
 
 
 def _availability(spec: ModelSpec) -> Iterator[Block]:

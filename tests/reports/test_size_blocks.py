@@ -147,26 +147,15 @@ def test_several_models_are_several_services() -> None:
     ]
 
 
-# docs.docker.com/reference/cli/docker/container/run, those that a block uses: True with a value
-DOCKER_OPTIONS = {
-    **dict.fromkeys(
-        ("--name", "--memory", "--memory-swap", "--memory-reservation", "--shm-size", "--gpus", "--device", "--publish", "--volume",
-         "--mount", "--env"), True,
-    ),
-    "--detach": False,
-}  # fmt: skip
-
-
-def parsed(line: str) -> tuple[dict[str, list[str]], str, list[str]]:
-    """Options, image and arguments of a `docker run` line, read as docker does."""
+def parsed(line: str) -> tuple[dict[str, str], str, list[str]]:
+    """Options, image and arguments of a `docker run` line, read as docker does: all options but one have a value (docs.docker.com/reference/cli/docker/container/run)."""
     words = shlex.split(line)
-    assert words[:2] == ["docker", "run"]
-    options: dict[str, list[str]] = {}
-    at = 2
+    assert words[:3] == ["docker", "run", "--detach"]
+    options: dict[str, str] = {}
+    at = 3
     while words[at].startswith("-"):
-        takes_value = DOCKER_OPTIONS[words[at]]
-        options.setdefault(words[at], []).append(words[at + 1] if takes_value else "")
-        at += 2 if takes_value else 1
+        options[words[at]] = words[at + 1]
+        at += 2
     return options, words[at], words[at + 1 :]
 
 
@@ -177,9 +166,9 @@ def test_docker_takes_the_line(case: str) -> None:
     lines = [line for line in block("docker", about).splitlines() if not line.startswith("#")]
     options, image, arguments = parsed(lines[0])
     assert (image, arguments) == (about.image, list(about.image_arguments))
-    assert is_within_a_mebibyte(options["--memory"][0], about.limit_bytes)
+    assert is_within_a_mebibyte(options["--memory"], about.limit_bytes)
     assert options["--memory-swap"] == options["--memory"]
-    assert is_within_a_mebibyte(options["--memory-reservation"][0], about.request_bytes)
+    assert is_within_a_mebibyte(options["--memory-reservation"], about.request_bytes)
     assert ("--gpus" in options) is (case in ("nvidia", "vllm", "vllm on four", "own file"))
     assert ("--device" in options) is ("amd" in case or "intel" in case)
     assert len(lines) == (2 if about.fetch else 1)
