@@ -444,7 +444,7 @@ def _syntax_fault(message: str, text: str) -> tuple[int | None, str, str | None]
 
 
 # what is left of a line are its own brackets and commas
-_STRING = re.compile(r""""(?:\\.|[^"\\])*"|'[^']*'|#.*""")
+_STRING = re.compile(r""""(?:\\.|[^"\\])*+"?|'[^']*+'?|#.*""")
 _PARTS = rf"[ \t]*(?:{_KEY_PART}\.?[ \t]*+)+"
 _NAME = re.compile(rf"[ \t]*(\[+{_PARTS}\]+(?=[ \t]*(?:#|$))|{_PARTS}(?==))")
 _DEPTHS = {"[": 1, "{": 1, "]": -1, "}": -1}
@@ -461,12 +461,13 @@ def _statements(text: str) -> Iterator[tuple[str, int, list[str | int]]]:
             name, count, depth = match[1].strip(), 0, 0
             parts = [part.strip().strip("\"'") for part in re.findall(_KEY_PART, name)]
             yield name, number, [*parts]
-        elif depth == 1 and bare.strip(" \t],"):
+        elif depth == 1 and parts and bare.strip(" \t],"):
             yield name, number, [*parts, count]
+        end = len(bare.rstrip())
         for place, sign in enumerate(bare, 1):
             depth += _DEPTHS.get(sign, 0)
             count += depth == 1 and sign == ","
-            if depth == 1 and sign == "," and bare[place:].strip():
+            if depth == 1 and parts and sign == "," and place < end:
                 yield name, number, [*parts, count]
 
 
