@@ -80,11 +80,6 @@ class Case(Record):
         return self.judged.fits and self.workload.task == "generate" and not is_misread
 
     @property
-    def is_here(self) -> bool:
-        """Whether all files of the model are on the machine."""
-        return self.question.local_files or self.question.missing_bytes == 0
-
-    @property
     def may_crash(self) -> bool:
         """Whether the program may crash there: not where accelerators hold all of the model."""
         crashing = self.runtime.crashing_sets(self.machine.instruction_sets)
@@ -477,7 +472,7 @@ def by_tag(case: Case) -> tuple[str, ...]:
         case.tag is not None and workload.runtime in runtime.tags_of
     )
     is_served = case.spec.modality in runtime.modalities and case.has_build
-    if not (case.is_run and is_taken and is_served) or case.is_here or case.may_crash:
+    if not (case.is_run and is_taken and is_served) or case.question.is_here or case.may_crash:
         return ()
     if case.spec.modality == "embedding" and case.machine.system != "windows":
         values = _values_of(case)

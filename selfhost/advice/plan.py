@@ -7,7 +7,6 @@ from __future__ import annotations
 import os
 from bisect import bisect_left
 from collections.abc import Iterable
-from functools import partial
 
 from ..catalogue.index import Catalogue
 from ..catalogue.spec import ModelSpec
@@ -432,7 +431,7 @@ def _paced(
     cores = float(number)
     if not reaches(wanted, cores, most):
         return machine, cores, None
-    slower = bisect_left(range(1, most), True, key=partial(reaches, wanted, cores))
+    slower = bisect_left(range(1, most), True, key=lambda steps: reaches(wanted, cores, steps))
     rate = (1 + slower) * _BANDWIDTH_STEP
     return _with_pace(machine, cores, rate), cores, rate
 

@@ -165,7 +165,7 @@ def _steps_of_files(case: Case, first: tuple[str, ...]) -> Steps:
     if file is not None:
         page = f"; Hugging Face lists who publishes it: {spec.conversions_page}"
         file_lines = (f"# download {file}{page if spec.conversions_page else ''}",), file, None
-    if file_lines is None or case.is_here:
+    if file_lines is None or case.question.is_here:
         return Steps()
     setup, path, projector = file_lines
     lines = lines_of_file(case, path, projector)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from functools import partial
-from itertools import islice
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
@@ -109,14 +107,13 @@ def answer(
 
 def _priced(catalogue: Catalogue, judged: Judged, today: str) -> tuple[Offer, ...]:
     """The offers, the cheapest first, for the load that was asked for."""
-    question, workload = judged.question, judged.question.workload
+    load, modality = judged.question.workload.load, judged.question.spec.modality
     offers = offers_for(catalogue, judged, today)
-    if workload.load is not None:
-        from .costs import dearness
+    if load is None:
+        return offers
+    from .costs import dearness
 
-        by_load = partial(dearness, workload.load, question.spec.modality)
-        offers = tuple(sorted(offers, key=by_load))
-    return offers
+    return tuple(sorted(offers, key=lambda offer: dearness(load, modality, offer)))
 
 
 def _loaded_bits(question: Question) -> int | None:
@@ -178,7 +175,7 @@ def _unread_specs(catalogue: Catalogue) -> Iterator[str]:
     by_file: dict[str, list[Problem]] = {}
     for problem in catalogue.own_faults:
         by_file.setdefault(problem.file, []).append(problem)
-    for file, (first, *others) in islice(by_file.items(), MAX_PROBLEMS):
+    for file, (first, *others) in [*by_file.items()][:MAX_PROBLEMS]:
         fault = f"{first.key}: {first.message}" if first.key else first.message
         figures = {"more": len(others), "several": len(others) > 1}
         yield _remark("unread", file=file, fault=fault, **figures)

@@ -347,5 +347,5 @@ def _kept_by(spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload) -
 
 def is_behind_gate(question: Question) -> bool:
     """Whether what is still to be downloaded needs a login or an accepted form."""
-    is_here = question.local_files or question.missing_bytes == 0
-    return bool(question.spec.gated) and not is_here and question.kept_by is None
+    is_kept = question.is_here or question.kept_by is not None
+    return bool(question.spec.gated) and not is_kept

@@ -178,6 +178,11 @@ class Question(Record):
         return self.runtime.store if self.runtime is not None else "huggingface"
 
     @property
+    def is_here(self) -> bool:
+        """Whether all files of the model are on the machine."""
+        return self.local_files or self.missing_bytes == 0
+
+    @property
     def missing_bytes(self) -> int | None:
         """What is still to be downloaded where the model is here, whole or in part; None where
         all of it is, or it is not known.

@@ -238,10 +238,11 @@ def _missing(needs: Needs, machine: Machine, question: Question, runtime: Runtim
     of which only AMD's are in question; else it is not known to have one.
     """
     rules, devices = question.kernel_rules, machine.accelerators or ()
-    built = filter(
-        lambda card: card.vendor != "amd" or is_built_for(card, runtime.amd_gpus), devices
-    )
-    sharing = [device for device in built if device.unified]
+    sharing = [
+        card
+        for card in devices
+        if card.unified and (card.vendor != "amd" or is_built_for(card, runtime.amd_gpus))
+    ]
     if sharing:
         refusal = without_kernels(runtime, rules, sharing[:1])
         return refusal or _shared(sharing, needs, machine, runtime)

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...catalogue.spec import HEARD_SECONDS, License, ModelSpec
 from ...core.workload import Workload
-from ..files import Here, states_needs_alone
+from ..files import states_needs_alone
 from . import Cell, Finding, Outcome, finding, phrase
 
 TYPE_CHECKING = False
@@ -169,23 +169,20 @@ def weights_check(question: Question) -> Finding:
     """Can the weights be had at all, and does loading them run code? Files that somebody else
     published are not behind the publisher's gate.
     """
-    spec, format = question.spec, question.workload.format
     outcome, code, variant, figures = (
-        _here(spec, format, local_files=question.local_files, here=question.here)
-        or _unsafe(spec, format, is_here=False)
-        or _published(spec, question.kept_by)
+        _closed_or_here(question) or _unsafe(question, "published") or _published(question)
     )
-    return finding(outcome, code, variant, needs="published", has=spec.openness.weights, **figures)
+    has = question.spec.openness.weights
+    return finding(outcome, code, variant, needs="published", has=has, **figures)
 
 
-def _here(
-    spec: ModelSpec, format: str | None, *, local_files: bool, here: Here | None
-) -> Cell | None:
+def _closed_or_here(question: Question) -> Cell | None:
     """Of weights that nobody can get, or that lie here; None of those to be downloaded."""
+    spec, here = question.spec, question.here
     if spec.openness.weights == "closed":
         available = " ".join(spec.availability.sentences) if spec.availability else None
         return Outcome.FAIL, "weights-closed", "", {"available": available}
-    if local_files:
+    if question.local_files:
         return Outcome.PASS, "weights-here", "", {"path": None}
     if here is not None and here.missing_files:
         files = here.missing_files
@@ -196,8 +193,7 @@ def _here(
         }
         return Outcome.UNKNOWN, "weights-not-known", "in-part", figures
     if here is not None and here.missing_bytes == 0:
-        unsafe = _unsafe(spec, format, is_here=True)
-        return unsafe or (Outcome.PASS, "weights-here", "", {"path": here.path})
+        return _unsafe(question, "here") or (Outcome.PASS, "weights-here", "", {"path": here.path})
     is_stated = spec.files or states_needs_alone(spec) or spec.lone_config
     if spec.openness.weights == "unknown" and not is_stated:
         own = spec.origin if spec.origin.endswith(".toml") else "a spec of your own"
@@ -205,21 +201,21 @@ def _here(
     return None
 
 
-def _unsafe(spec: ModelSpec, format: str | None, *, is_here: bool) -> Cell | None:
+def _unsafe(question: Question, where: str) -> Cell | None:
     """That loading the weights may run code; None where it runs none."""
+    spec, format = question.spec, question.workload.format
     runs_code = spec.safety.remote_code and format not in _WITHOUT_CODE
     is_pickle = spec.safety.formats == ("pickle",) and format not in _NEVER_PICKLE
     if not runs_code and not is_pickle:
         return None
-    where = "yours to get" if spec.lone_config else "published"
-    where = "here" if is_here else where
+    if spec.lone_config and where == "published":
+        where = "yours to get"
     return Outcome.WARN, "weights-unsafe", "", {"where": where, "code": runs_code}
 
 
-def _published(spec: ModelSpec, repository: str | None) -> Cell:
-    """What stands before the download. `repository` is another's than the publisher's that has
-    the files.
-    """
+def _published(question: Question) -> Cell:
+    """What stands before the download."""
+    spec, repository = question.spec, question.kept_by
     if spec.lone_config:
         return Outcome.WARN, "weights-yours", "", {}
     if spec.gated and repository is None:
