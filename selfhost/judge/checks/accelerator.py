@@ -251,7 +251,7 @@ def _missing(needs: Needs, machine: Machine, question: Question, runtime: Runtim
         return without_kernels(runtime, rules, [largest]) or finding(
             Outcome.UNKNOWN, "accelerator-unread", "need", device=largest.name
         )
-    variant = "on-cpu" if runtime.on_cpu else ""
+    variant = "on-cpu" * bool(runtime.on_cpu)
     return finding(
         Outcome.FAIL,
         "accelerator-missing",
