@@ -63,7 +63,8 @@ def document(
     """
     blocks: list[Block] = [*_head(audit), *_problems(audit, lists_problems)]
     if overview or not verbose:
-        blocks += [*_models(audit, None if verbose else _SHOWN), *_to_do(audit)]
+        blocks += [*_models(audit, None if verbose else _SHOWN)]
+        blocks += _to_do(audit) if len(audit.groups) > 1 else ()
     if verbose:
         for result in _WORST_FIRST:
             blocks += _reasons(audit, result)
@@ -267,12 +268,12 @@ def _why_not(failing: Sequence[_Pair]) -> str:
 
 
 def _to_do(audit: Audit) -> Iterator[Block]:
-    """What to do first, of the checks that keep most models from most machines. Nothing where all
-    machines fare alike, for then the rows say it.
+    """What to do first, of the checks that keep most models from most machines; where all machines
+    fare alike the rows say it.
     """
     by_check: dict[str, list[tuple[int, Row, Reason]]] = {}
     deciding = (pair for pair in audit.pairs() if pair[1].exit_code)
-    for group, row in deciding if len(audit.groups) > 1 else ():
+    for group, row in deciding:
         for reason in row.reasons:
             if reason.check and reason.remedy:
                 check = reason.check if reason.check in row.failed else f"{reason.check} not known"

@@ -106,11 +106,16 @@ def record(value: Any, keys: str = "") -> Any:
         return value.to_json()
     if name == "PaceRange":
         return {end: round(getattr(value, end), 3) for end in ("low", "likely", "high")}
-    chosen = (keys or _KEYS.get(name, "")).split() or getattr(value, "_fields", ())
-    fields = {key: getattr(value, key) for key in chosen}
-    if not fields and not isinstance(value, Mapping):
-        return list(map(record, value))
-    return {str(key): record(inner) for key, inner in (fields or value).items()}
+    chosen = (keys or _KEYS.get(name, "")).split() or list(getattr(value, "_fields", ()))
+    if chosen:
+        value = {key: getattr(value, key) for key in chosen}
+    return _plain(value)
+
+
+def _plain(values: Any) -> Any:
+    if isinstance(values, Mapping):
+        return {str(key): record(inner) for key, inner in values.items()}
+    return list(map(record, values))
 
 
 def titled(schema: str, **members: Any) -> dict[str, Any]:
@@ -153,7 +158,12 @@ def document(answer: Any) -> dict[str, Any]:
     """Return any answer of the Python interface as its command prints it."""
     if type(answer).__name__ == "Comparison":
         return compared([model.verdict for model in answer.models])
-    writers = {"Verdict": verdict, "Ranking": ranking, "Plan": plan, "ContainerSize": container}
+    writers: dict[str, Callable[[Any], dict[str, Any]]] = {
+        "Verdict": verdict,
+        "Ranking": ranking,
+        "Plan": plan,
+        "ContainerSize": container,
+    }
     return writers[type(answer).__name__](answer)
 
 
@@ -449,15 +459,14 @@ def _parts(entry: Mapping[str, Any]) -> tuple[list[str], list[tuple[str, Any]]]:
     likely, left = _range(entry)
     short, long, nested = [likely] if likely else [], [], []
     for key, value in left.items():
-        is_record = isinstance(value, Mapping)
-        text, rest = _range(value, key) if is_record else (value_words(key, value), None)
+        text, rest = value_words(key, value), value if isinstance(value, list) else None
+        if isinstance(value, Mapping):
+            text, rest = _range(value, key)
         if text and (key == "remedy" or len(text) > _SHORT or text.endswith(".")):
             long.append(("", _labelled(key, text)))
         elif text:
             short.append(_labelled(key, text))
-        elif isinstance(value, list):
-            rest = value
-        if rest:
+        if rest and (not text or isinstance(value, Mapping)):
             nested.append(("" if text else key.replace("_", " "), rest))
     return short, [*long, *nested]
 
@@ -470,7 +479,7 @@ def _labelled(key: str, text: str) -> str:
     return f"→ {text}" if key == "remedy" else f"{label} {text}"
 
 
-def _range(entry: Mapping[str, Any], key: str = "") -> tuple[str, dict[str, Any]]:
+def _range(entry: Mapping[str, Any], key: str = "") -> tuple[str, Any]:
     """A likely figure with its ends, empty where the entry has none, and the rest of it."""
     for names in _RANGES:
         if all(isinstance(entry.get(name), int | float) for name in names):

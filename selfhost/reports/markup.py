@@ -81,18 +81,20 @@ def markdown(document: Document, most_bytes: int | None = None) -> str:
 def _markdown(document: Document) -> Iterator[str]:
     for number, block in enumerate(document.blocks):
         if isinstance(block, Table):
-            columns = [(at, block.columns[at]) for at in _shown(block)]
-            yield ""
-            yield _cells([_escaped(column.title) for _, column in columns])
-            yield _cells(["---:" if column.right else "---" for _, column in columns])
-            yield from (_cells([_marked(row[at]) for at, _ in columns]) for row in block.rows)
-            yield ""
+            yield from ("", *_markdown_table(block), "")
         elif (tag := _tag(number, block)).startswith("h"):
             title = "".join(_escaped(span.text) for span in block.spans)
             yield from (f"{'#' * (1 + int(tag[1]))} {title}", "")
         else:
             words = "".join(map(_marked, block.spans)).strip()
             yield f"{'  ' if block.indent > 2 else ''}- {words}" if tag else ""
+
+
+def _markdown_table(table: Table) -> Iterator[str]:
+    columns = [(at, table.columns[at]) for at in _shown(table)]
+    yield _cells([_escaped(column.title) for _, column in columns])
+    yield _cells(["---:" if column.right else "---" for _, column in columns])
+    yield from (_cells([_marked(row[at]) for at, _ in columns]) for row in table.rows)
 
 
 def _tag(number: int, block: Paragraph) -> str:

@@ -163,10 +163,10 @@ def several_blocks(
     yield from _warnings(local)
     if lines := [line for each in local for line in (*each.setup, *each.commands[:1])]:
         yield from (*heading("To run them"), *lines_to_type(dict.fromkeys(lines)))
-    if others := [verdict for verdict in verdicts if not verdict.can_run]:
+    if len(local) < len(verdicts):
         yield from heading("The others" if local else "What to do instead")
-        day = today if verbose else None
-        yield from chain.from_iterable(_ways_out(each, carry, options, day) for each in others)
+    for verdict in verdicts:
+        yield from _ways_out(verdict, carry, options, today if verbose else None)
     yield BLANK
     yield from texts([_COST_ALONE * (verdicts[0].monthly_cost is not None)], indent=0)
     yield from _findings(verdicts) if verbose else [say(_MORE)]
@@ -209,7 +209,11 @@ def _warnings(local: Sequence[Verdict]) -> Iterator[Block]:
 
 
 def _ways_out(verdict: Verdict, carry: str, options: str, today: str | None) -> Iterator[Block]:
-    """Why it does not run, the first model that does with its command, and the cheapest offer."""
+    """Why it does not run, the first model that does with its command, and the cheapest offer;
+    nothing of one that runs.
+    """
+    if verdict.can_run:
+        return
     yield line(strong(verdict.model.id), f": {causes(verdict)}", indent=2, hang=2)
     first = next(iter(verdict.alternatives), None)
     if first is not None:

@@ -16,6 +16,7 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from ..catalogue.openness import Row
+    from ..judge.files import Here
     from ..judge.pace.speed import PaceRange, Speed
 
 
@@ -298,18 +299,27 @@ def _download_words(verdict: Verdict) -> str:
     """`4.4 GB to download in about 6 minutes`, or that the files are here."""
     here, needs, seconds = verdict.here, verdict.needs, verdict.download_seconds
     codes = {finding.code for finding in verdict.findings}
-    if needs is not None and needs.download_bytes == 0 and here:
-        return f"the files are here: {here.path}"
-    if "disk-nothing-missing" in codes:
-        return "the files are here"
-    if needs is None or not needs.download_bytes:
+    size = needs.download_bytes if needs is not None else None
+    if size == 0 or "disk-nothing-missing" in codes:
+        where = f": {here.path}" if here is not None and size == 0 else ""
+        return f"the files are here{where}"
+    if size is None or needs is None:
         return ""
-    amount = units.decimal_range(*needs.download_range or (needs.download_bytes,) * 2)
+    amount = units.decimal_range(*needs.download_range or (size, size))
     if "weights-yours" in codes:
         return f"{amount} of weights, yours to get"
-    if here and here.size_bytes and here.missing_bytes:
-        amount += f" of {units.decimal(here.size_bytes + here.missing_bytes)}"
-    return f"{amount} to download{f' in about {units.duration(seconds)}' if seconds else ''}"
+    return f"{amount}{_rest_of(here)} to download{_in_about(seconds)}"
+
+
+def _rest_of(here: Here | None) -> str:
+    """Of what the missing files are the rest, where some are here."""
+    if here is None or not here.size_bytes or not here.missing_bytes:
+        return ""
+    return f" of {units.decimal(here.size_bytes + here.missing_bytes)}"
+
+
+def _in_about(seconds: float | None) -> str:
+    return "" if seconds is None else f" in about {units.duration(seconds)}"
 
 
 def license_name(name: str | None) -> str:
