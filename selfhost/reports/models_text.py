@@ -174,8 +174,8 @@ def several_blocks(
 
 def _findings(verdicts: Sequence[Verdict]) -> Iterator[Block]:
     """Every finding of each model."""
-    uses_api = any(verdict.route is Route.API for verdict in verdicts)
-    yield from texts([API_RISKS if uses_api else None], indent=0)
+    if any(verdict.route is Route.API for verdict in verdicts):
+        yield say(API_RISKS)
     for verdict in verdicts:
         yield from (BLANK, answer_line(verdict), *finding_blocks(ordered(verdict)))
 
