@@ -13,6 +13,7 @@ from ..catalogue.quantization_names import DTYPES, PACKED
 from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import INCOMPLETE, ModelSpec
 from ..catalogue.spec_values import GENERATING
+from ..core.errors import WorkloadError
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_MIN_TOKENS_PER_SECOND, Workload
 from ..machine.record import Machine
 from ..needs.records import Needs
@@ -54,7 +55,12 @@ def ask(
     question = question.replace(stated=workload)
     if question.here is None and machine.models_present:
         for name in question.in_turn:
-            other = _ask(spec, workload.replace(quantization=name), catalogue, machine, files)
+            in_type = workload.replace(quantization=name)
+            try:
+                other = _ask(spec, in_type, catalogue, machine, files)
+            except WorkloadError:
+                # its size cannot be told
+                continue
             if other.here is not None:
                 return other.replace(stated=workload)
     return question
