@@ -27,7 +27,7 @@ for _finder in sys.meta_path:
     getattr(_finder, "_must_rewrite", set()).discard("selfhost")
 
 # what takes longest comes first: begun last, one process would work and the others wait
-_LONGEST = ("test_quality.py", "test_packaging.py", "test_answers.py")
+_LONGEST = ("test_packaging.py", "test_answers.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,4 +1,4 @@
-"""What travels in the wheel and the sdist, and what an installation of each kind answers."""
+"""What travels in the wheel and the sdist, and what an installation of each kind answers; types and lint, so that one command checks everything."""
 
 from __future__ import annotations
 
@@ -242,3 +242,23 @@ def test_an_editable_install_reads_the_checkout(checkout: Path, tmp_path: Path) 
     assert answer["asked"] == [["mistral-7b-instruct-v0.3", 7_248_023_552]]
     assert not (copy / "specs" / INDEX_FILE).exists()
     assert answer["ids"] == sorted(path.stem for path in checkout.glob("specs/*.toml"))
+
+
+COMMANDS = {
+    "types": ["mypy"],
+    "lint": ["ruff", "check", "."],
+    "format": ["ruff", "format", "--check", "."],
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_quality(name: str) -> None:
+    """The checker finds nothing."""
+    done = subprocess.run(
+        [sys.executable, "-m", *COMMANDS[name]],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"

@@ -1,8 +1,9 @@
-"""The order in which models are proposed: laws of the rule, and what an experienced self-hoster expects of it on known machines."""
+"""The order in which models are proposed: laws of the rule, and what an experienced self-hoster expects of it on known machines; the first rows of a list are those of judging every model."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -11,6 +12,7 @@ from selfhost import Workload
 from selfhost.advice.listing import Lister, Listing
 from selfhost.advice.ranking import Standings
 from selfhost.catalogue.index import Catalogue, open_catalogue
+from selfhost.core.errors import WorkloadError
 from selfhost.core.workload import READING_TOKENS_PER_SECOND
 from selfhost.judge.checks.speed import is_too_slow
 from selfhost.machine.named import named
@@ -97,3 +99,38 @@ def test_the_first_models_of_the_list_are_worth_an_evening(profile: str, packed:
         assert (outline.released or "") >= "2024-11"
         assert not is_too_slow(answer, None)
         assert listing.why[answer.model.id]
+
+
+PROFILES = (
+    "aws-c7g.4xlarge", "desktop-2x-rtx3090", "desktop-i3-8gb-no-gpu", "desktop-rtx4060-8gb", "jetson-nano-4gb",
+    "macbook-air-m2-16gb", "raspberry-pi-5-8gb", "server-epyc-9654-768gb", "snapdragon-x-elite-32gb", "aws-p5.48xlarge",
+)  # fmt: skip
+ASKED = (
+    Workload(),
+    Workload(min_tokens_per_second=20.0),
+    Workload(parallel=8, min_tokens_per_second=5.0),
+    Workload(quantization="Q2_K"),
+    Workload(runtime="vllm"),
+    Workload(context_tokens=32_768, kv_cache_type="q8_0"),
+    Workload(task="finetune"),
+    Workload(prompt_tokens=3_000, memory_basis="available"),
+)
+
+
+@pytest.mark.parametrize("number", range(0, len(PROFILES), 2))
+def test_no_model_gets_a_better_place_than_its_best_case(number: int) -> None:
+    """On profiles, of 80 models of chance each: then the rows are those of judging all."""
+    chance, catalogue = Random(number), open_catalogue()
+    machine, workload = load(PROFILES[number]).machine, ASKED[number % len(ASKED)]
+    ids = chance.sample(catalogue.ids(), 80)
+    lister = Lister(catalogue, workload, machine)
+    try:
+        whole = lister.all(ids)
+    except WorkloadError:
+        assert workload != Workload()
+        return
+    assert lister.first(20, ids).answers == tuple(row for row in whole.answers if row.can_run)[:20]
+    for answer in whole.answers:
+        outline = catalogue.outline(answer.model.id)
+        assert outline is not None
+        assert lister.best_key(outline) <= lister.key(answer), answer.model.id

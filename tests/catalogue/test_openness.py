@@ -1,13 +1,23 @@
-"""How open a model is: the rows of `show` and `compare`, and that the findings decide by them."""
+"""How open a model is: the rows of `show` and `compare`, and that the findings decide by them; license expressions, held against the SPDX specification (3.0.1, annex "SPDX license expressions") and spdx.dev/ids; the names that articles on "open source, open weights or API" use, from sources outside this project."""
 
 from __future__ import annotations
 
+import tomllib
+
 import pytest
 
+from helpers.each import each
+from helpers.paths import DATA, RECORDS
+from selfhost.api import check
 from selfhost.catalogue import openness
 from selfhost.catalogue.index import Catalogue
-from selfhost.catalogue.openness import Row
+from selfhost.catalogue.openness import Row, canonical_expression, satisfies
 from selfhost.catalogue.spec import Availability, License, ModelSpec, Openness
+from selfhost.cli import main as cli
+from selfhost.core.errors import WorkloadError
+from selfhost.core.workload import Workload
+from selfhost.judge.record import Verdict
+from selfhost.machine.record import Machine
 
 CATALOGUE = Catalogue.open()
 FREE = License(id="Apache-2.0", commercial_use="yes", modification="yes", redistribution="yes")
@@ -135,3 +145,141 @@ def test_every_row_of_the_catalogue_says_why_and_whence() -> None:
             assert one.why
             assert not one.why.endswith(".")
             assert one.answer == "unknown" or one.sources, (spec.id, one.name)
+
+
+# of the model, asked for, met
+CASES = [
+    # OR leaves the choice to whoever gets it, AND binds to both, and AND goes before OR
+    ("Apache-2.0", "Apache-2.0 OR MIT", True),
+    ("MIT", "Apache-2.0 OR MIT", True),
+    ("CC-BY-4.0", "Apache-2.0 OR MIT", False),
+    ("Apache-2.0 OR CC-BY-NC-4.0", "Apache-2.0", True),
+    ("Apache-2.0 AND CC-BY-NC-4.0", "Apache-2.0", False),
+    ("Apache-2.0 AND CC-BY-NC-4.0", "Apache-2.0 AND CC-BY-NC-4.0", True),
+    ("MIT AND CC-BY-4.0", "MIT OR Apache-2.0", False),
+    ("MIT", "MIT OR Apache-2.0 AND CC-BY-4.0", True),
+    ("Apache-2.0", "MIT OR Apache-2.0 AND CC-BY-4.0", False),
+    ("Apache-2.0 AND CC-BY-4.0", "(MIT OR Apache-2.0) AND CC-BY-4.0", True),
+    ("Apache-2.0 AND (MIT OR GPL-2.0-only)", "Apache-2.0 AND MIT", True),
+    ("Apache-2.0 AND (MIT OR GPL-2.0-only)", "Apache-2.0", False),
+    # ids are compared whatever their case
+    ("Apache-2.0", "apache-2.0", True),
+    ("LicenseRef-Gemma", "LicenseRef-gemma", True),
+    # a version stands for itself, with or without what SPDX writes for later ones
+    ("Apache-2.0", "Apache-2.0+", True),
+    ("EPL-2.0", "EPL-1.0+", False),
+    ("EPL-2.0+", "EPL-1.0", False),
+    ("GPL-2.0-only", "GPL-2.0-or-later", True),
+    ("GPL-3.0-only", "GPL-2.0-or-later", False),
+    ("MPL-2.0-no-copyleft-exception", "MPL-2.0", False),
+    ("BSD-3-Clause", "BSD-2-Clause", False),
+    # WITH makes a license of its own, and binds closer than AND
+    ("GPL-2.0-only WITH Classpath-exception-2.0", "GPL-2.0-only", False),
+    (
+        "GPL-2.0-only WITH Classpath-exception-2.0",
+        "GPL-2.0-only WITH Classpath-exception-2.0",
+        True,
+    ),
+    ("Apache-2.0 WITH LLVM-exception", "Apache-2.0 WITH LLVM-exception AND MIT", False),
+]
+
+
+@each(("own", "wanted", "met"), CASES)
+def test_expressions(own: str, wanted: str, met: bool) -> None:
+    """An expression means what the specification says, in canonical spelling too."""
+    assert satisfies(own, wanted) is met
+    assert satisfies(canonical_expression(own), canonical_expression(wanted)) is met
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "Apache 2",
+        "MIT OR",
+        "(MIT",
+        "MIT WITH",
+        "LicenseRef-x+",
+        "no-such-license",
+        "",
+        "MIT, Apache-2.0",
+    ],
+)
+def test_what_is_no_expression_is_refused(wrong: str) -> None:
+    """A slip is an error that shows how to write one."""
+    with pytest.raises(WorkloadError, match="SPDX ids joined by AND, OR"):
+        canonical_expression(wrong)
+
+
+def test_a_usual_license_is_proposed() -> None:
+    with pytest.raises(WorkloadError) as caught:
+        canonical_expression("apache")
+    assert "did you mean Apache-2.0?" in str(caught.value)
+
+
+RECORD = RECORDS / "vm-24gib.json"
+MACHINE = Machine.from_file(RECORD)
+
+
+ARTICLES = tomllib.loads((DATA / "articles.toml").read_text(encoding="utf-8"))
+
+
+def judged(name: str, workload: Workload | None = None) -> Verdict:
+    return check(name, workload, machine=MACHINE)
+
+
+@each("name", ARTICLES)
+def test_names_of_articles(name: str) -> None:
+    """Route, license and the rows on openness are those of the sources beside each name."""
+    expected, verdict = ARTICLES[name], judged(name)
+    rows = {row.name: row.answer for row in openness.rows(verdict.model)}
+    assert verdict.route == expected["route"]
+    assert (verdict.model.license and verdict.model.license.id) == expected.get("license")
+    for row in ("open source", "free to use", "auditable"):
+        assert rows[row] == expected[row.replace(" ", "_")], row
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, expected in ARTICLES.items() if "license" not in expected]
+)
+def test_closed_models_name_what_runs_instead_and_stay_closed_under_private(name: str) -> None:
+    """An API is the route; with --private there is none, and the nearest open-weight model that qualifies is at hand."""
+    assert judged(name).api_offers
+    private = judged(name, Workload(private=True))
+    assert private.route.value == "neither"
+    assert private.api_offers == ()
+    assert private.alternatives
+
+
+def test_gpt_3_5_turbo_has_no_open_weight_variant() -> None:
+    """Articles say there is one; what OpenAI opened is gpt-oss (openai.com/index/introducing-gpt-oss: Apache 2.0, 20b and 120b)."""
+    verdict = judged("gpt-3.5-turbo")
+    served = verdict.model.availability
+    assert served is not None
+    assert "no open-weight variant" in served.why
+    for clause in served.why.split("; "):
+        assert clause[1:] in verdict.findings[0].reason
+    assert served.open_alternatives[:2] == ("gpt-oss-20b", "gpt-oss-120b")
+    for name in served.open_alternatives[:2]:
+        terms = judged(name).model.license
+        assert terms is not None
+        assert terms.id == "Apache-2.0"
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("tiktoken", "tokenizer"),
+        ("OpenAI API", "service"),
+        ("ollama", "runtime"),
+        ("llama.cpp", "runtime"),
+    ],
+)
+def test_what_is_no_model_is_answered_for_what_it_is(
+    name: str, what: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A tokenizer (github.com/openai/tiktoken), a hosted API or a program is no model: exit 2, what it is, and models to ask for."""
+    code = cli.main(["check", name, "--machine", str(RECORD)])
+    out, err = capsys.readouterr()
+    assert (code, out) == (2, "")
+    assert what in err
+    assert "selfhost check" in err

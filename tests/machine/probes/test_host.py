@@ -1,14 +1,68 @@
-"""Reading ends by its deadline."""
+"""What is read of a machine: the one that runs the tests, one running process, what the machine is (metal, virtual, a container, emulated), and the runtimes on it, which are found by their files and never run."""
 
 from __future__ import annotations
 
+import mmap
+import os
+import subprocess
 import sys
 import threading
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from helpers.recordings import DeadVolume, place
-from selfhost.machine.probes import read_machine
+from helpers.paths import SPECS
+from helpers.recordings import GIB, MEMINFO, ROOT_MOUNT, DeadVolume, lawful, place, text_of
+from selfhost import Outcome, Route, check
+from selfhost.machine.changes import apply
+from selfhost.machine.probes import Host, models, read_machine, stores
+from selfhost.machine.probes.host import RecordedHost
+from selfhost.machine.probes.memory import read_process
+from selfhost.machine.reader import Machine
+
+
+def test_this_machine_is_read() -> None:
+    """The real one, whatever it is: lawful, and nothing went wrong on the way."""
+    machine = Machine.read()
+    lawful(machine)
+    assert not any("failed" in entry.reason for entry in machine.unread)
+    assert machine.system
+    assert machine.architecture
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="compares with Linux' own figures")
+def test_this_machine_agrees_with_psutil() -> None:
+    """Another reader of the same files gives the same total."""
+    import psutil
+
+    assert Machine.read().memory_total_bytes == psutil.virtual_memory().total
+
+
+def test_reading_loads_little_and_touches_nothing() -> None:
+    """No socket, no child process, no write; and none of the libraries that make a program slow to start."""
+    code = """
+import sys
+before = set(sys.modules)
+events = []
+def hook(event, args):
+    if event.startswith(("socket.", "subprocess.", "os.system", "os.exec", "os.fork", "os.posix_spawn")):
+        events.append(event)
+    if event == "open" and (args[1] not in (None, "r", "rb") or (args[2] or 0) & 3):
+        events.append(repr(args))
+sys.addaudithook(hook)
+from selfhost.machine.reader import Machine
+Machine.read()
+heavy = "socket subprocess pathlib json psutil rich argparse dataclasses inspect datetime tempfile shutil threading".split()
+print(events, [name for name in heavy if name in sys.modules and name not in before])
+"""
+    if sys.platform != "linux":
+        pytest.skip("other systems need psutil")
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split("\n")[0] == "[] []"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="replaces Linux' mounts")
@@ -24,3 +78,157 @@ def test_a_dead_network_volume_is_unread() -> None:
         assert machine.memory_total_bytes
     finally:
         never.set()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc is Linux's")
+def test_this_process_with_a_mapped_file(tmp_path: Path) -> None:
+    """The pages that were read are counted as the file's."""
+    path = tmp_path / "a.gguf"
+    path.write_bytes(bytes(range(256)) * 4096)
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        assert sum(mapped[::4096]) == 0
+        seen = read_process(str(os.getpid()), Host())
+    assert seen is not None
+    assert seen.model_file == str(path)
+    assert seen.model_bytes == 1 << 20
+    assert seen.anonymous_bytes > 1 << 20
+    assert seen.words
+
+
+def test_a_process_that_is_not_there() -> None:
+    """None, which says no more than that it cannot be read."""
+    assert read_process("4194305", Host()) is None
+
+
+@pytest.mark.parametrize("word", ["x86_64", "aarch64", "armv7l"])
+def test_an_emulated_processor_is_not_judged(build: Callable[..., RecordedHost], word: str) -> None:
+    """Neither what it can do nor its pace is known, also where a runtime needs no instruction set there, and planning assumes none."""
+    other = "arm-graviton2-neoverse-n1" if word == "x86_64" else "x86-zen5"
+    real = text_of(f"cpuinfo/{other}.txt")
+    machine = read_machine(
+        build({"/proc/cpuinfo": real, "/sys/devices/system/cpu/online": "0-3\n"}, machine=word)
+    )
+    machine = machine.replace(
+        memory_total_bytes=64 * GIB,
+        memory_limit_bytes=64 * GIB,
+        memory_available_bytes=60 * GIB,
+        cpu_cores_usable=16,
+    )
+    for asked in (machine, apply(machine, ["memory=64GiB"])):
+        verdict = check("mistral-7b", machine=asked)
+        found = {finding.check: finding for finding in verdict.findings}
+        assert verdict.route is not Route.LOCAL
+        assert found["speed"].outcome is Outcome.UNKNOWN
+        if found["runtime"].outcome is not Outcome.FAIL:
+            assert found["cpu"].outcome is Outcome.UNKNOWN
+            assert verdict.route is Route.UNKNOWN
+    # another processor is asked about
+    assert apply(machine, ["architecture=ppc64le"]).emulated_on is None
+
+
+def test_rosetta(tmp_path: Path) -> None:
+    """An x86_64 Python on Apple silicon says x86_64: the computer is an arm64 one (Comfy-Org/comfy-cli#568)."""
+    (tmp_path / "facts.json").write_text('{"system": "macos", "machine": "x86_64"}')
+    (tmp_path / "sysctl.txt").write_text("hw.optional.arm64: 1\nsysctl.proc_translated: 1\n")
+    machine = read_machine(RecordedHost(str(tmp_path)))
+    assert machine.architecture == "aarch64"
+    assert "Rosetta" in machine.sources["architecture"]
+
+
+OVERLAY = ROOT_MOUNT.replace("ext4 /dev/sda1", "overlay overlay")
+IN_IMAGE = {"/.dockerenv": "x"}
+
+
+@pytest.mark.parametrize(
+    ("flags", "files", "env", "facts", "scope"),
+    [
+        ("fpu sse2 hypervisor", {}, {}, {}, "vm"),
+        ("fpu sse2", {}, {}, {}, "host"),
+        ("fpu sse2 hypervisor", {**IN_IMAGE, "/proc/self/mountinfo": OVERLAY}, {}, {}, "container"),
+        # an image's leftover marker in a virtual machine is no container
+        ("fpu sse2 hypervisor", {**IN_IMAGE, "/proc/self/mountinfo": ROOT_MOUNT}, {}, {}, "vm"),
+        ("fpu sse2 hypervisor", {}, {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, {}, "container"),
+        ("", {}, {}, {"release": "6.6.87.2-microsoft-standard-WSL2"}, "vm"),
+        ("", {}, {}, {}, None),
+    ],
+)
+def test_scope(
+    build: Callable[..., RecordedHost],
+    flags: str,
+    files: dict[str, str],
+    env: dict[str, str],
+    facts: dict[str, str],
+    scope: str | None,
+) -> None:
+    """Container before virtual machine before the computer itself."""
+    cpuinfo = {"/proc/cpuinfo": f"flags : {flags}\n"} if flags else {}
+    assert read_machine(build(cpuinfo | files, env, **facts)).scope == scope
+
+
+def test_runtimes_are_found_and_not_run(build: Callable[..., RecordedHost]) -> None:
+    """Commands in PATH and in the usual folders; a file that may not be executed is none, and Homebrew's folder names the version."""
+    host = build(
+        {"/opt/tools/llama-server": "#!/bin/false\n", "/usr/bin/ollama": "", "/opt/tools/vllm": ""},
+        {"HOME": "/home/ada", "PATH": "/opt/tools:relative:"},
+    )
+    for name in ("opt/tools/llama-server", "usr/bin/ollama"):
+        (Path(host.folder) / name).chmod(0o755)
+    found = {runtime.id: runtime for runtime in read_machine(host).runtimes or ()}
+    assert {name: runtime.path for name, runtime in found.items()} == {
+        "llama.cpp": "/opt/tools/llama-server",
+        "ollama": "/usr/bin/ollama",
+    }
+
+
+def test_other_environments_are_looked_into(build: Callable[..., RecordedHost]) -> None:
+    """The active one, those of pipx and uv; the command of one has the version that lies beside it."""
+    host = build(
+        {
+            "/home/ada/work/lib/python3.12/site-packages/transformers-4.49.0.dist-info/METADATA": "",
+            "/home/ada/.local/share/uv/tools/mlx-lm/lib/python3.13/site-packages/mlx_lm-0.24.0.dist-info/METADATA": "",
+            "/home/ada/.local/share/pipx/venvs/vllm/lib/python3.12/site-packages/vllm-0.9.2+cpu.dist-info/METADATA": "",
+            "/opt/ml/bin/vllm": "",
+            "/opt/ml/lib/python3.11/site-packages/vllm-0.8.5.dist-info/METADATA": "",
+            "/home/ada/.lmstudio/bin/lms": "",
+        },
+        {"HOME": "/home/ada", "VIRTUAL_ENV": "/home/ada/work", "PATH": "/opt/ml/bin"},
+    )
+    (Path(host.folder) / "opt/ml/bin/vllm").chmod(0o755)
+    found = {runtime.id: runtime for runtime in read_machine(host).runtimes or ()}
+    assert {name: runtime.version for name, runtime in found.items()} == {
+        "transformers": "4.49.0", "mlx": "0.24.0", "vllm": "0.8.5", "lm-studio": None
+    }  # fmt: skip
+    assert (
+        found["transformers"].path
+        == "~/work/lib/python3.12/site-packages/transformers-4.49.0.dist-info"
+    )
+
+
+def test_runtimes_that_nobody_looked_for_are_unread(build: Callable[..., RecordedHost]) -> None:
+    """Like models: none of a tree without any folder of programs or packages, and () only where one was searched."""
+    machine = read_machine(build({"/proc/meminfo": MEMINFO}))
+    assert machine.runtimes is None
+    assert (
+        machine.why_unread("runtimes").reason
+        == "the recorded tree has none of the folders where runtimes are installed"
+    )
+    assert read_machine(build({"/usr/bin/ls": "\n"})).runtimes == ()
+    assert read_machine(build({}, python_path=[])).runtimes == ()
+
+
+RUNTIMES = [
+    tomllib.loads(path.read_text(encoding="utf-8"))
+    for path in sorted((SPECS / "runtimes").glob("*.toml"))
+]
+
+
+def test_what_is_looked_for_is_what_the_runtime_files_state() -> None:
+    """Commands, Python packages and places: all that specs/runtimes names, and nothing else."""
+    assert RUNTIMES
+    assert {
+        name: spec["id"] for spec in RUNTIMES for name in spec.get("present", ())
+    } == models.COMMANDS
+    assert {
+        name: spec["id"] for spec in RUNTIMES for name in spec.get("distributions", ())
+    } == models.DISTRIBUTIONS
+    assert {spec["store"] for spec in RUNTIMES} == set(stores.PLACES)
