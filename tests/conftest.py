@@ -12,8 +12,7 @@ from typing import NoReturn
 import pytest
 from hypothesis import settings
 
-from helpers.goldens import Golden
-from helpers.packed import pack
+from helpers.written import Golden, pack
 from selfhost.catalogue.index import Catalogue
 from selfhost.core import units
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from helpers import audits
 from helpers.paths import DATA
-from helpers.schemas import validate
+from helpers.written import validate
 from selfhost.audit.machines import load_machines
 from selfhost.audit.record import Audit, Result, Use
 from selfhost.cli.main import main

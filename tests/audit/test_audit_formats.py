@@ -19,7 +19,7 @@ from helpers import audits
 from helpers.audits import audit, exception, model
 from helpers.each import each
 from helpers.paths import DATA, RECORDS
-from helpers.schemas import validate
+from helpers.written import validate
 from selfhost.audit.record import Audit
 from selfhost.cli import main as cli
 from selfhost.core.errors import Problem

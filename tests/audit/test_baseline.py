@@ -11,7 +11,7 @@ import pytest
 
 from helpers import audits
 from helpers.paths import RECORDS
-from helpers.schemas import validate
+from helpers.written import validate
 from selfhost.audit.record import Audit, Change
 from selfhost.audit.run import Baseline, read_baseline
 from selfhost.audit.run import since as since_with

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers.packed import write_specs
+from helpers.written import write_specs
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.searching import resolve
 from selfhost.core.errors import SpecError, UnknownModelError

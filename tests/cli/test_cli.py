@@ -15,9 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from helpers.goldens import Golden
 from helpers.paths import BAD_SPECS, EXAMPLES, RECORDS
-from helpers.schemas import validate
+from helpers.written import Golden, validate
 from selfhost.cli import COMMANDS
 from selfhost.cli import main as cli
 

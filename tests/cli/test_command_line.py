@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from helpers.each import each
 from helpers.paths import CONFIGS, EXAMPLES, RECORDS
-from helpers.schemas import validate
+from helpers.written import validate
 from selfhost.cli import COMMANDS
 from selfhost.cli import main as cli
 from selfhost.cli.declared import MORE_FORMATS

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from helpers.paths import DATA, RECORDS
-from helpers.schemas import validate
+from helpers.written import validate
 from selfhost.cli.main import main
 
 LOGS = DATA / "logs"

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from helpers.paths import MACHINES
-from helpers.schemas import validate
+from helpers.written import validate
 from selfhost.machine.probes import Host
 from selfhost.machine.probes.host import DEADLINE_SECONDS, Mount, RecordedHost, Space
 from selfhost.machine.record import FACTS, Machine

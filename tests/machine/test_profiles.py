@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from helpers.each import each
-from helpers.schemas import validate
+from helpers.written import validate
 from selfhost import check
 from selfhost.cli import main as cli
 from selfhost.judge.checks import Outcome

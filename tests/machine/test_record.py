@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import selfhost
 from helpers.paths import SCHEMAS
-from helpers.schemas import validate
+from helpers.written import validate
 from selfhost.core.errors import MachineFileError, Problem
 from selfhost.core.records import Record, Unread
 from selfhost.machine.changes import apply

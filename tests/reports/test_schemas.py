@@ -13,7 +13,7 @@ import pytest
 from helpers.each import each
 from helpers.machines import VM
 from helpers.paths import ROOT, SCHEMAS
-from helpers.schemas import validate
+from helpers.written import validate
 from selfhost import UnknownModelError, Workload, check, compare, plan, rank, size
 from selfhost.advice.several import describe
 from selfhost.catalogue.index import open_catalogue

@@ -1,0 +1,65 @@
+"""What the program writes, held against its JSON schemas and whole outputs kept as files; and the program as a package holds it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+from helpers.paths import GOLDEN, ROOT, SCHEMAS
+from selfhost.catalogue.index import package_files
+from selfhost.core.tables import shipped_folder
+
+
+def validate(value: object, name: str) -> None:
+    """`ValidationError` where the value is none of that schema, `verdict-1`. `jsonschema.validate` holds the schema itself against that of schemas too, each time for 80 ms; `reports/test_schemas.py` does so once."""
+    _validator(name).validate(value)
+
+
+@cache
+def _validator(name: str) -> Any:
+    return Draft202012Validator(json.loads((SCHEMAS / f"{name}.json").read_text(encoding="utf-8")))
+
+
+class Golden:
+    """Compares a text with tests/golden/NAME, version and place of the checkout masked; with `pytest --update-golden` writes it."""
+
+    def __init__(self, update: bool) -> None:
+        self.update = update
+
+    def __call__(self, name: str, text: str) -> None:
+        from selfhost import __version__
+
+        masked = text.replace(__version__, "VERSION").replace(str(ROOT), "CHECKOUT")
+        path = GOLDEN / name
+        if self.update:
+            path.write_text(masked, encoding="utf-8")
+        assert path.exists(), f"{path} is missing: run pytest --update-golden, then read it"
+        assert masked == path.read_text(encoding="utf-8")
+
+
+def pack(base: Path) -> Path:
+    """A folder with this checkout's `selfhost`, and its specs as a package has them; `base` is the folder of this process for what tests write. Nobody may change it."""
+    # beside other processes of one run the base is a folder of their common one
+    common = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder = common / "installation"
+    with open(common / "installation.lock", "w") as lock:
+        # which the system takes back from a process that ends: the others wait, and compile nothing
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            write_specs(Path(shipped_folder()), folder / "specs")
+            os.symlink(ROOT / "selfhost", folder / "selfhost")
+    return folder
+
+
+def write_specs(checkout: Path, target: Path) -> None:
+    """The specs of a checkout as `setup.py` packs them."""
+    for sub in ("common", "runtimes"):
+        (target / sub).mkdir(parents=True)
+    for name, content in package_files(str(checkout)).items():
+        (target / name).write_bytes(content)
