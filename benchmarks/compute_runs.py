@@ -21,11 +21,11 @@ import test_speed as earlier
 from selfhost import Machine, Workload
 from selfhost.catalogue.index import open_catalogue
 from selfhost.judge.pace import processor
+from selfhost.judge.pace.engine import constant
 from selfhost.judge.pace.speed import inverse, product
 from selfhost.judge.pace.work import (
     Power,
     encoder_operations,
-    encoder_share_on_cores,
     seconds_of_step,
     shares_on_cores,
 )
@@ -200,9 +200,10 @@ def _computed() -> Iterator[Run]:
     """Passes a second of parts of models that were measured here."""
     for row in rows("computed"):
         machine = machine_of(row["machine"], row["threads"])
+        sound = constant("sound")["wide" if processor.core_of(machine).wide else "narrow"]
         by_program = {
             "pytorch": shares_on_cores(machine, None, row["type"]),
-            "ctranslate2": encoder_share_on_cores(machine, 1.0 if row["type"] == "int8" else 4.0),
+            "ctranslate2": sound["bits_8" if row["type"] == "int8" else "bits_32"],
         }
         rate = product(
             processor.core_rate(machine),

@@ -170,7 +170,7 @@ def mistral(
     **model: object,
 ) -> Path:
     """A file of Mistral 7B v0.3 with other keys, None for those left out, or with other tensors."""
-    stated = metadata("x", {**MISTRAL, **model}) | (keys or {})
+    stated = {**metadata("x", {**MISTRAL, **model}), **(keys or {})}
     stated = {key: value for key, value in stated.items() if value is not None}
     return write(folder / "x.gguf", *gguf(stated, placed(MISTRAL) if tensors is None else tensors))
 

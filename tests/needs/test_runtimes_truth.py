@@ -16,7 +16,7 @@ from helpers.paths import COMMON, CONFIGS, TRUTH
 from selfhost import Workload, needs
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import ModelSpec, Parameters, Quantized
-from selfhost.judge.placement import on_one
+from selfhost.judge.placement import whole_on_one
 from selfhost.modelfiles import read_local
 from selfhost.needs.records import ACCELERATOR, Device, MemoryNeed, Term
 
@@ -251,7 +251,7 @@ def test_faster_whisper_takes_the_gpu_memory_that_others_saw(seen: dict[str, Any
     asked = Workload(quantization=seen["quantization"], parallel=seen["batch"])
     shelf = Catalogue.open()
     heard = needs.needs_of(shelf.spec(id), shelf.runtime("faster-whisper"), asked, rows())
-    placed = on_one(needs.needs_on(heard, Device()), "accelerator:0").memory
+    placed = whole_on_one(needs.needs_on(heard, Device()), "accelerator:0").memory
     assert placed is not None
     moved = [term for term in placed.terms if term.where != "host"]
     beside = [term for term in placed.terms if term.where == "host"]

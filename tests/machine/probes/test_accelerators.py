@@ -171,7 +171,11 @@ def test_in_mig_mode_the_instances_are_the_accelerators(build: Callable[..., Rec
         chosen = read_machine(build(NODES, {"CUDA_VISIBLE_DEVICES": mask}, answer(split)))
         assert [(card.memory_total_bytes or 0) // MIB for card in cards(chosen)] == left
     # a pod may not read the card, only its slice (IDSIA/sacred#864)
-    hidden = {"memory_total_bytes": None, "memory_free_bytes": None, "refused": {"memory": 4}}
+    hidden: dict[str, Any] = {
+        "memory_total_bytes": None,
+        "memory_free_bytes": None,
+        "refused": {"memory": 4},
+    }
     refused = device(mig=True, instances=[instance(2)], **hidden)
     (card,) = cards(read_machine(build(NODES, nvml=answer(refused))))
     assert (card.memory_total_bytes, card.memory_bandwidth_bytes_per_second) == (9984 * MIB, None)
@@ -302,8 +306,8 @@ int nvmlDeviceGetMaxClockInfo(nvmlDevice_t device, int clock, unsigned int *rate
 class Asking(RecordedHost):
     """Files of a recording, and a child that is started for real."""
 
-    def ask(self, name: str) -> Any:
-        return system.ask_nvml() if name == "nvml" else super().ask(name)
+    def ask(self, name: str, folder: str | None = None) -> Any:
+        return system.ask_nvml() if name == "nvml" else super().ask(name, folder)
 
 
 @pytest.fixture

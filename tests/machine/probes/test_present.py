@@ -134,7 +134,11 @@ def only(home: Path, **env: str) -> PresentModel:
 def machine_with(home: Path, free_bytes: int = 500 * GB, **env: str) -> Machine:
     """A recorded machine of 24 GiB with what was found in that home, and so much free space."""
     found = read(host_of(home, **env))
-    volume = {"free_bytes": free_bytes, "total_bytes": 500 * GB, "filesystem": "ext4"}
+    volume: dict[str, Any] = {
+        "free_bytes": free_bytes,
+        "total_bytes": 500 * GB,
+        "filesystem": "ext4",
+    }
     hub, own = "~/.cache/huggingface/hub", "~/.ollama/models"
     places = {"huggingface": hub, "llama.cpp": hub, "ollama": own, "whisper.cpp": "."}
     disks = tuple(
