@@ -173,9 +173,9 @@ def _values_of(case: Case) -> dict[str, str | None]:
 
 def _stated_way(case: Case) -> StatedWay | None:
     """The way of offloading that the figures of the spec are of."""
-    stated = case.spec.needs
+    stated, wanted = case.spec.needs, (case.workload.quantization, case.judged.offload)
     ways = stated.ways if stated is not None and case.judged.offload is not None else ()
-    return next((way for way in ways if way.quantization == case.workload.quantization), None)
+    return next((way for way in ways if (way.quantization, way.offload) == wanted), None)
 
 
 def _values_of_media(case: Case, way: StatedWay | None) -> dict[str, object]:
@@ -402,14 +402,14 @@ def _run_lines(case: Case, template: str | None = None) -> tuple[str, ...]:
 def _templates(case: Case, values: Values) -> list[str]:
     """The runtime's commands for that model, the first of which that can be filled is typed: that
     of the quantization, of the family or use, or by the file's name. Where parts move to the GPU
-    in turn it is the line for that alone, or a family's own program that does so by itself.
+    in turn it is the line of that way alone, or a family's own program that does so by itself.
     """
-    runtime, family = case.runtime, case.spec.family
+    runtime, family, way = case.runtime, case.spec.family, case.judged.offload
     rule = runtime.rule_of(case.workload.quantization)
-    if case.judged.offload is not None:
+    if way is not None:
         of_family = runtime.commands.get(family or "", "")
         is_by_itself = of_family and "{device}" not in of_family
-        return [of_family if is_by_itself else (rule or runtime).offload_command]
+        return [of_family if is_by_itself else (rule or runtime).offload_commands.get(way, "")]
     if rule is not None and rule.command and not values["quantized"]:
         return [rule.command, runtime.repository_command]
     line = _command_of_model(case)

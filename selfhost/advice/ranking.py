@@ -61,8 +61,8 @@ PROMPT_TOKENS = 4096
 # these the lists agree with what self-hosters run (tests/advice/test_ranking.py)
 HALF_WORTH_SECONDS_OF_CROSSING = 13
 # of a picture by how the model is offloaded, None in RAM: 1.4 to 2.2 times as long as with all of
-# it on a GPU, and 600 seconds against 5 (judge/checks/speed.py)
-PICTURE_SHARES: Mapping[str | None, float] = {"model": 0.5, None: 1 / 120}
+# it on a GPU, 12 times, and 600 seconds against 5 (judge/checks/speed.py)
+PICTURE_SHARES: Mapping[str | None, float] = {"model": 0.5, "sequential": 1 / 12, None: 1 / 120}
 # a picture is worth half that takes as long, a guess (1 to 4 minutes): hosted models answer with
 # one within a minute
 HALF_WORTH_SECONDS_PER_IMAGE = 120

@@ -62,7 +62,7 @@ class QuantizationRule(Record):
     files and quantizes them itself; `gpu_only`: there is no CPU kernel; `compute_capability`: the
     least of an NVIDIA GPU; `vendors`: GPUs it has kernels for; `launched_percent`: of a
     program that launches layers from Python, what launching one takes beside one in 16 bits, least,
-    likely, most; `needs`: packages beside the program; `command` and `offload_command` the lines
+    likely, most; `needs`: packages beside the program; `command` and `offload_commands` the lines
     that load it right, as those of `RuntimeSpec`.
     """
 
@@ -74,7 +74,7 @@ class QuantizationRule(Record):
     launched_percent: tuple[int, ...] = read_by(Table.integers, minimum=10, default=(100,) * 3)
     needs: str = _WORD
     command: str = _WORD
-    offload_command: str = _WORD
+    offload_commands: Mapping[str, str] = _TEXTS
     source: str = _SOURCE
 
     # what it is a rule of, as sentences say; what asks for it, and whether nothing asked will do
@@ -430,8 +430,8 @@ class RuntimeSpec(Record):
     named_command: str = _WORD
     file_command: str = _WORD
     embedding_command: str = _WORD
-    # the same where components come to an accelerator in turn
-    offload_command: str = _WORD
+    # the same by the way of `needs.records.Offloaded` in which parts come to an accelerator in turn
+    offload_commands: Mapping[str, str] = _TEXTS
     # how to make a file that nobody published
     conversion: Conversion | None = read_by(Table.record, kind=Conversion, default=None)
     # by its own name of a model: the quantization that it loads, where selfhost takes another by

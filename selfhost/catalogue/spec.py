@@ -248,9 +248,10 @@ class Parameters(Record):
 
 class StatedWay(Record):
     """What a pipeline takes of a GPU in one type, as somebody states it or as it was counted, with
-    its components moved there in turn, and of what result: so many `frames` of `height` × `width`
-    pixels, None where it is the usual one. `is_tiled`: it is decoded a tile at a time;
-    `is_chunked`: its denoiser computes the feed-forward of each frame in turn.
+    its components moved there in turn, or with `offload` "sequential" its layers, and of what
+    result: so many `frames` of `height` × `width` pixels, None where it is the usual one.
+    `is_tiled`: it is decoded a tile at a time; `is_chunked`: its denoiser computes the feed-forward
+    of each frame in turn.
     """
 
     quantization: str = read_by(Table.string, required=True)
@@ -261,6 +262,7 @@ class StatedWay(Record):
     frames: int | None = read_by(Table.integer, minimum=1, default=None)
     is_tiled: bool = read_by(Table.boolean, default=False)
     is_chunked: bool = read_by(Table.boolean, default=False)
+    offload: str = read_by(Table.string, choices=("model", "sequential"), default="model")
     source: str = read_by(Table.text, required=True)
 
 

@@ -43,7 +43,8 @@ GROWN_CONTEXT_TOKENS = 16_384
 # how people write the methods of training
 _METHODS = {"full": "full fine-tuning", "lora": "LoRA", "qlora": "QLoRA"}
 # where a candidate runs, the best place first
-ON_ACCELERATORS, _TIGHT, _BY_PARTS, _IN_RAM, _NOWHERE = range(5)
+ON_ACCELERATORS, _TIGHT, _BY_PARTS, _BY_LAYERS, _IN_RAM, _NOWHERE = range(6)
+_PLACES_OF_PARTS = {None: _IN_RAM, "model": _BY_PARTS, "sequential": _BY_LAYERS}
 # what the model itself fails on, it fails on in every type and program
 _OF_THE_MODEL = ("weights", "license", "openness", "context")
 
@@ -171,9 +172,7 @@ def _place_of(judged: Judged, *, with_disk: bool = False) -> int:
         return _NOWHERE
     if judged.has("accelerator-tight"):
         return _TIGHT
-    if judged.is_on_accelerators:
-        return ON_ACCELERATORS
-    return _IN_RAM if judged.offload is None else _BY_PARTS
+    return ON_ACCELERATORS if judged.is_on_accelerators else _PLACES_OF_PARTS[judged.offload]
 
 
 def _rank(judged: Judged) -> tuple[int, int, float]:

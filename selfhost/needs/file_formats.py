@@ -140,8 +140,7 @@ def default_format_and_quantization(spec: ModelSpec, runtime: RuntimeSpec) -> tu
     if own is not None and own.quantization is not None and own.format in runtime.formats:
         return own.format, own.quantization
     if (parts := parts_of(spec, runtime)) is not None:
-        mixes = (mix for mix in pictures.DEFAULT_MIXES if mix in parts.quantizations)
-        return runtime.formats[0], next(mixes, parts.quantizations[0])
+        return runtime.formats[0], pictures.default_quantization(parts)
     usual = (name for name in runtime.formats if comes_in(spec, name))
     format = next(usual, runtime.formats[0])
     return format, _default_quantization(spec, runtime, format)

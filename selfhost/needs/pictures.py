@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..catalogue.runtime import ComponentFile, ModelParts, RuntimeSpec
+from ..catalogue.spec import StatedWay
 from ..core.records import Unread
 from .checkpoints import DTYPES
 from .parts import Asked, Parts, Subject, components_type, overhead, published, stated_size
@@ -76,10 +77,12 @@ _DENOISING = {
 }
 # what components that read the prompt or its picture are called
 _INPUT_ENCODERS = ("text_encoder", "image_encoder")
+# a layer at a time: 2 GB at the peak, FLUX.1 [dev] in bfloat16
+_SEQUENTIAL_BYTES = 2_000_000_000
 _OFFLOAD_SOURCE = (
     "FLUX.1 [dev], 1,360 × 768 pixels: 24 GB at the peak in bfloat16 and 8.5 GB in nf4 with"
-    " enable_model_cpu_offload (matiasbattaglia.com, 2025-06-09); 9 GiB with T5 in 16 bits"
-    " (huggingface/diffusers#9149)"
+    " enable_model_cpu_offload, 2 GB with enable_sequential_cpu_offload (matiasbattaglia.com,"
+    " 2025-06-09); 9 GiB with T5 in 16 bits (huggingface/diffusers#9149)"
 )
 # what PyTorch reserved beyond the weights themselves: 0.6 % and 2.3 %
 _ROUNDING = 1.03
@@ -242,12 +245,12 @@ def _decoder(subject: Subject, workload: Asked) -> Term:
 
 
 def _offloaded(subject: Subject, workload: Asked, program: Term) -> tuple[Offloaded, ...]:
-    """The weights in RAM and a component at a time on the accelerator. What it holds is stated,
-    else a guess.
+    """A component at a time on the accelerator, then a layer at a time; the weights in RAM. What it
+    holds is stated, else a guess.
 
     bitsandbytes puts all that it quantizes on the accelerator while it loads, so that only the
-    denoiser is quantized then (diffusers 0.42.1, pipelines/pipeline_utils.py,
-    enable_model_cpu_offload).
+    denoiser is quantized then; its weights do not move layer by layer (diffusers 0.42.1,
+    pipelines/pipeline_utils.py, enable_model_cpu_offload and enable_sequential_cpu_offload).
     """
     quantization, spec = workload.quantization, subject.spec
     sizes = {name: 2 * number for name, number in spec.components.items()}
@@ -256,39 +259,51 @@ def _offloaded(subject: Subject, workload: Asked, program: Term) -> tuple[Offloa
     line = " + ".join(f"{size:,} {name}" for name, size in sizes.items())
     source = "parameters of the components"
     host = term("weights", sum(sizes.values()), How.COMPUTED, source, line), program
-    stated = []
-    for way in spec.needs.ways if spec.needs is not None else ():
-        if way.quantization == quantization:
-            low, high = way.low_bytes, way.high_bytes
-            line, size = middle_of(low, high), (low + high) // 2
-            held = term("weights", size, How.STATED, way.source, line, low=low, high=high)
-            stated.append(Offloaded(host=host, device=(held,)))
-    if quantization in _QUANTIZED:
-        is_known = spec.needs is None and bool(quantized_components(spec.components))
-    else:
-        is_stated = spec.needs is None or bool(spec.needs.high_bytes)
-        is_known = DTYPES.get(quantization) == 16 and is_stated
-    if stated or not is_known:
-        return tuple(stated)
-    return (Offloaded(host=host, device=_largest(subject, workload, sizes)),)
+    ways = spec.needs.ways if spec.needs is not None else ()
+    stated = tuple(_as_stated(way, host) for way in ways if way.quantization == quantization)
+    if stated:
+        return stated
+    is_packed = quantization in _QUANTIZED and spec.needs is None
+    is_known = spec.needs is None or bool(spec.needs.high_bytes)
+    if is_packed and quantized_components(spec.components):
+        return (Offloaded(way="model", host=host, device=_largest(subject, workload, sizes)),)
+    if DTYPES.get(quantization) != 16 or not is_known:
+        return ()
+    by_component = _largest(subject, workload, sizes)
+    return (
+        Offloaded(way="model", host=host, device=by_component),
+        Offloaded(way="sequential", host=host, device=_by_layer(subject, workload, sizes)),
+    )
+
+
+def _as_stated(way: StatedWay, host: tuple[Term, ...]) -> Offloaded:
+    low, high = way.low_bytes, way.high_bytes
+    line, size = middle_of(low, high), (low + high) // 2
+    held = term("weights", size, How.STATED, way.source, line, low=low, high=high)
+    return Offloaded(way=way.offload, host=host, device=(held,))
+
+
+def _most_beside(subject: Subject, sizes: Mapping[str, int]) -> int | None:
+    """What the spec states over all weights; None where it states nothing."""
+    stated = subject.spec.needs
+    return None if stated is None else max(0, (stated.high_bytes or 0) - sum(sizes.values()))
 
 
 def _largest(subject: Subject, workload: Asked, sizes: Mapping[str, int]) -> tuple[Term, Term]:
     """Weights and activations of the component that takes most of the accelerator: beside its
     weights what is stated over all of them, but of what reads the prompt, or what was measured.
     """
-    beside, stated = dict.fromkeys(sizes, _ENCODING), subject.spec.needs
-    if stated is None:
+    most, beside = _most_beside(subject, sizes), dict.fromkeys(sizes, _ENCODING)
+    for name in sizes:
+        if most is not None and not name.startswith(_INPUT_ENCODERS):
+            beside[name] = most // 2, most, most
+    if most is None:
         pixels = (subject.spec.native_pixels or _SIDES[0]) ** 2 * workload.parallel
         decoding = _decoder(subject, workload.replace(device=Device()))
         beside["vae"] = decoding.low_bytes, decoding.bytes, decoding.high_bytes
         for name, (low, likely, high) in _DENOISING.items():
             low, likely, high = (size * pixels // _PIXELS for size in (low, likely, high))
             beside[name] = low, likely, high
-    else:
-        most = max(0, (stated.high_bytes or 0) - sum(sizes.values()))
-        working = (name for name in sizes if not name.startswith(_INPUT_ENCODERS))
-        beside |= dict.fromkeys(working, (most // 2, most, most))
     name = max(sizes, key=lambda each: sizes[each] + beside[each][2])
     size, (low, likely, high) = sizes[name], beside[name]
     weights_line, rounded = f"{size:,} bytes; the {name}, which takes most", int(size * _ROUNDING)
@@ -297,6 +312,24 @@ def _largest(subject: Subject, workload: Asked, sizes: Mapping[str, int]) -> tup
         term("weights", size, How.COMPUTED, _OFFLOAD_SOURCE, weights_line, high=rounded),
         term("activations", likely, How.ASSUMED, _OFFLOAD_SOURCE, line, low=low, high=high),
     )
+
+
+def _by_layer(subject: Subject, workload: Asked, sizes: Mapping[str, int]) -> tuple[Term, ...]:
+    """What is held a layer at a time; of a pipeline whose decoder is known at most what PyTorch
+    reserves for the image.
+    """
+    most, stated = _most_beside(subject, sizes), subject.spec.needs
+    if most is not None and stated is not None:
+        line = f"{_SEQUENTIAL_BYTES:,} bytes at the peak, a layer at a time"
+        layer = term("weights", _SEQUENTIAL_BYTES, How.ASSUMED, _OFFLOAD_SOURCE, line)
+        source = f"{stated.source or 'the spec'}, less all weights"
+        line = f"{most:,} bytes; the most that is stated, less the weights"
+        return layer, term("activations", most, How.ASSUMED, source, line, low=most // 2)
+    pixels = (subject.spec.native_pixels or _SIDES[0]) ** 2 * workload.parallel
+    size = _SEQUENTIAL_BYTES * pixels // _PIXELS
+    high = max(_decoder(subject, workload.replace(device=Device())).high_bytes, size)
+    line = f"{size:,} bytes at the peak, a layer at a time"
+    return (term("activations", size, How.ASSUMED, _OFFLOAD_SOURCE, line, high=high),)
 
 
 # ------------------------------------------------------------------ stable-diffusion.cpp
@@ -321,19 +354,28 @@ _COMPUTED = (
     " the mix and the model: 0 to 3 % in Q8_0, 4 to 22 % in Q4_K_M"
 )
 _LISTED = "sizes in bytes that programs which download the files list"
+# kept free for graphs while it computes a segment at a time, beside a tenth of the denoiser
+# (leejet/stable-diffusion.cpp, docs/performance.md: 512 MiB of scratch); the tenth is a guess
+_SCRATCH_BYTES, _SEGMENT_SHARE = 512 * 2**20, 0.1
 # the buffer of a graph may be larger in another version: docs/performance.md states 650 MiB for
 # FLUX.1 and 768 × 768 pixels with --diffusion-fa, where leejet/stable-diffusion.cpp@97d29908
 # reserves 485,559,424 bytes (tests/truth/sdcpp.json)
 _OTHER_VERSION = 1.41
-DEFAULT_MIXES = ("Q4_K_S", "Q4_0", "Q4_K_M")
-"""What people take on the GPUs that need such a file: the first that a publisher has."""
+# what people take on the GPUs that need such a file: the first that a publisher has
+_DEFAULTS = ("Q4_K_S", "Q4_0", "Q4_K_M")
+
+
+def default_quantization(parts: ModelParts) -> str:
+    """What is taken unless asked otherwise."""
+    usual = (mix for mix in _DEFAULTS if mix in parts.quantizations)
+    return next(usual, parts.quantizations[0])
 
 
 def parts_in_files(
     subject: Subject, parts: ModelParts, runtime: RuntimeSpec, workload: Asked
 ) -> Parts:
-    """Files and memory of stable-diffusion.cpp: all on one accelerator, or in RAM with a component
-    at a time on one. One buffer is given back before the next is reserved.
+    """Files and memory of stable-diffusion.cpp: all on one accelerator, or in RAM with a component,
+    or a segment of it, at a time on one. One buffer is given back before the next is reserved.
     """
     components, mix = subject.spec.components, workload.quantization
     by_component = {each.component: file_size(each, components, mix) for each in parts.files}
@@ -348,28 +390,37 @@ def parts_in_files(
         high=sum(each.high_bytes for each in sizes),
     )
     largest = max(sizes, key=lambda size: size.bytes)
-    how = How.ASSUMED if parts.buffers_like else How.MEASURED
-    denoising, decoding = (
-        term(
-            "compute", size, how, runtime.sources.get("parts", ""),
-            f"{size:,} bytes reserved for {what}", high=int(size * _OTHER_VERSION),
-        )
-        for size, what in (
-            (parts.denoise_bytes, "a pass of the denoiser"),
-            (parts.decode_bytes, "a tile of the decoder"),
-        )
-    )  # fmt: skip
+    denoising = _buffer(runtime, parts, parts.denoise_bytes, "a pass of the denoiser")
+    decoding = _buffer(runtime, parts, parts.decode_bytes, "a tile of the decoder")
+    segment = int(_SEGMENT_SHARE * largest.bytes) + _SCRATCH_BYTES
+    line = f"{largest.bytes:,} bytes × {_SEGMENT_SHARE:g} + {_SCRATCH_BYTES:,} bytes; a segment of"
+    line += " the denoiser, and what is kept free"
     host = whole_files(files), overhead(runtime, on_gpu=workload.device is not None)
     alone = "; alone, the others in RAM"
-    denoiser = whole_files(largest, _COMPUTED, alone), denoising
     decoder = whole_files(by_component["vae"], _COMPUTED, alone), decoding
-    device = max(denoiser, decoder, key=lambda terms: sum(each.bytes for each in terms))
+    ways = {
+        "model": (whole_files(largest, _COMPUTED, alone), denoising),
+        "sequential": (term("weights", segment, How.ASSUMED, _COMPUTED, line), denoising),
+    }
     return Parts(
         files=files,
         terms=(host[0], max(denoising, decoding, key=lambda each: each.bytes), host[1]),
         largest_file_bytes=largest.bytes,
-        offloaded=(Offloaded(host=host, device=device),),
+        offloaded=tuple(
+            Offloaded(way=way, host=host, device=max(held, decoder, key=_bytes_in_all))
+            for way, held in ways.items()
+        ),
     )
+
+
+def _bytes_in_all(terms: tuple[Term, ...]) -> int:
+    return sum(each.bytes for each in terms)
+
+
+def _buffer(runtime: RuntimeSpec, parts: ModelParts, size: int, what: str) -> Term:
+    how, high = How.ASSUMED if parts.buffers_like else How.MEASURED, int(size * _OTHER_VERSION)
+    line, source = f"{size:,} bytes reserved for {what}", runtime.sources.get("parts", "")
+    return term("compute", size, how, source, line, high=high)
 
 
 def file_size(

@@ -201,10 +201,13 @@ class CpuNeed(Record):
 
 
 class Offloaded(Record):
-    """A model whose components lie in RAM and come to one accelerator in turn: the terms in RAM,
-    and those on the accelerator at the moment that takes most of it.
+    """A model whose parts lie in RAM and come to one accelerator in turn.
+
+    `way`: "model", a component at a time, or "sequential", a layer at a time. `host` are the terms
+    in RAM, `device` those on the accelerator at the moment that takes most of it.
     """
 
+    way: str
     host: tuple[Term, ...]
     device: tuple[Term, ...]
 
@@ -229,8 +232,8 @@ class Needs(Record):
     `download_bytes` is what travels, `disk_bytes` what it occupies, `largest_file_bytes` the
     largest single file (file systems have limits). `download_range`: the least and the most of a
     size that is a guess. `tensor_parallel`: over how many devices the runtime can divide it, beside
-    one. `offloaded`: ways to keep it in RAM and compute it on an accelerator; `offload` is "model"
-    where this placement takes one. `is_lean`: with the runtime's
+    one. `offloaded`: the ways to keep it in RAM and compute it on an accelerator, the fastest
+    first; `offload` is the `way` that this placement takes. `is_lean`: with the runtime's
     `lean_option`. `known_terms`: those of a memory that is not known in all its terms. `inputs`:
     what it was counted from, for other places; None of a sum, which lies as it is.
     """

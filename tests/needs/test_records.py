@@ -89,7 +89,7 @@ def test_every_line_gives_its_bytes_wherever_it_lies(program: str) -> None:
                     assert term.how is not How.EXACT, (spec.id, term)
             seen.add(side.placement)
     # parts of a picture's model come to the GPU in turn
-    may_split = found.splits_layers or bool(found.offload_command)
+    may_split = found.splits_layers or bool(found.offload_commands)
     # a few models do not meet each of the cards
     assert ("split" in seen) == may_split or (may_split and len(pairs) < 16)
     assert {"host", "accelerator"} <= seen or len(pairs) < 30

@@ -224,7 +224,7 @@ def is_slow(judged: Judgement, wanted: float | None) -> bool:
 
 
 def is_slow_picture(judged: Judgement) -> bool:
-    """A picture on a CPU: many times as long as with a GPU that holds the model, or each of its
-    parts.
+    """A picture on a CPU, or with every layer moved to a GPU at each step: many times as long as
+    with a GPU that holds the model, or each of its parts.
     """
     return judged.has("speed-hours") or (judged.offload != "model" and judged.has("speed-picture"))

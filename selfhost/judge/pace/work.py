@@ -332,6 +332,8 @@ def pace_of_training(job: Job, workload: Workload) -> Speed:
         )
         how += f"; {_basis_of_share('training', device)}"
     taken = power.seconds(operations * tokens, share)
+    if power.number > 1:
+        taken = product(taken, ends_of("training", "together"))
     if device is not None:
         taken = _beside_training(job, workload, device, taken, is_python=is_python)
     pace, dataset = PaceRange.of_seconds(scaled(taken, 1 / tokens)), None
@@ -405,7 +407,10 @@ def _pace_of_pictures(job: Job) -> Speed:
     if offload is not None:
         terms = job.placed.terms
         held = sum(term.bytes for term in terms if term.name == "weights" and term.where == "host")
-        taken = added(taken, scaled(ends_of("pictures", "moved_gb"), held / units.GB))
+        # each part once, or layer by layer with every pass
+        times = denoising.steps * denoising.passes if offload == "sequential" else 1
+        slow, likely, fast = constant("pictures")["moved_gb"][offload]
+        taken = added(taken, scaled((slow, likely, fast), times * held / units.GB))
         how += "; its parts move to the GPU one after the other"
     return Speed(
         work=PaceRange.taking(taken),

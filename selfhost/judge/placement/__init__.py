@@ -87,13 +87,13 @@ def _bytes_there(there: Needs, end: str = "high_bytes") -> int:
 
 
 def _in_turn(needs: Needs, place: Place, most_bytes: int | None = None) -> Iterator[Needs]:
-    """Its parts in RAM and one of them at a time on that accelerator; where `most_bytes` is given
-    those ways that take no more there.
+    """Its parts in RAM and one of them at a time on that accelerator, the fastest way first; where
+    `most_bytes` is given those that take no more there.
     """
     for way in needs.offloaded:
         if most_bytes is None or sum(term.high_bytes for term in way.device) <= most_bytes:
             terms = (*way.host, *(term.replace(where=place.where) for term in way.device))
-            yield _with_terms(needs, terms, "split").replace(offload="model")
+            yield _with_terms(needs, terms, "split").replace(offload=way.way)
 
 
 def _offloaded(needs: Needs, candidates: Sequence[Place]) -> Iterator[Needs]:
