@@ -306,6 +306,7 @@ def _guest(about: Description) -> tuple[Machine, str]:
     name = f"{kind} with {' and '.join(beside)}"
     quoted, own = f'"{about.text}"', {"name": name, "scope": about.scope, "confidence": "low"}
     host = f"Its processor is {facts['cpu_model']}."
+    host += " Linux is assumed." * (about.system is None and about.scope == "vm")
     note = f"{quoted} is judged as {name} and {_ram_words(gib)}. {host}"
     return _planned(facts, gib, assumed, quoted, **own), note
 
@@ -517,8 +518,8 @@ def _doubts(about: Description, parts: _Parts) -> Iterator[str]:
     series, sizes = parts.series, parts.row.get("gib", ())
     yield from parts.cards.notes if parts.cards else ()
     yield from _doubts_of_processor(about, parts)
-    if about.system is None and parts.system(about) == "windows":
-        yield "Windows is assumed."
+    if about.system is None:
+        yield f"{parts.system(about).capitalize()} is assumed."
     if about.vram_gib is not None:
         yield "Which GPU it is is not told, so that its speed is a wide guess."
     elif series and series.graphics and not any((parts.cards, about.has_no_card, parts.row)):

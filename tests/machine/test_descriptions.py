@@ -1,5 +1,6 @@
 """Machines in words: each description of `descriptions.toml` has the facts that a person reads from it."""
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,27 @@ def test_what_no_word_tells_is_assumed(text: str, assumed: set[str]) -> None:
     facts = {"memory_total_bytes", "accelerators", "system", "architecture"}
     assert facts & {*machine.assumed} == assumed
     assert machine.sources["memory_total_bytes"]
+
+
+@each(
+    ("text", "system"),
+    [
+        ("i5-8250U 8GB", "Linux"),
+        ("rtx 3060 12gb 32gb", "Linux"),
+        ("vm 16gb 8 vcpu", "Linux"),
+        ("laptop 8gb", "Windows"),
+        ("i5-8250U 8GB windows", None),
+        ("docker container 16gb 8 vcpu", None),
+        ("wsl 16gb laptop", None),
+        ("rtx 3060", None),
+        ("laptop-ddr4-8gb", None),
+    ],
+)
+def test_a_system_that_no_word_tells_is_said_to_be_assumed(text: str, system: str | None) -> None:
+    """Profiles state theirs."""
+    note = (named(text).note or "").replace("Its processor is assumed.", "")
+    said = re.findall(r"(\w+) is assumed\.", note)
+    assert said == [system] * (system is not None)
 
 
 @each(
