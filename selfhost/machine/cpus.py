@@ -205,13 +205,11 @@ class Processor(Record):
         """Whether it is of any kind of a generation, of which no number is told."""
         return "|" in self.kind
 
-    def may_have_one_module(self, memory_bytes: int | None) -> bool:
-        """Whether so much RAM may be one module on one of its two channels: of a laptop or small
-        computer. None: any size.
-        """
+    @property
+    def may_have_one_module(self) -> bool:
+        """Whether one of its two channels may be empty: of a laptop or small computer."""
         has_two_slots = (self.channels, self.bits) == (2, 64) and self.memory != "soldered"
-        is_little = memory_bytes is None or memory_bytes <= _table()["one_module_gib"] * units.GIB
-        return has_two_slots and is_little and "mobile" in self.kind.split("|")
+        return has_two_slots and "mobile" in self.kind.split("|")
 
 
 class ProcessorClass(Record):

@@ -8,6 +8,7 @@ import pytest
 
 from selfhost import Machine, Workload, check
 from selfhost.judge.pace.processor import BANDWIDTH_SHARE, bandwidth
+from selfhost.judge.pace.speed import PaceRange
 from selfhost.judge.record import Verdict
 from selfhost.machine.gpus import link_bytes_per_second
 
@@ -53,6 +54,21 @@ def test_no_run_reads_more_than_a_known_memory_gives() -> None:
         ("Apple M2 Pro", 200),
     ):
         assert ends(cpu_model=name)[2] * BANDWIDTH_SHARE <= peak
+
+
+def test_a_laptop_without_a_named_processor_holds_those_with_one_module() -> None:
+    """DDR4-2400 on one channel of two (laptop-ddr4-8gb); RAM of 32 GB is two modules."""
+
+    def decode(named: str) -> PaceRange:
+        speed = check("mistral-7b", machine=named, alternatives=False).speed
+        assert speed is not None
+        assert speed.decode is not None
+        return speed.decode
+
+    known = decode("laptop-ddr4-8gb")
+    for named in ("8gb windows laptop", "laptop 16gb"):
+        assert decode(named).low <= known.low <= known.high <= decode(named).high
+    assert decode("laptop 32gb").low > known.low
 
 
 @pytest.mark.parametrize(

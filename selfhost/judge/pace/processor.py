@@ -11,6 +11,7 @@ from functools import lru_cache
 from ...core import units
 from ...core.records import Record
 from ...core.spelling import words_of
+from ...core.tables import shipped_table
 from ...machine import cpus, gpus
 from ...machine.cpus import (
     Chip,
@@ -499,9 +500,12 @@ def _by_memory(machine: Machine) -> Bandwidth | None:
 def _may_have_one_module(machine: Machine) -> bool:
     """Whether half of its channels may be empty: of a computer whose RAM is little, or not told."""
     series, size = named_processor(machine), machine.memory_total_bytes
-    if series is None or is_guest(machine) or size is None:
+    if is_guest(machine) or size is None:
         return False
-    return series.may_have_one_module(None if machine.assumes("memory_total_bytes") else size)
+    most = shipped_table("cpus")["one_module_gib"] * units.GIB
+    # one of which nothing tells the processor is a laptop perhaps
+    may = "cpu_model" in machine.assumed if series is None else series.may_have_one_module
+    return may and (size <= most or machine.assumes("memory_total_bytes"))
 
 
 def _what_narrows(machine: Machine) -> str:
