@@ -8,6 +8,7 @@ from ..advice.plan import Known, Least, Plan
 from ..advice.verify.comparison import Comparison, Difference
 from ..core import units
 from ..judge.checks import Outcome
+from ..judge.checks.memory import reserve_of
 from ..judge.record import Route
 from .layout import (
     BLANK,
@@ -134,7 +135,7 @@ def _least_rows(plan: Plan, least: Least, verbose: bool) -> Iterator[tuple[str, 
     beside, disk = card.memory_beside_bytes, least.disk_bytes
     if needs_card:
         yield "GPU memory", gpu, "on one GPU, which the runtime needs"
-    yield "RAM", ram, f"{units.binary(least.reserve_bytes)} of it for the system itself"
+    yield "RAM", ram, _reserve_words(plan, least)
     if not needs_card:
         also = "unknown RAM" if beside is None else f"{units.binary_at_least(beside)} of RAM"
         yield "or GPU memory", gpu, f"on one GPU, with {also}"
@@ -148,6 +149,16 @@ def _least_rows(plan: Plan, least: Least, verbose: bool) -> Iterator[tuple[str, 
         why = "; ".join(f"{word} {', '.join(names)}" for word, names in sets if names)
         names = " or ".join(cpu.architectures) or "any"
         yield "processor", names, f"{why} ({least.machine.architecture})" if why else ""
+
+
+def _reserve_words(plan: Plan, least: Least) -> str:
+    """For which system it is, and what Windows keeps, where nobody stated it."""
+    machine, kept = least.machine, units.binary(least.reserve_bytes)
+    if machine.system != "linux" or plan.workload.reserve_bytes is not None:
+        return f"{kept} of it for the system itself"
+    windows, _ = reserve_of(machine.replace(system="windows"), plan.workload)
+    beside = f"; Windows keeps {units.binary(windows)}" * (not least.accelerator.required)
+    return f"{kept} of it for Linux{beside}"
 
 
 def _pace_rows(least: Least, wanted: float) -> Iterator[tuple[str, str, str]]:
@@ -169,35 +180,42 @@ def _known(plan: Plan, verbose: bool) -> Iterator[Block]:
         Column(),
         Column(title="machine"),
         Column(title="RAM", right=True),
-        Column(title="GPU memory", right=True, drop=1),
+        Column(title="GPU memory", right=True, drop=3),
         Column(title=pace_title(candidate.speed for candidate in shown)),
         Column(title="kind", drop=4),
-        Column(title="where", drop=3),
+        Column(title="where", drop=1),
         Column(title="judged as", drop=5),
     )
     yield Table(columns=columns, rows=tuple(_row(plan, each) for each in shown), indent=0)
     rest = len(plan.fitting) - len(shown)
-    is_unsure = not all(_is_sure(plan, candidate) for candidate in shown)
-    unsure = "?: little memory left, slow, or perhaps below the speed you need" if is_unsure else ""
+    slow = "slow, or slow?: its range begins below the speed you need"
+    unsure = f"?: little memory left, {slow}" if any(_doubts(plan, each) for each in shown) else ""
     hints = " · ".join(filter(None, (f"{rest} more: -v" if rest else "", unsure)))
     yield from texts([hints], indent=0, hang=0)
 
 
 def _row(plan: Plan, candidate: Known) -> tuple[Cell, ...]:
     place = "GPU" if candidate.by_shared_gpu else PLACES.get(candidate.placement or "", "-")
-    judged, is_sure = run_words(candidate.workload), _is_sure(plan, candidate)
-    waits = candidate.placement == "host" and "accelerator-partly" in candidate.codes
-    note = ", limit to raise" if waits else ", little left"
-    sign, style = ("✓", Route.LOCAL) if is_sure else ("?", Route.UNKNOWN)
+    judged, doubts = run_words(candidate.workload), _doubts(plan, candidate)
+    sign, style = ("?", Route.UNKNOWN) if doubts else ("✓", Route.LOCAL)
     return (
         Span(text=sign, style=style),
         strong(candidate.name),
         *memory_cells(candidate.machine),
         pace_of(candidate.speed),
         candidate.kind,
-        f"{place}{note * candidate.is_tight}",
+        ", ".join((place, *doubts)),
         "" if judged == run_words(plan.workload) else ", ".join(judged),
     )
+
+
+def _doubts(plan: Plan, candidate: Known) -> list[str]:
+    """Why it may not do, of memory and of pace; none where it does for sure."""
+    waits = candidate.placement == "host" and "accelerator-partly" in candidate.codes
+    doubts = ["limit to raise" if waits else "little left"] * candidate.is_tight
+    if not plan.fast_enough(candidate):
+        doubts.append("slow" if candidate.is_slow else "slow?")
+    return doubts
 
 
 def _some_of_each(plan: Plan) -> list[Known]:
@@ -206,15 +224,10 @@ def _some_of_each(plan: Plan) -> list[Known]:
     """
     kinds = dict.fromkeys(candidate.kind for candidate in plan.fitting)
     bests = [_best(plan, [each for each in plan.fitting if each.kind == kind]) for kind in kinds]
-    bests.sort(key=lambda best: (not _is_sure(plan, best), best.kind == "ci"))
+    bests.sort(key=lambda best: (bool(_doubts(plan, best)), best.kind == "ci"))
     names = [best.name for best in bests[:_SHOWN]]
     kept = [candidate for candidate in plan.fitting if candidate.name in names]
-    return sorted(kept, key=lambda candidate: not _is_sure(plan, candidate))
-
-
-def _is_sure(plan: Plan, candidate: Known) -> bool:
-    """It is fast enough, and neither tight nor waits for a setting."""
-    return plan.fast_enough(candidate) and not candidate.is_tight
+    return sorted(kept, key=lambda candidate: bool(_doubts(plan, candidate)))
 
 
 def _best(plan: Plan, among: Sequence[Known]) -> Known:

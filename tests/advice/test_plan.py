@@ -271,6 +271,18 @@ def test_what_just_fits_is_no_first_proposal(
     assert f"--machine {tight}" not in out
 
 
+def test_a_mark_has_its_reason_and_the_reserve_its_system(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Each `?` says why in its row, each `✓` has none; Windows keeps more RAM than Linux."""
+    _, out, _ = run(capsys, "plan", "qwen3.5-9b", "-v")
+    rows = [line for line in out.splitlines() if line[:3] in ("✓  ", "?  ")]
+    for row in rows:
+        assert (row[0] == "?") is ("slow" in row or "little left" in row or "to raise" in row)
+    assert any(" github-windows-2025 " in row and "slow?" in row for row in rows)
+    assert "1.00 GiB of it for Linux; Windows keeps 3.00 GiB" in out
+
+
 def test_a_limit_to_raise_is_told_first() -> None:
     """A Mac Studio of 64 GB lets its GPU use 48 GiB, and gpt-oss-120b takes 59.4."""
     verdict = check("gpt-oss-120b", machine="mac studio m2 ultra 64gb")
