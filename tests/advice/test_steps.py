@@ -145,6 +145,15 @@ def test_each_maker_of_gpus_gets_its_build(gpu: str, asked: Workload, words: str
     assert any(words in line for line in lines if line.startswith("#")), lines
 
 
+@pytest.mark.parametrize("model", ["mistral-7b", "whisper-small"])
+@pytest.mark.parametrize("machine", ["desktop-ryzen-5600-16gb", "rtx 3060", "rx 7900 xtx", "b580"])
+def test_no_line_on_linux_takes_homebrew_for_there(model: str, machine: str) -> None:
+    """Pasted where it is not installed, `brew install llama.cpp` ended the block."""
+    lines = check(model, machine=named(machine).noted.replace(system="linux")).setup
+    assert lines
+    assert not any(line.startswith("brew ") for line in lines), lines
+
+
 @pytest.mark.parametrize(
     ("machine", "is_told"),
     [

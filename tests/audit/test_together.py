@@ -155,8 +155,12 @@ REQUIRED = '[[model]]\nname = "mistral-7b"\nrequire_runtime = true\n'
 @pytest.mark.parametrize(
     ("runtimes", "result", "remedy"),
     [
-        ((), Result.FAIL, "brew install llama.cpp"),
-        ((PresentRuntime(id="ollama", version="0.30.0"),), Result.FAIL, "brew install llama.cpp"),
+        ((), Result.FAIL, "download a release build of llama.cpp"),
+        (
+            (PresentRuntime(id="ollama", version="0.30.0"),),
+            Result.FAIL,
+            "download a release build of llama.cpp",
+        ),
         ((PresentRuntime(id="llama.cpp", version="b9000"),), Result.PASS, None),
         (None, Result.UNKNOWN, None),
     ],
