@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from shlex import quote
 
+from ..core import units
 from ..core.errors import NotAModelError, UnknownModelError
 from ..core.records import pattern
 from ..core.spelling import MAX_GUESSED_LETTERS, canonical
@@ -48,9 +49,9 @@ _WHOLE_SIZE = r"(?<![\d.])(?<!\d[bx]-a)(?<!\dx){}(?![\da-z])"
 _MOST_SEARCHED = 8
 # a number of parameters as a name states it: `70b`, not the active ones of `30B-A3B`
 _BILLIONS = pattern(r"(?i)(?<![a-z0-9.])(\d{1,4}(?:\.\d{1,2})?)b(?![a-z0-9])")
-# gigabytes of weights a billion parameters: nine in ten of the published Q4_K_M files of models of
+# bytes of weights a parameter: nine in ten of the published Q4_K_M files of models of
 # 2 billion and more have 0.60 to 0.66
-_Q4_K_M_GB = 0.63
+_Q4_K_M_BYTES = 0.63
 # near names share this much of their letters, as difflib counts it
 _NEAR = 0.72
 _MOST_HINTS = 5
@@ -211,7 +212,8 @@ def _size(base: str) -> str:
     if len(sizes) != 1:
         return ""
     said = f"{sizes[0]} billion parameters, as its name says, are about"
-    return f": {said} {_Q4_K_M_GB * float(sizes[0]):,.2g} GB of weights in Q4_K_M"
+    size = round(_Q4_K_M_BYTES * 1e9 * float(sizes[0]))
+    return f": {said} {units.decimal(size, more=-1)} of weights in Q4_K_M"
 
 
 def _instead(facts: Mapping[str, Any], catalogue: Catalogue, before: str = "") -> str:

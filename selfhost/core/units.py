@@ -96,7 +96,7 @@ def _scaled(count: int, steps: tuple[tuple[int, str], ...], more: int, *, up: bo
         # 0.9995 and up would print as 1000 of the next smaller unit
         if size >= factor * 0.9995:
             value = size / factor
-            places = _places(value) + more
+            places = max(0, _places(value) + more)
             if up:
                 value = -(-size * 10**places // factor) / 10**places
             return f"{sign}{value:,.{places}f} {unit}"
