@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.offers import Offer
+from ..catalogue.pasted import bare_name
 from ..catalogue.quantization_names import quality_for
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import GENERATING, ONE_AT_A_TIME
@@ -95,7 +96,7 @@ def answer(
         commands=to_type.commands,
         commands_class=to_type.commands_class,
         setup=to_type.setup,
-        understood_as=understood.notes,
+        understood_as=(*understood.notes, *_note_on_tag(understood, judged)),
         notes=tuple(notes),
         fine_print=(*_fine_print(question), *_fine_print_on_files(understood, judged)),
         quality=quality_for(question.workload, catalogue, question.spec, is_halved=is_halved),
@@ -168,6 +169,14 @@ def _notes(catalogue: Catalogue, question: Question, offers: tuple[Offer, ...]) 
     if workload.draft and question.companions is not None:
         yield _remark("draft")
     yield from _without_effect(question)
+
+
+def _note_on_tag(understood: Understood, judged: Judged) -> Iterator[str]:
+    """Which type a tag of Ollama's loads, where that does not run and nothing says it yet."""
+    taken, tag = judged.question.workload, bare_name(understood.asked)
+    is_pinned = understood.is_one_file and understood.workload.quantization is None
+    if is_pinned and taken.format == "gguf" and not judged.fits:
+        yield _remark("tag", tag=tag, type=taken.quantization)
 
 
 def _unread_specs(catalogue: Catalogue) -> Iterator[str]:
