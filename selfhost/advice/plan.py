@@ -165,9 +165,11 @@ class Plan(Report):
 
     def __repr__(self) -> str:
         memory = f"{units.binary(self.least.memory_bytes)} of RAM" if self.least else "none"
+        sure = sum(map(self.fast_enough, self.fitting))
+        perhaps = f", perhaps {len(self.fitting) - sure} more" * (sure < len(self.fitting))
         return (
             f"<Plan {self.model.id}: least machine {memory};"
-            f" {len(self.fitting)} of {len(self.machines)} known machines run it>"
+            f" {sure} of {len(self.machines)} known machines run it{perhaps}>"
         )
 
     @property
