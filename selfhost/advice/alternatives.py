@@ -324,6 +324,7 @@ def _alternative(fit: Fit, catalogue: Catalogue) -> Alternative:
         runtime=workload.runtime,
         finetune_method=workload.finetune_method,
         license=spec.license.id if spec.license else None,
+        memory_likely_bytes=needs.memory.total_bytes if needs and needs.memory else None,
         memory_high_bytes=in_all,
         host_bytes=in_ram,
         download_bytes=needs.download_bytes if needs is not None else None,

@@ -37,8 +37,8 @@ class Size(Record):
     run, what it costs in quality.
 
     `family` is gguf, safetensors, mlx or another format; `bytes` the download's, `how` they are
-    known; `memory_bytes` the most it may take, None where that is not known; `fits` is None where
-    it cannot be told.
+    known; `memory_bytes` the most it may take, `memory_likely_bytes` what it likely takes, None
+    where that is not known; `fits` is None where it cannot be told.
     """
 
     quantization: str
@@ -48,6 +48,7 @@ class Size(Record):
     how: str
     source: str
     memory_bytes: int | None = None
+    memory_likely_bytes: int | None = None
     fits: bool | None = None
     quality: Quality
 
@@ -120,6 +121,7 @@ def _size(catalogue: Catalogue, question: Question, machine: Machine) -> Size | 
         how=needs.download_how.value if needs.download_how else "assumed",
         source=needs.download_source or "",
         memory_bytes=memory.high_bytes if memory else None,
+        memory_likely_bytes=memory.total_bytes if memory else None,
         fits=False if judged.failed else fits,
         quality=cost,
     )

@@ -38,9 +38,8 @@ class Alternative(Record):
 
     `memory_high_bytes` is the most that it takes in all, of accelerators that hold it only just
     what it likely takes; `host_bytes` the part of it in RAM where accelerators hold the rest, else
-    None. `judged_tokens_per_second` is what a
-    minimum is held against, as `Speed.judged`. `command` asks about it with everything
-    that was asked before.
+    None. `judged_tokens_per_second` is what a minimum is held against, as `Speed.judged`.
+    `command` asks about it with everything that was asked before.
     """
 
     id: str
@@ -50,6 +49,7 @@ class Alternative(Record):
     runtime: str | None = None
     finetune_method: str | None = None
     license: str | None = None
+    memory_likely_bytes: int | None = None
     memory_high_bytes: int | None = None
     host_bytes: int | None = None
     download_bytes: int | None = None

@@ -466,7 +466,7 @@ def _alternative(verdict: Verdict, other: Alternative) -> tuple[Cell, ...]:
     if pace is not None:
         is_each = verdict.speed is not None and verdict.speed.each_of > 1
         words = f"{likely_speed(pace)}{' each' * is_each}"
-    size = other.memory_high_bytes
+    size = other.memory_likely_bytes
     return (
         strong(" ".join(filter(None, how))),
         "" if size is None else units.binary(size),

@@ -175,7 +175,7 @@ def _ranking(ranked: Ranking) -> Document:
     )
     running = sum(row.route == "local" for row in ranked.models)
     count = f"{running:,} of {len(ranked.models):,} models run on {ranked.machine.name}"
-    heads = ("model", "route", "quantization", "memory", "tokens/s", "why")
+    heads = ("model", "route", "quantization", "memory up to", "tokens/s", "why")
     table = Table(columns=tuple(Column(title=head) for head in heads), rows=rows)
     return Document(blocks=(say(count), table))
 

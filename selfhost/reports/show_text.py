@@ -168,7 +168,7 @@ def _sizes_table(sizes: Sequence[Size], verdict: Verdict | None) -> Table:
         (
             size.quantization,
             units.decimal(size.bytes),
-            "" if size.memory_bytes is None else units.binary(size.memory_bytes),
+            "" if size.memory_likely_bytes is None else units.binary(size.memory_likely_bytes),
             _FITS[size.fits],
             size.quality.cost,
             size.how,
@@ -189,7 +189,11 @@ def _in_full(
 
     if verdict is not None:
         yield from (BLANK, *texts((asked_words(verdict), *verdict.notes, *verdict.fine_print)))
-    yield from json.sections({**json.about(spec), "sizes": json.record(sizes)}, labels("show"))
+    listed = [
+        {key.replace("memory_bytes", "memory_up_to_bytes"): value for key, value in each.items()}
+        for each in json.record(sizes)
+    ]
+    yield from json.sections({**json.about(spec), "sizes": listed}, labels("show"))
     yield from section("Losses of quality, by the model's size", loss_by_size)
     if verdict is not None:
         yield from json.sections(json.verdict(verdict), labels("show_verdict"))

@@ -196,6 +196,7 @@ def sized(
         how=how,
         source=source,
         memory_bytes=size * 7 // 6,
+        memory_likely_bytes=size * 7 // 6,
         fits=fits,
         quality=Quality(quantization=quantization),
     )
