@@ -124,6 +124,8 @@ class Lister:
             not outline.closed and self._bounds_of(outline).has_likely_room(outline)
             for outline in outlines
         )
+        # of those judged more may run than likely have room
+        running = max(running, sum(row.can_run for row in rows))
         counts = Counts(models=len(outlines), running=running, is_estimate=True)
         return self._listing(rows, refused, counts, len(ruled_out))
 
@@ -336,7 +338,7 @@ class Ranked(Record):
         if pace is not None:
             parts.append(units.likely_pace(pace.low, pace.likely, pace.high, " tokens/s"))
         if memory is not None:
-            parts.append(units.binary(memory))
+            parts.append(f"up to {units.binary(memory)}")
         return f"<Ranked {self.model.id}: {', '.join(parts)}>"
 
 

@@ -285,8 +285,7 @@ def _sign(row: Verdict) -> Span:
 
 def _foot(shown: int, counts: Counts, wide: bool, only_running: bool) -> str:
     """How many of the candidates are shown, and how to see the others."""
-    # what was not judged is not counted: fewer may have room than run
-    candidates = max(shown, counts.running if only_running else counts.models)
+    candidates = counts.running if only_running else counts.models
     about = "about " if only_running and counts.is_estimate else ""
     hints = (
         f"{shown} of {about}{candidates:,}",
@@ -309,7 +308,7 @@ def _summary(listing: Listing, machine: Machine, workload: Workload) -> str:
         f"{'About ' if counts.is_estimate else ''}{counts.running:,} of {counts.models:,}"
         f" {'model' if counts.models == 1 else 'models'} {verb} {on_machine(machine, short=True)}"
         f"{f' ({memory})' if memory else ''}"
-        f"{f', {counts.slow:,} likely too slow' if counts.slow else ''}",
+        f"{f', {counts.slow:,} of them likely too slow' if counts.slow else ''}",
         f"{counts.unknown:,} unknown" if counts.unknown else "",
         f"{listing.ruled_out:,} ruled out by your conditions" if listing.ruled_out else "",
     )
@@ -432,7 +431,9 @@ def _facts(verdict: Verdict, verbose: bool) -> dict[str, Span]:
 
 
 def _longest(verdict: Verdict, own: Sequence[Offer]) -> str:
-    """The longest context here, or what the model was trained for, or what an API takes."""
+    """The longest context here, of a closed model what it has or an API takes; else none."""
+    if not (verdict.can_run or verdict.model.closed):
+        return ""
     room = verdict.room.longest_context_tokens if verdict.room is not None else None
     judged = verdict.workload.context_tokens
     if verdict.can_run and room is not None and judged is not None:
@@ -446,7 +447,7 @@ def _short_price(offer: Offer) -> str:
     """`0.10/0.32`: dollars per million tokens in and out; of other units `$0.04 per image`."""
     rates = (offer.input_usd_per_million_tokens, offer.output_usd_per_million_tokens)
     if rates[0] is None:
-        return price_words(offer)
+        return price_words(offer.replace(price_is_for=None))
     return "/".join(
         units.dollars(rate).removeprefix("$") if rate else "free"
         for rate in rates

@@ -10,12 +10,16 @@ from hypothesis import strategies as st
 
 from helpers import report_samples as samples
 from helpers.each import each
-from selfhost import Workload, check
+from selfhost import Workload, check, plan
+from selfhost.advice.listing import Lister
+from selfhost.advice.several import describe
+from selfhost.catalogue.index import open_catalogue
 from selfhost.core import units
 from selfhost.core.records import Unread
 from selfhost.judge.record import Route, Verdict
+from selfhost.machine.named import named
 from selfhost.machine.record import Machine
-from selfhost.reports import check_text, machine_text, models_text, show_text
+from selfhost.reports import check_text, machine_text, models_text, plan_text, show_text
 from selfhost.reports.layout import (
     Column,
     Document,
@@ -300,3 +304,56 @@ def test_the_row_of_memory_tells_what_is_likely(model: str, is_wide: bool) -> No
     (row,) = [line for line in lines if line.startswith("  memory ")]
     assert f" {likely} of " in row
     assert (f"up to {units.binary(verdict.needs.memory.high_bytes)}" in row) is is_wide
+
+
+LAPTOP = "8gb windows laptop"
+
+
+@pytest.mark.parametrize(("typed", "is_told"), [("llama3.1:8b", True), ("qwen3:4b", False)])
+def test_a_tag_of_ollama_that_does_not_run_tells_its_type(typed: str, is_told: bool) -> None:
+    """The tag was refused in Q4_K_M and the id taken in IQ4_XS, and nothing said why."""
+    verdict = check(typed, machine=LAPTOP)
+    told = f"Ollama's tag {typed} loads Q4_K_M."
+    assert (told in plain(check_text.check_document([verdict]))) is is_told
+    if is_told:
+        first = verdict.alternatives[0]
+        assert (first.id, first.quantization) == ("llama-3.1-8b-instruct", "IQ4_XS")
+
+
+def test_compare_shows_the_context_and_the_price_alone() -> None:
+    """Of what does not run it had the full context, of pictures a sentence in a cell."""
+    verdicts = [check(name, machine=LAPTOP) for name in ("qwen3.5-9b", "qwen3.5-4b", "sdxl")]
+    lines = plain(models_text.compare_document(verdicts)).splitlines()
+    (context,) = [re.split("  +", line) for line in lines if line.startswith("context up to")]
+    assert context[1] == "-"
+    assert context[2] != "-"
+    assert any(re.search(r"\$[\d.]+ per image *$", line) for line in lines), lines
+
+
+def test_one_memory_has_one_figure() -> None:
+    """3.60 GiB of the list were 3.80 in `show` and among the alternatives."""
+    verdict = check("qwen3.5-4b", machine=LAPTOP)
+    assert verdict.needs is not None
+    assert verdict.needs.memory is not None
+    likely = units.binary(verdict.needs.memory.total_bytes)
+    shown = describe(open_catalogue(), "qwen3.5-4b", Workload(), verdict.machine)
+    other = plain(check_text.check_document([check("llama3.1:8b", machine=LAPTOP)]))
+    for text in (plain(show_text.show_document(verdict.model, shown.sizes)), other):
+        assert likely in text
+
+
+def test_a_list_of_a_small_machine_counts_what_it_shows() -> None:
+    """About 0 of 1,351 models have room stood above seven that run."""
+    small = named("4gb laptop").noted.replace(memory_limit_bytes=380 * 2**20)
+    listing = Lister(open_catalogue(), Workload(), small).first(20)
+    running = sum(row.can_run for row in listing.answers)
+    assert 0 < running <= listing.counts.running
+    assert f"About {listing.counts.running} of" in plain(models_text.list_document(listing, small))
+
+
+def test_a_plan_counts_machines_one_way() -> None:
+    planned = plan("mistral-7b")
+    text, words = plain(plan_text.plan_document(planned)), repr(planned)
+    (sure, perhaps), *_ = re.findall(r"runs on (\d+) of .* perhaps on (\d+) more", text)
+    assert f"{sure} of " in words
+    assert f"perhaps {perhaps} more" in words
