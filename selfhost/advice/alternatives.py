@@ -308,8 +308,10 @@ def _open_as_asked(id: str, workload: Workload, catalogue: Catalogue) -> ModelSp
 def _alternative(fit: Fit, catalogue: Catalogue) -> Alternative:
     judged, why = fit.judged, fit.why
     spec, workload = judged.question.spec, judged.question.workload
-    needs, speed, in_ram, in_all = judged.needs, judged.speed, None, None
+    needs, speed = judged.needs, judged.speed
+    likely = in_ram = in_all = None
     if needs is not None and needs.memory is not None:
+        likely = needs.memory.total_bytes
         # of accelerators that hold it only just it is what is likely, as `check` tells it
         on_cards = needs.card_bytes("bytes" if judged.has("accelerator-tight") else "high_bytes")
         in_all = (needs.ram_bytes() or 0) + (on_cards or 0)
@@ -324,7 +326,7 @@ def _alternative(fit: Fit, catalogue: Catalogue) -> Alternative:
         runtime=workload.runtime,
         finetune_method=workload.finetune_method,
         license=spec.license.id if spec.license else None,
-        memory_likely_bytes=needs.memory.total_bytes if needs and needs.memory else None,
+        memory_likely_bytes=likely,
         memory_high_bytes=in_all,
         host_bytes=in_ram,
         download_bytes=needs.download_bytes if needs is not None else None,

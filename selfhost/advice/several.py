@@ -108,7 +108,7 @@ def _size(catalogue: Catalogue, question: Question, machine: Machine) -> Size | 
         return None
     judged = judge(question, machine)
     # as it would lie: where layers are shared out, each place has a compute buffer of its own
-    memory = judged.needs.memory if judged.needs is not None else needs.memory
+    memory = (judged.needs or needs).memory
     # of a file that somebody has, nobody asks here whether it was published
     deciding = [finding for finding in judged.findings if finding.check not in ("weights", "speed")]
     is_open = any(finding.outcome is Outcome.UNKNOWN for finding in deciding)
@@ -120,8 +120,8 @@ def _size(catalogue: Catalogue, question: Question, machine: Machine) -> Size | 
         bytes=needs.download_bytes,
         how=needs.download_how.value if needs.download_how else "assumed",
         source=needs.download_source or "",
-        memory_bytes=memory.high_bytes if memory else None,
-        memory_likely_bytes=memory.total_bytes if memory else None,
+        memory_bytes=getattr(memory, "high_bytes", None),
+        memory_likely_bytes=getattr(memory, "total_bytes", None),
         fits=False if judged.failed else fits,
         quality=cost,
     )
