@@ -14,7 +14,7 @@ from shlex import quote
 from ..core import units
 from ..core.errors import NotAModelError, UnknownModelError
 from ..core.records import pattern
-from ..core.spelling import MAX_GUESSED_LETTERS, canonical
+from ..core.spelling import MAX_GUESSED_LETTERS, canonical, is_slip
 from ..core.tables import shipped_table
 from .index import Catalogue
 from .names import (
@@ -25,6 +25,7 @@ from .names import (
     Resolution,
     by_key,
     cut_short,
+    id_of,
     matches,
     named_or_none,
     read,
@@ -52,6 +53,9 @@ _BILLIONS = pattern(r"(?i)(?<![a-z0-9.])(\d{1,4}(?:\.\d{1,2})?)b(?![a-z0-9])")
 # bytes of weights a parameter: nine in ten of the published Q4_K_M files of models of
 # 2 billion and more have 0.60 to 0.66
 _Q4_K_M_BYTES = 0.63
+# a name with a number of parameters after its first word, and one that ends as a GGUF type may
+_SIZED = pattern(r"(?i)([^/]+?)[-_: ](\d+(?:\.\d+)?)b(?![a-z0-9])([^/]*)")
+_QUANTIZED = pattern(r"(?i)(.+)[-_.:@ ](i?q\d+(?:_[a-z0-9]{1,3})*)(?:\.gguf)?")
 # near names share this much of their letters, as difflib counts it
 _NEAR = 0.72
 _MOST_HINTS = 5
@@ -189,10 +193,12 @@ def _unknown_name(typed: str, name: str, catalogue: Catalogue) -> UnknownModelEr
     if faulty := list({problem.file: None for problem in catalogue.own_faults}):
         shown = (*faulty[:_MOST_FILES], *(["…"] if len(faulty) > _MOST_FILES else ()))
         message += f"; faulty files of yours were ignored: {', '.join(shown)}"
-    near = _nearest(canonical(base), catalogue)
+    meant = _meant(base, catalogue, has_owner=bool(owner))
+    near = _nearest(canonical(base), catalogue, meant)
     # it is the beginning of an id, and no tune of a shorter one
     is_begun = bool(near) and canonical(near[0]).startswith(f"{canonical(base)}-")
-    made_from = _made_from(base, catalogue, is_tune=bool(owner) or not is_begun)
+    is_tune = None if meant else bool(owner) or not is_begun
+    made_from = _made_from(base, catalogue, is_tune=is_tune)
     for id, words, remedy in (*_same_name(name, catalogue), *made_from):
         options = ""
         if form.quantization is not None and serves(form, catalogue.spec(id), catalogue):
@@ -269,6 +275,10 @@ def _begins(key: str, start: str) -> bool:
 def _same_name(name: str, catalogue: Catalogue) -> Iterator[tuple[str, str, str]]:
     """A known model in files whose size is not known, or in an account that may hold others."""
     owner, _, rest = name.rpartition("/")
+    typed = _QUANTIZED.fullmatch(rest)
+    if typed is not None and (id := id_of(typed[1], catalogue)):
+        remedy = f"`selfhost show {quote(id)} -v` lists what there is"
+        yield id, f"{typed[2]} is not a known quantization", remedy
     match = next(matches(name, AS_IT_IS, catalogue), None)
     if match is not None and match[1] is not None:
         words = f"its name says that it holds {{id}} in another format ({match[1].written}), whose"
@@ -279,8 +289,12 @@ def _same_name(name: str, catalogue: Catalogue) -> Iterator[tuple[str, str, str]
         yield match[0][0], words, "if it holds the same weights: {check}"
 
 
-def _made_from(base: str, catalogue: Catalogue, *, is_tune: bool) -> Iterator[tuple[str, str, str]]:
-    """Models whose layers it may have, each with a clause on why and what to type."""
+def _made_from(
+    base: str, catalogue: Catalogue, *, is_tune: bool | None
+) -> Iterator[tuple[str, str, str]]:
+    """Models whose layers it may have, each with a clause on why and what to type; only the one
+    that is listed where `is_tune` is None.
+    """
     plain = canonical(base).removesuffix("-gguf").removesuffix("-i-1")
     listed = {
         canonical(repository.rpartition("/")[2]): id
@@ -290,6 +304,8 @@ def _made_from(base: str, catalogue: Catalogue, *, is_tune: bool) -> Iterator[tu
     layers_of = listed.get(plain) or listed.get(canonical(base.partition("_")[2]))
     if layers_of is not None:
         yield layers_of, "it has the layers of {id}, so it needs as much", "{check}"
+    if is_tune is None:
+        return
     parts = plain.split("-")[:_MOST_WORDS]
     inside = _named_inside(parts, catalogue) if is_tune else None
     if inside is not None:
@@ -321,8 +337,33 @@ def _named_inside(words: list[str], catalogue: Catalogue) -> str | None:
     return None
 
 
-def _nearest(key: str, catalogue: Catalogue) -> tuple[str, ...]:
-    """Models of that family, the newest first, then those of the names that are most like it."""
+def _meant(name: str, catalogue: Catalogue, *, has_owner: bool) -> tuple[str, ...]:
+    """Known names that differ by a slip, else in the size alone, the nearest first."""
+    families = catalogue.common_tables("families", "family").values()
+    spellings = (*catalogue.spellings(), *(family for family, _ in families))
+    # of one model a tag of Ollama for a tag
+    by_kind = sorted(spellings, key=lambda each: (":" in each) is (":" in name))
+    names = {canonical(each): each for each in by_kind}
+    letters, numbers = canonical(name).replace("-", ""), re.findall(r"\d+", name)
+    slips = [
+        each
+        for key, each in names.items()
+        if len(letters) > 3 and is_slip(key.replace("-", ""), letters)
+        if re.findall(r"\d+", key) == numbers
+    ]
+    typed, by_size = _SIZED.fullmatch(name), dict[float, str]()
+    if slips or has_owner or typed is None:
+        return tuple(slips)
+    for each in names.values():
+        known = _SIZED.fullmatch(each)
+        if known and all(canonical(known[part]) == canonical(typed[part]) for part in (1, 3)):
+            by_size[float(known[2])] = each
+    size = float(typed[2])
+    return tuple(by_size[each] for each in sorted(by_size, key=lambda each: abs(each - size)))
+
+
+def _nearest(key: str, catalogue: Catalogue, meant: Sequence[str] = ()) -> tuple[str, ...]:
+    """What was meant, models of that family, the newest first, then those with like names."""
     from difflib import get_close_matches
 
     family = [
@@ -340,4 +381,5 @@ def _nearest(key: str, catalogue: Catalogue) -> tuple[str, ...]:
     near.sort(key=lambda name: (name[:2] != key[:2], re.findall(r"\d+", name) != numbers))
     known = [match for name in near if (match := named_or_none(name, catalogue))]
     ids = (*(each.id for each in family), *(id for id, _ in known))
-    return tuple(dict.fromkeys(ids))[:_MOST_HINTS]
+    by_id = {id_of(each, catalogue) or each: each for each in meant}
+    return tuple({**by_id, **{id: id for id in ids if id not in by_id}}.values())[:_MOST_HINTS]

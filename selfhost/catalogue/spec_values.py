@@ -19,10 +19,9 @@ BASE = "base"
 USES = (
     "chat", "reasoning", BASE, "code", "math", "medical", "legal", "safety", "translation",
     "document-reading", "function-calling", "roleplay", "embedding", "reranking",
-    "text-encoder", "image-encoder", "audio-encoder", "image-text-matching",
-    "text-classification", "rewriting",
     "speech-recognition", "speech-synthesis", "image-generation", "video-generation",
-    "music-generation",
+    "music-generation", "text-encoder", "image-encoder", "audio-encoder", "image-text-matching",
+    "text-classification", "rewriting",
 )  # fmt: skip
 # of the weights, the code or the data, what was published
 OPENNESS = ("published", "partial", "closed", "unknown")

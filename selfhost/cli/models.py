@@ -11,6 +11,8 @@ from .parser import parse
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    import argparse
+
     from ..advice.sizes import ContainerSize
     from ..catalogue.index import Catalogue
 
@@ -21,7 +23,7 @@ def check(words: list[str]) -> int:
     by_machine, errors = judge_each(options, _names(options.models), machines_of(options))
     verdicts = [verdict for part in by_machine for verdict in part]
     if not verdicts:
-        raise together(errors)
+        raise _together(options, errors)
     if options.format == "json":
         from ..reports import json
 
@@ -48,8 +50,19 @@ def check(words: list[str]) -> int:
     code = exit_code((verdict.route for verdict in verdicts), no_answer=bool(errors))
     if errors:
         flush()
-        complain(together(errors), code, options.format == "json")
+        complain(_together(options, errors), code, options.format == "json")
     return code
+
+
+def _together(options: argparse.Namespace, errors: dict[str, SelfhostError]) -> SelfhostError:
+    """One error for all of them; several words may be one name: `gpt oss 20b`."""
+    from ..catalogue.index import open_catalogue
+    from ..catalogue.names import id_of
+
+    error, name = together(errors), "-".join(options.models)
+    if len(options.models) > 1 and id_of(name, open_catalogue(options.specs)):
+        error.nearest, error.remedy = (), f"did you mean: selfhost check {name}?"
+    return error
 
 
 def _names(words: list[str]) -> list[str]:

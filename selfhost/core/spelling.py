@@ -56,6 +56,16 @@ def alike(word: str, choices: Sequence[str]) -> str | None:
     return nearest(word, choices)
 
 
+def is_slip(word: str, choice: str) -> bool:
+    """Whether one letter more, less or other, or two swapped, makes one of the other."""
+    letters = enumerate(zip(word, choice, strict=False))
+    same = next((at for at, (one, other) in letters if one != other), min(len(word), len(choice)))
+    typed, meant = word[same:], choice[same:]
+    is_swapped = typed[:2] == meant[1::-1] and typed[2:] == meant[2:]
+    is_other = typed[1:] in (meant, meant[1:]) or typed == meant[1:]
+    return word != choice and (is_swapped or is_other)
+
+
 def nearest(word: str, choices: Sequence[str]) -> str | None:
     """The choice that a typing slip most likely meant, or None."""
     return next(iter(all_near(word, choices, most=1)), None)

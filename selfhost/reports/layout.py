@@ -329,8 +329,8 @@ def problems_text(problems: Iterable[Problem]) -> str:
             place = "error"
         elif problem.file.startswith("--"):
             place = " ".join(filter(None, ("error:", problem.file, problem.key)))
-        is_said = problem.file.startswith("--") or not problem.key
-        key = "" if is_said else f": {problem.key}"
+        is_said = problem.file.startswith("--") or problem.message.startswith(f'"{problem.key}"')
+        key = "" if is_said or not problem.key else f": {problem.key}"
         lines += [f"{place}{key}: {problem.message}", *_remedies(problem.remedy)]
     return "".join(f"{clean(line)}\n" for line in lines)
 

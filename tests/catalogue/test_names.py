@@ -221,6 +221,32 @@ def test_what_is_not_known_stays_unknown(typed: str) -> None:
     assert caught.value.remedy
 
 
+@each(
+    ("typed", "likely"),
+    [
+        ("lama3.1", ["llama-3.1"]),
+        ("lama3", ["llama-3"]),
+        ("quen3", ["qwen3"]),
+        ("gema3", ["gemma-3"]),
+        ("lama3.1:8b", ["llama3.1:8b"]),
+        ("meta-llama/Llama-3.1-8B-Instrct", [LLAMA]),
+        ("llama-3.1-8b-instruct-q9_K_M", [LLAMA]),
+        ("Llama-3.1-8B-Instruct-Q4_K_N.gguf", [LLAMA]),
+        # a tag without its unit, and a size that the family lacks
+        ("deepseek-r1:7", ["deepseek-r1:7b"]),
+        ("gemma3:7b", ["gemma3:4b", "gemma3:12b"]),
+        ("gemma-3-7b-it", ["gemma-3-4b-it", "gemma-3-12b-it"]),
+    ],
+)
+def test_a_slip_is_answered_by_the_known_name(typed: str, likely: list[str]) -> None:
+    """No claim on a tune where one letter, a type or a size explains the name."""
+    with pytest.raises(UnknownModelError) as caught:
+        resolve(typed, CATALOGUE)
+    assert set(likely) <= set(caught.value.unsaid[:3])
+    assert "layers" not in caught.value.message
+    assert "made from" not in caught.value.message
+
+
 @pytest.mark.parametrize(
     ("typed", "tuned"),
     [
