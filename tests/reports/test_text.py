@@ -357,3 +357,15 @@ def test_a_plan_counts_machines_one_way() -> None:
     (sure, perhaps), *_ = re.findall(r"runs on (\d+) of .* perhaps on (\d+) more", text)
     assert f"{sure} of " in words
     assert f"perhaps {perhaps} more" in words
+
+
+def test_the_slow_models_are_among_those_that_run() -> None:
+    """7 of 8 run, 1 likely too slow, was read as the eighth, which fails by memory."""
+    machine = named("rtx 3060 12gb 32gb").noted
+    listing = Lister(open_catalogue(), Workload(), machine).all(
+        ["flux.2-dev", "flux.1-kontext-dev"]
+    )
+    assert (listing.counts.running, listing.counts.slow) == (1, 1)
+    text = " ".join(plain(models_text.list_document(listing, machine)).split())
+    assert text.startswith("1 of 2 models runs")
+    assert ", 1 of them likely too slow." in text
