@@ -42,6 +42,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+# a model's id, a clause on why, and what to type
+_Hint = tuple[str, str, str]
 _SIZE = pattern(r"\d+(?:\.\d+)?[bm]")
 # the size of 0.8b is no 8b, that of 30b-a3b no 3b, that of 8x7b no 7b
 _WHOLE_SIZE = r"(?<![\d.])(?<!\d[bx]-a)(?<!\dx){}(?![\da-z])"
@@ -197,8 +199,7 @@ def _unknown_name(typed: str, name: str, catalogue: Catalogue) -> UnknownModelEr
     near = _nearest(canonical(base), catalogue, meant)
     # it is the beginning of an id, and no tune of a shorter one
     is_begun = bool(near) and canonical(near[0]).startswith(f"{canonical(base)}-")
-    is_tune = None if meant else bool(owner) or not is_begun
-    made_from = _made_from(base, catalogue, is_tune=is_tune)
+    made_from = _made_from(base, catalogue, None if meant else bool(owner) or not is_begun)
     for id, words, remedy in (*_same_name(name, catalogue), *made_from):
         options = ""
         if form.quantization is not None and serves(form, catalogue.spec(id), catalogue):
@@ -272,7 +273,7 @@ def _begins(key: str, start: str) -> bool:
     return is_near and re.match(rf"{'.+'.join(parts)}(?![a-z])", key) is not None
 
 
-def _same_name(name: str, catalogue: Catalogue) -> Iterator[tuple[str, str, str]]:
+def _same_name(name: str, catalogue: Catalogue) -> Iterator[_Hint]:
     """A known model in files whose size is not known, or in an account that may hold others."""
     owner, _, rest = name.rpartition("/")
     typed = _QUANTIZED.fullmatch(rest)
@@ -289,12 +290,8 @@ def _same_name(name: str, catalogue: Catalogue) -> Iterator[tuple[str, str, str]
         yield match[0][0], words, "if it holds the same weights: {check}"
 
 
-def _made_from(
-    base: str, catalogue: Catalogue, *, is_tune: bool | None
-) -> Iterator[tuple[str, str, str]]:
-    """Models whose layers it may have, each with a clause on why and what to type; only the one
-    that is listed where `is_tune` is None.
-    """
+def _made_from(base: str, catalogue: Catalogue, is_tune: bool | None) -> Iterator[_Hint]:
+    """Models whose layers it may have; only the one that is listed where `is_tune` is None."""
     plain = canonical(base).removesuffix("-gguf").removesuffix("-i-1")
     listed = {
         canonical(repository.rpartition("/")[2]): id
@@ -340,10 +337,8 @@ def _named_inside(words: list[str], catalogue: Catalogue) -> str | None:
 def _meant(name: str, catalogue: Catalogue, *, has_owner: bool) -> tuple[str, ...]:
     """Known names that differ by a slip, else in the size alone, the nearest first."""
     families = catalogue.common_tables("families", "family").values()
-    spellings = (*catalogue.spellings(), *(family for family, _ in families))
-    # of one model a tag of Ollama for a tag
-    by_kind = sorted(spellings, key=lambda each: (":" in each) is (":" in name))
-    names = {canonical(each): each for each in by_kind}
+    # of one model its tag of Ollama, which sorts after its id
+    names = {canonical(each): each for each in (*catalogue.spellings(), *dict(families))}
     letters, numbers = canonical(name).replace("-", ""), re.findall(r"\d+", name)
     slips = [
         each
@@ -351,15 +346,17 @@ def _meant(name: str, catalogue: Catalogue, *, has_owner: bool) -> tuple[str, ..
         if len(letters) > 3 and is_slip(key.replace("-", ""), letters)
         if re.findall(r"\d+", key) == numbers
     ]
-    typed, by_size = _SIZED.fullmatch(name), dict[float, str]()
+    typed = _SIZED.fullmatch(name)
     if slips or has_owner or typed is None:
         return tuple(slips)
-    for each in names.values():
-        known = _SIZED.fullmatch(each)
-        if known and all(canonical(known[part]) == canonical(typed[part]) for part in (1, 3)):
-            by_size[float(known[2])] = each
+    sizes = {
+        float(known[2]): each
+        for each in names.values()
+        if (known := _SIZED.fullmatch(each))
+        if canonical(f"{known[1]}-{known[3]}") == canonical(f"{typed[1]}-{typed[3]}")
+    }
     size = float(typed[2])
-    return tuple(by_size[each] for each in sorted(by_size, key=lambda each: abs(each - size)))
+    return tuple(sizes[each] for each in sorted(sizes, key=lambda each: abs(each - size)))
 
 
 def _nearest(key: str, catalogue: Catalogue, meant: Sequence[str] = ()) -> tuple[str, ...]:
