@@ -124,15 +124,15 @@ def files_imported(path: Path) -> Iterator[Path]:
 
 # the size of the house: lower a bound with each step that makes it smaller, and never raise one
 SIZE = {
-    "lines": 59_942,
-    "files": 261,
-    "functions": 3_307,
-    "short functions": 1_190,
-    "functions mentioned once": 863,
-    "classes": 315,
-    "lines of tests": 27_764,
+    "lines": 52_586,
+    "files": 166,
+    "functions": 2_919,
+    "short functions": 1_041,
+    "functions mentioned once": 798,
+    "classes": 280,
+    "lines of tests": 25_980,
 }
-ONE_CHECK = {"functions": 1_005, "files": 103, "judgements": 1}
+ONE_CHECK = {"functions": 943, "files": 84, "judgements": 1}
 
 
 def test_the_house_only_becomes_smaller() -> None:
