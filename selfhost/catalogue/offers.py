@@ -7,6 +7,7 @@ offers of the sources are not taken over, and why.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from functools import lru_cache
 
@@ -64,11 +65,9 @@ class Snapshot(Record):
 
 
 def offers_of(path: str, model_id: str, *, today: str) -> tuple[Offer, ...]:
-    """The offers for one model in the file at `path`, cheapest first; empty where there is none.
-
-    An offer is dropped from the day it ends on. `today` is `YYYY-MM-DD`.
-    Raises `SpecError` for a file that is missing or damaged, or wrong in what it states of that
-    model.
+    """The offers for one model in the file at `path` on that day, `YYYY-MM-DD`: the best known of
+    those within a tenth of the cheapest, then the others, cheapest first. Raises `SpecError` for a
+    file that is missing or damaged, or wrong in what it states of that model.
     """
     file, offers = snapshot(path), []
     row = Document(path, {model_id: file.rows.get(model_id) or []})
@@ -80,7 +79,12 @@ def offers_of(path: str, model_id: str, *, today: str) -> tuple[Offer, ...]:
     if row.problems:
         problems = [each.replace(remedy=each.remedy or _REMEDY) for each in row.problems]
         raise SpecError(problems, remedy=_REMEDY)
-    return tuple(sorted((o for o in offers if o.ends is None or o.ends > today), key=_price))
+    listed = sorted((o for o in offers if o.ends is None or o.ends > today), key=_price)
+    # of those within a tenth of the cheapest the one that sells most models: people know it
+    near = [o for o in listed if _price(o)[:3] <= tuple(1.1 * x for x in _price(listed[0])[:3])]
+    sold = Counter(o["provider"] for each in file.rows.values() for o in each if "provider" in o)
+    best = max(near, key=lambda offer: sold[offer.provider], default=None)
+    return tuple(sorted(listed, key=lambda offer: offer is not best))
 
 
 def day_by_header(path: str) -> str | None:
@@ -98,9 +102,7 @@ def providers_by_model(path: str) -> Mapping[str, int]:
 
 
 def _price(offer: Offer) -> tuple[float, float, float, str, str]:
-    """That of three tokens in and one out, then of a minute of audio, then of an image; what is
-    unknown comes last.
-    """
+    """Of three tokens in and one out, of a minute of audio, of an image; what is unknown last."""
     unknown = float("inf")
     into, out = offer.input_usd_per_million_tokens, offer.output_usd_per_million_tokens
     # what embeds has no output to pay for
@@ -111,9 +113,7 @@ def _price(offer: Offer) -> tuple[float, float, float, str, str]:
 
 
 def provider_name(id: str) -> str:
-    """The name of the provider that price lists call so; the id where no name is known, which says
-    more than a guess.
-    """
+    """The name of the provider that price lists call so; the id where no name is known."""
     return str(shipped_table("providers")["names"].get(id, id))
 
 

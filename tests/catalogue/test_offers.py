@@ -120,11 +120,8 @@ def test_an_announced_end_is_said_and_kept(tmp_path: Path) -> None:
 
 def test_cheapest_first(tmp_path: Path) -> None:
     """Offers come by the price of three tokens in and one out, the blend of artificialanalysis.ai; the others follow, by the minute."""
-    names = {
-        "input_usd_per_million_tokens": 0,
-        "output_usd_per_million_tokens": 1,
-        "usd_per_audio_minute": 2,
-    }
+    tokens = "_usd_per_million_tokens"
+    names = {f"input{tokens}": 0, f"output{tokens}": 1, "usd_per_audio_minute": 2}
     prices = {
         "dear": (1.0, 9.0, None),
         "unknown": (None, None, None),
@@ -137,9 +134,12 @@ def test_cheapest_first(tmp_path: Path) -> None:
         offer(provider_model=model, **{key: price[place] for key, place in names.items()})
         for model, price in prices.items()
     ]
-    path = write(tmp_path, HEADER, row("a", *items))
-    order = [one.model for one in offers_of(path, "a", today=TODAY)]
-    assert order == ["cheap", "vectors", "dear", "minute", "minutes", "unknown"]
+    known = offer(provider="known", **{f"input{tokens}": 0.2, f"output{tokens}": 10.0})
+    rows = [row(id, known) for id in "bcdefgh"] + [row("z", items[4], known)]
+    path = write(tmp_path, HEADER, row("a", *items), *rows)
+    order = ["cheap", "vectors", "dear", "minute", "minutes", "unknown"]
+    assert [one.model for one in offers_of(path, "a", today=TODAY)] == order
+    assert offers_of(path, "z", today=TODAY)[0].provider == "known"
 
 
 @pytest.mark.parametrize(
