@@ -137,8 +137,8 @@ def _steps_of_published(case: Case, first: tuple[str, ...], lines: tuple[str, ..
 def _steps_by_tag(case: Case, lines: tuple[str, ...]) -> Steps:
     """The lines of Ollama, which has the file that the judged runtime would have to be made."""
     runtime = case.runtime
-    asked = Question(spec=case.spec, workload=case.workload, runtime=runtime)
-    code = runtime_check(asked, case.machine).code
+    question = Question(spec=case.spec, workload=case.workload, runtime=runtime)
+    code = runtime_check(question, case.machine).code
     server = ("# the service has settings of its own; this server has the judged ones",)
     return Steps(
         setup=(

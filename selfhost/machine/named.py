@@ -62,9 +62,9 @@ def named(text: str) -> Named:
     `MachineFileError` for a profile's faulty file.
     """
     own = _without_provider(text)
-    known = called(text) or called(own) or rented(text)
-    if known is not None:
-        return known
+    match = called(text) or called(own) or rented(text)
+    if match is not None:
+        return match
     unlisted: str = shipped_table("cloud_types")["unlisted"]
     if len(own) <= _MOST_LETTERS and re.fullmatch(unlisted, own.lower(), re.ASCII):
         raise refusal("unlisted_gpu", text)

@@ -121,7 +121,6 @@ class ArchitectureRow(Record):
     cache_layers: int | None = None
     gate_varies: bool = False
     values_from_keys: bool = False
-    one_expert_is_dense: bool = False
     length_of_both: bool = False
     state_kind: str = ""
     rank_from_width: bool = False

@@ -75,8 +75,8 @@ def render(name: str, audit: Audit) -> str:
 
 def without_answer(problems: Iterable[Problem], *, policy: str, today: str) -> Audit:
     """Return an audit that judged nothing because of these faults: its exit code is 2."""
-    asked = Policy(file=policy, text="", models=())
-    return Audit(policy=asked, today=today, machines=0, problems=tuple(problems))
+    unread = Policy(file=policy, text="", models=())
+    return Audit(policy=unread, today=today, machines=0, problems=tuple(problems))
 
 
 # ------------------------------------------------------------------ for people

@@ -181,8 +181,8 @@ def _room(facts: Mapping[str, str]) -> dict[str, int | None]:
     # builds before ggml-org/llama.cpp#23861 (2026-05) make room for those of a whole batch
     outputs = amount(facts.get("n_outputs_max", facts.get("batch")))
     if facts.get("kv_unified") == "true":
-        one = {"context_tokens": context, "parallel": 1, "states": sequences or 1}
-        return {**one, "output_tokens": outputs}
+        shared = {"context_tokens": context, "parallel": 1, "states": sequences or 1}
+        return {**shared, "output_tokens": outputs}
     own = amount(facts.get("n_ctx_seq"))
     if own is None and context is not None:
         own = context // (sequences or 1)

@@ -375,8 +375,8 @@ def _search_runtimes(
     prefixes += [host.join(folder, name) for folder in tools for name in host.listdir(folder)]
     packages = [folder for prefix in prefixes for folder in _packages_of(host, prefix)]
     for runtime in _installed(host, (*packages, *own)):
-        known = runtimes.setdefault(runtime.id, runtime)
-        runtimes[runtime.id] = known.replace(version=known.version or runtime.version)
+        first = runtimes.setdefault(runtime.id, runtime)
+        runtimes[runtime.id] = first.replace(version=first.version or runtime.version)
     for path in filter(host.exists, _at_home(host, _LM_STUDIO.get(host.system, ()))):
         runtimes[LM_STUDIO] = PresentRuntime(id=LM_STUDIO, path=path)
     return runtimes

@@ -353,8 +353,8 @@ def _expert_copies(load: Loading, quantization: str) -> int:
     earlier = typed_earlier(subject.spec.released)
     for tensor in usual(load.architecture, load.row, recipe, earlier):
         if tensor.name.endswith("_exps.weight"):
-            one = tensor.bytes // tensor.count
-            largest[tensor.name] = max(one, largest.get(tensor.name, 0))
+            size = tensor.bytes // tensor.count
+            largest[tensor.name] = max(size, largest.get(tensor.name, 0))
     return sum(largest.values())
 
 
