@@ -23,7 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.ggufs import gguf, measured, metadata, placed, write
-from helpers.paths import COMMON, DATA, RECORDS, SPECS
+from helpers.paths import COMMON, DATA, RECORDS, SPEC_FILES, SPECS
 from selfhost.advice.verdicts import check_with
 from selfhost.catalogue.index import Catalogue
 from selfhost.cli.main import main
@@ -241,7 +241,7 @@ def commanded(chance: random.Random, model: str, *more: str) -> None:
 
 def own_text(seed: str) -> str:
     """A shipped spec under another name, so that it stands beside the catalogue."""
-    text = (SPECS / f"{seed}.toml").read_text(encoding="utf-8")
+    text = SPEC_FILES[seed].read_text(encoding="utf-8")
     text = re.sub(r"^aliases = \[[^\]]*\]\n|^repository = .*\n", "", text, flags=re.MULTILINE)
     return text.replace(f'id = "{seed}"', 'id = "own"', 1)
 

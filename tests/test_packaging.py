@@ -104,7 +104,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
             shutil.copy(path, copy)
     for name in ("selfhost", "specs"):
         shutil.copytree(ROOT / name, copy / name, ignore=IGNORED)
-    for number, spec in enumerate(sorted((copy / "specs").glob("*.toml"))):
+    for number, spec in enumerate(sorted((copy / "specs").glob("models/*/*.toml"))):
         if number % 60 and spec.name not in ASKED:
             spec.unlink()
     return copy
@@ -185,7 +185,7 @@ def test_an_installed_wheel_answers_without_parsing_toml(installed: Path, checko
     assert answer["tomllib"] is False
     # the count that the publisher's safetensors index gives
     assert answer["asked"] == [["mistral-7b-instruct-v0.3", 7_248_023_552]]
-    assert answer["ids"] == sorted(path.stem for path in checkout.glob("specs/*.toml"))
+    assert answer["ids"] == sorted(path.stem for path in checkout.glob("specs/models/*/*.toml"))
     assert answer["read"] == answer["ids"]
 
 
@@ -241,7 +241,7 @@ def test_an_editable_install_reads_the_checkout(checkout: Path, tmp_path: Path) 
     assert Path(answer["folder"]) == copy / "specs"
     assert answer["asked"] == [["mistral-7b-instruct-v0.3", 7_248_023_552]]
     assert not (copy / "specs" / INDEX_FILE).exists()
-    assert answer["ids"] == sorted(path.stem for path in checkout.glob("specs/*.toml"))
+    assert answer["ids"] == sorted(path.stem for path in checkout.glob("specs/models/*/*.toml"))
 
 
 COMMANDS = {

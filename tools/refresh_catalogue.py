@@ -86,7 +86,7 @@ def _refresh(options: argparse.Namespace) -> int:
         return 2
     catalogue = Catalogue.open(shipped=options.specs)
     collection = collect(options.paths, source=options.source)
-    outcome = outcome_of(collection.statements, Known(catalogue), Path(options.specs))
+    outcome = outcome_of(collection.statements, Known(catalogue))
     outcome = outcome.replace(collection=collection)
     _write(outcome, target)
     print(report(outcome).splitlines()[2])
@@ -96,7 +96,7 @@ def _refresh(options: argparse.Namespace) -> int:
     return 1 if outcome.new or outcome.changes or outcome.differences else 0
 
 
-def outcome_of(statements: tuple[Statement, ...], known: Known, specs: Path) -> Outcome:
+def outcome_of(statements: tuple[Statement, ...], known: Known) -> Outcome:
     """Everything that follows from the statements."""
     groups: dict[str, list[Statement]] = {}
     for statement in statements:
@@ -113,9 +113,10 @@ def outcome_of(statements: tuple[Statement, ...], known: Known, specs: Path) -> 
         if name.startswith("/"):
             proposals.append(new_spec(group, known))
             continue
-        one = compare(known.catalogue.spec(name), tuple(group), known.architectures)
+        spec = known.catalogue.spec(name)
+        one = compare(spec, tuple(group), known.architectures)
         compared.append(one)
-        change = changed_spec(one, (specs / f"{name}.toml").read_text(encoding="utf-8"))
+        change = changed_spec(one, Path(spec.origin).read_text(encoding="utf-8"))
         if change.diff:
             changes.append(change)
     return Outcome(

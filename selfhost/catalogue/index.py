@@ -186,7 +186,7 @@ class Catalogue:
     def runtime_ids(self) -> tuple[str, ...]:
         """Every runtime's id, sorted."""
         folder = os.path.join(self.folder, "runtimes")
-        return _named_files(folder, (".toml", STORED)) if os.path.isdir(folder) else ()
+        return _ids_in(folder, (".toml", STORED)) if os.path.isdir(folder) else ()
 
     def common(self, name: str) -> Mapping[str, Any]:
         """The values of `common/<name>.toml`, dates as `YYYY-MM-DD`. Raises `SpecError` where
@@ -316,15 +316,19 @@ def _spec_of(document: Document, path: str, id: str | None = None) -> ModelSpec:
 
 
 class _Folder:
-    """A folder of `<id>.toml` files: a user's own, or the specs of a checkout."""
+    """A folder of `<id>.toml` files: a user's own, or those in the folders `below` it, as the
+    specs of a checkout lie by their owners.
+    """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, below: Iterable[str] = ("",)) -> None:
         self.path = path
-        self.ids: Mapping[str, Any] = dict.fromkeys(_named_files(path, (".toml",)))
+        places = [(id, name) for name in below for id in _ids_in(os.path.join(path, name))]
+        # an id -> the folder below `path` that its file lies in
+        self.ids: Mapping[str, Any] = dict(sorted(places))
         self._specs: dict[str, ModelSpec] = {}
 
     def file(self, id: str) -> str:
-        return os.path.join(self.path, f"{id}.toml")
+        return os.path.join(self.path, self.ids[id], f"{id}.toml")
 
     def _document(self, id: str) -> Document:
         return Document.read(self.file(id))
@@ -372,16 +376,16 @@ class _Package(_Folder):
     def __init__(self, path: str) -> None:
         self.path = path
         self._index: Mapping[str, Any] = read_stored(os.path.join(path, INDEX_FILE))
-        # an id -> where its spec begins, and how long it is
+        # an id -> its file, where its spec begins, and how long it is
         self.ids = self._index["places"]
         self.names, self.spellings = self._index["names"], self._index["spellings"]
         self._specs = {}
 
     def file(self, id: str) -> str:
-        return f"specs/{id}.toml"
+        return f"specs/{self.ids[id][0]}"
 
     def _document(self, id: str) -> Document:
-        content = read_stored(os.path.join(self.path, MODELS_FILE), *self.ids[id])
+        content = read_stored(os.path.join(self.path, MODELS_FILE), *self.ids[id][1:])
         return Document(self.file(id), content)
 
     @cached_property
@@ -391,8 +395,11 @@ class _Package(_Folder):
 
 
 def _specs_in(path: str) -> _Folder:
-    is_package = os.path.exists(os.path.join(path, INDEX_FILE))
-    return _Package(path) if is_package else _Folder(path)
+    if os.path.exists(os.path.join(path, INDEX_FILE)):
+        return _Package(path)
+    return _Folder(
+        path, [f"models/{owner}" for owner in _files_in(os.path.join(path, "models"), ("",))]
+    )
 
 
 @lru_cache(maxsize=1)
@@ -420,11 +427,12 @@ def package_files(source: str) -> dict[str, bytes]:
     """
     from .offers import stored_offers
 
-    folder = _Folder(source)
+    folder = _specs_in(source)
     models, places = bytearray(), {}
     for spec_id, values in folder.values:
         content = packed(values)
-        places[spec_id] = (len(models), len(content))
+        file = f"{folder.ids[spec_id]}/{spec_id}.toml"
+        places[spec_id] = (file, len(models), len(content))
         models += content
     outlines = [[getattr(each, name) for name in Outline._fields] for each in folder.outlines]
     index = {"names": folder.names, "spellings": folder.spellings, "outlines": outlines}
@@ -438,8 +446,12 @@ def package_files(source: str) -> dict[str, bytes]:
     return contents
 
 
-def _named_files(path: str, endings: tuple[str, ...]) -> tuple[str, ...]:
+def _ids_in(path: str, endings: tuple[str, ...] = (".toml",)) -> tuple[str, ...]:
     """Names, without their ending, of the files that end so, sorted. Raises `SpecError`."""
+    return tuple(sorted(os.path.splitext(name)[0] for name in _files_in(path, endings)))
+
+
+def _files_in(path: str, endings: tuple[str, ...]) -> list[str]:
     try:
         files = [name for name in os.listdir(path) if name.endswith(endings) and name[0] != "."]
         message = f"holds more than {MAX_FILES:,} specs" if len(files) > MAX_FILES else ""
@@ -449,7 +461,7 @@ def _named_files(path: str, endings: tuple[str, ...]) -> tuple[str, ...]:
     if message:
         remedy = "name a folder that holds <id>.toml files"
         raise SpecError([Problem(file=shown(path), message=message, remedy=remedy)])
-    return tuple(sorted(os.path.splitext(name)[0] for name in files))
+    return files
 
 
 def misnamed(id: str, file: str) -> tuple[str, str]:

@@ -49,13 +49,14 @@ def folder(tmp_path: Path) -> Path:
     """A shipped folder of two models, one family and one runtime, without an index."""
     shipped = tmp_path / "shipped"
     (shipped / "common").mkdir(parents=True)
+    (shipped / "models" / "maker").mkdir(parents=True)
     (shipped / "runtimes").mkdir()
     (shipped / "machines").mkdir()
     (shipped / "common" / "offers.jsonl").write_text('{"schema": 1, "as_of": "2026-01-31"}\n')
-    (shipped / "alpha-7b.toml").write_text(
+    (shipped / "models/maker/alpha-7b.toml").write_text(
         spec("alpha-7b", 'aliases = ["alpha"]', 'repository = "Maker/Alpha-7B"')
     )
-    (shipped / "beta-1.5b.toml").write_text(spec("beta-1.5b"))
+    (shipped / "models/maker/beta-1.5b.toml").write_text(spec("beta-1.5b"))
     (shipped / "common" / "families.toml").write_text(
         'as_of = 2026-01-31\n[family.greek]\nmodel = "alpha-7b"\n'
     )
@@ -89,7 +90,7 @@ def test_a_package_answers_as_its_checkout(tmp_path: Path, monkeypatch: pytest.M
     """Every sixth shipped model, every runtime and common file reads the same from a package, where no TOML is parsed; only the file that is named differs."""
     folder = tmp_path / "specs"
     shutil.copytree(shipped_folder(), folder)
-    for number, path in enumerate(sorted(folder.glob("*.toml"))):
+    for number, path in enumerate(sorted(folder.glob("models/*/*.toml"))):
         if number % 6:
             path.unlink()
     plain = open_folder(folder)
@@ -129,21 +130,24 @@ def test_a_broken_shipped_spec_spoils_no_other(
     folder: Path, content: str, line: int | None
 ) -> None:
     """The others are listed, resolved and read; the broken one tells its faults, with its line, when it is asked for by its file's name."""
-    (folder / "broken.toml").write_text(content)
+    (folder / "models/maker/broken.toml").write_text(content)
     catalogue = open_folder(folder)
     assert resolve("alpha", catalogue).spec_id == "alpha-7b"
     assert [known.id for known in catalogue.specs()] == ["alpha-7b", "beta-1.5b"]
     assert resolve("broken", catalogue).spec_id == "broken"
     with pytest.raises(SpecError) as caught:
         catalogue.spec("broken")
-    assert all(problem.file == str(folder / "broken.toml") for problem in caught.value.problems)
+    assert all(
+        problem.file == str(folder / "models/maker/broken.toml")
+        for problem in caught.value.problems
+    )
     if line is not None:
         assert line in [problem.line for problem in caught.value.problems]
 
 
 def test_a_spec_is_named_after_its_id(folder: Path) -> None:
     """A file whose id is another's is refused, with the line of the id: it would answer for a model that it is not."""
-    (folder / "gamma-3b.toml").write_text(spec("alpha-7b"))
+    (folder / "models/maker/gamma-3b.toml").write_text(spec("alpha-7b"))
     catalogue = open_folder(folder)
     with pytest.raises(SpecError) as caught:
         catalogue.spec("gamma-3b")
@@ -159,7 +163,7 @@ def test_a_users_spec_overrides_and_says_so(folder: Path, tmp_path: Path) -> Non
     (mine / "own-2b.toml").write_text(spec("own-2b", 'aliases = ["own"]'))
     (mine / "notes.txt").write_text("no spec")
     catalogue = open_folder(folder, mine)
-    assert catalogue.spec("alpha-7b").overrides == str(folder / "alpha-7b.toml")
+    assert catalogue.spec("alpha-7b").overrides == str(folder / "models/maker/alpha-7b.toml")
     assert catalogue.spec("alpha-7b").origin == str(mine / "alpha-7b.toml")
     assert needs_of(catalogue, resolve("alpha", catalogue).spec_id) == 1_000_000_000
     assert catalogue.spec(resolve("own", catalogue).spec_id).overrides is None
@@ -181,7 +185,7 @@ def test_a_users_alias_beats_a_shipped_one_but_no_id(folder: Path, tmp_path: Pat
 
 def test_a_name_of_two_models_is_refused(folder: Path) -> None:
     """An alias that two specs claim is an error that names both, never the first of them."""
-    (folder / "beta-1.5b.toml").write_text(spec("beta-1.5b", 'aliases = ["Alpha"]'))
+    (folder / "models/maker/beta-1.5b.toml").write_text(spec("beta-1.5b", 'aliases = ["Alpha"]'))
     with pytest.raises(UnknownModelError) as caught:
         resolve("alpha", open_folder(folder))
     assert caught.value.nearest == ("alpha-7b", "beta-1.5b")

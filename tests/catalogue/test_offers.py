@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from helpers.paths import COMMON, SPECS
+from helpers.paths import COMMON, SPEC_FILES
 from selfhost.catalogue.offers import offers_of
 from selfhost.core.errors import SpecError
 
@@ -58,7 +58,7 @@ def test_shipped_snapshot_is_sorted_and_whole() -> None:
     assert header["schema"] == 1
     models = [entry["model"] for entry in rows]
     assert models == sorted(set(models))
-    assert {f"{model}.toml" for model in models} <= {path.name for path in SPECS.glob("*.toml")}
+    assert set(models) <= SPEC_FILES.keys()
     for entry in rows:
         assert len(offers_of(str(SHIPPED), entry["model"], today=header["as_of"])) == len(
             entry["offers"]
@@ -67,9 +67,9 @@ def test_shipped_snapshot_is_sorted_and_whole() -> None:
         assert len(names) == len(set(names))
         for item in entry["offers"]:
             assert item["source"] in header["sources"]
-            modality = tomllib.loads(
-                (SPECS / f"{entry['model']}.toml").read_text(encoding="utf-8")
-            )["modality"]
+            modality = tomllib.loads(SPEC_FILES[entry["model"]].read_text(encoding="utf-8"))[
+                "modality"
+            ]
             assert {key for key in item if "usd" in key} == PRICES[modality], item
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import refresh_catalogue
-from helpers.paths import DATA, SPECS
+from helpers.paths import DATA, SPEC_FILES, SPECS
 from selfhost import check
 from selfhost.catalogue.index import Catalogue
 from selfhost.modelfiles.specfiles import check_spec_files
@@ -26,7 +26,9 @@ def specs(tmp_path: Path) -> Path:
     for part in ("common", "runtimes"):
         shutil.copytree(SPECS / part, folder / part)
     for id in IN_CATALOGUE:
-        shutil.copy(SPECS / f"{id}.toml", folder)
+        path = folder / SPEC_FILES[id].relative_to(SPECS)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(SPEC_FILES[id], path)
     return folder
 
 
@@ -83,9 +85,9 @@ def applied(diff: str, text: str) -> str:
 
 def apply_all(target: Path, specs: Path) -> None:
     for path in (target / "new").iterdir():
-        shutil.copy(path, specs)
+        shutil.copy(path, next((specs / "models").iterdir()))
     for path in (target / "changes").iterdir():
-        spec = specs / f"{path.stem}.toml"
+        (spec,) = specs.glob(f"models/*/{path.stem}.toml")
         spec.write_text(applied(path.read_text("utf-8"), spec.read_text("utf-8")), "utf-8")
 
 
@@ -129,7 +131,7 @@ def test_another_number_of_layers_is_a_disagreement_and_a_diff(
     assert "Qwen--Qwen3-8B.json" in row
     diff = (target / "changes" / "qwen3-8b.diff").read_text("utf-8")
     assert "-layers = 36\n+layers = 37\n" in diff
-    changed = applied(diff, (specs / "qwen3-8b.toml").read_text("utf-8"))
+    changed = applied(diff, (specs / SPEC_FILES["qwen3-8b"].relative_to(SPECS)).read_text("utf-8"))
     assert "layers = 37" in changed
     # the counts of parameters follow from the layers
     assert re.findall(r"(?m)^\+(\w+)", diff.partition("@@")[2]) == ["total", "active", "layers"]

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from helpers.each import each
-from helpers.paths import COMMON, DATA, SPECS
+from helpers.paths import COMMON, DATA, SPEC_FILES, SPECS
 from selfhost.catalogue.architecture import Architecture
 from selfhost.catalogue.index import open_catalogue
 from selfhost.catalogue.openness import canonical_expression
@@ -26,7 +26,7 @@ from selfhost.needs.tensors import checkpoint_tensors, count, row_of
 
 CONFIGS = DATA / "configs"
 SHELF = open_catalogue()
-IDS = sorted(path.stem for path in SPECS.glob("*.toml"))
+IDS = sorted(SPEC_FILES)
 RUNTIMES = sorted(path.name.removesuffix(".toml") for path in (SPECS / "runtimes").glob("*.toml"))
 
 # Parameter counts as the publishers print them, with the place they print them.
@@ -109,7 +109,7 @@ def near(printed: str, counted: int) -> bool:
 @each("id", IDS)
 def test_every_table_names_its_source(id: str) -> None:
     """Where a number came from stands beside it; what is left out says why."""
-    values = tomllib.loads((SPECS / f"{id}.toml").read_text(encoding="utf-8"))
+    values = tomllib.loads(SPEC_FILES[id].read_text(encoding="utf-8"))
     spec = spec_of(id)
     tables = "license openness parameters architecture components embedding availability upkeep"
     for table in tables.split():

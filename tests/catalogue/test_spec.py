@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.each import each
-from helpers.paths import GOOD_SPECS, SCHEMAS, SPECS
+from helpers.paths import GOOD_SPECS, SCHEMAS, SPEC_FILES, SPECS
 from selfhost.catalogue.architecture import MAX_LAYERS
 from selfhost.catalogue.runtime import RuntimeSpec, read_runtime_spec
 from selfhost.catalogue.spec import ModelSpec, read_model_spec
@@ -23,7 +23,7 @@ from selfhost.core.records import Record
 from selfhost.core.tomlfile import Document, Table
 
 GOOD = sorted(GOOD_SPECS.glob("*.toml"))
-SHIPPED = sorted(SPECS.glob("*.toml"))
+SHIPPED = sorted(SPEC_FILES.values())
 READ_AGAIN = {*GOOD, *SHIPPED[::12]}
 RUNTIMES = sorted((SPECS / "runtimes").glob("*.toml"))
 SCHEMA: dict[str, Any] = json.loads((SCHEMAS / "spec-1.json").read_text(encoding="utf-8"))

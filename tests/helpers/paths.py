@@ -9,6 +9,8 @@ ROOT = TESTS.parent
 
 SPECS = ROOT / "specs"
 COMMON = SPECS / "common"
+# the specs of the catalogue by their ids
+SPEC_FILES = {path.stem: path for path in sorted(SPECS.glob("models/*/*.toml"))}
 SCHEMAS = ROOT / "selfhost" / "schemas"
 EXAMPLES = ROOT / "examples"
 

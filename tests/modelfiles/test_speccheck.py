@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from helpers.each import each
-from helpers.paths import BAD_SPECS, GOOD_SPECS, SPECS
+from helpers.paths import BAD_SPECS, GOOD_SPECS, SPEC_FILES
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.modelfiles.specfiles import check_spec_files
 
 BAD = sorted(BAD_SPECS.glob("*.toml"))
 GOOD = sorted(GOOD_SPECS.glob("*.toml"))
-SHIPPED = sorted(SPECS.glob("*.toml"))
+SHIPPED = sorted(SPEC_FILES.values())
 
 NEEDS = "[needs]\nmemory_bytes = 1_000_000\ndisk_bytes = 1_000_000\n"
 

@@ -194,11 +194,12 @@ def changed_spec(compared: Compared, text: str) -> ChangedSpec:
     for name in sources:
         if sources[name] != spec.sources.get(name):
             new = changed(new, "sources", name, spec_text(mended))
+    place = "/".join(spec.origin.split(os.sep)[-4:])
     diff = unified_diff(
         text.splitlines(keepends=True),
         new.splitlines(keepends=True),
-        f"a/specs/{spec.id}.toml",
-        f"b/specs/{spec.id}.toml",
+        f"a/{place}",
+        f"b/{place}",
     )
     return ChangedSpec(id=spec.id, diff="".join(diff), by_hand=tuple(by_hand))
 
