@@ -125,7 +125,7 @@ class Catalogue:
         A faulty spec spoils no other: it is met when it is asked for, and `own_faults` tells those
         of `extra`. Raises `SpecError` for a folder that is none.
         """
-        folder = _specs_in(shipped) if shipped else _shipped_specs()
+        folder = _specs_in(shipped) if shipped else _shipped()._shipped
         return cls(folder, [_Folder(os.fspath(path)) for path in extra])
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -144,8 +144,7 @@ class Catalogue:
         `UnknownModelError` where there is none.
         """
         if id not in self._specs:
-            folders = [folder for folder in self._folders if id in folder.ids]
-            if not folders:
+            if not (folders := [folder for folder in self._folders if id in folder.ids]):
                 message, remedy = f"no spec has the id {id!r}", "`selfhost list` shows them all"
                 raise UnknownModelError(message, remedy=remedy)
             spec = folders[0].spec(id)
@@ -196,8 +195,8 @@ class Catalogue:
             document = table_at(os.path.join(self.folder, "common", name))
             if document.problems:
                 raise SpecError(document.problems)
-            is_stored = document.text is None
-            self._common[name] = document.values if is_stored else plain(document.values)
+            values, is_stored = document.values, document.text is None
+            self._common[name] = values if is_stored else plain(values)
         return self._common[name]
 
     def common_tables(self, file: str, table: str) -> Mapping[str, tuple[str, Mapping[str, Any]]]:
@@ -231,8 +230,6 @@ class Catalogue:
         """The shipped model that answers to this id, as its own or as another of its names;
         None where none does.
         """
-        if id in self._shipped.ids:
-            return id
         names, name = self._shipped.names, canonical(id)
         kinds = ("ids", "aliases", "repositories")
         return next((names[kind][name] for kind in kinds if name in names[kind]), None)
@@ -245,8 +242,13 @@ class Catalogue:
     @cached_property
     def own_faults(self) -> tuple[Problem, ...]:
         """Every fault of every file in the user's folders."""
-        files = [(folder, id) for folder in self._folders[:-1] for id in folder.ids]
-        return tuple(problem for folder, id in files for problem in folder.faults(id))
+        problems: list[Problem] = []
+        for folder, id in [(each, id) for each in self._folders[:-1] for id in each.ids]:
+            try:
+                folder.spec(id)
+            except SpecError as error:
+                problems += error.problems
+        return tuple(problems)
 
     def names(self) -> tuple[Names, ...]:
         """The names of each folder, the overriding one first and the shipped one last."""
@@ -275,9 +277,7 @@ class Catalogue:
         return {spec_id: by_id[spec_id] for spec_id in sorted(by_id)}
 
     def open_by_size(self) -> tuple[Outline, ...]:
-        """Those whose weights are not closed, by their parameters, the smallest first, then by
-        id.
-        """
+        """Those whose weights are not closed, those with the fewest parameters first."""
         models = [outline for outline in self.outlines() if not outline.closed]
         return tuple(sorted(models, key=lambda outline: outline.parameters_total or 0))
 
@@ -338,13 +338,6 @@ class _Folder:
             self._specs[id] = _spec_of(self._document(id), self.file(id), id)
         return self._specs[id]
 
-    def faults(self, id: str) -> Sequence[Problem]:
-        try:
-            self.spec(id)
-        except SpecError as error:
-            return error.problems
-        return ()
-
     @cached_property
     def values(self) -> Sequence[tuple[str, Mapping[str, Any]]]:
         """What each file states, which may be faulty; nothing where it is no TOML."""
@@ -403,13 +396,8 @@ def _specs_in(path: str) -> _Folder:
 
 
 @lru_cache(maxsize=1)
-def _shipped_specs() -> _Folder:
-    return _specs_in(shipped_folder())
-
-
-@lru_cache(maxsize=1)
 def _shipped() -> Catalogue:
-    return Catalogue.open()
+    return Catalogue(_specs_in(shipped_folder()))
 
 
 def open_catalogue(specs: Sequence[str | os.PathLike[str]] = ()) -> Catalogue:

@@ -25,33 +25,17 @@ store = "llama.cpp"
 
 def spec(spec_id: str, *lines: str, memory: str = "4_000_000_000") -> str:
     """The least a spec may state; `lines` go between the header and [needs]."""
-    head = [
-        "schema = 1",
-        f'id = "{spec_id}"',
-        f'name = "{spec_id.title()}"',
-        "released = 2026-01-31",
-        *lines,
-    ]
-    return "\n".join(
-        [
-            *head,
-            "[needs]",
-            f"memory_bytes = {memory}",
-            "disk_bytes = 1_000_000_000",
-            'source = "measured"',
-            "",
-        ]
-    )
+    head = f'schema = 1\nid = "{spec_id}"\nname = "{spec_id.title()}"\nreleased = 2026-01-31\n'
+    needs = f'[needs]\nmemory_bytes = {memory}\ndisk_bytes = 1_000_000_000\nsource = "measured"\n'
+    return head + "\n".join([*lines, needs])
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A shipped folder of two models, one family and one runtime, without an index."""
     shipped = tmp_path / "shipped"
-    (shipped / "common").mkdir(parents=True)
-    (shipped / "models" / "maker").mkdir(parents=True)
-    (shipped / "runtimes").mkdir()
-    (shipped / "machines").mkdir()
+    for name in ("common", "models/maker", "runtimes", "machines"):
+        (shipped / name).mkdir(parents=True)
     (shipped / "common" / "offers.jsonl").write_text('{"schema": 1, "as_of": "2026-01-31"}\n')
     (shipped / "models/maker/alpha-7b.toml").write_text(
         spec("alpha-7b", 'aliases = ["alpha"]', 'repository = "Maker/Alpha-7B"')
