@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from helpers.ggufs import gguf, measured, metadata, placed, write
 from helpers.paths import COMMON, DATA, RECORDS, SPEC_FILES, SPECS
 from selfhost.advice.verdicts import check_with
-from selfhost.catalogue.index import Catalogue
+from selfhost.catalogue.index import Catalogue, open_catalogue
 from selfhost.cli.main import main
 from selfhost.core.errors import MachineFileError, SpecError, WorkloadError
 from selfhost.core.workload import Workload
@@ -36,7 +36,7 @@ from selfhost.modelfiles.specfiles import check_spec_files
 from selfhost.reports import json as report
 
 ROWS = tomllib.loads((COMMON / "architectures.toml").read_text(encoding="utf-8"))
-RUNTIMES = tuple(sorted(path.stem for path in (SPECS / "runtimes").glob("*.toml")))
+RUNTIMES = open_catalogue().runtime_ids()
 # one of each kind of block: dense, latent, grouped experts, compressed, windows, every recurrence, encoder, both stacks, speech, image
 SEEDS = (
     "mistral-7b-instruct-v0.3", "deepseek-r1-0528", "deepseek-v4-flash-0731", "gemma-3n-e4b-it", "gpt-oss-20b", "falcon-h1-3b-instruct",

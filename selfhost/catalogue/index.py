@@ -28,6 +28,7 @@ from ..core.tomlfile import Document
 from ..core.values import shortened
 from .runtime import RuntimeSpec
 from .spec import ModelSpec
+from .spec_values import SCHEMA
 
 TYPE_CHECKING = False
 
@@ -175,7 +176,13 @@ class Catalogue:
                 raise WorkloadError.of("runtime", f"{id!r} is not known", remedy)
             from .runtime import read_runtime_spec
 
-            document = table_at(os.path.join(self.folder, "runtimes", id))
+            programs = self.common("programs")
+            if own := programs["program"].get(id):
+                sources = {**programs["default"]["sources"], **own["sources"]}
+                values = {"schema": SCHEMA, "id": id, **programs["default"], **own}
+                document = Document("specs/common/programs.toml", {**values, "sources": sources})
+            else:
+                document = table_at(os.path.join(self.folder, "runtimes", id))
             runtime = read_runtime_spec(document, document.file)
             if runtime is None:
                 raise SpecError(document.problems)
@@ -183,9 +190,12 @@ class Catalogue:
         return self._runtimes[id]
 
     def runtime_ids(self) -> tuple[str, ...]:
-        """Every runtime's id, sorted."""
+        """Every runtime's id, sorted: files of `runtimes/`, and tables of `common/programs.toml`
+        with the defaults there.
+        """
         folder = os.path.join(self.folder, "runtimes")
-        return _ids_in(folder, (".toml", STORED)) if os.path.isdir(folder) else ()
+        files = _ids_in(folder, (".toml", STORED)) if os.path.isdir(folder) else ()
+        return tuple(sorted((*files, *self.common("programs")["program"])))
 
     def common(self, name: str) -> Mapping[str, Any]:
         """The values of `common/<name>.toml`, dates as `YYYY-MM-DD`. Raises `SpecError` where

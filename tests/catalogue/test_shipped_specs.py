@@ -27,7 +27,7 @@ from selfhost.needs.tensors import checkpoint_tensors, count, row_of
 CONFIGS = DATA / "configs"
 SHELF = open_catalogue()
 IDS = sorted(SPEC_FILES)
-RUNTIMES = sorted(path.name.removesuffix(".toml") for path in (SPECS / "runtimes").glob("*.toml"))
+RUNTIMES = SHELF.runtime_ids()
 
 # Parameter counts as the publishers print them, with the place they print them.
 PUBLISHED_COUNTS = {

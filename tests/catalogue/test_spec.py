@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from helpers.each import each
 from helpers.paths import GOOD_SPECS, SCHEMAS, SPEC_FILES, SPECS
 from selfhost.catalogue.architecture import MAX_LAYERS
-from selfhost.catalogue.runtime import RuntimeSpec, read_runtime_spec
+from selfhost.catalogue.runtime import read_runtime_spec
 from selfhost.catalogue.spec import ModelSpec, read_model_spec
 from selfhost.core.records import Record
 from selfhost.core.tomlfile import Document, Table
@@ -25,7 +25,6 @@ from selfhost.core.tomlfile import Document, Table
 GOOD = sorted(GOOD_SPECS.glob("*.toml"))
 SHIPPED = sorted(SPEC_FILES.values())
 READ_AGAIN = {*GOOD, *SHIPPED[::12]}
-RUNTIMES = sorted((SPECS / "runtimes").glob("*.toml"))
 SCHEMA: dict[str, Any] = json.loads((SCHEMAS / "spec-1.json").read_text(encoding="utf-8"))
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 # tables whose keys are free
@@ -80,15 +79,6 @@ def test_a_good_spec_is_good_for_the_schema_and_for_the_index(path: Path) -> Non
     VALIDATOR.validate(values)
     if path in READ_AGAIN:
         assert read_model_spec(Document(str(path), values), str(path)) == spec
-
-
-@each("path", RUNTIMES, ids=_name)
-def test_shipped_runtimes_are_read(path: Path) -> None:
-    """Every runtime file is one, named after its id."""
-    document = Document.read(str(path))
-    runtime = read_runtime_spec(document, str(path))
-    assert isinstance(runtime, RuntimeSpec), document.problems
-    assert (runtime.id, runtime.origin) == (path.stem, str(path))
 
 
 # keys: reader, schema and page

@@ -7,15 +7,14 @@ import os
 import subprocess
 import sys
 import threading
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from helpers.paths import SPECS
 from helpers.recordings import GIB, MEMINFO, ROOT_MOUNT, DeadVolume, lawful, place, text_of
 from selfhost import Outcome, Route, check
+from selfhost.catalogue.index import open_catalogue
 from selfhost.machine.changes import apply
 from selfhost.machine.probes import Host, models, read_machine, stores
 from selfhost.machine.probes.host import RecordedHost
@@ -216,19 +215,14 @@ def test_runtimes_that_nobody_looked_for_are_unread(build: Callable[..., Recorde
     assert read_machine(build({}, python_path=[])).runtimes == ()
 
 
-RUNTIMES = [
-    tomllib.loads(path.read_text(encoding="utf-8"))
-    for path in sorted((SPECS / "runtimes").glob("*.toml"))
-]
+RUNTIMES = [open_catalogue().runtime(id) for id in open_catalogue().runtime_ids()]
 
 
 def test_what_is_looked_for_is_what_the_runtime_files_state() -> None:
-    """Commands, Python packages and places: all that specs/runtimes names, and nothing else."""
+    """Commands, Python packages and places: all that the runtimes name, and nothing else."""
     assert RUNTIMES
+    assert {name: spec.id for spec in RUNTIMES for name in spec.present} == models.COMMANDS
     assert {
-        name: spec["id"] for spec in RUNTIMES for name in spec.get("present", ())
-    } == models.COMMANDS
-    assert {
-        name: spec["id"] for spec in RUNTIMES for name in spec.get("distributions", ())
+        name: spec.id for spec in RUNTIMES for name in spec.distributions
     } == models.DISTRIBUTIONS
-    assert {spec["store"] for spec in RUNTIMES} == set(stores.PLACES)
+    assert {spec.store for spec in RUNTIMES} == set(stores.PLACES)
