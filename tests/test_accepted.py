@@ -23,7 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.ggufs import gguf, measured, metadata, placed, write
-from helpers.paths import COMMON, DATA, RECORDS, SPEC_FILES, SPECS
+from helpers.paths import COMMON, DATA, RECORDS, SPEC_FILES
 from selfhost.advice.verdicts import check_with
 from selfhost.catalogue.index import Catalogue, open_catalogue
 from selfhost.cli.main import main

@@ -1,10 +1,8 @@
 """The sizes of a model that its bytes follow from: attention, recurrent states and feed-forwards of
-its layers; and the readers of `[architecture]`, whose lines name layers by `at`.
+its layers; and the reader of `[architecture]`, whose lines name layers by `at`.
 """
 
 from __future__ import annotations
-
-from itertools import chain, repeat
 
 from ..core.records import Record, pattern, read_by
 from ..core.tomlfile import Table
@@ -24,13 +22,11 @@ Misfit = tuple[str, str, str]
 # numbers of layers
 Places = tuple[int, ...]
 
-# more than any published model has (126 layers, 896 experts, a context of 10,485,760 tokens; the
-# richest architecture of llama.cpp has some 60 names of tensors, and published models keep 4
+# more than any published model has (126 layers, 896 experts, a context of 10,485,760 tokens, 4
 # versions of the hidden state): bounds what a hostile file can ask for
 MAX_LAYERS = 1000
 MAX_EXPERTS = 10_000
 MAX_SIZE = 1 << 32
-MAX_TENSOR_NAMES = 1000
 MAX_INPUTS = 64
 MAX_BEAMS = 100
 _NO_KINDS: Mapping[str, tuple[str, str]] = {}
@@ -272,27 +268,13 @@ class Audio(Record):
 
 
 class TensorGroup(Record):
-    """Tensors listed one by one: `layers` is empty for a tensor outside the blocks; `shape` has
-    the row length first.
+    """Tensors that are alike: `layers` is empty for a tensor outside the blocks; `shape` has the
+    row length first.
     """
 
     name: str
     layers: Places
     shape: tuple[int, ...]
-
-
-def _layer_pattern(table: Table, key: str) -> str | None:
-    letters, layers = table.string(key), table.values.get("layers")
-    if letters is None:
-        return None
-    if any(letter.isdecimal() or letter in ": " for letter in letters):
-        message = "must have one letter for each layer, and no digit, colon or space"
-        table.problem(key, message)
-        return None
-    if isinstance(layers, int) and len(letters) != layers:
-        table.problem(key, f"has {len(letters):,} letters for {layers:,} layers")
-        return None
-    return letters
 
 
 class Architecture(Record):
@@ -308,7 +290,7 @@ class Architecture(Record):
     names of GGUF files (`blk.*` for all blocks that have one). `cache_dtype` is what the checkpoint
     asks keys and values to be kept in, None where it asks for nothing: vLLM follows it.
     `quantizer`: what made the narrow types, where a program that loads the types does not load its
-    files.
+    files. `tensors` are those of the checkpoint where a program's use of its layers is not known.
     """
 
     row: str
@@ -351,7 +333,6 @@ class Architecture(Record):
     altup_inputs: int | None = _size()
     deepstack_layers: int | None = _size(MAX_LAYERS)
     mtp_layers: int | None = _size(MAX_LAYERS)
-    layer_pattern: str | None = read_by(_layer_pattern, default=None)
     audio: Audio | None = read_by(Table.record, kind=Audio, default=None)
     tensors: tuple[TensorGroup, ...] = ()
 
@@ -378,9 +359,9 @@ class Architecture(Record):
         if self.altup_inputs is not None and not 2 <= self.altup_inputs <= MAX_INPUTS:
             message = f"is {self.altup_inputs:,}, and versions beside each other are several"
             yield "altup_inputs", message, f"write 2 to {MAX_INPUTS}"
-        if self.mtp_layers and not self.tensors and not (self.attention and self.feed_forward):
+        if self.mtp_layers and not (self.attention and self.feed_forward):
             message = f"is {self.mtp_layers:,}, and such a block attends and feeds forward"
-            remedy = "write attention and feed_forward, or [architecture.tensors]"
+            remedy = "write attention and feed_forward"
             yield "mtp_layers", f"{message}, which the model does not", remedy
         trained, scaled = self.context_tokens, self.scaled_context_tokens
         if trained is not None and scaled is not None and scaled <= trained:
@@ -389,7 +370,7 @@ class Architecture(Record):
             yield "scaled_context_tokens", message, remedy
 
 
-# ------------------------------------------------------------------ the readers
+# ------------------------------------------------------------------ the reader
 
 
 def read_architecture(table: Table, *, attention_untold: bool) -> Architecture:
@@ -401,19 +382,23 @@ def read_architecture(table: Table, *, attention_untold: bool) -> Architecture:
         table.problem("gguf", is_missing, f"{remedy} where no GGUF exists")
     values = table.fields(Architecture)
     layers, width = values["layers"] or 0, values["embedding_length"] or 0
-    letters, extra = values["layer_pattern"] or "", values["mtp_layers"] or 0
-    parts = _layer_parts(table, layers, letters, values["heads"], width)
     if not attention_untold and not {"attention", "recurrent"} & table.values.keys():
         remedy = "write attention = [{ … }], recurrent = [{ … }] or both"
         table.problem("attention", "is missing", remedy)
-    tensors = _tensors(table.table("tensors"), layers, layers + extra, letters)
+    attending, keeping = table.tables("attention"), table.tables("recurrent")
+    feeding = table.tables("feed_forward")
     table.close()
-    values |= {"layers": layers, "embedding_length": width, "tensors": tensors}
+    # a layer either attends or keeps a state; its feed-forward is beside that
+    places = {**_places((attending, keeping), layers), **_places((feeding,), layers)}
+    kinds: Any = ((Attention, attending), (Recurrent, keeping), (FeedForward, feeding))
+    attention, recurrent, feed_forward = (
+        tuple(filter(None, [_read_part(line, places[line], kind, values) for line in lines]))
+        for kind, lines in kinds
+    )
+    values |= {"attention": attention, "recurrent": recurrent, "feed_forward": feed_forward}
+    values |= {"layers": layers, "embedding_length": width}
     architecture = Architecture(
-        row=gguf or transformers or "",
-        runs_in_gguf=gguf is not None,
-        **parts,
-        **values,
+        row=gguf or transformers or "", runs_in_gguf=gguf is not None, **values
     )
     # a part that is wrong itself is left out, and not missed
     for fault in architecture.misfits() if table.document.ok else ():
@@ -421,52 +406,30 @@ def read_architecture(table: Table, *, attention_untold: bool) -> Architecture:
     return architecture
 
 
-def _layer_parts(
-    table: Table, layers: int, letters: str, heads: int | None, width: int
-) -> dict[str, Any]:
-    """What the layers have, by the key of the list that says so; a wrong line is left out."""
-    attending, keeping = table.tables("attention"), table.tables("recurrent")
-    feeding = table.tables("feed_forward")
-    # a layer either attends or keeps a state; its feed-forward is beside that
-    places = chain(
-        _places((attending, keeping), layers, layers, letters),
-        _places((feeding,), layers, layers, letters),
-    )
-    kinds: Any = {"attention": Attention, "recurrent": Recurrent, "feed_forward": FeedForward}
-    parts = {}
-    for (key, kind), lines in zip(kinds.items(), (attending, keeping, feeding), strict=True):
-        read = [_read_part(line, next(places), kind, width, heads) for line in lines]
-        parts[key] = tuple(filter(None, read))
-    return parts
-
-
 def _check_keys(line: Table, part: type[LayerPart], kind: str) -> None:
     """Note what the kind must state and the line has not, and what says nothing with it."""
-    if kind in part.kinds:
-        required, allowed = (keys.split() for keys in part.kinds[kind])
-        for key in required:
-            if key not in line:
-                line.problem(key, "is missing")
-        for key in line.values:
-            if key in part._keys and key not in (*required, *allowed, *_OF_ALL_KINDS):
-                remedy = f"{kind} has {', '.join((*required, *allowed))}"
-                line.problem(key, f'means nothing with kind = "{kind}"', remedy)
-    for key, other in _BESIDE.items():
-        if key in line and other in part._keys and other not in line:
-            line.problem(other, "is missing")
+    required, allowed = (keys.split() for keys in part.kinds.get(kind, ("", "")))
+    beside = [other for key, other in _BESIDE.items() if key in line and other in part._keys]
+    for key in (*required, *beside):
+        if key not in line:
+            line.problem(key, "is missing")
+    for key in line.values if kind in part.kinds else ():
+        if key in part._keys and key not in (*required, *allowed, *_OF_ALL_KINDS):
+            remedy = f"{kind} has {', '.join((*required, *allowed))}"
+            line.problem(key, f'means nothing with kind = "{kind}"', remedy)
 
 
 def _read_part(
-    line: Table, at: Places, part: type[LayerPart], width: int, heads: int | None = None
-) -> Any:
-    """One line of a list, None where it is wrong. `heads`: those of the model, for attention."""
+    line: Table, at: Places, part: type[LayerPart], model: Mapping[str, Any]
+) -> LayerPart | None:
+    """One line of a list, None where it is wrong. `model`: the values of the whole."""
     line.value("at")
     values = line.fields(part)
     line.close()
     kind = str(line.values.get("kind", values.get("kind")))
     _check_keys(line, part, kind)
     if part is Attention:
-        values["heads"] = values["heads"] or heads
+        values["heads"] = values["heads"] or model["heads"]
         # every head of latent attention has its own key once it is unpacked
         own = values["heads"] if kind == "latent" else None
         values["kv_heads"] = values["kv_heads"] or own
@@ -475,103 +438,74 @@ def _read_part(
             line.problem("heads", "is missing, here and in [architecture]")
     if not at or any(values[key] is None for key in part.needed):
         return None
-    made = part(layers=at, **values)
-    for key, message, remedy in made.misfits(width or None):
+    read = part(layers=at, **values)
+    for key, message, remedy in read.misfits(model["embedding_length"]):
         # what was taken from another key is told of that
         if key in line:
             line.problem(key, message, remedy)
-    return made
+    return read
 
 
 _SLICE = pattern(r"(?a)(\d{0,9}):(\d{0,9})(?::(\d{0,9}))?")
 
 
-def _places(
-    lists: Sequence[Sequence[Table]], layers: int, limit: int, letters: str
-) -> Iterator[Places]:
-    """The layer numbers of every line, () where it is wrong; without an `at` it has the rest."""
-    named = [list(_named_places(lines, layers, limit, letters)) for lines in lists]
-    taken = {number for numbers in named for at in numbers for number in at}
-    rest = tuple(number for number in range(layers) if number not in taken)
-    for lines, numbers in zip(lists, named, strict=True):
-        without = [line for line in lines if "at" not in line]
-        if len(without) > 1:
-            message = "has no `at`, and neither has an earlier line"
-            remedy = "only one line of a list takes the layers that are left"
-            without[1].problem(None, message, remedy)
-        elif without and not rest and layers and without[0].document.ok:
-            message = "has no `at`, and no layer is left for it"
-            without[0].problem(None, message, "remove it, or name its layers with at = …")
-        for line, at in zip(lines, numbers, strict=True):
-            yield at if "at" in line else rest
+def _places(lists: Sequence[Sequence[Table]], layers: int) -> dict[Table, Places]:
+    """The layer numbers of every line, () where it is wrong; a line without an `at` has the layers
+    that no line of these lists names.
+    """
+    places: dict[Table, Places] = {}
+    for lines in lists:
+        places |= _named_places(lines, layers)
+    rest = set(range(layers)).difference(*places.values())
+    for lines in lists:
+        left = tuple(sorted(rest))
+        for line in [line for line in lines if "at" not in line]:
+            if layers and not left:
+                message = "has no `at`, and no layer is left for it"
+                line.problem(None, message, "remove it, or name its layers with at = …")
+            places[line], left = left, ()
+    return places
 
 
-def _named_places(
-    lines: Sequence[Table], layers: int, limit: int, letters: str
-) -> Iterator[Places]:
-    """Those of lines with an `at`, each layer in one line alone."""
+def _named_places(lines: Sequence[Table], layers: int) -> dict[Table, Places]:
+    """Those that an `at` names, each layer in one line alone."""
+    places: dict[Table, Places] = {}
     taken: set[int] = set()
-    is_bounded = layers > 0 and len(lines) <= limit
+    is_bounded = 0 < layers >= len(lines)
     if layers and not is_bounded:
         message = f"is line {len(lines):,} of a list for {layers:,} layers"
         lines[-1].problem(None, message, "write one line for each kind of layer")
     for line in lines:
-        at = _numbers(line, layers, limit, letters) if "at" in line and is_bounded else ()
-        if twice := sorted(taken.intersection(at)):
+        places[line] = _numbers(line, layers) if "at" in line and is_bounded else ()
+        if twice := sorted(taken.intersection(places[line])):
             message = f"names {', '.join(map(str, twice[:5]))}, which an earlier line names"
             line.problem("at", message, "name each layer once")
-        taken.update(at)
-        yield at
+        taken.update(places[line])
+    return places
 
 
-def _numbers(line: Table, layers: int, limit: int, letters: str) -> Places:
-    """The numbers that the `at` of a line names; () where it is wrong."""
+def _numbers(line: Table, layers: int) -> Places:
+    """The layers that the `at` of a line names, as a slice of Python or as a list; () where it is
+    wrong.
+    """
     at: Any = line.values["at"]
     if isinstance(at, str):
-        at = _sliced(at, layers, limit) or [n for n, own in enumerate(letters) if own == at]
+        at = _sliced(at, layers)
     if isinstance(at, list) and all(type(number) is int for number in at):
         numbers = sorted(set(at))
-        if len(numbers) == len(at) > 0 and numbers[0] >= 0 and numbers[-1] < limit:
+        if len(numbers) == len(at) > 0 and numbers[0] >= 0 and numbers[-1] < layers:
             return tuple(numbers)
-    remedy = 'write a slice such as ":3" or "3::4", a list of numbers or a letter of layer_pattern'
-    message = f"names no layers from 0 to {limit - 1}: {kind_of(line.values['at'])}"
-    line.problem("at", message, f"{remedy}, each layer once")
+    remedy = 'write a slice such as ":3" or "3::4", or a list of numbers, each layer once'
+    message = f"names no layers from 0 to {layers - 1}: {kind_of(line.values['at'])}"
+    line.problem("at", message, remedy)
     return ()
 
 
-def _sliced(at: str, layers: int, limit: int) -> list[int]:
+def _sliced(at: str, layers: int) -> list[int]:
     """`":3"` or `"3::4"`, as Python slices the layers; empty where it is none or beyond them."""
     slice = _SLICE.fullmatch(at)
     if slice is None:
         return []
     start, stop, step = (int(digits) if digits else None for digits in slice.groups())
     end = layers if stop is None else stop
-    return list(range(start or 0, end, step or 1)) if step != 0 and end <= limit else []
-
-
-def _tensors(table: Table | None, layers: int, limit: int, letters: str) -> tuple[TensorGroup, ...]:
-    """`[architecture.tensors]`; a `*` in a name stands for the number of the block."""
-    if table is None:
-        return ()
-    groups: list[TensorGroup] = []
-    if len(table.values) > MAX_TENSOR_NAMES:
-        remedy = f"at most {MAX_TENSOR_NAMES:,}: write * for the number of the block"
-        table.problem(None, f"has {len(table.values):,} names", remedy)
-        return ()
-    for name in table.values:
-        lines, is_block = table.tables(name), "*" in name
-        if not lines or name.count("*") > 1 or (len(lines) > 1 and not is_block):
-            remedy = "write [{ shape = [ … ] }]; of several lines the name has one *"
-            table.problem(name, "is no list of tensors", remedy)
-        places = _places((lines,), layers, limit, letters) if is_block else repeat(())
-        for line, at in zip(lines, places, strict=False):
-            if is_block:
-                line.value("at")
-            shape = line.integers("shape", required=True, minimum=1)
-            written = line.values.get("shape")
-            if isinstance(written, list) and not 1 <= len(written) <= 4:
-                message = f"has {len(written)} dimensions"
-                line.problem("shape", message, "GGUF tensors have one to four")
-            line.close()
-            groups.append(TensorGroup(name=name, layers=at, shape=shape))
-    return tuple(groups)
+    return list(range(start or 0, end, step or 1)) if step != 0 and end <= layers else []

@@ -150,15 +150,7 @@ def _architecture_text(model: Architecture) -> list[str]:
         is_everywhere = all(len(group.layers) == model.layers for group in sharing)
         inline = [f"  {_value(_group(group, model, is_everywhere))}," for group in groups]
         lines += [f"{key} = [", *inline, "]"] if groups else []
-    shapes: dict[str, list[dict[str, Any]]] = {}
-    for tensor in model.tensors:
-        at = {"at": _at(tensor.layers, model)} if tensor.layers else {}
-        shapes.setdefault(tensor.name, []).append({**at, "shape": tensor.shape})
-    return [
-        *lines,
-        *_section(f"architecture.{_APART}", apart),
-        *_section("architecture.tensors", shapes.items()),
-    ]
+    return [*lines, *_section(f"architecture.{_APART}", apart)]
 
 
 def _group(group: _Group, model: Architecture, is_everywhere: bool) -> dict[str, Any]:

@@ -38,7 +38,7 @@ from .parts import (
 )
 from .quantization import GGUF_QUANTIZATIONS, TERNARY_QUANTIZATIONS, canonical_gguf
 from .records import SizedWeights, unread
-from .tensors import ArchitectureRow, checkpoint_tensors, row_of
+from .tensors import checkpoint_tensors, row_of
 
 _EXPERTS_AS_TRAINED = "MXFP4-Q8"
 _WHISPER_QUANTIZATIONS = ("F16", "Q8_0", "Q5_1", "Q5_0")
@@ -68,8 +68,6 @@ def subject_of(
         architecture = architecture.replace(tensors=tensors, attention=(), recurrent=())
         unknown = {**spec.unknown, "architecture.attention": why}
         spec = spec.replace(architecture=architecture, unknown=unknown)
-    if row is None and architecture is not None and architecture.tensors:
-        row = ArchitectureRow(name=architecture.row)
     return Subject(
         spec=spec,
         row=row,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from math import prod
 from typing import Any
@@ -198,9 +198,7 @@ def lacking(architecture: Architecture, architectures: Mapping[str, Any]) -> str
 
 
 def _lacking(architecture: Architecture, row: ArchitectureRow) -> str | None:
-    """The same. A spec that lists its tensors one by one may not describe its layers."""
-    mixes = bool(architecture.attention or architecture.recurrent)
-    if architecture.tensors and not mixes:
+    if architecture.tensors:
         return None
     if not architecture.attention and (row.rewrites or row.relative_positions):
         return "attention"
@@ -264,8 +262,6 @@ def gguf_tensors(architecture: Architecture, row: ArchitectureRow) -> tuple[Tens
     """The tensors of the GGUF file, multi-token-prediction blocks last, their layers numbered
     from `layers` on.
     """
-    if architecture.tensors:
-        return tuple(_apart(architecture))
     return tuple(_Tensors(architecture, row, gguf=True).build())
 
 
@@ -274,11 +270,7 @@ def checkpoint_tensors(architecture: Architecture, row: ArchitectureRow) -> tupl
     """The parameters of the published checkpoint, under GGUF names: tied matrices once, no
     multi-token-prediction blocks.
     """
-    if architecture.tensors:
-        return tuple(
-            group for group in _apart(architecture) if not predicts_more(group, architecture)
-        )
-    return tuple(_Tensors(architecture, row, gguf=False).build())
+    return architecture.tensors or tuple(_Tensors(architecture, row, gguf=False).build())
 
 
 def block_tensors(architecture: Architecture, row: ArchitectureRow) -> tuple[TensorGroup, ...]:
@@ -286,19 +278,6 @@ def block_tensors(architecture: Architecture, row: ArchitectureRow) -> tuple[Ten
     return tuple(
         group for group in gguf_tensors(architecture, row) if predicts_more(group, architecture)
     )
-
-
-def _apart(architecture: Architecture) -> Iterator[TensorGroup]:
-    """The tensors a spec lists itself, those of multi-token-prediction blocks in groups of
-    their own.
-    """
-    for group in architecture.tensors:
-        trunk = tuple(layer for layer in group.layers if layer < architecture.layers)
-        if len(trunk) in (0, len(group.layers)):
-            yield group
-        else:
-            yield group.replace(layers=trunk)
-            yield group.replace(layers=group.layers[len(trunk) :])
 
 
 def predicts_more(group: TensorGroup, architecture: Architecture) -> bool:

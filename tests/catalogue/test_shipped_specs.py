@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from helpers.each import each
-from helpers.paths import COMMON, DATA, SPEC_FILES, SPECS
+from helpers.paths import COMMON, DATA, SPEC_FILES
 from selfhost.catalogue.architecture import Architecture
 from selfhost.catalogue.index import open_catalogue
 from selfhost.catalogue.openness import canonical_expression

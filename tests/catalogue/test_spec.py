@@ -34,7 +34,6 @@ FREE = (
     "unknown",
     "files[].bytes",
     "files[].names",
-    "architecture.tensors",
     "architecture.apart",
     "quantized.apart",
 )
@@ -302,18 +301,12 @@ def test_a_wrong_value_is_a_fault_of_its_line(line: str, message: str, remedy: s
 
 
 def test_what_a_file_asks_for_is_bounded() -> None:
-    """A small file cannot ask for more layers, lines or tensor names than any model has."""
+    """A small file cannot ask for more layers or lines than any model has."""
     lines = ", ".join('{ at = ":", kv_heads = 8, key_length = 8 }' for _ in range(3000))
     text = SAMPLE.format(layers=MAX_LAYERS, at="kv_heads = 8").partition("attention")[0]
     document, spec = _from_text(f"{text}attention = [{lines}]\n")
     assert spec is None
     assert "is line 3,000 of a list for 1,000 layers" in document.problems[0].message
-    tensors = "".join(f'"a{number}.*" = [{{ shape = [1] }}]\n' for number in range(3000))
-    document, spec = _from_text(
-        f"{text}attention = [{{ kv_heads = 8, key_length = 8 }}]\n[architecture.tensors]\n{tensors}"
-    )
-    assert spec is None
-    assert [problem.message for problem in document.problems] == ["has 3,000 names"]
 
 
 @given(st.text(alphabet="ab$`;|&<>()'\\\"*?!#~{}[]%^=,@", min_size=1, max_size=8))

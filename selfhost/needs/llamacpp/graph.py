@@ -92,14 +92,6 @@ class Graph(Recorder):
         self.tokens = -(-tokens // room.sequences) * room.sequences
         # an encoder hands all its tokens to the pooling, less those that fill up the sequences
         self.logits = room.encoded if row.embeds else min(tokens, logits_rows)
-        # some converters of some years join the three matrices
-        self.fused = row.fused_qkv or (
-            not model.recurrent
-            and any(
-                group.name == "blk.*.attn_qkv.weight" and group.layers[0] < model.layers
-                for group in model.tensors
-            )
-        )
         self.positions = self.input(self.tokens * self.style.positions)
         self.temperature = self.input(self.tokens)
         self.rows = self.input(self.logits)

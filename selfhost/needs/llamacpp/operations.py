@@ -66,7 +66,7 @@ def _projected(
     count, groups = heads.heads, heads.kv_heads
     size, value = heads.key_length, heads.value_length
     norm = heads.query_key_norm or graph.model.query_key_norm or row.query_key_norm
-    if graph.fused:
+    if graph.row.fused_qkv:
         joined = graph.linear((count + groups) * size + groups * value, normed)
         queries, keys, values = (graph.part(joined) for _ in range(3))
     else:
