@@ -17,7 +17,7 @@ from ..core.records import FrozenDict, Record
 from ..core.tables import shipped_table
 from ..core.units import duration
 from ..machine.changes import filled_disks, own_sets, with_implied
-from ..machine.record import MAX_TEXT, Machine
+from ..machine.record import Machine
 from .entries import MachineClass, Policy, StatedFact
 from .policy import FACT_KEYS
 from .record import listed
@@ -262,7 +262,7 @@ def _with_facts(policy: Policy, machines: Machines) -> tuple[Machines, list[str]
 
 
 def _with_values(machine: Machine, values: Mapping[str, Any], source: str) -> Machine:
-    sources = {**machine.sources, **dict.fromkeys(values, source[:MAX_TEXT])}
+    sources = {**machine.sources, **dict.fromkeys(values, source)}
     assumed = tuple(name for name in machine.assumed if name.partition(".")[0] not in values)
     return machine.replace(**values, sources=sources, assumed=assumed)
 

@@ -17,7 +17,6 @@ from .record import (
     MAX_CORES,
     MAX_DISK_BYTES,
     MAX_MEMORY_BYTES,
-    MAX_TEXT,
     MEASURED,
     MIN_CORES,
     PURPOSES,
@@ -345,7 +344,7 @@ def _changed(
     if named:
         facts["accelerators"] = gpus.joined(named).accelerators
         notes = "; ".join(text for each in named for text in (*each.notes, each.source))
-        sources["accelerators"] = notes[:MAX_TEXT]
+        sources["accelerators"] = notes
     lost = {u.fact: u for u in _meaningless(before, texts, values) if u.fact not in facts}
     # what is below such a fact says nothing any more
     below = ("disks", "accelerators", "instruction_sets")
@@ -389,7 +388,6 @@ def filled_disks(disks: Sequence[Disk] | None, free: int) -> tuple[Disk, ...]:
         disk.replace(
             free_bytes=free,
             writable=True,
-            free_files=None,
             total_bytes=None if disk.total_bytes is None else max(free, disk.total_bytes),
         )
         for disk in disks or ()
@@ -421,7 +419,7 @@ def planned(machine: Machine) -> Machine:
         assumed += [f"disks.{purpose}" for purpose in PURPOSES if machine.disk_for(purpose) is None]
     if machine.instruction_sets is not None:
         changes["instruction_sets"] = with_implied(machine.instruction_sets, machine.architecture)
-    elif machine.emulated_on is None and (sets := _class_sets(machine)) is not None:
+    elif (sets := _class_sets(machine)) is not None:
         changes["instruction_sets"], why = sets
         sources["instruction_sets"] = f"assumed: {why}"
         assumed.append("instruction_sets")

@@ -6,18 +6,19 @@ be; every fault of a record is told by its key.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from itertools import pairwise
 
-from ..core.errors import Faults, MachineFileError, Problem, expect_type
+from ..core.errors import MachineFileError, Problem, expect_type
 from ..core.records import Record, Unread, pattern, read_by
+from ..core.tomlfile import Document, Table
+from ..core.values import integer_fault, kind_of, number_fault, shortened, text_fault
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from typing import Any
-
-    Limits = Mapping[str, Any]
 
 SCHEMA = "selfhost.machine/1"
 # the name of a machine that nobody named; of another's record it says nothing
@@ -52,8 +53,6 @@ NETWORK_FILESYSTEMS = frozenset((
 ))  # fmt: skip
 # rootfs is that of an initramfs: a ramfs or a tmpfs
 MEMORY_FILESYSTEMS = frozenset(("tmpfs", "ramfs", "devtmpfs", "rootfs", "hugetlbfs"))
-# block devices that are RAM, by the names of their drivers
-MEMORY_DEVICES = frozenset(("zram", "brd"))
 # the largest file a FAT32 volume holds
 _FAT_FILE_BYTES = 2**32 - 1
 _FAT_FILESYSTEMS = frozenset(("vfat", "msdos", "fat", "fat16", "fat32"))
@@ -85,11 +84,7 @@ MEASURED, BRIEFLY, RATE_ASSUMED, FILLED_ASSUMED = HOWS
 # which end of what is there a figure is, where other programs had a part of it
 LEAST = "least"
 
-MAX_TEXT = 2000
-MAX_WORD = 100
 MAX_ENTRIES = 1000
-# control characters and the marks that reorder text: nothing that is printed may hold them
-UNPRINTABLE = pattern("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _HOUR_AND_MINUTE = "([01][0-9]|2[0-3]):[0-5][0-9]"
 _TIME = pattern(
     "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
@@ -108,7 +103,7 @@ def one_of(*choices: str) -> Any:
     return read_by(str, default=None, choices=choices)
 
 
-def kind_and_limits(record: type[Record], field: str) -> tuple[str, Limits]:
+def kind_and_limits(record: type[Record], field: str) -> tuple[str, Mapping[str, Any]]:
     """The annotation of a field without `| None`, and what it may be beside that: `least` and
     `most`, `choices`, `is_time`.
     """
@@ -131,12 +126,9 @@ def normal_system(word: str) -> str:
 class Disk(Record):
     """One place where a runtime would store models. `path` has the home folder as `~`.
 
-    `free_bytes` is what an ordinary account may use; `writable` is about the account that stores
-    the file: a service's own folder is writable unless its mount is read-only. None is unread,
-    never "by another account": the reason is `disks.<purpose>.writable`. `backing`: the device in
-    RAM that holds the bytes; None where `filesystem` does, or where that is not known: then
-    `disks.<purpose>.backing` says why. `free_files`: how many files may still be made; None: no
-    limit is known.
+    `free_bytes` is what an ordinary account may use, quotas of accounts aside; `writable` is about
+    the account that stores the file: a service's own folder is writable unless its mount is
+    read-only. None is unread, never "by another account": the reason is `disks.<purpose>.writable`.
     """
 
     purpose: str
@@ -145,8 +137,6 @@ class Disk(Record):
     total_bytes: int | None = limited(0, MAX_DISK_BYTES)
     filesystem: str | None = None
     writable: bool | None = None
-    backing: str | None = None
-    free_files: int | None = limited(0, MAX_DISK_BYTES)
 
     @property
     def shown(self) -> str:
@@ -155,16 +145,13 @@ class Disk(Record):
 
     @property
     def on_network(self) -> bool:
-        """The volume is on another machine or the host of this one: slow to map into memory,
-        and quotas do not show.
-        """
+        """The volume is on another machine or the host of this one: slow to map into memory."""
         return (self.filesystem or "").lower() in NETWORK_FILESYSTEMS
 
     @property
     def in_memory(self) -> bool:
         """What is stored here takes RAM."""
-        kinds = {(kind or "").lower() for kind in (self.filesystem, self.backing)}
-        return not kinds.isdisjoint(MEMORY_FILESYSTEMS | MEMORY_DEVICES)
+        return (self.filesystem or "").lower() in MEMORY_FILESYSTEMS
 
     @property
     def max_file_bytes(self) -> int | None:
@@ -246,11 +233,8 @@ class Machine(Record):
     Neither is in the JSON object, which is read elsewhere. Memory in bytes: `memory_total_bytes` is
     the hardware's, `memory_limit_bytes` what this process may ever have (the least of hardware and
     every control group above it), `memory_available_bytes` what it could have now without swapping.
-    `emulated_on`: what emulates the processor that programs here are made for, an architecture or
-    the emulator's name; None where none shows. `address_space_bytes` and `private_memory_bytes` are
-    what `ulimit -v` leaves to this process, mapped files included, and what `ulimit -d` or the
-    kernel's CommitLimit leaves, without them; `file_size_limit_bytes` is the largest file that
-    `ulimit -f` lets it write. None where there is no such limit. `cpu_cores_usable` has affinity
+    `address_space_bytes` is what `ulimit -v` leaves to this process, mapped files included; None
+    where there is no such limit. `cpu_cores_usable` has affinity
     and quota applied and may be a fraction; `cpu_cores_performance` are those of
     `cpu_cores_physical` that are of the fastest kind, all of them where they are alike.
     `instruction_sets` are Linux kernel names. `memory_bandwidth_how` says how that was told, one of
@@ -276,13 +260,10 @@ class Machine(Record):
     scope: str | None = one_of(*SCOPES)
     system: str | None = None
     architecture: str | None = None
-    emulated_on: str | None = None
     memory_total_bytes: int | None = limited(1, MAX_MEMORY_BYTES)
     memory_limit_bytes: int | None = limited(0, MAX_MEMORY_BYTES)
     memory_available_bytes: int | None = limited(0, MAX_MEMORY_BYTES)
     address_space_bytes: int | None = limited(0, MAX_MEMORY_BYTES)
-    private_memory_bytes: int | None = limited(0, MAX_MEMORY_BYTES)
-    file_size_limit_bytes: int | None = limited(0, MAX_MEMORY_BYTES)
     swap_free_bytes: int | None = limited(0, MAX_MEMORY_BYTES)
     cpu_model: str | None = None
     cpu_cores_physical: int | None = limited(1, MAX_CORES)
@@ -306,11 +287,14 @@ class Machine(Record):
     if not TYPE_CHECKING:
 
         def __init__(self, **values: Any) -> None:
-            reader = Reader("Machine", is_json=False)
-            values = reader.read(Machine, values)
-            reader.check_sizes(values)
-            if reader.problems:
-                raise reader.error()
+            for name in values.keys() & Machine._keys.keys():
+                limits, value = Machine._keys[name].limits, values[name]
+                if value is not None and "least" in limits:
+                    fault = number_fault(value, limits["least"], limits["most"])
+                    if fault:
+                        raise MachineFileError(
+                            [Problem(file="Machine", key=name, message=fault[0])]
+                        )
             if values.get("architecture") is not None:
                 values["architecture"] = normal_architecture(values["architecture"])
             if values.get("system") is not None:
@@ -333,31 +317,48 @@ class Machine(Record):
         file: str = "machine",
         *,
         unnamed: str = RECORDED,
-        text: str = "",
     ) -> Machine:
         """The record in `data`, a decoded `selfhost.machine/1` object. Unknown keys are ignored,
         missing ones become unread.
 
         `unnamed` is what a machine is called whose record gives it no name. `file` is how errors
-        call the input and `text` what it was decoded from. `MachineFileError` carries the first
-        MAX_PROBLEMS problems and a count of the rest.
+        call the input. `MachineFileError` carries the first MAX_PROBLEMS problems and a count of
+        the rest.
         """
-        return _machine_from(Reader(file, text), data, unnamed)
+        document = Document(file, data if isinstance(data, dict) else {})
+        table, schema = document.root, document.values.get("schema")
+        if not isinstance(data, dict):
+            document.add((), f"holds {kind_of(data)}, not one JSON object", WRITE_ONE)
+        elif schema != SCHEMA and (schema is not None or data.keys().isdisjoint(FACTS)):
+            elsewhere = "what another system answers is read by `selfhost audit --machines FILE`"
+            message = f"is {kind_of(schema)}, which is not a machine record this version reads"
+            table.problem("schema", message, f'write "schema": "{SCHEMA}"; {elsewhere}')
+        values = _values(table, cls)
+        _check_order(table, values, _SIZES)
+        if not document.ok:
+            raise MachineFileError(document.problems)
+        values |= {name: cls._defaults[name] for name in _NOT_IN_JSON}
+        if table.values.get("scope") is not None and "scope" not in values:
+            reason = f"the record says {data['scope']!r}, which this version does not know"
+            values["unread"] = (Unread(fact="scope", reason=reason), *values.get("unread", ()))
+        # a machine read without `--name` is recorded so
+        if values.get("name", UNNAMED) == UNNAMED:
+            values["name"] = unnamed
+        return cls(**values)
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> Machine:
         """The record in a JSON file of at most 4 MiB, or in what `/dev/stdin` or `/dev/fd/N` gives.
 
         Where the record gives no name the machine is called `the recorded machine`.
-        `MachineFileError` carries the problems, as `from_json` has them, with the line where that
-        is certain.
+        `MachineFileError` carries the problems, as `from_json` has them.
         """
         from ..core.files import FOLDER, LARGE, Unreadable, read_file, text_of
         from ..core.json_text import Decoder
 
         expect_type("path", path, (str, os.PathLike))
         name = os.fsdecode(path)
-        file = UNPRINTABLE.sub("?", name) or "machine"
+        file = shortened(name) or "machine"
         if not name:
             problem = Problem(file=file, message="no file was named", remedy=WRITE_ONE)
             raise MachineFileError([problem])
@@ -371,7 +372,7 @@ class Machine(Record):
                 file=file, line=error.line, message=error.reason + is_large, remedy=remedy
             )
             raise MachineFileError([problem]) from None
-        return cls.from_json(document, file, text=text)
+        return cls.from_json(document, file)
 
     def to_json(self) -> dict[str, Any]:
         """The `selfhost.machine/1` object: every key always present, None where unread, sizes
@@ -436,10 +437,6 @@ class Machine(Record):
         """The reason why `fact` is None; also of a part, such as `disks.ollama.free_bytes`."""
         return next((entry for entry in self.unread if entry.fact == fact), _not_said(fact))
 
-    def unread_about(self, start: str) -> Unread | None:
-        """The first reason for a fact whose name starts like that; None where there is none."""
-        return next((entry for entry in self.unread if entry.fact.startswith(start)), None)
-
     def disk_for(self, purpose: str) -> Disk | None:
         """The place where downloads of that kind land; None when it was not read."""
         return next((disk for disk in self.disks or () if disk.purpose == purpose), None)
@@ -450,10 +447,7 @@ _NOT_IN_JSON = ("is_this_one", "measured_in_vain")
 # what is written where it is known alone
 _WHERE_KNOWN = ("memory_most_bytes", "memory_bandwidth_how", "memory_bandwidth_bound")
 # facts whose None says that there is none; that of the others always has an Unread
-_NO_FACTS = (
-    *_WHERE_KNOWN, "emulated_on", "address_space_bytes", "private_memory_bytes",
-    "file_size_limit_bytes", "confidence",
-)  # fmt: skip
+_NO_FACTS = (*_WHERE_KNOWN, "address_space_bytes", "confidence")
 FACTS = tuple(
     name for name in Machine._fields if Machine._defaults[name] is None and name not in _NO_FACTS
 )
@@ -461,6 +455,14 @@ FACTS = tuple(
 _PARTS = {
     f"tuple[{kind.__name__}, ...]": kind
     for kind in (Disk, PresentModel, Accelerator, PresentRuntime, Unread)
+}
+_SIZES = ("memory_available_bytes", "memory_limit_bytes", "memory_total_bytes")
+# what reads the others, by their annotation
+_GETTERS: Mapping[str, Callable[[Table, str], Any]] = {
+    "str": Table.string,
+    "bool": Table.boolean,
+    "tuple[str, ...]": Table.strings,
+    "Mapping[str, str]": lambda table, name: table.mapping(name, of=Table.string),
 }
 # parts of list entries of which a None has its Unread, once for the whole list
 _EXPLAINED_PARTS = (
@@ -505,292 +507,93 @@ def _explained(values: Mapping[str, Any]) -> tuple[Unread, ...]:
     """One entry for each fact in `values` that is None, those given first; entries of facts
     that have a value are left out.
     """
-    get = values.get
-    missing = [fact for fact in FACTS if get(fact) is None]
-    for disk in get("disks") or ():
-        parts = ("free_bytes", "writable")
-        missing += [f"disks.{disk.purpose}.{p}" for p in parts if getattr(disk, p) is None]
+    is_missing = {fact: values.get(fact) is None for fact in FACTS}
+    for disk in values.get("disks") or ():
+        is_missing[f"disks.{disk.purpose}"] = False
+        for part in ("free_bytes", "writable"):
+            is_missing[f"disks.{disk.purpose}.{part}"] = getattr(disk, part) is None
     for name, part in _EXPLAINED_PARTS:
-        if any(getattr(entry, part) is None for entry in get(name) or ()):
-            missing.append(f"{name}.{part}")
-    entries: dict[str, Unread] = {}
+        entries = values.get(name)
+        if entries is not None:
+            is_missing[f"{name}.{part}"] = any(getattr(entry, part) is None for entry in entries)
+    told: dict[str, Unread] = {}
     for entry in values.get("unread", ()):
-        if entry.fact in missing or not _has_value(entry.fact, values):
-            entries.setdefault(entry.fact, entry)
-    for fact in missing:
-        entries.setdefault(fact, _not_said(fact))
-    return tuple(entries.values())
-
-
-def _has_value(fact: str, values: Mapping[str, Any]) -> bool:
-    """Whether a fact, which may be one below another such as `disks.ollama.free_bytes`, is
-    there.
-    """
-    head, below, rest = fact.partition(".")
-    value = values.get(head)
-    if value is None or head not in FACTS or not below:
-        return value is not None and head in FACTS
-    if head == "instruction_sets":
-        return rest in value
-    if head == "models_present" and rest not in PresentModel._fields:
-        # a store that was not read whole
-        return False
-    if head == "disks":
-        # a purpose may have a dot in it
-        own = [disk for disk in value if rest.startswith(disk.purpose)]
-        return any(
-            rest == disk.purpose or getattr(disk, rest[len(disk.purpose) + 1 :], None) is not None
-            for disk in own
-        )
-    return isinstance(value, tuple) and all(
-        getattr(entry, rest, None) is not None for entry in value
-    )
+        # what stands below a fact and is no part of it, as a store that was not read whole, stays
+        if is_missing.get(entry.fact, True):
+            told.setdefault(entry.fact, entry)
+    for fact in is_missing:
+        if is_missing[fact]:
+            told.setdefault(fact, _not_said(fact))
+    return tuple(told.values())
 
 
 # ------------------------------------------------------------------ what a record may hold
 
 
-class Reader:
-    """Gathers every problem of one record; `error()` has them all.
-
-    `file` is how problems call the record, `text` what it was decoded from, "" where nobody knows:
-    it tells the line of a key. Not `is_json`: its values are a program's.
-    """
-
-    def __init__(self, file: str, text: str = "", *, is_json: bool = True) -> None:
-        self.file = file
-        self.text = text
-        self.is_json = is_json
-        self.problems = Faults(file)
-
-    def problem(self, key: str | None, message: str, remedy: str | None = None) -> None:
-        """One more fault, in the line of its key where that is certain: the quoted key stands once
-        in the whole text.
-        """
-        line = None
-        if key is not None and not self.problems.full:
-            before, at, behind = self.text.partition(f'"{key}"')
-            line = before.count("\n") + 1 if at and at not in behind else None
-        self.problems.append(
-            Problem(file=self.file, line=line, key=key, message=message, remedy=remedy)
-        )
-
-    def error(self) -> MachineFileError:
-        return MachineFileError(self.problems.problems)
-
-    def read(self, record: type[Record], given: Mapping[str, Any], place: str = "") -> Any:
-        """The values of a record's fields as they were given; of JSON what is absent, null or
-        faulty is left out, and a problem where it is needed. `place` stands before the key in
-        problems, `disks[0].`.
-        """
-        values: dict[str, Any] = {} if self.is_json else dict(given)
-        for name in record._fields if self.is_json else given.keys() & record._kinds.keys():
-            value, where = given.get(name), place + name
-            if value is not None:
-                kind, limits = kind_and_limits(record, name)
-                if kind in _PARTS:
-                    value = self._records(_PARTS[kind], value, where)
-                else:
-                    value = _READERS[kind](self, value, where, limits)
-                values |= {} if value is None else {name: value}
-            elif self.is_json and name not in record._defaults:
-                self.problem(where, "is missing")
-            elif not self.is_json and record._defaults.get(name, "") is not None:
-                self.problem(where, "must not be None")
-        return values
-
-    def _records(self, record: type[Record], value: Any, where: str) -> tuple[Record, ...] | None:
-        """Each entry of a list as such a record."""
-        if not isinstance(value, list | tuple):
-            self.problem(where, f"must be a list of {record.__name__}, not {kind_in_json(value)}")
-            return None
-        if not self.is_json:
-            if any(type(each) is not record for each in value):
-                self.problem(where, f"must hold nothing but {record.__name__}")
-            return tuple(value)
-        if len(value) > MAX_ENTRIES:
-            self.problem(where, f"has {len(value)} entries", f"at most {MAX_ENTRIES}")
-            return None
-        kept = []
-        for index, entry in enumerate(value):
-            place = f"{where}[{index}]"
-            if not isinstance(entry, Mapping):
-                self.problem(place, f"must be an object, not {kind_in_json(entry)}")
-                continue
-            values = self.read(record, entry, f"{place}.")
-            self._is_above(values, "memory_free_bytes", "memory_total_bytes", f"{place}.")
-            if not self.problems:
-                kept.append(record(**values))
-        return tuple(kept)
-
-    def check_sizes(self, values: Mapping[str, Any]) -> None:
-        """Add the sizes that contradict each other."""
-        available, limit, total = (
-            f"memory_{size}_bytes" for size in ("available", "limit", "total")
-        )
-        if not self.problems:
-            if not self._is_above(values, available, limit):
-                self._is_above(values, available, total)
-            self._is_above(values, limit, total)
-
-    def _is_above(self, values: Mapping[str, Any], lower: str, upper: str, place: str = "") -> bool:
-        """Whether the one is above the other, which it must not be: a problem then."""
-        small, large = values.get(lower), values.get(upper)
-        if small is None or large is None or small <= large:
-            return False
-        message = f"is {small}, above {upper}, which is {large}"
-        self.problem(place + lower, message, f"it can be at most {large}")
-        return True
+def _values(table: Table, record: type[Record]) -> dict[str, Any]:
+    """The fields of a record that a JSON object states; what is wrong is noted."""
+    values: dict[str, Any] = {}
+    for name in record._fields:
+        kind, limits = kind_and_limits(record, name)
+        if table.values.get(name) is None:
+            if name not in record._defaults:
+                table.problem(name, "is missing")
+            continue
+        if kind in ("int", "float"):
+            values[name] = _number(table, name, **limits)
+        elif kind in _PARTS:
+            values[name] = _parts(table, name, _PARTS[kind])
+        else:
+            value = _GETTERS[kind](table, name)
+            # a word of another version is not known
+            values[name] = value if value in limits.get("choices", (value,)) else None
+            if "is_time" in limits and value and not _TIME.fullmatch(value):
+                message = f'is "{shortened(value)}", not a time'
+                table.problem(name, message, "write for example 2026-10-01T12:00:00Z")
+    return {name: value for name, value in values.items() if value is not None}
 
 
-def _text(reader: Reader, value: Any, where: str, limits: Limits) -> str | None:
-    message, remedy = None, None
-    if not isinstance(value, str):
-        message = f"must be a string, not {kind_in_json(value)}"
-    elif not reader.is_json:
-        if value not in limits.get("choices", (value,)):
-            message, remedy = (
-                f"is {_short(value)!r}",
-                f"write one of {', '.join(limits['choices'])}",
-            )
-    elif not value.strip():
-        message, remedy = "is empty", f"leave it out or {_WHERE_UNKNOWN}"
-    elif len(value) > MAX_TEXT:
-        message, remedy = f"is {len(value)} characters long", f"at most {MAX_TEXT}"
-    elif UNPRINTABLE.search(value):
-        message, remedy = "holds control characters", "write plain text"
-    elif "is_time" in limits and not _TIME.fullmatch(value):
-        message = f'is "{_short(value)}", not a time'
-        remedy = "write for example 2026-10-01T12:00:00Z"
-    elif value not in limits.get("choices", (value,)):
-        return None
-    if message:
-        reader.problem(where, message, remedy)
-    return None if message else value
-
-
-def _number(reader: Reader, value: Any, where: str, limits: Limits) -> float | None:
-    """A whole number of what is counted in bytes or pieces."""
-    least, most = limits["least"], limits["most"]
-    is_whole, message = isinstance(least, int), None
-    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 and is_whole:
+def _number(table: Table, name: str, least: float, most: float) -> float | None:
+    """Of what is counted a whole number."""
+    value = table.values[name]
+    if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int if is_whole else int | float):
-        kind = "a whole number" if is_whole else "a number"
-        message = f"must be {kind}, not {kind_in_json(value)}"
-    elif not least <= value <= most:
-        message = f"is {_shown(value)}: it must be from {least:,} to {most:,}"
-    if message is None:
-        return value if is_whole else float(value)
-    in_bytes = "write whole bytes, for example 17179869184 for 16 GiB"
-    reader.problem(where, message, in_bytes if where.endswith("_bytes") else _WHERE_UNKNOWN)
-    return None
-
-
-def _flag(reader: Reader, value: Any, where: str, limits: Limits) -> bool | None:
-    if isinstance(value, bool):
-        return value
-    reader.problem(where, f"must be true, false or null, not {kind_in_json(value)}")
-    return None
-
-
-def _names(reader: Reader, value: Any, where: str, limits: Limits) -> tuple[str, ...] | None:
-    if not isinstance(value, list | tuple):
-        reader.problem(where, f"must be a list, not {kind_in_json(value)}")
-        return None
-    for index, word in enumerate(value):
-        is_name = isinstance(word, str) and 0 < len(word) <= MAX_WORD
-        if not is_name or UNPRINTABLE.search(word):
-            message = f"must be a short name such as avx2, not {kind_in_json(word)}"
-            reader.problem(f"{where}[{index}]" if reader.is_json else where, message)
-            return None
-    return tuple(value)
-
-
-def _strings(reader: Reader, value: Any, where: str, limits: Limits) -> Mapping[str, str]:
-    texts: dict[str, str] = {}
-    if not isinstance(value, Mapping):
-        reader.problem(where, f"must be an object of strings, not {kind_in_json(value)}")
-    elif not reader.is_json:
-        return value
-    elif len(value) > MAX_ENTRIES:
-        reader.problem(where, f"has {len(value)} entries", f"at most {MAX_ENTRIES}")
+    if isinstance(least, int):
+        fault = integer_fault(value, least, int(most))
     else:
-        for name, each in value.items():
-            if UNPRINTABLE.search(name) or len(name) > MAX_TEXT:
-                reader.problem(where, "has a name with control characters or of undue length")
-            elif each is not None:
-                text = _text(reader, each, f"{where}.{name}", {})
-                texts |= {} if text is None else {name: text}
-    return texts
+        fault = number_fault(value, least, most)
+    if fault is not None:
+        in_bytes = "write whole bytes, for example 17179869184 for 16 GiB"
+        table.problem(name, fault[0], in_bytes if name.endswith("_bytes") else _WHERE_UNKNOWN)
+        return None
+    return value if isinstance(least, int) else float(value)
 
 
-_READERS: Mapping[str, Callable[[Reader, Any, str, Limits], Any]] = {
-    "str": _text,
-    "int": _number,
-    "float": _number,
-    "bool": _flag,
-    "tuple[str, ...]": _names,
-    "Mapping[str, str]": _strings,
-}
+def _parts(table: Table, name: str, record: type[Record]) -> tuple[Record, ...]:
+    """The entries of a list, each as such a record."""
+    parts = []
+    for entry in table.tables(name):
+        values = _values(entry, record)
+        _check_order(entry, values, ("memory_free_bytes", "memory_total_bytes"))
+        if not record._kinds.keys() - record._defaults.keys() - values.keys():
+            parts.append(record(**values))
+    return tuple(parts)
 
 
-def _machine_from(reader: Reader, json_value: Any, unnamed: str) -> Machine:
-    if not isinstance(json_value, Mapping):
-        message = f"holds {kind_in_json(json_value)}, not one JSON object"
-        reader.problem(None, message, WRITE_ONE)
-        raise reader.error()
-    name = json_value.get("schema")
-    if name != SCHEMA and (name is not None or json_value.keys().isdisjoint(FACTS)):
-        message = f"is {kind_in_json(name)}, which is not a machine record this version reads"
-        elsewhere = "what another system answers is read by `selfhost audit --machines FILE`"
-        reader.problem("schema", message, f'write "schema": "{SCHEMA}"; {elsewhere}')
-    own = {key: value for key, value in json_value.items() if key not in _NOT_IN_JSON}
-    values = reader.read(Machine, own)
-    reader.check_sizes(values)
-    if reader.problems:
-        raise reader.error()
-    if own.get("scope") is not None and "scope" not in values:
-        reason = f"the record says {own['scope']!r}, which this version does not know"
-        others = (entry for entry in values.get("unread", ()) if entry.fact != "scope")
-        values["unread"] = (*others, Unread(fact="scope", reason=reason))
-    cards = zip(values.get("accelerators", ()), own.get("accelerators") or (), strict=False)
-    if any(card.unified and item.get("unified") is None for card, item in cards):
-        why = "not in the record: an Apple GPU always shares the machine's RAM"
-        values["sources"] = {"accelerators.unified": why, **values.get("sources", {})}
-    # a machine read without `--name` is recorded so
-    if values.get("name", UNNAMED) == UNNAMED:
-        values["name"] = unnamed
-    return Machine(**values)
+def _check_order(table: Table, values: Mapping[str, Any], names: Sequence[str]) -> None:
+    """None of these sizes is above one behind it."""
+    known = [(name, values[name]) for name in names if name in values]
+    for (lower, small), (upper, large) in pairwise(known):
+        if small > large:
+            message = f"is {small}, above {upper}, which is {large}"
+            table.problem(lower, message, f"it can be at most {large}")
 
 
 def checked_name(text: str, key: str = "name") -> str:
     """`text`, if a record may hold it as its name or a label; else `MachineFileError` that
     names `key` and says what to write.
     """
-    reader = Reader("machine")
-    if _text(reader, text, key, {}) is None:
-        remedy = f"give it 1 to {MAX_TEXT} characters of plain text, without line breaks"
-        raise MachineFileError([reader.problems.first[0].replace(remedy=remedy)])
+    if fault := text_fault(text):
+        remedy = "give it plain text, without line breaks"
+        raise MachineFileError([Problem(file="machine", key=key, message=fault[0], remedy=remedy)])
     return text
-
-
-def kind_in_json(value: object) -> str:
-    """What a value is in the words of JSON, for a message: `the string "x"`, `a list`, `null`."""
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    if isinstance(value, str):
-        return f'the string "{_short(value)}"'
-    if isinstance(value, int | float):
-        return f"the number {_shown(value)}"
-    return "an object" if isinstance(value, Mapping) else "a list"
-
-
-def _short(text: str) -> str:
-    clean = UNPRINTABLE.sub("?", text[:61])
-    return clean if len(clean) <= 60 else clean[:59] + "…"
-
-
-def _shown(value: float) -> str:
-    """A number that may have thousands of digits, which `str` refuses to print."""
-    return str(value) if abs(value) < 10**30 else "a number of more than 30 digits"

@@ -382,8 +382,8 @@ def _is_said(finding: Finding, verdict: Verdict) -> bool:
         # the license's row says what it allows
         return not (workload.commercial or workload.modify or workload.license)
     # a row does not say that a limit such as `ulimit -v` is what is short
-    limits = (machine.address_space_bytes, machine.private_memory_bytes)
-    if finding.check == "memory" and finding.has is not None and finding.has in limits:
+    limit = machine.address_space_bytes
+    if finding.check == "memory" and limit is not None and finding.has == limit:
         return False
     is_first = finding.check == "accelerator" and verdict.can_run and verdict.waits_for_setting
     return is_first or finding.code in _SAID or stands_above(finding, verdict)

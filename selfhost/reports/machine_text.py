@@ -129,8 +129,7 @@ def _processor_lines(machine: Machine) -> Iterator[str]:
     is_threaded = usable is not None and physical is not None and usable > physical
     if is_threaded and machine.scope == "host":
         cores = f"{units.cores(physical or 0)} with {usable:g} threads"
-    emulated = f"emulated on {machine.emulated_on}" if machine.emulated_on else ""
-    yield ", ".join(filter(None, (machine.cpu_model, cores, emulated)))
+    yield ", ".join(filter(None, (machine.cpu_model, cores)))
     sets = machine.instruction_sets
     if sets is not None:
         yield " ".join(name for name in _TELLING if name in sets) or f"{len(sets)} sets"

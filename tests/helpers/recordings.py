@@ -12,7 +12,7 @@ from typing import Any
 from helpers.paths import MACHINES
 from helpers.written import validate
 from selfhost.machine.probes import Host
-from selfhost.machine.probes.host import DEADLINE_SECONDS, Mount, RecordedHost, Space
+from selfhost.machine.probes.host import DEADLINE_SECONDS, Mount, RecordedHost
 from selfhost.machine.record import FACTS, Machine
 
 PARTS: dict[str, dict[str, Any]] = json.loads((MACHINES / "parts" / "sources.json").read_text())
@@ -31,12 +31,8 @@ LINUX = {
 }
 
 
-DATA_LIMIT = "Max data size             unlimited            unlimited            bytes\n"
-
-
 NO_LIMITS = {
-    "/proc/self/limits": DATA_LIMIT
-    + "Max address space         unlimited            unlimited            bytes\n"
+    "/proc/self/limits": "Max address space         unlimited            unlimited            bytes\n"
 }
 
 
@@ -187,9 +183,10 @@ class DeadVolume(Host):
     def mounts(self) -> tuple[Mount, ...]:
         return (Mount(point="/", filesystem="nfs4"),)
 
-    def space(self, path: str) -> Space | None:
-        self.never.wait(30)
-        return None
+    def ask(self, name: str, about: str | None = None) -> Any:
+        if name == "space":
+            self.never.wait(30)
+        return super().ask(name, about)
 
     def within(self, work: Callable[[], Any], seconds: float = DEADLINE_SECONDS) -> Any:
         return super().within(work, 0.25 if seconds == DEADLINE_SECONDS else seconds)

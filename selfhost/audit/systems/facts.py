@@ -19,6 +19,7 @@ from ...core.json_text import Entry
 from ...core.records import Record
 from ...core.spelling import words_of
 from ...core.tables import shipped_table
+from ...core.values import printable
 from ...machine import cpus, gpus, named, profiles
 from ...machine.changes import with_implied
 from ...machine.record import (
@@ -27,7 +28,6 @@ from ...machine.record import (
     MAX_MEMORY_BYTES,
     PURPOSES,
     SCHEMA,
-    UNPRINTABLE,
     Machine,
     normal_architecture,
     normal_system,
@@ -200,7 +200,7 @@ def plain(value: Any, length: int = MAX_LABEL) -> str | None:
     """A text of an answer, cut, with nothing that controls a terminal; None for what is none."""
     if not isinstance(value, str):
         return None
-    return UNPRINTABLE.sub("?", value[: 4 * length]).strip()[:length] or None
+    return printable(value[: 4 * length]).strip()[:length] or None
 
 
 def is_address(name: str) -> bool:

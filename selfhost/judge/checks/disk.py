@@ -122,8 +122,6 @@ def _refused(storing: _Storing) -> Cell | None:
     place, low, free, total = storing.place, storing.low, storing.free, storing.total
     if place is not None and place.writable is False:
         return Outcome.FAIL, "disk-not-writable", "", {}
-    if place is not None and place.free_files == 0:
-        return Outcome.FAIL, "disk-not-writable", "inodes", {}
     too_large = _file_too_large(storing)
     if too_large is not None or low is None:
         return too_large
@@ -137,41 +135,30 @@ def _refused(storing: _Storing) -> Cell | None:
 def _file_too_large(storing: _Storing) -> Cell | None:
     largest, place = storing.needs.largest_file_bytes, storing.place
     missing = storing.question.missing_bytes
-    if largest is None:
+    if largest is None or place is None:
         return None
     largest = largest if missing is None else min(largest, missing)
-    # Ollama's server stores what it is asked for, under limits of its own
-    shell_limit = (
-        storing.machine.file_size_limit_bytes if storing.question.store != "ollama" else None
-    )
-    own_limit = (place.max_file_bytes or None) if place is not None else None
-    filesystem = place.filesystem if place is not None else None
-    for most, variant in ((own_limit, ""), (shell_limit, "shell")):
-        if most is not None and largest > most:
-            figures = {"file": largest, "filesystem": filesystem, "most": most}
-            return Outcome.FAIL, "disk-file-too-large", variant, figures
-    return None
+    most = place.max_file_bytes
+    if most is None or largest <= most:
+        return None
+    figures = {"file": largest, "filesystem": place.filesystem, "most": most}
+    return Outcome.FAIL, "disk-file-too-large", "", figures
 
 
 def _doubtful(storing: _Storing) -> Cell | None:
-    """The free space was not read, or the size is not known; it fits, on a slow or volatile volume;
-    a quota may leave less, or the files take RAM, which could not be read.
+    """The free space was not read, or the size is not known; it fits, on a slow or volatile
+    volume.
     """
-    place, machine, free, needs = storing.place, storing.machine, storing.free, storing.needs
+    place, free, needs = storing.place, storing.free, storing.needs
     if free is None:
         return Outcome.UNKNOWN, "disk-unread", "", {"why": storing.why_unread}
     if storing.low is None:
         unsized = (each for each in needs.unknown if each.fact in ("download_bytes", "disk_bytes"))
         why = next(unsized, Unread(fact="download_bytes", reason="no source states it"))
         return Outcome.UNKNOWN, "disk-size-not-known", "", {"why": why}
-    slow = "disk-slow-or-volatile"
     if place is not None and (place.in_memory or place.on_network):
-        figures = {"filesystem": place.filesystem, "backing": place.backing}
-        return Outcome.WARN, slow, "ram" if place.in_memory else "network", figures
-    for fact, code, variant in (("quota", "disk-assumed", "quota"), ("backing", slow, "unread")):
-        unread = machine.unread_about(f"disks.{storing.question.store}.{fact}")
-        if unread is not None:
-            return Outcome.WARN, code, variant, {"why": unread}
+        variant = "ram" if place.in_memory else "network"
+        return Outcome.WARN, "disk-slow-or-volatile", variant, {"filesystem": place.filesystem}
     return None
 
 

@@ -247,26 +247,15 @@ def _within_limit(ram: _Ram) -> Finding:
 
 
 def _shell_limits(ram: _Ram) -> Iterator[Finding]:
-    """Findings of `ulimit -v` and `ulimit -d` that are or may be too low: the first counts mapped
-    files, the second none. As the second counts the kernel's own limit on promises, CommitLimit.
-    """
-    machine, memory = ram.machine, ram.needs.memory
-    if memory is None:
+    """The finding of a `ulimit -v` that is or may be too low: it counts mapped files, too."""
+    machine, memory, left = ram.machine, ram.needs.memory, ram.machine.address_space_bytes
+    if memory is None or left is None:
         return
     host, mapped = [term for term in memory.terms if term.where == "host"], memory.evictable_bytes
-    # runtimes that map the weights need no private memory for them; which do is not known here
-    unmapped = sum(term.low_bytes for term in host if not term.may_be_mapped)
     stacks_bytes = (2 * math.ceil(machine.cpu_cores_usable or 1) + _OTHER_THREADS) * _STACK_BYTES
-    needed = sum(term.high_bytes for term in host) + stacks_bytes
-    low = sum(term.low_bytes for term in host)
-    for fact, option, least, most in (
-        ("address_space_bytes", "-v", low + mapped, needed + mapped),
-        ("private_memory_bytes", "-d", unmapped, needed),
-    ):
-        left = getattr(machine, fact)
-        if left is None or most <= left:
-            continue
-        is_shells = "CommitLimit" not in machine.sources.get(fact, "")
+    most = sum(term.high_bytes for term in host) + stacks_bytes + mapped
+    least = sum(term.low_bytes for term in host) + mapped
+    if most > left:
         yield finding(
             Outcome.FAIL if least > left else Outcome.UNKNOWN,
             "memory-too-small" if least > left else "memory-close",
@@ -277,9 +266,7 @@ def _shell_limits(ram: _Ram) -> Iterator[Finding]:
             unit="bytes",
             reserve_bytes=ram.reserve,
             need=(least, most),
-            mapped_counts=option == "-v",
-            option=option if is_shells else None,
-            mapped=mapped if option == "-v" else 0,
+            mapped=mapped,
         )
 
 

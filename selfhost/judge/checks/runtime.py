@@ -107,7 +107,7 @@ def _unread_processor(
     needs: CpuNeed, machine: Machine, required: tuple[str, ...], recommended: tuple[str, ...]
 ) -> Cell | None:
     sets = machine.instruction_sets
-    uses_sets = required or recommended or machine.emulated_on is not None
+    uses_sets = required or recommended
     unread = [name for name in required if name in _unread_sets(machine) - {*(sets or ())}]
     if machine.architecture is None and (needs.architectures or needs.instruction_sets):
         variant, fact = "", "architecture"

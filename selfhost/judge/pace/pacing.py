@@ -299,14 +299,13 @@ def _with_draft(alone: Speed, *, is_own_block: bool) -> Speed:
 
 def how_to_measure(machine: Machine) -> str | None:
     """How to measure the memory bandwidth; None where it is known, or measuring is no remedy: it
-    was measured in vain, or what was read rules it out, as an emulated processor or less than a
-    core.
+    was measured in vain, or what was read rules it out, as less than a core.
     """
     if machine.memory_bandwidth_bytes_per_second is not None or machine.measured_in_vain:
         return None
-    is_unread = machine.unread_about("memory_available_bytes") is not None
+    is_unread = machine.memory_available_bytes is None
     is_less_than_a_core = (machine.cpu_cores_usable or 0) < 1
-    if machine.planning or machine.emulated_on is not None or is_unread or is_less_than_a_core:
+    if machine.planning or is_unread or is_less_than_a_core:
         return None
     if machine.is_this_one:
         return "run with --measure (about a second)"

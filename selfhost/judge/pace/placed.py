@@ -347,9 +347,6 @@ def predict(machine: Machine, step: Step, way: LaidOut) -> Speed:
     if step.weights_bytes < _LEAST_READ_BYTES:
         how = "the program, not the weights, limits the speed of a model this small"
         return Speed(how=how)
-    if machine.emulated_on is not None:
-        how = f"programs are emulated on {machine.emulated_on}, and how fast is not known"
-        return Speed(how=how)
     placed: _Placed | str | None = None
     if way.offloaded:
         placed = _on_accelerators(machine, step, way, way.offloaded)

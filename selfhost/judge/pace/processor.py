@@ -70,7 +70,7 @@ def named_processor(machine: Machine) -> cpus.Processor | None:
     """The series of its processor, by its name or that of the GPU in it; None where neither tells,
     and for a chip with its memory beside it (`chip_of`).
     """
-    if machine.emulated_on is not None or chip_of(machine) is not None:
+    if chip_of(machine) is not None:
         return None
     named = None if machine.cpu_model is None else cpus.processor_of(machine.cpu_model)
     inside = (
@@ -316,11 +316,9 @@ class Bandwidth(Record):
 def bandwidth(machine: Machine) -> Bandwidth | None:
     """What memory bandwidth `machine` has to decode with: measured or stated, else told by counted
     guests, by names or by the class; None where there is nothing to assume from: the number of
-    cores was not read, or the processor is emulated.
+    cores was not read.
     """
     rate = machine.memory_bandwidth_bytes_per_second
-    if machine.emulated_on is not None:
-        return None
     if rate is None:
         return _by_guests(machine) or _by_memory(machine) or _by_class(machine)
     if machine.memory_bandwidth_bound is not None:

@@ -120,8 +120,6 @@ def power_of(
     machine: Machine, placed: Needs, runtime: RuntimeSpec | None, quantization: str | None
 ) -> Power | None:
     """What computes the work, laid out like that; None where nothing tells how fast it is."""
-    if machine.emulated_on is not None:
-        return None
     devices = _devices_of(machine, placed, runtime, quantization)
     if not devices:
         if machine.cpu_cores_usable is None and machine.cpu_cores_physical is None:

@@ -7,7 +7,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from ..record import FACTS, UNPRINTABLE, Machine
+from ...core.values import printable
+from ..record import FACTS, Machine
 from .cpu import (
     read_architecture,
     read_cores,
@@ -17,7 +18,7 @@ from .cpu import (
     read_usable,
 )
 from .gpus import read_accelerators
-from .host import NATIVE, Facts, Host, reason_of
+from .host import Facts, Host, reason_of
 from .memory import read_memory
 from .models import read_models, read_runtimes
 from .stores import read_disks
@@ -59,12 +60,9 @@ def read_machine(host: Host | None = None) -> Machine:
         # psutil's own errors and a missing system library included
         except Exception as error:
             failures.append(f"reading it failed: {reason_of(error)}")
-    bandwidth = "memory_bandwidth_bytes_per_second"
-    if "emulated_on" in facts.values:
-        facts.miss(bandwidth, "memory bandwidth does not limit an emulated processor", NATIVE)
-    else:
-        remedy = "measure it on the machine itself: `selfhost machine --measure`"
-        facts.miss(bandwidth, "the system does not state it, and it was not measured", remedy)
+    reason = "the system does not state it, and it was not measured"
+    remedy = "measure it on the machine itself: `selfhost machine --measure`"
+    facts.miss("memory_bandwidth_bytes_per_second", reason, remedy)
     for fact in {*FACTS} - {*facts.values, *facts.unread}:
         facts.miss(fact, "; ".join(failures) or "it could not be read")
     facts.map_texts(redactor(host))
@@ -121,6 +119,6 @@ def redactor(host: Host) -> Callable[[str], str]:
     def redact(text: str) -> str:
         for mask, word in patterns:
             text = mask.sub(word, text)
-        return UNPRINTABLE.sub("?", text)[:1000]
+        return printable(text)[:1000]
 
     return redact

@@ -49,7 +49,6 @@ def measure(machine: Machine, host: Host, *, brief: bool) -> tuple[int, str, boo
     others = _others_running()
     refusals = {
         "the machine is a recorded one": not host.live,
-        "its processor is emulated": machine.emulated_on is not None,
         "processors or free memory were not read": not (usable and free),
         f"a quota of {units.cores(usable)} interrupts every measurement": usable < 1,
         "other programs keep the processors busy": brief and others >= usable,

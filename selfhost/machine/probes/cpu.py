@@ -8,24 +8,22 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from ...core.tables import shipped_table
-from ..record import MAX_WORD, normal_architecture
-from .host import MAX_READ_BYTES, NATIVE, Facts, Host, whole
-from .memory import CGROUP, STATUS, parse_number, read_groups
+from ..record import normal_architecture
+from .host import MAX_READ_BYTES, Facts, Host, whole
+from .memory import CGROUP, STATUS, VIRTUAL_KERNELS, parse_number, read_groups
 
-MODEL, PHYSICAL, PERFORMANCE, USABLE, SETS, EMULATED = (
+MODEL, PHYSICAL, PERFORMANCE, USABLE, SETS = (
     "cpu_model",
     "cpu_cores_physical",
     "cpu_cores_performance",
     "cpu_cores_usable",
     "instruction_sets",
-    "emulated_on",
 )
 CPUINFO, CPUS = "/proc/cpuinfo", "/sys/devices/system/cpu"
-# what the kernel was built for, since Linux 6.1; no emulator of programs puts another word there
-_KERNELS_WORD = "/proc/sys/kernel/arch"
 # what a 32-bit program system on a 64-bit kernel runs
 _NARROW = {"x86_64": "i686", "aarch64": "armv7l"}
-_FAMILIES = {"x86_64": "x86", "i686": "x86", "aarch64": "arm", "armv7l": "arm"}
+# by what programs are made for: a line of /proc/cpuinfo that another kind of processor has
+_FOREIGN = {"x86_64": "CPU implementer", "i686": "CPU implementer", "aarch64": "flags"}
 _TREE, _DMI = "/proc/device-tree", "/sys/class/dmi/id"
 _FIRMWARE = (
     f"{_DMI}/sys_vendor",
@@ -35,7 +33,6 @@ _FIRMWARE = (
 )
 # words in the names of control groups that containers are put into
 _CONTAINER_GROUPS = ("docker", "kubepods", "containerd", "libpod", "crio", "lxc", "nspawn")
-_VIRTUAL_KERNELS = ("microsoft", "linuxkit", "orbstack")
 
 
 def _cpuinfo(host: Host) -> str:
@@ -69,7 +66,7 @@ def parse_list(text: str) -> frozenset[int] | None:
 
 
 def read_architecture(host: Host, facts: Facts) -> None:
-    """What programs here are made for, and what emulates it."""
+    """What programs here are made for."""
     word, source = host.machine(), "registry, PROCESSOR_ARCHITECTURE"
     name = normal_architecture(word) or None
     if host.sysctl("hw.optional.arm64") == "1":
@@ -81,17 +78,6 @@ def read_architecture(host: Host, facts: Facts) -> None:
     if host.system == "linux" and host.ask("pointer_bits") == 32 and name in _NARROW:
         name, source = _NARROW[name], f"uname, {name}; this Python is a 32-bit one"
     facts.settle("architecture", name, source, "the system did not say what processor it has")
-    if host.system != "linux" or name not in _FAMILIES:
-        return
-    # what programs here are made for may be emulated, as in a container of another platform: uname
-    # answers with the programs' word, the kernel's own word and /proc/cpuinfo tell the computer
-    beneath, source = normal_architecture(host.read_word(_KERNELS_WORD)), _KERNELS_WORD
-    if beneath not in _FAMILIES:
-        lines, source = parse_cpuinfo(_cpuinfo(host)), CPUINFO
-        kinds = {"flags": "x86_64", "CPU implementer": "aarch64"}
-        beneath = next((kind for key, kind in kinds.items() if key in lines), name)
-    if _FAMILIES[beneath] != _FAMILIES[name]:
-        facts.put(EMULATED, beneath, source)
 
 
 def parse_model(text: str) -> str:
@@ -118,12 +104,11 @@ def read_model(host: Host, facts: Facts) -> None:
         name, source = host.sysctl("machdep.cpu.brand_string"), "sysctl machdep.cpu.brand_string"
     elif host.system == "windows":
         key = r"HARDWARE\DESCRIPTION\System\CentralProcessor\0"
-        name, source = host.registry(key, "ProcessorNameString"), "registry, ProcessorNameString"
+        source = "registry, ProcessorNameString"
+        name = host.registry(key + r"\ProcessorNameString")
     else:
         name, source = parse_model(_cpuinfo(host)), CPUINFO
     unnamed = host.why(CPUINFO) if host.system == "linux" else f"{source} does not say"
-    if EMULATED in facts.values:
-        source += ": the computer's, which emulates another"
     facts.settle(MODEL, name.strip() or None, source, unnamed)
 
 
@@ -137,20 +122,22 @@ def parse_instruction_sets(text: str) -> tuple[str, ...] | None:
     if not lists:
         return None
     names = sorted(set.intersection(*(set(words.lower().split()) for words in lists)))
-    are_names = all(len(name) <= MAX_WORD and name.isprintable() for name in names)
+    are_names = all(name.isprintable() for name in names)
     return tuple(names) if are_names else None
 
 
 def read_instruction_sets(host: Host, facts: Facts) -> None:
     """What the kernel lets programs use of the processor, in the Linux kernel's words."""
-    if EMULATED in facts.values:
-        kind = facts.values.get("architecture", "another processor")
-        reason = f"programs for {kind} are emulated here, on {facts.values[EMULATED]}"
-        facts.miss(SETS, reason, NATIVE)
-    elif host.system == "macos":
+    kind = facts.values.get("architecture", "")
+    if host.system == "macos":
         _read_mac_sets(host, facts)
     elif host.system == "windows":
         _read_windows_sets(host, facts)
+    elif _FOREIGN.get(kind) in parse_cpuinfo(_cpuinfo(host)):
+        # as in a container of another platform
+        reason = f"programs for {kind} are emulated here: {CPUINFO} is of another processor"
+        remedy = "take an image, or a Python, of the computer's own platform"
+        facts.miss(SETS, reason, remedy)
     else:
         names = parse_instruction_sets(_cpuinfo(host))
         facts.settle(SETS, names, f"{CPUINFO}, what all CPUs have in common", host.why(CPUINFO))
@@ -391,9 +378,10 @@ def _guest_sign(host: Host) -> tuple[bool | None, str]:
     if host.system == "windows":
         key = r"HARDWARE\DESCRIPTION\System\BIOS"
         names = ("SystemManufacturer", "SystemProductName")
-        return _by_firmware({f"registry, {name}": host.registry(key, name) for name in names})
+        words = {f"registry, {name}": host.registry(rf"{key}\{name}") for name in names}
+        return _by_firmware(words)
     flags = parse_instruction_sets(_cpuinfo(host)) or ()
-    if any(word in host.release() for word in _VIRTUAL_KERNELS):
+    if any(word in host.release() for word in VIRTUAL_KERNELS):
         return True, "kernel release"
     if "hypervisor" in flags or "sse2" in flags:
         # x86 kernels always show the flag to a guest

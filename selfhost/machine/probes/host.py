@@ -14,14 +14,7 @@ from collections.abc import Callable, Mapping
 from ...core.errors import MachineFileError, Problem
 from ...core.files import MISSING, Unreadable, descriptor_of, read_file, text_of
 from ...core.records import Record, Unread
-from ..record import (
-    MAX_CORES,
-    MAX_DISK_BYTES,
-    MAX_MEMORY_BYTES,
-    MIN_CORES,
-    NETWORK_FILESYSTEMS,
-    normal_system,
-)
+from ..record import MAX_CORES, MAX_MEMORY_BYTES, MIN_CORES, NETWORK_FILESYSTEMS, normal_system
 
 TYPE_CHECKING = False
 
@@ -36,11 +29,8 @@ IMPATIENT_SECONDS = 0.25
 MAX_READ_BYTES = 2**20
 # a store of 1,000 models in 100 layers each has fewer
 MAX_NAMES = 100_000
-NATIVE = "take an image, or a Python, of the computer's own platform"
 FACTS_FILE, ENV_FILE, SYSCTL_FILE = "facts.json", "env.json", "sysctl.txt"
 _MAX_TREE_FILE_BYTES = 4 * 2**20
-# fields of an Unread that name nobody
-_UNCHANGED = ("fact", "remedy")
 
 
 class Facts:
@@ -87,10 +77,9 @@ def _mapped(value: Any, change: Callable[[str], str]) -> Any:
         return tuple(_mapped(item, change) for item in value)
     if not isinstance(value, Record):
         return value
-    names = [name for name in type(value)._fields if name not in _UNCHANGED]
-    texts = {name: getattr(value, name) for name in names}
-    texts = {name: change(text) for name, text in texts.items() if isinstance(text, str)}
-    return value.replace(**texts)
+    # a fact and a remedy name nobody
+    names = set(type(value)._fields) - {"fact", "remedy"}
+    return value.replace(**{name: _mapped(getattr(value, name), change) for name in names})
 
 
 # ------------------------------------------------------------------ texts of the kernel
@@ -130,18 +119,6 @@ class Mount(Record):
     root: str = "/"
     options: str = ""
     read_only: bool = False
-    source: str = ""
-
-
-class Space(Record):
-    """Of one volume: bytes an ordinary account may still use, its size (0 where the file system
-    states none), and how many files may still be made; None: no limit.
-    """
-
-    free_bytes: int
-    total_bytes: int
-    read_only: bool
-    free_files: int | None = None
 
 
 def parse_mountinfo(text: str) -> tuple[Mount, ...]:
@@ -156,18 +133,9 @@ def parse_mountinfo(text: str) -> tuple[Mount, ...]:
                 re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), field)
                 for field in fields[3:5]
             )
-            read_only = "ro" in fields[5].split(",")
-            filesystem, source, options = system[:3]
-            mounts.append(
-                Mount(
-                    root=root,
-                    point=point,
-                    filesystem=filesystem,
-                    options=options,
-                    read_only=read_only,
-                    source=source,
-                )
-            )
+            is_read_only = "ro" in fields[5].split(",")
+            own = {"filesystem": system[0], "options": system[2], "read_only": is_read_only}
+            mounts.append(Mount(root=root, point=point, **own))
     return tuple(mounts)
 
 
@@ -301,12 +269,11 @@ class Host:
     def mount_of(self, path: str) -> Mount | None:
         """The mount that holds an absolute path: of the longest mount point, the latest."""
         separator, fold = str(self.paths.sep), self.paths.normcase
+        below = f"{fold(path)}{separator}"
         holding = [
             mount
             for mount in self.mounts()
-            if f"{fold(path)}{separator}".startswith(
-                fold(mount.point).rstrip(separator) + separator
-            )
+            if below.startswith(fold(mount.point).rstrip(separator) + separator)
         ]
         # the last of the longest
         return max(reversed(holding), key=lambda mount: len(mount.point), default=None)
@@ -338,52 +305,27 @@ class Host:
             raise TimeoutError(f"no answer within {seconds:g} seconds")
         return done[0]
 
-    def space(self, path: str) -> Space | None:
-        """Of the volume that holds an existing folder; None where it is not known. `OSError`."""
-        if not hasattr(os, "statvfs"):
-            import psutil
-
-            usage = psutil.disk_usage(path)
-            return Space(free_bytes=usage.free, total_bytes=usage.total, read_only=False)
-        volume = os.statvfs(path)
-        # f_bavail, not f_bfree: the blocks reserved for root are no use to an ordinary account
-        return Space(
-            free_bytes=min(volume.f_bavail * volume.f_frsize, MAX_DISK_BYTES),
-            total_bytes=min(volume.f_blocks * volume.f_frsize, MAX_DISK_BYTES),
-            read_only=bool(volume.f_flag & 1),
-            # btrfs and FAT state none at all; other systems fill the field in with anything
-            free_files=volume.f_favail if self.system == "linux" and volume.f_files else None,
-        )
-
-    def can_write(self, path: str) -> bool | None:
-        """Whether this account may create files in a folder; None where it is not known."""
-        allowed = os.access(path, os.W_OK | os.X_OK)
-        # on Windows only the read-only mark is looked at, not who may do what
-        return None if allowed and self.system == "windows" else allowed
-
-    def ask(self, name: str) -> Any:
-        """What `system.py` has of the running system under that name; None where it has none."""
+    def ask(self, name: str, about: str | None = None) -> Any:
+        """What `system.py` has of the running system under that name; None where it has none.
+        `about`: the folder, the kernel's value or the key that is asked about.
+        """
         from .system import ANSWERS
 
-        return ANSWERS[name]()
+        return ANSWERS[name]() if about is None else ANSWERS[name](about)
 
     def sysctl(self, name: str) -> str:
         """A kernel value of macOS as text; empty where there is none of that name."""
-        from .system import sysctl
+        return str(self.ask("sysctl", name) or "") if self.system == "macos" else ""
 
-        return sysctl(name) if self.system == "macos" else ""
-
-    def registry(self, key: str, value: str) -> str:
+    def registry(self, key: str) -> str:
         """A text value under Windows' HKEY_LOCAL_MACHINE; empty where there is none."""
-        from .system import registry_value
-
-        return str(registry_value(key, value) or "") if self.system == "windows" else ""
+        return str(self.ask("registry", key) or "") if self.system == "windows" else ""
 
     def machine(self) -> str:
         """The kernel's or interpreter's word for the processor: x86_64, arm64, AMD64, …"""
         # what Windows' registry says is the computer's, also for an emulated or 32-bit Python
-        key = r"SYSTEM\CurrentControlSet\Control\Session Manager\Environment"
-        return self.ask("machine") or self.registry(key, "PROCESSOR_ARCHITECTURE")
+        folder = r"SYSTEM\CurrentControlSet\Control\Session Manager\Environment"
+        return self.ask("machine") or self.registry(folder + r"\PROCESSOR_ARCHITECTURE")
 
     def cwd(self) -> str:
         """The current folder."""
@@ -428,9 +370,9 @@ class RecordedHost(Host):
     there is unread. `MachineFileError` where DIR is no tree.
 
     Beside the files may lie `env.json` (variables), `sysctl.txt` (`name: value`) and `facts.json`,
-    whose keys are all optional: those that `system.ANSWERS` has, and `space` and `writable` (by
-    folder), `sizes` (by folder: bytes by name, null for a folder in it), `registry` (`key\\value`
-    to text).
+    whose keys are all optional: those that `system.ANSWERS` has, where `space` and `writable` are
+    by folder and `registry` by key, and `sizes` (by folder: bytes by name, null for a folder in
+    it).
     """
 
     live = False
@@ -446,12 +388,12 @@ class RecordedHost(Host):
         if not any(os.path.exists(os.path.join(self.folder, name)) for name in parts):
             message = f"holds no recorded machine: neither proc nor sys nor {FACTS_FILE}"
             raise _fault(folder, message)
-        self._facts, env = _object(self.folder, FACTS_FILE), _object(self.folder, ENV_FILE)
+        self.facts, env = _object(self.folder, FACTS_FILE), _object(self.folder, ENV_FILE)
         if not all(type(value) is str for value in env.values()):
             raise _fault(os.path.join(folder, ENV_FILE), "does not hold texts alone")
-        super().__init__(env, normal_system(str(self._facts.get("system") or "linux")))
+        super().__init__(env, normal_system(str(self.facts.get("system") or "linux")))
         pairs = (line.partition(":") for line in (self.read_text(SYSCTL_FILE) or "").splitlines())
-        self._sysctl = {name.strip(): value.strip() for name, _, value in pairs}
+        self.facts["sysctl"] = {name.strip(): value.strip() for name, _, value in pairs}
 
     def real(self, path: str) -> str:
         """Where `path` lies in the tree. `FileNotFoundError` for a link that leads out of it."""
@@ -479,28 +421,14 @@ class RecordedHost(Host):
     def resolve(self, path: str) -> str:
         return str(self.paths.normpath(self.join(self.cwd(), path)))
 
-    def ask(self, name: str, folder: str | None = None) -> Any:
+    def ask(self, name: str, about: str | None = None) -> Any:
         """What the record says under that name, of the nearest folder upwards that it names."""
-        value = self._facts.get(name)
-        if folder is None:
+        value = self.facts.get(name)
+        if about is None:
             return value
-        while folder not in (value or {}) and self.paths.dirname(folder) != folder:
-            folder = self.paths.dirname(folder)
-        return (value or {}).get(folder)
-
-    def space(self, path: str) -> Space | None:
-        fields = self.ask("space", path) or {}
-        own = {name: fields[name] for name in Space._fields if name in fields}
-        return Space(**own) if own else None
-
-    def can_write(self, path: str) -> bool | None:
-        return self.ask("writable", path)  # type: ignore[no-any-return]
-
-    def sysctl(self, name: str) -> str:
-        return self._sysctl.get(name, "")
-
-    def registry(self, key: str, value: str) -> str:
-        return str((self.ask("registry") or {}).get(f"{key}\\{value}", ""))
+        while about not in (value or {}) and self.paths.dirname(about) != about:
+            about = self.paths.dirname(about)
+        return (value or {}).get(about)
 
 
 def _fault(file: str, message: str, line: int | None = None) -> MachineFileError:

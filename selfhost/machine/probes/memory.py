@@ -1,12 +1,12 @@
 """Memory: the hardware's, what this process may ever have, and what it could have now, by the
-control groups that hold it (versions 1, 2 and both), the shell's limits and the machine; and what
-one running process has.
+control groups that hold it (versions 1, 2 and both), `ulimit -v` and the machine; and what one
+running process has.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from ...core.records import Record
 from ...core.units import binary
@@ -39,19 +39,12 @@ _FILES: dict[tuple[int, str], set[str]] = {
 # the line of memory.stat that holds the least limit of a version 1 group and all above it, also
 # above what is mounted here
 _INHERITED, _LIMIT = "hierarchical_memory_limit", "memory.limit_in_bytes"
-# fact, the kernel's name of a limit, the shell's letter, and the line of /proc/self/status that
-# counts against it
-_ULIMITS = (
-    ("address_space_bytes", "Max address space", "v (RLIMIT_AS)", "VmSize"),
-    # since Linux 4.7 all private memory (commit 8463833590be)
-    ("private_memory_bytes", "Max data size", "d (RLIMIT_DATA)", "VmData"),
-    ("file_size_limit_bytes", "Max file size", "f (RLIMIT_FSIZE)", None),
-)
-_VIRTUAL_MACHINES = (
-    ("microsoft", ": WSL 2's part of the Windows machine's, which memory= in .wslconfig sets"),
-    ("linuxkit", ": what Docker Desktop gives its virtual machine"),
-    ("orbstack", ": what OrbStack gives its virtual machine"),
-)
+# words in the release of the kernel of a virtual machine, and what its memory is then
+VIRTUAL_KERNELS = {
+    "microsoft": ": WSL 2's part of the Windows machine's, which memory= in .wslconfig sets",
+    "linuxkit": ": what Docker Desktop gives its virtual machine",
+    "orbstack": ": what OrbStack gives its virtual machine",
+}
 _POD = (
     "; the pod has no limit: the node's memory is shared, and what takes more than its request"
     " is ended first"
@@ -232,35 +225,41 @@ def _group_bound(host: Host, path: str, group: str, limit_bytes: int, groups: Gr
 
 
 def read_memory(host: Host, facts: Facts) -> None:
-    """Total, limit, available memory, what the shell's limits leave, and free swap."""
+    """Total, limit, available memory, what `ulimit -v` leaves, and free swap."""
     if host.system != "linux":
         _read_other(host, facts)
         return
     meminfo = parse_meminfo(host.read_text(MEMINFO) or "")
-    total = meminfo.get("MemTotal") or None
-    whose = next((words for name, words in _VIRTUAL_MACHINES if name in host.release()), "")
-    facts.settle(TOTAL, total, f"{MEMINFO}, MemTotal{whose}", host.why(MEMINFO), SET_MEMORY)
-    groups, limited, why = read_groups(host, "memory"), list[_Bound](), None
+    total, why = meminfo.get("MemTotal") or None, host.why(MEMINFO)
+    whose = next((words for name, words in VIRTUAL_KERNELS.items() if name in host.release()), "")
+    facts.settle(TOTAL, total, f"{MEMINFO}, MemTotal{whose}", why, SET_MEMORY)
+    facts.settle(SWAP, meminfo.get("SwapFree"), f"{MEMINFO}, SwapFree", why)
+    groups = read_groups(host, "memory")
     try:
-        limited = _group_bounds(host, groups)
+        if TOTAL in facts.unread or total is None:
+            raise ValueError(facts.unread[TOTAL].reason)
+        bounds = _group_bounds(host, groups)
         # a group that was not seen is no matter where one above it has a limit
-        why = None if limited else groups.why
-    except ValueError as error:
-        why = str(error)
-    _read_swap(host, facts, meminfo, is_limited=bool(limited or groups.is_inside or why))
-    ulimits, unstated = _read_ulimits(host, facts)
-    if why := why or unstated:
-        why = f"a limit may exist unseen: {why}"
-    elif TOTAL in facts.unread or total is None:
-        why = facts.unread[TOTAL].reason
-    else:
+        if groups.why and not bounds:
+            raise ValueError(f"a limit may exist unseen: {groups.why}")
         # a group that may have all there is leaves what the machine leaves
-        limited = [bound for bound in limited if bound.limit_bytes < total]
-        machine = _machine_bound(host, meminfo, total, is_inside=groups.is_inside)
-        _put_bounds(facts, [machine, *ulimits, *limited])
+        bounds = [bound for bound in bounds if bound.limit_bytes < total]
+        bounds = [_shell_bound(host, facts), *bounds]
+    except ValueError as error:
+        for fact in (LIMIT, AVAILABLE):
+            facts.miss(fact, str(error), SET_MEMORY)
         return
-    for fact in (LIMIT, AVAILABLE):
-        facts.miss(fact, why, SET_MEMORY)
+    inside = " that shows inside the container" if groups.is_inside else ""
+    shared = _POD if "KUBERNETES_SERVICE_HOST" in host.env else ""
+    available = meminfo.get("MemAvailable")
+    old = f"{MEMINFO} has no MemAvailable (kernel before 3.14)"
+    machine = _Bound(
+        limit_bytes=total,
+        source=f"{MEMINFO}, MemTotal: no lower limit in any control group{inside}{shared}",
+        left_bytes=available,
+        left_source=old if available is None else f"{MEMINFO}, MemAvailable",
+    )
+    _put_bounds(facts, [machine, *filter(None, bounds)])
 
 
 def _put_bounds(facts: Facts, bounds: Sequence[_Bound]) -> None:
@@ -274,92 +273,55 @@ def _put_bounds(facts: Facts, bounds: Sequence[_Bound]) -> None:
         facts.put(AVAILABLE, min(left_bytes, least.limit_bytes), source)
 
 
-def _machine_bound(
-    host: Host, meminfo: Mapping[str, int], total: int, *, is_inside: bool
-) -> _Bound:
-    inside = " that shows inside the container" if is_inside else ""
-    shared = _POD if "KUBERNETES_SERVICE_HOST" in host.env else ""
-    available = meminfo.get("MemAvailable")
-    old = f"{MEMINFO} has no MemAvailable (kernel before 3.14)"
-    return _Bound(
-        limit_bytes=total,
-        source=f"{MEMINFO}, MemTotal: no lower limit in any control group{inside}{shared}",
-        left_bytes=available,
-        left_source=old if available is None else f"{MEMINFO}, MemAvailable",
-    )
+def parse_limit(text: str, name: str) -> tuple[int | None, bool]:
+    """A soft limit in bytes, None for unlimited, and whether the hard one is above. `ValueError`
+    where none of that name is there.
+    """
+    line = next((line for line in text.splitlines() if line.startswith(name)), "")
+    soft, hard = [*line[len(name) :].split(), "", ""][:2]
+    if soft == "unlimited":
+        return None, False
+    number = whole(soft)
+    if number is None:
+        raise ValueError(name)
+    return number, hard not in ("", soft)
 
 
-def parse_limit(text: str, name: str) -> tuple[int, bool] | None:
-    """A soft limit in bytes, -1 for unlimited, and whether the hard one is above; None: missing."""
-    for line in text.splitlines():
-        words = line[len(name) :].split() if line.startswith(name) else []
-        if words[:1] == ["unlimited"]:
-            return -1, False
-        number = whole(words[0]) if words else None
-        if number is not None:
-            return number, len(words) > 1 and words[1] != words[0]
-    return None
-
-
-def _read_ulimits(host: Host, facts: Facts) -> tuple[list[_Bound], str | None]:
-    """The shell's limits that bound memory, and why one may exist unseen."""
-    text = host.read_text(LIMITS) or ""
-    status = parse_meminfo(host.read_text(STATUS) or "")
-    bounds, why = [], None
-    for fact, line, letter, taken in _ULIMITS:
-        soft, used = parse_limit(text, line), status.get(taken) if taken else 0
-        if soft is None:
-            why = f"{host.why(LIMITS)}: {line}" if taken else why
-        elif soft[0] >= 0 and used is None:
-            why = f"ulimit -{letter} is set, and {STATUS} does not say what is in use"
-        elif soft[0] >= 0 and used is not None:
-            lift = f"; `ulimit -{letter[0]} unlimited` lifts it" if soft[1] else ""
-            left, source = max(0, soft[0] - used), f"ulimit -{letter} less what is in use{lift}"
-            if soft[0] <= MAX_MEMORY_BYTES:
-                facts.put(fact, left, source)
-            # model files that are mapped count in the address space alone
-            if fact == "address_space_bytes":
-                bound = _Bound(limit_bytes=soft[0], left_bytes=left, left_source=source, source="")
-                limit = f"limited by ulimit -{letter}: {binary(soft[0])}{lift}"
-                bounds.append(bound.replace(source=limit))
-    return bounds, why
-
-
-def _read_swap(host: Host, facts: Facts, meminfo: Mapping[str, int], *, is_limited: bool) -> None:
-    """Free swap on disks. Swap on zram is RAM and does not count."""
-    free, source = meminfo.get("SwapFree"), f"{MEMINFO}, SwapFree"
-    swaps = host.read_text("/proc/swaps")
-    if free is None or "SwapTotal" not in meminfo:
-        facts.miss(SWAP, host.why(MEMINFO))
-    elif meminfo["SwapTotal"] and swaps is None:
-        why = host.why("/proc/swaps")
-        facts.miss(SWAP, f"whether swap is on zram, which is RAM, is not known: {why}")
-    else:
-        for line in (swaps or "").splitlines() if meminfo["SwapTotal"] else ():
-            name, *numbers = line.split()
-            size, used = (whole(word, 15) or 0 for word in (*numbers[1:3], "0", "0")[:2])
-            if name.startswith("/dev/zram") and len(numbers) == 4 and size > used:
-                free = max(0, free - (size - used) * 1024)
-                source = f"{MEMINFO}, SwapFree without zram"
-        unread = "what control groups allow of swap is not read"
-        facts.settle(SWAP, None if free and is_limited else free, source, unread)
+def _shell_bound(host: Host, facts: Facts) -> _Bound | None:
+    """What `ulimit -v` (RLIMIT_AS) allows, in which mapped model files count. `ValueError` where a
+    limit may exist unseen.
+    """
+    try:
+        soft, may_rise = parse_limit(host.read_text(LIMITS) or "", "Max address space")
+    except ValueError as error:
+        raise ValueError(f"a limit may exist unseen: {host.why(LIMITS)}: {error}") from None
+    if soft is None or soft > MAX_MEMORY_BYTES:
+        return None
+    used = parse_meminfo(host.read_text(STATUS) or "").get("VmSize")
+    if used is None:
+        raise ValueError(f"ulimit -v is set, and {STATUS} does not say what is in use")
+    lift = "; `ulimit -v unlimited` lifts it" if may_rise else ""
+    left, source = max(0, soft - used), f"ulimit -v less what is in use{lift}"
+    facts.put("address_space_bytes", left, source)
+    limit = f"limited by ulimit -v: {binary(soft)}{lift}"
+    return _Bound(limit_bytes=soft, source=limit, left_bytes=left, left_source=source)
 
 
 def _read_other(host: Host, facts: Facts) -> None:
     """Of a system without /proc: by psutil, and macOS' size by its sysctl where that fails."""
-    memory, unread = host.ask("memory") or {}, "the system did not say how much memory it has"
+    memory, unread = host.ask("memory") or {}, "the system did not say how much {} it has"
     total = memory.get("total") or whole(host.sysctl("hw.memsize")) or None
     call = "sysctl hw.memsize" if host.system == "macos" else "psutil.virtual_memory().total"
-    facts.settle(TOTAL, total, call, unread, SET_MEMORY)
+    facts.settle(TOTAL, total, call, unread.format("memory"), SET_MEMORY)
     is_read = host.system in ("macos", "windows")
     job = ": limits of a job object are not read" if host.system == "windows" else ""
-    facts.settle(LIMIT, total if is_read else None, f"the hardware's{job}", unread, SET_MEMORY)
-    left = memory.get("available")
-    left_bytes = None if left is None else min(left, total or left)
-    unread = "the system did not say how much memory is free"
-    facts.settle(AVAILABLE, left_bytes, "psutil.virtual_memory().available", unread, SET_MEMORY)
-    unread = "the system did not say how much swap is free"
-    facts.settle(SWAP, host.ask("swap_free"), "psutil.swap_memory().free", unread)
+    limit, source = total if is_read else None, f"the hardware's{job}"
+    facts.settle(LIMIT, limit, source, unread.format("memory"), SET_MEMORY)
+    left, source = memory.get("available"), "psutil.virtual_memory().available"
+    left = None if left is None else min(left, total or left)
+    facts.settle(AVAILABLE, left, source, unread.format("free memory"), SET_MEMORY)
+    swap, source = host.ask("swap_free"), "psutil.swap_memory().free"
+    facts.settle(SWAP, swap, source, unread.format("free swap"))
 
 
 # ------------------------------------------------------------------ one running process

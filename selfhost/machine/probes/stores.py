@@ -8,22 +8,18 @@ import os
 import re
 
 from ...core.records import Record
-from ..record import LM_STUDIO, NETWORK_FILESYSTEMS, SET_DISK, Disk
-from .host import Facts, Host, Mount, Space, parse_meminfo, reason_of
-from .memory import MEMINFO
+from ..record import LM_STUDIO, SET_DISK, Disk
+from .host import Facts, Host, reason_of
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
 
 _UNITS = tuple(
     f"{folder}/systemd/system/ollama.service"
     for folder in ("/etc", "/run", "/usr/local/lib", "/usr/lib", "/lib")
 )
-# options of a mounted file system that hold accounts to less than what is free (mount(8), xfs(5));
-# of a project's quota statvfs knows
-_QUOTAS = {"usrquota", "grpquota", "uquota", "gquota", "quota", "usrjquota", "grpjquota"}
-# file systems that lie in folders of others, which the mount table does not name
-_STACKED = ("overlay", "aufs", "unionfs", "ecryptfs", "fuse")
-# block devices in RAM -> their drivers
-_MEMORY_DEVICES = {"/dev/zram": "zram", "/dev/ram": "brd"}
-_LOOK = "`findmnt -T FOLDER` shows what it lies on; or name a folder on a disk"
 _MAX_SHOWN = 300
 
 
@@ -96,11 +92,6 @@ def _service_place(host: Host, file: str) -> Place | None:
     return Place(path=path, why=f"home of {file}", account=account) if home[:1] == "/" else None
 
 
-def whisper_cpp(host: Host) -> Place | None:
-    """It has no place of its own: models go where the download script is told to put them."""
-    return Place(path=".", why="whisper.cpp has no folder of its own: the current one is judged")
-
-
 def lm_studio(host: Host) -> Place | None:
     """LM Studio's usual folder of models, in the older of its two homes if that is there."""
     for parts in ((".cache", "lm-studio"), (".lmstudio",)):
@@ -115,7 +106,8 @@ PLACES = {
     "huggingface": huggingface,
     "llama.cpp": llama_cpp,
     "ollama": ollama,
-    "whisper.cpp": whisper_cpp,
+    # models go where the download script is told to put them
+    "whisper.cpp": lambda _: Place(path=".", why="whisper.cpp has no folder of its own"),
 }
 
 
@@ -142,15 +134,15 @@ def read_disks(host: Host, facts: Facts) -> None:
 
 
 def _read_disk(host: Host, facts: Facts, purpose: str, place: Place) -> Disk:
-    fact = f"disks.{purpose}"
-    folder, space, writable, failure = place.path, None, None, "the volume did not say"
+    fact, folder, space, writable = f"disks.{purpose}", place.path, None, None
+    failure = "the volume did not say"
     try:
         folder, space, writable = host.within(lambda: _look(host, place))
     except NotADirectoryError as error:
         writable, failure = False, str(error)
     except (OSError, ValueError) as error:
         failure = reason_of(error)
-    if space is not None and not space.total_bytes:
+    if space is not None and not space["total_bytes"]:
         space, failure = None, "its file system tells no size"
     shown = folder if len(folder) <= _MAX_SHOWN else folder[: _MAX_SHOWN - 1] + "…"
     if writable is None:
@@ -160,69 +152,31 @@ def _read_disk(host: Host, facts: Facts, purpose: str, place: Place) -> Disk:
     if space is None:
         facts.miss(f"{fact}.free_bytes", f"free space of {shown}: {failure}", SET_DISK)
     else:
-        names = ("free_bytes", "total_bytes", "free_files")
-        disk = disk.replace(**{name: getattr(space, name) for name in names})
+        disk = disk.replace(free_bytes=space["free_bytes"], total_bytes=space["total_bytes"])
     call = "GetDiskFreeSpaceEx" if host.system == "windows" else "statvfs"
     facts.sources[fact] = f"{place.why}; {call} of {folder}"
     # of a folder that could not be looked up, the mount that its name states
     if host.paths.isabs(folder) and (mount := host.mount_of(folder)):
-        device = next(filter(mount.source.startswith, _MEMORY_DEVICES), "")
-        backing = _MEMORY_DEVICES.get(device)
-        disk = disk.replace(filesystem=mount.filesystem or None, backing=backing)
+        disk = disk.replace(filesystem=mount.filesystem or None)
         words = (", on a network" * disk.on_network) + (", which is RAM" * disk.in_memory)
         facts.sources[fact] += f"; {mount.filesystem} on {mount.point}{words}"
-    if host.system == "linux":
-        _miss_unseen(host, facts, fact, host.mount_of(folder), space)
     return disk
 
 
-def _look(host: Host, place: Place) -> tuple[str, Space | None, bool | None]:
+def _look(host: Host, place: Place) -> tuple[str, dict[str, Any] | None, bool | None]:
     """The nearest folder upwards that exists, its volume, and whether it can be stored there."""
     folder = host.resolve(place.path)
     while not host.exists(folder) and host.paths.dirname(folder) != folder:
         folder = host.paths.dirname(folder)
     if host.exists(folder) and not host.exists(folder, os.path.isdir):
         raise NotADirectoryError("it is a file, not a folder")
-    space = host.space(folder)
+    space = host.ask("space", folder)
     # under WSL 2 the disk is a file that grows on the Windows drive (microsoft/WSL#4373)
-    outer = (
-        host.space("/mnt/c") if "microsoft" in host.release() and host.exists("/mnt/c") else None
-    )
-    if space and outer:
-        space = space.replace(free_bytes=min(space.free_bytes, outer.free_bytes))
+    if space and "microsoft" in host.release() and host.exists("/mnt/c"):
+        outer = host.ask("space", "/mnt/c") or space
+        space = {**space, "free_bytes": min(space["free_bytes"], outer["free_bytes"])}
     mount = host.mount_of(folder)
-    if space and (space.read_only or (mount and mount.read_only)):
+    if space and (space["read_only"] or (mount and mount.read_only)):
         return folder, space, False
     # what a service's own account stores is judged by space and mount alone
-    return folder, space, bool(place.account and space) or host.can_write(folder)
-
-
-def _miss_unseen(
-    host: Host, facts: Facts, fact: str, mount: Mount | None, space: Space | None
-) -> None:
-    """What is not read: quotas, and whether the files of a stacked file system take RAM."""
-    if mount and _QUOTAS & {option.partition("=")[0] for option in mount.options.split(",")}:
-        reason = f"{mount.point} has quotas, and what they leave to this account is not read"
-        facts.miss(f"{fact}.quota", reason, "`quota -s` tells it")
-    if mount is None:
-        why = None if host.mounts() else host.why("/proc/self/mountinfo")
-    else:
-        why = f"{mount.point} is {mount.filesystem}, which does not tell where it keeps the files"
-        why = why if _is_stacked(mount) else None
-    if why is None or space is None:
-        return
-    # what is larger than RAM and swap is taken for a disk: a tmpfs is half the RAM unless somebody
-    # set it. lxcfs tells a container's limit for the machine's RAM
-    is_lxc = any(other.filesystem == "fuse.lxcfs" for other in host.mounts())
-    meminfo = parse_meminfo(host.read_text(MEMINFO) or "")
-    ram_bytes = meminfo.get("MemTotal", 0) + meminfo.get("SwapTotal", 0)
-    if mount and not is_lxc and 0 < ram_bytes < space.total_bytes:
-        facts.sources[fact] += ", taken for a disk, for it is larger than RAM and swap"
-    else:
-        facts.miss(f"{fact}.backing", f"whether files there take RAM is not told: {why}", _LOOK)
-
-
-def _is_stacked(mount: Mount) -> bool:
-    is_layer = mount.filesystem.lower().partition(".")[0] in _STACKED
-    is_remote = mount.filesystem in NETWORK_FILESYSTEMS
-    return mount.source.startswith("/dev/loop") or (is_layer and not is_remote)
+    return folder, space, bool(place.account and space) or host.ask("writable", folder)

@@ -10,6 +10,8 @@ import sys
 import time
 from collections.abc import Callable
 
+from ..record import MAX_DISK_BYTES
+
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ _ADAPTER_VALUES = {
 NVML_SECONDS = 10.0
 
 
-def sysctl(name: str) -> str:
+def _sysctl(name: str) -> str:
     """A kernel value of macOS as text; empty where there is none of that name."""
     import ctypes
 
@@ -42,7 +44,7 @@ def sysctl(name: str) -> str:
     return str(int.from_bytes(raw, sys.byteorder)) if len(raw) in (4, 8) else ""
 
 
-def registry_value(key: str, value: str) -> Any:
+def _registry_value(key: str, value: str) -> Any:
     """A value under HKEY_LOCAL_MACHINE of Windows; None where there is none."""
     try:
         import winreg
@@ -59,12 +61,12 @@ def _display_adapters() -> list[dict[str, Any]] | None:
     keys: dict[str, str] = {}
     # one key for each output of an adapter
     for number in range(64):
-        path = str(registry_value(r"HARDWARE\DEVICEMAP\VIDEO", rf"\Device\Video{number}") or "")
+        path = str(_registry_value(r"HARDWARE\DEVICEMAP\VIDEO", rf"\Device\Video{number}") or "")
         if path.lower().startswith("\\registry\\machine\\"):
             inner = path[len("\\registry\\machine\\") :]
             keys.setdefault(inner.rpartition("\\")[0].lower(), inner)
     adapters = [
-        {name: registry_value(key, value) for name, value in _ADAPTER_VALUES.items()}
+        {name: _registry_value(key, value) for name, value in _ADAPTER_VALUES.items()}
         for key in keys.values()
     ]
     return [adapter for adapter in adapters if any(adapter.values())] or None
@@ -98,19 +100,45 @@ def _processor_information() -> str | None:
     return buffer.raw[: size.value].hex() if done else None
 
 
-def _psutil() -> Any:
-    import psutil
+def _space(folder: str) -> dict[str, Any]:
+    """Of the volume that holds an existing folder. `OSError`."""
+    if not hasattr(os, "statvfs"):
+        import psutil
 
-    return psutil
+        usage = psutil.disk_usage(folder)
+        return {"free_bytes": usage.free, "total_bytes": usage.total, "read_only": False}
+    volume = os.statvfs(folder)
+    return {
+        # f_bavail, not f_bfree: the blocks reserved for root are no use to an ordinary account
+        "free_bytes": min(volume.f_bavail * volume.f_frsize, MAX_DISK_BYTES),
+        "total_bytes": min(volume.f_blocks * volume.f_frsize, MAX_DISK_BYTES),
+        "read_only": bool(volume.f_flag & 1),
+    }
+
+
+def _writable(folder: str) -> bool | None:
+    """Whether this account may create files in a folder; None where it is not known."""
+    allowed = os.access(folder, os.W_OK | os.X_OK)
+    # on Windows only the read-only mark is looked at, not who may do what
+    return None if allowed and os.name == "nt" else allowed
 
 
 def _memory() -> dict[str, int]:
-    memory = _psutil().virtual_memory()
+    import psutil
+
+    memory = psutil.virtual_memory()
     return {"total": int(memory.total), "available": int(memory.available)}
 
 
+def _swap_free() -> int:
+    import psutil
+
+    return int(psutil.swap_memory().free)
+
+
 def _cores() -> dict[str, int | None]:
-    psutil = _psutil()
+    import psutil
+
     usable = psutil.cpu_count(logical=True)
     if sys.platform == "win32":
         usable = len(psutil.Process().cpu_affinity() or ())
@@ -118,7 +146,9 @@ def _cores() -> dict[str, int | None]:
 
 
 def _mounts() -> dict[str, str]:
-    parts = _psutil().disk_partitions(all=sys.platform != "win32")
+    import psutil
+
+    parts = psutil.disk_partitions(all=sys.platform != "win32")
     return {part.mountpoint: part.fstype for part in parts}
 
 
@@ -169,7 +199,7 @@ def ask_nvml() -> dict[str, Any]:
         return {"why": "its answer could not be understood"}
 
 
-ANSWERS: dict[str, Callable[[], Any]] = {
+ANSWERS: dict[str, Callable[..., Any]] = {
     # of this process: the numbers of the CPUs that it may use
     "affinity": lambda: (
         sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
@@ -188,6 +218,10 @@ ANSWERS: dict[str, Callable[[], Any]] = {
     "processor_information": _processor_information,
     "python_path": lambda: [folder for folder in sys.path if folder],
     "read_at": lambda: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    "registry": lambda path: _registry_value(*path.rsplit("\\", 1)),
     "release": lambda: _uname("release"),
-    "swap_free": lambda: int(_psutil().swap_memory().free),
+    "space": _space,
+    "swap_free": _swap_free,
+    "sysctl": _sysctl,
+    "writable": _writable,
 }

@@ -306,8 +306,8 @@ int nvmlDeviceGetMaxClockInfo(nvmlDevice_t device, int clock, unsigned int *rate
 class Asking(RecordedHost):
     """Files of a recording, and a child that is started for real."""
 
-    def ask(self, name: str, folder: str | None = None) -> Any:
-        return system.ask_nvml() if name == "nvml" else super().ask(name, folder)
+    def ask(self, name: str, about: str | None = None) -> Any:
+        return system.ask_nvml() if name == "nvml" else super().ask(name, about)
 
 
 @pytest.fixture

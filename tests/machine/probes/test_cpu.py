@@ -118,7 +118,6 @@ def test_threads_that_run_together_add_up(one: float, other: float) -> None:
     ("changes", "reason"),
     [
         ({"cpu_cores_usable": 0.5}, "interrupts"),
-        ({"emulated_on": "x86_64"}, "emulated"),
         ({"memory_available_bytes": None}, "were not read"),
         ({"memory_available_bytes": 64 * MIB}, "caches may hold"),
     ],
@@ -126,7 +125,7 @@ def test_threads_that_run_together_add_up(one: float, other: float) -> None:
 def test_where_it_could_only_mislead_it_does_not_measure(
     changes: dict[str, object], reason: str
 ) -> None:
-    """Less than a processor, one that is emulated, too little memory: a reason, not a figure."""
+    """Less than a processor, too little memory: a reason, not a figure."""
     machine = bandwidth.with_measured(HERE.replace(**changes))
     assert machine.memory_bandwidth_bytes_per_second is None
     assert reason in machine.why_unread(FACT).reason

@@ -14,9 +14,7 @@ from hypothesis import strategies as st
 from helpers.each import each
 from helpers.paths import MACHINES
 from helpers.recordings import Altered, lawful
-from selfhost.machine.probes import (
-    read_machine,
-)
+from selfhost.machine.probes import read_machine
 from selfhost.machine.probes.host import RecordedHost
 from selfhost.machine.record import FACTS
 
@@ -147,9 +145,9 @@ NUMBERS = [b"0", b"-1", b"max", b"9" * 23, b"1.5", "٣".encode(), b"184467440737
 def test_a_value_of_macos_that_is_gone_changes_no_other(folder: Path) -> None:
     """Each taken away in turn: a fact is what it was, or None; of lists an entry may be missing."""
     before = read_machine(RecordedHost(str(folder / "root"))).to_json()
-    for name in RecordedHost(str(folder / "root"))._sysctl:
+    for name in RecordedHost(str(folder / "root")).facts["sysctl"]:
         host = RecordedHost(str(folder / "root"))
-        del host._sysctl[name]
+        del host.facts["sysctl"][name]
         machine = read_machine(host)
         lawful(machine)
         after = machine.to_json()
