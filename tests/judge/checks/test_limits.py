@@ -9,10 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from judge.small import (
-    DISK,
     GB,
     MACHINE,
-    RUNTIME,
     SPEC,
     T5,
     WORK,
@@ -35,7 +33,6 @@ from selfhost.judge.checks.speed import speed_check
 from selfhost.judge.judging import judge
 from selfhost.judge.pace.speed import PaceRange
 from selfhost.judge.record import Question, Route
-from selfhost.machine.changes import apply
 from selfhost.machine.record import Machine
 
 
@@ -119,22 +116,6 @@ DISK_CELLS: Cells = {
 
 
 test_disk_cell, test_every_disk_cell_and_code_is_walked = cell_tests("disk", DISK_CELLS)
-
-
-def test_a_shell_that_may_not_write_so_large_a_file() -> None:
-    """The largest file is held against `ulimit -f`, not the sum of the parts; Ollama's server writes under limits of its own."""
-    limited = MACHINE.replace(file_size_limit_bytes=2 * GB)
-    finding = found("disk", machine=limited)
-    assert (finding.code, finding.outcome) == ("disk-file-too-large", Outcome.FAIL)
-    assert "`ulimit -f unlimited`" in (finding.remedy or "")
-    assert found("disk", question(needs=needs_of(largest=2 * GB)), limited).code == "disk-fits"
-    served = question(runtime=RUNTIME.replace(store="ollama"))
-    assert (
-        found("disk", served, limited.replace(disks=(DISK.replace(purpose="ollama"),))).code
-        == "disk-fits"
-    )
-    # another disk is another computer's
-    assert found("disk", machine=apply(limited, ["disk=500GB"])).code == "disk-fits"
 
 
 @given(need=sizes, more=st.integers(0, 64), free=sizes)

@@ -80,23 +80,20 @@ def test_ram_that_a_name_does_not_tell_rules_nothing_out_that_more_would_hold(
 
 
 @pytest.mark.parametrize(
-    ("limits", "code", "needs", "told"),
+    ("address_space", "code", "needs", "told"),
     [
         # 4 to 5 GiB resident, of which 2 are mapped and 1 is a copy whose 3 GiB of originals stay mapped
-        ({"address_space_bytes": int(8.25 * GIB)}, "memory-fits", 5, ""),
-        ({"address_space_bytes": 8 * GIB}, "memory-close", 8, "too close to call"),
-        ({"address_space_bytes": 6 * GIB}, "memory-too-small", 8, "`ulimit -v` leaves 6.00 GiB"),
-        ({"private_memory_bytes": int(5.25 * GIB)}, "memory-fits", 5, ""),
-        ({"private_memory_bytes": 5 * GIB}, "memory-close", 5, "too close to call"),
-        ({"private_memory_bytes": GIB}, "memory-too-small", 5, "`ulimit -d` leaves 1.00 GiB"),
+        (int(8.25 * GIB), "memory-fits", 5, ""),
+        (8 * GIB, "memory-close", 8, "too close to call"),
+        (6 * GIB, "memory-too-small", 8, "`ulimit -v` leaves 6.00 GiB"),
     ],
 )
-def test_limits_of_the_shell_count_otherwise_than_memory(
-    limits: dict[str, int], code: str, needs: int, told: str
+def test_a_limit_of_the_shell_counts_otherwise_than_memory(
+    address_space: int, code: str, needs: int, told: str
 ) -> None:
-    """setrlimit(2): RLIMIT_AS counts every mapping, so originals beside their copies too; RLIMIT_DATA none of a file.
+    """setrlimit(2): RLIMIT_AS counts every mapping, so originals beside their copies too.
 
-    Both count each thread's stack of 8 MiB whole (pthread_create(3)): two a core of four, and 16. Neither is memory that others
+    It counts each thread's stack of 8 MiB whole (pthread_create(3)): two a core of four, and 16. It is no memory that others
     hold, so closing programs is no remedy.
     """
     terms = (
@@ -107,7 +104,9 @@ def test_limits_of_the_shell_count_otherwise_than_memory(
     asked = question(
         needs=needs_of().replace(memory=MemoryNeed(terms=terms, evictable_bytes=3 * GIB))
     )
-    finding = found("memory", asked, MACHINE.replace(cpu_cores_usable=4, **limits))
+    finding = found(
+        "memory", asked, MACHINE.replace(cpu_cores_usable=4, address_space_bytes=address_space)
+    )
     assert (finding.code, finding.needs) == (code, needs * GIB + (24 * 8 * 2**20 if told else 0))
     assert told in finding.reason
     assert ("unlimited" in (finding.remedy or "")) is bool(told)
@@ -115,12 +114,20 @@ def test_limits_of_the_shell_count_otherwise_than_memory(
     small = found(
         "memory",
         asked,
-        MACHINE.replace(memory_limit_bytes=3 * GIB, memory_available_bytes=2 * GIB, **limits),
+        MACHINE.replace(
+            memory_limit_bytes=3 * GIB,
+            memory_available_bytes=2 * GIB,
+            address_space_bytes=address_space,
+        ),
     )
     assert "this machine (limited to 3.00 GiB" in small.reason
     # a machine with other memory is not this shell
     assert (
-        found("memory", asked, apply(MACHINE.replace(**limits), ["memory=16GiB"])).code
+        found(
+            "memory",
+            asked,
+            apply(MACHINE.replace(address_space_bytes=address_space), ["memory=16GiB"]),
+        ).code
         == "memory-fits"
     )
 
