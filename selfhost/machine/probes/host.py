@@ -134,8 +134,8 @@ def parse_mountinfo(text: str) -> tuple[Mount, ...]:
                 for field in fields[3:5]
             )
             is_read_only = "ro" in fields[5].split(",")
-            own = {"filesystem": system[0], "options": system[2], "read_only": is_read_only}
-            mounts.append(Mount(root=root, point=point, **own))
+            mount = Mount(root=root, point=point, filesystem=system[0], options=system[2])
+            mounts.append(mount.replace(read_only=True) if is_read_only else mount)
     return tuple(mounts)
 
 

@@ -244,7 +244,7 @@ def read_memory(host: Host, facts: Facts) -> None:
             raise ValueError(f"a limit may exist unseen: {groups.why}")
         # a group that may have all there is leaves what the machine leaves
         bounds = [bound for bound in bounds if bound.limit_bytes < total]
-        bounds = [_shell_bound(host, facts), *bounds]
+        bounds = [*_shell_bounds(host, facts), *bounds]
     except ValueError as error:
         for fact in (LIMIT, AVAILABLE):
             facts.miss(fact, str(error), SET_MEMORY)
@@ -259,7 +259,7 @@ def read_memory(host: Host, facts: Facts) -> None:
         left_bytes=available,
         left_source=old if available is None else f"{MEMINFO}, MemAvailable",
     )
-    _put_bounds(facts, [machine, *filter(None, bounds)])
+    _put_bounds(facts, [machine, *bounds])
 
 
 def _put_bounds(facts: Facts, bounds: Sequence[_Bound]) -> None:
@@ -287,7 +287,7 @@ def parse_limit(text: str, name: str) -> tuple[int | None, bool]:
     return number, hard not in ("", soft)
 
 
-def _shell_bound(host: Host, facts: Facts) -> _Bound | None:
+def _shell_bounds(host: Host, facts: Facts) -> list[_Bound]:
     """What `ulimit -v` (RLIMIT_AS) allows, in which mapped model files count. `ValueError` where a
     limit may exist unseen.
     """
@@ -296,7 +296,7 @@ def _shell_bound(host: Host, facts: Facts) -> _Bound | None:
     except ValueError as error:
         raise ValueError(f"a limit may exist unseen: {host.why(LIMITS)}: {error}") from None
     if soft is None or soft > MAX_MEMORY_BYTES:
-        return None
+        return []
     used = parse_meminfo(host.read_text(STATUS) or "").get("VmSize")
     if used is None:
         raise ValueError(f"ulimit -v is set, and {STATUS} does not say what is in use")
@@ -304,7 +304,7 @@ def _shell_bound(host: Host, facts: Facts) -> _Bound | None:
     left, source = max(0, soft - used), f"ulimit -v less what is in use{lift}"
     facts.put("address_space_bytes", left, source)
     limit = f"limited by ulimit -v: {binary(soft)}{lift}"
-    return _Bound(limit_bytes=soft, source=limit, left_bytes=left, left_source=source)
+    return [_Bound(limit_bytes=soft, source=limit, left_bytes=left, left_source=source)]
 
 
 def _read_other(host: Host, facts: Facts) -> None:
