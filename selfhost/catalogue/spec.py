@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from ..core.records import Record, read_by
+from ..core.tables import shipped_table
 from ..core.tomlfile import Document, Path, Table
 from ..core.values import shortened
 from .architecture import Architecture, read_architecture
@@ -363,6 +364,21 @@ def _aliases(root: Table, key: str) -> tuple[str, ...]:
     return aliases
 
 
+def _license(root: Table, key: str) -> License | None:
+    """A table of its own, or the id of a row of specs/common/licenses.toml."""
+    if not isinstance(id := root.values.get(key), str):
+        terms: License | None = root.record(key, kind=License, check=_check_license)
+        return terms
+    row = shipped_table("licenses").get(id)
+    if row is None:
+        guess = root.document.guess(id, tuple(shipped_table("licenses")))
+        remedy = f'did you mean "{guess}"?' if guess else "state what it allows in [license]"
+        root.problem(key, f'"{shortened(id)}" has no row in specs/common/licenses.toml', remedy)
+        return None
+    lists = {name: tuple(row.get(name, ())) for name in ("conditions", "duties")}
+    return License(**{"id": id, **row, **lists})
+
+
 def _check_license(table: Table, values: Mapping[str, Any]) -> None:
     answers = [values[key] for key in ("commercial_use", "modification", "redistribution")]
     if "conditional" in answers and "conditions" not in table:
@@ -453,9 +469,7 @@ class ModelSpec(Record):
     repository: str | None = read_by(repository, default=None)
     gated: bool | None = read_by(Table.boolean, default=None)
     tokenizer: bool | None = read_by(Table.boolean, default=None)
-    license: License | None = read_by(
-        Table.record, kind=License, check=_check_license, default=None
-    )
+    license: License | None = read_by(_license, default=None)
     openness: Openness = read_by(Table.record, kind=Openness, default=Openness())
     parameters: Parameters = read_by(
         Table.record, kind=Parameters, check=_check_parameters, default=Parameters()

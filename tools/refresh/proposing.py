@@ -179,7 +179,9 @@ def changed_spec(compared: Compared, text: str) -> ChangedSpec:
             before, new = new, _sized(new, differences[0]) if len(values) == 1 else new
             by_hand += differences if new == before else ()
             continue
-        if len(values) > 1 or key in _NOT_WRITTEN or compared.agreeing.get(key):
+        # what another license allows is read by a person
+        is_other_license = key == "license.id" and spec.license is not None
+        if len(values) > 1 or is_other_license or key in _NOT_WRITTEN or compared.agreeing.get(key):
             by_hand += differences
             continue
         said = differences[0].statement
