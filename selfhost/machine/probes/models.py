@@ -306,7 +306,7 @@ _ALIKE = (
     "ace-step chattts coqui-tts dia2 diffusers f5-tts faster-whisper funasr heartlib kittentts"
     " kokoro llama-cpp-python melotts moshi neutts omnivoice orpheus-speech outetts parler-tts"
     " pocket-tts pyannote-audio qwen-asr qwen-tts sentence-transformers sglang supertonic"
-    " transformers vibevoice vllm voxcpm zonos"
+    " transformers vibevoice vllm vllm-omni voxcpm zonos"
 )
 DISTRIBUTIONS = {name: name for name in _ALIKE.split()} | _RENAMED
 # folders of commands that PATH may lack, and where LM Studio's own program lies
