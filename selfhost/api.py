@@ -146,17 +146,11 @@ def rank(
     if modality is not None:
         _one_of("modality", modality, MODALITIES)
     given = _given(workload, machine, specs)
-    from .advice.listing import Lister, ranking
+    from .advice.listing import Lister, chosen
 
-    catalogue = given.catalogue
-    outlines = filter(None, map(catalogue.outline, catalogue.ids()))
-    ids = [
-        outline.id
-        for outline in outlines
-        if (use is None or use in (outline.uses or ())) and modality in (None, outline.modality)
-    ]
-    listing = Lister(catalogue, given.workload, given.machine, use=use).all(ids)
-    return ranking(listing.answers, given.machine, listing).replace(notes=given.notes)
+    ids = chosen(given.catalogue, use=use, modality=modality)
+    lister = Lister(given.catalogue, given.workload, given.machine, use=use)
+    return lister.all(ids).replace(notes=given.notes)
 
 
 def plan(

@@ -37,7 +37,7 @@ _ERRORS = {"errors": "tuple[NotJudged, ...]", "errors_not_listed": "int"}
 OBJECTS: dict[str, dict[str, str]] = {
     "Model": {"@ModelSpec": _MODEL, "license": "str | None"},
     "ListedModel": {"@ModelSpec": f"{_MODEL} uses tuned_from", "license": "str | None"},
-    "Listed": {"model": "ListedModel", "@Ranked": _RANKED},
+    "Listed": {"model": "ListedModel", "@Verdict": _RANKED},
     "Ends": {"low_bytes": "int", "high_bytes": "int"},
     "Range": {"low": "float", "likely": "float", "high": "float"},
     "Processor": {"architectures": _TEXTS, "instruction_sets": _TEXTS},

@@ -113,7 +113,6 @@ class Standing(Record):
     cut short.
     """
 
-    id: str
     kind: int
     uses: tuple[str, ...]
     section: int
@@ -175,10 +174,15 @@ class Standings:
         uses = outline.uses or ()
         total = outline.parameters_total or 0
         active = outline.parameters_active or total
-        month = _months(self._knows_since(outline))
+        known_since = outline.released
+        # what a model knows it mostly has from what it was tuned from, also in another family
+        tuned_from = outline.tuned_from if self.answers(outline.uses) else None
+        origin = self._catalogue.outline(tuned_from) if tuned_from else None
+        if origin is not None and origin.released and origin.family != outline.family:
+            known_since = min(known_since or origin.released, origin.released)
+        month = _months(known_since)
         age = newest - month if month is not None else 0
         return Standing(
-            id=outline.id,
             kind=_KINDS.get(outline.modality, len(_KINDS)),
             uses=uses,
             section=self._section(outline),
@@ -189,16 +193,6 @@ class Standings:
             is_superseded=outline.superseded_by is not None,
             size=total**TOTAL_WEIGHT * active ** (1 - TOTAL_WEIGHT) * 0.5 ** (age / HALVING_MONTHS),
         )
-
-    def _knows_since(self, outline: Outline) -> str | None:
-        """When it came out; of one that answers and was tuned from another family's model, when
-        that did: what a model knows it mostly has from what it was tuned from.
-        """
-        tuned_from = outline.tuned_from if self.answers(outline.uses) else None
-        origin = self._catalogue.outline(tuned_from) if tuned_from else None
-        if origin is None or origin.released is None or origin.family == outline.family:
-            return outline.released
-        return min(outline.released or origin.released, origin.released)
 
     def is_general(self, uses: tuple[str, ...] | None) -> bool:
         """For any subject; what states no uses counts as a chat model."""
@@ -236,17 +230,11 @@ def _months(day: str | None) -> int | None:
     return int(day[:4]) * 12 + (int(month) if month.isdecimal() else 1)
 
 
-def share_of_pace(tokens_per_second: float) -> float:
-    """Which share of its worth a model has that answers so fast, below 1: half at
-    HALF_WORTH_TOKENS_PER_SECOND, at half that pace a fifth, at twice four fifths.
+def share_of_pace(pace: float, half: float = HALF_WORTH_TOKENS_PER_SECOND) -> float:
+    """Which share of its worth a model has at that pace, below 1: half at the pace `half`, at half
+    of that a fifth, at twice four fifths.
     """
-    return _share_by_pace(tokens_per_second / HALF_WORTH_TOKENS_PER_SECOND)
-
-
-def _share_by_pace(paces: float) -> float:
-    """Which share counts at so many times the pace at which half does."""
-    # both forms are the same; each is finite at its end
-    return paces**2 / (1 + paces**2) if paces < 1 else 1 / (1 + paces**-2)
+    return 1 / (1 + (half / pace) ** 2) if pace > 0 else 0.0
 
 
 def share_on(judged: Judgement, most: float = 1.0) -> float:
@@ -263,7 +251,7 @@ def share_on(judged: Judgement, most: float = 1.0) -> float:
         share = min(share_of_pace(HALF_WORTH_TOKENS_PER_SECOND), most)
     if judged.placement == "split" and speed is not None and speed.prompt_copies is not None:
         _, seconds, _ = speed.prompt_copies.seconds_for(PROMPT_TOKENS)
-        share *= _share_by_pace(HALF_WORTH_SECONDS_OF_CROSSING / max(seconds, 1e-3))
+        share *= share_of_pace(1 / max(seconds, 1e-3), 1 / HALF_WORTH_SECONDS_OF_CROSSING)
     share *= UNLICENSED if judged.has("license-not-known", "license-unconfirmed") else 1
     is_crowded = judged.has(*_CROWDED_CODES) or judged.waits_for_setting
     return share * (CROWDED if is_crowded else 1)
@@ -276,9 +264,9 @@ def _share_of_speed(speed: Speed | None) -> float | None:
     if speed is None or speed.work is None:
         return None
     if speed.unit in _VECTORS_PER_SECOND:
-        return _share_by_pace(speed.work.likely / HALF_WORTH_VECTORS_PER_SECOND)
+        return share_of_pace(speed.work.likely, HALF_WORTH_VECTORS_PER_SECOND)
     if speed.unit == "seconds_per_image":
-        return _share_by_pace(HALF_WORTH_SECONDS_PER_IMAGE / speed.work.likely)
+        return share_of_pace(1 / speed.work.likely, 1 / HALF_WORTH_SECONDS_PER_IMAGE)
     return None
 
 
@@ -329,11 +317,11 @@ class BestCase(Record):
         return LEAST_PICTURE_BITS if modality in _OF_PICTURES else LEAST_DEFAULT_BITS
 
     def has_likely_room(self, outline: Outline) -> bool:
-        """Whether memory and disk likely hold the model: an estimate, and no bound."""
+        """Whether memory and disk likely hold the open model: an estimate, and no bound."""
         parameters, is_text = outline.parameters_total or 0, outline.modality in _OF_TEXT
         size = parameters * (_TEXT_BYTES if is_text else _OTHER_BYTES)
         beside = _BESIDE_TEXT_BYTES if is_text else _BESIDE_OTHERS_BYTES
-        return size + beside <= self.room_bytes and size <= self.disk_bytes
+        return not outline.closed and size + beside <= self.room_bytes and size <= self.disk_bytes
 
     def tokens_per_second(self, outline: Outline) -> float:
         """The most that it may give, of one sequence; infinite where that is not known."""
@@ -356,30 +344,21 @@ def best_case(machine: Machine, workload: Workload) -> BestCase:
         # files that lie in memory count as free where they are the model's own
         given = max(given, limit)
     sizes = [given, *(card.memory_total_bytes for card in cards)]
-    frees = [disk.free_bytes for disk in machine.disks or ()]
+    frees = [inf if disk.free_bytes is None else disk.free_bytes for disk in machine.disks or ()]
+    memory, shared = bandwidth(machine), shared_gpu_of(machine)
+    bytes_per_second = max(
+        inf if memory is None else BANDWIDTH_SHARE * memory.ends[2],
+        0 if shared is None else max(shared.peak),
+        sum(inf if gpu is None else gpu.peak[2] for gpu in map(gpu_of, cards)),
+    )
     # training has another pace, and a draft multiplies the pace of what reads the weights
     is_bounded = workload.task == "generate" and workload.draft is None
     wanted = workload.min_tokens_per_second
     smallest = min(8 * size / count for count, size in BLOCKS.values())
     return BestCase(
-        room_bytes=sum(map(_or_endless, sizes)),
-        disk_bytes=max(map(_or_endless, frees), default=inf),
-        bytes_per_second=_read_rate(machine) if is_bounded else inf,
+        room_bytes=sum(inf if size is None else size for size in sizes),
+        disk_bytes=max(frees, default=inf),
+        bytes_per_second=bytes_per_second if is_bounded else inf,
         bits_stated=None if workload.quantization is None else smallest,
         wanted_tokens_per_second=DEFAULT_MIN_TOKENS_PER_SECOND if wanted is None else wanted,
-    )
-
-
-def _or_endless(size: float | None) -> float:
-    return inf if size is None else size
-
-
-def _read_rate(machine: Machine) -> float:
-    """Bytes of weights read in a second, at most, by what reads fastest; else infinite."""
-    memory, shared = bandwidth(machine), shared_gpu_of(machine)
-    gpus = [gpu_of(card) for card in machine.accelerators or () if card.unified is not True]
-    return max(
-        inf if memory is None else BANDWIDTH_SHARE * memory.ends[2],
-        0 if shared is None else max(shared.peak),
-        sum(inf if gpu is None else gpu.peak[2] for gpu in gpus),
     )

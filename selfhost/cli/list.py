@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 
-from ..core.errors import SpecError
 from .options import measured_where_unknown, one_machine, workload_of
 from .output import UsageError, deliver, present, screen_lines, tell_left_aside
 from .parser import parse
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from ..advice.listing import Listing
+    from ..advice.listing import Ranking
     from ..catalogue.index import Catalogue
     from ..core.workload import Workload
     from ..judge.record import Verdict
@@ -49,8 +48,7 @@ def run(words: list[str]) -> int:
     if options.format == "json":
         from ..reports import json
 
-        document = json.listing(listing.answers, machine, listing, notes=notes)
-        deliver(options, json.dumps(document))
+        deliver(options, json.dumps(json.ranking(listing.replace(notes=notes))))
     else:
         _present(options, listing, machine, catalogue, workload, notes)
     tell_left_aside(catalogue)
@@ -58,37 +56,17 @@ def run(words: list[str]) -> int:
 
 
 def _chosen(options: argparse.Namespace, catalogue: Catalogue) -> list[str] | None:
-    """Return the ids of the models that pass every filter of models, None without a filter. One
-    whose spec is faulty passes none.
-    """
+    """Return the ids of the models that pass every filter of models, None without a filter."""
     if not any((options.words, options.family, options.modality, options.use, options.openness)):
         return None
-    outlines = [outline for outline in map(catalogue.outline, catalogue.ids()) if outline]
-    families = {outline.family for outline in outlines}
+    from ..advice.listing import chosen
+
+    families: set[str | None] = set()
     if options.family is not None:
-        families = _families(options.family, sorted(filter(None, families)))
-    ids = [
-        outline.id
-        for outline in outlines
-        if outline.family in families
-        and options.modality in (None, outline.modality)
-        and (options.use is None or options.use in (outline.uses or ()))
-    ]
-    if not (options.words or options.openness):
-        return ids
-    return [id for id in ids if _holds(id, options, catalogue)]
-
-
-def _holds(id: str, options: argparse.Namespace, catalogue: Catalogue) -> bool:
-    """Whether the model holds every word and is as open as was asked."""
-    from ..catalogue.searching import holds_words
-
-    try:
-        spec = catalogue.spec(id)
-    except SpecError:
-        return False
-    is_open = options.openness in (None, spec.openness.weights)
-    return is_open and (not options.words or holds_words(spec, options.words))
+        names = {outline.family for outline in map(catalogue.outline, catalogue.ids()) if outline}
+        families = _families(options.family, sorted(filter(None, names)))
+    filters = {key: getattr(options, key) for key in ("words", "modality", "use", "openness")}
+    return chosen(catalogue, families=families, **filters)
 
 
 def _families(typed: str, names: Sequence[str]) -> set[str | None]:
@@ -113,7 +91,7 @@ def _listed(
     workload: Workload,
     machine: Machine,
     ids: Sequence[str] | None,
-) -> Listing:
+) -> Ranking:
     """Judge the models to show, and count all that pass the filters."""
     from ..advice.listing import Lister, count_rows
     from ..catalogue.searching import modality_in, use_in
@@ -125,16 +103,16 @@ def _listed(
     is_whole = options.all or options.format != "text" or options.sort != "best"
     if not (is_whole or options.route or options.max_size or (ids and len(ids) <= _FEW)):
         first = lister.first(options.top or TOP, ids, only_running=not options.words)
-        if first.answers:
+        if first.models:
             return first
     # where nothing runs, how each fails tells what to change
     has_affinity = hasattr(os, "sched_getaffinity")
     processors = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
     listing = lister.all(ids, min(8, processors))
-    rows = [row for row in listing.answers if _matches(row, options)]
+    rows = [row for row in listing.models if _matches(row, options)]
     if options.sort != "best":
         rows.sort(key=lambda row: _place(row, options.sort))
-    return listing.replace(answers=tuple(rows), counts=count_rows(rows))
+    return listing.replace(models=tuple(rows), counts=count_rows(rows))
 
 
 def _matches(answer: Verdict, options: argparse.Namespace) -> bool:
@@ -162,7 +140,7 @@ def _place(row: Verdict, column: str) -> tuple[bool, float | str]:
 
 def _present(
     options: argparse.Namespace,
-    listing: Listing,
+    listing: Ranking,
     machine: Machine,
     catalogue: Catalogue,
     workload: Workload,

@@ -304,7 +304,7 @@ class Verdict(Judgement):
 
     Where alternatives were asked for: `advice` is what measurements say would make it faster here;
     `monthly_cost` is an `advice.costs.MonthlyCost`, None where the workload states no load. A list
-    has none of this.
+    has none of this, but `why` each model that runs stands where it does.
     """
 
     model: ModelSpec
@@ -327,6 +327,7 @@ class Verdict(Judgement):
     quality: Quality | None = None
     rewrites: bool = False
     loaded_bits: int | None = None
+    why: str | None = None
 
     def replace(self, **changes: Any) -> Self:
         """As of every record; a route may be given as its word. `ValueError` for another word."""
@@ -355,6 +356,40 @@ class Verdict(Judgement):
         return None if not_known else True
 
     @property
+    def failed(self) -> tuple[str, ...]:
+        """The findings that rule it out, by name."""
+        return tuple(each.check for each in self.findings if each.outcome is Outcome.FAIL)
+
+    @property
+    def quantization(self) -> str | None:
+        return self.workload.quantization
+
+    @property
+    def runtime(self) -> str | None:
+        return self.workload.runtime
+
+    @property
+    def context_tokens(self) -> int | None:
+        return self.workload.context_tokens
+
+    @property
+    def download_bytes(self) -> int | None:
+        return self.needs.download_bytes if self.needs is not None else None
+
+    @property
+    def memory_high_bytes(self) -> int | None:
+        memory = self.needs.memory if self.needs is not None else None
+        return memory.high_bytes if memory is not None else None
+
+    @property
+    def decode_tokens_per_second(self) -> PaceRange | None:
+        return self.speed.decode if self.speed is not None else None
+
+    @property
+    def judged_tokens_per_second(self) -> PaceRange | None:
+        return self.speed.judged if self.speed is not None else None
+
+    @property
     def exit_code(self) -> int:
         """0, 1 or 3: see the function of this name."""
         return exit_code([self.route])
@@ -364,7 +399,7 @@ class Verdict(Judgement):
         """How long the download takes at the speed that was stated; None where no speed was, or
         the size is not known.
         """
-        return self.workload.seconds_to_download(self.needs.download_bytes if self.needs else None)
+        return self.workload.seconds_to_download(self.download_bytes)
 
     @property
     def trained_tokens(self) -> int | None:

@@ -17,7 +17,6 @@ from ..core.errors import MAX_PROBLEMS, InputError, NotAModelError, Problem, Sel
 from ..core.records import FrozenDict
 from ..core.workload import as_typed
 from ..judge.record import Verdict, exit_code
-from ..machine.record import Machine
 from ..needs.records import Needs
 from .layout import Block, heading, line, say, strong
 
@@ -26,7 +25,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ..advice.listing import Listing, Ranking
+    from ..advice.listing import Ranking
     from ..advice.plan import Plan
     from ..advice.several import Shown
     from ..advice.sizes import ContainerSize
@@ -82,6 +81,7 @@ _SEEN_MACHINE = (
     "system architecture scope cpu_model cpu_cores_usable cpu_cores_physical instruction_sets"
     " memory_total_bytes memory_bandwidth_bytes_per_second memory_bandwidth_bound"
 )
+
 _RANKED = (
     "route quantization runtime context_tokens memory_high_bytes download_bytes"
     " decode_tokens_per_second judged_tokens_per_second failed why"
@@ -201,15 +201,6 @@ def verdict(answer: Verdict) -> dict[str, Any]:
     if full is not None:
         members["speed"]["full_context_tokens_per_second"] = round(full, 3)
     return titled("verdict/1", **{key: members[key] for key in _VERDICT.split()})
-
-
-def listing(
-    answers: Sequence[Verdict], computer: Machine, listed: Listing, *, notes: Sequence[str] = ()
-) -> dict[str, Any]:
-    """`selfhost.list/1`: the chosen models, best first; `notes` are about the machine's name."""
-    from ..advice.listing import ranking as ranking_of
-
-    return ranking(ranking_of(answers, computer, listed).replace(notes=tuple(notes)))
 
 
 def ranking(ranked: Ranking) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
-from ..advice.listing import Counts, Listing
+from ..advice.listing import Counts, Ranking
 from ..advice.several import sums
 from ..catalogue import openness
 from ..catalogue.offers import Offer
@@ -233,7 +233,7 @@ def _ways_out(verdict: Verdict, carry: str, options: str, today: str | None) -> 
 
 
 def list_document(
-    listing: Listing,
+    listing: Ranking,
     machine: Machine,
     workload: Workload | None = None,
     *,
@@ -249,15 +249,15 @@ def list_document(
     `only_running` leaves out what does not run here, `wide` adds columns. `near` are names like the
     words that no model has; `notes` are about the machine's name.
     """
-    counts, aged = listing.counts, aged_words(listing.as_of, today)
+    counts, aged = listing.counts, aged_words(listing.catalogue_as_of, today)
     if not counts.models:
         return Document(blocks=(*texts([_no_match(listing, near, notes), *notes], indent=0), *aged))
     blocks: list[Block] = [say(_summary(listing, machine, workload or Workload()), hang=2)]
     blocks += texts((planned_words(machine), *notes), indent=0)
-    rows = [row for row in listing.answers if row.can_run or not only_running][:top]
+    rows = [row for row in listing.models if row.can_run or not only_running][:top]
     if rows:
         signs = list(map(_sign, rows))
-        whys = [listing.why.get(row.model.id, "") if row.can_run else causes(row) for row in rows]
+        whys = [row.why or "" if row.can_run else causes(row) for row in rows]
         table = rows_of(rows, signs, _LISTED_WIDE if wide else _LISTED, whys)
         foot = _foot(len(rows), counts, wide, only_running)
         if _TIGHT in signs:
@@ -266,7 +266,7 @@ def list_document(
     return Document(blocks=(*blocks, *aged))
 
 
-def _no_match(listing: Listing, near: Sequence[str], notes: Sequence[str]) -> str:
+def _no_match(listing: Ranking, near: Sequence[str], notes: Sequence[str]) -> str:
     """What to do where no model is left."""
     hint = "" if notes else " `selfhost list --all` has every model."
     if listing.ruled_out:
@@ -296,7 +296,7 @@ def _foot(shown: int, counts: Counts, wide: bool, only_running: bool) -> str:
     return " · ".join(filter(None, hints))
 
 
-def _summary(listing: Listing, machine: Machine, workload: Workload) -> str:
+def _summary(listing: Ranking, machine: Machine, workload: Workload) -> str:
     """How many run, how many of them slowly, and how many do not or are ruled out."""
     counts = listing.counts
     verb = "runs" if counts.running == 1 else "run"

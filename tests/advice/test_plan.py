@@ -292,4 +292,4 @@ def test_a_limit_to_raise_is_told_first() -> None:
     listing = Lister(open_catalogue(), Workload(), verdict.machine).all(["gpt-oss-120b"])
     rows = plain(list_document(listing, verdict.machine)).splitlines()
     assert any(row.startswith("!  gpt-oss-120b") for row in rows)
-    assert "once its limit is raised" in listing.why["gpt-oss-120b"]
+    assert "once its limit is raised" in (listing.models[0].why or "")

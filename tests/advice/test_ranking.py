@@ -9,7 +9,7 @@ import pytest
 
 from helpers.machines import USUAL
 from selfhost import Workload
-from selfhost.advice.listing import Lister, Listing
+from selfhost.advice.listing import Lister, Ranking
 from selfhost.advice.ranking import Standings
 from selfhost.catalogue.index import Catalogue, open_catalogue
 from selfhost.core.errors import WorkloadError
@@ -60,18 +60,18 @@ def test_what_people_buy_a_machine_for_stands_near_the_top(machine: str, packed:
     is_slow_for_large = machine in ("rtx 3060 12gb 32gb", "ryzen ai max 395 128gb")
     rows = 60 if is_slow_for_large else max(places.values())
     listing = Lister(catalogue, Workload(), named(machine).noted).first(rows)
-    ids = [answer.model.id for answer in listing.answers]
+    ids = [answer.model.id for answer in listing.models]
     assert {model for model, place in places.items() if model not in ids[:place]} == set()
     if is_slow_for_large:
         _nothing_below_reading_speed_stands_before_its_equal_above_it(listing, catalogue)
 
 
 def _nothing_below_reading_speed_stands_before_its_equal_above_it(
-    listing: Listing, catalogue: Catalogue
+    listing: Ranking, catalogue: Catalogue
 ) -> None:
     standings = Standings(catalogue)
     slow_worths: list[float] = []
-    for answer in listing.answers:
+    for answer in listing.models:
         standing_of_it = standings.of(answer.model.id)
         pace = answer.speed.decode if answer.speed is not None else None
         if standing_of_it is None or pace is None or standing_of_it.section != 0:
@@ -89,8 +89,8 @@ def test_the_first_models_of_the_list_are_worth_an_evening(profile: str, packed:
     machine = load(profile).machine
     listing = Lister(catalogue, Workload(), machine).first(5)
     standings = Standings(catalogue)
-    assert len(listing.answers) == 5
-    for answer in listing.answers:
+    assert len(listing.models) == 5
+    for answer in listing.models:
         outline = catalogue.outline(answer.model.id)
         assert outline is not None
         assert answer.can_run
@@ -98,7 +98,7 @@ def test_the_first_models_of_the_list_are_worth_an_evening(profile: str, packed:
         assert outline.superseded_by is None
         assert (outline.released or "") >= "2024-11"
         assert not is_too_slow(answer, None)
-        assert listing.why[answer.model.id]
+        assert answer.why
 
 
 PROFILES = (
@@ -129,8 +129,8 @@ def test_no_model_gets_a_better_place_than_its_best_case(number: int) -> None:
     except WorkloadError:
         assert workload != Workload()
         return
-    assert lister.first(20, ids).answers == tuple(row for row in whole.answers if row.can_run)[:20]
-    for answer in whole.answers:
+    assert lister.first(20, ids).models == tuple(row for row in whole.models if row.can_run)[:20]
+    for answer in whole.models:
         outline = catalogue.outline(answer.model.id)
         assert outline is not None
         assert lister.best_key(outline) <= lister.key(answer), answer.model.id

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from selfhost import Workload, check
-from selfhost.advice.listing import Listing, count_rows
+from selfhost.advice.listing import Ranking, count_rows
 from selfhost.advice.several import Size
 from selfhost.catalogue.offers import Offer
 from selfhost.catalogue.quantization_names import Quality
@@ -209,6 +209,7 @@ MISTRAL_SIZES = (
 )
 
 
-def listed(verdicts: Sequence[Verdict], **fields: Any) -> Listing:
+def listed(verdicts: Sequence[Verdict], **fields: Any) -> Ranking:
     """A list of these, all of which were judged."""
-    return Listing(answers=tuple(verdicts), counts=count_rows(verdicts), **fields)
+    counts = count_rows(verdicts)
+    return Ranking(machine=LAPTOP, models=tuple(verdicts), counts=counts, **fields)

@@ -346,7 +346,7 @@ def test_a_list_of_a_small_machine_counts_what_it_shows() -> None:
     """About 0 of 1,351 models have room stood above seven that run."""
     small = named("4gb laptop").noted.replace(memory_limit_bytes=380 * 2**20)
     listing = Lister(open_catalogue(), Workload(), small).first(20)
-    running = sum(row.can_run for row in listing.answers)
+    running = sum(row.can_run for row in listing.models)
     assert 0 < running <= listing.counts.running
     assert f"About {listing.counts.running} of" in plain(models_text.list_document(listing, small))
 
