@@ -69,14 +69,13 @@ OBJECTS: dict[str, dict[str, str]] = {
     },
     "LeastGpu": {"@LeastAccelerator": "required memory_bytes memory_beside_bytes"},
     "KnownMachine": {
-        "@Known": "name short title kind confidence advice runtime quantization context_tokens"
+        "@Known": "name short title kind confidence runtime quantization context_tokens"
         " finetune_method route placement memory_limit_bytes accelerator_memory_bytes"
         " decode_tokens_per_second judged_tokens_per_second codes",
     },
     "ListedProfile": {
         "@Profile": f"{_PROFILE} source note",
         "confidence": "str | None",
-        "advice": "str | None",
         "machine": "machine/1",
     },
     "Container": {

@@ -5,7 +5,6 @@ machines do.
 from __future__ import annotations
 
 import os
-from bisect import bisect_left
 from collections.abc import Iterable
 
 from ..catalogue.index import Catalogue
@@ -21,18 +20,27 @@ from ..judge.checks.speed import is_slow
 from ..judge.defaults import follows_a_list, smallest_of_list, suited_by_list
 from ..judge.judging import judge, needs_left
 from ..judge.pace.graphics import uses_shared_gpu
-from ..judge.pace.speed import PaceRange, Speed
 from ..judge.placement import smallest_device_bytes
 from ..judge.placement.devices import DEVICE_MARGIN_BYTES
 from ..judge.question import ask
-from ..judge.record import Judged, Question, Route, any_fails, exit_code
+from ..judge.record import (
+    Judged,
+    Question,
+    Route,
+    Verdict,
+    any_fails,
+    exit_code,
+    verdict_on,
+)
 from ..machine.profiles import Profile, all_profiles, size_of
 from ..machine.record import MAX_MEMORY_BYTES, MEASURED, Accelerator, Machine
 from ..needs import needs_on
 from ..needs.records import Device, Needs
 from . import Report
 from .api_route import offers_for
+from .room import largest
 from .sizes import disks_of, least_card
+from .understood import understand
 from .verdicts import check_with
 
 # what a processor of today reads at most; a pace that needs more is none that RAM gives
@@ -46,9 +54,6 @@ _HEADROOM = 2.0
 _OF_THE_MODEL = ("weights", "license", "openness", "context", "runtime")
 _ORDER = (Route.LOCAL, Route.UNKNOWN, Route.NEITHER, Route.API)
 
-_OF_WORKLOAD = ("runtime", "quantization", "context_tokens", "finetune_method")
-
-CHECK_YOURS = "check your configuration"
 # a machine without limits
 _VAST = Machine(
     name="the least machine",
@@ -104,43 +109,53 @@ class Least(Record):
     is_slow: bool = False
 
 
-class Known(Record):
-    """A known machine and what was judged on it, by the keys of `selfhost plan --format json`.
+class Known(Verdict):
+    """The verdict on a known machine, by the keys of `selfhost plan --format json`.
 
-    `advice` says what to check where the figures of the machine are not of high `confidence`.
-    `workload` is what `check` takes there: of pictures and training it may be another than that of
-    the plan. `placement` is host, accelerator or split, `codes` those of the findings that do not
-    pass. `is_tight`: it runs there only once other programs are closed or a limit of the GPU is
-    raised, or leaves them next to nothing. `is_slow`: text is likely slower than wanted, or other
-    work takes minutes to days. `by_shared_gpu`: a GPU that shares the RAM computes it.
+    `by_shared_gpu`: a GPU that shares the RAM computes it.
     """
 
     name: str
     short: str
     title: str
     kind: str
-    confidence: str | None
-    advice: str | None
-    machine: Machine
-    memory_limit_bytes: int | None
-    accelerator_memory_bytes: int
-    route: Route
-    workload: Workload
-    runtime: str | None
-    quantization: str | None
-    context_tokens: int | None
-    finetune_method: str | None
-    placement: str | None
-    speed: Speed | None
-    decode_tokens_per_second: PaceRange | None
-    judged_tokens_per_second: PaceRange | None
-    codes: tuple[str, ...]
-    is_tight: bool
-    is_slow: bool
     by_shared_gpu: bool
 
-    def __repr__(self) -> str:
-        return f"<Known {self.name}: {self.route}>"
+    @property
+    def confidence(self) -> str | None:
+        """How sure the figures of the machine are."""
+        return self.machine.confidence
+
+    @property
+    def finetune_method(self) -> str | None:
+        return self.workload.finetune_method
+
+    @property
+    def memory_limit_bytes(self) -> int | None:
+        return self.machine.memory_limit_bytes
+
+    @property
+    def accelerator_memory_bytes(self) -> int:
+        """Of all that have memory of their own."""
+        cards = self.machine.accelerators or ()
+        return sum(card.memory_total_bytes or 0 for card in cards if not card.unified)
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """Those of the findings that do not pass."""
+        return tuple(each.code for each in self.findings if each.outcome is not Outcome.PASS)
+
+    @property
+    def is_tight(self) -> bool:
+        """It runs there only once other programs are closed or a limit of the GPU is raised, or
+        leaves them next to nothing.
+        """
+        return self.leaves_little or self.waits_for_setting
+
+    @property
+    def is_slow(self) -> bool:
+        """Text is likely slower than wanted, or other work takes minutes to days."""
+        return is_slow(self, self.workload.min_tokens_per_second)
 
 
 class Plan(Report):
@@ -148,15 +163,13 @@ class Plan(Report):
     `reasons` say why.
 
     `machines` are all profiles, those that do it first, from the smallest. `options` ask `check`
-    for what they were judged with, as a command line's end. `download_seconds` is None where no
-    speed of the download was stated, or the size is not known.
+    for what they were judged with, as a command line's end.
     """
 
     asked: str
     model: ModelSpec
     workload: Workload
     needs: Needs | None
-    download_seconds: float | None
     least: Least | None
     reasons: tuple[Finding, ...]
     machines: tuple[Known, ...]
@@ -171,6 +184,12 @@ class Plan(Report):
             f"<Plan {self.model.id}: least machine {memory};"
             f" {sure} of {len(self.machines)} known machines run it{perhaps}>"
         )
+
+    @property
+    def download_seconds(self) -> float | None:
+        """None where no speed of the download was stated, or the size is not known."""
+        size = self.needs.download_bytes if self.needs is not None else None
+        return self.workload.seconds_to_download(size)
 
     @property
     def fitting(self) -> tuple[Known, ...]:
@@ -208,17 +227,11 @@ def plan_with(
     catalogue: Catalogue, model: str | os.PathLike[str] | ModelSpec, workload: Workload
 ) -> Plan:
     """`plan` with everything given."""
+    meant = understand(catalogue, model, workload)
     anywhere = Machine(planning=True)
-    named = check_with(catalogue, model, workload, anywhere, instead=False, follows_machine=False)
-    plain = ask(named.model, workload, catalogue, anywhere).workload
-    # what the name itself says, such as a tag's quantization
-    said = {
-        key: value
-        for key in ("runtime", "quantization")
-        if (value := getattr(named.workload, key)) != getattr(plain, key)
-    }
-    plan = make_plan(named.model, workload.replace(**said), catalogue, all_profiles())
-    return plan.replace(asked=named.asked, notes=(*named.understood_as, *named.notes))
+    named = check_with(catalogue, meant, workload, anywhere, instead=False, follows_machine=False)
+    plan = make_plan(meant.spec, meant.workload, catalogue, all_profiles())
+    return plan.replace(asked=meant.asked, notes=(*meant.notes, *named.notes))
 
 
 def make_plan(
@@ -230,30 +243,22 @@ def make_plan(
     unlimited = ask(spec, workload, catalogue, _VAST)
     smallest = smallest_of_list(unlimited, catalogue)
     question, judged, least = _least(spec, smallest, catalogue)
-    machines = _known_machines(spec, workload, catalogue, profiles)
     # but for what is judged in the first type that fits, one machine's own default may be larger
     is_of_machine = bool(unlimited.in_turn) or follows_a_list(spec, workload)
     quantization = None if is_of_machine else question.workload.quantization
     needs = None if question.needs is None else needs_left(question, question.needs)
-    download_bytes = needs.download_bytes if needs is not None else None
     return Plan(
         asked=spec.id,
         model=spec,
         workload=question.workload,
         needs=needs,
-        download_seconds=question.workload.seconds_to_download(download_bytes),
         least=least,
         reasons=tuple(
-            finding
-            for finding in judged.findings
-            if finding.outcome in (Outcome.FAIL, Outcome.UNKNOWN) and finding.check != "speed"
+            finding for finding in judged.findings if finding.decides and finding.check != "speed"
         ),
-        machines=machines,
+        machines=_known_machines(spec, workload, catalogue, profiles),
         options=workload.replace(quantization=workload.quantization or quantization).options(),
     )
-
-
-# ------------------------------------------------------------------ known machines
 
 
 def _known_machines(
@@ -263,39 +268,26 @@ def _known_machines(
     machines: list[Known] = []
     offered: bool | None = None
     for profile in profiles:
-        question = ask(spec, workload, catalogue, profile.machine)
-        best = suited_by_list(judge(question, profile.machine), catalogue, profile.machine)
+        machine = profile.machine
+        best = suited_by_list(
+            judge(ask(spec, workload, catalogue, machine), machine), catalogue, machine
+        )
         if best.failed and offered is None:
             # what is offered depends on the model and on what is asked of it, on no machine
             offered = bool(offers_for(catalogue, best, utc_today()))
-        machines.append(_known(profile, best, best.route(offered=bool(offered))))
+        verdict = verdict_on(best, machine, asked=spec.id, offered=bool(offered))
+        known = Known(
+            **vars(verdict),
+            name=profile.name,
+            short=profile.short,
+            title=profile.title,
+            kind=profile.kind,
+            by_shared_gpu=best.placement == "host"
+            and uses_shared_gpu(machine, best.question.runtime),
+        )
+        machines.append(known)
     machines.sort(key=lambda each: (_ORDER.index(each.route), *size_of(each.machine), each.name))
     return tuple(machines)
-
-
-def _known(profile: Profile, judged: Judged, route: Route) -> Known:
-    machine, workload, speed = profile.machine, judged.question.workload, judged.speed
-    own = [card for card in machine.accelerators or () if not card.unified]
-    return Known(
-        **{name: getattr(profile, name) for name in ("name", "short", "title", "kind")},
-        **{name: getattr(workload, name) for name in _OF_WORKLOAD},
-        confidence=machine.confidence,
-        advice=None if machine.confidence == "high" else CHECK_YOURS,
-        machine=machine,
-        memory_limit_bytes=machine.memory_limit_bytes,
-        accelerator_memory_bytes=sum(card.memory_total_bytes or 0 for card in own),
-        route=route,
-        workload=workload,
-        placement=judged.placement,
-        speed=speed,
-        decode_tokens_per_second=speed.decode if speed is not None else None,
-        judged_tokens_per_second=speed.judged if speed is not None else None,
-        codes=tuple(each.code for each in judged.findings if each.outcome is not Outcome.PASS),
-        is_tight=judged.leaves_little or judged.waits_for_setting,
-        is_slow=is_slow(judged, workload.min_tokens_per_second),
-        by_shared_gpu=judged.placement == "host"
-        and uses_shared_gpu(machine, judged.question.runtime),
-    )
 
 
 # ------------------------------------------------------------------ the least machine
@@ -314,19 +306,32 @@ def _least(
     gpu_only = question.wants_gpu
     is_mac = (vast.system, vast.architecture) == ("macos", "aarch64")
     in_ram = not gpu_only or is_mac
-    on_card, beside = _parted(needs, gpu_only)
+    # on one accelerator that holds it, and in the RAM beside that
+    terms = needs_on(needs, Device()).terms
+    beside = sum(term.high_bytes for term in terms if term.where == "host")
+    on_card = sum(term.high_bytes for term in terms) - beside + DEVICE_MARGIN_BYTES
+    if gpu_only:
+        on_card = smallest_device_bytes(needs)
     held = needs.memory.high_bytes if in_ram else beside
     reserve = reserve_beside(held, vast, workload)
     memory = reserve + held
     # a need stated as one figure may not say what lies in RAM beside the accelerators
     if not memory or max(memory, on_card) > MAX_MEMORY_BYTES:
         return question, judge(question, vast), None
-    disk = _disk_to_store(needs)
+    cards: tuple[Accelerator, ...] = ()
+    if is_mac:
+        cards = (Accelerator(vendor="apple", name="Apple GPU", unified=True),)
+    elif gpu_only:
+        cards = (least_card(question, on_card, "the accelerator"),)
+    # the least that stores the most that the files may take, and leaves a margin
+    stored = disk = ends_to_store(needs, None)[1]
+    while stored is not None and disk is not None and disk < stored + disk_margin_bytes(disk):
+        disk = stored + disk_margin_bytes(disk)
     machine = vast.replace(
         memory_total_bytes=memory,
         memory_limit_bytes=memory,
         disks=disks_of(disk),
-        accelerators=_cards_of_least(question, on_card, is_mac),
+        accelerators=cards,
     )
     wanted, cores, rate = question.workload.min_tokens_per_second, None, None
     if wanted and in_ram:
@@ -348,24 +353,6 @@ def _least(
         is_slow=not wanted and is_slow(judged, None),
     )
     return question, judged, least
-
-
-def _cards_of_least(question: Question, memory_bytes: int, is_mac: bool) -> tuple[Accelerator, ...]:
-    """Apple's own, the least that is needed, or none."""
-    if is_mac:
-        return (Accelerator(vendor="apple", name="Apple GPU", unified=True),)
-    if question.wants_gpu:
-        return (least_card(question, memory_bytes, "the accelerator"),)
-    return ()
-
-
-def _parted(needs: Needs, gpu_only: bool) -> tuple[int, int]:
-    """Bytes of one accelerator that holds it, and of the RAM beside that."""
-    terms = needs_on(needs, Device()).terms
-    beside = sum(term.high_bytes for term in terms if term.where == "host")
-    if gpu_only:
-        return smallest_device_bytes(needs), beside
-    return sum(term.high_bytes for term in terms) - beside + DEVICE_MARGIN_BYTES, beside
 
 
 def _on_its_platform(
@@ -397,20 +384,6 @@ def _cpu(needs: Needs, architecture: str, cores: float | None) -> LeastCpu:
     )
 
 
-def _disk_to_store(needs: Needs) -> int | None:
-    """The least free space that stores the most that the files may take, and leaves a margin."""
-    _, stored = ends_to_store(needs, None)
-    if stored is None:
-        return None
-    sizes = range(stored, stored + disk_margin_bytes(None))
-    return stored + bisect_left(
-        sizes, True, key=lambda free: free >= stored + disk_margin_bytes(free)
-    )
-
-
-# ------------------------------------------------------------------ its pace
-
-
 def _paced(
     question: Question, machine: Machine, wanted: float
 ) -> tuple[Machine, float | None, int | None]:
@@ -420,26 +393,27 @@ def _paced(
     The cores are the fewest that would be twice as fast as wanted if memory were no limit.
     """
 
-    def reaches(pace: float, cores: float, steps: int) -> bool:
-        speed = judge(question, _with_pace(machine, cores, steps * _BANDWIDTH_STEP)).speed
+    def with_pace(cores: int, steps: int) -> Machine:
+        # a bandwidth that somebody states is a peak, of which little may be used; the plan asks
+        # for what is measured
+        return machine.with_bandwidth(
+            steps * _BANDWIDTH_STEP,
+            "measured, as it would have to be",
+            how=MEASURED,
+            cpu_cores_usable=float(cores),
+        )
+
+    def reaches(pace: float, cores: int, steps: int) -> bool:
+        speed = judge(question, with_pace(cores, steps)).speed
         reached = speed.judged if speed is not None else None
         return reached is not None and reached.low >= pace
 
     unbounded, most = 2**50 // _BANDWIDTH_STEP, MOST_BANDWIDTH // _BANDWIDTH_STEP
-    fast = (each for each in CORES if reaches(_HEADROOM * wanted, float(each), unbounded))
-    number = next(fast, None)
-    if number is None:
+    cores = next((each for each in CORES if reaches(_HEADROOM * wanted, each, unbounded)), None)
+    if cores is None:
         return machine, None, None
-    cores = float(number)
-    if not reaches(wanted, cores, most):
-        return machine, cores, None
-    slower = bisect_left(range(1, most), True, key=lambda steps: reaches(wanted, cores, steps))
-    rate = (1 + slower) * _BANDWIDTH_STEP
-    return _with_pace(machine, cores, rate), cores, rate
-
-
-def _with_pace(machine: Machine, cores: float, rate: int) -> Machine:
-    # a bandwidth that somebody states is a peak, of which little may be used; the plan asks for
-    # what is measured
-    source = "measured, as it would have to be"
-    return machine.with_bandwidth(rate, source, how=MEASURED, cpu_cores_usable=cores)
+    slower = largest(0, most, lambda steps: not reaches(wanted, cores, max(1, steps))) or 0
+    if slower == most:
+        return machine, float(cores), None
+    fast = with_pace(cores, slower + 1)
+    return fast, float(cores), fast.memory_bandwidth_bytes_per_second

@@ -4,21 +4,21 @@ sequences.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable
-from math import inf
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.quantization_names import quality_of
 from ..catalogue.spec_values import GENERATING
 from ..core.records import Record
+from ..judge.checks import Outcome
 from ..judge.checks.disk import disk_check
 from ..judge.files import local_copy
 from ..judge.judging import Layout, layout_however_fast
 from ..judge.question import needs_under
 from ..judge.record import Judged, Question, Room
 from ..machine.record import Machine
-from ..needs.records import Needs
 
 # nobody serves more at once from one machine, and the search needs an end
 MOST_PARALLEL = 4096
@@ -39,7 +39,7 @@ def room(judged: Judged, machine: Machine, catalogue: Catalogue) -> Room | None:
         # what runs is known to fit
         low = question.workload.parallel if judged.fits else 1
         most = max(low, question.runtime.most_sequences or MOST_PARALLEL)
-        most_parallel = largest(low, most, lambda number: space.spare(parallel=number))
+        most_parallel = largest(low, most, lambda number: space.fits(parallel=number))
     return Room(
         longest_context_tokens=longest_context(judged, machine, catalogue),
         best_quantization=_best_quantization(space),
@@ -47,30 +47,15 @@ def room(judged: Judged, machine: Machine, catalogue: Catalogue) -> Room | None:
     )
 
 
-def largest(low: int, high: int, spare: Callable[[int], float]) -> int | None:
-    """The largest number from `low` to `high` for which `spare`, what is left of a size that grows
-    with the number, is not below 0; None where not even `low` is. Where one is, no larger number
-    has more.
-
-    The size is nearly proportional, so that a straight line tells which number to try, in steps
-    that double; where that does not help, the numbers that are left are halved.
+def largest(low: int, high: int, fits: Callable[[int], bool]) -> int | None:
+    """The largest number from `low` to `high` that fits, as all smaller ones do; None where not
+    even `low` does.
     """
-    left = spare(low) if low <= high else -inf
-    right = spare(high) if left >= 0 else left
-    if left < 0 or right >= 0:
-        return None if left < 0 else high
-    step, fails = 1, 0
-    while high - low > 1:
-        tried = (low + high) // 2
-        if fails < 2 and 0 < left < inf:
-            share = left / (left - right)
-            tried = min(low + max(step, int((high - low) * share)), high - 1)
-        value = spare(tried)
-        if value >= 0:
-            low, left, step, fails = tried, value, 2 * step, 0
-        else:
-            high, right, step, fails = tried, value, 1, fails + 1
-    return low
+    if low > high or not fits(low):
+        return None
+    if fits(high):
+        return high
+    return low + bisect_left(range(low + 1, high), True, key=lambda number: not fits(number))
 
 
 def longest_context(judged: Judged, machine: Machine, catalogue: Catalogue) -> int | None:
@@ -91,7 +76,7 @@ def longest_context(judged: Judged, machine: Machine, catalogue: Catalogue) -> i
         most = max(most, asked_tokens)
     space = _Space(judged=judged, machine=machine, catalogue=catalogue)
     low = min(asked_tokens, most) if judged.fits else 1
-    return largest(low, most, lambda tokens: space.spare(context_tokens=tokens))
+    return largest(low, most, lambda tokens: space.fits(context_tokens=tokens))
 
 
 def _grows(question: Question) -> bool:
@@ -114,7 +99,7 @@ def _best_quantization(space: _Space) -> str | None:
     # the order is by what is lost, so none behind the judged one counts unless it does
     while first > 0 and not quality_of(order[first], catalogue, spec).is_lossless:
         first -= 1
-    fitting = (name for name in order[max(first, 0) :] if space.spare(quantization=name) >= 0)
+    fitting = (name for name in order[max(first, 0) :] if space.fits(quantization=name))
     return next(fitting, None)
 
 
@@ -125,47 +110,34 @@ class _Space(Record):
     machine: Machine
     catalogue: Catalogue
 
-    def spare(self, **changes: int | str) -> float:
-        """The memory that is left with that change of the workload; below 0 where it does not fit,
-        nor do the files of another quantization.
+    def fits(self, **changes: int | str) -> bool:
+        """Whether it fits with that change of the workload, and so do the files of another
+        quantization.
         """
         question, machine = self.judged.question, self.machine
-        workload, needs = question.workload.replace(**changes), question.needs
-        if workload != question.workload or needs is None:
-            needs = needs_under(question, workload, self.catalogue, machine)
+        workload = question.workload.replace(**changes)
+        needs = needs_under(question, workload, self.catalogue, machine)
         other = question.replace(workload=workload, needs=needs)
         layout = layout_however_fast(other, needs, machine)
-        left = inf
-        for finding in layout.held:
-            if isinstance(finding.needs, int) and isinstance(finding.has, int):
-                left = min(left, finding.has - finding.needs)
-        holds = layout.surely_fits
-        holds &= self._keeps_placement(layout, needs) if self.judged.fits else not layout.is_tight
-        if not holds or ("quantization" in changes and not self._is_storable(other, needs)):
-            return min(left, -1)
-        return max(left, 0)
-
-    def _keeps_placement(self, layout: Layout, needs: Needs) -> bool:
-        """What runs on the accelerators, all of it or a part, does not leave them;
-        what they hold the most of stays so. Of a GPU that shares the RAM no part leaves what the
-        system lends it, or what the printed line lets it use.
-        """
-        runs, machine = self.judged.needs, self.machine
-        before = self.judged.placement
-        if _NEARNESS[layout.needs.placement] < _NEARNESS[before]:
+        if not layout.surely_fits:
             return False
-        is_split = layout.accelerator.code == "accelerator-partly"
-        if is_split and before == "host" and runs is not None:
-            from ..judge.checks.accelerator import more_for_shared
-
-            # it would compute all only with another limit than the one that is printed
-            if more_for_shared(needs, machine) != more_for_shared(runs, machine):
-                return False
-        return self.judged.has("accelerator-tight") or not layout.is_tight
-
-    def _is_storable(self, other: Question, needs: Needs) -> bool:
-        """The files fit on the disk."""
-        if other.workload.quantization != self.judged.question.workload.quantization:
-            copy = local_copy(other, needs, self.machine, self.catalogue)
+        if not (self._keeps_placement(layout) if self.judged.fits else not layout.is_tight):
+            return False
+        if "quantization" not in changes:
+            return True
+        if workload.quantization != question.workload.quantization:
+            copy = local_copy(other, needs, machine, self.catalogue)
             other = other.replace(here=copy)
-        return disk_check(needs, self.machine, other).outcome in ("pass", "warn")
+        return disk_check(needs, machine, other).outcome in (Outcome.PASS, Outcome.WARN)
+
+    def _keeps_placement(self, layout: Layout) -> bool:
+        """What runs on the accelerators, all of it or a part, does not leave them, nor what a GPU
+        that shares the RAM may use; what they hold the most of stays so.
+        """
+        judged = self.judged
+        if _NEARNESS[layout.needs.placement] < _NEARNESS[judged.placement]:
+            return False
+        is_partly = layout.accelerator.code == "accelerator-partly"
+        if is_partly and judged.placement == "host" and not judged.waits_for_setting:
+            return False
+        return judged.has("accelerator-tight") or not layout.is_tight

@@ -39,7 +39,7 @@ _KEYS = {
     " memory_high_bytes download_bytes decode_tokens_per_second judged_tokens_per_second why"
     " command",
     "Finding": "check outcome code needs has short unit reserve_bytes reason remedy",
-    "Known": "name short title kind confidence advice runtime quantization context_tokens"
+    "Known": "name short title kind confidence runtime quantization context_tokens"
     " finetune_method route placement memory_limit_bytes accelerator_memory_bytes"
     " decode_tokens_per_second judged_tokens_per_second codes",
     "Least": "memory_bytes reserve_bytes disk_bytes bandwidth_bytes_per_second machine cpu"
@@ -258,14 +258,10 @@ def plan(answer: Plan) -> dict[str, Any]:
 
 def profiles(known_profiles: Sequence[Profile]) -> dict[str, Any]:
     """`selfhost.profiles/1`: every machine that `--machine NAME` knows."""
-    from ..advice.plan import CHECK_YOURS
-
     listed = []
     for profile in known_profiles:
-        confidence = profile.machine.confidence
-        advice = None if confidence == "high" else CHECK_YOURS
         members = record(profile, "name short title kind source note machine")
-        listed.append({**members, "confidence": confidence, "advice": advice})
+        listed.append({**members, "confidence": profile.machine.confidence})
     return titled("profiles/1", profiles=listed)
 
 

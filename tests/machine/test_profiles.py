@@ -209,6 +209,4 @@ def test_profiles_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     validate(listed, "profiles-1")
     assert (code, err) == (0, "")
     assert {one["name"] for one in listed["profiles"]} == set(names())
-    for one in listed["profiles"]:
-        assert (one["advice"] is None) == (one["confidence"] == "high")
     assert run(capsys, "machine", "--profiles", "--name", "x")[0] == 2
