@@ -106,8 +106,7 @@ OBJECTS: dict[str, dict[str, str]] = {
     },
     "VerifiedRun": {
         "@Run": "tool version context_tokens parallel kv_cache_type threads on_processor"
-        " gpu_layers",
-        "experts_in_ram": "int | None",
+        " gpu_layers experts_in_ram",
     },
     "VerifiedMachine": {
         "@Machine": "system architecture scope cpu_model cpu_cores_usable cpu_cores_physical"
@@ -117,7 +116,7 @@ OBJECTS: dict[str, dict[str, str]] = {
     },
     "VerifiedCard": {"@Accelerator": "vendor name memory_total_bytes unified"},
     "VerifiedFigure": {
-        "@Difference": "subject term where unit inside why tokens depth_tokens sequences",
+        "@Figure": "subject term where unit inside why tokens depth_tokens sequences",
         "predicted": "Range | None",
         "seen": "float",
         "difference": "float | None",
@@ -175,7 +174,7 @@ DOCUMENTS: dict[str, dict[str, str]] = {
     },
     "verdicts/1": {"exit_code": "int", "verdicts": "tuple[verdict/1, ...]", **_ERRORS},
     "verify/1": {
-        "@verify.comparison.Comparison": "outcome exit_code notes",
+        "@verify.Comparison": "outcome exit_code notes",
         "model": "VerifiedModel",
         "run": "VerifiedRun",
         "machine": "VerifiedMachine",

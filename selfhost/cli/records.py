@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
-    from ..advice.verify.run import Run
+    from ..advice.runs import Run
     from ..catalogue.index import Catalogue
     from ..machine.reader import Machine
 
@@ -24,8 +24,8 @@ _LAST_PART = "give its last part: tail -c 32M LOG | selfhost verify -"
 _READ = (
     "give what llama-bench prints (its table, -o json or jsonl), the log of llama-server, llama-cli"
     " (-lv 4 shows the memory), Ollama's runner or `vllm serve`, what `ollama run --verbose`"
-    " prints, the JSON of an answer of Ollama or llama-server, or the id of a process of llama.cpp"
-    " or Python; verify reads no other program's output"
+    " prints, the JSON of an answer of Ollama or llama-server, or the id of a process of llama.cpp;"
+    " verify reads no other program's output"
 )
 
 
@@ -180,7 +180,7 @@ def _made_of_file(options: argparse.Namespace, catalogue: Catalogue) -> int:
 def verify(words: list[str]) -> int:
     """Compare a prediction with a run."""
     options = parse("verify", words)
-    from ..advice.verify.comparison import verify as held_against
+    from ..advice.verify import verify as held_against
     from ..catalogue.index import open_catalogue
 
     seen = _run_of(options.files[0])
@@ -200,8 +200,7 @@ def verify(words: list[str]) -> int:
 
 def _run_of(named: str) -> Run:
     """Read the figures of a log or a process. Raises `InputError` where it has none."""
-    from ..advice.verify.logs import run_of
-    from ..advice.verify.run import run_of_process
+    from ..advice.runs import run_of, run_of_process
     from ..core.errors import InputError, Problem
     from ..core.files import LARGE, Unreadable, shown
 

@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
     from ..advice.listing import Ranking
     from ..advice.plan import Plan
+    from ..advice.runs import Figure
     from ..advice.several import Shown
     from ..advice.sizes import ContainerSize
-    from ..advice.verify.comparison import Comparison as Verification
-    from ..advice.verify.comparison import Difference
+    from ..advice.verify import Comparison as Verification
     from ..machine.profiles import Profile
 
 # by the record's name; other records have their fields as keys
@@ -76,7 +76,10 @@ _SIZE = (
 _SUMMED = (
     "request_bytes unreclaimable_bytes limit_bytes page_cache_bytes disk_bytes disk_update_bytes"
 )
-_RUN = "tool version context_tokens parallel kv_cache_type threads on_processor gpu_layers"
+_RUN = (
+    "tool version context_tokens parallel kv_cache_type threads on_processor gpu_layers"
+    " experts_in_ram"
+)
 _SEEN_MACHINE = (
     "system architecture scope cpu_model cpu_cores_usable cpu_cores_physical instruction_sets"
     " memory_total_bytes memory_bandwidth_bytes_per_second memory_bandwidth_bound"
@@ -305,8 +308,6 @@ def verification(comparison: Verification) -> dict[str, Any]:
     It holds no name, no path and no address: a model of the catalogue by its id, another by its
     shape, for its name may be its owner's.
     """
-    from ..advice.verify.comparison import experts_in_ram
-
     verdict, run, machine = comparison.verdict, comparison.run, comparison.verdict.machine
     spec, inside, cards = verdict.model, verdict.model.architecture, machine.accelerators
     shape = ("row", "layers", "embedding_length", "vocabulary")
@@ -322,7 +323,7 @@ def verification(comparison: Verification) -> dict[str, Any]:
             **record(spec, "parameters_total parameters_active"),
             **record(verdict.workload, "runtime quantization"),
         },
-        run={**record(run, _RUN), "experts_in_ram": experts_in_ram(run, spec)},
+        run=record(run, _RUN),
         machine={
             **record(machine, _SEEN_MACHINE),
             "accelerators": None
@@ -335,7 +336,7 @@ def verification(comparison: Verification) -> dict[str, Any]:
     )
 
 
-def _difference(row: Difference) -> dict[str, Any]:
+def _difference(row: Figure) -> dict[str, Any]:
     ends = {"low": row.low, "likely": row.likely, "high": row.high}
     rounded = {key: round(end, 3) for key, end in ends.items() if end is not None}
     return {

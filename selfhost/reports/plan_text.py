@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ..advice.plan import Known, Least, Plan
-from ..advice.verify.comparison import Comparison, Difference
+from ..advice.runs import Figure
+from ..advice.verify import Comparison, is_wide
 from ..core import units
 from ..judge.checks import Outcome
 from ..judge.checks.memory import reserve_of
@@ -289,7 +290,7 @@ def verify_document(comparison: Comparison) -> Document:
     return Document(blocks=tuple(blocks))
 
 
-def _figure_name(row: Difference) -> str:
+def _figure_name(row: Figure) -> str:
     name = _TERMS.get(row.term, row.term.replace("_", " "))
     words = [f"{row.sequences} at once"] if row.sequences > 1 else []
     words += ["GPU"] if row.where == "accelerators" else []
@@ -299,7 +300,7 @@ def _figure_name(row: Difference) -> str:
     return f"{name} ({', '.join(words)})" if words else name
 
 
-def _figure(row: Difference) -> tuple[Cell, ...]:
+def _figure(row: Figure) -> tuple[Cell, ...]:
     likely, ends, off = "–", "", ""
     if row.likely is not None and row.low is not None and row.high is not None:
         if row.unit == "bytes":
@@ -317,5 +318,5 @@ def _figure(row: Difference) -> tuple[Cell, ...]:
         False: ("outside", "fail"),
         None: ("not compared", "unknown"),
     }
-    text, style = ("inside, wide", "unknown") if row.is_wide else marks[row.inside]
+    text, style = ("inside, wide", "unknown") if is_wide(row) else marks[row.inside]
     return _figure_name(row), seen, likely, ends, off, Span(text=text, style=style)

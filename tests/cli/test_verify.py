@@ -50,7 +50,7 @@ def test_an_own_file_is_told_by_its_shape(
     """The name of a spec of your own goes into no record."""
     from selfhost.catalogue.index import Catalogue
 
-    shipped = Path(Catalogue.open().folder) / "qwen2.5-0.5b-instruct.toml"
+    shipped = next(Path(Catalogue.open().folder).rglob("qwen2.5-0.5b-instruct.toml"))
     text = shipped.read_text("utf-8").replace("qwen2.5-0.5b-instruct", "my-secret-tune")
     own = tmp_path / "my-secret-tune.toml"
     own.write_text(text, "utf-8")
@@ -116,18 +116,3 @@ def test_names_in_a_log_cannot_steer_the_terminal(
     path.write_text(text.replace("arch  ", "\x1b]0;x\x07arch  "), "utf-8")
     _, out, err = answered(capsys, str(path), *MACHINE, "--model", "qwen2.5-0.5b-instruct")
     assert "\x1b" not in out + err
-
-
-def test_a_python_process_is_compared(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Its memory beside that of Transformers, with a word on the context that it does not tell."""
-    from selfhost.advice.verify import run
-    from selfhost.machine.record import Process
-
-    seen = Process(words=("python", "chat.py"), anonymous_bytes=1 << 30, file_bytes=1 << 28)
-    monkeypatch.setattr(run, "process", lambda _number: seen)
-    code, out, err = answered(capsys, "77", *MACHINE, "--model", "qwen2.5-0.5b-instruct")
-    assert code in (0, 1, 2)
-    assert not err
-    assert "does not tell its context: 4,096 tokens" in out

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from helpers.paths import DATA
-from selfhost.advice.verify.logs import run_of
-from selfhost.advice.verify.run import Run
+from selfhost.advice.runs import Figure, Run, run_of
 
 LOGS = DATA / "logs"
 PUBLISHED = tomllib.loads((LOGS / "public.toml").read_text("utf-8"))["log"]
@@ -29,10 +28,17 @@ def read(text: str) -> Run:
     return run
 
 
+def paces_of(run: Run) -> list[Figure]:
+    return [each for each in run.figures if each.subject == "pace"]
+
+
+def memory_of(run: Run) -> list[Figure]:
+    return [each for each in run.figures if each.subject == "memory"]
+
+
 def paces(run: Run) -> list[tuple[str, int | None, float, int | None]]:
     return sorted(
-        (pace.kind, pace.tokens, round(pace.tokens_per_second, 2), pace.depth_tokens)
-        for pace in run.paces
+        (pace.term, pace.tokens, round(pace.seen, 2), pace.depth_tokens) for pace in paces_of(run)
     )
 
 
@@ -43,7 +49,7 @@ def test_a_published_run_is_read_as_it_printed(log: dict[str, Any]) -> None:
         assert run is None
         return
     assert run is not None
-    rates = {pace.kind: pace.tokens_per_second for pace in run.paces}
+    rates = {pace.term: pace.seen for pace in paces_of(run)}
     printed = {kind: log[kind] for kind in ("prompt", "decode") if kind in log}
     assert rates == pytest.approx(printed, rel=0.005)
     assert {key: getattr(run, key) for key in _OPTIONS if key in log} == {
@@ -51,9 +57,9 @@ def test_a_published_run_is_read_as_it_printed(log: dict[str, Any]) -> None:
     }
     for key, where in (("host_mib", "host"), ("accelerator_mib", "accelerators")):
         if key in log:
-            seen = sum(each.bytes for each in run.memory if each.where == where)
+            seen = sum(each.seen for each in memory_of(run) if each.where == where)
             assert seen == pytest.approx(log[key] * MIB, rel=1e-4)
-    assert any(pace.drafted for pace in run.paces) == log.get("drafts", False)
+    assert (run.drafts and bool(paces_of(run))) == log.get("drafts", False)
 
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)
@@ -104,7 +110,7 @@ def test_answers_of_half_an_hour_count_and_impossible_ones_do_not() -> None:
     answer = {"model": "m", "eval_count": 4000, "eval_duration": 2_000_000_000_000}
     wrong = [{**answer, "eval_duration": value} for value in (0, -1, "1", None, 10**30)]
     run = read("\n".join(json.dumps(each) for each in [answer, *wrong]))
-    assert [pace.tokens_per_second for pace in run.paces] == [2.0]
+    assert [pace.seen for pace in paces_of(run)] == [2.0]
     assert run_of(json.dumps(wrong)) is None
 
 
@@ -132,7 +138,7 @@ def test_flash_attention_on_is_what_is_predicted() -> None:
     device = "ggml_vulkan: 0 = AMD Radeon RX 7900 XTX (RADV NAVI31) (radv) | uma: 0 | fp16: 1\n"
     first = device + head + row.format(0, 86.06) + row.format(1, 129.07)
     run = read(first + device + head + row.format(0, 32.04) + row.format(1, 57.67))
-    assert [pace.tokens_per_second for pace in run.paces] == [129.07]
+    assert [pace.seen for pace in paces_of(run)] == [129.07]
     assert run.gpu == "AMD Radeon RX 7900 XTX"
     assert "left out: 3" in run.notes[0]
 
@@ -143,7 +149,7 @@ def test_a_server_on_the_processor() -> None:
     assert (run.quantization, run.parameters) == ("Q4_K_M", 494_030_000)
     assert (run.context_tokens, run.parallel, run.kv_cache_type, run.threads) == (4096, 1, "f16", 1)
     assert run.on_processor is True
-    assert {seen.term: round(seen.bytes / MIB, 2) for seen in run.memory} == {
+    assert {seen.term: round(seen.seen / MIB, 2) for seen in memory_of(run)} == {
         "weights": 373.71,
         "repacked_weights": 28.05,
         "kv_cache": 48.0,
@@ -160,7 +166,9 @@ def test_buffers_on_a_gpu() -> None:
         run = read(text)
         assert (run.context_tokens, run.parallel, run.gpu_layers, run.cards) == (2048, 4, 33, 1)
         assert run.on_processor is False
-        assert {(seen.term, seen.where): seen.bytes / MIB for seen in run.memory} == pytest.approx(
+        assert {
+            (seen.term, seen.where): seen.seen / MIB for seen in memory_of(run)
+        } == pytest.approx(
             {
                 ("weights", "accelerators"): 4403.49,
                 ("weights", "host"): 281.81,
@@ -169,7 +177,7 @@ def test_buffers_on_a_gpu() -> None:
                 ("compute", "host"): 24.01,
             }
         )
-        rates = {pace.kind: pace.tokens_per_second for pace in run.paces}
+        rates = {pace.term: pace.seen for pace in paces_of(run)}
         assert rates == {"prompt": 2000, "decode": 50}
 
 
@@ -194,9 +202,8 @@ def test_a_model_that_drafts_is_kept_apart(load: str) -> None:
     alone = read(sample("llama_log-server"))
     head, sign, tail = sample("llama_log-server").partition("0.03.529.479 I srv    load_model: in")
     run = read(f"{head}{load}\n{DRAFTER}{sign}{tail}")
-    single = tuple(pace.replace(drafted=False) for pace in run.paces)
-    assert run.replace(paces=single, notes=()) == alone
-    assert all(pace.drafted for pace in run.paces)
+    assert run.replace(drafts=False, notes=()) == alone
+    assert run.drafts
     assert "drafts" in run.notes[0]
 
 
@@ -223,9 +230,9 @@ def test_of_several_requests_those_alone_count() -> None:
     together += "".join(ended(task, 24, 128, 10.35, 151) for task in range(131, 147))
     run = read(alone + together)
     assert paces(run)[0][2] == 59.96
-    assert not any(pace.shared for pace in run.paces)
+    assert not any(pace.shared for pace in paces_of(run))
     assert "left out: 16." in run.notes[1]
-    assert all(pace.shared for pace in read(together).paces)
+    assert all(pace.shared for pace in paces_of(read(together)))
 
 
 def test_what_a_cache_held_back_stands_in_the_context() -> None:
@@ -233,7 +240,7 @@ def test_what_a_cache_held_back_stands_in_the_context() -> None:
     (acdtrx/llama-runner: llama-server.log). A short prompt behind a cached one hides no long one.
     """
     run = read(begun(65) + ended(65, 4914, 717, 17.75, 7007))
-    assert {pace.kind: pace.depth_tokens for pace in run.paces} == {
+    assert {pace.term: pace.depth_tokens for pace in paces_of(run)} == {
         "prompt": 1376,
         "decode": 6290 + 717 // 2,
     }
@@ -256,7 +263,7 @@ def test_only_whole_windows_of_vllm_count() -> None:
     """One in which a request began or ended, or a prompt was read, answers for a part of its time."""
     windows = window(20.0, 1) + window(21.0, 1) + window(9.0, 1, prompt=80.0) + window(22.0, 1)
     run = read(window(5.0, 1) + windows + window(3.0, 0))
-    assert [(pace.tokens_per_second, pace.sequences) for pace in run.paces] == [(21.0, 1)]
+    assert [(pace.seen, pace.sequences) for pace in paces_of(run)] == [(21.0, 1)]
     assert run_of(window(5.0, 1) + window(3.0, 0)) is None
 
 
@@ -267,9 +274,9 @@ def test_what_vllm_loaded_is_told() -> None:
     for line, rounded in ((old, 0.005), (new, 0.00005)):
         run = read("args: {'model': 'meta-llama/Llama-3.1-8B', 'max_model_len': 8192}\n" + line)
         assert (run.name, run.context_tokens) == ("meta-llama/Llama-3.1-8B", 8192)
-        (seen,) = run.memory
-        assert abs(seen.bytes / 2**30 - 14.99) < 0.001
-        assert abs(seen.rounded_bytes / 2**30 - rounded) < 1e-5
+        (seen,) = memory_of(run)
+        assert abs(seen.seen / 2**30 - 14.99) < 0.001
+        assert abs(seen.rounded / 2**30 - rounded) < 1e-5
     assert run_of(new + "tensor_parallel_size=2, pipeline_parallel_size=1\n") is None
 
 

@@ -1,0 +1,600 @@
+"""One run of a model, as a log or a process tells it: llama.cpp's logs and benchmarks, answers of
+Ollama and llama-server, vLLM's log, and the memory of a process. What each tells of a run stands as
+expressions in `common/runs.toml`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from statistics import median
+from typing import Any
+
+from ..core.errors import SelfhostError
+from ..core.files import Unreadable, status_of
+from ..core.records import Record
+from ..core.tables import filled, shipped_table
+from ..machine.reader import process
+from ..machine.record import Process
+
+# terms of a process, of which no term of the needs is predicted alone
+MODEL_FILE, EVERYTHING_ELSE, ALL_MEMORY = "model_file", "everything_else", "total"
+OF_PROCESS = (MODEL_FILE, EVERYTHING_ELSE, ALL_MEMORY)
+HOST, ACCELERATORS = "host", "accelerators"
+# a program takes longer for the first tokens of an answer, and a short prompt is read one batch
+# for the price of a longer one (llama-bench: 512 and 128 by default)
+LEAST_TOKENS = {"decode": 8, "prompt": 32}
+# more layers than any model has
+_ALL_LAYERS = 9999
+_SCALES = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+_SCALES |= {"K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
+_AMOUNT = re.compile(r"(\d{1,12}(?:\.\d{1,4})?) ?([KMGT]iB|[KMBT])?(?![\w.])")
+_MIB, _GIB = 1 << 20, 1 << 30
+# of a longer text the start, where a model is loaded, and the end, where it answered last
+_START, _END = 2 << 20, 4 << 20
+# what colours a terminal: a log that was copied from one, or written with --log-colors on
+_COLOURS = re.compile("\x1b\\[[0-9;]{0,40}[A-Za-z]")
+_NUMBER = re.compile(r"\d{1,15}(?:\.\d{1,9})?")
+# ten days
+_MOST_SECONDS = 864_000
+# llama.cpp's file types: `Q4_K - Medium` (llama_model_ftype_name)
+_TYPE = re.compile(
+    r"\b((?:I?Q|TQ|MXFP|NVFP|F|BF)\d+(?:_[A-Z0-9]+)*)(?: - (Small|Medium|Large))?(?![\w-])"
+)
+
+
+class Figure(Record):
+    """One figure of a run, and what is predicted for it.
+
+    `subject` is memory (`seen` bytes of `term`, one of the needs' terms or of `OF_PROCESS`, which
+    lie on HOST or ACCELERATORS, `where`, all of them together) or pace (tokens per second; `term`
+    is decode or prompt). A log rounds to `rounded`. Of a pace `tokens` were timed, on average of
+    several requests, with `depth_tokens` in the context on average (of a prompt: before it); None
+    where the run does not tell. `sequences` decoded at once, all together at that pace. `shared`:
+    others were answered at the same time.
+
+    `low`, `likely` and `high` are predicted, None where nothing could be; `inside` is None, with
+    the reason in `why`, where the two cannot be compared.
+    """
+
+    subject: str
+    term: str
+    where: str | None = None
+    seen: float
+    rounded: float = 0
+    tokens: int | None = None
+    depth_tokens: int | None = None
+    sequences: int = 1
+    shared: bool = False
+    low: float | None = None
+    likely: float | None = None
+    high: float | None = None
+    inside: bool | None = None
+    why: str | None = None
+
+    @property
+    def unit(self) -> str:
+        return "bytes" if self.subject == "memory" else "tokens_per_second"
+
+    @property
+    def difference(self) -> float | None:
+        """Seen against likely: 0.1 is a tenth more; None where nothing is predicted."""
+        return self.seen / self.likely - 1 if self.likely else None
+
+
+class Run(Record):
+    """One run of a model. None means that the log or the process does not tell.
+
+    `file` and `name` are as the run wrote them: they find the model and go into no report.
+    `parameters` may be rounded (`494.03 M`). `context_tokens` is per sequence. `states` are the
+    sequences that share one cache, each with a recurrent state of its own. `experts_in_ram`: of so
+    many of the first layers at most (`--n-cpu-moe`). `output_tokens` of a batch can have logits,
+    and `batch_tokens` are computed at once (-ub). `gpu` is the name of hardware as the run wrote
+    it, `cards` how many accelerators held something. `drafts`: a second model drafts tokens.
+    `notes` are sentences about what the run does not tell.
+    """
+
+    tool: str
+    runtime: str = "llama.cpp"
+    version: str | None = None
+    file: str | None = None
+    name: str | None = None
+    quantization: str | None = None
+    parameters: int | None = None
+    file_bytes: int | None = None
+    context_tokens: int | None = None
+    parallel: int | None = None
+    states: int = 1
+    kv_cache_type: str | None = None
+    threads: int | None = None
+    on_processor: bool | None = None
+    gpu_layers: int | None = None
+    experts_in_ram: int | None = None
+    output_tokens: int | None = None
+    batch_tokens: int | None = None
+    gpu: str | None = None
+    cards: int = 0
+    drafts: bool = False
+    figures: tuple[Figure, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def notes(holds: Mapping[str, object], **figures: object) -> tuple[str, ...]:
+    """The sentences of `common/runs.toml` whose condition holds."""
+    templates = shipped_table("runs")["note"]
+    return tuple(filled(templates[key], figures) for key, value in holds.items() if value)
+
+
+def _amount(text: str | None) -> int | None:
+    """`373.71 MiB` -> bytes, `494.03 M` -> 494,030,000, `8192`; None for another shape."""
+    match = _AMOUNT.fullmatch((text or "").strip())
+    return None if match is None else round(float(match[1]) * _SCALES.get(match[2], 1))
+
+
+def run_of(text: str) -> Run | None:
+    """What the output tells of its run; None where no reader knows it."""
+    if len(text) > _START + _END:
+        text = f"{text[:_START]}\n{text[-_END:]}"
+    text = _COLOURS.sub("", text).replace("\r", "")
+    for read in (_read_bench, _read_answers, _read_log, _read_vllm):
+        run = read(text)
+        if run is not None and run.figures:
+            return run
+    return None
+
+
+def _facts(kind: str, text: str) -> dict[str, str]:
+    """The named groups of the expressions for that kind of text; the last line that tells a fact
+    counts, and `key` and `value` stand for a fact called by its key.
+    """
+    facts: dict[str, str] = {}
+    for expression in shipped_table("runs")["facts"][kind]:
+        for match in re.finditer(expression, text, re.MULTILINE):
+            groups = {key: value for key, value in match.groupdict().items() if value is not None}
+            if "key" in groups:
+                groups = {groups["key"]: groups["value"].strip()}
+            facts |= groups
+    return facts
+
+
+def _run_with(facts: Mapping[str, str], tool: str, **fields: Any) -> Run:
+    """A run with the fields that the log and the tests of llama.cpp tell alike."""
+    type = _TYPE.search(facts.get("type", ""))
+    name = "" if type is None else type[1] + (f"_{type[2][0]}" if type[2] else "")
+    return Run(
+        tool=tool,
+        version=facts.get("version"),
+        file=facts.get("file"),
+        name=facts.get("name"),
+        # what llama.cpp calls medium and its files are called without
+        quantization={"": None, "Q2_K_M": "Q2_K"}.get(name, name),
+        parameters=_amount(facts.get("parameters")),
+        file_bytes=_amount(facts.get("size")),
+        kv_cache_type=facts.get("keys") if facts.get("keys") == facts.get("values") else None,
+        threads=_amount(facts.get("threads")) or None,
+        gpu_layers=_amount(facts.get("gpu_layers")),
+        batch_tokens=_amount(facts.get("batch")),
+        gpu=facts.get("gpu"),
+        **fields,
+    )
+
+
+def _averaged(paces: Iterable[Figure]) -> Iterator[Figure]:
+    """Of each kind all tokens over all their time, at the depth of the average token. Those of
+    fewer tokens than a pace needs, and prompts behind a longer one that was cached, count only
+    where there are no others.
+    """
+    every = [(pace, pace.tokens or 0, pace.depth_tokens) for pace in paces]
+    for kind, least in LEAST_TOKENS.items():
+        timed = [each for each in every if each[0].term == kind]
+        timed = [each for each in timed if each[1] >= least] or timed
+        if kind == "prompt":
+            timed = [each for each in timed if (each[2] or 0) <= each[1]] or timed
+        if not timed:
+            continue
+        deep = [(depth * tokens, tokens) for _, tokens, depth in timed if depth is not None]
+        total, seconds = (
+            sum(tokens for _, tokens, _ in timed),
+            sum(tokens / pace.seen for pace, tokens, _ in timed),
+        )
+        yield timed[0][0].replace(
+            seen=total / seconds,
+            tokens=total // len(timed),
+            depth_tokens=round(sum(d for d, _ in deep) / sum(n for _, n in deep)) if deep else None,
+        )
+
+
+# ------------------------------------------------------------------ the log of llama.cpp
+
+# load_tensors: CPU_Mapped model buffer size = 373.71 MiB; builds of 2024 and before have it behind
+# llm_load_tensors without a word for what it is
+_BUFFER = re.compile(
+    r"(?:llm_load_tensors: +(\S{1,40})|(\S{1,40}) (model|KV|RS|compute)) buffer size ="
+    r" +(\d{1,9}(?:\.\d{1,4})?) MiB"
+)
+_TERMS = {"KV": "kv_cache", "RS": "recurrent_state", "compute": "compute"}
+_REPACKED = re.compile(r"(?:^|_)(?:REPACK|AARCH64|AMX)$")
+# a model that drafts, or a context for the layers of the model that do, until the next thing
+_DRAFTER = re.compile(
+    r"(?:loading draft model|creating MTP draft context).*?"
+    r"(?=loading model '|load_model: initializing|slot +\w+: id|\Z)",
+    re.DOTALL,
+)
+_DRAFTS = ("draft acceptance", "speculative decoding context initialized")
+_RUNNER = ("ollama runner", "starting go runner", "llama runner started", " ollama[")
+# builds of 2025 and before call the tokens n_past
+_EVENT = re.compile(
+    r"slot +(?P<event>launch_slot_|release|print_timing): id +\d{1,6} \| task (?P<task>\d{1,12}) \|"
+    r"(?: stop processing: n_(?:tokens|past) = (?P<held>\d{1,9}))?"
+    r"|(?P<kind>prompt eval|[ :|]eval) time += +(?P<ms>\d{1,12}(?:\.\d{1,4})?) ms /"
+    r" +(?P<tokens>\d{1,9}) (?:tokens|runs)"
+    r"(?: +\( *\d{1,9}\.\d{2} ms per token, +(?P<rate>\d{1,9}\.\d{2}) tokens per second)?"
+)
+
+
+def _read_log(text: str) -> Run | None:
+    """The last model that llama-server, llama-cli or Ollama's runner loaded; None where the log
+    shows neither buffers nor timings.
+    """
+    runtime = "ollama" if any(word in text for word in _RUNNER) else "llama.cpp"
+    text, drafters = _DRAFTER.subn("", text)
+    facts = _facts("llama.cpp", text)
+    text = text[max(0, text.rfind("llama_model_loader: loaded meta data")) :]
+    memory, cards = _buffers(text)
+    timed = list(_requests(text))
+    alone = [pace for pace in timed if not pace.shared]
+    paces = list(_averaged(alone or timed))
+    if not memory and not paces:
+        # what llama-cli shows behind its last answer
+        rates = {kind: float(facts.get(kind, 0)) for kind in LEAST_TOKENS}
+        paces = [Figure(subject="pace", term=kind, seen=r) for kind, r in rates.items() if r]
+    left_out = sum(pace.shared for pace in timed if pace.term == "decode") if alone else 0
+    holds = {"no-buffers": not memory, "drafter": drafters, "beside": left_out}
+    context, sequences = _amount(facts.get("n_ctx")), _amount(facts.get("n_seq_max"))
+    own, is_unified = _amount(facts.get("n_ctx_seq")), facts.get("kv_unified") == "true"
+    if context is not None and (is_unified or own is None):
+        own = context if is_unified else context // (sequences or 1)
+    return _run_with(
+        facts,
+        f"{runtime} log",
+        runtime=runtime,
+        context_tokens=own,
+        # a unified cache is for all of them
+        parallel=1 if is_unified else sequences,
+        states=sequences or 1 if is_unified else 1,
+        # builds before ggml-org/llama.cpp#23861 (2026-05) make room for those of a whole batch
+        output_tokens=_amount(facts.get("n_outputs_max", facts.get("batch"))),
+        on_processor=not cards if memory else None,
+        cards=cards,
+        drafts=drafters > 0 or any(sign in text for sign in _DRAFTS),
+        figures=(*memory, *paces),
+        notes=notes(holds, number=left_out),
+    )
+
+
+def _buffers(text: str) -> tuple[tuple[Figure, ...], int]:
+    """The buffers by term and place, and the accelerators that they lie on. A context that is made
+    again names its buffers again; a window has a cache of its own.
+    """
+    sizes: dict[tuple[str, str], float] = {}
+    for loaded, device, kind, mib in _BUFFER.findall(text):
+        device, term = loaded or device, _TERMS.get(kind, "weights")
+        if term == "weights" and _REPACKED.search(device):
+            term = "repacked_weights"
+        before = sizes.get((term, device), 0.0) if kind == "KV" else 0.0
+        sizes[term, device] = before + float(mib) * _MIB
+    sums: dict[tuple[str, str], list[float]] = {}
+    devices = set()
+    for (term, device), size in sizes.items():
+        is_host = device.startswith("CPU") or device.endswith("_Host")
+        if not is_host and device not in ("Host", "BLAS", "AMX"):
+            devices.add(device)
+        sums.setdefault((term, ACCELERATORS if device in devices else HOST), []).append(size)
+    memory = tuple(
+        _held(term, round(sum(parts)), where, rounded=len(parts) * _MIB // 100)
+        for (term, where), parts in sums.items()
+        if sum(parts)
+    )
+    return memory, len(devices)
+
+
+def _held(term: str, bytes: int, where: str = HOST, rounded: float = 0) -> Figure:
+    return Figure(subject="memory", term=term, seen=bytes, where=where, rounded=rounded)
+
+
+def _requests(text: str) -> Iterator[Figure]:
+    """The paces of a server's requests by their task; of another program one after the other."""
+    by_task: dict[str, dict[str, Any]] = {}
+    running: set[str] = set()
+    task = ""
+    for match in _EVENT.finditer(text):
+        event, task = match["event"], match["task"] or task
+        request = by_task.setdefault(task, {})
+        if event == "release":
+            running.discard(task)
+            request |= {"held": int(match["held"])} if match["held"] else {}
+        elif event == "launch_slot_":
+            running.add(task)
+            for other in running if len(running) > 1 else ():
+                by_task[other]["shared"] = True
+        elif not event:
+            kind = "prompt" if match["kind"] == "prompt eval" else "decode"
+            if kind in request:
+                task += "'"
+            # builds of 2026 count the first token, and not its time: the rate printed does not
+            tokens, rate = int(match["tokens"]), float(match["rate"] or 0)
+            if rate < 1 and float(match["ms"]):
+                rate = 1000 * tokens / float(match["ms"])
+            by_task.setdefault(task, {})[kind] = (tokens, rate)
+    for request in by_task.values():
+        prompt, written = (request.get(kind, (0, 0))[0] for kind in ("prompt", "decode"))
+        # tokens that stood in the context before it wrote
+        before = request["held"] - written if "held" in request else prompt
+        depths = {
+            "prompt": max(0, before - prompt),
+            "decode": before + written // 2 if before > 0 else None,
+        }
+        for kind, depth in depths.items():
+            tokens, rate = request.get(kind, (0, 0.0))
+            if tokens and rate:
+                yield _pace(kind, rate, tokens, depth, shared="shared" in request)
+
+
+def _pace(
+    kind: str, rate: float, tokens: int | None, depth: int | None, *, shared: bool = False
+) -> Figure:
+    return Figure(
+        subject="pace", term=kind, seen=rate, tokens=tokens, depth_tokens=depth, shared=shared
+    )
+
+
+# ------------------------------------------------------------------ llama-bench
+
+# pp512, tg128, each with @ d4096; builds of 2023 and 2024 write pp 512
+_TEST = re.compile(r"(pp|tg) ?(\d{1,9})(?: @ d(\d{1,9}))?")
+_RATE = re.compile(r"\d{1,12}(?:\.\d{1,9})?")
+# what one run has of a row; another value is another test
+_SAME = (
+    *("file", "type", "parameters", "threads", "gpu_layers", "keys", "backend", "experts"),
+    "flash_attention",
+)
+
+
+def _read_bench(text: str) -> Run | None:
+    """Its tests of one model with the same options, the first row's, but with flash attention where
+    both were tried (`-fa 0,1`), for predicted is with it. A test that stands there twice is of
+    another run, as with another GPU. None where it has none with a number.
+    """
+    rows = [row for row in (*_bench_records(text), *_bench_table(text)) if _bench_pace(row)]
+    if not rows:
+        return None
+    rows.sort(key=lambda row: row.get("flash_attention", "") in ("0", "off"))
+    same: dict[tuple[str, int | None, int | None], Figure] = {}
+    for row in rows:
+        pace = _bench_pace(row)
+        if pace is not None and all(row.get(key) == rows[0].get(key) for key in _SAME):
+            same.setdefault((pace.term, pace.tokens, pace.depth_tokens), pace)
+    facts = {**_facts("llama-bench", text), **{k: v for k, v in rows[0].items() if v}}
+    backends = {name for name in re.split(r"[, ]+", facts.get("backend", "")) if name}
+    is_on_card = backends - {"CPU", "BLAS"} and facts.get("gpu_layers") != "0"
+    left_out = len(rows) - len(same)
+    return _run_with(
+        facts,
+        "llama-bench",
+        on_processor=not is_on_card if backends else None,
+        experts_in_ram=_amount(facts.get("experts")) or None,
+        figures=tuple(same.values()),
+        notes=notes({"other-tests": left_out}, number=left_out),
+    )
+
+
+def _bench_records(text: str) -> Iterator[dict[str, str]]:
+    """The objects of `-o json` and `-o jsonl`, none of which holds another."""
+    import json
+
+    names = shipped_table("runs")["bench"]
+    for part in re.findall(r"\{[^{}]{1,20000}\}", text):
+        try:
+            record = json.loads(part)
+        except ValueError:
+            continue
+        if {"model_filename", "n_prompt", "n_gen", "avg_ts"} <= record.keys():
+            switches = {True: "on", False: "off"}
+            yield {
+                names.get(key, key): switches[value] if isinstance(value, bool) else str(value)
+                for key, value in record.items()
+            }
+
+
+def _bench_table(text: str) -> Iterator[dict[str, str]]:
+    """The rows of the default output, a table in Markdown, as records."""
+    names = shipped_table("runs")["bench"]
+    head: list[str] = []
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line[:2000].strip().strip("|").split("|")]
+        if {"test", "t/s", "model"} <= set(cells):
+            head = [names.get(cell, cell) for cell in cells]
+        elif len(cells) == len(head):
+            row = dict(zip(head, cells, strict=True))
+            if test := _TEST.fullmatch(row["test"]):
+                kind = "n_prompt" if test[1] == "pp" else "n_gen"
+                # `5.04 ± 0.26`, however the sign was decoded
+                rate = row["t/s"].partition(" ")[0]
+                numbers = {kind: test[2], "n_depth": test[3] or "0", "avg_ts": rate}
+                yield {"keys": "f16", "values": "f16", **row, **numbers}
+
+
+def _bench_pace(row: dict[str, str]) -> Figure | None:
+    """None of a test of a prompt and an answer, which is neither pace, or without a number."""
+    prompt, written = _amount(row.get("n_prompt")) or 0, _amount(row.get("n_gen")) or 0
+    depth, rate = _amount(row.get("n_depth")) or 0, row["avg_ts"]
+    if bool(prompt) == bool(written) or not _RATE.fullmatch(rate) or not float(rate):
+        return None
+    kind = "prompt" if prompt else "decode"
+    return _pace(kind, float(rate), prompt or written, depth + written // 2)
+
+
+# ------------------------------------------------------------------ answers
+
+
+def _read_answers(text: str) -> Run | None:
+    """The answers of the first program whose figures the text holds; None where there is none.
+    Reading the first prompt and writing each answer count, with what stood in the context: later
+    prompts of Ollama are counted with what its cache held back (ollama/ollama#10860).
+    """
+    for program in shipped_table("runs")["answers"]:
+        paces: list[Figure] = []
+        for number, fields in enumerate(_answers(program["figures"], text)):
+            prompt, tokens = int(fields.get("prompt", 0)), int(fields.get("tokens", 0))
+            depth = int(fields.get("cached", 0))
+            within = depth + prompt + tokens // 2 if prompt else None
+            for kind, count, at in (("prompt", prompt, depth), ("decode", tokens, within)):
+                rate, time = fields.get(f"{kind}_rate"), fields.get(f"{kind}_time")
+                seconds = count / rate if rate else (time or 0) / program["per_second"]
+                is_later = kind == "prompt" and number > 0
+                if count and 0 < seconds < _MOST_SECONDS and not is_later:
+                    paces.append(_pace(kind, count / seconds, count, at))
+        if paces:
+            return Run(
+                tool=program["tool"],
+                runtime=program["runtime"],
+                name=_facts("answers", text).get("name"),
+                drafts='"draft_n"' in text,
+                figures=tuple(_averaged(paces)),
+            )
+    return None
+
+
+def _answers(expressions: Iterable[str], text: str) -> Iterator[dict[str, float]]:
+    """The figures of each answer: one that the answer has already begins the next."""
+    fields: dict[str, float] = {}
+    for match in re.finditer("|".join(expressions), text, re.MULTILINE):
+        name = match.lastgroup or ""
+        if name in fields:
+            yield fields
+            fields = {}
+        if _NUMBER.fullmatch(match[name]):
+            fields[name] = float(match[name])
+    yield fields
+
+
+# ------------------------------------------------------------------ vLLM
+
+_SPREAD = re.compile(r"\b(?:tensor|pipeline)_parallel_size(?:'?: ?|=)(?!1\b)\d")
+_WINDOW = re.compile(
+    r"Avg prompt throughput: (\d{1,9}\.\d) tokens/s, Avg generation throughput: "
+    r"(\d{1,9}\.\d) tokens/s, Running: (\d{1,6}) reqs"
+)
+
+
+def _read_vllm(text: str) -> Run | None:
+    """What the model took, and the pace of one request, or of as many as most windows of its log
+    had: of those in which the same ones ran from start to end, and no prompt was read.
+    """
+    facts, by_count, before = _facts("vllm", text), dict[int, list[float]](), 0
+    for prompt, rate, count in _WINDOW.findall(text):
+        running = int(count)
+        if running and running == before and not float(prompt) and float(rate):
+            by_count.setdefault(running, []).append(float(rate))
+        before = running
+    at_once = max(by_count, key=lambda number: (number == 1, len(by_count[number])), default=1)
+    where = HOST if "device_config=cpu" in text else ACCELERATORS
+    gib = facts.get("gib", "0")
+    figures = []
+    # of one of several devices it is a part
+    if float(gib) and not _SPREAD.search(text):
+        rounded = _GIB // 10 ** len(gib.partition(".")[2]) // 2
+        figures.append(_held("weights", round(float(gib) * _GIB), where, rounded))
+    if by_count:
+        pace = _pace("decode", median(by_count[at_once]), None, None)
+        figures.append(pace.replace(sequences=at_once))
+    return Run(
+        tool="vLLM log",
+        runtime="vllm",
+        name=facts.get("repository", "").replace("--", "/") or facts.get("name"),
+        context_tokens=_amount(facts.get("context")),
+        parallel=at_once,
+        on_processor=where == HOST,
+        cards=int(where != HOST),
+        drafts="SpecDecoding metrics:" in text,
+        figures=tuple(figures),
+    )
+
+
+# ------------------------------------------------------------------ a process
+
+
+def run_of_process(number: str) -> Run:
+    """What the process of that id shows: the options and the memory of llama.cpp. Raises
+    `SelfhostError` where it cannot be read, or is of another program.
+    """
+    seen = process(number)
+    if seen is None:
+        raise SelfhostError(
+            f"process {number} cannot be read: there is none, it is not yours, or this is not"
+            " Linux",
+            remedy="give the id of a running llama-server of your account, or its log",
+        )
+    everything = seen.anonymous_bytes + seen.file_bytes + seen.swapped_bytes
+    sizes = {ALL_MEMORY: everything}
+    if seen.model_file is not None:
+        # pages of the model's file apart, where it is mapped
+        rest = everything - seen.model_bytes
+        sizes = {MODEL_FILE: seen.model_bytes, EVERYTHING_ELSE: rest, **sizes}
+    figures = tuple(_held(term, size) for term, size in sizes.items())
+    options = dict(_options(seen))
+    file = seen.model_file or options.get("model")
+    if file is not None or "published" in options:
+        return _run_of_llama_cpp(seen, options, file).replace(figures=figures)
+    raise SelfhostError(
+        f"process {number} has no GGUF file open and names none with -m",
+        remedy="give the id of the process that loaded the model, or its log",
+    )
+
+
+def _options(seen: Process) -> Iterator[tuple[str, str]]:
+    """The options of a command line that bear on memory and pace; the last of each counts."""
+    table = shipped_table("runs")
+    names = {flag: name for name, flags in table["options"].items() for flag in flags}
+    waiting: str | None = None
+    for word in seen.words[1:]:
+        flag, sign, value = word.partition("=")
+        if waiting is not None:
+            yield waiting, word
+            waiting = None
+        elif flag in table["switches"]:
+            yield table["switches"][flag], ""
+        elif flag in names and sign:
+            yield names[flag], value
+        else:
+            waiting = names.get(flag)
+
+
+def _run_of_llama_cpp(seen: Process, options: Mapping[str, str], file: str | None) -> Run:
+    # an option of 0 is one that was not given, but of layers
+    numbers = {key: _amount(value) or None for key, value in options.items()}
+    # -c is for all sequences together; without a number of them one cache serves all
+    parallel = 1 if "unified" in options else numbers.get("parallel") or 1
+    context, keys = numbers.get("context"), options.get("keys", "f16")
+    try:
+        size = None if file is None else status_of(file).st_size
+    except Unreadable:
+        size = None
+    return Run(
+        tool="process",
+        # a word of the command line of Ollama's runner
+        runtime="ollama" if "runner" in seen.words[1:3] else "llama.cpp",
+        name=options.get("published"),
+        # one that was renamed or deleted since is mapped still
+        file=file and file.removesuffix(" (deleted)"),
+        file_bytes=size,
+        context_tokens=context and context // parallel,
+        parallel=parallel,
+        kv_cache_type=keys if keys == options.get("values", "f16") else None,
+        threads=numbers.get("threads"),
+        on_processor=True if options.get("layers") == "0" else None,
+        gpu_layers=_amount(options.get("layers")),
+        experts_in_ram=_ALL_LAYERS if "all_experts" in options else numbers.get("experts"),
+        drafts="draft" in options,
+        batch_tokens=numbers.get("batch"),
+    )

@@ -1,0 +1,400 @@
+"""A prediction held against a run, figure by figure: inside the range, outside, or not to be
+compared. The sentences are in `common/runs.toml`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+
+from ..catalogue.index import Catalogue
+from ..catalogue.names import AS_IT_IS, id_of, read
+from ..catalogue.runtime import RuntimeSpec
+from ..core import units
+from ..core.errors import SelfhostError, UnknownModelError
+from ..core.files import can_be_passed_on
+from ..core.records import Record
+from ..core.tables import filled, shipped_table
+from ..core.workload import KV_CACHE_TYPES, Workload
+from ..judge.pace.pacing import how_to_measure
+from ..judge.pace.processor import threads_of
+from ..judge.pace.speed import PaceRange, Speed
+from ..judge.record import Verdict
+from ..machine.record import Machine
+from ..needs.records import MemoryNeed
+from .runs import (
+    ALL_MEMORY,
+    EVERYTHING_ELSE,
+    HOST,
+    LEAST_TOKENS,
+    MODEL_FILE,
+    OF_PROCESS,
+    Figure,
+    Run,
+    notes,
+)
+from .verdicts import check_with
+
+# tokens in the context -> the pace there; None stands for a short chat
+Paces = Callable[[int | None], Speed | None]
+
+# of a text model: a converter may leave out layers that predict further tokens, which are 14 of the
+# 685 billion parameters of DeepSeek-V3 (its model card); what differs by more is another (assumed)
+_OTHER_COUNT = 0.05
+# `.gguf`, with the number of a part before it
+_NUMBERED = re.compile(r"(?:-\d{5}-of-\d{5})?\.gguf$", re.IGNORECASE)
+# most ranges of speeds are no wider than this (docs/accuracy.md)
+NARROW_FACTOR = 2.0
+# llama.cpp computes a prompt in batches of so many tokens by default (-ub); on a GPU fewer take
+# nearly as long, on a processor in proportion
+_BATCH_TOKENS = 512
+# no residual of the fit: ranges of a factor of 2 hold 94 % of 281 published runs
+# (benchmarks/speed_residuals.py)
+_FOREIGN_FACTOR = 3.0
+# of the likely pace: slower is worth an explanation
+_SLOW = 0.8
+# of the weights that are predicted on the accelerators: rounding, and tables that a program keeps
+# beside (assumed)
+_LEAST_SHARE = 0.9
+
+
+class Comparison(Record):
+    """A run and what was predicted for it. `by` is how its model was known: typed, file, file-name
+    or name; `is_public`: its id is one of the shipped catalogue, so that it names nothing of the
+    user's. `notes` are sentences for the reader.
+    """
+
+    run: Run
+    verdict: Verdict
+    by: str = "typed"
+    is_public: bool = True
+    differences: tuple[Figure, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def outcome(self) -> str:
+        """`inside` where every figure that can be compared is, `outside` where one is not,
+        `nothing` where none can be.
+        """
+        compared = [row.inside for row in self.differences if row.inside is not None]
+        if not compared:
+            return "nothing"
+        return "inside" if all(compared) else "outside"
+
+    @property
+    def exit_code(self) -> int:
+        """That of `selfhost verify`."""
+        return ("inside", "outside", "nothing").index(self.outcome)
+
+
+def verify(run: Run, catalogue: Catalogue, machine: Machine, typed: str | None) -> Comparison:
+    """The run beside what is predicted for its model on the machine, of which no more counts than
+    the run used; `typed` names the model. Raises `SelfhostError` where the run is of no known
+    model, or of another machine.
+    """
+    model, by, tells_quantization = identify(run, catalogue, typed)
+    threads = run.threads if run.threads and run.threads < threads_of(machine) else None
+    without_gpu = run.on_processor and machine.accelerators
+    if machine.accelerators == () and (run.cards or run.on_processor is False):
+        gpu = run.gpu or "RTX 4090"
+        raise SelfhostError(
+            f"the run used a GPU, which {machine.called} does not have",
+            remedy=f"name the machine of the run: --machine '{gpu}', or its GPU: --gpu '{gpu}'",
+        )
+    if run.on_processor:
+        machine = machine.replace(accelerators=())
+    if threads:
+        machine = machine.replace(
+            cpu_cores_usable=float(threads), cpu_cores_physical=threads, cpu_cores_performance=None
+        )
+    known = run.kv_cache_type in KV_CACHE_TYPES and run.kv_cache_type != "f16"
+    workload = Workload(
+        runtime=run.runtime,
+        quantization=None if tells_quantization else run.quantization,
+        context_tokens=run.context_tokens,
+        parallel=run.parallel or 1,
+        kv_cache_type=run.kv_cache_type if known else None,
+    )
+    verdict = check_with(catalogue, model, workload, machine, instead=False, follows_machine=False)
+    if verdict.model.closed:
+        raise SelfhostError(
+            f"{verdict.model.name} is a closed model, which nobody runs",
+            remedy="name the model that was run with --model",
+        )
+    holds = {
+        "no-gpu": without_gpu,
+        "threads": threads,
+        "quantization": verdict.quantization and not (run.quantization or tells_quantization),
+    }
+    said = notes(holds, threads=threads, quantization=verdict.quantization)
+    runtime = catalogue.runtime(verdict.runtime) if verdict.runtime else None
+
+    def paces(depth_tokens: int | None) -> Speed | None:
+        return pace_at(catalogue, verdict, workload, depth_tokens)
+
+    comparison = compare(run, verdict, paces, runtime)
+    return comparison.replace(
+        by=by,
+        is_public=catalogue.is_shipped(verdict.model.id),
+        notes=(*said, *comparison.notes),
+    )
+
+
+# ------------------------------------------------------------------ its model
+
+
+def identify(
+    run: Run, catalogue: Catalogue, typed: str | None
+) -> tuple[str | os.PathLike[str], str, bool]:
+    """The model of a run, by what was typed, its file or its own name: a name of the catalogue or
+    the path of the file, which of them it is, and whether it states a quantization, closer than the
+    run's own word, which calls UD-Q4_K_XL as Q4_K_M. Raises `UnknownModelError` where nothing tells
+    it, and `SelfhostError` where the run had many more or fewer parameters: no figure of it can be
+    compared.
+    """
+    from pathlib import Path
+
+    file, name = run.file or "", run.name or ""
+    is_file = file.lower().endswith(".gguf") and can_be_passed_on(file) and os.path.isfile(file)
+    if typed is None and is_file:
+        return Path(file), "file", True
+    # a server may be started with the folder of a download
+    own = name.rpartition("/")[2] if name[:1] == "/" else name
+    base = _NUMBERED.sub("", file.replace("\\", "/").rpartition("/")[2])
+    words = {"file-name": base, "name": own} if typed is None else {"typed": typed}
+    ids = {by: id_of(word, catalogue) for by, word in words.items()}
+    by = next((by for by, id in ids.items() if id is not None or typed is not None), None)
+    if by is None:
+        raise UnknownModelError(
+            "the run does not tell which model it loaded, or no model that is known",
+            remedy="name it: add --model NAME, or --model ./model.gguf",
+        )
+    word, spec_id = words[by], ids[by]
+    if spec_id is not None and not _has_as_many(run, catalogue, spec_id):
+        raise SelfhostError(
+            f"the run loaded another model than {spec_id}: it had"
+            f" {units.count(run.parameters or 0)} parameters",
+            remedy="name the one that it loaded, --model NAME, or --model ./model.gguf",
+        )
+    # what a model calls itself may be the precision that it was made from
+    candidate = None if by == "name" else read(word, AS_IT_IS, catalogue)
+    states = candidate is not None and candidate.quantization is not None
+    return word, by, states or word.lower().endswith(".gguf")
+
+
+def _has_as_many(run: Run, catalogue: Catalogue, spec_id: str) -> bool:
+    """Whether the run may have had the parameters of the model. A file may hold more, what predicts
+    further tokens or a shared table twice, as that of Qwen2.5 0.5B (630 million of 494); an encoder
+    of images lies in a file of its own.
+    """
+    spec = catalogue.spec(spec_id)
+    stated, inside = spec.parameters.total, spec.architecture
+    if spec.modality != "text" or not stated or not run.parameters:
+        return True
+    more = [0, spec.parameters.extra_in_files or 0]
+    if inside is not None and inside.tied_embeddings:
+        more.append((inside.vocabulary or 0) * inside.embedding_length)
+    return any(abs(run.parameters / (stated + each) - 1) < _OTHER_COUNT for each in more)
+
+
+# ------------------------------------------------------------------ the comparison
+
+
+def pace_at(
+    catalogue: Catalogue, verdict: Verdict, workload: Workload, depth_tokens: int | None
+) -> Speed | None:
+    """The pace with so many tokens in the context; None stands for a short chat."""
+    context = verdict.context_tokens
+    if verdict.speed is None or context is None or not 0 < (depth_tokens or 0) < context:
+        return verdict.speed
+    behind = workload.replace(context_tokens=context, prompt_tokens=depth_tokens)
+    deeper = check_with(
+        catalogue, verdict.model, behind, verdict.machine, instead=False, follows_machine=False
+    )
+    return deeper.speed
+
+
+def compare(
+    run: Run, verdict: Verdict, paces: Paces, runtime: RuntimeSpec | None = None
+) -> Comparison:
+    """Every figure of the run beside the prediction."""
+    unpacks = runtime is not None and runtime.is_unpacked_on(verdict.machine.instruction_sets)
+    rows = [
+        _compared_pace(seen, run, verdict, paces)
+        if seen.subject == "pace"
+        else _compared_memory(seen, run, verdict, unpacks)
+        for seen in run.figures
+    ]
+    said = (*run.notes, *_causes(rows, run, verdict))
+    return Comparison(run=run, verdict=verdict, differences=tuple(rows), notes=said)
+
+
+def _why(holds: Mapping[str, object], **figures: object) -> str | None:
+    """Why a figure is not compared: the first of the reasons that holds."""
+    key = next((key for key, value in holds.items() if value), None)
+    return None if key is None else filled(shipped_table("runs")["why"][key], figures)
+
+
+def _compared_pace(seen: Figure, run: Run, verdict: Verdict, paces: Paces) -> Figure:
+    speed = paces(seen.depth_tokens if seen.term == "decode" else None)
+    predicted = _predicted_pace(seen, verdict, speed)
+    tokens, depth, least = seen.tokens, seen.depth_tokens or 0, LEAST_TOKENS[seen.term]
+    shares_ram = any(card.unified for card in verdict.machine.accelerators or ())
+    if seen.term == "prompt" and (_on_accelerator(verdict) or shares_ram):
+        # fewer take a GPU as long as a batch
+        least = _BATCH_TOKENS
+    reasons = {
+        "no-pace": predicted is None,
+        "drafts": run.drafts and seen.term == "decode",
+        "shared": seen.shared,
+        "behind": seen.term == "prompt" and depth > (tokens or 0),
+        "few": tokens is not None and tokens < least,
+        "in-ram": _is_part_in_ram(run, verdict),
+    }
+    how = speed.how if speed is not None and speed.decode is None else None
+    why = _why(reasons, how=how, depth=depth, tokens=tokens, least=least)
+    row = seen.replace(term=seen.term + "_at_once" * (seen.sequences > 1), why=why)
+    if predicted is None:
+        return row
+    low, likely, high = predicted.ends
+    inside = low <= row.seen <= high if why is None else None
+    return row.replace(low=low, likely=likely, high=high, inside=inside)
+
+
+def _predicted_pace(seen: Figure, verdict: Verdict, speed: Speed | None) -> PaceRange | None:
+    """Of all sequences that decode at once their total; one alone may be as slow as while all that
+    the run has room for do.
+    """
+    total = verdict.speed.parallel_total if verdict.speed is not None else None
+    parallel = verdict.workload.parallel
+    if seen.sequences > 1:
+        return total if seen.sequences == parallel else None
+    if speed is None:
+        return None
+    if seen.term == "decode":
+        if speed.decode is None or total is None:
+            return speed.decode
+        return speed.decode.replace(low=min(speed.decode.low, total.low / parallel))
+    return speed.prompt
+
+
+def _compared_memory(seen: Figure, run: Run, verdict: Verdict, unpacks: bool) -> Figure:
+    """Not compared where that term is of something else than was predicted. A command with
+    --no-repack is predicted where the program `unpacks`, for a log tells no option.
+    """
+    memory, rounded, term = _memory_of(verdict), seen.rounded, seen.term
+    low, likely, high = _predicted_bytes(seen, memory, run) if memory is not None else (0, 0, 0)
+    on_gpu = memory is not None and any(part.where != HOST for part in memory.terms)
+    of_process = term in (EVERYTHING_ELSE, ALL_MEMORY)
+    of_cache = of_process or term == "kv_cache"
+    is_repacked = any(part.term == "repacked_weights" for part in run.figures)
+    unlike = {
+        "no-memory": memory is None,
+        "beside-gpu": not high and seen.where == HOST and on_gpu,
+    }
+    reasons = {
+        **unlike,
+        "holds-draft": run.drafts and of_process,
+        "no-context": run.context_tokens is None and (of_cache or term == "compute"),
+        "cache-type": of_cache and run.kv_cache_type not in KV_CACHE_TYPES,
+        "repacked": unpacks and is_repacked and term in ("weights", "repacked_weights"),
+        "other-buffer": term == "compute" and _has_other_buffer(run, verdict),
+        "in-ram": _is_part_in_ram(run, verdict),
+        "not-filled": term in OF_PROCESS and seen.seen < low - rounded,
+    }
+    row = seen.replace(why=_why(reasons, batch=_BATCH_TOKENS))
+    if any(unlike.values()):
+        return row
+    inside = low - rounded <= seen.seen <= high + rounded if row.why is None else None
+    return row.replace(low=low, likely=likely, high=high, inside=inside)
+
+
+def _has_other_buffer(run: Run, verdict: Verdict) -> bool:
+    """Whether it computes more at once than is predicted, or on more GPUs. llama-completion and
+    llama-perplexity make room for the logits of a whole batch, a server for one each sequence.
+    """
+    memory = _memory_of(verdict)
+    cards = len({term.where for term in memory.terms} - {HOST}) if memory is not None else 0
+    return (
+        run.batch_tokens not in (None, _BATCH_TOKENS)
+        or (run.output_tokens or 0) > max(run.parallel or 1, run.states)
+        or 0 < cards < run.cards
+    )
+
+
+def _predicted_bytes(seen: Figure, memory: MemoryNeed, run: Run) -> tuple[int, int, int]:
+    """The low, likely and high bytes that are predicted for it. Of sequences that share a cache
+    each has a state of its own. A mapped file is one buffer from its first tensor to its last,
+    those included that are laid out anew elsewhere; of its pages a process holds at most all, with
+    its header. Of a GPU that shares the RAM all is the host's.
+    """
+    is_host = seen.where == HOST or all(term.where == HOST for term in memory.terms)
+    names = {term.name for term in memory.terms}
+    wanted = {
+        MODEL_FILE: {"weights"},
+        EVERYTHING_ELSE: names - {"weights"},
+        ALL_MEMORY: names,
+    }.get(seen.term, {seen.term})
+    here = [term for term in memory.terms if (term.where == HOST) == is_host]
+    terms = [term for term in here if term.name in wanted]
+    states = run.states if seen.term == "recurrent_state" else 1
+    ends = [(term.low_bytes, term.bytes, term.high_bytes) for term in terms]
+    low, likely, high = (states * sum(sizes) for sizes in zip((0, 0, 0), *ends, strict=True))
+    if is_host and "weights" in wanted:
+        likely, high = likely + memory.evictable_bytes, high + memory.evictable_bytes
+        if seen.term != "weights":
+            weights = sum(term.high_bytes for term in terms if term.name == "weights")
+            high += max(0, (run.file_bytes or 0) - weights - memory.evictable_bytes)
+    return low, likely, high
+
+
+def _is_part_in_ram(run: Run, verdict: Verdict) -> bool:
+    """Whether the run had a part of the model in RAM beside its GPU, which is predicted on it, as
+    far as its options and its buffers tell.
+    """
+    memory, architecture = _memory_of(verdict), verdict.model.architecture
+    if memory is None or architecture is None or run.on_processor or not _on_accelerator(verdict):
+        return False
+    predicted = [term for term in memory.terms if term.name == "weights" and term.where != HOST]
+    weights = [part for part in run.figures if part.term == "weights" and part.where != HOST]
+    least = _LEAST_SHARE * sum(term.low_bytes for term in predicted)
+    return (
+        (run.gpu_layers is not None and run.gpu_layers < architecture.layers)
+        or bool(run.experts_in_ram and any(group.experts for group in architecture.feed_forward))
+        or 0 < sum(part.seen for part in weights) < least
+    )
+
+
+def _memory_of(verdict: Verdict) -> MemoryNeed | None:
+    return verdict.needs.memory if verdict.needs is not None else None
+
+
+def _on_accelerator(verdict: Verdict) -> bool:
+    return verdict.placement not in (None, HOST)
+
+
+def _causes(rows: Sequence[Figure], run: Run, verdict: Verdict) -> tuple[str, ...]:
+    """What most often explains a figure far from the likely one, and what a wide range of a pace
+    rests on.
+    """
+    compared = [row for row in rows if row.inside is not None and row.likely]
+    off = [row.seen / (row.likely or 1) for row in compared if row.subject == "pace"]
+    holds = {
+        "busy": min(off, default=1) < _SLOW,
+        "prompt-cache": any(
+            row.term in OF_PROCESS and not row.inside and row.seen > (row.likely or 0)
+            for row in compared
+        ),
+        # farther off than any machine is from what is predicted for its like
+        "foreign": min(off, default=1) < 1 / _FOREIGN_FACTOR
+        or max(off, default=1) > _FOREIGN_FACTOR,
+        "basis": any(row.subject == "pace" and is_wide(row) for row in compared),
+    }
+    how = None if verdict.speed is None else verdict.speed.how
+    return notes(holds, how=how, remedy=how_to_measure(verdict.machine))
+
+
+def is_wide(row: Figure) -> bool:
+    """Inside a range so wide that it confirms little."""
+    return bool(row.inside and row.high and row.high > NARROW_FACTOR * (row.low or 0))

@@ -1,0 +1,302 @@
+"""Predicted beside seen. The memory is that of real runs of llama.cpp 0c1e570 (tests/data/logs)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from helpers.paths import DATA, RECORDS
+from selfhost.advice import runs as module
+from selfhost.advice import verify as verify_module
+from selfhost.advice.runs import Figure, Run, run_of, run_of_process
+from selfhost.advice.verdicts import check_with
+from selfhost.advice.verify import Comparison, identify, pace_at, verify
+from selfhost.catalogue.index import open_catalogue
+from selfhost.core.errors import SelfhostError, UnknownModelError
+from selfhost.core.workload import Workload
+from selfhost.judge.pace.speed import PaceRange, Speed
+from selfhost.machine.changes import apply
+from selfhost.machine.named import named as named_machine
+from selfhost.machine.profiles import load
+from selfhost.machine.reader import Machine
+from selfhost.machine.record import Process
+
+MACHINE = Machine.from_file(RECORDS / "vm-24gib.json")
+MIB = 1 << 20
+
+
+def pace(kind: str, rate: float, tokens: int | None = None, sequences: int = 1) -> Figure:
+    return Figure(subject="pace", term=kind, seen=rate, tokens=tokens, sequences=sequences)
+
+
+def memory(term: str, size: int) -> Figure:
+    return Figure(subject="memory", term=term, where="host", seen=size)
+
+
+def held(run: Run, model: str = "qwen2.5-0.5b-instruct", machine: Machine = MACHINE) -> Comparison:
+    return verify(run, open_catalogue(), machine, model)
+
+
+def sample(name: str) -> Run:
+    run = run_of((DATA / "logs" / f"llama_log-{name}.txt").read_text("utf-8"))
+    assert run is not None
+    return run
+
+
+def test_every_buffer_of_a_real_server_is_inside() -> None:
+    """What llama-server printed for Qwen2.5 0.5B in Q4_K_M with 4,096 tokens of context."""
+    rows = held(sample("server")).differences
+    seen = {row.term: row for row in rows if row.subject == "memory"}
+    assert set(seen) == {"weights", "repacked_weights", "kv_cache", "compute"}
+    assert all(row.inside for row in seen.values())
+    assert seen["kv_cache"].difference == 0
+
+
+def test_room_for_many_logits_is_not_compared() -> None:
+    """llama-completion makes room for 2,048 rows of logits, which no server does: 300 MiB of 68 are no fault of the prediction."""
+    rows = {row.term: row for row in held(sample("completion")).differences}
+    assert rows["compute"].inside is None
+    assert "logits" in (rows["compute"].why or "")
+    assert rows["weights"].inside
+    assert rows["kv_cache"].inside
+
+
+# RssAnon 172,648 kB and RssFile 398,004 kB of that server after a prompt of 630 tokens
+SERVER = Run(
+    tool="process",
+    quantization="Q4_K_M",
+    context_tokens=4096,
+    parallel=1,
+    kv_cache_type="f16",
+    file_bytes=397_807_296,
+    figures=(
+        memory("model_file", 391_863_337),
+        memory("everything_else", (172_648 + 398_004) * 1024 - 391_863_337),
+        memory("total", (172_648 + 398_004) * 1024),
+    ),
+)
+
+
+def test_a_real_process_is_inside_and_twice_as_much_outside() -> None:
+    """Exit 0, and 1 with a word on what grows beside."""
+    comparison = held(SERVER)
+    assert [row.inside for row in comparison.differences] == [True, True, True]
+    assert (comparison.outcome, comparison.exit_code) == ("inside", 0)
+    twice = tuple(figure.replace(seen=2 * figure.seen) for figure in SERVER.figures)
+    comparison = held(SERVER.replace(figures=twice))
+    assert (comparison.outcome, comparison.exit_code) == ("outside", 1)
+    assert any("--cache-ram" in note for note in comparison.notes)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"context_tokens": None}, "context"),
+        ({"kv_cache_type": None}, "cache"),
+        ({"drafts": True}, "drafts"),
+    ],
+)
+def test_what_the_run_does_not_tell_is_not_compared(change: dict[str, Any], why: str) -> None:
+    """Only the file is left to compare."""
+    rows = {row.term: row for row in held(SERVER.replace(**change)).differences}
+    assert rows["model_file"].inside is True
+    assert rows["total"].inside is None
+    assert why in (rows["total"].why or "")
+
+
+@pytest.fixture
+def _stated_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    speed = Speed(
+        decode=PaceRange(low=4.0, likely=5.0, high=6.0),
+        prompt=PaceRange(low=40.0, likely=50.0, high=60.0),
+        how="stated",
+    )
+    monkeypatch.setattr(verify_module, "pace_at", lambda *_: speed)
+
+
+@pytest.mark.usefixtures("_stated_pace")
+@pytest.mark.parametrize(
+    ("figure", "inside"),
+    [
+        (pace("decode", 4.0, 128), True),
+        (pace("decode", 6.1, 128), False),
+        (pace("decode", 3.9), False),
+        (pace("decode", 1.0, 3), None),
+        (pace("prompt", 55.0, 512), True),
+        (pace("prompt", 5.0, 8), None),
+    ],
+)
+def test_a_pace_against_its_range(figure: Figure, inside: bool | None) -> None:
+    """The ends belong to the range; a few tokens prove nothing."""
+    comparison = held(SERVER.replace(figures=(figure,)))
+    assert [row.inside for row in comparison.differences] == [inside]
+    assert comparison.exit_code == {True: 0, False: 1, None: 2}[inside]
+
+
+@pytest.mark.usefixtures("_stated_pace")
+def test_a_short_prompt_on_a_gpu_is_not_compared() -> None:
+    """A question of 40 tokens takes a GPU as long as a whole batch: 100 tokens/s beside 1,588 is no fault of the prediction. On a processor it is compared."""
+    run, model = Run(tool="x", figures=(pace("prompt", 10.0, 40),)), "llama-3.1-8b-instruct"
+    on_card = held(run, model, apply(MACHINE, [], ["RTX 3060"]))
+    assert on_card.differences[0].inside is None
+    assert "512" in (on_card.differences[0].why or "")
+    assert held(run, model).differences[0].inside is False
+    # as is one of 36 tokens of MLX on a Mac
+    mac = named_machine("macbook pro m4 max 64gb").noted
+    assert held(run, model, mac).differences[0].inside is None
+
+
+@pytest.mark.usefixtures("_stated_pace")
+@pytest.mark.parametrize(
+    ("options", "is_part"),
+    [
+        ({"gpu_layers": 24}, True),
+        ({"gpu_layers": 99}, False),
+        ({"gpu_layers": 0, "on_processor": True}, False),
+    ],
+)
+def test_what_lay_in_ram_is_not_compared(options: dict[str, Any], *, is_part: bool) -> None:
+    """24 of 33 layers on the card is far slower than all of them, which are predicted."""
+    run = Run(tool="x", quantization="Q4_K_M", figures=(pace("decode", 25.0, 128),), **options)
+    card = apply(MACHINE, [], ["RTX 4090"])
+    (row,) = held(run, "llama-3.1-8b-instruct", card).differences
+    assert (row.inside is None) is is_part
+    assert ("-ngl 999" in str(row.why)) is is_part
+
+
+def test_several_sequences_at_once_are_held_against_their_total() -> None:
+    """A pace of four together is compared where four were judged, and not against that of one."""
+    figures = tuple(pace("decode", 500.0, 80, sequences=number) for number in (1, 4, 2))
+    run = Run(tool="x", runtime="vllm", parallel=4, figures=figures)
+    comparison = held(run, "llama-3.1-8b-instruct", load("desktop-2x-rtx3090").machine)
+    rows, speed = comparison.differences, comparison.verdict.speed
+    assert [row.term for row in rows] == ["decode", "decode_at_once", "decode_at_once"]
+    assert speed is not None
+    assert speed.parallel_total is not None
+    assert (rows[1].high, rows[2].high) == (speed.parallel_total.high, None)
+
+
+def test_a_run_on_a_gpu_is_not_held_against_a_machine_without() -> None:
+    run = Run(tool="llama-bench", on_processor=False, gpu="NVIDIA GeForce RTX 3060")
+    with pytest.raises(SelfhostError, match="used a GPU") as refusal:
+        held(run, machine=MACHINE.replace(accelerators=()))
+    assert "RTX 3060" in (refusal.value.remedy or "")
+
+
+@pytest.mark.parametrize(
+    ("model", "runtime", "machine"),
+    [
+        ("mistral-7b", "llama.cpp", "desktop-rtx4090-24gb"),
+        # experts in RAM, and layers of which each of two GPUs has a part
+        ("gpt-oss-120b", "llama.cpp", "desktop-rtx4090-24gb"),
+        ("llama-3.1-8b-instruct", "vllm", "desktop-2x-rtx3090"),
+    ],
+)
+def test_a_short_chat_is_what_check_tells(model: str, runtime: str, machine: str) -> None:
+    """Without a depth both give the same range; a deeper context is slower."""
+    catalogue, place = open_catalogue(), load(machine).machine
+    asked = Workload(runtime=runtime, context_tokens=32_768)
+    verdict = check_with(catalogue, model, asked, place, instead=False, follows_machine=False)
+    short, deep = (pace_at(catalogue, verdict, asked, depth) for depth in (None, 32_000))
+    assert short is not None
+    assert deep is not None
+    assert short.decode is not None
+    assert deep.decode is not None
+    assert short == verdict.speed
+    assert deep.decode.likely < short.decode.likely
+
+
+# ------------------------------------------------------------------ a process
+
+
+def seen(words: str, **values: Any) -> Process:
+    fields: dict[str, Any] = {
+        "words": tuple(words.split()),
+        "anonymous_bytes": 170 * MIB,
+        "file_bytes": 390 * MIB,
+        "model_file": "/nowhere/qwen2.5-0.5b-instruct-q4_k_m.gguf",
+        "model_bytes": 374 * MIB,
+    }
+    return Process(**{**fields, **values})
+
+
+def test_a_server_by_its_options_and_kinds_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Long and short names, with = or apart; the last counts; what follows another option is no flag.
+    The model's file apart from all else; -c is for all sequences together.
+    """
+    words = (
+        "llama-server --model=a.gguf -c 9 -c 8192 -np 2 -t 4 -ngl 99 -ctk q8_0 -ctv q8_0 --alias -c"
+    )
+    monkeypatch.setattr(module, "process", lambda _number: seen(words))
+    run = run_of_process("1")
+    told = (run.context_tokens, run.parallel, run.threads, run.gpu_layers, run.kv_cache_type)
+    assert told == (4096, 2, 4, 99, "q8_0")
+    sizes = {figure.term: figure.seen // MIB for figure in run.figures}
+    assert sizes == {"model_file": 374, "everything_else": 186, "total": 560}
+
+
+def test_a_process_without_a_model_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As is one that is not there."""
+    other = seen("bash", model_file=None, model_bytes=0)
+    monkeypatch.setattr(module, "process", lambda _number: other)
+    with pytest.raises(SelfhostError, match="no GGUF file"):
+        run_of_process(str(os.getpid()))
+    monkeypatch.setattr(module, "process", lambda _number: None)
+    with pytest.raises(SelfhostError, match="cannot be read"):
+        run_of_process("4194305")
+
+
+# ------------------------------------------------------------------ its model
+
+
+def test_a_run_of_another_size_than_the_typed_model_is_refused() -> None:
+    """llama-bench prints 7.25 B of Mistral 7B v0.3 and 8.03 B of Llama 3.1 8B: no figure of the one is one of the other."""
+    run = Run(tool="x", parameters=8_030_000_000)
+    catalogue = open_catalogue()
+    for same in (run, run.replace(parameters=None)):
+        assert identify(same, catalogue, "llama3.1:8b")[0] == "llama3.1:8b"
+    with pytest.raises(SelfhostError, match=r"it had 7\.25 B") as caught:
+        identify(run.replace(parameters=7_250_000_000), catalogue, "llama3.1:8b")
+    assert "NAME" in (caught.value.remedy or "")
+
+
+def test_a_file_that_is_here_is_read(tmp_path: Path) -> None:
+    """The file itself knows better than any name."""
+    path = tmp_path / "Mistral-7B-Instruct-v0.3-Q4_K_M.gguf"
+    path.write_bytes(b"GGUF")
+    assert identify(Run(tool="x", file=str(path)), open_catalogue(), None) == (path, "file", True)
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        Run(tool="x"),
+        Run(tool="x", parameters=8_190_000_000),
+        Run(tool="x", file="a\0b.gguf"),
+    ],
+)
+def test_a_run_that_tells_nothing_asks_for_a_name(run: Run) -> None:
+    """The remedy is the option."""
+    with pytest.raises(UnknownModelError) as caught:
+        identify(run, open_catalogue(), None)
+    assert "--model" in (caught.value.remedy or "")
+
+
+@pytest.mark.parametrize(
+    ("run", "by"),
+    [
+        (
+            Run(tool="x", file="C:\\m\\Mistral-7B-Instruct-v0.3-Q4_K_M-00001-of-00002.gguf"),
+            "file-name",
+        ),
+        (Run(tool="x", file="sha256-0011", name="Mistral-7B-Instruct-v0.3"), "name"),
+    ],
+)
+def test_a_name_that_the_run_tells(run: Run, by: str) -> None:
+    """The file's name goes before the one inside it; either may be of any path."""
+    model, known_by, _ = identify(run, open_catalogue(), None)
+    assert known_by == by
+    assert str(model).lower().startswith("mistral-7b-instruct-v0.3")
