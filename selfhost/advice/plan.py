@@ -301,41 +301,31 @@ def _least(
     """
     question, vast = _on_its_platform(spec, workload, catalogue)
     needs = question.needs
+    nowhere = question, judge(question, vast), None
     if needs is None or needs.memory is None:
-        return question, judge(question, vast), None
+        return nowhere
     gpu_only = question.wants_gpu
     is_mac = (vast.system, vast.architecture) == ("macos", "aarch64")
     in_ram = not gpu_only or is_mac
-    # on one accelerator that holds it, and in the RAM beside that
-    terms = needs_on(needs, Device()).terms
-    beside = sum(term.high_bytes for term in terms if term.where == "host")
-    on_card = sum(term.high_bytes for term in terms) - beside + DEVICE_MARGIN_BYTES
-    if gpu_only:
-        on_card = smallest_device_bytes(needs)
+    on_card, beside = _parted(needs, gpu_only)
     held = needs.memory.high_bytes if in_ram else beside
     reserve = reserve_beside(held, vast, workload)
     memory = reserve + held
     # a need stated as one figure may not say what lies in RAM beside the accelerators
     if not memory or max(memory, on_card) > MAX_MEMORY_BYTES:
-        return question, judge(question, vast), None
-    cards: tuple[Accelerator, ...] = ()
-    if is_mac:
-        cards = (Accelerator(vendor="apple", name="Apple GPU", unified=True),)
-    elif gpu_only:
-        cards = (least_card(question, on_card, "the accelerator"),)
-    # the least that stores the most that the files may take, and leaves a margin
-    stored = disk = ends_to_store(needs, None)[1]
-    while stored is not None and disk is not None and disk < stored + disk_margin_bytes(disk):
-        disk = stored + disk_margin_bytes(disk)
+        return nowhere
+    cards = [Accelerator(vendor="apple", name="Apple GPU", unified=True)] * is_mac
+    if gpu_only and not is_mac:
+        cards = [least_card(question, on_card, "the accelerator")]
+    disk = _disk_to_store(needs)
     machine = vast.replace(
         memory_total_bytes=memory,
         memory_limit_bytes=memory,
         disks=disks_of(disk),
-        accelerators=cards,
+        accelerators=tuple(cards),
     )
-    wanted, cores, rate = question.workload.min_tokens_per_second, None, None
-    if wanted and in_ram:
-        machine, cores, rate = _paced(question, machine, wanted)
+    wanted = question.workload.min_tokens_per_second or 0.0
+    machine, cores, rate = _paced(question, machine, wanted * in_ram)
     judged = judge(question, machine)
     if any_fails(each for each in judged.findings if each.check in _OF_THE_MODEL):
         return question, judged, None
@@ -353,6 +343,25 @@ def _least(
         is_slow=not wanted and is_slow(judged, None),
     )
     return question, judged, least
+
+
+def _parted(needs: Needs, gpu_only: bool) -> tuple[int, int]:
+    """Bytes of one accelerator that holds it, and of the RAM beside that."""
+    terms = needs_on(needs, Device()).terms
+    beside = sum(term.high_bytes for term in terms if term.where == "host")
+    if gpu_only:
+        return smallest_device_bytes(needs), beside
+    return sum(term.high_bytes for term in terms) - beside + DEVICE_MARGIN_BYTES, beside
+
+
+def _disk_to_store(needs: Needs) -> int | None:
+    """The least free space that stores the most that the files may take, and leaves a margin."""
+    stored = free = ends_to_store(needs, None)[1]
+    if stored is None or free is None:
+        return None
+    while free < stored + disk_margin_bytes(free):
+        free = stored + disk_margin_bytes(free)
+    return free
 
 
 def _on_its_platform(
@@ -388,7 +397,7 @@ def _paced(
     question: Question, machine: Machine, wanted: float
 ) -> tuple[Machine, float | None, int | None]:
     """The machine with its cores and the measured bandwidth whose slow end reaches `wanted`, to a
-    tenth of a gigabyte; None where no RAM is that fast.
+    tenth of a gigabyte; None where no RAM is that fast, or nothing is wanted.
 
     The cores are the fewest that would be twice as fast as wanted if memory were no limit.
     """
@@ -409,6 +418,8 @@ def _paced(
         return reached is not None and reached.low >= pace
 
     unbounded, most = 2**50 // _BANDWIDTH_STEP, MOST_BANDWIDTH // _BANDWIDTH_STEP
+    if not wanted:
+        return machine, None, None
     cores = next((each for each in CORES if reaches(_HEADROOM * wanted, each, unbounded)), None)
     if cores is None:
         return machine, None, None

@@ -344,21 +344,30 @@ def best_case(machine: Machine, workload: Workload) -> BestCase:
         # files that lie in memory count as free where they are the model's own
         given = max(given, limit)
     sizes = [given, *(card.memory_total_bytes for card in cards)]
-    frees = [inf if disk.free_bytes is None else disk.free_bytes for disk in machine.disks or ()]
-    memory, shared = bandwidth(machine), shared_gpu_of(machine)
-    bytes_per_second = max(
-        inf if memory is None else BANDWIDTH_SHARE * memory.ends[2],
-        0 if shared is None else max(shared.peak),
-        sum(inf if gpu is None else gpu.peak[2] for gpu in map(gpu_of, cards)),
-    )
+    frees = [disk.free_bytes for disk in machine.disks or ()]
     # training has another pace, and a draft multiplies the pace of what reads the weights
     is_bounded = workload.task == "generate" and workload.draft is None
     wanted = workload.min_tokens_per_second
     smallest = min(8 * size / count for count, size in BLOCKS.values())
     return BestCase(
-        room_bytes=sum(inf if size is None else size for size in sizes),
-        disk_bytes=max(frees, default=inf),
-        bytes_per_second=bytes_per_second if is_bounded else inf,
+        room_bytes=sum(map(_or_endless, sizes)),
+        disk_bytes=max(map(_or_endless, frees), default=inf),
+        bytes_per_second=_read_rate(machine) if is_bounded else inf,
         bits_stated=None if workload.quantization is None else smallest,
         wanted_tokens_per_second=DEFAULT_MIN_TOKENS_PER_SECOND if wanted is None else wanted,
+    )
+
+
+def _or_endless(size: float | None) -> float:
+    return inf if size is None else size
+
+
+def _read_rate(machine: Machine) -> float:
+    """Bytes of weights read in a second, at most, by what reads fastest; else infinite."""
+    memory, shared = bandwidth(machine), shared_gpu_of(machine)
+    gpus = [gpu_of(card) for card in machine.accelerators or () if card.unified is not True]
+    return max(
+        inf if memory is None else BANDWIDTH_SHARE * memory.ends[2],
+        0 if shared is None else max(shared.peak),
+        sum(inf if gpu is None else gpu.peak[2] for gpu in gpus),
     )

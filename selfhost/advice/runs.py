@@ -184,24 +184,28 @@ def _averaged(paces: Iterable[Figure]) -> Iterator[Figure]:
     fewer tokens than a pace needs, and prompts behind a longer one that was cached, count only
     where there are no others.
     """
-    every = [(pace, pace.tokens or 0, pace.depth_tokens) for pace in paces]
+    paces = list(paces)
     for kind, least in LEAST_TOKENS.items():
-        timed = [each for each in every if each[0].term == kind]
+        timed = [(each, each.tokens or 0) for each in paces if each.term == kind]
         timed = [each for each in timed if each[1] >= least] or timed
         if kind == "prompt":
-            timed = [each for each in timed if (each[2] or 0) <= each[1]] or timed
-        if not timed:
-            continue
-        deep = [(depth * tokens, tokens) for _, tokens, depth in timed if depth is not None]
-        total, seconds = (
-            sum(tokens for _, tokens, _ in timed),
-            sum(tokens / pace.seen for pace, tokens, _ in timed),
-        )
-        yield timed[0][0].replace(
-            seen=total / seconds,
-            tokens=total // len(timed),
-            depth_tokens=round(sum(d for d, _ in deep) / sum(n for _, n in deep)) if deep else None,
-        )
+            timed = [each for each in timed if (each[0].depth_tokens or 0) <= each[1]] or timed
+        if timed:
+            total = sum(tokens for _, tokens in timed)
+            yield timed[0][0].replace(
+                seen=total / sum(tokens / each.seen for each, tokens in timed),
+                tokens=total // len(timed),
+                depth_tokens=_average_depth([each for each, _ in timed]),
+            )
+
+
+def _average_depth(paces: Iterable[Figure]) -> int | None:
+    """That of the average token, where it is known."""
+    deep = [
+        (each.depth_tokens, each.tokens or 0) for each in paces if each.depth_tokens is not None
+    ]
+    total = sum(tokens for _, tokens in deep)
+    return round(sum(depth * tokens for depth, tokens in deep) / total) if total else None
 
 
 # ------------------------------------------------------------------ the log of llama.cpp
@@ -241,7 +245,7 @@ def _read_log(text: str) -> Run | None:
     facts = _facts("llama.cpp", text)
     text = text[max(0, text.rfind("llama_model_loader: loaded meta data")) :]
     memory, cards = _buffers(text)
-    timed = list(_requests(text))
+    timed = _requests(text)
     alone = [pace for pace in timed if not pace.shared]
     paces = list(_averaged(alone or timed))
     if not memory and not paces:
@@ -250,26 +254,33 @@ def _read_log(text: str) -> Run | None:
         paces = [Figure(subject="pace", term=kind, seen=r) for kind, r in rates.items() if r]
     left_out = sum(pace.shared for pace in timed if pace.term == "decode") if alone else 0
     holds = {"no-buffers": not memory, "drafter": drafters, "beside": left_out}
-    context, sequences = _amount(facts.get("n_ctx")), _amount(facts.get("n_seq_max"))
-    own, is_unified = _amount(facts.get("n_ctx_seq")), facts.get("kv_unified") == "true"
-    if context is not None and (is_unified or own is None):
-        own = context if is_unified else context // (sequences or 1)
     return _run_with(
         facts,
         f"{runtime} log",
         runtime=runtime,
-        context_tokens=own,
-        # a unified cache is for all of them
-        parallel=1 if is_unified else sequences,
-        states=sequences or 1 if is_unified else 1,
-        # builds before ggml-org/llama.cpp#23861 (2026-05) make room for those of a whole batch
-        output_tokens=_amount(facts.get("n_outputs_max", facts.get("batch"))),
         on_processor=not cards if memory else None,
         cards=cards,
         drafts=drafters > 0 or any(sign in text for sign in _DRAFTS),
         figures=(*memory, *paces),
         notes=notes(holds, number=left_out),
+        **_room(facts),
     )
+
+
+def _room(facts: Mapping[str, str]) -> dict[str, int | None]:
+    """Tokens of context per sequence, the sequences, and how many of them share one cache: a
+    unified one is for all.
+    """
+    context, sequences = _amount(facts.get("n_ctx")), _amount(facts.get("n_seq_max"))
+    # builds before ggml-org/llama.cpp#23861 (2026-05) make room for those of a whole batch
+    outputs = _amount(facts.get("n_outputs_max", facts.get("batch")))
+    if facts.get("kv_unified") == "true":
+        shared = {"context_tokens": context, "parallel": 1, "states": sequences or 1}
+        return {**shared, "output_tokens": outputs}
+    own = _amount(facts.get("n_ctx_seq"))
+    if own is None and context is not None:
+        own = context // (sequences or 1)
+    return {"context_tokens": own, "parallel": sequences, "output_tokens": outputs}
 
 
 def _buffers(text: str) -> tuple[tuple[Figure, ...], int]:
@@ -302,7 +313,7 @@ def _held(term: str, bytes: int, where: str = HOST, rounded: float = 0) -> Figur
     return Figure(subject="memory", term=term, seen=bytes, where=where, rounded=rounded)
 
 
-def _requests(text: str) -> Iterator[Figure]:
+def _requests(text: str) -> list[Figure]:
     """The paces of a server's requests by their task; of another program one after the other."""
     by_task: dict[str, dict[str, Any]] = {}
     running: set[str] = set()
@@ -321,23 +332,30 @@ def _requests(text: str) -> Iterator[Figure]:
             kind = "prompt" if match["kind"] == "prompt eval" else "decode"
             if kind in request:
                 task += "'"
-            # builds of 2026 count the first token, and not its time: the rate printed does not
-            tokens, rate = int(match["tokens"]), float(match["rate"] or 0)
-            if rate < 1 and float(match["ms"]):
-                rate = 1000 * tokens / float(match["ms"])
-            by_task.setdefault(task, {})[kind] = (tokens, rate)
-    for request in by_task.values():
-        prompt, written = (request.get(kind, (0, 0))[0] for kind in ("prompt", "decode"))
-        # tokens that stood in the context before it wrote
-        before = request["held"] - written if "held" in request else prompt
-        depths = {
-            "prompt": max(0, before - prompt),
-            "decode": before + written // 2 if before > 0 else None,
-        }
-        for kind, depth in depths.items():
-            tokens, rate = request.get(kind, (0, 0.0))
-            if tokens and rate:
-                yield _pace(kind, rate, tokens, depth, shared="shared" in request)
+            by_task.setdefault(task, {})[kind] = _timing(match)
+    return [pace for request in by_task.values() for pace in _paces(request)]
+
+
+def _timing(match: re.Match[str]) -> tuple[int, float]:
+    """Tokens and their pace. Builds of 2026 count the first token, and not its time: the rate
+    printed does not.
+    """
+    tokens, rate, ms = int(match["tokens"]), float(match["rate"] or 0), float(match["ms"])
+    return tokens, rate if rate >= 1 or not ms else 1000 * tokens / ms
+
+
+def _paces(request: Mapping[str, Any]) -> Iterator[Figure]:
+    prompt, written = (request.get(kind, (0, 0))[0] for kind in ("prompt", "decode"))
+    # tokens that stood in the context before it wrote
+    before = request["held"] - written if "held" in request else prompt
+    depths = {
+        "prompt": max(0, before - prompt),
+        "decode": before + written // 2 if before > 0 else None,
+    }
+    for kind, depth in depths.items():
+        tokens, rate = request.get(kind, (0, 0.0))
+        if tokens and rate:
+            yield _pace(kind, rate, tokens, depth, shared="shared" in request)
 
 
 def _pace(

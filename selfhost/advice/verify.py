@@ -94,20 +94,7 @@ def verify(run: Run, catalogue: Catalogue, machine: Machine, typed: str | None) 
     model, or of another machine.
     """
     model, by, tells_quantization = identify(run, catalogue, typed)
-    threads = run.threads if run.threads and run.threads < threads_of(machine) else None
-    without_gpu = run.on_processor and machine.accelerators
-    if machine.accelerators == () and (run.cards or run.on_processor is False):
-        gpu = run.gpu or "RTX 4090"
-        raise SelfhostError(
-            f"the run used a GPU, which {machine.called} does not have",
-            remedy=f"name the machine of the run: --machine '{gpu}', or its GPU: --gpu '{gpu}'",
-        )
-    if run.on_processor:
-        machine = machine.replace(accelerators=())
-    if threads:
-        machine = machine.replace(
-            cpu_cores_usable=float(threads), cpu_cores_physical=threads, cpu_cores_performance=None
-        )
+    machine, said = machine_of(run, machine)
     known = run.kv_cache_type in KV_CACHE_TYPES and run.kv_cache_type != "f16"
     workload = Workload(
         runtime=run.runtime,
@@ -122,12 +109,8 @@ def verify(run: Run, catalogue: Catalogue, machine: Machine, typed: str | None) 
             f"{verdict.model.name} is a closed model, which nobody runs",
             remedy="name the model that was run with --model",
         )
-    holds = {
-        "no-gpu": without_gpu,
-        "threads": threads,
-        "quantization": verdict.quantization and not (run.quantization or tells_quantization),
-    }
-    said = notes(holds, threads=threads, quantization=verdict.quantization)
+    if verdict.quantization and not (run.quantization or tells_quantization):
+        said += notes({"quantization": True}, quantization=verdict.quantization)
     runtime = catalogue.runtime(verdict.runtime) if verdict.runtime else None
 
     def paces(depth_tokens: int | None) -> Speed | None:
@@ -139,6 +122,27 @@ def verify(run: Run, catalogue: Catalogue, machine: Machine, typed: str | None) 
         is_public=catalogue.is_shipped(verdict.model.id),
         notes=(*said, *comparison.notes),
     )
+
+
+def machine_of(run: Run, machine: Machine) -> tuple[Machine, tuple[str, ...]]:
+    """The machine with no more of it than the run used, and sentences on what was left out.
+    `SelfhostError` where the run used an accelerator that the machine does not have.
+    """
+    if machine.accelerators == () and (run.cards or run.on_processor is False):
+        gpu = run.gpu or "RTX 4090"
+        raise SelfhostError(
+            f"the run used a GPU, which {machine.called} does not have",
+            remedy=f"name the machine of the run: --machine '{gpu}', or its GPU: --gpu '{gpu}'",
+        )
+    threads = run.threads if run.threads and run.threads < threads_of(machine) else None
+    holds = {"no-gpu": run.on_processor and machine.accelerators, "threads": threads}
+    if run.on_processor:
+        machine = machine.replace(accelerators=())
+    if threads:
+        machine = machine.replace(
+            cpu_cores_usable=float(threads), cpu_cores_physical=threads, cpu_cores_performance=None
+        )
+    return machine, notes(holds, threads=threads)
 
 
 # ------------------------------------------------------------------ its model
@@ -155,22 +159,12 @@ def identify(
     """
     from pathlib import Path
 
-    file, name = run.file or "", run.name or ""
+    file = run.file or ""
     is_file = file.lower().endswith(".gguf") and can_be_passed_on(file) and os.path.isfile(file)
     if typed is None and is_file:
         return Path(file), "file", True
-    # a server may be started with the folder of a download
-    own = name.rpartition("/")[2] if name[:1] == "/" else name
-    base = _NUMBERED.sub("", file.replace("\\", "/").rpartition("/")[2])
-    words = {"file-name": base, "name": own} if typed is None else {"typed": typed}
-    ids = {by: id_of(word, catalogue) for by, word in words.items()}
-    by = next((by for by, id in ids.items() if id is not None or typed is not None), None)
-    if by is None:
-        raise UnknownModelError(
-            "the run does not tell which model it loaded, or no model that is known",
-            remedy="name it: add --model NAME, or --model ./model.gguf",
-        )
-    word, spec_id = words[by], ids[by]
+    by, word = ("typed", typed) if typed is not None else _name_of(run, catalogue)
+    spec_id = id_of(word, catalogue)
     if spec_id is not None and not _has_as_many(run, catalogue, spec_id):
         raise SelfhostError(
             f"the run loaded another model than {spec_id}: it had"
@@ -181,6 +175,21 @@ def identify(
     candidate = None if by == "name" else read(word, AS_IT_IS, catalogue)
     states = candidate is not None and candidate.quantization is not None
     return word, by, states or word.lower().endswith(".gguf")
+
+
+def _name_of(run: Run, catalogue: Catalogue) -> tuple[str, str]:
+    """The name of a model in the name of the run's file, else its own, and which of them it is."""
+    base = _NUMBERED.sub("", (run.file or "").replace("\\", "/").rpartition("/")[2])
+    name = run.name or ""
+    # a server may be started with the folder of a download
+    name = name.rpartition("/")[2] if name[:1] == "/" else name
+    for by, word in (("file-name", base), ("name", name)):
+        if id_of(word, catalogue) is not None:
+            return by, word
+    raise UnknownModelError(
+        "the run does not tell which model it loaded, or no model that is known",
+        remedy="name it: add --model NAME, or --model ./model.gguf",
+    )
 
 
 def _has_as_many(run: Run, catalogue: Catalogue, spec_id: str) -> bool:
@@ -239,16 +248,14 @@ def _why(holds: Mapping[str, object], **figures: object) -> str | None:
 def _compared_pace(seen: Figure, run: Run, verdict: Verdict, paces: Paces) -> Figure:
     speed = paces(seen.depth_tokens if seen.term == "decode" else None)
     predicted = _predicted_pace(seen, verdict, speed)
-    tokens, depth, least = seen.tokens, seen.depth_tokens or 0, LEAST_TOKENS[seen.term]
-    shares_ram = any(card.unified for card in verdict.machine.accelerators or ())
-    if seen.term == "prompt" and (_on_accelerator(verdict) or shares_ram):
-        # fewer take a GPU as long as a batch
-        least = _BATCH_TOKENS
+    tokens, depth, is_prompt = seen.tokens, seen.depth_tokens or 0, seen.term == "prompt"
+    # fewer of a prompt take a GPU as long as a batch
+    least = _BATCH_TOKENS if is_prompt and _uses_gpu(verdict) else LEAST_TOKENS[seen.term]
     reasons = {
         "no-pace": predicted is None,
-        "drafts": run.drafts and seen.term == "decode",
+        "drafts": run.drafts and not is_prompt,
         "shared": seen.shared,
-        "behind": seen.term == "prompt" and depth > (tokens or 0),
+        "behind": is_prompt and depth > (tokens or 0),
         "few": tokens is not None and tokens < least,
         "in-ram": _is_part_in_ram(run, verdict),
     }
@@ -280,34 +287,35 @@ def _predicted_pace(seen: Figure, verdict: Verdict, speed: Speed | None) -> Pace
 
 
 def _compared_memory(seen: Figure, run: Run, verdict: Verdict, unpacks: bool) -> Figure:
-    """Not compared where that term is of something else than was predicted. A command with
+    memory, rounded = _memory_of(verdict), seen.rounded
+    if memory is None:
+        return seen.replace(why=_why({"no-memory": True}))
+    low, likely, high = _predicted_bytes(seen, memory, run)
+    on_gpu = any(part.where != HOST for part in memory.terms)
+    if not high and seen.where == HOST and on_gpu:
+        return seen.replace(why=_why({"beside-gpu": True}))
+    is_less = {"not-filled": seen.term in OF_PROCESS and seen.seen < low - rounded}
+    why = _why_no_bytes(seen.term, run, verdict, unpacks) or _why(is_less)
+    inside = low - rounded <= seen.seen <= high + rounded if why is None else None
+    return seen.replace(low=low, likely=likely, high=high, inside=inside, why=why)
+
+
+def _why_no_bytes(term: str, run: Run, verdict: Verdict, unpacks: bool) -> str | None:
+    """Why that term is of something else than was predicted; None where it is not. A command with
     --no-repack is predicted where the program `unpacks`, for a log tells no option.
     """
-    memory, rounded, term = _memory_of(verdict), seen.rounded, seen.term
-    low, likely, high = _predicted_bytes(seen, memory, run) if memory is not None else (0, 0, 0)
-    on_gpu = memory is not None and any(part.where != HOST for part in memory.terms)
     of_process = term in (EVERYTHING_ELSE, ALL_MEMORY)
     of_cache = of_process or term == "kv_cache"
     is_repacked = any(part.term == "repacked_weights" for part in run.figures)
-    unlike = {
-        "no-memory": memory is None,
-        "beside-gpu": not high and seen.where == HOST and on_gpu,
-    }
     reasons = {
-        **unlike,
         "holds-draft": run.drafts and of_process,
         "no-context": run.context_tokens is None and (of_cache or term == "compute"),
         "cache-type": of_cache and run.kv_cache_type not in KV_CACHE_TYPES,
         "repacked": unpacks and is_repacked and term in ("weights", "repacked_weights"),
         "other-buffer": term == "compute" and _has_other_buffer(run, verdict),
         "in-ram": _is_part_in_ram(run, verdict),
-        "not-filled": term in OF_PROCESS and seen.seen < low - rounded,
     }
-    row = seen.replace(why=_why(reasons, batch=_BATCH_TOKENS))
-    if any(unlike.values()):
-        return row
-    inside = low - rounded <= seen.seen <= high + rounded if row.why is None else None
-    return row.replace(low=low, likely=likely, high=high, inside=inside)
+    return _why(reasons, batch=_BATCH_TOKENS)
 
 
 def _has_other_buffer(run: Run, verdict: Verdict) -> bool:
@@ -354,15 +362,15 @@ def _is_part_in_ram(run: Run, verdict: Verdict) -> bool:
     far as its options and its buffers tell.
     """
     memory, architecture = _memory_of(verdict), verdict.model.architecture
-    if memory is None or architecture is None or run.on_processor or not _on_accelerator(verdict):
+    if memory is None or architecture is None or run.on_processor:
         return False
-    predicted = [term for term in memory.terms if term.name == "weights" and term.where != HOST]
-    weights = [part for part in run.figures if part.term == "weights" and part.where != HOST]
-    least = _LEAST_SHARE * sum(term.low_bytes for term in predicted)
-    return (
+    least = sum(t.low_bytes for t in memory.terms if t.name == "weights" and t.where != HOST)
+    held = sum(each.seen for each in run.figures if each.term == "weights" and each.where != HOST)
+    has_experts = any(group.experts for group in architecture.feed_forward)
+    return bool(least) and (
         (run.gpu_layers is not None and run.gpu_layers < architecture.layers)
-        or bool(run.experts_in_ram and any(group.experts for group in architecture.feed_forward))
-        or 0 < sum(part.seen for part in weights) < least
+        or bool(run.experts_in_ram and has_experts)
+        or 0 < held < _LEAST_SHARE * least
     )
 
 
@@ -370,8 +378,10 @@ def _memory_of(verdict: Verdict) -> MemoryNeed | None:
     return verdict.needs.memory if verdict.needs is not None else None
 
 
-def _on_accelerator(verdict: Verdict) -> bool:
-    return verdict.placement not in (None, HOST)
+def _uses_gpu(verdict: Verdict) -> bool:
+    """Also one that shares the RAM."""
+    shares_ram = any(card.unified for card in verdict.machine.accelerators or ())
+    return shares_ram or verdict.placement not in (None, HOST)
 
 
 def _causes(rows: Sequence[Figure], run: Run, verdict: Verdict) -> tuple[str, ...]:
