@@ -1,7 +1,5 @@
-"""ModelSpec: the facts about one model's published weights, and their reader.
-
-The schema is documented key by key in `specs/README.md`. The records of its parts and of programs
-are in the modules beside this one.
+"""ModelSpec: the facts about one model's published weights, and their reader. `specs/README.md` says
+what each key means.
 """
 
 from __future__ import annotations
@@ -47,13 +45,6 @@ _OF_WEIGHTS = (
     "files",
     "quantized",
 )
-# what says something of [components] alone
-# beside which tables alone; of a model whose parts nobody counted the work may be known
-_OF_COMPONENTS = {
-    "components_dtype": {"components"},
-    "native_pixels": {"components"},
-    "denoising": {"components", "needs"},
-}
 # what the bytes of a model are computed from
 _COMPUTED_FROM = ("architecture", "components")
 # beside letters and digits; a quote, $ or ` would reach the shell through its completion
@@ -61,14 +52,8 @@ _IN_ALIAS = "_.:/+ -"
 
 
 class Sound(Record):
-    """What making, or writing down, a minute of sound takes.
-
-    `tokens_per_second`: steps that one second is made of; None where what is heard is written down,
-    a step for each token of text. Each reads `step_parameters`, and the program launches its
-    `step_layers` one by one; None: all at once. `operations_per_second`: multiplications and
-    additions for a second of sound beside the steps. The others are the least and the most seconds
-    that runs were published with, on a graphics card and on a processor; None where none were
-    found.
+    """What making, or writing down, a minute of sound takes; seconds are those of published runs on
+    a graphics card and on a processor.
     """
 
     tokens_per_second: float | None = read_by(Table.number, default=None)
@@ -82,15 +67,8 @@ class Sound(Record):
 
 
 class Denoising(Record):
-    """How a model makes one picture, or one clip of video, of its own size. `steps` as its
-    publisher or its pipeline sets them; `passes` through the denoiser a step, 2 with
-    classifier-free guidance; operations (multiplications and additions) of one pass, and of
-    decoding the picture or clip. `blocks` of the denoiser, residual ones and those of transformers,
-    which Python launches one after the other; None where they are not counted.
-    `step_parameters`: those that each step reads, where reading may take longer than computing, as
-    with a picture that is written token by token; None elsewhere.
-    `decodes_in_32_bits`: its pipeline turns a decoder in float16 into one in float32. `frames`,
-    and `height` and `width` in pixels, of a clip; None of a picture.
+    """How a model makes one picture, or one clip of video, of its own size. Operations are
+    multiplications and additions, of one pass and of decoding the result.
     """
 
     steps: int = read_by(Table.integer, required=True, minimum=1)
@@ -113,12 +91,7 @@ SIZE_OF = "size of "
 
 
 class PublishedFiles(Record):
-    """Sizes that one publisher states: `bytes` by quantization. `repository` is where they can be
-    fetched from.
-
-    `unsized`: quantizations that lie there and whose size nobody states to the byte; it is
-    computed. `names`: the file of a quantization (the first one of a split file), where its name
-    holds no tag of that quantization. `listed` is False where no listing of the repository shows
+    """Sizes that one publisher states. `listed` is False where no listing of the repository shows
     these files: its publisher usually offers them. `named`: somebody typed the name of the file, or
     Ollama's tag of it, so that it is published, wherever that is.
     """
@@ -139,12 +112,8 @@ class PublishedFiles(Record):
 
 
 class Quantized(Record):
-    """How weights are stored that others quantized: `quantization` of `format`, None where what it
-    is has no name here.
-
-    They are judged as they are stored: a GGUF file is made of the weights that they were quantized
-    from. `apart`: tensors of MLX's files in another type than that, under the names of GGUF files
-    (`blk.*` for all blocks that have one).
+    """How weights are stored that others quantized; `quantization` is None where it has no name
+    here. They are judged as they are stored: a GGUF file is made of the weights before that.
     """
 
     format: str = read_by(Table.string, required=True, choices=("safetensors", "mlx"))
@@ -181,10 +150,6 @@ def _check_files(table: Table, values: Mapping[str, Any]) -> None:
     paths += [("unsized", place) for place in range(len(unsized))]
     for path, name in zip(paths, listed, strict=True):
         _check_name(table, path, name, values["format"])
-    for name in values["names"]:
-        if name not in listed:
-            path, remedy = (*table.path, "names", name), f"one of {', '.join(listed)}"
-            table.document.add(path, "is not among the files", remedy)
 
 
 def _check_quantized(table: Table, values: Mapping[str, Any]) -> None:
@@ -232,9 +197,6 @@ class Openness(Record):
 class Parameters(Record):
     """Counts in the published checkpoint: tied matrices once, without multi-token-prediction
     blocks. `active` is `total` less the experts that a token does not use.
-
-    `projector_bytes`: the GGUF file of the encoders in F16; `encoder_type`: model_type and width of
-    the first, as `[[encoder]]` of specs/common/architectures.toml has them.
     """
 
     total: int | None = read_by(Table.integer, minimum=1, default=None)
@@ -248,11 +210,8 @@ class Parameters(Record):
 
 
 class StatedWay(Record):
-    """What a pipeline takes of a GPU in one type, as somebody states it or as it was counted, with
-    its components moved there in turn, or with `offload` "sequential" its layers, and of what
-    result: so many `frames` of `height` × `width` pixels, None where it is the usual one.
-    `is_tiled`: it is decoded a tile at a time; `is_chunked`: its denoiser computes the feed-forward
-    of each frame in turn.
+    """What a pipeline takes of a GPU in one type, with its components moved there in turn or, with
+    `offload` "sequential", its layers; for a result of that size, None where it is the usual one.
     """
 
     quantization: str = read_by(Table.string, required=True)
@@ -274,15 +233,9 @@ def _check_order(table: Table, values: Mapping[str, Any]) -> None:
 
 
 class StatedNeeds(Record):
-    """What somebody states a model takes, where its tensors are not described. Memory is a range;
-    equal ends where one figure was given.
-
-    `dtype`: the type that the weights are loaded in. `ways` are those that offload the components.
-
-    Of a model that hears, `heard_seconds` is the length of recording that the memory holds for;
-    each second beyond takes `second_bytes`, and the square of the seconds `squared_second_bytes`.
-    None: how it grows is not known. `longest_seconds` is the longest recording that it hears at
-    once, None where no source says.
+    """What somebody states a model takes, where its tensors are not described. `ways` are those
+    that offload the components. A model that hears takes the memory for `heard_seconds`, and
+    `second_bytes` for each second beyond; None: how it grows is not known.
     """
 
     low_bytes: int | None = read_by(size_in_bytes, default=None)
@@ -301,10 +254,7 @@ class StatedNeeds(Record):
 
 
 class Upkeep(Record):
-    """Whether the model is still the one to take. `current`: True where nothing newer of its
-    publisher is known for the same work and about its size, as the source says; None where nobody
-    looked.
-    """
+    """Whether the model is still the one to take; `current` is None where nobody looked."""
 
     current: bool | None = read_by(Table.boolean, default=None)
     superseded_by: str | None = read_by(reference, default=None)
@@ -321,9 +271,8 @@ class Safety(Record):
 
 
 class Availability(Record):
-    """A closed model: why there are no weights, who serves it, and what is nearest. `api` is
-    false where no program can be served. `fine_tuning` is a sentence on who may still tune it at
-    its provider, None where that is not known.
+    """A closed model: why there are no weights, who serves it, and what is nearest. `api` is false
+    where no program can be served.
     """
 
     why: str = read_by(Table.text, required=True)
@@ -353,14 +302,11 @@ class Availability(Record):
 
 def _aliases(root: Table, key: str) -> tuple[str, ...]:
     aliases = root.strings(key)
-    written = root.values.get(key)
-    for index, alias in enumerate(written if isinstance(written, list) else ()):
-        if alias in aliases and not all(sign.isalnum() or sign in _IN_ALIAS for sign in alias):
-            root.document.add(
-                (key, index),
-                f'"{shortened(alias)}" has a character that no name has',
-                "write letters, digits, spaces and . : / + - _",
-            )
+    for alias in aliases:
+        if not all(sign.isalnum() or sign in _IN_ALIAS for sign in alias):
+            message = f'"{shortened(alias)}" has a character that no name has'
+            path = (key, root.values[key].index(alias))
+            root.document.add(path, message, "write letters, digits, spaces and . : / + - _")
     return aliases
 
 
@@ -382,27 +328,22 @@ def _license(root: Table, key: str) -> License | None:
 def _check_license(table: Table, values: Mapping[str, Any]) -> None:
     answers = [values[key] for key in ("commercial_use", "modification", "redistribution")]
     if "conditional" in answers and "conditions" not in table:
-        table.problem(
-            "conditions",
-            "is missing, though the license is conditional",
-            'write conditions = ["one short line each"]',
-        )
+        message = "is missing, though the license is conditional"
+        table.problem("conditions", message, 'write conditions = ["one short line each"]')
 
 
 def _check_parameters(table: Table, values: Mapping[str, Any]) -> None:
-    total = values["total"]
     for part in ("active", "encoders"):
-        count = values[part]
-        if total is not None and count is not None and count > total:
-            table.problem(part, f"is {count:,}, more than total, {total:,}")
+        if values["total"] is not None and (values[part] or 0) > values["total"]:
+            message = f"is {values[part]:,}, more than total, {values['total']:,}"
+            table.problem(part, message)
 
 
 def _architecture(root: Table, key: str) -> Architecture | None:
     table = root.table(key)
     if table is None:
         return None
-    attention_untold = _is_unknown(root, "architecture.attention")
-    return read_architecture(table, attention_untold=attention_untold)
+    return read_architecture(table, attention_untold=_is_unknown(root, "architecture.attention"))
 
 
 def _is_unknown(root: Table, path: str) -> bool:
@@ -413,10 +354,9 @@ def _is_unknown(root: Table, path: str) -> bool:
 
 def _embedding(root: Table, key: str) -> int | None:
     table = root.table(key)
-    if table is None:
-        return None
-    length = table.integer("length", required=True, minimum=1)
-    table.close()
+    length = None if table is None else table.integer("length", required=True, minimum=1)
+    if table is not None:
+        table.close()
     return length
 
 
@@ -443,11 +383,6 @@ def _needs(root: Table, key: str) -> StatedNeeds | None:
 class ModelSpec(Record):
     """One set of published weights (or one closed model), as its spec file states it. Dates are
     `YYYY-MM-DD`, possibly cut short.
-
-    `runtimes` are the programs that its users run it with, the usual one first; () where those of
-    its modality serve. Without an architecture no others are known to load it. `uses` is what it is
-    for, the main use first; `inputs` is what it reads; `tuned_from` is the model whose weights its
-    training began with, as an id, a repository or SCRATCH. Each is None where not stated.
 
     `origin` is the file it was read from; `overrides` the shipped file that it replaces, if any.
     `tensors` are those of the very GGUF file that it was read from, which no spec file lists, and
@@ -536,9 +471,7 @@ class ModelSpec(Record):
         return self.parameters.active
 
     def repository_of(self, format: str | None, quantization: str | None) -> str | None:
-        """Where files of that quantization lie, by any case of its name; None where this
-        catalogue knows of none.
-        """
+        """Where files of that quantization lie; None where this catalogue knows of none."""
         files = self.files_of(format, quantization)
         return files.repository if files is not None else None
 
@@ -563,14 +496,11 @@ class ModelSpec(Record):
             and any(name.lower() == wanted for name in files.quantizations)
         ]
         # stable: of two listings the first stands
-        return min(
-            matching, key=lambda files: not (files.listed and files.repository), default=None
-        )
+        matching.sort(key=lambda files: not (files.listed and files.repository))
+        return matching[0] if matching else None
 
     def published_bytes(self, format: str, quantization: str) -> tuple[int, PublishedFiles] | None:
-        """The size a publisher states for one file set, and which publisher; the first one
-        listed wins.
-        """
+        """The size that the first publisher states for one file set, and which that is."""
         for files in self.files:
             if files.format == format and quantization in files.bytes:
                 return files.bytes[quantization], files
@@ -581,8 +511,8 @@ def read_model_spec(document: Document, origin: str) -> ModelSpec | None:
     """The spec that `document` states; None if and only if `document.problems` says why not.
 
     Every fault of the file is noted in one go. `document` may hold a TOML file or values compiled
-    from one (dates are then strings). What needs other files (unique names, SPDX ids) is
-    `speccheck`'s.
+    from one (dates are then strings). What needs other files (unique names, SPDX ids) is of
+    `modelfiles.specfiles`.
     """
     spec = read_as_far_as_right(document, origin)
     return spec if document.ok else None
@@ -598,66 +528,50 @@ def read_as_far_as_right(document: Document, origin: str) -> ModelSpec | None:
     if not schema_is_read(root):
         return None
     values = root.fields(ModelSpec)
+    # a key that was merely misspelt is not missing
     is_whole = root.close()
-    unknown = values["unknown"]
-    closed = values["openness"].weights == "closed"
-    faults = [*_faults(root, closed), *_faults_of_texts(root, unknown)]
-    if is_whole and not closed:
-        # no key was merely misspelt
-        faults += _faults_of_open(root, unknown)
-    for path, message, remedy in faults:
-        root.document.add(path, message, remedy, absent=not _is_stated(root.values, path))
+    for is_broken, path, message, remedy in _rules(root, values, is_whole):
+        if is_broken:
+            document.add(path, message, remedy, absent=not _is_stated(root.values, path))
     # whoever publishes a model publishes a tokenizer with it
-    values["tokenizer"] = None if "tokenizer" in unknown else values["tokenizer"] is not False
+    values["tokenizer"] = (
+        None if "tokenizer" in values["unknown"] else values["tokenizer"] is not False
+    )
     return ModelSpec(**values, origin=origin)
 
 
-def _faults(root: Table, closed: bool) -> Iterator[tuple[Path, str, str]]:
-    """What no table can tell alone: a key, what is wrong with it, and what to write."""
-    states = root.values.keys()
-    for key in _OF_WEIGHTS if closed else ():
-        if key in states:
-            message = 'makes no sense for a closed model (openness.weights = "closed")'
-            yield (key,), message, "remove it: without weights it cannot be known"
-    if closed and "availability" not in states:
-        message = "is missing: a closed model says why, and who serves it"
-        yield ("availability",), message, "write [availability] with why and provider"
-    if "availability" in states and not closed:
-        remedy = 'remove it, or write weights = "closed" in [openness]'
-        yield ("availability",), "is for closed models only", remedy
-    if {"components", "architecture"} <= states:
-        remedy = "keep one: components are for image models"
-        yield ("components",), "stands beside [architecture]", remedy
-    for key, beside in _OF_COMPONENTS.items():
-        if key in states and not states & beside:
-            message = "says something of [components], which are missing"
-            yield (key,), message, "write [components], or remove it"
-    modality = root.values.get("modality")
-    if "embedding" in states and modality in MODALITIES and modality != "embedding":
-        remedy = 'write modality = "embedding", or remove it'
-        yield ("embedding",), "is for embedding models", remedy
-
-
-def _faults_of_open(root: Table, unknown: Mapping[str, str]) -> Iterator[tuple[Path, str, str]]:
-    stated = root.values.keys() & {*_COMPUTED_FROM, "needs"}
-    if not stated and not {*_COMPUTED_FROM, "needs"} & unknown.keys():
-        message = "states nothing to judge: no [architecture], [components] or [needs]"
-        yield (), message, '[unknown] architecture = "…" says why'
-    if "modality" not in root and stated - {"needs"}:
-        yield ("modality",), "is missing", f"one of {', '.join(MODALITIES)}"
-
-
-def _faults_of_texts(root: Table, unknown: Mapping[str, str]) -> Iterator[tuple[Path, str, str]]:
-    """A license of one's own without an address; what is stated and said to be unknown."""
-    terms: Any = root.values.get("license")
-    is_own = isinstance(terms, dict) and str(terms.get("id")).startswith("LicenseRef-")
-    if is_own and "url" not in terms and "license.url" not in unknown:
-        message = "is missing: the id says only that it is no SPDX license"
-        yield ("license", "url"), message, 'write url = "https://…"'
+def _rules(
+    root: Table, values: Mapping[str, Any], is_whole: bool
+) -> Iterator[tuple[bool, Path, str, str]]:
+    """What no table can tell alone: whether it is broken, at which key, how, and what to write."""
+    states, unknown = root.values.keys(), values["unknown"]
+    closed = values["openness"].weights == "closed"
+    has_basis = bool({*_COMPUTED_FROM, "needs"} & (states | unknown.keys()))
+    is_open = is_whole and not closed
+    for key in _OF_WEIGHTS:
+        message = 'makes no sense for a closed model (openness.weights = "closed")'
+        remedy = "remove it: without weights it cannot be known"
+        yield closed and key in states, (key,), message, remedy
+    message = "is missing: a closed model says why, and who serves it"
+    remedy = "write [availability] with why and provider"
+    yield closed and "availability" not in states, ("availability",), message, remedy
+    remedy = 'remove it, or write weights = "closed" in [openness]'
+    is_stray = not closed and "availability" in states
+    yield is_stray, ("availability",), "is for closed models only", remedy
+    remedy, both = "keep one: components are for image models", {"components", "architecture"}
+    yield both <= states, ("components",), "stands beside [architecture]", remedy
+    message = "states nothing to judge: no [architecture], [components] or [needs]"
+    yield is_open and not has_basis, (), message, '[unknown] architecture = "…" says why'
+    is_unclear = "modality" not in states and bool(states & {*_COMPUTED_FROM})
+    yield is_open and is_unclear, ("modality",), "is missing", f"one of {', '.join(MODALITIES)}"
+    terms = values["license"]
+    is_own = terms is not None and str(terms.id).startswith("LicenseRef-") and not terms.url
+    message = "is missing: the id says only that it is no SPDX license"
+    is_bare = is_own and "license.url" not in unknown
+    yield is_bare, ("license", "url"), message, 'write url = "https://…"'
     for key in unknown:
-        if _is_stated(root.values, key.split(".")):
-            message = "is stated in this file all the same"
-            yield ("unknown", key), message, "remove the one that is wrong"
+        message, remedy = "is stated in this file all the same", "remove the one that is wrong"
+        yield _is_stated(root.values, key.split(".")), ("unknown", key), message, remedy
 
 
 def _is_stated(values: Any, path: Sequence[str | int]) -> bool:
