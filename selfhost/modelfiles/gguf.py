@@ -13,15 +13,13 @@ from typing import Any
 from ..catalogue.architecture import (
     MAX_LAYERS,
     Architecture,
-    FeedForward,
 )
 from ..catalogue.quantization_names import QUANTIZATIONS
 from ..catalogue.spec import SIZE_OF, FileTensors, ModelSpec, Parameters, PublishedFiles, Safety
 from ..needs.quantization import BASE_TYPES, BLOCKS
 from ..needs.tensors import checkpoint_tensors, count, gguf_tensors, idle, row_of
-from .gguf_header import MAX_TENSORS, Header, Tensor, read_header
+from .gguf_header import MAX_TENSORS, Header, read_header
 from .gguf_layers import (
-    BLOCK,
     GgufModel,
     Refused,
     attention,
@@ -207,7 +205,6 @@ def _with_layers(model: GgufModel) -> Architecture:
         raise Unclear(
             f"no layer of {model.name} has attention or a recurrent state that this selfhost knows"
         )
-    _refuse_missing_parts(model, [attending, *states.values()], feeding)
     # a model may run through its layers several times, each time with a cache of their own
     loops = model.size("num_loops") or 1 if model.row.loops else 1
     if layers * loops > MAX_LAYERS:
@@ -233,28 +230,6 @@ def _with_layers(model: GgufModel) -> Architecture:
         mtp_layers=model.blocks - layers or None,
         **_tables(model),
     )
-
-
-def _refuse_missing_parts(
-    model: GgufModel, remembering: list[Any], feeding: Sequence[FeedForward | None]
-) -> None:
-    """A block may lack its attention where the header gives it no heads or where it keeps a state,
-    and its feed-forward where the header gives it no length (src/models of the hybrid
-    architectures and of Nemotron NAS).
-    """
-    layers = range(model.layers)
-    heads = model.per_layer("attention.head_count") or [0 for _ in layers]
-    kv_heads = model.per_layer("attention.head_count_kv") or heads
-    lengths = model.per_layer("feed_forward_length") or [0]
-    if not any(lengths):
-        lengths = [model.number("expert_feed_forward_length") or 0 for _ in layers]
-    for layer in layers:
-        remembers = any(parts[layer] for parts in remembering if parts)
-        has_cross = model.has(layer, "cross_attn_q_proj.weight")
-        if min(heads[layer], kv_heads[layer]) and not (remembers or has_cross):
-            model.damaged(f"it has no tensor blk.{layer}.attn_q.weight")
-        if lengths[layer] and feeding[layer] is None:
-            model.damaged(f"it has no tensor blk.{layer}.ffn_down.weight")
 
 
 def _cache_layers(model: GgufModel) -> int | None:
@@ -340,64 +315,41 @@ def _query_key_norm(model: GgufModel, architecture: Architecture) -> str | None:
 
 
 def _hold_to_row(model: GgufModel, architecture: Architecture) -> None:
-    """Note where the file's tensors are not quite those that its row gives. Raises `Refused` and
-    `Unclear` where llama.cpp would not load them.
+    """Note where the file's tensors are not quite those that its row gives. Raises `Refused` at one
+    that llama.cpp would not find or would find in another shape, and `Unclear` at one that it would
+    not look for: it refuses all three (src/llama-model-loader.cpp: check_tensor_dims,
+    done_getting_tensors), the last as long as no release learns of the tensor. Blocks that predict
+    more tokens are left out.
     """
     row = row_of(architecture, model.architectures)
     if row is None:
         raise Unclear(f"its layers lack a part that every {model.name} model has")
     groups = gguf_tensors(architecture, row)
     expected = _by_place((group.name, group.layers or (-1,), group.shape) for group in groups)
-    actual = _by_place(map(_place, model.tensors))
+    actual = _by_place((each.place[0], each.place[1:], each.shape) for each in model.tensors)
     model.is_as_row = expected == actual
-    if model.is_as_row:
-        return
-    _refuse_other_tensors(model, expected, actual)
-    differing = {_numbered(*place) for place, _ in expected.items() ^ actual.items()}
-    model.notes.append(
-        f"its tensors are not quite those of other {model.name} models"
-        f" ({listed(sorted(differing), 3)}); counted as they stand in the file"
-    )
-
-
-def _refuse_other_tensors(model: GgufModel, expected: _Shapes, actual: _Shapes) -> None:
-    """Raise `Refused` at a tensor that llama.cpp would not find or would find in another shape,
-    `Unclear` at one that it would not look for.
-
-    llama.cpp refuses all three (src/llama-model-loader.cpp: check_tensor_dims,
-    done_getting_tensors), the last as long as no release learns of the tensor. Blocks that predict
-    more tokens are left out.
-    """
-    names = file_table("gguf")
-    merged = {part for name, part in actual.keys() - expected.keys() if name in names["instead"]}
-    optional = re.compile("|".join(names["optional"]))
-    for name, layer in sorted(expected.keys() | actual.keys()):
-        needed, stored = (
-            " × ".join(f"{size:,}" for size in shapes[name, layer]) or "1"
-            if (name, layer) in shapes
-            else None
-            for shapes in (expected, actual)
-        )
-        is_extra = model.layers <= layer < model.blocks
-        if needed == stored or is_extra or layer in merged or optional.search(name):
+    table = file_table("gguf")
+    merged = {part for name, part in actual.keys() - expected.keys() if name in table["instead"]}
+    optional = re.compile("|".join(table["optional"]))
+    differing = sorted({place for place, _ in expected.items() ^ actual.items()})
+    names = [clean(name.replace("*", str(layer))) for name, layer in differing]
+    for place, tensor in zip(differing, names, strict=True):
+        is_extra = model.layers <= place[1] < model.blocks
+        if is_extra or place[1] in merged or optional.search(place[0]):
             continue
-        tensor = _numbered(name, layer)
-        if stored is None:
-            raise Refused(f"it has no tensor {tensor}, which {model.name} models have")
-        if needed is None:
-            raise Unclear(
-                f"the file has a tensor {tensor} ({stored}), which no llama.cpp known here loads"
-                f" with {model.name} models"
-            )
-        raise Refused(f"its tensor {tensor} is {stored}, and the header makes it {needed}")
-
-
-def _place(tensor: Tensor) -> tuple[str, tuple[int, ...], tuple[int, ...]]:
-    block = BLOCK.match(tensor.name)
-    # a number with a leading zero is none of llama.cpp's
-    if block is None or block[2] != str(int(block[2])):
-        return tensor.name, (-1,), tensor.shape
-    return f"{block[1]}*{block[3]}", (int(block[2]),), tensor.shape
+        stored, needed = (
+            " × ".join(map("{:,}".format, shapes.get(place, ()))) for shapes in (actual, expected)
+        )
+        kind = Refused if place in expected else Unclear
+        raise kind(
+            f"its tensor {tensor} is {stored or 'missing'}, and in {model.name} models it is"
+            f" {needed or 'none that a llama.cpp known here loads'}"
+        )
+    if names:
+        model.notes.append(
+            f"its tensors are not quite those of other {model.name} models ({listed(names, 3)});"
+            " counted as they stand in the file"
+        )
 
 
 def _by_place(
@@ -416,10 +368,6 @@ def _by_place(
     return shapes
 
 
-def _numbered(name: str, layer: int) -> str:
-    return clean(name.replace("*", str(layer)) if layer >= 0 else name)
-
-
 # ------------------------------------------------------------------ what the tensors add up to
 
 
@@ -429,8 +377,7 @@ def _loaded(model: GgufModel) -> tuple[FileTensors, ...]:
     for tensor in model.tensors:
         if tensor.bytes is None or tensor.type not in BLOCKS:
             return ()
-        layer = model.layer_of(tensor)
-        name = BLOCK.sub(r"\1*\3", tensor.name) if layer >= 0 else tensor.name
+        name, layer = tensor.place
         key = clean(name), tensor.shape, tensor.type, layer >= model.layers
         bytes_by_tensor.setdefault(key, []).append(tensor.bytes)
     return tuple(
@@ -447,7 +394,7 @@ def _parameters(model: GgufModel, architecture: Architecture | None) -> Paramete
     """
     total = predicting = 0
     for tensor in model.tensors:
-        if model.layer_of(tensor) >= model.layers:
+        if tensor.place[1] >= model.layers:
             predicting += prod(tensor.shape)
         elif not tensor.name.startswith(("rope_freqs.", "rope_factors_")):
             total += prod(tensor.shape)

@@ -11,7 +11,7 @@ from math import prod
 from struct import Struct, unpack_from
 
 from ..catalogue.architecture import MAX_LAYERS
-from ..core.records import Record
+from ..core.records import Record, pattern
 from ..needs.quantization import BLOCKS
 from .source import (
     became_shorter,
@@ -48,6 +48,8 @@ _VALUES: Mapping[int, tuple[int, str]] = {
     7: (1, "?"), 10: (8, "Q"), 11: (8, "q"), 12: (8, "d"),
 }  # fmt: skip
 _STRING, _ARRAY = 8, 9
+# a number with a leading zero is none of llama.cpp's
+_BLOCK = pattern(r"(?s)((?:.*\.)?blk\.)(0|[1-9]\d{0,5})(\..+)$")
 
 
 class Tensor(Record):
@@ -60,6 +62,12 @@ class Tensor(Record):
     shape: tuple[int, ...]
     type: str
     bytes: int | None
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """Its name with `*` for the number of its block, and that number; -1 outside the blocks."""
+        block = _BLOCK.match(self.name)
+        return (f"{block[1]}*{block[3]}", int(block[2])) if block else (self.name, -1)
 
 
 class Header(Record):

@@ -6,7 +6,6 @@ feed-forward. The tensors show which kind a layer is, the keys say its sizes.
 from __future__ import annotations
 
 from ..catalogue.architecture import MAX_LAYERS, Attention, FeedForward, Recurrent
-from ..core.records import pattern
 from ..core.tables import shipped_table
 from ..needs.tensors import ArchitectureRow
 from .gguf_header import Header, Tensor
@@ -15,10 +14,9 @@ from .source import Unclear, clean, fail, file_table
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from typing import NoReturn
+    from typing import Any, NoReturn
 
 _MAX_NUMBER = 1 << 40
-BLOCK = pattern(r"(?s)((?:.*\.)?blk\.)(\d{1,6})(\..+)$")
 # T5 has two stacks of blocks of the same widths
 _STACKS = ("enc.blk.", "dec.blk.")
 _RWKV7_RANKS = tuple(
@@ -67,9 +65,7 @@ class GgufModel:
         self.is_as_row = False
 
     def count_blocks(self) -> None:
-        """Set `blocks` and `layers`, once the file has the keys that every model needs, and as many
-        entries in each array as there are blocks.
-        """
+        """Set `blocks` and `layers`, once the file has the keys that every model needs."""
         for key in file_table("gguf")["required"]:
             if self.number(key) is None:
                 self.damaged(f"its header has no {self.name}.{key}")
@@ -78,27 +74,25 @@ class GgufModel:
         self.layers = self.blocks - predicting
         if not 0 < self.layers <= self.blocks <= MAX_LAYERS:
             self.damaged(f"{self.blocks:,} layers, {predicting:,} of them beyond the last")
-        for key in file_table("gguf")["by_block"]:
-            name = f"{self.name}.{key}"
-            value = self.values.get(name)
-            number = len(value) if isinstance(value, list) else self.counts.get(name, self.blocks)
-            if number != self.blocks:
-                self.damaged(
-                    f"{name} lists {number:,} numbers, and there are {self.blocks:,} blocks"
-                )
 
     def damaged(self, what: str) -> NoReturn:
         remedy = "the file is damaged, or was not made by llama.cpp's converter: download it again"
         fail(self.path, f"cannot be used: {what}", remedy)
 
+    def _value(self, key: str) -> Any:
+        name = f"{self.name}.{key}"
+        if name in self.counts:
+            self.damaged(f"{name} lists {self.counts[name]:,} entries, more than blocks")
+        return self.values.get(name)
+
     def number(self, key: str) -> int | None:
         """A whole number of at least 0; None where the key is missing. Raises `Unclear` where it
         differs between blocks.
         """
-        value = self.values.get(f"{self.name}.{key}")
+        value = self._value(key)
         if value is None:
             return None
-        if isinstance(value, list) and value and key in file_table("gguf")["by_block"]:
+        if isinstance(value, list) and value:
             if any(each != value[0] for each in value):
                 raise Unclear(f"{self.name}.{key} is another number in each block")
             value = value[0]
@@ -121,7 +115,7 @@ class GgufModel:
         """One number for each layer; None where the key is missing. A single number stands for
         all layers.
         """
-        value = self.values.get(f"{self.name}.{key}")
+        value = self._value(key)
         if not isinstance(value, list):
             of_all_layers = self.number(key)
             return None if of_all_layers is None else [of_all_layers] * self.layers
@@ -138,11 +132,6 @@ class GgufModel:
     def shape(self, layer: int, name: str) -> tuple[int, ...] | None:
         """That of a tensor of the layer, the row length first; None without it."""
         return self.shapes.get(f"blk.{layer}.{name}")
-
-    def layer_of(self, tensor: Tensor) -> int:
-        """The tensor's block, -1 outside the blocks."""
-        match = BLOCK.match(tensor.name)
-        return int(match[2]) if match else -1
 
 
 # ------------------------------------------------------------------ states
