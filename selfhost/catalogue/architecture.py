@@ -8,7 +8,6 @@ from ..core.records import Record, pattern, read_by
 from ..core.tomlfile import Table
 from ..core.values import kind_of
 from .quantization_names import DTYPES, PACKED
-from .spec_values import types_apart
 
 TYPE_CHECKING = False
 
@@ -286,8 +285,7 @@ class Architecture(Record):
     documents by scaling positions, above `context_tokens`; `yarn_original_tokens` the context that
     YaRN stretches to it, None where it is scaled in another way; `rope_positions`: how many
     positions vLLM makes a table of sines and cosines for, where that is not `context_tokens`.
-    `apart`: published tensors of another type than `matrix_dtype` and `expert_dtype`, under the
-    names of GGUF files (`blk.*` for all blocks that have one). `cache_dtype` is what the checkpoint
+    `cache_dtype` is what the checkpoint
     asks keys and values to be kept in, None where it asks for nothing: vLLM follows it.
     `quantizer`: what made the narrow types, where a program that loads the types does not load its
     files. `tensors` are those of the checkpoint where a program's use of its layers is not known.
@@ -298,11 +296,9 @@ class Architecture(Record):
     dtype: str | None = _choice(DTYPES)
     matrix_dtype: str | None = _choice(_STORED_TYPES)
     expert_dtype: str | None = _choice(_STORED_TYPES)
-    apart: tuple[tuple[str, str], ...] = read_by(types_apart, types=_STORED_TYPES, default=())
     cache_dtype: str | None = _choice(CACHE_DTYPES)
     quantizer: str | None = _choice(QUANTIZERS)
     layers: int = _required(MAX_LAYERS)
-    encoder_layers: int | None = _size(MAX_LAYERS)
     embedding_length: int = _required()
     heads: int | None = _size()
     beams: int | None = _size(MAX_BEAMS)

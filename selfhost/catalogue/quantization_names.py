@@ -52,8 +52,7 @@ PACKED = (
 # modes of mlx.core.quantize (MLX 0.32.4) that have a scale of 8 bits and no bias: bits of a weight,
 # and weights of one scale
 MLX_MODES = {"mxfp4": (4, 32), "mxfp8": (8, 32), "nvfp4": (4, 16)}
-# types of single tensors in MLX's files; 16 bits where it left them
-APART = (
+_MLX_TYPES = (
     "bf16", *(f"{bits}bit{group}" for bits in (1, 2, 3, 4, 5, 6, 8) for group in ("", "-32g",
     "-128g")), *MLX_MODES,
 )  # fmt: skip
@@ -77,7 +76,7 @@ QUANTIZATIONS: Mapping[str, tuple[str, ...]] = {
     "ctranslate2": CTRANSLATE2_TYPES,
     "safetensors": (*DTYPES, *PACKED),
     "pickle": DTYPES,
-    "mlx": (*APART, "fp16", "4bit-mxfp4", "MXFP4-Q8"),
+    "mlx": (*_MLX_TYPES, "fp16", "4bit-mxfp4", "MXFP4-Q8"),
 }
 
 # in front of the type of weights that were trained for it; files and their tags have the type alone

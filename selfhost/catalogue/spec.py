@@ -1,5 +1,5 @@
-"""ModelSpec: the facts about one model's published weights, and their reader. `specs/README.md` says
-what each key means.
+"""ModelSpec: the facts about one model's published weights, and their reader. What each key means
+is said in `specs/README.md`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from ..core.tables import shipped_table
 from ..core.tomlfile import Document, Path, Table
 from ..core.values import shortened
 from .architecture import Architecture, read_architecture
-from .quantization_names import APART, FORMATS, PLAIN_DTYPES, QUANTIZATIONS
+from .quantization_names import FORMATS, PLAIN_DTYPES, QUANTIZATIONS
 from .spec_values import (
     INPUTS,
     MODALITIES,
@@ -26,7 +26,6 @@ from .spec_values import (
     size_in_bytes,
     texts,
     tuned_from,
-    types_apart,
 )
 
 TYPE_CHECKING = False
@@ -118,7 +117,6 @@ class Quantized(Record):
 
     format: str = read_by(Table.string, required=True, choices=("safetensors", "mlx"))
     quantization: str | None = read_by(Table.string, default=None)
-    apart: tuple[tuple[str, str], ...] = read_by(types_apart, types=APART, default=())
 
 
 class FileTensors(Record):
@@ -155,8 +153,6 @@ def _check_files(table: Table, values: Mapping[str, Any]) -> None:
 def _check_quantized(table: Table, values: Mapping[str, Any]) -> None:
     if values["quantization"] is not None:
         _check_name(table, ("quantization",), values["quantization"], values["format"])
-    if values["format"] == "safetensors" and "apart" in table:
-        table.problem("apart", "is of MLX's files alone", "write it under [architecture.apart]")
 
 
 def _check_name(table: Table, path: Path, name: str, format: str | None) -> None:

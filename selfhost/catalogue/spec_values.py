@@ -142,13 +142,3 @@ def texts(table: Table, key: str) -> dict[str, str]:
 def string_lists(table: Table, key: str) -> dict[str, tuple[str, ...]]:
     """A table with free keys, each with a list of strings."""
     return table.mapping(key, of=Table.strings)
-
-
-def types_apart(parent: Table, key: str, *, types: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    """Tensors of another type than the rest."""
-    table = parent.table(key)
-    if table is None:
-        return ()
-    each = [(tensor, table.string(tensor, required=True, choices=types)) for tensor in table.values]
-    table.close()
-    return tuple((tensor, type) for tensor, type in each if type is not None)

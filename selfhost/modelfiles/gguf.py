@@ -315,11 +315,8 @@ def _query_key_norm(model: GgufModel, architecture: Architecture) -> str | None:
 
 
 def _hold_to_row(model: GgufModel, architecture: Architecture) -> None:
-    """Note where the file's tensors are not quite those that its row gives. Raises `Refused` at one
-    that llama.cpp would not find or would find in another shape, and `Unclear` at one that it would
-    not look for: it refuses all three (src/llama-model-loader.cpp: check_tensor_dims,
-    done_getting_tensors), the last as long as no release learns of the tensor. Blocks that predict
-    more tokens are left out.
+    """Note where the file's tensors are not quite those that its row gives. Raises `Refused` and
+    `Unclear` where llama.cpp would not load them.
     """
     row = row_of(architecture, model.architectures)
     if row is None:
@@ -328,27 +325,39 @@ def _hold_to_row(model: GgufModel, architecture: Architecture) -> None:
     expected = _by_place((group.name, group.layers or (-1,), group.shape) for group in groups)
     actual = _by_place((each.place[0], each.place[1:], each.shape) for each in model.tensors)
     model.is_as_row = expected == actual
+    if model.is_as_row:
+        return
+    differing = sorted({place for place, _ in expected.items() ^ actual.items()})
+    _refuse_other_tensors(model, differing, expected, actual)
+    names = listed((_numbered(*place) for place in differing), 3)
+    model.notes.append(
+        f"its tensors are not quite those of other {model.name} models ({names}); counted as they"
+        " stand in the file"
+    )
+
+
+def _refuse_other_tensors(
+    model: GgufModel, differing: Iterable[tuple[str, int]], expected: _Shapes, actual: _Shapes
+) -> None:
+    """Raise `Refused` at a tensor that llama.cpp would not find or would find in another shape,
+    `Unclear` at one that it would not look for: it refuses all three
+    (src/llama-model-loader.cpp: check_tensor_dims, done_getting_tensors), the last as long as no
+    release learns of the tensor. Blocks that predict more tokens are left out.
+    """
     table = file_table("gguf")
     merged = {part for name, part in actual.keys() - expected.keys() if name in table["instead"]}
     optional = re.compile("|".join(table["optional"]))
-    differing = sorted({place for place, _ in expected.items() ^ actual.items()})
-    names = [clean(name.replace("*", str(layer))) for name, layer in differing]
-    for place, tensor in zip(differing, names, strict=True):
-        is_extra = model.layers <= place[1] < model.blocks
-        if is_extra or place[1] in merged or optional.search(place[0]):
+    for name, layer in differing:
+        if model.layers <= layer < model.blocks or layer in merged or optional.search(name):
             continue
         stored, needed = (
-            " × ".join(map("{:,}".format, shapes.get(place, ()))) for shapes in (actual, expected)
+            " × ".join(map("{:,}".format, shapes.get((name, layer), ())))
+            for shapes in (actual, expected)
         )
-        kind = Refused if place in expected else Unclear
+        kind = Refused if (name, layer) in expected else Unclear
         raise kind(
-            f"its tensor {tensor} is {stored or 'missing'}, and in {model.name} models it is"
-            f" {needed or 'none that a llama.cpp known here loads'}"
-        )
-    if names:
-        model.notes.append(
-            f"its tensors are not quite those of other {model.name} models ({listed(names, 3)});"
-            " counted as they stand in the file"
+            f"its tensor {_numbered(name, layer)} is {stored or 'missing'}, and in {model.name}"
+            f" models it is {needed or 'none that a llama.cpp known here loads'}"
         )
 
 
@@ -366,6 +375,10 @@ def _by_place(
         for layer in layers:
             shapes[name, layer] = shape
     return shapes
+
+
+def _numbered(name: str, layer: int) -> str:
+    return clean(name.replace("*", str(layer)))
 
 
 # ------------------------------------------------------------------ what the tensors add up to

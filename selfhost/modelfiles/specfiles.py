@@ -29,8 +29,6 @@ _BARE = pattern(r"(?a)[A-Za-z0-9_-]+")
 _DATE = pattern(r"\d{4}-\d{2}-\d{2}")
 _SURROGATE = pattern(r"[\ud800-\udfff]")
 _DATED = ("released", "retired")
-# tables with tensors of a type of their own, which follow the table that has them
-_APART = "apart"
 _Group = Attention | Recurrent | FeedForward
 
 # Tables whose facts have their source in [sources]. [needs] and [[files]] carry their own, and
@@ -72,8 +70,7 @@ def spec_text(model: ModelSpec) -> str:
         lines += _architecture_text(model.architecture)
     for name, value in tables.items():
         pairs = dict(_stated(value) if isinstance(value, Record) else value.items())
-        apart = pairs.pop(_APART, ()) if name == "quantized" else ()
-        lines += ["", f"[{name}]", *_lines(pairs.items()), *_section(f"{name}.{_APART}", apart)]
+        lines += ["", f"[{name}]", *_lines(pairs.items())]
     for files in model.files:
         lines += _files_text(files)
     return "\n".join(lines) + "\n"
@@ -128,15 +125,8 @@ def _lines(pairs: Iterable[tuple[str, Any]]) -> Iterator[str]:
         yield f"{_key(key)} = {value if is_date else _value(value)}"
 
 
-def _section(name: str, pairs: Iterable[tuple[str, Any]]) -> list[str]:
-    """The lines of a table with free keys; none where it has no entry."""
-    lines = list(_lines(pairs))
-    return ["", f"[{name}]", *lines] if lines else []
-
-
 def _architecture_text(model: Architecture) -> list[str]:
     stated = dict(_stated(model))
-    apart = stated.pop(_APART, ())
     row = "gguf" if model.runs_in_gguf else "transformers"
     lines = ["", "[architecture]", *_lines([(row, model.row), *stated.items()])]
     attending: tuple[_Group, ...] = (*model.attention, *model.recurrent)
@@ -150,7 +140,7 @@ def _architecture_text(model: Architecture) -> list[str]:
         is_everywhere = all(len(group.layers) == model.layers for group in sharing)
         inline = [f"  {_value(_group(group, model, is_everywhere))}," for group in groups]
         lines += [f"{key} = [", *inline, "]"] if groups else []
-    return [*lines, *_section(f"architecture.{_APART}", apart)]
+    return lines
 
 
 def _group(group: _Group, model: Architecture, is_everywhere: bool) -> dict[str, Any]:

@@ -157,24 +157,16 @@ def stored_types(architecture: Architecture, row: ArchitectureRow) -> dict[str, 
 def typed_tensors(
     architecture: Architecture, row: ArchitectureRow
 ) -> Iterator[tuple[TensorGroup, str, float]]:
-    """Each group of tensors with its stored type and bytes; those that a spec states `apart` one by
-    one.
-    """
-    plain, apart = architecture.dtype or "bfloat16", dict(architecture.apart)
-    for whole in checkpoint_tensors(architecture, row):
-        groups = [whole]
-        if any(name in apart for name in one_by_one(whole)):
-            groups = [whole.replace(layers=(layer,)) for layer in whole.layers]
-        for group in groups:
-            type = apart.get(group.name) or apart.get(one_by_one(group)[0])
-            type = type or _type_of(group, architecture, row)
-            if type == plain:
-                size = prod(group.shape) * DTYPES.get(type, 16.0) / 8
-            else:
-                # further axes are experts, or heads of one matrix
-                inputs, outputs, *more = (*group.shape, 1)[: max(2, len(group.shape))]
-                size = linear_bytes(type, inputs, outputs) * prod(more)
-            yield group, type, size * (len(group.layers) or 1)
+    """Each group of tensors with its stored type and bytes."""
+    for group in checkpoint_tensors(architecture, row):
+        type = _type_of(group, architecture, row)
+        if type == (architecture.dtype or "bfloat16"):
+            size = prod(group.shape) * DTYPES.get(type, 16.0) / 8
+        else:
+            # further axes are experts, or heads of one matrix
+            inputs, outputs, *more = (*group.shape, 1)[: max(2, len(group.shape))]
+            size = linear_bytes(type, inputs, outputs) * prod(more)
+        yield group, type, size * (len(group.layers) or 1)
 
 
 def _type_of(group: TensorGroup, architecture: Architecture, row: ArchitectureRow) -> str:
@@ -460,7 +452,7 @@ def _mlx_size(subject: Subject, name: str) -> SizedWeights | Unread:
         return unread(why, "name the folder with its files, or the original model")
     encoders, total = parameters.encoders or 0, parameters.total or 0
     if architecture is not None and row is not None and subject.whole:
-        size, line = _mlx_bytes(architecture, row, scheme, own.apart if own is not None else ())
+        size, line = _mlx_bytes(architecture, row, scheme, ())
         low, high = (size, size) if own is not None else _mlx_ends(architecture, row, scheme, size)
     elif total > encoders:
         bits = _mlx_bits(scheme)

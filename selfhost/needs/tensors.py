@@ -316,10 +316,8 @@ class _Tensors:
         if not self.row.stacks:
             self._add(f"blk.*.{name}", shape, where, bias=bias)
         for stack in self.row.stacks if "cross_attn" not in name else self.row.stacks[-1:]:
-            deep = self.architecture.encoder_layers if stack == "enc" else None
-            each = where if deep is None else tuple(range(deep))
             short = name.replace("attn_output", "attn_o")
-            self._add(f"{stack}.blk.*.{short}", shape, each, bias=bias)
+            self._add(f"{stack}.blk.*.{short}", shape, where, bias=bias)
 
     def plain(self, name: str, *shape: int) -> None:
         """As `layer`, of a tensor whose name ends in no `.weight`."""

@@ -34,8 +34,6 @@ FREE = (
     "unknown",
     "files[].bytes",
     "files[].names",
-    "architecture.apart",
-    "quantized.apart",
 )
 
 
