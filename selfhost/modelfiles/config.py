@@ -421,7 +421,7 @@ class _Config:
     ) -> str | None:
         keys = self.keys
         keys.understood.update(("parallel_attn", "hidden_size_per_layer_input"))
-        odd = keys.not_understood(cache=False) + keys.published_keys(as_published=False)
+        odd = keys.not_understood(cache=False) + keys.unpublished
         if str(keys.get("position_embedding_type")).startswith("relative"):
             odd.append("position_embedding_type")
         cut = keys.matter.intersection(tables()["keys"]["always_stated"]) - keys.text.keys()

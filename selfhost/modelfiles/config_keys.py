@@ -120,7 +120,7 @@ class Keys:
         self.outer_kind = clean(values.get("model_type")).lower()
         self.outer_type: ModelType = model_types().get(self.outer_kind, {})
         stated = clean(self.inner.get("model_type")).lower() if self.inner else self.outer_kind
-        self.kind = stated or self._kind_of_class() or self.outer_kind
+        self.kind = stated or self.outer_kind
         self.type: ModelType = model_types().get(self.kind, {})
         is_own = self.type.get("own_code")
         self.known: Mapping[str, Any] = {} if is_own else classes().get(self.kind, {})
@@ -129,16 +129,18 @@ class Keys:
         self.text = self._keys_of_text()
         self.written = frozenset(self.text)
         self._add_names_and_defaults()
+        published = {**tables()["published"], **self.type.get("published", {})}
+        # those with another value than every published model has
+        self.unpublished = [
+            key
+            for key, value in published.items()
+            if self.text.get(key) not in (None, *(value if isinstance(value, list) else [value]))
+        ]
         # keys that something reads, or that are known to change nothing
-        self.understood: set[str] = {_BY_LAYER, *self.published_keys(as_published=True)}
+        self.understood: set[str] = {_BY_LAYER, *(published.keys() - {*self.unpublished})}
         self.unknown: dict[str, str] = {}
         self.notes: list[str] = []
         self.layers = 0
-
-    def _kind_of_class(self) -> str:
-        name = class_of(self.inner) or class_of(self.outer)
-        kinds = (kind for kind, row in model_types().items() if name in row.get("classes", ()))
-        return next(kinds, "")
 
     def _keys_of_text(self) -> dict[str, Any]:
         text = dict(self.outer)
@@ -162,18 +164,6 @@ class Keys:
             for name, other in ((key, generic), (generic, key)):
                 if other in self.text:
                     self.text.setdefault(name, self.text[other])
-
-    def published_keys(self, *, as_published: bool) -> list[str]:
-        """The keys of `published` that have the value of every published model, or those that have
-        another.
-        """
-        keys = []
-        for key, value in {**tables()["published"], **self.type.get("published", {})}.items():
-            stated = self.text.get(key)
-            allowed = value if isinstance(value, list) else [value]
-            if (stated is None or any(stated == each for each in allowed)) is as_published:
-                keys.append(key)
-        return keys
 
     def layer_keys(self, number: int) -> Keys:
         """These keys with those that one layer has of its own (Gemma 4 of transformers 5.23)."""
@@ -235,14 +225,13 @@ class Keys:
             )
         return value[: self.layers]
 
-    def places(self, *keys: str) -> list[int] | None:
-        """The numbers of the layers that the first of these keys names, None without one."""
-        value = self.get(*keys)
-        if value is not None and not (
-            isinstance(value, list) and all(type(layer) is int and layer >= 0 for layer in value)
-        ):
-            raise Unclear(f"{self.stated(*keys)} is {short(value)}, not numbers of layers")
-        return value
+    def places(self, key: str) -> list[int] | None:
+        """The numbers of the layers that a key names, None without it."""
+        value = self.get(key)
+        numbers = value if isinstance(value, list) else [value]
+        if value is None or all(type(layer) is int and layer >= 0 for layer in numbers):
+            return None if value is None else numbers
+        raise Unclear(f"{key} is {short(value)}, not numbers of layers")
 
     def reads(self, key: str) -> bool:
         """False where the class of this model type is known and leaves the key alone."""
