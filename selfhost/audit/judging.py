@@ -7,7 +7,7 @@ and video in the first type and program that run there, as `check` does.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping
 from functools import lru_cache, partial
 
 from ..advice.api_route import meets, offers_for
@@ -31,9 +31,7 @@ from ..judge.pace.graphics import instruction_sets_for_layout
 from ..judge.record import Judged, Question, Verdict, verdict_on
 from ..machine.record import Machine
 from ..needs.quantization import KINDS, kind_of
-from .entries import MAX_POLICY_BYTES, Fault, Policy, Wanted
-from .policy import read_policy
-from .record import listed
+from .policy import MAX_POLICY_BYTES, Fault, Policy, Wanted, read_policy
 
 # questions and meanings that are kept; a policy may state thousands of entries
 _MOST_KEPT = 4_096
@@ -133,7 +131,11 @@ def _opened(folders: tuple[str, ...], today: str) -> PolicyJudge:
 
 def _asked_by(wanted: Wanted, basis: str) -> list[Beside]:
     return [
-        Beside(model=each.name, workload=each.under(basis), requires_runtime=each.require_runtime)
+        Beside(
+            model=each.name,
+            workload=each.asked.replace(memory_basis=basis),
+            requires_runtime=each.require_runtime,
+        )
         for each in wanted.members or (wanted,)
     ]
 
@@ -199,13 +201,6 @@ def entries_of_others(policy: Policy, machines: int, placed: Container[int]) -> 
     if machines != 1 or len(nowhere) == len(policy.models):
         return []
     return [wanted for wanted in nowhere if any(each.kind == "class" for each in wanted.machines)]
-
-
-def not_asked_here(entries: Sequence[Wanted]) -> list[str]:
-    """The sentence of the report on entries that are for other machines."""
-    names = [f"{wanted.name} ({' '.join(map(str, wanted.machines))})" for wanted in entries]
-    said = f"not asked of this machine, which is of another class: {listed(names)}"
-    return [said] if names else []
 
 
 def _faults_of(index: int, error: SelfhostError, *, is_listed: bool) -> Iterator[Fault]:

@@ -1,26 +1,23 @@
-"""Recorded machines: files, folders and streams of records -> machines with names that differ."""
+"""Recorded machines: files, folders and streams of records -> machines with names that differ, many
+of them in little memory.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from io import BytesIO
-from itertools import groupby
-from typing import IO
+from typing import IO, Any
 
 from ..core.errors import Faults, MachineFileError, Problem
 from ..core.files import Unreadable, open_input, read_some
 from ..core.files import shown as printable
 from ..core.json_text import MAX_SIGNS, MAX_TEXT_BYTES, Entry, read_records
+from ..core.records import FrozenDict, Record
 from ..machine.record import MAX_FILE_BYTES, RECORDED, Machine
 from . import systems
-from .fleet import Fleet, Machines
 from .systems.facts import OutOfService, is_address
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from .run import Progress
 
 # until the name of its file can be given to it
 _UNNAMED = RECORDED
@@ -33,23 +30,122 @@ _STANDARD_INPUT = "standard input"
 _REMEDIES = {_STANDARD_INPUT: "run the command before the pipe alone, and see what it prints"}
 RECORD_IT = "record a machine with `selfhost machine --format json --name NAME`"
 
+# the place of a number in a record: ("swap_free_bytes",) or ("disks", 0, "free_bytes")
+Slot = tuple[str] | tuple[str, int, str]
+Numbers = tuple[int, ...]
 
-def load_machines(
-    *paths: str, stdin: bytes | None = None, progress: Progress | None = None
-) -> Fleet:
+BANDWIDTH = "memory_bandwidth_bytes_per_second"
+_SINGLE = (
+    "memory_available_bytes",
+    "memory_limit_bytes",
+    "memory_total_bytes",
+    "swap_free_bytes",
+    BANDWIDTH,
+)
+_LISTED = (
+    ("disks", ("free_bytes", "total_bytes")),
+    ("accelerators", ("memory_free_bytes",)),
+)
+
+
+def with_numbers(
+    template: Machine, slots: Sequence[Slot], numbers: Numbers, **facts: Any
+) -> Machine:
+    """The machine of that kind with these numbers and facts."""
+    lists: dict[str, list[Any]] = {}
+    for slot, number in zip(slots, numbers, strict=True):
+        if len(slot) == 1:
+            facts[slot[0]] = number
+            continue
+        head, index, part = slot
+        entries = lists.setdefault(head, list(getattr(template, head)))
+        entries[index] = entries[index].replace(**{part: number})
+    facts.update((head, tuple(entries)) for head, entries in lists.items())
+    return template.with_checked(**facts)
+
+
+class Machines(Sequence[Machine]):
+    """The machines of a fleet in the order they were read; each is made when it is asked for.
+
+    By number: `names`, `labels`, `times`, `kind_of` and `numbers`, in which machines of one kind
+    differ. `kinds` have the first machine of each kind and the slots of its numbers.
+    """
+
+    def __init__(self, machines: Iterable[Machine] = ()) -> None:
+        self.kinds: list[tuple[Machine, tuple[Slot, ...]]] = []
+        self.names: list[str] = []
+        self.number_of: dict[str, int] = {}
+        self.labels: list[Mapping[str, str]] = []
+        self.times: list[str | None] = []
+        self.kind_of = array("l")
+        self.numbers: list[Numbers] = []
+        self._by_shape: dict[object, int] = {}
+        # many machines have the same labels
+        self._labels: dict[Mapping[str, str], Mapping[str, str]] = {}
+        for machine in machines:
+            self.add(machine)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, number: Any) -> Any:
+        template, slots = self.kinds[self.kind_of[number]]
+        own = {"name": self.names[number], "labels": self.labels[number]}
+        read_at = self.times[number]
+        return with_numbers(template, slots, self.numbers[number], **own, read_at=read_at)
+
+    def add(self, machine: Machine) -> None:
+        """Keep a machine whose name is new."""
+        numbers: dict[Slot, int | None] = {(name,): getattr(machine, name) for name in _SINGLE}
+        for head, parts in _LISTED:
+            for index, entry in enumerate(getattr(machine, head) or ()):
+                numbers |= {(head, index, part): getattr(entry, part) for part in parts}
+        stated = {slot: number for slot, number in numbers.items() if number is not None}
+        slots = tuple(stated)
+        no_numbers = (0,) * len(slots)
+        bare = with_numbers(machine, slots, no_numbers, name="", labels=FrozenDict(), read_at=None)
+        kind = self._by_shape.setdefault((slots, bare), len(self.kinds))
+        if kind == len(self.kinds):
+            self.kinds.append((machine, slots))
+        self.number_of[machine.name] = len(self.names)
+        self.names.append(machine.name)
+        self.labels.append(self._labels.setdefault(machine.labels, machine.labels))
+        self.times.append(machine.read_at)
+        self.kind_of.append(kind)
+        self.numbers.append(tuple(stated.values()))
+
+    def truncate(self, count: int) -> None:
+        """Forget all machines but so many of the first."""
+        for name in self.names[count:]:
+            del self.number_of[name]
+        for column in (self.names, self.labels, self.times, self.kind_of, self.numbers):
+            del column[count:]
+
+
+class Fleet(Record):
+    """Machines with names that differ, and what could not be used. `down` are the faults of
+    machines that their system calls down, `notes` sentences for the report.
+    """
+
+    machines: Machines
+    problems: tuple[Problem, ...] = ()
+    down: tuple[Problem, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def load_machines(*paths: str, stdin: bytes | None = None) -> Fleet:
     """Recorded machines of all paths: of a file (one record, a list of them, or one per line),
     every `*.json` and `*.jsonl` of a folder, or `-`. A path that is named again adds nothing.
 
     `-` reads standard input, or the bytes `stdin` instead. Nothing raises: what cannot be used is
     in `problems`, at most MAX_PROBLEMS of them and a count of the rest. A record without a name of
     its own takes its file's name, and its line's number where the file holds several.
-    `progress` is told how far it is.
     """
     shown = ", ".join(_STANDARD_INPUT if path == "-" else path for path in paths)
-    loader = _Loader(shown, progress)
+    loader = _Loader(shown)
     for path in dict.fromkeys(paths):
         if path == "-" and stdin is not None:
-            loader.add(_STANDARD_INPUT, loader.entries(_STANDARD_INPUT, BytesIO(stdin)))
+            loader.add(_STANDARD_INPUT, BytesIO(stdin))
         elif path == "-":
             loader.add_file("/dev/stdin", _STANDARD_INPUT)
         elif os.path.isdir(path):
@@ -57,7 +153,6 @@ def load_machines(
                 loader.add_file(os.path.join(path, name))
         else:
             loader.add_file(path)
-    loader.add_rest()
     notes = []
     if not_read := [printable(path) for path in loader.not_read]:
         # a file that is no record may be a host's that was written empty: it is named
@@ -77,9 +172,7 @@ class _Loader:
     must differ between them.
     """
 
-    def __init__(self, file: str, progress: Progress | None) -> None:
-        self._progress = progress
-        self._reader = systems.Reader()
+    def __init__(self, file: str) -> None:
         self.machines = Machines()
         self.faults = Faults(file)
         self.down: list[Problem] = []
@@ -114,24 +207,19 @@ class _Loader:
 
     def add_file(self, path: str, shown: str | None = None) -> None:
         """The machines of one file, which problems call `shown`."""
-        file = shown or path
         try:
             stream, _ = open_input(path)
-            with stream:
-                self.add(file, self.entries(file, stream))
         except Unreadable as error:
-            self._fault(file, error)
+            self._fault(shown or path, error)
+            return
+        with stream:
+            self.add(shown or path, stream)
 
-    def add_rest(self) -> None:
-        """The machines that several answers of a system tell of together."""
-        for file, group in groupby(self._reader.rest(), key=lambda pair: pair[0]):
-            self.add(file, (entry for _, entry in group))
-
-    def add(self, file: str, entries: Iterable[Entry]) -> None:
+    def add(self, file: str, stream: IO[bytes]) -> None:
         """The machines of a file: none of them where the whole is no list of records."""
         before, down, faults = len(self.machines), len(self.down), Faults(file)
         try:
-            self._add_all(file, entries, faults)
+            self._add_all(file, _entries(file, stream), faults)
         except Unreadable as error:
             self.machines.truncate(before)
             del self._origins[before:], self.down[down:]
@@ -148,8 +236,6 @@ class _Loader:
         for entry in entries:
             if faults.count > MAX_FAULTY:
                 raise Unreadable(f"holds more than {MAX_FAULTY:,} faults")
-            if self._progress is not None:
-                self._progress.read(len(self.machines))
             count += entry.fault is None
             machine = self._machine_of(entry, file, faults)
             if machine is None:
@@ -160,18 +246,19 @@ class _Loader:
                 number = count if entry.place or not entry.line else entry.line
                 machine = machine.replace(name=stem if is_alone else f"{stem}:{number}")
             self._keep(file, entry, machine, faults)
-        is_empty = not count and not faults and len(self.down) == down
-        if is_empty and not self._reader.awaits(file):
+        if not count and not faults and len(self.down) == down:
             raise Unreadable("holds no machine")
 
     def _machine_of(self, entry: Entry, file: str, faults: Faults) -> Machine | None:
         if (fault := entry.fault) is not None:
-            remedy = fault.remedy or RECORD_IT
-            (self.down if isinstance(fault, OutOfService) else faults).append(
-                Problem(
-                    file=file, line=entry.line, key=entry.place, message=fault.reason, remedy=remedy
-                )
+            problem = Problem(
+                file=file,
+                line=entry.line,
+                key=entry.place,
+                message=fault.reason,
+                remedy=fault.remedy or RECORD_IT,
             )
+            (self.down if isinstance(fault, OutOfService) else faults).append(problem)
             return None
         try:
             return Machine.from_json(entry.value, file, unnamed=_UNNAMED)
@@ -190,18 +277,6 @@ class _Loader:
             return stem
         self._addresses += 1
         return f"machine-{self._addresses}"
-
-    def entries(self, file: str, stream: IO[bytes]) -> Iterator[Entry]:
-        """The records of a stream: our own, and those that answers of other systems become."""
-        start = read_some(stream, systems.START_BYTES)
-        text = systems.text_of_start(start)
-        if text[:1] not in ("", "{", "["):
-            raise Unreadable("is not JSON", systems.what_is_read(), line=1)
-        size, values = MAX_FILE_BYTES, MAX_SIGNS
-        if systems.is_foreign(text):
-            size, values = MAX_TEXT_BYTES, systems.MAX_VALUES
-        for entry in read_records(stream, max_record_bytes=size, max_signs=values, start=start):
-            yield from self._reader.machines(entry, file)
 
     def _keep(self, file: str, entry: Entry, machine: Machine, faults: Faults) -> None:
         number = self.machines.number_of.get(machine.name)
@@ -223,3 +298,16 @@ class _Loader:
                 remedy="keep one of them, or give each a name of its own",
             )
         )
+
+
+def _entries(file: str, stream: IO[bytes]) -> Iterator[Entry]:
+    """The records of a stream: our own, and those that answers of other systems become."""
+    start = read_some(stream, systems.START_BYTES)
+    text = systems.text_of_start(start)
+    if text[:1] not in ("", "{", "["):
+        raise Unreadable("is not JSON", systems.what_is_read(), line=1)
+    size, values = MAX_FILE_BYTES, MAX_SIGNS
+    if systems.is_foreign(text):
+        size, values = MAX_TEXT_BYTES, systems.MAX_VALUES
+    for entry in read_records(stream, max_record_bytes=size, max_signs=values, start=start):
+        yield from systems.machines(entry, file)

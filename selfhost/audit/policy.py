@@ -4,36 +4,35 @@ for, until when.
 
 from __future__ import annotations
 
-import re
+import operator
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from typing import Any
 
 from ..catalogue.openness import canonical_expression
-from ..core.errors import PolicyError, WorkloadError
+from ..core.errors import PolicyError, Problem, WorkloadError
 from ..core.quantities import parse_bytes
+from ..core.records import Record
 from ..core.tables import shipped_table
 from ..core.tomlfile import MOST_KEPT, Document, Table
 from ..core.workload import CACHE_TYPE_NAMES, KV_CACHE_TYPES, Workload
 from ..judge.checks import CHECKS
 from ..machine.changes import SettingError, value_of
-from ..machine.record import normal_architecture
-from .entries import (
-    BOUNDS,
-    Exemption,
-    FailOn,
-    MachineClass,
-    OnUnknown,
-    Policy,
-    Selector,
-    Severity,
-    StatedFact,
-    Wanted,
-)
+from ..machine.record import Machine, normal_architecture
 
 SCHEMA = 1
 INIT = "`selfhost audit --init` writes one to begin with"
 SELECTORS = 'write "class:NAME", "host:GLOB" or "label:KEY=GLOB"'
+# 30,000 exceptions with a reason and an owner take 5 to 6 MB
+MAX_POLICY_BYTES = 6 << 20
+SEVERITIES = ("error", "warning")
+FAIL_ON = (*SEVERITIES, "never")
+ON_UNKNOWN = ("unknown", "error", "warning", "ignore")
+# signs of bounds on the memory, the longer first
+BOUNDS: Mapping[str, Callable[[int, int], bool]] = {
+    ">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt
+}  # fmt: skip
 # what a bound on memory without a unit is at least: below it, a unit was left out
 _LEAST_BOUND_BYTES = 1 << 20
 # names among which the one that was meant is looked for
@@ -42,8 +41,6 @@ _MOST_COMPARED = 500
 MAX_TOGETHER = 64
 _NEEDS = ("private", "commercial", "modify", "auditable")
 _OF_ALL = dict.fromkeys((*_NEEDS, "license"), "write it under [needs]: it holds for every model")
-# seconds of each unit of `max_age`
-_AGES = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 # what a [[model]] asks: the fields of `Workload`, how each is read, its limits, and the words for
 # it in the label of a model that is named several times
 _ASKED: Mapping[str, tuple[Any, dict[str, Any], str]] = {
@@ -57,18 +54,171 @@ _ASKED: Mapping[str, tuple[Any, dict[str, Any], str]] = {
     "audio_seconds": (Table.integer, {"minimum": 1, "maximum": 10**7}, "{} seconds of audio"),
     "draft": (Table.string, {}, "drafted by {}"),
 }
-# the facts of a class by their keys, those of `--set`, in the order in which they are put; and what
-# to write where the advice of `--set` is another
-FACT_KEYS: Mapping[str, tuple[str, str | None]] = {
-    "architecture": ("architecture", None),
-    "system": ("system", None),
-    "memory": ("memory_total_bytes", '"64GiB"'),
-    "bandwidth": ("memory_bandwidth_bytes_per_second", '"80GB/s"'),
-    "gpu": ("accelerators", '"24GiB", "2x24GiB:NAME:900GB/s" or a name with its maker'),
+# the facts of a class, by the keys of `--set`, and what to write for each
+FACT_KEYS: Mapping[str, tuple[str, str]] = {
     "disk": ("disks", '"500GB"'),
     "cores": ("cpu_cores_usable", "8"),
     "instruction_sets": ("instruction_sets", '["avx2", "f16c"]'),
+    "bandwidth": ("memory_bandwidth_bytes_per_second", '"80GB/s"'),
+    "gpu": ("accelerators", '"24GiB", "2x24GiB:NAME:900GB/s" or a name with its maker'),
 }
+# of an entry of `Policy.models`: its index, the key, what is wrong, what to write instead
+Fault = tuple[int, str, str, str | None]
+
+
+class Selector(Record):
+    """`class:NAME`, `host:GLOB` (the machine's name) or `label:KEY=GLOB`. `key` is the label's,
+    else None. Globs heed case.
+    """
+
+    kind: str
+    pattern: str
+    key: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{'' if self.key is None else f'{self.key}='}{self.pattern}"
+
+
+class MachineClass(Record):
+    """One `[[class]]`. All conditions must hold; none at all takes every machine.
+
+    `labels` are globs by label, `memory_total` bounds such as `(">=", 16106127360)` on the
+    hardware's memory in bytes. `memory` is the basis on which its machines are judged, `total` or
+    `available`; None: the usual one. `facts` stand where its machines' records have none: by key
+    the text and what `changes.value_of` reads in it.
+    """
+
+    name: str
+    labels: Mapping[str, str] = {}
+    memory_total: tuple[tuple[str, int], ...] = ()
+    architecture: str | None = None
+    memory: str | None = None
+    facts: Mapping[str, tuple[str, Any]] = {}
+
+    def unread(self, machine: Machine) -> list[str]:
+        """The facts that the class asks for and the machine's record lacks."""
+        conditions = {"memory_total_bytes": self.memory_total, "architecture": self.architecture}
+        facts = [fact for fact, condition in conditions.items() if condition]
+        return [fact for fact in facts if getattr(machine, fact) is None]
+
+    def holds(self, machine: Machine) -> bool | None:
+        """Whether the machine belongs; None where that hangs on a fact that was not read. A
+        label that is absent does not match.
+        """
+        size, labels = machine.memory_total_bytes, machine.labels
+        conditions = [
+            *(
+                key in labels and fnmatchcase(labels[key], glob)
+                for key, glob in self.labels.items()
+            ),
+            self.architecture is None or machine.architecture in (None, self.architecture),
+            *(size is None or BOUNDS[sign](size, bound) for sign, bound in self.memory_total),
+        ]
+        if not all(conditions):
+            return False
+        return None if self.unread(machine) else True
+
+
+class Wanted(Record):
+    """One `[[model]]`, or one `[[together]]`: what must run, how, and where; () of `machines` means
+    every machine.
+
+    `asked` is the entry with what the policy needs of every model. `label` is the name, with the
+    conditions after it where the policy names the model several times. `index` is the entry's place
+    in `Policy.models`. `require_runtime`: the runtime must be installed already. `members` are the
+    models that a `[[together]]` wants side by side, each as its `[[model]]` asks for it or by its
+    name alone, () of a `[[model]]`; its name is theirs, joined by " + ".
+    """
+
+    index: int
+    name: str
+    label: str
+    asked: Workload
+    machines: tuple[Selector, ...] = ()
+    severity: str = "error"
+    require_runtime: bool = False
+    members: tuple[Wanted, ...] = ()
+
+
+class Exemption(Record):
+    """One `[[exception]]`: lets one finding of one model pass until the day `expires`
+    (`YYYY-MM-DD`, UTC). `owner` answers for it.
+    """
+
+    index: int
+    model: str
+    rule: str
+    machines: tuple[Selector, ...] = ()
+    reason: str
+    owner: str
+    expires: str
+
+
+class Policy(Record):
+    """A whole `audit.toml`. `needs` holds for every model; `models` are the `[[model]]` entries,
+    then the `[[together]]` ones; `text` is the content, so that later problems can name a line.
+    With `skips_resting` machines that are down or take no new work are left out.
+
+    `fail_on` is the severity from which on the audit fails; `never` reports only. `on_unknown`
+    is what a verdict that cannot be given counts as.
+    """
+
+    file: str
+    text: str
+    fail_on: str = "error"
+    on_unknown: str = "unknown"
+    needs: Workload = Workload()
+    models: tuple[Wanted, ...]
+    classes: tuple[MachineClass, ...] = ()
+    exceptions: tuple[Exemption, ...] = ()
+    skips_resting: bool = False
+
+    def class_of(self, selector: Selector) -> MachineClass | None:
+        """The class that a selector names; None where it selects otherwise."""
+        name = selector.pattern if selector.kind == "class" else None
+        return next((each for each in self.classes if each.name == name), None)
+
+    def selects(self, selectors: Sequence[Selector], machine: Machine) -> bool | None:
+        """Whether any selector takes the machine (no selectors: yes); None where only a fact that
+        was not read could tell.
+        """
+        answers: list[bool | None] = []
+        for selector in selectors:
+            if selector.kind == "class":
+                each = self.class_of(selector)
+                answers.append(each is not None and each.holds(machine))
+            else:
+                is_host = selector.key is None
+                text = machine.name if is_host else machine.labels.get(selector.key or "")
+                answers.append(text is not None and fnmatchcase(text, selector.pattern))
+        if not answers or True in answers:
+            return True
+        return None if None in answers else False
+
+    def memory_basis(self, machine: Machine) -> str:
+        """That of the first class that states one and to which the machine belongs."""
+        stated = (each.memory for each in self.classes if each.memory and each.holds(machine))
+        return next(stated, "default")
+
+    def document(self) -> Document:
+        """The file anew, for the lines of what shows only later."""
+        return Document.parse(self.file, self.text.encode(), max_bytes=MAX_POLICY_BYTES)
+
+    def problems(self, faults: Iterable[Fault]) -> tuple[Problem, ...]:
+        """Faults of entries of `models` that show only later, each at its key; what is wrong with a
+        member at the list of models.
+        """
+        document = self.document()
+        root = document.root
+        tables = (*root.tables("model"), *root.tables("together"))
+        for index, key, message, remedy in faults:
+            # the keys that a [[together]] has of its own
+            is_of_members = self.models[index].members and key not in ("machines", "severity")
+            tables[index].problem("models" if is_of_members else key, message, remedy)
+        return document.problems
+
+
+# ------------------------------------------------------------------ reading
 
 
 def read_policy(document: Document) -> Policy:
@@ -86,9 +236,8 @@ def read_policy(document: Document) -> Policy:
     if version is not None and version != SCHEMA:
         message = f"is {version}, and this selfhost reads schema {SCHEMA}"
         root.problem("schema", message, f"write schema = {SCHEMA}")
-    fail_on = root.string("fail_on", choices=tuple(FailOn))
-    on_unknown = root.string("on_unknown", choices=tuple(OnUnknown))
-    max_age_seconds = _read_age(root)
+    fail_on = root.string("fail_on", choices=FAIL_ON) or "error"
+    on_unknown = root.string("on_unknown", choices=ON_UNKNOWN) or "unknown"
     resting = root.string("out_of_service", choices=("judge", "skip"))
     needs = _read_needs(root.table("needs"))
     classes = _read_classes(root)
@@ -105,24 +254,14 @@ def read_policy(document: Document) -> Policy:
     return Policy(
         file=document.file,
         text=document.text or "",
-        fail_on=FailOn(fail_on or FailOn.ERROR),
-        on_unknown=OnUnknown(on_unknown or OnUnknown.UNKNOWN),
+        fail_on=fail_on,
+        on_unknown=on_unknown,
         needs=needs,
         models=_labelled([*models, *together]),
         classes=tuple(classes),
         exceptions=tuple(exceptions),
-        max_age_seconds=max_age_seconds,
         skips_resting=resting == "skip",
     )
-
-
-def _read_age(root: Table) -> int | None:
-    """`max_age = "7d"`, in seconds."""
-    text = root.string("max_age")
-    match = re.fullmatch(r"([1-9][0-9]{0,4})([mhdw])", (text or "").strip())
-    if text is not None and match is None:
-        root.problem("max_age", f'"{text[:40]}" is no age', 'write max_age = "7d", or 12h, or 4w')
-    return int(match[1]) * _AGES[match[2]] if match else None
 
 
 def _read_needs(table: Table | None) -> Workload:
@@ -205,29 +344,26 @@ def _read_bounds(table: Table, key: str) -> tuple[tuple[str, int], ...]:
     return tuple(bounds)
 
 
-def _read_facts(table: Table | None) -> tuple[StatedFact, ...]:
+def _read_facts(table: Table | None) -> dict[str, tuple[str, Any]]:
+    facts: dict[str, tuple[str, Any]] = {}
     if table is None:
-        return ()
-    texts = {key: table.string(key) for key in [*FACT_KEYS][:-2]}
+        return facts
     cores = table.number("cores")
-    texts["cores"] = None if cores is None else f"{cores:g}"
-    texts["instruction_sets"] = ",".join(table.strings("instruction_sets")) or None
+    texts = {key: table.string(key) for key in ("disk", "bandwidth", "gpu")} | {
+        "cores": None if cores is None else f"{cores:g}",
+        "instruction_sets": ",".join(table.strings("instruction_sets")) or None,
+    }
     table.close()
-    facts = []
     for key, text in texts.items():
         try:
             if text is not None:
-                facts.append(StatedFact(key=key, text=text, value=value_of(key, text)))
+                facts[key] = text, value_of(key, text)
         except SettingError as error:
-            message, remedy = error.problems[0].message, error.problems[0].remedy
-            example = FACT_KEYS[key][1]
-            if remedy and example and (key == "gpu" or "=" in remedy):
-                # the advice is of the command line
-                near, is_else, _ = remedy.partition(" Else ")
-                remedy = f"{near} Else " if is_else else ""
-                remedy += f"write {key} = {example}"
-            table.problem(key, message, remedy)
-    return tuple(facts)
+            # its advice is of the command line
+            near, is_else, _ = (error.problems[0].remedy or "").partition(" Else ")
+            remedy = f"{f'{near} Else ' if is_else else ''}write {key} = {FACT_KEYS[key][1]}"
+            table.problem(key, error.problems[0].message, remedy)
+    return facts
 
 
 def _read_selectors(table: Table, classes: Sequence[str]) -> tuple[Selector, ...]:
@@ -247,13 +383,13 @@ def _read_selectors(table: Table, classes: Sequence[str]) -> tuple[Selector, ...
             table.document.add(place, f'"{shown}" selects no machines', SELECTORS)
             continue
         kept.append(selector)
-        rest = selector.pattern
-        if selector.kind == "class" and rest not in classes:
-            guess = table.document.guess(rest, classes[:_MOST_COMPARED])
+        name = selector.pattern
+        if selector.kind == "class" and name not in classes:
+            guess = table.document.guess(name, classes[:_MOST_COMPARED])
             remedy = (
-                f'did you mean "class:{guess}"?' if guess else f'add [[class]] with name = "{rest}"'
+                f'did you mean "class:{guess}"?' if guess else f'add [[class]] with name = "{name}"'
             )
-            table.document.add(place, f'no [[class]] has the name "{rest}"', remedy)
+            table.document.add(place, f'no [[class]] has the name "{name}"', remedy)
     return tuple(kept)
 
 
@@ -281,7 +417,7 @@ def _read_models(root: Table, classes: Sequence[str], needs: Workload) -> list[W
             label=name or "",
             asked=needs.replace(**stated),
             machines=_read_selectors(table, classes),
-            severity=_read_severity(table),
+            severity=table.string("severity", choices=SEVERITIES) or "error",
             require_runtime=bool(table.boolean("require_runtime")),
         )
         table.close(_OF_ALL)
@@ -291,10 +427,6 @@ def _read_models(root: Table, classes: Sequence[str], needs: Workload) -> list[W
             message = f'"{name}" is wanted under the same conditions by'
             _refuse_second(table, seen, same, "name", message)
     return kept
-
-
-def _read_severity(table: Table) -> Severity:
-    return Severity(table.string("severity", choices=tuple(Severity)) or Severity.ERROR)
 
 
 def _read_together(
@@ -323,7 +455,7 @@ def _read_together(
             label=" + ".join(names),
             asked=needs,
             machines=_read_selectors(table, classes),
-            severity=_read_severity(table),
+            severity=table.string("severity", choices=SEVERITIES) or "error",
             members=members,
         )
         table.close(_OF_ALL)
@@ -359,7 +491,7 @@ def _labelled(models: Sequence[Wanted]) -> tuple[Wanted, ...]:
     """
     names = Counter(wanted.label for wanted in models)
     labels = [
-        ", ".join((wanted.label, *(_conditions(wanted) if names[wanted.label] > 1 else ())))
+        wanted.label if names[wanted.label] == 1 else _label_with_conditions(wanted)
         for wanted in models
     ]
     times = Counter(labels)
@@ -369,16 +501,17 @@ def _labelled(models: Sequence[Wanted]) -> tuple[Wanted, ...]:
     )
 
 
-def _conditions(wanted: Wanted) -> list[str]:
-    stated = {key: getattr(wanted.asked, key) for key in _ASKED}
-    if stated["parallel"] == 1:
-        del stated["parallel"]
-    parts = [_ASKED[key][2].format(value) for key, value in stated.items() if value is not None]
+def _label_with_conditions(wanted: Wanted) -> str:
+    parts = [wanted.label]
+    for key, (_, _, words) in _ASKED.items():
+        value = getattr(wanted.asked, key)
+        if value is not None and (key, value) != ("parallel", 1):
+            parts.append(words.format(value))
     if wanted.require_runtime:
         parts.append("runtime installed")
     if wanted.machines:
         parts.append(f"on {' '.join(map(str, wanted.machines))}")
-    return parts
+    return ", ".join(parts)
 
 
 # ------------------------------------------------------------------ exceptions

@@ -5,26 +5,25 @@ what changed since an earlier audit.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from time import monotonic
+from typing import Any
 
 from ..core.errors import Faults, InputError, Problem, SelfhostError
 from ..core.files import Unreadable, read_file, text_of
 from ..core.json_text import Decoder
 from ..core.records import Record
-from .entries import Policy
-from .fleet import Fleet, fitted
-from .judge_fleet import FleetJudge, Judge, Rows
-from .judging import entries_of_others, entry_problems, not_asked_here
-from .machines import RECORD_IT
-from .record import Audit, Change, Exceptions, Result, Row, Since
+from ..core.tables import shipped_table
+from ..machine.changes import filled_disks, own_sets, with_implied
+from ..machine.record import Machine
+from .fleet_judge import FleetJudge, Judge
+from .judging import entries_of_others, entry_problems
+from .machines import RECORD_IT, Fleet, Machines
+from .policy import FACT_KEYS, MachineClass, Policy
+from .rows import Audit, Exceptions, Result, Row, Since, listed
 from .systems.facts import NOT_JUDGED
 
-# up to so many verdicts each is given by itself; beyond, machines that differ in a few numbers are
-# taken together
-MOST_ALONE = 5_000
-# fewer machines have nothing to be taken together
-LEAST_TOGETHER = 3
 # a row is judged where one of them was held against the machine
 _SIZES = frozenset(("memory", "disk"))
 
@@ -36,52 +35,52 @@ def run_audit(
     *,
     today: str,
     progress: Progress | None = None,
-    now: str | None = None,
+    baseline: Baseline | None = None,
 ) -> Audit:
     """Judge each model on each machine that the policy names for it.
 
     `judge` takes the policy's entry, the basis of memory and the machine; a `SelfhostError` of it
     becomes a problem at the policy's line. Of many machines it is called in other processes, and
-    must be one that can be pickled. `today` is `YYYY-MM-DD` in UTC. `now` is the time (UTC,
-    `YYYY-MM-DDThh:mm:ssZ`) that the age of records is told at; None: the end of that day. Raises
-    `TooLongError` as `progress` does.
+    must be one that can be pickled. `today` is `YYYY-MM-DD` in UTC. With a baseline the audit holds
+    what changed since. Raises `TooLongError` as `progress` does.
     """
-    fleet = fitted(policy, fleet, now or f"{today}T23:59:59Z")
-    machines = fleet.machines
+    machines, notes, problems = _in_service(policy, fleet)
+    machines, stated = _with_facts(policy, machines)
+    notes = [*fleet.notes, *_oldest(machines, today), *notes, *stated]
     exceptions = Exceptions(policy, today)
-    progress = progress or Progress(lambda _line: None)
-    judging = FleetJudge(policy, machines, judge, exceptions, progress.judge)
+    judging = FleetJudge(policy, machines, judge, exceptions)
+    judging.judge_all((progress or Progress(lambda _line: None)).judged)
     count = len(machines)
-    are_alone = count < LEAST_TOGETHER or count * len(policy.models) <= MOST_ALONE
-    rows = judging.judge_all(are_alone=are_alone)
-    problems = [*fleet.problems]
     if not count and not problems:
         message = "there is no machine to judge"
         problems.append(Problem(file=policy.file, message=message, remedy=RECORD_IT))
     problems += entry_problems(policy, count, judging.refused, judging.placed)
-    others = entries_of_others(policy, count, judging.placed)
-    notes = [*fleet.notes, *not_asked_here(others)]
+    others = [
+        f"{wanted.name} ({' '.join(map(str, wanted.machines))})"
+        for wanted in entries_of_others(policy, count, judging.placed)
+    ]
+    if others:
+        notes.append(f"not asked of this machine, which is of another class: {listed(others)}")
     audit = Audit(
         policy=policy,
         today=today,
-        machines=count,
-        rows=rows,
-        tally=rows.tally(),
-        groups=tuple(rows.groups()),
+        names=machines.names,
+        groups=tuple(judging.groups()),
         exceptions=exceptions.uses(),
         problems=tuple(problems),
         notes=tuple(notes),
     )
-    return _with_blindness(audit)
+    audit = _with_blindness(audit)
+    return audit if baseline is None else _since(audit, baseline, fleet, judging)
 
 
 def _with_blindness(audit: Audit) -> Audit:
     """The audit, with a problem where a policy that lets unknown pass would be green though neither
     memory nor disk of any machine was read: nothing judged is never green.
     """
-    if audit.exit_code != 0 or set(audit.tally.results) != {Result.UNKNOWN}:
+    rows = [group.row for group in audit.groups]
+    if audit.exit_code != 0 or any(row.result is not Result.UNKNOWN for row in rows):
         return audit
-    rows = (row for group in audit.groups for row in group.rows)
     if any(row.verdict is not None and not {*row.undecided} >= _SIZES for row in rows):
         return audit
     nothing = Problem(
@@ -90,6 +89,116 @@ def _with_blindness(audit: Audit) -> Audit:
         remedy=RECORD_IT,
     )
     return audit.replace(problems=(nothing,))
+
+
+# ------------------------------------------------------------------ machines as the policy has them
+
+
+def _in_service(policy: Policy, fleet: Fleet) -> tuple[Machines, list[str], list[Problem]]:
+    """The machines that are judged, a note on those that take no new work, and what could not be
+    used: that of machines that are down as well, unless the policy leaves them out.
+    """
+    machines, problems = fleet.machines, [*fleet.problems]
+    reasons = [_why_resting(labels) for labels in machines.labels]
+    resting = [
+        f'"{name}" ({why})' for name, why in zip(machines.names, reasons, strict=True) if why
+    ]
+    if policy.skips_resting:
+        down = (each.message.partition(NOT_JUDGED) for each in fleet.down)
+        resting += [f'"{name}" ({why})' for name, _, why in down]
+        if any(reasons):
+            machines = Machines(
+                machine for machine, why in zip(machines, reasons, strict=True) if why is None
+            )
+    else:
+        problems += Faults(fleet.down[0].file if fleet.down else "", fleet.down).problems
+    left_out = ", and the policy leaves them out" if policy.skips_resting else ""
+    note = f"machines that take no new work{left_out}: {listed(resting)}"
+    return machines, [note] if resting else [], problems
+
+
+def _why_resting(labels: Mapping[str, str]) -> str | None:
+    """Why a machine that runs takes no new work, in its system's words; None where it does."""
+    resting_words = shipped_table("systems")["resting"] if labels else ()
+    for key, value in labels.items():
+        if key.endswith(".state"):
+            words = [word for word in value.lower().split(",") if word in resting_words]
+            if words:
+                return ", ".join(words)
+    return None
+
+
+def _oldest(machines: Machines, today: str) -> list[str]:
+    """The sentence on the oldest record, where it is of another day than today (UTC)."""
+    days: list[tuple[str, str | None]] = []
+    for time in dict.fromkeys(machines.times):
+        try:
+            read_at = datetime.fromisoformat(time or "").astimezone(UTC)
+        except (ValueError, OverflowError):
+            continue
+        days.append((read_at.date().isoformat(), time))
+    day, time = min(days, default=(today, None))
+    if day >= today:
+        return []
+    name = machines.names[machines.times.index(time)]
+    return [f'the oldest record is that of "{name}", read on {day}']
+
+
+def _with_facts(policy: Policy, machines: Machines) -> tuple[Machines, list[str]]:
+    """The machines with the facts of their classes, of each key that of the first class that states
+    it; and a sentence for each fact that counts.
+    """
+    document = policy.document()
+    classes: list[tuple[MachineClass, str]] = []
+    for index, each in enumerate(policy.classes):
+        line = document.line(("class", index, "facts"))
+        source = f"stated by the policy, {policy.file}:{line} (class {each.name})"
+        classes += [(each, source)] if each.facts else []
+    if not classes:
+        return machines, []
+    counts: Counter[tuple[str, str]] = Counter()
+    changed = Machines()
+    for machine in machines:
+        stated: dict[str, tuple[str, Any, str]] = {}
+        for each, source in classes:
+            if each.holds(machine):
+                for key, (text, value) in each.facts.items():
+                    stated.setdefault(key, (text, value, source))
+        for key, (text, value, source) in stated.items():
+            if values := _filled(machine, key, value):
+                sources = {**machine.sources, **dict.fromkeys(values, source)}
+                assumed = [name for name in machine.assumed if name.partition(".")[0] not in values]
+                machine = machine.replace(**values, sources=sources, assumed=tuple(assumed))
+                counts[key, f"{text}, {source}"] += 1
+        changed.add(machine)
+    machines_of = {1: "1 machine"}
+    return changed, [
+        f"{key} of {machines_of.get(count, f'{count:,} machines')}: {said}"
+        for (key, said), count in counts.items()
+    ]
+
+
+def _filled(machine: Machine, key: str, value: Any) -> dict[str, Any]:
+    """The facts of a machine that a stated one changes; {} where it says nothing of it."""
+    fact, _ = FACT_KEYS[key]
+    read = getattr(machine, fact)
+    is_read = read is not None and fact not in machine.assumed
+    if key == "instruction_sets":
+        # a class may hold machines of several architectures: each gets those of its own
+        names = own_sets(value, machine.architecture)
+        if not is_read:
+            return {fact: with_implied(names, machine.architecture)} if names else {}
+        # beside sets that were read those that are not known to be absent
+        unread = {each.fact for each in machine.unread}
+        added = [name for name in names if f"{fact}.{name}" in unread]
+        return {fact: (*read, *added)} if added else {}
+    if is_read:
+        return {}
+    if key == "disk":
+        return {fact: filled_disks(machine.disks, value)}
+    if key == "bandwidth":
+        return {fact: value[0], "memory_bandwidth_how": None, "memory_bandwidth_bound": None}
+    return {fact: value}
 
 
 # ------------------------------------------------------------------ how long it takes
@@ -125,16 +234,14 @@ class Progress:
         # when the first things were judged, for which much is read once, and what part they were
         self._begun: tuple[float, float] | None = None
 
-    def read(self, records: int) -> None:
-        """So many machine records are read."""
-        self._tell(self._clock(), f"read {records:,} machine records so far")
-
-    def judge(self, part: float, verdicts: int) -> None:
+    def judged(self, part: float, verdicts: int) -> None:
         """That part of so many verdicts is given. Raises `TooLongError`."""
         now = self._clock()
-        self._tell(now, f"judged {int(part * verdicts):,} of {verdicts:,} verdicts")
+        if now >= self._next:
+            self._next = now + SECONDS_BETWEEN
+            self._say(f"judged {int(part * verdicts):,} of {verdicts:,} verdicts")
         if self._begun is None:
-            self._begun = (now, part) if part else None
+            self._begun = (now, part)
         elif self._is_bounded and part < _WATCHED_PART:
             seconds, done = now - self._begun[0], part - self._begun[1]
             if seconds >= _LEAST_SECONDS and done and seconds / done > MOST_SECONDS:
@@ -144,11 +251,6 @@ class Progress:
                     " have all of them judged",
                 )
 
-    def _tell(self, now: float, line: str) -> None:
-        if now >= self._next:
-            self._next = now + SECONDS_BETWEEN
-            self._say(line)
-
 
 # ------------------------------------------------------------------ since an earlier audit
 
@@ -156,8 +258,6 @@ class Progress:
 MAX_BASELINE_BYTES = 1 << 28
 _RESULTS = {result.value: result for result in Result}
 _BAD = (Result.FAIL, Result.UNKNOWN)
-# a name in it is as long as a person gives one
-_MAX_NAME = 10_000
 _WRITE_IT = "write it by `selfhost audit --format jsonl=FILE`"
 # by machine and label what became of it, and the findings that failed
 _Earlier = Mapping[tuple[str, str], tuple[Result, frozenset[str]]]
@@ -173,20 +273,16 @@ class Baseline(Record):
 def read_baseline(path: str) -> Baseline:
     """The earlier audit in a file. `InputError` has file and line."""
     rows: dict[tuple[str, str], tuple[Result, frozenset[str]]] = {}
-    faults = Faults(path)
-    number = 0
+    number, reason, remedy = 0, "holds no row of an audit", _WRITE_IT
     try:
         for line in text_of(read_file(path, MAX_BASELINE_BYTES, input_allowed=True)).splitlines():
             number += 1
             rows.update(_row(line))
     except Unreadable as error:
-        remedy = error.remedy or _WRITE_IT
-        faults.append(Problem(file=path, line=number or None, message=error.reason, remedy=remedy))
-    if not faults and not rows:
-        message = "holds no row of an audit"
-        faults.append(Problem(file=path, message=message, remedy=_WRITE_IT))
-    if faults:
-        raise InputError(faults.problems)
+        rows, reason, remedy = {}, error.reason, error.remedy or _WRITE_IT
+    if not rows:
+        line_number = number or None
+        raise InputError([Problem(file=path, line=line_number, message=reason, remedy=remedy)])
     return Baseline(file=path, rows=rows)
 
 
@@ -197,59 +293,55 @@ def _row(line: str) -> _Earlier:
         raise Unreadable("is no row of an audit: JSON Lines have one object a line")
     if row.get("problem") is not None or row.get("exception") is not None:
         return {}
-    names, failed = [row.get("machine"), row.get("label")], row.get("failed")
-    if not all(isinstance(name, str) and 0 < len(name) <= _MAX_NAME for name in names):
+    machine, label, failed = map(row.get, ("machine", "label", "failed"))
+    if not (isinstance(machine, str) and isinstance(label, str)):
         raise Unreadable("is no row of an audit: machine and label must be names")
     if row.get("result") not in [*_RESULTS] or not isinstance(failed, list):
         raise Unreadable(f"is no row of an audit: result is none of {', '.join(_RESULTS)}")
-    return {(row["machine"], row["label"]): (_RESULTS[row["result"]], frozenset(map(str, failed)))}
+    return {(machine, label): (_RESULTS[row["result"]], frozenset(map(str, failed)))}
 
 
-def since(audit: Audit, baseline: Baseline, names: Iterable[str]) -> Audit:
+def _since(audit: Audit, baseline: Baseline, fleet: Fleet, judging: FleetJudge) -> Audit:
     """The audit with those rows alone that changed. What does not newly fail, and is not newly
-    unknown, has the exit code 0.
-
-    `names` are the machines that were judged. One that the baseline names and that is not among
-    them is a problem: nobody can say how it fares.
+    unknown, has the exit code 0. A machine that the baseline names and that was not read is a
+    problem: nobody can say how it fares.
     """
-    judged = {*names, *(problem.message.partition(NOT_JUDGED)[0] for problem in audit.problems)}
+    told = (problem.message.partition(NOT_JUDGED)[0] for problem in (*audit.problems, *fleet.down))
+    seen = {*fleet.machines.names, *told}
     message = f"{NOT_JUDGED}it is in the baseline, and not here any more"
     remedy = "bring its record back; if the machine is gone for good, write the baseline anew"
     gone = [
         Problem(file=baseline.file, message=f"{name}{message}", remedy=remedy)
         for name in dict.fromkeys(machine for machine, _ in baseline.rows)
-        if name not in judged
+        if name not in seen
     ]
-    assert isinstance(audit.rows, Rows)
-    rows = audit.rows.changed(lambda row: change_of(row, baseline))
-    counts = Counter(row.change for row in rows)
+    groups = tuple(judging.groups(lambda row: change_of(row, baseline)))
+    counts: Counter[str] = Counter()
+    for group in groups:
+        counts[group.row.change or ""] += group.count
+    changes = {change: counts[change] for change in ("new", "fixed", "changed")}
+    unchanged = sum(group.count for group in audit.groups) - counts.total()
     return audit.replace(
-        rows=rows,
-        tally=rows.tally(),
-        groups=tuple(rows.groups()),
-        since=Since(
-            file=baseline.file,
-            new=counts[Change.NEW],
-            fixed=counts[Change.FIXED],
-            changed=counts[Change.CHANGED],
-            unchanged=sum(audit.tally.results.values()) - counts.total(),
-        ),
+        groups=groups,
+        since=Since(file=baseline.file, unchanged=unchanged, **changes),
         problems=(*audit.problems, *Faults(baseline.file, gone).problems),
     )
 
 
-def change_of(row: Row, baseline: Baseline) -> Change | None:
+def change_of(row: Row, baseline: Baseline) -> str | None:
     """What became of a row since the baseline; None where nothing did. A row that the baseline does
     not have is new where it fails or is unknown, else unchanged.
     """
-    earlier, failed = baseline.rows.get((row.machine, row.wanted.label), (Result.PASS, frozenset()))
+    key = row.machine, row.wanted.label
+    earlier, failed = baseline.rows.get(key, (Result.PASS, frozenset()))
     is_bad = row.result in _BAD
-    is_known = (row.machine, row.wanted.label) in baseline.rows
-    if (earlier, failed) == (row.result, frozenset(row.failed)) or not (is_known or is_bad):
+    if (earlier, failed) == (row.result, frozenset(row.failed)):
         return None
     if not is_bad:
-        return Change.FIXED if earlier in _BAD else Change.CHANGED
+        if key not in baseline.rows:
+            return None
+        return "fixed" if earlier in _BAD else "changed"
     is_worse = earlier not in _BAD
     if row.result is Result.FAIL:
         is_worse = earlier is not Result.FAIL or not failed.issuperset(row.failed)
-    return Change.NEW if is_worse else Change.CHANGED
+    return "new" if is_worse else "changed"

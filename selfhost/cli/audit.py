@@ -32,9 +32,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
-    from ..audit.entries import Policy
     from ..audit.judging import PolicyJudge
-    from ..audit.record import Audit
+    from ..audit.policy import Policy
+    from ..audit.rows import Audit
 
     # the name of a format, and the file for it; None is standard output
     Output = tuple[str, str | None]
@@ -70,27 +70,23 @@ def _run(words: list[str]) -> int:
     if not options.policy:
         remedy = f"leave it out for ./{_POLICY}, or name a file"
         raise UsageError("POLICY is an empty name", remedy=remedy)
-    if options.init:
-        return _init(options)
-    if options.validate is not None:
-        return _validate(options)
-    if options.anonymize and options.baseline is not None:
-        raise UsageError(
-            "--anonymize gives names that no other run has, so --baseline cannot tell what changed",
-            remedy="leave one of them out",
-        )
+    if options.init or options.validate is not None:
+        if options.format or options.output:
+            name = "--init" if options.init else "--validate"
+            raise UsageError(
+                f"{name} writes no report: --format and --output do not go with it",
+                remedy="leave them out; --init writes the file that POLICY names",
+            )
+        return _init(options.policy) if options.init else _validate(options)
     outputs = _outputs(options)
     targets = [path for _, path in outputs if path is not None]
     check_targets(options, targets, with_standard_output=len(targets) < len(outputs))
-    from ..audit.entries import MAX_POLICY_BYTES
-    from ..audit.judging import PolicyJudge
-    from ..audit.policy import read_policy
+    from ..audit.policy import MAX_POLICY_BYTES, read_policy
     from ..catalogue.index import open_catalogue
     from ..core.tomlfile import Document
     from ..core.units import utc_today
 
-    today = utc_today() if options.today is None else options.today
-    _check_date(today)
+    today = utc_today() if options.today is None else _date(options.today)
     document = Document.read(options.policy, max_bytes=MAX_POLICY_BYTES)
     catalogue = open_catalogue(options.specs)
     try:
@@ -98,8 +94,11 @@ def _run(words: list[str]) -> int:
     except PolicyError as error:
         audit = without_answer(error.all_problems, policy=options.policy, today=today)
         return _answer(options, outputs, audit, error)
-    is_silent = wants_json(words)
-    audit = _audited(options, policy, PolicyJudge(catalogue, today), today, is_silent=is_silent)
+    from ..audit.judging import PolicyJudge
+
+    # a program that wants JSON finds no progress on standard error
+    judge, is_silent = PolicyJudge(catalogue, today), wants_json(words)
+    audit = _audited(options, policy, judge, today, is_silent=is_silent)
     code = _answer(options, outputs, audit, InputError(audit.problems) if audit.problems else None)
     tell_left_aside(catalogue)
     return code
@@ -108,47 +107,23 @@ def _run(words: list[str]) -> int:
 def _audited(
     options: argparse.Namespace, policy: Policy, judge: PolicyJudge, today: str, *, is_silent: bool
 ) -> Audit:
-    """Judge the machines; with a baseline return only what changed. A program that wants JSON finds
-    no progress on standard error.
-    """
-    from ..audit.fleet import Fleet, Machines, anonymous
-    from ..audit.machines import load_machines
-    from ..audit.run import Progress, read_baseline, run_audit, since
-    from ..core.units import utc_now
+    from ..audit.machines import Fleet, Machines, load_machines
+    from ..audit.run import Progress, read_baseline, run_audit
     from ..machine.reader import Machine
 
     baseline = None if options.baseline is None else read_baseline(options.baseline)
+    if options.machines:
+        fleet = load_machines(*options.machines)
+    else:
+        fleet = Fleet(machines=Machines([Machine.read()]))
     progress = Progress(
         lambda line: None if is_silent else to_standard_error(f"{line}\n"),
         is_bounded=not options.yes,
     )
-    # without a path this machine
-    fleet = load_machines(*options.machines, progress=progress) if options.machines else None
-    fleet = Fleet(machines=Machines([Machine.read()])) if fleet is None else fleet
-    names = list(fleet.machines.names)
-    if options.anonymize:
-        lists = [each.machines for each in policy.models]
-        lists += [each.machines for each in policy.exceptions]
-        if any(each.kind == "host" for selectors in lists for each in selectors):
-            raise UsageError(
-                "--anonymize hides the names by which the policy's host: selectors take machines",
-                remedy="select them by label: or class:, or leave --anonymize out",
-            )
-        # `ansible --tree` calls a file as its host
-        folders = filter(os.path.isdir, options.machines)
-        fleet = anonymous(fleet, [name for folder in folders for name in os.listdir(folder)])
-    audit = run_audit(
-        policy,
-        fleet,
-        judge,
-        today=today,
-        progress=progress,
-        now=utc_now() if options.today is None else None,
-    )
-    return audit if baseline is None else since(audit, baseline, names)
+    return run_audit(policy, fleet, judge, today=today, progress=progress, baseline=baseline)
 
 
-def _check_date(text: str) -> None:
+def _date(text: str) -> str:
     from datetime import date
 
     try:
@@ -157,21 +132,16 @@ def _check_date(text: str) -> None:
         is_date = False
     if not is_date:
         raise UsageError(f"--today {text!r} is no date", remedy="write YYYY-MM-DD")
+    return text
 
 
-def _init(options: argparse.Namespace) -> int:
-    """Write a policy to start from, which POLICY names."""
+def _init(path: str) -> int:
+    """Write a policy to start from."""
     import shlex
 
     from ..audit.policy import starter_policy
     from ..reports.layout import clean
 
-    path: str = options.policy
-    if options.format or options.output:
-        raise UsageError(
-            "--init writes a policy and no report: --format and --output do not go with it",
-            remedy=f"name the file: `selfhost audit --init {options.output or _POLICY}`",
-        )
     if path == "-":
         write(starter_policy())
         return 0
@@ -191,11 +161,6 @@ def _validate(options: argparse.Namespace) -> int:
     from ..core.units import utc_today
     from ..reports.layout import clean
 
-    if options.format or options.output:
-        raise UsageError(
-            "--validate writes no report: --format and --output do not go with it",
-            remedy="leave them out: the exit code is 0 for valid policies",
-        )
     paths = options.validate or [options.policy]
     judge = PolicyJudge(open_catalogue(options.specs), utc_today())
     faults: list[Problem] = []

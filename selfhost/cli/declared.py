@@ -149,7 +149,6 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--root": _value("DIR", "read DIR/proc, DIR/sys, … of a recorded tree instead"),
     "--name": _value("NAME", "a name for the record"),
     "--label": _several("KEY=VALUE", "a label for policies to match (repeatable)"),
-    "--anonymize": _flag("hash the machines' names in every report"),
     "--init": _flag("write a policy to start from, and stop"),
     "--validate": _value("FILE", "say whether these policies are valid, and stop", nargs="*"),
     "--today": _value("YYYY-MM-DD", "the day (UTC) on which exceptions expire"),
@@ -187,7 +186,7 @@ TAKEN: dict[str, tuple[str, ...]] = {
             --set --download-speed{_VERBOSE}""",
         "verify": f"--model{_OTHER} --no-measure --memory --specs{_REPORT}",
         "machine": f"{_OTHER} --profiles --root --name --label{_REPORT} -v/--verbose",
-        "audit": f"""--machines --anonymize --init --validate --today --baseline --yes{_VERBOSE}""",
+        "audit": f"""--machines --init --validate --today --baseline --yes{_VERBOSE}""",
         "spec": f"--specs{_REPORT}",
         "completion": "",
     }.items()

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import IntEnum
 from hashlib import sha256
+from itertools import chain
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from .. import __version__
-from ..audit.entries import OnUnknown, Policy, Wanted
-from ..audit.record import Audit, ExemptionUse, MachineGroup, Reason, Result, Row, Use
+from ..audit.policy import Policy, Wanted
+from ..audit.rows import Audit, ExemptionUse, Group, Reason, Result, Row, Use
 from ..core.errors import Problem, in_one_line
 from ..core.records import Record
 from ..core.tomlfile import Document as Toml
@@ -33,7 +34,6 @@ from .audit_text import (
     exception_name,
     hosts,
     many,
-    needs_attention,
     scope,
     shortened,
     with_remedy,
@@ -76,7 +76,7 @@ def render(name: str, audit: Audit) -> str:
 def without_answer(problems: Iterable[Problem], *, policy: str, today: str) -> Audit:
     """Return an audit that judged nothing because of these faults: its exit code is 2."""
     unread = Policy(file=policy, text="", models=())
-    return Audit(policy=unread, today=today, machines=0, problems=tuple(problems))
+    return Audit(policy=unread, today=today, problems=tuple(problems))
 
 
 # ------------------------------------------------------------------ for people
@@ -116,15 +116,29 @@ _EMPTY: dict[str, Any] = {**dict.fromkeys(_LINE.split()), "failed": [], "excepte
 def _json(audit: Audit) -> str:
     """`selfhost.audit/1`; the keys do not depend on the options."""
     policy = audit.policy
+    # of a set of machines on which something fails all names are listed
+    classes = {group.names: group for group in audit.groups}
+    classes |= {each.names: each for each in audit.groups if each.row.result is not Result.PASS}
     members = {
         "policy": {
-            **record(policy, "file fail_on on_unknown max_age_seconds"),
+            **record(policy, "file fail_on on_unknown"),
             "needs": record(policy.needs, "private commercial modify auditable license"),
-            "models": [_wanted(wanted) for wanted in policy.models],
+            "models": [
+                {
+                    **record(wanted, "name label severity require_runtime"),
+                    **record(wanted.asked, _ASKED),
+                    "machines": list(map(str, wanted.machines)),
+                    "members": [member.name for member in wanted.members],
+                }
+                for wanted in policy.models
+            ],
         },
         **record(audit, "today machines"),
-        "classes": [record(group, "name count names") for group in audit.groups],
-        "verdicts": [_verdict(group, row) for group, row in audit.pairs()],
+        "classes": [
+            {**record(group, "name count"), "names": group.listed_names}
+            for group in classes.values()
+        ],
+        "verdicts": [_verdict(group) for group in audit.groups],
         "exceptions": {
             use.value: [_exception(each) for each in audit.exceptions if each.use is use]
             for use in Use
@@ -142,22 +156,31 @@ def _json_lines(audit: Audit) -> Iterator[str]:
     """
     import json
 
-    is_judged = False
-    for row in audit.rows:
-        is_judged = True
-        members = {
+    lines = (
+        {
             **record(row, "machine route failed result change"),
             **_judged(row),
             "excepted": [check for check, _ in row.excepted],
         }
-        yield json.dumps(_EMPTY | members) + "\n"
-    for use in audit.exceptions:
-        if use.use is Use.EXPIRED:
-            ended = {"use": use.use.value, **_exception(use), "remedy": exception_fate(use)[1]}
-            yield json.dumps(_EMPTY | {"asked": use.exemption.model, "exception": ended}) + "\n"
-    for problem in () if is_judged else audit.problems:
-        fault = {"result": Result.UNKNOWN.value, "problem": record(problem)}
-        yield json.dumps(_EMPTY | fault) + "\n"
+        for row in audit.rows
+    )
+    ended = (
+        {
+            "asked": use.exemption.model,
+            "exception": {
+                "use": use.use.value,
+                **_exception(use),
+                "remedy": exception_fate(use)[1],
+            },
+        }
+        for use in audit.exceptions
+        if use.use is Use.EXPIRED
+    )
+    faults = (
+        {"result": Result.UNKNOWN.value, "problem": record(problem)}
+        for problem in (() if audit.groups else audit.problems)
+    )
+    yield from (f"{json.dumps(_EMPTY | each)}\n" for each in chain(lines, ended, faults))
 
 
 def _judged(row: Row) -> dict[str, Any]:
@@ -174,17 +197,9 @@ def _judged(row: Row) -> dict[str, Any]:
     }
 
 
-def _wanted(wanted: Wanted) -> dict[str, Any]:
-    return {
-        **record(wanted, "name label severity require_runtime"),
-        **record(wanted.asked, _ASKED),
-        "machines": list(map(str, wanted.machines)),
-        "members": [member.name for member in wanted.members],
-    }
-
-
-def _verdict(group: MachineGroup, row: Row) -> dict[str, Any]:
+def _verdict(group: Group) -> dict[str, Any]:
     """Findings and reasons of `example`, the machine of the class with the largest shortfall."""
+    row = group.row
     return {
         "class": group.name,
         "example": row.machine,
@@ -220,9 +235,22 @@ def _junit(audit: Audit) -> str:
     code is not 0: what the policy does not count is skipped, with the reason.
     """
     root = Element("testsuites", name="selfhost audit")
+    suites: dict[tuple[str, ...], list[Group]] = {}
     for group in audit.groups:
-        cases: list[_Case] = [(row.wanted.label, _outcome(group, row)) for row in group.rows]
-        _suite(root, group.name, cases, group, audit)
+        suites.setdefault(group.names, []).append(group)
+    for groups in suites.values():
+        first = groups[0]
+        cases = [(group.row.wanted.label, _outcome(group)) for group in groups]
+        _suite(
+            root,
+            first.name,
+            cases,
+            selfhost_version=__version__,
+            policy=audit.policy.file,
+            date=audit.today,
+            machines=str(first.count),
+            machine_names=", ".join(max(each.listed_names for each in groups)),
+        )
     if audit.problems:
         # GitLab keeps the first of two equal names, so no two are
         faults: list[_Case] = [
@@ -239,29 +267,16 @@ def _junit(audit: Audit) -> str:
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + tostring(root, encoding="unicode") + "\n"
 
 
-def _suite(
-    root: Element,
-    name: str,
-    cases: list[_Case],
-    group: MachineGroup | None = None,
-    audit: Audit | None = None,
-) -> None:
+def _suite(root: Element, name: str, cases: list[_Case], **properties: str) -> None:
     """Add a suite with its counts; that of machines says what was judged when."""
     suite = SubElement(root, "testsuite", name=clean(name))
     kinds = [outcome[0] for _, outcome in cases if outcome is not None]
     suite.set("tests", str(len(cases)))
     for key, kind in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
         suite.set(key, str(kinds.count(kind)))
-    if group is not None and audit is not None:
-        listed = SubElement(suite, "properties")
-        for key, value in {
-            "selfhost_version": __version__,
-            "policy": audit.policy.file,
-            "date": audit.today,
-            "machines": str(group.count),
-            "machine_names": ", ".join(group.names),
-        }.items():
-            SubElement(listed, "property", name=key, value=clean(value))
+    listed = SubElement(suite, "properties") if properties else suite
+    for key, value in properties.items():
+        SubElement(listed, "property", name=key, value=clean(value))
     for label, outcome in cases:
         case = SubElement(suite, "testcase", name=clean(label), classname=clean(name))
         if outcome is not None:
@@ -269,10 +284,11 @@ def _suite(
             SubElement(case, kind, type=type_, message=clean(message)).text = text
 
 
-def _outcome(group: MachineGroup, row: Row) -> tuple[str, str, str, str] | None:
+def _outcome(group: Group) -> tuple[str, str, str, str] | None:
     """The first deciding finding, and every reason with its remedy; a group says of which machine
     the figures are.
     """
+    row = group.row
     if row.result is Result.PASS:
         return None
     excepted = [excepted_words(row, check, each) for check, each in row.excepted]
@@ -343,20 +359,16 @@ def issues(audit: Audit) -> list[Issue]:
     of what is not known where the policy ignores that.
     """
     policy = Toml.parse(audit.policy.file, audit.policy.text.encode())
-    models, exceptions = (
-        dict(enumerate(policy.line((name, at)) for name in names for at in _places(policy, name)))
-        for names in (("model", "together"), ("exception",))
-    )
+    places = {
+        name: [policy.line((name, at)) for at in range(len(policy.values.get(name, ())))]
+        for name in ("model", "together", "exception")
+    }
     entries = [
         *_faults(audit.problems),
-        *_of_models(audit, models),
-        *_of_exceptions(audit, exceptions),
+        *_of_models(audit, places["model"] + places["together"]),
+        *_of_exceptions(audit, places["exception"]),
     ]
     return sorted(entries, key=lambda issue: issue.level != _ERROR)
-
-
-def _places(policy: Toml, name: str) -> range:
-    return range(len(policy.values.get(name, ())))
 
 
 def _faults(problems: Iterable[Problem]) -> Iterator[Issue]:
@@ -374,65 +386,67 @@ def _faults(problems: Iterable[Problem]) -> Iterator[Issue]:
 
 # whether it is not known, the model's index, the check
 _Key = tuple[bool, int, str]
-_Member = tuple[MachineGroup, Row, Reason]
+_Member = tuple[Group, Reason]
 
 
-def _of_models(audit: Audit, lines: Mapping[int, int | None]) -> Iterator[Issue]:
+def _of_models(audit: Audit, lines: Sequence[int | None]) -> Iterator[Issue]:
     """One issue for each check of each model that decides somewhere, what fails first."""
     members: dict[_Key, list[_Member]] = {}
-    for group, row in audit.pairs():
-        if row.result in COUNTED:
-            route = Reason(check=None, text=f"the route is {row.route}")
-            for reason in row.reasons or (route,):
-                is_unknown = row.result is Result.UNKNOWN or reason.check not in (None, *row.failed)
-                key = (is_unknown, row.wanted.index, reason.check or _NO_CHECK)
-                members.setdefault(key, []).append((group, row, reason))
-    ignores = audit.policy.on_unknown is OnUnknown.IGNORE
+    for group in audit.groups:
+        row = group.row
+        for reason in row.reasons if row.result in COUNTED else ():
+            is_unknown = row.result is Result.UNKNOWN or reason.check not in (None, *row.failed)
+            key = (is_unknown, row.wanted.index, reason.check or _NO_CHECK)
+            members.setdefault(key, []).append((group, reason))
+    ignores = audit.policy.on_unknown == "ignore"
     for key in sorted(members, key=lambda key: key[:2]):
-        is_unknown, index, _ = key
-        level = _level([row for _, row, _ in members[key]], is_unknown, audit.policy.on_unknown)
-        if level == _ERROR or not (is_unknown and ignores):
-            yield _issue(audit, key, members[key], lines.get(index), level)
+        issue = _issue(audit, key, members[key], lines[key[1]])
+        if issue.level == _ERROR or not (key[0] and ignores):
+            yield issue
 
 
-def _level(rows: Iterable[Row], is_unknown: bool, on_unknown: OnUnknown) -> str:
-    if is_unknown and on_unknown in (OnUnknown.WARNING, OnUnknown.IGNORE):
+def _level(rows: Iterable[Row], is_unknown: bool, on_unknown: str) -> str:
+    if is_unknown and on_unknown in ("warning", "ignore"):
         # a fact that was not read beside a check that fails counts as the policy has it
         rows = [row for row in rows if row.result is Result.UNKNOWN]
     return _ERROR if any(row.exit_code for row in rows) else _WARNING
 
 
-def _issue(audit: Audit, key: _Key, members: list[_Member], line: int | None, level: str) -> Issue:
+def _issue(audit: Audit, key: _Key, members: list[_Member], line: int | None) -> Issue:
     """Return one check of one model, over all classes of machines that it decides."""
     is_unknown, _, rule = key
     # what counts comes before what does not, then the larger shortfall
-    group, row, reason = max(members, key=lambda each: (each[1].exit_code, each[2].short or 0))
-    count, label = sum(each[0].count for each in members), shortened(row.wanted.label)
+    group, reason = max(members, key=lambda each: (each[0].row.exit_code, each[1].short or 0))
+    row, count = group.row, sum(each.count for each, _ in members)
+    label = shortened(row.wanted.label)
     where = many(count, "machine") if len(members) > 1 else shortened(group.name, MOST_OF_A_HOST)
     what = f"{rule} of {label} is not known" if is_unknown else f"{label} does not run"
     worst = f"worst on {hosts([row.machine])}: " if count > 1 else ""
-    names = (name for each in members for name in each[0].names)
+    rows = [each.row for each, _ in members]
     return Issue(
-        level=level,
+        level=_level(rows, is_unknown, audit.policy.on_unknown),
         rule=rule,
         file=audit.policy.file,
         line=line,
         key=f"{rule} {Result.UNKNOWN if is_unknown else Result.FAIL} {row.wanted.label}",
         text=f"{what} on {where}: {rule}: {worst}{reason.text}",
         remedy=reason.remedy,
-        machines=tuple(names),
+        machines=tuple(name for each, _ in members for name in each.names),
     )
 
 
-def _of_exceptions(audit: Audit, lines: Mapping[int, int | None]) -> Iterator[Issue]:
-    for use in filter(needs_attention, audit.exceptions):
+def _of_exceptions(audit: Audit, lines: Sequence[int | None]) -> Iterator[Issue]:
+    """One for each that has ended, or covers nothing on machines that were judged."""
+    for use in audit.exceptions:
+        if use.use is Use.USED or (use.use is Use.UNUSED and not use.concerned):
+            continue
         rule = _ENDED if use.use is Use.EXPIRED else _NEEDLESS
         name, index, (state, remedy) = exception_name(use), use.exemption.index, exception_fate(use)
         yield Issue(
             level=_WARNING,
             rule=rule,
             file=audit.policy.file,
-            line=lines.get(index),
+            line=lines[index],
             key=f"{rule} {name} {index}",
             text=f"exception for {shortened(name)}: {state}",
             remedy=remedy,
@@ -454,7 +468,8 @@ def _github(audit: Audit) -> str:
     if rest := entries[MOST_SHOWN:]:
         message = f"and {many(len(rest), 'more annotation')}: see the other reports of this audit"
         lines.append(_command(rest[0].level, plain, message))
-    outcome = f"{': '.join(ANSWERS[audit.exit_code])}; {scope(audit)}"
+    word, _, sentence = ANSWERS[audit.exit_code]
+    outcome = f"{word}: {sentence}; {scope(audit)}"
     return "".join(f"{line}\n" for line in lines or [_command("notice", plain, outcome)])
 
 
@@ -560,7 +575,7 @@ def _nagios(audit: Audit) -> str:
     data: the outcome, then the worst issue with the number of the others. Each issue follows, as
     long output, with its machines.
     """
-    words, entries = f"{ANSWERS[audit.exit_code][1]}: {scope(audit)}", issues(audit)
+    words, entries = f"{ANSWERS[audit.exit_code][2]}: {scope(audit)}", issues(audit)
     expired = sum(each.use is Use.EXPIRED for each in audit.exceptions)
     if expired:
         words += f", {many(expired, 'exception')} expired"
@@ -641,13 +656,13 @@ def _samples(audit: Audit) -> Iterator[_Sample]:
 
 def _of_model(audit: Audit, wanted: Wanted) -> Iterator[_Sample]:
     """On how many machines it fares how, and what the worst one lacks, where that is known."""
-    pairs = [pair for pair in audit.pairs() if pair[1].wanted.index == wanted.index]
+    groups = [group for group in audit.groups if group.row.wanted.index == wanted.index]
     labels = {"model": wanted.label, "machines": " ".join(map(str, wanted.machines)) or "all"}
     for result in Result:
-        number = sum(group.count for group, row in pairs if row.result is result)
+        number = sum(group.count for group in groups if group.row.result is result)
         yield "machines", {**labels, "result": result}, number
     lacking: dict[str, float] = {}
-    for finding in (finding for _, row in pairs for finding in row.findings):
+    for finding in (finding for group in groups for finding in group.row.findings):
         if finding.unit == "bytes" and finding.short is not None:
             lacking[finding.check] = max(finding.short, lacking.get(finding.check, 0))
     for check in ("memory", "disk"):

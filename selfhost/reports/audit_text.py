@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 
-from ..audit.entries import Exemption
-from ..audit.record import Audit, ExemptionUse, MachineGroup, Reason, Result, Row, Use
+from ..audit.policy import Exemption
+from ..audit.rows import Audit, ExemptionUse, Group, Reason, Result, Row, Use
 from ..judge.checks import Outcome, codes
 from .layout import (
     BLANK,
@@ -26,12 +26,12 @@ from .layout import (
 )
 from .words import failed_words, format_words
 
-# by exit code: the word of the outcome, and the sentence
-ANSWERS: Mapping[int, tuple[str, str]] = {
-    0: ("PASS", "the policy holds"),
-    1: ("FAIL", "the policy is broken"),
-    2: ("NOT JUDGED", "no answer for the whole policy"),
-    3: ("UNKNOWN", "it is not known whether the policy holds"),
+# by exit code: the word of the outcome, its style, and the sentence
+ANSWERS: Mapping[int, tuple[str, str, str]] = {
+    0: ("PASS", "pass", "the policy holds"),
+    1: ("FAIL", "fail", "the policy is broken"),
+    2: ("NOT JUDGED", "fail", "no answer for the whole policy"),
+    3: ("UNKNOWN", "unknown", "it is not known whether the policy holds"),
 }
 # results that break the policy unless it says otherwise
 COUNTED = (Result.FAIL, Result.UNKNOWN)
@@ -47,11 +47,8 @@ _SHOWN_AS = {
     Result.PASS: ("✓", "pass", "Runs"),
 }
 _WORST_FIRST = list(_SHOWN_AS)
-_ANSWER_STYLES = {0: "pass", 1: "fail", 2: "fail", 3: "unknown"}
 # rows of the first screen, reasons of one of them, and things to do
 _SHOWN, _WHYS_SHOWN, _TASKS_SHOWN = 12, 3, 3
-
-_Pair = tuple[MachineGroup, Row]
 
 
 def document(
@@ -61,16 +58,18 @@ def document(
 
     `verbose` tells every reason and what to do instead, with an `overview` before them.
     """
-    blocks: list[Block] = [*_head(audit), *_problems(audit, lists_problems)]
+    blocks: list[Block] = [*_head(audit, lists_problems)]
+    # where all machines fare alike the rows say what to do
+    are_several = len({group.names for group in audit.groups}) > 1
     if overview or not verbose:
         blocks += [*_models(audit, None if verbose else _SHOWN)]
-        blocks += _to_do(audit) if len(audit.groups) > 1 else ()
+        blocks += _to_do(audit) if are_several else ()
     if verbose:
         for result in _WORST_FIRST:
             blocks += _reasons(audit, result)
     blocks += _exceptions(audit, verbose)
-    if not verbose and any(row.reasons for _, row in audit.pairs()):
-        what = "Groups of machines, reasons" if len(audit.groups) > 1 else "Reasons"
+    if not verbose and any(group.row.reasons for group in audit.groups):
+        what = "Groups of machines, reasons" if are_several else "Reasons"
         blocks += [BLANK, say(f"{what} and what to do: -v")]
     return Document(blocks=tuple(blocks))
 
@@ -115,11 +114,6 @@ def excepted_words(row: Row, check: str, exemption: Exemption) -> str:
     return f"{check} {'fails' if fails else 'is not known'}, {until}"
 
 
-def needs_attention(use: ExemptionUse) -> bool:
-    """Whether an exception has ended, or covers nothing on machines that were judged."""
-    return use.use is Use.EXPIRED or (use.use is Use.UNUSED and use.concerned)
-
-
 def exception_name(use: ExemptionUse) -> str:
     """`memory of mistral-7b on host:edge-*`."""
     each = use.exemption
@@ -149,29 +143,27 @@ def with_remedy(text: str, remedy: str | None) -> str:
 # ------------------------------------------------------------------ the answer
 
 
-def _head(audit: Audit) -> Iterator[Block]:
-    """Whether the policy holds, what was judged, and what the answer rests on."""
+def _head(audit: Audit, lists_problems: bool) -> Iterator[Block]:
+    """Whether the policy holds, what was judged, what the answer rests on, and what kept the rest
+    from being judged.
+    """
     code, since = audit.exit_code, audit.since
-    word, sentence = ANSWERS[code]
+    word, style, sentence = ANSWERS[code]
     if code == 0 and since is not None:
         sentence = f"nothing new breaks the policy since {since.file}"
-    answer = Span(text=word, style=_ANSWER_STYLES[code])
-    yield line(answer, f": {sentence} (exit code {code})", hang=2)
+    yield line(Span(text=word, style=style), f": {sentence} (exit code {code})", hang=2)
     texts = [f"{audit.policy.file} on {audit.today} (UTC): {scope(audit)}"]
     if since is not None:
         texts.append(
             f"since {since.file}: {since.new:,} new, {since.fixed:,} fixed,"
             f" {since.changed:,} changed, {since.unchanged:,} unchanged"
         )
-    yield from (say(text, indent=2, hang=2) for text in (*texts, *audit.notes))
-
-
-def _problems(audit: Audit, lists_them: bool) -> Iterator[Block]:
-    """What kept the rest from being judged."""
-    if audit.problems and not lists_them:
+    texts += audit.notes
+    if audit.problems and not lists_problems:
         faults = many(len(audit.problems), "fault")
-        yield say(f"{faults} kept the rest from being judged: see below", indent=2, hang=2)
-    elif audit.problems:
+        texts.append(f"{faults} kept the rest from being judged: see below")
+    yield from (say(text, indent=2, hang=2) for text in texts)
+    if audit.problems and lists_problems:
         yield BLANK
         yield from (say(str(problem), hang=2) for problem in audit.problems)
 
@@ -186,9 +178,9 @@ def _gravity(row: Row) -> tuple[bool, int]:
 
 def _models(audit: Audit, most: int | None) -> Iterator[Block]:
     """A line a model: on how many machines it runs, and what keeps it from the others."""
-    by_model: dict[int, list[_Pair]] = {}
-    for group, row in audit.pairs():
-        by_model.setdefault(row.wanted.index, []).append((group, row))
+    by_model: dict[int, list[Group]] = {}
+    for group in audit.groups:
+        by_model.setdefault(group.row.wanted.index, []).append(group)
     columns = (
         Column(),
         Column(title="model", wrap=True),
@@ -204,18 +196,18 @@ def _models(audit: Audit, most: int | None) -> Iterator[Block]:
             yield say(f"{len(rows) - most:,} more: -v")
 
 
-def _model(pairs: Sequence[_Pair]) -> tuple[tuple[bool, int, int], tuple[Cell, ...]]:
+def _model(groups: Sequence[Group]) -> tuple[tuple[bool, int, int], tuple[Cell, ...]]:
     """The line of a model, and its place among others."""
-    worst = min((row for _, row in pairs), key=_gravity)
-    machines = sum(group.count for group, _ in pairs)
-    passing = [(group, row) for group, row in pairs if row.result is Result.PASS]
-    runs_on = sum(group.count for group, _ in passing)
+    worst = min((group.row for group in groups), key=_gravity)
+    machines = sum(group.count for group in groups)
+    passing = [group for group in groups if group.row.result is Result.PASS]
+    failing = [group for group in groups if group.row.result is not Result.PASS]
+    runs_on = sum(group.count for group in passing)
     sign, style, _ = _SHOWN_AS[worst.result]
-    failing = [pair for pair in pairs if pair[1].result is not Result.PASS]
     cells: tuple[Cell, ...] = (
         Span(text=sign, style=style),
         strong(shortened(worst.wanted.label)),
-        _judged_as([worst, *(row for _, row in passing[:1])]),
+        _judged_as([worst, *(group.row for group in passing[:1])]),
         f"{runs_on:,} of {machines:,}",
         _why_not(failing) if failing else _warnings(worst),
     )
@@ -247,34 +239,32 @@ def _causes(row: Row) -> list[tuple[Result, str]]:
     return words or [(row.result, reason.text) for reason in row.reasons[:1]]
 
 
-def _why_not(failing: Sequence[_Pair]) -> str:
+def _why_not(failing: Sequence[Group]) -> str:
     """What keeps a model from machines: what counts and fails first, then the most of them."""
     counts: dict[tuple[bool, int, str], int] = {}
-    for group, row in failing:
-        for result, words in _causes(row):
-            is_free = row.exit_code == 0 or result is Result.EXCEPTED
+    for group in failing:
+        for result, words in _causes(group.row):
+            is_free = group.row.exit_code == 0 or result is Result.EXCEPTED
             key = (is_free, _WORST_FIRST.index(result), words)
             counts[key] = counts.get(key, 0) + group.count
-    machines = sum(group.count for group, _ in failing)
+    machines = sum(group.count for group in failing)
     reasons = [
         key[2] if counts[key] == machines else f"{key[2]}: {counts[key]:,}"
         for key in sorted(counts, key=lambda key: (*key[:2], -counts[key]))
     ]
     others = ["and others"] * (len(reasons) > _WHYS_SHOWN)
-    is_free = not any(row.exit_code for _, row in failing)
-    are_counted = any(row.result in COUNTED for _, row in failing)
+    is_free = not any(group.row.exit_code for group in failing)
+    are_counted = any(group.row.result in COUNTED for group in failing)
     free = "; not counted" if is_free and are_counted else ""
     return f"{', '.join([*reasons[:_WHYS_SHOWN], *others])}{free}"
 
 
 def _to_do(audit: Audit) -> Iterator[Block]:
-    """What to do first, of the checks that keep most models from most machines; where all machines
-    fare alike the rows say it.
-    """
+    """What to do first, of the checks that keep most models from most machines."""
     by_check: dict[str, list[tuple[int, Row, Reason]]] = {}
-    deciding = (pair for pair in audit.pairs() if pair[1].exit_code)
-    for group, row in deciding:
-        for reason in row.reasons:
+    for group in audit.groups:
+        row = group.row
+        for reason in row.reasons if row.exit_code else ():
             if reason.check and reason.remedy:
                 check = reason.check if reason.check in row.failed else f"{reason.check} not known"
                 by_check.setdefault(check, []).append((group.count, row, reason))
@@ -295,10 +285,11 @@ def _to_do(audit: Audit) -> Iterator[Block]:
 def _reasons(audit: Audit, result: Result) -> Iterator[Block]:
     """The rows of one result with every reason, what the policy counts first."""
     _, style, title = _SHOWN_AS[result]
-    pairs = [pair for pair in audit.pairs() if pair[1].result is result]
-    if pairs:
+    groups = [group for group in audit.groups if group.row.result is result]
+    if groups:
         yield from heading(title)
-    for group, row in sorted(pairs, key=lambda pair: pair[1].exit_code == 0):
+    for group in sorted(groups, key=lambda each: each.row.exit_code == 0):
+        row = group.row
         name = Span(text=shortened(group.name, MOST_OF_A_HOST), style="name")
         label = Span(text=shortened(row.wanted.label), style="name")
         ways, warned = _judged_as([row]), _warnings(row) if result is Result.PASS else ""
@@ -312,17 +303,16 @@ def _reasons(audit: Audit, result: Result) -> Iterator[Block]:
             hang=2,
         )
         if result is not Result.PASS:
-            yield from (say(text, indent=4, hang=2) for text in _details(group, row))
+            yield from (say(text, indent=4, hang=2) for text in _details(group))
 
 
-def _details(group: MachineGroup, row: Row) -> Iterator[str]:
+def _details(group: Group) -> Iterator[str]:
     """The machines of a group, and each reason; the figures are those of one machine, so a group
     says of which.
     """
-    of = ""
+    row, of = group.row, ""
     if group.count > 1:
-        more = group.count - len(group.names)
-        yield f"on {hosts(group.names)}{f' and {more:,} more' if more else ''}"
+        yield f"on {hosts(group.names)}"
         of = f"{hosts([row.machine])}: "
     for reason in row.reasons:
         yield f"{of}{shortened(str(reason), MOST_OF_A_TEXT)}"

@@ -20,7 +20,7 @@ from helpers.audits import audit, exception, model
 from helpers.each import each
 from helpers.paths import DATA, RECORDS
 from helpers.written import validate
-from selfhost.audit.record import Audit
+from selfhost.audit.rows import Audit
 from selfhost.cli import main as cli
 from selfhost.core.errors import Problem
 from selfhost.judge.checks import Outcome

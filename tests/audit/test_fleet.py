@@ -10,13 +10,11 @@ from itertools import count
 import pytest
 
 from helpers.paths import ROOT
-from selfhost.audit import judge_fleet, run
-from selfhost.audit.entries import Policy
-from selfhost.audit.fleet import Fleet
+from selfhost.audit import fleet_judge
 from selfhost.audit.judging import PolicyJudge
 from selfhost.audit.machines import load_machines
-from selfhost.audit.policy import read_policy
-from selfhost.audit.record import Audit, Result, Row
+from selfhost.audit.policy import Policy, read_policy
+from selfhost.audit.rows import Row
 from selfhost.audit.run import Progress, TooLongError, run_audit
 from selfhost.catalogue.index import open_catalogue
 from selfhost.core.tomlfile import Document
@@ -110,9 +108,11 @@ def fleet(count: int) -> str:
 
 
 def said(row: Row) -> object:
+    loaded = None if row.verdict is None else row.verdict.workload
     return (
         row.machine, row.wanted.index, row.result, row.exit_code, row.route, row.failed,
         row.undecided, row.excepted,
+        loaded and (loaded.runtime, loaded.format, loaded.quantization),
     )  # fmt: skip
 
 
@@ -121,55 +121,44 @@ def judge() -> PolicyJudge:
     return PolicyJudge(catalogue(), TODAY)
 
 
+@cache
+def policy(more: str = "") -> Policy:
+    return read_policy(Document.parse("audit.toml", (POLICY + more).encode()))
+
+
 @pytest.fixture
 def by_kind(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Machines are taken together however few they are, in this process."""
-    monkeypatch.setattr(run, "MOST_ALONE", 0)
-    monkeypatch.setattr(judge_fleet, "_processors", lambda: 1)
+    """Machines are taken together however few they are, in this process and by tasks of a few."""
+    monkeypatch.setattr(fleet_judge, "_FEW", 0)
+    monkeypatch.setattr(fleet_judge, "_WORK_OF_TASK", 100)
+    monkeypatch.setattr(fleet_judge, "_processors", lambda: 1)
 
 
-def one_by_one(policy: Policy, fleet: Fleet) -> Audit:
-    """Each machine by itself."""
-    assert len(fleet.machines) * len(policy.models) <= run.MOST_ALONE
-    return run_audit(policy, fleet, judge(), today=TODAY)
-
-
-def test_a_fleet_gets_the_verdicts_of_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each row with its deciding findings, each count and the fate of each exception is the same; of each group under one model the count, the first names and the largest shortfall."""
-    policy = read_policy(Document.parse("audit.toml", POLICY.encode()))
+def test_a_fleet_gets_the_verdicts_of_one_by_one(
+    by_kind: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each row with its deciding findings, each count and the fate of each exception is the same; of each group the machines and the largest shortfall."""
     machines = load_machines("-", stdin=fleet(100).encode())
-    alone = one_by_one(policy, machines)
-    monkeypatch.setattr(run, "MOST_ALONE", 0)
-    monkeypatch.setattr(judge_fleet, "_processors", lambda: 2)
-    audit = run_audit(policy, machines, judge(), today=TODAY)
+    monkeypatch.setattr(fleet_judge, "_processors", lambda: 2)
+    audit = run_audit(policy(), machines, judge(), today=TODAY)
+    monkeypatch.setattr(fleet_judge, "_processors", lambda: 1)
+    monkeypatch.setattr(fleet_judge, "_FEW", 1_000)
+    alone = run_audit(policy(), machines, judge(), today=TODAY)
     assert not audit.problems
     assert list(map(said, audit.rows)) == list(map(said, alone.rows))
-    assert audit.tally == alone.tally
     assert (audit.exit_code, audit.exceptions) == (alone.exit_code, alone.exceptions)
-    alike: dict[object, list[Row]] = {}
-    for row in alone.rows:
-        excepted = tuple((check, each.index) for check, each in row.excepted)
-        texts = () if row.verdict is not None else tuple(each.text for each in row.reasons)
-        key = row.wanted.index, row.result, row.failed, row.undecided, excepted, texts
-        alike.setdefault(key, []).append(row)
-    groups = {}
-    for group in audit.groups:
-        (row,) = group.rows
-        groups[group.names[0], row.wanted.index] = group.names, group.count, row.shortfall
-    assert len(alike) > 15
-    assert groups == {
-        (rows[0].machine, rows[0].wanted.index): (
-            tuple(row.machine for row in rows[: 5 if rows[0].result is Result.PASS else None]), len(rows), max(row.shortfall for row in rows),
-        )
-        for rows in alike.values()
-    }  # fmt: skip
+    together, apart = (
+        [(group.names, group.row.wanted.index, group.row.shortfall) for group in each.groups]
+        for each in (audit, alone)
+    )
+    assert len(together) > 15
+    assert together == apart
 
 
 def test_an_entry_that_cannot_be_judged_is_told_once(by_kind: None) -> None:
-    text = POLICY + '[[model]]\nname = "no-such-model"\n'
-    policy = read_policy(Document.parse("audit.toml", text.encode()))
     machines = load_machines("-", stdin=fleet(20).encode())
-    audit = run_audit(policy, machines, judge(), today=TODAY)
+    unknown = policy('[[model]]\nname = "no-such-model"\n')
+    audit = run_audit(unknown, machines, judge(), today=TODAY)
     (problem,) = audit.problems
     assert "no-such-model" in problem.message
     assert not [row for row in audit.rows if row.wanted.name == "no-such-model"]
@@ -186,14 +175,13 @@ def test_a_job_that_takes_too_long_is_refused_with_its_estimate(
     step: float, is_bounded: bool, is_refused: bool, by_kind: None
 ) -> None:
     """After some of it is judged; a job that was asked for all the same is done."""
-    policy = read_policy(Document.parse("audit.toml", POLICY.encode()))
     machines = load_machines("-", stdin=fleet(60).encode())
     seconds, lines = count(0.0, step), list[str]()
     progress = Progress(lines.append, lambda: next(seconds), is_bounded=is_bounded)
     if is_refused:
         with pytest.raises(TooLongError, match=r"about [\d,]+ minutes") as caught:
-            run_audit(policy, machines, judge(), today=TODAY, progress=progress)
+            run_audit(policy(), machines, judge(), today=TODAY, progress=progress)
         assert "--yes" in (caught.value.remedy or "")
         return
-    assert run_audit(policy, machines, judge(), today=TODAY, progress=progress).machines == 60
+    assert run_audit(policy(), machines, judge(), today=TODAY, progress=progress).machines == 60
     assert lines

@@ -11,10 +11,10 @@ from helpers.paths import MACHINES, RECORDS
 from selfhost import Machine, Workload
 from selfhost.advice.several import Beside, check_together_with
 from selfhost.advice.verdicts import check_with
-from selfhost.audit.fleet import Fleet, Machines
 from selfhost.audit.judging import PolicyJudge
+from selfhost.audit.machines import Fleet, Machines
 from selfhost.audit.policy import read_policy
-from selfhost.audit.record import Audit, Result
+from selfhost.audit.rows import Audit, Result
 from selfhost.audit.run import run_audit
 from selfhost.catalogue.index import open_catalogue
 from selfhost.core.tomlfile import Document
@@ -127,7 +127,7 @@ TOGETHER = '[[together]]\nmodels = ["mistral-7b", "bge-m3"]\n'
 def test_a_policy_takes_conditions_from_the_entry_of_the_same_name() -> None:
     """The context of the [[model]] holds in the [[together]] too; a model without an entry is asked for by its name."""
     text = '[[model]]\nname = "mistral-7b"\ncontext_tokens = 32768\n' + TOGETHER
-    rows = audited(text).rows
+    rows = list(audited(text).rows)
     assert [row.wanted.label for row in rows] == ["mistral-7b", "mistral-7b + bge-m3"]
     sizes = [
         high_bytes(alone("mistral-7b", context_tokens=32768)),

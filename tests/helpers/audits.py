@@ -8,10 +8,9 @@ from typing import Any
 
 from helpers import report_samples as samples
 from selfhost.audit import run
-from selfhost.audit.entries import Wanted
-from selfhost.audit.fleet import Fleet, Machines
-from selfhost.audit.policy import read_policy
-from selfhost.audit.record import Audit
+from selfhost.audit.machines import Fleet, Machines
+from selfhost.audit.policy import Wanted, read_policy
+from selfhost.audit.rows import Audit
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.errors import Problem
 from selfhost.core.tomlfile import Document
@@ -77,24 +76,27 @@ def audit(
     problems: Sequence[Problem] = (),
     today: str = TODAY,
     file: str = "audit.toml",
+    baseline: run.Baseline | None = None,
 ) -> Audit:
     """`names` are those of the machines, or machines; `said` is the reason of every finding that does
     not pass.
     """
     policy = read_policy(Document.parse(file, ("schema = 1\n" + text).encode()))
     rows = table or {}
-    machines = [Machine(name=each) if isinstance(each, str) else each for each in names]
+    own = [Machine(name=each) if isinstance(each, str) else each for each in names]
+    # each of a kind of its own, by which the judge knows it
+    machines = [each.replace(cpu_model=each.name) for each in own]
     numbers = {machine.name: number for number, machine in enumerate(machines)}
 
     def judge(wanted: Wanted, basis: str, machine: Machine) -> Verdict:
-        asked = wanted.name
-        outcomes = rows.get((asked, machine.name)) or rows.get((asked, "*")) or {}
+        asked, name = wanted.name, machine.cpu_model or ""
+        outcomes = rows.get((asked, name)) or rows.get((asked, "*")) or {}
         findings = tuple(
             finding(
                 check,
                 outcomes.get(check, Outcome.PASS),
                 said if check in outcomes else "",
-                numbers.get(machine.name, 0),
+                numbers.get(name, 0),
             )
             for check in CHECKS
         )
@@ -102,10 +104,10 @@ def audit(
         route = Route.NEITHER if Outcome.FAIL in seen else Route.LOCAL
         if route is Route.LOCAL and any(each.leaves_open for each in findings):
             route = Route.UNKNOWN
-        return verdict_of(asked, wanted.under(basis), machine, route, findings)
+        return verdict_of(asked, wanted.asked.replace(memory_basis=basis), machine, route, findings)
 
     fleet = Fleet(machines=Machines(machines), problems=tuple(problems))
-    return run.run_audit(policy, fleet, judge, today=today)
+    return run.run_audit(policy, fleet, judge, today=today, baseline=baseline)
 
 
 def quoted(text: str) -> str:

@@ -1,5 +1,5 @@
-"""Records that other systems hold already: the JSON that Ansible, Kubernetes, Slurm and Prometheus
-answer becomes `selfhost.machine/1` objects.
+"""Records that other systems hold already: the JSON that Ansible, Kubernetes and Prometheus answer
+becomes `selfhost.machine/1` objects.
 
 `specs/common/systems.toml` has a row for each system. An answer is recognized by its content, and
 parsed at once, so it has a limit. Our own records pass through unchanged, so that a file or a
@@ -9,20 +9,21 @@ folder may mix systems.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from ...core.files import Unreadable, encoding_of, open_file, read_some
 from ...core.json_text import Entry
 from ...machine.record import FACTS
-from .facts import Answers, table_of
-from .hosts import AnsibleAnswers, PrometheusAnswers
-from .nodes import KubernetesAnswers, SlurmAnswers
+from .facts import table_of
+from .hosts import read_ansible, read_prometheus
+from .kubernetes import read as read_kubernetes
 
-READERS: Mapping[str, type[Answers]] = {
-    "ansible": AnsibleAnswers,
-    "kubernetes": KubernetesAnswers,
-    "prometheus": PrometheusAnswers,
-    "slurm": SlurmAnswers,
+# the machines of a JSON document of that file; None where it is no answer of the system
+READERS: Mapping[str, Callable[[Mapping[str, Any], str], list[Entry] | None]] = {
+    "ansible": read_ansible,
+    "kubernetes": read_kubernetes,
+    "prometheus": read_prometheus,
 }
 # by which an answer is recognized
 START_BYTES = 1 << 16
@@ -63,41 +64,24 @@ def is_read(path: str) -> bool:
     return text[:1] == "{" and text[1:].lstrip()[:1] in ("", '"', "}")
 
 
-class Reader:
-    """Reads the answers of one run, in the order they are given; `rest` gives what is left at the
-    end.
-    """
-
-    def __init__(self) -> None:
-        self._readers = [reader() for reader in READERS.values()]
-
-    def machines(self, entry: Entry, file: str) -> Iterator[Entry]:
-        """The machines that a JSON value tells of: a record of our own is one."""
-        value = entry.value
-        if not isinstance(value, Mapping) or "schema" in value:
-            yield entry
-            return
-        answers = (reader.read(value, file) for reader in self._readers)
-        machines = next((each for each in answers if each is not None), None)
-        if machines is None:
-            if not any(fact in value for fact in FACTS):
-                reason = "is no machine record, and no answer of a system that is read"
-                entry.fault = Unreadable(reason, what_is_read())
-            yield entry
-            return
-        for each in machines:
-            each.place = ".".join(filter(None, (entry.place, each.place))) or None
-            each.line = entry.line if each.place is None else None
-            yield each
-
-    def awaits(self, file: str) -> bool:
-        """Whether `rest` will give machines that this file tells of."""
-        return any(reader.awaits(file) for reader in self._readers)
-
-    def rest(self) -> Iterator[tuple[str, Entry]]:
-        """Each machine that all files together tell of, with the file of its first answer."""
-        for reader in self._readers:
-            yield from reader.rest()
+def machines(record: Entry, file: str) -> Iterator[Entry]:
+    """The machines that a JSON value tells of: a record of our own is one."""
+    value = record.value
+    if not isinstance(value, Mapping) or "schema" in value:
+        yield record
+        return
+    answers = (read(value, file) for read in READERS.values())
+    entries = next((each for each in answers if each is not None), None)
+    if entries is None:
+        if not any(fact in value for fact in FACTS):
+            reason = "is no machine record, and no answer of a system that is read"
+            record.fault = Unreadable(reason, what_is_read())
+        yield record
+        return
+    for each in entries:
+        each.place = ".".join(filter(None, (record.place, each.place))) or None
+        each.line = record.line if each.place is None else None
+        yield each
 
 
 def what_is_read() -> str:

@@ -147,12 +147,61 @@ class Facts:
             sets = table["least"][series.vectors]["have"]
         elif series.vectors == "avx512":
             sets = (*sets, "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl")
-        elif series.vectors not in ("avx2",):
+        elif series.vectors != "avx2":
             architecture, sets = "aarch64", table["assumed"]["aarch64"]
         if self.values.get("architecture") == architecture:
             source = f"assumed: what processors of the series {series.name} have"
             self.put("instruction_sets", sorted(with_implied(sets, architecture)), source)
             self.assumed.append("instruction_sets")
+
+    def put_home(self, volumes: Iterable[Sequence[Any]], home: str, source: str) -> None:
+        """State the places in the home folder where runtimes store models: all on the volume (mount
+        point, free and whole bytes, kind of file system) with the longest mount point above it.
+        `source` has `{}` for that.
+        """
+        above = [
+            volume
+            for volume in volumes
+            if (mount := plain(volume[0], 1000)) is not None
+            and mount.startswith("/")
+            and f"{home.rstrip('/')}/".startswith(f"{mount.rstrip('/')}/")
+            and plain(volume[3], 60) not in _NO_STORE
+        ]
+        mount, stated_free, stated_total, kind = max(
+            above, key=lambda volume: len(volume[0]), default=("", None, None, None)
+        )
+        free, total = whole(stated_free), whole(stated_total)
+        if free is None and total is None:
+            return
+        place = {
+            "path": home,
+            "free_bytes": free,
+            "total_bytes": None if total is None else max(total, free or 0),
+            "filesystem": plain(kind, 60),
+            "writable": None,
+        }
+        disks = [{"purpose": purpose, **place} for purpose in PURPOSES]
+        self.put("disks", disks, source.replace("{}", mount))
+        reason = "the system does not say which account would store the model"
+        self.lacks(" ".join(f"disks.{purpose}.writable" for purpose in PURPOSES), reason)
+
+    def put_accelerators(
+        self, kinds: Iterable[Kind], source: str, remedy: str | None = None
+    ) -> None:
+        """State every card of these kinds; with no kind the machine has none. What is not known of
+        a card is unread.
+        """
+        cards = [card for kind in kinds for card in [_card(kind)] * kind.number][:MAX_CARDS]
+        self.put("accelerators", cards, source)
+        for part, reason in _NOT_STATED.items():
+            if any(card[part] is None for card in cards):
+                self.lacks(f"accelerators.{part}", reason, remedy)
+        unclear = [card["name"] for card in cards if card["unified"] is None]
+        if unclear:
+            reason = f"no row of {_TABLE} has that name, so it may share the machine's RAM"
+            if None not in map(gpus.why_unserved, unclear):
+                reason, remedy = f"it is {gpus.why_unserved(unclear[0])}", ""
+            self.lacks("accelerators.unified", reason, remedy)
 
     def record(self, name: str | None, kept_labels: Mapping[str, str]) -> dict[str, Any]:
         """The `selfhost.machine/1` object. The memory is its own limit where none is stated."""
@@ -238,16 +287,13 @@ _NUMBER = re.compile(
     r"([+-]?(?:\d{1,24}(?:\.\d{0,24})?|\.\d{1,24})(?:[eE][+-]?\d{1,3})?)\s*([A-Za-z]{0,2})",
     re.ASCII,
 )
-_NO_UNIT = {"": 1}
 # https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
 _QUANTITY = {
     "": 1, "m": 0.001, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15,
     "Ki": units.KIB, "Mi": units.MIB, "Gi": units.GIB, "Ti": 2**40, "Pi": 2**50,
 }  # fmt: skip
 # what a value of a unit is called where it is none
-_NOUNS = dict.fromkeys(("bytes", "MiB", "quantity"), "size of memory") | dict.fromkeys(
-    ("cores", "cpus"), "number of cores"
-)
+_NOUNS = {"bytes": "size of memory", "MiB": "size of memory", "cores": "number of cores"}
 
 
 def entry(value: Any, *keys: str) -> Any:
@@ -265,15 +311,15 @@ def rows_of(value: Any, *keys: str) -> list[Mapping[str, Any]]:
     return [row for row in rows[:1000] if isinstance(row, Mapping)] if type(rows) is list else []
 
 
-def _number(value: Any, factors: Mapping[str, float] = _NO_UNIT) -> int | float | None:
+def _number(value: Any) -> int | float | None:
     """A number, also as text (`25276510208`, `2.5e+10`, `129520107Ki`); None for any other."""
     if not isinstance(value, str):
         return value if type(value) in (int, float) else None
     match = _NUMBER.fullmatch(value.strip()[:64])
-    if match is None or match[2] not in factors:
+    if match is None or match[2] not in _QUANTITY:
         return None
     number = int(match[1]) if match[1].lstrip("+-").isdecimal() else float(match[1])
-    return number * factors[match[2]]
+    return number * _QUANTITY[match[2]]
 
 
 def whole(value: Any, unit: int = 1, *, least: int = 0, most: int = MAX_DISK_BYTES) -> int | None:
@@ -290,10 +336,9 @@ def count(value: Any) -> int | None:
     return whole(value, least=1, most=1_000_000)
 
 
-def product(*factors: Any) -> int | None:
-    """Packages times cores of each; None where one is not stated."""
-    first, second = map(count, factors)
-    return first * second if first and second else None
+def number_of_cards(value: Any) -> int:
+    """How many cards a machine has: 0 where none is stated."""
+    return min(count(value) or 0, MAX_CARDS)
 
 
 def _moment(value: Any) -> str | None:
@@ -310,12 +355,11 @@ def _moment(value: Any) -> str | None:
 def _read(stated: Any, unit: str, least: int) -> Any:
     """A value in a unit of `systems.toml`; None for what is none."""
     match unit:
-        case "bytes" | "MiB" | "quantity":
-            size = _number(stated, _QUANTITY) if unit == "quantity" else stated
+        case "bytes" | "MiB":
             factor = units.MIB if unit == "MiB" else 1
-            return whole(size, factor, least=least, most=MAX_MEMORY_BYTES)
-        case "cores" | "cpus":
-            number = _number(stated, _QUANTITY if unit == "cpus" else _NO_UNIT)
+            return whole(stated, factor, least=least, most=MAX_MEMORY_BYTES)
+        case "cores":
+            number = _number(stated)
             is_cores = number is not None and 0.001 <= number <= 1_000_000
             return float(number or 0) if is_cores else None
         case "count":
@@ -328,48 +372,13 @@ def _read(stated: Any, unit: str, least: int) -> Any:
     return text and normal_system(text) if unit == "system" else text
 
 
-# ------------------------------------------------------------------ disks
-
 # kinds of volumes that hold no home folder
 _NO_STORE = frozenset(("proc", "sysfs", "cgroup", "cgroup2", "squashfs", "iso9660", "autofs"))
-
-
-def put_home(facts: Facts, volumes: Iterable[Sequence[Any]], home: str, source: str) -> None:
-    """State the places in the home folder where runtimes store models: all on the volume (mount
-    point, free and whole bytes, kind of file system) with the longest mount point above it.
-    `source` has `{}` for that.
-    """
-    above = [
-        volume
-        for volume in volumes
-        if (mount := plain(volume[0], 1000)) is not None
-        and mount.startswith("/")
-        and f"{home.rstrip('/')}/".startswith(f"{mount.rstrip('/')}/")
-        and plain(volume[3], 60) not in _NO_STORE
-    ]
-    mount, stated_free, stated_total, kind = max(
-        above, key=lambda volume: len(volume[0]), default=(None, None, None, None)
-    )
-    free, total = whole(stated_free), whole(stated_total)
-    if free is None and total is None:
-        return
-    place = {
-        "free_bytes": free,
-        "total_bytes": None if total is None else max(total, free or 0),
-        "filesystem": plain(kind, 60),
-        "writable": None,
-    }
-    disks = [{"purpose": purpose, "path": home, **place} for purpose in PURPOSES]
-    facts.put("disks", disks, source.replace("{}", mount or ""))
-    reason = "the system does not say which account would store the model"
-    facts.lacks(" ".join(f"disks.{purpose}.writable" for purpose in PURPOSES), reason)
 
 
 # ------------------------------------------------------------------ accelerators
 
 _TABLE = "specs/common/gpus.toml"
-_MAKERS = {"nvidia": "NVIDIA", "amd": "AMD", "intel": "Intel"}
-_BANDWIDTH, _CAPABILITY = "memory_bandwidth_bytes_per_second", "compute_capability"
 _NOT_STATED = {
     "memory_total_bytes": "the system does not state it",
     "memory_free_bytes": "the system does not say how much is free on each card now",
@@ -377,13 +386,12 @@ _NOT_STATED = {
 
 
 class Kind(Record):
-    """Accelerators of one machine that are alike.
+    """NVIDIA's accelerators of one machine that are alike.
 
     `memory_total_bytes` and `memory_free_bytes` are those of one. `name` is as the system writes
-    it. `is_part`: an instance of NVIDIA's MIG, whose memory and bandwidth are a slice.
+    it. `is_part`: an instance of MIG, whose memory is a slice.
     """
 
-    vendor: str
     name: str
     number: int = 1
     memory_total_bytes: int | None = None
@@ -392,72 +400,33 @@ class Kind(Record):
     is_part: bool = False
 
 
-def put_accelerators(
-    facts: Facts, kinds: Iterable[Kind], source: str, remedy: str | None = None
-) -> None:
-    """State every card of these kinds; with no kind the machine has none. What is not known of a
-    card is unread.
-    """
-    cards = [card for kind in kinds for card in [_card(kind)] * kind.number][:MAX_CARDS]
-    facts.put("accelerators", cards, source)
-    for part in (_BANDWIDTH, _CAPABILITY):
-        if any(card[part] for card in cards):
-            facts.sources[f"accelerators.{part}"] = f"looked up by name in {_TABLE}"
-    for part, reason in _NOT_STATED.items():
-        if any(card[part] is None for card in cards):
-            facts.lacks(f"accelerators.{part}", reason, remedy)
-    unclear = [card["name"] for card in cards if card["unified"] is None]
-    if unclear:
-        reason = f"no row of {_TABLE} has that name, so it may share the machine's RAM"
-        if None not in map(gpus.why_unserved, unclear):
-            reason, remedy = f"it is {gpus.why_unserved(unclear[0])}", ""
-        facts.lacks("accelerators.unified", reason, remedy)
-
-
-def number_of(value: Any) -> int:
-    """How many cards a machine has: 0 where none is stated."""
-    return min(count(value) or 0, MAX_CARDS)
-
-
 def _card(kind: Kind) -> dict[str, Any]:
     free, total = kind.memory_free_bytes, kind.memory_total_bytes
     name = _as_its_driver_writes(kind.name)
-    # only a card with memory of its own can be divided; a slice has no bandwidth of the whole
-    unified, bandwidth = (False, None) if kind.is_part else _look_up(name, total)
     return {
-        "vendor": kind.vendor,
+        "vendor": "nvidia",
         "name": name,
         "memory_total_bytes": total,
         "memory_free_bytes": free if free is None or total is None else min(free, total),
-        "unified": unified,
+        # only a card with memory of its own can be divided
+        "unified": False if kind.is_part else _is_unified(name),
         "driver": plain(kind.driver, 60),
-        _CAPABILITY: gpus.capability_by_name(name),
-        _BANDWIDTH: bandwidth,
     }
 
 
 @lru_cache(512)
-def _look_up(name: str, memory_bytes: int | None) -> tuple[bool | None, int | None]:
-    """Whether memory is unified and bytes a second, as the table of GPUs has them: None where it
-    has no row.
-    """
-    unified: bool | None = None
-    bandwidth: int | None = None
+def _is_unified(name: str) -> bool | None:
+    """Whether a GPU shares the machine's RAM, by the table of GPUs: None where it has no row."""
     # with its maker's name or without, for no driver says `NVIDIA T4`
     for text in (name, name.partition(" ")[2]):
         try:
-            cards = gpus.cards_named(text).accelerators
+            if gpus.cards_named(text).accelerators:
+                return False
         except gpus.PartOfMachineError:
-            unified = True
-            break
+            return True
         except gpus.UnknownGpuError:
             continue
-        if cards:
-            unified = False
-            bandwidth = min(card.memory_bandwidth_bytes_per_second or 0 for card in cards) or None
-            break
-    gb_per_second = gpus.peak_gb_per_s(name, memory_bytes)
-    return unified, round(gb_per_second * units.GB) if gb_per_second else bandwidth
+    return None
 
 
 @lru_cache(512)
@@ -472,64 +441,19 @@ def _as_its_driver_writes(name: str) -> str:
     return spelled or (text if " " in text else text.replace("_", " ").replace("-", " "))
 
 
-def named_by_word(word: str, number: int) -> Kind:
-    """Cards by the word that a site or a scheduler has for them, such as `a100`: without memory,
-    for one word may be that of several sizes.
-    """
-    name = word.replace("_", " ").replace("-", " ").strip()
-    cards = gpus.find_cards(name)
-    if cards is None or not cards.accelerators:
-        return Kind(vendor=gpus.vendor_of(name), name=f"GPU {name}".strip(), number=number)
-    vendor = cards.accelerators[0].vendor
-    name, maker = name.upper() if name.islower() else name, _MAKERS.get(vendor, "")
-    is_named = maker.lower() in name.lower()
-    return Kind(vendor=vendor, name=name if is_named else f"{maker} {name}", number=number)
-
-
-# ------------------------------------------------------------------ readers
-
-
-class Answers:
-    """Reads the answers of one `system`, of all files of a run."""
-
-    system = ""
-
-    def read(self, document: Mapping[str, Any], file: str) -> list[Entry] | None:
-        """The machines of a JSON document; None where it is no answer of this system."""
-        return None
-
-    def rest(self) -> Iterable[tuple[str, Entry]]:
-        """Each machine that only all files together tell of, with the file of its first answer."""
-        return ()
-
-    def awaits(self, file: str) -> bool:
-        """Whether `rest` will give machines that this file tells of."""
-        return False
-
-    def broken(self, value: Any, place: str) -> Entry:
-        """The fault of an item that should tell of a machine and does not: no machine of an answer
-        goes missing without a word.
-        """
-        table = table_of(self.system)
-        reason = f"is {kind_of(value)} that describes no machine of {table['title']}"
-        remedy = f"ask again (`{table['command']}`), or take it out"
-        return Entry(fault=Unreadable(reason, remedy), place=place)
+# ------------------------------------------------------------------ machines that cannot be judged
 
 
 class OutOfService(Unreadable):
     """A machine that its system calls down: a policy may leave it out."""
 
 
-def out_of_service(name: str | None, why: str, place: str | None) -> Entry:
-    """The fault of a machine that its system calls down. What it stated when it was last seen is
-    not what it has.
+def broken(value: Any, system: str, place: str) -> Entry:
+    """The fault of an item that should tell of a machine and does not: no machine of an answer goes
+    missing without a word.
     """
-    remedy = 'bring it back and ask again, or write out_of_service = "skip" in the policy'
-    fault = OutOfService(f"{name or 'a machine'}{NOT_JUDGED}{why}", remedy)
-    return Entry(fault=fault, place=place)
-
-
-def kind_of(value: Any) -> str:
-    """What a value of JSON is, with its article: `a string`."""
     kinds = ((str, "a string"), (Mapping, "an object"), (list, "a list"))
-    return next((name for kind, name in kinds if isinstance(value, kind)), "a plain value")
+    what = next((name for kind, name in kinds if isinstance(value, kind)), "a plain value")
+    reason = f"is {what} that describes no machine of {table_of(system)['title']}"
+    remedy = f"ask again (`{table_of(system)['command']}`), or take it out"
+    return Entry(fault=Unreadable(reason, remedy), place=place)

@@ -3,15 +3,14 @@ exporters.
 
 Ansible's sizes are MiB where the key ends in `_mb`, bytes in `ansible_mounts`; its fact cache is no
 answer, whose format is the cache plugin's own. Framebuffer memory of dcgm-exporter is MiB
-(etc/default-counters.csv). Series of one `instance` are one machine, of all answers together; GPUs
-join it by dcgm-exporter's label `Hostname`.
+(etc/default-counters.csv). Series of one `instance` are one machine; GPUs join it by their address
+or by dcgm-exporter's label `Hostname`.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -22,16 +21,14 @@ from ...core.tables import shipped_table
 from .facts import (
     NOT_JUDGED,
     SOME_HOME,
-    Answers,
     Facts,
     Kind,
+    broken,
+    count,
     entry,
     labels,
     machine_name,
     plain,
-    product,
-    put_accelerators,
-    put_home,
     rows_of,
     table_of,
     whole,
@@ -49,27 +46,25 @@ _FACT_FAILS = (
 _CONTAINERS = frozenset(("container", "containerd", "docker", "lxc", "openvz", "podman"))
 
 
-class AnsibleAnswers(Answers):
-    """Facts under `ansible_facts`, as the module answers, or alone, with the prefix or without."""
-
-    system = "ansible"
-
-    def read(self, document: Mapping[str, Any], file: str) -> list[Entry] | None:
-        facts = document.get("ansible_facts")
-        if isinstance(facts, Mapping):
-            return [Entry(_host(facts, file))]
-        if document.get("unreachable") is True or document.get("failed") is True:
-            is_reached = document.get("unreachable") is not True
-            why = "its setup failed under Ansible" if is_reached else "Ansible did not reach it"
-            remedy = (
-                f"see why by `ansible HOST -m {'setup' if is_reached else 'ping'}`, then write its"
-                " file anew by `ansible HOST -m setup --tree DIR`; or take the file away"
-            )
-            name = _name({}, file) or "a machine"
-            return [Entry(fault=Unreadable(f"{name}{NOT_JUDGED}{why}", remedy))]
-        if "ansible_memtotal_mb" in document or "memtotal_mb" in document:
-            return [Entry(_host(document, file))]
-        return None
+def read_ansible(document: Mapping[str, Any], file: str) -> list[Entry] | None:
+    """Facts under `ansible_facts`, as the module answers, or alone, with the prefix or without;
+    None where it is neither.
+    """
+    facts = document.get("ansible_facts")
+    if isinstance(facts, Mapping):
+        return [Entry(_host(facts, file))]
+    if document.get("unreachable") is True or document.get("failed") is True:
+        is_reached = document.get("unreachable") is not True
+        why = "its setup failed under Ansible" if is_reached else "Ansible did not reach it"
+        remedy = (
+            f"see why by `ansible HOST -m {'setup' if is_reached else 'ping'}`, then write its"
+            " file anew by `ansible HOST -m setup --tree DIR`; or take the file away"
+        )
+        name = _name({}, file) or "a machine"
+        return [Entry(fault=Unreadable(f"{name}{NOT_JUDGED}{why}", remedy))]
+    if "ansible_memtotal_mb" in document or "memtotal_mb" in document:
+        return [Entry(_host(document, file))]
+    return None
 
 
 def _host(answer: Mapping[str, Any], file: str) -> dict[str, Any]:
@@ -86,16 +81,17 @@ def _host(answer: Mapping[str, Any], file: str) -> dict[str, Any]:
         machine.lacks("system architecture", "Ansible names those of Windows in its own words")
     _put_scope(machine, facts)
     machine.read_rows(facts)
-    cores = product(facts.get("processor_count"), facts.get("processor_cores"))
-    source = "ansible_processor_count times ansible_processor_cores"
-    machine.put("cpu_cores_physical", cores, source)
+    packages, cores = count(facts.get("processor_count")), count(facts.get("processor_cores"))
+    if packages and cores:
+        source = "ansible_processor_count times ansible_processor_cores"
+        machine.put("cpu_cores_physical", packages * cores, source)
     machine.put("cpu_model", _processor(facts.get("processor")), "ansible_processor")
     home = plain(facts.get("user_dir"), 1000)
     whose = "of the account that Ansible uses" if home else f"for which {SOME_HOME} is assumed"
     keys = ("mount", "size_available", "size_total", "fstype")
     volumes = [tuple(map(row.get, keys)) for row in rows_of(facts, "mounts")]
     source = f"ansible_mounts, size_available on {{}}: the home folder {whose} is there"
-    put_home(machine, volumes, home or SOME_HOME, source)
+    machine.put_home(volumes, home or SOME_HOME, source)
     kept = {key: facts.get(key) for key in ("distribution", "distribution_version")}
     return machine.record(name, labels("ansible", {"groups": facts.get("group_names"), **kept}))
 
@@ -132,120 +128,86 @@ def _name(facts: Mapping[str, Any], file: str) -> str | None:
 # ------------------------------------------------------------------ Prometheus
 
 # a text or a key of an answer that names a metric
-_QUERY = re.compile(r"(?s).{0,200}\b(?:node_[a-zA-Z]|DCGM_).*")
+_METRIC = re.compile(r"\b(?:node_[a-zA-Z]|DCGM_)\w*")
+# what a query does that counts processors; what others compute is no fact
+_COUNT = re.compile(r"\s*count\b.{0,200}\bnode_cpu_seconds_total\b")
 _DCGM = "install dcgm-exporter, and query DCGM_FI_DEV_FB_FREE, _USED and _RESERVED too"
 _CARD = "DCGM_FI_DEV_FB_"
-# where a host states its own name
-_NAMES = (
-    ("node_uname_info", "nodename"),
-    (f"{_CARD}FREE", "Hostname"),
-    (f"{_CARD}USED", "Hostname"),
-)
+# of one instance: by metric the labels and the value of each sample
+_Samples = dict[str, list[tuple[Mapping[str, Any], Any]]]
 
 
-class _Instance:
-    """What the series of one instance tell: by metric the labels and the value of each sample."""
-
-    def __init__(self, file: str, instance: str) -> None:
-        self.file = file
-        host, colon, port = instance.rpartition(":")
-        self.address = host if colon and port.isdecimal() else instance
-        self.samples: dict[str, list[tuple[Mapping[str, Any], Any]]] = {}
-        self.read_at: float | None = None
-
-    def of(self, metric: str) -> list[tuple[Mapping[str, Any], Any]]:
-        """The samples of a metric."""
-        return self.samples.get(metric, [])
-
-    def add(self, metric: str, series: Mapping[str, Any], value: Any) -> None:
-        """Keep a sample."""
-        self.samples.setdefault(metric, []).append((series, value))
-
-    @property
-    def has_memory(self) -> bool:
-        return any("_memory_" in metric for metric in self.samples)
-
-    @property
-    def names(self) -> list[str]:
-        """The address before the port, and the names that it calls itself by."""
-        stated = (self.of(metric)[0][0].get(key) for metric, key in _NAMES if self.of(metric))
-        return [self.address, *(name for each in stated if (name := plain(each, 253)))]
-
-
-class PrometheusAnswers(Answers):
-    """Answers as the HTTP API gives them, alone or as an object by query."""
-
-    system = "prometheus"
-
-    def __init__(self) -> None:
-        self._instances: dict[str, _Instance] = {}
-        self._files: set[str] = set()
-
-    def read(self, document: Mapping[str, Any], file: str) -> list[Entry] | None:
-        if "errorType" in document:
-            command = table_of(self.system)["command"]
-            return [Entry(fault=Unreadable("is an error of Prometheus, not an answer", command))]
-        answers = {query: answer for query, answer in document.items() if _QUERY.fullmatch(query)}
-        if "data" in document and document.get("status") == "success":
-            answers[""] = document
-        if not answers:
-            return None
-        return [
-            fault
-            for query, answer in answers.items()
-            for fault in self._series(answer, query, file)
-        ]
-
-    def awaits(self, file: str) -> bool:
-        return file in self._files
-
-    def rest(self) -> Iterator[tuple[str, Entry]]:
-        instances, self._instances = self._instances, {}
-        with_memory = [each for each in instances.values() if each.has_memory]
-        homes = {name: each for each in with_memory for name in each.names}
-        for each in instances.values():
-            home = next((homes[name] for name in reversed(each.names) if name in homes), each)
-            if not each.has_memory and home is not each:
-                # GPUs of a machine that another exporter tells of
-                home.samples |= each.samples
-                each.samples.clear()
-        times: Counter[str] = Counter()
-        for each in instances.values():
-            if each.samples:
-                # the instance's name, where it is no address
-                name = machine_name(*each.names)
-                times[name or ""] += 1
-                if name and times[name] > 1:
-                    name += f"#{times[name]}"
-                yield each.file, Entry(_monitored(each, name))
-
-    def _series(self, answer: Any, query: str, file: str) -> Iterator[Entry]:
-        """Keep the samples of an answer to an instant query; faults of others."""
+def read_prometheus(document: Mapping[str, Any], _file: str) -> list[Entry] | None:
+    """Answers to instant queries as the HTTP API gives them, alone or as an object by query; None
+    where it is neither.
+    """
+    if "errorType" in document:
+        command = table_of("prometheus")["command"]
+        return [Entry(fault=Unreadable("is an error of Prometheus, not an answer", command))]
+    answers = {query: answer for query, answer in document.items() if _METRIC.search(query[:1000])}
+    if "data" in document and document.get("status") == "success":
+        answers[""] = document
+    if not answers:
+        return None
+    entries: list[Entry] = []
+    instances: dict[str, _Samples] = {}
+    for query, answer in answers.items():
         key = f"{query}.data.result" if query else "data.result"
         result = entry(answer, "data", "result")
         for number, row in enumerate(result if isinstance(result, list) else ()):
-            series = entry(row, "metric")
-            if not isinstance(series, Mapping):
-                yield self.broken(row, f"{key[-60:]}[{number}]")
-                continue
-            sample = row.get("value")
-            address, name = plain(series.get("instance"), 253), series.get("__name__")
-            metric = name if isinstance(name, str) else query
-            if not isinstance(sample, list) or len(sample) != 2 or not address:
-                continue
-            if _QUERY.fullmatch(metric):
-                self._files.add(file)
-                instance = self._instances.setdefault(address, _Instance(file, address))
-                instance.add(metric, series, sample[1])
-                if "_memory_" in metric and isinstance(sample[0], int | float):
-                    instance.read_at = sample[0]
+            if isinstance(entry(row, "metric"), Mapping):
+                _keep_sample(instances, row, query)
+            else:
+                entries.append(broken(row, "prometheus", f"{key[-60:]}[{number}]"))
+    _join_cards(instances)
+    for instance, samples in instances.items():
+        name = machine_name(_address(instance), *_names(samples))
+        entries.append(Entry(_monitored(samples, name)))
+    return entries
 
 
-def _monitored(instance: _Instance, name: str | None) -> dict[str, Any]:
+def _keep_sample(instances: dict[str, _Samples], row: Mapping[str, Any], query: str) -> None:
+    series, sample = row["metric"], row.get("value")
+    instance, name = plain(series.get("instance"), 253), series.get("__name__")
+    if name is None and _COUNT.match(query):
+        name = "node_cpu_seconds_total"
+    metric = _METRIC.fullmatch(name) if isinstance(name, str) else None
+    if instance and metric and isinstance(sample, list) and len(sample) == 2:
+        instances.setdefault(instance, {}).setdefault(metric[0], []).append((series, sample))
+
+
+def _address(instance: str) -> str:
+    host, colon, port = instance.rpartition(":")
+    return host if colon and port.isdecimal() else instance
+
+
+def _names(samples: _Samples) -> list[str]:
+    """The names that a host calls itself by."""
+    keys = {"node_uname_info": "nodename", f"{_CARD}FREE": "Hostname", f"{_CARD}USED": "Hostname"}
+    stated = (samples[metric][0][0].get(key) for metric, key in keys.items() if metric in samples)
+    return [name for each in stated if (name := plain(each, 253))]
+
+
+def _join_cards(instances: dict[str, _Samples]) -> None:
+    """Put the GPUs of a machine that another exporter tells of there."""
+    homes = {
+        name: samples
+        for instance, samples in instances.items()
+        if any("_memory_" in metric for metric in samples)
+        for name in (_address(instance), *_names(samples))
+    }
+    for instance, samples in list(instances.items()):
+        names = (*_names(samples), _address(instance))
+        home = next((homes[name] for name in names if name in homes), samples)
+        if home is not samples and not any("_memory_" in metric for metric in samples):
+            home |= samples
+            del instances[instance]
+
+
+def _monitored(samples: _Samples, name: str | None) -> dict[str, Any]:
     machine = Facts("prometheus")
-    rows = machine.table["rows"]
-    machine.read_rows(_stated(instance, rows))
-    flags = {plain(series.get("flag"), 60) for series, _ in instance.of("node_cpu_flag_info")}
+    machine.read_rows(_stated(samples, machine.table["rows"]))
+    flags = {plain(series.get("flag"), 60) for series, _ in samples.get("node_cpu_flag_info", ())}
     if names := [flag for flag in flags if flag and " " not in flag]:
         machine.put_instruction_sets(
             names,
@@ -255,64 +217,57 @@ def _monitored(instance: _Instance, name: str | None) -> dict[str, Any]:
             "no series has it, and a pattern of node_exporter decides which flags have one",
             "start node_exporter with --collector.cpu.info.flags-include='.*'",
         )
-    volumes: dict[str, dict[str, Any]] = {}
-    for what in ("avail", "size"):
-        for series, value in instance.of(f"node_filesystem_{what}_bytes"):
-            if mount := plain(series.get("mountpoint"), 1000):
-                volumes.setdefault(mount, {"fstype": series.get("fstype")})[what] = value
-    mounts = [
-        (mount, row["avail"], row.get("size"), row["fstype"])
-        for mount, row in volumes.items()
-        if "avail" in row
+    whole_bytes = {
+        series.get("mountpoint"): value
+        for series, (_, value) in samples.get("node_filesystem_size_bytes", ())
+    }
+    volumes = [
+        (mount, value, whole_bytes.get(mount), series.get("fstype"))
+        for series, (_, value) in samples.get("node_filesystem_avail_bytes", ())
+        if isinstance(mount := series.get("mountpoint"), str)
     ]
     source = "node_filesystem_avail_bytes of {}: the home folder is taken to be " + SOME_HOME
-    put_home(machine, mounts, SOME_HOME, source)
-    if kinds := [*_kinds(instance)]:
-        put_accelerators(machine, kinds, f"{_CARD}…, per GPU", _DCGM)
+    machine.put_home(volumes, SOME_HOME, source)
+    if kinds := [*_kinds(samples)]:
+        machine.put_accelerators(kinds, f"{_CARD}…, per GPU", _DCGM)
         source = f"{_CARD}FREE, MiB, when queried"
         machine.sources["accelerators.memory_free_bytes"] = source
-    machine.put("read_at", _time(instance.read_at), "the time of Prometheus' sample")
-    for fact, path, _, _ in rows:
+    memory = next((rows[0] for metric, rows in samples.items() if "_memory_" in metric), None)
+    series, sample = memory or ({}, (None, None))
+    machine.put("read_at", _time(sample[0]), "the time of Prometheus' sample")
+    for fact, path, _, _ in machine.table["rows"]:
         metric = path.partition("/")[0].replace("node_cpu_cores", "node_cpu_info")
         machine.lacks(fact, f"{metric} is not in the answer", f"query {metric} too")
     keys = shipped_table("systems")["class_labels"]
-    sizes = (rows[0][0] for metric, rows in instance.samples.items() if "_memory_" in metric)
-    first = next(sizes, {})
-    kept = {key: first[key] for key in keys if key in first}
+    kept = {key: series[key] for key in keys if key in series}
     return machine.record(name, labels("prometheus", kept))
 
 
-def _stated(instance: _Instance, rows: list[list[str]]) -> dict[str, Any]:
+def _stated(samples: _Samples, rows: list[list[str]]) -> dict[str, Any]:
     """What the rows ask for: the labels of a metric that states facts in them, else its value."""
 
     def counted(metric: str, *keys: str) -> int | None:
         """How many different values these labels have, where all are there."""
-        series = [labels for labels, _ in instance.of(metric)]
+        series = [labels for labels, _ in samples.get(metric, ())]
         values = {tuple(plain(each.get(key), 60) for key in keys) for each in series}
         return sum(map(all, values)) or None
 
-    counts = (
-        samples[-1][1]
-        for metric, samples in instance.samples.items()
-        if "node_cpu_seconds_total" in metric and metric.lstrip().startswith("count")
-    )
-    answer: dict[str, Any] = {
-        "node_cpu_seconds_total": counted("node_cpu_seconds_total", "cpu") or next(counts, None),
-        "node_cpu_cores": counted("node_cpu_info", "package", "core"),
-    }
+    answer: dict[str, Any] = {"node_cpu_cores": counted("node_cpu_info", "package", "core")}
     for _, path, _, _ in rows:
         metric, is_label, _ = path.partition("/")
-        if (samples := instance.of(metric)) and metric not in answer:
-            answer[metric] = samples[0][0] if is_label else samples[-1][1]
-    return answer
+        if stated := samples.get(metric):
+            answer[metric] = stated[0][0] if is_label else stated[-1][1][1]
+    # each CPU has a series, unless the query counted them
+    cpus = counted("node_cpu_seconds_total", "cpu")
+    return answer | ({"node_cpu_seconds_total": cpus} if cpus else {})
 
 
-def _kinds(instance: _Instance) -> Iterator[Kind]:
+def _kinds(samples: _Samples) -> Iterator[Kind]:
     """One for each card, and for each instance of a divided one, which itself is left out."""
     cards: dict[tuple[str, str], dict[str, int]] = {}
     series_of: dict[tuple[str, str], Mapping[str, Any]] = {}
     for what in ("FREE", "USED", "TOTAL", "RESERVED"):
-        for series, value in instance.of(f"{_CARD}{what}"):
+        for series, (_, value) in samples.get(f"{_CARD}{what}", ()):
             size = whole(value, units.MIB)
             number = plain(series.get("UUID"), 80) or plain(series.get("gpu"), 20)
             if size is not None and number is not None:
@@ -332,7 +287,6 @@ def _kind(series: Mapping[str, Any], sizes: Mapping[str, int], part: str) -> Kin
     name = plain(series.get("modelName"), 120) or "NVIDIA GPU"
     profile = plain(series.get("GPU_I_PROFILE"), 40) or part
     return Kind(
-        vendor="nvidia",
         name=f"{name}-MIG-{profile}" if profile else name,
         memory_total_bytes=total or None,
         memory_free_bytes=sizes.get("FREE"),
@@ -341,9 +295,9 @@ def _kind(series: Mapping[str, Any], sizes: Mapping[str, int], part: str) -> Kin
     )
 
 
-def _time(seconds: float | None) -> str | None:
+def _time(seconds: Any) -> str | None:
     from datetime import UTC, datetime
 
-    if seconds is None or not 0 < seconds < 1 << 36:
+    if not isinstance(seconds, int | float) or not 0 < seconds < 1 << 36:
         return None
     return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

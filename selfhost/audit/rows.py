@@ -4,7 +4,8 @@ what the policy says of a verdict.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from array import array
+from collections.abc import Container, Iterator, Mapping, Sequence
 from enum import StrEnum
 
 from ..core.errors import Problem
@@ -12,7 +13,7 @@ from ..core.records import Record
 from ..judge.checks import Finding, Outcome
 from ..judge.record import Route, Verdict, exit_code
 from ..machine.record import Machine
-from .entries import Exemption, FailOn, OnUnknown, Policy, Severity, Wanted
+from .policy import Exemption, Policy, Wanted
 
 NAMES_SHOWN = 5
 
@@ -48,34 +49,15 @@ class Reason(Record):
         return f"{self.check}: {self.text}" if self.check else self.text
 
 
-class Change(StrEnum):
-    """What became of a row since the baseline. `new`: it fails, or is unknown, and did not or was
-    not; also where more findings fail. `fixed`: it failed or was unknown, and passes.
-    """
-
-    NEW = "new"
-    FIXED = "fixed"
-    CHANGED = "changed"
-
-
-class Since(Record):
-    """An audit against an earlier one: how many rows became what."""
-
-    file: str
-    new: int
-    fixed: int
-    changed: int
-    unchanged: int
-
-
 class Row(Record):
     """One model on one machine.
 
-    `verdict` is None where it is not known whether the policy asks for the model there; of a large
-    fleet it is that of a machine that fares alike and lacks most. `failed` and `undecided` are the
-    names of findings that no exception covers, `excepted` those one does, each with it. `reasons`
-    decided the row: for a pass there are none. `exit_code` is this row's part in the audit's: 0, 1
-    or 3. `change` is None where no baseline was given.
+    `verdict` is None where it is not known whether the policy asks for the model there; it is that
+    of a machine that fares alike and lacks most. `failed` and `undecided` are the names of findings
+    that no exception covers, `excepted` those one does, each with it. `reasons` decided the row:
+    for a pass there are none. `exit_code` is this row's part in the audit's: 0, 1 or 3. `change`
+    since a baseline is `new` (it fails, or is unknown, and did not or was not; also where more
+    findings fail), `fixed` (it failed or was unknown, and passes) or `changed`.
     """
 
     machine: str
@@ -87,7 +69,7 @@ class Row(Record):
     undecided: tuple[str, ...] = ()
     excepted: tuple[tuple[str, Exemption], ...] = ()
     reasons: tuple[Reason, ...] = ()
-    change: Change | None = None
+    change: str | None = None
 
     @property
     def route(self) -> Route:
@@ -105,21 +87,31 @@ class Row(Record):
         return max((reason.short or 0 for reason in self.reasons), default=0)
 
 
-class MachineGroup(Record):
-    """Machines that fare alike: the same results for the same reasons.
+class Group(Record):
+    """Machines that fare alike under one entry of the policy: the same result for the same reasons.
 
-    `names` are all of them, the first ones alone where every model runs; `rows` has one row per
-    model, that of the machine with the largest shortfall.
+    `numbers` are their places among the audit's machines, in that order. `row` is that of the
+    machine with the largest shortfall.
     """
 
+    row: Row
+    numbers: Sequence[int]
     names: tuple[str, ...]
-    count: int
-    rows: tuple[Row, ...]
+
+    @property
+    def count(self) -> int:
+        """How many machines these are."""
+        return len(self.numbers)
 
     @property
     def name(self) -> str:
         """`edge-01`, or `edge-01 and 9 more`."""
         return self.names[0] if self.count == 1 else f"{self.names[0]} and {self.count - 1:,} more"
+
+    @property
+    def listed_names(self) -> tuple[str, ...]:
+        """All names, the first ones alone of machines where the model runs."""
+        return self.names[: NAMES_SHOWN if self.row.result is Result.PASS else None]
 
 
 class Use(StrEnum):
@@ -141,36 +133,51 @@ class ExemptionUse(Record):
     concerned: bool
 
 
-class Tally(Record):
-    """How many rows have which result, and the parts that they have in the exit code."""
+class Since(Record):
+    """An audit against an earlier one: how many rows became what."""
 
-    results: Mapping[str, int] = {}
-    codes: frozenset[int] = frozenset()
+    file: str
+    new: int
+    fixed: int
+    changed: int
+    unchanged: int
 
 
 class Audit(Record):
-    """The answer. `machines` counts those judged, `today` (`YYYY-MM-DD`, UTC) is the day that
-    exceptions were held against.
+    """The answer. `names` are the machines that were judged, `today` (`YYYY-MM-DD`, UTC) is the day
+    that exceptions were held against.
 
-    `rows` has one row for each machine and model, machines in the order given; it is no tuple, but
-    makes each when it is come to. `tally` is what they come to. `groups` are the machines that fare
-    alike: under all models together, or, where that would be thousands of groups, under one model
-    each. With `since`, `rows` and `groups` hold only what changed.
-    `problems` are faults of the policy or of machine records that showed only here: with any of
-    them the exit code is 2. `notes` say what the answer rests on: facts that the policy states, and
-    records that are old.
+    With `since`, `groups` hold only what changed. `problems` are faults of the policy or of machine
+    records that showed only here: with any of them the exit code is 2. `notes` say what the answer
+    rests on: facts that the policy states, and records that are old.
     """
 
     policy: Policy
     today: str
-    machines: int
-    rows: Iterable[Row] = ()
-    tally: Tally = Tally()
-    groups: tuple[MachineGroup, ...] = ()
+    names: Sequence[str] = ()
+    groups: tuple[Group, ...] = ()
     exceptions: tuple[ExemptionUse, ...] = ()
     problems: tuple[Problem, ...] = ()
     since: Since | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def machines(self) -> int:
+        """How many machines were judged."""
+        return len(self.names)
+
+    @property
+    def rows(self) -> Iterator[Row]:
+        """A row for each machine and model, machine after machine, made when it is come to."""
+        columns = [array("l", [0]) * len(self.names) for _ in self.policy.models]
+        for place, group in enumerate(self.groups, 1):
+            for number in group.numbers:
+                columns[group.row.wanted.index][number] = place
+        for number, name in enumerate(self.names):
+            for column in columns:
+                if place := column[number]:
+                    row = self.groups[place - 1].row
+                    yield row if row.machine == name else row.replace(machine=name)
 
     @property
     def exit_code(self) -> int:
@@ -178,7 +185,7 @@ class Audit(Record):
         nothing is 1 but something is unknown.
         """
         routes = {0: Route.LOCAL, 1: Route.NEITHER, 3: Route.UNKNOWN}
-        judged = [routes[code] for code in self.tally.codes]
+        judged = [routes[group.row.exit_code] for group in self.groups]
         if self.since is not None and self.since.unchanged:
             judged.append(Route.LOCAL)
         return exit_code(judged, no_answer=bool(self.problems))
@@ -188,17 +195,13 @@ class Audit(Record):
         """`pass`, `fail` or `unknown`. What fails stays a fail where other things could not be
         judged.
         """
-        if 1 in self.tally.codes:
+        if any(group.row.exit_code == 1 for group in self.groups):
             return Result.FAIL
         return Result.PASS if self.exit_code == 0 else Result.UNKNOWN
 
-    def pairs(self) -> Iterator[tuple[MachineGroup, Row]]:
-        """Each group of machines with each row of it."""
-        return ((group, row) for group in self.groups for row in group.rows)
-
     def count(self, result: Result) -> int:
         """How many rows have that result."""
-        return self.tally.results.get(result, 0)
+        return sum(group.count for group in self.groups if group.row.result is result)
 
 
 # ------------------------------------------------------------------ verdicts and exceptions
@@ -215,8 +218,7 @@ def row_of(
     route = verdict.route
     deciding = [each for each in verdict.findings if each.decides and route is not Route.LOCAL]
     excepted = [(each.check, covers[each.check]) for each in deciding if each.check in covers]
-    left = [each for each in deciding if each.check not in covers]
-    failed, undecided = _split(left)
+    failed, undecided = _uncovered(deciding, covers)
     by_route = {Route.LOCAL: Result.PASS, Route.UNKNOWN: Result.UNKNOWN}
     result = Result.EXCEPTED if excepted else by_route.get(route, Result.FAIL)
     if failed or undecided:
@@ -240,9 +242,13 @@ def row_of(
     )
 
 
-def _split(deciding: Sequence[Finding]) -> tuple[list[Finding], list[Finding]]:
-    failed = [each for each in deciding if each.outcome is Outcome.FAIL]
-    return failed, [each for each in deciding if each.outcome is not Outcome.FAIL]
+def _uncovered(
+    deciding: Sequence[Finding], covers: Container[str]
+) -> tuple[list[Finding], list[Finding]]:
+    """The findings that fail, and those that are not known."""
+    left = [each for each in deciding if each.check not in covers]
+    failed = [each for each in left if each.outcome is Outcome.FAIL]
+    return failed, [each for each in left if each.outcome is not Outcome.FAIL]
 
 
 def unplaced_row(policy: Policy, wanted: Wanted, machine: Machine) -> Row:
@@ -271,19 +277,15 @@ def _weight(policy: Policy, wanted: Wanted, result: Result) -> int:
     """The part of a row in the exit code: 0, 1 or 3. An unknown never counts for more than a fail
     of the same model: knowing less must not turn a job red.
     """
-    if result in (Result.PASS, Result.EXCEPTED):
+    severity, counts_as = wanted.severity, policy.on_unknown
+    is_unknown = result is Result.UNKNOWN
+    if result in (Result.PASS, Result.EXCEPTED) or (is_unknown and counts_as == "ignore"):
         return 0
-    severity = wanted.severity
-    if result is Result.UNKNOWN:
-        if policy.on_unknown is OnUnknown.IGNORE:
-            return 0
-        if policy.on_unknown is OnUnknown.WARNING:
-            severity = Severity.WARNING
-    if policy.fail_on is FailOn.NEVER or (
-        policy.fail_on is FailOn.ERROR and severity is Severity.WARNING
-    ):
+    if is_unknown and counts_as == "warning":
+        severity = "warning"
+    if policy.fail_on == "never" or (policy.fail_on == "error" and severity == "warning"):
         return 0
-    return 3 if result is Result.UNKNOWN and policy.on_unknown is OnUnknown.UNKNOWN else 1
+    return 3 if is_unknown and counts_as == "unknown" else 1
 
 
 class Exceptions:
@@ -291,7 +293,6 @@ class Exceptions:
 
     def __init__(self, policy: Policy, today: str) -> None:
         self._policy, self._today = policy, today
-        self._exemptions = policy.exceptions
         self._rows = [0] * len(policy.exceptions)
         self._concerned: set[int] = set()
         self._by_model: dict[str, list[int]] = {}
@@ -303,19 +304,15 @@ class Exceptions:
         numbers = [
             number
             for number in self._by_model.get(model, ())
-            if self._policy.selects(self._exemptions[number].machines, machine)
+            if self._policy.selects(self._policy.exceptions[number].machines, machine)
         ]
         self._concerned.update(numbers)
         return tuple(numbers)
 
-    def about(self, numbers: Sequence[int], checks: Container[str]) -> tuple[int, ...]:
-        """Those of these exceptions that are for one of the checks."""
-        return tuple([number for number in numbers if self._exemptions[number].rule in checks])
-
     def covers(self, numbers: Sequence[int]) -> dict[str, Exemption]:
         """Of exceptions with these numbers the first in force for each check."""
         covers: dict[str, Exemption] = {}
-        for each in map(self._exemptions.__getitem__, numbers):
+        for each in map(self._policy.exceptions.__getitem__, numbers):
             if self._today < each.expires:
                 covers.setdefault(each.rule, each)
         return covers
@@ -326,17 +323,17 @@ class Exceptions:
         """
         covering = {each.index for each in self.covers(numbers).values()}
         for number in numbers:
-            each = self._exemptions[number]
+            each = self._policy.exceptions[number]
             if each.index in covering or self._today >= each.expires:
                 self._rows[number] += rows
 
     def uses(self) -> tuple[ExemptionUse, ...]:
         """What became of each, in the policy's order."""
         uses = []
-        for number, (each, rows) in enumerate(zip(self._exemptions, self._rows, strict=True)):
+        for number, each in enumerate(self._policy.exceptions):
+            rows, is_concerned = self._rows[number], number in self._concerned
             use = Use.USED if rows else Use.UNUSED
             if self._today >= each.expires:
                 use = Use.EXPIRED
-            is_concerned = number in self._concerned
             uses.append(ExemptionUse(exemption=each, use=use, rows=rows, concerned=is_concerned))
         return tuple(uses)

@@ -1,0 +1,340 @@
+"""Every entry of a policy on every machine: the machines of one kind together, shared by processes.
+
+No finding gets better when a machine has less memory, disk or bandwidth. So where a machine made of
+the worst of each number of several and one made of the best have the same deciding findings, all
+between have them; else the machines are split in two. What is free of an accelerator decides where
+layers lie, and with that what the RAM must hold: machines that differ in it are never taken
+together. A few machines are judged one by one.
+"""
+
+from __future__ import annotations
+
+import os
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache, partial
+from itertools import groupby
+from math import log2
+
+from ..core.errors import SelfhostError
+from ..core.records import Record
+from ..judge.record import Verdict
+from ..machine.record import Machine
+from .machines import BANDWIDTH, Machines, Numbers, Slot, with_numbers
+from .policy import Policy, Wanted
+from .rows import Exceptions, Group, Row, row_of, unplaced_row
+
+# gives the verdict of one entry, under the basis of memory that holds there, on one machine
+Judge = Callable[[Wanted, str, Machine], Verdict]
+# what decides of a verdict: the route, what is loaded by what, and the check, outcome and code
+# of each deciding finding
+Key = tuple[str, str | None, str | None, str | None, tuple[tuple[str, str, str], ...]]
+# what decides, the most that a machine lacks, less than zero its number, and the numbers of all
+Sorted = tuple[Key, float, int, list[int]]
+# what one entry of a task comes to
+Outcomes = list[Sorted] | SelfhostError
+
+# judgements of one task: about half a second
+_WORK_OF_TASK = 500.0
+# so many machines are judged one by one
+_FEW = 4
+# the numbers that a check rests on, by the first word of their slots
+_RESTS_ON = {"disk": "disks", "speed": BANDWIDTH}
+
+
+def key_of(verdict: Verdict) -> Key:
+    """What decides of a verdict."""
+    loaded = verdict.workload
+    deciding = tuple(
+        (each.check, each.outcome.value, each.code) for each in verdict.findings if each.decides
+    )
+    return verdict.route, loaded.runtime, loaded.format, loaded.quantization, deciding
+
+
+class Alike:
+    """Machines with the same result for the same reasons under one entry of the policy. `hardest`
+    is the most that one lacks, and its number less than zero; `row` that of machines of which it is
+    not known whether the entry is for them.
+    """
+
+    def __init__(self, wanted: Wanted, exceptions: tuple[int, ...], row: Row | None) -> None:
+        self.wanted, self.exceptions, self.row = wanted, exceptions, row
+        self.numbers = array("l")
+        self.hardest: tuple[float, int] | None = None
+
+
+class FleetJudge:
+    """Judges the entries of a policy on machines.
+
+    `placed` are the entries that are for one of the machines, `refused` those that cannot be
+    judged.
+    """
+
+    def __init__(
+        self, policy: Policy, machines: Machines, judge: Judge, exceptions: Exceptions
+    ) -> None:
+        self._policy, self._machines, self._judge = policy, machines, judge
+        self._exceptions = exceptions
+        self.refused: dict[int, SelfhostError] = {}
+        self.placed: set[int] = set()
+        self._alike: dict[tuple[int, object, tuple[int, ...]], Alike] = {}
+        # numbers of machines by kind, basis of memory, and entries with the exceptions there
+        self._batches: dict[
+            tuple[int, str, tuple[tuple[int, tuple[int, ...]], ...]], list[int]
+        ] = {}
+        for number in range(len(machines)):
+            self._place(number, machines[number])
+
+    def _place(self, number: int, machine: Machine) -> None:
+        entries = []
+        for wanted in self._policy.models:
+            selected = self._policy.selects(wanted.machines, machine)
+            if selected is False:
+                continue
+            self.placed.add(wanted.index)
+            if selected is None:
+                row = unplaced_row(self._policy, wanted, machine)
+                self._alike_by(row.reasons, wanted, (), row).numbers.append(number)
+            else:
+                entries.append((wanted.index, self._exceptions.concerning(wanted.name, machine)))
+        key = self._machines.kind_of[number], self._policy.memory_basis(machine), tuple(entries)
+        self._batches.setdefault(key, []).append(number)
+
+    def _alike_by(
+        self, key: object, wanted: Wanted, exceptions: tuple[int, ...], row: Row | None = None
+    ) -> Alike:
+        whole_key = wanted.index, key, exceptions
+        if whole_key not in self._alike:
+            self._alike[whole_key] = Alike(wanted, exceptions, row)
+        return self._alike[whole_key]
+
+    def judge_all(self, tell: Callable[[float, int], None]) -> None:
+        """Judge each entry on each machine that it is for. `tell` hears which part of how many
+        verdicts is done.
+        """
+        tasks = [*self._tasks()]
+        whole, done = sum(task.work for task in tasks), 0.0
+        verdicts = len(self._machines) * len(self._policy.models)
+        for task, results in _judged(tasks, self._judge):
+            for (wanted, concerning), result in zip(task.entries, results, strict=True):
+                self._take(wanted, concerning, result)
+            done += task.work
+            tell(done / whole, verdicts)
+        for index in self.refused:
+            self._alike = {key: each for key, each in self._alike.items() if key[0] != index}
+        for alike in self._alike.values():
+            self._exceptions.count(alike.exceptions, len(alike.numbers))
+
+    def _take(self, wanted: Wanted, concerning: tuple[int, ...], result: Outcomes) -> None:
+        if isinstance(result, SelfhostError):
+            self.refused.setdefault(wanted.index, result)
+            return
+        for key, lacks, hardest, numbers in result:
+            checks = {check for check, _, _ in key[-1]}
+            rules = self._policy.exceptions
+            own = tuple([number for number in concerning if rules[number].rule in checks])
+            alike = self._alike_by(key, wanted, own)
+            alike.numbers.extend(numbers)
+            alike.hardest = max(alike.hardest or (lacks, hardest), (lacks, hardest))
+
+    def _tasks(self) -> Iterator[Task]:
+        """The work of all batches, in tasks of about the same size."""
+        for (kind, basis, entries), batch in self._batches.items():
+            template, slots = self._machines.kinds[kind]
+            wanted = [(self._policy.models[index], concerning) for index, concerning in entries]
+            parts = _parts(slots, self._machines.numbers, batch)
+            numbers: list[int] = []
+            work = 0.0
+            for count, part in enumerate(parts if wanted else (), 1):
+                numbers += part
+                work += sum(
+                    len(part) if each.members else 1 + 3 * log2(len(part)) for each, _ in wanted
+                )
+                if work > _WORK_OF_TASK or count == len(parts):
+                    rows = {number: self._machines.numbers[number] for number in numbers}
+                    yield Task(
+                        template=template,
+                        slots=slots,
+                        basis=basis,
+                        rows=rows,
+                        entries=tuple(wanted),
+                        work=work,
+                    )
+                    numbers, work = [], 0.0
+
+    def groups(self, change_of: Callable[[Row], str | None] | None = None) -> Iterator[Group]:
+        """The machines that fare alike, entry after entry; with `change_of`, which tells what
+        became of a row, those alone whose row changed. What is not newly wrong breaks nothing.
+        """
+        names = self._machines.names
+        for alike in sorted(
+            self._alike.values(), key=lambda each: (each.wanted.index, min(each.numbers))
+        ):
+            hardest = -alike.hardest[1] if alike.hardest else min(alike.numbers)
+            row = alike.row or self._row(alike, hardest)
+            parts: dict[str | None, list[int]] = {}
+            for number in sorted(alike.numbers):
+                change = change_of and change_of(row.replace(machine=names[number]))
+                parts.setdefault(change, []).append(number)
+            if change_of is not None:
+                parts.pop(None, None)
+            for change, numbers in parts.items():
+                if hardest not in numbers and alike.hardest:
+                    row = self._row(alike, numbers[0])
+                exit_code = row.exit_code if change in (None, "new") else 0
+                yield Group(
+                    row=row.replace(change=change, exit_code=exit_code),
+                    numbers=array("l", numbers),
+                    names=tuple([names[number] for number in numbers]),
+                )
+
+    def _row(self, alike: Alike, number: int) -> Row:
+        machine = self._machines[number]
+        verdict = self._judge(alike.wanted, self._policy.memory_basis(machine), machine)
+        covers = self._exceptions.covers(alike.exceptions)
+        return row_of(self._policy, alike.wanted, machine.name, verdict, covers)
+
+
+# ------------------------------------------------------------------ machines of one kind
+
+
+class Task(Record):
+    """Machines of one kind to be judged for entries of the policy under one basis of memory, with
+    their numbers. With each entry stand the exceptions for it; `work` is about how many judgements
+    it takes.
+    """
+
+    template: Machine
+    slots: tuple[Slot, ...]
+    basis: str
+    rows: dict[int, Numbers]
+    entries: tuple[tuple[Wanted, tuple[int, ...]], ...]
+    work: float
+
+    def results(self, judge: Judge) -> list[Outcomes]:
+        """What each entry comes to."""
+        results: list[Outcomes] = []
+        for wanted, _ in self.entries:
+            boxes = []
+            for part in _parts(self.slots, self.rows, [*self.rows]):
+                # what lies on which accelerator beside other models follows no order of the
+                # machines' numbers
+                is_alone = len(part) <= _FEW or bool(wanted.members)
+                boxes += [[number] for number in part] if is_alone else [part]
+            decide = cache(partial(self._decide, wanted, judge))
+            try:
+                results.append(self._sorted(boxes, decide))
+            except SelfhostError as error:
+                results.append(error)
+        return results
+
+    def _decide(self, wanted: Wanted, judge: Judge, row: Numbers) -> tuple[Key, float]:
+        verdict = judge(wanted, self.basis, with_numbers(self.template, self.slots, row))
+        lacks = [each.short or 0.0 for each in verdict.findings if each.decides]
+        return key_of(verdict), max(lacks, default=0.0)
+
+    def _sorted(
+        self, boxes: list[list[int]], decide: Callable[[Numbers], tuple[Key, float]]
+    ) -> list[Sorted]:
+        """The machines in these boxes, by what decides there."""
+        by_key: dict[Key, list[int]] = {}
+        lacking: set[Key] = set()
+        while boxes:
+            box = boxes.pop()
+            columns = list(zip(*[self.rows[number] for number in box], strict=True))
+            worst, lacks = decide(tuple(map(min, columns)))
+            best, _ = decide(tuple(map(max, columns)))
+            if worst == best:
+                by_key.setdefault(worst, []).extend(box)
+                lacking.update([worst] if lacks else [])
+            else:
+                checks = {check for check, _, _ in set(worst[-1]) ^ set(best[-1])}
+                boxes += self._halves(box, {_RESTS_ON.get(check, "memory") for check in checks})
+        results = []
+        for key, numbers in by_key.items():
+            hardest = [min(numbers)]
+            if key in lacking:
+                # one of those with the least of a number lacks most
+                columns = list(zip(*[self.rows[number] for number in numbers], strict=True))
+                hardest += [numbers[column.index(min(column))] for column in columns]
+            ranked = [(decide(self.rows[number])[1], -number) for number in hardest]
+            results.append((key, *max(ranked), numbers))
+        return results
+
+    def _halves(self, box: list[int], wanted: set[str]) -> tuple[list[int], list[int]]:
+        """The box in two, along the numbers that are wanted and of which it has most."""
+
+        def rank(at: int) -> tuple[bool, bool, bool]:
+            name = self.slots[at][0]
+            differs = len({self.rows[number][at] for number in box}) > 1
+            is_wanted = (name if name in _RESTS_ON.values() else "memory") in wanted
+            # of memory the limit decides most often
+            is_first = name in ("memory_limit_bytes", *_RESTS_ON.values())
+            return is_wanted and differs, differs, is_first
+
+        at = max(range(len(self.slots)), key=rank)
+        values = sorted(self.rows[number][at] for number in box)
+        middle = next(value for value in values[len(values) // 2 :] if value > values[0])
+        below = [number for number in box if self.rows[number][at] < middle]
+        return below, [number for number in box if self.rows[number][at] >= middle]
+
+
+def _parts(
+    slots: Sequence[Slot], rows: Sequence[Numbers] | dict[int, Numbers], numbers: Sequence[int]
+) -> list[list[int]]:
+    """The machines in parts that have the same free memory of every accelerator."""
+    cards = [at for at, slot in enumerate(slots) if slot[0] == "accelerators"]
+
+    def free(number: int) -> Numbers:
+        return tuple([rows[number][at] for at in cards])
+
+    return [list(part) for _, part in groupby(sorted(numbers, key=free), free)]
+
+
+# ------------------------------------------------------------------ processes
+
+
+def _judged(tasks: Sequence[Task], judge: Judge) -> Iterator[tuple[Task, list[Outcomes]]]:
+    """Each task with what its entries come to, in whatever order they are done."""
+    processes = min(len(tasks), _processors())
+    if processes < 2 or sum(task.work for task in tasks) < _WORK_OF_TASK:
+        for task in tasks:
+            yield task, task.results(judge)
+        return
+    from concurrent.futures import ProcessPoolExecutor, as_completed
+    from concurrent.futures.process import BrokenProcessPool
+
+    pool = ProcessPoolExecutor(processes, initializer=_begin, initargs=(judge,))
+    try:
+        waiting = {pool.submit(_results, task): task for task in tasks}
+        for future in as_completed(waiting):
+            yield waiting.pop(future), future.result()
+    except BrokenProcessPool as error:
+        raise SelfhostError(
+            "a process of this audit was ended from outside, perhaps for lack of memory",
+            remedy="name fewer machines at a time",
+        ) from error
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _processors() -> int:
+    """How many this process may use; more processes than 32 gain nothing."""
+    usable = getattr(os, "sched_getaffinity", None)
+    return min(32, len(usable(0)) if usable else os.cpu_count() or 1)
+
+
+# what judges in this process, one of a pool
+_judges: list[Judge] = []
+
+
+def _begin(judge: Judge) -> None:
+    import signal
+
+    # an interrupt is for the process that began this one
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _judges[:] = [judge]
+
+
+def _results(task: Task) -> list[Outcomes]:
+    return task.results(_judges[0])
