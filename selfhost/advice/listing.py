@@ -23,7 +23,7 @@ from ..judge.defaults import suited
 from ..judge.judging import judge
 from ..judge.programs import with_canonical_license
 from ..judge.question import ask
-from ..judge.record import Route, Verdict, verdict_on
+from ..judge.record import Route, Verdict
 from ..machine.record import Machine
 from . import Report
 from .api_route import offers_for
@@ -238,8 +238,8 @@ class Lister:
         except WorkloadError as error:
             return error
         judged = suited(judge(question, machine), catalogue, machine)
-        is_offered = judged.failed and bool(offers_for(catalogue, judged, self._today))
-        return verdict_on(judged, machine, asked=id, offered=is_offered)
+        is_offered = bool(judged.failed) and bool(offers_for(catalogue, judged, self._today))
+        return Verdict.on(judged, machine, asked=id, offered=is_offered)
 
     def _ruled_out(self) -> set[str]:
         """The models whose license or openness is not what was asked."""

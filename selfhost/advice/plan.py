@@ -17,7 +17,7 @@ from ..judge.checks import Finding, Outcome
 from ..judge.checks.disk import disk_margin_bytes, ends_to_store
 from ..judge.checks.memory import reserve_beside
 from ..judge.checks.speed import is_slow
-from ..judge.defaults import follows_a_list, smallest_of_list, suited_by_list
+from ..judge.defaults import follows_a_list, smallest_of_list, suited
 from ..judge.judging import judge, needs_left
 from ..judge.pace.graphics import uses_shared_gpu
 from ..judge.placement import smallest_device_bytes
@@ -30,7 +30,6 @@ from ..judge.record import (
     Verdict,
     any_fails,
     exit_code,
-    verdict_on,
 )
 from ..machine.profiles import Profile, all_profiles, size_of
 from ..machine.record import MAX_MEMORY_BYTES, MEASURED, Accelerator, Machine
@@ -269,15 +268,16 @@ def _known_machines(
     offered: bool | None = None
     for profile in profiles:
         machine = profile.machine
-        best = suited_by_list(
-            judge(ask(spec, workload, catalogue, machine), machine), catalogue, machine
-        )
+        own = judge(ask(spec, workload, catalogue, machine), machine)
+        best = suited(own, catalogue, machine, grows=False)
         if best.failed and offered is None:
             # what is offered depends on the model and on what is asked of it, on no machine
             offered = bool(offers_for(catalogue, best, utc_today()))
-        verdict = verdict_on(best, machine, asked=spec.id, offered=bool(offered))
-        known = Known(
-            **vars(verdict),
+        known = Known.on(
+            best,
+            machine,
+            offered=bool(offered),
+            asked=spec.id,
             name=profile.name,
             short=profile.short,
             title=profile.title,

@@ -21,10 +21,10 @@ from ..core.workload import (
     READING_TOKENS_PER_SECOND,
     Workload,
 )
-from ..judge.checks.memory import given_bytes
+from ..judge.checks.memory import given_by
 from ..judge.pace.graphics import gpu_of, shared_gpu_of
 from ..judge.pace.processor import BANDWIDTH_SHARE, bandwidth
-from ..judge.record import TIGHT_CODES, Judgement
+from ..judge.record import TIGHT_CODES, Judged
 from ..machine.record import Machine
 from ..needs.quantization import BLOCKS
 
@@ -237,7 +237,7 @@ def share_of_pace(pace: float, half: float = HALF_WORTH_TOKENS_PER_SECOND) -> fl
     return 1 / (1 + (half / pace) ** 2) if pace > 0 else 0.0
 
 
-def share_on(judged: Judgement, most: float = 1.0) -> float:
+def share_on(judged: Judged, most: float = 1.0) -> float:
     """Which share of its worth a model has on that machine, at most 1: by its pace, half where none
     is known; less where a part of it lies beside the accelerator, by how long what crosses for a
     prompt takes, and where other programs must or should be closed first; of a picture or a
@@ -270,7 +270,7 @@ def _share_of_speed(speed: Speed | None) -> float | None:
     return None
 
 
-def reasons(judged: Judgement, standing: Standing | None) -> str:
+def reasons(judged: Judged, standing: Standing | None) -> str:
     """In a few words why a model stands where it does: `from 2026-08, in Ollama's library, fits the
     GPU`.
     """
@@ -339,7 +339,7 @@ class BestCase(Record):
 def best_case(machine: Machine, workload: Workload) -> BestCase:
     """The bounds for that machine, from the tables that the judge uses."""
     cards = [card for card in machine.accelerators or () if card.unified is not True]
-    given, limit = given_bytes(machine, workload), machine.memory_limit_bytes
+    given, limit = given_by(machine, workload).ceiling, machine.memory_limit_bytes
     if given is not None and machine.models_present and limit is not None:
         # files that lie in memory count as free where they are the model's own
         given = max(given, limit)

@@ -242,16 +242,16 @@ def verdict_together(
 
     judged = judge_together(questions, names, machine)
     specs = [question.spec for question in questions]
-    return Verdict(
-        asked=TOGETHER.join(names),
-        model=ModelSpec(
+    together = Question(
+        spec=ModelSpec(
             id=TOGETHER.join(spec.id for spec in specs),
             name=TOGETHER.join(spec.name for spec in specs),
         ),
-        workload=Workload().replace(memory_basis=questions[0].workload.memory_basis),
-        machine=machine,
-        route=judged.route(judged.failed and are_offered(judged)),
-        needs=judged.needs,
-        speed=None,
-        findings=judged.findings,
+        workload=Workload(memory_basis=questions[0].workload.memory_basis),
+    )
+    return Verdict.on(
+        judged.replace(question=together),
+        machine,
+        offered=bool(judged.failed) and are_offered(judged),
+        asked=TOGETHER.join(names),
     )

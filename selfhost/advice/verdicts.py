@@ -18,7 +18,7 @@ from ..core.tables import filled, shipped_table
 from ..core.workload import FLAGS, Workload
 from ..judge.checks.model import reads_context
 from ..judge.pace.pacing import faster_in_batches
-from ..judge.record import Judged, Question, Verdict, verdict_on
+from ..judge.record import Judged, Question, Verdict
 from ..machine.record import Machine
 from .api_route import offers_for
 from .commands import WORTH_BOUNDING
@@ -87,7 +87,7 @@ def answer(
         notes.append(question.chosen)
     loaded_bits = _loaded_bits(question)
     is_halved = loaded_bits == 16
-    return verdict_on(
+    return Verdict.on(
         judged,
         machine,
         asked=understood.asked,
@@ -100,7 +100,6 @@ def answer(
         notes=tuple(notes),
         fine_print=(*_fine_print(question), *_fine_print_on_files(understood, judged)),
         quality=quality_for(question.workload, catalogue, question.spec, is_halved=is_halved),
-        rewrites=question.rewriting is not None,
         loaded_bits=loaded_bits,
         **more,
     )

@@ -28,7 +28,7 @@ from ..core.tomlfile import Document
 from ..core.workload import Workload
 from ..judge.defaults import in_own_defaults
 from ..judge.pace.graphics import instruction_sets_for_layout
-from ..judge.record import Judged, Question, Verdict, verdict_on
+from ..judge.record import Judged, Question, Verdict
 from ..machine.record import Machine
 from ..needs.quantization import KINDS, kind_of
 from .policy import MAX_POLICY_BYTES, Fault, Policy, Wanted, read_policy
@@ -75,8 +75,8 @@ class PolicyJudge:
             names = [meaning.asked for meaning in meanings]
             return verdict_together(names, questions, machine, are_offered)
         (judged,) = all_judged
-        is_offered = judged.failed and are_offered(judged)
-        return verdict_on(judged, machine, asked=meanings[0].asked, offered=is_offered)
+        is_offered = bool(judged.failed) and are_offered(judged)
+        return Verdict.on(judged, machine, asked=meanings[0].asked, offered=is_offered)
 
     def ask(self, wanted: Wanted) -> None:
         """Raise as a call does where the entry can be judged on no machine."""

@@ -10,8 +10,7 @@ is data of the runtimes (`on_accelerators`, `preferred_from_accelerators`, `fine
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from .. import needs as need
@@ -31,7 +30,7 @@ from .judging import judge
 from .placement.devices import index_of, places
 from .programs import PACKED_RUNTIMES, RUNTIMES_BY_MODALITY
 from .question import ask
-from .record import Judged, Question
+from .record import MEMORY_CHECKS, Judged, Question, any_fails, lacking_bytes
 
 Changes = Mapping[str, Any]
 
@@ -69,6 +68,9 @@ class Search(Record):
             if other is not None:
                 yield judge(other, self.machine)
 
+    def in_types(self, names: Iterable[str]) -> Iterator[Judged]:
+        return self.candidates({"quantization": name} for name in names)
+
     def chosen(self, judged: Judged, key: str, **figures: Any) -> Judged:
         """A candidate that no one asked for, with why it is taken."""
         cards, where = self.machine.accelerators or (), "the RAM"
@@ -94,47 +96,41 @@ def _asked_with(
     return other.replace(stated=question.stated, requires_runtime=question.requires_runtime)
 
 
+def _type_of(judged: Judged) -> str | None:
+    return judged.question.workload.quantization
+
+
 def _types_of(spec: ModelSpec, runtime: RuntimeSpec, catalogue: Catalogue) -> list[str]:
     """The types of the program's list that the model comes in."""
     types = need.quantizations_of(spec, runtime, catalogue.common("architectures"))
     return [name for name in runtime.on_accelerators if name in types]
 
 
-# ---------------------------------------------------------------- the first that runs
+# ---------------------------------------------------------------- which search
 
 
-def suited(own: Judged, catalogue: Catalogue, machine: Machine) -> Judged:
+def suited(own: Judged, catalogue: Catalogue, machine: Machine, *, grows: bool = True) -> Judged:
     """The question that was judged, with the defaults that suit the machine best, judged;
-    `Question.chosen` says why they are others than the model's own.
+    `Question.chosen` says why they are others than the model's own. Unless it `grows`, text takes
+    no more bits than the model's own default has.
     """
     question, search = own.question, Search(own=own, catalogue=catalogue, machine=machine)
-    if question.needs is None or question.runtime is None:
+    stated, runtime = question.stated, question.runtime
+    if question.needs is None or runtime is None:
         return own
     if question.in_turn and question.here is None:
-        first = _first_in_turn(search)
+        first = _first_in_turn(search, runtime)
         if _type_of(first) != _type_of(own):
             return first
         search = search.replace(own=first)
     by_list = takes_first_of_list(question)
-    if question.stated.runtime is not None and not by_list:
+    if by_list:
+        return _first_picture_type(search, runtime)
+    if stated.runtime is not None or not (grows or follows_a_list(question.spec, stated)):
         return search.own
-    if question.stated.task == "finetune":
-        return _first_method(search, question.runtime)
-    if question.here is not None or question.files != NO_FILES:
-        # these are run, and no others are looked for
-        return search.own
-    best = _first_picture_type(search, question.runtime) if by_list else _larger(search)
-    return best if best is not search.own else _by_tag(search)
-
-
-def suited_by_list(own: Judged, catalogue: Catalogue, machine: Machine) -> Judged:
-    """As `suited`, but for text in no more bits than the model's own default has."""
-    question = own.question
-    if follows_a_list(question.spec, question.stated):
-        return suited(own, catalogue, machine)
-    if not question.in_turn or question.here is not None:
-        return own
-    return _first_in_turn(Search(own=own, catalogue=catalogue, machine=machine))
+    if stated.task == "finetune":
+        return _first_method(search, runtime)
+    return _larger(search, runtime)
 
 
 def in_own_defaults(question: Question, catalogue: Catalogue, machine: Machine) -> Judged:
@@ -165,9 +161,11 @@ def takes_first_of_list(question: Question) -> bool:
     return is_free and question.spec.modality in _OF_PARTS
 
 
-def _place_of(judged: Judged, *, with_disk: bool = False) -> int:
-    """Where it runs, from ON_ACCELERATORS to _NOWHERE; `with_disk`: if the disk had room."""
-    aside = (*_OF_THE_MODEL, "disk") if with_disk else _OF_THE_MODEL
+# ---------------------------------------------------------------- the best place
+
+
+def _place_of(judged: Judged, aside: Sequence[str] = _OF_THE_MODEL) -> int:
+    """Where it runs, from ON_ACCELERATORS to _NOWHERE, if the checks `aside` held."""
     if any(each.decides for each in judged.findings if each.check not in aside):
         return _NOWHERE
     if judged.has("accelerator-tight"):
@@ -179,23 +177,25 @@ def _rank(judged: Judged) -> tuple[int, int, float]:
     """Where it runs, where it would if the disk had room, and the memory that it lacks, infinite
     where no memory would mend it.
     """
-    findings = tuple(finding for finding in judged.findings if finding.check != "disk")
-    besides = judged.replace(findings=findings)
-    lacking = besides.lacking_bytes if besides.failed else 0
-    places = _place_of(judged), _place_of(judged, with_disk=True)
+    checks = {finding.check: finding for finding in judged.findings}
+    held = [checks.pop(name) for name in MEMORY_CHECKS if name in checks]
+    checks.pop("disk", None)
+    lacking: float | None = 0
+    if any_fails((*held, *checks.values())):
+        lacking = None if any_fails(checks.values()) else lacking_bytes(held)
+    places = _place_of(judged), _place_of(judged, (*_OF_THE_MODEL, "disk"))
     return (*places, float("inf") if lacking is None else lacking)
 
 
 def _best(search: Search, others: Iterable[Judged], *, own_first: bool) -> Judged:
     """The first candidate in the best place: all of it on accelerators, parts that come to one in
-    turn, the RAM; where none runs, the first by `_rank`.
-
-    `own_first`: the default is tried before the others. In RAM it always is.
+    turn, the RAM; where none runs, the first by `_rank`. The default comes first or last, in RAM
+    first.
     """
     own, tried = search.own, list[Judged]()
     ideal = ON_ACCELERATORS if search.machine.accelerators else _IN_RAM
-    is_first = own_first or _place_of(own, with_disk=True) == _IN_RAM
-    for each in chain([own], others) if is_first else chain(others, [own]):
+    is_first = own_first or _place_of(own, (*_OF_THE_MODEL, "disk")) == _IN_RAM
+    for each in (own, *others) if is_first else (*others, own):
         tried.append(each)
         if _place_of(each) <= ideal:
             return each
@@ -205,30 +205,23 @@ def _best(search: Search, others: Iterable[Judged], *, own_first: bool) -> Judge
 # ---------------------------------------------------------------- types that are tried in turn
 
 
-def _first_in_turn(search: Search) -> Judged:
+def _first_in_turn(search: Search, runtime: RuntimeSpec) -> Judged:
     """In the first of the types that are tried one after the other which runs on the machine, else
     the first that may; else in the usual one.
     """
-    own, question = search.own, search.question
-    if question.runtime is None:
-        return own
-    first = _type_of(own)
-    usual = need.default_format_and_quantization(question.spec, question.runtime)[1]
+    own, spec, first = search.own, search.question.spec, _type_of(search.own)
+    usual = need.default_format_and_quantization(spec, runtime)[1]
     if own.fits:
         return own if first == usual else search.chosen(own, "published", taken=first, usual=usual)
     if any(each.decides for each in own.findings if each.check in _OF_THE_MODEL):
         return own
     tried = [own]
-    for other in search.candidates({"quantization": name} for name in question.in_turn):
+    for other in search.in_types(search.question.in_turn):
         if other.fits:
             return search.chosen(other, "smaller", taken=_type_of(other), first=first)
         tried.append(other)
     may_run = [each for each in tried if not each.failed]
     return next(iter(may_run or [each for each in tried if _type_of(each) == usual]), own)
-
-
-def _type_of(judged: Judged) -> str | None:
-    return judged.question.workload.quantization
 
 
 # ---------------------------------------------------------------- training
@@ -269,23 +262,18 @@ def _first_method(search: Search, runtime: RuntimeSpec) -> Judged:
 
 def _first_picture_type(search: Search, runtime: RuntimeSpec) -> Judged:
     """The first type of the runtime's list that accelerators hold; else the first whose parts
-    come to one in turn; else the model's own in RAM, else the first that the RAM holds. Types of
-    other programs come before those of which this one makes 4 bits.
+    come to one in turn; else the model's own in RAM, else the first that the RAM holds. Files of 8
+    bits for another program come before 4 bits that this one makes while loading.
     """
     own, listed = search.own, _types_of(search.question.spec, runtime, search.catalogue)
-    usual = own.question.workload.quantization
-    is_first, place = usual in listed[:1], _place_of(own)
+    usual, place = _type_of(own), _place_of(own)
+    is_first = usual in listed[:1]
     is_settled = place != _NOWHERE and not search.machine.accelerators
     if is_settled or (is_first and place == ON_ACCELERATORS):
         return own
-    in_own_program = list(search.candidates({"quantization": name} for name in listed[is_first:]))
+    in_own_program = list(search.in_types(listed[is_first:]))
     whole = [each for each in (own, *in_own_program) if _place_of(each) == ON_ACCELERATORS]
-    elsewhere = []
-    if search.question.stated.runtime is None and all(map(_is_in_four_bits, whole)):
-        changes = _in_other_programs(own.question, search.catalogue, runtime)
-        elsewhere = list(search.candidates(changes))
-    if whole:
-        elsewhere = [each for each in elsewhere if _is_whole_in_eight_bits(each)]
+    elsewhere = _in_files_of_others(search, runtime, whole)
     # in files of fewer bits the parts are smaller, and so is the download
     best = _best(search, [*elsewhere, *in_own_program], own_first=is_first and not elsewhere)
     if best is own:
@@ -293,13 +281,27 @@ def _first_picture_type(search: Search, runtime: RuntimeSpec) -> Judged:
     return search.chosen(
         best,
         "picture",
-        taken=best.question.workload.quantization,
+        taken=_type_of(best),
         usual=usual,
         program=(best.question.runtime or runtime).name,
         runtime=runtime.id,
         fits="fits" if best.offload is None else "fits a part at a time, on",
         lacks=_place_of(best) == _NOWHERE,
     )
+
+
+def _in_files_of_others(
+    search: Search, runtime: RuntimeSpec, whole: Sequence[Judged]
+) -> list[Judged]:
+    """In the types of other programs, unless accelerators hold one that this program makes in more
+    than 4 bits (`whole`); where they hold such a one, in 8 bits alone.
+    """
+    rules = [each.question.quantization_rule for each in whole]
+    if search.question.stated.runtime or any(not rule or "4bit" not in rule.also for rule in rules):
+        return []
+    changes = _in_other_programs(search.question, search.catalogue, runtime)
+    others = list(search.candidates(changes))
+    return [each for each in others if _is_whole_in_eight_bits(each)] if whole else others
 
 
 def _in_other_programs(
@@ -317,15 +319,9 @@ def _in_other_programs(
     ]
 
 
-def _is_in_four_bits(judged: Judged) -> bool:
-    """Its program makes 4 bits of the weights while loading."""
-    rule = judged.question.quantization_rule
-    return rule is not None and "4bit" in rule.also
-
-
 def _is_whole_in_eight_bits(judged: Judged) -> bool:
     """Accelerators hold all of a file of 8 bits a weight or more."""
-    elements, size = BLOCKS.get(judged.question.workload.quantization or "", (1, 0))
+    elements, size = BLOCKS.get(_type_of(judged) or "", (1, 0))
     return size >= elements and _place_of(judged) == ON_ACCELERATORS
 
 
@@ -345,12 +341,13 @@ def smallest_of_list(question: Question, catalogue: Catalogue) -> Workload:
     machine = Machine(accelerators=())
     others = [_asked_with(question, change, catalogue, machine) for change in changes]
     is_of_parts = question.spec.modality in _OF_PARTS
+    is_known = not has_to_be_made(question, catalogue)
     suiting = [
         each
         for each in others
         if each is not None
         and not (is_of_parts and each.wants_gpu)
-        and (has_to_be_made(question, catalogue) or not has_to_be_made(each, catalogue))
+        and not (is_known and has_to_be_made(each, catalogue))
     ]
     smallest = min((question, *suiting), key=_memory_bytes).workload
     return stated.replace(runtime=smallest.runtime, quantization=smallest.quantization)
@@ -384,22 +381,24 @@ def _by_tag(search: Search) -> Judged:
 # ---------------------------------------------------------------- more than the default
 
 
-def _larger(search: Search) -> Judged:
-    """A better program, or the largest quantization that accelerators hold whole at reading speed;
-    the default where it does not run here, or not on accelerators alone.
+def _larger(search: Search, runtime: RuntimeSpec) -> Judged:
+    """A better program, or a larger type of text on a machine with accelerators; else the default.
+    Files that are here are run, and no others are looked for.
     """
-    own, question = search.own, search.question
-    is_free = question.stated.quantization is None and question.spec.modality in GENERATING
-    if question.runtime is None or not (is_free and search.machine.accelerators and own.fits):
-        return own
-    return _on_many(search, question.runtime) or _in_more_bits(search, question.runtime) or own
+    question = search.question
+    if question.here is not None or question.files != NO_FILES:
+        return search.own
+    best, is_free = None, question.stated.quantization is None
+    if is_free and question.spec.modality in GENERATING and search.own.fits:
+        best = _on_many(search, runtime) or _in_more_bits(search, runtime)
+    return best or _by_tag(search)
 
 
 def _on_many(search: Search, usual: RuntimeSpec) -> Judged | None:
     """With a program that is preferred on so many accelerators; None where none is, or none does
     it as well.
     """
-    number = len(places(search.machine.accelerators))
+    number = len(places(search.machine.accelerators)) if search.machine.accelerators else 0
     for runtime in map(search.catalogue.runtime, PACKED_RUNTIMES if number > 1 else ()):
         if not 0 < runtime.preferred_from_accelerators <= number:
             continue
@@ -407,58 +406,34 @@ def _on_many(search: Search, usual: RuntimeSpec) -> Judged | None:
         changes = [{"runtime": runtime.id, "quantization": type} for type in types]
         for other in search.candidates(changes):
             if _is_as_good(other, search.own):
-                taken = other.question.workload.quantization or ""
+                taken = _type_of(other) or ""
                 bits = need.loaded_bits(runtime, other.question.spec, taken)
-                return search.chosen(
-                    other,
-                    "many",
-                    program=runtime.name,
-                    own=usual.name,
-                    number=number,
-                    held=taken if bits is None else f"{bits} bits",
-                    runtime=usual.id,
-                )
+                held = taken if bits is None else f"{bits} bits"
+                names = {"program": runtime.name, "own": usual.name, "runtime": usual.id}
+                return search.chosen(other, "many", **names, number=number, held=held)
     return None
 
 
 def _in_more_bits(search: Search, runtime: RuntimeSpec) -> Judged | None:
-    """In a larger quantization of the same program, with a command as sure as that of the default;
-    None where none fits as well.
+    """In the largest quantization of the same program that accelerators hold whole at reading
+    speed, with a command as sure as that of the default; None where none fits as well.
     """
-    own, spec, workload = search.own, search.question.spec, search.question.workload
-    if not need.from_sixteen_bits(spec.architecture) or not own.is_whole():
+    own, spec, usual = search.own, search.question.spec, _type_of(search.own)
+    if not need.from_sixteen_bits(spec.architecture) or _share_held(own) is None:
         return None
-    format, usual = workload.format, workload.quantization
+    format = search.question.workload.format
     is_file_known = spec.repository_of(format, usual) is not None
     for taken in _types_of(spec, runtime, search.catalogue):
         if taken == usual:
             break
         if is_file_known and spec.repository_of(format, taken) is None:
             continue
-        for other in search.candidates([{"quantization": taken}]):
-            is_whole = other.is_whole(runtime.on_accelerators[taken])
-            if is_whole and _is_as_good(other, own) and _leaves_context(search, taken):
+        for other in search.in_types([taken]):
+            share = _share_held(other)
+            is_roomy = share is not None and share <= runtime.on_accelerators[taken]
+            if is_roomy and _is_as_good(other, own) and _leaves_context(search, taken):
                 return search.chosen(other, "more-bits", taken=taken, usual=usual)
     return None
-
-
-def _is_as_good(other: Judged, own: Judged) -> bool:
-    """Accelerators hold all of it at reading speed or faster, its program is there if the own one
-    is, and no finding of the machine is worse.
-    """
-    pace = other.speed.judged if other.speed is not None else None
-    if not other.fits or pace is None or pace.likely < READING_TOKENS_PER_SECOND:
-        return False
-    if not other.is_whole() or other.has("memory-tight") > own.has("memory-tight"):
-        return False
-    if own.has("runtime-present") > other.has("runtime-present"):
-        return False
-    before = {finding.check: finding.severity for finding in own.findings}
-    return all(
-        finding.severity <= before.get(finding.check, 0)
-        for finding in other.findings
-        if finding.check not in ("weights", "accelerator")
-    )
 
 
 def _leaves_context(search: Search, quantization: str) -> bool:
@@ -471,4 +446,36 @@ def _leaves_context(search: Search, quantization: str) -> bool:
     trained = need.trained_tokens(architecture, question.rewriting)
     tokens = min(trained or DEFAULT_CONTEXT_TOKENS, GROWN_CONTEXT_TOKENS)
     change = {"quantization": quantization, "context_tokens": tokens}
-    return any(each.is_whole() for each in search.candidates([change]))
+    return any(_share_held(each) is not None for each in search.candidates([change]))
+
+
+def _share_held(judged: Judged) -> float | None:
+    """What it takes of accelerators that compute all of it, as a share of what they give; None
+    where they do not compute all.
+    """
+    held = judged.finding("accelerator")
+    if held is None or held.code not in ("accelerator-fits", "accelerator-lean"):
+        return None
+    needs, has = held.needs, held.has
+    if not isinstance(needs, int) or not isinstance(has, int) or needs > has:
+        return None
+    return needs / has if has else 0.0
+
+
+def _is_as_good(other: Judged, own: Judged) -> bool:
+    """Accelerators hold all of it at reading speed or faster, its program is there if the own one
+    is, and no finding of the machine is worse.
+    """
+    pace = other.speed.judged if other.speed is not None else None
+    if not other.fits or pace is None or pace.likely < READING_TOKENS_PER_SECOND:
+        return False
+    if _share_held(other) is None or other.has("memory-tight") > own.has("memory-tight"):
+        return False
+    if own.has("runtime-present") > other.has("runtime-present"):
+        return False
+    before = {finding.check: finding.severity for finding in own.findings}
+    return all(
+        finding.severity <= before.get(finding.check, 0)
+        for finding in other.findings
+        if finding.check not in ("weights", "accelerator")
+    )

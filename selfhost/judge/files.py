@@ -13,7 +13,7 @@ from ..catalogue.names import id_of
 from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import ModelSpec, PublishedFiles
 from ..catalogue.spec_values import GENERATING
-from ..core.records import Record, Unread
+from ..core.records import Record
 from ..core.workload import Workload
 from ..machine.record import FILES_BY_PATH, LM_STUDIO, Machine, PresentModel
 from ..needs.file_formats import FOUR_BITS, SMALLEST_DEFAULT
@@ -214,17 +214,6 @@ def local_copy(
             )
             copies.append(copy)
     return min(copies, key=lambda copy: copy.missing_bytes or 0, default=None)
-
-
-def why_unseen(machine: Machine, purpose: str) -> Unread | None:
-    """Why models that lie where that runtime looks may have been missed; None where all were
-    looked at.
-    """
-    place = machine.disk_for(purpose)
-    same = {disk.purpose for disk in machine.disks or () if place and disk.path == place.path}
-    stores = same | {purpose, *FILES_BY_PATH.get(purpose, ())}
-    facts = {"models_present", *(f"models_present.{store}" for store in stores)}
-    return next((entry for entry in machine.unread if entry.fact in facts), None)
 
 
 def _reached(store: str, machine: Machine) -> Iterator[PresentModel]:

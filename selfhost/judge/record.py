@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 
 from ..catalogue.offers import Offer
@@ -12,7 +12,7 @@ from ..catalogue.spec import ModelSpec
 from ..core.records import Record
 from ..core.workload import Workload
 from ..machine.record import Machine
-from ..needs.records import Needs
+from ..needs.records import MemoryNeed, Needs
 from . import Route, exit_code
 from .checks import Finding, Outcome
 from .files import NO_FILES, Here, NamedFiles
@@ -198,11 +198,12 @@ TIGHT_CODES = ("memory-tight", "accelerator-tight")
 MEMORY_CHECKS = ("memory", "accelerator")
 
 
-class Judgement(Record):
-    """What was found of a model on a machine: findings in the order of CHECKS, the needs and the
+class Judged(Record):
+    """What was found of a question on a machine: findings in the order of CHECKS, the needs and the
     speed as placed.
     """
 
+    question: Question
     findings: tuple[Finding, ...]
     needs: Needs | None = None
     speed: Speed | None = None
@@ -216,9 +217,14 @@ class Judgement(Record):
         return any(finding.code in codes for finding in self.findings)
 
     @property
-    def placement(self) -> str | None:
-        """`host`, `accelerator` or `split`; None where no need is known."""
-        return self.needs.placement if self.needs is not None else None
+    def memory(self) -> MemoryNeed | None:
+        """What it takes, placed; None where that is not known."""
+        return self.needs.memory if self.needs is not None else None
+
+    @property
+    def placement(self) -> str:
+        """`host`, `accelerator` or `split`; "" where no need is known."""
+        return self.needs.placement if self.needs is not None else ""
 
     @property
     def offload(self) -> str | None:
@@ -237,35 +243,15 @@ class Judgement(Record):
         """
         return self.placement == "host" and self.has("accelerator-partly")
 
-
-class Judged(Judgement):
-    """What was found of a question."""
-
-    question: Question
-
     @property
     def fits(self) -> bool:
         """No `fail`, and no `unknown` that decides: the route would be local."""
-        return not self.failed and not self.unknown
+        return not any(finding.decides for finding in self.findings)
 
     @property
-    def failed(self) -> bool:
-        """Some finding rules a local run out."""
-        return any_fails(self.findings)
-
-    @property
-    def unknown(self) -> bool:
-        """Something that decides is not known."""
-        return any(finding.leaves_open for finding in self.findings)
-
-    @property
-    def lacking_bytes(self) -> float | None:
-        """The memory that would make it run, where nothing else rules that out; else None."""
-        if any_fails(finding for finding in self.findings if finding.check not in MEMORY_CHECKS):
-            return None
-        return lacking_bytes(
-            [finding for finding in self.findings if finding.check in MEMORY_CHECKS]
-        )
+    def failed(self) -> tuple[str, ...]:
+        """The findings that rule a local run out, by name."""
+        return tuple(each.check for each in self.findings if each.outcome is Outcome.FAIL)
 
     @property
     def is_on_accelerators(self) -> bool:
@@ -274,43 +260,30 @@ class Judged(Judgement):
         """
         return self.placement == "accelerator" or self.has("accelerator-fits")
 
-    def route(self, offered: bool) -> Route:
+    def route_if(self, *, offered: bool) -> Route:
         """The route, given whether an API may be used and one is offered."""
         if self.failed:
             return Route.API if offered else Route.NEITHER
-        return Route.UNKNOWN if self.unknown else Route.LOCAL
-
-    def is_whole(self, share: float = 1.0) -> bool:
-        """Accelerators compute all of it, and it takes at most that share of what they give."""
-        held = self.finding("accelerator")
-        if held is None or held.code not in ("accelerator-fits", "accelerator-lean"):
-            return False
-        needs, has = held.needs, held.has
-        return isinstance(needs, int) and isinstance(has, int) and needs <= share * has
+        return Route.LOCAL if self.fits else Route.UNKNOWN
 
 
-class Verdict(Judgement):
+class Verdict(Judged):
     """The answer for one model on one machine, with what to do about it. It has no truth value: ask
     `route` or `can_run`.
 
-    `workload` is the one judged, every default filled in, `here` what of the files lies on the
-    machine already. `understood_as` are sentences about how the name was understood, `notes` those
-    that the answer needs beside it, `fine_print` those that explain it. `setup` are lines to type
-    first, `commands` those that run the model, and `commands_class` says what is known of the first
-    of them: "listed" where a sourced listing shows its repository and file, "unlisted" where the
-    file is not verified, None where there is no command. `quality`: what the quantization costs.
-    `rewrites`: an encoder with a decoder, whose context is what is read and written together.
-    `loaded_bits`: what a number takes once loaded, None where that is as in the files.
+    `understood_as` are sentences about how the name was understood, `notes` those that the answer
+    needs beside it, `fine_print` those that explain it. `setup` are lines to type first, `commands`
+    those that run the model, and `commands_class` says what is known of the first of them: "listed"
+    where a sourced listing shows its repository and file, "unlisted" where the file is not
+    verified, None where there is no command. `quality`: what the quantization costs. `loaded_bits`:
+    what a number takes once loaded, None where that is as in the files.
 
     Where alternatives were asked for: `advice` is what measurements say would make it faster here;
     `monthly_cost` is an `advice.costs.MonthlyCost`, None where the workload states no load. A list
     has none of this, but `why` each model that runs stands where it does.
     """
 
-    model: ModelSpec
-    workload: Workload
     route: Route
-    here: Here | None = None
     asked: str
     machine: Machine
     room: Room | None = None
@@ -325,15 +298,37 @@ class Verdict(Judgement):
     notes: tuple[str, ...] = ()
     fine_print: tuple[str, ...] = ()
     quality: Quality | None = None
-    rewrites: bool = False
     loaded_bits: int | None = None
     why: str | None = None
+
+    @classmethod
+    def on(cls, judged: Judged, machine: Machine, *, offered: bool, **fields: Any) -> Self:
+        """What was judged on that machine; `offered`: whether an API may be used and one is
+        offered. `fields` are the others of a verdict.
+        """
+        own = {name: getattr(judged, name) for name in Judged._fields}
+        return cls(**own, machine=machine, route=judged.route_if(offered=offered), **fields)
 
     def replace(self, **changes: Any) -> Self:
         """As of every record; a route may be given as its word. `ValueError` for another word."""
         if "route" in changes:
             changes["route"] = Route(changes["route"])
         return super().replace(**changes)
+
+    @property
+    def model(self) -> ModelSpec:
+        """The model that is judged, with what is known of its files."""
+        return self.question.spec
+
+    @property
+    def workload(self) -> Workload:
+        """The workload that is judged, every default filled in."""
+        return self.question.workload
+
+    @property
+    def here(self) -> Here | None:
+        """What of the files lies on the machine already."""
+        return self.question.here
 
     @property
     def can_run(self) -> bool:
@@ -346,19 +341,13 @@ class Verdict(Judgement):
         pair = [self.finding("weights"), self.finding("disk")]
         if any_fails(pair):
             return False
-        not_known = any(
-            finding is None
-            or finding.outcome is Outcome.UNKNOWN
-            # where to get them nobody stated
-            or finding.code == "weights-yours"
-            for finding in pair
-        )
-        return None if not_known else True
-
-    @property
-    def failed(self) -> tuple[str, ...]:
-        """The findings that rule it out, by name."""
-        return tuple(each.check for each in self.findings if each.outcome is Outcome.FAIL)
+        for finding in pair:
+            # of "weights-yours" nobody stated where to get them
+            if finding is None or finding.outcome is Outcome.UNKNOWN:
+                return None
+            if finding.code == "weights-yours":
+                return None
+        return True
 
     @property
     def quantization(self) -> str | None:
@@ -378,8 +367,7 @@ class Verdict(Judgement):
 
     @property
     def memory_high_bytes(self) -> int | None:
-        memory = self.needs.memory if self.needs is not None else None
-        return memory.high_bytes if memory is not None else None
+        return self.memory.high_bytes if self.memory is not None else None
 
     @property
     def decode_tokens_per_second(self) -> PaceRange | None:
@@ -400,6 +388,11 @@ class Verdict(Judgement):
         the size is not known.
         """
         return self.workload.seconds_to_download(self.download_bytes)
+
+    @property
+    def rewrites(self) -> bool:
+        """Whether it is an encoder with a decoder, whose context is what is read and written."""
+        return self.question.rewriting is not None
 
     @property
     def trained_tokens(self) -> int | None:
@@ -433,27 +426,6 @@ class Verdict(Judgement):
         raise TypeError("a Verdict has no truth value: ask can_run, or route for the four answers")
 
 
-def verdict_on(
-    judged: Judged, machine: Machine, *, asked: str, offered: bool, **more: Any
-) -> Verdict:
-    """What was found, asked for by that name, with whether an API is offered; `more` are other
-    fields of the verdict.
-    """
-    question = judged.question
-    return Verdict(
-        model=question.spec,
-        workload=question.workload,
-        route=judged.route(offered),
-        needs=judged.needs,
-        speed=judged.speed,
-        findings=judged.findings,
-        here=question.here,
-        asked=asked,
-        machine=machine,
-        **more,
-    )
-
-
 def report_module(name: str) -> Any:
     """The report module of that name, loaded when a verdict is shown: reports import verdicts, so
     that verdicts cannot import them.
@@ -463,16 +435,14 @@ def report_module(name: str) -> Any:
     return import_module(f"..reports.{name}", __package__)
 
 
-def lacking_bytes(held: Sequence[Finding]) -> float | None:
+def lacking_bytes(held: Iterable[Finding]) -> float | None:
     """What memory and accelerators lack together; None where more of it may not be enough."""
     lacking: float = 0
     for finding in held:
-        if finding.outcome is Outcome.UNKNOWN:
+        is_open = finding.outcome is Outcome.UNKNOWN
+        if is_open or (finding.outcome is Outcome.FAIL and finding.short is None):
             return None
-        if finding.outcome is Outcome.FAIL:
-            if finding.short is None:
-                return None
-            lacking += finding.short
+        lacking += finding.short or 0 if finding.outcome is Outcome.FAIL else 0
     return lacking
 
 

@@ -1,28 +1,27 @@
 """Several models side by side on one machine: each is a process of its own, and their needs add up.
 
 Each model takes, in the order given, what the earlier ones leave of the machine, as `judge` places
-a model alone. Where that order does not fit, the largest model goes first. Then the sums are held
-against the whole machine by the checks of one model. Files that several processes map count once on
-disk and once in the page cache; accelerators, and all else, count for each.
+a model alone. Where that order does not fit, the largest model goes first. Then the sums of memory
+and disk are held against the whole machine. Files that several processes map count once on disk and
+once in the page cache.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from ..core.records import Record
 from ..core.units import binary
 from ..machine.record import Accelerator, Machine
-from ..needs.records import MemoryNeed, Needs, Term
+from ..needs.records import MemoryNeed, Needs
 from .checks import CHECKS, Finding
-from .checks.accelerator import accelerator_check
 from .checks.disk import bytes_to_store, disk_check, stored_in_memory
 from .checks.memory import memory_check
-from .judging import judge, without_others
+from .judging import judge
+from .placement.devices import GPU_ONLY_PERCENT
 from .record import Judged, Question
 
 # findings that are made of the sums; the others are the worst of the members'
-_OF_SUMS = ("disk", "memory", "accelerator")
+_OF_SUMS = ("disk", "memory")
 
 
 class SideBySide(Judged):
@@ -55,24 +54,27 @@ def judge_together(
         placed, left = dict[int, Judged](), machine
         for index in order:
             placed[index] = judge(questions[index], left)
-            left = _left_by(placed[index].needs, left)
-        answers.append(_summed_up(_members(names, [placed[index] for index in given]), machine))
+            left = _left_by(placed[index], left)
+        answers.append(_summed_up(names, [placed[index] for index in given], machine))
         if not answers[-1].failed:
             return answers[-1]
     return answers[0]
 
 
-def _left_by(needs: Needs | None, machine: Machine) -> Machine:
+def _left_by(judged: Judged, machine: Machine) -> Machine:
     """The machine without what a model holds: of the RAM the least that it takes, of what is free
     now and of accelerators the most.
     """
+    needs = judged.needs
     if needs is None or needs.memory is None:
         return machine
+    # of a program that takes a share of its device, so much that the share left is right
+    percent = GPU_ONLY_PERCENT if judged.question.wants_gpu else 100
     low, high = needs.ram_bytes("low_bytes") or 0, needs.ram_bytes() or 0
     taken = {place.where: place.high_bytes for place in needs.memory.places}
     left: list[Accelerator] = []
     for index, device in enumerate(machine.accelerators or ()):
-        size = low if device.unified else taken.get(f"accelerator:{index}", 0)
+        size = low if device.unified else -(-100 * taken.get(f"accelerator:{index}", 0) // percent)
         total = _minus(device.memory_total_bytes, size)
         free = _minus(device.memory_free_bytes, size)
         left.append(device.replace(memory_total_bytes=total, memory_free_bytes=free))
@@ -89,81 +91,52 @@ def _minus(size: int | None, taken: int, least: int = 0) -> int | None:
     return None if size is None else max(least, size - taken)
 
 
-# ------------------------------------------------------------------ what the members share
-
-
-class _Member(Record):
-    """A model as it was placed. `counted` are its needs without the pages of RAM that an earlier
-    member's process maps too; `has_new_files`: its weights are not the file of an earlier one.
-    """
-
-    name: str
-    judged: Judged
-    needs: Needs
-    counted: Needs
-    has_new_files: bool
-
-    @property
-    def question(self) -> Question:
-        return self.judged.question
-
-
-def _members(names: Sequence[str], placed: Sequence[Judged]) -> list[_Member]:
-    members: list[_Member] = []
-    seen: set[Hashable] = set()
-    for name, judged in zip(names, placed, strict=True):
-        question, whole = judged.question, judged.question.needs
-        assert whole is not None
-        assert judged.needs is not None
+def _summed_up(names: Sequence[str], members: Sequence[Judged], machine: Machine) -> SideBySide:
+    # by the files that a model loads: what is to be stored of them
+    stored: dict[object, tuple[Needs, Question]] = {}
+    counted: list[Needs] = []
+    for judged in members:
+        question, needs = judged.question, judged.question.needs
+        assert needs is not None
         # `judge` says what is still to come of a download; what it was placed with says all
-        needs = whole.replace(memory=judged.needs.memory, placement=judged.needs.placement)
+        needs = needs.replace(memory=judged.memory, placement=judged.placement)
         workload, runtime = question.workload, question.runtime
-        # two models that are the same files in the same store
-        key = (question.spec.id, workload.format, workload.quantization, question.store)
-        is_new = key not in seen
-        counted = needs
-        if not is_new and needs.memory and runtime is not None and runtime.maps_files:
-            # without the weights in RAM as they lie in the model's own file
-            terms = tuple(term for term in needs.terms if not _is_mapped(term))
-            counted = needs.replace(memory=MemoryNeed(terms=terms))
-        members.append(
-            _Member(name=name, judged=judged, needs=needs, counted=counted, has_new_files=is_new)
-        )
-        seen.add(key)
-    return members
-
-
-def _is_mapped(term: Term) -> bool:
-    is_own = term.may_be_mapped and not term.name.startswith("draft_")
-    return is_own and term.where == "host"
-
-
-# ------------------------------------------------------------------ the sums
-
-
-def _summed_up(members: Sequence[_Member], machine: Machine) -> SideBySide:
-    total = _sum_of([(each.name, each.counted) for each in members])
-    alone = _worst_of_members([each.name for each in members], [each.judged for each in members])
-    findings = {finding.check: finding for finding in alone}
-    findings["disk"] = _disk(members, machine)
-    findings["memory"] = _memory(members, total, machine)
-    findings["accelerator"] = _accelerator(members, machine)
-    # what the files take counts once each
-    stored = [each.needs for each in members if each.has_new_files]
+        key = question.spec.id, workload.format, workload.quantization, question.store
+        is_shared = key in stored and runtime is not None and runtime.maps_files
+        counted.append(_without_mapped(needs) if is_shared else needs)
+        stored.setdefault(key, (needs, question))
+    total = _sum_of(names, counted)
+    findings = {finding.check: finding for finding in _worst_of_members(names, members)}
+    findings["disk"] = _disk(list(stored.values()), machine)
+    files_bytes = sum(stored_in_memory(each, machine, asked) for each, asked in stored.values())
+    memory = memory_check(total, machine, members[0].question.workload, files_bytes)
+    sizes = [binary(each.ram_bytes() or 0) for each in counted]
+    parts = ", ".join(f"{name} up to {size}" for name, size in zip(names, sizes, strict=True))
+    shares = f" Of this: {parts}." if total.memory is not None else ""
+    findings["memory"] = memory.replace(reason=memory.reason + shares)
     return SideBySide(
         question=members[0].question,
         findings=tuple(findings[name] for name in CHECKS if name in findings),
         needs=total.replace(
-            download_bytes=_added(needs.download_bytes for needs in stored),
-            disk_bytes=_added(needs.disk_bytes for needs in stored),
+            download_bytes=_added(each.download_bytes for each, _ in stored.values()),
+            disk_bytes=_added(each.disk_bytes for each, _ in stored.values()),
         ),
-        members=tuple(each.judged for each in members),
+        members=tuple(members),
     )
 
 
-def _sum_of(named: Sequence[tuple[str, Needs]]) -> Needs:
+def _without_mapped(needs: Needs) -> Needs:
+    """Without the pages of RAM that an earlier member's process maps too."""
+    own = tuple(
+        term
+        for term in needs.terms
+        if term.where != "host" or not term.may_be_mapped or term.name.startswith("draft_")
+    )
+    return needs if needs.memory is None else needs.replace(memory=MemoryNeed(terms=own))
+
+
+def _sum_of(names: Sequence[str], needs: Sequence[Needs]) -> Needs:
     """All memory terms together. What is not known of one is not known of the sum."""
-    needs = [each for _, each in named]
     memories = [each.memory for each in needs if each.memory is not None]
     terms = tuple(term for memory in memories for term in memory.terms)
     memory = None
@@ -180,7 +153,7 @@ def _sum_of(named: Sequence[tuple[str, Needs]]) -> Needs:
         known_terms=(*terms, *(term for each in needs for term in each.known_terms)),
         unknown=tuple(
             why.replace(reason=f"of {name}, {why.reason}")
-            for name, each in named
+            for name, each in zip(names, needs, strict=True)
             for why in each.unknown
         ),
     )
@@ -192,72 +165,28 @@ def _added(sizes: Iterable[int | None]) -> int | None:
     return None if None in each else sum(filter(None, each))
 
 
-def _memory(members: Sequence[_Member], total: Needs, machine: Machine) -> Finding:
-    stored = sum(
-        stored_in_memory(each.needs, machine, each.question)
-        for each in members
-        if each.has_new_files
-    )
-    finding = memory_check(total, machine, members[0].question.workload, stored)
-    highs = [(each.name, each.counted.ram_bytes()) for each in members]
-    parts = [f"{name} up to {binary(high)}" for name, high in highs if high is not None]
-    shares = f" Of this: {', '.join(parts)}." if parts and total.memory is not None else ""
-    if any(each.counted is not each.needs for each in members):
-        shares += " Weights that several map from one file count once."
-    return finding.replace(reason=finding.reason + shares)
-
-
-def _disk(members: Sequence[_Member], machine: Machine) -> Finding:
+def _disk(stored: Sequence[tuple[Needs, Question]], machine: Machine) -> Finding:
     """The worst of the volumes on which files land; those for one volume are added. A record does
     not name volumes: two folders with the same sizes and file system are taken for one volume.
     """
-    by_volume: dict[Hashable, list[_Member]] = {}
-    for each in members:
-        if each.has_new_files:
-            place = machine.disk_for(each.question.store)
-            volume: Hashable = each.question.store
-            if place is not None:
-                volume = place.total_bytes, place.free_bytes, place.filesystem
-            by_volume.setdefault(volume, []).append(each)
-    return _worst([_on_one_volume(stored, machine) for stored in by_volume.values()])
-
-
-def _on_one_volume(members: Sequence[_Member], machine: Machine) -> Finding:
-    first, needs = members[0].question, members[0].needs
-    if len(members) == 1:
-        return disk_check(needs, machine, first)
-    size = _added(bytes_to_store(each.needs, each.question.missing_bytes) for each in members)
-    largest = max(each.needs.largest_file_bytes or 0 for each in members) or None
-    total = _sum_of([(each.name, each.needs) for each in members]).replace(
-        download_bytes=size, disk_bytes=size, largest_file_bytes=largest
-    )
-    return disk_check(total, machine, first.replace(here=None, local_files=False))
-
-
-def _accelerator(members: Sequence[_Member], machine: Machine) -> Finding:
-    """The worst for each member: all that lies on the devices that it uses is held against the rule
-    of its program. Models in RAM count together.
-    """
-    machine = without_others(machine, members[0].question.workload.memory_basis)
-    in_ram = [each for each in members if each.needs.placement == "host"]
-    together = _sum_of([(each.name, each.counted) for each in in_ram]) if in_ram else None
+    by_volume: dict[object, list[tuple[Needs, Question]]] = {}
+    for needs, question in stored:
+        place = machine.disk_for(question.store)
+        volume: object = question.store
+        if place is not None:
+            volume = place.total_bytes, place.free_bytes, place.filesystem
+        by_volume.setdefault(volume, []).append((needs, question))
     findings = []
-    for own in members:
-        held = together
-        if held is None or own not in in_ram:
-            places = {term.where for term in own.needs.terms} - {"host"}
-            terms = tuple(
-                term
-                for each in members
-                for term in each.needs.terms
-                if term.where in places or (term.where == "host" and each is own)
-            )
-            held = own.needs.replace(memory=MemoryNeed(terms=terms))
-        findings.append(accelerator_check(held, machine, own.question))
+    for each in by_volume.values():
+        (needs, question), *others = each
+        if others:
+            size = _added(bytes_to_store(one, asked.missing_bytes) for one, asked in each)
+            largest = max(one.largest_file_bytes or 0 for one, _ in each) or None
+            needs = needs.replace(download_bytes=size, disk_bytes=size, largest_file_bytes=largest)
+            needs = needs.replace(download_range=None)
+            question = question.replace(here=None, local_files=False)
+        findings.append(disk_check(needs, machine, question))
     return _worst(findings)
-
-
-# ------------------------------------------------------------------ the worst of several
 
 
 def _worst_of_members(names: Sequence[str], members: Sequence[Judged]) -> Iterator[Finding]:
@@ -274,13 +203,12 @@ def _worst_of_members(names: Sequence[str], members: Sequence[Judged]) -> Iterat
 
 
 def _worst(findings: Sequence[Finding]) -> Finding:
-    """The first of the worst: of equal outcomes one that decides, then the fullest."""
-    return max(findings, key=lambda each: (each.severity, each.leaves_open, _share_of_room(each)))
+    """The first of the worst: of equal outcomes the fullest."""
 
+    def fullness(finding: Finding) -> float:
+        needs, has = finding.needs, finding.has
+        if not isinstance(needs, int | float) or not isinstance(has, int | float):
+            return 0.0
+        return needs / has if has else float("inf")
 
-def _share_of_room(finding: Finding) -> float:
-    """What is needed as a share of what is there, 0 where that is no number."""
-    needs, has = finding.needs, finding.has
-    if needs is None or has is None or isinstance(needs, str) or isinstance(has, str):
-        return 0.0
-    return needs / has if has else float("inf")
+    return max(findings, key=lambda each: (each.severity, each.decides, fullness(each)))

@@ -359,9 +359,7 @@ def _quantity(value: float | str | None, finding: Finding) -> str:
 
 def _unsaid(verdict: Verdict) -> list[Finding]:
     """What did not pass and neither a row nor the first lines say, the worst first."""
-    fails_or_open = [
-        each for each in verdict.findings if each.outcome is Outcome.FAIL or each.leaves_open
-    ]
+    fails_or_open = [each for each in verdict.findings if each.decides]
     if [finding.code for finding in fails_or_open] == ["disk-too-small"]:
         # its remedy is all that it takes
         return fails_or_open

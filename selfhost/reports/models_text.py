@@ -11,7 +11,7 @@ from ..catalogue import openness
 from ..catalogue.offers import Offer
 from ..core import units
 from ..core.workload import Workload
-from ..judge.checks.memory import given_bytes
+from ..judge.checks.memory import given_by
 from ..judge.record import Outcome, Route, Verdict
 from ..machine.record import Machine
 from .cost_text import API_RISKS, offer_words, price_words
@@ -321,7 +321,7 @@ def _memory_words(machine: Machine, workload: Workload) -> Iterator[str]:
     gpu_bytes = sum(card.memory_total_bytes or 0 for card in cards if not card.unified)
     if gpu_bytes:
         yield f"{units.binary(gpu_bytes)} of GPU memory"
-    given, free = given_bytes(machine, workload), machine.memory_available_bytes
+    given, free = given_by(machine, workload).ceiling, machine.memory_available_bytes
     if given is not None:
         yield f"{units.binary(given)}{' of RAM' * bool(gpu_bytes)} for models"
     if machine.planning:

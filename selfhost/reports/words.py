@@ -141,7 +141,7 @@ def causes(answer: Verdict) -> str:
     if answer.route is Route.LOCAL:
         return ""
     if answer.route is Route.UNKNOWN:
-        left_open = [finding for finding in ordered(answer) if finding.leaves_open]
+        left_open = [finding for finding in ordered(answer) if finding.decides]
         words = labels("why_open")
         names = [each.check for each in left_open if each.code not in words]
         unread = ", ".join(names).replace("accelerator", "GPU")

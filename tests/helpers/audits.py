@@ -16,7 +16,7 @@ from selfhost.core.errors import Problem
 from selfhost.core.tomlfile import Document
 from selfhost.core.workload import Workload
 from selfhost.judge.checks import CHECKS, Finding, Outcome
-from selfhost.judge.record import Route, Verdict
+from selfhost.judge.record import Question, Route, Verdict
 from selfhost.machine.record import Machine
 from selfhost.reports.audit_formats import render
 
@@ -57,12 +57,9 @@ def verdict_of(
     """Of a model of which nothing is known but its name, `NAME-id`."""
     return Verdict(
         asked=asked,
-        model=ModelSpec(id=f"{asked}-id", name=asked),
-        workload=workload,
+        question=Question(spec=ModelSpec(id=f"{asked}-id", name=asked), workload=workload),
         machine=machine,
         route=route,
-        needs=None,
-        speed=None,
         findings=findings,
     )
 
@@ -102,7 +99,7 @@ def audit(
         )
         seen = {each.outcome for each in findings}
         route = Route.NEITHER if Outcome.FAIL in seen else Route.LOCAL
-        if route is Route.LOCAL and any(each.leaves_open for each in findings):
+        if route is Route.LOCAL and any(each.decides for each in findings):
             route = Route.UNKNOWN
         return verdict_of(asked, wanted.asked.replace(memory_basis=basis), machine, route, findings)
 

@@ -47,7 +47,7 @@ def route(workload: Workload, machine: Machine, id: str, *, follows_machine: boo
     judged = judge(ask(CATALOGUE.spec(id), workload, CATALOGUE, machine), machine)
     if follows_machine:
         judged = suited(judged, CATALOGUE, machine)
-    return judged.route(offered=False)
+    return judged.route_if(offered=False)
 
 
 @pytest.mark.parametrize(

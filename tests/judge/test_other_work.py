@@ -121,7 +121,7 @@ def test_what_nothing_tells_is_said_and_decides_nothing() -> None:
     finding = verdict.finding("speed")
     assert finding is not None
     assert finding.code == "speed-not-known"
-    assert not finding.leaves_open
+    assert not finding.decides
 
 
 # what others published of a whole GPU that makes a clip, in seconds a step with guidance: model,

@@ -23,8 +23,8 @@ def test_an_unread_accelerator_decides_only_where_the_ram_is_too_small() -> None
     unread = MACHINE.replace(
         accelerators=None, unread=(Unread(fact="accelerators", reason="no driver"),)
     )
-    assert judge(BIG, unread).route(offered=True) is Route.UNKNOWN
-    assert judge(question(), unread).route(offered=True) is Route.LOCAL
+    assert judge(BIG, unread).route_if(offered=True) is Route.UNKNOWN
+    assert judge(question(), unread).route_if(offered=True) is Route.LOCAL
 
 
 def test_unified_memory_is_no_second_pool() -> None:
@@ -39,17 +39,17 @@ def test_a_busy_card_holds_it_once_others_have_left() -> None:
         accelerators=(GPU.replace(memory_total_bytes=80 * GIB, memory_free_bytes=GIB // 2),)
     )
     judged = judge(BIG, busy)
-    assert judged.route(offered=True) is Route.LOCAL
+    assert judged.route_if(offered=True) is Route.LOCAL
     finding = found("accelerator", BIG, busy)
     assert (finding.code, finding.has) == ("accelerator-not-now", 0)
     assert "512 MiB are free now" in finding.reason
     now = BIG.replace(workload=WORK.replace(memory_basis="available"))
-    assert judge(now, busy).route(offered=True) is Route.API
+    assert judge(now, busy).route_if(offered=True) is Route.API
     total = BIG.replace(workload=WORK.replace(memory_basis="total"))
     assert found("accelerator", total, busy).code == "accelerator-fits"
     small = MACHINE.replace(accelerators=(GPU.replace(memory_free_bytes=GIB),))
     assert (
-        judge(BIG.replace(needs=needs_of(80 * GIB, 81 * GIB)), small).route(offered=True)
+        judge(BIG.replace(needs=needs_of(80 * GIB, 81 * GIB)), small).route_if(offered=True)
         is Route.API
     )
     # tensor parallelism on two busy cards
@@ -89,7 +89,7 @@ def test_two_cards_share_the_layers_out() -> None:
     """40 GiB on two cards of 24: whole layers on each, for a runtime that splits; one that does not needs it on one card."""
     pair = MACHINE.replace(accelerators=(GPU, GPU))
     judged = judge(BIG, pair)
-    assert judged.route(offered=True) is Route.LOCAL
+    assert judged.route_if(offered=True) is Route.LOCAL
     assert judged.needs is not None
     assert judged.needs.memory is not None
     assert {one.where for one in judged.needs.memory.terms if one.bytes} == {
@@ -108,7 +108,7 @@ def test_a_runtime_that_needs_it_all_takes_its_share_of_each_card() -> None:
         == "accelerator-too-small"
     )
     pair = judge(BIG.replace(runtime=GPU_ONLY), MACHINE.replace(accelerators=(GPU, GPU)))
-    assert pair.route(offered=True) is Route.LOCAL
+    assert pair.route_if(offered=True) is Route.LOCAL
     assert pair.needs is not None
     assert pair.needs.memory is not None
     held = {
@@ -117,7 +117,7 @@ def test_a_runtime_that_needs_it_all_takes_its_share_of_each_card() -> None:
     }
     assert held == {"accelerator:0": 20 * GIB, "accelerator:1": 20 * GIB}
     assert (
-        judge(BIG.replace(runtime=GPU_ONLY), MACHINE.replace(accelerators=(GPU,))).route(
+        judge(BIG.replace(runtime=GPU_ONLY), MACHINE.replace(accelerators=(GPU,))).route_if(
             offered=True
         )
         is Route.API

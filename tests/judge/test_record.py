@@ -13,7 +13,6 @@ from judge.small import (
     GPU,
     MACHINE,
     SLOW,
-    SPEC,
     WORK,
     found,
     question,
@@ -21,7 +20,7 @@ from judge.small import (
     work,
 )
 from selfhost.core.tables import RANGES, UNITS
-from selfhost.judge.checks import Finding, Outcome, codes, table, whole, words_of
+from selfhost.judge.checks import Finding, Outcome, codes, table, whole
 from selfhost.judge.judging import judge
 from selfhost.judge.record import Route, Verdict, exit_code
 from selfhost.machine.record import Machine
@@ -32,7 +31,7 @@ def test_no_fail_and_no_unknown_but_speed_is_local() -> None:
     judged = judge(
         question(read_bytes={}), MACHINE.replace(runtimes=None, memory_available_bytes=None)
     )
-    assert judged.route(offered=False) is Route.LOCAL
+    assert judged.route_if(offered=False) is Route.LOCAL
 
 
 @pytest.mark.parametrize(
@@ -47,14 +46,14 @@ def test_no_fail_and_no_unknown_but_speed_is_local() -> None:
 )
 def test_a_deciding_fact_that_is_unread_makes_the_route_unknown(machine: Machine) -> None:
     """Each deciding fact removed in turn: the answer is unknown, never local."""
-    assert judge(question(), machine).route(offered=True) is Route.UNKNOWN
+    assert judge(question(), machine).route_if(offered=True) is Route.UNKNOWN
 
 
 def test_any_fail_is_api_or_neither() -> None:
     """A fail beats every unknown; whether an API is offered decides between api and neither."""
     judged = judge(BIG, MACHINE.replace(disks=None))
-    assert judged.route(offered=True) is Route.API
-    assert judged.route(offered=False) is Route.NEITHER
+    assert judged.route_if(offered=True) is Route.API
+    assert judged.route_if(offered=False) is Route.NEITHER
 
 
 def test_a_closed_model_gets_only_the_findings_that_make_sense() -> None:
@@ -82,16 +81,8 @@ def test_exit_code_order(routes: list[Route], code: int) -> None:
 
 
 def verdict(route: Route = Route.LOCAL, listed: tuple[Finding, ...] = ()) -> Verdict:
-    return Verdict(
-        asked="m",
-        model=SPEC,
-        workload=WORK,
-        machine=MACHINE,
-        route=route,
-        needs=None,
-        speed=None,
-        findings=listed,
-    )
+    asked = question(needs=None)
+    return Verdict(asked="m", question=asked, machine=MACHINE, route=route, findings=listed)
 
 
 def test_a_verdict_has_no_truth_value() -> None:
@@ -114,22 +105,22 @@ def test_can_download_is_null_where_it_is_not_known() -> None:
 def test_a_slow_processor_sends_nobody_to_an_api_where_an_accelerator_may_be_fast() -> None:
     """One that holds the model is judged; one that was not read makes it unknown, with the reason; none at all leaves the API."""
     held = SLOW.replace(accelerators=(GPU.replace(name="NVIDIA GeForce RTX 4090"),))
-    assert judge(question(), SLOW).route(offered=True) is Route.API
-    assert judge(question(), held).route(offered=True) is Route.LOCAL
+    assert judge(question(), SLOW).route_if(offered=True) is Route.API
+    assert judge(question(), held).route_if(offered=True) is Route.LOCAL
     for unread in (
         SLOW.replace(accelerators=None),
         SLOW.replace(accelerators=(GPU.replace(memory_total_bytes=None, memory_free_bytes=None),)),
         SLOW.replace(accelerators=(GPU.replace(unified=None),)),
     ):
         judged = judge(question(), unread)
-        assert judged.route(offered=True) is Route.UNKNOWN
+        assert judged.route_if(offered=True) is Route.UNKNOWN
         assert found("accelerator", machine=unread).code == "accelerator-unread"
         # where the RAM is enough and fast enough, an unread accelerator decides nothing
         any_speed = judge(work(min_tokens_per_second=0), unread)
-        assert any_speed.route(offered=True) is Route.LOCAL
+        assert any_speed.route_if(offered=True) is Route.LOCAL
     # busy now: still no API
     busy = SLOW.replace(accelerators=(GPU.replace(memory_free_bytes=0),))
-    assert judge(question(), busy).route(offered=True) is Route.LOCAL
+    assert judge(question(), busy).route_if(offered=True) is Route.LOCAL
 
 
 def test_a_code_that_is_not_listed_is_refused_where_the_finding_is_made() -> None:
@@ -148,7 +139,9 @@ def test_every_code_has_words_and_every_words_a_code() -> None:
 
 def test_every_template_can_be_filled_in() -> None:
     """Parts in brackets are closed and not nested, and every figure is of a known unit."""
-    findings = [(key, text) for key in table("findings") for text in words_of(key)]
+    findings = [
+        (key, whole(text)) for key, words in table("findings").items() for text in words.values()
+    ]
     phrases = [(key, whole(text)) for key, text in table("phrases").items()]
     for key, template in (*findings, *phrases):
         plain = re.sub(r"\[\[!?[a-z_]+\?((?:(?!\[\[).)*?)\]\]", r"\1", template)

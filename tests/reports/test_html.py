@@ -74,7 +74,10 @@ class Page(HTMLParser):
 def listed(**changes: object) -> str:
     """The page of a list of the sample verdicts; `changes` are made to the first model."""
     first, *others = samples.every()
-    verdicts = [first.replace(model=first.model.replace(**changes)), *others]
+    verdicts = [
+        first.replace(question=first.question.replace(spec=first.model.replace(**changes))),
+        *others,
+    ]
     document = list_document(
         samples.listed(verdicts), samples.LAPTOP, top=None, wide=True, only_running=False
     )

@@ -222,7 +222,7 @@ def test_hostile_names_cannot_touch_the_terminal(name: str, width: int | None) -
     )
     offers = tuple(offer.replace(provider=name, model=name) for offer in sample.api_offers)
     verdict = sample.replace(
-        model=model,
+        question=sample.question.replace(spec=model),
         findings=findings,
         machine=machine,
         api_offers=offers,

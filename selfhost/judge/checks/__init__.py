@@ -18,49 +18,6 @@ from ...core.tables import filled, shipped_table
 from ...machine.record import Machine
 
 
-def table(name: str) -> Mapping[str, Any]:
-    """That table of the file."""
-    values: Mapping[str, Any] = shipped_table("findings")[name]
-    return values
-
-
-def codes() -> Mapping[str, str]:
-    """The closed list of reason codes, with what each means; the README's table is compared with
-    it.
-    """
-    return table("codes")
-
-
-def words_of(key: str) -> tuple[str, str]:
-    """The templates of reason and remedy of a code, or of a code and variant; "" is none."""
-    return _pair("findings", key)
-
-
-def fault(option: str, key: str, **figures: Any) -> WorkloadError:
-    """What makes no sense of that option, in the words of that key, and what to type instead."""
-    what, remedy = _pair("faults", key)
-    return WorkloadError.of(option, filled(what, figures), filled(remedy, figures) or None)
-
-
-def _pair(name: str, key: str) -> tuple[str, str]:
-    words = table(name)[key]
-    return whole(words["reason"]), whole(words.get("remedy", ""))
-
-
-def phrase(key: str, **figures: Any) -> str:
-    """A sentence that several findings share, with its figures."""
-    return filled(whole(table("phrases")[key]), figures)
-
-
-def whole(template: str) -> str:
-    """The template with each `<name>` of a part replaced by that part."""
-    first, *rest = template.split("<")
-    for text in rest:
-        name, _, behind = text.partition(">")
-        first += whole(table("parts")[name]) + behind
-    return first
-
-
 class Outcome(StrEnum):
     """Of one finding, from best to worst for the answer."""
 
@@ -89,8 +46,8 @@ class Finding(Record):
     """One comparison, need against machine.
 
     `needs` and `has` are numbers in `unit` or, with `unit` None, text; `short` is how much is
-    missing, 0 when nothing is and None where there is no amount. `code` is one of `words.codes`,
-    else `ValueError`. `reserve_bytes` is set for memory only.
+    missing, 0 when nothing is and None where there is no amount. `code` is one of `codes`, else
+    `ValueError`. `reserve_bytes` is set for memory only.
     """
 
     check: str
@@ -121,14 +78,12 @@ class Finding(Record):
         return _SEVERITY[self.outcome]
 
     @property
-    def leaves_open(self) -> bool:
-        """An unknown that decides: any but that of a speed where no minimum was stated."""
-        return self.outcome is Outcome.UNKNOWN and self.code != "speed-not-known"
-
-    @property
     def decides(self) -> bool:
-        """Whether the route rests on it: a fail, or an unknown that leaves it open."""
-        return self.outcome is Outcome.FAIL or self.leaves_open
+        """Whether the route rests on it: a fail, or an unknown but that of a speed where no minimum
+        was stated.
+        """
+        is_open = self.outcome is Outcome.UNKNOWN and self.code != "speed-not-known"
+        return is_open or self.outcome is Outcome.FAIL
 
 
 # outcome, code, variant, and the figures that a finding has beside the common ones of its check
@@ -155,15 +110,57 @@ def finding(
     if isinstance(why, Unread):
         remedy, why = remedy or why.remedy, why.reason
     fields = {name: figures.get(name) for name in _FIELDS}
-    reason, usual_remedy = words_of(f"{code}/{variant}" if variant else code)
+    figures = {**fields, **figures, "why": why}
+    words = table("findings")[f"{code}/{variant}" if variant else code]
     return Finding(
         check=code.partition("-")[0],
         outcome=outcome,
         code=code,
         **fields,
-        reason=filled(reason, {**fields, **figures, "why": why}),
-        remedy=remedy or filled(usual_remedy, {**fields, **figures, "why": why}) or None,
+        reason=_filled(words["reason"], figures),
+        remedy=remedy or _filled(words.get("remedy", ""), figures) or None,
     )
+
+
+# ------------------------------------------------------------------ words
+
+
+def table(name: str) -> Mapping[str, Any]:
+    """That table of the file."""
+    values: Mapping[str, Any] = shipped_table("findings")[name]
+    return values
+
+
+def codes() -> Mapping[str, str]:
+    """The closed list of reason codes, with what each means; the README's table is compared with
+    it.
+    """
+    return table("codes")
+
+
+def fault(option: str, key: str, **figures: Any) -> WorkloadError:
+    """What makes no sense of that option, in the words of that key, and what to type instead."""
+    words = table("faults")[key]
+    remedy = _filled(words.get("remedy", ""), figures) or None
+    return WorkloadError.of(option, _filled(words["reason"], figures), remedy)
+
+
+def phrase(key: str, **figures: Any) -> str:
+    """A sentence that several findings share, with its figures."""
+    return _filled(table("phrases")[key], figures)
+
+
+def _filled(template: str, figures: Mapping[str, Any]) -> str:
+    return filled(whole(template), figures)
+
+
+def whole(template: str) -> str:
+    """The template with each `<name>` of a part replaced by that part."""
+    first, *rest = template.split("<")
+    for text in rest:
+        name, _, behind = text.partition(">")
+        first += whole(table("parts")[name]) + behind
+    return first
 
 
 def doubt_of(machine: Machine) -> str | None:

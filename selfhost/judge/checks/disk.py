@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ...core.records import Record, Unread
 from ...core.units import GIB
 from ...machine.record import Disk, Machine
 from ...needs.records import Needs
-from ..files import why_unseen
+from ..record import Question
 from . import Cell, Finding, Outcome, doubt_of, finding
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from ..record import Question
 
 # a system disk filled to the last byte breaks swap, logs and databases: 5 GiB or one part in 20 of
 # the volume, whichever is less (assumed)
@@ -35,27 +28,9 @@ class _Storing(Record):
     needs: Needs
     machine: Machine
     question: Question
-    place: Disk | None
+    place: Disk
     low: int | None
     high: int | None
-
-    @property
-    def free(self) -> int | None:
-        """Bytes that are free in the place."""
-        return self.place.free_bytes if self.place else None
-
-    @property
-    def total(self) -> int | None:
-        """Bytes of the place in all."""
-        return self.place.total_bytes if self.place else None
-
-    @property
-    def why_unread(self) -> Unread:
-        """Why the free space is not known."""
-        fact = f"disks.{self.question.store}.free_bytes"
-        if self.place is None:
-            fact = "disks" if self.machine.disks is None else f"disks.{self.question.store}"
-        return self.machine.why_unread(fact)
 
 
 def disk_check(needs: Needs, machine: Machine, question: Question) -> Finding:
@@ -72,20 +47,17 @@ def disk_check(needs: Needs, machine: Machine, question: Question) -> Finding:
         path = question.here.path if question.here else None
         code = "disk-nothing-missing"
         return finding(Outcome.PASS, code, needs=0, short=0, unit="bytes", path=path)
+    place = machine.disk_for(purpose) or Disk(purpose=purpose, path="the download folder")
     storing = _Storing(
-        needs=needs,
-        machine=machine,
-        question=question,
-        place=machine.disk_for(purpose),
-        low=low,
-        high=high,
+        needs=needs, machine=machine, question=question, place=place, low=low, high=high
     )
     cell = _refused(storing) or _doubtful(storing) or _by_margin(storing)
-    facts = ("disks", f"disks.{purpose}", f"disks.{purpose}.free_bytes")
-    if cell[1] in _DECIDED_BY_FREE_SPACE and any(map(machine.assumes, facts)):
+    if cell[1] in _DECIDED_BY_FREE_SPACE:
         cell = _on_assumed_space(storing) or cell
     outcome, code, variant, figures = cell
-    has = figures.pop("has", storing.free)
+    has = figures.pop("has", place.free_bytes)
+    shown = place.shown
+    what = "The download" if size == needs.download_bytes else "Everything stored"
     return finding(
         outcome,
         code,
@@ -94,69 +66,60 @@ def disk_check(needs: Needs, machine: Machine, question: Question) -> Finding:
         has=has,
         short=None if low is None or has is None else max(0, low - has),
         unit="bytes",
-        **_common_figures(storing, size),
+        what="The missing part" if missing else what,
+        size=(low or 0, high or 0),
+        is_range=low != high,
+        place=shown,
+        place_first=f"The {shown[4:]}" if shown.startswith("the ") else shown,
+        variable=_STORE_VARIABLES.get(purpose),
+        confidence=doubt_of(machine),
         **figures,
     )
 
 
-def _common_figures(storing: _Storing, size: int | None) -> dict[str, Any]:
-    """What is stored and where, as sentences say."""
-    machine, purpose = storing.machine, storing.question.store
-    place = storing.place.shown if storing.place else "the download folder"
-    what = "The download" if size == storing.needs.download_bytes else "Everything stored"
-    missed = why_unseen(machine, purpose) if machine.models_present is not None else None
-    return {
-        "what": "The missing part" if storing.question.missing_bytes else what,
-        "size": (storing.low or 0, storing.high or 0),
-        "is_range": storing.low != storing.high,
-        "place": place,
-        "place_first": place[:1].upper() + place[1:] if place.startswith("the ") else place,
-        "unseen": missed.reason if missed else None,
-        "variable": _STORE_VARIABLES.get(purpose),
-        "confidence": doubt_of(machine),
-    }
-
-
 def _refused(storing: _Storing) -> Cell | None:
     """Nothing can be stored in the place, or not so much."""
-    place, low, free, total = storing.place, storing.low, storing.free, storing.total
-    if place is not None and place.writable is False:
+    place, low = storing.place, storing.low
+    if place.writable is False:
         return Outcome.FAIL, "disk-not-writable", "", {}
     too_large = _file_too_large(storing)
-    if too_large is not None or low is None:
+    has = place.total_bytes if place.free_bytes is None else place.free_bytes
+    if too_large is not None or low is None or has is None or low <= has:
         return too_large
-    if free is not None and low > free:
-        return Outcome.FAIL, "disk-too-small", "", {}
-    if free is None and total is not None and low > total:
-        return Outcome.FAIL, "disk-too-small", "in-all", {"has": total}
-    return None
+    variant = "in-all" if place.free_bytes is None else ""
+    return Outcome.FAIL, "disk-too-small", variant, {"has": has}
 
 
 def _file_too_large(storing: _Storing) -> Cell | None:
-    largest, place = storing.needs.largest_file_bytes, storing.place
-    missing = storing.question.missing_bytes
-    if largest is None or place is None:
-        return None
-    largest = largest if missing is None else min(largest, missing)
-    most = place.max_file_bytes
+    most, largest = storing.place.max_file_bytes, storing.needs.largest_file_bytes or 0
+    largest = min(largest, storing.question.missing_bytes or largest)
     if most is None or largest <= most:
         return None
-    figures = {"file": largest, "filesystem": place.filesystem, "most": most}
+    figures = {"file": largest, "filesystem": storing.place.filesystem, "most": most}
     return Outcome.FAIL, "disk-file-too-large", "", figures
+
+
+def _why_unread(storing: _Storing) -> Unread:
+    """Why the free space is not known."""
+    machine, purpose = storing.machine, storing.question.store
+    fact = f"disks.{purpose}.free_bytes"
+    if machine.disk_for(purpose) is None:
+        fact = "disks" if machine.disks is None else f"disks.{purpose}"
+    return machine.why_unread(fact)
 
 
 def _doubtful(storing: _Storing) -> Cell | None:
     """The free space was not read, or the size is not known; it fits, on a slow or volatile
     volume.
     """
-    place, free, needs = storing.place, storing.free, storing.needs
-    if free is None:
-        return Outcome.UNKNOWN, "disk-unread", "", {"why": storing.why_unread}
+    place, needs = storing.place, storing.needs
+    if place.free_bytes is None:
+        return Outcome.UNKNOWN, "disk-unread", "", {"why": _why_unread(storing)}
     if storing.low is None:
         unsized = (each for each in needs.unknown if each.fact in ("download_bytes", "disk_bytes"))
         why = next(unsized, Unread(fact="download_bytes", reason="no source states it"))
         return Outcome.UNKNOWN, "disk-size-not-known", "", {"why": why}
-    if place is not None and (place.in_memory or place.on_network):
+    if place.in_memory or place.on_network:
         variant = "ram" if place.in_memory else "network"
         return Outcome.WARN, "disk-slow-or-volatile", variant, {"filesystem": place.filesystem}
     return None
@@ -164,22 +127,26 @@ def _doubtful(storing: _Storing) -> Cell | None:
 
 def _by_margin(storing: _Storing) -> Cell:
     """Of a size that fits: whether enough stays free beside it, which decides nothing."""
-    left, margin = (storing.free or 0) - (storing.high or 0), disk_margin_bytes(storing.total)
+    place, here = storing.place, storing.question.here
+    left = (place.free_bytes or 0) - (storing.high or 0)
+    margin = disk_margin_bytes(place.total_bytes)
     if left < margin:
         # of a range that reaches beyond what is free the rest is enough
         variant, more = ("range", -left) if left < 0 else ("", margin - left)
         return Outcome.WARN, "disk-tight", variant, {"left": left, "more": more}
-    here = storing.question.here
     already = here.size_bytes if here and storing.question.missing_bytes else None
     return Outcome.PASS, "disk-fits", "", {"already": already}
 
 
 def _on_assumed_space(storing: _Storing) -> Cell | None:
     """With free space that is assumed it is a `warn`, unless the whole disk is too small."""
-    low, high, total = storing.low, storing.high, storing.total
+    low, high, total = storing.low, storing.high, storing.place.total_bytes
+    facts = ("disks", *(f"disks.{storing.place.purpose}{part}" for part in ("", ".free_bytes")))
+    if not any(map(storing.machine.assumes, facts)):
+        return None
     if low is None or high is None or (total is not None and low > total):
         return None
-    why = storing.why_unread.reason if total is None else None
+    why = _why_unread(storing).reason if total is None else None
     enough = high + disk_margin_bytes(total)
     return Outcome.WARN, "disk-assumed", "", {"total": total, "why": why, "enough": enough}
 

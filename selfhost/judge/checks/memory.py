@@ -38,6 +38,106 @@ _OTHER_THREADS = 16
 _OF_CONTEXT = ("kv_cache", "compute", "activations")
 
 
+class Given(Record):
+    """What a machine gives of its RAM on that `basis`: what is free `now`, what it `could` give
+    with other programs closed, beyond the `reserve`, and the most on which a verdict rests
+    (`ceiling`); None: not known. `is_stated`: the reserve was asked for.
+    """
+
+    basis: str
+    reserve: int
+    reserve_source: str
+    is_stated: bool
+    now: int | None
+    could: int | None
+    ceiling: int | None
+
+
+def given_by(machine: Machine, workload: Workload) -> Given:
+    """What the machine gives of its RAM under that workload."""
+    # of a simulated machine nothing is free now
+    is_simulated = workload.memory_basis == "default" and machine.planning
+    basis = "total" if is_simulated else workload.memory_basis
+    reserve, source = reserve_of(machine, workload)
+    now, limit = machine.memory_available_bytes, machine.memory_limit_bytes
+    could, is_stated = None if limit is None else max(0, limit - reserve), False
+    if workload.reserve_bytes is not None:
+        # what was asked to stay free does, also where the memory is free now
+        now, is_stated = None if now is None else _least(now, could), True
+    ceilings = {"available": (now,), "total": (could,), "default": (now, could)}
+    return Given(
+        basis=basis,
+        reserve=reserve,
+        reserve_source=source,
+        is_stated=is_stated,
+        now=now,
+        could=could,
+        ceiling=max((size for size in ceilings[basis] if size is not None), default=None),
+    )
+
+
+class _Ram(Record):
+    """What the machine gives of its RAM, and what the model takes of it, `low` to `high` with
+    `files` in RAM, 0 where that is not known.
+    """
+
+    needs: Needs
+    machine: Machine
+    given: Given
+    low: int
+    high: int
+    files: int
+
+    def finding(
+        self, outcome: Outcome, code: str, has: int | None, variant: str = "", **figures: Any
+    ) -> Finding:
+        """A finding of the most that it takes against `has`."""
+        machine, given, total = self.machine, self.given, self.machine.memory_total_bytes
+        limit, is_known = machine.memory_limit_bytes, self.needs.memory is not None
+        is_limited = limit is not None and total is not None and limit < total
+        # parts that come to an accelerator in turn all lie in RAM
+        is_shared_out = self.needs.placement == "split" and self.needs.offload is None
+        host = [term for term in self.needs.terms if term.where == "host"]
+        smaller = what_is_smaller(host, given.ceiling)
+        return finding(
+            outcome,
+            code,
+            variant,
+            needs=self.high if is_known else None,
+            has=has,
+            short=max(0, self.high - has) if is_known and has is not None else None,
+            unit="bytes",
+            reserve_bytes=given.reserve,
+            need=(self.low, self.high),
+            files=self.files,
+            on_gpu=self.needs.card_bytes() if is_shared_out else None,
+            machine=machine.called,
+            limit=limit if is_limited else None,
+            total=total,
+            now_only=given.basis == "available",
+            asked=given.is_stated and given.could is not None,
+            reserve=given.reserve,
+            reserve_source=given.reserve_source,
+            confidence=doubt_of(machine),
+            smaller=phrase("smaller/files", smaller=smaller) if self.files else smaller,
+            **figures,
+        )
+
+    def may_hold(self, need_bytes: int) -> bool:
+        """Whether the RAM is assumed, and such a machine may have enough for that need."""
+        most = self.machine.memory_most_bytes
+        is_enough = most is None or need_bytes <= most - self.given.reserve
+        return self.machine.assumes("memory_total_bytes") and is_enough
+
+    def leaves_margin(self, left_bytes: int) -> bool:
+        """Whether as much is left as is to stay free beside a model: the reserve, of a small
+        machine a whole part of its memory. What was asked to stay free does.
+        """
+        total = self.machine.memory_total_bytes
+        is_large_part = total is not None and _MARGIN_PART * (left_bytes + 1) > total
+        return self.given.is_stated or left_bytes >= self.given.reserve or is_large_part
+
+
 def memory_check(
     needs: Needs, machine: Machine, workload: Workload, files_bytes: int = 0
 ) -> Finding:
@@ -53,104 +153,31 @@ def memory_check(
         # on a disk the originals of what a runtime copies may leave the page cache, in RAM they
         # stay
         low += min(files_bytes, needs.memory.evictable_bytes)
-    now, could = _free_and_beyond_reserve(machine, workload)
-    reserve, source = reserve_of(machine, workload)
+    given = given_by(machine, workload)
     ram = _Ram(
         needs=needs,
         machine=machine,
-        basis=_basis(machine, workload),
-        is_reserve_stated=workload.reserve_bytes is not None,
-        reserve=reserve,
-        reserve_source=source,
-        now=now,
-        could=could,
-        ceiling=given_bytes(machine, workload),
+        given=given,
         low=low,
         high=high + files_bytes,
         files=files_bytes,
     )
     judged = _need_not_known(ram) if needs.memory is None else _judged(ram)
-    return max((judged, *_shell_limits(ram)), key=lambda finding: finding.severity)
+    return max((judged, *_shell_limit(ram)), key=lambda finding: finding.severity)
 
 
-class _Ram(Record):
-    """What there is of RAM on that `basis`: `now`, with other programs closed (`could`), the most
-    it gives (`ceiling`); None: not known. And what the model takes of it, `low` to `high` with
-    `files` in RAM, 0 where that is not known.
-    """
-
-    needs: Needs
-    machine: Machine
-    basis: str
-    is_reserve_stated: bool
-    reserve: int
-    reserve_source: str
-    now: int | None
-    could: int | None
-    ceiling: int | None
-    low: int
-    high: int
-    files: int
-
-    def finding(
-        self, outcome: Outcome, code: str, has: int | None, variant: str = "", **figures: Any
-    ) -> Finding:
-        """A finding of the most that it takes against `has`."""
-        machine, total = self.machine, self.machine.memory_total_bytes
-        limit, is_known = machine.memory_limit_bytes, self.needs.memory is not None
-        is_limited = limit is not None and total is not None and limit < total
-        # parts that come to an accelerator in turn all lie in RAM
-        is_shared_out = self.needs.placement == "split" and self.needs.offload is None
-        host = [term for term in self.needs.terms if term.where == "host"]
-        smaller = what_is_smaller(host, self.ceiling)
-        return finding(
-            outcome,
-            code,
-            variant,
-            needs=self.high if is_known else None,
-            has=has,
-            short=max(0, self.high - has) if is_known and has is not None else None,
-            unit="bytes",
-            reserve_bytes=self.reserve,
-            need=(self.low, self.high),
-            files=self.files,
-            on_gpu=self.needs.card_bytes() if is_shared_out else None,
-            machine=machine.called,
-            limit=limit if is_limited else None,
-            total=total,
-            now_only=self.basis == "available",
-            asked=self.is_reserve_stated and self.could is not None,
-            reserve=self.reserve,
-            reserve_source=self.reserve_source,
-            confidence=doubt_of(machine),
-            smaller=phrase("smaller/files", smaller=smaller) if self.files else smaller,
-            **figures,
-        )
-
-    def may_hold(self, need_bytes: int) -> bool:
-        """Whether the RAM is assumed, and such a machine may have enough for that need."""
-        most = self.machine.memory_most_bytes
-        is_enough = most is None or need_bytes <= most - self.reserve
-        return self.machine.assumes("memory_total_bytes") and is_enough
-
-    def leaves_margin(self, left_bytes: int) -> bool:
-        """Whether as much is left as is to stay free beside a model: the reserve, of a small
-        machine a whole part of its memory. What was asked to stay free does.
-        """
-        total = self.machine.memory_total_bytes
-        is_large_part = total is not None and _MARGIN_PART * (left_bytes + 1) > total
-        return self.is_reserve_stated or left_bytes >= self.reserve or is_large_part
+def _least(*sizes: int | None) -> int | None:
+    return min((size for size in sizes if size is not None), default=None)
 
 
 def _need_not_known(ram: _Ram) -> Finding:
     machine, needs = ram.machine, ram.needs
-    why = next((entry for entry in needs.unknown if entry.fact.startswith("memory")), None)
-    if why is None:
-        why = Unread(
-            fact="memory",
-            reason="the spec does not state enough",
-            remedy="state it under [needs] in a spec",
-        )
+    unstated = Unread(
+        fact="memory",
+        reason="the spec does not state enough",
+        remedy="state it under [needs] in a spec",
+    )
+    why = next((entry for entry in needs.unknown if entry.fact.startswith("memory")), unstated)
     known_bytes = sum(term.low_bytes for term in needs.known_terms)
     most = _least(machine.memory_total_bytes, machine.memory_limit_bytes)
     cards = machine.accelerators
@@ -158,71 +185,65 @@ def _need_not_known(ram: _Ram) -> Finding:
     is_beyond = is_host_alone and most is not None and known_bytes > most
     if is_beyond and not ram.may_hold(known_bytes):
         return ram.finding(Outcome.FAIL, "memory-too-small", most, "at-least", why=why.reason)
-    return ram.finding(Outcome.UNKNOWN, "memory-need-not-known", ram.ceiling, why=why)
-
-
-def _least(*sizes: int | None) -> int | None:
-    return min((size for size in sizes if size is not None), default=None)
+    return ram.finding(Outcome.UNKNOWN, "memory-need-not-known", ram.given.ceiling, why=why)
 
 
 def _judged(ram: _Ram) -> Finding:
     """Of a need that is known: too small, within what is free now, not read, too close to call,
     within what is free once other programs are closed, or within the limit.
     """
-    machine, now, ceiling, is_now = ram.machine, ram.now, ram.ceiling, ram.basis == "available"
+    machine, given, is_now = ram.machine, ram.given, ram.given.basis == "available"
+    now, could, ceiling, high = given.now, given.could, given.ceiling, ram.high
     # the least that was read is enough to say no, even where the binding one was not
-    is_read = ram.basis != "default" or ram.could is not None
-    given = ceiling if is_read else None
-    least = _least(machine.memory_total_bytes, machine.memory_limit_bytes, given)
+    binding = None if given.basis == "default" and could is None else ceiling
+    least = _least(machine.memory_total_bytes, machine.memory_limit_bytes, binding)
     if least is not None and ram.low > least:
         return _too_small(ram, least)
-    if ram.basis != "total" and now is not None and ram.high <= now:
+    if given.basis != "total" and now is not None and high <= now:
         return _within_free(ram, now)
-    if ceiling is None or (now if is_now else ram.could) is None:
-        return _unread(ram)
-    if ram.high > ceiling:
-        if ram.may_hold(ram.high):
-            return _beyond_assumed(ram, ceiling)
-        return ram.finding(Outcome.UNKNOWN, "memory-close", ceiling)
-    if ram.basis == "total":
-        return _within_limit(ram)
-    figures: dict[str, Any] = {"now": now, "now_read": now is not None}
-    if now is None:
-        figures["remedy"] = machine.why_unread("memory_available_bytes").remedy
-    return ram.finding(Outcome.WARN, "memory-not-now", ceiling, **figures)
-
-
-def _unread(ram: _Ram) -> Finding:
-    variant, fact = ("now", "available") if ram.basis == "available" else ("", "limit")
-    why = ram.machine.why_unread(f"memory_{fact}_bytes")
-    return ram.finding(Outcome.UNKNOWN, "memory-unread", ram.ceiling, variant, why=why)
+    if ceiling is None or (now if is_now else could) is None:
+        variant, fact = ("now", "available") if is_now else ("", "limit")
+        why = machine.why_unread(f"memory_{fact}_bytes")
+        return ram.finding(Outcome.UNKNOWN, "memory-unread", ceiling, variant, why=why)
+    if high > ceiling:
+        is_assumed = ram.may_hold(high)
+        close = ram.finding(Outcome.UNKNOWN, "memory-close", ceiling)
+        return _beyond_assumed(ram, ceiling) if is_assumed else close
+    return _within_limit(ram) if given.basis == "total" else _not_now(ram, ceiling)
 
 
 def _within_free(ram: _Ram, now: int) -> Finding:
-    left, variant = now - ram.high, "" if ram.basis == "available" else "now"
+    left, variant = now - ram.high, "" if ram.given.basis == "available" else "now"
     if ram.leaves_margin(left):
         return ram.finding(Outcome.PASS, "memory-fits", now, variant)
     return ram.finding(Outcome.PASS, "memory-tight", now, "now", left=left)
 
 
+def _not_now(ram: _Ram, ceiling: int) -> Finding:
+    now, remedy = ram.given.now, None
+    if now is None:
+        remedy = ram.machine.why_unread("memory_available_bytes").remedy
+    figures: dict[str, Any] = {"now": now, "now_read": now is not None, "remedy": remedy}
+    return ram.finding(Outcome.WARN, "memory-not-now", ceiling, **figures)
+
+
 def _too_small(ram: _Ram, has: int) -> Finding:
     if ram.may_hold(ram.low):
         return _beyond_assumed(ram, has)
-    limit = ram.machine.memory_limit_bytes or 0
-    # nothing but the reserve decides, and that is assumed
-    reserve_decides = not ram.is_reserve_stated and has == ram.could and ram.low <= limit
+    given, limit = ram.given, ram.machine.memory_limit_bytes or 0
     return ram.finding(
         Outcome.FAIL,
         "memory-too-small",
         has,
-        reserve_decides=reserve_decides,
+        # nothing but the reserve decides, and that is assumed
+        reserve_decides=not given.is_stated and has == given.could and ram.low <= limit,
         would="would" if ram.high <= limit else "might",
     )
 
 
 def _beyond_assumed(ram: _Ram, has: int) -> Finding:
     """It is beyond what is assumed, and within what such a machine may have."""
-    most, wanted_gib = ram.machine.memory_most_bytes, -(-(ram.high + ram.reserve) // GIB)
+    most, wanted_gib = ram.machine.memory_most_bytes, -(-(ram.high + ram.given.reserve) // GIB)
     # an example: the next power of two
     enough_gib = 1 << max(0, wanted_gib - 1).bit_length()
     enough_gib = enough_gib if most is None else min(enough_gib, most // GIB)
@@ -233,28 +254,27 @@ def _within_limit(ram: _Ram) -> Finding:
     """It fits what is planned with. It is tight by a reserve that is assumed, where it leaves less
     than a desktop with its programs takes, or hardly more than that reserve.
     """
-    machine, limit = ram.machine, ram.machine.memory_limit_bytes
-    if limit is None or limit != machine.memory_total_bytes or ram.is_reserve_stated:
-        return ram.finding(Outcome.PASS, "memory-fits", ram.ceiling)
+    machine, limit, ceiling = ram.machine, ram.machine.memory_limit_bytes, ram.given.ceiling
+    if limit is None or limit != machine.memory_total_bytes or ram.given.is_stated:
+        return ram.finding(Outcome.PASS, "memory-fits", ceiling)
     # a guest serves no desktop
     desktop, left = desktop_bytes(machine) if machine.scope == "host" else 0, limit - ram.high
-    if left >= desktop and ram.leaves_margin(left - ram.reserve):
-        return ram.finding(Outcome.PASS, "memory-fits", ram.ceiling)
+    if left >= desktop and ram.leaves_margin(left - ram.given.reserve):
+        return ram.finding(Outcome.PASS, "memory-fits", ceiling)
     # of a small machine that much is never left
     is_small = desktop not in (4 * GB, *_DESKTOP_BYTES.values())
     figures: dict[str, Any] = {"left": left, "desktop": None if is_small else desktop}
-    return ram.finding(Outcome.PASS, "memory-tight", ram.ceiling, **figures)
+    return ram.finding(Outcome.PASS, "memory-tight", ceiling, **figures)
 
 
-def _shell_limits(ram: _Ram) -> Iterator[Finding]:
+def _shell_limit(ram: _Ram) -> Iterator[Finding]:
     """The finding of a `ulimit -v` that is or may be too low: it counts mapped files, too."""
     machine, memory, left = ram.machine, ram.needs.memory, ram.machine.address_space_bytes
     if memory is None or left is None:
         return
-    host, mapped = [term for term in memory.terms if term.where == "host"], memory.evictable_bytes
-    stacks_bytes = (2 * math.ceil(machine.cpu_cores_usable or 1) + _OTHER_THREADS) * _STACK_BYTES
-    most = sum(term.high_bytes for term in host) + stacks_bytes + mapped
-    least = sum(term.low_bytes for term in host) + mapped
+    mapped, threads = memory.evictable_bytes, 2 * math.ceil(machine.cpu_cores_usable or 1)
+    most = (ram.needs.ram_bytes() or 0) + mapped + (threads + _OTHER_THREADS) * _STACK_BYTES
+    least = (ram.needs.ram_bytes("low_bytes") or 0) + mapped
     if most > left:
         yield finding(
             Outcome.FAIL if least > left else Outcome.UNKNOWN,
@@ -264,39 +284,13 @@ def _shell_limits(ram: _Ram) -> Iterator[Finding]:
             has=left,
             short=most - left,
             unit="bytes",
-            reserve_bytes=ram.reserve,
+            reserve_bytes=ram.given.reserve,
             need=(least, most),
             mapped=mapped,
         )
 
 
-# ------------------------------------------------------------------ what a machine gives
-
-
-def _basis(machine: Machine, workload: Workload) -> str:
-    """What counts: of a simulated machine nothing is free now."""
-    is_simulated = workload.memory_basis == "default" and machine.planning
-    return "total" if is_simulated else workload.memory_basis
-
-
-def _free_and_beyond_reserve(machine: Machine, workload: Workload) -> tuple[int | None, int | None]:
-    """What is free now, and what the limit leaves after the reserve; None where that was not read.
-    What was asked to stay free does, also where the memory is free now.
-    """
-    now, limit = machine.memory_available_bytes, machine.memory_limit_bytes
-    could = None if limit is None else max(0, limit - reserve_of(machine, workload)[0])
-    if workload.reserve_bytes is not None and now is not None and could is not None:
-        now = min(now, could)
-    return now, could
-
-
-def given_bytes(machine: Machine, workload: Workload) -> int | None:
-    """The most RAM that the machine gives a model, on which a verdict rests; None is not known."""
-    now, could = _free_and_beyond_reserve(machine, workload)
-    basis = _basis(machine, workload)
-    if basis != "default":
-        return now if basis == "available" else could
-    return max((size for size in (now, could) if size is not None), default=None)
+# ------------------------------------------------------------------ what stays free
 
 
 def desktop_bytes(machine: Machine) -> int:

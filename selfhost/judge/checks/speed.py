@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from ..pace.speed import PaceRange, Speed
-    from ..record import Judgement, Question
+    from ..record import Judged, Question
 
 # where the fast end is more than this times the slow one, a measurement narrows the range
 WIDE_PACE = 2
@@ -198,7 +198,7 @@ def _is_beyond(likely: float, limit: float, unit: str) -> bool:
     return likely > limit if unit.startswith("seconds") else likely < limit
 
 
-def is_too_slow(judged: Judgement, wanted: float | None) -> bool:
+def is_too_slow(judged: Judged, wanted: float | None) -> bool:
     """Its likely pace is below the wanted one, of other work than text beyond what its finding of
     speed takes for slow, or it makes video without a GPU; False where no pace is known.
     """
@@ -214,7 +214,7 @@ def is_too_slow(judged: Judgement, wanted: float | None) -> bool:
     return _is_beyond(likely, limit, finding.unit or "")
 
 
-def is_slow(judged: Judgement, wanted: float | None) -> bool:
+def is_slow(judged: Judged, wanted: float | None) -> bool:
     """Text likely comes more slowly than was wanted, or other work takes minutes to days."""
     pace = judged.speed.decode if judged.speed is not None else None
     finding = judged.finding("speed")
@@ -223,7 +223,7 @@ def is_slow(judged: Judgement, wanted: float | None) -> bool:
     return finding.code == "speed-slow" or is_slow_picture(judged)
 
 
-def is_slow_picture(judged: Judgement) -> bool:
+def is_slow_picture(judged: Judged) -> bool:
     """A picture on a CPU, or with every layer moved to a GPU at each step: many times as long as
     with a GPU that holds the model, or each of its parts.
     """

@@ -194,7 +194,7 @@ def test_where_no_minimum_was_stated(
     """The default of 2 tokens/s is no wish of the user's: only a range below it rules a run out."""
     finding = judged(pace, wanted)
     assert (finding.outcome, finding.code) == (outcome, code)
-    assert not finding.leaves_open
+    assert finding.decides is (outcome is FAIL)
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ def test_where_a_minimum_was_stated(
     """Who states a minimum is not told yes where it is open: an unknown then decides."""
     finding = judged(pace, wanted, stated=True)
     assert (finding.outcome, finding.code) == (outcome, code)
-    assert finding.leaves_open is (outcome is UNKNOWN)
+    assert finding.decides is (outcome in (UNKNOWN, FAIL))
 
 
 @pytest.mark.parametrize("pace", [None, (0.01, 0.02, 0.03), (50, 60, 70)])
@@ -250,6 +250,6 @@ def test_a_faster_machine_is_never_judged_worse(
 
 def test_a_speed_without_basis_decides_only_where_a_minimum_was_stated() -> None:
     """Without a wish the route is local, with one nobody can tell."""
-    assert judge(question(read_bytes={}), MACHINE).route(offered=False) is Route.LOCAL
+    assert judge(question(read_bytes={}), MACHINE).route_if(offered=False) is Route.LOCAL
     stated = question(read_bytes={}, speed_stated=True)
-    assert judge(stated, MACHINE).route(offered=False) is Route.UNKNOWN
+    assert judge(stated, MACHINE).route_if(offered=False) is Route.UNKNOWN

@@ -22,7 +22,7 @@ from judge.small import (
 )
 from selfhost.catalogue.spec import License, Openness, Safety, StatedNeeds
 from selfhost.judge.judging import judge
-from selfhost.judge.record import Question, Route, verdict_on
+from selfhost.judge.record import Question, Route, Verdict
 
 # nobody confirms what is said of a license
 UNCONFIRMED = {"license": "general knowledge"}
@@ -128,9 +128,9 @@ test_cell_of_weights, test_every_code_of_weights = cell_tests("weights", WEIGHTS
 def test_the_weights_of_a_lone_config_are_the_users_to_get() -> None:
     """It warns and no more: the route is of the other findings, and where to download nobody knows."""
     result = judge(question(spec=LONE_CONFIG), MACHINE)
-    assert result.route(offered=False) is Route.LOCAL
-    assert judge(BIG.replace(spec=LONE_CONFIG), MACHINE).route(offered=False) is Route.NEITHER
-    answer = verdict_on(result, MACHINE, asked="m", offered=False)
+    assert result.route_if(offered=False) is Route.LOCAL
+    assert judge(BIG.replace(spec=LONE_CONFIG), MACHINE).route_if(offered=False) is Route.NEITHER
+    answer = Verdict.on(result, MACHINE, asked="m", offered=False)
     assert answer.can_download is None
     assert (
         found("weights", question(spec=LONE_CONFIG.replace(origin="m.toml"))).outcome == "unknown"
