@@ -222,9 +222,9 @@ class Judged(Record):
         return self.needs.memory if self.needs is not None else None
 
     @property
-    def placement(self) -> str:
-        """`host`, `accelerator` or `split`; "" where no need is known."""
-        return self.needs.placement if self.needs is not None else ""
+    def placement(self) -> str | None:
+        """`host`, `accelerator` or `split`; None where no need is known."""
+        return self.needs.placement if self.needs is not None else None
 
     @property
     def offload(self) -> str | None:

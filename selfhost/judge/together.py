@@ -99,7 +99,7 @@ def _summed_up(names: Sequence[str], members: Sequence[Judged], machine: Machine
         question, needs = judged.question, judged.question.needs
         assert needs is not None
         # `judge` says what is still to come of a download; what it was placed with says all
-        needs = needs.replace(memory=judged.memory, placement=judged.placement)
+        needs = needs.replace(memory=judged.memory, placement=judged.placement or "host")
         workload, runtime = question.workload, question.runtime
         key = question.spec.id, workload.format, workload.quantization, question.store
         is_shared = key in stored and runtime is not None and runtime.maps_files
