@@ -96,10 +96,7 @@ def _summed_up(names: Sequence[str], members: Sequence[Judged], machine: Machine
     stored: dict[object, tuple[Needs, Question]] = {}
     counted: list[Needs] = []
     for judged in members:
-        question, needs = judged.question, judged.question.needs
-        assert needs is not None
-        # `judge` says what is still to come of a download; what it was placed with says all
-        needs = needs.replace(memory=judged.memory, placement=judged.placement or "host")
+        question, needs = judged.question, _placed(judged)
         workload, runtime = question.workload, question.runtime
         key = question.spec.id, workload.format, workload.quantization, question.store
         is_shared = key in stored and runtime is not None and runtime.maps_files
@@ -123,6 +120,14 @@ def _summed_up(names: Sequence[str], members: Sequence[Judged], machine: Machine
         ),
         members=tuple(members),
     )
+
+
+def _placed(judged: Judged) -> Needs:
+    """The whole need, of which `judge` says what is still to come of a download, as it lies."""
+    whole, needs = judged.question.needs, judged.needs
+    assert whole is not None
+    assert needs is not None
+    return whole.replace(memory=needs.memory, placement=needs.placement)
 
 
 def _without_mapped(needs: Needs) -> Needs:
