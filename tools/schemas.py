@@ -80,8 +80,7 @@ OBJECTS: dict[str, dict[str, str]] = {
     },
     "Container": {
         "@ContainerSize": "asked workload request_bytes unreclaimable_bytes limit_bytes"
-        " page_cache_bytes passing_bytes accelerator_host_bytes per_user_bytes"
-        " per_user_accelerator_bytes disk_bytes disk_update_bytes shared_memory_bytes image"
+        " page_cache_bytes disk_bytes shared_memory_bytes image"
         " arguments environment needs_login seconds_to_start notes",
         "model": "Model",
         "growths": "tuple[Grown, ...]",
@@ -95,7 +94,7 @@ OBJECTS: dict[str, dict[str, str]] = {
     "Total": {
         **dict.fromkeys(("request_bytes", "unreclaimable_bytes", "limit_bytes"), "int"),
         **dict.fromkeys(("page_cache_bytes", "accelerators"), "int"),
-        **dict.fromkeys(("disk_bytes", "disk_update_bytes"), "int | None"),
+        "disk_bytes": "int | None",
     },
     "VerifiedModel": {
         **dict.fromkeys(("id", "architecture"), "str | None"),

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
-from ..catalogue.pasted import is_path
 from ..catalogue.runtime import RuntimeSpec, Service
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import GENERATING
@@ -25,7 +24,6 @@ from ..core.workload import Workload
 from ..judge.checks.disk import ends_to_store
 from ..judge.defaults import smallest_of_list, takes_first_of_list
 from ..judge.placement import smallest_device_bytes
-from ..judge.question import ask
 from ..judge.record import Outcome, Question, Verdict
 from ..machine.record import MAX_DISK_BYTES, MAX_MEMORY_BYTES, PURPOSES, Accelerator, Disk, Machine
 from ..needs.records import How, MemoryNeed, Needs, Term
@@ -37,14 +35,14 @@ from .verdicts import check_with
 # memory that maps memory: an entry of 8 bytes for each page of 4,096 (x86-64 and arm64; arch/x86 of
 # Linux, pgtable_64_types.h)
 _PAGE_BYTES, _PAGE_ENTRY_BYTES = 4096, 8
-# where a container has a file of one's own, and where on its host one that is yet to be got is put
-MODELS_FOLDER = "/models"
-OWN_FOLDER = "./models"
+# where a container has a file of one's own, and where on its host it is put
+MODELS_FOLDER, OWN_FOLDER = "/models", "./models"
 # of a download in bytes a second, where none was stated: 40 Mbit/s (assumed)
 ASSUMED_RATE = 5_000_000
 _SMALLEST = "The smallest that needs no GPU; for a node's best, --set memory=SIZE or --gpu."
 # a runtime without `[service]`
 _NO_SERVICE = Service(image="", program="", port=0, health="", store="", source="")
+_MEMORIES = ("memory_total_bytes", "memory_limit_bytes", "memory_available_bytes")
 
 
 class Growth(Record):
@@ -71,13 +69,6 @@ class Held(Record):
     memory_bytes: int
 
 
-class Mount(Record):
-    """A folder or file of the host, and where the container has it, to read only."""
-
-    source: str
-    target: str
-
-
 class ContainerSize(Report):
     """What the container or service of one model takes, in bytes.
 
@@ -85,13 +76,9 @@ class ContainerSize(Report):
     are the mapped weights that each token reads, and the program: reclaimable, but without them the
     pace collapses. Without the page cache in its limit llama-server was killed while its own memory
     was within the rest (`tests/truth/llamacpp_groups.json`): where nothing is left but what is in
-    use, the kernel gives up. `accelerator_host_bytes` of those that cannot be reclaimed are the
-    accelerator's libraries. One more user takes `per_user_bytes` of RAM beside a conversation in
-    the prompt cache, and `per_user_accelerator_bytes` of all accelerators together; 0 where nothing
-    is kept. `image` is None where no publisher offers one. `arguments` go behind the image's own
-    program: see `image_arguments` and `program`. `fetch` is the line that downloads the model once
-    it runs, "" where it does so by itself. `files` are the mounts of a model that lies on this
-    machine.
+    use, the kernel gives up. `image` is None where no publisher offers one. `arguments` go behind
+    the image's own program: see `image_arguments` and `program`. `fetch` is the line that downloads
+    the model once it runs, "" where it does so by itself.
     """
 
     asked: str
@@ -102,9 +89,6 @@ class ContainerSize(Report):
     unreclaimable_bytes: int
     page_cache_bytes: int
     growths: tuple[Growth, ...]
-    accelerator_host_bytes: int
-    per_user_bytes: int
-    per_user_accelerator_bytes: int
     accelerators: tuple[Held, ...]
     shared_memory_bytes: int
     image: str | None
@@ -113,7 +97,6 @@ class ContainerSize(Report):
     fetch: str = ""
     needs_login: bool = False
     notes: tuple[str, ...] = ()
-    files: tuple[Mount, ...] = ()
 
     def __repr__(self) -> str:
         request, limit = units.binary(self.request_bytes), units.binary(self.limit_bytes)
@@ -142,13 +125,6 @@ class ContainerSize(Report):
         return any(word.startswith(MODELS_FOLDER) for word in self.arguments)
 
     @property
-    def own_mounts(self) -> tuple[Mount, ...]:
-        """Those of your own files: where they lie, or a folder that you put them into."""
-        if not self.files_are_yours:
-            return ()
-        return self.files or (Mount(source=OWN_FOLDER, target=MODELS_FOLDER),)
-
-    @property
     def request_bytes(self) -> int:
         """What a scheduler must reserve for it to keep its pace: the page cache too."""
         return self.unreclaimable_bytes + self.page_cache_bytes
@@ -159,19 +135,9 @@ class ContainerSize(Report):
         return self.request_bytes + sum(growth.bytes for growth in self.growths)
 
     @property
-    def passing_bytes(self) -> int:
-        """What lies in the page cache after loading, and may go."""
-        return self.needs.memory.evictable_bytes if self.needs.memory is not None else 0
-
-    @property
     def disk_bytes(self) -> int | None:
         """The most that the files may take, None where that is not known."""
         return ends_to_store(self.needs, None)[1]
-
-    @property
-    def disk_update_bytes(self) -> int | None:
-        """Two copies: the new files are downloaded before the old ones go."""
-        return None if self.disk_bytes is None else 2 * self.disk_bytes
 
     @property
     def seconds_to_start(self) -> int:
@@ -197,20 +163,6 @@ def node() -> Machine:
         instruction_sets=tuple(shipped_table("cpus")["instruction_sets"]["assumed"]["x86_64"]),
         accelerators=(),
         runtimes=(),
-    )
-
-
-def without_bounds(machine: Machine) -> Machine:
-    """The machine with memory and disk enough for anything, and no model on it: how much it takes
-    is what is asked.
-    """
-    return machine.replace(
-        planning=True,
-        memory_total_bytes=MAX_MEMORY_BYTES,
-        memory_limit_bytes=MAX_MEMORY_BYTES,
-        memory_available_bytes=MAX_MEMORY_BYTES,
-        disks=disks_of(MAX_DISK_BYTES),
-        models_present=(),
     )
 
 
@@ -246,26 +198,28 @@ def on_node(size: ContainerSize, stated: Machine) -> ContainerSize:
     Raises `SelfhostError` where the memory or the disk that was stated of the node is too small;
     what was not stated bounds nothing.
     """
-    name, memory = size.model.name, stated.memory_total_bytes
+    memory = stated.memory_total_bytes
     free = max((disk.free_bytes or 0 for disk in stated.disks or ()), default=None)
     stored = ends_to_store(size.needs, None)[0]
+    lacks = ""
     if memory is not None and size.request_bytes > memory:
-        needed, given = units.binary_at_least(size.request_bytes), units.binary(memory)
+        lacks = f"of {units.binary(memory)}: it requests {_up(size.request_bytes)} of memory"
+    elif free is not None and stored is not None and stored > free:
+        lacks = f"with {units.decimal(free)} of disk: its files take {units.decimal(stored)}"
+    if lacks:
         raise SelfhostError(
-            f"{name} does not fit on a node of {given}: it requests {needed} of memory",
+            f"{size.model.name} does not fit on a node {lacks}",
             remedy="name a smaller quantization with --quant, or fewer users",
-        )
-    if free is not None and stored is not None and stored > free:
-        needed, given = units.decimal(stored), units.decimal(free)
-        raise SelfhostError(
-            f"{name} does not fit on a node with {given} of disk: its files take {needed}",
-            remedy="name a smaller quantization with --quant",
         )
     if memory is None or size.limit_bytes <= memory:
         return size
-    limit, given = units.binary_at_least(size.limit_bytes), units.binary(memory)
-    note = f"its limit of {limit} is above the node's memory of {given}: it may be killed there"
-    return size.replace(notes=(*size.notes, note))
+    given = units.binary(memory)
+    note = f"its limit of {_up(size.limit_bytes)} is above the node's memory of {given}"
+    return size.replace(notes=(*size.notes, f"{note}: it may be killed there"))
+
+
+def _up(size: int) -> str:
+    return units.binary_at_least(size)
 
 
 # ------------------------------------------------------------------ the size
@@ -282,69 +236,54 @@ def size_with(
     """The size of a container on that machine. `prompt_cache_bytes` bounds what the server keeps of
     earlier prompts; None: one conversation of each user, at most what it keeps unless told.
 
-    Raises `SelfhostError` where what it takes is not known, and where it runs in no container.
+    The type and program are those that `check` takes where they follow the machine and its memory
+    or its accelerators are stated, else of pictures and video the smallest that needs no
+    accelerator. Raises `SelfhostError` where what it takes is not known, and where it runs in no
+    container.
     """
+    # memory and disk enough for anything, and no model there: how much it takes is what is asked
+    disks = disks_of(MAX_DISK_BYTES)
+    memory = dict.fromkeys(_MEMORIES, MAX_MEMORY_BYTES)
+    place = machine.replace(planning=True, disks=disks, models_present=(), **memory)
     # any pace will do: how fast it is says `check`
     workload = workload.replace(min_tokens_per_second=0)
-    taken = _as_checked(catalogue, model, workload, machine)
-    place = without_bounds(machine)
-    verdict = check_with(catalogue, model, taken, place, instead=False)
-    if verdict.needs is not None and verdict.needs.memory is not None and not place.accelerators:
-        question = ask(verdict.model, verdict.workload, catalogue, place)
-        if question.needs is not None and question.wants_gpu:
-            # the smallest accelerator that holds it, where its runtime needs one
-            card = least_card(question, smallest_device_bytes(question.needs), "")
-            place = place.replace(accelerators=(card,))
-            verdict = check_with(catalogue, model, taken, place, instead=False)
-    size = _size_of(verdict, catalogue, prompt_cache_bytes)
-    is_smallest = taken.quantization != workload.quantization and not _tells_memory(machine)
-    return size.replace(notes=(*size.notes, _SMALLEST)) if is_smallest else size
-
-
-def _tells_memory(machine: Machine) -> bool:
-    """Whether a type can be chosen by what fits there."""
-    return machine.memory_total_bytes is not None or bool(machine.accelerators)
-
-
-def _as_checked(
-    catalogue: Catalogue,
-    model: str | os.PathLike[str] | ModelSpec,
-    workload: Workload,
-    machine: Machine,
-) -> Workload:
-    """The workload with the type and program that `check` takes where they follow the machine and
-    its memory or its accelerators are stated, else of pictures and video the smallest that needs no
-    accelerator.
-    """
-    place, tells_memory = without_bounds(machine), _tells_memory(machine)
-    understood = understand(catalogue, model, workload, place)
-    question = question_of(catalogue, understood, place)
-    follows_memory = bool(question.in_turn) and question.here is None and tells_memory
-    if not follows_memory and not takes_first_of_list(question):
-        return workload
-    if machine.memory_total_bytes is not None:
-        names = ("memory_total_bytes", "memory_limit_bytes", "memory_available_bytes")
-        place = place.replace(**{name: getattr(machine, name) for name in names})
-    if tells_memory:
-        taken = judged_for(catalogue, understood, place).question.workload
-    else:
+    meant = understand(catalogue, model, workload, place)
+    question = question_of(catalogue, meant, place)
+    states_memory = machine.memory_total_bytes is not None or bool(machine.accelerators)
+    follows_memory = bool(question.in_turn) and question.here is None and states_memory
+    is_smallest = False
+    if follows_memory or takes_first_of_list(question):
+        given = place
+        if machine.memory_total_bytes is not None:
+            given = place.replace(**{name: getattr(machine, name) for name in _MEMORIES})
         taken = smallest_of_list(question, catalogue)
-    return workload.replace(runtime=taken.runtime, quantization=taken.quantization)
+        if states_memory:
+            taken = judged_for(catalogue, meant, given).question.workload
+        is_smallest = not states_memory and taken.quantization != workload.quantization
+        changed = workload.replace(runtime=taken.runtime, quantization=taken.quantization)
+        meant = meant.replace(workload=changed)
+        question = question_of(catalogue, meant, place)
+    if question.needs is not None and question.wants_gpu and not place.accelerators:
+        # the smallest accelerator that holds it, where its runtime needs one
+        card = least_card(question, smallest_device_bytes(question.needs), "")
+        place = place.replace(accelerators=(card,))
+    verdict = check_with(catalogue, meant, workload, place, instead=False)
+    size = _size_of(verdict, catalogue, prompt_cache_bytes)
+    return size.replace(notes=(*size.notes, _SMALLEST)) if is_smallest else size
 
 
 def _size_of(verdict: Verdict, catalogue: Catalogue, stated_bytes: int | None) -> ContainerSize:
     runtime, needs, memory = _sizable(verdict, catalogue)
     service = runtime.service or _NO_SERVICE
-    kept = _kept_of_conversations(verdict, runtime, memory, catalogue)
     accelerators = _accelerators(memory, verdict.machine)
     host = [term for term in memory.terms if term.where == "host"]
     mapped = [term for term in host if service.maps_files and term.may_be_mapped]
-    shared = service.shared_memory_bytes if len(accelerators) > 1 else 0
+    shared = service.shared_memory_bytes * (len(accelerators) > 1)
     page_cache = sum(term.bytes for term in mapped) + service.mapped_program_bytes
-    libraries = service.accelerator_host_bytes if accelerators else 0
+    libraries = service.accelerator_host_bytes * bool(accelerators)
     unreclaimable = sum(term.bytes for term in host) - page_cache + libraries
     growths = [
-        *_conversations(verdict, runtime, kept, stated_bytes),
+        *_conversations(verdict, runtime, memory, catalogue, stated_bytes),
         *_uncertainty(service, runtime, [term for term in host if term not in mapped]),
     ]
     if shared:
@@ -355,6 +294,9 @@ def _size_of(verdict: Verdict, catalogue: Catalogue, stated_bytes: int | None) -
     growths.append(_growth("page_tables", pages * _PAGE_ENTRY_BYTES))
     arguments, environment, fetch = _to_start(verdict, runtime, growths)
     vendor = accelerators[0].vendor if accelerators else ""
+    # what the quantization costs, and that a card may not hold the most
+    warning = verdict.quality.warning if verdict.quality is not None else None
+    tight = [each.reason for each in verdict.findings if each.code == "accelerator-tight"]
     return ContainerSize(
         asked=verdict.asked,
         model=verdict.model,
@@ -364,9 +306,6 @@ def _size_of(verdict: Verdict, catalogue: Catalogue, stated_bytes: int | None) -
         unreclaimable_bytes=unreclaimable,
         page_cache_bytes=page_cache,
         growths=tuple(growths),
-        accelerator_host_bytes=libraries,
-        per_user_bytes=kept.conversation_bytes - kept.accelerator_state_bytes,
-        per_user_accelerator_bytes=kept.accelerator_state_bytes,
         accelerators=accelerators,
         shared_memory_bytes=shared,
         image=service.images.get(vendor, service.image) or None,
@@ -374,16 +313,8 @@ def _size_of(verdict: Verdict, catalogue: Catalogue, stated_bytes: int | None) -
         environment=environment,
         fetch=fetch,
         needs_login=verdict.has("weights-gated"),
-        notes=_notes(verdict),
-        files=_mounts(verdict.asked, arguments),
+        notes=(*verdict.understood_as, *filter(None, [warning]), *tight),
     )
-
-
-def _notes(verdict: Verdict) -> tuple[str, ...]:
-    """What was understood, what the quantization costs, and that a card may not hold the most."""
-    warning = verdict.quality.warning if verdict.quality is not None else None
-    tight = [each.reason for each in verdict.findings if each.code == "accelerator-tight"]
-    return (*verdict.understood_as, *filter(None, [warning]), *tight)
 
 
 def _sizable(verdict: Verdict, catalogue: Catalogue) -> tuple[RuntimeSpec, Needs, MemoryNeed]:
@@ -392,29 +323,30 @@ def _sizable(verdict: Verdict, catalogue: Catalogue) -> tuple[RuntimeSpec, Needs
     whole: what a server cannot give back of it, and keeps of prompts, is in no source.
     """
     name, asked, needs = verdict.model.name, verdict.asked, verdict.needs
-    memory = needs.memory if needs is not None else None
     if verdict.model.closed:
         raise SelfhostError(
             f"{name} cannot be hosted: its weights were never published",
             remedy=f"see what is like it: selfhost check {asked}",
         )
-    unknown = needs.unknown if needs is not None and memory is None else ()
-    why = next((entry for entry in unknown if entry.fact.startswith("memory")), None)
-    if why is not None:
-        raise SelfhostError(f"the memory of {name} is not known: {why.reason}", remedy=why.remedy)
+    if needs is not None and needs.memory is None:
+        for entry in needs.unknown:
+            if entry.fact.startswith("memory"):
+                why = f"the memory of {name} is not known: {entry.reason}"
+                raise SelfhostError(why, remedy=entry.remedy)
     for finding in verdict.findings:
         if finding.outcome is Outcome.FAIL or finding.code == "accelerator-close":
             raise SelfhostError(f"{name} has no container: {finding.reason}", remedy=finding.remedy)
-    if needs is None or memory is None:
+    if needs is None or needs.memory is None:
         raise SelfhostError(f"the memory of {name} is not known: its spec states no needs")
-    if verdict.workload.runtime is None or all(term.how is How.STATED for term in memory.terms):
-        low, high = units.binary(memory.low_bytes), units.binary_at_least(memory.high_bytes)
+    memory = needs.memory
+    if verdict.runtime is None or all(term.how is How.STATED for term in memory.terms):
+        low, high = units.binary(memory.low_bytes), _up(memory.high_bytes)
         raise SelfhostError(
             f"{name} has no size: only the whole of its memory is known, {low} to {high}, and not"
             " what a server may give back of it",
             remedy=f"give its container {high} and measure: selfhost check {asked} -v",
         )
-    return catalogue.runtime(verdict.workload.runtime), needs, memory
+    return catalogue.runtime(verdict.runtime), needs, memory
 
 
 def _accelerators(memory: MemoryNeed, machine: Machine) -> tuple[Held, ...]:
@@ -432,42 +364,6 @@ def _accelerators(memory: MemoryNeed, machine: Machine) -> tuple[Held, ...]:
 # ------------------------------------------------------------------ what it grows to
 
 
-class _Kept(Record):
-    """What a server keeps of one conversation that fills its context. `state_bytes` are cache and
-    states, `accelerator_state_bytes` of them on accelerators; `copy_bytes` those of a copy to go
-    back to, of which it keeps `copies`; 0 where it keeps nothing.
-    """
-
-    state_bytes: int
-    accelerator_state_bytes: int
-    copy_bytes: int
-    copies: int
-
-    @property
-    def conversation_bytes(self) -> int:
-        """One conversation as it is saved."""
-        return self.state_bytes + self.copies * self.copy_bytes
-
-
-def _kept_of_conversations(
-    verdict: Verdict, runtime: RuntimeSpec, memory: MemoryNeed, catalogue: Catalogue
-) -> _Kept:
-    model, workload, rows = verdict.model, verdict.workload, catalogue.common("architectures")
-    states = [term for term in memory.terms if term.name in ("kv_cache", "recurrent_state")]
-    on_accelerators = sum(term.bytes for term in states if term.where != "host")
-    parallel, more = workload.parallel, 0
-    if model.modality in GENERATING:
-        more = need.more_in_conversation(model, runtime, workload, rows)
-    beyond = (runtime.kept_checkpoints - runtime.context_checkpoints) * parallel
-    is_bounded = more >= WORTH_BOUNDING * memory.high_bytes
-    return _Kept(
-        state_bytes=-(-sum(term.bytes for term in states) // parallel),
-        accelerator_state_bytes=-(-on_accelerators // parallel),
-        copy_bytes=more // beyond if beyond > 0 else 0,
-        copies=runtime.context_checkpoints if is_bounded else runtime.kept_checkpoints,
-    )
-
-
 def _growth(
     key: str, bytes: int, bound: str = "", unbound_bytes: int | None = None, **figures: object
 ) -> Growth:
@@ -483,30 +379,40 @@ def _growth(
 
 
 def _conversations(
-    verdict: Verdict, runtime: RuntimeSpec, kept: _Kept, stated_bytes: int | None
+    verdict: Verdict,
+    runtime: RuntimeSpec,
+    memory: MemoryNeed,
+    catalogue: Catalogue,
+    stated_bytes: int | None,
 ) -> Iterator[Growth]:
     """What a server comes to keep in RAM, whatever it runs on: earlier prompts, where
-    `stated_bytes` bounds them, copies of those in use, and freed buffers of texts to embed and of
-    prompts that were dropped; where nothing bounds these nobody measured them.
+    `stated_bytes` bounds them, and copies of those in use to go back to.
     """
-    service, parallel = runtime.service or _NO_SERVICE, verdict.workload.parallel
-    generates, most = verdict.model.modality in GENERATING, service.prompt_cache_bytes
+    model, workload = verdict.model, verdict.workload
+    service, counted = runtime.service or _NO_SERVICE, runtime.context_checkpoints
+    parallel, most = workload.parallel, service.prompt_cache_bytes
+    generates, copies, copy_bytes = model.modality in GENERATING, runtime.kept_checkpoints, 0
+    if generates and copies > counted:
+        more = need.more_in_conversation(
+            model, runtime, workload, catalogue.common("architectures")
+        )
+        copy_bytes = more // ((copies - counted) * parallel)
+        if more >= WORTH_BOUNDING * memory.high_bytes:
+            copies = counted
+    states = [term for term in memory.terms if term.name in ("kv_cache", "recurrent_state")]
+    state_bytes = -(-sum(term.bytes for term in states) // parallel)
     # of texts to embed only those of idle sequences are kept, so none of one
     # (SERVER_TASK_TYPE_COMPLETION and cache_idle_slots of llama-server), and none is gone on with
-    if most and kept.state_bytes and (generates or parallel > 1):
-        usual = min(kept.conversation_bytes * parallel, most) if generates else 0
+    if most and state_bytes and (generates or parallel > 1):
+        usual = min((state_bytes + copies * copy_bytes) * parallel, most) if generates else 0
         mib = -(-(usual if stated_bytes is None else stated_bytes) // units.MIB)
         bound = service.bounds.get("prompt_cache", "").replace("{mib}", str(mib))
         yield _growth("prompts", mib * units.MIB, bound, most)
-    if kept.copy_bytes:
-        counted, every = runtime.context_checkpoints, parallel * kept.copy_bytes
+    if copy_bytes:
+        every, unbound = parallel * copy_bytes, runtime.kept_checkpoints - counted
         bound = service.bounds.get("checkpoints", "") or runtime.options.get("checkpoints", "")
-        bound = bound.replace("{context_checkpoints}", str(kept.copies))
-        unbound = (runtime.kept_checkpoints - counted) * every
-        yield _growth("checkpoints", (kept.copies - counted) * every, bound, unbound)
-    bound = service.bounds.get("freed_buffers", "")
-    if bound and ((generates and most) or verdict.model.modality == "embedding"):
-        yield _growth("freed_buffers", 0, bound)
+        bound = bound.replace("{context_checkpoints}", str(copies))
+        yield _growth("checkpoints", (copies - counted) * every, bound, unbound * every)
 
 
 def _uncertainty(
@@ -522,15 +428,8 @@ def _uncertainty(
         return
     room = max(0, service.host_limit_bytes - runtime.overhead_high_bytes)
     widest = max(open_ended, key=lambda term: term.high_bytes - term.bytes)
-    yield _growth(
-        "uncertainty",
-        sum(term.high_bytes - term.bytes for term in open_ended) + room,
-        name=widest.name.replace("_", " "),
-        high=widest.high_bytes,
-        how=widest.how,
-        room=room,
-        example=widest.high_bytes + room,
-    )
+    more = sum(term.high_bytes - term.bytes for term in open_ended) + room
+    yield _growth("uncertainty", more, name=widest.name.replace("_", " "), how=widest.how)
 
 
 # ------------------------------------------------------------------ how it is started
@@ -549,7 +448,7 @@ def _to_start(
         return (), environment, ""
     # a server with settings is told by its environment, and by another command what to load
     arguments = [] if runtime.settings else list(words)
-    for bound in (*_settings(runtime, service, workload), *(growth.bound for growth in growths)):
+    for bound in (*_settings(runtime, service, workload), *(each.bound for each in growths)):
         option = bound.partition(" ")[0]
         if "=" in bound:
             environment |= dict(pair.split("=", 1) for pair in bound.split())
@@ -573,43 +472,26 @@ def _settings(runtime: RuntimeSpec, service: Service, workload: Workload) -> lis
 
 
 def _words(verdict: Verdict, runtime: RuntimeSpec, service: Service) -> list[str]:
-    """What follows the program in the judged command; where none is known, a file of one's own."""
+    """What follows the program in the judged command, each file where the container has it; where
+    no command is known, a file of one's own.
+    """
     workload, beginning = verdict.workload, service.program.split()
+    # of a repository a file is named as it is there
+    of_repository = runtime.named_command.partition(" {file_name}")[0].rpartition(" ")[2]
     for line in verdict.commands:
         words = shlex.split(line)
         for start in range(len(words)):
             if words[start : start + len(beginning)] == beginning:
-                return _in_container(words[start + len(beginning) :], runtime)
+                own = words[start + len(beginning) :]
+                return [
+                    f"{MODELS_FOLDER}/{word.rpartition('/')[2]}"
+                    if word.lower().endswith(".gguf") and previous != of_repository
+                    else word
+                    for previous, word in zip(["", *own], own, strict=False)
+                ]
     values = {
         "file": f"{MODELS_FOLDER}/{verdict.model.id}-{workload.quantization}.gguf",
         "total_context_tokens": str((workload.context_tokens or 0) * workload.parallel),
         "parallel": str(workload.parallel),
     }
     return filled(runtime.file_command, values).split()[len(beginning) :]
-
-
-def _in_container(words: Sequence[str], runtime: RuntimeSpec) -> list[str]:
-    """Each file where the container has it; one of a repository is named as it is there."""
-    of_repository = runtime.named_command.partition(" {file_name}")[0].rpartition(" ")[2]
-    return [
-        f"{MODELS_FOLDER}/{word.rpartition('/')[2]}"
-        if word.lower().endswith(".gguf") and previous != of_repository
-        else word
-        for previous, word in zip(["", *words], words, strict=False)
-    ]
-
-
-def _mounts(name: str, arguments: Sequence[str]) -> tuple[Mount, ...]:
-    """What brings a model of this machine to where the arguments name it; () for the name of a
-    model. Of a link, as Hugging Face's cache has them, the folder would hold no file.
-    """
-    target = next((word for word in arguments if word.startswith(MODELS_FOLDER)), None)
-    if target is None or not is_path(name) or not os.path.exists(name):
-        return ()
-    path = os.path.abspath(name)
-    if os.path.isdir(path):
-        is_file = target.lower().endswith(".gguf")
-        return (Mount(source=path, target=MODELS_FOLDER if is_file else target),)
-    if os.path.islink(path):
-        return (Mount(source=os.path.realpath(path), target=target),)
-    return (Mount(source=os.path.dirname(path), target=MODELS_FOLDER),)

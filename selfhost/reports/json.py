@@ -69,13 +69,10 @@ _NEEDS = (
     " known_terms unknown"
 )
 _SIZE = (
-    "asked workload request_bytes unreclaimable_bytes limit_bytes page_cache_bytes passing_bytes"
-    " accelerator_host_bytes per_user_bytes per_user_accelerator_bytes disk_bytes disk_update_bytes"
-    " shared_memory_bytes image arguments environment needs_login seconds_to_start notes"
+    "asked workload request_bytes unreclaimable_bytes limit_bytes page_cache_bytes"
+    " disk_bytes shared_memory_bytes image arguments environment needs_login seconds_to_start notes"
 )
-_SUMMED = (
-    "request_bytes unreclaimable_bytes limit_bytes page_cache_bytes disk_bytes disk_update_bytes"
-)
+_SUMMED = "request_bytes unreclaimable_bytes limit_bytes page_cache_bytes disk_bytes"
 _RUN = (
     "tool version context_tokens parallel kv_cache_type threads on_processor gpu_layers"
     " experts_in_ram"

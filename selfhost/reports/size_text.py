@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from .. import __version__
-from ..advice.sizes import MODELS_FOLDER, ContainerSize
+from ..advice.sizes import MODELS_FOLDER, OWN_FOLDER, ContainerSize
 from ..catalogue.runtime import Service
 from ..core import units
 from ..core.records import Record
@@ -90,8 +90,8 @@ def _rows(size: ContainerSize) -> Iterator[_Row]:
         why = "the mapped weights: with less it stalls or is killed"
         yield "page cache", units.binary(cache), why
     yield "limit", _up(size.limit_bytes), f"{'both' if cache else 'that'}, and what can grow"
-    if size.disk_bytes is not None and size.disk_update_bytes is not None:
-        twice = units.decimal(size.disk_update_bytes)
+    if size.disk_bytes is not None:
+        twice = units.decimal(2 * size.disk_bytes)
         yield "disk", units.decimal(size.disk_bytes), f"{twice} while an update replaces it"
     else:
         yield "disk", "unknown", "the size of the files is not known"
@@ -102,20 +102,13 @@ def _rows(size: ContainerSize) -> Iterator[_Row]:
 
 
 def _growing(size: ContainerSize) -> Iterator[_Row]:
-    """What grows with the option that bounds it, and what one more user takes."""
+    """What grows, with the option that bounds it."""
     for growth in size.growths:
         most = units.binary(growth.bytes) if growth.bytes else "none"
         bound = growth.bound or growth.why
         if growth.bound and growth.unbound_bytes and growth.unbound_bytes > growth.bytes:
             bound += f"  (without it {units.binary(growth.unbound_bytes)})"
         yield _NAMES.get(growth.name, growth.name.replace("_", " ")), most, bound
-    on_cards, in_ram = size.per_user_accelerator_bytes, size.per_user_bytes
-    more = f"more: --users {size.workload.parallel + 1}"
-    if on_cards:
-        also = f", and {units.binary(in_ram)} of RAM" if in_ram else ""
-        yield "another user", units.binary(on_cards), f"of GPU memory{also}; {more}"
-    elif in_ram:
-        yield "another user", units.binary(in_ram), more
 
 
 def _several(sizes: Sequence[ContainerSize]) -> Iterator[Block]:
@@ -249,7 +242,8 @@ def _notes_above(
 ) -> list[str]:
     """Return comments above a block: how the figures are made up, and what is left to you.
 
-    `binds_files`: the block mounts your own files; `where` the line that fetches is typed.
+    `binds_files`: the block mounts a folder of your own files; `where`: the line that fetches is
+    typed there.
     """
     lines = [
         f"selfhost {__version__}: request and limit include the page cache where one is needed"
@@ -261,9 +255,8 @@ def _notes_above(
         grown = units.binary(sum(growth.bytes for growth in size.growths))
         figures = f"needs {kept} of its own{mapped}, and may grow by {grown}"
         lines += [f"{size.model.name} {figures}", *size.notes]
-        # files that lie on this machine are mounted
-        if size.files_are_yours and not (binds_files and size.files):
-            into = size.own_mounts[0].source if binds_files else unit.folder
+        if size.files_are_yours:
+            into = OWN_FOLDER if binds_files else unit.folder
             page = f", from {size.model.conversions_page}" if size.model.conversions_page else ""
             lines.append(f"put the {size.workload.quantization} files{page} into {into}")
         if size.fetch:
@@ -293,10 +286,11 @@ def _deployment(unit: _Unit) -> dict[str, object]:
     tries = -(-size.seconds_to_start // _PERIOD)
     requests = {"memory": f"{_mebibytes(size.request_bytes)}Mi"}
     limits = {"memory": f"{_mebibytes(size.limit_bytes)}Mi"}
-    least, most = (0, 0) if yours else (size.disk_bytes, size.disk_update_bytes)
-    if least is not None and most is not None:
-        requests["ephemeral-storage"] = f"{_mebibytes(least) + _WRITABLE_MEBIBYTES}Mi"
-        limits["ephemeral-storage"] = f"{_mebibytes(most) + _WRITABLE_MEBIBYTES}Mi"
+    stored = 0 if yours else size.disk_bytes
+    if stored is not None:
+        requests["ephemeral-storage"] = f"{_mebibytes(stored) + _WRITABLE_MEBIBYTES}Mi"
+        # the new files of an update are downloaded before the old ones go
+        limits["ephemeral-storage"] = f"{_mebibytes(2 * stored) + _WRITABLE_MEBIBYTES}Mi"
     if resource := unit.devices.get("resource"):
         requests[resource] = limits[resource] = str(len(size.accelerators))
     variables: list[object] = [
@@ -306,7 +300,7 @@ def _deployment(unit: _Unit) -> dict[str, object]:
         # from a secret that you make
         secret = {"secretKeyRef": {"name": "hf-token", "key": "token"}}
         variables.append({"name": unit.token, "valueFrom": secret})
-    store: dict[str, object] = {"emptyDir": {"sizeLimit": _gibibytes(most)} if most else {}}
+    store: dict[str, object] = {"emptyDir": {"sizeLimit": _gibibytes(2 * stored)} if stored else {}}
     if yours:
         store = {"persistentVolumeClaim": {"claimName": f"{unit.name}-models"}}
     volumes: list[object] = [{"name": "models", **store}]
@@ -342,18 +336,14 @@ def _compose(parts: Sequence[_Unit]) -> str:
         if driver:
             count = len(size.accelerators)
             reserved["devices"] = [{"driver": driver, "count": count, "capabilities": ["gpu"]}]
-        # the short syntax would make an empty folder of a file that is not there
-        # (docs.docker.com/reference/compose-file/services, "volumes"); compose puts variables in
-        mounts: list[object] = [
-            {
-                "type": "bind",
-                "source": mount.source.replace("$", "$$"),
-                "target": mount.target,
-                "read_only": True,
-                "bind": {"create_host_path": False},
-            }
-            for mount in size.own_mounts
-        ]
+        # the short syntax would make an empty folder where there is none
+        own: object = {
+            "type": "bind",
+            "source": OWN_FOLDER,
+            "target": MODELS_FOLDER,
+            "read_only": True,
+            "bind": {"create_host_path": False},
+        }
         token = {unit.token: f"${{{unit.token}}}"} if unit.token else {}
         shared = size.shared_memory_bytes
         values: dict[str, object] = {
@@ -363,14 +353,14 @@ def _compose(parts: Sequence[_Unit]) -> str:
             "environment": {**size.environment, **token},
             "port": unit.port,
             "inner_port": unit.service.port,
-            "volumes": mounts or [f"models:{unit.folder}"],
+            "volumes": [own if size.files_are_yours else f"models:{unit.folder}"],
             "limit": _mebibytes(size.limit_bytes),
             "shared": f"{_mebibytes(shared)}M" if shared else "",
             "files": () if driver else unit.devices.get("files", ()),
             "reserved": reserved,
         }
         text += _filled("compose", values)
-    has_volume = not all(unit.size.own_mounts for unit in parts)
+    has_volume = not all(unit.size.files_are_yours for unit in parts)
     return f"{text}volumes:\n  models: {{}}\n" if has_volume else text
 
 
@@ -397,14 +387,12 @@ def _docker_options(unit: _Unit) -> Iterator[str]:
     else:
         yield from (word for file in devices.get("files", ()) for word in ("--device", file))
     yield from ("--publish", f"127.0.0.1:{unit.port}:{unit.service.port}")
-    for mount in size.own_mounts:
-        # a line of CSV; `--volume` would make a folder that is absent
-        # (docs.docker.com/engine/storage/bind-mounts)
-        source = f"source={mount.source}"
-        if any(sign in source for sign in ',"'):
-            source = '"' + source.replace('"', '""') + '"'
-        yield from ("--mount", f"type=bind,{source},target={mount.target},readonly")
-    yield from () if size.own_mounts else ("--volume", f"models:{unit.folder}")
+    if size.files_are_yours:
+        # `--volume` would make a folder that is absent
+        mount = f"type=bind,source={OWN_FOLDER},target={MODELS_FOLDER},readonly"
+        yield from ("--mount", mount)
+    else:
+        yield from ("--volume", f"models:{unit.folder}")
     # the token's value is taken from the shell's environment
     variables = [f"{name}={value}" for name, value in size.environment.items()]
     for variable in filter(None, (*variables, unit.token)):
@@ -427,24 +415,17 @@ def _systemd(parts: Sequence[_Unit]) -> str:
                 # the line that fetches the model reaches the unit at that port
                 unit = unit.replace(size=size.replace(fetch=f"{setting} {size.fetch}"))
         where = "on the same machine"
-        notes = _notes_above([unit], binds_files=bool(size.files), where=where)
+        notes = _notes_above([unit], where=where)
         environment = [f"Environment={_quoted(f'{key}={text}')}" for key, text in variables.items()]
         if unit.token:
             environment.append(f"# a line {unit.token}=… in that file logs in to Hugging Face")
             environment.append("EnvironmentFile=-/etc/selfhost.env")
-        mounts = []
-        for mount in size.files:
-            # as systemd.exec(5) has it; a colon parts both
-            source = _plain(mount.source).replace("\\", "\\\\").replace('"', '\\"')
-            source = source.replace(":", "\\:")
-            mounts.append(f'BindReadOnlyPaths="{source}:{mount.target}"')
         values: dict[str, object] = {
             "title": _plain(size.model.name),
             "program": _plain(words[0]),
             "words": " ".join(map(_quoted, words)),
             "environment": "\n".join(environment),
             "name": name,
-            "mounts": "\n".join(mounts),
             "least": _mebibytes(size.unreclaimable_bytes),
             "request": _mebibytes(size.request_bytes),
             "limit": _mebibytes(size.limit_bytes),
