@@ -6,9 +6,10 @@ Each file is read when something in it is looked up, once.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence, Set
-from functools import lru_cache
+from functools import cache, lru_cache
 from math import hypot, inf, prod
 
 from ..core import units
@@ -262,7 +263,7 @@ def _processor(words: frozenset[str]) -> Processor | None:
     row = rows[0]
     memory, vectors = row.get("memory", "slots"), row.get("vectors", "avx2")
     shapes = row.get("kinds_of")
-    is_one_of_them = shapes is None or any(_fits(word, shape) for word in words for shape in shapes)
+    is_one_of_them = shapes is None or any(_fits(words, shape) for shape in shapes)
     kind = row.get("kind")
     if kind is None:
         # one for laptops, by where its memory sits or the letters behind its number
@@ -323,40 +324,28 @@ def _rank(row: Mapping[str, Any], words: Set[str]) -> tuple[int, int] | None:
     signs = [
         sum(shape.count(sign) for sign in "#+?*")
         for shape in shapes
-        if any(_fits(word, shape) for word in words)
+        if _fits(words, shape)
     ]
     return (len(wanted), -min(signs)) if signs else None
 
 
-def _fits(word: str, shape: str) -> bool:
-    """Whether a word is of a shape; the header of the table explains its signs."""
-    if shape.endswith("*"):
-        shape = shape[:-1]
-        if shape.endswith("#") and word[len(shape) :][:1].isdecimal():
-            # a longer number is another one
-            return False
-        word = word[: len(shape)]
-    if len(word) != len(shape):
-        return False
-    for letter, sign in zip(word, shape, strict=True):
-        if sign in "#+":
-            if not letter.isdecimal() or (sign == "+" and letter == "0"):
-                return False
-        elif sign not in ("?", letter):
-            return False
-    return True
+@cache
+def _shape(shape: str) -> re.Pattern[str]:
+    """A shape of a model number; the header of the table explains its signs."""
+    plain = re.escape(shape).replace("\\#\\*", r"\d(?!\d).*").replace("\\*", ".*")
+    for sign, means in (("\\#", r"\d"), ("\\+", "[1-9]"), ("\\?", ".")):
+        plain = plain.replace(sign, means)
+    return re.compile(plain, re.ASCII)
+
+
+def _fits(words: Iterable[str], shape: str) -> bool:
+    return any(map(_shape(shape).fullmatch, words))
 
 
 def maker_of(name: str) -> str | None:
     """AMD or Intel, by a word of a processor's name; None where none tells."""
     words = words_of(name)
     return next((maker for maker, own in _WORDS_OF_MAKER.items() if words & own), None)
-
-
-def is_server(name: str | None) -> bool:
-    """Whether the series of that name is one of servers."""
-    series = processor_of(name or "")
-    return series is not None and series.kind == "server"
 
 
 # ------------------------------------------------------------------ numbers and kinds
@@ -367,8 +356,6 @@ def names_of_number(number: str, *, beside_gpu: bool = False) -> tuple[str, ...]
     processor of several series, none where it is of none that is listed. Its maker's name may
     stand before it, `intel 14900k`. `beside_gpu`: also one that alone may be anything, `5600`.
     """
-    import re
-
     table, maker, rows = _table(), number.partition(" ")[0], []
     if maker in MAKERS:
         number = number.partition(" ")[2]
@@ -563,31 +550,36 @@ def soldered_chip(words: frozenset[str]) -> Chip | None:
     return None if row is None else record_of(Chip, row)
 
 
-def apple_chips() -> tuple[tuple[str, str], ...]:
+@cache
+def apple_chips() -> Mapping[tuple[str, str], AppleChip]:
     """Apple's chips by generation and variant: `("m1", "max")`, `("m1", "")`."""
-    return tuple((row["chip"], row["variant"]) for row in shipped_table("gpus")["apple"])
+    chips = {}
+    for row in shipped_table("gpus")["apple"]:
+        smaller = row.get("smaller")
+        narrow = (smaller["cores"], smaller["gb_per_s"]) if smaller else None
+        chips[row["chip"], row["variant"]] = record_of(AppleChip, row, smaller=narrow)
+    return chips
 
 
 def apple_chip(chip: str, variant: str) -> AppleChip | None:
     """`("m1", "max")`; the variant is empty for the plain chip. None for one without a row."""
-    for row in shipped_table("gpus")["apple"]:
-        if (row["chip"], row["variant"]) == (chip, variant):
-            smaller = row.get("smaller")
-            narrow = (smaller["cores"], smaller["gb_per_s"]) if smaller else None
-            return record_of(AppleChip, row, smaller=narrow)
-    return None
+    return apple_chips().get((chip, variant))
 
 
 def apple_chip_of(words: frozenset[str]) -> AppleChip | None:
     """The Apple chip that the words of a name mean; None where they do not say."""
     variant = words & _APPLE_VARIANTS
-    named = [row for row in apple_chips() if row[0] in words and {*row[1:]} - {""} == variant]
-    return apple_chip(*named[0]) if named else None
+    named = (
+        own
+        for (chip, other), own in apple_chips().items()
+        if chip in words and {other} - {""} == variant
+    )
+    return next(named, None)
 
 
 def most_gb_per_s_of_apple() -> float:
     """GB/s of the fastest memory of any of Apple's chips."""
-    return float(max(row["gb_per_s"] for row in shipped_table("gpus")["apple"]))
+    return max(chip.gb_per_s for chip in apple_chips().values())
 
 
 def metal_share(ram_bytes: int) -> tuple[float, float]:

@@ -194,15 +194,15 @@ def peak_gb_per_s(name: str, memory_bytes: int | None = None) -> float | None:
 
     With `memory_bytes` a card that is sold with two memories has the peak of its own.
     """
-    other = other_memory(name, round((memory_bytes or 0) / units.GIB))
+    other = _sold_otherwise(name, round((memory_bytes or 0) / units.GIB))
     peak: float | None = other["gb_per_s"] if other else fact_of(name, "gb_per_s")
     return peak
 
 
-def other_memory(name: str, memory_gib: float) -> Mapping[str, Any] | None:
+def _sold_otherwise(name: str, memory_gib: float) -> Mapping[str, Any]:
     """What the table has of a card whose memory of that size is another than its usual one."""
     others = (other for other in fact_of(name, "other") or () if other["memory_gib"] == memory_gib)
-    return next(others, None)
+    return next(others, {})
 
 
 @lru_cache(maxsize=256)
@@ -457,16 +457,22 @@ def cards_named(text: str) -> NamedCards:
     if text.strip().lower() in ("none", "no gpu"):
         return NamedCards(accelerators=(), label="no GPU", source="--gpu none")
     refuse_parts(text)
-    named = [_counted(part, text) for part in _parts(text)] if len(text) <= _MOST_LETTERS else []
-    if not named:
-        raise _not_a_name(text)
+    parts: list[list[str]] = [[]]
+    for token in tokens(re.sub("[()]", " ", text[:_MOST_LETTERS])):
+        if token.text == BREAK:
+            parts.append([])
+        elif not parts[-1] and len(parts) > 1 and SIZE.fullmatch(token.text):
+            # a size alone belongs to the name before it: `RTX 3060, 12 GB`
+            parts.pop()
+            parts[-1].append(token.text)
+        else:
+            parts[-1].append(token.text)
+    named = [_counted(part, text) for part in parts if part]
+    if not named or len(text) > _MOST_LETTERS:
+        raise _refusal("no_gpu_name", text)
     together = joined(named)
     if len(together.accelerators) > MOST_CARDS:
-        raise UnknownGpuError(
-            f"{shown(text)!r} are {len(together.accelerators)} GPUs, and at most {MOST_CARDS} are"
-            " judged",
-            remedy="write for example 8x H100",
-        )
+        raise _refusal("many_gpus", text, count=len(together.accelerators), most=MOST_CARDS)
     origin = f'--gpu "{text.strip()}"; memory from {source_of("memory")}'
     return together.replace(source=f"{origin}; {together.source}")
 
@@ -489,34 +495,20 @@ def find_cards(text: str) -> NamedCards | None:
         return None
 
 
-def _parts(text: str) -> list[list[str]]:
-    """The words of each name; a size alone belongs to the name before it, `RTX 3060, 12 GB`."""
-    parts: list[list[str]] = [[]]
-    for token in tokens(re.sub("[()]", " ", text)):
-        if token.text == BREAK:
-            parts.append([])
-        elif not parts[-1] and len(parts) > 1 and SIZE.fullmatch(token.text):
-            parts.pop()
-            parts[-1].append(token.text)
-        else:
-            parts[-1].append(token.text)
-    return [part for part in parts if part]
-
-
 def _counted(part: list[str], text: str) -> NamedCards:
     """One name with its size and its count, `2x`, `dual`, `2` before it or `x2` at either end."""
-    first, last, count = part[0], part[-1], 1
-    for word, rest in ((first, part[1:]), (last, part[:-1])):
-        if match := COUNT.fullmatch(word):
-            count, part = int(match[1] or match[2]), rest
+    count, counts = 1, word_table()["counts"]
+    for word, rest in ((part[0], part[1:]), (part[-1], part[:-1])):
+        match = COUNT.fullmatch(word)
+        is_first = rest == part[1:] and (word in counts or re.fullmatch(r"\d\d?", word))
+        if match or (rest and is_first):
+            number = match[1] or match[2] if match else counts.get(word, word)
+            count, part = int(number), rest
             break
-    else:
-        if len(part) > 1 and (first in word_table()["counts"] or re.fullmatch(r"\d\d?", first)):
-            count, part = word_table()["counts"].get(first) or int(first), part[1:]
     sizes = {float(size[1]) for word in part if (size := SIZE.fullmatch(word))}
     name = [word for word in part if not SIZE.fullmatch(word)]
     if not name or len(sizes) > 1 or count < 1:
-        raise _not_a_name(text)
+        raise _refusal("no_gpu_name", text)
     return named_card(name, next(iter(sizes), None), count)
 
 
@@ -529,18 +521,19 @@ def named_card(
     several = matches(tuple(name), laptop=laptop)
     if not several:
         raise _unknown(name)
-    cards = _named_inside(several, memory_gib) or _named_card(several, " ".join(name), memory_gib)
+    if all(card.unified for card in several):
+        cards = _named_inside(several, memory_gib)
+    else:
+        cards = _named_card(several, " ".join(name), memory_gib)
     label = f"{count}x {cards.label}" if count > 1 else cards.label
     return cards.replace(accelerators=cards.accelerators * count, label=label)
 
 
-def _named_inside(several: Sequence[Card], memory_gib: float | None) -> NamedCards | None:
-    """The GPU of a processor, None for a card. Raises `PartOfMachineError` for a chip."""
-    if not all(card.unified for card in several):
-        return None
+def _named_inside(several: Sequence[Card], memory_gib: float | None) -> NamedCards:
+    """The GPU of a processor. Raises `PartOfMachineError` for one that comes with its machine."""
     shared = next((card for card in several if card.integrated), None)
     if shared is None:
-        raise _part_of_machine(several[0].label)
+        raise _refusal("gpu_of_machine", several[0].label)
     note = f"{shared.label} has no memory of its own: it reads the RAM of its machine."
     return NamedCards(
         accelerators=(Accelerator(vendor=vendor_of(shared.name), name=shared.name, unified=True),),
@@ -551,15 +544,32 @@ def _named_inside(several: Sequence[Card], memory_gib: float | None) -> NamedCar
 
 
 def _named_card(several: Sequence[Card], typed: str, memory_gib: float | None) -> NamedCards:
-    """The one to judge of cards that a name can mean, with a note on the others."""
-    options = _options(several, memory_gib)
+    """The one to judge of cards that a name can mean, with a note on the others: the usual size,
+    else the smallest, and of those the slowest. Raises `UnknownGpuError` where none has that size.
+    """
+    if all(f"{memory_gib or 0:g}gb" in card.named - card.words for card in several):
+        # the name of a superchip states the processor's memory
+        memory_gib = None
+    options = [
+        (
+            card.usual_gib not in (None, size),
+            size,
+            peak_gb_per_s(card.name, round(size * units.GIB)) or 0.0,
+            card,
+        )
+        for card in several
+        for size in card.memory_gib
+        if memory_gib in (None, size, size * card.devices)
+    ]
+    if not options:
+        raise not_sold_so(several, memory_gib or 0)
+    options.sort(key=lambda option: option[:3])
     _, size, peak, card = options[0]
     others = dict.fromkeys(c.label_with(s) for _, s, p, c in options if (s, p) != (size, peak))
     names, sized = " or ".join(f'"{name}"' for name in others), card.label_with(size)
     which = "the usual one" if card.usual_gib else "the smallest"
     note = f'"{typed}" is judged as {sized}, {which}; otherwise name {names}.'
-    other = other_memory(card.name, size)
-    key = other["source"] if other else fact_of(card.name, "source")
+    key = _sold_otherwise(card.name, size).get("source") or fact_of(card.name, "source")
     label = card.label if len(card.memory_gib) == 1 else sized
     accelerator = Accelerator(
         vendor=vendor_of(card.name),
@@ -574,24 +584,6 @@ def _named_card(several: Sequence[Card], typed: str, memory_gib: float | None) -
         notes=(note,) if others else (),
         source=f"{label}: bandwidth from {source_of(key) if key else 'nowhere: it is not known'}",
     )
-
-
-def _options(
-    several: Sequence[Card], memory_gib: float | None
-) -> list[tuple[bool, float, float, Card]]:
-    """Each size: whether it is unusual, GiB and GB/s. Raises `UnknownGpuError` without one."""
-    if all(f"{memory_gib or 0:g}gb" in card.named - card.words for card in several):
-        # the name of a superchip states the processor's memory
-        memory_gib = None
-    options = []
-    for card in several:
-        for size in card.memory_gib:
-            if memory_gib in (None, size, size * card.devices):
-                peak = peak_gb_per_s(card.name, round(size * units.GIB)) or 0.0
-                options.append((card.usual_gib not in (None, size), size, peak, card))
-    if not options:
-        raise not_sold_so(several, memory_gib or 0)
-    return sorted(options, key=lambda option: option[:3])
 
 
 @lru_cache(maxsize=4096)
@@ -639,59 +631,42 @@ def shown(text: str, most_letters: int = 60) -> str:
     return clean if len(clean) <= most_letters else f"{clean[: most_letters - 1]}…"
 
 
+def _refusal(
+    code: str, text: str, nearest: Sequence[str] = (), **values: object
+) -> UnknownGpuError:
+    """The error by its code in `refused` of words.toml, whose templates have these values."""
+    row, plain = word_table()["refused"][code], shown(text)
+    values |= {"text": repr(plain), "plain": plain}
+    kind = PartOfMachineError if code == "gpu_of_machine" else UnknownGpuError
+    remedy = row["remedy"].format(**values)
+    return kind(row["is"].format(**values), nearest=list(nearest), remedy=remedy)
+
+
 def refuse_parts(text: str) -> None:
     """Raises `UnknownGpuError` for an instance of MIG and for a vGPU, which no table here has by
     its name.
     """
     if part := _PART.search(text):
-        size, name = int(part[1] or part[2]), f"MIG {part[0]}" if part[1] else part[0]
-        raise UnknownGpuError(
-            f"{shown(part[0])!r} is a part of a GPU, which is not judged by its name",
-            remedy=f"state what it has: --set gpu={size}GiB:'{shown(name)}'",
-        )
-
-
-def _not_a_name(text: str) -> UnknownGpuError:
-    return UnknownGpuError(
-        f"{shown(text)!r} is not a GPU's name",
-        remedy='write for example --gpu "RTX 4090" or --gpu "2x RTX 3090"; or'
-        " --set gpu=24GiB:900GB/s",
-    )
+        name = f"MIG {part[0]}" if part[1] else part[0]
+        raise _refusal("gpu_part", part[0], gib=int(part[1] or part[2]), name=shown(name))
 
 
 def _unknown(name: Sequence[str]) -> UnknownGpuError:
     text = " ".join(name)
     for chip, variant in cpus.apple_chips():
-        if frozenset(name) - {"apple"} == frozenset(f"{chip} {variant}".split()):
-            return _part_of_machine(f"Apple {chip.upper()} {variant.title()}".strip())
+        if {*name} - {"apple"} == {chip, variant} - {""}:
+            return _refusal("gpu_of_machine", f"Apple {chip.upper()} {variant.title()}".strip())
     if clause := why_unserved(text):
-        return UnknownGpuError(
-            f"{shown(text)!r} is {clause}", remedy="name another GPU: --gpu 'RTX 4060 Ti 16GB'"
-        )
+        return _refusal("unserved_gpu", text, clause=clause)
     labels = dict.fromkeys(card.label for card in cards() if not card.unified)
     near = all_near(spelled(text), list(labels))
     meant = f"did you mean {', '.join(near)}? Else " if near else ""
-    return UnknownGpuError(
-        f"no GPU is called {shown(text)!r}",
-        nearest=near,
-        remedy=f"{meant}state its memory and bandwidth: --set gpu=24GiB:'{shown(text)}':900GB/s",
-    )
-
-
-def _part_of_machine(label: str) -> PartOfMachineError:
-    return PartOfMachineError(
-        f"{label} is not a card: its memory is the RAM of its machine",
-        remedy=f'name the machine: --machine "{label}"',
-    )
+    return _refusal("gpu", text, near, meant=meant)
 
 
 def not_sold_so(several: Sequence[Card], memory_gib: float) -> UnknownGpuError:
     """The error for a size that none of the cards is sold with."""
-    sizes = sorted({size for card in several for size in card.memory_gib})
-    card = several[0]
-    return UnknownGpuError(
-        f"{card.label} is not sold with {memory_gib:g} GB,"
-        f" but with {' or '.join(f'{size:g}' for size in sizes)} GB",
-        remedy=f"--set gpu={memory_gib:g}GiB:'{card.label}' states one that was changed",
-        nearest=[card.label_with(size) for size in card.memory_gib],
-    )
+    card, sizes = several[0], sorted({size for each in several for size in each.memory_gib})
+    sold = " or ".join(f"{size:g}" for size in sizes)
+    near = [card.label_with(size) for size in card.memory_gib]
+    return _refusal("gpu_size", card.label, near, gib=memory_gib, sold=sold)

@@ -24,7 +24,7 @@ from .profiles import (
     unknown,
 )
 from .record import FILLED_ASSUMED, RATE_ASSUMED, Accelerator, Machine
-from .understand import Description, mac_title, understand
+from .understand import Description, understand
 from .words import BREAK, tokens, word_table
 
 TYPE_CHECKING = False
@@ -234,6 +234,11 @@ def _known(about: Description) -> tuple[Machine, str]:
     if about.scope == "container":
         machine = machine.replace(scope="container", name=f"a container on {machine.name}")
     return machine, note
+
+
+def mac_title(row: Mapping[str, Any]) -> str:
+    """A chip as Apple writes it: `M1 Pro`."""
+    return f"{row['chip'].upper()} {row['variant'].title()}".strip()
 
 
 def _mac(about: Description, row: Mapping[str, Any]) -> tuple[Machine, str]:

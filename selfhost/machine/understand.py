@@ -23,6 +23,7 @@ from .words import (
     is_kind_of_ram,
     is_ram,
     role,
+    role_of,
     tokens,
     word_table,
 )
@@ -57,13 +58,14 @@ _CHIP = re.compile(r"m[1-9]|a18", re.ASCII)
 _MACS = frozenset(("macbook", "imac", "mac"))
 # words behind which `m40` or `m3` is no chip of Apple's
 _OF_OTHERS = frozenset(("tesla", "quadro", "gtx", "core", "odroid", "nanopi", "pi", "nuc", "x9"))
-_PRODUCT_WORDS = ("macbook", "imac", "mac", "air", "pro", "mini", "studio", "neo")
+_MAC_PRODUCTS = ("macbook", "imac", "mac", "air", "pro", "mini", "studio", "neo")
 # products, fillers, years and sizes of screens
-_SAID = re.compile(
-    "|".join((*_PRODUCT_WORDS, "apple|silicon|chip|late|mid|early|retina|inch"))
+_OF_A_MAC = re.compile(
+    "|".join((*_MAC_PRODUCTS, "apple|silicon|chip|late|mid|early|retina|inch"))
     + r"|20[12]\d|1[3-6]|2[47]",
     re.ASCII,
 )
+_NUMBER_OF_A_CARD = re.compile(r"(?!\d+[gt]b)[a-z]{0,2}\d{2,4}[a-z]{0,3}")
 
 
 class Description:
@@ -115,10 +117,10 @@ class Description:
         """The word at that place; empty where there is none, or a step has taken it."""
         return self.word(at) if self.word(at) and not self.tokens[at].by else ""
 
-    def free_gib(self, at: int) -> float | None:
-        """The size at that place, which no step has taken."""
+    def free_gib(self, at: int) -> float:
+        """The size at that place, which no step has taken; 0 where there is none."""
         match = SIZE.fullmatch(self.free(at))
-        return float(match[1]) if match and match[2] == "gb" else None
+        return float(match[1]) if match and match[2] == "gb" else 0.0
 
     def take(self, start: int, end: int, by: str) -> None:
         for token in self.tokens[start:end]:
@@ -165,14 +167,12 @@ def understand(text: str) -> Description:
 def _take_product(about: Description) -> None:
     """The row of a product, or the profiles of a board, with the most words."""
     boards = [{"words": own, "profiles": names} for own, names in profiles.boards().items()]
-    matching = [
-        (places, row)
-        for row in (*shipped_table("products")["product"], *boards)
-        if (places := _places_of(row, about.tokens))
-    ]
-    if not matching:
+    rows = (*shipped_table("products")["product"], *boards)
+    longest, row = max(
+        ((_places_of(row, about.tokens), row) for row in rows), key=lambda pair: len(pair[0])
+    )
+    if not longest:
         return
-    longest, row = max(matching, key=lambda pair: len(pair[0]))
     about.known = [profiles.load(name) for name in row.get("profiles", ())]
     about.product = {} if about.known else row
     for at, token in enumerate(about.tokens):
@@ -200,101 +200,72 @@ def _places_of(row: Mapping[str, Any], all_tokens: Sequence[Token]) -> list[int]
 
 
 def _take_setting(about: Description) -> None:
-    """Take the system, a virtual machine or container, the form of a laptop, and `no gpu`."""
-    table = word_table()
-    for at in range(len(about.tokens)):
-        word, end = about.free(at), at + 1
-        about.is_laptop |= word in ("laptop", "netbook")
-        if word in table["systems"]:
-            about.system = table["systems"][word]
-            about.is_wsl |= word in table["wsl"]
-            about.take(at, end, "system")
-        elif word in table["containers"]:
-            about.scope = "container"
-            about.take(at, end, "scope")
-        elif word in table["guests"]:
-            about.scope = "vm" if about.scope == "host" else about.scope
-            about.take(at, end, "scope")
-        elif _says_no_card(about, at):
-            about.has_no_card = True
-            absent = []
-            while end < at + 4 and about.free(end) in (*table["gpu_words"], "only"):
-                absent.append(about.free(end))
-                end += 1
-            is_beside = not {*table["beside"]}.isdisjoint(absent)
-            about.has_no_gpu |= word in (*table["none"], "cpu") and not is_beside
-            about.take(at, end, "no gpu")
-
-
-def _says_no_card(about: Description, at: int) -> bool:
-    """Whether `no gpu`, `cpu only` or `igpu` begins there."""
-    table, word = word_table(), about.free(at)
-    behind = about.words(at + 1, at + 4)
-    is_absent = word in table["none"] and not {*table["gpu_words"]}.isdisjoint(behind)
-    return is_absent or word in table["inside"] or [word, *behind[:1]] == ["cpu", "only"]
-
-
-def _take_lines(about: Description) -> None:
-    """Take lines of computers, `legion`, of which the name tells neither processor nor GPU, and
-    their models that have four digits as GPUs do, `vostro 3070`. Raises `UnknownMachineError` for
+    """Take the system, a virtual machine or container, lines of computers, `legion`, of which the
+    name tells neither processor nor GPU, and that there is no GPU. Raises `UnknownMachineError` for
     phones and for chips that no program computes on.
     """
     table = word_table()
+    refused: dict[str, str] = {}
     for at in range(len(about.tokens)):
-        line, model = about.free(at), about.free(at + 1)
-        if line in table["laptops"] or line in table["lines"]:
+        word, end = about.free(at), at + 1
+        kind = role_of(word)
+        if kind == "systems":
+            about.system = table["systems"][word]
+            about.is_wsl |= word.startswith("wsl")
+        elif kind == "containers":
+            about.scope = "container"
+        elif kind == "guests" and about.scope == "host":
+            about.scope = "vm"
+        elif kind in ("laptops", "lines"):
             about.is_line = not about.product
-            about.is_laptop |= line in table["laptops"]
-            is_model = line in table["numbered"] and len(model) == 4 and model.isdecimal()
-            about.take(at, at + 1 + is_model, "line")
-    all_words = {token.text for token in about.tokens if not token.by}
-    if not about.is_line and not about.product and all_words & {*table["phones"]}:
+            about.is_laptop |= kind == "laptops"
+            model = about.free(end)
+            # models of these have four digits, as GPUs have: `vostro 3070`
+            end += word in table["numbered"] and len(model) == 4 and model.isdecimal()
+        elif word in ("nogpu", "nocard"):
+            about.has_no_card, about.has_no_gpu = True, about.has_no_gpu or word == "nogpu"
+        else:
+            about.is_laptop |= word in ("laptop", "netbook")
+            refused |= {kind: word} if kind in ("phones", "chips") else {}
+            continue
+        about.take(at, end, kind or "no gpu")
+    if "phones" in refused and not about.is_line and not about.product:
         raise refusal("phone", about.text)
-    if chips := all_words & {*table["chips"]}:
-        raise refusal("chip", about.text, chip=min(chips))
+    if "chips" in refused:
+        raise refusal("chip", about.text, chip=refused["chips"])
 
 
 def _take_mac(about: Description) -> None:
     """Take the Mac that the words name by its chip, or by a product that has one chip. Raises
     `UnknownMachineError` where several can be meant, or none was sold so.
     """
-    texts = list(map(about.free, range(len(about.tokens))))
-    is_mac, places = not _MACS.isdisjoint(texts), _places_of_chip(texts)
-    if about.product or about.known or not (places or is_mac):
+    texts = [about.free(at) for at in range(len(about.tokens))]
+    is_mac = not _MACS.isdisjoint(texts)
+    chips = (
+        at
+        for at, word in enumerate(texts)
+        if _CHIP.fullmatch(word) and about.word(at - 1) not in _OF_OTHERS
+    )
+    first = next(chips, len(texts))
+    chip = [word for word in texts[first : first + 1]]
+    chip += [word for word in texts[first + 1 : first + 2] if word in ("pro", "max", "ultra")]
+    if about.product or about.known or not (chip or is_mac):
         return
-    product = [w for at, w in enumerate(texts) if at not in places and w in _PRODUCT_WORDS]
-    rows = _macs([texts[at] for at in places], product, texts)
+    others = texts[:first] + texts[first + len(chip) :]
+    product = [word for word in others if word in _MAC_PRODUCTS]
+    rows = _macs(chip, product, texts)
     if not rows and not is_mac and {"apple", "air"}.isdisjoint(texts):
         return
-    about.chip = _only_one(about, rows, product)
-    for at, word in enumerate(texts):
-        if at in places or _SAID.fullmatch(word):
-            about.tokens[at].by = "mac"
-
-
-def _only_one(
-    about: Description, rows: Sequence[Mapping[str, Any]], product: Sequence[str]
-) -> Mapping[str, Any]:
-    """Raises `UnknownMachineError` unless just one Mac is meant."""
     if len(rows) > 1:
         near = [" ".join([*product, row["chip"], row["variant"]]).strip() for row in rows]
         raise refusal("macs", about.text, near, count=len(rows), names=", ".join(near[:8]))
     if not rows:
         raise refusal("mac", about.text, profiles.unknown(about.text).nearest)
-    return rows[0]
-
-
-def mac_title(row: Mapping[str, Any]) -> str:
-    """A chip as Apple writes it: `M1 Pro`."""
-    return f"{row['chip'].upper()} {row['variant'].title()}".strip()
-
-
-def _places_of_chip(texts: Sequence[str]) -> list[int]:
-    """Where a chip and its variant stand: `m2`, `max`."""
+    about.chip = rows[0]
+    about.take(first, first + len(chip), "mac")
     for at, word in enumerate(texts):
-        if _CHIP.fullmatch(word) and not (at and texts[at - 1] in _OF_OTHERS):
-            return [at, at + 1] if [*texts, ""][at + 1] in ("pro", "max", "ultra") else [at]
-    return []
+        if _OF_A_MAC.fullmatch(word):
+            about.take(at, at + 1, "mac")
 
 
 def _macs(
@@ -323,12 +294,17 @@ def _take_processor(about: Description) -> None:
     for start, end, name in about.free_runs():
         if cpus.class_of(name[0]) is None or not all(map(_may_be_of_processor, name)):
             continue
-        has_number = any(map(str.isdecimal, name[-1])) or len(name) > 1
-        if _series(name) is None or not has_number or not _last_word_tells(name):
+        series, shorter = _series(name), name[:-1]
+        has_number = any(map(str.isdecimal, name[-1])) or bool(shorter)
+        # a word that tells neither the series nor the cores is none of the name
+        is_last_needed = _series(shorter) != series or (
+            cpus.cores_of(" ".join(name)) != cpus.cores_of(" ".join(shorter))
+        )
+        if series is None or not has_number or not is_last_needed:
             continue
         if about.processor is None:
             _put_processor(about, start, end, " ".join(name))
-        elif len(name) > 1:
+        elif shorter:
             if name[-1] not in about.processor:
                 first, second = about.processor, " ".join(name)
                 raise refusal("two_processors", about.text, first=first, second=second)
@@ -344,16 +320,11 @@ def _may_be_of_processor(word: str) -> bool:
 
 def _series(name: Sequence[str]) -> str | None:
     """What the series or the soldered chip is called; None of a generation, and where none is."""
-    processor = cpus.soldered_chip(frozenset(name)) or cpus.processor_of(" ".join(name))
-    is_generation = isinstance(processor, cpus.Processor) and processor.is_a_generation
-    return None if processor is None or is_generation else processor.name
-
-
-def _last_word_tells(name: Sequence[str]) -> bool:
-    """Whether without its last word the name is that of another series, or of other cores."""
-    if len(name) < 2 or _series(name[:-1]) != _series(name):
-        return True
-    return cpus.cores_of(" ".join(name)) != cpus.cores_of(" ".join(name[:-1]))
+    chip = cpus.soldered_chip(frozenset(name))
+    series = None if chip else cpus.processor_of(" ".join(name))
+    if series is not None and not series.is_a_generation:
+        return series.name
+    return None if chip is None else chip.name
 
 
 def _put_processor(about: Description, start: int, end: int, name: str) -> None:
@@ -370,10 +341,8 @@ def _take_number(about: Description) -> None:
     GPU that was taken also by figures alone, `5600 32gb 4060 ti`. Raises `NotOneMachineError` where
     it can be that of several processors.
     """
-    if about.processor is not None or about.chip is not None:
-        return
     beside_gpu = bool(about.cards_at)
-    for start, end, name in about.free_runs(3):
+    for start, end, name in [] if about.processor or about.chip else about.free_runs(3):
         is_of_gpu = not beside_gpu and matches(tuple(name))
         if is_of_gpu or not all(map(_may_be_of_processor, name)):
             continue
@@ -426,9 +395,8 @@ def _take_cards(about: Description) -> None:
     while run := next((run for run in about.free_runs() if _is_card(about, *run)), None):
         _take_card(about, *run)
     for at in range(len(about.tokens) - 1):
-        line, number = spelled(about.free(at)).split()[:1], about.free(at + 1)
-        is_number = re.fullmatch(r"(?!\d+[gt]b)[a-z]{0,2}\d{2,4}[a-z]{0,3}", number)
-        if is_number and line and line[0] in role("cards"):
+        line = spelled(about.free(at)).split()[:1]
+        if role("cards").intersection(line) and _NUMBER_OF_A_CARD.fullmatch(about.free(at + 1)):
             # a line of GPUs with a number that is not listed
             named_card(about.words(at, at + 2))
     # a card computes faster than what is in the processor beside it
@@ -445,27 +413,24 @@ def _take_cards(about: Description) -> None:
 
 
 def _is_card(about: Description, start: int, end: int, run: list[str]) -> bool:
-    """Whether the run is a GPU's name, and begins and ends with a word of it."""
+    """Whether the run is a GPU's name, and begins and ends with a word of it. Raises
+    `NotOneMachineError` for figures that are also those of a processor.
+    """
     if run in word_table()["gpus_inside"]:
         return bool(matches(tuple(run)))
-    if not _may_be_a_name(run) or (len(run) == 1 and _is_no_card(about, start)):
+    idle = (role("idle") - role("forms")) | role("gpu_idle")
+    is_bounded = idle.isdisjoint((run[0], run[-1])) and not SIZE.fullmatch(run[0])
+    if not is_bounded or SIZE.fullmatch(run[-1]) or re.match(r"\d\d?$", run[0]):
         return False
     names, sizes = _name_and_sizes(run)
+    has_number = any(map(str.isdecimal, "".join({*names} - role("left_out"))))
+    numberless = {"arc", "iris", "uhd", "titan", "vii"}
+    if not has_number and (len(run) == 1 or numberless.isdisjoint(run)):
+        return False
     cards = matches(tuple(names), laptop=about.is_laptop)
-    if not cards or len(sizes) > 1:
+    if not cards or len(sizes) > 1 or (len(run) == 1 and _is_other_number(about, *run, cards)):
         return False
     return all(any(s in c.memory_gib or f"{s:g}gb" in c.named for c in cards) for s in sizes)
-
-
-def _may_be_a_name(run: Sequence[str]) -> bool:
-    """Whether words have the form of a GPU's name: no filler or size at an end, and a number."""
-    idle, ends = (role("idle") - role("forms")) | role("gpu_idle"), (run[0], run[-1])
-    if not idle.isdisjoint(ends) or any(map(SIZE.fullmatch, ends)) or re.match(r"\d\d?$", run[0]):
-        return False
-    named = [word for word in _name_and_sizes(run)[0] if word not in role("left_out")]
-    has_number = any(any(map(str.isdecimal, word)) for word in named)
-    numberless = {"arc", "iris", "uhd", "titan", "vii"}
-    return has_number or (len(run) > 1 and not numberless.isdisjoint(run))
 
 
 def _name_and_sizes(run: Sequence[str]) -> tuple[list[str], list[float]]:
@@ -475,28 +440,14 @@ def _name_and_sizes(run: Sequence[str]) -> tuple[list[str], list[float]]:
     return names, [float(size[1]) for word in run if (size := SIZE.fullmatch(word))]
 
 
-def _is_no_card(about: Description, at: int) -> bool:
-    """Whether figures alone are a year or a processor's number. Raises `NotOneMachineError` where
-    they can be a GPU, too.
-    """
-    word, before = about.free(at), about.free(at - 1)
-    if not word.isdecimal():
-        return False
-    cards = matches((word,))
-    if int(word) in _YEARS or not cards:
-        return True
-    if about.processor or about.chip:
-        return False
-    label = cards[0].label.lower()
-    if before and cpus.class_of(before):
-        names = (" ".join(about.words(first, at + 1)) for first in (at - 2, at - 1))
-        if not any(cpus.processor_of(name) or cpus.names_of_number(name) for name in names):
-            raise about.can_be(word, [label])
-        return True
+def _is_other_number(about: Description, word: str, cards: Sequence[gpus.Card]) -> bool:
+    """Whether figures alone are a year or a processor's number."""
+    if not word.isdecimal() or about.processor or about.chip:
+        return word.isdecimal() and int(word) in _YEARS
     processors = cpus.names_of_number(word, beside_gpu=True)
     if processors and (len(processors) > 1 or not about.cards_at):
-        raise about.can_be(word, [*processors, label])
-    return bool(processors)
+        raise about.can_be(word, [*processors, cards[0].label.lower()])
+    return bool(processors) or int(word) in _YEARS
 
 
 def _take_card(about: Description, start: int, end: int, run: list[str]) -> None:
@@ -527,9 +478,13 @@ def _size_beside(
     """
     sold = {size for card in cards for size in card.memory_gib}
     at = end + (about.word(end) in (BREAK, "vram", "with"))
-    size = about.free_gib(at)
-    if size is None:
-        return _size_before(about, start, sold)
+    size, before = about.free_gib(at), about.free_gib(start - 1)
+    if not size:
+        others = [at for at in range(len(about.tokens)) if about.free_gib(at) and at != start - 1]
+        if before in sold and (about.processor is None or _is_no_ram(before) or others):
+            about.take(start - 1, start, "gpu")
+            return before
+        return None
     names_ram = is_ram(about.word(at + 1)) and not SIZE.fullmatch(about.word(at + 2))
     if "vram" in about.words(end, at + 2) or (size in sold and not names_ram):
         about.take(end, at + 1 + (about.word(at + 1) == "vram"), "gpu")
@@ -541,17 +496,6 @@ def _size_beside(
     return None
 
 
-def _size_before(about: Description, start: int, sold: set[float]) -> float | None:
-    """The size before a card's name that it is sold with, where it is not that of the RAM."""
-    size = about.free_gib(start - 1)
-    others = [at for at in range(len(about.tokens)) if about.free_gib(at) and at != start - 1]
-    is_no_ram = about.processor is None or _is_no_ram(size or 0)
-    if size not in sold or not (is_no_ram or others):
-        return None
-    about.take(start - 1, start, "gpu")
-    return size
-
-
 def _is_no_ram(gib: float) -> bool:
     return gib % 4 != 0 and gib > 6
 
@@ -560,11 +504,12 @@ def _count_beside(about: Description, start: int, end: int) -> int:
     """Take the count of a run: `2x`, `dual`, `x2`, a bare number before it. 1 without one."""
     while start > 1 and about.word(start - 1) in role("gpu_idle") - {"with"}:
         start -= 1
-    before = COUNT.fullmatch(about.free(start - 1))
-    count = word_table()["counts"].get(about.free(start - 1), int((before and before[1]) or 0))
+    word = about.free(start - 1)
+    before = COUNT.fullmatch(word)
+    count = int(before[1] or 0) if before else word_table()["counts"].get(word, 0)
     if count or _is_bare_count(about, start - 1):
         about.take(start - 1, start, "count")
-        return count or int(about.word(start - 1))
+        return count or int(word)
     for at in (end, end + 1):
         behind = COUNT.fullmatch(about.free(at))
         # `epyc 7742 2x 3090` are two cards
@@ -579,15 +524,13 @@ def _is_bare_count(about: Description, at: int) -> bool:
     word, before = about.free(at), about.word(at - 1)
     if not word.isdecimal() or not 1 < int(word) <= _MOST_BARE:
         return False
-    taken = about.tokens[at - 1].by if at else ""
     if before in ("", BREAK) or SIZE.fullmatch(before) or MODULES.fullmatch(before):
         return True
-    if about.is_laptop:
-        return False
-    if not taken and cpus.class_of(before):
+    is_taken = bool(at and about.tokens[at - 1].by)
+    if not is_taken and cpus.class_of(before):
         # of `ryzen 7` it is the class
         return word not in _CLASS_NUMBERS or before in ("i3", "i5", "i7", "i9")
-    return bool(taken) or before in role("idle") | role("computers")
+    return not about.is_laptop and (is_taken or before in role("idle") | role("computers"))
 
 
 # ------------------------------------------------------------------ memory and numbers
@@ -598,9 +541,6 @@ def _take_memory(about: Description) -> None:
     `NotOneMachineError` where two sizes may each be it.
     """
     sizes = _sizes(about)
-    for token in about.tokens:
-        if is_ram(token.text) or token.text in word_table()["disk"]:
-            token.by = token.by or "ram"
     about.vram_gib = max(sizes["vram"], default=None)
     plain, small = sizes["plain"], sorted({gib for gib in sizes["plain"] if gib < _LEAST_DISK_GIB})
     ram = max(sizes["ram"], default=None)
@@ -629,6 +569,9 @@ def _sizes(about: Description) -> dict[str, list[float]]:
         elif size := SIZE.fullmatch(about.free(at)):
             token.by = _kind_of_size(about, at)
             sizes[token.by].append(float(size[1]) * (_GIB_OF_TB if size[2] == "tb" else 1))
+    for token in about.tokens:
+        if is_ram(token.text) or token.text in word_table()["disk"]:
+            token.by = token.by or "ram"
     return sizes
 
 
@@ -646,52 +589,44 @@ def _kind_of_size(about: Description, at: int) -> str:
         return "vram"
     if behind in ("vram", "gpu", "graphics", "card"):
         return "vram"
-    is_large = around[at].endswith("tb") and not cpus.is_server(about.processor)
+    series = cpus.processor_of(about.processor or "")
+    is_server = series is not None and series.kind == "server"
+    is_large = around[at].endswith("tb") and not is_server
     if is_large or behind in word_table()["disk"]:
         return "disk"
     return "ram" if is_ram(before) else "plain"
 
 
 def _take_numbers(about: Description) -> None:
-    for token in about.tokens:
-        match = NUMBERED.fullmatch(token.text)
-        if token.by or match is None:
-            continue
-        token.by = match[2]
-        about.numbers["cores" if match[2] == "cpus" else match[2]] = int(match[1])
-        if match[2] == "vcpus" and about.scope == "host":
-            about.scope = "vm"
-
-
-def _take_unnamed_gpu(about: Description) -> None:
-    """Take a GPU of which its memory and perhaps its maker are told, `8gb vram`, `amd gpu 16gb`."""
-    says_gpu = _take_words_for_gpus(about)
+    """Take what is counted, and words for GPUs: one of which its memory and perhaps its maker are
+    told, `8gb vram`, `amd gpu 16gb`.
+    """
+    says_gpu = False
+    for at, token in enumerate(about.tokens):
+        word = about.free(at)
+        if number := NUMBERED.fullmatch(word):
+            token.by = number[2]
+            about.numbers["cores" if number[2] == "cpus" else number[2]] = int(number[1])
+            if number[2] == "vcpus" and about.scope == "host":
+                about.scope = "vm"
+        elif word in ("gpu", "gpus", "dgpu", "vram", "graphics", "vga"):
+            says_gpu |= word in ("gpu", "vram", "dgpu")
+            token.by = "gpu"
+        elif maker := gpus.maker_of(frozenset((word,))):
+            about.gpu_maker, token.by = about.gpu_maker or maker, "gpu"
     if any((about.cards_at, about.has_no_card, about.chip)) or "shared" in about.product:
         about.vram_gib = None
     elif about.vram_gib is None and (says_gpu or about.gpu_maker == "nvidia"):
         tells_ram = any(is_ram(token.text) for token in about.tokens)
-        is_only_gpu = not any((about.processor, about.product, tells_ram)) and says_gpu
+        is_only_gpu = says_gpu and not any((about.processor, about.product, tells_ram))
         if about.ram_gib is None or not is_only_gpu:
             raise refusal("unnamed_gpu", about.text)
         about.vram_gib, about.ram_gib = about.ram_gib, None
 
 
-def _take_words_for_gpus(about: Description) -> bool:
-    """Take makers of GPUs and words for any; true where one of these says that there is one."""
-    says_gpu = False
-    for token in (each for each in about.tokens if not each.by):
-        if token.text in ("gpu", "gpus", "dgpu", "vram", "graphics", "vga"):
-            says_gpu |= token.text in ("gpu", "vram", "dgpu")
-            token.by = "gpu"
-        elif maker := gpus.maker_of(frozenset((token.text,))):
-            about.gpu_maker, token.by = about.gpu_maker or maker, "gpu"
-    return says_gpu
-
-
 _STEPS = (
     _take_product,
     _take_setting,
-    _take_lines,
     _take_mac,
     _take_processor,
     _take_number,
@@ -700,5 +635,4 @@ _STEPS = (
     _take_kind,
     _take_memory,
     _take_numbers,
-    _take_unnamed_gpu,
 )

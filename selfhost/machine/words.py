@@ -41,6 +41,19 @@ def role(name: str) -> frozenset[str]:
     return frozenset(word_table()[name])
 
 
+@lru_cache(1)
+def _roles() -> Mapping[str, str]:
+    kinds = ("chips", "phones", "lines", "laptops", "guests", "containers", "systems")
+    return {word: kind for kind in kinds for word in word_table()[kind]}
+
+
+def role_of(word: str) -> str | None:
+    """What a word says of a whole machine: systems, containers, guests, laptops, lines, phones or
+    chips; None where nothing.
+    """
+    return _roles().get(word)
+
+
 # ------------------------------------------------------------------ tokens
 
 
