@@ -321,11 +321,7 @@ def _rank(row: Mapping[str, Any], words: Set[str]) -> tuple[int, int] | None:
     shapes = row.get("models")
     if shapes is None:
         return len(wanted), 0
-    signs = [
-        sum(shape.count(sign) for sign in "#+?*")
-        for shape in shapes
-        if _fits(words, shape)
-    ]
+    signs = [sum(shape.count(sign) for sign in "#+?*") for shape in shapes if _fits(words, shape)]
     return (len(wanted), -min(signs)) if signs else None
 
 

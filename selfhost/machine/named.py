@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 _MOST_LETTERS = 120
 _MOST_LEFT = 8
 _BANDWIDTH = "memory_bandwidth_bytes_per_second"
+_RAM = ("memory_total_bytes", "memory_limit_bytes")
 # a whole computer, of the size of its largest virtual machines: `c7a.metal-48xl`
 _METAL = re.compile(r"(?<=[a-z\d])\.metal-(\d{1,3})xl(?![\w-])", re.ASCII | re.IGNORECASE)
 _UNNAMED_PROCESSOR = "Intel or AMD processor"
@@ -82,21 +83,15 @@ def rented(text: str) -> Named | None:
     plain = _without_provider(text)
     if len(plain) > _MOST_LETTERS or not any(map(str.isdecimal, plain)):
         return None
-    parts = _METAL.sub(r".\1xlarge", plain).split()
-    idle = {*word_table()["systems"], *word_table()["idle"], *word_table()["disk"]}
-    for end in range(len(parts), 0, -1):
-        typed, beside = " ".join(parts[:end]), " ".join(parts[end:])
-        described = _rented_type(typed, None)
-        if described is None:
-            continue
-        said = (token.text for token in tokens(beside))
-        if all(word in idle or re.fullmatch(r"\d+(?:gb|tb|[.\d]*)", word) for word in said):
-            # a disk or a system alone
-            return described
-        cards = find_cards(beside.lstrip("+, ").removeprefix("with "))
-        if cards is not None:
-            return _rented_type(typed, cards)
-        return described.replace(note=f"{described.note} Left aside: {beside}.")
+    words = _METAL.sub(r".\1xlarge", plain).split()
+    for end in range(len(words), 0, -1):
+        typed, beside = " ".join(words[:end]), " ".join(words[end:])
+        added = find_cards(beside.lstrip("+, ").removeprefix("with ")) if beside else None
+        described = _rented_type(typed, added)
+        if described is not None:
+            is_left = beside and added is None
+            note = f"{described.note} Left aside: {beside}." if is_left else described.note
+            return described.replace(note=note)
     return None
 
 
@@ -125,11 +120,9 @@ def _rented_type(text: str, added: NamedCards | None) -> Named | None:
             continue
         size, groups = match["size"], match.groupdict()
         word = size.lstrip("0123456789")
-        processors = (
-            row["processors"].get(size, 0)
-            if "processors" in row
-            else (int(size.removesuffix(word) or 1) * (table["sizes"].get(word, 0) if word else 1))
-        )
+        processors = int(size.removesuffix(word) or 1) * table["sizes"].get(word, 0 if word else 1)
+        if "processors" in row:
+            processors = row["processors"].get(size, 0)
         each_gib = row.get("gib", {}).get(groups.get("kind"), 0)
         gib = float(groups.get("gib") or each_gib * processors)
         if gib and processors > count:
@@ -156,11 +149,10 @@ def _rented(
     assumed = [_BANDWIDTH, "cpu_model"] if row.get("any_host") else [_BANDWIDTH]
     own = {"name": text, "scope": "vm", "confidence": "medium"}
     machine = _planned(facts, gib, assumed, source, **own)
-    title = f"{row['provider']} {text}"
-    parts = [units.binary(machine.memory_total_bytes or 0)]
-    parts += [f"{processors} virtual processors of {row['cpu']}"]
-    parts += [] if cards is None else [cards.label]
-    return Named(machine=machine, note=f"{title}: {', '.join(parts)}.")
+    has_cards = f", {cards.label}" if cards else ""
+    memory, what = units.binary(machine.memory_total_bytes or 0), f"{row['provider']} {text}"
+    note = f"{what}: {memory}, {processors} virtual processors of {row['cpu']}{has_cards}."
+    return Named(machine=machine, note=note)
 
 
 def _planned(
@@ -168,7 +160,7 @@ def _planned(
 ) -> Machine:
     """The machine with these facts, of which some are assumed, and so much RAM."""
     memory = round(gib * units.GIB)
-    ram: dict[str, Any] = dict.fromkeys(("memory_total_bytes", "memory_limit_bytes"), memory)
+    ram: dict[str, Any] = dict.fromkeys(_RAM, memory)
     guessed = f"{source}: assumed, as most such machines have it"
     sources = {fact: guessed if fact in assumed else source for fact in (*facts, *ram)}
     return planned(Machine(**facts, **ram, **own, assumed=tuple(assumed), sources=sources))
@@ -182,34 +174,53 @@ def _described(about: Description) -> Named:
         machine, note = _mac(about, about.chip)
     elif about.known:
         machine, note = _known(about)
-    elif about.scope != "host" and not about.product:
-        machine, note = _guest(about)
     else:
-        machine, note = _computer(about)
+        parts = _Parts(about)
+        is_guest = about.scope != "host" and not about.product
+        machine, note = _guest(about, parts) if is_guest else _computer(about, parts)
     if about.has_no_gpu:
         assumed = tuple(fact for fact in machine.assumed if fact != "accelerators")
         machine = machine.replace(accelerators=(), assumed=assumed)
-    machine = _with_cores(machine, about)
+    if about.chip is None and machine.scope == "host":
+        machine = _with_cores(machine, about)
     machine, of_ram = _with_ram(machine, about.ram_kind, about.numbers)
-    notes = [note, *filter(None, (of_ram,))]
+    notes = [note, of_ram]
     if about.is_wsl:
         # Windows runs Linux in a virtual machine with half of its RAM
         half = (machine.memory_total_bytes or 0) // 2
-        facts = {"memory_total_bytes": half, "memory_limit_bytes": half}
-        why = dict.fromkeys(facts, "half of the RAM, the default of WSL")
-        machine = machine.replace(
-            **facts,
-            scope="vm",
-            system="linux",
-            memory_most_bytes=None,
-            assumed=tuple(dict.fromkeys((*machine.assumed, *facts))),
-            sources={**machine.sources, **why},
-        )
+        machine = _with_facts(machine, dict.fromkeys(_RAM, half), "half of the RAM, as WSL has it")
+        assumed = tuple(dict.fromkeys((*machine.assumed, *_RAM)))
+        own = {"scope": "vm", "system": "linux", "memory_most_bytes": None}
+        machine = machine.replace(**own, assumed=assumed)
         half_words = units.binary(half)
         notes.append(f"WSL has half of the RAM, {half_words}, unless .wslconfig says more.")
     if about.left:
         notes.append(f"Not understood, so left aside: {', '.join(about.left[:_MOST_LEFT])}.")
-    return Named(machine=machine, note=" ".join(notes))
+    return Named(machine=machine, note=" ".join(filter(None, notes)))
+
+
+def _with_facts(machine: Machine, facts: Mapping[str, Any], source: str) -> Machine:
+    """The machine with facts that are stated."""
+    sources = {**machine.sources, **dict.fromkeys(facts, source)}
+    assumed = tuple(fact for fact in machine.assumed if fact not in facts)
+    return machine.replace(**facts, sources=sources, assumed=assumed)
+
+
+def _with_cores(machine: Machine, about: Description) -> Machine:
+    """The machine with the cores that are stated, if fewer than its processor has."""
+    stated, threads = about.numbers.get("cores", 0), about.numbers.get("threads", 0)
+    if machine.assumes("cpu_cores_usable"):
+        # two threads of a core, as nearly all have that tell their threads
+        stated = stated or threads // 2
+    processor = machine.cpu_model or ""
+    cores = cpus.cores_of(processor)
+    if not stated or (
+        cores and cores.are_known and stated >= cores.physical[1] // cpus.count_of(processor)
+    ):
+        return machine
+    facts = {"cpu_cores_physical": stated, "cpu_cores_usable": float(max(threads, stated))}
+    machine = machine.replace(cpu_cores_performance=None)
+    return _with_facts(machine, facts, f'"{about.text}"')
 
 
 def _known(about: Description) -> tuple[Machine, str]:
@@ -221,9 +232,7 @@ def _known(about: Description) -> tuple[Machine, str]:
     profile = by_size[at or 0]
     machine = profile.machine
     if wanted and at is None:
-        facts = dict.fromkeys(("memory_total_bytes", "memory_limit_bytes"), wanted)
-        sources = {**machine.sources, **dict.fromkeys(facts, f'"{about.text}"')}
-        machine = machine.replace(**facts, sources=sources)
+        machine = _with_facts(machine, dict.fromkeys(_RAM, wanted), f'"{about.text}"')
     elif not wanted and len(by_size) > 1:
         assumed = (*machine.assumed, "memory_total_bytes")
         machine = machine.replace(assumed=assumed, memory_most_bytes=sizes[-1])
@@ -236,17 +245,17 @@ def _known(about: Description) -> tuple[Machine, str]:
     return machine, note
 
 
-def mac_title(row: Mapping[str, Any]) -> str:
-    """A chip as Apple writes it: `M1 Pro`."""
-    return f"{row['chip'].upper()} {row['variant'].title()}".strip()
-
-
 def _mac(about: Description, row: Mapping[str, Any]) -> tuple[Machine, str]:
     """Raises `NotOneMachineError` for a size that such a Mac was not sold with."""
     gib = about.ram_gib or row["gib"][0]
+    title, is_smaller = f"Apple {_mac_title(row)}", gib in row.get("smaller", ())
+    others = [f"{size} GB" for size in row["gib"] if size != gib]
     if gib not in row["gib"]:
-        raise _not_sold_with(row, gib)
-    title, is_smaller = f"Apple {mac_title(row)}", gib in row.get("smaller", ())
+        rows = [each for each in shipped_table("macs")["mac"] if gib in each["gib"]]
+        chips = " or ".join(_mac_title(each) for each in rows if each["chip"] == row["chip"])
+        sold = {"sizes": ", ".join(others), "gib": gib}
+        of_others = f"; one with {gib:g} GB has an {chips}" if chips else ""
+        raise refusal("mac_size", title, chip=_mac_title(row), **sold, others=of_others)
     facts: dict[str, Any] = {
         "system": "macos",
         "architecture": "aarch64",
@@ -270,7 +279,6 @@ def _mac(about: Description, row: Mapping[str, Any]) -> tuple[Machine, str]:
         memory_most_bytes=max(row["gib"]) * units.GIB if is_assumed else None,
     )
     note = f'"{about.text}" is judged as {title} with {gib:g} GB'
-    others = [f"{size} GB" for size in row["gib"] if size != gib]
     note += ", the memory of the cheapest, assumed." if is_assumed else "."
     note += f" Otherwise name it: {', '.join(others)}." if is_assumed and others else ""
     if about.cards:
@@ -278,17 +286,89 @@ def _mac(about: Description, row: Mapping[str, Any]) -> tuple[Machine, str]:
     return machine, note
 
 
-def _not_sold_with(row: Mapping[str, Any], gib: float) -> Exception:
-    chip = mac_title(row)
-    with_size = [each for each in shipped_table("macs")["mac"] if gib in each["gib"]]
-    others = [mac_title(each) for each in with_size if each["chip"] == row["chip"]]
-    of_others = f"; one with {gib:g} GB has an {' or '.join(others)}" if others else ""
-    sold = ", ".join(f"{size} GB" for size in row["gib"])
-    return refusal("mac_size", chip, chip=chip, gib=gib, sizes=sold, others=of_others)
+def _mac_title(row: Mapping[str, Any]) -> str:
+    """A chip as Apple writes it: `M1 Pro`."""
+    return f"{row['chip'].upper()} {row['variant'].title()}".strip()
 
 
-def _guest(about: Description) -> tuple[Machine, str]:
-    parts = _Parts(about)
+# ------------------------------------------------------------------ computers and guests
+
+
+class _Parts:
+    """What a computer is made of: of the description, else of its product."""
+
+    def __init__(self, about: Description) -> None:
+        row = about.product
+        own: str = row.get("processor", "")
+        self.row, self.processor = row, about.processor
+        if own and (self.processor is None or _is_kind_of(self.processor, own)):
+            self.processor = own
+        name = self.processor or ""
+        self.is_of_product = self.processor == row.get("processor")
+        self.series, self.around = cpus.processor_of(name), cpus.class_of(name)
+        self.chip = cpus.soldered_chip(words_of(name))
+        self.cards = joined(about.cards) if about.cards else None
+        if self.cards is None and "gpu" in row and not about.has_no_card:
+            self.cards = cards_named(row["gpu"])
+        inside = row.get("shared") or (self.chip and self.chip.gpu)
+        self.accelerators: tuple[Accelerator, ...] = ()
+        if self.cards is not None:
+            self.accelerators = self.cards.accelerators
+        elif inside:
+            card = Accelerator(vendor=gpus.vendor_of(inside), name=inside, unified=True)
+            self.accelerators = (card,)
+        elif about.vram_gib is not None:
+            maker, memory = about.gpu_maker or gpus.UNKNOWN, round(about.vram_gib * units.GIB)
+            name = f"{_MAKERS.get(maker, '')} GPU with {units.binary(memory)}".strip()
+            card = Accelerator(vendor=maker, name=name, memory_total_bytes=memory, unified=False)
+            self.accelerators = (card,)
+
+    @property
+    def architecture(self) -> str:
+        of_series = self.series.architecture if self.series else None
+        of_class = self.around.architecture if self.around else "x86_64"
+        return str(self.row.get("architecture") or of_series or of_class)
+
+    def system(self, about: Description) -> str:
+        if about.system or "system" in self.row:
+            return about.system or str(self.row["system"])
+        said = {token.text for token in about.tokens}
+        is_laptop = (about.is_line and about.is_laptop) or said & {"laptop", "netbook"}
+        if self.series and self.series.kind == "phone":
+            return "linux"
+        if is_laptop or said & {"desktop", "pc"}:
+            return "windows"
+        return "linux" if self.row or self.around is None else self.around.system
+
+    def memory_gib(self, about: Description) -> float:
+        if about.ram_gib is not None or self.row:
+            return about.ram_gib or float(self.row["gib"][0])
+        of_class = self.around.memory_gib if self.around else 0
+        if self.cards is not None or self.processor is None:
+            sizes = [card.memory_total_bytes or 0 for card in self.accelerators]
+            return float(max(of_class, _USUAL_RAM_GIB, round(sum(sizes) / units.GIB)))
+        series = self.series
+        sold = [self.chip and self.chip.memory_gib]
+        sold += [series.on_package_gib, series.memory_gib] if series else []
+        return float(next(filter(None, sold), of_class))
+
+    def most_bytes(self, about: Description) -> int | None:
+        """The most RAM that it is sold with, where its RAM is assumed."""
+        if about.ram_gib is not None or (self.series and self.series.on_package_gib):
+            return None
+        if self.row:
+            return int(max(self.row["gib"]) * units.GIB)
+        return None if self.around is None else self.around.most_gib * units.GIB
+
+
+def _is_kind_of(named: str, own: str) -> bool:
+    """Whether words tell only the kind of processor that the product has: `r720 dual xeon`."""
+    kind = {word for word in named.split() if word not in ("2x", "dual")}
+    is_alike = bool(kind & words_of(own)) or cpus.maker_of(named) == cpus.maker_of(own)
+    return is_alike and cpus.names_a_kind_alone(kind)
+
+
+def _guest(about: Description, parts: _Parts) -> tuple[Machine, str]:
     counts = (about.numbers.get(name) for name in ("vcpus", "threads", "cores"))
     stated, ram_gib = next(filter(None, counts), 0), about.ram_gib or 0
     if not ram_gib and not (parts.processor and stated):
@@ -310,116 +390,45 @@ def _guest(about: Description) -> tuple[Machine, str]:
     beside = [f"{usable} processor{'s' * (usable > 1)}", *(each.label for each in about.cards)]
     name = f"{kind} with {' and '.join(beside)}"
     quoted, own = f'"{about.text}"', {"name": name, "scope": about.scope, "confidence": "low"}
-    host = f"Its processor is {facts['cpu_model']}."
-    host += " Linux is assumed." * (about.system is None and about.scope == "vm")
-    note = f"{quoted} is judged as {name} and {_ram_words(gib)}. {host}"
+    note = f"{quoted} is judged as {name} and {_ram_words(gib)}."
+    note += f" Its processor is {facts['cpu_model']}."
+    note += " Linux is assumed." * (about.system is None and about.scope == "vm")
     return _planned(facts, gib, assumed, quoted, **own), note
 
 
-# ------------------------------------------------------------------ computers
-
-
-class _Parts:
-    """What a computer is made of: of the description, else of its product."""
-
-    def __init__(self, about: Description) -> None:
-        row = about.product
-        own: str = row.get("processor", "")
-        self.row, self.processor = row, about.processor
-        if own and (self.processor is None or _is_kind_of(self.processor, own)):
-            self.processor = own
-        name = self.processor or ""
-        self.is_of_product = self.processor == row.get("processor")
-        self.series, self.around = cpus.processor_of(name), cpus.class_of(name)
-        self.chip = cpus.soldered_chip(words_of(name))
-        self.cards = joined(about.cards) if about.cards else None
-        if self.cards is None and "gpu" in row and not about.has_no_card:
-            self.cards = cards_named(row["gpu"])
-        series, around = self.series, self.around
-        stated = (row.get("architecture"), series and series.architecture)
-        of_class = around.architecture if around else "x86_64"
-        self.architecture: str = next(filter(None, stated), of_class)
-        self.accelerators = self._accelerators(about)
-
-    def _accelerators(self, about: Description) -> tuple[Accelerator, ...]:
-        """The GPUs that are named, else the one inside, else one of which its memory is told."""
-        inside = self.row.get("shared") or (self.chip and self.chip.gpu)
-        if self.cards is not None:
-            return self.cards.accelerators
-        if inside:
-            return (Accelerator(vendor=gpus.vendor_of(inside), name=inside, unified=True),)
-        if about.vram_gib is None:
-            return ()
-        maker, memory = about.gpu_maker or gpus.UNKNOWN, round(about.vram_gib * units.GIB)
-        name = f"{_MAKERS.get(maker, '')} GPU with {units.binary(memory)}".strip()
-        return (Accelerator(vendor=maker, name=name, memory_total_bytes=memory, unified=False),)
-
-    def system(self, about: Description) -> str:
-        if "system" in self.row or (self.series and self.series.kind == "phone"):
-            return str(self.row.get("system", "linux"))
-        said = {token.text for token in about.tokens}
-        is_a_line_of_laptops = about.is_line and about.is_laptop
-        if is_a_line_of_laptops or said & {"laptop", "netbook", "notebook", "desktop", "pc"}:
-            return "windows"
-        return "linux" if self.row or self.around is None else self.around.system
-
-    def memory_gib(self, about: Description) -> float:
-        if about.ram_gib is not None or self.row:
-            return about.ram_gib or float(self.row["gib"][0])
-        of_class = self.around.memory_gib if self.around else 0
-        if self.cards is not None or self.processor is None:
-            sizes = [card.memory_total_bytes or 0 for card in self.accelerators]
-            return float(max(of_class, _USUAL_RAM_GIB, round(sum(sizes) / units.GIB)))
-        series, chip = self.series, self.chip
-        sold = [series.on_package_gib, series.memory_gib] if series else []
-        own = [chip.memory_gib, *sold] if chip else sold
-        return float(next(filter(None, own), of_class))
-
-    def most_bytes(self, about: Description) -> int | None:
-        """The most RAM that it is sold with, where its RAM is assumed."""
-        if about.ram_gib is not None or (self.series and self.series.on_package_gib):
-            return None
-        if self.row:
-            return int(max(self.row["gib"]) * units.GIB)
-        return None if self.around is None else self.around.most_gib * units.GIB
-
-
-def _is_kind_of(named: str, own: str) -> bool:
-    """Whether words tell only the kind of processor that the product has: `r720 dual xeon`."""
-    kind = {word for word in named.split() if word not in ("2x", "dual")}
-    is_alike = bool(kind & words_of(own)) or cpus.maker_of(named) == cpus.maker_of(own)
-    return is_alike and cpus.names_a_kind_alone(kind)
-
-
-def _computer(about: Description) -> tuple[Machine, str]:
-    parts = _Parts(about)
-    if "gb_per_s" in parts.row and (about.ram_gib or 0) > max(parts.row["gib"]):
+def _computer(about: Description, parts: _Parts) -> tuple[Machine, str]:
+    row = parts.row
+    if "gb_per_s" in row and (about.ram_gib or 0) > max(row["gib"]):
         # no other memory is soldered to it: that of a disk
         about.ram_gib = None
-    has_gpu = parts.cards is not None or about.vram_gib is not None or "shared" in parts.row
+    has_gpu = parts.cards is not None or about.vram_gib is not None or "shared" in row
     if parts.processor is None and not has_gpu:
-        _refuse_nothing_named(about)
+        if about.is_line or row:
+            raise refusal("product", about.text)
+        if about.ram_gib is None or any(map(str.isdecimal, "".join(about.left))):
+            raise unknown(about.text)
         parts.processor, parts.around = _UNNAMED_PROCESSOR, cpus.class_of(_UNNAMED_PROCESSOR)
-    stated = (parts.processor, parts.row, about.system, about.is_line, about.ram_gib)
+    stated = (parts.processor, row, about.system, about.is_line, about.ram_gib)
     if parts.cards is not None and not any(stated) and "cores" not in about.numbers:
         profile = _profile_with(parts.cards, laptop=about.is_laptop)
         if profile is not None:
             note = f'"{about.text}" is a GPU: judged as {profile.name}, which has it.'
             return profile.machine, " ".join([note, *parts.cards.notes])
-    machine = _machine(about, parts)
-    ram = _ram_words((machine.memory_total_bytes or 0) / units.GIB)
-    named = str(machine.name).removesuffix(f" with {ram}")
-    ram += ", assumed" if machine.assumes("memory_total_bytes") else ""
-    doubts = " ".join(["", *_doubts(about, parts)])
-    return machine, f'"{about.text}" is judged as {named}, {ram}.{doubts}'
-
-
-def _refuse_nothing_named(about: Description) -> None:
-    """Raises `UnknownMachineError` where not even the RAM is all that is told."""
-    if about.is_line or about.product:
-        raise refusal("product", about.text)
-    if about.ram_gib is None or any(map(str.isdecimal, "".join(about.left))):
-        raise unknown(about.text)
+    gib, title, facts = parts.memory_gib(about), _title(about, parts), _facts(about, parts)
+    source = f'"{about.text}"'
+    machine = _planned(
+        facts,
+        gib,
+        _assumed(about, parts, facts),
+        f"{source}: {shipped_table('products')['sources'][row['source']]}" if row else source,
+        name=title,
+        scope="vm" if row.get("guest") else about.scope,
+        confidence="medium" if row else "low",
+        memory_most_bytes=parts.most_bytes(about),
+    )
+    ram = _ram_words(gib) + ", assumed" * machine.assumes("memory_total_bytes")
+    named = title.removesuffix(f" with {_ram_words(gib)}")
+    return machine, " ".join([f"{source} is judged as {named}, {ram}.", *_doubts(about, parts)])
 
 
 def _profile_with(cards: NamedCards, *, laptop: bool) -> Profile | None:
@@ -433,31 +442,15 @@ def _profile_with(cards: NamedCards, *, laptop: bool) -> Profile | None:
     return None
 
 
-def _machine(about: Description, parts: _Parts) -> Machine:
-    row, source = parts.row, f'"{about.text}"'
+def _facts(about: Description, parts: _Parts) -> dict[str, Any]:
+    """What is told, and the cores and the rate of memory that come with the product or the chip."""
+    row, series = parts.row, parts.series
     facts: dict[str, Any] = {
-        "system": about.system or parts.system(about),
+        "system": parts.system(about),
         "architecture": parts.architecture,
         "accelerators": parts.accelerators,
-        **_facts_of_processor(parts),
     }
-    assumed = _assumed(about, parts)
-    return _planned(
-        facts,
-        parts.memory_gib(about),
-        assumed if _BANDWIDTH in facts else [*assumed, _BANDWIDTH],
-        f"{source}: {shipped_table('products')['sources'][row['source']]}" if row else source,
-        name=_title(about, parts),
-        scope="vm" if row.get("guest") else about.scope,
-        confidence="medium" if row else "low",
-        memory_most_bytes=parts.most_bytes(about),
-    )
-
-
-def _facts_of_processor(parts: _Parts) -> dict[str, Any]:
-    """Its name, stated cores, and the rate of memory that comes with the product or the chip."""
-    row, series = parts.row, parts.series
-    facts: dict[str, Any] = {"cpu_model": parts.processor} if parts.processor else {}
+    facts |= {"cpu_model": parts.processor} if parts.processor else {}
     if parts.is_of_product and "cores" in row:
         cores = cpus.cores_of(parts.processor or "")
         facts |= {"cpu_cores_usable": float(row["cores"]), "cpu_cores_physical": row["physical"]}
@@ -470,11 +463,11 @@ def _facts_of_processor(parts: _Parts) -> dict[str, Any]:
     return facts
 
 
-def _assumed(about: Description, parts: _Parts) -> list[str]:
-    """The facts that no word tells, but the bandwidth."""
-    assumed, has_no_word = list[str](), about.ram_gib is None
+def _assumed(about: Description, parts: _Parts, facts: Mapping[str, Any]) -> list[str]:
+    """The facts that no word tells."""
+    assumed, has_no_ram = [_BANDWIDTH] * (_BANDWIDTH not in facts), about.ram_gib is None
     if not parts.row:
-        is_cards_alone = parts.processor is None and has_no_word
+        is_cards_alone = parts.processor is None and has_no_ram
         has_gpu = any((parts.cards, about.vram_gib, about.has_no_card))
         assumed += ["accelerators"] * (not has_gpu)
         if about.system is None and (parts.cards is None or is_cards_alone):
@@ -482,28 +475,7 @@ def _assumed(about: Description, parts: _Parts) -> list[str]:
         assumed += ["architecture", "memory_limit_bytes"] * is_cards_alone
         assumed += ["cpu_model"] * (parts.processor == _UNNAMED_PROCESSOR)
     is_on_package = parts.series is not None and parts.series.on_package_gib is not None
-    return assumed + ["memory_total_bytes"] * (has_no_word and not is_on_package)
-
-
-def _with_cores(machine: Machine, about: Description) -> Machine:
-    """The machine with the cores that are stated, if fewer than its processor has."""
-    stated, threads = about.numbers.get("cores", 0), about.numbers.get("threads", 0)
-    if machine.assumes("cpu_cores_usable"):
-        # two threads of a core, as nearly all have that tell their threads
-        stated = stated or threads // 2
-    processor = machine.cpu_model or ""
-    cores = cpus.cores_of(processor)
-    is_known = cores and cores.are_known and stated >= cores.physical[1] // cpus.count_of(processor)
-    if not stated or about.chip is not None or machine.scope != "host" or is_known:
-        return machine
-    usable = float(max(threads, stated))
-    facts: dict[str, Any] = {"cpu_cores_physical": stated, "cpu_cores_usable": usable}
-    return machine.replace(
-        **facts,
-        cpu_cores_performance=None,
-        assumed=tuple(fact for fact in machine.assumed if fact not in facts),
-        sources={**machine.sources, **dict.fromkeys(facts, f'"{about.text}"')},
-    )
+    return assumed + ["memory_total_bytes"] * (has_no_ram and not is_on_package)
 
 
 def _title(about: Description, parts: _Parts) -> str:
@@ -515,14 +487,22 @@ def _title(about: Description, parts: _Parts) -> str:
         names += [card.name for card in parts.accelerators]
     title, what = parts.row.get("title", "a machine"), " and ".join(filter(None, names))
     if about.ram_gib is not None and not any((what, parts.row)):
-        return f"a computer with {about.ram_gib:g} GB of RAM"
+        return f"a computer with {_ram_words(about.ram_gib)}"
     return f"{title} with {what}" if what else title
 
 
 def _doubts(about: Description, parts: _Parts) -> Iterator[str]:
-    series, sizes = parts.series, parts.row.get("gib", ())
+    """What of it is a guess, and what else it can be."""
+    processor, series, sizes = parts.processor, parts.series, parts.row.get("gib", ())
     yield from parts.cards.notes if parts.cards else ()
-    yield from _doubts_of_processor(about, parts)
+    if processor == _UNNAMED_PROCESSOR:
+        yield "Its processor is not told, so that its speed is a wide guess."
+    elif processor is None and not parts.row:
+        yield "Its processor is assumed."
+    elif processor and parts.chip is None and (series is None or series.is_a_generation):
+        yield f"The name tells no series of processors, {processor}: a wide guess."
+    if about.processor and processor != about.processor:
+        yield f"Which {about.processor} it has is not told: judged with {processor}."
     if about.system is None:
         yield f"{parts.system(about).capitalize()} is assumed."
     if about.vram_gib is not None:
@@ -531,20 +511,6 @@ def _doubts(about: Description, parts: _Parts) -> Iterator[str]:
         yield f"The GPU inside it counts with --gpu '{series.graphics}' alone."
     if about.ram_gib is None and len(sizes) > 1:
         yield f"Otherwise name it: {', '.join(f'{size:g} GB' for size in sizes[1:])}."
-
-
-def _doubts_of_processor(about: Description, parts: _Parts) -> Iterator[str]:
-    processor, series = parts.processor, parts.series
-    if processor == _UNNAMED_PROCESSOR:
-        yield "Its processor is not told, so that its speed is a wide guess."
-    elif processor is None:
-        yield from ["Its processor is assumed."] * (not parts.row)
-    elif parts.chip is None and (series is None or series.is_a_generation):
-        yield f"The name tells no series of processors, {processor}: a wide guess."
-    if about.processor and processor != about.processor:
-        yield f"Which {about.processor} it has is not told: judged with {processor}."
-    if cpus.count_of(processor or "") > 1:
-        yield "Of several processors the memory of one is counted."
 
 
 def _ram_words(gib: float) -> str:
@@ -563,45 +529,34 @@ def _with_ram(
     The same and None where nothing is stated that is not assumed anyway, or its memory is known.
     """
     series, name = _series_of(machine), (kind or "RAM").upper()
-    if _has_its_own(machine, series) or not (kind or {*_OF_RAM} & {*stated}):
+    if _has_its_own_memory(machine, series) or not (kind or {*_OF_RAM} & {*stated}):
         return machine, None
     if series is None:
         return machine, f"{name} is left aside: the processor beside it is not told."
     usual, rate = _rates(series, kind, stated.get("mts"))
     if rate is None:
         return machine, f"{name} is left aside: it fits no such processor."
-    used = _channels_used(machine, stated, series)
-    tells_kind = kind is not None and series.slowest < series.fastest
-    is_usual = (used, rate) == (series.channels, usual)
+    used = min(series.channels, stated.get("channels", series.channels))
+    if "sticks" in stated and series.bits == 64:
+        used = min(used, max(1, stated["sticks"] // cpus.count_of(machine.cpu_model or "")))
     # of two channels one may be empty
-    tells_filled = series.channels == 2 and not {"sticks", "channels"}.isdisjoint(stated)
-    if is_usual and not (tells_kind or tells_filled or "mts" in stated):
+    is_told_filled = bool({"sticks", "channels"} & {*stated})
+    is_told = (kind and series.slowest < series.fastest) or "mts" in stated
+    is_told = is_told or (series.channels == 2 and is_told_filled)
+    if (used, rate) == (series.channels, usual) and not is_told:
         return machine, None
+    how = RATE_ASSUMED if not kind and "mts" not in stated else None
+    if how is None and used == 2 and not (is_told_filled or (kind or "").startswith("lp")):
+        how = FILLED_ASSUMED
     bandwidth = used * series.bits // 8 * rate * units.MB
     what = f"{used} channel{'s' * (used > 1)} of {name}-{rate}"
     machine = machine.with_bandwidth(
         bandwidth,
         f"{what}, as its description says",
-        how=_how_known(kind, stated, used),
+        how=how,
         assumed=tuple(f for f in machine.assumed if "mts" not in stated or f != _BANDWIDTH),
     )
     return machine, f"Its memory: {what}, {units.decimal(bandwidth)}/s at most."
-
-
-def _channels_used(machine: Machine, stated: Mapping[str, int], series: cpus.Processor) -> int:
-    """Of a processor's channels those that have a module, as far as it is stated."""
-    used = min(series.channels, stated.get("channels", series.channels))
-    if "sticks" in stated and series.bits == 64:
-        return min(used, max(1, stated["sticks"] // cpus.count_of(machine.cpu_model or "")))
-    return used
-
-
-def _how_known(kind: str | None, stated: Mapping[str, int], used_channels: int) -> str | None:
-    """What of it is assumed: one of `record.HOWS`."""
-    if not kind and "mts" not in stated:
-        return RATE_ASSUMED
-    tells_filled = "sticks" in stated or "channels" in stated or (kind or "").startswith("lp")
-    return FILLED_ASSUMED if used_channels == 2 and not tells_filled else None
 
 
 def _series_of(machine: Machine) -> cpus.Processor | None:
@@ -610,7 +565,7 @@ def _series_of(machine: Machine) -> cpus.Processor | None:
     return cpus.processor_of(machine.cpu_model or "") or next(filter(None, inside), None)
 
 
-def _has_its_own(machine: Machine, series: cpus.Processor | None) -> bool:
+def _has_its_own_memory(machine: Machine, series: cpus.Processor | None) -> bool:
     """Whether its memory is sold with its chip, behind a front-side bus, known and of no series
     that is listed, or a guest's.
     """
@@ -653,7 +608,6 @@ def what_to_state(machine: Machine) -> str | None:
     series = _series_of(machine)
     if machine.cpu_model and (series is None or series.is_a_generation):
         return "name its processor (--machine '… i7-12700h')"
-    is_known = series and (series.vectors in ("none", "sse") or series.has_one_rate)
-    if is_known or _has_its_own(machine, series):
+    if _has_its_own_memory(machine, series):
         return None
     return "state the bandwidth of its RAM (--set bandwidth=…GB/s)"

@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 _MOST_TOKENS = 80
 _MOST_LETTERS_OF_A_WORD = 100
 _LONGEST_NAME = 7
-# more are no bare number, but the size of a screen
-_MOST_BARE = 12
 # of sizes that nothing tells apart such a one is a disk's
 _LEAST_DISK_GIB = 240
 _GIB_OF_TB = 1024
@@ -247,8 +245,8 @@ def _take_mac(about: Description) -> None:
         if _CHIP.fullmatch(word) and about.word(at - 1) not in _OF_OTHERS
     )
     first = next(chips, len(texts))
-    chip = [word for word in texts[first : first + 1]]
-    chip += [word for word in texts[first + 1 : first + 2] if word in ("pro", "max", "ultra")]
+    variant = [word for word in texts[first + 1 : first + 2] if word in ("pro", "max", "ultra")]
+    chip = [*texts[first : first + 1], *variant]
     if about.product or about.known or not (chip or is_mac):
         return
     others = texts[:first] + texts[first + len(chip) :]
@@ -501,15 +499,15 @@ def _is_no_ram(gib: float) -> bool:
 
 
 def _count_beside(about: Description, start: int, end: int) -> int:
-    """Take the count of a run: `2x`, `dual`, `x2`, a bare number before it. 1 without one."""
+    """Take the count of a run: `2x`, `dual` or `x2` beside it. 1 without one."""
     while start > 1 and about.word(start - 1) in role("gpu_idle") - {"with"}:
         start -= 1
     word = about.free(start - 1)
     before = COUNT.fullmatch(word)
     count = int(before[1] or 0) if before else word_table()["counts"].get(word, 0)
-    if count or _is_bare_count(about, start - 1):
+    if count:
         about.take(start - 1, start, "count")
-        return count or int(word)
+        return count
     for at in (end, end + 1):
         behind = COUNT.fullmatch(about.free(at))
         # `epyc 7742 2x 3090` are two cards
@@ -517,20 +515,6 @@ def _count_beside(about: Description, start: int, end: int) -> int:
             about.take(at, at + 1, "count")
             return int(behind[1] or behind[2])
     return 1
-
-
-def _is_bare_count(about: Description, at: int) -> bool:
-    """Whether a number counts what follows: behind a model of a laptop it is of its name."""
-    word, before = about.free(at), about.word(at - 1)
-    if not word.isdecimal() or not 1 < int(word) <= _MOST_BARE:
-        return False
-    if before in ("", BREAK) or SIZE.fullmatch(before) or MODULES.fullmatch(before):
-        return True
-    is_taken = bool(at and about.tokens[at - 1].by)
-    if not is_taken and cpus.class_of(before):
-        # of `ryzen 7` it is the class
-        return word not in _CLASS_NUMBERS or before in ("i3", "i5", "i7", "i9")
-    return not about.is_laptop and (is_taken or before in role("idle") | role("computers"))
 
 
 # ------------------------------------------------------------------ memory and numbers
