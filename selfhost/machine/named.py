@@ -69,7 +69,7 @@ def named(text: str) -> Named:
     unlisted: str = shipped_table("cloud_types")["unlisted"]
     if len(own) <= _MOST_LETTERS and re.fullmatch(unlisted, own.lower(), re.ASCII):
         raise refusal("unlisted_gpu", text)
-    without_ram = [t.text for t in tokens(text) if t.text not in (*word_table()["ram"], BREAK)]
+    without_ram = [token.text.removesuffix("ram") for token in tokens(text) if token.text != BREAK]
     return called(" ".join(without_ram)) or _described(understand(text))
 
 
@@ -170,9 +170,9 @@ def _planned(
 
 
 def _described(about: Description) -> Named:
-    if about.chip is not None:
-        machine, note = _mac(about, about.chip)
-    elif about.known:
+    if about.has_chip:
+        about.product = _mac(about.product, about.ram_gib)
+    if about.known:
         machine, note = _known(about)
     else:
         parts = _Parts(about)
@@ -181,7 +181,7 @@ def _described(about: Description) -> Named:
     if about.has_no_gpu:
         assumed = tuple(fact for fact in machine.assumed if fact != "accelerators")
         machine = machine.replace(accelerators=(), assumed=assumed)
-    if about.chip is None and machine.scope == "host":
+    if not about.has_chip and machine.scope == "host":
         machine = _with_cores(machine, about)
     machine, of_ram = _with_ram(machine, about.ram_kind, about.numbers)
     notes = [note, of_ram]
@@ -245,45 +245,33 @@ def _known(about: Description) -> tuple[Machine, str]:
     return machine, note
 
 
-def _mac(about: Description, row: Mapping[str, Any]) -> tuple[Machine, str]:
-    """Raises `NotOneMachineError` for a size that such a Mac was not sold with."""
-    gib = about.ram_gib or row["gib"][0]
-    title, is_smaller = f"Apple {_mac_title(row)}", gib in row.get("smaller", ())
-    others = [f"{size} GB" for size in row["gib"] if size != gib]
+def _mac(row: Mapping[str, Any], ram_gib: float | None) -> Mapping[str, Any]:
+    """The product that a row of macs.toml means with so much RAM. Raises `NotOneMachineError` for
+    a size that such a Mac was not sold with.
+    """
+    gib = ram_gib or row["gib"][0]
+    chip = _mac_title(row)
     if gib not in row["gib"]:
         rows = [each for each in shipped_table("macs")["mac"] if gib in each["gib"]]
-        chips = " or ".join(_mac_title(each) for each in rows if each["chip"] == row["chip"])
-        sold = {"sizes": ", ".join(others), "gib": gib}
-        of_others = f"; one with {gib:g} GB has an {chips}" if chips else ""
-        raise refusal("mac_size", title, chip=_mac_title(row), **sold, others=of_others)
-    facts: dict[str, Any] = {
+        others = " or ".join(_mac_title(each) for each in rows if each["chip"] == row["chip"])
+        of_others = f"; one with {gib:g} GB has an {others}" if others else ""
+        sizes = ", ".join(f"{size} GB" for size in row["gib"])
+        raise refusal("mac_size", chip, chip=chip, gib=gib, sizes=sizes, others=of_others)
+    is_smaller, facts = gib in row.get("smaller", ()), cpus.apple_chip(row["chip"], row["variant"])
+    product = {
+        **row,
+        "title": f"a Mac with Apple {chip}",
+        "processor": f"Apple {chip}",
+        "shared": f"Apple {chip} GPU",
         "system": "macos",
         "architecture": "aarch64",
-        "cpu_model": title,
-        "cpu_cores_usable": float(row["smaller_cores"] if is_smaller else row["cores"]),
-        "accelerators": (Accelerator(vendor="apple", name=f"{title} GPU", unified=True),),
+        "cores": row["smaller_cores"] if is_smaller else row["cores"],
+        "source": "macs",
     }
-    chip = cpus.apple_chip(row["chip"], row["variant"])
-    if chip is not None:
-        gb_per_s = chip.smaller[1] if is_smaller and chip.smaller else chip.gb_per_s
-        facts[_BANDWIDTH] = round(gb_per_s * units.GB)
-    is_assumed = about.ram_gib is None
-    machine = _planned(
-        facts,
-        gib,
-        ["memory_total_bytes"] if is_assumed else [],
-        "from general knowledge of Macs, not looked up",
-        name=f"a Mac with {title}, {gib:g} GB",
-        scope="host",
-        confidence="medium",
-        memory_most_bytes=max(row["gib"]) * units.GIB if is_assumed else None,
-    )
-    note = f'"{about.text}" is judged as {title} with {gib:g} GB'
-    note += ", the memory of the cheapest, assumed." if is_assumed else "."
-    note += f" Otherwise name it: {', '.join(others)}." if is_assumed and others else ""
-    if about.cards:
-        note += f" {about.cards[0].label} is left aside: no such computer takes a card."
-    return machine, note
+    if facts is not None:
+        smaller = facts.smaller[1] if is_smaller and facts.smaller else facts.gb_per_s
+        product["gb_per_s"] = smaller
+    return product
 
 
 def _mac_title(row: Mapping[str, Any]) -> str:
@@ -307,7 +295,7 @@ class _Parts:
         self.is_of_product = self.processor == row.get("processor")
         self.series, self.around = cpus.processor_of(name), cpus.class_of(name)
         self.chip = cpus.soldered_chip(words_of(name))
-        self.cards = joined(about.cards) if about.cards else None
+        self.cards = joined(about.cards) if about.cards and not about.has_chip else None
         if self.cards is None and "gpu" in row and not about.has_no_card:
             self.cards = cards_named(row["gpu"])
         inside = row.get("shared") or (self.chip and self.chip.gpu)
@@ -453,11 +441,12 @@ def _facts(about: Description, parts: _Parts) -> dict[str, Any]:
     facts |= {"cpu_model": parts.processor} if parts.processor else {}
     if parts.is_of_product and "cores" in row:
         cores = cpus.cores_of(parts.processor or "")
-        facts |= {"cpu_cores_usable": float(row["cores"]), "cpu_cores_physical": row["physical"]}
-        if cores and cores.are_known and cores.physical[1] == row["physical"]:
+        facts["cpu_cores_usable"], physical = float(row["cores"]), row.get("physical")
+        facts |= {"cpu_cores_physical": physical} if physical else {}
+        if cores and cores.are_known and cores.physical[1] == physical:
             facts["cpu_cores_performance"] = cores.performance[1]
     if parts.is_of_product and "gb_per_s" in row:
-        facts[_BANDWIDTH] = int(row["gb_per_s"] * units.GB)
+        facts[_BANDWIDTH] = round(row["gb_per_s"] * units.GB)
     elif series is not None and series.has_one_rate and not row and not parts.cards:
         facts[_BANDWIDTH] = round(series.usual)
     return facts
@@ -503,12 +492,14 @@ def _doubts(about: Description, parts: _Parts) -> Iterator[str]:
         yield f"The name tells no series of processors, {processor}: a wide guess."
     if about.processor and processor != about.processor:
         yield f"Which {about.processor} it has is not told: judged with {processor}."
-    if about.system is None:
+    if about.system is None and not about.has_chip:
         yield f"{parts.system(about).capitalize()} is assumed."
     if about.vram_gib is not None:
         yield "Which GPU it is is not told, so that its speed is a wide guess."
     elif series and series.graphics and not any((parts.cards, about.has_no_card, parts.row)):
         yield f"The GPU inside it counts with --gpu '{series.graphics}' alone."
+    if about.has_chip and about.cards:
+        yield f"{about.cards[0].label} is left aside: no such computer takes a card."
     if about.ram_gib is None and len(sizes) > 1:
         yield f"Otherwise name it: {', '.join(f'{size:g} GB' for size in sizes[1:])}."
 

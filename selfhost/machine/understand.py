@@ -16,12 +16,11 @@ from .profiles import Profile, UnknownMachineError, refusal
 from .words import (
     BREAK,
     COUNT,
+    KIND_OF_RAM,
     MODULES,
     NUMBERED,
     SIZE,
     Token,
-    is_kind_of_ram,
-    is_ram,
     role,
     role_of,
     tokens,
@@ -69,9 +68,9 @@ _NUMBER_OF_A_CARD = re.compile(r"(?!\d+[gt]b)[a-z]{0,2}\d{2,4}[a-z]{0,3}")
 class Description:
     """What a text tells of a machine; None and empty for what it does not.
 
-    `is_line`: it names a line of computers with several processors. `chip` and `product`: rows of
-    macs.toml and products.toml; `known`: the profiles of a board. `has_no_card`: it says that there
-    is no GPU beside the processor, `has_no_gpu`: none at all. `cards_at`: GPUs by the places of
+    `is_line`: it names a line of computers with several processors. `product`: a row of
+    products.toml, or of macs.toml, with a `chip`; `known`: the profiles of a board. `has_no_card`:
+    it says that there is no GPU beside the processor, `has_no_gpu`: none at all. `cards_at`: GPUs by the places of
     their names; `vram_gib`: of a GPU of which nothing else is told but perhaps `gpu_maker`.
     `numbers`: cores, threads, vcpus, mts, channels and sticks, by these words.
     """
@@ -82,7 +81,6 @@ class Description:
         self.system: str | None = None
         self.scope = "host"
         self.is_wsl = self.is_laptop = self.is_line = self.has_no_card = self.has_no_gpu = False
-        self.chip: Mapping[str, Any] | None = None
         self.product: Mapping[str, Any] = {}
         self.known: list[Profile] = []
         self.processor: str | None = None
@@ -92,6 +90,11 @@ class Description:
         self.ram_gib: float | None = None
         self.ram_kind: str | None = None
         self.numbers: dict[str, int] = {}
+
+    @property
+    def has_chip(self) -> bool:
+        """Whether it has one of Apple's chips, which no other processor or GPU stands beside."""
+        return "chip" in self.product
 
     @property
     def cards(self) -> list[NamedCards]:
@@ -259,7 +262,7 @@ def _take_mac(about: Description) -> None:
         raise refusal("macs", about.text, near, count=len(rows), names=", ".join(near[:8]))
     if not rows:
         raise refusal("mac", about.text, profiles.unknown(about.text).nearest)
-    about.chip = rows[0]
+    about.product = rows[0]
     about.take(first, first + len(chip), "mac")
     for at, word in enumerate(texts):
         if _OF_A_MAC.fullmatch(word):
@@ -330,7 +333,8 @@ def _put_processor(about: Description, start: int, end: int, name: str) -> None:
     series = cpus.processor_of(name)
     count = 1 if series and series.kind != "server" else _count_beside(about, start, end)
     about.processor = f"{count}x {name}" if count > 1 else name
-    if any(map(_MOBILE_NUMBER.fullmatch, name.split())):
+    is_server = series is not None and series.kind == "server"
+    if not is_server and any(map(_MOBILE_NUMBER.fullmatch, name.split())):
         about.is_laptop |= all(token.text not in word_table()["desktops"] for token in about.tokens)
 
 
@@ -340,7 +344,7 @@ def _take_number(about: Description) -> None:
     it can be that of several processors.
     """
     beside_gpu = bool(about.cards_at)
-    for start, end, name in [] if about.processor or about.chip else about.free_runs(3):
+    for start, end, name in [] if about.processor or about.has_chip else about.free_runs(3):
         is_of_gpu = not beside_gpu and matches(tuple(name))
         if is_of_gpu or not all(map(_may_be_of_processor, name)):
             continue
@@ -354,7 +358,7 @@ def _take_number(about: Description) -> None:
 
 def _take_kind(about: Description) -> None:
     """Take a kind of processor, `ryzen 7`, `xeon`, `i5 8th gen`, with a number of no series."""
-    runs = [] if about.processor or about.chip else about.free_runs(4)
+    runs = [] if about.processor or about.has_chip else about.free_runs(4)
     run = next((run for run in runs if _is_kind(run[2], about.free(run[1]))), None)
     if run is None:
         return
@@ -440,7 +444,7 @@ def _name_and_sizes(run: Sequence[str]) -> tuple[list[str], list[float]]:
 
 def _is_other_number(about: Description, word: str, cards: Sequence[gpus.Card]) -> bool:
     """Whether figures alone are a year or a processor's number."""
-    if not word.isdecimal() or about.processor or about.chip:
+    if not word.isdecimal() or about.processor or about.has_chip:
         return word.isdecimal() and int(word) in _YEARS
     processors = cpus.names_of_number(word, beside_gpu=True)
     if processors and (len(processors) > 1 or not about.cards_at):
@@ -483,13 +487,13 @@ def _size_beside(
             about.take(start - 1, start, "gpu")
             return before
         return None
-    names_ram = is_ram(about.word(at + 1)) and not SIZE.fullmatch(about.word(at + 2))
-    if "vram" in about.words(end, at + 2) or (size in sold and not names_ram):
-        about.take(end, at + 1 + (about.word(at + 1) == "vram"), "gpu")
+    kind = about.word(at).partition("b")[2]
+    if kind == "vram" or (size in sold and (kind != "ram" or SIZE.fullmatch(about.word(at + 1)))):
+        about.take(end, at + 1, "gpu")
         return size
     if f"{size:g}gb" in cards[0].named - cards[0].words:
         about.take(at, at + 1, "gpu")
-    elif not names_ram and at == end and _is_no_ram(size):
+    elif not kind and at == end and _is_no_ram(size):
         raise not_sold_so(cards, size)
     return None
 
@@ -532,7 +536,7 @@ def _take_memory(about: Description) -> None:
     is_unclear = "sticks" in about.numbers and bool(small) and ram not in small
     if ram is not None and not is_unclear:
         about.ram_gib = ram
-    elif ram is None and (about.chip is not None or len(small) < 2):
+    elif ram is None and (about.has_chip or len(small) < 2):
         about.ram_gib = min(plain, default=None)
     else:
         all_sizes = sorted({*small, *sizes["ram"]})
@@ -543,42 +547,22 @@ def _take_memory(about: Description) -> None:
 def _sizes(about: Description) -> dict[str, list[float]]:
     """The sizes in GiB by what they are of: ram, vram, disk, or plain where no word tells."""
     sizes: dict[str, list[float]] = {"ram": [], "vram": [], "disk": [], "plain": []}
+    series = cpus.processor_of(about.processor or "")
+    is_server = series is not None and series.kind == "server"
     for at, token in enumerate(about.tokens):
-        if is_kind_of_ram(about.free(at)):
+        if KIND_OF_RAM.fullmatch(about.free(at)):
             about.ram_kind, token.by = token.text, "ram"
         elif modules := MODULES.fullmatch(about.free(at)):
             token.by = "ram"
             about.numbers["sticks"] = int(modules[1])
             sizes["ram"].append(float(int(modules[1]) * int(modules[2])))
         elif size := SIZE.fullmatch(about.free(at)):
-            token.by = _kind_of_size(about, at)
+            is_large = size[2] == "tb" and not is_server
+            token.by = size[3] or ("disk" if is_large else "plain")
             sizes[token.by].append(float(size[1]) * (_GIB_OF_TB if size[2] == "tb" else 1))
-    for token in about.tokens:
-        if is_ram(token.text) or token.text in word_table()["disk"]:
-            token.by = token.by or "ram"
+        elif token.text in word_table()["of_sizes"]:
+            token.by = token.by or "size"
     return sizes
-
-
-def _kind_of_size(about: Description, at: int) -> str:
-    """ram, vram, disk or plain, by the words before and behind a size, up to a comma."""
-    kinds, silent = ("", "ram", "vram", "plain", "disk"), ("of", "with", "system", "dual", "fast")
-    around = [token.text if token.by in kinds else "" for token in about.tokens]
-    behind = next((word for word in around[at + 1 : at + 5] if word not in silent), "")
-    before = ["", *(word for word in around[max(0, at - 2) : at] if word not in silent)][-1]
-    if is_ram(behind) or re.fullmatch(r"\d+mts", behind):
-        return "ram"
-    sizes = list(map(SIZE.fullmatch, around))
-    before_vram = ("vram", "gpu", "dgpu")[: 3 if sum(map(bool, sizes)) > 1 else 1]
-    if before in before_vram and not sizes[max(0, at - 2)]:
-        return "vram"
-    if behind in ("vram", "gpu", "graphics", "card"):
-        return "vram"
-    series = cpus.processor_of(about.processor or "")
-    is_server = series is not None and series.kind == "server"
-    is_large = around[at].endswith("tb") and not is_server
-    if is_large or behind in word_table()["disk"]:
-        return "disk"
-    return "ram" if is_ram(before) else "plain"
 
 
 def _take_numbers(about: Description) -> None:
@@ -598,10 +582,11 @@ def _take_numbers(about: Description) -> None:
             token.by = "gpu"
         elif maker := gpus.maker_of(frozenset((word,))):
             about.gpu_maker, token.by = about.gpu_maker or maker, "gpu"
-    if any((about.cards_at, about.has_no_card, about.chip)) or "shared" in about.product:
+    has_other = about.cards_at or about.has_no_card or about.has_chip
+    if has_other or "shared" in about.product:
         about.vram_gib = None
     elif about.vram_gib is None and (says_gpu or about.gpu_maker == "nvidia"):
-        tells_ram = any(is_ram(token.text) for token in about.tokens)
+        tells_ram = any(token.by in ("ram", "size") for token in about.tokens)
         is_only_gpu = says_gpu and not any((about.processor, about.product, tells_ram))
         if about.ram_gib is None or not is_only_gpu:
             raise refusal("unnamed_gpu", about.text)

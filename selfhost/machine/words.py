@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     Means = str | Callable[[re.Match[str]], str]
 
 BREAK = "|"
-SIZE = re.compile(r"(\d+(?:\.\d+)?)(gb|tb)", re.ASCII)
+SIZE = re.compile(r"(\d+(?:\.\d+)?)(gb|tb)(ram|vram|disk|)", re.ASCII)
 MODULES = re.compile(r"(\d{1,2})x(\d+)gb", re.ASCII)
+KIND_OF_RAM = re.compile(r"(?:lp)?ddr\d[xl]?", re.ASCII)
 COUNT = re.compile(r"(\d{1,2})x|x(\d{1,2})", re.ASCII)
 # `8cores`, `16threads`, `4vcpus`, `3200mts`, `2channels`, `2sticks`, and `8gen` of the 8th
 NUMBERED = re.compile(r"(\d+)(cores|threads|vcpus|cpus|mts|channels|sticks|gen)", re.ASCII)
 
 _SCRIPTS_WITHOUT_SPACES = pattern("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
-_KIND_OF_RAM = re.compile(r"(?:lp)?ddr\d[xl]?")
 
 
 def word_table() -> Mapping[str, Any]:
@@ -84,15 +84,6 @@ class Token:
     def __init__(self, text: str) -> None:
         self.text = text
         self.by = ""
-
-
-def is_kind_of_ram(word: str) -> bool:
-    return _KIND_OF_RAM.fullmatch(word) is not None
-
-
-def is_ram(word: str) -> bool:
-    """Whether the word says that a size is that of RAM."""
-    return word in word_table()["ram"] or is_kind_of_ram(word)
 
 
 def tokens(text: str) -> list[Token]:
