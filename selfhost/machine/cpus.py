@@ -16,7 +16,7 @@ from ..core import units
 from ..core.records import Record
 from ..core.spelling import words_of
 from ..core.tables import shipped_table
-from .words import word_table
+from .words import COUNT, word_table
 
 TYPE_CHECKING = False
 
@@ -101,10 +101,9 @@ def share_of(kinds: str, most_mts: float | None = inf) -> Share:
     rows: list[Mapping[str, Any]] = []
     for kind in kinds.split("|"):
         of_kind = [row for row in _table()["share"] if row["kind"] == kind]
-        if most_mts is not None:
-            # that of the fastest memory stands last
-            of_kind = [next(r for r in of_kind if most_mts <= r.get("up_to_mts", most_mts))]
-        rows += of_kind
+        fitting = [row for row in of_kind if (most_mts or 0) <= row.get("up_to_mts", inf)]
+        # that of the fastest memory stands last
+        rows += fitting[:1] if most_mts is not None else of_kind
     if len(rows) == 1:
         return record_of(Share, rows[0])
     likely, core = (
@@ -375,7 +374,7 @@ def names_a_kind_alone(words: Set[str]) -> bool:
     """Whether words of a processor's name tell its kind and nothing more, `core i9`, `xeon gold`; a
     maker is none.
     """
-    beside = {*_table()["beside_kind"], *word_table()["counts"], *MAKERS}
+    beside = {*_table()["beside_kind"], *MAKERS}
     kind = frozenset(word for word in words if word not in beside and not _count_in(word))
     around = class_of(" ".join(kind or words - {*MAKERS}))
     return around is not None and kind <= around.words
@@ -388,15 +387,13 @@ def count_of(name: str) -> int:
     series = processor_of(name)
     if series is not None and series.kind != "server":
         return 1
-    counts = word_table()["counts"]
-    words = name.lower().replace("×", "x").split()
-    return max((1, *(_count_in(word) or counts.get(word, 0) for word in words)))
+    return max((1, *map(_count_in, name.lower().replace("×", "x").split())))
 
 
 def _count_in(word: str) -> int:
-    """The number of up to eight processors, `2x` or `x2`; 0 of any other word."""
-    digit = word.strip("x")
-    return int(digit) if len(word) == 2 and len(digit) == 1 and digit in "2345678" else 0
+    """The number of processors that a word tells, `2x`, `x2` or `dual`; 0 of any other word."""
+    count = COUNT.fullmatch(word)
+    return int(count[1] or count[2]) if count else word_table()["counts"].get(word, 0)
 
 
 # ------------------------------------------------------------------ cores
@@ -466,11 +463,8 @@ def cores_of(name: str) -> Cores | None:
             return cores_from(row, series.threads, count)
     if around is None:
         return None
-    physical, performance = (
-        tuple(count * each for each in ends)
-        for ends in (around.cores.physical, around.cores.performance)
-    )
-    return around.cores.replace(physical=physical, performance=performance)
+    row = {"cores": around.cores.physical, "performance": around.cores.performance}
+    return cores_from(row, around.cores.threads, count)
 
 
 def cores_from(row: Mapping[str, Any], threads: int, count: int = 1) -> Cores:

@@ -386,19 +386,15 @@ def reaches_capability(capability: str | None, least: str | None) -> bool | None
         return None
     # others write no numbers
     own, needed = (text.split(".") for text in (capability, least))
-    is_number = all(map(str.isdecimal, own))
-    return is_number and [*map(int, own)] >= [*map(int, needed)]
+    return all(map(str.isdecimal, own)) and [*map(int, own)] >= [*map(int, needed)]
 
 
 def works_on_few_tokens(name: str, capability: str | None) -> bool:
     """Whether vLLM counts a GPU of that name, or of that compute capability, among the small ones
     whatever its memory.
     """
-    plain = name.lower()
-    return any(
-        row["word"] in plain if "word" in row else row["capability"] == capability
-        for row in _table()["small"]
-    )
+    small = _table()["small"]
+    return capability in small["capabilities"] or any(w in name.lower() for w in small["words"])
 
 
 def has_hbm(name: str) -> bool:
@@ -496,20 +492,14 @@ def find_cards(text: str) -> NamedCards | None:
 
 
 def _counted(part: list[str], text: str) -> NamedCards:
-    """One name with its size and its count, `2x`, `dual`, `2` before it or `x2` at either end."""
-    count, counts = 1, word_table()["counts"]
-    for word, rest in ((part[0], part[1:]), (part[-1], part[:-1])):
-        match = COUNT.fullmatch(word)
-        is_first = rest == part[1:] and (word in counts or re.fullmatch(r"\d\d?", word))
-        if match or (rest and is_first):
-            number = match[1] or match[2] if match else counts.get(word, word)
-            count, part = int(number), rest
-            break
+    """One name with its size and its count, `2x` before it or `x2` at either end."""
+    ends = {part[0]: COUNT.fullmatch(part[0]), part[-1]: COUNT.fullmatch(part[-1])}
+    counts = [int(match[1] or match[2]) for match in ends.values() if match]
     sizes = {float(size[1]) for word in part if (size := SIZE.fullmatch(word))}
-    name = [word for word in part if not SIZE.fullmatch(word)]
-    if not name or len(sizes) > 1 or count < 1:
+    name = [word for word in part if not SIZE.fullmatch(word) and not ends.get(word)]
+    if not name or len(sizes) > 1 or len(counts) > 1 or 0 in counts:
         raise _refusal("no_gpu_name", text)
-    return named_card(name, next(iter(sizes), None), count)
+    return named_card(name, next(iter(sizes), None), next(iter(counts), 1))
 
 
 def named_card(

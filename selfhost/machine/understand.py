@@ -503,21 +503,17 @@ def _is_no_ram(gib: float) -> bool:
 
 
 def _count_beside(about: Description, start: int, end: int) -> int:
-    """Take the count of a run: `2x`, `dual` or `x2` beside it. 1 without one."""
+    """Take the count of a run, `2x` or `x2` beside it. 1 without one."""
     while start > 1 and about.word(start - 1) in role("gpu_idle") - {"with"}:
         start -= 1
-    word = about.free(start - 1)
-    before = COUNT.fullmatch(word)
-    count = int(before[1] or 0) if before else word_table()["counts"].get(word, 0)
-    if count:
-        about.take(start - 1, start, "count")
-        return count
-    for at in (end, end + 1):
-        behind = COUNT.fullmatch(about.free(at))
+    for at in (start - 1, end, end + 1):
+        count = COUNT.fullmatch(about.free(at))
+        before, behind = count.groups() if count else (None, None)
         # `epyc 7742 2x 3090` are two cards
-        if behind and (behind[2] or about.word(at + 1) in ("", BREAK)):
+        is_of_this = at < start or about.word(at + 1) in ("", BREAK)
+        if (before and is_of_this) or (behind and at >= end):
             about.take(at, at + 1, "count")
-            return int(behind[1] or behind[2])
+            return int(before or behind)
     return 1
 
 

@@ -70,6 +70,7 @@ def _modules_of_sum(match: re.Match[str]) -> str:
 
 _FUNCTIONS: Mapping[str, Callable[[re.Match[str]], str]] = {
     "count": _count,
+    "times": lambda match: f" {word_table()['counts'][match[1]]}x ",
     "kib": lambda match: f"{int(match[1]) // 1024}mb",
     "mib": lambda match: f" {int(match[1]) / 1024:.3g}gb ",
     "modules": _modules_of_sum,
