@@ -7,7 +7,7 @@ The file is read when a GPU is looked up, once. A machine without one does not p
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 
 from ..core import units
@@ -540,26 +540,16 @@ def _named_card(several: Sequence[Card], typed: str, memory_gib: float | None) -
     if all(f"{memory_gib or 0:g}gb" in card.named - card.words for card in several):
         # the name of a superchip states the processor's memory
         memory_gib = None
-    options = [
-        (
-            card.usual_gib not in (None, size),
-            size,
-            peak_gb_per_s(card.name, round(size * units.GIB)) or 0.0,
-            card,
-        )
-        for card in several
-        for size in card.memory_gib
-        if memory_gib in (None, size, size * card.devices)
-    ]
+    options = sorted(
+        (each for card in several for each in _sizes(card, memory_gib)), key=lambda each: each[:3]
+    )
     if not options:
         raise not_sold_so(several, memory_gib or 0)
-    options.sort(key=lambda option: option[:3])
     _, size, peak, card = options[0]
     others = dict.fromkeys(c.label_with(s) for _, s, p, c in options if (s, p) != (size, peak))
     names, sized = " or ".join(f'"{name}"' for name in others), card.label_with(size)
     which = "the usual one" if card.usual_gib else "the smallest"
     note = f'"{typed}" is judged as {sized}, {which}; otherwise name {names}.'
-    key = _sold_otherwise(card.name, size).get("source") or fact_of(card.name, "source")
     label = card.label if len(card.memory_gib) == 1 else sized
     accelerator = Accelerator(
         vendor=vendor_of(card.name),
@@ -572,8 +562,21 @@ def _named_card(several: Sequence[Card], typed: str, memory_gib: float | None) -
         accelerators=(accelerator,) * card.devices,
         label=label,
         notes=(note,) if others else (),
-        source=f"{label}: bandwidth from {source_of(key) if key else 'nowhere: it is not known'}",
+        source=f"{label}: bandwidth from {_source_of_rate(card.name, size)}",
     )
+
+
+def _source_of_rate(name: str, memory_gib: float) -> str:
+    key = _sold_otherwise(name, memory_gib).get("source") or fact_of(name, "source")
+    return source_of(key) if key else "nowhere: it is not known"
+
+
+def _sizes(card: Card, memory_gib: float | None) -> Iterator[tuple[bool, float, float, Card]]:
+    """Of each size that is meant whether it is unusual, GiB and GB/s."""
+    for size in card.memory_gib:
+        if memory_gib in (None, size, size * card.devices):
+            peak = peak_gb_per_s(card.name, round(size * units.GIB)) or 0.0
+            yield card.usual_gib not in (None, size), size, peak, card
 
 
 @lru_cache(maxsize=4096)

@@ -25,7 +25,7 @@ from .profiles import (
 )
 from .record import FILLED_ASSUMED, RATE_ASSUMED, Accelerator, Machine
 from .understand import Description, understand
-from .words import BREAK, tokens, word_table
+from .words import BREAK, tokens
 
 TYPE_CHECKING = False
 
@@ -298,18 +298,20 @@ class _Parts:
         self.cards = joined(about.cards) if about.cards and not about.has_chip else None
         if self.cards is None and "gpu" in row and not about.has_no_card:
             self.cards = cards_named(row["gpu"])
-        inside = row.get("shared") or (self.chip and self.chip.gpu)
-        self.accelerators: tuple[Accelerator, ...] = ()
+        self.accelerators = self._accelerators(about)
+
+    def _accelerators(self, about: Description) -> tuple[Accelerator, ...]:
+        """The GPUs that are named, else the one inside, else one of which its memory is told."""
+        inside = self.row.get("shared") or (self.chip and self.chip.gpu)
         if self.cards is not None:
-            self.accelerators = self.cards.accelerators
-        elif inside:
-            card = Accelerator(vendor=gpus.vendor_of(inside), name=inside, unified=True)
-            self.accelerators = (card,)
-        elif about.vram_gib is not None:
-            maker, memory = about.gpu_maker or gpus.UNKNOWN, round(about.vram_gib * units.GIB)
-            name = f"{_MAKERS.get(maker, '')} GPU with {units.binary(memory)}".strip()
-            card = Accelerator(vendor=maker, name=name, memory_total_bytes=memory, unified=False)
-            self.accelerators = (card,)
+            return self.cards.accelerators
+        if inside:
+            return (Accelerator(vendor=gpus.vendor_of(inside), name=inside, unified=True),)
+        if about.vram_gib is None:
+            return ()
+        maker, memory = about.gpu_maker or gpus.UNKNOWN, round(about.vram_gib * units.GIB)
+        name = f"{_MAKERS.get(maker, '')} GPU with {units.binary(memory)}".strip()
+        return (Accelerator(vendor=maker, name=name, memory_total_bytes=memory, unified=False),)
 
     @property
     def architecture(self) -> str:
@@ -338,7 +340,7 @@ class _Parts:
         series = self.series
         sold = [self.chip and self.chip.memory_gib]
         sold += [series.on_package_gib, series.memory_gib] if series else []
-        return float(next(filter(None, sold), of_class))
+        return float(next(filter(None, sold), None) or of_class)
 
     def most_bytes(self, about: Description) -> int | None:
         """The most RAM that it is sold with, where its RAM is assumed."""
@@ -385,25 +387,20 @@ def _guest(about: Description, parts: _Parts) -> tuple[Machine, str]:
 
 
 def _computer(about: Description, parts: _Parts) -> tuple[Machine, str]:
-    row = parts.row
+    row, source = parts.row, f'"{about.text}"'
     if "gb_per_s" in row and (about.ram_gib or 0) > max(row["gib"]):
         # no other memory is soldered to it: that of a disk
         about.ram_gib = None
-    has_gpu = parts.cards is not None or about.vram_gib is not None or "shared" in row
-    if parts.processor is None and not has_gpu:
-        if about.is_line or row:
-            raise refusal("product", about.text)
-        if about.ram_gib is None or any(map(str.isdecimal, "".join(about.left))):
-            raise unknown(about.text)
+    if parts.processor is None and not (parts.cards or parts.accelerators):
+        _refuse_nothing_named(about)
         parts.processor, parts.around = _UNNAMED_PROCESSOR, cpus.class_of(_UNNAMED_PROCESSOR)
     stated = (parts.processor, row, about.system, about.is_line, about.ram_gib)
     if parts.cards is not None and not any(stated) and "cores" not in about.numbers:
         profile = _profile_with(parts.cards, laptop=about.is_laptop)
         if profile is not None:
-            note = f'"{about.text}" is a GPU: judged as {profile.name}, which has it.'
+            note = f"{source} is a GPU: judged as {profile.name}, which has it."
             return profile.machine, " ".join([note, *parts.cards.notes])
     gib, title, facts = parts.memory_gib(about), _title(about, parts), _facts(about, parts)
-    source = f'"{about.text}"'
     machine = _planned(
         facts,
         gib,
@@ -417,6 +414,14 @@ def _computer(about: Description, parts: _Parts) -> tuple[Machine, str]:
     ram = _ram_words(gib) + ", assumed" * machine.assumes("memory_total_bytes")
     named = title.removesuffix(f" with {_ram_words(gib)}")
     return machine, " ".join([f"{source} is judged as {named}, {ram}.", *_doubts(about, parts)])
+
+
+def _refuse_nothing_named(about: Description) -> None:
+    """Raises `UnknownMachineError` where not even the RAM is all that is told."""
+    if about.is_line or about.product:
+        raise refusal("product", about.text)
+    if about.ram_gib is None or any(map(str.isdecimal, "".join(about.left))):
+        raise unknown(about.text)
 
 
 def _profile_with(cards: NamedCards, *, laptop: bool) -> Profile | None:
@@ -482,16 +487,9 @@ def _title(about: Description, parts: _Parts) -> str:
 
 def _doubts(about: Description, parts: _Parts) -> Iterator[str]:
     """What of it is a guess, and what else it can be."""
-    processor, series, sizes = parts.processor, parts.series, parts.row.get("gib", ())
+    series, sizes = parts.series, parts.row.get("gib", ())
     yield from parts.cards.notes if parts.cards else ()
-    if processor == _UNNAMED_PROCESSOR:
-        yield "Its processor is not told, so that its speed is a wide guess."
-    elif processor is None and not parts.row:
-        yield "Its processor is assumed."
-    elif processor and parts.chip is None and (series is None or series.is_a_generation):
-        yield f"The name tells no series of processors, {processor}: a wide guess."
-    if about.processor and processor != about.processor:
-        yield f"Which {about.processor} it has is not told: judged with {processor}."
+    yield from _doubts_of_processor(about, parts)
     if about.system is None and not about.has_chip:
         yield f"{parts.system(about).capitalize()} is assumed."
     if about.vram_gib is not None:
@@ -502,6 +500,18 @@ def _doubts(about: Description, parts: _Parts) -> Iterator[str]:
         yield f"{about.cards[0].label} is left aside: no such computer takes a card."
     if about.ram_gib is None and len(sizes) > 1:
         yield f"Otherwise name it: {', '.join(f'{size:g} GB' for size in sizes[1:])}."
+
+
+def _doubts_of_processor(about: Description, parts: _Parts) -> Iterator[str]:
+    processor, series = parts.processor, parts.series
+    if processor == _UNNAMED_PROCESSOR:
+        yield "Its processor is not told, so that its speed is a wide guess."
+    elif processor is None:
+        yield from ["Its processor is assumed."] * (not parts.row)
+    elif parts.chip is None and (series is None or series.is_a_generation) and not about.has_chip:
+        yield f"The name tells no series of processors, {processor}: a wide guess."
+    if about.processor and processor != about.processor:
+        yield f"Which {about.processor} it has is not told: judged with {processor}."
 
 
 def _ram_words(gib: float) -> str:
@@ -517,37 +527,38 @@ def _with_ram(
 ) -> tuple[Machine, str | None]:
     """The machine with the bandwidth that its RAM has as a text states it, `32gb ddr5-6000`, `quad
     channel`, `2x16gb`: its kind and the numbers `mts`, `channels` and `sticks`; and a note on it.
-    The same and None where nothing is stated that is not assumed anyway, or its memory is known.
+    The same and None where nothing is stated, or its memory is known.
     """
     series, name = _series_of(machine), (kind or "RAM").upper()
     if _has_its_own_memory(machine, series) or not (kind or {*_OF_RAM} & {*stated}):
         return machine, None
     if series is None:
         return machine, f"{name} is left aside: the processor beside it is not told."
-    usual, rate = _rates(series, kind, stated.get("mts"))
+    rate = _rate(series, kind, stated.get("mts"))
     if rate is None:
         return machine, f"{name} is left aside: it fits no such processor."
-    used = min(series.channels, stated.get("channels", series.channels))
-    if "sticks" in stated and series.bits == 64:
-        used = min(used, max(1, stated["sticks"] // cpus.count_of(machine.cpu_model or "")))
+    used = _channels_used(machine, stated, series)
+    tells_rate = "mts" in stated or (kind and series.slowest < series.fastest)
     # of two channels one may be empty
-    is_told_filled = bool({"sticks", "channels"} & {*stated})
-    is_told = (kind and series.slowest < series.fastest) or "mts" in stated
-    is_told = is_told or (series.channels == 2 and is_told_filled)
-    if (used, rate) == (series.channels, usual) and not is_told:
-        return machine, None
-    how = RATE_ASSUMED if not kind and "mts" not in stated else None
-    if how is None and used == 2 and not (is_told_filled or (kind or "").startswith("lp")):
-        how = FILLED_ASSUMED
+    is_filled = used != 2 or not {"sticks", "channels"}.isdisjoint(stated)
+    how = None if is_filled or name.startswith("LP") else FILLED_ASSUMED
     bandwidth = used * series.bits // 8 * rate * units.MB
     what = f"{used} channel{'s' * (used > 1)} of {name}-{rate}"
     machine = machine.with_bandwidth(
         bandwidth,
         f"{what}, as its description says",
-        how=how,
+        how=how if tells_rate else RATE_ASSUMED,
         assumed=tuple(f for f in machine.assumed if "mts" not in stated or f != _BANDWIDTH),
     )
     return machine, f"Its memory: {what}, {units.decimal(bandwidth)}/s at most."
+
+
+def _channels_used(machine: Machine, stated: Mapping[str, int], series: cpus.Processor) -> int:
+    """Of a processor's channels those that have a module, as far as it is stated."""
+    used = min(series.channels, stated.get("channels", series.channels))
+    if "sticks" in stated and series.bits == 64:
+        return min(used, max(1, stated["sticks"] // cpus.count_of(machine.cpu_model or "")))
+    return used
 
 
 def _series_of(machine: Machine) -> cpus.Processor | None:
@@ -567,10 +578,9 @@ def _has_its_own_memory(machine: Machine, series: cpus.Processor | None) -> bool
     return machine.memory_bandwidth_bytes_per_second is not None and is_soldered
 
 
-def _rates(series: cpus.Processor, kind: str | None, stated: int | None) -> tuple[int, int | None]:
-    """The usual rate of the processor's memory; and that which is stated, of servers no more than
-    the processor takes, else of the kind the one nearest to what is usual: None where it takes no
-    such memory.
+def _rate(series: cpus.Processor, kind: str | None, stated: int | None) -> int | None:
+    """The rate that is stated, of servers no more than the processor takes, else of the kind of RAM
+    the one nearest to what is usual: None where it takes no such memory.
     """
     slowest, usual, fastest = (
         round(rate * 8 / series.bits / series.channels / units.MB)
@@ -578,15 +588,14 @@ def _rates(series: cpus.Processor, kind: str | None, stated: int | None) -> tupl
     )
     rates_of_kind = {row["kind"]: row["mts"] for row in shipped_table("cpus")["ram"]}
     low, high = rates_of_kind.get(kind, (slowest, fastest))
-    least, most = _RATES_BESIDE
     # DDR3 of 1600 MT/s beside 1866, and no DDR5 of 4800 beside DDR4 of 3600
     if not (low <= _NEAR * fastest and slowest <= _NEAR * high):
-        return usual, None
+        return None
     if stated is None:
-        return usual, max(slowest, min(max(low, min(usual, high)), fastest))
-    if series.kind == "server":
-        return usual, min(stated, fastest)
-    return usual, stated if least * slowest <= stated <= most * fastest else None
+        return max(slowest, min(max(low, min(usual, high)), fastest))
+    least, most = _RATES_BESIDE
+    is_possible = least * slowest <= stated <= most * fastest
+    return min(stated, fastest) if series.kind == "server" else stated if is_possible else None
 
 
 def what_to_state(machine: Machine) -> str | None:

@@ -62,6 +62,7 @@ _OF_A_MAC = re.compile(
     + r"|20[12]\d|1[3-6]|2[47]",
     re.ASCII,
 )
+_WORDS_FOR_GPUS = ("gpu", "gpus", "dgpu", "vram", "graphics", "vga")
 _NUMBER_OF_A_CARD = re.compile(r"(?!\d+[gt]b)[a-z]{0,2}\d{2,4}[a-z]{0,3}")
 
 
@@ -70,9 +71,9 @@ class Description:
 
     `is_line`: it names a line of computers with several processors. `product`: a row of
     products.toml, or of macs.toml, with a `chip`; `known`: the profiles of a board. `has_no_card`:
-    it says that there is no GPU beside the processor, `has_no_gpu`: none at all. `cards_at`: GPUs by the places of
-    their names; `vram_gib`: of a GPU of which nothing else is told but perhaps `gpu_maker`.
-    `numbers`: cores, threads, vcpus, mts, channels and sticks, by these words.
+    it says that there is no GPU beside the processor, `has_no_gpu`: none at all. `cards_at`: GPUs
+    by the places of their names; `vram_gib`: of a GPU of which nothing else is told but perhaps
+    `gpu_maker`. `numbers`: cores, threads, vcpus, mts, channels and sticks, by these words.
     """
 
     def __init__(self, text: str, all_tokens: list[Token]) -> None:
@@ -201,39 +202,38 @@ def _places_of(row: Mapping[str, Any], all_tokens: Sequence[Token]) -> list[int]
 
 
 def _take_setting(about: Description) -> None:
-    """Take the system, a virtual machine or container, lines of computers, `legion`, of which the
-    name tells neither processor nor GPU, and that there is no GPU. Raises `UnknownMachineError` for
-    phones and for chips that no program computes on.
+    """Take the system, a virtual machine or container, that there is no GPU, and lines of computers
+    of which the name tells neither processor nor GPU, `legion`.
     """
     table = word_table()
-    refused: dict[str, str] = {}
     for at in range(len(about.tokens)):
         word, end = about.free(at), at + 1
         kind = role_of(word)
+        about.is_laptop |= kind == "laptops" or word in ("laptop", "netbook")
         if kind == "systems":
             about.system = table["systems"][word]
             about.is_wsl |= word.startswith("wsl")
-        elif kind == "containers":
-            about.scope = "container"
-        elif kind == "guests" and about.scope == "host":
-            about.scope = "vm"
+        elif kind in ("containers", "guests"):
+            is_container = kind == "containers" or about.scope == "container"
+            about.scope = "container" if is_container else "vm"
         elif kind in ("laptops", "lines"):
             about.is_line = not about.product
-            about.is_laptop |= kind == "laptops"
-            model = about.free(end)
             # models of these have four digits, as GPUs have: `vostro 3070`
-            end += word in table["numbered"] and len(model) == 4 and model.isdecimal()
+            end += word in table["numbered"] and bool(re.fullmatch(r"\d{4}", about.free(end)))
         elif word in ("nogpu", "nocard"):
             about.has_no_card, about.has_no_gpu = True, about.has_no_gpu or word == "nogpu"
         else:
-            about.is_laptop |= word in ("laptop", "netbook")
-            refused |= {kind: word} if kind in ("phones", "chips") else {}
             continue
-        about.take(at, end, kind or "no gpu")
-    if "phones" in refused and not about.is_line and not about.product:
+        about.take(at, end, "setting")
+
+
+def _refuse_others(about: Description) -> None:
+    """Raises `UnknownMachineError` for phones and for chips that no program computes on."""
+    kinds = {role_of(word): word for at in range(len(about.tokens)) if (word := about.free(at))}
+    if "phones" in kinds and not about.is_line and not about.product:
         raise refusal("phone", about.text)
-    if "chips" in refused:
-        raise refusal("chip", about.text, chip=refused["chips"])
+    if "chips" in kinds:
+        raise refusal("chip", about.text, chip=kinds["chips"])
 
 
 def _take_mac(about: Description) -> None:
@@ -241,32 +241,38 @@ def _take_mac(about: Description) -> None:
     `UnknownMachineError` where several can be meant, or none was sold so.
     """
     texts = [about.free(at) for at in range(len(about.tokens))]
-    is_mac = not _MACS.isdisjoint(texts)
-    chips = (
-        at
-        for at, word in enumerate(texts)
-        if _CHIP.fullmatch(word) and about.word(at - 1) not in _OF_OTHERS
-    )
-    first = next(chips, len(texts))
-    variant = [word for word in texts[first + 1 : first + 2] if word in ("pro", "max", "ultra")]
-    chip = [*texts[first : first + 1], *variant]
-    if about.product or about.known or not (chip or is_mac):
+    is_mac, places = not _MACS.isdisjoint(texts), _places_of_chip(about)
+    if about.product or about.known or not (places or is_mac):
         return
-    others = texts[:first] + texts[first + len(chip) :]
-    product = [word for word in others if word in _MAC_PRODUCTS]
+    chip = [texts[at] for at in places]
+    product = [word for word in _MAC_PRODUCTS if texts.count(word) > chip.count(word)]
     rows = _macs(chip, product, texts)
     if not rows and not is_mac and {"apple", "air"}.isdisjoint(texts):
         return
+    about.product = _only_one(about, rows, product)
+    for at, word in enumerate(texts):
+        if at in places or _OF_A_MAC.fullmatch(word):
+            about.take(at, at + 1, "mac")
+
+
+def _only_one(
+    about: Description, rows: Sequence[Mapping[str, Any]], product: Sequence[str]
+) -> Mapping[str, Any]:
+    """Raises `UnknownMachineError` unless just one Mac is meant."""
     if len(rows) > 1:
         near = [" ".join([*product, row["chip"], row["variant"]]).strip() for row in rows]
         raise refusal("macs", about.text, near, count=len(rows), names=", ".join(near[:8]))
     if not rows:
         raise refusal("mac", about.text, profiles.unknown(about.text).nearest)
-    about.product = rows[0]
-    about.take(first, first + len(chip), "mac")
-    for at, word in enumerate(texts):
-        if _OF_A_MAC.fullmatch(word):
-            about.take(at, at + 1, "mac")
+    return rows[0]
+
+
+def _places_of_chip(about: Description) -> list[int]:
+    """Where a chip and its variant stand: `m2`, `max`."""
+    for at in range(len(about.tokens)):
+        if _CHIP.fullmatch(about.free(at)) and about.word(at - 1) not in _OF_OTHERS:
+            return [at, at + 1] if about.free(at + 1) in ("pro", "max", "ultra") else [at]
+    return []
 
 
 def _macs(
@@ -420,19 +426,25 @@ def _is_card(about: Description, start: int, end: int, run: list[str]) -> bool:
     """
     if run in word_table()["gpus_inside"]:
         return bool(matches(tuple(run)))
-    idle = (role("idle") - role("forms")) | role("gpu_idle")
-    is_bounded = idle.isdisjoint((run[0], run[-1])) and not SIZE.fullmatch(run[0])
-    if not is_bounded or SIZE.fullmatch(run[-1]) or re.match(r"\d\d?$", run[0]):
+    if not _may_be_a_name(run):
         return False
     names, sizes = _name_and_sizes(run)
-    has_number = any(map(str.isdecimal, "".join({*names} - role("left_out"))))
-    numberless = {"arc", "iris", "uhd", "titan", "vii"}
-    if not has_number and (len(run) == 1 or numberless.isdisjoint(run)):
-        return False
     cards = matches(tuple(names), laptop=about.is_laptop)
-    if not cards or len(sizes) > 1 or (len(run) == 1 and _is_other_number(about, *run, cards)):
+    if not cards or len(sizes) > 1 or (len(run) == 1 and _is_other_number(about, run[0], cards)):
         return False
     return all(any(s in c.memory_gib or f"{s:g}gb" in c.named for c in cards) for s in sizes)
+
+
+def _may_be_a_name(run: Sequence[str]) -> bool:
+    """Whether words have the form of a GPU's name: no filler or size at an end, and a number."""
+    idle = (role("idle") - role("forms")) | role("gpu_idle")
+    is_bounded = idle.isdisjoint((run[0], run[-1])) and not SIZE.fullmatch(run[-1])
+    if not is_bounded or SIZE.fullmatch(run[0]) or re.fullmatch(r"\d\d?", run[0]):
+        return False
+    named = {*_name_and_sizes(run)[0]} - role("left_out")
+    numberless = {"arc", "iris", "uhd", "titan", "vii"}
+    has_number = any(map(str.isdecimal, "".join(named)))
+    return has_number or (len(run) > 1 and not numberless.isdisjoint(run))
 
 
 def _name_and_sizes(run: Sequence[str]) -> tuple[list[str], list[float]]:
@@ -480,13 +492,9 @@ def _size_beside(
     """
     sold = {size for card in cards for size in card.memory_gib}
     at = end + (about.word(end) in (BREAK, "vram", "with"))
-    size, before = about.free_gib(at), about.free_gib(start - 1)
+    size = about.free_gib(at)
     if not size:
-        others = [at for at in range(len(about.tokens)) if about.free_gib(at) and at != start - 1]
-        if before in sold and (about.processor is None or _is_no_ram(before) or others):
-            about.take(start - 1, start, "gpu")
-            return before
-        return None
+        return _size_before(about, start, sold)
     kind = about.word(at).partition("b")[2]
     if kind == "vram" or (size in sold and (kind != "ram" or SIZE.fullmatch(about.word(at + 1)))):
         about.take(end, at + 1, "gpu")
@@ -496,6 +504,16 @@ def _size_beside(
     elif not kind and at == end and _is_no_ram(size):
         raise not_sold_so(cards, size)
     return None
+
+
+def _size_before(about: Description, start: int, sold: set[float]) -> float | None:
+    """The size before a card's name that it is sold with, where it is not that of the RAM."""
+    size = about.free_gib(start - 1)
+    others = [at for at in range(len(about.tokens)) if about.free_gib(at) and at != start - 1]
+    if size not in sold or not (about.processor is None or _is_no_ram(size) or others):
+        return None
+    about.take(start - 1, start, "gpu")
+    return size
 
 
 def _is_no_ram(gib: float) -> bool:
@@ -508,12 +526,11 @@ def _count_beside(about: Description, start: int, end: int) -> int:
         start -= 1
     for at in (start - 1, end, end + 1):
         count = COUNT.fullmatch(about.free(at))
-        before, behind = count.groups() if count else (None, None)
         # `epyc 7742 2x 3090` are two cards
         is_of_this = at < start or about.word(at + 1) in ("", BREAK)
-        if (before and is_of_this) or (behind and at >= end):
+        if count and (is_of_this if count[1] else at >= end):
             about.take(at, at + 1, "count")
-            return int(before or behind)
+            return int(count[1] or count[2])
     return 1
 
 
@@ -562,36 +579,35 @@ def _sizes(about: Description) -> dict[str, list[float]]:
 
 
 def _take_numbers(about: Description) -> None:
-    """Take what is counted, and words for GPUs: one of which its memory and perhaps its maker are
-    told, `8gb vram`, `amd gpu 16gb`.
-    """
-    says_gpu = False
+    """Take what is counted."""
     for at, token in enumerate(about.tokens):
-        word = about.free(at)
-        if number := NUMBERED.fullmatch(word):
-            token.by = number[2]
-            about.numbers["cores" if number[2] == "cpus" else number[2]] = int(number[1])
-            if number[2] == "vcpus" and about.scope == "host":
-                about.scope = "vm"
-        elif word in ("gpu", "gpus", "dgpu", "vram", "graphics", "vga"):
-            says_gpu |= word in ("gpu", "vram", "dgpu")
-            token.by = "gpu"
-        elif maker := gpus.maker_of(frozenset((word,))):
-            about.gpu_maker, token.by = about.gpu_maker or maker, "gpu"
-    has_other = about.cards_at or about.has_no_card or about.has_chip
-    if has_other or "shared" in about.product:
+        number = NUMBERED.fullmatch(about.free(at))
+        if number is None:
+            continue
+        token.by = number[2]
+        about.numbers["cores" if number[2] == "cpus" else number[2]] = int(number[1])
+        if number[2] == "vcpus" and about.scope == "host":
+            about.scope = "vm"
+
+
+def _take_unnamed_gpu(about: Description) -> None:
+    """Take a GPU of which its memory and perhaps its maker are told, `8gb vram`, `amd gpu 16gb`."""
+    says_gpu = False
+    for token in (each for each in about.tokens if not each.by):
+        maker = gpus.maker_of(frozenset((token.text,)))
+        says_gpu |= token.text in ("gpu", "vram", "dgpu")
+        token.by = "gpu" if maker or token.text in _WORDS_FOR_GPUS else ""
+        about.gpu_maker = about.gpu_maker or maker
+    if about.cards_at or about.has_no_card or "shared" in about.product or about.has_chip:
         about.vram_gib = None
     elif about.vram_gib is None and (says_gpu or about.gpu_maker == "nvidia"):
-        tells_ram = any(token.by in ("ram", "size") for token in about.tokens)
-        is_only_gpu = says_gpu and not any((about.processor, about.product, tells_ram))
-        if about.ram_gib is None or not is_only_gpu:
-            raise refusal("unnamed_gpu", about.text)
-        about.vram_gib, about.ram_gib = about.ram_gib, None
+        raise refusal("unnamed_gpu", about.text)
 
 
 _STEPS = (
     _take_product,
     _take_setting,
+    _refuse_others,
     _take_mac,
     _take_processor,
     _take_number,
@@ -600,4 +616,5 @@ _STEPS = (
     _take_kind,
     _take_memory,
     _take_numbers,
+    _take_unnamed_gpu,
 )
