@@ -262,7 +262,9 @@ def _processor(words: frozenset[str]) -> Processor | None:
     row = rows[0]
     memory, vectors = row.get("memory", "slots"), row.get("vectors", "avx2")
     shapes = row.get("kinds_of")
-    is_one_of_them = shapes is None or any(_fits(words, shape) for shape in shapes)
+    is_one_of_them = shapes is None or any(
+        any(map(_shape(shape).fullmatch, words)) for shape in shapes
+    )
     kind = row.get("kind")
     if kind is None:
         # one for laptops, by where its memory sits or the letters behind its number
@@ -320,7 +322,11 @@ def _rank(row: Mapping[str, Any], words: Set[str]) -> tuple[int, int] | None:
     shapes = row.get("models")
     if shapes is None:
         return len(wanted), 0
-    signs = [sum(shape.count(sign) for sign in "#+?*") for shape in shapes if _fits(words, shape)]
+    signs = [
+        sum(shape.count(sign) for sign in "#+?*")
+        for shape in shapes
+        if any(map(_shape(shape).fullmatch, words))
+    ]
     return (len(wanted), -min(signs)) if signs else None
 
 
@@ -331,10 +337,6 @@ def _shape(shape: str) -> re.Pattern[str]:
     for sign, means in (("\\#", r"\d"), ("\\+", "[1-9]"), ("\\?", ".")):
         plain = plain.replace(sign, means)
     return re.compile(plain, re.ASCII)
-
-
-def _fits(words: Iterable[str], shape: str) -> bool:
-    return any(map(_shape(shape).fullmatch, words))
 
 
 def maker_of(name: str) -> str | None:

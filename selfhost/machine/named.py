@@ -338,9 +338,9 @@ class _Parts:
             sizes = [card.memory_total_bytes or 0 for card in self.accelerators]
             return float(max(of_class, _USUAL_RAM_GIB, round(sum(sizes) / units.GIB)))
         series = self.series
-        sold = [self.chip and self.chip.memory_gib]
-        sold += [series.on_package_gib, series.memory_gib] if series else []
-        return float(next(filter(None, sold), None) or of_class)
+        of_chip = self.chip.memory_gib if self.chip else None
+        of_series = series and (series.on_package_gib or series.memory_gib)
+        return float(of_chip or of_series or of_class)
 
     def most_bytes(self, about: Description) -> int | None:
         """The most RAM that it is sold with, where its RAM is assumed."""
@@ -592,10 +592,11 @@ def _rate(series: cpus.Processor, kind: str | None, stated: int | None) -> int |
     if not (low <= _NEAR * fastest and slowest <= _NEAR * high):
         return None
     if stated is None:
-        return max(slowest, min(max(low, min(usual, high)), fastest))
+        return int(max(slowest, min(max(low, min(usual, high)), fastest)))
+    if series.kind == "server":
+        return min(stated, fastest)
     least, most = _RATES_BESIDE
-    is_possible = least * slowest <= stated <= most * fastest
-    return min(stated, fastest) if series.kind == "server" else stated if is_possible else None
+    return stated if least * slowest <= stated <= most * fastest else None
 
 
 def what_to_state(machine: Machine) -> str | None:
