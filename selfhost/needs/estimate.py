@@ -132,7 +132,7 @@ def _counted(inputs: Inputs) -> Needs:
         why = spec.unknown.get("architecture")
         why = why or "the spec states neither an architecture nor [needs]"
         remedy = "state it under [needs] in a spec"
-        return _stated(spec, cpu, workload) or _nothing(cpu, why, remedy)
+        return _stated(inputs, cpu) or _nothing(cpu, why, remedy)
     usual_format, usual_quantization = default_format_and_quantization(spec, runtime)
     format = workload.format or usual_format
     quantization = workload.quantization or usual_quantization
@@ -143,14 +143,14 @@ def _counted(inputs: Inputs) -> Needs:
     held = parts(alone, runtime, format, wanted)
     if companions is not None:
         held = _with_companions(held, subject, runtime, format, wanted, architectures)
-    return _needs_of_parts(spec, cpu, held, workload)
+    return _needs_of_parts(inputs, cpu, held)
 
 
-def _needs_of_parts(spec: ModelSpec, cpu: CpuNeed, parts: Parts, workload: Workload) -> Needs:
+def _needs_of_parts(inputs: Inputs, cpu: CpuNeed, parts: Parts) -> Needs:
     """What the spec states itself, where the parts are no total."""
     missing = [entry for entry in parts.unknown if entry.fact.startswith("memory")]
     files = None if isinstance(parts.files, Unread) else parts.files
-    stated = _stated(spec, cpu, workload, files) if missing or not parts.terms else None
+    stated = _stated(inputs, cpu, files) if missing or not parts.terms else None
     if stated is not None:
         return stated.replace(offloaded=parts.offloaded)
     needs = Needs(
@@ -235,25 +235,16 @@ def _with_companions(
     return with_draft(held, parts(draft, runtime, format, alone), workload, source)
 
 
-def _stated(
-    spec: ModelSpec, cpu: CpuNeed, workload: Workload, files: SizedWeights | None = None
-) -> Needs | None:
+def _stated(inputs: Inputs, cpu: CpuNeed, files: SizedWeights | None = None) -> Needs | None:
     """What the spec states itself; `files` where it leaves out how large they are."""
-    stated = spec.needs
+    spec, runtime, stated = inputs.spec, inputs.runtime, inputs.spec.needs
     if stated is None:
         return None
     source = stated.source or spec.sources.get("needs") or spec.origin or "the spec"
-    low = stated.low_bytes if stated.low_bytes is not None else stated.high_bytes
-    high = stated.high_bytes if stated.high_bytes is not None else low
     unknown: list[Unread] = []
-    memory = None
-    if low is None or high is None:
+    memory = _stated_memory(inputs, stated, source)
+    if memory is None:
         unknown.append(unread("the spec states no memory", "add memory_bytes to [needs]", "memory"))
-    else:
-        line = f"{high:,} bytes as stated" if low == high else f"{middle_of(low, high)} as stated"
-        middle = (low + high) // 2
-        whole = term("weights", middle, How.STATED, source, line, low=low, high=high)
-        memory = MemoryNeed(terms=(whole, *_of_longer_recording(stated, workload, source)))
     size, how, how_source = stated.disk_bytes, How.STATED, source
     if size is None and files is not None:
         size, how, how_source = files.bytes, files.how, files.source
@@ -267,8 +258,23 @@ def _stated(
         download_source=None if size is None else how_source,
         cpu=cpu,
         memory=memory,
+        tensor_parallel=(2, 4, 8) if runtime is not None and runtime.account.divides_layers else (),
         unknown=tuple(unknown),
     )
+
+
+def _stated_memory(inputs: Inputs, stated: StatedNeeds, source: str) -> MemoryNeed | None:
+    """In equal parts where a program shares it out to several devices."""
+    low, high = stated.low_bytes, stated.high_bytes
+    if low is None or high is None:
+        return None
+    line = f"{high:,} bytes as stated" if low == high else f"{middle_of(low, high)} as stated"
+    devices = inputs.device.devices if inputs.device is not None else 1
+    if devices > 1:
+        low, high = -(-low // devices), -(-high // devices)
+        line += f", in equal parts on {devices} devices"
+    whole = term("weights", (low + high) // 2, How.STATED, source, line, low=low, high=high)
+    return MemoryNeed(terms=(whole, *_of_longer_recording(stated, inputs.workload, source)))
 
 
 def _of_longer_recording(stated: StatedNeeds, workload: Workload, source: str) -> tuple[Term, ...]:
