@@ -27,6 +27,8 @@ AMD, INTEL = "0x1002", "0x8086"
 _NODES = "/sys/class/kfd/kfd/topology/nodes"
 # names of AMD's cards by device and revision, of libdrm
 _AMD_NAMES = ("/usr/share/libdrm/amdgpu.ids", "/opt/amdgpu/share/libdrm/amdgpu.ids")
+# variables of ROCm and HIP that hide cards
+_AMD_MASKS = ("ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
 _SHARES = "the GPU shares the machine's RAM"
 _MAX_BYTES, _MIB = 2**50, 2**20
 
@@ -45,17 +47,18 @@ def read_accelerators(host: Host, facts: Facts) -> None:
 
 
 def _put(facts: Facts, parts: Sequence[Read | None], why: str | None, none: str) -> None:
-    read = list(filter(None, parts))
-    cards = tuple(card for part in read for card in part.cards)
+    reads = list(filter(None, parts))
+    cards = tuple(card for read in reads for card in read.cards)
     if why and not cards:
         facts.miss(ACCELERATORS, why, FILL_IN)
         return
-    facts.put(ACCELERATORS, cards, "; ".join(part.source for part in read) or none)
+    facts.put(ACCELERATORS, cards, "; ".join(read.source for read in reads) or none)
     if any(card.unified is None for card in cards):
         reason = "neither name nor driver tell whether the GPU shares the machine's RAM"
         facts.miss(f"{ACCELERATORS}.unified", reason, FILL_IN)
-    if reasons := [part.reason for part in read if part.reason]:
-        remedies = dict.fromkeys(part.remedy for part in read if part.remedy)
+    blank = [read for read in reads if any(c.memory_total_bytes is None for c in read.cards)]
+    if reasons := [read.reason for read in blank if read.reason]:
+        remedies = dict.fromkeys(read.remedy for read in blank if read.remedy)
         facts.miss(MEMORY, "; ".join(reasons), "; ".join(remedies) or None)
 
 
@@ -64,20 +67,19 @@ def _put(facts: Facts, parts: Sequence[Read | None], why: str | None, none: str)
 
 def _read_linux(host: Host, facts: Facts) -> None:
     devices, why = display_devices(host)
-    is_container = facts.values.get("scope") == "container"
     parts = [read_nvidia(host, [device for device in devices if device.vendor == NVIDIA])]
     if amd := [device for device in devices if device.vendor == AMD]:
         nodes, ram_bytes = _rocm_nodes(host), facts.values.get("memory_total_bytes")
         amd.sort(key=lambda device: nodes.get(device.slot.lower(), (len(nodes), 0))[0])
         cards = [_amd_card(host, device, nodes, ram_bytes) for device in amd]
-        parts.append(_read_handed(host, amd, cards, is_container=is_container))
+        parts.append(_read_handed(host, facts, amd, cards))
     # bus 00 is the processor's own graphics, which shares RAM and speeds nothing up here; recorded
     # trees may leave colons out
     intel = [device for device in devices if device.vendor == INTEL]
     intel = [device for device in intel if device.slot.replace(":", "")[4:6] not in ("00", "")]
     if intel:
         cards = [_intel_card(host, device) for device in intel]
-        parts.append(_read_handed(host, intel, cards, is_container=is_container))
+        parts.append(_read_handed(host, facts, intel, cards))
     if any(parts) or not host.exists(WSL_DEVICE):
         _put(facts, parts, why, f"{PCI}: no GPU of NVIDIA, AMD or Intel")
         return
@@ -111,42 +113,31 @@ def display_devices(host: Host) -> tuple[list[Device], str | None]:
 
 
 def _read_handed(
-    host: Host, devices: Sequence[Device], every: Sequence[Accelerator], *, is_container: bool
+    host: Host, facts: Facts, devices: Sequence[Device], every: Sequence[Accelerator]
 ) -> Read:
     """Which of `every` card of AMD or Intel a program here may use: the bus of a container shows
     those of the host, of which it was handed some render nodes.
     """
-    is_amd, nodes = devices[0].vendor == AMD, set(host.listdir("/dev/dri"))
-    cards = tuple(
-        card
-        for device, card in zip(devices, every, strict=True)
-        if not is_container or nodes & set(host.listdir(f"{device.folder}/drm"))
-    )
-    # variables of ROCm and HIP that hide cards
-    masks = ("ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES") if is_amd else ()
-    mask = next((name for name in masks if name in host.env), None)
+    is_amd, cards = devices[0].vendor == AMD, tuple(every)
+    if facts.values.get("scope") == "container":
+        nodes = set(host.listdir("/dev/dri"))
+        handed = [bool(nodes & set(host.listdir(f"{device.folder}/drm"))) for device in devices]
+        cards = tuple(card for card, is_here in zip(every, handed, strict=True) if is_here)
     maker, remedy = "an AMD" if is_amd else "an Intel", FILL_IN
     reason = f"{maker} GPU's driver does not tell its memory in files"
+    mask = next((name for name in _AMD_MASKS if is_amd and name in host.env), None)
     if not cards:
         reason = f"{maker} GPU is there, but not handed to this container"
         remedy = "start the container with `--device /dev/kfd --device /dev/dri`"
-        cards = tuple(map(_blank, every))
     elif mask:
-        reason, cards = f"which AMD GPUs {mask} selects is not read", tuple(map(_blank, cards))
+        reason = f"which AMD GPUs {mask} selects is not read"
     elif all(card.unified for card in cards if card.memory_total_bytes is None):
         reason = _SHARES
-    read = Read(cards=cards, source=PCI if devices[0].slot else DRM)
-    return _explained(read, reason, remedy)
-
-
-def _blank(card: Accelerator) -> Accelerator:
-    return card.replace(memory_total_bytes=None, memory_free_bytes=None)
-
-
-def _explained(read: Read, reason: str, remedy: str) -> Read:
-    """With why the memory of some is None, where it is."""
-    is_whole = all(card.memory_total_bytes is not None for card in read.cards)
-    return read if is_whole else read.replace(reason=reason, remedy=remedy)
+    if mask or not cards:
+        blank = {"memory_total_bytes": None, "memory_free_bytes": None}
+        cards = tuple(card.replace(**blank) for card in cards or every)
+    source = PCI if devices[0].slot else DRM
+    return Read(cards=cards, source=source, reason=reason, remedy=remedy)
 
 
 def _size(host: Host, path: str) -> int | None:
@@ -192,9 +183,17 @@ def _amd_card(
     # compilers' name of KFD's decimal pairs: 110000 is gfx1100, 90010 gfx90a
     version = nodes.get(device.slot.lower(), (0, 0))[1]
     gfx = f"gfx{version // 10000}{version // 100 % 100:x}{version % 100:x}" if version else None
+    # as its driver gives it, else as libdrm's list has it, else by its number
+    name = (host.read_text(f"{folder}/product_name", 256) or "").strip()
+    number, revision = (host.read_word(f"{folder}/{file}") for file in ("device", "revision"))
+    if not name and number:
+        row = rf"(?im)^{re.escape(number[2:])},\s*{re.escape(revision[2:])},\s*(\S.*?)\s*$"
+        lists = "\n".join(host.read_text(path, MAX_NAMES_BYTES) or "" for path in _AMD_NAMES)
+        match = re.search(row, lists)
+        name = match[1] if match else ""
     return Accelerator(
         vendor="amd",
-        name=_amd_name(host, folder),
+        name=name or f"AMD GPU {number}".strip(),
         memory_total_bytes=total,
         memory_free_bytes=max(0, total - used) if total is not None and used is not None else None,
         unified=unified,
@@ -202,28 +201,18 @@ def _amd_card(
     )
 
 
-def _amd_name(host: Host, folder: str) -> str:
-    """As its driver gives it, else as libdrm's list has it, else by its number."""
-    if name := (host.read_text(f"{folder}/product_name", 256) or "").strip():
-        return name
-    number, revision = (host.read_word(f"{folder}/{file}") for file in ("device", "revision"))
-    row = rf"(?im)^{re.escape(number[2:])},\s*{re.escape(revision[2:])},\s*(\S.*?)\s*$"
-    texts = (host.read_text(path, MAX_NAMES_BYTES) or "" for path in _AMD_NAMES if number)
-    match = re.search(row, "\n".join(texts))
-    return match[1] if match else f"AMD GPU {number}".strip()
-
-
 def _intel_card(host: Host, device: Device) -> Accelerator:
     """xe tells of each tile, i915 of the card in some versions (AlexsJones/llmfit#733)."""
-    tiles = [name for name in host.listdir(device.folder) if re.fullmatch(r"tile\d+", name)]
-    paths = [f"{device.folder}/{name}/physical_vram_size_bytes" for name in tiles]
+    folder = device.folder
+    tiles = [name for name in host.listdir(folder) if re.fullmatch(r"tile\d+", name)]
+    paths = [f"{folder}/{name}/physical_vram_size_bytes" for name in tiles]
     if not paths:
-        cards = [name for name in host.listdir(f"{device.folder}/drm") if name.startswith("card")]
-        paths = [f"{device.folder}/drm/{name}/lmem_total_bytes" for name in cards]
+        cards = [name for name in host.listdir(f"{folder}/drm") if name.startswith("card")]
+        paths = [f"{folder}/drm/{name}/lmem_total_bytes" for name in cards]
     sizes = [_size(host, path) for path in paths]
     return Accelerator(
         vendor="intel",
-        name=f"Intel {name_on_bus(host, device.folder, INTEL) or 'GPU'}",
+        name=f"Intel {name_on_bus(host, folder, INTEL) or 'GPU'}",
         memory_total_bytes=sum(filter(None, sizes)) if sizes and all(sizes) else None,
         unified=False,
     )
@@ -265,8 +254,7 @@ def _read_windows(host: Host, facts: Facts) -> None:
     the driver does not answer. Graphics of processors share the RAM: AMD's are named, Intel's speed
     nothing up.
     """
-    nvidia = read_nvidia(host, [])
-    adapters = host.ask("display_adapters")
+    nvidia, adapters = read_nvidia(host, []), host.ask("display_adapters")
     why = "the registry's list of display adapters could not be read" if adapters is None else None
     listed = [card for card in map(_windows_card, adapters or ()) if card is not None]
     is_told = nvidia is not None and any(card.memory_total_bytes for card in nvidia.cards)
@@ -278,8 +266,8 @@ def _read_windows(host: Host, facts: Facts) -> None:
     if listed:
         is_shared = all(card.unified for card in listed if card.memory_total_bytes is None)
         reason = _SHARES if is_shared else "the registry does not state the memory of a GPU"
-        others = Read(cards=tuple(listed), source="the registry's display adapters")
-        others = _explained(others, reason, FILL_IN)
+        source = "the registry's display adapters"
+        others = Read(cards=tuple(listed), source=source, reason=reason, remedy=FILL_IN)
     _put(facts, [nvidia, others], why, "the registry: no GPU of NVIDIA, AMD or Intel")
 
 

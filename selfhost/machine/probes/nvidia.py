@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from ...core.records import Record, pattern
+from ...core.tables import shipped_table
 from ..record import FILL_IN, Accelerator, normal_architecture
 from .host import Host, whole
 
@@ -28,29 +29,9 @@ _UNNAMED = "NVIDIA GPU"
 _UNIFIED_CHIP = pattern(r"(?i)\b(GB10|Orin|Xavier|Thor|Tegra|Jetson)\b")
 _SHARES = "the GPU shares the machine's RAM and has none of its own"
 _MASK = "CUDA_VISIBLE_DEVICES"
+# of NVML (nvml.h, nvmlReturn_t)
 _NOT_SUPPORTED = 3
 _LOOK = "see whether `nvidia-smi` answers, and restart the machine if it does not"
-# NVML's error numbers (nvml.h, nvmlReturn_t) that people meet -> why, and what to do about it
-_ERRORS: Mapping[int | None, tuple[str, str]] = {
-    4: (
-        "this account may not ask the NVIDIA driver",
-        "run it as an account that may open /dev/nvidiactl and /dev/nvidia0",
-    ),
-    9: (
-        "the NVIDIA driver is installed, but not loaded",
-        "load it with `modprobe nvidia`, or restart the machine",
-    ),
-    12: (
-        "the NVIDIA driver's library, libnvidia-ml, was not found",
-        "install the driver's libraries; for a container set"
-        " NVIDIA_DRIVER_CAPABILITIES=compute,utility",
-    ),
-    15: ("a GPU no longer answers its driver (it fell off the bus)", "restart the machine"),
-    18: (
-        "the NVIDIA driver and its library are of different versions, as after an update",
-        "restart the machine",
-    ),
-}
 
 
 class Device(Record):
@@ -71,19 +52,16 @@ class Read(Record):
 
 
 def name_on_bus(host: Host, folder: str, vendor: str) -> str | None:
-    """The name of a device by its folder in sysfs; None where no list is installed or has it."""
+    """What people call a device, by its folder in sysfs: `Arc B580` of `Battlemage G21 [Arc B580]`;
+    None where no list of names is installed or has it.
+    """
     device = host.read_word(f"{folder}/device")
-    texts = (host.read_text(path, MAX_NAMES_BYTES) for path in _PCI_NAMES if device)
-    names = (parse_pci_name(text, vendor[2:], device[2:]) for text in texts if text)
-    return next(filter(None, names), None)
-
-
-def parse_pci_name(text: str, vendor: str, device: str) -> str | None:
-    """pci.ids -> what people call a device: `Arc B580` of `Battlemage G21 [Arc B580]`."""
-    block = re.search(rf"(?im)^{re.escape(vendor)} .*\n((?:[\t#].*\n|\n)*)", f"{text}\n")
-    lines = block[1] if block else ""
-    title = re.search(rf"(?im)^\t{re.escape(device)} +(?:.*?\[([^\]]+)\]|(.*?)\s*$)", lines)
-    return (title[1] or title[2] or None) if title else None
+    for text in (host.read_text(path, MAX_NAMES_BYTES) for path in _PCI_NAMES if device):
+        block = re.search(rf"(?im)^{vendor[2:]} .*\n((?:[\t#].*\n|\n)*)", f"{text or ''}\n")
+        row = rf"(?im)^\t{re.escape(device[2:])} +(?:.*?\[([^\]]+)\]|(.*?)\s*$)"
+        if title := re.search(row, block[1] if block else ""):
+            return title[1] or title[2] or None
+    return None
 
 
 # ------------------------------------------------------------------ what files say
@@ -103,18 +81,10 @@ def driver_present(host: Host) -> bool:
     return bool(driver_nodes(host)) or host.exists(VERSION) or in_wsl
 
 
-def parse_driver(text: str) -> str | None:
-    """/proc/driver/nvidia/version -> `590.48.01`."""
-    match = re.search(r"Kernel Module[^\n]*?\s(\d+\.\d+(?:\.\d+)*)\s", text)
-    return match[1] if match else None
-
-
 def read_nvidia(host: Host, devices: Sequence[Device]) -> Read | None:
     """The NVIDIA GPUs that a program here may use; None where neither bus nor files show one."""
-    board = _jetson_board(host)
-    if board is not None:
-        driver = parse_driver(host.read_text(VERSION) or "")
-        card = Accelerator(vendor="nvidia", name=board, unified=True, driver=driver)
+    if board := _jetson_board(host):
+        card = Accelerator(vendor="nvidia", name=board, unified=True, driver=_driver(host))
         return Read(cards=(card,), source=_BOARD, reason=_SHARES)
     if not driver_present(host):
         if not devices:
@@ -126,22 +96,37 @@ def read_nvidia(host: Host, devices: Sequence[Device]) -> Read | None:
         cards = _cards_in_files(host, devices, len(devices))
         return Read(cards=cards, source=PCI, reason=reason, remedy=remedy)
     answer = host.ask("nvml") or {}
-    number = answer.get("error")
-    if number is None and isinstance(answer.get("devices"), list):
+    if answer.get("error") is None and isinstance(answer.get("devices"), list):
         return _visible(host, answer)
     if isinstance(answer.get("why"), str):
-        said = f"an NVIDIA GPU's memory is known to its driver, and {answer['why']}", _LOOK
-    elif not answer:
-        said = "a recorded tree does not hold what the NVIDIA driver's library says", FILL_IN
-    else:
-        said = _ERRORS.get(
-            number, (f"the NVIDIA driver's library gave no usable answer (error {number})", _LOOK)
+        reason, remedy = (
+            f"an NVIDIA GPU's memory is known to its driver, and {answer['why']}",
+            _LOOK,
         )
+    elif not answer:
+        reason = "a recorded tree does not hold what the NVIDIA driver's library says"
+        remedy = FILL_IN
+    else:
+        error = answer.get("error")
+        silent = f"the NVIDIA driver's library gave no usable answer (error {error})"
+        reason, remedy = _refusal(error, silent)
     nodes = driver_nodes(host)
-    source = PCI if devices else VERSION
-    source = "/dev/nvidia*" if nodes else source
+    source = "/dev/nvidia*" if nodes else PCI if devices else VERSION
     cards = _cards_in_files(host, devices, len(nodes) or len(devices) or 1)
-    return Read(cards=cards, source=source, reason=said[0], remedy=said[1])
+    return Read(cards=cards, source=source, reason=reason, remedy=remedy)
+
+
+def _refusal(error: object, otherwise: str) -> tuple[str, str]:
+    """Why, and what to do about it, by NVML's number of an error that people meet."""
+    row = shipped_table("firmware_names")["nvml_errors"].get(str(error), {})
+    return row.get("is", otherwise), row.get("remedy", _LOOK)
+
+
+def _driver(host: Host) -> str | None:
+    """The driver's version, `590.48.01`."""
+    text = host.read_text(VERSION) or ""
+    match = re.search(r"Kernel Module[^\n]*?\s(\d+\.\d+(?:\.\d+)*)\s", text)
+    return match[1] if match else None
 
 
 def _jetson_board(host: Host) -> str | None:
@@ -159,24 +144,21 @@ def _jetson_board(host: Host) -> str | None:
 
 def _cards_in_files(host: Host, devices: Sequence[Device], count: int) -> tuple[Accelerator, ...]:
     """So many cards with the names that files give: the library did not answer."""
-    driver = parse_driver(host.read_text(VERSION) or "")
     names = []
     for device in devices:
         text = host.read_text(f"/proc/driver/nvidia/gpus/{device.slot}/information") or ""
         stated = re.search(r"(?m)^Model:\s*(\S.*?)\s*$", text)
         listed = name_on_bus(host, device.folder, NVIDIA)
-        name = f"NVIDIA {listed}" if listed else _UNNAMED
-        names.append(stated[1] if stated else name)
+        names.append(stated[1] if stated else f"NVIDIA {listed}" if listed else _UNNAMED)
     if len(names) < count:
         names = [names[0] if len(set(names)) == 1 else _UNNAMED] * count
     # NVIDIA's chips that share RAM are Arm ones: elsewhere a card without a name has memory of
     # its own
     is_pc = normal_architecture(host.machine() or "") == "x86_64"
+    card = Accelerator(vendor="nvidia", name=_UNNAMED, driver=_driver(host))
     return tuple(
-        Accelerator(
-            vendor="nvidia",
+        card.replace(
             name=name,
-            driver=driver,
             unified=None if name == _UNNAMED and not is_pc else bool(_UNIFIED_CHIP.search(name)),
         )
         for name in names[:count]
@@ -185,8 +167,45 @@ def _cards_in_files(host: Host, devices: Sequence[Device], count: int) -> tuple[
 
 # ------------------------------------------------------------------ what the library says
 
+# a GPU or a part of it, and the number of the error that hides its memory
+_Told = tuple[Accelerator, int | None]
 
-def select(mask: str, count: int) -> list[int] | None:
+
+def _visible(host: Host, answer: Mapping[str, Any]) -> Read:
+    """The GPUs of an answer that CUDA_VISIBLE_DEVICES leaves."""
+    driver, cuda = answer.get("driver"), answer.get("cuda") or 0
+    is_arm = normal_architecture(host.machine() or "") == "aarch64"
+    # in MIG mode its instances stand in a GPU's place, for nothing runs on the whole of it
+    gpus = [
+        [
+            _card(part, device, driver, is_arm=is_arm)
+            for part in (device["instances"] if device.get("mig") else [device])
+        ]
+        for device in answer["devices"]
+    ]
+    # NVML writes version 13.1 as 13010
+    version = f", CUDA {cuda // 1000}.{cuda % 1000 // 10}" * bool(cuda)
+    source = f"NVML: driver {driver or 'of unknown version'}{version}"
+    mask = host.env.get(_MASK)
+    if mask is None:
+        return _read_of([told for parts in gpus for told in parts], source)
+    source += f", as {_MASK} selects"
+    chosen = selected(mask, len(gpus))
+    kinds = {(card.name, card.memory_total_bytes) for parts in gpus for card, _ in parts}
+    is_ordered = len(gpus) < 2 or host.env.get("CUDA_DEVICE_ORDER") == "PCI_BUS_ID"
+    if chosen is not None and (not chosen or len(kinds) < 2 or is_ordered):
+        return _read_of([told for number in chosen for told in gpus[number]], source)
+    reason = f"{_MASK} selects by UUID, which is not read"
+    if chosen is not None:
+        reason = f"{_MASK} selects by number, and CUDA numbers unlike GPUs from the fastest on, as"
+        reason += " only CUDA itself can tell"
+    remedy = "set CUDA_DEVICE_ORDER=PCI_BUS_ID, and select by number as `nvidia-smi` lists"
+    card = Accelerator(vendor="nvidia", name=_UNNAMED, driver=driver, unified=False)
+    cards = (card,) * len(set(mask.split(",")))
+    return Read(cards=cards, source=source, reason=reason, remedy=remedy)
+
+
+def selected(mask: str, count: int) -> list[int] | None:
     """The numbers that CUDA_VISIBLE_DEVICES leaves of `count` GPUs, in its order: the first word
     that is none, or one again, ends it (CUDA C++ Programming Guide, environment variables). None
     where it selects by UUID.
@@ -202,65 +221,21 @@ def select(mask: str, count: int) -> list[int] | None:
     return chosen
 
 
-def _visible(host: Host, answer: Mapping[str, Any]) -> Read:
-    """The GPUs of an answer that CUDA_VISIBLE_DEVICES leaves."""
-    driver, cuda = answer.get("driver"), answer.get("cuda") or 0
-    is_arm = normal_architecture(host.machine() or "") == "aarch64"
-    gpus = [_parts(device, driver, is_arm=is_arm) for device in answer["devices"]]
-    # NVML writes version 13.1 as 13010
-    version = f", CUDA {cuda // 1000}.{cuda % 1000 // 10}" * bool(cuda)
-    source = f"NVML: driver {driver or 'of unknown version'}{version}"
-    mask = host.env.get(_MASK)
-    if mask is None:
-        return _read_of([pair for pairs in gpus for pair in pairs], source)
-    return _masked(host, mask, gpus, f"{source}, as {_MASK} selects")
-
-
-def _masked(
-    host: Host, mask: str, gpus: Sequence[Sequence[tuple[Accelerator, int | None]]], source: str
-) -> Read:
-    chosen = select(mask, len(gpus))
-    cards = [card for pairs in gpus for card, _ in pairs]
-    is_alike = len({(card.name, card.memory_total_bytes) for card in cards}) < 2
-    is_ordered = len(gpus) < 2 or host.env.get("CUDA_DEVICE_ORDER") == "PCI_BUS_ID"
-    if chosen is None:
-        reason = f"{_MASK} selects by UUID, which is not read"
-    elif not chosen or is_alike or is_ordered:
-        return _read_of([pair for number in chosen for pair in gpus[number]], source)
-    else:
-        reason = f"{_MASK} selects by number, and CUDA numbers unlike GPUs from the fastest on, as"
-        reason += " only CUDA itself can tell"
-    remedy = "set CUDA_DEVICE_ORDER=PCI_BUS_ID, and select by number as `nvidia-smi` lists"
-    driver = next((card.driver for card in cards), None)
-    card = Accelerator(vendor="nvidia", name=_UNNAMED, driver=driver, unified=False)
-    count = len(set(mask.split(",")))
-    return Read(cards=(card,) * count, source=source, reason=reason, remedy=remedy)
-
-
-def _read_of(pairs: Sequence[tuple[Accelerator, int | None]], source: str) -> Read:
-    """GPUs, each with the number of the error that hides its memory."""
-    blank = [pair for pair in pairs if pair[0].memory_total_bytes is None]
+def _read_of(told: Sequence[_Told], source: str) -> Read:
+    # one that may have memory of its own says more than one that has none
+    blank = [each for each in told if each[0].memory_total_bytes is None]
+    blank.sort(key=lambda each: bool(each[0].unified))
     reason: str | None = _SHARES if blank else None
     remedy: str | None = None
-    # one that may have memory of its own says more than one that has none
-    for _, refused in [pair for pair in blank if not pair[0].unified][:1]:
-        silent = ("the NVIDIA driver does not tell this GPU's memory", _LOOK)
-        reason, remedy = _ERRORS.get(refused, silent)
-    return Read(cards=tuple(card for card, _ in pairs), source=source, reason=reason, remedy=remedy)
-
-
-def _parts(
-    device: Mapping[str, Any], driver: str | None, *, is_arm: bool
-) -> list[tuple[Accelerator, int | None]]:
-    """A GPU; in MIG mode its instances stand in its place, for nothing runs on the whole of it."""
-    parts = device["instances"] if device.get("mig") else [device]
-    return [_card(part, device, driver, is_arm=is_arm) for part in parts]
+    if blank and not blank[0][0].unified:
+        reason, remedy = _refusal(blank[0][1], "the NVIDIA driver does not tell this GPU's memory")
+    return Read(cards=tuple(card for card, _ in told), source=source, reason=reason, remedy=remedy)
 
 
 def _card(
     part: Mapping[str, Any], device: Mapping[str, Any], driver: str | None, *, is_arm: bool
-) -> tuple[Accelerator, int | None]:
-    """A device, or an instance of it, and the number of the error that hides its memory."""
+) -> _Told:
+    """A device, or an instance of it."""
     name = part.get("name") or device.get("name") or _UNNAMED
     if part is not device and not re.search(r"\bMIG\b", name):
         name += " MIG"
