@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Mapping
 
 from ...core.errors import MachineFileError, Problem
-from ...core.files import MISSING, Unreadable, descriptor_of, read_file, text_of
+from ...core.files import Unreadable, descriptor_of, text_of
 from ...core.records import Record, Unread
 from ..record import MAX_CORES, MAX_MEMORY_BYTES, MIN_CORES, NETWORK_FILESYSTEMS, normal_system
 
@@ -30,7 +30,6 @@ MAX_READ_BYTES = 2**20
 # a store of 1,000 models in 100 layers each has fewer
 MAX_NAMES = 100_000
 FACTS_FILE, ENV_FILE, SYSCTL_FILE = "facts.json", "env.json", "sysctl.txt"
-_MAX_TREE_FILE_BYTES = 4 * 2**20
 
 
 class Facts:
@@ -205,6 +204,16 @@ class Host:
         with os.fdopen(number, "rb") as stream:
             return stream.read(limit)
 
+    def read_object(self, path: str, limit: int = MAX_READ_BYTES) -> dict[str, Any]:
+        """The JSON object in a small file; empty where it is none."""
+        from ...core.json_text import Decoder
+
+        try:
+            value = Decoder(constant=float).parse(text_of(self.read_bytes(path, limit)))
+        except (OSError, ValueError, Unreadable):
+            return {}
+        return value if isinstance(value, dict) else {}
+
     def listdir(self, path: str) -> list[str]:
         """The names in a folder, sorted; none where it cannot be listed."""
         try:
@@ -371,26 +380,20 @@ class RecordedHost(Host):
 
     Beside the files may lie `env.json` (variables), `sysctl.txt` (`name: value`) and `facts.json`,
     whose keys are all optional: those that `system.ANSWERS` has, where `space` and `writable` are
-    by folder and `registry` by key, and `sizes` (by folder: bytes by name, null for a folder in
-    it).
+    by folder and `registry` by key.
     """
 
     live = False
 
     def __init__(self, folder: str) -> None:
-        try:
-            self.folder = os.path.realpath(folder)
-        except ValueError:  # a null character, or half a character
-            raise _fault(folder, "is no path") from None
-        if not os.path.isdir(self.folder):
-            raise _fault(folder, "is not a folder" if os.path.lexists(folder) else "does not exist")
+        self.folder = os.path.realpath(folder)
         parts = ("proc", "sys", FACTS_FILE, SYSCTL_FILE)
         if not any(os.path.exists(os.path.join(self.folder, name)) for name in parts):
             message = f"holds no recorded machine: neither proc nor sys nor {FACTS_FILE}"
-            raise _fault(folder, message)
-        self.facts, env = _object(self.folder, FACTS_FILE), _object(self.folder, ENV_FILE)
-        if not all(type(value) is str for value in env.values()):
-            raise _fault(os.path.join(folder, ENV_FILE), "does not hold texts alone")
+            remedy = "name a folder with copies of the files in /proc and /sys"
+            raise MachineFileError([Problem(file=folder, message=message, remedy=remedy)])
+        self.facts = self.read_object(FACTS_FILE)
+        env = {name: str(value) for name, value in self.read_object(ENV_FILE).items()}
         super().__init__(env, normal_system(str(self.facts.get("system") or "linux")))
         pairs = (line.partition(":") for line in (self.read_text(SYSCTL_FILE) or "").splitlines())
         self.facts["sysctl"] = {name.strip(): value.strip() for name, _, value in pairs}
@@ -410,9 +413,6 @@ class RecordedHost(Host):
         return sorted(map(_listed, super().listdir(path)))
 
     def sizes(self, path: str) -> dict[str, int | None]:
-        recorded_sizes = (self.ask("sizes") or {}).get(path)
-        if recorded_sizes:
-            return dict(recorded_sizes)
         return {_listed(name): size for name, size in super().sizes(path).items()}
 
     def exists(self, path: str, test: Callable[[str], bool] = os.path.exists) -> bool:
@@ -429,24 +429,3 @@ class RecordedHost(Host):
         while about not in (value or {}) and self.paths.dirname(about) != about:
             about = self.paths.dirname(about)
         return (value or {}).get(about)
-
-
-def _fault(file: str, message: str, line: int | None = None) -> MachineFileError:
-    remedy = "a tree is a folder with copies of the files in /proc and /sys"
-    return MachineFileError([Problem(file=file, line=line, message=message, remedy=remedy)])
-
-
-def _object(folder: str, name: str) -> dict[str, Any]:
-    """The JSON object in a file of the tree; empty where there is no such file."""
-    from ...core.json_text import Decoder
-
-    path = os.path.join(folder, name)
-    try:
-        parsed = Decoder(constant=float).parse(text_of(read_file(path, _MAX_TREE_FILE_BYTES)))
-    except Unreadable as error:
-        if error.kind == MISSING:
-            return {}
-        raise _fault(path, error.reason, error.line) from None
-    if not isinstance(parsed, dict):
-        raise _fault(path, "is not a JSON object")
-    return parsed

@@ -2,19 +2,20 @@
 Ollama's store and LM Studio's folder, and runtimes.
 
 No file of weights is opened, nothing is run and nothing imported. What is read besides names:
-Hugging Face's refs, Ollama's manifests and their small configurations. Time and number are bounded:
-what was not looked at is unread.
+Hugging Face's refs, Ollama's manifests and their small configurations. Time is bounded: what was
+not looked at is unread.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from time import monotonic
 
 from ...core.records import pattern
-from ..record import FILL_IN, LM_STUDIO, MAX_ENTRIES, PresentModel, PresentRuntime
+from ...core.tables import shipped_table
+from ..record import FILL_IN, LM_STUDIO, PresentModel, PresentRuntime
 from .host import Facts, Host, reason_of
 from .stores import huggingface, llama_cpp, lm_studio, ollama
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 MODELS = "models_present"
 # for all stores together; a repository takes 0.1 to 0.3 ms
 SECONDS = 0.5
-MAX_MODELS = MAX_ENTRIES
 # manifests have 1 kB, configurations 500 bytes
 _MAX_MANIFEST_BYTES = 2**18
 _MAX_SNAPSHOTS = 20
@@ -49,7 +49,7 @@ _WEIGHTS = (
 _REMEDY = "check a model that you have by its path: `selfhost check ./model.gguf`"
 
 
-# of each model in a store; None of one that could not be read
+# the models of a store, None for one that could not be read
 Found = Iterator[PresentModel | None]
 Look = Callable[[Host, str, str], Found]
 
@@ -67,7 +67,14 @@ def read_models(host: Host, facts: Facts, seconds: float = SECONDS) -> None:
         # what a recorded tree does not hold is not known to be missing on its machine
         stores = [entry for entry in stores if host.exists(entry[1])]
     for store, folder, look in stores:
-        if why := _collect(host, models, look(host, folder, store), until):
+        found = look(host, folder, store)
+        try:
+            why = host.within(lambda found=found: _add(models, found, until))  # type: ignore[misc]
+        except PermissionError:
+            why = "its folder may not be read by this account"
+        except (OSError, ValueError) as error:
+            why = f"its folder could not be read: {reason_of(error)}"
+        if why:
             facts.miss(f"{MODELS}.{store}", why, _REMEDY)
     if any(model.complete is None for model in models):
         reason = "no record says whether such files are complete: their size is compared"
@@ -78,26 +85,15 @@ def read_models(host: Host, facts: Facts, seconds: float = SECONDS) -> None:
     facts.settle(MODELS, tuple(models) if stores else None, source, nowhere)
 
 
-def _collect(host: Host, models: list[PresentModel], found: Found, until: float) -> str:
+def _add(models: list[PresentModel], found: Found, until: float) -> str:
     """Adds the models of one store; why not all of them were read, empty where they were."""
-
-    def add() -> str:
-        unreadable = 0
-        for model in found:
-            if monotonic() > until:
-                return "not all of its models were looked at: the time limit was reached"
-            if model is not None and len(models) >= MAX_MODELS:
-                return f"not all of its models were looked at: a record holds {MAX_MODELS:,} models"
-            models.extend([model] if model else [])
-            unreadable += model is None
-        return f"{unreadable:,} of its models could not be read" if unreadable else ""
-
-    try:
-        return host.within(add)
-    except PermissionError:
-        return "its folder may not be read by this account"
-    except (OSError, ValueError) as error:
-        return f"its folder could not be read: {reason_of(error)}"
+    unreadable = 0
+    for model in found:
+        if monotonic() > until:
+            return "not all of its models were looked at: the time limit was reached"
+        models.extend([model] if model else [])
+        unreadable += model is None
+    return f"{unreadable:,} of its models could not be read" if unreadable else ""
 
 
 def _stores(host: Host) -> Iterator[tuple[str, str, Look]]:
@@ -140,48 +136,37 @@ def _files(host: Host, folder: str, depth: int) -> dict[str, int]:
 # ------------------------------------------------------------------ files of weights
 
 
-def quantization_in(name: str) -> str | None:
-    """`Mistral-7B-Q4_K_M.gguf`, `x-UD-IQ2_XXS-00001-of-00002.gguf` -> Q4_K_M, UD-IQ2_XXS; None
-    where the name has none.
-    """
-    match = _QUANTIZATION.search(_SHARD.sub(r"\1\4", name))
-    return match[1].upper().replace("FP16", "F16") if match else None
-
-
-def parts_of_split(name: str) -> list[str]:
+def _parts_of_split(name: str) -> tuple[str, ...]:
     """Every part of a split file, in order; a file in one piece alone."""
     match = _SHARD.fullmatch(name)
     if match is None or not 1 <= int(match[3]) <= _MAX_SHARDS:
-        return [name]
+        return (name,)
     stem, count, ending = match[1], match[3], match[4]
-    return [f"{stem}-{number:05d}-of-{count}{ending}" for number in range(1, int(count) + 1)]
+    return tuple(f"{stem}-{at:05d}-of-{count}{ending}" for at in range(1, int(count) + 1))
 
 
 def _weights(files: Mapping[str, int]) -> list[dict[str, Any]]:
     """Every GGUF model alone, all other weights of a folder as one: fields of `PresentModel`."""
     sets: list[dict[str, Any]] = []
-    for parts in sorted({tuple(parts_of_split(n)) for n in files if n.lower().endswith(".gguf")}):
+    for parts in sorted({_parts_of_split(n) for n in files if n.lower().endswith(".gguf")}):
         sizes = [files.get(part, 0) for part in parts]
+        kind = _QUANTIZATION.search(_SHARD.sub(r"\1\4", parts[0]))
+        own = kind[1].upper().replace("FP16", "F16") if kind else None
         if any(sizes):
-            values = {"file": parts[0], "quantization": quantization_in(parts[0])}
-            sets.append({**values, "size_bytes": sum(sizes), "complete": all(sizes)})
-    models = [n for n in files if not n.rpartition("/")[2].startswith(_NOT_THE_MODEL)]
-    kinds = ([name for name in models if kind.fullmatch(name)] for kind in _WEIGHTS)
+            values = {"file": parts[0], "quantization": own, "size_bytes": sum(sizes)}
+            sets.append({**values, "complete": all(sizes)})
+    names = [n for n in files if not n.rpartition("/")[2].startswith(_NOT_THE_MODEL)]
+    kinds = ([name for name in names if kind.fullmatch(name)] for kind in _WEIGHTS)
     if weights := next(filter(None, kinds), None):
-        sizes = [files.get(p, 0) for p in {p for name in weights for p in parts_of_split(name)}]
-        complete = all(sizes) and _is_told_whole(files, weights[0])
+        sizes = [files.get(p, 0) for p in {p for name in weights for p in _parts_of_split(name)}]
+        # neither the names of a pipeline's files nor an index whose files are called otherwise
+        # say which files are needed
+        is_indexed = any(name.endswith(".index.json") for name in files)
+        is_told = "config.json" in files and (not is_indexed or _SHARD.fullmatch(weights[0]))
+        is_told = is_told or weights[0].startswith("consolidated")
+        complete = (True if is_told else None) if all(sizes) else False
         sets.append({"size_bytes": sum(sizes), "complete": complete})
     return sets
-
-
-def _is_told_whole(files: Mapping[str, int], first: str) -> bool | None:
-    """Whether weights that are all there are all that is needed; None where neither the names of a
-    pipeline's files nor of shards say which those are.
-    """
-    is_indexed = any(name.endswith(".index.json") for name in files)
-    if "model_index.json" in files or (is_indexed and not _SHARD.fullmatch(first)):
-        return None
-    return "config.json" in files or first.startswith("consolidated")
 
 
 # ------------------------------------------------------------------ the stores
@@ -238,13 +223,14 @@ def _search_ollama(host: Host, folder: str, store: str) -> Found:
     blobs = _names(host, folder, "blobs") if manifests else {}
     for parts in (path.split("/") for path, size in sorted(manifests.items()) if size):
         path = host.join(folder, "manifests", *parts)
-        layers = _layers(_object(host, path)) if len(parts) > 2 else []
+        layers = _layers(host.read_object(path, _MAX_MANIFEST_BYTES)) if len(parts) > 2 else []
         if len(parts) > 2 and not layers:
             yield None
         if not any(kind.endswith((".model", ".tensor")) for _, _, kind in layers):
             # a model of Ollama's cloud has no weights here
             continue
-        stated = _object(host, host.join(folder, "blobs", layers[-1][0])).get("file_type")
+        config = host.join(folder, "blobs", layers[-1][0])
+        stated = host.read_object(config, _MAX_MANIFEST_BYTES).get("file_type")
         here = [size for blob, size, _ in layers if blobs.get(blob) == size]
         registry, *names, tag = parts
         name = "/".join((registry, *names)).removeprefix("registry.ollama.ai/")
@@ -275,87 +261,32 @@ def _layers(manifest: Mapping[str, Any]) -> list[tuple[str, int, str]]:
     return layers
 
 
-def _object(host: Host, path: str) -> dict[str, Any]:
-    """The object in a small file; empty where it is none."""
-    from ...core.files import Unreadable, text_of
-    from ...core.json_text import Decoder
-
-    try:
-        content = host.read_bytes(path, _MAX_MANIFEST_BYTES)
-        value = Decoder(constant=float).parse(text_of(content))
-    except (OSError, ValueError, Unreadable):
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
 # ------------------------------------------------------------------ runtimes
-
-# as `present` and `distributions` of specs/runtimes say, which are not read here: reading the
-# machine needs no catalogue
-COMMANDS = {
-    "llama-server": "llama.cpp", "llama-cli": "llama.cpp", "llama": "llama.cpp",
-    "ollama": "ollama", "vllm": "vllm", "sglang": "sglang", "mlx_lm.generate": "mlx",
-    "sd-cli": "stable-diffusion.cpp", "whisper-cli": "whisper.cpp", "whisper-server": "whisper.cpp",
-}  # fmt: skip
-# by the name of the Python package, where that is not the runtime's own
-_RENAMED = {
-    "indextts": "index-tts", "mlx-lm": "mlx", "chatterbox-tts": "chatterbox",
-    "nemo-toolkit": "nemo", "piper-tts": "piper",
-}  # fmt: skip
-_ALIKE = (
-    "ace-step chattts coqui-tts dia2 diffusers f5-tts faster-whisper funasr heartlib kittentts"
-    " kokoro llama-cpp-python melotts moshi neutts omnivoice orpheus-speech outetts parler-tts"
-    " pocket-tts pyannote-audio qwen-asr qwen-tts sentence-transformers sglang supertonic"
-    " transformers vibevoice vllm vllm-omni voxcpm zonos"
-)
-DISTRIBUTIONS = {name: name for name in _ALIKE.split()} | _RENAMED
-# folders of commands that PATH may lack, and where LM Studio's own program lies
-_USUAL = {
-    "linux": ("/usr/local/bin", "/usr/bin", "/snap/bin", "~/.local/bin"),
-    "macos": (
-        "/opt/homebrew/bin",
-        "/usr/local/bin",
-        "/Applications/Ollama.app/Contents/Resources",
-        "~/.local/bin",
-    ),
-    "windows": (r"~\AppData\Local\Programs\Ollama", r"~\AppData\Local\Microsoft\WinGet\Links"),
-}
-_LM_STUDIO = {
-    "linux": ("~/.lmstudio/bin/lms",),
-    "macos": ("/Applications/LM Studio.app",),
-    "windows": (r"~\.lmstudio\bin\lms.exe", r"~\AppData\Local\Programs\LM Studio\LM Studio.exe"),
-}
-# folders of environments that pipx and uv made for one tool each
-_TOOLS = ("~/.local/share/uv/tools", "~/.local/share/pipx/venvs", "~/.local/pipx/venvs")
 
 
 def read_runtimes(host: Host, facts: Facts) -> None:
     """The runtimes that are here; () where none was seen, unread where nothing was searched."""
-    own, folders = host.ask("python_path"), _command_folders(host)
-    runtimes = host.within(lambda: _search_runtimes(host, folders, own or ()))
+    places = shipped_table("present")
+    listed = host.env.get("PATH", "").split(";" if host.system == "windows" else ":")
+    usual = _at_home(host, places["folders"].get(host.system, ()))
+    folders = [each for each in dict.fromkeys((*listed, *usual)) if host.paths.isabs(each)]
+    runtimes = host.within(lambda: _search_runtimes(host, places, folders))
     # what a recorded tree does not hold is not known to be missing on its machine
-    is_searched = runtimes or own is not None or any(map(host.exists, folders))
+    is_searched = runtimes or host.ask("python_path") is not None or any(map(host.exists, folders))
     value = tuple(runtimes[name] for name in sorted(runtimes)) if is_searched else None
     where = "commands in PATH and the usual folders; packages of this and of other environments"
     reason = "the recorded tree has none of the folders where runtimes are installed"
     facts.settle("runtimes", value, where, reason, FILL_IN)
 
 
-def _at_home(host: Host, paths: tuple[str, ...]) -> list[str]:
+def _at_home(host: Host, paths: list[str]) -> list[str]:
     """`paths` with the home folder for `~`; without those where none is set."""
     home = host.home() or ""
     return [path.replace("~", home, 1) for path in paths if home or not path.startswith("~")]
 
 
-def _command_folders(host: Host) -> list[str]:
-    """Absolute folders of PATH, then the usual ones, each once."""
-    listed = host.env.get("PATH", "").split(";" if host.system == "windows" else ":")
-    every = dict.fromkeys((*listed, *_at_home(host, _USUAL.get(host.system, ()))))
-    return [folder for folder in every if host.paths.isabs(folder)]
-
-
 def _search_runtimes(
-    host: Host, folders: list[str], own: tuple[str, ...]
+    host: Host, places: Mapping[str, Any], folders: list[str]
 ) -> dict[str, PresentRuntime]:
     """The runtimes in the folders of commands and of Python's packages, by their id."""
     runtimes: dict[str, PresentRuntime] = {}
@@ -364,32 +295,28 @@ def _search_runtimes(
     prefixes: list[str] = []
     suffix = ".exe" if host.system == "windows" else ""
     for folder in folders:
-        for command, name in COMMANDS.items():
+        for command, name in places["commands"].items():
             path = host.join(folder, f"{command}{suffix}")
             if name not in runtimes and host.exists(path, lambda real: os.access(real, os.X_OK)):
                 runtimes[name] = PresentRuntime(id=name, path=path)
                 prefixes.append(host.paths.dirname(host.paths.dirname(host.resolve(path))))
     active = (host.env.get(name, "") for name in ("VIRTUAL_ENV", "CONDA_PREFIX"))
     prefixes += [*filter(host.paths.isabs, active), host.join(host.cwd(), ".venv")]
-    tools = _at_home(host, _TOOLS)
+    tools = _at_home(host, places["environments"]["every"])
     prefixes += [host.join(folder, name) for folder in tools for name in host.listdir(folder)]
     packages = [folder for prefix in prefixes for folder in _packages_of(host, prefix)]
-    for runtime in _installed(host, (*packages, *own)):
-        first = runtimes.setdefault(runtime.id, runtime)
-        runtimes[runtime.id] = first.replace(version=first.version or runtime.version)
-    for path in filter(host.exists, _at_home(host, _LM_STUDIO.get(host.system, ()))):
+    for folder in (*packages, *(host.ask("python_path") or ())):
+        # each as `mlx_lm-0.32.2.dist-info`
+        for entry in host.listdir(folder):
+            package, dash, version = entry.removesuffix(".dist-info").partition("-")
+            package = re.sub(r"[-_.]+", "-", package).lower()
+            if dash and entry.endswith(".dist-info") and package in places["distributions"]:
+                name, path = places["distributions"][package], host.join(folder, entry)
+                first = runtimes.setdefault(name, PresentRuntime(id=name, path=path))
+                runtimes[name] = first.replace(version=first.version or version)
+    for path in filter(host.exists, _at_home(host, places["lm_studio"].get(host.system, ()))):
         runtimes[LM_STUDIO] = PresentRuntime(id=LM_STUDIO, path=path)
     return runtimes
-
-
-def _installed(host: Host, folders: Sequence[str]) -> Iterator[PresentRuntime]:
-    """Runtimes in folders of Python packages, each as `mlx_lm-0.32.2.dist-info`."""
-    for folder in folders:
-        for entry in host.listdir(folder):
-            name, dash, version = entry.removesuffix(".dist-info").partition("-")
-            runtime = DISTRIBUTIONS.get(re.sub(r"[-_.]+", "-", name).lower())
-            if runtime and dash and entry.endswith(".dist-info"):
-                yield PresentRuntime(id=runtime, version=version, path=host.join(folder, entry))
 
 
 def _packages_of(host: Host, prefix: str) -> list[str]:

@@ -15,7 +15,8 @@ import pytest
 from helpers.recordings import GIB, MEMINFO, ROOT_MOUNT, DeadVolume, lawful, place, text_of
 from selfhost import Outcome, Route, check
 from selfhost.catalogue.index import open_catalogue
-from selfhost.machine.probes import Host, models, read_machine, stores
+from selfhost.core.tables import shipped_table
+from selfhost.machine.probes import Host, read_machine, stores
 from selfhost.machine.probes.host import RecordedHost
 from selfhost.machine.probes.memory import read_process
 from selfhost.machine.reader import Machine
@@ -52,7 +53,7 @@ def hook(event, args):
 sys.addaudithook(hook)
 from selfhost.machine.reader import Machine
 Machine.read()
-heavy = "socket subprocess pathlib json psutil rich argparse dataclasses inspect datetime tempfile shutil threading".split()
+heavy = "socket subprocess pathlib json psutil rich argparse dataclasses inspect tempfile shutil threading".split()
 print(events, [name for name in heavy if name in sys.modules and name not in before])
 """
     if sys.platform != "linux":
@@ -209,14 +210,15 @@ def test_runtimes_that_nobody_looked_for_are_unread(build: Callable[..., Recorde
     assert read_machine(build({}, python_path=[])).runtimes == ()
 
 
+PRESENT = shipped_table("present")
 RUNTIMES = [open_catalogue().runtime(id) for id in open_catalogue().runtime_ids()]
 
 
 def test_what_is_looked_for_is_what_the_runtime_files_state() -> None:
     """Commands, Python packages and places: all that the runtimes name, and nothing else."""
     assert RUNTIMES
-    assert {name: spec.id for spec in RUNTIMES for name in spec.present} == models.COMMANDS
-    assert {
-        name: spec.id for spec in RUNTIMES for name in spec.distributions
-    } == models.DISTRIBUTIONS
+    assert {name: spec.id for spec in RUNTIMES for name in spec.present} == PRESENT["commands"]
+    assert {name: spec.id for spec in RUNTIMES for name in spec.distributions} == PRESENT[
+        "distributions"
+    ]
     assert {spec.store for spec in RUNTIMES} == set(stores.PLACES)
