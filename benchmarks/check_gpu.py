@@ -55,8 +55,8 @@ class Answered(Host):
         )
         self.answer = answer
 
-    def ask(self, name: str) -> Any:
-        return self.answer if name == "nvml" else super().ask(name)
+    def ask(self, name: str, about: str | None = None) -> Any:
+        return self.answer if name == "nvml" else super().ask(name, about)
 
 
 def differences(answer: Mapping[str, Any], rows: list[dict[str, str]]) -> list[str]:

@@ -121,8 +121,8 @@ def _read_handed(
     is_amd, cards = devices[0].vendor == AMD, tuple(every)
     if facts.values.get("scope") == "container":
         nodes = set(host.listdir("/dev/dri"))
-        handed = [bool(nodes & set(host.listdir(f"{device.folder}/drm"))) for device in devices]
-        cards = tuple(card for card, is_here in zip(every, handed, strict=True) if is_here)
+        pairs = zip(devices, every, strict=True)
+        cards = tuple(c for at, c in pairs if nodes & set(host.listdir(f"{at.folder}/drm")))
     maker, remedy = "an AMD" if is_amd else "an Intel", FILL_IN
     reason = f"{maker} GPU's driver does not tell its memory in files"
     mask = next((name for name in _AMD_MASKS if is_amd and name in host.env), None)
@@ -183,22 +183,25 @@ def _amd_card(
     # compilers' name of KFD's decimal pairs: 110000 is gfx1100, 90010 gfx90a
     version = nodes.get(device.slot.lower(), (0, 0))[1]
     gfx = f"gfx{version // 10000}{version // 100 % 100:x}{version % 100:x}" if version else None
-    # as its driver gives it, else as libdrm's list has it, else by its number
-    name = (host.read_text(f"{folder}/product_name", 256) or "").strip()
-    number, revision = (host.read_word(f"{folder}/{file}") for file in ("device", "revision"))
-    if not name and number:
-        row = rf"(?im)^{re.escape(number[2:])},\s*{re.escape(revision[2:])},\s*(\S.*?)\s*$"
-        lists = "\n".join(host.read_text(path, MAX_NAMES_BYTES) or "" for path in _AMD_NAMES)
-        match = re.search(row, lists)
-        name = match[1] if match else ""
     return Accelerator(
         vendor="amd",
-        name=name or f"AMD GPU {number}".strip(),
+        name=_amd_name(host, folder),
         memory_total_bytes=total,
         memory_free_bytes=max(0, total - used) if total is not None and used is not None else None,
         unified=unified,
         compute_capability=gfx,
     )
+
+
+def _amd_name(host: Host, folder: str) -> str:
+    """As its driver gives it, else as libdrm's list has it, else by its number."""
+    if name := (host.read_text(f"{folder}/product_name", 256) or "").strip():
+        return name
+    number, revision = (host.read_word(f"{folder}/{file}") for file in ("device", "revision"))
+    row = rf"(?im)^{re.escape(number[2:])},\s*{re.escape(revision[2:])},\s*(\S.*?)\s*$"
+    texts = (host.read_text(path, MAX_NAMES_BYTES) or "" for path in _AMD_NAMES if number)
+    match = re.search(row, "\n".join(texts))
+    return match[1] if match else f"AMD GPU {number}".strip()
 
 
 def _intel_card(host: Host, device: Device) -> Accelerator:

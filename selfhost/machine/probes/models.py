@@ -145,28 +145,30 @@ def _parts_of_split(name: str) -> tuple[str, ...]:
     return tuple(f"{stem}-{at:05d}-of-{count}{ending}" for at in range(1, int(count) + 1))
 
 
-def _weights(files: Mapping[str, int]) -> list[dict[str, Any]]:
+def _weights(files: Mapping[str, int]) -> Iterator[dict[str, Any]]:
     """Every GGUF model alone, all other weights of a folder as one: fields of `PresentModel`."""
-    sets: list[dict[str, Any]] = []
     for parts in sorted({_parts_of_split(n) for n in files if n.lower().endswith(".gguf")}):
         sizes = [files.get(part, 0) for part in parts]
         kind = _QUANTIZATION.search(_SHARD.sub(r"\1\4", parts[0]))
         own = kind[1].upper().replace("FP16", "F16") if kind else None
         if any(sizes):
             values = {"file": parts[0], "quantization": own, "size_bytes": sum(sizes)}
-            sets.append({**values, "complete": all(sizes)})
+            yield {**values, "complete": all(sizes)}
     names = [n for n in files if not n.rpartition("/")[2].startswith(_NOT_THE_MODEL)]
     kinds = ([name for name in names if kind.fullmatch(name)] for kind in _WEIGHTS)
     if weights := next(filter(None, kinds), None):
         sizes = [files.get(p, 0) for p in {p for name in weights for p in _parts_of_split(name)}]
-        # neither the names of a pipeline's files nor an index whose files are called otherwise
-        # say which files are needed
-        is_indexed = any(name.endswith(".index.json") for name in files)
-        is_told = "config.json" in files and (not is_indexed or _SHARD.fullmatch(weights[0]))
-        is_told = is_told or weights[0].startswith("consolidated")
-        complete = (True if is_told else None) if all(sizes) else False
-        sets.append({"size_bytes": sum(sizes), "complete": complete})
-    return sets
+        complete = _is_told_whole(files, weights[0]) if all(sizes) else False
+        yield {"size_bytes": sum(sizes), "complete": complete}
+
+
+def _is_told_whole(files: Mapping[str, int], first: str) -> bool | None:
+    """Whether weights that are all there are all that is needed; None where neither the names of a
+    pipeline's files nor of shards say which those are.
+    """
+    is_indexed = any(name.endswith(".index.json") for name in files) and not _SHARD.fullmatch(first)
+    is_told = first.startswith("consolidated") or ("config.json" in files and not is_indexed)
+    return True if is_told else None
 
 
 # ------------------------------------------------------------------ the stores
@@ -180,7 +182,7 @@ def _search_hub(host: Host, hub: str, store: str) -> Found:
         folder = host.join(hub, name)
         repository = name.removeprefix("models--").replace("--", "/")
         try:
-            sets = _weights(_snapshot_files(host, folder))
+            sets = list(_weights(_snapshot_files(host, folder)))
             blobs = {} if sets else _names(host, folder, "blobs")
         except OSError:
             yield None
@@ -304,25 +306,27 @@ def _search_runtimes(
     prefixes += [*filter(host.paths.isabs, active), host.join(host.cwd(), ".venv")]
     tools = _at_home(host, places["environments"]["every"])
     prefixes += [host.join(folder, name) for folder in tools for name in host.listdir(folder)]
-    packages = [folder for prefix in prefixes for folder in _packages_of(host, prefix)]
-    for folder in (*packages, *(host.ask("python_path") or ())):
+    for package in _packages(host, prefixes):
         # each as `mlx_lm-0.32.2.dist-info`
-        for entry in host.listdir(folder):
-            package, dash, version = entry.removesuffix(".dist-info").partition("-")
-            package = re.sub(r"[-_.]+", "-", package).lower()
-            if dash and entry.endswith(".dist-info") and package in places["distributions"]:
-                name, path = places["distributions"][package], host.join(folder, entry)
-                first = runtimes.setdefault(name, PresentRuntime(id=name, path=path))
-                runtimes[name] = first.replace(version=first.version or version)
+        entry = host.paths.basename(package)
+        name, _, version = entry.removesuffix(".dist-info").partition("-")
+        runtime = places["distributions"].get(re.sub(r"[-_.]+", "-", name).lower())
+        if runtime and version and entry.endswith(".dist-info"):
+            first = runtimes.setdefault(runtime, PresentRuntime(id=runtime, path=package))
+            runtimes[runtime] = first.replace(version=first.version or version)
     for path in filter(host.exists, _at_home(host, places["lm_studio"].get(host.system, ()))):
         runtimes[LM_STUDIO] = PresentRuntime(id=LM_STUDIO, path=path)
     return runtimes
 
 
-def _packages_of(host: Host, prefix: str) -> list[str]:
-    """The folders that a Python environment imports packages from."""
-    if host.system == "windows":
-        return [host.join(prefix, "Lib", "site-packages")]
-    library = host.join(prefix, "lib")
-    names = (name for name in host.listdir(library) if name.startswith("python3"))
-    return [host.join(library, name, "site-packages") for name in names]
+def _packages(host: Host, prefixes: list[str]) -> Iterator[str]:
+    """What lies in the folders that Python environments, and this one, import packages from."""
+    folders: list[str] = []
+    for prefix in prefixes:
+        library = host.join(prefix, "lib")
+        names = [name for name in host.listdir(library) if name.startswith("python3")]
+        folders += [host.join(library, name, "site-packages") for name in names]
+        if host.system == "windows":
+            folders.append(host.join(prefix, "Lib", "site-packages"))
+    for folder in (*folders, *(host.ask("python_path") or ())):
+        yield from (host.join(folder, entry) for entry in host.listdir(folder))

@@ -189,7 +189,10 @@ def _visible(host: Host, answer: Mapping[str, Any]) -> Read:
     mask = host.env.get(_MASK)
     if mask is None:
         return _read_of([told for parts in gpus for told in parts], source)
-    source += f", as {_MASK} selects"
+    return _masked(host, mask, gpus, f"{source}, as {_MASK} selects")
+
+
+def _masked(host: Host, mask: str, gpus: Sequence[Sequence[_Told]], source: str) -> Read:
     chosen = selected(mask, len(gpus))
     kinds = {(card.name, card.memory_total_bytes) for parts in gpus for card, _ in parts}
     is_ordered = len(gpus) < 2 or host.env.get("CUDA_DEVICE_ORDER") == "PCI_BUS_ID"
@@ -200,7 +203,7 @@ def _visible(host: Host, answer: Mapping[str, Any]) -> Read:
         reason = f"{_MASK} selects by number, and CUDA numbers unlike GPUs from the fastest on, as"
         reason += " only CUDA itself can tell"
     remedy = "set CUDA_DEVICE_ORDER=PCI_BUS_ID, and select by number as `nvidia-smi` lists"
-    card = Accelerator(vendor="nvidia", name=_UNNAMED, driver=driver, unified=False)
+    card = Accelerator(vendor="nvidia", name=_UNNAMED, unified=False)
     cards = (card,) * len(set(mask.split(",")))
     return Read(cards=cards, source=source, reason=reason, remedy=remedy)
 
