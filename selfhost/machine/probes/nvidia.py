@@ -110,8 +110,8 @@ def read_nvidia(host: Host, devices: Sequence[Device]) -> Read | None:
         error = answer.get("error")
         silent = f"the NVIDIA driver's library gave no usable answer (error {error})"
         reason, remedy = _refusal(error, silent)
-    nodes = driver_nodes(host)
-    source = "/dev/nvidia*" if nodes else PCI if devices else VERSION
+    nodes, source = driver_nodes(host), PCI if devices else VERSION
+    source = "/dev/nvidia*" if nodes else source
     cards = _cards_in_files(host, devices, len(nodes) or len(devices) or 1)
     return Read(cards=cards, source=source, reason=reason, remedy=remedy)
 
@@ -149,7 +149,8 @@ def _cards_in_files(host: Host, devices: Sequence[Device], count: int) -> tuple[
         text = host.read_text(f"/proc/driver/nvidia/gpus/{device.slot}/information") or ""
         stated = re.search(r"(?m)^Model:\s*(\S.*?)\s*$", text)
         listed = name_on_bus(host, device.folder, NVIDIA)
-        names.append(stated[1] if stated else f"NVIDIA {listed}" if listed else _UNNAMED)
+        name = f"NVIDIA {listed}" if listed else _UNNAMED
+        names.append(stated[1] if stated else name)
     if len(names) < count:
         names = [names[0] if len(set(names)) == 1 else _UNNAMED] * count
     # NVIDIA's chips that share RAM are Arm ones: elsewhere a card without a name has memory of
