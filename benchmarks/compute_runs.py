@@ -21,8 +21,7 @@ import test_speed as earlier
 from selfhost import Machine, Workload
 from selfhost.catalogue.index import open_catalogue
 from selfhost.judge.pace import processor
-from selfhost.judge.pace.engine import constant
-from selfhost.judge.pace.speed import inverse, product
+from selfhost.judge.pace.speed import constant, inverse, product
 from selfhost.judge.pace.work import (
     Power,
     encoder_operations,

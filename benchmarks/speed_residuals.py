@@ -52,12 +52,16 @@ from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.errors import SelfhostError
 from selfhost.core.records import FrozenDict, Unread
 from selfhost.judge.pace import processor
-from selfhost.judge.pace.engine import SHORT_CHAT_TOKENS, Step
-from selfhost.judge.pace.graphics import device_bandwidth
-from selfhost.judge.pace.placed import LaidOut, predict, processor_prompt, seconds_on_processor
+from selfhost.judge.pace.engine import SHORT_CHAT_TOKENS, Step, device_bandwidth
 from selfhost.judge.pace.speed import PaceRange, Speed, inverse, product, shares_of
+from selfhost.judge.pace.text import (
+    LaidOut,
+    expert_parameters,
+    predict,
+    processor_prompt,
+    seconds_on_processor,
+)
 from selfhost.judge.pace.work import Job, power_of, seconds_of_picture
-from selfhost.judge.placement.experts import expert_parameters, layers_with_experts
 from selfhost.machine import gpus
 from selfhost.machine.gpus import vendor_of
 from selfhost.machine.named import named
@@ -415,11 +419,10 @@ def of_split(use: str, path: Path = SPLIT) -> Iterator[Run]:
 def of_split_prompts(use: str) -> Iterator[Run]:
     """The runs of that use that read a prompt with a part in RAM, in batches of their size."""
     for row, _, pace in _split_paces(use, "prompt_per_second"):
-        copies = pace.prompt_copies
-        if copies is None:
+        prompt = pace.prompt
+        if prompt is None:
             print(f"  without a prompt: {row['spec']} on {row['device']}", file=sys.stderr)
             continue
-        prompt = copies.replace(batch_tokens=_batch_of(row)).pace
         # a longer prompt attends to what stands before, which the rule counts apart
         yield Run(
             "prompt, experts in RAM" if row["cpu_moe"] is not None else "prompt, layers in RAM",
@@ -433,10 +436,6 @@ def _name_of_driver(device: str) -> str:
     """As the table of GPUs has it, for a source leaves its first words out."""
     names = (card.name for card in gpus.cards())
     return next((name for name in names if name.endswith(f" {device}")), device)
-
-
-def _batch_of(row: Mapping[str, Any]) -> int:
-    return int(min(row["ubatch"], row["prompt_tokens"]))
 
 
 def _split_paces(
@@ -475,9 +474,12 @@ def _split_paces(
             offloaded={0: share},
             in_ram_bytes=int(size * (1 - share)),
             experts_apart=row["cpu_moe"] is not None,
+            batch_tokens=int(min(row["ubatch"] or 512, row["prompt_tokens"] or 512)),
         )
         matrices = described.expert_matrices
-        step = Step.of_program(runtime, spec.architecture, weights, expert_matrices=matrices)
+        step = Step.of_program(
+            runtime, spec.architecture, weights, Workload(), expert_matrices=matrices
+        )
         pace = predict(machine, step.at(depth_tokens), way.replace(runtime=runtime))
         yield row, weights, pace
 
@@ -496,7 +498,8 @@ def _share_on_card(row: Mapping[str, Any], spec: ModelSpec, matrices: int) -> fl
         verdict = ask(row["spec"], asked, machine=machine.replace(**ram))
         assert verdict.needs is not None
         return sum(shares_of(verdict.needs).values())
-    in_ram = sum(number < row["cpu_moe"] for number in layers_with_experts(architecture))
+    groups = [group for group in architecture.feed_forward if group.experts]
+    in_ram = sum(number < row["cpu_moe"] for group in groups for number in group.layers)
     experts, _, layers = expert_parameters(architecture, matrices)
     assert layers
     assert spec.parameters.total
@@ -580,7 +583,7 @@ def of_pictures() -> Iterator[Run]:
             machine=machine, power=power, spec=shelf.spec(row["spec"]), placed=placed,
             runtime=runtime, quantization=quantization,
         )  # fmt: skip
-        taken = seconds_of_picture(job, power, made)
+        taken = seconds_of_picture(job, made)
         yield Run(
             f"{row['use']}, {'Macs' if is_mac else 'few steps' if row['steps'] < 10 else 'many steps'}",
             row["device"], f"{row['spec']}, {row['steps']} steps",

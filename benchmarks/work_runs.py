@@ -69,6 +69,7 @@ def of_training(machine_of: MachineOf) -> Iterator[Run]:
         placed = ask(_SMALL, asked, machine=machine).needs
         assert placed is not None
         power = power_of(machine, placed, runtime, "bfloat16")
+        assert power is not None
         job = Job(machine=machine, power=power, spec=spec, placed=placed, runtime=runtime)
         done = asked.replace(
             finetune_method=row["method"],
@@ -138,7 +139,7 @@ def of_whisper(machine_of: MachineOf) -> Iterator[Run]:
             machine=machine, power=power, spec=spec, placed=placed,
             runtime=runtime, quantization="F16",
         )  # fmt: skip
-        share = encoder_share(job, power, work.parameter_bytes)
+        share = encoder_share(job, work.parameter_bytes)
         encoded = power.seconds(work.encoder_operations, share)
         token = token_seconds(machine, power, work.step)
         assert token is not None

@@ -19,7 +19,7 @@ from ..catalogue.spec import ModelSpec, StatedWay
 from ..core.records import Record, pattern
 from ..core.workload import DEFAULT_LORA_RANK, Workload
 from ..judge.files import can_be_made, is_published, listing_of
-from ..judge.pace.graphics import uses_shared_gpu
+from ..judge.pace.engine import uses_shared_gpu
 from ..judge.placement.devices import computes_on_shared, runs_on
 from ..judge.record import Judged, Question
 from ..machine.cpus import metal_share

@@ -19,7 +19,7 @@ from ..judge.checks.memory import reserve_beside
 from ..judge.checks.speed import is_slow
 from ..judge.defaults import follows_a_list, smallest_of_list, suited
 from ..judge.judging import judge, needs_left
-from ..judge.pace.graphics import uses_shared_gpu
+from ..judge.pace.engine import uses_shared_gpu
 from ..judge.placement import smallest_device_bytes
 from ..judge.placement.devices import DEVICE_MARGIN_BYTES
 from ..judge.question import ask

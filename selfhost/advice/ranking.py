@@ -22,8 +22,9 @@ from ..core.workload import (
     Workload,
 )
 from ..judge.checks.memory import given_by
-from ..judge.pace.graphics import gpu_of, shared_gpu_of
+from ..judge.pace.engine import gpu_of, shared_gpu_of
 from ..judge.pace.processor import BANDWIDTH_SHARE, bandwidth
+from ..judge.pace.text import BATCH_TOKENS
 from ..judge.record import TIGHT_CODES, Judged
 from ..machine.record import Machine
 from ..needs.quantization import BLOCKS
@@ -249,8 +250,8 @@ def share_on(judged: Judged, most: float = 1.0) -> float:
         share = PICTURE_SHARES[judged.offload]
     if share is None:
         share = min(share_of_pace(HALF_WORTH_TOKENS_PER_SECOND), most)
-    if judged.placement == "split" and speed is not None and speed.prompt_copies is not None:
-        _, seconds, _ = speed.prompt_copies.seconds_for(PROMPT_TOKENS)
+    if judged.placement == "split" and speed is not None and speed.crossing_seconds:
+        seconds = speed.crossing_seconds * PROMPT_TOKENS / BATCH_TOKENS
         share *= share_of_pace(1 / max(seconds, 1e-3), 1 / HALF_WORTH_SECONDS_OF_CROSSING)
     share *= UNLICENSED if judged.has("license-not-known", "license-unconfirmed") else 1
     is_crowded = judged.has(*_CROWDED_CODES) or judged.waits_for_setting

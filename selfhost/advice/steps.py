@@ -13,7 +13,7 @@ from ..core.records import Record
 from ..judge.checks.model import to_pass_gate
 from ..judge.checks.runtime import install_lines, is_built_from_source, runtime_check
 from ..judge.files import typed_file
-from ..judge.pace.graphics import uses_shared_gpu
+from ..judge.pace.engine import uses_shared_gpu
 from ..judge.placement.devices import computes_on_shared, is_built_for, reaches
 from ..judge.question import is_behind_gate
 from ..judge.record import Judged, Question

@@ -139,10 +139,9 @@ def _what_else(
         from .costs import month
 
         more["monthly_cost"] = month(question.stated, offers, judged, machine, catalogue)
-    copies = judged.speed.prompt_copies if judged.speed is not None else None
-    is_split = judged.fits and judged.placement == "split"
-    if is_split and copies is not None and question.runtime is not None:
-        more["advice"] = faster_in_batches(copies, question.runtime)
+    speed, is_split = judged.speed, judged.fits and judged.placement == "split"
+    if is_split and speed is not None and question.runtime is not None:
+        more["advice"] = faster_in_batches(speed, question.runtime)
     return more
 
 

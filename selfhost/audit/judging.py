@@ -27,7 +27,7 @@ from ..core.errors import (
 from ..core.tomlfile import Document
 from ..core.workload import Workload
 from ..judge.defaults import in_own_defaults
-from ..judge.pace.graphics import instruction_sets_for_layout
+from ..judge.pace.engine import instruction_sets_for_layout
 from ..judge.record import Judged, Question, Verdict
 from ..machine.record import Machine
 from ..needs.quantization import KINDS, kind_of

@@ -28,8 +28,7 @@ from .files import (
     typed_file,
     types_in_turn,
 )
-from .pace.engine import WITH_A_GATE
-from .pace.graphics import instruction_sets_for_layout
+from .pace.engine import WITH_A_GATE, instruction_sets_for_layout
 from .programs import chosen_program, companions_of, quantization_there
 from .record import Question
 

@@ -16,7 +16,7 @@ from ..needs.records import MemoryNeed, Needs
 from . import Route, exit_code
 from .checks import Finding, Outcome
 from .files import NO_FILES, Here, NamedFiles
-from .pace.engine import WITH_A_GATE, Step, launched_layers
+from .pace.engine import WITH_A_GATE, Step
 from .pace.speed import PaceRange, Speed
 
 TYPE_CHECKING = False
@@ -125,19 +125,13 @@ class Question(Record):
         """One step of decoding behind the prompt that is stated, else in a short chat; only where
         `read_bytes` is not None.
         """
-        architecture, workload = self.spec.architecture, self.workload
-        active = self.spec.parameters.active
         return Step.of_program(
             self.runtime,
-            architecture,
+            self.spec.architecture,
             self.read_bytes or {},
-            context_tokens=workload.context_tokens,
-            prompt_tokens=workload.prompt_tokens,
-            cache_type=workload.kv_cache_type,
+            self.workload,
+            parameters=self.spec.parameters.active,
             expert_matrices=self.expert_matrices,
-            launched_layers=launched_layers(
-                architecture, self.runtime, workload.quantization, active
-            ),
         )
 
     @property

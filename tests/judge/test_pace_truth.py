@@ -15,7 +15,7 @@ from helpers.paths import ROOT
 from selfhost import Workload, check
 from selfhost.catalogue.index import open_catalogue
 from selfhost.judge.pace.engine import efficiency
-from selfhost.judge.placement.experts import expert_parameters
+from selfhost.judge.pace.text import expert_parameters
 from selfhost.judge.question import ask
 from selfhost.machine import gpus
 from selfhost.machine.record import Accelerator

@@ -14,8 +14,7 @@ from helpers.each import each
 from helpers.paths import COMMON, TESTS
 from selfhost.core.spelling import words_of
 from selfhost.core.tables import shipped_table
-from selfhost.judge.pace.engine import Step
-from selfhost.judge.pace.graphics import gpu_of
+from selfhost.judge.pace.engine import Step, gpu_of
 from selfhost.machine import cpus, gpus
 from selfhost.machine.cpus import class_of
 from selfhost.machine.gpus import MOST_CARDS, PartOfMachineError, UnknownGpuError, cards_named

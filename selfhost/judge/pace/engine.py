@@ -1,8 +1,9 @@
-"""One step of decoding, whatever computes it, and the table of efficiencies that turns a device's
-peaks into rates (`specs/common/pace.toml`).
+"""One step of decoding, and what a GPU makes of it: the peak of its memory, by its driver, its name
+or its class, or of the RAM that it shares, and what programs reach of that.
 
 Every pace is the same sum: bytes over the rate that they are read at, operations over the rate that
-they are computed at, and a fixed time for each layer.
+they are computed at, and a fixed time for each layer. The rates are a device's peaks, times what
+runs on its kind were seen to reach (`specs/common/pace.toml`).
 """
 
 from __future__ import annotations
@@ -12,14 +13,26 @@ from functools import lru_cache
 from math import inf
 
 from ...catalogue.architecture import Architecture, Attention
+from ...core import units
 from ...core.records import FrozenDict, Record
 from ...core.spelling import words_of
-from ...core.tables import shipped_table
-from ...core.workload import NARROW_CACHE_TYPES
+from ...core.workload import NARROW_CACHE_TYPES, Workload
 from ...machine import gpus
 from ...machine.cpus import apple_chip_of
-from ...machine.record import Accelerator
-from .speed import Range
+from ...machine.record import RATE_ASSUMED, Accelerator, Machine
+from ..placement.devices import is_built_for, reaches
+from .processor import (
+    ANY_APPLE,
+    CLIENT_PEAKS,
+    any_apple_peaks,
+    bandwidth,
+    chip_of,
+    is_client_by_class,
+    is_guest,
+    named_processor,
+    on_apple_gpu,
+)
+from .speed import SAME, Range, constant, longer, product, scaled
 
 TYPE_CHECKING = False
 
@@ -33,6 +46,8 @@ _PLAIN = frozenset((
     "F32", "F16", "BF16", "float32", "float16", "bfloat16", "fp8", "float8_e4m3",
     "float8_e4m3_128x128", "int8", "w8a8",
 ))  # fmt: skip
+# types of safetensors files by their names in GGUF
+_IN_GGUF = {"bfloat16": "BF16", "float16": "F16", "float32": "F32"}
 # matrices of an expert in most architectures: gate, up and down
 WITH_A_GATE = 3
 # the program whose runs were measured: its rules hold for those that compute with its code
@@ -45,17 +60,201 @@ _FACTS = (
     "program", "work",
 )  # fmt: skip
 _LESS_POWER = frozenset(("laptop", "mobile", "q"))
+# of a Mac of which no accelerator was read
+_APPLE_GPU = Accelerator(vendor="apple", name="its GPU", unified=True)
+# the makers of GPUs beside the RAM that builds of the program measured use
+_SHARED_MAKERS = ("apple", "nvidia", "amd")
 
 
-def constant(name: str) -> Any:
-    """A figure, or a table, of `specs/common/pace.toml`."""
-    return shipped_table("pace")[name]
+# ---------------------------------------------------------------- a step
 
 
-def ends_of(table: str, name: str) -> Range:
-    """A range of `specs/common/pace.toml`."""
-    slow, likely, fast = constant(table)[name]
-    return slow, likely, fast
+class Step(Record):
+    """One step of decoding: what it reads and how much it launches.
+
+    `read_bytes`: the weights read, by stored type; `parameters` those that a token meets, where
+    that is known. `expert_matrices`: those of an expert, as its architecture has them
+    (`ArchitectureRow.expert_matrices`). `foreign`: the id of another program than those that were
+    measured; `replays`: it replays a graph of its own kernels. `launched_layers`: where Python
+    launches the operations, layer by layer, the layers of a dense model in 16 bits that take as
+    long to launch. `depth_tokens` are in the context before it, each number of their keys and
+    values in `cached_number_bytes`; `prompt_tokens` of them are the prompt that was asked about.
+    Without an `architecture` neither layers nor context count.
+    """
+
+    architecture: Architecture | None
+    read_bytes: Mapping[str, int]
+    parameters: int | None = None
+    expert_matrices: int = WITH_A_GATE
+    replays: bool = False
+    launched_layers: Range | None = None
+    depth_tokens: float = 0
+    prompt_tokens: int = 0
+    cached_number_bytes: int = 2
+    foreign: str | None = None
+
+    @classmethod
+    def of_program(
+        cls,
+        runtime: RuntimeSpec | None,
+        architecture: Architecture | None,
+        read_bytes: Mapping[str, int],
+        workload: Workload,
+        *,
+        parameters: int | None = None,
+        expert_matrices: int = WITH_A_GATE,
+    ) -> Step:
+        """One that a program computes (None: the one that was measured), behind the prompt that is
+        stated, or in the short chat that people compare with where that is longer.
+        """
+        prompt_tokens = workload.prompt_tokens or 0
+        chat_tokens = min(SHORT_CHAT_TOKENS, (workload.context_tokens or 0) / 2)
+        launched = None
+        if runtime is not None and runtime.launches_layers:
+            launched = _launched_layers(architecture, runtime, workload.quantization, parameters)
+        is_measured = runtime is None or runtime.computes_with == MEASURED
+        return cls(
+            architecture=architecture,
+            read_bytes=FrozenDict(read_bytes),
+            parameters=parameters,
+            expert_matrices=expert_matrices,
+            replays=runtime is not None and runtime.replays_graphs,
+            launched_layers=launched,
+            depth_tokens=max(chat_tokens, prompt_tokens),
+            prompt_tokens=prompt_tokens,
+            # a cache in blocks counts as one of 16 bits: to unpack it takes time too
+            cached_number_bytes=1 if workload.kv_cache_type in NARROW_CACHE_TYPES else 2,
+            foreign=None if is_measured or runtime is None else runtime.id,
+        )
+
+    @property
+    def weights_bytes(self) -> int:
+        """All that is read of the weights."""
+        return sum(self.read_bytes.values())
+
+    @property
+    def packed(self) -> dict[str, int]:
+        """Of these the types that are unpacked before they are multiplied."""
+        return {name: size for name, size in self.read_bytes.items() if name not in _PLAIN}
+
+    @property
+    def layers(self) -> int:
+        """0 where they are not known."""
+        return 0 if self.architecture is None else self.architecture.layers
+
+    @property
+    def attention(self) -> tuple[Attention, ...]:
+        """The layers that attend to the context; () where they are not known."""
+        return () if self.architecture is None else self.architecture.attention
+
+    @property
+    def has_experts(self) -> bool:
+        """Whether tokens choose among experts."""
+        groups = self.architecture.feed_forward if self.architecture is not None else ()
+        return any(group.experts for group in groups)
+
+    @property
+    def program(self) -> str:
+        """How its program launches it, as rows of `specs/common/pace.toml` have it."""
+        if self.launched_layers is not None:
+            return "python"
+        return "graph" if self.replays and self.layers else self.foreign or ""
+
+    def at(self, depth_tokens: float) -> Step:
+        """The same step with another number of tokens in the context."""
+        return self.replace(depth_tokens=depth_tokens)
+
+    def context(self) -> tuple[float, float]:
+        """Bytes that the step reads of the context, and what attending to it takes of one core of
+        the processor measured on; windows end what a layer sees.
+        """
+        row_seconds, number_seconds = constant("step")["attending_seconds"]
+        cached = attended = 0.0
+        for group in self.attention:
+            rows = min(self.depth_tokens, group.window_tokens or self.depth_tokens)
+            rows *= len(group.layers)
+            kept = group.kv_heads * (group.key_length + group.value_length)
+            if group.kind == "latent":
+                kept = (group.latent_length or 0) + (group.rope_length or 0)
+            cached += self.cached_number_bytes * rows * kept
+            if group.kind != "cross":
+                attended += rows * group.heads * (row_seconds + _width(group) * number_seconds)
+        return cached, attended
+
+    def parameters_met(self) -> dict[str, float]:
+        """Parameters that each token of a prompt meets, by the type that they are multiplied in; {}
+        where they cannot be told. The output matrix is not among them: only the last token needs
+        it.
+        """
+        from ...needs.checkpoints import bits_in_mlx
+        from ...needs.quantization import BLOCKS
+
+        architecture, met = self.architecture, dict[str, float]()
+        if architecture is None or architecture.vocabulary is None:
+            return {}
+        table = architecture.vocabulary * architecture.embedding_length
+        read = {_IN_GGUF.get(name, name): size for name, size in self.read_bytes.items()}
+        if self.replays and self.parameters is not None and not read.keys() <= BLOCKS.keys():
+            # such programs unpack to 16 bits before they multiply (Marlin's kernels of vLLM); of a
+            # table of words that is no output matrix one row is looked up
+            looked_up = 0 if architecture.tied_embeddings else table
+            read = {"BF16": 2 * (self.parameters - looked_up)}
+        for name, size in read.items():
+            values, block_bytes = BLOCKS.get(name, (8, None))
+            block_bytes = block_bytes or bits_in_mlx(name)
+            if not block_bytes:
+                return {}
+            if name != "F32":
+                met[name] = values * size / block_bytes
+        output = table * architecture.output_matrix
+        if met:
+            # llama-quantize gives the output matrix one of these types, else the file's main one
+            held = [name for name in ("Q6_K", "Q8_0") if met.get(name, 0) >= output]
+            holder = held[0] if held else max(met, key=lambda name: met[name])
+            met[holder] = max(0.0, met[holder] - output)
+        return met
+
+    def attended_operations(self) -> float:
+        """Multiplications and additions of attention, of one token of the prompt: on average half
+        of it stands before a token.
+        """
+        tokens, operations = self.prompt_tokens / 2, 0.0
+        for group in self.attention:
+            window = None if group.compression else group.window_tokens
+            limits = [limit for limit in (group.indexer_rows, window) if limit]
+            reached = min([tokens / (group.compression or 1), *limits])
+            operations += 2 * len(group.layers) * group.heads * _width(group) * reached
+        return operations
+
+
+def _width(group: Attention) -> float:
+    """Numbers that a head multiplies with each token that it attends to, of keys and of values."""
+    if group.kind == "latent" and group.latent_length:
+        # llama.cpp attends to the compressed row itself
+        return 2 * group.latent_length + (group.rope_length or 0)
+    return group.key_length + group.value_length
+
+
+def _launched_layers(
+    architecture: Architecture | None,
+    runtime: RuntimeSpec,
+    quantization: str | None,
+    parameters: int | None,
+) -> Range | None:
+    """`Step.launched_layers`, by the parameters where the layers are not known."""
+    figures = constant("step")
+    if architecture is None:
+        usual = figures["layers_of_7b"] * ((parameters or 0) / 7e9) ** figures["layers_grow"]
+        return scaled(figures["layers_ends"], usual) if parameters else None
+    # each expert is called in turn at the slow end
+    experts = sum(len(group.layers) * (group.experts or 0) for group in architecture.feed_forward)
+    layers, rule = float(architecture.layers), runtime.rule_of(quantization)
+    fewest, usual, most = (100, 100, 100) if rule is None else rule.launched_percent
+    slow = (layers + figures["expert"] * experts) * most / 100
+    return slow, layers * usual / 100, layers * fewest / 100
+
+
+# ---------------------------------------------------------------- what a kind of device reaches
 
 
 @lru_cache(maxsize=4096)
@@ -66,8 +265,7 @@ def efficiency(
     seen to reach. `LookupError` where the table has no row for all others.
     """
     name, words = device.name, words_of(device.name)
-    capability = gpus.capability_of(device)
-    chip = apple_chip_of(words)
+    capability, chip = gpus.capability_of(device), apple_chip_of(words)
     peak, cycles = gpus.peak_flops(name, capability), gpus.cycles_per_second(name)
     flops_of_cycle = peak / cycles if peak is not None and cycles is not None else inf
     facts = (
@@ -103,186 +301,188 @@ def basis_of(row: Mapping[str, Any]) -> str:
     return f"fitted on published runs of {'one GPU' if devices == 1 else f'{devices} GPUs'}"
 
 
-class Step(Record):
-    """One step of decoding: what it reads and how much it launches.
+def layer_from_python(device: Accelerator) -> Range:
+    """Seconds that launching one layer from Python takes."""
+    return scaled(efficiency("decode", device, "python")["layer_us"], 1e-6)
 
-    `read_bytes`: the weights read, by stored type. `expert_matrices`: those of an expert, as its
-    architecture has them (`ArchitectureRow.expert_matrices`). `foreign`: the id of another program
-    than those that were measured; `replays`: it replays a graph of its own kernels.
-    `launched_layers`: where Python launches the operations, layer by layer, the layers of a dense
-    model in 16 bits that take as long to launch. `depth_tokens` are in the context before it, each
-    number of their keys and values in `cached_number_bytes`; `prompt_tokens` of them are the prompt
-    that was asked about. Without an `architecture` neither layers nor context count.
+
+# ---------------------------------------------------------------- a GPU
+
+
+class Gpu(Record):
+    """A GPU as far as decoding needs it: bytes per second of its memory, and where a guess of them
+    is from, None where it is no guess. `host`: the architecture of the processor beside it.
     """
 
-    architecture: Architecture | None
-    read_bytes: Mapping[str, int]
-    expert_matrices: int = WITH_A_GATE
-    replays: bool = False
-    launched_layers: Range | None = None
-    depth_tokens: float = 0
-    prompt_tokens: int = 0
-    cached_number_bytes: int = 2
-    foreign: str | None = None
+    device: Accelerator
+    peak: Range
+    guessed: str | None = None
+    host: str | None = None
 
-    @classmethod
-    def of_program(
-        cls,
-        runtime: RuntimeSpec | None,
-        architecture: Architecture | None,
-        read_bytes: Mapping[str, int],
-        *,
-        context_tokens: int | None = None,
-        prompt_tokens: int | None = None,
-        cache_type: str | None = None,
-        expert_matrices: int = WITH_A_GATE,
-        launched_layers: Range | None = None,
-    ) -> Step:
-        """One that a program computes (None: the one that was measured), behind the prompt that is
-        stated, or in the short chat that people compare with where that is longer.
+    def row(self, step: Step) -> Mapping[str, Any]:
+        """What such GPUs reach with the step's program."""
+        return efficiency("decode", self.device, step.program, self.host)
+
+    def seconds(self, step: Step, share: float = 1.0) -> Range:
+        """Of one step, or of a share of every layer: packed weights wait for memory or for being
+        unpacked, the others and the context for memory; then what a layer takes to launch.
         """
-        chat_tokens = min(SHORT_CHAT_TOKENS, (context_tokens or 0) / 2)
-        is_measured = runtime is None or runtime.computes_with == MEASURED
-        return cls(
-            architecture=architecture,
-            read_bytes=FrozenDict(read_bytes),
-            expert_matrices=expert_matrices,
-            replays=runtime is not None and runtime.replays_graphs,
-            launched_layers=launched_layers,
-            depth_tokens=max(chat_tokens, prompt_tokens or 0),
-            prompt_tokens=prompt_tokens or 0,
-            # a cache in blocks counts as one of 16 bits: to unpack it takes time too
-            cached_number_bytes=1 if cache_type in NARROW_CACHE_TYPES else 2,
-            foreign=None if is_measured or runtime is None else runtime.id,
+        row, packed, rows = self.row(step), step.packed, constant("type")
+        ends = row["slow"], 1.0, row["fast"]
+        if step.architecture is None or (step.foreign and "program" not in row):
+            slow, fast = constant("unseen")
+            ends = min(ends[0], slow), 1.0, max(ends[2], fast)
+        unpacking = 0.0
+        if not step.foreign and "unpacked_per_cycle" in row:
+            # where llama.cpp's kernels set a limit
+            chip = apple_chip_of(words_of(self.device.name))
+            cycles = (
+                chip.gpu_cycles_per_second if chip else gpus.cycles_per_second(self.device.name)
+            )
+            counted = [size * rows.get(name, {}).get("unpack", 1) for name, size in packed.items()]
+            unpacking = sum(counted) / (row["unpacked_per_cycle"] * (cycles or inf))
+        packed_bytes = sum(packed.values())
+        read_bytes = step.weights_bytes - packed_bytes + step.context()[0]
+        least = share * step.weights_bytes / (constant("most_of_peak") * self.peak[2])
+        taken = []
+        for end, peak, launched in zip(ends, self.peak, self._launched(step), strict=True):
+            rate = peak * row["share"]
+            computed = share * (max(packed_bytes / rate, unpacking) + read_bytes / rate) / end
+            # Python launches while the GPU computes
+            is_beside = step.launched_layers is not None
+            computed = max(computed, launched) if is_beside else computed + launched / end
+            taken.append(max(computed, least))
+        return taken[0], taken[1], taken[2]
+
+    def _launched(self, step: Step) -> Range:
+        """Seconds that launching the layers takes, beside the ends of the row."""
+        if step.launched_layers is not None:
+            return product(step.launched_layers, layer_from_python(self.device))
+        hears = step.architecture is not None and step.architecture.audio is not None
+        is_large = (hears or step.has_experts) and step.program != "graph"
+        larger = constant("large_layer") if is_large else 1.0
+        return scaled(SAME, step.layers * larger * self.row(step)["layer_us"] * 1e-6)
+
+    def how(self, step: Step) -> str:
+        """What the pace on it rests on, as a clause."""
+        row = self.row(step)
+        rate = f"{units.decimal(int(self.peak[2]))}/s at most"
+        if self.guessed is not None:
+            ends = [f"{units.decimal(int(end))}/s" for end in (self.peak[0], self.peak[2])]
+            rate = f"{' to '.join(ends)}, {self.guessed}"
+        return (
+            f"{self.device.name} ({rate}); weights are read at {units.percent(row['share'])} of"
+            f" that ({basis_of(row)}: {row['called']})"
         )
 
-    @property
-    def weights_bytes(self) -> int:
-        """All that is read of the weights."""
-        return sum(self.read_bytes.values())
 
-    @property
-    def packed(self) -> dict[str, int]:
-        """Of these the types that are unpacked before they are multiplied."""
-        return {name: size for name, size in self.read_bytes.items() if name not in _PLAIN}
-
-    @property
-    def layers(self) -> int:
-        """0 where they are not known."""
-        return 0 if self.architecture is None else self.architecture.layers
-
-    @property
-    def has_experts(self) -> bool:
-        """Whether tokens choose among experts."""
-        groups = self.architecture.feed_forward if self.architecture is not None else ()
-        return any(group.experts for group in groups)
-
-    @property
-    def program(self) -> str:
-        """How its program launches it, as rows of `specs/common/pace.toml` have it."""
-        if self.launched_layers is not None:
-            return "python"
-        return "graph" if self.replays and self.layers else self.foreign or ""
-
-    def at(self, depth_tokens: float) -> Step:
-        """The same step with another number of tokens in the context."""
-        return self.replace(depth_tokens=depth_tokens)
-
-    def context(self) -> tuple[float, float]:
-        """Bytes that the step reads of the context, and what attending to it takes of one core of
-        the processor measured on; windows end what a layer sees.
-        """
-        row_seconds, number_seconds = constant("step")["attending_seconds"]
-        cached = attended = 0.0
-        for group in self.architecture.attention if self.architecture is not None else ():
-            rows = min(self.depth_tokens, group.window_tokens or self.depth_tokens)
-            rows *= len(group.layers)
-            kept = group.kv_heads * (group.key_length + group.value_length)
-            if group.kind == "latent":
-                kept = (group.latent_length or 0) + (group.rope_length or 0)
-            cached += self.cached_number_bytes * rows * kept
-            if group.kind != "cross":
-                attended += rows * group.heads * (row_seconds + _width(group) * number_seconds)
-        return cached, attended
-
-    def parameters_met(self) -> dict[str, float]:
-        """Parameters that each token of a prompt meets, by stored type; {} where they cannot be
-        told. The output matrix is not among them: only the last token needs it.
-        """
-        architecture = self.architecture
-        if architecture is None or architecture.vocabulary is None:
-            return {}
-        left: dict[str, float] = {}
-        for name, size in self.read_bytes.items():
-            bits = bits_of_weight(name, of_mlx=self.foreign is not None)
-            if bits is None:
-                return {}
-            if name != "F32":
-                left[name] = 8 * size / bits
-        rows = architecture.vocabulary * architecture.output_matrix
-        output = rows * architecture.embedding_length
-        if left:
-            # llama-quantize gives the output matrix one of these types, else the file's main one
-            held = [name for name in ("Q6_K", "Q8_0") if left.get(name, 0) >= output]
-            holder = held[0] if held else max(left, key=lambda name: left[name])
-            left[holder] = max(0.0, left[holder] - output)
-        return left
-
-    def attended_operations(self) -> float:
-        """Multiplications and additions of attention, of one token of the prompt: on average half
-        of it stands before a token.
-        """
-        tokens, operations = self.prompt_tokens / 2, 0.0
-        for group in self.architecture.attention if self.architecture is not None else ():
-            reached = tokens / (group.compression or 1)
-            window = None if group.compression else group.window_tokens
-            limits = [limit for limit in (group.indexer_rows, window) if limit]
-            heads = len(group.layers) * group.heads
-            operations += 2 * heads * _width(group) * min([reached, *limits])
-        return operations
-
-
-def _width(group: Attention) -> float:
-    """Numbers that a head multiplies with each token that it attends to, of keys and of values."""
-    if group.kind == "latent" and group.latent_length:
-        # llama.cpp attends to the compressed row itself
-        return 2 * group.latent_length + (group.rope_length or 0)
-    return group.key_length + group.value_length
-
-
-def launched_layers(
-    architecture: Architecture | None,
-    runtime: RuntimeSpec | None,
-    quantization: str | None,
-    parameters: int | None = None,
-) -> Range | None:
-    """`Step.launched_layers` of a program, by its parameters where its layers are not known; None
-    where it launches no layer by itself.
+@lru_cache(maxsize=4096)
+def gpu_of(device: Accelerator, host: str | None = None) -> Gpu | None:
+    """What is known of an accelerator's pace: by its name, else from the least to the most of its
+    maker's cards with as much memory; None where neither tells how fast it reads.
     """
-    if runtime is None or not runtime.launches_layers:
+    rate = device_bandwidth(device)
+    if rate is not None:
+        return Gpu(device=device, peak=scaled(SAME, rate), host=host)
+    if device.unified or not device.memory_total_bytes:
         return None
-    figures = constant("step")
-    if architecture is None:
-        usual = figures["layers_of_7b"] * ((parameters or 0) / 7e9) ** figures["layers_grow"]
-        slow, likely, fast = figures["layers_ends"]
-        return (usual * slow, usual * likely, usual * fast) if parameters else None
-    # each expert is called in turn at the slow end
-    experts = sum(len(group.layers) * (group.experts or 0) for group in architecture.feed_forward)
-    layers, rule = float(architecture.layers), runtime.rule_of(quantization)
-    fewest, usual, most = (100, 100, 100) if rule is None else rule.launched_percent
-    slow = (layers + figures["expert"] * experts) * most / 100
-    return slow, layers * usual / 100, layers * fewest / 100
-
-
-def bits_of_weight(name: str, *, of_mlx: bool) -> float | None:
-    """Of a stored type of GGUF, else of MLX, with its scales; None of one that is neither."""
-    if of_mlx:
-        from ...needs.checkpoints import bits_in_mlx
-
-        return bits_in_mlx(name)
-    from ...needs.quantization import BLOCKS
-
-    if name not in BLOCKS:
+    ends = gpus.peaks_with_memory(device.vendor.lower(), int(device.memory_total_bytes))
+    if ends is None:
         return None
-    values, size = BLOCKS[name]
-    return 8 * size / values
+    makers = "all makers'" if device.vendor == gpus.UNKNOWN else f"{device.vendor}'s"
+    how = f"a guess by {makers} cards with {round(device.memory_total_bytes / units.GIB)} GiB"
+    peak = scaled(_between(*ends), units.GB)
+    return Gpu(device=device, peak=peak, guessed=how, host=host)
+
+
+def _between(slow: float, fast: float) -> Range:
+    """A rate of which only the ends are known."""
+    return slow, (slow * fast) ** 0.5, fast
+
+
+def device_bandwidth(device: Accelerator) -> float | None:
+    """Peak bytes per second of an accelerator's memory: as its driver tells, else by its name;
+    None where neither does.
+    """
+    if device.memory_bandwidth_bytes_per_second:
+        return device.memory_bandwidth_bytes_per_second
+    total = device.memory_total_bytes
+    peak = gpus.peak_gb_per_s(device.name, None if total is None else int(total))
+    return None if peak is None else peak * units.GB
+
+
+# ---------------------------------------------------------------- the GPU that shares the RAM
+
+
+def shared_gpu_of(machine: Machine, runtime: RuntimeSpec | None = None) -> Gpu | None:
+    """The GPU that shares the RAM, as far as decoding needs it; None where there is none that the
+    program's builds know (None: those of the one that was measured), or nothing tells how fast the
+    memory is.
+    """
+    device = next((each for each in machine.accelerators or () if each.unified), None)
+    if device is None and machine.accelerators is None and on_apple_gpu(machine):
+        device = _APPLE_GPU
+    least = None if runtime is None else runtime.least_of(shares_ram=True)
+    if device is None or (least is not None and reaches(device, least) is False):
+        return None
+    own = device_bandwidth(device)
+    if own is not None:
+        return Gpu(device=device, peak=scaled(SAME, own))
+    peak, guessed = _peak_by_series(machine) or _peak_by_rate(machine)
+    return peak and Gpu(device=device, peak=peak, guessed=guessed)
+
+
+def _peak_by_series(machine: Machine) -> tuple[Range, str] | None:
+    """With the memory of the processor around it, all channels filled or as its assumed rate says;
+    None where the rate is known, or the series is not.
+    """
+    rate, series = machine.memory_bandwidth_bytes_per_second, named_processor(machine)
+    is_known = rate is not None and machine.memory_bandwidth_how != RATE_ASSUMED
+    if series is None or is_known:
+        return None
+    filled = 1.0 if rate is None else rate / series.usual
+    channels = "every channel" if filled == 1 else f"{units.percent(filled)} of its channels"
+    most = max((series.usual * series.most) ** 0.5, series.fastest)
+    guessed = f"the memory of {series.name} with {channels} filled"
+    return scaled((series.slowest, series.usual, most), filled), guessed
+
+
+def _peak_by_rate(machine: Machine) -> tuple[Range | None, str | None]:
+    """As somebody states it or the chip tells, else of the class of the machine or what its cores
+    read, which is no more than the GPU can read, and that it is a guess.
+    """
+    rate, memory, chip = (
+        machine.memory_bandwidth_bytes_per_second,
+        bandwidth(machine),
+        chip_of(machine),
+    )
+    if rate is not None and not machine.is_bandwidth_measured:
+        return scaled(SAME, rate), None
+    if chip is not None and chip[2] != ANY_APPLE:
+        return scaled(SAME, chip[1]), None
+    if chip is not None:
+        ends = any_apple_peaks(machine)
+    elif rate is None and is_client_by_class(machine):
+        ends = _between(*CLIENT_PEAKS)
+    elif memory is not None:
+        ends = memory.ends
+    else:
+        return None, None
+    return longer(ends, scaled(SAME, rate or 0)), "a guess: not measured"
+
+
+def uses_shared_gpu(machine: Machine, runtime: RuntimeSpec | None) -> bool:
+    """Whether a model in RAM is surely computed by a GPU that shares it, without being told to."""
+    gpu = shared_gpu_of(machine, runtime)
+    if gpu is None or gpu.device is _APPLE_GPU or is_guest(machine):
+        return False
+    makers = _SHARED_MAKERS if runtime is None else runtime.on_shared_gpu
+    amd = () if runtime is None else runtime.amd_shared_gpus
+    return gpu.device.vendor.lower() in makers and is_built_for(gpu.device, amd) is not False
+
+
+def instruction_sets_for_layout(machine: Machine) -> tuple[str, ...] | None:
+    """Those by which llama.cpp lays the weights out anew for the processor; none where a GPU
+    that shares the RAM reads them as they are.
+    """
+    return () if uses_shared_gpu(machine, None) else machine.instruction_sets

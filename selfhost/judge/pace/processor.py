@@ -13,16 +13,9 @@ from ...core.records import Record
 from ...core.spelling import words_of
 from ...core.tables import shipped_table
 from ...machine import cpus, gpus
-from ...machine.cpus import (
-    Chip,
-    apple_chip,
-    apple_chips,
-    most_gb_per_s_of_apple,
-    soldered_chip,
-)
+from ...machine.cpus import apple_chip, apple_chips, most_gb_per_s_of_apple, soldered_chip
 from ...machine.record import BRIEFLY, FILLED_ASSUMED, RATE_ASSUMED, Machine
-from .engine import constant, ends_of
-from .speed import Range, longer, product, scaled
+from .speed import Range, constant, ends_of, longer, product, scaled
 
 TYPE_CHECKING = False
 
@@ -48,22 +41,14 @@ _SERVER_WORDS = frozenset((
     "xeon", "epyc", "threadripper", "opteron", "neoverse", "ampere", "altra", "a64fx", "taishan",
     "power8", "power9", "power10",
 ))  # fmt: skip
-_CLIENT_WORDS = frozenset((
-    "core", "i3", "i5", "i7", "i9", "ryzen", "celeron", "pentium", "athlon", "atom",
-    "n95", "n97", "n100", "n150", "n200", "n305", "snapdragon",
-))  # fmt: skip
 # what a thread of a core computes that works for two, as guests of clouds have: 0.5 to 1 of it
 _THREAD_OF_A_CORE = 0.7
 # beyond so many, cores wait for each other and clock lower: of 32 on a Grace each reached 0.71 of
 # what one of 4 did (ggml-org/llama.cpp#27491)
-SCALE_WELL, FALL = 16, 0.4
+_SCALE_WELL, _FALL = 16, 0.4
 
 
 # ---------------------------------------------------------------- by name
-
-
-def _words(machine: Machine) -> frozenset[str]:
-    return words_of(machine.cpu_model or "")
 
 
 def named_processor(machine: Machine) -> cpus.Processor | None:
@@ -79,14 +64,15 @@ def named_processor(machine: Machine) -> cpus.Processor | None:
     return named or next(filter(None, inside), None)
 
 
-def sockets_of(machine: Machine, processor: cpus.Processor) -> int:
+def _sockets_of(machine: Machine, series: cpus.Processor) -> int:
     """How many processors of that series its physical cores are, by the cores that are listed of
     its name, else of the largest; 1 where they are not known.
     """
-    physical, name = machine.cpu_cores_physical, machine.cpu_model or ""
-    if not processor.cores or physical is None:
+    physical, cores = machine.cpu_cores_physical, series.cores
+    if not cores or physical is None:
         return 1
-    cores, listed = processor.cores, cpus.cores_of(name)
+    name = machine.cpu_model or ""
+    listed = cpus.cores_of(name)
     if listed is not None and listed.are_known:
         cores = listed.physical[1] // cpus.count_of(name)
     return max(1, -(-physical // cores))
@@ -105,14 +91,7 @@ def _has_whole_processor(machine: Machine) -> bool:
 
 def _is_server(machine: Machine) -> bool:
     """By words of its processor's name."""
-    return not _SERVER_WORDS.isdisjoint(_words(machine))
-
-
-def _is_client(machine: Machine) -> bool:
-    """By words of its processor's name; by its one maker's where none tells a server: `amd a8`."""
-    words = _words(machine)
-    is_of_maker = len(words.intersection(cpus.MAKERS)) == 1 and not _is_server(machine)
-    return is_of_maker or not words.isdisjoint(_CLIENT_WORDS)
+    return not _SERVER_WORDS.isdisjoint(words_of(machine.cpu_model or ""))
 
 
 def is_client_by_class(machine: Machine) -> bool:
@@ -130,16 +109,11 @@ def on_apple_gpu(machine: Machine) -> bool:
     return machine.system == "macos" and machine.architecture == "aarch64"
 
 
-def _chip_in(machine: Machine) -> Chip | None:
-    """The chip with its memory soldered beside it; None where its name means none."""
-    return soldered_chip(_words(machine))
-
-
 def chip_of(machine: Machine) -> tuple[int, int, str] | None:
-    """Bytes per second that a chip gives whose name tells it, low and high, and the chip as a
-    clause; None for any other processor.
+    """Bytes per second that a chip with its memory soldered beside it gives, low and high, and the
+    chip as a clause; None for any other processor.
     """
-    words = _words(machine)
+    words = words_of(machine.cpu_model or "")
     if "apple" in words or on_apple_gpu(machine):
         low, high, name = _apple(machine, words)
     else:
@@ -174,7 +148,7 @@ def _apple(machine: Machine, words: frozenset[str]) -> tuple[float, float, str]:
 def any_apple_peaks(machine: Machine) -> Range:
     """Bytes per second that the memory of an Apple chip may give whose name is in no table."""
     most = most_gb_per_s_of_apple() * _GB
-    if "apple" in _words(machine):
+    if "apple" in words_of(machine.cpu_model or ""):
         # a newer one
         most *= _NEXT_GENERATION
     return _LEAST_APPLE_PEAK, (_LEAST_APPLE_PEAK * most) ** 0.5, most
@@ -182,7 +156,6 @@ def any_apple_peaks(machine: Machine) -> Range:
 
 # ---------------------------------------------------------------- by what its cores are
 
-_AVX = frozenset(("avx", "avx2"))
 # of cores that are not told, by sets that are taken from a class of which many have less
 _OF_ASSUMED_SETS = (("avx", "from_avx"), ("sse4_2", "from_sse"), ("asimddp", "arm"))
 # the row of `core` in cpus.toml by instruction sets: the first that a processor has decides
@@ -205,7 +178,7 @@ def kind_of(machine: Machine) -> tuple[Range, Range]:
     if core == "unread":
         name = next((kind for key, kind in _OF_ASSUMED_SETS if key in sets), name)
     elif core == "avx":
-        has_avx = series.vectors != "sse" if series is not None else bool(_AVX.intersection(sets))
+        has_avx = "avx" in sets or "avx2" in sets if series is None else series.vectors != "sse"
         name = name if has_avx else "sse"
     is_shared = name == "avx2" or (name == "avx512" and not _is_amd(machine))
     if is_shared and is_guest(machine) and not _has_whole_processor(machine):
@@ -222,7 +195,7 @@ def core_of(machine: Machine) -> cpus.Core:
 def core_and_clock(machine: Machine) -> tuple[str, float | None]:
     """The row of `core`, and the clock in GHz where the processor's name tells it."""
     series, sets = named_processor(machine), machine.instruction_sets
-    for named in (_chip_in(machine), series):
+    for named in (soldered_chip(words_of(machine.cpu_model or "")), series):
         if named is not None and named.core is not None:
             return named.core, named.ghz
     if sets is None and series is not None:
@@ -236,11 +209,9 @@ def _core_by_sets(machine: Machine, sets: tuple[str, ...] | None) -> str:
         return "scalar"
     if on_apple_gpu(machine):
         return "apple"
-    if sets is None:
-        return "unread"
-    if machine.assumes("instruction_sets"):
+    if sets is None or machine.assumes("instruction_sets"):
         # what is assumed is the least
-        return "from_avx2" if "avx2" in sets else "unread"
+        return "from_avx2" if "avx2" in (sets or ()) else "unread"
     if architecture == "x86_64" and "avx512f" in sets and _is_amd(machine):
         # of AMD's, those from Zen 5 on have AVX-VNNI beside AVX-512
         return "zen5" if "avx_vnni" in sets else "zen4"
@@ -279,18 +250,23 @@ def threads_range(machine: Machine, runtime: RuntimeSpec | None = None) -> Range
     return least, usual, largest
 
 
+def share_of_many(cores: float) -> float:
+    """What each of so many cores computes, beside one of few."""
+    return min(1.0, float((_SCALE_WELL / cores) ** _FALL))
+
+
 @lru_cache(maxsize=4096)
 def core_rate(machine: Machine) -> Range:
     """Operations a second of one core on a prompt, weights of Q4_K."""
     core, series = core_of(machine), named_processor(machine)
-    count = machine.cpu_cores_physical or machine.cpu_cores_usable or 1
-    sockets = 1 if series is None else sockets_of(machine, series)
-    less = [min(1.0, float((SCALE_WELL / count) ** FALL)) / sockets]
+    less = share_of_many(machine.cpu_cores_physical or machine.cpu_cores_usable or 1)
+    ends = [core.prompt, core.ghz, (1e9, 1e9, 1e9)]
     # clouds rent threads, two of a core, and a guest on x86-64 may see one on each
     sees_cores = machine.cpu_cores_usable == machine.cpu_cores_physical is not None
     if machine.scope == "vm" and machine.architecture == "x86_64" and sees_cores:
-        less.append(_THREAD_OF_A_CORE)
-    return product(core.prompt, core.ghz, (1e9, 1e9, 1e9), *((least, 1.0, 1.0) for least in less))
+        ends.append((_THREAD_OF_A_CORE, 1.0, 1.0))
+    ends.append((less if series is None else less / _sockets_of(machine, series), 1.0, 1.0))
+    return product(*ends)
 
 
 def cores_rate(machine: Machine, runtime: RuntimeSpec | None = None) -> Range:
@@ -349,6 +325,11 @@ def _rate(bytes_per_second: float) -> str:
     return f"{units.decimal(int(bytes_per_second))}/s of memory bandwidth"
 
 
+def _span(low: float, high: float) -> str:
+    """`10.0 GB/s to 40.0 GB/s`."""
+    return f"{units.decimal(int(low))}/s to {units.decimal(int(high))}/s"
+
+
 class _Memory(Record):
     """Memory that a name tells, and how cores read it. `peaks`: bytes per second that it gives at
     most, with all channels filled: the least that is sold, the slowest of the kinds that are each
@@ -385,12 +366,12 @@ class _Memory(Record):
 
 def _memory_of(machine: Machine) -> _Memory | None:
     """That of the chip, the series, or the computer around its cards; None where nothing tells."""
-    chip, series = _chip_in(machine), named_processor(machine)
+    chip, series = soldered_chip(words_of(machine.cpu_model or "")), named_processor(machine)
     if chip is not None:
-        peaks = (chip.gb_per_s * _GB,) * 5
+        peak = chip.gb_per_s * _GB
         if chip.kind is None:
             return None
-        return _Memory(called=chip.name, share=cpus.share_of(chip.kind), peaks=peaks)
+        return _Memory(called=chip.name, share=cpus.share_of(chip.kind), peaks=(peak,) * 5)
     if series is not None:
         # between the kinds of memory that it takes, where as many have one as the other
         two_kinds = (series.slowest * series.usual) ** 0.5
@@ -399,22 +380,22 @@ def _memory_of(machine: Machine) -> _Memory | None:
             called=f"a processor of the series {series.name}",
             share=series.share,
             peaks=(series.least, series.slowest, likely, series.fastest, series.most),
-            sockets=sockets_of(machine, series),
+            sockets=_sockets_of(machine, series),
         )
-    computer = gpus.computer_of(machine) if is_client_by_class(machine) else None
-    if computer is None and "cpu_model" in machine.assumed and is_client_by_class(machine):
+    if not is_client_by_class(machine):
+        return None
+    computer = gpus.computer_of(machine)
+    if computer is None and "cpu_model" in machine.assumed:
         computer = gpus.unnamed_computer()
-    if computer is not None:
-        # it may be slow in both: little is known of it
-        least, usual, most = computer.least, computer.usual, computer.most
-        return _Memory(
-            called=f"a guess: {computer.name} like this",
-            share=cpus.share_of("|".join(computer.kinds), None),
-            peaks=(least, least, usual, usual, most),
-        )
-    if machine.memory_bandwidth_bytes_per_second is not None and _is_client(machine):
-        return _Memory(called="a computer", share=cpus.share_of("client"), peaks=(1.0,) * 5)
-    return None
+    if computer is None:
+        return None
+    # it may be slow in both: little is known of it
+    least, usual, most = computer.least, computer.usual, computer.most
+    return _Memory(
+        called=f"a guess: {computer.name} like this",
+        share=cpus.share_of("|".join(computer.kinds), None),
+        peaks=(least, least, usual, usual, most),
+    )
 
 
 def _stated(machine: Machine, rate: int) -> Bandwidth:
@@ -443,31 +424,28 @@ def _by_guests(machine: Machine) -> Bandwidth | None:
     """What virtual machines with as many such cores reached; None where it is none of those that
     were counted, which run on servers.
     """
-    cores, series, name = machine.cpu_cores_usable, named_processor(machine), machine.cpu_model
-    if cores is None or not is_guest(machine):
+    series, name = named_processor(machine), machine.cpu_model or ""
+    if machine.cpu_cores_usable is None or not is_guest(machine):
         return None
     # a name without a number is one that an emulator gives: `Intel Core Processor (Haswell)`
-    is_emulated_name = machine.scope == "vm" and machine.architecture == "x86_64"
-    is_emulated_name = is_emulated_name and not any(map(str.isdecimal, name or ""))
-    on_server = _is_server(machine) or is_emulated_name
-    if not (on_server if series is None else series.kind == "server"):
+    is_emulated = machine.scope == "vm" and machine.architecture == "x86_64"
+    is_emulated = is_emulated and not any(map(str.isdecimal, name))
+    on_server = _is_server(machine) or is_emulated if series is None else series.kind == "server"
+    if not on_server:
         return None
-    is_amd = _is_amd(machine) if cpus.maker_of(name or "") is not None else None
-    core, _ = core_and_clock(machine)
-    guests = cpus.guests_with(core, is_amd=is_amd, cores=threads_of(machine))
+    guests = cpus.guests_with(
+        core_and_clock(machine)[0],
+        is_amd=_is_amd(machine) if cpus.maker_of(name) is not None else None,
+        cores=threads_of(machine),
+    )
     if guests is None:
         return None
     ends, types = guests
     how = (
-        f"{types} virtual machines of clouds with about as many such cores read {_span(ends)} of"
-        " memory; this one was not measured"
+        f"{types} virtual machines of clouds with about as many such cores read"
+        f" {_span(ends[0], ends[2])} of memory; this one was not measured"
     )
     return Bandwidth(ends=ends, how=how)
-
-
-def _span(ends: Range) -> str:
-    """`10.0 GB/s to 40.0 GB/s`."""
-    return f"{units.decimal(int(ends[0]))}/s to {units.decimal(int(ends[2]))}/s"
 
 
 def _by_memory(machine: Machine) -> Bandwidth | None:
@@ -524,22 +502,21 @@ def _by_class(machine: Machine) -> Bandwidth | None:
     beyond_low, beyond_high = constant("reading")["class_ends"]
     # no run reads more than a memory gives whose peak is known
     most = high if chip is not None and what != ANY_APPLE else high * beyond_high
-    how = f"a guess: {_span((low, low, high))} of memory bandwidth ({what}), not measured"
-    slow, usual = low * beyond_low, (low * high) ** 0.5
-    if _is_server(machine) and not is_guest(machine) and cpus.count_of(machine.cpu_model or "") > 1:
-        slowest_share, usual_share, _ = ends_of("reading", "across_sockets")
-        slow, usual = slow * slowest_share, usual * usual_share
-    return Bandwidth(ends=(slow, usual, most), how=how)
+    how = f"a guess: {_span(low, high)} of memory bandwidth ({what}), not measured"
+    ends = low * beyond_low, (low * high) ** 0.5, float(most)
+    if not is_guest(machine) and cpus.count_of(machine.cpu_model or "") > 1:
+        slow, usual, _ = ends_of("reading", "across_sockets")
+        ends = ends[0] * slow, ends[1] * usual, ends[2]
+    return Bandwidth(ends=ends, how=how)
 
 
 def _ends_of_class(machine: Machine, cores: float) -> tuple[int, int, str]:
     """Bytes per second that a machine with so many cores may have, low and high, and its class."""
     rows, name = constant("memory"), _class_of(machine)
     (least_of_core, most_of_core), (least, most) = rows[name]["core"], rows[name]["all"]
-    if machine.instruction_sets is None and name == "x86_64":
-        least = rows["old"]["all"][0]
-    if name != "server" and _is_client(machine):
-        most = min(most, CLIENT_PEAKS[1] / _GB)
+    if name == "x86_64":
+        least = rows["old"]["all"][0] if machine.instruction_sets is None else least
+        most = CLIENT_PEAKS[1] / _GB if machine.cpu_model else most
     low, high = min(least_of_core * cores, least), min(most_of_core * cores, most)
     what = f"{units.cores(cores)} of {rows[name]['called']}"
     around = cpus.class_of(machine.cpu_model or "")

@@ -1,5 +1,5 @@
-"""What a pace is, as verdicts hold it, and the arithmetic of ranges: slow end, likely figure, fast
-end, of seconds as of rates.
+"""What a pace is, as verdicts hold it; the arithmetic of ranges: slow end, likely figure, fast end,
+of seconds as of rates; and the figures of `specs/common/pace.toml`.
 """
 
 from __future__ import annotations
@@ -7,11 +7,28 @@ from __future__ import annotations
 from math import exp, log, prod, sqrt
 
 from ...core.records import Record
+from ...core.tables import shipped_table
 from ...needs.records import Needs
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
 
 Range = tuple[float, float, float]
 NOTHING: Range = (0.0, 0.0, 0.0)
 SAME: Range = (1.0, 1.0, 1.0)
+
+
+def constant(name: str) -> Any:
+    """A figure, or a table, of `specs/common/pace.toml`."""
+    return shipped_table("pace")[name]
+
+
+def ends_of(table: str, name: str) -> Range:
+    """A range of `specs/common/pace.toml`."""
+    slow, likely, fast = constant(table)[name]
+    return slow, likely, fast
 
 
 def product(*ranges: Range) -> Range:
@@ -36,8 +53,8 @@ def added(*ranges: Range) -> Range:
 
 
 def added_apart(*seconds: Range) -> Range:
-    """Of parts that come one after the other and have nothing to do with each other: the ends are
-    as far as the root of the sum of their squares.
+    """As `added`, of parts that have nothing to do with each other: the ends are as far as the root
+    of the sum of their squares.
     """
     likely = sum(each[1] for each in seconds)
     slow, fast = (sqrt(sum((each[end] - each[1]) ** 2 for each in seconds)) for end in (0, 2))
@@ -93,51 +110,27 @@ class PaceRange(Record):
     @classmethod
     def taking(cls, seconds: Range) -> PaceRange:
         """Seconds themselves, the least first."""
-        slow, likely, fast = ordered(seconds)
-        return cls(low=fast, likely=likely, high=slow)
-
-
-class PromptCopies(Record):
-    """A prompt where a GPU lacks room for all weights: those in RAM cross to it for each
-    `batch_tokens` of the prompt in `seconds` (slow end, likely, fast end), and `computed` is the
-    pace beside that. `in_place`: the pace of a few tokens at once, which are computed where the
-    weights lie; None: not known.
-    """
-
-    computed: PaceRange
-    in_place: PaceRange | None = None
-    seconds: Range
-    batch_tokens: int
-
-    def seconds_for(self, tokens: int) -> Range:
-        """What crossing takes for so many tokens: a part of a batch takes as long as a whole."""
-        return scaled(self.seconds, -(-tokens // self.batch_tokens))
-
-    @property
-    def pace(self) -> PaceRange:
-        """Tokens per second of a long prompt."""
-        crossing = scaled(self.seconds, 1 / self.batch_tokens)
-        return PaceRange.of_seconds(added_apart(self.computed.seconds, crossing))
+        return cls.of(ordered(seconds)[::-1])
 
 
 class Speed(Record):
     """Expected pace; `how` says what it rests on, in a sentence a person understands.
 
     `decode` and `prompt` are of text, in tokens per second; what turns documents into vectors has a
-    `prompt` alone: the tokens that it reads. `work` is the pace of other work in
-    `unit`; None for text, and where nothing tells it.
+    `prompt` alone: the tokens that it reads. `work` is the pace of other work in `unit`; None for
+    text, and where nothing tells it. None of the others: not asked, or not known.
 
-    `first_token_seconds` is the time to the answer's first token, for the prompt that was
-    asked about; `dataset_seconds` the time to train on the tokens that were asked about;
-    `parallel_total` the pace of all sequences together, where several were asked for; `each_of`:
-    a minimum is stated, and wanted of each of so many sequences at once;
-    `audio_seconds` the length of the recording that was asked about. None: not asked, or not known.
-    `full_context_tokens_per_second` is the likely pace once the context is full, where that is less
-    than nine tenths of `decode`, which is of a chat, or behind the prompt that was asked about.
-    `undrafted_tokens_per_second` is the likely pace of `decode` without the draft that it counts.
-    `prompt_copies`: what `prompt` is made of where weights cross to a GPU for it.
-    `clip`: frames, width and height of what is made, where that is a video; `frames_per_second`, at
-    which it is played.
+    - `first_token_seconds`: to the answer's first token, for the prompt that was asked about;
+      `dataset_seconds`: to train on the tokens that were.
+    - `parallel_total`: all sequences together, where several were asked for; `each_of`: a minimum
+      is stated, and wanted of each of so many.
+    - `full_context_tokens_per_second`: the likely pace once the context is full, where that is less
+      than nine tenths of `decode`, which is of a chat, or behind the prompt that was asked about.
+    - `undrafted_tokens_per_second`: the likely pace without the draft that `decode` counts.
+    - `crossing_seconds`: likely, of weights in RAM that cross to a GPU for each 512 tokens of a
+      prompt; 0 where none do.
+    - `audio_seconds`: length of the recording that was asked about; `clip`: frames, width and
+      height of a video that is made, and `frames_per_second` at which it is played.
     """
 
     decode: PaceRange | None = None
@@ -145,7 +138,7 @@ class Speed(Record):
     work: PaceRange | None = None
     unit: str = "tokens_per_second"
     how: str
-    prompt_copies: PromptCopies | None = None
+    crossing_seconds: float = 0.0
     first_token_seconds: PaceRange | None = None
     dataset_seconds: PaceRange | None = None
     parallel_total: PaceRange | None = None

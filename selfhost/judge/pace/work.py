@@ -17,17 +17,18 @@ from ...machine import gpus
 from ...machine.record import Accelerator, Machine
 from ...needs.records import Needs
 from ..placement.devices import computes_on_shared, runs_on
-from .engine import MEASURED, Step, basis_of, constant, efficiency, ends_of
-from .graphics import device_bandwidth, gpu_of, layer_from_python, shared_gpu_of
-from .placed import seconds_on_processor
-from .processor import (
-    FALL,
-    SCALE_WELL,
-    core_of,
-    cores_rate,
-    is_guest,
-    threads_of,
+from ..record import Question
+from .engine import (
+    MEASURED,
+    Step,
+    basis_of,
+    device_bandwidth,
+    efficiency,
+    gpu_of,
+    layer_from_python,
+    shared_gpu_of,
 )
+from .processor import core_of, cores_rate, is_guest, share_of_many, threads_of
 from .speed import (
     NOTHING,
     SAME,
@@ -35,12 +36,15 @@ from .speed import (
     Range,
     Speed,
     added,
+    constant,
+    ends_of,
     inverse,
     longer,
     ordered,
     product,
     scaled,
 )
+from .text import seconds_on_processor
 
 TYPE_CHECKING = False
 
@@ -75,6 +79,9 @@ _BFLOAT16_SETS = frozenset(("avx512_bf16", "amx_bf16", "bf16"))
 _NOTHING_TELLS = "nothing tells how fast what it runs on computes"
 
 
+# ---------------------------------------------------------------- what computes it
+
+
 class Power(Record):
     """What computes the work: operations per second. Of a GPU the peak in 16 bits, of a processor
     (`device` is None) what its cores compute on prompts. `number` of such devices; `how` names it.
@@ -94,26 +101,65 @@ class Job(Record):
     """What is asked of a model that does no text: where, by which program, in which type."""
 
     machine: Machine
-    power: Power | None
+    power: Power
     spec: ModelSpec
     placed: Needs
     runtime: RuntimeSpec | None
     quantization: str = ""
 
+    @property
+    def by_rows(self) -> bool:
+        """Whether its program multiplies row by row."""
+        return self.runtime is not None and self.runtime.multiplies_rows
 
-def pace_of_work(job: Job, workload: Workload) -> Speed | None:
+    @property
+    def is_measured(self) -> bool:
+        """Whether its program computes with the code of the one that was measured."""
+        return self.runtime is not None and self.runtime.computes_with == MEASURED
+
+    @property
+    def layers(self) -> int:
+        """0 where they are not known."""
+        return 0 if self.spec.architecture is None else self.spec.architecture.layers
+
+    def longer_by_type(self, quantization: str) -> Range:
+        """As many times as long as with 16 bits that the hardware computes with."""
+        device = self.power.device
+        if device is None:
+            lacks_type = _BFLOAT16_SETS.isdisjoint(self.machine.instruction_sets or ())
+        else:
+            own = gpus.capability_of(device)
+            lacks_type = gpus.reaches_capability(own, _LEAST_WITH_BFLOAT16) is False
+        times = constant("work")["longer"]
+        if quantization == "bfloat16" and lacks_type:
+            return scaled(times["without_bfloat16"], 1.0)
+        return SAME if device is None else scaled(times.get(quantization, SAME), 1.0)
+
+
+def pace_of_work(question: Question, placed: Needs, machine: Machine) -> Speed | None:
     """The pace of what is asked; None where nobody counts it. Where nothing tells it, `work` is
     None and `how` says why.
     """
-    if workload.task == "finetune":
+    spec, workload, runtime = question.spec, question.workload, question.runtime
+    units_of_work = {
+        "embedding": DOCUMENTS, "image": IMAGE, "video": IMAGE, "speech": SPEECH, "music": MUSIC,
+    }  # fmt: skip
+    unit = TRAINED if workload.task == "finetune" else units_of_work.get(spec.modality)
+    quantization = workload.quantization or ""
+    power = power_of(machine, placed, runtime, quantization)
+    if unit is None:
+        return None
+    if power is None:
+        return Speed(unit=unit, how=_NOTHING_TELLS)
+    job = Job(
+        machine=machine, power=power, spec=spec, placed=placed, runtime=runtime,
+        quantization=quantization,
+    )  # fmt: skip
+    if unit == TRAINED:
         return pace_of_training(job, workload)
-    if job.spec.modality == "embedding":
+    if unit == DOCUMENTS:
         return pace_of_documents(job)
-    if job.spec.modality in ("image", "video"):
-        return _pace_of_pictures(job)
-    if job.spec.modality in ("speech", "music"):
-        return _pace_of_sound(job, workload.audio_seconds)
-    return None
+    return _pace_of_pictures(job) if unit == IMAGE else _pace_of_sound(job, workload, unit)
 
 
 def power_of(
@@ -127,12 +173,24 @@ def power_of(
         threads, rate = threads_of(machine, runtime), cores_rate(machine, runtime)
         how = f"{units.cores(threads)} of the processor (about {_tflops(rate[1])})"
         return Power(peak=rate, how=how)
-    powers = [power for device in devices if (power := _power_of_gpu(device, machine)) is not None]
-    if len(powers) < len(devices):
-        return None
-    how = " and ".join(dict.fromkeys(power.how for power in powers))
-    peak = added(*(power.peak for power in powers))
-    return Power(peak=peak, device=devices[0], number=len(powers), how=how)
+    peaks = []
+    for device in devices:
+        peak = gpus.peak_flops(device.name, gpus.capability_of(device))
+        if peak is None and device.vendor.lower() == "apple":
+            # that of the chip that it is part of
+            peak = gpus.peak_flops(machine.cpu_model or "", None)
+        if peak is None:
+            return None
+        peaks.append(peak)
+    names = [
+        f"{each.name} ({_tflops(peak)} at most)" for each, peak in zip(devices, peaks, strict=True)
+    ]
+    return Power(
+        peak=scaled(SAME, sum(peaks)),
+        device=devices[0],
+        number=len(devices),
+        how=" and ".join(dict.fromkeys(names)),
+    )
 
 
 def _devices_of(
@@ -161,17 +219,6 @@ def _computes(device: Accelerator, runtime: RuntimeSpec | None, quantization: st
     return has_kernels and is_used and runs_on(runtime, device)
 
 
-def _power_of_gpu(device: Accelerator, machine: Machine) -> Power | None:
-    """Peak of a GPU: of its name, or of the Apple chip that it is part of."""
-    peak = gpus.peak_flops(device.name, gpus.capability_of(device))
-    if peak is None and device.vendor.lower() == "apple":
-        peak = gpus.peak_flops(machine.cpu_model or "", None)
-    if peak is None:
-        return None
-    how = f"{device.name} ({_tflops(peak)} at most)"
-    return Power(peak=scaled(SAME, peak), device=device, how=how)
-
-
 def _tflops(rate: float) -> str:
     """`71 TFLOPS`."""
     return f"{rate / 1e12:.3g} TFLOPS"
@@ -180,10 +227,9 @@ def _tflops(rate: float) -> str:
 # ---------------------------------------------------------------- what programs reach
 
 
-def share_of_peak(work: str, device: Accelerator) -> Range:
+def _share_of_peak(work: str, device: Accelerator) -> Range:
     """Of a GPU's peak of arithmetic, what work of that kind reaches."""
-    slow, likely, fast = efficiency("share", device, work=work)["share"]
-    return slow, likely, fast
+    return scaled(efficiency("share", device, work=work)["share"], 1.0)
 
 
 def _basis_of_share(work: str, device: Accelerator) -> str:
@@ -191,7 +237,7 @@ def _basis_of_share(work: str, device: Accelerator) -> str:
     row = efficiency("share", device, work=work)
     slow, _, fast = row["share"]
     ends = f"{100 * slow:g} to {100 * fast:g} %"
-    return f"such work is counted at {ends} of its peak, {basis_of(row)}"
+    return f"; such work is counted at {ends} of its peak, {basis_of(row)}"
 
 
 def shares_on_cores(machine: Machine, runtime: RuntimeSpec | None, quantization: str) -> Range:
@@ -205,27 +251,11 @@ def shares_on_cores(machine: Machine, runtime: RuntimeSpec | None, quantization:
         names = [name for name, row in rows.items() if quantization.startswith(name) and key in row]
         wide, narrow = rows[names[0] if names else "F16"][key]
         return scaled(ends_of("work", ends), wide if core_of(machine).wide else narrow)
-    cores, sets = threads_of(machine, runtime), machine.instruction_sets or ()
-    less = core_of(machine).float32 * min(1.0, float((SCALE_WELL / cores) ** FALL))
-    share, gains = scaled(ends_of("work", "in_pytorch"), less), constant("work")["in_bfloat16"]
-    gain = next((tuple(gains[name]) for name in gains if name in sets), None)
+    sets, gains = machine.instruction_sets or (), constant("work")["in_bfloat16"]
+    less = core_of(machine).float32 * share_of_many(threads_of(machine, runtime))
+    share = scaled(ends_of("work", "in_pytorch"), less)
+    gain = next((gains[name] for name in gains if name in sets), None)
     return share if quantization != "bfloat16" or gain is None else product(share, gain)
-
-
-def _longer_by_type(machine: Machine, power: Power, quantization: str) -> Range:
-    """As many times as long as with 16 bits that the hardware computes with."""
-    device, name = power.device, quantization
-    if device is None:
-        lacks_type = _BFLOAT16_SETS.isdisjoint(machine.instruction_sets or ())
-    else:
-        own = gpus.capability_of(device)
-        lacks_type = gpus.reaches_capability(own, _LEAST_WITH_BFLOAT16) is False
-    if quantization == "bfloat16" and lacks_type:
-        name = "without_bfloat16"
-    elif device is None:
-        return SAME
-    slow, likely, fast = constant("work")["longer"].get(name, SAME)
-    return slow, likely, fast
 
 
 def token_seconds(machine: Machine, power: Power, step: Step) -> Range | None:
@@ -254,55 +284,56 @@ def pace_of_documents(job: Job, document_tokens: int = DOCUMENT_TOKENS) -> Speed
     """Documents of 512 tokens a second, one after the other; pictures of a model whose operations
     for one are known, and whose layers nobody wrote down.
     """
-    power, spec, tokens = job.power, job.spec, document_tokens
-    if power is None:
-        return Speed(unit=DOCUMENTS, how=_NOTHING_TELLS)
-    architecture, parameters = spec.architecture, spec.parameters.active
+    device, spec, tokens = job.power.device, job.spec, document_tokens
+    architecture = spec.architecture
     is_picture = architecture is None and spec.picture_operations is not None
-    if is_picture:
-        operations = scaled(SAME, spec.picture_operations or 0)
-    elif architecture is not None and parameters is not None:
+    if architecture is not None:
         tokens = min(tokens, architecture.context_tokens or tokens)
-        operations = scaled(SAME, _document_operations(architecture, parameters, tokens))
-    elif parameters is not None and parameters >= _LEAST_PARAMETERS:
-        operations = scaled(ends_of("documents", "met"), 2.0 * parameters * tokens)
-    else:
+    operations = _document_operations(spec, tokens)
+    if operations is None:
         return Speed(unit=DOCUMENTS, how="the shape of the model is not known")
-    taken, basis = product(power.seconds(1.0, _share_of_documents(job, power)), operations), ""
-    if power.device is not None:
-        basis = f"; documents at a part of this: {_basis_of_share('picture', power.device)}"
+    what = "one picture" if is_picture else f"{tokens} tokens"
+    how = f"on {job.power.how}; {operations[1] / 1e9:,.0f} × 10^9 operations for {what}"
+    if device is None:
+        share = shares_on_cores(job.machine, job.runtime, job.quantization)
+    else:
+        # llama.cpp reads them as prompts, others compute them as they do pictures
+        work = "prompt" if job.is_measured else "picture"
+        share = product(_share_of_peak(work, device), ends_of("documents", work))
+        if not job.is_measured:
+            share = product(share, inverse(job.longer_by_type(job.quantization)))
+        how += f"; documents at a part of this: {_basis_of_share(work, device)[2:]}"
+    taken = product(job.power.seconds(1.0, share), operations)
+    if device is not None:
         # sentence-transformers launches the operations for so many at once
-        layers = 0 if architecture is None else architecture.layers
-        taken = added(taken, scaled(layer_from_python(power.device), layers / _BATCH))
-    pace, what = PaceRange.of_seconds(taken), "one picture" if is_picture else f"{tokens} tokens"
+        taken = added(taken, scaled(layer_from_python(device), job.layers / _BATCH))
+    pace = PaceRange.of_seconds(taken)
     return Speed(
         work=pace,
         prompt=None if is_picture else PaceRange.of(scaled(pace.ends, tokens)),
         unit=PICTURES_READ if is_picture else DOCUMENTS,
-        how=f"on {power.how}; {operations[1] / 1e9:,.0f} × 10^9 operations for {what}{basis}",
+        how=how,
     )
 
 
-def _share_of_documents(job: Job, power: Power) -> Range:
-    """Of what computes them; llama.cpp reads them as prompts."""
-    if power.device is None:
-        return shares_on_cores(job.machine, job.runtime, job.quantization)
-    if job.runtime is not None and job.runtime.computes_with == MEASURED:
-        return product(share_of_peak("prompt", power.device), ends_of("documents", "prompt"))
-    longer = _longer_by_type(job.machine, power, job.quantization)
-    share = share_of_peak("picture", power.device)
-    return product(share, ends_of("documents", "picture"), inverse(longer))
-
-
-def _document_operations(architecture: Architecture, parameters: int, tokens: int) -> float:
-    """Two for each parameter that a token meets, and attention of all tokens to all."""
+def _document_operations(spec: ModelSpec, tokens: int) -> Range | None:
+    """Two for each parameter that a token meets, and attention of all tokens to all; of a picture
+    as its model's spec has them.
+    """
+    architecture, parameters = spec.architecture, spec.parameters.active
+    if architecture is None and spec.picture_operations is not None:
+        return scaled(SAME, spec.picture_operations)
+    if parameters is None or (architecture is None and parameters < _LEAST_PARAMETERS):
+        return None
+    if architecture is None:
+        return scaled(ends_of("documents", "met"), 2.0 * parameters * tokens)
     tables = (architecture.vocabulary or 0) + (architecture.positions or 0)
     met = max(0, parameters - tables * architecture.embedding_length)
     attention = sum(
         2 * tokens * group.heads * (group.key_length + group.value_length) * len(group.layers)
         for group in architecture.attention
     )
-    return float(tokens * (2 * met + attention))
+    return scaled(SAME, float(tokens * (2 * met + attention)))
 
 
 # ---------------------------------------------------------------- training
@@ -310,39 +341,33 @@ def _document_operations(architecture: Architecture, parameters: int, tokens: in
 
 def pace_of_training(job: Job, workload: Workload) -> Speed:
     """Tokens trained on in a second, and how long the stated tokens take."""
-    power, parameters = job.power, job.spec.parameters.active
-    is_python = job.runtime is None or job.runtime.trainer_layers is None
-    if job.placed.memory is None and is_python:
+    power, parameters, device = job.power, job.spec.parameters.active, job.power.device
+    own_layers = None if job.runtime is None else job.runtime.trainer_layers
+    if job.placed.memory is None and own_layers is None:
         why = "where it would be trained is not known, because its memory need is not"
         return Speed(unit=TRAINED, how=why)
     if parameters is None:
         return Speed(unit=TRAINED, how="the number of parameters that a token meets is not known")
-    if power is None:
-        return Speed(unit=TRAINED, how=_NOTHING_TELLS)
-    operations, device = _operations_of_training(job, workload, parameters), power.device
+    layers = job.layers
+    operations = _trained_operations(workload, own_layers, layers) * parameters
     tokens = float((workload.context_tokens or _LEAST_TOKENS) * workload.parallel * power.number)
     how = f"on {power.how}; {operations / 1e9:,.0f} × 10^9 operations a token"
     share = ends_of("training", "on_cores")
     if device is not None:
-        share = product(
-            share_of_peak("training", device),
-            inverse(_longer_by_type(job.machine, power, "bfloat16")),
-        )
-        how += f"; {_basis_of_share('training', device)}"
+        longer_by_type = job.longer_by_type("bfloat16")
+        share = product(_share_of_peak("training", device), inverse(longer_by_type))
+        how += _basis_of_share("training", device)
     taken = power.seconds(operations * tokens, share)
     if power.number > 1:
         taken = product(taken, ends_of("training", "together"))
     if device is not None:
-        taken = _beside_training(job, workload, device, taken, is_python=is_python)
-    pace, dataset = PaceRange.of_seconds(scaled(taken, 1 / tokens)), None
-    if workload.dataset_tokens is not None:
-        dataset = PaceRange.taking(scaled(pace.seconds, workload.dataset_tokens))
-    return Speed(work=pace, unit=TRAINED, how=how, dataset_seconds=dataset)
+        taken = _beside_training(job, workload, device, taken)
+    pace, asked = PaceRange.of_seconds(scaled(taken, 1 / tokens)), workload.dataset_tokens
+    dataset = asked and PaceRange.taking(scaled(pace.seconds, asked))
+    return Speed(work=pace, unit=TRAINED, how=how, dataset_seconds=dataset or None)
 
 
-def _beside_training(
-    job: Job, workload: Workload, device: Accelerator, taken: Range, *, is_python: bool
-) -> Range:
+def _beside_training(job: Job, workload: Workload, device: Accelerator, taken: Range) -> Range:
     """With unpacking weights of 4 bits, and no less than launching the layers."""
     # forward once, backward as long as two, and forward again
     passes, rate = 4 if workload.checkpointing else 3, device_bandwidth(device)
@@ -350,23 +375,20 @@ def _beside_training(
         every = job.spec.parameters.total or job.spec.parameters.active or 0
         moved = every * _UNPACKED_BYTES * (passes - 1)
         taken = added(taken, scaled(inverse(ends_of("training", "unpacking")), moved / rate))
-    if is_python and job.spec.architecture is not None:
-        launched = job.spec.architecture.layers * passes
-        taken = longer(taken, scaled(layer_from_python(device), launched))
+    if job.runtime is None or job.runtime.trainer_layers is None:
+        taken = longer(taken, scaled(layer_from_python(device), job.layers * passes))
     return taken
 
 
-def _operations_of_training(job: Job, workload: Workload, parameters: int) -> float:
-    """For one token: a trainer may put adapters on some of the last layers, and keep what these
-    compute.
+def _trained_operations(workload: Workload, own_layers: int | None, layers: int) -> float:
+    """For a token and a parameter: a trainer may put adapters on some of the last layers, and keep
+    what these compute.
     """
-    own_layers = job.runtime.trainer_layers if job.runtime else None
-    layers = job.spec.architecture.layers if job.spec.architecture else 0
     is_full, backward = workload.finetune_method == "full", float(_BACKWARD)
     if own_layers is not None and layers and not is_full:
         backward *= min(1.0, own_layers / layers)
     again = _AGAIN if workload.checkpointing and own_layers is None else 0
-    return (_FORWARD + backward + (_WEIGHTS if is_full else 0) + again) * parameters
+    return _FORWARD + backward + (_WEIGHTS if is_full else 0) + again
 
 
 # ---------------------------------------------------------------- pictures and clips
@@ -386,29 +408,27 @@ def denoising_of(spec: ModelSpec, runtime: RuntimeSpec | None) -> Denoising | No
 
 def _pace_of_pictures(job: Job) -> Speed:
     """Seconds for one picture or clip of the model's own size, with its usual number of steps."""
-    power, offload, denoising = job.power, job.placed.offload, denoising_of(job.spec, job.runtime)
+    offload, denoising = job.placed.offload, denoising_of(job.spec, job.runtime)
     if denoising is None:
         return Speed(unit=IMAGE, how="the arithmetic of one step is not known")
-    if power is None:
-        return Speed(unit=IMAGE, how=_NOTHING_TELLS)
     clip, pixels = None, job.spec.native_pixels
     what = f", {pixels} × {pixels} pixels" if pixels else ""
     if denoising.frames is not None:
         clip = denoising.frames, denoising.width or 0, denoising.height or 0
         what = f", {units.clip(*clip)}"
     operations = picture_operations(denoising) / 1e12
-    how = f"on {power.how}; {denoising.steps} steps{what}, {operations:,.0f} × 10^12 operations"
+    how = f"on {job.power.how}; {denoising.steps} steps{what}, {operations:,.0f} × 10^12 operations"
     how += " in all"
-    if power.device is not None:
-        how += f"; {_basis_of_share(_kind_of_picture(denoising, job.quantization), power.device)}"
-    taken = seconds_of_picture(job, power, denoising)
+    if job.power.device is not None:
+        how += _basis_of_share(_kind_of_picture(denoising, job.quantization), job.power.device)
+    taken = seconds_of_picture(job, denoising)
     if offload is not None:
         terms = job.placed.terms
         held = sum(term.bytes for term in terms if term.name == "weights" and term.where == "host")
         # each part once, or layer by layer with every pass
         times = denoising.steps * denoising.passes if offload == "sequential" else 1
-        slow, likely, fast = constant("pictures")["moved_gb"][offload]
-        taken = added(taken, scaled((slow, likely, fast), times * held / units.GB))
+        moved = scaled(constant("pictures")["moved_gb"][offload], times * held / units.GB)
+        taken = added(taken, moved)
         how += "; its parts move to the GPU one after the other"
     return Speed(
         work=PaceRange.taking(taken),
@@ -425,19 +445,19 @@ def picture_operations(denoising: Denoising) -> float:
     return float(steps + denoising.decode_operations)
 
 
-def seconds_of_picture(job: Job, power: Power, denoising: Denoising) -> Range:
+def seconds_of_picture(job: Job, denoising: Denoising) -> Range:
     """Of the steps, the longer of computing and launching, of decoding what they made, and of the
     prompt; no less than reading what each step reads.
     """
-    more = _longer_by_type(job.machine, power, job.quantization)
-    operations = picture_operations(denoising)
+    power, operations = job.power, picture_operations(denoising)
+    more = job.longer_by_type(job.quantization)
     if power.device is None:
         # the type is in the share
         share = shares_on_cores(job.machine, job.runtime, job.quantization)
         taken = product(power.seconds(operations, share), more)
     else:
         is_clip = denoising.frames is not None
-        share = share_of_peak(_kind_of_picture(denoising, job.quantization), power.device)
+        share = _share_of_peak(_kind_of_picture(denoising, job.quantization), power.device)
         # clips were timed as a whole
         decoder = product(scaled(SAME, share[1]), ends_of("pictures", "decoder"))
         blocks = denoising.steps * (denoising.blocks or _FEWEST_BLOCKS)
@@ -464,24 +484,22 @@ def _kind_of_picture(denoising: Denoising, quantization: str) -> str:
 # ---------------------------------------------------------------- sound
 
 
-def _pace_of_sound(job: Job, audio_seconds: int | None) -> Speed:
+def _pace_of_sound(job: Job, workload: Workload, unit: str) -> Speed:
     """Seconds for a minute of sound: by its layers where a rule describes them, else by what others
     published of it on such hardware, else by its steps and operations.
     """
-    power, work = job.power, speech_work(job.spec, job.placed, job.quantization)
-    unit = SPEECH if job.spec.modality == "speech" else MUSIC
+    work = speech_work(job.spec, job.placed, job.quantization)
     if work is None and job.spec.sound is None:
         return Speed(unit=unit, how="what it computes for a second of sound is not known")
-    if power is None:
-        return Speed(unit=unit, how=_NOTHING_TELLS)
     if work is not None:
-        taken = _written(job, power, work, audio_seconds)
+        taken = _written(job, work, workload.audio_seconds)
     else:
-        taken = _as_published_or_stepped(job, power, job.spec.sound or Sound())
+        taken = _as_published_or_stepped(job, job.spec.sound or Sound())
     if taken is None:
         return Speed(unit=unit, how="no run of it was found on a machine like this")
     ends, how = taken
-    return Speed(work=PaceRange.taking(ends), unit=unit, how=how, audio_seconds=audio_seconds)
+    pace = PaceRange.taking(ends)
+    return Speed(work=pace, unit=unit, how=how, audio_seconds=workload.audio_seconds)
 
 
 class SpeechWork(Record):
@@ -525,22 +543,20 @@ def encoder_operations(audio: Audio, decoder: Architecture) -> float:
     return float(layers + convolutions + crossed)
 
 
-def encoder_share(job: Job, power: Power, parameter_bytes: float) -> Range:
+def encoder_share(job: Job, parameter_bytes: float) -> Range:
     """Of what computes it, what the encoder reaches."""
-    if power.device is not None:
-        return share_of_peak("encoder", power.device)
-    if job.runtime is not None and job.runtime.multiplies_rows:
+    if job.power.device is not None:
+        return _share_of_peak("encoder", job.power.device)
+    if job.by_rows:
         return shares_on_cores(job.machine, job.runtime, job.quantization)
     # CTranslate2's
     row = constant("sound")["wide" if core_of(job.machine).wide else "narrow"]
-    slow, likely, fast = row["bits_8" if parameter_bytes < 1.5 else "bits_32"]
-    return slow, likely, fast
+    return scaled(row["bits_8" if parameter_bytes < 1.5 else "bits_32"], 1.0)
 
 
-def _written(
-    job: Job, power: Power, work: SpeechWork, audio_seconds: int | None
-) -> tuple[Range, str] | None:
+def _written(job: Job, work: SpeechWork, audio_seconds: int | None) -> tuple[Range, str] | None:
     """Seconds of a minute that is written down, and what they rest on."""
+    power = job.power
     token = token_seconds(job.machine, power, work.step)
     if token is None:
         return None
@@ -549,10 +565,9 @@ def _written(
         # the encoder reads half a minute whatever is left of it
         read_seconds = -(-audio_seconds // _WINDOW_SECONDS) * _WINDOW_SECONDS
         windows = scaled(windows, read_seconds / audio_seconds)
-    share = encoder_share(job, power, work.parameter_bytes)
+    share = encoder_share(job, work.parameter_bytes)
     encoded = product(windows, power.seconds(work.encoder_operations, share))
-    by_rows = job.runtime is not None and job.runtime.multiplies_rows
-    beams, beside = "beams_by_rows" if by_rows else "beams_on_cores", "beside"
+    beams, beside = "beams_by_rows" if job.by_rows else "beams_on_cores", "beside"
     how = (
         f"on {power.how}; the encoder reads half a minute at a time"
         f" ({work.encoder_operations / 1e12:.2g} × 10^12 operations), and"
@@ -560,21 +575,20 @@ def _written(
     )
     if power.device is not None:
         beams, beside = "beams", "beside_gpu"
-        how += f"; {_basis_of_share('encoder', power.device)}"
+        how += _basis_of_share("encoder", power.device)
     step = product(ends_of("sound", beams), token)
     return added(encoded, product(tokens, step), ends_of("sound", beside)), how
 
 
-def _as_published_or_stepped(job: Job, power: Power, sound: Sound) -> tuple[Range, str] | None:
+def _as_published_or_stepped(job: Job, sound: Sound) -> tuple[Range, str] | None:
     """Seconds of a minute by the ends of the runs that others published on such hardware and their
     middle, else by what its steps read and launch, and what is computed beside them.
     """
+    device = job.power.device
     cards = sound.card_seconds_low, sound.card_seconds_high
     cores = sound.processor_seconds_low, sound.processor_seconds_high
-    (low, high), places = cores, "processors"
-    if power.device is not None:
-        (low, high), places = cards, "graphics cards"
-    if power.device is not None and power.device.unified:
+    (low, high), places = (cores, "processors") if device is None else (cards, "graphics cards")
+    if device is not None and device.unified:
         # between a card and a processor, where nothing counts its steps
         is_counted = sound.operations_per_second or sound.step_parameters
         low, high = (None, None) if is_counted else (cards[0], cores[1])
@@ -584,28 +598,25 @@ def _as_published_or_stepped(job: Job, power: Power, sound: Sound) -> tuple[Rang
     parts = []
     if sound.operations_per_second:
         share, beside = shares_on_cores(job.machine, None, "float32"), "beside"
-        if power.device is not None:
-            share, beside = share_of_peak("voice", power.device), "beside_gpu"
-        parts.append(power.seconds(60 * sound.operations_per_second, share))
+        if device is not None:
+            share, beside = _share_of_peak("voice", device), "beside_gpu"
+        parts.append(job.power.seconds(60 * sound.operations_per_second, share))
         parts.append(ends_of("sound", beside))
     if sound.step_parameters:
-        stepped = _seconds_of_steps(job, power, sound, sound.step_parameters)
-        if stepped is None:
+        step = seconds_of_step(job.machine, job.power, sound.step_parameters)
+        if step is None:
             return None
-        parts.append(stepped)
+        parts.append(_seconds_of_steps(device, sound, step))
     if not parts:
         return None
-    return added(*parts), f"on {power.how}; by its operations and steps for a second of sound"
+    return added(*parts), f"on {job.power.how}; by its operations and steps for a second of sound"
 
 
-def _seconds_of_steps(job: Job, power: Power, sound: Sound, parameters: int) -> Range | None:
-    """Of all steps of a minute of sound."""
-    step = seconds_of_step(job.machine, power, parameters)
-    if step is None:
-        return None
-    if power.device is not None:
+def _seconds_of_steps(device: Accelerator | None, sound: Sound, step: Range) -> Range:
+    """Of all steps of a minute of sound, each of which takes so long."""
+    if device is not None:
         # text, as Transformers writes it, in 16 bits
-        layer, voice = layer_from_python(power.device), ends_of("sound", "voice_layer")
+        layer, voice = layer_from_python(device), ends_of("sound", "voice_layer")
         if sound.tokens_per_second is not None:
             layer = max(voice[0], layer[0]), max(voice[1], layer[1]), min(voice[2], layer[2])
         step = longer(step, scaled(layer, sound.step_layers or 0))

@@ -186,7 +186,7 @@ def _on_accelerators(
     sized = [place for place in candidates if place.room_bytes is not None]
     holding = [place for place in sized if _bytes_there(there, end) <= (place.room_bytes or 0)]
     if len(holding) > 1:
-        from ..pace.graphics import device_bandwidth
+        from ..pace.engine import device_bandwidth
 
         cards = machine.accelerators or ()
         holding.sort(

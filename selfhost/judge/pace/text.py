@@ -4,21 +4,35 @@ a GPU that shares the RAM, with layers or experts in RAM; of a step, and of read
 llama.cpp 0c1e570: ggml_backend_sched_split_graph (ggml/src/ggml-backend.cpp) hands what
 reads a weight in RAM to a device that `offload_op` says wants it, which those of CUDA, HIP, Vulkan
 and SYCL do from 32 tokens on. What lies between such products, as attention, goes along.
+
+Of a mixture that a GPU does not hold its fitter (common/fit.cpp, `common_params_fit_impl`, steps 3
+and 4) leaves experts of some layers to the RAM, where the processor computes them; attention and
+what all tokens share lie on the GPU.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from ...catalogue.architecture import Architecture
 from ...catalogue.runtime import RuntimeSpec
 from ...core import units
-from ...core.records import Record
+from ...core.records import FrozenDict, Record
 from ...machine import gpus
 from ...machine.record import Machine
+from ...needs.quantization import BLOCKS
 from ...needs.records import Needs
-from .engine import MEASURED, SHORT_CHAT_TOKENS, Step, constant, efficiency, ends_of
-from .graphics import Gpu, gpu_of, shared_gpu_of, uses_shared_gpu
+from ..placement.devices import share_on_shared
+from .engine import (
+    MEASURED,
+    SHORT_CHAT_TOKENS,
+    Gpu,
+    Step,
+    efficiency,
+    gpu_of,
+    shared_gpu_of,
+    uses_shared_gpu,
+)
 from .processor import (
     BANDWIDTH_SHARE,
     Bandwidth,
@@ -33,10 +47,12 @@ from .speed import (
     NOTHING,
     SAME,
     PaceRange,
-    PromptCopies,
     Range,
     Speed,
     added,
+    added_apart,
+    constant,
+    ends_of,
     inverse,
     longer,
     ordered,
@@ -46,8 +62,6 @@ from .speed import (
     weights_by_place,
 )
 
-# a GPU and the share of the layers that it computes
-_Parts = Sequence[tuple[float, Gpu]]
 # of a share, what rounding leaves
 _NO_REST = 1e-6
 # the smallest model measured reads over 100 times as much; below, what a program does beside it
@@ -56,9 +70,10 @@ _LEAST_READ_BYTES = 1 << 20
 # of the pace of a chat, what a full context has to leave for nothing to be said of it (assumed)
 _ABOUT_AS_FAST = 0.9
 _NO_MEMORY_RATE = "neither the memory bandwidth nor the number of cores could be read"
-# after attention and after the feed-forward network each accelerator has a part of every number of
-# a token, in 16 bits (Megatron-LM, arXiv 1909.08053, section 3)
-_SUMS_OF_LAYER, _SUMMED_NUMBER_BYTES = 2, 2
+# tokens of a prompt that llama.cpp computes at once (common/common.h, n_ubatch)
+BATCH_TOKENS = 512
+# of the weights of all experts that are used, by how many those of a type may differ to be theirs
+_AS_MANY = 0.02
 
 
 class LaidOut(Record):
@@ -66,16 +81,18 @@ class LaidOut(Record):
 
     `runtime`: the program, None for the one that was measured; `context_tokens`: for how many there
     is room. `offloaded`: number of an accelerator in the machine's list -> share of the layers that
-    lie on it (`shares_of`); the rest is in RAM, `in_ram_bytes` of the weights. `at_once`: each of
+    lie on it (`shares_of`); the rest is in RAM, `in_ram_bytes` of the weights, which cross for each
+    `batch_tokens` of a prompt; 0: the prompt is computed where the weights lie. `at_once`: each of
     several has a part of every layer, instead of whole layers. `experts_apart`: of a mixture that a
     GPU does not hold, experts are left to the RAM instead of whole layers. `on_shared`: share of
-    the layers that a GPU which shares the RAM computes (`shared_memory.share_on_shared`).
+    the layers that a GPU which shares the RAM computes (`share_on_shared`).
     """
 
     runtime: RuntimeSpec | None = None
     context_tokens: int | None = None
     offloaded: Mapping[int, float] | None = None
     in_ram_bytes: int = 0
+    batch_tokens: int = BATCH_TOKENS
     at_once: bool = False
     experts_apart: bool = False
     on_shared: Range = SAME
@@ -89,13 +106,7 @@ def laid_out(
     context_tokens: int | None,
 ) -> LaidOut:
     """How that program computes what is placed so; None: one that shares layers out."""
-    on_shared = SAME
-    if any(card.unified for card in machine.accelerators or ()):
-        from ..placement.devices import share_on_shared
-
-        splits = architecture is not None and (program is None or program.splits_layers)
-        layers = architecture.layers if splits and architecture is not None else None
-        on_shared = share_on_shared(placed, machine, layers)
+    splits = architecture is not None and (program is None or program.splits_layers)
     is_split = placed.placement == "split"
     return LaidOut(
         runtime=program,
@@ -104,7 +115,9 @@ def laid_out(
         in_ram_bytes=weights_by_place(placed).get("host", 0) if is_split else 0,
         at_once=program is not None and bool(program.tensor_parallel_option),
         experts_apart=program is not None and program.leaves_experts,
-        on_shared=on_shared,
+        on_shared=share_on_shared(
+            placed, machine, architecture.layers if splits and architecture else None
+        ),
     )
 
 
@@ -170,60 +183,62 @@ class _Placed(Record):
         """Of one token."""
         if self.at_once:
             # its part of every layer, and adding up the parts
-            return longer(
-                *(
-                    added(
-                        gpu.seconds(step, share),
-                        scaled(efficiency("together", gpu.device)["sum_us"], 1e-6 * step.layers),
-                    )
-                    for share, gpu in self.gpus
-                )
-            )
+            parts = []
+            for share, gpu in self.gpus:
+                sums = scaled(efficiency("together", gpu.device)["sum_us"], 1e-6 * step.layers)
+                parts.append(added(gpu.seconds(step, share), sums))
+            return longer(*parts)
         slow, likely, fast = (self._seconds(step, in_ram) for in_ram in self.in_ram)
         return slow[0], likely[1], min(likely[2], fast[2])
 
     def _seconds(self, step: Step, in_ram: float) -> Range:
-        from ..placement.experts import CROSSING_SECONDS, SLOWER, left_in_ram, parts_of
-
-        left = left_in_ram(step, 1 - in_ram) if self.experts_apart else None
-        if left is not None and self.memory is not None:
-            on_gpus, experts = parts_of(step, left)
-            # `SLOWER`, of the whole step, holds what experts take longer
-            beside = processor_seconds(self.machine, self.memory, experts)
-            crossing = scaled(CROSSING_SECONDS, left.layers)
-            slow, likely, fast = added(self._on_gpus(on_gpus), beside, crossing)
-            return slow * SLOWER, likely, fast
-        taken = scaled(self._on_gpus(step), 1 - in_ram)
-        if self.memory is not None:
+        if self.memory is None:
+            return self._on_gpus(step)
+        apart = experts_in_ram(step, 1 - in_ram) if self.experts_apart else None
+        if apart is None:
             beside = processor_seconds(self.machine, self.memory, step)
-            taken = added(taken, scaled(beside, in_ram))
-        return taken
+            return added(scaled(self._on_gpus(step), 1 - in_ram), scaled(beside, in_ram))
+        figures = constant("split")
+        beside = processor_seconds(self.machine, self.memory, apart.experts)
+        crossing = scaled(figures["crossing_seconds"], apart.layers)
+        slow, likely, fast = added(self._on_gpus(apart.rest), beside, crossing)
+        # of the whole step, it holds what experts take longer
+        return slow * figures["slower"], likely, fast
 
     def _on_gpus(self, step: Step) -> Range:
         return added(*(scaled(gpu.seconds(step), share) for share, gpu in self.gpus))
 
-    def prompt(self, step: Step, in_ram_bytes: int) -> tuple[PaceRange | None, PromptCopies | None]:
-        """How fast a prompt is read, and what of that crosses to the accelerators."""
+    def prompt(self, step: Step, way: LaidOut) -> tuple[PaceRange | None, Range]:
+        """How fast a prompt is read, and in what time weights cross to the accelerators for each
+        batch of it. What another program than the one measured does with weights in RAM was not
+        seen.
+        """
+        computed = [_gpu_prompt(step, gpu) for _, gpu in self.gpus]
+        taken = [
+            scaled(each, share)
+            for each, (share, _) in zip(computed, self.gpus, strict=True)
+            if each is not None
+        ]
+        if len(taken) < len(self.gpus) or (self.memory is not None and step.foreign is not None):
+            return None, NOTHING
+        on_gpus = added(*taken)
         if self.at_once:
-            return _prompt_at_once(step, self.gpus), None
-        computed, rest = _gpu_prompt(step, self.gpus), self.in_ram[1]
-        if computed is None or self.memory is None:
-            return computed, None
-        on_cores, in_place = processor_prompt(step, self.machine), None
-        if on_cores is not None:
-            taken = scaled(computed.seconds, 1 - rest), scaled(on_cores.seconds, rest)
-            in_place = PaceRange.of_seconds(added(*taken))
-        if self.gpus[0][1].device.unified:
-            return in_place, None
+            rates = [efficiency("together", gpu.device)["sum_gb_s"] for _, gpu in self.gpus]
+            sums = longer(*(scaled(inverse(rate), _summed_gb(step, len(taken))) for rate in rates))
+            on_gpus = added(longer(*taken), sums)
+        if self.memory is None:
+            return PaceRange.of_seconds(on_gpus), NOTHING
+        if self.gpus[0][1].device.unified or not way.batch_tokens:
+            on_cores, rest = processor_prompt(step, self.machine), self.in_ram[1]
+            if on_cores is None:
+                return None, NOTHING
+            parts = scaled(on_gpus, 1 - rest), scaled(on_cores.seconds, rest)
+            return PaceRange.of_seconds(added(*parts)), NOTHING
         names = dict.fromkeys(gpu.device.name for _, gpu in self.gpus)
         rates = _copied_per_second(names, has_experts=step.has_experts)
-        copies = PromptCopies(
-            computed=computed,
-            in_place=in_place,
-            seconds=scaled(inverse(rates), in_ram_bytes),
-            batch_tokens=constant("read_prompt")["batch_tokens"],
-        )
-        return copies.pace, copies
+        crossing = scaled(inverse(rates), way.in_ram_bytes)
+        each = added_apart(on_gpus, scaled(crossing, 1 / way.batch_tokens))
+        return PaceRange.of_seconds(each), crossing
 
     def how(self, step: Step) -> str:
         """What the pace rests on, as a clause."""
@@ -234,13 +249,80 @@ class _Placed(Record):
             return f"{how}, each of which reads its part of every layer at the same time"
         if self.memory is None:
             return how
-        from ..placement.experts import left_in_ram
-
-        left = left_in_ram(step, 1 - self.in_ram[1]) if self.experts_apart else None
-        if left is not None:
-            return f"{how}, the experts of {left.layers:.0f} layers in RAM: {self.memory.how}"
+        apart = experts_in_ram(step, 1 - self.in_ram[1]) if self.experts_apart else None
+        if apart is not None:
+            return f"{how}, the experts of {apart.layers:.0f} layers in RAM: {self.memory.how}"
         held = units.percent_range(1 - self.in_ram[0], 1 - self.in_ram[2])
         return f"{held} of the layers {how}, the rest in RAM: {self.memory.how}"
+
+
+def _summed_gb(step: Step, devices: int) -> float:
+    """What each of so many devices sends for a token of a prompt: after attention and after the
+    feed-forward network each has a part of every number, in 16 bits (Megatron-LM, arXiv 1909.08053,
+    section 3), and sends all of it but its own part twice (NVIDIA, nccl-tests, PERFORMANCE.md).
+    """
+    width = 0 if step.architecture is None else step.architecture.embedding_length
+    return 2 * step.layers * width * 2 * 2 * (devices - 1) / devices / 1e9
+
+
+# ---------------------------------------------------------------- experts in RAM
+
+
+class Apart(Record):
+    """A step that is computed in two places: the processor has the `experts` of so many `layers`,
+    the devices have the `rest`.
+    """
+
+    experts: Step
+    rest: Step
+    layers: float
+
+
+def experts_in_ram(step: Step, on_devices: float) -> Apart | None:
+    """The step where devices hold that share of all weights; None where the model has no experts,
+    or devices do not hold what all tokens share.
+
+    A type that has as many weights as the experts is theirs, as MXFP4 in gpt-oss; else they are of
+    every type like the whole.
+    """
+    experts, used, layers = expert_parameters(step.architecture, step.expert_matrices)
+    counts = {name: _parameters(name, size) for name, size in step.read_bytes.items()}
+    read = sum(counts.values())
+    held = on_devices * (read - used + experts) - (read - used)
+    if not experts or read <= used or held < 0:
+        return None
+    share = 1 - min(1.0, held / experts)
+    own = [name for name, count in counts.items() if abs(count - used) <= _AS_MANY * used][:1]
+    of_read = share if own else share * used / read
+    in_ram = {name: int(of_read * step.read_bytes[name]) for name in own or step.read_bytes}
+    rest = {name: size - in_ram.get(name, 0) for name, size in step.read_bytes.items()}
+    return Apart(
+        experts=Step(architecture=None, read_bytes=FrozenDict(in_ram), foreign=step.foreign),
+        rest=step.replace(read_bytes=FrozenDict(rest)),
+        layers=share * layers,
+    )
+
+
+def _parameters(name: str, size: int) -> float:
+    """Weights that so many bytes of a type hold; of one that is not known as in 16 bits."""
+    values, block_bytes = BLOCKS.get(name, (1, 2))
+    return size * values / block_bytes
+
+
+def expert_parameters(architecture: Architecture | None, matrices: int) -> tuple[float, float, int]:
+    """Parameters of all routed experts, each of so many matrices, of those that a token uses, and
+    layers that have some.
+    """
+    experts = used = 0.0
+    layers = 0
+    for group in architecture.feed_forward if architecture is not None else ():
+        if group.experts and architecture is not None:
+            width = group.latent_length or architecture.embedding_length
+            each = matrices * width * group.length * len(group.layers)
+            experts += group.experts * each
+            used += (group.used or 1) * each
+            layers += len(group.layers)
+    return experts, used, layers
 
 
 # ---------------------------------------------------------------- a prompt
@@ -271,56 +353,27 @@ def _attended(step: Step, rate: Range, where: str) -> Range:
     return scaled(inverse(product(rate, ends_of("batch", where))), step.attended_operations())
 
 
-def _gpu_prompt(step: Step, parts: _Parts) -> PaceRange | None:
-    """A prompt, on GPUs that compute those shares of all layers one after the other. None where
-    nothing tells how fast one computes, or how the program does on it.
+def _gpu_prompt(step: Step, gpu: Gpu) -> Range | None:
+    """Seconds of a token of a prompt on a GPU, of programs without a row as of the one that was
+    measured. None where nothing tells how fast it computes.
     """
-    operations, program = 2 * sum(step.parameters_met().values()), step.foreign or ""
-    # the shares of other programs hold what launching takes, those of mixtures the most of it
-    slow, usual, fast = NOTHING if program else ends_of("read_prompt", "launched_seconds")
-    per_token = step.layers / constant("read_prompt")["batch_tokens"]
-    launched = scaled((usual if step.has_experts else slow, usual, fast), per_token)
-    taken = []
-    for share, gpu in parts:
-        row = efficiency("share", gpu.device, program, work="prompt")
-        dense, rate = _arithmetic(gpu, program), _arithmetic(gpu, program, step.has_experts)
-        if dense is None or rate is None or (program and "program" not in row) or operations <= 0:
-            return None
-        attended = _attended(step, dense, "attended_on_gpu")
-        computed = added(scaled(inverse(rate), operations), attended, launched)
-        taken.append(scaled(computed, share))
-    return PaceRange.of_seconds(added(*taken))
-
-
-def _arithmetic(gpu: Gpu, program: str, has_experts: bool = False) -> Range | None:
-    """Operations a second that prompts reach on a GPU: as its runs had them, else of its peak;
-    None where neither is known.
-    """
-    device, kind = gpu.device, "experts" if has_experts else "dense"
-    measured = gpus.fact_of(device.name, "prompt_tflops")
-    if not program and measured is not None:
-        return scaled(constant("measured_prompt")[kind], measured * 1e12)
+    operations, device = 2 * sum(step.parameters_met().values()), gpu.device
+    row = efficiency("share", device, step.foreign or "", work="prompt")
+    is_own_row, kind = "program" in row, "experts" if step.has_experts else "share"
+    measured = None if is_own_row else gpus.fact_of(device.name, "prompt_tflops")
     peak = gpus.peak_flops(device.name, gpus.capability_of(device))
-    if peak is None:
+    if measured is not None:
+        row, peak = constant("measured_prompt"), measured * 1e12
+    if operations <= 0 or peak is None:
         return None
-    row = efficiency("share", device, program, work="prompt")
-    return scaled(row["experts" if has_experts else "share"], peak)
-
-
-def _prompt_at_once(step: Step, parts: _Parts) -> PaceRange | None:
-    """A prompt where each computes its part of every layer: the slowest of them, and adding up."""
-    prompts = [(share, _gpu_prompt(step, [(1.0, gpu)])) for share, gpu in parts]
-    computed = [scaled(prompt.seconds, share) for share, prompt in prompts if prompt is not None]
-    if step.architecture is None or len(computed) < len(parts):
-        return None
-    numbers = _SUMS_OF_LAYER * step.layers * step.architecture.embedding_length
-    # in a ring each sends all of it but its own part twice (NVIDIA, nccl-tests, PERFORMANCE.md)
-    sent_bytes = _SUMMED_NUMBER_BYTES * numbers * 2 * (len(parts) - 1) / len(parts)
-    sums = [
-        scaled(inverse(efficiency("together", gpu.device)["sum_gb_s"]), sent_bytes / 1e9)
-        for _, gpu in parts
-    ]
-    return PaceRange.of_seconds(added(longer(*computed), longer(*sums)))
+    computed = scaled(inverse(scaled(row[kind], peak)), operations)
+    computed = added(computed, _attended(step, scaled(row["share"], peak), "attended_on_gpu"))
+    if is_own_row:
+        # the shares of other programs hold what launching takes
+        return computed
+    slow, usual, fast = ends_of("read_prompt", "launched_seconds")
+    launched = usual if step.has_experts else slow, usual, fast
+    return added(computed, scaled(launched, step.layers / BATCH_TOKENS))
 
 
 def _copied_per_second(names: Iterable[str], *, has_experts: bool) -> Range:
@@ -337,7 +390,7 @@ def _copied_per_second(names: Iterable[str], *, has_experts: bool) -> Range:
     return slow * shares[0], likely * shares[1], fast * (shares[2] if has_experts else 1.0)
 
 
-# ---------------------------------------------------------------- the pace
+# ---------------------------------------------------------------- the pace of a step
 
 
 def predict(machine: Machine, step: Step, way: LaidOut) -> Speed:
@@ -347,106 +400,91 @@ def predict(machine: Machine, step: Step, way: LaidOut) -> Speed:
     if step.weights_bytes < _LEAST_READ_BYTES:
         how = "the program, not the weights, limits the speed of a model this small"
         return Speed(how=how)
-    placed: _Placed | str | None = None
-    if way.offloaded:
-        placed = _on_accelerators(machine, step, way, way.offloaded)
-    elif uses_shared_gpu(machine, way.runtime):
-        placed = _on_shared_gpu(machine, way)
+    placed, at_full = _placed(machine, step, way), max(way.context_tokens or 0, step.depth_tokens)
     if placed is None:
-        return _on_processor(machine, step, way)
+        return _on_processor(machine, step, way, step.at(at_full))
     if isinstance(placed, str):
         return Speed(how=placed)
-    taken, full = placed.seconds(step), placed.seconds(_at_full_context(step, way))
-    prompt, copies = placed.prompt(step, way.in_ram_bytes)
-    rows = [efficiency("decode", gpu.device, step.program) for _, gpu in placed.gpus]
-    is_seen = placed.memory is None and all("program" in row for row in rows)
+    taken, full = placed.seconds(step), placed.seconds(step.at(at_full))
+    prompt, crossing = placed.prompt(step, way)
+    is_seen = placed.memory is None and all("program" in gpu.row(step) for _, gpu in placed.gpus)
     how = f"{placed.how(step)}{_conditions(step, is_seen=is_seen)}"
-    if copies is not None:
-        size, batch = units.decimal(way.in_ram_bytes), units.tokens(copies.batch_tokens)
+    if crossing[1]:
+        size, batch = units.decimal(way.in_ram_bytes), units.tokens(way.batch_tokens)
         how += f"; for each {batch} of a prompt {size} of weights cross to the GPU"
     return Speed(
         decode=PaceRange.of_seconds(taken),
         prompt=prompt,
-        prompt_copies=copies,
+        crossing_seconds=crossing[1],
         full_context_tokens_per_second=_full_context(step, taken, full),
         how=how,
     )
 
 
-def _on_accelerators(
-    machine: Machine, step: Step, way: LaidOut, offloaded: Mapping[int, float]
-) -> _Placed | str:
-    """Those that hold a share; a clause where the pace of one is not known."""
-    from ..placement.experts import left_in_ram
-
-    devices, parts = machine.accelerators or (), []
-    held = sum(offloaded.values())
-    for number, share in offloaded.items():
-        gpu = gpu_of(devices[number], machine.architecture) if number < len(devices) else None
-        if gpu is None:
-            name = devices[number].name if number < len(devices) else "the accelerator"
-            return f"the memory bandwidth of {name} is not known"
-        parts.append((share / held, gpu))
-    rest, is_at_once = max(0.0, 1 - held), way.at_once and len(parts) > 1
-    if is_at_once or rest <= _NO_REST:
-        return _Placed(machine=machine, gpus=tuple(parts), at_once=is_at_once)
+def _placed(machine: Machine, step: Step, way: LaidOut) -> _Placed | str | None:
+    """The GPUs that compute it, with the RAM; None: the processor does; a clause where the pace of
+    one is not known. What a GPU that shares the RAM is not let to hold is the processor's, one
+    after the other.
+    """
+    devices, parts = machine.accelerators or (), list[tuple[float, Gpu]]()
+    if not way.offloaded:
+        shared = shared_gpu_of(machine, way.runtime)
+        if shared is None or not uses_shared_gpu(machine, way.runtime):
+            return None
+        parts, held = [(1.0, shared)], way.on_shared
+    else:
+        total = sum(way.offloaded.values())
+        held = scaled(SAME, min(1.0, total))
+        for number, share in way.offloaded.items():
+            known = number < len(devices)
+            gpu = gpu_of(devices[number], machine.architecture) if known else None
+            if gpu is None:
+                name = devices[number].name if known else "the accelerator"
+                return f"the memory bandwidth of {name} is not known"
+            parts.append((share / total, gpu))
+    at_once = way.at_once and len(parts) > 1
+    if at_once or min(held) >= 1 - _NO_REST:
+        return _Placed(machine=machine, gpus=tuple(parts), at_once=at_once)
     memory = bandwidth(machine)
     if memory is None:
         return f"part of it runs in RAM, and {_NO_MEMORY_RATE}"
     return _Placed(
         machine=machine,
         gpus=tuple(parts),
-        in_ram=(rest, rest, rest),
+        in_ram=(1 - held[0], 1 - held[1], 1 - held[2]),
         memory=memory,
-        experts_apart=way.experts_apart and left_in_ram(step, held) is not None,
+        experts_apart=bool(way.offloaded) and way.experts_apart,
     )
 
 
-def _on_shared_gpu(machine: Machine, way: LaidOut) -> _Placed | str | None:
-    """A GPU that shares the RAM, but for the layers beyond what it is let to hold: those are the
-    processor's, one after the other.
+def _on_processor(machine: Machine, step: Step, way: LaidOut, at_full: Step) -> Speed:
+    """Read from RAM by the processor; a GPU beside it may be used instead. `at_full`: the step once
+    the context is full.
     """
-    gpu, (slow, likely, fast) = shared_gpu_of(machine, way.runtime), way.on_shared
-    if gpu is None:
-        return None
-    memory = None if min(way.on_shared) >= 1 else bandwidth(machine)
-    if min(way.on_shared) < 1 and memory is None:
-        return f"part of it runs on the processor, and {_NO_MEMORY_RATE}"
-    in_ram = 1 - slow, 1 - likely, 1 - fast
-    return _Placed(machine=machine, gpus=((1.0, gpu),), in_ram=in_ram, memory=memory)
-
-
-def _on_processor(machine: Machine, step: Step, way: LaidOut) -> Speed:
-    """Read from RAM by the processor; a GPU beside it may be used instead."""
     memory, shared = bandwidth(machine), shared_gpu_of(machine, way.runtime)
     if memory is None:
         return Speed(how=_NO_MEMORY_RATE)
     own = slow, likely, fast = processor_seconds(machine, memory, step)
-    full = processor_seconds(machine, memory, _at_full_context(step, way))
     if step.architecture is None or step.foreign is not None:
         # known less well than the pace of the programs measured
         slow /= constant("unseen")[0]
-    prompt = None if step.foreign or on_apple_gpu(machine) else processor_prompt(step, machine)
+    prompt = None if on_apple_gpu(machine) else processor_prompt(step, machine)
     how = f"{memory.how}{_conditions(step, is_seen=False)}"
     if shared is not None:
         # whether the GPU is used is not known: the likely pace stands between the two
         _, usual, least = shared.seconds(step)
         likely, fast = min(likely, (likely * usual) ** 0.5), min(fast, least)
-        beside = _gpu_prompt(step, [(1.0, shared)])
+        beside = _gpu_prompt(step, shared)
         if prompt is not None:
-            prompt = None if beside is None else prompt.replace(high=max(prompt.high, beside.high))
+            high = 0.0 if beside is None else 1 / beside[2]
+            prompt = None if beside is None else prompt.replace(high=max(prompt.high, high))
         how += f"; up to the speed of {shared.device.name}, if it is used"
     decode = PaceRange.of_seconds((slow, likely, fast))
     if prompt is not None:
         # a prompt can be read one token at a time
-        low, usual, high = map(max, prompt.ends, decode.ends)
-        prompt = PaceRange(low=low, likely=usual, high=high)
-    full_pace = _full_context(step, own, full)
+        prompt = PaceRange.of(longer(prompt.ends, decode.ends))
+    full_pace = _full_context(step, own, processor_seconds(machine, memory, at_full))
     return Speed(decode=decode, prompt=prompt, full_context_tokens_per_second=full_pace, how=how)
-
-
-def _at_full_context(step: Step, way: LaidOut) -> Step:
-    return step.at(max(way.context_tokens or 0, step.depth_tokens))
 
 
 def _full_context(step: Step, own: Range, full: Range) -> float | None:
