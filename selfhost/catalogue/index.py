@@ -13,7 +13,7 @@ from functools import cached_property, lru_cache, partial
 
 from ..core.errors import Problem, SpecError, UnknownModelError, WorkloadError
 from ..core.files import shown
-from ..core.records import Record, pattern
+from ..core.records import Record
 from ..core.spelling import canonical
 from ..core.tables import (
     STORED,
@@ -52,7 +52,6 @@ _OLD_ACCOUNTS = {"coherelabs": "CohereForAI", "zai-org": "THUDM"}
 # how the sources of a spec say that what comes after a model is told by dates or by us, and by no
 # publisher
 _JUDGED = ("release dates", "our judgement")
-_REPOSITORY = pattern(r"(?a)[\w.-]+/[\w.-]+")
 
 
 # the word for each use that narrows a model down to one kind of work
@@ -240,7 +239,7 @@ class Catalogue:
         """The shipped model that answers to this id, as its own or as another of its names;
         None where none does.
         """
-        names, name = self._shipped.names, canonical(id)
+        names, name = self._shipped.index["names"], canonical(id)
         kinds = ("ids", "aliases", "repositories")
         return next((names[kind][name] for kind in kinds if name in names[kind]), None)
 
@@ -252,21 +251,16 @@ class Catalogue:
     @cached_property
     def own_faults(self) -> tuple[Problem, ...]:
         """Every fault of every file in the user's folders."""
-        problems: list[Problem] = []
-        for folder, id in [(each, id) for each in self._folders[:-1] for id in each.ids]:
-            try:
-                folder.spec(id)
-            except SpecError as error:
-                problems += error.problems
-        return tuple(problems)
+        own = self._folders[:-1]
+        return tuple([fault for each in own for id in each.ids for fault in each.faults(id)])
 
     def names(self) -> tuple[Names, ...]:
         """The names of each folder, the overriding one first and the shipped one last."""
-        return tuple([folder.names for folder in self._folders])
+        return tuple([folder.index["names"] for folder in self._folders])
 
     def spellings(self) -> tuple[str, ...]:
         """Every id and alias as its spec writes it, sorted."""
-        return tuple(sorted({name for folder in self._folders for name in folder.spellings}))
+        return tuple(sorted({name for each in self._folders for name in each.index["spellings"]}))
 
     def outlines(self) -> tuple[Outline, ...]:
         """Every model in a few words, by id, without reading its spec."""
@@ -283,7 +277,9 @@ class Catalogue:
 
     @cached_property
     def _outlines(self) -> Mapping[str, Outline]:
-        by_id = {each.id: each for folder in reversed(self._folders) for each in folder.outlines}
+        rows = [row for folder in reversed(self._folders) for row in folder.index["outlines"]]
+        outlines = [Outline(**dict(zip(Outline._fields, row, strict=True))) for row in rows]
+        by_id = {each.id: each for each in outlines}
         return {spec_id: by_id[spec_id] for spec_id in sorted(by_id)}
 
     def open_by_size(self) -> tuple[Outline, ...]:
@@ -330,8 +326,9 @@ class _Folder:
     specs of a checkout lie by their owners.
     """
 
-    def __init__(self, path: str, below: Iterable[str] = ("",)) -> None:
-        self.path = path
+    def __init__(self, path: str, below: Iterable[str] | None = None) -> None:
+        self.path, self._is_own = path, below is None
+        below = [""] if below is None else below
         places = [(id, name) for name in below for id in _ids_in(os.path.join(path, name))]
         # an id -> the folder below `path` that its file lies in
         self.ids: Mapping[str, Any] = dict(sorted(places))
@@ -348,41 +345,45 @@ class _Folder:
             self._specs[id] = _spec_of(self._document(id), self.file(id), id)
         return self._specs[id]
 
-    @cached_property
-    def values(self) -> Sequence[tuple[str, Mapping[str, Any]]]:
-        """What each file states, which may be faulty; nothing where it is no TOML."""
-        return [(spec_id, plain(self._document(spec_id).values)) for spec_id in self.ids]
+    def faults(self, id: str) -> Sequence[Problem]:
+        try:
+            self.spec(id)
+        except SpecError as error:
+            return error.problems
+        return ()
 
     @cached_property
-    def names(self) -> Names:
+    def values(self) -> Mapping[str, Mapping[str, Any]]:
+        """What each file states, by id; of a user's faulty one nothing."""
+        return {
+            id: {} if self._is_own and self.faults(id) else plain(self._document(id).values)
+            for id in self.ids
+        }
+
+    @cached_property
+    def index(self) -> Mapping[str, Any]:
+        """The names and the outlines of all models, as a package has them."""
         names: dict[str, dict[str, str]] = {kind: {} for kind in KINDS}
-        for spec_id, values in self.values:
-            for kind, name in _names_of(spec_id, values):
-                key = canonical(name) if isinstance(name, str) else ""
-                ids = [id for id in names[kind].get(key, "").split("/") if id]
-                if key and spec_id not in ids:
-                    names[kind][key] = "/".join((*ids, spec_id))
-        return names
-
-    @cached_property
-    def spellings(self) -> Sequence[str]:
-        return [name for id, values in self.values for name in (id, *_texts_at(values, "aliases"))]
-
-    @cached_property
-    def outlines(self) -> Sequence[Outline]:
-        return [_outline(spec_id, values) for spec_id, values in self.values]
+        for id, values in self.values.items():
+            for kind, name in _names_of(id, values):
+                ids = names[kind].get(canonical(name), "").split("/")
+                if id not in ids:
+                    names[kind][canonical(name)] = "/".join(filter(None, (*ids, id)))
+        spellings = [
+            name for id, values in self.values.items() for name in (id, *values.get("aliases", ()))
+        ]
+        outlines = [_outline(id, values) for id, values in self.values.items()]
+        return {"names": names, "spellings": spellings, "outlines": outlines}
 
 
 class _Package(_Folder):
     """The specs of an installed package, as `package_files` wrote them."""
 
     def __init__(self, path: str) -> None:
-        self.path = path
-        self._index: Mapping[str, Any] = read_stored(os.path.join(path, INDEX_FILE))
+        self.path, self._specs = path, {}
+        self.index = read_stored(os.path.join(path, INDEX_FILE))
         # an id -> its file, where its spec begins, and how long it is
-        self.ids = self._index["places"]
-        self.names, self.spellings = self._index["names"], self._index["spellings"]
-        self._specs = {}
+        self.ids = self.index["places"]
 
     def file(self, id: str) -> str:
         return f"specs/{self.ids[id][0]}"
@@ -390,11 +391,6 @@ class _Package(_Folder):
     def _document(self, id: str) -> Document:
         content = read_stored(os.path.join(self.path, MODELS_FILE), *self.ids[id][1:])
         return Document(self.file(id), content)
-
-    @cached_property
-    def outlines(self) -> Sequence[Outline]:
-        rows = self._index["outlines"]
-        return [Outline(**dict(zip(Outline._fields, row, strict=True))) for row in rows]
 
 
 def _specs_in(path: str) -> _Folder:
@@ -427,18 +423,17 @@ def package_files(source: str) -> dict[str, bytes]:
 
     folder = _specs_in(source)
     models, places = bytearray(), {}
-    for spec_id, values in folder.values:
+    for spec_id, values in folder.values.items():
         content = packed(values)
         file = f"{folder.ids[spec_id]}/{spec_id}.toml"
         places[spec_id] = (file, len(models), len(content))
         models += content
-    outlines = [[getattr(each, name) for name in Outline._fields] for each in folder.outlines]
-    index = {"names": folder.names, "spellings": folder.spellings, "outlines": outlines}
-    contents = {INDEX_FILE: stored({"places": places, **index}), MODELS_FILE: bytes(models)}
+    contents = {INDEX_FILE: stored({"places": places, **folder.index}), MODELS_FILE: bytes(models)}
     for sub in ("common", "runtimes"):
-        for name, values in _Folder(os.path.join(source, sub)).values:
+        for name, values in _Folder(os.path.join(source, sub), [""]).values.items():
             contents[f"{sub}/{name}{STORED}"] = stored(values)
-    contents[f"machines{STORED}"] = stored(dict(_Folder(os.path.join(source, "machines")).values))
+    machines = _Folder(os.path.join(source, "machines"), [""]).values
+    contents[f"machines{STORED}"] = stored(machines)
     offers = os.path.join(source, "common", "offers.jsonl")
     contents[f"common/offers{STORED}"] = stored_offers(offers)
     return contents
@@ -468,29 +463,29 @@ def misnamed(id: str, file: str) -> tuple[str, str]:
     return message, f"the file is named after the id: {shortened(id)}.toml"
 
 
-def _names_of(spec_id: str, values: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
+def _names_of(spec_id: str, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "ids", spec_id
-    yield from (("aliases", alias) for alias in _texts_at(values, "aliases"))
-    yield "titles", values.get("name")
-    for repository in _repository_names(values.get("repository")):
+    yield from (("aliases", alias) for alias in values.get("aliases", ()))
+    yield "titles", values.get("name", spec_id)
+    for repository in _repository_names(values.get("repository", "")):
         yield "repositories", repository
         yield "titles", repository.partition("/")[2]
-    for table in _stated(values, "files", list) or ():
-        if isinstance(table, dict) and table.get("format") == "gguf":
-            yield "repositories", table.get("repository")
-    if provider := _stated(values, "availability.provider", str):
+    for table in values.get("files", ()):
+        if table["format"] == "gguf" and "repository" in table:
+            yield "repositories", table["repository"]
+    if "availability" in values:
         # as resellers of APIs write it: openai/gpt-4o
-        yield "repositories", f"{provider}/{spec_id}"
+        yield "repositories", f"{values['availability']['provider']}/{spec_id}"
 
 
-def _repository_names(repository: object) -> list[str]:
+def _repository_names(repository: str) -> list[str]:
     """A repository under every name that Hugging Face had or has for the same weights.
 
     `-hf` marks a conversion to transformers, beside which the publisher's own files lie under the
     name without it, and those of other types lie under the name without `-BF16`; Meta's Llama 3
     and 3.1 repositories were renamed from `Meta-Llama-…`.
     """
-    if not isinstance(repository, str) or not _REPOSITORY.fullmatch(repository):
+    if not repository:
         return []
     names = [repository]
     if repository.lower().endswith(("-hf", "-bf16")):
@@ -503,35 +498,26 @@ def _repository_names(repository: object) -> list[str]:
     return names
 
 
-def _outline(spec_id: str, values: Mapping[str, Any]) -> Outline:
-    """Of a spec that may be faulty: what is not as it should be is not known."""
-    released, retired = values.get("released"), _stated(values, "availability.retired")
-    successor = _stated(values, "availability.successor", str)
-    source = _stated(values, f"sources.{'upkeep' if successor is None else 'availability'}", str)
-    return Outline(
+def _outline(spec_id: str, values: Mapping[str, Any]) -> list[Any]:
+    """The values of an `Outline`, in the order of its fields."""
+    served, upkeep = values.get("availability", {}), values.get("upkeep", {})
+    counts, aliases = values.get("parameters", {}), values.get("aliases", ())
+    successor = served.get("successor")
+    source = values.get("sources", {}).get("upkeep" if successor is None else "availability", "")
+    outline = Outline(
         id=spec_id,
-        family=_stated(values, "family", str),
-        modality=_stated(values, "modality", str) or "text",
-        uses=tuple(_texts_at(values, "uses")) or None,
-        closed=_stated(values, "openness.weights") == "closed",
-        parameters_total=_stated(values, "parameters.total", int),
-        parameters_active=_stated(values, "parameters.active", int),
-        released=None if released is None else str(released),
-        superseded_by=_stated(values, "upkeep.superseded_by", str),
-        is_in_ollama=any(":" in alias for alias in _texts_at(values, "aliases")),
+        family=values.get("family"),
+        modality=values.get("modality", "text"),
+        uses=tuple(values.get("uses", ())) or None,
+        closed=values.get("openness", {}).get("weights") == "closed",
+        parameters_total=counts.get("total"),
+        parameters_active=counts.get("active"),
+        released=values.get("released"),
+        superseded_by=upkeep.get("superseded_by"),
+        is_in_ollama=any(":" in alias for alias in aliases),
         successor=successor,
-        retired=None if retired is None else str(retired),
+        retired=served.get("retired"),
         next_is_judged=not source or any(words in source for words in _JUDGED),
-        tuned_from=_stated(values, "tuned_from", str),
+        tuned_from=values.get("tuned_from"),
     )
-
-
-def _stated(values: Mapping[str, Any], path: str, kind: type = object) -> Any:
-    """The value at a key, or `table.key`, where it is of that kind; True and False are of none."""
-    table, _, key = path.rpartition(".")
-    value = (_stated(values, table, dict) or {} if table else values).get(key)
-    return value if isinstance(value, kind) and not isinstance(value, bool) else None
-
-
-def _texts_at(values: Mapping[str, Any], key: str) -> list[str]:
-    return [text for text in _stated(values, key, list) or () if isinstance(text, str)]
+    return [getattr(outline, field) for field in Outline._fields]

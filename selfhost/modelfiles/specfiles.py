@@ -29,7 +29,6 @@ _BARE = pattern(r"(?a)[A-Za-z0-9_-]+")
 _DATE = pattern(r"\d{4}-\d{2}-\d{2}")
 _SURROGATE = pattern(r"[\ud800-\udfff]")
 _DATED = ("released", "retired")
-_Group = Attention | Recurrent | FeedForward
 
 # Tables whose facts have their source in [sources]. [needs] and [[files]] carry their own, and
 # [upkeep] is a pointer.
@@ -126,42 +125,20 @@ def _lines(pairs: Iterable[tuple[str, Any]]) -> Iterator[str]:
 
 
 def _architecture_text(model: Architecture) -> list[str]:
-    stated = dict(_stated(model))
     row = "gguf" if model.runs_in_gguf else "transformers"
-    lines = ["", "[architecture]", *_lines([(row, model.row), *stated.items()])]
-    attending: tuple[_Group, ...] = (*model.attention, *model.recurrent)
-    lists: tuple[tuple[str, Sequence[_Group], Sequence[_Group]], ...] = (
-        ("attention", model.attention, attending),
-        ("recurrent", model.recurrent, attending),
-        ("feed_forward", model.feed_forward, model.feed_forward),
-    )
-    for key, groups, sharing in lists:
-        # a line without `at` takes the layers that no line of the lists that share them names
-        is_everywhere = all(len(group.layers) == model.layers for group in sharing)
-        inline = [f"  {_value(_group(group, model, is_everywhere))}," for group in groups]
-        lines += [f"{key} = [", *inline, "]"] if groups else []
+    lines = ["", "[architecture]", *_lines([(row, model.row), *_stated(model)])]
+    groups: dict[str, Sequence[Attention | Recurrent | FeedForward]] = {
+        "attention": model.attention,
+        "recurrent": model.recurrent,
+        "feed_forward": model.feed_forward,
+    }
+    for key, parts in groups.items():
+        inline = []
+        for part in parts:
+            at = ":" if len(part.layers) == model.layers else part.layers
+            inline.append(f"  {_value({'at': at, **dict(_stated(part))})},")
+        lines += [f"{key} = [", *inline, "]"] if parts else []
     return lines
-
-
-def _group(group: _Group, model: Architecture, is_everywhere: bool) -> dict[str, Any]:
-    """What a line states of its layers; what follows from elsewhere is left out."""
-    stated = dict(_stated(group))
-    if isinstance(group, Attention):
-        followed = {"value_length": group.key_length, "heads": model.heads}
-        if group.kind == "latent":
-            followed["kv_heads"] = group.heads
-        stated = {key: value for key, value in stated.items() if followed.get(key) != value}
-    return stated if is_everywhere else {"at": _at(group.layers, model), **stated}
-
-
-def _at(layers: Sequence[int], model: Architecture) -> str | tuple[int, ...]:
-    """`at` of a line: a slice where the layers make one, else their list."""
-    step = layers[1] - layers[0] if len(layers) > 1 else 1
-    if len(layers) == 1 or tuple(layers) != tuple(range(layers[0], layers[-1] + 1, step)):
-        return tuple(layers)
-    is_to_end = layers[-1] + step >= model.layers > layers[-1]
-    end = "" if is_to_end else layers[-1] + 1
-    return f"{layers[0] or ''}:{end}" + (f":{step}" if step > 1 else "")
 
 
 # --------------------------------------------------------------------------- files -> faults

@@ -271,7 +271,7 @@ def expected_bytes(spec: ModelSpec) -> int | None:
     size = _BYTES.get(architecture.dtype or "") if architecture is not None else None
     if architecture is None or size is None or counts.total is None:
         return None
-    if architecture.matrix_dtype or architecture.expert_dtype or architecture.apart:
+    if architecture.matrix_dtype or architecture.expert_dtype:
         return None
     return (counts.total + (counts.mtp or 0) + (counts.extra_in_files or 0)) * size
 
