@@ -37,8 +37,6 @@ BOUNDS: Mapping[str, Callable[[int, int], bool]] = {
 _LEAST_BOUND_BYTES = 1 << 20
 # names among which the one that was meant is looked for
 _MOST_COMPARED = 500
-# of one [[together]]: processes that one machine could hold, and a label that a person reads
-MAX_TOGETHER = 64
 _NEEDS = ("private", "commercial", "modify", "auditable")
 _OF_ALL = dict.fromkeys((*_NEEDS, "license"), "write it under [needs]: it holds for every model")
 # what a [[model]] asks: the fields of `Workload`, how each is read, its limits, and the words for
@@ -278,16 +276,6 @@ def _read_needs(table: Table | None) -> Workload:
     return Workload().replace(**wishes)
 
 
-def _refuse_second(
-    table: Table, seen: dict[object, str], what: object, key: str, message: str
-) -> None:
-    """Note that an earlier entry says the same; `message` ends in its place."""
-    place = f"{table.path[0]}[{table.path[1]}]"
-    earlier = seen.setdefault(what, place)
-    if earlier != place:
-        table.problem(key, f"{message} {earlier}", "remove one of the two")
-
-
 # ------------------------------------------------------------------ classes
 
 
@@ -406,7 +394,6 @@ def _selector(text: str) -> Selector | None:
 
 def _read_models(root: Table, classes: Sequence[str], needs: Workload) -> list[Wanted]:
     kept: list[Wanted] = []
-    seen: dict[object, str] = {}
     for table in root.tables("model"):
         name = table.string("name", required=True)
         stated = {key: read(table, key, **limits) for key, (read, limits, _) in _ASKED.items()}
@@ -422,10 +409,6 @@ def _read_models(root: Table, classes: Sequence[str], needs: Workload) -> list[W
         )
         table.close(_OF_ALL)
         kept.append(wanted)
-        same = name, wanted.asked, wanted.require_runtime, frozenset(wanted.machines)
-        if name:
-            message = f'"{name}" is wanted under the same conditions by'
-            _refuse_second(table, seen, same, "name", message)
     return kept
 
 
@@ -439,7 +422,6 @@ def _read_together(
         by_name.setdefault(wanted.name, []).append(wanted)
     # a label goes before a name
     by_name.update((wanted.label, [wanted]) for wanted in labelled)
-    seen: dict[object, str] = {}
     for table in root.tables("together"):
         names = _read_member_names(table, by_name)
         # as the first of its entries asks for a model; one without an entry by its name alone
@@ -460,9 +442,6 @@ def _read_together(
         )
         table.close(_OF_ALL)
         kept.append(wanted)
-        if members:
-            same = members, frozenset(wanted.machines)
-            _refuse_second(table, seen, same, "models", "are those of")
     return kept
 
 
@@ -472,10 +451,6 @@ def _read_member_names(table: Table, by_name: Mapping[str, Sequence[Wanted]]) ->
     if isinstance(stated, list) and len(stated) < 2:
         remedy = 'write models = ["mistral-7b", "bge-m3"]; one model alone is a [[model]]'
         table.problem("models", "names fewer than two models", remedy)
-    if len(names) > MAX_TOGETHER:
-        message = f"names more than {MAX_TOGETHER} models"
-        table.problem("models", message, "use several [[together]]")
-        return ()
     for number, name in enumerate(stated if isinstance(stated, list) else ()):
         entries = by_name.get(name, ()) if isinstance(name, str) else ()
         if len(entries) > 1:
@@ -522,7 +497,6 @@ def _read_exceptions(
 ) -> list[Exemption]:
     kept: list[Exemption] = []
     names = dict.fromkeys(wanted.name for wanted in models)
-    seen: dict[object, str] = {}
     for table in root.tables("exception"):
         stated: dict[str, Any] = {
             "model": table.string("model", required=True),
@@ -535,15 +509,13 @@ def _read_exceptions(
         }
         machines = _read_selectors(table, classes)
         table.close()
-        model, rule = stated["model"], stated["rule"]
+        model = stated["model"]
         if model is not None and model not in names:
             guess = table.document.guess(model, [*names][:_MOST_COMPARED])
             remedy = "write the name as its [[model]] does, or remove the exception"
             remedy = f'did you mean "{guess}"?' if guess else remedy
             table.problem("model", f'no [[model]] has the name "{model}"', remedy)
         if all(stated.values()):
-            message = f'"{rule}" of "{model}" is already excepted there by'
-            _refuse_second(table, seen, (model, rule, frozenset(machines)), "rule", message)
             kept.append(Exemption(index=int(table.path[-1]), machines=machines, **stated))
     return kept
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import IntEnum
 from hashlib import sha256
@@ -17,19 +18,18 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from .. import __version__
 from ..audit.policy import Policy, Wanted
-from ..audit.rows import Audit, ExemptionUse, Group, Reason, Result, Row, Use
+from ..audit.rows import Audit, ExemptionUse, Group, Result, Row, Use
 from ..core.errors import Problem, in_one_line
 from ..core.records import Record
 from ..core.tomlfile import Document as Toml
-from ..judge.checks import CHECKS
 from . import markup
 from .audit_text import (
     ANSWERS,
     COUNTED,
     MOST_OF_A_HOST,
     MOST_OF_A_TEXT,
+    details,
     document,
-    excepted_words,
     exception_fate,
     exception_name,
     hosts,
@@ -67,12 +67,6 @@ class Format(Record):
     suffix: str | None = None
 
 
-def render(name: str, audit: Audit) -> str:
-    """Return the audit in that format."""
-    text = FORMATS[name].render(audit)
-    return text if isinstance(text, str) else "".join(text)
-
-
 def without_answer(problems: Iterable[Problem], *, policy: str, today: str) -> Audit:
     """Return an audit that judged nothing because of these faults: its exit code is 2."""
     unread = Policy(file=policy, text="", models=())
@@ -88,11 +82,11 @@ def _text(audit: Audit) -> str:
 
 def _markdown(audit: Audit) -> str:
     """Fewer than 1 MiB, for the summary of a CI step; other rows are counted."""
-    return markup.markdown(document(audit, verbose=True, overview=True), _MOST_MARKDOWN_BYTES)
+    return markup.markdown(document(audit, verbose=True), _MOST_MARKDOWN_BYTES)
 
 
 def _html(audit: Audit) -> str:
-    blocks = document(audit, verbose=True, overview=True).blocks
+    blocks = document(audit, verbose=True).blocks
     if rest := len(blocks[_MOST_PAGE_ROWS:]):
         more = say(f"{rest:,} more lines, not listed: see the JSON report.")
         blocks = (*blocks[:_MOST_PAGE_ROWS], more)
@@ -285,24 +279,18 @@ def _suite(root: Element, name: str, cases: list[_Case], **properties: str) -> N
 
 
 def _outcome(group: Group) -> tuple[str, str, str, str] | None:
-    """The first deciding finding, and every reason with its remedy; a group says of which machine
-    the figures are.
-    """
+    """The first deciding finding, and every reason with its remedy."""
     row = group.row
     if row.result is Result.PASS:
         return None
-    excepted = [excepted_words(row, check, each) for check, each in row.excepted]
-    lines = [f"figures of {row.machine}"] if group.count > 1 and row.reasons else []
-    for reason in row.reasons:
-        lines += [str(reason), *([f"to do: {reason.remedy}"] if reason.remedy else [])]
-    names = (*row.failed, *row.undecided, *(check for check, _ in row.excepted), str(row.result))
-    message = row.reasons[0].text if row.reasons else ""
+    texts = [*details(group)]
+    checks = (*row.failed, *row.undecided, *(check for check, _ in row.excepted), str(row.result))
+    message = row.reasons[0].text if row.reasons else texts[-1]
     kind = "failure" if row.result is Result.FAIL else "error"
-    if row.result is Result.EXCEPTED:
-        kind, message = "skipped", "; ".join(excepted)
-    elif row.exit_code == 0:
-        kind, message = "skipped", f"not counted: {message}"
-    return kind, names[0], message, "\n".join(map(clean, [*lines, *excepted]))
+    if row.exit_code == 0:
+        kind = "skipped"
+        message = message if row.result is Result.EXCEPTED else f"not counted: {message}"
+    return kind, checks[0], message, "\n".join(texts)
 
 
 # ------------------------------------------------------------------ issues
@@ -310,18 +298,10 @@ def _outcome(group: Group) -> tuple[str, str, str, str] | None:
 _ERROR, _WARNING = "error", "warning"
 _NOT_JUDGED, _NO_CHECK = "not-judged", "route"
 _ENDED, _NEEDLESS = "exception-expired", "exception-unused"
-# each rule that an issue may name, and what it says
-_RULES: dict[str, str] = {
-    **{check: f"The {check} of a model that the policy wants" for check in CHECKS},
-    _NO_CHECK: "Whether a model that the policy wants runs",
-    _NOT_JUDGED: "A fault of the policy or of a machine record, so that not all could be judged",
-    _ENDED: "An exception of the policy that has ended",
-    _NEEDLESS: "An exception of the policy that covers nothing",
-}
 
 
 class Issue(Record):
-    """One check of one `[[model]]`, whatever the number of machines; a fault of the policy or of a
+    """Machines that fare alike under a model that the policy wants; a fault of the policy or of a
     record; or an exception that has ended or covers nothing.
 
     `level`: error, which makes the exit code other than 0, or warning. `file` is as the user named
@@ -364,75 +344,51 @@ def issues(audit: Audit) -> list[Issue]:
         for name in ("model", "together", "exception")
     }
     entries = [
-        *_faults(audit.problems),
+        *map(_of_problem, range(len(audit.problems)), audit.problems),
         *_of_models(audit, places["model"] + places["together"]),
         *_of_exceptions(audit, places["exception"]),
     ]
     return sorted(entries, key=lambda issue: issue.level != _ERROR)
 
 
-def _faults(problems: Iterable[Problem]) -> Iterator[Issue]:
-    for number, problem in enumerate(problems):
-        yield Issue(
-            level=_ERROR,
-            rule=_NOT_JUDGED,
-            file=problem.file,
-            line=problem.line,
-            key=f"{_NOT_JUDGED} {problem.file} {problem.key} {problem.message} {number}",
-            text=f"{problem.key}: {problem.message}" if problem.key else problem.message,
-            remedy=problem.remedy and in_one_line(problem.remedy),
-        )
-
-
-# whether it is not known, the model's index, the check
-_Key = tuple[bool, int, str]
-_Member = tuple[Group, Reason]
+def _of_problem(number: int, problem: Problem) -> Issue:
+    return Issue(
+        level=_ERROR,
+        rule=_NOT_JUDGED,
+        file=problem.file,
+        line=problem.line,
+        key=f"{_NOT_JUDGED} {problem.file} {problem.key} {problem.message} {number}",
+        text=f"{problem.key}: {problem.message}" if problem.key else problem.message,
+        remedy=problem.remedy and in_one_line(problem.remedy),
+    )
 
 
 def _of_models(audit: Audit, lines: Sequence[int | None]) -> Iterator[Issue]:
-    """One issue for each check of each model that decides somewhere, what fails first."""
-    members: dict[_Key, list[_Member]] = {}
+    """One for the machines of each class that fails or is not known."""
+    times: Counter[str] = Counter()
     for group in audit.groups:
         row = group.row
-        for reason in row.reasons if row.result in COUNTED else ():
-            is_unknown = row.result is Result.UNKNOWN or reason.check not in (None, *row.failed)
-            key = (is_unknown, row.wanted.index, reason.check or _NO_CHECK)
-            members.setdefault(key, []).append((group, reason))
-    ignores = audit.policy.on_unknown == "ignore"
-    for key in sorted(members, key=lambda key: key[:2]):
-        issue = _issue(audit, key, members[key], lines[key[1]])
-        if issue.level == _ERROR or not (key[0] and ignores):
-            yield issue
-
-
-def _level(rows: Iterable[Row], is_unknown: bool, on_unknown: str) -> str:
-    if is_unknown and on_unknown in ("warning", "ignore"):
-        # a fact that was not read beside a check that fails counts as the policy has it
-        rows = [row for row in rows if row.result is Result.UNKNOWN]
-    return _ERROR if any(row.exit_code for row in rows) else _WARNING
-
-
-def _issue(audit: Audit, key: _Key, members: list[_Member], line: int | None) -> Issue:
-    """Return one check of one model, over all classes of machines that it decides."""
-    is_unknown, _, rule = key
-    # what counts comes before what does not, then the larger shortfall
-    group, reason = max(members, key=lambda each: (each[0].row.exit_code, each[1].short or 0))
-    row, count = group.row, sum(each.count for each, _ in members)
-    label = shortened(row.wanted.label)
-    where = many(count, "machine") if len(members) > 1 else shortened(group.name, MOST_OF_A_HOST)
-    what = f"{rule} of {label} is not known" if is_unknown else f"{label} does not run"
-    worst = f"worst on {hosts([row.machine])}: " if count > 1 else ""
-    rows = [each.row for each, _ in members]
-    return Issue(
-        level=_level(rows, is_unknown, audit.policy.on_unknown),
-        rule=rule,
-        file=audit.policy.file,
-        line=line,
-        key=f"{rule} {Result.UNKNOWN if is_unknown else Result.FAIL} {row.wanted.label}",
-        text=f"{what} on {where}: {rule}: {worst}{reason.text}",
-        remedy=reason.remedy,
-        machines=tuple(name for each, _ in members for name in each.names),
-    )
+        is_ignored = row.result is Result.UNKNOWN and audit.policy.on_unknown == "ignore"
+        if row.result not in COUNTED or is_ignored:
+            continue
+        reason = row.reasons[0]
+        what = "does not run" if row.result is Result.FAIL else "may not run"
+        where = shortened(group.name, MOST_OF_A_HOST)
+        worst = f"worst on {hosts([row.machine])}: " if group.count > 1 else ""
+        others = f", and {many(len(row.reasons) - 1, 'more reason')}" * (len(row.reasons) > 1)
+        # the names of the checks are those that the policy knows
+        key = f"{row.result} {' '.join((*row.failed, *row.undecided))} {row.wanted.label}"
+        times[key] += 1
+        yield Issue(
+            level=_ERROR if row.exit_code else _WARNING,
+            rule=reason.check or _NO_CHECK,
+            file=audit.policy.file,
+            line=lines[row.wanted.index],
+            key=f"{key} {times[key]}",
+            text=f"{shortened(row.wanted.label)} {what} on {where}: {worst}{reason}{others}",
+            remedy=reason.remedy,
+            machines=group.names,
+        )
 
 
 def _of_exceptions(audit: Audit, lines: Sequence[int | None]) -> Iterator[Issue]:
@@ -495,9 +451,7 @@ def _sarif(audit: Audit) -> str:
             "driver": {
                 "name": "selfhost",
                 "version": __version__,
-                "rules": [
-                    {"id": rule, "shortDescription": {"text": _RULES[rule]}} for rule in rules
-                ],
+                "rules": [{"id": rule} for rule in rules],
             }
         },
         "automationDetails": {"id": "selfhost-audit/"},

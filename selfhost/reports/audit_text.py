@@ -4,11 +4,12 @@ rows and exceptions are those of every format.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 
 from ..audit.policy import Exemption
-from ..audit.rows import Audit, ExemptionUse, Group, Reason, Result, Row, Use
+from ..audit.rows import Audit, ExemptionUse, Group, Result, Row, Use
 from ..judge.checks import Outcome, codes
 from .layout import (
     BLANK,
@@ -47,30 +48,20 @@ _SHOWN_AS = {
     Result.PASS: ("✓", "pass", "Runs"),
 }
 _WORST_FIRST = list(_SHOWN_AS)
-# rows of the first screen, reasons of one of them, and things to do
-_SHOWN, _WHYS_SHOWN, _TASKS_SHOWN = 12, 3, 3
+# rows of the first screen, and reasons of one of them
+_SHOWN, _WHYS_SHOWN = 12, 3
 
 
-def document(
-    audit: Audit, *, verbose: bool = False, lists_problems: bool = True, overview: bool = False
-) -> Document:
-    """Return the answer, then a line for each model, what counts first.
-
-    `verbose` tells every reason and what to do instead, with an `overview` before them.
+def document(audit: Audit, *, verbose: bool = False, lists_problems: bool = True) -> Document:
+    """Return the answer, then a line for each model, what counts first. `verbose` also tells every
+    reason and what to do instead.
     """
-    blocks: list[Block] = [*_head(audit, lists_problems)]
-    # where all machines fare alike the rows say what to do
-    are_several = len({group.names for group in audit.groups}) > 1
-    if overview or not verbose:
-        blocks += [*_models(audit, None if verbose else _SHOWN)]
-        blocks += _to_do(audit) if are_several else ()
-    if verbose:
-        for result in _WORST_FIRST:
-            blocks += _reasons(audit, result)
+    blocks: list[Block] = [*_head(audit, lists_problems), *_models(audit, verbose)]
+    for result in _SHOWN_AS if verbose else ():
+        blocks += _reasons(audit, result)
     blocks += _exceptions(audit, verbose)
     if not verbose and any(group.row.reasons for group in audit.groups):
-        what = "Groups of machines, reasons" if are_several else "Reasons"
-        blocks += [BLANK, say(f"{what} and what to do: -v")]
+        blocks += [BLANK, say("Machines, reasons and what to do: -v")]
     return Document(blocks=tuple(blocks))
 
 
@@ -176,7 +167,7 @@ def _gravity(row: Row) -> tuple[bool, int]:
     return row.exit_code == 0, _WORST_FIRST.index(row.result)
 
 
-def _models(audit: Audit, most: int | None) -> Iterator[Block]:
+def _models(audit: Audit, verbose: bool) -> Iterator[Block]:
     """A line a model: on how many machines it runs, and what keeps it from the others."""
     by_model: dict[int, list[Group]] = {}
     for group in audit.groups:
@@ -190,10 +181,10 @@ def _models(audit: Audit, most: int | None) -> Iterator[Block]:
     )
     rows = sorted(map(_model, by_model.values()), key=lambda each: each[0])
     if rows:
-        shown = tuple(cells for _, cells in rows[:most])
+        shown = tuple(cells for _, cells in rows[: None if verbose else _SHOWN])
         yield from (BLANK, Table(columns=columns, rows=shown, indent=0))
-        if most is not None and len(rows) > most:
-            yield say(f"{len(rows) - most:,} more: -v")
+        if len(shown) < len(rows):
+            yield say(f"{len(rows) - len(shown):,} more: -v")
 
 
 def _model(groups: Sequence[Group]) -> tuple[tuple[bool, int, int], tuple[Cell, ...]]:
@@ -227,56 +218,31 @@ def _warnings(row: Row) -> str:
     return f"warns: {', '.join(words)}" if warned else ""
 
 
-def _causes(row: Row) -> list[tuple[Result, str]]:
-    """What decided the row, with what each came to, in a few words."""
+def _causes(row: Row) -> list[str]:
+    """What decided the row, in a few words."""
     words = [
-        (Result.FAIL, failed_words([finding.code]))
+        failed_words([finding.code])
         for finding in row.findings
         if finding.check in row.failed and finding.outcome is Outcome.FAIL
     ]
-    words = words or [(Result.UNKNOWN, f"{check} not known") for check in row.undecided]
-    words += [(Result.EXCEPTED, f"{check} excepted") for check, _ in row.excepted]
-    return words or [(row.result, reason.text) for reason in row.reasons[:1]]
+    words = words or [f"{check} not known" for check in row.undecided]
+    words += [f"{check} excepted" for check, _ in row.excepted]
+    return words or [reason.text for reason in row.reasons[:1]]
 
 
 def _why_not(failing: Sequence[Group]) -> str:
-    """What keeps a model from machines: what counts and fails first, then the most of them."""
-    counts: dict[tuple[bool, int, str], int] = {}
-    for group in failing:
-        for result, words in _causes(group.row):
-            is_free = group.row.exit_code == 0 or result is Result.EXCEPTED
-            key = (is_free, _WORST_FIRST.index(result), words)
-            counts[key] = counts.get(key, 0) + group.count
+    """What keeps a model from machines, the gravest first: each cause with its machines."""
+    counts: Counter[str] = Counter()
+    for group in sorted(failing, key=lambda each: (*_gravity(each.row), -each.count)):
+        counts.update(dict.fromkeys(_causes(group.row), group.count))
     machines = sum(group.count for group in failing)
     reasons = [
-        key[2] if counts[key] == machines else f"{key[2]}: {counts[key]:,}"
-        for key in sorted(counts, key=lambda key: (*key[:2], -counts[key]))
+        words if count == machines else f"{words}: {count:,}" for words, count in counts.items()
     ]
     others = ["and others"] * (len(reasons) > _WHYS_SHOWN)
-    is_free = not any(group.row.exit_code for group in failing)
     are_counted = any(group.row.result in COUNTED for group in failing)
-    free = "; not counted" if is_free and are_counted else ""
-    return f"{', '.join([*reasons[:_WHYS_SHOWN], *others])}{free}"
-
-
-def _to_do(audit: Audit) -> Iterator[Block]:
-    """What to do first, of the checks that keep most models from most machines."""
-    by_check: dict[str, list[tuple[int, Row, Reason]]] = {}
-    for group in audit.groups:
-        row = group.row
-        for reason in row.reasons if row.exit_code else ():
-            if reason.check and reason.remedy:
-                check = reason.check if reason.check in row.failed else f"{reason.check} not known"
-                by_check.setdefault(check, []).append((group.count, row, reason))
-    sizes = {check: sum(each[0] for each in entries) for check, entries in by_check.items()}
-    if sizes:
-        yield from heading("To do")
-    for check in sorted(sizes, key=lambda check: -sizes[check])[:_TASKS_SHOWN]:
-        # what is enough for the one that lacks most is enough for all
-        _, row, reason = max(by_check[check], key=lambda each: each[2].short or 0)
-        head = strong(f"{check}, {many(sizes[check], 'verdict')}: ")
-        task = f"{reason.remedy} ({row.machine}, for {row.wanted.label})"
-        yield line(head, task, indent=2, hang=2)
+    is_free = are_counted and not any(group.row.exit_code for group in failing)
+    return f"{', '.join([*reasons[:_WHYS_SHOWN], *others])}{'; not counted' if is_free else ''}"
 
 
 # ------------------------------------------------------------------ every reason
@@ -303,10 +269,10 @@ def _reasons(audit: Audit, result: Result) -> Iterator[Block]:
             hang=2,
         )
         if result is not Result.PASS:
-            yield from (say(text, indent=4, hang=2) for text in _details(group))
+            yield from (say(text, indent=4, hang=2) for text in details(group))
 
 
-def _details(group: Group) -> Iterator[str]:
+def details(group: Group) -> Iterator[str]:
     """The machines of a group, and each reason; the figures are those of one machine, so a group
     says of which.
     """

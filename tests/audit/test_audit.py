@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers import audits
+from helpers.audits import render
 from helpers.written import validate
 from selfhost.audit.machines import load_machines
 from selfhost.audit.rows import Audit, Result, Use
 from selfhost.judge.checks import Outcome
 from selfhost.judge.record import Route
 from selfhost.machine.record import Machine
-from selfhost.reports.audit_formats import render
 
 TODAY = "2026-11-20"
 WARNING = 'severity = "warning"\n'

@@ -16,7 +16,7 @@ from markdown_it import MarkdownIt
 from prometheus_client.parser import text_string_to_metric_families
 
 from helpers import audits
-from helpers.audits import audit, exception, model
+from helpers.audits import audit, exception, model, render
 from helpers.each import each
 from helpers.paths import DATA, RECORDS
 from helpers.written import validate
@@ -25,7 +25,7 @@ from selfhost.cli import main as cli
 from selfhost.core.errors import Problem
 from selfhost.judge.checks import Outcome
 from selfhost.reports import audit_formats
-from selfhost.reports.audit_formats import MOST_SHOWN, State, render, state_of
+from selfhost.reports.audit_formats import MOST_SHOWN, State, state_of
 
 FAIL, UNKNOWN = Outcome.FAIL, Outcome.UNKNOWN
 XSD = etree.XMLSchema(etree.parse(DATA / "junit-10.xsd"))

@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 import pytest
 
 from helpers import audits
+from helpers.audits import render
 from helpers.paths import RECORDS
 from helpers.written import validate
 from selfhost.audit.rows import Audit
@@ -18,7 +19,6 @@ from selfhost.audit.run import Baseline, read_baseline
 from selfhost.cli import main as cli
 from selfhost.core.errors import Problem
 from selfhost.judge.checks import Outcome
-from selfhost.reports.audit_formats import render
 
 ONE = '[[model]]\nname = "x"\n'
 # what a machine finds, as words: "disk" fails, "disk?" is unknown

@@ -18,7 +18,7 @@ from selfhost.core.workload import Workload
 from selfhost.judge.checks import CHECKS, Finding, Outcome
 from selfhost.judge.record import Question, Route, Verdict
 from selfhost.machine.record import Machine
-from selfhost.reports.audit_formats import render
+from selfhost.reports.audit_formats import FORMATS
 
 TODAY = "2026-11-20"
 GIB = 2**30
@@ -105,6 +105,12 @@ def audit(
 
     fleet = Fleet(machines=Machines(machines), problems=tuple(problems))
     return run.run_audit(policy, fleet, judge, today=today, baseline=baseline)
+
+
+def render(name: str, made: Audit) -> str:
+    """The audit in that format."""
+    text = FORMATS[name].render(made)
+    return text if isinstance(text, str) else "".join(text)
 
 
 def quoted(text: str) -> str:

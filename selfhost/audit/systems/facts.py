@@ -114,17 +114,6 @@ class Facts:
                 self.lacks(fact, reason, remedy)
             self.put(fact, value, source)
 
-    def put_instruction_sets(
-        self, names: Iterable[str], source: str, hidden: Iterable[str], reason: str, remedy: str
-    ) -> None:
-        """State those that were named, by Linux kernel names, and those that they bring. Where
-        they are not stated, `hidden` ones are not known to be absent, for that reason.
-        """
-        sets = with_implied(tuple(names), self.values.get("architecture"))
-        self.put("instruction_sets", sorted(sets), f"{source}, and what they bring")
-        facts = [f"instruction_sets.{name}" for name in hidden if name not in sets]
-        self.lacks(" ".join(facts), reason, remedy)
-
     def put_cloud_type(self, name: Any) -> None:
         """State the processor of the type that a cloud rents, where it has a row."""
         typed = plain(name, 60)

@@ -19,6 +19,7 @@ from ...core.files import Unreadable
 from ...core.json_text import Entry
 from ...core.tables import shipped_table
 from .facts import (
+    MAX_NAME,
     NOT_JUDGED,
     SOME_HOME,
     Facts,
@@ -127,53 +128,39 @@ def _name(facts: Mapping[str, Any], file: str) -> str | None:
 
 # ------------------------------------------------------------------ Prometheus
 
-# a text or a key of an answer that names a metric
-_METRIC = re.compile(r"\b(?:node_[a-zA-Z]|DCGM_)\w*")
-# what a query does that counts processors; what others compute is no fact
-_COUNT = re.compile(r"\s*count\b.{0,200}\bnode_cpu_seconds_total\b")
 _DCGM = "install dcgm-exporter, and query DCGM_FI_DEV_FB_FREE, _USED and _RESERVED too"
 _CARD = "DCGM_FI_DEV_FB_"
+_METRIC = re.compile(r"(?:node_|DCGM_)\w+", re.ASCII)
 # of one instance: by metric the labels and the value of each sample
 _Samples = dict[str, list[tuple[Mapping[str, Any], Any]]]
 
 
 def read_prometheus(document: Mapping[str, Any], _file: str) -> list[Entry] | None:
-    """Answers to instant queries as the HTTP API gives them, alone or as an object by query; None
-    where it is neither.
-    """
+    """The answer to an instant query as the HTTP API gives it; None where it is none."""
     if "errorType" in document:
         command = table_of("prometheus")["command"]
         return [Entry(fault=Unreadable("is an error of Prometheus, not an answer", command))]
-    answers = {query: answer for query, answer in document.items() if _METRIC.search(query[:1000])}
-    if "data" in document and document.get("status") == "success":
-        answers[""] = document
-    if not answers:
+    if "data" not in document or document.get("status") != "success":
         return None
     entries: list[Entry] = []
     instances: dict[str, _Samples] = {}
-    for query, answer in answers.items():
-        key = f"{query}.data.result" if query else "data.result"
-        result = entry(answer, "data", "result")
-        for number, row in enumerate(result if isinstance(result, list) else ()):
-            if isinstance(entry(row, "metric"), Mapping):
-                _keep_sample(instances, row, query)
-            else:
-                entries.append(broken(row, "prometheus", f"{key[-60:]}[{number}]"))
+    result = entry(document, "data", "result")
+    for number, row in enumerate(result if isinstance(result, list) else ()):
+        series = entry(row, "metric")
+        if not isinstance(series, Mapping):
+            entries.append(broken(row, "prometheus", f"data.result[{number}]"))
+            continue
+        instance, sample = plain(series.get("instance"), MAX_NAME), row.get("value")
+        # what a query computes has no name, and is no fact
+        metric = str(series.get("__name__"))
+        is_sample = isinstance(sample, list) and len(sample) == 2
+        if instance and is_sample and _METRIC.fullmatch(metric):
+            instances.setdefault(instance, {}).setdefault(metric, []).append((series, sample))
     _join_cards(instances)
     for instance, samples in instances.items():
         name = machine_name(_address(instance), *_names(samples))
         entries.append(Entry(_monitored(samples, name)))
     return entries
-
-
-def _keep_sample(instances: dict[str, _Samples], row: Mapping[str, Any], query: str) -> None:
-    series, sample = row["metric"], row.get("value")
-    instance, name = plain(series.get("instance"), 253), series.get("__name__")
-    if name is None and _COUNT.match(query):
-        name = "node_cpu_seconds_total"
-    metric = _METRIC.fullmatch(name) if isinstance(name, str) else None
-    if instance and metric and isinstance(sample, list) and len(sample) == 2:
-        instances.setdefault(instance, {}).setdefault(metric[0], []).append((series, sample))
 
 
 def _address(instance: str) -> str:
@@ -185,7 +172,7 @@ def _names(samples: _Samples) -> list[str]:
     """The names that a host calls itself by."""
     keys = {"node_uname_info": "nodename", f"{_CARD}FREE": "Hostname", f"{_CARD}USED": "Hostname"}
     stated = (samples[metric][0][0].get(key) for metric, key in keys.items() if metric in samples)
-    return [name for each in stated if (name := plain(each, 253))]
+    return [name for each in stated if (name := plain(each, MAX_NAME))]
 
 
 def _join_cards(instances: dict[str, _Samples]) -> None:
@@ -206,20 +193,23 @@ def _join_cards(instances: dict[str, _Samples]) -> None:
 
 def _monitored(samples: _Samples, name: str | None) -> dict[str, Any]:
     machine = Facts("prometheus")
-    machine.read_rows(_stated(samples, machine.table["rows"]))
-    flags = {plain(series.get("flag"), 60) for series, _ in samples.get("node_cpu_flag_info", ())}
-    if names := [flag for flag in flags if flag and " " not in flag]:
-        machine.put_instruction_sets(
-            names,
-            "node_cpu_flag_info",
-            # which runtimes ask for, and a pattern of flags may leave out
-            machine.table["asked_sets"],
-            "no series has it, and a pattern of node_exporter decides which flags have one",
-            "start node_exporter with --collector.cpu.info.flags-include='.*'",
-        )
+    rows = machine.table["rows"]
+    # each CPU and each core has a series
+    stated: dict[str, Any] = {
+        "node_cpu_seconds_total": _different(samples, "node_cpu_seconds_total", "cpu")
+        or _different(samples, "node_cpu_info", "cpu"),
+        "node_cpu_cores": _different(samples, "node_cpu_info", "package", "core"),
+    }
+    for _, path, _, _ in rows:
+        metric, is_label, _ = path.partition("/")
+        if metric in samples and metric not in stated:
+            series, (_, value) = samples[metric][-1]
+            stated[metric] = series if is_label else value
+    machine.read_rows(stated)
     whole_bytes = {
         series.get("mountpoint"): value
         for series, (_, value) in samples.get("node_filesystem_size_bytes", ())
+        if isinstance(series.get("mountpoint"), str)
     }
     volumes = [
         (mount, value, whole_bytes.get(mount), series.get("fstype"))
@@ -235,31 +225,18 @@ def _monitored(samples: _Samples, name: str | None) -> dict[str, Any]:
     memory = next((rows[0] for metric, rows in samples.items() if "_memory_" in metric), None)
     series, sample = memory or ({}, (None, None))
     machine.put("read_at", _time(sample[0]), "the time of Prometheus' sample")
-    for fact, path, _, _ in machine.table["rows"]:
+    for fact, path, _, _ in rows:
         metric = path.partition("/")[0].replace("node_cpu_cores", "node_cpu_info")
         machine.lacks(fact, f"{metric} is not in the answer", f"query {metric} too")
-    keys = shipped_table("systems")["class_labels"]
-    kept = {key: series[key] for key in keys if key in series}
+    kept = {key: series[key] for key in shipped_table("systems")["class_labels"] if key in series}
     return machine.record(name, labels("prometheus", kept))
 
 
-def _stated(samples: _Samples, rows: list[list[str]]) -> dict[str, Any]:
-    """What the rows ask for: the labels of a metric that states facts in them, else its value."""
-
-    def counted(metric: str, *keys: str) -> int | None:
-        """How many different values these labels have, where all are there."""
-        series = [labels for labels, _ in samples.get(metric, ())]
-        values = {tuple(plain(each.get(key), 60) for key in keys) for each in series}
-        return sum(map(all, values)) or None
-
-    answer: dict[str, Any] = {"node_cpu_cores": counted("node_cpu_info", "package", "core")}
-    for _, path, _, _ in rows:
-        metric, is_label, _ = path.partition("/")
-        if stated := samples.get(metric):
-            answer[metric] = stated[0][0] if is_label else stated[-1][1][1]
-    # each CPU has a series, unless the query counted them
-    cpus = counted("node_cpu_seconds_total", "cpu")
-    return answer | ({"node_cpu_seconds_total": cpus} if cpus else {})
+def _different(samples: _Samples, metric: str, *keys: str) -> int | None:
+    """How many different values these labels of a metric have, where all are there."""
+    series = [labels for labels, _ in samples.get(metric, ())]
+    values = {tuple(plain(each.get(key), 60) for key in keys) for each in series}
+    return sum(map(all, values)) or None
 
 
 def _kinds(samples: _Samples) -> Iterator[Kind]:

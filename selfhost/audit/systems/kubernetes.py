@@ -12,6 +12,7 @@ from typing import Any
 
 from ...core import units
 from ...core.json_text import Entry
+from ...machine.changes import with_implied
 from ...machine.record import MAX_MEMORY_BYTES
 from .facts import (
     MAX_CARDS,
@@ -110,11 +111,14 @@ def _put_features(machine: Facts, all_labels: Labels) -> None:
         if key.startswith(_FEATURE) and value == "true"
     ]
     if names:
-        sets = machine.table["sets"]
-        machine.put_instruction_sets(
-            [sets.get(name, name.lower()) for name in names if len(name) <= 60],
-            "labels of Node Feature Discovery, cpu-cpuid",
-            machine.table["hidden_sets"],
+        kernel_names = machine.table["sets"]
+        own = [kernel_names.get(name, name.lower()) for name in names if len(name) <= 60]
+        sets = with_implied(own, machine.values.get("architecture"))
+        source = "labels of Node Feature Discovery, cpu-cpuid, and what they bring"
+        machine.put("instruction_sets", sorted(sets), source)
+        hidden = [name for name in machine.table["hidden_sets"] if name not in sets]
+        machine.lacks(
+            " ".join(f"instruction_sets.{name}" for name in hidden),
             "Node Feature Discovery does not label it by default",
             "take it off attributeBlacklist in the configuration of nfd-worker",
         )
