@@ -8,13 +8,12 @@ and video in the first type and program that run there, as `check` does.
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping
-from functools import lru_cache, partial
+from functools import lru_cache
 
 from ..advice.api_route import meets, offers_for
 from ..advice.several import Beside, verdict_together
-from ..advice.understood import Understood, of_name, question_of, understand
+from ..advice.understood import question_of, understand
 from ..catalogue.index import Catalogue, open_catalogue
-from ..catalogue.pasted import is_path
 from ..core.errors import (
     MAX_PROBLEMS,
     InputError,
@@ -33,21 +32,20 @@ from ..machine.record import Machine
 from ..needs.quantization import KINDS, kind_of
 from .policy import MAX_POLICY_BYTES, Fault, Policy, Wanted, read_policy
 
-# questions and meanings that are kept; a policy may state thousands of entries
+# questions that are kept; a policy may state thousands of entries
 _MOST_KEPT = 4_096
 
 
 class PolicyJudge:
     """Gives the verdict of an entry of a policy on a machine, without commands and alternatives.
 
-    `today` is `YYYY-MM-DD` in UTC, on which offers end. What does not depend on the machine is
-    worked out once: of 100,000 machines each model is asked for some 10,000 times.
+    `today` is `YYYY-MM-DD` in UTC, on which offers end. Of 100,000 machines each model is asked for
+    some 10,000 times: questions and offers, which take longer than a judgement, are kept.
     """
 
     def __init__(self, catalogue: Catalogue, today: str) -> None:
         self._catalogue, self._today = catalogue, today
-        self._meaning_of_name = lru_cache(_MOST_KEPT)(partial(of_name, catalogue))
-        self._questions: dict[object, Question] = {}
+        self._usual_question = lru_cache(_MOST_KEPT)(self._question_by_kind)
         # whether an API offers what was asked
         self._offered: dict[object, bool] = {}
 
@@ -60,10 +58,9 @@ class PolicyJudge:
         quantization nobody makes.
         """
         models = _asked_by(wanted, basis)
-        meanings = [self._meaning(each) for each in models]
         all_judged = [
-            in_own_defaults(self._question(each, meaning, machine), self._catalogue, machine)
-            for each, meaning in zip(models, meanings, strict=True)
+            in_own_defaults(self._question(each, machine), self._catalogue, machine)
+            for each in models
         ]
         questions = [judged.question for judged in all_judged]
 
@@ -72,43 +69,29 @@ class PolicyJudge:
             return all(self._is_offered(each.workload, about, judged) for each, about in pairs)
 
         if wanted.members:
-            names = [meaning.asked for meaning in meanings]
+            names = [each.name for each in wanted.members]
             return verdict_together(names, questions, machine, are_offered)
         (judged,) = all_judged
         is_offered = bool(judged.failed) and are_offered(judged)
-        return Verdict.on(judged, machine, asked=meanings[0].asked, offered=is_offered)
+        return Verdict.on(judged, machine, asked=wanted.name, offered=is_offered)
 
-    def ask(self, wanted: Wanted) -> None:
-        """Raise as a call does where the entry can be judged on no machine."""
-        for each in _asked_by(wanted, wanted.asked.memory_basis):
-            self._question(each, self._meaning(each), Machine())
-
-    def _meaning(self, model: Beside) -> Understood:
-        if isinstance(model.model, str) and not is_path(model.model):
-            return self._meaning_of_name(model.model, model.workload)
-        return understand(self._catalogue, model.model, model.workload)
-
-    def _question(self, model: Beside, meaning: Understood, machine: Machine) -> Question:
+    def _question(self, model: Beside, machine: Machine) -> Question:
         """What is asked in the model's own defaults. Of a machine without model files only how its
-        processor has weights laid out counts, so that one stands for all of these.
+        processor has weights laid out counts.
         """
-        kind = kind_of(instruction_sets_for_layout(machine))
-        places: object = None
         if machine.models_present or machine.is_this_one:
-            disks = tuple((disk.purpose, disk.path) for disk in machine.disks or ())
-            places = machine.models_present, disks, machine.is_this_one
-        base = meaning.spec.id, meaning.asked, meaning.workload, model.requires_runtime
-        key = (*base, kind, places)
-        if not machine.is_this_one and (kept := self._questions.get(key)):
-            return kept
-        if places is None:
-            machine = Machine(instruction_sets=KINDS[kind], accelerators=(), models_present=())
-        if len(self._questions) >= _MOST_KEPT:
-            self._questions.clear()
-        question = self._questions[key] = question_of(
+            return self._new_question(model, machine)
+        return self._usual_question(model, kind_of(instruction_sets_for_layout(machine)))
+
+    def _question_by_kind(self, model: Beside, kind: str) -> Question:
+        machine = Machine(instruction_sets=KINDS[kind], accelerators=(), models_present=())
+        return self._new_question(model, machine)
+
+    def _new_question(self, model: Beside, machine: Machine) -> Question:
+        meaning = understand(self._catalogue, model.model, model.workload)
+        return question_of(
             self._catalogue, meaning, machine, requires_runtime=model.requires_runtime
         )
-        return question
 
     def _is_offered(self, wanted: Workload, question: Question, judged: Judged) -> bool:
         spec, workload = question.spec, question.workload
@@ -159,7 +142,7 @@ def problems_of(path: str, judge: PolicyJudge) -> tuple[Problem, ...]:
     refused: dict[int, SelfhostError] = {}
     for wanted in policy.models:
         try:
-            judge.ask(wanted)
+            judge(wanted, "default", Machine())
         except SelfhostError as error:
             refused[wanted.index] = error
     return tuple(entry_problems(policy, 0, refused, ()))
