@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ..core import units
 from ..core.errors import InputError, MachineFileError, Problem
@@ -14,6 +14,7 @@ from ..core.tables import shipped_table
 from . import cpus, gpus
 from .gpus import MOST_CARDS, NamedCards, UnknownGpuError, cards_named, find_cards, shown
 from .record import (
+    FACTS,
     MAX_CORES,
     MAX_DISK_BYTES,
     MAX_MEMORY_BYTES,
@@ -49,7 +50,7 @@ class SettingError(InputError):
     """A `--set` makes no sense; `problems` names every one that does not."""
 
 
-class _Fault(Exception):
+class _Fault(ValueError):
     """What is wrong with one setting, and what to write instead."""
 
     def __init__(self, message: str, remedy: str | None = None) -> None:
@@ -64,10 +65,7 @@ class _Fault(Exception):
 
 
 def _size(text: str, most: int = MAX_MEMORY_BYTES) -> int:
-    try:
-        size = parse_bytes(text)
-    except ValueError as error:
-        raise _Fault(str(error).rpartition(": write for")[0] or str(error)) from None
+    size = parse_bytes(text)
     if text.strip().isdecimal() and size < units.MIB:
         raise _Fault(f"is {units.binary(size)}: the unit is missing")
     if not 1 <= size <= most:
@@ -88,18 +86,10 @@ def _bandwidth(text: str) -> tuple[int, bool]:
 
 
 def _cores(text: str) -> float:
-    try:
-        number = parse_number(text)
-    except ValueError as error:
-        raise _Fault(str(error).partition(": write for")[0]) from None
+    number = parse_number(text)
     if not MIN_CORES <= number <= MAX_CORES:
         raise _Fault(f"is {number:g}: it must be from {MIN_CORES} to {MAX_CORES:,}")
     return number
-
-
-def _disk(text: str) -> int:
-    # a full disk is something to ask about
-    return 0 if text.strip() == "0" else _size(text, MAX_DISK_BYTES)
 
 
 def _gpu(text: str) -> tuple[Accelerator, ...]:
@@ -119,13 +109,10 @@ def _gpu(text: str) -> tuple[Accelerator, ...]:
         what = f"takes 1 to {MOST_CARDS} GPUs" if many else "is one size for each of several"
         raise _Fault(what, "write for example gpu=2x24GiB, or one setting for each")
     memory = _size(size)
-    try:
-        name = checked_name(name.strip() or f"GPU with {units.binary(memory)}", "gpu")
-    except MachineFileError as error:
-        raise _Fault(error.problems[0].message, error.problems[0].remedy) from None
+    name = gpus.spelled(checked_name(name.strip() or f"GPU with {units.binary(memory)}", "gpu"))
     card = Accelerator(
-        vendor=gpus.vendor_of(gpus.spelled(name)),
-        name=gpus.spelled(name),
+        vendor=gpus.vendor_of(name),
+        name=name,
         memory_total_bytes=memory,
         unified=False,
         memory_bandwidth_bytes_per_second=rate,
@@ -133,13 +120,12 @@ def _gpu(text: str) -> tuple[Accelerator, ...]:
     return (card,) * count
 
 
-def _choice(text: str, normal: Callable[[str], str], choices: Sequence[str]) -> str:
-    name = normal(text)
+def _choice(name: str, typed: str, choices: Sequence[str]) -> str:
     if name in choices:
         return name
     guess = nearest(name, choices)
-    hint = f"did you mean {guess}?" if guess else None
-    raise _Fault(f"{shown(text)!r} is not one of {', '.join(choices)}", hint)
+    hint = f"did you mean {guess}?" if guess else f"write one of {', '.join(choices)}"
+    raise _Fault(f"{shown(typed)!r} is not one of {', '.join(choices)}", hint)
 
 
 def _sets(text: str) -> tuple[str, ...]:
@@ -154,11 +140,12 @@ def _sets(text: str) -> tuple[str, ...]:
 _READERS: Mapping[str, Callable[[str], Any]] = {
     "memory": _size,
     "cores": _cores,
-    "disk": _disk,
+    # a full disk is something to ask about
+    "disk": lambda text: 0 if text.strip() == "0" else _size(text, MAX_DISK_BYTES),
     "bandwidth": _bandwidth,
     "gpu": _gpu,
-    "architecture": lambda text: _choice(text, normal_architecture, ARCHITECTURES),
-    "system": lambda text: _choice(text, normal_system, SYSTEMS),
+    "architecture": lambda text: _choice(normal_architecture(text), text, ARCHITECTURES),
+    "system": lambda text: _choice(normal_system(text), text, SYSTEMS),
     "instruction_sets": _sets,
 }
 # the keys of `--set`
@@ -166,34 +153,42 @@ SETTINGS = tuple(_READERS)
 
 
 def _setting(key: str) -> Mapping[str, Any]:
-    """An example, the facts that it states, the limits that it lifts, and other words for it."""
+    """An example, the facts that it states, those of which it leaves nothing, and other words for
+    it.
+    """
     row: Mapping[str, Any] = shipped_table("words")["setting"][key]
     return row
 
 
 def _read(key: str, text: str) -> Any:
+    """The value of one setting. `_Fault`."""
+    example = f"write for example {_setting(key)['example']}"
+    if not text:
+        raise _Fault("has no value", example)
     try:
         return _READERS[key](text)
     except _Fault as fault:
-        if fault.remedy is None and key not in ("architecture", "system"):
-            fault.remedy = f"write for example {_setting(key)['example']}"
-        raise
+        raise _Fault(fault.message, fault.remedy or example) from None
+    except MachineFileError as error:
+        raise _Fault(error.problems[0].message, error.problems[0].remedy) from None
+    except ValueError as error:
+        raise _Fault(str(error).partition(": write for")[0], example) from None
 
 
 def value_of(key: str, text: str) -> Any:
     """The value of one setting, as `apply` reads it; of `gpu` a tuple of cards, which may also be
     named as by `--gpu`. `SettingError` says what is wrong.
     """
-    fault = None
+    near = None
     try:
         if key == "gpu":
             return cards_named(text).accelerators
     except UnknownGpuError as error:
-        fault = _Fault(str(error), error.remedy) if error.nearest else None
+        near = _Fault(str(error), error.remedy) if error.nearest else None
     try:
         return _read(key, text)
-    except _Fault as error:
-        raise SettingError([(fault or error).problem(key)]) from None
+    except _Fault as fault:
+        raise SettingError([(near or fault).problem(key)]) from None
 
 
 # ------------------------------------------------------------------ a machine with settings
@@ -215,48 +210,39 @@ def apply(machine: Machine, settings: Sequence[str], named_gpus: Sequence[str] =
     named, near = _named_gpus(named_gpus, "gpu" in texts, problems)
     if problems:
         raise SettingError(problems, nearest=near)
+    facts, sources = _facts(machine, texts, values)
+    if named:
+        facts["accelerators"] = gpus.joined(named).accelerators
+        notes = (text for each in named for text in (*each.notes, each.source))
+        sources["accelerators"] = "; ".join(notes)
     what = ", ".join([*(each.label for each in named), *map(str.strip, settings)])
-    changed = _changed(machine, texts, values, named, what)
-    problems += _impossible(changed, texts, named_gpus)
-    if problems:
-        raise SettingError(problems)
+    changed = _changed(machine, facts, sources, what)
+    if named_gpus or "gpu" in texts:
+        _refuse_cards_on_apple(changed, named_gpus)
     if named_gpus and "disk" not in texts:
         # the disk of the computer that was read says nothing about the one that has these GPUs
         changed = changed.replace(disks=None)
     return planned(changed)
 
 
-def _impossible(
-    changed: Machine, texts: Mapping[str, str], named_gpus: Sequence[str]
-) -> list[Problem]:
-    faults: list[Problem] = []
-    sets = changed.instruction_sets or ()
-    foreign = [name for name in sets if name not in own_sets(sets, changed.architecture)]
-    if foreign and "instruction_sets" in texts:
-        message = f"{foreign[0]} is no instruction set of an {changed.architecture} processor"
-        remedy = "leave it out, or state the architecture too: --set architecture=…"
-        faults.append(_Fault(message, remedy).problem("instruction_sets"))
-    cards = [card for card in changed.accelerators or () if card.vendor.lower() != "apple"]
-    if cards and (named_gpus or "gpu" in texts) and _is_apple(changed):
+def _refuse_cards_on_apple(machine: Machine, named_gpus: Sequence[str]) -> None:
+    every = machine.accelerators or ()
+    cards = [card for card in every if card.vendor.lower() != "apple"]
+    is_apple = len(cards) < len(every) or "apple" in words_of(machine.cpu_model or "")
+    is_apple = is_apple or (machine.system, machine.architecture) == ("macos", "aarch64")
+    if cards and is_apple:
         message = f"a computer with an Apple chip takes no {cards[0].name} beside its own GPU"
         what = [*named_gpus, "Ryzen 5 7600 32GB"][0]
         remedy = f"leave it out, or name a computer that takes cards: --machine '{what}'"
-        place = (None, "--gpu") if named_gpus else ("gpu", "--set")
-        faults.append(_Fault(message, remedy).problem(*place))
-    return faults
-
-
-def _is_apple(machine: Machine) -> bool:
-    has_its_gpu = any(c.vendor == "apple" and c.unified for c in machine.accelerators or ())
-    is_mac = (machine.system, machine.architecture) == ("macos", "aarch64")
-    return has_its_gpu or is_mac or "apple" in words_of(machine.cpu_model or "")
+        file, key = ("--gpu", None) if named_gpus else ("--set", "gpu")
+        raise SettingError([Problem(file=file, key=key, message=message, remedy=remedy)])
 
 
 def _values(
     settings: Sequence[str], problems: list[Problem]
 ) -> tuple[dict[str, str], dict[str, Any]]:
     """The text and the value of each key, of GPUs all of them; what is wrong goes to `problems`."""
-    texts: dict[str, list[str]] = {}
+    texts: dict[str, str] = {}
     values: dict[str, Any] = {}
     for setting in settings:
         key, is_set, text = setting.partition("=")
@@ -264,19 +250,16 @@ def _values(
         try:
             if key not in SETTINGS:
                 raise _unknown_key(key, text if is_set else None)
-            if not text:
-                raise _Fault("has no value", f"write for example {_setting(key)['example']}")
+            is_one_more = key == "gpu" and values.get(key) and text.lower() != "none"
+            if key in values and not is_one_more:
+                raise _Fault("is set several times", "set it once")
             value = _read(key, text)
         except _Fault as fault:
             problems.append(fault.problem(shown(key) or None))
             continue
         values[key] = values.get(key, ()) + value if key == "gpu" else value
-        texts.setdefault(key, []).append(setting.strip())
-    for key, several in texts.items():
-        is_none = any(text.lower().endswith("none") for text in several)
-        if len(several) > 1 and (key != "gpu" or is_none):
-            problems.append(_Fault(f"is set {len(several)} times", "set it once").problem(key))
-    return {key: ", ".join(several) for key, several in texts.items()}, values
+        texts[key] = f"{texts[key]}, {setting.strip()}" if key in texts else setting.strip()
+    return texts, values
 
 
 def _unknown_key(key: str, value: str | None) -> _Fault:
@@ -293,8 +276,7 @@ def _named_gpus(
     names: Sequence[str], are_set: bool, problems: list[Problem]
 ) -> tuple[list[NamedCards], list[str]]:
     """The GPUs of `--gpu`, and the names that are near those that are not known."""
-    named, near = list[NamedCards](), list[str]()
-    faults: list[_Fault] = []
+    named, near, faults = list[NamedCards](), list[str](), list[_Fault]()
     if names and are_set:
         message = "is given, and --set gpu=… as well: both say which GPUs there are"
         faults.append(_Fault(message, "leave one of them out"))
@@ -314,91 +296,61 @@ def _named_gpus(
     return named, near
 
 
-def _stated(
+def _facts(
     before: Machine, texts: Mapping[str, str], values: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, str]]:
+    """What the settings state, None for what they leave nothing of, and where that is from."""
     facts: dict[str, Any] = {}
     sources = dict(before.sources)
     for key, value in values.items():
-        stated, own, measured = value, _setting(key), ""
+        stated, measured, lost = value, "", _setting(key)["lost"]
         if key == "disk":
             stated = filled_disks(before.disks, value)
         elif key == "bandwidth":
             stated, measured = value[0], "measured, by " if value[1] else ""
             facts["memory_bandwidth_how"] = MEASURED if measured else None
             facts["memory_bandwidth_bound"] = None
-        facts |= dict.fromkeys(own["lifts"]) | dict.fromkeys(own["facts"], stated)
-        sources |= dict.fromkeys(own["facts"], f"{measured}--set {texts[key]}")
+        elif key == "architecture" and value == before.architecture:
+            lost = ()
+        elif key == "cores" and before.is_bandwidth_measured and value != before.cpu_cores_usable:
+            lost = (*lost, _BANDWIDTH)
+        facts = dict.fromkeys(lost) | facts | dict.fromkeys(_setting(key)["facts"], stated)
+        sources |= dict.fromkeys(_setting(key)["facts"], f"{measured}--set {texts[key]}")
     return facts, sources
 
 
 def _changed(
-    before: Machine,
-    texts: Mapping[str, str],
-    values: Mapping[str, Any],
-    named: Sequence[NamedCards],
-    what: str,
+    before: Machine, facts: Mapping[str, Any], sources: Mapping[str, str], what: str
 ) -> Machine:
-    """The machine with every setting in place; what a setting makes meaningless is unread."""
-    facts, sources = _stated(before, texts, values)
-    if named:
-        facts["accelerators"] = gpus.joined(named).accelerators
-        notes = "; ".join(text for each in named for text in (*each.notes, each.source))
-        sources["accelerators"] = notes
-    lost = {u.fact: u for u in _meaningless(before, texts, values) if u.fact not in facts}
-    # what is below such a fact says nothing any more
-    below = ("disks", "accelerators", "instruction_sets")
-    stale = tuple(f"{fact}." for fact in below if fact in facts or fact in lost)
-    kept = (each for each in before.unread if each.fact not in lost)
+    """The machine with these facts; what was said of what changes, and of its parts, goes."""
+    parts = tuple(f"{fact}." for fact in facts)
+    reason = f"what was read is not that of a machine with {shown(what, _NAME_LENGTH)}"
+    lost = [fact for fact in facts if facts[fact] is None and fact in FACTS]
+    kept = (each for each in before.unread if not each.fact.startswith(parts))
     return before.replace(
-        **facts | dict.fromkeys(lost),
+        **facts,
         name=shown(f"{before.name} with {what}", _NAME_LENGTH),
         sources={fact: source for fact, source in sources.items() if fact not in lost},
-        assumed=tuple(f for f in before.assumed if f not in facts and not f.startswith(stale)),
-        unread=(*lost.values(), *(each for each in kept if not each.fact.startswith(stale))),
+        assumed=tuple(f for f in before.assumed if f not in facts and not f.startswith(parts)),
+        unread=(
+            *(Unread(fact=fact, reason=reason, remedy="state it by --set") for fact in lost),
+            *(each for each in kept if each.fact not in lost),
+        ),
     )
-
-
-def _meaningless(
-    before: Machine, texts: Mapping[str, str], values: Mapping[str, Any]
-) -> Iterable[Unread]:
-    memory, cores = texts.get("memory"), texts.get("cores")
-    state_it = "--set bandwidth=80GB/s"
-    if memory:
-        reason = f"how much would be free with {memory} is not known"
-        yield Unread(fact="memory_available_bytes", reason=reason)
-    if cores:
-        reason = f"{cores} says how many are usable"
-        yield Unread(fact="cpu_cores_physical", reason=reason)
-        yield Unread(fact="cpu_cores_performance", reason=reason)
-    if before.is_bandwidth_measured and cores and values["cores"] != before.cpu_cores_usable:
-        reason = "it was measured with other cores"
-        yield Unread(fact=_BANDWIDTH, reason=reason, remedy=state_it)
-    if values.get("architecture", before.architecture) != before.architecture:
-        reason = f"{texts['architecture']} asks about another processor than the one that was read"
-        yield Unread(fact="cpu_model", reason=reason)
-        remedy = "--set instruction_sets=…"
-        yield Unread(fact="instruction_sets", reason=reason, remedy=remedy)
-        yield Unread(fact=_BANDWIDTH, reason=reason, remedy=state_it)
 
 
 def filled_disks(disks: Sequence[Disk] | None, free: int) -> tuple[Disk, ...]:
     """Every place with that much free, and a place for each kind of store that has none."""
-    kept = [
+    own = {disk.purpose: disk for disk in disks or ()}
+    own |= {name: Disk(purpose=name, path="the disk") for name in PURPOSES if name not in own}
+    return tuple(
         disk.replace(
             free_bytes=free,
             writable=True,
             total_bytes=None if disk.total_bytes is None else max(free, disk.total_bytes),
         )
-        for disk in disks or ()
-    ]
-    purposes = {disk.purpose for disk in kept}
-    added = [
-        Disk(purpose=purpose, path="the disk", free_bytes=free, writable=True)
-        for purpose in PURPOSES
-        if purpose not in purposes
-    ]
-    return (*kept, *added)
+        for disk in own.values()
+    )
 
 
 # ------------------------------------------------------------------ what is planned
