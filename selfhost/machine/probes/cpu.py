@@ -25,11 +25,8 @@ _NARROW = {"x86_64": "i686", "aarch64": "armv7l"}
 # by what programs are made for: a line of /proc/cpuinfo that another kind of processor has
 _FOREIGN = {"x86_64": "CPU implementer", "i686": "CPU implementer", "aarch64": "flags"}
 _TREE, _DMI = "/proc/device-tree", "/sys/class/dmi/id"
-_FIRMWARE = (
-    f"{_DMI}/sys_vendor",
-    f"{_DMI}/product_name",
-    f"{_TREE}/compatible",
-    f"{_TREE}/model",
+_FIRMWARE = tuple(f"{_DMI}/{name}" for name in ("sys_vendor", "product_name")) + tuple(
+    f"{_TREE}/{name}" for name in ("compatible", "model")
 )
 # words in the names of control groups that containers are put into
 _CONTAINER_GROUPS = ("docker", "kubepods", "containerd", "libpod", "crio", "lxc", "nspawn")
@@ -67,14 +64,12 @@ def parse_list(text: str) -> frozenset[int] | None:
 
 def read_architecture(host: Host, facts: Facts) -> None:
     """What programs here are made for."""
-    word, source = host.machine(), "registry, PROCESSOR_ARCHITECTURE"
-    name = normal_architecture(word) or None
+    name = normal_architecture(host.machine()) or None
+    source = "registry, PROCESSOR_ARCHITECTURE" if host.system == "windows" else "uname"
     if host.sysctl("hw.optional.arm64") == "1":
         name, source = "aarch64", "sysctl hw.optional.arm64"
         if host.sysctl("sysctl.proc_translated") == "1":
             source += "; this Python is an x86_64 one under Rosetta: install an arm64 one"
-    elif host.system != "windows":
-        source = "uname"
     if host.system == "linux" and host.ask("pointer_bits") == 32 and name in _NARROW:
         name, source = _NARROW[name], f"uname, {name}; this Python is a 32-bit one"
     facts.settle("architecture", name, source, "the system did not say what processor it has")
@@ -103,9 +98,8 @@ def read_model(host: Host, facts: Facts) -> None:
     if host.system == "macos":
         name, source = host.sysctl("machdep.cpu.brand_string"), "sysctl machdep.cpu.brand_string"
     elif host.system == "windows":
-        key = r"HARDWARE\DESCRIPTION\System\CentralProcessor\0"
-        source = "registry, ProcessorNameString"
-        name = host.registry(key + r"\ProcessorNameString")
+        key = r"HARDWARE\DESCRIPTION\System\CentralProcessor\0\ProcessorNameString"
+        name, source = host.registry(key), "registry, ProcessorNameString"
     else:
         name, source = parse_model(_cpuinfo(host)), CPUINFO
     unnamed = host.why(CPUINFO) if host.system == "linux" else f"{source} does not say"
@@ -122,8 +116,7 @@ def parse_instruction_sets(text: str) -> tuple[str, ...] | None:
     if not lists:
         return None
     names = sorted(set.intersection(*(set(words.lower().split()) for words in lists)))
-    are_names = all(name.isprintable() for name in names)
-    return tuple(names) if are_names else None
+    return tuple(names) if all(map(str.isprintable, names)) else None
 
 
 def read_instruction_sets(host: Host, facts: Facts) -> None:
@@ -200,37 +193,28 @@ def _allowed_cpus(host: Host) -> tuple[frozenset[int], str]:
 def read_usable(host: Host, facts: Facts) -> None:
     """CPUs this process may use at once, by affinity and quotas; may be a fraction."""
     if host.system != "linux":
-        _put_count(host, facts, USABLE, "usable", "hw.logicalcpu")
         return
     cpus, source = _allowed_cpus(host)
     if not cpus:
         facts.miss(USABLE, host.why(f"{CPUS}/online" if host.read_text(STATUS) else STATUS))
         return
-    groups, best = read_groups(host, "cpu"), float(len(cpus))
-    names = ("cpu.cfs_quota_us", "cpu.cfs_period_us") if groups.version == 1 else ("cpu.max",)
+    groups, least = read_groups(host, "cpu"), float(len(cpus))
     if groups.why:
         facts.miss(USABLE, f"a limit may exist unseen: {groups.why}")
         return
+    names = ("cpu.cfs_quota_us", "cpu.cfs_period_us") if groups.version == 1 else ("cpu.max",)
     for folder, group in groups.levels:
-        texts = {name: host.read_text(f"{folder}/{name}") or "" for name in names}
-        cut = next((name for name, text in texts.items() if not text.endswith("\n")), None)
-        quota = parse_quota(" ".join(texts.values()).split())
-        if cut or quota is None:
-            facts.miss(USABLE, host.why(f"{folder}/{cut or names[0]}"))
+        texts = [host.read_text(f"{folder}/{name}") or "" for name in names]
+        quota = parse_quota(" ".join(texts).split())
+        if quota is None or not all(text.endswith("\n") for text in texts):
+            cut = [name for name, text in zip(names, texts, strict=True) if not text.endswith("\n")]
+            facts.miss(USABLE, host.why(f"{folder}/{[*cut, names[0]][0]}"))
             return
-        if quota < best:
-            best = quota
+        if quota < least:
+            least = quota
             of = f"{quota:g} of {len(cpus)} CPUs ({names[0]})"
             source = f"limited by control group {group}: {of}"
-    facts.put(USABLE, best, source)
-
-
-def _put_count(host: Host, facts: Facts, fact: str, kind: str, name: str) -> None:
-    """A number of cores where there is no /proc: of psutil's `kind`, or of macOS' sysctl `name`."""
-    count = (host.ask("cores") or {}).get(kind) or whole(host.sysctl(name), 9) or None
-    source = f"sysctl {name}" if host.system == "macos" else f"psutil, {kind} CPUs"
-    count = float(count) if count and fact == USABLE else count
-    facts.settle(fact, count, source, f"the system did not say how many {kind} CPUs it has")
+    facts.put(USABLE, least, source)
 
 
 def cache_bytes(host: Host) -> int | None:
@@ -252,8 +236,7 @@ def cache_bytes(host: Host) -> int | None:
 def read_cores(host: Host, facts: Facts) -> None:
     """Distinct cores among the CPUs this process may use, and those of the fastest kind."""
     if host.system != "linux":
-        _put_count(host, facts, PHYSICAL, "physical", "hw.physicalcpu")
-        (_read_mac_kinds if host.system == "macos" else _read_windows_kinds)(host, facts)
+        _read_other_cores(host, facts)
         return
     cpus, _ = _allowed_cpus(host)
     cores, online = _cores(host, cpus), _online(host)
@@ -300,8 +283,7 @@ def _fastest(
         # a capacity differs a little by clock within a kind (997 to 1024 and 718 to 731 on a DGX
         # Spark)
         capacities: dict[int, int] = {}
-        for cpu in sorted(cpus):
-            path = f"{CPUS}/cpu{cpu}/cpu_capacity"
+        for path, cpu in ((f"{CPUS}/cpu{cpu}/cpu_capacity", cpu) for cpu in sorted(cpus)):
             capacity = parse_number(host.read_text(path) or "")
             if capacity is None:
                 raise ValueError(host.why(path))
@@ -316,19 +298,28 @@ def _fastest(
     return large & cpus, f"{CPUS}, cores by their threads"
 
 
-def _read_mac_kinds(host: Host, facts: Facts) -> None:
-    name = "hw.perflevel0.physicalcpu"
-    fast, source = whole(host.sysctl(name)) or None, f"sysctl {name}"
-    if not fast and host.sysctl("hw.optional.arm64") != "1":
-        fast, source = facts.values.get(PHYSICAL), "an Intel Mac's cores are alike"
-    facts.settle(PERFORMANCE, fast, source, f"sysctl has no {name}")
-
-
-def _read_windows_kinds(host: Host, facts: Facts) -> None:
-    kinds = parse_efficiency_classes(bytes.fromhex(host.ask("processor_information") or ""))
-    count = kinds.count(max(kinds)) if kinds else None
-    unread = "the system did not say of which kind its cores are"
-    facts.settle(PERFORMANCE, count, "GetLogicalProcessorInformationEx, EfficiencyClass", unread)
+def _read_other_cores(host: Host, facts: Facts) -> None:
+    """Where there is no /proc: by psutil, by macOS' sysctl, and of which kind they are."""
+    counts, is_mac = host.ask("cores") or {}, host.system == "macos"
+    for fact, kind, name in (
+        (PHYSICAL, "physical", "hw.physicalcpu"),
+        (USABLE, "usable", "hw.logicalcpu"),
+    ):
+        count = counts.get(kind) or whole(host.sysctl(name), 9) or None
+        source = f"sysctl {name}" if is_mac else f"psutil, {kind} CPUs"
+        count = float(count) if count and fact == USABLE else count
+        facts.settle(fact, count, source, f"the system did not say how many {kind} CPUs it has")
+    if is_mac:
+        name = "hw.perflevel0.physicalcpu"
+        fast, source, unread = whole(host.sysctl(name)) or None, f"sysctl {name}", f"no {name}"
+        if not fast and host.sysctl("hw.optional.arm64") != "1":
+            fast, source = facts.values.get(PHYSICAL), "an Intel Mac's cores are alike"
+    else:
+        kinds = parse_efficiency_classes(bytes.fromhex(host.ask("processor_information") or ""))
+        fast = kinds.count(max(kinds)) if kinds else None
+        source = "GetLogicalProcessorInformationEx, EfficiencyClass"
+        unread = "the system did not say of which kind its cores are"
+    facts.settle(PERFORMANCE, fast, source, unread)
 
 
 def parse_efficiency_classes(raw: bytes) -> tuple[int, ...]:
@@ -356,8 +347,7 @@ def read_scope(host: Host, facts: Facts) -> None:
 
 def _container_sign(host: Host) -> str | None:
     """What shows that Linux runs in a container here; None where nothing does."""
-    group = host.read_text(CGROUP) or ""
-    root = host.mount_of("/")
+    group, root = host.read_text(CGROUP) or "", host.mount_of("/")
     is_layered = root is not None and root.filesystem not in ("ext4", "xfs")
     names = ("container", "KUBERNETES_SERVICE_HOST")
     signs = {f"variable {name}": name in host.env for name in names}
@@ -376,8 +366,10 @@ def _guest_sign(host: Host) -> tuple[bool | None, str]:
             return "VMM" in features.split(), "sysctl machdep.cpu.features"
         return {"0": False, "1": True}.get(stated), "sysctl kern.hv_vmm_present"
     if host.system == "windows":
-        key = r"HARDWARE\DESCRIPTION\System\BIOS"
-        names = ("SystemManufacturer", "SystemProductName")
+        key, names = (
+            r"HARDWARE\DESCRIPTION\System\BIOS",
+            ("SystemManufacturer", "SystemProductName"),
+        )
         words = {f"registry, {name}": host.registry(rf"{key}\{name}") for name in names}
         return _by_firmware(words)
     flags = parse_instruction_sets(_cpuinfo(host)) or ()
