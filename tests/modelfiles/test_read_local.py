@@ -13,7 +13,6 @@ from helpers.ggufs import ROWS, gguf, make, measured, write
 from helpers.local_models import again, config, problem, safetensors
 from helpers.paths import CONFIGS
 from selfhost import Machine, check
-from selfhost.catalogue.index import Catalogue
 from selfhost.machine.profiles import load
 from selfhost.modelfiles import LocalModel, read_local, spec_text
 from selfhost.needs import counted_parameters
@@ -173,9 +172,3 @@ def test_a_spec_made_of_a_config_has_its_route(
         (each.route, each.exit_code, each.workload, each.needs, each.findings) for each in answers
     )
     assert others == [first, first]
-
-
-def test_a_number_that_is_not_whole_is_written_as_it_is() -> None:
-    """VibeVoice makes 7.5 frames a second (arXiv:2508.19205)."""
-    text = spec_text(Catalogue.open().spec("vibevoice-1.5b"))
-    assert "tokens_per_second = 7.5" in text
