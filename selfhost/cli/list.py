@@ -100,9 +100,9 @@ def _listed(
     # a use and a modality among the words order the models that hold them
     use, modality = options.use or use_in(options.words), modality_in(options.words)
     lister = Lister(catalogue, workload, machine, use=use, modality=modality)
-    is_whole = options.all or options.format != "text" or options.sort != "best"
-    if not (is_whole or options.route or options.max_size or (ids and len(ids) <= _FEW)):
-        first = lister.first(options.top or TOP, ids, only_running=not options.words)
+    if not (_is_whole(options) or (ids and len(ids) <= _FEW)):
+        only_running = options.route == "local" or not options.words
+        first = lister.first(options.top or TOP, ids, only_running=only_running)
         if first.models:
             return first
     # where nothing runs, how each fails tells what to change
@@ -113,6 +113,12 @@ def _listed(
     if options.sort != "best":
         rows.sort(key=lambda row: _place(row, options.sort))
     return listing.replace(models=tuple(rows), counts=count_rows(rows))
+
+
+def _is_whole(options: argparse.Namespace) -> bool:
+    """Whether the answer rests on all models, however few are shown."""
+    has_filter = options.max_size or options.route not in (None, "local")
+    return bool(has_filter or options.all or options.format != "text" or options.sort != "best")
 
 
 def _matches(answer: Verdict, options: argparse.Namespace) -> bool:
@@ -174,7 +180,8 @@ def _present(
         workload,
         top=top,
         wide=options.wide,
-        only_running=not (options.all or options.words or options.route),
+        only_running=options.route == "local"
+        or not (options.all or options.words or options.route),
         near=near,
         today=utc_today(),
         notes=notes,
