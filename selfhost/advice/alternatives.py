@@ -13,23 +13,15 @@ from ..catalogue.spec import ModelSpec
 from ..core.errors import SpecError, WorkloadError
 from ..core.records import Record
 from ..core.workload import Workload
-from ..judge.checks import Outcome
 from ..judge.checks.model import openness_check
 from ..judge.checks.speed import is_slow_picture, is_too_slow
 from ..judge.defaults import follows_a_list, suited
 from ..judge.files import can_be_made
 from ..judge.judging import judge
 from ..judge.question import ask
-from ..judge.record import Alternative, Judged, Question
+from ..judge.record import Alternative, Judged, Question, Verdict
 from ..machine.record import Machine
-from .ranking import (
-    NAMED,
-    TIGHT,
-    Standings,
-    best_case,
-    reasons,
-    share_on,
-)
+from .ranking import NAMED, TIGHT, Standings, best_case, reasons, share_on
 from .room import longest_context
 
 TYPE_CHECKING = False
@@ -45,13 +37,10 @@ ALIKE_IN_SIZE = 1.25
 # a model that sees answers text too
 _AS_GOOD_AS = {"text": ("text", "vision")}
 _OF_THE_MODEL = ("weights", "license", "openness", "runtime")
-
-
-class Fit(Record):
-    """A candidate that fits, and why it is proposed."""
-
-    judged: Judged
-    why: str = ""
+_OF_VERDICT = (
+    *("quantization", "context_tokens", "runtime", "download_bytes"),
+    *("decode_tokens_per_second", "judged_tokens_per_second"),
+)
 
 
 def alternatives(judged: Judged, catalogue: Catalogue, machine: Machine) -> tuple[Alternative, ...]:
@@ -66,10 +55,11 @@ def alternatives(judged: Judged, catalogue: Catalogue, machine: Machine) -> tupl
     search = _Search(catalogue=catalogue, machine=machine)
     # a smaller quantization may be what the program takes by itself
     own: dict[tuple[object, ...], Alternative] = {}
-    for fit in filter(None, _same_model(judged, search)):
-        each = _alternative(fit, catalogue)
-        weights = each.runtime, each.quantization, each.context_tokens, each.finetune_method
-        own.setdefault(weights, each)
+    for fit, why in _same_model(judged, search):
+        if fit is not None:
+            each = _alternative(fit, why, machine, catalogue)
+            weights = each.runtime, each.quantization, each.context_tokens, each.finetune_method
+            own.setdefault(weights, each)
     most = MOST_ALTERNATIVES - min(len(own), 1)
     return (*[*own.values()][:MOST_ALTERNATIVES], *_other_models(judged, search, most))
 
@@ -83,39 +73,43 @@ class _Search(Record):
     catalogue: Catalogue
     machine: Machine
 
-    def judged(self, spec: ModelSpec, workload: Workload) -> Judged:
-        """The model with the defaults that the route depends on, judged."""
-        own = judge(ask(spec, workload, self.catalogue, self.machine), self.machine)
-        is_own = not follows_a_list(spec, workload)
-        return own if is_own else suited(own, self.catalogue, self.machine)
-
-    def fit(self, spec: ModelSpec, workload: Workload, why: str = "") -> Fit | None:
-        """The model, if the route would be local. The type of the KV cache is left out where the
-        model's program does not keep one in it.
+    def fit(self, spec: ModelSpec, workload: Workload) -> Judged | None:
+        """The model with the defaults that the route depends on, if it would be local. The type of
+        the KV cache is left out where the model's program does not keep one in it.
         """
         try:
-            judged = self.judged(spec, workload)
+            judged = judge(ask(spec, workload, self.catalogue, self.machine), self.machine)
         except WorkloadError:
             if workload.kv_cache_type is None:
                 return None
-            return self.fit(spec, workload.replace(kv_cache_type=None), why)
-        return Fit(judged=judged, why=why) if judged.fits else None
+            return self.fit(spec, workload.replace(kv_cache_type=None))
+        if follows_a_list(spec, workload):
+            judged = suited(judged, self.catalogue, self.machine)
+        return judged if judged.fits else None
 
-    def smaller(self, question: Question) -> Fit | None:
-        """The best quantization worth having below the one judged that fits. One that accelerators
-        hold comes before one that the RAM holds beside them.
+    def as_checked(self, judged: Judged) -> Judged:
+        """With the defaults that suit the machine best, as its command judges it."""
+        question = judged.question
+        if follows_a_list(question.spec, question.stated):
+            return judged
+        return suited(judged, self.catalogue, self.machine)
+
+    def smaller(self, question: Question) -> tuple[Judged | None, str]:
+        """The best quantization worth having below the one judged that fits, and why. One that
+        accelerators hold comes before one that the RAM holds beside them.
         """
-        in_ram, runtime, spec = None, question.runtime, question.spec
+        in_ram: tuple[Judged | None, str] = (None, "")
+        runtime, spec = question.runtime, question.spec
         has_cards = any(card.unified is False for card in self.machine.accelerators or ())
         for name in self._smaller_types(question):
             quality = quality_of(name, self.catalogue, spec)
             if runtime is None or not quality.worth_having:
                 continue
             changed = question.stated.replace(runtime=runtime.id, quantization=name)
-            fit = self.fit(spec, changed, f"same model, smaller: {quality.text}")
-            if fit is not None and not (has_cards and fit.judged.placement == "host"):
-                return fit
-            in_ram = in_ram or fit
+            fit, why = self.fit(spec, changed), f"same model, smaller: {quality.text}"
+            if fit is not None and not (has_cards and fit.placement == "host"):
+                return fit, why
+            in_ram = in_ram if in_ram[0] is not None else (fit, why)
         return in_ram
 
     def _smaller_types(self, question: Question) -> list[str]:
@@ -145,36 +139,26 @@ class _Search(Record):
         ]
         return list(dict.fromkeys((*published, *makeable)))
 
-    def as_checked(self, fit: Fit) -> Fit:
-        """With the defaults that suit the machine best, as its command judges it."""
-        own, question = fit.judged, fit.judged.question
-        if follows_a_list(question.spec, question.stated):
-            # the list begins anew, with the model's own default
-            spec = self.catalogue.spec(question.spec.id)
-            own = judge(ask(spec, question.stated, self.catalogue, self.machine), self.machine)
-        return fit.replace(judged=suited(own, self.catalogue, self.machine))
 
-
-def _same_model(judged: Judged, search: _Search) -> Iterator[Fit | None]:
-    """The model itself with less asked of it, or in another program."""
+def _same_model(judged: Judged, search: _Search) -> Iterator[tuple[Judged | None, str]]:
+    """The model itself with less asked of it, or in another program, and why."""
     question, workload = judged.question, judged.question.stated
     spec, runtime, taken = question.spec, question.runtime, question.workload
     if spec.closed:
         return
     if workload.task == "finetune" and taken.finetune_method != "qlora":
         qlora = workload.replace(finetune_method="qlora")
-        yield search.fit(spec, qlora, "same model, tuned with QLoRA")
+        yield search.fit(spec, qlora), "same model, tuned with QLoRA"
     # with the program that was asked for, before another one
     yield search.smaller(question)
     if workload.kv_cache_type is not None:
         own_cache = workload.replace(kv_cache_type=None)
-        yield search.fit(spec, own_cache, "same files, KV cache in the model's type")
+        yield search.fit(spec, own_cache), "same files, KV cache in the model's type"
     if workload.runtime is not None:
-        free = workload.replace(runtime=None, format=None, quantization=None)
-        fit = search.fit(spec, free)
+        fit = search.fit(spec, workload.replace(runtime=None, format=None, quantization=None))
         fit = None if fit is None else search.as_checked(fit)
-        if fit is not None and fit.judged.question.runtime is not None:
-            yield fit.replace(why=f"same model with {fit.judged.question.runtime.name}")
+        if fit is not None and fit.question.runtime is not None:
+            yield fit, f"same model with {fit.question.runtime.name}"
     if runtime is None or question.needs is None:
         return
     longest = longest_context(judged, search.machine, search.catalogue) or 0
@@ -183,7 +167,7 @@ def _same_model(judged: Judged, search: _Search) -> Iterator[Fit | None]:
         shorter = workload.replace(
             runtime=runtime.id, quantization=taken.quantization, context_tokens=longest
         )
-        yield search.fit(spec, shorter, "same files, shorter context")
+        yield search.fit(spec, shorter), "same files, shorter context"
 
 
 # ------------------------------------------------------------------ other models
@@ -199,40 +183,45 @@ def _other_models(judged: Judged, search: _Search, most: int) -> list[Alternativ
     catalogue, workload = search.catalogue, judged.question.stated
     # without what only one model comes in
     plain = workload.replace(runtime=None, format=None, quantization=None, draft=None)
-    proposals: list[tuple[tuple[bool, bool, bool, float], Fit]] = []
+    proposals: list[tuple[tuple[bool, bool, bool, float], Judged]] = []
     for for_other_work, less, id in _candidates(judged, plain, search):
         if len(proposals) >= most and (for_other_work, False, False, less) > proposals[-1][0]:
             break
-        other = _open_as_asked(id, plain, catalogue)
-        if other is None:
+        try:
+            other = catalogue.spec(id)
+        except SpecError:
+            continue
+        opened = openness_check(other, plain)
+        if opened is not None and opened.decides:
             continue
         fit = search.fit(other, plain.replace(runtime=workload.runtime))
         is_elsewhere = fit is None and workload.runtime is not None
         fit = search.fit(other, plain) if is_elsewhere else fit
-        wanted = None if fit is None else fit.judged.question.workload.min_tokens_per_second
-        if fit is None or is_too_slow(fit.judged, wanted):
+        if fit is None or is_too_slow(fit, fit.question.workload.min_tokens_per_second):
             continue
-        is_doubtful = is_slow_picture(fit.judged) or fit.judged.has("context-unmeasured")
-        place = (for_other_work, is_doubtful, is_elsewhere, less * share_on(fit.judged))
+        is_doubtful = is_slow_picture(fit) or fit.has("context-unmeasured")
+        place = (for_other_work, is_doubtful, is_elsewhere, less * share_on(fit))
         proposals.append((place, fit))
         proposals.sort(key=lambda proposal: proposal[0])
         del proposals[most:]
-    fits = [search.as_checked(fit) for _, fit in proposals]
-    return [_alternative(_with_reasons(fit, judged.question, catalogue), catalogue) for fit in fits]
+    return [
+        _alternative(fit, _why_other(fit, judged.question, catalogue), search.machine, catalogue)
+        for fit in (search.as_checked(fit) for _, fit in proposals)
+    ]
 
 
-def _with_reasons(fit: Fit, question: Question, catalogue: Catalogue) -> Fit:
-    """The other model with why it stands in for that one."""
-    other, runtime = fit.judged.question.spec, fit.judged.question.runtime
+def _why_other(fit: Judged, question: Question, catalogue: Catalogue) -> str:
+    """Why the other model stands in for that one."""
+    other, runtime = fit.question.spec, fit.question.runtime
     spec, asked_for = question.spec, question.stated.runtime
-    parts = [reasons(fit.judged, Standings.of_catalogue(catalogue).of(other.id))]
+    parts = [reasons(fit, Standings.of_catalogue(catalogue).of(other.id))]
     if other.id in _named(spec, catalogue):
         parts.insert(0, "closest match")
     elif other.family == spec.family:
         parts.insert(0, "same family")
     if runtime is not None and asked_for not in (None, runtime.id):
         parts.append(f"with {runtime.name}")
-    return fit.replace(why=", ".join(filter(None, parts)))
+    return ", ".join(filter(None, parts))
 
 
 def _named(spec: ModelSpec, catalogue: Catalogue) -> tuple[str, ...]:
@@ -251,7 +240,13 @@ def _candidates(judged: Judged, plain: Workload, search: _Search) -> list[tuple[
     """
     catalogue, standings = search.catalogue, Standings.of_catalogue(search.catalogue)
     spec, bounds = judged.question.spec, best_case(search.machine, plain)
-    named, most = _named(spec, catalogue), _most_parameters(judged)
+    named, most = _named(spec, catalogue), inf
+    if spec.parameters.total is not None:
+        # fewer than this model has, or a few more where the machine does not rule this one out
+        is_held = not any(
+            finding.check not in _OF_THE_MODEL and finding.decides for finding in judged.findings
+        )
+        most = ceil(spec.parameters.total * (ALIKE_IN_SIZE if is_held else 1.0)) - 1
     is_general, main_use = standings.is_general(spec.uses), (spec.uses or ())[:1] or None
     modalities = _AS_GOOD_AS.get(spec.modality, (spec.modality,))
     ordered: list[tuple[bool, float, str]] = []
@@ -272,16 +267,6 @@ def _candidates(judged: Judged, plain: Workload, search: _Search) -> list[tuple[
     return sorted(ordered)
 
 
-def _most_parameters(judged: Judged) -> float:
-    """Fewer than this model has, or a few more where the machine does not rule this one out."""
-    own = judged.question.spec.parameters.total
-    is_held = all(
-        finding.check in _OF_THE_MODEL or finding.outcome in (Outcome.PASS, Outcome.WARN)
-        for finding in judged.findings
-    )
-    return inf if own is None else ceil(own * (ALIKE_IN_SIZE if is_held else 1.0)) - 1
-
-
 def _does_its_work(spec: ModelSpec, standings: Standings, other: Outline) -> bool:
     """Whether the other model can do what this one is for, and nothing supersedes it.
 
@@ -295,21 +280,9 @@ def _does_its_work(spec: ModelSpec, standings: Standings, other: Outline) -> boo
     return spec.uses is not None and spec.uses[0] in (other.uses or ())
 
 
-def _open_as_asked(id: str, workload: Workload, catalogue: Catalogue) -> ModelSpec | None:
-    """The spec, if it is not broken, and at least in part as open as was asked."""
-    try:
-        other = catalogue.spec(id)
-    except SpecError:
-        return None
-    opened = openness_check(other, workload)
-    return other if opened is None or opened.outcome in (Outcome.PASS, Outcome.WARN) else None
-
-
-def _alternative(fit: Fit, catalogue: Catalogue) -> Alternative:
-    judged, why = fit.judged, fit.why
-    spec, workload = judged.question.spec, judged.question.workload
-    needs, speed = judged.needs, judged.speed
-    likely = in_ram = in_all = None
+def _alternative(judged: Judged, why: str, machine: Machine, catalogue: Catalogue) -> Alternative:
+    verdict = Verdict.on(judged, machine, asked=judged.question.spec.id, offered=False)
+    spec, needs, likely, in_ram, in_all = verdict.model, verdict.needs, None, None, None
     if needs is not None and needs.memory is not None:
         likely = needs.memory.total_bytes
         # of accelerators that hold it only just it is what is likely, as `check` tells it
@@ -321,17 +294,12 @@ def _alternative(fit: Fit, catalogue: Catalogue) -> Alternative:
     return Alternative(
         id=spec.id,
         name=spec.name,
-        quantization=workload.quantization,
-        context_tokens=workload.context_tokens,
-        runtime=workload.runtime,
-        finetune_method=workload.finetune_method,
+        **{name: getattr(verdict, name) for name in _OF_VERDICT},
+        finetune_method=verdict.workload.finetune_method,
         license=spec.license.id if spec.license else None,
         memory_likely_bytes=likely,
         memory_high_bytes=in_all,
         host_bytes=in_ram,
-        download_bytes=needs.download_bytes if needs is not None else None,
-        decode_tokens_per_second=speed.decode if speed is not None else None,
-        judged_tokens_per_second=speed.judged if speed is not None else None,
         why=f"{why}, {TIGHT}" if judged.leaves_little and TIGHT not in why else why,
         command=f"selfhost check {typed}{judged.question.stated.options()}",
     )

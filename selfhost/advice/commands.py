@@ -14,8 +14,8 @@ from shlex import quote
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.quantization_names import TRAINED_FOR
-from ..catalogue.runtime import BLANKS, RuntimeSpec
-from ..catalogue.spec import ModelSpec, StatedWay
+from ..catalogue.runtime import BLANKS, QuantizationRule, RuntimeSpec
+from ..catalogue.spec import ModelSpec
 from ..core.records import Record, pattern
 from ..core.workload import DEFAULT_LORA_RANK, Workload
 from ..judge.files import can_be_made, is_published, listing_of
@@ -60,6 +60,10 @@ class Case(Record):
     @property
     def workload(self) -> Workload:
         return self.judged.question.workload
+
+    @property
+    def rule(self) -> QuantizationRule | None:
+        return self.runtime.rule_of(self.workload.quantization)
 
     @property
     def cards_used(self) -> list[int]:
@@ -131,15 +135,30 @@ def filled(template: str, values: Values) -> str:
 def _values_of(case: Case) -> dict[str, str | None]:
     """None where the value of a blank is not known, "" for words that the model does not want."""
     spec, workload, runtime = case.spec, case.workload, case.runtime
+    kind, rule, parts = workload.quantization, case.rule, need.parts_of(spec, runtime)
     # a line of its own, or that of models whose first input is such a one, or of its modality
     inputs = (spec.id, f"{spec.inputs[0]}-to-{spec.modality}" if spec.inputs else "", spec.modality)
     # how to switch another scaling than YaRN on differs from model to model
     original = getattr(spec.architecture, "yarn_original_tokens", None)
     scaled = getattr(spec.architecture, "scaled_context_tokens", None)
-    way = _stated_way(case)
+    # the way of offloading that the figures of the spec are of
+    stated, wanted = spec.needs, (kind, case.judged.offload)
+    ways = stated.ways if stated is not None and case.judged.offload is not None else ()
+    way = next((way for way in ways if (way.quantization, way.offload) == wanted), None)
+    # which files are downloaded: a conversion, which the runtime may have a rule for, or the model
+    quantized, named, file_name = _conversion(case)
+    is_converted = workload.format in _CONVERTED or (rule is not None and not rule.at_load)
+    stated_type = (stated.dtype if stated is not None else None) or ""
     by_blank: dict[str, object] = {
-        **_values_of_files(case),
-        **_values_of_media(case, way),
+        "repository": quantized or (None if is_converted else spec.repository),
+        "quantized": quantized if rule is not None else None,
+        "quantization": (named or kind or stated_type).removeprefix(TRAINED_FOR),
+        "file_name": file_name if quantized else None,
+        "components": _components(spec),
+        "parts": None if parts is None else parts.words(kind or ""),
+        "count": spec.denoising.steps if spec.denoising is not None else None,
+        "frames_per_second": spec.frames_per_second,
+        **{name: getattr(way, name, None) for name in ("height", "width", "frames")},
         "yarn_factor": f"{scaled / original:g}" if original and scaled else None,
         "yarn_original_tokens": original if scaled else None,
         "input": next((runtime.inputs[key] for key in inputs if key in runtime.inputs), None),
@@ -158,10 +177,10 @@ def _values_of(case: Case) -> dict[str, str | None]:
     # elsewhere than in a stated way a result is decoded in tiles, as pipelines are counted
     is_wanted = {
         "remote_code": spec.safety.remote_code,
-        "cast": need.is_cast(spec, runtime, workload.quantization),
+        "cast": need.is_cast(spec, runtime, kind),
         "tiled": way is None or way.is_tiled,
         "chunked": way is not None and way.is_chunked,
-        "variant": spec.repository in runtime.variants.get(workload.quantization or "", ()),
+        "variant": spec.repository in runtime.variants.get(kind or "", ()),
         "guidance": spec.family in runtime.guided_families,
     }
     words = {
@@ -171,49 +190,14 @@ def _values_of(case: Case) -> dict[str, str | None]:
     return values | words
 
 
-def _stated_way(case: Case) -> StatedWay | None:
-    """The way of offloading that the figures of the spec are of."""
-    stated, wanted = case.spec.needs, (case.workload.quantization, case.judged.offload)
-    ways = stated.ways if stated is not None and case.judged.offload is not None else ()
-    return next((way for way in ways if (way.quantization, way.offload) == wanted), None)
+def _components(spec: ModelSpec) -> str | None:
+    """Those of a pipeline that are quantized, as a list of Python."""
+    if not spec.components:
+        return None
+    from ..needs.pictures import quantized_components
 
-
-def _values_of_media(case: Case, way: StatedWay | None) -> dict[str, object]:
-    """Of models of images, clips and sound: None for any other."""
-    spec, components, parts = case.spec, None, need.parts_of(case.spec, case.runtime)
-    if spec.components:
-        from ..needs.pictures import quantized_components
-
-        names = ", ".join(f"'{name}'" for name in quantized_components(spec.components))
-        components = f"[{names}]" if names else None
-    files = () if parts is None else parts.files
-    named = [
-        f"{each.option} models/{each.named(case.workload.quantization or '')}" for each in files
-    ]
-    return {
-        "components": components,
-        "parts": None if parts is None else " ".join((*named, parts.options)),
-        "count": spec.denoising.steps if spec.denoising is not None else None,
-        "frames_per_second": spec.frames_per_second,
-        **{name: getattr(way, name, None) for name in ("height", "width", "frames")},
-    }
-
-
-def _values_of_files(case: Case) -> dict[str, object]:
-    """Which files are downloaded: where they lie, by which tag, and their own names; `quantized` is
-    the repository of a conversion that the runtime has a rule for.
-    """
-    spec, kind = case.spec, case.workload.quantization or ""
-    rule = case.runtime.rule_of(kind)
-    quantized, named, file_name = _conversion(case)
-    is_converted = case.workload.format in _CONVERTED or (rule is not None and not rule.at_load)
-    stated_type = (spec.needs.dtype if spec.needs is not None else None) or ""
-    return {
-        "repository": quantized or (None if is_converted else spec.repository),
-        "quantized": quantized if rule is not None else None,
-        "quantization": (named or kind or stated_type).removeprefix(TRAINED_FOR),
-        "file_name": file_name if quantized else None,
-    }
+    names = ", ".join(f"'{name}'" for name in quantized_components(spec.components))
+    return f"[{names}]" if names else None
 
 
 def _conversion(case: Case) -> tuple[str | None, str | None, str | None]:
@@ -221,8 +205,8 @@ def _conversion(case: Case) -> tuple[str | None, str | None, str | None]:
     publisher's own name of the quantization, which is the tag that downloads it; the file's name.
     """
     spec, here, kind = case.spec, case.question.here, case.workload.quantization
-    format = case.workload.format
-    repository = here.repository if here is not None and format == "gguf" else None
+    is_gguf = case.workload.format == "gguf"
+    repository = here.repository if here is not None and is_gguf else None
     files = listing_of(spec, case.workload)
     if files is None or repository not in (None, files.repository):
         return repository, None, None
@@ -405,7 +389,7 @@ def _templates(case: Case, values: Values) -> list[str]:
     in turn it is the line of that way alone, or a family's own program that does so by itself.
     """
     runtime, family, way = case.runtime, case.spec.family, case.judged.offload
-    rule = runtime.rule_of(case.workload.quantization)
+    rule = case.rule
     if way is not None:
         of_family = runtime.commands.get(family or "", "")
         is_by_itself = of_family and "{device}" not in of_family
@@ -489,7 +473,7 @@ def _lines_of_own_files(case: Case) -> tuple[str, ...]:
         return _lines_of_gguf(case, path)
     is_file = path.lower().endswith((".json", ".safetensors"))
     folder = (os.path.dirname(path) or ".") if is_file else path
-    rule = case.runtime.rule_of(case.workload.quantization)
+    rule = case.rule
     template = (rule.command if rule is not None else "") or _command_of_model(case)
     typed = in_shell(folder, case.machine)
     # within a program of Python a quoted path would end the text
@@ -504,9 +488,8 @@ def _lines_of_gguf(case: Case, path: str) -> tuple[str, ...]:
     here = case.question.here
     projector = here.projector if here is not None else None
     # names that stand in for a person's or computer's make no path
-    words = f"{path}/{projector}".replace("\\", "/").split("/")
-    is_masked = here is not None and any(word in ("USER", "HOST", "ID") for word in words)
-    if is_masked or not path.lower().endswith(".gguf"):
+    words = path.replace("\\", "/").split("/") if here is not None else ()
+    if {"USER", "HOST", "ID"} & {*words} or not path.lower().endswith(".gguf"):
         return ()
     if "-of-" in path:
         from ..modelfiles.source import numbered_files
@@ -567,11 +550,13 @@ def recipe(case: Case) -> tuple[tuple[str, ...], str, str | None] | None:
 
 def _where_to_look(spec: ModelSpec, workload: Workload, page: str) -> tuple[str, ...]:
     """Comments: that no published files are known, where they would be, and what to do else."""
-    kind = workload.quantization or ""
+    kind, to_do = (
+        workload.quantization or "",
+        f"# or make {workload.quantization} files of {spec.name}",
+    )
     if spec.lone_config:
         beside = os.path.basename(spec.lone_config)
         return (f"# put the weights beside {beside}, then make {kind} of them",)
-    to_do = f"# or make {kind} files of {spec.name}"
     if is_published(spec, workload):
         return (to_do,)
     lacks = f"# this catalogue knows no published {kind} files of {spec.name}; look first at"

@@ -57,15 +57,6 @@ def steps(
         return Steps()
     case = Case(judged=judged, catalogue=catalogue, machine=machine, runtime=runtime, tag=tag)
     lines = _steps(case, by_tag_first=by_tag_first)
-    # llama.cpp's installer puts `llama` alone into place
-    present = next((each for each in machine.runtimes or () if each.id == runtime.id), None)
-    path = (present.path or "").replace("\\", "/") if present is not None else ""
-    launcher = runtime.launched.get(path.rpartition("/")[2].removesuffix(".exe"))
-    if launcher is not None:
-        typed = (
-            f"{line} ".replace(f"{runtime.present[0]} ", f"{launcher} ") for line in lines.commands
-        )
-        lines = lines.replace(commands=tuple(line.rstrip() for line in typed))
     if machine.system != "windows":
         return lines
     return lines.replace(
@@ -95,12 +86,7 @@ def _in_powershell(line: str) -> str:
 def _steps(case: Case, *, by_tag_first: bool) -> Steps:
     """As `steps`, in the words of POSIX shells."""
     lines = commands(case)
-    first = (
-        *_install(case, lines),
-        *_shared_memory_lines(case),
-        *_device_note(case),
-        *_login_lines(case),
-    )
+    first = (*_install(case, lines), *_shared_memory_lines(case), *_login_lines(case))
     if case.workload.task == "finetune":
         trainer, line = training_lines(case)
         if not line:
@@ -284,17 +270,6 @@ def _shared_memory_lines(case: Case) -> tuple[str, ...]:
         why = "until the Mac restarts: without it the model may fail to load, or"
         left = left_by_metal(needs, machine)
     return f"# {why} the pace is at its slow end{left}", line
-
-
-def _device_note(case: Case) -> tuple[str, ...]:
-    """Which of several unlike accelerators is meant: programs number them each their own way."""
-    cards, used = case.machine.accelerators or (), case.cards_used
-    listed = case.runtime.devices_listed
-    if not listed or not case.leaves_cards or len(used) > 1:
-        return ()
-    if len({card.name for card in cards}) == 1:
-        return ()
-    return (f"# the number below is that of {cards[used[0]].name} in: {listed}",)
 
 
 def _login_lines(case: Case) -> tuple[str, ...]:

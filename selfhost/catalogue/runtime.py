@@ -209,6 +209,11 @@ class ModelParts(Record):
     denoising: Denoising | None = read_by(Table.record, kind=Denoising, default=None)
     files: tuple[ComponentFile, ...] = read_by(Table.records, kind=ComponentFile, required=True)
 
+    def words(self, quantization: str) -> str:
+        """The options of the command that take them."""
+        named = (f"{each.option} models/{each.named(quantization)}" for each in self.files)
+        return " ".join((*named, self.options))
+
 
 class Service(Record):
     """How a runtime serves from a container or a service: `[service]` of a file in
@@ -399,8 +404,6 @@ class RuntimeSpec(Record):
     # command names, and Python distributions, that show it is installed
     present: tuple[str, ...] = _WORDS
     distributions: tuple[str, ...] = _WORDS
-    # by one of `present` that starts the others: what stands in a line for the first of them
-    launched: Mapping[str, str] = _TEXTS
     # the lines that get it: by system, SYSTEM-VENDOR or SYSTEM-accelerator, or for `any`
     install: Mapping[str, tuple[str, ...]] = _LISTS
     # what must be there first
@@ -484,8 +487,6 @@ class RuntimeSpec(Record):
     tensor_parallel_option: str = _WORD
     # keeps the model on the accelerator `{device}`, or on `{devices}`, of all that are there
     one_device_option: str = _WORD
-    # the command that lists the accelerators it knows
-    devices_listed: str = _WORD
     # has it take less memory of an accelerator than is counted, and compute slower; `{parallel}`
     lean_option: str = _WORD
     # it leaves free of a GPU what follows from the size of that, and fills the rest

@@ -234,7 +234,7 @@ def test_ollama_is_told_a_context_that_it_would_not_take() -> None:
 
 
 def test_one_gpu_of_several_is_named_in_the_line() -> None:
-    """llama.cpp spreads the layers over all that it sees, and the answer was of one (docs/multi-gpu.md). Of unlike ones it says by whose numbers; on one, and where two are needed, the line is as short as ever."""
+    """llama.cpp spreads the layers over all that it sees, and the answer was of one (docs/multi-gpu.md). On one, and where two are needed, the line is as short as ever."""
     asked = Workload(runtime="llama.cpp", quantization="Q4_K_M")
     lines = {
         gpus: check("qwen2.5-14b", asked, machine=named(gpus).noted)
@@ -242,10 +242,7 @@ def test_one_gpu_of_several_is_named_in_the_line() -> None:
     }
     (alike,) = lines["2x RTX 3090"].commands
     assert alike.endswith(" -sm none -mg 0")
-    assert not any("--list-devices" in line for line in lines["2x RTX 3090"].setup)
     for gpus in ("RTX 3090", "2x RTX 3060 8gb"):
         assert "-mg" not in lines[gpus].commands[0]
     unlike = lines["RTX 3060 + RTX 3090"]
     assert unlike.commands[0].endswith(" -sm none -mg 1")
-    (note,) = (line for line in unlike.setup if "--list-devices" in line)
-    assert "RTX 3090" in note
