@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .advice.plan import Plan
     from .advice.several import Comparison
     from .advice.sizes import ContainerSize
-    from .api import can_run, check, check_together, compare, plan, rank, size
+    from .api import can_run, check, compare, plan, rank, size
     from .catalogue.spec import ModelSpec
     from .core.errors import (
         MachineFileError,
@@ -36,7 +36,7 @@ __version__ = "0.1.0"
 _HOME = {
     name: module
     for module, names in {
-        "api": "can_run check check_together compare plan rank size",
+        "api": "can_run check compare plan rank size",
         "advice.listing": "Ranking",
         "advice.plan": "Plan",
         "advice.several": "Comparison",
@@ -56,7 +56,7 @@ __all__ = [
     "Comparison", "ContainerSize", "Finding", "Load", "Machine", "MachineFileError",
     "ModelSpec", "Outcome", "Plan", "PolicyError", "Ranking", "Route", "SelfhostError",
     "SpecError", "UnknownMachineError", "UnknownModelError", "Verdict", "Workload",
-    "WorkloadError", "__version__", "can_run", "check", "check_together", "compare", "plan",
+    "WorkloadError", "__version__", "can_run", "check", "compare", "plan",
     "rank", "size",
 ]  # fmt: skip
 

@@ -76,38 +76,6 @@ def check(
     return verdict.replace(notes=(*verdict.notes, *given.notes))
 
 
-def check_together(
-    models: Sequence[Model],
-    workloads: Workload | Sequence[Workload] | None = None,
-    *,
-    machine: Machine | str | None = None,
-    specs: Sequence[PathLike] = (),
-) -> Verdict:
-    """Can this machine run all of these models at once, each in a process of its own?
-
-    `workloads` is one for all, or one for each. Defaults are each model's own, for what would suit
-    it best on a machine of its own may not leave room for the others. See `check_together_with` for
-    what the verdict holds. The other arguments are those of `check`, and so is what it raises;
-    `InputError` where there are fewer than two models, or not as many workloads.
-    """
-    _expect_models(models, "check_together")
-    expect_type("workloads", workloads, (Workload, list, tuple, type(None)))
-    for_all = workloads if isinstance(workloads, Workload) else None
-    given = _given(for_all, machine, specs)
-    each = list(workloads) if isinstance(workloads, Sequence) else [given.workload] * len(models)
-    for workload in each:
-        expect_type("each of workloads", workload, (Workload,))
-    if len(each) != len(models):
-        raise InputError(
-            f"{len(models)} models and {len(each)} workloads: write one workload for each model"
-        )
-    from .advice.several import Beside, check_together_with
-
-    besides = [Beside(model=one, workload=asked) for one, asked in zip(models, each, strict=True)]
-    verdict = check_together_with(given.catalogue, besides, given.machine)
-    return verdict.replace(notes=(*verdict.notes, *given.notes))
-
-
 def can_run(
     model: Model,
     workload: Workload | None = None,
@@ -184,12 +152,18 @@ def compare(
     is raised, and its notes (`__notes__`) are the others. `InputError` where there are fewer than
     two models.
     """
-    _expect_models(models, "compare")
+    if isinstance(models, str | os.PathLike) or not isinstance(models, Sequence):
+        kind = type(models).__name__
+        example = 'write compare(["mistral-7b", "phi-4"])'
+        raise WrongTypeError(f"models must be a list of models, not {kind}: {example}")
+    for model in models:
+        expect_type("each of models", model, _MODEL)
+    if len(models) < 2:
+        raise InputError(f"models must be two or more, not {len(models)}")
     given = _given(workload, machine, specs)
     verdicts: list[Verdict] = []
     errors: list[SelfhostError] = []
     for model in models:
-        expect_type("model", model, _MODEL)
         try:
             verdict = check_with(given.catalogue, model, given.workload, given.machine)
             verdicts.append(verdict.replace(understood_as=(*verdict.understood_as, *given.notes)))
@@ -241,18 +215,6 @@ def size(
 
 
 _MODEL = (str, os.PathLike, ModelSpec)
-
-
-def _expect_models(models: object, function: str) -> None:
-    """`WrongTypeError` or `InputError` where these are not two models or more."""
-    if isinstance(models, str | os.PathLike) or not isinstance(models, Sequence):
-        kind = type(models).__name__
-        example = f'write {function}(["mistral-7b", "phi-4"])'
-        raise WrongTypeError(f"models must be a list of models, not {kind}: {example}")
-    for model in models:
-        expect_type("each of models", model, _MODEL)
-    if len(models) < 2:
-        raise InputError(f"models must be two or more, not {len(models)}")
 
 
 def _given(

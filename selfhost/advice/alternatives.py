@@ -240,13 +240,7 @@ def _candidates(judged: Judged, plain: Workload, search: _Search) -> list[tuple[
     """
     catalogue, standings = search.catalogue, Standings.of_catalogue(search.catalogue)
     spec, bounds = judged.question.spec, best_case(search.machine, plain)
-    named, most = _named(spec, catalogue), inf
-    if spec.parameters.total is not None:
-        # fewer than this model has, or a few more where the machine does not rule this one out
-        is_held = not any(
-            finding.check not in _OF_THE_MODEL and finding.decides for finding in judged.findings
-        )
-        most = ceil(spec.parameters.total * (ALIKE_IN_SIZE if is_held else 1.0)) - 1
+    named, most = _named(spec, catalogue), _most_parameters(judged)
     is_general, main_use = standings.is_general(spec.uses), (spec.uses or ())[:1] or None
     modalities = _AS_GOOD_AS.get(spec.modality, (spec.modality,))
     ordered: list[tuple[bool, float, str]] = []
@@ -265,6 +259,13 @@ def _candidates(judged: Judged, plain: Workload, search: _Search) -> list[tuple[
                 continue
         ordered.append((not same_work, -standing.worth * weight, outline.id))
     return sorted(ordered)
+
+
+def _most_parameters(judged: Judged) -> float:
+    """Fewer than this model has, or a few more where the machine does not rule this one out."""
+    own = judged.question.spec.parameters.total
+    is_held = all(each.check in _OF_THE_MODEL or not each.decides for each in judged.findings)
+    return inf if own is None else ceil(own * (ALIKE_IN_SIZE if is_held else 1.0)) - 1
 
 
 def _does_its_work(spec: ModelSpec, standings: Standings, other: Outline) -> bool:

@@ -37,19 +37,15 @@ def offers_for(catalogue: Catalogue, judged: Judged, today: str) -> tuple[Offer,
     question, spec = judged.question, judged.question.spec
     if question.workload.private or question.workload.task == "finetune":
         return ()
-    published_id = _published_id(spec, catalogue)
-    if published_id is not None and meets(judged.findings):
-        own = offers_of(catalogue.offers_path, published_id, today=today)
-        offers = _served(question, spec, tuple(own), catalogue, today)
-        if offers and judged.failed and _is_of_files(spec):
-            reason = f"The offers are for {published_id}, which these files match in name and"
-            return tuple(offer.replace(why_instead=f"{reason} size.") for offer in offers)
-        if offers:
+    # what was read from a model's own files may be called as a model of the catalogue, and differ
+    is_spec = not spec.origin or (spec.origin.endswith(".toml") and spec.lone_config is None)
+    if is_spec and meets(judged.findings):
+        own = tuple(offers_of(catalogue.offers_path, spec.id, today=today))
+        if offers := _served(question, spec, own, catalogue, today):
             return offers
     if not judged.failed:
         return ()
-    # no id is the same as that of a model that the catalogue lacks
-    for model_id, why in stand_ins(spec.replace(id=published_id or ""), catalogue):
+    for model_id, why in stand_ins(spec if is_spec else spec.replace(id=""), catalogue):
         offers = _of_stand_in(question, model_id, catalogue, today)
         if offers:
             reason = (
@@ -87,29 +83,6 @@ def meets(findings: Iterable[Finding]) -> bool:
         and finding.outcome in (Outcome.FAIL, Outcome.UNKNOWN)
         for finding in findings
     )
-
-
-def _published_id(spec: ModelSpec, catalogue: Catalogue) -> str | None:
-    """The id under which the catalogue has that model. Of one that was read from its files None,
-    but where they bear the whole name of one and have its parameters.
-    """
-    if not _is_of_files(spec):
-        return spec.id
-    from ..catalogue.names import id_of_whole_name
-
-    own = spec.parameters.total
-    for name in (spec.name, spec.name.replace("--", "/", 1), spec.id):
-        other = catalogue.outline(id_of_whole_name(name, catalogue) or "")
-        total = other.parameters_total if other is not None else None
-        if other is not None and own and total and abs(own - total) <= 0.02 * total:
-            return other.id
-    return None
-
-
-def _is_of_files(spec: ModelSpec) -> bool:
-    """Whether it was read from a model's own files, or is a spec made of its config.json."""
-    is_spec = not spec.origin or spec.origin.endswith(".toml")
-    return not is_spec or spec.lone_config is not None
 
 
 def _served(
@@ -219,8 +192,9 @@ def _beside_closed(
         return outline.superseded_by is not None, outline.purpose != purpose
 
     named = spec.availability.open_alternatives if spec.availability else ()
-    same = [outline for outline in catalogue.outlines() if outline.modality == spec.modality]
-    line = [outline for outline in same if outline.closed and outline.family == spec.family]
+    kind = spec.modality, spec.family
+    line = [each for each in catalogue.outlines() if (each.modality, each.family) == kind]
+    line = [each for each in line if each.closed]
     line.sort(key=lambda outline: (outline.released or "", outline.id), reverse=True)
     largest = [each for each in catalogue.open_by_size()[::-1] if each.modality == spec.modality]
     yield from ((outline, _SAME_LINE) for outline in sorted(line, key=rank))

@@ -4,7 +4,6 @@ machine.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 
 from .. import needs as need
@@ -12,16 +11,13 @@ from ..catalogue.index import Catalogue
 from ..catalogue.openness import Row, permissions, rows
 from ..catalogue.quantization_names import Quality, loss_by_size, quality_for
 from ..catalogue.spec import ModelSpec
-from ..core import units
 from ..core.records import Record
 from ..core.workload import Workload
 from ..judge.checks import Outcome
-from ..judge.defaults import in_own_defaults
 from ..judge.judging import judge
 from ..judge.record import MEMORY_CHECKS, Judged, Question, Verdict
 from ..machine.record import Machine
 from . import Report
-from .api_route import offers_for
 from .understood import Understood, judged_for, question_of, understand
 from .verdicts import answer
 
@@ -169,8 +165,8 @@ def sums(verdicts: Sequence[Verdict]) -> Iterator[tuple[str, int, int]]:
     "memory" or "accelerator", the bytes that they take at most, and those that the machine can give
     to one of them.
 
-    What two of them share, as a program's own files, counts twice: `check_together` counts it once.
-    Of several accelerators nothing is summed, for each model may lie on another.
+    What two of them share, as a program's own files, counts twice: a `[[together]]` of a policy
+    counts it once. Of several accelerators nothing is summed, for each model may lie on another.
     """
     local = [verdict for verdict in verdicts if verdict.can_run]
     for check in MEMORY_CHECKS:
@@ -188,45 +184,6 @@ def sums(verdicts: Sequence[Verdict]) -> Iterator[tuple[str, int, int]]:
 
 
 # ------------------------------------------------------------------ together
-
-
-class Beside(Record):
-    """One of several models that are to run side by side, as `check_with` takes it."""
-
-    model: str | os.PathLike[str] | ModelSpec
-    workload: Workload
-    requires_runtime: bool = False
-
-
-def check_together_with(
-    catalogue: Catalogue,
-    models: Sequence[Beside],
-    machine: Machine,
-    *,
-    today: str | None = None,
-) -> Verdict:
-    """One verdict for several models at once on one machine: see `judge.together`.
-
-    Its model's id and name join theirs, its needs are the sums, its `speed` is None and its
-    `workload` states the basis of memory alone. Each is judged in its own defaults, but pictures
-    and video in what the machine takes of them alone. The route is `api` where an API serves each
-    of them. Raises as `check` does, for the first model that is wrong.
-    """
-    # every name is looked up before anything is worked out
-    understood = [understand(catalogue, each.model, each.workload) for each in models]
-    questions = []
-    for each, meant in zip(models, understood, strict=True):
-        question = question_of(catalogue, meant, machine, requires_runtime=each.requires_runtime)
-        questions.append(in_own_defaults(question, catalogue, machine).question)
-    day = today or units.utc_today()
-    return verdict_together(
-        [meant.asked for meant in understood],
-        questions,
-        machine,
-        lambda judged: all(
-            offers_for(catalogue, judged.replace(question=each), day) for each in questions
-        ),
-    )
 
 
 def verdict_together(

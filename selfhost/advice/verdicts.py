@@ -259,22 +259,6 @@ def _fine_print_on_files(understood: Understood, judged: Judged) -> Iterator[str
     if need.loads_sixteen_bits(spec, runtime, format, type):
         stored = getattr(spec.architecture, "dtype", None)
         yield _remark("made-while-loading", bits=32 if stored == "float32" else 16, **named)
-    elif judged.fits and _has_no_listing(question):
-        parts = need.parts_of(spec, runtime)
-        is_named = parts is not None and type in parts.quantizations
-        yield _remark(
-            "size-of-named" if is_named else "size-computed", where=spec.conversions_page, **named
-        )
     packages = getattr(runtime.rule_of(type), "needs", "")
     if packages:
         yield _remark("packages", packages=packages, **named)
-
-
-def _has_no_listing(question: Question) -> bool:
-    """Whether somebody else than the publisher makes such files, and none are listed."""
-    spec, format, type = question.spec, question.workload.format, question.workload.quantization
-    if format not in ("gguf", "mlx") and question.quantization_rule is None:
-        return False
-    files = spec.files_of(format, type)
-    is_listed = files is not None and files.listed
-    return not is_listed and need.published(spec, format, type) is None

@@ -11,7 +11,7 @@ from collections.abc import Container, Iterator, Mapping
 from functools import lru_cache
 
 from ..advice.api_route import meets, offers_for
-from ..advice.several import Beside, verdict_together
+from ..advice.several import verdict_together
 from ..advice.understood import question_of, understand
 from ..catalogue.index import Catalogue, open_catalogue
 from ..core.errors import (
@@ -66,7 +66,7 @@ class PolicyJudge:
 
         def are_offered(judged: Judged) -> bool:
             pairs = zip(models, questions, strict=True)
-            return all(self._is_offered(each.workload, about, judged) for each, about in pairs)
+            return all(self._is_offered(each.asked, about, judged) for each, about in pairs)
 
         if wanted.members:
             names = [each.name for each in wanted.members]
@@ -75,7 +75,7 @@ class PolicyJudge:
         is_offered = bool(judged.failed) and are_offered(judged)
         return Verdict.on(judged, machine, asked=wanted.name, offered=is_offered)
 
-    def _question(self, model: Beside, machine: Machine) -> Question:
+    def _question(self, model: Wanted, machine: Machine) -> Question:
         """What is asked in the model's own defaults. Of a machine without model files only how its
         processor has weights laid out counts.
         """
@@ -83,14 +83,14 @@ class PolicyJudge:
             return self._new_question(model, machine)
         return self._usual_question(model, kind_of(instruction_sets_for_layout(machine)))
 
-    def _question_by_kind(self, model: Beside, kind: str) -> Question:
+    def _question_by_kind(self, model: Wanted, kind: str) -> Question:
         machine = Machine(instruction_sets=KINDS[kind], accelerators=(), models_present=())
         return self._new_question(model, machine)
 
-    def _new_question(self, model: Beside, machine: Machine) -> Question:
-        meaning = understand(self._catalogue, model.model, model.workload)
+    def _new_question(self, model: Wanted, machine: Machine) -> Question:
+        meaning = understand(self._catalogue, model.name, model.asked)
         return question_of(
-            self._catalogue, meaning, machine, requires_runtime=model.requires_runtime
+            self._catalogue, meaning, machine, requires_runtime=model.require_runtime
         )
 
     def _is_offered(self, wanted: Workload, question: Question, judged: Judged) -> bool:
@@ -112,13 +112,9 @@ def _opened(folders: tuple[str, ...], today: str) -> PolicyJudge:
     return PolicyJudge(catalogue, today)
 
 
-def _asked_by(wanted: Wanted, basis: str) -> list[Beside]:
+def _asked_by(wanted: Wanted, basis: str) -> list[Wanted]:
     return [
-        Beside(
-            model=each.name,
-            workload=each.asked.replace(memory_basis=basis),
-            requires_runtime=each.require_runtime,
-        )
+        each.replace(asked=each.asked.replace(memory_basis=basis))
         for each in wanted.members or (wanted,)
     ]
 

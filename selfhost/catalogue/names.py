@@ -93,16 +93,6 @@ def id_of(name: str, catalogue: Catalogue) -> str | None:
     return resolution.spec_id if resolution else None
 
 
-def id_of_whole_name(name: str, catalogue: Catalogue) -> str | None:
-    """The id of the model whose id, repository or repository's own name this is; None for a
-    family, an alias, and what several have.
-    """
-    try:
-        return by_key(canonical(name), ("ids", "repositories", "titles"), catalogue)
-    except SelfhostError:
-        return None
-
-
 def complete(prefix: str, catalogue: Catalogue) -> tuple[str, ...]:
     """Ids and aliases that begin so, case and separators aside, for shell completion."""
     start, plain = canonical(prefix), prefix.lower()

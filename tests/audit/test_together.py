@@ -9,11 +9,10 @@ import pytest
 from helpers.each import each
 from helpers.paths import MACHINES, RECORDS
 from selfhost import Machine, Workload
-from selfhost.advice.several import Beside, check_together_with
 from selfhost.advice.verdicts import check_with
 from selfhost.audit.judging import PolicyJudge
 from selfhost.audit.machines import Fleet, Machines
-from selfhost.audit.policy import read_policy
+from selfhost.audit.policy import Wanted, read_policy
 from selfhost.audit.rows import Audit, Result
 from selfhost.audit.run import run_audit
 from selfhost.catalogue.index import open_catalogue
@@ -42,12 +41,9 @@ def alone(model: str, machine: Machine = VM, **asked: Any) -> Verdict:
 
 
 def together(*models: str, machine: Machine = VM) -> Verdict:
-    return check_together_with(
-        open_catalogue(),
-        [Beside(model=model, workload=Workload()) for model in models],
-        machine,
-        today=TODAY,
-    )
+    asked = Wanted(index=0, label="", name=" + ".join(models), asked=Workload())
+    wanted = asked.replace(members=tuple(asked.replace(name=model) for model in models))
+    return PolicyJudge(open_catalogue(), TODAY)(wanted, "default", machine)
 
 
 def high_bytes(verdict: Verdict) -> int:
