@@ -15,7 +15,7 @@ from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.quantization_names import TRAINED_FOR
 from ..catalogue.runtime import BLANKS, QuantizationRule, RuntimeSpec
-from ..catalogue.spec import ModelSpec
+from ..catalogue.spec import ModelSpec, StatedWay
 from ..core.records import Record, pattern
 from ..core.workload import DEFAULT_LORA_RANK, Workload
 from ..judge.files import can_be_made, is_published, listing_of
@@ -135,27 +135,15 @@ def filled(template: str, values: Values) -> str:
 def _values_of(case: Case) -> dict[str, str | None]:
     """None where the value of a blank is not known, "" for words that the model does not want."""
     spec, workload, runtime = case.spec, case.workload, case.runtime
-    kind, rule, parts = workload.quantization, case.rule, need.parts_of(spec, runtime)
     # a line of its own, or that of models whose first input is such a one, or of its modality
     inputs = (spec.id, f"{spec.inputs[0]}-to-{spec.modality}" if spec.inputs else "", spec.modality)
     # how to switch another scaling than YaRN on differs from model to model
     original = getattr(spec.architecture, "yarn_original_tokens", None)
     scaled = getattr(spec.architecture, "scaled_context_tokens", None)
-    # the way of offloading that the figures of the spec are of
-    stated, wanted = spec.needs, (kind, case.judged.offload)
-    ways = stated.ways if stated is not None and case.judged.offload is not None else ()
-    way = next((way for way in ways if (way.quantization, way.offload) == wanted), None)
-    # which files are downloaded: a conversion, which the runtime may have a rule for, or the model
-    quantized, named, file_name = _conversion(case)
-    is_converted = workload.format in _CONVERTED or (rule is not None and not rule.at_load)
-    stated_type = (stated.dtype if stated is not None else None) or ""
+    way = _stated_way(case)
     by_blank: dict[str, object] = {
-        "repository": quantized or (None if is_converted else spec.repository),
-        "quantized": quantized if rule is not None else None,
-        "quantization": (named or kind or stated_type).removeprefix(TRAINED_FOR),
-        "file_name": file_name if quantized else None,
+        **_values_of_files(case),
         "components": _components(spec),
-        "parts": None if parts is None else parts.words(kind or ""),
         "count": spec.denoising.steps if spec.denoising is not None else None,
         "frames_per_second": spec.frames_per_second,
         **{name: getattr(way, name, None) for name in ("height", "width", "frames")},
@@ -177,10 +165,10 @@ def _values_of(case: Case) -> dict[str, str | None]:
     # elsewhere than in a stated way a result is decoded in tiles, as pipelines are counted
     is_wanted = {
         "remote_code": spec.safety.remote_code,
-        "cast": need.is_cast(spec, runtime, kind),
+        "cast": need.is_cast(spec, runtime, workload.quantization),
         "tiled": way is None or way.is_tiled,
         "chunked": way is not None and way.is_chunked,
-        "variant": spec.repository in runtime.variants.get(kind or "", ()),
+        "variant": spec.repository in runtime.variants.get(workload.quantization or "", ()),
         "guidance": spec.family in runtime.guided_families,
     }
     words = {
@@ -188,6 +176,31 @@ def _values_of(case: Case) -> dict[str, str | None]:
         for name in BLANKS
     }
     return values | words
+
+
+def _stated_way(case: Case) -> StatedWay | None:
+    """The way of offloading that the figures of the spec are of."""
+    stated, wanted = case.spec.needs, (case.workload.quantization, case.judged.offload)
+    ways = stated.ways if stated is not None and case.judged.offload is not None else ()
+    return next((way for way in ways if (way.quantization, way.offload) == wanted), None)
+
+
+def _values_of_files(case: Case) -> dict[str, object]:
+    """Which files are downloaded: where they lie, by which tag, and their own names; `quantized` is
+    the repository of a conversion that the runtime has a rule for.
+    """
+    spec, kind, rule = case.spec, case.workload.quantization or "", case.rule
+    quantized, named, file_name = _conversion(case)
+    is_converted = case.workload.format in _CONVERTED or (rule is not None and not rule.at_load)
+    stated_type = (spec.needs.dtype if spec.needs is not None else None) or ""
+    parts = need.parts_of(spec, case.runtime)
+    return {
+        "repository": quantized or (None if is_converted else spec.repository),
+        "quantized": quantized if rule is not None else None,
+        "quantization": (named or kind or stated_type).removeprefix(TRAINED_FOR),
+        "file_name": file_name if quantized else None,
+        "parts": None if parts is None else parts.words(kind),
+    }
 
 
 def _components(spec: ModelSpec) -> str | None:
