@@ -144,11 +144,11 @@ def _values_of(case: Case) -> dict[str, str | None]:
     by_blank: dict[str, object] = {
         **_values_of_files(case),
         "components": _components(spec),
-        "count": spec.denoising.steps if spec.denoising is not None else None,
+        "count": getattr(spec.denoising, "steps", None),
         "frames_per_second": spec.frames_per_second,
         **{name: getattr(way, name, None) for name in ("height", "width", "frames")},
         "yarn_factor": f"{scaled / original:g}" if original and scaled else None,
-        "yarn_original_tokens": original if scaled else None,
+        "yarn_original_tokens": scaled and original,
         "input": next((runtime.inputs[key] for key in inputs if key in runtime.inputs), None),
         "tag": _tag(case),
         "context_tokens": workload.context_tokens,
