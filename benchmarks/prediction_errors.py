@@ -37,7 +37,7 @@ from selfhost.needs import weights_bytes
 from selfhost.needs.llamacpp import buffers as llamacpp
 from selfhost.needs.llamacpp import graphs
 from selfhost.needs.quantization import stored
-from selfhost.needs.records import MemoryNeed, SizedWeights
+from selfhost.needs.records import MemoryNeed, Term
 from selfhost.needs.tensors import row_of
 
 Error = tuple[str, str, float]
@@ -321,13 +321,13 @@ def _published() -> Iterator[Error]:
                 quantization,
                 truth.rows(),
             )
-            if isinstance(sized, SizedWeights):
+            if isinstance(sized, Term):
                 yield "published GGUF size", made.row, _off(sized.bytes, size)
     for listed in truth.read("published.json")["fused"]:
         spec = Catalogue.open().spec(listed["model"]).replace(files=())
         for quantization, gigabytes in listed["gigabytes"].items():
             sized = weights_bytes(spec, "gguf", quantization, truth.rows())
-            if isinstance(sized, SizedWeights):
+            if isinstance(sized, Term):
                 yield "published GGUF size, fused", spec.id, _off(sized.bytes, int(gigabytes * 1e9))
 
 

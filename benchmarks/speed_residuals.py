@@ -66,7 +66,7 @@ from selfhost.machine import gpus
 from selfhost.machine.gpus import vendor_of
 from selfhost.machine.named import named
 from selfhost.machine.record import Accelerator
-from selfhost.needs import parts
+from selfhost.needs import case
 from selfhost.needs.tensors import row_of
 
 TRUTH = Path(__file__).parents[1] / "tests" / "truth"
@@ -262,10 +262,10 @@ def of_backends(use: str) -> Iterator[Run]:
 def of_drafts() -> Iterator[Run]:
     """The runs with the model's own block, as many tokens at once as the source used."""
     document = json.loads(DRAFTS.read_text(encoding="utf-8"))
-    asked = parts.DRAFTED_TOKENS
+    asked = case.DRAFTED_TOKENS
     for values in document["rows"]:
         row = dict(zip(document["columns"], values, strict=True))
-        parts.DRAFTED_TOKENS = row["drafted"]
+        case.DRAFTED_TOKENS = row["drafted"]
         verdict = ask(
             row["spec"],
             Workload(quantization=row["quantization"], runtime="llama.cpp", draft="mtp"),
@@ -280,7 +280,7 @@ def of_drafts() -> Iterator[Run]:
             f"{row['spec']} {row['quantization']}, {row['drafted']} at once",
             row["with_draft"], pace.low, pace.likely, pace.high,
         )  # fmt: skip
-    parts.DRAFTED_TOKENS = asked
+    case.DRAFTED_TOKENS = asked
 
 
 def of_batches() -> Iterator[Run]:

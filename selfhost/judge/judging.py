@@ -56,7 +56,7 @@ def needs_left(question: Question, needs: Needs) -> Needs:
     """The needs as they are told: with what still has to be downloaded, where some of the files are
     here, and without what they were counted from.
     """
-    needs, missing = needs.replace(inputs=None), question.missing_bytes
+    needs, missing = needs.replace(case=None), question.missing_bytes
     if missing is None:
         return needs
     return needs.replace(download_bytes=missing, download_range=None)

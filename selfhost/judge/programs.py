@@ -18,7 +18,7 @@ from ..catalogue.spec_values import GENERATING
 from ..core.errors import Problem, WorkloadError
 from ..core.records import Unread
 from ..core.workload import Workload
-from ..needs.records import SizedWeights
+from ..needs.records import Term
 from .checks import fault
 from .files import can_quantize, states_needs_alone
 
@@ -279,7 +279,7 @@ def quantization_there(
         # of listed parts the command fetches each by its name
         is_made = need.parts_of(spec, runtime) is None and can_quantize(spec, runtime, name)
         size = need.weights_bytes(spec, format, name, rows) if is_sized and is_made else None
-        if isinstance(size, SizedWeights):
+        if isinstance(size, Term):
             return name
     raise _no_such_type(spec, runtime, format, quantization, catalogue)
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from typing import Any, Self
 
     from ..catalogue.runtime import CacheRule, KernelRule, QuantizationRule
-    from ..needs.parts import Companions
+    from ..needs.case import Companions
     from ..needs.tensors import ArchitectureRow
 
 

@@ -23,7 +23,7 @@ from ..core.tables import shipped_table
 from ..core.tomlfile import Document, Path
 from ..core.values import shortened as _short
 from ..needs.checkpoints import DTYPES
-from ..needs.records import SizedWeights
+from ..needs.records import Term
 
 _BARE = pattern(r"(?a)[A-Za-z0-9_-]+")
 _DATE = pattern(r"\d{4}-\d{2}-\d{2}")
@@ -343,7 +343,7 @@ def _check_files(document: Document, spec: ModelSpec) -> None:
     for index, files in enumerate(spec.files):
         for name, size in files.bytes.items():
             sized = need.weights_bytes(spec.replace(files=()), files.format, name, rows)
-            if not isinstance(sized, SizedWeights):
+            if not isinstance(sized, Term):
                 continue
             # some pipelines are published in 32 bits and loaded in 16 (Lumina-Image 2.0, Z-Image)
             widening = 32 / DTYPES[name] if spec.components and name in DTYPES else 1

@@ -2,6 +2,7 @@
 machine is read.
 """
 
+from .case import Companions, from_sixteen_bits, is_cast, loads_sixteen_bits, parts_of, published
 from .checkpoints import loaded_bits
 from .estimate import (
     batch_tokens,
@@ -28,7 +29,6 @@ from .llamacpp.drafts import (
     why_no_own_block,
 )
 from .llamacpp.files import files_of_maker
-from .parts import Companions, from_sixteen_bits, is_cast, loads_sixteen_bits, parts_of, published
 from .tensors import ArchitectureRow, lacking, row_of, trained_tokens
 
 __all__ = [

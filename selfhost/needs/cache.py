@@ -1,6 +1,5 @@
-"""What a model remembers of the tokens it has seen: keys and values that grow with the context, or
-a state of fixed size; and how many of them a Python runtime keeps. What llama.cpp keeps is in
-`llamacpp/`.
+"""What a model remembers of the tokens it has seen, keys and values that grow with the context or a
+state of fixed size: how wide it is, and how much of it llama.cpp and the Python runtimes keep.
 """
 
 from __future__ import annotations
@@ -11,7 +10,8 @@ from math import ceil
 from ..catalogue.architecture import Architecture, Attention, Recurrent
 from ..catalogue.runtime import RuntimeSpec
 from ..core.records import Record
-from .parts import Loading
+from .case import Case, Cells
+from .quantization import row_bytes
 from .records import How, Term, by_layers, term, times, times_sequences
 from .tensors import ArchitectureRow
 
@@ -21,8 +21,8 @@ class CacheGroup(Record):
     and one layer.
 
     `window_tokens` as in the config, None for layers that keep every token. `indexer_elements`: the
-    keys of a sparse indexer. `rope_elements`: the part of a latent row that holds positions.
-    `tokens_per_row`: so many share the elements.
+    keys of a sparse indexer. `tokens_per_row`: so many share the elements. Latent attention stores
+    no values.
     """
 
     layers: int
@@ -32,7 +32,6 @@ class CacheGroup(Record):
     window_tokens: int | None = None
     latent: bool = False
     indexer_elements: int = 0
-    rope_elements: int = 0
     tokens_per_row: int = 1
 
     @property
@@ -41,7 +40,6 @@ class CacheGroup(Record):
 
     @property
     def value_elements(self) -> int:
-        """Elements of V; 0 for latent attention, which stores none."""
         return self.kv_heads * self.value_length
 
 
@@ -52,35 +50,44 @@ def cache_groups(architecture: Architecture, row: ArchitectureRow | None) -> tup
     """
     if row is not None and (row.encoder or row.recomputes):
         return ()
-    window_masks = row is not None and row.window_masks
     last, groups = architecture.cache_layers, list[CacheGroup]()
     for group in architecture.attention:
         # those of Gemma 3n and 4 beyond `cache_layers` read an earlier layer's
         layers = len([layer for layer in group.layers if last is None or layer < last])
         if not layers or group.kind == "cross":
             continue
-        key, window, indexer = group.key_length, group.window_tokens, _indexer(group)
+        indexer = _indexer(group)
         # rows that are key and value in one
-        rows = CacheGroup(layers=layers, kv_heads=1, key_length=key, value_length=0, latent=True)
+        rows = CacheGroup(
+            layers=layers,
+            kv_heads=1,
+            key_length=group.key_length,
+            value_length=0,
+            latent=True,
+            window_tokens=group.window_tokens,
+        )
         if group.kind == "compressed":
             # DeepSeek V4: a window of tokens, and rows that each stand for several of them
-            groups.append(rows.replace(window_tokens=window))
+            groups.append(rows)
             if tokens := group.compression:
-                groups.append(rows.replace(key_length=key + indexer, tokens_per_row=tokens))
+                length = group.key_length + indexer
+                rows = rows.replace(key_length=length, window_tokens=None, tokens_per_row=tokens)
+                groups.append(rows)
             continue
-        if group.kind != "latent" and (window_masks or group.kind != "sliding"):
-            window = None
-        cached = _cache_of(group, rows)
-        groups.append(cached.replace(window_tokens=window, indexer_elements=indexer))
+        if group.kind == "latent":
+            length = (group.latent_length or 0) + (group.rope_length or 0)
+            rows = rows.replace(key_length=length)
+        else:
+            masks = group.kind != "sliding" or (row is not None and row.window_masks)
+            window = None if masks else group.window_tokens
+            rows = rows.replace(
+                latent=False,
+                kv_heads=group.kv_heads,
+                value_length=group.value_length,
+                window_tokens=window,
+            )
+        groups.append(rows.replace(indexer_elements=indexer))
     return tuple(groups)
-
-
-def _cache_of(group: Attention, rows: CacheGroup) -> CacheGroup:
-    if group.kind != "latent":
-        heads, length = group.kv_heads, group.value_length
-        return rows.replace(latent=False, kv_heads=heads, value_length=length)
-    rope = group.rope_length or 0
-    return rows.replace(key_length=(group.latent_length or 0) + rope, rope_elements=rope)
 
 
 def _indexer(group: Attention) -> int:
@@ -181,7 +188,97 @@ def compressors(architecture: Architecture) -> tuple[State, ...]:
     return tuple(kept)
 
 
+def with_every_head(architecture: Architecture) -> Architecture:
+    """The model where each latent is unpacked into keys and values of every head."""
+    attention = []
+    for group in architecture.attention:
+        if group.kind == "latent":
+            length = group.key_length + (group.rope_length or 0)
+            group = group.replace(kind="full", kv_heads=group.heads, key_length=length)
+        attention.append(group)
+    return architecture.replace(attention=tuple(attention))
+
+
+# ------------------------------------------------------------------ in llama.cpp
+
+# The rules are read from its source and compared with measurements (llama.cpp 0c1e570, 2026). Cache
+# and state are exact to the byte. Ollama runs the same code.
+
+
+def room_of(architecture: Architecture, room: Cells) -> Cells:
+    """The cells: DeepSeek V4 always has one cache per sequence (src/llama-kv-cache-dsv4.cpp)."""
+    is_apart = keeps_compressed(architecture)
+    return room.replace(unified=False, streams=room.sequences) if is_apart else room
+
+
+def window_of(
+    architecture: Architecture, row: ArchitectureRow, group: CacheGroup | Attention
+) -> int | None:
+    """The window that llama.cpp's cache of these layers has; None where it keeps every token."""
+    if row.window_cache == "ignored" or row.window_cache_layers not in (None, architecture.layers):
+        return None
+    return group.window_tokens
+
+
+def cached_groups(
+    architecture: Architecture, row: ArchitectureRow | None
+) -> tuple[CacheGroup, ...]:
+    """What has room in llama.cpp's cache: for some encoders too, which read none, and of Ling 3 the
+    multi-token-prediction blocks as well (src/llama-model.cpp filters no layer).
+    """
+    groups = cache_groups(architecture, None if row is not None and row.idle_cache else row)
+    if row is None or not row.mtp_cached or not groups:
+        return groups
+    layers = groups[-1].layers + (architecture.mtp_layers or 0)
+    return *groups[:-1], groups[-1].replace(layers=layers)
+
+
+def cache_bytes(
+    architecture: Architecture,
+    row: ArchitectureRow,
+    room: Cells,
+    key_type: str,
+    value_type: str,
+    flash_attention: bool = True,
+) -> int:
+    """Bytes of the KV cache, with what sparse indexers keep. Without flash attention every V row
+    has the largest width of any layer, and idle layers have a row too.
+    """
+    groups, room, size = cached_groups(architecture, row), room_of(architecture, room), 0
+    widest = 0 if flash_attention else max((group.value_elements for group in groups), default=0)
+    for group in groups:
+        cells = room.cells_of_layer(window_of(architecture, row, group), group.tokens_per_row)
+        keys = row_bytes(key_type, group.key_elements)
+        values = row_bytes(value_type, max(widest, group.value_elements))
+        indexer = row_bytes(key_type, group.indexer_elements)
+        if row.indexer_values:
+            indexer += row_bytes(value_type, group.indexer_elements)
+        size += (cells * (keys + values) + room.full * indexer) * group.layers
+    size += room.full * idle_layers(architecture) * row_bytes(value_type, widest)
+    return size * room.streams
+
+
+def idle_layers(architecture: Architecture) -> int:
+    """Layers that do not attend and yet have a V row without flash attention: of a model
+    without a state, whose cache leaves out none.
+    """
+    attending = {layer for group in architecture.attention for layer in group.layers}
+    return 0 if architecture.recurrent or not attending else architecture.layers - len(attending)
+
+
+def state_bytes(architecture: Architecture, sequences: int) -> int:
+    """Bytes of the recurrent state: 32-bit floats, one state per sequence. Neither the context nor
+    the cache type changes it.
+    """
+    kept = (*states(architecture), *compressors(architecture))
+    return sum(4 * (state.convolution + state.memory) * state.layers * sequences for state in kept)
+
+
 # ------------------------------------------------------------------ in a Python runtime
+
+# beside a latent row in FP8 that a sparse indexer reads: scales, and positions in 16 bits (vllm
+# 0.33.0, mla/flashmla_sparse.py: 656 bytes of DeepSeek V3.2); numbers of an indexer's key by scale
+_FP8_ROW_BYTES, _FP8_INDEXED = 80, 32
 
 
 class CacheSize(Record):
@@ -196,34 +293,24 @@ class CacheSize(Record):
     line: str
 
 
-# beside a latent row in FP8 that a sparse indexer reads: scales, and positions in 16 bits (vllm
-# 0.33.0, mla/flashmla_sparse.py: 656 bytes of DeepSeek V3.2); numbers of an indexer's key by scale
-_FP8_ROW_BYTES, _FP8_INDEXED = 80, 32
-
-
-def cache_sizes(load: Loading) -> list[CacheSize]:
+def cache_sizes(case: Case) -> list[CacheSize]:
     """What each group of layers keeps of keys and values."""
-    account, width, architecture = load.account, load.cache_width, load.architecture
-    context, step = load.workload.context_tokens, load.runtime.cache_step_tokens
-    tokens = -(-context // step) * step
-    if account.maps_files and load.row.torch_latent:
-        packed = (group.replace(kind="latent") for group in architecture.attention)
-        architecture = architecture.replace(attention=tuple(packed))
-    if account.windows == "rotated":
-        architecture = as_unpacked(architecture, load.row)
+    width, is_mlx = case.cache_width, case.account.windows == "rotated"
+    architecture = as_unpacked(case.model, case.row) if is_mlx else case.model
+    # MLX LM stores the keys of an indexer in every layer, and for its values, too
+    indexer = max(map(_indexer, case.model.attention), default=0) if is_mlx else 0
     caches = []
-    for group in cache_groups(architecture, load.row):
-        kept, reach = _kept_tokens(load, group, tokens)
+    for group in cache_groups(architecture, case.row):
+        kept, reach = _kept_tokens(case, group.window_tokens)
         elements, line = cache_line(group)
         indexed = group.indexer_elements
-        if account.windows == "rotated":
-            copied, more = _indexer_copies(load, group)
-            elements, indexed, line = elements + copied, 0, f"({line}{more})" if more else line
+        if indexer and (indexed or group.latent):
+            elements, line, indexed = elements + 2 * indexer, f"({line} + 2 × {indexer})", 0
         size, most, line = elements * width, (elements + indexed) * width, f"{line} × {width} bytes"
         if width == 1 and indexed and group.latent:
             size, most = size + _FP8_ROW_BYTES, most + _FP8_ROW_BYTES + indexed // _FP8_INDEXED
             line = f"({line} + {_FP8_ROW_BYTES} bytes)"
-        number = group.layers * load.sequences
+        number = group.layers * case.sequences
         caches.append(
             CacheSize(
                 layers=group.layers,
@@ -236,13 +323,13 @@ def cache_sizes(load: Loading) -> list[CacheSize]:
     return caches
 
 
-def _indexer_copies(load: Loading, group: CacheGroup) -> tuple[int, str]:
-    """Elements that MLX LM keeps of an indexer's keys, and the end of the line of them."""
-    lengths = (each.indexer_length or 0 for each in load.architecture.attention)
-    length, copies = max(lengths, default=0), load.row.mlx_indexer_copies
-    if not length or not copies or not (group.indexer_elements or group.latent):
-        return 0, ""
-    return copies * length, f" + {copies} × {length}"
+def as_unpacked(architecture: Architecture, row: ArchitectureRow) -> Architecture:
+    """The model as MLX LM attends: some of its classes unpack a latent into keys and values of
+    every head (mlx_lm 0.32.2: of the row `deepseek2`, deepseek_v2.py alone, which has no router
+    bias).
+    """
+    is_biased = any(group.router_bias for group in architecture.feed_forward)
+    return with_every_head(architecture) if row.mlx_unpacked and not is_biased else architecture
 
 
 def cache_line(group: CacheGroup) -> tuple[int, str]:
@@ -256,48 +343,44 @@ def cache_line(group: CacheGroup) -> tuple[int, str]:
     return elements, f"{heads} × ({group.key_length} + {group.value_length})"
 
 
-def _kept_tokens(load: Loading, group: CacheGroup, tokens: int) -> tuple[int, int]:
-    """How many tokens a layer has room for, and the most, of a context in whole steps of the
-    runtime.
+def _kept_tokens(case: Case, window: int | None) -> tuple[int, int]:
+    """How many tokens a layer with that window has room for, and the most, of a context in whole
+    steps of the runtime.
     """
-    window, account, runtime = group.window_tokens, load.account, load.runtime
+    account, runtime, row = case.account, case.runtime, case.row
+    step = runtime.cache_step_tokens
+    tokens = -(-case.context_tokens // step) * step
     # transformers: DynamicSlidingWindowLayer gives a prompt back once the second token is answered
     if window is None or account.windows == "kept":
         return tokens, tokens
     if account.windows == "rotated":
-        rotates = bool(load.row.mlx_windows)
-        if load.row.mlx_windows == "mixed":
-            rotates = any(each.window_tokens is None for each in load.architecture.attention)
-        if not rotates:
-            return tokens, tokens
-        # mlx_lm/models/cache.py: beside the piece of the prompt that is read one token less than
-        # the window, in Llama 4's the whole
-        before = window if load.row.mlx_windows == "chunked" else window - 1
-        return min(tokens, window), min(tokens, before + account.prompt_tokens)
+        is_mixed = any(each.window_tokens is None for each in case.model.attention)
+        if row.mlx_windows == "all" or (row.mlx_windows == "mixed" and is_mixed):
+            # mlx_lm/models/cache.py: beside the piece of the prompt that is read
+            return min(tokens, window), min(tokens, window + account.prompt_tokens)
+        return tokens, tokens
     if runtime.whole_windows:
-        return ceil(runtime.window_shares.get(load.row.name, 1.0) * tokens), tokens
-    step = runtime.cache_step_tokens
+        return ceil(runtime.window_shares.get(row.name, 1.0) * tokens), tokens
     # vLLM may give every layer the room of the longest
     return min(tokens, -(-window // step) * step), tokens
 
 
-def cache_terms(load: Loading) -> list[Term]:
+def cache_terms(case: Case) -> list[Term]:
     """The terms of the cache and of recurrent states, those of no bytes left out."""
-    keys, state = _keys_and_values(load), _recurrent_states(load)
+    keys, state = _keys_and_values(case), _recurrent_states(case)
     terms = [] if keys is None else [keys]
     if state is None:
         return terms
-    cache_bytes, share = sum(each.bytes for each in terms), load.runtime.state_share
+    cache_bytes, share = sum(each.bytes for each in terms), case.runtime.state_share
     if int(share * cache_bytes) > state.bytes:
         line, shared = f"{share:g} × {cache_bytes:,} bytes of keys and values", share * cache_bytes
         state = state.replace(bytes=int(shared), high_bytes=int(shared), arithmetic=line)
     return [*terms, state]
 
 
-def _keys_and_values(load: Loading) -> Term | None:
-    architecture, row, account = load.architecture, load.row, load.account
-    width, sequences = load.cache_width, load.sequences
-    caches = cache_sizes(load)
+def _keys_and_values(case: Case) -> Term | None:
+    architecture, width, sequences = case.model, case.cache_width, case.sequences
+    caches = cache_sizes(case)
     size, high = sum(each.bytes for each in caches), sum(each.high_bytes for each in caches)
     ending, low = times_sequences(sequences), size
     lines = [("", each.layers, f" × {each.line}{ending}") for each in caches]
@@ -311,23 +394,22 @@ def _keys_and_values(load: Loading) -> Term | None:
         size, high = size + more, high + more
     if not size:
         return None
-    if account.maps_files and row.torch_latent:
-        # what the publisher's own code (trust_remote_code) keeps: keys and values of every head
-        numbers = sum(each.layers * cache_line(each)[0] for each in cache_groups(architecture, row))
-        high = numbers * width * load.workload.context_tokens * sequences
-    line, step = " + ".join(by_layers(lines)), load.runtime.cache_step_tokens
+    if any(group.latent_length and group.kind == "full" for group in architecture.attention):
+        # a class of transformers may keep the latent alone
+        low //= 20
+    line, step = " + ".join(by_layers(lines)), case.runtime.cache_step_tokens
     line += f"; in steps of {step} tokens" if step > 1 else ""
     kind = "the type of the model" if width > 1 else "FP8"
-    source = f"{load.runtime.name}: keys and values in {kind}"
+    source = f"{case.runtime.name}: keys and values in {kind}"
     return term("kv_cache", size, How.COMPUTED, source, line, low=low, high=high)
 
 
-def _recurrent_states(load: Loading) -> Term | None:
+def _recurrent_states(case: Case) -> Term | None:
     """States in 32 bits; where the runtime is known for it, inputs of convolutions in the type of
     the model.
     """
-    architecture, account, sequences = load.architecture, load.account, load.workload.parallel
-    width = load.cache_width if account.typed_states else 4
+    architecture, account, sequences = case.model, case.account, case.parallel
+    width = case.cache_width if account.typed_states else 4
     groups = [group for group in architecture.recurrent if group.layers]
     size, lines = 0, []
     for group, state in zip(groups, states(architecture), strict=True):
@@ -341,29 +423,8 @@ def _recurrent_states(load: Loading) -> Term | None:
         lines.append(("", state.layers, f" × {product}{times_sequences(sequences)}"))
     if not size:
         return None
-    source = f"{load.runtime.name}: inputs of convolutions in the type of the model, states in 32"
+    source = f"{case.runtime.name}: inputs of convolutions in the type of the model, states in 32"
     # some runtimes halve it
     low = size if account.typed_states else size // 2
     line = " + ".join(by_layers(lines))
     return term("recurrent_state", size, How.COMPUTED, f"{source} bits", line, low=low)
-
-
-def as_unpacked(architecture: Architecture, row: ArchitectureRow) -> Architecture:
-    """The model as MLX LM attends: a latent that its class unpacks is keys and values of every
-    head (mlx_lm 0.32.2: of the row `deepseek2`, deepseek_v2.py alone, which has no router bias).
-    """
-    unpacks = bool(row.mlx_unpacked)
-    if row.mlx_unpacked == "no_router_bias":
-        unpacks = not any(group.router_bias for group in architecture.feed_forward)
-    return with_every_head(architecture) if unpacks else architecture
-
-
-def with_every_head(architecture: Architecture) -> Architecture:
-    """The model where each latent is unpacked into keys and values of every head."""
-    attention = []
-    for group in architecture.attention:
-        if group.kind == "latent":
-            length = group.key_length + (group.rope_length or 0)
-            group = group.replace(kind="full", kv_heads=group.heads, key_length=length)
-        attention.append(group)
-    return architecture.replace(attention=tuple(attention))

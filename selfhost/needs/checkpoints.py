@@ -23,17 +23,15 @@ from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import ModelSpec
 from ..core import units
 from ..core.records import Record, Unread
-from .parts import (
+from .case import (
     ENCODER_REMEDY,
-    Subject,
+    Case,
     is_cast,
-    name_of,
-    published,
-    stated_size,
+    published_size,
     unread_size,
     why_no_encoders,
 )
-from .records import How, SizedWeights, sized, unread
+from .records import How, Term, term, unread
 from .tensors import ArchitectureRow, checkpoint_tensors, count
 
 # bits per weight with the scales of the format: one float32 per 128 × 128 block, one byte per 32,
@@ -100,7 +98,8 @@ def linear_layers(architecture: Architecture, row: ArchitectureRow) -> tuple[Lin
         elif "attn_v_b" in name:
             outputs, more = outputs * prod(more), []
         part = next((part for mark, part in _PARTS.items() if mark in name), "feed_forward")
-        if part == "attention" and group.layers and not attending.intersection(group.layers):
+        is_outside = bool(group.layers) and not attending.intersection(group.layers)
+        if part == "attention" and architecture.recurrent and is_outside:
             part = "recurrent"
         number = prod(more) * (len(group.layers) or 1)
         layers.append(Linear(inputs=inputs, outputs=outputs, number=number, part=part))
@@ -186,37 +185,36 @@ def one_by_one(group: TensorGroup) -> tuple[str, ...]:
 # ------------------------------------------------------------------ sizes of files
 
 
-def size_of(subject: Subject, format: str, quantization: str) -> SizedWeights | Unread:
+def size_of(case: Case) -> Term | Unread:
     """The files: as published, else every tensor in its stored type."""
-    is_own, spec = quantization == name_of(subject.architecture), subject.spec
-    stated = published(spec, format, quantization)
-    if stated is None and format == "safetensors" and is_own:
-        stated = published(spec, format, "native")
-    if stated is not None:
-        return stated_size(stated)
+    spec, is_mlx = case.spec, case.format == "mlx"
+    stated = published_size(case)
+    if stated is None and case.format == "safetensors" and case.is_own:
+        stated = published_size(case, "native")
     # without its tensors a model is sized by its total, which has the encoders in it; files for MLX
     # keep them in 16 bits
-    no_encoders = why_no_encoders(spec) if subject.whole or format == "mlx" else None
-    if no_encoders is not None:
-        return unread(no_encoders, ENCODER_REMEDY)
-    if format == "mlx":
-        return _mlx_size(subject, quantization)
-    if not is_own and (quantization == "int8" or scheme_of(quantization) is not None):
-        return _packed_size(subject, quantization)
-    refused = _why_not_sized(subject, format, quantization)
+    no_encoders = why_no_encoders(spec) if case.whole or is_mlx else None
+    if stated is not None or no_encoders is not None:
+        return stated or unread(no_encoders or "", ENCODER_REMEDY)
+    if is_mlx:
+        return _mlx_size(case)
+    is_packed = case.quantization == "int8" or scheme_of(case.quantization) is not None
+    if is_packed and not case.is_own:
+        return _packed_size(case)
+    refused = _why_not_sized(case)
     if refused is not None:
         return refused
-    return _by_tensors(subject) if subject.whole else _by_count(subject)
+    return _by_tensors(case) if case.whole else _by_count(case)
 
 
-def _why_not_sized(subject: Subject, format: str, quantization: str) -> Unread | None:
+def _why_not_sized(case: Case) -> Unread | None:
     """Why the size of files that nobody packed is not known; None where it can be computed."""
-    architecture, own = subject.architecture, name_of(subject.architecture)
-    untyped = subject.spec.unknown.get("architecture.matrix_dtype")
-    if untyped is not None and quantization == own:
+    own, name = case.own_type, case.quantization
+    untyped = case.spec.unknown.get("architecture.matrix_dtype")
+    if untyped is not None and case.is_own:
         return unread(untyped, _GIVE_FILES)
-    if quantization != own and (architecture is not None or quantization not in DTYPES):
-        why = f"no source states the size of the {format} files in {quantization}"
+    if not case.is_own and (case.spec.architecture is not None or name not in DTYPES):
+        why = f"no source states the size of the {case.format} files in {name}"
         return unread(why, f"use --quant {own}, as published")
     if own == "int4":
         why = "how many bits a weight takes in int4 with its scales is not stated"
@@ -224,44 +222,37 @@ def _why_not_sized(subject: Subject, format: str, quantization: str) -> Unread |
     return None
 
 
-def cast_to(subject: Subject, dtype: str) -> Subject:
+def cast_to(case: Case, dtype: str | None = None) -> Case:
     """The model as if it had been published in that type; no listed size is of that."""
-    assert subject.architecture is not None
-    narrow = subject.architecture.replace(dtype=dtype)
-    return subject.replace(spec=subject.spec.replace(architecture=narrow, files=()))
+    narrow = case.model.replace(dtype=dtype or case.quantization)
+    return case.replace(spec=case.spec.replace(architecture=narrow, files=()))
 
 
-def _by_tensors(subject: Subject) -> SizedWeights:
+def _by_tensors(case: Case) -> Term:
     """Every tensor in its stored type, with encoders and what files hold beside: blocks that
     predict more tokens, in the type of the rest, in 16 bits or left out, and a tied matrix twice.
     """
-    architecture, parameters = subject.architecture, subject.spec.parameters
-    assert architecture is not None
-    loaded, block = _tensor_bytes(subject), 0
-    if parameters.mtp and subject.spec.quantized is None:
+    architecture, parameters = case.model, case.spec.parameters
+    loaded, block, predicting = _tensor_bytes(case), 0, parameters.mtp or 0
+    if case.spec.quantized is None:
         bits = _bits(architecture.matrix_dtype or architecture.dtype or "bfloat16")
-        block = int(parameters.mtp * bits / 8)
+        block = int(predicting * bits / 8)
     is_mixed = bool(architecture.matrix_dtype or architecture.expert_dtype)
     extra = 0 if is_mixed else int((parameters.extra_in_files or 0) * _plain(architecture) / 8)
-    beside, kept = block + extra, max(0, 2 * (parameters.mtp or 0) - block)
+    beside, kept = block + extra, max(0, 2 * predicting - block)
     line = f" + {beside:,} bytes of other blocks in the files" if beside else ""
-    return sized(
-        loaded.bytes + beside,
-        loaded.how,
-        loaded.source,
-        loaded.arithmetic + line,
-        low=loaded.low_bytes + extra * 199 // 200,
-        high=loaded.high_bytes + beside * 101 // 100 + kept,
+    return loaded.replace(
+        bytes=loaded.bytes + beside,
+        low_bytes=loaded.low_bytes + extra * 199 // 200,
+        high_bytes=loaded.high_bytes + beside * 101 // 100 + kept,
+        arithmetic=loaded.arithmetic + line,
     )
 
 
-def _tensor_bytes(subject: Subject) -> SizedWeights:
+def _tensor_bytes(case: Case) -> Term:
     """What is loaded: every tensor in its stored type, with encoders."""
-    architecture, row = subject.architecture, subject.row
-    assert architecture is not None
-    assert row is not None
-    encoders, sizes = subject.spec.parameters.encoders or 0, stored_types(architecture, row)
-    encoder_bytes = encoders * _plain(architecture) / 8
+    architecture, encoders = case.model, case.encoders
+    sizes, encoder_bytes = stored_types(architecture, case.row), encoders * _plain(architecture) / 8
     size = int(sum(sizes.values()) + encoder_bytes)
     line = " + ".join(f"{int(part):,} bytes of {type}" for type, part in sizes.items())
     line += f" + {int(encoder_bytes):,} bytes of encoders" if encoders else ""
@@ -271,15 +262,16 @@ def _tensor_bytes(subject: Subject) -> SizedWeights:
         how, high = How.ASSUMED, 2.01
     # bitsandbytes takes the linear layers of encoders too, unless a list names them
     saved = 1.5 * encoders if architecture.matrix_dtype in _BITSANDBYTES else 0
-    return sized(size, how, source, line, low=int(size * 0.995 - saved), high=int(size * high))
+    ends = {"low": int(size * 0.995 - saved), "high": int(size * high)}
+    return term("files", size, how, source, line, **ends)
 
 
-def _by_count(subject: Subject) -> SizedWeights | Unread:
+def _by_count(case: Case) -> Term | Unread:
     """The size by the number of parameters, for a model whose tensors are not known."""
-    total, architecture = subject.spec.parameters.total, subject.architecture
+    total, architecture = case.spec.parameters.total, case.spec.architecture
     if total is None:
-        return unread_size(subject.spec)
-    if architecture is None and "architecture" in subject.spec.unknown:
+        return unread_size(case.spec)
+    if architecture is None and "architecture" in case.spec.unknown:
         # models of this kind are published in 4 bits a weight as often as in 16
         return unread(
             "the spec does not state the type that the weights are stored in",
@@ -287,17 +279,17 @@ def _by_count(subject: Subject) -> SizedWeights | Unread:
         )
     if architecture is None or architecture.dtype is None:
         source = "the stored type is not stated: 4 to 32 bits per parameter, most often 16"
-        line = f"{total:,} parameters × 16 bits / 8"
-        low, high = int(total * DTYPES["mxfp4"] / 8), total * 4
-        return sized(total * 2, How.ASSUMED, source, line, low=low, high=high)
-    type = name_of(architecture)
+        line, low = f"{total:,} parameters × 16 bits / 8", int(total * DTYPES["mxfp4"] / 8)
+        return term("files", total * 2, How.ASSUMED, source, line, low=low, high=total * 4)
+    type = case.own_type
     bits, plain = _bits(type), _plain(architecture)
     size, how, source = int(total * bits / 8), How.COMPUTED, "parameters in the published type"
     high = int(size * 1.05)
     if type != architecture.dtype:
         how, high = How.ASSUMED, int(total * max(bits, plain) / 8)
         source = f"parameters in {type}; how many are in {architecture.dtype} is not known"
-    return sized(size, how, source, f"{total:,} parameters × {bits:g} bits / 8", high=high)
+    line = f"{total:,} parameters × {bits:g} bits / 8"
+    return term("files", size, how, source, line, high=high)
 
 
 def _plain(architecture: Architecture) -> float:
@@ -348,22 +340,22 @@ def _scheme_bytes(scheme: Scheme, inputs: int, outputs: int) -> float:
     return weights * bits / 8 + groups * outputs * 4
 
 
-def _packed_size(subject: Subject, name: str) -> SizedWeights | Unread:
+def _packed_size(case: Case) -> Term | Unread:
     """A model's files in a quantization that its publisher did not train it in: every linear
     layer of the blocks, nothing else.
     """
-    scheme, architecture, row = scheme_of(name), subject.architecture, subject.row
+    name = case.quantization
+    scheme = scheme_of(name)
     if name == "int8":
         scheme = Scheme(name=name, method="int8", bits=8, group=None)
-    if scheme is None or architecture is None or row is None or not subject.whole:
+    if scheme is None or not case.whole:
         why = "its layout is" if scheme is None else "which layers it has is"
         return unread(
             f"no source states the size of the safetensors files in {name}, and {why} not known",
             "state the size under [[files]] of the spec",
         )
-    if name not in _BITSANDBYTES:
-        row = row.replace(torch_wide_matrix="")
-    architecture = architecture.packed_with(scheme.method)
+    row = case.row if name in _BITSANDBYTES else case.row.replace(torch_wide_matrix="")
+    architecture = case.model.packed_with(scheme.method)
     linear = linear_layers(architecture, row)
     group, is_awq = scheme.group or 1, scheme.method == "awq"
     odd = [each for each in linear if is_awq and (each.inputs % group or each.outputs % 8)]
@@ -372,95 +364,98 @@ def _packed_size(subject: Subject, name: str) -> SizedWeights | Unread:
         remedy = "take gptq, or state the size under [[files]] of the spec"
         return unread(f"AutoAWQ cannot pack it: {why}", remedy)
     parameters = count(checkpoint_tensors(architecture, row))
-    return _packed_files(subject, architecture, linear, parameters, scheme)
+    return _packed_files(case, architecture, linear, parameters, scheme)
 
 
 def _packed_files(
-    subject: Subject,
+    case: Case,
     architecture: Architecture,
     linear: tuple[Linear, ...],
     parameters: int,
     scheme: Scheme,
-) -> SizedWeights:
+) -> Term:
     """The files with those linear layers packed, of so many parameters without encoders.
 
     Some files hold a tied table twice; blocks that predict more tokens are dropped or kept in 16
-    bits.
+    bits. Some recipes leave recurrent layers and shared experts in 16 bits, in a mixture and in
+    NVFP4 attention, too. NVFP4 files of these hold 0.14 to 0.98 of that more
+    (tests/judge/test_public_reports.py): a third is assumed.
     """
-    name, encoders = scheme.name, subject.spec.parameters.encoders or 0
+    name, method, encoders = scheme.name, scheme.method, case.encoders
     packed, weights = sum(e.packed_bytes(name) for e in linear), sum(e.weights for e in linear)
     plain = parameters - weights + encoders
     least, how, note = int(packed + 2 * plain), How.COMPUTED, ""
-    kept, more = _left_wide(linear, scheme)
+    kinds, left = {each.part for each in linear}, {"recurrent", "shared_expert"}
+    if method == "nvfp4" or "expert" in kinds:
+        left |= {"attention", "latent values"}
+    more = _more_in_16_bits(linear, left, name)
+    kept = more // 3 if method == "nvfp4" and kinds & {"recurrent", "expert"} else 0
     if more:
         how, note = How.ASSUMED, "; recipes differ in what they leave in 16 bits"
     table = (architecture.vocabulary or 0) * architecture.embedding_length
-    twice = 2 * (table * architecture.tied_embeddings + (subject.spec.parameters.mtp or 0))
+    twice = 2 * (table * architecture.tied_embeddings + (case.spec.parameters.mtp or 0))
     scales = int(packed - weights * scheme.bits / 8)
     line = f"{weights:,} weights × {scheme.bits:g} bits / 8"
     line += f" + {scales:,} bytes of scales" if scales else ""
     line += f" + {kept:,} bytes for layers left wide" if kept else ""
-    return sized(
+    return term(
+        "files",
         least + kept,
         how,
-        f"layout of {scheme.method}: linear layers of the blocks; embeddings, output, norms and"
-        f" routers in 16 bits{note}",
+        f"layout of {method}: linear layers of the blocks; embeddings, output, norms and routers in"
+        f" 16 bits{note}",
         f"{line} + {plain:,} others × 2 bytes",
         low=int(least * 0.995 - (1.5 * encoders if name in _BITSANDBYTES else 0)),
         high=int(least * 1.005) + twice + more,
     )
 
 
-def _left_wide(linear: tuple[Linear, ...], scheme: Scheme) -> tuple[int, int]:
-    """The bytes, likely and most, that files hold more since some recipes leave recurrent layers
-    and shared experts in 16 bits, in a mixture and in NVFP4 attention, too. NVFP4 files of these
-    hold 0.14 to 0.98 of it (tests/judge/test_public_reports.py): a third is assumed.
-    """
-    kinds, is_nvfp4 = {each.part for each in linear}, scheme.method == "nvfp4"
-    left = {"recurrent", "shared_expert"}
-    if is_nvfp4 or "expert" in kinds:
-        left |= {"attention", "latent values"}
-    more = _more_in_16_bits([each for each in linear if each.part in left], scheme.name)
-    return more // 3 if is_nvfp4 and kinds & {"recurrent", "expert"} else 0, more
-
-
-def _more_in_16_bits(layers: list[Linear], name: str) -> int:
+def _more_in_16_bits(linear: tuple[Linear, ...], parts: set[str], name: str) -> int:
     """By how many bytes these layers are larger in 16 bits than in the quantization `name`."""
-    return int(sum(2 * each.weights - each.packed_bytes(name) for each in layers))
+    left = (each for each in linear if each.part in parts)
+    return int(sum(2 * each.weights - each.packed_bytes(name) for each in left))
 
 
-def expert_bytes_left(architecture: Architecture, row: ArchitectureRow, name: str) -> int:
+def expert_bytes_left(case: Case) -> int:
     """What the experts take more where they alone stay in 16 bits."""
-    linear = linear_layers(architecture, row)
-    return _more_in_16_bits([each for each in linear if each.part == "expert"], name)
+    linear = linear_layers(case.model, case.row)
+    return _more_in_16_bits(linear, {"expert"}, case.quantization)
 
 
 # ------------------------------------------------------------------ MLX
 
 
-def _mlx_size(subject: Subject, name: str) -> SizedWeights | Unread:
+def _mlx_size(case: Case) -> Term | Unread:
     """Files that mlx_lm.convert makes: every linear layer and table whose rows divide into
     groups, the rest in 16 bits, or as wide as the published weights (it keeps torch_dtype).
     """
-    scheme, architecture, row = mlx_scheme(name), subject.architecture, subject.row
-    own, parameters = subject.spec.quantized, subject.spec.parameters
+    name, own, encoders = case.quantization, case.spec.quantized, case.encoders
+    scheme, weights = mlx_scheme(name), (case.spec.parameters.total or 0) - encoders
     if scheme is None and name not in ("bf16", "fp16"):
         return unread(f"no source states the size in {name}", "use --quant 4bit or --quant 8bit")
     if own is not None and (own.format, own.quantization) == ("mlx", None):
         otherwise = "its weights are stored in a quantization that selfhost does not know"
-        why = subject.spec.unknown.get("architecture.matrix_dtype", otherwise)
+        why = case.spec.unknown.get("architecture.matrix_dtype", otherwise)
         return unread(why, "name the folder with its files, or the original model")
-    encoders, total = parameters.encoders or 0, parameters.total or 0
-    if architecture is not None and row is not None and subject.whole:
-        size, line = _mlx_bytes(architecture, row, scheme, ())
-        low, high = (size, size) if own is not None else _mlx_ends(architecture, row, scheme, size)
-    elif total > encoders:
+    if case.whole:
+        size, line = _mlx_bytes(case.model, case.row, scheme, ())
+        low = high = size
+        if own is None and scheme is not None and scheme.bits < 8:
+            # mlx-lm of September 2026 or later keeps projections in 8 bits
+            in_8_bits = tuple((part, "8bit") for part in case.row.mlx_in_8_bits)
+            high = _mlx_bytes(case.model, case.row, scheme, in_8_bits)[0]
+        if own is None and scheme is not None and case.model.dtype == "float32":
+            # others convert with --dtype float16
+            narrow = case.model.replace(dtype="bfloat16")
+            low = _mlx_bytes(narrow, case.row, scheme, ())[0]
+    elif weights > 0:
         bits = _mlx_bits(scheme)
-        low = high = size = int((total - encoders) * bits / 8)
-        line = f"{total - encoders:,} weights × {bits:g} bits / 8"
+        low = high = size = int(weights * bits / 8)
+        line = f"{weights:,} weights × {bits:g} bits / 8"
     else:
         return unread("the number of parameters is not known", "state the size under [[files]]")
-    return sized(
+    return term(
+        "files",
         size + 2 * encoders,
         How.COMPUTED,
         "mlx.core.quantize and mlx_lm.convert: a scale and bias per group (in some a scale of 8"
@@ -470,21 +465,6 @@ def _mlx_size(subject: Subject, name: str) -> SizedWeights | Unread:
         low=int(low * 0.995),
         high=int((high + 2 * encoders) * 1.01),
     )
-
-
-def _mlx_ends(
-    architecture: Architecture, row: ArchitectureRow, scheme: Scheme | None, size: int
-) -> tuple[int, int]:
-    """The least and most bytes that other conversions of the published weights take: made with
-    --dtype float16, and by mlx-lm of September 2026 or later, which keeps projections in 8 bits.
-    """
-    low = high = size
-    if scheme is not None and scheme.bits < 8:
-        in_8_bits = tuple((part, "8bit") for part in row.mlx_in_8_bits)
-        high = _mlx_bytes(architecture, row, scheme, in_8_bits)[0]
-    if scheme is not None and architecture.dtype == "float32":
-        low = _mlx_bytes(architecture.replace(dtype="bfloat16"), row, scheme, ())[0]
-    return low, high
 
 
 @lru_cache(maxsize=256)
@@ -505,10 +485,11 @@ def _mlx_bytes(
         for name in names:
             type = otherwise.get(name) or otherwise.get(group.name)
             own = scheme if type is None else mlx_scheme(type)
-            bits = _mlx_bits(own, wide=is_wide)
-            if row.mlx_ternary and is_linear(group, row):
-                weights[2.0] = weights.get(2.0, 0) + elements
-            elif _is_packed_by_mlx(group, own, scheme):
+            # a type of the file's kind, and rows that divide into its groups
+            divides = scheme is None if own is None else group.shape[0] % (own.group or 1) == 0
+            if divides and _is_matrix(group):
+                is_ternary = architecture.matrix_dtype == "ternary" and is_linear(group, row)
+                bits = 2.0 if is_ternary else _mlx_bits(own, wide=is_wide)
                 weights[bits] = weights.get(bits, 0) + elements
             else:
                 vectors += elements
@@ -517,12 +498,6 @@ def _mlx_bytes(
     line = " + ".join(f"{number:,} weights × {bits:g} bits / 8" for bits, number in parts)
     size = int(sum(number * bits / 8 for bits, number in parts)) + width * vectors
     return size, f"{line} + {vectors:,} others × {width} bytes"
-
-
-def _is_packed_by_mlx(group: TensorGroup, own: Scheme | None, scheme: Scheme | None) -> bool:
-    """Whether a matrix has a type of the file's kind, and rows that divide into its groups."""
-    divides = scheme is None if own is None else group.shape[0] % (own.group or 1) == 0
-    return divides and _is_matrix(group)
 
 
 # of MLX's files of several types, that of most weights
@@ -551,25 +526,23 @@ def _mlx_bits(scheme: Scheme | None, *, wide: bool = False) -> float:
 # ------------------------------------------------------------------ as a runtime loads them
 
 
-def loaded_of(
-    subject: Subject, files: SizedWeights, format: str, quantization: str
-) -> SizedWeights:
+def loaded_of(case: Case, files: Term) -> Term:
     """What runtimes load of the files by default: no blocks that predict more tokens, and a tied
     matrix once. Files made for MLX have neither.
     """
-    architecture, parameters = subject.architecture, subject.spec.parameters
-    if architecture is None or format == "mlx" or quantization != name_of(architecture):
+    spec, parameters = case.spec, case.spec.parameters
+    if spec.architecture is None or case.format == "mlx" or not case.is_own:
         return files
     has_extra = files.how is not How.STATED and bool(parameters.extra_in_files)
-    if not (has_extra or parameters.mtp) or subject.spec.quantized is not None:
+    if not (has_extra or parameters.mtp) or spec.quantized is not None:
         return files
-    if subject.whole:
-        return _tensor_bytes(subject)
-    block = int((parameters.mtp or 0) * _plain(architecture) / 8)
+    if case.whole:
+        return _tensor_bytes(case)
+    block = int((parameters.mtp or 0) * _plain(case.model) / 8)
     return files.replace(bytes=files.bytes - block, low_bytes=files.low_bytes - block)
 
 
-def download_of(spec: ModelSpec, files: SizedWeights) -> SizedWeights | Unread:
+def download_of(spec: ModelSpec, files: Term) -> Term | Unread:
     """The files as one figure; unknown for files without a repository whose type nobody states."""
     architecture = spec.architecture
     untyped = architecture is not None and architecture.dtype is None and spec.repository is None
@@ -604,10 +577,10 @@ def loaded_bits(runtime: RuntimeSpec | None, spec: ModelSpec, quantization: str)
     return None if is_same else int(DTYPES[loaded])
 
 
-def active_parameters(subject: Subject) -> int:
+def active_parameters(case: Case) -> int:
     """Parameters that one token reads, each as often as it reads it."""
-    parameters, architecture, row = subject.spec.parameters, subject.architecture, subject.row
-    active = (parameters.active or parameters.total or 0) - (parameters.encoders or 0)
+    parameters, architecture = case.spec.parameters, case.spec.architecture
+    active = (parameters.active or parameters.total or 0) - case.encoders
     if architecture is None:
         return active
     table = (architecture.vocabulary or 0) * architecture.embedding_length
@@ -615,8 +588,8 @@ def active_parameters(subject: Subject) -> int:
         active -= table
     if architecture.per_layer_embedding_length:
         # Gemma 3n and 4: of a second table, too, one row is read
-        rows = (row.per_layer_vocabulary if row is not None else None) or architecture.vocabulary
-        active -= architecture.per_layer_embedding_length * architecture.layers * (rows or 0)
+        rows = case.row.per_layer_vocabulary or architecture.vocabulary or 0
+        active -= architecture.per_layer_embedding_length * architecture.layers * rows
     if architecture.stored_layers:
         # layers that run through the weights of earlier ones read them once more
         again = architecture.layers - architecture.stored_layers

@@ -20,24 +20,24 @@ from ..catalogue.quantization_names import (
 from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import ModelSpec, PublishedFiles
 from ..core.records import Unread
+from ..core.workload import Workload
 from . import checkpoints, pictures, python, speech
 from .cache import why_not_known, with_every_head
-from .llamacpp import files as gguf_files
-from .llamacpp import memory as gguf_memory
-from .parts import (
-    Asked,
+from .case import (
+    Case,
     Encoder,
-    Parsed,
     Parts,
-    Subject,
     components_type,
     from_sixteen_bits,
     is_cast,
     name_of,
     parts_of,
+    without_files,
 )
+from .llamacpp import files as gguf_files
+from .llamacpp import memory as gguf_memory
 from .quantization import GGUF_QUANTIZATIONS, TERNARY_QUANTIZATIONS, canonical_gguf
-from .records import SizedWeights, unread
+from .records import Term, unread
 from .tensors import checkpoint_tensors, row_of
 
 _EXPERTS_AS_TRAINED = "MXFP4-Q8"
@@ -51,14 +51,18 @@ trained in more bits has no smaller default. `llama-server -hf` takes it, too, u
 FOUR_BITS = "IQ4_XS"
 
 
-def subject_of(
+def case_of(
     spec: ModelSpec,
     architectures: Mapping[str, Any],
-    format: str = "gguf",
     runtime: RuntimeSpec | None = None,
-) -> Subject:
-    """The model and what its architecture is known to be, in files of that format."""
-    spec = _as_in_library(spec, runtime)
+    workload: Workload | None = None,
+) -> Case:
+    """The model and what its architecture is known to be, in a program under a workload; of what
+    that leaves open the usual files.
+    """
+    workload = workload or Workload()
+    usual = default_format_and_quantization(spec, runtime) if runtime else ("gguf", "")
+    format, spec = workload.format or usual[0], _as_in_library(spec, runtime)
     architecture = spec.architecture
     row = row_of(architecture, architectures) if architecture is not None else None
     why = None if architecture is None or row is None else why_not_known(architecture, row, runtime)
@@ -68,11 +72,15 @@ def subject_of(
         architecture = architecture.replace(tensors=tensors, attention=(), recurrent=())
         unknown = {**spec.unknown, "architecture.attention": why}
         spec = spec.replace(architecture=architecture, unknown=unknown)
-    return Subject(
+    return Case(
         spec=spec,
-        row=row,
+        known_row=row,
         encoder=_encoder(spec, architectures),
-        architectures=Parsed(architectures),
+        format=format,
+        quantization=workload.quantization or usual[1],
+        program=runtime,
+        workload=workload,
+        text_alone=runtime is not None and takes_text_alone(spec, runtime),
     )
 
 
@@ -184,15 +192,15 @@ def quantizations_of(
         return parts.quantizations
     format, default = default_format_and_quantization(spec, runtime)
     names = _quantizations(spec, runtime, format, default)
-    subject = subject_of(spec, architectures)
-    if format == "gguf" and (spec.parameters.total is not None or subject.whole):
+    case = case_of(spec, architectures, None, Workload(format=format))
+    if format == "gguf" and (spec.parameters.total is not None or case.whole):
         # every recipe can be followed
         return names
     sized = []
     for name in dict.fromkeys(names):
         # the published files are downloaded for what they are cast to
         files = name_of(spec.architecture) if is_cast(spec, runtime, name) else name
-        if not isinstance(size_of(subject, format, files), Unread):
+        if not isinstance(size_of(case.replace(quantization=files)), Unread):
             sized.append(name)
     return tuple(sized)
 
@@ -289,42 +297,43 @@ def canonical_quantization(text: str) -> str | None:
 
 def weights_bytes(
     spec: ModelSpec, format: str, quantization: str, architectures: Mapping[str, Any]
-) -> SizedWeights | Unread:
+) -> Term | Unread:
     """The files of one format and quantization, as downloaded, without the projector of a
     vision model.
     """
-    return size_of(subject_of(spec, architectures), format, quantization)
+    asked = Workload(format=format or None, quantization=quantization or None)
+    return size_of(case_of(spec, architectures, None, asked))
 
 
-def size_of(subject: Subject, format: str, quantization: str) -> SizedWeights | Unread:
+def size_of(case: Case) -> Term | Unread:
     """The same of a model whose architecture was looked up."""
-    if format == "gguf":
-        return gguf_files.size_of(subject, canonical_gguf(quantization) or quantization)
-    if format in ("ggml", "ctranslate2"):
-        return speech.size_of(subject, format, quantization)
-    if subject.spec.components and format in CHECKPOINTS:
-        return pictures.size_of(subject, quantization)
-    return checkpoints.size_of(subject, format, quantization)
+    if case.format == "gguf":
+        name = canonical_gguf(case.quantization) or case.quantization
+        return gguf_files.size_of(case.replace(quantization=name))
+    if case.format in ("ggml", "ctranslate2"):
+        return speech.size_of(case)
+    if case.spec.components and case.format in CHECKPOINTS:
+        return pictures.size_of(case)
+    return checkpoints.size_of(case)
 
 
 # what stands in for a model, and how far one could go, is asked of the same models again and again
 @lru_cache(maxsize=512)
-def parts(subject: Subject, runtime: RuntimeSpec, format: str, workload: Asked) -> Parts:
+def parts(case: Case) -> Parts:
     """Files and memory."""
-    if runtime.parts:
-        files = parts_of(subject.spec, runtime)
+    if case.runtime.parts:
+        files = parts_of(case.spec, case.runtime)
         if files is not None:
-            return pictures.parts_in_files(subject, files, runtime, workload)
-        why = f"no files of {subject.spec.name} are known for {runtime.name}"
-        unknown = unread(why, "leave out --runtime")
-        return Parts(files=unknown, unknown=(unknown, unknown.replace(fact="memory.weights")))
-    if format == "gguf":
-        return gguf_memory.parts(subject, runtime, workload)
-    if format in ("ggml", "ctranslate2"):
-        return speech.parts(subject, format, runtime, workload)
-    if subject.spec.components and format in CHECKPOINTS:
-        return pictures.parts(subject, runtime, workload)
-    return python.parts(subject, runtime, format, workload)
+            return pictures.parts_in_files(case, files)
+        why = f"no files of {case.spec.name} are known for {case.runtime.name}"
+        return without_files(unread(why, "leave out --runtime"))
+    if case.format == "gguf":
+        return gguf_memory.parts(case)
+    if case.format in ("ggml", "ctranslate2"):
+        return speech.parts(case)
+    if case.spec.components and case.format in CHECKPOINTS:
+        return pictures.parts(case)
+    return python.parts(case)
 
 
 # ------------------------------------------------------------------ which programs load it

@@ -8,20 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..catalogue.runtime import ComponentFile, ModelParts, RuntimeSpec
+from ..catalogue.runtime import ComponentFile, ModelParts
 from ..catalogue.spec import StatedWay
 from ..core.records import Unread
+from .case import Case, Parts, components_type, overhead, published_size, without_files
 from .checkpoints import DTYPES
-from .parts import Asked, Parts, Subject, components_type, overhead, published, stated_size
 from .quantization import BASE_TYPES, BLOCKS
 from .records import (
     Device,
     How,
     Offloaded,
-    SizedWeights,
     Term,
     middle_of,
-    sized,
     taken_off,
     term,
     times,
@@ -104,23 +102,23 @@ def quantized_components(components: Mapping[str, int]) -> dict[str, int]:
     return {name: number for name, number in components.items() if number >= _LEAST_QUANTIZED}
 
 
-def size_of(subject: Subject, quantization: str) -> SizedWeights | Unread:
+def size_of(case: Case) -> Term | Unread:
     """The files of all components: as published, else parameters times the type; where that is
     unknown, 16 or 32 bits.
     """
-    spec, own = subject.spec, components_type(subject.spec)
-    stated = published(spec, "safetensors", quantization)
+    spec, quantization, own = case.spec, case.quantization, components_type(case.spec)
+    stated = published_size(case)
     if stated is not None:
-        return stated_size(stated)
+        return stated
     if quantization != own and spec.needs is not None:
         if any(way.quantization == quantization for way in spec.needs.ways):
             # made of the published files while they load
-            return size_of(subject, own)
+            return size_of(case.replace(quantization=own))
         return unread(f"its needs are stated for {own} alone", f"take {own}")
     if quantization in _QUANTIZED:
         if not quantized_components(spec.components):
             return unread("how much of its denoiser is quantized is not known", "take float16")
-        return size_of(subject, spec.components_dtype or "float16")
+        return size_of(case.replace(quantization=spec.components_dtype or "float16"))
     if quantization not in DTYPES:
         why = f"no source states the size in {quantization}"
         return unread(why, "use --quant float16 or --quant float32")
@@ -128,13 +126,12 @@ def size_of(subject: Subject, quantization: str) -> SizedWeights | Unread:
     size, line = int(total * bits / 8), f"{total:,} parameters × {bits:g} bits / 8"
     if spec.components_dtype is not None:
         source = f"parameters of the components, published in {spec.components_dtype}"
-        return sized(size, How.COMPUTED, source, line)
+        return term("files", size, How.COMPUTED, source, line)
     source = "parameters of the components; the repository may hold 16 or 32 bits of each"
-    low, high = min(size, total * 2), max(size, total * 4)
-    return sized(size, How.ASSUMED, source, line, low=low, high=high)
+    return term("files", size, How.ASSUMED, source, line, low=total * 2, high=total * 4)
 
 
-def parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Parts:
+def parts(case: Case) -> Parts:
     """Files and memory of diffusers: every component is resident, and the decoder of the images
     holds most beside them.
 
@@ -142,41 +139,39 @@ def parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Parts:
     two batches for guidance, and the text encoders hold less than the decoder does
     (tests/truth/diffusers.json), and nothing is alive of one when the next runs.
     """
-    files, spec = size_of(subject, workload.quantization), subject.spec
+    files, spec = size_of(case), case.spec
     if isinstance(files, Unread):
-        return Parts(files=files, unknown=(files, files.replace(fact="memory.weights")))
-    offloaded = _offloaded(subject, workload, overhead(runtime, on_gpu=True))
+        return without_files(files)
+    offloaded = _offloaded(case, overhead(case.runtime, on_gpu=True))
     if spec.needs is not None:
         # no rule says what it takes beside its weights: the spec states the whole
         return Parts(files=files, unknown=(_STATED_WHOLE,), offloaded=offloaded)
-    decoder = _decoder(subject, workload)
-    program = overhead(runtime, on_gpu=workload.device is not None)
-    stored, mapped = spec.components_dtype or "float32", 0
-    if workload.quantization != stored:
+    decoder, stored, mapped = _decoder(case), spec.components_dtype or "float32", 0
+    if case.quantization != stored:
         # converted one component after the other: the pages of the largest one's file lie beside
         # all copies until it is done, and may go
         mapped = int(max(spec.components.values()) * DTYPES[stored] / 8)
     return Parts(
         files=files,
-        terms=(_weights(subject, workload), decoder, program),
+        terms=(_weights(case), decoder, overhead(case.runtime, on_gpu=case.on_gpu)),
         evictable_bytes=max(0, mapped - decoder.bytes),
         largest_file_bytes=min(files.bytes, _SHARD_BYTES),
         offloaded=offloaded,
     )
 
 
-def _weights(subject: Subject, workload: Asked) -> Term:
+def _weights(case: Case) -> Term:
     """The weights. Files of the requested type are mapped: a CPU never reads what no image needs. A
     GPU holds all, and weights of another type are copied whole while they load.
     """
-    components, quantization = subject.spec.components, workload.quantization
+    components, quantization = case.spec.components, case.quantization
     if quantization in _QUANTIZED:
         return _quantized_weights(components, _QUANTIZED[quantization])
     bits = DTYPES.get(quantization, 16.0)
     size = int(sum(components.values()) * bits / 8)
     line = " + ".join(f"{number:,} {name}" for name, number in components.items())
     line = f"({line}) × {bits:g} bits / 8"
-    if quantization != (subject.spec.components_dtype or "float32") or workload.device is not None:
+    if quantization != (case.spec.components_dtype or "float32") or case.on_gpu:
         return term("weights", size, How.COMPUTED, _SOURCE, line)
     half = int(min(_NEVER_READ * size, _NEVER_READ_NUMBERS * bits / 8)) // 2
     line = taken_off(line, half, "that are mapped and not read")
@@ -199,7 +194,7 @@ def _quantized_weights(components: Mapping[str, int], each: float) -> Term:
     return term("weights", size, How.COMPUTED, source, f"{line} × 4 bytes", low=low, high=high)
 
 
-def _decoder(subject: Subject, workload: Asked) -> Term:
+def _decoder(case: Case) -> Term:
     """The moment in which the decoder holds most, in numbers per pixel of the image.
 
     Its last enlargement (Upsample2D), with 256 channels at full size: the enlarged and the
@@ -210,30 +205,29 @@ def _decoder(subject: Subject, workload: Asked) -> Term:
     was measured.
     """
     copied = _BEFORE // 4 + _WIDE // 4 + 3 * _WIDE
-    is_single = workload.quantization == "float32"
+    is_single = case.quantization == "float32"
     numbers, width = (copied, 4) if is_single else (3 * _WIDE + 2 * _NARROW, 2)
-    side, images = subject.spec.native_pixels, workload.parallel
+    side = case.spec.native_pixels
     sides = (side, side, side) if side is not None else _SIDES
-    pixels, least, most = (number * number * images for number in sides)
+    pixels, least, most = (number * number * case.parallel for number in sides)
     copies = _COPIED_WEIGHTS * width
     size = pixels * numbers * width + copies
     # float16: some publishers ask that the decoder runs in 32 bits (force_upcast)
-    each = copied * 4 if workload.quantization == "float16" else numbers * width
-    high = most * each + _COPIED_WEIGHTS * 4
+    each = copied * 4 if case.quantization == "float16" else numbers * width
     # small arrays beside those
-    high += high // 100
+    high = (most * each + _COPIED_WEIGHTS * 4) * 101 // 100
     line = (
-        f"{times(images, 'image')} × {sides[0]:,} × {sides[0]:,} pixels × {numbers:,} numbers ×"
-        f" {width} bytes + {copies:,} bytes of weights"
+        f"{times(case.parallel, 'image')} × {sides[0]:,} × {sides[0]:,} pixels × {numbers:,}"
+        f" numbers × {width} bytes + {copies:,} bytes of weights"
     )
-    if side is not None and subject.spec.components.get("vae", 0) in _DECODERS:
+    if side is not None and case.spec.components.get("vae", 0) in _DECODERS:
         line += "; the image decoder holds more than the denoiser and the text encoders do"
         # what oneDNN copies is among it, and was in every run: within 1 % of PyTorch's own count
         how, low = How.COMPUTED, size - size // 50
     else:
         line += "; assumed: images of 512 to 1,024 pixels, and the decoder of Stable Diffusion"
         how, low, high = How.ASSUMED, least * (copied - _WIDE) * width // 2, 2 * high
-    if workload.device is None or "transformer" not in subject.spec.components:
+    if not case.on_gpu or "transformer" not in case.spec.components:
         return term("activations", size, how, _SOURCE, line, low=low, high=high)
     low, high = min(low, size), max(size, high, most * _RESERVED_BYTES // _PIXELS)
     reserved = max(low, pixels * _RESERVED_LIKELY_BYTES // _PIXELS)
@@ -244,7 +238,7 @@ def _decoder(subject: Subject, workload: Asked) -> Term:
 # ------------------------------------------------------------------ offloaded
 
 
-def _offloaded(subject: Subject, workload: Asked, program: Term) -> tuple[Offloaded, ...]:
+def _offloaded(case: Case, program: Term) -> tuple[Offloaded, ...]:
     """A component at a time on the accelerator, then a layer at a time; the weights in RAM. What it
     holds is stated, else a guess.
 
@@ -252,28 +246,26 @@ def _offloaded(subject: Subject, workload: Asked, program: Term) -> tuple[Offloa
     denoiser is quantized then; its weights do not move layer by layer (diffusers 0.42.1,
     pipelines/pipeline_utils.py, enable_model_cpu_offload and enable_sequential_cpu_offload).
     """
-    quantization, spec = workload.quantization, subject.spec
-    sizes = {name: 2 * number for name, number in spec.components.items()}
+    quantization, stated = case.quantization, case.spec.needs
+    sizes = {name: 2 * number for name, number in case.spec.components.items()}
     if quantization in _QUANTIZED and "transformer" in sizes:
         sizes["transformer"] = int(sizes["transformer"] * _QUANTIZED[quantization] / 2)
     line = " + ".join(f"{size:,} {name}" for name, size in sizes.items())
-    source = "parameters of the components"
-    host = term("weights", sum(sizes.values()), How.COMPUTED, source, line), program
-    ways = spec.needs.ways if spec.needs is not None else ()
-    stated = tuple(_as_stated(way, host) for way in ways if way.quantization == quantization)
-    if stated:
-        return stated
-    is_packed = quantization in _QUANTIZED and spec.needs is None
-    is_known = spec.needs is None or bool(spec.needs.high_bytes)
-    if is_packed and quantized_components(spec.components):
-        return (Offloaded(way="model", host=host, device=_largest(subject, workload, sizes)),)
-    if DTYPES.get(quantization) != 16 or not is_known:
+    source, total = "parameters of the components", sum(sizes.values())
+    host = term("weights", total, How.COMPUTED, source, line), program
+    ways = [way for way in stated.ways if way.quantization == quantization] if stated else ()
+    if ways:
+        return tuple(_as_stated(way, host) for way in ways)
+    # what the spec states over all weights
+    most = max(0, (stated.high_bytes or 0) - total) if stated is not None else None
+    by_component = Offloaded(way="model", host=host, device=_largest(case, sizes, most))
+    if quantization in _QUANTIZED:
+        is_quantized = stated is None and quantized_components(case.spec.components)
+        return (by_component,) if is_quantized else ()
+    if DTYPES.get(quantization) != 16 or (stated is not None and not stated.high_bytes):
         return ()
-    by_component = _largest(subject, workload, sizes)
-    return (
-        Offloaded(way="model", host=host, device=by_component),
-        Offloaded(way="sequential", host=host, device=_by_layer(subject, workload, sizes)),
-    )
+    by_layer = Offloaded(way="sequential", host=host, device=_by_layer(case, most))
+    return by_component, by_layer
 
 
 def _as_stated(way: StatedWay, host: tuple[Term, ...]) -> Offloaded:
@@ -283,27 +275,21 @@ def _as_stated(way: StatedWay, host: tuple[Term, ...]) -> Offloaded:
     return Offloaded(way=way.offload, host=host, device=(held,))
 
 
-def _most_beside(subject: Subject, sizes: Mapping[str, int]) -> int | None:
-    """What the spec states over all weights; None where it states nothing."""
-    stated = subject.spec.needs
-    return None if stated is None else max(0, (stated.high_bytes or 0) - sum(sizes.values()))
-
-
-def _largest(subject: Subject, workload: Asked, sizes: Mapping[str, int]) -> tuple[Term, Term]:
+def _largest(case: Case, sizes: Mapping[str, int], most: int | None) -> tuple[Term, Term]:
     """Weights and activations of the component that takes most of the accelerator: beside its
     weights what is stated over all of them, but of what reads the prompt, or what was measured.
     """
-    most, beside = _most_beside(subject, sizes), dict.fromkeys(sizes, _ENCODING)
-    for name in sizes:
-        if most is not None and not name.startswith(_INPUT_ENCODERS):
-            beside[name] = most // 2, most, most
+    beside = dict.fromkeys(sizes, _ENCODING)
     if most is None:
-        pixels = (subject.spec.native_pixels or _SIDES[0]) ** 2 * workload.parallel
-        decoding = _decoder(subject, workload.replace(device=Device()))
+        pixels = (case.spec.native_pixels or _SIDES[0]) ** 2 * case.parallel
+        decoding = _decoder(case.replace(device=Device()))
         beside["vae"] = decoding.low_bytes, decoding.bytes, decoding.high_bytes
         for name, (low, likely, high) in _DENOISING.items():
             low, likely, high = (size * pixels // _PIXELS for size in (low, likely, high))
             beside[name] = low, likely, high
+    else:
+        working = (name for name in sizes if not name.startswith(_INPUT_ENCODERS))
+        beside.update(dict.fromkeys(working, (most // 2, most, most)))
     name = max(sizes, key=lambda each: sizes[each] + beside[each][2])
     size, (low, likely, high) = sizes[name], beside[name]
     weights_line, rounded = f"{size:,} bytes; the {name}, which takes most", int(size * _ROUNDING)
@@ -314,21 +300,19 @@ def _largest(subject: Subject, workload: Asked, sizes: Mapping[str, int]) -> tup
     )
 
 
-def _by_layer(subject: Subject, workload: Asked, sizes: Mapping[str, int]) -> tuple[Term, ...]:
+def _by_layer(case: Case, most: int | None) -> tuple[Term, ...]:
     """What is held a layer at a time; of a pipeline whose decoder is known at most what PyTorch
-    reserves for the image.
+    reserves for the image, else what is stated over all weights.
     """
-    most, stated = _most_beside(subject, sizes), subject.spec.needs
-    if most is not None and stated is not None:
-        line = f"{_SEQUENTIAL_BYTES:,} bytes at the peak, a layer at a time"
-        layer = term("weights", _SEQUENTIAL_BYTES, How.ASSUMED, _OFFLOAD_SOURCE, line)
-        source = f"{stated.source or 'the spec'}, less all weights"
-        line = f"{most:,} bytes; the most that is stated, less the weights"
-        return layer, term("activations", most, How.ASSUMED, source, line, low=most // 2)
-    pixels = (subject.spec.native_pixels or _SIDES[0]) ** 2 * workload.parallel
-    size = _SEQUENTIAL_BYTES * pixels // _PIXELS
-    high = max(_decoder(subject, workload.replace(device=Device())).high_bytes, size)
+    pixels = (case.spec.native_pixels or _SIDES[0]) ** 2 * case.parallel
+    size = _SEQUENTIAL_BYTES if most is not None else _SEQUENTIAL_BYTES * pixels // _PIXELS
     line = f"{size:,} bytes at the peak, a layer at a time"
+    if most is not None:
+        layer = term("weights", size, How.ASSUMED, _OFFLOAD_SOURCE, line)
+        line = f"{most:,} bytes; the most that the spec states, less the weights"
+        source = _OFFLOAD_SOURCE
+        return layer, term("activations", most, How.ASSUMED, source, line, low=most // 2)
+    high = max(_decoder(case.replace(device=Device())).high_bytes, size)
     return (term("activations", size, How.ASSUMED, _OFFLOAD_SOURCE, line, high=high),)
 
 
@@ -371,17 +355,18 @@ def default_quantization(parts: ModelParts) -> str:
     return next(usual, parts.quantizations[0])
 
 
-def parts_in_files(
-    subject: Subject, parts: ModelParts, runtime: RuntimeSpec, workload: Asked
-) -> Parts:
+def parts_in_files(case: Case, parts: ModelParts) -> Parts:
     """Files and memory of stable-diffusion.cpp: all on one accelerator, or in RAM with a component,
     or a segment of it, at a time on one. One buffer is given back before the next is reserved.
     """
-    components, mix = subject.spec.components, workload.quantization
-    by_component = {each.component: file_size(each, components, mix) for each in parts.files}
+    components = case.spec.components
+    by_component = {
+        each.component: file_size(each, components, case.quantization) for each in parts.files
+    }
     sizes = by_component.values()
     sources = [each for each in (_LISTED, _COMPUTED) if each in {size.source for size in sizes}]
-    files = sized(
+    files = term(
+        "files",
         sum(each.bytes for each in sizes),
         How.COMPUTED,
         "; ".join(sources),
@@ -390,42 +375,40 @@ def parts_in_files(
         high=sum(each.high_bytes for each in sizes),
     )
     largest = max(sizes, key=lambda size: size.bytes)
-    denoising = _buffer(runtime, parts, parts.denoise_bytes, "a pass of the denoiser")
-    decoding = _buffer(runtime, parts, parts.decode_bytes, "a tile of the decoder")
+    denoising = _buffer(case, parts, parts.denoise_bytes, "a pass of the denoiser")
+    decoding = _buffer(case, parts, parts.decode_bytes, "a tile of the decoder")
     segment = int(_SEGMENT_SHARE * largest.bytes) + _SCRATCH_BYTES
     line = f"{largest.bytes:,} bytes × {_SEGMENT_SHARE:g} + {_SCRATCH_BYTES:,} bytes; a segment of"
     line += " the denoiser, and what is kept free"
-    host = whole_files(files), overhead(runtime, on_gpu=workload.device is not None)
+    host = whole_files(files), overhead(case.runtime, on_gpu=case.on_gpu)
     alone = "; alone, the others in RAM"
     decoder = whole_files(by_component["vae"], _COMPUTED, alone), decoding
     ways = {
         "model": (whole_files(largest, _COMPUTED, alone), denoising),
         "sequential": (term("weights", segment, How.ASSUMED, _COMPUTED, line), denoising),
     }
+
+    def in_all(terms: tuple[Term, ...]) -> int:
+        return sum(each.bytes for each in terms)
+
     return Parts(
         files=files,
         terms=(host[0], max(denoising, decoding, key=lambda each: each.bytes), host[1]),
         largest_file_bytes=largest.bytes,
         offloaded=tuple(
-            Offloaded(way=way, host=host, device=max(held, decoder, key=_bytes_in_all))
+            Offloaded(way=way, host=host, device=max(held, decoder, key=in_all))
             for way, held in ways.items()
         ),
     )
 
 
-def _bytes_in_all(terms: tuple[Term, ...]) -> int:
-    return sum(each.bytes for each in terms)
-
-
-def _buffer(runtime: RuntimeSpec, parts: ModelParts, size: int, what: str) -> Term:
+def _buffer(case: Case, parts: ModelParts, size: int, what: str) -> Term:
     how, high = How.ASSUMED if parts.buffers_like else How.MEASURED, int(size * _OTHER_VERSION)
-    line, source = f"{size:,} bytes reserved for {what}", runtime.sources.get("parts", "")
+    line, source = f"{size:,} bytes reserved for {what}", case.runtime.sources.get("parts", "")
     return term("compute", size, how, source, line, high=high)
 
 
-def file_size(
-    file: ComponentFile, components: Mapping[str, int], quantization: str
-) -> SizedWeights:
+def file_size(file: ComponentFile, components: Mapping[str, int], quantization: str) -> Term:
     """What one file of a model with these components weighs. `source` is "" where every weight
     takes whole bytes, as in F16, and that is not listed.
     """
@@ -434,13 +417,13 @@ def file_size(
     listed = file.bytes.get(type)
     if listed is not None:
         source = _LISTED if weights > 1 else ""
-        return sized(listed, How.STATED, source, f"{listed:,} bytes of {file.component}")
+        return term("files", listed, How.STATED, source, f"{listed:,} bytes of {file.component}")
     number = components.get(file.component, 0)
     plain = number * size / weights
     line = f"{number:,} {file.component} × {size}/{weights} bytes"
     if weights == 1:
-        return sized(int(plain), How.COMPUTED, "", line)
+        return term("files", int(plain), How.COMPUTED, "", line)
     least, likely, most = _OVER_BITS.get(type, _WIDEST_OVER_BITS)
     low, high = int(plain * (1 if file.type else least)), int(plain * most)
     line += "" if likely == 1 else f" × {likely:g}"
-    return sized(round(plain * likely), How.COMPUTED, _COMPUTED, line, low=low, high=high)
+    return term("files", round(plain * likely), How.COMPUTED, _COMPUTED, line, low=low, high=high)

@@ -1,15 +1,22 @@
 """The memory of transformers, MLX LM, vLLM and SGLang once they loaded a checkpoint in safetensors,
 pickle or MLX files: one account for all, with the numbers of each in `[account]` of its file in
-specs/runtimes/.
+specs/runtimes/. What the two servers hold on a device beside that is in `servers.py`.
 """
 
 from __future__ import annotations
 
 from ..catalogue.architecture import Architecture, Attention
 from ..catalogue.quantization_names import PLAIN_DTYPES
-from ..catalogue.runtime import RuntimeSpec
 from ..core.records import Unread
 from .cache import as_unpacked, cache_terms
+from .case import (
+    Case,
+    Parts,
+    is_cast,
+    loads_sixteen_bits,
+    overhead,
+    unread_cache,
+)
 from .checkpoints import (
     DTYPES,
     cast_to,
@@ -19,23 +26,11 @@ from .checkpoints import (
     loaded_type,
     size_of,
 )
-from .parts import (
-    Asked,
-    Loading,
-    Parts,
-    Subject,
-    is_cast,
-    loading,
-    loads_sixteen_bits,
-    name_of,
-    overhead,
-    unread_cache,
-)
-from .records import How, SizedWeights, Term, share_of, summed, taken_off, term
+from .records import How, Term, share_of, summed, taken_off, term
 from .servers import devices_of, on_each_device, terms_of_server
 
 # save_pretrained cuts files at 5 GB, newer releases at 50 GB
-_SHARD_BYTES = 5_000_000_000
+SHARD_BYTES = 5_000_000_000
 # a page of Linux, and what it maps at once around a row of a cached file (mm/filemap.c, from 6.18)
 _PAGE_BYTES, _AROUND_A_ROW_BYTES = 4096, 2 << 20
 # patches of 14 pixels in a picture of 1,024 × 1,024, and numbers alive per patch in the widest of
@@ -45,92 +40,83 @@ _PATCHES, _NUMBERS_PER_PATCH = 5_476, 24 * 1280
 _HEAP_BLOCK_BYTES = 32 << 20
 
 
-def parts(subject: Subject, runtime: RuntimeSpec, format: str, workload: Asked) -> Parts:
+def parts(case: Case) -> Parts:
     """Files and memory of a Python runtime. What is cast while it loads is downloaded as published,
     and lies in memory in the narrow type.
     """
-    spec, quantization, own = subject.spec, workload.quantization, name_of(subject.architecture)
-    if is_cast(spec, runtime, quantization):
-        wide = size_of(subject, format, own)
-        narrow = parts(cast_to(subject, quantization), runtime, format, workload)
-        most = None if isinstance(wide, Unread) else min(wide.bytes, _SHARD_BYTES)
+    spec, runtime, own = case.spec, case.runtime, case.replace(quantization=case.own_type)
+    if is_cast(spec, runtime, case.quantization):
+        wide, narrow = size_of(own), parts(cast_to(case))
+        most = None if isinstance(wide, Unread) else min(wide.bytes, SHARD_BYTES)
         return narrow.replace(files=wide, largest_file_bytes=most or narrow.largest_file_bytes)
-    loaded = files = size_of(subject, format, quantization)
-    is_narrowed = loads_sixteen_bits(spec, runtime, format, quantization) and quantization != own
+    loaded = files = size_of(case)
+    at_load = loads_sixteen_bits(spec, runtime, case.format, case.quantization)
+    is_narrowed = at_load and not case.is_own
     if is_narrowed:
-        files = size_of(subject, format, own)
-    load = loading(subject, runtime, workload)
-    beside = _terms_beside(load) if load is not None else []
+        files = size_of(own)
+    beside = _terms_beside(case) if case.has_layers else []
     if isinstance(files, Unread) or isinstance(loaded, Unread):
         missing = [part for part in dict.fromkeys((files, loaded)) if isinstance(part, Unread)]
         unknown = (*missing, missing[-1].replace(fact="memory.weights"))
         return Parts(files=files, terms=tuple(beside), unknown=unknown)
     download = download_of(spec, files)
-    answer = Parts(files=download, largest_file_bytes=min(files.bytes, _SHARD_BYTES))
+    answer = Parts(files=download, largest_file_bytes=min(files.bytes, SHARD_BYTES))
     if isinstance(download, Unread):
         answer = Parts(files=download, unknown=(download,))
-    if is_narrowed:
-        weights = _quantized_while_loading(loaded, subject, runtime, quantization)
-    else:
-        weights = _weights(subject, loaded, runtime, format, quantization)
-    if load is None:
-        terms = (weights, overhead(runtime, on_gpu=workload.device is not None))
+    weights = _quantized_while_loading(case, loaded) if is_narrowed else _weights(case, loaded)
+    if not case.has_layers:
+        terms = (weights, overhead(runtime, on_gpu=case.on_gpu))
         return answer.replace(terms=terms, unknown=(*answer.unknown, unread_cache(spec)))
-    if load.account.divides_layers:
-        devices = devices_of(load.architecture, quantization)
-        held = on_each_device(load, weights, beside)
+    if case.account.divides_layers:
+        devices = devices_of(case.model, case.quantization)
+        held = on_each_device(case, weights, beside)
         return answer.replace(terms=held, tensor_parallel=devices)
-    weights, evictable = _as_mapped(load, weights)
+    weights, evictable = _as_mapped(case, weights)
     return answer.replace(terms=(weights, *beside), evictable_bytes=evictable)
 
 
-def _terms_beside(load: Loading) -> list[Term]:
-    terms = cache_terms(load)
-    if load.account.divides_layers:
-        return [*terms, *terms_of_server(load)]
-    is_published = load.subject.spec.quantized is None
-    is_mlx = load.account.windows == "rotated"
-    if is_mlx and is_published and load.architecture.dtype == "float32":
+def _terms_beside(case: Case) -> list[Term]:
+    terms = cache_terms(case)
+    if case.account.divides_layers:
+        return [*terms, *terms_of_server(case)]
+    is_mlx = case.account.windows == "rotated"
+    if is_mlx and case.spec.quantized is None and case.model.dtype == "float32":
         # files for MLX made of weights in 32 bits may have 16
         terms = [each.replace(low_bytes=each.low_bytes // 2) for each in terms]
-    speaks = load.architecture.audio is not None
-    return [*terms, _speech(load) if speaks else _activations(load), _program(load)]
+    return [*terms, _speech(case) if case.model.audio else _activations(case), _program(case)]
 
 
 # ------------------------------------------------------------------ weights
 
 
-def _weights(
-    subject: Subject, files: SizedWeights, runtime: RuntimeSpec, format: str, quantization: str
-) -> Term:
+def _weights(case: Case, files: Term) -> Term:
     """The weights in the type that the runtime loads the stored one as."""
-    loaded, spec = loaded_of(subject, files, format, quantization), subject.spec
+    loaded, architecture = loaded_of(case, files), case.spec.architecture
     low, size, high, line = loaded.low_bytes, loaded.bytes, loaded.high_bytes, loaded.arithmetic
-    if subject.text_alone:
-        is_wide = subject.architecture is not None and subject.architecture.dtype == "float32"
-        width = 4 if is_wide and format != "mlx" and runtime.account.loads_as != "sixteen" else 2
-        seeing = width * (spec.parameters.encoders or 0)
+    if case.text_alone:
+        is_wide = architecture is not None and architecture.dtype == "float32"
+        is_mlx = case.format == "mlx"
+        keeps = is_wide and not is_mlx and case.account.loads_as != "sixteen"
+        seeing = (4 if keeps else 2) * case.encoders
         # the least of files computed for MLX has no encoders in it
-        has_none = format == "mlx" and loaded.how is not How.STATED
+        has_none = is_mlx and loaded.how is not How.STATED
         size, high, low = size - seeing, high - seeing, low if has_none else low - seeing
         line = f"{taken_off(line, seeing, 'of encoders')}; it runs the text alone"
-    type = loaded_type(runtime, spec, quantization)
-    if type != quantization:
-        bits, stored_bits = DTYPES[type], DTYPES[quantization]
+    type = loaded_type(case.runtime, case.spec, case.quantization)
+    if type != case.quantization:
+        bits, stored_bits = DTYPES[type], DTYPES[case.quantization]
         low, size, high = (int(each * bits / stored_bits) for each in (low, size, high))
         line = share_of(f"{bits:g}/{stored_bits:g}", line)
-        line += f"; it loads {quantization} weights in {bits:g} bits (dtype auto)"
+        line += f"; it loads {case.quantization} weights in {bits:g} bits (dtype auto)"
     size = max(0, size)
     return term("weights", size, loaded.how, loaded.source, line, low=max(0, low), high=high)
 
 
-def _quantized_while_loading(
-    files: SizedWeights, subject: Subject, runtime: RuntimeSpec, quantization: str
-) -> Term:
+def _quantized_while_loading(case: Case, files: Term) -> Term:
     """The 16-bit files once their linear layers were made narrow, one by one; the rest stays."""
     line, source, extra = files.arithmetic, f"{files.source}, made while loading", 0
-    if subject.architecture and subject.row and not runtime.account.divides_layers:
-        extra = expert_bytes_left(subject.architecture, subject.row, quantization)
+    if case.spec.architecture and case.known_row and not case.account.divides_layers:
+        extra = expert_bytes_left(case)
     if extra:
         # transformers 5 keeps a layer's experts in one tensor, which bitsandbytes leaves alone: its
         # issue 1849
@@ -140,35 +126,29 @@ def _quantized_while_loading(
     return term("weights", size, files.how, source, line, low=files.low_bytes, high=high)
 
 
-def _as_mapped(load: Loading, weights: Term) -> tuple[Term, int]:
+def _as_mapped(case: Case, weights: Term) -> tuple[Term, int]:
     """The weights of files that a CPU maps, all of them on a GPU; and the bytes that may go."""
-    account, quantization, architecture = (
-        load.account,
-        load.workload.quantization,
-        load.architecture,
-    )
-    on_gpu = load.workload.device is not None
+    account, architecture, quantization = case.account, case.model, case.quantization
     if not account.maps_files:
         return weights, 0
     types = {architecture.matrix_dtype, architecture.expert_dtype} - {None}
-    is_own, widened = quantization == name_of(architecture), set(account.widened_always)
-    parameters = load.subject.spec.parameters.total
-    if is_own and parameters and types and types <= {*account.widened, *widened}:
-        return _widened(load, weights, 2 * parameters, is_certain=not on_gpu or types <= widened)
-    type = loaded_type(load.runtime, load.subject.spec, quantization)
+    widened, parameters = set(account.widened_always), case.spec.parameters.total
+    if case.is_own and parameters and types and types <= {*account.widened, *widened}:
+        is_certain = not case.on_gpu or types <= widened
+        return _widened(case, weights, 2 * parameters, is_certain=is_certain)
+    type = loaded_type(case.runtime, case.spec, quantization)
     if type != quantization:
         # the mapped files and the weights made of them are resident together while it loads
         return weights, int(weights.bytes * DTYPES[quantization] / DTYPES[type])
-    if on_gpu or not (is_own or quantization in PLAIN_DTYPES):
+    if case.on_gpu or not (case.is_own or quantization in PLAIN_DTYPES):
         return weights, 0
-    return _read_by_rows(load, weights)
+    return _read_by_rows(case, weights)
 
 
-def _widened(load: Loading, weights: Term, size: int, *, is_certain: bool) -> tuple[Term, int]:
+def _widened(case: Case, weights: Term, size: int, *, is_certain: bool) -> tuple[Term, int]:
     """Two bytes for each parameter of types without a kernel, where that is certain."""
-    line = f"{size // 2:,} parameters × 2 bytes, for it has no kernel for"
-    line += f" {name_of(load.architecture)}"
-    source = f"{load.runtime.name}: made bfloat16 when it loads; {load.account.source}"
+    line = f"{size // 2:,} parameters × 2 bytes, for it has no kernel for {case.own_type}"
+    source = f"{case.runtime.name}: made bfloat16 when it loads; {case.account.source}"
     low, high = int(size * 0.99), int(size * 1.01)
     if is_certain:
         wide = term("weights", size, How.COMPUTED, source, line, low=low, high=high)
@@ -177,27 +157,26 @@ def _widened(load: Loading, weights: Term, size: int, *, is_certain: bool) -> tu
     return weights.replace(high_bytes=high, arithmetic=f"{weights.arithmetic}; up to {line}"), 0
 
 
-def _read_by_rows(load: Loading, weights: Term) -> tuple[Term, int]:
+def _read_by_rows(case: Case, weights: Term) -> tuple[Term, int]:
     """Mapped weights of which a text reads rows of the table of tokens, unless that is the output
     matrix too; encoders come in with the first picture.
     """
-    subject, architecture, workload = load.subject, load.architecture, load.workload
-    encoders = (subject.spec.parameters.encoders or 0) * load.width
-    tokens, unread = workload.context_tokens * workload.parallel, 0
-    is_multiplied = architecture.tied_embeddings and not load.row.encoder
-    if subject.whole and (not is_multiplied or subject.spec.modality == "embedding"):
+    architecture, encoders = case.model, case.encoders * case.width
+    tokens, unread, line = case.context_tokens * case.parallel, 0, weights.arithmetic
+    is_multiplied = architecture.tied_embeddings and not case.row.encoder
+    if case.whole and (not is_multiplied or case.embeds):
         rows = max(0, (architecture.vocabulary or 0) - tokens)
         length = architecture.table_length or architecture.embedding_length
-        unread = min(weights.low_bytes, rows * length * load.width)
+        unread = min(weights.low_bytes, rows * length * case.width)
+        line = taken_off(line, unread, "of tokens that no text reads")
     # each row may lie across one more page, and what is mapped around it comes in at once
     evictable = max(0, unread - tokens * _PAGE_BYTES - _AROUND_A_ROW_BYTES)
-    line = weights.arithmetic
     mapped = weights.replace(
         bytes=weights.bytes - unread,
         high_bytes=weights.high_bytes - evictable,
         low_bytes=max(0, weights.low_bytes - unread - encoders),
         how=How.COMPUTED if unread or encoders else weights.how,
-        arithmetic=taken_off(line, unread, "of tokens that no text reads") if unread else line,
+        arithmetic=line,
     )
     return mapped, evictable
 
@@ -205,61 +184,51 @@ def _read_by_rows(load: Loading, weights: Term) -> tuple[Term, int]:
 # ------------------------------------------------------------------ what a prompt takes
 
 
-def _activations(load: Loading) -> Term:
+def _activations(case: Case) -> Term:
     """The most that a pass over the prompt, or a piece of it, holds: the widest layer, scores of
     attention where no kernel fuses it, and scans of recurrent layers; see `Account`.
     """
-    architecture, account, width = load.architecture, load.account, load.width
-    tokens, sequences = load.workload.context_tokens, load.workload.parallel
+    architecture, account, width = case.model, case.account, case.width
+    tokens, sequences = case.context_tokens, case.parallel
     wide, inner = architecture.embedding_length, _widest(architecture)
     piece = min(tokens, account.prompt_tokens or tokens) * sequences
     each = int((account.width * wide + account.inner * inner) * width)
     passes = architecture.layers if account.waits_by_layer else 1
     waiting = min(account.waiting_bytes, piece * each * passes)
     logits = 4 * (architecture.vocabulary or 0) * sequences
-    scanned = _scan_bytes(load, piece)
-    scores = most_scores = _score_bytes(load, piece)
-    if load.workload.device is not None and not account.fused_heads:
+    scanned = _scan_bytes(case, piece)
+    scores = most_scores = _score_bytes(case, piece)
+    if case.on_gpu and not account.fused_heads:
         # kernels of GPUs store no scores of any heads, or may do so
         scores = 0
     has_experts = any(group.experts for group in architecture.feed_forward)
     least, mixture, most = account.mixture_bytes if has_experts else (0, 0, 0)
-    masks = _mask_bytes(load, piece // sequences)
+    # masks, which torch makes where a window is shorter than the text
+    windows = (group.window_tokens or tokens for group in architecture.attention)
+    masked = (piece // sequences) ** 2 * sequences * (min(windows, default=tokens) < tokens)
+    masks = [size * masked for size in account.mask_bytes]
     size = piece * each + waiting + scanned + scores
     most += int(account.high_share * (size - scores + most_scores)) + account.high_bytes + masks[2]
-    if load.subject.spec.modality == "vision":
+    if case.spec.modality == "vision":
         patches = min(4 * tokens, _PATCHES)
         most = max(most, patches * sequences * _NUMBERS_PER_PATCH * width)
-    held = {
-        "logits and of arrays that wait": waiting + logits,
-        "the scan": scanned,
-        "scores, which it stores": scores,
-        "products of experts": mixture,
-        "masks of windows": masks[1],
-    }
     line = (
         f"{piece:,} tokens × ({account.width:g} × {wide:,} + {account.inner:g} × {inner:,}) ×"
         f" {width} bytes"
     )
-    line += "".join(f" + {part:,} bytes of {what}" for what, part in held.items() if part)
+    beside = waiting + logits + scanned + scores + mixture + masks[1]
+    line += f" + {beside:,} bytes of logits, scores, scans and arrays that wait"
     source = account.source or "general knowledge: the widest layer of one pass over the prompt"
     is_sure = account.source and not scanned and scores == most_scores
     return term(
         "activations",
-        size + logits + mixture + masks[1],
+        piece * each + beside,
         How.COMPUTED if is_sure else How.ASSUMED,
         source,
         line,
         low=int(account.low_share * size) + logits + least,
         high=most + logits,
     )
-
-
-def _mask_bytes(load: Loading, tokens: int) -> list[int]:
-    """Of masks, which torch makes where a window is shorter than a text of so many tokens."""
-    windows = (group.window_tokens or tokens for group in load.architecture.attention)
-    each = load.workload.parallel * tokens**2 * (min(windows, default=tokens) < tokens)
-    return [size * each for size in load.account.mask_bytes]
 
 
 def _widest(architecture: Architecture) -> int:
@@ -271,65 +240,64 @@ def _widest(architecture: Architecture) -> int:
     return max([inner, *(group.inner_length or 0 for group in architecture.recurrent)])
 
 
-def _scan_bytes(load: Loading, piece: int) -> int:
+def _scan_bytes(case: Case, piece: int) -> int:
     """Bytes that scans of recurrent layers keep for all tokens of a piece."""
     sizes = [0]
-    for group in load.architecture.recurrent:
+    for group in case.model.recurrent:
         inner = group.inner_length or (group.heads or 0) * (group.value_length or 0)
         state = group.state_length or group.key_length or 0
-        sizes.append(int(piece * inner * state * load.account.scan_bytes.get(group.kind, 0.0)))
+        sizes.append(int(piece * inner * state * case.account.scan_bytes.get(group.kind, 0.0)))
     return max(sizes)
 
 
-def _score_bytes(load: Loading, piece: int) -> int:
+def _score_bytes(case: Case, piece: int) -> int:
     """Bytes of a score for each pair of tokens and head, where attention stores them."""
-    architecture, account, tokens = load.architecture, load.account, load.workload.context_tokens
+    architecture, account, most = case.model, case.account, 0
     if account.windows == "rotated":
-        architecture = as_unpacked(architecture, load.row)
-    most = 0
+        architecture = as_unpacked(architecture, case.row)
     for group in architecture.attention:
-        if group.kind != "cross" and _stores_scores(load, group):
-            reach = tokens
+        if group.kind != "cross" and _stores_scores(case, group):
+            reach = case.context_tokens
             if account.prompt_tokens and group.kind in ("sliding", "latent"):
-                reach = min(tokens, (group.window_tokens or tokens) + account.prompt_tokens)
+                reach = min(reach, (group.window_tokens or reach) + account.prompt_tokens)
             most = max(most, group.heads * piece * reach)
-    return int(most * account.score_bytes * (load.width / 2 if account.fused_heads else 1))
+    return int(most * account.score_bytes * (case.width / 2 if account.fused_heads else 1))
 
 
-def _stores_scores(load: Loading, group: Attention) -> bool:
+def _stores_scores(case: Case, group: Attention) -> bool:
     if group.kind == "latent":
         return True
-    if load.account.fused_heads:
-        return not group.key_length == group.value_length in load.account.fused_heads
-    if load.row.torch_scores == "one_head":
+    if case.account.fused_heads:
+        return not group.key_length == group.value_length in case.account.fused_heads
+    if case.row.torch_scores == "one_head":
         return group.kv_heads == 1 < group.heads
-    return bool(load.row.torch_scores or load.row.relative_positions)
+    return bool(case.row.torch_scores or case.row.relative_positions)
 
 
-def _speech(load: Loading) -> Term:
+def _speech(case: Case) -> Term:
     """What lies beside the caches of half a minute of speech: about as much again as they are, of
     the layer in the making and of earlier ones that the heap keeps.
     """
-    audio = load.architecture.audio
+    audio = case.model.audio
     assert audio is not None
-    cells = audio.positions * load.workload.parallel * load.account.speech_beams
-    size = 2 * load.architecture.layers * audio.embedding_length * cells * load.width
-    source = load.account.source or "general knowledge"
+    cells = audio.positions * case.parallel * case.account.speech_beams
+    size = 2 * case.model.layers * audio.embedding_length * cells * case.width
     line = f"{size:,} bytes; as much as the caches of the audio"
+    source = case.account.source or "general knowledge"
     ends = {"low": size // 4, "high": 2 * size + _HEAP_BLOCK_BYTES}
     return term("activations", size, How.ASSUMED, source, line, **ends)
 
 
-def _program(load: Loading) -> Term:
+def _program(case: Case) -> Term:
     """The program with its libraries and a tokenizer; of a config.json alone one may be there."""
-    account, on_gpu = load.account, load.workload.device is not None
-    program = overhead(load.runtime, on_gpu=on_gpu and not account.program_bytes)
+    account, on_gpu = case.account, case.on_gpu
+    program = overhead(case.runtime, on_gpu=on_gpu and not account.program_bytes)
     if account.program_bytes and not on_gpu:
         low, likely, high = account.program_bytes
         line, source = f"{likely:,} bytes", f"measured: {account.source}"
         program = term("runtime", likely, How.MEASURED, source, line, low=low, high=high)
-    comes, vocabulary = load.subject.spec.tokenizer, load.architecture.vocabulary or 0
-    if comes is False or load.architecture.audio is not None:
+    comes, vocabulary = case.spec.tokenizer, case.model.vocabulary or 0
+    if comes is False or case.model.audio is not None:
         return program
     low, likely, high = (each * vocabulary for each in account.token_bytes)
     if comes is None or (on_gpu and account.program_bytes):

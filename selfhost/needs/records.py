@@ -7,17 +7,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from functools import cached_property
-from typing import Any
 
 from ..core.records import Record, Unread
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from ..catalogue.runtime import RuntimeSpec
-    from ..catalogue.spec import ModelSpec
-    from ..core.workload import Workload
-    from .parts import Companions
+    from .case import Case
 
 
 class How(StrEnum):
@@ -75,29 +71,16 @@ class Device(Record):
     room_bytes: int | None = None
 
 
-class SizedWeights(Record):
-    """What one set of files weighs: `bytes` as downloaded, enclosed by `low_bytes` and
-    `high_bytes`.
-    """
-
-    bytes: int
-    low_bytes: int
-    high_bytes: int
-    how: How
-    source: str
-    arithmetic: str
-
-
 class Term(Record):
-    """One part of the memory need where the model lies. `low_bytes` and `high_bytes` enclose it;
-    all three are equal where it is exact.
+    """One part of the memory need where the model lies, or its files. `low_bytes` and `high_bytes`
+    enclose it; all three are equal where it is exact.
 
-    `name`: one of SPLITS, compute, activations, gradients, optimizer; of a draft model with
-    `draft_` in front, of a multi-token-prediction block with `mtp_`. `where`: host, accelerator:N,
-    or ACCELERATOR. `arithmetic` is one line that a person can check with a calculator.
-    `output_bytes` of a term that is shared out by layer go with the last layer. Each of several
-    devices that hold all layers takes `pipeline_bytes` more, the first `offload_bytes` where some
-    layers stay in RAM.
+    `name`: one of SPLITS, compute, activations, gradients, optimizer, or files; of a draft model
+    with `draft_` in front, of a multi-token-prediction block with `mtp_`. `where`: host,
+    accelerator:N, or ACCELERATOR. `arithmetic` is one line that a person can check with a
+    calculator. `output_bytes` of a term that is shared out by layer go with the last layer. Each of
+    several devices that hold all layers takes `pipeline_bytes` more, the first `offload_bytes`
+    where some layers stay in RAM.
     """
 
     name: str
@@ -212,20 +195,6 @@ class Offloaded(Record):
     device: tuple[Term, ...]
 
 
-class Inputs(Record):
-    """What a need is counted from: the arguments of `needs_of`, with the device that holds the
-    model; None: the RAM.
-    """
-
-    spec: ModelSpec
-    runtime: RuntimeSpec | None
-    workload: Workload
-    architectures: Any
-    instruction_sets: tuple[str, ...] | None
-    companions: Companions | None
-    device: Device | None = None
-
-
 class Needs(Record):
     """What one model takes, itemised. A None has its reason in `unknown`.
 
@@ -234,8 +203,8 @@ class Needs(Record):
     size that is a guess. `tensor_parallel`: over how many devices the runtime can divide it, beside
     one. `offloaded`: the ways to keep it in RAM and compute it on an accelerator, the fastest
     first; `offload` is the `way` that this placement takes. `is_lean`: with the runtime's
-    `lean_option`. `known_terms`: those of a memory that is not known in all its terms. `inputs`:
-    what it was counted from, for other places; None of a sum, which lies as it is.
+    `lean_option`. `known_terms`: those of a memory that is not known in all its terms. `case`: what
+    it was counted from, for other places; None of a sum, which lies as it is.
     """
 
     download_bytes: int | None
@@ -253,7 +222,7 @@ class Needs(Record):
     offload: str | None = None
     is_lean: bool = False
     unknown: tuple[Unread, ...] = ()
-    inputs: Inputs | None = None
+    case: Case | None = None
 
     @property
     def terms(self) -> tuple[Term, ...]:
@@ -347,34 +316,15 @@ def term(
     )
 
 
-def sized(
-    size: int,
-    how: How,
-    source: str,
-    arithmetic: str,
-    *,
-    low: int | None = None,
-    high: int | None = None,
-) -> SizedWeights:
-    """What files weigh; exact unless a range is given."""
-    return SizedWeights(
-        bytes=size,
-        low_bytes=size if low is None else low,
-        high_bytes=size if high is None else high,
-        how=how,
-        source=source,
-        arithmetic=arithmetic,
-    )
-
-
-def whole_files(files: SizedWeights, source: str = "", remark: str = "") -> Term:
+def whole_files(files: Term, source: str = "", remark: str = "") -> Term:
     """Weights that lie in memory as in their files."""
-    line, ends = files.arithmetic + remark, {"low": files.low_bytes, "high": files.high_bytes}
-    return term("weights", files.bytes, files.how, source or files.source, line, **ends)
+    line, source = files.arithmetic + remark, source or files.source
+    return files.replace(name="weights", split=Split.LAYERS, source=source, arithmetic=line)
 
 
-def both(files: SizedWeights, more: SizedWeights, what: str) -> SizedWeights:
-    return sized(
+def both(files: Term, more: Term, what: str) -> Term:
+    return term(
+        "files",
         files.bytes + more.bytes,
         max(files.how, more.how, key=tuple(How).index),
         f"{files.source}; {what}: {more.source}",

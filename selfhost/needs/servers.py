@@ -14,33 +14,33 @@ Triples are least, likely and most.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from math import ceil
 
 from ..catalogue.architecture import Architecture
 from ..catalogue.quantization_names import scheme_of
 from ..core.units import GIB, MIB
 from .cache import cache_sizes
+from .case import Case, overhead
 from .checkpoints import stored_types, typed_tensors
-from .parts import Loading, overhead
 from .records import Device, How, Split, Term, share_of, summed, term, times
 
 _Three = tuple[int, int, int]
 
 
-def terms_of_server(load: Loading) -> list[Term]:
+def terms_of_server(case: Case) -> list[Term]:
     """The work on a prompt, and the program on a device and in RAM beside it."""
-    device = load.workload.device or Device()
-    if load.runtime.reserves_by_device:
-        work, (low, likely, high) = _left_free(load, device), _CONTEXT
+    device = case.device or Device()
+    if case.runtime.reserves_by_device:
+        work, (low, likely, high) = _left_free(case, device), _CONTEXT
         line = f"{likely:,} bytes of a CUDA context"
         context = term("runtime", likely, How.STATED, _SGLANG, line, low=low, high=high)
         program = on_each(context, device.devices, communication=_SGLANG_COMMUNICATION)
     else:
-        work, program = _profiled(load, device), _graphs(load, device)
-    if load.workload.device is None:
+        work, program = _profiled(case, device), _graphs(case, device)
+    if case.device is None:
         return [work, program]
-    beside = overhead(load.runtime).replace(split=Split.HOST)
+    beside = overhead(case.runtime).replace(split=Split.HOST)
     return [work, program.replace(split=Split.EACH), beside]
 
 
@@ -82,34 +82,33 @@ _COMMUNICATION = (MIB * 64, GIB, 2 * GIB)
 _SEEING = (0, GIB // 4, 2 * GIB)
 
 
-def _profiled(load: Loading, device: Device) -> Term:
+def _profiled(case: Case, device: Device) -> Term:
     """One pass over the longest prompt with its sampling. A text is read whole where each token
     sees all others (vllm/config/model.py, is_chunked_prefill_supported); of one that is embedded no
     token is sampled.
     """
-    encodes, subject = load.subject.spec.modality == "embedding", load.subject
-    sees = bool(subject.spec.parameters.encoders) and not subject.text_alone
+    sees = bool(case.encoders) and not case.text_alone
     (tokens, sequences), most = (_SMALL, _SMALL[0])
     if device.is_large:
         (tokens, sequences), most = _LARGE, _LARGEST_TOKENS
-    whole = load.workload.context_tokens if encodes and load.row.encoder else 0
+    whole = case.context_tokens if case.embeds and case.row.encoder else 0
     # `lean_option` bounds the sequences, too
-    sampled = 0 if encodes else max(0 if device.is_lean else sequences, load.workload.parallel)
-    (low, likely, _), line = _one_pass(load, max(tokens, whole), sampled)
-    (_, _, high), _ = _one_pass(load, max(most, whole), sampled)
+    sampled = 0 if case.embeds else max(0 if device.is_lean else sequences, case.parallel)
+    (low, likely, _), line = _one_pass(case, max(tokens, whole), sampled)
+    (_, _, high), _ = _one_pass(case, max(most, whole), sampled)
     if sees:
         low, likely, high = low + _SEEING[0], likely + _SEEING[1], high + _SEEING[2]
         line += f" + {_SEEING[1]:,} bytes of the encoder"
-    how = How.ASSUMED if sees or load.architecture.recurrent else How.COMPUTED
+    how = How.ASSUMED if sees or case.model.recurrent else How.COMPUTED
     return term("activations", likely, how, _VLLM, line, low=low, high=high)
 
 
-def _one_pass(load: Loading, tokens: int, sampled: int) -> tuple[_Three, str]:
+def _one_pass(case: Case, tokens: int, sampled: int) -> tuple[_Three, str]:
     """What a pass over so many tokens holds, of which `sampled` are sampled, and the line of the
     likely figure: the widest layer without routed experts, or sampling. What each chosen expert
     reads, makes and gives stays from the first pass on (vllm/v1/worker/workspace.py).
     """
-    architecture, width = load.architecture, load.width
+    architecture, width = case.model, case.width
     wide, vocabulary = architecture.embedding_length, architecture.vocabulary or 0
     states = max((group.inner_length or 0 for group in architecture.recurrent), default=0)
     inner, kept = states, 0
@@ -137,9 +136,9 @@ def _one_pass(load: Loading, tokens: int, sampled: int) -> tuple[_Three, str]:
     return (max(layer * 8 // 10, least), max(layer, likely) + kept, most), line
 
 
-def _graphs(load: Loading, device: Device) -> Term:
+def _graphs(case: Case, device: Device) -> Term:
     """Graphs, and what is not PyTorch's, on a device."""
-    architecture, encodes = load.architecture, load.subject.spec.modality == "embedding"
+    architecture = case.model
     low, likely, high = _BESIDE_TORCH
     line, how, layers = f"{likely:,} bytes beside PyTorch", How.STATED, architecture.layers
     if device.is_lean:
@@ -150,12 +149,12 @@ def _graphs(load: Loading, device: Device) -> Term:
         each = _GRAPH_LAYER_RECURRENT if architecture.recurrent else _GRAPH_LAYER
         if len(plain) < len(architecture.attention) or sparse:
             each = _GRAPH_LAYER_MIXED
-        if encodes:
+        if case.embeds:
             each = _GRAPH_LAYER_POOLED
-        how = How.ASSUMED if encodes or architecture.recurrent else how
+        how = How.ASSUMED if case.embeds or architecture.recurrent else how
         line = f"{times(layers, 'layer')} × {each[1] * MIB:,} bytes of CUDA graphs + {line}"
         widest = max((group.heads * group.value_length for group in plain), default=0)
-        parts = 0 if encodes else _SPLITS * _GRAPH_TOKENS * widest * 4
+        parts = 0 if case.embeds else _SPLITS * _GRAPH_TOKENS * widest * 4
         low, likely = low + layers * each[0] * MIB, likely + layers * each[1] * MIB
         high += layers * each[2] * MIB + parts
         if parts and device.is_large:
@@ -181,10 +180,9 @@ _KINDS = (
 # the kind of GPUs that share the RAM and have builds of it, as a GB10's; that of the smallest is
 # what `lean_option` of specs/runtimes/sglang.toml asks for; on 60 GiB it leaves at least so much
 _OF_SHARED, _LARGE_GIB, _LARGE_LEAST = 3, 60, 10 * 1024
-# of a model that sees it fills this share of that, by the size of its encoder; by the rule 0.95,
-# less a tenth for each time that its layers are as large as those of CLIP's ViT-L/14 again
-_FILLED, _LARGEST_FILLED, _SMALLEST_FILLED = 0.95, 0.9975, 0.76
-_VIT_PARAMETERS = 24 * 12 * 1024**2
+# of a model that sees it leaves this share of the rest free, by the size of its encoder: least,
+# likely and most
+_KEPT_FOR_ENCODERS = (0.0, 0.06, 0.3)
 # releases since 0.5.3 leave up to a sixth less (tests/truth/sglang.json): they count no graphs of
 # prompts
 _EARLIER = 5 / 6
@@ -196,44 +194,39 @@ _CONTEXT = (MIB * 550, MIB * 900, MIB * 1150)
 _SGLANG_COMMUNICATION = (MIB * 192, MIB * 1280, MIB * 3072)
 
 
-def _left_free(load: Loading, device: Device) -> Term:
+def _left_free(case: Case, device: Device) -> Term:
     """What it leaves free for its work of what it may take of that device: more on a larger one,
-    and of one that others hold a part of the same share of what is free. Of a model that sees a
-    share of the rest stays free, too.
+    and of one that others hold a part of the same share of what is free.
     """
     total, room = device.total_bytes, device.room_bytes
     kind = [each for each in _KINDS if each[0] * GIB <= (total or 0)][-1]
     kind = kind if total else _KINDS[_OF_SHARED]
     least = _LARGE_LEAST if kind[0] >= _LARGE_GIB else 0
     size, most = (max(mib, least) * MIB for mib in (_KINDS[0] if device.is_lean else kind)[1:])
-    share, line = _kept_for_encoders(load), f"{size:,} bytes"
+    line = f"{size:,} bytes"
     if not total or room is None:
         low = int(_KINDS[0][1] * MIB * _EARLIER)
         line += f"; on a device of {kind[0]} GiB or more, by its size"
         return term("activations", size, How.ASSUMED, _SGLANG, line, low=low, high=most)
     # what stays free of the room once weights and cache fill the rest
     free = min(total, total if device.free_bytes is None else device.free_bytes)
-    ends = (int(size * _EARLIER), share / 2), (size, share), (most, 1.25 * share)
+    sees = bool(case.encoders) and not case.text_alone
+    shares = _KEPT_FOR_ENCODERS if sees else (0.0, 0.0, 0.0)
     low, likely, high = (
-        max(0, int(room - free * (1 - left / total) * (1 - kept))) for left, kept in ends
+        max(0, int(room - free * (1 - left / total) * (1 - kept)))
+        for left, kept in zip((int(size * _EARLIER), size, most), shares, strict=True)
     )
     line = f"{room:,} bytes - {free:,} × (1 - {size:,} / {total:,})"
-    line += f" × (1 - {share}); the rest of what it may take"
+    line += f" × (1 - {shares[1]}); the rest of what it may take"
     line = line if likely else "0 bytes"
     return term("activations", likely, How.ASSUMED, _SGLANG, line, low=low, high=high)
-
-
-def _kept_for_encoders(load: Loading) -> float:
-    encoders = 0 if load.subject.text_alone else load.subject.spec.parameters.encoders or 0
-    filled = _FILLED * (1.1 - 0.09 * encoders / _VIT_PARAMETERS)
-    return 1 - max(_SMALLEST_FILLED, min(_LARGEST_FILLED, filled)) if encoders else 0.0
 
 
 # ------------------------------------------------------------------ weights and their division
 
 # sizes of tensor parallelism that machines have; vllm 0.33.0, vllm/config/model.py: they must
 # divide the attention heads
-_TENSOR_PARALLEL = (2, 4, 8)
+TENSOR_PARALLEL = (2, 4, 8)
 # every device holds these whole: ReplicatedLinear of vllm/model_executor/models/deepseek_v2.py,
 # routers, tables of positions
 _REPLICATED = (
@@ -253,10 +246,9 @@ def devices_of(architecture: Architecture, quantization: str) -> tuple[int, ...]
         architecture = architecture.packed_with(scheme.method)
         if scheme.method in ("awq", "gptq", "w4a16"):
             step = scheme.group or 1
-    types = architecture.matrix_dtype or "", architecture.expert_dtype or ""
-    if any(type.endswith("128x128") for type in types):
+    if "float8_e4m3_128x128" in (architecture.matrix_dtype, architecture.expert_dtype):
         step = 128
-    return tuple(number for number in _TENSOR_PARALLEL if _divides(number, architecture, step))
+    return tuple(number for number in TENSOR_PARALLEL if _divides(number, architecture, step))
 
 
 def _divides(number: int, architecture: Architecture, step: int) -> bool:
@@ -271,33 +263,29 @@ def _divides(number: int, architecture: Architecture, step: int) -> bool:
     )
 
 
-def on_each_device(load: Loading, weights: Term, beside: list[Term]) -> tuple[Term, ...]:
+def on_each_device(case: Case, weights: Term, beside: list[Term]) -> tuple[Term, ...]:
     """What each of the devices holds under tensor parallelism: activations, the program and a
     latent cache whole.
 
     Encoders are divided by default, where they can be: tests/truth/vllm.json, Gemma 3 on four
     devices, Mistral Small 3.1 on two.
     """
-    if load.subject.whole:
-        weights = _with_additions(load, weights)
-    devices = load.workload.device.devices if load.workload.device is not None else 1
+    if case.whole:
+        weights = _with_additions(case, weights)
+    devices = case.device.devices if case.device is not None else 1
     if devices == 1:
         return weights, *beside
-    more = 2 * (load.subject.spec.parameters.encoders or 0)
-    held = [on_each(weights, devices, _share_of_weights(load, devices), communication=(0, 0, more))]
+    more = (0, 0, 2 * case.encoders)
+    held = [on_each(weights, devices, _share_of_weights(case, devices), communication=more)]
     for item in beside:
         if item.name == "kv_cache":
-            shares: dict[int, float] = {}
-            most: dict[int, float] = {}
-            for each in cache_sizes(load):
-                shares[each.heads] = shares.get(each.heads, 0.0) + each.bytes
-                most[each.heads] = most.get(each.heads, 0.0) + each.high_bytes
+            caches = cache_sizes(case)
             # the most is where layers with a window keep as many tokens as the others
-            ends = _held_share(shares, devices), _held_share(most, devices)
-            item = on_each(item, devices, *ends)
+            share = _held_share(((each.heads, each.bytes) for each in caches), devices)
+            most = _held_share(((each.heads, each.high_bytes) for each in caches), devices)
+            item = on_each(item, devices, share, most)
         elif not item.is_program:
-            share = 1 / devices if item.name == "recurrent_state" else 1.0
-            item = on_each(item, devices, share)
+            item = on_each(item, devices, 1 / devices if item.name == "recurrent_state" else 1.0)
         held.append(item)
     return tuple(held)
 
@@ -328,38 +316,37 @@ def on_each(
     return whole.replace(bytes=likely, low_bytes=low, high_bytes=high, arithmetic=line)
 
 
-def _held_share(sizes: Mapping[int, float], devices: int) -> float:
+def _held_share(sizes: Iterable[tuple[int, float]], devices: int) -> float:
     """Of bytes by the most devices that share them out, what each of so many holds: 1 where each
     holds them whole, 0 where any number shares them.
     """
-    held = (
-        size if most == 1 else size / (min(devices, most) if most else devices)
-        for most, size in sizes.items()
-    )
-    return sum(held) / sum(sizes.values())
+    total = held = 0.0
+    for most, size in sizes:
+        total += size
+        held += size if most == 1 else size / (min(devices, most) if most else devices)
+    return held / total
 
 
-def _share_of_weights(load: Loading, devices: int) -> float:
+def _share_of_weights(case: Case, devices: int) -> float:
     """What each of the devices holds of the weights."""
-    if not load.subject.whole:
+    if not case.whole:
         return 1 / devices
-    attention = load.architecture.attention
-    kv_heads = {layer: group.kv_heads for group in attention for layer in group.layers}
-    shares: dict[int, float] = {1: _table_bytes(load)}
-    for tensor, _, tensor_bytes in typed_tensors(load.architecture, load.row):
+    kv_heads = {layer: part.kv_heads for part in case.model.attention for layer in part.layers}
+    shares: list[tuple[int, float]] = [(1, _table_bytes(case))]
+    for tensor, _, tensor_bytes in typed_tensors(case.model, case.row):
         most = 0
         if any(part in f"{tensor.name}." for part in _REPLICATED):
             most = 1
-        elif tensor.name.endswith(("attn_k.weight", "attn_v.weight")):
-            most = kv_heads.get(tensor.layers[0], 0) if tensor.layers else 0
-        shares[most] = shares.get(most, 0.0) + tensor_bytes
+        elif tensor.name.endswith(("attn_k.weight", "attn_v.weight")) and tensor.layers:
+            most = kv_heads.get(tensor.layers[0], 0)
+        shares.append((most, tensor_bytes))
     return _held_share(shares, devices)
 
 
-def _with_additions(load: Loading, weights: Term) -> Term:
+def _with_additions(case: Case, weights: Term) -> Term:
     """The weights with what vLLM keeps beside them: a table of positions, and padded experts."""
-    architecture, line = load.architecture, weights.arithmetic
-    table, likely, most = _table_bytes(load), 0, 0
+    architecture, line = case.model, weights.arithmetic
+    table, likely, most = _table_bytes(case), 0, 0
     if architecture.dtype is None:
         # 16 bits a number whatever the files hold (--dtype auto)
         weights = weights.replace(high_bytes=int(weights.bytes * 1.01))
@@ -368,7 +355,7 @@ def _with_additions(load: Loading, weights: Term) -> Term:
     if (architecture.expert_dtype or "").startswith("mxfp4"):
         # its kernels give them a width in multiples of 256, and a length of 128 or 256
         # (layers/quantization/mxfp4.py; its logs of both gpt-oss models)
-        experts = stored_types(architecture, load.row).get(architecture.expert_dtype or "", 0.0)
+        experts = stored_types(architecture, case.row).get(architecture.expert_dtype or "", 0.0)
         wide = architecture.embedding_length
         length = max(group.length for group in architecture.feed_forward if group.experts)
         likely, most = (
@@ -385,12 +372,12 @@ def _with_additions(load: Loading, weights: Term) -> Term:
     )
 
 
-def _table_bytes(load: Loading) -> int:
+def _table_bytes(case: Case) -> int:
     """Bytes of sines and cosines that vLLM keeps for every position, in 16 bits and whole on every
     device: a row for each position that config.json states, trained for or not, as long as what
     rotates of a head (get_rope of vllm/model_executor/layers/rotary_embedding).
     """
-    architecture, row = load.architecture, load.row
+    architecture, row = case.model, case.row
     positions = architecture.rope_positions or architecture.context_tokens
     if not positions or not row.rope or row.positions:
         return 0

@@ -10,11 +10,10 @@ from __future__ import annotations
 from math import prod
 
 from ..catalogue.architecture import Architecture, Audio
-from ..catalogue.runtime import RuntimeSpec
 from ..core.records import Unread
-from .parts import Asked, Loading, Parts, Subject, loading, overhead, published, stated_size
+from .case import Case, Parts, overhead, published_size, without_files
 from .quantization import BLOCKS, canonical_gguf
-from .records import How, SizedWeights, Split, Term, sized, term, times, unread, whole_files
+from .records import How, Split, Term, term, times, unread, whole_files
 from .tensors import ArchitectureRow, checkpoint_tensors
 
 _BEAMS = 5
@@ -57,35 +56,30 @@ _CT2_IN_RAM = "stated: RAM that others saw beside NVIDIA GPUs, less the program"
 _CUDA_LIBRARIES = 120_000_000
 
 
-def size_of(subject: Subject, format: str, quantization: str) -> SizedWeights | Unread:
+def size_of(case: Case) -> Term | Unread:
     """The file: as published; of whisper.cpp else matrices in the requested type, vectors and
     positions in 32 bits. Files for CTranslate2 are in 16 bits whatever they are loaded as.
     """
-    is_ggml = format == "ggml"
-    name = (canonical_gguf(quantization) if is_ggml else None) or quantization
-    stated = published(subject.spec, format, name)
+    is_ggml, architecture = case.format == "ggml", case.spec.architecture
+    name = (canonical_gguf(case.quantization) if is_ggml else None) or case.quantization
+    stated = published_size(case, name)
     if stated is not None:
-        return stated_size(stated)
+        return stated
     if not is_ggml:
         why = "no source states the size of the files for CTranslate2"
         return unread(why, "state it under [[files]] in a spec of the model")
-    architecture, row = subject.architecture, subject.row
     audio = None if architecture is None else architecture.audio
-    if architecture is None or row is None or audio is None or name not in _CPP_TYPES:
-        why = f"whisper.cpp has no {quantization} files" if audio else "it is not known as Whisper"
+    if audio is None or case.known_row is None or name not in _CPP_TYPES:
+        why = f"whisper.cpp has no {name} files" if audio else "it is not known as Whisper"
         return unread(why, "use --quantization F16, Q8_0 or Q5_0")
     elements, block = BLOCKS[name]
-    matrices, halves, singles, _ = _counted(architecture, row, elements)
+    matrices, halves, singles, _ = _counted(case.model, case.row, elements)
     size = matrices // elements * block + 2 * halves + 4 * singles + _HEADER_BYTES
-    return sized(
-        size,
-        How.COMPUTED,
-        "whisper.cpp models/convert-pt-to-ggml.py and examples/quantize",
-        f"{matrices:,} × {block}/{elements} bytes of {name} + {halves:,} × 2 bytes + {singles:,} ×"
-        f" 4 bytes + {_HEADER_BYTES:,} bytes of header",
-        low=int(size * 0.99),
-        high=int(size * 1.01),
-    )
+    line = f"{matrices:,} × {block}/{elements} bytes of {name} + {halves:,} × 2 bytes"
+    line += f" + {singles:,} × 4 bytes + {_HEADER_BYTES:,} bytes of header"
+    source = "whisper.cpp models/convert-pt-to-ggml.py and examples/quantize"
+    ends = {"low": int(size * 0.99), "high": int(size * 1.01)}
+    return term("files", size, How.COMPUTED, source, line, **ends)
 
 
 def _counted(
@@ -109,40 +103,44 @@ def _counted(
     return matrices, convolutions, others, rows
 
 
-def parts(subject: Subject, format: str, runtime: RuntimeSpec, workload: Asked) -> Parts:
+def parts(case: Case) -> Parts:
     """Files and memory. `parallel`: of whisper.cpp states that work at once (--processors), of
     faster-whisper pieces of 30 seconds that are heard at once.
     """
-    files = size_of(subject, format, workload.quantization)
+    files = size_of(case)
     if isinstance(files, Unread):
-        return Parts(files=files, unknown=(files, files.replace(fact="memory.weights")))
-    load = loading(subject, runtime, workload)
-    audio = None if load is None else load.architecture.audio
-    if load is None or audio is None or subject.row is None or not load.architecture.vocabulary:
-        if format != "ggml":
+        return without_files(files)
+    is_known = case.has_layers and case.model.audio is not None and case.known_row is not None
+    if not is_known or not case.model.vocabulary:
+        if case.format != "ggml":
             remedy = "state [architecture] in a spec of the model"
             why = unread("the architecture is not known", remedy, "memory.weights")
             return Parts(files=files, unknown=(why,))
-        program = overhead(runtime, on_gpu=workload.device is not None).replace(how=How.ASSUMED)
+        program = overhead(case.runtime, on_gpu=case.on_gpu).replace(how=How.ASSUMED)
         terms: tuple[Term, ...] = (whole_files(files), program)
-    elif format == "ggml":
-        buffers = _cpp_cache(load, audio), _cpp_compute(load, audio)
-        terms = (whole_files(files), *buffers, _cpp_program(audio, workload))
+    elif case.format == "ggml":
+        terms = whole_files(files), _cpp_cache(case), _cpp_compute(case), _cpp_program(case)
     else:
-        terms = _ctranslate2(load, audio, files)
+        terms = _ctranslate2(case, files)
     return Parts(files=files, terms=terms, largest_file_bytes=files.bytes)
+
+
+def _audio_of(case: Case) -> Audio:
+    assert case.model.audio is not None
+    return case.model.audio
 
 
 # ------------------------------------------------------------------ whisper.cpp
 
 
-def _seconds(workload: Asked) -> tuple[int, ...]:
-    return _SECONDS if workload.audio_seconds is None else (workload.audio_seconds,) * 3
+def _seconds(case: Case) -> tuple[int, ...]:
+    seconds = case.workload.audio_seconds
+    return _SECONDS if seconds is None else (seconds,) * 3
 
 
-def _cpp_program(audio: Audio, workload: Asked) -> Term:
-    seconds = _seconds(workload)
-    each = 4 * (_SAMPLES_PER_SECOND + _FRAMES_PER_SECOND * audio.mel_bins)
+def _cpp_program(case: Case) -> Term:
+    seconds = _seconds(case)
+    each = 4 * (_SAMPLES_PER_SECOND + _FRAMES_PER_SECOND * _audio_of(case).mel_bins)
     low, likely, high = (
         size + length * each for size, length in zip(_CPP_PROGRAM, seconds, strict=True)
     )
@@ -157,11 +155,11 @@ def _of_states(line: str, states: int) -> str:
     return f"({line}) × {states:,}" if states > 1 else line
 
 
-def _cpp_cache(load: Loading, audio: Audio) -> Term:
+def _cpp_cache(case: Case) -> Term:
     """Keys and values in 16 bits, in steps of 256 cells: of the text for every beam and two more
     (whisper_full_with_state), of the audio in every layer, and of one encoder layer.
     """
-    architecture, states = load.architecture, load.workload.parallel
+    architecture, audio, states = case.model, _audio_of(case), case.parallel
     wide, layers = architecture.embedding_length, architecture.layers
     written = -(-(architecture.context_tokens or 448) // 256) * 256
     heard = -(-audio.positions // 256) * 256
@@ -174,7 +172,7 @@ def _cpp_cache(load: Loading, audio: Audio) -> Term:
     return term("kv_cache", size * states, How.COMPUTED, source, _of_states(line, states))
 
 
-def _cpp_compute(load: Loading, audio: Audio) -> Term:
+def _cpp_compute(case: Case) -> Term:
     """The buffers of four graphs, which stay apart: convolutions, encoder with flash attention,
     cross attention, decoder.
 
@@ -183,13 +181,13 @@ def _cpp_compute(load: Loading, audio: Audio) -> Term:
     before. The decoder has room for logits and a copy of them; resident are those of the tokens it
     reads at once. Beside the graphs lie the feed-forward's input in 16 bits and what beams keep.
     """
-    workload, vocabulary = load.workload, load.architecture.vocabulary or 0
-    wide, heard, states = audio.embedding_length, audio.positions, workload.parallel
+    audio, vocabulary, states = _audio_of(case), case.model.vocabulary or 0, case.parallel
+    wide, heard = audio.embedding_length, audio.positions
     row, token_bytes = heard * wide * 4, 2 * (wide + vocabulary) * 4
     fixed = 2 * heard * (audio.mel_bins * 10 + 8 * wide) + 10 * row + 4 * _GRAPH_BYTES
     fixed += _BEAMS * vocabulary * _BEAM_BYTES
     tokens = [_BEAMS]
-    for length in _seconds(workload)[1:]:
+    for length in _seconds(case)[1:]:
         # a last piece of some seconds is read alone
         text = min(_TEXT_TOKENS, max(0, (length - 6) // 30) * _WRITTEN)
         tokens.append(text + _TASK_TOKENS if text else _BEAMS)
@@ -202,7 +200,7 @@ def _cpp_compute(load: Loading, audio: Audio) -> Term:
     if less:
         line += "; with the text before, without which audio of 30 seconds takes"
         line += f" {less:,} bytes less"
-    if workload.device is not None:
+    if case.on_gpu:
         # inputs are there twice: five rows more were printed with Vulkan
         high += 5 * row * states
     return term("compute", likely, How.COMPUTED, _CPP, line, low=low, high=high)
@@ -211,26 +209,26 @@ def _cpp_compute(load: Loading, audio: Audio) -> Term:
 # ------------------------------------------------------------------ faster-whisper
 
 
-def _ctranslate2(load: Loading, audio: Audio, files: SizedWeights) -> tuple[Term, ...]:
+def _ctranslate2(case: Case, files: Term) -> tuple[Term, ...]:
     """Weights, what is held beside them, and the program; on a GPU also what stays in RAM.
 
     No processor computes in 16 bits, and on a GPU int8 computes in 16 bits too.
     """
-    workload, program = load.workload, overhead(load.runtime)
-    type, weights = workload.quantization, _ct2_weights(load)
-    frames, remark = (workload.audio_seconds or _CT2_SECONDS) * _FRAMES_PER_SECOND, ""
-    if workload.audio_seconds is None:
+    type, program, weights = case.quantization, overhead(case.runtime), _ct2_weights(case)
+    seconds, remark = case.workload.audio_seconds or _CT2_SECONDS, ""
+    frames = seconds * _FRAMES_PER_SECOND
+    if case.workload.audio_seconds is None:
         more = _SPECTRUM_BYTES * _FRAMES_PER_SECOND * 60
         remark = f"; audio of {_CT2_SECONDS // 60} minutes, a longer one takes {more:,} bytes a"
         remark += " minute"
-    if workload.device is None and type != "float16":
-        work = _ct2_on_cpu(load, audio, files.bytes - weights.bytes, frames)
+    if not case.on_gpu and type != "float16":
+        work = _ct2_on_cpu(case, files.bytes - weights.bytes, frames)
         return weights, work.replace(arithmetic=work.arithmetic + remark), program
-    caches, left = _ct2_caches(load, audio, 4 if type == "float32" else 2), _LEFT_ON_GPU[type]
+    caches, left = _ct2_caches(case, 4 if type == "float32" else 2), _LEFT_ON_GPU[type]
     line = f"{caches:,} bytes of caches + {left:,} bytes of buffers and CUDA"
     low, high = int(0.75 * (caches + left)), int(1.3 * (caches + left))
     on_gpu = term("compute", caches + left, How.STATED, _CT2_ON_GPU, line, low=low, high=high)
-    if workload.device is None:
+    if not case.on_gpu:
         return weights, on_gpu, program
     # the libraries of CUDA are counted with the buffers; the file is read whole
     spectrum = frames * _SPECTRUM_BYTES
@@ -241,22 +239,21 @@ def _ctranslate2(load: Loading, audio: Audio, files: SizedWeights) -> tuple[Term
     return weights, on_gpu, *(each.replace(split=Split.HOST) for each in (beside, program))
 
 
-def _ct2_caches(load: Loading, audio: Audio, width: int, reordered: float = _PLAIN) -> int:
-    architecture, workload = load.architecture, load.workload
-    each = 2 * architecture.layers * architecture.embedding_length * width * workload.parallel
-    is_whole = workload.parallel == 1 and (workload.audio_seconds or _CT2_SECONDS) > 30
+def _ct2_caches(case: Case, width: int, reordered: float = _PLAIN) -> int:
+    each = 2 * case.model.layers * case.model.embedding_length * width * case.parallel
+    is_whole = case.parallel == 1 and (case.workload.audio_seconds or _CT2_SECONDS) > 30
     cells = _TEXT_CELLS if is_whole else _PIECE_CELLS
-    return int(each * (audio.positions + reordered * _BEAMS * cells))
+    return int(each * (_audio_of(case).positions + reordered * _BEAMS * cells))
 
 
-def _ct2_on_cpu(load: Loading, audio: Audio, narrowed: int, frames: int) -> Term:
+def _ct2_on_cpu(case: Case, narrowed: int, frames: int) -> Term:
     """The most that lies beside the weights: while the spectrum is made, while the file is read,
     `narrowed` bytes larger than the weights made of it, or while text is written, with what the
     encoder left.
     """
-    is_int8, parallel = load.workload.quantization == "int8", load.workload.parallel
+    audio, is_int8, parallel = _audio_of(case), case.quantization == "int8", case.parallel
     array, spectrum = audio.positions * audio.embedding_length * 4, frames * _SPECTRUM_BYTES
-    caches = _ct2_caches(load, audio, 4, _REORDERED if is_int8 else _PLAIN)
+    caches = _ct2_caches(case, 4, _REORDERED if is_int8 else _PLAIN)
     beside, reading = frames * _KEPT_BYTES + _ARRAYS * array * parallel, 0
     if is_int8:
         # files have 16 bits a weight
@@ -270,12 +267,12 @@ def _ct2_on_cpu(load: Loading, audio: Audio, narrowed: int, frames: int) -> Term
     return term("compute", likely, how, _CT2, line, low=low, high=high)
 
 
-def _ct2_weights(load: Loading) -> Term:
+def _ct2_weights(case: Case) -> Term:
     """int8: one byte a number of a matrix and a scale for each of its rows; convolutions,
     vectors and positions in 32 bits.
     """
-    type = load.workload.quantization
-    matrices, convolutions, others, rows = _counted(load.architecture, load.row, 1)
+    type = case.quantization
+    matrices, convolutions, others, rows = _counted(case.model, case.row, 1)
     others += convolutions
     width, number = {"int8": 1, "float16": 2}.get(type, 4), matrices + others
     size, line = number * width, f"{number:,} parameters × {width} bytes"

@@ -126,14 +126,11 @@ class ArchitectureRow(Record):
     rank_from_width: bool = False
     loops: bool = False
     # what transformers, peft, vLLM and MLX LM make of a model
-    torch_latent: bool = False
     torch_scores: str = ""
     mlx_windows: str = ""
-    mlx_unpacked: str = ""
-    mlx_indexer_copies: int = 0
+    mlx_unpacked: bool = False
     torch_wide_matrix: str = ""
     mlx_in_8_bits: tuple[str, ...] = ()
-    mlx_ternary: bool = False
     window_cache: str = ""
     window_cache_layers: int | None = None
     indexer_values: bool = False

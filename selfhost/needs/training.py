@@ -9,24 +9,21 @@ fused attention does not save. The runs of tests/truth/finetune.json lie inside 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from ..catalogue.architecture import Architecture, Attention
 from ..catalogue.quantization_names import CHECKPOINTS
 from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import ModelSpec
 from ..core.records import Record, Unread
-from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_LORA_RANK, Workload
+from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_LORA_RANK
 from .cache import why_not_known
+from .case import Case, is_cast, overhead, why_no_encoders
 from .checkpoints import adapter_parameters, linear_layers, size_of
-from .file_formats import subject_of
-from .parts import Subject, cpu_of, is_cast, name_of, overhead, why_no_encoders
+from .python import SHARD_BYTES
 from .records import How, MemoryNeed, Needs, Term, term, times
 from .tensors import checkpoint_tensors, count
 
 # a Trainer that keeps one checkpoint writes the new one before it removes the old one
-_KEPT_CHECKPOINTS, _SHARD_BYTES = 2, 5_000_000_000
+_KEPT_CHECKPOINTS = 2
 # how matrices are stored that a quantizer packed, or that were trained so (BitNet)
 _PACKED = ("awq", "gptq", "nf4", "int8", "ternary")
 _LOGIT_BYTES = 14
@@ -59,65 +56,53 @@ class _Training(Record):
     most_adapters: int
 
 
-def finetune_needs(
-    spec: ModelSpec,
-    runtime: RuntimeSpec | None,
-    workload: Workload,
-    architectures: Mapping[str, Any],
-    *,
-    on_gpu: bool = False,
-) -> Needs:
-    """What one training step and the checkpoints of a run take.
+def finetune_needs(case: Case, needs: Needs) -> Needs:
+    """What one training step and the checkpoints of a run take, beside what `needs` says already.
 
-    Sequences are `workload.context_tokens` long and `workload.parallel` are trained at once.
-    Adapters count as weights. `disk_bytes` is the published checkpoint and the checkpoints that a
-    run keeps. Memory is None with a reason where the model's tensors are not known, for speech and
-    images, and for a runtime that does not train.
+    Sequences are `context_tokens` long and `parallel` are trained at once. Adapters count as
+    weights. `disk_bytes` is the published checkpoint and the checkpoints that a run keeps. Memory
+    is None with a reason where the model's tensors are not known, for speech and images, and for a
+    runtime that does not train.
     """
-    needs = Needs(download_bytes=None, disk_bytes=None, cpu=cpu_of(runtime, spec), memory=None)
+    spec, runtime = case.spec, case.program
     why = _why_no_figures(spec, runtime)
     if why is not None or runtime is None:
         reason, remedy = why or ("no program is named", None)
         return needs.replace(unknown=_unread(reason, remedy, "download_bytes", "memory"))
-    architecture, subject = spec.architecture, subject_of(spec, architectures)
-    format = workload.format if workload.format in CHECKPOINTS else "safetensors"
-    files = size_of(subject, format, name_of(architecture))
+    format = case.workload.format if case.workload.format in CHECKPOINTS else "safetensors"
+    files = size_of(case.replace(format=format, quantization=case.own_type))
     if isinstance(files, Unread):
         needs = needs.replace(unknown=(files,))
     else:
         needs = needs.replace(
             download_bytes=files.bytes, download_how=files.how, download_source=files.source
         )
-    refused = _why_not_computed(subject, runtime)
-    if refused is not None or architecture is None:
-        unknown = _unread(*(refused or _NO_TENSORS), "disk_bytes", "memory")
+    refused = _why_not_computed(case)
+    if refused is not None:
+        unknown = _unread(*refused, "disk_bytes", "memory")
         return needs.replace(unknown=(*needs.unknown, *unknown))
-    training = _training_of(subject, runtime, workload, needs.download_bytes)
+    training = _training_of(case, needs.download_bytes)
     states = _states_of_all if training.method == "full" else _states_of_adapters
-    terms = (*states(training), _activations(training), overhead(runtime, on_gpu=on_gpu))
+    terms = *states(training), _activations(training), overhead(runtime, on_gpu=case.on_gpu)
     return _with_checkpoints(needs.replace(memory=MemoryNeed(terms=terms)), training)
 
 
-def _training_of(
-    subject: Subject, runtime: RuntimeSpec, workload: Workload, stored_bytes: int | None
-) -> _Training:
+def _training_of(case: Case, stored_bytes: int | None) -> _Training:
     """The training of a workload, with its defaults filled in."""
-    spec, architecture, row = subject.spec, subject.architecture, subject.row
-    assert architecture is not None
-    assert row is not None
-    workload = workload.with_finetuning_defaults()
+    spec, architecture, row = case.spec, case.model, case.row
+    workload = case.workload.with_finetuning_defaults()
     method, kind = workload.finetune_method or "lora", workload.quantization or ""
-    if method != "full" and is_cast(spec, runtime, kind):
+    if method != "full" and is_cast(spec, case.program, kind):
         # the lines for adapters say in which type the frozen weights are loaded (--dtype of trl)
         architecture = architecture.replace(dtype=kind)
     longest = architecture.context_tokens or DEFAULT_CONTEXT_TOKENS
     context_tokens = workload.context_tokens or min(DEFAULT_CONTEXT_TOKENS, longest)
     rank = workload.lora_rank or DEFAULT_LORA_RANK
     adapters, most = adapter_parameters(architecture, row, rank)
-    encoders, weights = spec.parameters.encoders or 0, {True: 0, False: 0}
+    weights = {True: 0, False: 0}
     for each in linear_layers(architecture, row):
         weights[each.part == "expert"] += each.weights
-    parameters = count(checkpoint_tensors(architecture, row)) + encoders
+    parameters = count(checkpoint_tensors(architecture, row)) + case.encoders
     return _Training(
         architecture=architecture,
         stored_bytes=stored_bytes,
@@ -125,13 +110,13 @@ def _training_of(
         optimizer=workload.optimizer or "adamw",
         checkpointing=bool(workload.checkpointing),
         tokens=context_tokens * workload.parallel,
-        embeds=row.encoder or spec.modality == "embedding" or not architecture.output_matrix,
+        embeds=row.encoder or case.embeds or not architecture.output_matrix,
         parameters=parameters,
         linear=weights[False],
         experts=weights[True],
         adapters=adapters,
         # encoders have narrower matrices: up to four times as many adapter parameters a weight
-        most_adapters=most + 4 * encoders * adapters // max(1, parameters),
+        most_adapters=most + 4 * case.encoders * adapters // max(1, parameters),
     )
 
 
@@ -176,17 +161,17 @@ def why_not_trained(spec: ModelSpec, method: str) -> tuple[str, str] | None:
     return why, f"{expand}; or {_UNPACKED_MEND}"
 
 
-def _why_not_computed(subject: Subject, runtime: RuntimeSpec) -> tuple[str, str | None] | None:
+def _why_not_computed(case: Case) -> tuple[str, str | None] | None:
     """Why nothing but the files is known of training a model, and what to do instead."""
-    spec, architecture, row = subject.spec, subject.architecture, subject.row
+    spec, architecture = case.spec, case.spec.architecture
     hears = architecture is not None and architecture.audio is not None
     if spec.components or spec.modality not in ("text", "vision", "embedding") or hears:
         kind = spec.modality if spec.modality != "text" else "audio"
         why = f"selfhost does not compute what training takes for {kind} models"
-        return why, runtime.finetune_elsewhere.get(spec.modality)
-    if architecture is None or row is None or not subject.whole:
+        return why, case.runtime.finetune_elsewhere.get(spec.modality)
+    if architecture is None or not case.whole:
         return _NO_TENSORS
-    if row.rewrites or why_not_known(architecture, row, runtime) is not None:
+    if case.row.rewrites or why_not_known(architecture, case.row, case.program) is not None:
         return f"what training {architecture.row} takes is not computed", None
     if "nvfp4" in (architecture.matrix_dtype, architecture.expert_dtype):
         why = "transformers expands NVFP4 weights of compressed-tensors, loads none of ModelOpt's,"
@@ -207,7 +192,7 @@ def _with_checkpoints(needs: Needs, training: _Training) -> Needs:
     bytes_of = {each.name: each.bytes for each in needs.memory.terms}
     state, download = bytes_of.get("optimizer", 0), needs.download_bytes or 0
     trained = bytes_of["weights"] if training.method == "full" else 4 * training.adapters
-    largest = max(state, min(trained, _SHARD_BYTES), min(download, _SHARD_BYTES))
+    largest = max(state, min(trained, SHARD_BYTES), min(download, SHARD_BYTES))
     if not download:
         return needs.replace(largest_file_bytes=largest)
     kept = f"{times(_KEPT_CHECKPOINTS, 'checkpoint')} of {trained + state:,} bytes"

@@ -13,8 +13,8 @@ from typing import Any
 
 from helpers.paths import COMMON, HEADERS
 from selfhost.catalogue.architecture import Architecture
-from selfhost.needs import parts as needs_parts
-from selfhost.needs.llamacpp import buffers as llamacpp
+from selfhost.needs import cache as llamacpp
+from selfhost.needs import case as needs_case
 from selfhost.needs.tensors import ArchitectureRow
 
 ROWS: Mapping[str, Any] = tomllib.loads((COMMON / "architectures.toml").read_text(encoding="utf-8"))
@@ -139,11 +139,11 @@ def make(folder: Path, name: str, **more: object) -> Path:
     return write(folder / f"{name}.gguf", *gguf(metadata(name, model, **more), placed(model)))
 
 
-def settings_of(case: Mapping[str, Any]) -> tuple[needs_parts.Cells, str, str, bool, int]:
+def settings_of(case: Mapping[str, Any]) -> tuple[needs_case.Cells, str, str, bool, int]:
     """Room, types of keys and values, flash attention and rows of logits of a measurement."""
     batch = case.get("n_batch", 2048)
     micro_batch, unified = min(batch, case["n_ubatch"]), bool(case["kv_unified"])
-    room = needs_parts.cells(
+    room = needs_case.cells(
         case["n_ctx"], sequences=case["n_seq_max"], unified=unified, micro_batch=micro_batch
     )
     return (

@@ -11,8 +11,8 @@ from selfhost.catalogue.architecture import Architecture, Attention, FeedForward
 from selfhost.catalogue.runtime import RuntimeSpec
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.workload import Workload
+from selfhost.needs import case as needs_case
 from selfhost.needs import needs_of
-from selfhost.needs import parts as needs_parts
 from selfhost.needs.records import Needs
 from selfhost.needs.tensors import ArchitectureRow, row_of
 
@@ -62,8 +62,8 @@ def records(part: str) -> list[dict[str, Any]]:
     return [dict(zip(file[f"{part}_columns"], values, strict=True)) for values in file[part]]
 
 
-def room(record: dict[str, Any]) -> needs_parts.Cells:
-    return needs_parts.cells(
+def room(record: dict[str, Any]) -> needs_case.Cells:
+    return needs_case.cells(
         record["n_ctx"],
         sequences=record["n_seq_max"],
         unified=bool(record["kv_unified"]),

@@ -13,8 +13,8 @@ from selfhost.catalogue.index import open_catalogue
 from selfhost.catalogue.searching import resolve
 from selfhost.core.errors import UnknownModelError
 from selfhost.core.records import Unread
+from selfhost.needs.case import published
 from selfhost.needs.file_formats import weights_bytes
-from selfhost.needs.parts import published
 from selfhost.needs.records import MemoryNeed
 
 GB = 1_000_000_000

@@ -8,7 +8,7 @@ from helpers.needs_of import asked, catalogue, memory, model, rows, runtime, spe
 from selfhost import needs
 from selfhost.catalogue.spec import Openness, Parameters, StatedNeeds
 from selfhost.core.workload import Workload
-from selfhost.needs.records import How, SizedWeights
+from selfhost.needs.records import How, Term
 
 
 def test_windows_that_llama_cpp_ignores_are_cached_in_full() -> None:
@@ -157,7 +157,7 @@ def test_a_checkpoint_is_as_large_as_its_repository_lists(
     (spec,) = (one for one in specs() if one.id == id)
     assert needs.quantizations_of(spec, runtime("transformers"), rows())[0] == stored
     sized = needs.weights_bytes(spec, "safetensors", stored, rows())
-    assert isinstance(sized, SizedWeights)
+    assert isinstance(sized, Term)
     assert sized.bytes == pytest.approx(listed, rel=0.01)
 
 
@@ -172,7 +172,7 @@ def test_parameters_alone_give_weights_and_no_total(program: str) -> None:
     sized = needs.weights_bytes(
         model(parameters=Parameters(total=8_000_000_000)), "gguf", "Q4_K_M", rows()
     )
-    assert isinstance(sized, SizedWeights)
+    assert isinstance(sized, Term)
     # Llama 3.1 8B, 8.03 B parameters, is 4.92 GB
     assert sized.low_bytes < 4_920_739_232 < sized.high_bytes
 

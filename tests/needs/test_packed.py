@@ -17,17 +17,17 @@ from selfhost.core.errors import WorkloadError
 from selfhost.modelfiles import read_local
 from selfhost.needs import canonical_quantization, quantizations_of, weights_bytes
 from selfhost.needs.checkpoints import linear_bytes
-from selfhost.needs.records import How, SizedWeights
+from selfhost.needs.records import How, Term
 
 MEASURED = json.loads((TRUTH / "quantized_sizes.json").read_text(encoding="utf-8"))
 CATALOGUE = open_catalogue()
 ROWS = CATALOGUE.common("architectures")
 
 
-def computed(model: str, format: str, quantization: str) -> SizedWeights:
+def computed(model: str, format: str, quantization: str) -> Term:
     """The size by the format's own rule, as if no publisher stated one."""
     found = weights_bytes(CATALOGUE.spec(model).replace(files=()), format, quantization, ROWS)
-    assert isinstance(found, SizedWeights), found
+    assert isinstance(found, Term), found
     return found
 
 
@@ -86,7 +86,7 @@ def test_listed_mlx_sizes_are_sums_of_their_tensors(model: str) -> None:
             found = weights_bytes(
                 CATALOGUE.spec(model).replace(files=()), "mlx", quantization, ROWS
             )
-            if model in mixes or not isinstance(found, SizedWeights):
+            if model in mixes or not isinstance(found, Term):
                 continue
             assert abs(found.bytes - size) <= 0.005 * size, (
                 f"{model} {quantization}: {found.bytes:,} against {size:,}"
@@ -133,7 +133,7 @@ def test_nvfp4_of_others_lies_in_the_range(id: str, gigabytes: float) -> None:
     size = weights_bytes(
         CATALOGUE.spec(id), "safetensors", "nvfp4", CATALOGUE.common("architectures")
     )
-    assert isinstance(size, SizedWeights)
+    assert isinstance(size, Term)
     assert size.low_bytes <= gigabytes * 1e9 <= size.high_bytes
 
 
@@ -181,7 +181,7 @@ def test_what_a_library_made_of_a_config_is_its_size(run: dict[str, Any], tmp_pa
         assert "not understood" in local.spec.unknown["architecture.matrix_dtype"]
         return
     found = weights_bytes(local.spec, "safetensors", local.quantization, ROWS)
-    assert isinstance(found, SizedWeights), local.spec.unknown
+    assert isinstance(found, Term), local.spec.unknown
     scales = 2 * (12 * sum(ROWS_OF.values()) + 1000) if local.quantization == "float8_e4m3" else 0
     indices = 0
     if run["quantization_config"].get("packing_format") == "auto_round:auto_gptq":

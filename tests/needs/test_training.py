@@ -13,11 +13,11 @@ from helpers.paths import TRUTH
 from selfhost.catalogue.architecture import Architecture, Attention, FeedForward
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.workload import FINETUNE_METHODS, OPTIMIZERS, Workload
+from selfhost.needs import needs_of
 from selfhost.needs.cache import why_not_known
 from selfhost.needs.checkpoints import adapter_parameters
 from selfhost.needs.records import How, MemoryNeed, Needs, Term
 from selfhost.needs.tensors import row_of
-from selfhost.needs.training import finetune_needs
 
 MEASURED: dict[str, Any] = json.loads((TRUTH / "finetune.json").read_text(encoding="utf-8"))
 
@@ -88,7 +88,7 @@ LLAMA_1 = {
 def ask(spec: ModelSpec, context_tokens: int = 512, **options: Any) -> Needs:
     longest = (spec.architecture.context_tokens if spec.architecture else None) or context_tokens
     workload = Workload(task="finetune", context_tokens=min(context_tokens, longest), **options)
-    return finetune_needs(spec, runtime("transformers"), workload, rows())
+    return needs_of(spec, runtime("transformers"), workload, rows())
 
 
 def memory(answer: Needs) -> MemoryNeed:
@@ -200,7 +200,7 @@ def test_published_runs_lie_inside_the_range(record: dict[str, Any]) -> None:
         lora_rank=record["rank"],
         parallel=record["batch"],
     )
-    found = memory(finetune_needs(spec, runtime("transformers"), workload, rows()))
+    found = memory(needs_of(spec, runtime("transformers"), workload, rows()))
     for unit in (2**30,) if record["unit"] == "GiB" else (10**9, 2**30):
         assert found.low_bytes <= record["size"] * unit <= found.high_bytes
     assert found.total_bytes == pytest.approx(record["size"] * 2**30, rel=0.2)
@@ -282,9 +282,7 @@ def test_every_term_can_be_checked_with_a_calculator(method: str, checkpointing:
 )
 def test_what_is_not_computed_is_unknown_with_a_reason(model: str, program: str) -> None:
     """Closed models, runtimes that do not train, speech and images: no figure, and why."""
-    answer = finetune_needs(
-        catalogue().spec(model), runtime(program), Workload(task="finetune"), rows()
-    )
+    answer = needs_of(catalogue().spec(model), runtime(program), Workload(task="finetune"), rows())
     assert answer.memory is None
     assert "memory" in {entry.fact for entry in answer.unknown}
     assert answer.disk_bytes is None

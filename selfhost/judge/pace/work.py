@@ -396,7 +396,7 @@ def _trained_operations(workload: Workload, own_layers: int | None, layers: int)
 
 def denoising_of(spec: ModelSpec, runtime: RuntimeSpec | None) -> Denoising | None:
     """How the printed command makes a picture or a clip; None where that is not counted."""
-    from ...needs.parts import parts_of
+    from ...needs.case import parts_of
 
     parts = None if runtime is None else parts_of(spec, runtime)
     if parts is not None and parts.denoising is not None:

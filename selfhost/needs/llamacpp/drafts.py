@@ -11,15 +11,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...catalogue.architecture import Architecture
-from ...catalogue.runtime import RuntimeSpec
 from ...catalogue.spec import ModelSpec
 from ...core.records import Unread
 from ..cache import cache_groups
-from ..parts import Asked, Loading, Parts, Subject
+from ..case import Case, Parts
 from ..records import How, Split, Term, both, term, times, times_sequences
-from ..tensors import ArchitectureRow, row_of
-from .buffers import SOURCE
+from ..servers import on_each
+from ..tensors import row_of
+from .files import SOURCE
 from .weights import own_block_weights
 
 OWN_BLOCK = "mtp"
@@ -35,11 +34,10 @@ def vocabularies_differ(model: ModelSpec, draft: ModelSpec) -> tuple[int, int] |
     """Both sizes where llama.cpp refuses the draft: more than 128 tokens apart
     (SPEC_VOCAB_MAX_SIZE_DIFFERENCE).
     """
+    shapes = model.architecture, draft.architecture
     own, other = (
-        (spec.architecture.vocabulary_gguf or spec.architecture.vocabulary or 0)
-        if spec.architecture is not None
-        else 0
-        for spec in (model, draft)
+        (shape.vocabulary_gguf or shape.vocabulary or 0) if shape is not None else 0
+        for shape in shapes
     )
     return (own, other) if own and other and abs(own - other) > 128 else None
 
@@ -56,20 +54,25 @@ def why_no_own_block(model: ModelSpec, architectures: Mapping[str, Any]) -> str 
     return None
 
 
-def with_draft(model: Parts, draft: Parts, workload: Asked, source: str) -> Parts:
+def with_draft(model: Parts, draft: Parts, case: Case, source: str) -> Parts:
     """The model with another that drafts for it, in the same program and, where there are several,
     on the first accelerator.
     """
-    companions = workload.companions
-    name = companions.draft.name if companions.draft is not None else ""
+    name = case.draft.spec.name if case.draft is not None else ""
     terms = [
-        _of_draft(each, name, source)
+        each.replace(
+            name=f"draft_{each.name}",
+            split=each.split if each.stays_in_ram else Split.FIRST,
+            output_bytes=0,
+            arithmetic=f"{each.arithmetic}; of {name}",
+            source=f"{each.source}; as a draft: {source}",
+        )
         for each in draft.terms
         if each.name != "activations" and not each.is_program
     ]
     unknown = [each.replace(reason=f"{name}, the draft: {each.reason}") for each in draft.unknown]
     files, more, largest = model.files, draft.files, model.largest_file_bytes or 0
-    if not companions.draft_is_here and not isinstance(files, Unread):
+    if not case.companions.draft_is_here and not isinstance(files, Unread):
         files = more if isinstance(more, Unread) else both(files, more, f"the draft, {name}")
         largest = max(largest, draft.largest_file_bytes or 0)
     parallel = [each for each in model.tensor_parallel if each in draft.tensor_parallel]
@@ -83,17 +86,7 @@ def with_draft(model: Parts, draft: Parts, workload: Asked, source: str) -> Part
     )
 
 
-def _of_draft(item: Term, name: str, source: str) -> Term:
-    return item.replace(
-        name=f"draft_{item.name}",
-        split=Split.FIRST if item.split in (Split.LAYERS, Split.EACH) else item.split,
-        output_bytes=0,
-        arithmetic=f"{item.arithmetic}; of {name}",
-        source=f"{item.source}; as a draft: {source}",
-    )
-
-
-def block_terms(load: Loading, quantization: str, compute: Term) -> list[Term]:
+def block_terms(case: Case, compute: Term) -> list[Term]:
     """llama.cpp with the model's own block: its tensors, a plain f16 cache for it, and a second,
     smaller compute buffer than the model's own, `compute`.
     """
@@ -101,45 +94,39 @@ def block_terms(load: Loading, quantization: str, compute: Term) -> list[Term]:
     likely, least = (int(compute.bytes * each) for each in (_BLOCK_COMPUTE, _BLOCK_COMPUTE_LOW))
     line = f"{_BLOCK_COMPUTE:g} × {compute.bytes:,} bytes"
     ends = {"low": least, "high": compute.bytes}
-    cache = _block_cache(load.architecture, load.row, load.room.full, load.room.streams)
+    cache = _block_cache(case, case.room.full, case.room.streams)
     return [
-        own_block_weights(load, quantization),
+        own_block_weights(case),
         cache.replace(how=How.EXACT),
         term("mtp_compute", likely, How.COMPUTED, source, line, **ends),
     ]
 
 
-def block_of_checkpoint(subject: Subject, workload: Asked, runtime: RuntimeSpec) -> list[Term]:
+def block_of_checkpoint(case: Case) -> list[Term]:
     """The block's weights, in the model's narrow type or in 16 bits, and a cache of its own as
     wide as a layer's.
     """
-    architecture, parameters = subject.architecture, subject.spec.parameters.mtp
+    parameters, architecture = case.spec.parameters.mtp, case.spec.architecture
     if architecture is None or not parameters or not architecture.mtp_layers:
         return []
-    source = runtime.sources.get("companions", runtime.name)
-    low = size = parameters * 2
-    line = f"{parameters:,} parameters × 2 bytes"
+    low, line = parameters * 2, f"{parameters:,} parameters × 2 bytes"
     if architecture.matrix_dtype is not None or architecture.expert_dtype is not None:
         low = parameters // 2
         line += "; less where the block is stored in the model's narrow type"
-    weights = term("mtp_weights", size, How.COMPUTED, source, line, low=low)
-    tokens, sequences = workload.context_tokens, workload.parallel
-    cache = _block_cache(architecture, subject.row, tokens, sequences).replace(source=source)
-    devices = 1 if workload.device is None else workload.device.devices
-    if devices == 1:
-        return [weights, cache]
-    from ..servers import on_each
-
-    heads = max(1, min(group.kv_heads for group in cache_groups(architecture, subject.row)))
-    shares = 1 / devices, 1 / min(devices, heads)
-    return [on_each(weights, devices, shares[0]), on_each(cache, devices, shares[1])]
+    source = case.runtime.sources.get("companions", case.runtime.name)
+    weights = term("mtp_weights", parameters * 2, How.COMPUTED, source, line, low=low)
+    cache = _block_cache(case, case.context_tokens, case.parallel).replace(source=source)
+    devices = case.device.devices if case.device is not None else 1
+    heads = max(1, min(group.kv_heads for group in cache_groups(architecture, case.known_row)))
+    return [
+        on_each(weights, devices, 1 / devices),
+        on_each(cache, devices, 1 / min(devices, heads)),
+    ]
 
 
-def _block_cache(
-    architecture: Architecture, row: ArchitectureRow | None, tokens: int, sequences: int
-) -> Term:
+def _block_cache(case: Case, tokens: int, sequences: int) -> Term:
     """A plain 16-bit cache of the block's layers, as wide as a layer that keeps every token."""
-    groups, blocks = cache_groups(architecture, row), architecture.mtp_layers or 0
+    groups, blocks = cache_groups(case.model, case.known_row), case.model.mtp_layers or 0
     group = next((group for group in reversed(groups) if group.window_tokens is None), groups[-1])
     size = blocks * 2 * (group.key_elements + group.value_elements) * tokens * sequences
     shape = f"({group.key_elements:,} + {group.value_elements:,})"

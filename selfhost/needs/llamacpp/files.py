@@ -14,11 +14,13 @@ from functools import lru_cache
 from ...catalogue.architecture import Architecture
 from ...catalogue.spec import FileTensors, ModelSpec, PublishedFiles
 from ...core.records import Unread
-from ..parts import Subject, published, stated_size, unread_size
+from ...core.tables import shipped_table
+from ..case import Case, published_size, unread_size
 from ..quantization import BITS_PER_WEIGHT, has_fused, stored, tensor_bytes, typed_earlier
-from ..records import How, SizedWeights, sized, unread
+from ..records import How, Term, term, unread
 from ..tensors import ArchitectureRow
 
+SOURCE = "llama.cpp 0c1e570 (2026-10), rules checked by measurement"
 RECIPE = "llama-quantize's rules, tensor by tensor (llama.cpp, 2026)"
 # published files that follow the recipe differ by less: 23 of 24 files checked are equal but for
 # the header, the others up to 0.15 %
@@ -80,24 +82,21 @@ _TABLES_APART = {
 MIXES = (*_TABLES_APART, *_UD_MIXES)
 
 
-def size_of(
-    subject: Subject, quantization: str, *, own_block: bool = False
-) -> SizedWeights | Unread:
+def size_of(case: Case) -> Term | Unread:
     """The GGUF file, without the projector of a vision model: as published, else by the recipe,
-    else by bits per weight.
-
-    `own_block`: of a model that is to draft with its own block, which the file has to bring.
+    else by bits per weight. Of a model that is to draft with its own block the file brings it.
     """
-    spec, recipe = subject.spec, quantization
-    size_and_files = published(spec, "gguf", quantization)
-    if size_and_files is not None:
-        return stated_size(size_and_files)
-    if quantization not in BITS_PER_WEIGHT:
-        recipe = recipe_of_mix(quantization, subject.architecture) or ""
-    if subject.whole and subject.architecture is not None and subject.row is not None and recipe:
-        file = recipe_file(subject.architecture, subject.row, spec.released, recipe, own_block)
-        return file if recipe == quantization else _mixed(subject, quantization, recipe, file)
-    if quantization not in BITS_PER_WEIGHT:
+    spec, quantization = case.spec, case.quantization
+    stated = published_size(case)
+    if stated is not None:
+        return stated
+    is_recipe = quantization in BITS_PER_WEIGHT
+    recipe = quantization if is_recipe else recipe_of_mix(quantization, spec.architecture)
+    if case.whole and recipe:
+        own_block = case.companions.own_block
+        file = recipe_file(case.model, case.row, spec.released, recipe, own_block)
+        return file if is_recipe else _mixed(case, recipe, file)
+    if not is_recipe:
         return unread(
             f"no source states the size of {quantization}, which is not a quantization of"
             " llama-quantize",
@@ -105,15 +104,14 @@ def size_of(
         )
     if spec.parameters.total is None:
         return unread_size(spec)
-    total = spec.parameters.total - (spec.parameters.encoders or 0)
-    bits = BITS_PER_WEIGHT[quantization]
+    total, bits = spec.parameters.total - case.encoders, BITS_PER_WEIGHT[quantization]
     size = int(total * bits / 8)
     highest = (_BITS_HIGH if total >= _SMALL else _BITS_HIGH_SMALL)[bits < _FEW_BITS]
     source = "bits per weight of Llama 3.1 8B (llama.cpp tools/quantize/README.md)"
     source += "; the architecture is not known"
     low, high = int(size * _BITS_LOW), int(size * (highest if bits < 8 else 1.04))
     line = f"{total:,} parameters × {bits:g} bits / 8"
-    return sized(size, How.ASSUMED, source, line, low=low, high=high)
+    return term("files", size, How.ASSUMED, source, line, low=low, high=high)
 
 
 # ------------------------------------------------------------------ by llama-quantize's recipe
@@ -126,7 +124,7 @@ def recipe_file(
     released: str | None,
     quantization: str,
     own_block: bool = False,
-) -> SizedWeights:
+) -> Term:
     """The file of a model that came out on that date, in a quantization of llama-quantize."""
     tensors = usual(architecture, row, quantization, typed_earlier(released))
     less, more = spread(architecture, row, quantization)
@@ -145,7 +143,7 @@ def recipe_file(
         line += f"; a file without the multi-token-prediction block has {block:,} less"
     size = sum(tensor.bytes for tensor in counted) + header
     low += less - (0 if own_block or brings else block)
-    return sized(size, How.COMPUTED, RECIPE, line, low=low, high=more + high)
+    return term("files", size, How.COMPUTED, RECIPE, line, low=low, high=more + high)
 
 
 def usual(
@@ -241,44 +239,40 @@ def recipe_of_mix(mix: str, architecture: Architecture | None) -> str | None:
     return "MXFP4" if is_mxfp4 and like[:2] in ("Q4", "Q5", "Q6", "Q8") else like
 
 
-def _mixed(subject: Subject, mix: str, recipe: str, file: SizedWeights) -> SizedWeights:
+def _mixed(case: Case, recipe: str, file: Term) -> Term:
     """The file of a mix: computed where only its tables are apart, else the range that published
     files of such models lie in. `file` is that of its recipe for the same model.
     """
-    architecture, row = subject.architecture, subject.row
-    assert architecture is not None
-    assert row is not None
+    architecture, mix = case.model, case.quantization
     tables = [
         tensor
-        for tensor in stored(architecture, row, recipe, importance_matrix=False)
+        for tensor in stored(architecture, case.row, recipe, importance_matrix=False)
         if tensor.name in ("token_embd.weight", "output.weight")
     ]
     table_bytes = sum(table.bytes for table in tables)
     if mix in _TABLES_APART:
         type = _TABLES_APART[mix][1]
         more = sum(tensor_bytes(type, table.shape) * table.count for table in tables) - table_bytes
-        return sized(
+        source = "llama-quantize's rules but for the token table and the output matrix, whose type"
+        return term(
+            "files",
             file.bytes + more,
             How.COMPUTED,
-            "llama-quantize's rules but for the token table and the output matrix, whose type the"
-            " publisher states on the model's card",
+            f"{source} the publisher states on the model's card",
             f"{recipe} of {file.bytes:,} bytes {more:+,} for tables in {type}",
             low=file.low_bytes + more,
             high=file.high_bytes + more,
         )
-    ranges = subject.architectures.values.get("mix", {}).get(mix, {})
-    kinds = _kinds(architecture, subject.spec.released)
+    ranges = shipped_table("architectures")["mix"].get(mix, {})
+    kinds = _kinds(architecture, case.spec.released)
     kinds = ("experts in MXFP4",) if recipe == "MXFP4" else kinds
-    least, most, by_layers, by_tables = (
-        *next(ranges[kind] for kind in kinds if kind in ranges),
-        0.0,
-        0.0,
-    )[:4]
+    stated = next(ranges[kind] for kind in kinds if kind in ranges)
+    least, most, by_layers, by_tables = (*stated, 0.0, 0.0)[:4]
     more_share = by_layers / architecture.layers + by_tables * table_bytes / file.bytes
     least, most = least + more_share, most + more_share
     low, high = int(file.bytes * least), int(file.bytes * most)
     line = f"{least:.3g} to {most:.3g} × {recipe} of {file.bytes:,} bytes"
-    return sized((low + high) // 2, How.ASSUMED, _MIXES_SOURCE, line, low=low, high=high)
+    return term("files", (low + high) // 2, How.ASSUMED, _MIXES_SOURCE, line, low=low, high=high)
 
 
 def _kinds(architecture: Architecture, released: str | None) -> tuple[str, ...]:

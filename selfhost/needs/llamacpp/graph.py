@@ -13,11 +13,10 @@ from typing import Any, NamedTuple
 
 from ...catalogue.architecture import Architecture, Attention, FeedForward, Recurrent
 from ...core.records import Record
-from ..cache import states
-from ..parts import Cells
+from ..cache import states, window_of
+from ..case import Cells
 from ..tensors import ArchitectureRow, Style
 from .allocator import Recorder, Section, Tensor, peak
-from .buffers import window_of
 from .operations import ROTATION, attention, experts_beside_dense, feed_forward, latent, recurrence
 
 # norms that a model has after its feed-forward, and then after its attention too

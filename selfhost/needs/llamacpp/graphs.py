@@ -11,7 +11,7 @@ from collections import Counter
 from functools import lru_cache
 
 from ...catalogue.architecture import Architecture, Attention
-from ..parts import Cells
+from ..case import Cells
 from ..tensors import ArchitectureRow
 from .allocator import Section, Tensor
 from .graph import Graph, Layer

@@ -7,22 +7,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...catalogue.architecture import Attention
-from ...catalogue.runtime import RuntimeSpec
-from ...catalogue.spec import Parameters
 from ...core import units
 from ...core.records import Unread
-from ..cache import CacheGroup, cache_groups, compressors, states
-from ..parts import (
+from ..cache import (
+    CacheGroup,
+    cache_bytes,
+    cache_groups,
+    cached_groups,
+    compressors,
+    idle_layers,
+    room_of,
+    state_bytes,
+    states,
+    window_of,
+)
+from ..case import (
     ENCODER_REMEDY,
     MICRO_BATCH_TOKENS,
-    Asked,
+    Case,
     Cells,
-    Encoder,
-    Loading,
     Parts,
-    Subject,
     cells,
-    loading,
     unread_cache,
     why_no_encoders,
 )
@@ -35,29 +40,9 @@ from ..quantization import (
     row_bytes,
     typed_earlier,
 )
-from ..records import (
-    How,
-    SizedWeights,
-    Term,
-    both,
-    by_layers,
-    sized,
-    term,
-    times,
-    times_sequences,
-    unread,
-)
-from .buffers import (
-    SOURCE,
-    cache_bytes,
-    cached_groups,
-    idle_layers,
-    room_of,
-    state_bytes,
-    window_of,
-)
+from ..records import How, Term, both, by_layers, term, times, times_sequences, unread
 from .drafts import block_terms
-from .files import recipe_of_mix, size_of, tokenizer_kind, usual
+from .files import SOURCE, recipe_of_mix, size_of, tokenizer_kind, usual
 from .graphs import GUESS_LEAST, GUESS_MOST, exact_compute_bytes, guessed_compute
 from .weights import weights_terms
 
@@ -98,43 +83,39 @@ _PICTURE_PIXELS = 1008
 _PICTURE_BYTES, _PICTURE_HIGH_BYTES = 260_000_000, 890_000_000
 
 
-def parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Parts:
+def parts(case: Case) -> Parts:
     """Files and memory. Weights and cache are judged apart: one may be known without the other."""
-    quantization = canonical_gguf(workload.quantization) or workload.quantization
-    own_block, on_gpu = workload.companions.own_block, workload.device is not None
-    files = size_of(subject, quantization, own_block=own_block)
-    load, terms = loading(subject, runtime, workload), list[Term]()
-    cache = unread_cache(subject.spec) if load is None else _cache(load)
-    if load is not None:
-        compute = _compute(load)
-        terms += [] if isinstance(cache, Unread) else cache
-        if on_gpu:
-            copies = _mask_copies(load), _expert_copies(load, quantization)
-            compute = compute.replace(pipeline_bytes=copies[0], offload_bytes=copies[1])
-        terms += [*_state(load), compute, _program(load, quantization)]
-        if own_block:
-            terms += block_terms(load, quantization, compute)
+    case = case.replace(quantization=canonical_gguf(case.quantization) or case.quantization)
+    files, terms = size_of(case), list[Term]()
+    cache = _cache(case) if case.has_layers else unread_cache(case.spec)
     unknown = [cache] if isinstance(cache, Unread) else []
+    if case.has_layers:
+        compute = _compute(case)
+        terms += [] if isinstance(cache, Unread) else cache
+        if case.on_gpu:
+            copies = _mask_copies(case), _expert_copies(case)
+            compute = compute.replace(pipeline_bytes=copies[0], offload_bytes=copies[1])
+        terms += [*_state(case), compute, _program(case)]
+        if case.companions.own_block:
+            terms += block_terms(case, compute)
     if isinstance(files, Unread):
         missing = files, files.replace(fact="memory.weights"), *unknown
         return Parts(files=files, terms=tuple(terms), unknown=missing)
-    sets = workload.instruction_sets
-    layout = "" if runtime.is_unpacked_on(sets) else layout_of(sets)
-    weights, evictable = weights_terms(subject, quantization, files, None if on_gpu else layout)
-    known_files: SizedWeights | Unread = files
-    no_encoders = None if subject.text_alone else why_no_encoders(subject.spec)
+    sets = case.instruction_sets
+    layout = "" if case.runtime.is_unpacked_on(sets) else layout_of(sets)
+    weights, evictable = weights_terms(case, files, None if case.on_gpu else layout)
+    known_files: Term | Unread = files
+    no_encoders = None if case.text_alone else why_no_encoders(case.spec)
+    is_read = case.spec.architecture is not None and case.spec.modality != "speech"
     if no_encoders is not None:
         why = f"{no_encoders}; the file beside it has {units.decimal(files.bytes)}"
         known_files = unread(why, ENCODER_REMEDY)
         unknown += [unread(no_encoders, ENCODER_REMEDY, "memory.projector"), known_files]
-    elif _has_projector(subject):
-        encoder = _projector(subject.spec.parameters)
-        size, line = encoder.bytes, encoder.arithmetic
-        ends = {"low": encoder.low_bytes, "high": encoder.high_bytes}
-        terms += [term("projector", size, How.COMPUTED, encoder.source, line, **ends)]
-        terms += [_picture(subject.encoder, on_gpu=on_gpu)]
+    elif case.encoders and is_read and not case.text_alone:
+        projector = _projector(case)
+        terms += [projector, _picture(case)]
         how = How.ASSUMED if files.how is How.ASSUMED else How.COMPUTED
-        known_files = both(files, encoder, "the projector").replace(how=how)
+        known_files = both(files, projector, "the projector").replace(how=how)
     return Parts(
         files=known_files,
         terms=(*weights, *terms),
@@ -147,29 +128,28 @@ def parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Parts:
 # ------------------------------------------------------------------ the cache and the states
 
 
-def _cache(load: Loading) -> list[Term] | Unread:
+def _cache(case: Case) -> list[Term] | Unread:
     """The cache; no term where the model keeps none, `Unread` where the program makes none."""
-    architecture, row, workload = load.architecture, load.row, load.workload
+    architecture, row, type = case.model, case.row, case.cache_type
     groups = cached_groups(architecture, row)
-    refused = _why_no_cache(groups, load) if groups else None
+    refused = _why_no_cache(groups, case) if groups else None
     if refused is not None or not groups:
         return refused or []
-    flash, keys, values = load.runtime.flash_attention, workload.key_type, workload.value_type
-    room = room_of(architecture, load.room)
+    flash, room = case.runtime.flash_attention, room_of(architecture, case.room)
     widest = 0 if flash else max(group.value_elements for group in groups)
     lines, remarks, unsure = list[tuple[str, int, str]](), list[str](), 0
     for group in groups:
         window = window_of(architecture, row, group)
         count = room.cells_of_layer(window, group.tokens_per_row)
-        lines += _lines_of_group(group, count, max(widest, group.value_elements), load)
-        if count != workload.context_tokens:
+        lines += _lines_of_group(group, count, max(widest, group.value_elements), case)
+        if count != case.context_tokens:
             remarks = [_PADDED]
         if window is not None and not row.window_cache:
-            cell = row_bytes(keys, group.key_elements) + row_bytes(values, group.value_elements)
+            cell = row_bytes(type, group.key_elements) + row_bytes(type, group.value_elements)
             unsure += (room.full - count) * room.streams * group.layers * cell
     idle = idle_layers(architecture) if widest else 0
     if idle:
-        shape = f"{widest:,} × {_TYPE_BYTES[values]} × {room.full:,} tokens"
+        shape = f"{widest:,} × {_TYPE_BYTES[type]} × {room.full:,} tokens"
         lines.append(("", idle, f" without attention × {shape}"))
     how, source = How.EXACT, SOURCE
     if unsure:
@@ -178,43 +158,36 @@ def _cache(load: Loading) -> list[Term] | Unread:
     many = times_sequences(room.streams)
     sums = " + ".join(f"{each}{many}" for each in by_layers(lines))
     line = "; ".join([sums, *remarks])
-    size = cache_bytes(architecture, row, room, keys, values, flash)
+    size = cache_bytes(architecture, row, room, type, type, flash)
     return [term("kv_cache", size, how, source, line, high=size + unsure)]
 
 
 def _lines_of_group(
-    group: CacheGroup, count: int, value_elements: int, load: Loading
+    group: CacheGroup, count: int, value_elements: int, case: Case
 ) -> list[tuple[str, int, str]]:
     """The parts of these layers' cache as `by_layers` takes them; `count` cells each."""
-    keys, values = _TYPE_BYTES[load.workload.key_type], _TYPE_BYTES[load.workload.value_type]
-    before, shape = "", f"({group.key_elements:,} × {keys} + {value_elements:,} × {values})"
+    each = _TYPE_BYTES[case.cache_type]
+    before, shape = "", f"({group.key_elements:,} + {value_elements:,}) × {each}"
     if group.latent:
-        shape = f"{group.key_length:,} × {keys}"
-    elif group.key_elements == value_elements and keys == values:
+        shape = f"{group.key_length:,} × {each}"
+    elif group.key_elements == value_elements:
         before = "2 × "
-        shape = f"{times(group.kv_heads, 'KV head')} × {group.key_length:,} × {keys}"
+        shape = f"{times(group.kv_heads, 'KV head')} × {group.key_length:,} × {each}"
     unit = "rows" if group.tokens_per_row > 1 else "tokens"
     lines = [(before, group.layers, f" × {shape} × {count:,} {unit}")]
     if group.indexer_elements:
-        both = "2 × " if load.row.indexer_values else ""
-        shape = f"{both}{group.indexer_elements:,} × {keys} of the indexer"
-        lines.append(("", group.layers, f" × {shape} × {load.room.full:,} tokens"))
+        both = "2 × " if case.row.indexer_values else ""
+        shape = f"{both}{group.indexer_elements:,} × {each} of the indexer"
+        lines.append(("", group.layers, f" × {shape} × {case.room.full:,} tokens"))
     return lines
 
 
-def _why_no_cache(groups: Sequence[CacheGroup], load: Loading) -> Unread | None:
+def _why_no_cache(groups: Sequence[CacheGroup], case: Case) -> Unread | None:
     """Why the program makes no cache of what was asked for; None where it does."""
-    workload, runtime, remedy = load.workload, load.runtime, "use --kv-cache f16"
-    why = why_cache_refused(groups, workload.key_type, workload.value_type)
-    if runtime.flash_attention and load.row.stops_with_flash:
-        name = load.row.name
-        why = f"llama.cpp stops at {name} unless flash attention is off (it is on by default)"
-        remedy = "start it with --flash-attn off, or use --runtime llama-cpp-python"
-    elif not runtime.flash_attention and workload.value_type not in PLAIN_CACHE_TYPES:
-        why = (
-            f"a {workload.value_type} cache needs flash attention, which {runtime.name} leaves off"
-            " by default"
-        )
+    runtime, type = case.runtime, case.cache_type
+    why, remedy = why_cache_refused(groups, type, type), "use --kv-cache f16"
+    if not runtime.flash_attention and type not in PLAIN_CACHE_TYPES:
+        why = f"a {type} cache needs flash attention, which {runtime.name} leaves off by default"
         remedy = "use --kv-cache f16, or --runtime llama.cpp with flash attention on"
     return None if why is None else unread(why, remedy, "memory.kv_cache")
 
@@ -241,10 +214,9 @@ def why_cache_refused(
     return None
 
 
-def _state(load: Loading) -> list[Term]:
+def _state(case: Case) -> list[Term]:
     """The recurrent states of all sequences; no term where the model keeps none."""
-    architecture, sequences = load.architecture, load.workload.parallel
-    kept = load.workload.companions.kept_states(load.row)
+    architecture, sequences, kept = case.model, case.parallel, case.kept_states
     size = state_bytes(architecture, sequences * kept)
     if not size:
         return []
@@ -261,68 +233,61 @@ def _state(load: Loading) -> list[Term]:
 # ------------------------------------------------------------------ the compute buffer
 
 
-def _compute(load: Loading) -> Term:
+def _compute(case: Case) -> Term:
     """The buffer once the context is full. RAM is taken as it is touched, a device's memory at
     once.
     """
-    row, architecture, companions = load.row, load.architecture, load.workload.companions
     # a row of logits a sequence and drafted token; of a decoder that embeds or writes by diffusion
     # one for each token of a batch
-    rows = load.workload.parallel * (1 + companions.drafted_tokens)
-    if load.embeds or row.diffusion:
-        rows = load.room.micro_batch
-    whole = load.room.micro_batch if load.runtime.logits_rows == "batch" else rows
+    rows = case.parallel * (1 + case.companions.drafted_tokens)
+    if case.embeds or case.row.diffusion:
+        rows = case.room.micro_batch
+    whole = case.room.micro_batch if case.runtime.logits_rows == "batch" else rows
     size = reserved = None
-    if load.subject.row is not None and (row.encoder or architecture.vocabulary is not None):
-        size, reserved = _replayed(load, load.room, rows), _replayed(load, load.room, whole)
+    if case.known_row is not None and (case.row.encoder or case.model.vocabulary is not None):
+        size, reserved = _replayed(case, case.room, rows), _replayed(case, case.room, whole)
     if size is None or reserved is None:
-        return _guessed(load, whole)
-    source = f"{SOURCE}; its allocator replayed on the graph of {architecture.row}"
-    more = _rolled_back(load)
-    if load.workload.device is not None:
+        return _guessed(case, whole)
+    source = f"{SOURCE}; its allocator replayed on the graph of {case.model.row}"
+    # what the states of several sequences add when each drafted token leaves one: 0.8 to 1.15 times
+    # those of one layer, of three models (llama.cpp 0c1e570)
+    more, kept = 0, case.kept_states
+    if kept > 1 and case.parallel > 1:
+        memories = (each.memory for each in states(case.model))
+        more = 5 * kept * case.parallel * max(memories, default=0)
+    if case.on_gpu:
         source, line = f"{source}; {_ON_A_DEVICE}", f"{reserved:,} bytes"
         low, high = int(reserved * (1 - _DEVICE_ERROR)), (reserved + more) * (1 + _DEVICE_ERROR)
         return term("compute", reserved, How.COMPUTED, source, line, low=low, high=int(high))
-    low, line = min(size, _replayed(load, _one_batch(load), rows) or size), f"{size:,} bytes"
+    low, line = min(size, _replayed(case, _one_batch(case), rows) or size), f"{size:,} bytes"
     if low < size:
         line += f"; {size - low:,} bytes less are touched by one short prompt"
     how = How.EXACT if size + more == reserved else How.COMPUTED
     return term("compute", size, how, source, line, low=low, high=size + more)
 
 
-def _rolled_back(load: Loading) -> int:
-    """At most what the states of several sequences add to the buffer when each drafted token leaves
-    one: 0.8 to 1.15 times those of one layer, of three models (llama.cpp 0c1e570).
-    """
-    kept, parallel = load.workload.companions.kept_states(load.row), load.workload.parallel
-    if kept == 1 or parallel == 1:
-        return 0
-    return 5 * kept * parallel * max((each.memory for each in states(load.architecture)), default=0)
-
-
-def _replayed(load: Loading, room: Cells, rows: int) -> int | None:
+def _replayed(case: Case, room: Cells, rows: int) -> int | None:
     """The buffer of so many cells and rows of logits; None of an architecture without a graph."""
-    flash, workload = load.runtime.flash_attention, load.workload
-    types = workload.key_type, workload.value_type
-    return exact_compute_bytes(load.architecture, load.row, room, rows, flash, *types)
+    flash, type = case.runtime.flash_attention, case.cache_type
+    return exact_compute_bytes(case.model, case.row, room, rows, flash, type, type)
 
 
-def _one_batch(load: Loading) -> Cells:
+def _one_batch(case: Case) -> Cells:
     """The cells in use once each sequence has had one batch; of an encoder, which rounds a batch
     up, once one sequence had its text.
     """
-    room, tokens = load.room, load.workload.context_tokens
-    if load.row.encoder:
+    room, tokens = case.room, case.context_tokens
+    if case.row.encoder:
         return cells(tokens, micro_batch=room.batch)
     tokens = min(tokens, MICRO_BATCH_TOKENS) * room.sequences
     return cells(tokens, sequences=room.sequences, whole_windows=room.whole_windows)
 
 
-def _guessed(load: Loading, rows: int) -> Term:
-    row, architecture, flash = load.row, load.architecture, load.runtime.flash_attention
-    size, line = guessed_compute(architecture, row, load.room, rows, flash)
+def _guessed(case: Case, rows: int) -> Term:
+    flash = case.runtime.flash_attention
+    size, line = guessed_compute(case.model, case.row, case.room, rows, flash)
     most = size
-    if architecture.vocabulary is None and not row.encoder:
+    if case.model.vocabulary is None and not case.row.encoder:
         line += f"; the vocabulary is not stated: logits of up to {_LARGEST_VOCABULARY:,} tokens"
         most += 4 * rows * _LARGEST_VOCABULARY
     source = f"{SOURCE}; a guess by the widest layer, for no graph is written down"
@@ -330,28 +295,26 @@ def _guessed(load: Loading, rows: int) -> Term:
     return term("compute", size, How.ASSUMED, source, line, low=low, high=high)
 
 
-def _mask_copies(load: Loading) -> int:
+def _mask_copies(case: Case) -> int:
     """What each of several devices takes more: of the inputs of a graph, mostly masks, it has four
     copies, so that all compute at once (GGML_SCHED_MAX_COPIES of ggml-backend.cpp).
     """
-    groups = cache_groups(load.architecture, load.row)
-    cells = {
-        load.room.cells_of_layer(window_of(load.architecture, load.row, group)) for group in groups
+    windows = {
+        window_of(case.model, case.row, group) for group in cache_groups(case.model, case.row)
     }
-    width = 2 if load.runtime.flash_attention else 4
-    return 3 * width * load.room.micro_batch * sum(cells)
+    masked = {case.room.cells_of_layer(window) for window in windows}
+    return 3 * (2 if case.runtime.flash_attention else 4) * case.room.micro_batch * sum(masked)
 
 
-def _expert_copies(load: Loading, quantization: str) -> int:
+def _expert_copies(case: Case) -> int:
     """The experts of the largest layer, which the first device copies from RAM while it reads a
     prompt (`op_offload`).
     """
-    subject, recipe = load.subject, recipe_of_mix(quantization, load.architecture) or quantization
-    if not subject.whole or recipe not in BITS_PER_WEIGHT:
+    recipe = recipe_of_mix(case.quantization, case.model) or case.quantization
+    if not case.whole or recipe not in BITS_PER_WEIGHT:
         return 0
     largest: dict[str, int] = {}
-    earlier = typed_earlier(subject.spec.released)
-    for tensor in usual(load.architecture, load.row, recipe, earlier):
+    for tensor in usual(case.model, case.row, recipe, typed_earlier(case.spec.released)):
         if tensor.name.endswith("_exps.weight"):
             size = tensor.bytes // tensor.count
             largest[tensor.name] = max(size, largest.get(tensor.name, 0))
@@ -361,39 +324,36 @@ def _expert_copies(load: Loading, quantization: str) -> int:
 # ------------------------------------------------------------------ the program
 
 
-def _program(load: Loading, quantization: str) -> Term:
+def _program(case: Case) -> Term:
     """The program with its vocabulary, the backend's work buffer and the outputs of an embedding
     model. The high end has the copies that a server keeps of one prompt that fills each context.
     """
-    runtime, row, vocabulary = load.runtime, load.row, load.vocabulary
+    runtime, row, vocabulary = case.runtime, case.row, case.vocabulary
     least, most = _VOCABULARY[tokenizer_kind(row, vocabulary)]
-    middle, program = (
-        (least + most) // 2,
-        (runtime.overhead_low_bytes + runtime.overhead_high_bytes) // 2,
-    )
-    work, work_line = _work_buffer(load, load.room, quantization)
+    middle = (least + most) // 2
+    program = (runtime.overhead_low_bytes + runtime.overhead_high_bytes) // 2
+    work, work_line = _work_buffer(case, case.room)
     line = f"{program:,} bytes of program + {vocabulary:,} tokens of vocabulary × {middle} bytes"
     line += work_line
     outputs = 0
-    if load.embeds or row.diffusion:
+    if case.embeds or row.diffusion:
         # a row of logits and a vector of each token of a batch, cleared when it is made
         # (src/llama-context.cpp, output_reserve); by diffusion no vector
-        tokens = load.room.encoded if row.encoder else load.room.micro_batch
-        width = 0 if row.diffusion else load.architecture.embedding_length
+        tokens = case.room.encoded if row.encoder else case.room.micro_batch
+        width = 0 if row.diffusion else case.model.embedding_length
         outputs = 4 * tokens * (vocabulary + width)
         line += f" + {tokens:,} tokens × ({vocabulary:,} + {width:,}) × 4 bytes of outputs"
     source = runtime.overhead_source or runtime.name
     # each sequence has a list of its own (slot.prompt.checkpoints)
-    copies = load.workload.parallel * runtime.context_checkpoints * copy_bytes(load)
+    copies = case.parallel * runtime.context_checkpoints * copy_bytes(case)
     if copies:
         line += f"; up to {copies:,} more for copies of a full context to go back to"
-        source += (
-            f"; copies of the context: {runtime.sources.get('context_checkpoints', runtime.name)}"
-        )
+        stated = runtime.sources.get("context_checkpoints", runtime.name)
+        source += f"; copies of the context: {stated}"
     how = How.MEASURED if work + outputs <= program + vocabulary * middle else How.COMPUTED
     if runtime.overhead_how != "measured":
         how = How.ASSUMED
-    touched = min(work, _work_buffer(load, _one_batch(load), quantization)[0])
+    touched = min(work, _work_buffer(case, _one_batch(case))[0])
     low = runtime.overhead_low_bytes + vocabulary * least + touched + outputs
     high = runtime.overhead_high_bytes + (vocabulary or _LARGEST_VOCABULARY) * most
     high += work + outputs + copies
@@ -401,25 +361,25 @@ def _program(load: Loading, quantization: str) -> Term:
     return term("runtime", size, how, source, line, low=low, high=high)
 
 
-def _work_buffer(load: Loading, room: Cells, quantization: str) -> tuple[int, str]:
+def _work_buffer(case: Case, room: Cells) -> tuple[int, str]:
     """The backend's work buffer, as large as its largest product, and its part of the line: the
     activations of a batch in the type that meets the weights, or without flash attention the scores
     of all tokens in 16 bits, to meet the values.
     """
-    architecture, base = load.architecture, BASE_TYPES.get(quantization)
-    widths = [architecture.embedding_length]
-    widths += [
-        each.heads * max(each.key_length, each.value_length) for each in architecture.attention
-    ]
-    widths += [each.length * (each.used or 1) for each in architecture.feed_forward]
-    widest = max(widths)
+    architecture, base = case.model, BASE_TYPES.get(case.quantization)
+    widest = max(
+        architecture.embedding_length,
+        *(each.heads * max(each.key_length, each.value_length) for each in architecture.attention),
+        *(each.length * (each.used or 1) for each in architecture.feed_forward),
+        0,
+    )
     usual = (34, 32) if base is not None and BLOCKS[base][0] == 32 else (292, 256)
     numerator, denominator = _TURNED.get(base or "", usual)
     size = room.micro_batch * widest * numerator // denominator
     shape = f"{widest:,} × {numerator}/{denominator} bytes"
     # an encoder without a cache has 32-bit values
-    plain = load.runtime.flash_attention or load.row.encoder or load.workload.value_type == "f32"
-    if not plain and load.workload.device is None:
+    plain = case.runtime.flash_attention or case.row.encoder or case.cache_type == "f32"
+    if not plain and not case.on_gpu:
         heads = max((group.heads for group in architecture.attention), default=0)
         scores = room.micro_batch * room.full * heads * 2
         if scores > size:
@@ -427,54 +387,47 @@ def _work_buffer(load: Loading, room: Cells, quantization: str) -> tuple[int, st
     return size, f" + {room.micro_batch:,} tokens × {shape} of scratch" if size else ""
 
 
-def copy_bytes(load: Loading) -> int:
+def copy_bytes(case: Case) -> int:
     """What a server copies of a sequence that fills its context, to go back to: its states, and the
     cells of the layers with a window.
 
     Of what it completes alone: a text to embed leaves none (SERVER_TASK_TYPE_COMPLETION).
     """
-    architecture, row, workload = load.architecture, load.row, load.workload
-    if row.encoder or load.embeds:
+    architecture, row, type = case.model, case.row, case.cache_type
+    if row.encoder or case.embeds:
         return 0
     size = state_bytes(architecture, 1)
     for group in cache_groups(architecture, row):
         window = window_of(architecture, row, group)
         if window is not None:
-            cell = row_bytes(workload.key_type, group.key_elements)
-            cell += row_bytes(workload.value_type, group.value_elements)
-            size += min(window, load.room.full) * group.layers * cell
+            cell = row_bytes(type, group.key_elements) + row_bytes(type, group.value_elements)
+            size += min(window, case.room.full) * group.layers * cell
     return size
 
 
 # ------------------------------------------------------------------ the encoder
 
 
-def _has_projector(subject: Subject) -> bool:
-    spec = subject.spec
-    is_read = subject.architecture is not None and spec.modality != "speech"
-    return bool(spec.parameters.encoders) and is_read and not subject.text_alone
-
-
-def _projector(parameters: Parameters) -> SizedWeights:
+def _projector(case: Case) -> Term:
     """The vision or audio encoder: a file of its own, 16-bit with some 32-bit vectors."""
-    stated, encoders = parameters.projector_bytes, parameters.encoders or 0
+    stated, encoders = case.spec.parameters.projector_bytes, case.encoders
     if stated is not None:
         # names of tensors and keys come on top
         line = f"{stated:,} bytes; {encoders:,} parameters, matrices in 16 bits, the rest in 32"
         source = "F16 projector file as llama.cpp's converter writes it (0c1e570, conversion/*.py)"
-        return sized(stated, How.COMPUTED, source, line, high=stated + stated // 200)
-    size, source = (
-        int(encoders * 2.02),
-        "F16 projector file; parameters of the encoders in the spec",
-    )
-    line, low, high = f"{encoders:,} parameters × 2.02 bytes", encoders * 2, int(encoders * 2.12)
-    return sized(size, How.COMPUTED, source, line, low=low, high=high)
+        size, low, high = stated, stated, stated + stated // 200
+    else:
+        source = "F16 projector file; parameters of the encoders in the spec"
+        line = f"{encoders:,} parameters × 2.02 bytes"
+        size, low, high = int(encoders * 2.02), encoders * 2, int(encoders * 2.12)
+    return term("projector", size, How.COMPUTED, source, line, low=low, high=high)
 
 
-def _picture(encoder: Encoder | None, *, on_gpu: bool) -> Term:
+def _picture(case: Case) -> Term:
     """The encoder's own buffer, touched by a picture: none without one, at the most of a picture of
     a megapixel. A device reserves it at load.
     """
+    encoder = case.encoder
     if encoder is None:
         source = (
             "this encoder was not measured; 25 other kinds reserve 20 to 739 MB (llama.cpp 0c1e570)"
@@ -496,7 +449,7 @@ def _picture(encoder: Encoder | None, *, on_gpu: bool) -> Term:
     line += "; none without any, up to a fifth more in a work buffer"
     # with what activations take in 16 bits to meet its weights, and the picture itself: 1.19 times
     # as much of a Pixtral's (tests/truth/llamacpp_companions.json)
-    if not on_gpu or encoder.reserved_bytes <= plain:
+    if not case.on_gpu or encoder.reserved_bytes <= plain:
         return term("projector_compute", plain, how, source, line, low=0, high=plain * 6 // 5)
     line = f"{encoder.reserved_bytes:,} bytes; reserved at load, for pictures that take no more"
     return term("projector_compute", encoder.reserved_bytes, how, source, line)

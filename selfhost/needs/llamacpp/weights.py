@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 
 from ...catalogue.spec import SIZE_OF, FileTensors, ModelSpec
-from ..parts import Loading, Subject
+from ..case import Case
 from ..quantization import BITS_PER_WEIGHT, BLOCKS, LAYOUTS, TABLES, Buffer, typed_earlier
-from ..records import How, SizedWeights, Term, summed, taken_off, term, whole_files
+from ..records import How, Term, summed, taken_off, term, whole_files
 from ..tensors import ArchitectureRow
-from .buffers import SOURCE
-from .files import RECIPE, RECIPE_ERROR, by_type, recipe_file, recipe_of_mix, spread, usual
+from .files import RECIPE, RECIPE_ERROR, SOURCE, by_type, recipe_file, recipe_of_mix, spread, usual
 
 _OWN_MIX = 0.005
 # looked up by rows, so that they lie as they are stored whatever their type, and never multiplied,
@@ -20,27 +18,22 @@ _LOOKED_UP = ("token_embd", "per_layer_token_embd", "position_embd", "token_type
 _TOKEN_TABLE = "token_embd.weight"
 
 
-# the same for every context and number of sequences
-@lru_cache(maxsize=64)
-def weights_terms(
-    subject: Subject, quantization: str, files: SizedWeights, layout: str | None
-) -> tuple[tuple[Term, ...], int]:
+def weights_terms(case: Case, files: Term, layout: str | None) -> tuple[tuple[Term, ...], int]:
     """Mapped weights, the second layout that the CPU wants, a key of LAYOUTS, and the
     bytes of originals it replaced. `layout` None: beside a device, where weights lie as they are
     stored, in RAM too: llama.cpp prefers the device's kind of RAM to a second layout, and the
     mapped file to both (llama.cpp 0c1e570: make_cpu_buft_list in src/llama-model.cpp,
     select_weight_buft in src/llama-model-loader.cpp).
     """
-    architecture, row, spec = subject.architecture, subject.row, subject.spec
+    spec, quantization = case.spec, case.quantization
     read = tensors_read(spec, quantization)
-    recipe = recipe_of_mix(quantization, architecture) or quantization
-    is_known = subject.whole and recipe in BITS_PER_WEIGHT
-    if not is_known or architecture is None or row is None:
+    recipe = recipe_of_mix(quantization, spec.architecture) or quantization
+    if not case.whole or recipe not in BITS_PER_WEIGHT:
         return (whole_files(files, remark="; the whole file"),), 0
+    architecture, row = case.model, case.row
     tensors = read or usual(architecture, row, recipe, typed_earlier(spec.released))
     computed = recipe_file(architecture, row, spec.released, recipe)
-    is_own_mix = recipe != quantization or _is_far(files, computed)
-    if not read and is_own_mix:
+    if not read and (recipe != quantization or _is_far(files, computed)):
         source = f"{files.source}; its tables and output matrix in proportion to {RECIPE}"
         low = min(files.low_bytes, files.bytes - int(files.bytes * _OWN_MIX))
         weights = whole_files(files, source, "; the whole file, a mix of its publisher's own")
@@ -52,28 +45,17 @@ def weights_terms(
         source = f"tensor table in the header of {spec.origin}"
         as_stored = _stored("weights", loaded, How.EXACT, source)
     else:
-        size, ends = _bytes_of(tensors), spread(architecture, row, quantization)
-        as_stored = _by_the_recipe(loaded, size, row, ends, files)
+        source = RECIPE
+        if files.how is How.STATED:
+            source += f"; agrees with the size of {files.source.removeprefix(SIZE_OF)}"
+        size, (least, most) = _bytes_of(tensors), spread(architecture, row, quantization)
+        # the file may lack multi-token prediction
+        lacking = 0 if row.mtp_in_gguf else _bytes_of(tensor for tensor in loaded if tensor.extra)
+        ends = size - least + lacking, most - size
+        as_stored = _stored("weights", loaded, How.COMPUTED, source, *ends)
     if layout is None:
         return _beside_device(as_stored, _beside_layers(loaded, row)), 0
     return _in_layouts(as_stored, loaded, LAYOUTS[layout], tied=_is_tied(loaded, row))
-
-
-def _by_the_recipe(
-    loaded: Sequence[FileTensors],
-    size: int,
-    row: ArchitectureRow,
-    ends: tuple[int, int],
-    files: SizedWeights,
-) -> Term:
-    """What is loaded of a file of that size, which may be as little and as much as `ends`."""
-    source = RECIPE
-    if files.how is How.STATED:
-        source += f"; agrees with the size of {files.source.removeprefix(SIZE_OF)}"
-    # the file may lack multi-token prediction
-    lacking = 0 if row.mtp_in_gguf else _bytes_of(tensor for tensor in loaded if tensor.extra)
-    less, more = size - ends[0] + lacking, ends[1] - size
-    return _stored("weights", loaded, How.COMPUTED, source, less, more)
 
 
 def tensors_read(spec: ModelSpec, quantization: str) -> tuple[FileTensors, ...]:
@@ -84,7 +66,7 @@ def tensors_read(spec: ModelSpec, quantization: str) -> tuple[FileTensors, ...]:
     return spec.tensors if is_read else ()
 
 
-def _is_far(files: SizedWeights, computed: SizedWeights) -> bool:
+def _is_far(files: Term, computed: Term) -> bool:
     """True where a published size is not that of llama-quantize's own types."""
     low, high = computed.low_bytes, computed.high_bytes
     error = files.bytes * _OWN_MIX
@@ -197,16 +179,16 @@ def _buffer_of(tensor: FileTensors, layout: Sequence[Buffer], *, tied: bool) -> 
     return None
 
 
-def own_block_weights(load: Loading, quantization: str) -> Term:
+def own_block_weights(case: Case) -> Term:
     """The model's own multi-token-prediction block, as far as it is not loaded anyway."""
     whole: tuple[FileTensors, ...] = ()
-    if quantization in BITS_PER_WEIGHT:
-        earlier = typed_earlier(load.subject.spec.released)
-        whole = usual(load.architecture, load.row, quantization, earlier)
-    tensors = [tensor for tensor in whole if _passed_over(tensor, load.row)]
+    if case.quantization in BITS_PER_WEIGHT:
+        earlier = typed_earlier(case.spec.released)
+        whole = usual(case.model, case.row, case.quantization, earlier)
+    tensors = [tensor for tensor in whole if _passed_over(tensor, case.row)]
     error = int(_bytes_of(tensors) * RECIPE_ERROR)
     block = _stored("mtp_weights", tensors, How.COMPUTED, RECIPE, error, error)
-    if load.row.mtp_in_gguf:
+    if case.row.mtp_in_gguf:
         return block
     why = "published files may lack the block: take one that was converted with it"
     return block.replace(arithmetic=f"{block.arithmetic}; {why}")

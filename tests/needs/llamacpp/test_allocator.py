@@ -16,26 +16,25 @@ from helpers.llamacpp_truth import architecture, read, records, room, row
 from helpers.paths import TRUTH
 from selfhost.catalogue.index import Catalogue
 from selfhost.needs import canonical_quantization, weights_bytes
-from selfhost.needs import parts as needs_parts
+from selfhost.needs import case as needs_case
 from selfhost.needs.llamacpp import graphs
 from selfhost.needs.llamacpp.allocator import Arena, aligned
 from selfhost.needs.llamacpp.files import MIXES
-from selfhost.needs.records import SizedWeights
+from selfhost.needs.records import Term
 
 
 def has_graph(model: str) -> bool:
     """Whether its architecture keeps a builder; the others get a guess."""
     made = row(model)
     return made.graph is not None and (
-        graphs.exact_compute_bytes(architecture(model), made, needs_parts.cells(4096), 1)
-        is not None
+        graphs.exact_compute_bytes(architecture(model), made, needs_case.cells(4096), 1) is not None
     )
 
 
 MODELS = sorted(model for model in read("architectures.json")["architectures"] if has_graph(model))
 
 
-def exact(model: str, cells: needs_parts.Cells, rows: int, **options: Any) -> int:
+def exact(model: str, cells: needs_case.Cells, rows: int, **options: Any) -> int:
     found = graphs.exact_compute_bytes(architecture(model), row(model), cells, rows, **options)
     assert found is not None, model
     return found
@@ -121,7 +120,7 @@ def test_no_sizes_break_a_graph(data: st.DataObject) -> None:
         attention=groups, feed_forward=feed_forward, embedding_length=data.draw(size)
     )
     sequences = data.draw(st.integers(1, 100))
-    cells = needs_parts.cells(data.draw(st.integers(1, 10**7)) * sequences, sequences=sequences)
+    cells = needs_case.cells(data.draw(st.integers(1, 10**7)) * sequences, sequences=sequences)
     found = graphs.exact_compute_bytes(changed, row(model), cells, sequences)
     assert found is not None
     assert found >= 4 * cells.micro_batch * changed.embedding_length
@@ -133,11 +132,11 @@ CATALOGUE = Catalogue.open()
 MEASURED = json.loads((TRUTH / "unsloth_mixes.json").read_text(encoding="utf-8"))
 
 
-def size_of(id: str, mix: str) -> SizedWeights:
+def size_of(id: str, mix: str) -> Term:
     """By the rule, whatever sizes are listed."""
     spec = CATALOGUE.spec(id).replace(files=())
     size = weights_bytes(spec, "gguf", mix, CATALOGUE.common("architectures"))
-    assert isinstance(size, SizedWeights)
+    assert isinstance(size, Term)
     return size
 
 

@@ -16,9 +16,9 @@ from selfhost.catalogue.architecture import Architecture
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.workload import Workload
+from selfhost.needs import cache as llamacpp
+from selfhost.needs import case as needs_case
 from selfhost.needs import more_in_conversation, needs_of
-from selfhost.needs import parts as needs_parts
-from selfhost.needs.llamacpp import buffers as llamacpp
 from selfhost.needs.llamacpp import graphs
 from selfhost.needs.quantization import stored
 from selfhost.needs.records import MemoryNeed
@@ -51,7 +51,7 @@ def answered(name: str, cases: list[list[Any]]) -> Iterator[tuple[int, int, dict
     for values in cases:
         case = dict(zip(truth()["columns"], values, strict=True))
         context, batch, flash = case["n_ctx"], case["n_batch"], case["flash_attn"] != 0
-        room = needs_parts.cells(
+        room = needs_case.cells(
             context,
             sequences=case["n_seq_max"],
             unified=bool(case["kv_unified"]),

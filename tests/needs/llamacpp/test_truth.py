@@ -17,10 +17,10 @@ from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.workload import Workload
 from selfhost.needs import Companions, needs_of, weights_bytes
-from selfhost.needs.llamacpp import buffers as llamacpp
+from selfhost.needs import cache as llamacpp
 from selfhost.needs.llamacpp import files as gguf
 from selfhost.needs.quantization import canonical_gguf, stored
-from selfhost.needs.records import SizedWeights
+from selfhost.needs.records import Term
 from selfhost.needs.tensors import ArchitectureRow, Style, row_of
 
 
@@ -125,7 +125,7 @@ def test_published_files_are_within_half_a_percent() -> None:
         spec = ModelSpec(id="model", name="Model", architecture=architecture(model))
         for quantization, size in sizes.items():
             sized = weights_bytes(spec, "gguf", quantization, rows())
-            assert isinstance(sized, SizedWeights)
+            assert isinstance(sized, Term)
             assert abs(sized.bytes - size) <= 0.005 * size, (model, quantization, sized.bytes, size)
             assert sized.low_bytes <= size <= sized.high_bytes, (model, quantization)
 
@@ -167,8 +167,8 @@ def test_files_with_fused_matrices_are_as_they_were_published(listed: dict[str, 
             weights_bytes(one, "gguf", quantization, rows())
             for one in (spec, spec.replace(released=None))
         )
-        assert isinstance(sized, SizedWeights)
-        assert isinstance(later, SizedWeights)
+        assert isinstance(sized, Term)
+        assert isinstance(later, Term)
         assert sized.bytes == pytest.approx(gigabytes * 1e9, rel=0.005), quantization
         assert sized.low_bytes <= gigabytes * 1e9 <= sized.high_bytes, quantization
         assert sized.low_bytes <= later.bytes <= sized.high_bytes, quantization
@@ -266,8 +266,8 @@ def test_files_are_as_they_were_published(
         weights_bytes(one, "gguf", quantization, rows())
         for one in (spec, spec.replace(released=None))
     )
-    assert isinstance(sized, SizedWeights)
-    assert isinstance(later, SizedWeights)
+    assert isinstance(sized, Term)
+    assert isinstance(later, Term)
     assert sized.bytes == pytest.approx(published_bytes, rel=within)
     assert sized.low_bytes <= published_bytes * (1 + within)
     assert sized.bytes <= later.bytes <= sized.high_bytes

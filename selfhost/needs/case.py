@@ -1,29 +1,31 @@
-"""One model, program and workload in the terms of this package, and what its modules return."""
+"""One model in one program under one workload, in the terms of this package; what its modules
+return; and what is asked of a model's files everywhere.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
 
 from ..catalogue.architecture import Architecture
 from ..catalogue.quantization_names import MLX_MODES, PLAIN_DTYPES
 from ..catalogue.runtime import Account, ModelParts, RuntimeSpec
 from ..catalogue.spec import ModelSpec, PublishedFiles
 from ..core.records import Record, Unread
-from .records import (
-    CpuNeed,
-    Device,
-    How,
-    Offloaded,
-    SizedWeights,
-    Term,
-    middle_of,
-    sized,
-    term,
-    unread,
+from ..core.workload import DEFAULT_CONTEXT_TOKENS, Workload
+from .quantization import canonical_gguf
+from .records import CpuNeed, Device, How, Offloaded, Term, middle_of, term, unread
+from .tensors import ArchitectureRow, trained_tokens
+
+DRAFTED_TOKENS = 3
+"""Tokens drafted at once by default: `n_max` of llama.cpp 0c1e570, common/common.h."""
+MICRO_BATCH_TOKENS = 512
+"""`n_ubatch`, the default of every llama.cpp program (common/common.h)."""
+_CELL_STEP = 256
+ENCODER_REMEDY = (
+    "give the folder with its safetensors files, or state parameters.total and parameters.encoders"
+    " in a spec of it"
 )
-from .tensors import ArchitectureRow
+"""For a model whose encoder has no known size."""
 
 
 class Encoder(Record):
@@ -40,55 +42,6 @@ class Encoder(Record):
     megapixel_bytes: int | None = None
 
 
-class Parsed:
-    """The parsed `specs/common/architectures.toml`, which nobody changes: equal if the same."""
-
-    __slots__ = ("values",)
-
-    def __init__(self, values: Mapping[str, Any]) -> None:
-        self.values = values
-
-    def __hash__(self) -> int:
-        return id(self.values)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Parsed) and self.values is other.values
-
-
-class Subject(Record):
-    """One model and what its architecture is known to be. `row` is None where the architecture is
-    unknown.
-
-    `encoder` is None where the model has none, or none that was measured. `text_alone`: what it
-    sees with is not loaded.
-    """
-
-    spec: ModelSpec
-    row: ArchitectureRow | None
-    encoder: Encoder | None = None
-    text_alone: bool = False
-    architectures: Parsed = Parsed({})
-
-    @property
-    def architecture(self) -> Architecture | None:
-        return self.spec.architecture
-
-    @property
-    def whole(self) -> bool:
-        """True where every tensor follows: nothing that has a size of its own was left out of
-        the spec.
-        """
-        model = self.architecture
-        if model is None or self.row is None:
-            return False
-        has_blocks = bool(model.recurrent or (model.attention and model.feed_forward))
-        return bool(model.tensors) or (has_blocks and model.vocabulary is not None)
-
-
-DRAFTED_TOKENS = 3
-"""Tokens drafted at once by default: `n_max` of llama.cpp 0c1e570, common/common.h."""
-
-
 class Companions(Record):
     """What goes with the model. `own_block`: it drafts with its own block; else `draft` is the
     model that does, stored as `draft_quantization`.
@@ -103,42 +56,10 @@ class Companions(Record):
     def drafted_tokens(self) -> int:
         return DRAFTED_TOKENS if self.draft is not None or self.own_block else 0
 
-    def kept_states(self, row: ArchitectureRow) -> int:
-        """Recurrent states of one sequence: one, or with the model's own block one for each
-        token to roll back to.
-        """
-        return 1 + DRAFTED_TOKENS if self.own_block and row.rolls_back else 1
-
-
-class Asked(Record):
-    """The workload in the terms of this package. `context_tokens` is per sequence.
-
-    `instruction_sets` of the machine, None where they are not known. `device` holds the model;
-    None: the RAM.
-    """
-
-    quantization: str
-    context_tokens: int
-    parallel: int
-    key_type: str
-    value_type: str
-    audio_seconds: int | None = None
-    companions: Companions = Companions()
-    instruction_sets: tuple[str, ...] | None = None
-    device: Device | None = None
-
-
-# ------------------------------------------------------------------ the cells of llama.cpp
-
-MICRO_BATCH_TOKENS = 512
-"""`n_ubatch`, the default of every llama.cpp program (common/common.h)."""
-
-_CELL_STEP = 256
-
 
 class Cells(Record):
-    """How many tokens a cache has room for, `full` per stream. `batch` as set; `micro_batch` no
-    longer than the context.
+    """How many tokens a cache of llama.cpp has room for, `full` per stream. `batch` as set;
+    `micro_batch` no longer than the context.
 
     `whole_windows`: layers with a window keep the whole context (`swa_full`: the library's default,
     not that of its programs).
@@ -176,13 +97,6 @@ def padded(tokens: int) -> int:
     return -(-tokens // _CELL_STEP) * _CELL_STEP
 
 
-def batch_of(row: ArchitectureRow, context_tokens: int) -> int:
-    """`n_ubatch` for texts of that length: an encoder takes each whole (src/llama-context.cpp:
-    n_ubatch >= n_tokens).
-    """
-    return max(MICRO_BATCH_TOKENS, context_tokens) if row.encoder else MICRO_BATCH_TOKENS
-
-
 def cells(
     context_tokens: int,
     *,
@@ -195,9 +109,8 @@ def cells(
     that all share.
     """
     total = padded(context_tokens)
-    full = total if unified else padded(total // sequences)
     return Cells(
-        full=full,
+        full=total if unified else padded(total // sequences),
         streams=1 if unified else sequences,
         micro_batch=min(micro_batch, context_tokens),
         batch=micro_batch,
@@ -207,60 +120,133 @@ def cells(
     )
 
 
-# ------------------------------------------------------------------ loaded
-
-
-class Loading(Record):
-    """A model whose layers are known, loaded by a runtime. `row` has its defaults where that of the
-    subject is not known.
+class Case(Record):
+    """What needs are counted from. `known_row` is None where the architecture is unknown, `encoder`
+    where the model has none, or none that was measured. `text_alone`: what it sees with is not
+    loaded. `draft`: the model that drafts for it. `instruction_sets` of the machine, None where
+    they are not known. `device` holds the model; None: the RAM.
     """
 
-    subject: Subject
-    architecture: Architecture
-    row: ArchitectureRow
-    runtime: RuntimeSpec
-    workload: Asked
+    spec: ModelSpec
+    known_row: ArchitectureRow | None = None
+    encoder: Encoder | None = None
+    format: str = "gguf"
+    quantization: str = ""
+    program: RuntimeSpec | None = None
+    workload: Workload = Workload()
+    text_alone: bool = False
+    companions: Companions = Companions()
+    draft: Case | None = None
+    instruction_sets: tuple[str, ...] | None = None
+    device: Device | None = None
+
+    @property
+    def model(self) -> Architecture:
+        """Of a case whose architecture is known."""
+        assert self.spec.architecture is not None
+        return self.spec.architecture
+
+    @property
+    def row(self) -> ArchitectureRow:
+        return self.known_row or ArchitectureRow(name=self.model.row)
+
+    @property
+    def runtime(self) -> RuntimeSpec:
+        assert self.program is not None
+        return self.program
 
     @property
     def account(self) -> Account:
         return self.runtime.account
 
+    @property
+    def whole(self) -> bool:
+        """True where every tensor follows: nothing that has a size of its own was left out of
+        the spec.
+        """
+        model = self.spec.architecture
+        if model is None or self.known_row is None:
+            return False
+        has_blocks = bool(model.recurrent or (model.attention and model.feed_forward))
+        return bool(model.tensors) or (has_blocks and model.vocabulary is not None)
+
+    @property
+    def has_layers(self) -> bool:
+        model = self.spec.architecture
+        return model is not None and bool(model.attention or model.recurrent)
+
+    @property
+    def own_type(self) -> str:
+        return name_of(self.spec.architecture)
+
+    @property
+    def is_own(self) -> bool:
+        return self.quantization == self.own_type
+
+    @property
+    def encoders(self) -> int:
+        return self.spec.parameters.encoders or 0
+
+    @property
+    def embeds(self) -> bool:
+        return self.spec.modality == "embedding"
+
+    @property
+    def on_gpu(self) -> bool:
+        return self.device is not None
+
+    @property
+    def parallel(self) -> int:
+        return self.workload.parallel
+
+    @property
+    def context_tokens(self) -> int:
+        """Of one sequence."""
+        model = self.spec.architecture
+        longest = trained_tokens(model, self.known_row) if model else None
+        usual = min(DEFAULT_CONTEXT_TOKENS, longest or DEFAULT_CONTEXT_TOKENS)
+        return self.workload.context_tokens or usual
+
+    @property
+    def cache_type(self) -> str:
+        return self.workload.kv_cache_type or "f16"
+
     @cached_property
     def room(self) -> Cells:
         """The cells of llama.cpp's cache, of all sequences."""
-        context, parallel = self.workload.context_tokens, self.workload.parallel
         return cells(
-            context * parallel,
-            sequences=parallel,
-            micro_batch=batch_of(self.row, context),
+            self.context_tokens * self.parallel,
+            sequences=self.parallel,
+            micro_batch=batch_of(self.row, self.context_tokens),
             whole_windows=self.runtime.whole_windows,
         )
 
     @property
-    def embeds(self) -> bool:
-        return self.subject.spec.modality == "embedding"
+    def kept_states(self) -> int:
+        """Recurrent states of one sequence: one, or with the model's own block one for each
+        token to roll back to.
+        """
+        return 1 + DRAFTED_TOKENS if self.companions.own_block and self.row.rolls_back else 1
 
     @property
     def vocabulary(self) -> int:
-        return self.architecture.vocabulary_gguf or self.architecture.vocabulary or 0
+        return self.model.vocabulary_gguf or self.model.vocabulary or 0
 
     @property
     def sequences(self) -> int:
         """Texts that each keep keys and values: one for each beam of a search."""
-        beams = self.architecture.beams or 1
-        if self.architecture.audio is not None:
-            beams = self.account.speech_beams
-        return self.workload.parallel * beams
+        hears = self.model.audio is not None
+        return self.parallel * (self.account.speech_beams if hears else self.model.beams or 1)
 
     @property
     def width(self) -> int:
         """Bytes of a number in the type that the runtime computes in. MLX computes in the type of
         the weights, or of their scales.
         """
-        dtype, quantization = self.architecture.dtype, self.workload.quantization
-        if quantization in ("bf16", "fp16"):
+        dtype = self.model.dtype
+        if self.quantization in ("bf16", "fp16"):
             return 2
-        if quantization in MLX_MODES and "mlx" in self.runtime.formats and dtype == "float16":
+        if self.quantization in MLX_MODES and "mlx" in self.runtime.formats and dtype == "float16":
             # tables with scales of 8 bits give bfloat16, and norms in float16 make that float32
             # (mlx 0.32.4)
             return 4
@@ -269,21 +255,16 @@ class Loading(Record):
     @property
     def cache_width(self) -> int:
         """The same in the cache: 1 in FP8, also where the checkpoint asks vLLM for it."""
-        is_own = self.workload.quantization == name_of(self.architecture)
-        asks = self.architecture.cache_dtype is not None and is_own
-        is_fp8 = self.workload.key_type == "fp8" or (self.account.divides_layers and asks)
+        asks = self.model.cache_dtype is not None and self.is_own
+        is_fp8 = self.cache_type == "fp8" or (self.account.divides_layers and asks)
         return 1 if is_fp8 else self.width
 
 
-def loading(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Loading | None:
-    """None where nothing is known of the layers."""
-    architecture = subject.architecture
-    if architecture is None or not (architecture.attention or architecture.recurrent):
-        return None
-    row = subject.row or ArchitectureRow(name=architecture.row)
-    return Loading(
-        subject=subject, architecture=architecture, row=row, runtime=runtime, workload=workload
-    )
+def batch_of(row: ArchitectureRow, context_tokens: int) -> int:
+    """`n_ubatch` for texts of that length: an encoder takes each whole (src/llama-context.cpp:
+    n_ubatch >= n_tokens).
+    """
+    return max(MICRO_BATCH_TOKENS, context_tokens) if row.encoder else MICRO_BATCH_TOKENS
 
 
 class Parts(Record):
@@ -291,13 +272,21 @@ class Parts(Record):
     terms are no total.
     """
 
-    files: SizedWeights | Unread
+    files: Term | Unread
     terms: tuple[Term, ...] = ()
     evictable_bytes: int = 0
     largest_file_bytes: int | None = None
     tensor_parallel: tuple[int, ...] = ()
     offloaded: tuple[Offloaded, ...] = ()
     unknown: tuple[Unread, ...] = ()
+
+
+def without_files(files: Unread) -> Parts:
+    """Neither the files nor the weights are known."""
+    return Parts(files=files, unknown=(files, files.replace(fact="memory.weights")))
+
+
+# ------------------------------------------------------------------ files and types
 
 
 def components_type(spec: ModelSpec) -> str:
@@ -314,38 +303,33 @@ def published(
 
     CTranslate2 files are published in 16 bits and loaded as any of its types.
     """
-    from .quantization import canonical_gguf
-
     quantization = "float16" if format == "ctranslate2" else quantization
     if format is None or quantization is None:
         return None
-    size_and_files = spec.published_bytes(format, quantization)
-    if size_and_files is not None:
-        return size_and_files
     wanted = canonical_gguf(quantization) or quantization.lower()
-    return next(
-        (
-            (size, files)
-            for files in spec.files
-            if files.format == format
-            for name, size in files.bytes.items()
-            if (canonical_gguf(name) or name.lower()) == wanted
-        ),
-        None,
+    same_name = (
+        (size, files)
+        for files in spec.files
+        if files.format == format
+        for name, size in files.bytes.items()
+        if (canonical_gguf(name) or name.lower()) == wanted
     )
+    return spec.published_bytes(format, quantization) or next(same_name, None)
+
+
+def published_size(case: Case, quantization: str | None = None) -> Term | None:
+    """The files of a case as somebody states their size."""
+    found = published(case.spec, case.format, quantization or case.quantization)
+    if found is None:
+        return None
+    return term("files", found[0], How.STATED, found[1].source, f"{found[0]:,} bytes as listed")
 
 
 def from_sixteen_bits(architecture: Architecture | None) -> bool:
     """True where a runtime can quantize the published weights while it loads them: not those that
     are narrow already.
     """
-    if architecture is None:
-        return False
-    return (
-        not architecture.matrix_dtype
-        and not architecture.expert_dtype
-        and (architecture.dtype or "bfloat16") in PLAIN_DTYPES
-    )
+    return architecture is not None and name_of(architecture) in PLAIN_DTYPES
 
 
 def name_of(architecture: Architecture | None) -> str:
@@ -359,13 +343,12 @@ def name_of(architecture: Architecture | None) -> str:
 
 def is_cast(spec: ModelSpec, runtime: RuntimeSpec | None, quantization: str | None) -> bool:
     """True where the program downloads files in float32 and is told to load them in that type."""
-    architecture = spec.architecture
     return (
         runtime is not None
         and quantization in runtime.casts
         and quantization != "float32"
-        and architecture is not None
-        and architecture.dtype == name_of(architecture) == "float32"
+        and spec.architecture is not None
+        and name_of(spec.architecture) == "float32"
         and all(quantization not in files.bytes for files in spec.files)
     )
 
@@ -394,6 +377,9 @@ def parts_of(spec: ModelSpec, runtime: RuntimeSpec) -> ModelParts | None:
     return next((parts for parts in runtime.parts if parts.model == spec.id), None)
 
 
+# ------------------------------------------------------------------ programs, and what is unknown
+
+
 def cpu_of(runtime: RuntimeSpec | None, spec: ModelSpec) -> CpuNeed:
     """The processors that the program has builds for, or can be built for; without one those that
     the model's spec states.
@@ -410,9 +396,17 @@ def cpu_of(runtime: RuntimeSpec | None, spec: ModelSpec) -> CpuNeed:
     )
 
 
-def stated_size(size_and_files: tuple[int, PublishedFiles]) -> SizedWeights:
-    size, files = size_and_files
-    return sized(size, How.STATED, files.source, f"{size:,} bytes as listed")
+def overhead(runtime: RuntimeSpec, *, on_gpu: bool = False) -> Term:
+    """The program itself in RAM; `on_gpu`: beside a GPU that holds the model."""
+    low, high = runtime.overhead_low_bytes, runtime.overhead_high_bytes
+    how = How(runtime.overhead_how) if runtime.overhead_how in tuple(How) else How.ASSUMED
+    source, line = runtime.overhead_source or runtime.name, middle_of(low, high)
+    if not on_gpu or how is not How.MEASURED:
+        return term("runtime", (low + high) // 2, how, source, line, low=low, high=high)
+    # measured with a build for CPUs; how much more the libraries of CUDA take was not
+    source = f"assumed for a CUDA build, at most twice what a CPU's takes; {source}"
+    line = f"{high:,} bytes; {low:,} to {2 * high:,}"
+    return term("runtime", high, How.ASSUMED, source, line, low=low, high=2 * high)
 
 
 def why_no_encoders(spec: ModelSpec) -> str | None:
@@ -439,23 +433,3 @@ def unread_size(spec: ModelSpec) -> Unread:
     why = spec.unknown.get("architecture") or spec.unknown.get("parameters.total")
     remedy = "state the size under [[files]] or [needs] in a spec of the model"
     return unread(why or otherwise, remedy)
-
-
-ENCODER_REMEDY = (
-    "give the folder with its safetensors files, or state parameters.total and parameters.encoders"
-    " in a spec of it"
-)
-"""For a model whose encoder has no known size."""
-
-
-def overhead(runtime: RuntimeSpec, *, on_gpu: bool = False) -> Term:
-    """The program itself in RAM; `on_gpu`: beside a GPU that holds the model."""
-    low, high = runtime.overhead_low_bytes, runtime.overhead_high_bytes
-    how = How(runtime.overhead_how) if runtime.overhead_how in tuple(How) else How.ASSUMED
-    source, line = runtime.overhead_source or runtime.name, middle_of(low, high)
-    if not on_gpu or how is not How.MEASURED:
-        return term("runtime", (low + high) // 2, how, source, line, low=low, high=high)
-    # measured with a build for CPUs; how much more the libraries of CUDA take was not
-    source = f"assumed for a CUDA build, at most twice what a CPU's takes; {source}"
-    line = f"{high:,} bytes; {low:,} to {2 * high:,}"
-    return term("runtime", high, How.ASSUMED, source, line, low=low, high=2 * high)
