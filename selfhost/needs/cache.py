@@ -56,38 +56,34 @@ def cache_groups(architecture: Architecture, row: ArchitectureRow | None) -> tup
         layers = len([layer for layer in group.layers if last is None or layer < last])
         if not layers or group.kind == "cross":
             continue
-        indexer = _indexer(group)
-        # rows that are key and value in one
-        rows = CacheGroup(
-            layers=layers,
-            kv_heads=1,
-            key_length=group.key_length,
-            value_length=0,
-            latent=True,
-            window_tokens=group.window_tokens,
-        )
-        if group.kind == "compressed":
-            # DeepSeek V4: a window of tokens, and rows that each stand for several of them
+        rows = _rows_of(group, layers)
+        if row is not None and row.window_masks:
+            rows = rows.replace(window_tokens=None)
+        groups.append(rows)
+        if group.kind == "compressed" and (tokens := group.compression):
+            # DeepSeek V4: beside a window of tokens rows that each stand for several of them
+            length = group.key_length + _indexer(group)
+            rows = rows.replace(key_length=length, window_tokens=None, tokens_per_row=tokens)
             groups.append(rows)
-            if tokens := group.compression:
-                length = group.key_length + indexer
-                rows = rows.replace(key_length=length, window_tokens=None, tokens_per_row=tokens)
-                groups.append(rows)
-            continue
-        if group.kind == "latent":
-            length = (group.latent_length or 0) + (group.rope_length or 0)
-            rows = rows.replace(key_length=length)
-        else:
-            masks = group.kind != "sliding" or (row is not None and row.window_masks)
-            window = None if masks else group.window_tokens
-            rows = rows.replace(
-                latent=False,
-                kv_heads=group.kv_heads,
-                value_length=group.value_length,
-                window_tokens=window,
-            )
-        groups.append(rows.replace(indexer_elements=indexer))
     return tuple(groups)
+
+
+def _rows_of(group: Attention, layers: int) -> CacheGroup:
+    # rows that are key and value in one
+    rows = CacheGroup(
+        layers=layers,
+        kv_heads=1,
+        key_length=group.key_length,
+        value_length=0,
+        latent=True,
+        window_tokens=group.window_tokens if group.kind != "full" else None,
+    )
+    if group.kind == "compressed":
+        return rows
+    rows = rows.replace(indexer_elements=_indexer(group))
+    if group.kind == "latent":
+        return rows.replace(key_length=(group.latent_length or 0) + (group.rope_length or 0))
+    return rows.replace(latent=False, kv_heads=group.kv_heads, value_length=group.value_length)
 
 
 def _indexer(group: Attention) -> int:

@@ -201,14 +201,11 @@ def size_of(case: Case) -> Term | Unread:
     is_packed = case.quantization == "int8" or scheme_of(case.quantization) is not None
     if is_packed and not case.is_own:
         return _packed_size(case)
-    refused = _why_not_sized(case)
-    if refused is not None:
-        return refused
-    return _by_tensors(case) if case.whole else _by_count(case)
+    return _as_published(case)
 
 
-def _why_not_sized(case: Case) -> Unread | None:
-    """Why the size of files that nobody packed is not known; None where it can be computed."""
+def _as_published(case: Case) -> Term | Unread:
+    """Files that nobody packed."""
     own, name = case.own_type, case.quantization
     untyped = case.spec.unknown.get("architecture.matrix_dtype")
     if untyped is not None and case.is_own:
@@ -219,7 +216,7 @@ def _why_not_sized(case: Case) -> Unread | None:
     if own == "int4":
         why = "how many bits a weight takes in int4 with its scales is not stated"
         return unread(why, "state the size under [[files]] of the spec")
-    return None
+    return _by_tensors(case) if case.whole else _by_count(case)
 
 
 def cast_to(case: Case, dtype: str | None = None) -> Case:
@@ -438,16 +435,8 @@ def _mlx_size(case: Case) -> Term | Unread:
         why = case.spec.unknown.get("architecture.matrix_dtype", otherwise)
         return unread(why, "name the folder with its files, or the original model")
     if case.whole:
-        size, line = _mlx_bytes(case.model, case.row, scheme, ())
-        low = high = size
-        if own is None and scheme is not None and scheme.bits < 8:
-            # mlx-lm of September 2026 or later keeps projections in 8 bits
-            in_8_bits = tuple((part, "8bit") for part in case.row.mlx_in_8_bits)
-            high = _mlx_bytes(case.model, case.row, scheme, in_8_bits)[0]
-        if own is None and scheme is not None and case.model.dtype == "float32":
-            # others convert with --dtype float16
-            narrow = case.model.replace(dtype="bfloat16")
-            low = _mlx_bytes(narrow, case.row, scheme, ())[0]
+        size, line = _mlx_bytes(case.model, case.row, scheme)
+        low, high = (size, size) if own is not None else _mlx_ends(case, scheme, size)
     elif weights > 0:
         bits = _mlx_bits(scheme)
         low = high = size = int(weights * bits / 8)
@@ -467,32 +456,38 @@ def _mlx_size(case: Case) -> Term | Unread:
     )
 
 
+def _mlx_ends(case: Case, scheme: Scheme | None, size: int) -> tuple[int, int]:
+    """The least and most bytes that other conversions of the published weights take: made with
+    --dtype float16, and by mlx-lm of September 2026 or later, which keeps projections in 8 bits.
+    """
+    low = high = size
+    if scheme is not None and scheme.bits < 8:
+        high = _mlx_bytes(case.model, case.row, scheme, case.row.mlx_in_8_bits)[0]
+    if scheme is not None and case.model.dtype == "float32":
+        low = _mlx_bytes(case.model.replace(dtype="bfloat16"), case.row, scheme)[0]
+    return low, high
+
+
 @lru_cache(maxsize=256)
 def _mlx_bytes(
     architecture: Architecture,
     row: ArchitectureRow,
     scheme: Scheme | None,
-    apart: tuple[tuple[str, str], ...],
+    in_8_bits: tuple[str, ...] = (),
 ) -> tuple[int, str]:
-    """Bytes of the text's weights and their line. `apart`: tensors of another type, each with the
-    name of that.
-    """
+    """Bytes of the text's weights and their line. `in_8_bits`: tensors of that type."""
     weights: dict[float, int] = {}
-    is_wide, otherwise, vectors = architecture.dtype == "float32", dict(apart), 0
+    is_wide, vectors, eight = architecture.dtype == "float32", 0, mlx_scheme("8bit")
     for group in checkpoint_tensors(architecture, row):
-        names = one_by_one(group) if otherwise else (group.name,)
-        elements = prod(group.shape) * (len(group.layers) or 1) // len(names)
-        for name in names:
-            type = otherwise.get(name) or otherwise.get(group.name)
-            own = scheme if type is None else mlx_scheme(type)
-            # a type of the file's kind, and rows that divide into its groups
-            divides = scheme is None if own is None else group.shape[0] % (own.group or 1) == 0
-            if divides and _is_matrix(group):
-                is_ternary = architecture.matrix_dtype == "ternary" and is_linear(group, row)
-                bits = 2.0 if is_ternary else _mlx_bits(own, wide=is_wide)
-                weights[bits] = weights.get(bits, 0) + elements
-            else:
-                vectors += elements
+        elements = prod(group.shape) * (len(group.layers) or 1)
+        own = eight if group.name in in_8_bits else scheme
+        is_divided = own is None or group.shape[0] % (own.group or 1) == 0
+        if is_divided and _is_matrix(group):
+            is_ternary = architecture.matrix_dtype == "ternary" and is_linear(group, row)
+            bits = 2.0 if is_ternary else _mlx_bits(own, wide=is_wide)
+            weights[bits] = weights.get(bits, 0) + elements
+        else:
+            vectors += elements
     parts = sorted(weights.items(), key=lambda item: -item[1])
     width = 4 if is_wide and scheme is not None else 2
     line = " + ".join(f"{number:,} weights × {bits:g} bits / 8" for bits, number in parts)

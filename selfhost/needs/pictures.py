@@ -247,25 +247,27 @@ def _offloaded(case: Case, program: Term) -> tuple[Offloaded, ...]:
     pipelines/pipeline_utils.py, enable_model_cpu_offload and enable_sequential_cpu_offload).
     """
     quantization, stated = case.quantization, case.spec.needs
-    sizes = {name: 2 * number for name, number in case.spec.components.items()}
-    if quantization in _QUANTIZED and "transformer" in sizes:
-        sizes["transformer"] = int(sizes["transformer"] * _QUANTIZED[quantization] / 2)
+    each = {"transformer": _QUANTIZED.get(quantization, 2)}
+    sizes = {name: int(each.get(name, 2) * n) for name, n in case.spec.components.items()}
     line = " + ".join(f"{size:,} {name}" for name, size in sizes.items())
     source, total = "parameters of the components", sum(sizes.values())
     host = term("weights", total, How.COMPUTED, source, line), program
     ways = [way for way in stated.ways if way.quantization == quantization] if stated else ()
     if ways:
         return tuple(_as_stated(way, host) for way in ways)
-    # what the spec states over all weights
-    most = max(0, (stated.high_bytes or 0) - total) if stated is not None else None
-    by_component = Offloaded(way="model", host=host, device=_largest(case, sizes, most))
-    if quantization in _QUANTIZED:
-        is_quantized = stated is None and quantized_components(case.spec.components)
-        return (by_component,) if is_quantized else ()
-    if DTYPES.get(quantization) != 16 or (stated is not None and not stated.high_bytes):
+    is_packed, most = quantization in _QUANTIZED, None
+    if stated is not None:
+        # what the spec states over all weights
+        most = max(0, (stated.high_bytes or 0) - total)
+        is_known = bool(stated.high_bytes) and not is_packed
+    else:
+        is_known = not is_packed or bool(quantized_components(case.spec.components))
+    if not is_known or not (is_packed or DTYPES.get(quantization) == 16):
         return ()
-    by_layer = Offloaded(way="sequential", host=host, device=_by_layer(case, most))
-    return by_component, by_layer
+    by_component = Offloaded(way="model", host=host, device=_largest(case, sizes, most))
+    if is_packed:
+        return (by_component,)
+    return by_component, Offloaded(way="sequential", host=host, device=_by_layer(case, most))
 
 
 def _as_stated(way: StatedWay, host: tuple[Term, ...]) -> Offloaded:

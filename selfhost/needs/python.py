@@ -203,10 +203,7 @@ def _activations(case: Case) -> Term:
         scores = 0
     has_experts = any(group.experts for group in architecture.feed_forward)
     least, mixture, most = account.mixture_bytes if has_experts else (0, 0, 0)
-    # masks, which torch makes where a window is shorter than the text
-    windows = (group.window_tokens or tokens for group in architecture.attention)
-    masked = (piece // sequences) ** 2 * sequences * (min(windows, default=tokens) < tokens)
-    masks = [size * masked for size in account.mask_bytes]
+    masks = _mask_bytes(case, piece // sequences)
     size = piece * each + waiting + scanned + scores
     most += int(account.high_share * (size - scores + most_scores)) + account.high_bytes + masks[2]
     if case.spec.modality == "vision":
@@ -229,6 +226,13 @@ def _activations(case: Case) -> Term:
         low=int(account.low_share * size) + logits + least,
         high=most + logits,
     )
+
+
+def _mask_bytes(case: Case, tokens: int) -> list[int]:
+    """Of masks, which torch makes where a window is shorter than a text of so many tokens."""
+    windows = (group.window_tokens or tokens for group in case.model.attention)
+    each = case.parallel * tokens**2 * (min(windows, default=tokens) < tokens)
+    return [size * each for size in case.account.mask_bytes]
 
 
 def _widest(architecture: Architecture) -> int:

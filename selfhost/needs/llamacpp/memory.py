@@ -104,25 +104,31 @@ def parts(case: Case) -> Parts:
     sets = case.instruction_sets
     layout = "" if case.runtime.is_unpacked_on(sets) else layout_of(sets)
     weights, evictable = weights_terms(case, files, None if case.on_gpu else layout)
-    known_files: Term | Unread = files
-    no_encoders = None if case.text_alone else why_no_encoders(case.spec)
-    is_read = case.spec.architecture is not None and case.spec.modality != "speech"
-    if no_encoders is not None:
-        why = f"{no_encoders}; the file beside it has {units.decimal(files.bytes)}"
-        known_files = unread(why, ENCODER_REMEDY)
-        unknown += [unread(no_encoders, ENCODER_REMEDY, "memory.projector"), known_files]
-    elif case.encoders and is_read and not case.text_alone:
-        projector = _projector(case)
-        terms += [projector, _picture(case)]
-        how = How.ASSUMED if files.how is How.ASSUMED else How.COMPUTED
-        known_files = both(files, projector, "the projector").replace(how=how)
+    known_files, seeing = _with_projector(case, files)
+    if isinstance(known_files, Unread):
+        unknown += [known_files.replace(fact="memory.projector"), known_files]
     return Parts(
         files=known_files,
-        terms=(*weights, *terms),
+        terms=(*weights, *terms, *seeing),
         evictable_bytes=evictable,
         largest_file_bytes=min(files.bytes, _LARGEST_FILE_BYTES),
         unknown=tuple(unknown),
     )
+
+
+def _with_projector(case: Case, files: Term) -> tuple[Term | Unread, list[Term]]:
+    """The files with that of an encoder, and what the encoder takes."""
+    is_read = case.spec.architecture is not None and case.spec.modality != "speech"
+    no_encoders = why_no_encoders(case.spec)
+    if case.text_alone or (no_encoders is None and not (case.encoders and is_read)):
+        return files, []
+    if no_encoders is not None:
+        why = f"{no_encoders}; the file beside it has {units.decimal(files.bytes)}"
+        return unread(why, ENCODER_REMEDY), []
+    projector = _projector(case)
+    how = How.ASSUMED if files.how is How.ASSUMED else How.COMPUTED
+    together = both(files, projector, "the projector").replace(how=how)
+    return together, [projector, _picture(case)]
 
 
 # ------------------------------------------------------------------ the cache and the states
@@ -249,12 +255,7 @@ def _compute(case: Case) -> Term:
     if size is None or reserved is None:
         return _guessed(case, whole)
     source = f"{SOURCE}; its allocator replayed on the graph of {case.model.row}"
-    # what the states of several sequences add when each drafted token leaves one: 0.8 to 1.15 times
-    # those of one layer, of three models (llama.cpp 0c1e570)
-    more, kept = 0, case.kept_states
-    if kept > 1 and case.parallel > 1:
-        memories = (each.memory for each in states(case.model))
-        more = 5 * kept * case.parallel * max(memories, default=0)
+    more = _rolled_back(case)
     if case.on_gpu:
         source, line = f"{source}; {_ON_A_DEVICE}", f"{reserved:,} bytes"
         low, high = int(reserved * (1 - _DEVICE_ERROR)), (reserved + more) * (1 + _DEVICE_ERROR)
@@ -264,6 +265,16 @@ def _compute(case: Case) -> Term:
         line += f"; {size - low:,} bytes less are touched by one short prompt"
     how = How.EXACT if size + more == reserved else How.COMPUTED
     return term("compute", size, how, source, line, low=low, high=size + more)
+
+
+def _rolled_back(case: Case) -> int:
+    """At most what the states of several sequences add to the buffer when each drafted token leaves
+    one: 0.8 to 1.15 times those of one layer, of three models (llama.cpp 0c1e570).
+    """
+    kept = case.kept_states
+    if kept == 1 or case.parallel == 1:
+        return 0
+    return 5 * kept * case.parallel * max((each.memory for each in states(case.model)), default=0)
 
 
 def _replayed(case: Case, room: Cells, rows: int) -> int | None:

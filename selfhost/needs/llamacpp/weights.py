@@ -45,17 +45,22 @@ def weights_terms(case: Case, files: Term, layout: str | None) -> tuple[tuple[Te
         source = f"tensor table in the header of {spec.origin}"
         as_stored = _stored("weights", loaded, How.EXACT, source)
     else:
-        source = RECIPE
-        if files.how is How.STATED:
-            source += f"; agrees with the size of {files.source.removeprefix(SIZE_OF)}"
-        size, (least, most) = _bytes_of(tensors), spread(architecture, row, quantization)
-        # the file may lack multi-token prediction
-        lacking = 0 if row.mtp_in_gguf else _bytes_of(tensor for tensor in loaded if tensor.extra)
-        ends = size - least + lacking, most - size
-        as_stored = _stored("weights", loaded, How.COMPUTED, source, *ends)
+        as_stored = _by_recipe(case, files, loaded, _bytes_of(tensors))
     if layout is None:
         return _beside_device(as_stored, _beside_layers(loaded, row)), 0
     return _in_layouts(as_stored, loaded, LAYOUTS[layout], tied=_is_tied(loaded, row))
+
+
+def _by_recipe(case: Case, files: Term, loaded: Sequence[FileTensors], size: int) -> Term:
+    """What is loaded of tensors that have `size` bytes in all by llama-quantize's recipe."""
+    source, (least, most) = RECIPE, spread(case.model, case.row, case.quantization)
+    if files.how is How.STATED:
+        source += f"; agrees with the size of {files.source.removeprefix(SIZE_OF)}"
+    # the file may lack multi-token prediction
+    extra = (tensor for tensor in loaded if tensor.extra)
+    lacking = 0 if case.row.mtp_in_gguf else _bytes_of(extra)
+    ends = size - least + lacking, most - size
+    return _stored("weights", loaded, How.COMPUTED, source, *ends)
 
 
 def tensors_read(spec: ModelSpec, quantization: str) -> tuple[FileTensors, ...]:
