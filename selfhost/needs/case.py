@@ -319,10 +319,11 @@ def published(
 
 def published_size(case: Case, quantization: str | None = None) -> Term | None:
     """The files of a case as somebody states their size."""
-    found = published(case.spec, case.format, quantization or case.quantization)
-    if found is None:
+    size_and_files = published(case.spec, case.format, quantization or case.quantization)
+    if size_and_files is None:
         return None
-    return term("files", found[0], How.STATED, found[1].source, f"{found[0]:,} bytes as listed")
+    size, files = size_and_files
+    return term("files", size, How.STATED, files.source, f"{size:,} bytes as listed")
 
 
 def from_sixteen_bits(architecture: Architecture | None) -> bool:

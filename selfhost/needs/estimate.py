@@ -312,8 +312,8 @@ def decode_bytes_by_type(
 
     All but an untied token table, and of routed experts the share that is used.
     """
-    asked = Workload(format=format or None, quantization=quantization or None)
-    case = case_of(spec, architectures, None, asked).replace(program=runtime)
+    workload = Workload(format=format or None, quantization=quantization or None)
+    case = case_of(spec, architectures, None, workload).replace(program=runtime)
     if is_cast(spec, runtime, quantization):
         case = cast_to(case)
     if format == "gguf":

@@ -301,8 +301,8 @@ def weights_bytes(
     """The files of one format and quantization, as downloaded, without the projector of a
     vision model.
     """
-    asked = Workload(format=format or None, quantization=quantization or None)
-    return size_of(case_of(spec, architectures, None, asked))
+    workload = Workload(format=format or None, quantization=quantization or None)
+    return size_of(case_of(spec, architectures, None, workload))
 
 
 def size_of(case: Case) -> Term | Unread:
