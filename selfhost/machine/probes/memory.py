@@ -45,6 +45,7 @@ VIRTUAL_KERNELS = {
     "linuxkit": ": what Docker Desktop gives its virtual machine",
     "orbstack": ": what OrbStack gives its virtual machine",
 }
+_ADDRESS_SPACE = r"(?m)^Max address space\s+(\d+|unlimited)\s+(\d+|unlimited)\s"
 _POD = (
     "; the pod has no limit: the node's memory is shared, and what takes more than its request"
     " is ended first"
@@ -196,26 +197,24 @@ def _group_bound(host: Host, path: str, group: str, limit_bytes: int, groups: Gr
     not, and reclaimable slab. tmpfs, shared memory and locked pages are on other lists.
     """
     folder, _, file = path.rpartition("/")
-    is_old = groups.version == 1
+    usage, prefix = ("memory.current", "")
+    if groups.version == 1:
+        usage, prefix = "memory.usage_in_bytes", "total_"
     stat = parse_stat(host.read_text(f"{folder}/memory.stat") or "")
-    usage = "memory.usage_in_bytes" if is_old else "memory.current"
     current = parse_number(host.read_text(f"{folder}/{usage}") or "")
-    prefix = "total_" if is_old else ""
     inactive, active = (stat.get(f"{prefix}{kind}_file") for kind in ("inactive", "active"))
-    dirty = ("total_dirty", "total_writeback") if is_old else ("file_dirty", "file_writeback")
-    dirty_bytes = sum(stat.get(name, 0) for name in dirty)
     left, left_source = None, f"what control group {group} uses could not be read"
     if current is not None and inactive is not None and active is not None:
         used = max(0, current - inactive - active - stat.get("slab_reclaimable", 0))
         left = max(0, limit_bytes - used)
-        room = f"room in control group {group}: {file} less what is in use besides file cache"
-        written = f"; {binary(dirty_bytes)} must be written to disk first"
-        left_source = room + (written if dirty_bytes > limit_bytes // 5 else "")
+        left_source = (
+            f"room in control group {group}: {file} less what is in use besides file cache"
+        )
     above = "; groups above do not show inside the container, and may allow less"
     source = f"limited by control group {group}: {file} {binary(limit_bytes)}"
     return _Bound(
         limit_bytes=limit_bytes,
-        source=source + (above if groups.is_inside else ""),
+        source=source + above * groups.is_inside,
         left_bytes=left,
         left_source=left_source,
     )
@@ -273,34 +272,20 @@ def _put_bounds(facts: Facts, bounds: Sequence[_Bound]) -> None:
         facts.put(AVAILABLE, min(left_bytes, least.limit_bytes), source)
 
 
-def parse_limit(text: str, name: str) -> tuple[int | None, bool]:
-    """A soft limit in bytes, None for unlimited, and whether the hard one is above. `ValueError`
-    where none of that name is there.
-    """
-    line = next((line for line in text.splitlines() if line.startswith(name)), "")
-    soft, hard = [*line[len(name) :].split(), "", ""][:2]
-    if soft == "unlimited":
-        return None, False
-    number = whole(soft)
-    if number is None:
-        raise ValueError(name)
-    return number, hard not in ("", soft)
-
-
 def _shell_bounds(host: Host, facts: Facts) -> list[_Bound]:
     """What `ulimit -v` (RLIMIT_AS) allows, in which mapped model files count. `ValueError` where a
     limit may exist unseen.
     """
-    try:
-        soft, may_rise = parse_limit(host.read_text(LIMITS) or "", "Max address space")
-    except ValueError as error:
-        raise ValueError(f"a limit may exist unseen: {host.why(LIMITS)}: {error}") from None
+    limits = re.search(_ADDRESS_SPACE, host.read_text(LIMITS) or "")
+    if limits is None:
+        raise ValueError(f"a limit may exist unseen: {host.why(LIMITS)}")
+    soft = whole(limits[1])
     if soft is None or soft > MAX_MEMORY_BYTES:
         return []
     used = parse_meminfo(host.read_text(STATUS) or "").get("VmSize")
     if used is None:
         raise ValueError(f"ulimit -v is set, and {STATUS} does not say what is in use")
-    lift = "; `ulimit -v unlimited` lifts it" if may_rise else ""
+    lift = "; `ulimit -v unlimited` lifts it" if limits[2] != limits[1] else ""
     left, source = max(0, soft - used), f"ulimit -v less what is in use{lift}"
     facts.put("address_space_bytes", left, source)
     limit = f"limited by ulimit -v: {binary(soft)}{lift}"

@@ -21,21 +21,8 @@ _UNKNOWN_VERSION = (2, 3, _FUNCTION_NOT_FOUND, 25)
 _MAX_DEVICES, _TEXT_BYTES = 256, 96
 
 
-def _library() -> ctypes.CDLL | None:
-    places = ["libnvidia-ml.so.1", "/usr/lib/wsl/lib/libnvidia-ml.so.1"]
-    if sys.platform == "win32":
-        folder = os.environ.get("SYSTEMROOT", r"C:\Windows")
-        places = [os.path.join(folder, "System32", "nvml.dll")]
-    for place in places:
-        try:
-            return ctypes.CDLL(place)
-        except OSError:
-            continue
-    return None
-
-
 class Library:
-    """The driver's library. A question that it refuses gives None."""
+    """The driver's library. A question that it refuses gives None or no numbers."""
 
     def __init__(self, library: ctypes.CDLL) -> None:
         self._library = library
@@ -52,7 +39,7 @@ class Library:
         return None if code else buffer.value.decode("utf-8", "replace")
 
     def numbers(self, name: str, *values: Any, count: int = 1) -> list[int]:
-        """The numbers that a function writes, each of 32 bits; none where it is refused."""
+        """The numbers that a function writes, each of 32 bits."""
         cells = [ctypes.c_uint(0) for _ in range(count)]
         code = self.call(name, *values, *map(ctypes.byref, cells))
         return [] if code else [cell.value for cell in cells]
@@ -64,8 +51,7 @@ def describe(nvml: Library) -> dict[str, Any]:
         return {"error": code}
     devices = []
     for index in range(min(sum(nvml.numbers("nvmlDeviceGetCount_v2")), _MAX_DEVICES)):
-        handle = ctypes.c_void_p()
-        number = ctypes.c_uint(index)
+        handle, number = ctypes.c_void_p(), ctypes.c_uint(index)
         code = nvml.call("nvmlDeviceGetHandleByIndex_v2", number, ctypes.byref(handle))
         devices.append({"refused": {"handle": code}} if code else _card(nvml, handle))
     return {
@@ -82,9 +68,8 @@ def _card(nvml: Library, handle: ctypes.c_void_p) -> dict[str, Any]:
     most = sum(nvml.numbers("nvmlDeviceGetMaxMigDeviceCount", handle)) if is_mig else 0
     for index in range(min(most, _MAX_DEVICES)):
         # the numbers of MIG devices may have gaps
-        part, number = ctypes.c_void_p(), ctypes.c_uint(index)
-        name = "nvmlDeviceGetMigDeviceHandleByIndex"
-        if not nvml.call(name, handle, number, ctypes.byref(part)):
+        part, name = ctypes.c_void_p(), "nvmlDeviceGetMigDeviceHandleByIndex"
+        if not nvml.call(name, handle, ctypes.c_uint(index), ctypes.byref(part)):
             instances.append(_device(nvml, part))
     return {
         **_device(nvml, handle),
@@ -105,7 +90,6 @@ def _device(nvml: Library, handle: ctypes.c_void_p) -> dict[str, Any]:
         code, at = nvml.call("nvmlDeviceGetMemoryInfo", handle, ctypes.byref(cells)), (0, 1)
     return {
         "name": nvml.text("nvmlDeviceGetName", handle),
-        "uuid": nvml.text("nvmlDeviceGetUUID", handle),
         "memory_total_bytes": None if code else cells[at[0]],
         "memory_free_bytes": None if code else cells[at[1]],
         "refused": {"memory": code} if code else {},
@@ -117,20 +101,27 @@ def main() -> None:
     import json
 
     # what the driver's library itself writes goes nowhere
-    answer = os.dup(1)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
+    answer, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
+    places = ["libnvidia-ml.so.1", "/usr/lib/wsl/lib/libnvidia-ml.so.1"]
     # a crash writes no core file and opens no window
     if sys.platform == "win32":
+        folder = os.environ.get("SYSTEMROOT", r"C:\Windows")
+        places = [os.path.join(folder, "System32", "nvml.dll")]
         ctypes.windll.kernel32.SetErrorMode(0x8003)
     else:
         import resource
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
-    library = _library()
-    text = describe(Library(library)) if library else {"error": _LIBRARY_NOT_FOUND}
-    os.write(answer, json.dumps(text).encode())
+    told: dict[str, Any] = {"error": _LIBRARY_NOT_FOUND}
+    for place in places:
+        try:
+            told = describe(Library(ctypes.CDLL(place)))
+            break
+        except OSError:
+            continue
+    os.write(answer, json.dumps(told).encode())
     # without the library's own clean-up, which can hang as well
     os._exit(0)
 
