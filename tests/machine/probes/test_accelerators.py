@@ -42,13 +42,10 @@ CARDS = (
 MIG = (("3g.40gb", 40448), ("2g.20gb", 20096), ("1g.10gb", 9984), ("1g.10gb", 9984))
 
 
-def device(
-    row: int = 0, uuid: str = "GPU-11111111-2222-3333-4444-555555555555", **values: Any
-) -> dict[str, Any]:
+def device(row: int = 0, **values: Any) -> dict[str, Any]:
     name, total, free, capability, clock, width, _ = CARDS[row]
     return {
         "name": name,
-        "uuid": uuid,
         "memory_total_bytes": total * MIB,
         "memory_free_bytes": free * MIB,
         "compute_capability": capability,
@@ -64,7 +61,6 @@ def instance(number: int) -> dict[str, Any]:
     name, size = MIG[number]
     return {
         "name": f"{NAME} MIG {name}",
-        "uuid": f"MIG-{number}0000000-0000-0000-0000-000000000000",
         "memory_total_bytes": size * MIB,
         "memory_free_bytes": (size - 40) * MIB,
         "refused": {},
@@ -72,12 +68,7 @@ def instance(number: int) -> dict[str, Any]:
 
 
 def answer(*devices: Any) -> dict[str, Any]:
-    return {
-        "driver": "590.48.01",
-        "cuda": 13010,
-        "devices": list(devices),
-        "library": "nvidia-ml-py",
-    }
+    return {"driver": "590.48.01", "cuda": 13010, "devices": list(devices)}
 
 
 def cards(machine: Machine) -> tuple[Accelerator, ...]:
@@ -125,13 +116,7 @@ def test_a_card_as_its_driver_tells_of_it(build: Callable[..., RecordedHost], ro
 )  # fmt: skip
 def test_visible_devices(build: Callable[..., RecordedHost], mask: str, left: list[int]) -> None:
     """By number, in the order given; what is invalid ends the list (CUDA C++ Programming Guide, 5.2.1.1)."""
-    three = [
-        device(
-            uuid=f"GPU-{letter}0000000-0000-0000-0000-000000000000",
-            memory_free_bytes=(70 + at) * GIB,
-        )
-        for at, letter in enumerate("abc")
-    ]
+    three = [device(memory_free_bytes=(70 + at) * GIB) for at in range(3)]
     machine = read_machine(build(NODES, {"CUDA_VISIBLE_DEVICES": mask}, answer(*three)))
     assert [(card.memory_free_bytes or 0) // GIB - 70 for card in cards(machine)] == left
     assert "CUDA_VISIBLE_DEVICES" in machine.sources["accelerators"]
@@ -139,7 +124,7 @@ def test_visible_devices(build: Callable[..., RecordedHost], mask: str, left: li
 
 def test_a_number_among_unlike_cards_is_not_guessed(build: Callable[..., RecordedHost]) -> None:
     """CUDA puts the fastest first unless told to go by the bus: which card 0 is, the driver's own order does not tell."""
-    both = answer(device(4, uuid="GPU-a0000000"), device(0, uuid="GPU-b0000000"))
+    both = answer(device(4), device(0))
     machine = read_machine(build(NODES, {"CUDA_VISIBLE_DEVICES": "0"}, both))
     assert [(card.memory_total_bytes, card.unified) for card in cards(machine)] == [(None, False)]
     assert "CUDA_DEVICE_ORDER=PCI_BUS_ID" in why(machine)[1]
@@ -250,24 +235,13 @@ FAKE_LIBRARY = r"""
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <signal.h>
 typedef struct device *nvmlDevice_t;
 typedef struct { unsigned long long total, free, used; } nvmlMemory_t;
 typedef struct { unsigned int version; unsigned long long total, reserved, free, used; } nvmlMemory_v2_t;
 static const char *scenario(void) { const char *word = getenv("FAKE_NVML"); return word ? word : ""; }
-#define IS_PART(device) ((unsigned long)(device) & 0x100)
-int nvmlDeviceGetMigMode(nvmlDevice_t device, unsigned int *now, unsigned int *later) {
-    *now = *later = !strcmp(scenario(), "mig"); return strcmp(scenario(), "mig") ? 3 : 0;
-}
-int nvmlDeviceGetMaxMigDeviceCount(nvmlDevice_t device, unsigned int *count) { *count = 7; return 0; }
-int nvmlDeviceGetMigDeviceHandleByIndex(nvmlDevice_t device, unsigned int index, nvmlDevice_t *part) {
-    if (index != 0 && index != 2 && index != 3) return 6;
-    *part = (nvmlDevice_t)((unsigned long)device | 0x100 | index << 4); return 0;
-}
 int nvmlInit_v2(void) {
     puts("chatter"); fflush(stdout);
     if (!strcmp(scenario(), "hang")) sleep(60);
-    if (!strcmp(scenario(), "stubborn")) { signal(SIGTERM, SIG_IGN); sleep(60); }
     if (!strcmp(scenario(), "exit")) _exit(3);
     if (!strcmp(scenario(), "crash")) *(volatile int *)0 = 1;
     return strcmp(scenario(), "mismatch") ? 0 : 18;
@@ -276,25 +250,19 @@ int nvmlSystemGetDriverVersion(char *text, unsigned int size) { snprintf(text, s
 int nvmlSystemGetCudaDriverVersion(int *version) { *version = 13010; return 0; }
 int nvmlDeviceGetCount_v2(unsigned int *count) { *count = 2; return 0; }
 int nvmlDeviceGetHandleByIndex_v2(unsigned int index, nvmlDevice_t *device) {
-    if (!strcmp(scenario(), "lost") && index == 1) return 15;
     *device = (nvmlDevice_t)(0x7f0000001000UL + index); return 0;
 }
 int nvmlDeviceGetName(nvmlDevice_t device, char *text, unsigned int size) {
-    if ((unsigned long)device >> 32 != 0x7f00) return 2;
-    snprintf(text, size, IS_PART(device) ? "NVIDIA H100 80GB HBM3 MIG 1g.10gb" : "NVIDIA H100 80GB HBM3"); return 0;
-}
-int nvmlDeviceGetUUID(nvmlDevice_t device, char *text, unsigned int size) {
-    snprintf(text, size, "GPU-%lu", (unsigned long)device & 15); return 0;
+    snprintf(text, size, "NVIDIA H100 80GB HBM3"); return 0;
 }
 int nvmlDeviceGetMemoryInfo(nvmlDevice_t device, nvmlMemory_t *memory) {
     if (!strcmp(scenario(), "unsupported")) return 3;
     memory->total = 81559ULL << 20; memory->free = 81081ULL << 20; memory->used = 478ULL << 20; return 0;
 }
 int nvmlDeviceGetMemoryInfo_v2(nvmlDevice_t device, nvmlMemory_v2_t *memory) {
-    if (!strcmp(scenario(), "old") || memory->version != (sizeof(nvmlMemory_v2_t) | 2 << 24)) return 25;
+    if (memory->version != (sizeof(nvmlMemory_v2_t) | 2 << 24)) return 25;
     if (!strcmp(scenario(), "unsupported")) return 3;
     if (!strcmp(scenario(), "permission")) return 4;
-    if (IS_PART(device)) { memory->total = 9984ULL << 20; memory->free = 9944ULL << 20; return 0; }
     memory->total = 81559ULL << 20; memory->reserved = 478ULL << 20; memory->free = 81081ULL << 20; memory->used = 0; return 0;
 }
 int nvmlDeviceGetCudaComputeCapability(nvmlDevice_t device, int *major, int *minor) { *major = 9; *minor = 0; return 0; }
@@ -335,7 +303,6 @@ def asking(
 @pytest.mark.parametrize(
     ("case", "said"),
     [
-        ("stubborn", "within 1 second"),
         ("exit", "status 3"),
         ("permission", "may not ask"),
         ("unsupported", "does not tell"),
@@ -349,7 +316,7 @@ def test_a_driver_that_hangs_or_crashes_costs_its_answer_alone(
 ) -> None:
     """The memory is unread, the rest of the machine is not, no process is left, and no core file is written."""
     monkeypatch.setattr(
-        "selfhost.machine.probes.system.NVML_SECONDS", 1.0 if case in ("hang", "stubborn") else 30.0
+        "selfhost.machine.probes.system.NVML_SECONDS", 1.0 if case == "hang" else 30.0
     )
     monkeypatch.chdir(tmp_path)
     before = set(tmp_path.iterdir())

@@ -16,7 +16,6 @@ import pytest
 
 GIB, MIB = 2**30, 2**20
 V1 = {name: Path("/sys/fs/cgroup") / name for name in ("memory", "cpu", "cpuset")}
-V2 = Path("/sys/fs/cgroup")
 READ = "import json; from selfhost.machine.reader import Machine; print(json.dumps(Machine.read().to_json()))"
 _numbers = itertools.count()
 
@@ -132,33 +131,6 @@ def test_cache_that_was_read_again_is_available(groups: Groups, read: Read, tmp_
     assert found["memory_available_bytes"] > 450 * MIB
     code = f"import json; held = bytearray({450 * MIB}); held[::4096] = b'x' * len(held[::4096]); print(json.dumps({{'bytes': len(held)}}))"
     assert read(folder, code=code) == {"bytes": 450 * MIB}
-
-
-def test_a_group_of_version_2(read: Read) -> None:
-    """The same where version 2 counts memory: a group without a limit inside one of 2 GiB."""
-    folder = V2 / f"selfhost-test-{os.getpid()}-{next(_numbers)}"
-    if (
-        not (V2 / "cgroup.controllers").is_file()
-        or "memory" not in (V2 / "cgroup.controllers").read_text().split()
-    ):
-        pytest.skip("version 2 does not count memory here")
-    try:
-        folder.mkdir()
-        (folder / "memory.max").write_text(str(2 * GIB))
-        (folder / "inner").mkdir()
-        subprocess.run(
-            ["sh", "-c", f'echo 0 > "{folder}/inner/cgroup.procs"'], check=True, capture_output=True
-        )
-    except (OSError, subprocess.CalledProcessError) as error:
-        pytest.skip(f"this account may not make control groups: {error}")
-    else:
-        found = read(folder / "inner")
-        assert found["memory_limit_bytes"] == 2 * GIB
-        assert 1.8 * GIB < found["memory_available_bytes"] < 2 * GIB
-    finally:
-        for path in (folder / "inner", folder):
-            if path.is_dir():
-                path.rmdir()
 
 
 # processors

@@ -15,7 +15,7 @@ from selfhost import Machine, Verdict, Workload, check
 from selfhost.machine.probes import Host, redactor
 from selfhost.machine.probes.host import Facts, RecordedHost
 from selfhost.machine.probes.models import read_models
-from selfhost.machine.record import Disk, PresentModel
+from selfhost.machine.record import PURPOSES, Disk, PresentModel
 
 RECORD = RECORDS / "vm-24gib.json"
 COMMIT = "2439f60ef33a0d46d85da5001d52aeda5b00ce9f"
@@ -104,8 +104,8 @@ def ollama(home: Path, tag: str = "registry.ollama.ai/library/llama3.2/1b", **ch
     return store / "blobs"
 
 
-def host_of(home: Path, **env: str) -> Host:
-    return Host(env={"HOME": str(home), **env}, system="linux")
+def host_of(home: Path) -> Host:
+    return Host(env={"HOME": str(home)}, system="linux")
 
 
 def read(host: Host, seconds: float = 30) -> Facts:
@@ -121,29 +121,24 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     monkeypatch.chdir(tmp_path_factory.mktemp("work"))
 
 
-def models(home: Path, **env: str) -> tuple[PresentModel, ...]:
-    found: tuple[PresentModel, ...] = read(host_of(home, **env)).values["models_present"]
+def models(home: Path) -> tuple[PresentModel, ...]:
+    found: tuple[PresentModel, ...] = read(host_of(home)).values["models_present"]
     return found
 
 
-def only(home: Path, **env: str) -> PresentModel:
-    (model,) = models(home, **env)
+def only(home: Path) -> PresentModel:
+    (model,) = models(home)
     return model
 
 
-def machine_with(home: Path, free_bytes: int = 500 * GB, **env: str) -> Machine:
+def machine_with(home: Path, free_bytes: int = 500 * GB) -> Machine:
     """A recorded machine of 24 GiB with what was found in that home, and so much free space."""
-    found = read(host_of(home, **env))
-    volume: dict[str, Any] = {
-        "free_bytes": free_bytes,
-        "total_bytes": 500 * GB,
-        "filesystem": "ext4",
-    }
+    found = read(host_of(home))
+    sizes = {"free_bytes": free_bytes, "total_bytes": 500 * GB}
     hub, own = "~/.cache/huggingface/hub", "~/.ollama/models"
-    places = {"huggingface": hub, "llama.cpp": hub, "ollama": own, "whisper.cpp": "."}
     disks = tuple(
-        Disk(purpose=purpose, path=path, writable=True, **volume)
-        for purpose, path in places.items()
+        Disk(purpose=purpose, path=path, writable=True, filesystem="ext4", **sizes)
+        for purpose, path in zip(PURPOSES, (hub, hub, own, "."), strict=True)
     )
     return Machine.from_file(RECORD).replace(
         models_present=found.values["models_present"],
@@ -235,31 +230,6 @@ def test_shards_that_are_missing_are_all_that_is_downloaded(tmp_path: Path) -> N
     assert (verdict.here.size_bytes, verdict.here.missing_bytes) == (have, missing)
 
 
-def _dangling(home: Path) -> None:
-    Hub(home, MISTRAL).add(MISTRAL_FILE, MISTRAL_BYTES).unlink()
-
-
-def _unfinished(home: Path) -> None:
-    hub = Hub(home, MISTRAL)
-    sized(hub.folder / "blobs" / ("a" * 64 + ".incomplete"), MISTRAL_BYTES)
-
-
-def _empty(home: Path) -> None:
-    Hub(home, MISTRAL).add(MISTRAL_FILE, 0)
-
-
-def _pipe(home: Path) -> None:
-    os.mkfifo(Hub(home, MISTRAL).snapshot / MISTRAL_FILE)
-
-
-def _too_small(home: Path) -> None:
-    Hub(home, MISTRAL).add(MISTRAL_FILE, MISTRAL_BYTES // 2)
-
-
-def _cut_in_lm_studio(home: Path) -> None:
-    sized(home / ".lmstudio" / "models" / MISTRAL / MISTRAL_FILE, MISTRAL_BYTES * 99 // 100)
-
-
 def test_a_layer_that_is_not_there_is_missing(tmp_path: Path) -> None:
     """The manifest says how large each blob is: one under another name is no blob."""
     whole = ollama(tmp_path) / f"sha256-{LLAMA_LAYERS[0][1]}"
@@ -273,13 +243,24 @@ def test_a_layer_that_is_not_there_is_missing(tmp_path: Path) -> None:
     assert (needs.download_bytes or 0) >= model.total_bytes - model.size_bytes
 
 
-PARTIAL = (_dangling, _unfinished, _empty, _pipe, _too_small, _cut_in_lm_studio)
+PARTIAL: dict[str, Callable[[Path], object]] = {
+    "a link that leads nowhere": lambda home: Hub(home, MISTRAL).add(MISTRAL_FILE, 1).unlink(),
+    "unfinished": lambda home: sized(
+        Hub(home, MISTRAL).folder / "blobs" / ("a" * 64 + ".incomplete"), MISTRAL_BYTES
+    ),
+    "empty": lambda home: Hub(home, MISTRAL).add(MISTRAL_FILE, 0),
+    "a pipe": lambda home: os.mkfifo(Hub(home, MISTRAL).snapshot / MISTRAL_FILE),
+    "too small": lambda home: Hub(home, MISTRAL).add(MISTRAL_FILE, MISTRAL_BYTES // 2),
+    "cut in LM Studio": lambda home: sized(
+        home / ".lmstudio" / "models" / MISTRAL / MISTRAL_FILE, MISTRAL_BYTES * 99 // 100
+    ),
+}
 
 
-@pytest.mark.parametrize("make", PARTIAL, ids=lambda make: make.__name__)
-def test_a_partial_file_is_never_here(make: Callable[[Path], None], tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", PARTIAL)
+def test_a_partial_file_is_never_here(name: str, tmp_path: Path) -> None:
     """However a download stopped or a link leads astray, something has to be downloaded."""
-    make(tmp_path)
+    PARTIAL[name](tmp_path)
     verdict = judged(tmp_path, "mistral-7b")
     assert disk(verdict) == "disk-fits"
     assert verdict.needs is not None
