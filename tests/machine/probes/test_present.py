@@ -295,16 +295,11 @@ class Closed(Host):
 
 
 def test_a_store_of_another_account_is_unread(tmp_path: Path) -> None:
-    """Ollama's service keeps its folder to itself: the others are found, and a full disk does not claim that the model is not there."""
+    """Ollama's service keeps its folder to itself: the others are found."""
     Hub(tmp_path, MISTRAL).add(MISTRAL_FILE, MISTRAL_BYTES)
     found = read(Closed(tmp_path, tmp_path / ".ollama"))
     assert [model.repository for model in found.values["models_present"]] == [MISTRAL]
     assert "may not be read" in found.unread["models_present.ollama"].reason
-    machine = machine_with(tmp_path, free_bytes=0).replace(unread=tuple(found.unread.values()))
-    finding = check("llama3.2:1b", Workload(runtime="ollama"), machine=machine).finding("disk")
-    assert finding is not None
-    assert finding.code == "disk-too-small"
-    assert "may not be read by this account" in finding.reason
 
 
 def test_a_recorded_tree_holds_what_it_holds(tmp_path: Path) -> None:
