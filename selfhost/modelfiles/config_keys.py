@@ -463,28 +463,22 @@ def _stored_by_mlx(mlx: object, keys: Keys) -> Stored:
     """MLX's `quantization`, with what it says of single layers under their names."""
     config = mlx if isinstance(mlx, dict) else {}
     mode, bits, group = config.get("mode", "affine"), config.get("bits"), config.get("group_size")
+    # a router is small
     apart = {
-        key: part.get("bits") if isinstance(part, dict) else None
+        part.get("bits") if isinstance(part, dict) else None
         for key, part in config.items()
-        if part is False or isinstance(part, dict)
+        if (part is False or isinstance(part, dict)) and not key.endswith(("gate", "router"))
     }
-    name = str(mode)
-    if mode == "affine":
-        name = f"{bits}bit" + ("" if group == 64 else f"-{group}g")
-    elif mode == "mxfp4" and set(apart.values()) == {8}:
+    name = f"{bits}bit" + ("" if group == 64 else f"-{group}g") if mode == "affine" else str(mode)
+    is_known = mode == "affine" or MLX_MODES.get(name) == (bits, group)
+    if mode == "mxfp4" and apart == {8}:
         # gpt-oss: experts as published, all else in 8 bits
         name = "MXFP4-Q8"
-    elif MLX_MODES.get(name) != (bits, group):
-        name = ""
-    if name not in QUANTIZATIONS["mlx"]:
+    elif apart - {bits}:
+        note = "some layers have other bits by config.json, so the files may be larger than stated"
+        keys.notes.append(note)
+    if not is_known or name not in QUANTIZATIONS["mlx"]:
         why = f"quantization {short(mlx)} of config.json is not understood"
         return Stored(format="mlx", why=why)
-    # a router is small
-    large = [key for key in apart if not key.endswith(("gate", "router"))]
-    if any(apart[key] != bits for key in large):
-        keys.notes.append(
-            "quantization of config.json gives some layers other bits, which are not counted: the"
-            " files may be larger than stated"
-        )
     why = f"config.json describes MLX's {name} weights, and not those before them"
     return Stored(name=name, format="mlx", why=why)

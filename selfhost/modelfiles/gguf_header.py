@@ -139,9 +139,8 @@ def read_header(path: str, *, alone: bool = False) -> Header:
     `alone`: the file may end behind its header, as where only its first bytes were fetched; `size`
     is that of the whole file then, without what some writers put behind the last tensor.
     """
-    stream, size = open_file(path)
+    stream, size, start = open_file(path)
     with stream:
-        start = read_some(path, stream, min(size, 4096))
         version = int.from_bytes(start[4:8], "little") if len(start) >= 8 else 3
         # gguf_convert_endian.py writes the letters turned round since 2026
         if start.startswith(b"FUGG") or (start.startswith(b"GGUF") and not version & 0xFFFF):

@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from ..catalogue.quantization_names import QUANTIZATIONS
 from ..catalogue.spec import SIZE_OF, ModelSpec, Parameters, PublishedFiles, Safety
+from ..core.files import status_of
 from . import safetensors
 from .config import ConfigRead, read_config
 from .config_keys import Stored
@@ -29,10 +30,9 @@ from .source import (
     names_in,
     numbered_files,
     open_file,
-    read_some,
+    readable,
     refuse_other_kinds,
     shown,
-    status_of,
 )
 
 _UTF8_MARK = b"\xef\xbb\xbf"
@@ -53,11 +53,12 @@ def read_local(path: str | os.PathLike[str]) -> LocalModel:
     named = os.fsdecode(os.fspath(path))
     if not named:
         fail("''", "is no path", "name a file or a folder")
-    if stat.S_ISDIR(status_of(named).st_mode):
+    with readable(named):
+        status = status_of(named)
+    if stat.S_ISDIR(status.st_mode):
         return _read_folder(named)
-    stream, size = open_file(named)
-    with stream:
-        start = read_some(named, stream, min(size, 4096))
+    stream, size, start = open_file(named)
+    stream.close()
     # a big-endian file may begin with its letters turned round
     if start.startswith((b"GGUF", b"FUGG")):
         return read_gguf(named)

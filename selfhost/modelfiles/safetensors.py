@@ -123,9 +123,8 @@ def read_header(path: str) -> tuple[int, Tensors]:
 
 def _header_bytes(path: str) -> tuple[int, int, bytes]:
     """Size of a file in bytes, the length of its header, and the header."""
-    stream, size = open_file(path)
+    stream, size, start = open_file(path)
     with stream:
-        start = read_some(path, stream, min(size, 4096))
         refuse_other_kinds(path, start, size)
         if start.startswith(b"GGUF"):
             fault = "is a GGUF file with the name of a safetensors file"

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from typing import TypeVar
 
@@ -119,23 +120,20 @@ def refuse_other_kinds(path: str, start: bytes, size: int) -> None:
 # ------------------------------------------------------------------------------------- reading
 
 
-def status_of(path: str) -> os.stat_result:
-    """`os.stat` with links followed. Raises `SpecError` that says what is wrong with the path."""
-    try:
-        return files.status_of(path)
-    except files.Unreadable as error:
-        _refuse(path, error)
-
-
-def _refuse(path: str, error: files.Unreadable, remedy: str | None = None) -> NoReturn:
+@contextmanager
+def readable(path: str, remedy: str | None = None) -> Iterator[None]:
     """Raise the `SpecError` of a file that cannot be read; `remedy` is for an error without its
     own.
     """
-    if error.kind == files.MISSING:
-        remedy = None
-        if os.path.islink(path) or any(os.path.lexists(path + ending) for ending in UNFINISHED):
-            remedy = "the download was removed or did not finish: start it again"
-    fail(path, error.reason, error.remedy or remedy)
+    try:
+        yield
+    except files.Unreadable as error:
+        if error.kind == files.MISSING:
+            remedy = None
+            if os.path.islink(path) or any(os.path.lexists(path + ending) for ending in UNFINISHED):
+                remedy = "the download was removed or did not finish: start it again"
+        line = f" in line {error.line}" if error.line else ""
+        fail(path, f"{error.reason}{line}", error.remedy or remedy)
 
 
 def names_in(path: str) -> list[str]:
@@ -151,29 +149,25 @@ def names_in(path: str) -> list[str]:
     return sorted(names)
 
 
-def open_file(path: str) -> tuple[IO[bytes], int]:
-    """An ordinary file, unbuffered, and its size in bytes. Waits for no pipe or device. Raises
-    `SpecError`.
+def open_file(path: str) -> tuple[IO[bytes], int, bytes]:
+    """An ordinary file, unbuffered, its size in bytes, and its first ones. Waits for no pipe or
+    device. Raises `SpecError`.
     """
-    try:
+    with readable(path, _NEEDED):
         stream, size = files.open_file(path)
-    except files.Unreadable as error:
-        _refuse(path, error, _NEEDED)
     if path.lower().endswith(UNFINISHED):
         stream.close()
         remedy = "start the download again, and give the finished file"
         fail(path, "is a download that did not finish", remedy)
-    return stream, size
+    return stream, size, read_some(path, stream, min(size, 4096))
 
 
 def read_some(path: str, stream: IO[bytes], limit: int) -> bytes:
     """At most `limit` bytes from where the stream stands; fewer only at the end of the file.
     Raises `SpecError`.
     """
-    try:
+    with readable(path):
         return files.read_some(stream, limit)
-    except files.Unreadable as error:
-        _refuse(path, error)
 
 
 def read_json(
@@ -189,10 +183,8 @@ def read_json(
     `what` names the file in messages. `instead` is the remedy for a file with more than `max_signs`
     (`json_text.signs_in`).
     """
-    try:
+    with readable(path, f"give the {what} as it was published"):
         content = files.read_file(path, limit)
-    except files.Unreadable as error:
-        _refuse(path, error, f"give the {what} as it was published")
     refuse_other_kinds(path, content[:4096], len(content))
     return parse_json(path, content, what=what, max_signs=max_signs, instead=instead)
 
@@ -207,15 +199,12 @@ def parse_json(
 ) -> Any:
     """The values of JSON that nobody vouches for. Raises `SpecError`."""
     as_published = f"give the {what} as it was published"
-    decoder = json_text.Decoder(constant=float)
     try:
-        return decoder.parse(content.decode("utf-8-sig"), max_signs=max_signs)
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         fail(path, "is not UTF-8 text", as_published)
-    except files.Unreadable as error:
-        line = f" in line {error.line}" if error.line else ""
-        remedy = instead if error.kind == files.LARGE else None
-        fail(path, f"{error.reason}{line}", remedy or as_published)
+    with readable(path, instead or as_published):
+        return json_text.Decoder(constant=float).parse(text, max_signs=max_signs)
 
 
 # --------------------------------------------------------------------------------------- names

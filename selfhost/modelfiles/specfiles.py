@@ -12,11 +12,11 @@ from typing import Any
 from .. import needs as need
 from ..catalogue.architecture import Architecture, Attention, FeedForward, Recurrent
 from ..catalogue.index import misnamed
-from ..catalogue.openness import remedy_of_id
+from ..catalogue.openness import canonical_expression, remedy_of_id
 from ..catalogue.quantization_names import QUANTIZATIONS
-from ..catalogue.spec import ModelSpec, PublishedFiles, read_as_far_as_right
+from ..catalogue.spec import ModelSpec, read_as_far_as_right
 from ..catalogue.spec_values import SCHEMA, SCRATCH, is_id
-from ..core.errors import Problem
+from ..core.errors import Problem, WorkloadError
 from ..core.records import Record, pattern
 from ..core.spelling import canonical
 from ..core.tables import shipped_table
@@ -36,8 +36,6 @@ _SOURCED = (
     "license", "openness", "parameters", "architecture", "components", "embedding", "safety",
     "availability",
 )  # fmt: skip
-# the time of packaging's parser grows faster than the text
-_MAX_EXPRESSION = 1000
 _LEAST_BYTES = 1000
 # a stated count of parameters lies that near to the sum over the architecture
 PARAMETERS_SHARE = 0.005
@@ -68,10 +66,15 @@ def spec_text(model: ModelSpec) -> str:
     if model.architecture is not None:
         lines += _architecture_text(model.architecture)
     for name, value in tables.items():
-        pairs = dict(_stated(value) if isinstance(value, Record) else value.items())
-        lines += ["", f"[{name}]", *_lines(pairs.items())]
+        pairs = _stated(value) if isinstance(value, Record) else value.items()
+        lines += ["", f"[{name}]", *_lines(pairs)]
     for files in model.files:
-        lines += _files_text(files)
+        names = QUANTIZATIONS.get(files.format, ())
+        sizes = [pair for pair in files.bytes.items() if pair[0] in names]
+        # no spec can name the type of another size
+        if sizes or files.unsized:
+            own = ((key, value) for key, value in _stated(files) if key != "bytes")
+            lines += ["", "[[files]]", *_lines(own), *(f"bytes.{line}" for line in _lines(sizes))]
     return "\n".join(lines) + "\n"
 
 
@@ -81,21 +84,6 @@ def _stated(record: Record) -> Iterator[tuple[str, Any]]:
         value = getattr(record, field)
         if value is not None and value not in (key.default, ()):
             yield key.name or field, value
-
-
-def _files_text(files: PublishedFiles) -> list[str]:
-    """The lines of an entry of `[[files]]`; none where no spec can name the type of a size."""
-    names = QUANTIZATIONS.get(files.format, ())
-    sizes = {f"bytes.{_key(name)}": size for name, size in files.bytes.items() if name in names}
-    if not sizes and not files.unsized:
-        return []
-    stated = ((key, value) for key, value in _stated(files) if key != "bytes")
-    lines = [f"{key} = {_value(size)}" for key, size in sizes.items()]
-    return ["", "[[files]]", *_lines(stated), *lines]
-
-
-def _key(key: str) -> str:
-    return key if _BARE.fullmatch(key) else _value(key)
 
 
 def _value(value: Any) -> str:
@@ -121,7 +109,8 @@ def _value(value: Any) -> str:
 def _lines(pairs: Iterable[tuple[str, Any]]) -> Iterator[str]:
     for key, value in pairs:
         is_date = key in _DATED and _DATE.fullmatch(value)
-        yield f"{_key(key)} = {value if is_date else _value(value)}"
+        name = key if _BARE.fullmatch(key) else _value(key)
+        yield f"{name} = {value if is_date else _value(value)}"
 
 
 def _architecture_text(model: Architecture) -> list[str]:
@@ -161,21 +150,23 @@ def check_spec_files(
     stated = [file for file, _ in files if file.values.get("schema") in (None, SCHEMA)]
     given = {_id_of(file) or os.path.basename(file.file).removesuffix(".toml") for file in stated}
     others = [spec for spec in catalogue_specs if spec.id not in given]
-    owners = _owners(others)
+    # by each name in its canonical spelling, the id of the first spec that answers to it
+    owners = {
+        canonical(name): spec.id
+        for spec in reversed(others)
+        for name in (spec.id, *spec.aliases, spec.repository or "")
+    }
     for document in stated:
         _check_names(document, owners)
         _check_references(document, sorted({spec.id for spec in others} | given), runtime_ids)
-        _check_needs(document)
         _check_license(document)
-        _check_sources(document)
-    for document, read in files:
-        if read is not None:
-            _check_counts(document, read)
-            _check_files(document, read)
-    return (
-        tuple(problem for document, _ in files for problem in document.problems),
-        tuple(read for document, read in files if read is not None and document.ok),
-    )
+        _check_tables(document)
+    specs = [(document, spec) for document, spec in files if spec is not None]
+    for document, spec in specs:
+        _check_counts(document, spec)
+        _check_files(document, spec)
+    problems = tuple([problem for document, _ in files for problem in document.problems])
+    return problems, tuple([spec for document, spec in specs if document.ok])
 
 
 def _read_once(paths: Sequence[str]) -> list[tuple[Document, ModelSpec | None]]:
@@ -210,15 +201,6 @@ def _texts(document: Document, *path: str) -> list[tuple[Path, str]]:
 
 def _meant(guess: str | None) -> str | None:
     return f'did you mean "{guess}"?' if guess else None
-
-
-def _owners(specs: Iterable[ModelSpec]) -> dict[str, str]:
-    """By each name in its canonical spelling, the id of the first spec that answers to it."""
-    owners: dict[str, str] = {}
-    for spec in specs:
-        for name in (spec.id, *spec.aliases, spec.repository or ""):
-            owners.setdefault(canonical(name), spec.id)
-    return owners
 
 
 def _check_names(document: Document, owners: dict[str, str]) -> None:
@@ -260,14 +242,6 @@ def _check_references(document: Document, ids: Sequence[str], runtime_ids: Seque
             remedy = _meant(document.guess(text, runtime_ids))
             remedy = remedy or f"one of {', '.join(runtime_ids)}"
             document.add(place, f'no runtime has the id "{_short(text)}"', remedy)
-
-
-def _check_needs(document: Document) -> None:
-    needs = document.values.get("needs")
-    for key, value in needs.items() if isinstance(needs, dict) else ():
-        if key.endswith("_bytes") and type(value) is int and 0 < value < _LEAST_BYTES:
-            remedy = f"write {key} = {value * 10**9:_}, in bytes"
-            document.add(("needs", key), f"is {value:,}: no model is so small", remedy)
 
 
 def _check_counts(document: Document, spec: ModelSpec) -> None:
@@ -374,28 +348,25 @@ def _check_license(document: Document) -> None:
             message = f'"{_short(address)}" is not the address of a web page'
             document.add(place, message, "it begins with https://")
     for place, text in _texts(document, "license", "id"):
-        right = _canonical_license(text)
-        if right is None:
+        try:
+            right = canonical_expression(text)
+        except WorkloadError:
             message = f'"{_short(text)}" is no SPDX license expression'
             document.add(place, message, remedy_of_id(text))
-        elif right != text:
+            continue
+        if right != text:
             document.add(place, f'"{text}" is not as SPDX writes it', f'write "{right}"')
 
 
-def _canonical_license(text: str) -> str | None:
-    """The expression as SPDX writes it; None where it is none."""
-    from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
-
-    try:
-        return str(canonicalize_license_expression(text)) if len(text) <= _MAX_EXPRESSION else None
-    except (InvalidLicenseExpression, RecursionError):
-        return None
-
-
-def _check_sources(document: Document) -> None:
-    sources = document.values.get("sources", {})
+def _check_tables(document: Document) -> None:
+    """That each has a source, and that no size is one of gigabytes."""
+    sources, needs = (document.values.get(key) or {} for key in ("sources", "needs"))
     having = {key.partition(".")[0] for key in sources} if isinstance(sources, dict) else _SOURCED
     for table in _SOURCED:
         if table in document.values and table not in having:
             remedy = f'say where the facts in [{table}] come from: [sources] {table} = "…"'
             document.add(("sources", table), "is missing", remedy, absent=True)
+    for key, value in needs.items() if isinstance(needs, dict) else ():
+        if key.endswith("_bytes") and type(value) is int and 0 < value < _LEAST_BYTES:
+            remedy = f"write {key} = {value * 10**9:_}, in bytes"
+            document.add(("needs", key), f"is {value:,}: no model is so small", remedy)
