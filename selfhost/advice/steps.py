@@ -260,16 +260,15 @@ def _shared_memory_lines(case: Case) -> tuple[str, ...]:
     needs, machine = case.judged.needs, case.machine
     if needs is None or not case.judged.has("accelerator-partly"):
         return ()
-    from ..judge.checks.accelerator import left_by_metal, more_for_shared
+    from ..judge.checks.accelerator import more_for_shared
 
     line = more_for_shared(needs, machine)
     if line is None:
         return ()
-    why, left = "once, and restart: by default the GPU may use half of the RAM alone, and", ""
+    why = "once, and restart: by default the GPU may use half of the RAM alone, and"
     if machine.system != "linux":
         why = "until the Mac restarts: without it the model may fail to load, or"
-        left = left_by_metal(needs, machine)
-    return f"# {why} the pace is at its slow end{left}", line
+    return f"# {why} the pace is at its slow end", line
 
 
 def _login_lines(case: Case) -> tuple[str, ...]:

@@ -4,12 +4,12 @@ change?
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ...catalogue.runtime import KernelRule, RuntimeSpec
 from ...core import units
-from ...core.records import Record
+from ...core.records import Record, Unread
 from ...core.units import GIB, MIB
 from ...core.workload import FLAGS
 from ...machine.gpus import capability_of
@@ -30,13 +30,9 @@ from ..placement.devices import (
     shared_limits,
     uses_gpus,
 )
+from ..record import Question
 from . import Finding, Outcome, doubt_of, finding, phrase
-from .memory import desktop_bytes, what_is_smaller
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from ..record import Question
+from .memory import what_is_smaller
 
 
 def accelerator_check(needs: Needs, machine: Machine, question: Question) -> Finding:
@@ -46,17 +42,33 @@ def accelerator_check(needs: Needs, machine: Machine, question: Question) -> Fin
         return _held_check(needs, machine, question)
     if runtime is not None and question.wants_gpu:
         return _missing(needs, machine, question, runtime)
-    if not devices:
-        return finding(Outcome.PASS, "accelerator-not-needed")
     # in RAM, accelerators that are not needed decide nothing
+    code = "accelerator-not-needed"
+    if not devices:
+        return finding(Outcome.PASS, code)
     sharing = [device for device in devices if device.unified]
-    judged = _left_unused(runtime, machine, sharing or devices)
-    if judged is not None:
-        return judged
+    unread = next((device for device in devices if not _is_sized(device)), None)
+    if unread is not None:
+        why = _why_unread(machine, is_sized=unread.memory_total_bytes is not None)
+        return finding(Outcome.WARN, "accelerator-unread", "in-ram", device=unread.name, why=why)
+    unused = _left_unused(runtime, machine, sharing or devices)
+    if unused is not None:
+        return unused
     if sharing:
         return _shared(sharing, needs, machine, runtime)
     device = max(devices, key=lambda device: free_bytes(device) or 0)
-    return finding(Outcome.PASS, "accelerator-not-needed", "too-small", device=device.name)
+    return finding(Outcome.PASS, code, "too-small", device=device.name)
+
+
+def _is_sized(device: Accelerator) -> bool:
+    """Whether it shares the RAM, or it was read how much memory of its own it has."""
+    is_unread = device.unified is False and device.memory_total_bytes is None
+    return device.unified is not None and not is_unread
+
+
+def _why_unread(machine: Machine, *, is_sized: bool) -> Unread:
+    fact = "unified" if is_sized else "memory_total_bytes"
+    return machine.why_unread(f"accelerators.{fact}")
 
 
 # ------------------------------------------------------------------ accelerators hold it, or a part
@@ -118,7 +130,7 @@ def _held_check(needs: Needs, machine: Machine, question: Question) -> Finding:
     rooms = _rooms(devices, question)
     if not rooms or None in rooms:
         return _unread(places, devices, machine)
-    refusal = without_kernels(question.runtime, question.kernel_rules, devices)
+    refusal = _refusal(question.runtime, question.kernel_rules, devices)
     if refusal is not None:
         return refusal
     held = _Held(
@@ -135,11 +147,10 @@ def _held_check(needs: Needs, machine: Machine, question: Question) -> Finding:
 def _unread(
     places: Sequence[PlaceNeed], devices: Sequence[Accelerator], machine: Machine
 ) -> Finding:
-    fact = "accelerators"
-    if machine.accelerators is not None:
-        is_sized = any(device.memory_total_bytes is not None for device in devices)
-        fact = "accelerators.unified" if is_sized else "accelerators.memory_total_bytes"
-    why, most = machine.why_unread(fact), sum(place.high_bytes for place in places)
+    is_sized = any(device.memory_total_bytes is not None for device in devices)
+    why, most = _why_unread(machine, is_sized=is_sized), sum(place.high_bytes for place in places)
+    if machine.accelerators is None:
+        why = machine.why_unread("accelerators")
     return finding(Outcome.UNKNOWN, "accelerator-unread", needs=most, unit="bytes", why=why)
 
 
@@ -203,31 +214,15 @@ def _by_most(held: _Held, machine: Machine) -> Finding:
 def _left_unused(
     runtime: RuntimeSpec | None, machine: Machine, devices: Sequence[Accelerator]
 ) -> Finding | None:
-    """That of some accelerator with memory of its own it was not read how much, or that the
-    program's builds for this system compute on none of these; None else.
-    """
-    for device in machine.accelerators or ():
-        is_sized = device.memory_total_bytes is not None
-        if device.unified is None or (device.unified is False and not is_sized):
-            fact = "unified" if is_sized else "memory_total_bytes"
-            why = machine.why_unread(f"accelerators.{fact}")
-            return finding(
-                Outcome.WARN, "accelerator-unread", "in-ram", device=device.name, why=why
-            )
+    """That the program's builds for this system compute on none of these; None where they do."""
     if runtime is None:
         return None
     code, device = "accelerator-not-needed", devices[0]
     if not uses_gpus(runtime, machine) and not device.unified:
-        return finding(
-            Outcome.WARN,
-            code,
-            "unused",
-            device=device.name,
-            program=runtime.name,
-            processor=machine.architecture,
-        )
+        figures = {"device": device.name, "program": runtime.name}
+        return finding(Outcome.WARN, code, "unused", processor=machine.architecture, **figures)
     is_used = any(runs_on(runtime, device) for device in devices)
-    unsuited = None if is_used else not_built_for(runtime, device)
+    unsuited = None if is_used else _refusal(runtime, (), [device])
     if unsuited is None:
         return None
     return finding(Outcome.WARN, code, "unsuited", remedy=unsuited.remedy, why=unsuited.reason)
@@ -244,20 +239,18 @@ def _missing(needs: Needs, machine: Machine, question: Question, runtime: Runtim
         if card.unified and (card.vendor != "amd" or is_built_for(card, runtime.amd_gpus))
     ]
     if sharing:
-        refusal = without_kernels(runtime, rules, sharing[:1])
+        refusal = _refusal(runtime, rules, sharing[:1])
         return refusal or _shared(sharing, needs, machine, runtime)
     largest = max(devices, key=lambda device: free_bytes(device) or 0, default=None)
     if needs.memory is None and largest is not None:
-        return without_kernels(runtime, rules, [largest]) or finding(
+        return _refusal(runtime, rules, [largest]) or finding(
             Outcome.UNKNOWN, "accelerator-unread", "need", device=largest.name
         )
-    variant = "on-cpu" * bool(runtime.on_cpu)
     return finding(
         Outcome.FAIL,
         "accelerator-missing",
-        variant if runtime.gpu_only or not rules else "rule",
         program=runtime.name,
-        rule=rules[0].subject if rules else None,
+        rule=rules[0].subject if rules and not runtime.gpu_only else None,
         device=largest.name if largest else None,
         on_cpu=runtime.on_cpu,
     )
@@ -274,47 +267,31 @@ def _shared(
     """
     device = next((device for device in sharing if _is_limited(device, runtime)), None)
     limits = None if device is None else shared_limits(device, machine)
-    high = needs.ram_bytes()
-    figures: dict[str, Any] = {}
     if device is None or limits is None:
         return finding(Outcome.PASS, "accelerator-fits", "shared", device=sharing[0].name)
-    least = limits[0]
+    least, high, on_mac = limits[0], needs.ram_bytes(), is_metal(device)
+    figures: dict[str, Any] = {"device": device.name, "limit": least}
+    # of AMD's nobody knows what its owner let it use
+    if high is not None and (on_mac or high > least):
+        short = max(0, high - least)
+        figures.update({"needs": high, "has": least, "short": short, "unit": "bytes"})
     if high is None or high <= least:
-        if high is not None and is_metal(device):
-            # of AMD's nobody knows what its owner let it use
-            figures = {"needs": high, "has": least, "short": 0, "unit": "bytes"}
-        figures.update(device=device.name, limit=least)
         return finding(Outcome.PASS, "accelerator-fits", "shared", **figures)
-    return _limited(device, high, needs, machine, runtime)
-
-
-def _limited(
-    device: Accelerator, high: int, needs: Needs, machine: Machine, runtime: RuntimeSpec | None
-) -> Finding:
-    (least, most), on_mac = shared_limits(device, machine) or (0, 0), is_metal(device)
     has_cpu = runtime is None or on_mac or (runtime.splits_layers and not runtime.gpu_only)
-    line = more_for_shared(needs, machine)
-    remedy = what_is_smaller(needs.terms, least)
-    if line is not None:
-        remedy = phrase("lend/macos" if on_mac else "lend/linux", line=line)
-        remedy += left_by_metal(needs, machine) if on_mac else ""
+    figures.update(lent=limits if on_mac else least, no_cpu=not has_cpu)
+    figures.update(raisable=has_cpu and can_be_raised(device, machine, high))
     return finding(
         Outcome.WARN,
         "accelerator-partly",
         "limited",
-        needs=high,
-        has=least,
-        short=high - least,
-        unit="bytes",
-        remedy=remedy,
-        system="macOS" if on_mac else "Linux",
-        lent=(least, most) if on_mac else least,
-        about=on_mac and least != most,
-        default=least != most,
-        no_cpu=not has_cpu,
-        runs="may run" if high <= most else "runs",
-        raisable=has_cpu and can_be_raised(device, machine, high),
+        remedy=_how_to_lend(needs, machine, device) or what_is_smaller(needs.terms, least),
+        **figures,
     )
+
+
+def _how_to_lend(needs: Needs, machine: Machine, device: Accelerator) -> str | None:
+    line, system = more_for_shared(needs, machine), "macos" if is_metal(device) else "linux"
+    return None if line is None else phrase(f"lend/{system}", line=line)
 
 
 def _is_limited(device: Accelerator, runtime: RuntimeSpec | None) -> bool:
@@ -347,24 +324,13 @@ def more_for_shared(needs: Needs, machine: Machine) -> str | None:
     return f"echo options ttm pages_limit={pages} | sudo tee /etc/modprobe.d/ttm.conf"
 
 
-def left_by_metal(needs: Needs, machine: Machine) -> str:
-    """What `more_for_shared` leaves to macOS, where that is little, as a sentence goes on."""
-    high, total = needs.ram_bytes(), machine.memory_total_bytes
-    if high is None or total is None or total - high >= desktop_bytes(machine):
-        return ""
-    return phrase("lend/left", left=total - high)
-
-
 # ------------------------------------------------------------------ builds and kernels
 
-# by whether it is known that the program does not run there
-_REFUSALS = {
-    True: (Outcome.FAIL, "accelerator-unsuitable"),
-    False: (Outcome.UNKNOWN, "accelerator-unread"),
-}
+# what a program asks of a GPU: whether that is known to be so, how it is called, and its figures
+_Wanted = tuple[bool | None, str, dict[str, Any]]
 
 
-def without_kernels(
+def _refusal(
     runtime: RuntimeSpec | None, rules: Sequence[KernelRule], devices: Sequence[Accelerator]
 ) -> Finding | None:
     """That the runtime does not run on a device, or has no kernel for it by one of the rules, or
@@ -373,83 +339,51 @@ def without_kernels(
     if runtime is None:
         return None
     for device in devices:
-        refusal = not_built_for(runtime, device)
+        wanted = [*_asked_by_builds(runtime, device)]
         for rule in rules:
-            refusal = refusal or _without_kernel(runtime, rule, device)
-        if refusal is not None:
-            return refusal
+            wanted += _asked_by_rule(rule, device)
+        for is_so, variant, figures in wanted:
+            if is_so:
+                continue
+            is_known = is_so is False
+            names = {"program": runtime.name, "device": device.name}
+            return finding(
+                Outcome.FAIL if is_known else Outcome.UNKNOWN,
+                "accelerator-unsuitable" if is_known else "accelerator-unread",
+                variant,
+                capability=capability_of(device),
+                **names,
+                **figures,
+            )
     return None
 
 
-def not_built_for(runtime: RuntimeSpec, device: Accelerator) -> Finding | None:
-    """That its builds are not made for this GPU, or that it cannot be told; None where they are."""
+def _asked_by_builds(runtime: RuntimeSpec, device: Accelerator) -> Iterator[_Wanted]:
+    """Whether its builds are made for this GPU. What can do without a GPU asks for so little that
+    one whose name nobody has listed has it.
+    """
     least = runtime.least_of(shares_ram=device.unified is True)
-    # what can do without a GPU asks for so little that a name which nobody has listed has it
-    if least is not None and (runtime.gpu_only or reaches(device, least) is not None):
-        is_shared = least != runtime.compute_capability
-        remedy = _other_gpu(runtime, f"{'shared_' if is_shared else ''}compute_capability")
-        below = _below(runtime, device, least, remedy)
-        if below is not None:
-            return below
+    is_reached = None if least is None else reaches(device, least)
+    figures = {"rule": None, "other_runtime": runtime.gpu_only}
+    if least is not None and (runtime.gpu_only or is_reached is not None):
+        shared = "shared_" if least != runtime.compute_capability else ""
+        source = runtime.sources.get(f"{shared}compute_capability", "")
+        yield is_reached, "capability", {**figures, "least": least, "source": source}
     patterns = amd_gpus(runtime)
     is_built = is_built_for(device, patterns)
-    is_open = is_built is None and not runtime.gpu_only
-    if device.vendor != "amd" or not patterns or is_built or is_open:
-        return None
-    is_known = is_built is False
-    return finding(
-        *_REFUSALS[is_known],
-        "build" if is_known else "amd",
-        remedy=_other_gpu(runtime, "amd_gpus") if is_known else None,
-        program=runtime.name,
-        device=device.name,
-        source=runtime.sources.get("amd_gpus", ""),
-    )
+    if device.vendor == "amd" and patterns and (runtime.gpu_only or is_built is not None):
+        yield is_built, "build", {**figures, "source": runtime.sources.get("amd_gpus", "")}
 
 
-def _other_gpu(runtime: RuntimeSpec, fact: str) -> str:
-    source = runtime.sources.get(fact, "")
-    return phrase("other-gpu", other_runtime=runtime.gpu_only, source=source)
-
-
-def _without_kernel(runtime: RuntimeSpec, rule: KernelRule, device: Accelerator) -> Finding | None:
-    flag: dict[str, Any] = {
-        "flag": FLAGS[rule.asked_by],
-        "default": rule.has_plain_default,
-        "source": rule.source,
-    }
-    if rule.vendors and device.vendor not in rule.vendors:
-        return finding(
-            *_REFUSALS[device.vendor != "unknown"],
-            "maker",
-            program=runtime.name,
-            rule=rule.subject,
-            makers=rule.vendors,
-            device=device.name,
-            **flag,
-        )
-    least = rule.compute_capability
-    remedy = phrase("other-rule", **flag)
-    return None if least is None else _below(runtime, device, least, remedy, rule.subject)
-
-
-def _below(
-    runtime: RuntimeSpec, device: Accelerator, least: str, remedy: str, rule: str | None = None
-) -> Finding | None:
-    """That the device lacks that compute capability, or that it cannot be told; None where it has
-    it, or is not NVIDIA's. `rule`: what the capability is needed for.
-    """
-    is_reached = reaches(device, least)
-    if is_reached:
-        return None
-    is_known = is_reached is not None
-    return finding(
-        *_REFUSALS[is_known],
-        "capability",
-        remedy=remedy if is_known else None,
-        program=runtime.name,
-        least=least,
-        rule=rule,
-        device=device.name,
-        capability=capability_of(device),
-    )
+def _asked_by_rule(rule: KernelRule, device: Accelerator) -> Iterator[_Wanted]:
+    """Whether it has kernels for this GPU."""
+    flag, least = FLAGS[rule.asked_by], rule.compute_capability
+    is_usual = rule.has_plain_default
+    figures = {"rule": rule.subject, "flag": flag, "default": is_usual, "other": not is_usual}
+    figures.update({"source": rule.source, "other_runtime": False})
+    if rule.vendors:
+        is_made_for = device.vendor in rule.vendors
+        is_so = None if device.vendor == "unknown" and not is_made_for else is_made_for
+        yield is_so, "maker", {**figures, "makers": rule.vendors}
+    if least is not None:
+        yield reaches(device, least), "capability", {**figures, "least": least}
