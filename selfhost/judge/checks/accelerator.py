@@ -277,7 +277,7 @@ def _shared(
         figures.update({"needs": high, "has": least, "short": short, "unit": "bytes"})
     if high is None or high <= least:
         return finding(Outcome.PASS, "accelerator-fits", "shared", **figures)
-    has_cpu = runtime is None or on_mac or (runtime.splits_layers and not runtime.gpu_only)
+    has_cpu = on_mac or runtime is None or _has_cpu_layers(runtime)
     figures.update(lent=limits if on_mac else least, no_cpu=not has_cpu)
     figures.update(raisable=has_cpu and can_be_raised(device, machine, high))
     return finding(
@@ -287,6 +287,10 @@ def _shared(
         remedy=_how_to_lend(needs, machine, device) or what_is_smaller(needs.terms, least),
         **figures,
     )
+
+
+def _has_cpu_layers(runtime: RuntimeSpec) -> bool:
+    return runtime.splits_layers and not runtime.gpu_only
 
 
 def _how_to_lend(needs: Needs, machine: Machine, device: Accelerator) -> str | None:

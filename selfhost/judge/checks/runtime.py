@@ -9,17 +9,13 @@ from typing import Any
 from ...catalogue.runtime import RuntimeSpec
 from ...machine.record import Machine
 from ...needs.records import CpuNeed
+from ..record import Question
 from . import Cell, Finding, Outcome, finding, phrase
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from ..record import Question
 
 # x86-64 psABI, micro-architecture levels: every processor of it has these, named or not
 _OF_EVERY = {"x86_64": ("sse", "sse2")}
-# 32-bit systems, and what the processor may also run
-_WIDE = {"i686": "x86_64", "armv7l": "aarch64", "armv6l": None}
+# 32-bit systems map no file as large as most models' are
+_NARROW = ("i686", "armv7l", "armv6l")
 
 
 # ------------------------------------------------------------------ the processor
@@ -45,13 +41,12 @@ def cpu_check(
         or _lacking(machine, recommended, Outcome.WARN, "cpu-slow")
         or (Outcome.PASS, "cpu-suits", "", {})
     )
-    used = (*required, *recommended)
-    both = _needed_and_there(needs, machine, required, used)
+    both = _needed_and_there(needs, machine, required, (*required, *recommended))
     builder = runtime.name if runtime else "what the spec states"
     figures = {"builder": builder, "processor": machine.architecture, **both, **figures}
     stated = finding(outcome, code, variant, **figures)
     facts = ["architecture"] if machine.assumes("architecture") else []
-    if used and code != "cpu-no-build" and machine.assumes("instruction_sets"):
+    if (required or recommended) and code != "cpu-no-build" and machine.assumes("instruction_sets"):
         facts.append("instruction sets")
     if not facts:
         return stated
@@ -65,19 +60,12 @@ def _needed_and_there(
     """What the build needs against what the processor has, in words. Of a processor that suits,
     what holds for it; else all that there are.
     """
-    own, sets, suiting = machine.architecture, machine.instruction_sets, needs.architectures
+    own, suiting = machine.architecture, needs.architectures
     if own is not None and own in suiting:
         suiting = (own,)
-    has = own
-    if own is not None and sets is not None:
-        has = ", ".join((own, *(name for name in used if name in sets)))
+    there = [name for name in used if name in (machine.instruction_sets or ())]
+    has = None if own is None else ", ".join((own, *there))
     return {"needs": ", ".join((*suiting, *required)) or None, "has": has}
-
-
-def _unread_sets(machine: Machine) -> set[str]:
-    """The instruction sets of which a system does not say whether they are there."""
-    facts = [entry.fact.partition(".") for entry in machine.unread]
-    return {name for kind, _, name in facts if kind == "instruction_sets" and name}
 
 
 def _no_build_for_processor(
@@ -89,7 +77,13 @@ def _no_build_for_processor(
     # the runtime's finding says what is known of other systems, of which the processor is a part
     if runtime is not None and runtime.elsewhere:
         return Outcome.FAIL, "cpu-no-build", "elsewhere", {"covered": covered}
-    return Outcome.FAIL, "cpu-no-build", "", {"remedy": other_runtime(runtime, machine)}
+    return Outcome.FAIL, "cpu-no-build", "", {"remedy": other_runtime(runtime)}
+
+
+def _unread_sets(machine: Machine) -> set[str]:
+    """The instruction sets of which a system does not say whether they are there."""
+    facts = [entry.fact.partition(".") for entry in machine.unread]
+    return {name for kind, _, name in facts if kind == "instruction_sets" and name}
 
 
 def _lacking(machine: Machine, names: tuple[str, ...], outcome: Outcome, code: str) -> Cell | None:
@@ -107,11 +101,10 @@ def _unread_processor(
     needs: CpuNeed, machine: Machine, required: tuple[str, ...], recommended: tuple[str, ...]
 ) -> Cell | None:
     sets = machine.instruction_sets
-    uses_sets = required or recommended
     unread = [name for name in required if name in _unread_sets(machine) - {*(sets or ())}]
     if machine.architecture is None and (needs.architectures or needs.instruction_sets):
         variant, fact = "", "architecture"
-    elif sets is None and uses_sets:
+    elif sets is None and (required or recommended):
         variant, fact = "sets", "instruction_sets"
     elif unread:
         variant, fact = "set", f"instruction_sets.{unread[0]}"
@@ -134,34 +127,35 @@ def runtime_check(question: Question, machine: Machine) -> Finding:
     """Is there a program that loads it? Must it be installed already, is it, and is its version new
     enough for the architecture? Code that comes with the model needs no release that knows it.
     """
-    runtime, spec, is_required = question.runtime, question.spec, question.requires_runtime
+    runtime, is_required = question.runtime, question.requires_runtime
     if runtime is None:
         outcome, variant = (Outcome.UNKNOWN, "required") if is_required else (Outcome.PASS, "")
         return finding(outcome, "runtime-any", variant)
-    if question.loads is not None:
-        return finding(
-            Outcome.FAIL,
-            "runtime-cannot-load",
-            remedy=question.mend,
-            needs=runtime.name,
-            why=question.loads,
-        )
-    no_build = _no_build(machine, runtime)
-    if no_build is not None:
-        return no_build
     present = next((entry for entry in machine.runtimes or () if entry.id == runtime.id), None)
-    if is_required and present is None:
-        return _not_installed(machine, runtime, is_required=True)
-    if _platform(machine) in runtime.big_endian_systems:
-        figures = {"needs": runtime.name, "processor": machine.architecture}
-        return finding(Outcome.WARN, "runtime-other-byte-order", **figures)
+    if question.loads is not None:
+        figures = {"remedy": question.mend, "why": question.loads}
+        cell: Cell | None = (Outcome.FAIL, "runtime-cannot-load", "", figures)
+    else:
+        cell = _no_build(machine, runtime)
+    if cell is None and is_required and present is None:
+        cell = _not_installed(machine, runtime, is_required=True)
+    outcome, code, variant, figures = (
+        cell
+        or _doubtful(question, machine, runtime)
+        or (present and _installed(question, machine, runtime, present.version))
+        or _not_installed(machine, runtime, is_required=False)
+    )
+    return finding(outcome, code, variant, needs=runtime.name, **figures)
+
+
+def _doubtful(question: Question, machine: Machine, runtime: RuntimeSpec) -> Cell | None:
+    """The files may not load, whatever version is there."""
+    if f"{machine.system}-{machine.architecture}" in runtime.big_endian_systems:
+        figures = {"processor": machine.architecture}
+        return Outcome.WARN, "runtime-other-byte-order", "", figures
     if question.unfamiliar is not None:
-        figures = {"needs": runtime.name, "architecture": question.unfamiliar}
-        return finding(Outcome.WARN, "runtime-unfamiliar", **figures)
-    if present is None:
-        return _not_installed(machine, runtime, is_required=False)
-    row = spec.architecture.row if spec.architecture and not spec.safety.remote_code else None
-    return _installed(machine, runtime, present.version, row)
+        return Outcome.WARN, "runtime-unfamiliar", "", {"architecture": question.unfamiliar}
+    return None
 
 
 def install_lines(runtime: RuntimeSpec, places: Sequence[str]) -> tuple[str, ...]:
@@ -185,95 +179,76 @@ def _install_line(runtime: RuntimeSpec, machine: Machine) -> str:
 
 
 def is_installed(runtime: RuntimeSpec | None, machine: Machine) -> bool:
-    """Whether it was found on a system that it is judged on, in a build of whatever origin.
-
-    No 32-bit one counts: it maps no file as large as most models' are.
+    """Whether it was found on a system that it is judged on, in a build of whatever origin, but for
+    32-bit ones.
     """
-    if runtime is None or runtime.elsewhere or machine.architecture in _WIDE:
+    if runtime is None or runtime.elsewhere or machine.architecture in _NARROW:
         return False
     systems = {entry.partition("-")[0] for entry in runtime.systems}
     is_found = any(present.id == runtime.id for present in machine.runtimes or ())
     return machine.system in systems and is_found
 
 
-def other_runtime(runtime: RuntimeSpec | None, machine: Machine) -> str:
+def other_runtime(runtime: RuntimeSpec | None) -> str:
     """What to do where a runtime has no build for the machine's system and processor."""
-    wide = f"{machine.system}-{_WIDE.get(machine.architecture or '')}"
-    key = "other-runtime"
-    if runtime is not None and wide in runtime.systems:
-        key = "other-runtime/wide"
-    elif runtime is not None and "gguf" not in runtime.formats and "text" in runtime.modalities:
-        # GGUF is what llama.cpp loads
-        key = "other-runtime/gguf"
-    return phrase(key, wide=wide)
+    # GGUF is what llama.cpp loads
+    is_of_text = runtime is not None and "text" in runtime.modalities
+    has_other = is_of_text and runtime is not None and "gguf" not in runtime.formats
+    return phrase("other-runtime/gguf" if has_other else "other-runtime")
 
 
 def is_built_from_source(machine: Machine, runtime: RuntimeSpec) -> bool:
     """Whether nobody publishes a build for the machine, and people make one."""
-    return _platform(machine) in runtime.builds_from_source
+    return f"{machine.system}-{machine.architecture}" in runtime.builds_from_source
 
 
-def _platform(machine: Machine) -> str:
-    """System and processor, as a runtime's spec lists its builds."""
-    return f"{machine.system}-{machine.architecture}"
-
-
-def _no_build(machine: Machine, runtime: RuntimeSpec) -> Finding | None:
+def _no_build(machine: Machine, runtime: RuntimeSpec) -> Cell | None:
     system, processor = machine.system, machine.architecture
+    platform = f"{system}-{processor}"
     for_system = [
         entry for entry in runtime.systems if system is None or entry.partition("-")[0] == system
     ]
-    is_other_processor = system and processor and _platform(machine) not in for_system
+    is_other_processor = system and processor and platform not in for_system
     if (for_system and not is_other_processor) or (
         is_built_from_source(machine, runtime) or is_installed(runtime, machine)
     ):
         return None
-    return finding(
-        Outcome.FAIL,
-        "runtime-no-build",
-        "elsewhere" if runtime.elsewhere else "",
-        needs=runtime.name,
-        has=_platform(machine) if for_system else system,
-        remedy=other_runtime(runtime, machine),
-        where=f"{system} on {processor}" if for_system else system,
-        why=runtime.elsewhere,
-    )
+    figures = {
+        "has": platform if for_system else system,
+        "remedy": other_runtime(runtime),
+        "where": f"{system} on {processor}" if for_system else system,
+        "why": runtime.elsewhere,
+    }
+    return Outcome.FAIL, "runtime-no-build", "elsewhere" if runtime.elsewhere else "", figures
 
 
 def _installed(
-    machine: Machine, runtime: RuntimeSpec, version: str | None, architecture: str | None
-) -> Finding:
+    question: Question, machine: Machine, runtime: RuntimeSpec, version: str | None
+) -> Cell:
     """Of a runtime that is installed: whether that version knows the architecture."""
+    spec, architecture = question.spec, None
+    if spec.architecture is not None and not spec.safety.remote_code:
+        architecture = spec.architecture.row
     release = runtime.minimum_versions.get(architecture or "")
     build = runtime.minimum_builds.get(architecture or "")
-    code, variant, first = "runtime-present", "", None
+    figures: dict[str, Any] = {"has": f"{runtime.name} {version}" if version else runtime.name}
+    figures.update(version=version, architecture=architecture)
     if release and _is_older(version, release):
-        code, first = "runtime-too-old", release
+        code, variant, first = "runtime-too-old", "", release
     elif runtime.command_version and _is_older(version, runtime.command_version):
         code, variant, first = "runtime-too-old", "command", runtime.command_version
     elif build and not _is_build_since(version, build):
         code, variant, first = "runtime-unfamiliar", "build", build
-    remedy = None
-    if first and runtime.distributions:
+    else:
+        return Outcome.PASS, "runtime-present", "", figures
+    line = _install_line(runtime, machine).removeprefix("# ")
+    remedy = phrase("install/again", line=line) if line else phrase("install/update", first=first)
+    if runtime.distributions:
         remedy = f"pip install --upgrade '{runtime.distributions[0]}>={first}'"
-    elif first:
-        line = _install_line(runtime, machine).removeprefix("# ")
-        again = phrase("install/again", line=line)
-        remedy = again if line else phrase("install/update", first=first)
-    return finding(
-        Outcome.WARN if first else Outcome.PASS,
-        code,
-        variant,
-        needs=runtime.name,
-        has=f"{runtime.name} {version}" if version else runtime.name,
-        remedy=remedy,
-        version=version,
-        architecture=architecture,
-        first=first,
-    )
+    return Outcome.WARN, code, variant, {**figures, "first": first, "remedy": remedy}
 
 
-def _not_installed(machine: Machine, runtime: RuntimeSpec, *, is_required: bool) -> Finding:
+def _not_installed(machine: Machine, runtime: RuntimeSpec, *, is_required: bool) -> Cell:
     """Of a runtime that can be had here: it passes, unless it must be built from source first, or
     must be installed already.
     """
@@ -289,27 +264,23 @@ def _not_installed(machine: Machine, runtime: RuntimeSpec, *, is_required: bool)
         outcome = Outcome.FAIL if is_searched else Outcome.UNKNOWN
         if not is_searched:
             remedy = machine.why_unread("runtimes").remedy or remedy
-    return finding(
-        outcome,
-        "runtime-not-installed" if is_searched else "runtime-not-searched",
-        needs=runtime.name,
-        remedy=remedy,
-        machine=machine.called,
-        unpublished=f"{machine.system} on {machine.architecture}" if is_built else None,
-        required=is_required,
-    )
+    figures = {
+        "remedy": remedy,
+        "machine": machine.called,
+        "unpublished": f"{machine.system} on {machine.architecture}" if is_built else None,
+        "required": is_required,
+    }
+    return outcome, "runtime-not-installed" if is_searched else "runtime-not-searched", "", figures
 
 
 def _is_older(installed: str | None, first: str) -> bool:
     """False as well where one of them is no version that can be compared; a development version
     counts as its release.
     """
-    if not installed:
-        return False
     from packaging.version import InvalidVersion, Version
 
     try:
-        return Version(Version(installed).base_version) < Version(first)
+        return Version(Version(installed or "").base_version) < Version(first)
     except InvalidVersion:
         return False
 
