@@ -9,13 +9,8 @@ from typing import Any
 from ...catalogue.spec import HEARD_SECONDS, License, ModelSpec
 from ...core.workload import Workload
 from ..files import states_needs_alone
+from ..record import Question
 from . import Cell, Finding, Outcome, finding, phrase
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from ..record import Question
-
 
 _BY_ANSWER = {
     "yes": (Outcome.PASS, "openness-open"),
@@ -84,12 +79,19 @@ def license_check(spec: ModelSpec, workload: Workload) -> Finding | None:
 
     As with openness: of what no source confirms a yes is a `warn` and a no is `unknown`.
     """
-    license, accepted = spec.license or License(), workload.license
-    if not (workload.commercial or accepted or license.commercial_use == "conditional"):
+    from ...catalogue import openness
+
+    license, accepted, commercial = spec.license, workload.license, workload.commercial
+    license = license or License()
+    if not (commercial or accepted or license.commercial_use == "conditional"):
         return None
-    outcome, code, variant = _of_license(spec, workload, license)
-    is_guess = code in ("license-unconfirmed", "license-assumed")
-    wanted = ["commercial use"] if workload.commercial else []
+    # which license it is, and what it allows, take a source each
+    name_is_guess = openness.unconfirmed(spec.sources.get("license"))
+    use_is_guess = commercial and openness.permission(spec, "commercial use").assumed
+    outcome, code, variant = _of_license(
+        spec, workload, name_is_guess=name_is_guess, use_is_guess=use_is_guess
+    )
+    wanted = ["commercial use"] if commercial else []
     return finding(
         outcome,
         code,
@@ -98,20 +100,42 @@ def license_check(spec: ModelSpec, workload: Workload) -> Finding | None:
         has=license.id or None,
         name=license.id or "no license known",
         accepted=accepted,
-        commercial_alone=workload.commercial and not accepted,
-        commercial_too=workload.commercial and bool(accepted),
+        commercial_alone=commercial and not accepted,
+        commercial_too=commercial and bool(accepted),
         url=license.url,
-        guess=is_guess or (workload.commercial and license_guessed(spec)[1]),
+        guess=use_is_guess or code in ("license-unconfirmed", "license-assumed"),
         terms="; ".join(license.conditions) or "conditions that the spec does not list",
     )
+
+
+def _of_license(
+    spec: ModelSpec, workload: Workload, *, name_is_guess: bool, use_is_guess: bool
+) -> tuple[Outcome, str, str]:
+    """What is found of the license, the first that holds."""
+    license, accepted = spec.license or License(), workload.license
+    if spec.closed and accepted:
+        return Outcome.FAIL, "license-not-accepted", "closed"
+    if spec.closed:
+        return Outcome.WARN, "license-conditional", "closed"
+    refused = _not_accepted(license.id, accepted, is_guess=name_is_guess) if accepted else None
+    if refused is not None:
+        return refused
+    if workload.commercial and license.commercial_use is None:
+        return Outcome.UNKNOWN, "license-not-known", ""
+    if workload.commercial and license.commercial_use == "no":
+        if use_is_guess:
+            return Outcome.UNKNOWN, "license-unconfirmed", ""
+        return Outcome.FAIL, "license-forbids", ""
+    if license.commercial_use == "conditional":
+        return Outcome.WARN, "license-conditional", ""
+    if use_is_guess or (accepted and name_is_guess):
+        return Outcome.WARN, "license-assumed", ""
+    return Outcome.PASS, "license-allows", ""
 
 
 def _not_accepted(
     name: str | None, accepted: str, *, is_guess: bool
 ) -> tuple[Outcome, str, str] | None:
-    """That the license is none of those that were asked for, or not known to be; None where it is
-    one.
-    """
     from ...catalogue.openness import satisfies
 
     if not name:
@@ -123,45 +147,6 @@ def _not_accepted(
     return Outcome.FAIL, "license-not-accepted", ""
 
 
-def license_guessed(spec: ModelSpec) -> tuple[bool, bool]:
-    """Whether only general knowledge says which license it is, and whether only that says what
-    it allows in commerce.
-    """
-    from ...catalogue import openness
-
-    return (
-        openness.unconfirmed(spec.sources.get("license")),
-        openness.permission(spec, "commercial use").assumed,
-    )
-
-
-def _of_license(spec: ModelSpec, workload: Workload, license: License) -> tuple[Outcome, str, str]:
-    """What is found of the license, the first that holds. Which license it is, and what it allows,
-    take a source each.
-    """
-    accepted, commercial_use = workload.license, license.commercial_use
-    if spec.closed:
-        if accepted:
-            return Outcome.FAIL, "license-not-accepted", "closed"
-        return Outcome.WARN, "license-conditional", "closed"
-    name_is_guess, use_is_guess = license_guessed(spec)
-    use_is_guess &= workload.commercial
-    refused = _not_accepted(license.id, accepted, is_guess=name_is_guess) if accepted else None
-    if refused is not None:
-        return refused
-    if workload.commercial and commercial_use is None:
-        return Outcome.UNKNOWN, "license-not-known", ""
-    if workload.commercial and commercial_use == "no":
-        if use_is_guess:
-            return Outcome.UNKNOWN, "license-unconfirmed", ""
-        return Outcome.FAIL, "license-forbids", ""
-    if commercial_use == "conditional":
-        return Outcome.WARN, "license-conditional", ""
-    if use_is_guess or (accepted and name_is_guess):
-        return Outcome.WARN, "license-assumed", ""
-    return Outcome.PASS, "license-allows", ""
-
-
 # ------------------------------------------------------------------ weights
 
 
@@ -170,66 +155,66 @@ def weights_check(question: Question) -> Finding:
     published are not behind the publisher's gate.
     """
     outcome, code, variant, figures = (
-        _closed_or_here(question) or _unsafe(question, "published") or _published(question)
+        _not_to_be_had(question) or _here(question) or _unsafe(question) or _published(question)
     )
     has = question.spec.openness.weights
     return finding(outcome, code, variant, needs="published", has=has, **figures)
 
 
-def _closed_or_here(question: Question) -> Cell | None:
-    """Of weights that nobody can get, or that lie here; None of those to be downloaded."""
-    spec, here = question.spec, question.here
-    if spec.openness.weights == "closed":
+def _not_to_be_had(question: Question) -> Cell | None:
+    """Of weights that nobody can get, whole, as far as is known."""
+    spec, here, weights = question.spec, question.here, question.spec.openness.weights
+    if weights == "closed":
         available = " ".join(spec.availability.sentences) if spec.availability else None
         return Outcome.FAIL, "weights-closed", "", {"available": available}
-    if question.local_files:
-        return Outcome.PASS, "weights-here", "", {"path": None}
-    if here is not None and here.missing_files:
-        files = here.missing_files
-        figures = {
-            "path": here.path,
-            "files": files[:_NAMED_FILES],
-            "more": max(0, len(files) - _NAMED_FILES),
-        }
+    if here is not None and here.missing_files and not question.local_files:
+        files = here.missing_files[:_NAMED_FILES]
+        more = len(here.missing_files) - len(files)
+        figures = {"path": here.path, "files": files, "more": more}
         return Outcome.UNKNOWN, "weights-not-known", "in-part", figures
-    if here is not None and here.missing_bytes == 0:
-        return _unsafe(question, "here") or (Outcome.PASS, "weights-here", "", {"path": here.path})
     is_stated = spec.files or states_needs_alone(spec) or spec.lone_config
-    if spec.openness.weights == "unknown" and not is_stated:
+    if weights == "unknown" and not (is_stated or question.is_here):
         own = spec.origin if spec.origin.endswith(".toml") else "a spec of your own"
         return Outcome.UNKNOWN, "weights-not-known", "", {"spec": own}
     return None
 
 
-def _unsafe(question: Question, where: str) -> Cell | None:
+def _here(question: Question) -> Cell | None:
+    """Of weights that lie here; None of those to be downloaded."""
+    here = question.here
+    if question.local_files:
+        return Outcome.PASS, "weights-here", "", {"path": None}
+    if here is None or here.missing_bytes != 0:
+        return None
+    return _unsafe(question) or (Outcome.PASS, "weights-here", "", {"path": here.path})
+
+
+def _unsafe(question: Question) -> Cell | None:
     """That loading the weights may run code; None where it runs none."""
-    spec, format = question.spec, question.workload.format
+    spec, format, here = question.spec, question.workload.format, question.here
     runs_code = spec.safety.remote_code and format not in _WITHOUT_CODE
     is_pickle = spec.safety.formats == ("pickle",) and format not in _NEVER_PICKLE
     if not runs_code and not is_pickle:
         return None
-    if spec.lone_config and where == "published":
-        where = "yours to get"
+    where = "yours to get" if spec.lone_config else "published"
+    where = "here" if here is not None and here.missing_bytes == 0 else where
     return Outcome.WARN, "weights-unsafe", "", {"where": where, "code": runs_code}
 
 
 def _published(question: Question) -> Cell:
     """What stands before the download."""
-    spec, repository = question.spec, question.kept_by
+    spec, kept_by, state = question.spec, question.kept_by, question.spec.openness.weights
     if spec.lone_config:
         return Outcome.WARN, "weights-yours", "", {}
-    if spec.gated and repository is None:
+    if spec.gated and kept_by is None:
         return Outcome.WARN, "weights-gated", "", {"remedy": to_pass_gate(spec)}
-    if spec.gated:
-        figures = {"repository": repository, "gate_unknown": False}
-        return Outcome.PASS, "weights-published", "", figures
-    state, needs_alone = spec.openness.weights, states_needs_alone(spec)
-    if state == "partial":
+    if not spec.gated and state == "partial":
         return Outcome.WARN, "weights-partial", "", {}
     has_repository = spec.repository or any(files.repository for files in spec.files)
-    if state == "unknown" and (needs_alone or not has_repository):
+    needs_alone = states_needs_alone(spec)
+    if not spec.gated and state == "unknown" and (needs_alone or not has_repository):
         return Outcome.PASS, "weights-stated", "", {"needs_alone": needs_alone}
-    figures = {"repository": None, "gate_unknown": spec.gated is not False}
+    figures = {"repository": kept_by if spec.gated else None, "gate_unknown": spec.gated is None}
     return Outcome.PASS, "weights-published", "", figures
 
 
@@ -262,21 +247,27 @@ def context_check(question: Question) -> Finding | None:
     if wanted is None:
         return _of_recording(spec, workload.audio_seconds)
     trained = getattr(architecture, "context_tokens", None)
-    if row is not None and trained is not None:
-        return _of_rewriter(wanted, trained, bounded=row.bounds_texts)
     scaled = getattr(architecture, "scaled_context_tokens", None)
     most = max(filter(None, (trained, scaled)), default=None)
-    if most is None:
-        if question.context_asked:
-            return _of_context(Outcome.UNKNOWN, "context-not-known", "", wanted, None)
-        return _of_context(Outcome.PASS, "context-trained", "default", wanted, None)
-    if trained is not None and wanted <= trained:
-        return _of_context(Outcome.PASS, "context-trained", "", wanted, most, trained=trained)
-    if scaled is not None and wanted <= scaled:
-        figures = {"trained": trained, "scaled": scaled}
-        return _of_context(Outcome.WARN, "context-scaled", "", wanted, most, **figures)
-    variant = "prompt" if (workload.prompt_tokens or 0) >= most else ""
-    return _of_context(Outcome.FAIL, "context-too-long", variant, wanted, most)
+    figures: dict[str, Any] = {"trained": trained, "scaled": scaled}
+    outcome, code, variant = Outcome.FAIL, "context-too-long", ""
+    if row is not None and trained is not None:
+        most, figures = 2 * trained, {"each": trained}
+        outcome, code, variant = _of_rewriter(wanted, most, bounded=row.bounds_texts)
+    elif most is None and question.context_asked:
+        outcome, code = Outcome.UNKNOWN, "context-not-known"
+    elif most is None or (trained is not None and wanted <= trained):
+        outcome, code, variant = Outcome.PASS, "context-trained", "default" * (most is None)
+    elif wanted <= most:
+        outcome, code = Outcome.WARN, "context-scaled"
+    elif (workload.prompt_tokens or 0) >= most:
+        variant = "prompt"
+    # nothing is short of what sets no bound
+    is_bound = code != "context-untrained"
+    short = None if most is None else max(0, wanted - most) * is_bound
+    return finding(
+        outcome, code, variant, needs=wanted, has=most, short=short, unit="tokens", **figures
+    )
 
 
 def _of_recording(spec: ModelSpec, seconds: int | None) -> Finding | None:
@@ -299,26 +290,15 @@ def _of_recording(spec: ModelSpec, seconds: int | None) -> Finding | None:
     )
 
 
-def _of_rewriter(wanted: int, each: int, *, bounded: bool) -> Finding:
-    """Of an encoder with a decoder, whose context is what is read and written together. `each`:
-    tokens that the encoder reads at most, or was trained to where nothing bounds it, and the
+def _of_rewriter(wanted: int, most: int, *, bounded: bool) -> tuple[Outcome, str, str]:
+    """Of an encoder with a decoder, whose context is what is read and written together: tokens that
+    the encoder reads at most, or was trained to where nothing bounds it, and as many that the
     decoder writes.
     """
-    most = 2 * each
     if wanted <= most:
-        return _of_context(Outcome.PASS, "context-trained", "both", wanted, most, each=each)
-    if bounded:
-        return _of_context(Outcome.FAIL, "context-too-long", "both", wanted, most, each=each)
-    untrained = _of_context(Outcome.WARN, "context-untrained", "", wanted, most, each=each)
-    # nothing is short of what sets no bound
-    return untrained.replace(short=0)
-
-
-def _of_context(
-    outcome: Outcome, code: str, variant: str, wanted: int, most: int | None, **figures: Any
-) -> Finding:
-    """`most`: tokens that the model can use; None is not known."""
-    short = None if most is None else max(0, wanted - most)
-    return finding(
-        outcome, code, variant, needs=wanted, has=most, short=short, unit="tokens", **figures
+        return Outcome.PASS, "context-trained", "both"
+    return (
+        (Outcome.FAIL, "context-too-long", "both")
+        if bounded
+        else (Outcome.WARN, "context-untrained", "")
     )

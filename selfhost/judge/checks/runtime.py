@@ -41,17 +41,17 @@ def cpu_check(
         or _lacking(machine, recommended, Outcome.WARN, "cpu-slow")
         or (Outcome.PASS, "cpu-suits", "", {})
     )
-    both = _needed_and_there(needs, machine, required, (*required, *recommended))
+    used = (*required, *recommended)
+    both = _needed_and_there(needs, machine, required, used)
     builder = runtime.name if runtime else "what the spec states"
     figures = {"builder": builder, "processor": machine.architecture, **both, **figures}
     stated = finding(outcome, code, variant, **figures)
-    facts = ["architecture"] if machine.assumes("architecture") else []
-    if (required or recommended) and code != "cpu-no-build" and machine.assumes("instruction_sets"):
-        facts.append("instruction sets")
+    rests_on = {"architecture": True, "instruction_sets": used and code != "cpu-no-build"}
+    facts = [name for name, is_used in rests_on.items() if is_used and machine.assumes(name)]
     if not facts:
         return stated
-    figures = {"stated": stated.reason, "facts": facts, "plural": facts != ["architecture"]}
-    return finding(Outcome.WARN, "cpu-assumed", **both, **figures)
+    facts = [name.replace("_", " ") for name in facts]
+    return finding(Outcome.WARN, "cpu-assumed", stated=stated.reason, facts=facts, **both)
 
 
 def _needed_and_there(
