@@ -86,17 +86,17 @@ def license_check(spec: ModelSpec, workload: Workload) -> Finding | None:
     if not (commercial or accepted or license.commercial_use == "conditional"):
         return None
     # which license it is, and what it allows, take a source each
-    name_is_guess = openness.unconfirmed(spec.sources.get("license"))
+    name_is_guess = bool(accepted) and openness.unconfirmed(spec.sources.get("license"))
     use_is_guess = commercial and openness.permission(spec, "commercial use").assumed
     outcome, code, variant = _of_license(
         spec, workload, name_is_guess=name_is_guess, use_is_guess=use_is_guess
     )
-    wanted = ["commercial use"] if commercial else []
+    wanted = ("commercial use" * commercial, accepted)
     return finding(
         outcome,
         code,
         variant,
-        needs=", ".join([*wanted, accepted] if accepted else wanted) or None,
+        needs=", ".join(filter(None, wanted)) or None,
         has=license.id or None,
         name=license.id or "no license known",
         accepted=accepted,
@@ -128,7 +128,7 @@ def _of_license(
         return Outcome.FAIL, "license-forbids", ""
     if license.commercial_use == "conditional":
         return Outcome.WARN, "license-conditional", ""
-    if use_is_guess or (accepted and name_is_guess):
+    if use_is_guess or name_is_guess:
         return Outcome.WARN, "license-assumed", ""
     return Outcome.PASS, "license-allows", ""
 

@@ -11,13 +11,9 @@ from ...core.workload import (
     DEFAULT_MIN_TOKENS_PER_SECOND,
     READING_TOKENS_PER_SECOND,
 )
+from ..pace.speed import PaceRange, Speed
+from ..record import Judged, Question
 from . import Finding, Outcome, finding, table
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from ..pace.speed import PaceRange, Speed
-    from ..record import Judged, Question
 
 # where the fast end is more than this times the slow one, a measurement narrows the range
 WIDE_PACE = 2
