@@ -347,7 +347,7 @@ def _must_state_context(case: Case) -> bool:
         return False
     trained = None
     if tokens <= usual and not case.is_second and architecture is not None:
-        trained = need.trained_tokens(architecture, case.question.rewriting)
+        trained = need.trained_tokens(architecture, case.question.row)
     if tokens == trained:
         return False
     return tokens != usual or _takes_more_context(case.runtime, case.machine)

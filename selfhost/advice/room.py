@@ -67,11 +67,11 @@ def longest_context(judged: Judged, machine: Machine, catalogue: Catalogue) -> i
     architecture = question.spec.architecture
     if architecture is None or not _grows(question):
         return None
-    row, asked_tokens = question.rewriting, question.workload.context_tokens or 1
+    row, asked_tokens = question.row, question.workload.context_tokens or 1
     most = need.trained_tokens(architecture, row) or asked_tokens
     if asked_tokens > most:
         most = max(most, architecture.scaled_context_tokens or 0)
-    if row is not None and not row.bounds_texts:
+    if row is not None and row.rewrites and not row.bounds_texts:
         # what was asked for is judged all the same
         most = max(most, asked_tokens)
     space = _Space(judged=judged, machine=machine, catalogue=catalogue)

@@ -443,7 +443,7 @@ def _leaves_context(search: Search, quantization: str) -> bool:
     question, architecture = search.question, search.question.spec.architecture
     if question.stated.context_tokens is not None or architecture is None:
         return True
-    trained = need.trained_tokens(architecture, question.rewriting)
+    trained = need.trained_tokens(architecture, question.row)
     tokens = min(trained or DEFAULT_CONTEXT_TOKENS, GROWN_CONTEXT_TOKENS)
     change = {"quantization": quantization, "context_tokens": tokens}
     return any(_share_held(each) is not None for each in search.candidates([change]))

@@ -4,9 +4,6 @@ machine.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.quantization_names import DTYPES, PACKED
@@ -28,7 +25,7 @@ from .files import (
     typed_file,
     types_in_turn,
 )
-from .pace.engine import WITH_A_GATE, instruction_sets_for_layout
+from .pace.engine import instruction_sets_for_layout
 from .programs import chosen_program, companions_of, quantization_there
 from .record import Question
 
@@ -51,34 +48,35 @@ def ask(
     license expression that is none.
     """
     question = _ask(spec, workload, catalogue, machine, files)
-    question = question.replace(stated=workload)
-    if question.here is None and machine.models_present:
-        for name in question.in_turn:
-            in_type = workload.replace(quantization=name)
-            try:
-                other = _ask(spec, in_type, catalogue, machine, files)
-            except WorkloadError:
-                # its size cannot be told
-                continue
-            if other.here is not None:
-                return other.replace(stated=workload)
+    tried = question.in_turn if question.here is None and machine.models_present else ()
+    for name in tried:
+        try:
+            other = _ask(spec, workload.replace(quantization=name), catalogue, machine, files)
+        except WorkloadError:
+            # its size cannot be told
+            continue
+        if other.here is not None:
+            return other.replace(stated=workload)
     return question
 
 
 def _ask(
     spec: ModelSpec, workload: Workload, catalogue: Catalogue, machine: Machine, files: NamedFiles
 ) -> Question:
-    prompt, context = workload.prompt_tokens, workload.context_tokens
+    stated, prompt, context = workload, workload.prompt_tokens, workload.context_tokens
     if prompt and context and prompt >= context and spec.modality in GENERATING:
         least = workload.replace(context_tokens=None).tokens_with_prompt
         raise fault("prompt_tokens", "long-prompt", prompt=prompt, context=context, least=least)
     if not reads_context(spec):
         workload = workload.replace(context_tokens=None)
     workload, runtime, quantization = chosen_program(spec, workload, catalogue, files.formats)
+    # so is a context where the prompt takes more than the default
+    is_long = (workload.tokens_with_prompt or 0) > DEFAULT_CONTEXT_TOKENS
     question = Question(
         spec=spec,
         workload=workload,
-        context_asked=_is_context_stated(workload),
+        stated=stated,
+        context_asked=workload.context_tokens is not None or is_long,
         speed_stated=workload.min_tokens_per_second is not None,
         files=files,
         local_files=files.are_here,
@@ -92,16 +90,8 @@ def _ask(
             return question
     elif quantization is not None:
         raise fault("quantization", "no-quantizations", model=spec.name)
-    question = _with_parts(question, catalogue)
-    is_cache_asked = workload.kv_cache_type is not None
-    question = _with_needs(question, catalogue, machine, is_cache_asked=is_cache_asked)
+    question = _with_needs(_with_parts(question, catalogue), catalogue, machine)
     return _with_files(question, catalogue, machine)
-
-
-def _is_context_stated(workload: Workload) -> bool:
-    """Whether the context was given, or a prompt that takes more than the default."""
-    stated_tokens = workload.context_tokens
-    return stated_tokens is not None or (workload.tokens_with_prompt or 0) > DEFAULT_CONTEXT_TOKENS
 
 
 # ---------------------------------------------------------------- format and quantization
@@ -121,9 +111,8 @@ def _in_program(
         # another program's files are made of the published ones, or downloaded
         question = question.replace(local_files=False)
         loads = _why_files_not_loaded(runtime, quantization, files.formats)
-        if quantization in DTYPES:
-            # converters read it, and write another
-            quantization = None
+        # converters read it, and write another
+        quantization = None if quantization in DTYPES else quantization
     loads, mend = _refusal(spec, workload, runtime, loads)
     if loads is not None:
         return question.replace(workload=workload, loads=loads, mend=mend)
@@ -131,9 +120,8 @@ def _in_program(
     types: tuple[str, ...] = ()
     # of a spec that states needs alone the type of the weights may be stated nowhere
     if quantization is None and not states_needs_alone(spec):
-        types = (usual,)
-        if files == NO_FILES and workload.task == "generate":
-            types = types_in_turn(spec, runtime, format, usual)
+        is_free = files == NO_FILES and workload.task == "generate"
+        types = types_in_turn(spec, runtime, format, usual) if is_free else (usual,)
         quantization = types[0]
     elif quantization is not None and not question.local_files:
         # of files that are here the type is a fact; where its size cannot be told the needs say so
@@ -198,35 +186,29 @@ def _with_parts(question: Question, catalogue: Catalogue) -> Question:
     model.
     """
     spec, workload, rows = question.spec, question.workload, catalogue.common("architectures")
-    architecture, row = spec.architecture, _row_of(spec, rows)
-    companions = unfamiliar = None
+    architecture, row = spec.architecture, None
+    unfamiliar = companions = None
+    if architecture is not None:
+        row = need.row_of(architecture, rows)
+        is_known = architecture.row.removesuffix(INCOMPLETE) in rows.get("architecture", {})
+        unfamiliar = architecture.row if question.local_files and not is_known else None
     if workload.draft:
         companions = companions_of(spec, question.runtime, workload, catalogue)
-    if question.local_files and architecture is not None:
-        is_known = architecture.row.removesuffix(INCOMPLETE) in rows.get("architecture", {})
-        unfamiliar = None if is_known else architecture.row
-    return question.replace(
-        workload=_in_tokens(spec, row, workload),
-        unfamiliar=unfamiliar,
-        rewriting=row if row is not None and row.rewrites else None,
-        companions=companions,
-    )
+    question = question.replace(row=row, unfamiliar=unfamiliar, companions=companions)
+    return question.replace(workload=_in_tokens(question))
 
 
-def _row_of(spec: ModelSpec, rows: Mapping[str, Any]) -> need.ArchitectureRow | None:
-    return None if spec.architecture is None else need.row_of(spec.architecture, rows)
-
-
-def _in_tokens(spec: ModelSpec, row: need.ArchitectureRow | None, workload: Workload) -> Workload:
+def _in_tokens(question: Question) -> Workload:
     """Context, cache and pace where they make sense for that kind of model and task."""
-    architecture, generates = spec.architecture, spec.modality in GENERATING
+    spec, workload, architecture = question.spec, question.workload, question.spec.architecture
+    generates = spec.modality in GENERATING
     if workload.context_tokens is None:
         context = workload.tokens_with_prompt if generates else None
         if architecture is None:
             # whether it can use so many is a question even where nothing is known of its layers
-            context = context if _is_context_stated(workload) else None
+            context = context if question.context_asked else None
         elif generates or spec.modality == "embedding":
-            trained = need.trained_tokens(architecture, row) or DEFAULT_CONTEXT_TOKENS
+            trained = need.trained_tokens(architecture, question.row) or DEFAULT_CONTEXT_TOKENS
             context = max(min(DEFAULT_CONTEXT_TOKENS, trained), context or 0)
         workload = workload.replace(context_tokens=context)
     if workload.task == "finetune":
@@ -252,14 +234,12 @@ def needs_under(
     )
 
 
-def _with_needs(
-    question: Question, catalogue: Catalogue, machine: Machine, *, is_cache_asked: bool
-) -> Question:
+def _with_needs(question: Question, catalogue: Catalogue, machine: Machine) -> Question:
     """The question with what it takes, with the type of a cache only where it keeps one, and with
     the weights read for one token.
     """
     spec, runtime, workload = question.spec, question.runtime, question.workload
-    rows = catalogue.common("architectures")
+    rows, is_cache_asked = catalogue.common("architectures"), question.stated.kv_cache_type
     needs = needs_under(question, workload, catalogue, machine)
     terms = needs.memory.terms if runtime is not None and needs.memory is not None else None
     keeps_no_cache = terms is not None and all(term.name != "kv_cache" for term in terms)
@@ -272,29 +252,23 @@ def _with_needs(
     if keeps_no_cache:
         # a program that has the option takes it, and it changes nothing
         workload = workload.replace(kv_cache_type=None)
-        if is_cache_asked:
-            needs = needs_under(question, workload, catalogue, machine)
-    row = _row_of(spec, rows)
-    return question.replace(
-        workload=workload,
-        needs=needs,
-        read_bytes=_read_bytes(spec, runtime, workload, rows),
-        expert_matrices=WITH_A_GATE if row is None else row.expert_matrices,
-    )
+        needs = needs_under(question, workload, catalogue, machine) if is_cache_asked else needs
+    question = question.replace(workload=workload, needs=needs)
+    return question.replace(read_bytes=_read_bytes(question, catalogue))
 
 
-def _read_bytes(
-    spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload, rows: Mapping[str, Any]
-) -> Mapping[str, int] | None:
+def _read_bytes(question: Question, catalogue: Catalogue) -> dict[str, int] | None:
     """Weights read for a token by type; {} where that is not known, None where a pace makes no
     sense. Of a model of which only the parameters are known, in a program that computes with its
     weights as they are published: in 16 bits where their type is not known.
     """
+    spec, runtime, workload = question.spec, question.runtime, question.workload
     if spec.modality not in GENERATING or workload.task != "generate":
         return None
     if runtime is None:
         return {}
     format, quantization = workload.format or "", workload.quantization or ""
+    rows = catalogue.common("architectures")
     read = need.decode_bytes_by_type(spec, runtime, format, quantization, rows) or {}
     active = spec.parameters.active
     if not read and spec.architecture is None and active and runtime.launches_layers:
@@ -310,8 +284,7 @@ def _with_files(question: Question, catalogue: Catalogue, machine: Machine) -> Q
     """The question with what of the files lies here: the part of those that were named, else what
     the machine holds.
     """
-    needs, runtime, workload = question.needs, question.runtime, question.workload
-    part = question.files.part
+    needs, part, workload = question.needs, question.files.part, question.workload
     assert needs is not None
     alone = needs
     if question.companions is not None:
@@ -319,19 +292,17 @@ def _with_files(question: Question, catalogue: Catalogue, machine: Machine) -> Q
     download = alone.download_bytes or 0
     if part is not None and part.missing_bytes is None and download > part.size_bytes:
         part = part.replace(missing_bytes=download - part.size_bytes)
-    if part is None and runtime is not None and not question.local_files:
+    if part is None and question.runtime is not None and not question.local_files:
         part = local_copy(question, alone, machine, catalogue)
-    return question.replace(
-        here=part,
-        kept_by=_kept_by(question.spec, runtime, workload),
-        beside_bytes=max(0, (needs.download_bytes or 0) - download),
-    )
+    beside_bytes = max(0, (needs.download_bytes or 0) - download)
+    return question.replace(here=part, kept_by=_kept_by(question), beside_bytes=beside_bytes)
 
 
-def _kept_by(spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload) -> str | None:
+def _kept_by(question: Question) -> str | None:
     """Who has the files beside the publisher, whose gate does not keep them; None where nobody
     does, or where there is no gate.
     """
+    spec, runtime, workload = question.spec, question.runtime, question.workload
     parts = None if runtime is None else need.parts_of(spec, runtime)
     if parts is not None:
         return parts.files[0].repository

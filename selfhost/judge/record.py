@@ -12,6 +12,7 @@ from ..catalogue.spec import ModelSpec
 from ..core.records import Record
 from ..core.workload import Workload
 from ..machine.record import Machine
+from ..needs import trained_tokens
 from ..needs.records import MemoryNeed, Needs
 from . import Route, exit_code
 from .checks import Finding, Outcome
@@ -84,9 +85,8 @@ class Question(Record):
       it does not load the model, None where it does, and `mend` what to do where no other would.
       `requires_runtime`: it must be installed already.
     - `read_bytes`: weights read for one token by stored type, {} where that is not known and None
-      where a pace makes no sense. `expert_matrices` as in `Step`.
-    - `unfamiliar`: an architecture that no row describes; `rewriting` the row of an encoder with a
-      decoder.
+      where a pace makes no sense.
+    - `row`: that of its architecture. `unfamiliar`: an architecture that no row describes.
     - `context_asked`: the context was given, not taken by default; `speed_stated`: so was the
       lowest useful speed.
     - `local_files`: the files were named, so they are on this machine. `here`: those asked for lie
@@ -106,11 +106,10 @@ class Question(Record):
     mend: str | None = None
     needs: Needs | None = None
     read_bytes: Mapping[str, int] | None = None
-    expert_matrices: int = WITH_A_GATE
     unfamiliar: str | None = None
     context_asked: bool = False
     speed_stated: bool = False
-    rewriting: ArchitectureRow | None = None
+    row: ArchitectureRow | None = None
     local_files: bool = False
     companions: Companions | None = None
     beside_bytes: int = 0
@@ -131,7 +130,7 @@ class Question(Record):
             self.read_bytes or {},
             self.workload,
             parameters=self.spec.parameters.active,
-            expert_matrices=self.expert_matrices,
+            expert_matrices=WITH_A_GATE if self.row is None else self.row.expert_matrices,
         )
 
     @property
@@ -384,15 +383,10 @@ class Verdict(Judged):
         return self.workload.seconds_to_download(self.download_bytes)
 
     @property
-    def rewrites(self) -> bool:
-        """Whether it is an encoder with a decoder, whose context is what is read and written."""
-        return self.question.rewriting is not None
-
-    @property
     def trained_tokens(self) -> int | None:
         """The context it was trained for, as the finding counts it."""
-        tokens = self.model.architecture.context_tokens if self.model.architecture else None
-        return 2 * tokens if tokens is not None and self.rewrites else tokens
+        architecture = self.model.architecture
+        return None if architecture is None else trained_tokens(architecture, self.question.row)
 
     @property
     def summary(self) -> str:

@@ -242,7 +242,7 @@ def reads_context(spec: ModelSpec) -> bool:
 
 def context_check(question: Question) -> Finding | None:
     """Was it trained for that much? None where tokens make no sense."""
-    spec, workload, row = question.spec, question.workload, question.rewriting
+    spec, workload, row = question.spec, question.workload, question.row
     architecture, wanted = spec.architecture, workload.context_tokens
     if wanted is None:
         return _of_recording(spec, workload.audio_seconds)
@@ -251,7 +251,7 @@ def context_check(question: Question) -> Finding | None:
     most = max(filter(None, (trained, scaled)), default=None)
     figures: dict[str, Any] = {"trained": trained, "scaled": scaled}
     outcome, code, variant = Outcome.FAIL, "context-too-long", ""
-    if row is not None and trained is not None:
+    if row is not None and row.rewrites and trained is not None:
         most, figures = 2 * trained, {"each": trained}
         outcome, code, variant = _of_rewriter(wanted, most, bounded=row.bounds_texts)
     elif most is None and question.context_asked:

@@ -57,7 +57,7 @@ CONTEXT_CELLS: Cells = {
         )
     ),
     ("warn", "context-untrained"): at(
-        question(rewriting=T5, workload=WORK.replace(context_tokens=65537), context_asked=True)
+        question(row=T5, workload=WORK.replace(context_tokens=65537), context_asked=True)
     ),
     ("unknown", "context-not-known"): at(
         question(spec=SPEC.replace(architecture=arch(context_tokens=None)), context_asked=True)
