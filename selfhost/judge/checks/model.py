@@ -79,12 +79,12 @@ def license_check(spec: ModelSpec, workload: Workload) -> Finding | None:
 
     As with openness: of what no source confirms a yes is a `warn` and a no is `unknown`.
     """
-    from ...catalogue import openness
-
     license, accepted, commercial = spec.license, workload.license, workload.commercial
     license = license or License()
     if not (commercial or accepted or license.commercial_use == "conditional"):
         return None
+    from ...catalogue import openness
+
     # which license it is, and what it allows, take a source each
     name_is_guess = bool(accepted) and openness.unconfirmed(spec.sources.get("license"))
     use_is_guess = commercial and openness.permission(spec, "commercial use").assumed
