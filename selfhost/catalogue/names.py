@@ -1,9 +1,8 @@
 """The model that a name means, with the quantization and the program that the name states.
 
 A name is looked up as it is, then without the words for the form of its files at the end
-(`quantization_names`); then with its words joined otherwise, as a base model, and by its maker.
-Digits are never corrected, and what is read as something else is
-said in a note.
+(`quantization_names`); then as a base model, and by its maker. Digits are never corrected, and what
+is read as something else is said in a note.
 """
 
 from __future__ import annotations
@@ -54,9 +53,8 @@ _SNAPSHOT = pattern(
     rf"(?i)[-@_ :](?:(?:preview|exp)-)?(?:20\d\d-?{_MONTH_AND_DAY}|{_MONTH_AND_DAY}"
     r"|00[1-9]|latest)$"
 )
-# what says nothing in a name as `canonical` writes it: the `v` of `llama-v3.1`, and signs but
-# between numbers, where 1-3 and 13 differ
-_SIGNS = pattern(r"-v-(?=\d)|(?<!\d)-|-(?!\d)")
+# a tag of Ollama whose size lacks its unit: `qwen3:8`
+_WITHOUT_UNIT = pattern(r"[^/:\s]+:\d{1,3}(?:\.\d)?")
 # sizes in a name as `canonical` writes it
 _SIZE = pattern(r"(?:\d+-)+[bm](?![a-z])")
 
@@ -113,8 +111,8 @@ def library_tag(typed: str, spec: ModelSpec, catalogue: Catalogue) -> str | None
     for spelling, facts in catalogue.common_tables("families", "tag").values():
         if facts.get("loads") == spec.id:
             tags.append(spelling)
-    name = _letters(bare_name(typed))
-    return next((tag for tag in tags if _letters(tag) == name), None)
+    name = canonical(bare_name(typed))
+    return next((tag for tag in tags if canonical(tag) == name), None)
 
 
 def cut_short(text: str, most: int = 60) -> str:
@@ -134,15 +132,20 @@ def sizes_in(name: str) -> set[str]:
 
 def read(typed: str, readings: Sequence[_Reading], catalogue: Catalogue) -> Resolution | None:
     """The model of this name by one of these readings. Raises `UnknownModelError` for several."""
-    name = unwrap(typed)
+    name, is_as_it_is = unwrap(typed), readings is AS_IT_IS
+    if is_as_it_is and _WITHOUT_UNIT.fullmatch(name):
+        resolution = read(f"{name}b", readings, catalogue)
+        if resolution is not None:
+            note = f"{name} is read as {name}b."
+            return resolution.replace(notes=(note, *resolution.notes))
     for each in dict.fromkeys((name, unrouted(name, catalogue))):
         # what is known of Ollama's library is known as it is
-        plain = each if AS_IT_IS is readings else each.removeprefix(LIBRARY)
+        plain = each if is_as_it_is else each.removeprefix(LIBRARY)
         for match, form in matches(plain, readings, catalogue):
             resolution = _with_form(match, form, each, catalogue)
             if resolution is None:
                 continue
-            if AS_IT_IS is not readings:
+            if not is_as_it_is:
                 # none of the typed spelling is known
                 resolution = resolution.replace(repository=None)
             if resolution.runtime or not resolution.quantization or resolution.repository:
@@ -356,26 +359,6 @@ def _original(name: str, catalogue: Catalogue) -> Match | None:
     return None
 
 
-def _letters(name: str) -> str:
-    return _SIGNS.sub("", canonical(name))
-
-
-def _joined(base: str, owner: str, form: Form | None, catalogue: Catalogue) -> Match | None:
-    """The one model that is known with its words joined otherwise: `gptoss:20b`."""
-    by_letters: dict[str, set[str]] = catalogue.derived.setdefault("by letters", {})
-    if not by_letters:
-        spellings = [key for names in catalogue.names() for keys in names.values() for key in keys]
-        for table in ("family", "tag"):
-            spellings += [name for name, _ in catalogue.common_tables("families", table).values()]
-        for spelling in spellings:
-            by_letters.setdefault(_letters(spelling), set()).add(spelling)
-    is_converter = owner.lower() in CONVERTERS
-    find = _original if is_converter else named
-    spelled = by_letters.get(_letters(base if is_converter else f"{owner}/{base}"), ())
-    by_id = {match[0]: match for each in spelled if (match := find(each, catalogue)) is not None}
-    return by_id.popitem()[1] if len(by_id) == 1 else None
-
-
 def _from_base(base: str, owner: str, form: Form | None, catalogue: Catalogue) -> Match | None:
     """The model of the same size that was tuned from the base model of this repository."""
     key, tuned = canonical(base), []
@@ -437,4 +420,4 @@ def _alnum(name: str) -> str:
 
 
 AS_IT_IS: Sequence[_Reading] = (_literal,)
-OTHERWISE: Sequence[_Reading] = (_joined, _from_base, _by_maker)
+OTHERWISE: Sequence[_Reading] = (_from_base, _by_maker)

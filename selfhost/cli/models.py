@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 def check(words: list[str]) -> int:
     """Judge each model on each machine."""
     options = parse("check", words)
-    by_machine, errors = judge_each(options, _names(options.models), machines_of(options))
+    by_machine, errors = judge_each(options, _names(options), machines_of(options))
     verdicts = [verdict for part in by_machine for verdict in part]
     if not verdicts:
-        raise _together(options, errors)
+        raise together(errors)
     if options.format == "json":
         from ..reports import json
 
@@ -50,28 +50,23 @@ def check(words: list[str]) -> int:
     code = exit_code((verdict.route for verdict in verdicts), no_answer=bool(errors))
     if errors:
         flush()
-        complain(_together(options, errors), code, options.format == "json")
+        complain(together(errors), code, options.format == "json")
     return code
 
 
-def _together(options: argparse.Namespace, errors: dict[str, SelfhostError]) -> SelfhostError:
-    """One error for all of them; several words may be one name: `gpt oss 20b`."""
-    from ..catalogue.index import open_catalogue
-    from ..catalogue.names import id_of
-
-    error, name = together(errors), "-".join(options.models)
-    if len(options.models) > 1 and id_of(name, open_catalogue(options.specs)):
-        error.nearest, error.remedy = (), f"did you mean: selfhost check {name}?"
-    return error
-
-
-def _names(words: list[str]) -> list[str]:
-    """The models that were named; several words may be one command: `ollama run llama3.2`."""
+def _names(options: argparse.Namespace) -> list[str]:
+    """The models that were named; several words may be one command, `ollama run llama3.2`, or one
+    name, `gpt oss 20b`.
+    """
+    words: list[str] = options.models
     if len(words) > 1:
+        from ..catalogue.index import open_catalogue
+        from ..catalogue.names import id_of
         from ..catalogue.pasted import named_in_command
 
-        line = " ".join(words)
-        if named_in_command(line):
+        line, catalogue = " ".join(words), open_catalogue(options.specs)
+        is_one = id_of(line, catalogue) and not all(id_of(word, catalogue) for word in words)
+        if is_one or named_in_command(line):
             return [line]
     return list(dict.fromkeys(words))
 
