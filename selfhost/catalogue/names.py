@@ -361,13 +361,12 @@ def _original(name: str, catalogue: Catalogue) -> Match | None:
 
 def _from_base(base: str, owner: str, form: Form | None, catalogue: Catalogue) -> Match | None:
     """The model of the same size that was tuned from the base model of this repository."""
-    key, tuned = canonical(base), []
+    key, tuned = canonical(base), list[str]()
     for outline in catalogue.outlines() if form is None or form.runtime is None else ():
         account, _, repository = (outline.tuned_from or "").lower().partition("/")
-        is_base = repository and canonical(repository) == key
+        is_base = bool(repository) and canonical(repository) == key
         if is_base and owner.lower() in (account, "", *CONVERTERS):
-            tuned.append(outline.id)
-    tuned = [id for id in tuned if sizes_in(id) >= sizes_in(key)]
+            tuned += [outline.id] if sizes_in(outline.id) >= sizes_in(key) else []
     if not tuned:
         return None
     # of the same line before any other
@@ -387,11 +386,8 @@ def _by_maker(base: str, owner: str, form: Form | None, catalogue: Catalogue) ->
         makers = [("".join(words[:count]), "-".join(words[count:])) for count in (1, 2)]
     for maker, rest in makers:
         match = named_or_none(rest, catalogue)
-        if match is None:
-            continue
-        spec = catalogue.spec(match[0])
-        # LM Studio writes accounts and its own names of models in lower case
-        if not _is_maker(_alnum(maker), owner, spec, is_own_name=f"{owner}{base}".islower()):
+        spec = catalogue.spec(match[0]) if match else None
+        if match is None or spec is None or not _is_maker(maker, owner, spec):
             continue
         if plain == base:
             return match if maker else None
@@ -401,22 +397,21 @@ def _by_maker(base: str, owner: str, form: Form | None, catalogue: Catalogue) ->
     return None
 
 
-def _is_maker(letters: str, owner: str, spec: ModelSpec, *, is_own_name: bool) -> bool:
-    """Whether that name may stand before a model; a whole account before own names alone."""
-    provider = spec.availability.provider if spec.availability else None
-    companies = [_alnum(name) for name in (spec.developer, provider) if name]
+def _is_maker(name: str, owner: str, spec: ModelSpec) -> bool:
+    """Whether that name may stand before a model; of an open one the beginning of its account."""
+    provider = spec.availability.provider if spec.availability else ""
+    companies = [spec.developer or "", provider or ""]
     if owner and not spec.closed:
-        account = _alnum((spec.repository or "").partition("/")[0])
-        companies = [account] if account != letters or is_own_name else []
+        companies = [(spec.repository or "").partition("/")[0]]
+    # as accounts of resellers write a company: x-ai for xAI, mistralai for Mistral AI
+    letters, *own = (re.sub(r"[\W_]", "", each.lower()) for each in (name, *companies))
+    if owner and not spec.closed and letters in own:
+        # its own repositories are known as they are, so that this is another model
+        return False
     # Google's API writes models/gemini-1.5-pro
-    if spec.closed and letters in ("", "models", *companies):
+    if spec.closed and letters in ("", "models", *own):
         return True
-    return len(letters) >= 3 and any(each.startswith(letters) for each in companies)
-
-
-def _alnum(name: str) -> str:
-    """As accounts of resellers write a company: x-ai for xAI, mistralai for Mistral AI."""
-    return "".join(letter for letter in name.lower() if letter.isalnum())
+    return len(letters) >= 3 and any(each.startswith(letters) for each in own)
 
 
 AS_IT_IS: Sequence[_Reading] = (_literal,)
