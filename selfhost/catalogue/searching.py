@@ -8,7 +8,7 @@ instead of models is in specs/common/things.toml.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from shlex import quote
 
 from ..core import units
@@ -23,7 +23,7 @@ from .names import (
     OTHERWISE,
     SEE_NAMES,
     Resolution,
-    by_key,
+    by_key_or_none,
     cut_short,
     id_of,
     matches,
@@ -36,11 +36,6 @@ from .pasted import LIBRARY, is_bare_weights, latin_spelling, unrouted, unwrap
 from .quantization_names import Form, splits
 from .spec import ModelSpec
 from .spec_values import MODALITIES, USES
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
 
 # a model's id, a clause on why, and what to type
 _Hint = tuple[str, str, str]
@@ -65,19 +60,6 @@ _MOST_HINTS = 5
 _MOST_FILES = 5
 # words of a name that are tried for that of a model
 _MOST_WORDS = 40
-# of each table of `things.toml` the message, and what is in front of the command for another model
-_SENTENCES = {
-    "uncovered": ("{typed} is a model for {name}: {answer}", "one of that kind: "),
-    "hosted": (
-        "{typed} is not in the catalogue: by its name it is of a line of {name} that is offered"
-        " through an API alone, without weights",
-        "",
-    ),
-    "line": (
-        "{typed} is not in the catalogue: by its name it is one of {about}",
-        "one that writes {writes}: ",
-    ),
-}
 
 
 def resolve(typed: str, catalogue: Catalogue, *, explains: bool = True) -> Resolution:
@@ -210,23 +192,12 @@ def _unknown_name(typed: str, name: str, catalogue: Catalogue) -> UnknownModelEr
         return UnknownModelError(f"{message}: {words.format(id=id)}", nearest=(id,), remedy=remedy)
     if error := _begins_as(("line",), typed, rest, catalogue):
         return error
-    return UnknownModelError(message + _size(base), nearest=near, remedy=SEE_NAMES)
-
-
-def _size(base: str) -> str:
-    """A clause on what the number of parameters in a name means for its weights."""
     sizes = _BILLIONS.findall(base)
-    if len(sizes) != 1:
-        return ""
-    said = f"{sizes[0]} billion parameters, as its name says, are about"
-    size = round(_Q4_K_M_BYTES * 1e9 * float(sizes[0]))
-    return f": {said} {units.decimal(size, more=-1)} of weights in Q4_K_M"
-
-
-def _instead(facts: Mapping[str, Any], catalogue: Catalogue, before: str = "") -> str:
-    """The line that asks for the first known model of those named in place of a thing."""
-    ids = [id for id in facts.get("try_instead") or () if id in catalogue]
-    return f"{before}selfhost check {quote(ids[0])}" if ids else ""
+    if len(sizes) == 1:
+        size = units.decimal(round(_Q4_K_M_BYTES * 1e9 * float(sizes[0])), more=-1)
+        message += f": {sizes[0]} billion parameters, as its name says, are about {size} of weights"
+        message += " in Q4_K_M"
+    return UnknownModelError(message, nearest=near, remedy=SEE_NAMES)
 
 
 def _thing(typed: str, names: tuple[str, ...], catalogue: Catalogue) -> UnknownModelError | None:
@@ -234,11 +205,12 @@ def _thing(typed: str, names: tuple[str, ...], catalogue: Catalogue) -> UnknownM
     facts = next((things[key][1] for key in map(canonical, names) if key in things), None)
     if facts is None:
         return None
+    near = [id for id in facts.get("try_instead") or () if id in catalogue]
     return NotAModelError(
         f"{cut_short(typed)} is not a model but a {facts['kind']}: {facts['answer']}",
         kind=facts["kind"],
-        nearest=[id for id in facts.get("try_instead") or () if id in catalogue],
-        remedy=_instead(facts, catalogue) or SEE_NAMES,
+        nearest=near,
+        remedy=f"selfhost check {quote(near[0])}" if near else SEE_NAMES,
     )
 
 
@@ -246,22 +218,26 @@ def _begins_as(
     tables: tuple[str, ...], typed: str, name: str, catalogue: Catalogue
 ) -> UnknownModelError | None:
     """The error for a name that begins as those of an entry in these tables of `things.toml`."""
-    key = canonical(name)
-    for table in tables:
-        # a tune that is named for a hosted model states its size
-        is_tune = table == "hosted" and (sizes_in(key) or key.endswith("-distill"))
-        entries = {} if is_tune else catalogue.common("things").get(table) or {}
-        for about, facts in entries.items():
-            is_whole = key in map(canonical, facts.get("whole") or ())
-            if not is_whole and not any(_begins(key, start) for start in facts.get("names") or ()):
-                continue
-            message, before = _SENTENCES[table]
+    key, things = canonical(name), catalogue.common("things")
+    # a tune that is named for a hosted model states its size
+    is_tune = sizes_in(key) or key.endswith("-distill")
+    entries = (
+        (table, *entry)
+        for table in tables
+        if table != "hosted" or not is_tune
+        for entry in (things.get(table) or {}).items()
+    )
+    for table, about, facts in entries:
+        is_whole = key in map(canonical, facts.get("whole") or ())
+        if is_whole or any(_begins(key, start) for start in facts.get("names") or ()):
+            message, before = things["sentence"][table]
             values = {"typed": cut_short(typed), "name": about, **facts}
-            instead = _instead(facts, catalogue, before.format_map(values))
+            ids = [id for id in facts.get("try_instead") or () if id in catalogue]
+            instead = f"{before.format_map(values)}selfhost check {quote(ids[0])}\n" if ids else ""
             return UnknownModelError(
                 message.format_map(values),
                 nearest=_nearest(key, catalogue) if table == "hosted" else (),
-                remedy=f"{instead}\n{SEE_NAMES}" if instead else SEE_NAMES,
+                remedy=instead + SEE_NAMES,
             )
     return None
 
@@ -325,21 +301,23 @@ def _named_inside(words: list[str], catalogue: Catalogue) -> str | None:
         name = "-".join(inside)
         # an alias or a short id may be the name of a family
         kinds = ("ids", "repositories", "titles", "aliases") if sizes_in(name) else ("ids",)
-        try:
-            id = by_key(name, kinds, catalogue)
-        except UnknownModelError:
-            continue
+        id = by_key_or_none(name, kinds, catalogue)
         if id is not None and not catalogue.is_closed(id) and not sizes_in("-".join(others)):
             return id
     return None
 
 
-def _meant(name: str, catalogue: Catalogue, *, has_owner: bool) -> tuple[str, ...]:
-    """Known names that differ by a slip, else in the size alone, the nearest first."""
+def _spelled(catalogue: Catalogue) -> dict[str, str]:
+    """Every id, alias and family by its name as `canonical` writes it."""
     families = catalogue.common_tables("families", "family").values()
     # of one model its tag of Ollama, which sorts after its id
-    names = {canonical(each): each for each in (*catalogue.spellings(), *dict(families))}
-    letters, numbers = canonical(name).replace("-", ""), re.findall(r"\d+", name)
+    return {canonical(each): each for each in (*catalogue.spellings(), *dict(families))}
+
+
+def _meant(name: str, catalogue: Catalogue, *, has_owner: bool) -> tuple[str, ...]:
+    """Known names that differ by a slip, else in the size alone, the nearest first."""
+    names, numbers = _spelled(catalogue), re.findall(r"\d+", name)
+    letters = canonical(name).replace("-", "")
     slips = [
         each
         for key, each in names.items()
@@ -350,13 +328,12 @@ def _meant(name: str, catalogue: Catalogue, *, has_owner: bool) -> tuple[str, ..
     if slips or has_owner or typed is None:
         return tuple(slips)
     sizes = {
-        float(known[2]): each
+        abs(float(known[2]) - float(typed[2])): each
         for each in names.values()
         if (known := _SIZED.fullmatch(each))
         if canonical(f"{known[1]}-{known[3]}") == canonical(f"{typed[1]}-{typed[3]}")
     }
-    size = float(typed[2])
-    return tuple(sizes[each] for each in sorted(sizes, key=lambda each: abs(each - size)))
+    return tuple(sizes[far] for far in sorted(sizes))
 
 
 def _nearest(key: str, catalogue: Catalogue, meant: Sequence[str] = ()) -> tuple[str, ...]:
@@ -369,14 +346,12 @@ def _nearest(key: str, catalogue: Catalogue, meant: Sequence[str] = ()) -> tuple
         if canonical(each.family or "") == key or canonical(each.id).startswith(f"{key}-")
     ]
     family.sort(key=lambda each: each.released or "", reverse=True)
-    families = catalogue.common_tables("families", "family").values()
-    names = (*catalogue.spellings(), *(name for name, _ in families))
     most = 4 * _MOST_HINTS if len(key) <= MAX_GUESSED_LETTERS else 1
-    typed, keys = key[:MAX_GUESSED_LETTERS], {canonical(name) for name in names}
-    near = get_close_matches(typed, keys, n=most, cutoff=_NEAR)
+    near = get_close_matches(key[:MAX_GUESSED_LETTERS], _spelled(catalogue), n=most, cutoff=_NEAR)
     numbers = re.findall(r"\d+", key)
     near.sort(key=lambda name: (name[:2] != key[:2], re.findall(r"\d+", name) != numbers))
-    known = [match for name in near if (match := named_or_none(name, catalogue))]
-    ids = (*(each.id for each in family), *(id for id, _ in known))
+    known = [match[0] for name in near if (match := named_or_none(name, catalogue))]
     by_id = {id_of(each, catalogue) or each: each for each in meant}
-    return tuple({**by_id, **{id: id for id in ids if id not in by_id}}.values())[:_MOST_HINTS]
+    for id in (*(each.id for each in family), *known):
+        by_id.setdefault(id, id)
+    return tuple(by_id.values())[:_MOST_HINTS]
