@@ -175,8 +175,7 @@ def _unknown_name(typed: str, name: str, catalogue: Catalogue) -> UnknownModelEr
     missing = "does not exist here and " if is_bare_weights(name) else ""
     message = f"{cut_short(typed)} {missing}is not in the catalogue"
     if faulty := list({problem.file: None for problem in catalogue.own_faults}):
-        shown = (*faulty[:_MOST_FILES], *(["…"] if len(faulty) > _MOST_FILES else ()))
-        message += f"; faulty files of yours were ignored: {', '.join(shown)}"
+        message += f"; faulty files of yours were ignored: {', '.join(faulty[:_MOST_FILES])}"
     meant = _meant(base, catalogue, has_owner=bool(owner))
     near = _nearest(canonical(base), catalogue, meant)
     # it is the beginning of an id, and no tune of a shorter one
@@ -205,7 +204,7 @@ def _thing(typed: str, names: tuple[str, ...], catalogue: Catalogue) -> UnknownM
     facts = next((things[key][1] for key in map(canonical, names) if key in things), None)
     if facts is None:
         return None
-    near = [id for id in facts.get("try_instead") or () if id in catalogue]
+    near = [id for id in facts.get("try_instead", ()) if id in catalogue]
     return NotAModelError(
         f"{cut_short(typed)} is not a model but a {facts['kind']}: {facts['answer']}",
         kind=facts["kind"],
@@ -225,14 +224,14 @@ def _begins_as(
         (table, *entry)
         for table in tables
         if table != "hosted" or not is_tune
-        for entry in (things.get(table) or {}).items()
+        for entry in things.get(table, {}).items()
     )
     for table, about, facts in entries:
-        is_whole = key in map(canonical, facts.get("whole") or ())
-        if is_whole or any(_begins(key, start) for start in facts.get("names") or ()):
+        is_whole = key in map(canonical, facts.get("whole", ()))
+        if is_whole or any(_begins(key, start) for start in facts.get("names", ())):
             message, before = things["sentence"][table]
             values = {"typed": cut_short(typed), "name": about, **facts}
-            ids = [id for id in facts.get("try_instead") or () if id in catalogue]
+            ids = [id for id in facts.get("try_instead", ()) if id in catalogue]
             instead = f"{before.format_map(values)}selfhost check {quote(ids[0])}\n" if ids else ""
             return UnknownModelError(
                 message.format_map(values),

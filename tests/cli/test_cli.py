@@ -84,7 +84,6 @@ ERRORS: Mapping[str, tuple[str, str]] = {
     "check gpt2 --runtime lama.cpp": ("lama.cpp", "llama.cpp"),
     "check gpt2 --quant Q4_K_N": ("Q4_K_N", "Q4_K_"),
     "check gpt2 --quant Q9": ('"Q9"', "\n  Use for example Q"),
-    "check stable diffusion": ('error: "diffusion" is', "did you mean: selfhost check stable-diff"),
     "list --use image": ("image", "did you mean --use image-generation?"),
     "check opt-1.3b --quant Q4_K_M": ("Q4_K_M", "float16"),
     "check gpt2 --context 0": ("--context", "at least 1"),

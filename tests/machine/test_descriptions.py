@@ -98,17 +98,10 @@ def test_nonsense_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "ryzen 9 7900x or i9-12900k 32gb",
-        "i5-8250U 16gb 32gb",
-        "2x 16gb v100 64gb",
-        "5500u 16gb",
-        "5700 16gb",
-        "macbook pro 16gb",
-        "macbook air m2 48gb",
-        "rtx 3090 or rtx 4090",
-        "i5-12400 rtx 3090 no gpu",
+        "ryzen 9 7900x or i9-12900k 32gb", "i5-8250U 16gb 32gb", "2x 16gb v100 64gb", "5500u 16gb", "5700 16gb",
+        "macbook pro 16gb", "macbook air m2 48gb", "rtx 3090 or rtx 4090", "i5-12400 rtx 3090 no gpu",
     ],
-)
+)  # fmt: skip
 def test_two_readings_are_asked_about(text: str) -> None:
     with pytest.raises(NotOneMachineError):
         named(text)

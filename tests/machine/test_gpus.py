@@ -151,17 +151,11 @@ def test_memory_of_cards_is_what_their_makers_state() -> None:
     ("name", "tflops"),
     [
         # NVIDIA's architecture papers and data sheets: dense FP16, sums in FP32
-        ("Tesla V100-SXM2-16GB", 125),
-        ("NVIDIA A100-SXM4-80GB", 312),
-        ("NVIDIA GeForce RTX 3090", 71),
-        ("NVIDIA GeForce RTX 4090", 165),
-        ("NVIDIA L4", 121),
-        ("NVIDIA H100 80GB HBM3", 989),
-        ("NVIDIA GeForce RTX 5090", 209),
-        ("AMD Radeon RX 7900 XTX", 123),
-        ("AMD Instinct MI300X", 1307),
+        ("Tesla V100-SXM2-16GB", 125), ("NVIDIA A100-SXM4-80GB", 312), ("NVIDIA GeForce RTX 3090", 71),
+        ("NVIDIA GeForce RTX 4090", 165), ("NVIDIA L4", 121), ("NVIDIA H100 80GB HBM3", 989),
+        ("NVIDIA GeForce RTX 5090", 209), ("AMD Radeon RX 7900 XTX", 123), ("AMD Instinct MI300X", 1307),
     ],
-)
+)  # fmt: skip
 def test_the_peak_of_16_bit_arithmetic_is_the_makers(name: str, tflops: float) -> None:
     peak = gpus.peak_flops(name, gpus.capability_by_name(name))
     assert peak is not None
@@ -172,18 +166,12 @@ def test_the_peak_of_16_bit_arithmetic_is_the_makers(name: str, tflops: float) -
     ("name", "capability"),
     [
         # developer.nvidia.com/cuda-gpus: one number, four generations
-        ("Quadro RTX 4000", "7.5"),
-        ("Quadro RTX 5000", "7.5"),
-        ("NVIDIA RTX A5000", "8.6"),
-        ("NVIDIA RTX 5000 Ada Generation", "8.9"),
-        ("NVIDIA RTX 5000 Ada Generation Laptop GPU", "8.9"),
-        ("NVIDIA RTX PRO 5000 Blackwell", "12.0"),
-        ("NVIDIA GeForce RTX 5090", "12.0"),
-        ("NVIDIA GeForce RTX 4090", "8.9"),
-        ("NVIDIA Jetson AGX Xavier", "7.2"),
-        ("NVIDIA Thor", "11.0"),
+        ("Quadro RTX 4000", "7.5"), ("Quadro RTX 5000", "7.5"), ("NVIDIA RTX A5000", "8.6"),
+        ("NVIDIA RTX 5000 Ada Generation", "8.9"), ("NVIDIA RTX 5000 Ada Generation Laptop GPU", "8.9"),
+        ("NVIDIA RTX PRO 5000 Blackwell", "12.0"), ("NVIDIA GeForce RTX 5090", "12.0"), ("NVIDIA GeForce RTX 4090", "8.9"),
+        ("NVIDIA Jetson AGX Xavier", "7.2"), ("NVIDIA Thor", "11.0"),
     ],
-)
+)  # fmt: skip
 def test_a_number_of_several_generations_has_the_capability_of_its_own(
     name: str, capability: str
 ) -> None:
