@@ -108,12 +108,7 @@ def _digits(value: int | float) -> str:
     return f"{value:,}" if -(10**30) < value < 10**30 else "one of more than 30 digits"
 
 
-def printable(text: str) -> str:
-    """The text with `?` for each control character, line break and the like."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
-
-
 def shortened(text: str) -> str:
     """Text of a file as a message may show it: no control characters, no thousand letters."""
-    clean = printable(text)
+    clean = "".join(letter if letter.isprintable() else "?" for letter in text)
     return clean if len(clean) <= 60 else clean[:57] + "…"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from ..core.errors import expect_type
-from ..core.values import printable
+from ..core.files import shown
 from .record import UNNAMED, Machine, Process
 
 __all__ = ["Machine", "measured_at_present", "process", "read"]
@@ -30,9 +30,7 @@ def read(*, measure: bool = False, root: str | os.PathLike[str] | None = None) -
 
         # another computer is not "this machine": a tree goes by its folder's name
         name = os.path.basename(os.path.abspath(os.fsdecode(root)))
-        return read_machine(RecordedHost(os.fsdecode(root))).replace(
-            name=printable(name) or UNNAMED
-        )
+        return read_machine(RecordedHost(os.fsdecode(root))).replace(name=shown(name) or UNNAMED)
     machine = read_machine().replace(is_this_one=True)
     if not measure or root is not None:
         return machine

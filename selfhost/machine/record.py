@@ -84,13 +84,11 @@ MEASURED, BRIEFLY, RATE_ASSUMED, FILLED_ASSUMED = HOWS
 # which end of what is there a figure is, where other programs had a part of it
 LEAST = "least"
 
-MAX_ENTRIES = 1000
 _HOUR_AND_MINUTE = "([01][0-9]|2[0-3]):[0-5][0-9]"
 _TIME = pattern(
     "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
     rf"T{_HOUR_AND_MINUTE}:([0-5][0-9]|60)(\.[0-9]+)?(Z|[+-]{_HOUR_AND_MINUTE})"
 )
-_WHERE_UNKNOWN = "write null where it is not known"
 
 
 def limited(least: float, most: float) -> Any:
@@ -227,29 +225,25 @@ class PresentModel(Record):
 class Machine(Record):
     """A computer as `selfhost` sees it.
 
-    `is_this_one`: it was read of the computer that asks, by `read`, and may since have been changed
-    by `--set`. A record, a profile and a recorded tree are of another, whatever their names say.
-    `measured_in_vain`: the memory bandwidth was measured, and no figure came of it.
-    Neither is in the JSON object, which is read elsewhere. Memory in bytes: `memory_total_bytes` is
-    the hardware's, `memory_limit_bytes` what this process may ever have (the least of hardware and
-    every control group above it), `memory_available_bytes` what it could have now without swapping.
-    `address_space_bytes` is what `ulimit -v` leaves to this process, mapped files included; None
-    where there is no such limit. `cpu_cores_usable` has affinity
-    and quota applied and may be a fraction; `cpu_cores_performance` are those of
-    `cpu_cores_physical` that are of the fastest kind, all of them where they are alike.
-    `instruction_sets` are Linux kernel names. `memory_bandwidth_how` says how that was told, one of
-    HOWS or None for what somebody states, and `memory_bandwidth_bound` is `least` where
-    more may be there. `accelerators` is None when it is not known whether
-    there are any, () when there are none. `planning`: a profile, or changed by --set, so its memory
-    is judged as a whole. `assumed` names facts that were neither read nor stated, but taken from
-    the machine's class: a finding that rests on one is at least a `warn`. `memory_most_bytes` is
-    the most RAM that such a machine is sold with, where its RAM is assumed; None where that is not
-    known, and then not written. `confidence` says how sure the figures of a profile are, one of
-    CONFIDENCES; None for any other machine. A None always
-    has an `Unread` of the same name in `unread`; a value has its entry in `sources`. Making one
-    adds the entries that are missing ("the record does not say"), drops those of facts that have a
-    value, and writes system and architecture as Linux names them. `MachineFileError` names every
-    field of another type or beyond what a machine can have.
+    `is_this_one`: it was read of the computer that asks, and may since have been changed by
+    `--set`. `measured_in_vain`: the memory bandwidth was measured, and no figure came of it.
+    Neither is in the JSON object, which is read elsewhere. `memory_total_bytes` is the hardware's,
+    `memory_limit_bytes` what this process may ever have (the least of hardware and every control
+    group above it), `memory_available_bytes` what it could have now without swapping,
+    `address_space_bytes` what `ulimit -v` leaves, mapped files included (None: no such limit).
+    `cpu_cores_usable` has affinity and quota applied and may be a fraction;
+    `cpu_cores_performance` are those of `cpu_cores_physical` that are of the fastest kind.
+    `instruction_sets` are Linux kernel names. `memory_bandwidth_how` is one of HOWS, None for what
+    somebody states; `memory_bandwidth_bound` is `least` where more may be there. `accelerators` is
+    () when there are none. `planning`: a profile, or changed by --set, so its memory is judged as
+    a whole. `assumed` names facts taken from the machine's class: a finding that rests on one is at
+    least a `warn`. `memory_most_bytes` is the most RAM that such a machine is sold with, where its
+    RAM is assumed; None is not written. `confidence` is one of CONFIDENCES for a profile.
+
+    A None always has an `Unread` of the same name in `unread`; a value has its entry in `sources`.
+    Making one adds the entries that are missing ("the record does not say"), drops those of facts
+    that have a value, and writes system and architecture as Linux names them. `MachineFileError`
+    names a number beyond what a machine can have.
     """
 
     name: str = UNNAMED
@@ -287,18 +281,14 @@ class Machine(Record):
     if not TYPE_CHECKING:
 
         def __init__(self, **values: Any) -> None:
-            for name in values.keys() & Machine._keys.keys():
-                limits, value = Machine._keys[name].limits, values[name]
-                if value is not None and "least" in limits:
-                    fault = number_fault(value, limits["least"], limits["most"])
-                    if fault:
-                        raise MachineFileError(
-                            [Problem(file="Machine", key=name, message=fault[0])]
-                        )
-            if values.get("architecture") is not None:
-                values["architecture"] = normal_architecture(values["architecture"])
-            if values.get("system") is not None:
-                values["system"] = normal_system(values["system"])
+            for name, (least, most) in _LIMITS.items():
+                value = values.get(name)
+                fault = None if value is None else number_fault(value, least, most)
+                if fault:
+                    problem = Problem(file="Machine", key=name, message=fault[0])
+                    raise MachineFileError([problem])
+            for name, normal in (("architecture", normal_architecture), ("system", normal_system)):
+                values |= {name: normal(values[name])} if values.get(name) else {}
             if values.get("memory_bandwidth_bytes_per_second") is None:
                 values |= dict.fromkeys(("memory_bandwidth_how", "memory_bandwidth_bound"))
             values["unread"] = _explained(values)
@@ -311,13 +301,7 @@ class Machine(Record):
             """See `reader.read`, which is bound to this name."""
 
     @classmethod
-    def from_json(
-        cls,
-        data: Any,
-        file: str = "machine",
-        *,
-        unnamed: str = RECORDED,
-    ) -> Machine:
+    def from_json(cls, data: Any, file: str = "machine", *, unnamed: str = RECORDED) -> Machine:
         """The record in `data`, a decoded `selfhost.machine/1` object. Unknown keys are ignored,
         missing ones become unread.
 
@@ -353,24 +337,19 @@ class Machine(Record):
         Where the record gives no name the machine is called `the recorded machine`.
         `MachineFileError` carries the problems, as `from_json` has them.
         """
-        from ..core.files import FOLDER, LARGE, Unreadable, read_file, text_of
+        from ..core.files import FOLDER, LARGE, Unreadable, read_file, shown, text_of
         from ..core.json_text import Decoder
 
         expect_type("path", path, (str, os.PathLike))
-        name = os.fsdecode(path)
-        file = shortened(name) or "machine"
-        if not name:
-            problem = Problem(file=file, message="no file was named", remedy=WRITE_ONE)
-            raise MachineFileError([problem])
+        file = shown(os.fsdecode(path)) or "machine"
         try:
-            text = text_of(read_file(name, MAX_FILE_BYTES, input_allowed=True))
-            document = Decoder(keys_once=True).parse(text)
+            content = read_file(os.fsdecode(path), MAX_FILE_BYTES, input_allowed=True)
+            document = Decoder(keys_once=True).parse(text_of(content))
         except Unreadable as error:
-            is_large = ": a machine record takes a few kilobytes" if error.kind == LARGE else ""
-            remedy = "name the file in it" if error.kind == FOLDER else error.remedy or WRITE_ONE
-            problem = Problem(
-                file=file, line=error.line, message=error.reason + is_large, remedy=remedy
-            )
+            reason, remedy = error.reason, error.remedy or WRITE_ONE
+            reason += ": a machine record takes a few kilobytes" if error.kind == LARGE else ""
+            remedy = "name the file in it" if error.kind == FOLDER else remedy
+            problem = Problem(file=file, line=error.line, message=reason, remedy=remedy)
             raise MachineFileError([problem]) from None
         return cls.from_json(document, file)
 
@@ -455,6 +434,12 @@ FACTS = tuple(
 _PARTS = {
     f"tuple[{kind.__name__}, ...]": kind
     for kind in (Disk, PresentModel, Accelerator, PresentRuntime, Unread)
+}
+# of its numbers
+_LIMITS = {
+    name: (key.limits["least"], key.limits["most"])
+    for name, key in Machine._keys.items()
+    if "least" in key.limits
 }
 _SIZES = ("memory_available_bytes", "memory_limit_bytes", "memory_total_bytes")
 # what reads the others, by their annotation
@@ -564,7 +549,7 @@ def _number(table: Table, name: str, least: float, most: float) -> float | None:
         fault = number_fault(value, least, most)
     if fault is not None:
         in_bytes = "write whole bytes, for example 17179869184 for 16 GiB"
-        table.problem(name, fault[0], in_bytes if name.endswith("_bytes") else _WHERE_UNKNOWN)
+        table.problem(name, fault[0], in_bytes if name.endswith("_bytes") else None)
         return None
     return value if isinstance(least, int) else float(value)
 

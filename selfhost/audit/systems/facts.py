@@ -14,12 +14,11 @@ from functools import lru_cache
 from typing import Any
 
 from ...core import units
-from ...core.files import Unreadable
+from ...core.files import Unreadable, shown
 from ...core.json_text import Entry
 from ...core.records import Record
 from ...core.spelling import words_of
 from ...core.tables import shipped_table
-from ...core.values import printable
 from ...machine import cpus, gpus, named, profiles
 from ...machine.changes import with_implied
 from ...machine.record import (
@@ -238,7 +237,7 @@ def plain(value: Any, length: int = MAX_LABEL) -> str | None:
     """A text of an answer, cut, with nothing that controls a terminal; None for what is none."""
     if not isinstance(value, str):
         return None
-    return printable(value[: 4 * length]).strip()[:length] or None
+    return shown(value[: 4 * length]).strip()[:length] or None
 
 
 def is_address(name: str) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from ...core.values import printable
+from ...core.files import shown
 from ..record import FACTS, Machine
 from .cpu import (
     read_architecture,
@@ -119,6 +119,6 @@ def redactor(host: Host) -> Callable[[str], str]:
     def redact(text: str) -> str:
         for mask, word in patterns:
             text = mask.sub(word, text)
-        return printable(text)[:1000]
+        return shown(text)[:1000]
 
     return redact
