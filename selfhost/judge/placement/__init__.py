@@ -54,16 +54,14 @@ _SIZES = ("bytes", "low_bytes", "high_bytes")
 
 def placements(needs: Needs, machine: Machine, question: Question) -> Iterator[Needs]:
     """The same needs with their terms placed, in the order they are to be judged: accelerators,
-    split, host, unread accelerator; last the largest accelerator where it must hold all and cannot.
-
-    Before the unread come the accelerators once others have left them.
+    split, host, the same once others have left them, unread accelerator; last the largest
+    accelerator where it must hold all and cannot.
     """
     now, runtime = places(machine.accelerators), question.runtime
+    has_none = machine.accelerators is not None and not now
     if question.wants_gpu and needs.memory is not None:
         yield from _on_gpus_alone(needs, machine, question)
-        return
-    has_none = machine.accelerators is not None and not now
-    if needs.memory is None or has_none or (runtime is not None and runtime.cpu_only):
+    elif needs.memory is None or has_none or (runtime is not None and runtime.cpu_only):
         yield needs
     else:
         yield from _beside_ram(needs, machine, question, now)
@@ -86,21 +84,15 @@ def _bytes_there(there: Needs, end: str = "high_bytes") -> int:
     return sum(getattr(each, end) for each in there.terms if each.where == ACCELERATOR)
 
 
-def _in_turn(needs: Needs, place: Place, most_bytes: int | None = None) -> Iterator[Needs]:
-    """Its parts in RAM and one of them at a time on that accelerator, the fastest way first; where
-    `most_bytes` is given those that take no more there.
+def _in_turn(needs: Needs, place: Place | None, *, bounded: bool = True) -> Iterator[Needs]:
+    """Its parts in RAM and one of them at a time on that accelerator, the fastest way first;
+    `bounded`: those that have room there.
     """
-    for way in needs.offloaded:
-        if most_bytes is None or sum(term.high_bytes for term in way.device) <= most_bytes:
+    for way in needs.offloaded if place is not None else ():
+        size = sum(term.high_bytes for term in way.device)
+        if place is not None and (not bounded or size <= (place.room_bytes or 0)):
             terms = (*way.host, *(term.replace(where=place.where) for term in way.device))
             yield _with_terms(needs, terms, "split").replace(offload=way.way)
-
-
-def _offloaded(needs: Needs, candidates: Sequence[Place]) -> Iterator[Needs]:
-    """As `_in_turn`, on the accelerator with most room, where that holds a part."""
-    largest = roomiest(candidates)
-    if largest is not None:
-        yield from _in_turn(needs, largest, largest.room_bytes)
 
 
 # ------------------------------------------------------------------ beside the RAM
@@ -112,61 +104,34 @@ def _beside_ram(
     """As `placements`, of a program that runs in RAM too, on a machine that may have places beside
     that.
     """
-    there, layers = needs_on(needs, Device()), _shared_layers(question)
-    placed = _at_once(needs, there, machine, question, now)
-    if placed is not None:
-        yield placed
-    else:
-        yield from _offloaded(needs, now)
+    there, layers, trains = needs_on(needs, Device()), None, question.workload.task == "finetune"
+    architecture, runtime = question.spec.architecture, question.runtime
+    if runtime is not None and architecture is not None and not trains and runtime.splits_layers:
+        # shared out, over several accelerators and with the RAM
+        layers = architecture.layers
+    # of training one that holds the likely or the least need counts, too, for the range is that of
+    # several trainers
+    ends = ("high_bytes", "bytes", "low_bytes") if trains else ("high_bytes",)
+    ways = (_on_accelerators(needs, there, machine, now, layers, end) for end in ends)
+    placed = next(filter(None, ways), None) or _balanced(there, machine, question)
+    yield from (placed,) if placed is not None else _in_turn(needs, roomiest(now))
     yield needs
     later = places(emptied(machine.accelerators or ()))
     if now != later:
         other = _on_accelerators(needs, there, machine, later, layers)
-        if other is not None and (placed is None or _is_another_way(other, placed)):
+        # a few layers more are no other way to lay it out
+        is_whole = other is not None and other.placement == "accelerator" and other != placed
+        if other is not None and (placed is None or is_whole):
             yield other
         if placed is None:
-            yield from _offloaded(needs, later)
-    if machine.accelerators is None:
-        yield whole_on_one(there, "accelerator:0")
-    for place in now:
-        if place.room_bytes is None:
-            yield whole_on_one(there, place.where)
+            yield from _in_turn(needs, roomiest(later))
+    unread = [place.where for place in now if place.room_bytes is None]
+    for where in unread if machine.accelerators is not None else ("accelerator:0",):
+        yield whole_on_one(there, where)
     largest = roomiest(later)
     if largest is not None and placed is None and not layers:
-        yield from _in_turn(needs, largest)
+        yield from _in_turn(needs, largest, bounded=False)
         yield whole_on_one(there, largest.where)
-
-
-def _is_another_way(other: Needs, placed: Needs) -> bool:
-    """A few layers more are no other way to lay it out."""
-    return other.placement == "accelerator" and other != placed
-
-
-def _shared_layers(question: Question) -> int | None:
-    """How many layers the program shares out, over several accelerators and with the RAM; None: it
-    does not.
-    """
-    architecture, runtime = question.spec.architecture, question.runtime
-    if runtime is None or architecture is None or question.workload.task == "finetune":
-        return None
-    return architecture.layers if runtime.splits_layers else None
-
-
-def _at_once(
-    needs: Needs, there: Needs, machine: Machine, question: Question, now: Sequence[Place]
-) -> Needs | None:
-    """The best way to have it on accelerators as they are now. Of training one that holds the
-    likely or the least need counts, too, for the range is that of several trainers.
-    """
-    spec, runtime, trains = question.spec, question.runtime, question.workload.task == "finetune"
-    for end in ("high_bytes", "bytes", "low_bytes") if trains else ("high_bytes",):
-        placed = _on_accelerators(needs, there, machine, now, _shared_layers(question), end)
-        if placed is not None:
-            return placed
-    is_spread = runtime is not None and runtime.spreads_layers and not trains
-    if is_spread and spec.architecture is not None and spec.modality in ("text", "vision"):
-        return _balanced(there, machine, spec.architecture.layers)
-    return None
 
 
 def _on_accelerators(
@@ -180,32 +145,33 @@ def _on_accelerators(
     """All of it on the one with the fastest memory that holds it, of several alike or unknown the
     one with most room; else its `layers` shared out, the first place first, what is left in RAM;
     None where no place holds a layer. `end`: of the range of what it needs.
-
-    llama.cpp leaves the first layers to the RAM.
     """
+    from ..pace.engine import device_bandwidth
+
+    cards = machine.accelerators or ()
     sized = [place for place in candidates if place.room_bytes is not None]
     holding = [place for place in sized if _bytes_there(there, end) <= (place.room_bytes or 0)]
-    if len(holding) > 1:
-        from ..pace.engine import device_bandwidth
-
-        cards = machine.accelerators or ()
-        holding.sort(
-            key=lambda place: (device_bandwidth(cards[place.index]) or 0, place.room_bytes or 0),
-            reverse=True,
-        )
     if holding:
-        return whole_on_one(there, holding[0].where)
+        rates = {place: device_bandwidth(cards[place.index]) or 0 for place in holding}
+        fastest = max(holding, key=lambda place: (rates[place], place.room_bytes or 0))
+        return whole_on_one(there, fastest.where)
     shares = _layers_by_place(there, sized, layers) if layers else []
     return _in_layers(needs, there, shares, layers) if layers and shares else None
 
 
-def _balanced(there: Needs, machine: Machine, layers: int) -> Needs | None:
-    """Whole layers on each accelerator of one maker, as many on each, with room for another there.
+def _balanced(there: Needs, machine: Machine, question: Question) -> Needs | None:
+    """Whole layers on each accelerator of one maker, as many on each, with room for another there;
+    None where the program does not spread them.
 
     As accelerate's device_map "auto" does (its documentation, big model inference): the last takes
     what the others leave, and a layer that no accelerator holds would lie in RAM, from where it
     moves for each token. None where that is so.
     """
+    spec, runtime = question.spec, question.runtime
+    is_text = spec.modality in ("text", "vision") and question.workload.task != "finetune"
+    if runtime is None or not runtime.spreads_layers or spec.architecture is None or not is_text:
+        return None
+    layers = spec.architecture.layers
     shared = [term for term in there.terms if term.split is Split.LAYERS]
     by_layer = sum(term.high_bytes - term.output_bytes for term in shared)
     another = int(_ANOTHER_LAYER * by_layer // layers)
@@ -344,22 +310,17 @@ def _on_gpus_alone(needs: Needs, machine: Machine, question: Question) -> Iterat
         if _lacking(lean, nearest, emptied(owned), "low_bytes") <= 0:
             yield lean
     for cards in states:
-        yield from _offloaded(needs, _rooms(machine, cards))
-    yield from _on_unread(needs, machine)
-    if nearest:
-        yield from _in_turn(needs, nearest[0])
+        yield from _in_turn(needs, roomiest(_rooms(machine, cards)))
+    # one of which it was not read what it can give
+    unread = [
+        place
+        for place in places(owned)
+        if owned[place.index].unified is None or owned[place.index].memory_total_bytes is None
+    ]
+    for place in unread if machine.accelerators is not None else [Place(index=0)]:
+        yield _in_parts(needs, [place], owned)
+    yield from _in_turn(needs, nearest[0] if nearest else None, bounded=False)
     yield _in_parts(needs, nearest, owned) if nearest else needs
-
-
-def _on_unread(needs: Needs, machine: Machine) -> Iterator[Needs]:
-    """All of it on an accelerator of which it was not read what it can give."""
-    owned = machine.accelerators
-    if owned is None:
-        yield _in_parts(needs, [Place(index=0, room_bytes=None)], ())
-    for place in places(owned):
-        device = (owned or ())[place.index]
-        if device.unified is None or device.memory_total_bytes is None:
-            yield _in_parts(needs, [place], owned or ())
 
 
 def _rooms(machine: Machine, cards: Sequence[Accelerator]) -> list[Place]:

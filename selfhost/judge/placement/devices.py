@@ -40,7 +40,7 @@ class Place(Record):
     """
 
     index: int
-    room_bytes: int | None
+    room_bytes: int | None = None
 
     @property
     def where(self) -> str:
