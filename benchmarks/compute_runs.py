@@ -23,10 +23,9 @@ from selfhost.catalogue.index import open_catalogue
 from selfhost.judge.pace import processor
 from selfhost.judge.pace.speed import constant, inverse, product
 from selfhost.judge.pace.work import (
-    Power,
     encoder_operations,
-    seconds_of_step,
     shares_on_cores,
+    step_seconds,
 )
 
 PUBLIC = Path(__file__).parents[1] / "tests" / "truth" / "compute.json"
@@ -34,8 +33,6 @@ PUBLIC = Path(__file__).parents[1] / "tests" / "truth" / "compute.json"
 _LEAST_LEFT_OUT = 4
 # since then whisper.cpp has the products that it has now
 _CURRENT_ENCODER = "2023"
-# its shares alone are asked, or what it reads
-_ON_CORES = Power(peak=(1.0, 1.0, 1.0), how="not counted")
 # of speed.json: its build is older than the layout of Q4_K for processors with the dot product
 # (ggml-org/llama.cpp#17494); and a run on two threads, which stands in compute.json
 _ELSEWHERE = ("radxa-dragon-Q6A", "i3-1315U")
@@ -224,8 +221,7 @@ def _stepped() -> Iterator[Run]:
             memory_bandwidth_how="measured",
             sources={"memory_bandwidth_bytes_per_second": "beside it"},
         )
-        power = _ON_CORES
-        step = seconds_of_step(machine, power, row["parameters"])
+        step = step_seconds(machine, None, row["parameters"])
         assert step is not None
         yield Run(
             "pytorch, a step that writes", row["machine"], f"{row['model']}, {row['threads']} threads",

@@ -61,7 +61,7 @@ from selfhost.judge.pace.text import (
     processor_prompt,
     seconds_on_processor,
 )
-from selfhost.judge.pace.work import Job, power_of, seconds_of_picture
+from selfhost.judge.pace.work import job_of, seconds_of_picture
 from selfhost.machine import gpus
 from selfhost.machine.gpus import vendor_of
 from selfhost.machine.named import named
@@ -576,13 +576,9 @@ def of_pictures() -> Iterator[Run]:
         )
         assert placed is not None
         assert denoising is not None
-        power = power_of(machine, placed, runtime, quantization)
-        assert power is not None
         made = denoising.replace(steps=row["steps"], passes=row["passes"])
-        job = Job(
-            machine=machine, power=power, spec=shelf.spec(row["spec"]), placed=placed,
-            runtime=runtime, quantization=quantization,
-        )  # fmt: skip
+        job = job_of(machine, shelf.spec(row["spec"]), placed, runtime, quantization)
+        assert job is not None
         taken = seconds_of_picture(job, made)
         yield Run(
             f"{row['use']}, {'Macs' if is_mac else 'few steps' if row['steps'] < 10 else 'many steps'}",

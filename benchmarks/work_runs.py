@@ -16,13 +16,12 @@ from selfhost import Machine, Workload
 from selfhost.catalogue.index import open_catalogue
 from selfhost.judge.pace.speed import inverse
 from selfhost.judge.pace.work import (
-    Job,
-    encoder_share,
+    encoder_seconds,
+    job_of,
     pace_of_documents,
     pace_of_training,
-    power_of,
-    speech_work,
     token_seconds,
+    writing_step,
 )
 
 TRUTH = Path(__file__).parents[1] / "tests" / "truth"
@@ -68,9 +67,8 @@ def of_training(machine_of: MachineOf) -> Iterator[Run]:
             runtime = runtime.replace(trainer_layers=row["layers"] or 10**6)
         placed = ask(_SMALL, asked, machine=machine).needs
         assert placed is not None
-        power = power_of(machine, placed, runtime, "bfloat16")
-        assert power is not None
-        job = Job(machine=machine, power=power, spec=spec, placed=placed, runtime=runtime)
+        job = job_of(machine, spec, placed, runtime, "bfloat16")
+        assert job is not None
         done = asked.replace(
             finetune_method=row["method"],
             checkpointing=row["checkpointing"],
@@ -106,12 +104,8 @@ def of_documents(machine_of: MachineOf) -> Iterator[Run]:
         asked = Workload(runtime=runtime.id, quantization=row["quantization"])
         placed = ask(row["spec"], asked, machine=machine).needs
         assert placed is not None
-        power = power_of(machine, placed, runtime, row["quantization"])
-        assert power is not None
-        job = Job(
-            machine=machine, power=power, spec=spec, placed=placed,
-            runtime=runtime, quantization=row["quantization"],
-        )  # fmt: skip
+        job = job_of(machine, spec, placed, runtime, row["quantization"])
+        assert job is not None
         pace = pace_of_documents(job, row["document_tokens"]).prompt
         assert pace is not None
         yield Run(
@@ -131,17 +125,15 @@ def of_whisper(machine_of: MachineOf) -> Iterator[Run]:
         spec = shelf.spec(row["spec"])
         placed = ask(row["spec"], Workload(runtime=runtime.id), machine=machine).needs
         assert placed is not None
-        power = power_of(machine, placed, runtime, "F16")
-        work = speech_work(spec, placed, "F16")
-        assert power is not None
-        assert work is not None
-        job = Job(
-            machine=machine, power=power, spec=spec, placed=placed,
-            runtime=runtime, quantization="F16",
-        )  # fmt: skip
-        share = encoder_share(job, work.parameter_bytes)
-        encoded = power.seconds(work.encoder_operations, share)
-        token = token_seconds(machine, power, work.step)
+        job, writing = (
+            job_of(machine, spec, placed, runtime, "F16"),
+            writing_step(spec, placed, "F16"),
+        )
+        assert job is not None
+        assert writing is not None
+        assert spec.architecture is not None
+        encoded = encoder_seconds(job, spec.architecture, writing[1])
+        token = token_seconds(machine, job.device, writing[0])
         assert token is not None
         kind = device_class(row["device"])
         for what, seen_ms, taken in (

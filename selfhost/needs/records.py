@@ -59,7 +59,7 @@ class Device(Record):
     """Accelerators that are to hold a model: one of `devices` alike that share it out in equal
     parts (tensor parallelism).
 
-    `is_large`: as `judge.placement.devices.is_large`. `is_lean`: the runtime is started with its
+    `is_large`: one on which vLLM works on more at once. `is_lean`: the runtime is started with its
     `lean_option`. The bytes in all, free, and that a program may take; None where not known.
     """
 

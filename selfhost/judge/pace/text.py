@@ -223,8 +223,9 @@ class _Placed(Record):
             return None, NOTHING
         on_gpus = added(*taken)
         if self.at_once:
-            rates = [efficiency("together", gpu.device)["sum_gb_s"] for _, gpu in self.gpus]
-            sums = longer(*(scaled(inverse(rate), _summed_gb(step, len(taken))) for rate in rates))
+            links = [efficiency("together", gpu.device)["sum_gb_s"] for _, gpu in self.gpus]
+            summed_gb = _summed_gb(step, len(taken))
+            sums = longer(*(scaled(inverse(gb_per_s), summed_gb) for gb_per_s in links))
             on_gpus = added(longer(*taken), sums)
         if self.memory is None:
             return PaceRange.of_seconds(on_gpus), NOTHING

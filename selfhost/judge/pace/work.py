@@ -54,6 +54,10 @@ if TYPE_CHECKING:
 DOCUMENTS, PICTURES_READ = "documents_per_second", "pictures_per_second"
 IMAGE, VIDEO = "seconds_per_image", "seconds_per_video"
 SPEECH, MUSIC = "seconds_per_audio_minute", "seconds_per_music_minute"
+# what is counted of a model, by its modality
+_UNITS = {
+    "embedding": DOCUMENTS, "image": IMAGE, "video": IMAGE, "speech": SPEECH, "music": MUSIC,
+}  # fmt: skip
 DOCUMENT_TOKENS = 512
 # documents that sentence-transformers computes at once (encode, batch_size), for which operations
 # are launched once; others wait for as many requests or more
@@ -76,85 +80,79 @@ _WINDOW_SECONDS = 30
 _SHARED_VENDORS = ("apple", "nvidia")
 _LEAST_WITH_BFLOAT16 = "8.0"
 _BFLOAT16_SETS = frozenset(("avx512_bf16", "amx_bf16", "bf16"))
-_NOTHING_TELLS = "nothing tells how fast what it runs on computes"
 
 
 # ---------------------------------------------------------------- what computes it
 
 
-class Power(Record):
-    """What computes the work: operations per second. Of a GPU the peak in 16 bits, of a processor
-    (`device` is None) what its cores compute on prompts. `number` of such devices; `how` names it.
+class Job(Record):
+    """What is asked of a model that does no text: where, by which program, in which type.
+
+    `peak`: operations per second of what computes it: of `number` GPUs, of which one is `device`,
+    in 16 bits; of a processor (None) what its cores compute on prompts. `called` names it.
     """
 
-    peak: Range
-    device: Accelerator | None = None
-    number: int = 1
-    how: str
-
-    def seconds(self, operations: float, share: Range) -> Range:
-        """Of so many operations, where the work reaches that share."""
-        return scaled(inverse(product(self.peak, share)), operations)
-
-
-class Job(Record):
-    """What is asked of a model that does no text: where, by which program, in which type."""
-
     machine: Machine
-    power: Power
     spec: ModelSpec
     placed: Needs
     runtime: RuntimeSpec | None
     quantization: str = ""
-
-    @property
-    def by_rows(self) -> bool:
-        """Whether its program multiplies row by row."""
-        return self.runtime is not None and self.runtime.multiplies_rows
-
-    @property
-    def is_measured(self) -> bool:
-        """Whether its program computes with the code of the one that was measured."""
-        return self.runtime is not None and self.runtime.computes_with == MEASURED
+    peak: Range
+    device: Accelerator | None = None
+    number: int = 1
+    called: str
 
     @property
     def layers(self) -> int:
         """0 where they are not known."""
         return 0 if self.spec.architecture is None else self.spec.architecture.layers
 
+    @property
+    def by_rows(self) -> bool:
+        """Whether its program multiplies row by row."""
+        return self.runtime is not None and self.runtime.multiplies_rows
+
+    def seconds(self, operations: float, share: Range) -> Range:
+        """Of so many operations, where the work reaches that share of the peak."""
+        return scaled(inverse(product(self.peak, share)), operations)
+
+    def share(self, work: str) -> Range:
+        """Of the peak, what work of that kind reaches."""
+        if self.device is None:
+            return shares_on_cores(self.machine, self.runtime, self.quantization)
+        return scaled(efficiency("share", self.device, work=work)["share"], 1.0)
+
+    def basis(self, work: str) -> str:
+        """What the share of a GPU's peak rests on, as a clause."""
+        if self.device is None:
+            return ""
+        row = efficiency("share", self.device, work=work)
+        ends = f"{100 * row['share'][0]:g} to {100 * row['share'][2]:g} %"
+        return f"; such work is counted at {ends} of its peak, {basis_of(row)}"
+
     def longer_by_type(self, quantization: str) -> Range:
         """As many times as long as with 16 bits that the hardware computes with."""
-        device = self.power.device
-        if device is None:
+        if self.device is None:
             lacks_type = _BFLOAT16_SETS.isdisjoint(self.machine.instruction_sets or ())
         else:
-            own = gpus.capability_of(device)
+            own = gpus.capability_of(self.device)
             lacks_type = gpus.reaches_capability(own, _LEAST_WITH_BFLOAT16) is False
-        times = constant("work")["longer"]
-        if quantization == "bfloat16" and lacks_type:
-            return scaled(times["without_bfloat16"], 1.0)
-        return SAME if device is None else scaled(times.get(quantization, SAME), 1.0)
+        name = "without_bfloat16" if quantization == "bfloat16" and lacks_type else quantization
+        is_counted = self.device is not None or name != quantization
+        return scaled(constant("work")["longer"].get(name, SAME), 1.0) if is_counted else SAME
 
 
 def pace_of_work(question: Question, placed: Needs, machine: Machine) -> Speed | None:
     """The pace of what is asked; None where nobody counts it. Where nothing tells it, `work` is
     None and `how` says why.
     """
-    spec, workload, runtime = question.spec, question.workload, question.runtime
-    units_of_work = {
-        "embedding": DOCUMENTS, "image": IMAGE, "video": IMAGE, "speech": SPEECH, "music": MUSIC,
-    }  # fmt: skip
-    unit = TRAINED if workload.task == "finetune" else units_of_work.get(spec.modality)
-    quantization = workload.quantization or ""
-    power = power_of(machine, placed, runtime, quantization)
+    spec, workload = question.spec, question.workload
+    unit = TRAINED if workload.task == "finetune" else _UNITS.get(spec.modality)
     if unit is None:
         return None
-    if power is None:
-        return Speed(unit=unit, how=_NOTHING_TELLS)
-    job = Job(
-        machine=machine, power=power, spec=spec, placed=placed, runtime=runtime,
-        quantization=quantization,
-    )  # fmt: skip
+    job = job_of(machine, spec, placed, question.runtime, workload.quantization or "")
+    if job is None:
+        return Speed(unit=unit, how="nothing tells how fast what it runs on computes")
     if unit == TRAINED:
         return pace_of_training(job, workload)
     if unit == DOCUMENTS:
@@ -162,39 +160,34 @@ def pace_of_work(question: Question, placed: Needs, machine: Machine) -> Speed |
     return _pace_of_pictures(job) if unit == IMAGE else _pace_of_sound(job, workload, unit)
 
 
-def power_of(
-    machine: Machine, placed: Needs, runtime: RuntimeSpec | None, quantization: str | None
-) -> Power | None:
-    """What computes the work, laid out like that; None where nothing tells how fast it is."""
-    devices = _devices_of(machine, placed, runtime, quantization)
-    if not devices:
-        if machine.cpu_cores_usable is None and machine.cpu_cores_physical is None:
-            return None
-        threads, rate = threads_of(machine, runtime), cores_rate(machine, runtime)
-        how = f"{units.cores(threads)} of the processor (about {_tflops(rate[1])})"
-        return Power(peak=rate, how=how)
-    peaks = []
-    for device in devices:
+def job_of(
+    machine: Machine, spec: ModelSpec, placed: Needs, runtime: RuntimeSpec | None, quantization: str
+) -> Job | None:
+    """That work, laid out like that; None where nothing tells how fast what computes it is."""
+    device, names, peaks = None, list[str](), list[float]()
+    for device in _devices_of(machine, placed, runtime, quantization):
         peak = gpus.peak_flops(device.name, gpus.capability_of(device))
         if peak is None and device.vendor.lower() == "apple":
             # that of the chip that it is part of
             peak = gpus.peak_flops(machine.cpu_model or "", None)
         if peak is None:
             return None
+        names.append(f"{device.name} ({peak / 1e12:.3g} TFLOPS at most)")
         peaks.append(peak)
-    names = [
-        f"{each.name} ({_tflops(peak)} at most)" for each, peak in zip(devices, peaks, strict=True)
-    ]
-    return Power(
-        peak=scaled(SAME, sum(peaks)),
-        device=devices[0],
-        number=len(devices),
-        how=" and ".join(dict.fromkeys(names)),
-    )
+    computed, called = scaled(SAME, sum(peaks)), " and ".join(dict.fromkeys(names))
+    if device is None:
+        if machine.cpu_cores_usable is None and machine.cpu_cores_physical is None:
+            return None
+        threads, computed = threads_of(machine, runtime), cores_rate(machine, runtime)
+        called = f"{units.cores(threads)} of the processor (about {computed[1] / 1e12:.3g} TFLOPS)"
+    return Job(
+        machine=machine, spec=spec, placed=placed, runtime=runtime, quantization=quantization,
+        peak=computed, device=device, number=max(1, len(peaks)), called=called,
+    )  # fmt: skip
 
 
 def _devices_of(
-    machine: Machine, placed: Needs, runtime: RuntimeSpec | None, quantization: str | None
+    machine: Machine, placed: Needs, runtime: RuntimeSpec | None, quantization: str
 ) -> list[Accelerator]:
     """The accelerators that compute it; [] where the processor does."""
     owned = machine.accelerators or ()
@@ -208,7 +201,7 @@ def _devices_of(
     return [device for device in sharing if _computes(device, runtime, quantization)][:1]
 
 
-def _computes(device: Accelerator, runtime: RuntimeSpec | None, quantization: str | None) -> bool:
+def _computes(device: Accelerator, runtime: RuntimeSpec | None, quantization: str) -> bool:
     """Whether the program has kernels of that type for a GPU that shares the RAM."""
     vendor = device.vendor.lower()
     if runtime is None:
@@ -217,27 +210,6 @@ def _computes(device: Accelerator, runtime: RuntimeSpec | None, quantization: st
     has_kernels = rule is None or not rule.vendors or vendor in rule.vendors
     is_used = vendor in _SHARED_VENDORS or computes_on_shared(runtime, device)
     return has_kernels and is_used and runs_on(runtime, device)
-
-
-def _tflops(rate: float) -> str:
-    """`71 TFLOPS`."""
-    return f"{rate / 1e12:.3g} TFLOPS"
-
-
-# ---------------------------------------------------------------- what programs reach
-
-
-def _share_of_peak(work: str, device: Accelerator) -> Range:
-    """Of a GPU's peak of arithmetic, what work of that kind reaches."""
-    return scaled(efficiency("share", device, work=work)["share"], 1.0)
-
-
-def _basis_of_share(work: str, device: Accelerator) -> str:
-    """What the share of a GPU's peak rests on, as a clause."""
-    row = efficiency("share", device, work=work)
-    slow, _, fast = row["share"]
-    ends = f"{100 * slow:g} to {100 * fast:g} %"
-    return f"; such work is counted at {ends} of its peak, {basis_of(row)}"
 
 
 def shares_on_cores(machine: Machine, runtime: RuntimeSpec | None, quantization: str) -> Range:
@@ -258,34 +230,34 @@ def shares_on_cores(machine: Machine, runtime: RuntimeSpec | None, quantization:
     return share if quantization != "bfloat16" or gain is None else product(share, gain)
 
 
-def token_seconds(machine: Machine, power: Power, step: Step) -> Range | None:
-    """Of one token, as llama.cpp reads it; None where no bandwidth is known."""
-    if power.device is None:
+def token_seconds(machine: Machine, device: Accelerator | None, step: Step) -> Range | None:
+    """Of one token, as llama.cpp reads it on that GPU, else on the processor; None where no
+    bandwidth is known.
+    """
+    if device is None:
         return seconds_on_processor(machine, step)
-    gpu = shared_gpu_of(machine) if power.device.unified else gpu_of(power.device)
+    gpu = shared_gpu_of(machine) if device.unified else gpu_of(device)
     return None if gpu is None else ordered(gpu.seconds(step))
 
 
-def seconds_of_step(machine: Machine, power: Power, parameters: int) -> Range | None:
+def step_seconds(machine: Machine, device: Accelerator | None, parameters: int) -> Range | None:
     """Of a step that reads so many parameters: in 16 bits on a GPU, in 32 on a processor; None
     where no bandwidth is known.
     """
-    read, way = {"BF16": 2 * parameters}, "step_on_card"
-    if power.device is None:
-        read, way = {"F32": 4 * parameters}, "step_on_cores"
-    token = token_seconds(machine, power, Step(architecture=None, read_bytes=FrozenDict(read)))
-    return None if token is None else product(ends_of("work", way), token)
+    read = {"F32": 4 * parameters} if device is None else {"BF16": 2 * parameters}
+    token = token_seconds(machine, device, Step(architecture=None, read_bytes=FrozenDict(read)))
+    times = ends_of("work", "step_on_cores" if device is None else "step_on_card")
+    return None if token is None else product(times, token)
 
 
 # ---------------------------------------------------------------- documents
 
 
-def pace_of_documents(job: Job, document_tokens: int = DOCUMENT_TOKENS) -> Speed:
+def pace_of_documents(job: Job, tokens: int = DOCUMENT_TOKENS) -> Speed:
     """Documents of 512 tokens a second, one after the other; pictures of a model whose operations
     for one are known, and whose layers nobody wrote down.
     """
-    device, spec, tokens = job.power.device, job.spec, document_tokens
-    architecture = spec.architecture
+    spec, architecture = job.spec, job.spec.architecture
     is_picture = architecture is None and spec.picture_operations is not None
     if architecture is not None:
         tokens = min(tokens, architecture.context_tokens or tokens)
@@ -293,21 +265,18 @@ def pace_of_documents(job: Job, document_tokens: int = DOCUMENT_TOKENS) -> Speed
     if operations is None:
         return Speed(unit=DOCUMENTS, how="the shape of the model is not known")
     what = "one picture" if is_picture else f"{tokens} tokens"
-    how = f"on {job.power.how}; {operations[1] / 1e9:,.0f} × 10^9 operations for {what}"
-    if device is None:
-        share = shares_on_cores(job.machine, job.runtime, job.quantization)
-    else:
-        # llama.cpp reads them as prompts, others compute them as they do pictures
-        work = "prompt" if job.is_measured else "picture"
-        share = product(_share_of_peak(work, device), ends_of("documents", work))
-        if not job.is_measured:
-            share = product(share, inverse(job.longer_by_type(job.quantization)))
-        how += f"; documents at a part of this: {_basis_of_share(work, device)[2:]}"
-    taken = product(job.power.seconds(1.0, share), operations)
-    if device is not None:
+    how = f"on {job.called}; {operations[1] / 1e9:,.0f} × 10^9 operations for {what}"
+    # llama.cpp reads them as prompts, others compute them as they do pictures
+    is_measured = job.runtime is not None and job.runtime.computes_with == MEASURED
+    work, launched = "prompt" if is_measured else "picture", NOTHING
+    share = job.share(work)
+    if job.device is not None:
+        longer_by_type = SAME if is_measured else job.longer_by_type(job.quantization)
+        share = product(share, ends_of("documents", work), inverse(longer_by_type))
+        how += f"; documents at a part of this{job.basis(work)}"
         # sentence-transformers launches the operations for so many at once
-        taken = added(taken, scaled(layer_from_python(device), job.layers / _BATCH))
-    pace = PaceRange.of_seconds(taken)
+        launched = scaled(layer_from_python(job.device), job.layers / _BATCH)
+    pace = PaceRange.of_seconds(added(product(job.seconds(1.0, share), operations), launched))
     return Speed(
         work=pace,
         prompt=None if is_picture else PaceRange.of(scaled(pace.ends, tokens)),
@@ -341,54 +310,48 @@ def _document_operations(spec: ModelSpec, tokens: int) -> Range | None:
 
 def pace_of_training(job: Job, workload: Workload) -> Speed:
     """Tokens trained on in a second, and how long the stated tokens take."""
-    power, parameters, device = job.power, job.spec.parameters.active, job.power.device
+    parameters, device = job.spec.parameters, job.device
     own_layers = None if job.runtime is None else job.runtime.trainer_layers
     if job.placed.memory is None and own_layers is None:
         why = "where it would be trained is not known, because its memory need is not"
         return Speed(unit=TRAINED, how=why)
-    if parameters is None:
+    if parameters.active is None:
         return Speed(unit=TRAINED, how="the number of parameters that a token meets is not known")
-    layers = job.layers
-    operations = _trained_operations(workload, own_layers, layers) * parameters
-    tokens = float((workload.context_tokens or _LEAST_TOKENS) * workload.parallel * power.number)
-    how = f"on {power.how}; {operations / 1e9:,.0f} × 10^9 operations a token"
-    share = ends_of("training", "on_cores")
+    operations = _trained_operations(job, workload, own_layers) * parameters.active
+    tokens = float((workload.context_tokens or _LEAST_TOKENS) * workload.parallel * job.number)
+    share, unpacked, launched = ends_of("training", "on_cores"), NOTHING, NOTHING
     if device is not None:
-        longer_by_type = job.longer_by_type("bfloat16")
-        share = product(_share_of_peak("training", device), inverse(longer_by_type))
-        how += _basis_of_share("training", device)
-    taken = power.seconds(operations * tokens, share)
-    if power.number > 1:
+        share = product(job.share("training"), inverse(job.longer_by_type("bfloat16")))
+        # forward once, backward as long as two, and forward again
+        passes, rate = 4 if workload.checkpointing else 3, device_bandwidth(device)
+        if workload.finetune_method == "qlora" and rate is not None:
+            moved = (parameters.total or parameters.active) * _UNPACKED_BYTES * (passes - 1)
+            unpacked = scaled(inverse(ends_of("training", "unpacking")), moved / rate)
+        if own_layers is None:
+            launched = scaled(layer_from_python(device), job.layers * passes)
+    taken = job.seconds(operations * tokens, share)
+    if job.number > 1:
         taken = product(taken, ends_of("training", "together"))
-    if device is not None:
-        taken = _beside_training(job, workload, device, taken)
-    pace, asked = PaceRange.of_seconds(scaled(taken, 1 / tokens)), workload.dataset_tokens
-    dataset = asked and PaceRange.taking(scaled(pace.seconds, asked))
-    return Speed(work=pace, unit=TRAINED, how=how, dataset_seconds=dataset or None)
+    pace = PaceRange.of_seconds(scaled(longer(added(taken, unpacked), launched), 1 / tokens))
+    asked = workload.dataset_tokens
+    return Speed(
+        work=pace,
+        unit=TRAINED,
+        how=f"on {job.called}; {operations / 1e9:,.0f} × 10^9 operations a token"
+        + job.basis("training"),
+        dataset_seconds=PaceRange.taking(scaled(pace.seconds, asked)) if asked else None,
+    )
 
 
-def _beside_training(job: Job, workload: Workload, device: Accelerator, taken: Range) -> Range:
-    """With unpacking weights of 4 bits, and no less than launching the layers."""
-    # forward once, backward as long as two, and forward again
-    passes, rate = 4 if workload.checkpointing else 3, device_bandwidth(device)
-    if workload.finetune_method == "qlora" and rate is not None:
-        every = job.spec.parameters.total or job.spec.parameters.active or 0
-        moved = every * _UNPACKED_BYTES * (passes - 1)
-        taken = added(taken, scaled(inverse(ends_of("training", "unpacking")), moved / rate))
-    if job.runtime is None or job.runtime.trainer_layers is None:
-        taken = longer(taken, scaled(layer_from_python(device), job.layers * passes))
-    return taken
-
-
-def _trained_operations(workload: Workload, own_layers: int | None, layers: int) -> float:
+def _trained_operations(job: Job, workload: Workload, own_layers: int | None) -> float:
     """For a token and a parameter: a trainer may put adapters on some of the last layers, and keep
     what these compute.
     """
-    is_full, backward = workload.finetune_method == "full", float(_BACKWARD)
-    if own_layers is not None and layers and not is_full:
-        backward *= min(1.0, own_layers / layers)
-    again = _AGAIN if workload.checkpointing and own_layers is None else 0
-    return _FORWARD + backward + (_WEIGHTS if is_full else 0) + again
+    if workload.finetune_method == "full":
+        return _FORWARD + _BACKWARD + _WEIGHTS + (_AGAIN if workload.checkpointing else 0)
+    if own_layers is not None:
+        return _FORWARD + _BACKWARD * min(1.0, own_layers / (job.layers or 1))
+    return _FORWARD + _BACKWARD + (_AGAIN if workload.checkpointing else 0)
 
 
 # ---------------------------------------------------------------- pictures and clips
@@ -416,11 +379,11 @@ def _pace_of_pictures(job: Job) -> Speed:
     if denoising.frames is not None:
         clip = denoising.frames, denoising.width or 0, denoising.height or 0
         what = f", {units.clip(*clip)}"
-    operations = picture_operations(denoising) / 1e12
-    how = f"on {job.power.how}; {denoising.steps} steps{what}, {operations:,.0f} × 10^12 operations"
-    how += " in all"
-    if job.power.device is not None:
-        how += _basis_of_share(_kind_of_picture(denoising, job.quantization), job.power.device)
+    operations = _picture_operations(denoising) / 1e12
+    how = (
+        f"on {job.called}; {denoising.steps} steps{what}, {operations:,.0f} × 10^12 operations"
+        f" in all{job.basis(_kind_of_picture(denoising, job.quantization))}"
+    )
     taken = seconds_of_picture(job, denoising)
     if offload is not None:
         terms = job.placed.terms
@@ -439,37 +402,10 @@ def _pace_of_pictures(job: Job) -> Speed:
     )
 
 
-def picture_operations(denoising: Denoising) -> float:
+def _picture_operations(denoising: Denoising) -> float:
     """Of all steps, and of turning what they made into a picture."""
     steps = denoising.steps * denoising.passes * denoising.step_operations
     return float(steps + denoising.decode_operations)
-
-
-def seconds_of_picture(job: Job, denoising: Denoising) -> Range:
-    """Of the steps, the longer of computing and launching, of decoding what they made, and of the
-    prompt; no less than reading what each step reads.
-    """
-    power, operations = job.power, picture_operations(denoising)
-    more = job.longer_by_type(job.quantization)
-    if power.device is None:
-        # the type is in the share
-        share = shares_on_cores(job.machine, job.runtime, job.quantization)
-        taken = product(power.seconds(operations, share), more)
-    else:
-        is_clip = denoising.frames is not None
-        share = _share_of_peak(_kind_of_picture(denoising, job.quantization), power.device)
-        # clips were timed as a whole
-        decoder = product(scaled(SAME, share[1]), ends_of("pictures", "decoder"))
-        blocks = denoising.steps * (denoising.blocks or _FEWEST_BLOCKS)
-        launched = scaled(ends_of("pictures", "block_seconds"), blocks)
-        of_steps = power.seconds(operations - denoising.decode_operations, share)
-        decoded = power.seconds(denoising.decode_operations, share if is_clip else decoder)
-        beside = NOTHING if is_clip else ends_of("pictures", "beside")
-        taken = added(longer(product(of_steps, more), launched), product(decoded, more), beside)
-    if denoising.step_parameters is None:
-        return taken
-    step = seconds_of_step(job.machine, power, denoising.step_parameters)
-    return taken if step is None else longer(taken, scaled(step, denoising.steps))
 
 
 def _kind_of_picture(denoising: Denoising, quantization: str) -> str:
@@ -481,6 +417,34 @@ def _kind_of_picture(denoising: Denoising, quantization: str) -> str:
     return "picture" if denoising.frames is None else "video"
 
 
+def seconds_of_picture(job: Job, denoising: Denoising) -> Range:
+    """Of the steps, the longer of computing and launching, of decoding what they made, and of the
+    prompt; no less than reading what each step reads.
+    """
+    operations, more = _picture_operations(denoising), job.longer_by_type(job.quantization)
+    share = job.share(_kind_of_picture(denoising, job.quantization))
+    if job.device is None:
+        # the type is in the share
+        taken = product(job.seconds(operations, share), more)
+    else:
+        of_decoder, beside = share, NOTHING
+        if denoising.frames is None:
+            # clips were timed as a whole
+            of_decoder = scaled(ends_of("pictures", "decoder"), share[1])
+            beside = ends_of("pictures", "beside")
+        blocks = denoising.steps * (denoising.blocks or _FEWEST_BLOCKS)
+        launched = scaled(ends_of("pictures", "block_seconds"), blocks)
+        steps = job.seconds(operations - denoising.decode_operations, share)
+        decoded = product(job.seconds(denoising.decode_operations, of_decoder), more)
+        taken = added(longer(product(steps, more), launched), decoded, beside)
+    read = (
+        None
+        if denoising.step_parameters is None
+        else step_seconds(job.machine, job.device, denoising.step_parameters)
+    )
+    return taken if read is None else longer(taken, scaled(read, denoising.steps))
+
+
 # ---------------------------------------------------------------- sound
 
 
@@ -488,13 +452,13 @@ def _pace_of_sound(job: Job, workload: Workload, unit: str) -> Speed:
     """Seconds for a minute of sound: by its layers where a rule describes them, else by what others
     published of it on such hardware, else by its steps and operations.
     """
-    work = speech_work(job.spec, job.placed, job.quantization)
-    if work is None and job.spec.sound is None:
-        return Speed(unit=unit, how="what it computes for a second of sound is not known")
-    if work is not None:
-        taken = _written(job, work, workload.audio_seconds)
+    sound, writing = job.spec.sound, writing_step(job.spec, job.placed, job.quantization)
+    if writing is not None:
+        taken = _written(job, *writing, workload.audio_seconds)
+    elif sound is not None:
+        taken = _as_published(job, sound) or _stepped(job, sound)
     else:
-        taken = _as_published_or_stepped(job, job.spec.sound or Sound())
+        return Speed(unit=unit, how="what it computes for a second of sound is not known")
     if taken is None:
         return Speed(unit=unit, how="no run of it was found on a machine like this")
     ends, how = taken
@@ -502,35 +466,24 @@ def _pace_of_sound(job: Job, workload: Workload, unit: str) -> Speed:
     return Speed(work=pace, unit=unit, how=how, audio_seconds=workload.audio_seconds)
 
 
-class SpeechWork(Record):
-    """What writing speech down takes: operations of the encoder for half a minute, what one
-    parameter takes while the program computes, and one token of one text.
+def writing_step(spec: ModelSpec, needs: Needs, quantization: str) -> tuple[Step, float] | None:
+    """One token of one text that is written down, and the bytes that a parameter takes while the
+    program computes; None where the model's layers or what they take is not known.
     """
-
-    encoder_operations: float
-    parameter_bytes: float
-    step: Step
-
-
-def speech_work(spec: ModelSpec, needs: Needs, quantization: str) -> SpeechWork | None:
-    """That of a model; None where its layers or what they take is not known."""
     decoder, total = spec.architecture, spec.parameters.total
     weights = sum(term.bytes for term in needs.terms if term.name in ("weights", "embeddings"))
     if decoder is None or decoder.audio is None or not total or not weights:
         return None
-    audio, parameter_bytes, width = decoder.audio, weights / total, decoder.embedding_length
+    width, parameter_bytes = decoder.embedding_length, weights / total
     length = max((group.length or 0 for group in decoder.feed_forward), default=4 * width)
     # four matrices for the text, two for the audio, whose keys and values are computed once
     layer = 6 * width * width + 2 * width * length
     parameters = decoder.layers * layer + width * (decoder.vocabulary or 0)
     read = {quantization: int(parameters * parameter_bytes)}
     # of each layer what it keeps of the audio, keys and values of 16 bits
-    read["F16"] = read.get("F16", 0) + decoder.layers * 2 * 2 * audio.positions * width
-    return SpeechWork(
-        encoder_operations=encoder_operations(audio, decoder),
-        parameter_bytes=parameter_bytes,
-        step=Step(architecture=decoder, read_bytes=FrozenDict(read)),
-    )
+    kept = decoder.layers * 2 * 2 * decoder.audio.positions * width
+    read["F16"] = read.get("F16", 0) + kept
+    return Step(architecture=decoder, read_bytes=FrozenDict(read)), parameter_bytes
 
 
 def encoder_operations(audio: Audio, decoder: Architecture) -> float:
@@ -543,83 +496,81 @@ def encoder_operations(audio: Audio, decoder: Architecture) -> float:
     return float(layers + convolutions + crossed)
 
 
-def encoder_share(job: Job, parameter_bytes: float) -> Range:
-    """Of what computes it, what the encoder reaches."""
-    if job.power.device is not None:
-        return _share_of_peak("encoder", job.power.device)
-    if job.by_rows:
-        return shares_on_cores(job.machine, job.runtime, job.quantization)
-    # CTranslate2's
-    row = constant("sound")["wide" if core_of(job.machine).wide else "narrow"]
-    return scaled(row["bits_8" if parameter_bytes < 1.5 else "bits_32"], 1.0)
+def encoder_seconds(job: Job, decoder: Architecture, parameter_bytes: float) -> Range:
+    """Of the encoder, for half a minute."""
+    share = job.share("encoder")
+    if job.device is None and not job.by_rows:
+        # CTranslate2's
+        row = constant("sound")["wide" if core_of(job.machine).wide else "narrow"]
+        share = row["bits_8" if parameter_bytes < 1.5 else "bits_32"]
+    operations = 0.0 if decoder.audio is None else encoder_operations(decoder.audio, decoder)
+    return job.seconds(operations, share)
 
 
-def _written(job: Job, work: SpeechWork, audio_seconds: int | None) -> tuple[Range, str] | None:
+def _written(
+    job: Job, step: Step, parameter_bytes: float, audio_seconds: int | None
+) -> tuple[Range, str] | None:
     """Seconds of a minute that is written down, and what they rest on."""
-    power = job.power
-    token = token_seconds(job.machine, power, work.step)
-    if token is None:
+    token, decoder = token_seconds(job.machine, job.device, step), step.architecture
+    if token is None or decoder is None:
         return None
     windows, tokens = ends_of("sound", "windows"), ends_of("sound", "tokens")
     if audio_seconds:
         # the encoder reads half a minute whatever is left of it
         read_seconds = -(-audio_seconds // _WINDOW_SECONDS) * _WINDOW_SECONDS
         windows = scaled(windows, read_seconds / audio_seconds)
-    share = encoder_share(job, work.parameter_bytes)
-    encoded = product(windows, power.seconds(work.encoder_operations, share))
+    encoded = product(windows, encoder_seconds(job, decoder, parameter_bytes))
     beams, beside = "beams_by_rows" if job.by_rows else "beams_on_cores", "beside"
-    how = (
-        f"on {power.how}; the encoder reads half a minute at a time"
-        f" ({work.encoder_operations / 1e12:.2g} × 10^12 operations), and"
-        f" {tokens[2]:g} to {tokens[0]:g} tokens of text are written for a minute of speech"
-    )
-    if power.device is not None:
+    if job.device is not None:
         beams, beside = "beams", "beside_gpu"
-        how += _basis_of_share("encoder", power.device)
-    step = product(ends_of("sound", beams), token)
-    return added(encoded, product(tokens, step), ends_of("sound", beside)), how
+    how = (
+        f"on {job.called}; the encoder reads half a minute at a time, and {tokens[2]:g} to"
+        f" {tokens[0]:g} tokens of text are written for a minute of speech{job.basis('encoder')}"
+    )
+    written = product(tokens, ends_of("sound", beams), token)
+    return added(encoded, written, ends_of("sound", beside)), how
 
 
-def _as_published_or_stepped(job: Job, sound: Sound) -> tuple[Range, str] | None:
+def _as_published(job: Job, sound: Sound) -> tuple[Range, str] | None:
     """Seconds of a minute by the ends of the runs that others published on such hardware and their
-    middle, else by what its steps read and launch, and what is computed beside them.
+    middle.
     """
-    device = job.power.device
     cards = sound.card_seconds_low, sound.card_seconds_high
     cores = sound.processor_seconds_low, sound.processor_seconds_high
-    (low, high), places = (cores, "processors") if device is None else (cards, "graphics cards")
-    if device is not None and device.unified:
+    (low, high), places = (cores, "processors") if job.device is None else (cards, "graphics cards")
+    if job.device is not None and job.device.unified:
         # between a card and a processor, where nothing counts its steps
         is_counted = sound.operations_per_second or sound.step_parameters
         low, high = (None, None) if is_counted else (cards[0], cores[1])
         places = "graphics cards and processors"
-    if low and high:
-        return (high, sqrt(low * high), low), f"as published runs took on {places}"
-    parts = []
+    if not low or not high:
+        return None
+    return (high, sqrt(low * high), low), f"as published runs took on {places}"
+
+
+def _stepped(job: Job, sound: Sound) -> tuple[Range, str] | None:
+    """Seconds of a minute by what its steps read and launch, and what is computed beside them."""
+    device, parts = job.device, list[Range]()
     if sound.operations_per_second:
-        share, beside = shares_on_cores(job.machine, None, "float32"), "beside"
-        if device is not None:
-            share, beside = _share_of_peak("voice", device), "beside_gpu"
-        parts.append(job.power.seconds(60 * sound.operations_per_second, share))
-        parts.append(ends_of("sound", beside))
+        in_pytorch = job.replace(runtime=None, quantization="float32")
+        beside = ends_of("sound", "beside" if device is None else "beside_gpu")
+        computed = job.seconds(60 * sound.operations_per_second, in_pytorch.share("voice"))
+        parts += computed, beside
     if sound.step_parameters:
-        step = seconds_of_step(job.machine, job.power, sound.step_parameters)
+        step, steps = (
+            step_seconds(job.machine, job.device, sound.step_parameters),
+            ends_of("sound", "tokens"),
+        )
         if step is None:
             return None
-        parts.append(_seconds_of_steps(device, sound, step))
+        layer = NOTHING if device is None else layer_from_python(device)
+        if sound.tokens_per_second is not None:
+            steps = scaled(SAME, 60 * sound.tokens_per_second)
+            voice = ends_of("sound", "voice_layer")
+            layer = max(voice[0], layer[0]), max(voice[1], layer[1]), min(voice[2], layer[2])
+        if device is not None:
+            step = longer(step, scaled(layer, sound.step_layers or 0))
+        parts.append(product(steps, step))
     if not parts:
         return None
-    return added(*parts), f"on {job.power.how}; by its operations and steps for a second of sound"
-
-
-def _seconds_of_steps(device: Accelerator | None, sound: Sound, step: Range) -> Range:
-    """Of all steps of a minute of sound, each of which takes so long."""
-    if device is not None:
-        # text, as Transformers writes it, in 16 bits
-        layer, voice = layer_from_python(device), ends_of("sound", "voice_layer")
-        if sound.tokens_per_second is not None:
-            layer = max(voice[0], layer[0]), max(voice[1], layer[1]), min(voice[2], layer[2])
-        step = longer(step, scaled(layer, sound.step_layers or 0))
-    if sound.tokens_per_second is None:
-        return product(ends_of("sound", "tokens"), step)
-    return scaled(step, 60 * sound.tokens_per_second)
+    return added(*parts), f"on {job.called}; by its operations and steps for a second of sound"

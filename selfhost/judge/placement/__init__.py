@@ -104,34 +104,55 @@ def _beside_ram(
     """As `placements`, of a program that runs in RAM too, on a machine that may have places beside
     that.
     """
-    there, layers, trains = needs_on(needs, Device()), None, question.workload.task == "finetune"
-    architecture, runtime = question.spec.architecture, question.runtime
-    if runtime is not None and architecture is not None and not trains and runtime.splits_layers:
-        # shared out, over several accelerators and with the RAM
-        layers = architecture.layers
-    # of training one that holds the likely or the least need counts, too, for the range is that of
-    # several trainers
-    ends = ("high_bytes", "bytes", "low_bytes") if trains else ("high_bytes",)
-    ways = (_on_accelerators(needs, there, machine, now, layers, end) for end in ends)
-    placed = next(filter(None, ways), None) or _balanced(there, machine, question)
-    yield from (placed,) if placed is not None else _in_turn(needs, roomiest(now))
+    there, layers = needs_on(needs, Device()), _shared_layers(question)
+    placed = _at_once(needs, there, machine, question, now, layers)
+    yield from [placed] if placed is not None else _in_turn(needs, roomiest(now))
     yield needs
     later = places(emptied(machine.accelerators or ()))
     if now != later:
         other = _on_accelerators(needs, there, machine, later, layers)
-        # a few layers more are no other way to lay it out
-        is_whole = other is not None and other.placement == "accelerator" and other != placed
-        if other is not None and (placed is None or is_whole):
+        if other is not None and (placed is None or _is_another_way(other, placed)):
             yield other
-        if placed is None:
-            yield from _in_turn(needs, roomiest(later))
-    unread = [place.where for place in now if place.room_bytes is None]
-    for where in unread if machine.accelerators is not None else ("accelerator:0",):
-        yield whole_on_one(there, where)
+        yield from _in_turn(needs, roomiest(later)) if placed is None else ()
+    unread = [place for place in now if place.room_bytes is None]
+    for place in unread if machine.accelerators is not None else [Place(index=0)]:
+        yield whole_on_one(there, place.where)
     largest = roomiest(later)
     if largest is not None and placed is None and not layers:
         yield from _in_turn(needs, largest, bounded=False)
         yield whole_on_one(there, largest.where)
+
+
+def _is_another_way(other: Needs, placed: Needs) -> bool:
+    """A few layers more are no other way to lay it out."""
+    return other.placement == "accelerator" and other != placed
+
+
+def _at_once(
+    needs: Needs,
+    there: Needs,
+    machine: Machine,
+    question: Question,
+    now: Sequence[Place],
+    layers: int | None,
+) -> Needs | None:
+    """The best way to have it on accelerators as they are now. Of training one that holds the
+    likely or the least need counts, too, for the range is that of several trainers.
+    """
+    trains = question.workload.task == "finetune"
+    ends = ("high_bytes", "bytes", "low_bytes") if trains else ("high_bytes",)
+    ways = (_on_accelerators(needs, there, machine, now, layers, end) for end in ends)
+    return next(filter(None, ways), None) or _balanced(there, machine, question)
+
+
+def _shared_layers(question: Question) -> int | None:
+    """How many layers the program shares out, over several accelerators and with the RAM; None: it
+    does not.
+    """
+    architecture, runtime = question.spec.architecture, question.runtime
+    if runtime is None or architecture is None or question.workload.task == "finetune":
+        return None
+    return architecture.layers if runtime.splits_layers else None
 
 
 def _on_accelerators(
@@ -298,9 +319,8 @@ def _on_gpus_alone(needs: Needs, machine: Machine, question: Question) -> Iterat
         holding = [group for lacking, group in now if lacking <= 0]
         # one alone, or the most: more of them are faster, and leave more of each for requests
         # (vLLM documentation, parallelism and scaling: as many as the machine has)
-        for group in holding:
-            if len(group) == 1 or group is holding[-1]:
-                yield _in_parts(needs, group, owned)
+        for group in (each for each in holding if len(each) == 1 or each is holding[-1]):
+            yield _in_parts(needs, group, owned)
         if holding:
             return
         tried += now
@@ -311,16 +331,22 @@ def _on_gpus_alone(needs: Needs, machine: Machine, question: Question) -> Iterat
             yield lean
     for cards in states:
         yield from _in_turn(needs, roomiest(_rooms(machine, cards)))
-    # one of which it was not read what it can give
-    unread = [
-        place
-        for place in places(owned)
-        if owned[place.index].unified is None or owned[place.index].memory_total_bytes is None
-    ]
-    for place in unread if machine.accelerators is not None else [Place(index=0)]:
+    for place in _unread(machine):
         yield _in_parts(needs, [place], owned)
-    yield from _in_turn(needs, nearest[0] if nearest else None, bounded=False)
-    yield _in_parts(needs, nearest, owned) if nearest else needs
+    if not nearest:
+        yield needs
+        return
+    yield from _in_turn(needs, nearest[0], bounded=False)
+    yield _in_parts(needs, nearest, owned)
+
+
+def _unread(machine: Machine) -> Iterator[Place]:
+    """Accelerators of which it was not read what they can give."""
+    owned = machine.accelerators
+    for place in places(owned) if owned is not None else [Place(index=0)]:
+        device = owned[place.index] if owned is not None else None
+        if device is None or device.unified is None or device.memory_total_bytes is None:
+            yield place
 
 
 def _rooms(machine: Machine, cards: Sequence[Accelerator]) -> list[Place]:

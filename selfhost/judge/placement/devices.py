@@ -16,22 +16,16 @@ from ...needs.records import Device, Needs, Split, Term
 # llama.cpp's fitter leaves this much of each device free (common/common.h line 483, llama.cpp
 # 0c1e5709)
 DEVICE_MARGIN_BYTES = 1 * GIB
-
 # vLLM takes so many hundredths of each device and fails where that is not enough (vllm 0.33.0,
 # vllm/config/cache.py lines 215-223)
 GPU_ONLY_PERCENT = 92
-
 # from here on, but for an A100 and a GB10, it works on four times as much at once
 # (vllm/engine/arg_utils.py, get_batch_defaults)
 LARGE_DEVICE_BYTES = 70 * GIB
-
-
 # of the RAM, what the drivers of AMD's lend the GPU: half (Linux: drivers/gpu/drm/ttm/ttm_device.c
 # and superm1/amd-debug-tools, docs/amd-ttm.md; Windows: shared GPU memory), up to all of it where
 # ttm.pages_limit or the firmware gives more
 _AMD_SHARE = (0.5, 1.0)
-# of the layers: slow end, likely, fast end
-_WHOLLY = (1.0, 1.0, 1.0)
 
 
 class Place(Record):
@@ -107,22 +101,14 @@ def room_of(device: Accelerator, *, gpu_only: bool) -> int | None:
     return min(total * GPU_ONLY_PERCENT // 100, free)
 
 
-def is_large(device: Accelerator) -> bool:
-    """True where vLLM works on more at once: on a device of 70 GiB or more, but for those that the
-    table of GPUs has as `small`, an A100 and a GB10.
-    """
-    if (device.memory_total_bytes or 0) < LARGE_DEVICE_BYTES:
-        return False
-    return not gpus.works_on_few_tokens(device.name, gpus.capability_of(device))
-
-
 def device_of(card: Accelerator | None, devices: int = 1, *, is_lean: bool = False) -> Device:
     """The accelerator as far as the need of a program that takes its share of it depends on it."""
     if card is None:
         return Device(devices=devices, is_lean=is_lean)
+    is_large = (card.memory_total_bytes or 0) >= LARGE_DEVICE_BYTES
     return Device(
         devices=devices,
-        is_large=is_large(card),
+        is_large=is_large and not gpus.works_on_few_tokens(card.name, gpus.capability_of(card)),
         is_lean=is_lean,
         total_bytes=card.memory_total_bytes,
         free_bytes=card.memory_free_bytes,
@@ -197,9 +183,7 @@ def computes_on_shared(runtime: RuntimeSpec, device: Accelerator) -> bool:
 
 
 def shared_limits(device: Accelerator, machine: Machine) -> tuple[int, int] | None:
-    """Bytes of the RAM that macOS (`cpus.metal_share`) or Linux's driver for AMD lets a GPU use
-    that shares it, least and most; None where nothing tells. Equal where it was read or set.
-    """
+    """As `_lent`, of macOS and Linux alone where it was not read; None where nothing tells."""
     has_mac = any(map(is_metal, machine.accelerators or ()))
     lends = machine.system == "linux" if device.vendor == "amd" else has_mac
     is_read = device.memory_total_bytes is not None
@@ -207,7 +191,9 @@ def shared_limits(device: Accelerator, machine: Machine) -> tuple[int, int] | No
 
 
 def _lent(device: Accelerator, machine: Machine) -> tuple[int, int] | None:
-    """As `shared_limits`, whatever system lends it."""
+    """Bytes of the RAM that macOS (`cpus.metal_share`) or the driver for AMD lets a GPU use that
+    shares it, least and most. Equal where it was read or set.
+    """
     if device.memory_total_bytes is not None:
         return device.memory_total_bytes, device.memory_total_bytes
     total = machine.memory_total_bytes
@@ -243,11 +229,9 @@ def share_on_shared(
     """
     cards = [card for card in machine.accelerators or () if card.unified]
     shared = next((card for card in cards if is_metal(card) or card.vendor == "amd"), None)
-    if needs.memory is None or not layers or shared is None:
-        return _WHOLLY
-    limits = _lent(shared, machine)
-    if limits is None:
-        return _WHOLLY
+    limits = None if shared is None else _lent(shared, machine)
+    if needs.memory is None or not layers or shared is None or limits is None:
+        return 1.0, 1.0, 1.0
     least, most = limits
     host = [term for term in needs.memory.terms if term.where == "host"]
     slow, likely, fast = (
@@ -258,9 +242,9 @@ def share_on_shared(
             ("low_bytes", most),
         )
     )
-    slow, fast = min(slow, likely), max(likely, fast)
-    is_raised = can_be_raised(shared, machine, sum(term.high_bytes for term in host))
-    return (slow, 1.0, 1.0) if is_raised else (slow, likely, fast)
+    if can_be_raised(shared, machine, sum(term.high_bytes for term in host)):
+        likely = fast = 1.0
+    return min(slow, likely), likely, max(likely, fast)
 
 
 def _share_within(host: Sequence[Term], end: str, layers: int, limit: float) -> float:
