@@ -12,28 +12,22 @@ from ..core.workload import FINETUNE_METHODS, KV_CACHE_TYPES
 from .architecture import Architecture
 from .quantization_names import FORMATS, PLAIN_DTYPES
 from .spec import Denoising
-from .spec_values import MODALITIES, identifier, schema_is_read, size_in_bytes, string_lists, texts
+from .spec_values import MODALITIES, identifier, schema_is_read, string_lists, texts
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import Any
 
 HOW = ("exact", "computed", "measured", "stated", "assumed")
-# what a workload may ask of a runtime beyond its defaults
+# what a workload may load beside a model
 COMPANIONS = ("draft", "mtp", "adapter")
-ASKED_OF_RUNTIME = (
-    "context_tokens", "parallel", "kv_cache_type", "yarn", "embedding", "reranking", "whole_batch",
-    "checkpoints", "shared_gpu", "memory_share", *COMPANIONS,
-)  # fmt: skip
 # what a command has where the model wants it
 BLANKS = (
     "remote_code", "steps", "rate", "cast", "tiled", "chunked", "result", "variant", "guidance",
 )  # fmt: skip
 # what a name says of its groups, which no rule depends on
 _GROUPS = pattern(r"-(?:\d+g|channel|[23]bit)$")
-_CAPABILITIES = ("compute_capability", "shared_compute_capability", "by_heads_capability")
 # kinds of attention whose heads keep keys and values
 _WITH_HEADS = ("full", "sliding")
 
@@ -50,7 +44,7 @@ _NUMBER = read_by(Table.integer, minimum=1, default=None)
 _TEXTS = read_by(texts, default={})
 _FILLED = read_by(Table.mapping, of=Table.string, default={})
 _LISTS = read_by(string_lists, default={})
-_SIZES = read_by(Table.mapping, of=size_in_bytes, default={})
+_SIZES = read_by(Table.mapping, of=Table.integer, minimum=1, default={})
 _SHARES = read_by(Table.mapping, of=Table.number, minimum=0.01, maximum=1.0, default={})
 _SOURCE = read_by(Table.text, required=True)
 
@@ -132,16 +126,8 @@ KernelRule = QuantizationRule | CacheRule
 
 
 def _cache_rules(root: Table, key: str) -> dict[str, CacheRule]:
-    rules = root.mapping(key, of=Table.record, kind=CacheRule, check=_check_capability)
+    rules = root.mapping(key, of=Table.record, kind=CacheRule)
     return {type: rule.replace(type=type) for type, rule in rules.items()}
-
-
-def _check_capability(table: Table, values: Mapping[str, Any]) -> None:
-    for key in _CAPABILITIES:
-        major, _, minor = (values.get(key) or "1.0").partition(".")
-        if not (major.isdecimal() and minor.isdecimal() and len(minor) == 1):
-            message = "must be a number as NVIDIA writes it"
-            table.problem(key, message, 'write for example "8.0"')
 
 
 class Conversion(Record):
@@ -345,12 +331,7 @@ class RuntimeSpec(Record):
     parts: tuple[ModelParts, ...] = read_by(Table.records, kind=ModelParts, default=())
     # beside a model's own stored type, by name
     quantizations: Mapping[str, QuantizationRule] = read_by(
-        Table.mapping,
-        name="quantization",
-        of=Table.record,
-        kind=QuantizationRule,
-        check=_check_capability,
-        default={},
+        Table.mapping, name="quantization", of=Table.record, kind=QuantizationRule, default={}
     )
     # types that it loads files in float32 in, if told by `{cast}` of `blanks`
     casts: tuple[str, ...] = read_by(Table.strings, choices=PLAIN_DTYPES, default=())
@@ -456,7 +437,7 @@ class RuntimeSpec(Record):
     variants: Mapping[str, tuple[str, ...]] = _LISTS
     # the families that leave out a second pass unless asked for it
     guided_families: tuple[str, ...] = _WORDS
-    # where the workload departs from the program's default, by ASKED_OF_RUNTIME: what is appended
+    # where the workload departs from the program's default, by what it asks for: what is appended
     # to the command, and `NAME=value` for `serve`, the command that starts the server; a key in
     # neither is in `command`, or cannot be asked for
     options: Mapping[str, str] = _FILLED
@@ -655,48 +636,8 @@ def read_runtime_spec(document: Document, origin: str) -> RuntimeSpec | None:
     """The runtime that `document` states; None if and only if `document.problems` says why not.
     `origin` is the file.
     """
-    if not document.ok:
-        return None
-    root = document.root
-    if not schema_is_read(root):
+    if not document.ok or not schema_is_read(root := document.root):
         return None
     values = root.fields(RuntimeSpec)
     root.close()
-    _check_whole(root, values)
-    if not root.document.ok:
-        return None
-    values["kept_checkpoints"] = values["kept_checkpoints"] or values["context_checkpoints"]
-    values["overhead_high_bytes"] = values["overhead_high_bytes"] or values["overhead_low_bytes"]
-    return RuntimeSpec(**values, origin=origin)
-
-
-# what some keys of systems may be
-_SYSTEM = pattern(r"\w+-\w+")
-_OF_SYSTEMS = ("systems", "builds_from_source", "big_endian_systems", "no_gpu_systems")
-
-
-def _check_whole(root: Table, values: Mapping[str, Any]) -> None:
-    """What no key can tell alone."""
-    document = root.document
-    for key in _OF_SYSTEMS:
-        for index, system in enumerate(values[key]):
-            if not _SYSTEM.fullmatch(system):
-                message = f'"{system}" is not a system and an architecture'
-                document.add((key, index), message, 'write for example "linux-x86_64"')
-    _check_capability(root, values)
-    words = {"options": ASKED_OF_RUNTIME, "settings": ASKED_OF_RUNTIME, "blanks": BLANKS}
-    for key, choices in words.items():
-        for word in values[key]:
-            if word not in choices:
-                document.add((key, word), "is not a known key", f"one of {', '.join(choices)}")
-    low, high = values["overhead_low_bytes"], values["overhead_high_bytes"]
-    if low > high and root.values.get("overhead_high_bytes") == high:
-        root.problem("overhead_low_bytes", f"is {low:,}, above overhead_high_bytes")
-    needed = {
-        "source_build": ("builds_from_source", "write the address of the instructions"),
-        "serve": ("settings", "write the command that starts the server"),
-        "overhead_how": ("overhead_high_bytes", f"say how it is known: {', '.join(HOW)}"),
-    }
-    for key, (beside, remedy) in needed.items():
-        if beside in root and key not in root:
-            root.problem(key, f"is missing, though there is {beside}", remedy)
+    return RuntimeSpec(**values, origin=origin) if document.ok else None

@@ -23,7 +23,6 @@ from .spec_values import (
     references,
     repository,
     schema_is_read,
-    size_in_bytes,
     texts,
     tuned_from,
 )
@@ -98,7 +97,7 @@ class PublishedFiles(Record):
     format: str = read_by(Table.string, required=True, choices=FORMATS)
     source: str = read_by(Table.text, required=True)
     repository: str | None = read_by(repository, default=None)
-    bytes: Mapping[str, int] = read_by(Table.mapping, of=size_in_bytes, default={})
+    bytes: Mapping[str, int] = read_by(Table.mapping, of=Table.integer, minimum=1, default={})
     unsized: tuple[str, ...] = read_by(Table.strings, default=())
     names: Mapping[str, str] = read_by(Table.mapping, of=Table.string, default={})
     listed: bool = read_by(Table.boolean, default=True)
@@ -234,10 +233,10 @@ class StatedNeeds(Record):
     `second_bytes` for each second beyond; None: how it grows is not known.
     """
 
-    low_bytes: int | None = read_by(size_in_bytes, default=None)
-    high_bytes: int | None = read_by(size_in_bytes, default=None)
+    low_bytes: int | None = read_by(Table.integer, minimum=1, default=None)
+    high_bytes: int | None = read_by(Table.integer, minimum=1, default=None)
     dtype: str | None = read_by(Table.string, choices=PLAIN_DTYPES, default=None)
-    disk_bytes: int | None = read_by(size_in_bytes, default=None)
+    disk_bytes: int | None = read_by(Table.integer, minimum=1, default=None)
     instruction_sets: tuple[str, ...] = read_by(Table.strings, default=())
     source: str | None = read_by(Table.text, default=None)
     ways: tuple[StatedWay, ...] = read_by(
@@ -364,7 +363,7 @@ def _needs(root: Table, key: str) -> StatedNeeds | None:
     table = root.table(key)
     if table is None:
         return None
-    memory = size_in_bytes(table, "memory_bytes")
+    memory = table.integer("memory_bytes", minimum=1)
     needs: StatedNeeds = table.as_record(StatedNeeds, _check_order)
     stated = [end for end in ("memory_bytes", "low_bytes", "high_bytes") if end in table]
     if stated not in (["memory_bytes"], ["low_bytes", "high_bytes"]):

@@ -5,7 +5,6 @@ free texts.
 from __future__ import annotations
 
 from ..core.tomlfile import Table
-from ..core.values import kind_of
 
 SCHEMA = 1
 MODALITIES = ("text", "vision", "speech", "embedding", "image", "video", "music")
@@ -65,10 +64,7 @@ def identifier(root: Table, key: str) -> str | None:
     value = root.string(key, required=True)
     if value is None or is_id(value):
         return value
-    plain = "".join(letter if letter in _ID_LETTERS else " " for letter in value.lower())
-    likely = "-".join(plain.split()).strip("-.")
-    remedy = f'write {key} = "{likely}"' if is_id(likely) else None
-    root.problem(key, "must be lower case letters, digits, . and -", remedy)
+    root.problem(key, "must be lower case letters, digits, . and -")
     return None
 
 
@@ -106,32 +102,8 @@ def tuned_from(table: Table, key: str) -> str | None:
 
 
 def chosen(table: Table, key: str, *, choices: tuple[str, ...]) -> tuple[str, ...] | None:
-    """Some of the choices, the first one first, each once; None where the key is missing."""
-    if key not in table:
-        return None
-    values = table.strings(key, choices=choices)
-    if table.values[key] == []:
-        table.problem(key, "is empty", f"some of {', '.join(choices)}; leave it out if not known")
-    for index, value in enumerate(table.values[key] if len(set(values)) < len(values) else ()):
-        if value in table.values[key][:index]:
-            table.document.add((*table.path, key, index), "stands there twice", "remove one")
-    return values
-
-
-def size_in_bytes(table: Table, key: str) -> int | None:
-    """Whole bytes above zero; a size written as text gets its number shown."""
-    value = table.values.get(key)
-    if not isinstance(value, str):
-        return table.integer(key, minimum=1)
-    from ..core.quantities import parse_bytes
-
-    try:
-        remedy = f"write {key} = {parse_bytes(value):_}"
-    except ValueError:
-        remedy = f"write {key} = 6_000_000_000, in bytes"
-    table.value(key)
-    table.problem(key, f"must be a whole number of bytes, not {kind_of(value)}", remedy)
-    return None
+    """Some of the choices, the first one first; None where the key is missing."""
+    return table.strings(key, choices=choices) or None
 
 
 def texts(table: Table, key: str) -> dict[str, str]:

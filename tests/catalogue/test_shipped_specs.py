@@ -17,7 +17,8 @@ from helpers.paths import COMMON, DATA, SPEC_FILES
 from selfhost.catalogue.architecture import Architecture
 from selfhost.catalogue.index import open_catalogue
 from selfhost.catalogue.openness import canonical_expression
-from selfhost.catalogue.runtime import RuntimeSpec
+from selfhost.catalogue.runtime import BLANKS as FILLED
+from selfhost.catalogue.runtime import COMPANIONS, RuntimeSpec
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.catalogue.spec_values import SCRATCH, USES
 from selfhost.core.spelling import canonical
@@ -322,6 +323,21 @@ def test_runtime_is_usable(id: str) -> None:
     assert runtime.overhead_how != "exact"
     assert bool(runtime.crashes_with_sets) == bool(runtime.crash_remedy)
     assert {"install", "command", "systems"} <= set(runtime.sources)
+    asked = {"context_tokens", "parallel", "kv_cache_type", "yarn", "embedding", "reranking", "whole_batch", "checkpoints",
+             "shared_gpu", "memory_share", *COMPANIONS}  # fmt: skip
+    assert {*runtime.options, *runtime.settings} <= asked
+    assert set(runtime.blanks) <= set(FILLED)
+    assert not runtime.settings or runtime.serve
+    assert not runtime.builds_from_source or runtime.source_build
+    systems = (
+        *runtime.systems,
+        *runtime.builds_from_source,
+        *runtime.big_endian_systems,
+        *runtime.no_gpu_systems,
+    )
+    assert all(re.fullmatch(r"\w+-\w+", system) for system in systems)
+    rules = (runtime, *runtime.quantizations.values(), *runtime.cache_rules.values())
+    assert all(re.fullmatch(r"\d+\.\d", rule.compute_capability or "8.0") for rule in rules)
     for key in ("options", "settings", "serve", "splits_layers", "library", "crashes_with_sets"):
         assert not getattr(runtime, key) or key in runtime.sources
 

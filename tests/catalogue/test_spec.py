@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from helpers.each import each
 from helpers.paths import GOOD_SPECS, SCHEMAS, SPEC_FILES, SPECS
 from selfhost.catalogue.architecture import MAX_LAYERS
-from selfhost.catalogue.runtime import read_runtime_spec
 from selfhost.catalogue.spec import ModelSpec, read_model_spec
 from selfhost.core.records import Record
 from selfhost.core.tomlfile import Document, Table
@@ -277,8 +276,6 @@ def test_another_schema_is_one_problem(text: str) -> None:
     ("line", "message", "remedy"),
     [
         ('uses = ["chatt"]', '"chatt" is not one of', 'did you mean "chat"?'),
-        ("uses = []", "is empty", "leave it out"),
-        ('uses = ["code", "code"]', "stands there twice", "remove one"),
         ('uses = "chat"', "must be a list", ""),
         ('inputs = ["picture"]', '"picture" is not one of', ""),
         ('tuned_from = ""', "is empty", ""),
@@ -310,50 +307,6 @@ def test_an_alias_never_means_something_to_a_shell(alias: str) -> None:
     """Names are handed to the shell's completion: no alias that is read has a character that it would act on."""
     _, spec = _from_text(f"aliases = [{json.dumps(alias)}]\n{SHORT}")
     assert (spec is not None) == (set(alias) <= {"a", "b"})
-
-
-RUNTIME = """schema = 1
-id = "x"
-name = "X"
-formats = ["gguf"]
-systems = ["linux-x86_64"]
-modalities = ["text"]
-store = "x"
-"""
-
-
-def test_a_runtime_cannot_be_asked_for_what_no_workload_says() -> None:
-    """A key that no workload has is a typing slip, and settings need the command that takes them."""
-    document = Document.parse(
-        "x.toml", f'{RUNTIME}[options]\nkv_cache = "-k"\n[settings]\nparallel = "X=1"\n'.encode()
-    )
-    assert read_runtime_spec(document, "x.toml") is None
-    assert {problem.key for problem in document.problems} == {"options.kv_cache", "serve"}
-
-
-def test_a_runtime_file_reports_all_its_faults() -> None:
-    """A runtime file is read as strictly as a spec: types, choices, unknown keys, systems, overhead."""
-    text = """schema = 1
-id = "x"
-name = "X"
-formats = ["gguf", "ggfu"]
-systems = ["linux-x86_64", "linux"]
-modalities = "text"
-instruction_set = { x86_64 = ["avx2"] }
-overhead_low_bytes = 5
-overhead_high_bytes = 4
-"""
-    document = Document.parse("x.toml", text.encode())
-    assert read_runtime_spec(document, "x.toml") is None
-    assert [(problem.line, problem.key) for problem in document.problems] == [
-        (None, "store"),
-        (None, "overhead_how"),
-        (4, "formats[1]"),
-        (5, "systems[1]"),
-        (6, "modalities"),
-        (7, "instruction_set"),
-        (8, "overhead_low_bytes"),
-    ]
 
 
 # whatever is done to a good spec, it is a spec or has problems
