@@ -163,7 +163,7 @@ class Accelerator(Record):
 
     `memory_total_bytes` of one that does is what it may use of the RAM.
     `memory_bandwidth_bytes_per_second` is the peak of its own memory. `compute_capability` is
-    NVIDIA's (9.0) or AMD's instruction set (gfx1100).
+    NVIDIA's (9.0).
     """
 
     vendor: str

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from ...core.records import pattern
 from ..record import FILL_IN, Accelerator
-from .host import Facts, Host, parse_stat, whole
+from .host import Facts, Host, whole
 from .nvidia import (
     MAX_NAMES_BYTES,
     NVIDIA,
@@ -24,7 +24,6 @@ from .nvidia import (
 ACCELERATORS, MEMORY = "accelerators", "accelerators.memory_total_bytes"
 DRM = "/sys/class/drm"
 AMD, INTEL = "0x1002", "0x8086"
-_NODES = "/sys/class/kfd/kfd/topology/nodes"
 # names of AMD's cards by device and revision, of libdrm
 _AMD_NAMES = ("/usr/share/libdrm/amdgpu.ids", "/opt/amdgpu/share/libdrm/amdgpu.ids")
 # variables of ROCm and HIP that hide cards
@@ -69,16 +68,15 @@ def _read_linux(host: Host, facts: Facts) -> None:
     devices, why = display_devices(host)
     parts = [read_nvidia(host, [device for device in devices if device.vendor == NVIDIA])]
     if amd := [device for device in devices if device.vendor == AMD]:
-        nodes, ram_bytes = _rocm_nodes(host), facts.values.get("memory_total_bytes")
-        amd.sort(key=lambda device: nodes.get(device.slot.lower(), (len(nodes), 0))[0])
-        cards = [_amd_card(host, device, nodes, ram_bytes) for device in amd]
+        ram_bytes = facts.values.get("memory_total_bytes")
+        cards = [_amd_card(host, device.folder, ram_bytes) for device in amd]
         parts.append(_read_handed(host, facts, amd, cards))
     # bus 00 is the processor's own graphics, which shares RAM and speeds nothing up here; recorded
     # trees may leave colons out
     intel = [device for device in devices if device.vendor == INTEL]
     intel = [device for device in intel if device.slot.replace(":", "")[4:6] not in ("00", "")]
     if intel:
-        cards = [_intel_card(host, device) for device in intel]
+        cards = [_intel_card(host, device.folder) for device in intel]
         parts.append(_read_handed(host, facts, intel, cards))
     if any(parts) or not host.exists(WSL_DEVICE):
         _put(facts, parts, why, f"{PCI}: no GPU of NVIDIA, AMD or Intel")
@@ -147,22 +145,7 @@ def _size(host: Host, path: str) -> int | None:
     return number if number and number <= _MAX_BYTES else None
 
 
-def _rocm_nodes(host: Host) -> dict[str, tuple[int, int]]:
-    """By place on the bus: ROCm's number of a card, and its gfx_target_version."""
-    nodes = {}
-    for name in filter(str.isdecimal, host.listdir(_NODES)):
-        values = parse_stat(host.read_text(f"{_NODES}/{name}/properties") or "")
-        at, domain = values.get("location_id", 0), values.get("domain", 0)
-        if values.get("simd_count"):
-            slot = f"{domain:04x}:{at >> 8 & 0xFF:02x}:{at >> 3 & 0x1F:02x}.{at & 7}"
-            nodes[slot] = int(name), values.get("gfx_target_version", 0)
-    return nodes
-
-
-def _amd_card(
-    host: Host, device: Device, nodes: Mapping[str, tuple[int, int]], ram_bytes: int | None
-) -> Accelerator:
-    folder = device.folder
+def _amd_card(host: Host, folder: str, ram_bytes: int | None) -> Accelerator:
     total = _size(host, f"{folder}/mem_info_vram_total")
     used = whole(host.read_word(f"{folder}/mem_info_vram_used"))
     unified: bool | None = None if total is None else False
@@ -180,16 +163,12 @@ def _amd_card(
         unified = (total or 0) <= borrowed
         if unified:
             total, used = borrowed or None, None
-    # compilers' name of KFD's decimal pairs: 110000 is gfx1100, 90010 gfx90a
-    version = nodes.get(device.slot.lower(), (0, 0))[1]
-    gfx = f"gfx{version // 10000}{version // 100 % 100:x}{version % 100:x}" if version else None
     return Accelerator(
         vendor="amd",
         name=_amd_name(host, folder),
         memory_total_bytes=total,
         memory_free_bytes=max(0, total - used) if total is not None and used is not None else None,
         unified=unified,
-        compute_capability=gfx,
     )
 
 
@@ -204,9 +183,8 @@ def _amd_name(host: Host, folder: str) -> str:
     return match[1] if match else f"AMD GPU {number}".strip()
 
 
-def _intel_card(host: Host, device: Device) -> Accelerator:
+def _intel_card(host: Host, folder: str) -> Accelerator:
     """xe tells of each tile, i915 of the card in some versions (AlexsJones/llmfit#733)."""
-    folder = device.folder
     tiles = [name for name in host.listdir(folder) if re.fullmatch(r"tile\d+", name)]
     paths = [f"{folder}/{name}/physical_vram_size_bytes" for name in tiles]
     if not paths:

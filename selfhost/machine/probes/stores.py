@@ -176,7 +176,7 @@ def _look(host: Host, place: Place) -> tuple[str, dict[str, Any] | None, bool | 
         outer = host.ask("space", "/mnt/c") or space
         space = {**space, "free_bytes": min(space["free_bytes"], outer["free_bytes"])}
     mount = host.mount_of(folder)
-    if space and (space["read_only"] or (mount and mount.read_only)):
+    if space and mount and mount.read_only:
         return folder, space, False
     # what a service's own account stores is judged by space and mount alone
     return folder, space, bool(place.account and space) or host.ask("writable", folder)

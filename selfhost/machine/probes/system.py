@@ -102,18 +102,15 @@ def _processor_information() -> str | None:
 
 def _space(folder: str) -> dict[str, Any]:
     """Of the volume that holds an existing folder. `OSError`."""
-    if not hasattr(os, "statvfs"):
+    if os.name == "nt":
         import psutil
 
         usage = psutil.disk_usage(folder)
-        return {"free_bytes": usage.free, "total_bytes": usage.total, "read_only": False}
+        return {"free_bytes": usage.free, "total_bytes": usage.total}
     volume = os.statvfs(folder)
-    return {
-        # f_bavail, not f_bfree: the blocks reserved for root are no use to an ordinary account
-        "free_bytes": min(volume.f_bavail * volume.f_frsize, MAX_DISK_BYTES),
-        "total_bytes": min(volume.f_blocks * volume.f_frsize, MAX_DISK_BYTES),
-        "read_only": bool(volume.f_flag & 1),
-    }
+    # f_bavail, not f_bfree: the blocks reserved for root are no use to an ordinary account
+    sizes = {"free_bytes": volume.f_bavail, "total_bytes": volume.f_blocks}
+    return {name: min(count * volume.f_frsize, MAX_DISK_BYTES) for name, count in sizes.items()}
 
 
 def _writable(folder: str) -> bool | None:
