@@ -68,8 +68,7 @@ def check(
     Raises `UnknownModelError`, `UnknownMachineError`, `SpecError`, `WorkloadError`; each says what
     to type instead.
     """
-    expect_type("model", model, _MODEL)
-    given = _given(workload, machine, specs, fields)
+    given = _given([model], workload, machine, specs, fields)
     verdict = check_with(
         given.catalogue, model, given.workload, given.machine, instead=alternatives
     )
@@ -88,8 +87,7 @@ def can_run(
     says which. Takes the arguments of `check` and raises as it does:
     `can_run("mistral-7b", context_tokens=8192)`.
     """
-    expect_type("model", model, _MODEL)
-    given = _given(workload, machine, specs, fields)
+    given = _given([model], workload, machine, specs, fields)
     understood = understand(given.catalogue, model, given.workload, given.machine)
     return judged_for(given.catalogue, understood, given.machine).fits
 
@@ -109,11 +107,10 @@ def rank(
     `machine` and `specs` are those of `check`. Raises `UnknownMachineError`, and `WorkloadError`
     also for a use or modality that does not exist.
     """
-    if use is not None:
-        _one_of("use", use, USES)
-    if modality is not None:
-        _one_of("modality", modality, MODALITIES)
-    given = _given(workload, machine, specs)
+    for key, value, choices in (("use", use, USES), ("modality", modality, MODALITIES)):
+        if value is not None and value not in choices:
+            raise WorkloadError.of(key, f"{value!r} is not one of {', '.join(choices)}", None)
+    given = _given([], workload, machine, specs)
     from .advice.listing import Lister, chosen
 
     ids = chosen(given.catalogue, use=use, modality=modality)
@@ -133,8 +130,7 @@ def plan(
     from .advice.plan import plan_with
 
     # what lies on this machine, and how busy it is, do not matter elsewhere
-    given = _given(workload, Machine(planning=True), specs)
-    expect_type("model", model, _MODEL)
+    given = _given([model], workload, Machine(planning=True), specs)
     return plan_with(given.catalogue, model, given.workload)
 
 
@@ -156,11 +152,9 @@ def compare(
         kind = type(models).__name__
         example = 'write compare(["mistral-7b", "phi-4"])'
         raise WrongTypeError(f"models must be a list of models, not {kind}: {example}")
-    for model in models:
-        expect_type("each of models", model, _MODEL)
     if len(models) < 2:
         raise InputError(f"models must be two or more, not {len(models)}")
-    given = _given(workload, machine, specs)
+    given = _given(models, workload, machine, specs)
     verdicts: list[Verdict] = []
     errors: list[SelfhostError] = []
     for model in models:
@@ -206,26 +200,24 @@ def size(
             f"a container serves a model, and none is sized for {workload.task}",
             "leave it out; check() has the memory of a fine-tuning",
         )
-    expect_type("model", model, _MODEL)
-    given = _given(workload, machine or node(), specs)
+    given = _given([model], workload, machine or node(), specs)
     size = size_with(
         given.catalogue, model, given.workload, given.machine, prompt_cache_bytes=prompt_cache_bytes
     )
     return size.replace(notes=(*size.notes, *given.notes))
 
 
-_MODEL = (str, os.PathLike, ModelSpec)
-
-
 def _given(
+    models: Sequence[Model],
     workload: Workload | None,
     machine: Machine | str | None,
     specs: Sequence[PathLike],
     fields: Mapping[str, Any] = {},
 ) -> _Given:
     """The arguments with their defaults; `fields` are of the workload. Raises `WrongTypeError`."""
+    for model in models:
+        expect_type("model", model, (str, os.PathLike, ModelSpec))
     expect_type("workload", workload, (Workload, type(None)))
-    asked = Workload(**fields) if workload is None else workload.replace(**fields)
     expect_type("specs", specs, (list, tuple))
     for folder in specs:
         expect_type("each of specs", folder, (str, os.PathLike))
@@ -235,6 +227,7 @@ def _given(
         reader = "from_file" if isinstance(machine, os.PathLike) else "from_json"
         remedy = f"a record is read by machine=Machine.{reader}(…)"
         raise WrongTypeError(f"{error.message}; {remedy}", remedy=remedy) from None
+    asked = Workload(**fields) if workload is None else workload.replace(**fields)
     notes: tuple[str, ...] = ()
     if isinstance(machine, str):
         machine, notes = _machine_named(machine)
@@ -247,12 +240,7 @@ def _given(
 
 
 def _machine_named(text: str) -> tuple[Machine, tuple[str, ...]]:
-    """The known machine or the GPU that `text` names, and what else the name can mean. Of a GPU it
-    is a typical desktop with it, see `machine.named`.
-
-    Raises `UnknownMachineError`, whose text has the nearest names, or for a file of a record what
-    reads it.
-    """
+    """The machine that `text` names, and what else the name can mean."""
     from .machine.named import named
     from .machine.profiles import UnknownMachineError
 
@@ -265,16 +253,3 @@ def _machine_named(text: str) -> tuple[Machine, tuple[str, ...]]:
         message = f"{error.message}; {remedy}" if remedy else error.message
         raise UnknownMachineError(message, remedy=remedy, nearest=error.nearest) from None
     return machine.noted, () if machine.note is None else (machine.note,)
-
-
-def _one_of(name: str, value: str, choices: Sequence[str]) -> None:
-    """`WorkloadError` for a word that is none of the choices."""
-    if not isinstance(value, str) or value not in choices:
-        from .catalogue.searching import kind_meant
-        from .core.spelling import alike
-
-        message = f"{value!r} is not one of {', '.join(choices)}"
-        meant = kind_meant(value) if isinstance(value, str) else ""
-        guess = meant if meant in choices else alike(meant, choices)
-        remedy = f"did you mean {name}={guess!r}?" if guess else None
-        raise WorkloadError.of(name, message, remedy)

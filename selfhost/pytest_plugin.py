@@ -31,8 +31,8 @@ _machine: list[Any] = []
 def pytest_configure(config: pytest.Config) -> None:
     """Makes the marker known, so that `--strict-markers` accepts it."""
     config.addinivalue_line("markers", _HELP)
-    _reasons.clear()
     _machine.clear()
+    _reasons.clear()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -42,14 +42,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
         from . import SelfhostError
 
-        wrong = None
         try:
-            reason = _why_not(marker)
+            reason, wrong = _why_not(marker), ""
         except (SelfhostError, TypeError) as error:
             problems = getattr(error, "problems", ())
             faults = [f"{problem.key}: {problem.message}" for problem in problems]
-            wrong = "; ".join(faults) or str(error)
-        if wrong is not None:
+            reason, wrong = None, "; ".join(faults) or str(error)
+        if wrong:
             # outside the handler, or pytest would print the error's own text once more
             pytest.fail(f"{MARKER}: {wrong}", pytrace=False)
         if reason is not None:
