@@ -5,9 +5,8 @@ to type instead of those that make no sense.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
@@ -73,7 +72,7 @@ def chosen_program(
     if quantization is not None and workload.runtime is None and runtime is not None:
         runtime = _runtime_in(spec, quantization, runtime, catalogue)
     if not spec.closed and workload.task == "generate":
-        problems += limits_exceeded(spec, workload, runtime, catalogue)
+        problems += _limits_exceeded(spec, workload, runtime, catalogue)
     if workload.audio_seconds is not None and spec.modality != "speech":
         problems += fault("audio_seconds", "no-recording", model=spec.name).problems
     if problems:
@@ -98,27 +97,26 @@ def with_canonical_license(workload: Workload) -> Workload:
     return workload.replace(license=canonical_expression(workload.license))
 
 
-def limits_exceeded(
+def _limits_exceeded(
     spec: ModelSpec, workload: Workload, runtime: RuntimeSpec | None, catalogue: Catalogue
 ) -> Iterator[Problem]:
     """What that program cannot be asked for: more sequences than it serves, a type its cache does
     not take or whose share of the memory is not known. None: no program is known to run the model.
-    The remedies name programs that load it.
     """
-    wanted, type = workload.parallel, workload.kv_cache_type
+    wanted, type, name = workload.parallel, workload.kv_cache_type, runtime and runtime.name
     if runtime is not None and wanted > (runtime.most_sequences or wanted):
         others = runtimes_to_type(
             spec, catalogue, lambda at: at.id in PACKED_RUNTIMES and not at.most_sequences
         )
-        figures = {"program": runtime.name, "most": runtime.most_sequences, "wanted": wanted}
-        yield from fault("parallel", "sequences", **figures, others=others).problems
+        figures = {"most": runtime.most_sequences, "wanted": wanted, "others": others}
+        yield from fault("parallel", "sequences", program=name, **figures).problems
     if type in (None, "f16"):
         return
     if runtime is not None and type not in runtime.kv_cache_types:
         own = "".join(f" or in {each}" for each in runtime.kv_cache_types)
         others = runtimes_to_type(spec, catalogue, lambda at: type in at.kv_cache_types)
-        figures = {"program": runtime.name, "own": own, "type": type, "others": others}
-        yield from fault("kv_cache_type", "cache-type", **figures).problems
+        figures = {"own": own, "type": type, "others": others}
+        yield from fault("kv_cache_type", "cache-type", program=name, **figures).problems
     elif spec.needs is not None:
         yield from fault("kv_cache_type", "cache-in-sum", model=spec.name, type=type).problems
 
@@ -127,11 +125,8 @@ def runtimes_to_type(
     spec: ModelSpec, catalogue: Catalogue, does: Callable[[RuntimeSpec], bool]
 ) -> str:
     """What to type for the programs that load the model and do that; empty where there is none."""
-    fitting = [
-        name
-        for name in catalogue.runtime_ids()
-        if does(other := catalogue.runtime(name)) and need.why_not_loaded(spec, other) is None
-    ]
+    every = map(catalogue.runtime, catalogue.runtime_ids())
+    fitting = [at.id for at in every if does(at) and need.why_not_loaded(spec, at) is None]
     return f"use --runtime {' or '.join(fitting)}" if fitting else ""
 
 
@@ -195,21 +190,16 @@ def _runtime_in(
     spec: ModelSpec, quantization: str, usual: RuntimeSpec, catalogue: Catalogue
 ) -> RuntimeSpec:
     """The usual runtime, or where it does not take the quantization the first that does."""
-    rows: Mapping[str, Any] | None = None
-    if spec.components:
-        rows, names = catalogue.common("architectures"), RUNTIMES_BY_MODALITY[spec.modality]
-    elif quantization in PACKED and usual.rule_of(quantization) is None:
-        names = PACKED_RUNTIMES
-    else:
+    rows = catalogue.common("architectures") if spec.components else {}
+    is_packed = quantization in PACKED and usual.rule_of(quantization) is None
+    if not (spec.components or is_packed):
         return usual
+    names = RUNTIMES_BY_MODALITY[spec.modality] if spec.components else PACKED_RUNTIMES
     for runtime in (usual, *map(catalogue.runtime, names)):
-        if runtime is not usual and need.why_not_loaded(spec, runtime) is not None:
-            continue
-        if rows is None:
-            is_taken = runtime.rule_of(quantization) is not None
-        else:
+        is_taken = runtime.rule_of(quantization) is not None
+        if spec.components:
             is_taken = quantization in need.quantizations_of(spec, runtime, rows)
-        if is_taken:
+        if is_taken and (runtime is usual or need.why_not_loaded(spec, runtime) is None):
             return runtime
     return usual
 
@@ -338,52 +328,50 @@ def companions_of(
     """
     if runtime is None:
         raise fault("draft", "no-runtime", model=spec.name)
-    typed = workload.draft or ""
-    is_own = typed == need.OWN_BLOCK
+    is_own = workload.draft == need.OWN_BLOCK
     kind = "mtp" if is_own else "draft"
     if kind not in runtime.companions:
         others = runtimes_to_type(spec, catalogue, lambda other: kind in other.companions)
         raise fault("draft", "draft-program", program=runtime.name, own=is_own, others=others)
-    _refuse_without_text(spec)
+    if spec.modality not in GENERATING:
+        raise fault("draft", "draft-no-text", model=spec.name)
     if is_own:
         why = need.why_no_own_block(spec, catalogue.common("architectures"))
         if why is not None:
             raise fault("draft", "draft-own-block", model=spec.name, why=why)
         return need.Companions(own_block=True)
-    draft, quantization, is_here = _named_draft(typed, catalogue)
-    _refuse_without_text(draft)
+    return _named_draft(spec, runtime, workload, catalogue)
+
+
+def _named_draft(
+    spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, catalogue: Catalogue
+) -> need.Companions:
+    from ..catalogue.pasted import is_path
+    from ..catalogue.searching import resolve
+
+    typed = workload.draft or ""
+    if is_path(typed):
+        from ..modelfiles import read_local
+
+        local = read_local(typed)
+        draft, quantization, is_here = local.spec, local.quantization, local.files_here
+    else:
+        named = resolve(typed, catalogue)
+        draft, quantization, is_here = catalogue.spec(named.spec_id), named.quantization, False
+    quantization = quantization or need.default_format_and_quantization(draft, runtime)[1]
+    names = {"draft": draft.name, "model": spec.name}
+    if draft.modality not in GENERATING:
+        raise fault("draft", "draft-no-text", model=draft.name)
     why = "its weights are not published" if draft.closed else need.why_not_loaded(draft, runtime)
     if why is not None:
         raise fault("draft", "draft-not-loaded", draft=draft.name, why=why)
     apart = need.vocabularies_differ(spec, draft)
     if apart is not None:
-        names = {"draft": draft.name, "model": spec.name}
         raise fault("draft", "draft-vocabulary", **names, own=apart[1], other=apart[0])
-    quantization = quantization or need.default_format_and_quantization(draft, runtime)[1]
     if (draft.id, draft.origin, quantization) == (spec.id, spec.origin, workload.quantization):
         raise fault("draft", "draft-itself", draft=draft.name, quantization=quantization)
     drafting, checking = draft.parameters.total, spec.parameters.total
     # the same model in fewer bits, and what is of unknown size, may draft
     if drafting is not None and checking is not None and drafting > checking:
-        names = {"draft": draft.name, "model": spec.name}
         raise fault("draft", "draft-larger", **names, drafting=drafting, checking=checking)
     return need.Companions(draft=draft, draft_quantization=quantization, draft_is_here=is_here)
-
-
-def _named_draft(typed: str, catalogue: Catalogue) -> tuple[ModelSpec, str | None, bool]:
-    """The model, its quantization where that is said, and whether its files are here."""
-    from ..catalogue.pasted import is_path
-    from ..catalogue.searching import resolve
-
-    if not is_path(typed):
-        named = resolve(typed, catalogue)
-        return catalogue.spec(named.spec_id), named.quantization, False
-    from ..modelfiles import read_local
-
-    local = read_local(typed)
-    return local.spec, local.quantization, local.files_here
-
-
-def _refuse_without_text(model: ModelSpec) -> None:
-    if model.modality not in GENERATING:
-        raise fault("draft", "draft-no-text", model=model.name)
