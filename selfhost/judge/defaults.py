@@ -85,7 +85,6 @@ class Search(Record):
 def _asked_with(
     question: Question, change: Changes, catalogue: Catalogue, machine: Machine
 ) -> Question | None:
-    """What was asked, with that change of it; None where the program refuses it."""
     workload = question.stated.replace(**change)
     try:
         other = ask(question.spec, workload, catalogue, machine, question.files)
@@ -101,7 +100,6 @@ def _type_of(judged: Judged) -> str | None:
 
 
 def _types_of(spec: ModelSpec, runtime: RuntimeSpec, catalogue: Catalogue) -> list[str]:
-    """The types of the program's list that the model comes in."""
     types = need.quantizations_of(spec, runtime, catalogue.common("architectures"))
     return [name for name in runtime.on_accelerators if name in types]
 
@@ -174,9 +172,7 @@ def _place_of(judged: Judged, aside: Sequence[str] = _OF_THE_MODEL) -> int:
 
 
 def _rank(judged: Judged) -> tuple[int, int, float]:
-    """Where it runs, where it would if the disk had room, and the memory that it lacks, infinite
-    where no memory would mend it.
-    """
+    """Where it runs, where it would if the disk had room, and the memory that it lacks."""
     checks = {finding.check: finding for finding in judged.findings}
     held = [checks.pop(name) for name in MEMORY_CHECKS if name in checks]
     checks.pop("disk", None)
@@ -188,10 +184,7 @@ def _rank(judged: Judged) -> tuple[int, int, float]:
 
 
 def _best(search: Search, others: Iterable[Judged], *, own_first: bool) -> Judged:
-    """The first candidate in the best place: all of it on accelerators, parts that come to one in
-    turn, the RAM; where none runs, the first by `_rank`. The default comes first or last, in RAM
-    first.
-    """
+    """The first candidate in the best place, else the first by `_rank`; in RAM the default."""
     own, tried = search.own, list[Judged]()
     ideal = ON_ACCELERATORS if search.machine.accelerators else _IN_RAM
     is_first = own_first or _place_of(own, (*_OF_THE_MODEL, "disk")) == _IN_RAM
@@ -206,9 +199,7 @@ def _best(search: Search, others: Iterable[Judged], *, own_first: bool) -> Judge
 
 
 def _first_in_turn(search: Search, runtime: RuntimeSpec) -> Judged:
-    """In the first of the types that are tried one after the other which runs on the machine, else
-    the first that may; else in the usual one.
-    """
+    """In the first type that runs, else the first that may; else in the usual one."""
     own, spec, first = search.own, search.question.spec, _type_of(search.own)
     usual = need.default_format_and_quantization(spec, runtime)[1]
     if own.fits:
@@ -228,9 +219,7 @@ def _first_in_turn(search: Search, runtime: RuntimeSpec) -> Judged:
 
 
 def _first_method(search: Search, runtime: RuntimeSpec) -> Judged:
-    """The first method of training that accelerators hold, the last of them with shorter examples
-    where no length was asked for; else the first that the RAM holds, else the default.
-    """
+    """The first method of training that accelerators hold, the last with shorter examples too."""
     usual, stated = search.question.workload, search.question.stated
     methods = (stated.finetune_method,) if stated.finetune_method else runtime.finetune_methods
     changes: list[Changes] = [
@@ -307,9 +296,7 @@ def _in_files_of_others(
 def _in_other_programs(
     question: Question, catalogue: Catalogue, usual: RuntimeSpec
 ) -> list[Changes]:
-    """Each of the other programs of its kind with each type of its list that it has the model
-    in, best first.
-    """
+    """Each of the other programs of its kind with each type of its list, best first."""
     others = map(catalogue.runtime, RUNTIMES_BY_MODALITY[question.spec.modality])
     return [
         {"runtime": other.id, "quantization": type}
@@ -320,7 +307,6 @@ def _in_other_programs(
 
 
 def _is_whole_in_eight_bits(judged: Judged) -> bool:
-    """Accelerators hold all of a file of 8 bits a weight or more."""
     elements, size = BLOCKS.get(_type_of(judged) or "", (1, 0))
     return size >= elements and _place_of(judged) == ON_ACCELERATORS
 
@@ -354,7 +340,6 @@ def smallest_of_list(question: Question, catalogue: Catalogue) -> Workload:
 
 
 def _memory_bytes(question: Question) -> float:
-    """The most memory that it takes; infinite where that is not known."""
     memory = question.needs.memory if question.needs is not None else None
     return float("inf") if memory is None else memory.high_bytes
 
@@ -363,9 +348,7 @@ def _memory_bytes(question: Question) -> float:
 
 
 def _by_tag(search: Search) -> Judged:
-    """With the program whose own tag of the model loads what is asked, where no repository of that
-    file is known; the default where it does not run here.
-    """
+    """With Ollama, where its tag alone is known to have the file that is asked for, and it runs."""
     own, spec, workload = search.own, search.question.spec, search.question.workload
     library, quantization = search.catalogue.runtime("ollama"), workload.quantization
     is_known = spec.repository_of("gguf", quantization) is not None
@@ -395,9 +378,7 @@ def _larger(search: Search, runtime: RuntimeSpec) -> Judged:
 
 
 def _on_many(search: Search, usual: RuntimeSpec) -> Judged | None:
-    """With a program that is preferred on so many accelerators; None where none is, or none does
-    it as well.
-    """
+    """With a program that is preferred on so many accelerators; None where none does it as well."""
     number = len(places(search.machine.accelerators)) if search.machine.accelerators else 0
     for runtime in map(search.catalogue.runtime, PACKED_RUNTIMES if number > 1 else ()):
         if not 0 < runtime.preferred_from_accelerators <= number:
@@ -437,9 +418,7 @@ def _in_more_bits(search: Search, runtime: RuntimeSpec) -> Judged | None:
 
 
 def _leaves_context(search: Search, quantization: str) -> bool:
-    """Accelerators hold all of it in that type with `GROWN_CONTEXT_TOKENS`, or what it was
-    trained for; what was stated is all that is wanted.
-    """
+    """Accelerators hold it with `GROWN_CONTEXT_TOKENS`, unless a context was stated."""
     question, architecture = search.question, search.question.spec.architecture
     if question.stated.context_tokens is not None or architecture is None:
         return True
@@ -450,9 +429,7 @@ def _leaves_context(search: Search, quantization: str) -> bool:
 
 
 def _share_held(judged: Judged) -> float | None:
-    """What it takes of accelerators that compute all of it, as a share of what they give; None
-    where they do not compute all.
-    """
+    """What it takes of what accelerators give that compute all of it; None where they do not."""
     held = judged.finding("accelerator")
     if held is None or held.code not in ("accelerator-fits", "accelerator-lean"):
         return None
@@ -463,9 +440,7 @@ def _share_held(judged: Judged) -> float | None:
 
 
 def _is_as_good(other: Judged, own: Judged) -> bool:
-    """Accelerators hold all of it at reading speed or faster, its program is there if the own one
-    is, and no finding of the machine is worse.
-    """
+    """At reading speed, with its program there if the own one is, and no finding worse."""
     pace = other.speed.judged if other.speed is not None else None
     if not other.fits or pace is None or pace.likely < READING_TOKENS_PER_SECOND:
         return False

@@ -229,7 +229,6 @@ def _reached(store: str, machine: Machine) -> Iterator[PresentModel]:
 
 
 def _has_format(model: PresentModel, workload: Workload) -> bool:
-    """Whether it is of the format and, where its name states one, of the quantization."""
     is_folder = model.file is None and model.tag is None
     if workload.format not in ("gguf", "ggml"):
         return is_folder
@@ -243,9 +242,7 @@ def _has_format(model: PresentModel, workload: Workload) -> bool:
 def _missing_bytes(
     model: PresentModel, workload: Workload, needs: Needs, *, has_projector: bool
 ) -> int | None:
-    """Bytes still to be downloaded; None where it is another model, or nothing says how much is
-    missing.
-    """
+    """None where it is another model, or nothing says how much is missing."""
     wanted, size, is_gguf = needs.download_bytes, model.size_bytes, workload.format == "gguf"
     if model.complete is False:
         missing = (model.total_bytes or wanted or 0) - size
@@ -268,9 +265,7 @@ def _projector_bytes(needs: Needs) -> int:
 
 
 def _projector(model: PresentModel, machine: Machine) -> str | None:
-    """The path of the file that turns pictures or sound into tokens, `mmproj…`, beside the
-    weights; None where there is none.
-    """
+    """The path of the file beside the weights that turns pictures or sound into tokens."""
     for other in machine.models_present or ():
         is_beside = other.complete is not False and other.repository == model.repository
         if is_beside and "mmproj" in (other.file or "").lower():
@@ -279,7 +274,6 @@ def _projector(model: PresentModel, machine: Machine) -> str | None:
 
 
 def _is_model(model: PresentModel, question: Question, catalogue: Catalogue) -> bool:
-    """Whether it is that model, by the names that the catalogue knows."""
     spec, workload = question.spec, question.workload
     file, repository = model.file or "", (model.repository or "").lower()
     if workload.format == "ggml":
@@ -307,9 +301,7 @@ def _is_named_alike(model: PresentModel, spec: ModelSpec, catalogue: Catalogue) 
 
 
 def _repository_of(question: Question) -> str:
-    """Where the runtime would download the files from; empty where this catalogue knows of no
-    files of that quantization.
-    """
+    """Where the runtime would download the files from; empty where none are known."""
     spec, rule = question.spec, question.quantization_rule
     listing = listing_of(spec, question.workload)
     if listing is not None and listing.repository:

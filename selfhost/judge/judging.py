@@ -127,9 +127,7 @@ def layout_however_fast(question: Question, needs: Needs, machine: Machine) -> L
 
 
 def _least_bad(question: Question, seen: Sequence[Layout]) -> Layout:
-    """Of layouts that all fail the one that lacks least memory; where that is not known, the
-    host's, else the first, and the last of a runtime that works on accelerators alone.
-    """
+    """Of layouts that all fail the one that lacks least memory, else that in RAM."""
     hosts = [layout for layout in seen if layout.needs.placement == "host"]
     best = seen[-1] if question.wants_gpu else (hosts or seen[:1])[-1]
     least = lacking_bytes(best.held)
@@ -144,9 +142,7 @@ def _least_bad(question: Question, seen: Sequence[Layout]) -> Layout:
 
 
 def _goes_before(later: Paced, kept: Paced) -> bool:
-    """Whether the `later` one is judged, where neither is surely fast enough: one that may be, or
-    more accelerators.
-    """
+    """Whether the `later` one is judged, where neither is surely fast enough."""
     if any_fails([later[2]]) != any_fails([kept[2]]):
         return any_fails([kept[2]])
     is_now = later[0].accelerator.code not in ("accelerator-not-now", "memory-not-now")

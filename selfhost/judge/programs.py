@@ -100,9 +100,6 @@ def with_canonical_license(workload: Workload) -> Workload:
 def _limits_exceeded(
     spec: ModelSpec, workload: Workload, runtime: RuntimeSpec | None, catalogue: Catalogue
 ) -> Iterator[Problem]:
-    """What that program cannot be asked for: more sequences than it serves, a type its cache does
-    not take or whose share of the memory is not known. None: no program is known to run the model.
-    """
     wanted, type, name = workload.parallel, workload.kv_cache_type, runtime and runtime.name
     if runtime is not None and wanted > (runtime.most_sequences or wanted):
         others = runtimes_to_type(
@@ -136,9 +133,7 @@ def runtimes_to_type(
 def _runtime(
     spec: ModelSpec, workload: Workload, catalogue: Catalogue, formats: tuple[str, ...]
 ) -> RuntimeSpec | None:
-    """The runtime asked for, or the first of its modality that loads the model; None where the
-    spec names no files at all.
-    """
+    """The runtime asked for, or the first that loads the model; None without files."""
     typed = workload.runtime
     if typed is not None:
         wanted = typed.strip().lower()
@@ -189,7 +184,6 @@ def _usual_runtimes(spec: ModelSpec, catalogue: Catalogue) -> tuple[str, ...]:
 def _runtime_in(
     spec: ModelSpec, quantization: str, usual: RuntimeSpec, catalogue: Catalogue
 ) -> RuntimeSpec:
-    """The usual runtime, or where it does not take the quantization the first that does."""
     rows = catalogue.common("architectures") if spec.components else {}
     is_packed = quantization in PACKED and usual.rule_of(quantization) is None
     if not (spec.components or is_packed):
@@ -205,7 +199,6 @@ def _runtime_in(
 
 
 def _unknown_runtime(typed: str, modality: str, catalogue: Catalogue) -> WorkloadError:
-    """That no program of that name is judged, and which is meant or can take its place."""
     ids, wanted = catalogue.runtime_ids(), typed.strip().lower()
     from ..core.spelling import canonical, nearest
 
@@ -277,7 +270,6 @@ def quantization_there(
 def _no_such_type(
     spec: ModelSpec, runtime: RuntimeSpec, format: str, quantization: str, catalogue: Catalogue
 ) -> WorkloadError:
-    """That the model does not come in it for that program, and what to type instead."""
     rows = catalogue.common("architectures")
     listed = need.quantizations_of(spec, runtime, rows)
     others = [catalogue.runtime(name) for name in PACKED_RUNTIMES if name != runtime.id]
@@ -297,16 +289,13 @@ def _no_such_type(
 
 
 def _type_of_bits(typed: str, names: Collection[str]) -> str | None:
-    """Of those names GGUF's usual one with as many bits as `4bit`, `int8` or `Q5` says; None where
-    there is none, or no number of bits alone was typed.
-    """
+    """GGUF's usual type with as many bits as `4bit`, `int8` or `Q5` says."""
     bits = re.fullmatch(r"(?:int|q|iq)?([2-8])(?:-?bits?|b)?", typed.strip().lower())
     usual = [f"Q{bits[1]}_{rest}" for rest in ("K_M", "K", "0")] if bits else []
     return next((name for name in usual if name in names), None)
 
 
 def _comes_in(spec: ModelSpec, runtime: RuntimeSpec, quantization: str) -> bool:
-    """Would another runtime have it, by that name or by what people call it there?"""
     name = runtime.named(quantization) or quantization
     # of files that anybody makes by its rules a format knows the sizes itself
     is_known = "mlx" in runtime.formats or runtime.rule_of(name) is not None

@@ -100,9 +100,7 @@ def _ask(
 def _in_program(
     question: Question, runtime: RuntimeSpec, quantization: str | None, catalogue: Catalogue
 ) -> Question:
-    """The question in that program, with the format and the quantization that it loads, or why it
-    loads none.
-    """
+    """The question in that program, or why that loads none of its files."""
     spec, files = question.spec, question.files
     workload = question.workload.replace(runtime=runtime.id)
     question = question.replace(runtime=runtime)
@@ -134,7 +132,6 @@ def _in_program(
 def _why_files_not_loaded(
     runtime: RuntimeSpec, quantization: str | None, formats: tuple[str, ...]
 ) -> str | None:
-    """Why the runtime loads neither these files nor others made of them; None where it does."""
     is_packed = quantization in PACKED and "gguf" in runtime.formats
     if not is_packed and "mlx" not in formats:
         return None
@@ -156,9 +153,7 @@ def _with_files_of_maker(spec: ModelSpec, workload: Workload) -> ModelSpec:
 def _refusal(
     spec: ModelSpec, workload: Workload, runtime: RuntimeSpec, loads: str | None
 ) -> tuple[str | None, str | None]:
-    """Why the program does not run or train these files, and what to do where no other would;
-    None and None where it does.
-    """
+    """Why the program does not run or train these files, and what to do where no other would."""
     remedy = None if spec.refused is None else "download the published file again"
     if workload.task != "finetune":
         return loads, remedy
@@ -182,9 +177,7 @@ def _refusal(
 
 
 def _with_parts(question: Question, catalogue: Catalogue) -> Question:
-    """The question with what its architecture says of tokens, and with what is loaded beside the
-    model.
-    """
+    """With what its architecture says of tokens, and with what is loaded beside the model."""
     spec, workload, rows = question.spec, question.workload, catalogue.common("architectures")
     architecture, row = spec.architecture, None
     unfamiliar = companions = None
@@ -235,9 +228,7 @@ def needs_under(
 
 
 def _with_needs(question: Question, catalogue: Catalogue, machine: Machine) -> Question:
-    """The question with what it takes, with the type of a cache only where it keeps one, and with
-    the weights read for one token.
-    """
+    """With what it takes, the type of a cache if it keeps one, and the weights of a token."""
     spec, runtime, workload = question.spec, question.runtime, question.workload
     rows, is_cache_asked = catalogue.common("architectures"), question.stated.kv_cache_type
     needs = needs_under(question, workload, catalogue, machine)
@@ -281,9 +272,7 @@ def _read_bytes(question: Question, catalogue: Catalogue) -> dict[str, int] | No
 
 
 def _with_files(question: Question, catalogue: Catalogue, machine: Machine) -> Question:
-    """The question with what of the files lies here: the part of those that were named, else what
-    the machine holds.
-    """
+    """With what of the files lies here."""
     needs, part, workload = question.needs, question.files.part, question.workload
     assert needs is not None
     alone = needs
@@ -299,9 +288,7 @@ def _with_files(question: Question, catalogue: Catalogue, machine: Machine) -> Q
 
 
 def _kept_by(question: Question) -> str | None:
-    """Who has the files beside the publisher, whose gate does not keep them; None where nobody
-    does, or where there is no gate.
-    """
+    """Who has the files beside the publisher, whose gate does not keep them."""
     spec, runtime, workload = question.spec, question.runtime, question.workload
     parts = None if runtime is None else need.parts_of(spec, runtime)
     if parts is not None:

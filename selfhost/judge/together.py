@@ -131,7 +131,6 @@ def _placed(judged: Judged) -> Needs:
 
 
 def _without_mapped(needs: Needs) -> Needs:
-    """Without the pages of RAM that an earlier member's process maps too."""
     own = tuple(
         term
         for term in needs.terms
@@ -141,7 +140,6 @@ def _without_mapped(needs: Needs) -> Needs:
 
 
 def _sum_of(names: Sequence[str], needs: Sequence[Needs]) -> Needs:
-    """All memory terms together. What is not known of one is not known of the sum."""
     memories = [each.memory for each in needs if each.memory is not None]
     terms = tuple(term for memory in memories for term in memory.terms)
     memory = None
@@ -165,15 +163,12 @@ def _sum_of(names: Sequence[str], needs: Sequence[Needs]) -> Needs:
 
 
 def _added(sizes: Iterable[int | None]) -> int | None:
-    """The sum; None where one of them is not known."""
     each = [*sizes]
     return None if None in each else sum(filter(None, each))
 
 
 def _disk(stored: Sequence[tuple[Needs, Question]], machine: Machine) -> Finding:
-    """The worst of the volumes on which files land; those for one volume are added. A record does
-    not name volumes: two folders with the same sizes and file system are taken for one volume.
-    """
+    """The worst of the volumes; two folders with the same sizes and file system are one volume."""
     by_volume: dict[object, list[tuple[Needs, Question]]] = {}
     for needs, question in stored:
         place = machine.disk_for(question.store)
@@ -195,7 +190,6 @@ def _disk(stored: Sequence[tuple[Needs, Question]], machine: Machine) -> Finding
 
 
 def _worst_of_members(names: Sequence[str], members: Sequence[Judged]) -> Iterator[Finding]:
-    """Of each check but the sums the worst finding, with the name of its model."""
     for name in CHECKS:
         own = [
             finding.replace(reason=f"{model}: {finding.reason}")

@@ -61,7 +61,6 @@ def accelerator_check(needs: Needs, machine: Machine, question: Question) -> Fin
 
 
 def _is_sized(device: Accelerator) -> bool:
-    """Whether it shares the RAM, or it was read how much memory of its own it has."""
     is_unread = device.unified is False and device.memory_total_bytes is None
     return device.unified is not None and not is_unread
 
@@ -75,9 +74,7 @@ def _why_unread(machine: Machine, *, is_sized: bool) -> Unread:
 
 
 class _Held(Record):
-    """What the accelerators in use are to hold, with the `rooms` that they can give, and those that
-    they could once other programs use none of them.
-    """
+    """What the accelerators in use are to hold, and their rooms, now and once they are idle."""
 
     question: Question
     needs: Needs
@@ -119,7 +116,6 @@ class _Held(Record):
 
 
 def _names(devices: Sequence[Accelerator]) -> str:
-    """Equal ones counted."""
     return " and ".join(units.counted([device.name for device in devices])) or "the accelerator"
 
 
@@ -155,7 +151,6 @@ def _unread(
 
 
 def _rooms(devices: Sequence[Accelerator], question: Question) -> list[int | None]:
-    """What each can give, None where that is not known."""
     return [
         room_of(device, gpu_only=question.wants_gpu) if device.unified is False else None
         for device in devices
@@ -163,10 +158,7 @@ def _rooms(devices: Sequence[Accelerator], question: Question) -> list[int | Non
 
 
 def _by_range(held: _Held) -> Finding | None:
-    """Of a program that is started with the option by which it takes less, without which the most
-    does not fit, and of a training, whose trainer decides what it takes; None where the most fits
-    all the same, and where nothing does.
-    """
+    """With a program's option by which it takes less, or in training; None where neither tells."""
     is_lean, workload = held.needs.is_lean, held.question.workload
     if not is_lean and workload.task != "finetune":
         return None
@@ -185,9 +177,7 @@ def _by_range(held: _Held) -> Finding | None:
 
 
 def _by_most(held: _Held, machine: Machine) -> Finding:
-    """Whether the most fits, now or once others have left; what another has left over is no room
-    on one that has too little.
-    """
+    """Whether the most fits, now or once others have left."""
     if held.within("high_bytes", held.rooms):
         if held.needs.placement == "split":
             variant = "" if held.needs.offload is None else "in-turn"
@@ -214,7 +204,6 @@ def _by_most(held: _Held, machine: Machine) -> Finding:
 def _left_unused(
     runtime: RuntimeSpec | None, machine: Machine, devices: Sequence[Accelerator]
 ) -> Finding | None:
-    """That the program's builds for this system compute on none of these; None where they do."""
     if runtime is None:
         return None
     code, device = "accelerator-not-needed", devices[0]
@@ -229,9 +218,7 @@ def _left_unused(
 
 
 def _missing(needs: Needs, machine: Machine, question: Question, runtime: RuntimeSpec) -> Finding:
-    """The runtime works on accelerators alone: on one that shares the RAM, if it is built for that,
-    of which only AMD's are in question; else it is not known to have one.
-    """
+    """The runtime works on accelerators alone, and none has memory of its own for it."""
     rules, devices = question.kernel_rules, machine.accelerators or ()
     sharing = [
         card
@@ -262,9 +249,7 @@ def _missing(needs: Needs, machine: Machine, question: Question, runtime: Runtim
 def _shared(
     sharing: Sequence[Accelerator], needs: Needs, machine: Machine, runtime: RuntimeSpec | None
 ) -> Finding:
-    """Whether the system lets the GPU use as much of the RAM as it takes. The program computes the
-    rest on the CPU, where it has layers there.
-    """
+    """Whether the system lets the GPU use as much of the RAM as it takes."""
     device = next((device for device in sharing if _is_limited(device, runtime)), None)
     limits = None if device is None else shared_limits(device, machine)
     if device is None or limits is None:
@@ -299,9 +284,7 @@ def _how_to_lend(needs: Needs, machine: Machine, device: Accelerator) -> str | N
 
 
 def _is_limited(device: Accelerator, runtime: RuntimeSpec | None) -> bool:
-    """Whether the system lets the GPU use a part of the RAM alone, and the program computes on it:
-    on Apple's all do.
-    """
+    """Whether the GPU may use a part of the RAM alone, and the program computes on it."""
     if device.vendor == "apple" or runtime is None:
         return device.vendor in ("apple", "amd")
     return device.vendor == "amd" and (runtime.gpu_only or computes_on_shared(runtime, device))
@@ -337,9 +320,7 @@ _Wanted = tuple[bool | None, str, dict[str, Any]]
 def _refusal(
     runtime: RuntimeSpec | None, rules: Sequence[KernelRule], devices: Sequence[Accelerator]
 ) -> Finding | None:
-    """That the runtime does not run on a device, or has no kernel for it by one of the rules, or
-    that it cannot be told; None where each will do.
-    """
+    """That the runtime does not run on one of the devices, or that it cannot be told; else None."""
     if runtime is None:
         return None
     for device in devices:
@@ -380,7 +361,6 @@ def _asked_by_builds(runtime: RuntimeSpec, device: Accelerator) -> Iterator[_Wan
 
 
 def _asked_by_rule(rule: KernelRule, device: Accelerator) -> Iterator[_Wanted]:
-    """Whether it has kernels for this GPU."""
     flag, least = FLAGS[rule.asked_by], rule.compute_capability
     is_usual = rule.has_plain_default
     figures = {"rule": rule.subject, "flag": flag, "default": is_usual, "other": not is_usual}

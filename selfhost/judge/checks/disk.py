@@ -78,7 +78,6 @@ def disk_check(needs: Needs, machine: Machine, question: Question) -> Finding:
 
 
 def _refused(storing: _Storing) -> Cell | None:
-    """Nothing can be stored in the place, or not so much."""
     place, low = storing.place, storing.low
     if place.writable is False:
         return Outcome.FAIL, "disk-not-writable", "", {}
@@ -100,7 +99,6 @@ def _file_too_large(storing: _Storing) -> Cell | None:
 
 
 def _why_unread(storing: _Storing) -> Unread:
-    """Why the free space is not known."""
     machine, purpose = storing.machine, storing.question.store
     fact = f"disks.{purpose}.free_bytes"
     if machine.disk_for(purpose) is None:
@@ -109,9 +107,6 @@ def _why_unread(storing: _Storing) -> Unread:
 
 
 def _doubtful(storing: _Storing) -> Cell | None:
-    """The free space was not read, or the size is not known; it fits, on a slow or volatile
-    volume.
-    """
     place, needs = storing.place, storing.needs
     if place.free_bytes is None:
         return Outcome.UNKNOWN, "disk-unread", "", {"why": _why_unread(storing)}
@@ -139,7 +134,6 @@ def _by_margin(storing: _Storing) -> Cell:
 
 
 def _on_assumed_space(storing: _Storing) -> Cell | None:
-    """With free space that is assumed it is a `warn`, unless the whole disk is too small."""
     low, high, total = storing.low, storing.high, storing.place.total_bytes
     facts = ("disks", *(f"disks.{storing.place.purpose}{part}" for part in ("", ".free_bytes")))
     if not any(map(storing.machine.assumes, facts)):

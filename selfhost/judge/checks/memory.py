@@ -189,9 +189,7 @@ def _need_not_known(ram: _Ram) -> Finding:
 
 
 def _judged(ram: _Ram) -> Finding:
-    """Of a need that is known: too small, within what is free now, not read, too close to call,
-    within what is free once other programs are closed, or within the limit.
-    """
+    """Of a need that is known."""
     machine, given, is_now = ram.machine, ram.given, ram.given.basis == "available"
     now, could, ceiling, high = given.now, given.could, given.ceiling, ram.high
     # the least that was read is enough to say no, even where the binding one was not
@@ -242,7 +240,6 @@ def _too_small(ram: _Ram, has: int) -> Finding:
 
 
 def _beyond_assumed(ram: _Ram, has: int) -> Finding:
-    """It is beyond what is assumed, and within what such a machine may have."""
     most, wanted_gib = ram.machine.memory_most_bytes, -(-(ram.high + ram.given.reserve) // GIB)
     # an example: the next power of two
     enough_gib = 1 << max(0, wanted_gib - 1).bit_length()

@@ -111,7 +111,6 @@ def license_check(spec: ModelSpec, workload: Workload) -> Finding | None:
 def _of_license(
     spec: ModelSpec, workload: Workload, *, name_is_guess: bool, use_is_guess: bool
 ) -> tuple[Outcome, str, str]:
-    """What is found of the license, the first that holds."""
     license, accepted = spec.license or License(), workload.license
     if spec.closed and accepted:
         return Outcome.FAIL, "license-not-accepted", "closed"
@@ -180,7 +179,6 @@ def _not_to_be_had(question: Question) -> Cell | None:
 
 
 def _here(question: Question) -> Cell | None:
-    """Of weights that lie here; None of those to be downloaded."""
     here = question.here
     if question.local_files:
         return Outcome.PASS, "weights-here", "", {"path": None}
@@ -190,7 +188,6 @@ def _here(question: Question) -> Cell | None:
 
 
 def _unsafe(question: Question) -> Cell | None:
-    """That loading the weights may run code; None where it runs none."""
     spec, format, here = question.spec, question.workload.format, question.here
     runs_code = spec.safety.remote_code and format not in _WITHOUT_CODE
     is_pickle = spec.safety.formats == ("pickle",) and format not in _NEVER_PICKLE
@@ -271,9 +268,6 @@ def context_check(question: Question) -> Finding | None:
 
 
 def _of_recording(spec: ModelSpec, seconds: int | None) -> Finding | None:
-    """Does it hear so much at once, and is the memory known of so much? None where nothing was
-    asked or nothing speaks against it.
-    """
     stated = spec.needs
     if seconds is None or stated is None:
         return None
@@ -291,10 +285,7 @@ def _of_recording(spec: ModelSpec, seconds: int | None) -> Finding | None:
 
 
 def _of_rewriter(wanted: int, most: int, *, bounded: bool) -> tuple[Outcome, str, str]:
-    """Of an encoder with a decoder, whose context is what is read and written together: tokens that
-    the encoder reads at most, or was trained to where nothing bounds it, and as many that the
-    decoder writes.
-    """
+    """Of an encoder with a decoder, whose context is what is read and written together."""
     if wanted <= most:
         return Outcome.PASS, "context-trained", "both"
     return (

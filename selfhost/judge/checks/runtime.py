@@ -57,9 +57,7 @@ def cpu_check(
 def _needed_and_there(
     needs: CpuNeed, machine: Machine, required: tuple[str, ...], used: tuple[str, ...]
 ) -> dict[str, Any]:
-    """What the build needs against what the processor has, in words. Of a processor that suits,
-    what holds for it; else all that there are.
-    """
+    """Of a processor that suits, what holds for it; else all that there are."""
     own, suiting = machine.architecture, needs.architectures
     if own is not None and own in suiting:
         suiting = (own,)
@@ -87,7 +85,6 @@ def _unread_sets(machine: Machine) -> set[str]:
 
 
 def _lacking(machine: Machine, names: tuple[str, ...], outcome: Outcome, code: str) -> Cell | None:
-    """That the processor lacks some of these; None where it has all, or they were not read."""
     if machine.instruction_sets is None:
         return None
     of_every = _OF_EVERY.get(machine.architecture or "", ())
@@ -225,7 +222,6 @@ def _no_build(machine: Machine, runtime: RuntimeSpec) -> Cell | None:
 def _installed(
     question: Question, machine: Machine, runtime: RuntimeSpec, version: str | None
 ) -> Cell:
-    """Of a runtime that is installed: whether that version knows the architecture."""
     spec, architecture = question.spec, None
     if spec.architecture is not None and not spec.safety.remote_code:
         architecture = spec.architecture.row
@@ -249,9 +245,7 @@ def _installed(
 
 
 def _not_installed(machine: Machine, runtime: RuntimeSpec, *, is_required: bool) -> Cell:
-    """Of a runtime that can be had here: it passes, unless it must be built from source first, or
-    must be installed already.
-    """
+    """It passes, unless it must be built from source first, or must be installed already."""
     is_searched = machine.runtimes is not None
     is_built = is_built_from_source(machine, runtime)
     outcome, line = Outcome.WARN if is_built else Outcome.PASS, _install_line(runtime, machine)
@@ -274,9 +268,7 @@ def _not_installed(machine: Machine, runtime: RuntimeSpec, *, is_required: bool)
 
 
 def _is_older(installed: str | None, first: str) -> bool:
-    """False as well where one of them is no version that can be compared; a development version
-    counts as its release.
-    """
+    """False as well where one is no version; a development version counts as its release."""
     from packaging.version import InvalidVersion, Version
 
     try:
@@ -286,8 +278,6 @@ def _is_older(installed: str | None, first: str) -> bool:
 
 
 def _is_build_since(installed: str | None, first: str) -> bool:
-    """Whether an installed version names a build, as b6641, 6641, 6641-1 or 0.0.6641 do, and it
-    is `first` or later.
-    """
+    """Of builds as b6641, 6641, 6641-1 or 0.0.6641."""
     match = re.fullmatch(r"(?:b|0\.0\.)?(\d{3,6})(?:[-_]\d{1,3})?", installed or "")
     return match is not None and int(match[1]) >= int(first.removeprefix("b"))

@@ -71,7 +71,6 @@ def speed_check(
 def _pace_outcome(
     pace: PaceRange | None, wanted: float, *, stated: bool, assumed: bool
 ) -> tuple[Outcome, str, str]:
-    """The outcome, its code and which of its words."""
     if not wanted:
         return Outcome.PASS, "speed-any", "" if pace is not None else "unknown"
     if pace is None:
