@@ -6,19 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..catalogue.index import Catalogue
 from ..catalogue.offers import Offer
 from ..core.records import Record, Unread
 from ..core.workload import Load, Workload
-from ..judge.pace.speed import PaceRange, added, scaled, shares_of
+from ..judge.pace.speed import PaceRange, added, scaled
 from ..judge.record import Judged, Outcome
-from ..machine import gpus
 from ..machine.record import Machine
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
 
 DAYS_PER_MONTH = 30
 HOURS_PER_DAY = 24
@@ -48,15 +41,13 @@ class LocalCost(Record):
 
     `hours_per_day` are those that the estimated speed takes, more than 24 where it does not keep
     up; `keeps_up` is None where the range does not tell. Energy is that of at most all hours, at
-    `watts`: what the owner measured, or what the accelerators in use or the whole computer are
-    rated for; `watts_source` says which. `electricity_per_month` is in the currency of the price
+    the `watts` that the owner measured; `electricity_per_month` is in the currency of the price
     that was stated.
     """
 
     hours_per_day: PaceRange | None = None
     keeps_up: bool | None = None
     watts: float | None = None
-    watts_source: str | None = None
     kwh_per_month: PaceRange | None = None
     electricity_per_month: PaceRange | None = None
     unknown: tuple[Unread, ...] = ()
@@ -77,14 +68,10 @@ class MonthlyCost(Record):
 
 
 def month(
-    workload: Workload,
-    offers: Sequence[Offer],
-    judged: Judged,
-    machine: Machine,
-    catalogue: Catalogue,
+    workload: Workload, offers: Sequence[Offer], judged: Judged, machine: Machine
 ) -> MonthlyCost | None:
-    """What the load of the workload costs by these offers, and on the
-    machine where the model runs there. None where no load was stated.
+    """What the load of the workload costs by these offers, and on the machine where the model runs
+    there. None where no load was stated.
     """
     load, modality = workload.load, judged.question.spec.modality
     if load is None:
@@ -94,26 +81,24 @@ def month(
     if modality not in BY_TOKEN:
         kind, unit = _PAID_BY.get(modality, (modality, "request"))
         return MonthlyCost(reason=f"a load in tokens does not apply: {kind} is paid by the {unit}")
-    # nothing but its speed keeps it from running
-    runs = judged.needs is not None and all(
-        finding.outcome is not Outcome.FAIL or finding.check == "speed"
-        for finding in judged.findings
-    )
     read, written = tokens_of(load, modality)
-    computers = catalogue.common("power")["computer"]
+    bills = (
+        OfferCost(
+            provider=offer.provider,
+            model=offer.model,
+            usd_per_month=_usd_per_month(offer, read, written),
+        )
+        for offer in offers
+    )
+    # nothing but its speed keeps it from running
+    fails = any(each.outcome is Outcome.FAIL and each.check != "speed" for each in judged.findings)
+    runs = judged.needs is not None and not fails
     return MonthlyCost(
         input_tokens_per_day=read,
         output_tokens_per_day=written,
         assumed_split=load.assumed_split and modality != "embedding",
-        offers=tuple(
-            OfferCost(
-                provider=offer.provider,
-                model=offer.model,
-                usd_per_month=_usd_per_month(offer, read, written),
-            )
-            for offer in offers
-        ),
-        here=_local_cost(load, read, written, machine, judged, computers) if runs else None,
+        offers=tuple(bills),
+        here=_local_cost(load, read, written, machine, judged) if runs else None,
     )
 
 
@@ -154,29 +139,24 @@ def _usd_per_month(offer: Offer, read: int, written: int) -> float | None:
 # ------------------------------------------------------------------ here
 
 
-def _local_cost(
-    load: Load, read: int, written: int, machine: Machine, judged: Judged, computers: Sequence[Any]
-) -> LocalCost:
-    """`computers` are the rated ones of `common/power.toml`."""
-    hours = _hours(read, written, judged)
+def _local_cost(load: Load, read: int, written: int, machine: Machine, judged: Judged) -> LocalCost:
+    hours, watts, price = _hours(read, written, judged), load.watts, load.electricity_per_kwh
     if hours is None:
         return LocalCost(unknown=(_why_no_pace(machine, judged),))
     is_told = hours.high <= HOURS_PER_DAY or hours.low > HOURS_PER_DAY
-    keeps_up = hours.high <= HOURS_PER_DAY if is_told else None
-    watts, source = load.watts, "what you stated"
-    if watts is None:
-        watts, source = _rated_watts(machine, judged, computers)
-    if watts is None:
-        why = Unread(fact="watts", reason=source, remedy=_METER)
-        return LocalCost(hours_per_day=hours, keeps_up=keeps_up, unknown=(why,))
-    kw, price = watts / 1000, load.electricity_per_kwh
-    low, likely, high = (DAYS_PER_MONTH * kw * min(end, HOURS_PER_DAY) for end in hours.ends)
-    spent = low, likely, high
-    return LocalCost(
+    local = LocalCost(
         hours_per_day=hours,
-        keeps_up=keeps_up,
+        keeps_up=hours.high <= HOURS_PER_DAY if is_told else None,
         watts=watts,
-        watts_source=source,
+    )
+    if watts is None:
+        why = Unread(fact="watts", reason="no power is stated", remedy=_METER)
+        return local.replace(unknown=(why,))
+    low, likely, high = (
+        DAYS_PER_MONTH * watts / 1000 * min(end, HOURS_PER_DAY) for end in hours.ends
+    )
+    spent = low, likely, high
+    return local.replace(
         kwh_per_month=PaceRange.of(spent),
         electricity_per_month=None if price is None else PaceRange.of(scaled(spent, price)),
     )
@@ -208,25 +188,3 @@ def _why_no_pace(machine: Machine, judged: Judged) -> Unread:
         where = "--measure" if machine.is_this_one else "`selfhost machine --measure` there"
         remedy = f"{where} measures the memory; or {_TIME_IT}"
     return Unread(fact="hours_per_day", reason=why, remedy=remedy)
-
-
-def _rated_watts(
-    machine: Machine, judged: Judged, computers: Sequence[Any]
-) -> tuple[float | None, str]:
-    """The most that what would work is rated for, and the source; None, and why it is not known."""
-    for row in computers:
-        if row["chip"] == (machine.cpu_model or "").lower():
-            return row["watts"], row["source"]
-    needs, cards = judged.needs, machine.accelerators or ()
-    if needs is None or needs.placement != "accelerator":
-        return None, "no rated power of its processor is known"
-    watts, names = 0.0, []
-    for number in shares_of(needs):
-        name = cards[number].name if number < len(cards) else "the accelerator"
-        rated = gpus.fact_of(name, "watts")
-        if rated is None:
-            return None, f"no rated power of {name} is known"
-        watts += rated[1]
-        names.append(name)
-    named = " and ".join(dict.fromkeys(names))
-    return watts, f"{named}, {gpus.source_of('watts')}; the rest of the computer comes on top"

@@ -19,6 +19,7 @@ from ..judge.judging import Layout, layout_however_fast
 from ..judge.question import needs_under
 from ..judge.record import Judged, Question, Room
 from ..machine.record import Machine
+from ..needs.records import Needs
 
 # nobody serves more at once from one machine, and the search needs an end
 MOST_PARALLEL = 4096
@@ -121,7 +122,7 @@ class _Space(Record):
         layout = layout_however_fast(other, needs, machine)
         if not layout.surely_fits:
             return False
-        if not (self._keeps_placement(layout) if self.judged.fits else not layout.is_tight):
+        if not (self._keeps_placement(layout, needs) if self.judged.fits else not layout.is_tight):
             return False
         if "quantization" not in changes:
             return True
@@ -130,14 +131,18 @@ class _Space(Record):
             other = other.replace(here=copy)
         return disk_check(needs, machine, other).outcome in (Outcome.PASS, Outcome.WARN)
 
-    def _keeps_placement(self, layout: Layout) -> bool:
+    def _keeps_placement(self, layout: Layout, needs: Needs) -> bool:
         """What runs on the accelerators, all of it or a part, does not leave them, nor what a GPU
         that shares the RAM may use; what they hold the most of stays so.
         """
         judged = self.judged
         if _NEARNESS[layout.needs.placement] < _NEARNESS[judged.placement]:
             return False
-        is_partly = layout.accelerator.code == "accelerator-partly"
-        if is_partly and judged.placement == "host" and not judged.waits_for_setting:
-            return False
+        if layout.accelerator.code == "accelerator-partly" and judged.placement == "host":
+            from ..judge.checks.accelerator import more_for_shared
+
+            # it would compute all only with another limit than the one that is printed
+            runs, machine = judged.needs, self.machine
+            if runs and more_for_shared(needs, machine) != more_for_shared(runs, machine):
+                return False
         return judged.has("accelerator-tight") or not layout.is_tight

@@ -138,7 +138,7 @@ def _what_else(
     if question.stated.load is not None:
         from .costs import month
 
-        more["monthly_cost"] = month(question.stated, offers, judged, machine, catalogue)
+        more["monthly_cost"] = month(question.stated, offers, judged, machine)
     speed, is_split = judged.speed, judged.fits and judged.placement == "split"
     if is_split and speed is not None and question.runtime is not None:
         more["advice"] = faster_in_batches(speed, question.runtime)

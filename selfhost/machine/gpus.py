@@ -430,7 +430,7 @@ def are_alike(name: str, other: str) -> bool:
 
 
 def source_of(fact: str) -> str:
-    """Where the figures of a key of the rows are from: `memory`, `watts`, `driver`, `runs`."""
+    """Where the figures of a key of the rows are from: `memory`, `driver`, `runs`."""
     source: str = _table()["sources"][fact]
     return source
 

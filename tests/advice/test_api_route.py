@@ -235,23 +235,6 @@ def test_energy_is_that_of_the_hours_at_the_power_that_was_stated() -> None:
 
 
 @pytest.mark.parametrize(
-    ("profile", "watts"),
-    [
-        # board power by the maker's own page
-        ("desktop-rtx4090-24gb", 450),
-        # the whole computer at the wall, by support.apple.com/102027
-        ("mac-studio-m2-ultra-128gb", 295),
-    ],
-)
-def test_a_card_has_the_rating_of_its_maker(profile: str, watts: float) -> None:
-    """On an accelerator the board's power counts, not the processor's."""
-    verdict = check("llama-3.1-8b", Workload(load=Load.parse("10k:10k")), machine=profile)
-    assert verdict.monthly_cost is not None
-    assert verdict.monthly_cost.here is not None
-    assert verdict.monthly_cost.here.watts == watts
-
-
-@pytest.mark.parametrize(
     ("name", "unit"), [("whisper-small", "minute of audio"), ("sdxl-base-1.0", "image")]
 )
 def test_a_load_in_tokens_does_not_apply_to_sound_and_pictures(name: str, unit: str) -> None:

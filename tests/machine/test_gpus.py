@@ -107,7 +107,7 @@ def test_a_gpu_is_found_by_its_words_and_its_drivers_name(row: dict[str, Any]) -
     """No row hides another, whatever order they stand in; with each memory that it is sold with it has the bandwidth of that one, and a maker. One that shares the machine's RAM has no size."""
     words, name, sizes = row["words"], row["name"], row.get("memory_gib", [])
     assert words == " ".join(words.lower().split())
-    for key in ("prompt_tflops", "watts", "gb_per_s"):
+    for key in ("prompt_tflops", "gb_per_s"):
         assert key not in row or gpus.fact_of(words, key) == row[key]
     for driver in row.get("driver", ()):
         assert gpus.driver_memory_bytes(name, driver["sold_gb"]) == driver["mib"] * 2**20
