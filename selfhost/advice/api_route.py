@@ -140,14 +140,12 @@ def stand_ins(spec: ModelSpec, catalogue: Catalogue) -> Iterator[tuple[str, str]
     own = catalogue.outline(spec.id)
     purpose = own.purpose if own is not None else "general"
     seen = {spec.id}
-    others = _beside_closed if spec.closed else _as_large
-    for group in (_followers(own, catalogue), others(spec, purpose, catalogue)):
-        for outline, why in group:
-            if outline.id in seen:
-                continue
-            seen.add(outline.id)
-            is_aside = why not in (_BY_PUBLISHER, _BY_JUDGEMENT) and outline.purpose != purpose
-            yield outline.id, f"{why}, but not made for {purpose}" if is_aside else why
+    for outline, why in (*_followers(own, catalogue), *_others(spec, purpose, catalogue)):
+        if outline.id in seen:
+            continue
+        seen.add(outline.id)
+        is_aside = why not in (_BY_PUBLISHER, _BY_JUDGEMENT) and outline.purpose != purpose
+        yield outline.id, f"{why}, but not made for {purpose}" if is_aside else why
 
 
 def _followers(own: Outline | None, catalogue: Catalogue) -> Iterator[tuple[Outline, str]]:
@@ -165,8 +163,9 @@ def _followers(own: Outline | None, catalogue: Catalogue) -> Iterator[tuple[Outl
         yield chain[place], _BY_JUDGEMENT if is_judged else _BY_PUBLISHER
 
 
-def _as_large(spec: ModelSpec, purpose: str, catalogue: Catalogue) -> Iterator[tuple[Outline, str]]:
-    """Open models as large as an open one or larger."""
+def _others(spec: ModelSpec, purpose: str, catalogue: Catalogue) -> Iterator[tuple[Outline, str]]:
+    """What may stand in for a model behind its successors, and what each is to it."""
+
     size, is_base = spec.parameters.total, BASE in (spec.uses or ())
 
     def rank(outline: Outline) -> tuple[bool, ...]:
@@ -177,28 +176,18 @@ def _as_large(spec: ModelSpec, purpose: str, catalogue: Catalogue) -> Iterator[t
             outline.family != spec.family,
         )
 
-    for outline in sorted(catalogue.open_by_size(), key=rank):
-        is_alike = size is not None and outline.modality == spec.modality
-        if is_alike and (outline.parameters_total or 0) >= (size or 0):
+    alike = [outline for outline in catalogue.open_by_size() if outline.modality == spec.modality]
+    if not spec.closed:
+        larger = (each for each in alike if size and (each.parameters_total or 0) >= size)
+        for outline in sorted(larger, key=rank):
             yield outline, _AS_LARGE + " of its family" * (outline.family == spec.family)
-
-
-def _beside_closed(
-    spec: ModelSpec, purpose: str, catalogue: Catalogue
-) -> Iterator[tuple[Outline, str]]:
-    """What may stand in for a closed model behind its successors, and what each is to it."""
-
-    def rank(outline: Outline) -> tuple[bool, bool]:
-        return outline.superseded_by is not None, outline.purpose != purpose
-
-    named = spec.availability.open_alternatives if spec.availability else ()
+        return
     kind = spec.modality, spec.family
     line = [each for each in catalogue.outlines() if (each.modality, each.family) == kind]
-    line = [each for each in line if each.closed]
     line.sort(key=lambda outline: (outline.released or "", outline.id), reverse=True)
-    largest = [each for each in catalogue.open_by_size()[::-1] if each.modality == spec.modality]
-    yield from ((outline, _SAME_LINE) for outline in sorted(line, key=rank))
-    for outline in map(catalogue.outline, catalogue.current_first(named)):
-        if outline is not None:
-            yield outline, _NAMED
-    yield from ((outline, _LARGEST) for outline in sorted(largest, key=rank))
+    yield from ((each, _SAME_LINE) for each in sorted(line, key=rank) if each.closed)
+    named = spec.availability.open_alternatives if spec.availability else ()
+    for nearest in filter(None, map(catalogue.outline, catalogue.current_first(named))):
+        yield nearest, _NAMED
+    alike.reverse()
+    yield from ((outline, _LARGEST) for outline in sorted(alike, key=rank))
