@@ -19,7 +19,7 @@ import readme_picture
 import selfhost
 from helpers.machines import IDS
 from helpers.paths import DATA, RECORDS, ROOT, SCHEMAS
-from selfhost.audit import systems
+from selfhost.audit.machines import READERS
 from selfhost.audit.policy import read_policy
 from selfhost.audit.systems.facts import table_of
 from selfhost.catalogue.index import Catalogue
@@ -206,7 +206,7 @@ def test_the_guide_names_every_system_and_report() -> None:
     table = guide.split("| system | command that gives it |")[1].split("\n\n")[0]
     first_cells = re.findall(r"^\| ([^|]+) \|", table, re.MULTILINE)
     titles = {title for cell in first_cells for title in cell.split(", ")} - {"---"}
-    assert titles == {table_of(name)["title"] for name in systems.READERS}
+    assert titles == {table_of(name)["title"] for name in READERS}
     readme = (DATA / "fleet" / "README.md").read_text(encoding="utf-8")
     for sample in (DATA / "fleet").glob("*/*"):
         # those that were written by hand have no source

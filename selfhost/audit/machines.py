@@ -1,23 +1,28 @@
 """Recorded machines: files, folders and streams of records -> machines with names that differ, many
 of them in little memory.
+
+What Ansible, Kubernetes and Prometheus answer is recognized by its content. It is parsed at once,
+so it has a limit. Our own records pass through unchanged, so that a file or a folder may mix
+systems.
 """
 
 from __future__ import annotations
 
 import os
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from io import BytesIO
 from typing import IO, Any
 
 from ..core.errors import Faults, MachineFileError, Problem
-from ..core.files import Unreadable, open_input, read_some
+from ..core.files import Unreadable, encoding_of, open_file, open_input, read_some
 from ..core.files import shown as printable
 from ..core.json_text import MAX_SIGNS, MAX_TEXT_BYTES, Entry, read_records
 from ..core.records import FrozenDict, Record
-from ..machine.record import MAX_FILE_BYTES, RECORDED, Machine
-from . import systems
-from .systems.facts import OutOfService, is_address
+from ..machine.record import FACTS, MAX_FILE_BYTES, RECORDED, Machine
+from .systems.facts import OutOfService, is_address, table_of
+from .systems.hosts import read_ansible, read_prometheus
+from .systems.kubernetes import read as read_kubernetes
 
 # until the name of its file can be given to it
 _UNNAMED = RECORDED
@@ -29,6 +34,20 @@ _STANDARD_INPUT = "standard input"
 # a pipe is read where a command failed, too
 _REMEDIES = {_STANDARD_INPUT: "run the command before the pipe alone, and see what it prints"}
 RECORD_IT = "record a machine with `selfhost machine --format json --name NAME`"
+
+# the machines of a JSON document of that file; None where it is no answer of the system
+READERS: Mapping[str, Callable[[Mapping[str, Any], str], list[Entry] | None]] = {
+    "ansible": read_ansible,
+    "kubernetes": read_kubernetes,
+    "prometheus": read_prometheus,
+}
+# by which an answer is recognized
+_START_BYTES = 1 << 16
+# of one answer: some 5,000 nodes of Kubernetes with all they state. Python takes up to 125 bytes a
+# value
+MAX_VALUES = 4_000_000
+# what a file's name may end in beside the name of its machine
+_EXTENSIONS = (".json", ".jsonl")
 
 # the place of a number in a record: ("swap_free_bytes",) or ("disks", 0, "free_bytes")
 Slot = tuple[str] | tuple[str, int, str]
@@ -193,7 +212,7 @@ class _Loader:
             self.faults.append(Problem(file=folder, message=message))
             return []
         paths = {name: os.path.join(folder, name) for name in listed}
-        names = [name for name, path in paths.items() if systems.is_read(path)]
+        names = [name for name, path in paths.items() if _is_read(path)]
         others = [path for name, path in paths.items() if name not in names]
         self.not_read += filter(os.path.isfile, others)
         if not names:
@@ -272,7 +291,7 @@ class _Loader:
         """
         base = os.path.basename(file)
         stem, extension = os.path.splitext(base)
-        stem = stem if extension in systems.EXTENSIONS else base
+        stem = stem if extension in _EXTENSIONS else base
         if not is_address(stem):
             return stem
         self._addresses += 1
@@ -302,12 +321,62 @@ class _Loader:
 
 def _entries(file: str, stream: IO[bytes]) -> Iterator[Entry]:
     """The records of a stream: our own, and those that answers of other systems become."""
-    start = read_some(stream, systems.START_BYTES)
-    text = systems.text_of_start(start)
+    start = read_some(stream, _START_BYTES)
+    text = _text_of_start(start)
     if text[:1] not in ("", "{", "["):
-        raise Unreadable("is not JSON", systems.what_is_read(), line=1)
-    size, values = MAX_FILE_BYTES, MAX_SIGNS
-    if systems.is_foreign(text):
-        size, values = MAX_TEXT_BYTES, systems.MAX_VALUES
+        raise Unreadable("is not JSON", _what_is_read(), line=1)
+    size, values = MAX_TEXT_BYTES, MAX_VALUES
+    if '"selfhost.machine/' in text:
+        size, values = MAX_FILE_BYTES, MAX_SIGNS
     for entry in read_records(stream, max_record_bytes=size, max_signs=values, start=start):
-        yield from systems.machines(entry, file)
+        yield from _machines_of(entry, file)
+
+
+# ------------------------------------------------------------------ answers of other systems
+
+
+def _text_of_start(start: bytes) -> str:
+    return start.decode(encoding_of(start), "ignore").lstrip("\ufeff \t\r\n")
+
+
+def _is_read(path: str) -> bool:
+    """Whether a file of a folder is read: `*.json`, `*.jsonl`, and any that begins as a JSON
+    object. `ansible --tree` calls a file as its host, and one of a host that it did not reach holds
+    no facts. A file that cannot be opened is read too, for its fault is then told.
+    """
+    if path.endswith(_EXTENSIONS):
+        return True
+    try:
+        stream, _ = open_file(path)
+        with stream:
+            text = _text_of_start(read_some(stream, _START_BYTES))
+    except Unreadable:
+        return os.path.isfile(path) or not os.path.exists(path)
+    # a brace and a key, or the end: templates begin with other braces
+    return text[:1] == "{" and text[1:].lstrip()[:1] in ("", '"', "}")
+
+
+def _machines_of(record: Entry, file: str) -> Iterator[Entry]:
+    """The machines that a JSON value tells of: a record of our own is one."""
+    value = record.value
+    if not isinstance(value, Mapping) or "schema" in value:
+        yield record
+        return
+    answers = (read(value, file) for read in READERS.values())
+    entries = next((each for each in answers if each is not None), None)
+    if entries is None:
+        if not any(fact in value for fact in FACTS):
+            reason = "is no machine record, and no answer of a system that is read"
+            record.fault = Unreadable(reason, _what_is_read())
+        yield record
+        return
+    for each in entries:
+        each.place = ".".join(filter(None, (record.place, each.place))) or None
+        each.line = record.line if each.place is None else None
+        yield each
+
+
+def _what_is_read() -> str:
+    """The commands whose output is read."""
+    commands = ", ".join(f"`{table_of(name)['command']}`" for name in READERS)
+    return f"read is the JSON of {commands} and `selfhost machine --format json`"

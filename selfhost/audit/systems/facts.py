@@ -68,20 +68,14 @@ def table_of(system: str) -> Mapping[str, Any]:
 
 
 class Facts:
-    """The record of one machine while the answer of a system is read.
+    """The record of one machine while the answer of a system is read."""
 
-    `reason` and `remedy`, the system's where none are given, are those of every fact that the
-    answer neither states nor is known to lack for another reason.
-    """
-
-    def __init__(self, system: str, reason: str | None = None, remedy: str | None = None) -> None:
+    def __init__(self, system: str) -> None:
         self.table = table_of(system)
-        self.remedy: str = remedy or self.table["remedy"]
         self.values: dict[str, Any] = {}
         self.sources: dict[str, str] = {}
         self.assumed: list[str] = []
         self._lacks: dict[str, tuple[str, str | None]] = {}
-        self._otherwise = reason or self.table["reason"], self.remedy
 
     def put(self, fact: str, value: Any, source: str) -> None:
         """State a fact; None, which the answer does not hold, changes nothing."""
@@ -93,7 +87,7 @@ class Facts:
         """Say why these facts, separated by blanks, are not known, and how to get them: as this
         system's others where no remedy is given, in no way where it is empty.
         """
-        remedy = self.remedy if remedy is None else remedy or None
+        remedy = self.table["remedy"] if remedy is None else remedy or None
         for fact in facts.split():
             self._lacks.setdefault(fact, (reason, remedy))
 
@@ -206,10 +200,10 @@ class Facts:
             sizes = [values.get(f"memory_{each}_bytes") for each in (what, "limit", "total")]
             if sizes[0] is not None:
                 values[f"memory_{what}_bytes"] = min(size for size in sizes if size is not None)
-        lacks = self._lacks | {fact: self._otherwise for fact in FACTS if fact not in self._lacks}
+        self.lacks(" ".join(FACTS), self.table["reason"])
         unread = [
             {"fact": fact, "reason": reason, "remedy": remedy}
-            for fact, (reason, remedy) in lacks.items()
+            for fact, (reason, remedy) in self._lacks.items()
             if fact not in values
         ]
         return {

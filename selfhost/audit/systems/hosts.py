@@ -37,12 +37,6 @@ from .facts import (
 
 # ------------------------------------------------------------------ Ansible
 
-# what Ansible keeps of a local fact that fails is a text instead of a mapping
-# (lib/ansible/module_utils/facts/system/local.py)
-_FACT_FAILS = (
-    "the local fact selfhost.fact fails, and Ansible's facts do not hold it",
-    "run /etc/ansible/facts.d/selfhost.fact on the host, as root, to see why it prints no record",
-)
 # in which /proc/meminfo is the host's: `ansible_virtualization_type` of a guest
 _CONTAINERS = frozenset(("container", "containerd", "docker", "lxc", "openvz", "podman"))
 
@@ -76,7 +70,7 @@ def _host(answer: Mapping[str, Any], file: str) -> dict[str, Any]:
     if not whole(entry(facts, "memory_mb", "nocache", "free"), least=1):
         # on a Mac less than nothing is free
         facts["memory_mb"] = None
-    machine = Facts("ansible", *(() if own is None else _FACT_FAILS))
+    machine = Facts("ansible")
     if facts.get("os_family") == "Windows":
         facts |= {"system": None, "architecture": None}
         machine.lacks("system architecture", "Ansible names those of Windows in its own words")

@@ -91,12 +91,10 @@ def test_a_record_as_a_local_fact_of_ansible_is_taken_whole(tmp_path: Path) -> N
     machine = machines_of(written(tmp_path / "x.json", {"ansible_facts": facts}))["a"]
     assert machine.memory_limit_bytes == GIB
     assert machine.instruction_sets == ("avx2",)
-    # what Ansible keeps of a fact that fails: to install it is no advice, and its text may hold anything
+    # what Ansible keeps of a fact that fails, and its text may hold anything
     facts["ansible_local"] = {"selfhost": "Failure executing fact script, rc: 127, err: TOKEN=x"}
     machine = machines_of(written(tmp_path / "x.json", {"ansible_facts": facts}))["a"]
-    unread = next(each for each in machine.unread if each.fact.startswith("instruction_sets"))
-    assert "the local fact selfhost.fact fails" in unread.reason
-    assert "to see why" in (unread.remedy or "")
+    assert machine.instruction_sets is None
     assert "TOKEN" not in str(machine)
 
 
