@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from ..advice.runs import Run
     from ..catalogue.index import Catalogue
-    from ..machine.reader import Machine
 
 # a server's log of some days; a longer one tells no more about the model
 _MOST_LOG_BYTES = 64 << 20
@@ -38,9 +37,21 @@ def machine(words: list[str]) -> int:
         text = " ".join(options.words)
         remedy = f"to see what is known of a machine: selfhost machine --machine '{text}'"
         raise UsageError(f"unexpected {text}", remedy=remedy)
+    from ..machine.reader import Machine
     from ..machine.record import checked_name
 
-    seen = _machine_of(options).replace(labels=_labels(options.label))
+    is_described = options.machine is not None or options.gpu or options.set
+    if options.root is not None and (is_described or options.measure):
+        raise UsageError(
+            "--root is for what is read of a recorded tree: --machine, --gpu and --set describe"
+            " another machine, and --measure measures this one",
+            remedy="leave --root out",
+        )
+    if is_described:
+        seen = one_machine(options)
+    else:
+        seen = Machine.read(measure=options.measure, root=options.root)
+    seen = seen.replace(labels=_labels(options.label))
     if options.name is not None:
         seen = seen.replace(name=checked_name(options.name))
     if options.format == "json":
@@ -68,22 +79,6 @@ def _labels(typed: Sequence[str]) -> dict[str, str]:
             raise UsageError(f"--label {key} is given twice", remedy="give each key one value")
         labels[key] = checked_name(value.strip(), "label")
     return labels
-
-
-def _machine_of(options: argparse.Namespace) -> Machine:
-    """Return the machine that options describe, else this one, or that of a recorded tree."""
-    is_described = options.machine is not None or options.gpu or options.set
-    if options.root is not None and (is_described or options.measure):
-        raise UsageError(
-            "--root is for what is read of a recorded tree: --machine, --gpu and --set describe"
-            " another machine, and --measure measures this one",
-            remedy="leave --root out",
-        )
-    if is_described:
-        return one_machine(options)
-    from ..machine.reader import Machine
-
-    return Machine.read(measure=options.measure, root=options.root)
 
 
 def _profiles(options: argparse.Namespace) -> int:
@@ -155,20 +150,14 @@ def _made_of_file(options: argparse.Namespace, catalogue: Catalogue) -> int:
             template = template.replace(id=name)
         elif f"{template.id}.toml" != file:
             notes += (f"its id {': '.join(misnamed(template.id, file))}",)
-    taken = catalogue.named_so(template.id)
-    if taken is not None:
-        what = "is that of a model of the catalogue, which this spec replaces under --specs"
-        if taken != template.id:
-            what = f"already means {taken} of the catalogue, so that spec check refuses it"
+    if taken := catalogue.named_so(template.id):
+        what = f"means {taken} of the catalogue, which this spec replaces or clashes with"
         notes += (f"its id {template.id} {what}: --output OTHER-NAME.toml gives it another",)
     if options.format == "json":
         from ..reports import json
 
-        document = {
-            "schema": "selfhost.spec/1",
-            "spec": json.record(template),
-            "notes": list(notes),
-        }
+        spec_object = json.record(template)
+        document = {"schema": "selfhost.spec/1", "spec": spec_object, "notes": list(notes)}
         deliver(options, json.dumps(document))
         return 0
     deliver(options, spec_text(template))
@@ -202,34 +191,24 @@ def _run_of(named: str) -> Run:
     """Read the figures of a log or a process. Raises `InputError` where it has none."""
     from ..advice.runs import run_of, run_of_process
     from ..core.errors import InputError, Problem
-    from ..core.files import LARGE, Unreadable, shown
+    from ..core.files import LARGE, Unreadable, encoding_of, read_file, shown
 
     if named.isdecimal() and named.isascii():
         return run_of_process(named)
-    reason, remedy = "holds no figures of a run that selfhost reads", _READ
+    seen, reason, remedy = None, "holds no figures of a run that selfhost reads", _READ
     try:
-        seen = run_of(_text(named))
+        path = "/dev/stdin" if named == "-" else named
+        # a log that was emptied while it was written begins with zeros
+        content = read_file(path, _MOST_LOG_BYTES, input_allowed=True).lstrip(b"\0")
+        # what cannot be decoded, as a letter that was cut, is replaced
+        text = content.decode(encoding_of(content), "replace")
+        if "\0" in text or not text.strip():
+            raise Unreadable("is not text" if text.strip() else "is empty")
+        seen = run_of(text)
     except Unreadable as error:
-        seen, reason = None, error.reason
+        reason = error.reason
         remedy = _LAST_PART if error.kind == LARGE else error.remedy or _READ
     if seen is None:
         file = "standard input" if named == "-" else shown(named)
         raise InputError([Problem(file=file, message=reason, remedy=remedy)])
     return seen
-
-
-def _text(named: str) -> str:
-    """Read a log; what cannot be decoded, as a letter that was cut, is replaced. Raises
-    `Unreadable`.
-    """
-    from ..core.files import Unreadable, encoding_of, read_file
-
-    path = "/dev/stdin" if named == "-" else named
-    # a log that was emptied while it was written begins with them
-    content = read_file(path, _MOST_LOG_BYTES, input_allowed=True).lstrip(b"\0")
-    text = content.decode(encoding_of(content), "replace")
-    if not text.strip():
-        raise Unreadable("is empty")
-    if "\0" in text:
-        raise Unreadable("is not text")
-    return text
