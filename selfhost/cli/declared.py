@@ -67,6 +67,15 @@ def _size_bytes(text: str) -> int:
     return size
 
 
+def _day(text: str) -> str:
+    from datetime import date
+
+    day = date.fromisoformat(text).isoformat()
+    if day != text:
+        raise ValueError(f"write {day}")
+    return day
+
+
 def _rows(text: str) -> int:
     rows = parse_whole(text)
     if rows < 1:
@@ -151,7 +160,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--label": _several("KEY=VALUE", "a label for policies to match (repeatable)"),
     "--init": _flag("write a policy to start from, and stop"),
     "--validate": _value("FILE", "say whether these policies are valid, and stop", nargs="*"),
-    "--today": _value("YYYY-MM-DD", "the day (UTC) on which exceptions expire"),
+    "--today": _value("YYYY-MM-DD", "the day (UTC) on which exceptions expire", _day),
     "--baseline": _value("FILE", "an earlier audit (JSON Lines): report only what changed"),
     "--yes": _flag("judge even where that takes longer than 15 minutes"),
     "--specs": _several("DIR", "folder of your own specs (also SELFHOST_SPECS)"),
