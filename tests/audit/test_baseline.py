@@ -111,20 +111,15 @@ def line(**changes: object) -> str:
     ("content", "expected"),
     [
         ("", "before: is empty"),
-        ("nonsense", "before:1: is not JSON"),
         ("[1]", "before:1: is no row of an audit"),
-        (line() + "\n{", "before:2: is not JSON"),
         (
             line() + "\n" + line(result="good"),
             "before:2: is no row of an audit: result is none of pass, fail",
         ),
         (line() + "\n" + line(machine=3), "machine and label must be names"),
-        (line() + "\n" + line(label="-"), "before:2: is no row of an audit"),
         (line() + "\n" + line(failed="disk"), "before:2: is no row of an audit"),
         ('{"schema": "selfhost.audit/1"}', "before:1: is no row of an audit"),
-        ("[" * 200_000, "is nested too deeply"),
         ('{"a": ' * 5_000 + "1" + "}" * 5_000, "is nested too deeply"),
-        ("[]", "before:1: is no row of an audit"),
         ("caf\xe9".encode("latin-1"), "before: is not text"),
     ],
 )

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from helpers.each import each
-from helpers.paths import BAD_POLICIES, SCHEMAS
+from helpers.paths import BAD_POLICIES, ROOT, SCHEMAS
 from selfhost.audit.policy import Policy, read_policy, starter_policy
 from selfhost.core.errors import PolicyError, Problem
 from selfhost.core.tomlfile import Document
@@ -23,41 +23,7 @@ from selfhost.machine.record import Machine
 BAD = sorted(BAD_POLICIES.glob("*.toml"))
 SCHEMA = json.loads((SCHEMAS / "policy-1.json").read_text(encoding="utf-8"))
 GIB = 2**30
-CONTRACT = """\
-schema = 1
-fail_on = "error"                 # error | warning | never
-on_unknown = "unknown"            # unknown (exit 3) | error | warning | ignore
-
-[needs]                           # as the options: private, commercial, modify, auditable, license = "Apache-2.0 OR MIT"
-private = true
-
-[[model]]
-name = "mistral-7b"               # as typed to `check`
-context_tokens = 8192
-quantization = "Q4_K_M"
-runtime = "llama.cpp"
-min_tokens_per_second = 5
-machines = ["class:edge", "host:build-*"]   # default: all
-severity = "error"                # error | warning
-require_runtime = false           # true: the runtime must be installed already
-
-[[together]]                      # side by side on one machine: needs added, shared files once
-models = ["mistral-7b", "bge-m3"]
-machines = ["class:edge"]
-
-[[class]]
-name = "edge"
-match = { label = { site = "s*" }, memory_total = ">=15GiB", architecture = "x86_64" }
-memory = "total"                  # total (planning) | available (now)
-
-[[exception]]
-model = "mistral-7b"
-machines = ["host:edge-01?"]
-rule = "memory"                   # one finding name, never a blanket
-reason = "16 GiB kits arrive in Q1"
-owner = "infra@example.com"
-expires = 2027-03-31              # from that day on (UTC) it no longer holds
-"""
+CONTRACT = (ROOT / "docs" / "contract.md").read_text(encoding="utf-8").split("```toml\n")[1]
 
 
 def policy(text: str) -> Policy:
@@ -85,7 +51,7 @@ def faults(content: bytes) -> tuple[Problem, ...] | None:
 
 def test_the_contracts_example_is_read_whole() -> None:
     """Every key of the published schema means what its comment there says."""
-    read = read_policy(Document.parse("audit.toml", CONTRACT.encode()))
+    read = read_policy(Document.parse("audit.toml", CONTRACT.split("```")[0].encode()))
     needs = read.needs
     assert (read.fail_on, read.on_unknown) == ("error", "unknown")
     assert (needs.private, needs.commercial, needs.license) == (True, False, None)
@@ -95,14 +61,11 @@ def test_the_contracts_example_is_read_whole() -> None:
     assert all(member.asked.private for member in together.members)
     assert (model.members, model.require_runtime) == ((), False)
     asked = model.asked
-    assert (asked.context_tokens, asked.quantization, asked.runtime) == (
-        8192,
-        "Q4_K_M",
-        "llama.cpp",
-    )
+    stated = (asked.context_tokens, asked.quantization, asked.runtime)
+    assert stated == (8192, "Q4_K_M", "llama.cpp")
     assert (asked.min_tokens_per_second, model.severity) == (5, "error")
     assert model.name == model.label == "mistral-7b"
-    assert list(map(str, model.machines)) == ["class:edge", "host:build-*"]
+    assert list(map(str, model.machines)) == ["class:edge", "host:build-*", "label:site=s*"]
     (edge,) = read.classes
     assert (dict(edge.labels), edge.memory_total) == ({"site": "s*"}, ((">=", 15 * GIB),))
     assert (edge.architecture, edge.memory) == ("x86_64", "total")
@@ -179,15 +142,10 @@ def test_class_membership(match: str, machine: Machine, holds: bool | None) -> N
 
 def test_a_model_wanted_twice_keeps_two_labels() -> None:
     """Reports that keep the first of two equal names must lose nothing."""
-    read = policy(
-        '[[model]]\nname = "x"\n[[model]]\nname = "x"\ncontext_tokens = 8192\n[[model]]\nname = "y"\n[[model]]\nname = "x"\nparallel = 2\n'
-    )
-    assert [wanted.label for wanted in read.models] == [
-        "x",
-        "x, 8192 tokens",
-        "y",
-        "x, 2 in parallel",
-    ]
+    entries = ('"x"', '"x"\ncontext_tokens = 8192', '"y"', '"x"\nparallel = 2', '"x"\nparallel = 2')
+    read = policy("".join(f"[[model]]\nname = {entry}\n" for entry in entries))
+    labels = ["x", "x, 8192 tokens", "y", *(f"x, 2 in parallel (model[{n}])" for n in (3, 4))]
+    assert [wanted.label for wanted in read.models] == labels
 
 
 @settings(max_examples=60, deadline=None)
