@@ -291,7 +291,7 @@ def _row(line: str) -> _Earlier:
     row = Decoder().parse(line)
     if not isinstance(row, dict) or "schema" in row:
         raise Unreadable("is no row of an audit: JSON Lines have one object a line")
-    if row.get("problem") is not None or row.get("exception") is not None:
+    if row.get("problem") is not None:
         return {}
     machine, label, failed = map(row.get, ("machine", "label", "failed"))
     if not (isinstance(machine, str) and isinstance(label, str)):

@@ -11,7 +11,6 @@ from ..reports.audit_formats import (
     State,
     plugin_line,
     state_of,
-    without_answer,
 )
 from .options import check_targets
 from .output import (
@@ -78,7 +77,8 @@ def _run(words: list[str]) -> int:
     outputs = _outputs(options)
     targets = [path for _, path in outputs if path is not None]
     check_targets(options, targets, with_standard_output=len(targets) < len(outputs))
-    from ..audit.policy import MAX_POLICY_BYTES, read_policy
+    from ..audit.policy import MAX_POLICY_BYTES, Policy, read_policy
+    from ..audit.rows import Audit
     from ..catalogue.index import open_catalogue
     from ..core.tomlfile import Document
     from ..core.units import utc_today
@@ -89,7 +89,8 @@ def _run(words: list[str]) -> int:
     try:
         policy = read_policy(document)
     except PolicyError as error:
-        audit = without_answer(error.all_problems, policy=options.policy, today=today)
+        unread = Policy(file=options.policy, text="", models=())
+        audit = Audit(policy=unread, today=today, problems=error.all_problems)
         return _answer(options, outputs, audit, error)
     from ..audit.judging import PolicyJudge
 

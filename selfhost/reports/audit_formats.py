@@ -12,12 +12,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import IntEnum
 from hashlib import sha256
-from itertools import chain
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from .. import __version__
-from ..audit.policy import Policy, Wanted
+from ..audit.policy import Wanted
 from ..audit.rows import Audit, ExemptionUse, Group, Result, Row, Use
 from ..core.errors import Problem, in_one_line
 from ..core.records import Record
@@ -67,12 +66,6 @@ class Format(Record):
     suffix: str | None = None
 
 
-def without_answer(problems: Iterable[Problem], *, policy: str, today: str) -> Audit:
-    """Return an audit that judged nothing because of these faults: its exit code is 2."""
-    unread = Policy(file=policy, text="", models=())
-    return Audit(policy=unread, today=today, problems=tuple(problems))
-
-
 # ------------------------------------------------------------------ for people
 
 
@@ -102,7 +95,7 @@ _ASKED = (
 # a line that is of no machine has the same keys
 _LINE = (
     "machine asked label model runtime format quantization route failed excepted result severity"
-    " change problem exception"
+    " change problem"
 )
 _EMPTY: dict[str, Any] = {**dict.fromkeys(_LINE.split()), "failed": [], "excepted": []}
 
@@ -145,36 +138,19 @@ def _json(audit: Audit) -> str:
 
 
 def _json_lines(audit: Audit) -> Iterator[str]:
-    """A line per machine and model, then one per exception that has ended; where nothing was
-    judged, a line per problem.
-    """
+    """A line per machine and model; where nothing was judged, a line per problem."""
     import json
 
-    lines = (
-        {
+    for row in audit.rows:
+        members = {
             **record(row, "machine route failed result change"),
             **_judged(row),
             "excepted": [check for check, _ in row.excepted],
         }
-        for row in audit.rows
-    )
-    ended = (
-        {
-            "asked": use.exemption.model,
-            "exception": {
-                "use": use.use.value,
-                **_exception(use),
-                "remedy": exception_fate(use)[1],
-            },
-        }
-        for use in audit.exceptions
-        if use.use is Use.EXPIRED
-    )
-    faults = (
-        {"result": Result.UNKNOWN.value, "problem": record(problem)}
-        for problem in (() if audit.groups else audit.problems)
-    )
-    yield from (f"{json.dumps(_EMPTY | each)}\n" for each in chain(lines, ended, faults))
+        yield f"{json.dumps(_EMPTY | members)}\n"
+    for problem in () if audit.groups else audit.problems:
+        fault = {"result": Result.UNKNOWN.value, "problem": record(problem)}
+        yield f"{json.dumps(_EMPTY | fault)}\n"
 
 
 def _judged(row: Row) -> dict[str, Any]:
