@@ -147,21 +147,17 @@ def _label(typed: str) -> Mapping[str, str] | None:
 
 def find(typed: str) -> str | None:
     """The profile's name that `typed` means: in any spelling, without its first word where that
-    leaves no doubt, or as a label of hosted runners, `ubuntu-latest`; also among words that say who
-    hosts it, for whatever processor is named there, the runner has no more of it. None where it
-    means none or several.
+    leaves no doubt, or as a label of hosted runners, `ubuntu-latest`, also among words that say who
+    hosts it. None where it means none or several.
     """
-    own = _names().get(canonical(typed))
-    if own is not None:
+    if own := _names().get(canonical(typed)):
         return own[0] if len(own) == 1 else None
-    label = _label(typed)
-    if label is not None:
+    if label := _label(typed):
         return label["profile"]
     words = typed.lower().split()
-    if not {"github", "actions", "runner", "runners"} & {*words}:
-        return None
-    meant = (find(word) for word in words if "-" in word and word != typed)
-    return next((name for name in meant if name is not None), None)
+    is_runner = not {"github", "actions", "runner", "runners"}.isdisjoint(words)
+    meant = (find(word) for word in words if is_runner and "-" in word and word != typed)
+    return next(filter(None, meant), None)
 
 
 def unknown(typed: str) -> UnknownMachineError:
@@ -171,21 +167,15 @@ def unknown(typed: str) -> UnknownMachineError:
     message = f"{typed!r} is the end of several machines' names"
     if not nearest:
         message = f"no machine is called {typed!r}"
-        if len(wanted) > 2:
-            keys = [
-                *all_near(wanted, list(_names())),
-                *(k for k in sorted(_names()) if wanted in k),
-            ]
-            nearest = list(dict.fromkeys(_names()[key][-1] for key in keys))[:_SUGGESTED]
+        holding = [key for key in sorted(_names()) if wanted in key]
+        keys = [*all_near(wanted, list(_names())), *holding] if len(wanted) > 2 else []
+        nearest = list(dict.fromkeys(_names()[key][-1] for key in keys))[:_SUGGESTED]
     meant = f"did you mean {', '.join(nearest)}? Else " if nearest else ""
-    return UnknownMachineError(
-        message,
-        nearest=nearest,
-        remedy=(
-            f"{meant}name its processor (--machine 'i5-8250U 16GB') or state it (--set memory=16GiB"
-            " --set cores=8 --set bandwidth=40GB/s); `selfhost machine --profiles` lists all names"
-        ),
+    remedy = (
+        f"{meant}name its processor (--machine 'i5-8250U 16GB') or state it (--set memory=16GiB"
+        " --set cores=8 --set bandwidth=40GB/s); `selfhost machine --profiles` lists all names"
     )
+    return UnknownMachineError(message, nearest=nearest, remedy=remedy)
 
 
 def boards() -> Mapping[str, list[str]]:
@@ -207,10 +197,9 @@ def load(typed: str) -> Profile:
     """The profile that `typed` means. Raises `UnknownMachineError`, and `MachineFileError` with
     every fault of its file.
     """
-    name = find(typed)
-    if name is None:
-        raise unknown(typed)
-    return _profile(name)
+    if name := find(typed):
+        return _profile(name)
+    raise unknown(typed)
 
 
 def called(text: str) -> Named | None:
@@ -279,7 +268,6 @@ def _profile(name: str) -> Profile:
     if row["kind"] in ("cloud", "board"):
         why["disks"] = "its disk is chosen by whoever orders the machine"
     remedy = "record the machine itself: `selfhost machine --format json`"
-    lacking = [fact for fact in FACTS if values.get(fact) is None]
     machine = Machine(
         **values,
         name=name,
@@ -288,16 +276,10 @@ def _profile(name: str) -> Profile:
         # without a figure the pace rests on what machines of this class have
         assumed=() if _BANDWIDTH in sources else (_BANDWIDTH,),
         sources=sources,
-        unread=tuple(Unread(fact=fact, reason=why[fact], remedy=remedy) for fact in lacking),
+        unread=tuple(Unread(fact=fact, reason=why[fact], remedy=remedy) for fact in FACTS),
     )
-    return Profile(
-        name=name,
-        title=row["title"],
-        kind=row["kind"],
-        source=row["source"],
-        note=row.get("note"),
-        machine=planned(machine),
-    )
+    own = {key: row[key] for key in ("title", "kind", "source")}
+    return Profile(name=name, note=row.get("note"), machine=planned(machine), **own)
 
 
 def _facts(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -315,7 +297,10 @@ def _facts(row: Mapping[str, Any]) -> dict[str, Any]:
             unified=each.get("unified", False),
         )
         cards += [card] * each.get("count", 1)
-    values: dict[str, Any] = {
+    free, whole = in_bytes.get("disk_free_gb"), in_bytes.get("disk_gb")
+    disk = Disk(purpose="", path="its disk", free_bytes=free, total_bytes=whole)
+    disks = tuple(disk.replace(purpose=purpose) for purpose in PURPOSES)
+    return {
         "system": row["system"],
         "architecture": row["architecture"],
         "memory_total_bytes": total,
@@ -325,11 +310,6 @@ def _facts(row: Mapping[str, Any]) -> dict[str, Any]:
         "cpu_model": row.get("cpu_model"),
         _BANDWIDTH: in_bytes.get("bandwidth_gb_per_second"),
         "accelerators": tuple(cards),
+        "instruction_sets": tuple(row.get("instruction_sets", ())) or None,
+        "disks": disks if free is not None or whole is not None else None,
     }
-    if "instruction_sets" in row:
-        values["instruction_sets"] = tuple(row["instruction_sets"])
-    if not {"disk_free_gb", "disk_gb"}.isdisjoint(row):
-        free, whole = in_bytes.get("disk_free_gb"), in_bytes.get("disk_gb")
-        disk = Disk(purpose="", path="its disk", free_bytes=free, total_bytes=whole)
-        values["disks"] = tuple(disk.replace(purpose=purpose) for purpose in PURPOSES)
-    return values
