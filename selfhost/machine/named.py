@@ -20,7 +20,6 @@ from .profiles import (
     beginning_with,
     called,
     refusal,
-    size_of,
     unknown,
 )
 from .record import FILLED_ASSUMED, RATE_ASSUMED, Accelerator, Machine
@@ -172,12 +171,8 @@ def _planned(
 def _described(about: Description) -> Named:
     if about.has_chip:
         about.product = _mac(about.product, about.ram_gib)
-    if about.known:
-        machine, note = _known(about)
-    else:
-        parts = _Parts(about)
-        is_guest = about.scope != "host" and not about.product
-        machine, note = _guest(about, parts) if is_guest else _computer(about, parts)
+    parts, is_guest = _Parts(about), about.scope != "host" and not about.product
+    machine, note = _guest(about, parts) if is_guest else _computer(about, parts)
     if about.has_no_gpu:
         assumed = tuple(fact for fact in machine.assumed if fact != "accelerators")
         machine = machine.replace(accelerators=(), assumed=assumed)
@@ -221,28 +216,6 @@ def _with_cores(machine: Machine, about: Description) -> Machine:
     facts = {"cpu_cores_physical": stated, "cpu_cores_usable": float(max(threads, stated))}
     machine = machine.replace(cpu_cores_performance=None)
     return _with_facts(machine, facts, f'"{about.text}"')
-
-
-def _known(about: Description) -> tuple[Machine, str]:
-    """The profile with as much RAM as is stated, else the smallest with that RAM in its place."""
-    by_size = sorted(about.known, key=lambda each: size_of(each.machine))
-    wanted = round((about.ram_gib or 0) * units.GIB)
-    sizes = [each.machine.memory_total_bytes or 0 for each in by_size]
-    at = next((at for at, size in enumerate(sizes) if 0.9 * wanted <= size <= wanted), None)
-    profile = by_size[at or 0]
-    machine = profile.machine
-    if wanted and at is None:
-        machine = _with_facts(machine, dict.fromkeys(_RAM, wanted), f'"{about.text}"')
-    elif not wanted and len(by_size) > 1:
-        assumed = (*machine.assumed, "memory_total_bytes")
-        machine = machine.replace(assumed=assumed, memory_most_bytes=sizes[-1])
-    note = f'"{about.text}" is judged as {profile.name}.'
-    if about.cards:
-        label = joined(about.cards).label
-        note += f" {label} is left aside: --gpu '{label}' puts it in."
-    if about.scope == "container":
-        machine = machine.replace(scope="container", name=f"a container on {machine.name}")
-    return machine, note
 
 
 def _mac(row: Mapping[str, Any], ram_gib: float | None) -> Mapping[str, Any]:
@@ -388,9 +361,12 @@ def _guest(about: Description, parts: _Parts) -> tuple[Machine, str]:
 
 def _computer(about: Description, parts: _Parts) -> tuple[Machine, str]:
     row, source = parts.row, f'"{about.text}"'
-    if "gb_per_s" in row and (about.ram_gib or 0) > max(row["gib"]):
+    if row and about.ram_gib:
+        # of some boards the firmware keeps a part of what they are sold with
+        sold = [gib for gib in row["gib"] if 0.9 * about.ram_gib <= gib <= about.ram_gib]
         # no other memory is soldered to it: that of a disk
-        about.ram_gib = None
+        is_of_disk = "gb_per_s" in row and about.ram_gib > max(row["gib"])
+        about.ram_gib = next(iter(sold), None if is_of_disk else about.ram_gib)
     if parts.processor is None and not (parts.cards or parts.accelerators):
         _refuse_nothing_named(about)
         parts.processor, parts.around = _UNNAMED_PROCESSOR, cpus.class_of(_UNNAMED_PROCESSOR)

@@ -5,7 +5,6 @@ each, read when it is named.
 from __future__ import annotations
 
 import os
-import re
 from functools import cache, lru_cache
 
 from ..core import units
@@ -26,11 +25,6 @@ if TYPE_CHECKING:
 
 KINDS = ("laptop", "desktop", "mini-pc", "mac", "board", "ci", "cloud", "server", "virtual")
 _GUESTS = ("ci", "cloud", "virtual")
-# first words of profiles' names that are of no board
-_NO_BOARDS = (
-    "desktop", "laptop", "server", "aws", "azure", "gcp", "github", "gitlab", "hetzner", "circleci",
-    "mac", "docker", "wsl",
-)  # fmt: skip
 _SUGGESTED = 3
 _BANDWIDTH = "memory_bandwidth_bytes_per_second"
 
@@ -176,18 +170,6 @@ def unknown(typed: str) -> UnknownMachineError:
         " --set cores=8 --set bandwidth=40GB/s); `selfhost machine --profiles` lists all names"
     )
     return UnknownMachineError(message, nearest=nearest, remedy=remedy)
-
-
-def boards() -> Mapping[str, list[str]]:
-    """The names of boards and small computers, which people write beside other words, by their
-    words without the size of the memory.
-    """
-    by_words: dict[str, list[str]] = {}
-    for name in names():
-        if not name.startswith(_NO_BOARDS):
-            words = (word for word in name.split("-") if not re.fullmatch(r"\d+gb", word))
-            by_words.setdefault(" ".join(words), []).append(name)
-    return by_words
 
 
 # ------------------------------------------------------------------ profiles

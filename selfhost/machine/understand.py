@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from ..core.tables import shipped_table
 from . import cpus, gpus, profiles
 from .gpus import NamedCards, UnknownGpuError, matches, named_card, not_sold_so, spelled
-from .profiles import Profile, UnknownMachineError, refusal
+from .profiles import UnknownMachineError, refusal
 from .words import (
     BREAK,
     COUNT,
@@ -70,10 +70,10 @@ class Description:
     """What a text tells of a machine; None and empty for what it does not.
 
     `is_line`: it names a line of computers with several processors. `product`: a row of
-    products.toml, or of macs.toml, with a `chip`; `known`: the profiles of a board. `has_no_card`:
-    it says that there is no GPU beside the processor, `has_no_gpu`: none at all. `cards_at`: GPUs
-    by the places of their names; `vram_gib`: of a GPU of which nothing else is told but perhaps
-    `gpu_maker`. `numbers`: cores, threads, vcpus, mts, channels and sticks, by these words.
+    products.toml, or of macs.toml, with a `chip`. `has_no_card`: it says that there is no GPU
+    beside the processor, `has_no_gpu`: none at all. `cards_at`: GPUs by the places of their names;
+    `vram_gib`: of a GPU of which nothing else is told but perhaps `gpu_maker`. `numbers`: cores,
+    threads, vcpus, mts, channels and sticks, by these words.
     """
 
     def __init__(self, text: str, all_tokens: list[Token]) -> None:
@@ -83,7 +83,6 @@ class Description:
         self.scope = "host"
         self.is_wsl = self.is_laptop = self.is_line = self.has_no_card = self.has_no_gpu = False
         self.product: Mapping[str, Any] = {}
-        self.known: list[Profile] = []
         self.processor: str | None = None
         self.cards_at: dict[int, NamedCards] = {}
         self.vram_gib: float | None = None
@@ -167,16 +166,14 @@ def understand(text: str) -> Description:
 
 
 def _take_product(about: Description) -> None:
-    """The row of a product, or the profiles of a board, with the most words."""
-    boards = [{"words": own, "profiles": names} for own, names in profiles.boards().items()]
-    rows = (*shipped_table("products")["product"], *boards)
+    """The row of a product with the most words."""
+    rows = shipped_table("products")["product"]
     longest, row = max(
         ((_places_of(row, about.tokens), row) for row in rows), key=lambda pair: len(pair[0])
     )
     if not longest:
         return
-    about.known = [profiles.load(name) for name in row.get("profiles", ())]
-    about.product = {} if about.known else row
+    about.product = row
     for at, token in enumerate(about.tokens):
         if at in longest or token.text in row.get("also", "").split():
             token.by = "product"
@@ -242,7 +239,7 @@ def _take_mac(about: Description) -> None:
     """
     texts = [about.free(at) for at in range(len(about.tokens))]
     is_mac, places = not _MACS.isdisjoint(texts), _places_of_chip(about)
-    if about.product or about.known or not (places or is_mac):
+    if about.product or not (places or is_mac):
         return
     chip = [texts[at] for at in places]
     product = [word for word in _MAC_PRODUCTS if texts.count(word) > chip.count(word)]
