@@ -317,11 +317,12 @@ def _meant(name: str, catalogue: Catalogue, *, has_owner: bool) -> tuple[str, ..
     """Known names that differ by a slip, else in the size alone, the nearest first."""
     names, numbers = _spelled(catalogue), re.findall(r"\d+", name)
     letters = canonical(name).replace("-", "")
-    slips = [
+    by_letters = {key.replace("-", ""): each for key, each in names.items()}
+    slips = [by_letters[letters]] if letters in by_letters else []
+    slips += [
         each
-        for key, each in names.items()
-        if len(letters) > 3 and is_slip(key.replace("-", ""), letters)
-        if re.findall(r"\d+", key) == numbers
+        for key, each in by_letters.items()
+        if len(letters) > 3 and is_slip(key, letters) and re.findall(r"\d+", each) == numbers
     ]
     typed = _SIZED.fullmatch(name)
     if slips or has_owner or typed is None:

@@ -361,12 +361,7 @@ def _guest(about: Description, parts: _Parts) -> tuple[Machine, str]:
 
 def _computer(about: Description, parts: _Parts) -> tuple[Machine, str]:
     row, source = parts.row, f'"{about.text}"'
-    if row and about.ram_gib:
-        # of some boards the firmware keeps a part of what they are sold with
-        sold = [gib for gib in row["gib"] if 0.9 * about.ram_gib <= gib <= about.ram_gib]
-        # no other memory is soldered to it: that of a disk
-        is_of_disk = "gb_per_s" in row and about.ram_gib > max(row["gib"])
-        about.ram_gib = next(iter(sold), None if is_of_disk else about.ram_gib)
+    about.ram_gib = _usable_ram_gib(row, about.ram_gib)
     if parts.processor is None and not (parts.cards or parts.accelerators):
         _refuse_nothing_named(about)
         parts.processor, parts.around = _UNNAMED_PROCESSOR, cpus.class_of(_UNNAMED_PROCESSOR)
@@ -390,6 +385,17 @@ def _computer(about: Description, parts: _Parts) -> tuple[Machine, str]:
     ram = _ram_words(gib) + ", assumed" * machine.assumes("memory_total_bytes")
     named = title.removesuffix(f" with {_ram_words(gib)}")
     return machine, " ".join([f"{source} is judged as {named}, {ram}.", *_doubts(about, parts)])
+
+
+def _usable_ram_gib(row: Mapping[str, Any], stated_gib: float | None) -> float | None:
+    """What of the RAM that is stated a product's system tells: of boards the firmware keeps a part.
+    None where no such memory is soldered to it, so that it is a disk's.
+    """
+    if not row or not stated_gib:
+        return stated_gib
+    usable = next((gib for gib in row["gib"] if 0.9 * stated_gib <= gib <= stated_gib), None)
+    is_of_disk = "gb_per_s" in row and stated_gib > max(row["gib"])
+    return usable if usable or is_of_disk else stated_gib
 
 
 def _refuse_nothing_named(about: Description) -> None:

@@ -190,7 +190,6 @@ def test_a_repository_that_was_typed_is_the_one_that_is_fetched(typed: str, fetc
     [
         ("qwen3:30b", "qwen3:30b"),
         ("ollama run qwen3:30b", "qwen3:30b"),
-        ("gptoss:20b", "gpt-oss:20b"),
     ],
 )
 def test_who_types_a_tag_of_ollama_is_given_ollamas_line(typed: str, tag: str) -> None:
