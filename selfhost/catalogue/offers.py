@@ -126,7 +126,7 @@ def snapshot(path: str) -> Snapshot:
         days = {name: str(source["as_of"]) for name, source in header["sources"].items()}
         return Snapshot(day=str(header["as_of"]), days=days, rows=rows)
     except (KeyError, TypeError, AttributeError):
-        raise _damaged(path, 1, "has no schema, as_of and sources") from None
+        raise _damaged(path, "has no schema, as_of and sources in its first line") from None
 
 
 def stored_offers(path: str) -> bytes:
@@ -138,18 +138,14 @@ def _lines(path: str) -> tuple[Any, dict[str, Any]]:
     """The header, and the offers by the id of the model; of two lines of one the last counts."""
     import json
 
-    values: list[Any] = []
     try:
-        for line in read_file(path, MAX_BYTES).splitlines():
-            values.append(json.loads(line))
-        return values[0], {row["model"]: row["offers"] for row in values[1:]}
+        header, *rows = map(json.loads, read_file(path, MAX_BYTES).splitlines())
+        return header, {row["model"]: row["offers"] for row in rows}
     except Unreadable as error:
-        raise _damaged(path, None, f"the price snapshot {error.reason}") from None
-    except (ValueError, RecursionError, KeyError, TypeError, IndexError):
-        message = "is not a JSON object of the price snapshot"
-        raise _damaged(path, len(values) or 1, message) from None
+        raise _damaged(path, f"the price snapshot {error.reason}") from None
+    except (ValueError, RecursionError, KeyError, TypeError):
+        raise _damaged(path, "has lines that are no JSON objects of the price snapshot") from None
 
 
-def _damaged(path: str, line: int | None, message: str) -> SpecError:
-    problem = Problem(file=path, line=line, message=message, remedy=_REMEDY)
-    return SpecError([problem], remedy=_REMEDY)
+def _damaged(path: str, message: str) -> SpecError:
+    return SpecError([Problem(file=path, message=message, remedy=_REMEDY)], remedy=_REMEDY)

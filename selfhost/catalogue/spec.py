@@ -75,7 +75,6 @@ class Denoising(Record):
     decode_operations: int = read_by(Table.integer, required=True, minimum=1)
     blocks: int | None = read_by(Table.integer, minimum=1, default=None)
     step_parameters: int | None = read_by(Table.integer, minimum=1, default=None)
-    decodes_in_32_bits: bool = read_by(Table.boolean, default=False)
     frames: int | None = read_by(Table.integer, minimum=1, default=None)
     height: int | None = read_by(Table.integer, minimum=1, default=None)
     width: int | None = read_by(Table.integer, minimum=1, default=None)

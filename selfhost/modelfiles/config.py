@@ -33,7 +33,6 @@ from ..needs.tensors import (
 from .config_keys import (
     MAX_CONFIG_BYTES,
     MAX_NUMBER,
-    TORCH_TYPES,
     Keys,
     Stored,
     cache_type,
@@ -107,17 +106,6 @@ def read_config(path: str) -> ConfigRead:
     return _Config(path, values).read()
 
 
-def _name(path: str, values: Mapping[str, Any]) -> str:
-    stated = values.get("_name_or_path")
-    if isinstance(stated, str) and re.fullmatch(
-        r"(?!path-removed|models/)\w[\w.-]*/[\w.-]+", stated
-    ):
-        return clean(stated.split("/")[1])
-    if os.path.basename(path).lower() != "config.json":
-        return name_of(path)
-    return name_of(os.path.dirname(path) or os.path.dirname(os.path.abspath(path)))
-
-
 class _Config:
     """One config.json on the way to a spec."""
 
@@ -166,7 +154,8 @@ class _Config:
     def spec(
         self, modality: str, architecture: Architecture | None, counts: Parameters
     ) -> ModelSpec:
-        name = _name(self.path, self.keys.outer)
+        is_usual = os.path.basename(self.path).lower() == "config.json"
+        name = name_of(os.path.dirname(os.path.abspath(self.path)) if is_usual else self.path)
         self.unknown.update(_NEVER_STATED)
         # classes that transformers has of its own do not need the code that auto_map names
         is_own = not self.in_gguf or self.keys.type.get("own_code")
@@ -239,7 +228,6 @@ class _Config:
         `Unclear` where the cache does not follow either.
         """
         keys = self.keys
-        self.refuse_unread_type()
         keys.layers = self.layer_count()
         width = keys.needed("width")
         kinds = layer_kinds(keys)
@@ -277,14 +265,6 @@ class _Config:
             raise Unclear(f"{key} {message}")
         return architecture
 
-    def refuse_unread_type(self) -> None:
-        keys = self.keys
-        what = keys.type.get("not_read")
-        if keys.outer.get("is_encoder_decoder"):
-            what = what or "an encoder beside its decoder (is_encoder_decoder)"
-        if what:
-            raise Unclear(f"model_type: {keys.kind or 'the model'} has {what}, which is not read")
-
     def feed_forward(
         self, kinds: Iterable[str], width: int
     ) -> tuple[tuple[FeedForward, ...], str | None]:
@@ -296,6 +276,13 @@ class _Config:
             return (), str(why)
 
     def layer_count(self) -> int:
+        """Raises `Unclear` for a model type whose layers are not read."""
+        what = self.keys.type.get("not_read")
+        if self.keys.outer.get("is_encoder_decoder"):
+            what = what or "an encoder beside its decoder (is_encoder_decoder)"
+        if what:
+            kind = self.keys.kind or "the model"
+            raise Unclear(f"model_type: {kind} has {what}, which is not read")
         pattern = self.keys.get("hybrid_override_pattern", "layers_block_type")
         layers = self.keys.number("layers", least=1)
         layers = layers or len(pattern if isinstance(pattern, (str, list)) else ())
@@ -311,16 +298,12 @@ class _Config:
 
     def types(self, stored: Stored, attention: Iterable[Attention | None]) -> dict[str, Any]:
         latent = any(each is not None and each.kind == "latent" for each in attention)
-        outer = self.keys.outer
-        quantization = outer.get("quantization_config")
-        stated = self.keys.get("torch_dtype", "dtype") or outer.get("torch_dtype")
-        stated = stated or outer.get("dtype")
-        dtype = TORCH_TYPES.get(stated.removeprefix("torch.")) if isinstance(stated, str) else None
+        quantization = self.keys.outer.get("quantization_config")
+        dtype, stated = self.keys.published_type()
         if dtype is None:
             why = f"torch_dtype {short(stated)} is not known"
-            self.unknown["architecture.dtype"] = (
-                "config.json does not say" if stated is None else why
-            )
+            why = "config.json does not say" if stated is None else why
+            self.unknown["architecture.dtype"] = why
         return {
             "dtype": dtype,
             "matrix_dtype": stored.matrices,

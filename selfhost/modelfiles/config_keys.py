@@ -226,6 +226,15 @@ class Keys:
             return None if value is None else numbers
         raise Unclear(f"{key} is {short(value)}, not numbers of layers")
 
+    def published_type(self) -> tuple[str | None, Any]:
+        """The type of the weights before anything was quantized, None where it is not known, and
+        what the file says of it.
+        """
+        stated = self.get("torch_dtype", "dtype")
+        stated = stated or self.outer.get("torch_dtype") or self.outer.get("dtype")
+        name = stated.removeprefix("torch.") if isinstance(stated, str) else ""
+        return TORCH_TYPES.get(name), stated
+
     def reads(self, key: str) -> bool:
         """False where the class of this model type is known and leaves the key alone."""
         return not self.known or key in self.matter
@@ -325,9 +334,7 @@ def stored_of(keys: Keys) -> Stored:
         return _stored_by_mlx(mlx, keys)
     config = keys.outer.get("quantization_config") or keys.text.get("quantization_config")
     if not config:
-        stated = keys.get("torch_dtype", "dtype") or keys.outer.get("torch_dtype")
-        dtype = stated.removeprefix("torch.") if isinstance(stated, str) else ""
-        return Stored(name=TORCH_TYPES.get(dtype), quantized=False)
+        return Stored(name=keys.published_type()[0], quantized=False)
     values = config if isinstance(config, Mapping) else {"quantization_config": config}
     method = str(values.get("quant_method") or ("modelopt" if is_of_modelopt(values) else None))
     key, name = _name_by(method, values)
