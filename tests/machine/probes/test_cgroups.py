@@ -13,7 +13,6 @@ from helpers.recordings import (
     MEMINFO,
     NO_LIMITS,
     ROOT_MOUNT,
-    STAT,
     lawful,
     placed,
     text_of,
@@ -99,33 +98,6 @@ def test_recorded_control_groups(
     machine = read_machine(build(files))
     lawful(machine)
     assert (machine.memory_limit_bytes, machine.memory_available_bytes) == (limit, available)
-
-
-def test_the_limit_of_a_container_is_its_own(build: Callable[..., RecordedHost]) -> None:
-    """Inside a namespace the limit stands at the mount point; cache that can be dropped is not in use (kekzl/imp#2070)."""
-    machine = read_machine(build(version_2(FULL)))
-    assert machine.memory_total_bytes == 16 * GIB
-    assert machine.memory_limit_bytes == 2 * GIB
-    assert machine.memory_available_bytes == 2 * GIB - (
-        1478492160 - 1258291200 - 104857600 - 10485760
-    )
-
-
-def test_a_parents_limit_holds_for_the_child(build: Callable[..., RecordedHost]) -> None:
-    """A scope without a limit in a slice with one, each level with its own use (openjdk/jdk#20646, dotnet/runtime#113193)."""
-    free = {
-        "memory.max": "max\n",
-        "memory.high": "max\n",
-        "memory.current": "4096\n",
-        "memory.stat": STAT,
-    }
-    groups = under("user.slice", FULL) | under("user.slice/a.scope", free)
-    machine = read_machine(build(version_2(groups, "/user.slice/a.scope")))
-    assert machine.memory_limit_bytes == 2 * GIB
-    assert "/user.slice: memory.max 2.00 GiB" in machine.sources["memory_limit_bytes"]
-    assert machine.memory_available_bytes == 2 * GIB - (
-        1478492160 - 1258291200 - 104857600 - 10485760
-    )
 
 
 @pytest.mark.parametrize("version", [1, 2])
