@@ -101,14 +101,6 @@ def one_of(*choices: str) -> Any:
     return read_by(str, default=None, choices=choices)
 
 
-def kind_and_limits(record: type[Record], field: str) -> tuple[str, Mapping[str, Any]]:
-    """The annotation of a field without `| None`, and what it may be beside that: `least` and
-    `most`, `choices`, `is_time`.
-    """
-    key = record._keys.get(field)
-    return record._kinds[field].removesuffix(" | None"), key.limits if key else {}
-
-
 def normal_architecture(word: str) -> str:
     """`AMD64`, `arm64`, `i586` -> the name that Linux uses: x86_64, aarch64, i686, armv7l, …"""
     name = word.strip().lower()
@@ -519,7 +511,9 @@ def _values(table: Table, record: type[Record]) -> dict[str, Any]:
     """The fields of a record that a JSON object states; what is wrong is noted."""
     values: dict[str, Any] = {}
     for name in record._fields:
-        kind, limits = kind_and_limits(record, name)
+        # what it may be beside its kind: `least` and `most`, `choices`, `is_time`
+        kind, key = record._kinds[name].removesuffix(" | None"), record._keys.get(name)
+        limits = key.limits if key else {}
         if table.values.get(name) is None:
             if name not in record._defaults:
                 table.problem(name, "is missing")

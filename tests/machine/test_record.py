@@ -27,7 +27,6 @@ from selfhost.machine.record import (
     Machine,
     PresentModel,
     PresentRuntime,
-    kind_and_limits,
 )
 
 PARTS: dict[str, type[Record]] = {
@@ -52,7 +51,8 @@ def optional(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 def valid(record: type[Record], field: str) -> st.SearchStrategy[Any]:
     """Any value that the field may have but None."""
-    kind, limits = kind_and_limits(record, field)
+    kind, key = record._kinds[field].removesuffix(" | None"), record._keys.get(field)
+    limits = key.limits if key else {}
     if kind in PARTS:
         part = PARTS[kind]
         entries = {name: valid(part, name) for name in part._fields}

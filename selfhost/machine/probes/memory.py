@@ -305,8 +305,8 @@ def _read_other(host: Host, facts: Facts) -> None:
     left, source = memory.get("available"), "psutil.virtual_memory().available"
     left = None if left is None else min(left, total or left)
     facts.settle(AVAILABLE, left, source, unread.format("free memory"), SET_MEMORY)
-    swap, source = host.ask("swap_free"), "psutil.swap_memory().free"
-    facts.settle(SWAP, swap, source, unread.format("free swap"))
+    swap = memory.get("swap_free")
+    facts.settle(SWAP, swap, "psutil.swap_memory().free", unread.format("free swap"))
 
 
 # ------------------------------------------------------------------ one running process

@@ -123,14 +123,9 @@ def _writable(folder: str) -> bool | None:
 def _memory() -> dict[str, int]:
     import psutil
 
-    memory = psutil.virtual_memory()
-    return {"total": int(memory.total), "available": int(memory.available)}
-
-
-def _swap_free() -> int:
-    import psutil
-
-    return int(psutil.swap_memory().free)
+    memory, swap = psutil.virtual_memory(), psutil.swap_memory()
+    sizes = {"total": memory.total, "available": memory.available, "swap_free": swap.free}
+    return {name: int(size) for name, size in sizes.items()}
 
 
 def _cores() -> dict[str, int | None]:
@@ -218,7 +213,6 @@ ANSWERS: dict[str, Callable[..., Any]] = {
     "registry": lambda path: _registry_value(*path.rsplit("\\", 1)),
     "release": lambda: _uname("release"),
     "space": _space,
-    "swap_free": _swap_free,
     "sysctl": _sysctl,
     "writable": _writable,
 }

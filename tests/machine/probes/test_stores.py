@@ -84,8 +84,7 @@ def test_windows_paths(build: Callable[..., RecordedHost]) -> None:
         },
         system="windows",
         machine="AMD64",
-        memory={"total": 16 * GIB, "available": 9 * GIB},
-        swap_free=GIB,
+        memory={"total": 16 * GIB, "available": 9 * GIB, "swap_free": GIB},
         cores={"physical": 4, "usable": 8},
         processor_features=[6, 10, 39, 40],
         # two cores, of which one is of the faster class
