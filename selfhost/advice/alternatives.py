@@ -113,9 +113,8 @@ class _Search(Record):
         return in_ram
 
     def _smaller_types(self, question: Question) -> list[str]:
-        """Quantizations below the one judged: files that the catalogue names, and what the runtime
-        makes while loading, come before what the reader makes, of files that are here or by the
-        printed lines; what nobody is known to publish and no line makes is not among them.
+        """Quantizations below the one judged: files that are named or made while loading, then what
+        the reader makes of files that are here or by the printed lines.
         """
         spec, workload, runtime = question.spec, question.workload, question.runtime
         if spec.closed or runtime is None or question.needs is None or workload.task == "finetune":
@@ -141,7 +140,6 @@ class _Search(Record):
 
 
 def _same_model(judged: Judged, search: _Search) -> Iterator[tuple[Judged | None, str]]:
-    """The model itself with less asked of it, or in another program, and why."""
     question, workload = judged.question, judged.question.stated
     spec, runtime, taken = question.spec, question.runtime, question.workload
     if spec.closed:
@@ -174,11 +172,8 @@ def _same_model(judged: Judged, search: _Search) -> Iterator[tuple[Judged | None
 
 
 def _other_models(judged: Judged, search: _Search, most: int) -> list[Alternative]:
-    """The best `most` other models that run here as fast as is wanted.
-
-    Those for the same work come before the others, then those that run in the program that was
-    asked for. Models are judged in the order of their worth, until none that is left can be worth
-    as much here as those that were seen.
+    """The best `most` other models that run here as fast as is wanted, judged in the order of their
+    worth until none that is left can be worth as much as those that were seen.
     """
     catalogue, workload = search.catalogue, judged.question.stated
     # without what only one model comes in
@@ -211,7 +206,6 @@ def _other_models(judged: Judged, search: _Search, most: int) -> list[Alternativ
 
 
 def _why_other(fit: Judged, question: Question, catalogue: Catalogue) -> str:
-    """Why the other model stands in for that one."""
     other, runtime = fit.question.spec, fit.question.runtime
     spec, asked_for = question.spec, question.stated.runtime
     parts = [reasons(fit, Standings.of_catalogue(catalogue).of(other.id))]
@@ -225,7 +219,6 @@ def _why_other(fit: Judged, question: Question, catalogue: Catalogue) -> str:
 
 
 def _named(spec: ModelSpec, catalogue: Catalogue) -> tuple[str, ...]:
-    """What the spec itself names in its place, what is current first."""
     named = spec.availability.open_alternatives if spec.availability else ()
     after = spec.upkeep.superseded_by
     return catalogue.current_first((*named, after) if after else named)

@@ -59,7 +59,6 @@ def offers_for(catalogue: Catalogue, judged: Judged, today: str) -> tuple[Offer,
 def _of_stand_in(
     question: Question, model_id: str, catalogue: Catalogue, today: str
 ) -> tuple[Offer, ...]:
-    """The offers of another model, where it meets what was asked."""
     offers = tuple(offers_of(catalogue.offers_path, model_id, today=today))
     # what nobody serves stands in for nothing, and most models are served by nobody
     if not (offers or catalogue.is_closed(model_id)):

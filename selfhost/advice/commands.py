@@ -110,7 +110,6 @@ def in_shell(path: str, machine: Machine) -> str:
 
 
 def _with_variables(settings: Sequence[str], command: str, machine: Machine) -> str:
-    """The command with environment variables, as the machine's shell takes them."""
     if machine.system != "windows":
         return " ".join((*settings, command))
     pairs = [setting.partition("=") for text in settings for setting in text.split()]
@@ -133,7 +132,6 @@ def filled(template: str, values: Values) -> str:
 
 
 def _values_of(case: Case) -> dict[str, str | None]:
-    """None where the value of a blank is not known, "" for words that the model does not want."""
     spec, workload, runtime = case.spec, case.workload, case.runtime
     # a line of its own, or that of models whose first input is such a one, or of its modality
     inputs = (spec.id, f"{spec.inputs[0]}-to-{spec.modality}" if spec.inputs else "", spec.modality)
@@ -179,7 +177,6 @@ def _values_of(case: Case) -> dict[str, str | None]:
 
 
 def _stated_way(case: Case) -> StatedWay | None:
-    """The way of offloading that the figures of the spec are of."""
     stated, wanted = case.spec.needs, (case.workload.quantization, case.judged.offload)
     ways = stated.ways if stated is not None and case.judged.offload is not None else ()
     return next((way for way in ways if (way.quantization, way.offload) == wanted), None)
@@ -204,7 +201,6 @@ def _values_of_files(case: Case) -> dict[str, object]:
 
 
 def _components(spec: ModelSpec) -> str | None:
-    """Those of a pipeline that are quantized, as a list of Python."""
     if not spec.components:
         return None
     from ..needs.pictures import quantized_components
@@ -241,9 +237,7 @@ def _draft(question: Question) -> str | None:
 
 
 def _tag(case: Case) -> str | None:
-    """What the runtime itself calls the model: the size in whisper.cpp's file names, or the tag of
-    Ollama's that loads the judged quantization, for a bare one loads its own, whatever was asked.
-    """
+    """What the runtime itself calls the model, where that loads the judged quantization."""
     spec, workload, here = case.spec, case.workload, case.question.here
     if workload.format == "ggml":
         size, type = spec.id.removeprefix("whisper-"), workload.quantization or ""
@@ -331,7 +325,6 @@ def _memory_share(case: Case) -> float | None:
 
 
 def _lean_option(case: Case) -> str:
-    """The option by which the program takes less, where it was judged with it."""
     needs = case.judged.needs
     return case.runtime.lean_option if needs is not None and needs.is_lean else ""
 
@@ -397,9 +390,8 @@ def _run_lines(case: Case, template: str | None = None) -> tuple[str, ...]:
 
 
 def _templates(case: Case, values: Values) -> list[str]:
-    """The runtime's commands for that model, the first of which that can be filled is typed: that
-    of the quantization, of the family or use, or by the file's name. Where parts move to the GPU
-    in turn it is the line of that way alone, or a family's own program that does so by itself.
+    """The runtime's commands for that model, the first of which that can be filled is typed. Where
+    parts move to the GPU in turn it is the line of that way alone.
     """
     runtime, family, way = case.runtime, case.spec.family, case.judged.offload
     rule = case.rule
@@ -423,7 +415,6 @@ def _command_of_model(case: Case) -> str:
 
 
 def _options_of_placement(case: Case) -> list[str]:
-    """What holds a program to what is counted, and to the accelerators that were judged."""
     runtime, used, options = case.runtime, case.cards_used, []
     if lean_option := _lean_option(case):
         options.append(lean_option.replace("{parallel}", str(case.workload.parallel)))
@@ -562,7 +553,6 @@ def recipe(case: Case) -> tuple[tuple[str, ...], str, str | None] | None:
 
 
 def _where_to_look(spec: ModelSpec, workload: Workload, page: str) -> tuple[str, ...]:
-    """Comments: that no published files are known, where they would be, and what to do else."""
     kind, to_do = (
         workload.quantization or "",
         f"# or make {workload.quantization} files of {spec.name}",
@@ -607,7 +597,6 @@ def training_lines(case: Case) -> tuple[tuple[str, ...], str]:
 
 
 def _training_options(case: Case) -> list[str]:
-    """What the trainer would not do by itself."""
     workload, texts = case.workload, case.runtime.finetune_options
     keys = [device_word(case) or "", workload.optimizer or ""]
     if not workload.checkpointing:

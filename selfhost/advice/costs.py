@@ -126,7 +126,6 @@ def dearness(load: Load, modality: str, offer: Offer) -> float:
 
 
 def _usd_per_month(offer: Offer, read: int, written: int) -> float | None:
-    """A month of `read` tokens in and `written` out each day by that offer."""
     rates = offer.input_usd_per_million_tokens, offer.output_usd_per_million_tokens
     total = 0.0
     for tokens, rate in zip((read, written), rates, strict=True):
@@ -178,7 +177,6 @@ def _hours(read: int, written: int, judged: Judged) -> PaceRange | None:
 
 
 def _why_no_pace(machine: Machine, judged: Judged) -> Unread:
-    """Why no hours are known, and what tells how long the load takes."""
     speed, remedy = judged.speed, _TIME_IT
     why = "how fast it reads is not estimated for this kind of model"
     if speed is not None and speed.work is None and speed.decode is None:

@@ -242,7 +242,6 @@ class Lister:
         return Verdict.on(judged, machine, asked=id, offered=is_offered)
 
     def _ruled_out(self) -> set[str]:
-        """The models whose license or openness is not what was asked."""
         workload = with_canonical_license(self._workload)
         if not (workload.license or workload.commercial or workload.modify or workload.auditable):
             return set()

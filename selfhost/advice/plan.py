@@ -263,7 +263,6 @@ def make_plan(
 def _known_machines(
     spec: ModelSpec, workload: Workload, catalogue: Catalogue, profiles: Iterable[Profile]
 ) -> tuple[Known, ...]:
-    """The model judged on each profile, the smallest that does it first."""
     machines: list[Known] = []
     offered: bool | None = None
     for profile in profiles:
@@ -355,7 +354,6 @@ def _parted(needs: Needs, gpu_only: bool) -> tuple[int, int]:
 
 
 def _disk_to_store(needs: Needs) -> int | None:
-    """The least free space that stores the most that the files may take, and leaves a margin."""
     stored = free = ends_to_store(needs, None)[1]
     if stored is None or free is None:
         return None

@@ -209,7 +209,6 @@ class Standings:
         return [self._uses[use] for use in uses or () if use in self._uses]
 
     def _section(self, outline: Outline) -> int:
-        """See `Standing.section`."""
         listed = self._listed(outline.uses)
         # only of what reads text or images is it asked that it answers: one that writes down what
         # is said does its work, as one that speaks does
@@ -312,7 +311,6 @@ class BestCase(Record):
         return parameters * self._least_bits(outline.modality) / 8 <= self.room_bytes
 
     def _least_bits(self, modality: str) -> float:
-        """What a parameter takes at least."""
         if self.bits_stated is not None:
             return self.bits_stated
         return LEAST_PICTURE_BITS if modality in _OF_PICTURES else LEAST_DEFAULT_BITS

@@ -81,7 +81,6 @@ def longest_context(judged: Judged, machine: Machine, catalogue: Catalogue) -> i
 
 
 def _grows(question: Question) -> bool:
-    """There is a cache or a state of each sequence, or activations to train."""
     workload = question.workload
     generates = question.spec.modality in GENERATING or workload.task == "finetune"
     return workload.context_tokens is not None and generates

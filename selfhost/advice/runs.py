@@ -158,7 +158,6 @@ def _facts(kind: str, text: str) -> dict[str, str]:
 
 
 def _run_with(facts: Mapping[str, str], tool: str, **fields: Any) -> Run:
-    """A run with the fields that the log and the tests of llama.cpp tell alike."""
     type = _TYPE.search(facts.get("type", ""))
     name = "" if type is None else type[1] + (f"_{type[2][0]}" if type[2] else "")
     return Run(
@@ -200,7 +199,6 @@ def _averaged(paces: Iterable[Figure]) -> Iterator[Figure]:
 
 
 def _average_depth(paces: Iterable[Figure]) -> int | None:
-    """That of the average token, where it is known."""
     deep = [
         (each.depth_tokens, each.tokens or 0) for each in paces if each.depth_tokens is not None
     ]
@@ -237,9 +235,7 @@ _EVENT = re.compile(
 
 
 def _read_log(text: str) -> Run | None:
-    """The last model that llama-server, llama-cli or Ollama's runner loaded; None where the log
-    shows neither buffers nor timings.
-    """
+    """The last model that llama-server, llama-cli or Ollama's runner loaded."""
     runtime = "ollama" if any(word in text for word in _RUNNER) else "llama.cpp"
     text, drafters = _DRAFTER.subn("", text)
     facts = _facts("llama.cpp", text)
@@ -268,9 +264,7 @@ def _read_log(text: str) -> Run | None:
 
 
 def _room(facts: Mapping[str, str]) -> dict[str, int | None]:
-    """Tokens of context per sequence, the sequences, and how many of them share one cache: a
-    unified one is for all.
-    """
+    """The context per sequence, the sequences, and how many of them share one cache."""
     context, sequences = _amount(facts.get("n_ctx")), _amount(facts.get("n_seq_max"))
     # builds before ggml-org/llama.cpp#23861 (2026-05) make room for those of a whole batch
     outputs = _amount(facts.get("n_outputs_max", facts.get("batch")))
@@ -314,7 +308,6 @@ def _held(term: str, bytes: int, where: str = HOST, rounded: float = 0) -> Figur
 
 
 def _requests(text: str) -> list[Figure]:
-    """The paces of a server's requests by their task; of another program one after the other."""
     by_task: dict[str, dict[str, Any]] = {}
     running: set[str] = set()
     task = ""

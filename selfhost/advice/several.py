@@ -73,7 +73,6 @@ def describe(catalogue: Catalogue, model: str, workload: Workload, machine: Mach
 def _sizes(
     catalogue: Catalogue, understood: Understood, question: Question, machine: Machine
 ) -> Iterator[Size]:
-    """Every quantization of the judged runtime, best quality first, what no list orders last."""
     runtime, own = question.runtime, question.workload.quantization
     if runtime is None or question.needs is None:
         return

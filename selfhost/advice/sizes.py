@@ -350,7 +350,6 @@ def _sizable(verdict: Verdict, catalogue: Catalogue) -> tuple[RuntimeSpec, Needs
 
 
 def _accelerators(memory: MemoryNeed, machine: Machine) -> tuple[Held, ...]:
-    """What each accelerator holds, in their order."""
     held: dict[str, int] = {}
     for term in memory.terms:
         held[term.where] = held.get(term.where, 0) + term.high_bytes
@@ -367,7 +366,6 @@ def _accelerators(memory: MemoryNeed, machine: Machine) -> tuple[Held, ...]:
 def _growth(
     key: str, bytes: int, bound: str = "", unbound_bytes: int | None = None, **figures: object
 ) -> Growth:
-    """A growth of so many bytes with the words of `common/sizes.toml`, filled with the figures."""
     words = shipped_table("sizes")["growth"][key]
     return Growth(
         name=words.get("name", key),
@@ -385,9 +383,7 @@ def _conversations(
     catalogue: Catalogue,
     stated_bytes: int | None,
 ) -> Iterator[Growth]:
-    """What a server comes to keep in RAM, whatever it runs on: earlier prompts, where
-    `stated_bytes` bounds them, and copies of those in use to go back to.
-    """
+    """Earlier prompts that a server keeps in RAM, and copies of those in use to go back to."""
     model, workload = verdict.model, verdict.workload
     service, counted = runtime.service or _NO_SERVICE, runtime.context_checkpoints
     parallel, most = workload.parallel, service.prompt_cache_bytes
@@ -438,7 +434,6 @@ def _uncertainty(
 def _to_start(
     verdict: Verdict, runtime: RuntimeSpec, growths: Sequence[Growth]
 ) -> tuple[tuple[str, ...], dict[str, str], str]:
-    """Arguments behind the image's own program, environment, the line that fetches the model."""
     service, workload = runtime.service, verdict.workload
     if service is None:
         return (), {}, ""
@@ -459,7 +454,6 @@ def _to_start(
 
 
 def _settings(runtime: RuntimeSpec, service: Service, workload: Workload) -> list[str]:
-    """What a server is told of the context, the users and the cache, and its share of the GPU."""
     values = {
         "context_tokens": str(workload.context_tokens) if workload.context_tokens else None,
         "parallel": str(workload.parallel),
@@ -472,9 +466,7 @@ def _settings(runtime: RuntimeSpec, service: Service, workload: Workload) -> lis
 
 
 def _words(verdict: Verdict, runtime: RuntimeSpec, service: Service) -> list[str]:
-    """What follows the program in the judged command, each file where the container has it; where
-    no command is known, a file of one's own.
-    """
+    """What follows the program in the judged command, else the words for a file of one's own."""
     workload, beginning = verdict.workload, service.program.split()
     # of a repository a file is named as it is there
     of_repository = runtime.named_command.partition(" {file_name}")[0].rpartition(" ")[2]

@@ -84,7 +84,6 @@ def _in_powershell(line: str) -> str:
 
 
 def _steps(case: Case, *, by_tag_first: bool) -> Steps:
-    """As `steps`, in the words of POSIX shells."""
     lines = commands(case)
     first = (*_install(case, lines), *_shared_memory_lines(case), *_login_lines(case))
     if case.workload.task == "finetune":
@@ -104,7 +103,6 @@ def _steps(case: Case, *, by_tag_first: bool) -> Steps:
 
 
 def _steps_of_published(case: Case, first: tuple[str, ...], lines: tuple[str, ...]) -> Steps:
-    """Those that download the published files, or load the files that are here."""
     question, here, quantization = case.question, case.question.here, case.workload.quantization
     files = case.spec.files_of(case.workload.format, quantization)
     is_known = question.local_files or (here is not None and (here.by_path or here.repository))
@@ -141,8 +139,7 @@ def _steps_by_tag(case: Case, lines: tuple[str, ...]) -> Steps:
 
 def _steps_of_files(case: Case, first: tuple[str, ...]) -> Steps:
     """Of a model without a command of its own: those of the published file whose name was typed,
-    wherever it lies, else those that make a file of the published weights. Not a tag, which only
-    Ollama downloads, and no name without the ending of a file.
+    else those that make a file of the published weights.
     """
     spec, quantization = case.spec, case.workload.quantization or ""
     named = typed_file(spec, case.workload.format, quantization)
@@ -163,7 +160,6 @@ def _steps_of_files(case: Case, first: tuple[str, ...]) -> Steps:
 
 
 def _install(case: Case, run_lines: Sequence[str]) -> tuple[str, ...]:
-    """How to get what is not there: the runtime, and what `run_lines` want beside it."""
     runtime, machine = case.runtime, case.machine
     judged = case.judged.finding("runtime")
     rule = runtime.rule_of(case.workload.quantization)
@@ -215,7 +211,6 @@ def _places(case: Case) -> list[str]:
 
 
 def _first_for_accelerator(case: Case) -> list[str]:
-    """What the accelerators in use want installed or set before the program."""
     runtime, cards, machine = case.runtime, case.machine.accelerators or (), case.machine
     is_shared = any(card.unified and computes_on_shared(runtime, card) for card in cards)
     if case.judged.placement in (None, "host") and not runtime.gpu_only and not is_shared:

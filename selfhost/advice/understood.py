@@ -248,9 +248,7 @@ def _with_typed_files(spec: ModelSpec, resolved: Resolution, catalogue: Catalogu
 def _with_named_file(
     spec: ModelSpec, name: str | None, quantization: str | None, catalogue: Catalogue
 ) -> ModelSpec:
-    """The spec with the file of that name, or of that tag of Ollama: it is published, also where
-    this catalogue knows of no repository that has it. As it is without a name.
-    """
+    """The spec with the file of that name, or of that tag of Ollama, which is published too."""
     if name is None or need.why_not_loaded(spec, catalogue.runtime("llama.cpp")) is not None:
         return spec
     type_name = need.canonical_quantization(quantization or "") or ""

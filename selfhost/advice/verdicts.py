@@ -106,7 +106,6 @@ def answer(
 
 
 def _priced(catalogue: Catalogue, judged: Judged, today: str) -> tuple[Offer, ...]:
-    """The offers, the cheapest first, for the load that was asked for."""
     load, modality = judged.question.workload.load, judged.question.spec.modality
     offers = offers_for(catalogue, judged, today)
     if load is None:
@@ -128,7 +127,6 @@ def _loaded_bits(question: Question) -> int | None:
 def _what_else(
     catalogue: Catalogue, judged: Judged, machine: Machine, offers: tuple[Offer, ...]
 ) -> dict[str, object]:
-    """What is worked out only where alternatives are asked for."""
     question = judged.question
     more: dict[str, object] = {"room": room(judged, machine, catalogue)}
     if not judged.fits:
@@ -153,7 +151,6 @@ def _remark(key: str, **figures: object) -> str:
 
 
 def _notes(catalogue: Catalogue, question: Question, offers: tuple[Offer, ...]) -> Iterator[str]:
-    """Sentences on the offers, the user's specs and what was asked to no effect."""
     spec, workload, stated = question.spec, question.workload, question.stated
     yield from dict.fromkeys(offer.why_instead for offer in offers if offer.why_instead is not None)
     yield from _unread_specs(catalogue)
@@ -191,7 +188,6 @@ def _unread_specs(catalogue: Catalogue) -> Iterator[str]:
 
 
 def _without_effect(question: Question) -> Iterator[str]:
-    """What was asked of tokens of a model that writes or reads none, or of a cache it has not."""
     spec, stated, usual = question.spec, question.stated, Workload()
     writes_tokens = spec.closed or stated.task != "generate" or spec.modality in GENERATING
     options = [
@@ -234,7 +230,6 @@ def _note_on_conversations(catalogue: Catalogue, judged: Judged, to_type: Steps)
 
 
 def _fine_print(question: Question) -> Iterator[str]:
-    """Sentences that explain the answer: on options, on training, on defaults."""
     spec, workload, stated = question.spec, question.workload, question.stated
     if spec.closed:
         options = [FLAGS[key] for key in _OF_WEIGHTS if getattr(stated, key) is not None]

@@ -358,9 +358,7 @@ def _predicted_bytes(seen: Figure, memory: MemoryNeed, run: Run) -> tuple[int, i
 
 
 def _is_part_in_ram(run: Run, verdict: Verdict) -> bool:
-    """Whether the run had a part of the model in RAM beside its GPU, which is predicted on it, as
-    far as its options and its buffers tell.
-    """
+    """Whether the run had a part in RAM of a model that is predicted on its GPU."""
     memory, architecture = _memory_of(verdict), verdict.model.architecture
     if memory is None or architecture is None or run.on_processor:
         return False
@@ -379,15 +377,12 @@ def _memory_of(verdict: Verdict) -> MemoryNeed | None:
 
 
 def _uses_gpu(verdict: Verdict) -> bool:
-    """Also one that shares the RAM."""
     shares_ram = any(card.unified for card in verdict.machine.accelerators or ())
     return shares_ram or verdict.placement not in (None, HOST)
 
 
 def _causes(rows: Sequence[Figure], run: Run, verdict: Verdict) -> tuple[str, ...]:
-    """What most often explains a figure far from the likely one, and what a wide range of a pace
-    rests on.
-    """
+    """What most often explains a figure far from the likely one."""
     compared = [row for row in rows if row.inside is not None and row.likely]
     off = [row.seen / (row.likely or 1) for row in compared if row.subject == "pace"]
     holds = {
