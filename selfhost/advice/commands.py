@@ -89,12 +89,6 @@ class Case(Record):
         crashing = self.runtime.crashing_sets(self.machine.instruction_sets)
         return self.judged.placement != "accelerator" and bool(crashing)
 
-    @property
-    def has_build(self) -> bool:
-        """Also where the machine's system or processor is not known."""
-        system, architecture = self.machine.system, self.machine.architecture
-        return None in (system, architecture) or f"{system}-{architecture}" in self.runtime.systems
-
 
 # ------------------------------------------------------------------ shells
 
@@ -443,8 +437,7 @@ def commands(case: Case) -> tuple[str, ...]:
     # alone they are no other way to run it: `by_tag` has them with what installs that program
     if lines and case.runtime.shown_with and question.missing_bytes != 0:
         other = case.catalogue.runtime(case.runtime.shown_with)
-        second = case.replace(runtime=other, is_second=True)
-        beside = _run_lines(second) if second.has_build and not second.may_crash else ()
+        beside = by_tag(case.replace(runtime=other, is_second=True))
         # only where one line says it all
         lines += beside if len(beside) == 1 else ()
     return lines
@@ -459,7 +452,9 @@ def by_tag(case: Case) -> tuple[str, ...]:
     is_taken = workload.format in runtime.formats or (
         case.tag is not None and workload.runtime in runtime.tags_of
     )
-    is_served = case.spec.modality in runtime.modalities and case.has_build
+    place = case.machine.system, case.machine.architecture
+    has_build = None in place or "-".join(map(str, place)) in runtime.systems
+    is_served = case.spec.modality in runtime.modalities and has_build
     if not (case.is_run and is_taken and is_served) or case.question.is_here or case.may_crash:
         return ()
     if case.spec.modality == "embedding" and case.machine.system != "windows":

@@ -191,7 +191,7 @@ class Lister:
         if not self._bounds.has_room(outline):
             return self._key(Route.UNKNOWN, outline)
         share = share_of_pace(self._bounds.tokens_per_second(outline))
-        return self._key(Route.LOCAL, outline, is_slow=self._bounds.is_slow(outline), share=share)
+        return self._key(Route.LOCAL, outline, share=share)
 
     def key(self, answer: Verdict) -> Key:
         """The place of one model in the list; smaller is better.
@@ -206,8 +206,6 @@ class Lister:
         if not answer.can_run:
             return self._key(answer.route, outline, is_less_open=is_less_open)
         slow = is_slow(answer, answer.workload.min_tokens_per_second)
-        if answer.speed is None or answer.speed.judged is None:
-            slow = slow or self._bounds.is_slow(outline)
         share = share_on(answer, share_of_pace(self._bounds.tokens_per_second(outline)))
         return self._key(
             answer.route, outline, is_slow=slow, is_less_open=is_less_open, share=share

@@ -17,7 +17,6 @@ from ..catalogue.spec_values import MODALITIES
 from ..core import units
 from ..core.records import Record
 from ..core.workload import (
-    DEFAULT_MIN_TOKENS_PER_SECOND,
     READING_TOKENS_PER_SECOND,
     Workload,
 )
@@ -303,7 +302,6 @@ class BestCase(Record):
     disk_bytes: float
     bytes_per_second: float
     bits_stated: float | None
-    wanted_tokens_per_second: float
 
     def has_room(self, outline: Outline) -> bool:
         """Whether all memory together may hold the model."""
@@ -330,10 +328,6 @@ class BestCase(Record):
         read_bytes = parameters * LEAST_SHARE_READ * self._least_bits(outline.modality) / 8
         return self.bytes_per_second / read_bytes if read_bytes > 0 else inf
 
-    def is_slow(self, outline: Outline) -> bool:
-        """Whether text surely comes more slowly than was wanted."""
-        return self.tokens_per_second(outline) < self.wanted_tokens_per_second
-
 
 def best_case(machine: Machine, workload: Workload) -> BestCase:
     """The bounds for that machine, from the tables that the judge uses."""
@@ -346,14 +340,12 @@ def best_case(machine: Machine, workload: Workload) -> BestCase:
     frees = [disk.free_bytes for disk in machine.disks or ()]
     # training has another pace, and a draft multiplies the pace of what reads the weights
     is_bounded = workload.task == "generate" and workload.draft is None
-    wanted = workload.min_tokens_per_second
     smallest = min(8 * size / count for count, size in BLOCKS.values())
     return BestCase(
         room_bytes=sum(map(_or_endless, sizes)),
         disk_bytes=max(map(_or_endless, frees), default=inf),
         bytes_per_second=_read_rate(machine) if is_bounded else inf,
         bits_stated=None if workload.quantization is None else smallest,
-        wanted_tokens_per_second=DEFAULT_MIN_TOKENS_PER_SECOND if wanted is None else wanted,
     )
 
 
