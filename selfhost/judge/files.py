@@ -252,16 +252,13 @@ def _missing_bytes(
     if workload.format == "ggml":
         # downloaded under its last name: only the published size tells that it is whole
         return 0 if size == wanted else None
-    projector_bytes = _projector_bytes(needs) if is_gguf and model.tag is None else 0
+    sizes = {term.name: term.bytes for term in needs.terms}
+    projector_bytes = sizes.get("projector", 0) if is_gguf and model.tag is None else 0
     share = _SAME_MODEL_SHARE if model.complete else _SAME_SIZE_SHARE
     most_bytes = wanted * (1 + _SAME_MODEL_SHARE) if is_gguf else float("inf")
     if not (wanted - projector_bytes) * (1 - share) <= size <= most_bytes:
         return None
     return 0 if has_projector else projector_bytes
-
-
-def _projector_bytes(needs: Needs) -> int:
-    return sum(term.bytes for term in needs.terms if term.name == "projector")
 
 
 def _projector(model: PresentModel, machine: Machine) -> str | None:
@@ -274,28 +271,27 @@ def _projector(model: PresentModel, machine: Machine) -> str | None:
 
 
 def _is_model(model: PresentModel, question: Question, catalogue: Catalogue) -> bool:
-    spec, workload = question.spec, question.workload
-    file, repository = model.file or "", (model.repository or "").lower()
-    if workload.format == "ggml":
+    spec, format, file = question.spec, question.workload.format, model.file or ""
+    if format == "ggml":
         size = file.removeprefix("ggml-").removesuffix(".bin")
         return spec.id.removeprefix("whisper-") == re.sub(r"-q\d_\d$", "", size)
-    if workload.format != "gguf":
-        wanted = _repository_of(question)
-        return bool(repository) and repository == wanted.lower()
-    return "mmproj" not in file.lower() and _is_named_alike(model, spec, catalogue)
-
-
-def _is_named_alike(model: PresentModel, spec: ModelSpec, catalogue: Catalogue) -> bool:
-    """Whether a GGUF file is of that model: by its repository, its tag or its own name."""
-    file, repository = model.file or "", (model.repository or "").lower()
+    repository = (model.repository or "").lower()
+    if format != "gguf":
+        return bool(repository) and repository == _repository_of(question).lower()
+    if "mmproj" in file.lower():
+        return False
     repositories = (spec.repository, *(files.repository for files in spec.files))
     if repository and repository in {name.lower() for name in repositories if name}:
         return True
     if model.tag is not None and model.tag.lower() in {alias.lower() for alias in spec.aliases}:
         return True
+    return _is_named_alike(model, spec, catalogue)
+
+
+def _is_named_alike(model: PresentModel, spec: ModelSpec, catalogue: Catalogue) -> bool:
     # names of models begin with their family's: no need to look others up
     family = re.split(r"[^a-z]", spec.id, maxsplit=1)[0]
-    stem = re.sub(r"(-\d{5}-of-\d{5})?\.gguf$", "", file, flags=re.IGNORECASE)
+    stem = re.sub(r"(-\d{5}-of-\d{5})?\.gguf$", "", model.file or "", flags=re.IGNORECASE)
     name = model.repository or model.tag or stem
     return family in name.lower() and id_of(name, catalogue) == spec.id
 
@@ -306,7 +302,5 @@ def _repository_of(question: Question) -> str:
     listing = listing_of(spec, question.workload)
     if listing is not None and listing.repository:
         return listing.repository
-    is_made = question.workload.format in ("mlx", "ctranslate2") or (
-        rule is not None and not rule.at_load
-    )
+    is_made = question.workload.format in ("mlx", "ctranslate2") or (rule and not rule.at_load)
     return "" if is_made else spec.repository or ""

@@ -130,15 +130,11 @@ def _least_bad(question: Question, seen: Sequence[Layout]) -> Layout:
     """Of layouts that all fail the one that lacks least memory, else that in RAM."""
     hosts = [layout for layout in seen if layout.needs.placement == "host"]
     best = seen[-1] if question.wants_gpu else (hosts or seen[:1])[-1]
-    least = lacking_bytes(best.held)
-    if least is None:
+    if lacking_bytes(best.held) is None:
         # no memory would mend it
         return best
-    for layout in seen:
-        lacking = lacking_bytes(layout.held)
-        if lacking is not None and lacking < least:
-            best, least = layout, lacking
-    return best
+    lacking = [(lacking_bytes(layout.held), layout) for layout in (best, *seen)]
+    return min(lacking, key=lambda pair: float("inf") if pair[0] is None else pair[0])[1]
 
 
 def _goes_before(later: Paced, kept: Paced) -> bool:
@@ -153,11 +149,9 @@ def _goes_before(later: Paced, kept: Paced) -> bool:
 
 
 def layouts(question: Question, needs: Needs, machine: Machine) -> Iterator[Layout]:
-    """Each layout with the findings of memory and accelerator. Planning is for accelerators that
-    nothing else holds.
-    """
+    """Each layout with the findings of memory and accelerator."""
     workload = question.workload
-    machine = _without_unsuited(without_others(machine, workload.memory_basis), question)
+    machine = _as_usable(machine, question)
     stored = stored_in_memory(needs, machine, question)
     ways = iter((needs,))
     if machine.accelerators != ():
@@ -170,27 +164,21 @@ def layouts(question: Question, needs: Needs, machine: Machine) -> Iterator[Layo
         )
 
 
-def _without_unsuited(machine: Machine, question: Question) -> Machine:
-    """The machine with no room on accelerators that the program has no build for, where it can do
-    without one.
+def _as_usable(machine: Machine, question: Question) -> Machine:
+    """Where the machine is planned for, nothing else holds its accelerators; those that the program
+    has no build for have no room, where it can do without one.
     """
-    owned, runtime = machine.accelerators, question.runtime
-    if not owned or runtime is None or runtime.gpu_only:
+    owned, runtime, basis = machine.accelerators, question.runtime, question.workload.memory_basis
+    if not owned:
         return machine
-    is_used = uses_gpus(runtime, machine)
-    suited = tuple(
-        device
-        if device.unified is not False or (is_used and runs_on(runtime, device))
-        else device.replace(memory_total_bytes=0, memory_free_bytes=0)
-        for device in owned
-    )
-    return machine if suited == owned else machine.replace(accelerators=suited)
-
-
-def without_others(machine: Machine, basis: str) -> Machine:
-    """The machine on that memory basis: where it is planned for, nothing else holds its
-    accelerators.
-    """
-    if machine.accelerators and (basis == "total" or (basis == "default" and machine.planning)):
-        return machine.replace(accelerators=emptied(machine.accelerators))
-    return machine
+    if basis == "total" or (basis == "default" and machine.planning):
+        owned = emptied(owned)
+    if runtime is not None and not runtime.gpu_only:
+        is_used = uses_gpus(runtime, machine)
+        owned = tuple(
+            device
+            if device.unified is not False or (is_used and runs_on(runtime, device))
+            else device.replace(memory_total_bytes=0, memory_free_bytes=0)
+            for device in owned
+        )
+    return machine.replace(accelerators=owned)
