@@ -252,13 +252,16 @@ def _missing_bytes(
     if workload.format == "ggml":
         # downloaded under its last name: only the published size tells that it is whole
         return 0 if size == wanted else None
-    sizes = {term.name: term.bytes for term in needs.terms}
-    projector_bytes = sizes.get("projector", 0) if is_gguf and model.tag is None else 0
+    projector_bytes = _projector_bytes(needs) if is_gguf and model.tag is None else 0
     share = _SAME_MODEL_SHARE if model.complete else _SAME_SIZE_SHARE
     most_bytes = wanted * (1 + _SAME_MODEL_SHARE) if is_gguf else float("inf")
     if not (wanted - projector_bytes) * (1 - share) <= size <= most_bytes:
         return None
     return 0 if has_projector else projector_bytes
+
+
+def _projector_bytes(needs: Needs) -> int:
+    return sum(term.bytes for term in needs.terms if term.name == "projector")
 
 
 def _projector(model: PresentModel, machine: Machine) -> str | None:
