@@ -286,22 +286,6 @@ def test_records_travel_between_processes() -> None:
     assert pickle.loads(pickle.dumps(verdict)) == verdict
 
 
-def test_a_sliding_window_and_a_group_make_caches_small() -> None:
-    """Grouped queries (Mistral: 8 of 32 heads) and windows (Gemma 3: 5 of 6 layers) are counted, from the model cards' figures."""
-
-    def cache(name: str, context: int) -> int:
-        verdict = check(name, Workload(context_tokens=context), machine=VM)
-        assert verdict.needs is not None
-        assert verdict.needs.memory is not None
-        return sum(term.bytes for term in verdict.needs.memory.terms if term.name == "kv_cache")
-
-    assert cache("mistral-7b", 8192) == 2 * 32 * 8 * 128 * 2 * 8192
-    # gemma-3-4b: 34 layers, 5 full ones, 4 KV heads of 256; the window of 1,024 and a batch of 512 make 1,536 cells
-    assert cache("gemma-3-4b-it", 32768) == 2 * 4 * 256 * 2 * (5 * 32768 + 29 * 1536)
-    # deepseek-v3: one latent row of 512 + 64 a token and layer, no values
-    assert cache("deepseek-v3", 4096) == 61 * 576 * 2 * 4096
-
-
 @settings(max_examples=12)
 @example(name="deepseek-ocr", context=18, more=64)
 @given(name=st.sampled_from(IDS), context=st.integers(1, 64), more=st.integers(0, 64))
@@ -391,21 +375,6 @@ def test_prices_end_on_their_day(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ends > "2026-11-20"
     after = check_with(open_catalogue(), "gpt-4o", Workload(), VM, today=ends).api_offers
     assert all(offer.stands_in for offer in after)
-
-
-def test_a_closed_model_in_service_is_offered_by_its_provider() -> None:
-    """That a provider serves it makes an API the route, though no price be known; a retired one has a named stand-in."""
-    verdict = check("claude", machine=VM)
-    assert verdict.route is Route.API
-    assert [
-        (offer.provider, offer.input_usd_per_million_tokens) for offer in verdict.api_offers
-    ] == [("Anthropic", None)]
-    retired = check("gpt-3", machine=VM)
-    assert retired.model.availability is not None
-    assert retired.model.availability.retired
-    assert retired.route is Route.API
-    assert all(offer.stands_in for offer in retired.api_offers)
-    assert "retired" in retired.findings[0].reason
 
 
 def test_no_api_of_ours_trains() -> None:

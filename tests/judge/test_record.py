@@ -22,38 +22,34 @@ from judge.small import (
 from selfhost.core.tables import RANGES, UNITS
 from selfhost.judge.checks import Finding, Outcome, codes, table, whole
 from selfhost.judge.judging import judge
-from selfhost.judge.record import Route, Verdict, exit_code
-from selfhost.machine.record import Machine
-
-
-def test_no_fail_and_no_unknown_but_speed_is_local() -> None:
-    """An unknown speed never decides, and no warning does."""
-    judged = judge(
-        question(read_bytes={}), MACHINE.replace(runtimes=None, memory_available_bytes=None)
-    )
-    assert judged.route_if(offered=False) is Route.LOCAL
+from selfhost.judge.record import Question, Route, Verdict, exit_code
 
 
 @pytest.mark.parametrize(
-    "machine",
+    ("asked", "machine", "offered", "route"),
     [
-        MACHINE.replace(disks=None),
-        MACHINE.replace(memory_limit_bytes=None, memory_available_bytes=None),
-        MACHINE.replace(instruction_sets=None),
-        MACHINE.replace(architecture=None),
+        # an unknown speed never decides, and no warning does
+        (
+            question(read_bytes={}),
+            {"runtimes": None, "memory_available_bytes": None},
+            False,
+            "local",
+        ),
+        # each deciding fact removed in turn
+        (question(), {"disks": None}, True, "unknown"),
+        (question(), {"memory_limit_bytes": None, "memory_available_bytes": None}, True, "unknown"),
+        (question(), {"instruction_sets": None}, True, "unknown"),
+        (question(), {"architecture": None}, True, "unknown"),
+        # a fail beats every unknown
+        (BIG, {"disks": None}, True, "api"),
+        (BIG, {"disks": None}, False, "neither"),
     ],
-    ids=["disks", "memory", "instruction_sets", "architecture"],
 )
-def test_a_deciding_fact_that_is_unread_makes_the_route_unknown(machine: Machine) -> None:
-    """Each deciding fact removed in turn: the answer is unknown, never local."""
-    assert judge(question(), machine).route_if(offered=True) is Route.UNKNOWN
-
-
-def test_any_fail_is_api_or_neither() -> None:
-    """A fail beats every unknown; whether an API is offered decides between api and neither."""
-    judged = judge(BIG, MACHINE.replace(disks=None))
-    assert judged.route_if(offered=True) is Route.API
-    assert judged.route_if(offered=False) is Route.NEITHER
+def test_the_route_follows_from_the_findings(
+    asked: Question, machine: dict[str, None], offered: bool, route: str
+) -> None:
+    judged = judge(asked, MACHINE.replace(**machine))
+    assert judged.route_if(offered=offered) == route
 
 
 def test_a_closed_model_gets_only_the_findings_that_make_sense() -> None:

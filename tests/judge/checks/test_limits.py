@@ -30,9 +30,8 @@ from selfhost.core.workload import Workload
 from selfhost.judge.checks import Finding, Outcome
 from selfhost.judge.checks.model import reads_context
 from selfhost.judge.checks.speed import speed_check
-from selfhost.judge.judging import judge
 from selfhost.judge.pace.speed import PaceRange
-from selfhost.judge.record import Question, Route
+from selfhost.judge.record import Question
 from selfhost.machine.record import Machine
 
 
@@ -174,47 +173,34 @@ def judged(
 
 
 @pytest.mark.parametrize(
-    ("pace", "wanted", "outcome", "code"),
+    ("pace", "wanted", "stated", "outcome", "code"),
     [
         # likely as wanted and at reading speed, whatever the slow end is
-        ((5, 5, 6), 2.0, PASS, "speed-comfortable"),
-        ((0.1, 5, 9), 2.0, PASS, "speed-comfortable"),
+        ((5, 5, 6), 2.0, False, PASS, "speed-comfortable"),
+        ((0.1, 5, 9), 2.0, False, PASS, "speed-comfortable"),
         # likely as wanted, below reading speed
-        ((3, 4, 9), 2.0, WARN, "speed-slow"),
-        ((1, 2, 9), 2.0, WARN, "speed-slow"),
-        # no minimum was stated, and likely < 2 <= high
-        ((0.5, 1.9, 2), 2.0, WARN, "speed-slow"),
-        (None, 2.0, UNKNOWN, "speed-not-known"),
-        ((0.5, 1, 1.9), 2.0, FAIL, "speed-too-slow"),
+        ((3, 4, 9), 2.0, False, WARN, "speed-slow"),
+        ((1, 2, 9), 2.0, False, WARN, "speed-slow"),
+        # no minimum was stated, and likely < 2 <= high: the default is no wish of the user's
+        ((0.5, 1.9, 2), 2.0, False, WARN, "speed-slow"),
+        (None, 2.0, False, UNKNOWN, "speed-not-known"),
+        ((0.5, 1, 1.9), 2.0, False, FAIL, "speed-too-slow"),
+        # who states a minimum is not told yes where it is open
+        ((9, 10, 12), 10.0, True, PASS, "speed-comfortable"),
+        ((3, 4, 9), 3.0, True, WARN, "speed-slow"),
+        ((3, 9, 10), 10.0, True, UNKNOWN, "speed-close"),
+        ((0.5, 1.9, 2), 2.0, True, UNKNOWN, "speed-close"),
+        (None, 10.0, True, UNKNOWN, "speed-no-basis"),
+        ((3, 9, 9.9), 10.0, True, FAIL, "speed-too-slow"),
     ],
 )
-def test_where_no_minimum_was_stated(
-    pace: Range | None, wanted: float, outcome: Outcome, code: str
+def test_a_pace_against_a_minimum(
+    pace: Range | None, wanted: float, stated: bool, outcome: Outcome, code: str
 ) -> None:
-    """The default of 2 tokens/s is no wish of the user's: only a range below it rules a run out."""
-    finding = judged(pace, wanted)
+    """An unknown decides only where a minimum was stated."""
+    finding = judged(pace, wanted, stated=stated)
     assert (finding.outcome, finding.code) == (outcome, code)
-    assert finding.decides is (outcome is FAIL)
-
-
-@pytest.mark.parametrize(
-    ("pace", "wanted", "outcome", "code"),
-    [
-        ((9, 10, 12), 10.0, PASS, "speed-comfortable"),
-        ((3, 4, 9), 3.0, WARN, "speed-slow"),
-        ((3, 9, 10), 10.0, UNKNOWN, "speed-close"),
-        ((0.5, 1.9, 2), 2.0, UNKNOWN, "speed-close"),
-        (None, 10.0, UNKNOWN, "speed-no-basis"),
-        ((3, 9, 9.9), 10.0, FAIL, "speed-too-slow"),
-    ],
-)
-def test_where_a_minimum_was_stated(
-    pace: Range | None, wanted: float, outcome: Outcome, code: str
-) -> None:
-    """Who states a minimum is not told yes where it is open: an unknown then decides."""
-    finding = judged(pace, wanted, stated=True)
-    assert (finding.outcome, finding.code) == (outcome, code)
-    assert finding.decides is (outcome in (UNKNOWN, FAIL))
+    assert finding.decides is (outcome is FAIL or (stated and outcome is UNKNOWN))
 
 
 @pytest.mark.parametrize("pace", [None, (0.01, 0.02, 0.03), (50, 60, 70)])
@@ -246,10 +232,3 @@ def test_a_faster_machine_is_never_judged_worse(
     slow = judged((low, likely, high), wanted, stated=stated)
     fast = judged((2 * low, 2 * likely, 2 * high), wanted, stated=stated)
     assert fast.severity <= slow.severity
-
-
-def test_a_speed_without_basis_decides_only_where_a_minimum_was_stated() -> None:
-    """Without a wish the route is local, with one nobody can tell."""
-    assert judge(question(read_bytes={}), MACHINE).route_if(offered=False) is Route.LOCAL
-    stated = question(read_bytes={}, speed_stated=True)
-    assert judge(stated, MACHINE).route_if(offered=False) is Route.UNKNOWN
