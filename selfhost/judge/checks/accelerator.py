@@ -262,25 +262,18 @@ def _shared(
         figures.update({"needs": high, "has": least, "short": short, "unit": "bytes"})
     if high is None or high <= least:
         return finding(Outcome.PASS, "accelerator-fits", "shared", **figures)
-    has_cpu = on_mac or runtime is None or _has_cpu_layers(runtime)
-    figures.update(lent=limits if on_mac else least, no_cpu=not has_cpu)
-    figures.update(raisable=has_cpu and can_be_raised(device, machine, high))
+    line, remedy = more_for_shared(needs, machine), what_is_smaller(needs.terms, least)
+    if line is not None:
+        remedy = phrase("lend", line=line, restart=not on_mac)
     return finding(
         Outcome.WARN,
         "accelerator-partly",
         "limited",
-        remedy=_how_to_lend(needs, machine, device) or what_is_smaller(needs.terms, least),
+        remedy=remedy,
+        lent=limits if on_mac else least,
+        raisable=can_be_raised(device, machine, high),
         **figures,
     )
-
-
-def _has_cpu_layers(runtime: RuntimeSpec) -> bool:
-    return runtime.splits_layers and not runtime.gpu_only
-
-
-def _how_to_lend(needs: Needs, machine: Machine, device: Accelerator) -> str | None:
-    line, system = more_for_shared(needs, machine), "macos" if is_metal(device) else "linux"
-    return None if line is None else phrase(f"lend/{system}", line=line)
 
 
 def _is_limited(device: Accelerator, runtime: RuntimeSpec | None) -> bool:

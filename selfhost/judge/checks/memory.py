@@ -251,17 +251,17 @@ def _within_limit(ram: _Ram) -> Finding:
     """It fits what is planned with. It is tight by a reserve that is assumed, where it leaves less
     than a desktop with its programs takes, or hardly more than that reserve.
     """
-    machine, limit, ceiling = ram.machine, ram.machine.memory_limit_bytes, ram.given.ceiling
-    if limit is None or limit != machine.memory_total_bytes or ram.given.is_stated:
-        return ram.finding(Outcome.PASS, "memory-fits", ceiling)
-    # a guest serves no desktop
-    desktop, left = desktop_bytes(machine) if machine.scope == "host" else 0, limit - ram.high
-    if left >= desktop and ram.leaves_margin(left - ram.given.reserve):
-        return ram.finding(Outcome.PASS, "memory-fits", ceiling)
-    # of a small machine that much is never left
-    is_small = desktop not in (4 * GB, *_DESKTOP_BYTES.values())
-    figures: dict[str, Any] = {"left": left, "desktop": None if is_small else desktop}
-    return ram.finding(Outcome.PASS, "memory-tight", ceiling, **figures)
+    machine, limit, given = ram.machine, ram.machine.memory_limit_bytes, ram.given
+    if limit is not None and limit == machine.memory_total_bytes and not given.is_stated:
+        # a guest serves no desktop
+        usual = _DESKTOP_BYTES.get(machine.system or "", 4 * GB) if machine.scope == "host" else 0
+        left, desktop = limit - ram.high, min(usual, limit // 4)
+        if left < desktop or not ram.leaves_margin(left - given.reserve):
+            # of a small machine that much is never left
+            figures: dict[str, Any] = {"desktop": usual if desktop == usual else None}
+            code = "memory-tight"
+            return ram.finding(Outcome.PASS, code, given.ceiling, left=left, **figures)
+    return ram.finding(Outcome.PASS, "memory-fits", given.ceiling)
 
 
 def _shell_limit(ram: _Ram) -> Iterator[Finding]:
@@ -288,13 +288,6 @@ def _shell_limit(ram: _Ram) -> Iterator[Finding]:
 
 
 # ------------------------------------------------------------------ what stays free
-
-
-def desktop_bytes(machine: Machine) -> int:
-    """What a desktop with its programs needs of that machine's RAM beside a model."""
-    needed = _DESKTOP_BYTES.get(machine.system or "", 4 * GB)
-    total = machine.memory_total_bytes
-    return needed if total is None else min(needed, total // 4)
 
 
 def reserve_of(machine: Machine, workload: Workload) -> tuple[int, str]:
