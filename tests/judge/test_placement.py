@@ -48,18 +48,12 @@ def test_a_busy_card_holds_it_once_others_have_left() -> None:
     total = BIG.replace(workload=WORK.replace(memory_basis="total"))
     assert found("accelerator", total, busy).code == "accelerator-fits"
     small = MACHINE.replace(accelerators=(GPU.replace(memory_free_bytes=GIB),))
-    assert (
-        judge(BIG.replace(needs=needs_of(80 * GIB, 81 * GIB)), small).route_if(offered=True)
-        is Route.API
-    )
+    huge = BIG.replace(needs=needs_of(80 * GIB, 81 * GIB))
+    assert judge(huge, small).route_if(offered=True) is Route.API
     # tensor parallelism on two busy cards
     pair = MACHINE.replace(accelerators=(GPU.replace(memory_free_bytes=GIB),) * 2)
-    assert (
-        found(
-            "accelerator", question(needs=needs_of(39 * GIB, 40 * GIB), runtime=GPU_ONLY), pair
-        ).code
-        == "accelerator-not-now"
-    )
+    asked = question(needs=needs_of(39 * GIB, 40 * GIB), runtime=GPU_ONLY)
+    assert found("accelerator", asked, pair).code == "accelerator-not-now"
 
 
 def test_instances_of_mig_are_used_one_at_a_time() -> None:
@@ -73,15 +67,12 @@ def test_instances_of_mig_are_used_one_at_a_time() -> None:
     small = MACHINE.replace(
         memory_total_bytes=4 * GIB, memory_limit_bytes=4 * GIB, memory_available_bytes=4 * GIB
     )
-    assert judge(asked, small.replace(accelerators=(part, part))).failed
-    assert not judge(
-        asked, small.replace(accelerators=(part.replace(name="A"), part.replace(name="B")))
-    ).failed
+    alike, unlike = (part, part), (part.replace(name="A"), part.replace(name="B"))
     wide = asked.replace(runtime=GPU_ONLY)
-    assert judge(wide, MACHINE.replace(accelerators=(part, part))).failed
-    assert not judge(
-        wide, MACHINE.replace(accelerators=(part.replace(name="A"), part.replace(name="B")))
-    ).failed
+    assert judge(asked, small.replace(accelerators=alike)).failed
+    assert not judge(asked, small.replace(accelerators=unlike)).failed
+    assert judge(wide, MACHINE.replace(accelerators=alike)).failed
+    assert not judge(wide, MACHINE.replace(accelerators=unlike)).failed
     assert not judge(question(runtime=GPU_ONLY), MACHINE.replace(accelerators=(part, part))).failed
 
 
@@ -103,25 +94,18 @@ def test_two_cards_share_the_layers_out() -> None:
 def test_a_runtime_that_needs_it_all_takes_its_share_of_each_card() -> None:
     """vLLM takes 92 % of a device: 22.5 of 24 GiB are too much for one card; 40 GiB go on two in equal parts, but not in RAM."""
     asked = question(runtime=GPU_ONLY, needs=needs_of(22 * GIB + GIB // 2, 22 * GIB + GIB // 2))
-    assert (
-        found("accelerator", asked, MACHINE.replace(accelerators=(GPU,))).code
-        == "accelerator-too-small"
-    )
+    one = MACHINE.replace(accelerators=(GPU,))
+    assert found("accelerator", asked, one).code == "accelerator-too-small"
     pair = judge(BIG.replace(runtime=GPU_ONLY), MACHINE.replace(accelerators=(GPU, GPU)))
     assert pair.route_if(offered=True) is Route.LOCAL
     assert pair.needs is not None
     assert pair.needs.memory is not None
     held = {
-        where: sum(one.high_bytes for one in pair.needs.memory.terms if one.where == where)
+        where: sum(each.high_bytes for each in pair.needs.memory.terms if each.where == where)
         for where in ("accelerator:0", "accelerator:1")
     }
     assert held == {"accelerator:0": 20 * GIB, "accelerator:1": 20 * GIB}
-    assert (
-        judge(BIG.replace(runtime=GPU_ONLY), MACHINE.replace(accelerators=(GPU,))).route_if(
-            offered=True
-        )
-        is Route.API
-    )
+    assert judge(BIG.replace(runtime=GPU_ONLY), one).route_if(offered=True) is Route.API
 
 
 def test_a_split_takes_as_many_whole_layers_as_fit() -> None:

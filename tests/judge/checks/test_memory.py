@@ -104,52 +104,25 @@ def test_a_limit_of_the_shell_counts_otherwise_than_memory(
     asked = question(
         needs=needs_of().replace(memory=MemoryNeed(terms=terms, evictable_bytes=3 * GIB))
     )
-    finding = found(
-        "memory", asked, MACHINE.replace(cpu_cores_usable=4, address_space_bytes=address_space)
-    )
+    machine = MACHINE.replace(cpu_cores_usable=4, address_space_bytes=address_space)
+    finding = found("memory", asked, machine)
     assert (finding.code, finding.needs) == (code, needs * GIB + (24 * 8 * 2**20 if told else 0))
     assert told in finding.reason
     assert ("unlimited" in (finding.remedy or "")) is bool(told)
     # where memory itself is too small that is told
-    small = found(
-        "memory",
-        asked,
-        MACHINE.replace(
-            memory_limit_bytes=3 * GIB,
-            memory_available_bytes=2 * GIB,
-            address_space_bytes=address_space,
-        ),
-    )
-    assert "this machine (limited to 3.00 GiB" in small.reason
+    small = machine.replace(memory_limit_bytes=3 * GIB, memory_available_bytes=2 * GIB)
+    assert "this machine (limited to 3.00 GiB" in found("memory", asked, small).reason
     # a machine with other memory is not this shell
-    assert (
-        found(
-            "memory",
-            asked,
-            apply(MACHINE.replace(address_space_bytes=address_space), ["memory=16GiB"]),
-        ).code
-        == "memory-fits"
-    )
+    assert found("memory", asked, apply(machine, ["memory=16GiB"])).code == "memory-fits"
 
 
 def test_files_in_ram_stay_beside_what_is_made_of_them() -> None:
     """On a disk the originals of repacked weights may leave the page cache; where the store is RAM they cannot, so the least is more."""
-    twice = question(
-        needs=needs_of().replace(
-            memory=MemoryNeed(terms=(term(4 * GIB, 5 * GIB),), evictable_bytes=3 * GIB)
-        )
-    )
-    ram = with_disk(filesystem="tmpfs").replace(
-        memory_limit_bytes=7 * GIB, memory_available_bytes=6 * GIB
-    )
-    assert (
-        found(
-            "memory",
-            twice,
-            with_disk().replace(memory_limit_bytes=7 * GIB, memory_available_bytes=6 * GIB),
-        ).code
-        == "memory-fits"
-    )
+    memory = MemoryNeed(terms=(term(4 * GIB, 5 * GIB),), evictable_bytes=3 * GIB)
+    twice = question(needs=needs_of().replace(memory=memory))
+    sizes = {"memory_limit_bytes": 7 * GIB, "memory_available_bytes": 6 * GIB}
+    ram = with_disk(filesystem="tmpfs").replace(**sizes)
+    assert found("memory", twice, with_disk().replace(**sizes)).code == "memory-fits"
     finding = found("memory", twice, ram)
     assert finding.code == "memory-too-small"
     assert "(including 4.00 GB of files that would lie in RAM)" in finding.reason
@@ -178,11 +151,8 @@ def test_more_memory_never_makes_the_answer_worse(
             memory_limit_bytes=(limit + extra) * GIB,
             memory_available_bytes=min(free + extra, limit + extra) * GIB,
         )
-        return order.index(
-            found(
-                "memory", question(needs=needs_of(need * GIB, (need + spread) * GIB)), machine
-            ).outcome
-        )
+        asked = question(needs=needs_of(need * GIB, (need + spread) * GIB))
+        return order.index(found("memory", asked, machine).outcome)
 
     assert outcome(more) <= outcome(0)
 
@@ -196,7 +166,5 @@ def test_inside_a_limit_little_is_kept_for_the_system() -> None:
         memory_available_bytes=1 * GIB,
     )
     assert found("memory", machine=inside).reserve_bytes == 64 * 2**20
-    assert (
-        found("memory", machine=inside.replace(memory_limit_bytes=24 * GIB)).reserve_bytes
-        == 1 * GIB
-    )
+    whole = inside.replace(memory_limit_bytes=24 * GIB)
+    assert found("memory", machine=whole).reserve_bytes == 1 * GIB
