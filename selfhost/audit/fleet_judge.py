@@ -42,15 +42,6 @@ _FEW = 4
 _RESTS_ON = {"disk": "disks", "speed": BANDWIDTH}
 
 
-def key_of(verdict: Verdict) -> Key:
-    """What decides of a verdict."""
-    loaded = verdict.workload
-    deciding = tuple(
-        (each.check, each.outcome.value, each.code) for each in verdict.findings if each.decides
-    )
-    return verdict.route, loaded.runtime, loaded.format, loaded.quantization, deciding
-
-
 class Alike:
     """Machines with the same result for the same reasons under one entry of the policy. `hardest`
     is the most that one lacks, and its number less than zero; `row` that of machines of which it is
@@ -230,8 +221,10 @@ class Task(Record):
 
     def _decide(self, wanted: Wanted, judge: Judge, row: Numbers) -> tuple[Key, float]:
         verdict = judge(wanted, self.basis, with_numbers(self.template, self.slots, row))
-        lacks = [each.short or 0.0 for each in verdict.findings if each.decides]
-        return key_of(verdict), max(lacks, default=0.0)
+        loaded, deciding = verdict.workload, [each for each in verdict.findings if each.decides]
+        parts = tuple((each.check, each.outcome.value, each.code) for each in deciding)
+        key = verdict.route, loaded.runtime, loaded.format, loaded.quantization, parts
+        return key, max((each.short or 0.0 for each in deciding), default=0.0)
 
     def _sorted(
         self, boxes: list[list[int]], decide: Callable[[Numbers], tuple[Key, float]]

@@ -81,11 +81,6 @@ class Row(Record):
         """The verdict's findings; () where there is no verdict."""
         return () if self.verdict is None else self.verdict.findings
 
-    @property
-    def shortfall(self) -> float:
-        """The largest amount that the machine lacks, in whatever unit it is."""
-        return max((reason.short or 0 for reason in self.reasons), default=0)
-
 
 class Group(Record):
     """Machines that fare alike under one entry of the policy: the same result for the same reasons.

@@ -20,7 +20,6 @@ from ..audit.policy import Wanted
 from ..audit.rows import Audit, ExemptionUse, Group, Result, Row, Use
 from ..core.errors import Problem, in_one_line
 from ..core.records import Record
-from ..core.tomlfile import Document as Toml
 from . import markup
 from .audit_text import (
     ANSWERS,
@@ -314,7 +313,7 @@ def issues(audit: Audit) -> list[Issue]:
     """Return the errors first, then in the policy's order; none of what an exception lets pass, and
     of what is not known where the policy ignores that.
     """
-    policy = Toml.parse(audit.policy.file, audit.policy.text.encode())
+    policy = audit.policy.document()
     places = {
         name: [policy.line((name, at)) for at in range(len(policy.values.get(name, ())))]
         for name in ("model", "together", "exception")
@@ -399,7 +398,10 @@ def _github(audit: Audit) -> str:
         lines.append(_command(issue.level, properties, f"{issue.sentence}{on}"))
     if rest := entries[MOST_SHOWN:]:
         message = f"and {many(len(rest), 'more annotation')}: see the other reports of this audit"
-        lines.append(_command(rest[0].level, plain, message))
+        # whoever reads no other finds the machines here
+        names = dict.fromkeys(name for issue in rest for name in issue.machines)
+        on = f"; on {hosts(names)}" if names else ""
+        lines.append(_command(rest[0].level, plain, f"{message}{on}"))
     word, _, sentence = ANSWERS[audit.exit_code]
     outcome = f"{word}: {sentence}; {scope(audit)}"
     return "".join(f"{line}\n" for line in lines or [_command("notice", plain, outcome)])

@@ -299,26 +299,18 @@ def test_text_of_inputs_gives_no_orders(name: str, kind: str) -> None:
 # ------------------------------------------------------------------ monitoring
 
 
-@pytest.mark.parametrize(
-    ("situation", "state"),
-    [
-        ("runs", State.OK),
-        ("fails", State.CRITICAL),
-        ("unknown", State.UNKNOWN),
-        ("uncounted", State.WARNING),
-        ("ignored", State.OK),
-        ("excepted", State.OK),
-        ("expired", State.WARNING),
-        ("unused", State.WARNING),
-        ("a bad record", State.UNKNOWN),
-        ("no machine", State.UNKNOWN),
-    ],
-)
-def test_the_state_of_a_monitoring_plugin(situation: str, state: State) -> None:
+STATES = {
+    "runs": "OK", "fails": "CRITICAL", "unknown": "UNKNOWN", "uncounted": "WARNING", "ignored": "OK", "excepted": "OK",
+    "expired": "WARNING", "unused": "WARNING", "a bad record": "UNKNOWN", "no machine": "UNKNOWN",
+}  # fmt: skip
+
+
+@each(("situation", "state"), STATES.items())
+def test_the_state_of_a_monitoring_plugin(situation: str, state: str) -> None:
     """0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN, and the line says the same."""
     of = SITUATIONS[situation]
-    assert state_of(of) is state
-    assert render("nagios", of).startswith(f"SELFHOST {state.name} - ")
+    assert state_of(of) is State[state]
+    assert render("nagios", of).startswith(f"SELFHOST {state} - ")
 
 
 def samples_of(of: Audit) -> dict[str, dict[tuple[str, ...], float]]:
@@ -431,6 +423,19 @@ def test_what_could_not_be_judged_never_looks_like_an_answer(
 def test_every_failing_host_is_named_in_full(form: str) -> None:
     """Whatever the format and the number of hosts: who must mend them reads their names there."""
     names = [f"edge-{number:04}.{'rack' * 30}.example.org" for number in range(1_200)]
-    table = {("a", name): {"memory": Outcome.FAIL} for name in names}
-    report = render(form, audits.audit(audits.model("a"), [*names, "ok"], table))
+    checks = [
+        ("memory",),
+        ("disk",),
+        ("cpu",),
+        ("memory", "disk"),
+        ("memory", "cpu"),
+        ("disk", "cpu"),
+    ]
+    failing = {
+        (model, name): dict.fromkeys(checks[number % 6], Outcome.FAIL)
+        for model in ("a", "b")
+        for number, name in enumerate(names)
+    }
+    text = audits.model("a") + audits.model("b")
+    report = render(form, audits.audit(text, [*names, "ok"], failing))
     assert [name for name in names if name not in report] == []

@@ -69,16 +69,11 @@ def test_a_text_beyond_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
     assert "is larger than 10,000 bytes" in message(nodes(*[NODE] * 200))
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        b'{"apiVersion": "v1", "items": [], "kind": "List"}',
-        b'{"status": "success", "data": {"resultType": "vector", "result": []}}',
-    ],
-)
-def test_an_empty_answer_is_a_fault(text: bytes) -> None:
+def test_an_empty_answer_is_a_fault() -> None:
     """Nothing judged must not be green."""
-    assert "holds no machine" in message(text)
+    empty = b'{"status": "success", "data": {"resultType": "vector", "result": []}}'
+    for text in (nodes(), empty):
+        assert "holds no machine" in message(text)
 
 
 def test_a_broken_item_of_an_answer_is_a_fault_with_its_place() -> None:

@@ -15,7 +15,7 @@ from selfhost.machine.gpus import peak_gb_per_s
 from selfhost.machine.record import Accelerator, Machine
 
 FLEET = DATA / "fleet"
-MIB, GIB = 2**20, 2**30
+KIB, MIB, GIB = 2**10, 2**20, 2**30
 
 
 def machines_of(path: Path | str) -> dict[str, Machine]:
@@ -119,8 +119,7 @@ def test_gpu_memory_of_prometheus_is_each_cards_own() -> None:
     assert machine.memory_available_bytes is None
 
 
-KUBERNETES = DATA / "fleet" / "kubernetes"
-MIB, GIB, KIB = 2**20, 2**30, 2**10
+KUBERNETES = FLEET / "kubernetes"
 
 
 def cards_of(folder: Path, labels: dict[str, str], **capacity: str) -> tuple[Accelerator, ...]:
