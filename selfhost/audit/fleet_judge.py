@@ -100,9 +100,7 @@ class FleetJudge:
         return self._alike[whole_key]
 
     def judge_all(self, tell: Callable[[float, int], None]) -> None:
-        """Judge each entry on each machine that it is for. `tell` hears which part of how many
-        verdicts is done.
-        """
+        """Judge each entry where it is asked for; `tell` hears which part of how many is done."""
         tasks = [*self._tasks()]
         whole, done = sum(task.work for task in tasks), 0.0
         verdicts = len(self._machines) * len(self._policy.models)

@@ -54,9 +54,7 @@ class PolicyJudge:
         return _opened, (self._catalogue.own_folders, self._today)
 
     def __call__(self, wanted: Wanted, basis: str, machine: Machine) -> Verdict:
-        """Raises `SelfhostError` for an entry that cannot be judged: an unknown model, a
-        quantization nobody makes.
-        """
+        """Raises `SelfhostError` for an entry that can be judged on no machine."""
         models = _asked_by(wanted, basis)
         all_judged = [
             in_own_defaults(self._question(each, machine), self._catalogue, machine)
@@ -76,9 +74,7 @@ class PolicyJudge:
         return Verdict.on(judged, machine, asked=wanted.name, offered=is_offered)
 
     def _question(self, model: Wanted, machine: Machine) -> Question:
-        """What is asked in the model's own defaults. Of a machine without model files only how its
-        processor has weights laid out counts.
-        """
+        """The question; without model files only how weights are laid out here counts."""
         if machine.models_present or machine.is_this_one:
             return self._new_question(model, machine)
         return self._usual_question(model, kind_of(instruction_sets_for_layout(machine)))
@@ -125,12 +121,7 @@ _NAME_A_FILE = "name a file by its path from the folder in which the audit runs"
 
 
 def problems_of(path: str, judge: PolicyJudge) -> tuple[Problem, ...]:
-    """Every fault that would keep an audit with this policy from an answer on any machine.
-
-    Models that do not exist, and quantizations or runtimes that a model is not made for, are
-    faults; a model that some machine cannot run is none, and neither are expired exceptions. Raises
-    `InputError` for a file that cannot be read.
-    """
+    """Every fault that would keep an audit with this policy from an answer on any machine."""
     try:
         policy = read_policy(Document.read(path, max_bytes=MAX_POLICY_BYTES))
     except PolicyError as error:
@@ -147,9 +138,7 @@ def problems_of(path: str, judge: PolicyJudge) -> tuple[Problem, ...]:
 def entry_problems(
     policy: Policy, machines: int, refused: Mapping[int, SelfhostError], placed: Container[int]
 ) -> Iterator[Problem]:
-    """What is wrong with the entries of a policy that so many machines were held against: those
-    that were refused, and those that are for no machine, which are not among `placed`.
-    """
+    """What is wrong with entries that were refused, or are for none of so many machines."""
     # to find near names takes far longer than all else: only for what will be listed
     faults = [
         fault

@@ -187,9 +187,7 @@ def load_machines(*paths: str, stdin: bytes | None = None) -> Fleet:
 
 
 class _Loader:
-    """The machines read so far, and what is wrong with others: of all files together, for names
-    must differ between them.
-    """
+    """The machines of all files, whose names must differ, and what is wrong with others."""
 
     def __init__(self, file: str) -> None:
         self.machines = Machines()
@@ -202,9 +200,7 @@ class _Loader:
         self._addresses = 0
 
     def names_in(self, folder: str) -> list[str]:
-        """The names of the files of records in a folder, sorted. Files that are not read are
-        noted.
-        """
+        """The names of the files of records in a folder, sorted; other files are noted."""
         try:
             listed = sorted(name for name in os.listdir(folder) if not name.startswith("."))
         except OSError as error:
@@ -216,12 +212,8 @@ class _Loader:
         others = [path for name, path in paths.items() if name not in names]
         self.not_read += filter(os.path.isfile, others)
         if not names:
-            inner = next(filter(os.path.isdir, others), None)
-            message, remedy = "the folder holds no record", RECORD_IT
-            if inner is not None:
-                message += ", and the folders in it are not read"
-                remedy = f"name each of them, as in --machines {printable(inner)}"
-            self.faults.append(Problem(file=folder, message=message, remedy=remedy))
+            message = "the folder holds no record, and folders in it are not read"
+            self.faults.append(Problem(file=folder, message=message, remedy=RECORD_IT))
         return names
 
     def add_file(self, path: str, shown: str | None = None) -> None:
@@ -286,9 +278,7 @@ class _Loader:
             return None
 
     def _stem(self, file: str) -> str:
-        """What a machine without a name is called, as its file is: `ansible --tree` writes files
-        called as hosts, also by address, which is no name that is kept.
-        """
+        """What a machine without a name is called, as its file is; an address is no name."""
         base = os.path.basename(file)
         stem, extension = os.path.splitext(base)
         stem = stem if extension in _EXTENSIONS else base

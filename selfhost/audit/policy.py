@@ -65,9 +65,7 @@ Fault = tuple[int, str, str, str | None]
 
 
 class Selector(Record):
-    """`class:NAME`, `host:GLOB` (the machine's name) or `label:KEY=GLOB`. `key` is the label's,
-    else None. Globs heed case.
-    """
+    """`class:NAME`, `host:GLOB` or `label:KEY=GLOB`, whose `key` is KEY. Globs heed case."""
 
     kind: str
     pattern: str
@@ -100,9 +98,7 @@ class MachineClass(Record):
         return [fact for fact in facts if getattr(machine, fact) is None]
 
     def holds(self, machine: Machine) -> bool | None:
-        """Whether the machine belongs; None where that hangs on a fact that was not read. A
-        label that is absent does not match.
-        """
+        """Whether the machine belongs; None where that hangs on a fact that was not read."""
         size, labels = machine.memory_total_bytes, machine.labels
         conditions = [
             *(
@@ -139,9 +135,7 @@ class Wanted(Record):
 
 
 class Exemption(Record):
-    """One `[[exception]]`: lets one finding of one model pass until the day `expires`
-    (`YYYY-MM-DD`, UTC). `owner` answers for it.
-    """
+    """One `[[exception]]`: one finding of one model passes until the day `expires` (UTC)."""
 
     index: int
     model: str
@@ -177,9 +171,7 @@ class Policy(Record):
         return next((each for each in self.classes if each.name == name), None)
 
     def selects(self, selectors: Sequence[Selector], machine: Machine) -> bool | None:
-        """Whether any selector takes the machine (no selectors: yes); None where only a fact that
-        was not read could tell.
-        """
+        """Whether any selector takes the machine; None where only an unread fact could tell."""
         answers: list[bool | None] = []
         for selector in selectors:
             if selector.kind == "class":
@@ -203,9 +195,7 @@ class Policy(Record):
         return Document.parse(self.file, self.text.encode(), max_bytes=MAX_POLICY_BYTES)
 
     def problems(self, faults: Iterable[Fault]) -> tuple[Problem, ...]:
-        """Faults of entries of `models` that show only later, each at its key; what is wrong with a
-        member at the list of models.
-        """
+        """Faults of entries of `models` that show only later, each at its key and line."""
         document = self.document()
         root = document.root
         tables = (*root.tables("model"), *root.tables("together"))
@@ -220,9 +210,7 @@ class Policy(Record):
 
 
 def read_policy(document: Document) -> Policy:
-    """The policy that `document` states. `PolicyError` holds every problem; a file that is not
-    there is one too.
-    """
+    """The policy that `document` states. `PolicyError` holds every problem."""
     if document.problems:
         # a fault without a line is one of the whole file
         raise PolicyError(
@@ -461,9 +449,7 @@ def _read_member_names(table: Table, by_name: Mapping[str, Sequence[Wanted]]) ->
 
 
 def _labelled(models: Sequence[Wanted]) -> tuple[Wanted, ...]:
-    """Labels that no two entries share: reports that keep only the first of two equal names
-    must lose nothing.
-    """
+    """Labels that no two entries share: some readers keep the first of two equal names."""
     names = Counter(wanted.label for wanted in models)
     labels = [
         wanted.label if names[wanted.label] == 1 else _label_with_conditions(wanted)

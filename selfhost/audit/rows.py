@@ -25,9 +25,7 @@ def listed(names: Sequence[str]) -> str:
 
 
 class Result(StrEnum):
-    """What one row says of the policy. `excepted`: everything that failed is covered by
-    exceptions in force.
-    """
+    """What one row says of the policy; `excepted`: exceptions in force cover what failed."""
 
     PASS = "pass"
     FAIL = "fail"
@@ -36,9 +34,7 @@ class Result(StrEnum):
 
 
 class Reason(Record):
-    """One thing that decided a row. `check` is the finding's name, None where there was none;
-    `short` what is missing, in its unit.
-    """
+    """One thing that decided a row; `short` is what is missing, in its unit."""
 
     check: str | None
     text: str
@@ -118,9 +114,7 @@ class Use(StrEnum):
 
 
 class ExemptionUse(Record):
-    """`rows`: how many it covered; for an expired one, how many it would have covered.
-    `concerned`: a machine of it was judged.
-    """
+    """`rows`: how many it covers, or would if it had not ended; `concerned`: any machine."""
 
     exemption: Exemption
     use: Use
@@ -176,9 +170,7 @@ class Audit(Record):
 
     @property
     def exit_code(self) -> int:
-        """0 the policy holds, 1 it is broken, 2 not all could be judged or nothing was, 3
-        nothing is 1 but something is unknown.
-        """
+        """0 the policy holds, 1 it is broken, 2 not all could be judged, 3 something is unknown."""
         routes = {0: Route.LOCAL, 1: Route.NEITHER, 3: Route.UNKNOWN}
         judged = [routes[group.row.exit_code] for group in self.groups]
         if self.since is not None and self.since.unchanged:
@@ -187,9 +179,7 @@ class Audit(Record):
 
     @property
     def outcome(self) -> Result:
-        """`pass`, `fail` or `unknown`. What fails stays a fail where other things could not be
-        judged.
-        """
+        """`pass`, `fail` or `unknown`; a fail stays one where other things were not judged."""
         if any(group.row.exit_code == 1 for group in self.groups):
             return Result.FAIL
         return Result.PASS if self.exit_code == 0 else Result.UNKNOWN
@@ -247,9 +237,7 @@ def _uncovered(
 
 
 def unplaced_row(policy: Policy, wanted: Wanted, machine: Machine) -> Row:
-    """The policy's class asks for a fact that was not read, so nobody can say whether the model
-    is wanted here.
-    """
+    """The row of a machine of which a fact is unread that the policy's class asks for."""
     reasons = []
     for each in map(policy.class_of, wanted.machines):
         if each is None or each.holds(machine) is not None:

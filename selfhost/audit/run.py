@@ -75,9 +75,7 @@ def run_audit(
 
 
 def _with_blindness(audit: Audit) -> Audit:
-    """The audit, with a problem where a policy that lets unknown pass would be green though neither
-    memory nor disk of any machine was read: nothing judged is never green.
-    """
+    """The audit; nothing judged is never green, whatever the policy lets pass."""
     rows = [group.row for group in audit.groups]
     if audit.exit_code != 0 or any(row.result is not Result.UNKNOWN for row in rows):
         return audit
@@ -95,9 +93,7 @@ def _with_blindness(audit: Audit) -> Audit:
 
 
 def _in_service(policy: Policy, fleet: Fleet) -> tuple[Machines, list[str], list[Problem]]:
-    """The machines that are judged, a note on those that take no new work, and what could not be
-    used: that of machines that are down as well, unless the policy leaves them out.
-    """
+    """The machines that are judged, a note on those at rest, and what could not be used."""
     machines, problems = fleet.machines, [*fleet.problems]
     reasons = [_why_resting(labels) for labels in machines.labels]
     resting = [
@@ -145,9 +141,7 @@ def _oldest(machines: Machines, today: str) -> list[str]:
 
 
 def _with_facts(policy: Policy, machines: Machines) -> tuple[Machines, list[str]]:
-    """The machines with the facts of their classes, of each key that of the first class that states
-    it; and a sentence for each fact that counts.
-    """
+    """The machines with the facts of their classes, and a sentence for each that counts."""
     document = policy.document()
     classes: list[tuple[MachineClass, str]] = []
     for index, each in enumerate(policy.classes):
@@ -329,9 +323,7 @@ def _since(audit: Audit, baseline: Baseline, fleet: Fleet, judging: FleetJudge) 
 
 
 def change_of(row: Row, baseline: Baseline) -> str | None:
-    """What became of a row since the baseline; None where nothing did. A row that the baseline does
-    not have is new where it fails or is unknown, else unchanged.
-    """
+    """What became of a row since the baseline, where a row that it lacks counts as a pass."""
     key = row.machine, row.wanted.label
     earlier, failed = baseline.rows.get(key, (Result.PASS, frozenset()))
     is_bad = row.result in _BAD

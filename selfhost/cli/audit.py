@@ -43,9 +43,7 @@ _POLICY = "audit.toml"
 
 
 def run(words: list[str]) -> int:
-    """Judge the machines against the policy, and write every report that was asked for. A
-    monitoring system gets its line and its exit code also where there is no audit.
-    """
+    """Judge, and write every report; a monitoring system gets its line whatever happens."""
     pairs = zip(words, [*words[1:], ""], strict=False)
     is_monitored = f"--format={MONITORING}" in words or ("--format", MONITORING) in pairs
     if not is_monitored or any(word.partition("=")[0] == "--output" for word in words):
@@ -191,9 +189,7 @@ def _outputs(options: argparse.Namespace) -> list[Output]:
 def _answer(
     options: argparse.Namespace, outputs: list[Output], audit: Audit, error: InputError | None
 ) -> int:
-    """Write the reports that go to files, all of them or none, then the one for standard output.
-    Returns the exit code, or raises the error of what could not be judged.
-    """
+    """Write the files, all or none, then standard output. Returns the exit code, or raises."""
     from ..core.files import write_whole
 
     reports = [(path, FORMATS[name].render(audit)) for name, path in outputs if path is not None]

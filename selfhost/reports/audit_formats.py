@@ -102,9 +102,6 @@ _EMPTY: dict[str, Any] = {**dict.fromkeys(_LINE.split()), "failed": [], "excepte
 def _json(audit: Audit) -> str:
     """`selfhost.audit/1`; the keys do not depend on the options."""
     policy = audit.policy
-    # of a set of machines on which something fails all names are listed
-    classes = {group.names: group for group in audit.groups}
-    classes |= {each.names: each for each in audit.groups if each.row.result is not Result.PASS}
     members = {
         "policy": {
             **record(policy, "file fail_on on_unknown"),
@@ -122,7 +119,7 @@ def _json(audit: Audit) -> str:
         **record(audit, "today machines"),
         "classes": [
             {**record(group, "name count"), "names": group.listed_names}
-            for group in classes.values()
+            for group in _machine_sets(audit).values()
         ],
         "verdicts": [_verdict(group) for group in audit.groups],
         "exceptions": {
@@ -134,6 +131,12 @@ def _json(audit: Audit) -> str:
         **record(audit, "notes problems outcome exit_code"),
     }
     return dumps(titled("audit/1", **members))
+
+
+def _machine_sets(audit: Audit) -> dict[tuple[str, ...], Group]:
+    """Each set of machines with a group of it: one that fails, so that all names are listed."""
+    sets = {group.names: group for group in audit.groups}
+    return sets | {each.names: each for each in audit.groups if each.row.result is not Result.PASS}
 
 
 def _json_lines(audit: Audit) -> Iterator[str]:
@@ -153,9 +156,7 @@ def _json_lines(audit: Audit) -> Iterator[str]:
 
 
 def _judged(row: Row) -> dict[str, Any]:
-    """What was asked, and what would be loaded by what; None of several models at once, and where
-    it is not known.
-    """
+    """What was asked, and what would be loaded by what; None where that is not one thing."""
     verdict, wanted = row.verdict, row.wanted
     how = "runtime format quantization"
     return {
@@ -193,8 +194,7 @@ def _exception(use: ExemptionUse) -> dict[str, Any]:
 
 # ------------------------------------------------------------------ JUnit
 
-# a name, and unless it passes: failure, error or skipped, its type, a message, a text
-_Case = tuple[str, tuple[str, str, str, str] | None]
+_COUNTS = {"tests": "testcase", "failures": "failure", "errors": "error", "skipped": "skipped"}
 
 
 def _junit(audit: Audit) -> str:
@@ -204,68 +204,52 @@ def _junit(audit: Audit) -> str:
     code is not 0: what the policy does not count is skipped, with the reason.
     """
     root = Element("testsuites", name="selfhost audit")
-    suites: dict[tuple[str, ...], list[Group]] = {}
+    suites: dict[tuple[str, ...], Element] = {}
+    for names, group in _machine_sets(audit).items():
+        suites[names] = SubElement(root, "testsuite", name=clean(group.name))
+        listed = SubElement(suites[names], "properties")
+        for key, value in {
+            "selfhost_version": __version__,
+            "policy": audit.policy.file,
+            "date": audit.today,
+            "machines": str(group.count),
+            "machine_names": ", ".join(group.listed_names),
+        }.items():
+            SubElement(listed, "property", name=key, value=clean(value))
     for group in audit.groups:
-        suites.setdefault(group.names, []).append(group)
-    for groups in suites.values():
-        first = groups[0]
-        cases = [(group.row.wanted.label, _outcome(group)) for group in groups]
-        _suite(
-            root,
-            first.name,
-            cases,
-            selfhost_version=__version__,
-            policy=audit.policy.file,
-            date=audit.today,
-            machines=str(first.count),
-            machine_names=", ".join(max(each.listed_names for each in groups)),
-        )
+        case = _case(suites[group.names], group.row.wanted.label)
+        if group.row.result is not Result.PASS:
+            _add_outcome(case, group)
     if audit.problems:
+        suite = SubElement(root, "testsuite", name="policy and machine records")
         # GitLab keeps the first of two equal names, so no two are
-        faults: list[_Case] = [
-            (
-                f"{number}. {each.file}{'' if each.line is None else f':{each.line}'}",
-                ("error", "problem", each.message, clean(str(each))),
-            )
-            for number, each in enumerate(audit.problems, 1)
-        ]
-        _suite(root, "policy and machine records", faults)
-    for key in ("tests", "failures", "errors"):
-        root.set(key, str(sum(int(suite.get(key, "0")) for suite in root)))
+        for number, each in enumerate(audit.problems, 1):
+            place = each.file if each.line is None else f"{each.file}:{each.line}"
+            case = _case(suite, f"{number}. {place}")
+            error = SubElement(case, "error", type="problem", message=clean(each.message))
+            error.text = clean(str(each))
+    for element in (root, *root):
+        for key, tag in _COUNTS.items():
+            if element is not root or tag != "skipped":
+                element.set(key, str(len(list(element.iter(tag)))))
     indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + tostring(root, encoding="unicode") + "\n"
 
 
-def _suite(root: Element, name: str, cases: list[_Case], **properties: str) -> None:
-    """Add a suite with its counts; that of machines says what was judged when."""
-    suite = SubElement(root, "testsuite", name=clean(name))
-    kinds = [outcome[0] for _, outcome in cases if outcome is not None]
-    suite.set("tests", str(len(cases)))
-    for key, kind in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
-        suite.set(key, str(kinds.count(kind)))
-    listed = SubElement(suite, "properties") if properties else suite
-    for key, value in properties.items():
-        SubElement(listed, "property", name=key, value=clean(value))
-    for label, outcome in cases:
-        case = SubElement(suite, "testcase", name=clean(label), classname=clean(name))
-        if outcome is not None:
-            kind, type_, message, text = outcome
-            SubElement(case, kind, type=type_, message=clean(message)).text = text
+def _case(suite: Element, name: str) -> Element:
+    return SubElement(suite, "testcase", name=clean(name), classname=suite.get("name", ""))
 
 
-def _outcome(group: Group) -> tuple[str, str, str, str] | None:
+def _add_outcome(case: Element, group: Group) -> None:
     """The first deciding finding, and every reason with its remedy."""
-    row = group.row
-    if row.result is Result.PASS:
-        return None
-    texts = [*details(group)]
+    row, texts = group.row, [*details(group)]
     checks = (*row.failed, *row.undecided, *(check for check, _ in row.excepted), str(row.result))
     message = row.reasons[0].text if row.reasons else texts[-1]
     kind = "failure" if row.result is Result.FAIL else "error"
     if row.exit_code == 0:
         kind = "skipped"
         message = message if row.result is Result.EXCEPTED else f"not counted: {message}"
-    return kind, checks[0], message, "\n".join(texts)
+    SubElement(case, kind, type=checks[0], message=clean(message)).text = "\n".join(texts)
 
 
 # ------------------------------------------------------------------ issues
@@ -310,9 +294,7 @@ class Issue(Record):
 
 
 def issues(audit: Audit) -> list[Issue]:
-    """Return the errors first, then in the policy's order; none of what an exception lets pass, and
-    of what is not known where the policy ignores that.
-    """
+    """Return the errors first, then in the policy's order; none that the policy lets pass."""
     policy = audit.policy.document()
     places = {
         name: [policy.line((name, at)) for at in range(len(policy.values.get(name, ())))]

@@ -53,9 +53,7 @@ _SHOWN, _WHYS_SHOWN = 12, 3
 
 
 def document(audit: Audit, *, verbose: bool = False, lists_problems: bool = True) -> Document:
-    """Return the answer, then a line for each model, what counts first. `verbose` also tells every
-    reason and what to do instead.
-    """
+    """Return the answer, then a line for each model; `verbose` tells every reason as well."""
     blocks: list[Block] = [*_head(audit, lists_problems), *_models(audit, verbose)]
     for result in _SHOWN_AS if verbose else ():
         blocks += _reasons(audit, result)
@@ -135,9 +133,7 @@ def with_remedy(text: str, remedy: str | None) -> str:
 
 
 def _head(audit: Audit, lists_problems: bool) -> Iterator[Block]:
-    """Whether the policy holds, what was judged, what the answer rests on, and what kept the rest
-    from being judged.
-    """
+    """Whether the policy holds, what was judged, and what the answer rests on."""
     code, since = audit.exit_code, audit.since
     word, style, sentence = ANSWERS[code]
     if code == 0 and since is not None:
@@ -273,9 +269,7 @@ def _reasons(audit: Audit, result: Result) -> Iterator[Block]:
 
 
 def details(group: Group) -> Iterator[str]:
-    """The machines of a group, and each reason; the figures are those of one machine, so a group
-    says of which.
-    """
+    """The machines of a group, and each reason; a figure says of which machine it is."""
     row, of = group.row, ""
     if group.count > 1:
         yield f"on {hosts(group.names)}"

@@ -92,9 +92,7 @@ class Facts:
             self._lacks.setdefault(fact, (reason, remedy))
 
     def read_rows(self, answer: Any) -> None:
-        """State the facts that the system's rows find in an answer, each as the first statement
-        has it. What is stated and is no such value leaves the fact unread for that reason.
-        """
+        """State the facts of the system's rows, each by its first row that the answer states."""
         for fact, path, note, unit in self.table["rows"]:
             stated = entry(answer, *path.split("/"))
             if stated is None or fact in self.values or fact in self._lacks:
@@ -170,9 +168,7 @@ class Facts:
     def put_accelerators(
         self, kinds: Iterable[Kind], source: str, remedy: str | None = None
     ) -> None:
-        """State every card of these kinds; with no kind the machine has none. What is not known of
-        a card is unread.
-        """
+        """State every card of these kinds, none where there is no kind."""
         cards = [card for kind in kinds for card in [_card(kind)] * kind.number][:MAX_CARDS]
         self.put("accelerators", cards, source)
         for part, reason in _NOT_STATED.items():
@@ -431,9 +427,7 @@ class OutOfService(Unreadable):
 
 
 def broken(value: Any, system: str, place: str) -> Entry:
-    """The fault of an item that should tell of a machine and does not: no machine of an answer goes
-    missing without a word.
-    """
+    """The fault of an item that describes no machine: none goes missing without a word."""
     kinds = ((str, "a string"), (Mapping, "an object"), (list, "a list"))
     what = next((name for kind, name in kinds if isinstance(value, kind)), "a plain value")
     reason = f"is {what} that describes no machine of {table_of(system)['title']}"

@@ -42,9 +42,7 @@ _CONTAINERS = frozenset(("container", "containerd", "docker", "lxc", "openvz", "
 
 
 def read_ansible(document: Mapping[str, Any], file: str) -> list[Entry] | None:
-    """Facts under `ansible_facts`, as the module answers, or alone, with the prefix or without;
-    None where it is neither.
-    """
+    """Facts as the module answers, or alone, with prefix or without; None for others."""
     facts = document.get("ansible_facts")
     if isinstance(facts, Mapping):
         return [Entry(_host(facts, file))]

@@ -94,9 +94,7 @@ def _node(
 
 
 def _ready(node: Mapping[str, Any], key: str) -> str | None:
-    """Of the condition Ready its `status`, which is `Unknown` of a node that no longer answers, or
-    its `lastHeartbeatTime`; None where none is stated.
-    """
+    """`status` or `lastHeartbeatTime` of the condition Ready; None where none is stated."""
     conditions = rows_of(node, "status", "conditions")
     return next((plain(row.get(key), 64) for row in conditions if row.get("type") == "Ready"), None)
 
@@ -141,9 +139,7 @@ _NONE_OFFERED = (
 
 
 def _put_accelerators(machine: Facts, all_labels: Labels, status: Any) -> None:
-    """Cards by NVIDIA's labels and resource; none where the node has no resource of a GPU and no
-    PCI device that could be one. Only those that pods may get count.
-    """
+    """The cards that pods may get; none where nothing tells of a GPU."""
     labelled = _nvidia(all_labels, status)
     offered = [kind.replace(number=_offered(kind.number, name, status)) for name, kind in labelled]
     kinds = [kind for kind in offered if kind.number]
