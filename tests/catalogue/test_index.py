@@ -201,12 +201,3 @@ def test_a_folder_that_is_none_is_an_error(folder: Path, tmp_path: Path, path: s
     with pytest.raises(SpecError) as caught:
         open_folder(folder, tmp_path / path)
     assert [problem.remedy is not None for problem in caught.value.problems] == [True]
-
-
-def test_a_huge_file_is_refused_in_bounded_memory(folder: Path, tmp_path: Path) -> None:
-    """A file of a gibibyte that is called a spec is read no further than the limit."""
-    (tmp_path / "mine").mkdir()
-    with open(tmp_path / "mine" / "huge.toml", "wb") as file:
-        file.truncate(1 << 30)
-    (fault,) = open_folder(folder, tmp_path / "mine").own_faults
-    assert "larger than" in fault.message

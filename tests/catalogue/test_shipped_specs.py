@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import cache
 from string import Formatter
 from typing import Any
@@ -59,23 +59,6 @@ PUBLISHED_ACTIVE = {
     "mixtral-8x7b-instruct-v0.1": ("12.9B", "mistral.ai/news/mixtral-of-experts"),
     "qwen3-30b-a3b": ("3.3B", "model card"),
 }
-# Bits per weight of the narrowest and the widest tensor type in such a file, ggml-common.h.
-BITS = {
-    "Q2_K": (2.6, 6.6), "Q3_K_M": (3.4, 6.6), "IQ4_XS": (4.2, 8.5), "Q4_0": (4.5, 8.5), "MXFP4": (4.2, 8.5), "Q4_K_S": (4.5, 8.5),
-    "Q4_K_M": (4.5, 8.5), "Q5_0": (5.5, 16), "Q5_1": (6.0, 16), "Q5_K_M": (5.5, 8.5), "Q6_K": (6.5, 8.5), "Q8_0": (8.5, 16),
-    "float16": (16, 16), "F16": (16, 32), "bf16": (16, 32), "fp16": (16, 32), "bfloat16": (16, 32),
-    "float32": (32, 34),  # GPT-Neo: masks of bytes beside the weights
-    # mlx.core.quantize: two numbers of 16 bits for 128, 64 or 32 weights; tables and routers may keep more
-    **{f"{bits}bit": (bits + 0.25, bits + 2) for bits in (3, 4, 5, 6, 8)},
-    "8bit-32g": (9.0, 10), "mxfp4": (4.2, 6), "nvfp4": (4.5, 6), "4bit-mxfp4": (4.2, 6), "MXFP4-Q8": (4.2, 9.5),
-    # one scale of 16 bits for 32 weights; what is not in the experts keeps 16 bits
-    "int4_32": (4.5, 6),
-    # Unsloth's mixes go below the type in their names, to IQ1_S of 1.56 bits
-    **dict.fromkeys(("UD-IQ1_S", "UD-IQ1_M", "UD-IQ2_XXS", "UD-IQ2_S", "UD-IQ2_M"), (1.56, 3.5)),
-    **dict.fromkeys(("UD-IQ3_XXS", "UD-IQ3_S", "UD-Q2_K_XL", "UD-Q3_K_XL"), (2.6, 4.5)),
-    **dict.fromkeys(("UD-IQ4_XS", "UD-Q4_K_S", "UD-Q4_K_M", "UD-Q4_K_XL", "UD-Q5_K_S", "UD-Q5_K_M", "UD-Q5_K_XL"), (4.2, 6.6)),
-    **dict.fromkeys(("UD-Q6_K", "UD-Q6_K_M", "UD-Q6_K_L", "UD-Q6_K_XL", "UD-Q8_K_L", "UD-Q8_K_XL"), (6.5, 11)),
-}  # fmt: skip
 
 
 def spec_of(id: str) -> ModelSpec:
@@ -255,36 +238,6 @@ def test_architecture_is_that_of_config_json(file: str) -> None:
         assert part.length == (config.get("moe_intermediate_size") or config["intermediate_size"])
         assert part.experts == experts
         assert part.used == (config["num_experts_per_tok"] if experts else None)
-
-
-def _published() -> Iterator[tuple[str, str, str, int]]:
-    for model in IDS:
-        for files in spec_of(model).files:
-            for quantization, size in files.bytes.items():
-                yield model, files.format, quantization, size
-
-
-def test_file_sizes_fit_their_quantization() -> None:
-    """A published size lies between the narrowest and the widest type such a file holds: a lost digit or a wrong row does not."""
-    for model, stored_as, quantization, size in _published():
-        parameters = spec_of(model).parameters
-        assert parameters.total is not None
-        low, high = BITS[quantization]
-        held = parameters.total
-        if stored_as == "gguf":  # there the encoders are a file of their own
-            held -= parameters.encoders or 0
-        if stored_as == "gguf" and architecture_of(model).row == "bert":
-            held -= 384 * 384 + 384  # MiniLM's pooler, which the GGUF file leaves out
-        bits = size * 8 / held
-        # elsewhere they, and blocks that predict more tokens, keep their 16 bits; the tokenizer is a few MB
-        wide = 0 if stored_as == "gguf" else (parameters.encoders or 0) + (parameters.mtp or 0)
-        if stored_as == "gguf" and model.startswith(
-            "qwen2.5-"
-        ):  # the maker's hold tied tables twice
-            wide = 151_936 * architecture_of(model).embedding_length // 2
-        assert low * 0.98 <= bits <= high + (16 * wide + 8e7) / held, (
-            f"{model} {quantization}: {bits:.2f} bits per weight"
-        )
 
 
 # what the lines of a runtime may leave open

@@ -55,15 +55,6 @@ def test_folders_without_a_model(tmp_path: Path) -> None:
     assert "snapshots" in problem(hub)
 
 
-def test_a_config_alone_in_its_folder_is_no_model_here(tmp_path: Path) -> None:
-    """The architecture is known; the weights are not on this machine."""
-    config(tmp_path / "m")
-    local = read_local(tmp_path / "m")
-    assert not local.files_here
-    assert local.spec.parameters.total == 7_248_023_552
-    assert local.notes
-
-
 @pytest.mark.parametrize(
     ("content", "says"),
     [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -50,30 +49,6 @@ def test_shipped_specs_have_no_problem() -> None:
     problems, specs = check_spec_files([str(path) for path in SHIPPED], ())
     assert [str(problem) for problem in problems] == []
     assert len(specs) == len(SHIPPED) >= 30
-
-
-def test_files_that_cannot_be_read_are_one_problem_each(tmp_path: Path) -> None:
-    """Missing, folder, dead link, empty, binary, too large: each says so, and the good file beside them is still read."""
-    (tmp_path / "folder.toml").mkdir()
-    os.symlink(tmp_path / "gone", tmp_path / "link.toml")
-    (tmp_path / "empty.toml").write_bytes(b"")
-    (tmp_path / "binary.toml").write_bytes(b"GGUF\0\0\0")
-    (tmp_path / "large.toml").write_bytes(b"#" * 2_000_000)
-    good = _write(tmp_path, "good")
-    names = ["missing", "folder", "link", "empty", "binary", "large"]
-    problems, specs = check_spec_files(
-        [*(str(tmp_path / f"{name}.toml") for name in names), good, "nul\0l.toml"], ()
-    )
-    assert [spec.id for spec in specs] == ["good"]
-    assert [problem.message.partition(":")[0] for problem in problems] == [
-        "does not exist",
-        "is a folder, not a file",
-        "is a link to a file that does not exist",
-        "is empty",
-        "not a text file",
-        "larger than 1,048,576 bytes",
-        "cannot be read",
-    ]
 
 
 def test_a_name_means_one_model(tmp_path: Path) -> None:
