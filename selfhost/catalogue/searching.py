@@ -351,7 +351,7 @@ def _nearest(key: str, catalogue: Catalogue, meant: Sequence[str] = ()) -> tuple
     numbers = re.findall(r"\d+", key)
     near.sort(key=lambda name: (name[:2] != key[:2], re.findall(r"\d+", name) != numbers))
     known = [match[0] for name in near if (match := named_or_none(name, catalogue))]
-    by_id = {id_of(each, catalogue) or each: each for each in meant}
-    for id in (*(each.id for each in family), *known):
-        by_id.setdefault(id, id)
+    by_id: dict[str, str] = {}
+    for name in (*meant, *(each.id for each in family), *known):
+        by_id.setdefault(id_of(name, catalogue) or name, name)
     return tuple(by_id.values())[:_MOST_HINTS]
