@@ -418,6 +418,9 @@ def test_a_bare_model_is_a_check(capsys: pytest.CaptureFixture[str]) -> None:
     """The short forms give what the long ones give; a misspelt command is judged by nobody."""
     long = run(capsys, "check", "mistral-7b", "--format", "json", *ON_RECORD)
     assert run(capsys, "--json", "mistral-7b", *ON_RECORD) == long
+    # words of which one alone is no name are one name together
+    words = run(capsys, "check", "gpt", "oss", "20b", "--json", *ON_RECORD)
+    assert json.loads(words[1])["model"]["id"] == "gpt-oss-20b"
     code, out, err = run(capsys, "chek", "mistral-7b")
     assert (code, out) == (2, "")
     assert "selfhost check" in err
