@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import errno
+import ntpath
 import os
+import posixpath
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -156,6 +158,8 @@ class Host:
     def __init__(self, env: Mapping[str, str] | None = None, system: str | None = None) -> None:
         self.env: Mapping[str, str] = os.environ if env is None else env
         self.system = system or normal_system(sys.platform)
+        # as the host's system writes paths
+        self.paths: Any = ntpath if self.system == "windows" else posixpath
         # of services that store models: kept out of what is shown
         self.accounts: set[str] = set()
         # by path: its text, or None and why
@@ -254,14 +258,6 @@ class Host:
             raise OSError(errno.ENOLINK, words)
         return os.path.realpath(path)
 
-    @property
-    def paths(self) -> Any:
-        """`posixpath` or `ntpath`, as the host's system writes paths."""
-        import ntpath
-        import posixpath
-
-        return ntpath if self.system == "windows" else posixpath
-
     def join(self, *parts: str) -> str:
         """Parts of a path as the host's system joins them."""
         return str(self.paths.join(*parts))
@@ -295,24 +291,24 @@ class Host:
             return work()
         import threading
 
-        done: list[T] = []
-        failures: list[Exception] = []
+        done: list[tuple[T | None, Exception | None]] = []
 
         def run() -> None:
             try:
-                done.append(work())
+                done.append((work(), None))
             except Exception as error:
-                failures.append(error)
+                done.append((None, error))
 
         thread = threading.Thread(target=run, daemon=True)
         thread.start()
         thread.join(min(seconds, IMPATIENT_SECONDS) if self._has_hung else seconds)
-        if failures:
-            raise failures[0]
         if not done:
             self._has_hung = True
             raise TimeoutError(f"no answer within {seconds:g} seconds")
-        return done[0]
+        value, error = done[0]
+        if error is not None:
+            raise error
+        return value  # type: ignore[return-value]
 
     def ask(self, name: str, about: str | None = None) -> Any:
         """What `system.py` has of the running system under that name; None where it has none.
