@@ -131,7 +131,7 @@ def machine_of(run: Run, machine: Machine) -> tuple[Machine, tuple[str, ...]]:
     if machine.accelerators == () and (run.cards or run.on_processor is False):
         gpu = run.gpu or "RTX 4090"
         raise SelfhostError(
-            f"the run used a GPU, which {machine.called} does not have",
+            f"the run used a GPU, which {machine.name} does not have",
             remedy=f"name the machine of the run: --machine '{gpu}', or its GPU: --gpu '{gpu}'",
         )
     threads = run.threads if run.threads and run.threads < threads_of(machine) else None

@@ -389,13 +389,6 @@ class Machine(Record):
         )
 
     @property
-    def called(self) -> str:
-        """The machine within a sentence: `this machine`, `the recorded machine`, or its name. A
-        name that reads as a place stands in quotes.
-        """
-        return f'"{self.name}"' if self.name.lower() in ("here", "there") else self.name
-
-    @property
     def is_bandwidth_measured(self) -> bool:
         """The cores of that machine read its memory: the figure is nobody's word."""
         return self.memory_bandwidth_how in (MEASURED, BRIEFLY)

@@ -355,7 +355,7 @@ def on_machine(machine: Machine, *, short: bool = False) -> str:
     """`on this machine`, in `short` `here`, or `on` with its name."""
     if is_here(machine):
         return "here" if short else "on this machine"
-    return f"on {machine.called}"
+    return f"on {machine.name}"
 
 
 def planned_words(machine: Machine) -> str:

@@ -111,7 +111,7 @@ class _Ram(Record):
             need=(self.low, self.high),
             files=self.files,
             on_gpu=self.needs.card_bytes() if is_shared_out else None,
-            machine=machine.called,
+            machine=machine.name,
             limit=limit if is_limited else None,
             total=total,
             now_only=given.basis == "available",

@@ -260,7 +260,7 @@ def _not_installed(machine: Machine, runtime: RuntimeSpec, *, is_required: bool)
             remedy = machine.why_unread("runtimes").remedy or remedy
     figures = {
         "remedy": remedy,
-        "machine": machine.called,
+        "machine": machine.name,
         "unpublished": f"{machine.system} on {machine.architecture}" if is_built else None,
         "required": is_required,
     }
