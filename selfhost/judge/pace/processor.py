@@ -83,10 +83,13 @@ def is_guest(machine: Machine) -> bool:
     return machine.scope in ("vm", "container")
 
 
-def _has_whole_processor(machine: Machine) -> bool:
-    """Whether every thread of its processor is its own: WSL, or a container without a limit."""
+def _has_part(machine: Machine) -> bool:
+    """Whether it is a guest with some threads of its processor, unlike WSL or a container without a
+    limit.
+    """
     own, usable = cpus.cores_of(machine.cpu_model or ""), machine.cpu_cores_usable
-    return own is not None and own.are_known and usable is not None and usable >= own.usable
+    has_all = own is not None and own.are_known and usable is not None and usable >= own.usable
+    return is_guest(machine) and not has_all
 
 
 def _is_server(machine: Machine) -> bool:
@@ -181,7 +184,7 @@ def kind_of(machine: Machine) -> tuple[Range, Range]:
         has_avx = "avx" in sets or "avx2" in sets if series is None else series.vectors != "sse"
         name = name if has_avx else "sse"
     is_shared = name == "avx2" or (name == "avx512" and not _is_amd(machine))
-    if is_shared and is_guest(machine) and not _has_whole_processor(machine):
+    if is_shared and _has_part(machine):
         name = f"{name}_shared"
     return cpus.decode_ends(name)
 
@@ -296,7 +299,7 @@ def bandwidth(machine: Machine) -> Bandwidth | None:
     """
     rate = machine.memory_bandwidth_bytes_per_second
     if rate is None:
-        return _by_guests(machine) or _by_memory(machine) or _by_class(machine)
+        return _by_guests(machine) or _by_name(machine, None) or _by_class(machine)
     if machine.memory_bandwidth_bound is not None:
         # of a busy machine: it raises what its name or class tells, and lowers none of it
         low, _, high = ends = scaled(kind_of(machine)[0], rate)
@@ -304,7 +307,9 @@ def bandwidth(machine: Machine) -> Bandwidth | None:
         ends = longer(ends, (low, high, high) if other is None else other.ends)
         how = "read while the machine was busy: --measure narrows it when it is idle"
         return Bandwidth(ends=ends, how=f"at least {_rate(rate)}, {how}")
-    return _measured(machine, rate) if machine.is_bandwidth_measured else _stated(machine, rate)
+    if machine.is_bandwidth_measured:
+        return _measured(machine, rate)
+    return _by_name(machine, rate) or _stated(machine, rate)
 
 
 def _measured(machine: Machine, rate: int) -> Bandwidth:
@@ -339,8 +344,15 @@ class _Memory(Record):
 
     called: str
     share: cpus.Share
-    peaks: tuple[float, float, float, float, float]
+    peaks: tuple[float, ...]
     sockets: int = 1
+
+    def of_peak(self, rate: float, usual: float | None) -> _Memory:
+        """The same with that peak, as many times that of all its kinds as it is of the usual one,
+        where that is told.
+        """
+        peaks = (rate,) * 5 if usual is None else tuple(rate / usual * peak for peak in self.peaks)
+        return self.replace(peaks=peaks)
 
     def read(self, machine: Machine, part: float = 1.0) -> Range:
         """What the machine's cores read of it, of such a part of its channels. Of memory and share
@@ -357,11 +369,6 @@ class _Memory(Record):
             return low, share.likely * read[2], high
         slow, usual, fast_of_each = ends_of("reading", "across_sockets")
         return low * slow, share.likely * read[2] * usual, high * fast_of_each * self.sockets
-
-    def share_read(self, likely: float) -> str:
-        """A clause: which part of that peak reaches the weights."""
-        part = units.percent(BANDWIDTH_SHARE * likely / (self.peaks[2] * self.sockets))
-        return f", of which decoding gets about {part}, {self.share.source}"
 
 
 def _memory_of(machine: Machine) -> _Memory | None:
@@ -380,7 +387,7 @@ def _memory_of(machine: Machine) -> _Memory | None:
             called=f"a processor of the series {series.name}",
             share=series.share,
             peaks=(series.least, series.slowest, likely, series.fastest, series.most),
-            sockets=_sockets_of(machine, series),
+            sockets=1 if _has_part(machine) else _sockets_of(machine, series),
         )
     if not is_client_by_class(machine):
         return None
@@ -398,26 +405,39 @@ def _memory_of(machine: Machine) -> _Memory | None:
     )
 
 
-def _stated(machine: Machine, rate: int) -> Bandwidth:
-    """Of memory whose peak somebody states, as a profile or a record does; of that the rate or what
-    is filled may be assumed.
+def _by_name(machine: Machine, rate: int | None) -> Bandwidth | None:
+    """What runs with the memory reached that names tell, of the peak that somebody states, as a
+    profile or a record does, else of its usual one; None where no name tells it. Of a stated peak
+    the rate or what is filled may be assumed. A guest has a part of the socket, and its neighbours
+    the rest.
     """
-    stated, series, part = f"{_rate(rate)} (stated)", named_processor(machine), 1.0
-    memory = None if is_guest(machine) else _memory_of(machine)
-    if memory is None:
-        if chip_of(machine) is None and machine.cpu_cores_usable is not None:
-            rate = int(min(rate, constant("reading")["core_high"] * machine.cpu_cores_usable))
-        how = f"{stated}; processors reach a third to all of it"
-        return Bandwidth(ends=scaled(ends_of("reading", "stated_share"), rate), how=how)
-    if series is not None and machine.memory_bandwidth_how == RATE_ASSUMED:
-        part = rate / series.usual
-    else:
-        memory = memory.replace(peaks=(float(rate),) * 5)
-    low, likely, high = memory.read(machine, part)
-    if machine.memory_bandwidth_how == FILLED_ASSUMED and _may_have_one_module(machine):
-        low = memory.read(machine, part / 2)[0]
-    how = f"{stated}{memory.share_read(likely / part)}"
+    memory, series, cores = _memory_of(machine), named_processor(machine), machine.cpu_cores_usable
+    if memory is None or (is_guest(machine) and (series is None or rate is not None)):
+        return None
+    how = f"{memory.called} reads up to {_rate(memory.peaks[2])}"
+    if rate is not None:
+        is_assumed = series is not None and machine.memory_bandwidth_how == RATE_ASSUMED
+        memory = memory.of_peak(rate, series.usual if series is not None and is_assumed else None)
+        how = f"{_rate(rate)} (stated)"
+    low, likely, high = memory.read(machine)
+    if _has_part(machine):
+        low *= _GUEST_SHARE
+    elif _may_have_one_module(machine):
+        low = memory.read(machine, 0.5)[0]
+    if cores is not None:
+        # a quota stops what is read as it stops what is computed
+        high = min(high, constant("reading")["core_high"] * cores)
+    part = units.percent(BANDWIDTH_SHARE * likely / (memory.peaks[2] * memory.sockets))
+    how += f", of which decoding gets about {part}, {memory.share.source}"
     return Bandwidth(ends=(low, likely, high), how=how)
+
+
+def _stated(machine: Machine, rate: int) -> Bandwidth:
+    """Of memory of that peak, of which no name tells how it is read."""
+    if chip_of(machine) is None and machine.cpu_cores_usable is not None:
+        rate = int(min(rate, constant("reading")["core_high"] * machine.cpu_cores_usable))
+    how = f"{_rate(rate)} (stated); processors reach a third to all of it"
+    return Bandwidth(ends=scaled(ends_of("reading", "stated_share"), rate), how=how)
 
 
 def _by_guests(machine: Machine) -> Bandwidth | None:
@@ -448,49 +468,17 @@ def _by_guests(machine: Machine) -> Bandwidth | None:
     return Bandwidth(ends=ends, how=how)
 
 
-def _by_memory(machine: Machine) -> Bandwidth | None:
-    """What runs with that memory reached; None where no name tells it. A guest has a part of the
-    socket, and its neighbours the rest.
-    """
-    memory, series, cores = _memory_of(machine), named_processor(machine), machine.cpu_cores_usable
-    if memory is None or (is_guest(machine) and series is None):
-        return None
-    is_part = is_guest(machine) and not _has_whole_processor(machine)
-    memory = memory.replace(sockets=1) if is_part else memory
-    low, likely, high = memory.read(machine)
-    if is_part:
-        low *= _GUEST_SHARE
-    elif _may_have_one_module(machine):
-        low = memory.read(machine, 0.5)[0]
-    if series is not None and cores is not None:
-        # a quota stops what is read as it stops what is computed
-        high = min(high, constant("reading")["core_high"] * cores)
-    how = f"{memory.called} reads up to {_rate(memory.peaks[2])}{memory.share_read(likely)}"
-    if memory.sockets > 1:
-        how += ", and programs that ignore NUMA nodes get one socket's"
-    elif series is not None and series.channels > 1 and not is_guest(machine):
-        how += ", about half as much with half the channels"
-    return Bandwidth(ends=(low, likely, high), how=f"{how}; {_what_narrows(machine)}")
-
-
 def _may_have_one_module(machine: Machine) -> bool:
     """Whether half of its channels may be empty: of a computer whose RAM is little, or not told."""
     series, size = named_processor(machine), machine.memory_total_bytes
-    if is_guest(machine) or size is None:
+    is_stated = machine.memory_bandwidth_bytes_per_second is not None
+    is_stated = is_stated and machine.memory_bandwidth_how != FILLED_ASSUMED
+    if is_stated or is_guest(machine) or size is None:
         return False
     most = shipped_table("cpus")["one_module_gib"] * units.GIB
     # one of which nothing tells the processor is a laptop perhaps
     may = "cpu_model" in machine.assumed if series is None else series.may_have_one_module
     return may and (size <= most or machine.assumes("memory_total_bytes"))
-
-
-def _what_narrows(machine: Machine) -> str:
-    """How to have a narrower range: what was named cannot be measured here."""
-    from ...machine.named import what_to_state
-
-    is_elsewhere = machine.planning and not machine.is_this_one
-    fact = what_to_state(machine) if is_elsewhere else None
-    return "--measure narrows it" if fact is None else f"{fact} for a narrower range"
 
 
 def _by_class(machine: Machine) -> Bandwidth | None:
