@@ -19,7 +19,7 @@ from ...needs.records import Needs
 from ..checks import Finding
 from ..checks.speed import MADE, made_check, speed_check, work_check
 from ..record import Question
-from .engine import Step, uses_shared_gpu
+from .engine import uses_shared_gpu
 from .speed import NOTHING, SAME, PaceRange, Range, Speed, added, constant, ends_of, product, scaled
 from .text import BATCH_TOKENS, LaidOut, expert_parameters, laid_out, predict
 
@@ -94,8 +94,7 @@ def pace_of_text(question: Question, placed: Needs, machine: Machine) -> Speed:
     if placed.memory is None and (cards is None or any(card.unified is not True for card in cards)):
         # an accelerator with memory of its own may hold what does not say how much it takes
         return Speed(how="where it would run is not known, because its memory need is not")
-    architecture, tokens = question.spec.architecture, workload.context_tokens
-    way = laid_out(placed, machine, question.runtime, architecture, tokens)
+    way = laid_out(question, placed, machine)
     pace = predict(machine, question.step, way)
     if pace.decode is None:
         return pace
@@ -145,16 +144,18 @@ def _with_total(question: Question, machine: Machine, way: LaidOut, pace: Speed)
     elif step.has_experts:
         program += "_experts"
     row = constant("token")[program]
-    token = row["of_two"] * (number / 2) ** -row["falls"] / prompt.likely
+    token = row["of_two"] / prompt.likely
     # what memory gives and what computing takes have nothing to do with each other
     more = hypot(log(row["more"]), log(prompt.likely / prompt.low))
     less = hypot(log(row["less"]), log(prompt.high / prompt.likely))
     single, usual = pace.decode.seconds, empty.decode.seconds[1]
     reading, context = max(0.0, read_twice.seconds[1] - usual), max(0.0, single[1] - usual)
     share, growths = _growths(question, number)
+    # what the program takes for each beside the model
+    served = ends_of("batch", "sequence_seconds") if step.replays else NOTHING
     ends = []
     for each, beside, growth in zip(
-        (token * exp(more), token, token * exp(-less)), _served_seconds(step), growths, strict=True
+        (token * exp(more), token, token * exp(-less)), served, growths, strict=True
     ):
         # a sequence more never costs more than a step of its own: it can be decoded after others
         next_one = max(0.0, min(each + beside + context, single[1] - share * reading))
@@ -187,15 +188,6 @@ def _growths(question: Question, number: int) -> tuple[float, Range]:
     chosen = [min(1.0, used / (experts * each)) for each in ends_of("batch", "preferred")]
     slow, likely, fast = ((1 - (1 - each) ** number) / each for each in chosen)
     return min(1.0, met / active), (slow, likely, fast)
-
-
-def _served_seconds(step: Step) -> Range:
-    """What the program takes for each sequence beside the model; nothing where it was not seen."""
-    if step.replays:
-        return ends_of("batch", "sequence_seconds")
-    if step.foreign is not None or step.architecture is None:
-        return NOTHING
-    return scaled(ends_of("batch", "choice_seconds"), step.architecture.vocabulary or 0)
 
 
 def _with_draft(alone: Speed, *, is_own_block: bool) -> Speed:

@@ -264,9 +264,8 @@ def core_rate(machine: Machine) -> Range:
     core, series = core_of(machine), named_processor(machine)
     less = share_of_many(machine.cpu_cores_physical or machine.cpu_cores_usable or 1)
     ends = [core.prompt, core.ghz, (1e9, 1e9, 1e9)]
-    # clouds rent threads, two of a core, and a guest on x86-64 may see one on each
-    sees_cores = machine.cpu_cores_usable == machine.cpu_cores_physical is not None
-    if machine.scope == "vm" and machine.architecture == "x86_64" and sees_cores:
+    if machine.scope == "vm" and machine.architecture == "x86_64":
+        # clouds rent threads, two of a core
         ends.append((_THREAD_OF_A_CORE, 1.0, 1.0))
     ends.append((less if series is None else less / _sockets_of(machine, series), 1.0, 1.0))
     return product(*ends)

@@ -23,6 +23,7 @@ from ...machine.record import Machine
 from ...needs.quantization import BLOCKS
 from ...needs.records import Needs
 from ..placement.devices import share_on_shared
+from ..record import Question
 from .engine import (
     MEASURED,
     SHORT_CHAT_TOKENS,
@@ -98,19 +99,14 @@ class LaidOut(Record):
     on_shared: Range = SAME
 
 
-def laid_out(
-    placed: Needs,
-    machine: Machine,
-    program: RuntimeSpec | None,
-    architecture: Architecture | None,
-    context_tokens: int | None,
-) -> LaidOut:
-    """How that program computes what is placed so; None: one that shares layers out."""
+def laid_out(question: Question, placed: Needs, machine: Machine) -> LaidOut:
+    """How the program of the question computes what is placed so."""
+    program, architecture = question.runtime, question.spec.architecture
     splits = architecture is not None and (program is None or program.splits_layers)
     is_split = placed.placement == "split"
     return LaidOut(
         runtime=program,
-        context_tokens=context_tokens,
+        context_tokens=question.workload.context_tokens,
         offloaded=shares_of(placed) if placed.placement != "host" else None,
         in_ram_bytes=weights_by_place(placed).get("host", 0) if is_split else 0,
         at_once=program is not None and bool(program.tensor_parallel_option),
@@ -128,15 +124,15 @@ def processor_seconds(machine: Machine, memory: Bandwidth, step: Step) -> Range:
     """Of one token that the processor reads from RAM, with all cores that the program uses: each
     waits for the slower one, memory or the cores that get through what it gives.
     """
-    rows, figures, packed = constant("type"), constant("processor"), step.packed
-    packed_bytes, (cached_bytes, attending) = sum(packed.values()), step.context()
+    rows, figures = constant("type"), constant("processor")
+    packed_bytes, (cached_bytes, attending) = sum(step.packed.values()), step.context()
     core_seconds = sum(
         size / (rows.get(name, rows["F16"])["gb_s"] * 1e9) for name, size in step.read_bytes.items()
     )
     # what cores unpack while memory waits
     waited = sum(
         size / (rows[name]["unpack_gb_s"] * 1e9)
-        for name, size in packed.items()
+        for name, size in step.packed.items()
         if "unpack_gb_s" in rows.get(name, {})
     )
     taken = []
@@ -360,16 +356,16 @@ def _gpu_prompt(step: Step, gpu: Gpu) -> Range | None:
     """
     operations, device = 2 * sum(step.parameters_met().values()), gpu.device
     row = efficiency("share", device, step.foreign or "", work="prompt")
-    is_own_row, kind = "program" in row, "experts" if step.has_experts else "share"
-    measured = None if is_own_row else gpus.fact_of(device.name, "prompt_tflops")
+    measured = None if "program" in row else gpus.fact_of(device.name, "prompt_tflops")
     peak = gpus.peak_flops(device.name, gpus.capability_of(device))
     if measured is not None:
         row, peak = constant("measured_prompt"), measured * 1e12
     if operations <= 0 or peak is None:
         return None
+    kind = "experts" if step.has_experts else "share"
     computed = scaled(inverse(scaled(row[kind], peak)), operations)
     computed = added(computed, _attended(step, scaled(row["share"], peak), "attended_on_gpu"))
-    if is_own_row:
+    if "program" in row:
         # the shares of other programs hold what launching takes
         return computed
     slow, usual, fast = ends_of("read_prompt", "launched_seconds")

@@ -311,13 +311,13 @@ def _document_operations(spec: ModelSpec, tokens: int) -> Range | None:
 def pace_of_training(job: Job, workload: Workload) -> Speed:
     """Tokens trained on in a second, and how long the stated tokens take."""
     parameters, device = job.spec.parameters, job.device
-    own_layers = None if job.runtime is None else job.runtime.trainer_layers
-    if job.placed.memory is None and own_layers is None:
+    is_python = job.runtime is None or job.runtime.trainer_layers is None
+    if job.placed.memory is None and is_python:
         why = "where it would be trained is not known, because its memory need is not"
         return Speed(unit=TRAINED, how=why)
     if parameters.active is None:
         return Speed(unit=TRAINED, how="the number of parameters that a token meets is not known")
-    operations = _trained_operations(job, workload, own_layers) * parameters.active
+    operations = _trained_operations(job, workload) * parameters.active
     tokens = float((workload.context_tokens or _LEAST_TOKENS) * workload.parallel * job.number)
     share, unpacked, launched = ends_of("training", "on_cores"), NOTHING, NOTHING
     if device is not None:
@@ -327,31 +327,31 @@ def pace_of_training(job: Job, workload: Workload) -> Speed:
         if workload.finetune_method == "qlora" and rate is not None:
             moved = (parameters.total or parameters.active) * _UNPACKED_BYTES * (passes - 1)
             unpacked = scaled(inverse(ends_of("training", "unpacking")), moved / rate)
-        if own_layers is None:
+        if is_python:
             launched = scaled(layer_from_python(device), job.layers * passes)
     taken = job.seconds(operations * tokens, share)
     if job.number > 1:
         taken = product(taken, ends_of("training", "together"))
     pace = PaceRange.of_seconds(scaled(longer(added(taken, unpacked), launched), 1 / tokens))
-    asked = workload.dataset_tokens
+    asked, basis = workload.dataset_tokens, job.basis("training")
     return Speed(
         work=pace,
         unit=TRAINED,
-        how=f"on {job.called}; {operations / 1e9:,.0f} × 10^9 operations a token"
-        + job.basis("training"),
+        how=f"on {job.called}; {operations / 1e9:,.0f} × 10^9 operations a token{basis}",
         dataset_seconds=PaceRange.taking(scaled(pace.seconds, asked)) if asked else None,
     )
 
 
-def _trained_operations(job: Job, workload: Workload, own_layers: int | None) -> float:
+def _trained_operations(job: Job, workload: Workload) -> float:
     """For a token and a parameter: a trainer may put adapters on some of the last layers, and keep
     what these compute.
     """
+    adapted = None if job.runtime is None else job.runtime.trainer_layers
+    again = _AGAIN if workload.checkpointing and adapted is None else 0
     if workload.finetune_method == "full":
-        return _FORWARD + _BACKWARD + _WEIGHTS + (_AGAIN if workload.checkpointing else 0)
-    if own_layers is not None:
-        return _FORWARD + _BACKWARD * min(1.0, own_layers / (job.layers or 1))
-    return _FORWARD + _BACKWARD + (_AGAIN if workload.checkpointing else 0)
+        return _FORWARD + _BACKWARD + _WEIGHTS + again
+    share = min(1.0, (adapted or job.layers) / (job.layers or 1))
+    return _FORWARD + _BACKWARD * (share or 1.0) + again
 
 
 # ---------------------------------------------------------------- pictures and clips
