@@ -15,7 +15,7 @@ from ..core.records import Record
 from ..judge.checks import Outcome
 from ..judge.checks.disk import disk_check
 from ..judge.files import local_copy
-from ..judge.judging import Layout, layout_however_fast
+from ..judge.judging import layout_however_fast
 from ..judge.question import needs_under
 from ..judge.record import Judged, Question, Room
 from ..machine.record import Machine
@@ -119,9 +119,10 @@ class _Space(Record):
         needs = needs_under(question, workload, self.catalogue, machine)
         other = question.replace(workload=workload, needs=needs)
         layout = layout_however_fast(other, needs, machine)
-        if not layout.surely_fits:
+        if not layout.fits:
             return False
-        if not (self._keeps_placement(layout, needs) if self.judged.fits else not layout.is_tight):
+        is_tight = layout.has("accelerator-tight")
+        if not (self._keeps_placement(layout, needs) if self.judged.fits else not is_tight):
             return False
         if "quantization" not in changes:
             return True
@@ -130,18 +131,18 @@ class _Space(Record):
             other = other.replace(here=copy)
         return disk_check(needs, machine, other).outcome in (Outcome.PASS, Outcome.WARN)
 
-    def _keeps_placement(self, layout: Layout, needs: Needs) -> bool:
+    def _keeps_placement(self, layout: Judged, needs: Needs) -> bool:
         """What runs on the accelerators, all of it or a part, does not leave them, nor what a GPU
         that shares the RAM may use; what they hold the most of stays so.
         """
         judged = self.judged
-        if _NEARNESS[layout.needs.placement] < _NEARNESS[judged.placement]:
+        if _NEARNESS[layout.placement] < _NEARNESS[judged.placement]:
             return False
-        if layout.accelerator.code == "accelerator-partly" and judged.placement == "host":
+        if layout.has("accelerator-partly") and judged.placement == "host":
             from ..judge.checks.accelerator import more_for_shared
 
             # it would compute all only with another limit than the one that is printed
             runs, machine = judged.needs, self.machine
             if runs and more_for_shared(needs, machine) != more_for_shared(runs, machine):
                 return False
-        return judged.has("accelerator-tight") or not layout.is_tight
+        return judged.has("accelerator-tight") or not layout.has("accelerator-tight")
