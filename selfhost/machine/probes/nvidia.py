@@ -199,10 +199,8 @@ def _masked(host: Host, mask: str, gpus: Sequence[Sequence[_Told]], source: str)
     is_ordered = len(gpus) < 2 or host.env.get("CUDA_DEVICE_ORDER") == "PCI_BUS_ID"
     if chosen is not None and (not chosen or len(kinds) < 2 or is_ordered):
         return _read_of([told for number in chosen for told in gpus[number]], source)
-    reason = f"{_MASK} selects by UUID, which is not read"
-    if chosen is not None:
-        reason = f"{_MASK} selects by number, and CUDA numbers unlike GPUs from the fastest on, as"
-        reason += " only CUDA itself can tell"
+    reason = f"{_MASK} selects by UUID, or by numbers that CUDA gives unlike GPUs from the fastest"
+    reason += " on, as only CUDA itself can tell"
     remedy = "set CUDA_DEVICE_ORDER=PCI_BUS_ID, and select by number as `nvidia-smi` lists"
     card = Accelerator(vendor="nvidia", name=_UNNAMED, unified=False)
     cards = (card,) * len(set(mask.split(",")))
