@@ -168,8 +168,11 @@ def _read_windows_sets(host: Host, facts: Facts) -> None:
 # ------------------------------------------------------------------ CPUs that may be used
 
 
-def parse_quota(words: Sequence[str]) -> float | None:
-    """Quota and period, `200000 100000` -> 2.0 CPUs; inf for no quota; None for another shape."""
+def parse_quota(text: str) -> float | None:
+    """Quota and period, `200000 100000` -> 2.0 CPUs; inf for no quota; None for another shape, or
+    a line that was cut off.
+    """
+    words = text.split() if text.endswith("\n") else []
     if words and words[0] in ("max", "-1"):
         return float("inf")
     numbers = [whole(word, 15) for word in words]
@@ -204,11 +207,10 @@ def read_usable(host: Host, facts: Facts) -> None:
         return
     names = ("cpu.cfs_quota_us", "cpu.cfs_period_us") if groups.version == 1 else ("cpu.max",)
     for folder, group in groups.levels:
-        texts = [host.read_text(f"{folder}/{name}") or "" for name in names]
-        quota = parse_quota(" ".join(texts).split())
-        if quota is None or not all(text.endswith("\n") for text in texts):
-            cut = [name for name, text in zip(names, texts, strict=True) if not text.endswith("\n")]
-            facts.miss(USABLE, host.why(f"{folder}/{[*cut, names[0]][0]}"))
+        texts = [host.read_text(f"{folder}/{name}") or "cut off" for name in names]
+        quota = parse_quota("".join(texts))
+        if quota is None:
+            facts.miss(USABLE, host.why(f"{folder}/{names[0]}"))
             return
         if quota < least:
             least = quota
