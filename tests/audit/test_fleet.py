@@ -46,9 +46,6 @@ name = "qwen3-4b"
 parallel = 4
 min_tokens_per_second = 5
 [[model]]
-name = "gpt-oss-20b"
-severity = "warning"
-[[model]]
 name = "stable-diffusion-1.5"
 machines = ["label:site=s2"]
 [[model]]

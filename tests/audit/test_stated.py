@@ -58,19 +58,12 @@ def test_a_fact_stands_where_none_was_read_and_says_whose_it_is() -> None:
 
 
 READ = {
-    "memory_total_bytes": 16 * GIB,
-    "memory_limit_bytes": 15 * GIB,
-    "memory_available_bytes": 14 * GIB,
     "cpu_cores_usable": 2.0,
     "instruction_sets": ("sse2",),
     "memory_bandwidth_bytes_per_second": 10**10,
     "architecture": "aarch64",
-    "system": "macos",
     "accelerators": (),
-    "disks": tuple(
-        Disk(purpose=purpose, path="~", free_bytes=10**9 + number, total_bytes=2 * 10**9)
-        for number, purpose in enumerate(("huggingface", "llama.cpp", "ollama", "whisper.cpp"))
-    ),
+    "disks": (Disk(purpose="ollama", path="~", free_bytes=10**9, total_bytes=2 * 10**9),),
 }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -46,26 +45,13 @@ def nodes(*items: str) -> bytes:
 NODE = '{"kind": "Node", "metadata": {"name": "n"}, "status": {"capacity": {"memory": "1Gi"}}}'
 
 
-def test_a_key_twice_is_refused() -> None:
-    """Nobody can tell which of two values holds."""
+def test_an_answer_that_nobody_can_read_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key twice, of which nobody can tell which holds; deeper than Python's own stack; without end."""
     doubled = NODE.replace('"name"', '"name": "a", "name"')
     assert message(nodes(NODE, doubled)).startswith('standard input: has "name" twice')
-    assert '"items" twice' in message(
-        b'{"apiVersion": 1, "items": [], "items": [], "kind": "List"}'
-    )
-
-
-def test_a_deep_item_is_refused() -> None:
-    """Also one deeper than Python's own stack."""
-    for depth in (80, 100_000):
-        deep = NODE[:-1] + ', "x": ' + "[" * depth + "]" * depth + "}"
-        assert "is nested too deeply" in message(nodes(NODE, deep))
-
-
-def test_a_text_beyond_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stream without end is read no further."""
+    deep = NODE[:-1] + ', "x": ' + "[" * 100_000 + "]" * 100_000 + "}"
+    assert "is nested too deeply" in message(nodes(NODE, deep))
     monkeypatch.setattr(machines, "MAX_TEXT_BYTES", 10_000)
-    assert len(loaded(nodes(*[NODE.replace('"n"', f'"n{i}"') for i in range(100)])).machines) == 100
     assert "is larger than 10,000 bytes" in message(nodes(*[NODE] * 200))
 
 
@@ -136,11 +122,7 @@ def audited(fleet: Fleet, wanted: str) -> Audit:
 
 def test_what_is_no_json_says_what_is_read() -> None:
     """Slurm's and an exporter's own texts, and what is compressed."""
-    for content in (
-        b"NodeName=n State=IDLE RealMemory=1\n",
-        b"# HELP node_x y\n",
-        gzip.compress(b"{}"),
-    ):
+    for content in (b"NodeName=n State=IDLE RealMemory=1\n", b"# HELP node_x y\n", b"\x1f\x8b\x08"):
         (problem,) = loaded(content).problems
         assert "is not JSON" in problem.message
         assert "`kubectl get nodes -o json`" in str(problem.remedy)
@@ -232,17 +214,3 @@ def test_no_answer_ends_in_a_traceback(data: st.DataObject) -> None:
     changed = _mutated(answer, data.draw, [0, *places])
     fleet = loaded(json.dumps(changed).encode())
     assert fleet.machines or fleet.problems or fleet.down
-
-
-@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
-@given(st.data())
-def test_no_bytes_end_in_a_traceback(data: st.DataObject) -> None:
-    """A piece cut out, doubled or put elsewhere: a machine, or a problem with its file."""
-    content = data.draw(st.sampled_from(SAMPLES)).read_bytes()
-    start = data.draw(st.integers(0, len(content)))
-    end = data.draw(st.integers(start, min(len(content), start + 200)))
-    instead = data.draw(st.binary(max_size=6) | st.sampled_from([b'"', b"{", b"]", b"\\", b"1e9"]))
-    fleet = loaded(content[:start] + instead + content[end:])
-    assert fleet.machines or fleet.problems or fleet.down
-    for problem in fleet.problems:
-        assert problem.file == "standard input"
