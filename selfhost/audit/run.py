@@ -42,7 +42,7 @@ def run_audit(
     `judge` takes the policy's entry, the basis of memory and the machine; a `SelfhostError` of it
     becomes a problem at the policy's line. Of many machines it is called in other processes, and
     must be one that can be pickled. `today` is `YYYY-MM-DD` in UTC. With a baseline the audit holds
-    what changed since. Raises `TooLongError` as `progress` does.
+    what changed since. Raises `SelfhostError` where it takes too long.
     """
     machines, notes, problems = _in_service(policy, fleet)
     machines, stated = _with_facts(policy, machines)
@@ -205,10 +205,6 @@ _LEAST_SECONDS = 5.0
 _WATCHED_PART = 0.2
 
 
-class TooLongError(SelfhostError):
-    """An audit that would take longer than anybody waits who did not ask for it."""
-
-
 class Progress:
     """Says how far an audit is: nothing in its first two seconds, then a line every two.
 
@@ -229,7 +225,7 @@ class Progress:
         self._begun: tuple[float, float] | None = None
 
     def judged(self, part: float, verdicts: int) -> None:
-        """That part of so many verdicts is given. Raises `TooLongError`."""
+        """That part of so many verdicts is given. Raises `SelfhostError`."""
         now = self._clock()
         if now >= self._next:
             self._next = now + SECONDS_BETWEEN
@@ -239,7 +235,7 @@ class Progress:
         elif self._is_bounded and part < _WATCHED_PART:
             seconds, done = now - self._begun[0], part - self._begun[1]
             if seconds >= _LEAST_SECONDS and done and seconds / done > MOST_SECONDS:
-                raise TooLongError(
+                raise SelfhostError(
                     f"the audit would take about {seconds / done / 60:,.0f} minutes",
                     remedy="name fewer models in the policy or fewer machines, or write --yes to"
                     " have all of them judged",
@@ -267,16 +263,17 @@ class Baseline(Record):
 def read_baseline(path: str) -> Baseline:
     """The earlier audit in a file. `InputError` has file and line."""
     rows: dict[tuple[str, str], tuple[Result, frozenset[str]]] = {}
-    number, reason, remedy = 0, "holds no row of an audit", _WRITE_IT
+    number = 0
     try:
         for line in text_of(read_file(path, MAX_BASELINE_BYTES, input_allowed=True)).splitlines():
             number += 1
             rows.update(_row(line))
+        if not rows:
+            raise Unreadable("holds no row of an audit")
     except Unreadable as error:
-        rows, reason, remedy = {}, error.reason, error.remedy or _WRITE_IT
-    if not rows:
-        line_number = number or None
-        raise InputError([Problem(file=path, line=line_number, message=reason, remedy=remedy)])
+        place, remedy = number or None, error.remedy or _WRITE_IT
+        problem = Problem(file=path, line=place, message=error.reason, remedy=remedy)
+        raise InputError([problem]) from None
     return Baseline(file=path, rows=rows)
 
 

@@ -313,23 +313,17 @@ def test_the_state_of_a_monitoring_plugin(situation: str, state: str) -> None:
     assert render("nagios", of).startswith(f"SELFHOST {state} - ")
 
 
-def samples_of(of: Audit) -> dict[str, dict[tuple[str, ...], float]]:
-    values: dict[str, dict[tuple[str, ...], float]] = {}
-    for family in text_string_to_metric_families(render("prometheus", of)):
-        values[family.name.removeprefix("selfhost_audit_")] = {
-            tuple(sample.labels.values()): sample.value for sample in family.samples
-        }
-    return values
-
-
 def test_prometheus_holds_the_counts_and_the_worst_shortfall() -> None:
     """By model; a shortfall that is not known is absent, never 0."""
-    table = {
-        ("x", "*"): {"memory": FAIL},
-        ("y", "m1"): {"memory": UNKNOWN},
-    }
+    table = {("x", "*"): {"memory": FAIL}, ("y", "m1"): {"memory": UNKNOWN}}
     text = model("x") + model("y", machines='["host:m1"]') + exception("x", rule='"disk"')
-    values = samples_of(audit(text, ("m1", "m2", "m3"), table))
+    of = audit(text, ("m1", "m2", "m3"), table)
+    values = {
+        family.name.removeprefix("selfhost_audit_"): {
+            tuple(sample.labels.values()): sample.value for sample in family.samples
+        }
+        for family in text_string_to_metric_families(render("prometheus", of))
+    }
     assert values["machines"]["x", "all", "fail"] == 3
     assert values["machines"]["y", "host:m1", "unknown"] == 1
     # the third machine lacks three GiB: `helpers.audits.finding`
@@ -343,34 +337,24 @@ def test_prometheus_holds_the_counts_and_the_worst_shortfall() -> None:
 # ------------------------------------------------------------------ the command line
 
 
-def run(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], *words: str, policy: str = ""
-) -> tuple[int, str, str]:
-    """Exit code, standard output, standard error of an audit of one recorded machine."""
-    (tmp_path / "audit.toml").write_text(policy or "schema = 1\n" + model("gpt2"))
-    machine = str(RECORDS / "vm-24gib.json")
-    code = cli.main(["audit", str(tmp_path / "audit.toml"), "--machines", machine, *words])
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
-
-
 @pytest.mark.parametrize(
-    ("policy", "code", "state"),
+    ("entry", "code", "state"),
     [
-        ("schema = 1\n" + model("gpt2"), 0, "OK"),
-        ("schema = 1\n" + model("llama-3.1-405b", severity='"warning"'), 1, "WARNING"),
-        ("schema = 1\n" + model("llama-3.1-405b"), 2, "CRITICAL"),
-        ("schema = 1\n" + model("no-such-model"), 3, "UNKNOWN"),
-        ("schema = 2\n", 3, "UNKNOWN"),
+        (model("gpt2"), 0, "OK"),
+        (model("llama-3.1-405b", severity='"warning"'), 1, "WARNING"),
+        (model("llama-3.1-405b"), 2, "CRITICAL"),
+        (model("no-such-model"), 3, "UNKNOWN"),
+        ("bogus = 1\n", 3, "UNKNOWN"),
     ],
 )
 def test_a_monitoring_system_gets_its_own_exit_codes(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], policy: str, code: int, state: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], entry: str, code: int, state: str
 ) -> None:
     """And its line on standard output whatever happens."""
-    result, out, _ = run(tmp_path, capsys, "--format", "nagios", policy=policy)
-    assert result == code
-    assert out.startswith(f"SELFHOST {state} - ")
+    policy, machine = tmp_path / "audit.toml", str(RECORDS / "vm-24gib.json")
+    policy.write_text(f"schema = 1\n{entry}")
+    assert cli.main(["audit", str(policy), "--machines", machine, "--format", "nagios"]) == code
+    assert capsys.readouterr().out.startswith(f"SELFHOST {state} - ")
 
 
 @pytest.mark.parametrize(

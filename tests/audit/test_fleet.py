@@ -15,8 +15,9 @@ from selfhost.audit.judging import PolicyJudge
 from selfhost.audit.machines import load_machines
 from selfhost.audit.policy import Policy, read_policy
 from selfhost.audit.rows import Row
-from selfhost.audit.run import Progress, TooLongError, run_audit
+from selfhost.audit.run import Progress, run_audit
 from selfhost.catalogue.index import open_catalogue
+from selfhost.core.errors import SelfhostError
 from selfhost.core.tomlfile import Document
 from selfhost.machine.profiles import load
 from selfhost.machine.reader import Machine
@@ -180,7 +181,7 @@ def test_a_job_that_takes_too_long_is_refused_with_its_estimate(
     seconds, lines = count(0.0, step), list[str]()
     progress = Progress(lines.append, lambda: next(seconds), is_bounded=is_bounded)
     if is_refused:
-        with pytest.raises(TooLongError, match=r"about [\d,]+ minutes") as caught:
+        with pytest.raises(SelfhostError, match=r"about [\d,]+ minutes") as caught:
             run_audit(policy(), machines, judge(), today=TODAY, progress=progress)
         assert "--yes" in (caught.value.remedy or "")
         return
