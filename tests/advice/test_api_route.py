@@ -243,24 +243,3 @@ def test_a_load_in_tokens_does_not_apply_to_sound_and_pictures(name: str, unit: 
     assert cost is not None
     assert (cost.offers, cost.here, cost.input_tokens_per_day) == ((), None, None)
     assert unit in (cost.reason or "")
-
-
-def test_the_hours_are_those_of_all_sequences_together() -> None:
-    """Of 64 users at once the total pace writes; reading takes as long as before."""
-    load = Load.parse("20M:5M")
-    alone, together = (
-        check(
-            "llama-3.1-8b",
-            Workload(load=load, parallel=parallel, runtime="llama.cpp", quantization="Q4_K_M"),
-            machine="server-8x-h100",
-        )
-        for parallel in (1, 64)
-    )
-    assert alone.speed is not None
-    assert together.speed is not None
-    reading, total = alone.speed.prompt, together.speed.parallel_total
-    assert reading is not None
-    assert total is not None
-    hours = (20e6 / reading.likely + 5e6 / total.likely) / 3600
-    assert together.monthly_cost.here.hours_per_day.likely == pytest.approx(hours)
-    assert alone.monthly_cost.here.hours_per_day.likely > 2 * hours

@@ -177,27 +177,6 @@ def test_the_accelerator_holds_all_of_it_and_a_smaller_one_does_not(case: str) -
     assert fewer.route is not Route.LOCAL or finding.code == "accelerator-lean"
 
 
-def test_more_asked_never_takes_a_smaller_machine() -> None:
-    """Memory grows with the context, the cache and the quantization's size, bandwidth with the speed."""
-
-    def sizes(*workloads: Workload) -> list[int]:
-        return [least_of("mistral-7b", workload).memory_bytes for workload in workloads]
-
-    contexts = sizes(*(Workload(context_tokens=tokens) for tokens in (1024, 4096, 8192, 32_768)))
-    assert contexts == sorted(set(contexts))
-    assert sizes(Workload(parallel=1)) < sizes(Workload(parallel=4))
-    quantizations = sizes(
-        *(Workload(quantization=name) for name in ("Q4_K_M", "Q5_K_M", "Q8_0", "F16"))
-    )
-    assert quantizations == sorted(set(quantizations))
-    paces = [
-        least_of("mistral-7b", Workload(min_tokens_per_second=pace)).bandwidth_bytes_per_second or 0
-        for pace in (1, 2, 5, 10)
-    ]
-    assert paces == sorted(set(paces))
-    assert paces[0] > 0
-
-
 @pytest.mark.parametrize(
     ("model", "workload", "failed"),
     [
@@ -269,18 +248,6 @@ def test_what_just_fits_is_no_first_proposal(
     assert signs == sorted(signs, reverse=True)
     assert signs[0] == "✓"
     assert f"--machine {tight}" not in out
-
-
-def test_a_mark_has_its_reason_and_the_reserve_its_system(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    """Each `?` says why in its row, each `✓` has none; Windows keeps more RAM than Linux."""
-    _, out, _ = run(capsys, "plan", "qwen3.5-9b", "-v")
-    rows = [line for line in out.splitlines() if line[:3] in ("✓  ", "?  ")]
-    for row in rows:
-        assert (row[0] == "?") is ("slow" in row or "little left" in row or "to raise" in row)
-    assert any(" github-windows-2025 " in row and "slow?" in row for row in rows)
-    assert "1.00 GiB of it for Linux; Windows keeps 3.00 GiB" in out
 
 
 def test_a_limit_to_raise_is_told_first() -> None:

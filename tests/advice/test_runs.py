@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tomllib
 from typing import Any
 
@@ -96,22 +95,6 @@ def test_the_figures_that_each_program_prints(
     run = read(sample(name))
     assert (run.runtime, run.name) == (runtime, model)
     assert set(figures) <= set(paces(run))
-
-
-def test_of_a_chat_the_first_prompt_counts() -> None:
-    """Ollama counts those of the later ones with what its cache held back; the context is all of it."""
-    text = sample("answers-ollama")
-    chat = text + text.replace("11 token(s)", "143 token(s)").replace("53.77", "9999.00")
-    assert paces(read(chat)) == [("decode", 120, 24.61, 137), ("prompt", 11, 53.77, 0)]
-
-
-def test_answers_of_half_an_hour_count_and_impossible_ones_do_not() -> None:
-    """A slow machine takes 2 x 10^12 ns; no time at all and no number are no pace."""
-    answer = {"model": "m", "eval_count": 4000, "eval_duration": 2_000_000_000_000}
-    wrong = [{**answer, "eval_duration": value} for value in (0, -1, "1", None, 10**30)]
-    run = read("\n".join(json.dumps(each) for each in [answer, *wrong]))
-    assert [pace.seen for pace in paces_of(run)] == [2.0]
-    assert run_of(json.dumps(wrong)) is None
 
 
 def test_records_and_table_of_llama_bench() -> None:
