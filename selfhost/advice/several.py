@@ -18,8 +18,8 @@ from ..judge.judging import judge
 from ..judge.record import MEMORY_CHECKS, Judged, Question, Verdict
 from ..machine.record import Machine
 from . import Report
-from .understood import Understood, judged_for, question_of, understand
-from .verdicts import answer
+from .understood import Understood, question_of, understand
+from .verdicts import check_with
 
 # between the names of models that run side by side
 TOGETHER = " + "
@@ -62,25 +62,23 @@ class Shown(Record):
 def describe(catalogue: Catalogue, model: str, workload: Workload, machine: Machine) -> Shown:
     """All that is known of a model, its quantizations judged one by one. Raises as `check`."""
     understood = understand(catalogue, model, workload, machine)
-    judged = judged_for(catalogue, understood, machine)
+    verdict = check_with(catalogue, understood, workload, machine)
     return Shown(
-        verdict=answer(catalogue, judged, understood, machine, instead=True),
-        sizes=tuple(_sizes(catalogue, understood, judged.question, machine)),
+        verdict=verdict,
+        sizes=tuple(_sizes(catalogue, understood, verdict)),
         loss_by_size=loss_by_size(catalogue),
     )
 
 
-def _sizes(
-    catalogue: Catalogue, understood: Understood, question: Question, machine: Machine
-) -> Iterator[Size]:
-    runtime, own = question.runtime, question.workload.quantization
-    if runtime is None or question.needs is None:
+def _sizes(catalogue: Catalogue, understood: Understood, verdict: Verdict) -> Iterator[Size]:
+    if verdict.runtime is None or verdict.needs is None:
         return
+    runtime, machine = catalogue.runtime(verdict.runtime), verdict.machine
     stated, files = understood.workload, understood.files
-    types = need.quantizations_of(question.spec, runtime, catalogue.common("architectures"))
-    if question.workload.task == "finetune" and own:
+    types = need.quantizations_of(verdict.model, runtime, catalogue.common("architectures"))
+    if stated.task == "finetune" and verdict.quantization:
         # what is trained is made of the published weights, by the method
-        types = (own,)
+        types = (verdict.quantization,)
     order = [*catalogue.common("quantizations")["quantization"]]
     for name in sorted(types, key=lambda name: order.index(name) if name in order else len(order)):
         # a GGUF file holds one quantization

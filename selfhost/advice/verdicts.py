@@ -58,19 +58,6 @@ def check_with(
         follows_machine=follows_machine,
         requires_runtime=requires_runtime,
     )
-    return answer(catalogue, judged, understood, machine, instead=instead, today=today)
-
-
-def answer(
-    catalogue: Catalogue,
-    judged: Judged,
-    understood: Understood,
-    machine: Machine,
-    *,
-    instead: bool,
-    today: str | None = None,
-) -> Verdict:
-    """The verdict on what was understood and judged. The arguments are those of `check_with`."""
     question, day = judged.question, today or units.utc_today()
     offers: tuple[Offer, ...] = ()
     if instead or judged.failed:
