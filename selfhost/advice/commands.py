@@ -28,9 +28,9 @@ from ..machine.record import Machine
 Values = Mapping[str, str | None]
 # the share of the need from which on a line bounds what a server comes to keep
 WORTH_BOUNDING = 0.1
-# formats that somebody else than the publisher of the weights makes
 # percent: 101 of the 121.7 GiB of a DGX Spark were free (public reports, 2026-11)
 _LEFT_BY_SYSTEM = 82
+# formats that somebody else than the publisher of the weights makes
 _CONVERTED = ("gguf", "ggml", "mlx", "ctranslate2")
 _PLAIN_ON_WINDOWS = pattern(r"[\w:./\\+=~-]+")
 
@@ -548,13 +548,11 @@ def recipe(case: Case) -> tuple[tuple[str, ...], str, str | None] | None:
 
 
 def _where_to_look(spec: ModelSpec, workload: Workload, page: str) -> tuple[str, ...]:
-    kind, to_do = (
-        workload.quantization or "",
-        f"# or make {workload.quantization} files of {spec.name}",
-    )
+    kind = workload.quantization or ""
     if spec.lone_config:
         beside = os.path.basename(spec.lone_config)
         return (f"# put the weights beside {beside}, then make {kind} of them",)
+    to_do = f"# or make {kind} files of {spec.name}"
     if is_published(spec, workload):
         return (to_do,)
     lacks = f"# this catalogue knows no published {kind} files of {spec.name}; look first at"
