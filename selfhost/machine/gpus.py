@@ -347,15 +347,6 @@ def peak_flops(name: str, capability: str | None) -> float | None:
     return None if tflops is None else tflops * 1e12 * share
 
 
-def fastest() -> tuple[float, float]:
-    """The most bytes that the memory of a GPU of the table gives a second, and the most operations
-    that one computes in 16 bits.
-    """
-    rows = _table()["gpu"]
-    flops = [peak_flops(row["name"], capability_by_name(row["name"])) or 0.0 for row in rows]
-    return max(row.get("gb_per_s", 0) for row in rows) * units.GB, max(flops)
-
-
 # ------------------------------------------------------------------ kinds
 
 
@@ -419,14 +410,6 @@ def maker_of(words: frozenset[str]) -> str | None:
 def vendor_of(name: str) -> str:
     """nvidia, amd, intel or qualcomm by the words of a GPU's name; `unknown` where none says."""
     return maker_of(frozenset(re.split(r"[^a-z0-9]+", name.lower()))) or UNKNOWN
-
-
-def are_alike(name: str, other: str) -> bool:
-    """Whether two drivers' names are of one GPU: of one row of the table, or of the same words
-    where neither has one.
-    """
-    rows = [fact_of(each, "name") for each in (name, other)]
-    return words_of(name) == words_of(other) if rows == [None, None] else rows[0] == rows[1]
 
 
 def source_of(fact: str) -> str:
