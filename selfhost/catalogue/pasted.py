@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 
 from ..core.records import pattern
+from .quantization_names import splits
 
 TYPE_CHECKING = False
 
@@ -39,18 +40,14 @@ _IN_REPOSITORY = pattern(r"(?i)([^/]+/[^/]+)/(?:tree|blob|resolve|raw)/[^/]+(?:/
 _PAGE = pattern(
     r"(?i)/(?:discussions|commits?|community|summary|files?|feedback|tags|blobs)(?:/.*)?$"
 )
-# a repository as the cache of Hugging Face keeps it, and a file as llama.cpp's
-# (common/download.cpp), with the mark of its version behind it
+# a repository as the cache of Hugging Face keeps it
 _CACHED_FOLDER = pattern(r"models--([^/\\]+?)--([^/\\]+)")
-_CACHED_FILE = pattern(r"(?i)([A-Za-z0-9-]+)_([^/\\]+?-gguf)_([^/\\]+\.gguf)(?:\.etag)?")
 # OpenRouter's words for who serves a model and how; how hard a hosted model is asked to think
 _SERVED = pattern(
     r"(?::(?:free|nitro|floor|exacto)"
     r"|\s*\((?:(?:x?high|medium|low|minimal|max|default)(?: (?:effort|think(?:ing)?|reasoning))?"
     r"|(?:no|non)[ -]think(?:ing)?)\))$"
 )
-# Amazon Bedrock's id of a model: `us.amazon.nova-pro-v1:0`, `meta.llama3-1-70b-instruct-v1:0`
-_BEDROCK = pattern(r"(?:(?:us|eu|apac|jp|au|global)\.)?[a-z0-9]+\.([a-z][^/]+?)(?:-v[1-9])?:\d")
 
 
 def named_in_command(typed: str) -> str | None:
@@ -76,8 +73,6 @@ def unwrap(typed: str) -> str:
     """
     name = typed.strip(_QUOTES)
     name = _DOCKER.sub("", (named_in_command(name) or name).strip(_QUOTES))
-    if file := _CACHED_FILE.fullmatch(name):
-        return _with_type(f"{file[1]}/{file[2]}", file[3])
     if folder := _CACHED_FOLDER.fullmatch(name):
         return f"{folder[1]}/{folder[2]}"
     # a host's name has a point in it
@@ -87,19 +82,13 @@ def unwrap(typed: str) -> str:
         return name
     rest = _PAGE.sub("", match["rest"].partition("?")[0].partition("#")[0].rstrip("/"))
     if inside := _IN_REPOSITORY.fullmatch(rest):
-        return _with_type(inside[1], inside[2] or "")
+        repository, file = inside[1], inside[2] or ""
+        # of the projector beside a model the type is another
+        forms = [] if file.lower().startswith("mmproj") else [form for _, form in splits(file)]
+        types = [form.quantization for form in forms if form.quantization and not form.runtime]
+        is_draft = file.lower().startswith("mtp-")
+        return file if is_draft else ":".join([repository, *types[:1]])
     return f"{LIBRARY}{rest}" if match["ollama"] and "/" not in rest else rest
-
-
-def _with_type(repository: str, file: str) -> str:
-    from .quantization_names import splits
-
-    if file.lower().startswith("mtp-"):
-        return file
-    # of the projector beside a model the type is another
-    forms = [] if file.lower().startswith("mmproj") else [form for _, form in splits(file)]
-    types = [form.quantization for form in forms if form.quantization and not form.runtime]
-    return f"{repository}:{types[0]}" if types else repository
 
 
 def unrouted(name: str, catalogue: Catalogue) -> str:
@@ -112,8 +101,7 @@ def unrouted(name: str, catalogue: Catalogue) -> str:
         if prefix.startswith("ollama") and "/" not in rest:
             return f"{LIBRARY}{rest}"
         name = rest.rpartition("/")[2] if prefix == "fireworks_ai" else rest
-    bedrock = _BEDROCK.fullmatch(name)
-    return bedrock[1] if bedrock else name
+    return name
 
 
 def latin_spelling(typed: str, catalogue: Catalogue) -> str | None:
