@@ -85,15 +85,10 @@ def _which_slide(config: Keys) -> list[bool]:
 
 
 def _slides_by_pattern(config: Keys, window: int) -> list[bool]:
-    """The same by letters that repeat, from a first layer on, or all but every so many layers."""
-    layers, first = range(config.layers), config.number("max_window_layers")
+    """The same where all but every so many layers have it."""
     pattern = config.get("sliding_window_pattern", "_sliding_window_pattern")
-    if pattern is None and config.text.get("use_sliding_window") is True and first is not None:
-        return [number >= first for number in layers]
-    if isinstance(pattern, str) and pattern and set(pattern) <= {"L", "G"}:
-        return [pattern[number % len(pattern)] == "L" for number in layers]
     if type(pattern) is int and pattern > 0:
-        return [(number + 1) % pattern != 0 for number in layers]
+        return [(number + 1) % pattern != 0 for number in range(config.layers)]
     raise Unclear(
         f"sliding_window: {window:,} tokens, and in which layers sliding_window_pattern"
         f" = {short(pattern)} does not say"

@@ -145,17 +145,14 @@ def check_spec_files(
     programs that a spec may name, of which none are checked where there are none. The same file
     named twice is read once. Raises nothing.
     """
-    files = _read_once(paths)
+    documents = [Document.read(path) for path in dict.fromkeys(paths)]
+    # with what is right in its spec, None where that is nothing
+    files = [(each, read_as_far_as_right(each, each.file)) for each in documents]
     # faulty files are held against the catalogue too: all faults in one run
     stated = [file for file, _ in files if file.values.get("schema") in (None, SCHEMA)]
     given = {_id_of(file) or os.path.basename(file.file).removesuffix(".toml") for file in stated}
     others = [spec for spec in catalogue_specs if spec.id not in given]
-    # by each name in its canonical spelling, the id of the first spec that answers to it
-    owners = {
-        canonical(name): spec.id
-        for spec in reversed(others)
-        for name in (spec.id, *spec.aliases, spec.repository or "")
-    }
+    owners = _owners(others)
     for document in stated:
         _check_names(document, owners)
         _check_references(document, sorted({spec.id for spec in others} | given), runtime_ids)
@@ -169,19 +166,13 @@ def check_spec_files(
     return problems, tuple([spec for document, spec in specs if document.ok])
 
 
-def _read_once(paths: Sequence[str]) -> list[tuple[Document, ModelSpec | None]]:
-    """Each file with what is right in its spec, None where that is nothing."""
-    files: dict[str, tuple[Document, ModelSpec | None]] = {}
-    for path in paths:
-        # a null byte or a loop of links: Document.read says so
-        try:
-            real = os.path.realpath(path)
-        except (OSError, ValueError):
-            real = path
-        if real not in files:
-            document = Document.read(path)
-            files[real] = document, read_as_far_as_right(document, path)
-    return list(files.values())
+def _owners(specs: Sequence[ModelSpec]) -> dict[str, str]:
+    """By each name in its canonical spelling, the id of the first spec that answers to it."""
+    return {
+        canonical(name): spec.id
+        for spec in reversed(specs)
+        for name in (spec.id, *spec.aliases, spec.repository or "")
+    }
 
 
 def _id_of(document: Document) -> str | None:

@@ -289,7 +289,11 @@ def test_runtime_is_usable(id: str) -> None:
         *runtime.no_gpu_systems,
     )
     assert all(re.fullmatch(r"\w+-\w+", system) for system in systems)
-    rules = (runtime, *runtime.quantizations.values(), *runtime.cache_rules.values())
+    rules: tuple[Any, ...] = (
+        runtime,
+        *runtime.quantizations.values(),
+        *runtime.cache_rules.values(),
+    )
     assert all(re.fullmatch(r"\d+\.\d", rule.compute_capability or "8.0") for rule in rules)
     for key in ("options", "settings", "serve", "splits_layers", "library", "crashes_with_sets"):
         assert not getattr(runtime, key) or key in runtime.sources
