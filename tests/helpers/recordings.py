@@ -110,7 +110,6 @@ class Altered(RecordedHost):
 PLACES = {
     "cpuinfo": "/proc/cpuinfo",
     "meminfo": "/proc/meminfo",
-    "swaps": "/proc/swaps",
     "mountinfo": "/proc/self/mountinfo",
 }
 

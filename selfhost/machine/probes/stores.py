@@ -8,7 +8,7 @@ import os
 import re
 
 from ...core.records import Record
-from ..record import LM_STUDIO, SET_DISK, Disk
+from ..record import SET_DISK, Disk
 from .host import Facts, Host, reason_of
 
 TYPE_CHECKING = False
@@ -117,17 +117,17 @@ PLACES = {
 def read_disks(host: Host, facts: Facts) -> None:
     """One disk a purpose; each that cannot be read has its own reason."""
     disks = []
-    for purpose, find in (*PLACES.items(), (LM_STUDIO, lm_studio)):
+    for purpose, find in PLACES.items():
         fact = f"disks.{purpose}"
         try:
             place = host.within(lambda find=find: find(host))  # type: ignore[misc]
         except (OSError, ValueError) as error:
             facts.miss(fact, f"its folder could not be looked up: {reason_of(error)}")
             continue
-        if place is not None:
-            disks.append(_read_disk(host, facts, purpose, place))
-        elif purpose != LM_STUDIO:
+        if place is None:
             facts.miss(fact, "its folder is not known: no home folder is set", SET_DISK)
+        else:
+            disks.append(_read_disk(host, facts, purpose, place))
     unknown = "no place where a runtime stores models is known"
     source = "each place has its own entry, disks.<purpose>"
     facts.settle("disks", tuple(disks) or None, source, unknown, SET_DISK)
