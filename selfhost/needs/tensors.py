@@ -64,7 +64,6 @@ class ArchitectureRow(Record):
     full_rank_gate: bool = False
     banked_layers: int = 0
     routed_norm: bool = False
-    rope_key_norm: bool = False
     gate: str = "split"
     feed_forward_bias: bool = False
     down_bias: bool = False
@@ -78,10 +77,8 @@ class ArchitectureRow(Record):
     sines: int = 0
     token_types: bool = False
     embedding_norm: bool = False
-    narrow_tables: bool = False
     wide_qat_table: bool = False
     output_in_gguf: bool = False
-    projection_bias: bool = False
     rope_factors: str = ""
     layer_scale: bool = False
     per_layer_embeddings: bool = False
@@ -102,7 +99,6 @@ class ArchitectureRow(Record):
     unfused: bool = False
     pooling: str = "mean"
     diffusion: bool = False
-    stops_with_flash: bool = False
     mtp_like: tuple[str, ...] = ()
     mtp_vocabulary: tuple[str, ...] = ()
     mtp_in_gguf: bool | None = None
@@ -293,9 +289,7 @@ class _Tensors:
     """
 
     def __init__(self, architecture: Architecture, row: ArchitectureRow, *, gguf: bool) -> None:
-        self.architecture = architecture
-        self.row = row
-        self.gguf = gguf
+        self.architecture, self.row, self.gguf = architecture, row, gguf
         self.width = architecture.embedding_length
         tokens = architecture.vocabulary or 0
         # converters pad or cut the table
@@ -303,34 +297,34 @@ class _Tensors:
         self.layers = tuple(range(architecture.layers))
         self.groups: list[TensorGroup] = []
 
-    def outside(self, name: str, *shape: int, bias: bool = False) -> None:
-        self._add(name, shape, (), bias=bias)
-
-    def layer(self, name: str, *shape: int, bias: bool = False) -> None:
-        where = self._stored_layers()
-        if not where:
-            return
-        if not self.row.stacks:
-            self._add(f"blk.*.{name}", shape, where, bias=bias)
-        for stack in self.row.stacks if "cross_attn" not in name else self.row.stacks[-1:]:
-            short = name.replace("attn_output", "attn_o")
-            self._add(f"{stack}.blk.*.{short}", shape, where, bias=bias)
-
-    def plain(self, name: str, *shape: int) -> None:
-        """As `layer`, of a tensor whose name ends in no `.weight`."""
-        where = self._stored_layers()
-        if where:
-            self.groups.append(TensorGroup(name=f"blk.*.{name}", layers=where, shape=shape))
-
-    def _add(
-        self, name: str, shape: tuple[int, ...], layers: tuple[int, ...], *, bias: bool
-    ) -> None:
+    def add(self, name: str, *shape: int, layers: tuple[int, ...] = (), bias: bool = False) -> None:
         self.groups.append(TensorGroup(name=f"{name}.weight", layers=layers, shape=shape))
         if bias:
             rows = shape[1:] or shape
             self.groups.append(TensorGroup(name=f"{name}.bias", layers=layers, shape=rows))
 
-    def _stored_layers(self) -> tuple[int, ...]:
+    def outside(self, name: str, *shape: int, bias: bool = False) -> None:
+        """A tensor outside the blocks of an encoder, and of its decoder; none without a name."""
+        for stack in self.row.stacks or ("",) if name else ():
+            self.add(f"{stack}.{name}" if stack else name, *shape, bias=bias)
+
+    def layer(self, name: str, *shape: int, bias: bool = False) -> None:
+        where = self.stored_layers()
+        if not where:
+            return
+        if not self.row.stacks:
+            self.add(f"blk.*.{name}", *shape, layers=where, bias=bias)
+        for stack in self.row.stacks if "cross_attn" not in name else self.row.stacks[-1:]:
+            short = name.replace("attn_output", "attn_o")
+            self.add(f"{stack}.blk.*.{short}", *shape, layers=where, bias=bias)
+
+    def plain(self, name: str, *shape: int) -> None:
+        """As `layer`, of a tensor whose name ends in no `.weight`."""
+        where = self.stored_layers()
+        if where:
+            self.groups.append(TensorGroup(name=f"blk.*.{name}", layers=where, shape=shape))
+
+    def stored_layers(self) -> tuple[int, ...]:
         limit = self.architecture.stored_layers
         return self.layers if limit is None else tuple(n for n in self.layers if n < limit)
 
@@ -356,41 +350,29 @@ class _Tensors:
     def tables_and_heads(self) -> None:
         model, row, width = self.architecture, self.row, self.width
         table = model.table_length or width
-        self.outside("token_embd", table, self.vocabulary + row.embedding_rows_beyond)
+        self.add("token_embd", table, self.vocabulary + row.embedding_rows_beyond)
         if table != width:
-            self.outside("project_in", table, width, bias=row.projection_bias)
+            self.add("project_in", table, width, bias=row.encoder)
             if not row.encoder:
-                self.outside("project_out", width, table)
-        self.outside_stacks(row.output_norm, width, bias=row.norm_bias)
+                self.add("project_out", width, table)
+        self.outside(row.output_norm, width, bias=row.norm_bias)
         if model.output_matrix and not row.embeds:
             # a tied one may have a bias of its own, or be written into GGUF files beside the table
             if not model.tied_embeddings or (self.gguf and row.output_in_gguf):
-                self.outside("output", table, self.vocabulary, bias=row.output_bias)
+                self.add("output", table, self.vocabulary, bias=row.output_bias)
             elif row.output_bias:
                 bias = TensorGroup(name="output.bias", layers=(), shape=(self.vocabulary,))
                 self.groups.append(bias)
-        self.beside_tokens(table if row.narrow_tables else width)
-        self.heads()
-        if model.audio:
-            self.audio_encoder(model.audio)
-
-    def heads(self) -> None:
-        """What reads the last layer beside the output matrix, and tables that turn positions."""
-        model, row, width = self.architecture, self.row, self.width
+        self.beside_tokens(table if row.encoder else width)
         if row.pooler and not self.gguf:
-            self.outside("pooler", width, width, bias=True)
+            self.add("pooler", width, width, bias=True)
         turned = (group.rope_length or group.key_length for group in model.attention)
         half = max(turned, default=0) // 2
         for name in _ROPE_TABLES.get(model.rope_factors or row.rope_factors, ()):
             if self.gguf:
-                self.outside(name, half)
-
-    def outside_stacks(self, name: str, *shape: int, bias: bool = False) -> None:
-        """A tensor outside the blocks of an encoder, and of its decoder; none without a name."""
-        for stack in self.row.stacks if name else ():
-            self.outside(f"{stack}.{name}", *shape, bias=bias)
-        if name and not self.row.stacks:
-            self.outside(name, *shape, bias=bias)
+                self.add(name, half)
+        if model.audio:
+            self.audio_encoder(model.audio)
 
     def beside_tokens(self, beside: int) -> None:
         """Tables of positions and of token types, and the norm after them; `beside` is how wide."""
@@ -400,30 +382,30 @@ class _Tensors:
             if self.gguf and row.token_types and model.token_types == 1:
                 # the conversion drops the two rows of XLM-RoBERTa that no token uses
                 rows -= 2
-            self.outside_stacks("position_embd", beside, rows)
+            self.outside("position_embd", beside, rows)
         if row.token_types:
-            self.outside("token_types", beside, model.token_types or 2)
+            self.add("token_types", beside, model.token_types or 2)
         if row.embedding_norm:
-            self.outside_stacks("token_embd_norm", beside, bias=row.norm_bias)
+            self.outside("token_embd_norm", beside, bias=row.norm_bias)
         if row.relative_table:
-            self.outside("rel_embd", width, model.positions or 0)
-            self.outside("rel_embd_norm", width, bias=True)
+            self.add("rel_embd", width, model.positions or 0)
+            self.add("rel_embd_norm", width, bias=True)
 
     def audio_encoder(self, audio: Audio) -> None:
         width, long = audio.embedding_length, audio.feed_forward_length
-        layers = tuple(range(audio.layers))
-        self.outside("encoder.conv1", 3, audio.mel_bins, width)
-        self.outside("encoder.conv2", 3, width, width)
+        self.add("encoder.conv1", 3, audio.mel_bins, width)
+        self.add("encoder.conv2", 3, width, width)
         for name in ("conv1", "conv2"):
             bias = TensorGroup(name=f"encoder.{name}.bias", layers=(), shape=(1, width))
             self.groups.append(bias)
-        self.outside("encoder.position_embd", width, audio.positions)
-        self.outside("encoder.output_norm", width, bias=True)
-        matrices = {"ffn_up": (width, long), "ffn_down": (long, width)}
-        norms = dict.fromkeys(("attn_norm", "ffn_norm"), (width,))
-        attention = {f"attn_{name}": (width, width) for name in ("q", "k", "v", "output")}
-        for name, shape in {**norms, **attention, **matrices}.items():
-            self._add(f"encoder.blk.*.{name}", shape, layers, bias=name != "attn_k")
+        self.add("encoder.position_embd", width, audio.positions)
+        self.add("encoder.output_norm", width, bias=True)
+        shapes: dict[str, tuple[int, ...]] = {"attn_norm": (width,), "ffn_norm": (width,)}
+        shapes |= {f"attn_{name}": (width, width) for name in ("q", "k", "v", "output")}
+        shapes |= {"ffn_up": (width, long), "ffn_down": (long, width)}
+        layers = tuple(range(audio.layers))
+        for name, shape in shapes.items():
+            self.add(f"encoder.blk.*.{name}", *shape, layers=layers, bias=name != "attn_k")
 
     # -------------------------------------------------------------- every layer
 
@@ -435,7 +417,7 @@ class _Tensors:
             # Kimi K3: what weighs the residuals that are kept; the converter joins a norm and a row
             # of scores
             sides = (self.width,) if self.gguf else (self.width, 2)
-            self.outside("output_res_score", *sides)
+            self.add("output_res_score", *sides)
             for part in ("attn", "ffn"):
                 self.layer(f"{part}_res_score", *sides)
         if row.layer_scale and self.gguf:
@@ -445,22 +427,17 @@ class _Tensors:
             heads = max(group.heads for group in model.attention)
             self.layer("attn_rel_b", heads, row.relative_positions)
             self.layers = every
-        self.streams()
-        if model.audio:
-            # Whisper: the decoder's attention to its encoder
-            self.layer("cross_attn_norm", self.width, bias=True)
-            for name in ("q", "k", "v", "output"):
-                self.layer(f"cross_attn_{name}", self.width, self.width, bias=name != "k")
-
-    def streams(self) -> None:
-        """What Gemma 3n and 4, Hy4 and DeepSeek V4 have beside their streams."""
-        model, row = self.architecture, self.row
         if row.per_layer_embeddings and model.per_layer_embedding_length:
             self.slices_by_layer(model.per_layer_embedding_length)
         if row.altup and model.altup_inputs:
             self.alternating_updates(model.altup_inputs)
         if row.hyper_connections and model.altup_inputs:
             self.hyper_connections(model.altup_inputs)
+        if model.audio:
+            # Whisper: the decoder's attention to its encoder
+            self.layer("cross_attn_norm", self.width, bias=True)
+            for name in ("q", "k", "v", "output"):
+                self.layer(f"cross_attn_{name}", self.width, self.width, bias=name != "k")
 
     def norms(self) -> None:
         """The norms of the model's width."""
@@ -468,11 +445,9 @@ class _Tensors:
         norms = (*row.norms, "attn_norm_2") if model.parallel_norms == 2 else row.norms
         for name in norms:
             if row.norms_of_parts:
-                having = [part.layers for part in model.attention]
-                having += [part.layers for part in model.recurrent]
-                if name == "ffn_norm":
-                    having = [part.layers for part in model.feed_forward]
-                self.layers = tuple(sorted({layer for layers in having for layer in layers}))
+                mixing = *model.attention, *model.recurrent
+                parts = model.feed_forward if name == "ffn_norm" else mixing
+                self.layers = tuple(sorted({layer for part in parts for layer in part.layers}))
             elif name == "attn_norm" and not row.first_norm:
                 self.layers = every[1:]
             self.layer(name, self.width, bias=row.norm_bias)
@@ -482,11 +457,10 @@ class _Tensors:
         """Gemma 3n and 4: a second token table. Each layer reads one slice of it."""
         model, row, width = self.architecture, self.row, self.width
         rows = model.vocabulary_gguf if self.gguf else row.per_layer_vocabulary
-        self.outside(
-            "per_layer_token_embd", slice_width * model.layers, rows or model.vocabulary or 0
-        )
-        self.outside("per_layer_model_proj", width, slice_width * model.layers)
-        self.outside("per_layer_proj_norm", slice_width)
+        slices = slice_width * model.layers
+        self.add("per_layer_token_embd", slices, rows or model.vocabulary or 0)
+        self.add("per_layer_model_proj", width, slices)
+        self.add("per_layer_proj_norm", slice_width)
         self.layer("inp_gate", width, slice_width)
         self.layer("proj", slice_width, width)
         if not row.altup:
@@ -495,8 +469,8 @@ class _Tensors:
     def alternating_updates(self, inputs: int) -> None:
         """Gemma 3n: several versions of the hidden state, and LAuReL."""
         width = self.width
-        self.outside("altup_proj", width, width, inputs - 1)
-        self.outside("altup_unembd_proj", width, width, inputs - 1)
+        self.add("altup_proj", width, width, inputs - 1)
+        self.add("altup_unembd_proj", width, width, inputs - 1)
         self.layer("altup_correct_coef", inputs, inputs)
         self.layer("altup_correct_scale", width)
         self.layer("altup_predict_coef", inputs, inputs * inputs)
@@ -508,9 +482,9 @@ class _Tensors:
         """Parallel streams, mixed before and after attention and feed-forward."""
         number, wide = self.row.hyper_connections, inputs * self.width
         mixed = 2 * inputs + (inputs * inputs if number == 3 else 0)
-        self.outside("output_hc_fn", wide, inputs)
-        self.outside("output_hc_base", inputs)
-        self.outside("output_hc_scale", 1)
+        self.add("output_hc_fn", wide, inputs)
+        self.add("output_hc_base", inputs)
+        self.add("output_hc_scale", 1)
         for part in ("attn", "ffn"):
             self.layer(f"hc_{part}_fn", wide, mixed)
             self.layer(f"hc_{part}_base", mixed)
@@ -529,11 +503,9 @@ class _Tensors:
         # the block attends as an ordinary layer even where the trunk's last one is recurrent
         windowed, dense = "window" in row.mtp_like, "dense" in row.mtp_like
         attention = [each for each in model.attention if not windowed or each.window_tokens]
-        feed_forward = [each for each in model.feed_forward if not dense or not each.experts]
+        feeding = [each for each in model.feed_forward if not dense or not each.experts]
         self.attention(max(attention or model.attention, key=lambda group: group.layers[-1:]))
-        self.feed_forward(
-            max(feed_forward or model.feed_forward, key=lambda group: group.layers[-1:])
-        )
+        self.feed_forward(max(feeding or model.feed_forward, key=lambda group: group.layers[-1:]))
         self.layer("nextn.eh_proj", 2 * width, width)
         for name in ("enorm", "hnorm", "shared_head_norm"):
             self.layer(f"nextn.{name}", width)
@@ -549,46 +521,40 @@ class _Tensors:
             self.compressed(group)
         else:
             self.plain_attention(group)
+        row, value = self.row, group.value_length
+        if row.attention_gate:
+            each = value if row.attention_gate == "element" else 1
+            self.layer("attn_gate", self.width, group.heads * each)
+        has_sinks = group.kind == "compressed" or row.attention_sinks in ("all", group.kind)
+        if has_sinks or (group.latent_length and row.attention_sinks):
+            self.layer("attn_sinks", group.heads)
 
     def plain_attention(self, group: Attention) -> None:
-        row, width, heads, value = self.row, self.width, group.heads, group.value_length
-        stated_bias = self.architecture.attention_bias
+        row, width, heads, key = self.row, self.width, group.heads, group.key_length
+        stated_bias, value = self.architecture.attention_bias, group.value_length
         bias = row.attention_bias if stated_bias is None else stated_bias
-        self.queries_keys_values(group, bias=bias)
+        keys, values = group.kv_heads * key, group.kv_heads * value
+        if row.fused_qkv:
+            self.layer("attn_qkv", width, heads * key + keys + values, bias=bias)
+        else:
+            self.layer("attn_q", width, heads * key * (2 if row.gated_query else 1), bias=bias)
+            self.layer("attn_k", width, keys, bias=bias and row.key_bias)
+            if not group.values_from_keys:
+                self.layer("attn_v", width, values, bias=bias)
         self.layer("attn_output", heads * value, width, bias=row.attention_output_bias)
         if row.rewrites:
             # the decoder's attention to its encoder
             self.layer("cross_attn_norm", width, bias=row.norm_bias)
             for part in ("q", "k", "v"):
-                self.layer(f"cross_attn_{part}", width, heads * group.key_length, bias=bias)
+                self.layer(f"cross_attn_{part}", width, heads * key, bias=bias)
             self.layer("cross_attn_output", heads * value, width, bias=row.attention_output_bias)
         self.query_key_norms(group)
-        if row.attention_sinks in ("all", group.kind):
-            self.layer("attn_sinks", heads)
-        self.gate_of_attention(group)
         if group.indexer_heads and (length := group.indexer_length):
             # it chooses the blocks of positions that attention reads
             self.layer("indexer.q_proj", width, group.indexer_heads * length)
             self.layer("indexer.k_proj", width, length)
             self.layer("indexer.q_norm", length)
             self.layer("indexer.k_norm", length)
-
-    def queries_keys_values(self, group: Attention, *, bias: bool) -> None:
-        row, width, kv_heads, key = self.row, self.width, group.kv_heads, group.key_length
-        values = kv_heads * group.value_length
-        if row.fused_qkv:
-            self.layer("attn_qkv", width, (group.heads + kv_heads) * key + values, bias=bias)
-            return
-        queries = group.heads * key * (2 if row.gated_query else 1)
-        self.layer("attn_q", width, queries, bias=bias)
-        self.layer("attn_k", width, kv_heads * key, bias=bias and row.key_bias)
-        if not group.values_from_keys:
-            self.layer("attn_v", width, values, bias=bias)
-
-    def gate_of_attention(self, group: Attention) -> None:
-        if self.row.attention_gate:
-            each = group.value_length if self.row.attention_gate == "element" else 1
-            self.layer("attn_gate", self.width, group.heads * each)
 
     def query_key_norms(self, group: Attention) -> None:
         row, key = self.row, group.key_length
@@ -614,17 +580,12 @@ class _Tensors:
         self.layer("attn_q_b" if query else "attn_q", query or width, heads * (key + rope))
         self.layer("attn_kv_a_mqa", width, latent + rope)
         self.layer("attn_kv_a_norm", latent)
-        if self.row.rope_key_norm:
-            self.layer("attn_k_norm", rope)
         if group.kind == "latent":
             self.layer("attn_k_b", key, latent, heads)
             self.layer("attn_v_b", latent, value, heads)
         else:
             self.layer("attn_kv_b", latent, heads * (key + value))
         self.layer("attn_output", heads * value, width)
-        self.gate_of_attention(group)
-        if self.row.attention_sinks:
-            self.layer("attn_sinks", heads)
         if group.indexer_heads and group.indexer_length:
             length = group.indexer_length
             self.layer("indexer.attn_q_b", query or width, group.indexer_heads * length)
@@ -636,36 +597,34 @@ class _Tensors:
         """DeepSeek V4: rows that each stand for several tokens, and an indexer that chooses."""
         width, heads, key = self.width, group.heads, group.key_length
         query, groups = group.query_latent_length or 0, group.output_groups or 1
-        latent = (group.output_latent_length or 0) * groups
+        latent, tokens = (group.output_latent_length or 0) * groups, group.compression
+        length = (group.indexer_length or 0) if group.indexer_heads else 0
         self.layer("attn_q_a", width, query)
         self.layer("attn_q_a_norm", query)
         self.layer("attn_q_b", query, heads * key)
         self.layer("attn_kv", width, key)
         self.layer("attn_kv_a_norm", key)
-        self.layer("attn_sinks", heads)
         self.layer("attn_output_a", heads * key // groups, latent)
         self.layer("attn_output_b", latent, width)
-        lengths = {"attn": key}
-        if group.indexer_heads and group.indexer_length:
-            lengths["indexer"] = group.indexer_length
-        for name, length in lengths.items() if group.compression else ():
-            # of rows of which an indexer chooses each is made of the tokens of two
-            wide = (2 if group.indexer_heads else 1) * length
-            self.layer(f"{name}_compressor_kv", width, wide)
-            self.layer(f"{name}_compressor_gate", width, wide)
-            self.layer(f"{name}_compressor_ape", wide, group.compression or 0)
-            self.layer(f"{name}_compressor_norm", length)
-        if group.compression and group.indexer_heads and group.indexer_length:
-            self.layer("indexer.attn_q_b", query, group.indexer_heads * group.indexer_length)
-            self.layer("indexer.proj", width, group.indexer_heads)
+        for name, long in (("attn", key), ("indexer", length)):
+            if tokens and long:
+                # of rows of which an indexer chooses each is made of the tokens of two
+                wide = (2 if group.indexer_heads else 1) * long
+                self.layer(f"{name}_compressor_kv", width, wide)
+                self.layer(f"{name}_compressor_gate", width, wide)
+                self.layer(f"{name}_compressor_ape", wide, tokens)
+                self.layer(f"{name}_compressor_norm", long)
+        if tokens and length:
+            self.layer("indexer.attn_q_b", query, (group.indexer_heads or 0) * length)
+            self.layer("indexer.proj", width, group.indexer_heads or 0)
 
     # -------------------------------------------------------------- feed-forward
 
     def feed_forward(self, group: FeedForward) -> None:
-        if not group.experts:
-            self.dense(group.length)
-            return
         row, length, experts = self.row, group.length, group.experts
+        if not experts:
+            self.dense(length)
+            return
         self.router(group, experts)
         inner, bias = group.latent_length or self.width, row.expert_bias
         if group.latent_length:
@@ -675,11 +634,12 @@ class _Tensors:
             self.layer(f"ffn_{name}_up", inner, self.width)
             if row.routed_norm:
                 self.layer("ffn_routed_norm", inner)
-        for part in ("up",) if row.gate == "none" else ("gate", "up"):
+        parts = ("up",) if row.gate == "none" else ("gate", "up")
+        for part in parts:
             self.layer(f"ffn_{part}_exps", inner, length, experts, bias=bias)
         self.layer("ffn_down_exps", length, inner, experts, bias=bias)
         if group.shared_length:
-            for part in ("up",) if row.gate == "none" else ("gate", "up"):
+            for part in parts:
                 self.layer(f"ffn_{part}_shexp", self.width, group.shared_length)
             self.layer("ffn_down_shexp", group.shared_length, self.width)
             if row.shared_expert_gate:

@@ -9,9 +9,8 @@ fused attention does not save. The runs of tests/truth/finetune.json lie inside 
 
 from __future__ import annotations
 
-from ..catalogue.architecture import Architecture, Attention
+from ..catalogue.architecture import Architecture
 from ..catalogue.quantization_names import CHECKPOINTS
-from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import ModelSpec
 from ..core.records import Record, Unread
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_LORA_RANK
@@ -31,10 +30,7 @@ _STATES = {"adamw": (4, 12), "adamw_8bit": (2, 6), "sgd": (1, 4)}
 """Least and likely bytes that an optimizer keeps of a parameter, the float32 copy included."""
 _ADAPTER_STATES = {"adamw": 8, "adamw_8bit": 2, "sgd": 0}
 _UNPACKED_MEND = "train the original weights, which these were quantized from"
-_NO_TENSORS = (
-    "the tensors of the model are not known, so neither are its gradients and activations",
-    None,
-)
+_NO_TENSORS = "the tensors of the model are not known, so neither are its gradients and activations"
 
 
 class _Training(Record):
@@ -64,11 +60,9 @@ def finetune_needs(case: Case, needs: Needs) -> Needs:
     is None with a reason where the model's tensors are not known, for speech and images, and for a
     runtime that does not train.
     """
-    spec, runtime = case.spec, case.program
-    why = _why_no_figures(spec, runtime)
-    if why is not None or runtime is None:
-        reason, remedy = why or ("no program is named", None)
-        return needs.replace(unknown=_unread(reason, remedy, "download_bytes", "memory"))
+    why = _why_no_figures(case)
+    if why is not None:
+        return needs.replace(unknown=_unread(*why, "download_bytes", "memory"))
     format = case.workload.format if case.workload.format in CHECKPOINTS else "safetensors"
     files = size_of(case.replace(format=format, quantization=case.own_type))
     if isinstance(files, Unread):
@@ -83,7 +77,8 @@ def finetune_needs(case: Case, needs: Needs) -> Needs:
         return needs.replace(unknown=(*needs.unknown, *unknown))
     training = _training_of(case, needs.download_bytes)
     states = _states_of_all if training.method == "full" else _states_of_adapters
-    terms = *states(training), _activations(training), overhead(runtime, on_gpu=case.on_gpu)
+    program = overhead(case.runtime, on_gpu=case.on_gpu)
+    terms = *states(training), _activations(training), program
     return _with_checkpoints(needs.replace(memory=MemoryNeed(terms=terms)), training)
 
 
@@ -123,14 +118,12 @@ def _training_of(case: Case, stored_bytes: int | None) -> _Training:
 # ------------------------------------------------------------------ what is not trained
 
 
-def _why_no_figures(spec: ModelSpec, runtime: RuntimeSpec | None) -> tuple[str, str | None] | None:
+def _why_no_figures(case: Case) -> tuple[str, str | None] | None:
     """Why not even the files of a training are known, and what to do instead."""
+    runtime, untyped = case.program, case.spec.unknown.get("architecture.matrix_dtype")
     if runtime is None:
         why = "the spec states what running the model needs, not what training it needs"
         return why, "add [architecture] to the spec"
-    if spec.closed:
-        return "the weights were never published", None
-    untyped = spec.unknown.get("architecture.matrix_dtype")
     if runtime.trainer:
         why = f"what training takes in {runtime.name} is not counted"
         return why, f"try it with `{runtime.trainer}`, or take --runtime transformers"
@@ -149,10 +142,8 @@ def why_not_trained(spec: ModelSpec, method: str) -> tuple[str, str] | None:
     own, architecture = spec.quantized, spec.architecture
     stored = architecture.matrix_dtype or architecture.expert_dtype or "" if architecture else ""
     if (own is not None and own.format == "mlx") or stored.startswith(_PACKED):
-        return (
-            "What training takes on weights that others quantized is not counted.",
-            _UNPACKED_MEND,
-        )
+        why = "What training takes on weights that others quantized is not counted."
+        return why, _UNPACKED_MEND
     is_here = own is not None or not spec.origin.endswith(".toml")
     if method != "qlora" or not stored or not is_here or stored == "nvfp4":
         return None
@@ -170,16 +161,15 @@ def _why_not_computed(case: Case) -> tuple[str, str | None] | None:
         why = f"selfhost does not compute what training takes for {kind} models"
         return why, case.runtime.finetune_elsewhere.get(spec.modality)
     if architecture is None or not case.whole:
-        return _NO_TENSORS
+        return _NO_TENSORS, None
     if case.row.rewrites or why_not_known(architecture, case.row, case.program) is not None:
         return f"what training {architecture.row} takes is not computed", None
     if "nvfp4" in (architecture.matrix_dtype, architecture.expert_dtype):
         why = "transformers expands NVFP4 weights of compressed-tensors, loads none of ModelOpt's,"
         return f"{why} and which these are is not known", _UNPACKED_MEND
-    no_encoders = why_no_encoders(spec)
-    if no_encoders is not None:
-        return f"{no_encoders}, so neither are the weights and gradients of all of it", None
-    return None
+    why_none = why_no_encoders(spec)
+    no_encoders = f"{why_none}, so neither are the weights and gradients of all of it"
+    return None if why_none is None else (no_encoders, None)
 
 
 def _unread(reason: str, remedy: str | None, *facts: str) -> tuple[Unread, ...]:
@@ -210,42 +200,39 @@ def _states_of_all(training: _Training) -> list[Term]:
     """Two bytes of weights and gradients, and what the optimizer keeps with a float32 copy. The
     least is all in 16 bits, without a copy, with gradients made while activations are let go.
     """
-    total = training.parameters
+    total, (least, likely) = training.parameters, _STATES[training.optimizer]
     source = (
         "mixed-precision Adam, ZeRO (arXiv 1910.02054, section 3.1); at least: all in 16 bits, as"
         " transformers loads what is published so, which keeps no copy"
     )
-    line = f"{total:,} parameters × 2 bytes"
-    least, likely = _STATES[training.optimizer]
     if training.architecture.dtype == "float32":
         least = likely
-    gradients = f"{line}; × 4 bytes where gradients are kept in float32"
+    line = f"{total:,} parameters × 2 bytes"
+    kept = f"{line}; × 4 bytes where gradients are kept in float32"
     ends = {"low": max(1, total // 100), "high": 4 * total}
-    terms = [
+    state = f"{total:,} parameters × {likely} bytes; copy and moments"
+    return [
         term("weights", 2 * total, How.COMPUTED, source, line),
-        term("gradients", 2 * total, How.COMPUTED, source, gradients, **ends),
+        term("gradients", 2 * total, How.COMPUTED, source, kept, **ends),
+        term("optimizer", likely * total, How.COMPUTED, source, state, low=least * total),
     ]
-    line = f"{total:,} parameters × {likely} bytes; copy and moments"
-    optimizer = term("optimizer", likely * total, How.COMPUTED, source, line, low=least * total)
-    return [*terms, optimizer]
 
 
 def _states_of_adapters(training: _Training) -> list[Term]:
-    """Adapters in float32 on weights that stay as they are."""
+    """Adapters in float32 on weights that stay as they are; the most has some on routed experts or
+    encoders too.
+    """
     number, most = training.adapters, training.most_adapters
     low, likely, high, line, source = _frozen(training)
     source += "; LoRA (arXiv 2106.09685) on every linear layer but the output, in float32 (peft)"
-    if most > number:
-        source += "; the most: on routed experts or encoders too"
     line += f" + {number:,} of adapters × 4 bytes"
     ends = {"low": low + 2 * number, "high": high + 4 * most}
     terms = [term("weights", likely + 4 * number, How.COMPUTED, source, line, **ends)]
-    state = _ADAPTER_STATES[training.optimizer]
-    for name, each in {"gradients": 4, "optimizer": state}.items():
+    for name, each in {"gradients": 4, "optimizer": _ADAPTER_STATES[training.optimizer]}.items():
         if each:
-            line, ends = f"{number:,} of adapters × {each} bytes", {"high": int(each * most * 1.05)}
-            low = each * number // 2
-            terms.append(term(name, each * number, How.COMPUTED, source, line, low=low, **ends))
+            line = f"{number:,} of adapters × {each} bytes"
+            ends = {"low": each * number // 2, "high": int(each * most * 1.05)}
+            terms.append(term(name, each * number, How.COMPUTED, source, line, **ends))
     return terms
 
 
@@ -308,24 +295,18 @@ def _saved_in_layers(training: _Training) -> tuple[int, int]:
     queries, keys and values, gate and up.
     """
     architecture, trains_all = training.architecture, training.method == "full"
-    plain = (16 if trains_all else 28) * architecture.embedding_length
-    mixing = [
-        (len(group.layers), _saved_by_attention(group, trains_all))
-        for group in architecture.attention
-    ]
+    width = architecture.embedding_length
+    plain, mixing, feeding = (16 if trains_all else 28) * width, [(0, 0)], [(0, 0)]
+    for group in architecture.attention:
+        kv_heads = group.heads if group.kind == "latent" else group.kv_heads
+        size = 2 * (group.heads + kv_heads) * (group.key_length + group.value_length)
+        size += 0 if trains_all else 4 * group.heads * group.value_length
+        mixing.append((size, len(group.layers)))
     for state in architecture.recurrent:
         inner = state.inner_length or (state.heads or 0) * (state.value_length or 0)
-        mixing.append((len(state.layers), 16 * (inner or architecture.embedding_length)))
-    wide = []
+        mixing.append((16 * (inner or width), len(state.layers)))
     for part in architecture.feed_forward:
         inner = part.length * (part.used or 1) + (part.shared_length or 0)
-        wide.append((len(part.layers), inner * (8 if trains_all else 10)))
-    saved = plain * architecture.layers + sum(layers * size for layers, size in mixing + wide)
-    widest = [max((size for _, size in sizes), default=0) for sizes in (mixing, wide)]
-    return saved, plain + sum(widest)
-
-
-def _saved_by_attention(group: Attention, trains_all: bool) -> int:
-    kv_heads = group.heads if group.kind == "latent" else group.kv_heads
-    size = 2 * (group.heads + kv_heads) * (group.key_length + group.value_length)
-    return size + (0 if trains_all else 4 * group.heads * group.value_length)
+        feeding.append((inner * (8 if trains_all else 10), len(part.layers)))
+    saved = plain * architecture.layers + sum(size * layers for size, layers in mixing + feeding)
+    return saved, plain + max(mixing)[0] + max(feeding)[0]
