@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from functools import lru_cache
 
-from ...catalogue.architecture import Architecture, Attention
+from ...catalogue.architecture import Architecture
 from ..case import Cells
 from ..tensors import ArchitectureRow
 from .allocator import Section, Tensor
@@ -47,23 +47,17 @@ def _is_buildable(model: Architecture, row: ArchitectureRow) -> bool:
     """Whether each layer has parts that are known here, and each part once."""
     groups = (*model.attention, *model.recurrent, *model.feed_forward)
     parts = Counter((type(group), layer) for group in groups for layer in group.layers)
-    return (
-        {layer for _, layer in parts} == set(range(model.layers))
-        and max(parts.values()) == 1
-        and all(map(_is_known_attention, model.attention))
-        # a convolution of one input remembers none
-        and all(group.kind in _RECURRENCES and group.convolution != 1 for group in model.recurrent)
-        and all(
-            (group.used or 1) <= _MOST_EXPERTS and (row.expert_norms or not group.beside_dense)
-            for group in model.feed_forward
-        )
-    )
-
-
-def _is_known_attention(group: Attention) -> bool:
-    if group.indexer_heads:
+    if {layer for _, layer in parts} != set(range(model.layers)) or max(parts.values()) > 1:
         return False
-    return group.kind == "latent" or (group.kind in ("full", "sliding") and not group.latent_length)
+    for group in model.attention:
+        is_plain = group.kind in ("full", "sliding") and not group.latent_length
+        if group.indexer_heads or not (is_plain or group.kind == "latent"):
+            return False
+    for wide in model.feed_forward:
+        if (wide.used or 1) > _MOST_EXPERTS or (wide.beside_dense and not row.expert_norms):
+            return False
+    # a convolution of one input remembers none
+    return all(each.kind in _RECURRENCES and each.convolution != 1 for each in model.recurrent)
 
 
 def guessed_compute(
@@ -73,52 +67,45 @@ def guessed_compute(
     layer with the masks.
     """
     width, words = model.embedding_length, model.vocabulary_gguf or model.vocabulary or 0
-    tokens = room.encoded if row.encoder else min(room.micro_batch, room.full * room.streams)
+    streams = room.streams
+    tokens = room.encoded if row.encoder else min(room.micro_batch, room.full * streams)
     rows = 0 if row.encoder else min(tokens, logits_rows)
     logits = 4 * (tokens * width + rows * (words + width))
-    span = tokens if row.encoder else room.full
-    span = span if model.attention else 0
-    alive = (3 * (model.altup_inputs or 1) + 1) * width
-    alive += _inside_layers(model, row)
+    span = (tokens if row.encoder else room.full) if model.attention else 0
+    alive = (3 * (model.altup_inputs or 1) + 1) * width + _inside_layers(model, row)
     # arrays of scores; with a table of distances theirs, turned, beside
     scores = 3 if row.relative_positions else int(not flash or row.unfused)
     alive += scores * span * max((group.heads for group in model.attention), default=0)
-    mask = (2 if flash else 4) + _indexing(model) // room.streams
+    mask = 2 if flash else 4
+    # of an indexer the scores of each of its heads, twice
+    kinds = {group.kind: group.indexer_heads for group in model.attention if group.indexer_heads}
+    if "latent" in kinds or "full" in kinds:
+        mask += (6 if "latent" in kinds else 8 * (kinds["full"] or 0) + 4) // streams
     body = tokens * (span * mask + 4 * alive)
     if logits > body:
         return logits, f"{logits:,} bytes of logits"
-    return body, (
-        f"{tokens:,} tokens × ({span:,} cells × {mask} bytes of masks + {alive:,} numbers alive"
-        " × 4 bytes)"
-    )
+    line = f"{span:,} cells × {mask} bytes of masks + {alive:,} numbers alive × 4 bytes"
+    return body, f"{tokens:,} tokens × ({line})"
 
 
 def _inside_layers(model: Architecture, row: ArchitectureRow) -> int:
     """Numbers of a token that are alive in the widest layer."""
-    arrays, width = 1 if row.gate == "none" else 3, model.embedding_length
-    inner = 4 * max((group.inner_length or 0 for group in model.recurrent), default=0)
+    arrays, width, alive = 1 if row.gate == "none" else 3, model.embedding_length, [0]
+    alive += [4 * (group.inner_length or 0) for group in model.recurrent]
     for wide in model.feed_forward:
         used = wide.used or 1
         # what the last matrix of experts gives takes room of its own where it is the wider
         has_room = wide.experts and (width > 2 * wide.length or arrays == 1)
-        inner = max(inner, arrays * used * wide.length + (used * width if has_room else 0))
+        alive.append(used * (arrays * wide.length + (width if has_room else 0)))
     for heads in model.attention:
         numbers = 2 * (heads.heads + heads.kv_heads) * heads.key_length
         if heads.kind == "latent":
-            latent, rope = heads.latent_length or 0, heads.rope_length or 0
-            numbers = heads.heads * (heads.key_length + 2 * rope + 2 * latent)
+            numbers = heads.key_length + 2 * (heads.rope_length or 0)
+            numbers = heads.heads * (numbers + 2 * (heads.latent_length or 0))
             # twice with an indexer: 22 buffers of DeepSeek V3.2 and GLM 5
             numbers *= 2 if heads.indexer_heads else 1
-        inner = max(inner, numbers)
-    return inner
-
-
-def _indexing(model: Architecture) -> int:
-    indexers = {group.kind: group.indexer_heads for group in model.attention if group.indexer_heads}
-    if "latent" in indexers:
-        return 6
-    # the scores of each of its heads, twice
-    return 8 * indexers["full"] + 4 if "full" in indexers else 0
+        alive.append(numbers)
+    return max(alive)
 
 
 # how many layers have sparse activations, and the width of the low-rank matrices
