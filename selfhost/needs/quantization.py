@@ -2,139 +2,51 @@
 
 `llama-quantize` mixes types: a Q4_K_M file holds Q4_K, Q6_K and F32 tensors, chosen by the tensor's
 role, its layer and its row length. The rules below were read from `src/llama-quant.cpp` (llama.cpp,
-2026) and restated.
+2026) and restated; `specs/common/gguf_types.toml` has the types.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from math import prod
+from typing import Any
 
 from ..catalogue.architecture import Architecture, TensorGroup
 from ..catalogue.spec import FileTensors
 from ..core.records import Record
+from ..core.tables import shipped_table
 from .tensors import ArchitectureRow, gguf_tensors, predicts_more
 
-# elements and bytes of one block, ggml.h and ggml-common.h
+_TYPES = shipped_table("gguf_types")
 BLOCKS: Mapping[str, tuple[int, int]] = {
-    "F32": (1, 4), "F16": (1, 2), "BF16": (1, 2),
-    "Q4_0": (32, 18), "Q4_1": (32, 20), "Q5_0": (32, 22), "Q5_1": (32, 24), "Q8_0": (32, 34),
-    "I32": (1, 4),
-    "Q2_K": (256, 84), "Q3_K": (256, 110), "Q4_K": (256, 144), "Q5_K": (256, 176), "Q6_K": (256,
-    210),
-    "IQ1_S": (256, 50), "IQ1_M": (256, 56), "IQ2_XXS": (256, 66), "IQ2_XS": (256, 74),
-    "IQ2_S": (256, 82),
-    "IQ3_XXS": (256, 98), "IQ3_S": (256, 110), "IQ4_NL": (32, 18), "IQ4_XS": (256, 136),
-    "MXFP4": (32, 17),
-    "TQ1_0": (256, 54), "TQ2_0": (256, 66),
-}  # fmt: skip
-
+    name: (elements, size) for name, (elements, size) in _TYPES["blocks"].items()
+}
+"""Elements and bytes of one block."""
 # 8 bits with a scale for all of a tensor (vLLM, SGLang: kv_cache_dtype)
 _CACHE_BLOCKS = {**BLOCKS, "FP8": (1, 1)}
-
-# the file's quantization and the type of most of its tensors; best quality first, as
-# specs/common/quantizations.toml measures it
-BASE_TYPES: Mapping[str, str] = {
-    "F32": "F32", "BF16": "BF16", "F16": "F16", "Q8_0": "Q8_0", "Q6_K": "Q6_K",
-    "Q5_K_M": "Q5_K", "Q5_K_S": "Q5_K", "Q5_1": "Q5_1", "Q5_0": "Q5_0",
-    "Q4_K_M": "Q4_K", "IQ4_NL": "IQ4_NL", "IQ4_XS": "IQ4_XS", "Q4_K_S": "Q4_K", "Q4_1": "Q4_1",
-    "Q4_0": "Q4_0", "MXFP4": "MXFP4",
-    "Q3_K_L": "Q3_K", "Q3_K_M": "Q3_K", "IQ3_M": "IQ3_S", "IQ3_S": "IQ3_S", "IQ3_XS": "IQ3_S",
-    "IQ3_XXS": "IQ3_XXS", "Q3_K_S": "Q3_K",
-    "IQ2_M": "IQ2_S", "Q2_K_S": "Q2_K", "IQ2_S": "IQ2_XS", "Q2_K": "Q2_K", "IQ2_XS": "IQ2_XS",
-    "IQ2_XXS": "IQ2_XXS",
-    "IQ1_M": "IQ1_M", "IQ1_S": "IQ1_S", "TQ2_0": "TQ2_0", "TQ1_0": "TQ1_0",
-}  # fmt: skip
-
+_QUANTIZATIONS: Mapping[str, Mapping[str, Any]] = _TYPES["quantization"]
+BASE_TYPES = {name: str(values["base"]) for name, values in _QUANTIZATIONS.items()}
+"""The file's quantization and the type of most of its tensors; best quality first."""
+BITS_PER_WEIGHT = {name: float(values["bits"]) for name, values in _QUANTIZATIONS.items()}
 GGUF_QUANTIZATIONS = tuple(BASE_TYPES)
-"""Best quality first."""
-
 TERNARY_QUANTIZATIONS = ("TQ2_0", "TQ1_0")
 """For models trained with ternary weights alone; any other they destroy."""
-
 OF_EXPERTS = {"MXFP4": "Q8_0"}
 """Types that llama-quantize gives to experts alone, with that of all else."""
-
 _ALIASES = {
     "Q4_K": "Q4_K_M", "Q5_K": "Q5_K_M", "Q3_K": "Q3_K_M", "MXFP4_MOE": "MXFP4", "FP16": "F16",
     "HALF": "F16", "FP32": "F32",
 }  # fmt: skip
-
-# the next type with blocks of 32, for rows that do not divide by 256
-_FALLBACK = {
-    "Q2_K": "Q4_0", "Q3_K": "Q4_0", "Q4_K": "Q5_0", "Q5_K": "Q5_1", "Q6_K": "Q8_0",
-    "IQ1_S": "IQ4_NL", "IQ1_M": "IQ4_NL", "IQ2_XXS": "IQ4_NL", "IQ2_XS": "IQ4_NL",
-    "IQ2_S": "IQ4_NL",
-    "IQ3_XXS": "IQ4_NL", "IQ3_S": "IQ4_NL", "IQ4_XS": "IQ4_NL", "TQ1_0": "Q4_0", "TQ2_0": "Q4_0",
-}  # fmt: skip
 # since March 2026 fused queries, keys and values get the type of values (llama.cpp pull 19770,
-# commit 1dab5f5a44, mended by pull 20357 of that day); in every release before they got these
-# types, else the type of most tensors (src/llama-quant.cpp, attn_qkv)
+# commit 1dab5f5a44, mended by pull 20357 of that day)
 _FUSED_AS_VALUES = "2026-03-10"
-_FUSED_EARLIER = {
-    "Q3_K_M": "Q4_K", "Q3_K_L": "Q4_K", "IQ3_M": "Q4_K", "Q4_K_M": "Q5_K", "Q5_K_M": "Q6_K",
-}  # fmt: skip
 _TWO_BIT = frozenset({"IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ2_M", "IQ1_S", "IQ1_M"})
 _UP_TO_FOUR_BIT = frozenset({
     "Q2_K", "IQ3_XS", "IQ3_XXS", "Q3_K_S", "Q3_K_M", "IQ4_NL", "Q4_K_S", "Q4_K_M", "IQ3_S",
     "IQ3_M", "IQ4_XS",
 })  # fmt: skip
-
-# for each quantization what decides the type of a tensor, the first that holds; where none does, it
-# has the type of most: llama_tensor_get_type of src/llama-quant.cpp. "early": in the first eighth
-# of the layers; "more": in the first and last eighth and every third between; "shared": so many
-# heads share a key that values get more bits; "matrix": made with an importance matrix
-_Rules = tuple[tuple[str, str], ...]
-_VALUE_RULES: Mapping[str, _Rules] = {
-    "Q2_K": (("shared", "Q4_K"), ("", "Q3_K")),
-    "Q2_K_S": (("shared", "Q4_K"),),
-    "IQ3_XXS": (("shared", "Q4_K"), ("no matrix", "IQ3_S")),
-    "IQ3_XS": (("shared", "Q4_K"),),
-    "IQ3_S": (("shared", "Q4_K"),),
-    "IQ3_M": (("", "Q4_K"),),
-    "Q3_K_M": (("first two", "Q5_K"), ("", "Q4_K")),
-    "Q3_K_L": (("", "Q5_K"),),
-    "IQ4_NL": (("shared", "Q5_K"),),
-    "IQ4_XS": (("shared", "Q5_K"),),
-    "Q4_K_S": (("first four", "Q5_K"),),
-    "Q4_K_M": (("more", "Q6_K"),),
-    "Q5_K_M": (("more", "Q6_K"),),
-}
-_DOWN_RULES: Mapping[str, _Rules] = {
-    "Q2_K": (("", "Q3_K"),),
-    "Q2_K_S": (("early", "Q4_K"),),
-    "IQ3_XXS": (("no matrix, early", "Q4_K"), ("no matrix", "Q3_K")),
-    "IQ3_M": (("early", "Q4_K"), ("eight experts, more", "Q4_K")),
-    "Q3_K_M": (("sixteenth", "Q5_K"), ("no falcon", "Q4_K"), ("more", "Q4_K")),
-    "Q3_K_L": (("no falcon", "Q5_K"), ("", "Q4_K")),
-    "IQ4_NL": (("no matrix, early", "Q5_K"),),
-    "IQ4_XS": (("no matrix, early", "Q5_K"),),
-    "Q4_K_S": (("no falcon, early", "Q5_K"),),
-    "Q4_K_M": (
-        ("no falcon, more", "Q6_K"),
-        ("falcon, sixteenth", "Q6_K"),
-        ("falcon, more", "Q5_K"),
-    ),
-    "Q5_K_M": (("more", "Q6_K"),),
-    "Q4_0": (("matrix, early", "Q4_1"),),
-    "Q5_0": (("matrix, early", "Q5_1"),),
-}
-
-# bits per weight of Llama 3.1 8B: tools/quantize/README.md of llama.cpp; for names that it leaves
-# out, the sizes in quantize.cpp
-BITS_PER_WEIGHT: Mapping[str, float] = {
-    "F32": 32.0, "BF16": 16.0, "F16": 16.0, "Q8_0": 8.5008, "Q6_K": 6.5633, "Q5_K_M": 5.7036,
-    "Q5_K_S": 5.5704, "Q5_1": 6.04, "Q5_0": 5.57,
-    "Q4_K_M": 4.8944, "Q4_K_S": 4.6672, "IQ4_NL": 4.6818, "IQ4_XS": 4.4597, "Q4_1": 5.11,
-    "Q4_0": 4.64, "MXFP4": 4.4,
-    "Q3_K_L": 4.2979, "IQ3_M": 3.7628, "Q3_K_M": 3.9960, "IQ3_S": 3.6606, "IQ3_XS": 3.4977,
-    "IQ3_XXS": 3.2548, "Q3_K_S": 3.6429,
-    "IQ2_M": 2.9294, "IQ2_S": 2.7403, "Q2_K": 3.1593, "IQ2_XS": 2.5882, "IQ2_XXS": 2.3824,
-    "IQ1_M": 2.1460, "IQ1_S": 2.0042,
-    "Q2_K_S": 2.9697, "TQ2_0": 2.61, "TQ1_0": 2.29,
-}  # fmt: skip
 
 
 # tables that llama-quantize leaves as they are
@@ -218,6 +130,7 @@ class _Recipe:
         earlier: bool,
     ) -> None:
         self.name, self.base, self.earlier = quantization, BASE_TYPES[quantization], earlier
+        self.rules = _QUANTIZATIONS[quantization]
         self.importance_matrix, self.falcon = importance_matrix, row.falcon_types
         self.in_mxfp4 = (architecture.expert_dtype or "").startswith("mxfp4")
         self.blocks = architecture.layers + (architecture.mtp_layers or 0)
@@ -274,7 +187,7 @@ class _Recipe:
         if self.name == "MXFP4":
             return None
         if self.earlier and _is_fused(name):
-            return [_FUSED_EARLIER.get(self.name, self.base)] * len(layers)
+            return [self.rules.get("earlier", self.base)] * len(layers)
         if _is_value(name):
             return [self.value_type(self.value_index[layer, name]) for layer in layers]
         if "ffn_down" in name:
@@ -297,7 +210,7 @@ class _Recipe:
         if quantization in OF_EXPERTS:
             return base if _is_of_experts(group) else OF_EXPERTS[quantization]
         if is_table:
-            return _TABLE_TYPES.get(quantization, base)
+            return str(self.rules.get("table", base))
         if "attn_k.weight" in name and self.experts == 8:
             return "Q4_K" if quantization in _TWO_BIT else "Q8_0"
         if "attn_k.weight" in name or "attn_q.weight" in name:
@@ -318,7 +231,7 @@ class _Recipe:
             if self.sharing >= 4 or self.experts >= 4:
                 return "Q4_K"
             return "IQ3_S" if self.name in ("IQ2_S", "IQ2_M") else "Q2_K"
-        type = self.by_rules(_VALUE_RULES.get(self.name, ()), index, self.values)
+        type = self.by_rules("values", index, self.values)
         if self.seventy and type in ("Q3_K", "Q4_K"):
             type = "Q5_K"
         return "Q8_0" if self.experts == 8 else type
@@ -327,9 +240,9 @@ class _Recipe:
         """Of the last matrix of a feed-forward."""
         if self.name in _TWO_BIT and index < self.blocks // 8:
             return "IQ3_S" if self.name in ("IQ2_S", "IQ2_M") else "Q2_K"
-        return self.by_rules(_DOWN_RULES.get(self.name, ()), index, self.blocks)
+        return self.by_rules("downs", index, self.blocks)
 
-    def by_rules(self, rules: _Rules, index: int, total: int) -> str:
+    def by_rules(self, key: str, index: int, total: int) -> str:
         """The type of the tensor of that number among so many."""
         eighth = total // 8
         edges = index < eighth or index >= 7 * total // 8
@@ -348,7 +261,11 @@ class _Recipe:
             "no falcon": not self.falcon,
         }
         return next(
-            (type for words, type in rules if all(facts[word] for word in words.split(", "))),
+            (
+                str(type)
+                for words, type in self.rules.get(key, ())
+                if all(facts[word] for word in words.split(", "))
+            ),
             self.base,
         )
 
@@ -358,18 +275,9 @@ class _Recipe:
             return "Q4_K" if quantization == "Q3_K_L" else base
         if self.experts == 8:
             return "Q5_K" if quantization in _UP_TO_FOUR_BIT or quantization in _TWO_BIT else base
-        return _OUTPUT_TYPES.get(quantization, base)
+        return str(self.rules.get("output", base))
 
 
-# of a table of which one row is read for a token, and of the output matrix of attention
-_TABLE_TYPES = {
-    "IQ2_XXS": "Q2_K", "IQ2_XS": "Q2_K", "IQ1_S": "Q2_K", "IQ1_M": "Q2_K", "IQ2_S": "IQ3_S",
-    "IQ2_M": "IQ3_S", "IQ3_XXS": "IQ3_S", "TQ2_0": "Q4_K", "TQ1_0": "Q4_K",
-}  # fmt: skip
-_OUTPUT_TYPES = {
-    "Q2_K": "Q3_K", "IQ3_XXS": "IQ3_S", "Q3_K_M": "Q4_K", "Q3_K_L": "Q5_K", "IQ3_M": "Q4_K",
-    "IQ2_S": "IQ3_S", "IQ2_M": "IQ3_S", "IQ1_S": "IQ2_XXS", "IQ1_M": "IQ2_XXS",
-}  # fmt: skip
 _MXFP4_BYTES = 17 / 32
 
 
@@ -434,7 +342,7 @@ def _fit(type: str, row_length: int) -> str:
     """The type, or the next one whose blocks divide a row of that length."""
     if row_length % BLOCKS[type][0] == 0:
         return type
-    type = _FALLBACK.get(type, type)
+    type = _TYPES["fallback"].get(type, type)
     return type if row_length % BLOCKS[type][0] == 0 else "F16"
 
 
@@ -442,12 +350,7 @@ def _fit(type: str, row_length: int) -> str:
 
 
 class Buffer(Record):
-    """A kind of buffer in which llama.cpp lays out weights anew.
-
-    `rows`: the types that it takes, each with the multiple that its count of rows must have.
-    `more_bytes`: what a block of a type takes more there than in the file. `stacks`: it takes the
-    stacked matrices of experts, too. `source`: the file of llama.cpp that says so.
-    """
+    """A kind of buffer in which llama.cpp lays out weights anew, as gguf_types.toml has it."""
 
     rows: Mapping[str, int]
     more_bytes: Mapping[str, int] = {}
@@ -455,43 +358,26 @@ class Buffer(Record):
     source: str = "ggml-cpu/repack.cpp"
 
 
-_AVX2 = {"Q4_0": 8, "Q4_K": 8, "IQ4_NL": 8, "MXFP4": 8}
-_AVX512 = Buffer(rows={**_AVX2, "Q2_K": 8})
-# single matrices alone: supports_op asks for MUL_MAT, for twice TILE_N rows, and for these types;
-# float16 is copied as it is; get_row_size has the bytes
-_AMX = Buffer(
-    rows=dict.fromkeys(("Q4_0", "Q4_1", "Q8_0", "Q4_K", "Q5_K", "Q6_K", "IQ4_XS", "F16"), 32),
-    more_bytes={"Q8_0": 4, "Q4_K": 4, "Q5_K": 4, "IQ4_XS": 2},
-    stacks=False,
-    source="ggml-cpu/amx/amx.cpp, mmq.cpp",
-)
-LAYOUTS: Mapping[str, tuple[Buffer, ...]] = {
-    "": (),
-    "amx_int8": (_AMX, _AVX512),
-    "avx512f": (_AVX512,),
-    "avx2": (Buffer(rows=_AVX2),),
-    "asimddp": (
-        Buffer(
-            rows={"Q4_0": 4, "Q4_K": 8, "Q5_K": 8, "Q6_K": 8, "Q8_0": 4, "IQ4_NL": 4, "MXFP4": 4}
-        ),
-    ),
-}
-"""By the instruction set that decides: the buffers in which llama.cpp lays out weights anew, the
-first of which that takes a matrix has it (ggml-cpu.cpp, ggml_backend_cpu_get_extra_buffer_types).
-"""
+_LAYOUTS: Mapping[str, Sequence[Mapping[str, Any]]] = _TYPES["layout"]
+
+
+@lru_cache(16)
+def buffers_of(layout: str) -> tuple[Buffer, ...]:
+    """Those of one layout, the first of which that takes a matrix has it; () of none."""
+    return tuple(Buffer(**values) for values in _LAYOUTS.get(layout, ()))
 
 
 def layout_of(instruction_sets: tuple[str, ...] | None) -> str:
-    """The key of LAYOUTS for a processor; "" where its instruction sets are not known."""
+    """The layout that decides for a processor; "" where its instruction sets are not known."""
     available_sets = instruction_sets or ()
     return next(
-        (name for name in LAYOUTS if name in available_sets),
+        (name for name in _LAYOUTS if name in available_sets),
         "asimddp" if "i8mm" in available_sets else "",
     )
 
 
 KINDS: Mapping[str, tuple[str, ...] | None] = {
-    "unknown": None, **{name: (name,) if name else () for name in LAYOUTS},
+    "unknown": None, "": (), **{name: (name,) for name in _LAYOUTS},
 }  # fmt: skip
 """An example of instruction sets for each kind of processor that needs the same memory."""
 

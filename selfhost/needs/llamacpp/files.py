@@ -8,7 +8,7 @@ file of one of llama-quantize's recipes: `[mix]` in specs/common/architectures.t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from ...catalogue.architecture import Architecture
@@ -59,27 +59,8 @@ _MIXES_SOURCE = (
 _SECOND_SINCE, _LATER_SINCE, _THIRD_SINCE = "2025-04-24", "2026-02-01", "2026-08-01"
 # rows that no type with blocks of 256 holds are of other types in recipe and mix
 _BLOCK = 256
-# the recipe that each is nearest to; of all others the one of its name
-_EXTRA_LARGE = {
-    "UD-Q8_K_XL": "Q8_0", "UD-Q6_K_XL": "Q6_K", "UD-Q5_K_XL": "Q5_K_M", "UD-Q4_K_XL": "Q4_K_M",
-    "UD-Q3_K_XL": "Q3_K_M", "UD-Q2_K_XL": "Q2_K", "UD-Q8_K_L": "Q8_0", "UD-Q6_K_L": "Q6_K",
-    "UD-Q6_K_M": "Q6_K",
-}  # fmt: skip
-_UD_MIXES = (
-    *_EXTRA_LARGE,
-    "UD-IQ3_XXS", "UD-IQ2_M", "UD-IQ2_XXS", "UD-IQ1_M", "UD-IQ1_S", "UD-Q6_K", "UD-Q5_K_M",
-    "UD-Q5_K_S", "UD-Q4_K_M", "UD-Q4_K_S", "UD-IQ4_NL", "UD-IQ4_XS", "UD-Q3_K_M", "UD-Q3_K_S",
-    "UD-IQ3_S", "UD-IQ3_XS", "UD-IQ2_S", "UD-TQ1_0",
-)  # fmt: skip
-# the recipe that a mix keeps but for its tables, and their type. `_L`: bartowski's cards, `Q8_0 for
-# embed and output weights` (Llama 3.1 70B: Q4_K_L 43.30 GB beside a Q4_K_M of 42.52). QAT: Google's
-# files of Gemma 3 keep the table in F16, 8.07 GB for 6.89 (card of
-# stduhpf/google-gemma-3-12b-it-qat-q4_0-gguf-small)
-_TABLES_APART = {
-    "Q2_K_L": ("Q2_K", "Q8_0"), "Q3_K_XL": ("Q3_K_L", "Q8_0"), "Q4_K_L": ("Q4_K_M", "Q8_0"),
-    "Q5_K_L": ("Q5_K_M", "Q8_0"), "Q6_K_L": ("Q6_K", "Q8_0"), "QAT-Q4_0": ("Q4_0", "F16"),
-}  # fmt: skip
-MIXES = (*_TABLES_APART, *_UD_MIXES)
+# the recipe that each mix is nearest to, and the type of tables that are apart
+_MIXES: Mapping[str, Mapping[str, str]] = shipped_table("gguf_types")["mixes"]
 
 
 def size_of(case: Case) -> Term | Unread:
@@ -224,16 +205,16 @@ def by_type(tensors: Iterable[FileTensors]) -> str:
 def canonical_mix(text: str) -> str | None:
     """`ud-q4_k_xl` -> `UD-Q4_K_XL`; None for a name of no mix with a known size."""
     name = text.strip().upper().replace("_", "-").replace(".", "-")
-    return next((mix for mix in MIXES if mix.replace("_", "-") == name), None)
+    return next((mix for mix in _MIXES if mix.replace("_", "-") == name), None)
 
 
 def recipe_of_mix(mix: str, architecture: Architecture | None) -> str | None:
     """The quantization of llama-quantize that a mix is nearest to; None for a name of no mix."""
-    if mix in _TABLES_APART:
-        return _TABLES_APART[mix][0]
-    if mix not in _UD_MIXES:
+    if mix not in _MIXES:
         return None
-    like = _EXTRA_LARGE.get(mix, mix.removeprefix("UD-"))
+    like = _MIXES[mix]["recipe"]
+    if "tables" in _MIXES[mix]:
+        return like
     # experts published in 4 bits stay as they are in mixes of four bits and more
     is_mxfp4 = architecture is not None and architecture.expert_dtype == "mxfp4"
     return "MXFP4" if is_mxfp4 and like[:2] in ("Q4", "Q5", "Q6", "Q8") else like
@@ -250,8 +231,8 @@ def _mixed(case: Case, recipe: str, file: Term) -> Term:
         if tensor.name in ("token_embd.weight", "output.weight")
     ]
     table_bytes = sum(table.bytes for table in tables)
-    if mix in _TABLES_APART:
-        type = _TABLES_APART[mix][1]
+    type = _MIXES[mix].get("tables")
+    if type is not None:
         more = sum(tensor_bytes(type, table.shape) * table.count for table in tables) - table_bytes
         source = "llama-quantize's rules but for the token table and the output matrix, whose type"
         return term(
@@ -307,7 +288,7 @@ def files_of_maker(spec: ModelSpec, mix: str) -> PublishedFiles | None:
     """Where Unsloth offers an `UD-` mix: the repository that the spec knows of it, else by its
     naming, which no listing shows. None for other types, and of a model that lies in no repository.
     """
-    if mix not in _UD_MIXES or not spec.repository:
+    if mix not in _MIXES or not mix.startswith("UD-") or not spec.repository:
         return None
     named = _NAMED.format(model=spec.repository.rpartition("/")[2])
     repositories = (files.repository or "" for files in spec.files if files.format == "gguf")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from ...catalogue.spec import SIZE_OF, FileTensors, ModelSpec
 from ..case import Case
-from ..quantization import BITS_PER_WEIGHT, BLOCKS, LAYOUTS, TABLES, Buffer, typed_earlier
+from ..quantization import BITS_PER_WEIGHT, BLOCKS, TABLES, Buffer, buffers_of, typed_earlier
 from ..records import How, Term, summed, taken_off, term, whole_files
 from ..tensors import ArchitectureRow
 from .files import RECIPE, RECIPE_ERROR, SOURCE, by_type, recipe_file, recipe_of_mix, spread, usual
@@ -19,7 +19,7 @@ _TOKEN_TABLE = "token_embd.weight"
 
 
 def weights_terms(case: Case, files: Term, layout: str | None) -> tuple[tuple[Term, ...], int]:
-    """Mapped weights, the second layout that the CPU wants, a key of LAYOUTS, and the
+    """Mapped weights, the second layout that the CPU wants, by its name, and the
     bytes of originals it replaced. `layout` None: beside a device, where weights lie as they are
     stored, in RAM too: llama.cpp prefers the device's kind of RAM to a second layout, and the
     mapped file to both (llama.cpp 0c1e570: make_cpu_buft_list in src/llama-model.cpp,
@@ -48,7 +48,7 @@ def weights_terms(case: Case, files: Term, layout: str | None) -> tuple[tuple[Te
         as_stored = _by_recipe(case, files, loaded, _bytes_of(tensors))
     if layout is None:
         return _beside_device(as_stored, _beside_layers(loaded, row)), 0
-    return _in_layouts(as_stored, loaded, LAYOUTS[layout], tied=_is_tied(loaded, row))
+    return _in_layouts(as_stored, loaded, buffers_of(layout), tied=_is_tied(loaded, row))
 
 
 def _by_recipe(case: Case, files: Term, loaded: Sequence[FileTensors], size: int) -> Term:

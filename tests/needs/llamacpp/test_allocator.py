@@ -15,11 +15,11 @@ from helpers.each import each
 from helpers.llamacpp_truth import architecture, read, records, room, row
 from helpers.paths import TRUTH
 from selfhost.catalogue.index import Catalogue
+from selfhost.core.tables import shipped_table
 from selfhost.needs import canonical_quantization, weights_bytes
 from selfhost.needs import case as needs_case
 from selfhost.needs.llamacpp import graphs
 from selfhost.needs.llamacpp.allocator import Arena, aligned
-from selfhost.needs.llamacpp.files import MIXES
 from selfhost.needs.records import Term
 
 
@@ -204,5 +204,5 @@ def test_a_mix_is_known_by_any_spelling_and_no_other_name_is_one() -> None:
     """Case and separators of a tag make no difference; a mix that nobody measured is no mix here."""
     assert canonical_quantization("ud-q4_k_xl") == "UD-Q4_K_XL"
     assert canonical_quantization("UD-Q4-K-XL") == "UD-Q4_K_XL"
-    assert all(canonical_quantization(mix) == mix for mix in MIXES)
+    assert all(canonical_quantization(mix) == mix for mix in shipped_table("gguf_types")["mixes"])
     assert canonical_quantization("UD-Q9_K_XL") is None
