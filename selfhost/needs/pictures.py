@@ -320,21 +320,13 @@ def _by_layer(case: Case, most: int | None) -> tuple[Term, ...]:
 
 # ------------------------------------------------------------------ stable-diffusion.cpp
 
-# Published files over parameters × bits of the base type, by the mix: the least, the middle and the
-# most, a hundredth further, of those in `bytes` of the runtime's record. A Q4_K_M is 1.04 of it for
-# FLUX.1 and 1.22 for Wan 2.2 5B, whose layers get more bits. Text encoders in Q4_K_M: 1.00
-# (Qwen2.5-VL 7B, whose eyes lie in another file) to 1.08.
-# It does not hold for FLUX.2 [klein] and Z-Image, of whose weights more stay in 16 bits, nor for
-# Krea 2, of whose none do: all of their sizes are listed.
-_OVER_BITS = {
-    "Q8_0": (1, 1.01, 1.035), "Q6_K": (1, 1.02, 1.05), "Q5_K_M": (1.02, 1.07, 1.12),
-    "Q5_K_S": (1, 1.02, 1.05), "Q5_1": (1, 1.02, 1.045), "Q5_0": (1.015, 1.04, 1.07),
-    "Q4_K_M": (1.025, 1.13, 1.235), "Q4_K_S": (1, 1.05, 1.12), "Q4_1": (1, 1.02, 1.055),
-    "Q4_0": (1, 1.05, 1.1), "Q3_K_M": (1.04, 1.13, 1.23), "Q3_K_S": (1.01, 1.06, 1.15),
-    "Q2_K": (1.02, 1.09, 1.23),
-}  # fmt: skip
-# of a type that no listed file has
-_WIDEST_OVER_BITS = (1, 1.1, 1.235)
+# Published files over parameters × bits of the base type: the least, the middle and the most, a
+# hundredth further, of those in `bytes` of the runtime's record. A Q4_K_M is 1.04 of it for FLUX.1
+# and 1.22 for Wan 2.2 5B, whose layers get more bits. It does not hold for FLUX.2 [klein] and
+# Z-Image, of whose weights more stay in 16 bits, nor for Krea 2, of whose none do: all of their
+# sizes are listed.
+_OVER_BITS, _OF_MIXES = (1, 1.03, 1.12), (1, 1.1, 1.24)
+_MIXES = ("Q4_K_M", "Q3_K_M", "Q3_K_S", "Q2_K")
 _COMPUTED = (
     "parameters × bits of the type, and the share that listed files are larger by, which depends on"
     " the mix and the model: 0 to 3 % in Q8_0, 4 to 22 % in Q4_K_M"
@@ -425,7 +417,6 @@ def file_size(file: ComponentFile, components: Mapping[str, int], quantization: 
     line = f"{number:,} {file.component} × {size}/{weights} bytes"
     if weights == 1:
         return term("files", int(plain), How.COMPUTED, "", line)
-    least, likely, most = _OVER_BITS.get(type, _WIDEST_OVER_BITS)
-    low, high = int(plain * (1 if file.type else least)), int(plain * most)
-    line += "" if likely == 1 else f" × {likely:g}"
+    least, likely, most = _OF_MIXES if type in _MIXES else _OVER_BITS
+    low, high, line = int(plain * least), int(plain * most), f"{line} × {likely:g}"
     return term("files", round(plain * likely), How.COMPUTED, _COMPUTED, line, low=low, high=high)

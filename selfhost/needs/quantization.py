@@ -260,14 +260,10 @@ class _Recipe:
             "falcon": self.falcon,
             "no falcon": not self.falcon,
         }
-        return next(
-            (
-                str(type)
-                for words, type in self.rules.get(key, ())
-                if all(facts[word] for word in words.split(", "))
-            ),
-            self.base,
-        )
+        for words, type in self.rules.get(key, ()):
+            if all(facts[word] for word in words.split(", ")):
+                return str(type)
+        return self.base
 
     def output_type(self) -> str:
         quantization, base = self.name, self.base
