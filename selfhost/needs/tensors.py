@@ -331,6 +331,8 @@ class _Tensors:
     def build(self) -> list[TensorGroup]:
         model = self.architecture
         self.tables_and_heads()
+        if model.audio:
+            self.audio_encoder(model.audio)
         self.every_layer()
         for attention in model.attention:
             self.layers = attention.layers
@@ -357,22 +359,24 @@ class _Tensors:
                 self.add("project_out", width, table)
         self.outside(row.output_norm, width, bias=row.norm_bias)
         if model.output_matrix and not row.embeds:
-            # a tied one may have a bias of its own, or be written into GGUF files beside the table
-            if not model.tied_embeddings or (self.gguf and row.output_in_gguf):
-                self.add("output", table, self.vocabulary, bias=row.output_bias)
-            elif row.output_bias:
-                bias = TensorGroup(name="output.bias", layers=(), shape=(self.vocabulary,))
-                self.groups.append(bias)
+            self.output(table)
         self.beside_tokens(table if row.encoder else width)
         if row.pooler and not self.gguf:
             self.add("pooler", width, width, bias=True)
+        factors = model.rope_factors or row.rope_factors if self.gguf else ""
         turned = (group.rope_length or group.key_length for group in model.attention)
         half = max(turned, default=0) // 2
-        for name in _ROPE_TABLES.get(model.rope_factors or row.rope_factors, ()):
-            if self.gguf:
-                self.add(name, half)
-        if model.audio:
-            self.audio_encoder(model.audio)
+        for name in _ROPE_TABLES.get(factors, ()):
+            self.add(name, half)
+
+    def output(self, table: int) -> None:
+        """A tied one may have a bias of its own, or be written into GGUF files beside the table."""
+        row = self.row
+        if not self.architecture.tied_embeddings or (self.gguf and row.output_in_gguf):
+            self.add("output", table, self.vocabulary, bias=row.output_bias)
+        elif row.output_bias:
+            bias = TensorGroup(name="output.bias", layers=(), shape=(self.vocabulary,))
+            self.groups.append(bias)
 
     def beside_tokens(self, beside: int) -> None:
         """Tables of positions and of token types, and the norm after them; `beside` is how wide."""
@@ -406,6 +410,11 @@ class _Tensors:
         layers = tuple(range(audio.layers))
         for name, shape in shapes.items():
             self.add(f"encoder.blk.*.{name}", *shape, layers=layers, bias=name != "attn_k")
+        # the decoder's attention to it
+        width = self.width
+        self.layer("cross_attn_norm", width, bias=True)
+        for name in ("q", "k", "v", "output"):
+            self.layer(f"cross_attn_{name}", width, width, bias=name != "k")
 
     # -------------------------------------------------------------- every layer
 
@@ -433,11 +442,6 @@ class _Tensors:
             self.alternating_updates(model.altup_inputs)
         if row.hyper_connections and model.altup_inputs:
             self.hyper_connections(model.altup_inputs)
-        if model.audio:
-            # Whisper: the decoder's attention to its encoder
-            self.layer("cross_attn_norm", self.width, bias=True)
-            for name in ("q", "k", "v", "output"):
-                self.layer(f"cross_attn_{name}", self.width, self.width, bias=name != "k")
 
     def norms(self) -> None:
         """The norms of the model's width."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from functools import lru_cache
 
-from ...catalogue.architecture import Architecture
+from ...catalogue.architecture import Architecture, Attention
 from ..case import Cells
 from ..tensors import ArchitectureRow
 from .allocator import Section, Tensor
@@ -49,15 +49,18 @@ def _is_buildable(model: Architecture, row: ArchitectureRow) -> bool:
     parts = Counter((type(group), layer) for group in groups for layer in group.layers)
     if {layer for _, layer in parts} != set(range(model.layers)) or max(parts.values()) > 1:
         return False
-    for group in model.attention:
-        is_plain = group.kind in ("full", "sliding") and not group.latent_length
-        if group.indexer_heads or not (is_plain or group.kind == "latent"):
-            return False
+    if not all(map(_is_known_attention, model.attention)):
+        return False
     for wide in model.feed_forward:
         if (wide.used or 1) > _MOST_EXPERTS or (wide.beside_dense and not row.expert_norms):
             return False
     # a convolution of one input remembers none
     return all(each.kind in _RECURRENCES and each.convolution != 1 for each in model.recurrent)
+
+
+def _is_known_attention(group: Attention) -> bool:
+    is_plain = group.kind in ("full", "sliding") and not group.latent_length
+    return not group.indexer_heads and (is_plain or group.kind == "latent")
 
 
 def guessed_compute(
@@ -76,16 +79,20 @@ def guessed_compute(
     # arrays of scores; with a table of distances theirs, turned, beside
     scores = 3 if row.relative_positions else int(not flash or row.unfused)
     alive += scores * span * max((group.heads for group in model.attention), default=0)
-    mask = 2 if flash else 4
-    # of an indexer the scores of each of its heads, twice
-    kinds = {group.kind: group.indexer_heads for group in model.attention if group.indexer_heads}
-    if "latent" in kinds or "full" in kinds:
-        mask += (6 if "latent" in kinds else 8 * (kinds["full"] or 0) + 4) // streams
+    mask = (2 if flash else 4) + _indexing(model) // streams
     body = tokens * (span * mask + 4 * alive)
     if logits > body:
         return logits, f"{logits:,} bytes of logits"
     line = f"{span:,} cells × {mask} bytes of masks + {alive:,} numbers alive × 4 bytes"
     return body, f"{tokens:,} tokens × ({line})"
+
+
+def _indexing(model: Architecture) -> int:
+    """Of an indexer the scores of each of its heads, twice."""
+    kinds = {group.kind: group.indexer_heads for group in model.attention if group.indexer_heads}
+    if "latent" in kinds:
+        return 6
+    return 8 * (kinds["full"] or 0) + 4 if "full" in kinds else 0
 
 
 def _inside_layers(model: Architecture, row: ArchitectureRow) -> int:
