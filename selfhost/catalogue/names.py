@@ -252,14 +252,6 @@ def by_key(
     return None
 
 
-def by_key_or_none(key: str, kinds: Iterable[str], catalogue: Catalogue) -> str | None:
-    """As `by_key`, and None where several have the name."""
-    try:
-        return by_key(key, kinds, catalogue)
-    except UnknownModelError:
-        return None
-
-
 def named(name: str, catalogue: Catalogue) -> Match | None:
     """The model of an id, an alias, a family, a tag of Ollama, a repository or a title. Raises
     `UnknownModelError` where several have the name.

@@ -23,7 +23,7 @@ from .names import (
     OTHERWISE,
     SEE_NAMES,
     Resolution,
-    by_key_or_none,
+    by_key,
     cut_short,
     id_of,
     matches,
@@ -300,7 +300,10 @@ def _named_inside(words: list[str], catalogue: Catalogue) -> str | None:
         name = "-".join(inside)
         # an alias or a short id may be the name of a family
         kinds = ("ids", "repositories", "titles", "aliases") if sizes_in(name) else ("ids",)
-        id = by_key_or_none(name, kinds, catalogue)
+        try:
+            id = by_key(name, kinds, catalogue)
+        except UnknownModelError:
+            continue
         if id is not None and not catalogue.is_closed(id) and not sizes_in("-".join(others)):
             return id
     return None
