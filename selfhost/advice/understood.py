@@ -16,10 +16,9 @@ from ..core.spelling import canonical
 from ..core.workload import Workload
 from ..judge.checks.runtime import runtime_check
 from ..judge.defaults import suited
-from ..judge.files import NO_FILES, Here, NamedFiles
 from ..judge.judging import judge
 from ..judge.question import ask
-from ..judge.record import Judged, Question
+from ..judge.record import NO_FILES, Here, Judged, NamedFiles, Question
 from ..machine.record import Machine
 
 # files that no program loads on the machine

@@ -25,12 +25,12 @@ from ..core.workload import DEFAULT_CONTEXT_TOKENS, READING_TOKENS_PER_SECOND, W
 from ..machine.record import Machine
 from ..needs.quantization import BLOCKS
 from .checks import phrase
-from .files import NO_FILES, has_to_be_made, loads_by_tag
+from .files import has_to_be_made, loads_by_tag
 from .judging import judge
 from .placement.devices import index_of, places
 from .programs import PACKED_RUNTIMES, RUNTIMES_BY_MODALITY
 from .question import ask
-from .record import MEMORY_CHECKS, Judged, Question, any_fails, lacking_bytes
+from .record import MEMORY_CHECKS, NO_FILES, Judged, Question, any_fails, lacking_bytes
 
 Changes = Mapping[str, Any]
 

@@ -13,17 +13,12 @@ from ..catalogue.names import id_of
 from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import ModelSpec, PublishedFiles
 from ..catalogue.spec_values import GENERATING
-from ..core.records import Record
 from ..core.workload import Workload
 from ..machine.record import FILES_BY_PATH, LM_STUDIO, Machine, PresentModel
 from ..needs.file_formats import FOUR_BITS, SMALLEST_DEFAULT
 from ..needs.quantization import GGUF_QUANTIZATIONS
 from ..needs.records import Needs
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from .record import Question
+from .record import Here, Question
 
 # Two conversions to one quantization differ by some per cent at most (importance matrix, token
 # table, header): what is further off is another model. Where nothing says that a file is whole, it
@@ -149,40 +144,6 @@ def has_to_be_made(question: Question, catalogue: Catalogue) -> bool:
 
 
 # ------------------------------------------------------------------ files that are here
-
-
-class Here(Record):
-    """What of the files asked for is on the machine: `size_bytes` of them at `path`.
-
-    `missing_bytes` are still to be downloaded (None: not known). `by_path`: the runtime does not
-    find it by itself, nor the `projector` beside it, the path of the file for pictures or sound.
-    `missing_files` are named where they are known.
-    """
-
-    path: str
-    size_bytes: int
-    missing_bytes: int | None
-    store: str | None = None
-    repository: str | None = None
-    tag: str | None = None
-    by_path: bool = False
-    projector: str | None = None
-    missing_files: tuple[str, ...] = ()
-
-
-class NamedFiles(Record):
-    """What is known of model files that were named. `are_here`: they are on this machine, in
-    `formats`; `part` is what there is of those that are here in part. `is_tag`: the name is a tag
-    of Ollama's library, which is one file.
-    """
-
-    is_tag: bool = False
-    are_here: bool = False
-    formats: tuple[str, ...] = ()
-    part: Here | None = None
-
-
-NO_FILES = NamedFiles()
 
 
 def local_copy(

@@ -209,11 +209,9 @@ def _unknown_runtime(typed: str, modality: str, catalogue: Catalogue) -> Workloa
         return fault("runtime", "runtime-unknown", typed=typed, runtimes=ids, guess=guess)
     # what to type in place of a model stands behind
     what = facts["answer"].partition(";")[0]
-    inside = facts.get("runs_with")
-    if inside:
-        return fault("runtime", "runtime-part", typed=typed, what=what, runtimes=inside)
     others = [each for each in ids if modality in catalogue.runtime(each).modalities]
-    return fault("runtime", "runtime-other", typed=typed, what=what, runtimes=others)
+    runtimes = facts.get("runs_with") or others
+    return fault("runtime", "runtime-other", typed=typed, what=what, runtimes=runtimes)
 
 
 # ---------------------------------------------------------------- the quantization

@@ -17,8 +17,6 @@ from ..needs.records import Needs
 from .checks import fault
 from .checks.model import reads_context
 from .files import (
-    NO_FILES,
-    NamedFiles,
     loads_by_tag,
     local_copy,
     states_needs_alone,
@@ -27,7 +25,7 @@ from .files import (
 )
 from .pace.engine import instruction_sets_for_layout
 from .programs import chosen_program, companions_of, quantization_there
-from .record import Question
+from .record import NO_FILES, NamedFiles, Question
 
 # of a type of weights, of each parameter
 _TYPE_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}

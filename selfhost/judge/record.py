@@ -16,7 +16,6 @@ from ..needs import trained_tokens
 from ..needs.records import MemoryNeed, Needs
 from . import Route, exit_code
 from .checks import Finding, Outcome
-from .files import NO_FILES, Here, NamedFiles
 from .pace.engine import WITH_A_GATE, Step
 from .pace.speed import PaceRange, Speed
 
@@ -74,6 +73,40 @@ class Room(Record):
     longest_context_tokens: int | None = None
     best_quantization: str | None = None
     most_parallel: int | None = None
+
+
+class Here(Record):
+    """What of the files asked for is on the machine: `size_bytes` of them at `path`.
+
+    `missing_bytes` are still to be downloaded (None: not known). `by_path`: the runtime does not
+    find it by itself, nor the `projector` beside it, the path of the file for pictures or sound.
+    `missing_files` are named where they are known.
+    """
+
+    path: str
+    size_bytes: int
+    missing_bytes: int | None
+    store: str | None = None
+    repository: str | None = None
+    tag: str | None = None
+    by_path: bool = False
+    projector: str | None = None
+    missing_files: tuple[str, ...] = ()
+
+
+class NamedFiles(Record):
+    """What is known of model files that were named. `are_here`: they are on this machine, in
+    `formats`; `part` is what there is of those that are here in part. `is_tag`: the name is a tag
+    of Ollama's library, which is one file.
+    """
+
+    is_tag: bool = False
+    are_here: bool = False
+    formats: tuple[str, ...] = ()
+    part: Here | None = None
+
+
+NO_FILES = NamedFiles()
 
 
 class Question(Record):

@@ -8,7 +8,7 @@ from ..core import units
 from ..core.tables import shipped_table
 from ..core.workload import ANSWER_TOKENS, READING_TOKENS_PER_SECOND, Workload
 from ..judge.checks.speed import is_slow
-from ..judge.record import Finding, Outcome, Route, Verdict
+from ..judge.record import Finding, Here, Outcome, Route, Verdict
 from ..machine.record import Machine
 from .layout import Block, Paragraph, Span, clean, line, say, strong
 
@@ -16,7 +16,6 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from ..catalogue.openness import Row
-    from ..judge.files import Here
     from ..judge.pace.speed import PaceRange, Speed
 
 
