@@ -115,16 +115,6 @@ def tokens_of(load: Load, modality: str) -> tuple[int, int]:
 # ------------------------------------------------------------------ by API
 
 
-def dearness(load: Load, modality: str, offer: Offer) -> float:
-    """What offers of one model are ordered by, the cheapest for that load first and unknown
-    prices last.
-    """
-    if modality not in BY_TOKEN:
-        return 0.0
-    price = _usd_per_month(offer, *tokens_of(load, modality))
-    return float("inf") if price is None else price
-
-
 def _usd_per_month(offer: Offer, read: int, written: int) -> float | None:
     rates = offer.input_usd_per_million_tokens, offer.output_usd_per_million_tokens
     total = 0.0

@@ -61,7 +61,7 @@ def check_with(
     question, day = judged.question, today or units.utc_today()
     offers: tuple[Offer, ...] = ()
     if instead or judged.failed:
-        offers = _priced(catalogue, judged, day)
+        offers = offers_for(catalogue, judged, day)
     by_tag_first = understood.is_one_file and understood.workload.runtime is None
     to_type = steps(judged, catalogue, machine, tag=understood.tag, by_tag_first=by_tag_first)
     notes = [*_notes(catalogue, question, offers)]
@@ -90,16 +90,6 @@ def check_with(
         loaded_bits=loaded_bits,
         **more,
     )
-
-
-def _priced(catalogue: Catalogue, judged: Judged, today: str) -> tuple[Offer, ...]:
-    load, modality = judged.question.workload.load, judged.question.spec.modality
-    offers = offers_for(catalogue, judged, today)
-    if load is None:
-        return offers
-    from .costs import dearness
-
-    return tuple(sorted(offers, key=lambda offer: dearness(load, modality, offer)))
 
 
 def _loaded_bits(question: Question) -> int | None:
