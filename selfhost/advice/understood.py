@@ -140,13 +140,9 @@ def _of_file(catalogue: Catalogue, typed: str, workload: Workload) -> Understood
     return Understood(spec=local.spec, asked=typed, workload=workload, notes=notes, files=files)
 
 
-def of_name(
-    catalogue: Catalogue, typed: str, workload: Workload, *, explains: bool = True
-) -> Understood:
-    """What a name means. Raises `UnknownModelError`, which says why and what is near unless
-    `explains` is False.
-    """
-    resolved, stated = resolve(typed, catalogue, explains=explains), workload
+def of_name(catalogue: Catalogue, typed: str, workload: Workload) -> Understood:
+    """What a name means. Raises `UnknownModelError`, which says why and what is near."""
+    resolved, stated = resolve(typed, catalogue), workload
     plain = catalogue.spec(resolved.spec_id)
     # of several tags the first is told: the one that was typed
     if typed_tag := library_tag(typed, plain, catalogue):
@@ -264,33 +260,18 @@ def _with_named_file(
     return spec.replace(files=(*spec.files, file))
 
 
-def question_of(
-    catalogue: Catalogue,
-    understood: Understood,
-    machine: Machine,
-    *,
-    requires_runtime: bool = False,
-) -> Question:
-    """The question with the model's own defaults. `requires_runtime`: the runtime must be installed
-    already.
-    """
+def question_of(catalogue: Catalogue, understood: Understood, machine: Machine) -> Question:
+    """The question with the model's own defaults."""
     files = understood.files.replace(is_tag=understood.is_one_file)
-    question = ask(understood.spec, understood.workload, catalogue, machine, files)
-    return question.replace(requires_runtime=requires_runtime)
+    return ask(understood.spec, understood.workload, catalogue, machine, files)
 
 
 def judged_for(
-    catalogue: Catalogue,
-    understood: Understood,
-    machine: Machine,
-    *,
-    follows_machine: bool = True,
-    requires_runtime: bool = False,
+    catalogue: Catalogue, understood: Understood, machine: Machine, *, follows_machine: bool = True
 ) -> Judged:
     """The question with the defaults that suit the machine best, or the model's own, judged. A name
     that stands for one file keeps the model's own.
     """
-    question = question_of(catalogue, understood, machine, requires_runtime=requires_runtime)
-    own = judge(question, machine)
+    own = judge(question_of(catalogue, understood, machine), machine)
     is_fixed = understood.is_one_file or not follows_machine
     return own if is_fixed else suited(own, catalogue, machine)

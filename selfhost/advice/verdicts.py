@@ -43,12 +43,10 @@ def check_with(
     instead: bool = True,
     today: str | None = None,
     follows_machine: bool = True,
-    requires_runtime: bool = False,
 ) -> Verdict:
     """`check` with everything given. Without `instead` the verdict names only what decides: no
     alternatives, no room, no costs, and offers only where it does not run. Without
     `follows_machine` the defaults are the model's own, the same on every machine.
-    `requires_runtime`: the runtime must be installed already.
     """
     understood = understand(catalogue, model, workload, machine if follows_machine else None)
     judged = judged_for(
@@ -56,7 +54,6 @@ def check_with(
         understood,
         machine,
         follows_machine=follows_machine,
-        requires_runtime=requires_runtime,
     )
     question, day = judged.question, today or units.utc_today()
     offers: tuple[Offer, ...] = ()

@@ -85,9 +85,8 @@ class PolicyJudge:
 
     def _new_question(self, model: Wanted, machine: Machine) -> Question:
         meaning = understand(self._catalogue, model.name, model.asked)
-        return question_of(
-            self._catalogue, meaning, machine, requires_runtime=model.require_runtime
-        )
+        question = question_of(self._catalogue, meaning, machine)
+        return question.replace(requires_runtime=model.require_runtime)
 
     def _is_offered(self, wanted: Workload, question: Question, judged: Judged) -> bool:
         spec, workload = question.spec, question.workload

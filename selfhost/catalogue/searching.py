@@ -62,11 +62,11 @@ _MOST_FILES = 5
 _MOST_WORDS = 40
 
 
-def resolve(typed: str, catalogue: Catalogue, *, explains: bool = True) -> Resolution:
+def resolve(typed: str, catalogue: Catalogue) -> Resolution:
     """The model that goes by this name.
 
     Raises `NotAModelError` for a tool or service, `UnknownModelError` for anything else, with the
-    nearest names; without `explains` that only says that it is not in the catalogue.
+    nearest names.
     """
     if len(typed) > MAX_NAME_LENGTH or not canonical(typed):
         why = f"has {len(typed):,} characters, too many for a model's name"
@@ -80,11 +80,8 @@ def resolve(typed: str, catalogue: Catalogue, *, explains: bool = True) -> Resol
     name = unrouted(unwrap(typed), catalogue)
     latin = latin_spelling(name, catalogue)
     if latin is not None:
-        resolution = resolve(latin, catalogue, explains=explains)
+        resolution = resolve(latin, catalogue)
         return resolution.replace(notes=(f"{name} is read as {latin}.", *resolution.notes))
-    if not explains:
-        # what to say of it takes longer to find than that it is unknown
-        raise UnknownModelError(f"{cut_short(typed)} is not in the catalogue", remedy=SEE_NAMES)
     raise _unknown_name(typed, name.removeprefix(LIBRARY), catalogue)
 
 

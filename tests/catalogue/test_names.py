@@ -379,7 +379,7 @@ def test_file_repository_and_tag_of_a_model_mean_the_same_published_file() -> No
         names = [f"{own}-{quantization}.gguf", f"bartowski/{own}-GGUF:{quantization}"]
         names += [f"{tag}-{quantization.lower()}" for tag in tags]
         for name in names:
-            understood = of_name(CATALOGUE, name, Workload(format="gguf"), explains=False)
+            understood = of_name(CATALOGUE, name, Workload(format="gguf"))
             judged = understood.spec.id, understood.workload.quantization
             if judged != (spec.id, quantization) or not is_published(
                 understood.spec, understood.workload
