@@ -38,6 +38,19 @@ SPEC_OF = {
 }
 
 
+XEON = {
+    "cpu_model": "Intel(R) Xeon(R) Processor",
+    "instruction_sets": (
+        "avx2",
+        "avx512_bf16",
+        "avx512_fp16",
+        "avx512_vnni",
+        "avx512bw",
+        "avx512f",
+    ),
+}
+
+
 @cache
 def truth() -> Any:
     return json.loads((TRUTH / "speed.json").read_text(encoding="utf-8"))
@@ -189,8 +202,7 @@ def test_a_guest_whose_cores_are_slower_than_its_memory_is_told_by_its_cores() -
     for run in runs:
         machine = recorded(
             run["threads"],
-            cpu_model="Intel(R) Xeon(R) Processor",
-            instruction_sets=("avx2", "avx512_bf16", "avx512_vnni", "avx512bw", "avx512f"),
+            **XEON,
             **{FACT: 13_800_000_000 if run["threads"] == 1 else 27_400_000_000},
         )
         asked = {"context_tokens": run["tokens"], "runtime": "llama.cpp"}
@@ -206,12 +218,9 @@ def test_decoding_falls_behind_a_long_context_as_measured() -> None:
     for run in rows("measured_deep"):
         machine = recorded(
             run["threads"],
-            cpu_model="Intel(R) Xeon(R) Processor",
-            instruction_sets=(
-                "avx2", "avx512_bf16", "avx512_fp16", "avx512_vnni", "avx512bw", "avx512f",
-            ),
+            **XEON,
             **{FACT: 13_800_000_000 if run["threads"] == 1 else 27_400_000_000},
-        )  # fmt: skip
+        )
         asked = {"context_tokens": run["depth"] + 12, "depth_tokens": run["depth"] + 6}
         answer = predicted(machine, run["model"], "Q4_K_M", runtime="llama.cpp", **asked)
         pace = span(answer, "decode")
@@ -393,32 +402,3 @@ def test_more_bandwidth_is_never_slower(machine: Machine, one: int, other: int) 
         less <= more
         for less, more in zip(paces(min(one, other)), paces(max(one, other)), strict=True)
     )
-
-
-@pytest.mark.parametrize(
-    ("gpu", "memory_gb", "count", "model", "quantization", "tokens_per_second"),
-    [tuple(row.values())[:6] for row in rows("tensor_parallel")],
-)
-def test_gpus_that_share_every_layer_are_as_fast_as_others_measured(
-    gpu: str, memory_gb: int, count: int, model: str, quantization: str, tokens_per_second: float
-) -> None:
-    """Single requests to vLLM, and what eight sequences at once get each."""
-    card = Accelerator(
-        vendor="nvidia", name=gpu, memory_total_bytes=memory_gb * 2**30, unified=False
-    )
-    read_bytes = need.decode_bytes_by_type(
-        shelf().spec(model), None, "safetensors", quantization, shelf().common("architectures")
-    )
-    assert read_bytes
-    pace = pace_of(
-        recorded(2, accelerators=(card,) * count),
-        shelf().spec(model).architecture,
-        dict(read_bytes),
-        runtime="vllm",
-        context_tokens=1024,
-        offloaded=dict.fromkeys(range(count), 1 / count),
-        at_once=True,
-    ).decode
-    assert pace is not None
-    assert pace.low <= tokens_per_second <= pace.high
-    assert pace.likely == pytest.approx(tokens_per_second, rel=0.35)

@@ -17,6 +17,7 @@ from selfhost.catalogue.spec import Availability, License, ModelSpec, Openness, 
 from selfhost.core.workload import Workload
 from selfhost.judge.checks import Finding, Outcome, codes
 from selfhost.judge.judging import judge
+from selfhost.judge.pace.speed import Speed
 from selfhost.judge.record import Question, Verdict
 from selfhost.machine.record import Accelerator, Disk, Machine, PresentRuntime
 from selfhost.needs.records import SPLITS, CpuNeed, How, MemoryNeed, Needs, Split, Term
@@ -24,6 +25,11 @@ from selfhost.needs.tensors import ArchitectureRow
 
 GIB = 2**30
 GB = 10**9
+
+
+def speed_of(verdict: Verdict) -> Speed:
+    assert verdict.speed is not None
+    return verdict.speed
 
 
 def term(low: int, high: int, name: str = "weights", where: str = "host") -> Term:

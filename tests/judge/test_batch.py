@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from helpers.paths import RECORDS
-from selfhost import Machine, Verdict, Workload, check, rank
+from judge.small import speed_of
+from selfhost import Machine, Workload, check, rank
 from selfhost.catalogue.index import Catalogue
 from selfhost.cli.main import main
 from selfhost.core import units
 from selfhost.core.errors import WorkloadError
-from selfhost.judge.pace.speed import PaceRange
 from selfhost.judge.record import Route
 from selfhost.reports.check_text import check_document
 from selfhost.reports.layout import plain
@@ -20,10 +20,9 @@ MACHINE = Machine.from_file(RECORDS / "vm-24gib.json")
 
 def test_check_tells_both_where_asked() -> None:
     """Nothing is told that was not asked; both are there once they are."""
-    plain = check("mistral-7b", machine=MACHINE).speed
-    asked = check("mistral-7b", Workload(prompt_tokens=2000, parallel=4), machine=MACHINE).speed
-    assert plain is not None
-    assert asked is not None
+    plain = speed_of(check("mistral-7b", machine=MACHINE))
+    workload = Workload(prompt_tokens=2000, parallel=4)
+    asked = speed_of(check("mistral-7b", workload, machine=MACHINE))
     assert (plain.first_token_seconds, plain.parallel_total) == (None, None)
     assert asked.first_token_seconds is not None
     assert asked.parallel_total is not None
@@ -36,8 +35,7 @@ def test_check_tells_both_where_asked() -> None:
 
 def test_what_a_full_context_leaves_of_the_pace_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     """Llama 3.1 8B was said to run at 6.7 tokens/s with 131,072 tokens of context, of which 0.3 are left once these are in use; of the default context nothing is told."""
-    speed = check("llama-3.1-8b", Workload(context_tokens=131_072), machine=MACHINE).speed
-    assert speed is not None
+    speed = speed_of(check("llama-3.1-8b", Workload(context_tokens=131_072), machine=MACHINE))
     assert speed.decode is not None
     full = speed.full_context_tokens_per_second
     assert full is not None
@@ -60,17 +58,14 @@ def test_a_prompt_that_fills_the_stated_context_is_refused(tokens: int) -> None:
         check("mistral-7b", Workload(prompt_tokens=tokens, context_tokens=4096), machine=MACHINE)
     remedy = caught.value.problems[0].remedy or ""
     enough = Workload(prompt_tokens=tokens, context_tokens=int(remedy.split()[1]))
-    speed = check("mistral-7b", enough, machine=MACHINE).speed
-    assert speed is not None
-    assert speed.first_token_seconds is not None
+    assert speed_of(check("mistral-7b", enough, machine=MACHINE)).first_token_seconds is not None
 
 
 def test_a_prompt_takes_the_context_that_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a context the default grows with the prompt and an answer, and the answer says so; Mistral 7B v0.3 was trained for 32,768 tokens, so that 100,000 are beyond it."""
     verdict = check("mistral-7b", Workload(prompt_tokens=8000), machine=MACHINE)
     assert 8000 + 360 <= (verdict.workload.context_tokens or 0) < 8000 + 360 + 256
-    assert verdict.speed is not None
-    assert verdict.speed.first_token_seconds is not None
+    assert speed_of(verdict).first_token_seconds is not None
     assert any("for the prompt and an answer" in note for note in verdict.notes)
     short = check("mistral-7b", Workload(prompt_tokens=2000), machine=MACHINE)
     assert short.workload.context_tokens == 4096
@@ -114,15 +109,10 @@ def test_behind_a_stated_prompt_each_step_reads_what_the_prompt_left(
         quantization=quantization,
         min_tokens_per_second=1,
     )
-    speed = check("llama-3.1-8b", workload, machine=machine).speed
-    assert speed is not None
+    speed = speed_of(check("llama-3.1-8b", workload, machine=machine))
     assert speed.judged is not None
     read = weights_bytes + sequences * prompt * 128 * 1024
     assert speed.judged.high * read <= gb_per_s * 1e9
-
-
-def total_of(verdict: Verdict) -> PaceRange | None:
-    return None if verdict.speed is None else verdict.speed.parallel_total
 
 
 def test_a_chip_that_shares_the_ram_is_no_card() -> None:
@@ -131,20 +121,20 @@ def test_a_chip_that_shares_the_ram_is_no_card() -> None:
         workload = Workload(
             quantization="float16", runtime="vllm", parallel=sequences, context_tokens=512
         )
-        total = total_of(check("llama-2-7b-chat", workload, machine="ryzen ai max+ 395 128gb"))
+        verdict = check("llama-2-7b-chat", workload, machine="ryzen ai max+ 395 128gb")
+        total = speed_of(verdict).parallel_total
         assert total is not None
         assert total.low < seen
 
 
-@pytest.mark.parametrize("runtime", ["vllm", "sglang", "transformers"])
 @pytest.mark.parametrize("typed", ["fp16", "F16", "float16", "half", "bf16"])
-def test_16_bits_are_16_bits(typed: str, runtime: str) -> None:
+def test_16_bits_are_16_bits(typed: str) -> None:
     """A program that loads bfloat16 loads it as float16 too (`--dtype half`), of the same size."""
-    workload = Workload(quantization=typed, runtime=runtime)
-    answer = check("llama-3.1-8b-instruct", workload, machine="rtx 3090")
-    plain = check("llama-3.1-8b-instruct", Workload(runtime=runtime), machine="rtx 3090")
-    assert answer.needs is not None
-    assert answer.needs == plain.needs
+    answer, plain = (
+        check("llama-3.1-8b-instruct", Workload(quantization=type, runtime="vllm"), machine="3090")
+        for type in (typed, None)
+    )
+    assert answer.needs == plain.needs is not None
 
 
 def test_one_gpu_that_is_too_slow_leaves_it_to_all_of_them() -> None:
@@ -172,9 +162,9 @@ def test_who_wants_more_is_never_told_yes_where_who_wants_less_is_not(
     for wanted in (5, 20, 30, 40, 45, 50, 60, 70, 80, 100, 200, 1000):
         verdict = check(model, asked.replace(min_tokens_per_second=wanted), machine=machine)
         routes.append([Route.LOCAL, Route.UNKNOWN, Route.API].index(verdict.route))
-        assert verdict.speed is not None
-        assert verdict.speed.judged is not None
-        paces.append(verdict.speed.judged.likely)
+        judged = speed_of(verdict).judged
+        assert judged is not None
+        paces.append(judged.likely)
     assert routes == sorted(routes)
     assert paces == sorted(paces)
 
@@ -184,13 +174,11 @@ def test_a_draft_is_told_beside_the_pace_without_it() -> None:
         check("llama-3.3-70b-instruct", Workload(draft=draft), machine="2x rtx 3090")
         for draft in ("llama-3.2-1b-instruct", None)
     )
-    assert drafted.speed is not None
-    assert alone.speed is not None
-    assert alone.speed.decode is not None
-    likely = drafted.speed.undrafted_tokens_per_second
+    decode, likely = speed_of(alone).decode, speed_of(drafted).undrafted_tokens_per_second
+    assert decode is not None
     assert likely is not None
     # beside the draft the model may be shared out otherwise
-    assert likely == pytest.approx(alone.speed.decode.likely, rel=0.03)
+    assert likely == pytest.approx(decode.likely, rel=0.03)
     words = " ".join(plain(check_document([drafted])).split())
     assert f"about {units.speed(likely, likely)} without the draft" in words
 
@@ -199,11 +187,9 @@ def test_a_draft_leaves_the_first_token_where_it_is() -> None:
     """llama-server drafts what follows the first token; of the rest it says why it is not told."""
     asked = Workload(runtime="llama.cpp", prompt_tokens=2048, parallel=4)
     alone, drafted = (
-        check("qwen3-14b", asked.replace(draft=draft), machine="desktop-rtx4090-24gb")
+        speed_of(check("qwen3-14b", asked.replace(draft=draft), machine="desktop-rtx4090-24gb"))
         for draft in (None, "qwen3-0.6b")
     )
-    assert alone.speed is not None
-    assert drafted.speed is not None
-    assert drafted.speed.first_token_seconds == alone.speed.first_token_seconds is not None
-    assert drafted.speed.parallel_total is None
-    assert "the total of 4 sequences at once with a draft is not known" in drafted.speed.how
+    assert drafted.first_token_seconds == alone.first_token_seconds is not None
+    assert drafted.parallel_total is None
+    assert "the total of 4 sequences at once with a draft is not known" in drafted.how

@@ -7,23 +7,27 @@ from typing import Any
 import pytest
 
 from helpers.machines import machine_with
+from judge.small import speed_of
 from selfhost import Machine, Verdict, Workload, check
 from selfhost.core.errors import WorkloadError
 from selfhost.judge.checks import Outcome
+from selfhost.judge.pace.speed import PaceRange
 from selfhost.machine.profiles import load
 
 
 def seen(model: str, machine: Machine, **asked: Any) -> Verdict:
-    verdict = check(model, Workload(**asked), machine=machine)
-    assert verdict.speed is not None
-    return verdict
+    return check(model, Workload(**asked), machine=machine)
+
+
+def work_of(verdict: Verdict) -> PaceRange:
+    work = speed_of(verdict).work
+    assert work is not None
+    return work
 
 
 def holds(verdict: Verdict, figure: float, most_wide: float) -> bool:
     """The range holds a published figure, and is no wider than that many times."""
-    assert verdict.speed is not None
-    work = verdict.speed.work
-    assert work is not None
+    work = work_of(verdict)
     assert work.low < work.likely < work.high
     return work.low <= figure <= work.high and work.high / work.low <= most_wide
 
@@ -52,8 +56,7 @@ def test_audio_takes_as_long_as_published_runs(
     model: str, machine: Machine, asked: dict[str, str], seconds_per_minute: float
 ) -> None:
     verdict = seen(model, machine, **asked)
-    assert verdict.speed is not None
-    assert verdict.speed.unit == "seconds_per_audio_minute"
+    assert speed_of(verdict).unit == "seconds_per_audio_minute"
     assert holds(verdict, seconds_per_minute, 20 if not machine.accelerators else 8)
 
 
@@ -61,11 +64,7 @@ def test_an_offloaded_picture_takes_longer_by_the_measured_factor() -> None:
     """FLUX.1 [dev] on an A100: 26 seconds whole, 56 with its components moved in turn, 300 by layers."""
     whole = seen("flux.1-dev", machine_with("NVIDIA GeForce RTX 4090", 48), quantization="bfloat16")
     parts = seen("flux.1-dev", machine_with("NVIDIA GeForce RTX 4090", 32), quantization="bfloat16")
-    assert whole.speed is not None
-    assert whole.speed.work is not None
-    assert parts.speed is not None
-    assert parts.speed.work is not None
-    assert 1.4 <= parts.speed.work.likely / whole.speed.work.likely <= 2.2
+    assert 1.4 <= work_of(parts).likely / work_of(whole).likely <= 2.2
     finding = parts.finding("speed")
     assert finding is not None
     assert (finding.outcome, finding.code) == (Outcome.WARN, "speed-picture")
@@ -76,18 +75,16 @@ def test_a_stated_dataset_takes_its_tokens_by_the_pace() -> None:
     card = machine_with("NVIDIA GeForce RTX 4060", 8)
     asked = {"task": "finetune", "finetune_method": "lora", "context_tokens": 1024}
     of_card, of_cpu = (
-        seen("qwen2.5-1.5b-instruct", machine, dataset_tokens=2_000_000, **asked).speed
+        speed_of(
+            seen("qwen2.5-1.5b-instruct", machine, dataset_tokens=2_000_000, **asked)
+        ).dataset_seconds
         for machine in (card, machine_with())
     )
     assert of_card is not None
     assert of_cpu is not None
-    assert of_card.dataset_seconds is not None
-    assert of_cpu.dataset_seconds is not None
-    assert of_card.dataset_seconds.low < 2_000_000 / 628 < of_card.dataset_seconds.high
-    assert of_cpu.dataset_seconds.likely > of_card.dataset_seconds.likely
-    untold = seen("qwen2.5-1.5b-instruct", card, **asked).speed
-    assert untold is not None
-    assert untold.dataset_seconds is None
+    assert of_card.low < 2_000_000 / 628 < of_card.high
+    assert of_cpu.likely > of_card.likely
+    assert speed_of(seen("qwen2.5-1.5b-instruct", card, **asked)).dataset_seconds is None
     with pytest.raises(WorkloadError):
         Workload(dataset_tokens=2_000_000)
 
@@ -116,8 +113,7 @@ def test_work_that_takes_hours_is_no_plain_yes(
 def test_what_nothing_tells_is_said_and_decides_nothing() -> None:
     """A card of which neither name nor memory bandwidth is known."""
     verdict = seen("whisper-tiny", machine_with("Moore Threads MTT S80", 16))
-    assert verdict.speed is not None
-    assert verdict.speed.work is None
+    assert speed_of(verdict).work is None
     finding = verdict.finding("speed")
     assert finding is not None
     assert finding.code == "speed-not-known"
@@ -141,13 +137,9 @@ def test_clips_on_a_gpu_take_what_others_published(
 ) -> None:
     """Inside a range of five times, of 50 steps with the clip's size told."""
     verdict = check(model, Workload(runtime="diffusers"), machine=machine_with(gpu, gb))
-    speed = verdict.speed
-    assert speed is not None
-    assert speed.work is not None
-    assert speed.unit == "seconds_per_video"
-    assert speed.work.low <= 50 * seconds <= speed.work.high
-    assert speed.work.high < 5 * speed.work.low
-    assert "frames of" in speed.how
+    assert holds(verdict, 50 * seconds, 5)
+    assert speed_of(verdict).unit == "seconds_per_video"
+    assert "frames of" in speed_of(verdict).how
 
 
 def of(model: str, seconds: int | None, machine: str = "server-8x-h100") -> Verdict:

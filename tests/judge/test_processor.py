@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
+from judge.small import speed_of
 from selfhost import Machine, Workload, check
 from selfhost.judge.pace.processor import BANDWIDTH_SHARE, bandwidth
 from selfhost.judge.pace.speed import PaceRange
-from selfhost.judge.record import Verdict
 from selfhost.machine.gpus import link_bytes_per_second
 
 GB = 10**9
@@ -50,10 +48,9 @@ def test_a_laptop_without_a_named_processor_holds_those_with_one_module() -> Non
     """DDR4-2400 on one channel of two (laptop-ddr4-8gb); RAM of 32 GB is two modules."""
 
     def decode(named: str) -> PaceRange:
-        speed = check("mistral-7b", machine=named, alternatives=False).speed
-        assert speed is not None
-        assert speed.decode is not None
-        return speed.decode
+        pace = speed_of(check("mistral-7b", machine=named, alternatives=False)).decode
+        assert pace is not None
+        return pace
 
     known = decode("laptop-ddr4-8gb")
     for named in ("8gb windows laptop", "laptop 16gb"):
@@ -88,40 +85,25 @@ def test_what_others_saw_of_a_kind_of_processor_lies_inside(
 ) -> None:
     """One published run for each property that tells kinds of processors apart; without it the run lies outside."""
     workload = Workload(quantization=quantization, runtime=runtime)
-    speed = check(model, workload, machine=name).speed
-    assert speed is not None
-    assert speed.decode is not None
-    assert speed.decode.low <= seen <= speed.decode.high
+    decode = speed_of(check(model, workload, machine=name)).decode
+    assert decode is not None
+    assert decode.low <= seen <= decode.high
 
 
-@pytest.mark.parametrize(
-    ("card", "gb_per_s"),
-    [
-        # PCI-SIG: 8 and 16 GT/s a lane in 128 of 130 bits
-        ("NVIDIA GeForce GTX 1080 Ti", 15.75),
-        ("NVIDIA GeForce RTX 4060", 15.75),
-        ("NVIDIA GeForce RTX 3090", 31.5),
-        ("AMD Radeon RX 6500 XT", 7.88),
-        ("Intel Arc B580 Graphics", 15.75),
-        ("NVIDIA GeForce RTX 5090", 63.0),
-    ],
-)
-def test_the_link_of_a_card_carries_what_its_version_and_lanes_do(
-    card: str, gb_per_s: float
-) -> None:
-    link = link_bytes_per_second(card)
-    assert link == pytest.approx(gb_per_s * 1e9, rel=0.01)
-
-
-def asked(model: str, gpu: str, **work: Any) -> Verdict:
-    return check(model, Workload(runtime="llama.cpp", **work), machine=gpu)
+def test_the_link_of_a_card_carries_what_its_version_and_lanes_do() -> None:
+    """PCI-SIG: 8, 16 and 32 GT/s a lane in 128 of 130 bits."""
+    for card, gb_per_s in {
+        "NVIDIA GeForce GTX 1080 Ti": 15.75, "NVIDIA GeForce RTX 4060": 15.75, "NVIDIA GeForce RTX 3090": 31.5,
+        "AMD Radeon RX 6500 XT": 7.88, "Intel Arc B580 Graphics": 15.75, "NVIDIA GeForce RTX 5090": 63.0,
+    }.items():  # fmt: skip
+        assert link_bytes_per_second(card) == pytest.approx(gb_per_s * 1e9, rel=0.01)
 
 
 def test_an_answer_with_experts_in_ram_begins_after_what_users_saw() -> None:
     """An RTX 2060 with 6 GB of memory read prompts of Qwen3.6 35B-A3B at 287 to 326 tokens a second (ggml-org/llama.cpp#22673)."""
-    verdict = asked("qwen3.6-35b-a3b", "rtx 2060 6gb 32gb", prompt_tokens=2048)
-    assert verdict.speed is not None
-    prompt, wait = verdict.speed.prompt, verdict.speed.first_token_seconds
+    asked = Workload(runtime="llama.cpp", prompt_tokens=2048)
+    speed = speed_of(check("qwen3.6-35b-a3b", asked, machine="rtx 2060 6gb 32gb"))
+    prompt, wait = speed.prompt, speed.first_token_seconds
     assert prompt is not None
     assert wait is not None
     assert prompt.low < 287 < 326 < prompt.high
