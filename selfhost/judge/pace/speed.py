@@ -167,10 +167,9 @@ def shares_of(needs: Needs) -> dict[int, float]:
     held = weights_by_place(needs)
     total = sum(held.values())
     return {
-        int(number): size / total
+        int(where.partition(":")[2]): size / total
         for where, size in held.items()
-        for place, _, number in [where.partition(":")]
-        if total and place == "accelerator" and number.isdecimal()
+        if total and where.startswith("accelerator:")
     }
 
 
