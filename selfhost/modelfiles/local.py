@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NoReturn
 
 from ..catalogue.quantization_names import QUANTIZATIONS
@@ -208,7 +208,7 @@ def _read_weights(
     else:
         spec, stored = _undescribed(path, weights), Stored(name=weights.dtype, quantized=False)
     quantization = stored.name if stored.name in QUANTIZATIONS[stored.format] else None
-    unknown = _without(spec.unknown, "files", "tokenizer")
+    unknown = {key: why for key, why in spec.unknown.items() if key not in ("files", "tokenizer")}
     published: tuple[PublishedFiles, ...] = ()
     if quantization is None:
         unknown["files"] = (
@@ -230,10 +230,6 @@ def _read_weights(
     return LocalModel(
         spec=spec, format=stored.format, quantization=quantization, files_here=True, notes=notes
     )
-
-
-def _without(unknown: Mapping[str, str], *keys: str) -> dict[str, str]:
-    return {key: why for key, why in unknown.items() if key not in keys}
 
 
 def _undescribed(path: str, weights: Weights) -> ModelSpec:
@@ -287,7 +283,8 @@ def _described(
         architecture = architecture.replace(
             dtype=dtype, matrix_dtype=stored.matrices, expert_dtype=stored.experts
         )
-        unknown = unknown if dtype is None else _without(unknown, "architecture.dtype")
+        if dtype is not None:
+            unknown.pop("architecture.dtype", None)
     spec = spec.replace(architecture=architecture, unknown=unknown, parameters=parameters)
     return spec, stored, notes
 
