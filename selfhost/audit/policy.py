@@ -411,41 +411,33 @@ def _read_together(
     # a label goes before a name
     by_name.update((wanted.label, [wanted]) for wanted in labelled)
     for table in root.tables("together"):
-        names = _read_member_names(table, by_name)
-        # as the first of its entries asks for a model; one without an entry by its name alone
-        members = tuple(
-            by_name[name][0]
-            if name in by_name
-            else Wanted(index=0, name=name, label=name, asked=needs)
-            for name in names
-        )
+        members: list[Wanted] = []
+        for number, name in enumerate(table.strings("models", required=True)):
+            # one without an entry by its name alone
+            alone = Wanted(index=0, name=name, label=name, asked=needs)
+            entries = by_name.get(name, [alone])
+            if len(entries) > 1:
+                labels = " or ".join(f'"{each.label}"' for each in entries[:3])
+                message = f'"{name}" is the name of several [[model]] entries'
+                place = (*table.path, "models", number)
+                table.document.add(place, message, f"write which: {labels}")
+            members.append(entries[0])
+        stated = table.values.get("models")
+        if isinstance(stated, list) and len(stated) < 2:
+            remedy = 'write models = ["mistral-7b", "bge-m3"]; one model alone is a [[model]]'
+            table.problem("models", "names fewer than two models", remedy)
         wanted = Wanted(
             index=len(models) + len(kept),
             name=" + ".join(member.name for member in members),
-            label=" + ".join(names),
+            label=" + ".join(member.label for member in members),
             asked=needs,
             machines=_read_selectors(table, classes),
             severity=table.string("severity", choices=SEVERITIES) or "error",
-            members=members,
+            members=tuple(members),
         )
         table.close(_OF_ALL)
         kept.append(wanted)
     return kept
-
-
-def _read_member_names(table: Table, by_name: Mapping[str, Sequence[Wanted]]) -> tuple[str, ...]:
-    names = table.strings("models", required=True)
-    stated = table.values.get("models")
-    if isinstance(stated, list) and len(stated) < 2:
-        remedy = 'write models = ["mistral-7b", "bge-m3"]; one model alone is a [[model]]'
-        table.problem("models", "names fewer than two models", remedy)
-    for number, name in enumerate(stated if isinstance(stated, list) else ()):
-        entries = by_name.get(name, ()) if isinstance(name, str) else ()
-        if len(entries) > 1:
-            labels = " or ".join(f'"{each.label}"' for each in entries[:3])
-            message = f'"{name}" is the name of several [[model]] entries'
-            table.document.add((*table.path, "models", number), message, f"write which: {labels}")
-    return names
 
 
 def _labelled(models: Sequence[Wanted]) -> tuple[Wanted, ...]:
