@@ -158,9 +158,9 @@ def unknown(typed: str) -> UnknownMachineError:
     """The error for what `find` has no name for, with names that are spelled alike or hold it."""
     wanted = canonical(typed)
     nearest = _names().get(wanted, ())
-    message = f"{typed!r} is the end of several machines' names"
+    message = f"{gpus.shown(typed)!r} is the end of several machines' names"
     if not nearest:
-        message = f"no machine is called {typed!r}"
+        message = f"no machine is called {gpus.shown(typed)!r}"
         holding = [key for key in sorted(_names()) if wanted in key]
         keys = [*all_near(wanted, list(_names())), *holding] if len(wanted) > 2 else []
         nearest = list(dict.fromkeys(_names()[key][-1] for key in keys))[:_SUGGESTED]
