@@ -195,8 +195,6 @@ def with_every_head(architecture: Architecture) -> Architecture:
     return architecture.replace(attention=tuple(attention))
 
 
-# ------------------------------------------------------------------ in llama.cpp
-
 # The rules are read from its source and compared with measurements (llama.cpp 0c1e570, 2026). Cache
 # and state are exact to the byte. Ollama runs the same code.
 
@@ -269,8 +267,6 @@ def state_bytes(architecture: Architecture, sequences: int) -> int:
     kept = (*states(architecture), *compressors(architecture))
     return sum(4 * (state.convolution + state.memory) * state.layers * sequences for state in kept)
 
-
-# ------------------------------------------------------------------ in a Python runtime
 
 # beside a latent row in FP8 that a sparse indexer reads: scales, and positions in 16 bits (vllm
 # 0.33.0, mla/flashmla_sparse.py: 656 bytes of DeepSeek V3.2); numbers of an indexer's key by scale

@@ -286,9 +286,6 @@ def without_files(files: Unread) -> Parts:
     return Parts(files=files, unknown=(files, files.replace(fact="memory.weights")))
 
 
-# ------------------------------------------------------------------ files and types
-
-
 def components_type(spec: ModelSpec) -> str:
     """The type that a model of several components is loaded in unless told otherwise: as published;
     16 bits where its needs are stated, which are of them; else what diffusers loads.
@@ -376,9 +373,6 @@ def loads_sixteen_bits(
 def parts_of(spec: ModelSpec, runtime: RuntimeSpec) -> ModelParts | None:
     """The files that the program loads the model from; None where none are known."""
     return next((parts for parts in runtime.parts if parts.model == spec.id), None)
-
-
-# ------------------------------------------------------------------ programs, and what is unknown
 
 
 def cpu_of(runtime: RuntimeSpec | None, spec: ModelSpec) -> CpuNeed:

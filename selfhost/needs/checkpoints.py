@@ -178,10 +178,6 @@ def _type_of(group: TensorGroup, architecture: Architecture, row: ArchitectureRo
     return architecture.expert_dtype or type if "_exps." in group.name else type
 
 
-def one_by_one(group: TensorGroup) -> tuple[str, ...]:
-    return tuple(group.name.replace("*", str(layer)) for layer in group.layers) or (group.name,)
-
-
 # ------------------------------------------------------------------ sizes of files
 
 

@@ -233,9 +233,6 @@ def _nothing(needs: Needs, reason: str, remedy: str) -> Needs:
     return needs.replace(unknown=tuple(unread(reason, remedy, fact) for fact in facts))
 
 
-# ------------------------------------------------------------------ other questions
-
-
 def more_in_conversation(
     spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, architectures: Mapping[str, Any]
 ) -> int:

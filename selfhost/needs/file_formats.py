@@ -117,9 +117,6 @@ def _encoder(spec: ModelSpec, architectures: Mapping[str, Any]) -> Encoder | Non
     return None
 
 
-# ------------------------------------------------------------------ what it can be had in
-
-
 def comes_in(spec: ModelSpec, format: str) -> bool:
     """Whether the model is published in that format, or can be converted to it."""
     if any(files.format == format for files in spec.files):
@@ -292,9 +289,6 @@ def canonical_quantization(text: str) -> str | None:
     return canonical or canonical_packed(text)
 
 
-# ------------------------------------------------------------------ what they weigh, and take
-
-
 def weights_bytes(
     spec: ModelSpec, format: str, quantization: str, architectures: Mapping[str, Any]
 ) -> Term | Unread:
@@ -334,9 +328,6 @@ def parts(case: Case) -> Parts:
     if case.spec.components and case.format in CHECKPOINTS:
         return pictures.parts(case)
     return python.parts(case)
-
-
-# ------------------------------------------------------------------ which programs load it
 
 
 def takes_text_alone(spec: ModelSpec, runtime: RuntimeSpec) -> bool:

@@ -235,9 +235,6 @@ def _decoder(case: Case) -> Term:
     return term("activations", reserved, How.MEASURED, _RESERVED_SOURCE, line, low=low, high=high)
 
 
-# ------------------------------------------------------------------ offloaded
-
-
 def _offloaded(case: Case, program: Term) -> tuple[Offloaded, ...]:
     """A component at a time on the accelerator, then a layer at a time; the weights in RAM. What it
     holds is stated, else a guess.
@@ -317,8 +314,6 @@ def _by_layer(case: Case, most: int | None) -> tuple[Term, ...]:
     high = max(_decoder(case.replace(device=Device())).high_bytes, size)
     return (term("activations", size, How.ASSUMED, _OFFLOAD_SOURCE, line, high=high),)
 
-
-# ------------------------------------------------------------------ stable-diffusion.cpp
 
 # Published files over parameters × bits of the base type: the least, the middle and the most, a
 # hundredth further, of those in `bytes` of the runtime's record. A Q4_K_M is 1.04 of it for FLUX.1

@@ -86,9 +86,6 @@ def _terms_beside(case: Case) -> list[Term]:
     return [*terms, _speech(case) if case.model.audio else _activations(case), _program(case)]
 
 
-# ------------------------------------------------------------------ weights
-
-
 def _weights(case: Case, files: Term) -> Term:
     """The weights in the type that the runtime loads the stored one as."""
     loaded, architecture = loaded_of(case, files), case.spec.architecture
@@ -179,9 +176,6 @@ def _read_by_rows(case: Case, weights: Term) -> tuple[Term, int]:
         arithmetic=line,
     )
     return mapped, evictable
-
-
-# ------------------------------------------------------------------ what a prompt takes
 
 
 def _activations(case: Case) -> Term:

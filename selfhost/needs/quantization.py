@@ -342,9 +342,6 @@ def _fit(type: str, row_length: int) -> str:
     return type if row_length % BLOCKS[type][0] == 0 else "F16"
 
 
-# ------------------------------------------------------------------ the second layout in RAM
-
-
 class Buffer(Record):
     """A kind of buffer in which llama.cpp lays out weights anew, as gguf_types.toml has it."""
 

@@ -240,9 +240,6 @@ class Needs(Record):
         return None if self.memory is None else sum(sizes)
 
 
-# ------------------------------------------------------------------ lines of arithmetic
-
-
 def summed(*lines: str) -> str:
     """One line for the sum of several. Remarks stand behind a semicolon, where a calculator stops;
     those of all lines come last.

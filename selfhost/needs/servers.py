@@ -44,8 +44,6 @@ def terms_of_server(case: Case) -> list[Term]:
     return [work, program.replace(split=Split.EACH), beside]
 
 
-# ------------------------------------------------------------------ vLLM
-
 _VLLM = "vllm 0.33.0, profile_run and _dummy_sampler_run; logs of vLLM 0.19, tests/truth/vllm.json"
 # tokens and sequences of one pass by default in a server, on a small device and on one of 70 GiB or
 # more (vllm/engine/arg_utils.py, get_batch_defaults); of 160 GiB or more twice as many tokens
@@ -164,8 +162,6 @@ def _graphs(case: Case, device: Device) -> Term:
     return on_each(whole, device.devices, communication=_COMMUNICATION)
 
 
-# ------------------------------------------------------------------ SGLang
-
 _SGLANG = (
     "sglang 0.5.23, handle_gpu_memory_settings: the default of --mem-fraction-static;"
     " logs, tests/truth/sglang.json"
@@ -221,8 +217,6 @@ def _left_free(case: Case, device: Device) -> Term:
     line = line if likely else "0 bytes"
     return term("activations", likely, How.ASSUMED, _SGLANG, line, low=low, high=high)
 
-
-# ------------------------------------------------------------------ weights and their division
 
 # sizes of tensor parallelism that machines have; vllm 0.33.0, vllm/config/model.py: they must
 # divide the attention heads

@@ -130,9 +130,6 @@ def _audio_of(case: Case) -> Audio:
     return case.model.audio
 
 
-# ------------------------------------------------------------------ whisper.cpp
-
-
 def _seconds(case: Case) -> tuple[int, ...]:
     seconds = case.workload.audio_seconds
     return _SECONDS if seconds is None else (seconds,) * 3
@@ -204,9 +201,6 @@ def _cpp_compute(case: Case) -> Term:
         # inputs are there twice: five rows more were printed with Vulkan
         high += 5 * row * states
     return term("compute", likely, How.COMPUTED, _CPP, line, low=low, high=high)
-
-
-# ------------------------------------------------------------------ faster-whisper
 
 
 def _ctranslate2(case: Case, files: Term) -> tuple[Term, ...]:

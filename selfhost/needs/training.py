@@ -115,9 +115,6 @@ def _training_of(case: Case, stored_bytes: int | None) -> _Training:
     )
 
 
-# ------------------------------------------------------------------ what is not trained
-
-
 def _why_no_figures(case: Case) -> tuple[str, str | None] | None:
     """Why not even the files of a training are known, and what to do instead."""
     runtime, untyped = case.program, case.spec.unknown.get("architecture.matrix_dtype")
@@ -191,9 +188,6 @@ def _with_checkpoints(needs: Needs, training: _Training) -> Needs:
         largest_file_bytes=largest,
         download_source=f"{needs.download_source}; on disk also {kept}",
     )
-
-
-# ------------------------------------------------------------------ the terms
 
 
 def _states_of_all(training: _Training) -> list[Term]:

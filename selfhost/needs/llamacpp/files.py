@@ -95,9 +95,6 @@ def size_of(case: Case) -> Term | Unread:
     return term("files", size, How.ASSUMED, source, line, low=low, high=high)
 
 
-# ------------------------------------------------------------------ by llama-quantize's recipe
-
-
 @lru_cache(maxsize=1024)
 def recipe_file(
     architecture: Architecture,
@@ -197,9 +194,6 @@ def by_type(tensors: Iterable[FileTensors]) -> str:
         f"{size:,} bytes of {type}"
         for type, size in sorted(sizes.items(), key=lambda item: -item[1])
     )
-
-
-# ------------------------------------------------------------------ mixes of a publisher's own
 
 
 def canonical_mix(text: str) -> str | None:

@@ -157,8 +157,6 @@ class Graph(Recorder):
             )
         return self.attending[key]
 
-    # ------------------------------------------------------------------ sections
-
     def peak(self) -> int:
         """Bytes of the buffer that holds the whole graph."""
         steps = self.steps()
@@ -309,8 +307,6 @@ class Graph(Recorder):
         vectors.kept = True
         return self.section((entry,), vectors)
 
-    # ------------------------------------------------------------------ a layer
-
     def layer(self, layer: Layer, residual: Tensor) -> Tensor:
         wide = layer.feed_forward
         if layer.slice == 0 and self.embedded is not None and self.model.deepstack_layers:
@@ -410,8 +406,6 @@ class Graph(Recorder):
         residual = self.norm(self.over(sides, attended, residual), *sides)
         computed = feed_forward(self, wide, residual, side)
         return self.norm(self.over(sides, computed, residual), *sides)
-
-    # ------------------------------------------------------------------ embeddings of the layers
 
     def with_embeddings(self, layer: Layer, total: Tensor, entered: Tensor) -> Tensor:
         """What a layer gives, and what is added to it of the embeddings; `entered`: what the layer

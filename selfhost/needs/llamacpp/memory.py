@@ -131,9 +131,6 @@ def _with_projector(case: Case, files: Term) -> tuple[Term | Unread, list[Term]]
     return together, [projector, _picture(case)]
 
 
-# ------------------------------------------------------------------ the cache and the states
-
-
 def _cache(case: Case) -> list[Term] | Unread:
     """The cache; no term where the model keeps none, `Unread` where the program makes none."""
     architecture, row, type = case.model, case.row, case.cache_type
@@ -236,9 +233,6 @@ def _state(case: Case) -> list[Term]:
     return [term("recurrent_state", size, How.EXACT, SOURCE, " + ".join(lines))]
 
 
-# ------------------------------------------------------------------ the compute buffer
-
-
 def _compute(case: Case) -> Term:
     """The buffer once the context is full. RAM is taken as it is touched, a device's memory at
     once.
@@ -332,9 +326,6 @@ def _expert_copies(case: Case) -> int:
     return sum(largest.values())
 
 
-# ------------------------------------------------------------------ the program
-
-
 def _program(case: Case) -> Term:
     """The program with its vocabulary, the backend's work buffer and the outputs of an embedding
     model. The high end has the copies that a server keeps of one prompt that fills each context.
@@ -414,9 +405,6 @@ def copy_bytes(case: Case) -> int:
             cell = row_bytes(type, group.key_elements) + row_bytes(type, group.value_elements)
             size += min(window, case.room.full) * group.layers * cell
     return size
-
-
-# ------------------------------------------------------------------ the encoder
 
 
 def _projector(case: Case) -> Term:

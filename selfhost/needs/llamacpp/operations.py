@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 ROTATION = 64
 """A quantized cache is rotated in blocks, those of the keys as large as the heads allow."""
 
-# ------------------------------------------------------------------ attention
-
 
 def attention(
     graph: Graph, heads: Attention, normed: Tensor, rotated: bool, cached: bool = True
@@ -212,9 +210,6 @@ def latent(graph: Graph, heads: Attention, normed: Tensor) -> Tensor:
     return graph.linear(graph.width, _gated(graph, looked, normed, count, heads.value_length))
 
 
-# ------------------------------------------------------------------ feed-forwards
-
-
 def feed_forward(graph: Graph, wide: FeedForward, read: Tensor, side: int) -> Tensor:
     """Dense, or of experts, with one beside them that all tokens share."""
     if not wide.experts:
@@ -329,9 +324,6 @@ def _weights(graph: Graph, chances: Tensor, chosen: Tensor, used: int, side: int
 
 def _with_bias(graph: Graph, tensor: Tensor, chosen: Tensor, sides: tuple[int, ...]) -> Tensor:
     return graph.over(sides, tensor, chosen) if graph.row.expert_bias else tensor
-
-
-# ------------------------------------------------------------------ recurrences
 
 
 def recurrence(graph: Graph, group: Recurrent, normed: Tensor) -> Tensor:
