@@ -320,8 +320,11 @@ def _by_layer(case: Case, most: int | None) -> tuple[Term, ...]:
 # and 1.22 for Wan 2.2 5B, whose layers get more bits. It does not hold for FLUX.2 [klein] and
 # Z-Image, of whose weights more stay in 16 bits, nor for Krea 2, of whose none do: all of their
 # sizes are listed.
-_OVER_BITS, _OF_MIXES = (1, 1.03, 1.12), (1, 1.1, 1.24)
-_MIXES = ("Q4_K_M", "Q3_K_M", "Q3_K_S", "Q2_K")
+_OVER_BITS = {
+    "Q8_0": (1, 1.01, 1.035), "Q6_K": (1, 1.02, 1.05), "Q5_K_S": (1, 1.02, 1.05),
+    "Q4_K_S": (1, 1.05, 1.12), "Q4_0": (1, 1.05, 1.1), "Q4_K_M": (1.025, 1.13, 1.235),
+}  # fmt: skip
+_OF_OTHERS = (1, 1.08, 1.24)
 _COMPUTED = (
     "parameters × bits of the type, and the share that listed files are larger by, which depends on"
     " the mix and the model: 0 to 3 % in Q8_0, 4 to 22 % in Q4_K_M"
@@ -412,6 +415,6 @@ def file_size(file: ComponentFile, components: Mapping[str, int], quantization: 
     line = f"{number:,} {file.component} × {size}/{weights} bytes"
     if weights == 1:
         return term("files", int(plain), How.COMPUTED, "", line)
-    least, likely, most = _OF_MIXES if type in _MIXES else _OVER_BITS
+    least, likely, most = _OVER_BITS.get(type, _OF_OTHERS)
     low, high, line = int(plain * least), int(plain * most), f"{line} × {likely:g}"
     return term("files", round(plain * likely), How.COMPUTED, _COMPUTED, line, low=low, high=high)
