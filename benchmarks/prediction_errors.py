@@ -33,8 +33,8 @@ from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.workload import Workload
 from selfhost.modelfiles import read_local
 from selfhost.modelfiles.config import encoder_parameters
+from selfhost.needs import cache as llamacpp
 from selfhost.needs import weights_bytes
-from selfhost.needs.llamacpp import buffers as llamacpp
 from selfhost.needs.llamacpp import graphs
 from selfhost.needs.quantization import stored
 from selfhost.needs.records import MemoryNeed, Term
