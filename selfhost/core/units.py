@@ -157,14 +157,6 @@ def is_telling(low: float, high: float) -> bool:
     return high <= TELLING_RATIO * low
 
 
-def likely_pace(low: float, likely: float, high: float, unit: str = "") -> str:
-    """The likely speed, `~3.8`, or `~3.8 tokens/s` with ` tokens/s` for a unit; with both ends
-    where they are too far apart for one figure: `~3.8 (0.6-13)`.
-    """
-    ends = "" if is_telling(low, high) else f" ({pace(low, high)})"
-    return f"~{_pace(likely)}{unit}{ends}"
-
-
 def about(low: float, high: float) -> str:
     """The word before a likely figure between such ends: `about`, of a guess `perhaps`."""
     return "about" if is_telling(low, high) else "perhaps"
@@ -241,13 +233,10 @@ def _work(figure: float, unit: str, audio_seconds: int | None) -> str:
 
 def _work_unit(unit: str, audio_seconds: int | None) -> str:
     if unit == "seconds_per_audio_minute":
-        return f" for {length_of_audio(audio_seconds)}"
+        # where no length was asked about, for an hour
+        length = duration(audio_seconds) if audio_seconds else "an hour"
+        return f" for {length} of audio"
     return _A_PIECE.get(unit) or _A_SECOND.get(unit, " tokens/s")
-
-
-def length_of_audio(audio_seconds: int | None) -> str:
-    """`an hour of audio` where no length was asked about, `2 hours of audio`."""
-    return f"{duration(audio_seconds) if audio_seconds else 'an hour'} of audio"
 
 
 def clip(frames: int, width: int, height: int) -> str:

@@ -129,7 +129,11 @@ def price_words(offer: Offer, today: str | None = None) -> str:
         (offer.usd_per_audio_minute, "per minute of audio"),
         (offer.usd_per_image, "per image"),
     )
-    text = ", ".join(f"{_dollars(rate)} {word}" for rate, word in rates if rate is not None)
+    text = ", ".join(
+        f"{units.dollars(rate) if rate else 'free'} {word}"
+        for rate, word in rates
+        if rate is not None
+    )
     if into is not None:
         text += " per 1M tokens"
     text += f" of {offer.price_is_for}" if offer.price_is_for is not None else ""
@@ -138,10 +142,6 @@ def price_words(offer: Offer, today: str | None = None) -> str:
     months = months_between(offer.as_of, today)
     age = f", {months} months old: ask the provider" if months >= _OLD_PRICE_MONTHS else ""
     return f"{text} (listed {offer.as_of}{age})"
-
-
-def _dollars(amount: float) -> str:
-    return units.dollars(amount) if amount else "free"
 
 
 def no_api_words(workload: Workload) -> str:

@@ -205,12 +205,10 @@ def _printed(line: Line, color: bool) -> str:
         line.pop()
     if line:
         line[-1] = (line[-1][0].rstrip(), line[-1][1])
-    return "".join(_colored(*part) if color else part[0] for part in line)
-
-
-def _colored(text: str, style: str) -> str:
-    code = _COLOURS.get(style) if text else None
-    return f"\x1b[{code}m{text}\x1b[0m" if code else text
+    return "".join(
+        f"\x1b[{_COLOURS[style]}m{text}\x1b[0m" if color and text and style in _COLOURS else text
+        for text, style in line
+    )
 
 
 def _lines(block: Paragraph, width: int | None) -> Iterator[Line]:

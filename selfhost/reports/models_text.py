@@ -120,15 +120,11 @@ def facts_of(answer: Verdict, pace: str) -> dict[str, str]:
     if needs is not None:
         facts["in"] = PLACES.get(needs.placement or "", "")
         facts["memory"] = units.binary(needs.memory.total_bytes) if needs.memory else "-"
-        facts["download"] = _download(needs.download_bytes, answer.download_seconds)
+        size, seconds = needs.download_bytes, answer.download_seconds
+        if size is not None:
+            wait = f", {units.duration(seconds)}" if size and seconds is not None else ""
+            facts["download"] = units.decimal(size) + wait if size else "here"
     return facts
-
-
-def _download(size: int | None, seconds: float | None) -> str:
-    """The size, with its time where a rate was stated; `here`, or a dash."""
-    if not size:
-        return "-" if size is None else "here"
-    return units.decimal(size) + ("" if seconds is None else f", {units.duration(seconds)}")
 
 
 # ------------------------------------------------------------------ check, of several

@@ -121,10 +121,6 @@ def _rows(spec: ModelSpec) -> Iterator[tuple[Cell, ...]]:
         scaled = inside.scaled_context_tokens
         longer = f"{units.tokens(scaled)} by scaling" if scaled else ""
         yield "context", units.tokens(inside.context_tokens), longer
-    yield from _tuned_from(spec)
-
-
-def _tuned_from(spec: ModelSpec) -> Iterator[tuple[Cell, ...]]:
     if spec.tuned_from or "tuned_from" in spec.unknown:
         start = "none, from scratch" if spec.tuned_from == SCRATCH else spec.tuned_from
         yield "tuned from", start or "not known", ""

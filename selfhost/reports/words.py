@@ -8,7 +8,7 @@ from ..core import units
 from ..core.tables import shipped_table
 from ..core.workload import ANSWER_TOKENS, READING_TOKENS_PER_SECOND, Workload
 from ..judge.checks.speed import is_slow
-from ..judge.record import Finding, Here, Outcome, Route, Verdict
+from ..judge.record import Finding, Outcome, Route, Verdict
 from ..machine.record import Machine
 from .layout import Block, Paragraph, Span, clean, line, say, strong
 
@@ -202,7 +202,8 @@ def each_words(speed: Speed) -> str:
 
 def likely_speed(pace: PaceRange, unit: str = " tokens/s") -> str:
     """`~2.8 tokens/s`; with its ends where they are too far apart for one figure."""
-    return units.likely_pace(pace.low, pace.likely, pace.high, unit)
+    ends = "" if units.is_telling(pace.low, pace.high) else f" ({units.pace(pace.low, pace.high)})"
+    return f"~{units.pace(pace.likely, pace.likely)}{unit}{ends}"
 
 
 def pace_title(speeds: Iterable[Speed | None]) -> str:
@@ -307,18 +308,10 @@ def _download_words(verdict: Verdict) -> str:
     amount = units.decimal_range(*needs.download_range or (size, size))
     if "weights-yours" in codes:
         return f"{amount} of weights, yours to get"
-    return f"{amount}{_rest_of(here)} to download{_in_about(seconds)}"
-
-
-def _rest_of(here: Here | None) -> str:
-    """Of what the missing files are the rest, where some are here."""
-    if here is None or not here.size_bytes or not here.missing_bytes:
-        return ""
-    return f" of {units.decimal(here.size_bytes + here.missing_bytes)}"
-
-
-def _in_about(seconds: float | None) -> str:
-    return "" if seconds is None else f" in about {units.duration(seconds)}"
+    if here is not None and here.size_bytes and here.missing_bytes:
+        amount += f" of {units.decimal(here.size_bytes + here.missing_bytes)}"
+    in_about = "" if seconds is None else f" in about {units.duration(seconds)}"
+    return f"{amount} to download{in_about}"
 
 
 def license_name(name: str | None) -> str:
