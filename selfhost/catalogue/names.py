@@ -387,7 +387,7 @@ def _by_maker(base: str, owner: str, form: Form | None, catalogue: Catalogue) ->
     for maker, rest in makers:
         match = named_or_none(rest, catalogue)
         spec = catalogue.spec(match[0]) if match else None
-        if match is None or spec is None or not _is_maker(maker, owner, spec):
+        if match is None or spec is None or not _is_maker(maker, owner, base, spec):
             continue
         if plain == base:
             return match if maker else None
@@ -397,7 +397,7 @@ def _by_maker(base: str, owner: str, form: Form | None, catalogue: Catalogue) ->
     return None
 
 
-def _is_maker(name: str, owner: str, spec: ModelSpec) -> bool:
+def _is_maker(name: str, owner: str, base: str, spec: ModelSpec) -> bool:
     """Whether that name may stand before a model; of an open one the beginning of its account."""
     provider = spec.availability.provider if spec.availability else ""
     companies = [spec.developer or "", provider or ""]
@@ -406,8 +406,9 @@ def _is_maker(name: str, owner: str, spec: ModelSpec) -> bool:
     # as accounts of resellers write a company: x-ai for xAI, mistralai for Mistral AI
     letters, *own = (re.sub(r"[\W_]", "", each.lower()) for each in (name, *companies))
     if owner and not spec.closed and letters in own:
-        # its own repositories are known as they are, so that this is another model
-        return False
+        # an account's repositories are known as they are, so that this is another model; but LM
+        # Studio writes the account before names of its own, all in lower case
+        return f"{owner}{base}".islower()
     # Google's API writes models/gemini-1.5-pro
     if spec.closed and letters in ("", "models", *own):
         return True
