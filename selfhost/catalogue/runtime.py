@@ -369,10 +369,10 @@ class RuntimeSpec(Record):
     # the least of an NVIDIA GPU, and of one that shares the RAM, as a Jetson's, where that is more
     compute_capability: str | None = _MAYBE
     shared_compute_capability: str | None = _MAYBE
-    # the GPUs of AMD's that its builds are made for, and of those that share the RAM: regular
+    # the GPUs of AMD's that its builds are made for, and by maker those that share the RAM: regular
     # expressions of whole words of their names, in small letters; empty: not told
     amd_gpus: tuple[str, ...] = _WORDS
-    amd_shared_gpus: tuple[str, ...] = _WORDS
+    shared_gpus: Mapping[str, tuple[str, ...]] = _LISTS
     # others, by the instruction set whose kernels they run on Linux (HSA_OVERRIDE_GFX_VERSION)
     amd_gpus_as: Mapping[str, tuple[str, ...]] = _LISTS
     # makers of the GPUs sharing the RAM that its builds compute on; of others that is not known

@@ -220,3 +220,17 @@ def test_another_account_may_hold_other_weights() -> None:
     for name in ("someone/qwen3-vl-4b", "Qwen/Qwen3-VL-4B"):
         with pytest.raises(UnknownModelError):
             resolve(name, CATALOGUE)
+
+
+def test_graphics_called_arc_read_prompts_beside_a_core_ultra() -> None:
+    """A report of an Arc 130V: six times as fast as what was told of the cores beside it."""
+    workload = Workload(runtime="llama.cpp")
+    paces = [
+        check("llama-3.1-8b", workload, machine=f"Core Ultra 7 258V 32GB{card}").speed
+        for card in ("", " Arc 130V")
+    ]
+    cores, card = (speed.prompt for speed in paces if speed is not None)
+    assert cores is not None
+    assert card is not None
+    assert card.low > cores.likely
+    assert card.likely > 6 * cores.likely

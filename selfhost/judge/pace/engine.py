@@ -20,7 +20,7 @@ from ...core.workload import NARROW_CACHE_TYPES, Workload
 from ...machine import gpus
 from ...machine.cpus import apple_chip_of
 from ...machine.record import RATE_ASSUMED, Accelerator, Machine
-from ..placement.devices import is_built_for, reaches
+from ..placement.devices import computes_on_shared, reaches
 from .processor import (
     ANY_APPLE,
     CLIENT_PEAKS,
@@ -476,9 +476,9 @@ def uses_shared_gpu(machine: Machine, runtime: RuntimeSpec | None) -> bool:
     gpu = shared_gpu_of(machine, runtime)
     if gpu is None or gpu.device is _APPLE_GPU or is_guest(machine):
         return False
-    makers = _SHARED_MAKERS if runtime is None else runtime.on_shared_gpu
-    amd = () if runtime is None else runtime.amd_shared_gpus
-    return gpu.device.vendor.lower() in makers and is_built_for(gpu.device, amd) is not False
+    if runtime is None:
+        return gpu.device.vendor.lower() in _SHARED_MAKERS
+    return computes_on_shared(runtime, gpu.device)
 
 
 def instruction_sets_for_layout(machine: Machine) -> tuple[str, ...] | None:

@@ -136,16 +136,17 @@ def reaches(device: Accelerator, least_capability: str) -> bool | None:
     return gpus.reaches_capability(gpus.capability_of(device), least_capability)
 
 
-def is_built_for(device: Accelerator, amd_gpus: Sequence[str]) -> bool | None:
-    """Whether a GPU of AMD's is among those that a program is built for, patterns of names and of
-    instruction sets; None of another maker's, without a list, and where neither is known of it.
+def is_built_for(device: Accelerator, patterns: Sequence[str], vendor: str = "amd") -> bool | None:
+    """Whether a GPU of that maker's is among those that a program is built for, patterns of names
+    and of instruction sets; None of another maker's, without a list, and where neither is known of
+    one of AMD's.
     """
-    if device.vendor != "amd" or not amd_gpus:
+    if device.vendor != vendor or not patterns:
         return None
     name = f"{device.name} {device.compute_capability or ''}".lower()
-    if re.search(rf"\b(?:{'|'.join(amd_gpus)})\b", name):
+    if re.search(rf"\b(?:{'|'.join(patterns)})\b", name):
         return True
-    is_named = any(map(str.isdecimal, device.name)) and "0x" not in device.name
+    is_named = vendor != "amd" or (any(map(str.isdecimal, device.name)) and "0x" not in device.name)
     return False if device.compute_capability or is_named else None
 
 
@@ -174,9 +175,9 @@ def amd_gpus(runtime: RuntimeSpec) -> tuple[str, ...]:
 
 def computes_on_shared(runtime: RuntimeSpec, device: Accelerator) -> bool:
     """Whether the program's builds compute on that GPU, which shares the RAM."""
-    is_built = is_built_for(device, runtime.amd_shared_gpus) is not False
-    is_named = device.vendor.lower() in runtime.on_shared_gpu
-    return is_named and is_built and runs_on(runtime, device)
+    vendor = device.vendor.lower()
+    is_built = is_built_for(device, runtime.shared_gpus.get(vendor, ()), vendor) is not False
+    return vendor in runtime.on_shared_gpu and is_built and runs_on(runtime, device)
 
 
 # ------------------------------------------------------------------ a GPU that shares the RAM
