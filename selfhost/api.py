@@ -145,8 +145,7 @@ def compare(
     `selfhost compare` does.
 
     The arguments are those of `check`, and so is what it raises; of several wrong names the first
-    is raised, and its notes (`__notes__`) are the others. `InputError` where there are fewer than
-    two models.
+    is raised, and its notes (`__notes__`) are the others. `SelfhostError` for fewer than two.
     """
     if isinstance(models, str | os.PathLike) or not isinstance(models, Sequence):
         kind = type(models).__name__

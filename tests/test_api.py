@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import pickle
+import re
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -14,6 +16,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+import selfhost
 from helpers.each import each
 from helpers.machines import GIB, IDS, VM
 from helpers.paths import RECORDS
@@ -424,3 +427,16 @@ def test_a_cache_type_that_llama_cpp_refuses_is_refused(runtime: str) -> None:
     with pytest.raises(WorkloadError, match="the head size 80 is not a multiple of 32") as refused:
         check("phi-2", Workload(runtime=runtime, kv_cache_type="q8_0"), machine=VM)
     assert [problem.key for problem in refused.value.problems] == ["kv_cache_type"]
+
+
+def test_docstrings_of_the_library_name_public_things_only() -> None:
+    """What `help()` shows names no constant and no class that a reader could not import."""
+    public = {name: getattr(selfhost, name) for name in selfhost.__all__}
+    texts = {name: inspect.getdoc(value) or "" for name, value in public.items()}
+    for name, value in public.items():
+        own = vars(value).items() if inspect.isclass(value) else ()
+        texts |= {f"{name}.{key}": part.__doc__ or "" for key, part in own if key[0] != "_"}
+    inner = re.compile(r"\b[A-Z]+_[A-Z_]+\b|`[A-Z][a-z]+[A-Z]?\w*`")
+    allowed = {*(f"`{name}`" for name in (*public, "ValueError", "TypeError")), "SELFHOST_SPECS"}
+    named = {(place, word) for place, text in texts.items() for word in inner.findall(text)}
+    assert not {(place, word) for place, word in named if word not in allowed}

@@ -121,7 +121,7 @@ class ContainerSize(Report):
 
     @property
     def files_are_yours(self) -> bool:
-        """The command loads a file that you put into `MODELS_FOLDER`."""
+        """The command loads a file that you put into `/models`."""
         return any(word.startswith(MODELS_FOLDER) for word in self.arguments)
 
     @property
@@ -142,7 +142,7 @@ class ContainerSize(Report):
     @property
     def seconds_to_start(self) -> int:
         """How long downloading and loading may take before a probe gives up: the download at
-        `ASSUMED_RATE` where none was stated, and five minutes.
+        5 MB/s where none was stated, and five minutes.
         """
         rate = self.workload.download_bytes_per_second or ASSUMED_RATE
         return 300 + (self.disk_bytes or 0) // rate

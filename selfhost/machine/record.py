@@ -225,14 +225,14 @@ class Machine(Record):
     `address_space_bytes` what `ulimit -v` leaves, mapped files included (None: no such limit).
     `cpu_cores_usable` has affinity and quota applied and may be a fraction;
     `cpu_cores_performance` are those of `cpu_cores_physical` that are of the fastest kind.
-    `instruction_sets` are Linux kernel names. `memory_bandwidth_how` is one of HOWS, None for what
+    `instruction_sets` are Linux kernel names. `memory_bandwidth_how` says how, None for what
     somebody states; `memory_bandwidth_bound` is `least` where more may be there. `accelerators` is
     () when there are none. `planning`: a profile, or changed by --set, so its memory is judged as
     a whole. `assumed` names facts taken from the machine's class: a finding that rests on one is at
     least a `warn`. `memory_most_bytes` is the most RAM that such a machine is sold with, where its
-    RAM is assumed; None is not written. `confidence` is one of CONFIDENCES for a profile.
+    RAM is assumed; None is not written. `confidence` of a profile is `high`, `medium` or `low`.
 
-    A None always has an `Unread` of the same name in `unread`; a value has its entry in `sources`.
+    A None always has an entry of the same name in `unread`; a value has its entry in `sources`.
     Making one adds the entries that are missing ("the record does not say"), drops those of facts
     that have a value, and writes system and architecture as Linux names them. `MachineFileError`
     names a number beyond what a machine can have.
@@ -298,7 +298,7 @@ class Machine(Record):
         missing ones become unread.
 
         `unnamed` is what a machine is called whose record gives it no name. `file` is how errors
-        call the input. `MachineFileError` carries the first MAX_PROBLEMS problems and a count of
+        call the input. `MachineFileError` carries the first 20 problems and a count of
         the rest.
         """
         document = Document(file, data if isinstance(data, dict) else {})

@@ -46,8 +46,8 @@ class Finding(Record):
     """One comparison, need against machine.
 
     `needs` and `has` are numbers in `unit` or, with `unit` None, text; `short` is how much is
-    missing, 0 when nothing is and None where there is no amount. `code` is one of `codes`, else
-    `ValueError`. `reserve_bytes` is set for memory only.
+    missing, 0 when nothing is and None where there is no amount. `code` is one of those in
+    docs/answers.md. `reserve_bytes` is set for memory only.
     """
 
     check: str
