@@ -11,7 +11,6 @@ from ..judge.record import Alternative, Finding, Outcome, Route, Verdict
 from .cost_text import API_RISKS, month_blocks, no_api_words, offer_words
 from .layout import (
     BLANK,
-    Bar,
     Block,
     Cell,
     Column,
@@ -298,9 +297,9 @@ def _pace(finding: Finding, verdict: Verdict) -> tuple[str, str]:
     return amount, f"{units.pace(pace.low, pace.high)}{needed}"
 
 
-def _size(finding: Finding, verdict: Verdict) -> tuple[str, Cell]:
-    """`4.74 of 23.0 GiB`, the likely need, and a bar with the most where that decides or is much
-    more, and what is short of it; empty where there are no figures.
+def _size(finding: Finding, verdict: Verdict) -> tuple[str, str]:
+    """`4.74 of 23.0 GiB`, the likely need, with the most where that decides or is much more, and
+    what is short of it; empty where there are no figures.
     """
     likely, limit = _likely(finding, verdict), finding.has
     needs, has = _quantity(likely, finding), _quantity(limit, finding)
@@ -309,12 +308,9 @@ def _size(finding: Finding, verdict: Verdict) -> tuple[str, Cell]:
         # the need goes without its unit where that of what there is says it
         number, _, unit = needs.rpartition(" ")
         amount = f"{number if has.endswith(f' {unit}') else needs} of {has}"
-    if finding.unit != "bytes" or isinstance(likely, str) or isinstance(limit, str):
+    if finding.unit != "bytes" or not likely or not limit or isinstance(likely, str):
         return amount, ""
-    if not likely or not limit:
-        return amount, ""
-    label = _doubts(finding, likely)
-    return amount, Bar(needs=likely, has=limit, style=finding.outcome, label=label)
+    return amount, _doubts(finding, likely)
 
 
 def _doubts(finding: Finding, likely: float) -> str:

@@ -7,15 +7,12 @@ from collections.abc import Iterator
 from html import escape
 from itertools import chain
 
-from ..core import units
-from .layout import BLANK, Block, Cell, Column, Document, Paragraph, Span, Table, clean, say, strong
+from .layout import BLANK, Block, Cell, Document, Paragraph, Span, Table, clean
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from typing import Any
-
-    from ..advice.listing import Ranking
 
 # what a notebook shows of each kind of answer
 _DOCUMENTS = {
@@ -23,10 +20,8 @@ _DOCUMENTS = {
     "Comparison": ("models_text", "compare_document"),
     "ContainerSize": ("size_text", "size_document"),
     "Plan": ("plan_text", "plan_document"),
+    "Ranking": ("models_text", "list_document"),
 }
-# of hundreds of models as many as one looks at
-_MOST_MODELS = 20
-
 _MARKUP = re.compile(r"[\\`*_{}\[\]<>#+|!~&@$^\"']|:(?=/)|(?<=[wW]{3})\.|(?<=^)[-=]")
 # names, in which services look for no user, issue or commit
 _NAMES = ("strong", "name", "command")
@@ -149,35 +144,13 @@ def notebook(answer: Any) -> str:
     from importlib import import_module
 
     kind = type(answer).__name__
-    if kind == "Ranking":
-        return _body(_ranking(answer))
     module, function = _DOCUMENTS[kind]
-    asked = answer if kind == "Plan" else [answer]
+    asked: tuple[Any, ...] = (answer if kind == "Plan" else [answer],)
     if kind == "Comparison":
-        asked = [model.verdict for model in answer.models]
-    return _body(getattr(import_module(f".{module}", __package__), function)(asked))
-
-
-def _ranking(ranked: Ranking) -> Document:
-    """The first models, a row each."""
-    from .words import likely_speed
-
-    rows = tuple(
-        (
-            strong(row.model.name),
-            row.route,
-            row.quantization or "",
-            units.binary(row.memory_high_bytes) if row.memory_high_bytes else "",
-            likely_speed(row.judged_tokens_per_second, "") if row.judged_tokens_per_second else "",
-            row.why or "",
-        )
-        for row in ranked.models[:_MOST_MODELS]
-    )
-    running = sum(row.route == "local" for row in ranked.models)
-    count = f"{running:,} of {len(ranked.models):,} models run on {ranked.machine.name}"
-    heads = ("model", "route", "quantization", "memory up to", "tokens/s", "why")
-    table = Table(columns=tuple(Column(title=head) for head in heads), rows=rows)
-    return Document(blocks=(say(count), table))
+        asked = ([model.verdict for model in answer.models],)
+    elif kind == "Ranking":
+        asked = (answer, answer.machine)
+    return _body(getattr(import_module(f".{module}", __package__), function)(*asked))
 
 
 def _ascii(html: str) -> str:

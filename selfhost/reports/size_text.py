@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from .. import __version__
@@ -154,7 +154,7 @@ class _Unit(Record):
     """A container or service with a name and a port of one machine that no other has.
 
     `token` is the variable of a login, empty where nothing is downloaded with it; `folder` where
-    the models lie in the container; `devices` how it gets its accelerators.
+    the models lie in the container.
     """
 
     name: str
@@ -163,14 +163,25 @@ class _Unit(Record):
     service: Service
     token: str
     folder: str
-    devices: Mapping[str, Any]
 
 
 def block(kind: str, sizes: Sequence[ContainerSize]) -> str:
     """Return a file that runs containers of any number, each with a published image. The templates
     are `specs/common/containers.toml`.
     """
-    return _BLOCKS[kind](list(_units(sizes)))
+    units_to_run = list(_units(sizes))
+    if kind == "systemd":
+        return "\n".join(map(_systemd, units_to_run))
+    comments, between, end = _notes_above(kind, units_to_run), "", ""
+    if kind == "kubernetes":
+        between = "---\n"
+        comments += [f"# {_SECRET}"] if any(unit.token for unit in units_to_run) else []
+    elif kind == "compose":
+        comments.append("services:")
+        if not all(unit.size.files_are_yours for unit in units_to_run):
+            end = "volumes:\n  models: {}\n"
+    filled = (_filled(kind, _values(kind, unit)) for unit in units_to_run)
+    return "\n".join(comments) + "\n" + between.join(filled) + end
 
 
 def _units(sizes: Sequence[ContainerSize]) -> Iterator[_Unit]:
@@ -198,28 +209,17 @@ def _units(sizes: Sequence[ContainerSize]) -> Iterator[_Unit]:
             service=service,
             token=(size.runtime.token_variable or "HF_TOKEN") if needs_token else "",
             folder=MODELS_FOLDER if yours else service.store,
-            devices=_devices(size),
         )
 
 
-def _devices(size: ContainerSize) -> dict[str, Any]:
-    """How it gets its accelerators; empty without one."""
-    if not size.accelerators:
-        return {}
-    card, rows = size.accelerators[0], shipped_table("containers")["devices"]
-    # a program with an accelerator of no stated vendor asks for the usual one
-    devices = dict(rows.get(card.vendor) or rows["nvidia"])
-    if driver := fact_of(card.name, "kernel_driver"):
-        devices["resource"] = f"gpu.{card.vendor}.com/{driver}"
-    return devices
-
-
 def _filled(kind: str, values: Mapping[str, object]) -> str:
-    """The template of that format with `{name}` replaced."""
+    """The template of that format with `{name}` replaced: texts as they are, others as JSON."""
     import json
 
-    texts = {name: json.dumps(value) if value else "" for name, value in values.items()}
-    texts |= {name: value for name, value in values.items() if isinstance(value, str)}
+    texts = {
+        name: value if isinstance(value, str) else json.dumps(value) if value else ""
+        for name, value in values.items()
+    }
     place = re.compile(rf"\{{({'|'.join(map(re.escape, texts))})\}}")
     lines = [
         place.sub(lambda match: texts[match[1]], line)
@@ -237,17 +237,12 @@ def _gibibytes(size: int) -> str:
     return f"{-(-size // units.GIB)}Gi"
 
 
-def _notes_above(
-    parts: Sequence[_Unit], *, binds_files: bool = False, where: str = "in its container"
-) -> list[str]:
-    """Return comments above a block: how the figures are made up, and what is left to you.
-
-    `binds_files`: the block mounts a folder of your own files; `where`: the line that fetches is
-    typed there.
-    """
+def _notes_above(kind: str, parts: Sequence[_Unit]) -> list[str]:
+    """Return comments above a block: how the figures are made up, and what is left to you."""
     lines = [
         f"selfhost {__version__}: request and limit include the page cache where one is needed"
     ]
+    where = "on the same machine" if kind == "systemd" else "in its container"
     for unit in parts:
         size = unit.size
         kept, cache = units.binary(size.unreclaimable_bytes), size.page_cache_bytes
@@ -256,183 +251,113 @@ def _notes_above(
         figures = f"needs {kept} of its own{mapped}, and may grow by {grown}"
         lines += [f"{size.model.name} {figures}", *size.notes]
         if size.files_are_yours:
-            into = OWN_FOLDER if binds_files else unit.folder
+            into = OWN_FOLDER if kind in ("compose", "docker") else unit.folder
             page = f", from {size.model.conversions_page}" if size.model.conversions_page else ""
             lines.append(f"put the {size.workload.quantization} files{page} into {into}")
-        if size.fetch:
+            if kind == "kubernetes":
+                # an emptyDir is new with each pod: nobody could fill it before the server looks
+                room = f" of {_gibibytes(size.disk_bytes)} or more" if size.disk_bytes else ""
+                lines.append(f"first make the PersistentVolumeClaim {unit.name}-models{room}")
+        if size.fetch and kind != "docker":
             lines.append(f"once it runs, {where}: {size.fetch}")
     return [f"# {clean(text)}" for text in lines]
 
 
-def _kubernetes(parts: Sequence[_Unit]) -> str:
-    """One document for each model."""
-    comments, documents = _notes_above(parts), []
-    for unit in parts:
-        documents.append(_filled("kubernetes", _deployment(unit)))
-        if unit.size.files_are_yours:
-            # an emptyDir is new with each pod: nobody could fill it before the server looks
-            disk = unit.size.disk_bytes
-            room = f" of {_gibibytes(disk)} or more" if disk else ""
-            comments.append(
-                f"# first make the PersistentVolumeClaim {unit.name}-models{room} and put the files"
-                f" there: the pod waits for the claim, and has it as {unit.folder}"
-            )
-    comments += [f"# {_SECRET}"] if any(unit.token for unit in parts) else []
-    return "\n".join(comments) + "\n" + "---\n".join(documents)
-
-
-def _deployment(unit: _Unit) -> dict[str, object]:
-    size, service, yours = unit.size, unit.service, unit.size.files_are_yours
-    tries = -(-size.seconds_to_start // _PERIOD)
-    requests = {"memory": f"{_mebibytes(size.request_bytes)}Mi"}
-    limits = {"memory": f"{_mebibytes(size.limit_bytes)}Mi"}
-    stored = 0 if yours else size.disk_bytes
-    if stored is not None:
-        requests["ephemeral-storage"] = f"{_mebibytes(stored) + _WRITABLE_MEBIBYTES}Mi"
-        # the new files of an update are downloaded before the old ones go
-        limits["ephemeral-storage"] = f"{_mebibytes(2 * stored) + _WRITABLE_MEBIBYTES}Mi"
-    if resource := unit.devices.get("resource"):
-        requests[resource] = limits[resource] = str(len(size.accelerators))
-    variables: list[object] = [
-        {"name": key, "value": value} for key, value in size.environment.items()
-    ]
-    if unit.token:
-        # from a secret that you make
-        secret = {"secretKeyRef": {"name": "hf-token", "key": "token"}}
-        variables.append({"name": unit.token, "valueFrom": secret})
-    store: dict[str, object] = {"emptyDir": {"sizeLimit": _gibibytes(2 * stored)} if stored else {}}
+def _values(kind: str, unit: _Unit) -> dict[str, object]:
+    """What the templates of containers take, sizes in MiB; what does not apply is empty."""
+    size, yours = unit.size, unit.size.files_are_yours
+    tries, devices = -(-size.seconds_to_start // _PERIOD), _devices(size)
+    stored, store = 0 if yours else size.disk_bytes, {}
     if yours:
         store = {"persistentVolumeClaim": {"claimName": f"{unit.name}-models"}}
-    volumes: list[object] = [{"name": "models", **store}]
-    mounts = [{"name": "models", "mountPath": unit.folder}]
-    if size.shared_memory_bytes:
-        shared = {"medium": "Memory", "sizeLimit": _gibibytes(size.shared_memory_bytes)}
-        volumes.append({"name": "shared-memory", "emptyDir": shared})
-        mounts.append({"name": "shared-memory", "mountPath": "/dev/shm"})
+    elif kind == "kubernetes":
+        store = {"emptyDir": {"sizeLimit": _gibibytes(2 * stored)} if stored else {}}
     return {
-        "name": f'"{unit.name}"',
-        "labels": {"app.kubernetes.io/name": unit.name},
+        "name": unit.name,
+        "image": size.image or "",
+        "arguments": size.image_arguments,
+        "words": shlex.join([size.image or "", *size.image_arguments]),
+        "environment": _environment(kind, unit),
+        "port": unit.port,
+        "inner_port": unit.service.port,
+        "health": unit.service.health,
+        "tries": tries,
         # a start that the probe waits for is no failure of the rollout
         "deadline": tries * _PERIOD + _DEADLINE,
-        "tries": tries,
-        "probe": {"path": service.health, "port": service.port},
-        "port": service.port,
-        "image": f'"{size.image}"',
-        "arguments": size.image_arguments,
-        "environment": variables,
-        "requests": requests,
-        "limits": limits,
-        "mounts": mounts,
-        "volumes": volumes,
+        "request": _mebibytes(size.request_bytes),
+        "limit": _mebibytes(size.limit_bytes),
+        "shared": _mebibytes(size.shared_memory_bytes),
+        "shared_folder": "/dev/shm" if size.shared_memory_bytes else "",
+        "stored": "" if stored is None else _mebibytes(stored) + _WRITABLE_MEBIBYTES,
+        # the new files of an update are downloaded before the old ones go
+        "twice": "" if stored is None else _mebibytes(2 * stored) + _WRITABLE_MEBIBYTES,
+        "store": {"name": "models", **store},
+        "folder": unit.folder,
+        "downloads": "" if yours else unit.folder,
+        "own": OWN_FOLDER if yours else "",
+        "cards": len(size.accelerators),
+        "resource": devices.get("resource", ""),
+        "gpus": len(size.accelerators) if "driver" in devices else 0,
+        "devices": devices.get("files", ()),
+        "device_options": " ".join(f"--device {file}" for file in devices.get("files", ())),
+        "fetch": size.fetch or "",
     }
 
 
-def _compose(parts: Sequence[_Unit]) -> str:
-    """A whole file."""
-    text = "\n".join([*_notes_above(parts, binds_files=True), "services:\n"])
-    for unit in parts:
-        size, driver = unit.size, unit.devices.get("driver")
-        reserved: dict[str, object] = {"memory": f"{_mebibytes(size.request_bytes)}M"}
-        if driver:
-            count = len(size.accelerators)
-            reserved["devices"] = [{"driver": driver, "count": count, "capabilities": ["gpu"]}]
-        # the short syntax would make an empty folder where there is none
-        own: object = {
-            "type": "bind",
-            "source": OWN_FOLDER,
-            "target": MODELS_FOLDER,
-            "read_only": True,
-            "bind": {"create_host_path": False},
-        }
-        token = {unit.token: f"${{{unit.token}}}"} if unit.token else {}
-        shared = size.shared_memory_bytes
-        values: dict[str, object] = {
-            "name": f'"{unit.name}"',
-            "image": f'"{size.image}"',
-            "arguments": size.image_arguments,
-            "environment": {**size.environment, **token},
-            "port": unit.port,
-            "inner_port": unit.service.port,
-            "volumes": [own if size.files_are_yours else f"models:{unit.folder}"],
-            "limit": _mebibytes(size.limit_bytes),
-            "shared": f"{_mebibytes(shared)}M" if shared else "",
-            "files": () if driver else unit.devices.get("files", ()),
-            "reserved": reserved,
-        }
-        text += _filled("compose", values)
-    has_volume = not all(unit.size.files_are_yours for unit in parts)
-    return f"{text}volumes:\n  models: {{}}\n" if has_volume else text
+def _devices(size: ContainerSize) -> dict[str, Any]:
+    """How it gets its accelerators; empty without one."""
+    if not size.accelerators:
+        return {}
+    card, rows = size.accelerators[0], shipped_table("containers")["devices"]
+    # a program with an accelerator of no stated vendor asks for the usual one
+    devices = dict(rows.get(card.vendor) or rows["nvidia"])
+    if driver := fact_of(card.name, "kernel_driver"):
+        devices["resource"] = f"gpu.{card.vendor}.com/{driver}"
+    return devices
 
 
-def _docker(parts: Sequence[_Unit]) -> str:
-    """A line for a shell each, and one that fetches a model where the server does not."""
-    lines = _notes_above(parts, binds_files=True)
-    for unit in parts:
-        words = ["docker", "run", "--detach", "--name", unit.name, *_docker_options(unit)]
-        lines.append(shlex.join([*words, unit.size.image or "", *unit.size.image_arguments]))
-        if unit.size.fetch:
-            lines.append(shlex.join(["docker", "exec", unit.name, *unit.size.fetch.split()]))
-    return "".join(f"{line}\n" for line in lines)
+def _environment(kind: str, unit: _Unit) -> object:
+    """The variables as that format has them; a token comes from a secret or the shell."""
+    variables, token = unit.size.environment, unit.token
+    if kind == "kubernetes":
+        secret = {"secretKeyRef": {"name": "hf-token", "key": "token"}}
+        listed: list[object] = [{"name": key, "value": text} for key, text in variables.items()]
+        return listed + [{"name": token, "valueFrom": secret}] * bool(token)
+    if kind == "compose":
+        return {**variables, **({token: f"${{{token}}}"} if token else {})}
+    names = [f"{key}={text}" for key, text in variables.items()] + [token] * bool(token)
+    return " ".join(f"--env {shlex.quote(name)}" for name in names)
 
 
-def _docker_options(unit: _Unit) -> Iterator[str]:
-    """Memory without swap, accelerators, port, model store and environment."""
-    size, devices = unit.size, unit.devices
-    most, shared = _mebibytes(size.limit_bytes), size.shared_memory_bytes
-    yield from ("--memory", f"{most}m", "--memory-swap", f"{most}m")
-    yield from ("--memory-reservation", f"{_mebibytes(size.request_bytes)}m")
-    yield from ("--shm-size", f"{_mebibytes(shared)}m") if shared else ()
-    if devices.get("driver"):
-        yield from ("--gpus", str(len(size.accelerators)))
-    else:
-        yield from (word for file in devices.get("files", ()) for word in ("--device", file))
-    yield from ("--publish", f"127.0.0.1:{unit.port}:{unit.service.port}")
-    if size.files_are_yours:
-        # `--volume` would make a folder that is absent
-        mount = f"type=bind,source={OWN_FOLDER},target={MODELS_FOLDER},readonly"
-        yield from ("--mount", mount)
-    else:
-        yield from ("--volume", f"models:{unit.folder}")
-    # the token's value is taken from the shell's environment
-    variables = [f"{name}={value}" for name, value in size.environment.items()]
-    for variable in filter(None, (*variables, unit.token)):
-        yield from ("--env", variable)
-
-
-def _systemd(parts: Sequence[_Unit]) -> str:
-    """A unit each, with the name of its file; all share the machine, so each has its own port."""
-    texts = []
-    for unit in parts:
-        size, name = unit.size, unit.name
-        setting = unit.service.port_setting.replace("{port}", str(unit.port))
-        words, variables = list(size.program), dict(size.environment)
-        key, _, value = setting.partition("=")
-        if setting.startswith("--"):
-            words += setting.split()
-        elif value:
-            variables[key] = value
-            if size.fetch and unit.port != unit.service.port:
-                # the line that fetches the model reaches the unit at that port
-                unit = unit.replace(size=size.replace(fetch=f"{setting} {size.fetch}"))
-        where = "on the same machine"
-        notes = _notes_above([unit], where=where)
-        environment = [f"Environment={_quoted(f'{key}={text}')}" for key, text in variables.items()]
-        if unit.token:
-            environment.append(f"# a line {unit.token}=… in that file logs in to Hugging Face")
-            environment.append("EnvironmentFile=-/etc/selfhost.env")
-        values: dict[str, object] = {
-            "title": _plain(size.model.name),
-            "program": _plain(words[0]),
-            "words": " ".join(map(_quoted, words)),
-            "environment": "\n".join(environment),
-            "name": name,
-            "least": _mebibytes(size.unreclaimable_bytes),
-            "request": _mebibytes(size.request_bytes),
-            "limit": _mebibytes(size.limit_bytes),
-        }
-        head = [f"# /etc/systemd/system/{name}.service", *notes]
-        texts.append("\n".join([*head, _filled("systemd", values)]))
-    return "\n".join(texts)
+def _systemd(unit: _Unit) -> str:
+    """A unit with the name of its file; all share the machine, so each has its own port."""
+    size, name = unit.size, unit.name
+    setting = unit.service.port_setting.replace("{port}", str(unit.port))
+    words, variables = list(size.program), dict(size.environment)
+    key, _, value = setting.partition("=")
+    if setting.startswith("--"):
+        words += setting.split()
+    elif value:
+        variables[key] = value
+        if size.fetch and unit.port != unit.service.port:
+            # the line that fetches the model reaches the unit at that port
+            unit = unit.replace(size=size.replace(fetch=f"{setting} {size.fetch}"))
+    environment = [f"Environment={_quoted(f'{key}={text}')}" for key, text in variables.items()]
+    if unit.token:
+        environment.append(f"# a line {unit.token}=… in that file logs in to Hugging Face")
+        environment.append("EnvironmentFile=-/etc/selfhost.env")
+    values: dict[str, object] = {
+        "title": _plain(size.model.name),
+        "program": _plain(words[0]),
+        "words": " ".join(map(_quoted, words)),
+        "environment": "\n".join(environment),
+        "name": name,
+        "least": _mebibytes(size.unreclaimable_bytes),
+        "request": _mebibytes(size.request_bytes),
+        "limit": _mebibytes(size.limit_bytes),
+    }
+    head = [f"# /etc/systemd/system/{name}.service", *_notes_above("systemd", [unit])]
+    return "\n".join([*head, _filled("systemd", values)])
 
 
 def _plain(text: str) -> str:
@@ -446,11 +371,3 @@ def _quoted(word: str) -> str:
     if text and not any(letter in " \"';" for letter in text):
         return text
     return '"' + text.replace('"', '\\"') + '"'
-
-
-_BLOCKS: Mapping[str, Callable[[Sequence[_Unit]], str]] = {
-    "kubernetes": _kubernetes,
-    "compose": _compose,
-    "docker": _docker,
-    "systemd": _systemd,
-}

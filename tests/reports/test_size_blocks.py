@@ -148,7 +148,7 @@ def test_several_models_are_several_services() -> None:
 
 
 def parsed(line: str) -> tuple[dict[str, str], str, list[str]]:
-    """Options, image and arguments of a `docker run` line, read as docker does: all options but one have a value (docs.docker.com/reference/cli/docker/container/run)."""
+    """Options, image and arguments of a `docker run` command, read as docker does: all options but one have a value (docs.docker.com/reference/cli/docker/container/run)."""
     words = shlex.split(line)
     assert words[:3] == ["docker", "run", "--detach"]
     options: dict[str, str] = {}
@@ -163,7 +163,8 @@ def parsed(line: str) -> tuple[dict[str, str], str, list[str]]:
 def test_docker_takes_the_line(case: str) -> None:
     """Only documented options; swap is as large as memory, so none is used (docs.docker.com, resource constraints)."""
     about = sized(case)
-    lines = [line for line in block("docker", about).splitlines() if not line.startswith("#")]
+    text = block("docker", about).replace("\\\n", "")
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
     options, image, arguments = parsed(lines[0])
     assert (image, arguments) == (about.image, list(about.image_arguments))
     assert is_within_a_mebibyte(options["--memory"], about.limit_bytes)
