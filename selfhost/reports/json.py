@@ -371,26 +371,27 @@ def _error(problem: BaseException) -> dict[str, Any]:
 # ------------------------------------------------------------------ sections of `-v`
 
 # what JSON has a key for, `-v` shows: rules on keys and values, none on single commands
-# keys whose text is the title of an entry, the first that it has
-_TITLES = ("check", "fact", "provider", "name", "quantization", "placement", "id")
 # values that say what they are without their key
 _PLAIN = ("outcome", "code", "how", "where", "why", "answer", "reason", "source", "arithmetic",
           "text", "figure", "file", "title", "cost")  # fmt: skip
-# longer texts, and sentences, have a line of their own; of a longer list of numbers their count
+# longer texts have a line of their own; of a longer list of numbers their count
 _SHORT, _FEW_NUMBERS = 44, 6
 # what is said where it is not so
 _TELLING = ("fits", "writable", "complete", "api")
-# ends of keys, which are cut off the label, and how the value is printed
+# ends of keys, and how the value is printed: what is stored on disks, which are sold by powers of
+# ten, before other sizes
 _UNITS: tuple[tuple[str, Callable[[Any], str]], ...] = (
     ("usd_per_million_tokens", units.dollars),
     ("bytes_per_second", lambda value: f"{units.decimal(int(value))}/s"),
     ("tokens_per_second", lambda value: units.speed(value, value)),
     ("seconds", units.wait),
     ("tokens", units.tokens),
+    *(
+        (f"{stored}_bytes", units.decimal)
+        for stored in ("disk", "download", "free", "file", "size")
+    ),
     ("bytes", units.binary),
 )
-# stored on disks, which are sold by powers of ten
-_DECIMAL = ("disk_bytes", "download_bytes", "free_bytes", "largest_file_bytes", "size_bytes")
 # a likely figure with its ends
 _RANGES = (
     ("likely", "low", "high"),
@@ -410,58 +411,44 @@ def sections(document: Mapping[str, Any], titles: Mapping[str, str]) -> Iterator
 
 
 def _lines(title: str, value: Any, indent: int) -> Iterator[Block]:
-    """Yield a value of any kind under its title, the short values of a record on one line."""
+    """Yield a value of any kind under its title, the short values of a record on one line; in a
+    list the first of a record's values is its title.
+    """
+    deeper = indent + 2 * bool(title)
     if isinstance(value, Mapping) and {type(text) for text in value.values()} <= {str}:
         value = [f"{key}: {text}" for key, text in value.items()]
-    if isinstance(value, Mapping):
-        short, below = _parts(value)
-        if title or short:
-            yield line(strong(title), ": " * bool(title), ", ".join(short), indent=indent, hang=2)
-    else:
-        below = list(map(_entry, value or ()))
-        if title and below:
-            yield line(strong(title), ":", indent=indent)
-    for name, inner in below:
-        deeper = indent + 2 * bool(title)
-        if isinstance(inner, str):
-            yield say(inner, indent=deeper, hang=2)
-        else:
-            yield from _lines(name, inner, deeper)
-
-
-def _entry(value: Any) -> tuple[str, Any]:
-    """A record of a list by its title, and the rest of it; another value as a text."""
     if not isinstance(value, Mapping):
-        return "", str(value)
-    own = next((key for key in _TITLES if value.get(key)), "")
-    name = value.get(own, "")
-    rest = {key: inner for key, inner in value.items() if key != own}
-    return name.replace("_", " ") if name.islower() else name, rest
-
-
-def _parts(entry: Mapping[str, Any]) -> tuple[list[str], list[tuple[str, Any]]]:
-    """The short values of a record in words, then the long ones and what is nested."""
-    likely, left = _range(entry)
+        yield from [line(strong(title), ":", indent=indent)] if title and value else ()
+        for each in value or ():
+            if isinstance(each, Mapping):
+                (_, name), *rest = each.items()
+                yield from _lines(str(name or "").replace("_", " "), dict(rest), deeper)
+            else:
+                yield say(str(each), indent=deeper, hang=2)
+        return
+    likely, left = _range(value)
     short, long, nested = [likely] if likely else [], [], []
-    for key, value in left.items():
-        text, rest = value_words(key, value), value if isinstance(value, list) else None
-        if isinstance(value, Mapping):
-            text, rest = _range(value, key)
-        if text and (key == "remedy" or len(text) > _SHORT or text.endswith(".")):
-            long.append(("", _labelled(key, text)))
-        elif text:
-            short.append(_labelled(key, text))
-        if rest and (not text or isinstance(value, Mapping)):
+    for key, inner in left.items():
+        text, rest = _range(inner, key) if isinstance(inner, Mapping) else ("", inner)
+        text = text or value_words(key, inner)
+        if text:
+            is_short = len(text) <= _SHORT and key != "remedy"
+            (short if is_short else long).append(_labelled(key, text))
+        if rest and isinstance(rest, Mapping | list | tuple) and (rest is not inner or not text):
             nested.append(("" if text else key.replace("_", " "), rest))
-    return short, [*long, *nested]
+    if title or short:
+        yield line(strong(title), ": " * bool(title), ", ".join(short), indent=indent, hang=2)
+    yield from (say(text, indent=deeper, hang=2) for text in long)
+    for name, inner in nested:
+        yield from _lines(name, inner, deeper)
 
 
 def _labelled(key: str, text: str) -> str:
     if key in _PLAIN:
         return text
     end = next((end for end, _ in _UNITS if key.endswith(f"_{end}")), "")
-    label = key.removesuffix(f"_{end}").replace("_", " ")
-    return f"→ {text}" if key == "remedy" else f"{label} {text}"
+    label = key.removesuffix(f"_{end.rpartition('_')[2]}" if end.endswith("_bytes") else f"_{end}")
+    return f"→ {text}" if key == "remedy" else f"{label.replace('_', ' ')} {text}"
 
 
 def _range(entry: Mapping[str, Any], key: str = "") -> tuple[str, Any]:
@@ -485,12 +472,8 @@ def value_words(key: str, value: Any) -> str:
         return text if is_short else ""
     if isinstance(value, bool):
         return "yes" if value else "no" * (key in _TELLING)
-    return _number_words(key, value) if isinstance(value, int | float) else value or ""
-
-
-def _number_words(key: str, value: float) -> str:
-    if key in _DECIMAL:
-        return units.decimal(int(value))
+    if not isinstance(value, int | float):
+        return "" if isinstance(value, Mapping) else value or ""
     words = next((words for end, words in _UNITS if key.endswith(end)), None)
     if words is not None:
         return words(value)

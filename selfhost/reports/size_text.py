@@ -216,10 +216,8 @@ def _filled(kind: str, values: Mapping[str, object]) -> str:
     """The template of that format with `{name}` replaced: texts as they are, others as JSON."""
     import json
 
-    texts = {
-        name: value if isinstance(value, str) else json.dumps(value) if value else ""
-        for name, value in values.items()
-    }
+    texts = {name: json.dumps(value) if value else "" for name, value in values.items()}
+    texts |= {name: value for name, value in values.items() if isinstance(value, str)}
     place = re.compile(rf"\{{({'|'.join(map(re.escape, texts))})\}}")
     lines = [
         place.sub(lambda match: texts[match[1]], line)
