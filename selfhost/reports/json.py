@@ -374,24 +374,21 @@ def _error(problem: BaseException) -> dict[str, Any]:
 # values that say what they are without their key
 _PLAIN = ("outcome", "code", "how", "where", "why", "answer", "reason", "source", "arithmetic",
           "text", "figure", "file", "title", "cost")  # fmt: skip
-# longer texts have a line of their own; of a longer list of numbers their count
-_SHORT, _FEW_NUMBERS = 44, 6
+# longer texts have a line of their own
+_SHORT = 44
 # what is said where it is not so
 _TELLING = ("fits", "writable", "complete", "api")
-# ends of keys, and how the value is printed: what is stored on disks, which are sold by powers of
-# ten, before other sizes
+# ends of keys, which are cut off the label, and how the value is printed
 _UNITS: tuple[tuple[str, Callable[[Any], str]], ...] = (
     ("usd_per_million_tokens", units.dollars),
     ("bytes_per_second", lambda value: f"{units.decimal(int(value))}/s"),
     ("tokens_per_second", lambda value: units.speed(value, value)),
     ("seconds", units.wait),
     ("tokens", units.tokens),
-    *(
-        (f"{stored}_bytes", units.decimal)
-        for stored in ("disk", "download", "free", "file", "size")
-    ),
     ("bytes", units.binary),
 )
+# stored on disks, which are sold by powers of ten
+_DECIMAL = ("disk_bytes", "download_bytes", "free_bytes", "largest_file_bytes", "size_bytes")
 # a likely figure with its ends
 _RANGES = (
     ("likely", "low", "high"),
@@ -411,44 +408,56 @@ def sections(document: Mapping[str, Any], titles: Mapping[str, str]) -> Iterator
 
 
 def _lines(title: str, value: Any, indent: int) -> Iterator[Block]:
-    """Yield a value of any kind under its title, the short values of a record on one line; in a
-    list the first of a record's values is its title.
+    """Yield a value of any kind under its title; in a list the first of a record's values is its
+    title.
     """
     deeper = indent + 2 * bool(title)
     if isinstance(value, Mapping) and {type(text) for text in value.values()} <= {str}:
         value = [f"{key}: {text}" for key, text in value.items()]
-    if not isinstance(value, Mapping):
-        yield from [line(strong(title), ":", indent=indent)] if title and value else ()
-        for each in value or ():
-            if isinstance(each, Mapping):
-                (_, name), *rest = each.items()
-                yield from _lines(str(name or "").replace("_", " "), dict(rest), deeper)
-            else:
-                yield say(str(each), indent=deeper, hang=2)
+    if isinstance(value, Mapping):
+        yield from _record_lines(title, value, indent)
         return
-    likely, left = _range(value)
-    short, long, nested = [likely] if likely else [], [], []
+    yield from [line(strong(title), ":", indent=indent)] if title and value else ()
+    for each in value or ():
+        if isinstance(each, Mapping):
+            key, name = next(iter(each.items()))
+            title = name if isinstance(name, str) else ""
+            rest = {inner: each[inner] for inner in each if inner != key or not title}
+            title = title.replace("_", " ") if title.islower() else title
+            yield from _record_lines(title, rest, deeper)
+        else:
+            yield say(str(each), indent=deeper, hang=2)
+
+
+def _record_lines(title: str, entry: Mapping[str, Any], indent: int) -> Iterator[Block]:
+    """The short values of a record on one line, then the long ones and what is nested."""
+    likely, left = _range(entry)
+    short: list[str] = [likely] if likely else []
+    below: list[tuple[str, Any]] = []
     for key, inner in left.items():
-        text, rest = _range(inner, key) if isinstance(inner, Mapping) else ("", inner)
-        text = text or value_words(key, inner)
+        text, rest = _words(key, inner)
         if text:
-            is_short = len(text) <= _SHORT and key != "remedy"
-            (short if is_short else long).append(_labelled(key, text))
-        if rest and isinstance(rest, Mapping | list | tuple) and (rest is not inner or not text):
-            nested.append(("" if text else key.replace("_", " "), rest))
+            is_long = len(text) > _SHORT + len(key) or key == "remedy"
+            below += [("", [text])] * is_long
+            short += [text] * (not is_long)
+        if rest:
+            below.append(("" if text else key.replace("_", " "), rest))
     if title or short:
         yield line(strong(title), ": " * bool(title), ", ".join(short), indent=indent, hang=2)
-    yield from (say(text, indent=deeper, hang=2) for text in long)
-    for name, inner in nested:
+    deeper = indent + 2 * bool(title)
+    for name, inner in below:
         yield from _lines(name, inner, deeper)
 
 
-def _labelled(key: str, text: str) -> str:
-    if key in _PLAIN:
-        return text
+def _words(key: str, value: Any) -> tuple[str, Any]:
+    """A value in words with its key where that says more, and what is to be told below it."""
+    text, rest = _range(value, key) if isinstance(value, Mapping) else (value_words(key, value), "")
+    if not text:
+        return "", value
     end = next((end for end, _ in _UNITS if key.endswith(f"_{end}")), "")
-    label = key.removesuffix(f"_{end.rpartition('_')[2]}" if end.endswith("_bytes") else f"_{end}")
-    return f"→ {text}" if key == "remedy" else f"{label.replace('_', ' ')} {text}"
+    label = key.removesuffix(f"_{end}").replace("_", " ")
+    labelled = {"remedy": f"→ {text}"}.get(key, f"{label} {text}")
+    return text if key in _PLAIN else labelled, rest
 
 
 def _range(entry: Mapping[str, Any], key: str = "") -> tuple[str, Any]:
@@ -467,14 +476,15 @@ def value_words(key: str, value: Any) -> str:
     if isinstance(value, list | tuple):
         text = ", ".join(map(str, value))
         if all(isinstance(each, int | float) for each in value):
-            return text if len(value) <= _FEW_NUMBERS else str(len(value))
-        is_short = all(isinstance(each, str) for each in value) and len(text) <= 2 * _SHORT
-        return text if is_short else ""
+            return text if len(text) <= _SHORT else str(len(value))
+        return text if "{" not in text and len(text) <= 2 * _SHORT else ""
     if isinstance(value, bool):
         return "yes" if value else "no" * (key in _TELLING)
-    if not isinstance(value, int | float):
-        return "" if isinstance(value, Mapping) else value or ""
-    words = next((words for end, words in _UNITS if key.endswith(end)), None)
-    if words is not None:
-        return words(value)
+    if isinstance(value, int | float):
+        words = next((words for end, words in _UNITS if key.endswith(end)), _number)
+        return units.decimal(int(value)) if key in _DECIMAL else words(value)
+    return "" if isinstance(value, Mapping) else value or ""
+
+
+def _number(value: float) -> str:
     return f"{value:,.3g}" if isinstance(value, float) else f"{value:,}"
