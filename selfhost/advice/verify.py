@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 from ..catalogue.index import Catalogue
-from ..catalogue.names import AS_IT_IS, id_of, read
+from ..catalogue.names import id_of, read
 from ..catalogue.runtime import RuntimeSpec
 from ..core import units
 from ..core.errors import SelfhostError, UnknownModelError
@@ -172,7 +172,7 @@ def identify(
             remedy="name the one that it loaded, --model NAME, or --model ./model.gguf",
         )
     # what a model calls itself may be the precision that it was made from
-    candidate = None if by == "name" else read(word, AS_IT_IS, catalogue)
+    candidate = None if by == "name" else read(word, catalogue)
     states = candidate is not None and candidate.quantization is not None
     return word, by, states or word.lower().endswith(".gguf")
 

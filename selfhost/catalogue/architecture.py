@@ -4,6 +4,8 @@ its layers; and the reader of `[architecture]`, whose lines name layers by `at`.
 
 from __future__ import annotations
 
+from operator import gt, le
+
 from ..core.records import Record, pattern, read_by
 from ..core.tomlfile import Table
 from ..core.values import kind_of
@@ -29,6 +31,7 @@ MAX_SIZE = 1 << 32
 MAX_INPUTS = 64
 MAX_BEAMS = 100
 _NO_KINDS: Mapping[str, tuple[str, str]] = {}
+_NO_KEYS: Mapping[str, str] = {}
 _ATTENTION_KEYS: Mapping[str, tuple[str, str]] = {
     "full": (
         "key_length kv_heads",
@@ -103,7 +106,43 @@ def _choice(choices: Sequence[str]) -> Any:
 # ------------------------------------------------------------------ what layers are made of
 
 
-class LayerPart(Record):
+class _Sized(Record):
+    """A part of a model with sizes: what arithmetic cannot take of it as `misfits`. `at_most`: by
+    key another that is no smaller; `above`: by key another that is smaller; `divides`: by key
+    another that it shares out evenly.
+    """
+
+    at_most = _NO_KEYS
+    above = _NO_KEYS
+    divides = _NO_KEYS
+
+    def misfits(self, width: int | None = None) -> Iterator[Misfit]:
+        """Every size that cannot be, once the others are as they are. `width`: embedding_length,
+        if known.
+        """
+        sizes = {key: getattr(self, key) for key in type(self)._fields}
+        for key, stated in type(self)._keys.items():
+            least, most = stated.limits.get("minimum", 1), stated.limits.get("maximum", MAX_SIZE)
+            if type(sizes[key]) is int and not least <= sizes[key] <= most:
+                remedy = f"write a number from {least:,} to {most:,}"
+                yield key, f"is {sizes[key]:,}, which is no size of a model", remedy
+        sizes["embedding_length"] = sizes.get("embedding_length") or width
+        for wrong, words, remedy, keys in (
+            (gt, "more than", "write at most", self.at_most),
+            (le, "not more than", "write more than", self.above),
+            (_is_undivided, "which does not divide", "write a divisor of", self.divides),
+        ):
+            for key, other in keys.items():
+                size, bound = sizes[key], sizes[other]
+                if size and bound and wrong(size, bound):
+                    yield key, f"is {size:,}, {words} {other}, {bound:,}", f"{remedy} {bound:,}"
+
+
+def _is_undivided(parts: int, whole: int) -> bool:
+    return whole % parts != 0
+
+
+class LayerPart(_Sized):
     """What `layers` have that are alike in it: attention, a recurrent state or a feed-forward."""
 
     # what a line of each kind must state, and what else it may beside the keys of all kinds
@@ -111,33 +150,6 @@ class LayerPart(Record):
     # without these it is left out
     needed = _NEEDED
     layers: Places
-
-    def misfits(self, width: int | None) -> Iterator[Misfit]:
-        """Every size that arithmetic cannot take or divide by, once the others are as they are.
-        `width`: embedding_length, if known.
-        """
-        return _unsized(self)
-
-    def _above(self, part: str, whole: str) -> Iterator[Misfit]:
-        count, most = getattr(self, part), getattr(self, whole)
-        if count is not None and most is not None and count > most:
-            yield part, f"is {count:,}, more than the {most:,} {whole}", f"write at most {most:,}"
-
-    def _undivided(self, key: str, whole: int | None, what: str) -> Iterator[Misfit]:
-        """Where that many parts do not share out `whole`, called `what`, evenly."""
-        parts = getattr(self, key)
-        if parts and whole and whole % parts:
-            message = f"is {parts:,}, which does not divide {what}, {whole:,}"
-            yield key, message, f"write a divisor of {whole:,}"
-
-
-def _unsized(record: Record) -> Iterator[Misfit]:
-    """Every number of a record that is no size of a model."""
-    for key in type(record)._fields:
-        value = getattr(record, key)
-        if type(value) is int and not 1 <= value <= MAX_SIZE:
-            remedy = f"write a number from 1 to {MAX_SIZE:,}"
-            yield key, f"is {value:,}, which is no size of a model", remedy
 
 
 class Attention(LayerPart):
@@ -149,6 +161,8 @@ class Attention(LayerPart):
 
     kinds = _ATTENTION_KEYS
     needed = ("heads", "kv_heads", "key_length", "value_length")
+    # a head shares the keys and values of as many others, and a group of the output
+    divides = {"kv_heads": "heads", "output_groups": "heads"}
     kind: str = read_by(Table.string, choices=tuple(_ATTENTION_KEYS), default="full")
     heads: int = _size()
     kv_heads: int = _size()
@@ -167,15 +181,9 @@ class Attention(LayerPart):
     output_groups: int | None = _size()
     output_latent_length: int | None = _size()
 
-    def misfits(self, width: int | None) -> Iterator[Misfit]:
-        """Every head shares the keys and values of as many others, and of compressed attention
-        a group of the output.
-        """
+    def misfits(self, width: int | None = None) -> Iterator[Misfit]:
+        """Beside the others: a whole key is longer than what of it turns with the position."""
         yield from super().misfits(width)
-        yield from self._above("kv_heads", "heads")
-        if self.kv_heads <= self.heads:
-            yield from self._undivided("kv_heads", self.heads, "heads")
-        yield from self._undivided("output_groups", self.heads, "heads")
         rope = self.rope_length or 0
         if self.kind == "full" and rope >= self.key_length:
             message = f"is {rope:,}, and the whole key {self.key_length:,}"
@@ -186,6 +194,7 @@ class Recurrent(LayerPart):
     """Layers that keep a state of fixed size instead of a cache, or beside it."""
 
     kinds = _RECURRENT_KEYS
+    divides = {"heads": "inner_length", "groups": "heads", "key_heads": "heads"}
     kind: str = read_by(Table.string, required=True, choices=tuple(_RECURRENT_KEYS))
     inner_length: int | None = _size()
     state_length: int | None = _size()
@@ -199,20 +208,16 @@ class Recurrent(LayerPart):
     norm: bool | None = read_by(Table.boolean, default=None)
     ranks: tuple[int, ...] = read_by(Table.integers, default=())
 
-    def misfits(self, width: int | None) -> Iterator[Misfit]:
-        """Heads divide the inner width, and groups or heads of keys those heads; of RWKV the
-        length of a head divides that of a layer.
-        """
+    def misfits(self, width: int | None = None) -> Iterator[Misfit]:
+        """Beside the others: of RWKV the length of a head divides that of a layer."""
         yield from super().misfits(width)
-        yield from self._undivided("heads", self.inner_length, "inner_length")
         if self.kind == "rwkv7":
-            yield from self._undivided("key_length", width, "embedding_length")
+            if self.key_length and width and width % self.key_length:
+                message = f"is {self.key_length:,}, which does not divide embedding_length"
+                yield "key_length", message, f"write a divisor of {width:,}"
             if len(self.ranks) != len(_RANKS) or not all(self.ranks[:3]):
                 remedy = f"write {len(_RANKS)} numbers, those of {', '.join(_RANKS)}, the last or 0"
                 yield "ranks", f"is {list(self.ranks)}", remedy
-        elif self.kind in ("mamba2", "delta"):
-            key = "groups" if self.kind == "mamba2" else "key_heads"
-            yield from self._undivided(key, self.heads, "heads")
 
 
 class FeedForward(LayerPart):
@@ -222,6 +227,9 @@ class FeedForward(LayerPart):
     """
 
     needed = ("length",)
+    at_most = {"used": "experts", "groups_used": "groups"}
+    above = {"padded_length": "length"}
+    divides = {"groups": "experts"}
     length: int = _required()
     experts: int | None = _size(MAX_EXPERTS)
     used: int | None = _size(MAX_EXPERTS)
@@ -233,24 +241,15 @@ class FeedForward(LayerPart):
     groups_used: int | None = _size(MAX_EXPERTS)
     padded_length: int | None = _size()
 
-    def misfits(self, width: int | None) -> Iterator[Misfit]:
-        """Groups share the experts out evenly, two or more in each, for a group is ranked by
-        its two best; those used have enough.
-        """
+    def misfits(self, width: int | None = None) -> Iterator[Misfit]:
+        """Beside the others: a group is ranked by its two best, and those used have enough."""
         yield from super().misfits(width)
-        yield from self._above("used", "experts")
-        yield from self._above("groups_used", "groups")
-        if self.padded_length is not None and self.padded_length <= self.length:
-            message = f"is {self.padded_length:,}, not above the length, {self.length:,}"
-            yield "padded_length", message, f"write more than {self.length:,}"
-        experts, used = self.experts or 0, self.used or 0
-        if not experts or not self.groups:
-            return
-        if experts % self.groups or experts // self.groups < 2:
-            message = f"is {self.groups:,}, which does not divide the {experts:,} experts into"
-            yield "groups", f"{message} groups of 2 or more", "write half of them at most"
-        elif self.groups_used and used > self.groups_used * (experts // self.groups):
-            message = f"is {self.groups_used:,}, whose experts are less than the {used:,} used"
+        in_group = (self.experts or 0) // self.groups if self.groups else 2
+        if self.experts and in_group < 2:
+            message = f"is {self.groups:,}, groups of fewer than 2 of the {self.experts:,} experts"
+            yield "groups", message, "write half of them at most"
+        elif self.groups_used and (self.used or 0) > self.groups_used * in_group:
+            message = f"is {self.groups_used:,}, whose experts are less than the {self.used:,} used"
             yield "groups_used", message, "write more groups"
 
 
@@ -276,7 +275,7 @@ class TensorGroup(Record):
     shape: tuple[int, ...]
 
 
-class Architecture(Record):
+class Architecture(_Sized):
     """Sizes that differ between two models of one architecture; what all its models share is the
     row named by `row`.
 
@@ -291,6 +290,8 @@ class Architecture(Record):
     files. `tensors` are those of the checkpoint where a program's use of its layers is not known.
     """
 
+    at_most = dict.fromkeys(("cache_layers", "stored_layers", "deepstack_layers"), "layers")
+    above = {"scaled_context_tokens": "context_tokens"}
     row: str
     runs_in_gguf: bool
     dtype: str | None = _choice(DTYPES)
@@ -326,7 +327,7 @@ class Architecture(Record):
     cache_layers: int | None = _size(MAX_LAYERS)
     stored_layers: int | None = _size(MAX_LAYERS)
     per_layer_embedding_length: int | None = _size()
-    altup_inputs: int | None = _size()
+    altup_inputs: int | None = _size(MAX_INPUTS, minimum=2)
     deepstack_layers: int | None = _size(MAX_LAYERS)
     mtp_layers: int | None = _size(MAX_LAYERS)
     audio: Audio | None = read_by(Table.record, kind=Audio, default=None)
@@ -345,25 +346,13 @@ class Architecture(Record):
         ]
         return self.replace(feed_forward=tuple(longer))
 
-    def misfits(self) -> Iterator[Misfit]:
-        """As those of a part of a layer; theirs are not among them."""
-        yield from _unsized(self)
-        for key in ("cache_layers", "stored_layers", "deepstack_layers"):
-            if (getattr(self, key) or 0) > self.layers:
-                message = f"is {getattr(self, key):,}, more than the {self.layers:,} layers"
-                yield key, message, f"write at most {self.layers:,}"
-        if self.altup_inputs is not None and not 2 <= self.altup_inputs <= MAX_INPUTS:
-            message = f"is {self.altup_inputs:,}, and versions beside each other are several"
-            yield "altup_inputs", message, f"write 2 to {MAX_INPUTS}"
+    def misfits(self, width: int | None = None) -> Iterator[Misfit]:
+        """Those of its own sizes, not of its parts."""
+        yield from super().misfits()
         if self.mtp_layers and not (self.attention and self.feed_forward):
             message = f"is {self.mtp_layers:,}, and such a block attends and feeds forward"
             remedy = "write attention and feed_forward"
             yield "mtp_layers", f"{message}, which the model does not", remedy
-        trained, scaled = self.context_tokens, self.scaled_context_tokens
-        if trained is not None and scaled is not None and scaled <= trained:
-            message = f"is {scaled:,}, not more than context_tokens, {trained:,}"
-            remedy = "leave it out where the publisher documents no longer context"
-            yield "scaled_context_tokens", message, remedy
 
 
 # ------------------------------------------------------------------ the reader

@@ -8,7 +8,7 @@ is read as something else is said in a note.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 
 from ..core.errors import SelfhostError, UnknownModelError
 from ..core.records import Record, pattern
@@ -76,8 +76,6 @@ class Resolution(Record):
 
 # an id of a spec, and sentences on how the name was taken
 Match = tuple[str, tuple[str, ...]]
-# the model of a part of a name: what stands before its form, the account, the form
-_Reading = Callable[[str, str, Form | None, Catalogue], Match | None]
 
 
 def id_of(name: str, catalogue: Catalogue) -> str | None:
@@ -85,7 +83,7 @@ def id_of(name: str, catalogue: Catalogue) -> str | None:
     if len(name) > MAX_NAME_LENGTH or not canonical(name):
         return None
     try:
-        resolution = read(name, AS_IT_IS, catalogue)
+        resolution = read(name, catalogue)
     except SelfhostError:
         return None
     return resolution.spec_id if resolution else None
@@ -93,14 +91,10 @@ def id_of(name: str, catalogue: Catalogue) -> str | None:
 
 def complete(prefix: str, catalogue: Catalogue) -> tuple[str, ...]:
     """Ids and aliases that begin so, case and separators aside, for shell completion."""
-    start, plain = canonical(prefix), prefix.lower()
+    start = canonical(prefix)
     if prefix and not start:
         return ()
-    return tuple(
-        name
-        for name in catalogue.spellings()
-        if name.lower().startswith(plain) or (start and canonical(name).startswith(start))
-    )
+    return tuple(name for name in catalogue.spellings() if canonical(name).startswith(start))
 
 
 def library_tag(typed: str, spec: ModelSpec, catalogue: Catalogue) -> str | None:
@@ -130,22 +124,19 @@ def sizes_in(name: str) -> set[str]:
 # ------------------------------------------------------------------ the parts of a name
 
 
-def read(typed: str, readings: Sequence[_Reading], catalogue: Catalogue) -> Resolution | None:
-    """The model of this name by one of these readings. Raises `UnknownModelError` for several."""
-    name, is_as_it_is = unwrap(typed), readings is AS_IT_IS
-    if is_as_it_is and _WITHOUT_UNIT.fullmatch(name):
-        resolution = read(f"{name}b", readings, catalogue)
-        if resolution is not None:
-            note = f"{name} is read as {name}b."
-            return resolution.replace(notes=(note, *resolution.notes))
+def read(typed: str, catalogue: Catalogue, *, otherwise: bool = False) -> Resolution | None:
+    """The model of this name as it is known, or `otherwise`: as a base model, or by its maker.
+    Raises `UnknownModelError` for several.
+    """
+    name = unwrap(typed)
+    if _WITHOUT_UNIT.fullmatch(name) and (longer := read(f"{name}b", catalogue)):
+        return longer.replace(notes=(f"{name} is read as {name}b.", *longer.notes))
     for each in dict.fromkeys((name, unrouted(name, catalogue))):
-        # what is known of Ollama's library is known as it is
-        plain = each if is_as_it_is else each.removeprefix(LIBRARY)
-        for match, form in matches(plain, readings, catalogue):
+        for match, form in matches(each, catalogue, otherwise=otherwise):
             resolution = _with_form(match, form, each, catalogue)
             if resolution is None:
                 continue
-            if not is_as_it_is:
+            if otherwise:
                 # none of the typed spelling is known
                 resolution = resolution.replace(repository=None)
             if resolution.runtime or not resolution.quantization or resolution.repository:
@@ -156,10 +147,11 @@ def read(typed: str, readings: Sequence[_Reading], catalogue: Catalogue) -> Reso
 
 
 def matches(
-    name: str, readings: Sequence[_Reading], catalogue: Catalogue
+    name: str, catalogue: Catalogue, *, otherwise: bool = False
 ) -> Iterator[tuple[Match, Form | None]]:
     """Known models, each with what the rest of the name says of its files."""
-    owner, _, rest = name.rpartition("/")
+    # what is known of Ollama's library is known as it is
+    owner, _, rest = (name.removeprefix(LIBRARY) if otherwise else name).rpartition("/")
     parts: list[tuple[str, str, Form | None]] = [(rest, owner, None)]
     parts += [(base, owner, form) for base, form in splits(rest, owner)]
     if file := _GGML.fullmatch(name):
@@ -169,7 +161,7 @@ def matches(
         # CTranslate2 computes in what the machine is fast at, whatever the file holds
         parts.append((folder[1], "", Form(runtime="faster-whisper")))
     for base, account, form in parts:
-        for reading in readings:
+        for reading in (_from_base, _by_maker) if otherwise else (_literal,):
             match = reading(base, account, form, catalogue)
             if match is not None and not (form and catalogue.is_closed(match[0])):
                 yield match, form
@@ -217,38 +209,34 @@ def serves(form: Form, spec: ModelSpec, catalogue: Catalogue) -> bool:
 def _is_wide_qat(form: Form, spec: ModelSpec, name: str, catalogue: Catalogue) -> bool:
     """Whether it is the maker's, trained for 4 bits, of models whose token table then has 16."""
     publisher, _, file = name.rpartition("/")
-    if publisher.lower() not in ("", "google", "library") or spec.architecture is None:
-        return False
     # Google's own files are called as any converter's but for the case of the type: stduhpf's card
     # of gemma-3-27b-it-qat-q4_0-gguf-small links it, and public programs load those of 1B to 12B
     is_makers = file == f"{(spec.repository or '').rpartition('/')[2]}-q4_0.gguf"
-    row = catalogue.common("architectures")["architecture"].get(spec.architecture.row)
-    return (form.is_qat or is_makers) and bool(row and row.get("wide_qat_table"))
+    if spec.architecture is None or not (form.is_qat or is_makers):
+        return False
+    row = catalogue.common("architectures")["architecture"].get(spec.architecture.row, {})
+    return publisher.lower() in ("", "google", "library") and bool(row.get("wide_qat_table"))
 
 
 # ------------------------------------------------------------------------- one name, one model
 
 
 def by_key(
-    key: str,
-    kinds: Iterable[str],
-    catalogue: Catalogue,
-    folders: Sequence[Mapping[str, Mapping[str, str]]] | None = None,
+    key: str, kinds: Iterable[str], catalogue: Catalogue, *, is_own: bool = False
 ) -> str | None:
-    """The id of the model that has this name, as `canonical` writes it, as one of these kinds.
-    Raises `UnknownModelError` where several have it.
+    """The id of the model that has this name, as `canonical` writes it, as one of these kinds;
+    `is_own`: of a user's spec. Raises `UnknownModelError` where several have it.
     """
-    for kind in kinds:
-        for names in catalogue.names() if folders is None else folders:
-            ids = names[kind].get(key, "").split("/")
-            if len(ids) > 1:
-                raise UnknownModelError(
-                    f"{cut_short(key)} may mean {', '.join(ids[:-1])} or {ids[-1]}",
-                    nearest=ids,
-                    remedy="type one of these names in full",
-                )
-            if ids[0]:
-                return ids[0]
+    folders = catalogue.names()[:-1] if is_own else catalogue.names()
+    for ids in [names[kind].get(key, "").split("/") for kind in kinds for names in folders]:
+        if len(ids) > 1:
+            raise UnknownModelError(
+                f"{cut_short(key)} may mean {', '.join(ids[:-1])} or {ids[-1]}",
+                nearest=ids,
+                remedy="type one of these names in full",
+            )
+        if ids[0]:
+            return ids[0]
     return None
 
 
@@ -257,32 +245,29 @@ def named(name: str, catalogue: Catalogue) -> Match | None:
     `UnknownModelError` where several have the name.
     """
     key = canonical(name)
-    own = by_key(key, ("ids", "aliases"), catalogue, catalogue.names()[:-1])
+    own = by_key(key, ("ids", "aliases"), catalogue, is_own=True)
     id = by_key(key, ("ids",), catalogue)
     if own is not None and id in (None, own):
         return own, ()
     match = _family_model(key, catalogue)
+    if id is None and match is None:
+        id = by_key(key, ("aliases", "repositories", "titles"), catalogue)
     if id is not None and (match is None or match[0] != id):
         match = id, ()
-    if match is None:
-        id = by_key(key, ("aliases", "repositories", "titles"), catalogue)
-        match = None if id is None else (id, ())
-    return _tag_model(name, key, match, catalogue) if ":" in name else match
-
-
-def _tag_model(name: str, key: str, match: Match | None, catalogue: Catalogue) -> Match | None:
-    """What Ollama loads by a tag, which may be another model than its name means elsewhere."""
-    tag = catalogue.common_tables("families", "tag").get(key, ("", {}))[1]
-    loaded = tag.get("loads") or ""
-    if loaded not in catalogue and match is None:
-        # Ollama writes instruct where Google writes it: gemma2:9b-instruct-q4_0
-        loaded = by_key(re.sub("-instruct$", "-it", key), ("ids",), catalogue) or ""
-        return (loaded, ()) if loaded else None
-    if loaded not in catalogue:
+    if ":" not in name:
         return match
-    if match is None or match[0] == loaded:
-        return loaded, ()
-    return loaded, (f"Ollama's {name} is {loaded}; elsewhere the name means {match[0]}.",)
+    tag = catalogue.common_tables("families", "tag").get(key, ("", {}))[1]
+    return _in_ollama(name, tag.get("loads"), match, catalogue)
+
+
+def _in_ollama(
+    name: str, loaded: str | None, match: Match | None, catalogue: Catalogue
+) -> Match | None:
+    """What Ollama loads by its name, which may be another model than the name means elsewhere."""
+    if loaded is None or loaded not in catalogue or (match is not None and match[0] == loaded):
+        return match
+    elsewhere = f"Ollama's {name} is {loaded}; elsewhere the name means {match and match[0]}."
+    return loaded, (elsewhere,) if match else ()
 
 
 def named_or_none(name: str, catalogue: Catalogue) -> Match | None:
@@ -308,7 +293,6 @@ def _family_model(key: str, catalogue: Catalogue) -> Match | None:
         notes = [f"{name} is a family; this answer is for {model}{why}."]
     if loaded:
         caveat = "" if loaded in catalogue else ", which is not in the catalogue"
-
         notes.append(f"Ollama's tag {name} loads another model: {loaded}{caveat}.")
     others = [id for id in family.get("others") or () if id in catalogue and id != model]
     if others:
@@ -326,10 +310,7 @@ def _literal(base: str, owner: str, form: Form | None, catalogue: Catalogue) -> 
     base = base[: -len(":latest")] if is_latest else base
     if owner == "library" or (is_latest and not owner):
         family = catalogue.common_tables("families", "family").get(canonical(base), ("", {}))[1]
-        loaded, model = family.get("ollama") or "", family.get("model")
-        if loaded not in catalogue:
-            return named(base, catalogue)
-        return loaded, (f"Ollama's {base} is {loaded}; elsewhere the name means {model}.",)
+        return _in_ollama(base, family.get("ollama"), named(base, catalogue), catalogue)
     is_file = form is not None and form.is_file
     if base.lower().endswith((".gguf", ".llamafile")) and not is_file:
         return None
@@ -339,10 +320,10 @@ def _literal(base: str, owner: str, form: Form | None, catalogue: Catalogue) -> 
 
 
 def _account_model(base: str, owner: str, form: Form | None, catalogue: Catalogue) -> Match | None:
+    match = named(f"{owner}/{base}" if owner else base, catalogue)
     # a form that others make is evidence enough whose weights these are; of files that hold the
     # weights as they are only an account that publishes no others
     is_evidence = form is not None and (form.is_file or not form.is_container)
-    match = named(f"{owner}/{base}" if owner else base, catalogue)
     if match is None and owner and (is_evidence or owner.lower() in CONVERTERS):
         return _original(base, catalogue)
     return match
@@ -350,9 +331,10 @@ def _account_model(base: str, owner: str, form: Form | None, catalogue: Catalogu
 
 def _original(name: str, catalogue: Catalogue) -> Match | None:
     """The model whose whole name this is: an alias such as llama-3.2-3b may mean another one (the
-    base model). bartowski's files have the account in front: `nvidia_Nemotron-Mini-4B-Instruct`.
+    base model). bartowski's files have the account in front: `nvidia_Nemotron-Mini-4B-Instruct`,
+    llama.cpp's cache the repository: `unsloth_Qwen3-8B-GGUF_Qwen3-8B-Q4_K_M.gguf`.
     """
-    for whole in (name, name.partition("_")[2]):
+    for whole in (name, name.partition("_")[2], name.partition("-GGUF_")[2]):
         id = by_key(canonical(whole), ("repositories", "titles", "ids"), catalogue)
         if id is not None:
             return id, ()
@@ -413,7 +395,3 @@ def _is_maker(name: str, owner: str, base: str, spec: ModelSpec) -> bool:
     if spec.closed and letters in ("", "models", *own):
         return True
     return len(letters) >= 3 and any(each.startswith(letters) for each in own)
-
-
-AS_IT_IS: Sequence[_Reading] = (_literal,)
-OTHERWISE: Sequence[_Reading] = (_from_base, _by_maker)

@@ -18,9 +18,7 @@ from ..core.spelling import MAX_GUESSED_LETTERS, canonical, is_slip
 from ..core.tables import shipped_table
 from .index import Catalogue
 from .names import (
-    AS_IT_IS,
     MAX_NAME_LENGTH,
-    OTHERWISE,
     SEE_NAMES,
     Resolution,
     by_key,
@@ -73,8 +71,8 @@ def resolve(typed: str, catalogue: Catalogue) -> Resolution:
         why = "is not a model's name" if len(typed) <= MAX_NAME_LENGTH else why
         message = f"{cut_short(typed)} {why}" if typed.strip() else "no model was named"
         raise UnknownModelError(message, remedy=SEE_NAMES)
-    for readings in (AS_IT_IS, OTHERWISE):
-        resolution = read(typed, readings, catalogue)
+    for otherwise in (False, True):
+        resolution = read(typed, catalogue, otherwise=otherwise)
         if resolution is not None:
             return resolution
     name = unrouted(unwrap(typed), catalogue)
@@ -252,11 +250,11 @@ def _same_name(name: str, catalogue: Catalogue) -> Iterator[_Hint]:
     if typed is not None and (id := id_of(typed[1], catalogue)):
         remedy = f"`selfhost show {quote(id)} -v` lists what there is"
         yield id, f"{typed[2]} is not a known quantization", remedy
-    match = next(matches(name, AS_IT_IS, catalogue), None)
+    match = next(matches(name, catalogue), None)
     if match is not None and match[1] is not None:
         words = f"its name says that it holds {{id}} in another format ({match[1].written}), whose"
         yield match[0][0], f"{words} size is not known", "for the known formats: {plain}"
-    match = next(matches(rest, AS_IT_IS, catalogue), None) if owner else None
+    match = next(matches(rest, catalogue), None) if owner else None
     if match is not None:
         words = f"this repository of {cut_short(owner)} may hold other weights than {{id}}"
         yield match[0][0], words, "if it holds the same weights: {check}"
