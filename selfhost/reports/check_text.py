@@ -116,26 +116,18 @@ def _single(verdict: Verdict, verbose: bool, carry: str, today: str | None) -> I
 
 
 def _first_lines(verdict: Verdict, measured: bool) -> Iterator[str | None]:
-    """Yield the pace, what was judged, and what qualifies the answer."""
-    available = verdict.model.availability
+    """Yield what must be done first, the pace, what was judged, and what qualifies the answer."""
+    available, held = verdict.model.availability, verdict.finding("accelerator")
     if verdict.can_run:
-        yield from _how_it_runs(verdict, measured)
+        if verdict.waits_for_setting and held is not None and held.remedy:
+            yield f"First {held.remedy}, until when a part may run on the CPU, more slowly"
+        if verdict.speed is not None:
+            yield from _pace_lines(verdict, verdict.speed, measured)
     yield asked_words(verdict)
     yield verdict.quality.warning if verdict.can_run and verdict.quality else None
     yield planned_words(verdict.machine)
     yield " ".join(available.sentences[1:]) if available and is_closed(verdict) else None
     yield from verdict.understood_as
-
-
-def _how_it_runs(verdict: Verdict, measured: bool) -> Iterator[str | None]:
-    """Yield what must be done first, and the pace."""
-    held, month = verdict.finding("accelerator"), verdict.monthly_cost
-    if verdict.waits_for_setting and held is not None and held.remedy:
-        yield f"First {held.remedy}, until when a part may run on the CPU, more slowly"
-    if verdict.speed is not None:
-        yield from _pace_lines(verdict, verdict.speed, measured)
-    if month is not None and month.here is not None and month.here.keeps_up is False:
-        yield "It does not keep up with the load that you stated: see the month below."
 
 
 def _details(verdict: Verdict) -> Iterator[Block]:
@@ -164,8 +156,11 @@ def _pace_lines(verdict: Verdict, speed: Speed, measured: bool) -> Iterator[str 
         narrows = "" if units.is_telling(pace.low, pace.high) else _what_narrows(verdict, measured)
         yield f"{alone}{pace_words(pace)}{narrows and f'; {narrows} for a narrower range'}"
         yield _in_a_full_context(workload, speed, pace)
-        yield _undrafted(workload, speed, pace)
-        yield _at_once(workload, speed.parallel_total)
+        undrafted = speed.undrafted_tokens_per_second
+        if workload.draft is not None and undrafted is not None:
+            yield f"about {units.speed(undrafted, undrafted)} without the draft"
+        if workload.parallel > 1:
+            yield f"{workload.parallel:,} sequences at once: {_at_once(workload, speed)}"
     elif work is not None:
         clip = f" of {units.clip(*speed.clip)}" if speed.clip is not None else ""
         words = f"{units.work(work.likely, speed.unit, speed.audio_seconds)}{clip}"
@@ -187,30 +182,18 @@ def _in_a_full_context(workload: Workload, speed: Speed, pace: PaceRange) -> str
     if full >= pace.likely / 2 and not full < wanted <= pace.likely:
         return None
     below = f", below the {units.stated(wanted)} you need" if full < wanted else ""
-    alone = " for one sequence alone" if workload.parallel > 1 else ""
     context = f"once all {units.tokens(tokens)} of context are in use"
-    return f"{context}: about {units.speed(full, full)}{alone}{below}"
+    return f"{context}: about {units.speed(full, full)}{below}"
 
 
-def _undrafted(workload: Workload, speed: Speed, pace: PaceRange) -> str | None:
-    undrafted = speed.undrafted_tokens_per_second
-    if workload.draft is None or undrafted is None:
-        return None
-    gains = "" if pace.likely > undrafted else ": the draft likely makes it slower"
-    return f"about {units.speed(undrafted, undrafted)} without the draft{gains}"
-
-
-def _at_once(workload: Workload, total: PaceRange | None) -> str | None:
+def _at_once(workload: Workload, speed: Speed) -> str:
     """The pace of all sequences together, and of each."""
-    if workload.parallel == 1:
-        return None
-    words = "a pace that is not known (see -v)"
-    if total is not None:
-        each = total.likely / workload.parallel
-        ends = f"{units.pace(total.low, total.high)}, an estimate"
-        in_all = units.speed(total.likely, total.likely)
-        words = f"about {in_all} in all ({ends}), {units.pace(each, each)} each"
-    return f"{workload.parallel:,} sequences at once: {words}"
+    total = speed.parallel_total
+    if total is None:
+        return "a pace that is not known (see -v)"
+    each, in_all = total.likely / workload.parallel, units.speed(total.likely, total.likely)
+    ends = units.pace(total.low, total.high)
+    return f"about {in_all} in all ({ends}), {units.pace(each, each)} each"
 
 
 def _is_on_card(verdict: Verdict) -> bool:
@@ -220,15 +203,11 @@ def _is_on_card(verdict: Verdict) -> bool:
 def _what_narrows(verdict: Verdict, measured: bool) -> str:
     """What to do for a narrower range of the pace; empty where nothing is known to help."""
     machine = verdict.machine
-    if _is_on_card(verdict):
+    if _is_on_card(verdict) or not is_here(machine):
         return ""
-    if is_here(machine):
-        if machine.memory_bandwidth_bound is not None:
-            return "run it again when other programs are quiet"
-        return "" if measured else "run with --measure"
-    from ..machine.named import what_to_state
-
-    return (machine.planning and what_to_state(machine)) or ""
+    if machine.memory_bandwidth_bound is not None:
+        return "run it again when other programs are quiet"
+    return "" if measured else "run with --measure"
 
 
 def _wait_words(wait: PaceRange | None) -> str:
@@ -245,18 +224,16 @@ def _wait_words(wait: PaceRange | None) -> str:
 def _figures(verdict: Verdict) -> Iterator[Block]:
     """Need against machine, a row a fact: those that always decide, and what did not pass."""
     rows: list[tuple[Cell, ...]] = []
-    names = labels("rows")
+    names, terms = labels("rows"), verdict.model.license
     for finding in ordered(verdict):
         if not _has_a_row(finding, verdict):
             continue
-        amount, note = (
-            _pace(finding, verdict) if finding.check == "speed" else _size(finding, verdict)
-        )
+        figures_of = _pace if finding.check == "speed" else _size
+        amount, note = figures_of(finding, verdict)
         if amount:
             name = names.get(finding.code) or names.get(finding.check, finding.check)
             style = "" if finding.outcome is Outcome.PASS else finding.outcome
             rows.append((name, Span(text=amount, style=style), note))
-    terms = verdict.model.license
     if rows and terms is not None and terms.id is not None:
         allowed = labels("commercial")[terms.commercial_use or "unknown"]
         rows.append(("license", license_name(terms.id), allowed))
@@ -282,15 +259,14 @@ def _pace(finding: Finding, verdict: Verdict) -> tuple[str, str]:
     speed, workload = verdict.speed, verdict.workload
     if speed is None:
         return "", ""
-    if speed.decode is None:
-        work = speed.work
-        if work is None:
-            return "", ""
-        return pace_of(speed), units.work_ends(work.low, work.high, speed.unit, speed.audio_seconds)
-    pace = speed.judged or speed.decode
+    pace, work = speed.judged or speed.decode, speed.work
+    if pace is None:
+        ends = work and units.work_ends(work.low, work.high, speed.unit, speed.audio_seconds)
+        return pace_of(speed) if work else "", ends or ""
     is_alone = speed.judged is None or workload.parallel > speed.each_of
-    words = units.speed(pace.likely, pace.likely)
-    amount = f"~{words}{' alone' if is_alone else each_words(speed)}"
+    amount = (
+        f"~{units.speed(pace.likely, pace.likely)}{' alone' if is_alone else each_words(speed)}"
+    )
     wanted, fails = workload.min_tokens_per_second or 0, finding.outcome is Outcome.FAIL
     is_below = fails or (finding.outcome is not Outcome.PASS and pace.likely < wanted)
     needed = f", you need {units.stated(wanted)}" if is_below else ""
@@ -298,8 +274,8 @@ def _pace(finding: Finding, verdict: Verdict) -> tuple[str, str]:
 
 
 def _size(finding: Finding, verdict: Verdict) -> tuple[str, str]:
-    """`4.74 of 23.0 GiB`, the likely need, with the most where that decides or is much more, and
-    what is short of it; empty where there are no figures.
+    """`4.74 of 23.0 GiB`, the likely need, with the most where that is much more, and what is
+    short of it; empty where there are no figures.
     """
     likely, limit = _likely(finding, verdict), finding.has
     needs, has = _quantity(likely, finding), _quantity(limit, finding)
@@ -310,17 +286,12 @@ def _size(finding: Finding, verdict: Verdict) -> tuple[str, str]:
         amount = f"{number if has.endswith(f' {unit}') else needs} of {has}"
     if finding.unit != "bytes" or not likely or not limit or isinstance(likely, str):
         return amount, ""
-    return amount, _doubts(finding, likely)
-
-
-def _doubts(finding: Finding, likely: float) -> str:
-    """The most that it may take where that is much more, and what is short of it."""
-    most, short = float(finding.needs or 0), finding.short
-    words = f"{_quantity(short, finding)} short" if short else ""
-    words = labels("doubts").get(finding.code, words)
-    up_to = _quantity(most, finding)
-    is_wide = up_to != _quantity(likely, finding) and (short or most > _MUCH_MORE * likely)
-    return ", ".join(filter(None, (f"up to {up_to}" if is_wide else "", words)))
+    short = f"{_quantity(finding.short, finding)} short" if finding.short else ""
+    words = labels("doubts").get(finding.code, short)
+    up_to = _quantity(finding.needs, finding)
+    is_wide = float(finding.needs or 0) > (1 if finding.short else _MUCH_MORE) * likely
+    most = f"up to {up_to}" if is_wide and up_to != needs else ""
+    return amount, ", ".join(filter(None, (most, words)))
 
 
 def _likely(finding: Finding, verdict: Verdict) -> float | str | None:
@@ -395,12 +366,10 @@ def _to_run(verdict: Verdict) -> Iterator[Block]:
         yield from lines_to_type(lines)
         return
     # nobody wrote down what to type
-    page = model.conversions_page if workload.format == "gguf" else None
-    if page is None and model.repository:
-        page = f"https://huggingface.co/{model.repository}"
-    with_it = f" with {workload.runtime}" if workload.runtime is not None else ""
-    see = f" See {page}" if page else ""
-    yield from (BLANK, say(f"No command is known that does this{with_it}.{see}", hang=2))
+    repository = f"https://huggingface.co/{model.repository}" if model.repository else ""
+    see = model.conversions_page if workload.format == "gguf" else None
+    see = f" See {see or repository}" if see or repository else ""
+    yield from (BLANK, say(f"No command is known that does this.{see}", hang=2))
 
 
 def _spare(verdict: Verdict) -> str:
@@ -410,21 +379,19 @@ def _spare(verdict: Verdict) -> str:
     if room is None or not verdict.can_run or is_tight:
         return ""
     longest, parallel = room.longest_context_tokens or 0, room.most_parallel or 0
-    full = "full " if longest == verdict.trained_tokens else ""
-    more = {
-        f"{full}context ({units.tokens(longest)})": longest > (judged.context_tokens or 0),
-        f"{parallel:,} sequences": parallel > judged.parallel,
-        f"{room.best_quantization} weights": room.best_quantization
-        not in (None, judged.quantization),
-    }
-    parts = [words for words, is_more in more.items() if is_more]
-    if not parts:
-        return ""
-    listed = f"{', '.join(parts[:-1])}{' or ' * (len(parts) > 1)}{parts[-1]}"
+    parts = []
+    if longest > (judged.context_tokens or 0):
+        full = "full " if longest == verdict.trained_tokens else ""
+        parts.append(f"{full}context ({units.tokens(longest)})")
+    if parallel > judged.parallel:
+        parts.append(f"{parallel:,} sequences")
+    if room.best_quantization not in (None, judged.quantization):
+        parts.append(f"{room.best_quantization} weights")
     # of a simulated machine no program is open
     is_read = verdict.machine.memory_available_bytes is not None
     closed = ", with other programs closed" if is_read else ""
-    return f"There is room for more{closed}: {listed}."
+    listed = " or ".join(filter(None, (", ".join(parts[:-1]), *parts[-1:])))
+    return f"There is room for more{closed}: {listed}." if parts else ""
 
 
 # ------------------------------------------------------------------ what to do instead
@@ -446,25 +413,19 @@ def _instead(verdict: Verdict, carry: str) -> Iterator[Block]:
 
 def _alternative(verdict: Verdict, other: Alternative) -> tuple[Cell, ...]:
     is_same, workload = other.id == verdict.model.id, verdict.workload
-    how = [other.id]
+    how: list[str | None] = [other.id]
     if is_same:
-        with_it = f"with {other.runtime}" if other.runtime not in (None, workload.runtime) else ""
-        how += [other.quantization or "", other.finetune_method or "", with_it]
-    if other.context_tokens is not None and workload.context_tokens not in (
-        None,
-        other.context_tokens,
-    ):
-        how.append(units.tokens(other.context_tokens))
-    pace, alone = other.judged_tokens_per_second, other.decode_tokens_per_second
-    words = "" if alone is None else f"{likely_speed(alone)} alone"
-    if pace is not None:
-        is_each = verdict.speed is not None and verdict.speed.each_of > 1
-        words = f"{likely_speed(pace)}{' each' * is_each}"
-    size = other.memory_likely_bytes
+        is_other = other.runtime not in (None, workload.runtime)
+        how += [other.quantization, other.finetune_method, f"with {other.runtime}" * is_other]
+    if other.context_tokens is not None and workload.context_tokens is not None:
+        is_other = other.context_tokens != workload.context_tokens
+        how.append(units.tokens(other.context_tokens) * is_other)
+    pace, size = other.judged_tokens_per_second, other.memory_likely_bytes
+    each = " each" if verdict.speed is not None and verdict.speed.each_of > 1 else ""
     return (
         strong(" ".join(filter(None, how))),
         "" if size is None else units.binary(size),
-        words,
+        "" if pace is None else f"{likely_speed(pace)}{each}",
         "" if is_same else license_name(other.license),
         other.why,
     )

@@ -36,7 +36,7 @@ _ANSWERS = {
     Route.NEITHER: ("✗", "NO WAY HERE", "NO WAY"),
     Route.UNKNOWN: ("?", "CANNOT TELL", "CANNOT TELL"),
 }
-_DAY_SECONDS, _WEEK_DAYS = 86_400, 7
+_WEEK_SECONDS = 7 * 86_400
 # newer models than those of a catalogue so old are worth an update
 _OLD_CATALOGUE_MONTHS = 6
 
@@ -64,55 +64,38 @@ def answer_cell(answer: Verdict, *, here: bool) -> Span:
     """Sign and words alone; `here`: about the computer that asks."""
     sign, local, elsewhere = _ANSWERS[answer.route]
     words, style = local if here else elsewhere, str(answer.route)
+    available, private = answer.model.availability, answer.workload.private
     if is_ruled_out(answer):
         words = "RULED OUT"
     elif reservation := _reservation(answer) if answer.can_run else "":
         words, style = reservation, Outcome.WARN
-    elif is_closed(answer):
-        words = _closed_words(answer) or words
-    elif answer.route is Route.NEITHER and not answer.workload.private:
+    elif is_closed(answer) and answer.route is Route.NEITHER:
+        # that no offer is known does not show that there is none
+        words = "NO WAY HERE" if private else "NO OFFER KNOWN"
+    elif is_closed(answer) and available is not None and not available.api:
+        words = "USE ANOTHER MODEL"
+    elif answer.route is Route.NEITHER and not private:
         words = "NOT HERE" if here else "DOES NOT RUN"
     return Span(text=f"{sign} {words}", style=style)
 
 
-def _closed_words(answer: Verdict) -> str:
-    """What is left of a model without weights; empty where it is its own API."""
-    available = answer.model.availability
-    if answer.workload.private:
-        return "NO WAY HERE"
-    if answer.route is Route.NEITHER:
-        # that no offer is known does not show that there is none
-        return "NO OFFER KNOWN"
-    return "" if available is None or available.api else "USE ANOTHER MODEL"
-
-
 def _reservation(answer: Verdict) -> str:
     """How it runs where that is not well; empty where it is."""
-    codes = {each.code: each.outcome for each in answer.findings}
-    if words := _duration_words(answer):
-        return words
-    if is_slow(answer, answer.workload.min_tokens_per_second):
-        return "RUNS SLOWLY"
-    finding = answer.finding("speed")
-    if finding and finding.code == "speed-not-known" and finding.unit != "tokens_per_second":
-        return "RUNS, PACE NOT KNOWN"
-    uses_cpu = codes.get("accelerator-not-needed") is Outcome.WARN
-    if uses_cpu and answer.workload.task == "finetune":
-        return "RUNS ON THE CPU"
-    if answer.waits_for_setting:
-        return "RUNS ONCE A LIMIT IS RAISED"
-    return "LIKELY RUNS" if answer.leaves_little else ""
-
-
-def _duration_words(answer: Verdict) -> str:
-    """That it takes hours or more; empty where it does not."""
-    speed = answer.speed
-    if speed is not None and any(each.code == "speed-hours" for each in answer.findings):
-        days = speed.work is not None and speed.work.likely >= _DAY_SECONDS
-        return f"RUNS, TAKES {'DAYS' if days else 'HOURS'}"
+    speed, pace = answer.speed, answer.finding("speed")
     training = None if speed is None else speed.dataset_seconds
-    is_long = training is not None and training.likely > _WEEK_DAYS * _DAY_SECONDS
-    return "RUNS, TAKES WEEKS" if is_long else ""
+    card = answer.finding("accelerator")
+    on_cpu = card and (card.code, card.outcome) == ("accelerator-not-needed", Outcome.WARN)
+    is_unread = answer.has("speed-not-known") and pace and pace.unit != "tokens_per_second"
+    reservations = {
+        "RUNS, TAKES HOURS": answer.has("speed-hours"),
+        "RUNS, TAKES WEEKS": training is not None and training.likely > _WEEK_SECONDS,
+        "RUNS SLOWLY": is_slow(answer, answer.workload.min_tokens_per_second),
+        "RUNS, PACE NOT KNOWN": is_unread,
+        "RUNS ON THE CPU": on_cpu and answer.workload.task == "finetune",
+        "RUNS ONCE A LIMIT IS RAISED": answer.waits_for_setting,
+        "LIKELY RUNS": answer.leaves_little,
+    }
+    return next((words for words, applies in reservations.items() if applies), "")
 
 
 def is_closed(answer: Verdict) -> bool:
