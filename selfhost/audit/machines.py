@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from io import BytesIO
 from typing import IO, Any
 
-from ..core.errors import Faults, MachineFileError, Problem
+from ..core.errors import MachineFileError, Problem, first_problems
 from ..core.files import Unreadable, encoding_of, open_file, open_input, read_some
 from ..core.files import shown as printable
 from ..core.json_text import MAX_SIGNS, MAX_TEXT_BYTES, Entry, read_records
@@ -161,7 +161,7 @@ def load_machines(*paths: str, stdin: bytes | None = None) -> Fleet:
     its own takes its file's name, and its line's number where the file holds several.
     """
     shown = ", ".join(_STANDARD_INPUT if path == "-" else path for path in paths)
-    loader = _Loader(shown)
+    loader = _Loader()
     for path in dict.fromkeys(paths):
         if path == "-" and stdin is not None:
             loader.add(_STANDARD_INPUT, BytesIO(stdin))
@@ -180,7 +180,7 @@ def load_machines(*paths: str, stdin: bytes | None = None) -> Fleet:
         notes.append(f"{file if len(not_read) == 1 else files} {not_read[0]}")
     return Fleet(
         machines=loader.machines,
-        problems=loader.faults.problems,
+        problems=first_problems(shown, loader.faults),
         down=tuple(loader.down),
         notes=tuple(notes),
     )
@@ -189,9 +189,9 @@ def load_machines(*paths: str, stdin: bytes | None = None) -> Fleet:
 class _Loader:
     """The machines of all files, whose names must differ, and what is wrong with others."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self) -> None:
         self.machines = Machines()
-        self.faults = Faults(file)
+        self.faults: list[Problem] = []
         self.down: list[Problem] = []
         # files of folders that hold no record
         self.not_read: list[str] = []
@@ -228,7 +228,8 @@ class _Loader:
 
     def add(self, file: str, stream: IO[bytes]) -> None:
         """The machines of a file: none of them where the whole is no list of records."""
-        before, down, faults = len(self.machines), len(self.down), Faults(file)
+        before, down = len(self.machines), len(self.down)
+        faults: list[Problem] = []
         try:
             self._add_all(file, _entries(file, stream), faults)
         except Unreadable as error:
@@ -236,16 +237,16 @@ class _Loader:
             del self._origins[before:], self.down[down:]
             self._fault(file, error)
         else:
-            self.faults.join(faults)
+            self.faults += first_problems(file, faults)
 
     def _fault(self, file: str, error: Unreadable) -> None:
         remedy = error.remedy or _REMEDIES.get(file, RECORD_IT)
         self.faults.append(Problem(file=file, line=error.line, message=error.reason, remedy=remedy))
 
-    def _add_all(self, file: str, entries: Iterable[Entry], faults: Faults) -> None:
+    def _add_all(self, file: str, entries: Iterable[Entry], faults: list[Problem]) -> None:
         stem, count, down = self._stem(file), 0, len(self.down)
         for entry in entries:
-            if faults.count > MAX_FAULTY:
+            if len(faults) > MAX_FAULTY:
                 raise Unreadable(f"holds more than {MAX_FAULTY:,} faults")
             count += entry.fault is None
             machine = self._machine_of(entry, file, faults)
@@ -260,7 +261,7 @@ class _Loader:
         if not count and not faults and len(self.down) == down:
             raise Unreadable("holds no machine")
 
-    def _machine_of(self, entry: Entry, file: str, faults: Faults) -> Machine | None:
+    def _machine_of(self, entry: Entry, file: str, faults: list[Problem]) -> Machine | None:
         if (fault := entry.fault) is not None:
             problem = Problem(
                 file=file,
@@ -274,7 +275,9 @@ class _Loader:
         try:
             return Machine.from_json(entry.value, file, unnamed=_UNNAMED)
         except MachineFileError as error:
-            faults.extend(error, line=entry.line, place=entry.place)
+            for problem in error.problems:
+                key = ".".join(part for part in (entry.place, problem.key) if part)
+                faults.append(problem.replace(line=entry.line, key=key or None))
             return None
 
     def _stem(self, file: str) -> str:
@@ -287,7 +290,7 @@ class _Loader:
         self._addresses += 1
         return f"machine-{self._addresses}"
 
-    def _keep(self, file: str, entry: Entry, machine: Machine, faults: Faults) -> None:
+    def _keep(self, file: str, entry: Entry, machine: Machine, faults: list[Problem]) -> None:
         number = self.machines.number_of.get(machine.name)
         if number is None:
             self.machines.add(machine)

@@ -15,7 +15,7 @@ from ..core.errors import PolicyError, Problem, WorkloadError
 from ..core.quantities import parse_bytes
 from ..core.records import Record
 from ..core.tables import shipped_table
-from ..core.tomlfile import MOST_KEPT, Document, Table
+from ..core.tomlfile import Document, Table
 from ..core.workload import CACHE_TYPE_NAMES, KV_CACHE_TYPES, Workload
 from ..judge.checks import CHECKS
 from ..machine.changes import SettingError, value_of
@@ -236,7 +236,7 @@ def read_policy(document: Document) -> Policy:
         message = "names no model, so there is nothing to judge"
         root.problem(None, message, 'add [[model]] with name = "mistral-7b"')
     if not document.ok:
-        raise PolicyError(document.problems, all_problems=document.listed(MOST_KEPT))
+        raise PolicyError(document.problems)
     return Policy(
         file=document.file,
         text=document.text or "",

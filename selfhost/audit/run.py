@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
 
-from ..core.errors import Faults, InputError, Problem, SelfhostError
+from ..core.errors import InputError, Problem, SelfhostError, first_problems
 from ..core.files import Unreadable, read_file, text_of
 from ..core.json_text import Decoder
 from ..core.records import Record
@@ -107,7 +107,7 @@ def _in_service(policy: Policy, fleet: Fleet) -> tuple[Machines, list[str], list
                 machine for machine, why in zip(machines, reasons, strict=True) if why is None
             )
     else:
-        problems += Faults(fleet.down[0].file if fleet.down else "", fleet.down).problems
+        problems += first_problems(fleet.down[0].file if fleet.down else "", fleet.down)
     left_out = ", and the policy leaves them out" if policy.skips_resting else ""
     note = f"machines that take no new work{left_out}: {listed(resting)}"
     return machines, [note] if resting else [], problems
@@ -315,7 +315,7 @@ def _since(audit: Audit, baseline: Baseline, fleet: Fleet, judging: FleetJudge) 
     return audit.replace(
         groups=groups,
         since=Since(file=baseline.file, unchanged=unchanged, **changes),
-        problems=(*audit.problems, *Faults(baseline.file, gone).problems),
+        problems=(*audit.problems, *first_problems(baseline.file, gone)),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from ..core.errors import Faults, InputError, PolicyError, Problem, SelfhostError
+from ..core.errors import InputError, PolicyError, Problem, SelfhostError, first_problems
 from ..reports.audit_formats import (
     FORMATS,
     MONITORING,
@@ -88,7 +88,7 @@ def _run(words: list[str]) -> int:
         policy = read_policy(document)
     except PolicyError as error:
         unread = Policy(file=options.policy, text="", models=())
-        audit = Audit(policy=unread, today=today, problems=error.all_problems)
+        audit = Audit(policy=unread, today=today, problems=error.problems)
         return _answer(options, outputs, audit, error)
     from ..audit.judging import PolicyJudge
 
@@ -153,7 +153,7 @@ def _validate(options: argparse.Namespace) -> int:
         faults += problems
         write("" if problems else f"{clean(path)} is valid\n")
     if faults:
-        raise InputError(Faults(paths[0], faults).problems)
+        raise InputError(first_problems(paths[0], faults))
     return 0
 
 

@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 
-from ..core.errors import MAX_PROBLEMS, Faults, InputError, Problem, SelfhostError
+from ..core.errors import MAX_PROBLEMS, InputError, Problem, SelfhostError, first_problems
 
 TYPE_CHECKING = False
 
@@ -121,7 +121,7 @@ def together(errors: Mapping[str, SelfhostError]) -> SelfhostError:
         alone = (Problem(file="command line", key=name, message=error.message, remedy=remedy),)
         faults = error.problems if isinstance(error, InputError) else ()
         problems.update(dict.fromkeys(faults or alone))
-    return InputError(Faults("command line", problems).problems, nearest=guesses)
+    return InputError(first_problems("command line", problems), nearest=guesses)
 
 
 def deliver(options: argparse.Namespace, text: str | Iterable[str | bytes]) -> None:
@@ -207,7 +207,7 @@ def tell_left_aside(catalogue: Catalogue) -> None:
     if catalogue.own_faults:
         from ..reports.layout import problems_text
 
-        faults = problems_text(Faults("--specs", catalogue.own_faults).problems)
+        faults = problems_text(first_problems("--specs", catalogue.own_faults))
         note(f"ignored these spec files because of errors:\n{faults}")
 
 

@@ -24,12 +24,6 @@ class Problem(Record):
     remedy: str | None = None
     unlisted: int = 0
 
-    @classmethod
-    def of_unlisted(cls, file: str, more: int) -> Problem:
-        """What stands for so many faults that are not listed."""
-        faults = "1 more fault" if more == 1 else f"{more:,} more faults"
-        return cls(file=file, message=f"has {faults}, not listed", unlisted=more)
-
     def __str__(self) -> str:
         place = self.file if self.line is None else f"{self.file}:{self.line}"
         where = f"{place}: {self.key}: " if self.key else f"{place}: "
@@ -48,57 +42,18 @@ def in_one_line(remedy: str) -> str:
 MAX_PROBLEMS = 20
 
 
-class Faults:
-    """What is wrong with one input: the first MAX_PROBLEMS problems, and a count of the others.
-    `file` is what was named.
-    """
-
-    def __init__(self, file: str, problems: Iterable[Problem] = ()) -> None:
-        self.file = file
-        self.first: list[Problem] = []
-        self.more = 0
-        for problem in problems:
-            self.append(problem)
-
-    def __bool__(self) -> bool:
-        return bool(self.first)
-
-    @property
-    def full(self) -> bool:
-        """Whether the next problem is only counted, so that nothing need be worked out for it."""
-        return len(self.first) >= MAX_PROBLEMS
-
-    @property
-    def count(self) -> int:
-        """The number of problems, listed or not."""
-        return len(self.first) + self.more
-
-    @property
-    def problems(self) -> tuple[Problem, ...]:
-        """Those listed, and one that says how many are not."""
-        unlisted = (Problem.of_unlisted(self.file, self.more),) if self.more else ()
-        return (*self.first, *unlisted)
-
-    def append(self, problem: Problem) -> None:
-        """Add one problem, or a count of several."""
-        if problem.unlisted or self.full:
-            self.more += problem.unlisted or 1
+def first_problems(file: str, problems: Iterable[Problem], more: int = 0) -> tuple[Problem, ...]:
+    """The first MAX_PROBLEMS, and one of that file that counts the others and `more`."""
+    listed: list[Problem] = []
+    for problem in problems:
+        if problem.unlisted or len(listed) == MAX_PROBLEMS:
+            more += problem.unlisted or 1
         else:
-            self.first.append(problem)
-
-    def extend(self, error: InputError, *, line: int | None, place: str | None = None) -> None:
-        """Add those of a part of the input, which stands in that line, or at that place of a
-        list.
-        """
-        for problem in error.problems:
-            key = ".".join(word for word in (place, problem.key) if word)
-            self.append(problem.replace(line=line, key=key or None))
-
-    def join(self, other: Faults) -> None:
-        """Add those of another input that belongs to this one."""
-        for problem in other.first:
-            self.append(problem)
-        self.more += other.more
+            listed.append(problem)
+    if more:
+        faults = "1 more fault" if more == 1 else f"{more:,} more faults"
+        listed.append(Problem(file=file, message=f"has {faults}, not listed", unlisted=more))
+    return tuple(listed)
 
 
 class SelfhostError(Exception):
@@ -151,8 +106,7 @@ class NotAModelError(UnknownModelError):
 
 class InputError(SelfhostError, ValueError):
     """An input with faults. `problems` holds the first MAX_PROBLEMS, and where there are more,
-    one last that counts these. `all_problems` are those for a program to read: of a
-    policy up to a thousand.
+    one last that counts these.
     """
 
     def __init__(
@@ -161,7 +115,6 @@ class InputError(SelfhostError, ValueError):
         *,
         remedy: str | None = None,
         nearest: Iterable[str] = (),
-        all_problems: Iterable[Problem] = (),
     ) -> None:
         listed = () if isinstance(problems, str) else tuple(problems)
         super().__init__(
@@ -170,7 +123,6 @@ class InputError(SelfhostError, ValueError):
             nearest=nearest,
         )
         self.problems = listed
-        self.all_problems = tuple(all_problems) or listed
 
 
 class WrongTypeError(SelfhostError, TypeError):

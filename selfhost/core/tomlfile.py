@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from .errors import MAX_PROBLEMS, Problem
+from .errors import Problem, first_problems
 from .files import LARGE, Unreadable, read_file, shown
 from .records import Record
 from .spelling import nearest
@@ -26,12 +26,13 @@ from .values import (
 )
 
 Path = tuple[str | int, ...]
+Check = Callable[..., Fault | None]
 
 MAX_FILE_BYTES = 1 << 20
 # `a.a.a.…`: tomllib's time grows with the square of the parts (7 s for 20,000)
 MAX_KEY_PARTS = 64
-# faults that are kept, so that the first ones of the file are shown and a program gets nearly all
-MOST_KEPT = 1_000
+# faults that are kept, so that the first ones of the file are shown
+_MOST_KEPT = 1_000
 _BARE = re.compile(r"[A-Za-z0-9_-]{1,60}")
 # begins at the start of a word and never steps back, so that its time grows with the text alone
 _KEY_PART = r"""(?:[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+"""
@@ -133,7 +134,7 @@ class Document:
         """Note a fault of the value at `path`; `absent`: the key is missing, so its table's
         line is the one to show.
         """
-        if len(self._faults) < MOST_KEPT:
+        if len(self._faults) < _MOST_KEPT:
             self._faults.append((path, absent, message, remedy))
         else:
             self._more += 1
@@ -153,17 +154,13 @@ class Document:
         """`nearest`, while there is room for its answer: a file with a hundred thousand faults
         must not take minutes.
         """
-        return nearest(word, choices) if len(self._faults) < MOST_KEPT else None
+        return nearest(word, choices) if len(self._faults) < _MOST_KEPT else None
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """The first `MAX_PROBLEMS` faults so far, in the order of their lines, and a count of the
-        others; those of the whole file first.
+        """The first faults so far, in the order of their lines, and a count of the others; those of
+        the whole file first.
         """
-        return self.listed(MAX_PROBLEMS)
-
-    def listed(self, most: int) -> tuple[Problem, ...]:
-        """As `problems`, with so many, at most `MOST_KEPT`."""
         problems = [] if self._syntax is None else [self._syntax]
         for path, absent, message, remedy in self._faults:
             line, key = self.line(path[:-1] if absent else path), key_name(path) or None
@@ -171,9 +168,7 @@ class Document:
                 Problem(file=self.file, line=line, key=key, message=message, remedy=remedy)
             )
         problems.sort(key=lambda problem: problem.line or 0)
-        more = self._more + max(0, len(problems) - most)
-        unlisted = (Problem.of_unlisted(self.file, more),) if more else ()
-        return (*problems[:most], *unlisted)
+        return first_problems(self.file, problems, self._more)
 
     def line(self, path: Path) -> int | None:
         """The line of what stands at `path`, or of what it stands in, counted from 1; None for the
@@ -220,21 +215,26 @@ class Table:
         return self.values.get(key)
 
     def _checked(
-        self,
-        key: str,
-        check: Callable[..., Fault | None],
-        required: bool = False,
-        remedy: str | None = None,
-        **limits: Any,
+        self, key: str, check: Check, *, required: bool = False, example: Any = None, **limits: Any
     ) -> Any:
+        """The value of a key, held against its limits; `example` is what to write where it is
+        missing.
+        """
+        remedy = None
+        if "choices" in limits:
+            remedy = f"one of {', '.join(limits['choices'])}"
+        elif example:
+            remedy = (
+                f'write {key} = "{example}"' if check is text_fault else f"write {key} = {example}"
+            )
         value = self.value(key, required, remedy)
-        fault = None if value is None else check(value, **limits)
-        return self._noted((*self.path, key), value, fault, limits)
+        return None if value is None else self._right((*self.path, key), value, check, limits)
 
-    def _noted(self, path: Path, value: Any, fault: Fault | None, limits: Mapping[str, Any]) -> Any:
-        """The value, None where it has a fault."""
+    def _right(self, path: Path, value: Any, check: Check, limits: Mapping[str, Any]) -> Any:
+        """The value; None where it has a fault, which is noted."""
+        fault = check(value, **limits)
         if fault is None:
-            return value
+            return " ".join(value.split()) if limits.get("lines") else value
         message, remedy = fault
         if isinstance(value, str) and "choices" in limits:
             guess = self.document.guess(value, limits["choices"])
@@ -243,112 +243,73 @@ class Table:
         return None
 
     def _elements(
-        self, key: str, required: bool, check: Callable[..., Fault | None], **limits: Any
-    ) -> Iterator[tuple[int, Any]]:
-        """The right elements of a list, with their places; what is wrong with others is noted."""
-        remedy = f"write {key_name((key,))} = [ … ]"
-        values = self._checked(key, kind_fault, required, kind=list, instead=remedy)
-        for index, value in enumerate(values or ()):
-            path = (*self.path, key, index)
-            if self._noted(path, value, check(value, **limits), limits) is not None:
-                yield index, value
+        self, key: str, check: Check, *, required: bool = False, **limits: Any
+    ) -> tuple[Any, ...]:
+        """The right elements of a list; what is wrong with others is noted."""
+        values = self._checked(key, kind_fault, required=required, kind=list) or ()
+        paths = [(*self.path, key, index) for index in range(len(values))]
+        right = map(lambda path, value: self._right(path, value, check, limits), paths, values)
+        return tuple([value for value in right if value is not None])
 
-    def string(
-        self,
-        key: str,
-        *,
-        required: bool = False,
-        choices: Sequence[str] = (),
-        empty: bool = False,
-        example: str | None = None,
-    ) -> str | None:
-        """A string on one line, one of `choices` if given, not blank unless `empty`. `example` is
-        what to write where it is missing.
-        """
-        remedy = f'write {key} = "{example}"' if example else None
-        remedy = f"one of {', '.join(choices)}" if choices else remedy
-        instead = remedy if required else "leave the key out where the value is not known"
-        limits = {"choices": choices} if choices else {"empty": empty, "instead": instead}
-        text: str | None = self._checked(key, text_fault, required, remedy, **limits)
+    def string(self, key: str, **limits: Any) -> str | None:
+        """A string on one line, one of `choices` if given, not blank unless `empty`."""
+        text: str | None = self._checked(key, text_fault, **limits)
         return text
 
-    def text(self, key: str, *, required: bool = False) -> str | None:
+    def text(self, key: str, **limits: Any) -> str | None:
         """A sentence for people: line breaks and runs of blanks become one blank."""
-        text: str | None = self._checked(key, text_fault, required, lines=True)
-        return None if text is None else " ".join(text.split())
+        return self.string(key, lines=True, **limits)
 
-    def integer(
-        self,
-        key: str,
-        *,
-        required: bool = False,
-        minimum: int = 0,
-        maximum: int = 10**18,
-        example: int | None = None,
-    ) -> int | None:
-        """A whole number within the bounds. True and 1.0 are none. `example` is what to write where
-        it is missing.
-        """
-        remedy = f"write {key} = {example}" if example else None
-        number: int | None = self._checked(
-            key, integer_fault, required, remedy, minimum=minimum, maximum=maximum
-        )
+    def integer(self, key: str, **limits: Any) -> int | None:
+        """A whole number from `minimum` to `maximum`. True and 1.0 are none."""
+        number: int | None = self._checked(key, integer_fault, **limits)
         return number
 
-    def number(
-        self, key: str, *, required: bool = False, minimum: float = 0.0, maximum: float = 1e18
-    ) -> float | None:
-        """A number, whole or not, within the bounds; never nan."""
-        number = self._checked(key, number_fault, required, minimum=minimum, maximum=maximum)
+    def number(self, key: str, **limits: Any) -> float | None:
+        """A number, whole or not, from `minimum` to `maximum`; never nan."""
+        number = self._checked(key, number_fault, **limits)
         return None if number is None else float(number)
 
-    def boolean(self, key: str, *, required: bool = False) -> bool | None:
+    def boolean(self, key: str, **limits: Any) -> bool | None:
         """true or false."""
-        value: bool | None = self._checked(key, kind_fault, required, kind=bool)
+        value: bool | None = self._checked(key, kind_fault, kind=bool, **limits)
         return value
 
-    def date(self, key: str, *, required: bool = False, partial: bool = False) -> str | None:
+    def date(self, key: str, **limits: Any) -> str | None:
         """A TOML date -> `YYYY-MM-DD`; with `partial` also the strings `"2024"` and `"2024-05"`."""
-        remedy, is_stored = f"write {key} = YYYY-MM-DD, without quotes", self.document.text is None
-        value = self.value(key, required, remedy)
-        fault = date_fault(value, key, partial=partial, is_stored=is_stored)
-        kept = None if value is None else self._noted((*self.path, key), value, fault, {})
-        return None if kept is None else str(kept)
+        stored = self.document.text is None
+        value = self._checked(
+            key, date_fault, is_stored=stored, example="YYYY-MM-DD, without quotes", **limits
+        )
+        return None if value is None else str(value)
 
-    def strings(
-        self, key: str, *, required: bool = False, choices: Sequence[str] = ()
-    ) -> tuple[str, ...]:
-        """A list of strings, each on one line; a wrong element is noted and left out."""
-        limits = {"choices": choices} if choices else {}
-        return tuple([value for _, value in self._elements(key, required, text_fault, **limits)])
+    def strings(self, key: str, **limits: Any) -> tuple[str, ...]:
+        """A list of strings; a wrong element is noted and left out."""
+        return self._elements(key, text_fault, **limits)
 
     def texts(self, key: str) -> tuple[str, ...]:
         """A list of sentences."""
-        elements = self._elements(key, False, text_fault, lines=True)
-        return tuple([" ".join(value.split()) for _, value in elements])
+        return self._elements(key, text_fault, lines=True)
 
-    def integers(
-        self, key: str, *, required: bool = False, minimum: int = 0, maximum: int = 10**18
-    ) -> tuple[int, ...]:
-        """A list of whole numbers within the bounds; a wrong element is noted and left out."""
-        elements = self._elements(key, required, integer_fault, minimum=minimum, maximum=maximum)
-        return tuple([value for _, value in elements])
+    def integers(self, key: str, **limits: Any) -> tuple[int, ...]:
+        """A list of whole numbers; a wrong element is noted and left out."""
+        return self._elements(key, integer_fault, **limits)
 
     def table(self, key: str, *, required: bool = False) -> Table | None:
         """A table, None where it is missing or no table."""
-        path = (*self.path, key)
-        in_list = any(isinstance(part, int) for part in path)
-        header = f"{key_name((key,))} = {{ … }}" if in_list else f"[{key_name(path)}]"
-        value = self.value(key, required)
-        fault = kind_fault(value, dict, f"write {header}")
-        kept = None if value is None else self._noted(path, value, fault, {})
-        return None if kept is None else Table(self.document, path, kept)
+        value = self._checked(key, kind_fault, required=required, kind=dict)
+        return None if value is None else Table(self.document, (*self.path, key), value)
 
     def tables(self, key: str, *, required: bool = False) -> tuple[Table, ...]:
         """An array of tables, `[[key]]` or `key = [{…}]`; a wrong element is noted and left out."""
-        elements = self._elements(key, required, kind_fault, kind=dict)
+        values = self._checked(key, kind_fault, required=required, kind=list) or ()
+        paths = [(*self.path, key, index) for index in range(len(values))]
         return tuple(
-            [Table(self.document, (*self.path, key, index), value) for index, value in elements]
+            [
+                Table(self.document, path, value)
+                for path, value in zip(paths, values, strict=True)
+                if self._right(path, value, kind_fault, {"kind": dict}) is not None
+            ]
         )
 
     def mapping(
@@ -423,12 +384,10 @@ def _syntax_fault(message: str, text: str) -> tuple[int | None, str, str | None]
     digits = tail.removeprefix("line ").split(",")[0]
     line = int(digits) if digits.isdecimal() else text.count("\n") + 1
     # a value may span many lines
-    earlier = [
-        (name, at)
-        for name, at, parts in _statements(text)
-        if at <= line and isinstance(parts[-1], str)
-    ]
-    name, first = earlier[-1] if earlier else ("", 1)
+    name, first = "", 1
+    for number, statement in _statements(text):
+        if number <= line and not statement.startswith("{"):
+            name, first = statement, number
     if not digits.isdecimal():
         remedy = "close it with the bracket or quote it began with"
         return first, "what begins here does not end", remedy
@@ -443,67 +402,47 @@ def _syntax_fault(message: str, text: str) -> tuple[int | None, str, str | None]
     return line, head, remedies.get(head)
 
 
-# what is left of a line are its own brackets and commas
-_STRING = re.compile(r""""(?:\\.|[^"\\])*+"?|'[^']*+'?|#.*""")
-_PARTS = rf"[ \t]*(?:{_KEY_PART}\.?[ \t]*+)+"
-_NAME = re.compile(rf"[ \t]*(\[+{_PARTS}\]+(?=[ \t]*(?:#|$))|{_PARTS}(?==))")
-_DEPTHS = {"[": 1, "{": 1, "]": -1, "}": -1}
+_NAME = rf"(?:{_KEY_PART}\.?[ \t]*+)+"
+_STATEMENT = re.compile(rf"[ \t]*(\[\[?[ \t]*{_NAME}\]\]?(?=[ \t]*(?:#|$))|{_NAME}(?==)|\{{)")
+_NEXT_TABLE = re.compile(r"\}[ \t]*,[ \t]*\{")
 
 
-def _statements(text: str) -> Iterator[tuple[str, int, list[str | int]]]:
-    """Each header and each key with its line, and its parts; each element of a list with its place
-    as one part more.
-    """
-    depth, name, parts, count = 0, "", [], 0
-    for number, line, bare in _code(text):
-        match = None if depth > 0 else _NAME.match(line)
-        if match is not None:
-            name, count, depth = match[1].strip(), 0, 0
-            parts = [part.strip().strip("\"'") for part in re.findall(_KEY_PART, name)]
-            yield name, number, [*parts]
-        elif depth == 1 and parts and bare.strip(" \t],"):
-            yield name, number, [*parts, count]
-        end = len(bare.rstrip())
-        for place, sign in enumerate(bare, 1):
-            depth += _DEPTHS.get(sign, 0)
-            count += depth == 1 and sign == ","
-            if depth == 1 and parts and sign == "," and place < end:
-                yield name, number, [*parts, count]
-
-
-def _code(text: str) -> Iterator[tuple[int, str, str]]:
-    """Each line with its number, counted from 1, outside of strings of many lines; and the same
-    without its comment and what stands in strings.
-    """
+def _statements(text: str) -> Iterator[tuple[int, str]]:
+    """Each header, each key and, as `{`, each table of a list of many lines, with its line."""
     quote = ""
     for number, line in enumerate(text.split("\n"), 1):
-        if quote:
-            quote = "" if quote in line else quote
-            continue
-        quote = next((sign for sign in ('"""', "'''") if line.count(sign) % 2), "")
-        yield number, line, _STRING.sub(lambda match: "" if match[0][0] == "#" else "0", line)
+        match = None if quote else _STATEMENT.match(line)
+        if match is not None:
+            more = len(_NEXT_TABLE.findall(line)) if match[1] == "{" else 0
+            yield from [(number, match[1].strip())] * (1 + more)
+        for sign in ('"""', "'''"):
+            if quote in ("", sign) and line.count(sign) % 2:
+                quote = "" if quote else sign
 
 
 def _lines_of(text: str) -> dict[Path, int]:
-    """The line of each table and key. What stands in a list or in an inline table has none."""
+    """The line of each table and each key. What else stands in a list or in an inline table has
+    that of its key.
+    """
     lines: dict[Path, int] = {}
-    # of each list of tables
-    last: dict[Path, int] = {}
+    # of each list of tables, and of each list with a table a line
+    counts: dict[Path, int] = {}
     table: Path = ()
-    for name, line, parts in _statements(text):
-        path: Path = () if name[0] == "[" else table
-        above = len(path)
+    path: Path = ()
+    for number, name in _statements(text):
+        if name == "{":
+            counts[path] = counts.get(path, -1) + 1
+            lines[(*path, counts[path])] = number
+            continue
+        is_header, parts = name[0] == "[", re.findall(_KEY_PART, name)
+        path = () if is_header else table
         for place, part in enumerate(parts, 1):
-            path = (*path, part)
+            path = (*path, part.strip(" \t\"'"))
+            lines.setdefault(path, number)
             if name[:2] == "[[" and place == len(parts):
-                last[path] = last.get(path, -1) + 1
-            if name[0] == "[" and path in last:
-                path = (*path, last[path])
-        if isinstance(parts[-1], int):
-            lines.setdefault(path, line)
-        else:
-            lines[path] = line
-        for size in range(above + 1, len(path)):
-            lines.setdefault(path[:size], line)
-        table = path if name[0] == "[" else table
+                counts[path] = counts.get(path, -1) + 1
+            if is_header and path in counts:
+                path = (*path, counts[path])
+        lines[path] = number
+        table = path if is_header else table
     return lines

@@ -12,14 +12,17 @@ from typing import Any
 Fault = tuple[str, str | None]
 
 _DATE = re.compile(r"\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?", re.ASCII)
-_KINDS = {bool: "true or false", list: "a list", dict: "a table"}
+_KINDS = {
+    bool: ("true or false", None),
+    list: ("a list", "write [ … ]"),
+    dict: ("a table", "write { … }"),
+}
 
 
-def kind_fault(value: object, kind: type, instead: str | None = None) -> Fault | None:
+def kind_fault(value: object, kind: type) -> Fault | None:
     """Of true or false, of a list and of a table."""
-    if isinstance(value, kind):
-        return None
-    return f"must be {_KINDS[kind]}, not {kind_of(value)}", instead
+    name, remedy = _KINDS[kind]
+    return None if isinstance(value, kind) else (f"must be {name}, not {kind_of(value)}", remedy)
 
 
 def text_fault(
@@ -28,18 +31,15 @@ def text_fault(
     *,
     empty: bool = False,
     lines: bool = False,
-    instead: str | None = None,
 ) -> Fault | None:
-    """A string, one of `choices` if given, on one line unless `lines`, not blank unless `empty`:
-    `instead` is what to write then.
-    """
+    """A string, one of `choices` if given, on one line unless `lines`, not blank unless `empty`."""
     if not isinstance(value, str):
         return f"must be a string, not {kind_of(value)}", 'write it in quotes: "…"'
     if choices:
         message = f'"{shortened(value)}" is not one of {", ".join(choices)}'
         return None if value in choices else (message, None)
     if not value.strip():
-        return None if empty and not value else ("is empty", instead)
+        return None if empty and not value else ("is empty", None)
     if (" ".join(value.split()) if lines else value).isprintable():
         return None
     message = f'"{shortened(value)}" has a line break or a control character'
@@ -69,7 +69,7 @@ def number_fault(value: Any, minimum: float = 0.0, maximum: float = 1e18) -> Fau
     return None if minimum <= value <= maximum else (bounds, None)
 
 
-def date_fault(value: Any, key: str, *, partial: bool, is_stored: bool) -> Fault | None:
+def date_fault(value: Any, *, partial: bool = False, is_stored: bool = False) -> Fault | None:
     """A date of TOML; with `partial` also the strings `"2024"` and `"2024-05"`. A package has every
     date as a string.
     """
@@ -84,7 +84,7 @@ def date_fault(value: Any, key: str, *, partial: bool, is_stored: bool) -> Fault
     day = day if day.count("-") == 2 and _DATE.fullmatch(day) else "YYYY-MM-DD"
     less = ', or "2024" where only the year is known' if partial else ""
     message = f"must be a date, not {kind_of(value)}"
-    return message, f"write {key} = {day}, without quotes and time{less}"
+    return message, f"write {day}, without quotes and time{less}"
 
 
 def kind_of(value: object) -> str:

@@ -363,7 +363,7 @@ def _error(problem: BaseException) -> dict[str, Any]:
         "message": problem.message if isinstance(problem, SelfhostError) else str(problem),
         "kind": problem.kind if isinstance(problem, NotAModelError) else None,
         "nearest": list(problem.nearest) if isinstance(problem, SelfhostError) else [],
-        "problems": record(problem.all_problems) if isinstance(problem, InputError) else [],
+        "problems": record(problem.problems) if isinstance(problem, InputError) else [],
         "remedy": problem.remedy if isinstance(problem, SelfhostError) else None,
     }
 

@@ -64,8 +64,8 @@ def test_a_name_means_one_model(tmp_path: Path) -> None:
     )
     meant = "already means llama-3 (a name means one model, whatever its case and separators)"
     assert _messages([other], (known,)) == [
-        f'{other}:6: aliases[1]: "LLAMA3" {meant}',
-        f'{other}:7: aliases[2]: "Herd" {meant}',
+        f'{other}:4: aliases[1]: "LLAMA3" {meant}',
+        f'{other}:4: aliases[2]: "Herd" {meant}',
         f'{other}:9: repository: "Someone/LLaMA_three" {meant}',
     ]
 
