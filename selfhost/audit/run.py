@@ -12,7 +12,7 @@ from typing import Any
 
 from ..core.errors import InputError, Problem, SelfhostError, first_problems
 from ..core.files import Unreadable, read_file, text_of
-from ..core.json_text import Decoder
+from ..core.json_text import parse
 from ..core.records import Record
 from ..core.tables import shipped_table
 from ..machine.changes import filled_disks, own_sets, with_implied
@@ -279,7 +279,7 @@ def read_baseline(path: str) -> Baseline:
 
 def _row(line: str) -> _Earlier:
     """The row of a line, none of one that is of no machine. Raises `Unreadable`."""
-    row = Decoder().parse(line)
+    row = parse(line)
     if not isinstance(row, dict) or "schema" in row:
         raise Unreadable("is no row of an audit: JSON Lines have one object a line")
     if row.get("problem") is not None:

@@ -175,9 +175,9 @@ def read_file(path: str, limit_bytes: int, *, input_allowed: bool = False) -> by
     return content
 
 
-def too_large(limit_bytes: int) -> Unreadable:
+def too_large(limit_bytes: int, remedy: str | None = None) -> Unreadable:
     """Return the fault of something larger than what is read of its kind."""
-    return Unreadable(f"is larger than {limit_bytes:,} bytes", kind=LARGE)
+    return Unreadable(f"is larger than {limit_bytes:,} bytes", remedy, kind=LARGE)
 
 
 def encoding_of(start: bytes) -> str:

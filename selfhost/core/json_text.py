@@ -6,10 +6,9 @@ What it may hold is counted before it is parsed.
 from __future__ import annotations
 
 import codecs
-import re
 import sys
 from collections.abc import Callable, Iterator
-from typing import IO, Any, NoReturn
+from typing import IO, Any
 
 from .files import LARGE, Unreadable, encoding_of, read_some, shown, too_large
 
@@ -20,85 +19,63 @@ MAX_DEPTH = 64
 # CPython 3.11 to 3.14 takes up to 125 bytes a sign (an object of one new key, or an entry of two
 # short strings), so a million of them stay under 125 MB.
 MAX_SIGNS = 1_000_000
-# of a list of records, which are taken out of it one by one
+# of a list of records
 _MAX_LIST_SIGNS = 4 * MAX_SIGNS
 _ONE_A_LINE = "give one record a line: jq -c '.[]' FILE"
 # One character outside of ASCII makes Python keep the whole text in 2 or 4 bytes a character
 MAX_TEXT_BYTES = 128 << 20
 _BLANKS = " \t\r\n"
-_BLANK_RUN = re.compile(r"[ \t\r\n]*")
 _CHUNK_BYTES = 1 << 20
 # of one stream of records; beyond it lies no fleet, but a stream without end
 _MAX_STREAM_BYTES = 16 << 30
 
 
-def signs_in(text: bytes | str) -> int:
-    """How many of `[ { , :` a JSON text has: at most one value or key more can be in it. Those
-    in strings count, too.
-    """
-    signs: tuple[Any, ...] = ("[", "{", ",", ":")
-    if isinstance(text, bytes):
-        signs = (b"[", b"{", b",", b":")
-    return sum(text.count(sign) for sign in signs)
-
-
-def too_many(count: int, max_signs: int) -> Unreadable:
-    """The fault of a JSON text with more in it than anything of its kind has; `count` is what
-    `signs_in` gives.
-    """
-    reason = f"holds about {count:,} values, and at most {max_signs:,} are read"
-    return Unreadable(reason, "give the file as its program wrote it", kind=LARGE)
-
-
-class Decoder:
-    """Parses JSON that nobody vouches for. What it raises is `Unreadable`, with the line where it
-    is certain.
+def parse(
+    text: str,
+    *,
+    max_signs: int = MAX_SIGNS,
+    keys_once: bool = False,
+    constant: Callable[[str], Any] | None = None,
+    remedy: str = "give the file as its program wrote it",
+) -> Any:
+    """The value of a text. Raises `Unreadable`, with the line where it is certain.
 
     `constant` makes what stands for NaN and Infinity, as in `json.loads`; without it those words
     are refused. Of two equal keys of one object the last counts, unless `keys_once` refuses them.
+    `remedy` is for a text of more than `max_signs`.
     """
+    import json
 
-    def __init__(
-        self, *, keys_once: bool = False, constant: Callable[[str], Any] | None = None
-    ) -> None:
-        import json
+    if sys.getsizeof(text) > MAX_TEXT_BYTES:
+        raise Unreadable(f"takes more than {MAX_TEXT_BYTES >> 20} MiB as text", kind=LARGE)
+    count = sum(map(text.count, "[{,:"))
+    if count > max_signs:
+        reason = f"holds about {count:,} values, and at most {max_signs:,} are read"
+        raise Unreadable(reason, remedy, kind=LARGE)
 
-        self._decoder = json.JSONDecoder(
+    def refused(word: str) -> Any:
+        reason = f"holds {word}, which is no number in JSON"
+        raise Unreadable(reason, "write null where a value is not known")
+
+    try:
+        value = json.loads(
+            text,
             object_pairs_hook=_with_each_key_once if keys_once else None,
-            parse_constant=constant or _refuse_constant,
+            parse_constant=constant or refused,
         )
-
-    def parse(self, text: str, *, max_signs: int = MAX_SIGNS) -> Any:
-        """The value of a whole text."""
-        if sys.getsizeof(text) > MAX_TEXT_BYTES:
-            raise Unreadable(f"takes more than {MAX_TEXT_BYTES >> 20} MiB as text", kind=LARGE)
-        count = signs_in(text)
-        if count > max_signs:
-            raise too_many(count, max_signs)
-        value, end = self.parse_at(text, _after_blanks(text, 0))
-        _refuse_more(text, end)
-        return value
-
-    def parse_at(self, text: str, start: int) -> tuple[Any, int]:
-        """The value that begins at `start`, and where it ends. Its signs were counted."""
-        import json
-
-        try:
-            value, end = self._decoder.raw_decode(text, start)
-        except json.JSONDecodeError as error:
-            raise _grammar_fault(text, error.msg, error.pos) from None
-        except RecursionError:
-            raise Unreadable("is nested too deeply") from None
-        except ValueError:
-            raise Unreadable("holds a number of thousands of digits") from None
-        openings = text.count("[", start, end) + text.count("{", start, end)
-        level = [value] if openings > MAX_DEPTH else []
-        for _ in range(MAX_DEPTH):
-            inner = [part.values() if isinstance(part, dict) else part for part in level]
-            level = [below for part in inner for below in part if isinstance(below, list | dict)]
-        if level:
-            raise Unreadable("is nested too deeply")
-        return value, end
+    except json.JSONDecodeError as error:
+        raise _grammar_fault(text, error.msg, error.pos) from None
+    except RecursionError:
+        raise Unreadable("is nested too deeply") from None
+    except ValueError:
+        raise Unreadable("holds a number of thousands of digits") from None
+    level = [value] if text.count("[") + text.count("{") > MAX_DEPTH else []
+    for _ in range(MAX_DEPTH):
+        inner = [part.values() if isinstance(part, dict) else part for part in level]
+        level = [below for part in inner for below in part if isinstance(below, list | dict)]
+    if level:
+        raise Unreadable("is nested too deeply")
+    return value
 
 
 def _with_each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -121,23 +98,6 @@ def _grammar_fault(text: str, message: str, place: int) -> Unreadable:
         remedy = "it may have been cut off while it was written: write it anew"
         return Unreadable("is not JSON: it ends too early", remedy, line=line)
     return Unreadable(f"is not JSON: {message.removesuffix(' at')}", line=line)
-
-
-def _refuse_constant(word: str) -> NoReturn:
-    raise Unreadable(
-        f"holds {word}, which is no number in JSON", "write null where a value is not known"
-    )
-
-
-def _refuse_more(text: str, end: int) -> None:
-    end = _after_blanks(text, end)
-    if end < len(text):
-        raise Unreadable("is not JSON: Extra data", line=text.count("\n", 0, end) + 1)
-
-
-def _after_blanks(text: str, start: int) -> int:
-    blanks = _BLANK_RUN.match(text, start)
-    return blanks.end() if blanks else start
 
 
 class Entry:
@@ -166,30 +126,32 @@ def read_records(
     """Read the JSON values of a stream, of which `start` is read already: of one list its items,
     else one a line (JSON Lines), else the one value.
 
-    Of JSON Lines one record is in memory, of a list its text. Raises `Unreadable` for the whole,
-    also after some entries; a broken line of JSON Lines is the `fault` of its entry.
+    Of JSON Lines one record is in memory. Raises `Unreadable` for the whole, also after some
+    entries; a broken line of JSON Lines is the `fault` of its entry.
     """
-    decoder, most = Decoder(keys_once=True), max_record_bytes
     lines = ((at, line) for at, line in _lines(stream, start) if line.strip(_BLANKS))
     number, line = next(lines, (0, ""))
     if not number:
         raise Unreadable("is empty")
     if line.lstrip(_BLANKS)[0] == "[":
-        yield from _items(_joined(number, line, lines, MAX_TEXT_BYTES), decoder, most)
+        text = _joined(number, line, lines, MAX_TEXT_BYTES)
+        items = parse(text, max_signs=_MAX_LIST_SIGNS, keys_once=True, remedy=_ONE_A_LINE)
+        for index, item in enumerate(items):
+            yield Entry(item, place=f"[{index}]")
         return
-    first = _entry(number, line, decoder, most)
+    first = _entry(number, line, max_record_bytes)
     if not isinstance(first.value, dict):
         # of several lines, or no object
-        yield Entry(decoder.parse(_joined(number, line, lines, most), max_signs=max_signs))
+        text = _joined(number, line, lines, max_record_bytes)
+        yield Entry(parse(text, max_signs=max_signs, keys_once=True))
         return
     second = next(lines, None)
-    if second is None:
-        first.line = None
+    first.line = None if second is None else number
     yield first
     if second is not None:
-        yield _entry(*second, decoder, most)
+        yield _entry(*second, max_record_bytes)
     for number, line in lines:
-        yield _entry(number, line, decoder, most)
+        yield _entry(number, line, max_record_bytes)
 
 
 def _lines(stream: IO[bytes], start: bytes) -> Iterator[tuple[int, str]]:
@@ -207,19 +169,20 @@ def _lines(stream: IO[bytes], start: bytes) -> Iterator[tuple[int, str]]:
             if total > _MAX_STREAM_BYTES:
                 raise too_large(_MAX_STREAM_BYTES)
             if len(rest) > MAX_TEXT_BYTES:
-                raise _text_too_large(MAX_TEXT_BYTES)
+                raise too_large(MAX_TEXT_BYTES, _ONE_A_LINE)
             piece = read_some(stream, _CHUNK_BYTES)
         yield number + 1, rest + decoder.decode(b"", final=True)
     except UnicodeDecodeError:
         raise Unreadable("is not text") from None
 
 
-def _entry(number: int, line: str, decoder: Decoder, max_record_bytes: int) -> Entry:
+def _entry(number: int, line: str, most: int) -> Entry:
     """Read a line of JSON Lines."""
-    if len(line) > max_record_bytes:
-        raise _record_too_large(number, max_record_bytes)
+    if len(line) > most:
+        reason = f"has a record of more than {most:,} bytes"
+        raise Unreadable(reason, line=number, kind=LARGE)
     try:
-        return Entry(decoder.parse(line), line=number)
+        return Entry(parse(line, keys_once=True), line=number)
     except Unreadable as error:
         return Entry(line=number, fault=error)
 
@@ -231,34 +194,5 @@ def _joined(number: int, first: str, lines: Iterator[tuple[int, str]], most: int
         text.append("\n" * (at - number) + line)
         number, size = at, size + len(line) + 1
         if size > most:
-            raise _text_too_large(most)
+            raise too_large(most, _ONE_A_LINE)
     return "".join(text)
-
-
-def _items(text: str, decoder: Decoder, max_record_bytes: int) -> Iterator[Entry]:
-    """Read the items of the list that the text is."""
-    count = signs_in(text)
-    if count > _MAX_LIST_SIGNS:
-        raise Unreadable(too_many(count, _MAX_LIST_SIGNS).reason, _ONE_A_LINE, kind=LARGE)
-    at, number = _after_blanks(text, text.index("[") + 1), 0
-    while number or text[at : at + 1] != "]":
-        value, end = decoder.parse_at(text, at)
-        if end - at > max_record_bytes:
-            raise _record_too_large(text.count("\n", 0, at) + 1, max_record_bytes)
-        yield Entry(value, place=f"[{number}]")
-        number += 1
-        at = _after_blanks(text, end)
-        if text[at : at + 1] != ",":
-            break
-        at = _after_blanks(text, at + 1)
-    if text[at : at + 1] != "]":
-        raise _grammar_fault(text, "Expecting ',' delimiter", at)
-    _refuse_more(text, at + 1)
-
-
-def _record_too_large(line: int, max_bytes: int) -> Unreadable:
-    return Unreadable(f"has a record of more than {max_bytes:,} bytes", line=line, kind=LARGE)
-
-
-def _text_too_large(max_bytes: int) -> Unreadable:
-    return Unreadable(f"is larger than {max_bytes:,} bytes", _ONE_A_LINE, kind=LARGE)

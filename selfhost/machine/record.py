@@ -330,13 +330,13 @@ class Machine(Record):
         `MachineFileError` carries the problems, as `from_json` has them.
         """
         from ..core.files import FOLDER, LARGE, Unreadable, read_file, shown, text_of
-        from ..core.json_text import Decoder
+        from ..core.json_text import parse
 
         expect_type("path", path, (str, os.PathLike))
         file = shown(os.fsdecode(path)) or "machine"
         try:
             content = read_file(os.fsdecode(path), MAX_FILE_BYTES, input_allowed=True)
-            document = Decoder(keys_once=True).parse(text_of(content))
+            document = parse(text_of(content), keys_once=True)
         except Unreadable as error:
             reason, remedy = error.reason, error.remedy or WRITE_ONE
             reason += ": a machine record takes a few kilobytes" if error.kind == LARGE else ""

@@ -180,8 +180,7 @@ def read_json(
 ) -> Any:
     """The values of a JSON file of at most `limit` bytes. Raises `SpecError`.
 
-    `what` names the file in messages. `instead` is the remedy for a file with more than `max_signs`
-    (`json_text.signs_in`).
+    `what` names the file in messages. `instead` is the remedy for one of more than `max_signs`.
     """
     with readable(path, f"give the {what} as it was published"):
         content = files.read_file(path, limit)
@@ -204,7 +203,7 @@ def parse_json(
     except UnicodeDecodeError:
         fail(path, "is not UTF-8 text", as_published)
     with readable(path, instead or as_published):
-        return json_text.Decoder(constant=float).parse(text, max_signs=max_signs)
+        return json_text.parse(text, constant=float, max_signs=max_signs)
 
 
 # --------------------------------------------------------------------------------------- names

@@ -25,7 +25,7 @@ from selfhost.cli import main as cli
 from selfhost.core import json_text
 from selfhost.core.errors import MAX_PROBLEMS, MachineFileError, Problem, SpecError
 from selfhost.core.files import Unreadable
-from selfhost.core.json_text import MAX_DEPTH, Decoder, read_records
+from selfhost.core.json_text import MAX_DEPTH, parse, read_records
 from selfhost.core.records import Record, Unread
 from selfhost.core.tomlfile import MAX_FILE_BYTES, Document, Table
 from selfhost.machine.reader import Machine
@@ -187,10 +187,10 @@ json_values = st.recursive(
 def test_what_is_no_usable_json_says_why(text: str, message: str, line: int | None) -> None:
     """Depth, number of values and grammar each have their message; a depth of 64 is read."""
     with pytest.raises(Unreadable) as caught:
-        Decoder().parse(text)
+        parse(text)
     assert caught.value.reason.startswith(message)
     assert caught.value.line == line
-    assert Decoder().parse("[" * MAX_DEPTH + "]" * MAX_DEPTH)
+    assert parse("[" * MAX_DEPTH + "]" * MAX_DEPTH)
 
 
 def entries(text: str | bytes, max_record_bytes: int = 10_000) -> list[tuple[int | None, Any]]:
@@ -230,7 +230,6 @@ def test_a_list_is_read_item_by_item(
         (" \n\t", "is empty", None),
         (b"[\xff]", "is not text", None),
         ("[" + "[" * 70 + "]" * 71, "is nested too deeply", None),
-        ('["' + "x" * 30_000 + '"]', "has a record of more than 10,000 bytes", 1),
         ('{"a": "' + "x" * 30_000, "has a record of more than 10,000 bytes", 1),
     ],
 )

@@ -210,10 +210,10 @@ class Host:
 
     def read_object(self, path: str, limit: int = MAX_READ_BYTES) -> dict[str, Any]:
         """The JSON object in a small file; empty where it is none."""
-        from ...core.json_text import Decoder
+        from ...core.json_text import parse
 
         try:
-            value = Decoder(constant=float).parse(text_of(self.read_bytes(path, limit)))
+            value = parse(text_of(self.read_bytes(path, limit)), constant=float)
         except (OSError, ValueError, Unreadable):
             return {}
         return value if isinstance(value, dict) else {}
