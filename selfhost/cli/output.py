@@ -124,7 +124,7 @@ def together(errors: Mapping[str, SelfhostError]) -> SelfhostError:
     return InputError(first_problems("command line", problems), nearest=guesses)
 
 
-def deliver(options: argparse.Namespace, text: str | Iterable[str | bytes]) -> None:
+def deliver(options: argparse.Namespace, text: str | Iterable[str]) -> None:
     """Write a report to --output, else to standard output; then what else the name of a machine
     or a GPU can mean. A long text may be given in pieces.
     """
@@ -176,7 +176,7 @@ def _write(stream: TextIO, text: str) -> None:
         stream.write(text)
 
 
-def write_file(path: str, text: str | Iterable[str | bytes]) -> None:
+def write_file(path: str, text: str | Iterable[str]) -> None:
     """Write a report where the user asked for it, whole or not at all. Raises `WriteError`."""
     from ..core.files import write_whole
 

@@ -9,24 +9,19 @@ import os
 import stat
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from typing import IO
 
 from .errors import SelfhostError
 from .records import pattern
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import IO
-
 
 # below what the allocator asks the system for each time
 _CHUNK_BYTES = 96 << 10
 # what shells pass for `<(command)` and for a pipe; any other pipe or device could be waited for
 # without end
-_STANDARD_INPUT = pattern(r"/dev/(?:stdin|fd/([0-9]+))")
+_STANDARD_INPUT = pattern(r"/dev/(?:stdin|fd/([0-9]{1,6}))")
 _FLAGS = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_CLOEXEC", "O_BINARY"))
 
-MISSING, FOLDER, DENIED, LARGE = "missing", "folder", "denied", "large"
+MISSING, FOLDER, LARGE = "missing", "folder", "large"
 
 
 class Unreadable(Exception):
@@ -34,7 +29,7 @@ class Unreadable(Exception):
 
     `reason` follows the name of the file in a sentence ("does not exist"); `remedy` is what to do,
     or None where only the caller knows. `line` counts from 1, None where it is not certain. `kind`
-    is one of MISSING, FOLDER, DENIED, LARGE, or "".
+    is one of MISSING, FOLDER, LARGE, or "".
     """
 
     def __init__(
@@ -61,20 +56,17 @@ def status_of(path: str) -> os.stat_result:
 
 
 def _fault(path: str, error: OSError | ValueError) -> Unreadable:
-    if isinstance(error, FileNotFoundError):
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
         link = "is a link to a file that " if os.path.islink(path) else ""
         return Unreadable(f"{link}does not exist", kind=MISSING)
-    if isinstance(error, NotADirectoryError):
-        reason = "does not exist: a part of the path is a file, not a folder"
-        return Unreadable(reason, kind=MISSING)
     if isinstance(error, PermissionError):
         remedy = "change its permissions, or those of its folder"
-        return Unreadable("may not be read by this account", remedy, kind=DENIED)
+        return Unreadable("may not be read by this account", remedy)
     reason = getattr(error, "strerror", None) or "not a usable file name"
     return Unreadable(f"cannot be read: {reason}")
 
 
-def _refuse_other_than_files(mode: int, *, input_allowed: bool = False) -> None:
+def _refuse_other_than_files(mode: int) -> None:
     """Raise `Unreadable` unless `mode`, that of a path's status, is an ordinary file's."""
     if stat.S_ISREG(mode):
         return
@@ -82,8 +74,7 @@ def _refuse_other_than_files(mode: int, *, input_allowed: bool = False) -> None:
         raise Unreadable("is a folder, not a file", "name the file in it", kind=FOLDER)
     kinds = {stat.S_IFIFO: "named pipe", stat.S_IFSOCK: "socket"}
     kind = kinds.get(stat.S_IFMT(mode), "device")
-    instead = ", or send it to /dev/stdin" if input_allowed else ""
-    remedy = f"write what it gives to a file{instead}"
+    remedy = "write what it gives to a file"
     raise Unreadable(f"is not an ordinary file: it is a {kind}", remedy)
 
 
@@ -119,7 +110,6 @@ def open_input(path: str) -> tuple[IO[bytes], int | None]:
     """
     descriptor = _STANDARD_INPUT.fullmatch(path)
     if descriptor is None:
-        _refuse_other_than_files(status_of(path).st_mode, input_allowed=True)
         return open_file(path)
     number = int(descriptor[1] or 0)
     # where Python found none, another file may have its number by now
@@ -128,11 +118,9 @@ def open_input(path: str) -> tuple[IO[bytes], int | None]:
     try:
         # from where it stands: a socket cannot be opened by its path, a file would begin anew
         status = os.fstat(number)
-        if stat.S_ISDIR(status.st_mode):
-            _refuse_other_than_files(status.st_mode)
         stream = os.fdopen(os.dup(number), "rb", buffering=0)
-    except (OSError, OverflowError):
-        raise Unreadable("does not exist", kind=MISSING) from None
+    except OSError as error:
+        raise _fault(path, error) from None
     is_file = stat.S_ISREG(status.st_mode)
     return stream, max(0, status.st_size - stream.tell()) if is_file else None
 
@@ -208,11 +196,10 @@ def can_be_passed_on(text: str) -> bool:
         return False
 
 
-Text = str | Iterable[str | bytes]
+Text = str | Iterable[str]
 
 _STREAMS = {"/dev/stdout": 1, "/dev/fd/1": 1, "/dev/stderr": 2, "/dev/fd/2": 2}
 _OWN_FOLDER = "give a file in a folder that exists and is yours, or send the report to `> FILE`"
-_NO_ROOM = "make room, or name a file elsewhere"
 
 
 class WriteError(SelfhostError):
@@ -234,33 +221,32 @@ def check_targets(
         if place in places and path != os.devnull:
             raise WriteError(f"two reports would go to {path}", remedy="give each its own file")
         places.append(place)
-        if _is_device(path):
-            continue
         _refuse_other_targets(path)
         if any(os.path.exists(path) and os.path.samefile(path, other) for other in read):
-            raise WriteError(
-                f"cannot write {path}: this run reads it",
-                remedy="name another file for the report",
-            )
+            message = f"cannot write {path}: this run reads it"
+            raise WriteError(message, remedy="name another file for the report")
 
 
 def _refuse_other_targets(path: str) -> None:
-    """Raise `WriteError` for what is no ordinary file, and where its folder is missing."""
+    """Raise `WriteError` for what is neither a device nor an ordinary file, and where its folder is
+    missing.
+    """
+    if _is_device(path):
+        return
     try:
         status = os.stat(path)
     except FileNotFoundError as error:
         if not os.path.basename(path) or not os.path.isdir(os.path.dirname(os.path.realpath(path))):
-            raise _cannot(path, error) from None
+            raise _unwritable(path, error) from None
         return
     except (OSError, ValueError) as error:
-        raise _cannot(path, error) from None
+        raise _unwritable(path, error) from None
     if not stat.S_ISREG(status.st_mode):
         kind = "folder" if stat.S_ISDIR(status.st_mode) else "pipe, a socket or a disk"
         raise WriteError(f"cannot write {path}: it is a {kind}", remedy=_OWN_FOLDER)
     if not os.access(path, os.W_OK):
-        raise WriteError(
-            f"cannot write {path}: this account may not change it", remedy="name another file"
-        )
+        message = f"cannot write {path}: this account may not change it"
+        raise WriteError(message, remedy="name another file")
 
 
 def write_whole(reports: Sequence[tuple[str, Text]]) -> None:
@@ -273,10 +259,10 @@ def write_whole(reports: Sequence[tuple[str, Text]]) -> None:
     path = ""
     try:
         for path, text in reports:
+            _refuse_other_targets(path)
             if _is_device(path):
                 _write_device(path, text)
                 continue
-            _refuse_other_targets(path)
             place = os.path.realpath(path)
             beside = f"{place}.selfhost-{os.urandom(6).hex()}.tmp"
             temporary[beside] = place
@@ -285,7 +271,7 @@ def write_whole(reports: Sequence[tuple[str, Text]]) -> None:
             os.replace(beside, path)
             del temporary[beside]
     except OSError as error:
-        raise _cannot(path, error) from None
+        raise _unwritable(path, error) from None
     finally:
         for beside in temporary:
             if os.path.exists(beside):
@@ -320,14 +306,11 @@ def _write_device(path: str, text: Text) -> None:
 
 def _encoded(text: Text) -> Iterator[bytes]:
     for piece in (text,) if isinstance(text, str) else text:
-        if isinstance(piece, bytes):
-            yield piece
-        else:
-            yield piece.replace("\n", os.linesep).encode("utf-8", "replace")
+        yield piece.replace("\n", os.linesep).encode("utf-8", "replace")
 
 
-def _cannot(path: str, error: OSError | ValueError) -> WriteError:
+def _unwritable(path: str, error: OSError | ValueError) -> WriteError:
     reason = getattr(error, "strerror", None) or "that is no name of a file"
     is_full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    remedy = _NO_ROOM if is_full else _OWN_FOLDER
+    remedy = "make room, or name a file elsewhere" if is_full else _OWN_FOLDER
     return WriteError(f"cannot write {path}: {reason}", remedy=remedy)

@@ -92,7 +92,7 @@ def test_paths_that_lead_nowhere(tmp_path: Path) -> None:
     (tmp_path / "loop.gguf").symlink_to(tmp_path / "loop.gguf")
     assert "cannot be read" in problem(tmp_path / "loop.gguf")
     (tmp_path / "file").write_bytes(b"x")
-    assert "part of the path is a file" in problem(tmp_path / "file" / "x.gguf")
+    assert "does not exist" in problem(tmp_path / "file" / "x.gguf")
     (tmp_path / "x.gguf.part").write_bytes(b"GGUF")
     assert "did not finish" in problem(tmp_path / "x.gguf.part")
     assert "did not finish" in problem(tmp_path / "x.gguf")
