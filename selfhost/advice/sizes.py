@@ -219,7 +219,7 @@ def on_node(size: ContainerSize, stated: Machine) -> ContainerSize:
 
 
 def _up(size: int) -> str:
-    return units.binary_at_least(size)
+    return units.binary(size, up=True)
 
 
 # ------------------------------------------------------------------ the size

@@ -188,7 +188,7 @@ def _unknown_name(typed: str, name: str, catalogue: Catalogue) -> UnknownModelEr
         return error
     sizes = _BILLIONS.findall(base)
     if len(sizes) == 1:
-        size = units.decimal(round(_Q4_K_M_BYTES * 1e9 * float(sizes[0])), more=-1)
+        size = units.decimal(round(_Q4_K_M_BYTES * 1e9 * float(sizes[0])))
         message += f": {sizes[0]} billion parameters, as its name says, are about {size} of weights"
         message += " in Q4_K_M"
     return UnknownModelError(message, nearest=near, remedy=SEE_NAMES)

@@ -5,11 +5,7 @@ A GiB is 2**30 bytes and a GB is 10**9. Nothing else in the project formats a nu
 
 from __future__ import annotations
 
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+from collections.abc import Sequence
 
 KIB, MIB, GIB, TIB = 2**10, 2**20, 2**30, 2**40
 KB, MB, GB, TB = 10**3, 10**6, 10**9, 10**12
@@ -45,11 +41,24 @@ def stated(number: float) -> str:
 
 _BINARY = ((TIB, "TiB"), (GIB, "GiB"), (MIB, "MiB"), (KIB, "KiB"))
 _DECIMAL = ((TB, "TB"), (GB, "GB"), (MB, "MB"), (KB, "kB"))
+_COUNTS = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "K"))
 
 
-def binary(count: int, *, more: int = 0) -> str:
-    """Memory: `4.90 GiB`, `512 MiB`, `12 KiB`; three significant digits, and `more`."""
-    return _scaled(count, _BINARY, more)
+def binary(count: int, *, up: bool = False) -> str:
+    """Memory: `4.90 GiB`, `512 MiB`, `12 KiB`; three significant digits. Rounded `up`, what is
+    printed is enough.
+    """
+    return _scaled(count, _BINARY, up=up)
+
+
+def decimal(count: int, *, up: bool = False) -> str:
+    """Downloads and disks, as publishers and shops state them: `4.37 GB`."""
+    return _scaled(count, _DECIMAL, up=up)
+
+
+def count(number: int) -> str:
+    """A model's size as people say it: `7.25 B`, `124 M`."""
+    return _scaled(number, _COUNTS) if number >= 1000 else str(number)
 
 
 def binary_range(least: int, most: int) -> str:
@@ -69,26 +78,11 @@ def _joined(first: str, last: str) -> str:
     return f"{number} to {last}" if last.endswith(f" {unit}") else f"{first} to {last}"
 
 
-def decimal(count: int, *, more: int = 0) -> str:
-    """Downloads and disks, as publishers and shops state them: `4.37 GB`."""
-    return _scaled(count, _DECIMAL, more)
-
-
-def binary_at_least(count: int) -> str:
-    """As `binary`, rounded up: what is printed is enough."""
-    return _scaled(count, _BINARY, 0, up=True)
-
-
-def decimal_at_least(count: int) -> str:
-    """As `decimal`, rounded up: what is printed is enough."""
-    return _scaled(count, _DECIMAL, 0, up=True)
-
-
 # a float holds no more, and int() prints no more than 4,300 digits: only a hostile file gets there
 _ABSURD = 10**40
 
 
-def _scaled(count: int, steps: tuple[tuple[int, str], ...], more: int, *, up: bool = False) -> str:
+def _scaled(count: int, steps: tuple[tuple[int, str], ...], *, up: bool = False) -> str:
     sign, size = ("-", -count) if count < 0 else ("", count)
     if size >= _ABSURD:
         return f"{sign}over {_ABSURD // steps[0][0]:,} {steps[0][1]}"
@@ -96,18 +90,12 @@ def _scaled(count: int, steps: tuple[tuple[int, str], ...], more: int, *, up: bo
         # 0.9995 and up would print as 1000 of the next smaller unit
         if size >= factor * 0.9995:
             value = size / factor
-            places = max(0, _places(value) + more)
+            # three digits in all
+            places = 0 if value >= 99.95 else 2 if value < 9.995 else 1
             if up:
                 value = -(-size * 10**places // factor) / 10**places
             return f"{sign}{value:,.{places}f} {unit}"
     return f"{sign}{size} bytes" if size != 1 else f"{sign}1 byte"
-
-
-def _places(value: float) -> int:
-    """How many digits after the point show three in all."""
-    if value >= 99.95:
-        return 0
-    return 2 if value < 9.995 else 1
 
 
 def percent(share: float) -> str:
@@ -123,17 +111,6 @@ def percent_range(least: float, most: float) -> str:
 def tokens(count: int) -> str:
     """`4,096 tokens`."""
     return "1 token" if count == 1 else f"{count:,} tokens"
-
-
-def count(number: int) -> str:
-    """A model's size as people say it: `7.25 B`, `124 M`."""
-    if number >= _ABSURD:
-        return f"over {_ABSURD // 10**12:,} T"
-    for factor, unit in ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "K")):
-        if number >= factor * 0.9995:
-            value = number / factor
-            return f"{value:.{_places(value)}f} {unit}"
-    return str(number)
 
 
 def speed(low: float, high: float) -> str:
@@ -233,9 +210,7 @@ def _work(figure: float, unit: str, audio_seconds: int | None) -> str:
 
 def _work_unit(unit: str, audio_seconds: int | None) -> str:
     if unit == "seconds_per_audio_minute":
-        # where no length was asked about, for an hour
-        length = duration(audio_seconds) if audio_seconds else "an hour"
-        return f" for {length} of audio"
+        return f" for {duration(audio_seconds) if audio_seconds else 'an hour'} of audio"
     return _A_PIECE.get(unit) or _A_SECOND.get(unit, " tokens/s")
 
 
@@ -272,21 +247,12 @@ def dollars(amount: float) -> str:
     return f"${text}"
 
 
-def hours(low: float, high: float) -> str:
-    """`1.4 hours`, `19 to 640 hours`, `under 0.1 hours`."""
-    last = f"{_one_decimal(high)} hours"
-    if last == "0.0 hours":
-        return "under 0.1 hours" if high else "0 hours"
-    return _joined(f"{_one_decimal(low)} hours", last)
-
-
-def energy(low: float, high: float) -> str:
-    """Kilowatt-hours: `16 kWh`, `2.1 to 16 kWh`."""
-    return _joined(f"{_one_decimal(low)} kWh", f"{_one_decimal(high)} kWh")
-
-
-def _one_decimal(value: float) -> str:
-    return f"{value:,.0f}" if value >= 9.95 else f"{value:.1f}"
+def tenths(low: float, high: float, unit: str) -> str:
+    """`1.4 hours`, `19 to 640 kWh`, `under 0.1 hours`."""
+    first, last = (f"{end:,.0f}" if end >= 9.95 else f"{end:.1f}" for end in (low, high))
+    if last == "0.0":
+        return f"under 0.1 {unit}" if high else f"0 {unit}"
+    return f"{last} {unit}" if first == last else f"{first} to {last} {unit}"
 
 
 def cores(number: float) -> str:
@@ -300,10 +266,3 @@ def utc_today() -> str:
     from time import gmtime, strftime
 
     return strftime("%Y-%m-%d", gmtime())
-
-
-def utc_now() -> str:
-    """The time in UTC, as a record of a machine writes it: `YYYY-MM-DDTHH:MM:SSZ`."""
-    from time import gmtime, strftime
-
-    return strftime("%Y-%m-%dT%H:%M:%SZ", gmtime())

@@ -76,10 +76,10 @@ def _local_rows(local: LocalCost, place: str) -> Iterator[_Row]:
 
 def _energy(local: LocalCost, kwh: PaceRange) -> tuple[str, str]:
     """The likely bill, or the energy where no price is stated, and what it is made of."""
-    spent = f"{units.energy(kwh.low, kwh.high)} at {local.watts:g} W"
+    spent = f"{units.tenths(kwh.low, kwh.high, 'kWh')} at {local.watts:g} W"
     bill = local.electricity_per_month
     if bill is None:
-        return units.energy(kwh.likely, kwh.likely), f"{spent}; --electricity prices it"
+        return units.tenths(kwh.likely, kwh.likely, "kWh"), f"{spent}; --electricity prices it"
     return f"{bill.likely:,.2f}", f"{spent} (your currency)"
 
 
@@ -88,8 +88,8 @@ def _hours(hours: PaceRange, keeps_up: bool | None) -> tuple[str, str]:
     keeps = _KEEPS_UP[keeps_up]
     if keeps_up is None:
         keeps = f"it probably {'keeps' if hours.likely <= HOURS_PER_DAY else 'cannot keep'} up"
-    note = f"{units.hours(hours.low, hours.high)} of work a day: {keeps}"
-    return units.hours(hours.likely, hours.likely), note
+    note = f"{units.tenths(hours.low, hours.high, 'hours')} of work a day: {keeps}"
+    return units.tenths(hours.likely, hours.likely, "hours"), note
 
 
 def _remarks(local: LocalCost, parallel: int) -> Iterator[str]:

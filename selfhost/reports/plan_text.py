@@ -78,8 +78,8 @@ def _headline(plan: Plan, is_open: bool) -> Paragraph:
             sign = Span(text="? CANNOT TELL", style=Route.UNKNOWN)
             return line(sign, "  which machine runs ", name)
         return line(sign, "  ", name, " runs on no machine, however large")
-    gpu = units.binary_at_least(least.accelerator.memory_bytes)
-    ram = units.binary_at_least(least.memory_bytes)
+    gpu = units.binary(least.accelerator.memory_bytes, up=True)
+    ram = units.binary(least.memory_bytes, up=True)
     where = f"on {ram} of RAM, or a GPU of {gpu}"
     if _needs_card(least):
         where = f"on a GPU of {gpu}"
@@ -132,15 +132,15 @@ def _asked(plan: Plan) -> str:
 def _least_rows(plan: Plan, least: Least, verbose: bool) -> Iterator[tuple[str, str, str]]:
     """The least machine, a row for each thing that has a price: label, figure, why."""
     card, cpu, needs_card = least.accelerator, least.cpu, _needs_card(least)
-    gpu, ram = units.binary_at_least(card.memory_bytes), units.binary_at_least(least.memory_bytes)
+    gpu, ram = units.binary(card.memory_bytes, up=True), units.binary(least.memory_bytes, up=True)
     beside, disk = card.memory_beside_bytes, least.disk_bytes
     if needs_card:
         yield "GPU memory", gpu, "on one GPU, which the runtime needs"
     yield "RAM", ram, _reserve_words(plan, least)
     if not needs_card:
-        also = "unknown RAM" if beside is None else f"{units.binary_at_least(beside)} of RAM"
+        also = "unknown RAM" if beside is None else f"{units.binary(beside, up=True)} of RAM"
         yield "or GPU memory", gpu, f"on one GPU, with {also}"
-    free = "not known" if disk is None else units.decimal_at_least(disk)
+    free = "not known" if disk is None else units.decimal(disk, up=True)
     yield "disk", free, "free, with a safety margin"
     wanted = plan.workload.min_tokens_per_second
     if wanted and not needs_card:
@@ -165,7 +165,7 @@ def _reserve_words(plan: Plan, least: Least) -> str:
 def _pace_rows(least: Least, wanted: float) -> Iterator[tuple[str, str, str]]:
     """The bandwidth and the cores for a wanted pace in RAM."""
     rate, cores = least.bandwidth_bytes_per_second, least.cpu.cores
-    pace = "not known" if rate is None else f"{units.decimal_at_least(rate)}/s"
+    pace = "not known" if rate is None else f"{units.decimal(rate, up=True)}/s"
     yield "bandwidth", pace, f"of RAM, for {units.stated(wanted)} tokens/s without a GPU"
     if rate is not None and cores is not None:
         yield "cores", f"{cores:g}", "enough that memory bandwidth is the bottleneck"

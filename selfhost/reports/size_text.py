@@ -79,7 +79,7 @@ def _single(size: ContainerSize, verbose: bool) -> Iterator[Block]:
 
 
 def _up(size: int) -> str:
-    return units.binary_at_least(size)
+    return units.binary(size, up=True)
 
 
 def _rows(size: ContainerSize) -> Iterator[_Row]:

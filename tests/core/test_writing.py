@@ -222,8 +222,8 @@ def test_a_printed_size_parses_back(size: int) -> None:
     """What is printed can be typed again, and means the same within the three digits that were shown."""
     for printed in (units.binary(size), units.decimal(size)):
         assert abs(parse_bytes(printed) - size) <= max(1, size * 0.0051), printed
-    assert parse_bytes(units.binary_at_least(size)) >= size
-    assert parse_bytes(units.decimal_at_least(size)) >= size
+    assert parse_bytes(units.binary(size, up=True)) >= size
+    assert parse_bytes(units.decimal(size, up=True)) >= size
 
 
 @each(
@@ -343,8 +343,6 @@ def test_a_number_is_printed_as_it_can_be_typed_again(number: float) -> None:
         (units.binary(1), "1 byte"),
         (units.binary(-(2**30)), "-1.00 GiB"),
         (units.decimal(999_999_999), "1.00 GB"),
-        (units.decimal(6_299 * 10**9, more=-1), "6.3 TB"),
-        (units.decimal(250 * 10**9, more=-1), "250 GB"),
         (units.pace(8.0, 12.4), "8.0-12"),
         (units.pace(9.96, 9.97), "10"),
         (units.pace(0.001, 0.2), "<0.01-0.2"),
