@@ -91,7 +91,7 @@ def _scaled(count: int, steps: tuple[tuple[int, str], ...], *, up: bool = False)
         if size >= factor * 0.9995:
             value = size / factor
             # three digits in all
-            places = 0 if value >= 99.95 else 2 if value < 9.995 else 1
+            places = (value < 99.95) + (value < 9.995)
             if up:
                 value = -(-size * 10**places // factor) / 10**places
             return f"{sign}{value:,.{places}f} {unit}"
