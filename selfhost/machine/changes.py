@@ -6,11 +6,12 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 from ..core import units
-from ..core.errors import InputError, MachineFileError, Problem
+from ..core.errors import InputError, Problem
 from ..core.quantities import parse_bytes, parse_number
 from ..core.records import Unread
 from ..core.spelling import nearest, words_of
 from ..core.tables import shipped_table
+from ..core.values import text_fault
 from . import cpus, gpus
 from .gpus import MOST_CARDS, NamedCards, UnknownGpuError, cards_named, find_cards, shown
 from .record import (
@@ -24,7 +25,6 @@ from .record import (
     Accelerator,
     Disk,
     Machine,
-    checked_name,
     normal_architecture,
     normal_system,
 )
@@ -50,26 +50,16 @@ class SettingError(InputError):
     """A `--set` makes no sense; `problems` names every one that does not."""
 
 
-class _Fault(ValueError):
-    """What is wrong with one setting, and what to write instead."""
-
-    def __init__(self, message: str, remedy: str | None = None) -> None:
-        super().__init__(message)
-        self.message, self.remedy = message, remedy
-
-    def problem(self, key: str | None, file: str = "--set") -> Problem:
-        return Problem(file=file, key=key, message=self.message, remedy=self.remedy)
-
-
 # ------------------------------------------------------------------ values
 
 
 def _size(text: str, most: int = MAX_MEMORY_BYTES) -> int:
     size = parse_bytes(text)
     if text.strip().isdecimal() and size < units.MIB:
-        raise _Fault(f"is {units.binary(size)}: the unit is missing")
+        raise ValueError(f"is {units.binary(size)}: the unit is missing")
     if not 1 <= size <= most:
-        raise _Fault("is nothing" if size < 1 else f"is {units.binary(size)}: no machine has that")
+        words = "is nothing" if size < 1 else f"is {units.binary(size)}: no machine has that"
+        raise ValueError(words)
     return size
 
 
@@ -78,17 +68,17 @@ def _bandwidth(text: str) -> tuple[int, bool]:
     rate, colon, how = text.partition(":")
     if colon and how.strip().lower() != "measured":
         example = "write for example bandwidth=80GB/s or bandwidth=80GB/s:measured"
-        raise _Fault(f"{shown(how.strip())!r} says nothing of it", example)
+        raise ValueError(f"{shown(how.strip())!r} says nothing of it", example)
     size = re.sub(r"(?:/second|/sec|/s|ps)$", "", rate.strip(), flags=re.IGNORECASE)
     if re.search(r"[kmgtKMGT]b$", size):
-        raise _Fault(f"{shown(rate)!r} may mean bits: write the bandwidth of memory in bytes")
+        raise ValueError(f"{shown(rate)!r} may mean bits: write the bandwidth of memory in bytes")
     return _size(size), bool(colon)
 
 
 def _cores(text: str) -> float:
     number = parse_number(text)
     if not MIN_CORES <= number <= MAX_CORES:
-        raise _Fault(f"is {number:g}: it must be from {MIN_CORES} to {MAX_CORES:,}")
+        raise ValueError(f"is {number:g}: it must be from {MIN_CORES} to {MAX_CORES:,}")
     return number
 
 
@@ -97,7 +87,7 @@ def _gpu(text: str) -> tuple[Accelerator, ...]:
     if text.lower() == "none":
         return ()
     if ":" not in text and find_cards(text) is not None:
-        raise _Fault(f"{shown(text)!r} is a GPU's name", f"name it by --gpu '{text.strip()}'")
+        raise ValueError(f"{shown(text)!r} is a GPU's name", f"name it by --gpu '{text.strip()}'")
     size, _, name = text.partition(":")
     head, _, last = name.rpartition(":")
     rate = None
@@ -107,9 +97,12 @@ def _gpu(text: str) -> tuple[Accelerator, ...]:
     count, size = (int(many[1]), many[2]) if many else (1, size)
     if "," in size or not 1 <= count <= MOST_CARDS:
         what = f"takes 1 to {MOST_CARDS} GPUs" if many else "is one size for each of several"
-        raise _Fault(what, "write for example gpu=2x24GiB, or one setting for each")
+        raise ValueError(what, "write for example gpu=2x24GiB, or one setting for each")
     memory = _size(size)
-    name = gpus.spelled(checked_name(name.strip() or f"GPU with {units.binary(memory)}", "gpu"))
+    name = name.strip() or f"GPU with {units.binary(memory)}"
+    if fault := text_fault(name):
+        raise ValueError(fault[0], "give it plain text, without line breaks")
+    name = gpus.spelled(name)
     card = Accelerator(
         vendor=gpus.vendor_of(name),
         name=name,
@@ -123,17 +116,17 @@ def _gpu(text: str) -> tuple[Accelerator, ...]:
 def _choice(name: str, typed: str, choices: Sequence[str]) -> str:
     if name in choices:
         return name
-    guess = nearest(name, choices)
-    hint = f"did you mean {guess}?" if guess else f"write one of {', '.join(choices)}"
-    raise _Fault(f"{shown(typed)!r} is not one of {', '.join(choices)}", hint)
+    guess, all_choices = nearest(name, choices), ", ".join(choices)
+    hint = f"did you mean {guess}?" if guess else f"write one of {all_choices}"
+    raise ValueError(f"{shown(typed)!r} is not one of {all_choices}", hint)
 
 
 def _sets(text: str) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(name.strip().lower() for name in text.split(",")))
-    wrong = [name for name in names if not re.fullmatch(r"[a-z0-9_]{1,40}", name, re.ASCII)]
-    if wrong:
-        example = "write them as Linux does: instruction_sets=avx2,fma,f16c"
-        raise _Fault(f"{shown(wrong[0])!r} is not an instruction set", example)
+    for name in names:
+        if not re.fullmatch(r"[a-z0-9_]{1,40}", name, re.ASCII):
+            example = "write them as Linux does: instruction_sets=avx2,fma,f16c"
+            raise ValueError(f"{shown(name)!r} is not an instruction set", example)
     return () if names == ("none",) else names
 
 
@@ -161,18 +154,15 @@ def _setting(key: str) -> Mapping[str, Any]:
 
 
 def _read(key: str, text: str) -> Any:
-    """The value of one setting. `_Fault`."""
+    """The value of one setting. `ValueError` of what is wrong and what to write instead."""
     example = f"write for example {_setting(key)['example']}"
     if not text:
-        raise _Fault("has no value", example)
+        raise ValueError("has no value", example)
     try:
         return _READERS[key](text)
-    except _Fault as fault:
-        raise _Fault(fault.message, fault.remedy or example) from None
-    except MachineFileError as error:
-        raise _Fault(error.problems[0].message, error.problems[0].remedy) from None
     except ValueError as error:
-        raise _Fault(str(error).partition(": write for")[0], example) from None
+        message, remedy = (*error.args, example)[:2]
+        raise ValueError(message.partition(": write for")[0], remedy) from None
 
 
 def value_of(key: str, text: str) -> Any:
@@ -184,11 +174,13 @@ def value_of(key: str, text: str) -> Any:
         if key == "gpu":
             return cards_named(text).accelerators
     except UnknownGpuError as error:
-        near = _Fault(str(error), error.remedy) if error.nearest else None
+        near = (str(error), error.remedy) if error.nearest else None
     try:
         return _read(key, text)
-    except _Fault as fault:
-        raise SettingError([(near or fault).problem(key)]) from None
+    except ValueError as error:
+        message, remedy = near or error.args
+        problem = Problem(file="--set", key=key, message=message, remedy=remedy)
+        raise SettingError([problem]) from None
 
 
 # ------------------------------------------------------------------ a machine with settings
@@ -217,25 +209,20 @@ def apply(machine: Machine, settings: Sequence[str], named_gpus: Sequence[str] =
         sources["accelerators"] = "; ".join(notes)
     what = ", ".join([*(each.label for each in named), *map(str.strip, settings)])
     changed = _changed(machine, facts, sources, what)
-    if named_gpus or "gpu" in texts:
-        _refuse_cards_on_apple(changed, named_gpus)
+    every = changed.accelerators or ()
+    cards = [card for card in every if card.vendor.lower() != "apple"]
+    is_apple = len(cards) < len(every) or "apple" in words_of(changed.cpu_model or "")
+    is_apple |= (changed.system, changed.architecture) == ("macos", "aarch64")
+    if cards and is_apple and (named_gpus or "gpu" in texts):
+        message = f"a computer with an Apple chip takes no {cards[0].name} beside its own GPU"
+        other = [*named_gpus, "Ryzen 5 7600 32GB"][0]
+        remedy = f"leave it out, or name a computer that takes cards: --machine '{other}'"
+        file, key = ("--gpu", None) if named_gpus else ("--set", "gpu")
+        raise SettingError([Problem(file=file, key=key, message=message, remedy=remedy)])
     if named_gpus and "disk" not in texts:
         # the disk of the computer that was read says nothing about the one that has these GPUs
         changed = changed.replace(disks=None)
     return planned(changed)
-
-
-def _refuse_cards_on_apple(machine: Machine, named_gpus: Sequence[str]) -> None:
-    every = machine.accelerators or ()
-    cards = [card for card in every if card.vendor.lower() != "apple"]
-    is_apple = len(cards) < len(every) or "apple" in words_of(machine.cpu_model or "")
-    is_apple = is_apple or (machine.system, machine.architecture) == ("macos", "aarch64")
-    if cards and is_apple:
-        message = f"a computer with an Apple chip takes no {cards[0].name} beside its own GPU"
-        what = [*named_gpus, "Ryzen 5 7600 32GB"][0]
-        remedy = f"leave it out, or name a computer that takes cards: --machine '{what}'"
-        file, key = ("--gpu", None) if named_gpus else ("--set", "gpu")
-        raise SettingError([Problem(file=file, key=key, message=message, remedy=remedy)])
 
 
 def _values(
@@ -252,47 +239,49 @@ def _values(
                 raise _unknown_key(key, text if is_set else None)
             is_one_more = key == "gpu" and values.get(key) and text.lower() != "none"
             if key in values and not is_one_more:
-                raise _Fault("is set several times", "set it once")
+                raise ValueError("is set several times", "set it once")
             value = _read(key, text)
-        except _Fault as fault:
-            problems.append(fault.problem(shown(key) or None))
+        except ValueError as error:
+            message, remedy = error.args
+            named = shown(key) or None
+            problems.append(Problem(file="--set", key=named, message=message, remedy=remedy))
             continue
         values[key] = values.get(key, ()) + value if key == "gpu" else value
         texts[key] = f"{texts[key]}, {setting.strip()}" if key in texts else setting.strip()
     return texts, values
 
 
-def _unknown_key(key: str, value: str | None) -> _Fault:
+def _unknown_key(key: str, value: str | None) -> ValueError:
     meant = (name for name in SETTINGS if key in _setting(name)["also"])
     guess = next(meant, None) or nearest(key, SETTINGS)
     if value is None:
         example = _setting(guess or "memory")["example"]
-        return _Fault("is no KEY=VALUE", f"write for example {example}")
+        return ValueError("is no KEY=VALUE", f"write for example {example}")
     hint = f"did you mean {guess}={shown(value)}?" if guess else f"one of {', '.join(SETTINGS)}"
-    return _Fault("cannot be set", hint)
+    return ValueError("cannot be set", hint)
 
 
 def _named_gpus(
     names: Sequence[str], are_set: bool, problems: list[Problem]
 ) -> tuple[list[NamedCards], list[str]]:
     """The GPUs of `--gpu`, and the names that are near those that are not known."""
-    named, near, faults = list[NamedCards](), list[str](), list[_Fault]()
+    named, near, faults = list[NamedCards](), list[str](), list[tuple[str, str | None]]()
     if names and are_set:
         message = "is given, and --set gpu=… as well: both say which GPUs there are"
-        faults.append(_Fault(message, "leave one of them out"))
+        faults.append((message, "leave one of them out"))
     for name in names:
         try:
             named.append(cards_named(name))
         except UnknownGpuError as error:
-            faults.append(_Fault(error.message, error.remedy))
+            faults.append((error.message, error.remedy))
             near += error.nearest
     counts = [len(each.accelerators) for each in named]
     if len(counts) > 1 and not all(counts):
-        faults.append(_Fault("none is no GPU", "give it alone"))
+        faults.append(("none is no GPU", "give it alone"))
     if sum(counts) > MOST_CARDS:
         message = f"{sum(counts)} GPUs are more than the {MOST_CARDS} that are judged"
-        faults.append(_Fault(message, "name fewer"))
-    problems += [fault.problem(None, "--gpu") for fault in faults]
+        faults.append((message, "name fewer"))
+    problems += [Problem(file="--gpu", message=text, remedy=remedy) for text, remedy in faults]
     return named, near
 
 
