@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from ..core import units
 from ..core.errors import InputError, Problem
@@ -28,11 +29,6 @@ from .record import (
     normal_architecture,
     normal_system,
 )
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
 
 ARCHITECTURES = (
     "x86_64", "aarch64", "i686", "armv6l", "armv7l", "riscv64", "ppc64le", "s390x", "loongarch64",
@@ -209,20 +205,25 @@ def apply(machine: Machine, settings: Sequence[str], named_gpus: Sequence[str] =
         sources["accelerators"] = "; ".join(notes)
     what = ", ".join([*(each.label for each in named), *map(str.strip, settings)])
     changed = _changed(machine, facts, sources, what)
-    every = changed.accelerators or ()
+    if named_gpus or "gpu" in texts:
+        _refuse_cards_on_apple(changed, named_gpus)
+    if named_gpus and "disk" not in texts:
+        # the disk of the computer that was read says nothing about the one that has these GPUs
+        changed = changed.replace(disks=None)
+    return planned(changed)
+
+
+def _refuse_cards_on_apple(machine: Machine, named_gpus: Sequence[str]) -> None:
+    every = machine.accelerators or ()
     cards = [card for card in every if card.vendor.lower() != "apple"]
-    is_apple = len(cards) < len(every) or "apple" in words_of(changed.cpu_model or "")
-    is_apple |= (changed.system, changed.architecture) == ("macos", "aarch64")
-    if cards and is_apple and (named_gpus or "gpu" in texts):
+    is_apple = len(cards) < len(every) or "apple" in words_of(machine.cpu_model or "")
+    is_apple |= (machine.system, machine.architecture) == ("macos", "aarch64")
+    if cards and is_apple:
         message = f"a computer with an Apple chip takes no {cards[0].name} beside its own GPU"
         other = [*named_gpus, "Ryzen 5 7600 32GB"][0]
         remedy = f"leave it out, or name a computer that takes cards: --machine '{other}'"
         file, key = ("--gpu", None) if named_gpus else ("--set", "gpu")
         raise SettingError([Problem(file=file, key=key, message=message, remedy=remedy)])
-    if named_gpus and "disk" not in texts:
-        # the disk of the computer that was read says nothing about the one that has these GPUs
-        changed = changed.replace(disks=None)
-    return planned(changed)
 
 
 def _values(

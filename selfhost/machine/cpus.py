@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence, Set
 from functools import cache, lru_cache
 from math import hypot, inf, prod
+from typing import Any, TypeVar
 
 from ..core import units
 from ..core.records import Record
@@ -18,13 +19,7 @@ from ..core.spelling import words_of
 from ..core.tables import shipped_table
 from .words import COUNT, word_table
 
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any, TypeVar
-
-    _R = TypeVar("_R", bound=Record)
-
+_R = TypeVar("_R", bound=Record)
 
 Ends = tuple[float, float, float]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
+from typing import Any
 
 from ..core import units
 from ..core.errors import SelfhostError
@@ -16,15 +17,8 @@ from ..core.records import Record, pattern
 from ..core.spelling import all_near, words_of
 from ..core.tables import shipped_table
 from . import cpus
-from .record import Accelerator
+from .record import Accelerator, Machine
 from .words import BREAK, COUNT, SIZE, role, tokens, word_table
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
-
-    from .record import Machine
 
 # the maker of a GPU whose name tells none
 UNKNOWN = "unknown"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from ..core import units
 from ..core.spelling import words_of
@@ -25,11 +26,6 @@ from .profiles import (
 from .record import FILLED_ASSUMED, RATE_ASSUMED, Accelerator, Machine
 from .understand import Description, understand
 from .words import BREAK, tokens
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
 
 _MOST_LETTERS = 120
 _MOST_LEFT = 8

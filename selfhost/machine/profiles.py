@@ -5,7 +5,9 @@ each, read when it is named.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, lru_cache
+from typing import Any
 
 from ..core import units
 from ..core.errors import MachineFileError, SelfhostError
@@ -16,12 +18,6 @@ from ..core.tomlfile import Document
 from . import gpus
 from .changes import planned
 from .record import FACTS, PURPOSES, Accelerator, Disk, Machine
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from typing import Any
 
 KINDS = ("laptop", "desktop", "mini-pc", "mac", "board", "ci", "cloud", "server", "virtual")
 _GUESTS = ("ci", "cloud", "virtual")

@@ -9,16 +9,12 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 from ..core.errors import MachineFileError, Problem, expect_type
 from ..core.records import Record, Unread, pattern, read_by
 from ..core.tomlfile import Document, Table
 from ..core.values import integer_fault, kind_of, number_fault, shortened, text_fault
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
 
 SCHEMA = "selfhost.machine/1"
 # the name of a machine that nobody named; of another's record it says nothing

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from ..core.tables import shipped_table
 from . import cpus, gpus, profiles
@@ -26,11 +27,6 @@ from .words import (
     tokens,
     word_table,
 )
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
 
 _MOST_TOKENS = 80
 _LONGEST_NAME = 7

@@ -8,16 +8,12 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from functools import cache, lru_cache
+from typing import Any
 
 from ..core.records import pattern
 from ..core.tables import shipped_table
 
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
-
-    Means = str | Callable[[re.Match[str]], str]
+Means = str | Callable[[re.Match[str]], str]
 
 BREAK = "|"
 SIZE = re.compile(r"(\d+(?:\.\d+)?)(gb|tb)(ram|vram|disk|)", re.ASCII)

@@ -12,18 +12,14 @@ import posixpath
 import re
 import sys
 from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from ...core.errors import MachineFileError, Problem
 from ...core.files import Unreadable, descriptor_of, text_of
 from ...core.records import Record, Unread
 from ..record import MAX_CORES, MAX_MEMORY_BYTES, MIN_CORES, NETWORK_FILESYSTEMS, normal_system
 
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any, TypeVar
-
-    T = TypeVar("T")
+T = TypeVar("T")
 
 DEADLINE_SECONDS = 2.0
 # once one volume has not answered, the next ones get less

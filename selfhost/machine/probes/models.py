@@ -12,17 +12,13 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from time import monotonic
+from typing import Any
 
 from ...core.records import pattern
 from ...core.tables import shipped_table
 from ..record import FILL_IN, LM_STUDIO, PresentModel, PresentRuntime
 from .host import Facts, Host, reason_of
 from .stores import huggingface, llama_cpp, lm_studio, ollama
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
 
 MODELS = "models_present"
 # for all stores together; a repository takes 0.1 to 0.3 ms

@@ -8,11 +8,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
+from typing import Any
 
 # nvml.h: a version number in a structure is its size and, above 24 bits, its number
 _MEMORY_V2, _CLOCK_MEMORY = 0x02000028, 2

@@ -6,15 +6,11 @@ from __future__ import annotations
 
 import os
 import re
+from typing import Any
 
 from ...core.records import Record
 from ..record import SET_DISK, Disk
 from .host import Facts, Host, reason_of
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
 
 _UNITS = tuple(
     f"{folder}/systemd/system/ollama.service"

@@ -9,13 +9,9 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 from ..record import MAX_DISK_BYTES
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
 
 _ADAPTER_VALUES = {
     "id": "MatchingDeviceId",
