@@ -113,14 +113,6 @@ def share_of(kinds: str, most_mts: float | None = inf) -> Share:
     )
 
 
-def decode_ends(kind: str) -> tuple[Ends, Ends]:
-    """How processors of that kind decode beside the one that was measured: their use of a measured
-    bandwidth, and their cores, each slow end, likely, fast end.
-    """
-    row = next(each for each in _table()["decode"] if each["kind"] == kind)
-    return tuple(row["memory"]), tuple(row["cores"])
-
-
 @lru_cache(maxsize=256)
 def guests_with(core: str, *, is_amd: bool | None, cores: float) -> tuple[Ends, int] | None:
     """Bytes per second that guests of clouds with so many cores of that kind, a row of `core`, read
@@ -191,20 +183,9 @@ class Processor(Record):
     graphics: str | None = None
 
     @property
-    def has_one_rate(self) -> bool:
-        """Whether memory of one rate is soldered beside it."""
-        return self.memory == "soldered" and self.least == self.most
-
-    @property
     def is_a_generation(self) -> bool:
         """Whether it is of any kind of a generation, of which no number is told."""
         return "|" in self.kind
-
-    @property
-    def may_have_one_module(self) -> bool:
-        """Whether one of its two channels may be empty: of a laptop or small computer."""
-        has_two_slots = (self.channels, self.bits) == (2, 64) and self.memory != "soldered"
-        return has_two_slots and "mobile" in self.kind.split("|")
 
 
 class ProcessorClass(Record):
@@ -481,7 +462,6 @@ def cores_from(row: Mapping[str, Any], threads: int, count: int = 1) -> Cores:
 # Every row of `chip` has one of these words. A name without them is not looked up, and the file is
 # not read for it
 _CHIP_HINTS = frozenset(("max", "x925", "raspberry", "jetson", "bc"))
-_APPLE_VARIANTS = frozenset(("pro", "max", "ultra"))
 # operations in 16 bits of one core of Apple's GPUs in a cycle, as `apple_tflops` of the table has
 # them, without matrix units and with
 _FLOPS_OF_CORE, _FLOPS_OF_MATRIX_CORE = 256, 1024
@@ -509,16 +489,23 @@ class Chip(Record):
 class AppleChip(Record):
     """GB/s of its memory, and the share of it that decoding has been seen to use at least.
 
-    `smaller` is the same chip with narrower memory: its cores and its GB/s; None where there is
-    only one width. `tflops` is the peak of its largest GPU, None where that is not known; `neural`:
-    its cores have matrix units.
+    `chip` and `variant`: m1 and max, or nothing. `smaller` is the same chip with narrower memory:
+    its cores and its GB/s; None where there is only one width. `tflops` is the peak of its largest
+    GPU, None where that is not known; `neural`: its cores have matrix units.
     """
 
+    chip: str
+    variant: str
     gb_per_s: float
     least_share: float
     smaller: tuple[int, float] | None
     tflops: float | None = None
     neural: bool = False
+
+    @property
+    def title(self) -> str:
+        """As Apple writes it: `M1 Pro`."""
+        return f"{self.chip.upper()} {self.variant.title()}".strip()
 
     @property
     def gpu_cycles_per_second(self) -> float | None:
@@ -538,35 +525,23 @@ def soldered_chip(words: frozenset[str]) -> Chip | None:
 
 
 @cache
-def apple_chips() -> Mapping[tuple[str, str], AppleChip]:
-    """Apple's chips by generation and variant: `("m1", "max")`, `("m1", "")`."""
-    chips = {}
+def apple_chips() -> tuple[AppleChip, ...]:
+    """Apple's chips: each generation and variant."""
+    chips = []
     for row in shipped_table("gpus")["apple"]:
         smaller = row.get("smaller")
         narrow = (smaller["cores"], smaller["gb_per_s"]) if smaller else None
-        chips[row["chip"], row["variant"]] = record_of(AppleChip, row, smaller=narrow)
-    return chips
-
-
-def apple_chip(chip: str, variant: str) -> AppleChip | None:
-    """`("m1", "max")`; the variant is empty for the plain chip. None for one without a row."""
-    return apple_chips().get((chip, variant))
+        chips.append(record_of(AppleChip, row, smaller=narrow))
+    return tuple(chips)
 
 
 def apple_chip_of(words: frozenset[str]) -> AppleChip | None:
     """The Apple chip that the words of a name mean; None where they do not say."""
-    variant = words & _APPLE_VARIANTS
+    variant = words & {"pro", "max", "ultra"}
     named = (
-        own
-        for (chip, other), own in apple_chips().items()
-        if chip in words and {other} - {""} == variant
+        each for each in apple_chips() if each.chip in words and {each.variant} - {""} == variant
     )
     return next(named, None)
-
-
-def most_gb_per_s_of_apple() -> float:
-    """GB/s of the fastest memory of any of Apple's chips."""
-    return max(chip.gb_per_s for chip in apple_chips().values())
 
 
 def metal_share(ram_bytes: int) -> tuple[float, float]:

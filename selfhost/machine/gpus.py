@@ -106,21 +106,6 @@ class NamedCards(Record):
     source: str = ""
 
 
-class Computer(Record):
-    """What kind of computer a card sits in: a row of `computer`. Bytes per second of the memory
-    with all `channels` filled; `kinds`: how its cores may read it; `cores`: the fewest, the usual
-    count and the most.
-    """
-
-    name: str
-    channels: int
-    least: float
-    usual: float
-    most: float
-    kinds: tuple[str, ...]
-    cores: tuple[int, int, int]
-
-
 # ------------------------------------------------------------------ rows
 
 
@@ -189,7 +174,7 @@ def peak_gb_per_s(name: str, memory_bytes: int | None = None) -> float | None:
     With `memory_bytes` a card that is sold with two memories has the peak of its own.
     """
     other = _sold_otherwise(name, round((memory_bytes or 0) / units.GIB))
-    peak: float | None = other["gb_per_s"] if other else fact_of(name, "gb_per_s")
+    peak: float | None = other.get("gb_per_s") or fact_of(name, "gb_per_s")
     return peak
 
 
@@ -254,30 +239,28 @@ def processor_with(graphics: str) -> cpus.Processor | None:
     )
 
 
-def unnamed_computer() -> Computer:
-    """The laptop or desktop of which neither the processor nor a card is told."""
-    return _computer(_table()["unnamed"])
+def series_in(machine: Machine) -> cpus.Processor | None:
+    """The series of its processor, by its name or that of the GPU in it."""
+    inside = (processor_with(card.name) for card in machine.accelerators or () if card.unified)
+    return cpus.processor_of(machine.cpu_model or "") or next(filter(None, inside), None)
 
 
-def _computer(row: Mapping[str, Any]) -> Computer:
-    return cpus.record_of(Computer, row, **cpus.channels_and_rates(row))
-
-
-def computer_of(machine: Machine) -> Computer | None:
-    """The computer that its cards tell; None where these cards, so many of them or so much RAM may
-    be a server's.
+def computer_of(machine: Machine) -> Mapping[str, Any] | None:
+    """The row of `computer` that its cards tell, with the rates of `cpus.channels_and_rates`; that
+    of any laptop or desktop where the processor is assumed. None where these cards, so many of them
+    or so much RAM may be a server's.
     """
-    cards = tuple(card.name for card in machine.accelerators or () if not card.unified)
-    return _computer_around(cards, (machine.memory_total_bytes or 0) / units.GIB)
-
-
-@lru_cache(1024)
-def _computer_around(cards: tuple[str, ...], memory_gib: float) -> Computer | None:
+    cards = [card.name for card in machine.accelerators or () if not card.unified]
     names = [fact_of(card, "name") or card for card in cards]
-    for row in _table()["computer"]:
-        is_of_so_many = 0 < len(names) <= row["cards"] and memory_gib <= row["memory_gib"]
-        if is_of_so_many and all(_says(name, row["names"]) for name in names):
-            return _computer(row)
+    memory_gib = (machine.memory_total_bytes or 0) / units.GIB
+    for row in [*_table()["computer"], _table()["unnamed"]]:
+        if "names" in row:
+            is_of_so_many = 0 < len(names) <= row["cards"] and memory_gib <= row["memory_gib"]
+            is_meant = is_of_so_many and all(_says(name, row["names"]) for name in names)
+        else:
+            is_meant = "cpu_model" in machine.assumed
+        if is_meant:
+            return {**row, **cpus.channels_and_rates(row)}
     return None
 
 
@@ -293,7 +276,7 @@ def cores_in(machine: Machine) -> cpus.Cores | None:
         around_gpu = cpus.class_of(machine.accelerators[0].vendor)
         return None if around_gpu is None else around_gpu.cores
     around = computer_of(machine)
-    return None if around is None else cpus.cores_from({"cores": around.cores}, 2)
+    return None if around is None else cpus.cores_from({"cores": around["cores"]}, 2)
 
 
 # ------------------------------------------------------------------ computing
@@ -488,15 +471,14 @@ def named_card(
     several = matches(tuple(name), laptop=laptop)
     if not several:
         raise _unknown(name)
-    if all(card.unified for card in several):
-        cards = _named_inside(several, memory_gib)
-    else:
-        cards = _named_card(several, " ".join(name), memory_gib)
+    is_inside = all(card.unified for card in several)
+    as_named = _named_inside if is_inside else _named_card
+    cards = as_named(several, " ".join(name), memory_gib)
     label = f"{count}x {cards.label}" if count > 1 else cards.label
     return cards.replace(accelerators=cards.accelerators * count, label=label)
 
 
-def _named_inside(several: Sequence[Card], memory_gib: float | None) -> NamedCards:
+def _named_inside(several: Sequence[Card], typed: str, memory_gib: float | None) -> NamedCards:
     """The GPU of a processor. Raises `PartOfMachineError` for one that comes with its machine."""
     shared = next((card for card in several if card.integrated), None)
     if shared is None:
@@ -528,6 +510,8 @@ def _named_card(several: Sequence[Card], typed: str, memory_gib: float | None) -
     which = "the usual one" if card.usual_gib else "the smallest"
     note = f'"{typed}" is judged as {sized}, {which}; otherwise name {names}.'
     label = card.label if len(card.memory_gib) == 1 else sized
+    key = _sold_otherwise(card.name, size).get("source") or fact_of(card.name, "source")
+    origin = source_of(key) if key else "nowhere: it is not known"
     accelerator = Accelerator(
         vendor=vendor_of(card.name),
         name=card.name,
@@ -539,13 +523,8 @@ def _named_card(several: Sequence[Card], typed: str, memory_gib: float | None) -
         accelerators=(accelerator,) * card.devices,
         label=label,
         notes=(note,) if others else (),
-        source=f"{label}: bandwidth from {_source_of_rate(card.name, size)}",
+        source=f"{label}: bandwidth from {origin}",
     )
-
-
-def _source_of_rate(name: str, memory_gib: float) -> str:
-    key = _sold_otherwise(name, memory_gib).get("source") or fact_of(name, "source")
-    return source_of(key) if key else "nowhere: it is not known"
 
 
 def _sizes(card: Card, memory_gib: float | None) -> Iterator[tuple[bool, float, float, Card]]:
@@ -623,9 +602,9 @@ def refuse_parts(text: str) -> None:
 
 def _unknown(name: Sequence[str]) -> UnknownGpuError:
     text = " ".join(name)
-    for chip, variant in cpus.apple_chips():
-        if {*name} - {"apple"} == {chip, variant} - {""}:
-            return _refusal("gpu_of_machine", f"Apple {chip.upper()} {variant.title()}".strip())
+    for chip in cpus.apple_chips():
+        if {*name} - {"apple"} == {chip.chip, chip.variant} - {""}:
+            return _refusal("gpu_of_machine", f"Apple {chip.title}")
     if clause := why_unserved(text):
         return _refusal("unserved_gpu", text, clause=clause)
     labels = dict.fromkeys(card.label for card in cards() if not card.unified)

@@ -226,7 +226,7 @@ def _mac(row: Mapping[str, Any], ram_gib: float | None) -> Mapping[str, Any]:
         of_others = f"; one with {gib:g} GB has an {others}" if others else ""
         sizes = ", ".join(f"{size} GB" for size in row["gib"])
         raise refusal("mac_size", chip, chip=chip, gib=gib, sizes=sizes, others=of_others)
-    is_smaller, facts = gib in row.get("smaller", ()), cpus.apple_chip(row["chip"], row["variant"])
+    is_smaller, facts = gib in row.get("smaller", ()), cpus.apple_chip_of(words_of(chip))
     product = {
         **row,
         "title": f"a Mac with Apple {chip}",
@@ -430,8 +430,10 @@ def _facts(about: Description, parts: _Parts) -> dict[str, Any]:
             facts["cpu_cores_performance"] = cores.performance[1]
     if parts.is_of_product and "gb_per_s" in row:
         facts[_BANDWIDTH] = round(row["gb_per_s"] * units.GB)
-    elif series is not None and series.has_one_rate and not row and not parts.cards:
-        facts[_BANDWIDTH] = round(series.usual)
+    elif series is not None and not row and not parts.cards:
+        # of one rate, soldered beside it
+        has_one_rate = series.memory == "soldered" and series.least == series.most
+        facts |= {_BANDWIDTH: round(series.usual)} if has_one_rate else {}
     return facts
 
 
@@ -507,7 +509,7 @@ def _with_ram(
     channel`, `2x16gb`: its kind and the numbers `mts`, `channels` and `sticks`; and a note on it.
     The same and None where nothing is stated, or its memory is known.
     """
-    series, name = _series_of(machine), (kind or "RAM").upper()
+    series, name = gpus.series_in(machine), (kind or "RAM").upper()
     if _has_its_own_memory(machine, series) or not (kind or {*_OF_RAM} & {*stated}):
         return machine, None
     if series is None:
@@ -537,12 +539,6 @@ def _channels_used(machine: Machine, stated: Mapping[str, int], series: cpus.Pro
     if "sticks" in stated and series.bits == 64:
         return min(used, max(1, stated["sticks"] // cpus.count_of(machine.cpu_model or "")))
     return used
-
-
-def _series_of(machine: Machine) -> cpus.Processor | None:
-    """The series of its processor, by its name or that of the GPU in it."""
-    inside = (gpus.processor_with(card.name) for card in machine.accelerators or () if card.unified)
-    return cpus.processor_of(machine.cpu_model or "") or next(filter(None, inside), None)
 
 
 def _has_its_own_memory(machine: Machine, series: cpus.Processor | None) -> bool:
@@ -584,7 +580,7 @@ def what_to_state(machine: Machine) -> str | None:
     is_described = machine.sources.get("memory_total_bytes", "").startswith('"')
     if machine.scope != "host" or not is_described:
         return None
-    series = _series_of(machine)
+    series = gpus.series_in(machine)
     if machine.cpu_model and (series is None or series.is_a_generation):
         return "name its processor (--machine '… i7-12700h')"
     if _has_its_own_memory(machine, series):

@@ -13,7 +13,7 @@ from ...core.records import Record
 from ...core.spelling import words_of
 from ...core.tables import shipped_table
 from ...machine import cpus, gpus
-from ...machine.cpus import apple_chip, apple_chips, most_gb_per_s_of_apple, soldered_chip
+from ...machine.cpus import apple_chip_of, apple_chips, soldered_chip
 from ...machine.record import BRIEFLY, FILLED_ASSUMED, RATE_ASSUMED, Machine
 from .speed import Range, constant, ends_of, longer, product, scaled
 
@@ -55,13 +55,7 @@ def named_processor(machine: Machine) -> cpus.Processor | None:
     """The series of its processor, by its name or that of the GPU in it; None where neither tells,
     and for a chip with its memory beside it (`chip_of`).
     """
-    if chip_of(machine) is not None:
-        return None
-    named = None if machine.cpu_model is None else cpus.processor_of(machine.cpu_model)
-    inside = (
-        gpus.processor_with(device.name) for device in machine.accelerators or () if device.unified
-    )
-    return named or next(filter(None, inside), None)
+    return None if chip_of(machine) is not None else gpus.series_in(machine)
 
 
 def _sockets_of(machine: Machine, series: cpus.Processor) -> int:
@@ -129,12 +123,10 @@ def chip_of(machine: Machine) -> tuple[int, int, str] | None:
 
 def _apple(machine: Machine, words: frozenset[str]) -> tuple[float, float, str]:
     """What decoding gets of an Apple chip at least, its peak, and what it is called."""
-    chip = next((name for name, _ in apple_chips() if name in words), "")
-    variant = next((word for word in ("ultra", "max", "pro") if word in words), "")
-    row = apple_chip(chip, variant)
+    row = apple_chip_of(words)
     if row is None:
         return _APPLE_LOW, any_apple_peaks(machine)[2], ANY_APPLE
-    name = " ".join(filter(None, ("Apple", chip.upper(), variant.capitalize())))
+    name = f"Apple {row.title}"
     cores = machine.cpu_cores_physical or machine.cpu_cores_usable
     lowest = peak = row.gb_per_s
     if row.smaller is not None:
@@ -150,7 +142,7 @@ def _apple(machine: Machine, words: frozenset[str]) -> tuple[float, float, str]:
 
 def any_apple_peaks(machine: Machine) -> Range:
     """Bytes per second that the memory of an Apple chip may give whose name is in no table."""
-    most = most_gb_per_s_of_apple() * _GB
+    most = max(chip.gb_per_s for chip in apple_chips()) * _GB
     if "apple" in words_of(machine.cpu_model or ""):
         # a newer one
         most *= _NEXT_GENERATION
@@ -186,7 +178,8 @@ def kind_of(machine: Machine) -> tuple[Range, Range]:
     is_shared = name == "avx2" or (name == "avx512" and not _is_amd(machine))
     if is_shared and _has_part(machine):
         name = f"{name}_shared"
-    return cpus.decode_ends(name)
+    row = next(each for each in shipped_table("cpus")["decode"] if each["kind"] == name)
+    return tuple(row["memory"]), tuple(row["cores"])
 
 
 @lru_cache(maxsize=4096)
@@ -391,15 +384,13 @@ def _memory_of(machine: Machine) -> _Memory | None:
     if not is_client_by_class(machine):
         return None
     computer = gpus.computer_of(machine)
-    if computer is None and "cpu_model" in machine.assumed:
-        computer = gpus.unnamed_computer()
     if computer is None:
         return None
     # it may be slow in both: little is known of it
-    least, usual, most = computer.least, computer.usual, computer.most
+    least, usual, most = (computer[end] for end in ("least", "usual", "most"))
     return _Memory(
-        called=f"a guess: {computer.name} like this",
-        share=cpus.share_of("|".join(computer.kinds), None),
+        called=f"a guess: {computer['name']} like this",
+        share=cpus.share_of("|".join(computer["kinds"]), None),
         peaks=(least, least, usual, usual, most),
     )
 
@@ -476,7 +467,10 @@ def _may_have_one_module(machine: Machine) -> bool:
         return False
     most = shipped_table("cpus")["one_module_gib"] * units.GIB
     # one of which nothing tells the processor is a laptop perhaps
-    may = "cpu_model" in machine.assumed if series is None else series.may_have_one_module
+    may = "cpu_model" in machine.assumed
+    if series is not None:
+        has_two_slots = (series.channels, series.bits) == (2, 64) and series.memory != "soldered"
+        may = has_two_slots and "mobile" in series.kind.split("|")
     return may and (size <= most or machine.assumes("memory_total_bytes"))
 
 
