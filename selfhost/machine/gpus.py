@@ -510,8 +510,7 @@ def _named_card(several: Sequence[Card], typed: str, memory_gib: float | None) -
     which = "the usual one" if card.usual_gib else "the smallest"
     note = f'"{typed}" is judged as {sized}, {which}; otherwise name {names}.'
     label = card.label if len(card.memory_gib) == 1 else sized
-    key = _sold_otherwise(card.name, size).get("source") or fact_of(card.name, "source")
-    origin = source_of(key) if key else "nowhere: it is not known"
+
     accelerator = Accelerator(
         vendor=vendor_of(card.name),
         name=card.name,
@@ -523,8 +522,13 @@ def _named_card(several: Sequence[Card], typed: str, memory_gib: float | None) -
         accelerators=(accelerator,) * card.devices,
         label=label,
         notes=(note,) if others else (),
-        source=f"{label}: bandwidth from {origin}",
+        source=f"{label}: bandwidth from {_source_of_rate(card.name, size)}",
     )
+
+
+def _source_of_rate(name: str, memory_gib: float) -> str:
+    key = _sold_otherwise(name, memory_gib).get("source") or fact_of(name, "source")
+    return source_of(key) if key else "nowhere: it is not known"
 
 
 def _sizes(card: Card, memory_gib: float | None) -> Iterator[tuple[bool, float, float, Card]]:

@@ -430,10 +430,8 @@ def _facts(about: Description, parts: _Parts) -> dict[str, Any]:
             facts["cpu_cores_performance"] = cores.performance[1]
     if parts.is_of_product and "gb_per_s" in row:
         facts[_BANDWIDTH] = round(row["gb_per_s"] * units.GB)
-    elif series is not None and not row and not parts.cards:
-        # of one rate, soldered beside it
-        has_one_rate = series.memory == "soldered" and series.least == series.most
-        facts |= {_BANDWIDTH: round(series.usual)} if has_one_rate else {}
+    elif series is not None and series.has_one_rate and not row and not parts.cards:
+        facts[_BANDWIDTH] = round(series.usual)
     return facts
 
 
