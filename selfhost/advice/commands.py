@@ -65,6 +65,10 @@ class Case(Record):
     def rule(self) -> QuantizationRule | None:
         return self.runtime.rule_of(self.workload.quantization)
 
+    def setting(self, what: str) -> str | None:
+        """What options of the program that were asked for make of that."""
+        return self.runtime.setting(what, self.workload.runtime_options)
+
     @property
     def cards_used(self) -> list[int]:
         """The accelerators with memory of their own that hold a part of the model, by number."""
@@ -146,7 +150,9 @@ def _values_of(case: Case) -> dict[str, str | None]:
         "context_tokens": workload.context_tokens,
         "total_context_tokens": (workload.context_tokens or 0) * workload.parallel,
         "parallel": workload.parallel,
-        "batch_tokens": need.batch_tokens(spec, workload, case.catalogue.common("architectures")),
+        "batch_tokens": need.batch_tokens(
+            spec, runtime, workload, case.catalogue.common("architectures")
+        ),
         "context_checkpoints": _checkpoints_kept(case),
         "device": device_word(case),
         "kv_cache_type": workload.kv_cache_type,
@@ -288,7 +294,9 @@ def _options_needed(case: Case, values: Values) -> list[str]:
     needed = {
         use: spec.modality == "embedding" and use in runtime.options,
         "kv_cache_type": workload.kv_cache_type not in (None, "f16"),
-        "parallel": workload.parallel > 1 and "{parallel}" not in _lean_option(case),
+        "parallel": workload.parallel > 1
+        and "{parallel}" not in _lean_option(case)
+        and not case.setting("sequences_sampled"),
         "memory_share": values["memory_share"],
         "whole_batch": values["batch_tokens"],
         "mtp": drafts_itself,
@@ -312,7 +320,7 @@ def _memory_share(case: Case) -> float | None:
     total, free = case.machine.memory_total_bytes, case.machine.memory_available_bytes
     memory = case.judged.needs.memory if case.judged.needs is not None else None
     is_told = "memory_share" in case.runtime.options and uses_shared_gpu(case.machine, case.runtime)
-    if not is_told or not total or memory is None:
+    if not is_told or not total or memory is None or case.setting("memory_share"):
         return None
     left = _LEFT_BY_SYSTEM if free is None else int(free / total * 100)
     return max(left, min(99, ceil(memory.total_bytes / total * 100))) / 100
@@ -365,7 +373,8 @@ def _run_lines(case: Case, template: str | None = None) -> tuple[str, ...]:
     else:
         templates = [template]
     line = next(filter(None, (filled(text, values) for text in templates)), "")
-    options = [filled(runtime.options[key], values) for key in needed if key in runtime.options]
+    options = _options_of_its_own(case)
+    options += [filled(runtime.options[key], values) for key in needed if key in runtime.options]
     # by an option, by a variable, or by the command, which says it anyway
     command = runtime.command.replace("{total_context_tokens}", "{context_tokens}")
     is_set = all(
@@ -408,10 +417,20 @@ def _command_of_model(case: Case) -> str:
     return "" if is_cast and "{cast}" not in line else line
 
 
+def _options_of_its_own(case: Case) -> list[str]:
+    """Those of the program that were asked for; "" for one that it has not."""
+    rules, options = case.runtime.named_options, case.workload.runtime_options
+    return [
+        rules[name].line.replace("{value}", value) if name in rules else ""
+        for name, value in options.items()
+    ]
+
+
 def _options_of_placement(case: Case) -> list[str]:
     runtime, used, options = case.runtime, case.cards_used, []
     if lean_option := _lean_option(case):
-        options.append(lean_option.replace("{parallel}", str(case.workload.parallel)))
+        most = case.setting("sequences_sampled") or str(case.workload.parallel)
+        options.append(lean_option.replace("{parallel}", most))
     if runtime.unpacked_option and case.may_crash:
         options.append(runtime.unpacked_option)
     if len(used) > 1 and runtime.tensor_parallel_option:
@@ -502,7 +521,7 @@ def _lines_of_gguf(case: Case, path: str) -> tuple[str, ...]:
 def lines_of_file(case: Case, path: str, projector: str | None) -> tuple[str, ...]:
     """The line that loads one GGUF file; () where the runtime takes none."""
     line = case.runtime.file_command.replace("{file}", in_shell(path, case.machine))
-    if projector:
+    if projector and case.setting("projector") != "none":
         line = line.replace(" -c ", f" --mmproj {in_shell(projector, case.machine)} -c ", 1)
     return _run_lines(case, line)
 
@@ -533,18 +552,19 @@ def recipe(case: Case) -> tuple[tuple[str, ...], str, str | None] | None:
         "remote_code": runtime.blanks.get("remote_code", "") if spec.safety.remote_code else "",
     }
     is_quantized_after = kind not in conversion.types
-    sees = spec.modality == "vision" and bool(conversion.projector)
+    sees = spec.modality == "vision" and case.setting("projector") != "none"
+    projector = conversion.projector if sees else ""
     converted = blanks["source"] if is_quantized_after else blanks["file"]
     programs = (
         # nobody says where the weights of a lone config.json are
         "" if spec.lone_config else filled(conversion.download, blanks),
         filled(conversion.convert, {**blanks, "file": converted}),
         filled(conversion.quantize, blanks) if is_quantized_after else "",
-        filled(conversion.projector, blanks) if sees else "",
+        filled(projector, blanks),
     )
     comments = _where_to_look(spec, workload, conversion.look_first)
     lines = (*comments, *conversion.tools, *filter(None, programs))
-    return lines, blanks["file"], blanks["projector"] if sees else None
+    return lines, blanks["file"], blanks["projector"] if projector else None
 
 
 def _where_to_look(spec: ModelSpec, workload: Workload, page: str) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ from .understood import Understood, judged_for, understand
 # what QLoRA loads of each weight that it trains adapters beside (bitsandbytes, nf4)
 _QLORA_BITS = 4
 # what is asked of weights, and says nothing where there are none
-_OF_WEIGHTS = ("runtime", "quantization", "kv_cache_type", "draft")
+_OF_WEIGHTS = ("runtime", "quantization", "kv_cache_type", "draft", "runtime_options")
 # what is asked of tokens that are written one by one
 _OF_TOKENS = ("parallel", "prompt_tokens", "min_tokens_per_second")
 
@@ -112,8 +112,8 @@ def _what_else(
 
         more["monthly_cost"] = month(question.stated, offers, judged, machine)
     speed, is_split = judged.speed, judged.fits and judged.placement == "split"
-    if is_split and speed is not None and question.runtime is not None:
-        more["advice"] = faster_in_batches(speed, question.runtime)
+    if is_split and speed is not None:
+        more["advice"] = faster_in_batches(question, speed)
     return more
 
 
@@ -206,7 +206,7 @@ def _note_on_conversations(catalogue: Catalogue, judged: Judged, to_type: Steps)
 def _fine_print(question: Question) -> Iterator[str]:
     spec, workload, stated = question.spec, question.workload, question.stated
     if spec.closed:
-        options = [FLAGS[key] for key in _OF_WEIGHTS if getattr(stated, key) is not None]
+        options = [FLAGS[key] for key in _OF_WEIGHTS if getattr(stated, key)]
         if options:
             yield _remark("no-weights", options=options, several=len(options) > 1, model=spec.name)
     elif workload.task == "finetune":

@@ -17,9 +17,13 @@ from .spec_values import MODALITIES, identifier, schema_is_read, string_lists, t
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 HOW = ("exact", "computed", "measured", "stated", "assumed")
+# what an option of a program may change: see `RuntimeOption`
+CHANGED_BY_OPTIONS = (
+    "projector", "micro_batch_tokens", "batch_tokens", "memory_share", "sequences_sampled",
+)  # fmt: skip
 # what a workload may load beside a model
 COMPANIONS = ("draft", "mtp", "adapter")
 # what a command has where the model wants it
@@ -28,6 +32,7 @@ BLANKS = (
 )  # fmt: skip
 # what a name says of its groups, which no rule depends on
 _GROUPS = pattern(r"-(?:\d+g|channel|[23]bit)$")
+_WHOLE, _SHARE = pattern(r"[0-9]{1,9}"), pattern(r"[01](\.[0-9]{1,9})?")
 # kinds of attention whose heads keep keys and values
 _WITH_HEADS = ("full", "sliding")
 
@@ -128,6 +133,29 @@ KernelRule = QuantizationRule | CacheRule
 def _cache_rules(root: Table, key: str) -> dict[str, CacheRule]:
     rules = root.mapping(key, of=Table.record, kind=CacheRule)
     return {type: rule.replace(type=type) for type, rule in rules.items()}
+
+
+class RuntimeOption(Record):
+    """An option of one program by which it takes another amount, as `--runtime-option` names it.
+
+    `line`: as it is typed, with `{value}`. `changes`: what of the need; `to`: what that becomes by
+    an option that takes no value, and that `yes` asks for; else a number from `least` to `most`, a
+    whole one where that is above 1.
+    """
+
+    line: str = _WANTED
+    changes: str = read_by(Table.string, required=True, choices=CHANGED_BY_OPTIONS)
+    to: str = _WORD
+    least: float = read_by(Table.number, default=1.0)
+    most: float = read_by(Table.number, default=1.0)
+    source: str = _SOURCE
+
+    def takes(self, text: str) -> bool:
+        """Whether it can be set to that."""
+        if self.to:
+            return text == "yes"
+        is_number = (_WHOLE if self.most > 1 else _SHARE).fullmatch(text)
+        return is_number is not None and self.least <= float(text) <= self.most
 
 
 class Conversion(Record):
@@ -338,6 +366,10 @@ class RuntimeSpec(Record):
     # those that can be asked for, and which GPUs take them; one without a rule is taken by all
     kv_cache_types: tuple[str, ...] = read_by(Table.strings, choices=KV_CACHE_TYPES, default=())
     cache_rules: Mapping[str, CacheRule] = read_by(_cache_rules, name="kv_cache", default={})
+    # options by which it takes another amount, beside those that a workload has fields for
+    named_options: Mapping[str, RuntimeOption] = read_by(
+        Table.mapping, name="option", of=Table.record, kind=RuntimeOption, default={}
+    )
     # what it can load beside a model
     companions: tuple[str, ...] = read_by(Table.strings, choices=COMPANIONS, default=())
     # by row: the first release that knows it, the last that loads it, a build that knew it
@@ -551,6 +583,13 @@ class RuntimeSpec(Record):
     def computes_with(self) -> str:
         """The id of the runtime whose rules for memory and pace hold."""
         return self.library or self.id
+
+    def setting(self, what: str, options: Mapping[str, str]) -> str | None:
+        """What those of its options that are asked for make of that; None where none changes it."""
+        for name, rule in self.named_options.items() if options else ():
+            if name in options and rule.changes == what:
+                return rule.to or options[name]
+        return None
 
     def crashing_sets(self, instruction_sets: Collection[str] | None) -> tuple[str, ...]:
         """Those of a processor's instruction sets on which it may crash."""

@@ -113,6 +113,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "TYPE", KV_CACHE_TYPES, "f16 (default), q8_0, q4_0; vLLM, SGLang: fp8", type=cache_type
     ),
     "--draft": _value("MODEL", "for speculative decoding; mtp: the model's own block"),
+    "--runtime-option": _several("NAME=VALUE", "of the runtime, as ub=1024 or no-mmproj=yes"),
     "--audio": _value("TIME", "length of one recording, as 30s, 10m or 1.5h", parse_seconds),
     "--parallel --users": _value("N", "sequences at once, a context each", parse_whole, default=1),
     "--min-speed": _value("N", "tokens/s that each sequence needs (0: any)", parse_number),
@@ -170,7 +171,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 _WORK = """
-    --context --prompt --task --quant --runtime --kv-cache --draft --audio
+    --context --prompt --task --quant --runtime --runtime-option --kv-cache --draft --audio
     --parallel/--users --min-speed --method --lora-rank --optimizer --dataset-tokens
     --no-checkpointing --private --commercial --modify --auditable --license"""
 _OTHER = " --machine --gpu --set --measure"

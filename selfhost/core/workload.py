@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from . import units
@@ -43,6 +43,7 @@ FLAGS = {
     "prompt_tokens": "--prompt",
     "audio_seconds": "--audio",
     "draft": "--draft",
+    "runtime_options": "--runtime-option",
     "min_tokens_per_second": "--min-speed",
     "memory_basis": "--memory",
     "reserve_bytes": "--reserve",
@@ -101,6 +102,7 @@ _FINETUNING = ("finetune_method", "lora_rank", "optimizer", "checkpointing", "da
 _NOT_IN_FINETUNING = {
     "kv_cache_type": ", which keeps no cache",
     "draft": "",
+    "runtime_options": "",
     "audio_seconds": "",
     "prompt_tokens": ", which answers none",
     "min_tokens_per_second": ", whose pace is not judged",
@@ -166,6 +168,8 @@ class Workload(Record):
     - `context_tokens`: of one sequence; N `parallel` sequences need N times the cache.
     - `prompt_tokens`: a prompt whose time to the first token is estimated; without a context it and
       an answer are the least that is taken.
+    - `runtime_options`: what options of the runtime are set to, by their names without dashes, as
+      `{"ub": "1024", "no-mmproj": "yes"}`: those of `[option]` in its file.
     - `min_tokens_per_second`: the lowest useful decode speed, of each of the `parallel` sequences
       where it is stated, of one alone where the default is taken; 0 switches it off.
     - `audio_seconds`: the length of one recording that a speech model hears.
@@ -194,6 +198,7 @@ class Workload(Record):
     prompt_tokens: int | None = None
     audio_seconds: int | None = None
     draft: str | None = None
+    runtime_options: Mapping[str, str] = {}
     min_tokens_per_second: float | None = None
     memory_basis: str = "default"
     reserve_bytes: int | None = None
@@ -223,6 +228,8 @@ class Workload(Record):
                 text += value.options()
             elif isinstance(value, bool):
                 text += f" {flag}"
+            elif isinstance(value, Mapping):
+                text += "".join(f" {flag} {name}={value[name]}" for name in value)
             else:
                 shown = units.plain(value) if isinstance(value, float) else str(value)
                 shown += "B/s" if key == "download_bytes_per_second" else ""
@@ -305,6 +312,10 @@ def _fault(key: str, value: Any) -> Fault | None:
         return text_fault(value)
     if key in _NUMBERS:
         return number_fault(value, *_NUMBERS[key])
+    if key == "runtime_options":
+        pairs = value.items() if isinstance(value, Mapping) else [(None, value)]
+        is_text = all(isinstance(each, str) for pair in pairs for each in pair)
+        return None if is_text else ("must be texts by name", 'as {"ub": "1024"}')
     if key not in _WHOLE:
         return None
     fault = integer_fault(value, *_WHOLE[key])
@@ -327,7 +338,7 @@ def _task_faults(workload: Workload) -> Iterator[Problem]:
                 yield _problem(key, "applies only to the task finetune", remedy)
         return
     for key, why in _NOT_IN_FINETUNING.items():
-        if getattr(workload, key) is not None:
+        if getattr(workload, key) != Workload._defaults[key]:
             yield _problem(key, f"does not apply to fine-tuning{why}", "leave it out")
     if workload.finetune_method == "full" and workload.lora_rank is not None:
         message = "does not apply to full fine-tuning, which has no adapters"

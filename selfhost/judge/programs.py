@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
@@ -16,6 +17,7 @@ from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import GENERATING
 from ..core.errors import Problem, WorkloadError
 from ..core.records import Unread
+from ..core.spelling import nearest
 from ..core.workload import Workload
 from ..needs.records import Term
 from .checks import fault
@@ -101,6 +103,8 @@ def _limits_exceeded(
     spec: ModelSpec, workload: Workload, runtime: RuntimeSpec | None, catalogue: Catalogue
 ) -> Iterator[Problem]:
     wanted, type, name = workload.parallel, workload.kv_cache_type, runtime and runtime.name
+    for option in workload.runtime_options:
+        yield from _option_refused(spec, workload, runtime, catalogue, option)
     if runtime is not None and wanted > (runtime.most_sequences or wanted):
         others = runtimes_to_type(
             spec, catalogue, lambda at: at.id in PACKED_RUNTIMES and not at.most_sequences
@@ -116,6 +120,33 @@ def _limits_exceeded(
         yield from fault("kv_cache_type", "cache-type", program=name, **figures).problems
     elif spec.needs is not None:
         yield from fault("kv_cache_type", "cache-in-sum", model=spec.name, type=type).problems
+
+
+def _option_refused(
+    spec: ModelSpec,
+    workload: Workload,
+    runtime: RuntimeSpec | None,
+    catalogue: Catalogue,
+    name: str,
+) -> tuple[Problem, ...]:
+    """What is wrong with an option of the program that was asked for."""
+    if runtime is None:
+        return fault("runtime_options", "no-runtime", model=spec.name).problems
+    names, figures = [*runtime.named_options], dict[str, Any](name=name, program=runtime.name)
+    if name not in names:
+        every = map(catalogue.runtime, catalogue.runtime_ids())
+        figures["having"] = [at.name for at in every if at.named_options]
+        others = runtimes_to_type(spec, catalogue, lambda at: name in at.named_options)
+        guess = nearest(name, names)
+        figures |= {"guess": guess, "others": others, "none": not (others or guess)}
+        return fault("runtime_options", "option-unknown", known=names, **figures).problems
+    rule, value = runtime.named_options[name], workload.runtime_options[name]
+    if rule.changes == "sequences_sampled":
+        rule = rule.replace(least=workload.parallel)
+    if rule.takes(value):
+        return ()
+    figures |= {"least": f"{rule.least:g}", "most": f"{rule.most:g}", "ends": not rule.to}
+    return fault("runtime_options", "option-value", typed=value, **figures).problems
 
 
 def runtimes_to_type(

@@ -81,6 +81,7 @@ def _ask(
     )
     if spec.closed:
         bare = workload.replace(runtime=None, format=None, quantization=None, kv_cache_type=None)
+        bare = bare.replace(runtime_options={})
         return question.replace(workload=bare)
     if runtime is not None:
         question = _in_program(question, runtime, quantization, catalogue)

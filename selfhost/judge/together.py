@@ -9,6 +9,7 @@ once in the page cache.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from math import ceil
 
 from ..core.units import binary
 from ..machine.record import Accelerator, Machine
@@ -17,7 +18,7 @@ from .checks import CHECKS, Finding
 from .checks.disk import bytes_to_store, disk_check, stored_in_memory
 from .checks.memory import memory_check
 from .judging import judge
-from .placement.devices import GPU_ONLY_PERCENT
+from .placement.devices import percent_of
 from .record import Judged, Question
 
 # findings that are made of the sums; the others are the worst of the members'
@@ -69,12 +70,13 @@ def _left_by(judged: Judged, machine: Machine) -> Machine:
     if needs is None or needs.memory is None:
         return machine
     # of a program that takes a share of its device, so much that the share left is right
-    percent = GPU_ONLY_PERCENT if judged.question.wants_gpu else 100
+    percent = percent_of(needs) if judged.question.wants_gpu else 100
     low, high = needs.ram_bytes("low_bytes") or 0, needs.ram_bytes() or 0
     taken = {place.where: place.high_bytes for place in needs.memory.places}
     left: list[Accelerator] = []
     for index, device in enumerate(machine.accelerators or ()):
-        size = low if device.unified else -(-100 * taken.get(f"accelerator:{index}", 0) // percent)
+        on_card = ceil(100 * taken.get(f"accelerator:{index}", 0) / percent)
+        size = low if device.unified else on_card
         total = _minus(device.memory_total_bytes, size)
         free = _minus(device.memory_free_bytes, size)
         left.append(device.replace(memory_total_bytes=total, memory_free_bytes=free))

@@ -18,8 +18,8 @@ from .tensors import ArchitectureRow, trained_tokens
 
 DRAFTED_TOKENS = 3
 """Tokens drafted at once by default: `n_max` of llama.cpp 0c1e570, common/common.h."""
-MICRO_BATCH_TOKENS = 512
-"""`n_ubatch`, the default of every llama.cpp program (common/common.h)."""
+MICRO_BATCH_TOKENS, BATCH_TOKENS = 512, 2048
+"""`n_ubatch` and `n_batch`, the defaults of every llama.cpp program (common/common.h)."""
 _CELL_STEP = 256
 ENCODER_REMEDY = (
     "give the folder with its safetensors files, or state parameters.total and parameters.encoders"
@@ -155,6 +155,11 @@ class Case(Record):
         assert self.program is not None
         return self.program
 
+    def setting(self, what: str) -> str | None:
+        """What options of the program that were asked for make of that; None where none does."""
+        program, options = self.program, self.workload.runtime_options
+        return None if program is None else program.setting(what, options)
+
     @property
     def account(self) -> Account:
         return self.runtime.account
@@ -213,11 +218,16 @@ class Case(Record):
 
     @cached_property
     def room(self) -> Cells:
-        """The cells of llama.cpp's cache, of all sequences."""
+        """The cells of llama.cpp's cache, of all sequences. A batch is no smaller than its parts
+        (src/llama-context.cpp).
+        """
+        tokens = int(self.setting("micro_batch_tokens") or MICRO_BATCH_TOKENS)
+        tokens = min(tokens, int(self.setting("batch_tokens") or BATCH_TOKENS))
         return cells(
             self.context_tokens * self.parallel,
             sequences=self.parallel,
-            micro_batch=batch_of(self.row, self.context_tokens),
+            # an encoder takes each text whole (src/llama-context.cpp: n_ubatch >= n_tokens)
+            micro_batch=max(tokens, self.context_tokens) if self.row.encoder else tokens,
             whole_windows=self.runtime.whole_windows,
         )
 
@@ -258,13 +268,6 @@ class Case(Record):
         asks = self.model.cache_dtype is not None and self.is_own
         is_fp8 = self.cache_type == "fp8" or (self.account.divides_layers and asks)
         return 1 if is_fp8 else self.width
-
-
-def batch_of(row: ArchitectureRow, context_tokens: int) -> int:
-    """`n_ubatch` for texts of that length: an encoder takes each whole (src/llama-context.cpp:
-    n_ubatch >= n_tokens).
-    """
-    return max(MICRO_BATCH_TOKENS, context_tokens) if row.encoder else MICRO_BATCH_TOKENS
 
 
 class Parts(Record):

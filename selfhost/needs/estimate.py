@@ -17,7 +17,6 @@ from .case import (
     Case,
     Companions,
     Parts,
-    batch_of,
     cpu_of,
     is_cast,
 )
@@ -250,16 +249,15 @@ def more_in_conversation(
 
 
 def batch_tokens(
-    spec: ModelSpec, workload: Workload, architectures: Mapping[str, Any]
+    spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, architectures: Mapping[str, Any]
 ) -> int | None:
     """Tokens of one batch of llama.cpp that has to hold a whole text, where that is more than
     it takes unless told; else None.
     """
-    row = case_of(spec, architectures).known_row
-    if row is None or workload.format != "gguf":
+    case = case_of(spec, architectures, runtime, workload)
+    if case.known_row is None or not case.row.encoder or workload.format != "gguf":
         return None
-    batch = batch_of(row, workload.context_tokens or 0)
-    return batch if batch > MICRO_BATCH_TOKENS else None
+    return case.room.batch if case.room.batch > MICRO_BATCH_TOKENS else None
 
 
 def why_cache_type_refused(

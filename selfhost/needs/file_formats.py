@@ -72,7 +72,7 @@ def case_of(
         architecture = architecture.replace(tensors=tensors, attention=(), recurrent=())
         unknown = {**spec.unknown, "architecture.attention": why}
         spec = spec.replace(architecture=architecture, unknown=unknown)
-    return Case(
+    case = Case(
         spec=spec,
         known_row=row,
         encoder=_encoder(spec, architectures),
@@ -80,8 +80,9 @@ def case_of(
         quantization=workload.quantization or usual[1],
         program=runtime,
         workload=workload,
-        text_alone=runtime is not None and takes_text_alone(spec, runtime),
     )
+    is_alone = runtime is not None and takes_text_alone(spec, runtime)
+    return case.replace(text_alone=is_alone or case.setting("projector") == "none")
 
 
 def _as_in_library(spec: ModelSpec, runtime: RuntimeSpec | None) -> ModelSpec:

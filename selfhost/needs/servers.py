@@ -91,7 +91,8 @@ def _profiled(case: Case, device: Device) -> Term:
         (tokens, sequences), most = _LARGE, _LARGEST_TOKENS
     whole = case.context_tokens if case.embeds and case.row.encoder else 0
     # `lean_option` bounds the sequences, too
-    sampled = 0 if case.embeds else max(0 if device.is_lean else sequences, case.parallel)
+    usual = max(0 if device.is_lean else sequences, case.parallel)
+    sampled = 0 if case.embeds else int(case.setting("sequences_sampled") or usual)
     (low, likely, _), line = _one_pass(case, max(tokens, whole), sampled)
     (_, _, high), _ = _one_pass(case, max(most, whole), sampled)
     if sees:

@@ -54,9 +54,9 @@ _KEYS = {
     "Term": "name bytes low_bytes high_bytes where how source arithmetic",
     "Unread": "fact reason remedy",
     "Workload": "task runtime format quantization context_tokens parallel kv_cache_type"
-    " prompt_tokens audio_seconds draft min_tokens_per_second download_bytes_per_second"
-    " memory_basis reserve_bytes private commercial modify auditable license finetune_method"
-    " lora_rank optimizer checkpointing dataset_tokens load",
+    " prompt_tokens audio_seconds draft runtime_options min_tokens_per_second"
+    " download_bytes_per_second memory_basis reserve_bytes private commercial modify auditable"
+    " license finetune_method lora_rank optimizer checkpointing dataset_tokens load",
 }
 _VERDICT = (
     "asked model workload machine route can_run can_download exit_code needs download_seconds here"

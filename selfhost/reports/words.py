@@ -263,6 +263,7 @@ def run_words(workload: Workload) -> list[str]:
         "" if cache in (None, "f16") else f"{cache} cache",
         "" if heard is None else f"{units.duration(heard)} of audio",
         {None: "", "mtp": "drafting with its own block"}.get(draft, f"{draft} drafting"),
+        *(f"{name}={value}" for name, value in workload.runtime_options.items()),
         "" if workload.task == "generate" else f"{workload.task}{method}",
     )
     return list(filter(None, parts))

@@ -178,6 +178,38 @@ def test_vllm_takes_of_a_shared_memory_what_the_system_leaves(
     assert not any("utilization" in line for line in on_card.commands)
 
 
+def test_a_projector_in_ram_leaves_the_card_to_the_model() -> None:
+    """noonghunna/club-3090#1380: all of it on one RTX 3090 at 23,264 MiB, by --no-mmproj-offload."""
+    workload = Workload(
+        runtime="llama.cpp", quantization="IQ4_XS", kv_cache_type="q8_0", context_tokens=215_040,
+        draft="mtp",
+    )  # fmt: skip
+    places = []
+    for option in ("", "no-mmproj-offload", "no-mmproj"):
+        options = {option: "yes"} if option else {}
+        verdict = check(
+            "qwen3.8-27b", workload.replace(runtime_options=options), machine="RTX 3090"
+        )
+        places.append(verdict.placement)
+        assert not option or verdict.commands[-1].count(f" --{option}") == 1
+        assert ("--mmproj " in verdict.commands[-1]) is (option != "no-mmproj")
+    assert places == ["split", "accelerator", "accelerator"]
+    asked = workload.replace(runtime_options={"no-mmproj-offload": "yes"})
+    on_card = memory_of(check("qwen3.8-27b", asked, machine="RTX 3090")).places[0]
+    assert on_card.low_bytes <= 23_264 * 2**20 <= on_card.high_bytes
+
+
+def test_vllm_takes_the_share_and_the_sequences_that_are_asked_for() -> None:
+    """unslothai/unsloth#7091: on 24 GB it ran with a share of 0.97 and one sequence, not by itself."""
+    workload = Workload(runtime="vllm", quantization="nvfp4", context_tokens=4096)
+    assert check("qwen3.6-27b", workload, machine="RTX 4090, 64GB RAM").route != "local"
+    options = {"gpu-memory-utilization": "0.97", "max-num-seqs": "1"}
+    workload = workload.replace(runtime_options=options)
+    verdict = check("qwen3.6-27b", workload, machine="RTX 4090, 64GB RAM")
+    assert verdict.route == "local"
+    assert "--gpu-memory-utilization 0.97 --max-num-seqs 1" in verdict.commands[-1]
+
+
 @each(
     "name, word",
     [

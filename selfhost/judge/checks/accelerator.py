@@ -24,6 +24,7 @@ from ..placement.devices import (
     index_of,
     is_built_for,
     is_metal,
+    percent_of,
     reaches,
     room_of,
     runs_on,
@@ -123,7 +124,8 @@ def _held_check(needs: Needs, machine: Machine, question: Question) -> Finding:
     cards, every = machine.accelerators or (), needs.memory.places if needs.memory else ()
     places = tuple(place for place in every if place.where != "host")
     devices = tuple(cards[index_of(place.where)] for place in places) if cards else ()
-    rooms = _rooms(devices, question)
+    percent = percent_of(needs) if question.wants_gpu else None
+    rooms = _rooms(devices, percent)
     if not rooms or None in rooms:
         return _unread(places, devices, machine)
     refusal = _refusal(question.runtime, question.kernel_rules, devices)
@@ -135,7 +137,7 @@ def _held_check(needs: Needs, machine: Machine, question: Question) -> Finding:
         places=places,
         devices=devices,
         rooms=tuple(room or 0 for room in rooms),
-        idle_rooms=tuple(room or 0 for room in _rooms(emptied(devices), question)),
+        idle_rooms=tuple(room or 0 for room in _rooms(emptied(devices), percent)),
     )
     return _by_range(held) or _by_most(held, machine)
 
@@ -150,11 +152,8 @@ def _unread(
     return finding(Outcome.UNKNOWN, "accelerator-unread", needs=most, unit="bytes", why=why)
 
 
-def _rooms(devices: Sequence[Accelerator], question: Question) -> list[int | None]:
-    return [
-        room_of(device, gpu_only=question.wants_gpu) if device.unified is False else None
-        for device in devices
-    ]
+def _rooms(devices: Sequence[Accelerator], percent: float | None) -> list[int | None]:
+    return [room_of(each, percent) if each.unified is False else None for each in devices]
 
 
 def _by_range(held: _Held) -> Finding | None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from math import ceil, exp, hypot, log
 
-from ...catalogue.runtime import RuntimeSpec
 from ...core import units
 from ...machine.named import what_to_state
 from ...machine.record import Machine
@@ -100,7 +99,7 @@ def pace_of_text(question: Question, placed: Needs, machine: Machine) -> Speed:
         return pace
     is_drafted = companions is not None and companions.drafted_tokens > 0
     if workload.prompt_tokens is not None:
-        pace = _with_first_token(pace, pace.decode, workload.prompt_tokens)
+        pace = _with_first_token(pace, pace.decode, workload.prompt_tokens, way.batch_tokens)
     if workload.parallel > 1 and is_drafted:
         how = f"; the total of {workload.parallel:,} sequences at once with a draft is not known"
         pace = pace.replace(how=pace.how + how)
@@ -111,14 +110,14 @@ def pace_of_text(question: Question, placed: Needs, machine: Machine) -> Speed:
     return pace.replace(each_of=question.each_of)
 
 
-def _with_first_token(pace: Speed, decode: PaceRange, tokens: int) -> Speed:
+def _with_first_token(pace: Speed, decode: PaceRange, tokens: int, batch: int) -> Speed:
     """With the time to the answer's first token: reading the prompt, and one step behind it; a part
     of a batch crosses to a GPU as slowly as a whole one.
     """
     if pace.prompt is None:
         why = "; how fast it reads prompts is not known, so the first token is neither"
         return pace.replace(how=pace.how + why)
-    read, batches = scaled(pace.prompt.seconds, tokens), tokens / BATCH_TOKENS
+    read, batches = scaled(pace.prompt.seconds, tokens), tokens / batch
     rest = scaled(SAME, pace.crossing_seconds * (ceil(batches) - batches))
     first = PaceRange.taking(added(read, rest, decode.seconds))
     how = f"; a prompt of {units.tokens(tokens)} and one step until the first token"
@@ -226,11 +225,14 @@ def how_to_measure(machine: Machine) -> str | None:
     return "record it there with `selfhost machine --measure --format json`"
 
 
-def faster_in_batches(speed: Speed, runtime: RuntimeSpec) -> tuple[str, ...]:
+def faster_in_batches(question: Question, speed: Speed) -> tuple[str, ...]:
     """What larger batches gain of a long prompt, by the option of that program; nothing where it
     has none, or where that gains little.
     """
-    if speed.prompt is None or not runtime.batch_option:
+    runtime = question.runtime
+    if speed.prompt is None or runtime is None or not runtime.batch_option:
+        return ()
+    if runtime.setting("micro_batch_tokens", question.workload.runtime_options):
         return ()
     token, crossing = 1 / speed.prompt.likely, speed.crossing_seconds
     times = token / (token - crossing / BATCH_TOKENS + crossing / _LARGER_TOKENS)

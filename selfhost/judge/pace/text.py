@@ -101,14 +101,17 @@ class LaidOut(Record):
 
 def laid_out(question: Question, placed: Needs, machine: Machine) -> LaidOut:
     """How the program of the question computes what is placed so."""
-    program, architecture = question.runtime, question.spec.architecture
+    program, architecture, case = question.runtime, question.spec.architecture, placed.case
     splits = architecture is not None and (program is None or program.splits_layers)
-    is_split = placed.placement == "split"
+    is_split, batch_tokens = placed.placement == "split", BATCH_TOKENS
+    if case is not None and architecture is not None and case.format == "gguf":
+        batch_tokens = case.room.batch
     return LaidOut(
         runtime=program,
         context_tokens=question.workload.context_tokens,
         offloaded=shares_of(placed) if placed.placement != "host" else None,
         in_ram_bytes=weights_by_place(placed).get("host", 0) if is_split else 0,
+        batch_tokens=batch_tokens,
         at_once=program is not None and bool(program.tensor_parallel_option),
         experts_apart=program is not None and program.leaves_experts,
         on_shared=share_on_shared(

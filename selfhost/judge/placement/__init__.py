@@ -24,12 +24,12 @@ from ...needs.records import (
     taken_off,
 )
 from .devices import (
-    GPU_ONLY_PERCENT,
     LARGE_DEVICE_BYTES,
     Place,
     by_maker,
     device_of,
     emptied,
+    percent_of,
     places,
     reaches,
     room_of,
@@ -330,7 +330,7 @@ def _on_gpus_alone(needs: Needs, machine: Machine, question: Question) -> Iterat
         if _lacking(lean, nearest, emptied(owned), "low_bytes") <= 0:
             yield lean
     for cards in states:
-        yield from _in_turn(needs, roomiest(_rooms(machine, cards)))
+        yield from _in_turn(needs, roomiest(_rooms(needs, machine, cards)))
     for place in _unread(machine):
         yield _in_parts(needs, [place], owned)
     if not nearest:
@@ -349,10 +349,10 @@ def _unread(machine: Machine) -> Iterator[Place]:
             yield place
 
 
-def _rooms(machine: Machine, cards: Sequence[Accelerator]) -> list[Place]:
+def _rooms(needs: Needs, machine: Machine, cards: Sequence[Accelerator]) -> list[Place]:
     """Those with memory of their own, with what a program that takes its share may have of it."""
     return [
-        place.replace(room_bytes=room_of(cards[place.index], gpu_only=True))
+        place.replace(room_bytes=room_of(cards[place.index], percent_of(needs)))
         for place in places(machine.accelerators)
         if cards[place.index].unified is False
     ]
@@ -364,7 +364,7 @@ def _groups(
     """The largest accelerators in each number that may share the model in equal parts. `cards` says
     what each can give. Those that do not suit are left out where others do.
     """
-    rooms = _rooms(machine, cards)
+    rooms = _rooms(needs, machine, cards)
     suited = [place for place in rooms if _suits(question, cards[place.index])]
     sized = [place for place in suited or rooms if place.room_bytes is not None]
     sized.sort(key=lambda place: -(place.room_bytes or 0))
@@ -393,7 +393,7 @@ def _lacking(
     lacking: list[int] = []
     for place in group:
         held = (getattr(term, end) for term in placed.terms if term.where == place.where)
-        lacking.append(sum(held) - (room_of(cards[place.index], gpu_only=True) or 0))
+        lacking.append(sum(held) - (room_of(cards[place.index], percent_of(placed)) or 0))
     return max(lacking)
 
 
@@ -411,7 +411,7 @@ def smallest_device_bytes(needs: Needs, number: int = 1, *, may_be_lean: bool = 
     is_lean = may_be_lean and _takes_less(needs, number)
     end, size = "bytes" if is_lean else "high_bytes", 0
     while True:
-        room = size * GPU_ONLY_PERCENT // 100
+        room = int(size * percent_of(needs) // 100)
         device = Device(
             devices=number,
             is_large=size >= LARGE_DEVICE_BYTES,
@@ -435,9 +435,10 @@ def _in_parts(
     libraries in RAM, graphs and more on its device. `is_lean`: with the option by which the program
     takes less.
     """
-    number = len(group)
+    number, percent = len(group), percent_of(needs)
     devices = [
-        device_of(cards[place.index] if cards else None, number, is_lean=is_lean) for place in group
+        device_of(cards[place.index] if cards else None, number, percent, is_lean=is_lean)
+        for place in group
     ]
     there = {device: needs_on(needs, device) for device in dict.fromkeys(devices)}
     terms: list[Term] = []

@@ -88,20 +88,28 @@ def emptied(devices: Sequence[Accelerator]) -> tuple[Accelerator, ...]:
     )
 
 
-def room_of(device: Accelerator, *, gpu_only: bool) -> int | None:
-    """What a runtime may take of a device: llama.cpp leaves a gigabyte free, one that needs it
-    all takes its share.
+def percent_of(needs: Needs) -> float:
+    """Hundredths of each device that a program which runs on these alone takes."""
+    share = None if needs.case is None else needs.case.setting("memory_share")
+    return GPU_ONLY_PERCENT if share is None else round(100 * float(share), 6)
+
+
+def room_of(device: Accelerator, percent: float | None) -> int | None:
+    """What a runtime may take of a device: that share of it, or all but the gigabyte that llama.cpp
+    leaves free.
     """
-    if not gpu_only:
+    if percent is None:
         return free_bytes(device)
     total = device.memory_total_bytes
     if total is None:
         return None
     free = total if device.memory_free_bytes is None else device.memory_free_bytes
-    return min(total * GPU_ONLY_PERCENT // 100, free)
+    return min(int(total * percent // 100), free)
 
 
-def device_of(card: Accelerator | None, devices: int = 1, *, is_lean: bool = False) -> Device:
+def device_of(
+    card: Accelerator | None, devices: int, percent: float, *, is_lean: bool = False
+) -> Device:
     """The accelerator as far as the need of a program that takes its share of it depends on it."""
     if card is None:
         return Device(devices=devices, is_lean=is_lean)
@@ -112,7 +120,7 @@ def device_of(card: Accelerator | None, devices: int = 1, *, is_lean: bool = Fal
         is_lean=is_lean,
         total_bytes=card.memory_total_bytes,
         free_bytes=card.memory_free_bytes,
-        room_bytes=room_of(card, gpu_only=True),
+        room_bytes=room_of(card, percent),
     )
 
 

@@ -23,7 +23,6 @@ from ..cache import (
 )
 from ..case import (
     ENCODER_REMEDY,
-    MICRO_BATCH_TOKENS,
     Case,
     Cells,
     Parts,
@@ -40,7 +39,7 @@ from ..quantization import (
     row_bytes,
     typed_earlier,
 )
-from ..records import How, Term, both, by_layers, term, times, times_sequences, unread
+from ..records import How, Split, Term, both, by_layers, term, times, times_sequences, unread
 from .drafts import block_terms
 from .files import SOURCE, recipe_of_mix, size_of, tokenizer_kind, usual
 from .graphs import GUESS_LEAST, GUESS_MOST, exact_compute_bytes, guessed_compute
@@ -125,10 +124,13 @@ def _with_projector(case: Case, files: Term) -> tuple[Term | Unread, list[Term]]
     if no_encoders is not None:
         why = f"{no_encoders}; the file beside it has {units.decimal(files.bytes)}"
         return unread(why, ENCODER_REMEDY), []
-    projector = _projector(case)
+    stays_in_ram = case.setting("projector") == "ram"
+    encoder = [_projector(case), _picture(case.replace(device=None) if stays_in_ram else case)]
+    if stays_in_ram:
+        encoder = [each.replace(split=Split.HOST) for each in encoder]
     how = How.ASSUMED if files.how is How.ASSUMED else How.COMPUTED
-    together = both(files, projector, "the projector").replace(how=how)
-    return together, [projector, _picture(case)]
+    together = both(files, encoder[0], "the projector").replace(how=how)
+    return together, encoder
 
 
 def _cache(case: Case) -> list[Term] | Unread:
@@ -284,8 +286,13 @@ def _one_batch(case: Case) -> Cells:
     room, tokens = case.room, case.context_tokens
     if case.row.encoder:
         return cells(tokens, micro_batch=room.batch)
-    tokens = min(tokens, MICRO_BATCH_TOKENS) * room.sequences
-    return cells(tokens, sequences=room.sequences, whole_windows=room.whole_windows)
+    tokens = min(tokens, room.batch) * room.sequences
+    return cells(
+        tokens,
+        sequences=room.sequences,
+        micro_batch=room.batch,
+        whole_windows=room.whole_windows,
+    )
 
 
 def _guessed(case: Case, rows: int) -> Term:

@@ -84,6 +84,20 @@ def test_cache_and_state_equal_every_measurement() -> None:
     assert not wrong
 
 
+def test_a_micro_batch_that_is_asked_for_takes_what_was_allocated() -> None:
+    """-ub 64 and 1024: the buffer is right to the byte, but for 32 of the indices of 16 rows of logits where one is judged."""
+    shelf = Catalogue.open().runtime("llama.cpp")
+    asked = [r for r in records("memory") if r["n_ubatch"] != 512 and r["n_outputs_max"] > 0]
+    for record in (record for record in asked if record["flash_attn"]):
+        options = {"ub": str(record["n_ubatch"])}
+        workload = Workload(context_tokens=record["n_ctx"], runtime_options=options)
+        spec = ModelSpec(id="model", name="Model", architecture=architecture(record["model"]))
+        memory = needs_of(spec, shelf, workload, rows()).memory
+        assert memory is not None
+        compute = next(term.bytes for term in memory.terms if term.name == "compute")
+        assert 0 <= record["compute_bytes"] - compute <= 2 * record["n_outputs_max"], record
+
+
 def test_repacked_weights_equal_the_second_layout() -> None:
     """With AVX-512 the repacked copy is what llama.cpp allocates for it, and as much may be evicted."""
     for record in {
