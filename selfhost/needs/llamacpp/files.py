@@ -3,13 +3,14 @@
 Of a publisher's own mixes of types, bartowski's `_L` files and Google's Q4_0 of weights trained for
 it have the token table and the output matrix alone in another type than llama-quantize's recipe.
 Unsloth's `UD-` files are made by rules that are not published; each weighs about as much as the
-file of one of llama-quantize's recipes: `[mix]` in specs/common/architectures.toml has the ranges.
+file of one of llama-quantize's recipes: `[mixes]` in specs/common/gguf_types.toml has the ranges.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from typing import Any
 
 from ...catalogue.architecture import Architecture
 from ...catalogue.spec import FileTensors, ModelSpec, PublishedFiles
@@ -40,11 +41,6 @@ _TOKEN_BYTES = {
 }  # fmt: skip
 # keys and the chat template: 0.7 kB without one, gpt-oss 16 kB
 _KEYS_BYTES = (700, 25_000)
-# lengths of vocabularies of byte pairs that are shorter than 100 thousand: DeepSeek Coder,
-# StarCoder, GPT-2 and GPT-NeoX, Falcon
-_BYTE_PAIRS = (
-    range(32_256, 32_257), range(49_152, 49_217), range(50_257, 50_689), range(65_024, 65_025),
-)  # fmt: skip
 
 # who makes the `UD-` files, and how the account names its repositories: so are 157 of 162 that this
 # catalogue lists; the others differ in case or in a word
@@ -53,14 +49,10 @@ _MIXES_SOURCE = (
     "sizes of 848 published UD- files (janhq/model-catalog, 2025-06 to 2026-05; others to 2026-11)"
     " against llama-quantize's recipes; the publisher's rules are not published"
 )
-# mixtures that were out before Unsloth mixed the types of every tensor (Dynamic 2.0, its
-# announcement); mixtures and tables of a layer until the files of Qwen3 Coder Next and Qwen3.5 were
-# mixed anew; what was out about when Dynamic 3.0 came (2026-08-19), or later: files of both rules
-_SECOND_SINCE, _LATER_SINCE, _THIRD_SINCE = "2025-04-24", "2026-02-01", "2026-08-01"
-# rows that no type with blocks of 256 holds are of other types in recipe and mix
-_BLOCK = 256
+# of models whose experts were published in 4 bits, which each mix keeps
+_OF_MXFP4 = (0.97, 1.13)
 # the recipe that each mix is nearest to, and the type of tables that are apart
-_MIXES: Mapping[str, Mapping[str, str]] = shipped_table("gguf_types")["mixes"]
+_MIXES: Mapping[str, Mapping[str, Any]] = shipped_table("gguf_types")["mixes"]
 
 
 def size_of(case: Case) -> Term | Unread:
@@ -169,20 +161,14 @@ def header_bytes(
 
 
 def tokenizer_kind(row: ArchitectureRow, vocabulary: int) -> str:
-    """The kind of the vocabulary, "" where it may be of several.
-
-    Where models of one architecture differ SentencePiece tables are small, and those of 100
-    thousand and more are byte pairs.
+    """The kind of the vocabulary, "" where it may be of several: where models of one architecture
+    differ, small ones are SentencePiece's and large ones byte pairs.
     """
     if row.tokenizer == "wpm" and vocabulary > 100_000:
         return "unigram"
-    if row.tokenizer == "varies":
-        return ""
     if row.tokenizer or not vocabulary:
-        return row.tokenizer
-    if vocabulary >= 100_000 or any(vocabulary in tokens for tokens in _BYTE_PAIRS):
-        return "bpe"
-    return "spm" if vocabulary <= 33_000 else ""
+        return "" if row.tokenizer == "varies" else row.tokenizer
+    return "spm" if vocabulary <= 33_000 else "bpe" if vocabulary >= 49_000 else ""
 
 
 def by_type(tensors: Iterable[FileTensors]) -> str:
@@ -206,7 +192,7 @@ def recipe_of_mix(mix: str, architecture: Architecture | None) -> str | None:
     """The quantization of llama-quantize that a mix is nearest to; None for a name of no mix."""
     if mix not in _MIXES:
         return None
-    like = _MIXES[mix]["recipe"]
+    like = str(_MIXES[mix]["recipe"])
     if "tables" in _MIXES[mix]:
         return like
     # experts published in 4 bits stay as they are in mixes of four bits and more
@@ -238,44 +224,12 @@ def _mixed(case: Case, recipe: str, file: Term) -> Term:
             low=file.low_bytes + more,
             high=file.high_bytes + more,
         )
-    ranges = shipped_table("architectures")["mix"].get(mix, {})
-    kinds = _kinds(architecture, case.spec.released)
-    kinds = ("experts in MXFP4",) if recipe == "MXFP4" else kinds
-    stated = next(ranges[kind] for kind in kinds if kind in ranges)
-    least, most, by_layers, by_tables = (*stated, 0.0, 0.0)[:4]
-    more_share = by_layers / architecture.layers + by_tables * table_bytes / file.bytes
-    least, most = least + more_share, most + more_share
-    low, high = int(file.bytes * least), int(file.bytes * most)
-    line = f"{least:.3g} to {most:.3g} × {recipe} of {file.bytes:,} bytes"
-    return term("files", (low + high) // 2, How.ASSUMED, _MIXES_SOURCE, line, low=low, high=high)
-
-
-def _kinds(architecture: Architecture, released: str | None) -> tuple[str, ...]:
-    """How the model is made, as far as a mix depends on it; what tells most first."""
-    date = released or _LATER_SINCE
-    recurrent = {part.kind for part in architecture.recurrent}
     has_experts = any(part.experts for part in architecture.feed_forward)
-    has_tables = bool(architecture.per_layer_embedding_length)
-    is_later = date >= _LATER_SINCE
-    kinds = {
-        "third rules": date >= _THIRD_SINCE,
-        "rows of no blocks": architecture.embedding_length % _BLOCK != 0,
-        "per-layer tables of 2025": has_tables and not is_later,
-        "per-layer tables": has_tables and is_later,
-        "convolution": "convolution" in recurrent,
-        "experts, first rules": has_experts and date < _SECOND_SINCE,
-        # every token's feed-forward beside the experts keeps more bits than they
-        "experts beside a dense feed-forward": any(
-            part.beside_dense for part in architecture.feed_forward
-        ),
-        "experts of 2025": has_experts and not is_later,
-        "delta, experts": has_experts and "delta" in recurrent,
-        "experts": has_experts,
-        "delta": "delta" in recurrent,
-        "mamba2": "mamba2" in recurrent,
-        "any": True,
-    }
-    return tuple(kind for kind, holds in kinds.items() if holds)
+    least, most = _MIXES[mix]["experts" if has_experts else "dense"]
+    least, most = _OF_MXFP4 if recipe == "MXFP4" else (least, most)
+    low, high = int(file.bytes * least), int(file.bytes * most)
+    line = f"{least:g} to {most:g} × {recipe} of {file.bytes:,} bytes"
+    return term("files", (low + high) // 2, How.ASSUMED, _MIXES_SOURCE, line, low=low, high=high)
 
 
 def files_of_maker(spec: ModelSpec, mix: str) -> PublishedFiles | None:
