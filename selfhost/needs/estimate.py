@@ -42,7 +42,7 @@ from .records import (
     Needs,
     Split,
     Term,
-    middle_of,
+    stated_range,
     term,
     unread,
 )
@@ -201,10 +201,8 @@ def _stated_memory(case: Case, source: str) -> MemoryNeed | None:
     low, high = stated.low_bytes, stated.high_bytes
     if low is None or high is None:
         return None
-    line = f"{high:,} bytes as stated" if low == high else f"{middle_of(low, high)} as stated"
-    whole = term("weights", (low + high) // 2, How.STATED, source, line, low=low, high=high)
     devices = case.device.devices if case.device is not None else 1
-    whole = on_each(whole, devices, 1 / devices)
+    whole = on_each(stated_range("weights", low, high, source), devices, 1 / devices)
     return MemoryNeed(terms=(whole, *_of_longer_recording(case, source)))
 
 

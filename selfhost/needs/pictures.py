@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..catalogue.runtime import ComponentFile, ModelParts
-from ..catalogue.spec import StatedWay
 from ..core.records import Unread
 from .case import Case, Parts, components_type, overhead, published_size, without_files
 from .checkpoints import DTYPES
@@ -19,7 +18,7 @@ from .records import (
     How,
     Offloaded,
     Term,
-    middle_of,
+    stated_range,
     taken_off,
     term,
     times,
@@ -243,35 +242,36 @@ def _offloaded(case: Case, program: Term) -> tuple[Offloaded, ...]:
     denoiser is quantized then; its weights do not move layer by layer (diffusers 0.42.1,
     pipelines/pipeline_utils.py, enable_model_cpu_offload and enable_sequential_cpu_offload).
     """
-    quantization, stated = case.quantization, case.spec.needs
+    quantization, stated, most = case.quantization, case.spec.needs, None
+    is_packed = quantization in _QUANTIZED
     each = {"transformer": _QUANTIZED.get(quantization, 2)}
     sizes = {name: int(each.get(name, 2) * n) for name, n in case.spec.components.items()}
-    line = " + ".join(f"{size:,} {name}" for name, size in sizes.items())
-    source, total = "parameters of the components", sum(sizes.values())
-    host = term("weights", total, How.COMPUTED, source, line), program
-    ways = [way for way in stated.ways if way.quantization == quantization] if stated else ()
-    if ways:
-        return tuple(_as_stated(way, host) for way in ways)
-    is_packed, most = quantization in _QUANTIZED, None
+    line, total = (
+        " + ".join(f"{size:,} {name}" for name, size in sizes.items()),
+        sum(sizes.values()),
+    )
+    host = term("weights", total, How.COMPUTED, "parameters of the components", line), program
     if stated is not None:
+        ways = [way for way in stated.ways if way.quantization == quantization]
+        if ways or is_packed or not stated.high_bytes:
+            return tuple(
+                Offloaded(
+                    way=way.offload,
+                    host=host,
+                    device=(stated_range("weights", way.low_bytes, way.high_bytes, way.source),),
+                )
+                for way in ways
+            )
         # what the spec states over all weights
-        most = max(0, (stated.high_bytes or 0) - total)
-        is_known = bool(stated.high_bytes) and not is_packed
-    else:
-        is_known = not is_packed or bool(quantized_components(case.spec.components))
-    if not is_known or not (is_packed or DTYPES.get(quantization) == 16):
+        most = max(0, stated.high_bytes - total)
+    elif is_packed and not quantized_components(case.spec.components):
+        return ()
+    if not is_packed and DTYPES.get(quantization) != 16:
         return ()
     by_component = Offloaded(way="model", host=host, device=_largest(case, sizes, most))
     if is_packed:
         return (by_component,)
     return by_component, Offloaded(way="sequential", host=host, device=_by_layer(case, most))
-
-
-def _as_stated(way: StatedWay, host: tuple[Term, ...]) -> Offloaded:
-    low, high = way.low_bytes, way.high_bytes
-    line, size = middle_of(low, high), (low + high) // 2
-    held = term("weights", size, How.STATED, way.source, line, low=low, high=high)
-    return Offloaded(way=way.offload, host=host, device=(held,))
 
 
 def _largest(case: Case, sizes: Mapping[str, int], most: int | None) -> tuple[Term, Term]:
@@ -300,18 +300,14 @@ def _largest(case: Case, sizes: Mapping[str, int], most: int | None) -> tuple[Te
 
 
 def _by_layer(case: Case, most: int | None) -> tuple[Term, ...]:
-    """What is held a layer at a time; of a pipeline whose decoder is known at most what PyTorch
-    reserves for the image, else what is stated over all weights.
+    """What is held a layer at a time: at most what the decoder takes, or what is stated over all
+    weights.
     """
     pixels = (case.spec.native_pixels or _SIDES[0]) ** 2 * case.parallel
     size = _SEQUENTIAL_BYTES if most is not None else _SEQUENTIAL_BYTES * pixels // _PIXELS
     line = f"{size:,} bytes at the peak, a layer at a time"
-    if most is not None:
-        layer = term("weights", size, How.ASSUMED, _OFFLOAD_SOURCE, line)
-        line = f"{most:,} bytes; the most that the spec states, less the weights"
-        source = _OFFLOAD_SOURCE
-        return layer, term("activations", most, How.ASSUMED, source, line, low=most // 2)
-    high = max(_decoder(case.replace(device=Device())).high_bytes, size)
+    high = size + most if most is not None else 0
+    high = max(_decoder(case.replace(device=Device())).high_bytes, size) if most is None else high
     return (term("activations", size, How.ASSUMED, _OFFLOAD_SOURCE, line, high=high),)
 
 

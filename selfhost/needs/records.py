@@ -313,6 +313,12 @@ def term(
     )
 
 
+def stated_range(name: str, low: int, high: int, source: str) -> Term:
+    """A term of which somebody states the two ends."""
+    line = f"{high:,} bytes as stated" if low == high else f"{middle_of(low, high)} as stated"
+    return term(name, (low + high) // 2, How.STATED, source, line, low=low, high=high)
+
+
 def whole_files(files: Term, source: str = "", remark: str = "") -> Term:
     """Weights that lie in memory as in their files."""
     line, source = files.arithmetic + remark, source or files.source

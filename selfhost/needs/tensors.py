@@ -125,8 +125,8 @@ class ArchitectureRow(Record):
     torch_scores: str = ""
     mlx_windows: str = ""
     mlx_unpacked: bool = False
-    torch_wide_matrix: str = ""
     mlx_in_8_bits: tuple[str, ...] = ()
+    torch_wide_matrix: str = ""
     window_cache: str = ""
     window_cache_layers: int | None = None
     indexer_values: bool = False

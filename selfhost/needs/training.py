@@ -13,12 +13,12 @@ from ..catalogue.architecture import Architecture
 from ..catalogue.quantization_names import CHECKPOINTS
 from ..catalogue.spec import ModelSpec
 from ..core.records import Record, Unread
-from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_LORA_RANK
+from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_LORA_RANK, Workload
 from .cache import why_not_known
 from .case import Case, is_cast, overhead, why_no_encoders
 from .checkpoints import adapter_parameters, linear_layers, size_of
 from .python import SHARD_BYTES
-from .records import How, MemoryNeed, Needs, Term, term, times
+from .records import How, MemoryNeed, Needs, Term, term, times, unread
 from .tensors import checkpoint_tensors, count
 
 # a Trainer that keeps one checkpoint writes the new one before it removes the old one
@@ -35,21 +35,22 @@ _NO_TENSORS = "the tensors of the model are not known, so neither are its gradie
 
 class _Training(Record):
     """A model and how it is trained. `parameters` are all, `experts` those of routed experts,
-    `linear` those of other linear layers, `adapters` those of adapters; `tokens` of one step.
+    `linear` those of other linear layers; `tokens` of one step.
     """
 
+    case: Case
     architecture: Architecture
-    stored_bytes: int | None
-    method: str
-    optimizer: str
-    checkpointing: bool
+    workload: Workload
     tokens: int
-    embeds: bool
     parameters: int
     linear: int
     experts: int
     adapters: int
     most_adapters: int
+
+    @property
+    def trains_all(self) -> bool:
+        return self.workload.finetune_method == "full"
 
 
 def finetune_needs(case: Case, needs: Needs) -> Needs:
@@ -60,52 +61,47 @@ def finetune_needs(case: Case, needs: Needs) -> Needs:
     is None with a reason where the model's tensors are not known, for speech and images, and for a
     runtime that does not train.
     """
-    why = _why_no_figures(case)
-    if why is not None:
-        return needs.replace(unknown=_unread(*why, "download_bytes", "memory"))
-    format = case.workload.format if case.workload.format in CHECKPOINTS else "safetensors"
-    files = size_of(case.replace(format=format, quantization=case.own_type))
-    if isinstance(files, Unread):
-        needs = needs.replace(unknown=(files,))
-    else:
-        needs = needs.replace(
-            download_bytes=files.bytes, download_how=files.how, download_source=files.source
-        )
-    refused = _why_not_computed(case)
+    refused = _why_no_figures(case)
+    if refused is None:
+        format = case.workload.format if case.workload.format in CHECKPOINTS else "safetensors"
+        files = size_of(case.replace(format=format, quantization=case.own_type))
+        if isinstance(files, Unread):
+            needs = needs.replace(unknown=(files,))
+        else:
+            needs = needs.replace(
+                download_bytes=files.bytes, download_how=files.how, download_source=files.source
+            )
+        refused = _why_not_computed(case)
     if refused is not None:
-        unknown = _unread(*refused, "disk_bytes", "memory")
+        first = "disk_bytes" if needs.download_bytes else "download_bytes"
+        unknown = tuple(unread(*refused, fact) for fact in (first, "memory"))
         return needs.replace(unknown=(*needs.unknown, *unknown))
-    training = _training_of(case, needs.download_bytes)
-    states = _states_of_all if training.method == "full" else _states_of_adapters
+    training = _training_of(case)
+    states = _states_of_all if training.trains_all else _states_of_adapters
     program = overhead(case.runtime, on_gpu=case.on_gpu)
-    terms = *states(training), _activations(training), program
+    terms = *states(training, needs.download_bytes), _activations(training), program
     return _with_checkpoints(needs.replace(memory=MemoryNeed(terms=terms)), training)
 
 
-def _training_of(case: Case, stored_bytes: int | None) -> _Training:
+def _training_of(case: Case) -> _Training:
     """The training of a workload, with its defaults filled in."""
-    spec, architecture, row = case.spec, case.model, case.row
-    workload = case.workload.with_finetuning_defaults()
-    method, kind = workload.finetune_method or "lora", workload.quantization or ""
-    if method != "full" and is_cast(spec, case.program, kind):
+    architecture, row, workload = case.model, case.row, case.workload.with_finetuning_defaults()
+    kind = workload.quantization or ""
+    if workload.finetune_method != "full" and is_cast(case.spec, case.program, kind):
         # the lines for adapters say in which type the frozen weights are loaded (--dtype of trl)
         architecture = architecture.replace(dtype=kind)
     longest = architecture.context_tokens or DEFAULT_CONTEXT_TOKENS
     context_tokens = workload.context_tokens or min(DEFAULT_CONTEXT_TOKENS, longest)
-    rank = workload.lora_rank or DEFAULT_LORA_RANK
-    adapters, most = adapter_parameters(architecture, row, rank)
+    adapters, most = adapter_parameters(architecture, row, workload.lora_rank or DEFAULT_LORA_RANK)
     weights = {True: 0, False: 0}
     for each in linear_layers(architecture, row):
         weights[each.part == "expert"] += each.weights
     parameters = count(checkpoint_tensors(architecture, row)) + case.encoders
     return _Training(
+        case=case,
         architecture=architecture,
-        stored_bytes=stored_bytes,
-        method=method,
-        optimizer=workload.optimizer or "adamw",
-        checkpointing=bool(workload.checkpointing),
+        workload=workload,
         tokens=context_tokens * workload.parallel,
-        embeds=row.encoder or case.embeds or not architecture.output_matrix,
         parameters=parameters,
         linear=weights[False],
         experts=weights[True],
@@ -162,23 +158,17 @@ def _why_not_computed(case: Case) -> tuple[str, str | None] | None:
     if case.row.rewrites or why_not_known(architecture, case.row, case.program) is not None:
         return f"what training {architecture.row} takes is not computed", None
     if "nvfp4" in (architecture.matrix_dtype, architecture.expert_dtype):
-        why = "transformers expands NVFP4 weights of compressed-tensors, loads none of ModelOpt's,"
-        return f"{why} and which these are is not known", _UNPACKED_MEND
+        return "what training on NVFP4 weights takes is not counted", _UNPACKED_MEND
     why_none = why_no_encoders(spec)
     no_encoders = f"{why_none}, so neither are the weights and gradients of all of it"
     return None if why_none is None else (no_encoders, None)
 
 
-def _unread(reason: str, remedy: str | None, *facts: str) -> tuple[Unread, ...]:
-    return tuple(Unread(fact=fact, reason=reason, remedy=remedy) for fact in facts)
-
-
 def _with_checkpoints(needs: Needs, training: _Training) -> Needs:
     """The needs with the files that a run keeps: what is trained, and the optimizer's state."""
-    assert needs.memory is not None
-    bytes_of = {each.name: each.bytes for each in needs.memory.terms}
+    bytes_of = {each.name: each.bytes for each in needs.terms}
     state, download = bytes_of.get("optimizer", 0), needs.download_bytes or 0
-    trained = bytes_of["weights"] if training.method == "full" else 4 * training.adapters
+    trained = bytes_of["weights"] if training.trains_all else 4 * training.adapters
     largest = max(state, min(trained, SHARD_BYTES), min(download, SHARD_BYTES))
     if not download:
         return needs.replace(largest_file_bytes=largest)
@@ -190,11 +180,11 @@ def _with_checkpoints(needs: Needs, training: _Training) -> Needs:
     )
 
 
-def _states_of_all(training: _Training) -> list[Term]:
+def _states_of_all(training: _Training, _: int | None) -> list[Term]:
     """Two bytes of weights and gradients, and what the optimizer keeps with a float32 copy. The
     least is all in 16 bits, without a copy, with gradients made while activations are let go.
     """
-    total, (least, likely) = training.parameters, _STATES[training.optimizer]
+    total, (least, likely) = training.parameters, _STATES[training.workload.optimizer or "adamw"]
     source = (
         "mixed-precision Adam, ZeRO (arXiv 1910.02054, section 3.1); at least: all in 16 bits, as"
         " transformers loads what is published so, which keeps no copy"
@@ -212,17 +202,18 @@ def _states_of_all(training: _Training) -> list[Term]:
     ]
 
 
-def _states_of_adapters(training: _Training) -> list[Term]:
+def _states_of_adapters(training: _Training, stored: int | None) -> list[Term]:
     """Adapters in float32 on weights that stay as they are; the most has some on routed experts or
     encoders too.
     """
     number, most = training.adapters, training.most_adapters
-    low, likely, high, line, source = _frozen(training)
+    low, likely, high, line, source = _frozen(training, stored)
+    states = _ADAPTER_STATES[training.workload.optimizer or "adamw"]
     source += "; LoRA (arXiv 2106.09685) on every linear layer but the output, in float32 (peft)"
     line += f" + {number:,} of adapters × 4 bytes"
     ends = {"low": low + 2 * number, "high": high + 4 * most}
     terms = [term("weights", likely + 4 * number, How.COMPUTED, source, line, **ends)]
-    for name, each in {"gradients": 4, "optimizer": _ADAPTER_STATES[training.optimizer]}.items():
+    for name, each in {"gradients": 4, "optimizer": states}.items():
         if each:
             line = f"{number:,} of adapters × {each} bytes"
             ends = {"low": each * number // 2, "high": int(each * most * 1.05)}
@@ -230,12 +221,11 @@ def _states_of_adapters(training: _Training) -> list[Term]:
     return terms
 
 
-def _frozen(training: _Training) -> tuple[int, int, int, str, str]:
+def _frozen(training: _Training, stored: int | None) -> tuple[int, int, int, str, str]:
     """The weights that stay as they are: least, likely and most bytes, line and source."""
     architecture, total = training.architecture, training.parameters
     tables = total - training.linear - training.experts
-    stored = training.stored_bytes
-    if training.method == "qlora":
+    if training.workload.finetune_method == "qlora":
         linear, experts = training.linear, training.experts
         quantized = -(-linear * 2113 // 4096)
         low = quantized + -(-experts * 2113 // 4096) + 2 * tables
@@ -263,23 +253,25 @@ def _frozen(training: _Training) -> tuple[int, int, int, str, str]:
 def _activations(training: _Training) -> Term:
     """What the forward pass saves for the backward pass, with the logits and the last norm."""
     architecture, (saved, widest) = training.architecture, _saved_in_layers(training)
-    hidden = architecture.embedding_length
-    width = 4 if training.method == "lora" and architecture.dtype == "float32" else 2
-    logits = 0 if training.embeds else _LOGIT_BYTES * (architecture.vocabulary or 0)
+    hidden, checkpointing = architecture.embedding_length, training.workload.checkpointing
+    is_wide = training.workload.finetune_method == "lora" and architecture.dtype == "float32"
+    width, case = 4 if is_wide else 2, training.case
+    embeds = case.row.encoder or case.embeds or not architecture.output_matrix
+    logits = 0 if embeds else _LOGIT_BYTES * (architecture.vocabulary or 0)
     each, remark = saved + logits, ""
-    if training.checkpointing:
+    if checkpointing:
         # the logits are gone before the first layer is computed again
         each = architecture.layers * width * hidden + max(widest, logits)
         remark = "; one input of each layer, and the larger of one layer and the logits"
     each += 8 * hidden
     size = training.tokens * each
-    high = int((1.6 if training.checkpointing else 2) * size)
-    if training.method != "full":
+    high = int((1.6 if checkpointing else 2) * size)
+    if not training.trains_all:
         # peft adds adapters to all experts of a layer at once
-        at_once = architecture.layers if training.checkpointing else 1
+        at_once = architecture.layers if checkpointing else 1
         high += 2 * width * training.experts // at_once
-    how, line = How.COMPUTED, f"{training.tokens:,} tokens × {each:,} bytes{remark}"
-    how = How.ASSUMED if architecture.recurrent else how
+    line = f"{training.tokens:,} tokens × {each:,} bytes{remark}"
+    how = How.ASSUMED if architecture.recurrent else How.COMPUTED
     source = "tensors saved for the backward pass (arXiv 2205.05198), fused attention; ends assumed"
     return term("activations", size, how, source, line, low=int(0.55 * size), high=high)
 
@@ -288,7 +280,7 @@ def _saved_in_layers(training: _Training) -> tuple[int, int]:
     """Bytes that one token leaves in all layers, and in the widest: inputs of norms and matrices,
     queries, keys and values, gate and up.
     """
-    architecture, trains_all = training.architecture, training.method == "full"
+    architecture, trains_all = training.architecture, training.trains_all
     width = architecture.embedding_length
     plain, mixing, feeding = (16 if trains_all else 28) * width, [(0, 0)], [(0, 0)]
     for group in architecture.attention:

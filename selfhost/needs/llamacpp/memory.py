@@ -251,7 +251,12 @@ def _compute(case: Case) -> Term:
     if size is None or reserved is None:
         return _guessed(case, whole)
     source = f"{SOURCE}; its allocator replayed on the graph of {case.model.row}"
-    more = _rolled_back(case)
+    more, kept = 0, case.kept_states
+    if kept > 1 and case.parallel > 1:
+        # at most what the states of several sequences add, one for each drafted token: 0.8 to 1.15
+        # times those of one layer, of three models
+        more = max((each.memory for each in states(case.model)), default=0)
+        more *= 5 * kept * case.parallel
     if case.on_gpu:
         source, line = f"{source}; {_ON_A_DEVICE}", f"{reserved:,} bytes"
         low, high = int(reserved * (1 - _DEVICE_ERROR)), (reserved + more) * (1 + _DEVICE_ERROR)
@@ -261,16 +266,6 @@ def _compute(case: Case) -> Term:
         line += f"; {size - low:,} bytes less are touched by one short prompt"
     how = How.EXACT if size + more == reserved else How.COMPUTED
     return term("compute", size, how, source, line, low=low, high=size + more)
-
-
-def _rolled_back(case: Case) -> int:
-    """At most what the states of several sequences add to the buffer when each drafted token leaves
-    one: 0.8 to 1.15 times those of one layer, of three models (llama.cpp 0c1e570).
-    """
-    kept = case.kept_states
-    if kept == 1 or case.parallel == 1:
-        return 0
-    return 5 * kept * case.parallel * max((each.memory for each in states(case.model)), default=0)
 
 
 def _replayed(case: Case, room: Cells, rows: int) -> int | None:
