@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..catalogue.runtime import ComponentFile, ModelParts
+from ..catalogue.spec import StatedWay
 from ..core.records import Unread
 from .case import Case, Parts, components_type, overhead, published_size, without_files
 from .checkpoints import DTYPES
@@ -254,14 +255,7 @@ def _offloaded(case: Case, program: Term) -> tuple[Offloaded, ...]:
     if stated is not None:
         ways = [way for way in stated.ways if way.quantization == quantization]
         if ways or is_packed or not stated.high_bytes:
-            return tuple(
-                Offloaded(
-                    way=way.offload,
-                    host=host,
-                    device=(stated_range("weights", way.low_bytes, way.high_bytes, way.source),),
-                )
-                for way in ways
-            )
+            return tuple(_as_stated(way, host) for way in ways)
         # what the spec states over all weights
         most = max(0, stated.high_bytes - total)
     elif is_packed and not quantized_components(case.spec.components):
@@ -272,6 +266,11 @@ def _offloaded(case: Case, program: Term) -> tuple[Offloaded, ...]:
     if is_packed:
         return (by_component,)
     return by_component, Offloaded(way="sequential", host=host, device=_by_layer(case, most))
+
+
+def _as_stated(way: StatedWay, host: tuple[Term, ...]) -> Offloaded:
+    held = stated_range("weights", way.low_bytes, way.high_bytes, way.source)
+    return Offloaded(way=way.offload, host=host, device=(held,))
 
 
 def _largest(case: Case, sizes: Mapping[str, int], most: int | None) -> tuple[Term, Term]:

@@ -168,7 +168,9 @@ def tokenizer_kind(row: ArchitectureRow, vocabulary: int) -> str:
         return "unigram"
     if row.tokenizer or not vocabulary:
         return "" if row.tokenizer == "varies" else row.tokenizer
-    return "spm" if vocabulary <= 33_000 else "bpe" if vocabulary >= 49_000 else ""
+    if vocabulary <= 33_000:
+        return "spm"
+    return "bpe" if vocabulary >= 49_000 else ""
 
 
 def by_type(tensors: Iterable[FileTensors]) -> str:

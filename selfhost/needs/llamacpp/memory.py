@@ -251,12 +251,10 @@ def _compute(case: Case) -> Term:
     if size is None or reserved is None:
         return _guessed(case, whole)
     source = f"{SOURCE}; its allocator replayed on the graph of {case.model.row}"
-    more, kept = 0, case.kept_states
-    if kept > 1 and case.parallel > 1:
-        # at most what the states of several sequences add, one for each drafted token: 0.8 to 1.15
-        # times those of one layer, of three models
-        more = max((each.memory for each in states(case.model)), default=0)
-        more *= 5 * kept * case.parallel
+    # at most what the states of several sequences add where each drafted token leaves one: 0.8 to
+    # 1.15 times those of one layer, of three models
+    extra_states = case.kept_states * case.parallel if case.kept_states > 1 else 0
+    more = 5 * extra_states * max((each.memory for each in states(case.model)), default=0)
     if case.on_gpu:
         source, line = f"{source}; {_ON_A_DEVICE}", f"{reserved:,} bytes"
         low, high = int(reserved * (1 - _DEVICE_ERROR)), (reserved + more) * (1 + _DEVICE_ERROR)
