@@ -6,11 +6,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from ..catalogue.index import Catalogue
 from ..catalogue.names import id_of, read
-from ..catalogue.runtime import RuntimeSpec
 from ..core import units
 from ..core.errors import SelfhostError, UnknownModelError
 from ..core.files import can_be_passed_on
@@ -35,9 +34,6 @@ from .runs import (
     notes,
 )
 from .verdicts import check_with
-
-# tokens in the context -> the pace there; None stands for a short chat
-Paces = Callable[[int | None], Speed | None]
 
 # of a text model: a converter may leave out layers that predict further tokens, which are 14 of the
 # 685 billion parameters of DeepSeek-V3 (its model card); what differs by more is another (assumed)
@@ -111,16 +107,21 @@ def verify(run: Run, catalogue: Catalogue, machine: Machine, typed: str | None) 
         )
     if verdict.quantization and not (run.quantization or tells_quantization):
         said += notes({"quantization": True}, quantization=verdict.quantization)
-    runtime = catalogue.runtime(verdict.runtime) if verdict.runtime else None
-
-    def paces(depth_tokens: int | None) -> Speed | None:
-        return pace_at(catalogue, verdict, workload, depth_tokens)
-
-    comparison = compare(run, verdict, paces, runtime)
-    return comparison.replace(
+    rows: list[Figure] = []
+    for seen in run.figures:
+        if seen.subject == "pace":
+            depth = seen.depth_tokens if seen.term == "decode" else None
+            speed = pace_at(catalogue, verdict, workload, depth)
+            rows.append(_compared_pace(seen, run, verdict, speed))
+        else:
+            rows.append(_compared_memory(seen, run, verdict))
+    return Comparison(
+        run=run,
+        verdict=verdict,
         by=by,
         is_public=catalogue.is_shipped(verdict.model.id),
-        notes=(*said, *comparison.notes),
+        differences=tuple(rows),
+        notes=(*said, *run.notes, *_causes(rows, verdict)),
     )
 
 
@@ -224,33 +225,19 @@ def pace_at(
     return deeper.speed
 
 
-def compare(
-    run: Run, verdict: Verdict, paces: Paces, runtime: RuntimeSpec | None = None
-) -> Comparison:
-    """Every figure of the run beside the prediction."""
-    unpacks = runtime is not None and runtime.is_unpacked_on(verdict.machine.instruction_sets)
-    rows = [
-        _compared_pace(seen, run, verdict, paces)
-        if seen.subject == "pace"
-        else _compared_memory(seen, run, verdict, unpacks)
-        for seen in run.figures
-    ]
-    said = (*run.notes, *_causes(rows, run, verdict))
-    return Comparison(run=run, verdict=verdict, differences=tuple(rows), notes=said)
-
-
 def _why(holds: Mapping[str, object], **figures: object) -> str | None:
     """Why a figure is not compared: the first of the reasons that holds."""
     key = next((key for key, value in holds.items() if value), None)
     return None if key is None else filled(shipped_table("runs")["why"][key], figures)
 
 
-def _compared_pace(seen: Figure, run: Run, verdict: Verdict, paces: Paces) -> Figure:
-    speed = paces(seen.depth_tokens if seen.term == "decode" else None)
+def _compared_pace(seen: Figure, run: Run, verdict: Verdict, speed: Speed | None) -> Figure:
     predicted = _predicted_pace(seen, verdict, speed)
     tokens, depth, is_prompt = seen.tokens, seen.depth_tokens or 0, seen.term == "prompt"
+    shares_ram = any(card.unified for card in verdict.machine.accelerators or ())
+    uses_gpu = shares_ram or verdict.placement not in (None, HOST)
     # fewer of a prompt take a GPU as long as a batch
-    least = _BATCH_TOKENS if is_prompt and _uses_gpu(verdict) else LEAST_TOKENS[seen.term]
+    least = _BATCH_TOKENS if is_prompt and uses_gpu else LEAST_TOKENS[seen.term]
     reasons = {
         "no-pace": predicted is None,
         "drafts": run.drafts and not is_prompt,
@@ -277,17 +264,15 @@ def _predicted_pace(seen: Figure, verdict: Verdict, speed: Speed | None) -> Pace
     parallel = verdict.workload.parallel
     if seen.sequences > 1:
         return total if seen.sequences == parallel else None
-    if speed is None:
-        return None
-    if seen.term == "decode":
-        if speed.decode is None or total is None:
-            return speed.decode
-        return speed.decode.replace(low=min(speed.decode.low, total.low / parallel))
-    return speed.prompt
+    if speed is None or seen.term == "prompt":
+        return speed and speed.prompt
+    if speed.decode is None or total is None:
+        return speed.decode
+    return speed.decode.replace(low=min(speed.decode.low, total.low / parallel))
 
 
-def _compared_memory(seen: Figure, run: Run, verdict: Verdict, unpacks: bool) -> Figure:
-    memory, rounded = _memory_of(verdict), seen.rounded
+def _compared_memory(seen: Figure, run: Run, verdict: Verdict) -> Figure:
+    memory, rounded = verdict.memory, seen.rounded
     if memory is None:
         return seen.replace(why=_why({"no-memory": True}))
     low, likely, high = _predicted_bytes(seen, memory, run)
@@ -295,40 +280,38 @@ def _compared_memory(seen: Figure, run: Run, verdict: Verdict, unpacks: bool) ->
     if not high and seen.where == HOST and on_gpu:
         return seen.replace(why=_why({"beside-gpu": True}))
     is_less = {"not-filled": seen.term in OF_PROCESS and seen.seen < low - rounded}
-    why = _why_no_bytes(seen.term, run, verdict, unpacks) or _why(is_less)
+    why = _why_no_bytes(seen.term, run, verdict) or _why(is_less)
     inside = low - rounded <= seen.seen <= high + rounded if why is None else None
     return seen.replace(low=low, likely=likely, high=high, inside=inside, why=why)
 
 
-def _why_no_bytes(term: str, run: Run, verdict: Verdict, unpacks: bool) -> str | None:
+def _why_no_bytes(term: str, run: Run, verdict: Verdict) -> str | None:
     """Why that term is of something else than was predicted; None where it is not. A command with
-    --no-repack is predicted where the program `unpacks`, for a log tells no option.
+    --no-repack is predicted where the program unpacks, for a log tells no option.
     """
     of_process = term in (EVERYTHING_ELSE, ALL_MEMORY)
     of_cache = of_process or term == "kv_cache"
-    is_repacked = any(part.term == "repacked_weights" for part in run.figures)
-    reasons = {
-        "holds-draft": run.drafts and of_process,
-        "no-context": run.context_tokens is None and (of_cache or term == "compute"),
-        "cache-type": of_cache and run.kv_cache_type not in KV_CACHE_TYPES,
-        "repacked": unpacks and is_repacked and term in ("weights", "repacked_weights"),
-        "other-buffer": term == "compute" and _has_other_buffer(run, verdict),
-        "in-ram": _is_part_in_ram(run, verdict),
-    }
-    return _why(reasons, batch=_BATCH_TOKENS)
-
-
-def _has_other_buffer(run: Run, verdict: Verdict) -> bool:
-    """Whether it computes more at once than is predicted, or on more GPUs. llama-completion and
-    llama-perplexity make room for the logits of a whole batch, a server for one each sequence.
-    """
-    memory = _memory_of(verdict)
-    cards = len({term.where for term in memory.terms} - {HOST}) if memory is not None else 0
-    return (
+    runtime, memory = verdict.question.runtime, verdict.memory
+    unpacks = runtime is not None and runtime.is_unpacked_on(verdict.machine.instruction_sets)
+    cards = len({part.where for part in memory.terms} - {HOST}) if memory is not None else 0
+    # llama-completion and llama-perplexity make room for the logits of a whole batch, a server for
+    # one each sequence
+    computes_more = (
         run.batch_tokens not in (None, _BATCH_TOKENS)
         or (run.output_tokens or 0) > max(run.parallel or 1, run.states)
         or 0 < cards < run.cards
     )
+    reasons = {
+        "holds-draft": run.drafts and of_process,
+        "no-context": run.context_tokens is None and (of_cache or term == "compute"),
+        "cache-type": of_cache and run.kv_cache_type not in KV_CACHE_TYPES,
+        "repacked": unpacks
+        and any(part.term == "repacked_weights" for part in run.figures)
+        and term in ("weights", "repacked_weights"),
+        "other-buffer": term == "compute" and computes_more,
+        "in-ram": _is_part_in_ram(run, verdict),
+    }
+    return _why(reasons, batch=_BATCH_TOKENS)
 
 
 def _predicted_bytes(seen: Figure, memory: MemoryNeed, run: Run) -> tuple[int, int, int]:
@@ -359,7 +342,7 @@ def _predicted_bytes(seen: Figure, memory: MemoryNeed, run: Run) -> tuple[int, i
 
 def _is_part_in_ram(run: Run, verdict: Verdict) -> bool:
     """Whether the run had a part in RAM of a model that is predicted on its GPU."""
-    memory, architecture = _memory_of(verdict), verdict.model.architecture
+    memory, architecture = verdict.memory, verdict.model.architecture
     if memory is None or architecture is None or run.on_processor:
         return False
     least = sum(t.low_bytes for t in memory.terms if t.name == "weights" and t.where != HOST)
@@ -372,16 +355,7 @@ def _is_part_in_ram(run: Run, verdict: Verdict) -> bool:
     )
 
 
-def _memory_of(verdict: Verdict) -> MemoryNeed | None:
-    return verdict.needs.memory if verdict.needs is not None else None
-
-
-def _uses_gpu(verdict: Verdict) -> bool:
-    shares_ram = any(card.unified for card in verdict.machine.accelerators or ())
-    return shares_ram or verdict.placement not in (None, HOST)
-
-
-def _causes(rows: Sequence[Figure], run: Run, verdict: Verdict) -> tuple[str, ...]:
+def _causes(rows: Sequence[Figure], verdict: Verdict) -> tuple[str, ...]:
     """What most often explains a figure far from the likely one."""
     compared = [row for row in rows if row.inside is not None and row.likely]
     off = [row.seen / (row.likely or 1) for row in compared if row.subject == "pace"]
