@@ -8,13 +8,13 @@ from .. import needs as need
 from ..catalogue.index import Catalogue, spec_in
 from ..catalogue.names import Resolution, library_tag
 from ..catalogue.pasted import bare_name, is_path
+from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.searching import resolve
 from ..catalogue.spec import ModelSpec, PublishedFiles
 from ..core.errors import WorkloadError
 from ..core.records import Record
 from ..core.spelling import canonical
 from ..core.workload import Workload
-from ..judge.checks.runtime import runtime_check
 from ..judge.defaults import suited
 from ..judge.judging import judge
 from ..judge.question import ask
@@ -73,25 +73,24 @@ def understand(
 def _why_other_files(catalogue: Catalogue, understood: Understood, machine: Machine) -> str | None:
     """Why the program or type that a name implies is not judged; None where it is."""
     asked, name = understood.asked, understood.workload.runtime
-    implied = None if name is None else catalogue.runtime(name)
-    in_it = Question(spec=understood.spec, workload=understood.workload, runtime=implied)
-    if implied and runtime_check(in_it, machine).code == "runtime-no-build":
+    try:
+        judged = judge(question_of(catalogue, understood, machine), machine)
+        refusals = [each.reason for each in judged.findings if each.code in _NOT_LOADED_HERE]
+        has_no_build = judged.has("runtime-no-build")
+    except WorkloadError as error:
+        is_of_type = all(problem.key == "quantization" for problem in error.problems)
+        refusals = [f"{error.problems[0].message}."] if is_of_type else []
+        has_no_build = False
+    if name is not None and has_no_build:
+        implied = catalogue.runtime(name)
         return (
             f"{asked} is a name of files for {implied.name}, which is not judged for"
             f" {machine.system or 'this system'}. This answer is for other files of the model:"
             f" --runtime {implied.id} judges those."
         )
-    refusal: str | None = None
-    try:
-        judged = judge(question_of(catalogue, understood, machine), machine)
-        refusals = (each.reason for each in judged.findings if each.code in _NOT_LOADED_HERE)
-        refusal = next(refusals, None)
-    except WorkloadError as error:
-        if all(problem.key == "quantization" for problem in error.problems):
-            refusal = f"{error.problems[0].message}."
-    if refusal is None:
-        return None
-    return f"{asked}: {refusal} This answer is for other files of the model."
+    return (
+        f"{asked}: {refusals[0]} This answer is for other files of the model." if refusals else None
+    )
 
 
 def _as_named(
@@ -142,122 +141,84 @@ def _of_file(catalogue: Catalogue, typed: str, workload: Workload) -> Understood
 
 def of_name(catalogue: Catalogue, typed: str, workload: Workload) -> Understood:
     """What a name means. Raises `UnknownModelError`, which says why and what is near."""
-    resolved, stated = resolve(typed, catalogue), workload
-    plain = catalogue.spec(resolved.spec_id)
+    resolved, name, stated = resolve(typed, catalogue), bare_name(typed), workload
+    plain, ollama = catalogue.spec(resolved.spec_id), catalogue.runtime("ollama")
     # of several tags the first is told: the one that was typed
     if typed_tag := library_tag(typed, plain, catalogue):
         plain = plain.replace(aliases=tuple(dict.fromkeys((typed_tag, *plain.aliases))))
-        resolved = _in_its_own_file(resolved, typed_tag, stated, catalogue)
-    notes = resolved.notes
-    quantization, note = _quantization_said(typed, resolved, workload, catalogue)
-    notes += note
+        is_free = stated.task == "generate" and not (stated.runtime or stated.quantization)
+        if is_free and (typed_tag in ollama.tag_bytes or typed_tag in ollama.unpacked_tags):
+            note = f"Ollama's tag {typed_tag} is another file than other programs load."
+            resolved = resolved.replace(runtime=ollama.id, notes=(*resolved.notes, note))
+    notes, quantization = resolved.notes, resolved.quantization
+    if quantization is None and ":" in typed and _may_be_of_tag(stated, ollama, catalogue):
+        quantization = ollama.tags.get(name.lower().removesuffix(":latest"))
+        notes += (f"Ollama's tag {typed} loads {quantization}.",) if quantization else ()
     if stated.quantization is None:
         runtime = workload.runtime or resolved.runtime
         workload = workload.replace(quantization=quantization or None, runtime=runtime)
-    name = bare_name(typed)
-    spec = _with_named_file(
-        _with_typed_files(plain, resolved, catalogue),
-        name if resolved.names_file else None,
-        resolved.quantization or stated.quantization,
-        catalogue,
-    )
     # what Ollama itself calls it, quantization and all, is the line to type
     is_tag = ":" in name and "/" not in name
-    tag = name if is_tag and quantization and quantization == workload.quantization else None
     otherwise = Understood(spec=plain, asked=typed, workload=stated, notes=resolved.notes)
     # whether the name says its program or its type, and no option does
     is_stated = stated.runtime is not None or stated.quantization is not None
     is_implied = bool(resolved.runtime or resolved.quantization) and not is_stated
     return Understood(
-        spec=spec,
+        spec=_with_typed_files(plain, name, resolved, stated.quantization, catalogue),
         asked=typed,
         workload=workload,
         notes=notes,
-        tag=tag,
+        tag=name if is_tag and quantization and quantization == workload.quantization else None,
         otherwise=otherwise if is_implied else None,
     )
 
 
-def _in_its_own_file(
-    resolved: Resolution, tag: str, stated: Workload, catalogue: Catalogue
-) -> Resolution:
-    """In Ollama where its tag loads another file than other programs, and nothing else is asked."""
-    ollama = catalogue.runtime("ollama")
-    is_other = tag in ollama.tag_bytes or tag in ollama.unpacked_tags
-    if not is_other or stated.task != "generate" or stated.runtime or stated.quantization:
-        return resolved
-    note = f"Ollama's tag {tag} is another file than other programs load."
-    return resolved.replace(runtime=ollama.id, notes=(*resolved.notes, note))
-
-
-def _quantization_said(
-    typed: str, resolved: Resolution, workload: Workload, catalogue: Catalogue
-) -> tuple[str | None, tuple[str, ...]]:
-    """The quantization that the name says, or that a tag of Ollama's alone loads where it is
-    another than the usual one and GGUF files are asked for, with a sentence on the tag.
-    """
-    if resolved.quantization is not None or ":" not in typed:
-        return resolved.quantization, ()
-    if workload.quantization is not None or workload.task != "generate":
-        return None, ()
-    ollama, name = catalogue.runtime("ollama"), workload.runtime
-    if name is not None and catalogue.runtime(name.strip().lower()).formats != ollama.formats:
-        return None, ()
-    loaded = ollama.tags.get(bare_name(typed).lower().removesuffix(":latest"))
-    return loaded, () if loaded is None else (f"Ollama's tag {typed} loads {loaded}.",)
+def _may_be_of_tag(stated: Workload, ollama: RuntimeSpec, catalogue: Catalogue) -> bool:
+    """Whether the type may be the one that Ollama's tag loads: none is stated, nor other files."""
+    if stated.quantization is not None or stated.task != "generate":
+        return False
+    program = stated.runtime and catalogue.runtime(stated.runtime.strip().lower())
+    return not program or program.formats == ollama.formats
 
 
 # GGUF types that most who convert models publish
 _USUAL_GGUF = ("Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0")
 
 
-def _with_typed_files(spec: ModelSpec, resolved: Resolution, catalogue: Catalogue) -> ModelSpec:
-    """The files of the typed repository in front, of GGUF or where the spec does not name it."""
-    repository, quantization = resolved.repository, resolved.quantization
-    if repository is None:
-        return spec
-    if resolved.runtime is None:
-        format, unsized = "gguf", (quantization,) if quantization else _USUAL_GGUF
-        if repository in {files.repository for files in spec.files} and quantization is None:
-            return spec
-    elif quantization is None:
-        return spec
-    else:
-        runtime = catalogue.runtime(resolved.runtime)
-        rule, format, unsized = runtime.rule_of(quantization), runtime.formats[0], (quantization,)
-        held_in = [files.repository for files in spec.files if files.format == format]
-        is_known = canonical(repository) in {canonical(name) for name in held_in if name}
-        if rule is None or is_known:
-            return spec
-    files = PublishedFiles(
-        format=format,
-        repository=repository,
-        source=f"the name of {repository}",
-        unsized=unsized,
-        listed=quantization is not None,
-    )
-    # of two that hold a type the first is told: the one that was typed
-    return spec.replace(files=(files, *spec.files))
-
-
-def _with_named_file(
-    spec: ModelSpec, name: str | None, quantization: str | None, catalogue: Catalogue
+def _with_typed_files(
+    spec: ModelSpec, name: str, resolved: Resolution, stated: str | None, catalogue: Catalogue
 ) -> ModelSpec:
-    """The spec with the file of that name, or of that tag of Ollama, which is published too."""
-    if name is None or need.why_not_loaded(spec, catalogue.runtime("llama.cpp")) is not None:
-        return spec
-    type_name = need.canonical_quantization(quantization or "") or ""
-    whole = name if name.lower().endswith(".gguf") else f"{name}.gguf"
-    file = PublishedFiles(
-        format="gguf",
-        source=f"the name {name}",
-        unsized=(type_name,),
-        names={} if ":" in name else {type_name: whole},
-        listed=False,
-        named=True,
-    )
-    # behind those whose repository is known
-    return spec.replace(files=(*spec.files, file))
+    """The files of the typed repository in front, where the spec does not name it; the file of the
+    typed name, or of a tag of Ollama, behind those whose repository is known.
+    """
+    repository, type_name = resolved.repository, resolved.quantization
+    runtime = catalogue.runtime(resolved.runtime or "llama.cpp")
+    format = runtime.formats[0] if resolved.runtime else "gguf"
+    alike = (each.repository for each in spec.files if each.format == format)
+    is_known = canonical(repository or "") in {canonical(each) for each in alike if each}
+    is_loaded = not resolved.runtime or runtime.rule_of(type_name) is not None
+    if repository and is_loaded and not (is_known and (resolved.runtime or not type_name)):
+        files = PublishedFiles(
+            format=format,
+            repository=repository,
+            source=f"the name of {repository}",
+            unsized=(type_name,) if type_name else _USUAL_GGUF,
+            listed=type_name is not None,
+        )
+        spec = spec.replace(files=(files, *spec.files))
+    elif resolved.names_file and need.why_not_loaded(spec, runtime) is None:
+        kind = need.canonical_quantization(type_name or stated or "") or ""
+        whole = name if name.lower().endswith(".gguf") else f"{name}.gguf"
+        file = PublishedFiles(
+            format="gguf",
+            source=f"the name {name}",
+            unsized=(kind,),
+            names={} if ":" in name else {kind: whole},
+            listed=False,
+            named=True,
+        )
+        spec = spec.replace(files=(*spec.files, file))
+    return spec
 
 
 def question_of(catalogue: Catalogue, understood: Understood, machine: Machine) -> Question:
