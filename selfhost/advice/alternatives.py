@@ -19,7 +19,7 @@ from ..judge.defaults import follows_a_list, suited
 from ..judge.files import can_be_made
 from ..judge.judging import judge
 from ..judge.question import ask
-from ..judge.record import Alternative, Judged, Question, Verdict
+from ..judge.record import Alternative, Judged, Question
 from ..machine.record import Machine
 from .ranking import NAMED, TIGHT, Standings, best_case, reasons, share_on
 from .room import longest_context
@@ -37,10 +37,6 @@ ALIKE_IN_SIZE = 1.25
 # a model that sees answers text too
 _AS_GOOD_AS = {"text": ("text", "vision")}
 _OF_THE_MODEL = ("weights", "license", "openness", "runtime")
-_OF_VERDICT = (
-    *("quantization", "context_tokens", "runtime", "download_bytes"),
-    *("decode_tokens_per_second", "judged_tokens_per_second"),
-)
 
 
 def alternatives(judged: Judged, catalogue: Catalogue, machine: Machine) -> tuple[Alternative, ...]:
@@ -275,25 +271,14 @@ def _does_its_work(spec: ModelSpec, standings: Standings, other: Outline) -> boo
 
 
 def _alternative(judged: Judged, why: str, machine: Machine, catalogue: Catalogue) -> Alternative:
-    verdict = Verdict.on(judged, machine, asked=judged.question.spec.id, offered=False)
-    spec, needs, likely, in_ram, in_all = verdict.model, verdict.needs, None, None, None
-    if needs is not None and needs.memory is not None:
-        likely = needs.memory.total_bytes
-        # of accelerators that hold it only just it is what is likely, as `check` tells it
-        on_cards = needs.card_bytes("bytes" if judged.has("accelerator-tight") else "high_bytes")
-        in_all = (needs.ram_bytes() or 0) + (on_cards or 0)
-        in_ram = None if needs.placement == "host" else needs.ram_bytes()
+    spec = judged.question.spec
     # by its id, or by its file where the catalogue has none of that id
     typed = spec.id if spec.id in catalogue or not spec.origin else quote(spec.origin)
-    return Alternative(
-        id=spec.id,
-        name=spec.name,
-        **{name: getattr(verdict, name) for name in _OF_VERDICT},
-        finetune_method=verdict.workload.finetune_method,
-        license=spec.license.id if spec.license else None,
-        memory_likely_bytes=likely,
-        memory_high_bytes=in_all,
-        host_bytes=in_ram,
+    return Alternative.on(
+        judged,
+        machine,
+        asked=spec.id,
+        offered=False,
         why=f"{why}, {TIGHT}" if judged.leaves_little and TIGHT not in why else why,
         command=f"selfhost check {typed}{judged.question.stated.options()}",
     )

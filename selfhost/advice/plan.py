@@ -126,10 +126,6 @@ class Known(Verdict):
         return self.machine.confidence
 
     @property
-    def finetune_method(self) -> str | None:
-        return self.workload.finetune_method
-
-    @property
     def memory_limit_bytes(self) -> int | None:
         return self.machine.memory_limit_bytes
 

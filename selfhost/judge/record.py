@@ -32,33 +32,6 @@ if TYPE_CHECKING:
 __all__ = ["Finding", "Outcome", "PaceRange", "Route", "Speed", "exit_code"]
 
 
-class Alternative(Record):
-    """Something that would fit instead: the same model smaller or with a shorter context, or
-    another model.
-
-    `memory_high_bytes` is the most that it takes in all, of accelerators that hold it only just
-    what it likely takes; `host_bytes` the part of it in RAM where accelerators hold the rest, else
-    None. `judged_tokens_per_second` is what a minimum is held against, as `Speed.judged`.
-    `command` asks about it with everything that was asked before.
-    """
-
-    id: str
-    name: str
-    quantization: str | None
-    context_tokens: int | None
-    runtime: str | None = None
-    finetune_method: str | None = None
-    license: str | None = None
-    memory_likely_bytes: int | None = None
-    memory_high_bytes: int | None = None
-    host_bytes: int | None = None
-    download_bytes: int | None = None
-    decode_tokens_per_second: PaceRange | None = None
-    judged_tokens_per_second: PaceRange | None = None
-    why: str
-    command: str
-
-
 class Room(Record):
     """How far one could go on this machine, each with everything else as judged; None where it
     makes no sense or nothing fits.
@@ -384,6 +357,10 @@ class Verdict(Judged):
         return self.workload.runtime
 
     @property
+    def finetune_method(self) -> str | None:
+        return self.workload.finetune_method
+
+    @property
     def context_tokens(self) -> int | None:
         return self.workload.context_tokens
 
@@ -445,6 +422,27 @@ class Verdict(Judged):
 
     def __bool__(self) -> bool:
         raise TypeError("a Verdict has no truth value: ask can_run, or route for the four answers")
+
+
+class Alternative(Verdict):
+    """Something that would fit instead: the same model smaller or with a shorter context, or
+    another model. `command` asks about it with everything that was asked before.
+    """
+
+    why: str
+    command: str
+
+    @property
+    def id(self) -> str:
+        return self.model.id
+
+    @property
+    def name(self) -> str:
+        return self.model.name
+
+    @property
+    def license(self) -> str | None:
+        return self.model.license.id if self.model.license else None
 
 
 def report_module(name: str) -> Any:

@@ -420,11 +420,11 @@ def _alternative(verdict: Verdict, other: Alternative) -> tuple[Cell, ...]:
     if other.context_tokens is not None and workload.context_tokens is not None:
         is_other = other.context_tokens != workload.context_tokens
         how.append(units.tokens(other.context_tokens) * is_other)
-    pace, size = other.judged_tokens_per_second, other.memory_likely_bytes
+    pace, memory = other.judged_tokens_per_second, other.memory
     each = " each" if verdict.speed is not None and verdict.speed.each_of > 1 else ""
     return (
         strong(" ".join(filter(None, how))),
-        "" if size is None else units.binary(size),
+        "" if memory is None else units.binary(memory.total_bytes),
         "" if pace is None else f"{likely_speed(pace)}{each}",
         "" if is_same else license_name(other.license),
         other.why,
