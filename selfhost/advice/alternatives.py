@@ -24,11 +24,6 @@ from ..machine.record import Machine
 from .ranking import NAMED, TIGHT, Standings, best_case, reasons, share_on
 from .room import longest_context
 
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from ..catalogue.index import Outline
-
 MOST_ALTERNATIVES = 3
 SHORTEST_CONTEXT_TOKENS = 1024
 # where it is not the machine that rules a model out, one up to this many times as large is alike
@@ -48,26 +43,28 @@ def alternatives(judged: Judged, catalogue: Catalogue, machine: Machine) -> tupl
     """
     if judged.fits:
         return ()
-    search = _Search(catalogue=catalogue, machine=machine)
+    search = _Search(judged=judged, catalogue=catalogue, machine=machine)
     # a smaller quantization may be what the program takes by itself
     own: dict[tuple[object, ...], Alternative] = {}
-    for fit, why in _same_model(judged, search):
+    for fit, why in search.of_the_model():
         if fit is not None:
-            each = _alternative(fit, why, machine, catalogue)
+            each = search.alternative(fit, why)
             weights = each.runtime, each.quantization, each.context_tokens, each.finetune_method
             own.setdefault(weights, each)
     most = MOST_ALTERNATIVES - min(len(own), 1)
-    return (*[*own.values()][:MOST_ALTERNATIVES], *_other_models(judged, search, most))
-
-
-# ------------------------------------------------------------------ candidates that fit
+    return (*[*own.values()][:MOST_ALTERNATIVES], *search.other_models(most))
 
 
 class _Search(Record):
-    """Judges candidates on one machine."""
+    """What fits a machine instead of what was judged there."""
 
+    judged: Judged
     catalogue: Catalogue
     machine: Machine
+
+    @property
+    def question(self) -> Question:
+        return self.judged.question
 
     def fit(self, spec: ModelSpec, workload: Workload) -> Judged | None:
         """The model with the defaults that the route depends on, if it would be local. The type of
@@ -85,41 +82,85 @@ class _Search(Record):
 
     def as_checked(self, judged: Judged) -> Judged:
         """With the defaults that suit the machine best, as its command judges it."""
-        question = judged.question
-        if follows_a_list(question.spec, question.stated):
+        if follows_a_list(judged.question.spec, judged.question.stated):
             return judged
         return suited(judged, self.catalogue, self.machine)
 
-    def smaller(self, question: Question) -> tuple[Judged | None, str]:
+    def alternative(self, judged: Judged, why: str) -> Alternative:
+        spec = judged.question.spec
+        # by its id, or by its file where the catalogue has none of that id
+        typed = spec.id if spec.id in self.catalogue or not spec.origin else quote(spec.origin)
+        return Alternative.on(
+            judged,
+            self.machine,
+            asked=spec.id,
+            offered=False,
+            why=f"{why}, {TIGHT}" if judged.leaves_little and TIGHT not in why else why,
+            command=f"selfhost check {typed}{judged.question.stated.options()}",
+        )
+
+    # -------------------------------------------------------------- the same model
+
+    def of_the_model(self) -> Iterator[tuple[Judged | None, str]]:
+        """What fits of the model itself, and why; None where that does not."""
+        question, workload = self.question, self.question.stated
+        spec, runtime, taken = question.spec, question.runtime, question.workload
+        if spec.closed:
+            return
+        if workload.task == "finetune" and taken.finetune_method != "qlora":
+            qlora = workload.replace(finetune_method="qlora")
+            yield self.fit(spec, qlora), "same model, tuned with QLoRA"
+        # with the program that was asked for, before another one
+        yield self._smaller()
+        if workload.kv_cache_type is not None:
+            own_cache = workload.replace(kv_cache_type=None)
+            yield self.fit(spec, own_cache), "same files, KV cache in the model's type"
+        if workload.runtime is not None:
+            fit = self.fit(spec, workload.replace(runtime=None, format=None, quantization=None))
+            fit = None if fit is None else self.as_checked(fit)
+            if fit is not None and fit.question.runtime is not None:
+                yield fit, f"same model with {fit.question.runtime.name}"
+        if runtime is None or question.needs is None:
+            return
+        longest = longest_context(self.judged, self.machine, self.catalogue) or 0
+        shortest = max(SHORTEST_CONTEXT_TOKENS, taken.prompt_tokens or 0)
+        if shortest <= longest < (taken.context_tokens or 0):
+            shorter = workload.replace(
+                runtime=runtime.id, quantization=taken.quantization, context_tokens=longest
+            )
+            yield self.fit(spec, shorter), "same files, shorter context"
+
+    def _smaller(self) -> tuple[Judged | None, str]:
         """The best quantization worth having below the one judged that fits, and why. One that
         accelerators hold comes before one that the RAM holds beside them.
         """
         in_ram: tuple[Judged | None, str] = (None, "")
-        runtime, spec = question.runtime, question.spec
         has_cards = any(card.unified is False for card in self.machine.accelerators or ())
-        for name in self._smaller_types(question):
-            quality = quality_of(name, self.catalogue, spec)
-            if runtime is None or not quality.worth_having:
+        for name in self._smaller_types():
+            quality = quality_of(name, self.catalogue, self.question.spec)
+            if not quality.worth_having:
                 continue
-            changed = question.stated.replace(runtime=runtime.id, quantization=name)
-            fit, why = self.fit(spec, changed), f"same model, smaller: {quality.text}"
+            changed = self.question.stated.replace(
+                runtime=self.question.workload.runtime, quantization=name
+            )
+            fit, why = self.fit(self.question.spec, changed), f"same model, smaller: {quality.text}"
             if fit is not None and not (has_cards and fit.placement == "host"):
                 return fit, why
             in_ram = in_ram if in_ram[0] is not None else (fit, why)
         return in_ram
 
-    def _smaller_types(self, question: Question) -> list[str]:
-        """Quantizations below the one judged: files that are named or made while loading, then what
-        the reader makes of files that are here or by the printed lines.
+    def _smaller_types(self) -> list[str]:
+        """Files that are named or made while loading, then what the reader makes of files that are
+        here or by the printed lines.
         """
-        spec, workload, runtime = question.spec, question.workload, question.runtime
-        if spec.closed or runtime is None or question.needs is None or workload.task == "finetune":
+        question, workload, runtime = self.question, self.question.workload, self.question.runtime
+        if runtime is None or question.needs is None or workload.task == "finetune":
             return []
+        spec, format = question.spec, workload.format
         order = need.quantizations_of(spec, runtime, self.catalogue.common("architectures"))
-        kind, format = workload.quantization, workload.format
-        if kind not in order:
+        if workload.quantization not in order:
             return []
-        smaller = order[order.index(kind) + 1 :]
+        smaller = order[order.index(workload.quantization) + 1 :]
         published = [
             name
             for name in smaller
@@ -134,151 +175,88 @@ class _Search(Record):
         ]
         return list(dict.fromkeys((*published, *makeable)))
 
+    # -------------------------------------------------------------- other models
 
-def _same_model(judged: Judged, search: _Search) -> Iterator[tuple[Judged | None, str]]:
-    question, workload = judged.question, judged.question.stated
-    spec, runtime, taken = question.spec, question.runtime, question.workload
-    if spec.closed:
-        return
-    if workload.task == "finetune" and taken.finetune_method != "qlora":
-        qlora = workload.replace(finetune_method="qlora")
-        yield search.fit(spec, qlora), "same model, tuned with QLoRA"
-    # with the program that was asked for, before another one
-    yield search.smaller(question)
-    if workload.kv_cache_type is not None:
-        own_cache = workload.replace(kv_cache_type=None)
-        yield search.fit(spec, own_cache), "same files, KV cache in the model's type"
-    if workload.runtime is not None:
-        fit = search.fit(spec, workload.replace(runtime=None, format=None, quantization=None))
-        fit = None if fit is None else search.as_checked(fit)
-        if fit is not None and fit.question.runtime is not None:
-            yield fit, f"same model with {fit.question.runtime.name}"
-    if runtime is None or question.needs is None:
-        return
-    longest = longest_context(judged, search.machine, search.catalogue) or 0
-    shortest = max(SHORTEST_CONTEXT_TOKENS, taken.prompt_tokens or 0)
-    if shortest <= longest < (taken.context_tokens or 0):
-        shorter = workload.replace(
-            runtime=runtime.id, quantization=taken.quantization, context_tokens=longest
-        )
-        yield search.fit(spec, shorter), "same files, shorter context"
-
-
-# ------------------------------------------------------------------ other models
-
-
-def _other_models(judged: Judged, search: _Search, most: int) -> list[Alternative]:
-    """The best `most` other models that run here as fast as is wanted, judged in the order of their
-    worth until none that is left can be worth as much as those that were seen.
-    """
-    catalogue, workload = search.catalogue, judged.question.stated
-    # without what only one model comes in
-    plain = workload.replace(runtime=None, format=None, quantization=None, draft=None)
-    proposals: list[tuple[tuple[bool, bool, bool, float], Judged]] = []
-    for for_other_work, less, id in _candidates(judged, plain, search):
-        if len(proposals) >= most and (for_other_work, False, False, less) > proposals[-1][0]:
-            break
-        try:
-            other = catalogue.spec(id)
-        except SpecError:
-            continue
-        opened = openness_check(other, plain)
-        if opened is not None and opened.decides:
-            continue
-        fit = search.fit(other, plain.replace(runtime=workload.runtime))
-        is_elsewhere = fit is None and workload.runtime is not None
-        fit = search.fit(other, plain) if is_elsewhere else fit
-        if fit is None or is_too_slow(fit, fit.question.workload.min_tokens_per_second):
-            continue
-        is_doubtful = is_slow_picture(fit) or fit.has("context-unmeasured")
-        place = (for_other_work, is_doubtful, is_elsewhere, less * share_on(fit))
-        proposals.append((place, fit))
-        proposals.sort(key=lambda proposal: proposal[0])
-        del proposals[most:]
-    return [
-        _alternative(fit, _why_other(fit, judged.question, catalogue), search.machine, catalogue)
-        for fit in (search.as_checked(fit) for _, fit in proposals)
-    ]
-
-
-def _why_other(fit: Judged, question: Question, catalogue: Catalogue) -> str:
-    other, runtime = fit.question.spec, fit.question.runtime
-    spec, asked_for = question.spec, question.stated.runtime
-    parts = [reasons(fit, Standings.of_catalogue(catalogue).of(other.id))]
-    if other.id in _named(spec, catalogue):
-        parts.insert(0, "closest match")
-    elif other.family == spec.family:
-        parts.insert(0, "same family")
-    if runtime is not None and asked_for not in (None, runtime.id):
-        parts.append(f"with {runtime.name}")
-    return ", ".join(filter(None, parts))
-
-
-def _named(spec: ModelSpec, catalogue: Catalogue) -> tuple[str, ...]:
-    named = spec.availability.open_alternatives if spec.availability else ()
-    after = spec.upkeep.superseded_by
-    return catalogue.current_first((*named, after) if after else named)
-
-
-def _candidates(judged: Judged, plain: Workload, search: _Search) -> list[tuple[bool, float, str]]:
-    """Open models of its modality that may take its place: whether each is for other work, its
-    worth below 0, and its id, the best first.
-
-    But for those that its spec names, the machine may hold them, they are not much larger, and do
-    its work as `_does_its_work` has it.
-    """
-    catalogue, standings = search.catalogue, Standings.of_catalogue(search.catalogue)
-    spec, bounds = judged.question.spec, best_case(search.machine, plain)
-    named, most = _named(spec, catalogue), _most_parameters(judged)
-    is_general, main_use = standings.is_general(spec.uses), (spec.uses or ())[:1] or None
-    modalities = _AS_GOOD_AS.get(spec.modality, (spec.modality,))
-    ordered: list[tuple[bool, float, str]] = []
-    for outline in catalogue.open_by_size():
-        standing = standings.of(outline.id)
-        if standing is None or outline.id == spec.id or outline.modality not in modalities:
-            continue
-        same_work = (standing.is_general and is_general) or standing.uses[:1] == main_use
-        weight = 1.0
-        if outline.id in named:
-            # of those that the spec names the nearest comes first
-            same_work, weight = True, NAMED * (1 - 1e-6 * named.index(outline.id))
-        else:
-            is_small = (outline.parameters_total or inf) <= most and bounds.has_room(outline)
-            if not is_small or not _does_its_work(spec, standings, outline):
+    def other_models(self, most: int) -> list[Alternative]:
+        """The best `most` that run here as fast as is wanted, judged in the order of their worth
+        until none that is left can be worth as much as those that were seen.
+        """
+        workload = self.question.stated
+        # without what only one model comes in
+        plain = workload.replace(runtime=None, format=None, quantization=None, draft=None)
+        proposals: list[tuple[tuple[bool, bool, bool, float], Judged]] = []
+        for for_other_work, less, id in self._candidates(plain):
+            if len(proposals) >= most and (for_other_work, False, False, less) > proposals[-1][0]:
+                break
+            try:
+                other = self.catalogue.spec(id)
+            except SpecError:
                 continue
-        ordered.append((not same_work, -standing.worth * weight, outline.id))
-    return sorted(ordered)
+            opened = openness_check(other, plain)
+            if opened is not None and opened.decides:
+                continue
+            fit = self.fit(other, plain.replace(runtime=workload.runtime))
+            is_elsewhere = fit is None and workload.runtime is not None
+            fit = self.fit(other, plain) if is_elsewhere else fit
+            if fit is None or is_too_slow(fit, fit.question.workload.min_tokens_per_second):
+                continue
+            is_doubtful = is_slow_picture(fit) or fit.has("context-unmeasured")
+            place = (for_other_work, is_doubtful, is_elsewhere, less * share_on(fit))
+            proposals.append((place, fit))
+            proposals.sort(key=lambda proposal: proposal[0])
+            del proposals[most:]
+        return [
+            self.alternative(fit, self._why_other(fit))
+            for fit in (self.as_checked(fit) for _, fit in proposals)
+        ]
 
+    def _why_other(self, fit: Judged) -> str:
+        other, runtime, spec = fit.question.spec, fit.question.runtime, self.question.spec
+        near = "same family" if other.family == spec.family else ""
+        parts = [
+            "closest match" if other.id in self._named() else near,
+            reasons(fit, Standings.of_catalogue(self.catalogue).of(other.id)),
+        ]
+        if runtime is not None and self.question.stated.runtime not in (None, runtime.id):
+            parts.append(f"with {runtime.name}")
+        return ", ".join(filter(None, parts))
 
-def _most_parameters(judged: Judged) -> float:
-    """Fewer than this model has, or a few more where the machine does not rule this one out."""
-    own = judged.question.spec.parameters.total
-    is_held = all(each.check in _OF_THE_MODEL or not each.decides for each in judged.findings)
-    return inf if own is None else ceil(own * (ALIKE_IN_SIZE if is_held else 1.0)) - 1
+    def _named(self) -> tuple[str, ...]:
+        spec = self.question.spec
+        named = spec.availability.open_alternatives if spec.availability else ()
+        after = spec.upkeep.superseded_by
+        return self.catalogue.current_first((*named, after) if after else named)
 
+    def _candidates(self, plain: Workload) -> list[tuple[bool, float, str]]:
+        """Open models that may take its place: whether each is for other work, its worth below 0,
+        and its id, the best first.
 
-def _does_its_work(spec: ModelSpec, standings: Standings, other: Outline) -> bool:
-    """Whether the other model can do what this one is for, and nothing supersedes it.
-
-    What answers in words is replaced by what answers in words, on whatever subject; all else, such
-    as a recognizer of speech or a reranker, by what has the same main use among its uses.
-    """
-    if other.superseded_by is not None:
-        return False
-    if standings.answers(spec.uses):
-        return standings.answers(other.uses)
-    return spec.uses is not None and spec.uses[0] in (other.uses or ())
-
-
-def _alternative(judged: Judged, why: str, machine: Machine, catalogue: Catalogue) -> Alternative:
-    spec = judged.question.spec
-    # by its id, or by its file where the catalogue has none of that id
-    typed = spec.id if spec.id in catalogue or not spec.origin else quote(spec.origin)
-    return Alternative.on(
-        judged,
-        machine,
-        asked=spec.id,
-        offered=False,
-        why=f"{why}, {TIGHT}" if judged.leaves_little and TIGHT not in why else why,
-        command=f"selfhost check {typed}{judged.question.stated.options()}",
-    )
+        But for those that its spec names, the machine may hold them, they have fewer parameters, or
+        a few more where the machine does not rule this one out, and do the same work.
+        """
+        catalogue, standings = self.catalogue, Standings.of_catalogue(self.catalogue)
+        spec, bounds, named = self.question.spec, best_case(self.machine, plain), self._named()
+        findings, own_size = self.judged.findings, spec.parameters.total
+        is_held = all(each.check in _OF_THE_MODEL or not each.decides for each in findings)
+        most = ceil(own_size * (ALIKE_IN_SIZE if is_held else 1)) - 1 if own_size else inf
+        is_general, main_use = standings.is_general(spec.uses), (spec.uses or ())[:1] or None
+        modalities = _AS_GOOD_AS.get(spec.modality, (spec.modality,))
+        ordered: list[tuple[bool, float, str]] = []
+        for outline in catalogue.open_by_size():
+            standing = standings.of(outline.id)
+            if standing is None or outline.id == spec.id or outline.modality not in modalities:
+                continue
+            same_work = (standing.is_general and is_general) or standing.uses[:1] == main_use
+            weight = 1.0
+            if outline.id in named:
+                # of those that the spec names the nearest comes first
+                same_work, weight = True, NAMED * (1 - 1e-6 * named.index(outline.id))
+            elif (
+                (outline.parameters_total or inf) > most
+                or outline.superseded_by is not None
+                or not bounds.has_room(outline)
+                or not standings.does_work_of(spec.uses, outline.uses)
+            ):
+                continue
+            ordered.append((not same_work, -standing.worth * weight, outline.id))
+        return sorted(ordered)

@@ -242,24 +242,24 @@ def size_with(
     container.
     """
     # memory and disk enough for anything, and no model there: how much it takes is what is asked
-    disks = disks_of(MAX_DISK_BYTES)
     memory = dict.fromkeys(_MEMORIES, MAX_MEMORY_BYTES)
+    disks = disks_of(MAX_DISK_BYTES)
     place = machine.replace(planning=True, disks=disks, models_present=(), **memory)
     # any pace will do: how fast it is says `check`
     workload = workload.replace(min_tokens_per_second=0)
     meant = understand(catalogue, model, workload, place)
     question = question_of(catalogue, meant, place)
-    states_memory = machine.memory_total_bytes is not None or bool(machine.accelerators)
+    states_size = machine.memory_total_bytes is not None
+    states_memory = states_size or bool(machine.accelerators)
     follows_memory = bool(question.in_turn) and question.here is None and states_memory
-    is_smallest = False
+    notes: tuple[str, ...] = ()
     if follows_memory or takes_first_of_list(question):
-        given = place
-        if machine.memory_total_bytes is not None:
-            given = place.replace(**{name: getattr(machine, name) for name in _MEMORIES})
-        taken = smallest_of_list(question, catalogue)
+        stated = {name: getattr(machine, name) for name in _MEMORIES if states_size}
         if states_memory:
-            taken = judged_for(catalogue, meant, given).question.workload
-        is_smallest = not states_memory and taken.quantization != workload.quantization
+            taken = judged_for(catalogue, meant, place.replace(**stated)).question.workload
+        else:
+            taken = smallest_of_list(question, catalogue)
+            notes = (_SMALLEST,) if taken.quantization != workload.quantization else ()
         changed = workload.replace(runtime=taken.runtime, quantization=taken.quantization)
         meant = meant.replace(workload=changed)
         question = question_of(catalogue, meant, place)
@@ -269,7 +269,7 @@ def size_with(
         place = place.replace(accelerators=(card,))
     verdict = check_with(catalogue, meant, workload, place, instead=False)
     size = _size_of(verdict, catalogue, prompt_cache_bytes)
-    return size.replace(notes=(*size.notes, _SMALLEST)) if is_smallest else size
+    return size.replace(notes=(*size.notes, *notes))
 
 
 def _size_of(verdict: Verdict, catalogue: Catalogue, stated_bytes: int | None) -> ContainerSize:
@@ -318,35 +318,32 @@ def _size_of(verdict: Verdict, catalogue: Catalogue, stated_bytes: int | None) -
 
 
 def _sizable(verdict: Verdict, catalogue: Catalogue) -> tuple[RuntimeSpec, Needs, MemoryNeed]:
-    """The runtime and the needs of what has a size. Raises `SelfhostError` where its memory is not
-    known, where something rules it out whatever the container, and where its memory is stated as a
-    whole: what a server cannot give back of it, and keeps of prompts, is in no source.
+    """The runtime and the needs of what has a size; of one that is stated as a whole no source says
+    what a server cannot give back of it, and keeps of prompts.
     """
     name, asked, needs = verdict.model.name, verdict.asked, verdict.needs
+    remedy = f"see what is like it: selfhost check {asked}"
     if verdict.model.closed:
-        raise SelfhostError(
-            f"{name} cannot be hosted: its weights were never published",
-            remedy=f"see what is like it: selfhost check {asked}",
-        )
-    if needs is not None and needs.memory is None:
-        for entry in needs.unknown:
-            if entry.fact.startswith("memory"):
-                why = f"the memory of {name} is not known: {entry.reason}"
-                raise SelfhostError(why, remedy=entry.remedy)
+        why = f"{name} cannot be hosted: its weights were never published"
+        raise SelfhostError(why, remedy=remedy)
+    memory, runtime = verdict.memory, verdict.question.runtime
+    for entry in needs.unknown if needs is not None and memory is None else ():
+        if entry.fact.startswith("memory"):
+            why = f"the memory of {name} is not known: {entry.reason}"
+            raise SelfhostError(why, remedy=entry.remedy)
     for finding in verdict.findings:
         if finding.outcome is Outcome.FAIL or finding.code == "accelerator-close":
             raise SelfhostError(f"{name} has no container: {finding.reason}", remedy=finding.remedy)
-    if needs is None or needs.memory is None:
+    if needs is None or memory is None:
         raise SelfhostError(f"the memory of {name} is not known: its spec states no needs")
-    memory = needs.memory
-    if verdict.runtime is None or all(term.how is How.STATED for term in memory.terms):
+    if runtime is None or all(term.how is How.STATED for term in memory.terms):
         low, high = units.binary(memory.low_bytes), _up(memory.high_bytes)
         raise SelfhostError(
             f"{name} has no size: only the whole of its memory is known, {low} to {high}, and not"
             " what a server may give back of it",
             remedy=f"give its container {high} and measure: selfhost check {asked} -v",
         )
-    return catalogue.runtime(verdict.runtime), needs, memory
+    return runtime, needs, memory
 
 
 def _accelerators(memory: MemoryNeed, machine: Machine) -> tuple[Held, ...]:
