@@ -227,18 +227,22 @@ class _Search(Record):
         after = spec.upkeep.superseded_by
         return self.catalogue.current_first((*named, after) if after else named)
 
+    def _most_parameters(self) -> float:
+        """Fewer than this one has, or a few more where the machine does not rule it out."""
+        own, findings = self.question.spec.parameters.total, self.judged.findings
+        is_held = all(each.check in _OF_THE_MODEL or not each.decides for each in findings)
+        return inf if own is None else ceil(own * (ALIKE_IN_SIZE if is_held else 1)) - 1
+
     def _candidates(self, plain: Workload) -> list[tuple[bool, float, str]]:
         """Open models that may take its place: whether each is for other work, its worth below 0,
         and its id, the best first.
 
-        But for those that its spec names, the machine may hold them, they have fewer parameters, or
-        a few more where the machine does not rule this one out, and do the same work.
+        But for those that its spec names, the machine may hold them, they are not much larger, and
+        do the same work.
         """
         catalogue, standings = self.catalogue, Standings.of_catalogue(self.catalogue)
         spec, bounds, named = self.question.spec, best_case(self.machine, plain), self._named()
-        findings, own_size = self.judged.findings, spec.parameters.total
-        is_held = all(each.check in _OF_THE_MODEL or not each.decides for each in findings)
-        most = ceil(own_size * (ALIKE_IN_SIZE if is_held else 1)) - 1 if own_size else inf
+        most = self._most_parameters()
         is_general, main_use = standings.is_general(spec.uses), (spec.uses or ())[:1] or None
         modalities = _AS_GOOD_AS.get(spec.modality, (spec.modality,))
         ordered: list[tuple[bool, float, str]] = []
@@ -251,12 +255,9 @@ class _Search(Record):
             if outline.id in named:
                 # of those that the spec names the nearest comes first
                 same_work, weight = True, NAMED * (1 - 1e-6 * named.index(outline.id))
-            elif (
-                (outline.parameters_total or inf) > most
-                or outline.superseded_by is not None
-                or not bounds.has_room(outline)
-                or not standings.does_work_of(spec.uses, outline.uses)
-            ):
-                continue
+            else:
+                is_small = (outline.parameters_total or inf) <= most and bounds.has_room(outline)
+                if not is_small or not standings.does_work_of(spec, outline):
+                    continue
             ordered.append((not same_work, -standing.worth * weight, outline.id))
         return sorted(ordered)

@@ -1,6 +1,4 @@
-"""What a stated load costs a month: by each API that is offered, and in hours and energy on this
-machine.
-"""
+"""What a stated load costs a month: by each API that is offered, and in hours on this machine."""
 
 from __future__ import annotations
 
@@ -8,7 +6,7 @@ from collections.abc import Sequence
 
 from ..catalogue.offers import Offer
 from ..core.records import Record, Unread
-from ..core.workload import Load, Workload
+from ..core.workload import Workload
 from ..judge.pace.speed import PaceRange, added, scaled
 from ..judge.record import Judged, Outcome
 from ..machine.record import Machine
@@ -23,7 +21,6 @@ _PAID_BY = {
     "video": ("video generation", "second of video"),
     "music": ("music generation", "song"),
 }
-_METER = "--watts W takes what the computer draws at work, as a meter at the socket shows it"
 _TIME_IT = "time a part of the load itself"
 
 
@@ -37,19 +34,14 @@ class OfferCost(Record):
 
 class LocalCost(Record):
     """The same load on this machine, with as many requests at once as were asked for. A None has
-    its reason in `unknown`, but for what was not asked.
+    its reason in `unknown`.
 
     `hours_per_day` are those that the estimated speed takes, more than 24 where it does not keep
-    up; `keeps_up` is None where the range does not tell. Energy is that of at most all hours, at
-    the `watts` that the owner measured; `electricity_per_month` is in the currency of the price
-    that was stated.
+    up; `keeps_up` is None where the range does not tell.
     """
 
     hours_per_day: PaceRange | None = None
     keeps_up: bool | None = None
-    watts: float | None = None
-    kwh_per_month: PaceRange | None = None
-    electricity_per_month: PaceRange | None = None
     unknown: tuple[Unread, ...] = ()
 
 
@@ -81,7 +73,10 @@ def month(
     if modality not in BY_TOKEN:
         kind, unit = _PAID_BY.get(modality, (modality, "request"))
         return MonthlyCost(reason=f"a load in tokens does not apply: {kind} is paid by the {unit}")
-    read, written = tokens_of(load, modality)
+    read, written = load.input_tokens_per_day, load.output_tokens_per_day
+    if modality == "embedding":
+        # it writes nothing: of a load whose split is assumed it reads all
+        read, written = read + written * load.assumed_split, 0
     bills = (
         OfferCost(
             provider=offer.provider,
@@ -98,72 +93,38 @@ def month(
         output_tokens_per_day=written,
         assumed_split=load.assumed_split and modality != "embedding",
         offers=tuple(bills),
-        here=_local_cost(load, read, written, machine, judged) if runs else None,
+        here=_local_cost(read, written, machine, judged) if runs else None,
     )
 
 
-def tokens_of(load: Load, modality: str) -> tuple[int, int]:
-    """Tokens read and written a day. What embeds writes none: of a load whose split is assumed
-    it reads all.
-    """
-    read, written = load.input_tokens_per_day, load.output_tokens_per_day
-    if modality != "embedding":
-        return read, written
-    return read + written if load.assumed_split else read, 0
-
-
-# ------------------------------------------------------------------ by API
-
-
 def _usd_per_month(offer: Offer, read: int, written: int) -> float | None:
-    rates = offer.input_usd_per_million_tokens, offer.output_usd_per_million_tokens
     total = 0.0
-    for tokens, rate in zip((read, written), rates, strict=True):
+    for tokens, rate in (
+        (read, offer.input_usd_per_million_tokens),
+        (written, offer.output_usd_per_million_tokens),
+    ):
         if tokens and rate is None:
             return None
         total += tokens * (rate or 0)
     return DAYS_PER_MONTH * total / 1e6
 
 
-# ------------------------------------------------------------------ here
-
-
-def _local_cost(load: Load, read: int, written: int, machine: Machine, judged: Judged) -> LocalCost:
-    hours, watts, price = _hours(read, written, judged), load.watts, load.electricity_per_kwh
-    if hours is None:
-        return LocalCost(unknown=(_why_no_pace(machine, judged),))
-    is_told = hours.high <= HOURS_PER_DAY or hours.low > HOURS_PER_DAY
-    local = LocalCost(
-        hours_per_day=hours,
-        keeps_up=hours.high <= HOURS_PER_DAY if is_told else None,
-        watts=watts,
-    )
-    if watts is None:
-        why = Unread(fact="watts", reason="no power is stated", remedy=_METER)
-        return local.replace(unknown=(why,))
-    low, likely, high = (
-        DAYS_PER_MONTH * watts / 1000 * min(end, HOURS_PER_DAY) for end in hours.ends
-    )
-    spent = low, likely, high
-    return local.replace(
-        kwh_per_month=PaceRange.of(spent),
-        electricity_per_month=None if price is None else PaceRange.of(scaled(spent, price)),
-    )
-
-
-def _hours(read: int, written: int, judged: Judged) -> PaceRange | None:
-    """Hours a day; None where a pace that they rest on is not known."""
+def _local_cost(read: int, written: int, machine: Machine, judged: Judged) -> LocalCost:
     speed = judged.speed
-    if speed is None:
-        return None
     # what only reads has no other pace
-    prompt, decode = speed.prompt, speed.decode or (None if written else speed.prompt)
+    prompt, decode = (speed.prompt, speed.decode) if speed is not None else (None, None)
+    decode = decode or (None if written else prompt)
     if decode is None or round(decode.low, 3) <= 0 or (prompt is None and read > 0):
-        return None
+        return LocalCost(unknown=(_why_no_pace(machine, judged),))
     # of several sequences at once all together write so much
-    reads, writes = prompt or decode, speed.parallel_total or decode
-    taken = added(scaled(reads.seconds, read / 3600), scaled(writes.seconds, written / 3600))
-    return PaceRange.of((taken[2], taken[1], taken[0]))
+    writes = speed.parallel_total if speed is not None else None
+    times = (prompt or decode).seconds, (writes or decode).seconds
+    high, likely, low = added(scaled(times[0], read / 3600), scaled(times[1], written / 3600))
+    is_sure = high <= HOURS_PER_DAY or low > HOURS_PER_DAY
+    return LocalCost(
+        hours_per_day=PaceRange.of((low, likely, high)),
+        keeps_up=high <= HOURS_PER_DAY if is_sure else None,
+    )
 
 
 def _why_no_pace(machine: Machine, judged: Judged) -> Unread:

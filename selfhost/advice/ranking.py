@@ -32,6 +32,7 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from ..catalogue.index import Outline
+    from ..catalogue.spec import ModelSpec
     from ..judge.pace.speed import Speed
 
 # so many providers by API are a sign that a model is used
@@ -204,16 +205,16 @@ class Standings:
         listed = self._listed(uses)
         return not listed or any(use["answers"] for use in listed)
 
-    def does_work_of(
-        self, uses: tuple[str, ...] | None, other_uses: tuple[str, ...] | None
-    ) -> bool:
-        """Whether a model of the other uses can do what one of these is for. What answers in words
-        is replaced by what answers in words, on whatever subject; all else, such as a recognizer of
-        speech or a reranker, by what has the same main use among its uses.
+    def does_work_of(self, spec: ModelSpec, other: Outline) -> bool:
+        """Whether the other model can do what this one is for, and nothing supersedes it. What
+        answers in words is replaced by what answers in words, on whatever subject; all else, such
+        as a recognizer of speech or a reranker, by what has the same main use among its uses.
         """
-        if self.answers(uses):
-            return self.answers(other_uses)
-        return uses is not None and uses[0] in (other_uses or ())
+        if other.superseded_by is not None:
+            return False
+        if self.answers(spec.uses):
+            return self.answers(other.uses)
+        return spec.uses is not None and spec.uses[0] in (other.uses or ())
 
     def _listed(self, uses: tuple[str, ...] | None) -> list[Mapping[str, object]]:
         return [self._uses[use] for use in uses or () if use in self._uses]

@@ -191,13 +191,19 @@ def _averaged(paces: Iterable[Figure]) -> Iterator[Figure]:
             timed = [each for each in timed if (each[0].depth_tokens or 0) <= each[1]] or timed
         if timed:
             total = sum(tokens for _, tokens in timed)
-            depths = [(each.depth_tokens, tokens) for each, tokens in timed]
-            deep = [depth * tokens for depth, tokens in depths if depth is not None]
             yield timed[0][0].replace(
                 seen=total / sum(tokens / each.seen for each, tokens in timed),
                 tokens=total // len(timed),
-                depth_tokens=round(sum(deep) / total) if len(deep) == len(timed) else None,
+                depth_tokens=_average_depth([each for each, _ in timed]),
             )
+
+
+def _average_depth(paces: Iterable[Figure]) -> int | None:
+    deep = [
+        (each.depth_tokens, each.tokens or 0) for each in paces if each.depth_tokens is not None
+    ]
+    total = sum(tokens for _, tokens in deep)
+    return round(sum(depth * tokens for depth, tokens in deep) / total) if total else None
 
 
 # ------------------------------------------------------------------ the log of llama.cpp
@@ -319,11 +325,16 @@ def _requests(text: str) -> list[Figure]:
             kind = "prompt" if match["kind"] == "prompt eval" else "decode"
             if kind in request:
                 task += "'"
-            # builds of 2026 count the first token, and not its time: the rate printed does not
-            tokens, rate, ms = int(match["tokens"]), float(match["rate"] or 0), float(match["ms"])
-            pace = rate if rate >= 1 or not ms else 1000 * tokens / ms
-            by_task.setdefault(task, {})[kind] = tokens, pace
+            by_task.setdefault(task, {})[kind] = _timing(match)
     return [pace for request in by_task.values() for pace in _paces(request)]
+
+
+def _timing(match: re.Match[str]) -> tuple[int, float]:
+    """Tokens and their pace. Builds of 2026 count the first token, and not its time: the rate
+    printed does not.
+    """
+    tokens, rate, ms = int(match["tokens"]), float(match["rate"] or 0), float(match["ms"])
+    return tokens, rate if rate >= 1 or not ms else 1000 * tokens / ms
 
 
 def _paces(request: Mapping[str, Any]) -> Iterator[Figure]:

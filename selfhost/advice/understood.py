@@ -8,7 +8,6 @@ from .. import needs as need
 from ..catalogue.index import Catalogue, spec_in
 from ..catalogue.names import Resolution, library_tag
 from ..catalogue.pasted import bare_name, is_path
-from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.searching import resolve
 from ..catalogue.spec import ModelSpec, PublishedFiles
 from ..core.errors import WorkloadError
@@ -142,43 +141,56 @@ def _of_file(catalogue: Catalogue, typed: str, workload: Workload) -> Understood
 def of_name(catalogue: Catalogue, typed: str, workload: Workload) -> Understood:
     """What a name means. Raises `UnknownModelError`, which says why and what is near."""
     resolved, name, stated = resolve(typed, catalogue), bare_name(typed), workload
-    plain, ollama = catalogue.spec(resolved.spec_id), catalogue.runtime("ollama")
+    plain = catalogue.spec(resolved.spec_id)
     # of several tags the first is told: the one that was typed
     if typed_tag := library_tag(typed, plain, catalogue):
         plain = plain.replace(aliases=tuple(dict.fromkeys((typed_tag, *plain.aliases))))
-        is_free = stated.task == "generate" and not (stated.runtime or stated.quantization)
-        if is_free and (typed_tag in ollama.tag_bytes or typed_tag in ollama.unpacked_tags):
-            note = f"Ollama's tag {typed_tag} is another file than other programs load."
-            resolved = resolved.replace(runtime=ollama.id, notes=(*resolved.notes, note))
-    notes, quantization = resolved.notes, resolved.quantization
-    if quantization is None and ":" in typed and _may_be_of_tag(stated, ollama, catalogue):
-        quantization = ollama.tags.get(name.lower().removesuffix(":latest"))
+        resolved = _in_its_own_file(resolved, typed_tag, stated, catalogue)
+    quantization, notes = resolved.quantization, resolved.notes
+    if quantization is None and ":" in typed:
+        quantization = _type_of_tag(name, stated, catalogue)
         notes += (f"Ollama's tag {typed} loads {quantization}.",) if quantization else ()
     if stated.quantization is None:
-        runtime = workload.runtime or resolved.runtime
-        workload = workload.replace(quantization=quantization or None, runtime=runtime)
-    # what Ollama itself calls it, quantization and all, is the line to type
-    is_tag = ":" in name and "/" not in name
-    otherwise = Understood(spec=plain, asked=typed, workload=stated, notes=resolved.notes)
+        runtime = stated.runtime or resolved.runtime
+        workload = stated.replace(quantization=quantization, runtime=runtime)
     # whether the name says its program or its type, and no option does
     is_stated = stated.runtime is not None or stated.quantization is not None
     is_implied = bool(resolved.runtime or resolved.quantization) and not is_stated
+    otherwise = Understood(spec=plain, asked=typed, workload=stated, notes=resolved.notes)
+    # what Ollama itself calls it, quantization and all, is the line to type
+    is_tag = ":" in name and "/" not in name and quantization == workload.quantization
     return Understood(
-        spec=_with_typed_files(plain, name, resolved, stated.quantization, catalogue),
+        spec=_with_typed_files(plain, name, resolved, stated, catalogue),
         asked=typed,
         workload=workload,
         notes=notes,
-        tag=name if is_tag and quantization and quantization == workload.quantization else None,
+        tag=name if is_tag and quantization else None,
         otherwise=otherwise if is_implied else None,
     )
 
 
-def _may_be_of_tag(stated: Workload, ollama: RuntimeSpec, catalogue: Catalogue) -> bool:
-    """Whether the type may be the one that Ollama's tag loads: none is stated, nor other files."""
+def _in_its_own_file(
+    resolved: Resolution, tag: str, stated: Workload, catalogue: Catalogue
+) -> Resolution:
+    """In Ollama where its tag loads another file than other programs, and nothing else is asked."""
+    ollama = catalogue.runtime("ollama")
+    is_other = tag in ollama.tag_bytes or tag in ollama.unpacked_tags
+    if not is_other or stated.task != "generate" or stated.runtime or stated.quantization:
+        return resolved
+    note = f"Ollama's tag {tag} is another file than other programs load."
+    return resolved.replace(runtime=ollama.id, notes=(*resolved.notes, note))
+
+
+def _type_of_tag(name: str, stated: Workload, catalogue: Catalogue) -> str | None:
+    """The type that Ollama's tag alone loads, where it is not the usual one; None where another
+    is stated, or files that are not GGUF.
+    """
     if stated.quantization is not None or stated.task != "generate":
-        return False
-    program = stated.runtime and catalogue.runtime(stated.runtime.strip().lower())
-    return not program or program.formats == ollama.formats
+        return None
+    ollama, program = catalogue.runtime("ollama"), (stated.runtime or "ollama").strip().lower()
+    if catalogue.runtime(program).formats != ollama.formats:
+        return None
+    return ollama.tags.get(name.lower().removesuffix(":latest"))
 
 
 # GGUF types that most who convert models publish
@@ -186,39 +198,47 @@ _USUAL_GGUF = ("Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0")
 
 
 def _with_typed_files(
-    spec: ModelSpec, name: str, resolved: Resolution, stated: str | None, catalogue: Catalogue
+    spec: ModelSpec, name: str, resolved: Resolution, stated: Workload, catalogue: Catalogue
 ) -> ModelSpec:
     """The files of the typed repository in front, where the spec does not name it; the file of the
     typed name, or of a tag of Ollama, behind those whose repository is known.
     """
     repository, type_name = resolved.repository, resolved.quantization
-    runtime = catalogue.runtime(resolved.runtime or "llama.cpp")
-    format = runtime.formats[0] if resolved.runtime else "gguf"
-    alike = (each.repository for each in spec.files if each.format == format)
-    is_known = canonical(repository or "") in {canonical(each) for each in alike if each}
-    is_loaded = not resolved.runtime or runtime.rule_of(type_name) is not None
-    if repository and is_loaded and not (is_known and (resolved.runtime or not type_name)):
-        files = PublishedFiles(
-            format=format,
-            repository=repository,
-            source=f"the name of {repository}",
-            unsized=(type_name,) if type_name else _USUAL_GGUF,
-            listed=type_name is not None,
-        )
-        spec = spec.replace(files=(files, *spec.files))
-    elif resolved.names_file and need.why_not_loaded(spec, runtime) is None:
-        kind = need.canonical_quantization(type_name or stated or "") or ""
-        whole = name if name.lower().endswith(".gguf") else f"{name}.gguf"
-        file = PublishedFiles(
-            format="gguf",
-            source=f"the name {name}",
-            unsized=(kind,),
-            names={} if ":" in name else {kind: whole},
-            listed=False,
-            named=True,
-        )
-        spec = spec.replace(files=(*spec.files, file))
-    return spec
+    if resolved.names_file:
+        return _with_named_file(spec, name, type_name or stated.quantization or "", catalogue)
+    format, runtime = "gguf", resolved.runtime and catalogue.runtime(resolved.runtime)
+    if runtime:
+        # what another program loads has a type
+        format = runtime.formats[0]
+        repository = repository if runtime.rule_of(type_name) is not None else None
+    held_in = (each.repository for each in spec.files if each.format == format)
+    is_known = canonical(repository or "") in {canonical(each) for each in held_in if each}
+    if repository is None or (is_known and (runtime or not type_name)):
+        return spec
+    files = PublishedFiles(
+        format=format,
+        repository=repository,
+        source=f"the name of {repository}",
+        unsized=(type_name,) if type_name else _USUAL_GGUF,
+        listed=type_name is not None,
+    )
+    return spec.replace(files=(files, *spec.files))
+
+
+def _with_named_file(spec: ModelSpec, name: str, type_name: str, catalogue: Catalogue) -> ModelSpec:
+    if need.why_not_loaded(spec, catalogue.runtime("llama.cpp")) is not None:
+        return spec
+    kind = need.canonical_quantization(type_name) or ""
+    whole = name if name.lower().endswith(".gguf") else f"{name}.gguf"
+    file = PublishedFiles(
+        format="gguf",
+        source=f"the name {name}",
+        unsized=(kind,),
+        names={} if ":" in name else {kind: whole},
+        listed=False,
+        named=True,
+    )
+    return spec.replace(files=(*spec.files, file))
 
 
 def question_of(catalogue: Catalogue, understood: Understood, machine: Machine) -> Question:

@@ -291,16 +291,8 @@ def _why_no_bytes(term: str, run: Run, verdict: Verdict) -> str | None:
     """
     of_process = term in (EVERYTHING_ELSE, ALL_MEMORY)
     of_cache = of_process or term == "kv_cache"
-    runtime, memory = verdict.question.runtime, verdict.memory
+    runtime = verdict.question.runtime
     unpacks = runtime is not None and runtime.is_unpacked_on(verdict.machine.instruction_sets)
-    cards = len({part.where for part in memory.terms} - {HOST}) if memory is not None else 0
-    # llama-completion and llama-perplexity make room for the logits of a whole batch, a server for
-    # one each sequence
-    computes_more = (
-        run.batch_tokens not in (None, _BATCH_TOKENS)
-        or (run.output_tokens or 0) > max(run.parallel or 1, run.states)
-        or 0 < cards < run.cards
-    )
     reasons = {
         "holds-draft": run.drafts and of_process,
         "no-context": run.context_tokens is None and (of_cache or term == "compute"),
@@ -308,10 +300,22 @@ def _why_no_bytes(term: str, run: Run, verdict: Verdict) -> str | None:
         "repacked": unpacks
         and any(part.term == "repacked_weights" for part in run.figures)
         and term in ("weights", "repacked_weights"),
-        "other-buffer": term == "compute" and computes_more,
+        "other-buffer": term == "compute" and _computes_more(run, verdict),
         "in-ram": _is_part_in_ram(run, verdict),
     }
     return _why(reasons, batch=_BATCH_TOKENS)
+
+
+def _computes_more(run: Run, verdict: Verdict) -> bool:
+    """Whether it computes more at once than is predicted, or on more GPUs. llama-completion and
+    llama-perplexity make room for the logits of a whole batch, a server for one each sequence.
+    """
+    terms = verdict.memory.terms if verdict.memory is not None else ()
+    return (
+        run.batch_tokens not in (None, _BATCH_TOKENS)
+        or (run.output_tokens or 0) > max(run.parallel or 1, run.states)
+        or 0 < len({part.where for part in terms} - {HOST}) < run.cards
+    )
 
 
 def _predicted_bytes(seen: Figure, memory: MemoryNeed, run: Run) -> tuple[int, int, int]:

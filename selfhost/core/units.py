@@ -248,7 +248,7 @@ def dollars(amount: float) -> str:
 
 
 def tenths(low: float, high: float, unit: str) -> str:
-    """`1.4 hours`, `19 to 640 kWh`, `under 0.1 hours`."""
+    """`1.4 hours`, `19 to 640 hours`, `under 0.1 hours`."""
     first, last = (f"{end:,.0f}" if end >= 9.95 else f"{end:.1f}" for end in (low, high))
     if last == "0.0":
         return f"under 0.1 {unit}" if high else f"0 {unit}"

@@ -60,12 +60,7 @@ FLAGS = {
     "dataset_tokens": "--dataset-tokens",
     "load": "--tokens-per-day",
 }
-LOAD_FLAGS = {
-    "input_tokens_per_day": "--tokens-per-day",
-    "output_tokens_per_day": "--tokens-per-day",
-    "watts": "--watts",
-    "electricity_per_kwh": "--electricity",
-}
+LOAD_FLAGS = dict.fromkeys(("input_tokens_per_day", "output_tokens_per_day"), FLAGS["load"])
 # more than any machine has
 MOST_BYTES = 10**18
 _MOST_COUNT = 10**15
@@ -90,11 +85,7 @@ _WHOLE = {
     "output_tokens_per_day": (0, _MOST_COUNT),
 }
 # numbers, from the least to the most
-_NUMBERS = {
-    "min_tokens_per_second": (0.0, 999_999_999.0),
-    "watts": (0.1, 1e6),
-    "electricity_per_kwh": (0.0, 1e6),
-}
+_NUMBERS = {"min_tokens_per_second": (0.0, 999_999_999.0)}
 _SWITCHES = ("private", "commercial", "modify", "auditable", "checkpointing")
 _NAMES = ("runtime", "format", "quantization", "draft", "license")
 _FINETUNING = ("finetune_method", "lora_rank", "optimizer", "checkpointing", "dataset_tokens")
@@ -113,21 +104,17 @@ class Load(Record):
     """What a day brings, for the cost of a month: it never changes the route.
 
     `assumed_split`: only the sum was stated, and three tokens are read for each that is written.
-    `watts` is what the computer draws at work, as its owner measured it; `electricity_per_kwh` is
-    in the user's own currency.
     Raises `WorkloadError` with every fault.
     """
 
     input_tokens_per_day: int
     output_tokens_per_day: int
     assumed_split: bool = False
-    watts: float | None = None
-    electricity_per_kwh: float | None = None
 
     @classmethod
-    def parse(cls, text: str, **figures: float | None) -> Load:
-        """Read `2M:500k`, what goes in and what comes out, or `200k`, both together. `figures` are
-        the other fields. Raises `WorkloadError`.
+    def parse(cls, text: str) -> Load:
+        """Read `2M:500k`, what goes in and what comes out, or `200k`, both together. Raises
+        `WorkloadError`.
         """
         expect_type("text", text, (str,))
         first, split, second = text.partition(":")
@@ -139,19 +126,15 @@ class Load(Record):
         if not split:
             written = read // (INPUT_PER_OUTPUT_TOKEN + 1)
             read -= written
-        fields: dict[str, Any] = {**figures, "assumed_split": not split}
-        return cls(input_tokens_per_day=read, output_tokens_per_day=written, **fields)
+        return cls(
+            input_tokens_per_day=read, output_tokens_per_day=written, assumed_split=not split
+        )
 
     def options(self) -> str:
         """Return the command line that states the same, as `Workload.options`."""
         read, written = self.input_tokens_per_day, self.output_tokens_per_day
         tokens = f"{read + written}" if self.assumed_split else f"{read}:{written}"
-        text = f" --tokens-per-day {tokens}"
-        for key in LOAD_FLAGS:
-            value = getattr(self, key)
-            if key in _NUMBERS and value is not None:
-                text += f" {LOAD_FLAGS[key]} {units.plain(value)}"
-        return text
+        return f" --tokens-per-day {tokens}"
 
     def _check(self) -> None:
         faults = [*_value_faults(self)]

@@ -63,24 +63,11 @@ def _bill(verdict: Verdict, cost: MonthlyCost) -> tuple[str, str]:
 
 
 def _local_rows(local: LocalCost, place: str) -> Iterator[_Row]:
-    """Energy, and whether the machine keeps up. `place`: here or there."""
+    """Whether the machine keeps up. `place`: here or there."""
     for entry in local.unknown:
-        name = {"hours_per_day": "time", "watts": "energy"}.get(entry.fact)
-        if name is not None:
-            yield f"{place}: {name}", "", f"not known: {entry.reason}"
-    if local.kwh_per_month is not None:
-        yield f"{place}: energy", *_energy(local, local.kwh_per_month)
+        yield f"{place}: time", "", f"not known: {entry.reason}"
     if local.hours_per_day is not None:
         yield f"{place}: time", *_hours(local.hours_per_day, local.keeps_up)
-
-
-def _energy(local: LocalCost, kwh: PaceRange) -> tuple[str, str]:
-    """The likely bill, or the energy where no price is stated, and what it is made of."""
-    spent = f"{units.tenths(kwh.low, kwh.high, 'kWh')} at {local.watts:g} W"
-    bill = local.electricity_per_month
-    if bill is None:
-        return units.tenths(kwh.likely, kwh.likely, "kWh"), f"{spent}; --electricity prices it"
-    return f"{bill.likely:,.2f}", f"{spent} (your currency)"
 
 
 def _hours(hours: PaceRange, keeps_up: bool | None) -> tuple[str, str]:
@@ -98,7 +85,7 @@ def _remarks(local: LocalCost, parallel: int) -> Iterator[str]:
         yield f"→ {remedy}"
     if local.hours_per_day is not None:
         pace = f"{parallel} requests at once" if parallel > 1 else "one request after another"
-        yield f"Counted for {pace}, without what the computer draws while idle."
+        yield f"Counted for {pace}, without the electricity that it takes."
 
 
 # ------------------------------------------------------------------ the price of an offer

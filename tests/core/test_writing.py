@@ -329,7 +329,7 @@ def test_a_number_is_printed_as_it_can_be_typed_again(number: float) -> None:
     """A proposed command asks for the same: no exponent, which no number here has, and no digit less."""
     text = units.plain(number)
     assert set(text) <= set("0123456789.")
-    # below that nobody types a speed, watts or a price
+    # below that nobody types a speed or a price
     assert abs(float(text) - number) <= 1e-24
     if number == 0 or number >= 1e-6:
         assert parse_number(text) == number
