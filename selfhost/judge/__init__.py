@@ -4,12 +4,8 @@ line needs of a verdict before it knows what is asked.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 
 class Route(StrEnum):

@@ -104,9 +104,6 @@ def _types_of(spec: ModelSpec, runtime: RuntimeSpec, catalogue: Catalogue) -> li
     return [name for name in runtime.on_accelerators if name in types]
 
 
-# ---------------------------------------------------------------- which search
-
-
 def suited(own: Judged, catalogue: Catalogue, machine: Machine, *, grows: bool = True) -> Judged:
     """The question that was judged, with the defaults that suit the machine best, judged;
     `Question.chosen` says why they are others than the model's own. Unless it `grows`, text takes
@@ -159,9 +156,6 @@ def takes_first_of_list(question: Question) -> bool:
     return is_free and question.spec.modality in _OF_PARTS
 
 
-# ---------------------------------------------------------------- the best place
-
-
 def _place_of(judged: Judged, aside: Sequence[str] = _OF_THE_MODEL) -> int:
     """Where it runs, from ON_ACCELERATORS to _NOWHERE, if the checks `aside` held."""
     if any(each.decides for each in judged.findings if each.check not in aside):
@@ -195,9 +189,6 @@ def _best(search: Search, others: Iterable[Judged], *, own_first: bool) -> Judge
     return min(tried, key=_rank)
 
 
-# ---------------------------------------------------------------- types that are tried in turn
-
-
 def _first_in_turn(search: Search, runtime: RuntimeSpec) -> Judged:
     """In the first type that runs, else the first that may; else in the usual one."""
     own, spec, first = search.own, search.question.spec, _type_of(search.own)
@@ -213,9 +204,6 @@ def _first_in_turn(search: Search, runtime: RuntimeSpec) -> Judged:
         tried.append(other)
     may_run = [each for each in tried if not each.failed]
     return next(iter(may_run or [each for each in tried if _type_of(each) == usual]), own)
-
-
-# ---------------------------------------------------------------- training
 
 
 def _first_method(search: Search, runtime: RuntimeSpec) -> Judged:
@@ -244,9 +232,6 @@ def _first_method(search: Search, runtime: RuntimeSpec) -> Judged:
     best = best.replace(question=best.question.replace(context_asked=False))
     lacks = _place_of(best) == _NOWHERE
     return search.chosen(best, "trained", before=before, after=after, options=options, lacks=lacks)
-
-
-# ---------------------------------------------------------------- pictures and video
 
 
 def _first_picture_type(search: Search, runtime: RuntimeSpec) -> Judged:
@@ -344,9 +329,6 @@ def _memory_bytes(question: Question) -> float:
     return float("inf") if memory is None else memory.high_bytes
 
 
-# ---------------------------------------------------------------- another program
-
-
 def _by_tag(search: Search) -> Judged:
     """With Ollama, where its tag alone is known to have the file that is asked for, and it runs."""
     own, spec, workload = search.own, search.question.spec, search.question.workload
@@ -359,9 +341,6 @@ def _by_tag(search: Search) -> Judged:
         if other.fits:
             return search.chosen(other, "tag", **names, type=quantization)
     return own
-
-
-# ---------------------------------------------------------------- more than the default
 
 
 def _larger(search: Search, runtime: RuntimeSpec) -> Judged:

@@ -27,9 +27,6 @@ _SAME_MODEL_SHARE = 0.12
 _SAME_SIZE_SHARE = 0.005
 
 
-# ------------------------------------------------------------------ files that are published
-
-
 def typed_file(
     spec: ModelSpec, format: str | None, quantization: str | None
 ) -> PublishedFiles | None:
@@ -100,9 +97,6 @@ def _published_near(files: Sequence[PublishedFiles], usual: str) -> tuple[str, .
     return (*better[-1:], *worse)
 
 
-# ------------------------------------------------------------------ files that anybody makes
-
-
 def can_be_made(spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload) -> bool:
     """Whether the runtime's converter makes that file of the publisher's weights, wherever those
     of a lone config.json are.
@@ -141,9 +135,6 @@ def has_to_be_made(question: Question, catalogue: Catalogue) -> bool:
         return False
     ollama = catalogue.runtime("ollama")
     return not (is_published(spec, workload) or loads_by_tag(spec, ollama, workload))
-
-
-# ------------------------------------------------------------------ files that are here
 
 
 def local_copy(

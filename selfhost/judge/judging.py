@@ -55,9 +55,6 @@ def needs_left(question: Question, needs: Needs) -> Needs:
     return needs.replace(download_bytes=missing, download_range=None)
 
 
-# ---------------------------------------------------------------- the layout that is judged
-
-
 def best_layout(question: Question, needs: Needs, machine: Machine) -> Judged:
     """The first of accelerator, split, host without a `fail` of memory, accelerator or speed, then
     an accelerator that others hold now, then one that is unread; where all fail, the first that
@@ -111,9 +108,6 @@ def _goes_before(later: Judged, kept: Judged) -> bool:
         return bool(kept.failed)
     is_now = not later.has("accelerator-not-now")
     return is_now and later.placement == kept.placement == "accelerator"
-
-
-# ---------------------------------------------------------------- every layout
 
 
 def layouts(question: Question, needs: Needs, machine: Machine) -> Iterator[Judged]:

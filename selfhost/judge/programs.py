@@ -158,9 +158,6 @@ def runtimes_to_type(
     return f"use --runtime {' or '.join(fitting)}" if fitting else ""
 
 
-# ---------------------------------------------------------------- the program
-
-
 def _runtime(
     spec: ModelSpec, workload: Workload, catalogue: Catalogue, formats: tuple[str, ...]
 ) -> RuntimeSpec | None:
@@ -243,9 +240,6 @@ def _unknown_runtime(typed: str, modality: str, catalogue: Catalogue) -> Workloa
     others = [each for each in ids if modality in catalogue.runtime(each).modalities]
     runtimes = facts.get("runs_with") or others
     return fault("runtime", "runtime-other", typed=typed, what=what, runtimes=runtimes)
-
-
-# ---------------------------------------------------------------- the quantization
 
 
 def _canonical_quantization(
@@ -333,9 +327,6 @@ def _comes_in(spec: ModelSpec, runtime: RuntimeSpec, quantization: str) -> bool:
         and need.why_not_loaded(spec, runtime) is None
         and can_quantize(spec, runtime, name)
     )
-
-
-# ---------------------------------------------------------------- a draft model
 
 
 def companions_of(

@@ -93,9 +93,6 @@ def _ask(
     return _with_files(question, catalogue, machine)
 
 
-# ---------------------------------------------------------------- format and quantization
-
-
 def _in_program(
     question: Question, runtime: RuntimeSpec, quantization: str | None, catalogue: Catalogue
 ) -> Question:
@@ -170,9 +167,6 @@ def _refusal(
     from ..needs.training import why_not_trained
 
     return why_not_trained(spec, workload.finetune_method or "lora") or (None, remedy)
-
-
-# ---------------------------------------------------------------- tokens and needs
 
 
 def _with_parts(question: Question, catalogue: Catalogue) -> Question:
@@ -265,9 +259,6 @@ def _read_bytes(question: Question, catalogue: Catalogue) -> dict[str, int] | No
         name = (spec.needs.dtype if spec.needs is not None else None) or "bfloat16"
         read = {name: active * _TYPE_BYTES.get(name, 2)}
     return read
-
-
-# ---------------------------------------------------------------- files
 
 
 def _with_files(question: Question, catalogue: Catalogue, machine: Machine) -> Question:

@@ -4,30 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import cached_property
+from typing import Any, Self
 
 from ..catalogue.offers import Offer
 from ..catalogue.quantization_names import Quality
-from ..catalogue.runtime import RuntimeSpec
+from ..catalogue.runtime import CacheRule, KernelRule, QuantizationRule, RuntimeSpec
 from ..catalogue.spec import ModelSpec
 from ..core.records import Record
 from ..core.workload import Workload
 from ..machine.record import Machine
 from ..needs import trained_tokens
+from ..needs.case import Companions
 from ..needs.records import MemoryNeed, Needs
+from ..needs.tensors import ArchitectureRow
 from . import Route, exit_code
 from .checks import Finding, Outcome
 from .pace.engine import WITH_A_GATE, Step
 from .pace.speed import PaceRange, Speed
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any, Self
-
-    from ..catalogue.runtime import CacheRule, KernelRule, QuantizationRule
-    from ..needs.case import Companions
-    from ..needs.tensors import ArchitectureRow
-
 
 __all__ = ["Finding", "Outcome", "PaceRange", "Route", "Speed", "exit_code"]
 

@@ -122,9 +122,6 @@ def finding(
     )
 
 
-# ------------------------------------------------------------------ words
-
-
 def table(name: str) -> Mapping[str, Any]:
     """That table of the file."""
     values: Mapping[str, Any] = shipped_table("findings")[name]

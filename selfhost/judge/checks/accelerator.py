@@ -71,9 +71,6 @@ def _why_unread(machine: Machine, *, is_sized: bool) -> Unread:
     return machine.why_unread(f"accelerators.{fact}")
 
 
-# ------------------------------------------------------------------ accelerators hold it, or a part
-
-
 class _Held(Record):
     """What the accelerators in use are to hold, and their rooms, now and once they are idle."""
 
@@ -197,9 +194,6 @@ def _by_most(held: _Held, machine: Machine) -> Finding:
     return held.finding(Outcome.FAIL, "accelerator-too-small", **figures)
 
 
-# ------------------------------------------------------------------ it lies in RAM
-
-
 def _left_unused(
     runtime: RuntimeSpec | None, machine: Machine, devices: Sequence[Accelerator]
 ) -> Finding | None:
@@ -240,9 +234,6 @@ def _missing(needs: Needs, machine: Machine, question: Question, runtime: Runtim
         device=largest.name if largest else None,
         on_cpu=runtime.on_cpu,
     )
-
-
-# ------------------------------------------------------------------ RAM that is shared
 
 
 def _shared(
@@ -302,8 +293,6 @@ def more_for_shared(needs: Needs, machine: Machine) -> str | None:
     pages = -(-high // GIB) * (GIB // 4096)
     return f"echo options ttm pages_limit={pages} | sudo tee /etc/modprobe.d/ttm.conf"
 
-
-# ------------------------------------------------------------------ builds and kernels
 
 # what a program asks of a GPU: whether that is known to be so, how it is called, and its figures
 _Wanted = tuple[bool | None, str, dict[str, Any]]

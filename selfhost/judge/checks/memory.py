@@ -287,9 +287,6 @@ def _shell_limit(ram: _Ram) -> Iterator[Finding]:
         )
 
 
-# ------------------------------------------------------------------ what stays free
-
-
 def reserve_of(machine: Machine, workload: Workload) -> tuple[int, str]:
     """Bytes kept for the system itself, and where the figure comes from."""
     if workload.reserve_bytes is not None:
@@ -317,9 +314,6 @@ def reserve_beside(need_bytes: int, machine: Machine, workload: Workload) -> int
         return reserve
     # of a memory of which it is one part, rounded down, the others hold the model
     return min(reserve, max(0, need_bytes - 1) // (part - 1))
-
-
-# ------------------------------------------------------------------ what a model takes
 
 
 def what_is_smaller(terms: Sequence[Term], has_bytes: int | None) -> str:

@@ -33,9 +33,6 @@ _NEVER_PICKLE = (*_WITHOUT_CODE, "mlx")
 _OF_PICTURES = ("image-encoder", "image-text-matching")
 
 
-# ------------------------------------------------------------------ openness
-
-
 def openness_check(spec: ModelSpec, workload: Workload) -> Finding | None:
     """Open in the respects that were asked for? None where nothing was asked. The worst of the
     respects decides. Of what no source confirms a yes is a `warn` and a no is `unknown`.
@@ -69,9 +66,6 @@ def _open_for(spec: ModelSpec, purpose: str) -> Finding:
         stated_in="openness" if is_audit else "license",
         option="--auditable" if is_audit else "--modify",
     )
-
-
-# ------------------------------------------------------------------ license
 
 
 def license_check(spec: ModelSpec, workload: Workload) -> Finding | None:
@@ -146,9 +140,6 @@ def _not_accepted(
     return Outcome.FAIL, "license-not-accepted", ""
 
 
-# ------------------------------------------------------------------ weights
-
-
 def weights_check(question: Question) -> Finding:
     """Can the weights be had at all, and does loading them run code? Files that somebody else
     published are not behind the publisher's gate.
@@ -219,9 +210,6 @@ def to_pass_gate(spec: ModelSpec) -> str:
     """What to do before a gated download."""
     page = f"https://huggingface.co/{spec.repository}" if spec.repository else None
     return phrase("pass-gate", page=page)
-
-
-# ------------------------------------------------------------------ context
 
 
 def reads_context(spec: ModelSpec) -> bool:

@@ -18,9 +18,6 @@ _OF_EVERY = {"x86_64": ("sse", "sse2")}
 _NARROW = ("i686", "armv7l", "armv6l")
 
 
-# ------------------------------------------------------------------ the processor
-
-
 def cpu_check(
     needs: CpuNeed, machine: Machine, runtime: RuntimeSpec | None, *, on_gpu: bool = False
 ) -> Finding:
@@ -115,9 +112,6 @@ def _crashing(machine: Machine, runtime: RuntimeSpec | None) -> Cell | None:
     if runtime is None or not sets:
         return None
     return Outcome.WARN, "cpu-crashes", "", {"remedy": runtime.crash_remedy, "sets": sets}
-
-
-# ------------------------------------------------------------------ the program
 
 
 def runtime_check(question: Question, machine: Machine) -> Finding:

@@ -11,8 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 from math import inf
+from typing import Any
 
 from ...catalogue.architecture import Architecture, Attention
+from ...catalogue.runtime import RuntimeSpec
 from ...core import units
 from ...core.records import FrozenDict, Record
 from ...core.spelling import words_of
@@ -33,13 +35,6 @@ from .processor import (
     on_apple_gpu,
 )
 from .speed import SAME, Range, constant, longer, product, scaled
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
-
-    from ...catalogue.runtime import RuntimeSpec
 
 # types whose values are stored as they are computed with, or that GPUs convert in hardware
 _PLAIN = frozenset((

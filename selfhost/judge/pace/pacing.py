@@ -82,9 +82,6 @@ def _finding_of_text(
     )
 
 
-# ---------------------------------------------------------------- text
-
-
 def pace_of_text(question: Question, placed: Needs, machine: Machine) -> Speed:
     """How fast it would write, and what else is asked of that: the time to the first token, the
     total of several sequences, the pace with a draft. Without a pace `how` says why.
@@ -205,9 +202,6 @@ def _with_draft(alone: Speed, *, is_own_block: bool) -> Speed:
         full_context_tokens_per_second=full and full * gain[1],
         undrafted_tokens_per_second=alone.decode.likely,
     )
-
-
-# ---------------------------------------------------------------- what to do about it
 
 
 def how_to_measure(machine: Machine) -> str | None:

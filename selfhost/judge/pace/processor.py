@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from ...catalogue.runtime import RuntimeSpec
 from ...core import units
 from ...core.records import Record
 from ...core.spelling import words_of
@@ -16,11 +17,6 @@ from ...machine import cpus, gpus
 from ...machine.cpus import apple_chip_of, apple_chips, soldered_chip
 from ...machine.record import BRIEFLY, FILLED_ASSUMED, RATE_ASSUMED, Machine
 from .speed import Range, constant, ends_of, longer, product, scaled
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from ...catalogue.runtime import RuntimeSpec
 
 _GB = units.GB
 # the fastest memory of a generation to the fastest of all before it, at most: 1,228 GB/s to 819 (M5

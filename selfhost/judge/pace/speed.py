@@ -5,15 +5,11 @@ of seconds as of rates; and the figures of `specs/common/pace.toml`.
 from __future__ import annotations
 
 from math import exp, log, prod, sqrt
+from typing import Any
 
 from ...core.records import Record
 from ...core.tables import shipped_table
 from ...needs.records import Needs
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
 
 Range = tuple[float, float, float]
 NOTHING: Range = (0.0, 0.0, 0.0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from math import sqrt
 
 from ...catalogue.architecture import Architecture, Audio
+from ...catalogue.runtime import RuntimeSpec
 from ...catalogue.spec import Denoising, ModelSpec, Sound
 from ...core import units
 from ...core.records import FrozenDict, Record
@@ -45,11 +46,6 @@ from .speed import (
     scaled,
 )
 from .text import seconds_on_processor
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from ...catalogue.runtime import RuntimeSpec
 
 DOCUMENTS, PICTURES_READ = "documents_per_second", "pictures_per_second"
 IMAGE, VIDEO = "seconds_per_image", "seconds_per_video"

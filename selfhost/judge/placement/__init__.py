@@ -95,9 +95,6 @@ def _in_turn(needs: Needs, place: Place | None, *, bounded: bool = True) -> Iter
             yield _with_terms(needs, terms, "split").replace(offload=way.way)
 
 
-# ------------------------------------------------------------------ beside the RAM
-
-
 def _beside_ram(
     needs: Needs, machine: Machine, question: Question, now: Sequence[Place]
 ) -> Iterator[Needs]:
@@ -295,9 +292,6 @@ def _parts(term: Term, shares: Sequence[tuple[str, int]], layers: int) -> Iterat
             own = summed(f"{term.output_bytes:,} bytes of output matrix", own)
         yield term.replace(where=where, how=how, arithmetic=own, output_bytes=0, **sizes)
         stop -= count
-
-
-# ------------------------------------------------------------------ on accelerators alone
 
 
 def _on_gpus_alone(needs: Needs, machine: Machine, question: Question) -> Iterator[Needs]:

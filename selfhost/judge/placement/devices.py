@@ -188,9 +188,6 @@ def computes_on_shared(runtime: RuntimeSpec, device: Accelerator) -> bool:
     return vendor in runtime.on_shared_gpu and is_built and runs_on(runtime, device)
 
 
-# ------------------------------------------------------------------ a GPU that shares the RAM
-
-
 def shared_limits(device: Accelerator, machine: Machine) -> tuple[int, int] | None:
     """As `_lent`, of macOS and Linux alone where it was not read; None where nothing tells."""
     has_mac = any(map(is_metal, machine.accelerators or ()))
