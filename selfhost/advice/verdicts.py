@@ -17,7 +17,6 @@ from ..core.errors import MAX_PROBLEMS, Problem
 from ..core.tables import filled, shipped_table
 from ..core.workload import FLAGS, Workload
 from ..judge.checks.model import reads_context
-from ..judge.pace.pacing import faster_in_batches
 from ..judge.record import Judged, Question, Verdict
 from ..machine.record import Machine
 from .api_route import offers_for
@@ -111,9 +110,6 @@ def _what_else(
         from .costs import month
 
         more["monthly_cost"] = month(question.stated, offers, judged, machine)
-    speed, is_split = judged.speed, judged.fits and judged.placement == "split"
-    if is_split and speed is not None:
-        more["advice"] = faster_in_batches(question, speed)
     return more
 
 

@@ -487,7 +487,6 @@ class RuntimeSpec(Record):
     crash_remedy: str = _WORD
     unpacked_option: str = _WORD
     # has it read a prompt in batches of `{batch_tokens}`
-    batch_option: str = _WORD
 
     # ---- accelerators
 

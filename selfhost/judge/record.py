@@ -270,7 +270,6 @@ class Verdict(Judged):
     verified, None where there is no command. `quality`: what the quantization costs. `loaded_bits`:
     what a number takes once loaded, None where that is as in the files.
 
-    Where alternatives were asked for: `advice` is what measurements say would make it faster here;
     `monthly_cost` is an `advice.costs.MonthlyCost`, None where the workload states no load. A list
     has none of this, but `why` each model that runs stands where it does.
     """
@@ -285,7 +284,6 @@ class Verdict(Judged):
     commands: tuple[str, ...] = ()
     commands_class: str | None = None
     setup: tuple[str, ...] = ()
-    advice: tuple[str, ...] = ()
     understood_as: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     fine_print: tuple[str, ...] = ()

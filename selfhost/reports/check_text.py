@@ -140,7 +140,6 @@ def _details(verdict: Verdict) -> Iterator[Block]:
         findings = [finding for finding in ordered(verdict) if finding.outcome is outcome]
         yield from (*heading(title), *finding_blocks(findings)) if findings else ()
     yield from section("Notes", verdict.fine_print)
-    yield from section("Faster, by what was measured elsewhere", verdict.advice)
     yield from json.sections(json.verdict(verdict), labels("check"))
     yield from unread_blocks(verdict.machine)
 

@@ -61,7 +61,7 @@ _KEYS = {
 _VERDICT = (
     "asked model workload machine route can_run can_download exit_code needs download_seconds here"
     " speed findings room alternatives api_offers monthly_cost setup"
-    " commands commands_class advice notes quality"
+    " commands commands_class notes quality"
 )
 _MODEL = "id name family developer modality weights_published parameters_total parameters_active"
 _NEEDS = (

@@ -11,6 +11,8 @@ from ...core.workload import (
     DEFAULT_MIN_TOKENS_PER_SECOND,
     READING_TOKENS_PER_SECOND,
 )
+from ...machine.record import Machine
+from ...needs.records import Needs
 from ..pace.speed import PaceRange, Speed
 from ..record import Judged, Question
 from . import Finding, Outcome, finding, table
@@ -107,85 +109,68 @@ _SLOW: Mapping[str, tuple[float, str]] = {
 # lowest pace, 2 tokens/s, keeps one waiting three minutes; who waits twenty times as long for one
 # picture wants to know that first. A guess, 30 minutes to 2 hours
 HOURS_SECONDS = 3600
-# what models make whose work nothing estimates, by modality
-MADE = ("video", "music")
-_MADE_IN_STEPS = {"seconds_per_image": "A picture", "seconds_per_video": "A video"}
+# what is made in steps, by its unit
+_MADE_IN_STEPS = {
+    "seconds_per_image": "A picture",
+    "seconds_per_video": "A video",
+    "seconds_per_music_minute": "A piece of music",
+}
+# Whisper large, of 1.5 x 10^9 parameters, takes about as long on eight cores as what it hears; a
+# voice of as many longer
+_LARGE_TO_HEAR = 1_000_000_000
 
 
-def made_check(modality: str, *, offload: str | None, on_processor: bool) -> Finding:
-    """Of what a model of MADE makes: a warning by parts (`offload` as of `needs.records.Offloaded`)
-    and on a CPU, so that nobody takes its time for that of a GPU; else nothing tells how long.
+def work_check(question: Question, placed: Needs, machine: Machine, speed: Speed) -> Finding:
+    """Of work that is no text: a warning where it takes hours, and of what is made in steps where
+    no GPU holds all of the model; an unknown that never decides where nothing tells the pace.
     """
-    words = table("made")[modality]
-    what = words["what"]
-    thing = f"{what[0].lower()}{what[1:]}"
-    if offload is not None:
-        return finding(Outcome.WARN, "speed-picture", offload, what=what, long=None, how=None)
-    if on_processor:
-        code = "speed-hours" if modality == "video" else "speed-picture"
-        return finding(Outcome.WARN, code, "on-cpu", thing=thing, usual=words["on_cpu"])
-    return finding(Outcome.UNKNOWN, "speed-not-known", "made", thing=thing, usual=words["on_gpu"])
-
-
-def work_check(
-    speed: Speed,
-    *,
-    offload: str | None,
-    on_processor: bool,
-    is_large: bool = False,
-    dataset_tokens: int | None = None,
-) -> Finding:
-    """Of work that is no text: a warning where it takes hours, and of pictures where no GPU holds
-    all of the model; an unknown that never decides where nothing tells the pace.
-
-    `offload` as of `needs.records.Offloaded`; `on_processor`: no GPU computes it. `is_large`: a
-    model of sound that commonly takes longer on a CPU than the sound lasts. `dataset_tokens`: of
-    training, how many were asked about; a million where None.
-    """
-    unit, likely = speed.unit, None if speed.work is None else speed.work.likely
+    unit, workload, spec = speed.unit, question.workload, question.spec
+    likely = None if speed.work is None else speed.work.likely
     limit, code = _SLOW.get(unit, (None, "speed-slow"))
-    if unit == units.TRAINED and dataset_tokens is not None:
-        limit = dataset_tokens / _NIGHT_SECONDS
-    way = offload or "processor" * on_processor
+    if unit == units.TRAINED and workload.dataset_tokens is not None:
+        limit = workload.dataset_tokens / _NIGHT_SECONDS
+    has_gpu = any(device.unified for device in machine.accelerators or ())
+    on_processor = placed.placement == "host" and not has_gpu
+    on_processor = on_processor or (question.runtime is not None and question.runtime.cpu_only)
     what, unknown = _MADE_IN_STEPS.get(unit), table("unknown_on_cpu")
+    way = placed.offload or "processor" * (on_processor and unit not in unknown)
     if what is not None and way:
-        code = "speed-hours" if (likely or 0) >= HOURS_SECONDS else code
-        outcome, variant = Outcome.WARN, way
+        is_video = unit == "seconds_per_video" and placed.offload is None
+        is_long = is_video if likely is None else likely >= HOURS_SECONDS
+        outcome, code, variant = Outcome.WARN, "speed-hours" if is_long else code, way
     elif likely is None:
-        is_told = on_processor and (is_large or unit in unknown)
+        is_large = spec.modality == "speech" and (spec.parameters.total or 0) >= _LARGE_TO_HEAR
         what = unknown.get(unit, unknown["sound"])
-        outcome, code, variant = Outcome.WARN, code, "unknown-on-cpu"
-        if not is_told:
+        outcome, variant = Outcome.WARN, "unknown-on-cpu"
+        if not on_processor or not (is_large or unit in unknown):
             outcome, code, variant = Outcome.UNKNOWN, "speed-not-known", ""
     else:
         is_long = limit is not None and _is_beyond(likely, limit, unit)
         outcome, code = (Outcome.WARN, code) if is_long else (Outcome.PASS, _COMFORTABLE)
         variant = "work"
-    return _work_finding(speed, outcome, code, variant, limit, what)
-
-
-def _work_finding(
-    speed: Speed, outcome: Outcome, code: str, variant: str, limit: float | None, what: str | None
-) -> Finding:
-    unit, work, faster, long = speed.unit, speed.work, table("faster"), None
-    if work is not None:
-        # `about 12 minutes for an hour of audio (6 minutes to 40 minutes)`
-        usual = units.work(work.likely, unit, speed.audio_seconds)
-        ends = units.work_ends(work.low, work.high, unit, speed.audio_seconds)
-        guess = units.guess(work.low, work.high)
-        long = f"{units.about(work.low, work.high)} {usual} ({ends}{guess})"
+    faster = table("faster")
     return finding(
         outcome,
         code,
         variant,
         needs=limit,
-        has=None if work is None else work.likely,
+        has=likely,
         unit=unit,
         what=what,
-        long=long,
-        how=speed.how if work is None else None,
+        long=_how_long(speed),
+        how=speed.how if likely is None else None,
         remedy=faster.get(unit, faster["other"]) if outcome is Outcome.WARN else None,
     )
+
+
+def _how_long(speed: Speed) -> str | None:
+    """`about 12 minutes for an hour of audio (6 minutes to 40 minutes)`."""
+    unit, work, seconds = speed.unit, speed.work, speed.audio_seconds
+    if work is None:
+        return None
+    about, guess = units.about(work.low, work.high), units.guess(work.low, work.high)
+    ends = units.work_ends(work.low, work.high, unit, seconds)
+    return f"{about} {units.work(work.likely, unit, seconds)} ({ends}{guess})"
 
 
 def _is_beyond(likely: float, limit: float, unit: str) -> bool:

@@ -173,7 +173,7 @@ class Step(Record):
                 kept = (group.latent_length or 0) + (group.rope_length or 0)
             cached += self.cached_number_bytes * rows * kept
             if group.kind != "cross":
-                attended += rows * group.heads * (row_seconds + _width(group) * number_seconds)
+                attended += rows * group.heads * (row_seconds + width_of(group) * number_seconds)
         return cached, attended
 
     def parameters_met(self) -> dict[str, float]:
@@ -209,20 +209,8 @@ class Step(Record):
             met[holder] = max(0.0, met[holder] - output)
         return met
 
-    def attended_operations(self) -> float:
-        """Multiplications and additions of attention, of one token of the prompt: on average half
-        of it stands before a token.
-        """
-        tokens, operations = self.prompt_tokens / 2, 0.0
-        for group in self.attention:
-            window = None if group.compression else group.window_tokens
-            limits = [limit for limit in (group.indexer_rows, window) if limit]
-            reached = min([tokens / (group.compression or 1), *limits])
-            operations += 2 * len(group.layers) * group.heads * _width(group) * reached
-        return operations
 
-
-def _width(group: Attention) -> float:
+def width_of(group: Attention) -> float:
     """Numbers that a head multiplies with each token that it attends to, of keys and of values."""
     if group.kind == "latent" and group.latent_length:
         # llama.cpp attends to the compressed row itself

@@ -16,7 +16,7 @@ from ...machine.named import what_to_state
 from ...machine.record import Machine
 from ...needs.records import Needs
 from ..checks import Finding
-from ..checks.speed import MADE, made_check, speed_check, work_check
+from ..checks.speed import speed_check, work_check
 from ..record import Question
 from .engine import uses_shared_gpu
 from .speed import NOTHING, SAME, PaceRange, Range, Speed, added, constant, ends_of, product, scaled
@@ -24,12 +24,6 @@ from .text import BATCH_TOKENS, LaidOut, expert_parameters, laid_out, predict
 
 # facts that the pace in RAM rests on
 _PACE_SETTING = ("memory_bandwidth_bytes_per_second", "cpu_cores_usable")
-# Whisper large, of 1.5 x 10^9 parameters, takes about as long on eight cores as what it hears; a
-# voice of as many longer
-_LARGE_TO_HEAR = 1_000_000_000
-# the batch that those take who want prompts read faster (tests/truth/speed_split.json), and how
-# many times as fast it must be for a sentence (assumed)
-_LARGER_TOKENS, _WORTH_SAYING = 2048, 1.2
 
 
 def pace_and_finding(
@@ -39,27 +33,10 @@ def pace_and_finding(
     if question.read_bytes is not None:
         pace = pace_of_text(question, placed, machine)
         return pace, _finding_of_text(question, placed, machine, pace)
-    from .work import denoising_of, pace_of_work
+    from .work import pace_of_work
 
-    spec, runtime = question.spec, question.runtime
-    has_gpu = any(device.unified for device in machine.accelerators or ())
-    on_processor = (runtime is not None and runtime.cpu_only) or (
-        placed.placement == "host" and not has_gpu
-    )
-    is_music = spec.sound is not None and placed.offload is None
-    if spec.modality in MADE and not is_music and denoising_of(spec, runtime) is None:
-        return None, made_check(spec.modality, offload=placed.offload, on_processor=on_processor)
     work = pace_of_work(question, placed, machine)
-    if work is None:
-        return None, None
-    is_large = spec.modality == "speech" and (spec.parameters.total or 0) >= _LARGE_TO_HEAR
-    return work, work_check(
-        work,
-        offload=placed.offload,
-        on_processor=on_processor,
-        is_large=is_large,
-        dataset_tokens=question.workload.dataset_tokens,
-    )
+    return work, work and work_check(question, placed, machine, work)
 
 
 def _finding_of_text(
@@ -217,24 +194,3 @@ def how_to_measure(machine: Machine) -> str | None:
     if machine.is_this_one:
         return "run with --measure (about a second)"
     return "record it there with `selfhost machine --measure --format json`"
-
-
-def faster_in_batches(question: Question, speed: Speed) -> tuple[str, ...]:
-    """What larger batches gain of a long prompt, by the option of that program; nothing where it
-    has none, or where that gains little.
-    """
-    runtime = question.runtime
-    if speed.prompt is None or runtime is None or not runtime.batch_option:
-        return ()
-    if runtime.setting("micro_batch_tokens", question.workload.runtime_options):
-        return ()
-    token, crossing = 1 / speed.prompt.likely, speed.crossing_seconds
-    times = token / (token - crossing / BATCH_TOKENS + crossing / _LARGER_TOKENS)
-    if times < _WORTH_SAYING:
-        return ()
-    option = runtime.batch_option.format(batch_tokens=_LARGER_TOKENS)
-    return (
-        f"{option} reads long prompts about {times:.1f} times as fast, for more GPU memory: weights"
-        f" in RAM cross to the GPU for each {units.tokens(_LARGER_TOKENS)}, not for each"
-        f" {units.tokens(BATCH_TOKENS)}",
-    )

@@ -33,6 +33,7 @@ from .engine import (
     gpu_of,
     shared_gpu_of,
     uses_shared_gpu,
+    width_of,
 )
 from .processor import (
     BANDWIDTH_SHARE,
@@ -222,8 +223,12 @@ class _Placed(Record):
             return None, NOTHING
         on_gpus = added(*taken)
         if self.at_once:
+            # after attention and after the feed-forward network each has a part of every number, in
+            # 16 bits (Megatron-LM, arXiv 1909.08053, section 3), and sends all of it but its own
+            # part twice (NVIDIA, nccl-tests, PERFORMANCE.md)
             links = [efficiency("together", gpu.device)["sum_gb_s"] for _, gpu in self.gpus]
-            summed_gb = _summed_gb(step, len(taken))
+            width = 0 if step.architecture is None else step.architecture.embedding_length
+            summed_gb = 8 * step.layers * width * (len(taken) - 1) / len(taken) / 1e9
             sums = longer(*(scaled(inverse(gb_per_s), summed_gb) for gb_per_s in links))
             on_gpus = added(longer(*taken), sums)
         if self.memory is None:
@@ -254,18 +259,6 @@ class _Placed(Record):
             return f"{how}, the experts of {apart.layers:.0f} layers in RAM: {self.memory.how}"
         held = units.percent_range(1 - self.in_ram[0], 1 - self.in_ram[2])
         return f"{held} of the layers {how}, the rest in RAM: {self.memory.how}"
-
-
-def _summed_gb(step: Step, devices: int) -> float:
-    """What each of so many devices sends for a token of a prompt: after attention and after the
-    feed-forward network each has a part of every number, in 16 bits (Megatron-LM, arXiv 1909.08053,
-    section 3), and sends all of it but its own part twice (NVIDIA, nccl-tests, PERFORMANCE.md).
-    """
-    width = 0 if step.architecture is None else step.architecture.embedding_length
-    return 2 * step.layers * width * 2 * 2 * (devices - 1) / devices / 1e9
-
-
-# ---------------------------------------------------------------- experts in RAM
 
 
 class Apart(Record):
@@ -349,8 +342,16 @@ def processor_prompt(step: Step, machine: Machine) -> PaceRange | None:
 
 
 def _attended(step: Step, rate: Range, where: str) -> Range:
-    """Seconds of attention for a token of the prompt, at a share of the rate of dense matrices."""
-    return scaled(inverse(product(rate, ends_of("batch", where))), step.attended_operations())
+    """Seconds of attention for a token of the prompt, at a share of the rate of dense matrices: on
+    average half of the prompt stands before a token.
+    """
+    tokens, operations = step.prompt_tokens / 2, 0.0
+    for group in step.attention:
+        window = None if group.compression else group.window_tokens
+        limits = [limit for limit in (group.indexer_rows, window) if limit]
+        reached = min([tokens / (group.compression or 1), *limits])
+        operations += 2 * len(group.layers) * group.heads * width_of(group) * reached
+    return scaled(inverse(product(rate, ends_of("batch", where))), operations)
 
 
 def _gpu_prompt(step: Step, gpu: Gpu) -> Range | None:

@@ -52,7 +52,7 @@ IMAGE, VIDEO = "seconds_per_image", "seconds_per_video"
 SPEECH, MUSIC = "seconds_per_audio_minute", "seconds_per_music_minute"
 # what is counted of a model, by its modality
 _UNITS = {
-    "embedding": DOCUMENTS, "image": IMAGE, "video": IMAGE, "speech": SPEECH, "music": MUSIC,
+    "embedding": DOCUMENTS, "image": IMAGE, "video": VIDEO, "speech": SPEECH, "music": MUSIC,
 }  # fmt: skip
 DOCUMENT_TOKENS = 512
 # documents that sentence-transformers computes at once (encode, batch_size), for which operations
@@ -153,7 +153,9 @@ def pace_of_work(question: Question, placed: Needs, machine: Machine) -> Speed |
         return pace_of_training(job, workload)
     if unit == DOCUMENTS:
         return pace_of_documents(job)
-    return _pace_of_pictures(job) if unit == IMAGE else _pace_of_sound(job, workload, unit)
+    if unit in (IMAGE, VIDEO):
+        return _pace_of_pictures(job, unit)
+    return _pace_of_sound(job, workload, unit)
 
 
 def job_of(
@@ -191,21 +193,20 @@ def _devices_of(
     there = [card for number, card in enumerate(owned) if f"accelerator:{number}" in places]
     if there or placed.placement != "host" or is_guest(machine):
         return there
-    if runtime is not None and runtime.cpu_only:
-        return []
-    sharing = (device for device in owned if device.unified)
-    return [device for device in sharing if _computes(device, runtime, quantization)][:1]
-
-
-def _computes(device: Accelerator, runtime: RuntimeSpec | None, quantization: str) -> bool:
-    """Whether the program has kernels of that type for a GPU that shares the RAM."""
-    vendor = device.vendor.lower()
+    sharing = [device for device in owned if device.unified]
     if runtime is None:
-        return vendor in _SHARED_VENDORS
+        return [device for device in sharing if device.vendor.lower() in _SHARED_VENDORS][:1]
+    # the program has kernels of that type for it
     rule = runtime.rule_of(quantization)
-    has_kernels = rule is None or not rule.vendors or vendor in rule.vendors
-    is_used = vendor in _SHARED_VENDORS or computes_on_shared(runtime, device)
-    return has_kernels and is_used and runs_on(runtime, device)
+    vendors = rule.vendors if rule is not None else ()
+    return [
+        device
+        for device in sharing
+        if not runtime.cpu_only
+        and (not vendors or device.vendor.lower() in vendors)
+        and (device.vendor.lower() in _SHARED_VENDORS or computes_on_shared(runtime, device))
+        and runs_on(runtime, device)
+    ][:1]
 
 
 def shares_on_cores(machine: Machine, runtime: RuntimeSpec | None, quantization: str) -> Range:
@@ -313,7 +314,14 @@ def pace_of_training(job: Job, workload: Workload) -> Speed:
         return Speed(unit=TRAINED, how=why)
     if parameters.active is None:
         return Speed(unit=TRAINED, how="the number of parameters that a token meets is not known")
-    operations = _trained_operations(job, workload) * parameters.active
+    adapted = None if job.runtime is None else job.runtime.trainer_layers
+    operations = _FORWARD + (_AGAIN if workload.checkpointing and adapted is None else 0)
+    if workload.finetune_method == "full":
+        operations += _BACKWARD + _WEIGHTS
+    else:
+        # a trainer may put adapters on some of the last layers, and keep what these compute
+        operations += _BACKWARD * (min(1.0, (adapted or job.layers) / (job.layers or 1)) or 1.0)
+    operations *= parameters.active
     tokens = float((workload.context_tokens or _LEAST_TOKENS) * workload.parallel * job.number)
     share, unpacked, launched = ends_of("training", "on_cores"), NOTHING, NOTHING
     if device is not None:
@@ -338,18 +346,6 @@ def pace_of_training(job: Job, workload: Workload) -> Speed:
     )
 
 
-def _trained_operations(job: Job, workload: Workload) -> float:
-    """For a token and a parameter: a trainer may put adapters on some of the last layers, and keep
-    what these compute.
-    """
-    adapted = None if job.runtime is None else job.runtime.trainer_layers
-    again = _AGAIN if workload.checkpointing and adapted is None else 0
-    if workload.finetune_method == "full":
-        return _FORWARD + _BACKWARD + _WEIGHTS + again
-    share = min(1.0, (adapted or job.layers) / (job.layers or 1))
-    return _FORWARD + _BACKWARD * (share or 1.0) + again
-
-
 # ---------------------------------------------------------------- pictures and clips
 
 
@@ -365,11 +361,11 @@ def denoising_of(spec: ModelSpec, runtime: RuntimeSpec | None) -> Denoising | No
     return spec.denoising if makes_that_clip or not is_clip else None
 
 
-def _pace_of_pictures(job: Job) -> Speed:
+def _pace_of_pictures(job: Job, unit: str) -> Speed:
     """Seconds for one picture or clip of the model's own size, with its usual number of steps."""
     offload, denoising = job.placed.offload, denoising_of(job.spec, job.runtime)
     if denoising is None:
-        return Speed(unit=IMAGE, how="the arithmetic of one step is not known")
+        return Speed(unit=unit, how="the arithmetic of one step is not known")
     clip, pixels = None, job.spec.native_pixels
     what = f", {pixels} × {pixels} pixels" if pixels else ""
     if denoising.frames is not None:
@@ -449,6 +445,8 @@ def _pace_of_sound(job: Job, workload: Workload, unit: str) -> Speed:
     published of it on such hardware, else by its steps and operations.
     """
     sound, writing = job.spec.sound, writing_step(job.spec, job.placed, job.quantization)
+    if job.placed.offload is not None:
+        return Speed(unit=unit, how="nothing tells how long it takes with its parts in turn")
     if writing is not None:
         taken = _written(job, *writing, workload.audio_seconds)
     elif sound is not None:
