@@ -15,7 +15,7 @@ from ...machine.record import Machine
 from ...needs.records import Needs
 from ..pace.speed import PaceRange, Speed
 from ..record import Judged, Question
-from . import Finding, Outcome, finding, table
+from . import Cell, Finding, Outcome, finding, table
 
 # where the fast end is more than this times the slow one, a measurement narrows the range
 WIDE_PACE = 2
@@ -115,62 +115,57 @@ _MADE_IN_STEPS = {
     "seconds_per_video": "A video",
     "seconds_per_music_minute": "A piece of music",
 }
-# Whisper large, of 1.5 x 10^9 parameters, takes about as long on eight cores as what it hears; a
-# voice of as many longer
-_LARGE_TO_HEAR = 1_000_000_000
 
 
 def work_check(question: Question, placed: Needs, machine: Machine, speed: Speed) -> Finding:
     """Of work that is no text: a warning where it takes hours, and of what is made in steps where
     no GPU holds all of the model; an unknown that never decides where nothing tells the pace.
     """
-    unit, workload, spec = speed.unit, question.workload, question.spec
-    likely = None if speed.work is None else speed.work.likely
-    limit, code = _SLOW.get(unit, (None, "speed-slow"))
-    if unit == units.TRAINED and workload.dataset_tokens is not None:
-        limit = workload.dataset_tokens / _NIGHT_SECONDS
+    unit, work, dataset_tokens = speed.unit, speed.work, question.workload.dataset_tokens
+    limit, _ = _SLOW.get(unit, (None, ""))
+    if unit == units.TRAINED and dataset_tokens is not None:
+        limit = dataset_tokens / _NIGHT_SECONDS
     has_gpu = any(device.unified for device in machine.accelerators or ())
     on_processor = placed.placement == "host" and not has_gpu
     on_processor = on_processor or (question.runtime is not None and question.runtime.cpu_only)
-    what, unknown = _MADE_IN_STEPS.get(unit), table("unknown_on_cpu")
-    way = placed.offload or "processor" * (on_processor and unit not in unknown)
-    if what is not None and way:
-        is_video = unit == "seconds_per_video" and placed.offload is None
-        is_long = is_video if likely is None else likely >= HOURS_SECONDS
-        outcome, code, variant = Outcome.WARN, "speed-hours" if is_long else code, way
-    elif likely is None:
-        is_large = spec.modality == "speech" and (spec.parameters.total or 0) >= _LARGE_TO_HEAR
-        what = unknown.get(unit, unknown["sound"])
-        outcome, variant = Outcome.WARN, "unknown-on-cpu"
-        if not on_processor or not (is_large or unit in unknown):
-            outcome, code, variant = Outcome.UNKNOWN, "speed-not-known", ""
-    else:
-        is_long = limit is not None and _is_beyond(likely, limit, unit)
-        outcome, code = (Outcome.WARN, code) if is_long else (Outcome.PASS, _COMFORTABLE)
-        variant = "work"
+    way = placed.offload or "processor" * on_processor
+    outcome, code, variant, figures = _work_outcome(speed, limit, way)
+    if work is not None:
+        # `about 12 minutes for an hour of audio (6 minutes to 40 minutes)`
+        usual = units.work(work.likely, unit, speed.audio_seconds)
+        ends = units.work_ends(work.low, work.high, unit, speed.audio_seconds)
+        guess = units.guess(work.low, work.high)
+        figures["long"] = f"{units.about(work.low, work.high)} {usual} ({ends}{guess})"
     faster = table("faster")
     return finding(
         outcome,
         code,
         variant,
         needs=limit,
-        has=likely,
+        has=work and work.likely,
         unit=unit,
-        what=what,
-        long=_how_long(speed),
-        how=speed.how if likely is None else None,
+        how=speed.how if work is None else None,
         remedy=faster.get(unit, faster["other"]) if outcome is Outcome.WARN else None,
+        **{"what": None, "long": None, **figures},
     )
 
 
-def _how_long(speed: Speed) -> str | None:
-    """`about 12 minutes for an hour of audio (6 minutes to 40 minutes)`."""
-    unit, work, seconds = speed.unit, speed.work, speed.audio_seconds
-    if work is None:
-        return None
-    about, guess = units.about(work.low, work.high), units.guess(work.low, work.high)
-    ends = units.work_ends(work.low, work.high, unit, seconds)
-    return f"{about} {units.work(work.likely, unit, seconds)} ({ends}{guess})"
+def _work_outcome(speed: Speed, limit: float | None, way: str) -> Cell:
+    """`way`: how its parts come to a GPU in turn, or `processor`; empty where a GPU has it all."""
+    unit, likely, unknown = speed.unit, speed.work and speed.work.likely, table("unknown_on_cpu")
+    what, (_, slow) = _MADE_IN_STEPS.get(unit), _SLOW.get(unit, (None, "speed-slow"))
+    on_processor = way == "processor"
+    if what is not None and way and not (on_processor and unit in unknown):
+        is_long = on_processor and unit == "seconds_per_video"
+        is_long = is_long if likely is None else likely >= HOURS_SECONDS
+        return Outcome.WARN, "speed-hours" if is_long else slow, way, {"what": what}
+    if likely is None and on_processor and unit in unknown:
+        return Outcome.WARN, slow, "unknown-on-cpu", {"what": unknown[unit]}
+    if likely is None:
+        return Outcome.UNKNOWN, "speed-not-known", "", {}
+    if limit is not None and _is_beyond(likely, limit, unit):
+        return Outcome.WARN, slow, "work", {}
+    return Outcome.PASS, _COMFORTABLE, "work", {}
 
 
 def _is_beyond(likely: float, limit: float, unit: str) -> bool:

@@ -193,20 +193,19 @@ def _devices_of(
     there = [card for number, card in enumerate(owned) if f"accelerator:{number}" in places]
     if there or placed.placement != "host" or is_guest(machine):
         return there
-    sharing = [device for device in owned if device.unified]
+    sharing = (device for device in owned if device.unified)
+    return [device for device in sharing if _computes(device, runtime, quantization)][:1]
+
+
+def _computes(device: Accelerator, runtime: RuntimeSpec | None, quantization: str) -> bool:
+    """Whether the program has kernels of that type for a GPU that shares the RAM."""
+    vendor = device.vendor.lower()
     if runtime is None:
-        return [device for device in sharing if device.vendor.lower() in _SHARED_VENDORS][:1]
-    # the program has kernels of that type for it
+        return vendor in _SHARED_VENDORS
     rule = runtime.rule_of(quantization)
-    vendors = rule.vendors if rule is not None else ()
-    return [
-        device
-        for device in sharing
-        if not runtime.cpu_only
-        and (not vendors or device.vendor.lower() in vendors)
-        and (device.vendor.lower() in _SHARED_VENDORS or computes_on_shared(runtime, device))
-        and runs_on(runtime, device)
-    ][:1]
+    has_kernels = rule is None or not rule.vendors or vendor in rule.vendors
+    is_used = vendor in _SHARED_VENDORS or computes_on_shared(runtime, device)
+    return not runtime.cpu_only and has_kernels and is_used and runs_on(runtime, device)
 
 
 def shares_on_cores(machine: Machine, runtime: RuntimeSpec | None, quantization: str) -> Range:
@@ -314,14 +313,7 @@ def pace_of_training(job: Job, workload: Workload) -> Speed:
         return Speed(unit=TRAINED, how=why)
     if parameters.active is None:
         return Speed(unit=TRAINED, how="the number of parameters that a token meets is not known")
-    adapted = None if job.runtime is None else job.runtime.trainer_layers
-    operations = _FORWARD + (_AGAIN if workload.checkpointing and adapted is None else 0)
-    if workload.finetune_method == "full":
-        operations += _BACKWARD + _WEIGHTS
-    else:
-        # a trainer may put adapters on some of the last layers, and keep what these compute
-        operations += _BACKWARD * (min(1.0, (adapted or job.layers) / (job.layers or 1)) or 1.0)
-    operations *= parameters.active
+    operations = _trained_operations(job, workload) * parameters.active
     tokens = float((workload.context_tokens or _LEAST_TOKENS) * workload.parallel * job.number)
     share, unpacked, launched = ends_of("training", "on_cores"), NOTHING, NOTHING
     if device is not None:
@@ -347,6 +339,18 @@ def pace_of_training(job: Job, workload: Workload) -> Speed:
 
 
 # ---------------------------------------------------------------- pictures and clips
+
+
+def _trained_operations(job: Job, workload: Workload) -> float:
+    """For a token and a parameter: a trainer may put adapters on some of the last layers, and keep
+    what these compute.
+    """
+    adapted = None if job.runtime is None else job.runtime.trainer_layers
+    again = _AGAIN if workload.checkpointing and adapted is None else 0
+    if workload.finetune_method == "full":
+        return _FORWARD + _BACKWARD + _WEIGHTS + again
+    share = min(1.0, (adapted or job.layers) / (job.layers or 1))
+    return _FORWARD + _BACKWARD * (share or 1.0) + again
 
 
 def denoising_of(spec: ModelSpec, runtime: RuntimeSpec | None) -> Denoising | None:
