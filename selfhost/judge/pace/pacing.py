@@ -20,7 +20,7 @@ from ..checks.speed import speed_check, work_check
 from ..record import Question
 from .engine import uses_shared_gpu
 from .speed import NOTHING, SAME, PaceRange, Range, Speed, added, constant, ends_of, product, scaled
-from .text import BATCH_TOKENS, LaidOut, expert_parameters, laid_out, predict
+from .text import LaidOut, expert_parameters, laid_out, predict
 
 # facts that the pace in RAM rests on
 _PACE_SETTING = ("memory_bandwidth_bytes_per_second", "cpu_cores_usable")
