@@ -450,7 +450,7 @@ def _pace_of_sound(job: Job, workload: Workload, unit: str) -> Speed:
     """
     sound, writing = job.spec.sound, writing_step(job.spec, job.placed, job.quantization)
     if job.placed.offload is not None:
-        return Speed(unit=unit, how="nothing tells how long it takes with its parts in turn")
+        return Speed(unit=unit, how="with its parts on the GPU in turn no run was timed")
     if writing is not None:
         taken = _written(job, *writing, workload.audio_seconds)
     elif sound is not None:
