@@ -80,13 +80,12 @@ def rows_of(
     answers: Sequence[Verdict],
     first: Sequence[Cell],
     names: Sequence[str],
-    whys: Sequence[str] = (),
 ) -> Table:
     """Return a row for each model: its `first` cell, its id and the facts of these names."""
     pace = pace_title(answer.speed for answer in answers)
-    facts = [facts_of(answer, pace) for answer in answers]
-    for each, why in zip(facts, whys, strict=False):
-        each["why"] = why
+    facts = [
+        {**facts_of(answer, pace), "why": causes(answer) or answer.why or ""} for answer in answers
+    ]
     if len({each["in"] for each in facts}) == 1:
         # all in one place: nothing to tell apart
         names = [name for name in names if name != "in"]
@@ -113,10 +112,8 @@ def facts_of(answer: Verdict, pace: str) -> dict[str, str]:
         "quant": workload.quantization or "-",
         "parameters": units.count(total) if total is not None else "-",
         "released": model.released or "-",
-        "license": license_name(terms.id if terms else None) or "-",
+        "license": "closed" if model.closed else license_name(terms.id if terms else None) or "-",
     }
-    if model.closed:
-        facts["license"] = "closed"
     if needs is not None:
         facts["in"] = PLACES.get(needs.placement or "", "")
         facts["memory"] = units.binary(needs.memory.total_bytes) if needs.memory else "-"
@@ -162,7 +159,8 @@ def several_blocks(
     if len(local) < len(verdicts):
         yield from heading("The others" if local else "What to do instead")
     for verdict in verdicts:
-        yield from _ways_out(verdict, carry, options, today if verbose else None)
+        if not verdict.can_run:
+            yield from _ways_out(verdict, carry, options, today if verbose else None)
     yield BLANK
     yield from texts([_COST_ALONE * (verdicts[0].monthly_cost is not None)], indent=0)
     yield from _findings(verdicts) if verbose else [say(_MORE)]
@@ -205,24 +203,18 @@ def _warnings(local: Sequence[Verdict]) -> Iterator[Block]:
 
 
 def _ways_out(verdict: Verdict, carry: str, options: str, today: str | None) -> Iterator[Block]:
-    """Why it does not run, the first model that does with its command, and the cheapest offer;
-    nothing of one that runs.
-    """
-    if verdict.can_run:
-        return
+    """Why it does not run, the first model that does with its command, and the cheapest offer."""
     yield line(strong(verdict.model.id), f": {causes(verdict)}", indent=2, hang=2)
-    first = next(iter(verdict.alternatives), None)
-    if first is not None:
-        is_same = first.id == verdict.model.id and first.quantization
-        model = f"{first.id} in {first.quantization}" if is_same else first.id
+    command = f"selfhost check {verdict.model.id}{options}"
+    for first in verdict.alternatives[:1]:
+        model = " in ".join(filter(None, (first.id, first.quantization)))
         runs = "would run" if verdict.route is Route.UNKNOWN else "runs"
         yield say(f"{runs} {on_machine(verdict.machine, short=True)}: {model}", indent=4, hang=2)
-        yield command_line(first.command + carry, indent=4)
+        command = first.command + carry
     if verdict.route is Route.API and verdict.api_offers:
         whose, prices = offer_words(verdict.api_offers[0], today)
         yield say(f"by API: {whose}, {prices}", indent=4, hang=2)
-    if first is None:
-        yield command_line(f"selfhost check {verdict.model.id}{options}", indent=4)
+    yield command_line(command, indent=4)
 
 
 # ------------------------------------------------------------------ list
@@ -247,29 +239,24 @@ def list_document(
     """
     counts, aged = listing.counts, aged_words(listing.catalogue_as_of, today)
     if not counts.models:
-        return Document(blocks=(*texts([_no_match(listing, near, notes), *notes], indent=0), *aged))
+        hint = "" if notes else "`selfhost list --all` has every model."
+        hint = f"Did you mean {' or '.join(near)}?" if near else hint
+        if listing.ruled_out:
+            hint = f"{listing.ruled_out:,} are ruled out by your conditions."
+        return Document(
+            blocks=(*texts([f"No model matches. {hint}".rstrip(), *notes], indent=0), *aged)
+        )
     blocks: list[Block] = [say(_summary(listing, machine, workload or Workload()), hang=2)]
     blocks += texts((planned_words(machine), *notes), indent=0)
     rows = [row for row in listing.models if row.can_run or not only_running][:top]
     if rows:
         signs = list(map(_sign, rows))
-        whys = [row.why or "" if row.can_run else causes(row) for row in rows]
-        table = rows_of(rows, signs, _LISTED_WIDE if wide else _LISTED, whys)
+        table = rows_of(rows, signs, _LISTED_WIDE if wide else _LISTED)
         foot = _foot(len(rows), counts, wide, only_running)
         if _TIGHT in signs:
             foot += f" · {_TIGHT.text}: little memory left, or a limit must be raised first"
         blocks += [BLANK, table, BLANK, say(foot)]
     return Document(blocks=(*blocks, *aged))
-
-
-def _no_match(listing: Ranking, near: Sequence[str], notes: Sequence[str]) -> str:
-    """What to do where no model is left."""
-    hint = "" if notes else " `selfhost list --all` has every model."
-    if listing.ruled_out:
-        hint = f" {listing.ruled_out:,} are ruled out by your conditions."
-    elif near:
-        hint = f" Did you mean {' or '.join(near)}?"
-    return f"No model matches.{hint}"
 
 
 def _sign(row: Verdict) -> Span:
@@ -312,7 +299,7 @@ def _summary(listing: Ranking, machine: Machine, workload: Workload) -> str:
 
 
 def _memory_words(machine: Machine, workload: Workload) -> Iterator[str]:
-    """Yield what the verdicts rest on: `22.5 GiB for models`, `19.7 GiB free now`, the GPUs."""
+    """Yield what the verdicts rest on: the GPUs, `22.5 GiB for models`, `19.7 GiB free now`."""
     cards = machine.accelerators or ()
     gpu_bytes = sum(card.memory_total_bytes or 0 for card in cards if not card.unified)
     if gpu_bytes:
@@ -320,12 +307,10 @@ def _memory_words(machine: Machine, workload: Workload) -> Iterator[str]:
     given, free = given_by(machine, workload).ceiling, machine.memory_available_bytes
     if given is not None:
         yield f"{units.binary(given)}{' of RAM' * bool(gpu_bytes)} for models"
-    if machine.planning:
-        # the GPUs of a simulated machine stand in its name
-        return
-    if given is not None and free is not None and free < given:
-        yield f"{units.binary(free)} free now"
-    yield from units.counted([card.name for card in cards])
+        if not machine.planning and free is not None and free < given:
+            yield f"{units.binary(free)} free now"
+    # those of a simulated machine stand in its name
+    yield from () if machine.planning else units.counted([card.name for card in cards])
 
 
 # ------------------------------------------------------------------ compare
@@ -334,11 +319,6 @@ def _memory_words(machine: Machine, workload: Workload) -> Iterator[str]:
 SIDE_BY_SIDE = 3
 # the answers on openness that a first look needs
 _ANSWERS_SHOWN = ("commercial use", "open source", "auditable", "current")
-_ASSUMED = (
-    "* general knowledge, which no source here confirms; `selfhost show` gives the reason and the"
-    " source of each answer."
-)
-_ALL_PRIVATE = "Private: nothing may leave the machine, so no API counts."
 
 
 def compare_document(
@@ -351,8 +331,7 @@ def compare_document(
     """
     if not verdicts:
         return Document(blocks=())
-    private = _ALL_PRIVATE if all(verdict.workload.private for verdict in verdicts) else ""
-    head = (count_words(verdicts), planned_words(verdicts[0].machine), private)
+    head = (count_words(verdicts), planned_words(verdicts[0].machine))
     blocks = list(texts(head, indent=0, hang=0))
     for start in range(0, len(verdicts), SIDE_BY_SIDE):
         blocks += [BLANK, _side_by_side(verdicts[start : start + SIDE_BY_SIDE], verbose)]
@@ -360,7 +339,7 @@ def compare_document(
     for model_id, remark in _remarks(verdicts):
         blocks.append(line(strong(model_id), ": " if model_id else "", remark, hang=2))
     cost = _COST_ALONE if verdicts[0].monthly_cost is not None else ""
-    blocks += [BLANK, *texts((cost, _ASSUMED if verbose else ""), indent=0), BLANK]
+    blocks += [BLANK, *texts([cost], indent=0), BLANK]
     names = " ".join(verdict.model.id for verdict in verdicts)
     blocks.append(command_line(f"selfhost check {names}{carry}"))
     if not verbose:
@@ -417,25 +396,20 @@ def _facts(verdict: Verdict, verbose: bool) -> dict[str, Span]:
     cells = {"": answer_cell(verdict, here=is_here(verdict.machine))}
     cells |= {name: Span(text=figure) for name, figure in figures.items()}
     for row in (*openness.permissions(verdict.model), *openness.rows(verdict.model)):
-        word = answer_word(row)
-        if verbose:
-            # a star where it is assumed
-            cells[row.name] = word.replace(text=word.text + "*" * row.assumed)
-        elif row.name in _ANSWERS_SHOWN:
-            cells[row.name] = word
+        if verbose or row.name in _ANSWERS_SHOWN:
+            cells[row.name] = answer_word(row)
     return cells
 
 
 def _longest(verdict: Verdict, own: Sequence[Offer]) -> str:
     """The longest context here, of a closed model what it has or an API takes; else none."""
-    if not (verdict.can_run or verdict.model.closed):
-        return ""
-    room = verdict.room.longest_context_tokens if verdict.room is not None else None
-    judged = verdict.workload.context_tokens
-    if verdict.can_run and room is not None and judged is not None:
-        return f"{max(room, judged):,}"
-    served = max((offer.context_tokens or 0 for offer in own), default=0)
-    longest = verdict.trained_tokens or served
+    longest = None
+    if verdict.can_run and verdict.workload.context_tokens is not None:
+        room = verdict.room.longest_context_tokens if verdict.room is not None else None
+        longest = max(room or 0, verdict.workload.context_tokens)
+    elif verdict.can_run or verdict.model.closed:
+        served = (offer.context_tokens or 0 for offer in own)
+        longest = verdict.trained_tokens or max(served, default=0)
     return f"{longest:,}" if longest else ""
 
 

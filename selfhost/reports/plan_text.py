@@ -9,7 +9,6 @@ from ..advice.runs import Figure
 from ..advice.verify import Comparison, is_wide
 from ..core import units
 from ..judge.checks import Outcome
-from ..judge.checks.memory import reserve_of
 from ..judge.record import Route
 from .layout import (
     BLANK,
@@ -41,8 +40,6 @@ from .words import (
 
 # machines of the first screen
 _SHOWN = 6
-# beyond so many there is hardly a processor that would not do
-_FEW_ARCHITECTURES = 2
 
 
 def plan_document(plan: Plan, *, verbose: bool = False, carry: str = "") -> Document:
@@ -72,21 +69,20 @@ def plan_document(plan: Plan, *, verbose: bool = False, carry: str = "") -> Docu
 def _headline(plan: Plan, is_open: bool) -> Paragraph:
     """The least machine in a line, or that there is none."""
     name, least = strong(plan.model.name), plan.least
+    if least is None and is_open:
+        sign = Span(text="? CANNOT TELL", style=Route.UNKNOWN)
+        return line(sign, "  which machine runs ", name)
     if least is None:
         sign = Span(text="✗ NO MACHINE", style=Route.NEITHER)
-        if is_open:
-            sign = Span(text="? CANNOT TELL", style=Route.UNKNOWN)
-            return line(sign, "  which machine runs ", name)
         return line(sign, "  ", name, " runs on no machine, however large")
     gpu = units.binary(least.accelerator.memory_bytes, up=True)
     ram = units.binary(least.memory_bytes, up=True)
     where = f"on {ram} of RAM, or a GPU of {gpu}"
+    is_unpaced = plan.workload.min_tokens_per_second and least.bandwidth_bytes_per_second is None
     if _needs_card(least):
         where = f"on a GPU of {gpu}"
-    elif plan.workload.min_tokens_per_second and least.bandwidth_bytes_per_second is None:
-        where = f"on a GPU of {gpu}; its pace in RAM alone ({ram}) is not known"
-    elif least.is_slow:
-        where = f"on a GPU of {gpu}, or slowly in {ram} of RAM"
+    elif is_unpaced or least.is_slow:
+        where = f"on a GPU of {gpu}, or {'slowly ' * least.is_slow}in {ram} of RAM"
     sign = Span(text="✓ RUNS", style=Route.LOCAL)
     if not plan.fitting:
         sign = Span(text="✗ NO KNOWN MACHINE", style=Route.NEITHER)
@@ -110,8 +106,6 @@ def _count(plan: Plan, is_open: bool) -> str:
         return "no known machine is certain to run it" if is_open else none
     sure = sum(map(plan.fast_enough, plan.fitting))
     perhaps = len(plan.fitting) - sure
-    if not sure:
-        return f"probably fast enough on {perhaps} {of_all}, certainly on none"
     return f"runs on {sure} {of_all}{f', perhaps on {perhaps} more' if perhaps else ''}"
 
 
@@ -122,10 +116,6 @@ def _asked(plan: Plan) -> str:
         is_each = any(each.speed and each.speed.each_of > 1 for each in plan.machines)
         wanted = f"{units.stated(workload.min_tokens_per_second)} tokens/s"
         parts.append(f"at least {wanted}{' each' * is_each}")
-    size = plan.needs.download_bytes if plan.needs is not None else None
-    seconds = workload.seconds_to_download(size)
-    if seconds is not None and size is not None:
-        parts.append(f"{units.decimal(size)} to download in about {units.duration(seconds)}")
     return ", ".join(parts)
 
 
@@ -134,9 +124,11 @@ def _least_rows(plan: Plan, least: Least, verbose: bool) -> Iterator[tuple[str, 
     card, cpu, needs_card = least.accelerator, least.cpu, _needs_card(least)
     gpu, ram = units.binary(card.memory_bytes, up=True), units.binary(least.memory_bytes, up=True)
     beside, disk = card.memory_beside_bytes, least.disk_bytes
+    is_linux = least.machine.system == "linux" and plan.workload.reserve_bytes is None
+    keeper = "Linux itself; Windows keeps more" if is_linux else "the system itself"
     if needs_card:
         yield "GPU memory", gpu, "on one GPU, which the runtime needs"
-    yield "RAM", ram, _reserve_words(plan, least)
+    yield "RAM", ram, f"{units.binary(least.reserve_bytes)} of it for {keeper}"
     if not needs_card:
         also = "unknown RAM" if beside is None else f"{units.binary(beside, up=True)} of RAM"
         yield "or GPU memory", gpu, f"on one GPU, with {also}"
@@ -144,31 +136,16 @@ def _least_rows(plan: Plan, least: Least, verbose: bool) -> Iterator[tuple[str, 
     yield "disk", free, "free, with a safety margin"
     wanted = plan.workload.min_tokens_per_second
     if wanted and not needs_card:
-        yield from _pace_rows(least, wanted)
-    if verbose or len(cpu.architectures) <= _FEW_ARCHITECTURES:
+        rate = least.bandwidth_bytes_per_second
+        pace = "not known" if rate is None else f"{units.decimal(rate, up=True)}/s"
+        cores = f", and {cpu.cores:g} cores" if rate and cpu.cores is not None else ""
+        why = f"of RAM{cores}, for {units.stated(wanted)} tokens/s without a GPU"
+        yield "bandwidth", pace, why
+    if verbose:
         sets = (("with", cpu.instruction_sets), ("well with", cpu.recommended_instruction_sets))
         why = "; ".join(f"{word} {', '.join(names)}" for word, names in sets if names)
         names = " or ".join(cpu.architectures) or "any"
         yield "processor", names, f"{why} ({least.machine.architecture})" if why else ""
-
-
-def _reserve_words(plan: Plan, least: Least) -> str:
-    """For which system it is, and what Windows keeps, where nobody stated it."""
-    machine, kept = least.machine, units.binary(least.reserve_bytes)
-    if machine.system != "linux" or plan.workload.reserve_bytes is not None:
-        return f"{kept} of it for the system itself"
-    windows, _ = reserve_of(machine.replace(system="windows"), plan.workload)
-    beside = f"; Windows keeps {units.binary(windows)}" * (not least.accelerator.required)
-    return f"{kept} of it for Linux{beside}"
-
-
-def _pace_rows(least: Least, wanted: float) -> Iterator[tuple[str, str, str]]:
-    """The bandwidth and the cores for a wanted pace in RAM."""
-    rate, cores = least.bandwidth_bytes_per_second, least.cpu.cores
-    pace = "not known" if rate is None else f"{units.decimal(rate, up=True)}/s"
-    yield "bandwidth", pace, f"of RAM, for {units.stated(wanted)} tokens/s without a GPU"
-    if rate is not None and cores is not None:
-        yield "cores", f"{cores:g}", "enough that memory bandwidth is the bottleneck"
 
 
 # ------------------------------------------------------------------ known machines
@@ -191,8 +168,7 @@ def _known(plan: Plan, verbose: bool) -> Iterator[Block]:
     rest = len(plan.fitting) - len(shown)
     slow = "slow, or slow?: its range begins below the speed you need"
     unsure = f"?: little memory left, {slow}" if any(_doubts(plan, each) for each in shown) else ""
-    hints = " · ".join(filter(None, (f"{rest} more: -v" if rest else "", unsure)))
-    yield from texts([hints], indent=0, hang=0)
+    yield from texts([f"{rest} more: -v" if rest else "", unsure], indent=0, hang=0)
 
 
 def _row(plan: Plan, candidate: Known) -> tuple[Cell, ...]:
