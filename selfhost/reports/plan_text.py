@@ -124,11 +124,10 @@ def _least_rows(plan: Plan, least: Least, verbose: bool) -> Iterator[tuple[str, 
     card, cpu, needs_card = least.accelerator, least.cpu, _needs_card(least)
     gpu, ram = units.binary(card.memory_bytes, up=True), units.binary(least.memory_bytes, up=True)
     beside, disk = card.memory_beside_bytes, least.disk_bytes
-    is_linux = least.machine.system == "linux" and plan.workload.reserve_bytes is None
-    keeper = "Linux itself; Windows keeps more" if is_linux else "the system itself"
+    system = "Linux" if least.machine.system == "linux" else "the system"
     if needs_card:
         yield "GPU memory", gpu, "on one GPU, which the runtime needs"
-    yield "RAM", ram, f"{units.binary(least.reserve_bytes)} of it for {keeper}"
+    yield "RAM", ram, f"{units.binary(least.reserve_bytes)} of it for {system} itself"
     if not needs_card:
         also = "unknown RAM" if beside is None else f"{units.binary(beside, up=True)} of RAM"
         yield "or GPU memory", gpu, f"on one GPU, with {also}"
