@@ -160,11 +160,6 @@ class Catalogue:
             except SpecError:
                 continue
 
-    def license_ids(self) -> tuple[str, ...]:
-        """What its models are under, each once. Reads every spec."""
-        licenses = [spec.license for spec in self.specs() if spec.license is not None]
-        return tuple(sorted({license.id for license in licenses if license.id}))
-
     def runtime(self, id: str) -> RuntimeSpec:
         """The runtime with exactly this id. Raises `WorkloadError` where there is none,
         `SpecError` where its file is wrong.
@@ -234,14 +229,6 @@ class Catalogue:
     def is_shipped(self, id: str) -> bool:
         """Whether the spec `id` is the shipped one: no folder of the user's has another."""
         return id in self._shipped.ids and not any(id in each.ids for each in self._folders[:-1])
-
-    def named_so(self, id: str) -> str | None:
-        """The shipped model that answers to this id, as its own or as another of its names;
-        None where none does.
-        """
-        names, name = self._shipped.index["names"], canonical(id)
-        kinds = ("ids", "aliases", "repositories")
-        return next((names[kind][name] for kind in kinds if name in names[kind]), None)
 
     @property
     def own_folders(self) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from ..core.records import Record, pattern
+from ..core.tables import shipped_table
 
 TYPE_CHECKING = False
 
@@ -52,31 +53,16 @@ PACKED = (
 # modes of mlx.core.quantize (MLX 0.32.4) that have a scale of 8 bits and no bias: bits of a weight,
 # and weights of one scale
 MLX_MODES = {"mxfp4": (4, 32), "mxfp8": (8, 32), "nvfp4": (4, 16)}
-_MLX_TYPES = (
-    "bf16", *(f"{bits}bit{group}" for bits in (1, 2, 3, 4, 5, 6, 8) for group in ("", "-32g",
-    "-128g")), *MLX_MODES,
-)  # fmt: skip
+_NAMES = shipped_table("quantizations")["names"]
 # gguf: what llama.cpp's llama-quantize lists, and the names its well-known publishers add; the
 # others as publishers name them
-_GGUF_QUANTIZATIONS = (
-    "Q4_K_M", "Q8_0", "Q6_K", "Q5_K_M", "Q5_K_S", "Q5_0", "Q5_1", "Q4_K_S", "Q4_0", "Q4_1",
-    "Q3_K_L", "Q3_K_M", "Q3_K_S",
-    "Q2_K", "Q2_K_S", "IQ4_XS", "IQ4_NL", "IQ3_M", "IQ3_S", "IQ3_XS", "IQ3_XXS", "IQ2_M", "IQ2_S",
-    "IQ2_XS", "IQ2_XXS",
-    "IQ1_M", "IQ1_S", "TQ1_0", "TQ2_0", "MXFP4", "MXFP4_MOE", "F16", "BF16", "F32",
-    "Q2_K_L", "Q3_K_XL", "Q4_K_L", "Q5_K_L", "Q6_K_L",
-    "UD-Q2_K_XL", "UD-Q3_K_XL", "UD-Q4_K_XL", "UD-Q5_K_XL", "UD-Q6_K_XL", "UD-Q8_K_XL", "UD-IQ1_S",
-    "UD-IQ1_M", "UD-IQ2_XXS", "UD-IQ2_M", "UD-IQ3_XXS", "UD-IQ3_S", "UD-Q3_K_S", "UD-Q3_K_M",
-    "UD-IQ4_XS", "UD-IQ4_NL", "UD-Q4_K_S", "UD-Q4_K_M", "UD-Q5_K_S", "UD-Q5_K_M", "UD-Q6_K",
-    "UD-TQ1_0", "UD-IQ2_S", "UD-IQ3_XS", "UD-Q6_K_M", "UD-Q6_K_L", "UD-Q8_K_L",
-)  # fmt: skip
 QUANTIZATIONS: Mapping[str, tuple[str, ...]] = {
-    "gguf": _GGUF_QUANTIZATIONS,
-    "ggml": ("F16", "F32", "Q8_0", "Q5_0", "Q5_1", "Q4_0", "Q4_1"),
+    "gguf": tuple(_NAMES["gguf"]),
+    "ggml": tuple(_NAMES["ggml"]),
     "ctranslate2": CTRANSLATE2_TYPES,
     "safetensors": (*DTYPES, *PACKED),
     "pickle": DTYPES,
-    "mlx": (*_MLX_TYPES, "fp16", "4bit-mxfp4", "MXFP4-Q8"),
+    "mlx": tuple(_NAMES["mlx"]),
 }
 
 # in front of the type of weights that were trained for it; files and their tags have the type alone
@@ -93,29 +79,12 @@ _FIXED: Mapping[str, tuple[int, int | None]] = {
     "w8a8": (8, None), "fp8": (8, None), "nf4": (4, 64), "nf4-double": (4, 64), "nvfp4": (4, 16),
 }  # fmt: skip
 
-_OTHER_SPELLINGS = {
-    "fp8-dynamic": "fp8", "fp8-block": "fp8", "float8": "fp8", "w8a8-fp8": "fp8", "8bit-fp8": "fp8",
-    "fp8-w8a8": "fp8", "f8": "fp8",
-    "bnb-4bit": "nf4", "bnb": "nf4", "bitsandbytes": "nf4", "bitsandbytes-4bit": "nf4",
-    "load-in-4bit": "nf4", "unsloth-bnb-4bit": "nf4",
-    "bnb-nf4": "nf4", "nf4-dq": "nf4-double", "nf4-double-quant": "nf4-double", "autoawq": "awq",
-    "gptqmodel": "gptq", "autogptq": "gptq",
-    "nvfp4a16": "nvfp4", "fp4": "nvfp4",
-    "quantized-w4a16": "w4a16", "quantized-w8a8": "w8a8", "w8a8-8bit": "w8a8",
-}  # fmt: skip
-
-
 # names of GGUF types as llama.cpp writes them, `UD-` of unsloth and the `_L`, `_XL` of bartowski
 # included; a pattern
 GGUF_TYPE = (
     r"(?:ud-)?(?:i?q[1-8][-_.](?:0|1|k(?:[-_.](?:xxs|xs|s|m|l|xl|xxl))?|xxs|xs|s|m|nl)"
     r"|i?q[2-6](?:k[sml]?|xxs|xs|nl)|tq[12][-_.]0|bf16|fp?16|fp?32|mxfp4(?:[-_.]moe)?)"
 )
-# llama.cpp's quantize takes the short forms for the medium mixes; Ollama calls F16 fp16
-_OTHER_GGUF_NAMES = {
-    "Q3_K": "Q3_K_M", "Q4_K": "Q4_K_M", "Q5_K": "Q5_K_M", "FP16": "F16", "FP32": "F32",
-    "MXFP4_MOE": "MXFP4",
-}  # fmt: skip
 
 
 def gguf_name(text: str) -> str:
@@ -126,7 +95,7 @@ def gguf_name(text: str) -> str:
     name = re.sub(r"[-.]", "_", name.upper())
     # the signs left out: q4km
     name = re.sub(r"^(I?Q\d)(K|XXS|XS|NL)([SML]?)$", r"\1_\2_\3", name).rstrip("_")
-    return prefix + _OTHER_GGUF_NAMES.get(name, name)
+    return prefix + _NAMES["spelled"].get(name, name)
 
 
 class Scheme(Record):
@@ -189,7 +158,7 @@ def canonical_packed(text: str) -> str | None:
         re.sub(r"\bgs?(16|32|64|128)\b", r"\1g", name.replace("w4a16-g", "w4a16-")),
     )
     name = re.sub(r"^([2348])-?bit-(awq|gptq)\b", r"\2-\1bit", re.sub(r"(\d)-bit", r"\1bit", name))
-    name = _OTHER_SPELLINGS.get(name, name)
+    name = _NAMES["spelled"].get(name, name)
     name = re.sub(r"^(awq|w4a16)-4bit", r"\1", name)
     name = re.sub(r"^gptq-([2348])b\b", r"gptq-\1bit", name)
     name = re.sub(r"^gptq-4bit", "gptq", name)

@@ -12,7 +12,7 @@ from ..core.workload import FINETUNE_METHODS, KV_CACHE_TYPES
 from .architecture import Architecture
 from .quantization_names import FORMATS, PLAIN_DTYPES
 from .spec import Denoising
-from .spec_values import MODALITIES, identifier, schema_is_read, string_lists, texts
+from .spec_values import MODALITIES, reference, schema_is_read
 
 TYPE_CHECKING = False
 
@@ -46,9 +46,9 @@ _MAYBE = read_by(Table.string, default=None)
 _BYTES = read_by(Table.integer, default=0)
 _COUNT = read_by(Table.integer, minimum=1, default=0)
 _NUMBER = read_by(Table.integer, minimum=1, default=None)
-_TEXTS = read_by(texts, default={})
+_TEXTS = read_by(Table.mapping, of=Table.text, default={})
 _FILLED = read_by(Table.mapping, of=Table.string, default={})
-_LISTS = read_by(string_lists, default={})
+_LISTS = read_by(Table.mapping, of=Table.strings, default={})
 _SIZES = read_by(Table.mapping, of=Table.integer, minimum=1, default={})
 _SHARES = read_by(Table.mapping, of=Table.number, minimum=0.01, maximum=1.0, default={})
 _SOURCE = read_by(Table.text, required=True)
@@ -214,7 +214,7 @@ class ModelParts(Record):
     `options` make, where that is another than the one of the model's spec.
     """
 
-    model: str = read_by(identifier, name="model")
+    model: str = read_by(reference, name="model", required=True)
     quantizations: tuple[str, ...] = read_by(Table.strings, required=True)
     options: str = _WORD
     denoise_bytes: int = read_by(Table.integer, required=True)
@@ -341,7 +341,7 @@ class RuntimeSpec(Record):
 
     # ---- what it is
 
-    id: str = read_by(identifier)
+    id: str = read_by(reference, required=True)
     name: str = _WANTED
     # the runtime whose code it computes with, whose rules for memory and pace then hold
     library: str = _WORD
@@ -659,15 +659,8 @@ class RuntimeSpec(Record):
         """The quantization that people call so with this program: `4bit` is nf4 with
         transformers, awq with vLLM.
         """
-        typed = "-".join(text.lower().replace("_", " ").split())
-        return next(
-            (
-                name
-                for name, rule in self.quantizations.items()
-                if typed == name or typed in rule.also
-            ),
-            None,
-        )
+        typed, rules = "-".join(text.lower().replace("_", " ").split()), self.quantizations.items()
+        return next((name for name, rule in rules if typed == name or typed in rule.also), None)
 
 
 def read_runtime_spec(document: Document, origin: str) -> RuntimeSpec | None:

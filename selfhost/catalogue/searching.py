@@ -313,25 +313,23 @@ def _spelled(catalogue: Catalogue) -> dict[str, str]:
 
 def _meant(name: str, catalogue: Catalogue, *, has_owner: bool) -> tuple[str, ...]:
     """Known names that differ by a slip, else in the size alone, the nearest first."""
-    names, numbers = _spelled(catalogue), re.findall(r"\d+", name)
-    letters = canonical(name).replace("-", "")
-    by_letters = {key.replace("-", ""): each for key, each in names.items()}
-    slips = [by_letters[letters]] if letters in by_letters else []
-    slips += [
-        each
-        for key, each in by_letters.items()
-        if len(letters) > 3 and is_slip(key, letters) and re.findall(r"\d+", each) == numbers
-    ]
-    typed = _SIZED.fullmatch(name)
-    if slips or has_owner or typed is None:
-        return tuple(slips)
-    sizes = {
-        abs(float(known[2]) - float(typed[2])): each
-        for each in names.values()
-        if (known := _SIZED.fullmatch(each))
-        if canonical(f"{known[1]}-{known[3]}") == canonical(f"{typed[1]}-{typed[3]}")
-    }
-    return tuple(sizes[far] for far in sorted(sizes))
+    letters, numbers = canonical(name).replace("-", ""), re.findall(r"\d+", name)
+    typed = None if has_owner else _SIZED.fullmatch(name)
+    slips: list[str] = []
+    sizes: dict[float, str] = {}
+    for key, each in _spelled(catalogue).items():
+        own = key.replace("-", "")
+        if own == letters:
+            slips.insert(0, each)
+        elif len(letters) > 3 and is_slip(own, letters) and re.findall(r"\d+", each) == numbers:
+            slips.append(each)
+        elif (
+            typed
+            and (known := _SIZED.fullmatch(each))
+            and canonical(f"{known[1]}-{known[3]}") == canonical(f"{typed[1]}-{typed[3]}")
+        ):
+            sizes[abs(float(known[2]) - float(typed[2]))] = each
+    return tuple(slips or (sizes[far] for far in sorted(sizes)))
 
 
 def _nearest(key: str, catalogue: Catalogue, meant: Sequence[str] = ()) -> tuple[str, ...]:

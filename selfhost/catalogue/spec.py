@@ -18,12 +18,10 @@ from .spec_values import (
     OPENNESS,
     USES,
     chosen,
-    identifier,
     reference,
     references,
     repository,
     schema_is_read,
-    texts,
     tuned_from,
 )
 
@@ -134,18 +132,16 @@ class FileTensors(Record):
 
 def _check_files(table: Table, values: Mapping[str, Any]) -> None:
     sizes, unsized = table.values.get("bytes"), values["unsized"]
-    sized = list(sizes) if isinstance(sizes, dict) else []
-    listed = (*sized, *unsized)
-    if not listed and sizes in (None, {}):
+    if not unsized and sizes in (None, {}):
         missing = "is missing" if sizes is None else "is empty"
         table.problem("bytes", missing, "write for example bytes.Q4_K_M = 4_372_812_000")
     if unsized and "repository" not in table:
         message = "names files that lie in no repository"
         table.problem("unsized", message, "write repository, or bytes with their sizes")
-    paths: list[Path] = [("bytes", name) for name in sized]
-    paths += [("unsized", place) for place in range(len(unsized))]
-    for path, name in zip(paths, listed, strict=True):
-        _check_name(table, path, name, values["format"])
+    for name in sizes if isinstance(sizes, dict) else ():
+        _check_name(table, ("bytes", name), name, values["format"])
+    for place, name in enumerate(unsized):
+        _check_name(table, ("unsized", place), name, values["format"])
 
 
 def _check_quantized(table: Table, values: Mapping[str, Any]) -> None:
@@ -384,7 +380,7 @@ class ModelSpec(Record):
     it, None where a config.json alone is known.
     """
 
-    id: str = read_by(identifier)
+    id: str = read_by(reference, required=True)
     name: str = read_by(Table.string, required=True)
     family: str | None = read_by(Table.string, default=None)
     developer: str | None = read_by(Table.string, default=None)
@@ -418,8 +414,8 @@ class ModelSpec(Record):
     quantized: Quantized | None = read_by(
         Table.record, kind=Quantized, check=_check_quantized, default=None
     )
-    sources: Mapping[str, str] = read_by(texts, default={})
-    unknown: Mapping[str, str] = read_by(texts, default={})
+    sources: Mapping[str, str] = read_by(Table.mapping, of=Table.text, default={})
+    unknown: Mapping[str, str] = read_by(Table.mapping, of=Table.text, default={})
     needs: StatedNeeds | None = read_by(_needs, default=None)
     upkeep: Upkeep = read_by(Table.record, kind=Upkeep, default=Upkeep())
     safety: Safety = read_by(Table.record, kind=Safety, default=Safety())

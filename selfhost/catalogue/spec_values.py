@@ -4,6 +4,7 @@ free texts.
 
 from __future__ import annotations
 
+from ..core.records import pattern
 from ..core.tomlfile import Table
 
 SCHEMA = 1
@@ -28,8 +29,8 @@ INPUTS = ("text", "image", "audio", "video", "document")
 # the word of `tuned_from` for a model whose training began with random weights
 SCRATCH = "scratch"
 _NO_ID = "is no spec's id: lower case letters, digits, . and -"
-_ID_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789.-")
-_REPOSITORY_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
+_ID = pattern(r"[a-z0-9](?:[a-z0-9.-]{0,98}[a-z0-9])?")
+_REPOSITORY = pattern(r"[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)?")
 
 
 def schema_is_read(root: Table) -> bool:
@@ -49,28 +50,13 @@ def schema_is_read(root: Table) -> bool:
 
 
 def is_id(text: str) -> bool:
-    """True for what may be the id of a spec. ASCII only: str.islower() and isalnum() know other
-    alphabets.
-    """
-    return (
-        0 < len(text) <= 100
-        and _ID_LETTERS.issuperset(text)
-        and text[0].isalnum()
-        and text[-1].isalnum()
-    )
+    """True for what may be the id of a spec."""
+    return _ID.fullmatch(text) is not None
 
 
-def identifier(root: Table, key: str) -> str | None:
-    value = root.string(key, required=True)
-    if value is None or is_id(value):
-        return value
-    root.problem(key, "must be lower case letters, digits, . and -")
-    return None
-
-
-def reference(table: Table, key: str) -> str | None:
-    """The id of another spec; whether there is one is a matter of the catalogue."""
-    value = table.string(key)
+def reference(table: Table, key: str, *, required: bool = False) -> str | None:
+    """The id of a spec; whether there is one is a matter of the catalogue."""
+    value = table.string(key, required=required)
     if value is not None and not is_id(value):
         table.problem(key, _NO_ID)
     return value
@@ -86,8 +72,7 @@ def references(table: Table, key: str) -> tuple[str, ...]:
 
 def repository(table: Table, key: str) -> str | None:
     value = table.string(key)
-    parts = value.split("/") if value is not None else []
-    if len(parts) <= 2 and all(part and _REPOSITORY_LETTERS.issuperset(part) for part in parts):
+    if value is None or _REPOSITORY.fullmatch(value):
         return value
     table.problem(key, "must be the repository's owner and name", f'write {key} = "owner/name"')
     return None
@@ -104,13 +89,3 @@ def tuned_from(table: Table, key: str) -> str | None:
 def chosen(table: Table, key: str, *, choices: tuple[str, ...]) -> tuple[str, ...] | None:
     """Some of the choices, the first one first; None where the key is missing."""
     return table.strings(key, choices=choices) or None
-
-
-def texts(table: Table, key: str) -> dict[str, str]:
-    """A table with free keys: sources and reasons."""
-    return table.mapping(key, of=Table.text)
-
-
-def string_lists(table: Table, key: str) -> dict[str, tuple[str, ...]]:
-    """A table with free keys, each with a list of strings."""
-    return table.mapping(key, of=Table.strings)

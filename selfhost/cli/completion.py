@@ -73,7 +73,7 @@ def _values(command: str, before: str, typed: str, catalogue: Catalogue) -> list
         "--gpu": lambda: [row["words"] for row in catalogue.common("gpus")["gpu"]],
         "--runtime": catalogue.runtime_ids,
         "--quant": lambda: catalogue.common("quantizations")["quantization"],
-        "--license": catalogue.license_ids,
+        "--license": lambda: catalogue.common("licenses"),
         "--draft": catalogue.ids,
         "--family": lambda: sorted({row.family for row in catalogue.outlines() if row.family}),
     }

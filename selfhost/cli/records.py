@@ -150,9 +150,6 @@ def _made_of_file(options: argparse.Namespace, catalogue: Catalogue) -> int:
             template = template.replace(id=name)
         elif f"{template.id}.toml" != file:
             notes += (f"its id {': '.join(misnamed(template.id, file))}",)
-    if taken := catalogue.named_so(template.id):
-        what = f"means {taken} of the catalogue, which this spec replaces or clashes with"
-        notes += (f"its id {template.id} {what}: --output OTHER-NAME.toml gives it another",)
     if options.format == "json":
         from ..reports import json
 
