@@ -246,7 +246,7 @@ def _row(spec: ModelSpec, name: str, code: str, *because: Row, **figures: object
 
 
 def _figures(spec: ModelSpec) -> dict[str, object]:
-    served, terms = spec.availability, spec.license
+    terms, served = spec.license, ("provider", "retired", "successor", "free_tier")
     return {
         "license": ((terms and terms.id) or "its license").removeprefix("LicenseRef-"),
         "conditions": "; ".join(terms.conditions) if terms else "",
@@ -254,10 +254,7 @@ def _figures(spec: ModelSpec) -> dict[str, object]:
         "doubt": spec.unknown.get("availability.retired"),
         "by": spec.upkeep.superseded_by,
         "note": spec.upkeep.note,
-        "provider": served and served.provider,
-        "retired": served and served.retired,
-        "successor": served and served.successor,
-        "tier": served and served.free_tier,
+        **{key: getattr(spec.availability, key, None) for key in served},
     }
 
 

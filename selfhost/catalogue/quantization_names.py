@@ -16,6 +16,7 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from typing import Any
 
     from ..core.workload import Workload
     from .index import Catalogue
@@ -53,7 +54,7 @@ PACKED = (
 # modes of mlx.core.quantize (MLX 0.32.4) that have a scale of 8 bits and no bias: bits of a weight,
 # and weights of one scale
 MLX_MODES = {"mxfp4": (4, 32), "mxfp8": (8, 32), "nvfp4": (4, 16)}
-_NAMES = shipped_table("quantizations")["names"]
+_NAMES: Mapping[str, Any] = shipped_table("quantizations")["names"]
 # gguf: what llama.cpp's llama-quantize lists, and the names its well-known publishers add; the
 # others as publishers name them
 QUANTIZATIONS: Mapping[str, tuple[str, ...]] = {
@@ -95,7 +96,7 @@ def gguf_name(text: str) -> str:
     name = re.sub(r"[-.]", "_", name.upper())
     # the signs left out: q4km
     name = re.sub(r"^(I?Q\d)(K|XXS|XS|NL)([SML]?)$", r"\1_\2_\3", name).rstrip("_")
-    return prefix + _NAMES["spelled"].get(name, name)
+    return f"{prefix}{_NAMES['spelled'].get(name, name)}"
 
 
 class Scheme(Record):

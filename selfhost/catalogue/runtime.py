@@ -98,17 +98,12 @@ class CacheRule(Record):
     not_by_heads_seeing: tuple[str, ...] = _WORDS
     vendors: tuple[str, ...] = _WORDS
     source: str = _SOURCE
-    # the type, where a rule is one of a runtime
-    type: str = ""
 
+    # as of `QuantizationRule`; unasked, the cache is in the model's type, which every GPU of the
+    # program takes
+    subject = "such a KV cache"
     asked_by = "kv_cache_type"
-    # unasked, the cache is in the model's type, which every GPU of the program takes
     has_plain_default = True
-
-    @property
-    def subject(self) -> str:
-        """What it is a rule of, as sentences say."""
-        return f"an {self.type} KV cache"
 
     def for_model(self, architecture: Architecture | None, *, sees: bool) -> CacheRule:
         """The rule with the compute capability that holds for this model."""
@@ -128,11 +123,6 @@ class CacheRule(Record):
 
 # what says on which GPUs a program has kernels for something
 KernelRule = QuantizationRule | CacheRule
-
-
-def _cache_rules(root: Table, key: str) -> dict[str, CacheRule]:
-    rules = root.mapping(key, of=Table.record, kind=CacheRule)
-    return {type: rule.replace(type=type) for type, rule in rules.items()}
 
 
 class RuntimeOption(Record):
@@ -365,7 +355,9 @@ class RuntimeSpec(Record):
     casts: tuple[str, ...] = read_by(Table.strings, choices=PLAIN_DTYPES, default=())
     # those that can be asked for, and which GPUs take them; one without a rule is taken by all
     kv_cache_types: tuple[str, ...] = read_by(Table.strings, choices=KV_CACHE_TYPES, default=())
-    cache_rules: Mapping[str, CacheRule] = read_by(_cache_rules, name="kv_cache", default={})
+    cache_rules: Mapping[str, CacheRule] = read_by(
+        Table.mapping, name="kv_cache", of=Table.record, kind=CacheRule, default={}
+    )
     # options by which it takes another amount, beside those that a workload has fields for
     named_options: Mapping[str, RuntimeOption] = read_by(
         Table.mapping, name="option", of=Table.record, kind=RuntimeOption, default={}

@@ -33,14 +33,8 @@ if TYPE_CHECKING:
 ANSWERS = ("yes", "no", "conditional")
 # what a closed model cannot state
 _OF_WEIGHTS = (
-    "parameters",
-    "architecture",
-    "components",
-    "embedding",
-    "needs",
-    "files",
-    "quantized",
-)
+    "parameters", "architecture", "components", "embedding", "needs", "files", "quantized",
+)  # fmt: skip
 # what the bytes of a model are computed from
 _COMPUTED_FROM = ("architecture", "components")
 # beside letters and digits; a quote, $ or ` would reach the shell through its completion
@@ -520,8 +514,9 @@ def read_as_far_as_right(document: Document, origin: str) -> ModelSpec | None:
     values = root.fields(ModelSpec)
     # a key that was merely misspelt is not missing
     is_whole = root.close()
-    for is_broken, path, message, remedy in _rules(root, values, is_whole):
+    for rule, path, is_broken in _rules(root, values, is_whole):
         if is_broken:
+            message, remedy = shipped_table("model_files")["spec_rules"][rule]
             document.add(path, message, remedy, absent=not _is_stated(root.values, path))
     # whoever publishes a model publishes a tokenizer with it
     values["tokenizer"] = (
@@ -532,36 +527,26 @@ def read_as_far_as_right(document: Document, origin: str) -> ModelSpec | None:
 
 def _rules(
     root: Table, values: Mapping[str, Any], is_whole: bool
-) -> Iterator[tuple[bool, Path, str, str]]:
-    """What no table can tell alone: whether it is broken, at which key, how, and what to write."""
-    states, unknown = root.values.keys(), values["unknown"]
+) -> Iterator[tuple[str, Path, bool]]:
+    """What no table can tell alone: the rule, as `[spec_rules]` of specs/common/model_files.toml
+    has its words, at which key, and whether it is broken.
+    """
+    states, unknown, terms = root.values.keys(), values["unknown"], values["license"]
     closed = values["openness"].weights == "closed"
-    has_basis = bool({*_COMPUTED_FROM, "needs"} & (states | unknown.keys()))
     is_open = is_whole and not closed
-    for key in _OF_WEIGHTS:
-        message = 'makes no sense for a closed model (openness.weights = "closed")'
-        remedy = "remove it: without weights it cannot be known"
-        yield closed and key in states, (key,), message, remedy
-    message = "is missing: a closed model says why, and who serves it"
-    remedy = "write [availability] with why and provider"
-    yield closed and "availability" not in states, ("availability",), message, remedy
-    remedy = 'remove it, or write weights = "closed" in [openness]'
-    is_stray = not closed and "availability" in states
-    yield is_stray, ("availability",), "is for closed models only", remedy
-    remedy, both = "keep one: components are for image models", {"components", "architecture"}
-    yield both <= states, ("components",), "stands beside [architecture]", remedy
-    message = "states nothing to judge: no [architecture], [components] or [needs]"
-    yield is_open and not has_basis, (), message, '[unknown] architecture = "…" says why'
-    is_unclear = "modality" not in states and bool(states & {*_COMPUTED_FROM})
-    yield is_open and is_unclear, ("modality",), "is missing", f"one of {', '.join(MODALITIES)}"
-    terms = values["license"]
+    has_basis = bool({*_COMPUTED_FROM, "needs"} & (states | unknown.keys()))
+    is_computed = bool(states & {*_COMPUTED_FROM})
     is_own = terms is not None and str(terms.id).startswith("LicenseRef-") and not terms.url
-    message = "is missing: the id says only that it is no SPDX license"
-    is_bare = is_own and "license.url" not in unknown
-    yield is_bare, ("license", "url"), message, 'write url = "https://…"'
+    for key in _OF_WEIGHTS:
+        yield "closed-states", (key,), closed and key in states
+    yield "closed-why", ("availability",), closed and "availability" not in states
+    yield "open-served", ("availability",), not closed and "availability" in states
+    yield "two-bases", ("components",), {"components", "architecture"} <= states
+    yield "no-basis", (), is_open and not has_basis
+    yield "no-modality", ("modality",), is_open and is_computed and "modality" not in states
+    yield "no-terms", ("license", "url"), is_own and "license.url" not in unknown
     for key in unknown:
-        message, remedy = "is stated in this file all the same", "remove the one that is wrong"
-        yield _is_stated(root.values, key.split(".")), ("unknown", key), message, remedy
+        yield "known", ("unknown", key), _is_stated(root.values, key.split("."))
 
 
 def _is_stated(values: Any, path: Sequence[str | int]) -> bool:
