@@ -235,9 +235,8 @@ def _first_method(search: Search, runtime: RuntimeSpec) -> Judged:
 
 
 def _first_picture_type(search: Search, runtime: RuntimeSpec) -> Judged:
-    """The first type of the runtime's list that accelerators hold; else the first whose parts
-    come to one in turn; else the model's own in RAM, else the first that the RAM holds. Files of 8
-    bits for another program come before 4 bits that this one makes while loading.
+    """First of the list on accelerators, then by parts in turn, then in RAM. Files of 8 bits for
+    another program come before 4 bits that this one makes while loading.
     """
     own, listed = search.own, _types_of(search.question.spec, runtime, search.catalogue)
     usual, place = _type_of(own), _place_of(own)
@@ -267,9 +266,7 @@ def _first_picture_type(search: Search, runtime: RuntimeSpec) -> Judged:
 def _in_files_of_others(
     search: Search, runtime: RuntimeSpec, whole: Sequence[Judged]
 ) -> list[Judged]:
-    """In the types of other programs, unless accelerators hold one that this program makes in more
-    than 4 bits (`whole`); where they hold such a one, in 8 bits alone.
-    """
+    """None where this program makes one of over 4 bits that is held `whole`; else of 8 bits."""
     rules = [each.question.quantization_rule for each in whole]
     if search.question.stated.runtime or any(not rule or "4bit" not in rule.also for rule in rules):
         return []
@@ -344,9 +341,7 @@ def _by_tag(search: Search) -> Judged:
 
 
 def _larger(search: Search, runtime: RuntimeSpec) -> Judged:
-    """A better program, or a larger type of text on a machine with accelerators; else the default.
-    Files that are here are run, and no others are looked for.
-    """
+    """A better program or a larger type of text on accelerators; never beside files here."""
     question = search.question
     if question.here is not None or question.files != NO_FILES:
         return search.own
@@ -375,9 +370,7 @@ def _on_many(search: Search, usual: RuntimeSpec) -> Judged | None:
 
 
 def _in_more_bits(search: Search, runtime: RuntimeSpec) -> Judged | None:
-    """In the largest quantization of the same program that accelerators hold whole at reading
-    speed, with a command as sure as that of the default; None where none fits as well.
-    """
+    """In the largest type that accelerators hold whole at reading speed, its file as sure."""
     own, spec, usual = search.own, search.question.spec, _type_of(search.own)
     if not need.from_sixteen_bits(spec.architecture) or _share_held(own) is None:
         return None

@@ -169,9 +169,7 @@ def local_copy(
 
 
 def _reached(store: str, machine: Machine) -> Iterator[PresentModel]:
-    """Those that lie where a runtime would look, or may be named to it by their path. llama.cpp
-    shares Hugging Face's cache unless LLAMA_CACHE says otherwise.
-    """
+    """Those that lie where a runtime would look, or may be named to it by their path."""
     place = machine.disk_for(store)
     for model in machine.models_present or ():
         other = machine.disk_for(model.store or "")

@@ -125,9 +125,7 @@ def layouts(question: Question, needs: Needs, machine: Machine) -> Iterator[Judg
 
 
 def _as_usable(machine: Machine, question: Question) -> Machine:
-    """Where the machine is planned for, nothing else holds its accelerators; those that the program
-    has no build for have no room, where it can do without one.
-    """
+    """With the accelerators idle where it is planned for, and no room on those without a build."""
     owned, runtime, basis = machine.accelerators, question.runtime, question.workload.memory_basis
     if not owned:
         return machine

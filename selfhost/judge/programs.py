@@ -129,7 +129,6 @@ def _option_refused(
     catalogue: Catalogue,
     name: str,
 ) -> tuple[Problem, ...]:
-    """What is wrong with an option of the program that was asked for."""
     if runtime is None:
         return fault("runtime_options", "no-runtime", model=spec.name).problems
     names, figures = [*runtime.named_options], dict[str, Any](name=name, program=runtime.name)
@@ -180,9 +179,7 @@ def _runtime(
 def _first_that_loads(
     spec: ModelSpec, catalogue: Catalogue, formats: tuple[str, ...]
 ) -> RuntimeSpec:
-    """The first that loads the model's files in one of the formats, where there are any; else the
-    first of its modality that loads it, else the first of all. Those behind it stay unread.
-    """
+    """In one of the formats where there are any, else of its modality, else the first of all."""
     own = dict.fromkeys((*spec.runtimes, *_usual_runtimes(spec, catalogue)))
     first: RuntimeSpec | None = None
     # files in a format of their own go before what the modality usually runs in
@@ -196,8 +193,8 @@ def _first_that_loads(
 
 
 def _usual_runtimes(spec: ModelSpec, catalogue: Catalogue) -> tuple[str, ...]:
-    """Those of its modality, the best first. Where that one would need a file that somebody has to
-    make, no smaller than the published weights, the one that loads these comes before it.
+    """Where the best would need a file that somebody has to make, no smaller than the published
+    weights, the one that loads these comes before it.
     """
     usual = RUNTIMES_BY_MODALITY[spec.modality]
     if "embedding" in (spec.uses or ()):

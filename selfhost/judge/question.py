@@ -136,7 +136,7 @@ def _why_files_not_loaded(
 
 
 def _with_files_of_maker(spec: ModelSpec, workload: Workload) -> ModelSpec:
-    """The spec with the place where the maker of a mix of types offers it, if it knows of none."""
+    """The place where the maker of a mix of types offers it is added."""
     quantization = workload.quantization or ""
     held_in = spec.files_of("gguf", quantization)
     if workload.format != "gguf" or (held_in is not None and not held_in.named):
@@ -185,7 +185,6 @@ def _with_parts(question: Question, catalogue: Catalogue) -> Question:
 
 
 def _in_tokens(question: Question) -> Workload:
-    """Context, cache and pace where they make sense for that kind of model and task."""
     spec, workload, architecture = question.spec, question.workload, question.spec.architecture
     generates = spec.modality in GENERATING
     if workload.context_tokens is None:
@@ -242,9 +241,8 @@ def _with_needs(question: Question, catalogue: Catalogue, machine: Machine) -> Q
 
 
 def _read_bytes(question: Question, catalogue: Catalogue) -> dict[str, int] | None:
-    """Weights read for a token by type; {} where that is not known, None where a pace makes no
-    sense. Of a model of which only the parameters are known, in a program that computes with its
-    weights as they are published: in 16 bits where their type is not known.
+    """By type; {} where it is not known, None where a pace makes no sense. Of a model of which only
+    the parameters are known as published: in 16 bits where their type is not known.
     """
     spec, runtime, workload = question.spec, question.runtime, question.workload
     if spec.modality not in GENERATING or workload.task != "generate":
@@ -262,7 +260,6 @@ def _read_bytes(question: Question, catalogue: Catalogue) -> dict[str, int] | No
 
 
 def _with_files(question: Question, catalogue: Catalogue, machine: Machine) -> Question:
-    """With what of the files lies here."""
     needs, part, workload = question.needs, question.files.part, question.workload
     assert needs is not None
     alone = needs

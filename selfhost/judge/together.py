@@ -63,8 +63,8 @@ def judge_together(
 
 
 def _left_by(judged: Judged, machine: Machine) -> Machine:
-    """The machine without what a model holds: of the RAM the least that it takes, of what is free
-    now and of accelerators the most.
+    """Without what a model holds: of the RAM the least, of what is free and of accelerators the
+    most.
     """
     needs = judged.needs
     if needs is None or needs.memory is None:

@@ -173,7 +173,6 @@ def _by_range(held: _Held) -> Finding | None:
 
 
 def _by_most(held: _Held, machine: Machine) -> Finding:
-    """Whether the most fits, now or once others have left."""
     if held.within("high_bytes", held.rooms):
         if held.needs.placement == "split":
             variant = "" if held.needs.offload is None else "in-turn"
@@ -325,9 +324,7 @@ def _refusal(
 
 
 def _asked_by_builds(runtime: RuntimeSpec, device: Accelerator) -> Iterator[_Wanted]:
-    """Whether its builds are made for this GPU. What can do without a GPU asks for so little that
-    one whose name nobody has listed has it.
-    """
+    """What can do without a GPU asks for so little that one with an unlisted name has it."""
     least = runtime.least_of(shares_ram=device.unified is True)
     is_reached = None if least is None else reaches(device, least)
     figures = {"rule": None, "other_runtime": runtime.gpu_only}

@@ -23,8 +23,6 @@ _DECIDED_BY_FREE_SPACE = ("disk-unread", "disk-too-small", "disk-tight", "disk-f
 
 
 class _Storing(Record):
-    """What is to be stored, from `low` to `high` bytes, and the place where."""
-
     needs: Needs
     machine: Machine
     question: Question

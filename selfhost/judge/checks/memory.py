@@ -77,9 +77,7 @@ def given_by(machine: Machine, workload: Workload) -> Given:
 
 
 class _Ram(Record):
-    """What the machine gives of its RAM, and what the model takes of it, `low` to `high` with
-    `files` in RAM, 0 where that is not known.
-    """
+    """What the machine gives of its RAM, and what the model takes of it, with `files` in RAM."""
 
     needs: Needs
     machine: Machine
@@ -189,7 +187,6 @@ def _need_not_known(ram: _Ram) -> Finding:
 
 
 def _judged(ram: _Ram) -> Finding:
-    """Of a need that is known."""
     machine, given, is_now = ram.machine, ram.given, ram.given.basis == "available"
     now, could, ceiling, high = given.now, given.could, given.ceiling, ram.high
     # the least that was read is enough to say no, even where the binding one was not
@@ -248,9 +245,7 @@ def _beyond_assumed(ram: _Ram, has: int) -> Finding:
 
 
 def _within_limit(ram: _Ram) -> Finding:
-    """It fits what is planned with. It is tight by a reserve that is assumed, where it leaves less
-    than a desktop with its programs takes, or hardly more than that reserve.
-    """
+    """Tight where it leaves less than a desktop takes, or hardly more than the reserve."""
     machine, limit, given = ram.machine, ram.machine.memory_limit_bytes, ram.given
     if limit is not None and limit == machine.memory_total_bytes and not given.is_stated:
         # a guest serves no desktop

@@ -152,7 +152,6 @@ def weights_check(question: Question) -> Finding:
 
 
 def _not_to_be_had(question: Question) -> Cell | None:
-    """Of weights that nobody can get, whole, as far as is known."""
     spec, here, weights = question.spec, question.here, question.spec.openness.weights
     if weights == "closed":
         available = " ".join(spec.availability.sentences) if spec.availability else None
@@ -190,7 +189,6 @@ def _unsafe(question: Question) -> Cell | None:
 
 
 def _published(question: Question) -> Cell:
-    """What stands before the download."""
     spec, kept_by, state = question.spec, question.kept_by, question.spec.openness.weights
     if spec.lone_config:
         return Outcome.WARN, "weights-yours", "", {}

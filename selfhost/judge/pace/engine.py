@@ -61,9 +61,6 @@ _APPLE_GPU = Accelerator(vendor="apple", name="its GPU", unified=True)
 _SHARED_MAKERS = ("apple", "nvidia", "amd")
 
 
-# ---------------------------------------------------------------- a step
-
-
 class Step(Record):
     """One step of decoding: what it reads and how much it launches.
 
@@ -237,9 +234,6 @@ def _launched_layers(
     return slow, layers * usual / 100, layers * fewest / 100
 
 
-# ---------------------------------------------------------------- what a kind of device reaches
-
-
 @lru_cache(maxsize=4096)
 def efficiency(
     table: str, device: Accelerator, program: str = "", host: str | None = None, work: str = ""
@@ -287,9 +281,6 @@ def basis_of(row: Mapping[str, Any]) -> str:
 def layer_from_python(device: Accelerator) -> Range:
     """Seconds that launching one layer from Python takes."""
     return scaled(efficiency("decode", device, "python")["layer_us"], 1e-6)
-
-
-# ---------------------------------------------------------------- a GPU
 
 
 class Gpu(Record):
@@ -394,9 +385,6 @@ def device_bandwidth(device: Accelerator) -> float | None:
     return None if peak is None else peak * units.GB
 
 
-# ---------------------------------------------------------------- the GPU that shares the RAM
-
-
 def shared_gpu_of(machine: Machine, runtime: RuntimeSpec | None = None) -> Gpu | None:
     """The GPU that shares the RAM, as far as decoding needs it; None where there is none that the
     program's builds know (None: those of the one that was measured), or nothing tells how fast the
@@ -416,9 +404,7 @@ def shared_gpu_of(machine: Machine, runtime: RuntimeSpec | None = None) -> Gpu |
 
 
 def _peak_by_series(machine: Machine) -> tuple[Range, str] | None:
-    """With the memory of the processor around it, all channels filled or as its assumed rate says;
-    None where the rate is known, or the series is not.
-    """
+    """The memory of the processor around it, all channels filled or as its assumed rate says."""
     rate, series = machine.memory_bandwidth_bytes_per_second, named_processor(machine)
     is_known = rate is not None and machine.memory_bandwidth_how != RATE_ASSUMED
     if series is None or is_known:
@@ -431,9 +417,7 @@ def _peak_by_series(machine: Machine) -> tuple[Range, str] | None:
 
 
 def _peak_by_rate(machine: Machine) -> tuple[Range | None, str | None]:
-    """As somebody states it or the chip tells, else of the class of the machine or what its cores
-    read, which is no more than the GPU can read, and that it is a guess.
-    """
+    """As stated or as the chip tells, else a guess by its class or what its cores read."""
     rate, memory, chip = (
         machine.memory_bandwidth_bytes_per_second,
         bandwidth(machine),

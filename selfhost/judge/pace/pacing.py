@@ -42,7 +42,6 @@ def pace_and_finding(
 def _finding_of_text(
     question: Question, placed: Needs, machine: Machine, pace: Speed
 ) -> Finding | None:
-    """What is found of the pace of text."""
     workload, why = question.workload, pace.how if pace.decode is None else ""
     if pace.decode is not None and pace.judged is None:
         drafted = " with a draft" if workload.draft is not None else ""
@@ -85,9 +84,7 @@ def pace_of_text(question: Question, placed: Needs, machine: Machine) -> Speed:
 
 
 def _with_first_token(pace: Speed, decode: PaceRange, tokens: int, batch: int) -> Speed:
-    """With the time to the answer's first token: reading the prompt, and one step behind it; a part
-    of a batch crosses to a GPU as slowly as a whole one.
-    """
+    """A part of a batch crosses to a GPU as slowly as a whole one."""
     if pace.prompt is None:
         why = "; how fast it reads prompts is not known, so the first token is neither"
         return pace.replace(how=pace.how + why)
@@ -99,7 +96,6 @@ def _with_first_token(pace: Speed, decode: PaceRange, tokens: int, batch: int) -
 
 
 def _with_total(question: Question, machine: Machine, way: LaidOut, pace: Speed) -> Speed:
-    """With the pace of all sequences together, where that can be told."""
     number, step = question.workload.parallel, question.step
     what = f"; the total of {number:,} sequences at once"
     alone = step.replace(prompt_tokens=0, depth_tokens=0)
@@ -147,9 +143,8 @@ def _with_total(question: Question, machine: Machine, way: LaidOut, pace: Speed)
 
 
 def _growths(question: Question, number: int) -> tuple[float, Range]:
-    """Of the weights that a token reads the share that are experts', and how many times as much of
-    these is read for so many tokens: each chooses its own, as if by chance among those that texts
-    prefer.
+    """The share of what a token reads that is experts', and how many times as much so many tokens
+    read: each chooses its own, as if by chance among those that texts prefer.
     """
     step, active = question.step, question.spec.parameters.active
     architecture = step.architecture

@@ -44,9 +44,6 @@ _THREAD_OF_A_CORE = 0.7
 _SCALE_WELL, _FALL = 16, 0.4
 
 
-# ---------------------------------------------------------------- by name
-
-
 def named_processor(machine: Machine) -> cpus.Processor | None:
     """The series of its processor, by its name or that of the GPU in it; None where neither tells,
     and for a chip with its memory beside it (`chip_of`).
@@ -55,9 +52,7 @@ def named_processor(machine: Machine) -> cpus.Processor | None:
 
 
 def _sockets_of(machine: Machine, series: cpus.Processor) -> int:
-    """How many processors of that series its physical cores are, by the cores that are listed of
-    its name, else of the largest; 1 where they are not known.
-    """
+    """By the cores that are listed of its name, else of the largest; 1 where they are not known."""
     physical, cores = machine.cpu_cores_physical, series.cores
     if not cores or physical is None:
         return 1
@@ -74,16 +69,13 @@ def is_guest(machine: Machine) -> bool:
 
 
 def _has_part(machine: Machine) -> bool:
-    """Whether it is a guest with some threads of its processor, unlike WSL or a container without a
-    limit.
-    """
+    """A guest with some threads of its processor, unlike WSL or a container without a limit."""
     own, usable = cpus.cores_of(machine.cpu_model or ""), machine.cpu_cores_usable
     has_all = own is not None and own.are_known and usable is not None and usable >= own.usable
     return is_guest(machine) and not has_all
 
 
 def _is_server(machine: Machine) -> bool:
-    """By words of its processor's name."""
     return not _SERVER_WORDS.isdisjoint(words_of(machine.cpu_model or ""))
 
 
@@ -144,8 +136,6 @@ def any_apple_peaks(machine: Machine) -> Range:
         most *= _NEXT_GENERATION
     return _LEAST_APPLE_PEAK, (_LEAST_APPLE_PEAK * most) ** 0.5, most
 
-
-# ---------------------------------------------------------------- by what its cores are
 
 # of cores that are not told, by sets that are taken from a class of which many have less
 _OF_ASSUMED_SETS = (("avx", "from_avx"), ("sse4_2", "from_sse"), ("asimddp", "arm"))
@@ -211,9 +201,6 @@ def _core_by_sets(machine: Machine, sets: tuple[str, ...] | None) -> str:
     return next((core for name, core in _CORES_BY_SETS[architecture] if name in sets), other)
 
 
-# ---------------------------------------------------------------- threads
-
-
 def threads_of(machine: Machine, runtime: RuntimeSpec | None = None) -> float:
     """Cores that work at once: runtimes take one thread per physical core of the fastest kind
     (llama.cpp: common_cpu_get_num_math), but no more than they take by default.
@@ -264,9 +251,6 @@ def cores_rate(machine: Machine, runtime: RuntimeSpec | None = None) -> Range:
     """As `core_rate`, of all cores that the program uses."""
     least, usual, most = threads_range(machine, runtime)
     return product(core_rate(machine), (usual, usual, usual), (least / usual, 1.0, most / usual))
-
-
-# ---------------------------------------------------------------- its memory
 
 
 class Bandwidth(Record):
@@ -392,10 +376,8 @@ def _memory_of(machine: Machine) -> _Memory | None:
 
 
 def _by_name(machine: Machine, rate: int | None) -> Bandwidth | None:
-    """What runs with the memory reached that names tell, of the peak that somebody states, as a
-    profile or a record does, else of its usual one; None where no name tells it. Of a stated peak
-    the rate or what is filled may be assumed. A guest has a part of the socket, and its neighbours
-    the rest.
+    """Of the peak that somebody states, else of the usual one; None where no name tells it. A guest
+    has a part of the socket, and its neighbours the rest.
     """
     memory, series, cores = _memory_of(machine), named_processor(machine), machine.cpu_cores_usable
     if memory is None or (is_guest(machine) and (series is None or rate is not None)):
@@ -427,9 +409,7 @@ def _stated(machine: Machine, rate: int) -> Bandwidth:
 
 
 def _by_guests(machine: Machine) -> Bandwidth | None:
-    """What virtual machines with as many such cores reached; None where it is none of those that
-    were counted, which run on servers.
-    """
+    """None where it is none of the guests that were counted, which run on servers."""
     series, name = named_processor(machine), machine.cpu_model or ""
     if machine.cpu_cores_usable is None or not is_guest(machine):
         return None
@@ -504,7 +484,6 @@ def _ends_of_class(machine: Machine, cores: float) -> tuple[int, int, str]:
 
 
 def _class_of(machine: Machine) -> str:
-    """The row of `memory` in `specs/common/pace.toml`."""
     architecture, sets = machine.architecture or "", machine.instruction_sets
     if _is_server(machine):
         return "server"

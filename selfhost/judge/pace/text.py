@@ -121,9 +121,6 @@ def laid_out(question: Question, placed: Needs, machine: Machine) -> LaidOut:
     )
 
 
-# ---------------------------------------------------------------- a step
-
-
 def processor_seconds(machine: Machine, memory: Bandwidth, step: Step) -> Range:
     """Of one token that the processor reads from RAM, with all cores that the program uses: each
     waits for the slower one, memory or the cores that get through what it gives.
@@ -168,9 +165,7 @@ def seconds_on_processor(machine: Machine, step: Step) -> Range | None:
 
 
 class _Placed(Record):
-    """GPUs with their shares of what all of them hold, and the RAM that has the rest, `in_ram` of
-    the layers, or of a mixture the experts of it.
-    """
+    """GPUs with their shares of what all of them hold, and `in_ram` of the layers, or experts."""
 
     machine: Machine
     gpus: tuple[tuple[float, Gpu], ...]
@@ -318,9 +313,6 @@ def expert_parameters(architecture: Architecture | None, matrices: int) -> tuple
     return experts, used, layers
 
 
-# ---------------------------------------------------------------- a prompt
-
-
 def processor_prompt(step: Step, machine: Machine) -> PaceRange | None:
     """A prompt, on the processor: what its weights compute and attention to what stands before;
     None: its operations are not known.
@@ -342,8 +334,8 @@ def processor_prompt(step: Step, machine: Machine) -> PaceRange | None:
 
 
 def _attended(step: Step, rate: Range, where: str) -> Range:
-    """Seconds of attention for a token of the prompt, at a share of the rate of dense matrices: on
-    average half of the prompt stands before a token.
+    """Seconds of attention for a token of the prompt, half of which stands before a token on
+    average.
     """
     tokens, operations = step.prompt_tokens / 2, 0.0
     for group in step.attention:
@@ -355,9 +347,7 @@ def _attended(step: Step, rate: Range, where: str) -> Range:
 
 
 def _gpu_prompt(step: Step, gpu: Gpu) -> Range | None:
-    """Seconds of a token of a prompt on a GPU, of programs without a row as of the one that was
-    measured. None where nothing tells how fast it computes.
-    """
+    """Seconds of a token of a prompt on a GPU; None where nothing tells how fast it computes."""
     operations, device = 2 * sum(step.parameters_met().values()), gpu.device
     row = efficiency("share", device, step.foreign or "", work="prompt")
     measured = None if "program" in row else gpus.fact_of(device.name, "prompt_tflops")
@@ -378,9 +368,7 @@ def _gpu_prompt(step: Step, gpu: Gpu) -> Range | None:
 
 
 def _copied_per_second(names: Iterable[str], *, has_experts: bool) -> Range:
-    """Bytes per second of weights that cross to the GPUs of these names, one after the other.
-    Without experts all of them cross, no faster than the link carries.
-    """
+    """Of weights that cross to these GPUs one after the other, no faster than the link carries."""
     most, links = constant("read_prompt")["most_of_link"], []
     for name in names:
         link = gpus.link_bytes_per_second(name)
@@ -389,9 +377,6 @@ def _copied_per_second(names: Iterable[str], *, has_experts: bool) -> Range:
     slow, likely, fast = map(min, zip(*links, strict=True))
     shares = ends_of("read_prompt", "share_of_link")
     return slow * shares[0], likely * shares[1], fast * (shares[2] if has_experts else 1.0)
-
-
-# ---------------------------------------------------------------- the pace of a step
 
 
 def predict(machine: Machine, step: Step, way: LaidOut) -> Speed:
@@ -424,8 +409,7 @@ def predict(machine: Machine, step: Step, way: LaidOut) -> Speed:
 
 def _placed(machine: Machine, step: Step, way: LaidOut) -> _Placed | str | None:
     """The GPUs that compute it, with the RAM; None: the processor does; a clause where the pace of
-    one is not known. What a GPU that shares the RAM is not let to hold is the processor's, one
-    after the other.
+    one is not known.
     """
     devices, parts = machine.accelerators or (), list[tuple[float, Gpu]]()
     if not way.offloaded:
@@ -459,9 +443,7 @@ def _placed(machine: Machine, step: Step, way: LaidOut) -> _Placed | str | None:
 
 
 def _on_processor(machine: Machine, step: Step, way: LaidOut, at_full: Step) -> Speed:
-    """Read from RAM by the processor; a GPU beside it may be used instead. `at_full`: the step once
-    the context is full.
-    """
+    """A GPU beside it may be used instead. `at_full`: the step once the context is full."""
     memory, shared = bandwidth(machine), shared_gpu_of(machine, way.runtime)
     if memory is None:
         return Speed(how=_NO_MEMORY_RATE)

@@ -78,9 +78,6 @@ _LEAST_WITH_BFLOAT16 = "8.0"
 _BFLOAT16_SETS = frozenset(("avx512_bf16", "amx_bf16", "bf16"))
 
 
-# ---------------------------------------------------------------- what computes it
-
-
 class Job(Record):
     """What is asked of a model that does no text: where, by which program, in which type.
 
@@ -187,7 +184,6 @@ def job_of(
 def _devices_of(
     machine: Machine, placed: Needs, runtime: RuntimeSpec | None, quantization: str
 ) -> list[Accelerator]:
-    """The accelerators that compute it; [] where the processor does."""
     owned = machine.accelerators or ()
     places = {term.where for term in placed.terms}
     there = [card for number, card in enumerate(owned) if f"accelerator:{number}" in places]
@@ -246,9 +242,6 @@ def step_seconds(machine: Machine, device: Accelerator | None, parameters: int) 
     return None if token is None else product(times, token)
 
 
-# ---------------------------------------------------------------- documents
-
-
 def pace_of_documents(job: Job, tokens: int = DOCUMENT_TOKENS) -> Speed:
     """Documents of 512 tokens a second, one after the other; pictures of a model whose operations
     for one are known, and whose layers nobody wrote down.
@@ -282,9 +275,7 @@ def pace_of_documents(job: Job, tokens: int = DOCUMENT_TOKENS) -> Speed:
 
 
 def _document_operations(spec: ModelSpec, tokens: int) -> Range | None:
-    """Two for each parameter that a token meets, and attention of all tokens to all; of a picture
-    as its model's spec has them.
-    """
+    """Two for each parameter that a token meets, and attention of all tokens to all."""
     architecture, parameters = spec.architecture, spec.parameters.active
     if architecture is None and spec.picture_operations is not None:
         return scaled(SAME, spec.picture_operations)
@@ -299,9 +290,6 @@ def _document_operations(spec: ModelSpec, tokens: int) -> Range | None:
         for group in architecture.attention
     )
     return scaled(SAME, float(tokens * (2 * met + attention)))
-
-
-# ---------------------------------------------------------------- training
 
 
 def pace_of_training(job: Job, workload: Workload) -> Speed:
@@ -338,13 +326,8 @@ def pace_of_training(job: Job, workload: Workload) -> Speed:
     )
 
 
-# ---------------------------------------------------------------- pictures and clips
-
-
 def _trained_operations(job: Job, workload: Workload) -> float:
-    """For a token and a parameter: a trainer may put adapters on some of the last layers, and keep
-    what these compute.
-    """
+    """A trainer may put adapters on some of the last layers, and keep what these compute."""
     adapted = None if job.runtime is None else job.runtime.trainer_layers
     again = _AGAIN if workload.checkpointing and adapted is None else 0
     if workload.finetune_method == "full":
@@ -399,7 +382,6 @@ def _pace_of_pictures(job: Job, unit: str) -> Speed:
 
 
 def _picture_operations(denoising: Denoising) -> float:
-    """Of all steps, and of turning what they made into a picture."""
     steps = denoising.steps * denoising.passes * denoising.step_operations
     return float(steps + denoising.decode_operations)
 
@@ -441,13 +423,8 @@ def seconds_of_picture(job: Job, denoising: Denoising) -> Range:
     return taken if read is None else longer(taken, scaled(read, denoising.steps))
 
 
-# ---------------------------------------------------------------- sound
-
-
 def _pace_of_sound(job: Job, workload: Workload, unit: str) -> Speed:
-    """Seconds for a minute of sound: by its layers where a rule describes them, else by what others
-    published of it on such hardware, else by its steps and operations.
-    """
+    """By its layers, else by what others published of it, else by its steps and operations."""
     sound, writing = job.spec.sound, writing_step(job.spec, job.placed, job.quantization)
     if job.placed.offload is not None:
         return Speed(unit=unit, how="with its parts on the GPU in turn no run was timed")
@@ -508,7 +485,6 @@ def encoder_seconds(job: Job, decoder: Architecture, parameter_bytes: float) -> 
 def _written(
     job: Job, step: Step, parameter_bytes: float, audio_seconds: int | None
 ) -> tuple[Range, str] | None:
-    """Seconds of a minute that is written down, and what they rest on."""
     token, decoder = token_seconds(job.machine, job.device, step), step.architecture
     if token is None or decoder is None:
         return None
@@ -530,9 +506,7 @@ def _written(
 
 
 def _as_published(job: Job, sound: Sound) -> tuple[Range, str] | None:
-    """Seconds of a minute by the ends of the runs that others published on such hardware and their
-    middle.
-    """
+    """By the ends of the runs that others published on such hardware and their middle."""
     cards = sound.card_seconds_low, sound.card_seconds_high
     cores = sound.processor_seconds_low, sound.processor_seconds_high
     (low, high), places = (cores, "processors") if job.device is None else (cards, "graphics cards")

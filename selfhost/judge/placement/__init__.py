@@ -80,14 +80,11 @@ def whole_on_one(there: Needs, where: str) -> Needs:
 
 
 def _bytes_there(there: Needs, end: str = "high_bytes") -> int:
-    """What one accelerator that holds all of it takes. `end`: of the range of each term."""
     return sum(getattr(each, end) for each in there.terms if each.where == ACCELERATOR)
 
 
 def _in_turn(needs: Needs, place: Place | None, *, bounded: bool = True) -> Iterator[Needs]:
-    """Its parts in RAM and one of them at a time on that accelerator, the fastest way first;
-    `bounded`: those that have room there.
-    """
+    """Parts in RAM and one at a time on that accelerator; `bounded`: those that have room there."""
     for way in needs.offloaded if place is not None else ():
         size = sum(term.high_bytes for term in way.device)
         if place is not None and (not bounded or size <= (place.room_bytes or 0)):
@@ -98,9 +95,7 @@ def _in_turn(needs: Needs, place: Place | None, *, bounded: bool = True) -> Iter
 def _beside_ram(
     needs: Needs, machine: Machine, question: Question, now: Sequence[Place]
 ) -> Iterator[Needs]:
-    """As `placements`, of a program that runs in RAM too, on a machine that may have places beside
-    that.
-    """
+    """Of a program that runs in RAM too, on a machine that may have places beside that."""
     there, layers = needs_on(needs, Device()), _shared_layers(question)
     placed = _at_once(needs, there, machine, question, now, layers)
     yield from [placed] if placed is not None else _in_turn(needs, roomiest(now))
@@ -133,9 +128,7 @@ def _at_once(
     now: Sequence[Place],
     layers: int | None,
 ) -> Needs | None:
-    """The best way to have it on accelerators as they are now. Of training one that holds the
-    likely or the least need counts, too, for the range is that of several trainers.
-    """
+    """Of training the likely or the least need counts too, for trainers differ."""
     trains = question.workload.task == "finetune"
     ends = ("high_bytes", "bytes", "low_bytes") if trains else ("high_bytes",)
     ways = (_on_accelerators(needs, there, machine, now, layers, end) for end in ends)
@@ -143,9 +136,7 @@ def _at_once(
 
 
 def _shared_layers(question: Question) -> int | None:
-    """How many layers the program shares out, over several accelerators and with the RAM; None: it
-    does not.
-    """
+    """How many layers the program shares out with the RAM; None: it does not."""
     architecture, runtime = question.spec.architecture, question.runtime
     if runtime is None or architecture is None or question.workload.task == "finetune":
         return None
@@ -160,9 +151,8 @@ def _on_accelerators(
     layers: int | None,
     end: str = "high_bytes",
 ) -> Needs | None:
-    """All of it on the one with the fastest memory that holds it, of several alike or unknown the
-    one with most room; else its `layers` shared out, the first place first, what is left in RAM;
-    None where no place holds a layer. `end`: of the range of what it needs.
+    """On the one with the fastest memory that holds it, of several alike the one with most room;
+    else its `layers` shared out, the first place first. `end`: of the range of what it needs.
     """
     from ..pace.engine import device_bandwidth
 
@@ -178,12 +168,9 @@ def _on_accelerators(
 
 
 def _balanced(there: Needs, machine: Machine, question: Question) -> Needs | None:
-    """Whole layers on each accelerator of one maker, as many on each, with room for another there;
-    None where the program does not spread them.
-
-    As accelerate's device_map "auto" does (its documentation, big model inference): the last takes
-    what the others leave, and a layer that no accelerator holds would lie in RAM, from where it
-    moves for each token. None where that is so.
+    """As accelerate's device_map "auto" does (its documentation, big model inference): as many
+    layers on each accelerator of one maker, the last takes what the others leave. None where a
+    layer would lie in RAM, from where it moves for each token.
     """
     spec, runtime = question.spec, question.runtime
     is_text = spec.modality in ("text", "vision") and question.workload.task != "finetune"
@@ -209,9 +196,7 @@ def _balanced(there: Needs, machine: Machine, question: Question) -> Needs | Non
 def _layers_by_place(
     there: Needs, candidates: Sequence[Place], layers: int, copied_bytes: int = 0
 ) -> list[tuple[str, int]]:
-    """How many layers each place takes, without those that take none: the last layers first.
-    `copied_bytes`: what the first copies of those that stay in RAM.
-    """
+    """The last layers first. `copied_bytes`: what the first copies of those that stay in RAM."""
     most = dict.fromkeys(Split, 0)
     most[Split.FIRST] = copied_bytes
     for term in there.terms:
@@ -237,16 +222,13 @@ def _layers_by_place(
 
 
 def _share(term: Term, end: str, start: int, stop: int, layers: int) -> int:
-    """What some of the layers take of a term, the output with the last one; those of all together
-    are the term, whatever rounding does to each.
-    """
+    """Those of all layers together are the term, whatever rounding does to each."""
     size: int = max(0, getattr(term, end) - term.output_bytes)
     output_bytes = term.output_bytes if start < stop == layers else 0
     return size * stop // layers - size * start // layers + output_bytes
 
 
 def _in_layers(needs: Needs, there: Needs, shares: Sequence[tuple[str, int]], layers: int) -> Needs:
-    """So many layers in each place, and those that are left in RAM."""
     left = layers - sum(count for _, count in shares)
     in_ram = {term.name: term for term in needs.terms} if left else {}
     terms: list[Term] = []
@@ -264,8 +246,8 @@ def _in_layers(needs: Needs, there: Needs, shares: Sequence[tuple[str, int]], la
 
 
 def _with_copies(term: Term, where: str, shares: Sequence[tuple[str, int]], left: int) -> Term:
-    """What each place needs whole: with copies of inputs where several hold all layers, and with
-    copies of the experts of a layer on the first where some stay in RAM.
+    """With copies of inputs where several hold all, of the experts of a layer where some stay in
+    RAM.
     """
     more, what = 0, ""
     if len(shares) > 1 and not left:
@@ -279,7 +261,6 @@ def _with_copies(term: Term, where: str, shares: Sequence[tuple[str, int]], left
 
 
 def _parts(term: Term, shares: Sequence[tuple[str, int]], layers: int) -> Iterator[Term]:
-    """The layers of each place, the last ones first."""
     stop, line = layers, term.arithmetic
     if term.output_bytes:
         line = taken_off(line, term.output_bytes, "outside the layers")
@@ -295,13 +276,12 @@ def _parts(term: Term, shares: Sequence[tuple[str, int]], layers: int) -> Iterat
 
 
 def _on_gpus_alone(needs: Needs, machine: Machine, question: Question) -> Iterator[Needs]:
-    """All of it on one accelerator, then, for one may be too slow or too small, on as many as it
-    can be divided over by tensor parallelism; as they are now, else once others have left them.
-    Then in turn, then where nothing was read; the RAM last.
+    """On one accelerator, then, for one may be too slow or too small, on as many as tensor
+    parallelism divides it over; as they are now, else once others have left them. Then in turn,
+    then where nothing was read; the RAM last.
 
-    Where it surely fits on none, on the number of them that lack least: more context never looks as
-    if it took less. There the program is started with the option that makes it take less, where
-    that may fit.
+    Where it surely fits on none, on the number of them that lack least, with the option that makes
+    it take less where that may fit: more context never looks as if it took less.
     """
     owned, tried = machine.accelerators or (), list[tuple[int, list[Place]]]()
     states = dict.fromkeys((owned, emptied(owned)))
@@ -355,8 +335,8 @@ def _rooms(needs: Needs, machine: Machine, cards: Sequence[Accelerator]) -> list
 def _groups(
     needs: Needs, machine: Machine, cards: Sequence[Accelerator], question: Question
 ) -> Iterator[list[Place]]:
-    """The largest accelerators in each number that may share the model in equal parts. `cards` says
-    what each can give. Those that do not suit are left out where others do.
+    """The largest accelerators in each number that may share the model in equal parts, of those
+    that suit where some do. `cards` says what each can give.
     """
     rooms = _rooms(needs, machine, cards)
     suited = [place for place in rooms if _suits(question, cards[place.index])]
@@ -392,7 +372,6 @@ def _lacking(
 
 
 def _takes_less(needs: Needs, number: int) -> bool:
-    """Whether the program has an option that makes some term smaller."""
     lean = needs_on(needs, Device(devices=number, is_lean=True))
     return lean.memory != needs_on(needs, Device(devices=number)).memory
 
@@ -424,10 +403,8 @@ def smallest_device_bytes(needs: Needs, number: int = 1, *, may_be_lean: bool = 
 def _in_parts(
     needs: Needs, group: Sequence[Place], cards: Sequence[Accelerator], *, is_lean: bool = False
 ) -> Needs:
-    """Equal parts on each of a group of accelerators of a program that runs on these alone; `cards`
-    are those of the machine, () where they were not read. A process takes memory on both sides:
-    libraries in RAM, graphs and more on its device. `is_lean`: with the option by which the program
-    takes less.
+    """Equal parts on each of a group; a process takes memory on both sides: libraries in RAM,
+    graphs and more on its device. `cards` are the machine's, () where they were not read.
     """
     number, percent = len(group), percent_of(needs)
     devices = [

@@ -197,9 +197,7 @@ def shared_limits(device: Accelerator, machine: Machine) -> tuple[int, int] | No
 
 
 def _lent(device: Accelerator, machine: Machine) -> tuple[int, int] | None:
-    """Bytes of the RAM that macOS (`cpus.metal_share`) or the driver for AMD lets a GPU use that
-    shares it, least and most. Equal where it was read or set.
-    """
+    """Bytes of the RAM that macOS or the driver for AMD lets a GPU use, least and most."""
     if device.memory_total_bytes is not None:
         return device.memory_total_bytes, device.memory_total_bytes
     total = machine.memory_total_bytes
