@@ -24,9 +24,7 @@ def exit_code(
     crashed: bool = False,
     interrupted: bool = False,
 ) -> int:
-    """The process's exit code: 130 interrupted, 70 a bug, else 2 beats 1 beats 3 beats 0.
-    Nothing judged is 2, never 0.
-    """
+    """130 interrupted, 70 a bug, else 2 beats 1 beats 3 beats 0; nothing judged is 2."""
     if interrupted:
         return 130
     if crashed:

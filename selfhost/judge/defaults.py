@@ -60,9 +60,7 @@ class Search(Record):
         return self.own.question
 
     def candidates(self, changes: Iterable[Changes]) -> Iterator[Judged]:
-        """What was asked with each of these changes, judged; without those that the program
-        refuses.
-        """
+        """What was asked with each of these changes, judged, where the program takes them."""
         for change in changes:
             other = _asked_with(self.question, change, self.catalogue, self.machine)
             if other is not None:
@@ -105,9 +103,8 @@ def _types_of(spec: ModelSpec, runtime: RuntimeSpec, catalogue: Catalogue) -> li
 
 
 def suited(own: Judged, catalogue: Catalogue, machine: Machine, *, grows: bool = True) -> Judged:
-    """The question that was judged, with the defaults that suit the machine best, judged;
-    `Question.chosen` says why they are others than the model's own. Unless it `grows`, text takes
-    no more bits than the model's own default has.
+    """As judged, with the defaults that suit the machine best; `Question.chosen` says why they are
+    others. Unless it `grows`, text takes no more bits than the model's own default has.
     """
     question, search = own.question, Search(own=own, catalogue=catalogue, machine=machine)
     stated, runtime = question.stated, question.runtime
@@ -129,24 +126,18 @@ def suited(own: Judged, catalogue: Catalogue, machine: Machine, *, grows: bool =
 
 
 def in_own_defaults(question: Question, catalogue: Catalogue, machine: Machine) -> Judged:
-    """In the model's own defaults, but pictures and video in the first type and program that run
-    there, judged.
-    """
+    """In the model's own, but pictures and video in the first type and program that run there."""
     own = judge(question, machine)
     return suited(own, catalogue, machine) if takes_first_of_list(question) else own
 
 
 def follows_a_list(spec: ModelSpec, workload: Workload) -> bool:
-    """True where the default is the first of a list that fits, so that the route may be better than
-    that of the model's own default.
-    """
+    """Whether the route may be better than that of the model's own default."""
     return spec.modality in _OF_PARTS or workload.task == "finetune"
 
 
 def takes_first_of_list(question: Question) -> bool:
-    """True where pictures or video are asked for in no stated type, the program is free or has a
-    list, and no files decide it.
-    """
+    """Pictures or video in no stated type, where the program is free or has a list."""
     stated, runtime = question.stated, question.runtime
     if question.needs is None or question.here is not None or question.files != NO_FILES:
         return False
@@ -294,9 +285,8 @@ def _is_whole_in_eight_bits(judged: Judged) -> bool:
 
 
 def smallest_of_list(question: Question, catalogue: Catalogue) -> Workload:
-    """The workload that the question was asked under, with the type and program of least memory of
-    those that are tried and need no accelerator, of text only those whose file is known; as it is
-    where none are.
+    """The workload that was asked for in the type and program of least memory of those that are
+    tried and need no accelerator, of text only those whose file is known.
     """
     stated, runtime = question.stated, question.runtime
     changes: list[Changes] = [{"quantization": name} for name in question.in_turn]

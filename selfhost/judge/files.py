@@ -50,9 +50,7 @@ def is_published(spec: ModelSpec, workload: Workload) -> bool:
 
 
 def loads_by_tag(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload) -> bool:
-    """Whether the program's own library has what is asked under a tag of the model: it is fetched
-    without a login.
-    """
+    """Whether the program's own library has it under a tag of the model, without a login."""
     tag = spec.library_tag
     if tag is None or workload.format != "gguf" or workload.task != "generate":
         return False
@@ -98,9 +96,7 @@ def _published_near(files: Sequence[PublishedFiles], usual: str) -> tuple[str, .
 
 
 def can_be_made(spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload) -> bool:
-    """Whether the runtime's converter makes that file of the publisher's weights, wherever those
-    of a lone config.json are.
-    """
+    """Whether the runtime's converter makes that file of the publisher's weights."""
     conversion, stored = runtime.conversion if runtime is not None else None, spec.architecture
     quantization = workload.quantization or ""
     if conversion is None or workload.format != conversion.format:
@@ -127,9 +123,7 @@ def can_quantize(spec: ModelSpec, runtime: RuntimeSpec, quantization: str) -> bo
 
 
 def has_to_be_made(question: Question, catalogue: Catalogue) -> bool:
-    """Whether the conversion is the only way to the file that is known: no repository and not
-    Ollama's library has it.
-    """
+    """Whether no repository and not Ollama's library has the file that a conversion makes."""
     spec, workload = question.spec, question.workload
     if workload.task != "generate" or not can_be_made(spec, question.runtime, workload):
         return False
@@ -140,11 +134,8 @@ def has_to_be_made(question: Question, catalogue: Catalogue) -> bool:
 def local_copy(
     question: Question, needs: Needs, machine: Machine, catalogue: Catalogue
 ) -> Here | None:
-    """The files of the question's type, as far as they lie where its runtime finds them; None
-    where none does.
-
-    What is not known to be whole is never taken for it, so the most that is claimed to be here is
-    what was read.
+    """The files of the question's type that lie where its runtime finds them. What is not known to
+    be whole is never taken for it.
     """
     copies = []
     for model in _reached(question.store, machine):

@@ -46,9 +46,7 @@ def judge(question: Question, machine: Machine) -> Judged:
 
 
 def needs_left(question: Question, needs: Needs) -> Needs:
-    """The needs as they are told: with what still has to be downloaded, where some of the files are
-    here, and without what they were counted from.
-    """
+    """With what still has to be downloaded, and without what the needs were counted from."""
     needs, missing = needs.replace(case=None), question.missing_bytes
     if missing is None:
         return needs

@@ -59,9 +59,7 @@ _NAMED = 8
 def chosen_program(
     spec: ModelSpec, workload: Workload, catalogue: Catalogue, formats: tuple[str, ...]
 ) -> tuple[Workload, RuntimeSpec | None, str | None]:
-    """The workload under canonical names, its runtime and its quantization; raises
-    `WorkloadError` with everything that makes no sense.
-    """
+    """Under canonical names; `WorkloadError` with everything that makes no sense."""
     problems: list[Problem] = []
     runtime: RuntimeSpec | None = None
     quantization: str | None = None
@@ -265,9 +263,7 @@ def _canonical_quantization(
 def quantization_there(
     spec: ModelSpec, runtime: RuntimeSpec, format: str, quantization: str, catalogue: Catalogue
 ) -> str:
-    """The name under which that runtime's format has the quantization. `WorkloadError` where
-    its size cannot be told.
-    """
+    """Its name in that format; `WorkloadError` where its size cannot be told."""
     rows = catalogue.common("architectures")
     own = need.default_format_and_quantization(spec, runtime)[1]
     if quantization in _FLOAT8 and own in _FLOAT8:
@@ -329,9 +325,7 @@ def _comes_in(spec: ModelSpec, runtime: RuntimeSpec, quantization: str) -> bool:
 def companions_of(
     spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload, catalogue: Catalogue
 ) -> need.Companions:
-    """The model's own prediction block, or the draft model that was named. `WorkloadError` for what
-    that runtime or that model cannot take.
-    """
+    """The model's own prediction block, or the draft model that was named."""
     if runtime is None:
         raise fault("draft", "no-runtime", model=spec.name)
     is_own = workload.draft == need.OWN_BLOCK

@@ -38,12 +38,10 @@ def ask(
     machine: Machine,
     files: NamedFiles = NO_FILES,
 ) -> Question:
-    """The question with every default filled in; of types that are tried one after the other the
-    one that is here already.
+    """With every default filled in; of types that are tried in turn the one that is here already.
 
-    Raises `WorkloadError` with everything that makes no sense: a runtime or quantization that does
-    not exist or that this model does not come in, a cache type of a model without a cache, a
-    license expression that is none.
+    `WorkloadError` with everything that makes no sense: a runtime or quantization that does not
+    exist, a cache type of a model without a cache, a license expression that is none.
     """
     question = _ask(spec, workload, catalogue, machine, files)
     tried = question.in_turn if question.here is None and machine.models_present else ()

@@ -26,14 +26,11 @@ __all__ = ["Finding", "Outcome", "PaceRange", "Route", "Speed", "exit_code"]
 
 
 class Room(Record):
-    """How far one could go on this machine, each with everything else as judged; None where it
-    makes no sense or nothing fits.
+    """How far one could go on this machine, each with everything else as judged, without moving off
+    the accelerators; None where it makes no sense or nothing fits.
 
-    Where it runs, none of that moves it off the accelerators: what it takes there must fit there.
-    Memory that other programs use now counts. `longest_context_tokens` is per sequence and at most
-    what the model was trained for (what its publisher documents with scaling, where more than that
-    was asked). `best_quantization` is the one that keeps most quality, of those without noticeable
-    loss the smallest; `most_parallel` the number of sequences at once.
+    `longest_context_tokens` is per sequence; `best_quantization` the one that keeps most quality,
+    of those without noticeable loss the smallest; `most_parallel` the number of sequences.
     """
 
     longest_context_tokens: int | None = None
@@ -120,9 +117,7 @@ class Question(Record):
 
     @cached_property
     def step(self) -> Step:
-        """One step of decoding behind the prompt that is stated, else in a short chat; only where
-        `read_bytes` is not None.
-        """
+        """One step of decoding; only where `read_bytes` is not None."""
         return Step.of_program(
             self.runtime,
             self.spec.architecture,
@@ -134,9 +129,7 @@ class Question(Record):
 
     @property
     def each_of(self) -> int:
-        """Of how many sequences at once each must be as fast as is wanted: 1 where no minimum is
-        stated.
-        """
+        """Of how many sequences each must be as fast as wanted: 1 where no minimum is stated."""
         is_stated = self.speed_stated and self.workload.min_tokens_per_second
         return self.workload.parallel if is_stated else 1
 
@@ -176,9 +169,7 @@ class Question(Record):
 
     @property
     def missing_bytes(self) -> int | None:
-        """What is still to be downloaded where the model is here, whole or in part; None where
-        all of it is, or it is not known.
-        """
+        """What is still to be downloaded; None where all of it is, or it is not known."""
         if self.local_files:
             return self.beside_bytes
         own = self.here.missing_bytes if self.here else None
@@ -191,9 +182,7 @@ MEMORY_CHECKS = ("memory", "accelerator")
 
 
 class Judged(Record):
-    """What was found of a question on a machine: findings in the order of CHECKS, the needs and the
-    speed as placed.
-    """
+    """Findings in the order of CHECKS, the needs and the speed as placed."""
 
     question: Question
     findings: tuple[Finding, ...]
@@ -230,9 +219,7 @@ class Judged(Record):
 
     @property
     def waits_for_setting(self) -> bool:
-        """Whether a GPU that shares the RAM holds all of it only once a limit of the system is
-        raised. Until then the rest may run on the processor.
-        """
+        """A GPU that shares the RAM holds all of it only once a limit of the system is raised."""
         return self.placement == "host" and self.has("accelerator-partly")
 
     @property
@@ -247,9 +234,7 @@ class Judged(Record):
 
     @property
     def is_on_accelerators(self) -> bool:
-        """Accelerators hold all of it that can lie there: in memory of their own, or in RAM that
-        they share.
-        """
+        """They hold all that can lie there, in memory of their own or in RAM that they share."""
         return self.placement == "accelerator" or self.has("accelerator-fits")
 
     def route_if(self, *, offered: bool) -> Route:
@@ -293,9 +278,7 @@ class Verdict(Judged):
 
     @classmethod
     def on(cls, judged: Judged, machine: Machine, *, offered: bool, **fields: Any) -> Self:
-        """What was judged on that machine; `offered`: whether an API may be used and one is
-        offered. `fields` are the others of a verdict.
-        """
+        """As judged on that machine; `offered`: whether an API may be used and one is offered."""
         own = {name: getattr(judged, name) for name in Judged._fields}
         return cls(**own, machine=machine, route=judged.route_if(offered=offered), **fields)
 
@@ -378,9 +361,7 @@ class Verdict(Judged):
 
     @property
     def download_seconds(self) -> float | None:
-        """How long the download takes at the speed that was stated; None where no speed was, or
-        the size is not known.
-        """
+        """At the speed that was stated; None where none was, or the size is not known."""
         return self.workload.seconds_to_download(self.download_bytes)
 
     @property
@@ -437,9 +418,7 @@ class Alternative(Verdict):
 
 
 def report_module(name: str) -> Any:
-    """The report module of that name, loaded when a verdict is shown: reports import verdicts, so
-    that verdicts cannot import them.
-    """
+    """Loaded when a verdict is shown: reports import verdicts, not the other way round."""
     from importlib import import_module
 
     return import_module(f"..reports.{name}", __package__)

@@ -26,10 +26,8 @@ _OF_SUMS = ("disk", "memory")
 
 
 class SideBySide(Judged):
-    """The findings of all models at once, and each model as it was placed, in the order given.
-
-    `question` is the first one's. `needs` are the sums; None where a model is closed or its runtime
-    does not load it. `speed` is None: each member has its own, with nothing else at work.
+    """Each model as it was placed, in the order given, and the findings of all. `question` is the
+    first one's. `needs` are the sums; None where a model is closed or its runtime does not load it.
     """
 
     members: tuple[Judged, ...]

@@ -79,9 +79,7 @@ class Finding(Record):
 
     @property
     def decides(self) -> bool:
-        """Whether the route rests on it: a fail, or an unknown but that of a speed where no minimum
-        was stated.
-        """
+        """A fail, or an unknown but that of a speed where no minimum was stated."""
         is_open = self.outcome is Outcome.UNKNOWN and self.code != "speed-not-known"
         return is_open or self.outcome is Outcome.FAIL
 
@@ -101,11 +99,8 @@ def finding(
     remedy: str | None = None,
     **figures: Any,
 ) -> Finding:
-    """A finding with the words of its code, or of that variant of it, filled in with its figures,
-    of which those in _FIELDS are its own.
-
-    `remedy` takes the place of the table's, as that of what was not read. The code begins with the
-    name of the check.
+    """A finding in the words of its code, or of that variant of it. `remedy` takes the place of the
+    table's. The code begins with the name of the check.
     """
     if isinstance(why, Unread):
         remedy, why = remedy or why.remedy, why.reason
@@ -129,9 +124,7 @@ def table(name: str) -> Mapping[str, Any]:
 
 
 def codes() -> Mapping[str, str]:
-    """The closed list of reason codes, with what each means; the README's table is compared with
-    it.
-    """
+    """The closed list of reason codes, with what each means."""
     return table("codes")
 
 
@@ -161,7 +154,5 @@ def whole(template: str) -> str:
 
 
 def doubt_of(machine: Machine) -> str | None:
-    """The confidence of a profile's figures that are not sure; None for those that are, and for a
-    machine that was read.
-    """
+    """The confidence of a profile's figures that are not sure; None for all others."""
     return None if machine.confidence in (None, "high") else machine.confidence

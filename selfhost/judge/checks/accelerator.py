@@ -273,8 +273,7 @@ def _is_limited(device: Accelerator, runtime: RuntimeSpec | None) -> bool:
 
 
 def more_for_shared(needs: Needs, machine: Machine) -> str | None:
-    """The line that lets a GPU of Apple's or AMD's use as much of the RAM as it takes; None where
-    the system surely does, nothing can be said, or the machine has not as much.
+    """The line that lets a GPU of Apple's or AMD's use as much of the RAM as it takes, if any does.
 
     On Linux it holds from the next start on; whole GiB in pages of 4 KiB
     (superm1/amd-debug-tools, docs/amd-ttm.md).

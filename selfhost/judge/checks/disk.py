@@ -32,12 +32,10 @@ class _Storing(Record):
 
 
 def disk_check(needs: Needs, machine: Machine, question: Question) -> Finding:
-    """Do the files that are missing, and what the work itself writes, fit where that runtime would
-    store them?
+    """Do the files that are missing, and what the work itself writes, fit where they are stored?
 
-    Free space that is assumed gives a `warn`; only what was stated, such as the size of
-    the disk, may rule the model out. What it takes to make a file that no repository is known to
-    have gives a `warn`, too: somebody may publish it.
+    Free space that is assumed gives a `warn`; only what was stated, such as the size of the disk,
+    may rule the model out.
     """
     missing, purpose = question.missing_bytes, question.store
     size, (low, high) = bytes_to_store(needs, missing), ends_to_store(needs, missing)
@@ -151,9 +149,7 @@ def disk_margin_bytes(total_bytes: int | None) -> int:
 
 
 def bytes_to_store(needs: Needs, missing: int | None) -> int | None:
-    """Bytes to be written, where `missing` of the files are to come (None: all); fine-tuning
-    writes more than it downloads.
-    """
+    """What is written, where `missing` of the files are to come (None: all)."""
     if missing is None:
         return needs.disk_bytes
     return missing + max(0, (needs.disk_bytes or 0) - (needs.download_bytes or 0))

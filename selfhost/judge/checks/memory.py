@@ -128,9 +128,7 @@ class _Ram(Record):
         return self.machine.assumes("memory_total_bytes") and is_enough
 
     def leaves_margin(self, left_bytes: int) -> bool:
-        """Whether as much is left as is to stay free beside a model: the reserve, of a small
-        machine a whole part of its memory. What was asked to stay free does.
-        """
+        """Whether the reserve is left, of a small machine a whole part of its memory."""
         total = self.machine.memory_total_bytes
         is_large_part = total is not None and _MARGIN_PART * (left_bytes + 1) > total
         return self.given.is_stated or left_bytes >= self.given.reserve or is_large_part
@@ -140,11 +138,8 @@ def memory_check(
     needs: Needs, machine: Machine, workload: Workload, files_bytes: int = 0
 ) -> Finding:
     """The host's share of the need against what this machine gives now, and what it could give if
-    other programs closed.
-
-    A limit of the shell counts otherwise than memory does, and holds beside it: the worse of the
-    two is the finding. `files_bytes` are files to come in RAM: they join the most that it may take,
-    and the least where copies are made of them; else they are mapped, not held twice.
+    other programs closed; the worse of that and a limit of the shell. `files_bytes` are files to
+    come in RAM: they join the most, and the least where copies are made of them.
     """
     low, high = needs.ram_bytes("low_bytes") or 0, needs.ram_bytes() or 0
     if needs.memory is not None:
@@ -312,9 +307,7 @@ def reserve_beside(need_bytes: int, machine: Machine, workload: Workload) -> int
 
 
 def what_is_smaller(terms: Sequence[Term], has_bytes: int | None) -> str:
-    """What would take less than these terms: a shorter context only where `has_bytes` holds what no
-    context changes.
-    """
+    """A shorter context only where `has_bytes` holds what no context changes."""
     if any(term.name == "gradients" for term in terms):
         # of the weights that are trained the method alone tells the type
         return phrase("smaller/training")

@@ -34,8 +34,8 @@ _OF_PICTURES = ("image-encoder", "image-text-matching")
 
 
 def openness_check(spec: ModelSpec, workload: Workload) -> Finding | None:
-    """Open in the respects that were asked for? None where nothing was asked. The worst of the
-    respects decides. Of what no source confirms a yes is a `warn` and a no is `unknown`.
+    """Open in the respects that were asked for? Of what no source confirms a yes is a `warn` and
+    a no is `unknown`.
     """
     purposes = {"modification": workload.modify, "audit": workload.auditable}
     findings = [_open_for(spec, name) for name, is_wanted in purposes.items() if is_wanted]
@@ -69,10 +69,7 @@ def _open_for(spec: ModelSpec, purpose: str) -> Finding:
 
 
 def license_check(spec: ModelSpec, workload: Workload) -> Finding | None:
-    """May it be used as asked? None where nothing was asked and nothing is conditional.
-
-    As with openness: of what no source confirms a yes is a `warn` and a no is `unknown`.
-    """
+    """May it be used as asked? None where nothing was asked and nothing is conditional."""
     license, accepted, commercial = spec.license, workload.license, workload.commercial
     license = license or License()
     if not (commercial or accepted or license.commercial_use == "conditional"):
@@ -141,9 +138,7 @@ def _not_accepted(
 
 
 def weights_check(question: Question) -> Finding:
-    """Can the weights be had at all, and does loading them run code? Files that somebody else
-    published are not behind the publisher's gate.
-    """
+    """Can the weights be had at all, and does loading them run code?"""
     outcome, code, variant, figures = (
         _not_to_be_had(question) or _here(question) or _unsafe(question) or _published(question)
     )
@@ -211,9 +206,7 @@ def to_pass_gate(spec: ModelSpec) -> str:
 
 
 def reads_context(spec: ModelSpec) -> bool:
-    """Whether a context of tokens is asked of such a model: of what writes or embeds texts, and of
-    what answers a text on a recording. Sound, pictures and clips have none that a user sets.
-    """
+    """Whether a context is asked of such a model: of texts, and of a text on a recording."""
     first = next(iter(spec.uses or ()), None)
     if spec.modality == "speech":
         # beside a recording a text is a prompt; what speaks only reads it aloud

@@ -21,8 +21,7 @@ _NARROW = ("i686", "armv7l", "armv6l")
 def cpu_check(
     needs: CpuNeed, machine: Machine, runtime: RuntimeSpec | None, *, on_gpu: bool = False
 ) -> Finding:
-    """Does a build of the runtime exist for this processor, and does it have the instruction sets
-    that build uses?
+    """Does a build of the runtime exist for this processor, with sets that this one has?
 
     `on_gpu`: accelerators hold all of the model, so that what the processor lacks slows nothing.
     What is assumed of the processor gives a `warn`, whatever it says.
@@ -115,9 +114,7 @@ def _crashing(machine: Machine, runtime: RuntimeSpec | None) -> Cell | None:
 
 
 def runtime_check(question: Question, machine: Machine) -> Finding:
-    """Is there a program that loads it? Must it be installed already, is it, and is its version new
-    enough for the architecture? Code that comes with the model needs no release that knows it.
-    """
+    """Is there a program that loads it, installed where it must be, and new enough?"""
     runtime, is_required = question.runtime, question.requires_runtime
     if runtime is None:
         outcome, variant = (Outcome.UNKNOWN, "required") if is_required else (Outcome.PASS, "")
@@ -150,9 +147,7 @@ def _doubtful(question: Question, machine: Machine, runtime: RuntimeSpec) -> Cel
 
 
 def install_lines(runtime: RuntimeSpec, places: Sequence[str]) -> tuple[str, ...]:
-    """What to type to get the runtime: the lines that are kept for the first of the places that
-    has any, a system or SYSTEM-VENDOR. () where nothing is published for it.
-    """
+    """What to type to get the runtime on the first of the places, a system or SYSTEM-VENDOR."""
     keys = (*places, "any")
     return next((runtime.install[key] for key in keys if key in runtime.install), ())
 
@@ -170,9 +165,7 @@ def _install_line(runtime: RuntimeSpec, machine: Machine) -> str:
 
 
 def is_installed(runtime: RuntimeSpec | None, machine: Machine) -> bool:
-    """Whether it was found on a system that it is judged on, in a build of whatever origin, but for
-    32-bit ones.
-    """
+    """Whether it was found on a system that it is judged on, but for 32-bit ones."""
     if runtime is None or runtime.elsewhere or machine.architecture in _NARROW:
         return False
     systems = {entry.partition("-")[0] for entry in runtime.systems}

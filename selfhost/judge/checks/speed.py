@@ -174,8 +174,8 @@ def _is_beyond(likely: float, limit: float, unit: str) -> bool:
 
 
 def is_too_slow(judged: Judged, wanted: float | None) -> bool:
-    """Its likely pace is below the wanted one, of other work than text beyond what its finding of
-    speed takes for slow, or it makes video without a GPU; False where no pace is known.
+    """Likely below the wanted pace, or so slow that its finding warns; False where no pace is
+    known.
     """
     pace = judged.speed.judged if judged.speed is not None else None
     if pace is not None:
@@ -199,7 +199,5 @@ def is_slow(judged: Judged, wanted: float | None) -> bool:
 
 
 def is_slow_picture(judged: Judged) -> bool:
-    """A picture on a CPU, or with every layer moved to a GPU at each step: many times as long as
-    with a GPU that holds the model, or each of its parts.
-    """
+    """On a CPU, or with every layer moved to a GPU at each step: many times as long as on a GPU."""
     return judged.has("speed-hours") or (judged.offload != "model" and judged.has("speed-picture"))

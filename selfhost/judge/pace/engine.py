@@ -96,9 +96,7 @@ class Step(Record):
         parameters: int | None = None,
         expert_matrices: int = WITH_A_GATE,
     ) -> Step:
-        """One that a program computes (None: the one that was measured), behind the prompt that is
-        stated, or in the short chat that people compare with where that is longer.
-        """
+        """Behind the prompt that is stated, or in a short chat where that is longer."""
         prompt_tokens = workload.prompt_tokens or 0
         chat_tokens = min(SHORT_CHAT_TOKENS, (workload.context_tokens or 0) / 2)
         launched = None
@@ -157,9 +155,7 @@ class Step(Record):
         return self.replace(depth_tokens=depth_tokens)
 
     def context(self) -> tuple[float, float]:
-        """Bytes that the step reads of the context, and what attending to it takes of one core of
-        the processor measured on; windows end what a layer sees.
-        """
+        """Bytes that the step reads of the context, and seconds of one core that attends to it."""
         row_seconds, number_seconds = constant("step")["attending_seconds"]
         cached = attended = 0.0
         for group in self.attention:
@@ -174,9 +170,8 @@ class Step(Record):
         return cached, attended
 
     def parameters_met(self) -> dict[str, float]:
-        """Parameters that each token of a prompt meets, by the type that they are multiplied in; {}
-        where they cannot be told. The output matrix is not among them: only the last token needs
-        it.
+        """What a token of a prompt meets, by the type that it is multiplied in, without the output
+        matrix, which the last token alone needs; {} where that cannot be told.
         """
         from ...needs.checkpoints import bits_in_mlx
         from ...needs.quantization import BLOCKS
@@ -238,9 +233,7 @@ def _launched_layers(
 def efficiency(
     table: str, device: Accelerator, program: str = "", host: str | None = None, work: str = ""
 ) -> Mapping[str, Any]:
-    """The first row of a table of `specs/common/pace.toml` that fits a device: what its kind was
-    seen to reach. `LookupError` where the table has no row for all others.
-    """
+    """The first row of a table of `specs/common/pace.toml` that fits a device."""
     name, words = device.name, words_of(device.name)
     capability, chip = gpus.capability_of(device), apple_chip_of(words)
     peak, cycles = gpus.peak_flops(name, capability), gpus.cycles_per_second(name)
@@ -284,8 +277,8 @@ def layer_from_python(device: Accelerator) -> Range:
 
 
 class Gpu(Record):
-    """A GPU as far as decoding needs it: bytes per second of its memory, and where a guess of them
-    is from, None where it is no guess. `host`: the architecture of the processor beside it.
+    """Bytes per second of its memory, and where a guess of them is from; `host`: the architecture
+    of the processor beside it.
     """
 
     device: Accelerator
@@ -352,9 +345,7 @@ class Gpu(Record):
 
 @lru_cache(maxsize=4096)
 def gpu_of(device: Accelerator, host: str | None = None) -> Gpu | None:
-    """What is known of an accelerator's pace: by its name, else from the least to the most of its
-    maker's cards with as much memory; None where neither tells how fast it reads.
-    """
+    """By its name, else between its maker's cards with as much memory; None where neither tells."""
     rate = device_bandwidth(device)
     if rate is not None:
         return Gpu(device=device, peak=scaled(SAME, rate), host=host)
@@ -375,9 +366,7 @@ def _between(slow: float, fast: float) -> Range:
 
 
 def device_bandwidth(device: Accelerator) -> float | None:
-    """Peak bytes per second of an accelerator's memory: as its driver tells, else by its name;
-    None where neither does.
-    """
+    """Peak bytes per second: as its driver tells, else by its name; None where neither does."""
     if device.memory_bandwidth_bytes_per_second:
         return device.memory_bandwidth_bytes_per_second
     total = device.memory_total_bytes
@@ -386,9 +375,8 @@ def device_bandwidth(device: Accelerator) -> float | None:
 
 
 def shared_gpu_of(machine: Machine, runtime: RuntimeSpec | None = None) -> Gpu | None:
-    """The GPU that shares the RAM, as far as decoding needs it; None where there is none that the
-    program's builds know (None: those of the one that was measured), or nothing tells how fast the
-    memory is.
+    """The GPU that shares the RAM; None where there is none that the program's builds know, or
+    nothing tells how fast the memory is.
     """
     device = next((each for each in machine.accelerators or () if each.unified), None)
     if device is None and machine.accelerators is None and on_apple_gpu(machine):
@@ -449,7 +437,5 @@ def uses_shared_gpu(machine: Machine, runtime: RuntimeSpec | None) -> bool:
 
 
 def instruction_sets_for_layout(machine: Machine) -> tuple[str, ...] | None:
-    """Those by which llama.cpp lays the weights out anew for the processor; none where a GPU
-    that shares the RAM reads them as they are.
-    """
+    """Those by which llama.cpp lays weights out anew; none where a shared GPU reads them."""
     return () if uses_shared_gpu(machine, None) else machine.instruction_sets

@@ -59,9 +59,7 @@ def _finding_of_text(
 
 
 def pace_of_text(question: Question, placed: Needs, machine: Machine) -> Speed:
-    """How fast it would write, and what else is asked of that: the time to the first token, the
-    total of several sequences, the pace with a draft. Without a pace `how` says why.
-    """
+    """With the time to the first token, the total of several sequences, the pace with a draft."""
     cards, workload, companions = machine.accelerators, question.workload, question.companions
     if placed.memory is None and (cards is None or any(card.unified is not True for card in cards)):
         # an accelerator with memory of its own may hold what does not say how much it takes
@@ -177,9 +175,7 @@ def _with_draft(alone: Speed, *, is_own_block: bool) -> Speed:
 
 
 def how_to_measure(machine: Machine) -> str | None:
-    """How to measure the memory bandwidth; None where it is known, or measuring is no remedy: it
-    was measured in vain, or what was read rules it out, as less than a core.
-    """
+    """How to measure the memory bandwidth; None where it is known or cannot be measured."""
     if machine.memory_bandwidth_bytes_per_second is not None or machine.measured_in_vain:
         return None
     is_unread = machine.memory_available_bytes is None

@@ -45,9 +45,7 @@ _SCALE_WELL, _FALL = 16, 0.4
 
 
 def named_processor(machine: Machine) -> cpus.Processor | None:
-    """The series of its processor, by its name or that of the GPU in it; None where neither tells,
-    and for a chip with its memory beside it (`chip_of`).
-    """
+    """The series of its processor; None where no name tells it and for a chip (`chip_of`)."""
     return None if chip_of(machine) is not None else gpus.series_in(machine)
 
 
@@ -95,9 +93,7 @@ def on_apple_gpu(machine: Machine) -> bool:
 
 
 def chip_of(machine: Machine) -> tuple[int, int, str] | None:
-    """Bytes per second that a chip with its memory soldered beside it gives, low and high, and the
-    chip as a clause; None for any other processor.
-    """
+    """Bytes per second of a chip with its memory soldered beside it, low and high, and its name."""
     words = words_of(machine.cpu_model or "")
     if "apple" in words or on_apple_gpu(machine):
         low, high, name = _apple(machine, words)
@@ -202,8 +198,8 @@ def _core_by_sets(machine: Machine, sets: tuple[str, ...] | None) -> str:
 
 
 def threads_of(machine: Machine, runtime: RuntimeSpec | None = None) -> float:
-    """Cores that work at once: runtimes take one thread per physical core of the fastest kind
-    (llama.cpp: common_cpu_get_num_math), but no more than they take by default.
+    """Cores that work at once: one thread per physical core of the fastest kind (llama.cpp:
+    common_cpu_get_num_math), but no more than the program takes by default.
     """
     physical = machine.cpu_cores_performance or machine.cpu_cores_physical
     usable = machine.cpu_cores_usable
@@ -216,9 +212,7 @@ def threads_of(machine: Machine, runtime: RuntimeSpec | None = None) -> float:
 
 
 def threads_range(machine: Machine, runtime: RuntimeSpec | None = None) -> Range:
-    """As `threads_of`: the fewest, the usual count and the most where the processor's name alone
-    tells of how many, else three times the same.
-    """
+    """A range where the processor's name alone tells of how many."""
     threads, cores = threads_of(machine, runtime), None
     if machine.scope == "host" and machine.assumes("cpu_cores_usable"):
         cores = gpus.cores_in(machine)
@@ -254,9 +248,7 @@ def cores_rate(machine: Machine, runtime: RuntimeSpec | None = None) -> Range:
 
 
 class Bandwidth(Record):
-    """Bytes per second that memory is read at, of which `BANDWIDTH_SHARE` reaches the weights: slow
-    end, likely, fast end; `how` is a clause.
-    """
+    """Bytes per second that memory is read at, of which `BANDWIDTH_SHARE` reaches the weights."""
 
     ends: Range
     measured: bool = False
@@ -265,9 +257,8 @@ class Bandwidth(Record):
 
 @lru_cache(maxsize=4096)
 def bandwidth(machine: Machine) -> Bandwidth | None:
-    """What memory bandwidth `machine` has to decode with: measured or stated, else told by counted
-    guests, by names or by the class; None where there is nothing to assume from: the number of
-    cores was not read.
+    """Measured or stated, else told by counted guests, by names or by the class; None where the
+    number of cores was not read either.
     """
     rate = machine.memory_bandwidth_bytes_per_second
     if rate is None:
@@ -320,9 +311,7 @@ class _Memory(Record):
     sockets: int = 1
 
     def of_peak(self, rate: float, usual: float | None) -> _Memory:
-        """The same with that peak, as many times that of all its kinds as it is of the usual one,
-        where that is told.
-        """
+        """With that peak, as many times all its kinds' as it is the usual one's, where told."""
         peaks = (rate,) * 5 if usual is None else tuple(rate / usual * peak for peak in self.peaks)
         return self.replace(peaks=peaks)
 

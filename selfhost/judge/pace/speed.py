@@ -28,9 +28,7 @@ def ends_of(table: str, name: str) -> Range:
 
 
 def product(*ranges: Range) -> Range:
-    """Of factors that have nothing to do with each other: the ends are as far as the root of the
-    sum of their squares, in logarithms.
-    """
+    """Of independent factors: the ends add up as squares, in logarithms."""
     likely = prod(each[1] for each in ranges)
     slow, fast = (sqrt(sum(log(each[end] / each[1]) ** 2 for each in ranges)) for end in (0, 2))
     rises = all(each[0] <= each[2] for each in ranges)
@@ -49,9 +47,7 @@ def added(*ranges: Range) -> Range:
 
 
 def added_apart(*seconds: Range) -> Range:
-    """As `added`, of parts that have nothing to do with each other: the ends are as far as the root
-    of the sum of their squares.
-    """
+    """Of independent parts: the ends add up as squares."""
     likely = sum(each[1] for each in seconds)
     slow, fast = (sqrt(sum((each[end] - each[1]) ** 2 for each in seconds)) for end in (0, 2))
     return likely + slow, likely, likely - fast
@@ -75,8 +71,8 @@ def ordered(seconds: Range) -> Range:
 
 
 class PaceRange(Record):
-    """Tokens per second: the slow end, the likely figure, the fast end. Of other work its unit, or
-    seconds: the lowest number, the likely one, the highest.
+    """Tokens per second from the slow end to the fast one; of other work its unit, from the
+    lowest.
     """
 
     low: float
@@ -147,9 +143,7 @@ class Speed(Record):
 
     @property
     def judged(self) -> PaceRange | None:
-        """Of text the pace that the wanted one is held against: of one sequence alone, or of each
-        of several; None where that is not known.
-        """
+        """What the wanted pace is held against: of one sequence alone, or of each of several."""
         total = self.parallel_total
         if self.each_of == 1 or total is None:
             return self.decode if self.each_of == 1 else None
@@ -157,9 +151,7 @@ class Speed(Record):
 
 
 def shares_of(needs: Needs) -> dict[int, float]:
-    """Number of an accelerator -> share of the weights that `needs`, as placed, puts on it; {}
-    for a model in RAM.
-    """
+    """Number of an accelerator -> share of the weights on it; {} for a model in RAM."""
     held = weights_by_place(needs)
     total = sum(held.values())
     return {

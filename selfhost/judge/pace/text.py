@@ -298,9 +298,7 @@ def _parameters(name: str, size: int) -> float:
 
 
 def expert_parameters(architecture: Architecture | None, matrices: int) -> tuple[float, float, int]:
-    """Parameters of all routed experts, each of so many matrices, of those that a token uses, and
-    layers that have some.
-    """
+    """Parameters of all routed experts, of those that a token uses, and layers that have some."""
     experts = used = 0.0
     layers = 0
     for group in architecture.feed_forward if architecture is not None else ():
@@ -314,9 +312,7 @@ def expert_parameters(architecture: Architecture | None, matrices: int) -> tuple
 
 
 def processor_prompt(step: Step, machine: Machine) -> PaceRange | None:
-    """A prompt, on the processor: what its weights compute and attention to what stands before;
-    None: its operations are not known.
-    """
+    """What its weights compute and attention; None: its operations are not known."""
     operations, rows = 0.0, constant("type")
     column = 0 if core_of(machine).wide else 1
     slow, usual, fast = ends_of("read_prompt", "experts_on_cores")

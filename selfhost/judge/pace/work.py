@@ -136,9 +136,7 @@ class Job(Record):
 
 
 def pace_of_work(question: Question, placed: Needs, machine: Machine) -> Speed | None:
-    """The pace of what is asked; None where nobody counts it. Where nothing tells it, `work` is
-    None and `how` says why.
-    """
+    """None where nobody counts it; without `work` where nothing tells it, and `how` says why."""
     spec, workload = question.spec, question.workload
     unit = TRAINED if workload.task == "finetune" else _UNITS.get(spec.modality)
     if unit is None:
@@ -205,9 +203,7 @@ def _computes(device: Accelerator, runtime: RuntimeSpec | None, quantization: st
 
 
 def shares_on_cores(machine: Machine, runtime: RuntimeSpec | None, quantization: str) -> Range:
-    """Of what a processor computes on prompts, what a program reaches with weights of that type:
-    one that multiplies row by row, one with llama.cpp's products, else one on PyTorch.
-    """
+    """Of what a processor computes on prompts, what the program reaches with that type."""
     by_rows = runtime is not None and runtime.multiplies_rows
     if by_rows or (runtime is not None and runtime.computes_with == MEASURED):
         key, ends = ("rows", "rows") if by_rows else ("prompt", "blocks")
@@ -223,9 +219,7 @@ def shares_on_cores(machine: Machine, runtime: RuntimeSpec | None, quantization:
 
 
 def token_seconds(machine: Machine, device: Accelerator | None, step: Step) -> Range | None:
-    """Of one token, as llama.cpp reads it on that GPU, else on the processor; None where no
-    bandwidth is known.
-    """
+    """Of one token, as llama.cpp reads it there; None where no bandwidth is known."""
     if device is None:
         return seconds_on_processor(machine, step)
     gpu = shared_gpu_of(machine) if device.unified else gpu_of(device)
@@ -233,9 +227,7 @@ def token_seconds(machine: Machine, device: Accelerator | None, step: Step) -> R
 
 
 def step_seconds(machine: Machine, device: Accelerator | None, parameters: int) -> Range | None:
-    """Of a step that reads so many parameters: in 16 bits on a GPU, in 32 on a processor; None
-    where no bandwidth is known.
-    """
+    """Of a step that reads so many parameters: in 16 bits on a GPU, in 32 on a processor."""
     read = {"F32": 4 * parameters} if device is None else {"BF16": 2 * parameters}
     token = token_seconds(machine, device, Step(architecture=None, read_bytes=FrozenDict(read)))
     times = ends_of("work", "step_on_cores" if device is None else "step_on_card")
@@ -243,9 +235,7 @@ def step_seconds(machine: Machine, device: Accelerator | None, parameters: int) 
 
 
 def pace_of_documents(job: Job, tokens: int = DOCUMENT_TOKENS) -> Speed:
-    """Documents of 512 tokens a second, one after the other; pictures of a model whose operations
-    for one are known, and whose layers nobody wrote down.
-    """
+    """One document of 512 tokens after the other, or one picture."""
     spec, architecture = job.spec, job.spec.architecture
     is_picture = architecture is None and spec.picture_operations is not None
     if architecture is not None:
@@ -396,8 +386,8 @@ def _kind_of_picture(denoising: Denoising, quantization: str) -> str:
 
 
 def seconds_of_picture(job: Job, denoising: Denoising) -> Range:
-    """Of the steps, the longer of computing and launching, of decoding what they made, and of the
-    prompt; no less than reading what each step reads.
+    """Of the steps, the longer of computing and launching, and of decoding what they made; no less
+    than reading what each step reads.
     """
     operations, more = _picture_operations(denoising), job.longer_by_type(job.quantization)
     share = job.share(_kind_of_picture(denoising, job.quantization))
@@ -442,9 +432,7 @@ def _pace_of_sound(job: Job, workload: Workload, unit: str) -> Speed:
 
 
 def writing_step(spec: ModelSpec, needs: Needs, quantization: str) -> tuple[Step, float] | None:
-    """One token of one text that is written down, and the bytes that a parameter takes while the
-    program computes; None where the model's layers or what they take is not known.
-    """
+    """One token that is written down, and the bytes of a parameter while the program computes."""
     decoder, total = spec.architecture, spec.parameters.total
     weights = sum(term.bytes for term in needs.terms if term.name in ("weights", "embeddings"))
     if decoder is None or decoder.audio is None or not total or not weights:

@@ -377,9 +377,8 @@ def _takes_less(needs: Needs, number: int) -> bool:
 
 
 def smallest_device_bytes(needs: Needs, number: int = 1, *, may_be_lean: bool = False) -> int:
-    """The least memory of each of so many devices on which a runtime that needs it all surely finds
-    room; with `may_be_lean` that is judged to do: with the option by which the program takes less
-    the likely need has room there.
+    """The least memory of each of so many devices on which such a runtime surely finds room; with
+    `may_be_lean` the likely need, with the option by which the program takes less.
     """
     is_lean = may_be_lean and _takes_less(needs, number)
     end, size = "bytes" if is_lean else "high_bytes", 0

@@ -29,9 +29,7 @@ _AMD_SHARE = (0.5, 1.0)
 
 
 class Place(Record):
-    """One accelerator with memory of its own: its number in the machine's list and what it can
-    give; None is unread.
-    """
+    """One accelerator with memory of its own, by its number, and what it can give; None: unread."""
 
     index: int
     room_bytes: int | None = None
@@ -72,9 +70,7 @@ def roomiest(candidates: Sequence[Place]) -> Place | None:
 
 
 def free_bytes(device: Accelerator) -> int | None:
-    """What a device could give now; all of it where only its total is known; None where neither
-    was read.
-    """
+    """What a device could give now; all of it where only its total is known."""
     free = device.memory_free_bytes
     size = device.memory_total_bytes if free is None else free
     return None if size is None else max(0, size - DEVICE_MARGIN_BYTES)
@@ -95,9 +91,7 @@ def percent_of(needs: Needs) -> float:
 
 
 def room_of(device: Accelerator, percent: float | None) -> int | None:
-    """What a runtime may take of a device: that share of it, or all but the gigabyte that llama.cpp
-    leaves free.
-    """
+    """That share of it, or all but the gigabyte that llama.cpp leaves free."""
     if percent is None:
         return free_bytes(device)
     total = device.memory_total_bytes
@@ -136,18 +130,15 @@ def by_maker(candidates: Sequence[Place], machine: Machine) -> list[list[Place]]
 
 
 def reaches(device: Accelerator, least_capability: str) -> bool | None:
-    """Whether it has that compute capability and runs CUDA, or is not NVIDIA's; None where that
-    is not known.
-    """
+    """Whether it has that compute capability, or is not NVIDIA's; None where that is not known."""
     if device.vendor != "nvidia":
         return True
     return gpus.reaches_capability(gpus.capability_of(device), least_capability)
 
 
 def is_built_for(device: Accelerator, patterns: Sequence[str], vendor: str = "amd") -> bool | None:
-    """Whether a GPU of that maker's is among those that a program is built for, patterns of names
-    and of instruction sets; None of another maker's, without a list, and where neither is known of
-    one of AMD's.
+    """Whether a GPU of that maker's is among the patterns of names and of instruction sets; None of
+    another maker's, without a list, and where neither is known of one of AMD's.
     """
     if device.vendor != vendor or not patterns:
         return None
@@ -165,9 +156,7 @@ def uses_gpus(runtime: RuntimeSpec, machine: Machine) -> bool:
 
 
 def runs_on(runtime: RuntimeSpec, device: Accelerator) -> bool:
-    """Whether the program is not known to have no build that computes on such a GPU, whatever the
-    quantization.
-    """
+    """Whether the program is not known to have no build that computes on such a GPU."""
     least = runtime.least_of(shares_ram=device.unified is True)
     if least is not None and reaches(device, least) is False:
         return False
@@ -208,9 +197,7 @@ def _lent(device: Accelerator, machine: Machine) -> tuple[int, int] | None:
 
 
 def can_be_raised(device: Accelerator, machine: Machine, size_bytes: int) -> bool:
-    """Whether a line to type lets a GPU that shares the RAM use so much of it, where the machine
-    has as much: on macOS, and on Linux with AMD's.
-    """
+    """Whether a line to type lets a GPU use so much of the RAM: on macOS, and on Linux AMD's."""
     total = machine.memory_total_bytes
     has_line = is_metal(device) or (device.vendor == "amd" and machine.system == "linux")
     return has_line and total is not None and size_bytes <= total
@@ -224,12 +211,10 @@ def is_metal(card: Accelerator) -> bool:
 def share_on_shared(
     needs: Needs, machine: Machine, layers: int | None
 ) -> tuple[float, float, float]:
-    """Of the layers, what a GPU that shares the RAM is let to hold: slow end, likely, fast end. 1
-    wherever nothing limits it.
+    """Of the layers, what a GPU that shares the RAM is let to hold: slow end, likely, fast end.
 
-    The rest of a runtime that shares layers out is computed by the processor, as llama.cpp's fitter
-    does; whole layers move. Where a line raises the limit, which is printed before the command, the
-    slow end alone is without it.
+    The processor computes the rest, as llama.cpp's fitter has it. Where a printed line raises the
+    limit, the slow end alone is without it.
     """
     cards = [card for card in machine.accelerators or () if card.unified]
     shared = next((card for card in cards if is_metal(card) or card.vendor == "amd"), None)
