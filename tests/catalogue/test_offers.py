@@ -67,49 +67,25 @@ def test_shipped_snapshot_is_sorted_and_whole() -> None:
         assert len(names) == len(set(names))
         for item in entry["offers"]:
             assert item["source"] in header["sources"]
-            modality = tomllib.loads(SPEC_FILES[entry["model"]].read_text(encoding="utf-8"))[
-                "modality"
-            ]
+            modality = tomllib.loads(SPEC_FILES[entry["model"]].read_text("utf-8"))["modality"]
             assert {key for key in item if "usd" in key} == PRICES[modality], item
 
 
 def test_prices_of_a_known_model() -> None:
     """GPT-4o: 2.50 and 10 dollars a million (litellm 1.109.1, genai-prices 0.2.3 and models.dev agree), until its announced end."""
     (found,) = offers_of(str(SHIPPED), "gpt-4o", today="2027-01-13")
-    assert (
-        found.provider,
-        found.input_usd_per_million_tokens,
-        found.output_usd_per_million_tokens,
-    ) == ("openai", 2.5, 10.0)
+    price = found.input_usd_per_million_tokens, found.output_usd_per_million_tokens
+    assert (found.provider, *price) == ("openai", 2.5, 10.0)
     assert found.context_tokens == 128_000
-    assert found.as_of == "2026-11-20"
+    assert (found.as_of, found.ends) == ("2026-11-20", "2027-01-14")
     assert offers_of(str(SHIPPED), "gpt-4o", today="2027-01-14") == ()
 
 
-def test_a_price_has_the_day_of_its_own_source(tmp_path: Path) -> None:
+def test_a_price_has_the_day_of_its_own_source() -> None:
     """An older source does not pass for today's: models.dev was read on 2026-07-02, the packages on 2026-11-20."""
     days = {one.source: one.as_of for one in offers_of(str(SHIPPED), "deepseek-r1", today=TODAY)}
     assert days["models.dev@f3fc6922 (2026-07-02)"] == "2026-07-02"
     assert days["litellm 1.109.1"] == days["genai-prices 0.2.3"] == "2026-11-20"
-    path = write(
-        tmp_path,
-        HEADER,
-        row(
-            "a", offer(provider="x", source="an older list"), offer(provider="y", source="another")
-        ),
-    )
-    assert [(one.provider, one.as_of) for one in offers_of(path, "a", today=TODAY)] == [
-        ("x", "2026-07-02"),
-        ("y", "2026-11-20"),
-    ]
-
-
-def test_an_announced_end_is_said_and_kept(tmp_path: Path) -> None:
-    """Until the day it ends an offer stands with that day; from then on it is gone. An end that is not announced is None."""
-    ending, other = offer(provider_model="m", ends="2027-01-14"), offer(provider_model="n")
-    path = write(tmp_path, HEADER, row("a", ending, other))
-    for today, ends in (("2027-01-13", ["2027-01-14", None]), ("2027-01-14", [None])):
-        assert [one.ends for one in offers_of(path, "a", today=today)] == ends
 
 
 def test_cheapest_first(tmp_path: Path) -> None:

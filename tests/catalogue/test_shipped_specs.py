@@ -147,11 +147,6 @@ def test_a_thing_or_a_family_has_no_name_of_another_model() -> None:
         assert facts["why"]
 
 
-def test_an_alternative_is_open() -> None:
-    for spec in filter(None, [spec_of(model).availability for model in IDS]):
-        assert not any(spec_of(other).closed for other in spec.open_alternatives)
-
-
 # what an entry of each table of things.toml states
 STATED = {
     "uncovered": {"names", "answer"},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,22 +18,13 @@ from helpers.each import each
 from helpers.paths import GOOD_SPECS, SCHEMAS, SPEC_FILES, SPECS
 from selfhost.catalogue.architecture import MAX_LAYERS
 from selfhost.catalogue.spec import ModelSpec, read_model_spec
-from selfhost.core.records import Record
-from selfhost.core.tomlfile import Document, Table
+from selfhost.core.tomlfile import Document
 
 GOOD = sorted(GOOD_SPECS.glob("*.toml"))
 SHIPPED = sorted(SPEC_FILES.values())
 READ_AGAIN = {*GOOD, *SHIPPED[::12]}
 SCHEMA: dict[str, Any] = json.loads((SCHEMAS / "spec-1.json").read_text(encoding="utf-8"))
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
-# tables whose keys are free
-FREE = (
-    "components",
-    "sources",
-    "unknown",
-    "files[].bytes",
-    "files[].names",
-)
 
 
 def _read(path: Path) -> ModelSpec:
@@ -77,89 +68,29 @@ def test_a_good_spec_is_good_for_the_schema_and_for_the_index(path: Path) -> Non
         assert read_model_spec(Document(str(path), values), str(path)) == spec
 
 
-# keys: reader, schema and page
+# keys: schema and page
 
 
-def _dotted(path: Iterable[str | int], key: str) -> str:
-    text = ""
-    for part in (*path, key):
-        text += "[]" if isinstance(part, int) else f".{part}" if text else part
-    for table in FREE:
-        if text.startswith(f"{table}."):
-            text = f"{table}.*"
-    return text
-
-
-@pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[str, ...] | None]:
-    """Every key that the reader asks for in the good specs, with the choices it gives."""
-    found: dict[str, tuple[str, ...] | None] = {}
-
-    def recording(getter: Callable[..., Any]) -> Callable[..., Any]:
-        def get(self: Table, key: str, *args: Any, **options: Any) -> Any:
-            dotted = _dotted(self.path, key)
-            found[dotted] = options.get("choices") or found.get(dotted)
-            return getter(self, key, *args, **options)
-
-        return get
-
-    getters = "string text integer boolean date strings texts integers value table tables"
-    for name in getters.split():
-        monkeypatch.setattr(Table, name, recording(getattr(Table, name)))
-    fields = Table.fields
-
-    def recording_fields(self: Table, kind: type[Record]) -> dict[str, Any]:
-        # the class of a record holds the getters themselves, not their names
-        for field, stated in kind._keys.items():
-            dotted = _dotted(self.path, stated.name or field)
-            found[dotted] = stated.limits.get("choices") or found.get(dotted)
-        return fields(self, kind)
-
-    monkeypatch.setattr(Table, "fields", recording_fields)
-    for path in GOOD:
-        _read(path)
-    return found
-
-
-def _schema_keys(
-    node: Mapping[str, Any], path: str = ""
-) -> Iterator[tuple[str, tuple[str, ...] | None]]:
+def _schema_keys(node: Mapping[str, Any], path: str = "") -> Iterator[str]:
     if "$ref" in node:
         node = SCHEMA["$defs"][node["$ref"].rpartition("/")[2]]
     if "items" in node:
-        if (
-            "$ref" in node["items"]
-            and "properties" in SCHEMA["$defs"][node["items"]["$ref"].rpartition("/")[2]]
-        ):
-            path += "[]"
-        yield from _schema_keys(node["items"], path)
+        reference = node["items"].get("$ref", "").rpartition("/")[2]
+        is_table = "properties" in SCHEMA["$defs"].get(reference, {})
+        yield from _schema_keys(node["items"], f"{path}[]" if is_table else path)
         return
-    if "enum" in node:
-        yield path, tuple(node["enum"])
     for key, inner in node.get("properties", {}).items():
         dotted = f"{path}.{key}" if path else key
-        yield dotted, None
+        yield dotted
         yield from _schema_keys(inner, dotted)
     if isinstance(node.get("additionalProperties"), dict):
-        yield f"{path}.*", None
+        yield f"{path}.*"
         yield from _schema_keys(node["additionalProperties"], f"{path}.*")
 
 
-def test_reader_and_schema_know_the_same_keys_and_choices(
-    asked: dict[str, tuple[str, ...] | None],
-) -> None:
-    """No key is read that the schema lacks, none is in the schema that nobody reads; closed choices are the same."""
-    schema: dict[str, tuple[str, ...] | None] = {}
-    for key, choices in _schema_keys(SCHEMA):
-        schema[key] = choices or schema.get(key)
-    assert asked.keys() == schema.keys()
-    assert {key: asked[key] for key in asked if asked[key]} == {
-        key: schema[key] for key in schema if schema[key]
-    }
-
-
-def test_the_page_explains_every_key(asked: dict[str, tuple[str, ...] | None]) -> None:
-    """specs/README.md has one row per key that the reader knows, and none for another."""
+def test_the_page_explains_every_key() -> None:
+    """specs/README.md has one row per key of the schema, and none for another."""
+    asked = set(_schema_keys(SCHEMA))
     page = (SPECS / "README.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `([^`]+)` \|", page, flags=re.MULTILINE)
     assert len(rows) == len(set(rows))
@@ -167,8 +98,8 @@ def test_the_page_explains_every_key(asked: dict[str, tuple[str, ...] | None]) -
     tables = {
         key for key in asked if any(other.startswith((f"{key}.", f"{key}[]")) for other in asked)
     }
-    assert set(rows) - tables == asked.keys() - tables
-    assert set(rows) <= asked.keys()
+    assert set(rows) - tables == asked - tables
+    assert set(rows) <= asked
 
 
 def test_the_short_spec_on_the_page_works() -> None:
