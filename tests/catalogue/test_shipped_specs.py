@@ -16,7 +16,6 @@ from helpers.each import each
 from helpers.paths import COMMON, DATA, SPEC_FILES
 from selfhost.catalogue.architecture import Architecture
 from selfhost.catalogue.index import open_catalogue
-from selfhost.catalogue.openness import canonical_expression
 from selfhost.catalogue.runtime import BLANKS as FILLED
 from selfhost.catalogue.runtime import COMPANIONS, RuntimeSpec
 from selfhost.catalogue.spec import ModelSpec
@@ -109,23 +108,6 @@ def test_every_table_names_its_source(id: str) -> None:
         assert spec.architecture is None or (spec.architecture.dtype is None) == (
             "architecture.dtype" in spec.unknown
         )
-
-
-@each("id", [model for model in IDS if spec_of(model).license])
-def test_license_is_spdx_and_conditions_are_named(id: str) -> None:
-    """A license id is in SPDX's own spelling; whoever reads `conditional` can read the condition; what is not known says why."""
-    terms, unknown = spec_of(id).license, spec_of(id).unknown
-    assert terms is not None
-    assert terms.id is not None
-    assert canonical_expression(terms.id) == terms.id
-    allowed = (terms.commercial_use, terms.modification, terms.redistribution)
-    for key in ("commercial_use", "modification", "redistribution"):
-        assert (getattr(terms, key) is None) == (f"license.{key}" in unknown), key
-    assert terms.conditions or "conditional" not in allowed
-    if terms.id.startswith("LicenseRef-"):
-        assert (terms.url is None) == ("license.url" in unknown)
-    if terms.id in ("Apache-2.0", "MIT"):
-        assert allowed == ("yes", "yes", "yes")
 
 
 def test_a_thing_or_a_family_has_no_name_of_another_model() -> None:
