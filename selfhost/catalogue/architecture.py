@@ -130,16 +130,17 @@ class _Sized(Record):
         for wrong, words, remedy, keys in (
             (gt, "more than", "write at most", self.at_most),
             (le, "not more than", "write more than", self.above),
-            (_is_undivided, "which does not divide", "write a divisor of", self.divides),
+            (
+                lambda parts, whole: whole % parts,
+                "which does not divide",
+                "write a divisor of",
+                self.divides,
+            ),
         ):
             for key, other in keys.items():
                 size, bound = sizes[key], sizes[other]
                 if size and bound and wrong(size, bound):
                     yield key, f"is {size:,}, {words} {other}, {bound:,}", f"{remedy} {bound:,}"
-
-
-def _is_undivided(parts: int, whole: int) -> bool:
-    return whole % parts != 0
 
 
 class LayerPart(_Sized):

@@ -265,8 +265,7 @@ class Catalogue:
     @cached_property
     def _outlines(self) -> Mapping[str, Outline]:
         rows = [row for folder in reversed(self._folders) for row in folder.index["outlines"]]
-        outlines = [Outline(**dict(zip(Outline._fields, row, strict=True))) for row in rows]
-        by_id = {each.id: each for each in outlines}
+        by_id = {row["id"]: Outline(**row) for row in rows}
         return {spec_id: by_id[spec_id] for spec_id in sorted(by_id)}
 
     def open_by_size(self) -> tuple[Outline, ...]:
@@ -485,26 +484,23 @@ def _repository_names(repository: str) -> list[str]:
     return names
 
 
-def _outline(spec_id: str, values: Mapping[str, Any]) -> list[Any]:
-    """The values of an `Outline`, in the order of its fields."""
+def _outline(spec_id: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of an `Outline`."""
     served, upkeep = values.get("availability", {}), values.get("upkeep", {})
     counts, aliases = values.get("parameters", {}), values.get("aliases", ())
     successor = served.get("successor")
     source = values.get("sources", {}).get("upkeep" if successor is None else "availability", "")
-    outline = Outline(
-        id=spec_id,
-        family=values.get("family"),
-        modality=values.get("modality", "text"),
-        uses=tuple(values.get("uses", ())) or None,
-        closed=values.get("openness", {}).get("weights") == "closed",
-        parameters_total=counts.get("total"),
-        parameters_active=counts.get("active"),
-        released=values.get("released"),
-        superseded_by=upkeep.get("superseded_by"),
-        is_in_ollama=any(":" in alias for alias in aliases),
-        successor=successor,
-        retired=served.get("retired"),
-        next_is_judged=not source or any(words in source for words in _JUDGED),
-        tuned_from=values.get("tuned_from"),
-    )
-    return [getattr(outline, field) for field in Outline._fields]
+    return {
+        "id": spec_id,
+        **{key: values.get(key) for key in ("family", "released", "tuned_from")},
+        "modality": values.get("modality", "text"),
+        "uses": tuple(values.get("uses", ())) or None,
+        "closed": values.get("openness", {}).get("weights") == "closed",
+        "parameters_total": counts.get("total"),
+        "parameters_active": counts.get("active"),
+        "superseded_by": upkeep.get("superseded_by"),
+        "is_in_ollama": any(":" in alias for alias in aliases),
+        "successor": successor,
+        "retired": served.get("retired"),
+        "next_is_judged": not source or any(words in source for words in _JUDGED),
+    }

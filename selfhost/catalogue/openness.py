@@ -26,15 +26,10 @@ _PARTS = ("weights", "inference_code", "training_code", "training_data", "paper"
 _UNCONFIRMED = ("general knowledge", "our judgement")
 
 
-# more ways to combine licenses than anybody means
-MOST_CHOICES = 256
 _HOW = (
-    "write SPDX ids joined by AND, OR and parentheses, for example 'Apache-2.0 OR MIT'; a license"
-    " that is not SPDX's is LicenseRef- and its name, as 'LicenseRef-Gemma'"
+    "write SPDX ids joined by AND and OR, without parentheses, for example 'Apache-2.0 OR MIT'; a"
+    " license that is not SPDX's is LicenseRef- and its name, as 'LicenseRef-Gemma'"
 )
-
-# each choice is the set of licenses that bind together; an expression is a list of choices
-Choices = list[frozenset[str]]
 
 
 class Row(Record):
@@ -275,8 +270,9 @@ def canonical_expression(text: str) -> str:
     """The expression with SPDX's own spelling. `WorkloadError` names the id that is no license."""
     from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
-    if len(text) > 500:
-        raise WorkloadError.of("license", "is longer than any license expression", _HOW)
+    if len(text) > 500 or "(" in text:
+        what = "is longer than any license expression" if len(text) > 500 else "has parentheses"
+        raise WorkloadError.of("license", what, _HOW)
     try:
         return str(canonicalize_license_expression(text))
     except InvalidLicenseExpression as error:
@@ -285,31 +281,12 @@ def canonical_expression(text: str) -> str:
         raise WorkloadError.of("license", str(error), remedy) from None
 
 
-def choices_of(expression: str) -> Choices:
-    """A valid expression as its choices: `A OR (B AND C)` -> [{A}, {B, C}]. `X WITH Y` is one
-    license.
+def _choices(expression: str) -> list[frozenset[str]]:
+    """The licenses that bind together, by choice: `A OR B AND C` -> [{A}, {B, C}]. `X WITH Y` is
+    one license; what SPDX writes for later versions is left out.
     """
-    text = re.sub(r"(?i)\s+with\s+", "\0", expression).replace("(", " ( ").replace(")", " ) ")
-    return _either(text.split()[::-1])
-
-
-def _either(words: list[str]) -> Choices:
-    """The choices up to the end of what stands in parentheses; takes the words from the end."""
-    choices: Choices = []
-    bound: Choices = [frozenset()]
-    while words:
-        word = words.pop()
-        if word == ")":
-            break
-        if word.upper() == "OR":
-            choices, bound = choices + bound, [frozenset()]
-        elif word.upper() != "AND":
-            license_id = word.replace("\0", " with ").casefold()
-            others = _either(words) if word == "(" else [frozenset([license_id])]
-            bound = [left | right for left in bound for right in others]
-            if len(bound) > MOST_CHOICES:
-                raise WorkloadError.of("license", f"leaves more than {MOST_CHOICES} choices", _HOW)
-    return choices + bound
+    plain = re.sub(r"\+|-or-later|-only", "", expression.casefold())
+    return [frozenset(re.split(r"\s+and\s+", each)) for each in re.split(r"\s+or\s+", plain)]
 
 
 def satisfies(license_id: str, wanted: str) -> bool:
@@ -319,18 +296,9 @@ def satisfies(license_id: str, wanted: str) -> bool:
     `Apache-2.0` satisfies `Apache-2.0 OR MIT`; `MIT AND CC-BY-4.0` satisfies neither `MIT` nor
     `MIT OR Apache-2.0`. A later version is another license: `Apache-2.0+` means 2.0.
     """
-    own, want = (
-        [frozenset(map(_this_version, choice)) for choice in choices_of(expression)]
-        for expression in (license_id, wanted)
-    )
+    own, want = _choices(license_id), _choices(wanted)
     acceptable = frozenset[str]().union(*want)
     return any(choice <= acceptable and any(whole <= choice for whole in want) for choice in own)
-
-
-def _this_version(expression: str) -> str:
-    license_id, _, exception = expression.partition(" with ")
-    plain = license_id.removesuffix("+").removesuffix("-or-later").removesuffix("-only")
-    return f"{plain} with {exception}"
 
 
 def remedy_of_id(text: str) -> str:

@@ -7,6 +7,7 @@ What a layout takes in bytes is in `needs/checkpoints.py`.
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 
 from ..core.records import Record, pattern
@@ -90,8 +91,6 @@ GGUF_TYPE = (
 
 def gguf_name(text: str) -> str:
     """A GGUF type in any spelling, as llama.cpp writes it: `q4-k` is `Q4_K_M`."""
-    import re
-
     prefix, name = ("UD-", text[3:]) if text.lower().startswith("ud-") else ("", text)
     name = re.sub(r"[-.]", "_", name.upper())
     # the signs left out: q4km
@@ -150,8 +149,6 @@ def canonical_packed(text: str) -> str | None:
     """`AWQ-INT4` -> `awq`, `GPTQ-Int8` -> `gptq-8bit`, `FP8-dynamic` -> `fp8`, `bnb-4bit` ->
     `nf4`; None for any other name.
     """
-    import re
-
     name = re.sub(r"[_\s.]+", "-", text.strip().lower()).replace("actorder", "").strip("-")
     name = re.sub(
         r"\bint([2348])\b",
@@ -228,8 +225,6 @@ def splits(name: str, account: str = "") -> Iterator[tuple[str, Form]]:
     `-MTP-GGUF:UD-Q4_K_XL`), the shortest end first: what stands before it, and the form. `account`
     is that of the repository, if one was named.
     """
-    import re
-
     base, account = name, "" if account == "library" else account
     words: tuple[str, ...] = ()
     for _ in range(_MOST_WORDS):
@@ -280,8 +275,6 @@ def _form_without_type(
 
 
 def _gguf_type(word: str) -> str | None:
-    import re
-
     is_type = re.fullmatch(GGUF_TYPE, word, re.IGNORECASE)
     return gguf_name(word) if is_type else _BARE.get(word)
 
@@ -299,8 +292,6 @@ def _is_mlx(kinds: set[str], account: str, is_tag: bool) -> bool:
 
 def _mlx_form(words: Sequence[str], notes: tuple[str, ...], is_tag: bool) -> Form:
     """A conversion for MLX: `4bit`, `MLX-8bit`, `UD-MLX-4bit`, Ollama's `mlx` and `mxfp8`."""
-    import re
-
     mixed = {"ud", "dq", "optiq", "mxfp4-q4"}
     if any(word in mixed or word.startswith("oq") for word in words):
         notes = (*notes, "mixed")
