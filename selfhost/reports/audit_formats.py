@@ -7,7 +7,6 @@ services and monitoring read issues, which are what an audit found at a line of 
 from __future__ import annotations
 
 import posixpath
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import IntEnum
@@ -16,7 +15,6 @@ from typing import Any
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from .. import __version__
-from ..audit.policy import Wanted
 from ..audit.rows import Audit, ExemptionUse, Group, Result, Row, Use
 from ..core.errors import Problem, in_one_line
 from ..core.records import Record
@@ -246,9 +244,7 @@ def _add_outcome(case: Element, group: Group) -> None:
     checks = (*row.failed, *row.undecided, *(check for check, _ in row.excepted), str(row.result))
     message = row.reasons[0].text if row.reasons else texts[-1]
     kind = "failure" if row.result is Result.FAIL else "error"
-    if row.exit_code == 0:
-        kind = "skipped"
-        message = message if row.result is Result.EXCEPTED else f"not counted: {message}"
+    kind = kind if row.exit_code else "skipped"
     SubElement(case, kind, type=checks[0], message=clean(message)).text = "\n".join(texts)
 
 
@@ -406,36 +402,28 @@ def _sarif(audit: Audit) -> str:
     listed, rest = entries[:_MOST_RESULTS], len(entries[_MOST_RESULTS:])
     rules = list(dict.fromkeys(issue.rule for issue in listed))
     texts = [f"{many(rest, 'more result')}, not listed"] if rest else []
-    run = {
-        "tool": {
-            "driver": {
-                "name": "selfhost",
-                "version": __version__,
-                "rules": [{"id": rule} for rule in rules],
-            }
-        },
-        "automationDetails": {"id": "selfhost-audit/"},
-        "invocations": [
-            {
-                "executionSuccessful": not audit.problems,
-                "exitCode": audit.exit_code,
-                "toolExecutionNotifications": [
-                    {"level": _WARNING, "message": {"text": text}} for text in texts
-                ],
-            }
+    driver = {"name": "selfhost", "version": __version__, "rules": [{"id": rule} for rule in rules]}
+    invocation = {
+        "executionSuccessful": not audit.problems,
+        "exitCode": audit.exit_code,
+        "toolExecutionNotifications": [
+            {"level": _WARNING, "message": {"text": text}} for text in texts
         ],
+    }
+    run = {
+        "tool": {"driver": driver},
+        "automationDetails": {"id": "selfhost-audit/"},
+        "invocations": [invocation],
         "results": [_result(issue, rules) for issue in listed],
     }
-    log = {"$schema": _SARIF_SCHEMA, "version": "2.1.0", "runs": [run]}
-    return dumps(log)
+    return dumps({"$schema": _SARIF_SCHEMA, "version": "2.1.0", "runs": [run]})
 
 
 def _result(issue: Issue, rules: list[str]) -> dict[str, Any]:
+    from urllib.parse import quote
+
     # a relative reference as RFC 3986 wants it; a whole path as a `file` URI
-    uri = "".join(
-        chr(byte) if re.match(rb"[\w.~/-]", bytes([byte])) else f"%{byte:02X}"
-        for byte in issue.path.encode("utf-8", "replace")
-    )
+    uri = quote(issue.path, errors="replace")
     place: dict[str, Any] = {
         "artifactLocation": {"uri": f"file://{uri}" if uri.startswith("/") else uri}
     }
@@ -491,16 +479,12 @@ def _nagios(audit: Audit) -> str:
     """
     words, entries = f"{ANSWERS[audit.exit_code][2]}: {scope(audit)}", issues(audit)
     expired = sum(each.use is Use.EXPIRED for each in audit.exceptions)
-    if expired:
-        words += f", {many(expired, 'exception')} expired"
     if entries:
         worst, others = entries[0], len(entries) - 1
-        # a fault's file is where it stands; of the others it is the policy
-        place = f"{worst.file}: " if worst.rule == _NOT_JUDGED else ""
         # of a model what to do stands in the other reports
         issue = worst.sentence if worst.rule in (_ENDED, _NEEDLESS) else worst.text
         more = f" (and {many(others, 'more issue')})" if others else ""
-        words += f"; {place}{issue}{more}"
+        words += f"; {issue}{more}"
     # `label=value;warn;crit;min;max`; a threshold of 0 is crossed by the first one
     thresholds = {Result.FAIL: ";0", Result.UNKNOWN: "0;"}
     all_rows = sum(map(audit.count, Result))
@@ -550,38 +534,25 @@ def _prometheus(audit: Audit) -> str:
 
 
 def _samples(audit: Audit) -> Iterator[_Sample]:
+    """On how many machines each model fares how, what the worst one lacks, and the counts."""
     for wanted in audit.policy.models:
-        yield from _of_model(audit, wanted)
-    yield "info", {"version": __version__}, 1
+        groups = [group for group in audit.groups if group.row.wanted.index == wanted.index]
+        labels = {"model": wanted.label, "machines": " ".join(map(str, wanted.machines)) or "all"}
+        for result in Result:
+            number = sum(group.count for group in groups if group.row.result is result)
+            yield "machines", {**labels, "result": result}, number
+        findings = [finding for group in groups for finding in group.row.findings]
+        for check in ("memory", "disk"):
+            own = (each for each in findings if each.check == check and each.unit == "bytes")
+            if lacking := [each.short for each in own if each.short is not None]:
+                yield f"{check}_shortfall_bytes", labels, max(lacking)
     for result in Result:
         yield "verdicts", {"result": result}, audit.count(result)
     yield "machines_judged", {}, audit.machines
     yield "problems", {}, len(audit.problems)
     for use in Use:
         yield "exceptions", {"use": use}, sum(each.use is use for each in audit.exceptions)
-    ends = [each.exemption.expires for each in audit.exceptions if each.use is not Use.EXPIRED]
-    if ends:
-        from datetime import UTC, datetime
-
-        midnight = datetime.fromisoformat(min(ends)).replace(tzinfo=UTC).timestamp()
-        yield "next_expiry_timestamp_seconds", {}, int(midnight)
     yield "exit_code", {}, audit.exit_code
-
-
-def _of_model(audit: Audit, wanted: Wanted) -> Iterator[_Sample]:
-    """On how many machines it fares how, and what the worst one lacks, where that is known."""
-    groups = [group for group in audit.groups if group.row.wanted.index == wanted.index]
-    labels = {"model": wanted.label, "machines": " ".join(map(str, wanted.machines)) or "all"}
-    for result in Result:
-        number = sum(group.count for group in groups if group.row.result is result)
-        yield "machines", {**labels, "result": result}, number
-    lacking: dict[str, float] = {}
-    for finding in (finding for group in groups for finding in group.row.findings):
-        if finding.unit == "bytes" and finding.short is not None:
-            lacking[finding.check] = max(finding.short, lacking.get(finding.check, 0))
-    for check in ("memory", "disk"):
-        if check in lacking:
-            yield f"{check}_shortfall_bytes", labels, lacking[check]
 
 
 # the format whose reader wants exit codes of its own

@@ -329,8 +329,6 @@ def test_prometheus_holds_the_counts_and_the_worst_shortfall() -> None:
     # the third machine lacks three GiB: `helpers.audits.finding`
     assert values["memory_shortfall_bytes"] == {("x", "all"): 3 * 2**30}
     assert values["disk_shortfall_bytes"]["y", "host:m1"] == 0
-    # 2027-03-31T00:00:00Z
-    assert values["next_expiry_timestamp_seconds"] == {(): 1_806_451_200}
     assert values["exceptions"] == {("used",): 0, ("unused",): 1, ("expired",): 0}
 
 
