@@ -7,6 +7,7 @@ services and monitoring read issues, which are what an audit found at a line of 
 from __future__ import annotations
 
 import posixpath
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import IntEnum
@@ -420,10 +421,11 @@ def _sarif(audit: Audit) -> str:
 
 
 def _result(issue: Issue, rules: list[str]) -> dict[str, Any]:
-    from urllib.parse import quote
-
     # a relative reference as RFC 3986 wants it; a whole path as a `file` URI
-    uri = quote(issue.path, errors="replace")
+    uri = "".join(
+        chr(byte) if re.match(rb"[\w.~/-]", bytes([byte])) else f"%{byte:02X}"
+        for byte in issue.path.encode("utf-8", "replace")
+    )
     place: dict[str, Any] = {
         "artifactLocation": {"uri": f"file://{uri}" if uri.startswith("/") else uri}
     }
@@ -534,24 +536,24 @@ def _prometheus(audit: Audit) -> str:
 
 
 def _samples(audit: Audit) -> Iterator[_Sample]:
-    """On how many machines each model fares how, what the worst one lacks, and the counts."""
     for wanted in audit.policy.models:
         groups = [group for group in audit.groups if group.row.wanted.index == wanted.index]
         labels = {"model": wanted.label, "machines": " ".join(map(str, wanted.machines)) or "all"}
         for result in Result:
             number = sum(group.count for group in groups if group.row.result is result)
             yield "machines", {**labels, "result": result}, number
-        findings = [finding for group in groups for finding in group.row.findings]
         for check in ("memory", "disk"):
-            own = (each for each in findings if each.check == check and each.unit == "bytes")
-            if lacking := [each.short for each in own if each.short is not None]:
+            findings = [
+                each for group in groups for each in group.row.findings if each.check == check
+            ]
+            if lacking := [each.short for each in findings if each.short is not None]:
                 yield f"{check}_shortfall_bytes", labels, max(lacking)
     for result in Result:
         yield "verdicts", {"result": result}, audit.count(result)
     yield "machines_judged", {}, audit.machines
     yield "problems", {}, len(audit.problems)
-    for use in Use:
-        yield "exceptions", {"use": use}, sum(each.use is use for each in audit.exceptions)
+    uses = Counter(each.use for each in audit.exceptions)
+    yield from (("exceptions", {"use": use}, uses[use]) for use in Use)
     yield "exit_code", {}, audit.exit_code
 
 

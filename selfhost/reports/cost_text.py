@@ -16,9 +16,7 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from ..advice.costs import LocalCost, MonthlyCost
-    from ..judge.pace.speed import PaceRange
 
-_KEEPS_UP = {True: "it keeps up", False: "it cannot keep up", None: ""}
 # label, figure, note
 _Row = tuple[str, str, str]
 
@@ -48,7 +46,7 @@ def month_blocks(verdict: Verdict) -> Iterator[Block]:
 
 
 def _bill(verdict: Verdict, cost: MonthlyCost) -> tuple[str, str]:
-    """The cheapest bill, whose it is, and how far the others go."""
+    """The cheapest bill, and whose it is."""
     priced = [
         (bill.usd_per_month, bill.provider)
         for bill in cost.offers
@@ -56,27 +54,21 @@ def _bill(verdict: Verdict, cost: MonthlyCost) -> tuple[str, str]:
     ]
     if not priced:
         return "", "no price is known" if cost.offers else no_api_words(verdict.workload)
-    least, most, note = min(priced)[0], max(priced)[0], provider_name(priced[0][1])
-    if most > least:
-        note += f", the cheapest of {len(priced)}; the dearest {units.dollars(most)}"
-    return units.dollars(least), note
+    least, provider = min(priced)
+    return units.dollars(least), f"{provider_name(provider)}, the cheapest of {len(priced)}"
 
 
 def _local_rows(local: LocalCost, place: str) -> Iterator[_Row]:
-    """Whether the machine keeps up. `place`: here or there."""
+    """The likely hours with their range. `place`: here or there."""
     for entry in local.unknown:
         yield f"{place}: time", "", f"not known: {entry.reason}"
-    if local.hours_per_day is not None:
-        yield f"{place}: time", *_hours(local.hours_per_day, local.keeps_up)
-
-
-def _hours(hours: PaceRange, keeps_up: bool | None) -> tuple[str, str]:
-    """The likely hours with their range."""
-    keeps = _KEEPS_UP[keeps_up]
-    if keeps_up is None:
-        keeps = f"it probably {'keeps' if hours.likely <= HOURS_PER_DAY else 'cannot keep'} up"
-    note = f"{units.tenths(hours.low, hours.high, 'hours')} of work a day: {keeps}"
-    return units.tenths(hours.likely, hours.likely, "hours"), note
+    if (hours := local.hours_per_day) is not None:
+        keeps = "keeps" if hours.likely <= HOURS_PER_DAY else "cannot keep"
+        surely = "probably " if local.keeps_up is None else ""
+        note = (
+            f"{units.tenths(hours.low, hours.high, 'hours')} of work a day: it {surely}{keeps} up"
+        )
+        yield f"{place}: time", units.tenths(hours.likely, hours.likely, "hours"), note
 
 
 def _remarks(local: LocalCost, parallel: int) -> Iterator[str]:

@@ -12,7 +12,6 @@ from ..machine.record import Accelerator, Disk, Machine, PresentModel
 from .layout import (
     BLANK,
     Block,
-    Cell,
     Column,
     Document,
     Table,
@@ -36,7 +35,6 @@ _DECISIVE = ("memory", "accelerators", "architecture", "disks")
 _TELLING = ("sse4_2", "avx", "f16c", "fma", "bmi2", "avx2", "avx_vnni", "avx512f", "avx512_vnni",
             "avx512_bf16", "amx_int8", "amx_tile", "asimd", "asimddp", "i8mm", "sve",
             "bf16")  # fmt: skip
-_NONE = {"GPU": "none", "runtimes": "none found", "models": "none found"}
 
 
 def machine_document(machine: Machine, *, verbose: bool = False) -> Document:
@@ -55,11 +53,11 @@ def machine_document(machine: Machine, *, verbose: bool = False) -> Document:
 def _in_short(machine: Machine) -> Iterator[Block]:
     """The first screen."""
     rows: list[tuple[str, str]] = []
-    for label, lines, nothing in _short_rows(machine):
+    for label, lines in _short_rows(machine).items():
         more = [f"{len(lines) - _SHOWN} more: -v"] if len(lines) > _SHOWN else []
-        shown = [*lines[:_SHOWN], *more] or [nothing]
+        shown = filter(None, [*lines[:_SHOWN], *more])
         # the label stands in the first row of its kind
-        rows += [("" if at else label, text) for at, text in enumerate(shown) if text]
+        rows += [("" if at else label, text) for at, text in enumerate(shown)]
     yield Table(columns=(Column(), Column(wrap=True)), rows=tuple(rows))
     hint = "What runs on it: selfhost list"
     if machine.planning and not machine.is_this_one:
@@ -71,23 +69,23 @@ def _in_short(machine: Machine) -> Iterator[Block]:
     yield from (BLANK, *texts([f"{hint} · sources of each fact: -v"], indent=0, hang=0))
 
 
-def _short_rows(machine: Machine) -> Iterator[tuple[str, list[str], str]]:
-    """Yield a label with its lines, and what stands there where there is none."""
-    yield "memory", list(filter(None, _memory_lines(machine))), ""
-    yield "processor", list(filter(None, _processor_lines(machine))), ""
-    runtimes = ", ".join(dict.fromkeys(runtime.id for runtime in machine.runtimes or ()))
-    lists: list[tuple[str, object, list[str]]] = [
-        ("GPU", machine.accelerators, list(map(_accelerator, machine.accelerators or ())))
-    ]
-    if not machine.planning or machine.runtimes is not None:
+def _short_rows(machine: Machine) -> dict[str, list[str]]:
+    """The lines of each label, with what stands there where there is none."""
+    cards, runtimes, models = machine.accelerators, machine.runtimes, machine.models_present
+    rows = {
+        "memory": list(filter(None, _memory_lines(machine))),
+        "processor": list(filter(None, _processor_lines(machine))),
+        "GPU": ["not read"] if cards is None else list(map(_accelerator, cards)) or ["none"],
+    }
+    if machine.planning and runtimes is None:
         # of a description nobody looked for files
-        lists += [
-            ("disk", machine.disks, _disks(machine)),
-            ("runtimes", machine.runtimes, [runtimes] if runtimes else []),
-            ("models", machine.models_present, list(map(_model, machine.models_present or ()))),
-        ]
-    for label, entries, lines in lists:
-        yield label, lines, "not read" if entries is None else _NONE.get(label, "")
+        return rows
+    ids = ", ".join(dict.fromkeys(runtime.id for runtime in runtimes or ())) or "none found"
+    return rows | {
+        "disk": ["not read"] if machine.disks is None else _disks(machine),
+        "runtimes": ["not read"] if runtimes is None else [ids],
+        "models": ["not read"] if models is None else list(map(_model, models)) or ["none found"],
+    }
 
 
 def _disks(machine: Machine) -> list[str]:
@@ -155,13 +153,11 @@ def _in_full(machine: Machine) -> Iterator[Block]:
 def _accelerator(card: Accelerator) -> str:
     """The name, the memory, and what else was read of it."""
     total, rate = card.memory_total_bytes, card.memory_bandwidth_bytes_per_second
-    is_nvidia = bool(card.compute_capability) and card.vendor == "nvidia"
     parts = (
         "memory not read" if total is None else units.binary(total),
         "" if card.memory_free_bytes is None else f"{units.binary(card.memory_free_bytes)} free",
         "shared with the machine" if card.unified else "",
         "" if rate is None else f"{units.decimal(rate)}/s",
-        f"{'compute capability ' * is_nvidia}{card.compute_capability or ''}",
         f"driver {card.driver}" if card.driver else "",
     )
     vendor = "" if card.vendor.lower() in card.name.lower() else f"{card.vendor} "
@@ -226,29 +222,23 @@ def profiles_document(profiles: Sequence[Profile]) -> Document:
         return Document(blocks=(none,))
     columns = (
         Column(title="machine"),
-        Column(title="cores", right=True, drop=2),
         Column(title="RAM", right=True),
         Column(title="GPU memory", right=True),
-        Column(title="bandwidth", right=True, drop=4),
-        Column(title="confidence", drop=1),
-        Column(title="what it is", drop=3),
+        Column(title="bandwidth", right=True, drop=2),
+        Column(title="what it is", drop=1),
     )
-    rows: list[tuple[Cell, ...]] = []
-    for profile in profiles:
-        cores = profile.machine.cpu_cores_usable
-        rate = profile.machine.memory_bandwidth_bytes_per_second
-        rows.append(
-            (
-                strong(profile.name),
-                "-" if cores is None else f"{cores:g}",
-                *memory_cells(profile.machine),
-                "-" if rate is None else f"{units.decimal(rate)}/s",
-                profile.machine.confidence or "",
-                profile.title,
-            )
+    rates = [profile.machine.memory_bandwidth_bytes_per_second for profile in profiles]
+    rows = tuple(
+        (
+            strong(profile.name),
+            *memory_cells(profile.machine),
+            "-" if rate is None else f"{units.decimal(rate)}/s",
+            profile.title,
         )
+        for profile, rate in zip(profiles, rates, strict=True)
+    )
     count = f"{len(profiles)} machine{'s' if len(profiles) > 1 else ''}"
     head = f"{count} to ask about with --machine NAME; the first word may be left out."
-    doubt = "Of medium and low confidence: check your configuration. --format json has the sources."
-    table = Table(columns=columns, rows=tuple(rows), indent=0)
+    doubt = "Check them against your configuration. --format json has sources and confidence."
+    table = Table(columns=columns, rows=rows, indent=0)
     return Document(blocks=(say(head), BLANK, table, BLANK, say(doubt)))

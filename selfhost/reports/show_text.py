@@ -132,15 +132,13 @@ def _availability(spec: ModelSpec) -> Iterator[Block]:
     if served is None:
         return
     stated = {
-        "": served.why,
-        "provider: ": served.provider,
         "retired: ": served.retired,
         "successor: ": served.successor,
         "free tier: ": served.free_tier,
         "nearest with published weights: ": ", ".join(served.open_alternatives),
     }
     lines = [f"{name}{value}" for name, value in stated.items() if value]
-    yield from section("Availability", [*lines, "" if served.api else "no public API"])
+    yield from section("Availability", [served.why, *lines, "" if served.api else "no public API"])
 
 
 def _sizes_table(sizes: Sequence[Size], verdict: Verdict | None) -> Table:
@@ -158,7 +156,6 @@ def _sizes_table(sizes: Sequence[Size], verdict: Verdict | None) -> Table:
         Column(title="memory", right=True, drop=2),
         Column(title=f"runs {where}"),
         Column(title="loss of quality"),
-        Column(title="known as", drop=3),
     )
     rows = tuple(
         (
@@ -167,7 +164,6 @@ def _sizes_table(sizes: Sequence[Size], verdict: Verdict | None) -> Table:
             "" if size.memory_likely_bytes is None else units.binary(size.memory_likely_bytes),
             _FITS[size.fits],
             size.quality.cost,
-            size.how,
         )
         for size in listed
     )
@@ -184,7 +180,7 @@ def _in_full(
     from . import json
 
     if verdict is not None:
-        yield from (BLANK, *texts((asked_words(verdict), *verdict.notes, *verdict.fine_print)))
+        yield from (BLANK, *texts((asked_words(verdict), *verdict.fine_print)))
     listed = [
         {key.replace("memory_bytes", "memory_up_to_bytes"): value for key, value in each.items()}
         for each in json.record(sizes)

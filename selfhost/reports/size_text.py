@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from .. import __version__
@@ -33,8 +34,6 @@ from .layout import (
 )
 from .words import format_words
 
-# what the rows of growth are called where that is not their name
-_NAMES = {"uncertainty": "uncertain"}
 _TO_PASTE = "To paste: --format kubernetes, compose, docker or systemd"
 # label, figure, why
 _Row = tuple[str, str, str]
@@ -47,10 +46,8 @@ def size_document(sizes: Sequence[ContainerSize], *, verbose: bool = False) -> D
     """
     if len(sizes) == 1:
         return Document(blocks=tuple(_single(sizes[0], verbose)))
-    blocks = list(_several(sizes))
-    for size in sizes if verbose else ():
-        blocks += [BLANK, *_single(size, verbose)]
-    return Document(blocks=tuple(blocks))
+    in_full = ((BLANK, *_single(size, verbose)) for size in sizes if verbose)
+    return Document(blocks=(*_several(sizes), *chain.from_iterable(in_full)))
 
 
 def _single(size: ContainerSize, verbose: bool) -> Iterator[Block]:
@@ -90,11 +87,11 @@ def _rows(size: ContainerSize) -> Iterator[_Row]:
         why = "the mapped weights: with less it stalls or is killed"
         yield "page cache", units.binary(cache), why
     yield "limit", _up(size.limit_bytes), f"{'both' if cache else 'that'}, and what can grow"
+    disk, note = "unknown", "the size of the files is not known"
     if size.disk_bytes is not None:
-        twice = units.decimal(2 * size.disk_bytes)
-        yield "disk", units.decimal(size.disk_bytes), f"{twice} while an update replaces it"
-    else:
-        yield "disk", "unknown", "the size of the files is not known"
+        disk = units.decimal(size.disk_bytes)
+        note = f"{units.decimal(2 * size.disk_bytes)} while an update replaces it"
+    yield "disk", disk, note
     if held := size.accelerators:
         each = _up(max(card.memory_bytes for card in held))
         count = f"{len(held)} × " if len(held) > 1 else ""
@@ -104,11 +101,11 @@ def _rows(size: ContainerSize) -> Iterator[_Row]:
 def _growing(size: ContainerSize) -> Iterator[_Row]:
     """What grows, with the option that bounds it."""
     for growth in size.growths:
+        bound, unbound = growth.bound or growth.why, growth.unbound_bytes or 0
+        if growth.bound and unbound > growth.bytes:
+            bound += f"  (without it {units.binary(unbound)})"
         most = units.binary(growth.bytes) if growth.bytes else "none"
-        bound = growth.bound or growth.why
-        if growth.bound and growth.unbound_bytes and growth.unbound_bytes > growth.bytes:
-            bound += f"  (without it {units.binary(growth.unbound_bytes)})"
-        yield _NAMES.get(growth.name, growth.name.replace("_", " ")), most, bound
+        yield growth.name.replace("_", " "), most, bound
 
 
 def _several(sizes: Sequence[ContainerSize]) -> Iterator[Block]:
@@ -116,13 +113,11 @@ def _several(sizes: Sequence[ContainerSize]) -> Iterator[Block]:
     request = _up(sum(size.request_bytes for size in sizes))
     limit = _up(sum(size.limit_bytes for size in sizes))
     total = f"{len(sizes)} containers: request {request}, limit {limit} in all"
-    yield from (line(strong(total), ""), BLANK)
-    titles = ("model", "request", "of it page cache", "limit", "disk", "GPUs")
+    titles = ("model", "request", "limit", "disk", "GPUs")
     rows = tuple(
         (
             size.model.id,
             _up(size.request_bytes),
-            units.binary(size.page_cache_bytes) if size.page_cache_bytes else "none",
             _up(size.limit_bytes),
             "unknown" if size.disk_bytes is None else units.decimal(size.disk_bytes),
             str(len(size.accelerators) or "-"),
@@ -131,7 +126,7 @@ def _several(sizes: Sequence[ContainerSize]) -> Iterator[Block]:
     )
     columns = tuple(Column(title=title, right=bool(at)) for at, title in enumerate(titles))
     notes = [f"{size.model.name}: {note}" for size in sizes for note in size.notes]
-    yield from (Table(columns=columns, rows=rows), BLANK)
+    yield from (line(strong(total)), BLANK, Table(columns=columns, rows=rows), BLANK)
     yield from texts([*notes, "Options and figures: -v", _TO_PASTE], indent=0)
 
 
