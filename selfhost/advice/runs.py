@@ -363,10 +363,9 @@ def _pace(
 
 # pp512, tg128, each with @ d4096; builds of 2023 and 2024 write pp 512
 _TEST = re.compile(r"(pp|tg) ?(\d{1,9})(?: @ d(\d{1,9}))?")
-_RATE = re.compile(r"\d{1,12}(?:\.\d{1,9})?")
 # what one run has of a row; another value is another test
 _SAME = (
-    *("file", "type", "parameters", "threads", "gpu_layers", "keys", "backend", "experts"),
+    *("type", "parameters", "threads", "gpu_layers", "keys", "backend", "experts"),
     "flash_attention",
 )
 
@@ -376,16 +375,16 @@ def _read_bench(text: str) -> Run | None:
     both were tried (`-fa 0,1`), for predicted is with it. A test that stands there twice is of
     another run, as with another GPU. None where it has none with a number.
     """
-    rows = [row for row in (*_bench_records(text), *_bench_table(text)) if _bench_pace(row)]
+    rows = list(_bench_rows(text))
     if not rows:
         return None
-    rows.sort(key=lambda row: row.get("flash_attention", "") in ("0", "off"))
+    rows.sort(key=lambda pair: pair[0].get("flash_attention", "") == "0")
+    first = rows[0][0]
     same: dict[tuple[str, int | None, int | None], Figure] = {}
-    for row in rows:
-        pace = _bench_pace(row)
-        if pace is not None and all(row.get(key) == rows[0].get(key) for key in _SAME):
+    for row, pace in rows:
+        if all(row.get(key) == first.get(key) for key in _SAME):
             same.setdefault((pace.term, pace.tokens, pace.depth_tokens), pace)
-    facts = {**_facts("llama-bench", text), **{k: v for k, v in rows[0].items() if v}}
+    facts = _facts("llama-bench", text) | first
     backends = {name for name in re.split(r"[, ]+", facts.get("backend", "")) if name}
     is_on_card = backends - {"CPU", "BLAS"} and facts.get("gpu_layers") != "0"
     left_out = len(rows) - len(same)
@@ -399,26 +398,8 @@ def _read_bench(text: str) -> Run | None:
     )
 
 
-def _bench_records(text: str) -> Iterator[dict[str, str]]:
-    """The objects of `-o json` and `-o jsonl`, none of which holds another."""
-    import json
-
-    names = shipped_table("runs")["bench"]
-    for part in re.findall(r"\{[^{}]{1,20000}\}", text):
-        try:
-            record = json.loads(part)
-        except ValueError:
-            continue
-        if {"model_filename", "n_prompt", "n_gen", "avg_ts"} <= record.keys():
-            switches = {True: "on", False: "off"}
-            yield {
-                names.get(key, key): switches[value] if isinstance(value, bool) else str(value)
-                for key, value in record.items()
-            }
-
-
-def _bench_table(text: str) -> Iterator[dict[str, str]]:
-    """The rows of the default output, a table in Markdown, as records."""
+def _bench_rows(text: str) -> Iterator[tuple[dict[str, str], Figure]]:
+    """The rows of a prompt or an answer alone, with a number."""
     names = shipped_table("runs")["bench"]
     head: list[str] = []
     for line in text.splitlines():
@@ -427,22 +408,12 @@ def _bench_table(text: str) -> Iterator[dict[str, str]]:
             head = [names.get(cell, cell) for cell in cells]
         elif len(cells) == len(head):
             row = dict(zip(head, cells, strict=True))
-            if test := _TEST.fullmatch(row["test"]):
-                kind = "n_prompt" if test[1] == "pp" else "n_gen"
-                # `5.04 ± 0.26`, however the sign was decoded
-                rate = row["t/s"].partition(" ")[0]
-                numbers = {kind: test[2], "n_depth": test[3] or "0", "avg_ts": rate}
-                yield {"keys": "f16", "values": "f16", **row, **numbers}
-
-
-def _bench_pace(row: dict[str, str]) -> Figure | None:
-    """None of a test of a prompt and an answer, which is neither pace, or without a number."""
-    prompt, written = _amount(row.get("n_prompt")) or 0, _amount(row.get("n_gen")) or 0
-    depth, rate = _amount(row.get("n_depth")) or 0, row["avg_ts"]
-    if bool(prompt) == bool(written) or not _RATE.fullmatch(rate) or not float(rate):
-        return None
-    kind = "prompt" if prompt else "decode"
-    return _pace(kind, float(rate), prompt or written, depth + written // 2)
+            # `5.04 ± 0.26`, however the sign was decoded
+            test, rate = _TEST.fullmatch(row["test"]), row["t/s"].partition(" ")[0]
+            if test and int(test[2]) and _NUMBER.fullmatch(rate) and float(rate):
+                tokens, depth, is_prompt = int(test[2]), int(test[3] or 0), test[1] == "pp"
+                kind, at = ("prompt", depth) if is_prompt else ("decode", depth + tokens // 2)
+                yield {"keys": "f16", "values": "f16", **row}, _pace(kind, float(rate), tokens, at)
 
 
 # ------------------------------------------------------------------ answers

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _MOST_LOG_BYTES = 64 << 20
 _LAST_PART = "give its last part: tail -c 32M LOG | selfhost verify -"
 _READ = (
-    "give what llama-bench prints (its table, -o json or jsonl), the log of llama-server, llama-cli"
+    "give what llama-bench prints (its table), the log of llama-server, llama-cli"
     " (-lv 4 shows the memory), Ollama's runner or `vllm serve`, what `ollama run --verbose`"
     " prints, the JSON of an answer of Ollama or llama-server, or the id of a process of llama.cpp;"
     " verify reads no other program's output"

@@ -23,8 +23,6 @@ def answered(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str,
 
 # samples of another model than Qwen2.5 0.5B that tell its parameters
 _MODELS = {
-    "llama_bench-json": "smollm2-135m-instruct",
-    "llama_bench-jsonl": "smollm2-135m-instruct",
     "llama_log-gpu": "llama-3.1-8b-instruct",
 }
 
