@@ -22,7 +22,7 @@ from ..judge.question import ask
 from ..judge.record import Alternative, Judged, Question
 from ..machine.record import Machine
 from .ranking import NAMED, TIGHT, Standings, best_case, reasons, share_on
-from .room import longest_context
+from .verdicts import Space
 
 MOST_ALTERNATIVES = 3
 SHORTEST_CONTEXT_TOKENS = 1024
@@ -122,7 +122,8 @@ class _Search(Record):
                 yield fit, f"same model with {fit.question.runtime.name}"
         if runtime is None or question.needs is None:
             return
-        longest = longest_context(self.judged, self.machine, self.catalogue) or 0
+        space = Space(judged=self.judged, machine=self.machine, catalogue=self.catalogue)
+        longest = space.longest_context or 0
         shortest = max(SHORTEST_CONTEXT_TOKENS, taken.prompt_tokens or 0)
         if shortest <= longest < (taken.context_tokens or 0):
             shorter = workload.replace(

@@ -203,10 +203,10 @@ class Lister:
         outline, opened = self._catalogue.outline(answer.model.id), answer.finding("openness")
         assert outline is not None
         is_less_open = opened is not None and opened.outcome is not Outcome.PASS
-        if not answer.can_run:
-            return self._key(answer.route, outline, is_less_open=is_less_open)
-        slow = is_slow(answer, answer.workload.min_tokens_per_second)
-        share = share_on(answer, share_of_pace(self._bounds.tokens_per_second(outline)))
+        slow, share = False, 1.0
+        if answer.can_run:
+            slow = is_slow(answer, answer.workload.min_tokens_per_second)
+            share = share_on(answer, share_of_pace(self._bounds.tokens_per_second(outline)))
         return self._key(
             answer.route, outline, is_slow=slow, is_less_open=is_less_open, share=share
         )
@@ -272,8 +272,16 @@ class Lister:
             counts=counts,
             refused=refused,
             ruled_out=ruled_out,
-            catalogue_as_of=_day_of(self._catalogue),
+            catalogue_as_of=self._day(),
         )
+
+    def _day(self) -> str | None:
+        """The day of the catalogue, `YYYY-MM-DD`, by the shipped models alone."""
+        catalogue = self._catalogue
+        shipped = (each for each in catalogue.outlines() if catalogue.is_shipped(each.id))
+        # a month or a year alone says no day
+        days = [each.released for each in shipped if each.released and len(each.released) == 10]
+        return max((*days, day_by_header(catalogue.offers_path) or ""), default="") or None
 
 
 def count_rows(answers: Sequence[Verdict]) -> Counts:
@@ -287,35 +295,24 @@ def count_rows(answers: Sequence[Verdict]) -> Counts:
     )
 
 
-def _day_of(catalogue: Catalogue) -> str | None:
-    """The day of the catalogue, `YYYY-MM-DD`, by the shipped models alone."""
-    shipped = (each for each in catalogue.outlines() if catalogue.is_shipped(each.id))
-    # a month or a year alone says no day
-    days = [each.released for each in shipped if each.released and len(each.released) == 10]
-    return max((*days, day_by_header(catalogue.offers_path) or ""), default="") or None
-
-
 def list_notes(ranking: Ranking, workload: Workload, *, named: bool) -> Iterator[str]:
     """Sentences on the options, and what to type instead. `named`: only some models were asked
     for.
     """
-    if workload.context_tokens is not None:
-        kinds = {row.model.modality for row in ranking.models if not reads_context(row.model)}
-        if kinds:
-            listed = ", ".join(sorted(kinds))
-            yield f"--context has no effect on models without a context of tokens ({listed})."
+    kinds = {row.model.modality for row in ranking.models if not reads_context(row.model)}
+    if workload.context_tokens is not None and kinds:
+        listed = ", ".join(sorted(kinds))
+        yield f"--context has no effect on models without a context of tokens ({listed})."
     if not (ranking.refused and named):
         return
     # which cannot be judged as asked, and why the first cannot
-    first, *others = sorted(ranking.refused)
-    names = ", ".join((first, *others[: _MOST_NAMED - 1]))
-    rest = len(others) + 1 - _MOST_NAMED
-    more = f" and {rest:,} more" if rest > 0 else ""
-    shown = as_typed(ranking.refused[first])
+    ids = sorted(ranking.refused)
+    more = f" and {len(ids) - _MOST_NAMED:,} more" if len(ids) > _MOST_NAMED else ""
+    shown = as_typed(ranking.refused[ids[0]])
     assert isinstance(shown, InputError)
-    problem = shown.problems[0]
+    problem, model = shown.problems[0], f"{ids[0]}: " * (len(ids) > 1)
     remedy = f" ({in_one_line(problem.remedy)})" if problem.remedy else ""
-    model = f"{first}: " if others else ""
     yield (
-        f"Cannot be judged as asked: {names}{more}. {model}{problem.key}: {problem.message}{remedy}"
+        f"Cannot be judged as asked: {', '.join(ids[:_MOST_NAMED])}{more}."
+        f" {model}{problem.key}: {problem.message}{remedy}"
     )

@@ -23,24 +23,16 @@ from ..judge.pace.engine import uses_shared_gpu
 from ..judge.placement import smallest_device_bytes
 from ..judge.placement.devices import DEVICE_MARGIN_BYTES
 from ..judge.question import ask
-from ..judge.record import (
-    Judged,
-    Question,
-    Route,
-    Verdict,
-    any_fails,
-    exit_code,
-)
+from ..judge.record import Judged, Question, Route, Verdict, any_fails, exit_code
 from ..machine.profiles import Profile, all_profiles, size_of
 from ..machine.record import MAX_MEMORY_BYTES, MEASURED, Accelerator, Machine
 from ..needs import needs_on
 from ..needs.records import Device, Needs
 from . import Report
 from .api_route import offers_for
-from .room import largest
 from .sizes import disks_of, least_card
 from .understood import understand
-from .verdicts import check_with
+from .verdicts import check_with, largest
 
 # what a processor of today reads at most; a pace that needs more is none that RAM gives
 MOST_BANDWIDTH = 2000 * units.GB

@@ -16,10 +16,7 @@ from ..catalogue.offers import providers_by_model
 from ..catalogue.spec_values import MODALITIES
 from ..core import units
 from ..core.records import Record
-from ..core.workload import (
-    READING_TOKENS_PER_SECOND,
-    Workload,
-)
+from ..core.workload import READING_TOKENS_PER_SECOND, Workload
 from ..judge.checks.memory import given_by
 from ..judge.pace.engine import gpu_of, shared_gpu_of
 from ..judge.pace.processor import BANDWIDTH_SHARE, bandwidth
@@ -110,40 +107,38 @@ class Standing(Record):
 
     `section` is 0 for what a chat is asked of, 1 for one kind of work, 2 for base models and
     superseded chat models. `size` is the parameters of a dense model as good, discounted by age; 0
-    where it is not known. `api_providers` is how many sell it. `released` is `YYYY-MM-DD`, possibly
-    cut short.
+    where it is not known. `api_providers` is how many sell it.
     """
 
+    outline: Outline
     kind: int
-    uses: tuple[str, ...]
     section: int
     is_general: bool
-    is_in_ollama: bool
     api_providers: int
-    released: str | None
-    is_superseded: bool
     size: float
+
+    @property
+    def uses(self) -> tuple[str, ...]:
+        return self.outline.uses or ()
 
     @property
     def is_adopted(self) -> bool:
         """There is a sourced sign that people use it."""
-        return self.is_in_ollama or self.api_providers >= ADOPTED_PROVIDERS
+        return self.outline.is_in_ollama or self.api_providers >= ADOPTED_PROVIDERS
 
     def section_for(self, use: str | None) -> int:
         """The section where models for that use are asked for, None for any: a model for one kind
         of work comes first where that is the work, as one that makes no text does.
         """
         is_for_one = self.section == SPECIAL or self.kind != _KINDS["text"]
-        if use is not None and is_for_one and self.uses[:1] == (use,):
-            return MADE_FOR_IT
-        return self.section
+        return MADE_FOR_IT if use and is_for_one and self.uses[:1] == (use,) else self.section
 
     @property
     def worth(self) -> float:
         """What it counts for before the machine has a say; more is better."""
         adopted = self.size * (1 if self.is_adopted else UNADOPTED)
         adopted *= float((1 + self.api_providers) ** PROVIDERS_EXPONENT)
-        return adopted * (SUPERSEDED if self.is_superseded else 1)
+        return adopted * (1 if self.outline.superseded_by is None else SUPERSEDED)
 
 
 class Standings:
@@ -155,7 +150,14 @@ class Standings:
         providers, outlines = providers_by_model(catalogue.offers_path), catalogue.outlines()
         newest = max((_months(outline.released) or 0 for outline in outlines), default=0)
         self._by_id = {
-            outline.id: self._standing(outline, newest, providers.get(outline.id, 0))
+            outline.id: Standing(
+                outline=outline,
+                kind=_KINDS.get(outline.modality, len(_KINDS)),
+                section=self._section(outline),
+                is_general=self.is_general(outline.uses),
+                api_providers=providers.get(outline.id, 0),
+                size=self._size(outline, newest),
+            )
             for outline in outlines
         }
 
@@ -171,11 +173,9 @@ class Standings:
         """None for a model that the catalogue does not have."""
         return self._by_id.get(id)
 
-    def _standing(self, outline: Outline, newest: int, providers: int) -> Standing:
-        uses = outline.uses or ()
+    def _size(self, outline: Outline, newest: int) -> float:
         total = outline.parameters_total or 0
-        active = outline.parameters_active or total
-        known_since = outline.released
+        active, known_since = outline.parameters_active or total, outline.released
         # what a model knows it mostly has from what it was tuned from, also in another family
         tuned_from = outline.tuned_from if self.answers(outline.uses) else None
         origin = self._catalogue.outline(tuned_from) if tuned_from else None
@@ -183,16 +183,8 @@ class Standings:
             known_since = min(known_since or origin.released, origin.released)
         month = _months(known_since)
         age = newest - month if month is not None else 0
-        return Standing(
-            kind=_KINDS.get(outline.modality, len(_KINDS)),
-            uses=uses,
-            section=self._section(outline),
-            is_general=self.is_general(uses),
-            is_in_ollama=outline.is_in_ollama,
-            api_providers=providers,
-            released=outline.released,
-            is_superseded=outline.superseded_by is not None,
-            size=total**TOTAL_WEIGHT * active ** (1 - TOTAL_WEIGHT) * 0.5 ** (age / HALVING_MONTHS),
+        return float(
+            total**TOTAL_WEIGHT * active ** (1 - TOTAL_WEIGHT) * 0.5 ** (age / HALVING_MONTHS)
         )
 
     def is_general(self, uses: tuple[str, ...] | None) -> bool:
@@ -287,18 +279,16 @@ def reasons(judged: Judged, standing: Standing | None) -> str:
     """
     if standing is None:
         return ""
-    parts = [f"from {standing.released[:7]}" if standing.released else ""]
-    if standing.is_in_ollama:
-        parts.append("in Ollama's library")
-    elif standing.is_adopted:
-        parts.append(f"{standing.api_providers} API providers")
-    if judged.placement == "accelerator":
-        parts.append(f"{'likely ' * judged.has('accelerator-tight')}fits the GPU")
-    if judged.waits_for_setting:
-        parts.append("fits the GPU once its limit is raised")
-    if judged.leaves_little:
-        parts.append(TIGHT)
-    return ", ".join(part for part in parts if part)
+    outline, is_likely = standing.outline, judged.has("accelerator-tight")
+    by_api = f"{standing.api_providers} API providers" * standing.is_adopted
+    parts = (
+        outline.released and f"from {outline.released[:7]}",
+        "in Ollama's library" if outline.is_in_ollama else by_api,
+        f"{'likely ' * is_likely}fits the GPU" * (judged.placement == "accelerator"),
+        "fits the GPU once its limit is raised" * judged.waits_for_setting,
+        TIGHT * judged.leaves_little,
+    )
+    return ", ".join(filter(None, parts))
 
 
 # ------------------------------------------------------------------ the best that may be
@@ -349,20 +339,16 @@ def best_case(machine: Machine, workload: Workload) -> BestCase:
         # files that lie in memory count as free where they are the model's own
         given = max(given, limit)
     sizes = [given, *(card.memory_total_bytes for card in cards)]
-    frees = [disk.free_bytes for disk in machine.disks or ()]
+    frees = [inf if disk.free_bytes is None else disk.free_bytes for disk in machine.disks or ()]
     # training has another pace, and a draft multiplies the pace of what reads the weights
     is_bounded = workload.task == "generate" and workload.draft is None
     smallest = min(8 * size / count for count, size in BLOCKS.values())
     return BestCase(
-        room_bytes=sum(map(_or_endless, sizes)),
-        disk_bytes=max(map(_or_endless, frees), default=inf),
+        room_bytes=sum(inf if size is None else size for size in sizes),
+        disk_bytes=max(frees, default=inf),
         bytes_per_second=_read_rate(machine) if is_bounded else inf,
         bits_stated=None if workload.quantization is None else smallest,
     )
-
-
-def _or_endless(size: float | None) -> float:
-    return inf if size is None else size
 
 
 def _read_rate(machine: Machine) -> float:
