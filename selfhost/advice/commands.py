@@ -253,14 +253,20 @@ def _tag(case: Case) -> str | None:
 
 def _checkpoints_kept(case: Case) -> int | None:
     """How many copies of a conversation the need counts, where the server keeps many more."""
-    runtime, needs = case.question.runtime, case.judged.needs
-    memory = needs.memory if needs is not None else None
-    if runtime is None or memory is None or "checkpoints" not in runtime.options:
+    runtime = case.question.runtime
+    if runtime is None or "checkpoints" not in runtime.options:
         return None
-    rows = case.catalogue.common("architectures")
-    more_bytes = need.more_in_conversation(case.spec, runtime, case.workload, rows)
-    is_worth_it = more_bytes and more_bytes >= WORTH_BOUNDING * memory.high_bytes
+    is_worth_it = bytes_worth_bounding(case.judged, runtime, case.catalogue)
     return runtime.context_checkpoints if is_worth_it else None
+
+
+def bytes_worth_bounding(judged: Judged, runtime: RuntimeSpec, catalogue: Catalogue) -> int:
+    """What a server comes to keep of long conversations beside the need; 0 where that is little."""
+    question, rows = judged.question, catalogue.common("architectures")
+    if judged.memory is None:
+        return 0
+    more = need.more_in_conversation(question.spec, runtime, question.workload, rows)
+    return more if more >= WORTH_BOUNDING * judged.memory.high_bytes else 0
 
 
 def device_word(case: Case) -> str | None:
@@ -352,13 +358,12 @@ def _takes_more_context(runtime: RuntimeSpec, machine: Machine) -> bool:
     """It takes more than its usual context by itself on GPUs of so much memory."""
     gpu_bytes, ram_bytes = 0.0, machine.memory_total_bytes
     for card in machine.accelerators or ():
-        size = card.memory_total_bytes
+        size: float | None = card.memory_total_bytes
         if size is None and card.unified and ram_bytes is not None:
-            size = int(ram_bytes * (metal_share(ram_bytes)[1] if card.vendor == "apple" else 1))
+            size = ram_bytes * (metal_share(ram_bytes)[1] if card.vendor == "apple" else 1)
         gpu_bytes += inf if size is None else size
-    return runtime.longer_context_gpu_bytes is not None and (
-        gpu_bytes >= runtime.longer_context_gpu_bytes
-    )
+    least = runtime.longer_context_gpu_bytes
+    return least is not None and gpu_bytes >= least
 
 
 # ------------------------------------------------------------------ one line
@@ -603,18 +608,12 @@ def training_lines(case: Case) -> tuple[tuple[str, ...], str]:
         "context_tokens": str(workload.context_tokens),
         "parallel": str(workload.parallel),
     }
-    packages = runtime.finetune_packages
+    packages, texts = runtime.finetune_packages, runtime.finetune_options
     names = packages.get(workload.optimizer or "") or packages.get(method)
     install = (f"pip install {names}",) if names else ()
-    return install, " ".join((filled(command, values), *_training_options(case)))
-
-
-def _training_options(case: Case) -> list[str]:
-    workload, texts = case.workload, case.runtime.finetune_options
     keys = [device_word(case) or "", workload.optimizer or ""]
-    if not workload.checkpointing:
-        keys.append("keeps_activations")
-    if case.leaves_cards and len(case.cards_used) == 1:
-        # it would start a process on each of several accelerators
-        keys.append("replicated")
-    return [texts[key].replace("{devices}", "1") for key in keys if key in texts]
+    keys += ["keeps_activations"] * (not workload.checkpointing)
+    # it would start a process on each of several accelerators
+    keys += ["replicated"] * (case.leaves_cards and len(case.cards_used) == 1)
+    options = [texts[key].replace("{devices}", "1") for key in keys if key in texts]
+    return install, " ".join((filled(command, values), *options))

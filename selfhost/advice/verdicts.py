@@ -31,7 +31,7 @@ from ..judge.record import Judged, Question, Room, Verdict
 from ..machine.record import Machine
 from ..needs.records import Needs
 from .api_route import offers_for
-from .commands import WORTH_BOUNDING
+from .commands import bytes_worth_bounding
 from .steps import Steps, steps
 from .understood import Understood, judged_for, understand
 
@@ -185,25 +185,22 @@ def _without_effect(question: Question) -> Iterator[str]:
 
 def _note_on_conversations(catalogue: Catalogue, judged: Judged, to_type: Steps) -> Iterator[str]:
     """What long conversations would take, unless the printed line bounds it."""
-    question, workload = judged.question, judged.question.workload
     # advice is for the program whose lines are printed
-    runtime = to_type.runtime or question.runtime
-    memory = judged.needs.memory if judged.needs is not None else None
+    runtime, workload = to_type.runtime or judged.question.runtime, judged.question.workload
     is_bounded = any("--ctx-checkpoints" in line for line in to_type.commands)
-    if runtime is not None and memory is not None and not is_bounded:
-        rows = catalogue.common("architectures")
-        more = need.more_in_conversation(question.spec, runtime, workload, rows)
-        if more and more >= WORTH_BOUNDING * memory.high_bytes:
-            option, kept = runtime.options.get("checkpoints", ""), str(runtime.context_checkpoints)
-            yield _remark(
-                "checkpoints",
-                more=more,
-                runtime=runtime.name,
-                kept=runtime.kept_checkpoints,
-                users=workload.parallel if workload.parallel > 1 else None,
-                program=runtime.service.program if runtime.service is not None else runtime.name,
-                option=option.replace("{context_checkpoints}", kept),
-            )
+    if runtime is None or is_bounded:
+        return
+    if more := bytes_worth_bounding(judged, runtime, catalogue):
+        option, kept = runtime.options.get("checkpoints", ""), str(runtime.context_checkpoints)
+        yield _remark(
+            "checkpoints",
+            more=more,
+            runtime=runtime.name,
+            kept=runtime.kept_checkpoints,
+            users=workload.parallel if workload.parallel > 1 else None,
+            program=runtime.service.program if runtime.service is not None else runtime.name,
+            option=option.replace("{context_checkpoints}", kept),
+        )
 
 
 def _fine_print(question: Question) -> Iterator[str]:
