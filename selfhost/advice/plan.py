@@ -29,10 +29,11 @@ from ..machine.record import MAX_MEMORY_BYTES, MEASURED, Accelerator, Machine
 from ..needs import needs_on
 from ..needs.records import Device, Needs
 from . import Report
+from .alternatives import largest
 from .api_route import offers_for
 from .sizes import disks_of, least_card
 from .understood import understand
-from .verdicts import check_with, largest
+from .verdicts import check_with
 
 # what a processor of today reads at most; a pace that needs more is none that RAM gives
 MOST_BANDWIDTH = 2000 * units.GB

@@ -1,44 +1,30 @@
-"""A question becomes a verdict with everything beside it: offers, alternatives, commands, notes,
-and how far one could go with what fits.
-"""
+"""A question becomes a verdict with everything beside it: offers, alternatives, commands, notes."""
 
 from __future__ import annotations
 
 import os
-from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.offers import Offer
 from ..catalogue.pasted import bare_name
-from ..catalogue.quantization_names import quality_for, quality_of
-from ..catalogue.runtime import RuntimeSpec
+from ..catalogue.quantization_names import quality_for
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import GENERATING, ONE_AT_A_TIME
 from ..core import units
 from ..core.errors import MAX_PROBLEMS, Problem
-from ..core.records import Record
 from ..core.tables import filled, shipped_table
 from ..core.workload import FLAGS, Workload
-from ..judge.checks import Outcome
-from ..judge.checks.disk import disk_check
 from ..judge.checks.model import reads_context
-from ..judge.files import local_copy
-from ..judge.judging import layout_however_fast
-from ..judge.question import needs_under
-from ..judge.record import Judged, Question, Room, Verdict
+from ..judge.record import Judged, Question, Verdict
 from ..machine.record import Machine
-from ..needs.records import Needs
+from .alternatives import Space, alternatives
 from .api_route import offers_for
 from .commands import bytes_worth_bounding
 from .steps import Steps, steps
 from .understood import Understood, judged_for, understand
 
-# nobody serves more at once from one machine, and the search needs an end
-MOST_PARALLEL = 4096
-# how near to the accelerators a placement is
-_NEARNESS = {"host": 0, None: 0, "split": 1, "accelerator": 2}
 # what QLoRA loads of each weight that it trains adapters beside (bitsandbytes, nf4)
 _QLORA_BITS = 4
 # what is asked of weights, and says nothing where there are none
@@ -110,8 +96,6 @@ def _what_else(
     question, space = judged.question, Space(judged=judged, machine=machine, catalogue=catalogue)
     more: dict[str, object] = {"room": space.room}
     if not judged.fits:
-        from .alternatives import alternatives
-
         more["alternatives"] = alternatives(judged, catalogue, machine)
     if question.stated.load is not None:
         from .costs import month
@@ -231,121 +215,3 @@ def _fine_print_on_files(understood: Understood, judged: Judged) -> Iterator[str
     packages = getattr(runtime.rule_of(type), "needs", "")
     if packages:
         yield _remark("packages", packages=packages, **named)
-
-
-# ------------------------------------------------------------------ room
-
-
-def largest(low: int, high: int, fits: Callable[[int], bool]) -> int | None:
-    """The largest number from `low` to `high` that fits, as all smaller ones do; None where not
-    even `low` does.
-    """
-    if low > high or not fits(low):
-        return None
-    if fits(high):
-        return high
-    return low + bisect_left(range(low + 1, high), True, key=lambda number: not fits(number))
-
-
-class Space(Record):
-    """What a question that was judged may grow into on one machine."""
-
-    judged: Judged
-    machine: Machine
-    catalogue: Catalogue
-
-    @property
-    def room(self) -> Room | None:
-        """The longest context, the best quantization and the most sequences that fit, each with
-        everything else as judged.
-        """
-        question = self.judged.question
-        if question.needs is None or question.runtime is None:
-            return None
-        most_parallel = None
-        if self._grows:
-            # what runs is known to fit
-            low = question.workload.parallel if self.judged.fits else 1
-            most = max(low, question.runtime.most_sequences or MOST_PARALLEL)
-            most_parallel = largest(low, most, lambda number: self._fits(parallel=number))
-        return Room(
-            longest_context_tokens=self.longest_context,
-            best_quantization=self._best_quantization(question.runtime),
-            most_parallel=most_parallel,
-        )
-
-    @property
-    def longest_context(self) -> int | None:
-        """Tokens per sequence, at most what the model was trained for: what its publisher documents
-        with scaling counts only where more was asked for, because answers may get worse. None where
-        tokens make no sense or not even one fits.
-        """
-        question = self.judged.question
-        architecture, row = question.spec.architecture, question.row
-        if architecture is None or not self._grows:
-            return None
-        asked_tokens = question.workload.context_tokens or 1
-        most = need.trained_tokens(architecture, row) or asked_tokens
-        if asked_tokens > most:
-            most = max(most, architecture.scaled_context_tokens or 0)
-        if row is not None and row.rewrites and not row.bounds_texts:
-            # what was asked for is judged all the same
-            most = max(most, asked_tokens)
-        low = min(asked_tokens, most) if self.judged.fits else 1
-        return largest(low, most, lambda tokens: self._fits(context_tokens=tokens))
-
-    @property
-    def _grows(self) -> bool:
-        question = self.judged.question
-        generates = question.spec.modality in GENERATING or question.workload.task == "finetune"
-        return question.workload.context_tokens is not None and generates
-
-    def _best_quantization(self, runtime: RuntimeSpec) -> str | None:
-        """The best that fits, of those without noticeable loss the smallest: from there on, or from
-        the judged one where that has more bits, even more bits gain nothing.
-        """
-        question, catalogue = self.judged.question, self.catalogue
-        spec, own = question.spec, question.workload.quantization
-        if question.workload.task == "finetune" or question.local_files:
-            return None
-        order = need.quantizations_of(spec, runtime, catalogue.common("architectures"))
-        first = order.index(own) if own in order else len(order) - 1
-        # the order is by what is lost, so none behind the judged one counts unless it does
-        while first > 0 and not quality_of(order[first], catalogue, spec).is_lossless:
-            first -= 1
-        return next(
-            (name for name in order[max(first, 0) :] if self._fits(quantization=name)), None
-        )
-
-    def _fits(self, **changes: int | str) -> bool:
-        """With that change of the workload, and so do the files of another quantization."""
-        question, machine = self.judged.question, self.machine
-        workload = question.workload.replace(**changes)
-        needs = needs_under(question, workload, self.catalogue, machine)
-        other = question.replace(workload=workload, needs=needs)
-        layout = layout_however_fast(other, needs, machine)
-        is_tight = layout.has("accelerator-tight")
-        if not layout.fits:
-            return False
-        if not (self._keeps_placement(layout, needs) if self.judged.fits else not is_tight):
-            return False
-        if "quantization" not in changes:
-            return True
-        if workload.quantization != question.workload.quantization:
-            other = other.replace(here=local_copy(other, needs, machine, self.catalogue))
-        return disk_check(needs, machine, other).outcome in (Outcome.PASS, Outcome.WARN)
-
-    def _keeps_placement(self, layout: Judged, needs: Needs) -> bool:
-        """What runs on the accelerators, all of it or a part, does not leave them, nor what a GPU
-        that shares the RAM may use; what they hold the most of stays so.
-        """
-        judged, runs, machine = self.judged, self.judged.needs, self.machine
-        if _NEARNESS[layout.placement] < _NEARNESS[judged.placement]:
-            return False
-        if layout.has("accelerator-partly") and judged.placement == "host" and runs:
-            from ..judge.checks.accelerator import more_for_shared
-
-            # it would compute all only with another limit than the one that is printed
-            if more_for_shared(needs, machine) != more_for_shared(runs, machine):
-                return False
-        return judged.has("accelerator-tight") or not layout.has("accelerator-tight")

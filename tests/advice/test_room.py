@@ -6,7 +6,7 @@ import pytest
 
 from helpers.machines import GIB, VM
 from selfhost import Machine, Route, Workload, check
-from selfhost.advice.verdicts import largest
+from selfhost.advice.alternatives import largest
 from selfhost.judge.record import Outcome
 from selfhost.machine.changes import apply
 from selfhost.machine.record import Accelerator
