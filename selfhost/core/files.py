@@ -179,8 +179,9 @@ def text_of(content: bytes) -> str:
     """Decode a text in either encoding. Raises `Unreadable` for what is no text, or nothing."""
     try:
         text = content.decode(encoding_of(content))
-    except UnicodeDecodeError:
-        raise Unreadable("is not text") from None
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise Unreadable("is not text", "save the file as UTF-8", line=line) from None
     if not text.strip():
         raise Unreadable("is empty")
     if "\0" in text:

@@ -132,7 +132,7 @@ class Record(metaclass=_RecordType):
             for name in kind._fields:
                 if name not in values:
                     raise TypeError(f"{kind.__name__} needs {name}")
-            raise kind._unknown_fields(sorted(values.keys() - kind._kinds.keys()))
+            raise kind._unknown_field(sorted(values.keys() - kind._kinds.keys())[0])
         for name in kind._mappings:
             if type(values[name]) is dict:
                 values[name] = FrozenDict(values[name])
@@ -141,8 +141,13 @@ class Record(metaclass=_RecordType):
         self._check()
 
     @classmethod
-    def _unknown_fields(cls, names: list[str]) -> TypeError:
-        return TypeError(f"{cls.__name__} has no {', '.join(names)}")
+    def _unknown_field(cls, name: str) -> TypeError:
+        from .errors import WrongTypeError
+        from .spelling import nearest
+
+        near = nearest(name, cls._fields)
+        meant = f": did you mean {near}?" if near else ""
+        return WrongTypeError(f"{cls.__name__} has no {name}{meant}")
 
     def _check(self) -> None:
         """Raise where some values make no sense; records that have such override it."""
@@ -167,18 +172,13 @@ class Record(metaclass=_RecordType):
         inner = ", ".join(f"{name}={getattr(self, name)!r}" for name in type(self)._fields)
         return f"{type(self).__name__}({inner})"
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __getstate__(self) -> dict[str, Any]:
         # without what was computed once and kept beside the fields
-        return _rebuild, (type(self), {name: getattr(self, name) for name in type(self)._fields})
+        return {name: getattr(self, name) for name in type(self)._fields}
 
     def replace(self, **changes: Any) -> Self:
         """Return a copy with some fields changed."""
-        values = {name: getattr(self, name) for name in type(self)._fields}
-        return type(self)(**{**values, **changes})
-
-
-def _rebuild(kind: type[Record], values: dict[str, Any]) -> Record:
-    return kind(**values)
+        return type(self)(**{**self.__getstate__(), **changes})
 
 
 class _Pattern:

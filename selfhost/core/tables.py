@@ -13,13 +13,6 @@ from . import units
 from .errors import Problem, SpecError
 from .tomlfile import Document
 
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any
-
-
 UNITS: Mapping[str, Callable[[Any], str]] = {
     "binary": units.binary,
     "decimal": units.decimal,
@@ -57,16 +50,13 @@ def _with_figures(text: str, figures: Mapping[str, Any]) -> str:
     for part in parts:
         name, _, rest = part.partition("}")
         name, _, unit = name.partition(":")
-        filled_in += _shown(figures[name], unit) + rest
+        value = figures[name]
+        if isinstance(value, tuple) and unit in RANGES:
+            shown = RANGES[unit](*value)
+        else:
+            shown = UNITS[unit](value) if unit else str(value)
+        filled_in += shown + rest
     return filled_in
-
-
-def _shown(value: Any, unit: str) -> str:
-    if not unit:
-        return str(value)
-    if isinstance(value, tuple) and unit in RANGES:
-        return RANGES[unit](*value)
-    return UNITS[unit](value)
 
 
 # what the files of a package end in
@@ -125,12 +115,9 @@ def read_stored(path: str, start: int = 0, size: int | None = None) -> Any:
             content = file.read(-1 if size is None else size)
         return loads(content if size is None else zlib.decompress(content))
     except (OSError, EOFError, ValueError, TypeError, zlib.error) as error:
-        raise _damaged(path) from error
-
-
-def _damaged(path: str) -> SpecError:
-    message, remedy = "cannot be read", "install selfhost-check again"
-    return SpecError([Problem(file=path, message=message, remedy=remedy)])
+        remedy = "install selfhost-check again"
+        problem = Problem(file=path, message="cannot be read", remedy=remedy)
+        raise SpecError([problem]) from error
 
 
 def stored(value: Any) -> bytes:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from .errors import Problem, first_problems
-from .files import LARGE, Unreadable, read_file, shown
+from .files import Unreadable, read_file, shown, text_of, too_large
 from .records import Record
 from .spelling import nearest
 from .values import (
@@ -68,11 +68,11 @@ class Document:
         self._lines: Mapping[Path, int] = {}
 
     @classmethod
-    def _unusable(
-        cls, file: str, message: str, remedy: str | None = None, line: int | None = None
-    ) -> Document:
+    def _unusable(cls, file: str, fault: Unreadable) -> Document:
         document = cls(file, {})
-        document._syntax = Problem(file=file, line=line, message=message, remedy=remedy)
+        document._syntax = Problem(
+            file=file, line=fault.line, message=fault.reason, remedy=fault.remedy
+        )
         return document
 
     @classmethod
@@ -82,44 +82,32 @@ class Document:
         """
         file = shown(path)
         try:
-            content = read_file(path, max_bytes)
+            return cls.parse(file, read_file(path, max_bytes), max_bytes=max_bytes)
         except Unreadable as error:
-            if error.kind != LARGE:
-                return cls._unusable(file, error.reason, error.remedy)
-            content = b"#" * (max_bytes + 1)
-        return cls.parse(file, content, max_bytes=max_bytes)
+            return cls._unusable(file, error)
 
     @classmethod
     def parse(cls, file: str, content: bytes, *, max_bytes: int = MAX_FILE_BYTES) -> Document:
         """Never raises: bad encoding and bad syntax are problems of the document."""
         import tomllib
 
-        if len(content) > max_bytes:
-            small = "a spec or policy is a small text file"
-            return cls._unusable(file, f"larger than {max_bytes:,} bytes", small)
-        if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-            return cls._unusable(file, "UTF-16 text", "save the file as UTF-8")
-        if b"\0" in content:
-            remedy = "give TOML; a model file is judged by `selfhost check FILE`"
-            return cls._unusable(file, "not a text file", remedy)
+        text = ""
         try:
-            text = content.decode("utf-8-sig").replace("\r\n", "\n")
-        except UnicodeDecodeError as error:
-            line = content.count(b"\n", 0, error.start) + 1
-            return cls._unusable(file, "not UTF-8 text", "save the file as UTF-8", line)
-        if not text.strip():
-            return cls._unusable(file, "is empty")
-        if text.count(".") > MAX_KEY_PARTS and _ENDLESS_KEY.search(text):
-            return cls._unusable(file, f"has a key of more than {MAX_KEY_PARTS} parts")
-        try:
+            if len(content) > max_bytes:
+                raise too_large(max_bytes)
+            text = text_of(content).replace("\r\n", "\n")
+            if text.count(".") > MAX_KEY_PARTS and _ENDLESS_KEY.search(text):
+                raise Unreadable(f"has a key of more than {MAX_KEY_PARTS} parts")
             return cls(file, tomllib.loads(text), text)
+        except Unreadable as error:
+            fault = error
         except tomllib.TOMLDecodeError as error:
-            first, message, instead = _syntax_fault(str(error), text)
-            return cls._unusable(file, f"not valid TOML: {message}", instead, first)
+            fault = _syntax_fault(str(error), text)
         except RecursionError:
-            return cls._unusable(file, "nested too deeply")
+            fault = Unreadable("is nested too deeply")
         except ValueError:  # int() has a limit of its own
-            return cls._unusable(file, "has a number of more than 4,300 digits")
+            fault = Unreadable("has a number of more than 4,300 digits")
+        return cls._unusable(file, fault)
 
     @property
     def root(self) -> Table:
@@ -378,28 +366,29 @@ class Table:
         return not unknown
 
 
-def _syntax_fault(message: str, text: str) -> tuple[int | None, str, str | None]:
-    """tomllib's `… (at line 3, column 5)` -> the line, the message, and a remedy."""
+def _syntax_fault(message: str, text: str) -> Unreadable:
+    """tomllib's `… (at line 3, column 5)` as the line, the message, and a remedy."""
     head, _, tail = message.rpartition(" (at ")
     digits = tail.removeprefix("line ").split(",")[0]
     line = int(digits) if digits.isdecimal() else text.count("\n") + 1
     # a value may span many lines
     name, first = "", 1
     for number, statement in _statements(text):
-        if number <= line and not statement.startswith("{"):
+        if number <= line and statement != "{":
             name, first = statement, number
-    if not digits.isdecimal():
-        remedy = "close it with the bracket or quote it began with"
-        return first, "what begins here does not end", remedy
-    if head.startswith(("Cannot overwrite", "Cannot declare")):
-        return first, f"{shortened(name)} is there already", "write it once"
-    if head.endswith("'\\n'"):
-        return line, "a string does not end on its line", "close it with the quote it began with"
     remedies = {
         "Invalid value": "text stands in quotes; numbers, dates, true and false do not",
         "Invalid date or datetime": "write YYYY-MM-DD, for example 2023-05-13",
     }
-    return line, head, remedies.get(head)
+    remedy = remedies.get(head)
+    if not digits.isdecimal():
+        line, head = first, "what begins here does not end"
+        remedy = "close it with the bracket or quote it began with"
+    elif head.startswith(("Cannot overwrite", "Cannot declare")):
+        line, head, remedy = first, f"{shortened(name)} is there already", "write it once"
+    elif head.endswith("'\\n'"):
+        head, remedy = "a string does not end on its line", "close it with the quote it began with"
+    return Unreadable(f"not valid TOML: {head}", remedy, line=line)
 
 
 _NAME = rf"(?:{_KEY_PART}\.?[ \t]*+)+"

@@ -6,10 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from . import units
-from .errors import InputError, Problem, SelfhostError, WorkloadError, WrongTypeError, expect_type
+from .errors import InputError, Problem, SelfhostError, WorkloadError, expect_type
 from .quantities import parse_bytes, parse_count, parse_tokens
 from .records import Record
-from .spelling import nearest
 from .values import Fault, integer_fault, kind_fault, kind_of, number_fault, text_fault
 
 TASKS = ("generate", "finetune")
@@ -63,7 +62,6 @@ FLAGS = {
 LOAD_FLAGS = dict.fromkeys(("input_tokens_per_day", "output_tokens_per_day"), FLAGS["load"])
 # more than any machine has
 MOST_BYTES = 10**18
-_MOST_COUNT = 10**15
 _CHOICES = {
     "task": TASKS,
     "memory_basis": MEMORY_BASES,
@@ -71,33 +69,25 @@ _CHOICES = {
     "finetune_method": FINETUNE_METHODS,
     "optimizer": OPTIMIZERS,
 }
-# of a Workload and a Load: whole numbers, from the least to the most
-_WHOLE = {
+# numbers of a Workload and a Load, from the least to the most
+_RANGES: dict[str, tuple[float, float]] = {
     "context_tokens": (1, units.MOST_TOKENS),
     "parallel": (1, 10**6),
     "prompt_tokens": (1, units.MOST_TOKENS),
     "audio_seconds": (1, 10**7),
+    "min_tokens_per_second": (0.0, 999_999_999.0),
     "reserve_bytes": (0, MOST_BYTES),
     "download_bytes_per_second": (1, 10**15),
     "lora_rank": (1, 65_536),
-    "dataset_tokens": (1, _MOST_COUNT),
-    "input_tokens_per_day": (0, _MOST_COUNT),
-    "output_tokens_per_day": (0, _MOST_COUNT),
+    "dataset_tokens": (1, 10**15),
+    "input_tokens_per_day": (0, 10**15),
+    "output_tokens_per_day": (0, 10**15),
 }
-# numbers, from the least to the most
-_NUMBERS = {"min_tokens_per_second": (0.0, 999_999_999.0)}
-_SWITCHES = ("private", "commercial", "modify", "auditable", "checkpointing")
-_NAMES = ("runtime", "format", "quantization", "draft", "license")
-_FINETUNING = ("finetune_method", "lora_rank", "optimizer", "checkpointing", "dataset_tokens")
-# what cannot be asked of fine-tuning, and why
-_NOT_IN_FINETUNING = {
-    "kv_cache_type": ", which keeps no cache",
-    "draft": "",
-    "runtime_options": "",
-    "audio_seconds": "",
-    "prompt_tokens": ", which answers none",
-    "min_tokens_per_second": ", whose pace is not judged",
-}
+_OF_FINETUNING = ("finetune_method", "lora_rank", "optimizer", "checkpointing", "dataset_tokens")
+_NOT_IN_FINETUNING = (
+    "kv_cache_type", "draft", "runtime_options", "audio_seconds", "prompt_tokens",
+    "min_tokens_per_second",
+)  # fmt: skip
 
 
 class Load(Record):
@@ -219,12 +209,6 @@ class Workload(Record):
                 text += f" {flag} '{shown}'" if " " in shown else f" {flag} {shown}"
         return text
 
-    @classmethod
-    def _unknown_fields(cls, names: list[str]) -> TypeError:
-        near = nearest(names[0], cls._fields)
-        meant = f": did you mean {near}?" if near else ""
-        return WrongTypeError(f"{super()._unknown_fields(names)}{meant}")
-
     @property
     def tokens_with_prompt(self) -> int | None:
         """The context that the prompt and an answer take; None where a context is stated."""
@@ -281,27 +265,26 @@ def _value_faults(record: Workload | Load) -> Iterator[Problem]:
     for key in kind._fields:
         value = getattr(record, key)
         is_default = key in kind._defaults and value is kind._defaults[key]
-        fault = None if is_default else _fault(key, value)
+        fault = None if is_default else _fault(key, kind._kinds[key], value)
         if fault is not None:
             yield _problem(key, *fault)
 
 
-def _fault(key: str, value: Any) -> Fault | None:
-    if key in _CHOICES:
-        return text_fault(value, _CHOICES[key])
-    if key in _SWITCHES:
+def _fault(key: str, kind: str, value: Any) -> Fault | None:
+    if kind.startswith("bool"):
         return kind_fault(value, bool)
-    if key in _NAMES:
-        return text_fault(value)
-    if key in _NUMBERS:
-        return number_fault(value, *_NUMBERS[key])
     if key == "runtime_options":
         pairs = value.items() if isinstance(value, Mapping) else [(None, value)]
         is_text = all(isinstance(each, str) for pair in pairs for each in pair)
         return None if is_text else ("must be texts by name", 'as {"ub": "1024"}')
-    if key not in _WHOLE:
+    if kind.startswith("str"):
+        return text_fault(value, _CHOICES.get(key, ()))
+    if key not in _RANGES:
         return None
-    fault = integer_fault(value, *_WHOLE[key])
+    if kind.startswith("float"):
+        return number_fault(value, *_RANGES[key])
+    least, most = map(int, _RANGES[key])
+    fault = integer_fault(value, least, most)
     if fault is None or not isinstance(value, str):
         return fault
     try:
@@ -315,14 +298,14 @@ def _fault(key: str, value: Any) -> Fault | None:
 def _task_faults(workload: Workload) -> Iterator[Problem]:
     """What cannot be asked of this task."""
     if workload.task != "finetune":
-        for key in _FINETUNING:
+        for key in _OF_FINETUNING:
             if getattr(workload, key) is not None:
                 remedy = "add --task finetune, or leave it out"
                 yield _problem(key, "applies only to the task finetune", remedy)
         return
-    for key, why in _NOT_IN_FINETUNING.items():
+    for key in _NOT_IN_FINETUNING:
         if getattr(workload, key) != Workload._defaults[key]:
-            yield _problem(key, f"does not apply to fine-tuning{why}", "leave it out")
+            yield _problem(key, "does not apply to fine-tuning", "leave it out")
     if workload.finetune_method == "full" and workload.lora_rank is not None:
         message = "does not apply to full fine-tuning, which has no adapters"
         yield _problem("lora_rank", message, "leave it out")
