@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 
 from .options import measured_where_unknown, one_machine, workload_of
-from .output import UsageError, deliver, present, screen_lines, tell_left_aside
+from .output import UsageError, present, screen_lines, tell_left_aside, write_json
 from .parser import parse
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Sequence
 
     from ..advice.listing import Ranking
@@ -45,11 +45,7 @@ def run(words: list[str]) -> int:
     notes = (*options.notes, *own)
     # the document has them already
     options.notes = ()
-    if options.format == "json":
-        from ..reports import json
-
-        deliver(options, json.dumps(json.ranking(listing.replace(notes=notes))))
-    else:
+    if not write_json(options, "ranking", listing.replace(notes=notes)):
         _present(options, listing, machine, catalogue, workload, notes)
     tell_left_aside(catalogue)
     return 0

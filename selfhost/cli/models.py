@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import argparse
+
 from ..core.errors import SelfhostError
 from ..judge import exit_code
 from .options import changed, judge_each, machines_of, one_machine, options_to_repeat, workload_of
-from .output import UsageError, complain, deliver, flush, present, together
+from .output import UsageError, complain, deliver, flush, present, together, write_json
 from .parser import parse
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    import argparse
-
     from ..advice.sizes import ContainerSize
     from ..catalogue.index import Catalogue
+    from ..reports.layout import Block
 
 
 def check(words: list[str]) -> int:
@@ -24,28 +25,22 @@ def check(words: list[str]) -> int:
     verdicts = [verdict for part in by_machine for verdict in part]
     if not verdicts:
         raise together(errors)
-    if options.format == "json":
-        from ..reports import json
-
-        deliver(options, json.dumps(json.check(verdicts, errors)))
-    else:
+    if not write_json(options, "check", verdicts, errors):
         from ..core.units import utc_today
         from ..reports.check_text import check_document
         from ..reports.layout import BLANK, Document
 
         again, carry = workload_of(options).options(), options_to_repeat(options)
-        documents = [
-            check_document(
+        blocks: list[Block] = []
+        for part in filter(None, by_machine):
+            document = check_document(
                 part,
                 verbose=options.verbose,
                 carry=carry,
                 workload_options=again,
                 today=utc_today(),
             )
-            for part in by_machine
-            if part
-        ]
-        blocks = (block for document in documents for block in (*document.blocks, BLANK))
+            blocks += [*document.blocks, BLANK]
         present(options, Document(blocks=tuple(blocks)))
     code = exit_code((verdict.route for verdict in verdicts), no_answer=bool(errors))
     if errors:
@@ -80,10 +75,7 @@ def compare(words: list[str]) -> int:
     (verdicts,), errors = judge_each(options, names, (one_machine(options),))
     if errors:
         raise together(errors)
-    if options.format == "json":
-        from ..reports import json
-
-        deliver(options, json.dumps(json.compared(verdicts)))
+    if write_json(options, "compared", verdicts):
         return 0
     from ..reports.models_text import compare_document
 
@@ -104,10 +96,7 @@ def show(words: list[str]) -> int:
     # said in the answer itself, for standard error is often thrown away
     verdict = shown.verdict.replace(notes=(*shown.verdict.notes, *options.notes))
     options.notes = ()
-    if options.format == "json":
-        from ..reports import json
-
-        deliver(options, json.dumps(json.shown(shown.replace(verdict=verdict))))
+    if write_json(options, "shown", shown.replace(verdict=verdict)):
         return 0
     from ..catalogue.offers import day_by_header
     from ..core.units import utc_today
@@ -136,11 +125,7 @@ def plan(words: list[str]) -> int:
     from ..catalogue.index import open_catalogue
 
     planned = plan_with(open_catalogue(options.specs), options.model, workload)
-    if options.format == "json":
-        from ..reports import json
-
-        deliver(options, json.dumps(json.plan(planned)))
-    else:
+    if not write_json(options, "plan", planned):
         from ..reports.plan_text import plan_document
 
         carry = options_to_repeat(options)
@@ -168,17 +153,11 @@ def size(words: list[str]) -> int:
     if not sizes:
         raise together(errors)
     code = exit_code((Route.LOCAL for _ in sizes), no_answer=bool(errors))
-    if options.format == "json":
-        from ..reports import json
+    from ..reports.size_text import block, size_document
 
-        deliver(options, json.dumps(json.sizes(sizes, errors, code)))
-    elif options.format == "text":
-        from ..reports.size_text import size_document
-
+    if options.format == "text":
         present(options, size_document(sizes, verbose=options.verbose))
-    else:
-        from ..reports.size_text import block
-
+    elif not write_json(options, "sizes", sizes, errors, code):
         _refuse_without_image(sizes, options.format, catalogue)
         deliver(options, block(options.format, sizes))
     if errors:

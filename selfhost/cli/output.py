@@ -137,17 +137,27 @@ def deliver(options: argparse.Namespace, text: str | Iterable[str]) -> None:
         note(remark)
 
 
+def write_json(options: argparse.Namespace, name: str, *values: object) -> bool:
+    """Write what that function of `reports.json` makes of the values, where JSON was asked for."""
+    if options.format != "json":
+        return False
+    from ..reports import json
+
+    deliver(options, json.dumps(getattr(json, name)(*values)))
+    return True
+
+
 def present(options: argparse.Namespace, document: Document) -> None:
     """Write a document for a person: a web page where that was asked for, drawn on a terminal,
     plain in a pipe or file, where FORCE_COLOR adds colour and COLUMNS the width of a pipe's lines.
     """
-    from ..reports.layout import plain
-
     if options.format == "html":
         from ..reports.markup import page
 
         deliver(options, page(document))
         return
+    from ..reports.layout import plain
+
     if options.output is not None:
         deliver(options, plain(document))
         return

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 from collections.abc import Sequence
 
 from .options import measured_where_unknown, one_machine
-from .output import UsageError, deliver, note, present, tell_left_aside
+from .output import UsageError, deliver, note, present, tell_left_aside, write_json
 from .parser import parse
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    import argparse
-
     from ..advice.runs import Run
     from ..catalogue.index import Catalogue
 
@@ -54,11 +53,7 @@ def machine(words: list[str]) -> int:
     seen = seen.replace(labels=_labels(options.label))
     if options.name is not None:
         seen = seen.replace(name=checked_name(options.name))
-    if options.format == "json":
-        from ..reports import json
-
-        deliver(options, json.dumps(seen.to_json()))
-    else:
+    if not write_json(options, "record", seen):
         from ..reports.machine_text import machine_document
 
         present(options, machine_document(seen, verbose=options.verbose))
@@ -89,11 +84,7 @@ def _profiles(options: argparse.Namespace) -> int:
         remedy = "leave all options but --format, --output and -v out"
         raise UsageError("--profiles reads no machine", remedy=remedy)
     profiles = [profile for profile in all_profiles() if profile.holds(options.words)]
-    if options.format == "json":
-        from ..reports import json
-
-        deliver(options, json.dumps(json.profiles(profiles)))
-    else:
+    if not write_json(options, "profiles", profiles):
         from ..reports.machine_text import profiles_document
 
         present(options, profiles_document(profiles))
@@ -116,16 +107,11 @@ def spec(words: list[str]) -> int:
         catalogue.runtime_ids(),
     )
     code = 1 if problems else 0
-    if options.format == "json":
-        from ..reports import json
-
-        text = json.dumps(json.spec_check(problems, valid_specs, code))
-    else:
+    if not write_json(options, "spec_check", problems, valid_specs, code):
         from ..reports.layout import clean, problems_text
 
         good = [f"{clean(f'{each.origin}: ok ({each.name})')}\n" for each in valid_specs]
-        text = problems_text(problems) if problems else "".join(good)
-    deliver(options, text)
+        deliver(options, problems_text(problems) if problems else "".join(good))
     if not code:
         tell_left_aside(catalogue)
     return code
@@ -150,12 +136,8 @@ def _made_of_file(options: argparse.Namespace, catalogue: Catalogue) -> int:
             template = template.replace(id=name)
         elif f"{template.id}.toml" != file:
             notes += (f"its id {': '.join(misnamed(template.id, file))}",)
-    if options.format == "json":
-        from ..reports import json
-
-        spec_object = json.record(template)
-        document = {"schema": "selfhost.spec/1", "spec": spec_object, "notes": list(notes)}
-        deliver(options, json.dumps(document))
+    document = {"schema": "selfhost.spec/1", "spec": template, "notes": notes}
+    if write_json(options, "record", document):
         return 0
     deliver(options, spec_text(template))
     for remark in notes:
@@ -173,11 +155,7 @@ def verify(words: list[str]) -> int:
     catalogue = open_catalogue(options.specs)
     machine = measured_where_unknown(options, one_machine(options))
     comparison = held_against(seen, catalogue, machine, options.model)
-    if options.format == "json":
-        from ..reports import json
-
-        deliver(options, json.dumps(json.verification(comparison)))
-    else:
+    if not write_json(options, "verification", comparison):
         from ..reports.plan_text import verify_document
 
         present(options, verify_document(comparison))
