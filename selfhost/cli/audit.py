@@ -22,7 +22,6 @@ from .output import (
     to_standard_error,
     wants_json,
     write,
-    write_file,
 )
 from .parser import parse
 
@@ -124,6 +123,7 @@ def _init(path: str) -> int:
     import shlex
 
     from ..audit.policy import starter_policy
+    from ..core.files import write_whole
     from ..reports.layout import clean
 
     if path == "-":
@@ -132,7 +132,7 @@ def _init(path: str) -> int:
     if os.path.lexists(path):
         remedy = "name another file: `selfhost audit --init other.toml`"
         raise UsageError(f"{path} is there already", remedy=remedy)
-    write_file(path, starter_policy())
+    write_whole([(path, starter_policy())])
     named = "" if path == _POLICY else f" {clean(shlex.quote(path))}"
     write(f"wrote {clean(path)}: name your models in it, then run `selfhost audit{named}`\n")
     return 0

@@ -12,8 +12,6 @@ from .output import write
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from ..catalogue.index import Catalogue
 
 
@@ -37,35 +35,31 @@ def candidates(words: Sequence[str]) -> list[str]:
         return _beginning(typed, COMMANDS) or list(complete(typed, catalogue))
     # a bare name of a model is a check
     command = words[0] if words[0] in COMMANDS else "check"
-    values = _values(command, words[-2], typed, catalogue)
-    if values is not None:
-        return values
+    taken = {
+        name: settings for names, settings in arguments(command).items() for name in names.split()
+    }
+    flag, sign, value = typed.partition("=")
+    if not sign or flag not in taken:
+        flag, sign, value = words[-2], "", typed
+    settings = taken.get(flag, {"nargs": 0})
+    is_value = settings.get("action", "append") == "append" and settings.get("nargs") != 0
+    if is_value and flag.startswith("-"):
+        choices = settings.get("choices") or _listed(flag, catalogue)
+        return [f"{flag}{sign}{word}" if sign else word for word in _beginning(value, choices)]
     if typed.startswith("-"):
         return _beginning(typed, " ".join(TAKEN[command]).split())
-    words_taken = {name: each for name, each in arguments(command).items() if name[0] != "-"}
-    if words_taken.keys() & {"model", "models"}:
+    if taken.keys() & {"model", "models"}:
         return list(complete(typed, catalogue))
-    choices = [word for each in words_taken.values() for word in each.get("choices", ())]
-    return _beginning(typed, choices)
+    positional = (each for name, each in taken.items() if name[0] != "-")
+    return _beginning(typed, [word for each in positional for word in each.get("choices", ())])
 
 
-def _values(command: str, before: str, typed: str, catalogue: Catalogue) -> list[str] | None:
-    """Return the values of an option, of `--option VALUE` or `--option=VALUE`; None where no value
-    of one stands there.
-    """
+def _listed(flag: str, catalogue: Catalogue) -> Iterable[str]:
+    """Return the values of an option that are not declared with it."""
     from ..machine.changes import SETTINGS
     from ..machine.profiles import names
     from ..reports.audit_formats import FORMATS
 
-    options = {
-        flag: settings for names, settings in arguments(command).items() for flag in names.split()
-    }
-    flag, sign, value = typed.partition("=")
-    if not sign or flag not in options:
-        flag, sign, value = before, "", typed
-    settings: dict[str, Any] = options.get(flag, {"nargs": 0})
-    if settings.get("action", "append") != "append" or settings.get("nargs") == 0:
-        return None
     listed: dict[str, Callable[[], Iterable[str]]] = {
         "--machine": names,
         "--set": lambda: [f"{key}=" for key in SETTINGS],
@@ -77,9 +71,7 @@ def _values(command: str, before: str, typed: str, catalogue: Catalogue) -> list
         "--draft": catalogue.ids,
         "--family": lambda: sorted({row.family for row in catalogue.outlines() if row.family}),
     }
-    choices = settings.get("choices") or listed.get(flag, tuple)()
-    prefix = f"{flag}=" if sign else ""
-    return [prefix + word for word in _beginning(value, map(str, choices))]
+    return listed.get(flag, tuple)()
 
 
 def _beginning(typed: str, names: Iterable[str]) -> list[str]:

@@ -155,29 +155,24 @@ def _present(
     from ..core.units import utc_today
     from ..reports.models_text import TOP, list_document
 
-    if options.format == "html":
-        document = list_document(
-            listing, machine, workload, top=None, wide=True, only_running=False, notes=notes
-        )
-        present(options, document)
-        return
     near: tuple[str, ...] = ()
     if not (listing.counts.models or listing.refused):
         guesses = words_in_names(options.words, catalogue)
         near = tuple(f"`selfhost list {guess}`" for guess in guesses)
+    is_page = options.format == "html"
     top: int | None = options.top or TOP
-    if options.all:
+    if options.all or is_page:
         top = None
     elif options.top is None and options.output is None and (lines := screen_lines()):
         top = max(_LEAST_ROWS, min(TOP, lines - _OTHER_LINES))
+    is_all = is_page or options.all or options.words or options.route
     document = list_document(
         listing,
         machine,
         workload,
         top=top,
-        wide=options.wide,
-        only_running=options.route == "local"
-        or not (options.all or options.words or options.route),
+        wide=options.wide or is_page,
+        only_running=not is_all or (options.route == "local" and not is_page),
         near=near,
         today=utc_today(),
         notes=notes,

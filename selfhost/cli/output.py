@@ -129,7 +129,9 @@ def deliver(options: argparse.Namespace, text: str | Iterable[str]) -> None:
     or a GPU can mean. A long text may be given in pieces.
     """
     if options.output is not None:
-        write_file(options.output, text)
+        from ..core.files import write_whole
+
+        write_whole([(options.output, text)])
     else:
         for piece in (text,) if isinstance(text, str) else text:
             write(str(piece))
@@ -184,13 +186,6 @@ def _write(stream: TextIO, text: str) -> None:
         encoding = stream.encoding or "ascii"
         text = text.translate(_ASCII).encode(encoding, "backslashreplace").decode(encoding)
         stream.write(text)
-
-
-def write_file(path: str, text: str | Iterable[str]) -> None:
-    """Write a report where the user asked for it, whole or not at all. Raises `WriteError`."""
-    from ..core.files import write_whole
-
-    write_whole([(path, text)])
 
 
 def to_standard_error(text: str) -> None:
