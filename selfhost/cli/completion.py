@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from ..core.tables import shipped_table
 from . import COMMANDS
@@ -35,23 +36,33 @@ def candidates(words: Sequence[str]) -> list[str]:
         return _beginning(typed, COMMANDS) or list(complete(typed, catalogue))
     # a bare name of a model is a check
     command = words[0] if words[0] in COMMANDS else "check"
-    taken = {
-        name: settings for names, settings in arguments(command).items() for name in names.split()
-    }
-    flag, sign, value = typed.partition("=")
-    if not sign or flag not in taken:
-        flag, sign, value = words[-2], "", typed
-    settings = taken.get(flag, {"nargs": 0})
-    is_value = settings.get("action", "append") == "append" and settings.get("nargs") != 0
-    if is_value and flag.startswith("-"):
-        choices = settings.get("choices") or _listed(flag, catalogue)
-        return [f"{flag}{sign}{word}" if sign else word for word in _beginning(value, choices)]
+    taken = arguments(command)
+    values = _values(taken, words[-2], typed, catalogue)
+    if values is not None:
+        return values
     if typed.startswith("-"):
         return _beginning(typed, " ".join(TAKEN[command]).split())
     if taken.keys() & {"model", "models"}:
         return list(complete(typed, catalogue))
     positional = (each for name, each in taken.items() if name[0] != "-")
     return _beginning(typed, [word for each in positional for word in each.get("choices", ())])
+
+
+def _values(
+    taken: Mapping[str, Mapping[str, Any]], before: str, typed: str, catalogue: Catalogue
+) -> list[str] | None:
+    """Return the values of an option, of `--option VALUE` or `--option=VALUE`; None where no value
+    of one stands there.
+    """
+    options = {name: each for names, each in taken.items() for name in names.split()}
+    flag, sign, value = typed.partition("=")
+    if not sign or flag not in options:
+        flag, sign, value = before, "", typed
+    settings = options.get(flag, {"nargs": 0})
+    if settings.get("action", "append") != "append" or settings.get("nargs") == 0:
+        return None
+    choices = settings.get("choices") or _listed(flag, catalogue)
+    return [f"{flag}{sign}{word}" if sign else word for word in _beginning(value, choices)]
 
 
 def _listed(flag: str, catalogue: Catalogue) -> Iterable[str]:

@@ -153,28 +153,34 @@ def _present(
     """
     from ..catalogue.searching import words_in_names
     from ..core.units import utc_today
-    from ..reports.models_text import TOP, list_document
+    from ..reports.models_text import list_document
 
     near: tuple[str, ...] = ()
     if not (listing.counts.models or listing.refused):
         guesses = words_in_names(options.words, catalogue)
         near = tuple(f"`selfhost list {guess}`" for guess in guesses)
     is_page = options.format == "html"
-    top: int | None = options.top or TOP
-    if options.all or is_page:
-        top = None
-    elif options.top is None and options.output is None and (lines := screen_lines()):
-        top = max(_LEAST_ROWS, min(TOP, lines - _OTHER_LINES))
     is_all = is_page or options.all or options.words or options.route
     document = list_document(
         listing,
         machine,
         workload,
-        top=top,
+        top=_most_rows(options),
         wide=options.wide or is_page,
-        only_running=not is_all or (options.route == "local" and not is_page),
+        only_running=not is_all or options.route == "local",
         near=near,
         today=utc_today(),
         notes=notes,
     )
     present(options, document)
+
+
+def _most_rows(options: argparse.Namespace) -> int | None:
+    """Return how many rows are shown; None for all of them."""
+    from ..reports.models_text import TOP
+
+    if options.all or options.format == "html":
+        return None
+    lines = screen_lines() if options.output is None else 0
+    usual = max(_LEAST_ROWS, min(TOP, lines - _OTHER_LINES)) if lines else TOP
+    return options.top or usual

@@ -124,6 +124,9 @@ class Record(metaclass=_RecordType):
     missing or unknown field, `AttributeError` an attempt to assign.
     """
 
+    # what an unknown field raises
+    _unknown_field: type[TypeError] = TypeError
+
     def __init__(self, **values: Any) -> None:
         kind = type(self)
         if len(values) < len(kind._fields):
@@ -132,22 +135,18 @@ class Record(metaclass=_RecordType):
             for name in kind._fields:
                 if name not in values:
                     raise TypeError(f"{kind.__name__} needs {name}")
-            raise kind._unknown_field(sorted(values.keys() - kind._kinds.keys())[0])
+            from .spelling import nearest
+
+            name = min(values.keys() - kind._kinds.keys())
+            near = nearest(name, kind._fields)
+            meant = f": did you mean {near}?" if near else ""
+            raise kind._unknown_field(f"{kind.__name__} has no {name}{meant}")
         for name in kind._mappings:
             if type(values[name]) is dict:
                 values[name] = FrozenDict(values[name])
         # all fields at once, and not copied: thousands of records are made in one run
         object.__setattr__(self, "__dict__", values)
         self._check()
-
-    @classmethod
-    def _unknown_field(cls, name: str) -> TypeError:
-        from .errors import WrongTypeError
-        from .spelling import nearest
-
-        near = nearest(name, cls._fields)
-        meant = f": did you mean {near}?" if near else ""
-        return WrongTypeError(f"{cls.__name__} has no {name}{meant}")
 
     def _check(self) -> None:
         """Raise where some values make no sense; records that have such override it."""

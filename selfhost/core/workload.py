@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from . import units
-from .errors import InputError, Problem, SelfhostError, WorkloadError, expect_type
+from .errors import InputError, Problem, SelfhostError, WorkloadError, WrongTypeError, expect_type
 from .quantities import parse_bytes, parse_count, parse_tokens
 from .records import Record
 from .values import Fault, integer_fault, kind_fault, kind_of, number_fault, text_fault
@@ -187,6 +187,7 @@ class Workload(Record):
     optimizer: str | None = None
     checkpointing: bool | None = None
     load: Load | None = None
+    _unknown_field = WrongTypeError
 
     def options(self) -> str:
         """Return the command line that asks for the same, with a space in front of each option;
