@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from math import prod
 from typing import Any
@@ -16,6 +16,7 @@ from ..catalogue.architecture import (
     TensorGroup,
 )
 from ..core.records import Record
+from ..core.tables import shipped_table
 
 
 class Style(Record):
@@ -280,6 +281,22 @@ def predicts_more(group: TensorGroup, architecture: Architecture) -> bool:
     return bool(group.layers) and group.layers[0] >= architecture.layers
 
 
+_TABLES: Mapping[str, Any] = shipped_table("tensors")["tensors"]
+
+
+def _side(expression: str, sizes: Mapping[str, Any]) -> int:
+    """`2 * heads * key_length + width`: a sum of products, whose factors may be divided."""
+    total = 0
+    for product in expression.split(" + "):
+        number = 1
+        for factor in product.split(" * "):
+            over, _, under = factor.partition(" / ")
+            number *= int(over) if over.isdecimal() else sizes[over]
+            number //= (sizes[under] or 1) if under else 1
+        total += number
+    return total
+
+
 class _Tensors:
     """The tensors of one model, in the order of its file. `gguf`: as llama.cpp's file holds them;
     else as the published checkpoint, under the same names. Shapes are in elements, the fastest
@@ -324,6 +341,48 @@ class _Tensors:
         if where:
             self.groups.append(TensorGroup(name=f"blk.*.{name}", layers=where, shape=shape))
 
+    def table(
+        self,
+        name: str,
+        group: Attention | Recurrent | Audio | None = None,
+        *,
+        stack: str = "",
+        outside: bool = False,
+        **more: int,
+    ) -> None:
+        """The tensors of a table of specs/common/tensors.toml, in the layers at hand or `outside`
+        of them; `more`: sizes that are keys of no record.
+        """
+        records = [self.architecture, self.row, *([group] if group is not None else [])]
+        sizes = {
+            key: getattr(record, key) or 0 for record in records for key in type(record)._fields
+        }
+        sizes |= {"width": self.width, "in_gguf": self.gguf, **more}
+        every = () if outside else self.stored_layers()
+        for tensor, *sides in _TABLES[name]:
+            rule = sides.pop() if isinstance(sides[-1], dict) else {}
+            is_left_out = any(sizes[key] for key in rule.get("unless", ()))
+            layers = {"first": every[:1], "rest": every[1:]}.get(rule.get("layers", ""), every)
+            if is_left_out or not (sizes[rule["if"]] if "if" in rule else True):
+                continue
+            if outside or layers:
+                shape = tuple(_side(side, sizes) for side in sides)
+                whole = tensor if outside else f"{stack}blk.*.{tensor}"
+                self.groups.append(TensorGroup(name=whole, layers=layers, shape=shape))
+
+    def recurrence(self, group: Recurrent) -> None:
+        decay, rate, mix, gate = (*group.ranks, 0, 0, 0, 0)[:4]
+        self.table(
+            group.kind,
+            group,
+            steps=group.heads or group.inner_length or 0,
+            normed=group.norm is not False,
+            decay=decay,
+            rate=rate,
+            mix=mix,
+            gate=gate,
+        )
+
     def stored_layers(self) -> tuple[int, ...]:
         limit = self.architecture.stored_layers
         return self.layers if limit is None else tuple(n for n in self.layers if n < limit)
@@ -339,7 +398,7 @@ class _Tensors:
             self.attention(attention)
         for recurrent in model.recurrent:
             self.layers = recurrent.layers
-            _RECURRENCES[recurrent.kind](self, recurrent)
+            self.recurrence(recurrent)
         for feed_forward in model.feed_forward:
             self.layers = feed_forward.layers
             self.feed_forward(feed_forward)
@@ -396,25 +455,11 @@ class _Tensors:
             self.add("rel_embd_norm", width, bias=True)
 
     def audio_encoder(self, audio: Audio) -> None:
-        width, long = audio.embedding_length, audio.feed_forward_length
-        self.add("encoder.conv1", 3, audio.mel_bins, width)
-        self.add("encoder.conv2", 3, width, width)
-        for name in ("conv1", "conv2"):
-            bias = TensorGroup(name=f"encoder.{name}.bias", layers=(), shape=(1, width))
-            self.groups.append(bias)
-        self.add("encoder.position_embd", width, audio.positions)
-        self.add("encoder.output_norm", width, bias=True)
-        shapes: dict[str, tuple[int, ...]] = {"attn_norm": (width,), "ffn_norm": (width,)}
-        shapes |= {f"attn_{name}": (width, width) for name in ("q", "k", "v", "output")}
-        shapes |= {"ffn_up": (width, long), "ffn_down": (long, width)}
-        layers = tuple(range(audio.layers))
-        for name, shape in shapes.items():
-            self.add(f"encoder.blk.*.{name}", *shape, layers=layers, bias=name != "attn_k")
-        # the decoder's attention to it
-        width = self.width
-        self.layer("cross_attn_norm", width, bias=True)
-        for name in ("q", "k", "v", "output"):
-            self.layer(f"cross_attn_{name}", width, width, bias=name != "k")
+        self.table("audio", audio, outside=True)
+        every, self.layers = self.layers, tuple(range(audio.layers))
+        self.table("audio of a layer", audio, stack="encoder.")
+        self.layers = every
+        self.table("attention to audio")
 
     # -------------------------------------------------------------- every layer
 
@@ -423,12 +468,8 @@ class _Tensors:
         model, row = self.architecture, self.row
         self.norms()
         if row.banked_layers:
-            # Kimi K3: what weighs the residuals that are kept; the converter joins a norm and a row
-            # of scores
-            sides = (self.width,) if self.gguf else (self.width, 2)
-            self.add("output_res_score", *sides)
-            for part in ("attn", "ffn"):
-                self.layer(f"{part}_res_score", *sides)
+            self.table("banked residuals", outside=True)
+            self.table("banked residuals of a layer")
         if row.layer_scale and self.gguf:
             self.layer("layer_output_scale", 1)
         if row.relative_positions:
@@ -437,11 +478,17 @@ class _Tensors:
             self.layer("attn_rel_b", heads, row.relative_positions)
             self.layers = every
         if row.per_layer_embeddings and model.per_layer_embedding_length:
-            self.slices_by_layer(model.per_layer_embedding_length)
-        if row.altup and model.altup_inputs:
-            self.alternating_updates(model.altup_inputs)
-        if row.hyper_connections and model.altup_inputs:
-            self.hyper_connections(model.altup_inputs)
+            rows = model.vocabulary_gguf if self.gguf else row.per_layer_vocabulary
+            self.table("slices", outside=True, rows=rows or model.vocabulary or 0)
+            self.table("slices of a layer")
+        inputs = model.altup_inputs or 0
+        if row.altup and inputs:
+            self.table("versions", outside=True, others=inputs - 1)
+            self.table("versions of a layer")
+        if row.hyper_connections and inputs:
+            mixed = 2 * inputs + (inputs * inputs if row.hyper_connections == 3 else 0)
+            self.table("streams", outside=True)
+            self.table("streams of a layer", mixed=mixed)
 
     def norms(self) -> None:
         """The norms of the model's width."""
@@ -456,43 +503,6 @@ class _Tensors:
                 self.layers = every[1:]
             self.layer(name, self.width, bias=row.norm_bias)
             self.layers = every
-
-    def slices_by_layer(self, slice_width: int) -> None:
-        """Gemma 3n and 4: a second token table. Each layer reads one slice of it."""
-        model, row, width = self.architecture, self.row, self.width
-        rows = model.vocabulary_gguf if self.gguf else row.per_layer_vocabulary
-        slices = slice_width * model.layers
-        self.add("per_layer_token_embd", slices, rows or model.vocabulary or 0)
-        self.add("per_layer_model_proj", width, slices)
-        self.add("per_layer_proj_norm", slice_width)
-        self.layer("inp_gate", width, slice_width)
-        self.layer("proj", slice_width, width)
-        if not row.altup:
-            self.layer("post_norm", width)
-
-    def alternating_updates(self, inputs: int) -> None:
-        """Gemma 3n: several versions of the hidden state, and LAuReL."""
-        width = self.width
-        self.add("altup_proj", width, width, inputs - 1)
-        self.add("altup_unembd_proj", width, width, inputs - 1)
-        self.layer("altup_correct_coef", inputs, inputs)
-        self.layer("altup_correct_scale", width)
-        self.layer("altup_predict_coef", inputs, inputs * inputs)
-        self.layer("altup_router", width, inputs)
-        self.layer("laurel_l", width, _LAUREL_RANK)
-        self.layer("laurel_r", _LAUREL_RANK, width)
-
-    def hyper_connections(self, inputs: int) -> None:
-        """Parallel streams, mixed before and after attention and feed-forward."""
-        number, wide = self.row.hyper_connections, inputs * self.width
-        mixed = 2 * inputs + (inputs * inputs if number == 3 else 0)
-        self.add("output_hc_fn", wide, inputs)
-        self.add("output_hc_base", inputs)
-        self.add("output_hc_scale", 1)
-        for part in ("attn", "ffn"):
-            self.layer(f"hc_{part}_fn", wide, mixed)
-            self.layer(f"hc_{part}_base", mixed)
-            self.layer(f"hc_{part}_scale", number)
 
     def prediction_blocks(self, blocks: int) -> None:
         """Blocks shaped like the last layer, or the last of some kind, with one matrix that
@@ -520,9 +530,16 @@ class _Tensors:
 
     def attention(self, group: Attention) -> None:
         if group.latent_length:
-            self.latent(group, group.latent_length)
+            # of attention that caches them unpacked the key's length holds the part with rope
+            is_unpacked = group.kind != "latent"
+            unturned = group.key_length - (group.rope_length or 0) * is_unpacked
+            query = group.query_latent_length or self.width
+            self.table("latent", group, is_unpacked=is_unpacked, unturned=unturned, query=query)
         elif group.kind == "compressed":
-            self.compressed(group)
+            indexed, rows = bool(group.compression and group.indexer_heads), 1
+            rows += bool(group.indexer_heads)
+            groups = group.output_groups or 1
+            self.table("compressed", group, indexed=indexed, rows=rows, output_groups=groups)
         else:
             self.plain_attention(group)
         row, value = self.row, group.value_length
@@ -553,12 +570,8 @@ class _Tensors:
                 self.layer(f"cross_attn_{part}", width, heads * key, bias=bias)
             self.layer("cross_attn_output", heads * value, width, bias=row.attention_output_bias)
         self.query_key_norms(group)
-        if group.indexer_heads and (length := group.indexer_length):
-            # it chooses the blocks of positions that attention reads
-            self.layer("indexer.q_proj", width, group.indexer_heads * length)
-            self.layer("indexer.k_proj", width, length)
-            self.layer("indexer.q_norm", length)
-            self.layer("indexer.k_norm", length)
+        if group.indexer_heads:
+            self.table("indexer", group)
 
     def query_key_norms(self, group: Attention) -> None:
         row, key = self.row, group.key_length
@@ -573,55 +586,6 @@ class _Tensors:
                 if row.query_key_norm_bias:
                     self.plain(f"attn_{name}_norm.bias", key, number)
 
-    def latent(self, group: Attention, latent: int) -> None:
-        width, heads, value = self.width, group.heads, group.value_length
-        rope, query = group.rope_length or 0, group.query_latent_length
-        # of attention that caches them unpacked the key's length holds the part with rope
-        key = group.key_length if group.kind == "latent" else group.key_length - rope
-        if query:
-            self.layer("attn_q_a", width, query)
-            self.layer("attn_q_a_norm", query)
-        self.layer("attn_q_b" if query else "attn_q", query or width, heads * (key + rope))
-        self.layer("attn_kv_a_mqa", width, latent + rope)
-        self.layer("attn_kv_a_norm", latent)
-        if group.kind == "latent":
-            self.layer("attn_k_b", key, latent, heads)
-            self.layer("attn_v_b", latent, value, heads)
-        else:
-            self.layer("attn_kv_b", latent, heads * (key + value))
-        self.layer("attn_output", heads * value, width)
-        if group.indexer_heads and group.indexer_length:
-            length = group.indexer_length
-            self.layer("indexer.attn_q_b", query or width, group.indexer_heads * length)
-            self.layer("indexer.attn_k", width, length)
-            self.layer("indexer.k_norm", length, bias=True)
-            self.layer("indexer.proj", width, group.indexer_heads)
-
-    def compressed(self, group: Attention) -> None:
-        """DeepSeek V4: rows that each stand for several tokens, and an indexer that chooses."""
-        width, heads, key = self.width, group.heads, group.key_length
-        query, groups = group.query_latent_length or 0, group.output_groups or 1
-        latent, tokens = (group.output_latent_length or 0) * groups, group.compression
-        length = (group.indexer_length or 0) if group.indexer_heads else 0
-        self.layer("attn_q_a", width, query)
-        self.layer("attn_q_a_norm", query)
-        self.layer("attn_q_b", query, heads * key)
-        self.layer("attn_kv", width, key)
-        self.layer("attn_kv_a_norm", key)
-        self.layer("attn_output_a", heads * key // groups, latent)
-        self.layer("attn_output_b", latent, width)
-        for name, long in (("attn", key), ("indexer", length)):
-            if tokens and long:
-                # of rows of which an indexer chooses each is made of the tokens of two
-                wide = (2 if group.indexer_heads else 1) * long
-                self.layer(f"{name}_compressor_kv", width, wide)
-                self.layer(f"{name}_compressor_gate", width, wide)
-                self.layer(f"{name}_compressor_ape", wide, tokens)
-                self.layer(f"{name}_compressor_norm", long)
-        if tokens and length:
-            self.layer("indexer.attn_q_b", query, (group.indexer_heads or 0) * length)
-            self.layer("indexer.proj", width, group.indexer_heads or 0)
-
     # -------------------------------------------------------------- feed-forward
 
     def feed_forward(self, group: FeedForward) -> None:
@@ -632,12 +596,7 @@ class _Tensors:
         self.router(group, experts)
         inner, bias = group.latent_length or self.width, row.expert_bias
         if group.latent_length:
-            # what brings the model's width down to that of its experts, and back
-            name = "routed" if row.routed_norm else "latent"
-            self.layer(f"ffn_{name}_down", self.width, inner)
-            self.layer(f"ffn_{name}_up", inner, self.width)
-            if row.routed_norm:
-                self.layer("ffn_routed_norm", inner)
+            self.table("narrower experts", inner=inner)
         parts = ("up",) if row.gate == "none" else ("gate", "up")
         for part in parts:
             self.layer(f"ffn_{part}_exps", inner, length, experts, bias=bias)
@@ -651,11 +610,7 @@ class _Tensors:
         if group.beside_dense:
             self.dense(group.beside_dense)
             if row.expert_norms:
-                # Gemma 4: norms and scales of experts beside a dense feed-forward
-                for name in ("pre_ffw_norm_2", "post_ffw_norm_1", "post_ffw_norm_2"):
-                    self.layer(name, self.width)
-                self.plain("ffn_gate_inp.scale", self.width)
-                self.plain("ffn_down_exps.scale", experts)
+                self.table("norms of experts", experts=experts)
 
     def router(self, group: FeedForward, experts: int) -> None:
         row, model = self.row, self.architecture
@@ -669,9 +624,7 @@ class _Tensors:
     def dense(self, length: int) -> None:
         row, width = self.row, self.width
         if row.gate == "channel_mix":
-            self.layer("channel_mix_lerp_k", width)
-            self.layer("channel_mix_key", width, length)
-            self.layer("channel_mix_value", length, width)
+            self.table("channel mix", length=length)
             return
         bias = row.feed_forward_bias
         if row.gate == "split":
@@ -683,133 +636,3 @@ class _Tensors:
 
 
 _ROPE_TABLES = {"freqs": ("rope_freqs",), "long_short": ("rope_factors_long", "rope_factors_short")}
-# width of the two LAuReL matrices of Gemma 3n (`laurel_rank` in its config.json)
-_LAUREL_RANK = 64
-
-
-# ------------------------------------------------------------------ recurrences
-
-
-def _mamba(add: _Tensors, group: Recurrent) -> None:
-    inner, state, rank = group.inner_length or 0, group.state_length or 0, group.time_step_rank or 0
-    steps = group.heads or inner
-    add.layer("ssm_in", add.width, 2 * inner)
-    add.layer("ssm_conv1d", group.convolution or 0, inner, bias=not group.heads)
-    add.layer("ssm_x", inner, rank + 2 * state)
-    add.layer("ssm_dt", rank, steps, bias=True)
-    add.plain("ssm_a", 1 if group.heads else state, steps)
-    add.plain("ssm_d", steps)
-    add.layer("ssm_out", inner, add.width)
-    if add.row.mamba_norms:
-        add.layer("ssm_dt_norm", rank)
-        add.layer("ssm_b_norm", state)
-        add.layer("ssm_c_norm", state)
-
-
-def _mamba2(add: _Tensors, group: Recurrent) -> None:
-    inner, state, heads = group.inner_length or 0, group.state_length or 0, group.heads or 0
-    mixed = inner + 2 * (group.groups or 0) * state
-    add.layer("ssm_in", add.width, inner + mixed + heads)
-    add.layer("ssm_conv1d", group.convolution or 0, mixed, bias=True)
-    for name in ("ssm_dt.bias", "ssm_a", "ssm_d"):
-        add.plain(name, heads)
-    if group.norm is not False:
-        add.layer("ssm_norm", inner)
-    add.layer("ssm_out", inner, add.width)
-
-
-def _delta(add: _Tensors, group: Recurrent) -> None:
-    width, heads, value = add.width, group.heads or 0, group.value_length or 0
-    keys, inner = (group.key_heads or 0) * (group.key_length or 0), heads * value
-    add.layer("attn_qkv", width, 2 * keys + inner)
-    add.layer("attn_gate", width, inner)
-    add.layer("ssm_conv1d", group.convolution or 0, 2 * keys + inner)
-    add.plain("ssm_dt.bias", heads)
-    add.plain("ssm_a", heads)
-    if add.row.fused_alpha_beta:
-        add.layer("ssm_ba", width, 2 * heads)
-    else:
-        add.layer("ssm_alpha", width, heads)
-        add.layer("ssm_beta", width, heads)
-    add.layer("ssm_norm", value)
-    add.layer("ssm_out", inner, width)
-
-
-def _kda(add: _Tensors, group: Recurrent) -> None:
-    width, heads, size = add.width, group.heads or 0, group.key_length or 0
-    inner = heads * size
-    for name in "qkv":
-        add.layer(f"ssm_conv1d_{name}", group.convolution or 0, 1, inner)
-        add.layer(f"attn_{name}", width, inner)
-    for name in "fg":
-        is_full = name == "g" and add.row.full_rank_gate
-        wide = add.row.wide_gates or is_full
-        add.layer("ssm_g" if is_full else f"ssm_{name}_a", width, inner if wide else size)
-        if not wide:
-            add.layer(f"ssm_{name}_b", size, inner)
-    add.layer("ssm_beta", width, heads)
-    add.plain("ssm_a", heads)
-    add.plain("ssm_dt.bias", inner)
-    add.layer("ssm_norm", size)
-    add.layer("attn_output", inner, width)
-
-
-def _lightning(add: _Tensors, group: Recurrent) -> None:
-    inner = (group.heads or 0) * (group.key_length or 0)
-    add.layer("attn_qkv", add.width, 3 * inner)
-    add.layer("attn_gate", add.width, inner)
-    add.layer("attn_norm_2", inner)
-    add.layer("attn_output", inner, add.width)
-
-
-def _rglru(add: _Tensors, group: Recurrent) -> None:
-    inner, heads = group.inner_length or 0, group.heads or 1
-    block = inner // heads
-    for name in ("y", "x"):
-        add.layer(f"lru_{name}", add.width, inner, bias=True)
-    add.layer("ssm_conv1d", group.convolution or 0, inner, bias=True)
-    for name in ("input", "recurrent"):
-        add.layer(f"lru_{name}_gate", block, block, heads)
-        add.plain(f"lru_{name}_gate.bias", block * heads)
-    add.plain("lru_a", inner)
-    add.layer("lru_out", inner, add.width, bias=True)
-
-
-def _convolution(add: _Tensors, group: Recurrent) -> None:
-    add.layer("shortconv.conv", group.convolution or 0, add.width)
-    add.layer("shortconv.in_proj", add.width, 3 * add.width)
-    add.layer("shortconv.out_proj", add.width, add.width)
-
-
-def _rwkv7(add: _Tensors, group: Recurrent) -> None:
-    width, every = add.width, group.layers
-    decay, rate, first, gate = (*(group.ranks or ()), 0, 0, 0, 0)[:4]
-    # the first layer has no values of an earlier one; what llama.cpp asks for is a copy of the
-    # rate's
-    own = [("w", decay, every), ("a", rate, every), ("v", rate, every[:1] if add.gguf else ())]
-    for name, rank, add.layers in (*own, ("v", first, every[1:])):
-        add.layer(f"time_mix_{name}0", width)
-        add.layer(f"time_mix_{name}1", width, rank)
-        add.layer(f"time_mix_{name}2", rank, width)
-    add.layers = every
-    if gate:
-        add.layer("time_mix_g1", width, gate)
-        add.layer("time_mix_g2", gate, width)
-    add.layer("time_mix_lerp_fused", width, 1, 1, 6 if gate else 5)
-    for name in ("k_k", "k_a", "r_k"):
-        add.layer(f"time_mix_{name}", width)
-    for name in ("key", "value", "receptance", "output"):
-        add.layer(f"time_mix_{name}", width, width)
-    add.layer("time_mix_ln", width, bias=True)
-
-
-_RECURRENCES: Mapping[str, Callable[[_Tensors, Recurrent], None]] = {
-    "mamba": _mamba,
-    "mamba2": _mamba2,
-    "delta": _delta,
-    "kda": _kda,
-    "lightning": _lightning,
-    "rglru": _rglru,
-    "convolution": _convolution,
-    "rwkv7": _rwkv7,
-}

@@ -168,7 +168,7 @@ def tokenizer_kind(row: ArchitectureRow, vocabulary: int) -> str:
         return "unigram"
     if row.tokenizer or not vocabulary:
         return "" if row.tokenizer == "varies" else row.tokenizer
-    if vocabulary <= 33_000:
+    if vocabulary <= 32_200:
         return "spm"
     return "bpe" if vocabulary >= 49_000 else ""
 
