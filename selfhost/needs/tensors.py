@@ -284,6 +284,11 @@ def predicts_more(group: TensorGroup, architecture: Architecture) -> bool:
 _TABLES: Mapping[str, Any] = shipped_table("tensors")["tensors"]
 
 
+def _is_there(rule: Mapping[str, Any], sizes: Mapping[str, Any]) -> bool:
+    is_left_out = any(sizes[key] for key in rule.get("unless", ()))
+    return not is_left_out and bool("if" not in rule or sizes[rule["if"]])
+
+
 def _side(expression: str, sizes: Mapping[str, Any]) -> int:
     """`2 * heads * key_length + width`: a sum of products, whose factors may be divided."""
     total = 0
@@ -342,33 +347,24 @@ class _Tensors:
             self.groups.append(TensorGroup(name=f"blk.*.{name}", layers=where, shape=shape))
 
     def table(
-        self,
-        name: str,
-        group: Attention | Recurrent | Audio | None = None,
-        *,
-        stack: str = "",
-        outside: bool = False,
-        **more: int,
+        self, name: str, group: Attention | Recurrent | Audio | None = None, **more: int
     ) -> None:
-        """The tensors of a table of specs/common/tensors.toml, in the layers at hand or `outside`
-        of them; `more`: sizes that are keys of no record.
+        """The tensors of a table of specs/common/tensors.toml, in the layers at hand where a name
+        has a `*`; `more`: sizes that are keys of no record.
         """
         records = [self.architecture, self.row, *([group] if group is not None else [])]
         sizes = {
             key: getattr(record, key) or 0 for record in records for key in type(record)._fields
         }
         sizes |= {"width": self.width, "in_gguf": self.gguf, **more}
-        every = () if outside else self.stored_layers()
+        every = self.stored_layers()
         for tensor, *sides in _TABLES[name]:
             rule = sides.pop() if isinstance(sides[-1], dict) else {}
-            is_left_out = any(sizes[key] for key in rule.get("unless", ()))
             layers = {"first": every[:1], "rest": every[1:]}.get(rule.get("layers", ""), every)
-            if is_left_out or not (sizes[rule["if"]] if "if" in rule else True):
-                continue
-            if outside or layers:
+            if _is_there(rule, sizes) and (layers or "*" not in tensor):
+                layers = layers if "*" in tensor else ()
                 shape = tuple(_side(side, sizes) for side in sides)
-                whole = tensor if outside else f"{stack}blk.*.{tensor}"
-                self.groups.append(TensorGroup(name=whole, layers=layers, shape=shape))
+                self.groups.append(TensorGroup(name=tensor, layers=layers, shape=shape))
 
     def recurrence(self, group: Recurrent) -> None:
         decay, rate, mix, gate = (*group.ranks, 0, 0, 0, 0)[:4]
@@ -455,9 +451,8 @@ class _Tensors:
             self.add("rel_embd_norm", width, bias=True)
 
     def audio_encoder(self, audio: Audio) -> None:
-        self.table("audio", audio, outside=True)
         every, self.layers = self.layers, tuple(range(audio.layers))
-        self.table("audio of a layer", audio, stack="encoder.")
+        self.table("audio", audio)
         self.layers = every
         self.table("attention to audio")
 
@@ -467,9 +462,6 @@ class _Tensors:
         """The tensors of every layer, whatever its attention and feed-forward."""
         model, row = self.architecture, self.row
         self.norms()
-        if row.banked_layers:
-            self.table("banked residuals", outside=True)
-            self.table("banked residuals of a layer")
         if row.layer_scale and self.gguf:
             self.layer("layer_output_scale", 1)
         if row.relative_positions:
@@ -477,18 +469,18 @@ class _Tensors:
             heads = max(group.heads for group in model.attention)
             self.layer("attn_rel_b", heads, row.relative_positions)
             self.layers = every
-        if row.per_layer_embeddings and model.per_layer_embedding_length:
-            rows = model.vocabulary_gguf if self.gguf else row.per_layer_vocabulary
-            self.table("slices", outside=True, rows=rows or model.vocabulary or 0)
-            self.table("slices of a layer")
-        inputs = model.altup_inputs or 0
-        if row.altup and inputs:
-            self.table("versions", outside=True, others=inputs - 1)
-            self.table("versions of a layer")
-        if row.hyper_connections and inputs:
-            mixed = 2 * inputs + (inputs * inputs if row.hyper_connections == 3 else 0)
-            self.table("streams", outside=True)
-            self.table("streams of a layer", mixed=mixed)
+        inputs, rows = model.altup_inputs or 0, row.per_layer_vocabulary
+        rows = (model.vocabulary_gguf if self.gguf else rows) or model.vocabulary or 0
+        mixed = 2 * inputs + (inputs * inputs if row.hyper_connections == 3 else 0)
+        tables = {
+            "banked residuals": row.banked_layers,
+            "slices": row.per_layer_embeddings and model.per_layer_embedding_length,
+            "versions": row.altup and inputs,
+            "streams": row.hyper_connections and inputs,
+        }
+        for name, is_there in tables.items():
+            if is_there:
+                self.table(name, rows=rows, others=inputs - 1, mixed=mixed)
 
     def norms(self) -> None:
         """The norms of the model's width."""
