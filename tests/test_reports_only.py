@@ -89,8 +89,8 @@ def test_the_watch_sees_a_write(tmp_path: Path, source_environment: dict[str, st
 
 
 DRIVEN = """
-from selfhost.machine.probes import nvidia
-nvidia.driver_present = lambda host: True
+from selfhost.machine.probes import gpus
+gpus.driver_present = lambda host: True
 """
 
 
