@@ -33,7 +33,6 @@ _CONTAINER_GROUPS = ("docker", "kubepods", "containerd", "libpod", "crio", "lxc"
 
 
 def _cpuinfo(host: Host) -> str:
-    """The text of /proc/cpuinfo; empty where it cannot be read."""
     # 1,024 CPUs have about 2 KiB each
     return host.read_text(CPUINFO, 4 * MAX_READ_BYTES) or ""
 
@@ -95,13 +94,14 @@ def parse_model(text: str) -> str:
 
 def read_model(host: Host, facts: Facts) -> None:
     """What the processor is called."""
+    name, source, unnamed = "", CPUINFO, host.why(CPUINFO)
     if host.system == "macos":
         name, source = host.sysctl("machdep.cpu.brand_string"), "sysctl machdep.cpu.brand_string"
     elif host.system == "windows":
         key = r"HARDWARE\DESCRIPTION\System\CentralProcessor\0\ProcessorNameString"
         name, source = host.registry(key), "registry, ProcessorNameString"
     else:
-        name, source = parse_model(_cpuinfo(host)), CPUINFO
+        name = parse_model(_cpuinfo(host))
     unnamed = host.why(CPUINFO) if host.system == "linux" else f"{source} does not say"
     facts.settle(MODEL, name.strip() or None, source, unnamed)
 
@@ -172,15 +172,15 @@ def parse_quota(text: str) -> float | None:
     """Quota and period, `200000 100000` -> 2.0 CPUs; inf for no quota; None for another shape, or
     a line that was cut off.
     """
-    words = text.split() if text.endswith("\n") else []
-    if words and words[0] in ("max", "-1"):
+    words = text.split() if text.endswith("\n") else [""]
+    if words[:1] in (["max"], ["-1"]):
         return float("inf")
     numbers = [whole(word, 15) for word in words]
     return numbers[0] / numbers[1] if len(numbers) == 2 and numbers[0] and numbers[1] else None
 
 
-def _online(host: Host) -> frozenset[int]:
-    return parse_list(host.read_text(f"{CPUS}/online") or "") or frozenset()
+def _listed_cpus(host: Host, path: str) -> frozenset[int]:
+    return parse_list(host.read_text(path) or "") or frozenset()
 
 
 def _allowed_cpus(host: Host) -> tuple[frozenset[int], str]:
@@ -190,7 +190,7 @@ def _allowed_cpus(host: Host) -> tuple[frozenset[int], str]:
     # the kernel's mask may name CPUs that are not there
     lines = parse_cpuinfo(host.read_text(STATUS) or "").get("Cpus_allowed_list", [""])
     cpus = parse_list(f"{lines[0]}\n") or frozenset()
-    return cpus & _online(host), f"{STATUS}, Cpus_allowed_list"
+    return cpus & _listed_cpus(host, f"{CPUS}/online"), f"{STATUS}, Cpus_allowed_list"
 
 
 def read_usable(host: Host, facts: Facts) -> None:
@@ -241,7 +241,7 @@ def read_cores(host: Host, facts: Facts) -> None:
         _read_other_cores(host, facts)
         return
     cpus, _ = _allowed_cpus(host)
-    cores, online = _cores(host, cpus), _online(host)
+    cores, online = _cores(host, cpus), _listed_cpus(host, f"{CPUS}/online")
     if not cores:
         for fact in (PHYSICAL, PERFORMANCE):
             facts.miss(fact, "the kernel does not tell cores from threads, or which may be used")
@@ -261,9 +261,8 @@ def _cores(host: Host, cpus: frozenset[int]) -> list[frozenset[int]]:
     """The hardware threads of each core among `cpus`; none where the kernel does not state them."""
     left, cores = set(cpus), []
     while left:
-        path = f"{CPUS}/cpu{min(left)}/topology/thread_siblings_list"
-        siblings = parse_list(host.read_text(path) or "")
-        if siblings is None or min(left) not in siblings:
+        siblings = _listed_cpus(host, f"{CPUS}/cpu{min(left)}/topology/thread_siblings_list")
+        if min(left) not in siblings:
             return []
         left -= siblings
         cores.append(siblings)
@@ -368,12 +367,9 @@ def _guest_sign(host: Host) -> tuple[bool | None, str]:
             return "VMM" in features.split(), "sysctl machdep.cpu.features"
         return {"0": False, "1": True}.get(stated), "sysctl kern.hv_vmm_present"
     if host.system == "windows":
-        key, names = (
-            r"HARDWARE\DESCRIPTION\System\BIOS",
-            ("SystemManufacturer", "SystemProductName"),
-        )
-        words = {f"registry, {name}": host.registry(rf"{key}\{name}") for name in names}
-        return _by_firmware(words)
+        key = r"HARDWARE\DESCRIPTION\System\BIOS"
+        names = ("SystemManufacturer", "SystemProductName")
+        return _by_firmware({f"registry, {n}": host.registry(rf"{key}\{n}") for n in names})
     flags = parse_instruction_sets(_cpuinfo(host)) or ()
     if any(word in host.release() for word in VIRTUAL_KERNELS):
         return True, "kernel release"

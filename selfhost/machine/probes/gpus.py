@@ -17,6 +17,8 @@ VERSION, _BOARD = "/proc/driver/nvidia/version", "/proc/device-tree/model"
 # names of devices, of the packages hwdata and pciutils
 _PCI_NAMES = ("/usr/share/hwdata/pci.ids", "/usr/share/misc/pci.ids")
 MAX_NAMES_BYTES = 4 * 2**20
+# the device of a GPU of NVIDIA
+_NODE = re.compile(r"nvidia\d+").fullmatch
 _UNNAMED = "NVIDIA GPU"
 # the chips that have no memory of their own: Grace Blackwell of the DGX Spark, and Jetson boards
 # (Thor's Blackwell too)
@@ -196,13 +198,12 @@ def _amd_card(host: Host, folder: str, ram_bytes: int | None) -> Accelerator:
 
 def _amd_name(host: Host, folder: str) -> str:
     """As its driver gives it, else as libdrm's list has it, else by its number."""
-    if name := (host.read_text(f"{folder}/product_name", 256) or "").strip():
-        return name
     number, revision = (host.read_word(f"{folder}/{file}") for file in ("device", "revision"))
     row = rf"(?im)^{re.escape(number[2:])},\s*{re.escape(revision[2:])},\s*(\S.*?)\s*$"
     texts = (host.read_text(path, MAX_NAMES_BYTES) or "" for path in _AMD_NAMES if number)
-    match = re.search(row, "\n".join(texts))
-    return match[1] if match else f"AMD GPU {number}".strip()
+    listed = re.search(row, "\n".join(texts))
+    given = (host.read_text(f"{folder}/product_name", 256) or "").strip()
+    return given or (listed[1] if listed else f"AMD GPU {number}".strip())
 
 
 def _intel_card(host: Host, folder: str) -> Accelerator:
@@ -307,18 +308,13 @@ def _windows_card(adapter: Mapping[str, object]) -> Accelerator | None:
 # ------------------------------------------------------------------ NVIDIA: what files say
 
 
-def _driver_nodes(host: Host) -> list[str]:
-    """The devices of NVIDIA GPUs, as `nvidia0`."""
-    return [name for name in host.listdir("/dev") if re.fullmatch(r"nvidia\d+", name)]
-
-
 def driver_present(host: Host) -> bool:
     """Whether files show a driver of NVIDIA that could answer."""
     if host.system == "windows":
         folder = host.env.get("SystemRoot") or r"C:\Windows"
         return host.exists(folder + r"\System32\nvml.dll")
     in_wsl = host.exists(WSL_DEVICE) and host.exists(_WSL_LIBRARY)
-    return bool(_driver_nodes(host)) or host.exists(VERSION) or in_wsl
+    return any(map(_NODE, host.listdir("/dev"))) or host.exists(VERSION) or in_wsl
 
 
 def _read_nvidia(host: Host, devices: Sequence[Device]) -> Read | None:
@@ -338,19 +334,15 @@ def _read_nvidia(host: Host, devices: Sequence[Device]) -> Read | None:
     answer = host.ask("nvml") or {}
     if answer.get("error") is None and isinstance(answer.get("devices"), list):
         return _visible(host, answer)
+    error = answer.get("error")
+    silent = f"the NVIDIA driver's library gave no usable answer (error {error})"
+    reason, remedy = _refusal(error, silent)
     if isinstance(answer.get("why"), str):
-        reason, remedy = (
-            f"an NVIDIA GPU's memory is known to its driver, and {answer['why']}",
-            _LOOK,
-        )
+        reason = f"an NVIDIA GPU's memory is known to its driver, and {answer['why']}"
     elif not answer:
         reason = "a recorded tree does not hold what the NVIDIA driver's library says"
         remedy = FILL_IN
-    else:
-        error = answer.get("error")
-        silent = f"the NVIDIA driver's library gave no usable answer (error {error})"
-        reason, remedy = _refusal(error, silent)
-    nodes, source = _driver_nodes(host), PCI if devices else VERSION
+    nodes, source = [*filter(_NODE, host.listdir("/dev"))], PCI if devices else VERSION
     source = "/dev/nvidia*" if nodes else source
     cards = _cards_in_files(host, devices, len(nodes) or len(devices) or 1)
     return Read(cards=cards, source=source, reason=reason, remedy=remedy)
@@ -440,11 +432,13 @@ def _masked(host: Host, mask: str, gpus: Sequence[Sequence[_Told]], source: str)
     if chosen is not None and (not chosen or len(kinds) < 2 or is_ordered):
         return _read_of([told for number in chosen for told in gpus[number]], source)
     reason = f"{_MASK} selects by UUID, or by numbers that CUDA gives unlike GPUs from the fastest"
-    reason += " on, as only CUDA itself can tell"
-    remedy = "set CUDA_DEVICE_ORDER=PCI_BUS_ID, and select by number as `nvidia-smi` lists"
     card = Accelerator(vendor="nvidia", name=_UNNAMED, unified=False)
-    cards = (card,) * len(set(mask.split(",")))
-    return Read(cards=cards, source=source, reason=reason, remedy=remedy)
+    return Read(
+        cards=(card,) * len(set(mask.split(","))),
+        source=source,
+        reason=f"{reason} on, as only CUDA itself can tell",
+        remedy="set CUDA_DEVICE_ORDER=PCI_BUS_ID, and select by number as `nvidia-smi` lists",
+    )
 
 
 def _selected(mask: str, count: int) -> list[int] | None:
@@ -467,8 +461,7 @@ def _read_of(told: Sequence[_Told], source: str) -> Read:
     # one that may have memory of its own says more than one that has none
     blank = [each for each in told if each[0].memory_total_bytes is None]
     blank.sort(key=lambda each: bool(each[0].unified))
-    reason: str | None = _UNIFIED if blank else None
-    remedy: str | None = None
+    reason, remedy = (_UNIFIED if blank else None), None
     if blank and not blank[0][0].unified:
         reason, remedy = _refusal(blank[0][1], "the NVIDIA driver does not tell this GPU's memory")
     return Read(cards=tuple(card for card, _ in told), source=source, reason=reason, remedy=remedy)
