@@ -205,21 +205,18 @@ def _with_cores(machine: Machine, about: Description) -> Machine:
         stated = stated or threads // 2
     processor = machine.cpu_model or ""
     cores = cpus.cores_of(processor)
-    if not stated or (
-        cores and cores.are_known and stated >= cores.physical[1] // cpus.count_of(processor)
-    ):
+    listed = cores.physical[1] // cpus.count_of(processor) if cores and cores.are_known else None
+    if not stated or (listed and stated >= listed):
         return machine
     facts = {"cpu_cores_physical": stated, "cpu_cores_usable": float(max(threads, stated))}
-    machine = machine.replace(cpu_cores_performance=None)
-    return _with_facts(machine, facts, f'"{about.text}"')
+    return _with_facts(machine.replace(cpu_cores_performance=None), facts, f'"{about.text}"')
 
 
 def _mac(row: Mapping[str, Any], ram_gib: float | None) -> Mapping[str, Any]:
     """The product that a row of macs.toml means with so much RAM. Raises `NotOneMachineError` for
     a size that such a Mac was not sold with.
     """
-    gib = ram_gib or row["gib"][0]
-    chip = _mac_title(row)
+    gib, chip = ram_gib or row["gib"][0], _mac_title(row)
     if gib not in row["gib"]:
         rows = [each for each in shipped_table("macs")["mac"] if gib in each["gib"]]
         others = " or ".join(_mac_title(each) for each in rows if each["chip"] == row["chip"])
@@ -238,8 +235,8 @@ def _mac(row: Mapping[str, Any], ram_gib: float | None) -> Mapping[str, Any]:
         "source": "macs",
     }
     if facts is not None:
-        smaller = facts.smaller[1] if is_smaller and facts.smaller else facts.gb_per_s
-        product["gb_per_s"] = smaller
+        is_narrow = is_smaller and facts.smaller
+        product["gb_per_s"] = facts.smaller[1] if is_narrow else facts.gb_per_s
     return product
 
 
@@ -270,7 +267,6 @@ class _Parts:
         self.accelerators = self._accelerators(about)
 
     def _accelerators(self, about: Description) -> tuple[Accelerator, ...]:
-        """The GPUs that are named, else the one inside, else one of which its memory is told."""
         inside = self.row.get("shared") or (self.chip and self.chip.gpu)
         if self.cards is not None:
             return self.cards.accelerators
@@ -359,7 +355,10 @@ def _computer(about: Description, parts: _Parts) -> tuple[Machine, str]:
     row, source = parts.row, f'"{about.text}"'
     about.ram_gib = _usable_ram_gib(row, about.ram_gib)
     if parts.processor is None and not (parts.cards or parts.accelerators):
-        _refuse_nothing_named(about)
+        if about.is_line or about.product:
+            raise refusal("product", about.text)
+        if about.ram_gib is None or any(map(str.isdecimal, "".join(about.left))):
+            raise unknown(about.text)
         parts.processor, parts.around = _UNNAMED_PROCESSOR, cpus.class_of(_UNNAMED_PROCESSOR)
     stated = (parts.processor, row, about.system, about.is_line, about.ram_gib)
     if parts.cards is not None and not any(stated) and "cores" not in about.numbers:
@@ -392,14 +391,6 @@ def _usable_ram_gib(row: Mapping[str, Any], stated_gib: float | None) -> float |
     usable = next((gib for gib in row["gib"] if 0.9 * stated_gib <= gib <= stated_gib), None)
     is_of_disk = "gb_per_s" in row and stated_gib > max(row["gib"])
     return usable if usable or is_of_disk else stated_gib
-
-
-def _refuse_nothing_named(about: Description) -> None:
-    """Raises `UnknownMachineError` where not even the RAM is all that is told."""
-    if about.is_line or about.product:
-        raise refusal("product", about.text)
-    if about.ram_gib is None or any(map(str.isdecimal, "".join(about.left))):
-        raise unknown(about.text)
 
 
 def _profile_with(cards: NamedCards, *, laptop: bool) -> Profile | None:
@@ -576,11 +567,10 @@ def what_to_state(machine: Machine) -> str | None:
     something to do; None where it was not described in words, or nothing is left to tell.
     """
     is_described = machine.sources.get("memory_total_bytes", "").startswith('"')
+    series = gpus.series_in(machine)
     if machine.scope != "host" or not is_described:
         return None
-    series = gpus.series_in(machine)
     if machine.cpu_model and (series is None or series.is_a_generation):
         return "name its processor (--machine '… i7-12700h')"
-    if _has_its_own_memory(machine, series):
-        return None
-    return "state the bandwidth of its RAM (--set bandwidth=…GB/s)"
+    is_known = _has_its_own_memory(machine, series)
+    return None if is_known else "state the bandwidth of its RAM (--set bandwidth=…GB/s)"

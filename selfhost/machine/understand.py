@@ -75,6 +75,7 @@ class Description:
         self.system: str | None = None
         self.scope = "host"
         self.is_wsl = self.is_laptop = self.is_line = self.has_no_card = self.has_no_gpu = False
+
         self.product: Mapping[str, Any] = {}
         self.processor: str | None = None
         self.cards_at: dict[int, NamedCards] = {}
@@ -192,9 +193,10 @@ def _places_of(row: Mapping[str, Any], all_tokens: Sequence[Token]) -> list[int]
 
 def _take_setting(about: Description) -> None:
     """Take the system, a virtual machine or container, that there is no GPU, and lines of computers
-    of which the name tells neither processor nor GPU, `legion`.
+    of which the name tells neither processor nor GPU, `legion`. Raises `UnknownMachineError` for
+    phones and for chips that no program computes on.
     """
-    table = word_table()
+    table, others = word_table(), dict[str | None, str]()
     for at in range(len(about.tokens)):
         word, end = about.free(at), at + 1
         kind = role_of(word)
@@ -212,17 +214,13 @@ def _take_setting(about: Description) -> None:
         elif word in ("nogpu", "nocard"):
             about.has_no_card, about.has_no_gpu = True, about.has_no_gpu or word == "nogpu"
         else:
+            others[kind] = word
             continue
         about.take(at, end, "setting")
-
-
-def _refuse_others(about: Description) -> None:
-    """Raises `UnknownMachineError` for phones and for chips that no program computes on."""
-    kinds = {role_of(word): word for at in range(len(about.tokens)) if (word := about.free(at))}
-    if "phones" in kinds and not about.is_line and not about.product:
+    if "phones" in others and not about.is_line and not about.product:
         raise refusal("phone", about.text)
-    if "chips" in kinds:
-        raise refusal("chip", about.text, chip=kinds["chips"])
+    if "chips" in others:
+        raise refusal("chip", about.text, chip=others["chips"])
 
 
 def _take_mac(about: Description) -> None:
@@ -564,19 +562,17 @@ def _sizes(about: Description) -> dict[str, list[float]]:
             sizes[token.by].append(float(size[1]) * (_GIB_OF_TB if size[2] == "tb" else 1))
         elif token.text in word_table()["of_sizes"]:
             token.by = token.by or "size"
+
     return sizes
 
 
 def _take_numbers(about: Description) -> None:
-    """Take what is counted."""
     for at, token in enumerate(about.tokens):
-        number = NUMBERED.fullmatch(about.free(at))
-        if number is None:
-            continue
-        token.by = number[2]
-        about.numbers["cores" if number[2] == "cpus" else number[2]] = int(number[1])
-        if number[2] == "vcpus" and about.scope == "host":
-            about.scope = "vm"
+        if number := NUMBERED.fullmatch(about.free(at)):
+            token.by = number[2]
+            about.numbers["cores" if number[2] == "cpus" else number[2]] = int(number[1])
+            if number[2] == "vcpus" and about.scope == "host":
+                about.scope = "vm"
 
 
 def _take_unnamed_gpu(about: Description) -> None:
@@ -596,7 +592,6 @@ def _take_unnamed_gpu(about: Description) -> None:
 _STEPS = (
     _take_product,
     _take_setting,
-    _refuse_others,
     _take_mac,
     _take_processor,
     _take_number,
