@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.errors import MachineFileError, Problem, expect_type
 from ..core.records import Record, Unread, pattern, read_by
+from ..core.tables import shipped_table
 from ..core.tomlfile import Document, Table
 from ..core.values import integer_fault, kind_of, number_fault, shortened, text_fault
 
@@ -40,29 +41,8 @@ MAX_DISK_BYTES = 2**64
 MIN_CORES, MAX_CORES = 0.001, 1_000_000
 MAX_FILE_BYTES = 4 * 2**20
 
-NETWORK_FILESYSTEMS = frozenset((
-    "9p", "afs", "afpfs", "beegfs", "ceph", "cifs", "coda", "drvfs", "gfs2", "glusterfs", "gpfs",
-    "lustre", "ncpfs", "nfs", "nfs4", "ocfs2", "prl_fs", "smb2", "smb3", "smbfs", "vboxsf",
-    "virtiofs", "vmhgfs", "webdav", "fuse.beegfs", "fuse.cephfs", "fuse.curlftpfs", "fuse.davfs2",
-    "fuse.gcsfuse", "fuse.glusterfs", "fuse.goofys", "fuse.juicefs", "fuse.rclone", "fuse.s3fs",
-    "fuse.smbnetfs", "fuse.sshfs", "fuse.vmhgfs-fuse",
-))  # fmt: skip
-# rootfs is that of an initramfs: a ramfs or a tmpfs
-MEMORY_FILESYSTEMS = frozenset(("tmpfs", "ramfs", "devtmpfs", "rootfs", "hugetlbfs"))
 # the largest file a FAT32 volume holds
 _FAT_FILE_BYTES = 2**32 - 1
-_FAT_FILESYSTEMS = frozenset(("vfat", "msdos", "fat", "fat16", "fat32"))
-
-_ARCHITECTURES = {
-    "amd64": "x86_64", "x64": "x86_64", "x86-64": "x86_64", "arm64": "aarch64",
-    "i386": "i686", "i486": "i686", "i586": "i686", "x86": "i686", "armv8l": "armv7l",
-    "arm": "armv7l",
-}  # fmt: skip
-# Python calls Termux' system `android` since 3.13 (PEP 738): its files are Linux'
-_SYSTEMS = {
-    "darwin": "macos", "osx": "macos", "win32": "windows", "cygwin": "windows", "android": "linux",
-}  # fmt: skip
-
 WRITE_ONE = "write one with `selfhost machine --format json > FILE`"
 # what to do about a fact that is not read
 FILL_IN = (
@@ -97,16 +77,21 @@ def one_of(*choices: str) -> Any:
     return read_by(str, default=None, choices=choices)
 
 
+def platforms() -> Mapping[str, Any]:
+    """What systems, processors and file systems are called."""
+    return shipped_table("platforms")
+
+
 def normal_architecture(word: str) -> str:
     """`AMD64`, `arm64`, `i586` -> the name that Linux uses: x86_64, aarch64, i686, armv7l, …"""
     name = word.strip().lower()
-    return _ARCHITECTURES.get(name, name)
+    return str(platforms()["architectures"].get(name, name))
 
 
 def normal_system(word: str) -> str:
     """`Darwin`, `win32` -> linux, macos, windows; another system by its own name in lower case."""
     name = word.strip().lower()
-    return _SYSTEMS.get(name, name)
+    return str(platforms()["systems"].get(name, name))
 
 
 class Disk(Record):
@@ -132,17 +117,20 @@ class Disk(Record):
     @property
     def on_network(self) -> bool:
         """The volume is on another machine or the host of this one: slow to map into memory."""
-        return (self.filesystem or "").lower() in NETWORK_FILESYSTEMS
+        return self._is("network")
 
     @property
     def in_memory(self) -> bool:
         """What is stored here takes RAM."""
-        return (self.filesystem or "").lower() in MEMORY_FILESYSTEMS
+        return self._is("memory")
 
     @property
     def max_file_bytes(self) -> int | None:
         """The largest file the file system holds; None where no model file comes near it."""
-        return _FAT_FILE_BYTES if (self.filesystem or "").lower() in _FAT_FILESYSTEMS else None
+        return _FAT_FILE_BYTES if self._is("fat") else None
+
+    def _is(self, kind: str) -> bool:
+        return (self.filesystem or "").lower() in platforms()["filesystems"][kind]
 
 
 class Accelerator(Record):

@@ -23,11 +23,9 @@ _UNNAMED = "NVIDIA GPU"
 # the chips that have no memory of their own: Grace Blackwell of the DGX Spark, and Jetson boards
 # (Thor's Blackwell too)
 _UNIFIED_CHIP = pattern(r"(?i)\b(GB10|Orin|Xavier|Thor|Tegra|Jetson)\b")
-_UNIFIED = "the GPU shares the machine's RAM and has none of its own"
 _MASK = "CUDA_VISIBLE_DEVICES"
 # of NVML (nvml.h, nvmlReturn_t)
 _NOT_SUPPORTED = 3
-_LOOK = "see whether `nvidia-smi` answers, and restart the machine if it does not"
 ACCELERATORS, MEMORY = "accelerators", "accelerators.memory_total_bytes"
 DRM = "/sys/class/drm"
 AMD, INTEL = "0x1002", "0x8086"
@@ -35,7 +33,6 @@ AMD, INTEL = "0x1002", "0x8086"
 _AMD_NAMES = ("/usr/share/libdrm/amdgpu.ids", "/opt/amdgpu/share/libdrm/amdgpu.ids")
 # variables of ROCm and HIP that hide cards
 _AMD_MASKS = ("ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
-_SHARES = "the GPU shares the machine's RAM"
 _MAX_BYTES, _MIB = 2**50, 2**20
 
 
@@ -52,8 +49,7 @@ class Read(Record):
 
     cards: tuple[Accelerator, ...]
     source: str
-    reason: str | None = None
-    remedy: str | None = None
+    unread: tuple[str, str | None] | None = None
 
 
 def read_accelerators(host: Host, facts: Facts) -> None:
@@ -65,8 +61,7 @@ def read_accelerators(host: Host, facts: Facts) -> None:
     elif host.system == "macos" and host.sysctl("hw.optional.arm64") == "1":
         _read_apple(host, facts)
     else:
-        reason = f"GPUs are not looked for on this kind of {host.system} machine by this version"
-        facts.miss(ACCELERATORS, reason, FILL_IN)
+        facts.miss(ACCELERATORS, *_said("system", system=host.system))
 
 
 def _put(facts: Facts, parts: Sequence[Read | None], why: str | None, none: str) -> None:
@@ -77,12 +72,19 @@ def _put(facts: Facts, parts: Sequence[Read | None], why: str | None, none: str)
         return
     facts.put(ACCELERATORS, cards, "; ".join(read.source for read in reads) or none)
     if any(card.unified is None for card in cards):
-        reason = "neither name nor driver tell whether the GPU shares the machine's RAM"
-        facts.miss(f"{ACCELERATORS}.unified", reason, FILL_IN)
+        facts.miss(f"{ACCELERATORS}.unified", *_said("unified"))
     blank = [read for read in reads if any(c.memory_total_bytes is None for c in read.cards)]
-    if reasons := [read.reason for read in blank if read.reason]:
-        remedies = dict.fromkeys(read.remedy for read in blank if read.remedy)
-        facts.miss(MEMORY, "; ".join(reasons), "; ".join(remedies) or None)
+    if unread := list(filter(None, (read.unread for read in blank))):
+        reasons, remedies = zip(*unread, strict=True)
+        remedy = "; ".join(dict.fromkeys(filter(None, remedies)))
+        facts.miss(MEMORY, "; ".join(reasons), remedy or None)
+
+
+def _said(*codes: object, **values: object) -> tuple[str, str | None]:
+    """Why something is unread and what to do, by the first code that the table has."""
+    table = shipped_table("firmware_names")["gpus_unread"]
+    row = next(table[str(code)] for code in codes if str(code) in table)
+    return row["is"].format(**values), row.get("remedy", FILL_IN) or None
 
 
 # ------------------------------------------------------------------ Linux
@@ -105,9 +107,7 @@ def _read_linux(host: Host, facts: Facts) -> None:
     if any(parts) or not host.exists(WSL_DEVICE):
         _put(facts, parts, why, f"{PCI}: no GPU of NVIDIA, AMD or Intel")
         return
-    reason = f"WSL 2 hands on the GPU of Windows as {WSL_DEVICE}, which does not tell whose it is"
-    remedy = "run selfhost in Windows, which can tell; or name the GPU: add `--gpu NAME` to"
-    facts.miss(ACCELERATORS, f"{reason} nor its memory", f"{remedy} `selfhost check`")
+    facts.miss(ACCELERATORS, *_said("wsl"))
 
 
 def display_devices(host: Host) -> tuple[list[Device], str | None]:
@@ -145,21 +145,19 @@ def _read_handed(
         nodes = set(host.listdir("/dev/dri"))
         pairs = zip(devices, every, strict=True)
         cards = tuple(c for at, c in pairs if nodes & set(host.listdir(f"{at.folder}/drm")))
-    maker, remedy = "an AMD" if is_amd else "an Intel", FILL_IN
-    reason = f"{maker} GPU's driver does not tell its memory in files"
-    mask = next((name for name in _AMD_MASKS if is_amd and name in host.env), None)
+    mask, code = next((name for name in _AMD_MASKS if is_amd and name in host.env), None), "silent"
     if not cards:
-        reason = f"{maker} GPU is there, but not handed to this container"
-        remedy = "start the container with `--device /dev/kfd --device /dev/dri`"
+        code = "unhanded"
     elif mask:
-        reason = f"which AMD GPUs {mask} selects is not read"
+        code = "masked"
     elif all(card.unified for card in cards if card.memory_total_bytes is None):
-        reason = _SHARES
+        code = "shares"
     if mask or not cards:
         blank = {"memory_total_bytes": None, "memory_free_bytes": None}
         cards = tuple(card.replace(**blank) for card in cards or every)
     source = PCI if devices[0].slot else DRM
-    return Read(cards=cards, source=source, reason=reason, remedy=remedy)
+    unread = _said(code, maker="an AMD" if is_amd else "an Intel", mask=mask)
+    return Read(cards=cards, source=source, unread=unread)
 
 
 def _size(host: Host, path: str) -> int | None:
@@ -245,9 +243,7 @@ def _read_apple(host: Host, facts: Facts) -> None:
     card = Accelerator(vendor="apple", name=name, unified=True, memory_total_bytes=total)
     facts.put(ACCELERATORS, (card,), "sysctl hw.optional.arm64")
     if total is None:
-        reason = f"{_SHARES}, and only Metal tells how much of it the GPU may use: by default two"
-        reason += " thirds to five sixths"
-        facts.miss(MEMORY, reason, "`sudo sysctl iogpu.wired_limit_mb=N` sets it")
+        facts.miss(MEMORY, *_said("metal"))
     else:
         facts.sources[MEMORY] = "sysctl iogpu.wired_limit_mb"
 
@@ -282,9 +278,9 @@ def _read_windows(host: Host, facts: Facts) -> None:
     others = None
     if listed:
         is_shared = all(card.unified for card in listed if card.memory_total_bytes is None)
-        reason = _SHARES if is_shared else "the registry does not state the memory of a GPU"
+        unread = _said("shares" if is_shared else "registry")
         source = "the registry's display adapters"
-        others = Read(cards=tuple(listed), source=source, reason=reason, remedy=FILL_IN)
+        others = Read(cards=tuple(listed), source=source, unread=unread)
     _put(facts, [nvidia, others], why, "the registry: no GPU of NVIDIA, AMD or Intel")
 
 
@@ -321,37 +317,25 @@ def _read_nvidia(host: Host, devices: Sequence[Device]) -> Read | None:
     """The NVIDIA GPUs that a program here may use; None where neither bus nor files show one."""
     if board := _jetson_board(host):
         card = Accelerator(vendor="nvidia", name=board, unified=True, driver=_driver(host))
-        return Read(cards=(card,), source=_BOARD, reason=_UNIFIED)
+        return Read(cards=(card,), source=_BOARD, unread=_said("bufferless"))
     if not driver_present(host):
         if not devices:
             return None
         if host.env.get("NVIDIA_VISIBLE_DEVICES") in ("void", "none"):
             return Read(cards=(), source="NVIDIA_VISIBLE_DEVICES hands this container no GPU")
-        reason = "an NVIDIA GPU is there, but no driver for it, or this container was not handed it"
-        remedy = "install its driver; start a container with `--gpus all`"
         cards = _cards_in_files(host, devices, len(devices))
-        return Read(cards=cards, source=PCI, reason=reason, remedy=remedy)
+        return Read(cards=cards, source=PCI, unread=_said("undriven"))
     answer = host.ask("nvml") or {}
     if answer.get("error") is None and isinstance(answer.get("devices"), list):
         return _visible(host, answer)
     error = answer.get("error")
-    silent = f"the NVIDIA driver's library gave no usable answer (error {error})"
-    reason, remedy = _refusal(error, silent)
-    if isinstance(answer.get("why"), str):
-        reason = f"an NVIDIA GPU's memory is known to its driver, and {answer['why']}"
-    elif not answer:
-        reason = "a recorded tree does not hold what the NVIDIA driver's library says"
-        remedy = FILL_IN
+    unread = _said(error, "unusable", error=error)
+    if isinstance(answer.get("why"), str) or not answer:
+        unread = _said("asked" if answer else "unrecorded", why=answer.get("why"))
     nodes, source = [*filter(_NODE, host.listdir("/dev"))], PCI if devices else VERSION
     source = "/dev/nvidia*" if nodes else source
     cards = _cards_in_files(host, devices, len(nodes) or len(devices) or 1)
-    return Read(cards=cards, source=source, reason=reason, remedy=remedy)
-
-
-def _refusal(error: object, otherwise: str) -> tuple[str, str]:
-    """Why, and what to do about it, by NVML's number of an error that people meet."""
-    row = shipped_table("firmware_names")["nvml_errors"].get(str(error), {})
-    return row.get("is", otherwise), row.get("remedy", _LOOK)
+    return Read(cards=cards, source=source, unread=unread)
 
 
 def _driver(host: Host) -> str | None:
@@ -431,14 +415,9 @@ def _masked(host: Host, mask: str, gpus: Sequence[Sequence[_Told]], source: str)
     is_ordered = len(gpus) < 2 or host.env.get("CUDA_DEVICE_ORDER") == "PCI_BUS_ID"
     if chosen is not None and (not chosen or len(kinds) < 2 or is_ordered):
         return _read_of([told for number in chosen for told in gpus[number]], source)
-    reason = f"{_MASK} selects by UUID, or by numbers that CUDA gives unlike GPUs from the fastest"
     card = Accelerator(vendor="nvidia", name=_UNNAMED, unified=False)
-    return Read(
-        cards=(card,) * len(set(mask.split(","))),
-        source=source,
-        reason=f"{reason} on, as only CUDA itself can tell",
-        remedy="set CUDA_DEVICE_ORDER=PCI_BUS_ID, and select by number as `nvidia-smi` lists",
-    )
+    cards = (card,) * len(set(mask.split(",")))
+    return Read(cards=cards, source=source, unread=_said("uuid", mask=_MASK))
 
 
 def _selected(mask: str, count: int) -> list[int] | None:
@@ -461,10 +440,10 @@ def _read_of(told: Sequence[_Told], source: str) -> Read:
     # one that may have memory of its own says more than one that has none
     blank = [each for each in told if each[0].memory_total_bytes is None]
     blank.sort(key=lambda each: bool(each[0].unified))
-    reason, remedy = (_UNIFIED if blank else None), None
+    unread = _said("bufferless") if blank else None
     if blank and not blank[0][0].unified:
-        reason, remedy = _refusal(blank[0][1], "the NVIDIA driver does not tell this GPU's memory")
-    return Read(cards=tuple(card for card, _ in told), source=source, reason=reason, remedy=remedy)
+        unread = _said(blank[0][1], "untold")
+    return Read(cards=tuple(card for card, _ in told), source=source, unread=unread)
 
 
 def _card(

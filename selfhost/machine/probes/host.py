@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from ...core.errors import MachineFileError, Problem
 from ...core.files import Unreadable, descriptor_of, text_of
 from ...core.records import Record, Unread
-from ..record import MAX_CORES, MAX_MEMORY_BYTES, MIN_CORES, NETWORK_FILESYSTEMS, normal_system
+from ..record import MAX_CORES, MAX_MEMORY_BYTES, MIN_CORES, normal_system, platforms
 
 T = TypeVar("T")
 
@@ -281,7 +281,7 @@ class Host:
 
     def within(self, work: Callable[[], T], seconds: float = DEADLINE_SECONDS) -> T:
         """`work()`, with a deadline where a dead network mount could hang it: `TimeoutError`."""
-        slow = (*NETWORK_FILESYSTEMS, "autofs")
+        slow = (*platforms()["filesystems"]["network"], "autofs")
         mounts = self.mounts() if self.system == "linux" else ()
         if not self.live or (mounts and not any(mount.filesystem in slow for mount in mounts)):
             return work()
