@@ -78,7 +78,8 @@ class Term(Record):
     `name`: one of SPLITS, compute, activations, gradients, optimizer, or files; of a draft model
     with `draft_` in front, of a multi-token-prediction block with `mtp_`. `where`: host,
     accelerator:N, or ACCELERATOR. `arithmetic` is one line that a person can check with a
-    calculator. `output_bytes` of a term that is shared out by layer go with the last layer. Each of
+    calculator. Of a term that is shared out by layer those before `first_layer` have nothing, and
+    `output_bytes` go with the last one. Each of
     several devices that hold all layers takes `pipeline_bytes` more, the first `offload_bytes`
     where some layers stay in RAM.
     """
@@ -92,6 +93,7 @@ class Term(Record):
     pipeline_bytes: int = 0
     offload_bytes: int = 0
     output_bytes: int = 0
+    first_layer: int = 0
     how: How
     source: str
     arithmetic: str

@@ -199,6 +199,25 @@ def test_a_projector_in_ram_leaves_the_card_to_the_model() -> None:
     assert on_card.low_bytes <= 23_264 * 2**20 <= on_card.high_bytes
 
 
+def test_layers_and_experts_lie_where_options_put_them() -> None:
+    """llama.cpp's load_tensors counts the output matrix as a layer; of 2 x RTX 5090 in its pull 15077 three layers' experts are in RAM."""
+    options = {"ngl": "20"}
+    workload = Workload(runtime="llama.cpp", quantization="Q4_K_M", runtime_options=options)
+    verdict = check("llama-3.1-8b", workload, machine="RTX 3060, 32GB RAM")
+    held = {(term.name, term.where): term.bytes for term in memory_of(verdict).terms}
+    assert held["kv_cache", "accelerator:0"] == 19 * 4096 * 2 * 8 * 128 * 2
+    assert verdict.commands[0].endswith(" -ngl 20")
+    too_many = workload.replace(runtime_options={"ngl": "99"})
+    assert "accelerator" in check("llama-3.3-70b", too_many, machine="RTX 3060, 64GB RAM").failed
+    options = {"ngl": "99", "n-cpu-moe": "3"}
+    workload = Workload(runtime="llama.cpp", context_tokens=131_072, runtime_options=options)
+    verdict = check("gpt-oss-120b", workload, machine="2x RTX 5090, 64GB RAM")
+    assert (verdict.route, verdict.placement) == ("local", "split")
+    in_ram = [t.bytes for t in memory_of(verdict).terms if (t.name, t.where) == ("weights", "host")]
+    # 128 experts of 3 x 2,880 x 2,880 numbers in 17 bytes for each 32
+    assert in_ram == [3 * 128 * 3 * 2880 * 2880 * 17 // 32]
+
+
 def test_vllm_takes_the_share_and_the_sequences_that_are_asked_for() -> None:
     """unslothai/unsloth#7091: on 24 GB it ran with a share of 0.97 and one sequence, not by itself."""
     workload = Workload(runtime="vllm", quantization="nvfp4", context_tokens=4096)

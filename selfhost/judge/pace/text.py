@@ -114,11 +114,19 @@ def laid_out(question: Question, placed: Needs, machine: Machine) -> LaidOut:
         in_ram_bytes=weights_by_place(placed).get("host", 0) if is_split else 0,
         batch_tokens=batch_tokens,
         at_once=program is not None and bool(program.tensor_parallel_option),
-        experts_apart=program is not None and program.leaves_experts,
+        experts_apart=_leaves_experts(program, question.workload.runtime_options),
         on_shared=share_on_shared(
             placed, machine, architecture.layers if splits and architecture else None
         ),
     )
+
+
+def _leaves_experts(program: RuntimeSpec | None, options: Mapping[str, str]) -> bool:
+    """Not where it is told how many layers a GPU has, experts and all."""
+    if program is None or not program.leaves_experts:
+        return False
+    has_layers = program.setting("gpu_layers", options) is not None
+    return not has_layers or program.setting("cpu_expert_layers", options) is not None
 
 
 def processor_seconds(machine: Machine, memory: Bandwidth, step: Step) -> Range:

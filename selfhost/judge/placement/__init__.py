@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from ...core.units import GIB
 from ...machine.record import Accelerator, Machine
@@ -29,6 +30,7 @@ from .devices import (
     by_maker,
     device_of,
     emptied,
+    index_of,
     percent_of,
     places,
     reaches,
@@ -97,6 +99,10 @@ def _beside_ram(
 ) -> Iterator[Needs]:
     """Of a program that runs in RAM too, on a machine that may have places beside that."""
     there, layers = needs_on(needs, Device()), _shared_layers(question)
+    stated = _as_stated(needs, there, now, layers)
+    if stated is not None:
+        yield stated
+        return
     placed = _at_once(needs, there, machine, question, now, layers)
     yield from [placed] if placed is not None else _in_turn(needs, roomiest(now))
     yield needs
@@ -113,6 +119,28 @@ def _beside_ram(
     if largest is not None and placed is None and not layers:
         yield from _in_turn(needs, largest, bounded=False)
         yield whole_on_one(there, largest.where)
+
+
+def _as_stated(
+    needs: Needs, there: Needs, now: Sequence[Place], layers: int | None
+) -> Needs | None:
+    """In the layers that options of the program state, whether they fit or not; None where none
+    does. The output matrix counts as the last of them; places take them in proportion to what is
+    free (src/llama-model.cpp, load_tensors).
+    """
+    case = needs.case
+    number = case.setting("gpu_layers") if case is not None else None
+    has_apart = case is not None and case.setting("cpu_expert_layers") is not None
+    if not now or not layers or (number is None and not has_apart):
+        return None
+    counted = layers + 1 if number is None else min(layers + 1, int(number))
+    ends, total = [0], sum(place.room_bytes or 1 for place in now)
+    for index in range(len(now)):
+        free = sum(place.room_bytes or 1 for place in now[: index + 1])
+        ends.append(max(0, min(counted - 1, -(-counted * free // total))))
+    counts = zip(now, pairwise(ends), strict=True)
+    shares = [(place.where, stop - start) for place, (start, stop) in counts if stop > start]
+    return _in_layers(needs, there, shares[::-1], layers) if shares else needs
 
 
 def _is_another_way(other: Needs, placed: Needs) -> bool:
@@ -225,12 +253,16 @@ def _share(term: Term, end: str, start: int, stop: int, layers: int) -> int:
     """Those of all layers together are the term, whatever rounding does to each."""
     size: int = max(0, getattr(term, end) - term.output_bytes)
     output_bytes = term.output_bytes if start < stop == layers else 0
-    return size * stop // layers - size * start // layers + output_bytes
+    first, last = (max(0, layer - term.first_layer) for layer in (start, stop))
+    holding = max(1, layers - term.first_layer)
+    return size * last // holding - size * first // holding + output_bytes
 
 
 def _in_layers(needs: Needs, there: Needs, shares: Sequence[tuple[str, int]], layers: int) -> Needs:
     left = layers - sum(count for _, count in shares)
-    in_ram = {term.name: term for term in needs.terms} if left else {}
+    # experts alone may be there
+    has_weights = left or any(t.name == "weights" and t.split is Split.HOST for t in there.terms)
+    in_ram = {term.name: term for term in needs.terms} if has_weights else {}
     terms: list[Term] = []
     for term in there.terms:
         if term.split is Split.LAYERS:
@@ -238,21 +270,25 @@ def _in_layers(needs: Needs, there: Needs, shares: Sequence[tuple[str, int]], la
         elif term.split is Split.EACH:
             # a compute buffer is needed wherever layers run
             terms += [in_ram[term.name]] if term.name in in_ram else []
-            terms += [_with_copies(term, where, shares, left) for where, _ in shares]
+            terms += [_with_copies(term, where, shares, bool(in_ram)) for where, _ in shares]
         else:
             is_first = term.split is Split.FIRST
-            terms.append(term.replace(where=shares[0][0]) if is_first else term)
-    return _with_terms(there, terms, "split" if left else "accelerator")
+            terms.append(term.replace(where=_first_of(shares)) if is_first else term)
+    return _with_terms(there, terms, "split" if in_ram else "accelerator")
 
 
-def _with_copies(term: Term, where: str, shares: Sequence[tuple[str, int]], left: int) -> Term:
+def _first_of(shares: Sequence[tuple[str, int]]) -> str:
+    return min((where for where, _ in shares), key=index_of)
+
+
+def _with_copies(term: Term, where: str, shares: Sequence[tuple[str, int]], left: bool) -> Term:
     """With copies of inputs where several hold all, of the experts of a layer where some stay in
     RAM.
     """
     more, what = 0, ""
     if len(shares) > 1 and not left:
         more, what = term.pipeline_bytes, "of inputs, three copies more to compute at once"
-    elif left and where == shares[0][0]:
+    elif left and where == _first_of(shares):
         more, what = term.offload_bytes, "for the experts of a layer while a prompt is read"
     if more:
         line = summed(term.arithmetic, f"{more:,} bytes {what}")

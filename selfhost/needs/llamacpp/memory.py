@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...catalogue.architecture import Attention
+from ...catalogue.spec import FileTensors
 from ...core import units
 from ...core.records import Unread
 from ..cache import (
@@ -39,7 +40,18 @@ from ..quantization import (
     row_bytes,
     typed_earlier,
 )
-from ..records import How, Split, Term, both, by_layers, term, times, times_sequences, unread
+from ..records import (
+    How,
+    Split,
+    Term,
+    both,
+    by_layers,
+    taken_off,
+    term,
+    times,
+    times_sequences,
+    unread,
+)
 from .drafts import block_terms
 from .files import SOURCE, recipe_of_mix, size_of, tokenizer_kind, usual
 from .graphs import GUESS_LEAST, GUESS_MOST, exact_compute_bytes, guessed_compute
@@ -52,6 +64,8 @@ _TYPE_BYTES = {
     "q4_0": "18/32 bytes",
 }  # fmt: skip
 _PADDED = "in steps of 256; a layer with a window keeps that and a batch"
+# llama-quantize gives some layers more bits: at most 7 % more for all experts of a Q4_K_M's first
+_EXPERTS_ERROR = 0.07
 # split by publishers: Hugging Face takes no file above 50 GB without more ado
 _LARGEST_FILE_BYTES = 50_000_000_000
 # how far a device's buffer may be from that of a CPU
@@ -103,6 +117,8 @@ def parts(case: Case) -> Parts:
     sets = case.instruction_sets
     layout = "" if case.runtime.is_unpacked_on(sets) else layout_of(sets)
     weights, evictable = weights_terms(case, files, None if case.on_gpu else layout)
+    if case.on_gpu and case.setting("cpu_expert_layers"):
+        weights = (*_experts_apart(case, weights[0]), *weights[1:])
     known_files, seeing = _with_projector(case, files)
     if isinstance(known_files, Unread):
         unknown += [known_files.replace(fact="memory.projector"), known_files]
@@ -315,15 +331,43 @@ def _expert_copies(case: Case) -> int:
     """The experts of the largest layer, which the first device copies from RAM while it reads a
     prompt (`op_offload`).
     """
+    largest: dict[str, int] = {}
+    for tensor in _expert_tensors(case):
+        size = tensor.bytes // tensor.count
+        largest[tensor.name] = max(size, largest.get(tensor.name, 0))
+    return sum(largest.values())
+
+
+def _expert_tensors(case: Case) -> list[FileTensors]:
     recipe = recipe_of_mix(case.quantization, case.model) or case.quantization
     if not case.whole or recipe not in BITS_PER_WEIGHT:
-        return 0
-    largest: dict[str, int] = {}
-    for tensor in usual(case.model, case.row, recipe, typed_earlier(case.spec.released)):
-        if tensor.name.endswith("_exps.weight"):
-            size = tensor.bytes // tensor.count
-            largest[tensor.name] = max(size, largest.get(tensor.name, 0))
-    return sum(largest.values())
+        return []
+    tensors = usual(case.model, case.row, recipe, typed_earlier(case.spec.released))
+    return [each for each in tensors if each.name.endswith("_exps.weight") and not each.extra]
+
+
+def _experts_apart(case: Case, weights: Term) -> tuple[Term, ...]:
+    """What a device holds of the weights where the experts of the first layers are left in RAM, and
+    these. Of layers in several types they may have up to _EXPERTS_ERROR more or less.
+    """
+    tensors, first = _expert_tensors(case), int(case.setting("cpu_expert_layers") or 0)
+    layers = [n for part in case.model.feed_forward if part.experts for n in part.layers]
+    experts, left = sum(each.bytes for each in tensors), sum(n < first for n in layers)
+    if not experts or not left:
+        return (weights,)
+    in_ram, is_mixed = experts * left // len(layers), len({t.name for t in tensors}) < len(tensors)
+    error = int(min(in_ram, experts - in_ram) * _EXPERTS_ERROR) if is_mixed else 0
+    taken = taken_off(weights.arithmetic, experts, "of experts")
+    rest = weights.resized(weights.bytes - experts, taken)
+    held = [rest.replace(output_bytes=weights.output_bytes)]
+    for size, number in ((experts - in_ram, len(layers) - left), (in_ram, left)):
+        line, ends = (
+            f"{size:,} bytes; experts of {times(number, 'layer')}",
+            (size - error, size + error),
+        )
+        part = term("weights", size, How.COMPUTED, weights.source, line, low=ends[0], high=ends[1])
+        held += [part.replace(first_layer=min(first, case.model.layers))] if number else []
+    return *held[:-1], held[-1].replace(first_layer=0, split=Split.HOST)
 
 
 def _program(case: Case) -> Term:
