@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.openness import Row, permissions, rows
-from ..catalogue.quantization_names import Quality, loss_by_size, quality_for
+from ..catalogue.quantization_names import Quality, quality_for
 from ..catalogue.spec import ModelSpec
 from ..core.records import Record
 from ..core.workload import Workload
@@ -63,10 +63,11 @@ def describe(catalogue: Catalogue, model: str, workload: Workload, machine: Mach
     """All that is known of a model, its quantizations judged one by one. Raises as `check`."""
     understood = understand(catalogue, model, workload, machine)
     verdict = check_with(catalogue, understood, workload, machine)
+    by_size = catalogue.common("quantizations")["size"]
     return Shown(
         verdict=verdict,
         sizes=tuple(_sizes(catalogue, understood, verdict)),
-        loss_by_size=loss_by_size(catalogue),
+        loss_by_size=(by_size["text"], by_size["source"]),
     )
 
 

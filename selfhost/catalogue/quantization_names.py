@@ -377,36 +377,23 @@ def quality_of(quantization: str, catalogue: Catalogue, spec: ModelSpec | None =
     `spec`: the model, where one is meant. What it was published in costs nothing against what was
     published.
     """
-    facts = catalogue.common("quantizations")
-    entry, like = facts["quantization"].get(quantization), ""
-    if entry is None and quantization.endswith(("g", "-channel")):
-        base = quantization.rpartition("-")[0]
-        entry = facts["quantization"].get(base)
-        like = f"like {base}, but with another group size: " if entry is not None else ""
+    facts = catalogue.common("quantizations")["quantization"]
+    base = quantization.rpartition("-")[0] if quantization.endswith(("g", "-channel")) else ""
+    quality = Quality(quantization=quantization, **facts.get(quantization, {}))
+    if quantization not in facts and base in facts:
+        text = f"like {base}, but with another group size: {facts[base]['text']}"
+        quality = quality.replace(**{**facts[base], "text": text})
     own = _published_type(spec)
-    quality = Quality(quantization=quantization, source=entry.get("source") if entry else None)
     if own is not None and quantization in (own, *_SAME_AS.get(own, ())):
         text = "no loss: the model was published in this type"
-        return quality.replace(cost=AS_PUBLISHED, text=text)
-    if entry is None:
+        return Quality(
+            quantization=quantization, cost=AS_PUBLISHED, text=text, source=quality.source
+        )
+    if spec is None or spec.modality in _MEASURED or quality.model in (None, "any"):
         return quality
-    loss, measure = entry.get("loss_percent"), entry.get("measure")
-    if loss is None:
-        worth_having = entry.get("worth_having", True)
-        return quality.replace(text=like + entry["note"], worth_having=worth_having)
-    limit = f"{measure}_below"
-    word = next(word for word in facts["word"] if loss < word.get(limit, float("inf")))
-    text, worth_having = f"{like}{word['text']}", word.get("worth_having", True)
-    quality = quality.replace(figure=entry["figure"], worth_having=worth_having)
-    if entry["model"] != "any":
-        what = "more perplexity" if measure == "perplexity" else "less score"
-        change = f"{loss:g} % {what}" if loss else "no change"
-        text += f": {change}, measured with {entry['model']}"
-        if spec is not None and spec.modality not in _MEASURED:
-            return quality.replace(text=f"in text models {text}; not measured in {spec.modality}")
-    cost, model = word["word"], entry["model"]
+    text = f"in text models {quality.text}; not measured in {spec.modality}"
     return quality.replace(
-        cost=cost, text=text, loss_percent=float(loss), measure=measure, model=model
+        text=text, cost=NOT_MEASURED, loss_percent=None, measure=None, model=None
     )
 
 
@@ -430,9 +417,3 @@ def quality_for(
     if quantization is None or workload.quantization is None:
         return None
     return quality_of("bfloat16" if is_halved else quantization, catalogue, spec)
-
-
-def loss_by_size(catalogue: Catalogue) -> tuple[str, str]:
-    """How the cost depends on the model, and the source of that."""
-    size = catalogue.common("quantizations")["size"]
-    return size["text"], size["source"]
