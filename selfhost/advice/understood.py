@@ -6,8 +6,7 @@ import os
 
 from .. import needs as need
 from ..catalogue.index import Catalogue, spec_in
-from ..catalogue.names import Resolution, library_tag
-from ..catalogue.pasted import bare_name, is_path
+from ..catalogue.names import Resolution, bare_name, is_path, library_tag
 from ..catalogue.searching import resolve
 from ..catalogue.spec import ModelSpec, PublishedFiles
 from ..core.errors import WorkloadError

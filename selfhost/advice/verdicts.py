@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
+from ..catalogue.names import bare_name
 from ..catalogue.offers import Offer
-from ..catalogue.pasted import bare_name
 from ..catalogue.quantization_names import quality_for
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import GENERATING, ONE_AT_A_TIME

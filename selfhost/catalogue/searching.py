@@ -18,19 +18,23 @@ from ..core.spelling import MAX_GUESSED_LETTERS, canonical, is_slip
 from ..core.tables import shipped_table
 from .index import Catalogue
 from .names import (
+    LIBRARY,
     MAX_NAME_LENGTH,
     SEE_NAMES,
     Resolution,
     by_key,
     cut_short,
     id_of,
+    is_bare_weights,
+    latin_spelling,
     matches,
     named_or_none,
     read,
     serves,
     sizes_in,
+    unrouted,
+    unwrap,
 )
-from .pasted import LIBRARY, is_bare_weights, latin_spelling, unrouted, unwrap
 from .quantization_names import Form, splits
 from .spec import ModelSpec
 from .spec_values import MODALITIES, USES

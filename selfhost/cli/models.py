@@ -56,8 +56,7 @@ def _names(options: argparse.Namespace) -> list[str]:
     words: list[str] = options.models
     if len(words) > 1:
         from ..catalogue.index import open_catalogue
-        from ..catalogue.names import id_of
-        from ..catalogue.pasted import named_in_command
+        from ..catalogue.names import id_of, named_in_command
 
         line, catalogue = " ".join(words), open_catalogue(options.specs)
         is_one = id_of(line, catalogue) and not all(id_of(word, catalogue) for word in words)

@@ -346,7 +346,7 @@ def companions_of(
 def _named_draft(
     spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, catalogue: Catalogue
 ) -> need.Companions:
-    from ..catalogue.pasted import is_path
+    from ..catalogue.names import is_path
     from ..catalogue.searching import resolve
 
     typed = workload.draft or ""

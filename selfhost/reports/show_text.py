@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from ..advice.several import Size
 from ..catalogue import openness
+from ..catalogue.names import is_path
 from ..catalogue.offers import Offer
-from ..catalogue.pasted import is_path
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import SCRATCH
 from ..core import units
