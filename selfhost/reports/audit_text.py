@@ -48,8 +48,8 @@ _SHOWN_AS = {
     Result.PASS: ("✓", "pass", "Runs"),
 }
 _WORST_FIRST = list(_SHOWN_AS)
-# rows of the first screen, and reasons of one of them
-_SHOWN, _WHYS_SHOWN = 12, 3
+# rows of the first screen
+_SHOWN = 12
 
 
 def document(audit: Audit, *, verbose: bool = False, lists_problems: bool = True) -> Document:
@@ -235,10 +235,9 @@ def _why_not(failing: Sequence[Group]) -> str:
     reasons = [
         words if count == machines else f"{words}: {count:,}" for words, count in counts.items()
     ]
-    others = ["and others"] * (len(reasons) > _WHYS_SHOWN)
     are_counted = any(group.row.result in COUNTED for group in failing)
     is_free = are_counted and not any(group.row.exit_code for group in failing)
-    return f"{', '.join([*reasons[:_WHYS_SHOWN], *others])}{'; not counted' if is_free else ''}"
+    return f"{', '.join(reasons)}{'; not counted' if is_free else ''}"
 
 
 # ------------------------------------------------------------------ every reason
@@ -286,13 +285,10 @@ def _exceptions(audit: Audit, verbose: bool) -> Iterator[Block]:
     uses = [use for use in audit.exceptions if verbose or use.use is not Use.USED]
     if uses:
         yield from heading("Exceptions")
-    listed = uses if verbose else uses[:_SHOWN]
-    for use in listed:
+    for use in uses:
         style = "warn" if use.use is not Use.USED and use.concerned else ""
         if use.use is Use.EXPIRED and use.rows:
             style = "fail"
         name = Span(text=shortened(exception_name(use)), style="name")
         fate = shortened(with_remedy(*exception_fate(use)), MOST_OF_A_TEXT)
         yield line(Span(text=use.use, style=style), " ", name, f": {fate}", indent=2, hang=2)
-    if len(listed) < len(uses):
-        yield say(f"{len(uses) - len(listed):,} more exceptions: -v", indent=2)

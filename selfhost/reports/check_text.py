@@ -20,7 +20,6 @@ from .layout import (
     command_line,
     heading,
     line,
-    lines_to_type,
     say,
     section,
     strong,
@@ -362,7 +361,7 @@ def _to_run(verdict: Verdict) -> Iterator[Block]:
         lines.append(command)
     if lines:
         yield from heading("To train it" if workload.task == "finetune" else "To run it")
-        yield from lines_to_type(lines)
+        yield from map(command_line, lines)
         return
     # nobody wrote down what to type
     repository = f"https://huggingface.co/{model.repository}" if model.repository else ""

@@ -38,7 +38,6 @@ _KEYS = {
     "Alternative": "id name runtime finetune_method quantization context_tokens license"
     " memory_high_bytes download_bytes decode_tokens_per_second judged_tokens_per_second why"
     " command",
-    "Finding": "check outcome code needs has short unit reserve_bytes reason remedy",
     "Known": "name short title kind confidence runtime quantization context_tokens"
     " finetune_method route placement memory_limit_bytes accelerator_memory_bytes"
     " decode_tokens_per_second judged_tokens_per_second codes",
@@ -52,11 +51,6 @@ _KEYS = {
     "Speed": "decode judged prompt work unit how first_token_seconds dataset_seconds"
     " parallel_total full_context_tokens_per_second",
     "Term": "name bytes low_bytes high_bytes where how source arithmetic",
-    "Unread": "fact reason remedy",
-    "Workload": "task runtime format quantization context_tokens parallel kv_cache_type"
-    " prompt_tokens audio_seconds draft runtime_options min_tokens_per_second"
-    " download_bytes_per_second memory_basis reserve_bytes private commercial modify auditable"
-    " license finetune_method lora_rank optimizer checkpointing dataset_tokens load",
 }
 _VERDICT = (
     "asked model workload machine route can_run can_download exit_code needs download_seconds here"
@@ -156,15 +150,12 @@ def _judged(answer: Verdict | Plan, keys: str, architecture: str | None) -> dict
 
 def document(answer: Any) -> dict[str, Any]:
     """Return any answer of the Python interface as its command prints it."""
-    if type(answer).__name__ == "Comparison":
+    kind = type(answer).__name__
+    if kind == "Comparison":
         return compared([model.verdict for model in answer.models])
-    writers: dict[str, Callable[[Any], dict[str, Any]]] = {
-        "Verdict": verdict,
-        "Ranking": ranking,
-        "Plan": plan,
-        "ContainerSize": container,
-    }
-    return writers[type(answer).__name__](answer)
+    writers: dict[str, Callable[[Any], dict[str, Any]]]
+    writers = {"Verdict": verdict, "Ranking": ranking, "Plan": plan, "ContainerSize": container}
+    return writers[kind](answer)
 
 
 def check(
@@ -258,10 +249,11 @@ def plan(answer: Plan) -> dict[str, Any]:
 
 def profiles(known_profiles: Sequence[Profile]) -> dict[str, Any]:
     """`selfhost.profiles/1`: every machine that `--machine NAME` knows."""
-    listed = []
-    for profile in known_profiles:
-        members = record(profile, "name short title kind source note machine")
-        listed.append({**members, "confidence": profile.machine.confidence})
+    keys = "name short title kind source note machine"
+    listed = [
+        {**record(profile, keys), "confidence": profile.machine.confidence}
+        for profile in known_profiles
+    ]
     return titled("profiles/1", profiles=listed)
 
 
@@ -305,27 +297,26 @@ def verification(comparison: Verification) -> dict[str, Any]:
     It holds no name, no path and no address: a model of the catalogue by its id, another by its
     shape, for its name may be its owner's.
     """
-    verdict, run, machine = comparison.verdict, comparison.run, comparison.verdict.machine
+    verdict, machine = comparison.verdict, comparison.verdict.machine
     spec, inside, cards = verdict.model, verdict.model.architecture, machine.accelerators
-    shape = ("row", "layers", "embedding_length", "vocabulary")
-    architecture, *sizes = (getattr(inside, key) if inside else None for key in shape)
+    card_keys = "vendor name memory_total_bytes unified"
     return titled(
         "verify/1",
         **record(comparison, "outcome exit_code notes"),
         model={
             "id": spec.id if comparison.is_public else None,
             "known_by": comparison.by,
-            "architecture": architecture,
-            **dict(zip(shape[1:], sizes, strict=True)),
+            "architecture": getattr(inside, "row", None),
+            "layers": getattr(inside, "layers", None),
+            "embedding_length": getattr(inside, "embedding_length", None),
+            "vocabulary": getattr(inside, "vocabulary", None),
             **record(spec, "parameters_total parameters_active"),
             **record(verdict.workload, "runtime quantization"),
         },
-        run=record(run, _RUN),
+        run=record(comparison.run, _RUN),
         machine={
             **record(machine, _SEEN_MACHINE),
-            "accelerators": None
-            if cards is None
-            else [record(card, "vendor name memory_total_bytes unified") for card in cards],
+            "accelerators": None if cards is None else [record(card, card_keys) for card in cards],
         },
         placement=verdict.needs.placement if verdict.needs else None,
         differences=[_difference(row) for row in comparison.differences],

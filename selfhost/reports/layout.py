@@ -12,7 +12,7 @@ from itertools import zip_longest
 from ..core.errors import InputError, Problem, SelfhostError, UnknownModelError
 from ..core.records import Record
 
-_GAP, _LONGEST_COMMENT = 2, 98
+_GAP = 2
 # columns are dropped before one that wraps is narrower than the first, which then may be the second
 _COMFORTABLE, _LEAST = 24, 12
 # GitHub takes `::name` at a line's start for a command; `##[` is GitHub's and `##vso[` Azure's
@@ -101,18 +101,6 @@ def strong(text: str) -> Span:
 def command_line(text: str, *, indent: int = 2) -> Paragraph:
     """Return a line to type, which is never wrapped."""
     return Paragraph(spans=(Span(text=text, style="command"),), indent=indent, verbatim=True)
-
-
-def lines_to_type(lines: Iterable[str]) -> Iterator[Block]:
-    """Yield lines of a shell; a long comment goes on in the next line, a command never does."""
-    import textwrap
-
-    for text in lines:
-        is_comment = text.startswith("# ") and len(text) > _LONGEST_COMMENT
-        folded = textwrap.wrap(
-            text[2:], _LONGEST_COMMENT - 2, break_long_words=False, break_on_hyphens=False
-        )
-        yield from map(command_line, (f"# {part}" for part in folded) if is_comment else [text])
 
 
 def heading(title: str) -> tuple[Block, ...]:

@@ -96,10 +96,10 @@ def _disks(machine: Machine) -> list[str]:
         size = "free space not read" if free is None else f"{units.decimal(free)} free"
         size += "" if total is None else f" of {units.decimal(total)}"
         limit = "not writable" if disk.writable is False else ""
-        parts = (size, disk.filesystem, limit)
-        purposes.setdefault(", ".join(filter(None, parts)), []).append(disk.purpose)
-    disks = [f"{text}: {', '.join(whose)}" for text, whose in purposes.items()]
-    return list(purposes) if len(purposes) == 1 else disks
+        text = ", ".join(filter(None, (size, disk.filesystem, limit)))
+        purposes.setdefault(text, []).append(disk.purpose)
+    is_one = len(purposes) == 1
+    return [text if is_one else f"{text}: {', '.join(of)}" for text, of in purposes.items()]
 
 
 def _memory_lines(machine: Machine) -> Iterator[str]:
@@ -109,11 +109,10 @@ def _memory_lines(machine: Machine) -> Iterator[str]:
     )  # fmt: skip
     most, rate = limit if limit is not None else total, machine.memory_bandwidth_bytes_per_second
     sizes = [] if available is None else [f"{units.binary(available)} available"]
-    sizes += [] if most is None else [units.binary(most)]
-    yield " of ".join(sizes)
+    yield " of ".join([*sizes, *([] if most is None else [units.binary(most)])])
     if limit is not None and total is not None and limit < total:
-        source = machine.sources.get("memory_limit_bytes", "")
-        by_what = source if "limited by" in source else f"limited: {source or 'not said by what'}"
+        source = machine.sources.get("memory_limit_bytes", "not said by what")
+        by_what = source if "limited by" in source else f"limited: {source}"
         yield f"{by_what}; the hardware has {units.binary(total)}"
     if rate is not None:
         bound = machine.memory_bandwidth_bound
@@ -188,17 +187,16 @@ def _label(fact: str) -> str:
 
 def unread_blocks(machine: Machine, most: int | None = None) -> Iterator[Block]:
     """What could not be read, each reason once with its facts; beyond `most` how many more."""
-    if machine.unread:
-        yield from heading("Not read")
     entries = list(machine.unread)
     if most is not None:
         entries.sort(key=lambda entry: not entry.fact.startswith(_DECISIVE))
     facts: dict[tuple[str, str | None], dict[str, None]] = {}
     for entry in entries[:most]:
         facts.setdefault((entry.reason, entry.remedy), {})[_label(entry.fact)] = None
+    yield from heading("Not read") if facts else ()
     for (reason, remedy), names in facts.items():
         yield from reason_blocks(", ".join(names), reason, remedy)
-    rest = len(entries[most:]) if most is not None else 0
+    rest = len(entries) - len(entries[:most])
     yield from texts([f"{rest} more: -v" if rest else ""])
 
 

@@ -26,7 +26,6 @@ from .layout import (
     command_line,
     heading,
     line,
-    lines_to_type,
     say,
     strong,
     texts,
@@ -155,7 +154,7 @@ def several_blocks(
     yield from texts(dict.fromkeys(notes), indent=0)
     yield from _warnings(local)
     if lines := [line for each in local for line in (*each.setup, *each.commands[:1])]:
-        yield from (*heading("To run them"), *lines_to_type(dict.fromkeys(lines)))
+        yield from (*heading("To run them"), *map(command_line, dict.fromkeys(lines)))
     if len(local) < len(verdicts):
         yield from heading("The others" if local else "What to do instead")
     for verdict in verdicts:

@@ -228,15 +228,16 @@ def asked_words(verdict: Verdict) -> str:
     """What was judged, every default named, and what would be downloaded."""
     workload, needs = verdict.workload, verdict.needs
     how, rules = run_words(workload), list(_rules(workload))
-    if verdict.loaded_bits is not None:
-        how.insert(1, f"loaded in {verdict.loaded_bits} bits")
     if not how and rules:
         return f"You asked for: {', '.join(rules)}"
-    if needs is not None and needs.placement == "split" and needs.offload is None:
+    if verdict.loaded_bits is not None:
+        how.insert(1, f"loaded in {verdict.loaded_bits} bits")
+    placement = needs.placement if needs is not None and needs.memory is not None else None
+    cards = verdict.machine.accelerators or ()
+    if placement == "split" and needs is not None and needs.offload is None:
         how.append("split over GPU and RAM")
-    elif needs is not None and needs.memory is not None and needs.placement == "host":
-        cards = verdict.machine.accelerators or ()
-        how += ["in RAM, by the CPU"] * any(card.unified is not True for card in cards)
+    elif placement == "host" and any(card.unified is not True for card in cards):
+        how.append("in RAM, by the CPU")
     return ", ".join(filter(None, (*how, *rules, _download_words(verdict))))
 
 
