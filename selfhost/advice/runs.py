@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from statistics import median
 from typing import Any
 
@@ -24,8 +25,6 @@ HOST, ACCELERATORS = "host", "accelerators"
 # a program takes longer for the first tokens of an answer, and a short prompt is read one batch
 # for the price of a longer one (llama-bench: 512 and 128 by default)
 LEAST_TOKENS = {"decode": 8, "prompt": 32}
-# more layers than any model has
-_ALL_LAYERS = 9999
 _SCALES = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 _SCALES |= {"K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
 _AMOUNT = re.compile(r"(\d{1,12}(?:\.\d{1,4})?) ?([KMGT]iB|[KMBT])?(?![\w.])")
@@ -172,7 +171,8 @@ def _run_with(facts: Mapping[str, str], tool: str, **fields: Any) -> Run:
         kv_cache_type=facts.get("keys") if facts.get("keys") == facts.get("values") else None,
         threads=_amount(facts.get("threads")) or None,
         gpu_layers=_amount(facts.get("gpu_layers")),
-        batch_tokens=_amount(facts.get("batch")),
+        experts_in_ram=_amount(facts.get("experts")) or None,
+        batch_tokens=_amount(facts.get("batch")) or None,
         gpu=facts.get("gpu"),
         **fields,
     )
@@ -392,7 +392,6 @@ def _read_bench(text: str) -> Run | None:
         facts,
         "llama-bench",
         on_processor=not is_on_card if backends else None,
-        experts_in_ram=_amount(facts.get("experts")) or None,
         figures=tuple(same.values()),
         notes=notes({"other-tests": left_out}, number=left_out),
     )
@@ -523,14 +522,31 @@ def run_of_process(number: str) -> Run:
         # pages of the model's file apart, where it is mapped
         rest = everything - seen.model_bytes
         sizes = {MODEL_FILE: seen.model_bytes, EVERYTHING_ELSE: rest, **sizes}
-    figures = tuple(_held(term, size) for term, size in sizes.items())
-    options = dict(_options(seen))
-    file = seen.model_file or options.get("model")
-    if file is not None or "published" in options:
-        return _run_of_llama_cpp(seen, options, file).replace(figures=figures)
-    raise SelfhostError(
-        f"process {number} has no GGUF file open and names none with -m",
-        remedy="give the id of the process that loaded the model, or its log",
+    facts = {"keys": "f16", "values": "f16", **dict(_options(seen))}
+    file = seen.model_file or facts.get("file")
+    if file is None and "name" not in facts:
+        raise SelfhostError(
+            f"process {number} has no GGUF file open and names none with -m",
+            remedy="give the id of the process that loaded the model, or its log",
+        )
+    if file is not None:
+        # one that was renamed or deleted since is mapped still
+        facts["file"] = file.removesuffix(" (deleted)")
+        with suppress(Unreadable):
+            facts["size"] = str(status_of(file).st_size)
+    # -c is for all sequences together; without a number of them one cache serves all
+    parallel = 1 if "unified" in facts else _amount(facts.get("parallel")) or 1
+    return _run_with(
+        facts,
+        "process",
+        # a word of the command line of Ollama's runner
+        runtime="ollama" if "runner" in seen.words[1:3] else "llama.cpp",
+        # -c 0 is what the model was trained for
+        context_tokens=(_amount(facts.get("context")) or 0) // parallel or None,
+        parallel=parallel,
+        on_processor=True if facts.get("gpu_layers") == "0" else None,
+        drafts="draft" in facts,
+        figures=tuple(_held(term, size) for term, size in sizes.items()),
     )
 
 
@@ -545,38 +561,8 @@ def _options(seen: Process) -> Iterator[tuple[str, str]]:
             yield waiting, word
             waiting = None
         elif flag in table["switches"]:
-            yield table["switches"][flag], ""
+            yield table["switches"][flag]
         elif flag in names and sign:
             yield names[flag], value
         else:
             waiting = names.get(flag)
-
-
-def _run_of_llama_cpp(seen: Process, options: Mapping[str, str], file: str | None) -> Run:
-    # an option of 0 is one that was not given, but of layers
-    numbers = {key: _amount(value) or None for key, value in options.items()}
-    # -c is for all sequences together; without a number of them one cache serves all
-    parallel = 1 if "unified" in options else numbers.get("parallel") or 1
-    context, keys = numbers.get("context"), options.get("keys", "f16")
-    try:
-        size = None if file is None else status_of(file).st_size
-    except Unreadable:
-        size = None
-    return Run(
-        tool="process",
-        # a word of the command line of Ollama's runner
-        runtime="ollama" if "runner" in seen.words[1:3] else "llama.cpp",
-        name=options.get("published"),
-        # one that was renamed or deleted since is mapped still
-        file=file and file.removesuffix(" (deleted)"),
-        file_bytes=size,
-        context_tokens=context and context // parallel,
-        parallel=parallel,
-        kv_cache_type=keys if keys == options.get("values", "f16") else None,
-        threads=numbers.get("threads"),
-        on_processor=True if options.get("layers") == "0" else None,
-        gpu_layers=_amount(options.get("layers")),
-        experts_in_ram=_ALL_LAYERS if "all_experts" in options else numbers.get("experts"),
-        drafts="draft" in options,
-        batch_tokens=numbers.get("batch"),
-    )

@@ -265,7 +265,7 @@ def _predicted_pace(seen: Figure, verdict: Verdict, speed: Speed | None) -> Pace
     if seen.sequences > 1:
         return total if seen.sequences == parallel else None
     if speed is None or seen.term == "prompt":
-        return speed and speed.prompt
+        return None if speed is None else speed.prompt
     if speed.decode is None or total is None:
         return speed.decode
     return speed.decode.replace(low=min(speed.decode.low, total.low / parallel))
