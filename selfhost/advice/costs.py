@@ -13,14 +13,8 @@ from ..machine.record import Machine
 
 DAYS_PER_MONTH = 30
 HOURS_PER_DAY = 24
-# kinds of model that are used by the token; what others are called, and what they are paid by
+# kinds of model that are used and paid by the token
 BY_TOKEN = ("text", "vision", "embedding")
-_PAID_BY = {
-    "speech": ("speech", "minute of audio"),
-    "image": ("image generation", "image"),
-    "video": ("video generation", "second of video"),
-    "music": ("music generation", "song"),
-}
 _TIME_IT = "time a part of the load itself"
 
 
@@ -71,8 +65,7 @@ def month(
     if workload.task == "finetune":
         return MonthlyCost(reason="a load in tokens a day does not apply to fine-tuning")
     if modality not in BY_TOKEN:
-        kind, unit = _PAID_BY.get(modality, (modality, "request"))
-        return MonthlyCost(reason=f"a load in tokens does not apply: {kind} is paid by the {unit}")
+        return MonthlyCost(reason=f"a load in tokens does not apply to models of {modality}")
     read, written = load.input_tokens_per_day, load.output_tokens_per_day
     if modality == "embedding":
         # it writes nothing: of a load whose split is assumed it reads all

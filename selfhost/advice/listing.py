@@ -100,15 +100,11 @@ def chosen(
     ]
     if not (words or openness):
         return ids
-    kept = []
-    for id in ids:
-        try:
-            spec = catalogue.spec(id)
-        except SpecError:
-            continue
-        if openness in (None, spec.openness.weights) and (not words or holds_words(spec, words)):
-            kept.append(id)
-    return kept
+    return [
+        spec.id
+        for spec in catalogue.specs(ids)
+        if openness in (None, spec.openness.weights) and (not words or holds_words(spec, words))
+    ]
 
 
 class Lister:

@@ -206,9 +206,8 @@ class Plan(Report):
     @property
     def exit_code(self) -> int:
         """0 a known machine does it, 1 none does, 3 none does for sure but one may."""
-        routes = {machine.route for machine in self.machines}
-        sure = (route for route in (Route.LOCAL, Route.UNKNOWN) if route in routes)
-        return exit_code([next(sure, Route.NEITHER)])
+        routes = (machine.route for machine in self.machines)
+        return exit_code([min(routes, key=_ORDER.index, default=Route.NEITHER)])
 
 
 def plan_with(

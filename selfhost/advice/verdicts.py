@@ -22,6 +22,7 @@ from ..machine.record import Machine
 from .alternatives import Space, alternatives
 from .api_route import offers_for
 from .commands import bytes_worth_bounding
+from .costs import month
 from .steps import Steps, steps
 from .understood import Understood, judged_for, understand
 
@@ -54,10 +55,14 @@ def check_with(
     by_tag_first = understood.is_one_file and understood.workload.runtime is None
     to_type = steps(judged, catalogue, machine, tag=understood.tag, by_tag_first=by_tag_first)
     notes = [*_notes(catalogue, question, offers)]
-    more = {}
+    more: dict[str, object] = {}
     if instead:
         notes += _note_on_conversations(catalogue, judged, to_type)
-        more = _what_else(catalogue, judged, machine, offers)
+        more = {
+            "room": Space(judged=judged, machine=machine, catalogue=catalogue).room,
+            "alternatives": alternatives(judged, catalogue, machine),
+            "monthly_cost": month(question.stated, offers, judged, machine),
+        }
     if question.chosen is not None and question.workload.task == "finetune":
         # how long the examples are decides what is learned, so a shorter length is not fine print
         notes.append(question.chosen)
@@ -88,20 +93,6 @@ def _loaded_bits(question: Question) -> int | None:
     if workload.quantization is None or workload.format == "gguf" or workload.task != "generate":
         return None
     return need.loaded_bits(question.runtime, question.spec, workload.quantization)
-
-
-def _what_else(
-    catalogue: Catalogue, judged: Judged, machine: Machine, offers: tuple[Offer, ...]
-) -> dict[str, object]:
-    question, space = judged.question, Space(judged=judged, machine=machine, catalogue=catalogue)
-    more: dict[str, object] = {"room": space.room}
-    if not judged.fits:
-        more["alternatives"] = alternatives(judged, catalogue, machine)
-    if question.stated.load is not None:
-        from .costs import month
-
-        more["monthly_cost"] = month(question.stated, offers, judged, machine)
-    return more
 
 
 # ------------------------------------------------------------------ notes

@@ -152,9 +152,9 @@ class Catalogue:
             self._specs[id] = spec.replace(overrides=over) if over else spec
         return self._specs[id]
 
-    def specs(self) -> Iterator[ModelSpec]:
-        """Every spec that can be read, by id; `broken` has the others."""
-        for spec_id in self.ids():
+    def specs(self, ids: Iterable[str] | None = None) -> Iterator[ModelSpec]:
+        """Every spec of these ids that can be read, of all without; `broken` has the others."""
+        for spec_id in self.ids() if ids is None else ids:
             try:
                 yield self.spec(spec_id)
             except SpecError:

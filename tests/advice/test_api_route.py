@@ -216,12 +216,10 @@ def test_a_machine_keeps_up_while_a_day_has_hours_for_the_load(text: str, keeps_
     assert (cost.here.hours_per_day.low > 24) is not keeps_up
 
 
-@pytest.mark.parametrize(
-    ("name", "unit"), [("whisper-small", "minute of audio"), ("sdxl-base-1.0", "image")]
-)
-def test_a_load_in_tokens_does_not_apply_to_sound_and_pictures(name: str, unit: str) -> None:
+@pytest.mark.parametrize("name", ["whisper-small", "sdxl-base-1.0"])
+def test_a_load_in_tokens_does_not_apply_to_sound_and_pictures(name: str) -> None:
     """They are paid by the minute and by the image: no bill is made up, and the answer says why."""
     cost = check(name, Workload(load=Load.parse("1M")), machine=RECORD).monthly_cost
     assert cost is not None
     assert (cost.offers, cost.here, cost.input_tokens_per_day) == ((), None, None)
-    assert unit in (cost.reason or "")
+    assert "does not apply" in (cost.reason or "")
