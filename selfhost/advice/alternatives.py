@@ -15,7 +15,7 @@ from ..catalogue.quantization_names import quality_of
 from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import GENERATING
-from ..core.errors import SpecError, WorkloadError
+from ..core.errors import WorkloadError
 from ..core.records import Record
 from ..core.workload import Workload
 from ..judge.checks import Outcome
@@ -200,12 +200,9 @@ class _Search(Record):
         for for_other_work, less, id in self._candidates(plain):
             if len(proposals) >= most and (for_other_work, False, False, less) > proposals[-1][0]:
                 break
-            try:
-                other = self.catalogue.spec(id)
-            except SpecError:
-                continue
-            opened = openness_check(other, plain)
-            if opened is not None and opened.decides:
+            other = next(self.catalogue.specs([id]), None)
+            opened = openness_check(other, plain) if other is not None else None
+            if other is None or (opened is not None and opened.decides):
                 continue
             fit = self.fit(other, plain.replace(runtime=workload.runtime))
             is_elsewhere = fit is None and workload.runtime is not None

@@ -10,7 +10,6 @@ from ..catalogue.index import Catalogue, Outline
 from ..catalogue.offers import Offer, offers_of, snapshot
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import BASE
-from ..core.errors import SelfhostError
 from ..judge.checks import Finding, Outcome
 from ..judge.checks.model import license_check, openness_check
 from ..judge.record import Judged, Question
@@ -60,13 +59,11 @@ def _of_stand_in(
     question: Question, model_id: str, catalogue: Catalogue, today: str
 ) -> tuple[Offer, ...]:
     offers = tuple(offers_of(catalogue.offers_path, model_id, today=today))
-    # what nobody serves stands in for nothing, and most models are served by nobody
-    if not (offers or catalogue.is_closed(model_id)):
-        return ()
-    try:
-        other = catalogue.spec(model_id)
-    except SelfhostError:
-        # a broken spec stands in for nothing; the verdict itself does not depend on it
+    # what nobody serves stands in for nothing, and most models are served by nobody; nor does a
+    # broken spec, on which the verdict itself does not depend
+    is_served = bool(offers) or catalogue.is_closed(model_id)
+    other = next(catalogue.specs([model_id]), None) if is_served else None
+    if other is None:
         return ()
     checks = license_check(other, question.workload), openness_check(other, question.workload)
     is_met = meets(finding for finding in checks if finding)
@@ -77,11 +74,8 @@ def meets(findings: Iterable[Finding]) -> bool:
     """No finding of the license or the openness is `fail` or `unknown`: what was asked of the
     model itself is met.
     """
-    return not any(
-        finding.check in ("license", "openness")
-        and finding.outcome in (Outcome.FAIL, Outcome.UNKNOWN)
-        for finding in findings
-    )
+    own = (each.outcome for each in findings if each.check in ("license", "openness"))
+    return not {Outcome.FAIL, Outcome.UNKNOWN}.intersection(own)
 
 
 def _served(
@@ -107,19 +101,16 @@ def _of_provider(spec: ModelSpec, catalogue: Catalogue, today: str) -> tuple[Off
     path, served = catalogue.offers_path, spec.availability
     if not spec.closed or served is None or not served.api:
         return ()
-    is_retired = served.retired is not None and served.retired <= today
-    if is_retired or offers_of(path, spec.id, today=""):
+    if (served.retired or "9999") <= today or offers_of(path, spec.id, today=""):
         return ()
-    source = f"{spec.sources.get('availability', 'its spec')}; no price known"
-    return (
-        Offer(
-            provider=served.provider,
-            model=spec.id,
-            model_id=spec.id,
-            as_of=snapshot(path).day,
-            source=source,
-        ),
+    offer = Offer(
+        provider=served.provider,
+        model=spec.id,
+        model_id=spec.id,
+        as_of=snapshot(path).day,
+        source=f"{spec.sources.get('availability', 'its spec')}; no price known",
     )
+    return (offer,)
 
 
 # ------------------------------------------------------------------ stand-ins

@@ -94,11 +94,11 @@ def _sizes(catalogue: Catalogue, understood: Understood, verdict: Verdict) -> It
 
 def _size(catalogue: Catalogue, question: Question, machine: Machine) -> Size | None:
     """That quantization judged, None where its size cannot be told."""
-    needs, runtime, quantization = question.needs, question.runtime, question.workload.quantization
-    cost = quality_for(question.workload, catalogue, question.spec)
-    if needs is None or needs.download_bytes is None or runtime is None:
+    needs, workload = question.needs, question.workload
+    cost = quality_for(workload, catalogue, question.spec)
+    if needs is None or needs.download_bytes is None or workload.runtime is None:
         return None
-    if quantization is None or cost is None:
+    if workload.quantization is None or cost is None:
         return None
     judged = judge(question, machine)
     # as it would lie: where layers are shared out, each place has a compute buffer of its own
@@ -106,17 +106,16 @@ def _size(catalogue: Catalogue, question: Question, machine: Machine) -> Size | 
     # of a file that somebody has, nobody asks here whether it was published
     deciding = [finding for finding in judged.findings if finding.check not in ("weights", "speed")]
     is_open = any(finding.outcome is Outcome.UNKNOWN for finding in deciding)
-    fits = None if is_open else True
     return Size(
-        quantization=quantization,
-        family=question.workload.format or "",
-        runtime=runtime.id,
+        quantization=workload.quantization,
+        family=workload.format or "",
+        runtime=workload.runtime,
         bytes=needs.download_bytes,
         how=needs.download_how.value if needs.download_how else "assumed",
         source=needs.download_source or "",
         memory_bytes=getattr(memory, "high_bytes", None),
         memory_likely_bytes=getattr(memory, "total_bytes", None),
-        fits=False if judged.failed else fits,
+        fits=None if is_open and not judged.failed else not judged.failed,
         quality=cost,
     )
 
@@ -170,12 +169,11 @@ def sums(verdicts: Sequence[Verdict]) -> Iterator[tuple[str, int, int]]:
     for check in MEMORY_CHECKS:
         if check == "accelerator" and len(verdicts[0].machine.accelerators or ()) > 1:
             continue
+        findings = filter(None, (verdict.finding(check) for verdict in local))
         pairs = [
-            (finding.needs, finding.has)
-            for finding in (verdict.finding(check) for verdict in local)
-            if finding is not None
-            and isinstance(finding.needs, int)
-            and isinstance(finding.has, int)
+            (each.needs, each.has)
+            for each in findings
+            if isinstance(each.needs, int) and isinstance(each.has, int)
         ]
         if len(pairs) > 1:
             yield check, sum(needs for needs, _ in pairs), max(has for _, has in pairs)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from .. import needs as need
@@ -347,9 +348,9 @@ def _sizable(verdict: Verdict, catalogue: Catalogue) -> tuple[RuntimeSpec, Needs
 
 
 def _accelerators(memory: MemoryNeed, machine: Machine) -> tuple[Held, ...]:
-    held: dict[str, int] = {}
+    held: Counter[str] = Counter()
     for term in memory.terms:
-        held[term.where] = held.get(term.where, 0) + term.high_bytes
+        held[term.where] += term.high_bytes
     return tuple(
         Held(vendor=card.vendor, name=card.name, memory_bytes=held[f"accelerator:{number}"])
         for number, card in enumerate(machine.accelerators or ())
@@ -416,13 +417,11 @@ def _uncertainty(
     nothing: what the limit of the publisher's own example leaves above the most that is assumed of
     the program is added.
     """
-    open_ended = [term for term in read_in if term.high_bytes > term.bytes]
-    if not open_ended:
-        return
-    room = max(0, service.host_limit_bytes - runtime.overhead_high_bytes)
-    widest = max(open_ended, key=lambda term: term.high_bytes - term.bytes)
-    more = sum(term.high_bytes - term.bytes for term in open_ended) + room
-    yield _growth("uncertainty", more, name=widest.name.replace("_", " "), how=widest.how)
+    spreads = [(term.high_bytes - term.bytes, term.name, term.how) for term in read_in]
+    if more := sum(spread for spread, _, _ in spreads):
+        _, name, how = max(spreads)
+        more += max(0, service.host_limit_bytes - runtime.overhead_high_bytes)
+        yield _growth("uncertainty", more, name=name.replace("_", " "), how=how)
 
 
 # ------------------------------------------------------------------ how it is started
@@ -456,31 +455,30 @@ def _settings(runtime: RuntimeSpec, service: Service, workload: Workload) -> lis
         "parallel": str(workload.parallel),
         "kv_cache_type": None if workload.kv_cache_type == "f16" else workload.kv_cache_type,
     }
-    settings = [filled(runtime.settings.get(key, ""), values) for key in values]
-    if workload.parallel > 1:
-        settings.append(filled(service.bounds.get("users", ""), values))
-    return [*settings, service.bounds.get("share", "")]
+    templates = [runtime.settings.get(key, "") for key in values]
+    bounds = ("users", "share") if workload.parallel > 1 else ("share",)
+    templates += [service.bounds.get(key, "") for key in bounds]
+    return [filled(template, values) for template in templates]
 
 
 def _words(verdict: Verdict, runtime: RuntimeSpec, service: Service) -> list[str]:
     """What follows the program in the judged command, else the words for a file of one's own."""
-    workload, beginning = verdict.workload, service.program.split()
+    workload, count = verdict.workload, len(service.program.split())
     # of a repository a file is named as it is there
     of_repository = runtime.named_command.partition(" {file_name}")[0].rpartition(" ")[2]
     for line in verdict.commands:
-        words = shlex.split(line)
-        for start in range(len(words)):
-            if words[start : start + len(beginning)] == beginning:
-                own = words[start + len(beginning) :]
-                return [
-                    f"{MODELS_FOLDER}/{word.rpartition('/')[2]}"
-                    if word.lower().endswith(".gguf") and previous != of_repository
-                    else word
-                    for previous, word in zip(["", *own], own, strict=False)
-                ]
+        _, program, rest = f" {line} ".partition(f" {service.program} ")
+        if program:
+            own = shlex.split(rest)
+            return [
+                f"{MODELS_FOLDER}/{word.rpartition('/')[2]}"
+                if word.lower().endswith(".gguf") and previous != of_repository
+                else word
+                for previous, word in zip(["", *own], own, strict=False)
+            ]
     values = {
         "file": f"{MODELS_FOLDER}/{verdict.model.id}-{workload.quantization}.gguf",
         "total_context_tokens": str((workload.context_tokens or 0) * workload.parallel),
         "parallel": str(workload.parallel),
     }
-    return filled(runtime.file_command, values).split()[len(beginning) :]
+    return filled(runtime.file_command, values).split()[count:]
