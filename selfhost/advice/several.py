@@ -14,7 +14,7 @@ from ..catalogue.spec import ModelSpec
 from ..core.records import Record
 from ..core.workload import Workload
 from ..judge.checks import Outcome
-from ..judge.judging import judge
+from ..judge.judging import judge, judge_together
 from ..judge.record import MEMORY_CHECKS, Judged, Question, Verdict
 from ..machine.record import Machine
 from . import Report
@@ -191,7 +191,6 @@ def verdict_together(
     """The verdict on questions about several models, which are called so. `are_offered` says of
     what fails whether an API serves each of them.
     """
-    from ..judge.together import judge_together
 
     judged = judge_together(questions, names, machine)
     specs = [question.spec for question in questions]

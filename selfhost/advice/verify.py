@@ -16,7 +16,7 @@ from ..core.files import can_be_passed_on
 from ..core.records import Record
 from ..core.tables import filled, shipped_table
 from ..core.workload import KV_CACHE_TYPES, Workload
-from ..judge.pace.pacing import how_to_measure
+from ..judge.checks.speed import how_to_measure
 from ..judge.pace.processor import threads_of
 from ..judge.pace.speed import PaceRange, Speed
 from ..judge.record import Verdict

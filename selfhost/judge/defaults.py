@@ -263,7 +263,12 @@ def _in_files_of_others(
         return []
     changes = _in_other_programs(search.question, search.catalogue, runtime)
     others = list(search.candidates(changes))
-    return [each for each in others if _is_whole_in_eight_bits(each)] if whole else others
+    if not whole:
+        return others
+    # values and bytes of a block: of 8 bits or more
+    blocks = [(BLOCKS.get(_type_of(each) or "", (1, 0)), each) for each in others]
+    in_eight = [each for (values, size), each in blocks if size >= values]
+    return [each for each in in_eight if _place_of(each) == ON_ACCELERATORS]
 
 
 def _in_other_programs(
@@ -277,11 +282,6 @@ def _in_other_programs(
         if other.id != usual.id and need.why_not_loaded(question.spec, other) is None
         for type in _types_of(question.spec, other, catalogue)
     ]
-
-
-def _is_whole_in_eight_bits(judged: Judged) -> bool:
-    elements, size = BLOCKS.get(_type_of(judged) or "", (1, 0))
-    return size >= elements and _place_of(judged) == ON_ACCELERATORS
 
 
 def smallest_of_list(question: Question, catalogue: Catalogue) -> Workload:

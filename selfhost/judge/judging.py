@@ -1,20 +1,28 @@
-"""Needs held against a machine: every finding of one question, and the layout that is judged."""
+"""Needs held against a machine: every finding of one question, and the layout that is judged; and
+several models side by side, each a process of its own, whose needs add up.
+
+Of several each takes, in the order given, what the earlier ones leave of the machine. Where that
+order does not fit, the largest model goes first. Then the sums of memory and disk are held against
+the whole machine. Files that several processes map count once on disk and once in the page cache.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from math import ceil
 
-from ..machine.record import Machine
-from ..needs.records import Needs
-from .checks import CHECKS
+from ..core.units import binary
+from ..machine.record import Accelerator, Machine
+from ..needs.records import MemoryNeed, Needs
+from .checks import CHECKS, Finding
 from .checks.accelerator import accelerator_check
-from .checks.disk import disk_check, stored_in_memory
+from .checks.disk import bytes_to_store, disk_check, stored_in_memory
 from .checks.memory import memory_check
 from .checks.model import context_check, license_check, openness_check, weights_check
 from .checks.runtime import cpu_check, runtime_check
 from .pace.pacing import pace_and_finding
 from .placement import placements
-from .placement.devices import emptied, runs_on, uses_gpus
+from .placement.devices import emptied, percent_of, runs_on, uses_gpus
 from .record import Judged, Question, lacking_bytes
 
 
@@ -138,3 +146,195 @@ def _as_usable(machine: Machine, question: Question) -> Machine:
             for device in owned
         )
     return machine.replace(accelerators=owned)
+
+
+# findings that are made of the sums; the others are the worst of the members'
+_OF_SUMS = ("disk", "memory")
+
+
+class SideBySide(Judged):
+    """Each model as it was placed, in the order given, and the findings of all. `question` is the
+    first one's. `needs` are the sums; None where a model is closed or its runtime does not load it.
+    """
+
+    members: tuple[Judged, ...]
+
+
+def judge_together(
+    questions: Sequence[Question], names: Sequence[str], machine: Machine
+) -> SideBySide:
+    """Whether the machine holds all of them at once. `names` call the members in reasons.
+
+    The memory basis and the reserve are those of the first question.
+    """
+    needs = [question.needs for question in questions if question.needs is not None]
+    if len(needs) < len(questions):
+        alone = tuple(judge(question, machine) for question in questions)
+        findings = tuple(_worst_of_members(names, alone))
+        return SideBySide(question=questions[0], findings=findings, members=alone)
+    given = tuple(range(len(questions)))
+    sizes = [sum(term.high_bytes for term in each.terms) for each in needs]
+    largest_first = tuple(sorted(given, key=lambda index: -sizes[index]))
+    answers: list[SideBySide] = []
+    for order in dict.fromkeys((given, largest_first)):
+        placed, left = dict[int, Judged](), machine
+        for index in order:
+            placed[index] = judge(questions[index], left)
+            left = _left_by(placed[index], left)
+        answers.append(_summed_up(names, [placed[index] for index in given], machine))
+        if not answers[-1].failed:
+            return answers[-1]
+    return answers[0]
+
+
+def _left_by(judged: Judged, machine: Machine) -> Machine:
+    """Without what a model holds: of the RAM the least, of what is free and of accelerators the
+    most.
+    """
+    needs = judged.needs
+    if needs is None or needs.memory is None:
+        return machine
+    # of a program that takes a share of its device, so much that the share left is right
+    percent = percent_of(needs) if judged.question.wants_gpu else 100
+    low, high = needs.ram_bytes("low_bytes") or 0, needs.ram_bytes() or 0
+    taken = {place.where: place.high_bytes for place in needs.memory.places}
+    left: list[Accelerator] = []
+    for index, device in enumerate(machine.accelerators or ()):
+        on_card = ceil(100 * taken.get(f"accelerator:{index}", 0) / percent)
+        size = low if device.unified else on_card
+        total = _minus(device.memory_total_bytes, size)
+        free = _minus(device.memory_free_bytes, size)
+        left.append(device.replace(memory_total_bytes=total, memory_free_bytes=free))
+    return machine.replace(
+        # a machine has some memory
+        memory_total_bytes=_minus(machine.memory_total_bytes, low, 1),
+        memory_limit_bytes=_minus(machine.memory_limit_bytes, low, 1),
+        memory_available_bytes=_minus(machine.memory_available_bytes, high),
+        accelerators=None if machine.accelerators is None else tuple(left),
+    )
+
+
+def _minus(size: int | None, taken: int, least: int = 0) -> int | None:
+    return None if size is None else max(least, size - taken)
+
+
+def _summed_up(names: Sequence[str], members: Sequence[Judged], machine: Machine) -> SideBySide:
+    # by the files that a model loads: what is to be stored of them
+    stored: dict[object, tuple[Needs, Question]] = {}
+    counted: list[Needs] = []
+    for judged in members:
+        question, needs = judged.question, _placed(judged)
+        workload, runtime = question.workload, question.runtime
+        key = question.spec.id, workload.format, workload.quantization, question.store
+        is_shared = key in stored and runtime is not None and runtime.maps_files
+        counted.append(_without_mapped(needs) if is_shared else needs)
+        stored.setdefault(key, (needs, question))
+    total = _sum_of(names, counted)
+    findings = {finding.check: finding for finding in _worst_of_members(names, members)}
+    findings["disk"] = _disk(list(stored.values()), machine)
+    files_bytes = sum(stored_in_memory(each, machine, asked) for each, asked in stored.values())
+    memory = memory_check(total, machine, members[0].question.workload, files_bytes)
+    sizes = [binary(each.ram_bytes() or 0) for each in counted]
+    parts = ", ".join(f"{name} up to {size}" for name, size in zip(names, sizes, strict=True))
+    shares = f" Of this: {parts}." if total.memory is not None else ""
+    findings["memory"] = memory.replace(reason=memory.reason + shares)
+    return SideBySide(
+        question=members[0].question,
+        findings=tuple(findings[name] for name in CHECKS if name in findings),
+        needs=total.replace(
+            download_bytes=_added(each.download_bytes for each, _ in stored.values()),
+            disk_bytes=_added(each.disk_bytes for each, _ in stored.values()),
+        ),
+        members=tuple(members),
+    )
+
+
+def _placed(judged: Judged) -> Needs:
+    """The whole need, of which `judge` says what is still to come of a download, as it lies."""
+    whole, needs = judged.question.needs, judged.needs
+    assert whole is not None
+    assert needs is not None
+    return whole.replace(memory=needs.memory, placement=needs.placement)
+
+
+def _without_mapped(needs: Needs) -> Needs:
+    own = tuple(
+        term
+        for term in needs.terms
+        if term.where != "host" or not term.may_be_mapped or term.name.startswith("draft_")
+    )
+    return needs if needs.memory is None else needs.replace(memory=MemoryNeed(terms=own))
+
+
+def _sum_of(names: Sequence[str], needs: Sequence[Needs]) -> Needs:
+    memories = [each.memory for each in needs if each.memory is not None]
+    terms = tuple(term for memory in memories for term in memory.terms)
+    memory = None
+    if len(memories) == len(needs):
+        evictable_bytes = sum(memory.evictable_bytes for memory in memories)
+        memory = MemoryNeed(terms=terms, evictable_bytes=evictable_bytes)
+    placements = {each.placement for each in needs}
+    return Needs(
+        download_bytes=None,
+        disk_bytes=None,
+        cpu=needs[0].cpu,
+        placement=placements.pop() if len(placements) == 1 else "split",
+        memory=memory,
+        known_terms=(*terms, *(term for each in needs for term in each.known_terms)),
+        unknown=tuple(
+            why.replace(reason=f"of {name}, {why.reason}")
+            for name, each in zip(names, needs, strict=True)
+            for why in each.unknown
+        ),
+    )
+
+
+def _added(sizes: Iterable[int | None]) -> int | None:
+    each = [*sizes]
+    return None if None in each else sum(filter(None, each))
+
+
+def _disk(stored: Sequence[tuple[Needs, Question]], machine: Machine) -> Finding:
+    """The worst of the volumes; two folders with the same sizes and file system are one volume."""
+    by_volume: dict[object, list[tuple[Needs, Question]]] = {}
+    for needs, question in stored:
+        place = machine.disk_for(question.store)
+        volume: object = question.store
+        if place is not None:
+            volume = place.total_bytes, place.free_bytes, place.filesystem
+        by_volume.setdefault(volume, []).append((needs, question))
+    findings = []
+    for each in by_volume.values():
+        (needs, question), *others = each
+        if others:
+            size = _added(bytes_to_store(one, asked.missing_bytes) for one, asked in each)
+            largest = max(one.largest_file_bytes or 0 for one, _ in each) or None
+            needs = needs.replace(download_bytes=size, disk_bytes=size, largest_file_bytes=largest)
+            needs = needs.replace(download_range=None)
+            question = question.replace(here=None, local_files=False)
+        findings.append(disk_check(needs, machine, question))
+    return _worst(findings)
+
+
+def _worst_of_members(names: Sequence[str], members: Sequence[Judged]) -> Iterator[Finding]:
+    for name in CHECKS:
+        own = [
+            finding.replace(reason=f"{model}: {finding.reason}")
+            for model, judged in zip(names, members, strict=True)
+            for finding in judged.findings
+            if finding.check == name and name not in _OF_SUMS
+        ]
+        if own:
+            yield _worst(own)
+
+
+def _worst(findings: Sequence[Finding]) -> Finding:
+    """The first of the worst: of equal outcomes the fullest."""
+
+    def fullness(finding: Finding) -> float:
+        needs, has = finding.needs, finding.has
+        if not isinstance(needs, int | float) or not isinstance(has, int | float):
+            return 0.0
+        return needs / has if has else float("inf")
+
+    return max(findings, key=lambda each: (each.severity, each.decides, fullness(each)))

@@ -16,13 +16,7 @@ from ..machine.record import Machine
 from ..needs.records import Needs
 from .checks import fault
 from .checks.model import reads_context
-from .files import (
-    loads_by_tag,
-    local_copy,
-    states_needs_alone,
-    typed_file,
-    types_in_turn,
-)
+from .files import loads_by_tag, local_copy, states_needs_alone, typed_file, types_in_turn
 from .pace.engine import instruction_sets_for_layout
 from .programs import chosen_program, companions_of, quantization_there
 from .record import NO_FILES, NamedFiles, Question

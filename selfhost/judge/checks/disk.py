@@ -74,24 +74,19 @@ def disk_check(needs: Needs, machine: Machine, question: Question) -> Finding:
 
 
 def _refused(storing: _Storing) -> Cell | None:
-    place, low = storing.place, storing.low
+    place, low, most = storing.place, storing.low, storing.place.max_file_bytes
     if place.writable is False:
         return Outcome.FAIL, "disk-not-writable", "", {}
-    too_large = _file_too_large(storing)
+    largest = storing.needs.largest_file_bytes or 0
+    largest = min(largest, storing.question.missing_bytes or largest)
+    if most is not None and largest > most:
+        figures = {"file": largest, "filesystem": place.filesystem, "most": most}
+        return Outcome.FAIL, "disk-file-too-large", "", figures
     has = place.total_bytes if place.free_bytes is None else place.free_bytes
-    if too_large is not None or low is None or has is None or low <= has:
-        return too_large
+    if low is None or has is None or low <= has:
+        return None
     variant = "in-all" if place.free_bytes is None else ""
     return Outcome.FAIL, "disk-too-small", variant, {"has": has}
-
-
-def _file_too_large(storing: _Storing) -> Cell | None:
-    most, largest = storing.place.max_file_bytes, storing.needs.largest_file_bytes or 0
-    largest = min(largest, storing.question.missing_bytes or largest)
-    if most is None or largest <= most:
-        return None
-    figures = {"file": largest, "filesystem": storing.place.filesystem, "most": most}
-    return Outcome.FAIL, "disk-file-too-large", "", figures
 
 
 def _why_unread(storing: _Storing) -> Unread:

@@ -6,11 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...core import units
-from ...core.workload import (
-    ANSWER_TOKENS,
-    DEFAULT_MIN_TOKENS_PER_SECOND,
-    READING_TOKENS_PER_SECOND,
-)
+from ...core.workload import ANSWER_TOKENS, DEFAULT_MIN_TOKENS_PER_SECOND, READING_TOKENS_PER_SECOND
+from ...machine.named import what_to_state
 from ...machine.record import Machine
 from ...needs.records import Needs
 from ..pace.speed import PaceRange, Speed
@@ -19,31 +16,28 @@ from . import Cell, Finding, Outcome, finding, table
 
 # where the fast end is more than this times the slow one, a measurement narrows the range
 WIDE_PACE = 2
+# facts that the pace in RAM rests on
+_PACE_SETTING = ("memory_bandwidth_bytes_per_second", "cpu_cores_usable")
 
 
 def speed_check(
-    question: Question,
-    pace: PaceRange | None,
-    how: str,
-    *,
-    assumed: bool = False,
-    measure: str | None = None,
-    state: str | None = None,
+    question: Question, placed: Needs, machine: Machine, speed: Speed
 ) -> Finding | None:
-    """The estimated decode pace against what is wanted. None where tokens make no sense.
-
-    `how` says why there is no pace. `assumed`: the pace rests on facts that were taken from the
-    machine's class. `measure`: what to do for the bandwidth that it rests on; `state`: what to do
-    about a fact that is assumed.
-    """
-    wanted, each_of = question.workload.min_tokens_per_second, question.each_of
+    """The estimated decode pace against what is wanted. None where tokens make no sense."""
+    workload, pace, each_of = question.workload, speed.judged, question.each_of
+    wanted, in_ram = workload.min_tokens_per_second, placed.placement != "accelerator"
     if wanted is None:
         return None
+    assumed = in_ram and any(machine.assumes(fact) for fact in _PACE_SETTING)
     # where the user stated the minimum, what leaves it open decides
     stated = question.speed_stated
     outcome, code, variant = _pace_outcome(pace, wanted, stated=stated, assumed=assumed)
-    figures: dict[str, Any] = {"how": how}
-    if pace is not None:
+    figures: dict[str, Any] = {"how": speed.how}
+    if pace is None and speed.decode is not None:
+        drafted = " with a draft" if workload.draft is not None else ""
+        why = f"the pace of {workload.parallel:,} sequences at once{drafted} cannot be estimated"
+        figures = {"how": why}
+    elif pace is not None:
         is_wide = pace.high > WIDE_PACE * pace.low
         likely, span = units.speed(pace.likely, pace.likely), units.speed(pace.low, pace.high)
         # the range where it prints otherwise
@@ -53,7 +47,7 @@ def speed_check(
             "assumed": assumed,
             "answer": ANSWER_TOKENS / pace.high if pace.high else None,
             "reading": f"{READING_TOKENS_PER_SECOND:g}",
-            "measure": measure if is_wide else None,
+            "measure": how_to_measure(machine) if in_ram and is_wide else None,
         }
     return finding(
         outcome,
@@ -63,11 +57,24 @@ def speed_check(
         has=None if pace is None else pace.likely,
         short=None if pace is None else max(0, wanted - pace.high),
         unit="tokens_per_second",
-        remedy=state if code == "speed-assumed" else None,
+        remedy=what_to_state(machine) if code == "speed-assumed" else None,
         wanted=units.stated(wanted),
         each=f"{each_of:,}" if each_of > 1 else None,
         **figures,
     )
+
+
+def how_to_measure(machine: Machine) -> str | None:
+    """How to measure the memory bandwidth; None where it is known or cannot be measured."""
+    if machine.memory_bandwidth_bytes_per_second is not None or machine.measured_in_vain:
+        return None
+    is_unread = machine.memory_available_bytes is None
+    is_less_than_a_core = (machine.cpu_cores_usable or 0) < 1
+    if machine.planning or is_unread or is_less_than_a_core:
+        return None
+    if machine.is_this_one:
+        return "run with --measure (about a second)"
+    return "record it there with `selfhost machine --measure --format json`"
 
 
 def _pace_outcome(
@@ -152,7 +159,8 @@ def work_check(question: Question, placed: Needs, machine: Machine, speed: Speed
 
 def _work_outcome(speed: Speed, limit: float | None, way: str) -> Cell:
     """`way`: how its parts come to a GPU in turn, or `processor`; empty where a GPU has it all."""
-    unit, likely, unknown = speed.unit, speed.work and speed.work.likely, table("unknown_on_cpu")
+    unit, unknown = speed.unit, table("unknown_on_cpu")
+    likely = None if speed.work is None else speed.work.likely
     what, (_, slow) = _MADE_IN_STEPS.get(unit), _SLOW.get(unit, (None, "speed-slow"))
     on_processor = way == "processor"
     if what is not None and way and not (on_processor and unit in unknown):

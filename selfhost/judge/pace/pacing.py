@@ -12,7 +12,6 @@ from __future__ import annotations
 from math import ceil, exp, hypot, log
 
 from ...core import units
-from ...machine.named import what_to_state
 from ...machine.record import Machine
 from ...needs.records import Needs
 from ..checks import Finding
@@ -22,9 +21,6 @@ from .engine import uses_shared_gpu
 from .speed import NOTHING, SAME, PaceRange, Range, Speed, added, constant, ends_of, product, scaled
 from .text import LaidOut, expert_parameters, laid_out, predict
 
-# facts that the pace in RAM rests on
-_PACE_SETTING = ("memory_bandwidth_bytes_per_second", "cpu_cores_usable")
-
 
 def pace_and_finding(
     question: Question, placed: Needs, machine: Machine
@@ -32,30 +28,11 @@ def pace_and_finding(
     """How fast it would go, laid out like that, and the finding of it."""
     if question.read_bytes is not None:
         pace = pace_of_text(question, placed, machine)
-        return pace, _finding_of_text(question, placed, machine, pace)
+        return pace, speed_check(question, placed, machine, pace)
     from .work import pace_of_work
 
     work = pace_of_work(question, placed, machine)
-    return work, work and work_check(question, placed, machine, work)
-
-
-def _finding_of_text(
-    question: Question, placed: Needs, machine: Machine, pace: Speed
-) -> Finding | None:
-    workload, why = question.workload, pace.how if pace.decode is None else ""
-    if pace.decode is not None and pace.judged is None:
-        drafted = " with a draft" if workload.draft is not None else ""
-        why = f"the pace of {workload.parallel:,} sequences at once{drafted} cannot be estimated"
-    in_ram = placed.placement != "accelerator"
-    assumed = in_ram and any(machine.assumes(fact) for fact in _PACE_SETTING)
-    return speed_check(
-        question,
-        pace.judged,
-        why,
-        assumed=assumed,
-        measure=how_to_measure(machine) if in_ram else None,
-        state=what_to_state(machine) if assumed else None,
-    )
+    return work, None if work is None else work_check(question, placed, machine, work)
 
 
 def pace_of_text(question: Question, placed: Needs, machine: Machine) -> Speed:
@@ -172,16 +149,3 @@ def _with_draft(alone: Speed, *, is_own_block: bool) -> Speed:
         full_context_tokens_per_second=full and full * gain[1],
         undrafted_tokens_per_second=alone.decode.likely,
     )
-
-
-def how_to_measure(machine: Machine) -> str | None:
-    """How to measure the memory bandwidth; None where it is known or cannot be measured."""
-    if machine.memory_bandwidth_bytes_per_second is not None or machine.measured_in_vain:
-        return None
-    is_unread = machine.memory_available_bytes is None
-    is_less_than_a_core = (machine.cpu_cores_usable or 0) < 1
-    if machine.planning or is_unread or is_less_than_a_core:
-        return None
-    if machine.is_this_one:
-        return "run with --measure (about a second)"
-    return "record it there with `selfhost machine --measure --format json`"

@@ -30,7 +30,7 @@ from selfhost.core.workload import Workload
 from selfhost.judge.checks import Finding, Outcome
 from selfhost.judge.checks.model import reads_context
 from selfhost.judge.checks.speed import speed_check
-from selfhost.judge.pace.speed import PaceRange
+from selfhost.judge.pace.speed import PaceRange, Speed
 from selfhost.judge.record import Question
 from selfhost.machine.record import Machine
 
@@ -163,9 +163,12 @@ def judged(
     low, likely, high = pace or (0.0, 0.0, 0.0)
     finding = speed_check(
         question(workload=Workload(min_tokens_per_second=wanted), speed_stated=stated),
-        None if pace is None else PaceRange(low=low, likely=likely, high=high),
-        "the machine was not read",
-        assumed=assumed,
+        needs_of(),
+        Machine(assumed=("cpu_cores_usable",) if assumed else ()),
+        Speed(
+            decode=None if pace is None else PaceRange(low=low, likely=likely, high=high),
+            how="the machine was not read",
+        ),
     )
     assert finding is not None
     assert finding.reason.endswith(".")
