@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     )
     from .core.workload import Load, Workload
     from .judge.record import Finding, Outcome, Route, Verdict
-    from .machine.profiles import UnknownMachineError
     from .machine.record import Machine
+    from .machine.words import UnknownMachineError
 
 __version__ = "0.1.0"
 
@@ -46,7 +46,7 @@ _HOME = {
         " WorkloadError",
         "core.workload": "Load Workload",
         "judge.record": "Finding Outcome Route Verdict",
-        "machine.profiles": "UnknownMachineError",
+        "machine.words": "UnknownMachineError",
         "machine.reader": "Machine",
     }.items()
     for name in names.split()

@@ -241,7 +241,7 @@ def _given(
 def _machine_named(text: str) -> tuple[Machine, tuple[str, ...]]:
     """The machine that `text` names, and what else the name can mean."""
     from .machine.named import named
-    from .machine.profiles import UnknownMachineError
+    from .machine.words import UnknownMachineError
 
     try:
         machine = named(text)

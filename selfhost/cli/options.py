@@ -93,7 +93,8 @@ def _named_machines(named: str, notes: list[str]) -> tuple[Machine, ...]:
     """Return the machine of a name, else the records of a path, else what the words describe; add
     to `notes` what else the name can mean.
     """
-    from ..machine.profiles import NotOneMachineError, UnknownMachineError, called
+    from ..machine.profiles import called
+    from ..machine.words import NotOneMachineError, UnknownMachineError
 
     # a file that happens to be called as a machine changes nothing, unless it is named as a path
     profile = None if "/" in named and os.path.lexists(named) else called(named)

@@ -14,7 +14,7 @@ from ..core.spelling import nearest, words_of
 from ..core.tables import shipped_table
 from ..core.values import text_fault
 from . import cpus, gpus
-from .gpus import MOST_CARDS, NamedCards, UnknownGpuError, cards_named, find_cards, shown
+from .gpus import MOST_CARDS, NamedCards, cards_named, find_cards
 from .record import (
     FACTS,
     MAX_CORES,
@@ -29,11 +29,8 @@ from .record import (
     normal_architecture,
     normal_system,
 )
+from .words import UnknownGpuError, shown
 
-ARCHITECTURES = (
-    "x86_64", "aarch64", "i686", "armv6l", "armv7l", "riscv64", "ppc64le", "s390x", "loongarch64",
-)  # fmt: skip
-SYSTEMS = ("linux", "macos", "windows")
 # general-purpose machines of the clouds and of CI: 16 GiB with 4 cores (AWS m7i and m8g, GitHub,
 # GitLab)
 _ASSUMED_BYTES_PER_CORE = 4 * units.GIB
@@ -109,7 +106,8 @@ def _gpu(text: str) -> tuple[Accelerator, ...]:
     return (card,) * count
 
 
-def _choice(name: str, typed: str, choices: Sequence[str]) -> str:
+def _choice(name: str, typed: str, key: str) -> str:
+    choices = _setting(key)["choices"]
     if name in choices:
         return name
     guess, all_choices = nearest(name, choices), ", ".join(choices)
@@ -133,8 +131,8 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
     "disk": lambda text: 0 if text.strip() == "0" else _size(text, MAX_DISK_BYTES),
     "bandwidth": _bandwidth,
     "gpu": _gpu,
-    "architecture": lambda text: _choice(normal_architecture(text), text, ARCHITECTURES),
-    "system": lambda text: _choice(normal_system(text), text, SYSTEMS),
+    "architecture": lambda text: _choice(normal_architecture(text), text, "architecture"),
+    "system": lambda text: _choice(normal_system(text), text, "system"),
     "instruction_sets": _sets,
 }
 # the keys of `--set`
@@ -142,9 +140,7 @@ SETTINGS = tuple(_READERS)
 
 
 def _setting(key: str) -> Mapping[str, Any]:
-    """An example, the facts that it states, those of which it leaves nothing, and other words for
-    it.
-    """
+    """An example, facts that it states, those of which it leaves nothing, other words, choices."""
     row: Mapping[str, Any] = shipped_table("words")["setting"][key]
     return row
 

@@ -8,18 +8,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from ..core import units
-from ..core.errors import SelfhostError
 from ..core.records import Record, pattern
 from ..core.spelling import all_near, words_of
 from ..core.tables import shipped_table
 from . import cpus
 from .record import Accelerator, Machine
-from .words import BREAK, COUNT, SIZE, role, tokens, word_table
+from .words import (
+    BREAK,
+    COUNT,
+    SIZE,
+    PartOfMachineError,
+    UnknownGpuError,
+    refusal,
+    role,
+    shown,
+    tokens,
+    word_table,
+)
 
+_refusal = partial(refusal, kind=UnknownGpuError)
 # the maker of a GPU whose name tells none
 UNKNOWN = "unknown"
 # as of a profile
@@ -49,14 +60,6 @@ _SHORT_FORMS = (
     (pattern(r"(?<!\d)(\d{4})d\b"), r"\1 d"),
     (pattern(r"(?<=\d)s\b"), ""),
 )
-
-
-class UnknownGpuError(SelfhostError, LookupError):
-    """No GPU that is sold as a card answers to the name. `nearest` are names that do."""
-
-
-class PartOfMachineError(UnknownGpuError):
-    """The name is that of a GPU whose memory is its machine's RAM, so that it comes with one."""
 
 
 class Card(Record):
@@ -115,7 +118,8 @@ def fact_of(name: str, key: str) -> Any:
     """
     if _VGPU.fullmatch(name):
         return None
-    words, telling = words_of(name), variants()
+    # words that make another GPU of one: `ti`, `laptop`
+    words, telling = words_of(name), frozenset(_table()["variants"])
     has_number = any(any(map(str.isdecimal, word)) for word in words)
     same = word_table()["same"]
     words = frozenset(same.get(word, word) for word in words)
@@ -157,12 +161,6 @@ def cards() -> tuple[Card, ...]:
             )
         )
     return tuple(all_cards)
-
-
-@lru_cache(1)
-def variants() -> frozenset[str]:
-    """Words that make another GPU of one: `ti`, `laptop`."""
-    return frozenset(_table()["variants"])
 
 
 # ------------------------------------------------------------------ memory
@@ -293,9 +291,7 @@ def cycles_per_second(name: str) -> float | None:
 
 
 def _whole_and_share(name: str) -> tuple[str, float]:
-    """The GPU of which an instance of MIG is a part, and its share of the multiprocessors; the GPU
-    itself and 1 for another name. Source: `mig_slices` in gpus.toml.
-    """
+    """The GPU that an instance of MIG is a part of, and its share; another itself and 1."""
     match = _MIG.fullmatch(name)
     if match is None:
         return name, 1.0
@@ -417,12 +413,11 @@ def cards_named(text: str) -> NamedCards:
     for token in tokens(re.sub("[()]", " ", text[:_MOST_LETTERS])):
         if token.text == BREAK:
             parts.append([])
-        elif not parts[-1] and len(parts) > 1 and SIZE.fullmatch(token.text):
+            continue
+        if not parts[-1] and len(parts) > 1 and SIZE.fullmatch(token.text):
             # a size alone belongs to the name before it: `RTX 3060, 12 GB`
             parts.pop()
-            parts[-1].append(token.text)
-        else:
-            parts[-1].append(token.text)
+        parts[-1].append(token.text)
     named = [_counted(part, text) for part in parts if part]
     if not named or len(text) > _MOST_LETTERS:
         raise _refusal("no_gpu_name", text)
@@ -482,7 +477,7 @@ def _named_inside(several: Sequence[Card], typed: str, memory_gib: float | None)
     """The GPU of a processor. Raises `PartOfMachineError` for one that comes with its machine."""
     shared = next((card for card in several if card.integrated), None)
     if shared is None:
-        raise _refusal("gpu_of_machine", several[0].label)
+        raise refusal("gpu_of_machine", several[0].label, kind=PartOfMachineError)
     note = f"{shared.label} has no memory of its own: it reads the RAM of its machine."
     return NamedCards(
         accelerators=(Accelerator(vendor=vendor_of(shared.name), name=shared.name, unified=True),),
@@ -493,9 +488,7 @@ def _named_inside(several: Sequence[Card], typed: str, memory_gib: float | None)
 
 
 def _named_card(several: Sequence[Card], typed: str, memory_gib: float | None) -> NamedCards:
-    """The one to judge of cards that a name can mean, with a note on the others: the usual size,
-    else the smallest, and of those the slowest. Raises `UnknownGpuError` where none has that size.
-    """
+    """Of cards that a name can mean the usual size, else the smallest and slowest; a note."""
     if all(f"{memory_gib or 0:g}gb" in card.named - card.words for card in several):
         # the name of a superchip states the processor's memory
         memory_gib = None
@@ -577,24 +570,6 @@ def spelled(text: str) -> str:
 # ------------------------------------------------------------------ errors
 
 
-def shown(text: str, most_letters: int = 60) -> str:
-    """What was typed as it is quoted: on one line, and in part where it is long."""
-    plain = " ".join(text.split())
-    clean = "".join(letter if letter.isprintable() else "?" for letter in plain)
-    return clean if len(clean) <= most_letters else f"{clean[: most_letters - 1]}…"
-
-
-def _refusal(
-    code: str, text: str, nearest: Sequence[str] = (), **values: object
-) -> UnknownGpuError:
-    """The error by its code in `refused` of words.toml, whose templates have these values."""
-    row, plain = word_table()["refused"][code], shown(text)
-    values |= {"text": repr(plain), "plain": plain}
-    kind = PartOfMachineError if code == "gpu_of_machine" else UnknownGpuError
-    remedy = row["remedy"].format(**values)
-    return kind(row["is"].format(**values), nearest=list(nearest), remedy=remedy)
-
-
 def refuse_parts(text: str) -> None:
     """Raises `UnknownGpuError` for an instance of MIG and for a vGPU, which no table here has by
     its name.
@@ -604,11 +579,11 @@ def refuse_parts(text: str) -> None:
         raise _refusal("gpu_part", part[0], gib=int(part[1] or part[2]), name=shown(name))
 
 
-def _unknown(name: Sequence[str]) -> UnknownGpuError:
+def _unknown(name: Sequence[str]) -> Exception:
     text = " ".join(name)
     for chip in cpus.apple_chips():
         if {*name} - {"apple"} == {chip.chip, chip.variant} - {""}:
-            return _refusal("gpu_of_machine", f"Apple {chip.title}")
+            return refusal("gpu_of_machine", f"Apple {chip.title}", kind=PartOfMachineError)
     if clause := why_unserved(text):
         return _refusal("unserved_gpu", text, clause=clause)
     labels = dict.fromkeys(card.label for card in cards() if not card.unified)
@@ -617,7 +592,7 @@ def _unknown(name: Sequence[str]) -> UnknownGpuError:
     return _refusal("gpu", text, near, meant=meant)
 
 
-def not_sold_so(several: Sequence[Card], memory_gib: float) -> UnknownGpuError:
+def not_sold_so(several: Sequence[Card], memory_gib: float) -> Exception:
     """The error for a size that none of the cards is sold with."""
     card, sizes = several[0], sorted({size for each in several for size in each.memory_gib})
     sold = " or ".join(f"{size:g}" for size in sizes)

@@ -20,12 +20,11 @@ from .profiles import (
     Profile,
     beginning_with,
     called,
-    refusal,
     unknown,
 )
 from .record import FILLED_ASSUMED, RATE_ASSUMED, Accelerator, Machine
 from .understand import Description, understand
-from .words import BREAK, tokens
+from .words import BREAK, refusal, tokens
 
 _MOST_LETTERS = 120
 _MOST_LEFT = 8
@@ -213,9 +212,7 @@ def _with_cores(machine: Machine, about: Description) -> Machine:
 
 
 def _mac(row: Mapping[str, Any], ram_gib: float | None) -> Mapping[str, Any]:
-    """The product that a row of macs.toml means with so much RAM. Raises `NotOneMachineError` for
-    a size that such a Mac was not sold with.
-    """
+    """The product that a row of macs.toml means with so much RAM."""
     gib, chip = ram_gib or row["gib"][0], _mac_title(row)
     if gib not in row["gib"]:
         rows = [each for each in shipped_table("macs")["mac"] if gib in each["gib"]]
@@ -235,8 +232,8 @@ def _mac(row: Mapping[str, Any], ram_gib: float | None) -> Mapping[str, Any]:
         "source": "macs",
     }
     if facts is not None:
-        is_narrow = is_smaller and facts.smaller
-        product["gb_per_s"] = facts.smaller[1] if is_narrow else facts.gb_per_s
+        smaller = facts.smaller if is_smaller else None
+        product["gb_per_s"] = smaller[1] if smaller else facts.gb_per_s
     return product
 
 
@@ -383,9 +380,7 @@ def _computer(about: Description, parts: _Parts) -> tuple[Machine, str]:
 
 
 def _usable_ram_gib(row: Mapping[str, Any], stated_gib: float | None) -> float | None:
-    """What of the RAM that is stated a product's system tells: of boards the firmware keeps a part.
-    None where no such memory is soldered to it, so that it is a disk's.
-    """
+    """What of the stated RAM a board's system tells; None of a size that only its disk can have."""
     if not row or not stated_gib:
         return stated_gib
     usable = next((gib for gib in row["gib"] if 0.9 * stated_gib <= gib <= stated_gib), None)
@@ -494,10 +489,7 @@ def _ram_words(gib: float) -> str:
 def _with_ram(
     machine: Machine, kind: str | None, stated: Mapping[str, int]
 ) -> tuple[Machine, str | None]:
-    """The machine with the bandwidth that its RAM has as a text states it, `32gb ddr5-6000`, `quad
-    channel`, `2x16gb`: its kind and the numbers `mts`, `channels` and `sticks`; and a note on it.
-    The same and None where nothing is stated, or its memory is known.
-    """
+    """The machine with the bandwidth that kind, rate and channels of its RAM give; a note."""
     series, name = gpus.series_in(machine), (kind or "RAM").upper()
     if _has_its_own_memory(machine, series) or not (kind or {*_OF_RAM} & {*stated}):
         return machine, None
@@ -531,9 +523,7 @@ def _channels_used(machine: Machine, stated: Mapping[str, int], series: cpus.Pro
 
 
 def _has_its_own_memory(machine: Machine, series: cpus.Processor | None) -> bool:
-    """Whether its memory is sold with its chip, behind a front-side bus, known and of no series
-    that is listed, or a guest's.
-    """
+    """Whether it is a guest, or its memory is known, soldered, or behind a front-side bus."""
     chip = cpus.soldered_chip(words_of(machine.cpu_model or ""))
     if machine.scope != "host" or chip or (series and series.memory == "bus"):
         return True
@@ -542,9 +532,7 @@ def _has_its_own_memory(machine: Machine, series: cpus.Processor | None) -> bool
 
 
 def _rate(series: cpus.Processor, kind: str | None, stated: int | None) -> int | None:
-    """The rate that is stated, of servers no more than the processor takes, else of the kind of RAM
-    the one nearest to what is usual: None where it takes no such memory.
-    """
+    """The rate that is stated, else that of the kind of RAM; None where it does not fit."""
     slowest, usual, fastest = (
         round(rate * 8 / series.bits / series.channels / units.MB)
         for rate in (series.least, series.usual, series.most)

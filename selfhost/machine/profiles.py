@@ -10,7 +10,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 from ..core import units
-from ..core.errors import MachineFileError, SelfhostError
+from ..core.errors import MachineFileError
 from ..core.records import Record, Unread
 from ..core.spelling import all_near, canonical
 from ..core.tables import STORED, is_stored, read_stored, shipped_folder, shipped_table
@@ -18,30 +18,12 @@ from ..core.tomlfile import Document
 from . import gpus
 from .changes import planned
 from .record import FACTS, PURPOSES, Accelerator, Disk, Machine
+from .words import UnknownMachineError, shown
 
 KINDS = ("laptop", "desktop", "mini-pc", "mac", "board", "ci", "cloud", "server", "virtual")
 _GUESTS = ("ci", "cloud", "virtual")
 _SUGGESTED = 3
 _BANDWIDTH = "memory_bandwidth_bytes_per_second"
-
-
-class UnknownMachineError(SelfhostError, LookupError):
-    """No profile answers to the name. `nearest` are names that do, closest first."""
-
-
-class NotOneMachineError(UnknownMachineError):
-    """The name is known, but it is that of several machines, or of none with that memory."""
-
-
-def refusal(code: str, text: str, nearest: Iterable[str] = (), **values: object) -> Exception:
-    """The error for a description by its code in `refused` of words.toml, whose templates have
-    these values.
-    """
-    row, plain = shipped_table("words")["refused"][code], gpus.shown(text)
-    values |= {"text": repr(plain), "plain": plain}
-    kind = NotOneMachineError if row.get("asks") else UnknownMachineError
-    remedy = row["remedy"].format(**values)
-    return kind(row["is"].format(**values), nearest=list(nearest), remedy=remedy)
 
 
 class Profile(Record):
@@ -111,9 +93,7 @@ def names() -> tuple[str, ...]:
 
 @lru_cache(1)
 def _names() -> Mapping[str, Sequence[str]]:
-    """Whole names, and names without their first word, as `canonical` writes them -> the names
-    that they can be, a whole one alone.
-    """
+    """Names, and names without their first word, as `canonical` writes them -> what they can be."""
     names_of_key: dict[str, list[str]] = {}
     for name in names():
         names_of_key.setdefault(canonical(name.partition("-")[2]), []).append(name)
@@ -121,18 +101,18 @@ def _names() -> Mapping[str, Sequence[str]]:
     return names_of_key | {canonical(name): [name] for name in names()}
 
 
-@lru_cache(1)
-def _labels() -> Mapping[str, Mapping[str, str]]:
-    """The rows of `specs/common/runner_labels.toml` by their labels, as `canonical` writes them."""
-    rows = shipped_table("runner_labels")["label"]
-    return {canonical(typed): row for row in rows for typed in row["labels"]}
-
-
+@cache
 def _label(typed: str) -> Mapping[str, str] | None:
-    """The row of a label, also behind who hosts it, `github actions ubuntu-latest`."""
+    """The row of a label in `runner_labels.toml`, also behind who hosts it, `github actions
+    ubuntu-latest`.
+    """
     name = canonical(typed)
     plain = name.removeprefix("github-").removeprefix("actions-")
-    return _labels().get(name) or _labels().get(plain)
+    rows: list[Mapping[str, str]] = shipped_table("runner_labels")["label"]
+    for row in rows:
+        if {name, plain} & {*map(canonical, row["labels"])}:
+            return row
+    return None
 
 
 def find(typed: str) -> str | None:
@@ -154,9 +134,9 @@ def unknown(typed: str) -> UnknownMachineError:
     """The error for what `find` has no name for, with names that are spelled alike or hold it."""
     wanted = canonical(typed)
     nearest = _names().get(wanted, ())
-    message = f"{gpus.shown(typed)!r} is the end of several machines' names"
+    message = f"{shown(typed)!r} is the end of several machines' names"
     if not nearest:
-        message = f"no machine is called {gpus.shown(typed)!r}"
+        message = f"no machine is called {shown(typed)!r}"
         holding = [key for key in sorted(_names()) if wanted in key]
         keys = [*all_near(wanted, list(_names())), *holding] if len(wanted) > 2 else []
         nearest = list(dict.fromkeys(_names()[key][-1] for key in keys))[:_SUGGESTED]

@@ -458,9 +458,7 @@ def _not_said(fact: str) -> Unread:
 
 
 def _explained(values: Mapping[str, Any]) -> tuple[Unread, ...]:
-    """One entry for each fact in `values` that is None, those given first; entries of facts
-    that have a value are left out.
-    """
+    """One entry for each fact in `values` that is None, those given first."""
     is_missing = {fact: values.get(fact) is None for fact in FACTS}
     for disk in values.get("disks") or ():
         is_missing[f"disks.{disk.purpose}"] = False

@@ -12,8 +12,7 @@ from typing import Any
 
 from ..core.tables import shipped_table
 from . import cpus, gpus, profiles
-from .gpus import NamedCards, UnknownGpuError, matches, named_card, not_sold_so, spelled
-from .profiles import UnknownMachineError, refusal
+from .gpus import NamedCards, matches, named_card, not_sold_so, spelled
 from .words import (
     BREAK,
     COUNT,
@@ -22,8 +21,12 @@ from .words import (
     NUMBERED,
     SIZE,
     Token,
+    UnknownGpuError,
+    UnknownMachineError,
+    refusal,
     role,
     role_of,
+    shown,
     tokens,
     word_table,
 )
@@ -150,7 +153,7 @@ def understand(text: str) -> Description:
         for step in _STEPS:
             step(about)
     except UnknownGpuError as error:
-        message = f"{gpus.shown(text)!r}: {error}"
+        message = f"{shown(text)!r}: {error}"
         raise UnknownMachineError(message, nearest=error.nearest, remedy=error.remedy) from None
     return about
 
@@ -224,9 +227,7 @@ def _take_setting(about: Description) -> None:
 
 
 def _take_mac(about: Description) -> None:
-    """Take the Mac that the words name by its chip, or by a product that has one chip. Raises
-    `UnknownMachineError` where several can be meant, or none was sold so.
-    """
+    """Take the Mac that the words name by its chip, or by a product that has one chip."""
     texts = [about.free(at) for at in range(len(about.tokens))]
     is_mac, places = not _MACS.isdisjoint(texts), _places_of_chip(about)
     if about.product or not (places or is_mac):
@@ -245,7 +246,6 @@ def _take_mac(about: Description) -> None:
 def _only_one(
     about: Description, rows: Sequence[Mapping[str, Any]], product: Sequence[str]
 ) -> Mapping[str, Any]:
-    """Raises `UnknownMachineError` unless just one Mac is meant."""
     if len(rows) > 1:
         near = [" ".join([*product, row["chip"], row["variant"]]).strip() for row in rows]
         raise refusal("macs", about.text, near, count=len(rows), names=", ".join(near[:8]))
@@ -282,9 +282,7 @@ def _macs(
 
 
 def _take_processor(about: Description) -> None:
-    """Take a processor by words of its kind and a number of a listed series: `ryzen 5 5600x`.
-    Raises `NotOneMachineError` where there are two.
-    """
+    """Take a processor by words of its kind and a number of a listed series: `ryzen 5 5600x`."""
     for start, end, name in about.free_runs():
         if cpus.class_of(name[0]) is None or not all(map(_may_be_of_processor, name)):
             continue
@@ -384,9 +382,7 @@ def _is_kind(name: Sequence[str], behind: str) -> bool:
 
 
 def _take_cards(about: Description) -> None:
-    """Take every GPU. Raises `UnknownGpuError` where a name is not listed or a size is none that
-    it is sold with, `UnknownMachineError` where one of several is meant.
-    """
+    """Take every GPU; of several with `or` between them one is meant."""
     while run := next((run for run in about.free_runs() if _is_card(about, *run)), None):
         _take_card(about, *run)
     for at in range(len(about.tokens) - 1):
@@ -408,9 +404,7 @@ def _take_cards(about: Description) -> None:
 
 
 def _is_card(about: Description, start: int, end: int, run: list[str]) -> bool:
-    """Whether the run is a GPU's name, and begins and ends with a word of it. Raises
-    `NotOneMachineError` for figures that are also those of a processor.
-    """
+    """Whether the run is a GPU's name, and begins and ends with a word of it."""
     if run in word_table()["gpus_inside"]:
         return bool(matches(tuple(run)))
     if not _may_be_a_name(run):
@@ -474,9 +468,7 @@ def _take_card(about: Description, start: int, end: int, run: list[str]) -> None
 def _size_beside(
     about: Description, start: int, end: int, cards: Sequence[gpus.Card]
 ) -> float | None:
-    """The size of the card that stands behind its name, else before it where another is the RAM's.
-    Raises `UnknownGpuError` for one that it is not sold with and that no RAM has.
-    """
+    """The card's size, which stands behind its name, else before it where another is the RAM's."""
     sold = {size for card in cards for size in card.memory_gib}
     at = end + (about.word(end) in (BREAK, "vram", "with"))
     size = about.free_gib(at)
@@ -525,9 +517,7 @@ def _count_beside(about: Description, start: int, end: int) -> int:
 
 
 def _take_memory(about: Description) -> None:
-    """Take the RAM: what is said to be it, else the one size that no disk has. Raises
-    `NotOneMachineError` where two sizes may each be it.
-    """
+    """Take the RAM: what is said to be it, else the one size that no disk has."""
     sizes = _sizes(about)
     about.vram_gib = max(sizes["vram"], default=None)
     plain, small = sizes["plain"], sorted({gib for gib in sizes["plain"] if gib < _LEAST_DISK_GIB})

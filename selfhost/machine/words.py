@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache, lru_cache
 from typing import Any
 
+from ..core.errors import SelfhostError
 from ..core.records import pattern
 from ..core.tables import shipped_table
 
@@ -31,31 +32,62 @@ def word_table() -> Mapping[str, Any]:
     return shipped_table("words")
 
 
+class UnknownMachineError(SelfhostError, LookupError):
+    """No profile answers to the name. `nearest` are names that do, closest first."""
+
+
+class NotOneMachineError(UnknownMachineError):
+    """The name is known, but it is that of several machines, or of none with that memory."""
+
+
+class UnknownGpuError(SelfhostError, LookupError):
+    """No GPU that is sold as a card answers to the name. `nearest` are names that do."""
+
+
+class PartOfMachineError(UnknownGpuError):
+    """The name is that of a GPU whose memory is its machine's RAM, so that it comes with one."""
+
+
+def shown(text: str, most_letters: int = 60) -> str:
+    """What was typed as it is quoted: on one line, and in part where it is long."""
+    plain = " ".join(text.split())
+    clean = "".join(letter if letter.isprintable() else "?" for letter in plain)
+    return clean if len(clean) <= most_letters else f"{clean[: most_letters - 1]}…"
+
+
+def refusal(
+    code: str,
+    text: str,
+    nearest: Iterable[str] = (),
+    kind: type[SelfhostError] | None = None,
+    **values: object,
+) -> SelfhostError:
+    """The error for what was typed, by its code in `refused` of words.toml, whose templates have
+    these values; of that kind, else of a machine.
+    """
+    row, plain = word_table()["refused"][code], shown(text)
+    values |= {"text": repr(plain), "plain": plain}
+    error = kind or (NotOneMachineError if row.get("asks") else UnknownMachineError)
+    remedy = row["remedy"].format(**values)
+    return error(row["is"].format(**values), nearest=list(nearest), remedy=remedy)
+
+
 @cache
 def role(name: str) -> frozenset[str]:
     """The words of a role: idle, gpu_idle, left_out, forms, unsaid, cards, computers."""
     return frozenset(word_table()[name])
 
 
-@lru_cache(1)
-def _roles() -> Mapping[str, str]:
-    kinds = ("chips", "phones", "lines", "laptops", "guests", "containers", "systems")
-    return {word: kind for kind in kinds for word in word_table()[kind]}
-
-
+@cache
 def role_of(word: str) -> str | None:
     """What a word says of a whole machine: systems, containers, guests, laptops, lines, phones or
     chips; None where nothing.
     """
-    return _roles().get(word)
+    kinds = ("systems", "containers", "guests", "laptops", "lines", "phones", "chips")
+    return next((kind for kind in kinds if word in role(kind)), None)
 
 
 # ------------------------------------------------------------------ tokens
-
-
-def _count(match: re.Match[str]) -> str:
-    """`2` for `dual` before channels, sticks and cores; any other word as it is."""
-    return str(word_table()["counts"].get(match[1], match[0]))
 
 
 def _modules_of_sum(match: re.Match[str]) -> str:
@@ -65,7 +97,8 @@ def _modules_of_sum(match: re.Match[str]) -> str:
 
 
 _FUNCTIONS: Mapping[str, Callable[[re.Match[str]], str]] = {
-    "count": _count,
+    # `2` for `dual` before channels, sticks and cores
+    "count": lambda match: str(word_table()["counts"].get(match[1], match[0])),
     "times": lambda match: f" {word_table()['counts'][match[1]]}x ",
     "kib": lambda match: f"{int(match[1]) // 1024}mb",
     "mib": lambda match: f" {int(match[1]) / 1024:.3g}gb ",

@@ -13,8 +13,8 @@ from helpers.each import each
 from selfhost.core.tables import shipped_table
 from selfhost.machine import cpus, profiles
 from selfhost.machine.named import named
-from selfhost.machine.profiles import NotOneMachineError, UnknownMachineError
 from selfhost.machine.record import Machine
+from selfhost.machine.words import NotOneMachineError, UnknownMachineError
 
 GIB = 2**30
 TABLE = tomllib.loads((Path(__file__).parent / "descriptions.toml").read_text())

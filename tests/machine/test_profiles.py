@@ -16,13 +16,13 @@ from selfhost.machine.gpus import peak_gb_per_s
 from selfhost.machine.named import named
 from selfhost.machine.profiles import (
     Profile,
-    UnknownMachineError,
     all_profiles,
     find,
     load,
     names,
 )
 from selfhost.machine.record import Machine
+from selfhost.machine.words import UnknownMachineError
 
 GIB, GB = 2**30, 10**9
 ALL = all_profiles()

@@ -31,6 +31,7 @@ from ...machine.record import (
     normal_architecture,
     normal_system,
 )
+from ...machine.words import PartOfMachineError, UnknownGpuError
 
 MAX_LABELS = 32
 MAX_LABEL = 200
@@ -400,9 +401,9 @@ def _is_unified(name: str) -> bool | None:
         try:
             if gpus.cards_named(text).accelerators:
                 return False
-        except gpus.PartOfMachineError:
+        except PartOfMachineError:
             return True
-        except gpus.UnknownGpuError:
+        except UnknownGpuError:
             continue
     return None
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 
 from ...core.files import shown
-from ..record import FACTS, Machine
+from ..record import FACTS, Machine, platforms
 from .cpu import (
     read_architecture,
     read_cores,
@@ -72,16 +72,7 @@ def read_machine(host: Host | None = None) -> Machine:
 
 # what says who and where: accounts, computers, containers and addresses
 
-# names of accounts and computers that say nothing about a person
-_COMMON = frozenset((
-    "root", "home", "users", "user", "ollama", "admin", "docker", "ubuntu", "debian", "ec2-user",
-    "runner", "vagrant", "localhost", "node", "core", "app", "dev", "data", "work", "test", "local",
-    "models", "linux", "nobody", "guest",
-))  # fmt: skip
-_COMMON_FOLDER = rf"(?!(?:{'|'.join(_COMMON)})(?:[/\\\s:;,]|$))"
 _MASKS = (
-    # whose folder it is
-    (rf"(/home|/Users|/run/media|/media|\\Users)([/\\]){_COMMON_FOLDER}[^/\\\s:;,]+", r"\1\2USER"),
     # the server of a share, as Windows names it, and no address of the web
     (r"(?<![\w:/\\])(//|\\\\)\w[\w.-]*(?=[/\\]|$)", r"\1HOST"),
     # a container's name; its id, which begins with its host name, or a pod's serial number
@@ -97,6 +88,7 @@ def redactor(host: Host) -> Callable[[str], str]:
     ignore_case = re.IGNORECASE if host.system == "windows" else 0
     env_names = (host.env.get(key, "") for key in ("USER", "LOGNAME", "USERNAME", "SUDO_USER"))
     home = host.home() or ""
+    common = platforms()["common_names"]
     computer = host.ask("hostname") or host.env.get("COMPUTERNAME", "")
     masks: list[tuple[str, str]] = []
     if len(home) > 1:
@@ -109,12 +101,15 @@ def redactor(host: Host) -> Callable[[str], str]:
             # systemd writes `-` as `\x2d`
             re.escape(name).replace(r"\-", r"(?:-|\\x2d)")
             for name in sorted(names, key=len, reverse=True)
-            if len(name) > 2 and name.lower() not in _COMMON
+            if len(name) > 2 and name.lower() not in common
         )
         if written:
             masks.append((rf"(?:^|(?<=[/\\@=:~-]))(?:{written})(?![^\W_])", word))
     patterns = [(re.compile(mask, ignore_case), word) for mask, word in masks]
-    patterns += [(re.compile(mask), word) for mask, word in _MASKS]
+    # whose folder it is
+    folder = rf"(?!(?:{'|'.join(common)})(?:[/\\\s:;,]|$))[^/\\\s:;,]+"
+    of_home = rf"(/home|/Users|/run/media|/media|\\Users)([/\\]){folder}", r"\1\2USER"
+    patterns += [(re.compile(mask), word) for mask, word in (of_home, *_MASKS)]
 
     def redact(text: str) -> str:
         for mask, word in patterns:

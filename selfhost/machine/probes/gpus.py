@@ -137,9 +137,7 @@ def display_devices(host: Host) -> tuple[list[Device], str | None]:
 def _read_handed(
     host: Host, facts: Facts, devices: Sequence[Device], every: Sequence[Accelerator]
 ) -> Read:
-    """Which of `every` card of AMD or Intel a program here may use: the bus of a container shows
-    those of the host, of which it was handed some render nodes.
-    """
+    """Which of `every` card a container was handed: its bus shows all of the host's."""
     is_amd, cards = devices[0].vendor == AMD, tuple(every)
     if facts.values.get("scope") == "container":
         nodes = set(host.listdir("/dev/dri"))
@@ -221,9 +219,7 @@ def _intel_card(host: Host, folder: str) -> Accelerator:
 
 
 def _name_on_bus(host: Host, folder: str, vendor: str) -> str | None:
-    """What people call a device, by its folder in sysfs: `Arc B580` of `Battlemage G21 [Arc B580]`;
-    None where no list of names is installed or has it.
-    """
+    """What people call a device: `Arc B580` of `Battlemage G21 [Arc B580]`; None: not listed."""
     device = host.read_word(f"{folder}/device")
     for text in (host.read_text(path, MAX_NAMES_BYTES) for path in _PCI_NAMES if device):
         block = re.search(rf"(?im)^{vendor[2:]} .*\n((?:[\t#].*\n|\n)*)", f"{text or ''}\n")

@@ -273,9 +273,7 @@ def _put_bounds(facts: Facts, bounds: Sequence[_Bound]) -> None:
 
 
 def _shell_bounds(host: Host, facts: Facts) -> list[_Bound]:
-    """What `ulimit -v` (RLIMIT_AS) allows, in which mapped model files count. `ValueError` where a
-    limit may exist unseen.
-    """
+    """What `ulimit -v` (RLIMIT_AS) allows, in which mapped model files count."""
     limits = re.search(_ADDRESS_SPACE, host.read_text(LIMITS) or "")
     if limits is None:
         raise ValueError(f"a limit may exist unseen: {host.why(LIMITS)}")

@@ -159,9 +159,7 @@ def _weights(files: Mapping[str, int]) -> Iterator[dict[str, Any]]:
 
 
 def _is_told_whole(files: Mapping[str, int], first: str) -> bool | None:
-    """Whether weights that are all there are all that is needed; None where neither the names of a
-    pipeline's files nor of shards say which those are.
-    """
+    """Whether names say that these weights are all that is needed; None where none does."""
     is_indexed = any(name.endswith(".index.json") for name in files) and not _SHARD.fullmatch(first)
     is_told = first.startswith("consolidated") or ("config.json" in files and not is_indexed)
     return True if is_told else None
@@ -178,7 +176,14 @@ def _search_hub(host: Host, hub: str, store: str) -> Found:
         folder = host.join(hub, name)
         repository = name.removeprefix("models--").replace("--", "/")
         try:
-            sets = list(_weights(_snapshot_files(host, folder)))
+            # the snapshot that `refs/main` names, else the one with most bytes
+            snapshots = [
+                n for n, inner in _names(host, folder, "snapshots").items() if inner is None
+            ]
+            main = (host.read_text(host.join(folder, "refs", "main"), 100) or "").strip()
+            snapshots = [main] if main in snapshots else snapshots[:_MAX_SNAPSHOTS]
+            every = [_files(host, host.join(folder, "snapshots", n), _MAX_DEPTH) for n in snapshots]
+            sets = list(_weights(max(every, key=lambda each: sum(each.values()), default={})))
             blobs = {} if sets else _names(host, folder, "blobs")
         except OSError:
             yield None
@@ -188,15 +193,6 @@ def _search_hub(host: Host, hub: str, store: str) -> Found:
             sets = [{"size_bytes": 0, "complete": False}]
         for weights in sets:
             yield PresentModel(path=folder, repository=repository, store=store, **weights)
-
-
-def _snapshot_files(host: Host, folder: str) -> dict[str, int]:
-    """The files of the snapshot that `refs/main` names, else of the one with most bytes."""
-    names = [name for name, size in _names(host, folder, "snapshots").items() if size is None]
-    main = (host.read_text(host.join(folder, "refs", "main"), 100) or "").strip()
-    names = [main] if main in names else names[:_MAX_SNAPSHOTS]
-    every = [_files(host, host.join(folder, "snapshots", name), _MAX_DEPTH) for name in names]
-    return max(every, key=lambda files: sum(files.values()), default={})
 
 
 def _search_lm_studio(host: Host, folder: str, store: str) -> Found:

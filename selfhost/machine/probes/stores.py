@@ -89,12 +89,9 @@ def _service_place(host: Host, file: str) -> Place | None:
 
 
 def lm_studio(host: Host) -> Place | None:
-    """LM Studio's usual folder of models, in the older of its two homes if that is there."""
-    for parts in ((".cache", "lm-studio"), (".lmstudio",)):
-        place = _default(host, *parts, "models")
-        if place and host.exists(host.paths.dirname(place.path)):
-            return place
-    return None
+    """LM Studio's usual folder of models, where the program's home is there."""
+    place = _default(host, ".lmstudio", "models")
+    return place if place and host.exists(host.paths.dirname(place.path)) else None
 
 
 # by the names that `store` has in specs/runtimes

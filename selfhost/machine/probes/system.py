@@ -109,13 +109,6 @@ def _space(folder: str) -> dict[str, Any]:
     return {name: min(count * volume.f_frsize, MAX_DISK_BYTES) for name, count in sizes.items()}
 
 
-def _writable(folder: str) -> bool | None:
-    """Whether this account may create files in a folder; None where it is not known."""
-    allowed = os.access(folder, os.W_OK | os.X_OK)
-    # on Windows only the read-only mark is looked at, not who may do what
-    return None if allowed and os.name == "nt" else allowed
-
-
 def _memory() -> dict[str, int]:
     import psutil
 
@@ -210,5 +203,8 @@ ANSWERS: dict[str, Callable[..., Any]] = {
     "release": lambda: _uname("release"),
     "space": _space,
     "sysctl": _sysctl,
-    "writable": _writable,
+    # on Windows only the read-only mark is looked at, not who may do what
+    "writable": lambda folder: (
+        (os.name != "nt" or None) if os.access(folder, os.W_OK | os.X_OK) else False
+    ),
 }
