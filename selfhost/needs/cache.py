@@ -4,16 +4,18 @@ state of fixed size: how wide it is, and how much of it llama.cpp and the Python
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from math import ceil
 
 from ..catalogue.architecture import Architecture, Attention, Recurrent
 from ..catalogue.runtime import RuntimeSpec
 from ..core.records import Record
+from ..core.tables import shipped_table
 from .case import Case, Cells
 from .quantization import row_bytes
 from .records import How, Term, by_layers, term, times, times_sequences
-from .tensors import ArchitectureRow
+from .tensors import ArchitectureRow, side_length
 
 
 class CacheGroup(Record):
@@ -113,41 +115,15 @@ def states(architecture: Architecture) -> tuple[State, ...]:
 
 
 def _state(group: Recurrent, width: int) -> State:
+    sizes = {key: getattr(group, key) or 0 for key in type(group)._fields}
     # inputs that a convolution remembers
-    taps, convolution = max(0, (group.convolution or 1) - 1), 0
-    sizes = (
-        group.heads, group.key_heads, group.key_length, group.value_length, group.inner_length,
-        group.state_length, group.groups,
-    )  # fmt: skip
-    heads, key_heads, key, value, inner, size, groups = (each or 0 for each in sizes)
-    memory, line = heads * key * key, f"{heads} heads × {key} × {key}"
-    match group.kind:
-        case "convolution":
-            convolution, memory, line = taps * width, 0, f"{taps} × {width:,}"
-        case "kda":
-            convolution = 3 * taps * heads * key
-            line = f"(3 × {taps} × {heads} heads × {key} + {line})"
-        case "lightning":
-            pass
-        case "rglru":
-            convolution, memory, line = taps * inner, inner, f"({taps} × {inner:,} + {inner:,})"
-        case "delta":
-            inner, keys = heads * value, key_heads * key
-            convolution, memory = taps * (inner + 2 * keys), key * inner
-            line = f"({taps} × ({inner:,} + 2 × {keys:,}) + {key} × {inner:,})"
-        case "mamba2":
-            mixed = groups * size
-            convolution, memory = taps * (inner + 2 * mixed), size * inner
-            line = f"({taps} × ({inner:,} + 2 × {mixed:,}) + {size} × {inner:,})"
-        case "rwkv7":
-            # the last vectors of a layer and of its channel mix; a square for each head
-            convolution, memory = 2 * width, width * key
-            line = f"(2 × {width:,} + {width:,} × {key})"
-        case _:
-            convolution, memory = taps * inner, size * inner
-            line = f"({taps} × {inner:,} + {size} × {inner:,})"
+    sizes |= {"width": width, "taps": max(0, (group.convolution or 1) - 1)}
+    parts: list[str] = shipped_table("tensors")["states"][group.kind]
+    convolution, memory = (side_length(part, sizes) if part else 0 for part in parts)
+    line = " + ".join(filter(None, parts)).replace("*", "×")
+    line = re.sub(r"[a-z_]+", lambda key: f"{sizes[key[0]]:,}", line)
     layers = len(group.layers)
-    return State(layers=layers, convolution=convolution, memory=memory, arithmetic=line)
+    return State(layers=layers, convolution=convolution, memory=memory, arithmetic=f"({line})")
 
 
 def keeps_compressed(architecture: Architecture) -> bool:

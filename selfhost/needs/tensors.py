@@ -281,7 +281,7 @@ def predicts_more(group: TensorGroup, architecture: Architecture) -> bool:
     return bool(group.layers) and group.layers[0] >= architecture.layers
 
 
-_TABLES: Mapping[str, Any] = shipped_table("tensors")["tensors"]
+_TABLES: Mapping[str, Any] = shipped_table("tensors")
 
 
 def _is_there(rule: Mapping[str, Any], sizes: Mapping[str, Any]) -> bool:
@@ -289,7 +289,7 @@ def _is_there(rule: Mapping[str, Any], sizes: Mapping[str, Any]) -> bool:
     return not is_left_out and bool("if" not in rule or sizes[rule["if"]])
 
 
-def _side(expression: str, sizes: Mapping[str, Any]) -> int:
+def side_length(expression: str, sizes: Mapping[str, Any]) -> int:
     """`2 * heads * key_length + width`: a sum of products, whose factors may be divided."""
     total = 0
     for product in expression.split(" + "):
@@ -358,12 +358,12 @@ class _Tensors:
         }
         sizes |= {"width": self.width, "in_gguf": self.gguf, **more}
         every = self.stored_layers()
-        for tensor, *sides in _TABLES[name]:
+        for tensor, *sides in _TABLES["tensors"][name]:
             rule = sides.pop() if isinstance(sides[-1], dict) else {}
             layers = {"first": every[:1], "rest": every[1:]}.get(rule.get("layers", ""), every)
             if _is_there(rule, sizes) and (layers or "*" not in tensor):
                 layers = layers if "*" in tensor else ()
-                shape = tuple(_side(side, sizes) for side in sides)
+                shape = tuple(side_length(side, sizes) for side in sides)
                 self.groups.append(TensorGroup(name=tensor, layers=layers, shape=shape))
 
     def recurrence(self, group: Recurrent) -> None:
