@@ -13,9 +13,7 @@ from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.runtime import RuntimeSpec
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.workload import Workload
-from selfhost.needs.cache import why_not_known
 from selfhost.needs.records import MemoryNeed, Needs
-from selfhost.needs.tensors import row_of
 
 
 @cache
@@ -84,16 +82,6 @@ def pairs() -> Iterator[tuple[ModelSpec, RuntimeSpec]]:
         for id in catalogue().runtime_ids():
             if needs.why_not_loaded(spec, runtime(id)) is None:
                 yield spec, runtime(id)
-
-
-def in_llamacpp_alone(spec: ModelSpec) -> bool:
-    """DeepSeek V4's compressed attention: of no other program is it known what it keeps."""
-    row = row_of(spec.architecture, rows()) if spec.architecture is not None else None
-    return (
-        spec.architecture is not None
-        and row is not None
-        and why_not_known(spec.architecture, row, runtime("mlx")) is not None
-    )
 
 
 @cache

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.needs_of import (
     asked,
-    in_llamacpp_alone,
     memory,
     model,
     paired,
@@ -18,61 +15,6 @@ from helpers.needs_of import (
 )
 from selfhost.catalogue.architecture import Architecture, Attention, FeedForward
 from selfhost.catalogue.spec import Parameters
-from selfhost.needs.records import How
-
-
-def test_every_model_has_needs_in_every_runtime_that_loads_it() -> None:
-    """Size and memory of every third pair of a shipped model and a runtime that loads it are known, and low <= best <= high for every term.
-
-    Where the spec says why it has no architecture, memory is unknown with a reason and a remedy; so is a size that nobody states.
-    No two parts of a sum differ in their number of layers alone, for people would have to add them up.
-    """
-    for spec, program in paired()[::3]:
-        answer = asked(spec, program)
-        if spec.architecture is None and not spec.components and spec.needs is None:
-            assert "architecture" in spec.unknown, spec.id
-            assert answer.memory is None, (spec.id, program.id)
-            assert {entry.fact for entry in answer.unknown} >= {
-                "memory.kv_cache"
-            } or answer.download_bytes is None
-            assert ("download_bytes" in {entry.fact for entry in answer.unknown}) == (
-                answer.download_bytes is None
-            )
-            assert all(entry.reason and entry.remedy for entry in answer.unknown)
-            continue
-        assert answer.download_bytes, (spec.id, program.id, answer.unknown)
-        assert answer.disk_bytes == answer.download_bytes
-        if answer.memory is None and "gguf" not in program.formats and in_llamacpp_alone(spec):
-            assert [entry.fact for entry in answer.unknown] == ["memory.kv_cache"], (
-                spec.id,
-                program.id,
-            )
-            assert all(entry.reason and entry.remedy for entry in answer.unknown)
-            continue
-        assert answer.largest_file_bytes is not None
-        assert 0 < answer.largest_file_bytes <= answer.download_bytes
-        for term in memory(answer).terms:
-            # there may be no picture, and what was measured may have taken most while it loaded
-            loads = term.name == "activations" and term.how is How.MEASURED
-            least = 0 if loads or term.name == "projector_compute" else 1
-            assert least <= term.low_bytes <= term.bytes <= term.high_bytes, (
-                spec.id,
-                program.id,
-                term,
-            )
-            assert term.source, (spec.id, program.id, term)
-            assert term.arithmetic
-            parts = [
-                re.sub(r"\b[\d,]+ layers?", "layers", part)
-                # a sum in brackets is one part
-                for part in re.split(r" \+ (?![^(]*\))", term.arithmetic.partition(";")[0])
-                if "layer" in part
-            ]
-            assert len(parts) == len(set(parts)), (spec.id, program.id, term.arithmetic)
-            if term.how is How.EXACT:
-                # a buffer may be reserved to the byte and touched only in part
-                assert term.bytes == term.high_bytes
-                assert term.low_bytes == term.high_bytes or term.name == "compute"
 
 
 @settings(max_examples=60, deadline=None)
