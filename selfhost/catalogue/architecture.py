@@ -77,8 +77,6 @@ _BESIDE = {
 # what the ranks of RWKV are of; without a gate the last is 0
 _RANKS = ("decay", "rate", "first values", "gate")
 QUERY_KEY_NORMS = ("head", "per_head", "full", "none")
-# types that a checkpoint asks a cache to be kept in
-CACHE_DTYPES = ("float8_e4m3",)
 # whose files a program may not load, whatever types it loads
 QUANTIZERS = ("modelopt",)
 # what a model may have beside its row, or lack of it: flags of `needs.tensors.ArchitectureRow`
@@ -285,8 +283,6 @@ class Architecture(_Sized):
     documents by scaling positions, above `context_tokens`; `yarn_original_tokens` the context that
     YaRN stretches to it, None where it is scaled in another way; `rope_positions`: how many
     positions vLLM makes a table of sines and cosines for, where that is not `context_tokens`.
-    `cache_dtype` is what the checkpoint
-    asks keys and values to be kept in, None where it asks for nothing: vLLM follows it.
     `quantizer`: what made the narrow types, where a program that loads the types does not load its
     files. `tensors` are those of the checkpoint where a program's use of its layers is not known.
     """
@@ -298,7 +294,6 @@ class Architecture(_Sized):
     dtype: str | None = _choice(DTYPES)
     matrix_dtype: str | None = _choice(_STORED_TYPES)
     expert_dtype: str | None = _choice(_STORED_TYPES)
-    cache_dtype: str | None = _choice(CACHE_DTYPES)
     quantizer: str | None = _choice(QUANTIZERS)
     layers: int = _required(MAX_LAYERS)
     embedding_length: int = _required()

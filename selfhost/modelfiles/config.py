@@ -35,7 +35,6 @@ from .config_keys import (
     MAX_NUMBER,
     Keys,
     Stored,
-    cache_type,
     class_of,
     is_of_modelopt,
     refuse_what_is_no_config,
@@ -258,7 +257,7 @@ class _Config:
             feed_forward=feed_forward,
             tied_embeddings=bool(tied),
             output_matrix=not is_encoder and not self.is_headless(),
-            **self.types(stored, attention),
+            **self.types(stored),
             **fields,
         )
         for key, message, _ in architecture.misfits():
@@ -296,8 +295,7 @@ class _Config:
             )
         return layers
 
-    def types(self, stored: Stored, attention: Iterable[Attention | None]) -> dict[str, Any]:
-        latent = any(each is not None and each.kind == "latent" for each in attention)
+    def types(self, stored: Stored) -> dict[str, Any]:
         quantization = self.keys.outer.get("quantization_config")
         dtype, stated = self.keys.published_type()
         if dtype is None:
@@ -308,7 +306,6 @@ class _Config:
             "dtype": dtype,
             "matrix_dtype": stored.matrices,
             "expert_dtype": stored.experts,
-            "cache_dtype": cache_type(quantization, latent=latent),
             "quantizer": "modelopt" if stored.name and is_of_modelopt(quantization) else None,
         }
 

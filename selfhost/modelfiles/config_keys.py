@@ -432,30 +432,6 @@ def _rule_of_modules(config: Mapping[str, Any]) -> Any:
     return next((key for key in table["own_types"] if config.get(key)), None)
 
 
-# ---------------------------------------------------------------------------- the cache, MLX
-
-
-def cache_type(quantization: object, *, latent: bool) -> str | None:
-    """The type in which a checkpoint wants keys and values kept; None where it states none, or one
-    that vLLM passes over.
-
-    vllm 0.33.0: kv_cache_scheme of compressed-tensors (layers/attention/attention.py), which rows
-    of latent attention ignore (mla_attention.py); both keys of NVIDIA's exporter
-    (utils/torch_utils.py, get_kv_cache_quant_algo_string), where a dynamic scheme is none.
-    """
-    if not isinstance(quantization, Mapping):
-        return None
-    scheme = quantization.get("kv_cache_scheme") or quantization.get("kv_cache_quant_algo")
-    if is_of_modelopt(quantization):
-        is_taken = not isinstance(scheme, Mapping) or scheme.get("dynamic") is False
-    else:
-        is_taken = quantization.get("quant_method") == "compressed-tensors" and not latent
-    is_eight = str(scheme).lower() == "fp8"
-    if isinstance(scheme, Mapping):
-        is_eight = (scheme.get("num_bits"), scheme.get("type")) == (8, "float")
-    return "float8_e4m3" if is_eight and is_taken else None
-
-
 def is_of_modelopt(quantization: object) -> bool:
     """Whether NVIDIA's exporter made the weights narrow: not every runtime that loads their type
     loads its files.

@@ -264,10 +264,8 @@ class Case(Record):
 
     @property
     def cache_width(self) -> int:
-        """The same in the cache: 1 in FP8, also where the checkpoint asks vLLM for it."""
-        asks = self.model.cache_dtype is not None and self.is_own
-        is_fp8 = self.cache_type == "fp8" or (self.account.divides_layers and asks)
-        return 1 if is_fp8 else self.width
+        """The same in the cache."""
+        return 1 if self.cache_type == "fp8" else self.width
 
 
 class Parts(Record):

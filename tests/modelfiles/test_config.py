@@ -72,7 +72,7 @@ def test_a_published_config_tells_what_the_gguf_file_does(tmp_path: Path) -> Non
     # what only one of the two files says
     apart = {
         "dtype", "matrix_dtype", "expert_dtype", "apart", "rope_positions", "context_tokens", "positions", "vocabulary_gguf",
-        "mtp_layers", "tensors", "quantizer", "cache_dtype", "vocabulary", "attention_bias", "query_key_norm", "also", "lacks",
+        "mtp_layers", "tensors", "quantizer", "vocabulary", "attention_bias", "query_key_norm", "also", "lacks",
         "rope_factors", "parallel_norms", "gate",
     }  # fmt: skip
     models = {name: model for name, model in measured().items() if "config" in model}

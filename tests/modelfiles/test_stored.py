@@ -123,7 +123,6 @@ def test_quantization_told_in_a_file_of_its_own(named: str, tmp_path: Path) -> N
         (folder / "hf_quant_config.json").write_text(json.dumps(told), encoding="utf-8")
         local = read_local(folder / named)
         assert local.spec.architecture is not None
-        assert local.spec.architecture.cache_dtype == "float8_e4m3"
         kept = (local.quantization, local.spec.architecture.matrix_dtype)
         assert kept == (quantization, quantization)
     assert "superquant" in local.spec.unknown["architecture.matrix_dtype"]
@@ -145,44 +144,3 @@ def test_plain_files_of_weights_said_to_be_quantized_are_of_no_known_model(tmp_p
         spec = read_local(folder).spec
         assert (spec.architecture is not None) == known
         assert known or "the files hold BF16 alone" in spec.unknown["architecture"]
-
-
-_FP8 = {"num_bits": 8, "type": "float", "dynamic": False}
-
-
-@pytest.mark.parametrize(
-    ("asked", "low", "high"),
-    [
-        # vllm/model_executor/layers/attention/attention.py
-        ({"quant_method": "compressed-tensors", "kv_cache_scheme": _FP8}, 1, 1),
-        ({"quant_method": "compressed-tensors", "kv_cache_scheme": None}, 2, 2),
-        ({"quant_method": "modelopt", "kv_cache_quant_algo": "NVFP4"}, 2, 2),
-        # which keys the method fp8 has none of
-        ({"quant_method": "fp8", "kv_cache_quant_algo": "FP8"}, 2, 2),
-    ],
-)
-def test_vllm_keeps_keys_and_values_as_the_checkpoint_asks(
-    asked: dict[str, object], low: int, high: int, tmp_path: Path
-) -> None:
-    """FP8 where quantization_config says so; transformers, which does not look at it, keeps them in the type of the model."""
-    linear = {
-        "targets": ["Linear"],
-        "weights": {"num_bits": 8, "type": "float", "strategy": "tensor"},
-    }
-    made = {
-        "quant_algo": "FP8",
-        "format": "float-quantized",
-        "config_groups": {"group_0": linear},
-        **asked,
-    }
-    local = read_local(config(tmp_path, quantization_config=made))
-    spec = local.spec
-    elements = 32 * 4096 * 2 * 8 * 128
-    for program, (least, most) in {"vllm": (low, high), "transformers": (2, 2)}.items():
-        needs = needs_of(
-            spec, Catalogue.open().runtime(program), Workload(context_tokens=4096), ROWS
-        )
-        terms = needs.memory.terms if needs.memory is not None else needs.known_terms
-        (cache,) = (term for term in terms if term.name == "kv_cache")
-        assert (cache.bytes, cache.high_bytes) == (least * elements, most * elements)
-    assert again(spec).architecture == spec.architecture
