@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 
-from ..audit.policy import Exemption
 from ..audit.rows import Audit, ExemptionUse, Group, Result, Row, Use
 from ..judge.checks import Outcome, codes
 from .layout import (
@@ -94,13 +93,6 @@ def shortened(text: str, most: int = MOST_OF_A_NAME, *, raw: bool = False) -> st
 def hosts(names: Iterable[str]) -> str:
     """The names of machines, all of them."""
     return ", ".join(shortened(name, MOST_OF_A_HOST) for name in names)
-
-
-def excepted_words(row: Row, check: str, exemption: Exemption) -> str:
-    """What an exception lets pass: `memory fails, excepted until 2027-03-31: kits come (ops)`."""
-    fails = any(each.check == check and each.outcome is Outcome.FAIL for each in row.findings)
-    until = f"excepted until {exemption.expires}: {exemption.reason} ({exemption.owner})"
-    return f"{check} {'fails' if fails else 'is not known'}, {until}"
 
 
 def exception_name(use: ExemptionUse) -> str:
@@ -278,7 +270,10 @@ def details(group: Group) -> Iterator[str]:
         if reason.remedy:
             yield f"to do: {shortened(reason.remedy, MOST_OF_A_TEXT)}"
     for check, exemption in row.excepted:
-        yield shortened(excepted_words(row, check, exemption), MOST_OF_A_TEXT)
+        fails = any(each.check == check and each.outcome is Outcome.FAIL for each in row.findings)
+        until = f"excepted until {exemption.expires}: {exemption.reason} ({exemption.owner})"
+        words = f"{check} {'fails' if fails else 'is not known'}, {until}"
+        yield shortened(words, MOST_OF_A_TEXT)
 
 
 def _exceptions(audit: Audit, verbose: bool) -> Iterator[Block]:

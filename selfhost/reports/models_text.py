@@ -335,8 +335,11 @@ def compare_document(
     for start in range(0, len(verdicts), SIDE_BY_SIDE):
         blocks += [BLANK, _side_by_side(verdicts[start : start + SIDE_BY_SIDE], verbose)]
     blocks.append(BLANK)
-    for model_id, remark in _remarks(verdicts):
-        blocks.append(line(strong(model_id), ": " if model_id else "", remark, hang=2))
+    for verdict in verdicts:
+        if remark := _remark(verdict):
+            blocks.append(line(strong(verdict.model.id), f": {remark}", hang=2))
+    notes = chain.from_iterable((*each.understood_as, *each.notes) for each in verdicts)
+    blocks += texts(dict.fromkeys(notes), indent=0)
     cost = _COST_ALONE if verdicts[0].monthly_cost is not None else ""
     blocks += [BLANK, *texts([cost], indent=0), BLANK]
     names = " ".join(verdict.model.id for verdict in verdicts)
@@ -346,22 +349,14 @@ def compare_document(
     return Document(blocks=tuple(blocks))
 
 
-def _remarks(verdicts: Sequence[Verdict]) -> Iterator[tuple[str, str]]:
-    """By id, empty for all of them: why it does not run, what supersedes it, notes on the name."""
-    models: dict[str, dict[str, None]] = {}
-    for verdict in verdicts:
-        successors = (
-            row.why.partition(":")[0]
-            for row in openness.rows(verdict.model)
-            if row.name == "current" and row.answer == "no"
-        )
-        if text := "; ".join(filter(None, (causes(verdict), *successors))):
-            yield verdict.model.id, text
-        for note in (*verdict.understood_as, *verdict.notes):
-            models.setdefault(note, {})[verdict.asked] = None
-    for note, names in models.items():
-        is_said_of_all = len(names) == len(verdicts) > 1
-        yield "" if is_said_of_all else ", ".join(names), note
+def _remark(verdict: Verdict) -> str:
+    """Why it does not run, and what supersedes it."""
+    successors = (
+        row.why.partition(":")[0]
+        for row in openness.rows(verdict.model)
+        if row.name == "current" and row.answer == "no"
+    )
+    return "; ".join(filter(None, (causes(verdict), *successors)))
 
 
 def _side_by_side(verdicts: Sequence[Verdict], verbose: bool) -> Table:

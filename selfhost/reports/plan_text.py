@@ -243,26 +243,28 @@ def verify_document(comparison: Comparison) -> Document:
     verdict, run, rows = comparison.verdict, comparison.run, comparison.differences
     sign, style = _HEADS[comparison.outcome]
     compared = [row for row in rows if row.inside is not None]
-    inside = sum(bool(row.inside) for row in compared)
-    counts = f"{inside} of {len(compared)} figures" if compared else "no figure of the run"
-    conclusion = f"{counts} inside the range" if compared else f"{counts} can be compared"
+    conclusion = "no figure of the run can be compared"
+    if compared:
+        inside = sum(bool(row.inside) for row in compared)
+        conclusion = f"{inside} of {len(compared)} figures inside the range"
     context = context_words(verdict.workload.replace(context_tokens=run.context_tokens))
     judged = (format_words(verdict.workload), context, f"seen in: {run.tool}")
-    blocks: list[Block] = [
-        line(Span(text=sign, style=style), "  ", strong(verdict.model.name), f": {conclusion}"),
-        say(", ".join(filter(None, judged)), indent=2),
-        BLANK,
-        Table(columns=_VERIFY_COLUMNS, rows=tuple(_figure(row) for row in rows)),
-        BLANK,
-    ]
     reasons: dict[str, dict[str, None]] = {}
     for row in rows:
         if row.why is not None:
             reasons.setdefault(row.why, {})[_figure_name(row)] = None
     whys = [f"{'; '.join(titles)}: {why}." for why, titles in reasons.items()]
-    blocks += texts([*whys, *comparison.notes], indent=0)
-    blocks += [BLANK, say("For a bug report, without names and paths: --format json")]
-    return Document(blocks=tuple(blocks))
+    blocks = (
+        line(Span(text=sign, style=style), "  ", strong(verdict.model.name), f": {conclusion}"),
+        say(", ".join(filter(None, judged)), indent=2),
+        BLANK,
+        Table(columns=_VERIFY_COLUMNS, rows=tuple(_figure(row) for row in rows)),
+        BLANK,
+        *texts([*whys, *comparison.notes], indent=0),
+        BLANK,
+        say("For a bug report, without names and paths: --format json"),
+    )
+    return Document(blocks=blocks)
 
 
 def _figure_name(row: Figure) -> str:

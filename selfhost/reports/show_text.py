@@ -143,12 +143,10 @@ def _availability(spec: ModelSpec) -> Iterator[Block]:
 
 def _sizes_table(sizes: Sequence[Size], verdict: Verdict | None) -> Table:
     """The sizes that people choose from, and the one that is judged."""
+    judged = None if verdict is None else verdict.workload.quantization
     listed = list(sizes)
     if len(listed) > _MOST_SIZES:
-        usual = [size for size in listed if size.quantization in _USUAL] or listed
-        kept = {size.quantization for size in usual[:_MOST_SIZES]}
-        judged = None if verdict is None else verdict.workload.quantization
-        listed = [size for size in listed if size.quantization in (*kept, judged)]
+        listed = [size for size in sizes if size.quantization in (*_USUAL, judged)] or listed
     where = on_machine(verdict.machine, short=True) if verdict is not None else "here"
     columns = (
         Column(title="quant"),
