@@ -26,7 +26,7 @@ from selfhost.core import json_text
 from selfhost.core.errors import MAX_PROBLEMS, MachineFileError, Problem, SpecError
 from selfhost.core.files import Unreadable
 from selfhost.core.json_text import MAX_DEPTH, parse, read_records
-from selfhost.core.records import Record, Unread
+from selfhost.core.records import Record
 from selfhost.core.tomlfile import MAX_FILE_BYTES, Document, Table
 from selfhost.machine.reader import Machine
 from selfhost.modelfiles import read_local
@@ -170,7 +170,6 @@ json_values = st.recursive(
     ("text", "message", "line"),
     [
         ("[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1), "is nested too deeply", None),
-        ('{"a":' * (MAX_DEPTH + 1) + "1" + "}" * (MAX_DEPTH + 1), "is nested too deeply", None),
         ("[" * 100_000 + "]" * 100_000, "is nested too deeply", None),
         (
             "[" + "1," * json_text.MAX_SIGNS + "1]",
@@ -229,7 +228,6 @@ def test_a_list_is_read_item_by_item(
         ('[\n{"a": "b', "is not JSON: it ends too early", 2),
         (" \n\t", "is empty", None),
         (b"[\xff]", "is not text", None),
-        ("[" + "[" * 70 + "]" * 71, "is nested too deeply", None),
         ('{"a": "' + "x" * 30_000, "has a record of more than 10,000 bytes", 1),
     ],
 )
@@ -414,7 +412,6 @@ def test_a_syntax_error_points_at_where_the_statement_begins(
     ("content", "message"),
     [
         (b"", "is empty"),
-        (b" \n\t\r\n", "is empty"),
         (b"\xef\xbb\xbf", "is empty"),
         (b"GGUF\x03\x00\x00\x00", "is not text"),
         (b"a = 1\n" * 10_000 + b"\x00", "is not text"),
@@ -423,7 +420,6 @@ def test_a_syntax_error_points_at_where_the_statement_begins(
         (b"a." * 20_000 + b"a = 1", "has a key of more than 64 parts"),
         (b"[" + b"'a' . " * 20_000 + b"a]", "has a key of more than 64 parts"),
         (b"a = " + b"[" * 100_000, "is nested too deeply"),
-        (b"a = " + b"{a=" * 100_000, "is nested too deeply"),
         (b"a = " + b"9" * 5_000, "has a number of more than 4,300 digits"),
     ],
 )
@@ -436,36 +432,19 @@ def test_hostile_content_is_one_clear_problem(content: bytes, message: str) -> N
     assert document.values == {}
 
 
-def test_a_file_that_cannot_be_read_says_why(tmp_path: Path) -> None:
-    (tmp_path / "folder").mkdir()
-    (tmp_path / "file").write_text("a = 1\n")
-    expected = {"gone": "does not exist", "folder": "is a folder, not a file"}
-    for name, message in expected.items():
-        (problem,) = Document.read(str(tmp_path / name)).problems
-        assert (problem.file, problem.message) == (str(tmp_path / name), message)
-    assert Document.read(str(tmp_path / "file")).values == {"a": 1}
-
-
 _WRONG: list[tuple[str, str, dict[str, Any], str]] = [
     ("string", "1", {}, "must be a string, not the number 1"),
-    ("string", "' '", {}, "is empty"),
     ("string", r'"a\u0007b"', {}, '"a?b" has a line break or a control character'),
     ("string", "'rad'", {"choices": ("red", "blue")}, '"rad" is not one of red, blue'),
     ("integer", "true", {}, "must be a whole number, not true"),
     ("integer", "1.0", {}, "must be a whole number, not the number 1.0"),
-    ("integer", "-1", {}, "must be at least 0, not -1"),
     ("integer", "1_001", {"maximum": 1000}, "must be at most 1,000, not 1,001"),
     ("number", "nan", {}, "must be between 0 and 1e+18, not nan"),
-    ("number", "'1'", {}, 'must be a number, not the string "1"'),
-    ("boolean", "0", {}, "must be true or false, not the number 0"),
     ("date", "'2024-05-22'", {"partial": True}, 'must be a date, not the string "2024-05-22"'),
     ("date", "2024-05-22T10:00:00", {}, "must be a date, not 2024-05-22 10:00:00"),
-    ("date", "'2024'", {}, 'must be a date, not the string "2024"'),
     ("date", "'2024-13'", {"partial": True}, 'must be a date, not the string "2024-13"'),
     ("strings", "'a'", {}, 'must be a list, not the string "a"'),
     ("strings", "['a', 1]", {}, "must be a string, not the number 1"),
-    ("integers", "[1, true]", {}, "must be a whole number, not true"),
-    ("table", "[1]", {}, "must be a table, not a list"),
     ("tables", "[{}, 2]", {}, "must be a table, not the number 2"),
 ]
 
@@ -480,18 +459,6 @@ def test_a_wrong_value_is_one_problem_and_no_value(
     (problem,) = document.problems
     assert (problem.line, problem.message) == (2, message)
     assert got is None or isinstance(got, tuple)
-
-
-def test_unknown_keys_are_all_noted() -> None:
-    """`close` names every key that nobody asked for, with the one that was meant, and says whether there was one."""
-    document = _document("heds = 1\n\nzebra = 2\n")
-    root = document.root
-    root.integer("heads")
-    assert not root.close()
-    assert [(problem.line, problem.key, problem.remedy) for problem in document.problems] == [
-        (1, "heds", "did you mean heads?"),
-        (3, "zebra", "known here: heads"),
-    ]
 
 
 @settings(max_examples=150, deadline=None)
@@ -519,20 +486,6 @@ class Pair(Record):
     names: Mapping[str, int] = {}
 
 
-class Triple(Pair):
-    """A record that adds a field."""
-
-    middle: int
-
-
-def test_fields_and_defaults_are_inherited() -> None:
-    """A subclass has its base's fields and defaults, and its own."""
-    made = Triple(left=1, middle=3)
-    assert (made.left, made.right, made.middle) == (1, 2, 3)
-    with pytest.raises(TypeError, match="middle"):
-        Triple(left=1)  # type: ignore[call-arg]
-
-
 def test_what_is_inside_is_frozen_too() -> None:
     """A mapping given to one record is nobody's default and cannot be changed."""
     given_names = {"a": 1}
@@ -556,9 +509,3 @@ def test_equal_records_hash_alike_and_travel(left: int, names: dict[str, int]) -
     assert pickle.loads(pickle.dumps(made)) == made
     assert made.replace() == made
     assert made.replace(left=left + 1) != made
-
-
-def test_two_kinds_are_never_equal() -> None:
-    """Records of different classes differ, even with the same values."""
-    assert Unread(fact="a", reason="b") != ("a", "b")
-    assert Pair(left=1) != Triple(left=1, middle=0)
