@@ -94,7 +94,6 @@ def _named_machines(named: str, notes: list[str]) -> tuple[Machine, ...]:
     to `notes` what else the name can mean.
     """
     from ..machine.profiles import called
-    from ..machine.words import NotOneMachineError, UnknownMachineError
 
     # a file that happens to be called as a machine changes nothing, unless it is named as a path
     profile = None if "/" in named and os.path.lexists(named) else called(named)
@@ -102,13 +101,7 @@ def _named_machines(named: str, notes: list[str]) -> tuple[Machine, ...]:
     if profile is None and not (is_path or ("/" in named and " " not in named.strip())):
         from ..machine.named import named as described
 
-        try:
-            profile = described(named)
-        except NotOneMachineError:
-            raise
-        except UnknownMachineError as error:
-            message = f"{error}, and there is no file or folder of that name"
-            raise UnknownMachineError(message, remedy=error.remedy, nearest=error.nearest) from None
+        profile = described(named)
     if profile is not None:
         notes += filter(None, (profile.note,))
         return (profile.machine,)

@@ -24,6 +24,7 @@ _SIZES = {
 }  # fmt: skip
 _RATE = re.compile(r"([kKmMgGtT]i?)?(bits?|b|B|[bB]ytes?)(?:/s|/sec|/second|ps)")
 _RATE_EXAMPLE = "write for example 100Mbit/s or 12MB/s"
+_NO_UNIT = {"": 1}
 _TOKENS = {"": 1, "k": 1024, "m": 1024 * 1024}
 # as price lists count tokens
 _COUNTS = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9}
@@ -35,18 +36,17 @@ _SECONDS = {
 # `1:30:00` and `4:05`, as players show them; `1h30m`
 _CLOCK = re.compile(r"(?:([0-9]{1,4}):(?=[0-5][0-9]:))?([0-9]{1,2}):([0-5][0-9])")
 _OF_UNITS = re.compile(r"(?:([0-9]{1,4}) ?h ?)?(?:([0-9]{1,4}) ?m(?:in)? ?)?(?:([0-9]{1,4}) ?s)?")
-# a numerator, a denominator, and the unit as it was typed
-_Parts = tuple[int, int, str]
 
 
-def _parts(text: str, refusal: str) -> _Parts:
-    """Split `1.5 GiB`, exactly; `ValueError` with `refusal` for what is no number."""
+def _parts(text: str, refusal: str) -> tuple[int, int, str]:
+    """Split `1.5 GiB` into a numerator, a denominator and the unit as it was typed; `ValueError`
+    with `refusal` for what is no number.
+    """
     match = _QUANTITY.fullmatch(text)
     if match is not None:
         sign, whole, fraction, unit = match.groups(default="")
         digits = whole.replace(",", "").replace("_", "") + fraction[1:]
-        scale: int = 10 ** max(0, len(fraction) - 1)
-        return int(sign + digits), scale, unit
+        return int(sign + digits), 10 ** max(0, len(fraction) - 1), unit
     odd = next((letter for letter in text if not letter.isascii()), None)
     if odd is not None:
         raise ValueError(f"{text!r} holds {odd!r}: write a number with the digits 0 to 9")
@@ -58,47 +58,41 @@ def _parts(text: str, refusal: str) -> _Parts:
     raise ValueError(f"{text!r} {refusal}")
 
 
-def _whole(text: str, units: Mapping[str, int], what: str, example: str) -> int:
-    """Read a number with one of those units that is whole in the end."""
+def _amount(
+    text: str, units: Mapping[str, int], what: str, example: str, *, least: int | None = 0
+) -> tuple[int, int]:
+    """Read a number with one of those units, as a numerator and a denominator."""
     refusal = f"is not a {what}: write for example {example}"
     number, scale, unit = _parts(text, refusal)
-    if unit.lower() not in units or number < 0:
+    if unit.lower() not in units or (least is not None and number < least):
         raise ValueError(f"{text!r} {refusal}")
-    whole, rest = divmod(number * units[unit.lower()], scale)
-    if rest:
-        raise ValueError(f"{text!r} is not a whole {what}: write for example {whole}")
-    return whole
+    return number * units[unit.lower()], scale
+
+
+def _whole(text: str, units: Mapping[str, int], what: str, example: str, **least: None) -> int:
+    """Read a number with one of those units that is whole in the end."""
+    number, scale = _amount(text, units, what, example, **least)
+    if number % scale:
+        raise ValueError(f"{text!r} is not a whole {what}: write for example {number // scale}")
+    return number // scale
 
 
 def parse_number(text: str) -> float:
     """`2`, `0.5`, `1,000` -> a number. A minus is read, for whoever says what the least is."""
-    refusal = "is not a number: write for example 2 or 0.5"
-    number, scale, unit = _parts(text, refusal)
-    if unit:
-        raise ValueError(f"{text!r} {refusal}")
+    number, scale = _amount(text, _NO_UNIT, "number", "2 or 0.5", least=None)
     return number / scale
 
 
 def parse_whole(text: str) -> int:
     """`8`, `1,000` -> a whole number, also a negative one."""
-    refusal = "is not a whole number: write for example 8"
-    number, scale, unit = _parts(text, refusal)
-    if unit or scale > 1:
-        raise ValueError(f"{text!r} {refusal}")
-    return number
+    return _whole(text, _NO_UNIT, "number", "8", least=None)
 
 
 def parse_bytes(text: str) -> int:
     """`16GiB`, `16 GB`, `512M`, `1.5g`, `1000` -> whole bytes."""
-    refusal = "is not a size: write for example 16GiB or 16GB"
-    number, scale, typed = _parts(text, refusal)
-    unit = typed.lower()
-    if number < 0:
-        raise ValueError(f"{text!r} {refusal}")
-    if unit not in _SIZES:
-        raise ValueError(f"{text!r} has an unknown unit {unit!r}: write for example 16GiB or 16GB")
+    number, scale = _amount(text, _SIZES, "size", "16GiB or 16GB")
     # to the nearest byte, so that what is printed in three digits is read back as near as it tells
-    return (2 * number * _SIZES[unit] + scale) // (2 * scale)
+    return (2 * number + scale) // (2 * scale)
 
 
 def parse_rate(text: str) -> int:
