@@ -178,17 +178,12 @@ def test_a_name_of_two_models_is_refused(folder: Path) -> None:
 
 def test_every_fault_of_a_users_folders_is_told(folder: Path, tmp_path: Path) -> None:
     """A user's broken specs spoil no other, as a broken shipped one does not; all of their faults are there to be told."""
-    for name in ("one", "two"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "bad.toml").write_text("schema = 1\n")
-    (tmp_path / "one" / "worse.toml").write_text("[\n")
+    bad = [tmp_path / path for path in ("one/bad.toml", "one/worse.toml", "two/bad.toml")]
+    for path in bad:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("[\n" if path.stem == "worse" else "schema = 1\n")
     catalogue = open_folder(folder, tmp_path / "one", tmp_path / "two")
-    files = {problem.file for problem in catalogue.own_faults}
-    assert files == {
-        str(tmp_path / "one" / "bad.toml"),
-        str(tmp_path / "one" / "worse.toml"),
-        str(tmp_path / "two" / "bad.toml"),
-    }
+    assert {problem.file for problem in catalogue.own_faults} == set(map(str, bad))
     assert [known.id for known in catalogue.specs()] == ["alpha-7b", "beta-1.5b"]
     with pytest.raises(SpecError):
         catalogue.spec("bad")

@@ -69,13 +69,8 @@ def test_open_access_is_published_without_a_gate(gated: bool | None, answer: str
 
 @pytest.mark.parametrize(
     ("commercial", "free", "hosted"),
-    [
-        ("yes", "yes", "yes"),
-        ("conditional", "partly", "yes"),
-        ("no", "partly", "partly"),
-        (None, "unknown", "unknown"),
-    ],
-)
+    [("yes", "yes", "yes"), ("conditional", "partly", "yes"), ("no", "partly", "partly"), (None, "unknown", "unknown")],
+)  # fmt: skip
 def test_the_license_decides_who_may_use_it(commercial: str | None, free: str, hosted: str) -> None:
     """Free to use and self-hostable follow from the license: for everybody, under conditions, for non-commercial use, or not known."""
     found = SPEC.replace(

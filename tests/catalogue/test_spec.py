@@ -254,7 +254,7 @@ def _mutated(draw: st.DrawFn) -> str:
     for _ in range(draw(st.integers(1, 4))):
         index = draw(st.integers(0, max(0, len(lines) - 1)))
         change = draw(
-            st.sampled_from(("drop", "retype", "inner", "duplicate", "swap", "rename", "truncate"))
+            st.sampled_from(("drop", "retype", "inner", "duplicate", "rename", "truncate"))
         )
         if not lines:
             break
@@ -268,9 +268,6 @@ def _mutated(draw: st.DrawFn) -> str:
         elif change == "inner":
             value = draw(st.sampled_from(_VALUES))
             lines[index] = re.sub(r"= [^=,\]}]+", f"= {value}", line, count=draw(st.integers(1, 3)))
-        elif change == "swap":
-            other = draw(st.integers(0, len(lines) - 1))
-            lines[index], lines[other] = lines[other], lines[index]
         elif change == "rename":
             lines[index] = re.sub(r"[a-z]([a-z_]+) =", r"\1 =", line, count=1)
         else:
