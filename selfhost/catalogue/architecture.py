@@ -471,7 +471,12 @@ def _numbers(line: Table, layers: int) -> Places:
     """
     at: Any = line.values["at"]
     if isinstance(at, str):
-        at = _sliced(at, layers)
+        slice = _SLICE.fullmatch(at)
+        start, stop, step = (
+            (int(each) if each else None for each in slice.groups()) if slice else (0, 0, 0)
+        )
+        is_inside = step != 0 and (stop or 0) <= layers
+        at = list(range(layers))[start:stop:step] if is_inside else []
     if isinstance(at, list) and all(type(number) is int for number in at):
         numbers = sorted(set(at))
         if len(numbers) == len(at) > 0 and numbers[0] >= 0 and numbers[-1] < layers:
@@ -480,13 +485,3 @@ def _numbers(line: Table, layers: int) -> Places:
     message = f"names no layers from 0 to {layers - 1}: {kind_of(line.values['at'])}"
     line.problem("at", message, remedy)
     return ()
-
-
-def _sliced(at: str, layers: int) -> list[int]:
-    """`":3"` or `"3::4"`, as Python slices the layers; empty where it is none or beyond them."""
-    slice = _SLICE.fullmatch(at)
-    if slice is None:
-        return []
-    start, stop, step = (int(digits) if digits else None for digits in slice.groups())
-    end = layers if stop is None else stop
-    return list(range(start or 0, end, step or 1)) if step != 0 and end <= layers else []

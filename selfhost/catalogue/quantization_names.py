@@ -36,26 +36,13 @@ PLAIN_DTYPES = ("bfloat16", "float16", "float32")
 CTRANSLATE2_TYPES = ("float32", "float16", "int8")
 # what MLX's own converter makes, best quality first
 MLX_QUANTIZATIONS = ("bf16", "fp16", "8bit", "6bit", "5bit", "4bit", "3bit", "2bit")
-# quantized by others than the publisher (needs/checkpoints.py); 4 bits in groups of 128
-# where the name does not say
-_PACKED_GROUPS = ("", "-64g", "-32g", "-channel")
-PACKED = (
-    "awq", "awq-64g", "awq-32g",
-    *(f"gptq{bits}{group}" for bits in ("", "-8bit", "-3bit", "-2bit") for group in _PACKED_GROUPS),
-    *(
-        f"{method}{group}{zeros}"
-        for method in ("w4a16", "w8a16")
-        for zeros in ("", "-asym")
-        for group in _PACKED_GROUPS
-    ),
-    "w8a8", "fp8", "nf4", "nf4-double",
-)  # fmt: skip
-
-
 # modes of mlx.core.quantize (MLX 0.32.4) that have a scale of 8 bits and no bias: bits of a weight,
 # and weights of one scale
 MLX_MODES = {"mxfp4": (4, 32), "mxfp8": (8, 32), "nvfp4": (4, 16)}
 _NAMES: Mapping[str, Any] = shipped_table("quantizations")["names"]
+# quantized by others than the publisher (needs/checkpoints.py); 4 bits in groups of 128 where the
+# name does not say
+PACKED = tuple(_NAMES["packed"])
 # gguf: what llama.cpp's llama-quantize lists, and the names its well-known publishers add; the
 # others as publishers name them
 QUANTIZATIONS: Mapping[str, tuple[str, ...]] = {
