@@ -39,11 +39,9 @@ class Room(Record):
 
 
 class Here(Record):
-    """What of the files asked for is on the machine: `size_bytes` of them at `path`.
+    """What of the files asked for is on the machine; None: not known.
 
-    `missing_bytes` are still to be downloaded (None: not known). `by_path`: the runtime does not
-    find it by itself, nor the `projector` beside it, the path of the file for pictures or sound.
-    `missing_files` are named where they are known.
+    `by_path`: the runtime does not find them by itself, nor the `projector` beside them.
     """
 
     path: str
@@ -58,9 +56,8 @@ class Here(Record):
 
 
 class NamedFiles(Record):
-    """What is known of model files that were named. `are_here`: they are on this machine, in
-    `formats`; `part` is what there is of those that are here in part. `is_tag`: the name is a tag
-    of Ollama's library, which is one file.
+    """Model files that were named: whether they `are_here`, in `formats`, or in `part`. `is_tag`:
+    the name is a tag of Ollama's library, which is one file.
     """
 
     is_tag: bool = False
@@ -73,24 +70,19 @@ NO_FILES = NamedFiles()
 
 
 class Question(Record):
-    """All that is asked of one model, every default filled in: what `judge` takes beside the
-    machine.
+    """All that is asked of one model, every default filled in.
 
-    - `stated`: what was asked, before defaults were filled in, and `files` those that were named.
-    - `runtime`: None for a closed model and for a spec that names none. `loads` is the sentence why
-      it does not load the model, None where it does, and `mend` what to do where no other would.
-      `requires_runtime`: it must be installed already.
+    - `stated`: what was asked, before defaults were filled in; `files`: those that were named.
+    - `loads`: why the runtime does not load the model, None where it does, and `mend` what to do
+      where no other would. `requires_runtime`: it must be installed already.
     - `read_bytes`: weights read for one token by stored type, {} where that is not known and None
       where a pace makes no sense.
-    - `row`: that of its architecture. `unfamiliar`: an architecture that no row describes.
-    - `context_asked`: the context was given, not taken by default; `speed_stated`: so was the
-      lowest useful speed.
+    - `row`: that of its architecture; `unfamiliar`: an architecture that no row describes.
     - `local_files`: the files were named, so they are on this machine. `here`: those asked for lie
       on it, whole or in part. `kept_by`: who has them beside a publisher with a gate.
     - `companions` are loaded beside the model; `beside_bytes` of them have to be downloaded.
-    - `chosen`: the sentence why runtime, quantization or method are others than the model's own
-      defaults (`defaults.suited`). `in_turn`: the types that are tried, one after the other, on a
-      machine where the model does not run in its default one.
+    - `chosen`: why runtime, quantization or method are others than the model's own defaults.
+      `in_turn`: the types that are tried where the model does not run in its default one.
     """
 
     spec: ModelSpec
@@ -248,15 +240,12 @@ class Verdict(Judged):
     """The answer for one model on one machine, with what to do about it. It has no truth value: ask
     `route` or `can_run`.
 
-    `understood_as` are sentences about how the name was understood, `notes` those that the answer
-    needs beside it, `fine_print` those that explain it. `setup` are lines to type first, `commands`
-    those that run the model, and `commands_class` says what is known of the first of them: "listed"
-    where a sourced listing shows its repository and file, "unlisted" where the file is not
-    verified, None where there is no command. `quality`: what the quantization costs. `loaded_bits`:
-    what a number takes once loaded, None where that is as in the files.
-
-    `monthly_cost` is an `advice.costs.MonthlyCost`, None where the workload states no load. A list
-    has none of this, but `why` each model that runs stands where it does.
+    `understood_as` says how the name was understood, `notes` what the answer needs beside it,
+    `fine_print` what explains it. `setup` are lines to type first, `commands` those that run the
+    model; `commands_class`: "listed" where a sourced listing shows its repository and file,
+    "unlisted" where the file is not verified. `loaded_bits`: what a number takes once loaded, None
+    where that is as in the files. `monthly_cost` is an `advice.costs.MonthlyCost`. A list has none
+    of this, but `why` each model that runs stands where it does.
     """
 
     route: Route

@@ -18,13 +18,24 @@ from selfhost.core.workload import Workload
 from selfhost.judge.checks import Finding, Outcome, codes
 from selfhost.judge.judging import judge
 from selfhost.judge.pace.speed import Speed
-from selfhost.judge.record import Question, Verdict
+from selfhost.judge.record import Judged, Question, Verdict
 from selfhost.machine.record import Accelerator, Disk, Machine, PresentRuntime
 from selfhost.needs.records import SPLITS, CpuNeed, How, MemoryNeed, Needs, Split, Term
 from selfhost.needs.tensors import ArchitectureRow
 
 GIB = 2**30
 GB = 10**9
+
+
+def finding_of(judged: Judged, check: str) -> Finding:
+    finding = judged.finding(check)
+    assert finding is not None
+    return finding
+
+
+def memory_of(judged: Judged) -> MemoryNeed:
+    assert judged.memory is not None
+    return judged.memory
 
 
 def speed_of(verdict: Verdict) -> Speed:

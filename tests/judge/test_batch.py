@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from helpers.paths import RECORDS
-from judge.small import speed_of
+from judge.small import finding_of, speed_of
 from selfhost import Machine, Workload, check, rank
 from selfhost.catalogue.index import Catalogue
 from selfhost.cli.main import main
@@ -70,8 +70,7 @@ def test_a_prompt_takes_the_context_that_it_needs(monkeypatch: pytest.MonkeyPatc
     short = check("mistral-7b", Workload(prompt_tokens=2000), machine=MACHINE)
     assert short.workload.context_tokens == 4096
     beyond = check("mistral-7b", Workload(prompt_tokens=100_000), machine=MACHINE)
-    context = beyond.finding("context")
-    assert context is not None
+    context = finding_of(beyond, "context")
     assert context.code == "context-too-long"
     assert not beyond.can_run
     monkeypatch.setattr(Catalogue, "ids", lambda _: (beyond.model.id, "opt-125m"))

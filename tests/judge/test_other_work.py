@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from helpers.machines import machine_with
-from judge.small import speed_of
+from judge.small import finding_of, speed_of
 from selfhost import Machine, Verdict, Workload, check
 from selfhost.core.errors import WorkloadError
 from selfhost.judge.checks import Outcome
@@ -65,8 +65,7 @@ def test_an_offloaded_picture_takes_longer_by_the_measured_factor() -> None:
     whole = seen("flux.1-dev", machine_with("NVIDIA GeForce RTX 4090", 48), quantization="bfloat16")
     parts = seen("flux.1-dev", machine_with("NVIDIA GeForce RTX 4090", 32), quantization="bfloat16")
     assert 1.4 <= work_of(parts).likely / work_of(whole).likely <= 2.2
-    finding = parts.finding("speed")
-    assert finding is not None
+    finding = finding_of(parts, "speed")
     assert (finding.outcome, finding.code) == (Outcome.WARN, "speed-picture")
 
 
@@ -105,8 +104,7 @@ def test_work_that_takes_hours_is_no_plain_yes(
         cpu_model="Celeron N3450", cpu_cores_physical=2, cpu_cores_usable=2.0,
         instruction_sets=("avx2", "fma", "f16c"),
     )  # fmt: skip
-    finding = seen(model, board, **asked).finding("speed")
-    assert finding is not None
+    finding = finding_of(seen(model, board, **asked), "speed")
     assert finding.outcome is outcome
 
 
@@ -114,8 +112,7 @@ def test_what_nothing_tells_is_said_and_decides_nothing() -> None:
     """A card of which neither name nor memory bandwidth is known."""
     verdict = seen("whisper-tiny", machine_with("Moore Threads MTT S80", 16))
     assert speed_of(verdict).work is None
-    finding = verdict.finding("speed")
-    assert finding is not None
+    finding = finding_of(verdict, "speed")
     assert finding.code == "speed-not-known"
     assert not finding.decides
 

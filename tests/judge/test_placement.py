@@ -5,7 +5,20 @@ from __future__ import annotations
 import pytest
 
 from helpers.machines import machine_with
-from judge.small import BIG, GIB, GPU, GPU_ONLY, MACHINE, RUNTIME, WORK, found, needs_of, question
+from judge.small import (
+    BIG,
+    GIB,
+    GPU,
+    GPU_ONLY,
+    MACHINE,
+    RUNTIME,
+    WORK,
+    finding_of,
+    found,
+    memory_of,
+    needs_of,
+    question,
+)
 from selfhost import Route, Workload, api, check
 from selfhost.catalogue.index import open_catalogue
 from selfhost.cli.parser import parse
@@ -81,14 +94,12 @@ def test_two_cards_share_the_layers_out() -> None:
     pair = MACHINE.replace(accelerators=(GPU, GPU))
     judged = judge(BIG, pair)
     assert judged.route_if(offered=True) is Route.LOCAL
-    assert judged.needs is not None
-    assert judged.needs.memory is not None
-    assert {one.where for one in judged.needs.memory.terms if one.bytes} == {
+    assert {one.where for one in memory_of(judged).terms if one.bytes} == {
         "accelerator:0",
         "accelerator:1",
     }
     assert "2 × Test GPU" in found("accelerator", BIG, pair).reason
-    assert judged.needs.memory.total_bytes == 40 * GIB - GIB // 2
+    assert memory_of(judged).total_bytes == 40 * GIB - GIB // 2
 
 
 def test_a_runtime_that_needs_it_all_takes_its_share_of_each_card() -> None:
@@ -98,10 +109,8 @@ def test_a_runtime_that_needs_it_all_takes_its_share_of_each_card() -> None:
     assert found("accelerator", asked, one).code == "accelerator-too-small"
     pair = judge(BIG.replace(runtime=GPU_ONLY), MACHINE.replace(accelerators=(GPU, GPU)))
     assert pair.route_if(offered=True) is Route.LOCAL
-    assert pair.needs is not None
-    assert pair.needs.memory is not None
     held = {
-        where: sum(each.high_bytes for each in pair.needs.memory.terms if each.where == where)
+        where: sum(each.high_bytes for each in memory_of(pair).terms if each.where == where)
         for where in ("accelerator:0", "accelerator:1")
     }
     assert held == {"accelerator:0": 20 * GIB, "accelerator:1": 20 * GIB}
@@ -153,9 +162,7 @@ def test_where_nothing_fits_the_least_that_is_short_is_told() -> None:
 )
 def test_of_two_cards_that_hold_it_the_faster_has_it(cards: str, chosen: str) -> None:
     verdict = api.check("llama-3.1-8b-instruct", Workload(quantization="Q4_K_M"), machine=cards)
-    assert verdict.needs is not None
-    assert verdict.needs.memory is not None
-    assert {term.where for term in verdict.needs.memory.terms} == {chosen, "host"}
+    assert {term.where for term in memory_of(verdict).terms} == {chosen, "host"}
 
 
 def held_by_each(machine: Machine, model: str, quantization: str) -> list[int]:
@@ -210,9 +217,7 @@ _NARROW = Workload(runtime="vllm", kv_cache_type="fp8")
 
 
 def _cache_bytes(verdict: Verdict) -> int:
-    assert verdict.needs is not None
-    assert verdict.needs.memory is not None
-    return sum(term.bytes for term in verdict.needs.memory.terms if term.name == "kv_cache")
+    return sum(term.bytes for term in memory_of(verdict).terms if term.name == "kv_cache")
 
 
 @pytest.mark.parametrize("model", ["llama-3.1-8b", "qwen3-30b-a3b"])
@@ -248,8 +253,7 @@ def test_latent_rows_that_an_indexer_reads_keep_their_positions_in_16_bits() -> 
 )
 def test_which_gpus_take_it(model: str, gpu: str, takes: bool) -> None:
     """vllm 0.33.0: flashinfer.py, triton_attn.py and mla/triton_mla.py, supports_compute_capability and their refusals."""
-    finding = check(model, _NARROW, machine=gpu).finding("accelerator")
-    assert finding is not None
+    finding = finding_of(check(model, _NARROW, machine=gpu), "accelerator")
     assert (finding.code != "accelerator-unsuitable") is takes
     assert takes or "for such a KV cache" in finding.reason
 

@@ -8,6 +8,7 @@ import pytest
 
 from helpers.each import each
 from helpers.public_reports import RECIPES, REPORTS, judged, recipe_judged
+from judge.small import memory_of
 from selfhost import Verdict, Workload, check
 from selfhost.catalogue.index import open_catalogue
 from selfhost.catalogue.searching import resolve
@@ -15,17 +16,10 @@ from selfhost.core.errors import UnknownModelError
 from selfhost.core.records import Unread
 from selfhost.needs.case import published
 from selfhost.needs.file_formats import weights_bytes
-from selfhost.needs.records import MemoryNeed
 
 GB = 1_000_000_000
 CATALOGUE = open_catalogue()
 ROWS = CATALOGUE.common("architectures")
-
-
-def memory_of(verdict: Verdict) -> MemoryNeed:
-    assert verdict.needs is not None
-    assert verdict.needs.memory is not None
-    return verdict.needs.memory
 
 
 @each("report", REPORTS, ids=lambda report: f"{report['model']} {report['figure']}")

@@ -64,14 +64,11 @@ _SHARED_MAKERS = ("apple", "nvidia", "amd")
 class Step(Record):
     """One step of decoding: what it reads and how much it launches.
 
-    `read_bytes`: the weights read, by stored type; `parameters` those that a token meets, where
-    that is known. `expert_matrices`: those of an expert, as its architecture has them
-    (`ArchitectureRow.expert_matrices`). `foreign`: the id of another program than those that were
-    measured; `replays`: it replays a graph of its own kernels. `launched_layers`: where Python
-    launches the operations, layer by layer, the layers of a dense model in 16 bits that take as
-    long to launch. `depth_tokens` are in the context before it, each number of their keys and
-    values in `cached_number_bytes`; `prompt_tokens` of them are the prompt that was asked about.
-    Without an `architecture` neither layers nor context count.
+    `read_bytes`: the weights read, by stored type; `parameters` those that a token meets.
+    `foreign`: the id of another program than those measured; `replays`: it replays a graph of its
+    own kernels. `launched_layers`: where Python launches the operations, the layers of a dense
+    model in 16 bits that take as long to launch. `depth_tokens` are in the context before it,
+    `prompt_tokens` of them the prompt. Without an `architecture` neither layers nor context count.
     """
 
     architecture: Architecture | None

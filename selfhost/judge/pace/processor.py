@@ -299,10 +299,8 @@ def _span(low: float, high: float) -> str:
 
 
 class _Memory(Record):
-    """Memory that a name tells, and how cores read it. `peaks`: bytes per second that it gives at
-    most, with all channels filled: the least that is sold, the slowest of the kinds that are each
-    as usual, the likely one, the fastest of these kinds, and the most that is sold; as much of each
-    of the `sockets`. `called`: what it is of.
+    """Memory that a name tells, and how cores read it. `peaks`: bytes per second with all channels
+    filled: the least sold, the slowest usual kind, the likely, the fastest usual, the most sold.
     """
 
     called: str

@@ -108,21 +108,16 @@ class PaceRange(Record):
 class Speed(Record):
     """Expected pace; `how` says what it rests on, in a sentence a person understands.
 
-    `decode` and `prompt` are of text, in tokens per second; what turns documents into vectors has a
-    `prompt` alone: the tokens that it reads. `work` is the pace of other work in `unit`; None for
-    text, and where nothing tells it. None of the others: not asked, or not known.
+    `decode` and `prompt` are of text, in tokens per second, `work` of other work in `unit`; None:
+    not asked, or not known.
 
-    - `first_token_seconds`: to the answer's first token, for the prompt that was asked about;
-      `dataset_seconds`: to train on the tokens that were.
-    - `parallel_total`: all sequences together, where several were asked for; `each_of`: a minimum
-      is stated, and wanted of each of so many.
-    - `full_context_tokens_per_second`: the likely pace once the context is full, where that is less
-      than nine tenths of `decode`, which is of a chat, or behind the prompt that was asked about.
-    - `undrafted_tokens_per_second`: the likely pace without the draft that `decode` counts.
-    - `crossing_seconds`: likely, of weights in RAM that cross to a GPU for each 512 tokens of a
-      prompt; 0 where none do.
-    - `audio_seconds`: length of the recording that was asked about; `clip`: frames, width and
-      height of a video that is made, and `frames_per_second` at which it is played.
+    - `first_token_seconds`: for the prompt that was asked about; `dataset_seconds`: to train on the
+      tokens that were.
+    - `parallel_total`: all sequences together; `each_of`: a minimum is wanted of each of so many.
+    - `full_context_tokens_per_second`: once the context is full, where that is less than nine
+      tenths of `decode`; `undrafted_tokens_per_second`: without the draft that `decode` counts.
+    - `crossing_seconds`: of weights in RAM that cross to a GPU for each 512 tokens of a prompt.
+    - `clip`: frames, width and height of a video that is made, played at `frames_per_second`.
     """
 
     decode: PaceRange | None = None

@@ -81,13 +81,11 @@ _AS_MANY = 0.02
 class LaidOut(Record):
     """How a model lies on a machine, and how a program computes it there.
 
-    `runtime`: the program, None for the one that was measured; `context_tokens`: for how many there
-    is room. `offloaded`: number of an accelerator in the machine's list -> share of the layers that
-    lie on it (`shares_of`); the rest is in RAM, `in_ram_bytes` of the weights, which cross for each
-    `batch_tokens` of a prompt; 0: the prompt is computed where the weights lie. `at_once`: each of
-    several has a part of every layer, instead of whole layers. `experts_apart`: of a mixture that a
-    GPU does not hold, experts are left to the RAM instead of whole layers. `on_shared`: share of
-    the layers that a GPU which shares the RAM computes (`share_on_shared`).
+    `offloaded`: number of an accelerator -> share of the layers that lie on it; the rest is in RAM,
+    `in_ram_bytes` of the weights, which cross for each `batch_tokens` of a prompt; 0: the prompt is
+    computed where the weights lie. `at_once`: each of several has a part of every layer, instead of
+    whole layers. `experts_apart`: of a mixture, experts are left to the RAM instead of whole
+    layers. `on_shared`: share of the layers that a GPU which shares the RAM computes.
     """
 
     runtime: RuntimeSpec | None = None

@@ -17,6 +17,7 @@ from judge.small import (
     Cells,
     at,
     cell_tests,
+    finding_of,
     found,
     needs_of,
     question,
@@ -98,8 +99,7 @@ def test_what_people_serve_with_less_memory_runs_so(model: str, gpu: str) -> Non
     runs = check(model, asked, machine=machine)
     assert runs.route is Route.LOCAL
     assert "--enforce-eager" in runs.commands[-1]
-    finding = runs.finding("accelerator")
-    assert finding is not None
+    finding = finding_of(runs, "accelerator")
     assert finding.code in ("accelerator-lean", "accelerator-tight")
     # what it takes with the option is what is told of the need
     placed = runs.needs

@@ -15,6 +15,7 @@ from judge.small import (
     Cells,
     at,
     cell_tests,
+    finding_of,
     found,
     needs_of,
     question,
@@ -67,8 +68,7 @@ def test_ram_that_a_name_does_not_tell_rules_nothing_out_that_more_would_hold(
     model: str, machine: str, code: str, outcome: str
 ) -> None:
     """ "What is not known stays unknown": 16 GB that were assumed are no answer to a model of 18 GiB, unless no such machine is sold with enough. What to state is said."""
-    finding = check(model, Workload(quantization="Q4_K_M"), machine=machine).finding("memory")
-    assert finding is not None
+    finding = finding_of(check(model, Workload(quantization="Q4_K_M"), machine=machine), "memory")
     assert (finding.code, finding.outcome) == (code, outcome)
     if code == "memory-assumed":
         assert finding.remedy is not None

@@ -11,6 +11,7 @@ from judge.small import (
     Cells,
     at,
     cell_tests,
+    finding_of,
     found,
     needs_of,
     of_llama_cpp,
@@ -134,6 +135,5 @@ def test_what_builds_from_source_is_not_said_to_be_impossible() -> None:
         assert not any(line.startswith("ollama") for line in verdict.commands)
         # found there, it was built there
         built = (PresentRuntime(id="llama.cpp", version="b10361"),)
-        present = of_llama_cpp(architecture, runtimes=built).finding("runtime")
-        assert present is not None
+        present = finding_of(of_llama_cpp(architecture, runtimes=built), "runtime")
         assert present.code == "runtime-present"
