@@ -168,8 +168,9 @@ def tokenizer_kind(row: ArchitectureRow, vocabulary: int) -> str:
         return "unigram"
     if row.tokenizer or not vocabulary:
         return "" if row.tokenizer == "varies" else row.tokenizer
-    if vocabulary <= 32_200:
-        return "spm"
+    if vocabulary <= 33_000:
+        # DeepSeek Coder's are byte pairs
+        return "bpe" if vocabulary == 32_256 else "spm"
     return "bpe" if vocabulary >= 49_000 else ""
 
 
