@@ -36,14 +36,6 @@ _AMD_MASKS = ("ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
 _MAX_BYTES, _MIB = 2**50, 2**20
 
 
-class Device(Record):
-    """A display adapter or accelerator: its folder in sysfs, its place on the bus and its maker."""
-
-    folder: str
-    slot: str
-    vendor: str
-
-
 class Read(Record):
     """What was read of one maker's GPUs: the cards, where, and why the memory of some is None."""
 
@@ -91,28 +83,34 @@ def _said(*codes: object, **values: object) -> tuple[str, str | None]:
 
 
 def _read_linux(host: Host, facts: Facts) -> None:
-    devices, why = display_devices(host)
-    parts = [_read_nvidia(host, [device for device in devices if device.vendor == NVIDIA])]
-    if amd := [device for device in devices if device.vendor == AMD]:
+    makers, why = display_devices(host)
+    of_maker = {
+        maker: [folder for folder, own in makers.items() if own == maker]
+        for maker in (NVIDIA, AMD, INTEL)
+    }
+    parts = [_read_nvidia(host, of_maker[NVIDIA])]
+    if of_maker[AMD]:
         ram_bytes = facts.values.get("memory_total_bytes")
-        cards = [_amd_card(host, device.folder, ram_bytes) for device in amd]
-        parts.append(_read_handed(host, facts, amd, cards))
+        cards = {folder: _amd_card(host, folder, ram_bytes) for folder in of_maker[AMD]}
+        parts.append(_read_handed(host, facts, cards))
     # bus 00 is the processor's own graphics, which shares RAM and speeds nothing up here; recorded
     # trees may leave colons out
-    intel = [device for device in devices if device.vendor == INTEL]
-    intel = [device for device in intel if device.slot.replace(":", "")[4:6] not in ("00", "")]
-    if intel:
-        cards = [_intel_card(host, device.folder) for device in intel]
-        parts.append(_read_handed(host, facts, intel, cards))
+    buses = {at: at.removeprefix(f"{PCI}/").replace(":", "")[4:6] for at in of_maker[INTEL]}
+    if intel := [at for at in buses if at.startswith(PCI) and buses[at] not in ("00", "")]:
+        cards = {folder: _intel_card(host, folder) for folder in intel}
+        parts.append(_read_handed(host, facts, cards))
     if any(parts) or not host.exists(WSL_DEVICE):
         _put(facts, parts, why, f"{PCI}: no GPU of NVIDIA, AMD or Intel")
-        return
-    facts.miss(ACCELERATORS, *_said("wsl"))
+    else:
+        facts.miss(ACCELERATORS, *_said("wsl"))
 
 
-def display_devices(host: Host) -> tuple[list[Device], str | None]:
-    """Display adapters and accelerators, and why one could not be told, if so."""
-    devices, why = [], None
+def display_devices(host: Host) -> tuple[dict[str, str], str | None]:
+    """The makers of display adapters and accelerators by their folders in sysfs, and why one could
+    not be told, if so.
+    """
+    makers: dict[str, str] = {}
+    why = None
     # a board or small virtual machine without a PCI bus has /sys/bus all the same
     if not host.exists(PCI) and not host.listdir("/sys/bus"):
         why = f"{PCI} cannot be listed"
@@ -125,24 +123,23 @@ def display_devices(host: Host) -> tuple[list[Device], str | None]:
         elif is_display and not vendor:
             why = host.why(f"{folder}/vendor")
         elif is_display:
-            devices.append(Device(folder=folder, slot=slot, vendor=vendor))
-    for name in [] if devices else host.listdir(DRM):
+            makers[folder] = vendor
+    for name in [] if makers else host.listdir(DRM):
         # where the bus does not show, the driver's own folders do
         vendor = host.read_word(f"{DRM}/{name}/device/vendor")
         if re.fullmatch(r"card\d+", name) and vendor:
-            devices.append(Device(folder=f"{DRM}/{name}/device", slot="", vendor=vendor))
-    return devices, why
+            makers[f"{DRM}/{name}/device"] = vendor
+    return makers, why
 
 
-def _read_handed(
-    host: Host, facts: Facts, devices: Sequence[Device], every: Sequence[Accelerator]
-) -> Read:
+def _read_handed(host: Host, facts: Facts, every: Mapping[str, Accelerator]) -> Read:
     """Which of `every` card a container was handed: its bus shows all of the host's."""
-    is_amd, cards = devices[0].vendor == AMD, tuple(every)
+    cards = tuple(every.values())
+    is_amd = cards[0].vendor == "amd"
     if facts.values.get("scope") == "container":
         nodes = set(host.listdir("/dev/dri"))
-        pairs = zip(devices, every, strict=True)
-        cards = tuple(c for at, c in pairs if nodes & set(host.listdir(f"{at.folder}/drm")))
+        pairs = every.items()
+        cards = tuple(card for at, card in pairs if nodes & set(host.listdir(f"{at}/drm")))
     mask, code = next((name for name in _AMD_MASKS if is_amd and name in host.env), None), "silent"
     if not cards:
         code = "unhanded"
@@ -152,8 +149,8 @@ def _read_handed(
         code = "shares"
     if mask or not cards:
         blank = {"memory_total_bytes": None, "memory_free_bytes": None}
-        cards = tuple(card.replace(**blank) for card in cards or every)
-    source = PCI if devices[0].slot else DRM
+        cards = tuple(card.replace(**blank) for card in cards or every.values())
+    source = PCI if next(iter(every)).startswith(PCI) else DRM
     unread = _said(code, maker="an AMD" if is_amd else "an Intel", mask=mask)
     return Read(cards=cards, source=source, unread=unread)
 
@@ -309,7 +306,7 @@ def driver_present(host: Host) -> bool:
     return any(map(_NODE, host.listdir("/dev"))) or host.exists(VERSION) or in_wsl
 
 
-def _read_nvidia(host: Host, devices: Sequence[Device]) -> Read | None:
+def _read_nvidia(host: Host, devices: Sequence[str]) -> Read | None:
     """The NVIDIA GPUs that a program here may use; None where neither bus nor files show one."""
     if board := _jetson_board(host):
         card = Accelerator(vendor="nvidia", name=board, unified=True, driver=_driver(host))
@@ -354,13 +351,14 @@ def _jetson_board(host: Host) -> str | None:
     return board if _UNIFIED_CHIP.search(board) else f"NVIDIA Jetson ({board})"
 
 
-def _cards_in_files(host: Host, devices: Sequence[Device], count: int) -> tuple[Accelerator, ...]:
+def _cards_in_files(host: Host, devices: Sequence[str], count: int) -> tuple[Accelerator, ...]:
     """So many cards with the names that files give: the library did not answer."""
     names = []
-    for device in devices:
-        text = host.read_text(f"/proc/driver/nvidia/gpus/{device.slot}/information") or ""
+    for folder in devices:
+        slot = folder.rpartition("/")[2]
+        text = host.read_text(f"/proc/driver/nvidia/gpus/{slot}/information") or ""
         stated = re.search(r"(?m)^Model:\s*(\S.*?)\s*$", text)
-        listed = _name_on_bus(host, device.folder, NVIDIA)
+        listed = _name_on_bus(host, folder, NVIDIA)
         name = f"NVIDIA {listed}" if listed else _UNNAMED
         names.append(stated[1] if stated else name)
     if len(names) < count:

@@ -77,12 +77,6 @@ def _kernel32() -> Any:
     return ctypes.__dict__["windll"].kernel32
 
 
-def _processor_features() -> list[int] | None:
-    """The numbers of the features of Windows' winnt.h (PF_…_AVAILABLE) that are there."""
-    kernel = _kernel32()
-    return kernel and [number for number in range(64) if kernel.IsProcessorFeaturePresent(number)]
-
-
 def _processor_information() -> str | None:
     """Windows' GetLogicalProcessorInformationEx of RelationProcessorCore in hexadecimal."""
     kernel = _kernel32()
@@ -195,7 +189,10 @@ ANSWERS: dict[str, Callable[..., Any]] = {
     "nvml": ask_nvml,
     # of this interpreter
     "pointer_bits": lambda: 64 if sys.maxsize > 2**32 else 32,
-    "processor_features": _processor_features,
+    # the numbers of those of Windows' winnt.h (PF_…_AVAILABLE) that are there
+    "processor_features": lambda: (
+        (kernel := _kernel32()) and [n for n in range(64) if kernel.IsProcessorFeaturePresent(n)]
+    ),
     "processor_information": _processor_information,
     "python_path": lambda: [folder for folder in sys.path if folder],
     "read_at": lambda: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
