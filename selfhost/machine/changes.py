@@ -185,15 +185,15 @@ def apply(machine: Machine, settings: Sequence[str], named_gpus: Sequence[str] =
     Keys: memory, cores, disk, bandwidth (`80GB/s`, a peak; `80GB/s:measured`, what `--measure`
     would find), gpu (`24GiB`, `2x24GiB:NAME`, `24GiB:NAME:900GB/s`, `none`; several make several),
     architecture, system, instruction_sets. Names of GPUs are as `gpus.cards_named` reads them.
-    Raises `SettingError` with every fault.
+    Raises `UnknownGpuError`, and `SettingError` with every fault.
     """
     if not settings and not named_gpus:
         return machine
     problems: list[Problem] = []
     texts, values = _values(settings, problems)
-    named, near = _named_gpus(named_gpus, "gpu" in texts, problems)
+    named = _named_gpus(named_gpus, "gpu" in texts, problems)
     if problems:
-        raise SettingError(problems, nearest=near)
+        raise SettingError(problems)
     facts, sources = _facts(machine, texts, values)
     if named:
         facts["accelerators"] = gpus.joined(named).accelerators
@@ -258,28 +258,22 @@ def _unknown_key(key: str, value: str | None) -> ValueError:
     return ValueError("cannot be set", hint)
 
 
-def _named_gpus(
-    names: Sequence[str], are_set: bool, problems: list[Problem]
-) -> tuple[list[NamedCards], list[str]]:
-    """The GPUs of `--gpu`, and the names that are near those that are not known."""
-    named, near, faults = list[NamedCards](), list[str](), list[tuple[str, str | None]]()
+def _named_gpus(names: Sequence[str], are_set: bool, problems: list[Problem]) -> list[NamedCards]:
+    """The GPUs of `--gpu`; what is wrong of all together goes to `problems`. `UnknownGpuError`."""
+    named = [cards_named(name) for name in names]
+    counts = [len(each.accelerators) for each in named]
+    message = None
     if names and are_set:
         message = "is given, and --set gpu=… as well: both say which GPUs there are"
-        faults.append((message, "leave one of them out"))
-    for name in names:
-        try:
-            named.append(cards_named(name))
-        except UnknownGpuError as error:
-            faults.append((error.message, error.remedy))
-            near += error.nearest
-    counts = [len(each.accelerators) for each in named]
-    if len(counts) > 1 and not all(counts):
-        faults.append(("none is no GPU", "give it alone"))
-    if sum(counts) > MOST_CARDS:
+        remedy = "leave one of them out"
+    elif len(counts) > 1 and not all(counts):
+        message, remedy = "none is no GPU", "give it alone"
+    elif sum(counts) > MOST_CARDS:
         message = f"{sum(counts)} GPUs are more than the {MOST_CARDS} that are judged"
-        faults.append((message, "name fewer"))
-    problems += [Problem(file="--gpu", message=text, remedy=remedy) for text, remedy in faults]
-    return named, near
+        remedy = "name fewer"
+    if message:
+        problems.append(Problem(file="--gpu", message=message, remedy=remedy))
+    return named
 
 
 def _facts(

@@ -80,10 +80,8 @@ def test_a_named_gpu_takes_the_place_of_the_machines_own() -> None:
     [
         (["gpu=24GiB"], ["RTX 4090"], "both say which GPUs"),
         (["GPU=none"], ["RTX 4090"], "both say which GPUs"),
-        ([], ["frobnicator"], "no GPU is called"),
         ([], ["none", "RTX 4090"], "none is no GPU"),
         ([], ["40x L4", "40x L4"], "80 GPUs"),
-        ([], ["M4 Max"], "not a card"),
     ],
 )
 def test_named_gpus_that_make_no_sense(
