@@ -259,7 +259,8 @@ class _Search(Record):
             standing = standings.of(outline.id)
             if standing is None or outline.id == spec.id or outline.modality not in modalities:
                 continue
-            same_work = (standing.is_general and is_general) or standing.uses[:1] == main_use
+            is_alike = is_general and standings.is_general(outline.uses)
+            same_work = is_alike or standing.uses[:1] == main_use
             weight = 1.0
             if outline.id in named:
                 # of those that the spec names the nearest comes first

@@ -86,10 +86,12 @@ def _served(
     wanted = question.workload.context_tokens if question.context_asked else None
     if wanted is None:
         return offers
-    longest = 0
-    if architecture is not None:
-        longest = max(architecture.context_tokens or 0, architecture.scaled_context_tokens or 0)
-    if longest and wanted > longest:
+    lengths = (
+        ()
+        if architecture is None
+        else (architecture.context_tokens, architecture.scaled_context_tokens)
+    )
+    if any(lengths) and wanted > max(filter(None, lengths)):
         return ()
     return tuple(offer for offer in offers if (offer.context_tokens or 0) >= wanted)
 

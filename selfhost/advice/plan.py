@@ -400,13 +400,11 @@ def _paced(
 
     def reaches(pace: float, cores: int, steps: int) -> bool:
         speed = judge(question, with_pace(cores, steps)).speed
-        reached = speed.judged if speed is not None else None
-        return reached is not None and reached.low >= pace
+        return speed is not None and speed.judged is not None and speed.judged.low >= pace
 
     unbounded, most = 2**50 // _BANDWIDTH_STEP, MOST_BANDWIDTH // _BANDWIDTH_STEP
-    if not wanted:
-        return machine, None, None
-    cores = next((each for each in CORES if reaches(_HEADROOM * wanted, each, unbounded)), None)
+    enough = (each for each in CORES if reaches(_HEADROOM * wanted, each, unbounded))
+    cores = next(enough, None) if wanted else None
     if cores is None:
         return machine, None, None
     slower = largest(0, most, lambda steps: not reaches(wanted, cores, max(1, steps))) or 0

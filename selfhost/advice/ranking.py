@@ -113,7 +113,6 @@ class Standing(Record):
     outline: Outline
     kind: int
     section: int
-    is_general: bool
     api_providers: int
     size: float
 
@@ -154,7 +153,6 @@ class Standings:
                 outline=outline,
                 kind=_KINDS.get(outline.modality, len(_KINDS)),
                 section=self._section(outline),
-                is_general=self.is_general(outline.uses),
                 api_providers=providers.get(outline.id, 0),
                 size=self._size(outline, newest),
             )

@@ -73,22 +73,20 @@ def _why_other_files(catalogue: Catalogue, understood: Understood, machine: Mach
     asked, name = understood.asked, understood.workload.runtime
     try:
         judged = judge(question_of(catalogue, understood, machine), machine)
-        refusals = [each.reason for each in judged.findings if each.code in _NOT_LOADED_HERE]
-        has_no_build = judged.has("runtime-no-build")
     except WorkloadError as error:
-        is_of_type = all(problem.key == "quantization" for problem in error.problems)
-        refusals = [f"{error.problems[0].message}."] if is_of_type else []
-        has_no_build = False
-    if name is not None and has_no_build:
-        implied = catalogue.runtime(name)
-        return (
-            f"{asked} is a name of files for {implied.name}, which is not judged for"
-            f" {machine.system or 'this system'}. This answer is for other files of the model:"
-            f" --runtime {implied.id} judges those."
-        )
-    return (
-        f"{asked}: {refusals[0]} This answer is for other files of the model." if refusals else None
-    )
+        if any(problem.key != "quantization" for problem in error.problems):
+            return None
+        why = f"{error.problems[0].message}."
+    else:
+        if name is not None and judged.has("runtime-no-build"):
+            implied = catalogue.runtime(name)
+            return (
+                f"{asked} is a name of files for {implied.name}, which is not judged for"
+                f" {machine.system or 'this system'}. This answer is for other files of the model:"
+                f" --runtime {implied.id} judges those."
+            )
+        why = next((each.reason for each in judged.findings if each.code in _NOT_LOADED_HERE), "")
+    return f"{asked}: {why} This answer is for other files of the model." if why else None
 
 
 def _as_named(
