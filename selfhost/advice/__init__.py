@@ -16,6 +16,10 @@ class Report(Record):
         document: dict[str, Any] = report_module("json").document(self)
         return document
 
+    def __repr__(self) -> str:
+        """One line; `Record.__repr__` gives every field."""
+        return f"<{type(self).__name__}: to_json() gives its figures>"
+
     def _repr_html_(self) -> str:
         """What a notebook shows: a table."""
         table: str = report_module("markup").notebook(self)

@@ -70,14 +70,6 @@ class Ranking(Report):
     refused: Mapping[str, WorkloadError] = {}
     notes: tuple[str, ...] = ()
 
-    def __repr__(self) -> str:
-        running = [row.model.id for row in self.models if row.can_run]
-        first = f"; first: {', '.join(running[:3])}" if running else ""
-        return (
-            f"<Ranking: {len(running)} of {len(self.models)} models run on"
-            f" {self.machine.name}{first}>"
-        )
-
 
 def chosen(
     catalogue: Catalogue,

@@ -164,15 +164,6 @@ class Plan(Report):
     notes: tuple[str, ...] = ()
     options: str = ""
 
-    def __repr__(self) -> str:
-        memory = f"{units.binary(self.least.memory_bytes)} of RAM" if self.least else "none"
-        sure = sum(map(self.fast_enough, self.fitting))
-        perhaps = f", perhaps {len(self.fitting) - sure} more" * (sure < len(self.fitting))
-        return (
-            f"<Plan {self.model.id}: least machine {memory};"
-            f" {sure} of {len(self.machines)} known machines run it{perhaps}>"
-        )
-
     @property
     def download_seconds(self) -> float | None:
         """None where no speed of the download was stated, or the size is not known."""

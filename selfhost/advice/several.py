@@ -130,17 +130,11 @@ class Compared(Record):
     permissions: tuple[Row, ...]
     verdict: Verdict
 
-    def __repr__(self) -> str:
-        return f"<Compared {self.verdict!r}>"
-
 
 class Comparison(Report):
     """Models side by side, by the keys of `selfhost compare --format json`."""
 
     models: tuple[Compared, ...]
-
-    def __repr__(self) -> str:
-        return f"<Comparison {', '.join(repr(model.verdict) for model in self.models)}>"
 
 
 def comparison(verdicts: Sequence[Verdict]) -> Comparison:

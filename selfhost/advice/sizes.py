@@ -99,10 +99,6 @@ class ContainerSize(Report):
     needs_login: bool = False
     notes: tuple[str, ...] = ()
 
-    def __repr__(self) -> str:
-        request, limit = units.binary(self.request_bytes), units.binary(self.limit_bytes)
-        return f"<ContainerSize {self.model.id}: request {request}, limit {limit} of RAM>"
-
     @property
     def image_arguments(self) -> tuple[str, ...]:
         """Those that the image takes, reachable from outside of the container."""

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from helpers import report_samples as samples
 from helpers.each import each
-from selfhost import Workload, check, plan
+from selfhost import Workload, check
 from selfhost.advice.listing import Lister
 from selfhost.advice.several import describe
 from selfhost.catalogue.index import open_catalogue
@@ -19,7 +19,7 @@ from selfhost.core.records import Unread
 from selfhost.judge.record import Route, Verdict
 from selfhost.machine.named import named
 from selfhost.machine.record import Machine
-from selfhost.reports import check_text, machine_text, models_text, plan_text, show_text
+from selfhost.reports import check_text, machine_text, models_text, show_text
 from selfhost.reports.layout import (
     Column,
     Document,
@@ -348,14 +348,6 @@ def test_a_list_of_a_small_machine_counts_what_it_shows() -> None:
     running = sum(row.can_run for row in listing.models)
     assert 0 < running <= listing.counts.running
     assert f"About {listing.counts.running} of" in plain(models_text.list_document(listing, small))
-
-
-def test_a_plan_counts_machines_one_way() -> None:
-    planned = plan("mistral-7b")
-    text, words = plain(plan_text.plan_document(planned)), repr(planned)
-    (sure, perhaps), *_ = re.findall(r"runs on (\d+) of .* perhaps on (\d+) more", text)
-    assert f"{sure} of " in words
-    assert f"perhaps {perhaps} more" in words
 
 
 def test_the_slow_models_are_among_those_that_run() -> None:
