@@ -136,7 +136,7 @@ def _values_of(case: Case) -> dict[str, str | None]:
     # how to switch another scaling than YaRN on differs from model to model
     original = getattr(spec.architecture, "yarn_original_tokens", None)
     scaled = getattr(spec.architecture, "scaled_context_tokens", None)
-    way = _stated_way(case)
+    way, counted = _stated_way(case), getattr(case.question.needs, "case", None)
     by_blank: dict[str, object] = {
         **_values_of_files(case),
         "components": _components(spec),
@@ -150,9 +150,7 @@ def _values_of(case: Case) -> dict[str, str | None]:
         "context_tokens": workload.context_tokens,
         "total_context_tokens": (workload.context_tokens or 0) * workload.parallel,
         "parallel": workload.parallel,
-        "batch_tokens": need.batch_tokens(
-            spec, runtime, workload, case.catalogue.common("architectures")
-        ),
+        "batch_tokens": getattr(counted, "whole_text_tokens", None),
         "context_checkpoints": _checkpoints_kept(case),
         "device": device_word(case),
         "kv_cache_type": workload.kv_cache_type,

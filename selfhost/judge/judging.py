@@ -195,7 +195,7 @@ def _left_by(judged: Judged, machine: Machine) -> Machine:
     if needs is None or needs.memory is None:
         return machine
     # of a program that takes a share of its device, so much that the share left is right
-    percent = percent_of(needs) if judged.question.wants_gpu else 100
+    percent = percent_of(judged.question.needs or needs) if judged.question.wants_gpu else 100
     low, high = needs.ram_bytes("low_bytes") or 0, needs.ram_bytes() or 0
     taken = {place.where: place.high_bytes for place in needs.memory.places}
     left: list[Accelerator] = []

@@ -5,7 +5,6 @@ machine is read.
 from .case import Companions, from_sixteen_bits, is_cast, loads_sixteen_bits, parts_of, published
 from .checkpoints import loaded_bits
 from .estimate import (
-    batch_tokens,
     counted_parameters,
     decode_bytes_by_type,
     more_in_conversation,
@@ -35,7 +34,6 @@ __all__ = [
     "ArchitectureRow",
     "Companions",
     "OWN_BLOCK",
-    "batch_tokens",
     "canonical_quantization",
     "counted_parameters",
     "decode_bytes_by_type",

@@ -232,6 +232,12 @@ class Case(Record):
         )
 
     @property
+    def whole_text_tokens(self) -> int | None:
+        """A batch of llama.cpp that has to hold a whole text, where that is more than usual."""
+        is_encoder = self.format == "gguf" and self.known_row is not None and self.row.encoder
+        return self.room.batch if is_encoder and self.room.batch > MICRO_BATCH_TOKENS else None
+
+    @property
     def kept_states(self) -> int:
         """Recurrent states of one sequence: one, or with the model's own block one for each
         token to roll back to.

@@ -13,7 +13,6 @@ from ..core.records import Unread
 from ..core.workload import Workload
 from .cache import cached_groups
 from .case import (
-    MICRO_BATCH_TOKENS,
     Case,
     Companions,
     Parts,
@@ -244,18 +243,6 @@ def more_in_conversation(
         return 0
     is_known = case.known_row is not None and case.has_layers
     return copies * copy_bytes(case) if is_known else 0
-
-
-def batch_tokens(
-    spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, architectures: Mapping[str, Any]
-) -> int | None:
-    """Tokens of one batch of llama.cpp that has to hold a whole text, where that is more than
-    it takes unless told; else None.
-    """
-    case = case_of(spec, architectures, runtime, workload)
-    if case.known_row is None or not case.row.encoder or workload.format != "gguf":
-        return None
-    return case.room.batch if case.room.batch > MICRO_BATCH_TOKENS else None
 
 
 def why_cache_type_refused(

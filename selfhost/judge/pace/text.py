@@ -113,10 +113,22 @@ def laid_out(question: Question, placed: Needs, machine: Machine) -> LaidOut:
         batch_tokens=batch_tokens,
         at_once=program is not None and bool(program.tensor_parallel_option),
         experts_apart=_leaves_experts(program, question.workload.runtime_options),
-        on_shared=share_on_shared(
-            placed, machine, architecture.layers if splits and architecture else None
+        on_shared=scaled(
+            share_on_shared(
+                placed, machine, architecture.layers if splits and architecture else None
+            ),
+            _share_stated(question),
         ),
     )
+
+
+def _share_stated(question: Question) -> float:
+    """Of the layers, what -ngl gives a GPU that shares the RAM; the output matrix counts as one."""
+    program, architecture = question.runtime, question.spec.architecture
+    number = program and program.setting("gpu_layers", question.workload.runtime_options)
+    if architecture is None or not number:
+        return 1.0
+    return min(1.0, int(number) / (architecture.layers + 1))
 
 
 def _leaves_experts(program: RuntimeSpec | None, options: Mapping[str, str]) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from ...core.units import GIB
 from ...machine.record import Accelerator, Machine
@@ -134,11 +134,9 @@ def _as_stated(
     if not now or not layers or (number is None and not has_apart):
         return None
     counted = layers + 1 if number is None else min(layers + 1, int(number))
-    ends, total = [0], sum(place.room_bytes or 1 for place in now)
-    for index in range(len(now)):
-        free = sum(place.room_bytes or 1 for place in now[: index + 1])
-        ends.append(max(0, min(counted - 1, -(-counted * free // total))))
-    counts = zip(now, pairwise(ends), strict=True)
+    rooms = [place.room_bytes or 1 for place in now]
+    ends = [-(-counted * free // sum(rooms)) for free in accumulate(rooms)]
+    counts = zip(now, pairwise([0, *(min(end, max(0, counted - 1)) for end in ends)]), strict=True)
     shares = [(place.where, stop - start) for place, (start, stop) in counts if stop > start]
     return _in_layers(needs, there, shares[::-1], layers) if shares else needs
 

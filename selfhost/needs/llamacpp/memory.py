@@ -40,18 +40,7 @@ from ..quantization import (
     row_bytes,
     typed_earlier,
 )
-from ..records import (
-    How,
-    Split,
-    Term,
-    both,
-    by_layers,
-    taken_off,
-    term,
-    times,
-    times_sequences,
-    unread,
-)
+from ..records import How, Split, Term, both, by_layers, term, times, times_sequences, unread
 from .drafts import block_terms
 from .files import SOURCE, recipe_of_mix, size_of, tokenizer_kind, usual
 from .graphs import GUESS_LEAST, GUESS_MOST, exact_compute_bytes, guessed_compute
@@ -357,8 +346,8 @@ def _experts_apart(case: Case, weights: Term) -> tuple[Term, ...]:
         return (weights,)
     in_ram, is_mixed = experts * left // len(layers), len({t.name for t in tensors}) < len(tensors)
     error = int(min(in_ram, experts - in_ram) * _EXPERTS_ERROR) if is_mixed else 0
-    taken = taken_off(weights.arithmetic, experts, "of experts")
-    rest = weights.resized(weights.bytes - experts, taken)
+    line = f"{weights.bytes:,} - {experts:,} bytes of experts"
+    rest = weights.resized(weights.bytes - experts, line)
     held = [rest.replace(output_bytes=weights.output_bytes)]
     for size, number in ((experts - in_ram, len(layers) - left), (in_ram, left)):
         line, ends = (
