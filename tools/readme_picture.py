@@ -65,7 +65,7 @@ def printed() -> str:
     for number, verdict in enumerate(verdicts()):
         blank = "\n" if number else ""
         screen.write(f"{blank}\x1b[1m$ selfhost check {verdict.asked} --machine {MACHINE}\x1b[0m\n")
-        screen.write(plain(check_document([verdict]), COLUMNS, color=True))
+        screen.write(plain(check_document([verdict]), COLUMNS, bars=True, color=True))
     return screen.getvalue()
 
 

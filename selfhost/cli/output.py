@@ -166,7 +166,7 @@ def present(options: argparse.Namespace, document: Document) -> None:
     is_terminal = sys.stdout is not None and sys.stdout.isatty()
     width = columns() if is_terminal or _extent("COLUMNS", 0) else None
     color = wants_color(sys.stdout, no_color=options.no_color)
-    deliver(options, plain(document, width, color=color))
+    deliver(options, plain(document, width, bars=is_terminal, color=color))
 
 
 def write(text: str) -> None:

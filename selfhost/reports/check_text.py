@@ -11,6 +11,7 @@ from ..judge.record import Alternative, Finding, Outcome, Route, Verdict
 from .cost_text import API_RISKS, month_blocks, no_api_words, offer_words
 from .layout import (
     BLANK,
+    Bar,
     Block,
     Cell,
     Column,
@@ -271,9 +272,9 @@ def _pace(finding: Finding, verdict: Verdict) -> tuple[str, str]:
     return amount, f"{units.pace(pace.low, pace.high)}{needed}"
 
 
-def _size(finding: Finding, verdict: Verdict) -> tuple[str, str]:
-    """`4.74 of 23.0 GiB`, the likely need, with the most where that is much more, and what is
-    short of it; empty where there are no figures.
+def _size(finding: Finding, verdict: Verdict) -> tuple[str, Cell]:
+    """`4.74 of 23.0 GiB`, the likely need, and a bar with the most where that is much more, and
+    what is short of it; empty where there are no figures.
     """
     likely, limit = _likely(finding, verdict), finding.has
     needs, has = _quantity(likely, finding), _quantity(limit, finding)
@@ -282,14 +283,17 @@ def _size(finding: Finding, verdict: Verdict) -> tuple[str, str]:
         # the need goes without its unit where that of what there is says it
         number, _, unit = needs.rpartition(" ")
         amount = f"{number if has.endswith(f' {unit}') else needs} of {has}"
-    if finding.unit != "bytes" or not likely or not limit or isinstance(likely, str):
+    if finding.unit != "bytes" or isinstance(likely, str) or isinstance(limit, str):
+        return amount, ""
+    if not likely or not limit:
         return amount, ""
     short = f"{_quantity(finding.short, finding)} short" if finding.short else ""
     words = labels("doubts").get(finding.code, short)
     up_to = _quantity(finding.needs, finding)
     is_wide = float(finding.needs or 0) > (1 if finding.short else _MUCH_MORE) * likely
     most = f"up to {up_to}" if is_wide and up_to != needs else ""
-    return amount, ", ".join(filter(None, (most, words)))
+    label = ", ".join(filter(None, (most, words)))
+    return amount, Bar(needs=likely, has=limit, style=finding.outcome, label=label)
 
 
 def _likely(finding: Finding, verdict: Verdict) -> float | str | None:

@@ -12,7 +12,7 @@ from itertools import zip_longest
 from ..core.errors import InputError, Problem, SelfhostError, UnknownModelError
 from ..core.records import Record
 
-_GAP = 2
+_BAR_WIDTH, _GAP = 20, 2
 # columns are dropped before one that wraps is narrower than the first, which then may be the second
 _COMFORTABLE, _LEAST = 24, 12
 # GitHub takes `::name` at a line's start for a command; `##[` is GitHub's and `##vso[` Azure's
@@ -20,7 +20,7 @@ _COMFORTABLE, _LEAST = 24, 12
 _CI_COMMAND = r"(?<![\w:])::(?=[A-Za-z])|##(?=\w*\[)"
 # what stands on one line: a command in backquotes, a number with its unit, a word
 _WORD = r"`[^`]+`\S*|[~$]?\d[\d.,]* (?:[kMGT]i?B|tokens)(?:/s)?[.,;:)]*(?!\S)|\S+"
-# the escape codes of the terminal's own colours; yellow and cyan colour single words only
+# the escape codes of the terminal's own colours; yellow and cyan colour single words and bars only
 _COLOURS = {
     "strong": "1", "command": "1", "local": "1;32", "api": "1;33", "neither": "1;31",
     "pass": "32", "warn": "33", "fail": "31", "unknown": "36",
@@ -34,6 +34,20 @@ class Span(Record):
 
     text: str
     style: str = ""
+
+
+class Bar(Record):
+    """A need against what there is, drawn on terminals only, and words shown everywhere."""
+
+    needs: float
+    has: float
+    style: str
+    label: str = ""
+
+    @property
+    def text(self) -> str:
+        """The words alone."""
+        return self.label
 
 
 class Paragraph(Record):
@@ -61,7 +75,7 @@ class Column(Record):
     drop: int = 0
 
 
-Cell = str | Span
+Cell = str | Span | Bar
 
 
 class Table(Record):
@@ -153,7 +167,9 @@ def _visible(letter: str) -> str:
     return f"\\u{number:04x}" if number < 65536 else f"\\U{number:08x}"
 
 
-def plain(document: Document, width: int | None = None, *, color: bool = False) -> str:
+def plain(
+    document: Document, width: int | None = None, *, bars: bool = False, color: bool = False
+) -> str:
     """Return the document as lines that end in a newline; escape codes only with `color`.
 
     Without `width` nothing is wrapped and tables stay aligned. A line to type, a word and a table
@@ -164,7 +180,7 @@ def plain(document: Document, width: int | None = None, *, color: bool = False) 
         if isinstance(block, Paragraph) and not block.spans:
             lines += [""] if lines and lines[-1] else []
             continue
-        laid_out = _table(block, width) if isinstance(block, Table) else _lines(block, width)
+        laid_out = _table(block, width, bars) if isinstance(block, Table) else _lines(block, width)
         lines += filter(None, (_printed(line, color) for line in laid_out))
     while lines and not lines[-1]:
         lines.pop()
@@ -226,12 +242,9 @@ def _size(cell: Line) -> int:
     return sum(len(text) for text, _ in cell)
 
 
-def _table(table: Table, width: int | None) -> Iterator[Line]:
+def _table(table: Table, width: int | None, bars: bool) -> Iterator[Line]:
     columns = table.columns
-    cells = [
-        [Span(text=cell) if isinstance(cell, str) else cell for cell in row] for row in table.rows
-    ]
-    rows = [[[(clean(cell.text), cell.style)] for cell in row] for row in cells]
+    rows = [[_cell(cell, bars) for cell in row] for row in table.rows]
     longest = [max(map(_size, cells), default=0) for cells in zip(*rows, strict=True)]
     # a column with nothing in it is not shown
     sizes = {at: size for at, size in enumerate(longest) if size or not at}
@@ -257,6 +270,20 @@ def _row(table: Table, sizes: dict[int, int], row: Sequence[Line]) -> Iterator[L
             line += [padding, *part] if table.columns[at].right else [*part, padding]
             line.append((" " * _GAP, ""))
         yield line
+
+
+def _cell(cell: Cell, bars: bool) -> Line:
+    if isinstance(cell, str):
+        return [(clean(cell), "")]
+    label = (clean(cell.text), cell.style)
+    if isinstance(cell, Span) or not bars or not max(cell.needs, cell.has) > 0:
+        return [label]
+    # what is taken of what there is, or what is missing; none of them is drawn as nothing
+    part = min(cell.needs, cell.has) / max(cell.needs, cell.has)
+    filled = min(max(round(part * _BAR_WIDTH), 1), _BAR_WIDTH - (part < 1)) if part > 0 else 0
+    mark, style = ("╍", cell.style) if cell.needs > cell.has else ("─", "")
+    bar = [("━" * filled, cell.style), (mark * (_BAR_WIDTH - filled), style)]
+    return [*bar, (" " * _GAP, ""), label] if cell.label else bar
 
 
 def _narrow(columns: Sequence[Column], sizes: dict[int, int], room: int) -> None:

@@ -86,17 +86,18 @@ def _too_long(document: Document, width: int, shown: str) -> list[str]:
 @pytest.mark.parametrize("width", [None, *WIDTHS])
 def test_text_is_plain_and_fits_the_terminal(document: Document, width: int | None) -> None:
     """No escape codes, no trailing spaces, no run of empty lines, none at either end; only a command to copy and a word that cannot be broken are longer than the width; no meaning is in the colour."""
-    shown = plain(document, width)
-    assert all(letter == "\n" or letter.isprintable() for letter in shown)
-    lines = shown.split("\n")
-    assert lines.pop() == ""
-    assert lines[0]
-    assert lines[-1]
-    assert "\n\n\n" not in shown
-    assert [line for line in lines if line != line.rstrip()] == []
-    assert width is None or _too_long(document, width, shown) == []
-    coloured = plain(document, width, color=True)
-    assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == shown
+    for bars in (True, False):
+        shown = plain(document, width, bars=bars)
+        assert all(letter == "\n" or letter.isprintable() for letter in shown)
+        lines = shown.split("\n")
+        assert lines.pop() == ""
+        assert lines[0]
+        assert lines[-1]
+        assert "\n\n\n" not in shown
+        assert [line for line in lines if line != line.rstrip()] == []
+        assert width is None or _too_long(document, width, shown) == []
+        coloured = plain(document, width, bars=bars, color=True)
+        assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == shown
 
 
 @each_verdict
@@ -240,7 +241,7 @@ def test_hostile_names_cannot_touch_the_terminal(name: str, width: int | None) -
         ),
         machine_text.machine_document(machine),
     ):
-        shown = plain(document, width)
+        shown = plain(document, width, bars=True)
         assert all(letter == "\n" or letter.isprintable() for letter in shown)
         assert [line for line in shown.split("\n") if line != line.rstrip()] == []
         shown.encode("utf-8")
