@@ -1,4 +1,4 @@
-"""What a stated load costs a month: by each API that is offered, and in hours on this machine."""
+"""What a stated load costs a month: by each API that is offered, and in hours and energy here."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ..catalogue.offers import Offer
 from ..core.records import Record, Unread
-from ..core.workload import Workload
+from ..core.workload import Load, Workload
 from ..judge.pace.speed import PaceRange, added, scaled
 from ..judge.record import Judged, Outcome
 from ..machine.record import Machine
@@ -28,14 +28,18 @@ class OfferCost(Record):
 
 class LocalCost(Record):
     """The same load on this machine, with as many requests at once as were asked for. A None has
-    its reason in `unknown`.
+    its reason in `unknown`, but for what was not asked.
 
     `hours_per_day` are those that the estimated speed takes, more than 24 where it does not keep
-    up; `keeps_up` is None where the range does not tell.
+    up; `keeps_up` is None where the range does not tell. Energy is that of at most all hours at the
+    `watts` that the owner measured; `electricity_per_month` is in the currency of the price.
     """
 
     hours_per_day: PaceRange | None = None
     keeps_up: bool | None = None
+    watts: float | None = None
+    kwh_per_month: PaceRange | None = None
+    electricity_per_month: PaceRange | None = None
     unknown: tuple[Unread, ...] = ()
 
 
@@ -86,7 +90,7 @@ def month(
         output_tokens_per_day=written,
         assumed_split=load.assumed_split and modality != "embedding",
         offers=tuple(bills),
-        here=_local_cost(read, written, machine, judged) if runs else None,
+        here=_local_cost(load, read, written, machine, judged) if runs else None,
     )
 
 
@@ -102,7 +106,7 @@ def _usd_per_month(offer: Offer, read: int, written: int) -> float | None:
     return DAYS_PER_MONTH * total / 1e6
 
 
-def _local_cost(read: int, written: int, machine: Machine, judged: Judged) -> LocalCost:
+def _local_cost(load: Load, read: int, written: int, machine: Machine, judged: Judged) -> LocalCost:
     speed = judged.speed
     # what only reads has no other pace
     prompt, decode = (speed.prompt, speed.decode) if speed is not None else (None, None)
@@ -114,9 +118,22 @@ def _local_cost(read: int, written: int, machine: Machine, judged: Judged) -> Lo
     times = (prompt or decode).seconds, (writes or decode).seconds
     high, likely, low = added(scaled(times[0], read / 3600), scaled(times[1], written / 3600))
     is_sure = high <= HOURS_PER_DAY or low > HOURS_PER_DAY
-    return LocalCost(
+    local = LocalCost(
         hours_per_day=PaceRange.of((low, likely, high)),
         keeps_up=high <= HOURS_PER_DAY if is_sure else None,
+    )
+    return local if load.watts is None else _with_energy(local, load.watts, load)
+
+
+def _with_energy(local: LocalCost, watts: float, load: Load) -> LocalCost:
+    hours = local.hours_per_day.ends if local.hours_per_day is not None else (0.0, 0.0, 0.0)
+    low, likely, high = (min(end, HOURS_PER_DAY) for end in hours)
+    spent = scaled((low, likely, high), DAYS_PER_MONTH * watts / 1000)
+    price = load.electricity_per_kwh
+    return local.replace(
+        watts=watts,
+        kwh_per_month=PaceRange.of(spent),
+        electricity_per_month=None if price is None else PaceRange.of(scaled(spent, price)),
     )
 
 

@@ -19,6 +19,7 @@ from ..core.workload import (
     FINETUNE_METHODS,
     FLAGS,
     KV_CACHE_TYPES,
+    LOAD_FLAGS,
     MEMORY_BASES,
     OPTIMIZERS,
     TASKS,
@@ -46,8 +47,8 @@ MORE_FORMATS = {
     **dict.fromkeys(("check", "list", "show", "compare", "plan"), ("html",)),
     "size": ("kubernetes", "compose", "docker", "systemd"),
 }
-# the option behind each field of a Workload
-_FIELDS = {flag: field for field, flag in FLAGS.items()}
+# the option behind each field of a Workload and a Load
+_FIELDS = {flag: field for field, flag in (*LOAD_FLAGS.items(), *FLAGS.items())}
 
 
 def _tokens(text: str) -> int:
@@ -139,6 +140,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--download-speed": _value("RATE", "of your connection, as 100Mbit/s", parse_rate),
     "--reserve": _value("SIZE", "memory kept for the system, as 2GiB", _size_bytes),
     "--tokens-per-day": _value("IN:OUT", "cost a month, as 2M:500k"),
+    "--watts": _value("W", "power that this computer draws at work", parse_number),
+    "--electricity": _value("PRICE", "of a kWh, in your currency, as 0.30", parse_number),
     "--machines": _several("FILE|DIR|-", "records of machines (repeatable)"),
     "--top": _value("N", "how many models to show (default: 20)", _rows),
     "--all": _flag("also models that do not run here"),
@@ -174,7 +177,8 @@ _WORK = """
 _OTHER = " --machine --gpu --set --measure"
 _CONNECTION = " --download-speed --reserve"
 _MACHINE = f"{_OTHER} --no-measure --memory{_CONNECTION}"
-_COST = " --tokens-per-day"
+_COST = """
+    --tokens-per-day --watts --electricity"""
 _REPORT = " --format --json --output --no-color"
 _VERBOSE = f" --specs{_REPORT} -v/--verbose"
 

@@ -39,7 +39,7 @@ def check_targets(
 
 def workload_of(options: argparse.Namespace) -> Workload:
     """Return what is asked of the models. Raises `WorkloadError` where that makes no sense."""
-    from ..core.workload import FLAGS, Load, Workload
+    from ..core.workload import FLAGS, LOAD_FLAGS, Load, Workload
 
     given = vars(options)
     fields = {field: given[field] for field in FLAGS if field in given}
@@ -47,8 +47,14 @@ def workload_of(options: argparse.Namespace) -> Workload:
     fields["runtime_options"] = dict(pair.partition("=")[::2] for pair in pairs)
     if len(fields["runtime_options"]) < len(pairs):
         raise UsageError("a --runtime-option is given twice", remedy="leave one of them out")
+    figures = {field: given[field] for field in LOAD_FLAGS if given.get(field) is not None}
     if given.get("load") is not None:
-        fields["load"] = Load.parse(options.load)
+        fields["load"] = Load.parse(options.load, **figures)
+    elif figures:
+        raise UsageError(
+            f"{LOAD_FLAGS[next(iter(figures))]} is for a load, and none is stated",
+            remedy="add for example --tokens-per-day 2M:500k",
+        )
     return Workload(**fields)
 
 

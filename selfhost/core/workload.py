@@ -59,7 +59,12 @@ FLAGS = {
     "dataset_tokens": "--dataset-tokens",
     "load": "--tokens-per-day",
 }
-LOAD_FLAGS = dict.fromkeys(("input_tokens_per_day", "output_tokens_per_day"), FLAGS["load"])
+LOAD_FLAGS = {
+    "input_tokens_per_day": "--tokens-per-day",
+    "output_tokens_per_day": "--tokens-per-day",
+    "watts": "--watts",
+    "electricity_per_kwh": "--electricity",
+}
 # more than any machine has
 MOST_BYTES = 10**18
 _CHOICES = {
@@ -82,6 +87,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "dataset_tokens": (1, 10**15),
     "input_tokens_per_day": (0, 10**15),
     "output_tokens_per_day": (0, 10**15),
+    "watts": (0.1, 1e6),
+    "electricity_per_kwh": (0.0, 1e6),
 }
 _OF_FINETUNING = ("finetune_method", "lora_rank", "optimizer", "checkpointing", "dataset_tokens")
 _NOT_IN_FINETUNING = (
@@ -94,17 +101,21 @@ class Load(Record):
     """What a day brings, for the cost of a month: it never changes the route.
 
     `assumed_split`: only the sum was stated, and three tokens are read for each that is written.
+    `watts` is what the computer draws at work, as its owner measured it; `electricity_per_kwh` is
+    in the user's own currency.
     Raises `WorkloadError` with every fault.
     """
 
     input_tokens_per_day: int
     output_tokens_per_day: int
     assumed_split: bool = False
+    watts: float | None = None
+    electricity_per_kwh: float | None = None
 
     @classmethod
-    def parse(cls, text: str) -> Load:
-        """Read `2M:500k`, what goes in and what comes out, or `200k`, both together. Raises
-        `WorkloadError`.
+    def parse(cls, text: str, **figures: float | None) -> Load:
+        """Read `2M:500k`, what goes in and what comes out, or `200k`, both together. `figures` are
+        the other fields. Raises `WorkloadError`.
         """
         expect_type("text", text, (str,))
         first, split, second = text.partition(":")
@@ -116,15 +127,18 @@ class Load(Record):
         if not split:
             written = read // (INPUT_PER_OUTPUT_TOKEN + 1)
             read -= written
-        return cls(
-            input_tokens_per_day=read, output_tokens_per_day=written, assumed_split=not split
-        )
+        fields: dict[str, Any] = {**figures, "assumed_split": not split}
+        return cls(input_tokens_per_day=read, output_tokens_per_day=written, **fields)
 
     def options(self) -> str:
         """Return the command line that states the same, as `Workload.options`."""
         read, written = self.input_tokens_per_day, self.output_tokens_per_day
         tokens = f"{read + written}" if self.assumed_split else f"{read}:{written}"
-        return f" --tokens-per-day {tokens}"
+        text = f" --tokens-per-day {tokens}"
+        for key in ("watts", "electricity_per_kwh"):
+            if (value := getattr(self, key)) is not None:
+                text += f" {LOAD_FLAGS[key]} {units.plain(value)}"
+        return text
 
     def _check(self) -> None:
         faults = [*_value_faults(self)]

@@ -59,9 +59,15 @@ def _bill(verdict: Verdict, cost: MonthlyCost) -> tuple[str, str]:
 
 
 def _local_rows(local: LocalCost, place: str) -> Iterator[_Row]:
-    """The likely hours with their range. `place`: here or there."""
+    """Energy, and the likely hours with their range. `place`: here or there."""
     for entry in local.unknown:
         yield f"{place}: time", "", f"not known: {entry.reason}"
+    if (kwh := local.kwh_per_month) is not None:
+        spent = f"{units.tenths(kwh.low, kwh.high, 'kWh')} at {local.watts:g} W"
+        figure = units.tenths(kwh.likely, kwh.likely, "kWh")
+        if (bill := local.electricity_per_month) is not None:
+            figure, spent = f"{bill.likely:,.2f}", f"{spent} (your currency)"
+        yield f"{place}: energy", figure, spent
     if (hours := local.hours_per_day) is not None:
         keeps = "keeps" if hours.likely <= HOURS_PER_DAY else "cannot keep"
         surely = "probably " if local.keeps_up is None else ""
@@ -77,7 +83,7 @@ def _remarks(local: LocalCost, parallel: int) -> Iterator[str]:
         yield f"→ {remedy}"
     if local.hours_per_day is not None:
         pace = f"{parallel} requests at once" if parallel > 1 else "one request after another"
-        yield f"Counted for {pace}, without the electricity that it takes."
+        yield f"Counted for {pace}, without what the computer draws while idle."
 
 
 # ------------------------------------------------------------------ the price of an offer

@@ -209,11 +209,27 @@ def test_a_month_by_api_is_thirty_times_the_day() -> None:
     assert cost.here is None
 
 
-@pytest.mark.parametrize(("text", "keeps_up"), [("10k:10k", True), ("900M:900M", False)])
-def test_a_machine_keeps_up_while_a_day_has_hours_for_the_load(text: str, keeps_up: bool) -> None:
-    cost = check("mistral-7b", Workload(load=Load.parse(text)), machine=RECORD).monthly_cost
-    assert cost.here.keeps_up is keeps_up
-    assert (cost.here.hours_per_day.low > 24) is not keeps_up
+def test_energy_is_that_of_the_hours_at_the_power_that_was_stated() -> None:
+    """At most all hours of a day; without a power no energy and no price is made up."""
+    load = Load.parse("10k:10k")
+    owned = load.replace(watts=40.0, electricity_per_kwh=0.5)
+    endless = Load.parse("900M:900M").replace(watts=100.0)
+    unknown, stated, late = (
+        check("mistral-7b", Workload(load=one), machine=RECORD).monthly_cost.here
+        for one in (load, owned, endless)
+    )
+    assert unknown is not None
+    assert (unknown.kwh_per_month, unknown.electricity_per_month) == (None, None)
+    assert stated is not None
+    assert (stated.keeps_up, stated.watts) == (True, 40)
+    for end in ("low", "likely", "high"):
+        hours, kwh = getattr(stated.hours_per_day, end), getattr(stated.kwh_per_month, end)
+        assert kwh == pytest.approx(30 * hours * 40 / 1000)
+        assert getattr(stated.electricity_per_month, end) == pytest.approx(kwh / 2)
+    assert late is not None
+    assert late.keeps_up is False
+    assert late.kwh_per_month is not None
+    assert late.kwh_per_month.low == late.kwh_per_month.high == 30 * 24 * 100 / 1000
 
 
 @pytest.mark.parametrize("name", ["whisper-small", "sdxl-base-1.0"])
