@@ -17,7 +17,7 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from .. import __version__
 from ..audit.rows import Audit, ExemptionUse, Group, Result, Row, Use
-from ..core.errors import Problem, in_one_line
+from ..core.errors import in_one_line
 from ..core.records import Record
 from . import markup
 from .audit_text import (
@@ -207,13 +207,14 @@ def _junit(audit: Audit) -> str:
     for names, group in _machine_sets(audit).items():
         suites[names] = SubElement(root, "testsuite", name=clean(group.name))
         listed = SubElement(suites[names], "properties")
-        for key, value in {
+        properties = {
             "selfhost_version": __version__,
             "policy": audit.policy.file,
             "date": audit.today,
             "machines": str(group.count),
             "machine_names": ", ".join(group.listed_names),
-        }.items():
+        }
+        for key, value in properties.items():
             SubElement(listed, "property", name=key, value=clean(value))
     for group in audit.groups:
         case = _case(suites[group.names], group.row.wanted.label)
@@ -221,12 +222,11 @@ def _junit(audit: Audit) -> str:
             _add_outcome(case, group)
     if audit.problems:
         suite = SubElement(root, "testsuite", name="policy and machine records")
+    for number, each in enumerate(audit.problems, 1):
         # GitLab keeps the first of two equal names, so no two are
-        for number, each in enumerate(audit.problems, 1):
-            place = each.file if each.line is None else f"{each.file}:{each.line}"
-            case = _case(suite, f"{number}. {place}")
-            error = SubElement(case, "error", type="problem", message=clean(each.message))
-            error.text = clean(str(each))
+        case = _case(suite, f"{number}. {each.file}")
+        error = SubElement(case, "error", type="problem", message=clean(each.message))
+        error.text = clean(str(each))
     for element in (root, *root):
         for key, tag in _COUNTS.items():
             if element is not root or tag != "skipped":
@@ -297,24 +297,21 @@ def issues(audit: Audit) -> list[Issue]:
         name: [policy.line((name, at)) for at in range(len(policy.values.get(name, ())))]
         for name in ("model", "together", "exception")
     }
-    entries = [
-        *map(_of_problem, range(len(audit.problems)), audit.problems),
-        *_of_models(audit, places["model"] + places["together"]),
-        *_of_exceptions(audit, places["exception"]),
+    faults = [
+        Issue(
+            level=_ERROR,
+            rule=_NOT_JUDGED,
+            file=fault.file,
+            line=fault.line,
+            key=f"{_NOT_JUDGED} {fault.file} {fault.key} {fault.message} {number}",
+            text=f"{fault.key}: {fault.message}" if fault.key else fault.message,
+            remedy=fault.remedy and in_one_line(fault.remedy),
+        )
+        for number, fault in enumerate(audit.problems)
     ]
+    of_models = _of_models(audit, places["model"] + places["together"])
+    entries = (*faults, *of_models, *_of_exceptions(audit, places["exception"]))
     return sorted(entries, key=lambda issue: issue.level != _ERROR)
-
-
-def _of_problem(number: int, problem: Problem) -> Issue:
-    return Issue(
-        level=_ERROR,
-        rule=_NOT_JUDGED,
-        file=problem.file,
-        line=problem.line,
-        key=f"{_NOT_JUDGED} {problem.file} {problem.key} {problem.message} {number}",
-        text=f"{problem.key}: {problem.message}" if problem.key else problem.message,
-        remedy=problem.remedy and in_one_line(problem.remedy),
-    )
 
 
 def _of_models(audit: Audit, lines: Sequence[int | None]) -> Iterator[Issue]:
@@ -376,11 +373,13 @@ def _github(audit: Audit) -> str:
         on = f"; on {hosts(issue.machines)}" if len(issue.machines) > 1 else ""
         lines.append(_command(issue.level, properties, f"{issue.sentence}{on}"))
     if rest := entries[MOST_SHOWN:]:
-        message = f"and {many(len(rest), 'more annotation')}: see the other reports of this audit"
-        # whoever reads no other finds the machines here
+        # whoever reads no other report finds the machines here
         names = dict.fromkeys(name for issue in rest for name in issue.machines)
         on = f"; on {hosts(names)}" if names else ""
-        lines.append(_command(rest[0].level, plain, f"{message}{on}"))
+        message = (
+            f"and {many(len(rest), 'more annotation')}: see the other reports of this audit{on}"
+        )
+        lines.append(_command(rest[0].level, plain, message))
     word, _, sentence = ANSWERS[audit.exit_code]
     outcome = f"{word}: {sentence}; {scope(audit)}"
     return "".join(f"{line}\n" for line in lines or [_command("notice", plain, outcome)])

@@ -98,8 +98,8 @@ def show_document(
 def _title(spec: ModelSpec, verbose: bool) -> Iterator[Block]:
     """The model's name and what it is for; with `verbose` its other names too."""
     by = f" by {spec.developer}" if spec.developer else ""
-    when = f" released {spec.released}" if spec.released else ""
-    yield line(strong(spec.name), ",".join(filter(None, (by, when))))
+    when = f", released {spec.released}" if spec.released else ""
+    yield line(strong(spec.name), f"{by}{when}")
     total = spec.parameters.total
     size = f"{units.count(total)} parameters" if total is not None else ""
     head = " · ".join(filter(None, (spec.id, ", ".join(spec.uses or (spec.modality,)), size)))
