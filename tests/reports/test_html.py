@@ -84,13 +84,6 @@ def listed(**changes: object) -> str:
     return page(document)
 
 
-def test_every_model_has_a_row_of_its_own() -> None:
-    """All that were judged, in the order given, under the titles of the columns."""
-    made = Page(listed())
-    assert [row[1] for row in made.rows[1:]] == [each.model.id for each in samples.every()]
-    assert len({len(row) for row in made.rows}) == 1
-
-
 def test_nothing_is_loaded_or_run() -> None:
     """No element or attribute that loads or runs anything, and a policy that forbids it."""
     text = listed()
@@ -153,14 +146,3 @@ def test_a_file_that_ends_in_html_is_a_page(command: str, tmp_path: Path) -> Non
     words = Page(path.read_text(encoding="ascii")).words
     assert "Q8_0" in words
     assert "mistral" in words.lower() or "phi-4" in words
-
-
-def test_a_list_shows_what_it_judged(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The quantization stands in 80 columns, beside memory and pace."""
-    monkeypatch.setenv("COLUMNS", "80")
-    assert main(["list", "--machine", "macbook-air-m2-16gb", "--top", "5"]) == 0
-    heads, *rows = capsys.readouterr().out.split("\n\n")[1].splitlines()
-    assert heads.split()[:4] == ["model", "memory", "quant", "tokens/s"]
-    assert all(re.search(r"GiB  (I?Q\d|MXFP4|BF16)", row) for row in rows)
