@@ -104,7 +104,7 @@ def finding(
     """
     if isinstance(why, Unread):
         remedy, why = remedy or why.remedy, why.reason
-    fields = {name: figures.get(name) for name in _FIELDS}
+    fields: dict[str, Any] = {name: figures.get(name) for name in _FIELDS}
     figures = {**fields, **figures, "why": why}
     words = table("findings")[f"{code}/{variant}" if variant else code]
     return Finding(
