@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from selfhost.machine.probes import Host, nvidia, read_machine
+from selfhost.machine.probes import Host, gpus, read_machine
 from selfhost.machine.probes.system import ask_nvml
 
 MIB = 2**20
@@ -61,7 +61,7 @@ class Answered(Host):
 
 def differences(answer: Mapping[str, Any], rows: list[dict[str, str]]) -> list[str]:
     """What one library said that nvidia-smi says otherwise, as lines."""
-    read = nvidia.read_nvidia(Answered(answer), ())
+    read = gpus.read_nvidia(Answered(answer), ())
     cards = read.cards if read else ()
     whole = [row for row in rows if row["mig.mode.current"] != "Enabled"]
     found = []
@@ -99,15 +99,13 @@ def main() -> int:
     parser.add_argument("--record", metavar="FILE", help="write NVML's answer, without UUIDs")
     chosen = parser.parse_args()
     host = Host()
-    if not nvidia.driver_present(host):
+    if not gpus.driver_present(host):
         print("no NVIDIA driver is here: nothing to compare")
         return 2
     try:
         rows = by_nvidia_smi()
     except (OSError, subprocess.SubprocessError) as error:
-        print(
-            f"nvidia-smi does not answer ({error}); selfhost says: {nvidia.read_nvidia(host, ())}"
-        )
+        print(f"nvidia-smi does not answer ({error}); selfhost says: {gpus.read_nvidia(host, ())}")
         return 2
     start = time.perf_counter()
     kept = ask_nvml()

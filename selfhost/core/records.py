@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from operator import attrgetter
-from typing import Any, Self, dataclass_transform
+from typing import Any, ClassVar, Self, dataclass_transform
 
 
 class FrozenDict(dict):  # type: ignore[type-arg]
@@ -125,7 +125,7 @@ class Record(metaclass=_RecordType):
     """
 
     # what an unknown field raises
-    _unknown_field: type[TypeError] = TypeError
+    _unknown_field: ClassVar[type[TypeError]] = TypeError
 
     def __init__(self, **values: Any) -> None:
         kind = type(self)

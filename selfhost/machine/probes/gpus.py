@@ -88,7 +88,7 @@ def _read_linux(host: Host, facts: Facts) -> None:
         maker: [folder for folder, own in makers.items() if own == maker]
         for maker in (NVIDIA, AMD, INTEL)
     }
-    parts = [_read_nvidia(host, of_maker[NVIDIA])]
+    parts = [read_nvidia(host, of_maker[NVIDIA])]
     if of_maker[AMD]:
         ram_bytes = facts.values.get("memory_total_bytes")
         cards = {folder: _amd_card(host, folder, ram_bytes) for folder in of_maker[AMD]}
@@ -260,7 +260,7 @@ def _read_windows(host: Host, facts: Facts) -> None:
     the driver does not answer. Graphics of processors share the RAM: AMD's are named, Intel's speed
     nothing up.
     """
-    nvidia, adapters = _read_nvidia(host, []), host.ask("display_adapters")
+    nvidia, adapters = read_nvidia(host, []), host.ask("display_adapters")
     why = "the registry's list of display adapters could not be read" if adapters is None else None
     listed = [card for card in map(_windows_card, adapters or ()) if card is not None]
     is_told = nvidia is not None and any(card.memory_total_bytes for card in nvidia.cards)
@@ -306,7 +306,7 @@ def driver_present(host: Host) -> bool:
     return any(map(_NODE, host.listdir("/dev"))) or host.exists(VERSION) or in_wsl
 
 
-def _read_nvidia(host: Host, devices: Sequence[str]) -> Read | None:
+def read_nvidia(host: Host, devices: Sequence[str]) -> Read | None:
     """The NVIDIA GPUs that a program here may use; None where neither bus nor files show one."""
     if board := _jetson_board(host):
         card = Accelerator(vendor="nvidia", name=board, unified=True, driver=_driver(host))
