@@ -299,15 +299,18 @@ def _largest(case: Case, sizes: Mapping[str, int], most: int | None) -> tuple[Te
 
 
 def _by_layer(case: Case, most: int | None) -> tuple[Term, ...]:
-    """What is held a layer at a time: at most what the decoder takes, or what is stated over all
-    weights.
+    """What is held a layer at a time: at most what the decoder takes, or what is stated beside
+    the weights.
     """
-    pixels = (case.spec.native_pixels or _SIDES[0]) ** 2 * case.parallel
-    size = _SEQUENTIAL_BYTES if most is not None else _SEQUENTIAL_BYTES * pixels // _PIXELS
-    line = f"{size:,} bytes at the peak, a layer at a time"
-    high = size + most if most is not None else 0
-    high = max(_decoder(case.replace(device=Device())).high_bytes, size) if most is None else high
-    return (term("activations", size, How.ASSUMED, _OFFLOAD_SOURCE, line, high=high),)
+    if most is not None:
+        size, low = _SEQUENTIAL_BYTES + most, _SEQUENTIAL_BYTES + most // 2
+        line, high = f"{_SEQUENTIAL_BYTES:,} + {most:,} bytes; stated, less the weights", size
+    else:
+        pixels = (case.spec.native_pixels or _SIDES[0]) ** 2 * case.parallel
+        low = size = _SEQUENTIAL_BYTES * pixels // _PIXELS
+        line = f"{size:,} bytes at the peak, a layer at a time"
+        high = _decoder(case.replace(device=Device())).high_bytes
+    return (term("activations", size, How.ASSUMED, _OFFLOAD_SOURCE, line, low=low, high=high),)
 
 
 # Published files over parameters × bits of the base type: the least, the middle and the most, a
