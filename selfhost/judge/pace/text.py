@@ -101,7 +101,8 @@ class LaidOut(Record):
 def laid_out(question: Question, placed: Needs, machine: Machine) -> LaidOut:
     """How the program of the question computes what is placed so."""
     program, architecture, case = question.runtime, question.spec.architecture, placed.case
-    splits = architecture is not None and (program is None or program.splits_layers)
+    splits = program is None or program.splits_layers
+    layers = architecture.layers if splits and architecture else None
     is_split, batch_tokens = placed.placement == "split", BATCH_TOKENS
     if case is not None and architecture is not None and case.format == "gguf":
         batch_tokens = case.room.batch
@@ -113,12 +114,7 @@ def laid_out(question: Question, placed: Needs, machine: Machine) -> LaidOut:
         batch_tokens=batch_tokens,
         at_once=program is not None and bool(program.tensor_parallel_option),
         experts_apart=_leaves_experts(program, question.workload.runtime_options),
-        on_shared=scaled(
-            share_on_shared(
-                placed, machine, architecture.layers if splits and architecture else None
-            ),
-            _share_stated(question),
-        ),
+        on_shared=scaled(share_on_shared(placed, machine, layers), _share_stated(question)),
     )
 
 
