@@ -37,15 +37,18 @@ class UsageError(SelfhostError):
     """The command line makes no sense."""
 
 
-def wants_color(stream: TextIO | None, *, no_color: bool) -> bool:
-    """Whether a stream gets colour. NO_COLOR and --no-color forbid it (no-color.org), FORCE_COLOR
-    asks for it where there is no terminal, as in the log of a CI job (force-color.org).
+def _wants_color(*, no_color: bool) -> bool:
+    """Whether standard output gets colour. NO_COLOR and --no-color forbid it (no-color.org),
+    FORCE_COLOR asks for it where there is no terminal, as in a CI job (force-color.org).
     """
     if no_color or os.environ.get("NO_COLOR"):
         return False
-    if os.environ.get("FORCE_COLOR", "0") not in ("", "0"):
-        return True
-    return stream is not None and stream.isatty() and os.environ.get("TERM") != "dumb"
+    is_forced = os.environ.get("FORCE_COLOR", "0") not in ("", "0")
+    return is_forced or (_is_terminal() and os.environ.get("TERM") != "dumb")
+
+
+def _is_terminal() -> bool:
+    return sys.stdout is not None and sys.stdout.isatty()
 
 
 def columns() -> int:
@@ -55,8 +58,7 @@ def columns() -> int:
 
 def screen_lines() -> int:
     """Return the lines of the terminal that standard output is; 0 where it is none."""
-    is_terminal = sys.stdout is not None and sys.stdout.isatty()
-    return _extent("LINES", 1) if is_terminal else 0
+    return _extent("LINES", 1) if _is_terminal() else 0
 
 
 def _extent(name: str, at: int) -> int:
@@ -163,10 +165,9 @@ def present(options: argparse.Namespace, document: Document) -> None:
     if options.output is not None:
         deliver(options, plain(document))
         return
-    is_terminal = sys.stdout is not None and sys.stdout.isatty()
-    width = columns() if is_terminal or _extent("COLUMNS", 0) else None
-    color = wants_color(sys.stdout, no_color=options.no_color)
-    deliver(options, plain(document, width, bars=is_terminal, color=color))
+    width = columns() if _is_terminal() or _extent("COLUMNS", 0) else None
+    color = _wants_color(no_color=options.no_color)
+    deliver(options, plain(document, width, bars=_is_terminal(), color=color))
 
 
 def write(text: str) -> None:
