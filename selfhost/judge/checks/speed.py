@@ -116,6 +116,9 @@ _SLOW: Mapping[str, tuple[float, str]] = {
 # lowest pace, 2 tokens/s, keeps one waiting three minutes; who waits twenty times as long for one
 # picture wants to know that first. A guess, 30 minutes to 2 hours
 HOURS_SECONDS = 3600
+# Whisper large, of 1.5 x 10^9 parameters, takes about as long on eight cores as what it hears; a
+# voice of as many longer
+_LARGE_TO_HEAR = 10**9
 # what is made in steps, by its unit
 _MADE_IN_STEPS = {
     "seconds_per_image": "A picture",
@@ -136,7 +139,8 @@ def work_check(question: Question, placed: Needs, machine: Machine, speed: Speed
     on_processor = placed.placement == "host" and not has_gpu
     on_processor = on_processor or (question.runtime is not None and question.runtime.cpu_only)
     way = placed.offload or "processor" * on_processor
-    outcome, code, variant, figures = _work_outcome(speed, limit, way)
+    unknown = _unknown_on_cpu(unit, way, question.spec.parameters.total or 0)
+    outcome, code, variant, figures = _work_outcome(speed, limit, way, unknown)
     if work is not None:
         # `about 12 minutes for an hour of audio (6 minutes to 40 minutes)`
         usual = units.work(work.likely, unit, speed.audio_seconds)
@@ -157,18 +161,24 @@ def work_check(question: Question, placed: Needs, machine: Machine, speed: Speed
     )
 
 
-def _work_outcome(speed: Speed, limit: float | None, way: str) -> Cell:
+def _unknown_on_cpu(unit: str, way: str, parameters: int) -> str | None:
+    """What is said of work that a CPU takes long for, where nothing tells how long."""
+    is_said = unit != "seconds_per_audio_minute" or parameters >= _LARGE_TO_HEAR
+    return table("unknown_on_cpu").get(unit) if way == "processor" and is_said else None
+
+
+def _work_outcome(speed: Speed, limit: float | None, way: str, unknown: str | None) -> Cell:
     """`way`: how its parts come to a GPU in turn, or `processor`; empty where a GPU has it all."""
-    unit, unknown = speed.unit, table("unknown_on_cpu")
+    unit = speed.unit
     likely = None if speed.work is None else speed.work.likely
     what, (_, slow) = _MADE_IN_STEPS.get(unit), _SLOW.get(unit, (None, "speed-slow"))
     on_processor = way == "processor"
-    if what is not None and way and not (on_processor and unit in unknown):
+    if what is not None and way and unknown is None:
         is_long = on_processor and unit == "seconds_per_video"
         is_long = is_long if likely is None else likely >= HOURS_SECONDS
         return Outcome.WARN, "speed-hours" if is_long else slow, way, {"what": what}
-    if likely is None and on_processor and unit in unknown:
-        return Outcome.WARN, slow, "unknown-on-cpu", {"what": unknown[unit]}
+    if likely is None and unknown is not None:
+        return Outcome.WARN, slow, "unknown-on-cpu", {"what": unknown}
     if likely is None:
         return Outcome.UNKNOWN, "speed-not-known", "", {}
     if limit is not None and _is_beyond(likely, limit, unit):
