@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import sys
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import NoReturn
+from typing import NoReturn
 
 
 def start() -> NoReturn:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from .advice.understood import judged_for, understand
 from .advice.verdicts import check_with
@@ -22,8 +23,6 @@ from .machine.reader import Machine
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from .advice.listing import Ranking
     from .advice.plan import Plan
     from .advice.several import Comparison

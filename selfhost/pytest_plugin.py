@@ -11,11 +11,11 @@ until a test has the marker.
 
 from __future__ import annotations
 
+from typing import Any
+
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from typing import Any
-
     import pytest
 
 MARKER = "requires_model"

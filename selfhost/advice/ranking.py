@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import inf
 
-from ..catalogue.index import Catalogue
+from ..catalogue.index import Catalogue, Outline
 from ..catalogue.offers import providers_by_model
 from ..catalogue.spec_values import MODALITIES
 from ..core import units
@@ -28,7 +28,6 @@ from ..needs.quantization import BLOCKS
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from ..catalogue.index import Outline
     from ..catalogue.spec import ModelSpec
     from ..judge.pace.speed import Speed
 

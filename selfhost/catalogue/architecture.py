@@ -4,18 +4,14 @@ its layers; and the reader of `[architecture]`, whose lines name layers by `at`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from operator import gt, le
+from typing import Any
 
 from ..core.records import Record, pattern, read_by
 from ..core.tomlfile import Table
 from ..core.values import kind_of
 from .quantization_names import DTYPES, PACKED
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from typing import Any
 
 # what arithmetic cannot take: the key, what is wrong with it as a clause that begins with a verb,
 # and what to write instead

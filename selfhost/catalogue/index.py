@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache, partial
+from typing import Any
 
 from ..core.errors import Problem, SpecError, UnknownModelError, WorkloadError
 from ..core.files import shown
@@ -29,11 +30,6 @@ from ..core.values import shortened
 from .runtime import RuntimeSpec
 from .spec import ModelSpec
 from .spec_values import SCHEMA
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
 
 MAX_FILES = 10_000
 SPECS_VARIABLE = "SELFHOST_SPECS"

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
 from ..core.errors import Problem, SpecError
 from ..core.files import Unreadable, read_file
@@ -17,11 +18,6 @@ from ..core.records import Record, read_by
 from ..core.tables import STORED, is_stored, read_stored, shipped_table, stored
 from ..core.tomlfile import Document, Table
 from ..core.workload import INPUT_PER_OUTPUT_TOKEN
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
 
 MAX_BYTES = 16 << 20
 _REMEDY = "install selfhost again, or put back specs/common/offers.jsonl"

@@ -8,7 +8,9 @@ What a layout takes in bytes is in `needs/checkpoints.py`.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
+from typing import Any
 
 from ..core.records import Record, pattern
 from ..core.tables import shipped_table
@@ -16,9 +18,6 @@ from ..core.tables import shipped_table
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from typing import Any
-
     from ..core.workload import Workload
     from .index import Catalogue
     from .spec import ModelSpec

@@ -4,7 +4,7 @@ reader.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from ..core.records import Record, pattern, read_by
 from ..core.tomlfile import Document, Table
@@ -13,11 +13,6 @@ from .architecture import Architecture
 from .quantization_names import FORMATS, PLAIN_DTYPES
 from .spec import Denoising
 from .spec_values import MODALITIES, reference, schema_is_read
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 HOW = ("exact", "computed", "measured", "stated", "assumed")
 # what an option of a program may change: see `RuntimeOption`

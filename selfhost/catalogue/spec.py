@@ -5,6 +5,7 @@ is said in `specs/README.md`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from ..core.records import Record, read_by
 from ..core.tables import shipped_table
@@ -24,11 +25,6 @@ from .spec_values import (
     schema_is_read,
     tuned_from,
 )
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
 
 ANSWERS = ("yes", "no", "conditional")
 # what a closed model cannot state

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from ..catalogue.spec_values import MODALITIES, OPENNESS, USES
 from ..core.quantities import (
@@ -25,11 +26,6 @@ from ..core.workload import (
     TASKS,
     cache_type,
 )
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
 
 ROUTES = ("local", "api", "neither", "unknown")
 # what `list --sort` orders by, smaller first; what is not known comes last

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Sequence
 
 from .options import measured_where_unknown, one_machine, workload_of
 from .output import UsageError, present, screen_lines, tell_left_aside, write_json
@@ -12,8 +13,6 @@ from .parser import parse
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from ..advice.listing import Ranking
     from ..catalogue.index import Catalogue
     from ..core.workload import Workload

@@ -7,7 +7,8 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TextIO
 
 from ..core.errors import MAX_PROBLEMS, InputError, Problem, SelfhostError, first_problems
 
@@ -15,12 +16,9 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable
-    from typing import TextIO
 
     from ..catalogue.index import Catalogue
     from ..reports.layout import Document
-
 
 _TO_A_FILE = "--output FILE writes the report to a file"
 # what a pipe or terminal may not be able to encode, and what says the same in ASCII

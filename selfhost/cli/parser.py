@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Sequence
+from typing import Any, NoReturn
 
 from ..core.files import can_be_passed_on
 from ..core.tables import shipped_table
 from . import COMMANDS
 from .declared import COMMON, TAKEN, arguments
 from .output import UsageError, columns, write
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any, NoReturn
 
 # with so many options the help has them in two parts
 _MANY_OPTIONS = 14

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import prod
 from struct import Struct, unpack_from
+from typing import IO, Any
 
 from ..catalogue.architecture import MAX_LAYERS
 from ..core.records import Record, pattern
@@ -24,11 +25,6 @@ from .source import (
     read_some,
     refuse_other_kinds,
 )
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import IO, Any
 
 # Limits bound what a hostile file can cost. The vocabulary is most of a header: 0.7 to 10 MB in
 # published files. Kimi K2 has about 1,100 tensors, as the experts of a layer are one.

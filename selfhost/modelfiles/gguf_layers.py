@@ -5,16 +5,13 @@ feed-forward. The tensors show which kind a layer is, the keys say its sizes.
 
 from __future__ import annotations
 
+from typing import Any, NoReturn
+
 from ..catalogue.architecture import MAX_LAYERS, Attention, FeedForward, Recurrent
 from ..core.tables import shipped_table
 from ..needs.tensors import ArchitectureRow
 from .gguf_header import Header, Tensor
 from .source import Unclear, clean, fail, file_table
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any, NoReturn
 
 _MAX_NUMBER = 1 << 40
 # T5 has two stacks of blocks of the same widths

@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterable, Mapping
 from math import prod
 from struct import unpack
+from typing import Any
 
 from ..core.records import Record, pattern
 from .source import (
@@ -31,11 +32,6 @@ from .source import (
     refuse_other_kinds,
     shown,
 )
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
 
 MAX_HEADER_BYTES = 100_000_000
 # Of one file: the shards of DeepSeek V3 and Kimi K2 have 1,000 to 2,500 each; a LoRA adapter of

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
-from typing import TypeVar
+from typing import IO, Any, NoReturn, TypeVar
 
 from ..catalogue.architecture import Attention, FeedForward, Recurrent
 from ..catalogue.spec import License, ModelSpec
@@ -18,11 +18,6 @@ from ..core.errors import Problem, SpecError
 from ..core.files import shown as shown
 from ..core.records import Record, pattern
 from ..core.tables import shipped_table
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import IO, Any, NoReturn
 
 _Layers = TypeVar("_Layers", Attention, Recurrent, FeedForward)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from ..catalogue.offers import provider_name
 from ..core import units
-from ..core.workload import DEFAULT_CONTEXT_TOKENS
+from ..core.workload import DEFAULT_CONTEXT_TOKENS, Workload
 from ..judge.record import Alternative, Finding, Outcome, Route, Verdict
 from .cost_text import API_RISKS, month_blocks, no_api_words, offer_words
 from .layout import (
@@ -49,7 +49,6 @@ from .words import (
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from ..core.workload import Workload
     from ..judge.pace.speed import PaceRange, Speed
 
 # the most that it may take is told beside the likely need where it is so many times that

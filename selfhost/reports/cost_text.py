@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..advice.costs import HOURS_PER_DAY
+from ..advice.costs import HOURS_PER_DAY, LocalCost, MonthlyCost
 from ..catalogue.offers import Offer, provider_name
 from ..core import units
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, INPUT_PER_OUTPUT_TOKEN, Workload
 from ..judge.record import Verdict
 from .layout import Block, figures, heading, section, texts
 from .words import is_here, months_between, on_machine
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from ..advice.costs import LocalCost, MonthlyCost
 
 # label, figure, note
 _Row = tuple[str, str, str]

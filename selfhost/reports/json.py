@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
+from typing import Any
 
 from .. import __version__
 from ..catalogue import openness
@@ -23,8 +24,6 @@ from .layout import Block, heading, line, say, strong
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from ..advice.listing import Ranking
     from ..advice.plan import Plan
     from ..advice.runs import Figure

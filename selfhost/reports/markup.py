@@ -6,13 +6,9 @@ import re
 from collections.abc import Iterator
 from html import escape
 from itertools import chain
+from typing import Any
 
 from .layout import BLANK, Block, Cell, Document, Paragraph, Span, Table, clean
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
 
 # what a notebook shows of each kind of answer
 _DOCUMENTS = {
