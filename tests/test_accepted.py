@@ -345,6 +345,6 @@ def test_a_config_of_groups_that_share_no_experts_is_told_by_its_key(tmp_path: P
     )
     assert verdict.needs is None or verdict.needs.memory is None
     assert any(
-        "n_group is 300, which does not divide the 256 experts" in why
+        "n_group is 300, which does not divide experts, 256" in why
         for why in verdict.model.unknown.values()
     )
