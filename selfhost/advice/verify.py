@@ -216,9 +216,11 @@ def pace_at(
 ) -> Speed | None:
     """The pace with so many tokens in the context; None stands for a short chat."""
     context = verdict.context_tokens
-    if verdict.speed is None or context is None or not 0 < (depth_tokens or 0) < context:
+    if verdict.speed is None or context is None or not depth_tokens:
         return verdict.speed
-    behind = workload.replace(context_tokens=context, prompt_tokens=depth_tokens)
+    # a benchmark has a context as long as what it reads
+    held = context if depth_tokens < context else None
+    behind = workload.replace(context_tokens=held, prompt_tokens=depth_tokens)
     deeper = check_with(
         catalogue, verdict.model, behind, verdict.machine, instead=False, follows_machine=False
     )

@@ -239,7 +239,7 @@ def is_path(typed: str) -> bool:
 
     The bare name of a file of weights is a model's where no such file lies here.
     """
-    has_separator = any(sign in typed for sign in ("/", os.sep, os.altsep) if sign)
+    has_separator = typed == "." or any(sign in typed for sign in ("/", os.sep, os.altsep) if sign)
     if has_separator and len(typed) < 10_000 and os.path.exists(typed):
         return True
     if not typed.lower().endswith(_PATH_ENDINGS):

@@ -103,13 +103,13 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--context": _value("N", "context in tokens, as 8192 or 8k (default: 4096)", _tokens),
     "--prompt": _value("N", "prompt length in tokens: time to the first token", _tokens),
     "--task": _choice("TASK", TASKS, "generate (default) or finetune", default="generate"),
-    "--quant": _value("Q", "quantization (default: Q4_K_M or larger for text)"),
+    "--quant": _value("Q", "quantization (default of text: Q4_K_M, or what fits)"),
     "--runtime": _value("R", "as llama.cpp, ollama, transformers, vllm or mlx"),
     "--kv-cache": _choice(
         "TYPE", KV_CACHE_TYPES, "f16 (default), q8_0, q4_0; vLLM, SGLang: fp8", type=cache_type
     ),
     "--draft": _value("MODEL", "for speculative decoding; mtp: the model's own block"),
-    "--runtime-option": _several("NAME=VALUE", "of the runtime, as ub=1024 or no-mmproj=yes"),
+    "--runtime-option": _several("NAME=VALUE", "of llama.cpp or vLLM, as ub=1024 or ngl=20"),
     "--audio": _value("TIME", "length of one recording, as 30s, 10m or 1.5h", parse_seconds),
     "--parallel --users": _value("N", "sequences at once, a context each", parse_whole, default=1),
     "--min-speed": _value("N", "tokens/s that each sequence needs (0: any)", parse_number),

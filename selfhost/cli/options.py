@@ -45,6 +45,10 @@ def workload_of(options: argparse.Namespace) -> Workload:
     fields = {field: given[field] for field in FLAGS if field in given}
     pairs = fields.pop("runtime_options", ())
     fields["runtime_options"] = dict(pair.partition("=")[::2] for pair in pairs)
+    for pair in pairs:
+        if "=" not in pair:
+            remedy = f"write --runtime-option {pair}=VALUE"
+            raise UsageError(f"--runtime-option {pair!r} has no value", remedy=remedy)
     if len(fields["runtime_options"]) < len(pairs):
         raise UsageError("a --runtime-option is given twice", remedy="leave one of them out")
     figures = {field: given[field] for field in LOAD_FLAGS if given.get(field) is not None}

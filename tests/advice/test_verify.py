@@ -300,3 +300,13 @@ def test_a_name_that_the_run_tells(run: Run, by: str) -> None:
     model, known_by, _ = identify(run, open_catalogue(), None)
     assert known_by == by
     assert str(model).lower().startswith("mistral-7b-instruct-v0.3")
+
+
+def test_a_benchmark_behind_a_long_context_is_slower() -> None:
+    """llama-bench names no context, and `@ d16384` reads behind more than the default: each token reads that cache too."""
+    run = Run(tool="x", runtime="llama.cpp", quantization="Q4_K_M")
+    short, deep = pace("decode", 9.0, 128), pace("decode", 2.5, 128).replace(depth_tokens=16_448)
+    rows = held(run.replace(figures=(short, deep)), "mistral-7b-instruct-v0.3").differences
+    assert rows[0].likely is not None
+    assert rows[1].likely is not None
+    assert rows[1].likely < 0.7 * rows[0].likely
