@@ -152,8 +152,9 @@ def _in_full(machine: Machine) -> Iterator[Block]:
 def _accelerator(card: Accelerator) -> str:
     """The name, the memory, and what else was read of it."""
     total, rate = card.memory_total_bytes, card.memory_bandwidth_bytes_per_second
+    nothing = "" if card.unified else "memory not read"
     parts = (
-        "memory not read" if total is None else units.binary(total),
+        nothing if total is None else units.binary(total),
         "" if card.memory_free_bytes is None else f"{units.binary(card.memory_free_bytes)} free",
         "shared with the machine" if card.unified else "",
         "" if rate is None else f"{units.decimal(rate)}/s",

@@ -83,7 +83,7 @@ ERRORS: Mapping[str, tuple[str, str]] = {
     "check gpt2 --quant Q4_K_N": ("Q4_K_N", "Q4_K_"),
     "check gpt2 --quant Q9": ('"Q9"', "\n  Use for example Q"),
     "check gpt2 --runtime llama.cpp --runtime-option ubb=8": ("no-mmproj, ", "did you mean ub?"),
-    "check gpt2 --runtime ollama --runtime-option ub=8": ("some are of", "use --runtime llama.cpp"),
+    "check gpt2 --runtime ollama --runtime-option ub=8": ("have some", "use --runtime llama.cpp"),
     "check mistral-7b --runtime-option max-num-seqs=1": ("max-num-seqs", "use --runtime vllm"),
     "check mistral-7b --runtime-option no-mmproj=no": ("takes yes", "no-mmproj=yes"),
     "check mistral-7b --runtime-option ub=0": ("a number from 1 to", ""),
