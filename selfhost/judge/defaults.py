@@ -103,9 +103,7 @@ def _types_of(spec: ModelSpec, runtime: RuntimeSpec, catalogue: Catalogue) -> li
 
 
 def suited(own: Judged, catalogue: Catalogue, machine: Machine, *, grows: bool = True) -> Judged:
-    """As judged, with the defaults that suit the machine best; `Question.chosen` says why they are
-    others. Unless it `grows`, text takes no more bits than the model's own default has.
-    """
+    """With the defaults that suit the machine best; no more bits than its own unless it `grows`."""
     question, search = own.question, Search(own=own, catalogue=catalogue, machine=machine)
     stated, runtime = question.stated, question.runtime
     if question.needs is None or runtime is None:

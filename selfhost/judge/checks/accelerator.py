@@ -175,7 +175,10 @@ def _by_range(held: _Held) -> Finding | None:
 def _by_most(held: _Held, machine: Machine) -> Finding:
     if held.within("high_bytes", held.rooms):
         if held.needs.placement == "split":
-            variant = "" if held.needs.offload is None else "in-turn"
+            runtime, options = held.question.runtime, held.question.workload.runtime_options
+            laid_out = ("gpu_layers", "cpu_expert_layers")
+            is_stated = runtime and any(runtime.setting(what, options) for what in laid_out)
+            variant = "in-turn" if held.needs.offload else "stated" * bool(is_stated)
             return held.finding(Outcome.WARN, "accelerator-partly", variant)
         return held.finding(Outcome.PASS, "accelerator-fits", confidence=doubt_of(machine))
     numbers, most = range(len(held.devices)), [place.high_bytes for place in held.places]

@@ -137,9 +137,8 @@ class _Ram(Record):
 def memory_check(
     needs: Needs, machine: Machine, workload: Workload, files_bytes: int = 0
 ) -> Finding:
-    """The host's share of the need against what this machine gives now, and what it could give if
-    other programs closed; the worse of that and a limit of the shell. `files_bytes` are files to
-    come in RAM: they join the most, and the least where copies are made of them.
+    """The host's share of the need against what this machine gives and could give. `files_bytes`
+    are files to come in RAM: they join the most, and the least where copies are made of them.
     """
     low, high = needs.ram_bytes("low_bytes") or 0, needs.ram_bytes() or 0
     if needs.memory is not None:
