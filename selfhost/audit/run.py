@@ -294,11 +294,11 @@ def _row(line: str) -> _Earlier:
 
 def _since(audit: Audit, baseline: Baseline, fleet: Fleet, judging: FleetJudge) -> Audit:
     """The audit with those rows alone that changed. What does not newly fail, and is not newly
-    unknown, has the exit code 0. A machine that the baseline names and that was not read is a
-    problem: nobody can say how it fares.
+    unknown, has the exit code 0. A machine of the baseline that was not read is a problem.
     """
-    told = (problem.message.partition(NOT_JUDGED)[0] for problem in (*audit.problems, *fleet.down))
-    seen = {*fleet.machines.names, *told}
+    problems = (*audit.problems, *fleet.down)
+    faulty = {problem.message.partition(NOT_JUDGED)[0] for problem in problems}
+    seen = faulty.union(fleet.machines.names)
     message = f"{NOT_JUDGED}it is in the baseline, and not here any more"
     remedy = "bring its record back; if the machine is gone for good, write the baseline anew"
     gone = [

@@ -63,9 +63,9 @@ def read_models(host: Host, facts: Facts, seconds: float = SECONDS) -> None:
         # what a recorded tree does not hold is not known to be missing on its machine
         stores = [entry for entry in stores if host.exists(entry[1])]
     for store, folder, look in stores:
-        found = look(host, folder, store)
+        entries = look(host, folder, store)
         try:
-            why = host.within(lambda found=found: _add(models, found, until))  # type: ignore[misc]
+            why = host.within(lambda entries=entries: _add(models, entries, until))  # type: ignore[misc]
         except PermissionError:
             why = "its folder may not be read by this account"
         except (OSError, ValueError) as error:

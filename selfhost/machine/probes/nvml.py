@@ -110,14 +110,14 @@ def main() -> None:
         import resource
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
-    told: dict[str, Any] = {"error": _LIBRARY_NOT_FOUND}
+    facts: dict[str, Any] = {"error": _LIBRARY_NOT_FOUND}
     for place in places:
         try:
-            told = describe(Library(ctypes.CDLL(place)))
+            facts = describe(Library(ctypes.CDLL(place)))
             break
         except OSError:
             continue
-    os.write(answer, json.dumps(told).encode())
+    os.write(answer, json.dumps(facts).encode())
     # without the library's own clean-up, which can hang as well
     os._exit(0)
 
