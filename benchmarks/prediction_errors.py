@@ -215,9 +215,7 @@ def _print_widths(chosen: str) -> None:
             asked = Workload(
                 runtime=runtime.id, format=format, quantization=quantization, context_tokens=tokens
             )
-            memory = needs.needs_of(
-                spec, runtime, asked, shelf.common("architectures"), instruction_sets=()
-            ).memory
+            memory = needs.needs_of(spec, runtime, asked, instruction_sets=()).memory
             if memory is not None and memory.high_bytes:
                 low, high = memory.low_bytes, memory.high_bytes
                 widths.setdefault(spec.modality, []).append(
@@ -319,14 +317,13 @@ def _published() -> Iterator[Error]:
                 ModelSpec(id="model", name="Model", architecture=made),
                 "gguf",
                 quantization,
-                truth.rows(),
             )
             if isinstance(sized, Term):
                 yield "published GGUF size", made.row, _off(sized.bytes, size)
     for listed in truth.read("published.json")["fused"]:
         spec = Catalogue.open().spec(listed["model"]).replace(files=())
         for quantization, gigabytes in listed["gigabytes"].items():
-            sized = weights_bytes(spec, "gguf", quantization, truth.rows())
+            sized = weights_bytes(spec, "gguf", quantization)
             if isinstance(sized, Term):
                 yield "published GGUF size, fused", spec.id, _off(sized.bytes, int(gigabytes * 1e9))
 
@@ -372,7 +369,7 @@ def _of_headers() -> Iterator[Error]:
     with TemporaryDirectory() as folder:
         for name, model in headers.measured().items():
             made = read_local(headers.make(Path(folder), name)).spec.architecture
-            row = row_of(made, headers.ROWS) if made is not None else None
+            row = row_of(made) if made is not None else None
             assert made is not None
             assert row is not None
             for case in model["cases"] if "columns" in model else ():

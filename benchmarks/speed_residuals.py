@@ -188,7 +188,6 @@ def _reads_too_much(
         None,
         work.format or "gguf",
         work.quantization or "",
-        shelf.common("architectures"),
     )
     return peak is not None and sum(read.values()) * tokens_per_second > _BEYOND_DOUBT * peak
 
@@ -445,7 +444,7 @@ def _split_paces(
     lays the model out.
     """
     document, shelf = json.loads(path.read_text(encoding="utf-8")), Catalogue.open()
-    runtime, architectures = shelf.runtime("llama.cpp"), shelf.common("architectures")
+    runtime = shelf.runtime("llama.cpp")
     for values in document["rows"]:
         row = dict(zip(document["columns"], values, strict=True))
         # nothing on the card is a processor's
@@ -458,14 +457,12 @@ def _split_paces(
             memory_bandwidth_bytes_per_second=None if peak is None else int(peak * 1e9),
         )
         spec = shelf.spec(row["spec"])
-        weights = need.decode_bytes_by_type(
-            spec, runtime, "gguf", row["quantization"], architectures
-        )
+        weights = need.decode_bytes_by_type(spec, runtime, "gguf", row["quantization"])
         assert spec.architecture is not None
-        described = row_of(spec.architecture, architectures)
+        described = row_of(spec.architecture)
         assert described is not None
         share = _share_on_card(row, spec, described.expert_matrices)
-        files = need.weights_bytes(spec, "gguf", row["quantization"], architectures)
+        files = need.weights_bytes(spec, "gguf", row["quantization"])
         size = 0 if isinstance(files, Unread) else files.bytes
         # llama-bench starts at that depth and decodes some 128 tokens
         depth_tokens = (row["depth"] or 0) + 64
@@ -608,7 +605,7 @@ def of_sound() -> Iterator[Run]:
 def of_processor_types(use: str) -> Iterator[Run]:
     """As `of_types`, on so many threads of a processor."""
     document, shelf = json.loads(TYPES.read_text(encoding="utf-8")), Catalogue.open()
-    runtime, architectures = shelf.runtime("llama.cpp"), shelf.common("architectures")
+    runtime = shelf.runtime("llama.cpp")
     for values in document["processors"]:
         row = dict(zip(document["processors_columns"], values, strict=True))
         if row["use"] != use:
@@ -617,9 +614,7 @@ def of_processor_types(use: str) -> Iterator[Run]:
         machine = machine_of(row["device"], "processor", 64).replace(
             cpu_cores_physical=threads, cpu_cores_usable=float(threads)
         )
-        weights = need.decode_bytes_by_type(
-            spec, runtime, "gguf", row["quantization"], architectures
-        )
+        weights = need.decode_bytes_by_type(spec, runtime, "gguf", row["quantization"])
         step = Step(architecture=spec.architecture, read_bytes=FrozenDict(weights))
         if row["kind"] == "prompt":
             pace = processor_prompt(step, machine)

@@ -67,9 +67,7 @@ def shelf() -> Catalogue:
 
 @cache
 def weights(spec_id: str, quantization: str) -> dict[str, int]:
-    found = need.decode_bytes_by_type(
-        shelf().spec(spec_id), None, "gguf", quantization, shelf().common("architectures")
-    )
+    found = need.decode_bytes_by_type(shelf().spec(spec_id), None, "gguf", quantization)
     assert found, f"{spec_id} in {quantization}: nothing is read"
     return found
 

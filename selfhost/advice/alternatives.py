@@ -169,7 +169,7 @@ class _Search(Record):
         if runtime is None or question.needs is None or workload.task == "finetune":
             return []
         spec, format = question.spec, workload.format
-        order = need.quantizations_of(spec, runtime, self.catalogue.common("architectures"))
+        order = need.quantizations_of(spec, runtime)
         if workload.quantization not in order:
             return []
         smaller = order[order.index(workload.quantization) + 1 :]
@@ -348,7 +348,7 @@ class Space(Record):
         spec, own = question.spec, question.workload.quantization
         if question.workload.task == "finetune" or question.local_files:
             return None
-        order = need.quantizations_of(spec, runtime, catalogue.common("architectures"))
+        order = need.quantizations_of(spec, runtime)
         first = order.index(own) if own in order else len(order) - 1
         # the order is by what is lost, so none behind the judged one counts unless it does
         while first > 0 and not quality_of(order[first], catalogue, spec).is_lossless:
@@ -361,7 +361,7 @@ class Space(Record):
         """With that change of the workload, and so do the files of another quantization."""
         question, machine = self.judged.question, self.machine
         workload = question.workload.replace(**changes)
-        needs = needs_under(question, workload, self.catalogue, machine)
+        needs = needs_under(question, workload, machine)
         other = question.replace(workload=workload, needs=needs)
         layout = layout_however_fast(other, needs, machine)
         is_tight = layout.has("accelerator-tight")

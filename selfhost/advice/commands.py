@@ -254,16 +254,16 @@ def _checkpoints_kept(case: Case) -> int | None:
     runtime = case.question.runtime
     if runtime is None or "checkpoints" not in runtime.options:
         return None
-    is_worth_it = bytes_worth_bounding(case.judged, runtime, case.catalogue)
+    is_worth_it = bytes_worth_bounding(case.judged, runtime)
     return runtime.context_checkpoints if is_worth_it else None
 
 
-def bytes_worth_bounding(judged: Judged, runtime: RuntimeSpec, catalogue: Catalogue) -> int:
+def bytes_worth_bounding(judged: Judged, runtime: RuntimeSpec) -> int:
     """What a server comes to keep of long conversations beside the need; 0 where that is little."""
-    question, rows = judged.question, catalogue.common("architectures")
+    question = judged.question
     if judged.memory is None:
         return 0
-    more = need.more_in_conversation(question.spec, runtime, question.workload, rows)
+    more = need.more_in_conversation(question.spec, runtime, question.workload)
     return more if more >= WORTH_BOUNDING * judged.memory.high_bytes else 0
 
 

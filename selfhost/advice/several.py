@@ -76,7 +76,7 @@ def _sizes(catalogue: Catalogue, understood: Understood, verdict: Verdict) -> It
         return
     runtime, machine = catalogue.runtime(verdict.runtime), verdict.machine
     stated, files = understood.workload, understood.files
-    types = need.quantizations_of(verdict.model, runtime, catalogue.common("architectures"))
+    types = need.quantizations_of(verdict.model, runtime)
     if stated.task == "finetune" and verdict.quantization:
         # what is trained is made of the published weights, by the method
         types = (verdict.quantization,)

@@ -280,7 +280,7 @@ def _size_of(verdict: Verdict, catalogue: Catalogue, stated_bytes: int | None) -
     libraries = service.accelerator_host_bytes * bool(accelerators)
     unreclaimable = sum(term.bytes for term in host) - page_cache + libraries
     growths = [
-        *_conversations(verdict, runtime, memory, catalogue, stated_bytes),
+        *_conversations(verdict, runtime, memory, stated_bytes),
         *_uncertainty(service, runtime, [term for term in host if term not in mapped]),
     ]
     if shared:
@@ -374,7 +374,6 @@ def _conversations(
     verdict: Verdict,
     runtime: RuntimeSpec,
     memory: MemoryNeed,
-    catalogue: Catalogue,
     stated_bytes: int | None,
 ) -> Iterator[Growth]:
     """Earlier prompts that a server keeps in RAM, and copies of those in use to go back to."""
@@ -383,9 +382,7 @@ def _conversations(
     parallel, most = workload.parallel, service.prompt_cache_bytes
     generates, copies, copy_bytes = model.modality in GENERATING, runtime.kept_checkpoints, 0
     if generates and copies > counted:
-        more = need.more_in_conversation(
-            model, runtime, workload, catalogue.common("architectures")
-        )
+        more = need.more_in_conversation(model, runtime, workload)
         copy_bytes = more // ((copies - counted) * parallel)
         if more >= WORTH_BOUNDING * memory.high_bytes:
             copies = counted

@@ -57,7 +57,7 @@ def check_with(
     notes = [*_notes(catalogue, question, offers)]
     more: dict[str, object] = {}
     if instead:
-        notes += _note_on_conversations(catalogue, judged, to_type)
+        notes += _note_on_conversations(judged, to_type)
         more = {
             "room": Space(judged=judged, machine=machine, catalogue=catalogue).room,
             "alternatives": alternatives(judged, catalogue, machine),
@@ -158,14 +158,14 @@ def _without_effect(question: Question) -> Iterator[str]:
         yield _remark("no-cache", type=cache_type, model=spec.name, program=program)
 
 
-def _note_on_conversations(catalogue: Catalogue, judged: Judged, to_type: Steps) -> Iterator[str]:
+def _note_on_conversations(judged: Judged, to_type: Steps) -> Iterator[str]:
     """What long conversations would take, unless the printed line bounds it."""
     # advice is for the program whose lines are printed
     runtime, workload = to_type.runtime or judged.question.runtime, judged.question.workload
     is_bounded = any("--ctx-checkpoints" in line for line in to_type.commands)
     if runtime is None or is_bounded:
         return
-    if more := bytes_worth_bounding(judged, runtime, catalogue):
+    if more := bytes_worth_bounding(judged, runtime):
         option, kept = runtime.options.get("checkpoints", ""), str(runtime.context_checkpoints)
         yield _remark(
             "checkpoints",

@@ -97,8 +97,8 @@ def _type_of(judged: Judged) -> str | None:
     return judged.question.workload.quantization
 
 
-def _types_of(spec: ModelSpec, runtime: RuntimeSpec, catalogue: Catalogue) -> list[str]:
-    types = need.quantizations_of(spec, runtime, catalogue.common("architectures"))
+def _types_of(spec: ModelSpec, runtime: RuntimeSpec) -> list[str]:
+    types = need.quantizations_of(spec, runtime)
     return [name for name in runtime.on_accelerators if name in types]
 
 
@@ -227,7 +227,7 @@ def _first_picture_type(search: Search, runtime: RuntimeSpec) -> Judged:
     """First of the list on accelerators, then by parts in turn, then in RAM. Files of 8 bits for
     another program come before 4 bits that this one makes while loading.
     """
-    own, listed = search.own, _types_of(search.question.spec, runtime, search.catalogue)
+    own, listed = search.own, _types_of(search.question.spec, runtime)
     usual, place = _type_of(own), _place_of(own)
     is_first = usual in listed[:1]
     is_settled = place != _NOWHERE and not search.machine.accelerators
@@ -278,7 +278,7 @@ def _in_other_programs(
         {"runtime": other.id, "quantization": type}
         for other in others
         if other.id != usual.id and need.why_not_loaded(question.spec, other) is None
-        for type in _types_of(question.spec, other, catalogue)
+        for type in _types_of(question.spec, other)
     ]
 
 
@@ -364,7 +364,7 @@ def _in_more_bits(search: Search, runtime: RuntimeSpec) -> Judged | None:
         return None
     format = search.question.workload.format
     is_file_known = spec.repository_of(format, usual) is not None
-    for taken in _types_of(spec, runtime, search.catalogue):
+    for taken in _types_of(spec, runtime):
         if taken == usual:
             break
         if is_file_known and spec.repository_of(format, taken) is None:

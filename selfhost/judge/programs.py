@@ -207,7 +207,6 @@ def _usual_runtimes(spec: ModelSpec, catalogue: Catalogue) -> tuple[str, ...]:
 def _runtime_in(
     spec: ModelSpec, quantization: str, usual: RuntimeSpec, catalogue: Catalogue
 ) -> RuntimeSpec:
-    rows = catalogue.common("architectures") if spec.components else {}
     is_packed = quantization in PACKED and usual.rule_of(quantization) is None
     if not (spec.components or is_packed):
         return usual
@@ -215,7 +214,7 @@ def _runtime_in(
     for runtime in (usual, *map(catalogue.runtime, names)):
         is_taken = runtime.rule_of(quantization) is not None
         if spec.components:
-            is_taken = quantization in need.quantizations_of(spec, runtime, rows)
+            is_taken = quantization in need.quantizations_of(spec, runtime)
         if is_taken and (runtime is usual or need.why_not_loaded(spec, runtime) is None):
             return runtime
     return usual
@@ -264,12 +263,11 @@ def quantization_there(
     spec: ModelSpec, runtime: RuntimeSpec, format: str, quantization: str, catalogue: Catalogue
 ) -> str:
     """Its name in that format; `WorkloadError` where its size cannot be told."""
-    rows = catalogue.common("architectures")
     own = need.default_format_and_quantization(spec, runtime)[1]
     if quantization in _FLOAT8 and own in _FLOAT8:
         return own
     # what is taken unless another is asked for may be asked for, its size told or not
-    listed = (*need.quantizations_of(spec, runtime, rows), own)
+    listed = (*need.quantizations_of(spec, runtime), own)
     by_lower_name = {name.lower(): name for name in reversed(listed)}
     for name in (quantization, *_OTHER_NAMES.get(quantization, ())):
         if name.lower() in by_lower_name:
@@ -277,7 +275,7 @@ def quantization_there(
         is_sized = format in ("gguf", "mlx") or runtime.rule_of(name) is not None
         # of listed parts the command fetches each by its name
         is_made = need.parts_of(spec, runtime) is None and can_quantize(spec, runtime, name)
-        size = need.weights_bytes(spec, format, name, rows) if is_sized and is_made else None
+        size = need.weights_bytes(spec, format, name) if is_sized and is_made else None
         if isinstance(size, Term):
             return name
     raise _no_such_type(spec, runtime, format, quantization, catalogue)
@@ -286,11 +284,10 @@ def quantization_there(
 def _no_such_type(
     spec: ModelSpec, runtime: RuntimeSpec, format: str, quantization: str, catalogue: Catalogue
 ) -> WorkloadError:
-    rows = catalogue.common("architectures")
-    listed = need.quantizations_of(spec, runtime, rows)
+    listed = need.quantizations_of(spec, runtime)
     others = [catalogue.runtime(name) for name in PACKED_RUNTIMES if name != runtime.id]
     guess = _type_of_bits(quantization, listed)
-    size = need.weights_bytes(spec, format, quantization, rows)
+    size = need.weights_bytes(spec, format, quantization)
     return fault(
         "quantization",
         "quantization-guess" if guess else "quantization-not-had",
@@ -336,7 +333,7 @@ def companions_of(
     if spec.modality not in GENERATING:
         raise fault("draft", "draft-no-text", model=spec.name)
     if is_own:
-        why = need.why_no_own_block(spec, catalogue.common("architectures"))
+        why = need.why_no_own_block(spec)
         if why is not None:
             raise fault("draft", "draft-own-block", model=spec.name, why=why)
         return need.Companions(own_block=True)

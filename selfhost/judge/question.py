@@ -81,7 +81,7 @@ def _ask(
             return question
     elif quantization is not None:
         raise fault("quantization", "no-quantizations", model=spec.name)
-    question = _with_needs(_with_parts(question, catalogue), catalogue, machine)
+    question = _with_needs(_with_parts(question, catalogue), machine)
     return _with_files(question, catalogue, machine)
 
 
@@ -163,12 +163,13 @@ def _refusal(
 
 def _with_parts(question: Question, catalogue: Catalogue) -> Question:
     """With what its architecture says of tokens, and with what is loaded beside the model."""
-    spec, workload, rows = question.spec, question.workload, catalogue.common("architectures")
+    spec, workload = question.spec, question.workload
     architecture, row = spec.architecture, None
     unfamiliar = companions = None
     if architecture is not None:
-        row = need.row_of(architecture, rows)
-        is_known = architecture.row.removesuffix(INCOMPLETE) in rows.get("architecture", {})
+        row = need.row_of(architecture)
+        rows = catalogue.common("architectures")["architecture"]
+        is_known = architecture.row.removesuffix(INCOMPLETE) in rows
         unfamiliar = architecture.row if question.local_files and not is_known else None
     if workload.draft:
         companions = companions_of(spec, question.runtime, workload, catalogue)
@@ -197,42 +198,39 @@ def _in_tokens(question: Question) -> Workload:
     return workload
 
 
-def needs_under(
-    question: Question, workload: Workload, catalogue: Catalogue, machine: Machine
-) -> Needs:
+def needs_under(question: Question, workload: Workload, machine: Machine) -> Needs:
     """What the same question takes under another workload."""
     return need.needs_of(
         question.spec,
         question.runtime,
         workload,
-        catalogue.common("architectures"),
         instruction_sets=instruction_sets_for_layout(machine),
         companions=question.companions,
     )
 
 
-def _with_needs(question: Question, catalogue: Catalogue, machine: Machine) -> Question:
+def _with_needs(question: Question, machine: Machine) -> Question:
     """With what it takes, the type of a cache if it keeps one, and the weights of a token."""
     spec, runtime, workload = question.spec, question.runtime, question.workload
-    rows, is_cache_asked = catalogue.common("architectures"), question.stated.kv_cache_type
-    needs = needs_under(question, workload, catalogue, machine)
+    is_cache_asked = question.stated.kv_cache_type
+    needs = needs_under(question, workload, machine)
     terms = needs.memory.terms if runtime is not None and needs.memory is not None else None
     keeps_no_cache = terms is not None and all(term.name != "kv_cache" for term in terms)
     if is_cache_asked:
         if keeps_no_cache and runtime is not None and not runtime.kv_cache_types:
             raise fault("kv_cache_type", "no-cache", model=spec.name, program=runtime.name)
-        refused = need.why_cache_type_refused(spec, workload, rows, runtime)
+        refused = need.why_cache_type_refused(spec, workload, runtime)
         if refused is not None:
             raise fault("kv_cache_type", "cache-refused", model=spec.name, why=refused)
     if keeps_no_cache:
         # a program that has the option takes it, and it changes nothing
         workload = workload.replace(kv_cache_type=None)
-        needs = needs_under(question, workload, catalogue, machine) if is_cache_asked else needs
+        needs = needs_under(question, workload, machine) if is_cache_asked else needs
     question = question.replace(workload=workload, needs=needs)
-    return question.replace(read_bytes=_read_bytes(question, catalogue))
+    return question.replace(read_bytes=_read_bytes(question))
 
 
-def _read_bytes(question: Question, catalogue: Catalogue) -> dict[str, int] | None:
+def _read_bytes(question: Question) -> dict[str, int] | None:
     """By type; {} where it is not known, None where a pace makes no sense. Of a model of which only
     the parameters are known as published: in 16 bits where their type is not known.
     """
@@ -242,8 +240,7 @@ def _read_bytes(question: Question, catalogue: Catalogue) -> dict[str, int] | No
     if runtime is None:
         return {}
     format, quantization = workload.format or "", workload.quantization or ""
-    rows = catalogue.common("architectures")
-    read = need.decode_bytes_by_type(spec, runtime, format, quantization, rows) or {}
+    read = need.decode_bytes_by_type(spec, runtime, format, quantization) or {}
     active = spec.parameters.active
     if not read and spec.architecture is None and active and runtime.launches_layers:
         name = (spec.needs.dtype if spec.needs is not None else None) or "bfloat16"
@@ -256,7 +253,7 @@ def _with_files(question: Question, catalogue: Catalogue, machine: Machine) -> Q
     assert needs is not None
     alone = needs
     if question.companions is not None:
-        alone = needs_under(question.replace(companions=None), workload, catalogue, machine)
+        alone = needs_under(question.replace(companions=None), workload, machine)
     download = alone.download_bytes or 0
     if part is not None and part.missing_bytes is None and download > part.size_bytes:
         part = part.replace(missing_bytes=download - part.size_bytes)

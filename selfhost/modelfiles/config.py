@@ -128,7 +128,7 @@ class _Config:
         architecture = row = None
         try:
             architecture = self.architecture(stored)
-            row = row_of(architecture, self.architectures)
+            row = row_of(architecture)
         except Unclear as why:
             self.unknown["architecture"] = str(why)
         counts = Parameters()

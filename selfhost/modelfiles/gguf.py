@@ -318,7 +318,7 @@ def _hold_to_row(model: GgufModel, architecture: Architecture) -> None:
     """Note where the file's tensors are not quite those that its row gives. Raises `Refused` and
     `Unclear` where llama.cpp would not load them.
     """
-    row = row_of(architecture, model.architectures)
+    row = row_of(architecture)
     if row is None:
         raise Unclear(f"its layers lack a part that every {model.name} model has")
     groups = gguf_tensors(architecture, row)
@@ -413,7 +413,7 @@ def _parameters(model: GgufModel, architecture: Architecture | None) -> Paramete
             total += prod(tensor.shape)
     has_experts = any("exps." in tensor.name for tensor in model.tensors)
     active = None if has_experts else total
-    row = row_of(architecture, model.architectures) if architecture is not None else None
+    row = row_of(architecture) if architecture is not None else None
     if architecture is not None and row is not None:
         groups = checkpoint_tensors(architecture, row)
         total = count(groups) if model.is_as_row else total

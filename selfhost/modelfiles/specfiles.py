@@ -19,7 +19,6 @@ from ..catalogue.spec_values import SCHEMA, SCRATCH, is_id
 from ..core.errors import Problem, WorkloadError
 from ..core.records import Record, pattern
 from ..core.spelling import canonical
-from ..core.tables import shipped_table
 from ..core.tomlfile import Document, Path
 from ..core.values import shortened as _short
 from ..needs.checkpoints import DTYPES
@@ -241,9 +240,8 @@ def _check_counts(document: Document, spec: ModelSpec) -> None:
     over it.
     """
     is_countable = not document.has_faults("architecture", "quantized")
-    rows = shipped_table("architectures")
     if spec.architecture is not None and is_countable:
-        key = need.lacking(spec.architecture, rows)
+        key = need.lacking(spec.architecture)
         if key:
             message = f"is missing, and every {spec.architecture.row} model has it"
             remedy = f"write {key} = [{{ … }}], or another architecture"
@@ -251,7 +249,7 @@ def _check_counts(document: Document, spec: ModelSpec) -> None:
     total = spec.parameters.total
     if total is None or document.has_faults("parameters"):
         return
-    counted = need.counted_parameters(spec, rows) if is_countable else None
+    counted = need.counted_parameters(spec) if is_countable else None
     if counted is not None:
         _compare_with_architecture(document, spec, total, *counted)
     components = sum((spec.components or {}).values())
@@ -304,10 +302,9 @@ def _check_files(document: Document, spec: ModelSpec) -> None:
     is_unsized = "parameters.encoders" in spec.unknown and not beside
     if is_unsized or document.has_faults("architecture", "quantized"):
         return
-    rows = shipped_table("architectures")
     for index, files in enumerate(spec.files):
         for name, size in files.bytes.items():
-            sized = need.weights_bytes(spec.replace(files=()), files.format, name, rows)
+            sized = need.weights_bytes(spec.replace(files=()), files.format, name)
             if not isinstance(sized, Term):
                 continue
             # some pipelines are published in 32 bits and loaded in 16 (Lumina-Image 2.0, Z-Image)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from ..catalogue.architecture import Architecture
 from ..catalogue.runtime import RuntimeSpec
@@ -54,27 +53,25 @@ def needs_of(
     spec: ModelSpec,
     runtime: RuntimeSpec | None,
     workload: Workload,
-    architectures: Mapping[str, Any],
     *,
     instruction_sets: tuple[str, ...] | None = None,
     companions: Companions | None = None,
 ) -> Needs:
     """What `spec` takes under a workload whose runtime, format and quantization are filled in.
 
-    `architectures` is the parsed `specs/common/architectures.toml`. `instruction_sets` of the
-    machine (Linux kernel names) decide which weights llama.cpp copies into a second layout; None
-    leaves that out. `companions` are loaded beside the model. A
-    size that is not known is None and has its reason in `unknown`: `download_bytes`, or `memory.…`
-    for the part that is missing.
+    `instruction_sets` of the machine (Linux kernel names) decide which weights llama.cpp copies
+    into a second layout; None leaves that out. `companions` are loaded beside the model. A size
+    that is not known is None and has its reason in `unknown`: `download_bytes`, or `memory.…` for
+    the part that is missing.
     """
     together, draft = companions or Companions(), None
-    case = case_of(spec, architectures, runtime, workload)
+    case = case_of(spec, runtime, workload)
     if together.draft is not None:
         # its cache is 16-bit whatever the model's is
         alone = workload.replace(
             format=case.format, quantization=together.draft_quantization, kv_cache_type="f16"
         )
-        draft = case_of(together.draft, architectures, runtime, alone)
+        draft = case_of(together.draft, runtime, alone)
         draft = draft.replace(instruction_sets=instruction_sets)
     case = case.replace(companions=together, draft=draft, instruction_sets=instruction_sets)
     return _counted(case)
@@ -229,15 +226,13 @@ def _nothing(needs: Needs, reason: str, remedy: str) -> Needs:
     return needs.replace(unknown=tuple(unread(reason, remedy, fact) for fact in facts))
 
 
-def more_in_conversation(
-    spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, architectures: Mapping[str, Any]
-) -> int:
+def more_in_conversation(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload) -> int:
     """Bytes beyond the memory that a server comes to keep as conversations go on: of every sequence
     more copies of its context, to go back to. 0 for other files, and without a known row.
 
     It drops a copy only when its list is full (tools/server/server-context.cpp, create_checkpoint).
     """
-    case = case_of(spec, architectures, runtime, workload)
+    case = case_of(spec, runtime, workload)
     copies = max(0, runtime.kept_checkpoints - runtime.context_checkpoints) * case.parallel
     if workload.format != "gguf" or workload.task != "generate" or not copies:
         return 0
@@ -248,7 +243,6 @@ def more_in_conversation(
 def why_cache_type_refused(
     spec: ModelSpec,
     workload: Workload,
-    architectures: Mapping[str, Any],
     runtime: RuntimeSpec | None = None,
 ) -> str | None:
     """Why no program that reads GGUF files keeps this model's cache in the type that was asked for;
@@ -257,7 +251,7 @@ def why_cache_type_refused(
     Of a model that keeps none the types are refused all the same, for the heads that it has
     (llama_init_from_model).
     """
-    case, type = case_of(spec, architectures), workload.kv_cache_type
+    case, type = case_of(spec), workload.kv_cache_type
     if workload.format != "gguf" or type is None or case.known_row is None:
         return None
     groups = cached_groups(case.model, case.row)
@@ -268,11 +262,11 @@ def why_cache_type_refused(
     return why_cache_refused(case.model.attention, type, type)
 
 
-def counted_parameters(spec: ModelSpec, architectures: Mapping[str, Any]) -> tuple[int, int] | None:
+def counted_parameters(spec: ModelSpec) -> tuple[int, int] | None:
     """Parameters of the architecture without encoders, all and those used for one token; None
     where not every tensor follows.
     """
-    case = case_of(spec, architectures)
+    case = case_of(spec)
     if not case.whole:
         return None
     groups = checkpoint_tensors(case.model, case.row)
@@ -285,7 +279,6 @@ def decode_bytes_by_type(
     runtime: RuntimeSpec | None,
     format: str,
     quantization: str,
-    architectures: Mapping[str, Any],
 ) -> dict[str, int]:
     """Bytes of weights read for one decoded token, by the type they are in while that runtime
     computes; {} where unknown.
@@ -293,7 +286,7 @@ def decode_bytes_by_type(
     All but an untied token table, and of routed experts the share that is used.
     """
     workload = Workload(format=format or None, quantization=quantization or None)
-    case = case_of(spec, architectures, None, workload).replace(program=runtime)
+    case = case_of(spec, None, workload).replace(program=runtime)
     if is_cast(spec, runtime, quantization):
         case = cast_to(case)
     if format == "gguf":

@@ -5,9 +5,7 @@ programs load them.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
 
 from ..catalogue.quantization_names import (
     CHECKPOINTS,
@@ -20,6 +18,7 @@ from ..catalogue.quantization_names import (
 from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import ModelSpec, PublishedFiles
 from ..core.records import Unread
+from ..core.tables import shipped_table
 from ..core.workload import Workload
 from . import checkpoints, pictures, python, speech
 from .cache import why_not_known, with_every_head
@@ -53,7 +52,6 @@ FOUR_BITS = "IQ4_XS"
 
 def case_of(
     spec: ModelSpec,
-    architectures: Mapping[str, Any],
     runtime: RuntimeSpec | None = None,
     workload: Workload | None = None,
 ) -> Case:
@@ -64,7 +62,7 @@ def case_of(
     usual = default_format_and_quantization(spec, runtime) if runtime else ("gguf", "")
     format, spec = workload.format or usual[0], _as_in_library(spec, runtime)
     architecture = spec.architecture
-    row = row_of(architecture, architectures) if architecture is not None else None
+    row = row_of(architecture) if architecture is not None else None
     why = None if architecture is None or row is None else why_not_known(architecture, row, runtime)
     if architecture is not None and row is not None and why is not None and format != "gguf":
         # its weights are known, not what this program makes of its cache
@@ -75,7 +73,7 @@ def case_of(
     case = Case(
         spec=spec,
         known_row=row,
-        encoder=_encoder(spec, architectures),
+        encoder=_encoder(spec),
         format=format,
         quantization=workload.quantization or usual[1],
         program=runtime,
@@ -103,12 +101,12 @@ def _as_in_library(spec: ModelSpec, runtime: RuntimeSpec | None) -> ModelSpec:
     return spec
 
 
-def _encoder(spec: ModelSpec, architectures: Mapping[str, Any]) -> Encoder | None:
+def _encoder(spec: ModelSpec) -> Encoder | None:
     parameters = spec.parameters.encoders
     if not parameters:
         return None
     row = spec.architecture.row if spec.architecture is not None else ""
-    for entry in architectures.get("encoder", ()):
+    for entry in shipped_table("architectures").get("encoder", ()):
         most = entry.get("most_parameters", parameters)
         fits = entry.get("least_parameters", 0) <= parameters <= most
         is_typed = spec.parameters.encoder_type in entry.get("types", ())
@@ -180,9 +178,7 @@ def _default_quantization(spec: ModelSpec, runtime: RuntimeSpec, format: str) ->
     return narrow
 
 
-def quantizations_of(
-    spec: ModelSpec, runtime: RuntimeSpec, architectures: Mapping[str, Any]
-) -> tuple[str, ...]:
+def quantizations_of(spec: ModelSpec, runtime: RuntimeSpec) -> tuple[str, ...]:
     """What the model can be had in for that runtime, best quality first; only names whose size
     is known or can be computed.
     """
@@ -190,7 +186,7 @@ def quantizations_of(
         return parts.quantizations
     format, default = default_format_and_quantization(spec, runtime)
     names = _quantizations(spec, runtime, format, default)
-    case = case_of(spec, architectures, None, Workload(format=format))
+    case = case_of(spec, None, Workload(format=format))
     if format == "gguf" and (spec.parameters.total is not None or case.whole):
         # every recipe can be followed
         return names
@@ -290,14 +286,12 @@ def canonical_quantization(text: str) -> str | None:
     return canonical or canonical_packed(text)
 
 
-def weights_bytes(
-    spec: ModelSpec, format: str, quantization: str, architectures: Mapping[str, Any]
-) -> Term | Unread:
+def weights_bytes(spec: ModelSpec, format: str, quantization: str) -> Term | Unread:
     """The files of one format and quantization, as downloaded, without the projector of a
     vision model.
     """
     workload = Workload(format=format or None, quantization=quantization or None)
-    return size_of(case_of(spec, architectures, None, workload))
+    return size_of(case_of(spec, None, workload))
 
 
 def size_of(case: Case) -> Term | Unread:

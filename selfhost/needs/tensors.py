@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from math import prod
 from typing import Any
 
@@ -172,27 +172,20 @@ class ArchitectureRow(Record):
         return cls(name=name, **stated)
 
 
-def row_of(architecture: Architecture, architectures: Mapping[str, Any]) -> ArchitectureRow | None:
+def row_of(architecture: Architecture) -> ArchitectureRow | None:
     """The row of a model's architecture, with what this model has beside others of it, and without
     what it lacks. None where there is no row, or where the model lacks a part that every other
     model of the row has.
-
-    `architectures` is the parsed file, with or without its top key `architecture`.
     """
-    row = _stated_row(architecture, architectures)
-    return None if row is None or _lacking(architecture, row) is not None else row
+    return None if lacking(architecture) else _stated_row(architecture)
 
 
-def lacking(architecture: Architecture, architectures: Mapping[str, Any]) -> str | None:
+def lacking(architecture: Architecture) -> str | None:
     """`attention` or `feed_forward`, where models of this architecture have it and this one
     lacks it.
     """
-    row = _stated_row(architecture, architectures)
-    return None if row is None else _lacking(architecture, row)
-
-
-def _lacking(architecture: Architecture, row: ArchitectureRow) -> str | None:
-    if architecture.tensors:
+    row = _stated_row(architecture)
+    if row is None or architecture.tensors:
         return None
     if not architecture.attention and (row.rewrites or row.relative_positions):
         return "attention"
@@ -202,27 +195,20 @@ def _lacking(architecture: Architecture, row: ArchitectureRow) -> str | None:
     return None
 
 
-# by the table of the parsed file, which nobody changes and which is kept so that no other has its
-# identity, and what a model departs by
-_ROWS: dict[tuple[object, ...], tuple[Mapping[str, Any], ArchitectureRow]] = {}
+def _stated_row(architecture: Architecture) -> ArchitectureRow | None:
+    gate = {} if architecture.gate is None else {"gate": architecture.gate}
+    # the last norm is a name in the row
+    lacks = {flag: "" if flag == "output_norm" else False for flag in architecture.lacks}
+    departs = {**dict.fromkeys(architecture.also, True), **lacks, **gate}
+    return _row_with(architecture.row, tuple(departs.items()))
 
 
-def _stated_row(
-    architecture: Architecture, architectures: Mapping[str, Any]
-) -> ArchitectureRow | None:
-    rows = architectures.get("architecture", architectures)
-    values = rows.get(architecture.row) if isinstance(rows, Mapping) else None
-    if not isinstance(values, Mapping):
-        return None
-    key = id(values), architecture.also, architecture.lacks, architecture.gate
-    if key not in _ROWS:
-        gate = {} if architecture.gate is None else {"gate": architecture.gate}
-        # the last norm is a name in the row
-        lacks = {flag: "" if flag == "output_norm" else False for flag in architecture.lacks}
-        departs = {**dict.fromkeys(architecture.also, True), **lacks, **gate}
-        row = ArchitectureRow.from_values(architecture.row, {**values, **departs})
-        _ROWS[key] = values, row
-    return _ROWS[key][1]
+@cache
+def _row_with(name: str, departs: tuple[tuple[str, Any], ...]) -> ArchitectureRow | None:
+    values = shipped_table("architectures")["architecture"].get(name)
+    return (
+        None if values is None else ArchitectureRow.from_values(name, {**values, **dict(departs)})
+    )
 
 
 def trained_tokens(architecture: Architecture, row: ArchitectureRow | None) -> int | None:

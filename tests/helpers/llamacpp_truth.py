@@ -6,7 +6,7 @@ import json
 from functools import cache
 from typing import Any
 
-from helpers.paths import COMMON, TRUTH
+from helpers.paths import TRUTH
 from selfhost.catalogue.architecture import Architecture, Attention, FeedForward, Recurrent
 from selfhost.catalogue.runtime import RuntimeSpec
 from selfhost.catalogue.spec import ModelSpec
@@ -20,13 +20,6 @@ from selfhost.needs.tensors import ArchitectureRow, row_of
 @cache
 def read(name: str) -> Any:
     return json.loads((TRUTH / name).read_text(encoding="utf-8"))
-
-
-@cache
-def rows() -> dict[str, Any]:
-    import tomllib
-
-    return tomllib.loads((COMMON / "architectures.toml").read_text(encoding="utf-8"))
 
 
 def _layers(at: str | list[int], count: int) -> tuple[int, ...]:
@@ -52,7 +45,7 @@ def architecture(model: str) -> Architecture:
 
 
 def row(model: str) -> ArchitectureRow:
-    found = row_of(architecture(model), rows())
+    found = row_of(architecture(model))
     assert found is not None, f"no row for {architecture(model).row}"
     return found
 
@@ -99,5 +92,5 @@ def judged(record: dict[str, Any], *, repacked: bool) -> Needs:
     )
     spec = ModelSpec(id="model", name="Model", architecture=architecture(record["model"]))
     return needs_of(
-        spec, BARE, workload, rows(), instruction_sets=("avx2", "avx512f") if repacked else None
+        spec, BARE, workload, instruction_sets=("avx2", "avx512f") if repacked else None
     )

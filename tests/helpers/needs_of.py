@@ -22,11 +22,6 @@ def catalogue() -> Catalogue:
 
 
 @cache
-def rows() -> Any:
-    return catalogue().common("architectures")
-
-
-@cache
 def runtime(id: str) -> RuntimeSpec:
     return catalogue().runtime(id)
 
@@ -68,7 +63,7 @@ def asked(spec: ModelSpec, program: RuntimeSpec, **changes: Any) -> Needs:
     }
     sets = values.pop("instruction_sets", None)
     return needs.needs_of(
-        spec, program, Workload(runtime=program.id, **values), rows(), instruction_sets=sets
+        spec, program, Workload(runtime=program.id, **values), instruction_sets=sets
     )
 
 

@@ -19,7 +19,6 @@ from selfhost.needs.file_formats import weights_bytes
 
 GB = 1_000_000_000
 CATALOGUE = open_catalogue()
-ROWS = CATALOGUE.common("architectures")
 
 
 @each("report", REPORTS, ids=lambda report: f"{report['model']} {report['figure']}")
@@ -133,7 +132,7 @@ def test_no_size_is_told_of_another_repository_than_is_fetched() -> None:
 
 def test_the_names_of_unsloths_mixes_are_known() -> None:
     for mix in ("UD-IQ3_XS", "UD-IQ2_S", "UD-Q6_K_M", "UD-Q6_K_L", "UD-Q8_K_L"):
-        size = weights_bytes(CATALOGUE.spec("qwen3.6-27b"), "gguf", mix, ROWS)
+        size = weights_bytes(CATALOGUE.spec("qwen3.6-27b"), "gguf", mix)
         assert not isinstance(size, Unread), mix
 
 

@@ -51,7 +51,7 @@ def test_published_configs_give_the_published_facts() -> None:
             if spec.architecture is None:
                 assert spec.unknown["architecture"]
             else:
-                groups = cache_groups(spec.architecture, row_of(spec.architecture, ROWS))
+                groups = cache_groups(spec.architecture, row_of(spec.architecture))
                 elements = sum(
                     group.layers * (group.key_elements + group.value_elements) for group in groups
                 )
@@ -185,7 +185,7 @@ def test_cache_and_weights_are_judged_apart(changes: dict[str, object], tmp_path
     assert spec.architecture is not None
     assert spec.parameters.total is None
     assert next(iter(changes)) in spec.unknown["parameters.total"]
-    assert row_of(spec.architecture, ROWS) is None
+    assert row_of(spec.architecture) is None
     assert (
         sum(
             group.layers * (group.key_elements + group.value_elements)
@@ -254,7 +254,7 @@ def test_a_model_that_runs_through_its_layers_again_reads_them_again(tmp_path: P
     architecture = local.spec.architecture
     assert architecture is not None
     assert (architecture.layers, architecture.stored_layers) == (44, 22)
-    read = decode_bytes_by_type(local.spec, None, "gguf", "Q4_K_M", ROWS)
+    read = decode_bytes_by_type(local.spec, None, "gguf", "Q4_K_M")
     assert sum(read.values()) == 2 * 1_865_048_064 + 418_682_880 + 4 * 3072
     layer = 2 * 3072 * 6144 + 2 * 3072 * 1024 + 3 * 3072 * 10_752 + 2 * 3072
     assert local.spec.parameters.total == 22 * layer + 2 * 3072 * 166_144 + 3072
@@ -264,4 +264,4 @@ def test_layers_share_a_cache_only_where_their_class_does(tmp_path: Path) -> Non
     """`num_kv_shared_layers` is a key of Gemma; the class of Mistral leaves it alone, and each of its layers keeps a cache."""
     made = read_local(config(tmp_path, num_kv_shared_layers=8)).spec.architecture
     assert made is not None
-    assert sum(group.layers for group in cache_groups(made, row_of(made, ROWS))) == 32
+    assert sum(group.layers for group in cache_groups(made, row_of(made))) == 32

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import pytest
 
 from helpers.each import each
-from helpers.paths import COMMON, DATA, TRUTH
+from helpers.paths import DATA, TRUTH
 from selfhost.catalogue.architecture import Architecture
 from selfhost.core.errors import SpecError
 from selfhost.modelfiles.config import ConfigRead, read_config
@@ -30,11 +29,6 @@ def built() -> Any:
     return json.loads((DATA / "config_classes.json").read_text(encoding="utf-8"))["types"]
 
 
-@cache
-def rows() -> Any:
-    return tomllib.loads((COMMON / "architectures.toml").read_text(encoding="utf-8"))
-
-
 def read(config: dict[str, Any], folder: Path) -> ConfigRead:
     path = folder / "config.json"
     # a file system may wait for its disk before it empties a file
@@ -46,7 +40,7 @@ def read(config: dict[str, Any], folder: Path) -> ConfigRead:
 def cached(architecture: Architecture, context: int | None) -> list[Layer]:
     """By layer, as DynamicCache of transformers has it; a window as long as the context is none."""
     found: list[Layer] = [{} for _ in range(architecture.layers)]
-    row = row_of(architecture, rows())
+    row = row_of(architecture)
     for group in architecture.attention:
         for layer in group.layers:
             shared = architecture.cache_layers is not None and layer >= architecture.cache_layers
@@ -204,7 +198,7 @@ def test_linear_layers_are_those_of_the_class(tmp_path: Path) -> None:
     seen = 0
     for kind, weights in held.items():
         made = read(built()[kind]["config"], tmp_path).spec.architecture
-        row = row_of(made, rows()) if made is not None else None
+        row = row_of(made) if made is not None else None
         if made is None or row is None:
             continue
         own = sum(one.weights for one in linear_layers(made, row) if one.part != "expert")

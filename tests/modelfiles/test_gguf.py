@@ -13,7 +13,6 @@ import pytest
 
 from helpers.each import each
 from helpers.ggufs import (
-    ROWS,
     TYPES,
     gguf,
     kept,
@@ -45,7 +44,7 @@ def test_a_block_that_predicts_more_takes_what_llamacpp_gives_it(name: str, tmp_
     spec = read_local(path).spec
     assert spec.architecture is not None
     assert spec.architecture.mtp_layers == model["metadata"]["nextn_predict_layers"]
-    row = row_of(spec.architecture, ROWS)
+    row = row_of(spec.architecture)
     assert row is not None
     by_shape = gguf_tensors(spec.architecture.replace(tensors=()), row)
     block = [group for group in by_shape if predicts_more(group, spec.architecture)]
@@ -61,7 +60,7 @@ def test_a_block_that_predicts_more_takes_what_llamacpp_gives_it(name: str, tmp_
             case["compute_bytes"],
         ), case
     asked = Workload(quantization=model["quantization"])
-    memory = needs_of(spec, Catalogue.open().runtime("llama.cpp"), asked, ROWS).memory
+    memory = needs_of(spec, Catalogue.open().runtime("llama.cpp"), asked).memory
     assert memory is not None
     (weights,) = (term.bytes for term in memory.terms if term.name == "weights")
     assert weights == model["loaded_bytes"]
@@ -79,7 +78,7 @@ def test_a_gguf_header_gives_what_llamacpp_allocates(name: str, tmp_path: Path) 
     assert local.quantization == model["quantization"]
     assert local.files_here
     assert local.format == "gguf"
-    row = row_of(architecture, ROWS)
+    row = row_of(architecture)
     assert row is not None
     for case in model["cases"]:
         room, keys, values, flash, rows = settings_of(case)

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from helpers.each import each
-from helpers.ggufs import ROWS
 from helpers.local_models import again, config, safetensors, small
 from helpers.paths import TRUTH
 from selfhost import Machine, Workload, check
@@ -55,7 +54,7 @@ def test_all_that_mlx_quantizes_to_is_counted(made: dict[str, Any], tmp_path: Pa
     local = read_local(file)
     asked = Workload(quantization=local.quantization, context_tokens=4096)
     for spec in (local.spec, again(local.spec)):
-        needs = needs_of(spec, Catalogue.open().runtime("mlx"), asked, ROWS)
+        needs = needs_of(spec, Catalogue.open().runtime("mlx"), asked)
         assert needs.memory is not None
         line = next(term.arithmetic for term in needs.memory.terms if term.name == "weights")
         assert f"weights × {8 * made['bytes'] / made['weights']:g} bits / 8" in line

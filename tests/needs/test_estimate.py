@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from helpers.needs_of import asked, catalogue, memory, model, rows, runtime, specs
+from helpers.needs_of import asked, catalogue, memory, model, runtime, specs
 from selfhost import needs
 from selfhost.catalogue.spec import Openness, Parameters, StatedNeeds
 from selfhost.core.workload import Workload
@@ -60,15 +60,13 @@ def test_defaults_fit_the_model(id: str, program: str, expected: tuple[str, str]
     found = needs.default_format_and_quantization(spec, runtime(program))
     assert found[1] == expected[1]
     assert found[0] == expected[0] or expected[0] == "pickle"
-    assert found[1] in needs.quantizations_of(spec, runtime(program), rows())
+    assert found[1] in needs.quantizations_of(spec, runtime(program))
 
 
 def test_decoding_reads_only_the_experts_that_are_used() -> None:
     """Qwen3 30B A3B reads about a tenth of its weights per token: 3.3 of 30.5 billion parameters are active."""
     spec = catalogue().spec("qwen3-30b-a3b")
-    read = sum(
-        needs.decode_bytes_by_type(spec, runtime("llama.cpp"), "gguf", "Q8_0", rows()).values()
-    )
+    read = sum(needs.decode_bytes_by_type(spec, runtime("llama.cpp"), "gguf", "Q8_0").values())
     # 34 bytes per 32 weights; of the untied token table one row is read
     assert abs(read - (3_353_032_704 - 151_936 * 2048) * 34 / 32) < 0.02 * read
 
@@ -83,14 +81,14 @@ def test_a_model_that_sees_runs_as_text_where_its_encoders_are_left_out(id: str)
     for program in ("mlx", "llama-cpp-python"):
         assert needs.why_not_loaded(spec, runtime(program)) is None
         assert needs.takes_text_alone(spec, runtime(program))
-    found = needs.needs_of(spec, runtime("mlx"), Workload(), rows())
+    found = needs.needs_of(spec, runtime("mlx"), Workload())
     assert found.memory is not None
     assert found.download_bytes is not None
     weights = next(term for term in found.memory.terms if term.name == "weights")
     assert weights.bytes == found.download_bytes - 2 * (spec.parameters.encoders or 0)
     assert weights.low_bytes <= weights.bytes <= weights.high_bytes
     seeing, text = (
-        needs.needs_of(spec, runtime(program), Workload(), rows())
+        needs.needs_of(spec, runtime(program), Workload())
         for program in ("llama.cpp", "llama-cpp-python")
     )
     assert seeing.memory is not None
@@ -105,11 +103,10 @@ def test_a_model_that_sees_runs_as_text_where_its_encoders_are_left_out(id: str)
 def test_of_narrow_experts_a_token_reads_those_it_uses() -> None:
     """gpt-oss 20B uses 4 of 32 experts: 24 layers × 4 × 3 matrices of 2,880 × 2,880 in blocks of 32 that take 17 bytes, in any program."""
     spec, experts = catalogue().spec("gpt-oss-20b"), 24 * 4 * 3 * 2880 * 2880 // 32 * 17
-    read = needs.decode_bytes_by_type(spec, runtime("vllm"), "safetensors", "mxfp4", rows())
+    read = needs.decode_bytes_by_type(spec, runtime("vllm"), "safetensors", "mxfp4")
     assert read["mxfp4"] == experts
     assert (
-        needs.decode_bytes_by_type(spec, runtime("llama.cpp"), "gguf", "MXFP4", rows())["MXFP4"]
-        == experts
+        needs.decode_bytes_by_type(spec, runtime("llama.cpp"), "gguf", "MXFP4")["MXFP4"] == experts
     )
     # all else in 16 bits, less the token table of 201,088 × 2,880 and the biases of 28 experts
     total, stored = spec.parameters.total or 0, experts * 8 // 17 * 32
@@ -155,8 +152,8 @@ def test_a_checkpoint_is_as_large_as_its_repository_lists(
 ) -> None:
     """32 bits are twice 16: the type that a spec states is the one its files have."""
     (spec,) = (one for one in specs() if one.id == id)
-    assert needs.quantizations_of(spec, runtime("transformers"), rows())[0] == stored
-    sized = needs.weights_bytes(spec, "safetensors", stored, rows())
+    assert needs.quantizations_of(spec, runtime("transformers"))[0] == stored
+    sized = needs.weights_bytes(spec, "safetensors", stored)
     assert isinstance(sized, Term)
     assert sized.bytes == pytest.approx(listed, rel=0.01)
 
@@ -169,9 +166,7 @@ def test_parameters_alone_give_weights_and_no_total(program: str) -> None:
     assert answer.download_bytes
     assert answer.memory is None
     assert [entry.fact for entry in answer.unknown] == ["memory.kv_cache"]
-    sized = needs.weights_bytes(
-        model(parameters=Parameters(total=8_000_000_000)), "gguf", "Q4_K_M", rows()
-    )
+    sized = needs.weights_bytes(model(parameters=Parameters(total=8_000_000_000)), "gguf", "Q4_K_M")
     assert isinstance(sized, Term)
     # Llama 3.1 8B, 8.03 B parameters, is 4.92 GB
     assert sized.low_bytes < 4_920_739_232 < sized.high_bytes
@@ -181,7 +176,7 @@ def test_nothing_known_is_unknown_and_never_zero() -> None:
     """A spec that states neither sizes nor needs has None everywhere, each with a reason and a remedy."""
     for answer in (
         asked(model(), runtime("llama.cpp")),
-        needs.needs_of(model(), None, Workload(), rows()),
+        needs.needs_of(model(), None, Workload()),
     ):
         assert answer.memory is None
         assert answer.download_bytes is None
@@ -196,7 +191,7 @@ def test_stated_needs_are_taken_as_they_are() -> None:
         low_bytes=6 * 2**30, high_bytes=8 * 2**30, disk_bytes=5_000_000_000, source="my notes"
     )
     for program in (None, runtime("llama.cpp")):
-        answer = needs.needs_of(model(needs=stated), program, Workload(), rows())
+        answer = needs.needs_of(model(needs=stated), program, Workload())
         (term,) = memory(answer).terms
         assert (term.low_bytes, term.high_bytes, term.how, term.source) == (
             6 * 2**30,
@@ -209,6 +204,6 @@ def test_stated_needs_are_taken_as_they_are() -> None:
 
 def test_a_closed_model_needs_nothing_here() -> None:
     """There are no weights, so neither size nor memory is known, and the reason says so."""
-    answer = needs.needs_of(model(openness=Openness(weights="closed")), None, Workload(), rows())
+    answer = needs.needs_of(model(openness=Openness(weights="closed")), None, Workload())
     assert answer.memory is None
     assert "never published" in answer.unknown[0].reason

@@ -10,11 +10,11 @@ from helpers.needs_of import (
     memory,
     model,
     paired,
-    rows,
     runtime,
 )
 from selfhost.catalogue.architecture import Architecture, Attention, FeedForward
 from selfhost.catalogue.spec import Parameters
+from selfhost.core.tables import shipped_table
 
 
 @settings(max_examples=60, deadline=None)
@@ -43,7 +43,11 @@ def test_more_is_never_less(data: st.DataObject) -> None:
     )
     if less.memory is None or more.memory is None:
         return
-    made = rows()["architecture"].get(spec.architecture.row, {}) if spec.architecture else {}
+    made = (
+        shipped_table("architectures")["architecture"].get(spec.architecture.row, {})
+        if spec.architecture
+        else {}
+    )
     apart = []
     if types[low] != "f16" or made.get("encoder") or program.logits_rows == "batch":
         apart.append("compute")

@@ -21,12 +21,11 @@ from selfhost.needs.records import How, Term
 
 MEASURED = json.loads((TRUTH / "quantized_sizes.json").read_text(encoding="utf-8"))
 CATALOGUE = open_catalogue()
-ROWS = CATALOGUE.common("architectures")
 
 
 def computed(model: str, format: str, quantization: str) -> Term:
     """The size by the format's own rule, as if no publisher stated one."""
-    found = weights_bytes(CATALOGUE.spec(model).replace(files=()), format, quantization, ROWS)
+    found = weights_bytes(CATALOGUE.spec(model).replace(files=()), format, quantization)
     assert isinstance(found, Term), found
     return found
 
@@ -83,9 +82,7 @@ def test_listed_mlx_sizes_are_sums_of_their_tensors(model: str) -> None:
     }
     for files in CATALOGUE.spec(model).files:
         for quantization, size in files.bytes.items() if files.format == "mlx" else ():
-            found = weights_bytes(
-                CATALOGUE.spec(model).replace(files=()), "mlx", quantization, ROWS
-            )
+            found = weights_bytes(CATALOGUE.spec(model).replace(files=()), "mlx", quantization)
             if model in mixes or not isinstance(found, Term):
                 continue
             assert abs(found.bytes - size) <= 0.005 * size, (
@@ -130,9 +127,7 @@ def test_spellings(typed: str, name: str | None) -> None:
 )
 def test_nvfp4_of_others_lies_in_the_range(id: str, gigabytes: float) -> None:
     """One scale of a byte for 16 weights of 4 bits, tables in 16 bits."""
-    size = weights_bytes(
-        CATALOGUE.spec(id), "safetensors", "nvfp4", CATALOGUE.common("architectures")
-    )
+    size = weights_bytes(CATALOGUE.spec(id), "safetensors", "nvfp4")
     assert isinstance(size, Term)
     assert size.low_bytes <= gigabytes * 1e9 <= size.high_bytes
 
@@ -149,7 +144,7 @@ def test_what_cannot_be_packed_says_why() -> None:
 def test_the_order_of_choice_is_the_order_of_quality(program: str) -> None:
     """What is tried first loses least, by the measured figures."""
     spec = CATALOGUE.spec("llama-3.1-8b-instruct")
-    order = quantizations_of(spec, CATALOGUE.runtime(program), ROWS)
+    order = quantizations_of(spec, CATALOGUE.runtime(program))
     found = [quality_of(name, CATALOGUE) for name in order]
     measured = [one for one in found if one.measure == "perplexity" and one.cost != "small"]
     losses = [one.loss_percent for one in measured if one.loss_percent is not None]
@@ -180,7 +175,7 @@ def test_what_a_library_made_of_a_config_is_its_size(run: dict[str, Any], tmp_pa
     if local.quantization is None:
         assert "not understood" in local.spec.unknown["architecture.matrix_dtype"]
         return
-    found = weights_bytes(local.spec, "safetensors", local.quantization, ROWS)
+    found = weights_bytes(local.spec, "safetensors", local.quantization)
     assert isinstance(found, Term), local.spec.unknown
     scales = 2 * (12 * sum(ROWS_OF.values()) + 1000) if local.quantization == "float8_e4m3" else 0
     indices = 0

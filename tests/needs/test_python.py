@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from functools import cache
 from pathlib import Path
 from statistics import median
@@ -12,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from helpers.paths import COMMON, TRUTH
+from helpers.paths import TRUTH
 from selfhost import Workload, check, needs
 from selfhost.catalogue.architecture import Architecture
 from selfhost.catalogue.index import Catalogue
@@ -42,11 +41,6 @@ def truth() -> Any:
 
 
 @cache
-def rows() -> Any:
-    return tomllib.loads((COMMON / "architectures.toml").read_text(encoding="utf-8"))
-
-
-@cache
 def spec(name: str) -> ModelSpec:
     """As `selfhost check ./config.json` reads the file that the measured model was saved with."""
     with TemporaryDirectory() as folder:
@@ -63,7 +57,7 @@ def spec(name: str) -> ModelSpec:
 def model(name: str) -> tuple[Architecture, ArchitectureRow]:
     architecture = spec(name).architecture
     assert architecture is not None
-    row = row_of(architecture, rows())
+    row = row_of(architecture)
     assert row is not None
     return architecture, row
 
@@ -111,7 +105,7 @@ def answered(run: dict[str, Any]) -> MemoryNeed:
         parallel=run["batch"],
     )
     runtime = Catalogue.open().runtime("transformers")
-    memory = needs.needs_of(told, runtime, workload, rows()).memory
+    memory = needs.needs_of(told, runtime, workload).memory
     assert memory is not None
     return memory
 
@@ -205,7 +199,7 @@ def test_whisper_takes_what_is_told(run: dict[str, Any]) -> None:
         parallel=run["batch"],
     )
     runtime = Catalogue.open().runtime("transformers")
-    memory = needs.needs_of(stored, runtime, workload, rows()).memory
+    memory = needs.needs_of(stored, runtime, workload).memory
     assert memory is not None
     seen = max(run["stages"][stage]["peak_bytes"] for stage in ("warm", "last_token"))
     assert seen <= memory.high_bytes

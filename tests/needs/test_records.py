@@ -15,7 +15,6 @@ from helpers.needs_of import (
     catalogue,
     memory,
     paired,
-    rows,
     runtime,
 )
 from helpers.paths import TRUTH
@@ -62,7 +61,7 @@ def test_every_line_gives_its_bytes_wherever_it_lies(program: str) -> None:
     types = ("f16", "q8_0", "q4_0") if program in ("llama.cpp", "ollama") else (None,)
     pairs = [pair for pair in paired() if pair[1].id == program]
     for number, (spec, found) in enumerate(pairs[:: 1 + len(pairs) // 130]):
-        names = needs.quantizations_of(spec, found, rows())
+        names = needs.quantizations_of(spec, found)
         quantization = names[number % len(names)] if names else None
         (tokens, sequences), changes = (
             asking[number % 4],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import pytest
 
 from helpers.each import each
-from helpers.paths import COMMON, CONFIGS, TRUTH
+from helpers.paths import CONFIGS, TRUTH
 from selfhost import Workload, needs
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import ModelSpec, Parameters, Quantized
@@ -29,17 +28,12 @@ def truth(name: str) -> Any:
     return json.loads((TRUTH / f"{name}.json").read_text(encoding="utf-8"))
 
 
-@cache
-def rows() -> Any:
-    return tomllib.loads((COMMON / "architectures.toml").read_text(encoding="utf-8"))
-
-
 def answer(
     spec: ModelSpec, program: str, device: Device | None = None, **workload: Any
 ) -> tuple[MemoryNeed, dict[str, Term]]:
     """What the user is told; of a device what that holds."""
     found = needs.needs_of(
-        spec, Catalogue.open().runtime(program), Workload(runtime=program, **workload), rows()
+        spec, Catalogue.open().runtime(program), Workload(runtime=program, **workload)
     )
     memory = found.memory if device is None else needs.needs_on(found, device).memory
     assert memory is not None
@@ -250,7 +244,7 @@ def test_faster_whisper_takes_the_gpu_memory_that_others_saw(seen: dict[str, Any
     id = seen["size"] if "distil" in seen["size"] else f"whisper-{seen['size']}"
     asked = Workload(quantization=seen["quantization"], parallel=seen["batch"])
     shelf = Catalogue.open()
-    heard = needs.needs_of(shelf.spec(id), shelf.runtime("faster-whisper"), asked, rows())
+    heard = needs.needs_of(shelf.spec(id), shelf.runtime("faster-whisper"), asked)
     placed = whole_on_one(needs.needs_on(heard, Device()), "accelerator:0").memory
     assert placed is not None
     moved = [term for term in placed.terms if term.where != "host"]
@@ -519,6 +513,4 @@ def test_vllm_divides_what_it_can(
     """The number of devices divides the attention heads and the rest that it cuts: numbers of the published config.json."""
     program = Catalogue.open().runtime("vllm")
     asked = Workload(runtime="vllm", quantization=quantization, context_tokens=2048)
-    assert (
-        needs.needs_of(Catalogue.open().spec(id), program, asked, rows()).tensor_parallel == numbers
-    )
+    assert needs.needs_of(Catalogue.open().spec(id), program, asked).tensor_parallel == numbers

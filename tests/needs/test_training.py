@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from helpers.needs_of import calculate, catalogue, rows, runtime
+from helpers.needs_of import calculate, catalogue, runtime
 from helpers.paths import TRUTH
 from selfhost.catalogue.architecture import Architecture, Attention, FeedForward
 from selfhost.catalogue.spec import ModelSpec
@@ -30,7 +30,7 @@ def trainable() -> tuple[ModelSpec, ...]:
         for spec in catalogue().specs()
         if spec.architecture is not None
         and spec.modality in ("text", "vision", "embedding")
-        and (row := row_of(spec.architecture, rows()))
+        and (row := row_of(spec.architecture))
         and why_not_known(spec.architecture, row, runtime("transformers")) is None
         # what training an encoder with a decoder takes is not computed, and said to be unknown
         and not row.rewrites
@@ -88,7 +88,7 @@ LLAMA_1 = {
 def ask(spec: ModelSpec, context_tokens: int = 512, **options: Any) -> Needs:
     longest = (spec.architecture.context_tokens if spec.architecture else None) or context_tokens
     workload = Workload(task="finetune", context_tokens=min(context_tokens, longest), **options)
-    return needs_of(spec, runtime("transformers"), workload, rows())
+    return needs_of(spec, runtime("transformers"), workload)
 
 
 def memory(answer: Needs) -> MemoryNeed:
@@ -108,7 +108,7 @@ def test_adapters_have_as_many_parameters_as_peft_prints(record: dict[str, Any])
     """LoRA on all linear layers: trainable and total parameters equal to the last one."""
     spec = catalogue().spec(record["model"])
     assert spec.architecture is not None
-    row = row_of(spec.architecture, rows())
+    row = row_of(spec.architecture)
     assert row is not None
     trained, most = adapter_parameters(spec.architecture, row, record["rank"])
     assert trained == most == record["trainable"]
@@ -200,7 +200,7 @@ def test_published_runs_lie_inside_the_range(record: dict[str, Any]) -> None:
         lora_rank=record["rank"],
         parallel=record["batch"],
     )
-    found = memory(needs_of(spec, runtime("transformers"), workload, rows()))
+    found = memory(needs_of(spec, runtime("transformers"), workload))
     for unit in (2**30,) if record["unit"] == "GiB" else (10**9, 2**30):
         assert found.low_bytes <= record["size"] * unit <= found.high_bytes
     assert found.total_bytes == pytest.approx(record["size"] * 2**30, rel=0.2)
@@ -282,7 +282,7 @@ def test_every_term_can_be_checked_with_a_calculator(method: str, checkpointing:
 )
 def test_what_is_not_computed_is_unknown_with_a_reason(model: str, program: str) -> None:
     """Closed models, runtimes that do not train, speech and images: no figure, and why."""
-    answer = needs_of(catalogue().spec(model), runtime(program), Workload(task="finetune"), rows())
+    answer = needs_of(catalogue().spec(model), runtime(program), Workload(task="finetune"))
     assert answer.memory is None
     assert "memory" in {entry.fact for entry in answer.unknown}
     assert answer.disk_bytes is None

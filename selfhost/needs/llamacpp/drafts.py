@@ -8,9 +8,6 @@ the model's is, it asks for one row of logits per sequence, and the model for `1
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from ...catalogue.spec import ModelSpec
 from ...core.records import Unread
 from ..cache import cache_groups
@@ -42,14 +39,14 @@ def vocabularies_differ(model: ModelSpec, draft: ModelSpec) -> tuple[int, int] |
     return (own, other) if own and other and abs(own - other) > 128 else None
 
 
-def why_no_own_block(model: ModelSpec, architectures: Mapping[str, Any]) -> str | None:
+def why_no_own_block(model: ModelSpec) -> str | None:
     """Why the model cannot draft with a block of its own; None where it can. The block's cache is
     as wide as a layer's, so it follows only from a layer that keeps its tokens.
     """
     architecture = model.architecture
     if architecture is None or not architecture.mtp_layers:
         return "brings no block that predicts more than one token"
-    if not cache_groups(architecture, row_of(architecture, architectures)):
+    if not cache_groups(architecture, row_of(architecture)):
         return "keeps no cache of tokens, so the size of its block's cache is not known"
     return None
 

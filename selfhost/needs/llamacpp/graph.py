@@ -53,10 +53,6 @@ class Layer(NamedTuple):
     normed: bool
 
     @property
-    def mixes(self) -> bool:
-        return self.attention is not None or self.recurrent is not None
-
-    @property
     def key(self) -> tuple[object, ...]:
         """Equal for layers that are alike."""
         return *map(id, self[:3]), *self[3:]
@@ -207,7 +203,7 @@ class Graph(Recorder):
                 normed=normed and (number > 0 or row.first_norm),
             )
             wide = layer.feed_forward
-            if steps and wide is not None and not (layer.mixes or wide.experts):
+            if steps and wide is not None and not (any(layer[:2]) or wide.experts):
                 steps[-1].append(layer)
             else:
                 steps.append([layer])
@@ -316,7 +312,7 @@ class Graph(Recorder):
             self.expand(normed)
         if self.row.encoder and "layer_output_norm" in self.row.norms and wide is not None:
             return self.normed_after_sums(layer, wide, residual)
-        if wide is not None and (layer.mixes or self.style.beside):
+        if wide is not None and (any(layer[:2]) or self.style.beside):
             total = self.two_parts(layer, wide, normed, residual)
             return self.with_embeddings(layer, total, residual)
         if wide is None:

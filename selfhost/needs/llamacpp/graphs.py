@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from functools import lru_cache
 
-from ...catalogue.architecture import Architecture, Attention
+from ...catalogue.architecture import Architecture
 from ..case import Cells
 from ..tensors import ArchitectureRow
 from .allocator import Section, Tensor
@@ -21,6 +21,8 @@ from .operations import attention
 _MOST_EXPERTS = 64
 _STORED = {"f16": "16 bits", "bf16": "16 bits", "f32": "32 bits"}
 _RECURRENCES = ("mamba", "mamba2", "delta", "convolution")
+# kinds of attention, whether with a latent and with an indexer
+_ATTENTION = {("full", False, False), ("sliding", False, False), ("latent", True, False)}
 GUESS_LEAST, GUESS_MOST = 0.6, 2.0
 """The ends of a guess, as shares of it: 98 of 100 buffers known to the byte lie between."""
 
@@ -49,18 +51,17 @@ def _is_buildable(model: Architecture, row: ArchitectureRow) -> bool:
     parts = Counter((type(group), layer) for group in groups for layer in group.layers)
     if {layer for _, layer in parts} != set(range(model.layers)) or max(parts.values()) > 1:
         return False
-    if not all(map(_is_known_attention, model.attention)):
+    attention = {
+        (heads.kind, bool(heads.latent_length), bool(heads.indexer_heads))
+        for heads in model.attention
+    }
+    if not attention <= _ATTENTION:
         return False
     for wide in model.feed_forward:
         if (wide.used or 1) > _MOST_EXPERTS or (wide.beside_dense and not row.expert_norms):
             return False
     # a convolution of one input remembers none
     return all(each.kind in _RECURRENCES and each.convolution != 1 for each in model.recurrent)
-
-
-def _is_known_attention(group: Attention) -> bool:
-    is_plain = group.kind in ("full", "sliding") and not group.latent_length
-    return not group.indexer_heads and (is_plain or group.kind == "latent")
 
 
 def guessed_compute(

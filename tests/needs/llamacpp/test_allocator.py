@@ -135,7 +135,7 @@ MEASURED = json.loads((TRUTH / "unsloth_mixes.json").read_text(encoding="utf-8")
 def size_of(id: str, mix: str) -> Term:
     """By the rule, whatever sizes are listed."""
     spec = CATALOGUE.spec(id).replace(files=())
-    size = weights_bytes(spec, "gguf", mix, CATALOGUE.common("architectures"))
+    size = weights_bytes(spec, "gguf", mix)
     assert isinstance(size, Term)
     return size
 

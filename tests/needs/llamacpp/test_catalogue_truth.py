@@ -40,7 +40,7 @@ def model(id: str) -> tuple[Architecture, ArchitectureRow]:
     shelf = Catalogue.open()
     architecture = shelf.spec(id).architecture
     assert architecture is not None
-    row = row_of(architecture, shelf.common("architectures"))
+    row = row_of(architecture)
     assert row is not None
     return architecture, row
 
@@ -99,8 +99,8 @@ def peak_of(load: dict[str, Any]) -> tuple[MemoryNeed, int]:
         kv_cache_type=load["kv_cache_type"],
     )  # fmt: skip
     spec = ModelSpec(id="model", name="Model", architecture=model(load["model"])[0])
-    rows, sets = Catalogue.open().common("architectures"), ("avx2", "avx512f")
-    memory = needs_of(spec, BARE, asked, rows, instruction_sets=sets).memory
+    sets = ("avx2", "avx512f")
+    memory = needs_of(spec, BARE, asked, instruction_sets=sets).memory
     assert memory is not None
     return memory, load["peak_rss_bytes"] - memory.evictable_bytes
 
@@ -137,8 +137,8 @@ def stated(run: dict[str, Any]) -> MemoryNeed:
     program = shelf.runtime(asked.runtime or "")
     if run.get("flash_attn"):
         program = program.replace(flash_attention=True)
-    spec, rows, sets = shelf.spec(run["model"]), shelf.common("architectures"), ("avx2", "avx512f")
-    memory = needs_of(spec, program, asked, rows, instruction_sets=sets).memory
+    spec, sets = shelf.spec(run["model"]), ("avx2", "avx512f")
+    memory = needs_of(spec, program, asked, instruction_sets=sets).memory
     assert memory is not None
     return memory
 
@@ -168,7 +168,7 @@ def test_a_server_keeps_copies_of_a_context_and_more_as_it_talks(run: dict[str, 
         asked = Workload(format="gguf", quantization=run["quant"], context_tokens=run["n_ctx"])
         shelf = Catalogue.open()
         about = shelf.spec(run["model"]), shelf.runtime("llama.cpp"), asked
-        more = more_in_conversation(*about, shelf.common("architectures"))
+        more = more_in_conversation(*about)
         # three of each prompt, as many as are kept
         assert memory.high_bytes < peak <= memory.high_bytes + more
         return

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from helpers.each import each
-from helpers.llamacpp_truth import architecture, judged, read, records, room, row, rows
+from helpers.llamacpp_truth import architecture, judged, read, records, room, row
 from helpers.paths import COMMON
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import ModelSpec
+from selfhost.core.tables import shipped_table
 from selfhost.core.workload import Workload
 from selfhost.needs import Companions, needs_of, weights_bytes
 from selfhost.needs import cache as llamacpp
@@ -92,7 +93,7 @@ def test_a_micro_batch_that_is_asked_for_takes_what_was_allocated() -> None:
         options = {"ub": str(record["n_ubatch"])}
         workload = Workload(context_tokens=record["n_ctx"], runtime_options=options)
         spec = ModelSpec(id="model", name="Model", architecture=architecture(record["model"]))
-        memory = needs_of(spec, shelf, workload, rows()).memory
+        memory = needs_of(spec, shelf, workload).memory
         assert memory is not None
         compute = next(term.bytes for term in memory.terms if term.name == "compute")
         assert 0 <= record["compute_bytes"] - compute <= 2 * record["n_outputs_max"], record
@@ -138,7 +139,7 @@ def test_published_files_are_within_half_a_percent() -> None:
     for model, sizes in read("published.json")["file_bytes"].items():
         spec = ModelSpec(id="model", name="Model", architecture=architecture(model))
         for quantization, size in sizes.items():
-            sized = weights_bytes(spec, "gguf", quantization, rows())
+            sized = weights_bytes(spec, "gguf", quantization)
             assert isinstance(sized, Term)
             assert abs(sized.bytes - size) <= 0.005 * size, (model, quantization, sized.bytes, size)
             assert sized.low_bytes <= size <= sized.high_bytes, (model, quantization)
@@ -151,7 +152,7 @@ def test_published_files_are_tensors_and_a_header_in_its_range() -> None:
     for id, quantization, size, _ in published["published"]:
         made = shelf.spec(id).architecture
         assert made is not None
-        known, type = row_of(made, rows()), canonical_gguf(quantization) or quantization
+        known, type = row_of(made), canonical_gguf(quantization) or quantization
         assert known is not None
         ways = [
             stored(made, known, type, imatrix, earlier)
@@ -178,8 +179,7 @@ def test_files_with_fused_matrices_are_as_they_were_published(listed: dict[str, 
     spec = Catalogue.open().spec(listed["model"]).replace(files=())
     for quantization, gigabytes in listed["gigabytes"].items():
         sized, later = (
-            weights_bytes(one, "gguf", quantization, rows())
-            for one in (spec, spec.replace(released=None))
+            weights_bytes(one, "gguf", quantization) for one in (spec, spec.replace(released=None))
         )
         assert isinstance(sized, Term)
         assert isinstance(later, Term)
@@ -228,7 +228,7 @@ def test_every_row_documents_its_keys() -> None:
             value = defaults[written] if written in defaults else json.loads(written)
             given = kind._defaults[name]
             assert (list(given) if isinstance(given, tuple) else given) == value, name
-    for name, values in rows()["architecture"].items():
+    for name, values in shipped_table("architectures")["architecture"].items():
         assert ArchitectureRow.from_values(name, values).name == name
 
 
@@ -244,7 +244,7 @@ def test_models_with_a_sparse_indexer_take_what_llama_cpp_allocates(case: dict[s
     shelf = Catalogue.open()
     spec, type, parallel = shelf.spec(case["model"]), case["kv_cache_type"], case.get("parallel", 1)
     asked = Workload(context_tokens=case["context_tokens"], parallel=parallel, kv_cache_type=type)
-    memory = needs_of(spec, shelf.runtime("llama.cpp"), asked, rows()).memory
+    memory = needs_of(spec, shelf.runtime("llama.cpp"), asked).memory
     assert memory is not None
     found = {term.name: term for term in memory.terms}
     assert found["kv_cache"].bytes == case["cache_bytes"]
@@ -277,8 +277,7 @@ def test_files_are_as_they_were_published(
     is to draft with it has it."""
     spec = Catalogue.open().spec(id).replace(files=())
     sized, later = (
-        weights_bytes(one, "gguf", quantization, rows())
-        for one in (spec, spec.replace(released=None))
+        weights_bytes(one, "gguf", quantization) for one in (spec, spec.replace(released=None))
     )
     assert isinstance(sized, Term)
     assert isinstance(later, Term)
@@ -291,7 +290,7 @@ def test_files_are_as_they_were_published(
     asked = Workload(format="gguf", quantization=quantization, context_tokens=4096)
     program = Catalogue.open().runtime("llama.cpp")
     plain, drafting = (
-        needs_of(spec, program, asked, rows(), companions=Companions(own_block=own))
+        needs_of(spec, program, asked, companions=Companions(own_block=own))
         for own in (False, True)
     )
     assert drafting.memory is not None
