@@ -15,7 +15,7 @@ from .catalogue.spec import ModelSpec
 from .catalogue.spec_values import MODALITIES, USES
 from .core.errors import InputError, SelfhostError, WorkloadError, WrongTypeError, expect_type
 from .core.records import Record
-from .core.values import integer_fault
+from .core.values import fault_of
 from .core.workload import MOST_BYTES, Workload
 from .judge.record import Verdict
 from .machine.reader import Machine
@@ -189,8 +189,7 @@ def size(
     from .advice.sizes import node, size_with
 
     expect_type("prompt_cache_bytes", prompt_cache_bytes, (int, type(None)))
-    fault = None if prompt_cache_bytes is None else integer_fault(prompt_cache_bytes, 0, MOST_BYTES)
-    if fault is not None:
+    if fault := fault_of(prompt_cache_bytes or 0, int, maximum=MOST_BYTES):
         raise InputError(f"prompt_cache_bytes {fault[0]}")
     if isinstance(workload, Workload) and workload.task != "generate":
         raise WorkloadError.of(

@@ -8,7 +8,7 @@ import errno
 import os
 import stat
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import IO
 
 from .errors import SelfhostError
@@ -68,14 +68,12 @@ def _fault(path: str, error: OSError | ValueError) -> Unreadable:
 
 def _refuse_other_than_files(mode: int) -> None:
     """Raise `Unreadable` unless `mode`, that of a path's status, is an ordinary file's."""
-    if stat.S_ISREG(mode):
-        return
     if stat.S_ISDIR(mode):
         raise Unreadable("is a folder, not a file", "name the file in it", kind=FOLDER)
-    kinds = {stat.S_IFIFO: "named pipe", stat.S_IFSOCK: "socket"}
-    kind = kinds.get(stat.S_IFMT(mode), "device")
-    remedy = "write what it gives to a file"
-    raise Unreadable(f"is not an ordinary file: it is a {kind}", remedy)
+    if not stat.S_ISREG(mode):
+        kinds = {stat.S_IFIFO: "named pipe", stat.S_IFSOCK: "socket"}
+        reason = f"is not an ordinary file: it is a {kinds.get(stat.S_IFMT(mode), 'device')}"
+        raise Unreadable(reason, "write what it gives to a file")
 
 
 def descriptor_of(path: str) -> tuple[int, os.stat_result]:
@@ -117,8 +115,10 @@ def open_input(path: str) -> tuple[IO[bytes], int | None]:
         raise Unreadable("is closed: there is no standard input", kind=MISSING)
     try:
         # from where it stands: a socket cannot be opened by its path, a file would begin anew
-        status = os.fstat(number)
         stream = os.fdopen(os.dup(number), "rb", buffering=0)
+        status = os.fstat(number)
+        if os.name == "posix":
+            os.set_blocking(stream.fileno(), True)
     except OSError as error:
         raise _fault(path, error) from None
     is_file = stat.S_ISREG(status.st_mode)
@@ -137,13 +137,7 @@ def read_some(stream: IO[bytes], limit_bytes: int) -> bytes:
             raise _fault("", error) from None
         if part is None:
             # a file of the kernel's that gives what comes next, such as /proc/kmsg
-            if stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-                raise Unreadable("gives nothing yet, and could be waited for without end")
-            # whoever gave the stream does not let it wait: there is nothing yet
-            import select
-
-            select.select([stream], [], [])
-            continue
+            raise Unreadable("gives nothing yet, and could be waited for without end")
         if not part:
             break
         parts.append(part)
@@ -199,6 +193,7 @@ def can_be_passed_on(text: str) -> bool:
 
 Text = str | Iterable[str]
 
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 _STREAMS = {"/dev/stdout": 1, "/dev/fd/1": 1, "/dev/stderr": 2, "/dev/fd/2": 2}
 _OWN_FOLDER = "give a file in a folder that exists and is yours, or send the report to `> FILE`"
 
@@ -228,22 +223,26 @@ def check_targets(
             raise WriteError(message, remedy="name another file for the report")
 
 
+def _is_device(path: str) -> bool:
+    return os.path.abspath(path).startswith(("/dev/", "/proc/"))
+
+
 def _refuse_other_targets(path: str) -> None:
-    """Raise `WriteError` for what is neither a device nor an ordinary file, and where its folder is
-    missing.
+    """Raise `WriteError` for what is neither a device nor an ordinary file that may be changed, and
+    where its folder is missing.
     """
-    if _is_device(path):
-        return
     try:
-        status = os.stat(path)
+        mode = os.stat(path).st_mode
     except FileNotFoundError as error:
         if not os.path.basename(path) or not os.path.isdir(os.path.dirname(os.path.realpath(path))):
             raise _unwritable(path, error) from None
         return
     except (OSError, ValueError) as error:
         raise _unwritable(path, error) from None
-    if not stat.S_ISREG(status.st_mode):
-        kind = "folder" if stat.S_ISDIR(status.st_mode) else "pipe, a socket or a disk"
+    if _is_device(path):
+        return
+    if not stat.S_ISREG(mode):
+        kind = "folder" if stat.S_ISDIR(mode) else "pipe, a socket or a disk"
         raise WriteError(f"cannot write {path}: it is a {kind}", remedy=_OWN_FOLDER)
     if not os.access(path, os.W_OK):
         message = f"cannot write {path}: this account may not change it"
@@ -262,52 +261,39 @@ def write_whole(reports: Sequence[tuple[str, Text]]) -> None:
         for path, text in reports:
             _refuse_other_targets(path)
             if _is_device(path):
-                _write_device(path, text)
+                for stream in filter(None, (sys.stdout, sys.stderr)):
+                    stream.flush()
+                # opened anew, the shell's `> FILE` would begin anew
+                is_stream = path in _STREAMS
+                number = os.dup(_STREAMS[path]) if is_stream else os.open(path, os.O_WRONLY)
+                _write(number, text)
                 continue
             place = os.path.realpath(path)
             beside = f"{place}.selfhost-{os.urandom(6).hex()}.tmp"
             temporary[beside] = place
-            _write_new(beside, text, place)
+            mode = stat.S_IMODE(os.stat(place).st_mode) & 0o777 if os.path.exists(place) else None
+            number = os.open(beside, _NEW_FILE, 0o666 if mode is None else mode)
+            if mode is not None:
+                os.chmod(beside, mode)
+            # some file systems say only when it is synchronized that there is no room
+            _write(number, text, sync=True)
         for beside, path in list(temporary.items()):
             os.replace(beside, path)
             del temporary[beside]
     except OSError as error:
         raise _unwritable(path, error) from None
     finally:
-        for beside in temporary:
-            if os.path.exists(beside):
-                os.unlink(beside)
+        for beside in filter(os.path.exists, temporary):
+            os.unlink(beside)
 
 
-def _is_device(path: str) -> bool:
-    return os.path.abspath(path).startswith(("/dev/", "/proc/"))
-
-
-def _write_new(path: str, text: Text, old: str) -> None:
-    mode = stat.S_IMODE(os.stat(old).st_mode) & 0o777 if os.path.exists(old) else None
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    with open(os.open(path, flags, 0o666 if mode is None else mode), "wb") as file:
-        if mode is not None:
-            os.chmod(path, mode)
-        file.writelines(_encoded(text))
-        file.flush()
-        # some file systems say only here that there is no room
-        os.fsync(file.fileno())
-
-
-def _write_device(path: str, text: Text) -> None:
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None:
-            stream.flush()
-    # opened anew, the shell's `> FILE` would begin anew
-    number = os.dup(_STREAMS[path]) if path in _STREAMS else os.open(path, os.O_WRONLY)
+def _write(number: int, text: Text, *, sync: bool = False) -> None:
     with open(number, "wb") as file:
-        file.writelines(_encoded(text))
-
-
-def _encoded(text: Text) -> Iterator[bytes]:
-    for piece in (text,) if isinstance(text, str) else text:
-        yield piece.replace("\n", os.linesep).encode("utf-8", "replace")
+        for piece in (text,) if isinstance(text, str) else text:
+            file.write(piece.replace("\n", os.linesep).encode("utf-8", "replace"))
+        if sync:
+            file.flush()
+            os.fsync(number)
 
 
 def _unwritable(path: str, error: OSError | ValueError) -> WriteError:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import IO, Any
 
-from .files import LARGE, Unreadable, encoding_of, read_some, shown, too_large
+from .files import LARGE, Unreadable, encoding_of, read_some, too_large
 
 # a list or object deeper than this is nobody's record; Python's own limit differs from version to
 # version
@@ -26,23 +26,19 @@ _ONE_A_LINE = "give one record a line: jq -c '.[]' FILE"
 MAX_TEXT_BYTES = 128 << 20
 _BLANKS = " \t\r\n"
 _CHUNK_BYTES = 1 << 20
-# of one stream of records; beyond it lies no fleet, but a stream without end
-_MAX_STREAM_BYTES = 16 << 30
 
 
 def parse(
     text: str,
     *,
     max_signs: int = MAX_SIGNS,
-    keys_once: bool = False,
     constant: Callable[[str], Any] | None = None,
     remedy: str = "give the file as its program wrote it",
 ) -> Any:
     """The value of a text. Raises `Unreadable`, with the line where it is certain.
 
     `constant` makes what stands for NaN and Infinity, as in `json.loads`; without it those words
-    are refused. Of two equal keys of one object the last counts, unless `keys_once` refuses them.
-    `remedy` is for a text of more than `max_signs`.
+    are refused. `remedy` is for a text of more than `max_signs`.
     """
     import json
 
@@ -58,13 +54,15 @@ def parse(
         raise Unreadable(reason, "write null where a value is not known")
 
     try:
-        value = json.loads(
-            text,
-            object_pairs_hook=_with_each_key_once if keys_once else None,
-            parse_constant=constant or refused,
-        )
+        value = json.loads(text, parse_constant=constant or refused)
     except json.JSONDecodeError as error:
-        raise _grammar_fault(text, error.msg, error.pos) from None
+        line = text.count("\n", 0, error.pos) + 1
+        # a text that ends where more must come is the sign of a full disk or a broken connection
+        is_cut_off = text.strip(_BLANKS) and not text[error.pos :].strip(_BLANKS)
+        if is_cut_off or error.msg.startswith("Unterminated string"):
+            remedy = "it may have been cut off while it was written: write it anew"
+            raise Unreadable("is not JSON: it ends too early", remedy, line=line) from None
+        raise Unreadable(f"is not JSON: {error.msg.removesuffix(' at')}", line=line) from None
     except RecursionError:
         raise Unreadable("is nested too deeply") from None
     except ValueError:
@@ -76,28 +74,6 @@ def parse(
     if level:
         raise Unreadable("is nested too deeply")
     return value
-
-
-def _with_each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    values = dict(pairs)
-    if len(values) != len(pairs):
-        # the first that is left after one of each is taken
-        rest = dict(values)
-        key = next(key for key, _ in pairs if rest.pop(key, pairs) is pairs)
-        raise Unreadable(f'has "{shown(key[:60])}" twice in one object', "keep one")
-    return values
-
-
-def _grammar_fault(text: str, message: str, place: int) -> Unreadable:
-    """What is wrong at that place, in the words of Python's decoder. A text that ends where more
-    must come is the sign of a full disk or a broken connection.
-    """
-    line = text.count("\n", 0, place) + 1
-    is_at_the_end = place > 0 and bool(text.strip(_BLANKS)) and not text[place:].strip(_BLANKS)
-    if is_at_the_end or message.startswith("Unterminated string"):
-        remedy = "it may have been cut off while it was written: write it anew"
-        return Unreadable("is not JSON: it ends too early", remedy, line=line)
-    return Unreadable(f"is not JSON: {message.removesuffix(' at')}", line=line)
 
 
 class Entry:
@@ -129,49 +105,49 @@ def read_records(
     Of JSON Lines one record is in memory. Raises `Unreadable` for the whole, also after some
     entries; a broken line of JSON Lines is the `fault` of its entry.
     """
-    lines = ((at, line) for at, line in _lines(stream, start) if line.strip(_BLANKS))
-    number, line = next(lines, (0, ""))
+    lines = enumerate(_lines(stream, start), 1)
+    filled = ((number, line) for number, line in lines if line.strip(_BLANKS))
+    number, first = next(filled, (0, ""))
     if not number:
         raise Unreadable("is empty")
-    if line.lstrip(_BLANKS)[0] == "[":
-        text = _joined(number, line, lines, MAX_TEXT_BYTES)
-        items = parse(text, max_signs=_MAX_LIST_SIGNS, keys_once=True, remedy=_ONE_A_LINE)
-        for index, item in enumerate(items):
-            yield Entry(item, place=f"[{index}]")
+    is_list = first.lstrip(_BLANKS)[0] == "["
+    entry = Entry() if is_list else _entry(number, first, max_record_bytes)
+    if not isinstance(entry.value, dict):
+        # a list, a value of several lines, or no object
+        most = MAX_TEXT_BYTES if is_list else max_record_bytes
+        parts, size = ["\n" * (number - 1) + first], len(first)
+        for _, line in lines:
+            parts.append(line)
+            size += len(line) + 1
+            if size > most:
+                raise too_large(most, _ONE_A_LINE)
+        text = "\n".join(parts)
+        if is_list:
+            items = parse(text, max_signs=_MAX_LIST_SIGNS, remedy=_ONE_A_LINE)
+            yield from (Entry(item, place=f"[{index}]") for index, item in enumerate(items))
+        else:
+            yield Entry(parse(text, max_signs=max_signs))
         return
-    first = _entry(number, line, max_record_bytes)
-    if not isinstance(first.value, dict):
-        # of several lines, or no object
-        text = _joined(number, line, lines, max_record_bytes)
-        yield Entry(parse(text, max_signs=max_signs, keys_once=True))
-        return
-    second = next(lines, None)
-    first.line = None if second is None else number
-    yield first
+    second = next(filled, None)
+    entry.line = None if second is None else number
+    yield entry
     if second is not None:
         yield _entry(*second, max_record_bytes)
-    for number, line in lines:
+    for number, line in filled:
         yield _entry(number, line, max_record_bytes)
 
 
-def _lines(stream: IO[bytes], start: bytes) -> Iterator[tuple[int, str]]:
-    """Yield each line with its number."""
+def _lines(stream: IO[bytes], start: bytes) -> Iterator[str]:
     start += read_some(stream, _CHUNK_BYTES)
-    decoder = codecs.getincrementaldecoder(encoding_of(start))()
-    number, rest, total, piece = 0, "", 0, start
+    decoder, rest, piece = codecs.getincrementaldecoder(encoding_of(start))(), "", start
     try:
         while piece:
-            total += len(piece)
             *lines, rest = (rest + decoder.decode(piece)).split("\n")
-            for line in lines:
-                number += 1
-                yield number, line
-            if total > _MAX_STREAM_BYTES:
-                raise too_large(_MAX_STREAM_BYTES)
+            yield from lines
             if len(rest) > MAX_TEXT_BYTES:
                 raise too_large(MAX_TEXT_BYTES, _ONE_A_LINE)
             piece = read_some(stream, _CHUNK_BYTES)
-        yield number + 1, rest + decoder.decode(b"", final=True)
+        yield rest + decoder.decode(b"", final=True)
     except UnicodeDecodeError:
         raise Unreadable("is not text") from None
 
@@ -182,17 +158,6 @@ def _entry(number: int, line: str, most: int) -> Entry:
         reason = f"has a record of more than {most:,} bytes"
         raise Unreadable(reason, line=number, kind=LARGE)
     try:
-        return Entry(parse(line, keys_once=True), line=number)
+        return Entry(parse(line), line=number)
     except Unreadable as error:
         return Entry(line=number, fault=error)
-
-
-def _joined(number: int, first: str, lines: Iterator[tuple[int, str]], most: int) -> str:
-    """Join a line and those after it, each at its number."""
-    text, size = ["\n" * (number - 1) + first], len(first)
-    for at, line in lines:
-        text.append("\n" * (at - number) + line)
-        number, size = at, size + len(line) + 1
-        if size > most:
-            raise too_large(most, _ONE_A_LINE)
-    return "".join(text)

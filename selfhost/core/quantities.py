@@ -24,7 +24,6 @@ _SIZES = {
 }  # fmt: skip
 _RATE = re.compile(r"([kKmMgGtT]i?)?(bits?|b|B|[bB]ytes?)(?:/s|/sec|/second|ps)")
 _RATE_EXAMPLE = "write for example 100Mbit/s or 12MB/s"
-_NO_UNIT = {"": 1}
 _TOKENS = {"": 1, "k": 1024, "m": 1024 * 1024}
 # as price lists count tokens
 _COUNTS = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9}
@@ -33,9 +32,6 @@ _SECONDS = {
     "m": 60, "min": 60, "mins": 60, "minute": 60, "minutes": 60,
     "h": 3600, "hour": 3600, "hours": 3600,
 }  # fmt: skip
-# `1:30:00` and `4:05`, as players show them; `1h30m`
-_CLOCK = re.compile(r"(?:([0-9]{1,4}):(?=[0-5][0-9]:))?([0-9]{1,2}):([0-5][0-9])")
-_OF_UNITS = re.compile(r"(?:([0-9]{1,4}) ?h ?)?(?:([0-9]{1,4}) ?m(?:in)? ?)?(?:([0-9]{1,4}) ?s)?")
 
 
 def _parts(text: str, refusal: str) -> tuple[int, int, str]:
@@ -59,19 +55,21 @@ def _parts(text: str, refusal: str) -> tuple[int, int, str]:
 
 
 def _amount(
-    text: str, units: Mapping[str, int], what: str, example: str, *, least: int | None = 0
+    text: str, units: Mapping[str, int], what: str, example: str, *, signed: bool = False
 ) -> tuple[int, int]:
     """Read a number with one of those units, as a numerator and a denominator."""
     refusal = f"is not a {what}: write for example {example}"
     number, scale, unit = _parts(text, refusal)
-    if unit.lower() not in units or (least is not None and number < least):
+    if unit.lower() not in units or (number < 0 and not signed):
         raise ValueError(f"{text!r} {refusal}")
     return number * units[unit.lower()], scale
 
 
-def _whole(text: str, units: Mapping[str, int], what: str, example: str, **least: None) -> int:
+def _whole(
+    text: str, units: Mapping[str, int], what: str, example: str, *, signed: bool = False
+) -> int:
     """Read a number with one of those units that is whole in the end."""
-    number, scale = _amount(text, units, what, example, **least)
+    number, scale = _amount(text, units, what, example, signed=signed)
     if number % scale:
         raise ValueError(f"{text!r} is not a whole {what}: write for example {number // scale}")
     return number // scale
@@ -79,13 +77,13 @@ def _whole(text: str, units: Mapping[str, int], what: str, example: str, **least
 
 def parse_number(text: str) -> float:
     """`2`, `0.5`, `1,000` -> a number. A minus is read, for whoever says what the least is."""
-    number, scale = _amount(text, _NO_UNIT, "number", "2 or 0.5", least=None)
+    number, scale = _amount(text, {"": 1}, "number", "2 or 0.5", signed=True)
     return number / scale
 
 
 def parse_whole(text: str) -> int:
     """`8`, `1,000` -> a whole number, also a negative one."""
-    return _whole(text, _NO_UNIT, "number", "8", least=None)
+    return _whole(text, {"": 1}, "number", "8", signed=True)
 
 
 def parse_bytes(text: str) -> int:
@@ -129,10 +127,5 @@ def parse_count(text: str) -> int:
 
 
 def parse_seconds(text: str) -> int:
-    """`90`, `30s`, `10m`, `1.5h`, `1h30m`, `1:30:00` -> whole seconds."""
-    typed = text.strip(" ").lower()
-    parts = _CLOCK.fullmatch(typed) or (_OF_UNITS.fullmatch(typed) if typed else None)
-    if parts is not None:
-        hours, minutes, seconds = (int(part or 0) for part in parts.groups())
-        return 3600 * hours + 60 * minutes + seconds
+    """`90`, `30s`, `10m`, `1.5h` -> whole seconds."""
     return _whole(text, _SECONDS, "length of time", "30s, 10m or 1.5h")

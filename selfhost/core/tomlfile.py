@@ -15,40 +15,19 @@ from .errors import Problem, first_problems
 from .files import Unreadable, read_file, shown, text_of, too_large
 from .records import Record
 from .spelling import nearest
-from .values import (
-    Fault,
-    date_fault,
-    integer_fault,
-    kind_fault,
-    number_fault,
-    shortened,
-    text_fault,
-)
+from .values import date_fault, fault_of, shortened
 
 Path = tuple[str | int, ...]
-Check = Callable[..., Fault | None]
 
 MAX_FILE_BYTES = 1 << 20
 # `a.a.a.…`: tomllib's time grows with the square of the parts (7 s for 20,000)
 MAX_KEY_PARTS = 64
-# faults that are kept, so that the first ones of the file are shown
-_MOST_KEPT = 1_000
+# faults of a file for which names are guessed: of a hundred thousand it would take minutes
+_MOST_GUESSED = 1_000
 _BARE = re.compile(r"[A-Za-z0-9_-]{1,60}")
 # begins at the start of a word and never steps back, so that its time grows with the text alone
 _KEY_PART = r"""(?:[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+"""
 _ENDLESS_KEY = re.compile(rf"(?<![A-Za-z0-9_-])(?:{_KEY_PART}\.[ \t]*+){{{MAX_KEY_PARTS}}}")
-
-
-def key_name(path: Path) -> str:
-    """`("files", 0, "bytes")` -> `files[0].bytes`; a part that TOML wants in quotes has them."""
-    text = ""
-    for part in path:
-        if isinstance(part, int):
-            text += f"[{part}]"
-        else:
-            quoted = part if _BARE.fullmatch(part) else f'"{shortened(part)}"'
-            text += f".{quoted}" if text else quoted
-    return text
 
 
 class Document:
@@ -58,33 +37,28 @@ class Document:
     None for values of an installed package: their problems have no line, their dates are strings.
     """
 
-    def __init__(self, file: str, values: Mapping[str, Any], text: str | None = None) -> None:
-        self.file = file
-        self.values = values
-        self.text = text
+    def __init__(
+        self,
+        file: str,
+        values: Mapping[str, Any],
+        text: str | None = None,
+        unusable: Unreadable | None = None,
+    ) -> None:
+        self.file, self.values, self.text = file, values, text
+        # path, whether the key is missing, message and remedy
         self._faults: list[tuple[Path, bool, str, str | None]] = []
-        self._more = 0
-        self._syntax: Problem | None = None
+        self._unusable = unusable
         self._lines: Mapping[Path, int] = {}
-
-    @classmethod
-    def _unusable(cls, file: str, fault: Unreadable) -> Document:
-        document = cls(file, {})
-        document._syntax = Problem(
-            file=file, line=fault.line, message=fault.reason, remedy=fault.remedy
-        )
-        return document
 
     @classmethod
     def read(cls, path: str, *, max_bytes: int = MAX_FILE_BYTES) -> Document:
         """The file at `path`, of at most that size. Never raises: a file that cannot be read is a
         problem of the document. Waits for no pipe.
         """
-        file = shown(path)
         try:
-            return cls.parse(file, read_file(path, max_bytes), max_bytes=max_bytes)
+            return cls.parse(shown(path), read_file(path, max_bytes), max_bytes=max_bytes)
         except Unreadable as error:
-            return cls._unusable(file, error)
+            return cls(shown(path), {}, unusable=error)
 
     @classmethod
     def parse(cls, file: str, content: bytes, *, max_bytes: int = MAX_FILE_BYTES) -> Document:
@@ -107,7 +81,7 @@ class Document:
             fault = Unreadable("is nested too deeply")
         except ValueError:  # int() has a limit of its own
             fault = Unreadable("has a number of more than 4,300 digits")
-        return cls._unusable(file, fault)
+        return cls(file, {}, unusable=fault)
 
     @property
     def root(self) -> Table:
@@ -122,41 +96,45 @@ class Document:
         """Note a fault of the value at `path`; `absent`: the key is missing, so its table's
         line is the one to show.
         """
-        if len(self._faults) < _MOST_KEPT:
-            self._faults.append((path, absent, message, remedy))
-        else:
-            self._more += 1
+        self._faults.append((path, absent, message, remedy))
 
     @property
     def ok(self) -> bool:
         """True while no fault was found."""
-        return not self._faults and self._syntax is None
+        return not self._faults and self._unusable is None
 
     def has_faults(self, *tables: str) -> bool:
         """Whether a fault was found in one of these tables, or the file is no TOML."""
-        return self._syntax is not None or any(
-            path[0] in tables for path, *_ in self._faults if path
+        paths = [path for path, *_ in self._faults]
+        return self._unusable is not None or any(
+            path[:1] == (key,) for path in paths for key in tables
         )
 
     def guess(self, word: str, choices: Sequence[str]) -> str | None:
-        """`nearest`, while there is room for its answer: a file with a hundred thousand faults
-        must not take minutes.
-        """
-        return nearest(word, choices) if len(self._faults) < _MOST_KEPT else None
+        """`nearest`, while few faults were found."""
+        return nearest(word, choices) if len(self._faults) < _MOST_GUESSED else None
 
     @property
     def problems(self) -> tuple[Problem, ...]:
         """The first faults so far, in the order of their lines, and a count of the others; those of
         the whole file first.
         """
-        problems = [] if self._syntax is None else [self._syntax]
-        for path, absent, message, remedy in self._faults:
-            line, key = self.line(path[:-1] if absent else path), key_name(path) or None
-            problems.append(
-                Problem(file=self.file, line=line, key=key, message=message, remedy=remedy)
+        if (fault := self._unusable) is not None:
+            message, remedy = fault.reason, fault.remedy
+            return (Problem(file=self.file, line=fault.line, message=message, remedy=remedy),)
+        lines = [self.line(path[:-1] if absent else path) or 0 for path, absent, *_ in self._faults]
+        order = sorted(range(len(lines)), key=lines.__getitem__)
+        problems = (
+            Problem(
+                file=self.file,
+                line=lines[at] or None,
+                key=key_name(self._faults[at][0]) or None,
+                message=self._faults[at][2],
+                remedy=self._faults[at][3],
             )
-        problems.sort(key=lambda problem: problem.line or 0)
-        return first_problems(self.file, problems, self._more)
+            for at in order
+        )
+        return first_problems(self.file, problems)
 
     def line(self, path: Path) -> int | None:
         """The line of what stands at `path`, or of what it stands in, counted from 1; None for the
@@ -170,17 +148,15 @@ class Document:
 
 
 class Table:
-    """One table: typed getters that note a problem and return None where the value is missing or
-    wrong.
+    """One table: typed getters that note a problem and return None, of lists and tables nothing,
+    where the value is missing or wrong. What it may be is said as `fault_of` takes it.
 
     A getter with `required=True` also notes a missing key. `close()` notes every key that nobody
     asked for.
     """
 
     def __init__(self, document: Document, path: Path, values: Mapping[str, Any]) -> None:
-        self.document = document
-        self.path = path
-        self.values = values
+        self.document, self.path, self.values = document, path, values
         # as a set that keeps its order
         self._known: dict[str, None] = {}
 
@@ -203,24 +179,22 @@ class Table:
         return self.values.get(key)
 
     def _checked(
-        self, key: str, check: Check, *, required: bool = False, example: Any = None, **limits: Any
+        self, key: str, kind: type, *, required: bool = False, example: Any = None, **limits: Any
     ) -> Any:
         """The value of a key, held against its limits; `example` is what to write where it is
         missing.
         """
         remedy = None
-        if "choices" in limits:
+        if required and "choices" in limits:
             remedy = f"one of {', '.join(limits['choices'])}"
         elif example:
-            remedy = (
-                f'write {key} = "{example}"' if check is text_fault else f"write {key} = {example}"
-            )
+            remedy = f'write {key} = "{example}"' if kind is str else f"write {key} = {example}"
         value = self.value(key, required, remedy)
-        return None if value is None else self._right((*self.path, key), value, check, limits)
+        return None if value is None else self._right((*self.path, key), value, kind, limits)
 
-    def _right(self, path: Path, value: Any, check: Check, limits: Mapping[str, Any]) -> Any:
+    def _right(self, path: Path, value: Any, kind: type, limits: Mapping[str, Any]) -> Any:
         """The value; None where it has a fault, which is noted."""
-        fault = check(value, **limits)
+        fault = fault_of(value, kind, **limits)
         if fault is None:
             return " ".join(value.split()) if limits.get("lines") else value
         message, remedy = fault
@@ -231,17 +205,17 @@ class Table:
         return None
 
     def _elements(
-        self, key: str, check: Check, *, required: bool = False, **limits: Any
-    ) -> tuple[Any, ...]:
-        """The right elements of a list; what is wrong with others is noted."""
-        values = self._checked(key, kind_fault, required=required, kind=list) or ()
-        paths = [(*self.path, key, index) for index in range(len(values))]
-        right = map(lambda path, value: self._right(path, value, check, limits), paths, values)
-        return tuple([value for value in right if value is not None])
+        self, key: str, kind: type, *, required: bool = False, **limits: Any
+    ) -> dict[Path, Any]:
+        """The right elements of a list by their paths; what is wrong with others is noted."""
+        listed = self._checked(key, list, required=required) or ()
+        pairs = [((*self.path, key, index), value) for index, value in enumerate(listed)]
+        right = {path: self._right(path, value, kind, limits) for path, value in pairs}
+        return {path: value for path, value in right.items() if value is not None}
 
     def string(self, key: str, **limits: Any) -> str | None:
-        """A string on one line, one of `choices` if given, not blank unless `empty`."""
-        text: str | None = self._checked(key, text_fault, **limits)
+        """A string on one line."""
+        text: str | None = self._checked(key, str, **limits)
         return text
 
     def text(self, key: str, **limits: Any) -> str | None:
@@ -249,56 +223,51 @@ class Table:
         return self.string(key, lines=True, **limits)
 
     def integer(self, key: str, **limits: Any) -> int | None:
-        """A whole number from `minimum` to `maximum`. True and 1.0 are none."""
-        number: int | None = self._checked(key, integer_fault, **limits)
+        """A whole number. True and 1.0 are none."""
+        number: int | None = self._checked(key, int, **limits)
         return number
 
     def number(self, key: str, **limits: Any) -> float | None:
-        """A number, whole or not, from `minimum` to `maximum`; never nan."""
-        number = self._checked(key, number_fault, **limits)
+        """A number, whole or not; never nan."""
+        number = self._checked(key, float, **limits)
         return None if number is None else float(number)
 
     def boolean(self, key: str, **limits: Any) -> bool | None:
         """true or false."""
-        value: bool | None = self._checked(key, kind_fault, kind=bool, **limits)
+        value: bool | None = self._checked(key, bool, **limits)
         return value
 
-    def date(self, key: str, **limits: Any) -> str | None:
+    def date(self, key: str, *, required: bool = False, partial: bool = False) -> str | None:
         """A TOML date -> `YYYY-MM-DD`; with `partial` also the strings `"2024"` and `"2024-05"`."""
-        stored = self.document.text is None
-        value = self._checked(
-            key, date_fault, is_stored=stored, example="YYYY-MM-DD, without quotes", **limits
-        )
-        return None if value is None else str(value)
+        value = self.value(key, required, f"write {key} = YYYY-MM-DD, without quotes")
+        if value is None:
+            return None
+        fault = date_fault(value, partial=partial, is_stored=self.document.text is None)
+        if fault is not None:
+            self.problem(key, *fault)
+        return str(value) if fault is None else None
 
     def strings(self, key: str, **limits: Any) -> tuple[str, ...]:
         """A list of strings; a wrong element is noted and left out."""
-        return self._elements(key, text_fault, **limits)
+        return tuple(self._elements(key, str, **limits).values())
 
     def texts(self, key: str) -> tuple[str, ...]:
         """A list of sentences."""
-        return self._elements(key, text_fault, lines=True)
+        return self.strings(key, lines=True)
 
     def integers(self, key: str, **limits: Any) -> tuple[int, ...]:
         """A list of whole numbers; a wrong element is noted and left out."""
-        return self._elements(key, integer_fault, **limits)
+        return tuple(self._elements(key, int, **limits).values())
 
     def table(self, key: str, *, required: bool = False) -> Table | None:
         """A table, None where it is missing or no table."""
-        value = self._checked(key, kind_fault, required=required, kind=dict)
+        value = self._checked(key, dict, required=required)
         return None if value is None else Table(self.document, (*self.path, key), value)
 
     def tables(self, key: str, *, required: bool = False) -> tuple[Table, ...]:
         """An array of tables, `[[key]]` or `key = [{…}]`; a wrong element is noted and left out."""
-        values = self._checked(key, kind_fault, required=required, kind=list) or ()
-        paths = [(*self.path, key, index) for index in range(len(values))]
-        return tuple(
-            [
-                Table(self.document, path, value)
-                for path, value in zip(paths, values, strict=True)
-                if self._right(path, value, kind_fault, {"kind": dict}) is not None
-            ]
-        )
+        elements = self._elements(key, dict, required=required)
+        return tuple([Table(self.document, path, values) for path, values in elements.items()])
 
     def mapping(
         self, key: str, *, of: Callable[..., Any], required: bool = False, **limits: Any
@@ -326,33 +295,29 @@ class Table:
             self._known[key] = None
         return values
 
-    def record(
-        self, key: str, *, kind: type[Record], check: Callable[..., None] | None = None
+    def as_record(
+        self, kind: type[Record], check: Callable[[Table, dict[str, Any]], None] | None = None
     ) -> Any:
-        """A table that states the fields of `kind` and nothing else, None where it is missing or
-        no table. `check` gets the table and the values, and notes what no field can tell alone.
+        """The table as a record, of which it states the fields and nothing else. `check` gets the
+        table and the values, and notes what no field can tell alone.
         """
-        table = self.table(key)
-        return None if table is None else table.as_record(kind, check)
-
-    def records(
-        self,
-        key: str,
-        *,
-        kind: type[Record],
-        check: Callable[..., None] | None = None,
-        required: bool = False,
-    ) -> tuple[Any, ...]:
-        """An array of such tables."""
-        return tuple([each.as_record(kind, check) for each in self.tables(key, required=required)])
-
-    def as_record(self, kind: type[Record], check: Callable[..., None] | None = None) -> Any:
-        """The table as a record; see `record`."""
         values = self.fields(kind)
         self.close()
         if check is not None:
             check(self, values)
         return kind(**values)
+
+    def record(
+        self, key: str, *, kind: type[Record], check: Callable[..., None] | None = None
+    ) -> Any:
+        """A table as a record, None where it is missing or no table."""
+        table = self.table(key)
+        return None if table is None else table.as_record(kind, check)
+
+    def records(self, key: str, *, kind: type[Record], **checks: Any) -> tuple[Any, ...]:
+        """An array of such tables."""
+        tables = self.tables(key, required=checks.pop("required", False))
+        return tuple([table.as_record(kind, **checks) for table in tables])
 
     def close(self, elsewhere: Mapping[str, str] | None = None) -> bool:
         """Note every key that no getter asked for, with the one that was probably meant. True
@@ -366,72 +331,76 @@ class Table:
         return not unknown
 
 
+def key_name(path: Path) -> str:
+    """`("files", 0, "bytes")` -> `files[0].bytes`; a part that TOML wants in quotes has them."""
+    parts = [
+        f"[{part}]"
+        if isinstance(part, int)
+        else f".{part}"
+        if _BARE.fullmatch(part)
+        else f'."{shortened(part)}"'
+        for part in path
+    ]
+    return "".join(parts).removeprefix(".")
+
+
 def _syntax_fault(message: str, text: str) -> Unreadable:
     """tomllib's `… (at line 3, column 5)` as the line, the message, and a remedy."""
     head, _, tail = message.rpartition(" (at ")
     digits = tail.removeprefix("line ").split(",")[0]
     line = int(digits) if digits.isdecimal() else text.count("\n") + 1
     # a value may span many lines
-    name, first = "", 1
-    for number, statement in _statements(text):
-        if number <= line and statement != "{":
-            name, first = statement, number
+    before = [(1, ""), *(pair for pair in _statements(text) if pair[0] <= line)]
+    first, name = before[-1]
+    if not digits.isdecimal():
+        remedy = "close it with the bracket or quote it began with"
+        return Unreadable("not valid TOML: what begins here does not end", remedy, line=first)
+    if head.startswith(("Cannot overwrite", "Cannot declare")):
+        head = f"{shortened(name)} is there already"
+        return Unreadable(f"not valid TOML: {head}", "write it once", line=first)
+    if head.endswith("'\\n'"):
+        head, remedy = "a string does not end on its line", "close it with the quote it began with"
+        return Unreadable(f"not valid TOML: {head}", remedy, line=line)
     remedies = {
         "Invalid value": "text stands in quotes; numbers, dates, true and false do not",
         "Invalid date or datetime": "write YYYY-MM-DD, for example 2023-05-13",
     }
-    remedy = remedies.get(head)
-    if not digits.isdecimal():
-        line, head = first, "what begins here does not end"
-        remedy = "close it with the bracket or quote it began with"
-    elif head.startswith(("Cannot overwrite", "Cannot declare")):
-        line, head, remedy = first, f"{shortened(name)} is there already", "write it once"
-    elif head.endswith("'\\n'"):
-        head, remedy = "a string does not end on its line", "close it with the quote it began with"
-    return Unreadable(f"not valid TOML: {head}", remedy, line=line)
+    return Unreadable(f"not valid TOML: {head}", remedies.get(head), line=line)
 
 
 _NAME = rf"(?:{_KEY_PART}\.?[ \t]*+)+"
-_STATEMENT = re.compile(rf"[ \t]*(\[\[?[ \t]*{_NAME}\]\]?(?=[ \t]*(?:#|$))|{_NAME}(?==)|\{{)")
-_NEXT_TABLE = re.compile(r"\}[ \t]*,[ \t]*\{")
+_STATEMENT = re.compile(rf"[ \t]*(\[\[?[ \t]*{_NAME}\]\]?(?=[ \t]*(?:#|$))|{_NAME}(?==))")
 
 
 def _statements(text: str) -> Iterator[tuple[int, str]]:
-    """Each header, each key and, as `{`, each table of a list of many lines, with its line."""
+    """Each header and each key with its line."""
     quote = ""
     for number, line in enumerate(text.split("\n"), 1):
-        match = None if quote else _STATEMENT.match(line)
-        if match is not None:
-            more = len(_NEXT_TABLE.findall(line)) if match[1] == "{" else 0
-            yield from [(number, match[1].strip())] * (1 + more)
+        if not quote and (match := _STATEMENT.match(line)):
+            yield number, match[1].strip()
         for sign in ('"""', "'''"):
             if quote in ("", sign) and line.count(sign) % 2:
                 quote = "" if quote else sign
 
 
 def _lines_of(text: str) -> dict[Path, int]:
-    """The line of each table and each key. What else stands in a list or in an inline table has
-    that of its key.
+    """The line of each table and each key. What stands in a list or an inline table has that of its
+    key.
     """
     lines: dict[Path, int] = {}
-    # of each list of tables, and of each list with a table a line
-    counts: dict[Path, int] = {}
+    # of each list of tables, the number of its last one
+    last: dict[Path, int] = {}
     table: Path = ()
-    path: Path = ()
     for number, name in _statements(text):
-        if name == "{":
-            counts[path] = counts.get(path, -1) + 1
-            lines[(*path, counts[path])] = number
-            continue
         is_header, parts = name[0] == "[", re.findall(_KEY_PART, name)
         path = () if is_header else table
         for place, part in enumerate(parts, 1):
             path = (*path, part.strip(" \t\"'"))
             lines.setdefault(path, number)
             if name[:2] == "[[" and place == len(parts):
-                counts[path] = counts.get(path, -1) + 1
-            if is_header and path in counts:
-                path = (*path, counts[path])
+                last[path] = last.get(path, -1) + 1
+            if is_header and path in last:
+                path = (*path, last[path])
         lines[path] = number
         table = path if is_header else table
     return lines

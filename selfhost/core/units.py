@@ -45,8 +45,8 @@ _COUNTS = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "K"))
 
 
 def binary(count: int, *, up: bool = False) -> str:
-    """Memory: `4.90 GiB`, `512 MiB`, `12 KiB`; three significant digits. Rounded `up`, what is
-    printed is enough.
+    """Memory: `4.90 GiB`, `512 MiB`; three significant digits. Rounded `up`, what is printed is
+    enough.
     """
     return _scaled(count, _BINARY, up=up)
 
@@ -126,12 +126,12 @@ def pace(low: float, high: float) -> str:
 
 # the words about a speed have steps of two to two and a half (2, 5 and 10 tokens/s): ends farther
 # apart than this lie on both sides of more than one, so that no single figure stands for them
-TELLING_RATIO = 3
+_TELLING_RATIO = 3
 
 
 def is_telling(low: float, high: float) -> bool:
     """Whether a likely figure between such ends may stand for itself."""
-    return high <= TELLING_RATIO * low
+    return high <= _TELLING_RATIO * low
 
 
 def about(low: float, high: float) -> str:
@@ -153,19 +153,19 @@ def _pace(value: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A wait, to two or three figures: `45 seconds`, `6 minutes`, `2 hours 10 minutes`, `3
-    days`.
-    """
-    if seconds < 119.5:
-        return _counted(max(1, round(seconds)), "second")
+    """A wait, to two or three figures: `45 seconds`, `2 hours 10 minutes`, `3 days`."""
     minutes, hours = round(seconds / 60), round(seconds / 3600)
-    if minutes < 120:
-        return _counted(minutes, "minute")
-    if hours < 10:
-        return _counted(minutes // 60, "hour") + (
-            f" {_counted(minutes % 60, 'minute')}" if minutes % 60 else ""
-        )
-    return _counted(hours, "hour") if hours < 48 else _counted(round(seconds / 86_400), "day")
+    if seconds < 119.5:
+        number, word = max(1, round(seconds)), "second"
+    elif minutes < 120:
+        number, word = minutes, "minute"
+    elif hours < 48:
+        number, word = (minutes // 60 if hours < 10 else hours), "hour"
+    else:
+        number, word = round(seconds / 86_400), "day"
+    text = f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
+    rest = minutes % 60 if word == "hour" and hours < 10 else 0
+    return f"{text} {duration(60 * rest) if rest > 1 else '1 minute'}" if rest else text
 
 
 # the unit of training's pace
@@ -180,23 +180,21 @@ _A_PIECE = {
 _A_SECOND = {"documents_per_second": " documents/s", "pictures_per_second": " pictures/s"}
 
 
-def work(likely: float, unit: str, audio_seconds: int | None = None) -> str:
+def work(likely: float, unit: str, audio_seconds: int | None = None, *, cell: bool = False) -> str:
     """The likely pace of work that is no text: `4.2 seconds a picture`, `12 minutes for an hour of
-    audio`, or for as much audio as is stated.
+    audio`, or for as much audio as is stated. In the cell of a table `~4.2 seconds a picture`.
     """
-    figure = f"{_work(likely, unit, audio_seconds)}{_work_unit(unit, audio_seconds)}"
-    if unit == TRAINED:
+    what = _A_PIECE.get(unit) or _A_SECOND.get(unit, " tokens/s")
+    if unit == "seconds_per_audio_minute":
+        what = f" for {duration(audio_seconds) if audio_seconds else 'an hour'} of audio"
+    figure = f"{_work(likely, unit, audio_seconds)}{what}"
+    if unit == TRAINED and not cell:
         figure += f" in training, {wait(1e6 / likely)} for a million"
-    return figure
-
-
-def work_cell(likely: float, unit: str, audio_seconds: int | None = None) -> str:
-    """As `work` in a table: the pace alone, `~12 minutes a picture`."""
-    return f"~{_work(likely, unit, audio_seconds)}{_work_unit(unit, audio_seconds)}"
+    return f"~{figure}" if cell else figure
 
 
 def work_ends(low: float, high: float, unit: str, audio_seconds: int | None = None) -> str:
-    """The ends around what `work_cell` shows: `13 to 75 minutes`, `0.1-1.2`."""
+    """The ends around what `work` shows: `13 to 75 minutes`, `0.1-1.2`."""
     if unit not in _A_PIECE:
         return pace(low, high)
     return _joined(_work(low, unit, audio_seconds), _work(high, unit, audio_seconds))
@@ -206,12 +204,6 @@ def _work(figure: float, unit: str, audio_seconds: int | None) -> str:
     if unit == "seconds_per_audio_minute":
         figure *= (audio_seconds or 3600) / 60
     return wait(figure) if unit in _A_PIECE else _pace(figure)
-
-
-def _work_unit(unit: str, audio_seconds: int | None) -> str:
-    if unit == "seconds_per_audio_minute":
-        return f" for {duration(audio_seconds) if audio_seconds else 'an hour'} of audio"
-    return _A_PIECE.get(unit) or _A_SECOND.get(unit, " tokens/s")
 
 
 def clip(frames: int, width: int, height: int) -> str:
@@ -232,19 +224,13 @@ def wait(seconds: float) -> str:
     return duration(float(f"{seconds:.2g}"))
 
 
-def _counted(number: int, word: str) -> str:
-    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
-
-
 def dollars(amount: float) -> str:
-    """A price: `$2.50`, `$0.293`, `$0.028`, `$0.000021`; at least two decimals, three
-    significant digits below a dollar.
+    """A price: `$2.50`, `$0.293`, `$0.000021`; at least two decimals, three significant digits
+    below a dollar.
     """
     places = 2 if amount >= 1 or not amount else min(15, 2 - int(f"{amount:.2e}".partition("e")[2]))
-    text = f"{amount:,.{places}f}"
-    while text.endswith("0") and len(text.partition(".")[2]) > 2:
-        text = text[:-1]
-    return f"${text}"
+    whole, _, decimals = f"{amount:,.{places}f}".partition(".")
+    return f"${whole}.{decimals.rstrip('0'):0<2}"
 
 
 def tenths(low: float, high: float, unit: str) -> str:

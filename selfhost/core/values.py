@@ -1,7 +1,4 @@
-"""What a value may be, wherever it was given: a field of a `Workload`, a key of a TOML file.
-
-A check returns what is wrong with a value and what to write instead, None where it is right.
-"""
+"""What a value may be, wherever it was given: a field of a `Workload`, a key of a file."""
 
 from __future__ import annotations
 
@@ -11,67 +8,68 @@ from typing import Any
 
 Fault = tuple[str, str | None]
 
-_DATE = re.compile(r"\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?", re.ASCII)
-_KINDS = {
+_KINDS: dict[type, tuple[str, str | None]] = {
+    str: ("a string", 'write it in quotes: "…"'),
+    int: ("a whole number", None),
+    float: ("a number", None),
     bool: ("true or false", None),
     list: ("a list", "write [ … ]"),
     dict: ("a table", "write { … }"),
 }
 
 
-def kind_fault(value: object, kind: type) -> Fault | None:
-    """Of true or false, of a list and of a table."""
-    name, remedy = _KINDS[kind]
-    return None if isinstance(value, kind) else (f"must be {name}, not {kind_of(value)}", remedy)
-
-
-def text_fault(
-    value: object,
-    choices: Sequence[str] = (),
+def fault_of(
+    value: Any,
+    kind: type,
     *,
+    minimum: float = 0,
+    maximum: float = 10**18,
+    choices: Sequence[str] = (),
     empty: bool = False,
     lines: bool = False,
 ) -> Fault | None:
-    """A string, one of `choices` if given, on one line unless `lines`, not blank unless `empty`."""
-    if not isinstance(value, str):
-        return f"must be a string, not {kind_of(value)}", 'write it in quotes: "…"'
+    """What is wrong with a value of that kind and what to write instead; None where it is right.
+
+    A number lies within the bounds, and nan does not; whole numbers are numbers, true is none. A
+    string is one of `choices` if given, on one line unless `lines`, not blank unless `empty`.
+    """
+    given: type = type(value)
+    if given is not kind and not (kind is float and given is int):
+        name, remedy = _KINDS[kind]
+        if kind is int:
+            # written as text or with a point: `"4,096"`, `7e9`
+            digits = str(int(value)) if isinstance(value, float) and value.is_integer() else value
+            digits = re.sub(r"[,_ ]|\.0*$", "", digits if isinstance(digits, str) else "")
+            is_number = digits.isdecimal() and digits.isascii() and len(digits) <= 18
+            remedy = f"write {int(digits):_}" if is_number else None
+        return f"must be {name}, not {kind_of(value)}", remedy
+    if kind is str:
+        return _text_fault(value, choices, empty, lines)
+    if kind in (int, float) and not minimum <= value <= maximum:
+        word, end = ("least", minimum) if value < minimum else ("most", maximum)
+        end = int(end) if end == int(end) else end
+        return f"must be at {word} {_digits(end)}, not {_digits(value)}", None
+    return None
+
+
+def _text_fault(text: str, choices: Sequence[str], empty: bool, lines: bool) -> Fault | None:
     if choices:
-        message = f'"{shortened(value)}" is not one of {", ".join(choices)}'
-        return None if value in choices else (message, None)
-    if not value.strip():
-        return None if empty and not value else ("is empty", None)
-    if (" ".join(value.split()) if lines else value).isprintable():
+        message = f'"{shortened(text)}" is not one of {", ".join(choices)}'
+        return None if text in choices else (message, None)
+    if not text.strip():
+        return None if empty and not text else ("is empty", None)
+    if (" ".join(text.split()) if lines else text).isprintable():
         return None
-    message = f'"{shortened(value)}" has a line break or a control character'
+    message = f'"{shortened(text)}" has a line break or a control character'
     return message, "write it on one line"
 
 
-def integer_fault(value: object, minimum: int = 0, maximum: int = 10**18) -> Fault | None:
-    """A whole number within the bounds. True and 1.0 are none."""
-    if not isinstance(value, int) or isinstance(value, bool):
-        # written as text or with a point: `"7"`, `"4,096"`, `7e9`
-        digits = re.sub(r"[,_ ]|\.0*$", "", value if isinstance(value, str) else "")
-        if isinstance(value, float) and value.is_integer() and abs(value) < 10**18:
-            digits = str(int(value))
-        is_number = digits.isdecimal() and digits.isascii() and len(digits) <= 18
-        remedy = f"write {int(digits):_}" if is_number else None
-        return f"must be a whole number, not {kind_of(value)}", remedy
-    if value < minimum:
-        return f"must be at least {minimum:,}, not {_digits(value)}", None
-    return (f"must be at most {maximum:,}, not {_digits(value)}", None) if value > maximum else None
+_DATE = re.compile(r"\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?", re.ASCII)
 
 
-def number_fault(value: Any, minimum: float = 0.0, maximum: float = 1e18) -> Fault | None:
-    """A number, whole or not, within the bounds; never nan."""
-    if type(value) not in (int, float):
-        return f"must be a number, not {kind_of(value)}", None
-    bounds = f"must be between {minimum:g} and {maximum:,.12g}, not {_digits(value)}"
-    return None if minimum <= value <= maximum else (bounds, None)
-
-
-def date_fault(value: Any, *, partial: bool = False, is_stored: bool = False) -> Fault | None:
-    """A date of TOML; with `partial` also the strings `"2024"` and `"2024-05"`. A package has every
-    date as a string.
+def date_fault(value: Any, *, partial: bool, is_stored: bool) -> Fault | None:
+    """As `fault_of`, of a date of TOML; with `partial` also the strings `"2024"` and `"2024-05"`. A
+    package has every date as a string.
     """
     if isinstance(value, str):
         is_less = partial and value.count("-") < 2
@@ -83,8 +81,7 @@ def date_fault(value: Any, *, partial: bool = False, is_stored: bool = False) ->
     day = str(value)[:10]
     day = day if day.count("-") == 2 and _DATE.fullmatch(day) else "YYYY-MM-DD"
     less = ', or "2024" where only the year is known' if partial else ""
-    message = f"must be a date, not {kind_of(value)}"
-    return message, f"write {day}, without quotes and time{less}"
+    return f"must be a date, not {kind_of(value)}", f"write {day}, without quotes and time{less}"
 
 
 def kind_of(value: object) -> str:

@@ -8,8 +8,8 @@ from typing import Any
 from . import units
 from .errors import InputError, Problem, SelfhostError, WorkloadError, WrongTypeError, expect_type
 from .quantities import parse_bytes, parse_count, parse_tokens
-from .records import Record
-from .values import Fault, integer_fault, kind_fault, kind_of, number_fault, text_fault
+from .records import Record, read_by
+from .values import Fault, fault_of, kind_of
 
 TASKS = ("generate", "finetune")
 FINETUNE_METHODS = ("full", "lora", "qlora")
@@ -31,70 +31,16 @@ ANSWER_TOKENS = 360
 # of a load whose split is not stated: tokens read for one that is written, the blend of
 # artificialanalysis.ai/methodology
 INPUT_PER_OUTPUT_TOKEN = 3
-# what each field of a Workload is called on the command line, and of its Load
-FLAGS = {
-    "task": "--task",
-    "runtime": "--runtime",
-    "quantization": "--quant",
-    "context_tokens": "--context",
-    "parallel": "--parallel",
-    "kv_cache_type": "--kv-cache",
-    "prompt_tokens": "--prompt",
-    "audio_seconds": "--audio",
-    "draft": "--draft",
-    "runtime_options": "--runtime-option",
-    "min_tokens_per_second": "--min-speed",
-    "memory_basis": "--memory",
-    "reserve_bytes": "--reserve",
-    "download_bytes_per_second": "--download-speed",
-    "private": "--private",
-    "commercial": "--commercial",
-    "modify": "--modify",
-    "auditable": "--auditable",
-    "license": "--license",
-    "finetune_method": "--method",
-    "lora_rank": "--lora-rank",
-    "optimizer": "--optimizer",
-    "checkpointing": "--no-checkpointing",
-    "dataset_tokens": "--dataset-tokens",
-    "load": "--tokens-per-day",
-}
-LOAD_FLAGS = {
-    "input_tokens_per_day": "--tokens-per-day",
-    "output_tokens_per_day": "--tokens-per-day",
-    "watts": "--watts",
-    "electricity_per_kwh": "--electricity",
-}
 # more than any machine has
 MOST_BYTES = 10**18
-_CHOICES = {
-    "task": TASKS,
-    "memory_basis": MEMORY_BASES,
-    "kv_cache_type": KV_CACHE_TYPES,
-    "finetune_method": FINETUNE_METHODS,
-    "optimizer": OPTIMIZERS,
-}
-# numbers of a Workload and a Load, from the least to the most
-_RANGES: dict[str, tuple[float, float]] = {
-    "context_tokens": (1, units.MOST_TOKENS),
-    "parallel": (1, 10**6),
-    "prompt_tokens": (1, units.MOST_TOKENS),
-    "audio_seconds": (1, 10**7),
-    "min_tokens_per_second": (0.0, 999_999_999.0),
-    "reserve_bytes": (0, MOST_BYTES),
-    "download_bytes_per_second": (1, 10**15),
-    "lora_rank": (1, 65_536),
-    "dataset_tokens": (1, 10**15),
-    "input_tokens_per_day": (0, 10**15),
-    "output_tokens_per_day": (0, 10**15),
-    "watts": (0.1, 1e6),
-    "electricity_per_kwh": (0.0, 1e6),
-}
-_OF_FINETUNING = ("finetune_method", "lora_rank", "optimizer", "checkpointing", "dataset_tokens")
-_NOT_IN_FINETUNING = (
-    "kv_cache_type", "draft", "runtime_options", "audio_seconds", "prompt_tokens",
-    "min_tokens_per_second",
-)  # fmt: skip
+_KINDS = {"bool": bool, "str": str, "int": int, "float": float}
+
+
+def option(flag: str, default: Any = None, **limits: Any) -> Any:
+    """Declare a field with its option on the command line and what it may be, as `fault_of` takes
+    it. `task` is the only one that it goes with.
+    """
+    return read_by(fault_of, name=flag, default=default, **limits)
 
 
 class Load(Record):
@@ -106,11 +52,11 @@ class Load(Record):
     Raises `WorkloadError` with every fault.
     """
 
-    input_tokens_per_day: int
-    output_tokens_per_day: int
+    input_tokens_per_day: int = read_by(fault_of, name="--tokens-per-day", maximum=10**15)
+    output_tokens_per_day: int = read_by(fault_of, name="--tokens-per-day", maximum=10**15)
     assumed_split: bool = False
-    watts: float | None = None
-    electricity_per_kwh: float | None = None
+    watts: float | None = option("--watts", minimum=0.1, maximum=10**6)
+    electricity_per_kwh: float | None = option("--electricity", maximum=10**6)
 
     @classmethod
     def parse(cls, text: str, **figures: float | None) -> Load:
@@ -175,32 +121,38 @@ class Workload(Record):
     Raises `WorkloadError` with every fault.
     """
 
-    task: str = "generate"
-    runtime: str | None = None
+    task: str = option("--task", "generate", choices=TASKS)
+    runtime: str | None = option("--runtime")
     format: str | None = None
-    quantization: str | None = None
-    context_tokens: int | None = None
-    parallel: int = 1
-    kv_cache_type: str | None = None
-    prompt_tokens: int | None = None
-    audio_seconds: int | None = None
-    draft: str | None = None
-    runtime_options: Mapping[str, str] = {}
-    min_tokens_per_second: float | None = None
-    memory_basis: str = "default"
-    reserve_bytes: int | None = None
-    download_bytes_per_second: int | None = None
-    private: bool = False
-    commercial: bool = False
-    modify: bool = False
-    auditable: bool = False
-    license: str | None = None
-    finetune_method: str | None = None
-    lora_rank: int | None = None
-    dataset_tokens: int | None = None
-    optimizer: str | None = None
-    checkpointing: bool | None = None
-    load: Load | None = None
+    quantization: str | None = option("--quant")
+    context_tokens: int | None = option("--context", minimum=1, maximum=units.MOST_TOKENS)
+    parallel: int = option("--parallel", 1, minimum=1, maximum=10**6)
+    kv_cache_type: str | None = option("--kv-cache", choices=KV_CACHE_TYPES, task="generate")
+    prompt_tokens: int | None = option(
+        "--prompt", minimum=1, maximum=units.MOST_TOKENS, task="generate"
+    )
+    audio_seconds: int | None = option("--audio", minimum=1, maximum=10**7, task="generate")
+    draft: str | None = option("--draft", task="generate")
+    runtime_options: Mapping[str, str] = option("--runtime-option", {}, task="generate")
+    min_tokens_per_second: float | None = option(
+        "--min-speed", maximum=999_999_999, task="generate"
+    )
+    memory_basis: str = option("--memory", "default", choices=MEMORY_BASES)
+    reserve_bytes: int | None = option("--reserve", maximum=MOST_BYTES)
+    download_bytes_per_second: int | None = option("--download-speed", minimum=1, maximum=10**15)
+    private: bool = option("--private", False)
+    commercial: bool = option("--commercial", False)
+    modify: bool = option("--modify", False)
+    auditable: bool = option("--auditable", False)
+    license: str | None = option("--license")
+    finetune_method: str | None = option("--method", choices=FINETUNE_METHODS, task="finetune")
+    lora_rank: int | None = option("--lora-rank", minimum=1, maximum=65_536, task="finetune")
+    dataset_tokens: int | None = option(
+        "--dataset-tokens", minimum=1, maximum=10**15, task="finetune"
+    )
+    optimizer: str | None = option("--optimizer", choices=OPTIMIZERS, task="finetune")
+    checkpointing: bool | None = option("--no-checkpointing", task="finetune")
+    load: Load | None = option("--tokens-per-day")
     _unknown_field = WrongTypeError
 
     def options(self) -> str:
@@ -253,13 +205,14 @@ class Workload(Record):
         # before anything compares it: fp8_e4m3 is fp8
         if isinstance(self.kv_cache_type, str):
             self.__dict__["kv_cache_type"] = cache_type(self.kv_cache_type)
-        faults = [*_value_faults(self), *_task_faults(self)]
-        load: object = self.load
-        if load is not None and not isinstance(load, Load):
-            message = f"must be a Load, not {kind_of(load)}"
-            faults.append(_problem("load", message, "Load.parse('2M:500k')"))
-        if faults:
+        if faults := [*_value_faults(self), *_task_faults(self)]:
             raise WorkloadError(faults)
+
+
+# what each field of a Workload is called on the command line, and of its Load
+FLAGS, LOAD_FLAGS = (
+    {field: str(key.name) for field, key in kind._keys.items()} for kind in (Workload, Load)
+)
 
 
 def cache_type(text: str) -> str:
@@ -277,51 +230,49 @@ def _problem(key: str, message: str, remedy: str | None) -> Problem:
 
 def _value_faults(record: Workload | Load) -> Iterator[Problem]:
     kind = type(record)
-    for key in kind._fields:
-        value = getattr(record, key)
-        is_default = key in kind._defaults and value is kind._defaults[key]
-        fault = None if is_default else _fault(key, kind._kinds[key], value)
+    for field, annotation in kind._kinds.items():
+        value = getattr(record, field)
+        fault: Fault | None = None
+        if field in kind._defaults and value is kind._defaults[field]:
+            continue
+        if field == "load" and not isinstance(value, Load):
+            fault = f"must be a Load, not {kind_of(value)}", "Load.parse('2M:500k')"
+        elif field == "runtime_options":
+            pairs = value.items() if isinstance(value, Mapping) else [(None, value)]
+            if not all(isinstance(text, str) for pair in pairs for text in pair):
+                fault = "must be texts by name", 'as {"ub": "1024"}'
+        elif field != "load":
+            stated = kind._keys.get(field)
+            limits = {} if stated is None else {**stated.limits}
+            limits.pop("task", None)
+            fault = fault_of(value, _KINDS[annotation.removesuffix(" | None")], **limits)
+            if fault and isinstance(value, str) and annotation.startswith("int"):
+                fault = fault[0], _whole_number(field, value) or fault[1]
         if fault is not None:
-            yield _problem(key, *fault)
+            yield _problem(field, *fault)
 
 
-def _fault(key: str, kind: str, value: Any) -> Fault | None:
-    if kind.startswith("bool"):
-        return kind_fault(value, bool)
-    if key == "runtime_options":
-        pairs = value.items() if isinstance(value, Mapping) else [(None, value)]
-        is_text = all(isinstance(each, str) for pair in pairs for each in pair)
-        return None if is_text else ("must be texts by name", 'as {"ub": "1024"}')
-    if kind.startswith("str"):
-        return text_fault(value, _CHOICES.get(key, ()))
-    if key not in _RANGES:
-        return None
-    if kind.startswith("float"):
-        return number_fault(value, *_RANGES[key])
-    least, most = map(int, _RANGES[key])
-    fault = integer_fault(value, least, most)
-    if fault is None or not isinstance(value, str):
-        return fault
+def _whole_number(field: str, text: str) -> str | None:
+    """What to write instead of `32k` or `2GiB`."""
     try:
-        # `32k`, `2GiB`
-        number = (parse_bytes if "bytes" in key else parse_tokens)(value)
-        return fault[0], f"write {number:_}"
+        return f"write {(parse_bytes if 'bytes' in field else parse_tokens)(text):_}"
     except ValueError:
-        return fault
+        return None
 
 
 def _task_faults(workload: Workload) -> Iterator[Problem]:
     """What cannot be asked of this task."""
-    if workload.task != "finetune":
-        for key in _OF_FINETUNING:
-            if getattr(workload, key) is not None:
+    is_tuning = workload.task == "finetune"
+    for field, stated in Workload._keys.items():
+        task = stated.limits.get("task")
+        is_other = task is not None and (task == "finetune") != is_tuning
+        if is_other and getattr(workload, field) != stated.default:
+            message, remedy = "does not apply to fine-tuning", "leave it out"
+            if not is_tuning:
+                message = "applies only to the task finetune"
                 remedy = "add --task finetune, or leave it out"
-                yield _problem(key, "applies only to the task finetune", remedy)
-        return
-    for key in _NOT_IN_FINETUNING:
-        if getattr(workload, key) != Workload._defaults[key]:
-            yield _problem(key, "does not apply to fine-tuning", "leave it out")
-    if workload.finetune_method == "full" and workload.lora_rank is not None:
+            yield _problem(field, message, remedy)
+    if is_tuning and workload.finetune_method == "full" and workload.lora_rank is not None:
         message = "does not apply to full fine-tuning, which has no adapters"
         yield _problem("lora_rank", message, "leave it out")
 

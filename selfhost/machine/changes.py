@@ -12,7 +12,7 @@ from ..core.quantities import parse_bytes, parse_number
 from ..core.records import Unread
 from ..core.spelling import nearest, words_of
 from ..core.tables import shipped_table
-from ..core.values import text_fault
+from ..core.values import fault_of
 from . import cpus, gpus
 from .gpus import MOST_CARDS, NamedCards, cards_named, find_cards
 from .record import (
@@ -93,7 +93,7 @@ def _gpu(text: str) -> tuple[Accelerator, ...]:
         raise ValueError(what, "write for example gpu=2x24GiB, or one setting for each")
     memory = _size(size)
     name = name.strip() or f"GPU with {units.binary(memory)}"
-    if fault := text_fault(name):
+    if fault := fault_of(name, str):
         raise ValueError(fault[0], "give it plain text, without line breaks")
     name = gpus.spelled(name)
     card = Accelerator(

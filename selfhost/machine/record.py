@@ -15,7 +15,7 @@ from ..core.errors import MachineFileError, Problem, expect_type
 from ..core.records import Record, Unread, pattern, read_by
 from ..core.tables import shipped_table
 from ..core.tomlfile import Document, Table
-from ..core.values import integer_fault, kind_of, number_fault, shortened, text_fault
+from ..core.values import fault_of, kind_of, shortened
 
 SCHEMA = "selfhost.machine/1"
 # the name of a machine that nobody named; of another's record it says nothing
@@ -259,8 +259,8 @@ class Machine(Record):
         def __init__(self, **values: Any) -> None:
             for name, (least, most) in _LIMITS.items():
                 value = values.get(name)
-                fault = None if value is None else number_fault(value, least, most)
-                if fault:
+                limits = {"minimum": least, "maximum": most}
+                if value is not None and (fault := fault_of(value, float, **limits)):
                     problem = Problem(file="Machine", key=name, message=fault[0])
                     raise MachineFileError([problem])
             for name, normal in (("architecture", normal_architecture), ("system", normal_system)):
@@ -320,7 +320,7 @@ class Machine(Record):
         file = shown(os.fsdecode(path)) or "machine"
         try:
             content = read_file(os.fsdecode(path), MAX_FILE_BYTES, input_allowed=True)
-            document = parse(text_of(content), keys_once=True)
+            document = parse(text_of(content))
         except Unreadable as error:
             reason, remedy = error.reason, error.remedy or WRITE_ONE
             reason += ": a machine record takes a few kilobytes" if error.kind == LARGE else ""
@@ -512,15 +512,12 @@ def _number(table: Table, name: str, least: float, most: float) -> float | None:
     value = table.values[name]
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if isinstance(least, int):
-        fault = integer_fault(value, least, int(most))
-    else:
-        fault = number_fault(value, least, most)
-    if fault is not None:
+    kind = int if isinstance(least, int) else float
+    if fault := fault_of(value, kind, minimum=least, maximum=most):
         in_bytes = "write whole bytes, for example 17179869184 for 16 GiB"
         table.problem(name, fault[0], in_bytes if name.endswith("_bytes") else None)
         return None
-    return value if isinstance(least, int) else float(value)
+    return kind(value)
 
 
 def _parts(table: Table, name: str, record: type[Record]) -> tuple[Record, ...]:
@@ -547,7 +544,7 @@ def checked_name(text: str, key: str = "name") -> str:
     """`text`, if a record may hold it as its name or a label; else `MachineFileError` that
     names `key` and says what to write.
     """
-    if fault := text_fault(text):
+    if fault := fault_of(text, str):
         remedy = "give it plain text, without line breaks"
         raise MachineFileError([Problem(file="machine", key=key, message=fault[0], remedy=remedy)])
     return text

