@@ -56,13 +56,7 @@ def parse(
     try:
         value = json.loads(text, parse_constant=constant or refused)
     except json.JSONDecodeError as error:
-        line = text.count("\n", 0, error.pos) + 1
-        # a text that ends where more must come is the sign of a full disk or a broken connection
-        is_cut_off = text.strip(_BLANKS) and not text[error.pos :].strip(_BLANKS)
-        if is_cut_off or error.msg.startswith("Unterminated string"):
-            remedy = "it may have been cut off while it was written: write it anew"
-            raise Unreadable("is not JSON: it ends too early", remedy, line=line) from None
-        raise Unreadable(f"is not JSON: {error.msg.removesuffix(' at')}", line=line) from None
+        raise _grammar_fault(text, error.msg, error.pos) from None
     except RecursionError:
         raise Unreadable("is nested too deeply") from None
     except ValueError:
@@ -74,6 +68,18 @@ def parse(
     if level:
         raise Unreadable("is nested too deeply")
     return value
+
+
+def _grammar_fault(text: str, message: str, place: int) -> Unreadable:
+    """What is wrong at that place, in the words of Python's decoder. A text that ends where more
+    must come is the sign of a full disk or a broken connection.
+    """
+    line = text.count("\n", 0, place) + 1
+    is_cut_off = text.strip(_BLANKS) and not text[place:].strip(_BLANKS)
+    if is_cut_off or message.startswith("Unterminated string"):
+        remedy = "it may have been cut off while it was written: write it anew"
+        return Unreadable("is not JSON: it ends too early", remedy, line=line)
+    return Unreadable(f"is not JSON: {message.removesuffix(' at')}", line=line)
 
 
 class Entry:

@@ -333,15 +333,12 @@ class Table:
 
 def key_name(path: Path) -> str:
     """`("files", 0, "bytes")` -> `files[0].bytes`; a part that TOML wants in quotes has them."""
-    parts = [
-        f"[{part}]"
-        if isinstance(part, int)
-        else f".{part}"
-        if _BARE.fullmatch(part)
-        else f'."{shortened(part)}"'
-        for part in path
-    ]
-    return "".join(parts).removeprefix(".")
+    text = ""
+    for part in path:
+        is_bare = isinstance(part, int) or _BARE.fullmatch(part)
+        name = part if is_bare else f'"{shortened(str(part))}"'
+        text += f"[{name}]" if isinstance(part, int) else f".{name}"
+    return text.removeprefix(".")
 
 
 def _syntax_fault(message: str, text: str) -> Unreadable:

@@ -36,12 +36,7 @@ def fault_of(
     given: type = type(value)
     if given is not kind and not (kind is float and given is int):
         name, remedy = _KINDS[kind]
-        if kind is int:
-            # written as text or with a point: `"4,096"`, `7e9`
-            digits = str(int(value)) if isinstance(value, float) and value.is_integer() else value
-            digits = re.sub(r"[,_ ]|\.0*$", "", digits if isinstance(digits, str) else "")
-            is_number = digits.isdecimal() and digits.isascii() and len(digits) <= 18
-            remedy = f"write {int(digits):_}" if is_number else None
+        remedy = _whole_number(value) if kind is int else remedy
         return f"must be {name}, not {kind_of(value)}", remedy
     if kind is str:
         return _text_fault(value, choices, empty, lines)
@@ -62,6 +57,14 @@ def _text_fault(text: str, choices: Sequence[str], empty: bool, lines: bool) -> 
         return None
     message = f'"{shortened(text)}" has a line break or a control character'
     return message, "write it on one line"
+
+
+def _whole_number(value: object) -> str | None:
+    """What to write instead of one as text or with a point: `"4,096"`, `7e9`."""
+    digits = str(int(value)) if isinstance(value, float) and value.is_integer() else value
+    digits = re.sub(r"[,_ ]|\.0*$", "", digits if isinstance(digits, str) else "")
+    is_number = digits.isdecimal() and digits.isascii() and len(digits) <= 18
+    return f"write {int(digits):_}" if is_number else None
 
 
 _DATE = re.compile(r"\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?", re.ASCII)

@@ -230,34 +230,32 @@ def _problem(key: str, message: str, remedy: str | None) -> Problem:
 
 def _value_faults(record: Workload | Load) -> Iterator[Problem]:
     kind = type(record)
-    for field, annotation in kind._kinds.items():
+    for field in kind._fields:
         value = getattr(record, field)
-        fault: Fault | None = None
-        if field in kind._defaults and value is kind._defaults[field]:
-            continue
-        if field == "load" and not isinstance(value, Load):
-            fault = f"must be a Load, not {kind_of(value)}", "Load.parse('2M:500k')"
-        elif field == "runtime_options":
-            pairs = value.items() if isinstance(value, Mapping) else [(None, value)]
-            if not all(isinstance(text, str) for pair in pairs for text in pair):
-                fault = "must be texts by name", 'as {"ub": "1024"}'
-        elif field != "load":
-            stated = kind._keys.get(field)
-            limits = {} if stated is None else {**stated.limits}
-            limits.pop("task", None)
-            fault = fault_of(value, _KINDS[annotation.removesuffix(" | None")], **limits)
-            if fault and isinstance(value, str) and annotation.startswith("int"):
-                fault = fault[0], _whole_number(field, value) or fault[1]
-        if fault is not None:
+        is_default = field in kind._defaults and value is kind._defaults[field]
+        if not is_default and (fault := _fault_of(kind, field, value)):
             yield _problem(field, *fault)
 
 
-def _whole_number(field: str, text: str) -> str | None:
-    """What to write instead of `32k` or `2GiB`."""
+def _fault_of(kind: type[Record], field: str, value: Any) -> Fault | None:
+    if field == "load":
+        message = f"must be a Load, not {kind_of(value)}"
+        return None if isinstance(value, Load) else (message, "Load.parse('2M:500k')")
+    if field == "runtime_options":
+        pairs = value.items() if isinstance(value, Mapping) else [(None, value)]
+        is_text = all(isinstance(text, str) for pair in pairs for text in pair)
+        return None if is_text else ("must be texts by name", 'as {"ub": "1024"}')
+    limits = {**kind._keys[field].limits} if field in kind._keys else {}
+    limits.pop("task", None)
+    annotation = kind._kinds[field].removesuffix(" | None")
+    fault = fault_of(value, _KINDS[annotation], **limits)
+    if fault is None or annotation != "int" or not isinstance(value, str):
+        return fault
     try:
-        return f"write {(parse_bytes if 'bytes' in field else parse_tokens)(text):_}"
+        # `32k`, `2GiB`
+        return fault[0], f"write {(parse_bytes if 'bytes' in field else parse_tokens)(value):_}"
     except ValueError:
-        return None
+        return fault
 
 
 def _task_faults(workload: Workload) -> Iterator[Problem]:
