@@ -14,7 +14,7 @@ from ..core.records import Record
 from ..core.units import utc_today
 from ..core.workload import READING_TOKENS_PER_SECOND, Workload
 from ..judge.checks import Finding, Outcome
-from ..judge.checks.disk import disk_margin_bytes, ends_to_store
+from ..judge.checks.disk import bytes_to_store, disk_margin_bytes
 from ..judge.checks.memory import reserve_beside
 from ..judge.checks.speed import is_slow
 from ..judge.defaults import follows_a_list, smallest_of_list, suited
@@ -333,7 +333,7 @@ def _parted(needs: Needs, gpu_only: bool) -> tuple[int, int]:
 
 
 def _disk_to_store(needs: Needs) -> int | None:
-    stored = free = ends_to_store(needs, None)[1]
+    stored = free = bytes_to_store(needs, None)[2]
     if stored is None or free is None:
         return None
     while free < stored + disk_margin_bytes(free):

@@ -22,7 +22,7 @@ from ..core.records import Record
 from ..core.tables import filled as filled_in
 from ..core.tables import shipped_table
 from ..core.workload import Workload
-from ..judge.checks.disk import ends_to_store
+from ..judge.checks.disk import bytes_to_store
 from ..judge.defaults import smallest_of_list, takes_first_of_list
 from ..judge.placement import smallest_device_bytes
 from ..judge.record import Outcome, Question, Verdict
@@ -134,7 +134,7 @@ class ContainerSize(Report):
     @property
     def disk_bytes(self) -> int | None:
         """The most that the files may take, None where that is not known."""
-        return ends_to_store(self.needs, None)[1]
+        return bytes_to_store(self.needs, None)[2]
 
     @property
     def seconds_to_start(self) -> int:
@@ -197,7 +197,7 @@ def on_node(size: ContainerSize, stated: Machine) -> ContainerSize:
     """
     memory = stated.memory_total_bytes
     free = max((disk.free_bytes or 0 for disk in stated.disks or ()), default=None)
-    stored = ends_to_store(size.needs, None)[0]
+    stored = bytes_to_store(size.needs, None)[1]
     lacks = ""
     if memory is not None and size.request_bytes > memory:
         lacks = f"of {units.binary(memory)}: it requests {_up(size.request_bytes)} of memory"

@@ -11,7 +11,7 @@ from ..catalogue.index import Catalogue
 from ..catalogue.runtime import RuntimeSpec
 from ..core.records import Record
 from ..judge.checks.model import to_pass_gate
-from ..judge.checks.runtime import install_lines, is_built_from_source, runtime_check
+from ..judge.checks.runtime import install_lines, runtime_check
 from ..judge.files import typed_file
 from ..judge.pace.engine import uses_shared_gpu
 from ..judge.placement.devices import computes_on_shared, is_built_for, reaches
@@ -180,7 +180,7 @@ def _runtime_lines(
     """How to get the runtime, by the finding's `code`; on an unknown system as on Linux."""
     if code not in ("runtime-not-installed", "runtime-not-searched"):
         return ()
-    if is_built_from_source(machine, runtime):
+    if f"{machine.system}-{machine.architecture}" in runtime.builds_from_source:
         return (f"# build {runtime.name} from source: {runtime.source_build}",)
     lines = install_lines(runtime, places)
     if not lines and runtime.builds:

@@ -307,7 +307,7 @@ def _disk(stored: Sequence[tuple[Needs, Question]], machine: Machine) -> Finding
     for each in by_volume.values():
         (needs, question), *others = each
         if others:
-            size = _added(bytes_to_store(one, asked.missing_bytes) for one, asked in each)
+            size = _added(bytes_to_store(one, asked.missing_bytes)[0] for one, asked in each)
             largest = max(one.largest_file_bytes or 0 for one, _ in each) or None
             needs = needs.replace(download_bytes=size, disk_bytes=size, largest_file_bytes=largest)
             needs = needs.replace(download_range=None)

@@ -27,7 +27,6 @@ class Outcome(StrEnum):
     FAIL = "fail"
 
 
-_SEVERITY = {outcome: severity for severity, outcome in enumerate(Outcome)}
 CHECKS = (
     "weights",
     "license",
@@ -75,7 +74,7 @@ class Finding(Record):
     @property
     def severity(self) -> int:
         """0 for a pass, more the worse the outcome is."""
-        return _SEVERITY[self.outcome]
+        return (*Outcome,).index(self.outcome)
 
     @property
     def decides(self) -> bool:
@@ -86,6 +85,7 @@ class Finding(Record):
 
 # outcome, code, variant, and the figures that a finding has beside the common ones of its check
 Cell = tuple[Outcome, str, str, dict[str, Any]]
+PASS, WARN, UNKNOWN, FAIL = Outcome
 _FIELDS = ("needs", "has", "short", "unit", "reserve_bytes")
 
 
@@ -93,27 +93,27 @@ def finding(
     outcome: Outcome,
     code: str,
     variant: str = "",
+    figures: Mapping[str, Any] | None = None,
     /,
-    *,
-    why: Unread | str | None = None,
-    remedy: str | None = None,
-    **figures: Any,
+    **common: Any,
 ) -> Finding:
-    """A finding in the words of its code, or of that variant of it. `remedy` takes the place of the
-    table's. The code begins with the name of the check.
+    """A finding in the words of its code, or of that variant of it.
+
+    Of the figures, which go before those in `common`, `why` may be an `Unread`, and `remedy` takes
+    the place of the table's. The code begins with the name of the check.
     """
+    known = {**dict.fromkeys((*_FIELDS, "why", "remedy")), **common, **(figures or {})}
+    remedy, why = known["remedy"], known["why"]
     if isinstance(why, Unread):
-        remedy, why = remedy or why.remedy, why.reason
-    fields: dict[str, Any] = {name: figures.get(name) for name in _FIELDS}
-    figures = {**fields, **figures, "why": why}
+        remedy, known["why"] = remedy or why.remedy, why.reason
     words = table("findings")[f"{code}/{variant}" if variant else code]
     return Finding(
         check=code.partition("-")[0],
         outcome=outcome,
         code=code,
-        **fields,
-        reason=_filled(words["reason"], figures),
-        remedy=remedy or _filled(words.get("remedy", ""), figures) or None,
+        **{name: known[name] for name in _FIELDS},
+        reason=sentence(words["reason"], known),
+        remedy=remedy or sentence(words.get("remedy", ""), known) or None,
     )
 
 
@@ -131,16 +131,17 @@ def codes() -> Mapping[str, str]:
 def fault(option: str, key: str, **figures: Any) -> WorkloadError:
     """What makes no sense of that option, in the words of that key, and what to type instead."""
     words = table("faults")[key]
-    remedy = _filled(words.get("remedy", ""), figures) or None
-    return WorkloadError.of(option, _filled(words["reason"], figures), remedy)
+    remedy = sentence(words.get("remedy", ""), figures) or None
+    return WorkloadError.of(option, sentence(words["reason"], figures), remedy)
 
 
 def phrase(key: str, **figures: Any) -> str:
     """A sentence that several findings share, with its figures."""
-    return _filled(table("phrases")[key], figures)
+    return sentence(table("phrases")[key], figures)
 
 
-def _filled(template: str, figures: Mapping[str, Any]) -> str:
+def sentence(template: str, figures: Mapping[str, Any]) -> str:
+    """The template with its parts and its figures."""
     return filled(whole(template), figures)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ...core.records import Record, Unread
+from ...core.records import Unread
 from ...core.units import GIB
 from ...machine.record import Disk, Machine
 from ...needs.records import Needs
 from ..record import Question
-from . import Cell, Finding, Outcome, doubt_of, finding
+from . import FAIL, PASS, UNKNOWN, WARN, Cell, Finding, doubt_of, finding
 
 # a system disk filled to the last byte breaks swap, logs and databases: 5 GiB or one part in 20 of
 # the volume, whichever is less (assumed)
@@ -19,16 +19,6 @@ _STORE_VARIABLES = {
     "llama.cpp": "LLAMA_CACHE",
     "ollama": "OLLAMA_MODELS (of the Ollama service)",
 }
-_DECIDED_BY_FREE_SPACE = ("disk-unread", "disk-too-small", "disk-tight", "disk-fits")
-
-
-class _Storing(Record):
-    needs: Needs
-    machine: Machine
-    question: Question
-    place: Disk
-    low: int | None
-    high: int | None
 
 
 def disk_check(needs: Needs, machine: Machine, question: Question) -> Finding:
@@ -37,103 +27,83 @@ def disk_check(needs: Needs, machine: Machine, question: Question) -> Finding:
     Free space that is assumed gives a `warn`; only what was stated, such as the size of the disk,
     may rule the model out.
     """
-    missing, purpose = question.missing_bytes, question.store
-    size, (low, high) = bytes_to_store(needs, missing), ends_to_store(needs, missing)
+    missing, purpose, here = question.missing_bytes, question.store, question.here
+    size, *ends = bytes_to_store(needs, missing)
     if size == 0:
-        path = question.here.path if question.here else None
-        code = "disk-nothing-missing"
-        return finding(Outcome.PASS, code, needs=0, short=0, unit="bytes", path=path)
+        path = here.path if here else None
+        return finding(PASS, "disk-nothing-missing", needs=0, short=0, unit="bytes", path=path)
     place = machine.disk_for(purpose) or Disk(purpose=purpose, path="the download folder")
-    storing = _Storing(
-        needs=needs, machine=machine, question=question, place=place, low=low, high=high
-    )
-    cell = _refused(storing) or _doubtful(storing) or _by_margin(storing)
-    if cell[1] in _DECIDED_BY_FREE_SPACE:
-        cell = _on_assumed_space(storing) or cell
-    outcome, code, variant, figures = cell
-    has = figures.pop("has", place.free_bytes)
-    shown = place.shown
+    largest, most = needs.largest_file_bytes or 0, place.max_file_bytes
+    largest = min(largest, missing or largest)
+    if place.writable is False:
+        cell: Cell = FAIL, "disk-not-writable", "", {}
+    elif most is not None and largest > most:
+        figures = {"file": largest, "filesystem": place.filesystem, "most": most}
+        cell = FAIL, "disk-file-too-large", "", figures
+    elif ends[0] is None or ends[1] is None:
+        cell = _size_not_known(needs, machine, place)
+    else:
+        cell = _by_free_space(machine, place, ends[0], ends[1])
+    low, has = ends[0], cell[3].get("has", place.free_bytes)
     what = "The download" if size == needs.download_bytes else "Everything stored"
+    shown = place.shown
     return finding(
-        outcome,
-        code,
-        variant,
+        *cell,
         needs=size,
         has=has,
         short=None if low is None or has is None else max(0, low - has),
         unit="bytes",
         what="The missing part" if missing else what,
-        size=(low or 0, high or 0),
-        is_range=low != high,
+        size=(low or 0, ends[1] or 0),
+        is_range=low != ends[1],
         place=shown,
         place_first=f"The {shown[4:]}" if shown.startswith("the ") else shown,
         variable=_STORE_VARIABLES.get(purpose),
         confidence=doubt_of(machine),
-        **figures,
+        already=here.size_bytes if here and missing else None,
     )
 
 
-def _refused(storing: _Storing) -> Cell | None:
-    place, low, most = storing.place, storing.low, storing.place.max_file_bytes
-    if place.writable is False:
-        return Outcome.FAIL, "disk-not-writable", "", {}
-    largest = storing.needs.largest_file_bytes or 0
-    largest = min(largest, storing.question.missing_bytes or largest)
-    if most is not None and largest > most:
-        figures = {"file": largest, "filesystem": place.filesystem, "most": most}
-        return Outcome.FAIL, "disk-file-too-large", "", figures
-    has = place.total_bytes if place.free_bytes is None else place.free_bytes
-    if low is None or has is None or low <= has:
-        return None
-    variant = "in-all" if place.free_bytes is None else ""
-    return Outcome.FAIL, "disk-too-small", variant, {"has": has}
+def _size_not_known(needs: Needs, machine: Machine, place: Disk) -> Cell:
+    if place.free_bytes is None:
+        return UNKNOWN, "disk-unread", "", {"why": _why_unread(machine, place)}
+    facts = {each.fact: each for each in needs.unknown}
+    unstated = Unread(fact="download_bytes", reason="no source states it")
+    why = facts.get("download_bytes") or facts.get("disk_bytes") or unstated
+    return UNKNOWN, "disk-size-not-known", "", {"why": why}
 
 
-def _why_unread(storing: _Storing) -> Unread:
-    machine, purpose = storing.machine, storing.question.store
-    fact = f"disks.{purpose}.free_bytes"
-    if machine.disk_for(purpose) is None:
-        fact = "disks" if machine.disks is None else f"disks.{purpose}"
+def _why_unread(machine: Machine, place: Disk) -> Unread:
+    fact = f"disks.{place.purpose}.free_bytes"
+    if machine.disk_for(place.purpose) is None:
+        fact = "disks" if machine.disks is None else f"disks.{place.purpose}"
     return machine.why_unread(fact)
 
 
-def _doubtful(storing: _Storing) -> Cell | None:
-    place, needs = storing.place, storing.needs
-    if place.free_bytes is None:
-        return Outcome.UNKNOWN, "disk-unread", "", {"why": _why_unread(storing)}
-    if storing.low is None:
-        unsized = (each for each in needs.unknown if each.fact in ("download_bytes", "disk_bytes"))
-        why = next(unsized, Unread(fact="download_bytes", reason="no source states it"))
-        return Outcome.UNKNOWN, "disk-size-not-known", "", {"why": why}
-    if place.in_memory or place.on_network:
+def _by_free_space(machine: Machine, place: Disk, low: int, high: int) -> Cell:
+    """Whether a size of that range fits, and enough stays free beside it, which decides nothing."""
+    free, total = place.free_bytes, place.total_bytes
+    has, margin = total if free is None else free, disk_margin_bytes(total)
+    facts = ("disks", f"disks.{place.purpose}", f"disks.{place.purpose}.free_bytes")
+    is_small = has is not None and low > has
+    is_slow = free is not None and (place.in_memory or place.on_network)
+    is_assumed = any(map(machine.assumes, facts)) and (total is None or low <= total)
+    if is_assumed and (is_small or not is_slow):
+        why = _why_unread(machine, place).reason if total is None else None
+        return WARN, "disk-assumed", "", {"total": total, "why": why, "enough": high + margin}
+    if is_small:
+        return FAIL, "disk-too-small", "in-all" if free is None else "", {"has": has}
+    if free is None:
+        return UNKNOWN, "disk-unread", "", {"why": _why_unread(machine, place)}
+    if is_slow:
         variant = "ram" if place.in_memory else "network"
-        return Outcome.WARN, "disk-slow-or-volatile", variant, {"filesystem": place.filesystem}
-    return None
-
-
-def _by_margin(storing: _Storing) -> Cell:
-    """Of a size that fits: whether enough stays free beside it, which decides nothing."""
-    place, here = storing.place, storing.question.here
-    left = (place.free_bytes or 0) - (storing.high or 0)
-    margin = disk_margin_bytes(place.total_bytes)
+        return WARN, "disk-slow-or-volatile", variant, {"filesystem": place.filesystem}
+    left = free - high
     if left < margin:
         # of a range that reaches beyond what is free the rest is enough
         variant, more = ("range", -left) if left < 0 else ("", margin - left)
-        return Outcome.WARN, "disk-tight", variant, {"left": left, "more": more}
-    already = here.size_bytes if here and storing.question.missing_bytes else None
-    return Outcome.PASS, "disk-fits", "", {"already": already}
-
-
-def _on_assumed_space(storing: _Storing) -> Cell | None:
-    low, high, total = storing.low, storing.high, storing.place.total_bytes
-    facts = ("disks", *(f"disks.{storing.place.purpose}{part}" for part in ("", ".free_bytes")))
-    if not any(map(storing.machine.assumes, facts)):
-        return None
-    if low is None or high is None or (total is not None and low > total):
-        return None
-    why = _why_unread(storing).reason if total is None else None
-    enough = high + disk_margin_bytes(total)
-    return Outcome.WARN, "disk-assumed", "", {"total": total, "why": why, "enough": enough}
+        return WARN, "disk-tight", variant, {"left": left, "more": more}
+    return PASS, "disk-fits", "", {}
 
 
 def disk_margin_bytes(total_bytes: int | None) -> int:
@@ -143,24 +113,24 @@ def disk_margin_bytes(total_bytes: int | None) -> int:
     return min(DISK_MARGIN_BYTES, total_bytes // _DISK_MARGIN_PART)
 
 
-def bytes_to_store(needs: Needs, missing: int | None) -> int | None:
-    """What is written, where `missing` of the files are to come (None: all)."""
-    if missing is None:
-        return needs.disk_bytes
-    return missing + max(0, (needs.disk_bytes or 0) - (needs.download_bytes or 0))
-
-
-def ends_to_store(needs: Needs, missing: int | None) -> tuple[int | None, int | None]:
-    """The least and the most of `bytes_to_store`; the same twice where the size is no range."""
-    size, likely = bytes_to_store(needs, missing), needs.download_bytes
-    ends = needs.download_range if missing is None else None
-    if size is None or ends is None or likely is None:
-        return size, size
-    return size - likely + ends[0], size - likely + ends[1]
+def bytes_to_store(
+    needs: Needs, missing: int | None
+) -> tuple[int, int, int] | tuple[None, None, None]:
+    """What is written, where `missing` of the files are to come (None: all): likely, least, most.
+    All three are the same where the size is no range.
+    """
+    size, likely = needs.disk_bytes, needs.download_bytes
+    if missing is not None:
+        size = missing + max(0, (size or 0) - (likely or 0))
+    elif size is not None and likely is not None and needs.download_range is not None:
+        low, high = needs.download_range
+        return size, size - likely + low, size - likely + high
+    return (None, None, None) if size is None else (size, size, size)
 
 
 def stored_in_memory(needs: Needs, machine: Machine, question: Question) -> int:
     """Bytes of files to be stored where they take RAM; 0 on a disk."""
     place = machine.disk_for(question.store)
-    is_in_memory = place is not None and place.in_memory
-    return (bytes_to_store(needs, question.missing_bytes) or 0) if is_in_memory else 0
+    if place is None or not place.in_memory:
+        return 0
+    return bytes_to_store(needs, question.missing_bytes)[0] or 0

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from ...core.records import Record, Unread
 from ...core.units import GB, GIB, MIB
 from ...core.workload import Workload
 from ...machine.record import Machine
-from ...needs.records import Needs, Term
-from . import Finding, Outcome, doubt_of, finding, phrase
+from ...needs.records import MemoryNeed, Needs, Term
+from . import FAIL, PASS, UNKNOWN, WARN, Cell, Finding, doubt_of, finding, phrase
 
 # What the system needs for itself beside a model: assumed. Ubuntu Server 24.04 asks for 1 GB; an
 # idle desktop of macOS or Windows takes about 3 GiB, below the 4 GB that Windows 11 asks for.
@@ -76,94 +75,62 @@ def given_by(machine: Machine, workload: Workload) -> Given:
     )
 
 
-class _Ram(Record):
-    """What the machine gives of its RAM, and what the model takes of it, with `files` in RAM."""
-
-    needs: Needs
-    machine: Machine
-    given: Given
-    low: int
-    high: int
-    files: int
-
-    def finding(
-        self, outcome: Outcome, code: str, has: int | None, variant: str = "", **figures: Any
-    ) -> Finding:
-        """A finding of the most that it takes against `has`."""
-        machine, given, total = self.machine, self.given, self.machine.memory_total_bytes
-        limit, is_known = machine.memory_limit_bytes, self.needs.memory is not None
-        is_limited = limit is not None and total is not None and limit < total
-        # parts that come to an accelerator in turn all lie in RAM
-        is_shared_out = self.needs.placement == "split" and self.needs.offload is None
-        host = [term for term in self.needs.terms if term.where == "host"]
-        smaller = what_is_smaller(host, given.ceiling)
-        return finding(
-            outcome,
-            code,
-            variant,
-            needs=self.high if is_known else None,
-            has=has,
-            short=max(0, self.high - has) if is_known and has is not None else None,
-            unit="bytes",
-            reserve_bytes=given.reserve,
-            need=(self.low, self.high),
-            files=self.files,
-            on_gpu=self.needs.card_bytes() if is_shared_out else None,
-            machine=machine.name,
-            limit=limit if is_limited else None,
-            total=total,
-            now_only=given.basis == "available",
-            asked=given.is_stated and given.could is not None,
-            reserve=given.reserve,
-            reserve_source=given.reserve_source,
-            confidence=doubt_of(machine),
-            smaller=phrase("smaller/files", smaller=smaller) if self.files else smaller,
-            **figures,
-        )
-
-    def may_hold(self, need_bytes: int) -> bool:
-        """Whether the RAM is assumed, and such a machine may have enough for that need."""
-        most = self.machine.memory_most_bytes
-        is_enough = most is None or need_bytes <= most - self.given.reserve
-        return self.machine.assumes("memory_total_bytes") and is_enough
-
-    def leaves_margin(self, left_bytes: int) -> bool:
-        """Whether the reserve is left, of a small machine a whole part of its memory."""
-        total = self.machine.memory_total_bytes
-        is_large_part = total is not None and _MARGIN_PART * (left_bytes + 1) > total
-        return self.given.is_stated or left_bytes >= self.given.reserve or is_large_part
-
-
 def memory_check(
     needs: Needs, machine: Machine, workload: Workload, files_bytes: int = 0
 ) -> Finding:
     """The host's share of the need against what this machine gives and could give. `files_bytes`
     are files to come in RAM: they join the most, and the least where copies are made of them.
     """
+    given, memory = given_by(machine, workload), needs.memory
     low, high = needs.ram_bytes("low_bytes") or 0, needs.ram_bytes() or 0
-    if needs.memory is not None:
+    if memory is None:
+        cell = _need_not_known(needs, machine, given)
+    else:
         # on a disk the originals of what a runtime copies may leave the page cache, in RAM they
         # stay
-        low += min(files_bytes, needs.memory.evictable_bytes)
-    given = given_by(machine, workload)
-    ram = _Ram(
-        needs=needs,
-        machine=machine,
-        given=given,
-        low=low,
-        high=high + files_bytes,
+        low += min(files_bytes, memory.evictable_bytes)
+        high += files_bytes
+        cell = _judged(low, high, machine, given)
+    total, limit, has = machine.memory_total_bytes, machine.memory_limit_bytes, cell[3]["has"]
+    is_limited = limit is not None and total is not None and limit < total
+    # parts that come to an accelerator in turn all lie in RAM
+    is_shared_out = needs.placement == "split" and needs.offload is None
+    smaller = what_is_smaller([each for each in needs.terms if each.where == "host"], given.ceiling)
+    judged = finding(
+        *cell,
+        needs=high if memory is not None else None,
+        short=max(0, high - has) if memory is not None and has is not None else None,
+        unit="bytes",
+        reserve_bytes=given.reserve,
+        need=(low, high),
         files=files_bytes,
+        on_gpu=needs.card_bytes() if is_shared_out else None,
+        machine=machine.name,
+        limit=limit if is_limited else None,
+        total=total,
+        now_only=given.basis == "available",
+        asked=given.is_stated and given.could is not None,
+        reserve=given.reserve,
+        reserve_source=given.reserve_source,
+        confidence=doubt_of(machine),
+        smaller=phrase("smaller/files", smaller=smaller) if files_bytes else smaller,
     )
-    judged = _need_not_known(ram) if needs.memory is None else _judged(ram)
-    return max((judged, *_shell_limit(ram)), key=lambda finding: finding.severity)
+    shell = None if memory is None else _shell_limit(needs, memory, machine, given)
+    return shell if shell is not None and shell.severity > judged.severity else judged
 
 
 def _least(*sizes: int | None) -> int | None:
     return min((size for size in sizes if size is not None), default=None)
 
 
-def _need_not_known(ram: _Ram) -> Finding:
-    machine, needs = ram.machine, ram.needs
+def _may_hold(need_bytes: int, machine: Machine, given: Given) -> bool:
+    """Whether the RAM is assumed, and such a machine may have enough for that need."""
+    most = machine.memory_most_bytes
+    is_enough = most is None or need_bytes <= most - given.reserve
+    return machine.assumes("memory_total_bytes") and is_enough
+
+
+def _need_not_known(needs: Needs, machine: Machine, given: Given) -> Cell:
     unstated = Unread(
         fact="memory",
         reason="the spec does not state enough",
@@ -171,109 +138,106 @@ def _need_not_known(ram: _Ram) -> Finding:
     )
     why = next((entry for entry in needs.unknown if entry.fact.startswith("memory")), unstated)
     known_bytes = sum(term.low_bytes for term in needs.known_terms)
-    most = _least(machine.memory_total_bytes, machine.memory_limit_bytes)
-    cards = machine.accelerators
+    most, cards = (
+        _least(machine.memory_total_bytes, machine.memory_limit_bytes),
+        machine.accelerators,
+    )
     is_host_alone = cards is not None and all(card.unified for card in cards)
     is_beyond = is_host_alone and most is not None and known_bytes > most
-    if is_beyond and not ram.may_hold(known_bytes):
-        return ram.finding(Outcome.FAIL, "memory-too-small", most, "at-least", why=why.reason)
-    return ram.finding(Outcome.UNKNOWN, "memory-need-not-known", ram.given.ceiling, why=why)
+    if is_beyond and not _may_hold(known_bytes, machine, given):
+        return FAIL, "memory-too-small", "at-least", {"has": most, "why": why.reason}
+    return UNKNOWN, "memory-need-not-known", "", {"has": given.ceiling, "why": why}
 
 
-def _judged(ram: _Ram) -> Finding:
-    machine, given, is_now = ram.machine, ram.given, ram.given.basis == "available"
-    now, could, ceiling, high = given.now, given.could, given.ceiling, ram.high
+def _judged(low: int, high: int, machine: Machine, given: Given) -> Cell:
+    """By what is free now, else by what the machine could give."""
+    now, could, ceiling, limit = given.now, given.could, given.ceiling, machine.memory_limit_bytes
     # the least that was read is enough to say no, even where the binding one was not
     binding = None if given.basis == "default" and could is None else ceiling
-    least = _least(machine.memory_total_bytes, machine.memory_limit_bytes, binding)
-    if least is not None and ram.low > least:
-        return _too_small(ram, least)
-    if given.basis != "total" and now is not None and high <= now:
-        return _within_free(ram, now)
-    if ceiling is None or (now if is_now else could) is None:
-        variant, fact = ("now", "available") if is_now else ("", "limit")
-        why = machine.why_unread(f"memory_{fact}_bytes")
-        return ram.finding(Outcome.UNKNOWN, "memory-unread", ceiling, variant, why=why)
-    if high > ceiling:
-        is_assumed = ram.may_hold(high)
-        close = ram.finding(Outcome.UNKNOWN, "memory-close", ceiling)
-        return _beyond_assumed(ram, ceiling) if is_assumed else close
-    return _within_limit(ram) if given.basis == "total" else _not_now(ram, ceiling)
-
-
-def _within_free(ram: _Ram, now: int) -> Finding:
-    left, variant = now - ram.high, "" if ram.given.basis == "available" else "now"
-    if ram.leaves_margin(left):
-        return ram.finding(Outcome.PASS, "memory-fits", now, variant)
-    return ram.finding(Outcome.PASS, "memory-tight", now, "now", left=left)
-
-
-def _not_now(ram: _Ram, ceiling: int) -> Finding:
-    now, remedy = ram.given.now, None
-    if now is None:
-        remedy = ram.machine.why_unread("memory_available_bytes").remedy
-    figures: dict[str, Any] = {"now": now, "now_read": now is not None, "remedy": remedy}
-    return ram.finding(Outcome.WARN, "memory-not-now", ceiling, **figures)
-
-
-def _too_small(ram: _Ram, has: int) -> Finding:
-    if ram.may_hold(ram.low):
-        return _beyond_assumed(ram, has)
-    given, limit = ram.given, ram.machine.memory_limit_bytes or 0
-    return ram.finding(
-        Outcome.FAIL,
-        "memory-too-small",
-        has,
+    least = _least(machine.memory_total_bytes, limit, binding)
+    if least is not None and low > least:
+        if _may_hold(low, machine, given):
+            return _beyond_assumed(high, least, machine, given)
         # nothing but the reserve decides, and that is assumed
-        reserve_decides=not given.is_stated and has == given.could and ram.low <= limit,
-        would="would" if ram.high <= limit else "might",
-    )
+        decides = not given.is_stated and least == could and low <= (limit or 0)
+        would = "would" if high <= (limit or 0) else "might"
+        figures = {"has": least, "reserve_decides": decides, "would": would}
+        return FAIL, "memory-too-small", "", figures
+    if given.basis != "total" and now is not None and high <= now:
+        is_tight = not _leaves_margin(now - high, machine, given)
+        variant = "" if given.basis == "available" and not is_tight else "now"
+        code = "memory-tight" if is_tight else "memory-fits"
+        return PASS, code, variant, {"has": now, "left": now - high}
+    bound, variant, fact = could, "", "limit"
+    if given.basis == "available":
+        bound, variant, fact = now, "now", "available"
+    if ceiling is None or bound is None:
+        why = machine.why_unread(f"memory_{fact}_bytes")
+        return UNKNOWN, "memory-unread", variant, {"has": ceiling, "why": why}
+    if high > ceiling:
+        if _may_hold(high, machine, given):
+            return _beyond_assumed(high, ceiling, machine, given)
+        return UNKNOWN, "memory-close", "", {"has": ceiling}
+    if given.basis == "total":
+        return _within_limit(high, machine, given)
+    remedy = machine.why_unread("memory_available_bytes").remedy if now is None else None
+    figures = {"has": ceiling, "now": now, "now_read": now is not None, "remedy": remedy}
+    return WARN, "memory-not-now", "", figures
 
 
-def _beyond_assumed(ram: _Ram, has: int) -> Finding:
-    most, wanted_gib = ram.machine.memory_most_bytes, -(-(ram.high + ram.given.reserve) // GIB)
+def _leaves_margin(left_bytes: int, machine: Machine, given: Given) -> bool:
+    """Whether the reserve is left, of a small machine a whole part of its memory."""
+    total = machine.memory_total_bytes
+    is_large_part = total is not None and _MARGIN_PART * (left_bytes + 1) > total
+    return given.is_stated or left_bytes >= given.reserve or is_large_part
+
+
+def _beyond_assumed(high: int, has: int, machine: Machine, given: Given) -> Cell:
+    most, wanted_gib = machine.memory_most_bytes, -(-(high + given.reserve) // GIB)
     # an example: the next power of two
     enough_gib = 1 << max(0, wanted_gib - 1).bit_length()
     enough_gib = enough_gib if most is None else min(enough_gib, most // GIB)
-    return ram.finding(Outcome.UNKNOWN, "memory-assumed", has, enough_gib=enough_gib)
+    return UNKNOWN, "memory-assumed", "", {"has": has, "enough_gib": enough_gib}
 
 
-def _within_limit(ram: _Ram) -> Finding:
+def _within_limit(high: int, machine: Machine, given: Given) -> Cell:
     """Tight where it leaves less than a desktop takes, or hardly more than the reserve."""
-    machine, limit, given = ram.machine, ram.machine.memory_limit_bytes, ram.given
+    limit = machine.memory_limit_bytes
     if limit is not None and limit == machine.memory_total_bytes and not given.is_stated:
         # a guest serves no desktop
         usual = _DESKTOP_BYTES.get(machine.system or "", 4 * GB) if machine.scope == "host" else 0
-        left, desktop = limit - ram.high, min(usual, limit // 4)
-        if left < desktop or not ram.leaves_margin(left - given.reserve):
+        left, desktop = limit - high, min(usual, limit // 4)
+        if left < desktop or not _leaves_margin(left - given.reserve, machine, given):
             # of a small machine that much is never left
-            figures: dict[str, Any] = {"desktop": usual if desktop == usual else None}
-            code = "memory-tight"
-            return ram.finding(Outcome.PASS, code, given.ceiling, left=left, **figures)
-    return ram.finding(Outcome.PASS, "memory-fits", given.ceiling)
+            named = usual if desktop == usual else None
+            figures = {"has": given.ceiling, "left": left, "desktop": named}
+            return PASS, "memory-tight", "", figures
+    return PASS, "memory-fits", "", {"has": given.ceiling}
 
 
-def _shell_limit(ram: _Ram) -> Iterator[Finding]:
+def _shell_limit(
+    needs: Needs, memory: MemoryNeed, machine: Machine, given: Given
+) -> Finding | None:
     """The finding of a `ulimit -v` that is or may be too low: it counts mapped files, too."""
-    machine, memory, left = ram.machine, ram.needs.memory, ram.machine.address_space_bytes
-    if memory is None or left is None:
-        return
-    mapped, threads = memory.evictable_bytes, 2 * math.ceil(machine.cpu_cores_usable or 1)
-    most = (ram.needs.ram_bytes() or 0) + mapped + (threads + _OTHER_THREADS) * _STACK_BYTES
-    least = (ram.needs.ram_bytes("low_bytes") or 0) + mapped
-    if most > left:
-        yield finding(
-            Outcome.FAIL if least > left else Outcome.UNKNOWN,
-            "memory-too-small" if least > left else "memory-close",
-            "shell",
-            needs=most,
-            has=left,
-            short=most - left,
-            unit="bytes",
-            reserve_bytes=ram.given.reserve,
-            need=(least, most),
-            mapped=mapped,
-        )
+    left, threads = machine.address_space_bytes, 2 * math.ceil(machine.cpu_cores_usable or 1)
+    mapped, stacks = memory.evictable_bytes, (threads + _OTHER_THREADS) * _STACK_BYTES
+    least = (needs.ram_bytes("low_bytes") or 0) + mapped
+    most = (needs.ram_bytes() or 0) + mapped + stacks
+    if left is None or most <= left:
+        return None
+    is_too_small = least > left
+    return finding(
+        FAIL if is_too_small else UNKNOWN,
+        "memory-too-small" if is_too_small else "memory-close",
+        "shell",
+        needs=most,
+        has=left,
+        short=most - left,
+        unit="bytes",
+        reserve_bytes=given.reserve,
+        need=(least, most),
+        mapped=mapped,
+    )
 
 
 def reserve_of(machine: Machine, workload: Workload) -> tuple[int, str]:

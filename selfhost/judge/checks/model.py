@@ -10,19 +10,18 @@ from ...catalogue.spec import HEARD_SECONDS, License, ModelSpec
 from ...core.workload import Workload
 from ..files import states_needs_alone
 from ..record import Question
-from . import Cell, Finding, Outcome, finding, phrase
+from . import FAIL, PASS, UNKNOWN, WARN, Cell, Finding, Outcome, finding, phrase
 
+# of an answer, and of one that no source confirms
 _BY_ANSWER = {
-    "yes": (Outcome.PASS, "openness-open"),
-    "partly": (Outcome.WARN, "openness-partly"),
-    "unknown": (Outcome.UNKNOWN, "openness-not-known"),
-    "no": (Outcome.FAIL, "openness-closed"),
-}
-# where no source confirms the answer
-_BY_ASSUMED_ANSWER = {
-    **_BY_ANSWER,
-    "yes": (Outcome.WARN, "openness-assumed"),
-    "no": (Outcome.UNKNOWN, "openness-not-known"),
+    ("yes", False): (PASS, "openness-open"),
+    ("yes", True): (WARN, "openness-assumed"),
+    ("partly", False): (WARN, "openness-partly"),
+    ("partly", True): (WARN, "openness-partly"),
+    ("unknown", False): (UNKNOWN, "openness-not-known"),
+    ("unknown", True): (UNKNOWN, "openness-not-known"),
+    ("no", False): (FAIL, "openness-closed"),
+    ("no", True): (UNKNOWN, "openness-not-known"),
 }
 # file names that a reason lists; the others are counted
 _NAMED_FILES = 5
@@ -37,34 +36,32 @@ def openness_check(spec: ModelSpec, workload: Workload) -> Finding | None:
     """Open in the respects that were asked for? Of what no source confirms a yes is a `warn` and
     a no is `unknown`.
     """
-    purposes = {"modification": workload.modify, "audit": workload.auditable}
-    findings = [_open_for(spec, name) for name, is_wanted in purposes.items() if is_wanted]
-    if len(findings) < 2:
-        return findings[0] if findings else None
+    if not (workload.modify or workload.auditable):
+        return None
+    from ...catalogue import openness
+
+    findings: list[Finding] = []
+    for is_audit in (False, True):
+        if not (workload.auditable if is_audit else workload.modify):
+            continue
+        row = openness.auditable(spec) if is_audit else openness.permission(spec, "modification")
+        purpose = "audit" if is_audit else "modification"
+        found = finding(
+            *_BY_ANSWER[row.answer, row.assumed],
+            needs=purpose,
+            has=", ".join(f"{part.name} {part.answer}" for part in row.parts or (row,)),
+            purpose=purpose.capitalize(),
+            why=row.why,
+            guess=row.assumed,
+            stated_in="openness" if is_audit else "license",
+            option="--auditable" if is_audit else "--modify",
+        )
+        findings.append(found)
     worst = max(findings, key=lambda finding: finding.severity)
     return worst.replace(
         needs=", ".join(str(finding.needs) for finding in findings),
         has="; ".join(str(finding.has) for finding in findings),
         reason=" ".join(finding.reason for finding in findings),
-    )
-
-
-def _open_for(spec: ModelSpec, purpose: str) -> Finding:
-    from ...catalogue import openness
-
-    is_audit = purpose == "audit"
-    row = openness.auditable(spec) if is_audit else openness.permission(spec, "modification")
-    outcome, code = (_BY_ASSUMED_ANSWER if row.assumed else _BY_ANSWER)[row.answer]
-    return finding(
-        outcome,
-        code,
-        needs=purpose,
-        has=", ".join(f"{part.name} {part.answer}" for part in row.parts or (row,)),
-        purpose=purpose.capitalize(),
-        why=row.why,
-        guess=row.assumed,
-        stated_in="openness" if is_audit else "license",
-        option="--auditable" if is_audit else "--modify",
     )
 
 
@@ -77,11 +74,9 @@ def license_check(spec: ModelSpec, workload: Workload) -> Finding | None:
     from ...catalogue import openness
 
     # which license it is, and what it allows, take a source each
-    name_is_guess = bool(accepted) and openness.unconfirmed(spec.sources.get("license"))
     use_is_guess = commercial and openness.permission(spec, "commercial use").assumed
-    outcome, code, variant = _of_license(
-        spec, workload, name_is_guess=name_is_guess, use_is_guess=use_is_guess
-    )
+    refused = _name_refused(spec, license.id, accepted) if accepted else None
+    outcome, code, variant = refused or _use(spec, license, workload, is_guess=use_is_guess)
     wanted = ("commercial use" * commercial, accepted)
     return finding(
         outcome,
@@ -99,104 +94,96 @@ def license_check(spec: ModelSpec, workload: Workload) -> Finding | None:
     )
 
 
-def _of_license(
-    spec: ModelSpec, workload: Workload, *, name_is_guess: bool, use_is_guess: bool
-) -> tuple[Outcome, str, str]:
-    license, accepted = spec.license or License(), workload.license
-    if spec.closed and accepted:
-        return Outcome.FAIL, "license-not-accepted", "closed"
-    if spec.closed:
-        return Outcome.WARN, "license-conditional", "closed"
-    refused = _not_accepted(license.id, accepted, is_guess=name_is_guess) if accepted else None
-    if refused is not None:
-        return refused
-    if workload.commercial and license.commercial_use is None:
-        return Outcome.UNKNOWN, "license-not-known", ""
-    if workload.commercial and license.commercial_use == "no":
-        if use_is_guess:
-            return Outcome.UNKNOWN, "license-unconfirmed", ""
-        return Outcome.FAIL, "license-forbids", ""
-    if license.commercial_use == "conditional":
-        return Outcome.WARN, "license-conditional", ""
-    if use_is_guess or name_is_guess:
-        return Outcome.WARN, "license-assumed", ""
-    return Outcome.PASS, "license-allows", ""
-
-
-def _not_accepted(
-    name: str | None, accepted: str, *, is_guess: bool
+def _name_refused(
+    spec: ModelSpec, name: str | None, accepted: str
 ) -> tuple[Outcome, str, str] | None:
-    from ...catalogue.openness import satisfies
+    """Why a license of that name is none of those that are accepted; None where it is one."""
+    from ...catalogue import openness
 
+    if spec.closed:
+        return FAIL, "license-not-accepted", "closed"
     if not name:
-        return Outcome.UNKNOWN, "license-not-known", "name"
-    if satisfies(name, accepted):
+        return UNKNOWN, "license-not-known", "name"
+    if openness.satisfies(name, accepted):
         return None
-    if is_guess:
-        return Outcome.UNKNOWN, "license-unconfirmed", "name"
-    return Outcome.FAIL, "license-not-accepted", ""
+    if openness.unconfirmed(spec.sources.get("license")):
+        return UNKNOWN, "license-unconfirmed", "name"
+    return FAIL, "license-not-accepted", ""
+
+
+def _use(
+    spec: ModelSpec, license: License, workload: Workload, *, is_guess: bool
+) -> tuple[Outcome, str, str]:
+    from ...catalogue import openness
+
+    commercial, allowed = workload.commercial, license.commercial_use
+    if spec.closed:
+        return WARN, "license-conditional", "closed"
+    if commercial and allowed is None:
+        return UNKNOWN, "license-not-known", ""
+    if commercial and allowed == "no":
+        return (UNKNOWN, "license-unconfirmed", "") if is_guess else (FAIL, "license-forbids", "")
+    if allowed == "conditional":
+        return WARN, "license-conditional", ""
+    is_named_by_guess = workload.license and openness.unconfirmed(spec.sources.get("license"))
+    if is_guess or is_named_by_guess:
+        return WARN, "license-assumed", ""
+    return PASS, "license-allows", ""
 
 
 def weights_check(question: Question) -> Finding:
     """Can the weights be had at all, and does loading them run code?"""
-    outcome, code, variant, figures = (
-        _not_to_be_had(question) or _here(question) or _unsafe(question) or _published(question)
-    )
-    has = question.spec.openness.weights
-    return finding(outcome, code, variant, needs="published", has=has, **figures)
+    cell = _not_to_be_had(question) or _to_be_had(question)
+    return finding(*cell, needs="published", has=question.spec.openness.weights)
 
 
 def _not_to_be_had(question: Question) -> Cell | None:
     spec, here, weights = question.spec, question.here, question.spec.openness.weights
     if weights == "closed":
         available = " ".join(spec.availability.sentences) if spec.availability else None
-        return Outcome.FAIL, "weights-closed", "", {"available": available}
+        return FAIL, "weights-closed", "", {"available": available}
     if here is not None and here.missing_files and not question.local_files:
         files = here.missing_files[:_NAMED_FILES]
         more = len(here.missing_files) - len(files)
         figures = {"path": here.path, "files": files, "more": more}
-        return Outcome.UNKNOWN, "weights-not-known", "in-part", figures
+        return UNKNOWN, "weights-not-known", "in-part", figures
     is_stated = spec.files or states_needs_alone(spec) or spec.lone_config
     if weights == "unknown" and not (is_stated or question.is_here):
         own = spec.origin if spec.origin.endswith(".toml") else "a spec of your own"
-        return Outcome.UNKNOWN, "weights-not-known", "", {"spec": own}
+        return UNKNOWN, "weights-not-known", "", {"spec": own}
     return None
 
 
-def _here(question: Question) -> Cell | None:
-    here = question.here
-    if question.local_files:
-        return Outcome.PASS, "weights-here", "", {"path": None}
-    if here is None or here.missing_bytes != 0:
-        return None
-    return _unsafe(question) or (Outcome.PASS, "weights-here", "", {"path": here.path})
-
-
-def _unsafe(question: Question) -> Cell | None:
-    spec, format, here = question.spec, question.workload.format, question.here
+def _to_be_had(question: Question) -> Cell:
+    spec, here, format = question.spec, question.here, question.workload.format
+    kept_by, state = question.kept_by, spec.openness.weights
+    is_whole = here is not None and here.missing_bytes == 0
     runs_code = spec.safety.remote_code and format not in _WITHOUT_CODE
     is_pickle = spec.safety.formats == ("pickle",) and format not in _NEVER_PICKLE
-    if not runs_code and not is_pickle:
-        return None
-    where = "yours to get" if spec.lone_config else "published"
-    where = "here" if here is not None and here.missing_bytes == 0 else where
-    return Outcome.WARN, "weights-unsafe", "", {"where": where, "code": runs_code}
-
-
-def _published(question: Question) -> Cell:
-    spec, kept_by, state = question.spec, question.kept_by, question.spec.openness.weights
+    if question.local_files:
+        return PASS, "weights-here", "", {"path": None}
+    if runs_code or is_pickle:
+        where = "yours to get" if spec.lone_config else "published"
+        return (
+            WARN,
+            "weights-unsafe",
+            "",
+            {"where": "here" if is_whole else where, "code": runs_code},
+        )
+    if here is not None and is_whole:
+        return PASS, "weights-here", "", {"path": here.path}
     if spec.lone_config:
-        return Outcome.WARN, "weights-yours", "", {}
+        return WARN, "weights-yours", "", {}
     if spec.gated and kept_by is None:
-        return Outcome.WARN, "weights-gated", "", {"remedy": to_pass_gate(spec)}
+        return WARN, "weights-gated", "", {"remedy": to_pass_gate(spec)}
     if not spec.gated and state == "partial":
-        return Outcome.WARN, "weights-partial", "", {}
-    has_repository = spec.repository or any(files.repository for files in spec.files)
+        return WARN, "weights-partial", "", {}
     needs_alone = states_needs_alone(spec)
+    has_repository = spec.repository or any(files.repository for files in spec.files)
     if not spec.gated and state == "unknown" and (needs_alone or not has_repository):
-        return Outcome.PASS, "weights-stated", "", {"needs_alone": needs_alone}
+        return PASS, "weights-stated", "", {"needs_alone": needs_alone}
     figures = {"repository": kept_by if spec.gated else None, "gate_unknown": spec.gated is None}
-    return Outcome.PASS, "weights-published", "", figures
+    return PASS, "weights-published", "", figures
 
 
 def to_pass_gate(spec: ModelSpec) -> str:
@@ -221,54 +208,54 @@ def context_check(question: Question) -> Finding | None:
     spec, workload, row = question.spec, question.workload, question.row
     architecture, wanted = spec.architecture, workload.context_tokens
     if wanted is None:
-        return _of_recording(spec, workload.audio_seconds)
-    trained = getattr(architecture, "context_tokens", None)
-    scaled = getattr(architecture, "scaled_context_tokens", None)
-    most = max(filter(None, (trained, scaled)), default=None)
-    figures: dict[str, Any] = {"trained": trained, "scaled": scaled}
-    outcome, code, variant = Outcome.FAIL, "context-too-long", ""
+        return _recording_check(spec, workload.audio_seconds)
+    trained = None if architecture is None else architecture.context_tokens
+    scaled = None if architecture is None else architecture.scaled_context_tokens
     if row is not None and row.rewrites and trained is not None:
-        most, figures = 2 * trained, {"each": trained}
-        outcome, code, variant = _of_rewriter(wanted, most, bounded=row.bounds_texts)
-    elif most is None and question.context_asked:
-        outcome, code = Outcome.UNKNOWN, "context-not-known"
-    elif most is None or (trained is not None and wanted <= trained):
-        outcome, code, variant = Outcome.PASS, "context-trained", "default" * (most is None)
-    elif wanted <= most:
-        outcome, code = Outcome.WARN, "context-scaled"
-    elif (workload.prompt_tokens or 0) >= most:
-        variant = "prompt"
-    # nothing is short of what sets no bound
-    is_bound = code != "context-untrained"
-    short = None if most is None else max(0, wanted - most) * is_bound
+        # an encoder with a decoder, whose context is what is read and written together
+        most: int | None = 2 * trained
+        cell: Cell = PASS, "context-trained", "both", {}
+        if wanted > 2 * trained and row.bounds_texts:
+            cell = FAIL, "context-too-long", "both", {}
+        elif wanted > 2 * trained:
+            # nothing is short of what sets no bound
+            cell = WARN, "context-untrained", "", {"short": 0}
+    else:
+        most = max(filter(None, (trained, scaled)), default=None)
+        cell = _of_context(question, wanted, trained, most)
     return finding(
-        outcome, code, variant, needs=wanted, has=most, short=short, unit="tokens", **figures
+        *cell,
+        needs=wanted,
+        has=most,
+        short=None if most is None else max(0, wanted - most),
+        unit="tokens",
+        each=trained,
+        trained=trained,
+        scaled=scaled,
     )
 
 
-def _of_recording(spec: ModelSpec, seconds: int | None) -> Finding | None:
+def _of_context(question: Question, wanted: int, trained: int | None, most: int | None) -> Cell:
+    if most is None and question.context_asked:
+        return UNKNOWN, "context-not-known", "", {}
+    if most is None or (trained is not None and wanted <= trained):
+        return PASS, "context-trained", "default" * (most is None), {}
+    if wanted <= most:
+        return WARN, "context-scaled", "", {}
+    is_prompt = (question.workload.prompt_tokens or 0) >= most
+    return FAIL, "context-too-long", "prompt" * is_prompt, {}
+
+
+def _recording_check(spec: ModelSpec, seconds: int | None) -> Finding | None:
     stated = spec.needs
     if seconds is None or stated is None:
         return None
-    longest = stated.longest_seconds
+    longest, heard = stated.longest_seconds, stated.heard_seconds or HEARD_SECONDS
+    figures: dict[str, Any] = {"needs": seconds, "unit": "seconds"}
     if longest is not None and seconds > longest:
-        code, short = "context-recording-too-long", seconds - longest
-        return finding(Outcome.FAIL, code, needs=seconds, has=longest, short=short, unit="seconds")
-    heard = stated.heard_seconds or HEARD_SECONDS
+        figures.update(has=longest, short=seconds - longest)
+        return finding(FAIL, "context-recording-too-long", "", figures)
     grows = stated.second_bytes or stated.squared_second_bytes
     if grows or spec.architecture is not None or seconds <= heard:
         return None
-    return finding(
-        Outcome.WARN, "context-unmeasured", needs=seconds, has=heard, short=0, unit="seconds"
-    )
-
-
-def _of_rewriter(wanted: int, most: int, *, bounded: bool) -> tuple[Outcome, str, str]:
-    """Of an encoder with a decoder, whose context is what is read and written together."""
-    if wanted <= most:
-        return Outcome.PASS, "context-trained", "both"
-    return (
-        (Outcome.FAIL, "context-too-long", "both")
-        if bounded
-        else (Outcome.WARN, "context-untrained", "")
-    )
+    return finding(WARN, "context-unmeasured", "", figures, has=heard, short=0)

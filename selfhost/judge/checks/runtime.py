@@ -10,7 +10,7 @@ from ...catalogue.runtime import RuntimeSpec
 from ...machine.record import Machine
 from ...needs.records import CpuNeed
 from ..record import Question
-from . import Cell, Finding, Outcome, finding, phrase
+from . import FAIL, PASS, UNKNOWN, WARN, Cell, Finding, finding, phrase
 
 # x86-64 psABI, micro-architecture levels: every processor of it has these, named or not
 _OF_EVERY = {"x86_64": ("sse", "sse2")}
@@ -26,124 +26,87 @@ def cpu_check(
     `on_gpu`: accelerators hold all of the model, so that what the processor lacks slows nothing.
     What is assumed of the processor gives a `warn`, whatever it says.
     """
-    own = machine.architecture or ""
-    required = needs.instruction_sets.get(own, ())
-    recommended = () if on_gpu else needs.recommended.get(own, ())
-    outcome, code, variant, figures = (
-        _no_build_for_processor(needs, machine, runtime)
-        or _lacking(machine, required, Outcome.FAIL, "cpu-lacks-instructions")
-        or _unread_processor(needs, machine, required, recommended)
-        or _crashing(machine, None if on_gpu else runtime)
-        or _lacking(machine, recommended, Outcome.WARN, "cpu-slow")
-        or (Outcome.PASS, "cpu-suits", "", {})
-    )
-    used = (*required, *recommended)
-    both = _needed_and_there(needs, machine, required, used)
+    own, covered = machine.architecture, needs.architectures
+    required = needs.instruction_sets.get(own or "", ())
+    recommended = () if on_gpu else needs.recommended.get(own or "", ())
+    crashing = () if on_gpu or runtime is None else runtime.crashing_sets(machine.instruction_sets)
+    if covered and own not in (None, *covered) and not is_installed(runtime, machine):
+        # the runtime's finding says what is known of other systems, of which this is a part
+        is_elsewhere = runtime is not None and runtime.elsewhere
+        remedy = None if is_elsewhere else other_runtime(runtime)
+        figures = {"covered": covered, "remedy": remedy}
+        cell: Cell = FAIL, "cpu-no-build", "elsewhere" if is_elsewhere else "", figures
+    else:
+        cell = _by_sets(needs, machine, required, recommended)
+    if cell[0] in (PASS, WARN) and runtime is not None and crashing:
+        cell = WARN, "cpu-crashes", "", {"remedy": runtime.crash_remedy, "sets": crashing}
+    used, sets = (*required, *recommended), machine.instruction_sets or ()
+    # of a processor that suits, what holds for it; else all that there are
+    suiting = (own,) if own is not None and own in covered else covered
+    has = None if own is None else ", ".join((own, *(name for name in used if name in sets)))
+    both = {"needs": ", ".join((*suiting, *required)) or None, "has": has}
     builder = runtime.name if runtime else "what the spec states"
-    figures = {"builder": builder, "processor": machine.architecture, **both, **figures}
-    stated = finding(outcome, code, variant, **figures)
-    rests_on = {"architecture": True, "instruction_sets": used and code != "cpu-no-build"}
+    stated = finding(*cell, builder=builder, processor=own, **both)
+    rests_on = {"architecture": True, "instruction_sets": used and cell[1] != "cpu-no-build"}
     facts = [name for name, is_used in rests_on.items() if is_used and machine.assumes(name)]
     if not facts:
         return stated
     facts = [name.replace("_", " ") for name in facts]
-    return finding(Outcome.WARN, "cpu-assumed", stated=stated.reason, facts=facts, **both)
+    return finding(WARN, "cpu-assumed", stated=stated.reason, facts=facts, **both)
 
 
-def _needed_and_there(
-    needs: CpuNeed, machine: Machine, required: tuple[str, ...], used: tuple[str, ...]
-) -> dict[str, Any]:
-    """Of a processor that suits, what holds for it; else all that there are."""
-    own, suiting = machine.architecture, needs.architectures
-    if own is not None and own in suiting:
-        suiting = (own,)
-    there = [name for name in used if name in (machine.instruction_sets or ())]
-    has = None if own is None else ", ".join((own, *there))
-    return {"needs": ", ".join((*suiting, *required)) or None, "has": has}
-
-
-def _no_build_for_processor(
-    needs: CpuNeed, machine: Machine, runtime: RuntimeSpec | None
-) -> Cell | None:
-    covered = needs.architectures
-    if not covered or machine.architecture in (None, *covered) or is_installed(runtime, machine):
-        return None
-    # the runtime's finding says what is known of other systems, of which the processor is a part
-    if runtime is not None and runtime.elsewhere:
-        return Outcome.FAIL, "cpu-no-build", "elsewhere", {"covered": covered}
-    return Outcome.FAIL, "cpu-no-build", "", {"remedy": other_runtime(runtime)}
-
-
-def _unread_sets(machine: Machine) -> set[str]:
-    """The instruction sets of which a system does not say whether they are there."""
-    facts = [entry.fact.partition(".") for entry in machine.unread]
-    return {name for kind, _, name in facts if kind == "instruction_sets" and name}
-
-
-def _lacking(machine: Machine, names: tuple[str, ...], outcome: Outcome, code: str) -> Cell | None:
-    if machine.instruction_sets is None:
-        return None
-    of_every = _OF_EVERY.get(machine.architecture or "", ())
-    there = {*machine.instruction_sets, *_unread_sets(machine), *of_every}
-    missing = [name for name in names if name not in there]
-    figures = {"missing": missing, "perhaps": machine.assumes("instruction_sets")}
-    return (outcome, code, "", figures) if missing else None
-
-
-def _unread_processor(
+def _by_sets(
     needs: CpuNeed, machine: Machine, required: tuple[str, ...], recommended: tuple[str, ...]
-) -> Cell | None:
-    sets = machine.instruction_sets
-    unread = [name for name in required if name in _unread_sets(machine) - {*(sets or ())}]
-    if machine.architecture is None and (needs.architectures or needs.instruction_sets):
-        variant, fact = "", "architecture"
+) -> Cell:
+    """Whether the processor has the instruction sets that the build needs or is fast with."""
+    sets, own = machine.instruction_sets, machine.architecture
+    # of some a system does not say whether they are there
+    entries = [entry.fact.partition(".") for entry in machine.unread]
+    unread = {name for kind, _, name in entries if kind == "instruction_sets"} - {*(sets or ())}
+    there = {*(sets or ()), *unread, *_OF_EVERY.get(own or "", ())}
+    doubtful = [name for name in required if name in unread]
+    figures: dict[str, Any] = {"sets": doubtful, "perhaps": machine.assumes("instruction_sets")}
+    missing = [name for name in required if name not in there]
+    if sets is not None and missing:
+        return FAIL, "cpu-lacks-instructions", "", {**figures, "missing": missing}
+    variant, fact = "", None
+    if own is None and (needs.architectures or needs.instruction_sets):
+        fact = "architecture"
     elif sets is None and (required or recommended):
         variant, fact = "sets", "instruction_sets"
-    elif unread:
-        variant, fact = "set", f"instruction_sets.{unread[0]}"
-    else:
-        return None
-    return Outcome.UNKNOWN, "cpu-unread", variant, {"why": machine.why_unread(fact), "sets": unread}
-
-
-def _crashing(machine: Machine, runtime: RuntimeSpec | None) -> Cell | None:
-    sets = runtime.crashing_sets(machine.instruction_sets) if runtime else ()
-    if runtime is None or not sets:
-        return None
-    return Outcome.WARN, "cpu-crashes", "", {"remedy": runtime.crash_remedy, "sets": sets}
+    elif doubtful:
+        variant, fact = "set", f"instruction_sets.{doubtful[0]}"
+    if fact is not None:
+        return UNKNOWN, "cpu-unread", variant, {**figures, "why": machine.why_unread(fact)}
+    missing = [name for name in recommended if name not in there]
+    if sets is not None and missing:
+        return WARN, "cpu-slow", "", {**figures, "missing": missing}
+    return PASS, "cpu-suits", "", {}
 
 
 def runtime_check(question: Question, machine: Machine) -> Finding:
     """Is there a program that loads it, installed where it must be, and new enough?"""
     runtime, is_required = question.runtime, question.requires_runtime
+    platform, unfamiliar = f"{machine.system}-{machine.architecture}", question.unfamiliar
+    if runtime is None and is_required:
+        return finding(UNKNOWN, "runtime-any", "required")
     if runtime is None:
-        outcome, variant = (Outcome.UNKNOWN, "required") if is_required else (Outcome.PASS, "")
-        return finding(outcome, "runtime-any", variant)
-    present = next((entry for entry in machine.runtimes or () if entry.id == runtime.id), None)
+        return finding(PASS, "runtime-any")
+    is_there = any(entry.id == runtime.id for entry in machine.runtimes or ())
+    cell: Cell | None
     if question.loads is not None:
         figures = {"remedy": question.mend, "why": question.loads}
-        cell: Cell | None = (Outcome.FAIL, "runtime-cannot-load", "", figures)
+        cell = FAIL, "runtime-cannot-load", "", figures
     else:
         cell = _no_build(machine, runtime)
-    if cell is None and is_required and present is None:
+    if cell is None and is_required and not is_there:
         cell = _not_installed(machine, runtime, is_required=True)
-    outcome, code, variant, figures = (
-        cell
-        or _doubtful(question, machine, runtime)
-        or (present and _installed(question, machine, runtime, present.version))
-        or _not_installed(machine, runtime, is_required=False)
-    )
-    return finding(outcome, code, variant, needs=runtime.name, **figures)
-
-
-def _doubtful(question: Question, machine: Machine, runtime: RuntimeSpec) -> Cell | None:
-    """The files may not load, whatever version is there."""
-    if f"{machine.system}-{machine.architecture}" in runtime.big_endian_systems:
-        figures = {"processor": machine.architecture}
-        return Outcome.WARN, "runtime-other-byte-order", "", figures
-    if question.unfamiliar is not None:
-        return Outcome.WARN, "runtime-unfamiliar", "", {"architecture": question.unfamiliar}
-    return None
+    if cell is None and platform in runtime.big_endian_systems:
+        cell = WARN, "runtime-other-byte-order", "", {"processor": machine.architecture}
+    elif cell is None and unfamiliar is not None:
+        cell = WARN, "runtime-unfamiliar", "", {"architecture": unfamiliar}
+    cell = cell or _installed(question, machine, runtime)
+    return finding(*cell, needs=runtime.name)
 
 
 def install_lines(runtime: RuntimeSpec, places: Sequence[str]) -> tuple[str, ...]:
@@ -181,21 +144,14 @@ def other_runtime(runtime: RuntimeSpec | None) -> str:
     return phrase("other-runtime/gguf" if has_other else "other-runtime")
 
 
-def is_built_from_source(machine: Machine, runtime: RuntimeSpec) -> bool:
-    """Whether nobody publishes a build for the machine, and people make one."""
-    return f"{machine.system}-{machine.architecture}" in runtime.builds_from_source
-
-
 def _no_build(machine: Machine, runtime: RuntimeSpec) -> Cell | None:
     system, processor = machine.system, machine.architecture
     platform = f"{system}-{processor}"
     for_system = [
         entry for entry in runtime.systems if system is None or entry.partition("-")[0] == system
     ]
-    is_other_processor = system and processor and platform not in for_system
-    if (for_system and not is_other_processor) or (
-        is_built_from_source(machine, runtime) or is_installed(runtime, machine)
-    ):
+    has_build = for_system and (not system or not processor or platform in for_system)
+    if has_build or platform in runtime.builds_from_source or is_installed(runtime, machine):
         return None
     figures = {
         "has": platform if for_system else system,
@@ -203,13 +159,15 @@ def _no_build(machine: Machine, runtime: RuntimeSpec) -> Cell | None:
         "where": f"{system} on {processor}" if for_system else system,
         "why": runtime.elsewhere,
     }
-    return Outcome.FAIL, "runtime-no-build", "elsewhere" if runtime.elsewhere else "", figures
+    return FAIL, "runtime-no-build", "elsewhere" if runtime.elsewhere else "", figures
 
 
-def _installed(
-    question: Question, machine: Machine, runtime: RuntimeSpec, version: str | None
-) -> Cell:
-    spec, architecture = question.spec, None
+def _installed(question: Question, machine: Machine, runtime: RuntimeSpec) -> Cell:
+    """Whether the program is there, and new enough for the model."""
+    present = next((each for each in machine.runtimes or () if each.id == runtime.id), None)
+    if present is None:
+        return _not_installed(machine, runtime, is_required=False)
+    spec, architecture, version = question.spec, None, present.version
     if spec.architecture is not None and not spec.safety.remote_code:
         architecture = spec.architecture.row
     release = runtime.minimum_versions.get(architecture or "")
@@ -223,26 +181,26 @@ def _installed(
     elif build and not _is_build_since(version, build):
         code, variant, first = "runtime-unfamiliar", "build", build
     else:
-        return Outcome.PASS, "runtime-present", "", figures
+        return PASS, "runtime-present", "", figures
     line = _install_line(runtime, machine).removeprefix("# ")
     remedy = phrase("install/again", line=line) if line else phrase("install/update", first=first)
     if runtime.distributions:
         remedy = f"pip install --upgrade '{runtime.distributions[0]}>={first}'"
-    return Outcome.WARN, code, variant, {**figures, "first": first, "remedy": remedy}
+    return WARN, code, variant, {**figures, "first": first, "remedy": remedy}
 
 
 def _not_installed(machine: Machine, runtime: RuntimeSpec, *, is_required: bool) -> Cell:
     """It passes, unless it must be built from source first, or must be installed already."""
     is_searched = machine.runtimes is not None
-    is_built = is_built_from_source(machine, runtime)
-    outcome, line = Outcome.WARN if is_built else Outcome.PASS, _install_line(runtime, machine)
+    is_built = f"{machine.system}-{machine.architecture}" in runtime.builds_from_source
+    outcome, line = WARN if is_built else PASS, _install_line(runtime, machine)
     remedy = phrase("install", line=line) if line else None
     if is_built:
         remedy = phrase("install/source", page=runtime.source_build)
     elif line.startswith("# "):
         remedy = line.removeprefix("# ")
     if is_required:
-        outcome = Outcome.FAIL if is_searched else Outcome.UNKNOWN
+        outcome = FAIL if is_searched else UNKNOWN
         if not is_searched:
             remedy = machine.why_unread("runtimes").remedy or remedy
     figures = {

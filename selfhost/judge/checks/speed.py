@@ -12,7 +12,7 @@ from ...machine.record import Machine
 from ...needs.records import Needs
 from ..pace.speed import PaceRange, Speed
 from ..record import Judged, Question
-from . import Cell, Finding, Outcome, finding, table
+from . import FAIL, PASS, UNKNOWN, WARN, Cell, Finding, finding, table
 
 # where the fast end is more than this times the slow one, a measurement narrows the range
 WIDE_PACE = 2
@@ -28,15 +28,12 @@ def speed_check(
     wanted, in_ram = workload.min_tokens_per_second, placed.placement != "accelerator"
     if wanted is None:
         return None
-    assumed = in_ram and any(machine.assumes(fact) for fact in _PACE_SETTING)
+    is_assumed = in_ram and any(machine.assumes(fact) for fact in _PACE_SETTING)
     # where the user stated the minimum, what leaves it open decides
-    stated = question.speed_stated
-    outcome, code, variant = _pace_outcome(pace, wanted, stated=stated, assumed=assumed)
-    figures: dict[str, Any] = {"how": speed.how}
+    is_stated, how, figures = question.speed_stated, speed.how, dict[str, Any]()
     if pace is None and speed.decode is not None:
         drafted = " with a draft" if workload.draft is not None else ""
-        why = f"the pace of {workload.parallel:,} sequences at once{drafted} cannot be estimated"
-        figures = {"how": why}
+        how = f"the pace of {workload.parallel:,} sequences at once{drafted} cannot be estimated"
     elif pace is not None:
         is_wide = pace.high > WIDE_PACE * pace.low
         likely, span = units.speed(pace.likely, pace.likely), units.speed(pace.low, pace.high)
@@ -44,58 +41,56 @@ def speed_check(
         ends = f" ({units.pace(pace.low, pace.high)}{units.guess(pace.low, pace.high)})"
         figures = {
             "pace": f"{units.about(pace.low, pace.high)} {likely}{ends * (span != likely)}",
-            "assumed": assumed,
+            "assumed": is_assumed,
             "answer": ANSWER_TOKENS / pace.high if pace.high else None,
             "reading": f"{READING_TOKENS_PER_SECOND:g}",
             "measure": how_to_measure(machine) if in_ram and is_wide else None,
         }
     return finding(
-        outcome,
-        code,
-        variant,
+        *_of_pace(machine, pace, wanted, is_stated=is_stated, is_assumed=is_assumed),
         needs=wanted,
         has=None if pace is None else pace.likely,
         short=None if pace is None else max(0, wanted - pace.high),
         unit="tokens_per_second",
-        remedy=what_to_state(machine) if code == "speed-assumed" else None,
+        how=how,
         wanted=units.stated(wanted),
         each=f"{each_of:,}" if each_of > 1 else None,
         **figures,
     )
 
 
+def _of_pace(
+    machine: Machine, pace: PaceRange | None, wanted: float, *, is_stated: bool, is_assumed: bool
+) -> Cell:
+    if not wanted:
+        return PASS, "speed-any", "" if pace is not None else "unknown", {}
+    if pace is None:
+        return UNKNOWN, "speed-no-basis" if is_stated else "speed-not-known", "", {}
+    if pace.high < wanted:
+        return FAIL, "speed-too-slow", "", {}
+    if pace.likely < wanted:
+        outcome, code = (UNKNOWN, "speed-close") if is_stated else (WARN, "speed-slow")
+        return outcome, code, "", {}
+    if pace.likely < READING_TOKENS_PER_SECOND:
+        return WARN, "speed-slow", "reading", {}
+    if is_assumed:
+        return WARN, "speed-assumed", "", {"remedy": what_to_state(machine)}
+    return PASS, "speed-comfortable", "", {}
+
+
 def how_to_measure(machine: Machine) -> str | None:
     """How to measure the memory bandwidth; None where it is known or cannot be measured."""
-    if machine.memory_bandwidth_bytes_per_second is not None or machine.measured_in_vain:
-        return None
-    is_unread = machine.memory_available_bytes is None
+    is_known = machine.memory_bandwidth_bytes_per_second is not None
     is_less_than_a_core = (machine.cpu_cores_usable or 0) < 1
-    if machine.planning or is_unread or is_less_than_a_core:
+    if is_known or machine.measured_in_vain or machine.planning or is_less_than_a_core:
+        return None
+    if machine.memory_available_bytes is None:
         return None
     if machine.is_this_one:
         return "run with --measure (about a second)"
     return "record it there with `selfhost machine --measure --format json`"
 
 
-def _pace_outcome(
-    pace: PaceRange | None, wanted: float, *, stated: bool, assumed: bool
-) -> tuple[Outcome, str, str]:
-    if not wanted:
-        return Outcome.PASS, "speed-any", "" if pace is not None else "unknown"
-    if pace is None:
-        return Outcome.UNKNOWN, "speed-no-basis" if stated else "speed-not-known", ""
-    if pace.high < wanted:
-        return Outcome.FAIL, "speed-too-slow", ""
-    if pace.likely < wanted:
-        if stated:
-            return Outcome.UNKNOWN, "speed-close", ""
-        return Outcome.WARN, "speed-slow", ""
-    if pace.likely < READING_TOKENS_PER_SECOND:
-        return Outcome.WARN, "speed-slow", "reading"
-    return (Outcome.WARN, "speed-assumed", "") if assumed else (Outcome.PASS, _COMFORTABLE, "")
-
-
-_COMFORTABLE = "speed-comfortable"
 # from here on work is a matter of hours: a picture in ten minutes, a clip in an hour, audio slower
 # than it is heard, a document of 512 tokens slower than a person reads it, ten seconds for
 # the vector of a picture, a million tokens of training in a day
@@ -132,58 +127,50 @@ def work_check(question: Question, placed: Needs, machine: Machine, speed: Speed
     no GPU holds all of the model; an unknown that never decides where nothing tells the pace.
     """
     unit, work, dataset_tokens = speed.unit, speed.work, question.workload.dataset_tokens
-    limit, _ = _SLOW.get(unit, (None, ""))
+    limit, code = _SLOW.get(unit, (None, "speed-slow"))
     if unit == units.TRAINED and dataset_tokens is not None:
         limit = dataset_tokens / _NIGHT_SECONDS
     has_gpu = any(device.unified for device in machine.accelerators or ())
     on_processor = placed.placement == "host" and not has_gpu
     on_processor = on_processor or (question.runtime is not None and question.runtime.cpu_only)
+    # how its parts come to a GPU in turn; empty where a GPU has it all
     way = placed.offload or "processor" * on_processor
-    unknown = _unknown_on_cpu(unit, way, question.spec.parameters.total or 0)
-    outcome, code, variant, figures = _work_outcome(speed, limit, way, unknown)
+    cell, long = _of_work(speed, limit, code, way, question.spec.parameters.total or 0), None
     if work is not None:
         # `about 12 minutes for an hour of audio (6 minutes to 40 minutes)`
         usual = units.work(work.likely, unit, speed.audio_seconds)
         ends = units.work_ends(work.low, work.high, unit, speed.audio_seconds)
         guess = units.guess(work.low, work.high)
-        figures["long"] = f"{units.about(work.low, work.high)} {usual} ({ends}{guess})"
+        long = f"{units.about(work.low, work.high)} {usual} ({ends}{guess})"
     faster = table("faster")
     return finding(
-        outcome,
-        code,
-        variant,
+        *cell,
         needs=limit,
         has=work and work.likely,
         unit=unit,
         how=speed.how if work is None else None,
-        remedy=faster.get(unit, faster["other"]) if outcome is Outcome.WARN else None,
-        **{"what": None, "long": None, **figures},
+        remedy=faster.get(unit, faster["other"]) if cell[0] is WARN else None,
+        long=long,
     )
 
 
-def _unknown_on_cpu(unit: str, way: str, parameters: int) -> str | None:
-    """What is said of work that a CPU takes long for, where nothing tells how long."""
-    is_said = unit != "seconds_per_audio_minute" or parameters >= _LARGE_TO_HEAR
-    return table("unknown_on_cpu").get(unit) if way == "processor" and is_said else None
-
-
-def _work_outcome(speed: Speed, limit: float | None, way: str, unknown: str | None) -> Cell:
-    """`way`: how its parts come to a GPU in turn, or `processor`; empty where a GPU has it all."""
-    unit = speed.unit
-    likely = None if speed.work is None else speed.work.likely
-    what, (_, slow) = _MADE_IN_STEPS.get(unit), _SLOW.get(unit, (None, "speed-slow"))
-    on_processor = way == "processor"
+def _of_work(speed: Speed, limit: float | None, slow: str, way: str, parameters: int) -> Cell:
+    unit, likely = speed.unit, None if speed.work is None else speed.work.likely
+    what = _MADE_IN_STEPS.get(unit)
+    # where nothing tells how long, of what a CPU takes long for
+    is_long = unit != "seconds_per_audio_minute" or parameters >= _LARGE_TO_HEAR
+    unknown = table("unknown_on_cpu").get(unit) if way == "processor" and is_long else None
     if what is not None and way and unknown is None:
-        is_long = on_processor and unit == "seconds_per_video"
-        is_long = is_long if likely is None else likely >= HOURS_SECONDS
-        return Outcome.WARN, "speed-hours" if is_long else slow, way, {"what": what}
+        is_video = way == "processor" and unit == "seconds_per_video"
+        takes_hours = is_video if likely is None else likely >= HOURS_SECONDS
+        return WARN, "speed-hours" if takes_hours else slow, way, {"what": what}
     if likely is None and unknown is not None:
-        return Outcome.WARN, slow, "unknown-on-cpu", {"what": unknown}
+        return WARN, slow, "unknown-on-cpu", {"what": unknown}
     if likely is None:
-        return Outcome.UNKNOWN, "speed-not-known", "", {}
+        return UNKNOWN, "speed-not-known", "", {}
     if limit is not None and _is_beyond(likely, limit, unit):
-        return Outcome.WARN, slow, "work", {}
-    return Outcome.PASS, _COMFORTABLE, "work", {}
+        return WARN, slow, "work", {}
+    return PASS, "speed-comfortable", "work", {}
 
 
 def _is_beyond(likely: float, limit: float, unit: str) -> bool:
