@@ -9,7 +9,7 @@ from typing import Any
 
 from ...catalogue.runtime import KernelRule, RuntimeSpec
 from ...core import units
-from ...core.records import Unread
+from ...core.records import Record, Unread
 from ...core.units import GIB, MIB
 from ...core.workload import FLAGS
 from ...machine.gpus import capability_of
@@ -43,9 +43,12 @@ def accelerator_check(needs: Needs, machine: Machine, question: Question) -> Fin
         return _on_devices(needs, machine, question)
     if runtime is not None and question.wants_gpu:
         return _missing(needs, machine, question, runtime)
-    # in RAM, accelerators that are not needed decide nothing
-    if not devices:
-        return finding(PASS, "accelerator-not-needed")
+    return _in_ram(needs, machine, runtime) if devices else finding(PASS, "accelerator-not-needed")
+
+
+def _in_ram(needs: Needs, machine: Machine, runtime: RuntimeSpec | None) -> Finding:
+    """Accelerators that are not needed decide nothing."""
+    devices = machine.accelerators or ()
     sharing = [device for device in devices if device.unified]
     for device in devices:
         is_sized = device.memory_total_bytes is not None
@@ -81,114 +84,112 @@ def _left_unused(
     return finding(WARN, code, "unsuited", remedy=unsuited.remedy, why=unsuited.reason)
 
 
+class _Share(Record):
+    """What lies on one accelerator, of which the program may take so many hundredths."""
+
+    place: PlaceNeed
+    device: Accelerator
+    percent: float | None
+
+    def room_bytes(self, *, is_idle: bool = False) -> int | None:
+        """What it may take now, or once nothing else runs there; None where that was not read."""
+        device = emptied([self.device])[0] if is_idle else self.device
+        return room_of(device, self.percent) if device.unified is False else None
+
+    def fits(self, end: str = "high_bytes", *, is_idle: bool = False) -> bool:
+        """Whether there is room for that end of its range."""
+        size: int = getattr(self.place, end)
+        return size <= (self.room_bytes(is_idle=is_idle) or 0)
+
+
 def _on_devices(needs: Needs, machine: Machine, question: Question) -> Finding:
     """Do the accelerators in use hold their shares, now or once they are idle?"""
-    cards, runtime, workload = machine.accelerators or (), question.runtime, question.workload
-    every = needs.memory.places if needs.memory else ()
-    places = [place for place in every if place.where != "host"]
-    devices = [cards[index_of(place.where)] for place in places] if cards else []
-    most, percent = sum(place.high_bytes for place in places), None
-    if question.wants_gpu:
-        percent = percent_of(needs)
-    rooms = [room_of(each, percent) for each in devices if each.unified is False]
-    now = [room for room in rooms if room is not None]
-    if not now or len(now) < len(devices):
-        is_sized = any(device.memory_total_bytes is not None for device in devices)
+    cards, places = machine.accelerators, needs.memory.places if needs.memory else ()
+    held = [place for place in places if place.where != "host"]
+    percent = percent_of(needs) if question.wants_gpu else None
+    shares = [
+        _Share(place=place, device=cards[index_of(place.where)], percent=percent)
+        for place in held
+        if cards
+    ]
+    if not shares or any(share.room_bytes() is None for share in shares):
+        is_sized = any(share.device.memory_total_bytes is not None for share in shares)
         why = _why_unread(machine, is_sized=is_sized)
-        why = why if machine.accelerators is not None else machine.why_unread("accelerators")
+        why = why if cards is not None else machine.why_unread("accelerators")
+        most = sum(place.high_bytes for place in held)
         return finding(UNKNOWN, "accelerator-unread", needs=most, unit="bytes", why=why)
-    refusal = runtime and _refusal(runtime, question.kernel_rules, devices)
-    if refusal:
-        return refusal
-    idle = [room_of(each, percent) or 0 for each in emptied(devices)]
-    cell = _by_range(needs, question, places, now, idle)
-    has, option = sum(now), runtime.lean_option if runtime else ""
+    devices = [share.device for share in shares]
+    refusal = question.runtime and _refusal(question.runtime, question.kernel_rules, devices)
+    return refusal or _shares_check(shares, needs, machine, question)
+
+
+def _shares_check(
+    shares: Sequence[_Share], needs: Needs, machine: Machine, question: Question
+) -> Finding:
+    runtime, has = question.runtime, sum(share.room_bytes() or 0 for share in shares)
+    most = sum(share.place.high_bytes for share in shares)
+    option = runtime.lean_option if runtime else ""
     on_cards = [term for term in needs.terms if term.where != "host"]
     return finding(
-        *(cell or _by_most(needs, question, devices, places, now, idle)),
+        *(_by_range(shares, needs, question) or _by_most(shares, needs, question)),
         needs=most,
         has=has,
         short=max(0, most - has),
         unit="bytes",
-        devices=_names(devices),
+        devices=" and ".join(units.counted([share.device.name for share in shares])),
         program=runtime.name if runtime else "The runtime",
-        need=(sum(place.low_bytes for place in places), most),
-        likely=sum(place.total_bytes for place in places),
-        option=option.replace("{parallel}", str(workload.parallel)),
+        need=(sum(share.place.low_bytes for share in shares), most),
+        likely=sum(share.place.total_bytes for share in shares),
+        option=option.replace("{parallel}", str(question.workload.parallel)),
         smaller=what_is_smaller(on_cards, has),
         confidence=doubt_of(machine),
     )
 
 
-def _names(devices: Sequence[Accelerator]) -> str:
-    return " and ".join(units.counted([device.name for device in devices])) or "the accelerator"
-
-
-def _holds(rooms: Sequence[int], places: Sequence[PlaceNeed], end: str = "high_bytes") -> bool:
-    """Whether each holds that end of its range."""
-    return all(getattr(place, end) <= room for place, room in zip(places, rooms, strict=True))
-
-
-def _by_range(
-    needs: Needs,
-    question: Question,
-    places: Sequence[PlaceNeed],
-    now: Sequence[int],
-    idle: Sequence[int],
-) -> Cell | None:
+def _by_range(shares: Sequence[_Share], needs: Needs, question: Question) -> Cell | None:
     """With a program's option by which it takes less, or in training; None where neither tells."""
     is_lean, workload = needs.is_lean, question.workload
     if not is_lean and workload.task != "finetune":
         return None
     # a training is placed by what is free now
-    rooms = idle if is_lean and workload.memory_basis != "available" else now
-    variant = "lean" if is_lean else ""
-    if _holds(rooms, places):
-        is_now = is_lean and _holds(now, places)
+    is_idle, variant = is_lean and workload.memory_basis != "available", "lean" if is_lean else ""
+    if all(share.fits(is_idle=is_idle) for share in shares):
+        is_now = is_lean and all(share.fits() for share in shares)
         return (WARN, "accelerator-lean", "", {}) if is_now else None
-    if _holds(rooms, places, "total_bytes"):
+    if all(share.fits("total_bytes", is_idle=is_idle) for share in shares):
         return WARN, "accelerator-tight", variant, {}
-    if _holds(rooms, places, "low_bytes"):
+    if all(share.fits("low_bytes", is_idle=is_idle) for share in shares):
         return UNKNOWN, "accelerator-close", variant, {}
     return None
 
 
-def _by_most(
-    needs: Needs,
-    question: Question,
-    devices: Sequence[Accelerator],
-    places: Sequence[PlaceNeed],
-    now: Sequence[int],
-    idle: Sequence[int],
-) -> Cell:
+def _by_most(shares: Sequence[_Share], needs: Needs, question: Question) -> Cell:
     runtime, workload = question.runtime, question.workload
-    if _holds(now, places):
+    if all(share.fits() for share in shares):
         if needs.placement != "split":
             return PASS, "accelerator-fits", "", {}
-        stated = runtime and any(
-            runtime.setting(what, workload.runtime_options)
-            for what in ("gpu_layers", "cpu_expert_layers")
-        )
+        options, laid_out = workload.runtime_options, ("gpu_layers", "cpu_expert_layers")
+        stated = runtime and any(runtime.setting(what, options) for what in laid_out)
         return (
             WARN,
             "accelerator-partly",
             "in-turn" if needs.offload else "stated" * bool(stated),
             {},
         )
-    figures: dict[str, Any] = {}
-    is_of_one = sum(place.high_bytes for place in places) <= sum(now)
+    figures: dict[str, Any] = {"several": len(shares) * (len(shares) > 1)}
+    lacking = [share.place.high_bytes - (share.room_bytes() or 0) for share in shares]
+    is_now_only, short = workload.memory_basis == "available", max(lacking)
+    is_idle_enough = all(share.fits(is_idle=True) for share in shares)
+    is_of_one = sum(lacking) <= 0
     if is_of_one:
         # the sums say nothing: of the one that is to hold most beyond what it may
-        triples = zip(places, now, devices, strict=True)
-        place, room, device = max(triples, key=lambda each: each[0].high_bytes - each[1])
-        most, devices = place.high_bytes, [device]
-        figures = {"needs": most, "has": room, "short": most - room, "devices": device.name}
-    if workload.memory_basis != "available" and _holds(idle, places):
-        free = sum(device.memory_free_bytes or 0 for device in devices)
+        worst = shares[lacking.index(short)]
+        figures |= {"needs": worst.place.high_bytes, "has": worst.room_bytes(), "short": short}
+        figures["devices"], shares = worst.device.name, [worst]
+    if not is_now_only and is_idle_enough:
+        free = sum(share.device.memory_free_bytes or 0 for share in shares)
         return WARN, "accelerator-not-now", "", {**figures, "free": free}
-    several = len(places) if len(places) != 1 else None
-    figures |= {"is_of_one": is_of_one, "several": several}
-    return FAIL, "accelerator-too-small", "", figures
+    return FAIL, "accelerator-too-small", "", {**figures, "is_of_one": is_of_one}
 
 
 def _missing(needs: Needs, machine: Machine, question: Question, runtime: RuntimeSpec) -> Finding:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from ...core.records import Unread
 from ...core.units import GIB
 from ...machine.record import Disk, Machine
@@ -28,40 +30,47 @@ def disk_check(needs: Needs, machine: Machine, question: Question) -> Finding:
     may rule the model out.
     """
     missing, purpose, here = question.missing_bytes, question.store, question.here
-    size, *ends = bytes_to_store(needs, missing)
+    size, low, high = bytes_to_store(needs, missing)
     if size == 0:
         path = here.path if here else None
         return finding(PASS, "disk-nothing-missing", needs=0, short=0, unit="bytes", path=path)
     place = machine.disk_for(purpose) or Disk(purpose=purpose, path="the download folder")
-    largest, most = needs.largest_file_bytes or 0, place.max_file_bytes
-    largest = min(largest, missing or largest)
-    if place.writable is False:
-        cell: Cell = FAIL, "disk-not-writable", "", {}
-    elif most is not None and largest > most:
-        figures = {"file": largest, "filesystem": place.filesystem, "most": most}
-        cell = FAIL, "disk-file-too-large", "", figures
-    elif ends[0] is None or ends[1] is None:
-        cell = _size_not_known(needs, machine, place)
-    else:
-        cell = _by_free_space(machine, place, ends[0], ends[1])
-    low, has = ends[0], cell[3].get("has", place.free_bytes)
-    what = "The download" if size == needs.download_bytes else "Everything stored"
+    cell = _refused(needs, place, missing)
+    if low is None or high is None:
+        cell = cell or _size_not_known(needs, machine, place)
+        low = high = 0
+    cell = cell or _by_free_space(machine, place, low, high)
+    has, what = cell[3].get("has", place.free_bytes), "Everything stored"
+    if missing or size == needs.download_bytes:
+        what = "The missing part" if missing else "The download"
     shown = place.shown
     return finding(
         *cell,
         needs=size,
         has=has,
-        short=None if low is None or has is None else max(0, low - has),
+        short=None if size is None or has is None else max(0, low - has),
         unit="bytes",
-        what="The missing part" if missing else what,
-        size=(low or 0, ends[1] or 0),
-        is_range=low != ends[1],
+        what=what,
+        size=(low, high),
+        is_range=low != high,
         place=shown,
-        place_first=f"The {shown[4:]}" if shown.startswith("the ") else shown,
+        place_first=re.sub("^the ", "The ", shown),
         variable=_STORE_VARIABLES.get(purpose),
         confidence=doubt_of(machine),
         already=here.size_bytes if here and missing else None,
     )
+
+
+def _refused(needs: Needs, place: Disk, missing: int | None) -> Cell | None:
+    """Why the place takes no such file, however much is free."""
+    largest, most = needs.largest_file_bytes or 0, place.max_file_bytes
+    largest = min(largest, missing or largest)
+    if place.writable is False:
+        return FAIL, "disk-not-writable", "", {}
+    if most is not None and largest > most:
+        figures = {"file": largest, "filesystem": place.filesystem, "most": most}
+        return FAIL, "disk-file-too-large", "", figures
+    return None
 
 
 def _size_not_known(needs: Needs, machine: Machine, place: Disk) -> Cell:
@@ -84,26 +93,31 @@ def _by_free_space(machine: Machine, place: Disk, low: int, high: int) -> Cell:
     """Whether a size of that range fits, and enough stays free beside it, which decides nothing."""
     free, total = place.free_bytes, place.total_bytes
     has, margin = total if free is None else free, disk_margin_bytes(total)
-    facts = ("disks", f"disks.{place.purpose}", f"disks.{place.purpose}.free_bytes")
     is_small = has is not None and low > has
-    is_slow = free is not None and (place.in_memory or place.on_network)
-    is_assumed = any(map(machine.assumes, facts)) and (total is None or low <= total)
-    if is_assumed and (is_small or not is_slow):
+    variant = "ram" if place.in_memory else "network" * place.on_network
+    if (is_small or free is None or not variant) and _is_assumed(machine, place, low):
         why = _why_unread(machine, place).reason if total is None else None
         return WARN, "disk-assumed", "", {"total": total, "why": why, "enough": high + margin}
     if is_small:
         return FAIL, "disk-too-small", "in-all" if free is None else "", {"has": has}
     if free is None:
         return UNKNOWN, "disk-unread", "", {"why": _why_unread(machine, place)}
-    if is_slow:
-        variant = "ram" if place.in_memory else "network"
+    if variant:
         return WARN, "disk-slow-or-volatile", variant, {"filesystem": place.filesystem}
     left = free - high
-    if left < margin:
+    if left < 0:
         # of a range that reaches beyond what is free the rest is enough
-        variant, more = ("range", -left) if left < 0 else ("", margin - left)
-        return WARN, "disk-tight", variant, {"left": left, "more": more}
+        return WARN, "disk-tight", "range", {"more": -left}
+    if left < margin:
+        return WARN, "disk-tight", "", {"left": left, "more": margin - left}
     return PASS, "disk-fits", "", {}
+
+
+def _is_assumed(machine: Machine, place: Disk, low: int) -> bool:
+    """Whether the free space is a guess, and the whole volume could hold it."""
+    facts = ("disks", f"disks.{place.purpose}", f"disks.{place.purpose}.free_bytes")
+    is_small = place.total_bytes is not None and low > place.total_bytes
+    return not is_small and any(map(machine.assumes, facts))
 
 
 def disk_margin_bytes(total_bytes: int | None) -> int:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from ...core.records import Record, Unread
 from ...core.units import GB, GIB, MIB
 from ...core.workload import Workload
 from ...machine.record import Machine
-from ...needs.records import MemoryNeed, Needs, Term
+from ...needs.records import Needs, Term
 from . import FAIL, PASS, UNKNOWN, WARN, Cell, Finding, doubt_of, finding, phrase
 
 # What the system needs for itself beside a model: assumed. Ubuntu Server 24.04 asks for 1 GB; an
@@ -82,31 +83,31 @@ def memory_check(
     are files to come in RAM: they join the most, and the least where copies are made of them.
     """
     given, memory = given_by(machine, workload), needs.memory
-    low, high = needs.ram_bytes("low_bytes") or 0, needs.ram_bytes() or 0
+    host = [term for term in needs.terms if term.where == "host"]
+    low = sum(term.low_bytes for term in host)
+    high = sum(term.high_bytes for term in host) + files_bytes
     if memory is None:
         cell = _need_not_known(needs, machine, given)
     else:
         # on a disk the originals of what a runtime copies may leave the page cache, in RAM they
         # stay
         low += min(files_bytes, memory.evictable_bytes)
-        high += files_bytes
-        cell = _judged(low, high, machine, given)
-    total, limit, has = machine.memory_total_bytes, machine.memory_limit_bytes, cell[3]["has"]
-    is_limited = limit is not None and total is not None and limit < total
+        cell = _too_small(low, high, machine, given) or _within(high, machine, given)
     # parts that come to an accelerator in turn all lie in RAM
     is_shared_out = needs.placement == "split" and needs.offload is None
-    smaller = what_is_smaller([each for each in needs.terms if each.where == "host"], given.ceiling)
+    has, smaller = cell[3]["has"], what_is_smaller(host, given.ceiling)
+    total, limit = machine.memory_total_bytes, machine.memory_limit_bytes
     judged = finding(
         *cell,
-        needs=high if memory is not None else None,
-        short=max(0, high - has) if memory is not None and has is not None else None,
+        needs=high,
+        short=None if has is None else max(0, high - has),
         unit="bytes",
         reserve_bytes=given.reserve,
         need=(low, high),
         files=files_bytes,
         on_gpu=needs.card_bytes() if is_shared_out else None,
         machine=machine.name,
-        limit=limit if is_limited else None,
+        limit=limit if total is not None and (limit or total) < total else None,
         total=total,
         now_only=given.basis == "available",
         asked=given.is_stated and given.could is not None,
@@ -115,8 +116,8 @@ def memory_check(
         confidence=doubt_of(machine),
         smaller=phrase("smaller/files", smaller=smaller) if files_bytes else smaller,
     )
-    shell = None if memory is None else _shell_limit(needs, memory, machine, given)
-    return shell if shell is not None and shell.severity > judged.severity else judged
+    shell = _shell_limit(low, high - files_bytes, needs, machine, given)
+    return max((judged, *shell), key=lambda finding: finding.severity)
 
 
 def _least(*sizes: int | None) -> int | None:
@@ -143,40 +144,47 @@ def _need_not_known(needs: Needs, machine: Machine, given: Given) -> Cell:
         machine.accelerators,
     )
     is_host_alone = cards is not None and all(card.unified for card in cards)
+    figures = {"needs": None, "short": None}
     is_beyond = is_host_alone and most is not None and known_bytes > most
     if is_beyond and not _may_hold(known_bytes, machine, given):
-        return FAIL, "memory-too-small", "at-least", {"has": most, "why": why.reason}
-    return UNKNOWN, "memory-need-not-known", "", {"has": given.ceiling, "why": why}
+        return FAIL, "memory-too-small", "at-least", {**figures, "has": most, "why": why.reason}
+    return UNKNOWN, "memory-need-not-known", "", {**figures, "has": given.ceiling, "why": why}
 
 
-def _judged(low: int, high: int, machine: Machine, given: Given) -> Cell:
+def _too_small(low: int, high: int, machine: Machine, given: Given) -> Cell | None:
+    """Whether even the least is too much for the least that was read, which is enough to say no,
+    even where the binding one was not.
+    """
+    could, limit = given.could, machine.memory_limit_bytes or 0
+    binding = None if given.basis == "default" and could is None else given.ceiling
+    least = _least(machine.memory_total_bytes, machine.memory_limit_bytes, binding)
+    if least is None or low <= least:
+        return None
+    if _may_hold(low, machine, given):
+        return _beyond_assumed(high, least, machine, given)
+    # nothing but the reserve decides, and that is assumed
+    decides = not given.is_stated and least == could and low <= limit
+    would = "would" if high <= limit else "might"
+    figures = {"has": least, "reserve_decides": decides, "would": would}
+    return FAIL, "memory-too-small", "", figures
+
+
+def _within(high: int, machine: Machine, given: Given) -> Cell:
     """By what is free now, else by what the machine could give."""
-    now, could, ceiling, limit = given.now, given.could, given.ceiling, machine.memory_limit_bytes
-    # the least that was read is enough to say no, even where the binding one was not
-    binding = None if given.basis == "default" and could is None else ceiling
-    least = _least(machine.memory_total_bytes, limit, binding)
-    if least is not None and low > least:
-        if _may_hold(low, machine, given):
-            return _beyond_assumed(high, least, machine, given)
-        # nothing but the reserve decides, and that is assumed
-        decides = not given.is_stated and least == could and low <= (limit or 0)
-        would = "would" if high <= (limit or 0) else "might"
-        figures = {"has": least, "reserve_decides": decides, "would": would}
-        return FAIL, "memory-too-small", "", figures
+    now, ceiling = given.now, given.ceiling
     if given.basis != "total" and now is not None and high <= now:
-        is_tight = not _leaves_margin(now - high, machine, given)
-        variant = "" if given.basis == "available" and not is_tight else "now"
-        code = "memory-tight" if is_tight else "memory-fits"
-        return PASS, code, variant, {"has": now, "left": now - high}
-    bound, variant, fact = could, "", "limit"
+        if not _leaves_margin(now - high, machine, given):
+            return PASS, "memory-tight", "now", {"has": now, "left": now - high}
+        return PASS, "memory-fits", "" if given.basis == "available" else "now", {"has": now}
+    bound, variant, fact = given.could, "", "limit"
     if given.basis == "available":
         bound, variant, fact = now, "now", "available"
     if ceiling is None or bound is None:
         why = machine.why_unread(f"memory_{fact}_bytes")
         return UNKNOWN, "memory-unread", variant, {"has": ceiling, "why": why}
+    if high > ceiling and _may_hold(high, machine, given):
+        return _beyond_assumed(high, ceiling, machine, given)
     if high > ceiling:
-        if _may_hold(high, machine, given):
-            return _beyond_assumed(high, ceiling, machine, given)
         return UNKNOWN, "memory-close", "", {"has": ceiling}
     if given.basis == "total":
         return _within_limit(high, machine, given)
@@ -216,28 +224,20 @@ def _within_limit(high: int, machine: Machine, given: Given) -> Cell:
 
 
 def _shell_limit(
-    needs: Needs, memory: MemoryNeed, machine: Machine, given: Given
-) -> Finding | None:
+    low: int, high: int, needs: Needs, machine: Machine, given: Given
+) -> tuple[Finding, ...]:
     """The finding of a `ulimit -v` that is or may be too low: it counts mapped files, too."""
-    left, threads = machine.address_space_bytes, 2 * math.ceil(machine.cpu_cores_usable or 1)
-    mapped, stacks = memory.evictable_bytes, (threads + _OTHER_THREADS) * _STACK_BYTES
-    least = (needs.ram_bytes("low_bytes") or 0) + mapped
-    most = (needs.ram_bytes() or 0) + mapped + stacks
-    if left is None or most <= left:
-        return None
-    is_too_small = least > left
-    return finding(
-        FAIL if is_too_small else UNKNOWN,
-        "memory-too-small" if is_too_small else "memory-close",
-        "shell",
-        needs=most,
-        has=left,
-        short=most - left,
-        unit="bytes",
-        reserve_bytes=given.reserve,
-        need=(least, most),
-        mapped=mapped,
-    )
+    left, mapped = machine.address_space_bytes, needs.memory.evictable_bytes if needs.memory else 0
+    threads = 2 * math.ceil(machine.cpu_cores_usable or 1) + _OTHER_THREADS
+    least, most = low + mapped, high + mapped + threads * _STACK_BYTES
+    if needs.memory is None or left is None or most <= left:
+        return ()
+    outcome, code = FAIL, "memory-too-small"
+    if least <= left:
+        outcome, code = UNKNOWN, "memory-close"
+    figures: dict[str, Any] = {"needs": most, "has": left, "short": most - left, "unit": "bytes"}
+    figures |= {"reserve_bytes": given.reserve, "need": (least, most), "mapped": mapped}
+    return (finding(outcome, code, "shell", figures),)
 
 
 def reserve_of(machine: Machine, workload: Workload) -> tuple[int, str]:

@@ -133,7 +133,10 @@ def _use(
 
 def weights_check(question: Question) -> Finding:
     """Can the weights be had at all, and does loading them run code?"""
-    cell = _not_to_be_had(question) or _to_be_had(question)
+    cell = _not_to_be_had(question)
+    if cell is None and question.local_files:
+        cell = PASS, "weights-here", "", {"path": None}
+    cell = cell or _unsafe(question) or _to_be_had(question)
     return finding(*cell, needs="published", has=question.spec.openness.weights)
 
 
@@ -154,23 +157,21 @@ def _not_to_be_had(question: Question) -> Cell | None:
     return None
 
 
-def _to_be_had(question: Question) -> Cell:
-    spec, here, format = question.spec, question.here, question.workload.format
-    kept_by, state = question.kept_by, spec.openness.weights
-    is_whole = here is not None and here.missing_bytes == 0
+def _unsafe(question: Question) -> Cell | None:
+    spec, format, here = question.spec, question.workload.format, question.here
     runs_code = spec.safety.remote_code and format not in _WITHOUT_CODE
     is_pickle = spec.safety.formats == ("pickle",) and format not in _NEVER_PICKLE
-    if question.local_files:
-        return PASS, "weights-here", "", {"path": None}
-    if runs_code or is_pickle:
-        where = "yours to get" if spec.lone_config else "published"
-        return (
-            WARN,
-            "weights-unsafe",
-            "",
-            {"where": "here" if is_whole else where, "code": runs_code},
-        )
-    if here is not None and is_whole:
+    if not runs_code and not is_pickle:
+        return None
+    where = "yours to get" if spec.lone_config else "published"
+    where = "here" if here is not None and here.missing_bytes == 0 else where
+    return WARN, "weights-unsafe", "", {"where": where, "code": runs_code}
+
+
+def _to_be_had(question: Question) -> Cell:
+    spec, here, kept_by = question.spec, question.here, question.kept_by
+    state = spec.openness.weights
+    if here is not None and here.missing_bytes == 0:
         return PASS, "weights-here", "", {"path": here.path}
     if spec.lone_config:
         return WARN, "weights-yours", "", {}

@@ -26,61 +26,69 @@ def cpu_check(
     `on_gpu`: accelerators hold all of the model, so that what the processor lacks slows nothing.
     What is assumed of the processor gives a `warn`, whatever it says.
     """
-    own, covered = machine.architecture, needs.architectures
-    required = needs.instruction_sets.get(own or "", ())
-    recommended = () if on_gpu else needs.recommended.get(own or "", ())
-    crashing = () if on_gpu or runtime is None else runtime.crashing_sets(machine.instruction_sets)
-    if covered and own not in (None, *covered) and not is_installed(runtime, machine):
-        # the runtime's finding says what is known of other systems, of which this is a part
-        is_elsewhere = runtime is not None and runtime.elsewhere
-        remedy = None if is_elsewhere else other_runtime(runtime)
-        figures = {"covered": covered, "remedy": remedy}
-        cell: Cell = FAIL, "cpu-no-build", "elsewhere" if is_elsewhere else "", figures
-    else:
-        cell = _by_sets(needs, machine, required, recommended)
-    if cell[0] in (PASS, WARN) and runtime is not None and crashing:
-        cell = WARN, "cpu-crashes", "", {"remedy": runtime.crash_remedy, "sets": crashing}
-    used, sets = (*required, *recommended), machine.instruction_sets or ()
-    # of a processor that suits, what holds for it; else all that there are
-    suiting = (own,) if own is not None and own in covered else covered
-    has = None if own is None else ", ".join((own, *(name for name in used if name in sets)))
-    both = {"needs": ", ".join((*suiting, *required)) or None, "has": has}
+    own, used = (
+        machine.architecture or "",
+        needs.instruction_sets.get(machine.architecture or "", ()),
+    )
+    cell = _by_build(needs, machine, runtime)
+    recommended = () if on_gpu else needs.recommended.get(own, ())
+    cell = cell or _by_sets(machine, used, recommended)
+    if runtime is not None and cell[0] in (PASS, WARN) and not on_gpu:
+        crashing = runtime.crashing_sets(machine.instruction_sets)
+        figures = {"remedy": runtime.crash_remedy, "sets": crashing}
+        cell = (WARN, "cpu-crashes", "", figures) if crashing else cell
+    both = _needed_and_there(needs, machine, used, recommended)
     builder = runtime.name if runtime else "what the spec states"
-    stated = finding(*cell, builder=builder, processor=own, **both)
-    rests_on = {"architecture": True, "instruction_sets": used and cell[1] != "cpu-no-build"}
-    facts = [name for name, is_used in rests_on.items() if is_used and machine.assumes(name)]
+    stated = finding(*cell, builder=builder, processor=machine.architecture, **both)
+    facts = ["architecture"] * machine.assumes("architecture")
+    if (used or recommended) and machine.assumes("instruction_sets"):
+        facts += ["instruction sets"] * (cell[1] != "cpu-no-build")
     if not facts:
         return stated
-    facts = [name.replace("_", " ") for name in facts]
     return finding(WARN, "cpu-assumed", stated=stated.reason, facts=facts, **both)
 
 
-def _by_sets(
+def _needed_and_there(
     needs: CpuNeed, machine: Machine, required: tuple[str, ...], recommended: tuple[str, ...]
-) -> Cell:
+) -> dict[str, Any]:
+    """Of a processor that suits, what holds for it; else all that there are."""
+    own, suiting, sets = machine.architecture, needs.architectures, machine.instruction_sets or ()
+    if own in suiting:
+        suiting = (own or "",)
+    has = [name for name in (*required, *recommended) if name in sets]
+    needed = ", ".join((*suiting, *required)) or None
+    return {"needs": needed, "has": None if own is None else ", ".join((own, *has))}
+
+
+def _by_build(needs: CpuNeed, machine: Machine, runtime: RuntimeSpec | None) -> Cell | None:
+    own, covered = machine.architecture, needs.architectures
+    if own is None and (covered or needs.instruction_sets):
+        return UNKNOWN, "cpu-unread", "", {"why": machine.why_unread("architecture")}
+    if not covered or own in (None, *covered) or is_installed(runtime, machine):
+        return None
+    # the runtime's finding says what is known of other systems, of which the processor is a part
+    if runtime is not None and runtime.elsewhere:
+        return FAIL, "cpu-no-build", "elsewhere", {"covered": covered}
+    return FAIL, "cpu-no-build", "", {"remedy": other_runtime(runtime)}
+
+
+def _by_sets(machine: Machine, required: tuple[str, ...], recommended: tuple[str, ...]) -> Cell:
     """Whether the processor has the instruction sets that the build needs or is fast with."""
-    sets, own = machine.instruction_sets, machine.architecture
+    if machine.instruction_sets is None and (required or recommended):
+        return UNKNOWN, "cpu-unread", "sets", {"why": machine.why_unread("instruction_sets")}
+    there = {*(machine.instruction_sets or ()), *_OF_EVERY.get(machine.architecture or "", ())}
     # of some a system does not say whether they are there
     entries = [entry.fact.partition(".") for entry in machine.unread]
-    unread = {name for kind, _, name in entries if kind == "instruction_sets"} - {*(sets or ())}
-    there = {*(sets or ()), *unread, *_OF_EVERY.get(own or "", ())}
-    doubtful = [name for name in required if name in unread]
-    figures: dict[str, Any] = {"sets": doubtful, "perhaps": machine.assumes("instruction_sets")}
+    unread = {name for kind, _, name in entries if kind == "instruction_sets"} - there
+    figures: dict[str, Any] = {"perhaps": machine.assumes("instruction_sets")}
     missing = [name for name in required if name not in there]
-    if sets is not None and missing:
-        return FAIL, "cpu-lacks-instructions", "", {**figures, "missing": missing}
-    variant, fact = "", None
-    if own is None and (needs.architectures or needs.instruction_sets):
-        fact = "architecture"
-    elif sets is None and (required or recommended):
-        variant, fact = "sets", "instruction_sets"
-    elif doubtful:
-        variant, fact = "set", f"instruction_sets.{doubtful[0]}"
-    if fact is not None:
-        return UNKNOWN, "cpu-unread", variant, {**figures, "why": machine.why_unread(fact)}
-    missing = [name for name in recommended if name not in there]
-    if sets is not None and missing:
-        return WARN, "cpu-slow", "", {**figures, "missing": missing}
+    if lacking := [name for name in missing if name not in unread]:
+        return FAIL, "cpu-lacks-instructions", "", {**figures, "missing": lacking}
+    if missing:
+        why = machine.why_unread(f"instruction_sets.{missing[0]}")
+        return UNKNOWN, "cpu-unread", "set", {"why": why, "sets": missing}
+    if lacking := [name for name in recommended if name not in {*there, *unread}]:
+        return WARN, "cpu-slow", "", {**figures, "missing": lacking}
     return PASS, "cpu-suits", "", {}
 
 
@@ -167,21 +175,20 @@ def _installed(question: Question, machine: Machine, runtime: RuntimeSpec) -> Ce
     present = next((each for each in machine.runtimes or () if each.id == runtime.id), None)
     if present is None:
         return _not_installed(machine, runtime, is_required=False)
-    spec, architecture, version = question.spec, None, present.version
-    if spec.architecture is not None and not spec.safety.remote_code:
-        architecture = spec.architecture.row
-    release = runtime.minimum_versions.get(architecture or "")
-    build = runtime.minimum_builds.get(architecture or "")
+    own, version, architecture = question.spec.architecture, present.version, ""
+    if own is not None and not question.spec.safety.remote_code:
+        architecture = own.row
     figures: dict[str, Any] = {"has": f"{runtime.name} {version}" if version else runtime.name}
     figures.update(version=version, architecture=architecture)
-    if release and _is_older(version, release):
-        code, variant, first = "runtime-too-old", "", release
-    elif runtime.command_version and _is_older(version, runtime.command_version):
-        code, variant, first = "runtime-too-old", "command", runtime.command_version
-    elif build and not _is_build_since(version, build):
-        code, variant, first = "runtime-unfamiliar", "build", build
-    else:
-        return PASS, "runtime-present", "", figures
+    first = runtime.minimum_versions.get(architecture, "")
+    code, variant = "runtime-too-old", ""
+    if not _is_older(version, first):
+        first, variant = runtime.command_version or "", "command"
+    if not _is_older(version, first):
+        first = runtime.minimum_builds.get(architecture, "")
+        code, variant = "runtime-unfamiliar", "build"
+        if not first or _is_build_since(version, first):
+            return PASS, "runtime-present", "", figures
     line = _install_line(runtime, machine).removeprefix("# ")
     remedy = phrase("install/again", line=line) if line else phrase("install/update", first=first)
     if runtime.distributions:
@@ -214,6 +221,8 @@ def _not_installed(machine: Machine, runtime: RuntimeSpec, *, is_required: bool)
 
 def _is_older(installed: str | None, first: str) -> bool:
     """False as well where one is no version; a development version counts as its release."""
+    if not first:
+        return False
     from packaging.version import InvalidVersion, Version
 
     try:

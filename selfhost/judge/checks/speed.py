@@ -157,17 +157,17 @@ def work_check(question: Question, placed: Needs, machine: Machine, speed: Speed
 def _of_work(speed: Speed, limit: float | None, slow: str, way: str, parameters: int) -> Cell:
     unit, likely = speed.unit, None if speed.work is None else speed.work.likely
     what = _MADE_IN_STEPS.get(unit)
-    # where nothing tells how long, of what a CPU takes long for
-    is_long = unit != "seconds_per_audio_minute" or parameters >= _LARGE_TO_HEAR
-    unknown = table("unknown_on_cpu").get(unit) if way == "processor" and is_long else None
+    unknown = None
+    if way == "processor" and (unit != "seconds_per_audio_minute" or parameters >= _LARGE_TO_HEAR):
+        # of what a CPU takes long for, where nothing tells how long
+        unknown = table("unknown_on_cpu").get(unit)
     if what is not None and way and unknown is None:
         is_video = way == "processor" and unit == "seconds_per_video"
         takes_hours = is_video if likely is None else likely >= HOURS_SECONDS
         return WARN, "speed-hours" if takes_hours else slow, way, {"what": what}
-    if likely is None and unknown is not None:
-        return WARN, slow, "unknown-on-cpu", {"what": unknown}
     if likely is None:
-        return UNKNOWN, "speed-not-known", "", {}
+        known = WARN, slow, "unknown-on-cpu", {"what": unknown}
+        return known if unknown is not None else (UNKNOWN, "speed-not-known", "", {})
     if limit is not None and _is_beyond(likely, limit, unit):
         return WARN, slow, "work", {}
     return PASS, "speed-comfortable", "work", {}
