@@ -79,7 +79,7 @@ class Finding(Record):
     @property
     def decides(self) -> bool:
         """A fail, or an unknown but that of a speed where no minimum was stated."""
-        is_open = self.outcome is Outcome.UNKNOWN and self.code != "speed-not-known"
+        is_open = self.outcome is Outcome.UNKNOWN and self.code != "speed-not-values"
         return is_open or self.outcome is Outcome.FAIL
 
 
@@ -102,18 +102,18 @@ def finding(
     Of the figures, which go before those in `common`, `why` may be an `Unread`, and `remedy` takes
     the place of the table's. The code begins with the name of the check.
     """
-    known = {**dict.fromkeys((*_FIELDS, "why", "remedy")), **common, **(figures or {})}
-    remedy, why = known["remedy"], known["why"]
+    values = {**dict.fromkeys((*_FIELDS, "why", "remedy")), **common, **(figures or {})}
+    remedy, why = values["remedy"], values["why"]
     if isinstance(why, Unread):
-        remedy, known["why"] = remedy or why.remedy, why.reason
+        remedy, values["why"] = remedy or why.remedy, why.reason
     words = table("findings")[f"{code}/{variant}" if variant else code]
     return Finding(
         check=code.partition("-")[0],
         outcome=outcome,
         code=code,
-        **{name: known[name] for name in _FIELDS},
-        reason=sentence(words["reason"], known),
-        remedy=remedy or sentence(words.get("remedy", ""), known) or None,
+        **{name: values[name] for name in _FIELDS},
+        reason=sentence(words["reason"], values),
+        remedy=remedy or sentence(words.get("remedy", ""), values) or None,
     )
 
 

@@ -46,7 +46,7 @@ def openness_check(spec: ModelSpec, workload: Workload) -> Finding | None:
             continue
         row = openness.auditable(spec) if is_audit else openness.permission(spec, "modification")
         purpose = "audit" if is_audit else "modification"
-        found = finding(
+        answer = finding(
             *_BY_ANSWER[row.answer, row.assumed],
             needs=purpose,
             has=", ".join(f"{part.name} {part.answer}" for part in row.parts or (row,)),
@@ -56,7 +56,7 @@ def openness_check(spec: ModelSpec, workload: Workload) -> Finding | None:
             stated_in="openness" if is_audit else "license",
             option="--auditable" if is_audit else "--modify",
         )
-        findings.append(found)
+        findings.append(answer)
     worst = max(findings, key=lambda finding: finding.severity)
     return worst.replace(
         needs=", ".join(str(finding.needs) for finding in findings),

@@ -166,8 +166,8 @@ def _of_work(speed: Speed, limit: float | None, slow: str, way: str, parameters:
         takes_hours = is_video if likely is None else likely >= HOURS_SECONDS
         return WARN, "speed-hours" if takes_hours else slow, way, {"what": what}
     if likely is None:
-        known = WARN, slow, "unknown-on-cpu", {"what": unknown}
-        return known if unknown is not None else (UNKNOWN, "speed-not-known", "", {})
+        commonly = WARN, slow, "unknown-on-cpu", {"what": unknown}
+        return commonly if unknown is not None else (UNKNOWN, "speed-not-known", "", {})
     if limit is not None and _is_beyond(likely, limit, unit):
         return WARN, slow, "work", {}
     return PASS, "speed-comfortable", "work", {}
