@@ -79,7 +79,7 @@ class Finding(Record):
     @property
     def decides(self) -> bool:
         """A fail, or an unknown but that of a speed where no minimum was stated."""
-        is_open = self.outcome is Outcome.UNKNOWN and self.code != "speed-not-values"
+        is_open = self.outcome is Outcome.UNKNOWN and self.code != "speed-not-known"
         return is_open or self.outcome is Outcome.FAIL
 
 
