@@ -1,28 +1,23 @@
 """How large the files of a checkpoint are (safetensors, pickle or MLX files), in which type their
 weights are stored and loaded, and how many of their bytes one token reads.
 
-The quantized layouts, each by the code that writes it: AWQ: AutoAWQ 0.2.9, awq/modules/linear/
-gemm.py: qweight and qzeros in int32, scales in float16. GPTQ: GPTQModel 5: the same, and g_idx, one
-int32 per input. compressed-tensors 0.12: weight_packed, weight_scale, weight_shape; w8a8 and FP8:
-one 16-bit scale per output. FP8 by block: DeepSeek-V3, inference/kernel.py: one float32 per
-128 × 128. bitsandbytes 0.50: absmax per 64 weights, quant_map, quant_state; int8: SCB in float32.
-MXFP4 and NVFP4: OCP Microscaling Formats 1.0: one byte per 32; ModelOpt: one FP8 scale per 16 and
-two floats. MLX: mlx.core.quantize: a 16-bit scale and bias per group; a scale of 8 bits in its
-modes mxfp4, mxfp8 and nvfp4.
+Every size is one sum over the tensors, each in its type: that of the published files, or that which
+a quantizer makes of linear layers, and MLX of tables too. What a layout keeps beside the bits of
+its weights is in `[layouts]` of specs/common/quantizations.toml.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import lru_cache
 from math import prod
 
 from ..catalogue.architecture import Architecture, TensorGroup
-from ..catalogue.quantization_names import MLX_MODES, PLAIN_DTYPES, Scheme, mlx_scheme, scheme_of
+from ..catalogue.quantization_names import PLAIN_DTYPES, mlx_scheme, scheme_of
 from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import ModelSpec
 from ..core import units
 from ..core.records import Record, Unread
+from ..core.tables import shipped_table
 from .case import (
     ENCODER_REMEDY,
     Case,
@@ -32,7 +27,7 @@ from .case import (
     why_no_encoders,
 )
 from .records import How, Term, term, unread
-from .tensors import ArchitectureRow, checkpoint_tensors, count
+from .tensors import ArchitectureRow, checkpoint_tensors
 
 # bits per weight with the scales of the format: one float32 per 128 × 128 block, one byte per 32,
 # one per 16, two bytes per 32
@@ -42,6 +37,7 @@ DTYPES = {
     "int8": 8.0, "int4_32": 4.5,
     "ternary": 2.0,
 }  # fmt: skip
+_LAYOUTS = shipped_table("quantizations")["layouts"]
 
 # matrices that are no linear layer of any class: convolutions, norms of each head, blocks of
 # RG-LRU, tables and coefficients
@@ -50,14 +46,14 @@ _NOT_LINEAR = (
     "attn_rel_b", "blk.*.altup", "cross_attn_gate",
     "attn_sinks", "res_score",
 )  # fmt: skip
-# bytes beside each layer's weights in bitsandbytes' files: quant_map of 16 floats and a JSON of
-# shape, type and block size; the second map of 256 floats where scales are quantized again
-_NF4_STATE, _NF4_DOUBLE_STATE = 64 + 82, 64 + 1024 + 150
-
-
+_PARTS = {
+    "attn_v_b": "latent values", "_exps.": "expert", "_shexp.": "shared_expert",
+    "ssm_": "recurrent", "shortconv": "recurrent", "attn_": "attention",
+}  # fmt: skip
 _GIVE_FILES = (
     "give the folder with its safetensors files, or state the size under [[files]] of a spec"
 )
+_STATE_SIZE = "state the size under [[files]] of the spec"
 # types that bitsandbytes makes
 _BITSANDBYTES = frozenset({"nf4", "nf4-double", "int8"})
 
@@ -76,11 +72,8 @@ class Linear(Record):
     def weights(self) -> int:
         return self.inputs * self.outputs * self.number
 
-    def packed_bytes(self, type: str) -> float:
-        return linear_bytes(type, self.inputs, self.outputs) * self.number
 
-
-# ------------------------------------------------------------------ layers
+# ------------------------------------------------------------------ tensors in their types
 
 
 @lru_cache(maxsize=256)
@@ -89,30 +82,29 @@ def linear_layers(architecture: Architecture, row: ArchitectureRow) -> tuple[Lin
     attending = {layer for part in architecture.attention for layer in part.layers}
     layers = []
     for group in checkpoint_tensors(architecture, row):
-        if not is_linear(group, row):
+        if not _is_linear(group, row):
             continue
-        (inputs, outputs, *more), name = group.shape, group.name
-        if "attn_k_b" in name:
-            # kv_b_proj of the checkpoint: from the latent to keys and values of every head
-            inputs, outputs, more = outputs, inputs * prod(more), []
-        elif "attn_v_b" in name:
-            outputs, more = outputs * prod(more), []
-        part = next((part for mark, part in _PARTS.items() if mark in name), "feed_forward")
+        inputs, outputs, more = _sides(group)
+        part = next((part for mark, part in _PARTS.items() if mark in group.name), "feed_forward")
         is_outside = bool(group.layers) and not attending.intersection(group.layers)
         if part == "attention" and architecture.recurrent and is_outside:
             part = "recurrent"
-        number = prod(more) * (len(group.layers) or 1)
+        number = more * (len(group.layers) or 1)
         layers.append(Linear(inputs=inputs, outputs=outputs, number=number, part=part))
     return tuple(layers)
 
 
-_PARTS = {
-    "attn_v_b": "latent values", "_exps.": "expert", "_shexp.": "shared_expert",
-    "ssm_": "recurrent", "shortconv": "recurrent", "attn_": "attention",
-}  # fmt: skip
+def _sides(group: TensorGroup) -> tuple[int, int, int]:
+    """Inputs and outputs of the matrices of one layer, and how many there are."""
+    inputs, outputs, *axes = (*group.shape, 1)[: max(2, len(group.shape))]
+    more = prod(axes)
+    if "attn_k_b" in group.name:
+        # kv_b_proj of the checkpoint: from the latent to keys and values of every head
+        return outputs, inputs * more, 1
+    return (inputs, outputs * more, 1) if "attn_v_b" in group.name else (inputs, outputs, more)
 
 
-def is_linear(group: TensorGroup, row: ArchitectureRow) -> bool:
+def _is_linear(group: TensorGroup, row: ArchitectureRow) -> bool:
     """True of what quantizers take: a matrix inside the blocks that a layer multiplies by, but no
     router, nor what the class keeps wide.
     """
@@ -141,31 +133,30 @@ def adapter_parameters(
     return sizes[False], sizes[False] + sizes[True]
 
 
-# ------------------------------------------------------------------ stored types
-
-
 @lru_cache(maxsize=512)
-def stored_types(architecture: Architecture, row: ArchitectureRow) -> dict[str, float]:
-    """Bytes by stored type, without blocks that predict more tokens."""
-    sizes: dict[str, float] = {}
-    for _, type, size in typed_tensors(architecture, row):
-        sizes[type] = sizes.get(type, 0.0) + size
-    return sizes
-
-
 def typed_tensors(
-    architecture: Architecture, row: ArchitectureRow
-) -> Iterator[tuple[TensorGroup, str, float]]:
-    """Each group of tensors with its stored type and bytes."""
+    architecture: Architecture,
+    row: ArchitectureRow,
+    mlx: str | None = None,
+    in_8_bits: tuple[str, ...] = (),
+) -> tuple[tuple[TensorGroup, str, float], ...]:
+    """Each group of tensors with its stored type and bytes, without blocks that predict more
+    tokens. `mlx`: as mlx_lm.convert makes it of that type, with what it keeps in 8 bits.
+    """
+    plain, typed = architecture.dtype or "bfloat16", []
     for group in checkpoint_tensors(architecture, row):
-        type = _type_of(group, architecture, row)
-        if type == (architecture.dtype or "bfloat16"):
-            size = prod(group.shape) * DTYPES.get(type, 16.0) / 8
+        if mlx is None:
+            type = _type_of(group, architecture, row)
         else:
-            # further axes are experts, or heads of one matrix
-            inputs, outputs, *more = (*group.shape, 1)[: max(2, len(group.shape))]
-            size = linear_bytes(type, inputs, outputs) * prod(more)
-        yield group, type, size * (len(group.layers) or 1)
+            own = "8bit" if group.name in in_8_bits else mlx
+            type = _type_in_mlx(group, architecture, row, own)
+        if type in PLAIN_DTYPES:
+            size = prod(group.shape) * DTYPES[type] / 8
+        else:
+            inputs, outputs, more = _sides(group)
+            size = linear_bytes(type, inputs, outputs, wide=plain == "float32") * more
+        typed.append((group, type, size * (len(group.layers) or 1)))
+    return tuple(typed)
 
 
 def _type_of(group: TensorGroup, architecture: Architecture, row: ArchitectureRow) -> str:
@@ -173,9 +164,94 @@ def _type_of(group: TensorGroup, architecture: Architecture, row: ArchitectureRo
     type = architecture.matrix_dtype or plain
     is_block = bool(group.layers) and len(group.shape) > 1 and group.name.endswith(".weight")
     is_packed = type in _BITSANDBYTES or scheme_of(type) is not None
-    if not is_block or "ffn_gate_inp" in group.name or (is_packed and not is_linear(group, row)):
+    if is_packed:
+        is_block = _is_linear(group, row)
+    if not is_block or "ffn_gate_inp" in group.name:
         return plain
     return architecture.expert_dtype or type if "_exps." in group.name else type
+
+
+def _type_in_mlx(
+    group: TensorGroup, architecture: Architecture, row: ArchitectureRow, name: str
+) -> str:
+    """Every linear layer and table whose rows divide into groups has the type, the rest 16 bits,
+    or as many as the published weights (mlx_lm.convert keeps torch_dtype).
+    """
+    scheme, is_wide = mlx_scheme(name), architecture.dtype == "float32"
+    plain = "float32" if is_wide and scheme is not None else "bfloat16"
+    if not _is_matrix(group) or (scheme is not None and group.shape[0] % (scheme.group or 1)):
+        return plain
+    if architecture.matrix_dtype == "ternary" and _is_linear(group, row):
+        return "ternary"
+    return plain if scheme is None else name
+
+
+def stored_types(architecture: Architecture, row: ArchitectureRow) -> dict[str, float]:
+    """Bytes by stored type."""
+    sizes: dict[str, float] = {}
+    for _, type, size in typed_tensors(architecture, row):
+        sizes[type] = sizes.get(type, 0.0) + size
+    return sizes
+
+
+def _sum_of(tensors: tuple[tuple[TensorGroup, str, float], ...]) -> tuple[int, str]:
+    """The bytes of tensors, and the line for them."""
+    types: dict[str, tuple[int, float]] = {}
+    for group, type, size in tensors:
+        weights, bytes = types.get(type, (0, 0.0))
+        types[type] = weights + prod(group.shape) * (len(group.layers) or 1), bytes + size
+    parts = []
+    for type, (weights, size) in sorted(types.items(), key=lambda item: item[0] in PLAIN_DTYPES):
+        scheme = None if type in DTYPES else scheme_of(type)
+        if scheme is not None:
+            scales = int(size - weights * scheme.bits / 8)
+            parts.append(f"{weights:,} weights × {scheme.bits:g} bits / 8 + {scales:,} of scales")
+        elif mlx_scheme(type) is not None:
+            parts.append(f"{weights:,} weights × {size * 8 / weights:g} bits / 8")
+        else:
+            parts.append(f"{int(size):,} bytes of {type}")
+    return int(sum(size for _, size in types.values())), " + ".join(parts)
+
+
+def linear_bytes(type: str, inputs: int, outputs: int, *, wide: bool = False) -> float:
+    """Bytes of one linear layer without its bias. `type`: one of DTYPES or the name of a `Scheme`.
+    `wide`: MLX made it of weights in 32 bits, and so are its scales.
+    """
+    weights, groups = inputs * outputs, outputs
+    if type == "float8_e4m3_128x128":
+        return weights + 4 * -(-inputs // 128) * -(-outputs // 128)
+    scheme = None if type in DTYPES else scheme_of(type) or mlx_scheme(type)
+    layout = _LAYOUTS.get(type if scheme is None else scheme.method, {})
+    if scheme is None:
+        bits = DTYPES.get(type, 16.0)
+    else:
+        bits, groups = scheme.bits, outputs * -(-inputs // (scheme.group or inputs))
+    zeros = bits / 8 if layout.get("zeros") or (scheme is not None and scheme.zeros) else 0
+    scale = layout.get("group", 0) * (2 if wide and layout.get("follows") else 1)
+    beside = outputs * layout.get("output", 0) + inputs * layout.get("input", 0)
+    return weights * bits / 8 + groups * (scale + zeros) + beside + layout.get("layer", 0)
+
+
+# of MLX's files of several types, that of most weights
+_MOST_OF_MIX = {"MXFP4-Q8": "mxfp4", "4bit-mxfp4": "mxfp4"}
+
+
+def bits_in_mlx(name: str) -> float | None:
+    """Of a weight in MLX's files of that type, scales and biases included; of files of several
+    types that of most. None of other types.
+    """
+    name = _MOST_OF_MIX.get(name, name)
+    is_known = mlx_scheme(name) is not None or name in ("bf16", "fp16")
+    return _bits(name) if is_known else None
+
+
+def _bits(type: str) -> float:
+    """Bits per weight of a stored type, scales included."""
+    return DTYPES[type] if type in DTYPES else linear_bytes(type, 4096, 4096) * 8 / 4096**2
+
+
+def _plain(architecture: Architecture) -> float:
+    return DTYPES.get(architecture.dtype or "bfloat16", 16.0)
 
 
 # ------------------------------------------------------------------ sizes of files
@@ -197,21 +273,15 @@ def size_of(case: Case) -> Term | Unread:
     is_packed = case.quantization == "int8" or scheme_of(case.quantization) is not None
     if is_packed and not case.is_own:
         return _packed_size(case)
-    return _as_published(case)
-
-
-def _as_published(case: Case) -> Term | Unread:
-    """Files that nobody packed."""
     own, name = case.own_type, case.quantization
-    untyped = case.spec.unknown.get("architecture.matrix_dtype")
+    untyped = spec.unknown.get("architecture.matrix_dtype")
     if untyped is not None and case.is_own:
         return unread(untyped, _GIVE_FILES)
-    if not case.is_own and (case.spec.architecture is not None or name not in DTYPES):
+    if not case.is_own and (spec.architecture is not None or name not in DTYPES):
         why = f"no source states the size of the {case.format} files in {name}"
         return unread(why, f"use --quant {own}, as published")
     if own == "int4":
-        why = "how many bits a weight takes in int4 with its scales is not stated"
-        return unread(why, "state the size under [[files]] of the spec")
+        return unread("how many bits a weight takes in int4 is not stated", _STATE_SIZE)
     return _by_tensors(case) if case.whole else _by_count(case)
 
 
@@ -245,10 +315,10 @@ def _by_tensors(case: Case) -> Term:
 def _tensor_bytes(case: Case) -> Term:
     """What is loaded: every tensor in its stored type, with encoders."""
     architecture, encoders = case.model, case.encoders
-    sizes, encoder_bytes = stored_types(architecture, case.row), encoders * _plain(architecture) / 8
-    size = int(sum(sizes.values()) + encoder_bytes)
-    line = " + ".join(f"{int(part):,} bytes of {type}" for type, part in sizes.items())
-    line += f" + {int(encoder_bytes):,} bytes of encoders" if encoders else ""
+    size, line = _sum_of(typed_tensors(architecture, case.row))
+    encoder_bytes = int(encoders * _plain(architecture) / 8)
+    size += encoder_bytes
+    line += f" + {encoder_bytes:,} bytes of encoders" if encoders else ""
     source, how, high = "parameters of the architecture in their stored types", How.COMPUTED, 1.01
     if architecture.dtype is None:
         source += "; the type is not stated: 16 to 32 bits"
@@ -285,128 +355,52 @@ def _by_count(case: Case) -> Term | Unread:
     return term("files", size, how, source, line, high=high)
 
 
-def _plain(architecture: Architecture) -> float:
-    return DTYPES.get(architecture.dtype or "bfloat16", 16.0)
-
-
-def _bits(type: str) -> float:
-    """Bits per weight of a stored type, scales included."""
-    return DTYPES[type] if type in DTYPES else linear_bytes(type, 4096, 4096) * 8 / 4096**2
-
-
-# ------------------------------------------------------------------ quantized by others
-
-
-def linear_bytes(type: str, inputs: int, outputs: int) -> float:
-    """Bytes of one linear layer without its bias. `type` is one of DTYPES or the name of a
-    `Scheme`.
-    """
-    weights = inputs * outputs
-    scheme = scheme_of(type) if type not in DTYPES else None
-    if scheme is not None:
-        return _scheme_bytes(scheme, inputs, outputs)
-    if type == "float8_e4m3_128x128":
-        return weights + 4 * -(-inputs // 128) * -(-outputs // 128)
-    if type == "int8":
-        return weights + 4 * outputs + 1
-    return weights * DTYPES.get(type, 16.0) / 8
-
-
-def _scheme_bytes(scheme: Scheme, inputs: int, outputs: int) -> float:
-    weights, bits = inputs * outputs, scheme.bits
-    groups = 1 if scheme.group is None else -(-inputs // scheme.group)
-    match scheme.method:
-        case "awq" | "gptq":
-            order = inputs * 4 if scheme.method == "gptq" else 0
-            return (weights + groups * outputs) * bits / 8 + groups * outputs * 2 + order
-        case "w4a16" | "w8a16":
-            # zero points are packed over the outputs; the shape is two integers of 8 bytes
-            zeros = groups * -(-outputs * bits // 32) * 4 if scheme.zeros else 0
-            return outputs * -(-inputs * bits // 32) * 4 + groups * outputs * 2 + zeros + 16
-        case "w8a8" | "fp8":
-            return weights + outputs * 2
-        case "nf4":
-            return weights / 2 + -(-weights // 64) * 4 + _NF4_STATE
-        case "nf4-double":
-            blocks = -(-weights // 64)
-            return weights / 2 + blocks + -(-blocks // 256) * 4 + _NF4_DOUBLE_STATE
-    return weights * bits / 8 + groups * outputs * 4
-
-
 def _packed_size(case: Case) -> Term | Unread:
     """A model's files in a quantization that its publisher did not train it in: every linear
     layer of the blocks, nothing else.
-    """
-    name = case.quantization
-    scheme = scheme_of(name)
-    if name == "int8":
-        scheme = Scheme(name=name, method="int8", bits=8, group=None)
-    if scheme is None or not case.whole:
-        why = "its layout is" if scheme is None else "which layers it has is"
-        return unread(
-            f"no source states the size of the safetensors files in {name}, and {why} not known",
-            "state the size under [[files]] of the spec",
-        )
-    row = case.row if name in _BITSANDBYTES else case.row.replace(torch_wide_matrix="")
-    architecture = case.model.packed_with(scheme.method)
-    linear = linear_layers(architecture, row)
-    group, is_awq = scheme.group or 1, scheme.method == "awq"
-    odd = [each for each in linear if is_awq and (each.inputs % group or each.outputs % 8)]
-    if odd:
-        why = f"{odd[0].inputs:,} inputs do not divide into groups of {group}"
-        remedy = "take gptq, or state the size under [[files]] of the spec"
-        return unread(f"AutoAWQ cannot pack it: {why}", remedy)
-    parameters = count(checkpoint_tensors(architecture, row))
-    return _packed_files(case, architecture, linear, parameters, scheme)
-
-
-def _packed_files(
-    case: Case,
-    architecture: Architecture,
-    linear: tuple[Linear, ...],
-    parameters: int,
-    scheme: Scheme,
-) -> Term:
-    """The files with those linear layers packed, of so many parameters without encoders.
 
     Some files hold a tied table twice; blocks that predict more tokens are dropped or kept in 16
     bits. Some recipes leave recurrent layers and shared experts in 16 bits, in a mixture and in
     NVFP4 attention, too. NVFP4 files of these hold 0.14 to 0.98 of that more
     (tests/judge/test_public_reports.py): a third is assumed.
     """
-    name, method, encoders = scheme.name, scheme.method, case.encoders
-    packed, weights = sum(e.packed_bytes(name) for e in linear), sum(e.weights for e in linear)
-    plain = parameters - weights + encoders
-    least, how, note = int(packed + 2 * plain), How.COMPUTED, ""
-    kinds, left = {each.part for each in linear}, {"recurrent", "shared_expert"}
+    name, scheme = case.quantization, scheme_of(case.quantization)
+    if not case.whole:
+        why = "which layers it has is not known"
+        return unread(f"no source states the size of the files in {name}, and {why}", _STATE_SIZE)
+    method = name if scheme is None else scheme.method
+    row = case.row if name in _BITSANDBYTES else case.row.replace(torch_wide_matrix="")
+    architecture = case.model.packed_with(method)
+    linear, group = linear_layers(architecture, row), (scheme.group if scheme else None) or 1
+    odd = [e for e in linear if method == "awq" and (e.inputs % group or e.outputs % 8)]
+    if odd:
+        why = f"{odd[0].inputs:,} inputs do not divide into groups of {group}"
+        return unread(f"AutoAWQ cannot pack it: {why}", f"take gptq, or {_STATE_SIZE}")
+    made = architecture.replace(matrix_dtype=name, expert_dtype=None, dtype="bfloat16")
+    packed = case.replace(spec=case.spec.replace(architecture=made), known_row=row)
+    files, kinds = _tensor_bytes(packed), {each.part for each in linear}
+    left, how, note = {"recurrent", "shared_expert"}, How.COMPUTED, ""
     if method == "nvfp4" or "expert" in kinds:
         left |= {"attention", "latent values"}
-    more = _more_in_16_bits(linear, left, name)
-    kept = more // 3 if method == "nvfp4" and kinds & {"recurrent", "expert"} else 0
+    more, kept, line = _more_in_16_bits(linear, left, name), 0, files.arithmetic
     if more:
         how, note = How.ASSUMED, "; recipes differ in what they leave in 16 bits"
-    table = (architecture.vocabulary or 0) * architecture.embedding_length
-    twice = 2 * (table * architecture.tied_embeddings + (case.spec.parameters.mtp or 0))
-    scales = int(packed - weights * scheme.bits / 8)
-    line = f"{weights:,} weights × {scheme.bits:g} bits / 8"
-    line += f" + {scales:,} bytes of scales" if scales else ""
-    line += f" + {kept:,} bytes for layers left wide" if kept else ""
-    return term(
-        "files",
-        least + kept,
-        how,
-        f"layout of {method}: linear layers of the blocks; embeddings, output, norms and routers in"
-        f" 16 bits{note}",
-        f"{line} + {plain:,} others × 2 bytes",
-        low=int(least * 0.995 - (1.5 * encoders if name in _BITSANDBYTES else 0)),
-        high=int(least * 1.005) + twice + more,
-    )
+    if method == "nvfp4" and kinds & {"recurrent", "expert"}:
+        kept = more // 3
+        line += f" + {kept:,} bytes for layers left wide"
+    table = (made.vocabulary or 0) * made.embedding_length * made.tied_embeddings
+    twice = 2 * (table + (case.spec.parameters.mtp or 0))
+    source = f"layout of {method}: linear layers of the blocks; embeddings, output, norms and"
+    source += f" routers in 16 bits{note}"
+    ends = {"low": files.low_bytes, "high": int(files.bytes * 1.005) + twice + more}
+    return term("files", files.bytes + kept, how, source, line, **ends)
 
 
 def _more_in_16_bits(linear: tuple[Linear, ...], parts: set[str], name: str) -> int:
     """By how many bytes these layers are larger in 16 bits than in the quantization `name`."""
-    left = (each for each in linear if each.part in parts)
-    return int(sum(2 * each.weights - each.packed_bytes(name) for each in left))
+    left = [each for each in linear if each.part in parts]
+    packed = sum(linear_bytes(name, each.inputs, each.outputs) * each.number for each in left)
+    return int(sum(2 * each.weights for each in left) - packed)
 
 
 def expert_bytes_left(case: Case) -> int:
@@ -415,15 +409,13 @@ def expert_bytes_left(case: Case) -> int:
     return _more_in_16_bits(linear, {"expert"}, case.quantization)
 
 
-# ------------------------------------------------------------------ MLX
-
-
 def _mlx_size(case: Case) -> Term | Unread:
-    """Files that mlx_lm.convert makes: every linear layer and table whose rows divide into
-    groups, the rest in 16 bits, or as wide as the published weights (it keeps torch_dtype).
+    """Files that mlx_lm.convert makes. The ends are those of other conversions: made with --dtype
+    float16, by mlx-lm of September 2026 or later, which keeps projections in 8 bits, or of the text
+    alone.
     """
-    name, own, encoders = case.quantization, case.spec.quantized, case.encoders
-    scheme, weights = mlx_scheme(name), (case.spec.parameters.total or 0) - encoders
+    name, own, encoders = case.quantization, case.spec.quantized, 2 * case.encoders
+    scheme, weights = mlx_scheme(name), (case.spec.parameters.total or 0) - case.encoders
     if scheme is None and name not in ("bf16", "fp16"):
         return unread(f"no source states the size in {name}", "use --quant 4bit or --quant 8bit")
     if own is not None and (own.format, own.quantization) == ("mlx", None):
@@ -431,87 +423,26 @@ def _mlx_size(case: Case) -> Term | Unread:
         why = case.spec.unknown.get("architecture.matrix_dtype", otherwise)
         return unread(why, "name the folder with its files, or the original model")
     if case.whole:
-        size, line = _mlx_bytes(case.model, case.row, scheme)
-        low, high = (size, size) if own is not None else _mlx_ends(case, scheme, size)
+        size, line = _sum_of(typed_tensors(case.model, case.row, name))
+        low = high = size
+        if scheme is not None and own is None:
+            narrow = case.model
+            if narrow.dtype == "float32":
+                narrow = narrow.replace(dtype="bfloat16")
+            eight = case.row.mlx_in_8_bits if scheme.bits < 8 else ()
+            low, _ = _sum_of(typed_tensors(narrow, case.row, name))
+            high, _ = _sum_of(typed_tensors(case.model, case.row, name, eight))
     elif weights > 0:
-        bits = _mlx_bits(scheme)
+        bits = _bits(name)
         low = high = size = int(weights * bits / 8)
         line = f"{weights:,} weights × {bits:g} bits / 8"
     else:
         return unread("the number of parameters is not known", "state the size under [[files]]")
-    return term(
-        "files",
-        size + 2 * encoders,
-        How.COMPUTED,
-        "mlx.core.quantize and mlx_lm.convert: a scale and bias per group (in some a scale of 8"
-        " bits); routers may keep more",
-        line + (f" + {2 * encoders:,} bytes of encoders" if encoders else ""),
-        # conversions for text alone leave the encoders out
-        low=int(low * 0.995),
-        high=int((high + 2 * encoders) * 1.01),
-    )
-
-
-def _mlx_ends(case: Case, scheme: Scheme | None, size: int) -> tuple[int, int]:
-    """The least and most bytes that other conversions of the published weights take: made with
-    --dtype float16, and by mlx-lm of September 2026 or later, which keeps projections in 8 bits.
-    """
-    low = high = size
-    if scheme is not None and scheme.bits < 8:
-        high = _mlx_bytes(case.model, case.row, scheme, case.row.mlx_in_8_bits)[0]
-    if scheme is not None and case.model.dtype == "float32":
-        low = _mlx_bytes(case.model.replace(dtype="bfloat16"), case.row, scheme)[0]
-    return low, high
-
-
-@lru_cache(maxsize=256)
-def _mlx_bytes(
-    architecture: Architecture,
-    row: ArchitectureRow,
-    scheme: Scheme | None,
-    in_8_bits: tuple[str, ...] = (),
-) -> tuple[int, str]:
-    """Bytes of the text's weights and their line. `in_8_bits`: tensors of that type."""
-    weights: dict[float, int] = {}
-    is_wide, vectors, eight = architecture.dtype == "float32", 0, mlx_scheme("8bit")
-    for group in checkpoint_tensors(architecture, row):
-        elements = prod(group.shape) * (len(group.layers) or 1)
-        own = eight if group.name in in_8_bits else scheme
-        is_divided = own is None or group.shape[0] % (own.group or 1) == 0
-        if is_divided and _is_matrix(group):
-            is_ternary = architecture.matrix_dtype == "ternary" and is_linear(group, row)
-            bits = 2.0 if is_ternary else _mlx_bits(own, wide=is_wide)
-            weights[bits] = weights.get(bits, 0) + elements
-        else:
-            vectors += elements
-    parts = sorted(weights.items(), key=lambda item: -item[1])
-    width = 4 if is_wide and scheme is not None else 2
-    line = " + ".join(f"{number:,} weights × {bits:g} bits / 8" for bits, number in parts)
-    size = int(sum(number * bits / 8 for bits, number in parts)) + width * vectors
-    return size, f"{line} + {vectors:,} others × {width} bytes"
-
-
-# of MLX's files of several types, that of most weights
-_MOST_OF_MIX = {"MXFP4-Q8": "mxfp4", "4bit-mxfp4": "mxfp4"}
-
-
-def bits_in_mlx(name: str) -> float | None:
-    """Of a weight in MLX's files of that type, scales and biases included; of files of several
-    types that of most. None of other types.
-    """
-    scheme = mlx_scheme(_MOST_OF_MIX.get(name, name))
-    return None if scheme is None and name not in ("bf16", "fp16") else _mlx_bits(scheme)
-
-
-def _mlx_bits(scheme: Scheme | None, *, wide: bool = False) -> float:
-    """Bits of a weight with its share of what a group has: a scale and a bias of 16 bits, of 32
-    where `wide`, or a scale of 8.
-    """
-    if scheme is None:
-        return 16.0
-    shared = 64 if wide else 32
-    shared = 8 if scheme.method in MLX_MODES else shared
-    return scheme.bits + shared / (scheme.group or 64)
+    source = "mlx.core.quantize and mlx_lm.convert: a scale and bias per group (in some a scale of"
+    source += " 8 bits); routers may keep more"
+    line += f" + {encoders:,} bytes of encoders" if encoders else ""
+    ends = {"low": int(low * 0.995), "high": int((high + encoders) * 1.01)}
+    return term("files", size + encoders, How.COMPUTED, source, line, **ends)
 
 
 # ------------------------------------------------------------------ as a runtime loads them
