@@ -9,21 +9,21 @@ from __future__ import annotations
 
 from math import prod
 
-from ..catalogue.architecture import Architecture, Audio
+from ..catalogue.architecture import Audio
 from ..core.records import Unread
 from .case import Case, Parts, overhead, published_size, without_files
 from .quantization import BLOCKS, canonical_gguf
-from .records import How, Split, Term, term, times, unread, whole_files
-from .tensors import ArchitectureRow, checkpoint_tensors
+from .records import How, Split, Term, term, times, times_sequences, unread, whole_files
+from .tensors import checkpoint_tensors
 
-_BEAMS = 5
+_BEAMS, _FRAMES_PER_SECOND = 5, 100
 _CPP = "whisper.cpp 1.8.5, whisper_init_state; equal to the buffers it prints"
 _CPP_TYPES = ("F32", "F16", "Q8_0", "Q5_1", "Q5_0", "Q4_1", "Q4_0")
 # mel filters and the token table of 52 thousand entries
 _HEADER_BYTES = 600_000
 # audio of unknown length; it stays as it is read in 32 bits, with its spectrum
 _SECONDS = (10, 200, 600)
-_SAMPLES_PER_SECOND, _FRAMES_PER_SECOND = 16_000, 100
+_SAMPLES_PER_SECOND = 16_000
 # what is left of runs of whisper-cli from tiny to medium, on two and four threads
 _CPP_PROGRAM = (18_000_000, 24_000_000, 28_000_000)
 # each of the four graphs takes this for nodes and tensors without data (WHISPER_MAX_NODES), and
@@ -33,20 +33,17 @@ _GRAPH_BYTES, _BEAM_BYTES = 1_590_000, 28
 # tokens at most, and four that ask for the task
 _WRITTEN, _TEXT_TOKENS, _TASK_TOKENS = 105, 223, 4
 
-_CT2 = "measured on one to four CPU threads; batches as its README states"
 _CT2_SECONDS = 600
 # bytes of a frame of audio: most while the spectrum of the whole file is made, and what stays
 _SPECTRUM_BYTES, _KEPT_BYTES = 9_360, 1_680
 # cells of text that a beam holds of a recording, and of a piece of 30 seconds of a batch
 _TEXT_CELLS, _PIECE_CELLS = 448, 64
-# caches of the text while beams change places, in times what they hold, in int8 and in other types
+# caches of the text while beams change places on a CPU, in times what they hold, in int8 and else
 _REORDERED, _PLAIN = 1.73, 1.25
-# arrays of all positions in 32 bits that the encoder leaves on a CPU, up to 95 on eight threads
-# (its README 1.1.0). Of a file in 16 bits whose weights became int8 the heap keeps this share;
-# while they are read, its largest matrix in 32 bits is there, too
-_ARRAYS, _HOLES, _CONVERTING = 15, 0.045, 55_000_000
-# least and most, in times the likely figure
-_CT2_LOW, _CT2_HIGH = 0.85, 1.14
+# arrays of all positions in 32 bits that the encoder leaves on a CPU; of a file in 16 bits whose
+# weights became int8 the heap keeps this share
+_ARRAYS, _HOLES = 15, 0.09
+_CT2 = "measured on one to four CPU threads; batches as its README states"
 # beside weights and caches on a GPU, with cuBLAS, cuDNN and CUDA's context: what others saw of four
 # models, 0.8 to 1.27 times these; of float32 assumed
 _LEFT_ON_GPU = {"float16": 780_000_000, "int8": 650_000_000, "float32": 1_200_000_000}
@@ -73,7 +70,7 @@ def size_of(case: Case) -> Term | Unread:
         why = f"whisper.cpp has no {name} files" if audio else "it is not known as Whisper"
         return unread(why, "use --quantization F16, Q8_0 or Q5_0")
     elements, block = BLOCKS[name]
-    matrices, halves, singles, _ = _counted(case.model, case.row, elements)
+    matrices, halves, singles, _ = _counted(case, elements)
     size = matrices // elements * block + 2 * halves + 4 * singles + _HEADER_BYTES
     line = f"{matrices:,} × {block}/{elements} bytes of {name} + {halves:,} × 2 bytes"
     line += f" + {singles:,} × 4 bytes + {_HEADER_BYTES:,} bytes of header"
@@ -82,14 +79,12 @@ def size_of(case: Case) -> Term | Unread:
     return term("files", size, How.COMPUTED, source, line, **ends)
 
 
-def _counted(
-    architecture: Architecture, row: ArchitectureRow, elements: int
-) -> tuple[int, int, int, int]:
+def _counted(case: Case, elements: int) -> tuple[int, int, int, int]:
     """Numbers of matrices whose rows come in blocks of `elements`, of convolutions, and of the
     rest; and the rows of the matrices.
     """
     matrices = convolutions = others = rows = 0
-    for group in checkpoint_tensors(architecture, row):
+    for group in checkpoint_tensors(case.model, case.row):
         layers = len(group.layers) or 1
         number = prod(group.shape) * layers
         is_weight = group.name.endswith(".weight") and "position_embd" not in group.name
@@ -110,8 +105,8 @@ def parts(case: Case) -> Parts:
     files = size_of(case)
     if isinstance(files, Unread):
         return without_files(files)
-    is_known = case.has_layers and case.model.audio is not None and case.known_row is not None
-    if not is_known or not case.model.vocabulary:
+    audio = case.model.audio if case.has_layers and case.known_row is not None else None
+    if audio is None or not case.model.vocabulary:
         if case.format != "ggml":
             remedy = "state [architecture] in a spec of the model"
             why = unread("the architecture is not known", remedy, "memory.weights")
@@ -119,158 +114,122 @@ def parts(case: Case) -> Parts:
         program = overhead(case.runtime, on_gpu=case.on_gpu).replace(how=How.ASSUMED)
         terms: tuple[Term, ...] = (whole_files(files), program)
     elif case.format == "ggml":
-        terms = whole_files(files), _cpp_cache(case), _cpp_compute(case), _cpp_program(case)
+        terms = whole_files(files), *_whisper_cpp(case, audio)
     else:
-        terms = _ctranslate2(case, files)
+        terms = _ctranslate2(case, audio, files)
     return Parts(files=files, terms=terms, largest_file_bytes=files.bytes)
 
 
-def _audio_of(case: Case) -> Audio:
-    assert case.model.audio is not None
-    return case.model.audio
+def _whisper_cpp(case: Case, audio: Audio) -> tuple[Term, Term, Term]:
+    """The caches, the buffers of four graphs, and the program with the audio.
 
-
-def _seconds(case: Case) -> tuple[int, ...]:
-    seconds = case.workload.audio_seconds
-    return _SECONDS if seconds is None else (seconds,) * 3
-
-
-def _cpp_program(case: Case) -> Term:
-    seconds = _seconds(case)
-    each = 4 * (_SAMPLES_PER_SECOND + _FRAMES_PER_SECOND * _audio_of(case).mel_bins)
-    low, likely, high = (
-        size + length * each for size, length in zip(_CPP_PROGRAM, seconds, strict=True)
-    )
-    line = f"{_CPP_PROGRAM[1]:,} bytes + {seconds[1]:,} seconds of audio × {each:,} bytes"
-    if seconds[0] < seconds[2]:
-        line += f"; of unknown length, {seconds[0]:,} to {seconds[2]:,} seconds: a minute takes"
-        line += f" {60 * each:,} bytes"
-    return term("runtime", likely, How.MEASURED, _CPP, line, low=low, high=high)
-
-
-def _of_states(line: str, states: int) -> str:
-    return f"({line}) × {states:,}" if states > 1 else line
-
-
-def _cpp_cache(case: Case) -> Term:
-    """Keys and values in 16 bits, in steps of 256 cells: of the text for every beam and two more
-    (whisper_full_with_state), of the audio in every layer, and of one encoder layer.
+    Keys and values lie in 16 bits, in steps of 256 cells: of the text for every beam and two more
+    (whisper_full_with_state), of the audio in every layer, and of one encoder layer. The graphs
+    stay apart: convolutions (their input, those numbers unfolded in 16 bits, and two results),
+    encoder with flash attention (a feed-forward of 4, its input, the normed input, the result
+    before and the input in 16 bits), cross attention, and decoder, of which the logits of the
+    tokens it reads at once are resident, and a copy of them.
     """
-    architecture, audio, states = case.model, _audio_of(case), case.parallel
-    wide, layers = architecture.embedding_length, architecture.layers
-    written = -(-(architecture.context_tokens or 448) // 256) * 256
-    heard = -(-audio.positions // 256) * 256
-    size = 4 * layers * wide * ((_BEAMS + 2) * written + heard) + 4 * audio.embedding_length * heard
+    model, states, seconds = case.model, case.parallel, case.workload.audio_seconds
+    lengths = _SECONDS if seconds is None else (seconds,) * 3
+    wide, layers, heard = model.embedding_length, model.layers, audio.positions
+    written, cells = (-(-size // 256) * 256 for size in (model.context_tokens or 448, heard))
+    size = 4 * layers * wide * ((_BEAMS + 2) * written + cells) + 4 * audio.embedding_length * cells
     line = (
         f"2 × {times(layers, 'layer')} × {wide:,} × 2 bytes × ({_BEAMS + 2} × {written:,} +"
-        f" {heard:,} cells) + 2 × {audio.embedding_length:,} × 2 bytes × {heard:,} cells"
+        f" {cells:,} cells) + 2 × {audio.embedding_length:,} × 2 bytes × {cells:,} cells"
     )
-    source = f"{_CPP}; {_BEAMS} beams, the default"
-    return term("kv_cache", size * states, How.COMPUTED, source, _of_states(line, states))
+    ending, source = times_sequences(states), f"{_CPP}; {_BEAMS} beams, the default"
+    line = f"({line}){ending}" if ending else line
+    cache = term("kv_cache", size * states, How.COMPUTED, source, line)
 
-
-def _cpp_compute(case: Case) -> Term:
-    """The buffers of four graphs, which stay apart: convolutions, encoder with flash attention,
-    cross attention, decoder.
-
-    The first convolution holds its input, those numbers unfolded in 16 bits, and two results; the
-    encoder's widest moment is a feed-forward of 4, its input, the normed input and the result
-    before. The decoder has room for logits and a copy of them; resident are those of the tokens it
-    reads at once. Beside the graphs lie the feed-forward's input in 16 bits and what beams keep.
-    """
-    audio, vocabulary, states = _audio_of(case), case.model.vocabulary or 0, case.parallel
-    wide, heard = audio.embedding_length, audio.positions
-    row, token_bytes = heard * wide * 4, 2 * (wide + vocabulary) * 4
-    fixed = 2 * heard * (audio.mel_bins * 10 + 8 * wide) + 10 * row + 4 * _GRAPH_BYTES
-    fixed += _BEAMS * vocabulary * _BEAM_BYTES
-    tokens = [_BEAMS]
-    for length in _seconds(case)[1:]:
-        # a last piece of some seconds is read alone
-        text = min(_TEXT_TOKENS, max(0, (length - 6) // 30) * _WRITTEN)
-        tokens.append(text + _TASK_TOKENS if text else _BEAMS)
+    heads, vocabulary = audio.embedding_length, model.vocabulary or 0
+    token_bytes = 2 * (heads + vocabulary) * 4
+    fixed = 2 * heard * (audio.mel_bins * 10 + 8 * heads) + 10 * heard * heads * 4
+    fixed += 4 * _GRAPH_BYTES + _BEAMS * vocabulary * _BEAM_BYTES
+    # a last piece of some seconds is read alone
+    texts = (min(_TEXT_TOKENS, max(0, (length - 6) // 30) * _WRITTEN) for length in lengths[1:])
+    tokens = [_BEAMS, *(text + _TASK_TOKENS if text else _BEAMS for text in texts)]
     low, likely, high = (states * (fixed + read * token_bytes) for read in tokens)
-    line = (
-        f"{fixed:,} bytes of graphs and beams + {times(tokens[1], 'token')} × 2 × ({wide:,} +"
-        f" {vocabulary:,}) × 4 bytes"
-    )
-    line, less = _of_states(line, states), states * (tokens[1] - _BEAMS) * token_bytes
+    line = f"{fixed:,} bytes of graphs and beams + {times(tokens[1], 'token')}"
+    line += f" × 2 × ({heads:,} + {vocabulary:,}) × 4 bytes"
+    line, less = f"({line}){ending}" if ending else line, states * (tokens[1] - _BEAMS)
     if less:
         line += "; with the text before, without which audio of 30 seconds takes"
-        line += f" {less:,} bytes less"
+        line += f" {less * token_bytes:,} bytes less"
     if case.on_gpu:
         # inputs are there twice: five rows more were printed with Vulkan
-        high += 5 * row * states
-    return term("compute", likely, How.COMPUTED, _CPP, line, low=low, high=high)
+        high += 5 * heard * heads * 4 * states
+    compute = term("compute", likely, How.COMPUTED, _CPP, line, low=low, high=high)
+
+    each = 4 * (_SAMPLES_PER_SECOND + _FRAMES_PER_SECOND * audio.mel_bins)
+    low, likely, high = (
+        size + length * each for size, length in zip(_CPP_PROGRAM, lengths, strict=True)
+    )
+    line = f"{_CPP_PROGRAM[1]:,} bytes + {lengths[1]:,} seconds of audio × {each:,} bytes"
+    if seconds is None:
+        line += f"; of unknown length, {lengths[0]:,} to {lengths[2]:,} seconds: a minute takes"
+        line += f" {60 * each:,} bytes"
+    program = term("runtime", likely, How.MEASURED, _CPP, line, low=low, high=high)
+    return cache, compute, program
 
 
-def _ctranslate2(case: Case, files: Term) -> tuple[Term, ...]:
+def _ctranslate2(case: Case, audio: Audio, files: Term) -> tuple[Term, ...]:
     """Weights, what is held beside them, and the program; on a GPU also what stays in RAM.
 
-    No processor computes in 16 bits, and on a GPU int8 computes in 16 bits too.
+    No processor computes in 16 bits, and on a GPU int8 computes in 16 bits too. On a CPU most lies beside the weights while the spectrum is made, while the file
+    is read, which is larger than the weights made of it, or while text is written, with what the
+    encoder left.
     """
-    type, program, weights = case.quantization, overhead(case.runtime), _ct2_weights(case)
-    seconds, remark = case.workload.audio_seconds or _CT2_SECONDS, ""
-    frames = seconds * _FRAMES_PER_SECOND
-    if case.workload.audio_seconds is None:
+    type, parallel, seconds = case.quantization, case.parallel, case.workload.audio_seconds
+    weights, program = _ct2_weights(case), overhead(case.runtime)
+    remark, frames = "", (seconds or _CT2_SECONDS) * _FRAMES_PER_SECOND
+    if seconds is None:
         more = _SPECTRUM_BYTES * _FRAMES_PER_SECOND * 60
         remark = f"; audio of {_CT2_SECONDS // 60} minutes, a longer one takes {more:,} bytes a"
         remark += " minute"
-    if not case.on_gpu and type != "float16":
-        work = _ct2_on_cpu(case, files.bytes - weights.bytes, frames)
-        return weights, work.replace(arithmetic=work.arithmetic + remark), program
-    caches, left = _ct2_caches(case, 4 if type == "float32" else 2), _LEFT_ON_GPU[type]
-    line = f"{caches:,} bytes of caches + {left:,} bytes of buffers and CUDA"
-    low, high = int(0.75 * (caches + left)), int(1.3 * (caches + left))
-    on_gpu = term("compute", caches + left, How.STATED, _CT2_ON_GPU, line, low=low, high=high)
+    is_on_gpu, spectrum = case.on_gpu or type == "float16", frames * _SPECTRUM_BYTES
+    cells = _TEXT_CELLS if parallel == 1 and (seconds or _CT2_SECONDS) > 30 else _PIECE_CELLS
+    caches = 2 * case.model.layers * case.model.embedding_length * parallel
+    caches *= 2 if is_on_gpu and type != "float32" else 4
+    is_narrowed = type == "int8" and not is_on_gpu
+    narrowed = files.bytes - weights.bytes if is_narrowed else 0
+    text = (_REORDERED if is_narrowed else _PLAIN) * _BEAMS * cells
+    caches = int(caches * (audio.positions + text))
+    line = f"{caches:,} bytes of caches + "
+    if not is_on_gpu:
+        arrays = _ARRAYS * audio.positions * audio.embedding_length * 4 * parallel
+        beside = frames * _KEPT_BYTES + arrays + int(_HOLES * narrowed)
+        likely = max(spectrum, narrowed, beside + caches)
+        line += f"{beside:,} bytes of audio and buffers"
+        if likely != beside + caches:
+            line = f"{likely:,} bytes while the file or the audio is read"
+        how = How.STATED if parallel > 1 else How.MEASURED
+        ends = {"low": int(likely * 0.85), "high": int(max(likely, beside + caches) * 1.14)}
+        return weights, term("compute", likely, how, _CT2, line + remark, **ends), program
+    left = _LEFT_ON_GPU[type]
+    line += f"{left:,} bytes of buffers and CUDA"
+    ends = {"low": int(0.75 * (caches + left)), "high": int(1.3 * (caches + left))}
+    on_gpu = term("compute", caches + left, How.STATED, _CT2_ON_GPU, line, **ends)
     if not case.on_gpu:
         return weights, on_gpu, program
     # the libraries of CUDA are counted with the buffers; the file is read whole
-    spectrum = frames * _SPECTRUM_BYTES
     kept = spectrum + (weights.bytes if type == "int8" else _CUDA_LIBRARIES // 2)
     line = f"{kept:,} bytes of audio, weights and CUDA's libraries{remark}"
-    high = max(kept, files.bytes) + _CUDA_LIBRARIES
-    beside = term("compute", kept, How.STATED, _CT2_IN_RAM, line, low=spectrum, high=high)
-    return weights, on_gpu, *(each.replace(split=Split.HOST) for each in (beside, program))
-
-
-def _ct2_caches(case: Case, width: int, reordered: float = _PLAIN) -> int:
-    each = 2 * case.model.layers * case.model.embedding_length * width * case.parallel
-    is_whole = case.parallel == 1 and (case.workload.audio_seconds or _CT2_SECONDS) > 30
-    cells = _TEXT_CELLS if is_whole else _PIECE_CELLS
-    return int(each * (_audio_of(case).positions + reordered * _BEAMS * cells))
-
-
-def _ct2_on_cpu(case: Case, narrowed: int, frames: int) -> Term:
-    """The most that lies beside the weights: while the spectrum is made, while the file is read,
-    `narrowed` bytes larger than the weights made of it, or while text is written, with what the
-    encoder left.
-    """
-    audio, is_int8, parallel = _audio_of(case), case.quantization == "int8", case.parallel
-    array, spectrum = audio.positions * audio.embedding_length * 4, frames * _SPECTRUM_BYTES
-    caches = _ct2_caches(case, 4, _REORDERED if is_int8 else _PLAIN)
-    beside, reading = frames * _KEPT_BYTES + _ARRAYS * array * parallel, 0
-    if is_int8:
-        # files have 16 bits a weight
-        beside, reading = beside + int(_HOLES * 2 * narrowed), narrowed + _CONVERTING
-    likely = max(spectrum, reading, beside + caches)
-    line = f"{caches:,} bytes of caches + {beside:,} bytes of audio and buffers"
-    if likely != beside + caches:
-        line = f"{likely:,} bytes while the file or the audio is read"
-    how = How.STATED if parallel > 1 else How.MEASURED
-    low, high = int(likely * _CT2_LOW), int(max(likely, beside + caches) * _CT2_HIGH)
-    return term("compute", likely, how, _CT2, line, low=low, high=high)
+    ends = {"low": spectrum, "high": max(kept, files.bytes) + _CUDA_LIBRARIES}
+    beside_gpu = term("compute", kept, How.STATED, _CT2_IN_RAM, line, **ends)
+    return weights, on_gpu, *(each.replace(split=Split.HOST) for each in (beside_gpu, program))
 
 
 def _ct2_weights(case: Case) -> Term:
     """int8: one byte a number of a matrix and a scale for each of its rows; convolutions,
     vectors and positions in 32 bits.
     """
-    type = case.quantization
-    matrices, convolutions, others, rows = _counted(case.model, case.row, 1)
+    matrices, convolutions, others, rows = _counted(case, 1)
     others += convolutions
-    width, number = {"int8": 1, "float16": 2}.get(type, 4), matrices + others
-    size, line = number * width, f"{number:,} parameters × {width} bytes"
-    if type == "int8":
+    width = {"int8": 1, "float16": 2}.get(case.quantization, 4)
+    size, line = (matrices + others) * width, f"{matrices + others:,} parameters × {width} bytes"
+    if width == 1:
         size = matrices + 4 * (rows + others)
         line = f"{matrices:,} bytes + ({rows:,} scales + {others:,} numbers) × 4 bytes"
     source = "CTranslate2 4.8.5: ctranslate2/specs/model_spec.py, which parts it quantizes"
