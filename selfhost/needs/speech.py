@@ -177,9 +177,9 @@ def _whisper_cpp(case: Case, audio: Audio) -> tuple[Term, Term, Term]:
 def _ctranslate2(case: Case, audio: Audio, files: Term) -> tuple[Term, ...]:
     """Weights, what is held beside them, and the program; on a GPU also what stays in RAM.
 
-    No processor computes in 16 bits, and on a GPU int8 computes in 16 bits too. On a CPU most lies beside the weights while the spectrum is made, while the file
-    is read, which is larger than the weights made of it, or while text is written, with what the
-    encoder left.
+    No processor computes in 16 bits, and on a GPU int8 computes in 16 bits too. On a CPU most lies
+    beside the weights while the spectrum is made, while the file is read, which is larger than the
+    weights made of it, or while text is written, with what the encoder left.
     """
     type, parallel, seconds = case.quantization, case.parallel, case.workload.audio_seconds
     weights, program = _ct2_weights(case), overhead(case.runtime)
