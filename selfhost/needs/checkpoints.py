@@ -8,6 +8,7 @@ its weights is in `[layouts]` of specs/common/quantizations.toml.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from math import prod
 
@@ -37,7 +38,7 @@ DTYPES = {
     "int8": 8.0, "int4_32": 4.5,
     "ternary": 2.0,
 }  # fmt: skip
-_LAYOUTS = shipped_table("quantizations")["layouts"]
+_LAYOUTS: Mapping[str, Mapping[str, float]] = shipped_table("quantizations")["layouts"]
 
 # matrices that are no linear layer of any class: convolutions, norms of each head, blocks of
 # RG-LRU, tables and coefficients
