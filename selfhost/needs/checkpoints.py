@@ -274,11 +274,16 @@ def size_of(case: Case) -> Term | Unread:
     is_packed = case.quantization == "int8" or scheme_of(case.quantization) is not None
     if is_packed and not case.is_own:
         return _packed_size(case)
+    return _as_published(case)
+
+
+def _as_published(case: Case) -> Term | Unread:
+    """Files that nobody packed."""
     own, name = case.own_type, case.quantization
-    untyped = spec.unknown.get("architecture.matrix_dtype")
+    untyped = case.spec.unknown.get("architecture.matrix_dtype")
     if untyped is not None and case.is_own:
         return unread(untyped, _GIVE_FILES)
-    if not case.is_own and (spec.architecture is not None or name not in DTYPES):
+    if not case.is_own and (case.spec.architecture is not None or name not in DTYPES):
         why = f"no source states the size of the {case.format} files in {name}"
         return unread(why, f"use --quant {own}, as published")
     if own == "int4":
@@ -359,11 +364,6 @@ def _by_count(case: Case) -> Term | Unread:
 def _packed_size(case: Case) -> Term | Unread:
     """A model's files in a quantization that its publisher did not train it in: every linear
     layer of the blocks, nothing else.
-
-    Some files hold a tied table twice; blocks that predict more tokens are dropped or kept in 16
-    bits. Some recipes leave recurrent layers and shared experts in 16 bits, in a mixture and in
-    NVFP4 attention, too. NVFP4 files of these hold 0.14 to 0.98 of that more
-    (tests/judge/test_public_reports.py): a third is assumed.
     """
     name, scheme = case.quantization, scheme_of(case.quantization)
     if not case.whole:
@@ -371,28 +371,38 @@ def _packed_size(case: Case) -> Term | Unread:
         return unread(f"no source states the size of the files in {name}, and {why}", _STATE_SIZE)
     method = name if scheme is None else scheme.method
     row = case.row if name in _BITSANDBYTES else case.row.replace(torch_wide_matrix="")
-    architecture = case.model.packed_with(method)
-    linear, group = linear_layers(architecture, row), (scheme.group if scheme else None) or 1
-    odd = [e for e in linear if method == "awq" and (e.inputs % group or e.outputs % 8)]
-    if odd:
-        why = f"{odd[0].inputs:,} inputs do not divide into groups of {group}"
-        return unread(f"AutoAWQ cannot pack it: {why}", f"take gptq, or {_STATE_SIZE}")
-    made = architecture.replace(matrix_dtype=name, expert_dtype=None, dtype="bfloat16")
-    packed = case.replace(spec=case.spec.replace(architecture=made), known_row=row)
-    files, kinds = _tensor_bytes(packed), {each.part for each in linear}
-    left, how, note = {"recurrent", "shared_expert"}, How.COMPUTED, ""
+    model = case.model.packed_with(method)
+    model = model.replace(matrix_dtype=name, expert_dtype=None, dtype="bfloat16")
+    if scheme is not None and method == "awq":
+        for each in linear_layers(model, row):
+            if each.inputs % (scheme.group or 1) or each.outputs % 8:
+                why = f"{each.inputs:,} inputs do not divide into groups of {scheme.group}"
+                return unread(f"AutoAWQ cannot pack it: {why}", f"take gptq, or {_STATE_SIZE}")
+    spec = case.spec.replace(architecture=model)
+    return _packed_files(case.replace(spec=spec, known_row=row), method)
+
+
+def _packed_files(case: Case, method: str) -> Term:
+    """The files of a model whose linear layers are packed.
+
+    Some files hold a tied table twice; blocks that predict more tokens are dropped or kept in 16
+    bits. Some recipes leave recurrent layers and shared experts in 16 bits, in a mixture and in
+    NVFP4 attention, too. NVFP4 files of these hold 0.14 to 0.98 of that more
+    (tests/judge/test_public_reports.py): a third is assumed.
+    """
+    model, files, linear = case.model, _tensor_bytes(case), linear_layers(case.model, case.row)
+    kinds, left = {each.part for each in linear}, {"recurrent", "shared_expert"}
     if method == "nvfp4" or "expert" in kinds:
         left |= {"attention", "latent values"}
-    more, kept, line = _more_in_16_bits(linear, left, name), 0, files.arithmetic
-    if more:
-        how, note = How.ASSUMED, "; recipes differ in what they leave in 16 bits"
+    more, kept, line = _more_in_16_bits(linear, left, case.quantization), 0, files.arithmetic
     if method == "nvfp4" and kinds & {"recurrent", "expert"}:
         kept = more // 3
         line += f" + {kept:,} bytes for layers left wide"
-    table = (made.vocabulary or 0) * made.embedding_length * made.tied_embeddings
+    table = (model.vocabulary or 0) * model.embedding_length * model.tied_embeddings
     twice = 2 * (table + (case.spec.parameters.mtp or 0))
-    source = f"layout of {method}: linear layers of the blocks; embeddings, output, norms and"
-    source += f" routers in 16 bits{note}"
+    source, how = f"layout of {method}: linear layers of the blocks; all else in 16 bits", files.how
+    if more:
+        how, source = How.ASSUMED, f"{source}; recipes differ in what they leave in 16 bits"
     ends = {"low": files.low_bytes, "high": int(files.bytes * 1.005) + twice + more}
     return term("files", files.bytes + kept, how, source, line, **ends)
 

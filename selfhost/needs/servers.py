@@ -103,14 +103,13 @@ def _graphs(case: Case, device: Device) -> Term:
         line += "; --enforce-eager makes no graphs"
         return term("runtime", likely, how, _VLLM["source"], line, low=low, high=high)
     plain = [group for group in architecture.attention if group.kind != "latent"]
-    sparse = any(group.experts for group in architecture.feed_forward)
-    kind = "graph_layer_recurrent" if architecture.recurrent else "graph_layer"
-    if len(plain) < len(architecture.attention) or sparse:
-        kind = "graph_layer_mixed"
-    if case.embeds:
-        kind = "graph_layer_pooled"
-    each = [size * MIB for size in _VLLM[kind]]
-    how = How.ASSUMED if case.embeds or architecture.recurrent else how
+    is_mixed = len(plain) < len(architecture.attention) or any(
+        group.experts for group in architecture.feed_forward
+    )
+    kinds = {"pooled": case.embeds, "mixed": is_mixed, "recurrent": architecture.recurrent}
+    kind = next((kind for kind, is_so in kinds.items() if is_so), "plain")
+    each = [size * MIB for size in _VLLM["graph_layer"][kind]]
+    how = How.ASSUMED if kind in ("pooled", "recurrent") or architecture.recurrent else how
     line = f"{times(layers, 'layer')} × {each[1]:,} bytes of CUDA graphs + {line}"
     widest = max((group.heads * group.value_length for group in plain), default=0)
     parts = 0 if case.embeds else _VLLM["split_tokens"] * widest * 4

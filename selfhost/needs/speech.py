@@ -177,48 +177,60 @@ def _whisper_cpp(case: Case, audio: Audio) -> tuple[Term, Term, Term]:
 def _ctranslate2(case: Case, audio: Audio, files: Term) -> tuple[Term, ...]:
     """Weights, what is held beside them, and the program; on a GPU also what stays in RAM.
 
-    No processor computes in 16 bits, and on a GPU int8 computes in 16 bits too. On a CPU most lies
-    beside the weights while the spectrum is made, while the file is read, which is larger than the
-    weights made of it, or while text is written, with what the encoder left.
+    No processor computes in 16 bits, and on a GPU int8 computes in 16 bits too.
     """
-    type, parallel, seconds = case.quantization, case.parallel, case.workload.audio_seconds
+    type, seconds, remark = case.quantization, case.workload.audio_seconds, ""
     weights, program = _ct2_weights(case), overhead(case.runtime)
-    remark, frames = "", (seconds or _CT2_SECONDS) * _FRAMES_PER_SECOND
     if seconds is None:
         more = _SPECTRUM_BYTES * _FRAMES_PER_SECOND * 60
         remark = f"; audio of {_CT2_SECONDS // 60} minutes, a longer one takes {more:,} bytes a"
         remark += " minute"
-    is_on_gpu, spectrum = case.on_gpu or type == "float16", frames * _SPECTRUM_BYTES
-    cells = _TEXT_CELLS if parallel == 1 and (seconds or _CT2_SECONDS) > 30 else _PIECE_CELLS
-    caches = 2 * case.model.layers * case.model.embedding_length * parallel
-    caches *= 2 if is_on_gpu and type != "float32" else 4
-    is_narrowed = type == "int8" and not is_on_gpu
-    narrowed = files.bytes - weights.bytes if is_narrowed else 0
-    text = (_REORDERED if is_narrowed else _PLAIN) * _BEAMS * cells
-    caches = int(caches * (audio.positions + text))
-    line = f"{caches:,} bytes of caches + "
-    if not is_on_gpu:
-        arrays = _ARRAYS * audio.positions * audio.embedding_length * 4 * parallel
-        beside = frames * _KEPT_BYTES + arrays + int(_HOLES * narrowed)
-        likely = max(spectrum, narrowed, beside + caches)
-        line += f"{beside:,} bytes of audio and buffers"
-        if likely != beside + caches:
-            line = f"{likely:,} bytes while the file or the audio is read"
-        how = How.STATED if parallel > 1 else How.MEASURED
-        ends = {"low": int(likely * 0.85), "high": int(max(likely, beside + caches) * 1.14)}
-        return weights, term("compute", likely, how, _CT2, line + remark, **ends), program
+    seconds = seconds or _CT2_SECONDS
+    if not case.on_gpu and type != "float16":
+        work = _ct2_on_cpu(case, audio, seconds, files.bytes - weights.bytes)
+        return weights, work.replace(arithmetic=work.arithmetic + remark), program
+    caches = _ct2_caches(case, audio, seconds, 4 if type == "float32" else 2)
     left = _LEFT_ON_GPU[type]
-    line += f"{left:,} bytes of buffers and CUDA"
+    line = f"{caches:,} bytes of caches + {left:,} bytes of buffers and CUDA"
     ends = {"low": int(0.75 * (caches + left)), "high": int(1.3 * (caches + left))}
     on_gpu = term("compute", caches + left, How.STATED, _CT2_ON_GPU, line, **ends)
     if not case.on_gpu:
         return weights, on_gpu, program
     # the libraries of CUDA are counted with the buffers; the file is read whole
+    spectrum = seconds * _FRAMES_PER_SECOND * _SPECTRUM_BYTES
     kept = spectrum + (weights.bytes if type == "int8" else _CUDA_LIBRARIES // 2)
     line = f"{kept:,} bytes of audio, weights and CUDA's libraries{remark}"
     ends = {"low": spectrum, "high": max(kept, files.bytes) + _CUDA_LIBRARIES}
-    beside_gpu = term("compute", kept, How.STATED, _CT2_IN_RAM, line, **ends)
-    return weights, on_gpu, *(each.replace(split=Split.HOST) for each in (beside_gpu, program))
+    beside = term("compute", kept, How.STATED, _CT2_IN_RAM, line, **ends)
+    return weights, on_gpu, *(each.replace(split=Split.HOST) for each in (beside, program))
+
+
+def _ct2_caches(
+    case: Case, audio: Audio, seconds: int, width: int, reordered: float = _PLAIN
+) -> int:
+    each = 2 * case.model.layers * case.model.embedding_length * width * case.parallel
+    cells = _TEXT_CELLS if case.parallel == 1 and seconds > 30 else _PIECE_CELLS
+    return int(each * (audio.positions + reordered * _BEAMS * cells))
+
+
+def _ct2_on_cpu(case: Case, audio: Audio, seconds: int, narrowed: int) -> Term:
+    """The most that lies beside the weights: while the spectrum is made, while the file is read,
+    `narrowed` bytes larger than the weights made of it, or while text is written, with what the
+    encoder left.
+    """
+    reordered, frames = _REORDERED, seconds * _FRAMES_PER_SECOND
+    if case.quantization != "int8":
+        reordered, narrowed = _PLAIN, 0
+    caches = _ct2_caches(case, audio, seconds, 4, reordered)
+    beside = _ARRAYS * audio.positions * audio.embedding_length * 4 * case.parallel
+    beside += frames * _KEPT_BYTES + int(_HOLES * narrowed)
+    likely = max(frames * _SPECTRUM_BYTES, narrowed, beside + caches)
+    line = f"{caches:,} bytes of caches + {beside:,} bytes of audio and buffers"
+    if likely != beside + caches:
+        line = f"{likely:,} bytes while the file or the audio is read"
+    how = How.STATED if case.parallel > 1 else How.MEASURED
+    ends = {"low": int(likely * 0.85), "high": int(max(likely, beside + caches) * 1.14)}
+    return term("compute", likely, how, _CT2, line, **ends)
 
 
 def _ct2_weights(case: Case) -> Term:
