@@ -35,7 +35,7 @@ from selfhost.modelfiles import read_local
 from selfhost.modelfiles.config import encoder_parameters
 from selfhost.needs import cache as llamacpp
 from selfhost.needs import weights_bytes
-from selfhost.needs.llamacpp import graphs
+from selfhost.needs.llamacpp import graph
 from selfhost.needs.quantization import stored
 from selfhost.needs.records import MemoryNeed, Term
 from selfhost.needs.tensors import row_of
@@ -278,8 +278,8 @@ def _allocated() -> Iterator[Error]:
         yield "recurrent state", name, _off(state, record["recurrent_state_bytes"])
         logits = record["n_outputs_max"] or min(record["n_ctx"], 2048)
         options = flash, record["type_k"], record["type_v"]
-        buffer = graphs.exact_compute_bytes(made, row, room, logits, *options)
-        guess = graphs.guessed_compute(made, row, room, logits, flash)[0]
+        buffer = graph.exact_compute_bytes(made, row, room, logits, *options)
+        guess = graph.guessed_compute(made, row, room, logits, flash)[0]
         buffer = guess if buffer is None else buffer
         yield "compute buffer", name, _off(buffer, record["compute_bytes"])
         if record["n_ctx"] >= 512:
@@ -379,10 +379,10 @@ def _of_headers() -> Iterator[Error]:
                     row.name,
                     _off(sum(headers.kept(made, row, case)), case["context_bytes"]),
                 )
-                buffer = graphs.exact_compute_bytes(made, row, room, rows, flash, keys, values)
+                buffer = graph.exact_compute_bytes(made, row, room, rows, flash, keys, values)
                 quantity = "headers: compute buffer" + (", guessed" if buffer is None else "")
                 if buffer is None:
-                    buffer = graphs.guessed_compute(made, row, room, rows, flash)[0]
+                    buffer = graph.guessed_compute(made, row, room, rows, flash)[0]
                 yield quantity, row.name, _off(buffer, case["compute_bytes"])
 
 

@@ -32,7 +32,7 @@ from selfhost.catalogue.index import Catalogue
 from selfhost.machine.profiles import load
 from selfhost.modelfiles import read_local
 from selfhost.needs import needs_of
-from selfhost.needs.llamacpp import graphs
+from selfhost.needs.llamacpp import graph
 from selfhost.needs.tensors import gguf_tensors, predicts_more, row_of
 
 
@@ -51,7 +51,7 @@ def test_a_block_that_predicts_more_takes_what_llamacpp_gives_it(name: str, tmp_
     assert sum(prod(group.shape) * len(group.layers) for group in block) == spec.parameters.mtp
     for case in model["cases"]:
         room, keys, values, flash, rows = settings_of(case)
-        buffer = graphs.exact_compute_bytes(spec.architecture, row, room, rows, flash, keys, values)
+        buffer = graph.exact_compute_bytes(spec.architecture, row, room, rows, flash, keys, values)
         if buffer is None:
             # no graph of it is written down
             buffer = case["compute_bytes"]
@@ -86,10 +86,10 @@ def test_a_gguf_header_gives_what_llamacpp_allocates(name: str, tmp_path: Path) 
         if "context_bytes" not in case:
             assert (cached, state) == (case["kv_bytes"], case["recurrent_state_bytes"])
             continue
-        buffer = graphs.exact_compute_bytes(architecture, row, room, rows, flash, keys, values)
+        buffer = graph.exact_compute_bytes(architecture, row, room, rows, flash, keys, values)
         if buffer is None:
             # no graph of it is written down: a guess
-            guess = graphs.guessed_compute(architecture, row, room, rows, flash)[0]
+            guess = graph.guessed_compute(architecture, row, room, rows, flash)[0]
             # 9 of 10 lie inside; T5's and those of some windows are larger. It takes no cache of 32
             # bits, of which attention makes a copy
             assert "f32" in (keys, values) or 0.3 * guess <= case["compute_bytes"] <= 4 * guess, (

@@ -1,15 +1,12 @@
 """ggml's graph allocator: how large one buffer must be for the results of a whole graph.
 
 Read from ggml-alloc.c (llama.cpp 0c1e570) and restated. A graph here is what the allocator sees of
-it: sizes, order, views, and which operations may write over their input. It is built in sections,
-one a kind of layer; a section that finds the memory as it was left for it once before is not
-replayed again, so a model costs what its first layers cost.
+it: sizes, order, views, and which operations may write over their input.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
 from math import prod
 
 _ALIGNMENT = 32
@@ -64,146 +61,59 @@ class Arena:
             ends.insert(index, end)
 
 
-def aligned(size: int) -> int:
-    return (size + _ALIGNMENT - 1) & -_ALIGNMENT
-
-
 class Tensor:
-    """One result, input or view. `layout`: bytes of one element, then the sides; of a view
-    None, nothing is written over it. `start`: its address while the graph runs, -1 without one.
+    """One result, input or view. `layout`: bytes of one element, then the sides; of a view () and
+    nothing is written over it. `start`: its address while the graph runs, -1 without one.
     """
 
     __slots__ = (
-        "kept", "layout", "owner", "placed", "readers", "reuses", "shared", "sources",
+        "given", "kept", "layout", "owner", "placed", "readers", "reuses", "size", "sources",
         "start", "strided", "views",
     )  # fmt: skip
 
     def __init__(
         self,
-        layout: tuple[int, ...] | None,
+        layout: tuple[int, ...],
         sources: tuple[Tensor, ...] = (),
         owner: Tensor | None = None,
+        reuses: bool = False,
     ) -> None:
-        self.layout = layout
-        self.sources = sources
-        self.owner = owner
-        # reuses: may write over a source; kept: an output; placed: already in a graph; shared: read
-        # by several sections
-        self.reuses = self.kept = self.placed = self.shared = self.strided = False
+        self.layout, self.sources, self.owner, self.reuses = layout, sources, owner, reuses
+        self.size = (prod(layout) + _ALIGNMENT - 1) & -_ALIGNMENT
+        # given: there before the graph runs; kept: an output; placed: already in a graph
+        self.given = self.kept = self.placed = self.strided = False
         self.readers = self.views = 0
         self.start = -1
 
-    @property
-    def size(self) -> int:
-        assert self.layout is not None
-        return aligned(prod(self.layout))
 
-    def may_replace(self, source: Tensor) -> bool:
-        return (
-            source.layout == self.layout
-            and source.start >= 0
-            and source.readers == 1
-            and not (source.views or source.kept)
-        )
-
-    def leave(self, arena: Arena) -> None:
-        """Gives its memory back; a view that of its owner, once nobody reads that either."""
-        owner = self.owner
-        if owner is not None:
-            owner.views -= 1
-            if not (owner.readers or owner.views):
-                owner.leave(arena)
-        elif self.start >= 0 and not self.kept:
-            arena.give(self.start, self.start + self.size)
-            self.start = -1
-
-
-_ELSEWHERE = Tensor(None)
+_ELSEWHERE = Tensor(())
 """Owner of what lies outside the buffer: the cache and the states."""
 
 
-class Section:
-    """What was recorded of one kind of layer, or of what comes before and after all layers.
-    `entries` stand for what it is given; `inputs` are those that no section before has used.
-    """
-
-    def __init__(
-        self,
-        nodes: list[Tensor],
-        inputs: list[Tensor],
-        entries: tuple[Tensor, ...],
-        results: tuple[Tensor, ...],
-    ) -> None:
-        self.nodes, self.inputs = nodes, inputs
-        self.entries, self.results = entries, results
-        self.uses = {source for node in nodes for source in node.sources if source.shared}
-
-    def run(
-        self, arena: Arena, given: tuple[int, ...], ending: frozenset[Tensor]
-    ) -> tuple[int, ...]:
-        """Takes and gives memory in the order of the nodes; the addresses of the results.
-
-        `given` are those of the entries; `ending`: shared tensors that no later section uses.
-        """
-        self._count_readers(ending)
-        for entry, start in zip(self.entries, given, strict=False):
-            entry.start = start
-        for node in self.nodes:
-            if node.owner is None:
-                over = next(filter(node.may_replace, node.sources), None) if node.reuses else None
-                if over is None:
-                    node.start = arena.take(node.size)
-                else:
-                    node.start, over.start = over.start, -1
-            for source in node.sources:
-                source.readers -= 1
-                if not source.readers and not source.views:
-                    source.leave(arena)
-        # shared results stay where they are
-        return tuple(result.start for result in self.results if not result.shared)
-
-    def _count_readers(self, ending: frozenset[Tensor]) -> None:
-        """A shared tensor that does not end here has a reader more."""
-        for tensor in (*self.nodes, *self.entries):
-            tensor.start = -1
-        for tensor in (*self.nodes, *self.entries, *self.uses):
-            tensor.readers = int(tensor.shared and tensor not in ending)
-            tensor.views = 0
-        for node in self.nodes:
-            if node.owner is not None:
-                node.owner.views += 1
-            for source in node.sources:
-                source.readers += 1
-        for result in self.results:
-            result.readers += 1
-
-
 class Recorder:
-    """Writes a graph down, section by section, in the order in which llama.cpp expands it."""
+    """Writes a graph down in the order in which llama.cpp expands it."""
 
     def __init__(self) -> None:
-        self._inputs: list[Tensor] = []
-        self._nodes: list[Tensor] = []
+        self.inputs: list[Tensor] = []
+        self.nodes: list[Tensor] = []
 
     def input(self, *sides: int, width: int = 4) -> Tensor:
-        """There before the graph runs."""
         tensor = Tensor((width, *sides))
-        tensor.shared = True
+        tensor.given = True
         return tensor
 
-    def result(self, sides: tuple[int, ...], *sources: Tensor | None, width: int = 4) -> Tensor:
-        return Tensor((width, *sides), tuple([source for source in sources if source is not None]))
+    def result(self, sides: tuple[int, ...], *sources: Tensor, width: int = 4) -> Tensor:
+        return Tensor((width, *sides), sources)
 
-    def over(self, sides: tuple[int, ...], *sources: Tensor, width: int = 4) -> Tensor:
+    def over(self, sides: tuple[int, ...], *sources: Tensor) -> Tensor:
         """An operation that writes over the first source of the same layout that nobody else
         reads.
         """
-        tensor = self.result(sides, *sources, width=width)
-        tensor.reuses = True
-        return tensor
+        return Tensor((4, *sides), sources, reuses=True)
 
-    def view(self, tensor: Tensor) -> Tensor:
-        return Tensor(None, (tensor,), tensor.owner or tensor)
+    def view(self, tensor: Tensor, *sources: Tensor) -> Tensor:
+        """The same memory, after `sources` if any, which have a view of it, wrote part of it."""
+        return Tensor((), sources or (tensor,), tensor.owner or tensor)
 
     def part(self, tensor: Tensor) -> Tensor:
         """Part of the same memory, whose rows do not follow each other."""
@@ -211,13 +121,9 @@ class Recorder:
         view.strided = True
         return view
 
-    def within(self, tensor: Tensor, *sources: Tensor) -> Tensor:
-        """The same memory after part of it was written; `sources` has a view of it."""
-        return Tensor(None, sources, tensor.owner or tensor)
-
     def store(self, tensor: Tensor, *places: Tensor) -> None:
         """Writes it into memory outside the buffer."""
-        self.expand(Tensor(None, (tensor, *places), _ELSEWHERE))
+        self.expand(Tensor((), (tensor, *places), _ELSEWHERE))
 
     def expand(self, *tensors: Tensor) -> None:
         """Puts tensors and what they need into the graph, sources first."""
@@ -225,36 +131,48 @@ class Recorder:
             if not tensor.placed:
                 tensor.placed = True
                 self.expand(*tensor.sources)
-                (self._inputs if tensor.shared else self._nodes).append(tensor)
+                (self.inputs if tensor.given else self.nodes).append(tensor)
 
-    def section(self, entries: tuple[Tensor, ...], *results: Tensor) -> Section:
-        """What was expanded since the last call, and the results with it."""
-        self.expand(*results)
-        section = Section(self._nodes, self._inputs, entries, results)
-        self._nodes, self._inputs = [], []
-        return section
+    def peak(self) -> int:
+        """The most bytes that are in use while the graph runs."""
+        arena = Arena()
+        for tensor in self.inputs:
+            tensor.start = arena.take(tensor.size)
+        for node in self.nodes:
+            if node.owner is not None:
+                node.owner.views += 1
+            for source in node.sources:
+                source.readers += 1
+        for node in self.nodes:
+            if node.owner is None:
+                over = _replaced(node) if node.reuses else None
+                if over is None:
+                    node.start = arena.take(node.size)
+                else:
+                    node.start, over.start = over.start, -1
+            for source in node.sources:
+                source.readers -= 1
+                if not source.readers and not source.views:
+                    _leave(source, arena)
+        return arena.top
 
 
-def peak(sections: Sequence[Section], order: Sequence[int]) -> int:
-    """The most bytes that are ever in use. `order` names the sections as they run; each hands its
-    results to the next.
-    """
-    arena, last = Arena(), {}
-    for position, number in enumerate(order):
-        section = sections[number]
-        last.update(dict.fromkeys(section.uses, position))
-        if number not in order[:position]:
-            for tensor in section.inputs:
-                tensor.start = arena.take(tensor.size)
-    given: tuple[int, ...] = ()
-    left: dict[tuple[object, ...], tuple[tuple[int, ...], list[int], list[int]]] = {}
-    for position, number in enumerate(order):
-        section = sections[number]
-        ending = frozenset(tensor for tensor in section.uses if last[tensor] == position)
-        key = number, ending, given, *arena.starts, *arena.ends
-        if key not in left:
-            given = section.run(arena, given, ending)
-            left[key] = given, arena.starts.copy(), arena.ends.copy()
-        given = left[key][0]
-        arena.starts, arena.ends = left[key][1].copy(), left[key][2].copy()
-    return arena.top
+def _replaced(node: Tensor) -> Tensor | None:
+    """The source that the operation writes over."""
+    for source in node.sources:
+        is_free = source.readers == 1 and not source.views and not source.kept
+        if source.layout == node.layout and source.start >= 0 and is_free:
+            return source
+    return None
+
+
+def _leave(tensor: Tensor, arena: Arena) -> None:
+    """Gives its memory back; a view that of its owner, once nobody reads that either."""
+    if tensor.owner is not None:
+        tensor = tensor.owner
+        tensor.views -= 1
+        if tensor.readers or tensor.views:
+            return
+    if tensor.start >= 0 and not tensor.kept:
+        arena.give(tensor.start, tensor.start + tensor.size)
+        tensor.start = -1

@@ -1,29 +1,137 @@
-"""The graph that llama.cpp builds for a prompt, layer by layer, as its allocator sees it.
+"""The compute buffer: the graph that llama.cpp builds for a prompt, layer by layer, replayed by the
+rules of its allocator, exact to the byte.
 
 Read from src/llama-graph.cpp and src/models of llama.cpp 0c1e570. The spec and its row say which
 norms, fused matrices, windows and experts a layer has. Operations that write over their only source
 need no memory, so they are left out: scales, biases, activations, the weight of a norm. Shapes are
 (row length, …, tokens); heads and their size are separate only where the layout depends on it.
+
+A row of `specs/common/architectures.toml` has the key `graph` where every measured case of its
+architecture is so (tests/truth). Of others the buffer is a guess with a range.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from ...catalogue.architecture import Architecture, Attention, FeedForward, Recurrent
-from ...core.records import Record
 from ..cache import states, window_of
 from ..case import Cells
 from ..tensors import ArchitectureRow, Style
-from .allocator import Recorder, Section, Tensor, peak
+from .allocator import Recorder, Tensor
 from .operations import ROTATION, attention, experts_beside_dense, feed_forward, latent, recurrence
 
 # norms that a model has after its feed-forward, and then after its attention too
 _AFTER_FEED_FORWARD = {"post_ffw_norm", "layer_output_norm"}
+# no model routes a token to more than 22 experts: bounds what a hostile file can ask for
+_MOST_EXPERTS = 64
+_STORED = {"f16": "16 bits", "bf16": "16 bits", "f32": "32 bits"}
+_RECURRENCES = ("mamba", "mamba2", "delta", "convolution")
+# kinds of attention, whether with a latent and with an indexer
+_ATTENTION = {("full", False, False), ("sliding", False, False), ("latent", True, False)}
+GUESS_LEAST, GUESS_MOST = 0.6, 2.0
+"""The ends of a guess, as shares of it: 98 of 100 buffers known to the byte lie between."""
 
 
-class Shared(Record):
+@lru_cache(maxsize=1024)
+def exact_compute_bytes(
+    model: Architecture,
+    row: ArchitectureRow,
+    room: Cells,
+    logits_rows: int,
+    flash_attention: bool = True,
+    key_type: str = "f16",
+    value_type: str = "f16",
+) -> int | None:
+    """The compute buffer to the byte; None where the architecture has no graph here."""
+    if row.graph is None or not _is_buildable(model, row):
+        return None
+    stored = _STORED.get(key_type, "quantized"), _STORED.get(value_type, "quantized")
+    kind = Gemma3n if row.altup else Graph
+    graph = kind(model, row, room, logits_rows, flash_attention, stored)
+    hidden = graph.before()
+    for layer in graph.layers():
+        hidden = graph.layer(layer, hidden)
+    graph.expand(graph.after(hidden))
+    return graph.peak()
+
+
+def _is_buildable(model: Architecture, row: ArchitectureRow) -> bool:
+    """Whether each layer has parts that are known here, and each part once."""
+    groups = (*model.attention, *model.recurrent, *model.feed_forward)
+    parts = Counter((type(group), layer) for group in groups for layer in group.layers)
+    if {layer for _, layer in parts} != set(range(model.layers)) or max(parts.values()) > 1:
+        return False
+    attention = {
+        (heads.kind, bool(heads.latent_length), bool(heads.indexer_heads))
+        for heads in model.attention
+    }
+    if not attention <= _ATTENTION:
+        return False
+    for wide in model.feed_forward:
+        if (wide.used or 1) > _MOST_EXPERTS or (wide.beside_dense and not row.expert_norms):
+            return False
+    # a convolution of one input remembers none
+    return all(each.kind in _RECURRENCES and each.convolution != 1 for each in model.recurrent)
+
+
+def guessed_compute(
+    model: Architecture, row: ArchitectureRow, room: Cells, logits_rows: int, flash: bool = True
+) -> tuple[int, str]:
+    """Bytes and arithmetic of the buffer of an architecture without a graph: logits, or the widest
+    layer with the masks.
+    """
+    width, words = model.embedding_length, model.vocabulary_gguf or model.vocabulary or 0
+    streams = room.streams
+    tokens = room.encoded if row.encoder else min(room.micro_batch, room.full * streams)
+    rows = 0 if row.encoder else min(tokens, logits_rows)
+    logits = 4 * (tokens * width + rows * (words + width))
+    span = tokens if row.encoder else room.full
+    span = span if model.attention else 0
+    alive = (3 * (model.altup_inputs or 1) + 1) * width + _inside_layers(model, row)
+    # arrays of scores; with a table of distances theirs, turned, beside
+    scores = 3 if row.relative_positions else int(not flash or row.unfused)
+    alive += scores * span * max((group.heads for group in model.attention), default=0)
+    mask = (2 if flash else 4) + _indexing(model) // streams
+    body = tokens * (span * mask + 4 * alive)
+    if logits > body:
+        return logits, f"{logits:,} bytes of logits"
+    line = f"{span:,} cells × {mask} bytes of masks + {alive:,} numbers alive × 4 bytes"
+    return body, f"{tokens:,} tokens × ({line})"
+
+
+def _indexing(model: Architecture) -> int:
+    """Of an indexer the scores of each of its heads, twice."""
+    kinds = {group.kind: group.indexer_heads for group in model.attention if group.indexer_heads}
+    if "latent" in kinds:
+        return 6
+    return 8 * (kinds["full"] or 0) + 4 if "full" in kinds else 0
+
+
+def _inside_layers(model: Architecture, row: ArchitectureRow) -> int:
+    """Numbers of a token that are alive in the widest layer."""
+    arrays, width, alive = 1 if row.gate == "none" else 3, model.embedding_length, [0]
+    alive += [4 * (group.inner_length or 0) for group in model.recurrent]
+    for wide in model.feed_forward:
+        used = wide.used or 1
+        # what the last matrix of experts gives takes room of its own where it is the wider
+        has_room = wide.experts and (width > 2 * wide.length or arrays == 1)
+        alive.append(used * (arrays * wide.length + (width if has_room else 0)))
+    for heads in model.attention:
+        numbers = 2 * (heads.heads + heads.kv_heads) * heads.key_length
+        if heads.kind == "latent":
+            numbers = heads.key_length + 2 * (heads.rope_length or 0)
+            numbers = heads.heads * (numbers + 2 * (heads.latent_length or 0))
+            # twice with an indexer: 22 buffers of DeepSeek V3.2 and GLM 5
+            numbers *= 2 if heads.indexer_heads else 1
+        alive.append(numbers)
+    return max(alive)
+
+
+class Shared(NamedTuple):
     """What layers share that attend alike: room in the cache, and the inputs that say where to
     write and what to look at.
     """
@@ -38,8 +146,9 @@ class Shared(Record):
 
 
 class Layer(NamedTuple):
-    """What one layer is made of. `slice`: which slice of the embeddings it adds, -1 for none.
-    `cached`: it has a cache of its own. `normed`: by a norm in front of its attention.
+    """What one layer is made of. `slice`: 0 for the first that adds slices of the embeddings, 1 for
+    another, -1 for none. `cached`: it has a cache of its own. `normed`: by a norm in front of its
+    attention. `sparse`: of its activations the largest alone count.
     """
 
     attention: Attention | None
@@ -49,13 +158,8 @@ class Layer(NamedTuple):
     last: bool
     slice: int
     cached: bool
-    sparse: bool
     normed: bool
-
-    @property
-    def key(self) -> tuple[object, ...]:
-        """Equal for layers that are alike."""
-        return *map(id, self[:3]), *self[3:]
+    sparse: bool
 
 
 class Graph(Recorder):
@@ -97,7 +201,6 @@ class Graph(Recorder):
         }
         self.embedded: Tensor | None = None
         self.slices: Tensor | None = None
-        self.fetched: Tensor | None = None
         self.windowed = any(window_of(model, row, group) is not None for group in model.attention)
         self.attending: dict[tuple[bool, int], Shared] = {}
         # masks of encoders, by whether the layer has a window
@@ -114,17 +217,10 @@ class Graph(Recorder):
         """The tokens whose logits the caller needs."""
         return self.result((self.width, self.logits), tensor, self.rows)
 
-    def stand_in(self, *sides: int) -> Tensor:
-        """The output of the section before."""
-        tensor = Tensor((4, *sides))
-        tensor.placed = True
-        return tensor
-
     def fetch(self, elements: int) -> Tensor:
-        fetched, self.fetched = self.fetched, None
-        if fetched is None:
-            fetched = self.result((elements, self.sequences), self.view(self.states))
-            self.expand(fetched)
+        """The states that a recurrence reads, at once."""
+        fetched = self.result((elements, self.sequences), self.view(self.states))
+        self.expand(fetched)
         return self.view(fetched)
 
     def shared(self, heads: Attention, value_width: int) -> Shared:
@@ -153,35 +249,11 @@ class Graph(Recorder):
             )
         return self.attending[key]
 
-    def peak(self) -> int:
-        """Bytes of the buffer that holds the whole graph."""
-        steps = self.steps()
-        sections, order = [self.before(steps[0][0])], [0]
-        kinds: dict[tuple[object, ...], int] = {}
-        for step, following in zip(steps, [*steps[1:], None], strict=True):
-            after = following[0] if following is not None else None
-            kind = *[layer.key for layer in step], id(self.early(after))
-            if kind not in kinds:
-                kinds[kind] = len(sections)
-                sections.append(self.step(step, after))
-                if self.slices is not None:
-                    self.slices.shared = True
-            order.append(kinds[kind])
-        order.append(len(sections))
-        sections.append(self.after())
-        return peak(sections, order)
-
-    def early(self, layer: Layer | None) -> Recurrent | None:
-        """The recurrence whose state is fetched before the last sum of the layer before."""
-        if layer is None or layer.attention is not None or self.style.expanded:
-            return None
-        return layer.recurrent
-
-    def steps(self) -> list[list[Layer]]:
-        """The layers in turn. No step reads the output of a dense feed-forward before the next
-        layer does. Where it is a layer of its own, it joins the layer before.
+    def layers(self) -> list[Layer]:
+        """The layers in turn. Of what repeats six times, two are left out: after four the allocator
+        finds its memory as it was left for it one or two times before.
         """
-        model, row, steps = self.model, self.row, list[list[Layer]]()
+        model, row, layers = self.model, self.row, list[Layer]()
         kinds: tuple[Iterable[Any], ...] = model.attention, model.recurrent, model.feed_forward
         attending, recurring, feeding = (
             {layer: group for group in groups for layer in group.layers} for groups in kinds
@@ -197,17 +269,19 @@ class Graph(Recorder):
                 feed_forward=feeding.get(number),
                 rotated=self.rotates(attending.get(number), number),
                 last=number == model.layers - 1,
-                slice=number if number < adding else -1,
+                slice=min(number, 1) if number < adding else -1,
                 cached=model.cache_layers is None or number < model.cache_layers,
-                sparse=number < self.sparse_layers,
                 normed=normed and (number > 0 or row.first_norm),
+                sparse=number < self.sparse_layers,
             )
-            wide = layer.feed_forward
-            if steps and wide is not None and not (any(layer[:2]) or wide.experts):
-                steps[-1].append(layer)
-            else:
-                steps.append([layer])
-        return steps
+            layers.append(layer)
+        for period in range(1, len(layers) // 6 + 1):
+            once, layers = layers, []
+            for layer in once:
+                layers.append(layer)
+                if layers[-6 * period :] == layers[-period:] * 6:
+                    del layers[-2 * period :]
+        return layers
 
     def rotates(self, heads: Attention | None, number: int) -> bool:
         match self.style.rope:
@@ -218,7 +292,8 @@ class Graph(Recorder):
                 return number % 4 != 3
         return self.style.rope == "all"
 
-    def before(self, first: Layer) -> Section:
+    def before(self) -> Tensor:
+        """What the first layer is given."""
         width, tokens = self.width, self.tokens
         embeddings = self.linear(width, self.input(tokens))
         slices = 1 + (self.model.deepstack_layers or 0)
@@ -229,9 +304,7 @@ class Graph(Recorder):
         self.expand(self.input(width * slices, tokens))
         if slices > 1:
             self.embedded = embeddings
-            section = self.section(())
-            embeddings.shared = True
-            return section
+            return self.part(embeddings)
         self.look_up_slices()
         if self.row.positions:
             places = self.linear(width, self.positions)
@@ -239,56 +312,28 @@ class Graph(Recorder):
             embeddings = self.over((width, tokens), *pair)
         if self.row.embedding_norm:
             embeddings = self.norm(embeddings, width, tokens)
-        if self.early(first) is not None:
-            self.expand(embeddings)
-        section = self.section((), *self.handed_over(embeddings, first))
-        if self.embedded is not None:
-            self.embedded.shared = True
-        return section
+        return embeddings
 
-    def step(self, layers: list[Layer], after: Layer | None) -> Section:
-        entries = [self.stand_in(self.width, self.tokens)]
-        early = self.early(layers[0])
-        if early is not None:
-            self.fetched = self.stand_in(self.memories[id(early)].first, self.sequences)
-            entries.append(self.fetched)
-        total = entries[0]
-        for layer in layers:
-            total = self.layer(layer, total)
-        return self.section(tuple(entries), *self.handed_over(total, after))
-
-    def handed_over(self, result: Tensor, after: Layer | None) -> tuple[Tensor, ...]:
-        early = self.early(after)
-        if early is None:
-            return (result,)
-        fetched = self.result(
-            (self.memories[id(early)].first, self.sequences), self.view(self.states)
-        )
-        self.expand(fetched)
-        return result, fetched
-
-    def after(self) -> Section:
+    def after(self, hidden: Tensor) -> Tensor:
+        """The logits, or vectors."""
         late = self.style.late_rows
-        entry = hidden = self.stand_in(self.width, self.tokens if late else self.logits)
         if self.row.embeds:
-            return self.pooled(entry)
+            return self.pooled(hidden)
         if late == "before norm":
-            entry.kept = True
-            hidden = self.last_rows(entry)
-        hidden = self.norm(
-            hidden, self.width, self.tokens if late in ("after norm", "never") else self.logits
-        )
+            hidden.kept = True
+            hidden = self.last_rows(hidden)
+        side = self.tokens if late in ("after norm", "never") else self.logits
+        hidden = self.norm(hidden, self.width, side)
         if late == "after norm":
             hidden.kept = True
             hidden = self.last_rows(hidden)
         hidden.kept = True
-        logits = self.linear(
-            self.vocabulary, hidden, self.tokens if late == "never" else self.logits
-        )
+        side = self.tokens if late == "never" else self.logits
+        logits = self.linear(self.vocabulary, hidden, side)
         logits.kept = True
-        return self.section((entry,), logits)
+        return logits
 
-    def pooled(self, entry: Tensor) -> Section:
+    def pooled(self, entry: Tensor) -> Tensor:
         """One vector per sequence. Which pooling a model has is not in its spec; the other
         differs by 4 bytes per token and sequence.
         """
@@ -301,12 +346,10 @@ class Graph(Recorder):
             turned = self.result((tokens, width), self.part(hidden))
             vectors = self.result((width, sequences), turned, self.input(tokens, sequences))
         vectors.kept = True
-        return self.section((entry,), vectors)
+        return vectors
 
     def layer(self, layer: Layer, residual: Tensor) -> Tensor:
         wide = layer.feed_forward
-        if layer.slice == 0 and self.embedded is not None and self.model.deepstack_layers:
-            residual = self.part(self.embedded)
         normed = self.norm(residual, self.width, self.tokens) if layer.normed else residual
         if self.style.expanded:
             self.expand(normed)
@@ -440,3 +483,86 @@ class Graph(Recorder):
             self.slices = self.result((length, self.tokens, sides[1]), self.view(projected))
         assert self.slices is not None
         return self.part(self.slices)
+
+
+# how many layers have sparse activations, and the width of the low-rank matrices
+_SPARSE_LAYERS = 10
+_LAUREL_RANK = 64
+
+
+class Gemma3n(Graph):
+    """Several versions of the hidden state, of which each layer computes one and corrects the
+    others.
+    """
+
+    sparse_layers = _SPARSE_LAYERS
+
+    @property
+    def versions(self) -> int:
+        return self.model.altup_inputs or 2
+
+    def before(self) -> Tensor:
+        width, tokens, others = self.width, self.tokens, self.versions - 1
+        self.first = self.linear(width, self.input(tokens))
+        self.expand(self.first, self.input(width, tokens))
+        self.look_up_slices()
+        sides = width, tokens, others
+        added = self.result(sides, self.result(sides, self.first))
+        added = self.scaled(added, self.over((width, tokens), self.first))
+        return self.result((width, tokens, self.versions), self.first, added)
+
+    def scaled(self, tensor: Tensor, squares: Tensor) -> Tensor:
+        """The other versions, scaled to the magnitude of the first."""
+        sides = self.width, self.tokens, self.versions - 1
+        scaled = self.over(sides, tensor, self.linear(1, squares))
+        magnitude = self.result((1, *sides[1:]), self.over(sides, tensor))
+        return self.over(sides, scaled, magnitude)
+
+    def layer(self, layer: Layer, residual: Tensor) -> Tensor:
+        width, tokens, versions = self.width, self.tokens, self.versions
+        alone, every = (width, tokens), (width, tokens, versions)
+        assert layer.attention is not None
+        turned = self.result((versions, width, tokens), self.view(residual))
+        weights = self.linear(versions * versions, self.routed(self.view(residual)))
+        predicted = self.result((versions, width, tokens), turned, self.view(weights))
+        predicted = self.over(every, self.result(every, self.view(predicted)), residual)
+        active = self.view(predicted)
+        normed = self.over(alone, active)
+        narrow = self.over(alone, self.linear(width, self.linear(_LAUREL_RANK, normed)), normed)
+        attended = attention(self, layer.attention, normed, layer.rotated, layer.cached)
+        attended = self.over(alone, self.over(alone, attended, active), narrow)
+        fed_forward = self.over(alone, self.sparse(layer, self.over(alone, attended)), attended)
+        change = self.result(every, self.over(alone, fed_forward, self.view(predicted)))
+        weights = self.linear(versions, self.routed(fed_forward))
+        weights = self.result((1, tokens, versions), self.view(weights))
+        corrected = self.over(every, self.over(every, change, weights), predicted)
+        length = self.model.per_layer_embedding_length or 0
+        gate = self.linear(length, self.over(alone, self.view(corrected)))
+        own = self.slice_of(length, self.first, layer.slice == 0)
+        gate = self.over((length, tokens), gate, own)
+        first = self.over(alone, self.linear(width, gate))
+        rest = self.over((width, tokens, versions - 1), self.view(corrected), first)
+        return self.result(every, self.view(corrected), rest)
+
+    def routed(self, tensor: Tensor) -> Tensor:
+        return self.linear(self.versions, self.over((self.width, self.tokens), tensor))
+
+    def sparse(self, layer: Layer, read: Tensor) -> Tensor:
+        """The first layers keep the largest activations alone."""
+        assert layer.feed_forward is not None
+        sides = layer.feed_forward.length, self.tokens
+        up, gate = self.result(sides, read), self.result(sides, read)
+        if layer.sparse:
+            mean = self.linear(1, gate)
+            spread = self.linear(1, self.over(sides, gate, mean))
+            gate = self.over(sides, gate, self.over((1, self.tokens), mean, spread))
+        return self.linear(self.width, self.over(sides, up, gate))
+
+    def after(self, hidden: Tensor) -> Tensor:
+        width, tokens, others = self.width, self.tokens, self.versions - 1
+        unembedded = self.result((width, tokens, others), self.view(hidden))
+        unembedded = self.scaled(unembedded, self.over((width, tokens), self.view(hidden)))
+        total = self.view(hidden)
+        for _ in range(others):
+            total = self.over((width, tokens), total, self.view(unembedded))
+        return super().after(self.last_rows(total))

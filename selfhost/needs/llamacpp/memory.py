@@ -43,7 +43,7 @@ from ..quantization import (
 from ..records import How, Split, Term, both, by_layers, term, times, times_sequences, unread
 from .drafts import block_terms
 from .files import SOURCE, recipe_of_mix, size_of, tokenizer_kind, usual
-from .graphs import GUESS_LEAST, GUESS_MOST, exact_compute_bytes, guessed_compute
+from .graph import GUESS_LEAST, GUESS_MOST, exact_compute_bytes, guessed_compute
 from .weights import weights_terms
 
 PLAIN_CACHE_TYPES = ("f16", "f32", "bf16")

@@ -170,13 +170,13 @@ def _look(
         return graph.view(attended)
     sides = cells, tokens // streams, count, streams
     scores = graph.over(sides, graph.result(sides, queries), shared.mask)
-    turned = None
-    if unpacked:
+    if not unpacked:
+        attended = graph.result((value, tokens, count), scores)
+    else:
         # the latent row is key and value, so the values have to be turned
         width = 4 if graph.stored[0] == "32 bits" else 2
         turned = graph.result((cells, value, streams), width=width)
-    attended = graph.result((value, tokens, count), turned, scores)
-    if unpacked:
+        attended = graph.result((value, tokens, count), turned, scores)
         attended = graph.result((unpacked, tokens, count), attended)
     return graph.linear(count * (unpacked or value), graph.view(attended))
 
@@ -306,7 +306,7 @@ def _chosen(graph: Graph, wide: FeedForward, ranked: Tensor, side: int) -> Tenso
         best = graph.part(graph.linear(groups, graph.view(totals), side))
         kept = graph.result((sides[0], wide.groups_used or 1, side), grouped, best)
         closed = graph.result(sides, grouped)
-        ranked = graph.view(graph.within(closed, kept, best, closed))
+        ranked = graph.view(graph.view(closed, kept, best, closed))
     return graph.part(graph.result((count, side), ranked))
 
 

@@ -19,7 +19,7 @@ from selfhost.core.workload import Workload
 from selfhost.needs import cache as llamacpp
 from selfhost.needs import case as needs_case
 from selfhost.needs import more_in_conversation, needs_of
-from selfhost.needs.llamacpp import graphs
+from selfhost.needs.llamacpp import graph
 from selfhost.needs.quantization import stored
 from selfhost.needs.records import MemoryNeed
 from selfhost.needs.tensors import ArchitectureRow, row_of
@@ -63,7 +63,7 @@ def answered(name: str, cases: list[list[Any]]) -> Iterator[tuple[int, int, dict
         )
         kept += llamacpp.state_bytes(architecture, case["n_seq_max"])
         logits = case["n_outputs_max"] or min(context, batch)
-        buffer = graphs.exact_compute_bytes(architecture, row, room, logits, flash, keys, kinds)
+        buffer = graph.exact_compute_bytes(architecture, row, room, logits, flash, keys, kinds)
         assert (buffer is None) == (name in WITHOUT_GRAPH), name
         yield kept, case["compute_bytes"] if buffer is None else buffer, case
 
