@@ -242,11 +242,11 @@ def _machine_named(text: str) -> tuple[Machine, tuple[str, ...]]:
     from .machine.words import UnknownMachineError
 
     try:
-        machine = named(text)
+        machine, note = named(text)
     except UnknownMachineError as error:
         remedy = error.remedy
         if text.endswith((".json", ".jsonl")) or os.path.lexists(text):
             remedy = f"a record is read by machine=Machine.from_file({text!r})"
         message = f"{error.message}; {remedy}" if remedy else error.message
         raise UnknownMachineError(message, remedy=remedy, nearest=error.nearest) from None
-    return machine.noted, () if machine.note is None else (machine.note,)
+    return machine, () if note is None else (note,)

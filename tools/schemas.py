@@ -184,7 +184,7 @@ DOCUMENTS: dict[str, dict[str, str]] = {
 }
 # fields of the record that its JSON leaves out, and the one that is there where it is assumed alone
 _NOT_IN_MACHINE = ("is_this_one", "measured_in_vain")
-_AT_TIMES = ("memory_most_bytes", "memory_bandwidth_how", "memory_bandwidth_bound")
+_AT_TIMES = ("memory_bandwidth_how", "memory_bandwidth_bound")
 _RANGES = ("PaceRange",)
 
 

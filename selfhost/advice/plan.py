@@ -382,12 +382,10 @@ def _paced(
     def with_pace(cores: int, steps: int) -> Machine:
         # a bandwidth that somebody states is a peak, of which little may be used; the plan asks
         # for what is measured
-        return machine.with_bandwidth(
-            steps * _BANDWIDTH_STEP,
-            "measured, as it would have to be",
-            how=MEASURED,
-            cpu_cores_usable=float(cores),
-        )
+        rate = steps * _BANDWIDTH_STEP
+        facts = {"memory_bandwidth_bytes_per_second": rate, "memory_bandwidth_how": MEASURED}
+        has_pace = machine.replace(cpu_cores_usable=float(cores))
+        return has_pace.stated(facts, "measured, as it would have to be")
 
     def reaches(pace: float, cores: int, steps: int) -> bool:
         speed = judge(question, with_pace(cores, steps)).speed

@@ -113,8 +113,9 @@ def _named_machines(named: str, notes: list[str]) -> tuple[Machine, ...]:
 
         profile = described(named)
     if profile is not None:
-        notes += filter(None, (profile.note,))
-        return (profile.machine,)
+        machine, note = profile
+        notes += filter(None, (note,))
+        return (machine,)
     if os.path.isdir(named):
         from ..audit.machines import load_machines
 

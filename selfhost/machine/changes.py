@@ -9,14 +9,12 @@ from typing import Any
 from ..core import units
 from ..core.errors import InputError, Problem
 from ..core.quantities import parse_bytes, parse_number
-from ..core.records import Unread
 from ..core.spelling import nearest, words_of
 from ..core.tables import shipped_table
 from ..core.values import fault_of
 from . import cpus, gpus
 from .gpus import MOST_CARDS, NamedCards, cards_named, find_cards
 from .record import (
-    FACTS,
     MAX_CORES,
     MAX_DISK_BYTES,
     MAX_MEMORY_BYTES,
@@ -125,17 +123,17 @@ def _sets(text: str) -> tuple[str, ...]:
 
 
 _READERS: Mapping[str, Callable[[str], Any]] = {
+    "architecture": lambda text: _choice(normal_architecture(text), text, "architecture"),
     "memory": _size,
     "cores": _cores,
     # a full disk is something to ask about
     "disk": lambda text: 0 if text.strip() == "0" else _size(text, MAX_DISK_BYTES),
     "bandwidth": _bandwidth,
     "gpu": _gpu,
-    "architecture": lambda text: _choice(normal_architecture(text), text, "architecture"),
     "system": lambda text: _choice(normal_system(text), text, "system"),
     "instruction_sets": _sets,
 }
-# the keys of `--set`
+# the keys of `--set`; what one leaves nothing of another behind it may state
 SETTINGS = tuple(_READERS)
 
 
@@ -194,19 +192,23 @@ def apply(machine: Machine, settings: Sequence[str], named_gpus: Sequence[str] =
     named = _named_gpus(named_gpus, "gpu" in texts, problems)
     if problems:
         raise SettingError(problems)
-    facts, sources = _facts(machine, texts, values)
+    changed = machine
+    # what is lost by one may be stated by another
+    for key in (key for key in SETTINGS if key in values):
+        source = f"--set {texts[key]}"
+        if key == "bandwidth" and values[key][1]:
+            source = f"measured, by {source}"
+        changed = changed.stated(_facts(changed, key, values[key]), source)
     if named:
-        facts["accelerators"] = gpus.joined(named).accelerators
         notes = (text for each in named for text in (*each.notes, each.source))
-        sources["accelerators"] = "; ".join(notes)
-    what = ", ".join([*(each.label for each in named), *map(str.strip, settings)])
-    changed = _changed(machine, facts, sources, what)
-    if named_gpus or "gpu" in texts:
-        _refuse_cards_on_apple(changed, named_gpus)
-    if named_gpus and "disk" not in texts:
+        facts: dict[str, Any] = {"accelerators": gpus.joined(named).accelerators}
         # the disk of the computer that was read says nothing about the one that has these GPUs
-        changed = changed.replace(disks=None)
-    return planned(changed)
+        facts |= {} if "disk" in texts else {"disks": None}
+        changed = changed.stated(facts, "; ".join(notes))
+    if named or "gpu" in texts:
+        _refuse_cards_on_apple(changed, named_gpus)
+    what = ", ".join([*(each.label for each in named), *map(str.strip, settings)])
+    return planned(changed.replace(name=shown(f"{machine.name} with {what}", _NAME_LENGTH)))
 
 
 def _refuse_cards_on_apple(machine: Machine, named_gpus: Sequence[str]) -> None:
@@ -276,47 +278,20 @@ def _named_gpus(names: Sequence[str], are_set: bool, problems: list[Problem]) ->
     return named
 
 
-def _facts(
-    before: Machine, texts: Mapping[str, str], values: Mapping[str, Any]
-) -> tuple[dict[str, Any], dict[str, str]]:
-    """What the settings state, None for what they leave nothing of, and where that is from."""
-    facts: dict[str, Any] = {}
-    sources = dict(before.sources)
-    for key, value in values.items():
-        stated, measured, lost = value, "", _setting(key)["lost"]
-        if key == "disk":
-            stated = filled_disks(before.disks, value)
-        elif key == "bandwidth":
-            stated, measured = value[0], "measured, by " if value[1] else ""
-            facts["memory_bandwidth_how"] = MEASURED if measured else None
-            facts["memory_bandwidth_bound"] = None
-        elif key == "architecture" and value == before.architecture:
-            lost = ()
-        elif key == "cores" and before.is_bandwidth_measured and value != before.cpu_cores_usable:
-            lost = (*lost, _BANDWIDTH)
-        facts = dict.fromkeys(lost) | facts | dict.fromkeys(_setting(key)["facts"], stated)
-        sources |= dict.fromkeys(_setting(key)["facts"], f"{measured}--set {texts[key]}")
-    return facts, sources
-
-
-def _changed(
-    before: Machine, facts: Mapping[str, Any], sources: Mapping[str, str], what: str
-) -> Machine:
-    """The machine with these facts; what was said of what changes, and of its parts, goes."""
-    parts = tuple(f"{fact}." for fact in facts)
-    reason = f"what was read is not that of a machine with {shown(what, _NAME_LENGTH)}"
-    lost = [fact for fact in facts if facts[fact] is None and fact in FACTS]
-    kept = (each for each in before.unread if not each.fact.startswith(parts))
-    return before.replace(
-        **facts,
-        name=shown(f"{before.name} with {what}", _NAME_LENGTH),
-        sources={fact: source for fact, source in sources.items() if fact not in lost},
-        assumed=tuple(f for f in before.assumed if f not in facts and not f.startswith(parts)),
-        unread=(
-            *(Unread(fact=fact, reason=reason, remedy="state it by --set") for fact in lost),
-            *(each for each in kept if each.fact not in lost),
-        ),
-    )
+def _facts(before: Machine, key: str, value: Any) -> dict[str, Any]:
+    """What a setting states, and None for what it leaves nothing of."""
+    lost, how = _setting(key)["lost"], {}
+    if key == "disk":
+        value = filled_disks(before.disks, value)
+    elif key == "bandwidth":
+        value, is_measured = value
+        how = {"memory_bandwidth_how": MEASURED if is_measured else None}
+        how |= {"memory_bandwidth_bound": None}
+    elif key == "architecture" and value == before.architecture:
+        lost = ()
+    elif key == "cores" and before.is_bandwidth_measured and value != before.cpu_cores_usable:
+        lost = (*lost, _BANDWIDTH)
+    return {**dict.fromkeys(lost), **how, **dict.fromkeys(_setting(key)["facts"], value)}
 
 
 def filled_disks(disks: Sequence[Disk] | None, free: int) -> tuple[Disk, ...]:

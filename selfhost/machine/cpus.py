@@ -226,6 +226,16 @@ def class_of(name: str) -> ProcessorClass | None:
     return record_of(ProcessorClass, row, words=words, cores=cores_from(row, 1))
 
 
+def most_ram_gib(name: str) -> int | None:
+    """The most RAM that a machine with such a processor takes; None where that is not known."""
+    if apple := apple_chip_of(words_of(name)):
+        own = (apple.chip, apple.variant)
+        rows = shipped_table("macs")["mac"]
+        return max((max(r["gib"]) for r in rows if (r["chip"], r["variant"]) == own), default=None)
+    around = class_of(name)
+    return None if around is None else around.most_gib
+
+
 def processor_of(name: str) -> Processor | None:
     """The series that a processor's name means; None for one without a row."""
     words = words_of(name)

@@ -15,13 +15,7 @@ from ..core.tables import shipped_table
 from . import cpus, gpus
 from .changes import planned
 from .gpus import NamedCards, cards_named, find_cards, joined
-from .profiles import (
-    Named,
-    Profile,
-    beginning_with,
-    called,
-    unknown,
-)
+from .profiles import beginning_with, called, unknown
 from .record import FILLED_ASSUMED, RATE_ASSUMED, Accelerator, Machine
 from .understand import Description, understand
 from .words import BREAK, refusal, tokens
@@ -43,36 +37,40 @@ _MAKERS = {"nvidia": "NVIDIA", "amd": "AMD", "intel": "Intel"}
 # memory is sold for overclocking up to a third above the fastest of the table (DDR5-8400 beside
 # 6400, DDR4-4800 beside 3600), and runs at no less than half of the slowest
 _RATES_BESIDE = (0.5, 1.35)
-# the numbers of a description that are the RAM's
-_OF_RAM = ("mts", "channels", "sticks")
-# of a kind, whose usual rates the table has (assumed)
+# of a kind of RAM, whose usual rates the table has (assumed)
 _NEAR = 1.2
 
 
-def named(text: str) -> Named:
+def named(text: str) -> tuple[Machine, str | None]:
     """The machine that `text` means: a profile by its name, the type that a cloud rents, else a
-    machine of the parts that the text names.
+    machine of the parts that the text names. Beside it, and in its sources, what else the name can
+    mean, or what was understood of it and assumed.
 
     Raises `UnknownMachineError` where the text names no part, or can be several machines, and
     `MachineFileError` for a profile's faulty file.
     """
     own = _without_provider(text)
     match = called(text) or called(own) or rented(text)
-    if match is not None:
-        return match
-    unlisted: str = shipped_table("cloud_types")["unlisted"]
-    if len(own) <= _MOST_LETTERS and re.fullmatch(unlisted, own.lower(), re.ASCII):
-        raise refusal("unlisted_gpu", text)
-    without_ram = [token.text.removesuffix("ram") for token in tokens(text) if token.text != BREAK]
-    return called(" ".join(without_ram)) or _described(understand(text))
+    if match is None:
+        unlisted: str = shipped_table("cloud_types")["unlisted"]
+        if len(own) <= _MOST_LETTERS and re.fullmatch(unlisted, own.lower(), re.ASCII):
+            raise refusal("unlisted_gpu", text)
+        words = [token.text.removesuffix("ram") for token in tokens(text) if token.text != BREAK]
+        match = called(" ".join(words)) or _described(understand(text))
+    machine, note = match
+    if note is not None:
+        total = machine.sources.get("memory_total_bytes", machine.name)
+        sources = {**machine.sources, "memory_total_bytes": f"{total} ({note})"}
+        machine = machine.replace(sources=sources)
+    return machine, note
 
 
 # ------------------------------------------------------------------ types that clouds rent
 
 
-def rented(text: str) -> Named | None:
+def rented(text: str) -> tuple[Machine, str] | None:
     """The machine that a cloud's name for a type means, with GPUs that are named behind it,
-    `n1-standard-8 + t4`; None for any other text.
+    `n1-standard-8 + t4`, and a note; None for any other text.
     """
     plain = _without_provider(text)
     if len(plain) > _MOST_LETTERS or not any(map(str.isdecimal, plain)):
@@ -81,11 +79,9 @@ def rented(text: str) -> Named | None:
     for end in range(len(words), 0, -1):
         typed, beside = " ".join(words[:end]), " ".join(words[end:])
         added = find_cards(beside.lstrip("+, ").removeprefix("with ")) if beside else None
-        described = _rented_type(typed, added)
-        if described is not None:
-            is_left = beside and added is None
-            note = f"{described.note} Left aside: {beside}." if is_left else described.note
-            return described.replace(note=note)
+        if match := _rented_type(typed, added):
+            machine, note = match
+            return machine, f"{note} Left aside: {beside}." if beside and added is None else note
     return None
 
 
@@ -101,7 +97,7 @@ def _without_provider(text: str) -> str:
     return " ".join(parts)
 
 
-def _rented_type(text: str, added: NamedCards | None) -> Named | None:
+def _rented_type(text: str, added: NamedCards | None) -> tuple[Machine, str] | None:
     """The machine of a type's name, with those GPUs in place of its own where they are given."""
     table = shipped_table("cloud_types")
     name, count = text.lower(), 0
@@ -129,7 +125,7 @@ def _rented_type(text: str, added: NamedCards | None) -> Named | None:
 
 def _rented(
     text: str, row: Mapping[str, Any], gib: float, processors: int, cards: NamedCards | None
-) -> Named:
+) -> tuple[Machine, str]:
     around = cpus.class_of(row["cpu"])
     facts: dict[str, Any] = {
         "system": "linux",
@@ -145,55 +141,45 @@ def _rented(
     machine = _planned(facts, gib, assumed, source, **own)
     has_cards = f", {cards.label}" if cards else ""
     memory, what = units.binary(machine.memory_total_bytes or 0), f"{row['provider']} {text}"
-    note = f"{what}: {memory}, {processors} virtual processors of {row['cpu']}{has_cards}."
-    return Named(machine=machine, note=note)
+    return machine, f"{what}: {memory}, {processors} virtual processors of {row['cpu']}{has_cards}."
 
 
 def _planned(
     facts: Mapping[str, Any], gib: float, assumed: Sequence[str], source: str, **own: Any
 ) -> Machine:
     """The machine with these facts, of which some are assumed, and so much RAM."""
-    memory = round(gib * units.GIB)
-    ram: dict[str, Any] = dict.fromkeys(_RAM, memory)
+    facts = {**facts, **dict.fromkeys(_RAM, round(gib * units.GIB))}
     guessed = f"{source}: assumed, as most such machines have it"
-    sources = {fact: guessed if fact in assumed else source for fact in (*facts, *ram)}
-    return planned(Machine(**facts, **ram, **own, assumed=tuple(assumed), sources=sources))
+    sources = {fact: guessed if fact in assumed else source for fact in facts}
+    return planned(Machine(**facts, **own, assumed=tuple(assumed), sources=sources))
 
 
 # ------------------------------------------------------------------ described machines
 
 
-def _described(about: Description) -> Named:
+def _described(about: Description) -> tuple[Machine, str]:
     if about.has_chip:
         about.product = _mac(about.product, about.ram_gib)
-    parts, is_guest = _Parts(about), about.scope != "host" and not about.product
+    parts, quoted = _Parts(about), f'"{about.text}"'
+    is_guest = about.scope != "host" and not about.product
     machine, note = _guest(about, parts) if is_guest else _computer(about, parts)
     if about.has_no_gpu:
-        assumed = tuple(fact for fact in machine.assumed if fact != "accelerators")
-        machine = machine.replace(accelerators=(), assumed=assumed)
+        machine = machine.stated({"accelerators": ()}, quoted)
     if not about.has_chip and machine.scope == "host":
         machine = _with_cores(machine, about)
-    machine, of_ram = _with_ram(machine, about.ram_kind, about.numbers)
+    machine, of_ram = _with_rate_of_ram(machine, about)
     notes = [note, of_ram]
     if about.is_wsl:
         # Windows runs Linux in a virtual machine with half of its RAM
         half = (machine.memory_total_bytes or 0) // 2
-        machine = _with_facts(machine, dict.fromkeys(_RAM, half), "half of the RAM, as WSL has it")
-        assumed = tuple(dict.fromkeys((*machine.assumed, *_RAM)))
-        own = {"scope": "vm", "system": "linux", "memory_most_bytes": None}
-        machine = machine.replace(**own, assumed=assumed)
-        half_words = units.binary(half)
-        notes.append(f"WSL has half of the RAM, {half_words}, unless .wslconfig says more.")
+        machine = machine.stated(dict.fromkeys(_RAM, half), "half of the RAM, as WSL has it")
+        assumed = (*machine.assumed, *_RAM)
+        machine = machine.replace(scope="vm", system="linux", assumed=assumed)
+        of_all = units.binary(half)
+        notes.append(f"WSL has half of the RAM, {of_all}, unless .wslconfig says more.")
     if about.left:
         notes.append(f"Not understood, so left aside: {', '.join(about.left[:_MOST_LEFT])}.")
-    return Named(machine=machine, note=" ".join(filter(None, notes)))
-
-
-def _with_facts(machine: Machine, facts: Mapping[str, Any], source: str) -> Machine:
-    """The machine with facts that are stated."""
-    sources = {**machine.sources, **dict.fromkeys(facts, source)}
-    assumed = tuple(fact for fact in machine.assumed if fact not in facts)
-    return machine.replace(**facts, sources=sources, assumed=assumed)
+    return machine, " ".join(filter(None, notes))
 
 
 def _with_cores(machine: Machine, about: Description) -> Machine:
@@ -208,7 +194,7 @@ def _with_cores(machine: Machine, about: Description) -> Machine:
     if not stated or (listed and stated >= listed):
         return machine
     facts = {"cpu_cores_physical": stated, "cpu_cores_usable": float(max(threads, stated))}
-    return _with_facts(machine.replace(cpu_cores_performance=None), facts, f'"{about.text}"')
+    return machine.stated({**facts, "cpu_cores_performance": None}, f'"{about.text}"')
 
 
 def _mac(row: Mapping[str, Any], ram_gib: float | None) -> Mapping[str, Any]:
@@ -221,7 +207,8 @@ def _mac(row: Mapping[str, Any], ram_gib: float | None) -> Mapping[str, Any]:
         sizes = ", ".join(f"{size} GB" for size in row["gib"])
         raise refusal("mac_size", chip, chip=chip, gib=gib, sizes=sizes, others=of_others)
     is_smaller, facts = gib in row.get("smaller", ()), cpus.apple_chip_of(words_of(chip))
-    product = {
+    rate = facts and (facts.smaller[1] if is_smaller and facts.smaller else facts.gb_per_s)
+    return {
         **row,
         "title": f"a Mac with Apple {chip}",
         "processor": f"Apple {chip}",
@@ -230,11 +217,8 @@ def _mac(row: Mapping[str, Any], ram_gib: float | None) -> Mapping[str, Any]:
         "architecture": "aarch64",
         "cores": row["smaller_cores"] if is_smaller else row["cores"],
         "source": "macs",
+        **({"gb_per_s": rate} if rate else {}),
     }
-    if facts is not None:
-        smaller = facts.smaller if is_smaller else None
-        product["gb_per_s"] = smaller[1] if smaller else facts.gb_per_s
-    return product
 
 
 def _mac_title(row: Mapping[str, Any]) -> str:
@@ -261,6 +245,9 @@ class _Parts:
         self.cards = joined(about.cards) if about.cards and not about.has_chip else None
         if self.cards is None and "gpu" in row and not about.has_no_card:
             self.cards = cards_named(row["gpu"])
+        of_series = self.series.architecture if self.series else None
+        of_class = self.around.architecture if self.around else "x86_64"
+        self.architecture = str(row.get("architecture") or of_series or of_class)
         self.accelerators = self._accelerators(about)
 
     def _accelerators(self, about: Description) -> tuple[Accelerator, ...]:
@@ -274,12 +261,6 @@ class _Parts:
         maker, memory = about.gpu_maker or gpus.UNKNOWN, round(about.vram_gib * units.GIB)
         name = f"{_MAKERS.get(maker, '')} GPU with {units.binary(memory)}".strip()
         return (Accelerator(vendor=maker, name=name, memory_total_bytes=memory, unified=False),)
-
-    @property
-    def architecture(self) -> str:
-        of_series = self.series.architecture if self.series else None
-        of_class = self.around.architecture if self.around else "x86_64"
-        return str(self.row.get("architecture") or of_series or of_class)
 
     def system(self, about: Description) -> str:
         if about.system or "system" in self.row:
@@ -299,18 +280,8 @@ class _Parts:
         if self.cards is not None or self.processor is None:
             sizes = [card.memory_total_bytes or 0 for card in self.accelerators]
             return float(max(of_class, _USUAL_RAM_GIB, round(sum(sizes) / units.GIB)))
-        series = self.series
-        of_chip = self.chip.memory_gib if self.chip else None
-        of_series = series and (series.on_package_gib or series.memory_gib)
-        return float(of_chip or of_series or of_class)
-
-    def most_bytes(self, about: Description) -> int | None:
-        """The most RAM that it is sold with, where its RAM is assumed."""
-        if about.ram_gib is not None or (self.series and self.series.on_package_gib):
-            return None
-        if self.row:
-            return int(max(self.row["gib"]) * units.GIB)
-        return None if self.around is None else self.around.most_gib * units.GIB
+        of_series = self.series and (self.series.on_package_gib or self.series.memory_gib)
+        return float((self.chip and self.chip.memory_gib) or of_series or of_class)
 
 
 def _is_kind_of(named: str, own: str) -> bool:
@@ -351,18 +322,15 @@ def _guest(about: Description, parts: _Parts) -> tuple[Machine, str]:
 def _computer(about: Description, parts: _Parts) -> tuple[Machine, str]:
     row, source = parts.row, f'"{about.text}"'
     about.ram_gib = _usable_ram_gib(row, about.ram_gib)
-    if parts.processor is None and not (parts.cards or parts.accelerators):
+    if parts.processor is None and not parts.accelerators:
         if about.is_line or about.product:
             raise refusal("product", about.text)
         if about.ram_gib is None or any(map(str.isdecimal, "".join(about.left))):
             raise unknown(about.text)
         parts.processor, parts.around = _UNNAMED_PROCESSOR, cpus.class_of(_UNNAMED_PROCESSOR)
-    stated = (parts.processor, row, about.system, about.is_line, about.ram_gib)
-    if parts.cards is not None and not any(stated) and "cores" not in about.numbers:
-        profile = _profile_with(parts.cards, laptop=about.is_laptop)
-        if profile is not None:
-            note = f"{source} is a GPU: judged as {profile.name}, which has it."
-            return profile.machine, " ".join([note, *parts.cards.notes])
+    if alone := _known_with(about, parts):
+        note = f"{source} is a GPU: judged as {alone.name}, which has it."
+        return alone, " ".join([note, *(parts.cards.notes if parts.cards else ())])
     gib, title, facts = parts.memory_gib(about), _title(about, parts), _facts(about, parts)
     machine = _planned(
         facts,
@@ -372,11 +340,12 @@ def _computer(about: Description, parts: _Parts) -> tuple[Machine, str]:
         name=title,
         scope="vm" if row.get("guest") else about.scope,
         confidence="medium" if row else "low",
-        memory_most_bytes=parts.most_bytes(about),
     )
     ram = _ram_words(gib) + ", assumed" * machine.assumes("memory_total_bytes")
-    named = title.removesuffix(f" with {_ram_words(gib)}")
-    return machine, " ".join([f"{source} is judged as {named}, {ram}.", *_doubts(about, parts)])
+    shown_title = title.removesuffix(f" with {_ram_words(gib)}")
+    return machine, " ".join(
+        [f"{source} is judged as {shown_title}, {ram}.", *_doubts(about, parts)]
+    )
 
 
 def _usable_ram_gib(row: Mapping[str, Any], stated_gib: float | None) -> float | None:
@@ -388,14 +357,17 @@ def _usable_ram_gib(row: Mapping[str, Any], stated_gib: float | None) -> float |
     return usable if usable or is_of_disk else stated_gib
 
 
-def _profile_with(cards: NamedCards, *, laptop: bool) -> Profile | None:
-    """The laptop or desktop that has just these GPUs and the least memory, else the server."""
-    wanted = [(card.name, card.memory_total_bytes) for card in cards.accelerators]
-    kinds = ("laptop",) if laptop else ("desktop", "server")
-    for profile in (each for kind in kinds for each in beginning_with(kind)):
-        own = [(card.name, card.memory_total_bytes) for card in profile.machine.accelerators or ()]
-        if wanted and own == wanted:
-            return profile
+def _known_with(about: Description, parts: _Parts) -> Machine | None:
+    """Of a GPU alone the laptop or desktop that has it and the least memory, else the server."""
+    others = (parts.processor, parts.row, about.system, about.is_line, about.ram_gib)
+    if parts.cards is None or any(others) or "cores" in about.numbers:
+        return None
+    wanted = [(card.name, card.memory_total_bytes) for card in parts.cards.accelerators]
+    for kind in ("laptop",) if about.is_laptop else ("desktop", "server"):
+        for machine in (profile.machine for profile in beginning_with(kind)):
+            cards = machine.accelerators or ()
+            if wanted == [(card.name, card.memory_total_bytes) for card in cards]:
+                return machine
     return None
 
 
@@ -486,49 +458,37 @@ def _ram_words(gib: float) -> str:
 # ------------------------------------------------------------------ the rate of the RAM
 
 
-def _with_ram(
-    machine: Machine, kind: str | None, stated: Mapping[str, int]
-) -> tuple[Machine, str | None]:
+def _with_rate_of_ram(machine: Machine, about: Description) -> tuple[Machine, str | None]:
     """The machine with the bandwidth that kind, rate and channels of its RAM give; a note."""
-    series, name = gpus.series_in(machine), (kind or "RAM").upper()
-    if _has_its_own_memory(machine, series) or not (kind or {*_OF_RAM} & {*stated}):
+    series, kind, stated = gpus.series_in(machine), about.ram_kind, about.numbers
+    is_known = machine.scope != "host" or machine.memory_bandwidth_bytes_per_second is not None
+    if is_known or not (kind or {"mts", "channels", "sticks"} & {*stated}):
         return machine, None
-    if series is None:
-        return machine, f"{name} is left aside: the processor beside it is not told."
-    rate = _rate(series, kind, stated.get("mts"))
-    if rate is None:
-        return machine, f"{name} is left aside: it fits no such processor."
-    used = _channels_used(machine, stated, series)
-    tells_rate = "mts" in stated or (kind and series.slowest < series.fastest)
-    # of two channels one may be empty
-    is_filled = used != 2 or not {"sticks", "channels"}.isdisjoint(stated)
-    how = None if is_filled or name.startswith("LP") else FILLED_ASSUMED
+    name = (kind or "RAM").upper()
+    rate = None if series is None else _rate(series, kind, stated.get("mts"))
+    if series is None or rate is None:
+        return machine, f"{name} is left aside: it fits no processor that is told."
+    used = min(series.channels, stated.get("channels", series.channels))
+    if "sticks" in stated and series.bits == 64:
+        used = min(used, max(1, stated["sticks"] // cpus.count_of(machine.cpu_model or "")))
     bandwidth = used * series.bits // 8 * rate * units.MB
     what = f"{used} channel{'s' * (used > 1)} of {name}-{rate}"
-    machine = machine.with_bandwidth(
-        bandwidth,
-        f"{what}, as its description says",
-        how=how if tells_rate else RATE_ASSUMED,
-        assumed=tuple(f for f in machine.assumed if "mts" not in stated or f != _BANDWIDTH),
-    )
+    facts = {_BANDWIDTH: bandwidth, "memory_bandwidth_how": _how_known(about, series, used)}
+    assumed = machine.assumed
+    machine = machine.stated(facts, f"{what}, as its description says")
+    # the rate of a kind is a guess
+    machine = machine if "mts" in stated else machine.replace(assumed=assumed)
     return machine, f"Its memory: {what}, {units.decimal(bandwidth)}/s at most."
 
 
-def _channels_used(machine: Machine, stated: Mapping[str, int], series: cpus.Processor) -> int:
-    """Of a processor's channels those that have a module, as far as it is stated."""
-    used = min(series.channels, stated.get("channels", series.channels))
-    if "sticks" in stated and series.bits == 64:
-        return min(used, max(1, stated["sticks"] // cpus.count_of(machine.cpu_model or "")))
-    return used
-
-
-def _has_its_own_memory(machine: Machine, series: cpus.Processor | None) -> bool:
-    """Whether it is a guest, or its memory is known, soldered, or behind a front-side bus."""
-    chip = cpus.soldered_chip(words_of(machine.cpu_model or ""))
-    if machine.scope != "host" or chip or (series and series.memory == "bus"):
-        return True
-    is_soldered = series is None or series.memory == "soldered"
-    return machine.memory_bandwidth_bytes_per_second is not None and is_soldered
+def _how_known(about: Description, series: cpus.Processor, channels: int) -> str | None:
+    stated = about.numbers.keys()
+    if "mts" not in stated and not (about.ram_kind and series.slowest < series.fastest):
+        return RATE_ASSUMED
+    # of two channels one may be empty
+    is_told = not stated.isdisjoint(("sticks", "channels"))
+    is_filled = channels != 2 or is_told or (about.ram_kind or "").startswith("lp")
+    return None if is_filled else FILLED_ASSUMED
 
 
 def _rate(series: cpus.Processor, kind: str | None, stated: int | None) -> int | None:
@@ -540,7 +500,7 @@ def _rate(series: cpus.Processor, kind: str | None, stated: int | None) -> int |
     rates_of_kind = {row["kind"]: row["mts"] for row in shipped_table("cpus")["ram"]}
     low, high = rates_of_kind.get(kind, (slowest, fastest))
     # DDR3 of 1600 MT/s beside 1866, and no DDR5 of 4800 beside DDR4 of 3600
-    if not (low <= _NEAR * fastest and slowest <= _NEAR * high):
+    if series.memory == "bus" or low > _NEAR * fastest or slowest > _NEAR * high:
         return None
     if stated is None:
         return int(max(slowest, min(max(low, min(usual, high)), fastest)))
@@ -548,17 +508,3 @@ def _rate(series: cpus.Processor, kind: str | None, stated: int | None) -> int |
         return min(stated, fastest)
     least, most = _RATES_BESIDE
     return stated if least * slowest <= stated <= most * fastest else None
-
-
-def what_to_state(machine: Machine) -> str | None:
-    """What beside the words that a machine was described with tells most of its bandwidth, as
-    something to do; None where it was not described in words, or nothing is left to tell.
-    """
-    is_described = machine.sources.get("memory_total_bytes", "").startswith('"')
-    series = gpus.series_in(machine)
-    if machine.scope != "host" or not is_described:
-        return None
-    if machine.cpu_model and (series is None or series.is_a_generation):
-        return "name its processor (--machine '… i7-12700h')"
-    is_known = _has_its_own_memory(machine, series)
-    return None if is_known else "state the bandwidth of its RAM (--set bandwidth=…GB/s)"

@@ -53,25 +53,6 @@ class Profile(Record):
         return all(canonical(word) in all_texts for word in words)
 
 
-class Named(Record):
-    """A machine, and what else its name can mean, or what was understood of it and assumed; None
-    where it means this one alone.
-    """
-
-    machine: Machine
-    note: str | None
-
-    @property
-    def noted(self) -> Machine:
-        """The machine with the note in its sources."""
-        machine = self.machine
-        if self.note is None:
-            return machine
-        total = machine.sources.get("memory_total_bytes", machine.name)
-        sources = {**machine.sources, "memory_total_bytes": f"{total} ({self.note})"}
-        return machine.replace(sources=sources)
-
-
 # ------------------------------------------------------------------ names
 
 
@@ -160,9 +141,9 @@ def load(typed: str) -> Profile:
     raise unknown(typed)
 
 
-def called(text: str) -> Named | None:
-    """The known machine of this name, or of this label of hosted runners; None where it is that of
-    none or of several.
+def called(text: str) -> tuple[Machine, str | None] | None:
+    """The known machine of this name, or of this label of hosted runners, with a note on what a
+    label means; None where it is that of none or of several.
     """
     name = find(text)
     if name is None:
@@ -171,7 +152,7 @@ def called(text: str) -> Named | None:
     if row is not None and canonical(text) not in _names():
         other = f" --machine {row['other']}" if "other" in row else ""
         note = f'"{text}": {row["note"]}{other}'
-    return Named(machine=_profile(name).machine, note=note)
+    return _profile(name).machine, note
 
 
 def beginning_with(first_word: str) -> list[Profile]:

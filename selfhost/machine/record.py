@@ -213,8 +213,7 @@ class Machine(Record):
     somebody states; `memory_bandwidth_bound` is `least` where more may be there. `accelerators` is
     () when there are none. `planning`: a profile, or changed by --set, so its memory is judged as
     a whole. `assumed` names facts taken from the machine's class: a finding that rests on one is at
-    least a `warn`. `memory_most_bytes` is the most RAM that such a machine is sold with, where its
-    RAM is assumed; None is not written. `confidence` of a profile is `high`, `medium` or `low`.
+    least a `warn`. `confidence` of a profile is `high`, `medium` or `low`.
 
     A None always has an entry of the same name in `unread`; a value has its entry in `sources`.
     Making one adds the entries that are missing ("the record does not say"), drops those of facts
@@ -249,7 +248,6 @@ class Machine(Record):
     runtimes: tuple[PresentRuntime, ...] | None = None
     planning: bool = False
     assumed: tuple[str, ...] = ()
-    memory_most_bytes: int | None = limited(1, MAX_MEMORY_BYTES)
     confidence: str | None = one_of(*CONFIDENCES)
     sources: Mapping[str, str] = {}
     unread: tuple[Unread, ...] = ()
@@ -352,24 +350,23 @@ class Machine(Record):
         object.__setattr__(copy, "__dict__", {**own, **values})
         return copy
 
-    def with_bandwidth(
-        self,
-        bytes_per_second: int | None,
-        source: str,
-        *,
-        how: str | None = None,
-        bound: str | None = None,
-        **values: Any,
-    ) -> Machine:
-        """A copy with that memory bandwidth, and with other `values`."""
-        fact = "memory_bandwidth_bytes_per_second"
-        others = {name: text for name, text in self.sources.items() if name != fact}
+    def stated(self, facts: Mapping[str, Any], source: str) -> Machine:
+        """A copy with those facts and where they are from; of a None nothing is left, nor of what
+        was assumed or unread of any of them and of their parts.
+        """
+        parts = tuple(f"{fact}." for fact in facts)
+        lost = [fact for fact in facts if facts[fact] is None and fact in FACTS]
+        reason = f"what was read is not that of a machine with {source}"
+        others = {fact: text for fact, text in self.sources.items() if fact not in facts}
+        own = {fact: source for fact in facts if facts[fact] is not None and fact in FACTS}
         return self.replace(
-            **values,
-            memory_bandwidth_bytes_per_second=bytes_per_second,
-            memory_bandwidth_how=how,
-            memory_bandwidth_bound=bound,
-            sources=others if bytes_per_second is None else {**others, fact: source},
+            **facts,
+            sources=others | own,
+            assumed=tuple(f for f in self.assumed if f not in facts and not f.startswith(parts)),
+            unread=(
+                *(Unread(fact=fact, reason=reason, remedy="state it by --set") for fact in lost),
+                *(each for each in self.unread if not each.fact.startswith((*parts, *lost))),
+            ),
         )
 
     @property
@@ -393,7 +390,7 @@ class Machine(Record):
 # what is told of the computer that asks alone
 _NOT_IN_JSON = ("is_this_one", "measured_in_vain")
 # what is written where it is known alone
-_WHERE_KNOWN = ("memory_most_bytes", "memory_bandwidth_how", "memory_bandwidth_bound")
+_WHERE_KNOWN = ("memory_bandwidth_how", "memory_bandwidth_bound")
 # facts whose None says that there is none; that of the others always has an Unread
 _NO_FACTS = (*_WHERE_KNOWN, "address_space_bytes", "confidence")
 FACTS = tuple(

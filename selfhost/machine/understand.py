@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from ..core.tables import shipped_table
-from . import cpus, gpus, profiles
+from . import cpus, gpus
 from .gpus import NamedCards, matches, named_card, not_sold_so, spelled
 from .words import (
     BREAK,
@@ -59,6 +60,7 @@ _OF_A_MAC = re.compile(
     re.ASCII,
 )
 _WORDS_FOR_GPUS = ("gpu", "gpus", "dgpu", "vram", "graphics", "vga")
+_NUMBERLESS_GPUS = frozenset(("arc", "iris", "uhd", "titan", "vii"))
 _NUMBER_OF_A_CARD = re.compile(r"(?!\d+[gt]b)[a-z]{0,2}\d{2,4}[a-z]{0,3}")
 
 
@@ -162,36 +164,29 @@ def understand(text: str) -> Description:
 
 
 def _take_product(about: Description) -> None:
-    """The row of a product with the most words."""
-    rows = shipped_table("products")["product"]
-    longest, row = max(
-        ((_places_of(row, about.tokens), row) for row in rows), key=lambda pair: len(pair[0])
-    )
-    if not longest:
+    """The row of a product of which the name holds the most words, `9` also as `gen 9`."""
+    texts = [token.text.replace("gen", "") for token in about.tokens]
+    rows = [row for row in shipped_table("products")["product"] if _is_named(row, texts)]
+    row = max(rows, key=lambda each: len(each["words"].split()), default=None)
+    if row is None:
         return
     about.product = row
-    for at, token in enumerate(about.tokens):
-        if at in longest or token.text in row.get("also", "").split():
+    words = [*row["words"].split(), *row.get("also", "").split()]
+    for text, token in zip(texts, about.tokens, strict=True):
+        if text in words:
             token.by = "product"
 
 
-def _places_of(row: Mapping[str, Any], all_tokens: Sequence[Token]) -> list[int]:
-    """Where the row's words stand, `9` also as `gen 9`, in their order, with nothing between them
-    but what the row allows and fillers; of one with a year in any order. Empty where they do not.
+def _is_named(row: Mapping[str, Any], texts: Sequence[str]) -> bool:
+    """Whether the row's words stand in that order with nothing between them but what it allows and
+    fillers; of one with a year in any order.
     """
     wanted = row["words"].split()
-    texts = [token.text.replace("gen", "") for token in all_tokens]
     if not {*wanted} <= {*texts}:
-        return []
-    if any(re.fullmatch(r"20\d\d", word) for word in wanted):
-        return [texts.index(word) for word in wanted]
-    between = {*row.get("also", "").split(), "pro", "mini", ""} | role("idle")
-    kept = [at for at, word in enumerate(texts) if word in wanted or word not in between]
-    for first in range(len(kept) - len(wanted) + 1):
-        run = kept[first : first + len(wanted)]
-        if [texts[at] for at in run] == wanted:
-            return run
-    return []
+        return False
+    between = ({*row.get("also", "").split(), "pro", "mini", ""} | role("idle")) - {*wanted}
+    kept = " ".join(text for text in texts if text not in between)
+    return f" {row['words']} " in f" {kept} " or any(re.fullmatch(r"20\d\d", w) for w in wanted)
 
 
 def _take_setting(about: Description) -> None:
@@ -228,54 +223,42 @@ def _take_setting(about: Description) -> None:
 
 def _take_mac(about: Description) -> None:
     """Take the Mac that the words name by its chip, or by a product that has one chip."""
-    texts = [about.free(at) for at in range(len(about.tokens))]
-    is_mac, places = not _MACS.isdisjoint(texts), _places_of_chip(about)
-    if about.product or not (places or is_mac):
+    if about.product:
         return
-    chip = [texts[at] for at in places]
-    product = [word for word in _MAC_PRODUCTS if texts.count(word) > chip.count(word)]
-    rows = _macs(chip, product, texts)
+    texts = [about.free(at) for at in range(len(about.tokens))]
+    start, end = _place_of_chip(about)
+    chip, is_mac = texts[start:end], not _MACS.isdisjoint(texts)
+    if not (is_mac or chip):
+        return
+    product = [word for word in _MAC_PRODUCTS if word in [*texts[:start], *texts[end:]]]
+    rows = [row for row in shipped_table("macs")["mac"] if _is_mac(row, chip, {*product})]
     if not rows and not is_mac and {"apple", "air"}.isdisjoint(texts):
         return
-    about.product = _only_one(about, rows, product)
-    for at, word in enumerate(texts):
-        if at in places or _OF_A_MAC.fullmatch(word):
-            about.take(at, at + 1, "mac")
-
-
-def _only_one(
-    about: Description, rows: Sequence[Mapping[str, Any]], product: Sequence[str]
-) -> Mapping[str, Any]:
+    if not rows:
+        raise refusal("mac", about.text)
     if len(rows) > 1:
         near = [" ".join([*product, row["chip"], row["variant"]]).strip() for row in rows]
         raise refusal("macs", about.text, near, count=len(rows), names=", ".join(near[:8]))
-    if not rows:
-        raise refusal("mac", about.text, profiles.unknown(about.text).nearest)
-    return rows[0]
+    about.product = rows[0]
+    about.take(start, end, "mac")
+    for at, word in enumerate(texts):
+        if _OF_A_MAC.fullmatch(word):
+            about.take(at, at + 1, "mac")
 
 
-def _places_of_chip(about: Description) -> list[int]:
-    """Where a chip and its variant stand: `m2`, `max`."""
+def _place_of_chip(about: Description) -> tuple[int, int]:
+    """Where a chip and its variant stand, `m2 max`; an empty place where none does."""
     for at in range(len(about.tokens)):
         if _CHIP.fullmatch(about.free(at)) and about.word(at - 1) not in _OF_OTHERS:
-            return [at, at + 1] if about.free(at + 1) in ("pro", "max", "ultra") else [at]
-    return []
+            return at, at + 1 + (about.free(at + 1) in ("pro", "max", "ultra"))
+    return len(about.tokens), len(about.tokens)
 
 
-def _macs(
-    chip: Sequence[str], product: Sequence[str], texts: Sequence[str]
-) -> list[Mapping[str, Any]]:
-    """The rows of that chip, else of the size among the words, sold as that product."""
-    own = {*product} - {"mac"} or {*product}
-    sold = [
-        row
-        for row in shipped_table("macs")["mac"]
-        if not own or any(own <= {*name.split()} for name in row["years"])
-    ]
-    if chip:
-        return [row for row in sold if [row["chip"], row["variant"]] == [*chip, ""][:2]]
-    sizes = {float(size[1]) for word in texts if (size := SIZE.fullmatch(word))}
-    return [row for row in sold if not sizes or sizes & {*row["gib"]} or min(sizes) >= 256]
+def _is_mac(row: Mapping[str, Any], chip: Sequence[str], product: set[str]) -> bool:
+    """Whether a row is that chip, where one is told, sold as that product."""
+    own = product - {"mac"} or product
+    is_sold_so = not own or any(own <= {*name.split()} for name in row["years"])
+    return is_sold_so and (not chip or [row["chip"], row["variant"]] == [*chip, ""][:2])
 
 
 # ------------------------------------------------------------------ processors
@@ -382,15 +365,26 @@ def _is_kind(name: Sequence[str], behind: str) -> bool:
 
 
 def _take_cards(about: Description) -> None:
-    """Take every GPU; of several with `or` between them one is meant."""
-    while run := next((run for run in about.free_runs() if _is_card(about, *run)), None):
-        _take_card(about, *run)
+    """Take every GPU, the longest names first."""
+    for start, end, run in about.free_runs():
+        if not _is_gpu_name(run):
+            continue
+        sizes = [float(size[1]) for word in run if (size := SIZE.fullmatch(word))]
+        names = [word for word in run if not SIZE.fullmatch(word) and word not in _idle()]
+        cards = matches(tuple(names), laptop=about.is_laptop)
+        is_size = all(any(s in c.memory_gib or f"{s:g}gb" in c.named for c in cards) for s in sizes)
+        if cards and is_size and not _is_other_number(about, run, cards):
+            _take_card(about, start, end, names, next(iter(sizes), None))
+
+
+def _choose_cards(about: Description) -> None:
+    """Leave aside what is in the processor beside a card. Raises `UnknownMachineError` for a line
+    of GPUs with a number that is not listed, and where one of several is meant.
+    """
     for at in range(len(about.tokens) - 1):
         line = spelled(about.free(at)).split()[:1]
         if role("cards").intersection(line) and _NUMBER_OF_A_CARD.fullmatch(about.free(at + 1)):
-            # a line of GPUs with a number that is not listed
             named_card(about.words(at, at + 2))
-    # a card computes faster than what is in the processor beside it
     discrete = {
         at: cards
         for at, cards in about.cards_at.items()
@@ -403,50 +397,42 @@ def _take_cards(about: Description) -> None:
         raise refusal("two_gpus", about.text, names, names=" or ".join(names), first=names[0])
 
 
-def _is_card(about: Description, start: int, end: int, run: list[str]) -> bool:
-    """Whether the run is a GPU's name, and begins and ends with a word of it."""
-    if run in word_table()["gpus_inside"]:
-        return bool(matches(tuple(run)))
-    if not _may_be_a_name(run):
-        return False
-    names, sizes = _name_and_sizes(run)
-    cards = matches(tuple(names), laptop=about.is_laptop)
-    if not cards or len(sizes) > 1 or (len(run) == 1 and _is_other_number(about, run[0], cards)):
-        return False
-    return all(any(s in c.memory_gib or f"{s:g}gb" in c.named for c in cards) for s in sizes)
+@cache
+def _idle() -> frozenset[str]:
+    """Fillers that are no form of a GPU."""
+    return role("idle") - role("forms")
 
 
-def _may_be_a_name(run: Sequence[str]) -> bool:
+def _is_gpu_name(run: Sequence[str]) -> bool:
     """Whether words have the form of a GPU's name: no filler or size at an end, and a number."""
-    idle = (role("idle") - role("forms")) | role("gpu_idle")
+    idle = _idle() | role("gpu_idle")
+    if list(run) in word_table()["gpus_inside"]:
+        return True
     is_bounded = idle.isdisjoint((run[0], run[-1])) and not SIZE.fullmatch(run[-1])
     if not is_bounded or SIZE.fullmatch(run[0]) or re.fullmatch(r"\d\d?", run[0]):
         return False
-    named = {*_name_and_sizes(run)[0]} - role("left_out")
-    numberless = {"arc", "iris", "uhd", "titan", "vii"}
+    named = {word for word in run if not SIZE.fullmatch(word)} - idle - role("left_out")
     has_number = any(map(str.isdecimal, "".join(named)))
-    return has_number or (len(run) > 1 and not numberless.isdisjoint(run))
+    return has_number or (len(run) > 1 and not _NUMBERLESS_GPUS.isdisjoint(run))
 
 
-def _name_and_sizes(run: Sequence[str]) -> tuple[list[str], list[float]]:
-    """The words of a GPU's name without fillers, and the sizes between them."""
-    idle = role("idle") - role("forms")
-    names = [word for word in run if not SIZE.fullmatch(word) and word not in idle]
-    return names, [float(size[1]) for word in run if (size := SIZE.fullmatch(word))]
-
-
-def _is_other_number(about: Description, word: str, cards: Sequence[gpus.Card]) -> bool:
-    """Whether figures alone are a year or a processor's number."""
-    if not word.isdecimal() or about.processor or about.has_chip:
-        return word.isdecimal() and int(word) in _YEARS
+def _is_other_number(about: Description, run: Sequence[str], cards: Sequence[gpus.Card]) -> bool:
+    """Whether it is figures alone that are a year or a processor's number."""
+    word = run[0]
+    if len(run) > 1 or not word.isdecimal():
+        return False
     processors = cpus.names_of_number(word, beside_gpu=True)
-    if processors and (len(processors) > 1 or not about.cards_at):
-        raise about.can_be(word, [*processors, cards[0].label.lower()])
-    return bool(processors) or int(word) in _YEARS
+    if processors and not (about.processor or about.has_chip):
+        if len(processors) > 1 or not about.cards_at:
+            raise about.can_be(word, [*processors, cards[0].label.lower()])
+        return True
+    return int(word) in _YEARS
 
 
-def _take_card(about: Description, start: int, end: int, run: list[str]) -> None:
-    names, sizes = _name_and_sizes(run)
+def _take_card(
+    about: Description, start: int, end: int, names: Sequence[str], size: float | None
+) -> None:
+    """Take a GPU with its size and count beside it; `size` stands in its name."""
     line = about.product.get("line", "").split()
     names = [*line, *names] if matches((*line, *names)) else names
     about.take(start, end, "gpu")
@@ -458,7 +444,6 @@ def _take_card(about: Description, start: int, end: int, run: list[str]) -> None
             if all(inside.label != each.label for each in about.cards):
                 about.cards_at[start] = inside
         return
-    size = next(iter(sizes), None)
     if not any(size in card.memory_gib for card in cards):
         size = _size_beside(about, start, end, cards)
     count = _count_beside(about, start, end)
@@ -475,7 +460,9 @@ def _size_beside(
     if not size:
         return _size_before(about, start, sold)
     kind = about.word(at).partition("b")[2]
-    if kind == "vram" or (size in sold and (kind != "ram" or SIZE.fullmatch(about.word(at + 1)))):
+    if kind == "ram" and not SIZE.fullmatch(about.word(at + 1)):
+        return None
+    if kind == "vram" or size in sold:
         about.take(end, at + 1, "gpu")
         return size
     if f"{size:g}gb" in cards[0].named - cards[0].words:
@@ -486,10 +473,9 @@ def _size_beside(
 
 
 def _size_before(about: Description, start: int, sold: set[float]) -> float | None:
-    """The size before a card's name that it is sold with, where it is not that of the RAM."""
     size = about.free_gib(start - 1)
-    others = [at for at in range(len(about.tokens)) if about.free_gib(at) and at != start - 1]
-    if size not in sold or not (about.processor is None or _is_no_ram(size) or others):
+    has_others = any(about.free_gib(at) for at in range(len(about.tokens)) if at != start - 1)
+    if size not in sold or not (about.processor is None or _is_no_ram(size) or has_others):
         return None
     about.take(start - 1, start, "gpu")
     return size
@@ -539,26 +525,25 @@ def _sizes(about: Description) -> dict[str, list[float]]:
     sizes: dict[str, list[float]] = {"ram": [], "vram": [], "disk": [], "plain": []}
     series = cpus.processor_of(about.processor or "")
     is_server = series is not None and series.kind == "server"
-    for at, token in enumerate(about.tokens):
-        if KIND_OF_RAM.fullmatch(about.free(at)):
+    for token in (each for each in about.tokens if not each.by):
+        if KIND_OF_RAM.fullmatch(token.text):
             about.ram_kind, token.by = token.text, "ram"
-        elif modules := MODULES.fullmatch(about.free(at)):
+        elif modules := MODULES.fullmatch(token.text):
             token.by = "ram"
             about.numbers["sticks"] = int(modules[1])
             sizes["ram"].append(float(int(modules[1]) * int(modules[2])))
-        elif size := SIZE.fullmatch(about.free(at)):
+        elif size := SIZE.fullmatch(token.text):
             is_large = size[2] == "tb" and not is_server
             token.by = size[3] or ("disk" if is_large else "plain")
             sizes[token.by].append(float(size[1]) * (_GIB_OF_TB if size[2] == "tb" else 1))
         elif token.text in word_table()["of_sizes"]:
-            token.by = token.by or "size"
-
+            token.by = "size"
     return sizes
 
 
 def _take_numbers(about: Description) -> None:
-    for at, token in enumerate(about.tokens):
-        if number := NUMBERED.fullmatch(about.free(at)):
+    for token in about.tokens:
+        if number := NUMBERED.fullmatch(token.text):
             token.by = number[2]
             about.numbers["cores" if number[2] == "cpus" else number[2]] = int(number[1])
             if number[2] == "vcpus" and about.scope == "host":
@@ -586,6 +571,7 @@ _STEPS = (
     _take_processor,
     _take_number,
     _take_cards,
+    _choose_cards,
     _take_number,
     _take_kind,
     _take_memory,

@@ -141,7 +141,7 @@ def test_the_line_allows_the_code_that_the_answer_warns_of(
     ],
 )
 def test_each_maker_of_gpus_gets_its_build(gpu: str, asked: Workload, words: str) -> None:
-    lines = check("mistral-7b", asked, machine=named(gpu).noted).setup
+    lines = check("mistral-7b", asked, machine=named(gpu)[0]).setup
     assert any(words in line for line in lines if line.startswith("#")), lines
 
 
@@ -149,7 +149,7 @@ def test_each_maker_of_gpus_gets_its_build(gpu: str, asked: Workload, words: str
 @pytest.mark.parametrize("machine", ["desktop-ryzen-5600-16gb", "rtx 3060", "rx 7900 xtx", "b580"])
 def test_no_line_on_linux_takes_homebrew_for_there(model: str, machine: str) -> None:
     """Pasted where it is not installed, `brew install llama.cpp` ended the block."""
-    lines = check(model, machine=named(machine).noted.replace(system="linux")).setup
+    lines = check(model, machine=named(machine)[0].replace(system="linux")).setup
     assert lines
     assert not any(line.startswith("brew ") for line in lines), lines
 
@@ -165,7 +165,7 @@ def test_no_line_on_linux_takes_homebrew_for_there(model: str, machine: str) -> 
 )
 def test_ollama_is_told_to_take_a_gpu_that_it_drops(machine: str, is_told: bool) -> None:
     """ollama/ollama pull 16701: since 0.30 it drops AMD's GPUs that share the RAM but for gfx1151, so that its line would run at the processor's pace."""
-    answer = check("gemma3:4b", machine=named(machine).noted)
+    answer = check("gemma3:4b", machine=named(machine)[0])
     lines = (*answer.setup, *answer.commands)
     assert any("ollama run" in line for line in lines)
     assert any("OLLAMA_IGPU_ENABLE=1" in line for line in lines) is is_told
@@ -181,7 +181,7 @@ def test_ollama_is_told_to_take_a_gpu_that_it_drops(machine: str, is_told: bool)
     ],
 )
 def test_a_repository_that_was_typed_is_the_one_that_is_fetched(typed: str, fetched: str) -> None:
-    lines = check(typed, machine=named("RTX 4090").noted).commands
+    lines = check(typed, machine=named("RTX 4090")[0]).commands
     assert any(f"-hf {fetched} " in line for line in lines), lines
 
 
@@ -194,7 +194,7 @@ def test_a_repository_that_was_typed_is_the_one_that_is_fetched(typed: str, fetc
 )
 def test_who_types_a_tag_of_ollama_is_given_ollamas_line(typed: str, tag: str) -> None:
     """As Ollama's library spells it, whatever else has the model; another program that was asked for keeps its own line."""
-    machine = named("desktop-rtx3060-12gb").noted
+    machine = named("desktop-rtx3060-12gb")[0]
     assert check(typed, machine=machine).commands == (f"ollama run {tag}",)
     own = check(typed, Workload(runtime="llama.cpp"), machine=machine).commands
     assert own[0].startswith("llama-server ")
@@ -236,7 +236,7 @@ def test_one_gpu_of_several_is_named_in_the_line() -> None:
     """llama.cpp spreads the layers over all that it sees, and the answer was of one (docs/multi-gpu.md). On one, and where two are needed, the line is as short as ever."""
     asked = Workload(runtime="llama.cpp", quantization="Q4_K_M")
     lines = {
-        gpus: check("qwen2.5-14b", asked, machine=named(gpus).noted)
+        gpus: check("qwen2.5-14b", asked, machine=named(gpus)[0])
         for gpus in ("2x RTX 3090", "RTX 3090", "2x RTX 3060 8gb", "RTX 3060 + RTX 3090")
     }
     (alike,) = lines["2x RTX 3090"].commands

@@ -145,7 +145,7 @@ def test_a_short_prompt_on_a_gpu_is_not_compared() -> None:
     assert "512" in (on_card.differences[0].why or "")
     assert held(run, model).differences[0].inside is False
     # as is one of 36 tokens of MLX on a Mac
-    mac = named_machine("macbook pro m4 max 64gb").noted
+    mac = named_machine("macbook pro m4 max 64gb")[0]
     assert held(run, model, mac).differences[0].inside is None
 
 

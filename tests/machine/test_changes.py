@@ -49,7 +49,7 @@ def test_a_chip_of_apples_takes_no_card(
     name: str, settings_given: list[str], gpus: list[str], remedy: str | None
 ) -> None:
     """What no computer can have is refused with what to type; what a record states is not."""
-    machine = named(name).noted
+    machine = named(name)[0]
     if remedy is None:
         apply(machine, settings_given, gpus)
         return

@@ -52,7 +52,7 @@ def test_a_description_has_the_facts_that_it_names(row: dict[str, Any]) -> None:
         "system": "linux",
         "scope": "host",
     }
-    assert facts_of(named(row["text"]).noted) == unsaid | {
+    assert facts_of(named(row["text"])[0]) == unsaid | {
         key: row[key] for key in row if key != "text"
     }
 
@@ -67,8 +67,8 @@ def test_what_is_not_known_is_refused_with_what_to_type(row: dict[str, Any]) -> 
 @each("name", profiles.names())
 def test_every_profile_is_found_by_its_name(name: str) -> None:
     """With spaces for what separates its words, too."""
-    found = named(name.upper().replace("-", " "))
-    assert (found.machine.name, found.note) == (name, None)
+    machine, note = named(name.upper().replace("-", " "))
+    assert (machine.name, note) == (name, None)
 
 
 @each("row", shipped_table("products")["product"], ids=lambda row: row["words"])
@@ -79,7 +79,7 @@ def test_every_product_is_found_by_its_words(row: dict[str, Any]) -> None:
             named(row["words"])
         return
     # without a filler it may be the name of a profile
-    machine = named(f"my {row['words']}").noted
+    machine = named(f"my {row['words']}")[0]
     assert machine.memory_total_bytes == round(row["gib"][0] * GIB)
     series = cpus.processor_of(machine.cpu_model or "")
     is_on_package = series is not None and series.on_package_gib is not None
@@ -119,7 +119,7 @@ def test_two_readings_are_asked_about(text: str) -> None:
     ],
 )
 def test_what_no_word_tells_is_assumed(text: str, assumed: set[str]) -> None:
-    machine = named(text).noted
+    machine = named(text)[0]
     facts = {"memory_total_bytes", "accelerators", "system", "architecture"}
     assert facts & {*machine.assumed} == assumed
     assert machine.sources["memory_total_bytes"]
@@ -141,7 +141,7 @@ def test_what_no_word_tells_is_assumed(text: str, assumed: set[str]) -> None:
 )
 def test_a_system_that_no_word_tells_is_said_to_be_assumed(text: str, system: str | None) -> None:
     """Profiles state theirs."""
-    note = (named(text).note or "").replace("Its processor is assumed.", "")
+    note = (named(text)[1] or "").replace("Its processor is assumed.", "")
     said = re.findall(r"(\w+) is assumed\.", note)
     assert said == [system] * (system is not None)
 
@@ -160,7 +160,7 @@ def test_a_system_that_no_word_tells_is_said_to_be_assumed(text: str, system: st
     ],
 )
 def test_no_gpu_is_none_at_all(text: str, gpus: list[str]) -> None:
-    machine = named(text).noted
+    machine = named(text)[0]
     assert [card.name for card in machine.accelerators or ()] == gpus
     assert not machine.assumes("accelerators")
 
@@ -168,7 +168,7 @@ def test_no_gpu_is_none_at_all(text: str, gpus: list[str]) -> None:
 def is_answered_or_refused(text: str) -> bool:
     """With what to type instead."""
     try:
-        return named(text).noted.planning
+        return named(text)[0].planning
     except UnknownMachineError as error:
         return bool(error.remedy)
 

@@ -304,11 +304,11 @@ def test_a_name_that_says_too_little_means_no_processor(name: str) -> None:
 def test_a_clouds_type_has_its_size(text: str, gib: int, processors: int) -> None:
     found = rented(text)
     assert found is not None
-    machine = found.machine
+    machine, note = found
     assert machine.memory_limit_bytes == gib * GIB
     assert machine.cpu_cores_usable == processors
     assert machine.scope == "vm"
-    assert named(text).note == found.note
+    assert named(text)[1] == note
 
 
 def test_every_row_of_the_clouds_names_a_source_and_a_class() -> None:
@@ -322,7 +322,7 @@ def test_every_row_of_the_clouds_names_a_source_and_a_class() -> None:
 def test_a_rented_machine_has_its_gpus(
     text: str, gib: int, processors: int, cards: list[str]
 ) -> None:
-    machine = named(text).machine
+    machine = named(text)[0]
     assert machine.memory_total_bytes == gib * GIB
     assert machine.cpu_cores_usable == processors
     assert [card.name for card in machine.accelerators or ()] == cards

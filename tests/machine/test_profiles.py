@@ -190,7 +190,7 @@ def test_a_described_machine_can_be_put_among_records(
     record = tmp_path / "w1.json"
     record.write_text(out)
     machine = Machine.from_file(record)
-    assert machine == named(words).machine.replace(name="w1")
+    assert machine == named(words)[0].replace(name="w1")
     assert (machine.planning, machine.is_this_one) == (True, False)
     code, out, _ = run(capsys, "machine", "--machine", words, "--set", "memory=64GiB")
     assert (code, "64.0 GiB" in out, "Assumed" in out) == (0, True, True)

@@ -339,7 +339,7 @@ def test_one_memory_has_one_figure() -> None:
 
 def test_a_list_of_a_small_machine_counts_what_it_shows() -> None:
     """About 0 of 1,351 models have room stood above seven that run."""
-    small = named("4gb laptop").noted.replace(memory_limit_bytes=380 * 2**20)
+    small = named("4gb laptop")[0].replace(memory_limit_bytes=380 * 2**20)
     listing = Lister(open_catalogue(), Workload(), small).first(20)
     running = sum(row.can_run for row in listing.models)
     assert 0 < running <= listing.counts.running
@@ -348,7 +348,7 @@ def test_a_list_of_a_small_machine_counts_what_it_shows() -> None:
 
 def test_the_slow_models_are_among_those_that_run() -> None:
     """7 of 8 run, 1 likely too slow, was read as the eighth, which fails by memory."""
-    machine = named("rtx 3060 12gb 32gb").noted
+    machine = named("rtx 3060 12gb 32gb")[0]
     listing = Lister(open_catalogue(), Workload(), machine).all(
         ["flux.2-dev", "flux.1-kontext-dev"]
     )

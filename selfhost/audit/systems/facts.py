@@ -218,7 +218,7 @@ class Facts:
 def _rented(name: str) -> Machine | None:
     """The machine that a cloud's name of a type means; None where no table has it."""
     rented = profiles.called(name) or named.rented(name)
-    return rented.machine if rented is not None and rented.machine.scope == "vm" else None
+    return rented[0] if rented is not None and rented[0].scope == "vm" else None
 
 
 # ------------------------------------------------------------------ texts

@@ -31,16 +31,16 @@ Trace = tuple[list[float], float, int]
 
 def with_measured(machine: Machine, *, brief: bool = False, host: Host | None = None) -> Machine:
     """`machine`, which must be this computer, with its bandwidth, or with why it has none."""
-    unread = [entry for entry in machine.unread if entry.fact != FACT]
     try:
         figure, source, is_busy = measure(machine, host or Host(), brief=brief)
     except (OSError, MemoryError, RuntimeError, ValueError, AttributeError) as error:
         remedy = "run with --measure when the machine is idle, or give it in a machine file"
-        unread.append(Unread(fact=FACT, reason=f"not measured: {reason_of(error)}", remedy=remedy))
-        return machine.with_bandwidth(None, "", measured_in_vain=not brief, unread=tuple(unread))
+        why = Unread(fact=FACT, reason=f"not measured: {reason_of(error)}", remedy=remedy)
+        without = machine.stated({FACT: None}, "no bandwidth")
+        return without.replace(measured_in_vain=not brief, unread=(why, *without.unread))
     how, bound = BRIEFLY if brief else MEASURED, LEAST if is_busy else None
-    values = {"measured_in_vain": False, "unread": tuple(unread)}
-    return machine.with_bandwidth(figure, source, how=how, bound=bound, **values)
+    facts = {FACT: figure, "memory_bandwidth_how": how, "memory_bandwidth_bound": bound}
+    return machine.stated(facts, source).replace(measured_in_vain=False)
 
 
 def measure(machine: Machine, host: Host, *, brief: bool) -> tuple[int, str, bool]:

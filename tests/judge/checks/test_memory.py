@@ -74,7 +74,7 @@ def test_ram_that_a_name_does_not_tell_rules_nothing_out_that_more_would_hold(
         assert finding.remedy is not None
         enough_gb = re.search(r"--set memory=(\d+)GiB", finding.remedy or "")
         assert enough_gb is not None
-        enough = apply(named(machine).noted, [f"memory={enough_gb[1]}GiB"])
+        enough = apply(named(machine)[0], [f"memory={enough_gb[1]}GiB"])
         stated = check(model, Workload(quantization="Q4_K_M"), machine=enough)
         assert stated.finding("memory").outcome is Outcome.PASS  # type: ignore[union-attr]
 
