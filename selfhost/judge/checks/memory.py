@@ -9,6 +9,7 @@ from typing import Any
 from ...core.records import Record, Unread
 from ...core.units import GB, GIB, MIB
 from ...core.workload import Workload
+from ...machine import cpus
 from ...machine.record import Machine
 from ...needs.records import Needs, Term
 from . import FAIL, PASS, UNKNOWN, WARN, Cell, Finding, doubt_of, finding, phrase
@@ -126,9 +127,10 @@ def _least(*sizes: int | None) -> int | None:
 
 def _may_hold(need_bytes: int, machine: Machine, given: Given) -> bool:
     """Whether the RAM is assumed, and such a machine may have enough for that need."""
-    most = machine.memory_most_bytes
-    is_enough = most is None or need_bytes <= most - given.reserve
-    return machine.assumes("memory_total_bytes") and is_enough
+    if not machine.assumes("memory_total_bytes"):
+        return False
+    most_gib = cpus.most_ram_gib(machine.cpu_model or "")
+    return most_gib is None or need_bytes <= most_gib * GIB - given.reserve
 
 
 def _need_not_known(needs: Needs, machine: Machine, given: Given) -> Cell:
@@ -201,10 +203,11 @@ def _leaves_margin(left_bytes: int, machine: Machine, given: Given) -> bool:
 
 
 def _beyond_assumed(high: int, has: int, machine: Machine, given: Given) -> Cell:
-    most, wanted_gib = machine.memory_most_bytes, -(-(high + given.reserve) // GIB)
+    most_gib = cpus.most_ram_gib(machine.cpu_model or "")
+    wanted_gib = -(-(high + given.reserve) // GIB)
     # an example: the next power of two
     enough_gib = 1 << max(0, wanted_gib - 1).bit_length()
-    enough_gib = enough_gib if most is None else min(enough_gib, most // GIB)
+    enough_gib = enough_gib if most_gib is None else min(enough_gib, most_gib)
     return UNKNOWN, "memory-assumed", "", {"has": has, "enough_gib": enough_gib}
 
 

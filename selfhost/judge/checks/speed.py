@@ -7,7 +7,6 @@ from typing import Any
 
 from ...core import units
 from ...core.workload import ANSWER_TOKENS, DEFAULT_MIN_TOKENS_PER_SECOND, READING_TOKENS_PER_SECOND
-from ...machine.named import what_to_state
 from ...machine.record import Machine
 from ...needs.records import Needs
 from ..pace.speed import PaceRange, Speed
@@ -74,7 +73,7 @@ def _of_pace(
     if pace.likely < READING_TOKENS_PER_SECOND:
         return WARN, "speed-slow", "reading", {}
     if is_assumed:
-        return WARN, "speed-assumed", "", {"remedy": what_to_state(machine)}
+        return WARN, "speed-assumed", "", {}
     return PASS, "speed-comfortable", "", {}
 
 
