@@ -54,7 +54,7 @@ _SVG = """<svg class="selfhost" viewBox="0 0 {width} {height}" xmlns="http://www
 
 def verdicts() -> list[Verdict]:
     """What the picture shows."""
-    catalogue, machine = open_catalogue(), named(MACHINE).noted
+    catalogue, machine = open_catalogue(), named(MACHINE)[0]
     today = snapshot(catalogue.offers_path).day
     return [check_with(catalogue, name, Workload(), machine, today=today) for name in MODELS]
 
