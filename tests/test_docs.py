@@ -26,7 +26,7 @@ from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.searching import resolve
 from selfhost.cli import COMMANDS as SUBCOMMANDS
 from selfhost.cli import main as cli
-from selfhost.cli.declared import MORE_FORMATS
+from selfhost.cli.declared import formats_of
 from selfhost.cli.parser import CommandParser, exit_codes
 from selfhost.core.tomlfile import Document
 from selfhost.core.workload import FLAGS
@@ -211,7 +211,7 @@ def test_the_guide_names_every_system_and_report() -> None:
     for sample in (DATA / "fleet").glob("*/*"):
         # those that were written by hand have no source
         assert "_made" in sample.name or f"`{sample.parent.name}/{sample.name}`" in readme, sample
-    for name in MORE_FORMATS["size"]:
+    for name in formats_of("size")[2:]:
         assert name in guide
         assert name in CONTRACT
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from ..core.tables import shipped_table
 from . import COMMANDS
-from .declared import TAKEN, arguments
+from .declared import arguments
 from .output import write
 
 TYPE_CHECKING = False
@@ -35,34 +34,23 @@ def candidates(words: Sequence[str]) -> list[str]:
     if len(words) < 2:
         return _beginning(typed, COMMANDS) or list(complete(typed, catalogue))
     # a bare name of a model is a check
-    command = words[0] if words[0] in COMMANDS else "check"
-    taken = arguments(command)
-    values = _values(taken, words[-2], typed, catalogue)
-    if values is not None:
-        return values
-    if typed.startswith("-"):
-        return _beginning(typed, " ".join(TAKEN[command]).split())
-    if taken.keys() & {"model", "models"}:
-        return list(complete(typed, catalogue))
-    positional = (each for name, each in taken.items() if name[0] != "-")
-    return _beginning(typed, [word for each in positional for word in each.get("choices", ())])
-
-
-def _values(
-    taken: Mapping[str, Mapping[str, Any]], before: str, typed: str, catalogue: Catalogue
-) -> list[str] | None:
-    """Return the values of an option, of `--option VALUE` or `--option=VALUE`; None where no value
-    of one stands there.
-    """
-    options = {name: each for names, each in taken.items() for name in names.split()}
+    settings_of = arguments(words[0] if words[0] in COMMANDS else "check")
+    options = {name: settings for names, settings in settings_of.items() for name in names.split()}
+    # `--option VALUE` or `--option=VALUE`
     flag, sign, value = typed.partition("=")
     if not sign or flag not in options:
-        flag, sign, value = before, "", typed
+        flag, sign, value = words[-2], "", typed
     settings = options.get(flag, {"nargs": 0})
-    if settings.get("action", "append") != "append" or settings.get("nargs") == 0:
-        return None
-    choices = settings.get("choices") or _listed(flag, catalogue)
-    return [f"{flag}{sign}{word}" if sign else word for word in _beginning(value, choices)]
+    if settings.get("action", "append") == "append" and settings.get("nargs") != 0:
+        choices = settings.get("choices") or _listed(flag, catalogue)
+        return [f"{flag}{sign}{word}" if sign else word for word in _beginning(value, choices)]
+    if typed.startswith("-"):
+        names = (name for name in options if name[0] == "-" and name != "--json")
+        return _beginning(typed, names)
+    if options.keys() & {"model", "models"}:
+        return list(complete(typed, catalogue))
+    positional = (each for name, each in options.items() if name[0] != "-")
+    return _beginning(typed, [word for each in positional for word in each.get("choices", ())])
 
 
 def _listed(flag: str, catalogue: Catalogue) -> Iterable[str]:
@@ -71,18 +59,20 @@ def _listed(flag: str, catalogue: Catalogue) -> Iterable[str]:
     from ..machine.profiles import names
     from ..reports.audit_formats import FORMATS
 
-    listed: dict[str, Callable[[], Iterable[str]]] = {
-        "--machine": names,
-        "--set": lambda: [f"{key}=" for key in SETTINGS],
-        "--format": lambda: FORMATS,
-        "--gpu": lambda: [row["words"] for row in catalogue.common("gpus")["gpu"]],
-        "--runtime": catalogue.runtime_ids,
-        "--quant": lambda: catalogue.common("quantizations")["quantization"],
-        "--license": lambda: catalogue.common("licenses"),
-        "--draft": catalogue.ids,
-        "--family": lambda: sorted({row.family for row in catalogue.outlines() if row.family}),
+    if flag == "--machine":
+        return names()
+    if flag == "--family":
+        return sorted({row.family for row in catalogue.outlines() if row.family})
+    listed: dict[str, Iterable[str]] = {
+        "--set": [f"{key}=" for key in SETTINGS],
+        "--format": FORMATS,
+        "--gpu": [row["words"] for row in catalogue.common("gpus")["gpu"]],
+        "--runtime": catalogue.runtime_ids(),
+        "--quant": catalogue.common("quantizations")["quantization"],
+        "--license": catalogue.common("licenses"),
+        "--draft": catalogue.ids(),
     }
-    return listed.get(flag, tuple)()
+    return listed.get(flag, ())
 
 
 def _beginning(typed: str, names: Iterable[str]) -> list[str]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from ..core.errors import SelfhostError
 from ..judge import exit_code
 from . import COMMANDS, HOMES
-from .output import UsageError, bug, complain, flush, to_standard_error, wants_json, write
+from .output import UsageError, bug, complain, to_standard_error, wants_json, write
 
 # options without a value, which may stand before the command too
 _EVERYWHERE = ("--no-color", "--json", "-v", "--verbose")
@@ -23,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             code = _dispatch(words)
         except SystemExit as error:
             code = error.code if isinstance(error.code, int) else exit_code([], no_answer=True)
-        flush()
+        write(flush=True)
         return code
     except KeyboardInterrupt:
         return exit_code([], interrupted=True)

@@ -7,7 +7,7 @@ import argparse
 from ..core.errors import SelfhostError
 from ..judge import exit_code
 from .options import changed, judge_each, machines_of, one_machine, options_to_repeat, workload_of
-from .output import UsageError, complain, deliver, flush, present, together, write_json
+from .output import UsageError, complain, deliver, present, together, write, write_json
 from .parser import parse
 
 TYPE_CHECKING = False
@@ -44,7 +44,7 @@ def check(words: list[str]) -> int:
         present(options, Document(blocks=tuple(blocks)))
     code = exit_code((verdict.route for verdict in verdicts), no_answer=bool(errors))
     if errors:
-        flush()
+        write(flush=True)
         complain(together(errors), code, options.format == "json")
     return code
 
@@ -160,7 +160,7 @@ def size(words: list[str]) -> int:
         _refuse_without_image(sizes, options.format, catalogue)
         deliver(options, block(options.format, sizes))
     if errors:
-        flush()
+        write(flush=True)
         complain(together(errors), code, options.format == "json")
     return code
 

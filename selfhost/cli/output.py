@@ -35,6 +35,10 @@ class UsageError(SelfhostError):
     """The command line makes no sense."""
 
 
+def _is_terminal() -> bool:
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
 def _wants_color(*, no_color: bool) -> bool:
     """Whether standard output gets colour. NO_COLOR and --no-color forbid it (no-color.org),
     FORCE_COLOR asks for it where there is no terminal, as in a CI job (force-color.org).
@@ -43,10 +47,6 @@ def _wants_color(*, no_color: bool) -> bool:
         return False
     is_forced = os.environ.get("FORCE_COLOR", "0") not in ("", "0")
     return is_forced or (_is_terminal() and os.environ.get("TERM") != "dumb")
-
-
-def _is_terminal() -> bool:
-    return sys.stdout is not None and sys.stdout.isatty()
 
 
 def columns() -> int:
@@ -156,26 +156,16 @@ def present(options: argparse.Namespace, document: Document) -> None:
     if options.format == "html":
         from ..reports.markup import page
 
-        deliver(options, page(document))
-        return
-    from ..reports.layout import plain
+        text = page(document)
+    else:
+        from ..reports.layout import plain
 
-    if options.output is not None:
-        deliver(options, plain(document))
-        return
-    width = columns() if _is_terminal() or _extent("COLUMNS", 0) else None
-    color = _wants_color(no_color=options.no_color)
-    deliver(options, plain(document, width, bars=_is_terminal(), color=color))
-
-
-def write(text: str) -> None:
-    """Write to standard output. Raises `UsageError` where there is none, or it takes nothing."""
-    if sys.stdout is None:
-        raise UsageError("there is no standard output", remedy=_TO_A_FILE)
-    try:
-        _write(sys.stdout, text)
-    except OSError as error:
-        _unwritable(error)
+        is_drawn = options.output is None
+        is_terminal = is_drawn and _is_terminal()
+        width = columns() if is_terminal or (is_drawn and _extent("COLUMNS", 0)) else None
+        color = is_drawn and _wants_color(no_color=options.no_color)
+        text = plain(document, width, bars=is_terminal, color=color)
+    deliver(options, text)
 
 
 def _write(stream: TextIO, text: str) -> None:
@@ -185,6 +175,28 @@ def _write(stream: TextIO, text: str) -> None:
         encoding = stream.encoding or "ascii"
         text = text.translate(_ASCII).encode(encoding, "backslashreplace").decode(encoding)
         stream.write(text)
+
+
+def write(text: str = "", *, flush: bool = False) -> None:
+    """Write to standard output. Raises `UsageError` where there is none, or it takes nothing; what
+    a pipe would have got whose reader has gone is dropped: it had what it wanted, and the exit code
+    stays that of the answer.
+    """
+    if sys.stdout is None:
+        if not text:
+            return
+        raise UsageError("there is no standard output", remedy=_TO_A_FILE)
+    try:
+        _write(sys.stdout, text)
+        if flush:
+            sys.stdout.flush()
+    except OSError as error:
+        _abandon(sys.stdout)
+        # a pipe whose reader has gone is EINVAL on Windows
+        is_gone = os.name == "nt" and error.errno == errno.EINVAL
+        if not (is_gone or isinstance(error, BrokenPipeError)):
+            reason = f"standard output cannot be written: {error.strerror or error}"
+            raise UsageError(reason, remedy=_TO_A_FILE) from None
 
 
 def to_standard_error(text: str) -> None:
@@ -198,9 +210,17 @@ def to_standard_error(text: str) -> None:
         _abandon(sys.stderr)
 
 
+def _abandon(stream: TextIO) -> None:
+    """Drop what is left in the buffer, which would complain at exit."""
+    try:  # noqa: SIM105 - contextlib would be loaded for this alone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    except (OSError, ValueError):
+        pass
+
+
 def note(text: str) -> None:
     """Write a remark to standard error, after what of the answer is written so far."""
-    flush()
+    write(flush=True)
     from ..reports.layout import clean
 
     to_standard_error("".join(f"{clean(line)}\n" for line in f"note: {text}".splitlines()))
@@ -213,32 +233,3 @@ def tell_left_aside(catalogue: Catalogue) -> None:
 
         faults = problems_text(first_problems("--specs", catalogue.own_faults))
         note(f"ignored these spec files because of errors:\n{faults}")
-
-
-def flush() -> None:
-    """Write out standard output's buffer."""
-    try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    except OSError as error:
-        _unwritable(error)
-
-
-def _unwritable(error: OSError) -> None:
-    """Drop what follows on standard output. Raises `UsageError`, but for a pipe whose reader has
-    gone: it had what it wanted, and the exit code stays that of the answer.
-    """
-    _abandon(sys.stdout)
-    # a pipe whose reader has gone is EINVAL on Windows
-    if isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL):
-        return
-    reason = f"standard output cannot be written: {error.strerror or error}"
-    raise UsageError(reason, remedy=_TO_A_FILE) from None
-
-
-def _abandon(stream: TextIO | None) -> None:
-    """Drop what is left in the buffer, which would complain at exit."""
-    try:  # noqa: SIM105 - contextlib would be loaded for this alone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # type: ignore[union-attr]
-    except (OSError, ValueError, AttributeError):
-        pass

@@ -9,11 +9,11 @@ from typing import Any, NoReturn
 from ..core.files import can_be_passed_on
 from ..core.tables import shipped_table
 from . import COMMANDS
-from .declared import COMMON, TAKEN, arguments
+from .declared import arguments, formats_of, option_names
 from .output import UsageError, columns, write
 
 # with so many options the help has them in two parts
-_MANY_OPTIONS = 14
+_MANY_OPTIONS = 15
 
 
 def parse(command: str, words: Sequence[str]) -> argparse.Namespace:
@@ -33,7 +33,7 @@ def parse(command: str, words: Sequence[str]) -> argparse.Namespace:
         if not is_named:
             options.format = [name for name, form in FORMATS.items() if form.suffix == suffix]
         return options
-    if not is_named and suffix in arguments(command)["--format"]["choices"]:
+    if not is_named and suffix in formats_of(command):
         options.format = suffix
     from .options import check_targets
 
@@ -78,13 +78,15 @@ class CommandParser(argparse.ArgumentParser):
         self.register("action", None, _Once)
         self.usage = "%(prog)s [OPTIONS]"
         self._positionals.title = "arguments"
-        is_long = len(TAKEN[command]) > _MANY_OPTIONS
+        settings_of = arguments(command)
+        is_long = len(settings_of) > _MANY_OPTIONS
+        common = option_names(shipped_table("options")["common"]) if is_long else ()
         more = self.add_argument_group("more options")
-        for names, settings in arguments(command).items():
+        for names, settings in settings_of.items():
             is_option = names.startswith("-")
             if is_option and settings["help"] is None:
                 settings = {**settings, "help": argparse.SUPPRESS}
-            group = more if is_option and is_long and names not in COMMON else self
+            group = more if is_option and is_long and names not in common else self
             group.add_argument(*names.split(), **settings)
             if not is_option:
                 nargs, shown = settings.get("nargs"), settings["metavar"]

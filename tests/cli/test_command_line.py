@@ -21,7 +21,7 @@ from helpers.paths import CONFIGS, EXAMPLES, RECORDS
 from helpers.written import validate
 from selfhost.cli import COMMANDS
 from selfhost.cli import main as cli
-from selfhost.cli.declared import MORE_FORMATS
+from selfhost.cli.declared import formats_of
 from selfhost.cli.parser import CommandParser, parse
 
 RECORD = RECORDS / "vm-24gib.json"
@@ -283,7 +283,7 @@ def test_json_has_its_schema(capsys: pytest.CaptureFixture[str]) -> None:
     assert set(json.loads(alone)) == set(answer)
 
 
-@pytest.mark.parametrize("block", MORE_FORMATS["size"])
+@pytest.mark.parametrize("block", formats_of("size")[2:])
 def test_a_block_is_written_to_a_file(
     block: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
