@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import argparse
 import os
+import shlex
 
+from ..audit.judging import PolicyJudge, problems_of
+from ..audit.machines import Fleet, Machines, load_machines
+from ..audit.policy import MAX_POLICY_BYTES, Policy, read_policy, starter_policy
+from ..audit.rows import Audit
+from ..audit.run import Progress, read_baseline, run_audit
+from ..catalogue.index import open_catalogue
 from ..core.errors import InputError, PolicyError, Problem, SelfhostError, first_problems
-from ..reports.audit_formats import (
-    FORMATS,
-    MONITORING,
-    State,
-    plugin_line,
-    state_of,
-)
+from ..core.files import write_whole
+from ..core.spelling import nearest
+from ..core.tomlfile import Document
+from ..core.units import utc_today
+from ..core.workload import as_typed
+from ..machine.reader import Machine
+from ..reports.audit_formats import FORMATS, MONITORING, State, plugin_line, state_of
+from ..reports.audit_text import document
+from ..reports.layout import clean
 from .options import check_targets
 from .output import (
     UsageError,
@@ -25,18 +35,8 @@ from .output import (
 )
 from .parser import parse
 
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    import argparse
-
-    from ..audit.judging import PolicyJudge
-    from ..audit.policy import Policy
-    from ..audit.rows import Audit
-
-    # the name of a format, and the file for it; None is standard output
-    Output = tuple[str, str | None]
-
+# the name of a format, and the file for it; None is standard output
+Output = tuple[str, str | None]
 # the policy where none is named
 _POLICY = "audit.toml"
 
@@ -47,8 +47,6 @@ def run(words: list[str]) -> int:
     is_monitored = f"--format={MONITORING}" in words or ("--format", MONITORING) in pairs
     if not is_monitored or any(word.partition("=")[0] == "--output" for word in words):
         return _run(words)
-    from ..core.workload import as_typed
-
     try:
         return _run(words)
     except MemoryError:
@@ -74,58 +72,36 @@ def _run(words: list[str]) -> int:
     outputs = _outputs(options)
     targets = [path for _, path in outputs if path is not None]
     check_targets(options, targets, with_standard_output=len(targets) < len(outputs))
-    from ..audit.policy import MAX_POLICY_BYTES, Policy, read_policy
-    from ..audit.rows import Audit
-    from ..catalogue.index import open_catalogue
-    from ..core.tomlfile import Document
-    from ..core.units import utc_today
-
     today = options.today or utc_today()
-    document = Document.read(options.policy, max_bytes=MAX_POLICY_BYTES)
+    file = Document.read(options.policy, max_bytes=MAX_POLICY_BYTES)
     catalogue = open_catalogue(options.specs)
     try:
-        policy = read_policy(document)
+        policy = read_policy(file)
     except PolicyError as error:
         unread = Policy(file=options.policy, text="", models=())
-        audit = Audit(policy=unread, today=today, problems=error.problems)
-        return _answer(options, outputs, audit, error)
-    from ..audit.judging import PolicyJudge
-
+        return _answer(options, outputs, Audit(policy=unread, today=today, problems=error.problems))
     # a program that wants JSON finds no progress on standard error
-    judge, is_silent = PolicyJudge(catalogue, today), wants_json(words)
-    audit = _audited(options, policy, judge, today, is_silent=is_silent)
-    code = _answer(options, outputs, audit, InputError(audit.problems) if audit.problems else None)
+    is_silent = wants_json(words)
+    baseline = None if options.baseline is None else read_baseline(options.baseline)
+    fleet = load_machines(*options.machines) if options.machines else None
+    audit = run_audit(
+        policy,
+        fleet or Fleet(machines=Machines([Machine.read()])),
+        PolicyJudge(catalogue, today),
+        today=today,
+        progress=Progress(
+            lambda line: None if is_silent else to_standard_error(f"{line}\n"),
+            is_bounded=not options.yes,
+        ),
+        baseline=baseline,
+    )
+    code = _answer(options, outputs, audit)
     tell_left_aside(catalogue)
     return code
 
 
-def _audited(
-    options: argparse.Namespace, policy: Policy, judge: PolicyJudge, today: str, *, is_silent: bool
-) -> Audit:
-    from ..audit.machines import Fleet, Machines, load_machines
-    from ..audit.run import Progress, read_baseline, run_audit
-    from ..machine.reader import Machine
-
-    baseline = None if options.baseline is None else read_baseline(options.baseline)
-    if options.machines:
-        fleet = load_machines(*options.machines)
-    else:
-        fleet = Fleet(machines=Machines([Machine.read()]))
-    progress = Progress(
-        lambda line: None if is_silent else to_standard_error(f"{line}\n"),
-        is_bounded=not options.yes,
-    )
-    return run_audit(policy, fleet, judge, today=today, progress=progress, baseline=baseline)
-
-
 def _init(path: str) -> int:
     """Write a policy to start from."""
-    import shlex
-
-    from ..audit.policy import starter_policy
-    from ..core.files import write_whole
-    from ..reports.layout import clean
-
     if path == "-":
         write(starter_policy())
         return 0
@@ -140,11 +116,6 @@ def _init(path: str) -> int:
 
 def _validate(options: argparse.Namespace) -> int:
     """Say of each policy that it is valid. Raises `InputError` with all faults of the others."""
-    from ..audit.judging import PolicyJudge, problems_of
-    from ..catalogue.index import open_catalogue
-    from ..core.units import utc_today
-    from ..reports.layout import clean
-
     paths = options.validate or [options.policy]
     judge = PolicyJudge(open_catalogue(options.specs), utc_today())
     faults: list[Problem] = []
@@ -159,8 +130,6 @@ def _validate(options: argparse.Namespace) -> int:
 
 def _outputs(options: argparse.Namespace) -> list[Output]:
     """Return the reports to write. Raises `UsageError` where they contradict each other."""
-    from ..core.spelling import nearest
-
     outputs: list[Output] = []
     for text in options.format or ["text"]:
         name, equals, path = text.partition("=")
@@ -174,42 +143,32 @@ def _outputs(options: argparse.Namespace) -> list[Output]:
         outputs.append((name, path or None))
     bare = [name for name, path in outputs if path is None]
     if options.output and not bare:
-        raise UsageError(
-            "--output has nothing to write: every --format names its own file",
-            remedy="leave --output out",
-        )
+        message = "--output has nothing to write: every --format names its own file"
+        raise UsageError(message, remedy="leave --output out")
     if len(bare) > 1:
-        raise UsageError(
-            "only one --format can go to standard output",
-            remedy="write the others to files: --format junit=report.xml",
-        )
+        remedy = "write the others to files: --format junit=report.xml"
+        raise UsageError("only one --format can go to standard output", remedy=remedy)
     return [(name, path or options.output) for name, path in outputs]
 
 
-def _answer(
-    options: argparse.Namespace, outputs: list[Output], audit: Audit, error: InputError | None
-) -> int:
+def _answer(options: argparse.Namespace, outputs: list[Output], audit: Audit) -> int:
     """Write the files, all or none, then standard output. Returns the exit code, or raises."""
-    from ..core.files import write_whole
-
-    reports = [(path, FORMATS[name].render(audit)) for name, path in outputs if path is not None]
-    if reports:
-        write_whole(reports)
+    files = [(path, FORMATS[name].render(audit)) for name, path in outputs if path]
+    if files:
+        write_whole(files)
     shown = next((name for name, path in outputs if path is None), None)
     # what was judged goes to standard output, whatever could not be
     is_shown = not audit.problems or bool(audit.groups) or audit.since is not None
     if shown == "text" and is_shown:
-        from ..reports.audit_text import document
-
         # standard error has the faults
         present(options, document(audit, verbose=options.verbose, lists_problems=False))
     elif shown is not None and (is_shown or FORMATS[shown].shows_problems):
         deliver(options, FORMATS[shown].render(audit))
     if shown == MONITORING:
-        if error is not None:
-            complain(error, audit.exit_code, wants_json=False)
+        if audit.problems:
+            complain(InputError(audit.problems), audit.exit_code, wants_json=False)
         return state_of(audit)
-    if error is not None:
+    if audit.problems:
         # nothing on standard output is an answer for the whole policy
-        raise error
+        raise InputError(audit.problems)
     return audit.exit_code

@@ -6,18 +6,18 @@ import argparse
 import os
 from collections.abc import Sequence
 
+from ..advice.listing import Lister, Ranking, chosen, count_rows, list_notes
+from ..catalogue.index import Catalogue, open_catalogue
+from ..catalogue.searching import modality_in, use_in, words_in_names, words_typed
+from ..core.spelling import canonical, nearest
+from ..core.units import utc_today
+from ..core.workload import Workload
+from ..judge.record import Verdict
+from ..machine.record import Machine
+from ..reports.models_text import TOP, list_document
 from .options import measured_where_unknown, one_machine, workload_of
 from .output import UsageError, present, screen_lines, tell_left_aside, write_json
 from .parser import parse
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from ..advice.listing import Ranking
-    from ..catalogue.index import Catalogue
-    from ..core.workload import Workload
-    from ..judge.record import Verdict
-    from ..machine.record import Machine
 
 # so many models are all judged as soon as the first rows of them
 _FEW = 60
@@ -30,18 +30,13 @@ def run(words: list[str]) -> int:
     options = parse("list", words)
     if options.all and options.top is not None:
         raise UsageError("--all and --top exclude each other", remedy="leave one of them out")
-    from ..advice.listing import list_notes
-    from ..catalogue.index import open_catalogue
-    from ..catalogue.searching import words_typed
-
     workload = workload_of(options)
     machine = measured_where_unknown(options, one_machine(options))
     catalogue = open_catalogue(options.specs)
     options.words = words_typed(options.words, catalogue)
     ids = _chosen(options, catalogue)
     listing = _listed(options, catalogue, workload, machine, ids)
-    own = list_notes(listing, workload, named=ids is not None)
-    notes = (*options.notes, *own)
+    notes = (*options.notes, *list_notes(listing, workload, named=ids is not None))
     # the document has them already
     options.notes = ()
     if not write_json(options, "ranking", listing.replace(notes=notes)):
@@ -51,33 +46,26 @@ def run(words: list[str]) -> int:
 
 
 def _chosen(options: argparse.Namespace, catalogue: Catalogue) -> list[str] | None:
-    """Return the ids of the models that pass every filter of models, None without a filter."""
+    """Return the ids of the models that pass every filter of models, None without a filter. Raises
+    `UsageError` for a family that there is not.
+    """
     if not any((options.words, options.family, options.modality, options.use, options.openness)):
         return None
-    from ..advice.listing import chosen
-
     families: set[str | None] = set()
-    if options.family is not None:
-        names = {outline.family for outline in map(catalogue.outline, catalogue.ids()) if outline}
-        families = _families(options.family, sorted(filter(None, names)))
+    if typed := options.family:
+        outlines = map(catalogue.outline, catalogue.ids())
+        names = sorted({outline.family for outline in outlines if outline and outline.family})
+        start = f"{canonical(typed)}-"
+        families.update(name for name in names if f"{canonical(name)}-".startswith(start))
+        if not families:
+            guess = nearest(typed, names)
+            raise UsageError(
+                f"--family {typed!r}: no model is of that family",
+                remedy=f"did you mean --family {guess}?" if guess else "leave it out",
+                nearest=(guess,) if guess else (),
+            )
     filters = {key: getattr(options, key) for key in ("words", "modality", "use", "openness")}
     return chosen(catalogue, families=families, **filters)
-
-
-def _families(typed: str, names: Sequence[str]) -> set[str | None]:
-    """Return the families that are called so, or whose names begin so. Raises `UsageError`."""
-    from ..core.spelling import canonical, nearest
-
-    wanted = f"{canonical(typed)}-"
-    families: set[str | None] = {name for name in names if f"{canonical(name)}-".startswith(wanted)}
-    if families:
-        return families
-    guess = nearest(typed, names)
-    raise UsageError(
-        f"--family {typed!r}: no model is of that family",
-        remedy=f"did you mean --family {guess}?" if guess else "leave it out",
-        nearest=(guess,) if guess else (),
-    )
 
 
 def _listed(
@@ -88,14 +76,13 @@ def _listed(
     ids: Sequence[str] | None,
 ) -> Ranking:
     """Judge the models to show, and count all that pass the filters."""
-    from ..advice.listing import Lister, count_rows
-    from ..catalogue.searching import modality_in, use_in
-    from ..reports.models_text import TOP
-
     # a use and a modality among the words order the models that hold them
     use, modality = options.use or use_in(options.words), modality_in(options.words)
     lister = Lister(catalogue, workload, machine, use=use, modality=modality)
-    if not (_is_whole(options) or (ids and len(ids) <= _FEW)):
+    # the answer rests on all models, however few are shown
+    is_whole = options.all or options.format != "text" or options.sort != "best"
+    is_whole = is_whole or options.max_size or options.route not in (None, "local")
+    if not (is_whole or (ids and len(ids) <= _FEW)):
         only_running = options.route == "local" or not options.words
         first = lister.first(options.top or TOP, ids, only_running=only_running)
         if first.models:
@@ -108,12 +95,6 @@ def _listed(
     if options.sort != "best":
         rows.sort(key=lambda row: _place(row, options.sort))
     return listing.replace(models=tuple(rows), counts=count_rows(rows))
-
-
-def _is_whole(options: argparse.Namespace) -> bool:
-    """Whether the answer rests on all models, however few are shown."""
-    has_filter = options.max_size or options.route not in (None, "local")
-    return bool(has_filter or options.all or options.format != "text" or options.sort != "best")
 
 
 def _matches(answer: Verdict, options: argparse.Namespace) -> bool:
@@ -150,21 +131,22 @@ def _present(
     """Print the list, as much of it as the terminal shows where nothing else was asked, or the web
     page of all of it.
     """
-    from ..catalogue.searching import words_in_names
-    from ..core.units import utc_today
-    from ..reports.models_text import list_document
-
     near: tuple[str, ...] = ()
     if not (listing.counts.models or listing.refused):
         guesses = words_in_names(options.words, catalogue)
         near = tuple(f"`selfhost list {guess}`" for guess in guesses)
     is_page = options.format == "html"
+    top: int | None = None
+    if not (options.all or is_page):
+        lines = screen_lines() if options.output is None else 0
+        usual = max(_LEAST_ROWS, min(TOP, lines - _OTHER_LINES)) if lines else TOP
+        top = options.top or usual
     is_all = is_page or options.all or options.words or options.route
     document = list_document(
         listing,
         machine,
         workload,
-        top=_most_rows(options),
+        top=top,
         wide=options.wide or is_page,
         only_running=not is_all or options.route == "local",
         near=near,
@@ -172,14 +154,3 @@ def _present(
         notes=notes,
     )
     present(options, document)
-
-
-def _most_rows(options: argparse.Namespace) -> int | None:
-    """Return how many rows are shown; None for all of them."""
-    from ..reports.models_text import TOP
-
-    if options.all or options.format == "html":
-        return None
-    lines = screen_lines() if options.output is None else 0
-    usual = max(_LEAST_ROWS, min(TOP, lines - _OTHER_LINES)) if lines else TOP
-    return options.top or usual
