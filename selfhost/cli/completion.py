@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from ..core.tables import shipped_table
 from . import COMMANDS
@@ -36,14 +37,9 @@ def candidates(words: Sequence[str]) -> list[str]:
     # a bare name of a model is a check
     settings_of = arguments(words[0] if words[0] in COMMANDS else "check")
     options = {name: settings for names, settings in settings_of.items() for name in names.split()}
-    # `--option VALUE` or `--option=VALUE`
-    flag, sign, value = typed.partition("=")
-    if not sign or flag not in options:
-        flag, sign, value = words[-2], "", typed
-    settings = options.get(flag, {"nargs": 0})
-    if settings.get("action", "append") == "append" and settings.get("nargs") != 0:
-        choices = settings.get("choices") or _listed(flag, catalogue)
-        return [f"{flag}{sign}{word}" if sign else word for word in _beginning(value, choices)]
+    values = _values(options, words[-2], typed, catalogue)
+    if values is not None:
+        return values
     if typed.startswith("-"):
         names = (name for name in options if name[0] == "-" and name != "--json")
         return _beginning(typed, names)
@@ -51,6 +47,22 @@ def candidates(words: Sequence[str]) -> list[str]:
         return list(complete(typed, catalogue))
     positional = (each for name, each in options.items() if name[0] != "-")
     return _beginning(typed, [word for each in positional for word in each.get("choices", ())])
+
+
+def _values(
+    options: Mapping[str, Mapping[str, Any]], before: str, typed: str, catalogue: Catalogue
+) -> list[str] | None:
+    """Return the values of an option, of `--option VALUE` or `--option=VALUE`; None where no value
+    of one stands there.
+    """
+    flag, sign, value = typed.partition("=")
+    if not sign or flag not in options:
+        flag, sign, value = before, "", typed
+    settings = options.get(flag, {"nargs": 0})
+    if settings.get("action", "append") != "append" or settings.get("nargs") == 0:
+        return None
+    choices = settings.get("choices") or _listed(flag, catalogue)
+    return [f"{flag}{sign}{word}" if sign else word for word in _beginning(value, choices)]
 
 
 def _listed(flag: str, catalogue: Catalogue) -> Iterable[str]:

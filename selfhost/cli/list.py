@@ -79,10 +79,7 @@ def _listed(
     # a use and a modality among the words order the models that hold them
     use, modality = options.use or use_in(options.words), modality_in(options.words)
     lister = Lister(catalogue, workload, machine, use=use, modality=modality)
-    # the answer rests on all models, however few are shown
-    is_whole = options.all or options.format != "text" or options.sort != "best"
-    is_whole = is_whole or options.max_size or options.route not in (None, "local")
-    if not (is_whole or (ids and len(ids) <= _FEW)):
+    if not (_is_whole(options) or (ids and len(ids) <= _FEW)):
         only_running = options.route == "local" or not options.words
         first = lister.first(options.top or TOP, ids, only_running=only_running)
         if first.models:
@@ -95,6 +92,12 @@ def _listed(
     if options.sort != "best":
         rows.sort(key=lambda row: _place(row, options.sort))
     return listing.replace(models=tuple(rows), counts=count_rows(rows))
+
+
+def _is_whole(options: argparse.Namespace) -> bool:
+    """Whether the answer rests on all models, however few are shown."""
+    has_filter = options.max_size or options.route not in (None, "local")
+    return bool(has_filter or options.all or options.format != "text" or options.sort != "best")
 
 
 def _matches(answer: Verdict, options: argparse.Namespace) -> bool:
