@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
 from helpers.paths import MACHINES
 from helpers.written import validate
 from selfhost.machine.probes import Host
-from selfhost.machine.probes.host import DEADLINE_SECONDS, Mount, RecordedHost
+from selfhost.machine.probes.host import Mount, RecordedHost
 from selfhost.machine.record import FACTS, Machine
 
 PARTS: dict[str, dict[str, Any]] = json.loads((MACHINES / "parts" / "sources.json").read_text())
@@ -171,19 +170,14 @@ SPACE = {"/": {"free_bytes": 50, "total_bytes": 100, "read_only": False}}
 
 
 class DeadVolume(Host):
-    """A live host with a network mount that never answers; its deadline is short."""
+    """A live host with a network mount that never answers."""
 
     def __init__(self, never: threading.Event) -> None:
         super().__init__(env={"HOME": "/"})
         self.never = never
-
-    def mounts(self) -> tuple[Mount, ...]:
-        return (Mount(point="/", filesystem="nfs4"),)
+        self.mounts = (Mount(point="/", filesystem="nfs4"),)
 
     def ask(self, name: str, about: str | None = None) -> Any:
         if name == "space":
             self.never.wait(30)
         return super().ask(name, about)
-
-    def within(self, work: Callable[[], Any], seconds: float = DEADLINE_SECONDS) -> Any:
-        return super().within(work, 0.25 if seconds == DEADLINE_SECONDS else seconds)

@@ -5,34 +5,26 @@ program but one that asks NVIDIA's driver.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from ...core.files import shown
+from ...core.records import Record
 from ..record import FACTS, Machine, platforms
-from .cpu import (
-    read_architecture,
-    read_cores,
-    read_instruction_sets,
-    read_model,
-    read_scope,
-    read_usable,
-)
+from .cpu import read_cores, read_instruction_sets, read_processor, read_scope
 from .gpus import read_accelerators
 from .host import Facts, Host, reason_of
 from .memory import read_memory
-from .models import read_models, read_runtimes
-from .stores import read_disks
+from .stores import read_disks, read_models, read_runtimes
 
-__all__ = ["Host", "read_machine", "redactor"]
+__all__ = ["Host", "read_machine"]
 
 # in this order; what goes wrong with one spoils the facts of no other
 _PROBES: tuple[Callable[[Host, Facts], None], ...] = (
-    read_architecture,
+    read_processor,
     read_scope,
     read_memory,
-    read_model,
     read_cores,
-    read_usable,
     read_instruction_sets,
     read_disks,
     read_accelerators,
@@ -52,7 +44,10 @@ def read_machine(host: Host | None = None) -> Machine:
     facts = Facts()
     facts.put("system", host.system, "sys.platform")
     silent = "the recorded tree does not say when it was read"
-    facts.settle("read_at", host.ask("read_at"), "the system's clock", silent)
+    facts.put("read_at", host.ask("read_at"), "the system's clock", silent)
+    reason = "the system does not state it, and it was not measured"
+    remedy = "measure it on the machine itself: `selfhost machine --measure`"
+    facts.miss("memory_bandwidth_bytes_per_second", reason, remedy)
     failures = []
     for probe in _PROBES:
         try:
@@ -60,14 +55,12 @@ def read_machine(host: Host | None = None) -> Machine:
         # psutil's own errors and a missing system library included
         except Exception as error:
             failures.append(f"reading it failed: {reason_of(error)}")
-    reason = "the system does not state it, and it was not measured"
-    remedy = "measure it on the machine itself: `selfhost machine --measure`"
-    facts.miss("memory_bandwidth_bytes_per_second", reason, remedy)
     for fact in {*FACTS} - {*facts.values, *facts.unread}:
         facts.miss(fact, "; ".join(failures) or "it could not be read")
-    facts.map_texts(redactor(host))
     unread = tuple(facts.unread[fact] for fact in sorted(facts.unread))
-    return Machine(**facts.values, sources=facts.sources, unread=unread)
+    values = {**facts.values, "sources": facts.sources, "unread": unread}
+    mask = masks(host)
+    return Machine(**{name: masked(value, mask) for name, value in values.items()})
 
 
 # what says who and where: accounts, computers, containers and addresses
@@ -81,20 +74,20 @@ _MASKS = (
     (r"(?<![\w.-])(?:\d{1,3}\.){3}\d{1,3}(?![\w.-])", "ADDRESS"),
     (r"[\w.+-]+@[\w-]+\.(?:com|org|net)\b", "ADDRESS"),
 )
+Masks = Sequence[tuple[re.Pattern[str], str]]
 
 
-def redactor(host: Host) -> Callable[[str], str]:
-    """What makes a text fit to show: the home folder as `~`, no names, one printable line."""
+def masks(host: Host) -> Masks:
+    """What makes a text fit to show: the home folder as `~`, no names."""
     ignore_case = re.IGNORECASE if host.system == "windows" else 0
-    env_names = (host.env.get(key, "") for key in ("USER", "LOGNAME", "USERNAME", "SUDO_USER"))
-    home = host.home() or ""
+    variables = (host.env.get(key, "") for key in ("USER", "LOGNAME", "USERNAME", "SUDO_USER"))
     common = platforms()["common_names"]
     computer = host.ask("hostname") or host.env.get("COMPUTERNAME", "")
-    masks: list[tuple[str, str]] = []
-    if len(home) > 1:
-        masks.append((rf"(?<![\w.~-]){re.escape(home)}(?![\w.-])", "~"))
+    patterns: list[tuple[str, str]] = []
+    if len(host.home) > 1:
+        patterns.append((rf"(?<![\w.~-]){re.escape(host.home)}(?![\w.-])", "~"))
     for names, word in (
-        ({*host.accounts, *env_names, host.paths.basename(home)}, "USER"),
+        ({*host.accounts, *variables, host.paths.basename(host.home)}, "USER"),
         ({computer, computer.partition(".")[0]}, "HOST"),
     ):
         written = "|".join(
@@ -104,16 +97,26 @@ def redactor(host: Host) -> Callable[[str], str]:
             if len(name) > 2 and name.lower() not in common
         )
         if written:
-            masks.append((rf"(?:^|(?<=[/\\@=:~-]))(?:{written})(?![^\W_])", word))
-    patterns = [(re.compile(mask, ignore_case), word) for mask, word in masks]
+            patterns.append((rf"(?:^|(?<=[/\\@=:~-]))(?:{written})(?![^\W_])", word))
     # whose folder it is
     folder = rf"(?!(?:{'|'.join(common)})(?:[/\\\s:;,]|$))[^/\\\s:;,]+"
-    of_home = rf"(/home|/Users|/run/media|/media|\\Users)([/\\]){folder}", r"\1\2USER"
-    patterns += [(re.compile(mask), word) for mask, word in (of_home, *_MASKS)]
+    homes = rf"(/home|/Users|/run/media|/media|\\Users)([/\\]){folder}", r"\1\2USER"
+    named = [(re.compile(mask, ignore_case), word) for mask, word in patterns]
+    return [*named, *((re.compile(mask), word) for mask, word in (homes, *_MASKS))]
 
-    def redact(text: str) -> str:
-        for mask, word in patterns:
-            text = mask.sub(word, text)
-        return shown(text)[:1000]
 
-    return redact
+def masked(value: Any, masks: Masks) -> Any:
+    """A value with every text in it as it may be shown: on one printable line."""
+    if isinstance(value, str):
+        for mask, word in masks:
+            value = mask.sub(word, value)
+        return shown(value)[:1000]
+    if isinstance(value, dict):
+        return {key: masked(item, masks) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return tuple(masked(item, masks) for item in value)
+    if not isinstance(value, Record):
+        return value
+    # a fact and a remedy name nobody
+    names = set(type(value)._fields) - {"fact", "remedy"}
+    return value.replace(**{name: masked(getattr(value, name), masks) for name in names})

@@ -9,11 +9,10 @@ from functools import lru_cache
 
 from ...core.tables import shipped_table
 from ..record import normal_architecture
-from .host import MAX_READ_BYTES, Facts, Host, whole
+from .host import Facts, Host, whole
 from .memory import CGROUP, STATUS, VIRTUAL_KERNELS, parse_number, read_groups
 
-MODEL, PHYSICAL, PERFORMANCE, USABLE, SETS = (
-    "cpu_model",
+PHYSICAL, PERFORMANCE, USABLE, SETS = (
     "cpu_cores_physical",
     "cpu_cores_performance",
     "cpu_cores_usable",
@@ -28,13 +27,10 @@ _TREE, _DMI = "/proc/device-tree", "/sys/class/dmi/id"
 _FIRMWARE = tuple(f"{_DMI}/{name}" for name in ("sys_vendor", "product_name")) + tuple(
     f"{_TREE}/{name}" for name in ("compatible", "model")
 )
+_REGISTRY = r"HARDWARE\DESCRIPTION\System"
+_BIOS = tuple(rf"{_REGISTRY}\BIOS\{name}" for name in ("SystemManufacturer", "SystemProductName"))
 # words in the names of control groups that containers are put into
 _CONTAINER_GROUPS = ("docker", "kubepods", "containerd", "libpod", "crio", "lxc", "nspawn")
-
-
-def _cpuinfo(host: Host) -> str:
-    # 1,024 CPUs have about 2 KiB each
-    return host.read_text(CPUINFO, 4 * MAX_READ_BYTES) or ""
 
 
 # several probes read the same file
@@ -49,29 +45,16 @@ def parse_cpuinfo(text: str) -> Mapping[str, Sequence[str]]:
     return {key: list(values) for key, values in values_of_key.items()}
 
 
-def parse_list(text: str) -> frozenset[int] | None:
-    """`0-3,8` -> the numbers; None for another shape, or a line that was cut off."""
+def parse_list(text: str) -> frozenset[int]:
+    """`0-3,8` -> the numbers; none of another shape, or a line that was cut off."""
     numbers: set[int] = set()
     for part in text.strip().split(","):
         first, dash, last = part.partition("-")
         low, high = whole(first, 6), whole(last if dash else first, 6)
         if low is None or high is None or not low <= high < 65536 or not text.endswith("\n"):
-            return None
+            return frozenset()
         numbers.update(range(low, high + 1))
     return frozenset(numbers)
-
-
-def read_architecture(host: Host, facts: Facts) -> None:
-    """What programs here are made for."""
-    name = normal_architecture(host.machine()) or None
-    source = "registry, PROCESSOR_ARCHITECTURE" if host.system == "windows" else "uname"
-    if host.sysctl("hw.optional.arm64") == "1":
-        name, source = "aarch64", "sysctl hw.optional.arm64"
-        if host.sysctl("sysctl.proc_translated") == "1":
-            source += "; this Python is an x86_64 one under Rosetta: install an arm64 one"
-    if host.system == "linux" and host.ask("pointer_bits") == 32 and name in _NARROW:
-        name, source = _NARROW[name], f"uname, {name}; this Python is a 32-bit one"
-    facts.settle("architecture", name, source, "the system did not say what processor it has")
 
 
 def parse_model(text: str) -> str:
@@ -86,24 +69,31 @@ def parse_model(text: str) -> str:
         if names:
             board = lines.get("Model", [""])[0]
             return " + ".join(names) + (f" ({board})" if board else "")
-    for key in ("model name", "cpu model", "cpu", "uarch", "Processor", "Hardware"):
-        if key in lines:
-            return " ".join(lines[key][0].split())
-    return ""
+    keys = ("model name", "cpu model", "cpu", "uarch", "Processor", "Hardware")
+    return next((" ".join(lines[key][0].split()) for key in keys if key in lines), "")
 
 
-def read_model(host: Host, facts: Facts) -> None:
-    """What the processor is called."""
-    name, source, unnamed = "", CPUINFO, host.why(CPUINFO)
-    if host.system == "macos":
-        name, source = host.sysctl("machdep.cpu.brand_string"), "sysctl machdep.cpu.brand_string"
-    elif host.system == "windows":
-        key = r"HARDWARE\DESCRIPTION\System\CentralProcessor\0\ProcessorNameString"
-        name, source = host.registry(key), "registry, ProcessorNameString"
+def read_processor(host: Host, facts: Facts) -> None:
+    """What programs here are made for, and what the processor is called."""
+    kind, source = normal_architecture(host.machine) or None, "uname"
+    if host.system == "windows":
+        source, key = "registry, PROCESSOR_ARCHITECTURE", "ProcessorNameString"
+        name = str(host.ask("registry", rf"{_REGISTRY}\CentralProcessor\0\{key}") or "")
+        where, why = f"registry, {key}", f"registry, {key} does not say"
+    elif host.system == "macos":
+        where, why = "sysctl machdep.cpu.brand_string", "sysctl machdep.cpu.brand_string is empty"
+        name = host.sysctl("machdep.cpu.brand_string")
+        if host.sysctl("hw.optional.arm64") == "1":
+            kind, source = "aarch64", "sysctl hw.optional.arm64"
+            if host.sysctl("sysctl.proc_translated") == "1":
+                source += "; this Python is an x86_64 one under Rosetta: install an arm64 one"
     else:
-        name = parse_model(_cpuinfo(host))
-    unnamed = host.why(CPUINFO) if host.system == "linux" else f"{source} does not say"
-    facts.settle(MODEL, name.strip() or None, source, unnamed)
+        name, where = parse_model(host.read_text(CPUINFO)), CPUINFO
+        why = host.why[CPUINFO]
+        if host.ask("pointer_bits") == 32 and kind in _NARROW:
+            kind, source = _NARROW[kind], f"uname, {kind}; this Python is a 32-bit one"
+    facts.put("architecture", kind, source, "the system did not say what processor it has")
+    facts.put("cpu_model", name.strip() or None, where, why)
 
 
 # ------------------------------------------------------------------ instruction sets
@@ -125,15 +115,15 @@ def read_instruction_sets(host: Host, facts: Facts) -> None:
     if host.system == "macos":
         _read_mac_sets(host, facts)
     elif host.system == "windows":
-        _read_windows_sets(host, facts)
-    elif _FOREIGN.get(kind) in parse_cpuinfo(_cpuinfo(host)):
+        _read_windows_sets(host, facts, is_arm=kind == "aarch64")
+    elif _FOREIGN.get(kind) in parse_cpuinfo(host.read_text(CPUINFO)):
         # as in a container of another platform
         reason = f"programs for {kind} are emulated here: {CPUINFO} is of another processor"
         remedy = "take an image, or a Python, of the computer's own platform"
         facts.miss(SETS, reason, remedy)
     else:
-        names = parse_instruction_sets(_cpuinfo(host))
-        facts.settle(SETS, names, f"{CPUINFO}, what all CPUs have in common", host.why(CPUINFO))
+        names = parse_instruction_sets(host.read_text(CPUINFO))
+        facts.put(SETS, names, f"{CPUINFO}, what all CPUs have in common", host.why[CPUINFO])
 
 
 def _read_mac_sets(host: Host, facts: Facts) -> None:
@@ -142,30 +132,28 @@ def _read_mac_sets(host: Host, facts: Facts) -> None:
     basic, extended, leaf7 = (host.sysctl(f"machdep.cpu.{name}").lower().split() for name in names)
     arm = tables["mac_arm"].items()
     there = {linux for name, linux in arm if host.sysctl(f"hw.optional.{name}") == "1"}
-    if there:
-        facts.put(SETS, tuple(sorted(there)), "sysctl hw.optional")
+    source = "sysctl hw.optional"
     # what has FMA has AVX2 too (Haswell), so that its list cannot be empty
-    elif not basic or not extended or ("fma" in basic and not leaf7):
-        facts.miss(SETS, "sysctl names no instruction sets, or one of machdep.cpu's lists is empty")
-    else:
-        words = {tables["mac_x86"].get(word, word) for word in (*basic, *extended, *leaf7)}
-        facts.put(SETS, tuple(sorted(words)), "sysctl machdep.cpu.features, leaf7_features")
+    if not there and basic and extended and (leaf7 or "fma" not in basic):
+        there = {tables["mac_x86"].get(word, word) for word in (*basic, *extended, *leaf7)}
+        source = "sysctl machdep.cpu.features, leaf7_features"
+    why = "sysctl names no instruction sets, or one of machdep.cpu's lists is empty"
+    facts.put(SETS, tuple(sorted(there)) or None, source, why)
 
 
-def _read_windows_sets(host: Host, facts: Facts) -> None:
-    is_arm = normal_architecture(host.machine()) == "aarch64"
+def _read_windows_sets(host: Host, facts: Facts, *, is_arm: bool) -> None:
     table = shipped_table("firmware_names")["windows_arm" if is_arm else "windows_x86"]
     there = host.ask("processor_features") or ()
     names = tuple(sorted(name for number, name in table.items() if int(number) in there))
     unread = "Windows did not say what the processor can do"
-    facts.settle(SETS, names or None, "IsProcessorFeaturePresent", unread)
+    facts.put(SETS, names or None, "IsProcessorFeaturePresent", unread)
     # not asked: their absence from the list does not say that they are missing
     unasked = ("i8mm", "bf16", "sve") if is_arm else ("fma", "f16c", "bmi2")
     for name in unasked if names else ():
         facts.miss(f"{SETS}.{name}", "Windows does not tell programs about it")
 
 
-# ------------------------------------------------------------------ CPUs that may be used
+# ------------------------------------------------------------------ cores
 
 
 def parse_quota(text: str) -> float | None:
@@ -179,70 +167,26 @@ def parse_quota(text: str) -> float | None:
     return numbers[0] / numbers[1] if len(numbers) == 2 and numbers[0] and numbers[1] else None
 
 
-def _listed_cpus(host: Host, path: str) -> frozenset[int]:
-    return parse_list(host.read_text(path) or "") or frozenset()
-
-
-def _allowed_cpus(host: Host) -> tuple[frozenset[int], str]:
-    """The CPUs this process may run on, and where that was read; none where that is not known."""
-    if allowed := host.ask("affinity"):
-        return frozenset(allowed), "sched_getaffinity"
-    # the kernel's mask may name CPUs that are not there
-    lines = parse_cpuinfo(host.read_text(STATUS) or "").get("Cpus_allowed_list", [""])
-    cpus = parse_list(f"{lines[0]}\n") or frozenset()
-    return cpus & _listed_cpus(host, f"{CPUS}/online"), f"{STATUS}, Cpus_allowed_list"
-
-
-def read_usable(host: Host, facts: Facts) -> None:
-    """CPUs this process may use at once, by affinity and quotas; may be a fraction."""
-    if host.system != "linux":
-        return
-    cpus, source = _allowed_cpus(host)
-    if not cpus:
-        facts.miss(USABLE, host.why(f"{CPUS}/online" if host.read_text(STATUS) else STATUS))
-        return
-    groups, least = read_groups(host, "cpu"), float(len(cpus))
-    if groups.why:
-        facts.miss(USABLE, f"a limit may exist unseen: {groups.why}")
-        return
-    names = ("cpu.cfs_quota_us", "cpu.cfs_period_us") if groups.version == 1 else ("cpu.max",)
-    for folder, group in groups.levels:
-        texts = [host.read_text(f"{folder}/{name}") or "cut off" for name in names]
-        quota = parse_quota("".join(texts))
-        if quota is None:
-            facts.miss(USABLE, host.why(f"{folder}/{names[0]}"))
-            return
-        if quota < least:
-            least = quota
-            of = f"{quota:g} of {len(cpus)} CPUs ({names[0]})"
-            source = f"limited by control group {group}: {of}"
-    facts.put(USABLE, least, source)
-
-
-def cache_bytes(host: Host) -> int | None:
-    """The last-level caches of the CPUs this process may use; None where the system is silent."""
-    sizes: dict[str, int] = {}
-    for cpu in host.ask("affinity") or ():
-        for index in (3, 2):
-            folder = f"{CPUS}/cpu{cpu}/cache/index{index}"
-            number = whole(host.read_word(f"{folder}/size").removesuffix("k"), 9)
-            if number:
-                sizes[host.read_word(f"{folder}/shared_cpu_list") or str(cpu)] = number << 10
-                break
-    return sum(sizes.values()) or None
-
-
-# ------------------------------------------------------------------ cores
-
-
 def read_cores(host: Host, facts: Facts) -> None:
-    """Distinct cores among the CPUs this process may use, and those of the fastest kind."""
+    """Cores among the CPUs that this process may use, those of the fastest kind, and how many CPUs
+    it may use at once.
+    """
     if host.system != "linux":
         _read_other_cores(host, facts)
         return
-    cpus, _ = _allowed_cpus(host)
-    cores, online = _cores(host, cpus), _listed_cpus(host, f"{CPUS}/online")
-    if not cores:
+    online = parse_list(host.read_text(f"{CPUS}/online"))
+    cpus, source = frozenset[int](host.ask("affinity") or ()), "sched_getaffinity"
+    if not cpus:
+        # the kernel's mask may name CPUs that are not there
+        mask = parse_cpuinfo(host.read_text(STATUS)).get("Cpus_allowed_list", [""])[0]
+        cpus, source = parse_list(f"{mask}\n") & online, f"{STATUS}, Cpus_allowed_list"
+    _read_usable(host, facts, cpus, source)
+    cores, left = list[frozenset[int]](), set(cpus)
+    while left:
+        path = f"{CPUS}/cpu{min(left)}/topology/thread_siblings_list"
+        cores.append(parse_list(host.read_text(path)))
+        left = left - cores[-1] if min(left) in cores[-1] else set()
+    if not cores or not cores[-1]:
         for fact in (PHYSICAL, PERFORMANCE):
             facts.miss(fact, "the kernel does not tell cores from threads, or which may be used")
         return
@@ -252,21 +196,30 @@ def read_cores(host: Host, facts: Facts) -> None:
     facts.put(PHYSICAL, len(cores), source)
     try:
         fastest, source = _fastest(host, cpus, cores)
-        facts.put(PERFORMANCE, len(_cores(host, fastest or cpus)), source)
+        facts.put(PERFORMANCE, sum(bool(core & (fastest or cpus)) for core in cores), source)
     except ValueError as error:
         facts.miss(PERFORMANCE, str(error))
 
 
-def _cores(host: Host, cpus: frozenset[int]) -> list[frozenset[int]]:
-    """The hardware threads of each core among `cpus`; none where the kernel does not state them."""
-    left, cores = set(cpus), []
-    while left:
-        siblings = _listed_cpus(host, f"{CPUS}/cpu{min(left)}/topology/thread_siblings_list")
-        if min(left) not in siblings:
-            return []
-        left -= siblings
-        cores.append(siblings)
-    return cores
+def _read_usable(host: Host, facts: Facts, cpus: frozenset[int], source: str) -> None:
+    """By affinity and quotas; may be a fraction."""
+    groups, least = read_groups(host, "cpu"), float(len(cpus))
+    if not cpus:
+        facts.miss(USABLE, host.why[f"{CPUS}/online" if host.read_text(STATUS) else STATUS])
+    elif groups.why:
+        facts.miss(USABLE, f"a limit may exist unseen: {groups.why}")
+    else:
+        names = ("cpu.cfs_quota_us", "cpu.cfs_period_us") if groups.version == 1 else ("cpu.max",)
+        for folder, group in groups.levels:
+            lines = [host.read_text(f"{folder}/{name}") or "cut off" for name in names]
+            quota = parse_quota("".join(lines))
+            if quota is None:
+                facts.miss(USABLE, host.why[f"{folder}/{names[0]}"])
+                return
+            if quota < least:
+                of = f"{quota:g} of {len(cpus)} CPUs ({names[0]})"
+                least, source = quota, f"limited by control group {group}: {of}"
+        facts.put(USABLE, least, source)
 
 
 def _fastest(
@@ -276,18 +229,18 @@ def _fastest(
     # Intel's two kinds: both files, or neither
     paths = [f"/sys/devices/cpu_{kind}/cpus" for kind in ("core", "atom")]
     if any(map(host.exists, paths)):
-        large, small = (parse_list(host.read_text(path) or "") for path in paths)
-        if large is None or small is None:
-            raise ValueError(host.why(paths[0] if large is None else paths[1]))
+        large, small = (parse_list(host.read_text(path)) for path in paths)
+        if not large or not small:
+            raise ValueError(host.why[paths[1] if large else paths[0]])
         return large & cpus, paths[0]
-    if len(parse_cpuinfo(_cpuinfo(host)).get("CPU part", ())) > 1:
+    if len(parse_cpuinfo(host.read_text(CPUINFO)).get("CPU part", ())) > 1:
         # a capacity differs a little by clock within a kind (997 to 1024 and 718 to 731 on a DGX
         # Spark)
         capacities: dict[int, int] = {}
-        for path, cpu in ((f"{CPUS}/cpu{cpu}/cpu_capacity", cpu) for cpu in sorted(cpus)):
-            capacity = parse_number(host.read_text(path) or "")
+        for path, cpu in ((f"{CPUS}/cpu{cpu}/cpu_capacity", cpu) for cpu in cpus):
+            capacity = parse_number(host.read_text(path))
             if capacity is None:
-                raise ValueError(host.why(path))
+                raise ValueError(host.why[path])
             capacities[cpu] = capacity
         least = 0.9 * max(capacities.values())
         fast = frozenset(cpu for cpu, capacity in capacities.items() if capacity >= least)
@@ -309,7 +262,7 @@ def _read_other_cores(host: Host, facts: Facts) -> None:
         count = counts.get(kind) or whole(host.sysctl(name), 9) or None
         source = f"sysctl {name}" if is_mac else f"psutil, {kind} CPUs"
         count = float(count) if count and fact == USABLE else count
-        facts.settle(fact, count, source, f"the system did not say how many {kind} CPUs it has")
+        facts.put(fact, count, source, f"the system did not say how many {kind} CPUs it has")
     if is_mac:
         name = "hw.perflevel0.physicalcpu"
         fast, source, unread = whole(host.sysctl(name)) or None, f"sysctl {name}", f"no {name}"
@@ -320,7 +273,7 @@ def _read_other_cores(host: Host, facts: Facts) -> None:
         fast = kinds.count(max(kinds)) if kinds else None
         source = "GetLogicalProcessorInformationEx, EfficiencyClass"
         unread = "the system did not say of which kind its cores are"
-    facts.settle(PERFORMANCE, fast, source, unread)
+    facts.put(PERFORMANCE, fast, source, unread)
 
 
 def parse_efficiency_classes(raw: bytes) -> tuple[int, ...]:
@@ -333,30 +286,42 @@ def parse_efficiency_classes(raw: bytes) -> tuple[int, ...]:
     return tuple(classes)
 
 
+def cache_bytes(host: Host) -> int | None:
+    """The last-level caches of the CPUs this process may use; None where the system is silent."""
+    sizes: dict[str, int] = {}
+    for cpu in host.ask("affinity") or ():
+        for index in (3, 2):
+            folder = f"{CPUS}/cpu{cpu}/cache/index{index}"
+            number = whole(host.read_word(f"{folder}/size").removesuffix("k"), 9)
+            if number:
+                sizes[host.read_word(f"{folder}/shared_cpu_list") or str(cpu)] = number << 10
+                break
+    return sum(sizes.values()) or None
+
+
 # ------------------------------------------------------------------ container, virtual or not
 
 
 def read_scope(host: Host, facts: Facts) -> None:
     """`container`, `vm` or `host`: by the first sign of each."""
-    if host.system == "linux" and (sign := _container_sign(host)):
+    group, root = host.read_text(CGROUP), host.mount_of("/")
+    is_layered = root is not None and root.filesystem not in ("ext4", "xfs")
+    names, files = (
+        ("container", "KUBERNETES_SERVICE_HOST"),
+        ("/.containerenv", "/systemd/container"),
+    )
+    signs = {f"variable {name}": name in host.env for name in names}
+    # the file is still there after a virtual machine was made from a container's image
+    signs["/.dockerenv"] = is_layered and host.exists("/.dockerenv")
+    signs |= {f"/run{path}": host.exists(f"/run{path}") for path in files}
+    signs[CGROUP] = any(word in group for word in _CONTAINER_GROUPS)
+    sign = next((sign for sign, shows in signs.items() if shows), None)
+    if host.system == "linux" and sign:
         facts.put("scope", "container", sign)
         return
     is_guest, source = _guest_sign(host)
     scope = {True: "vm", False: "host", None: None}[is_guest]
-    facts.settle("scope", scope, source, "nothing tells whether this is a virtual machine")
-
-
-def _container_sign(host: Host) -> str | None:
-    """What shows that Linux runs in a container here; None where nothing does."""
-    group, root = host.read_text(CGROUP) or "", host.mount_of("/")
-    is_layered = root is not None and root.filesystem not in ("ext4", "xfs")
-    names = ("container", "KUBERNETES_SERVICE_HOST")
-    signs = {f"variable {name}": name in host.env for name in names}
-    # the file is still there after a virtual machine was made from a container's image
-    signs["/.dockerenv"] = is_layered and host.exists("/.dockerenv")
-    signs |= {path: host.exists(path) for path in ("/run/.containerenv", "/run/systemd/container")}
-    signs[CGROUP] = any(word in group for word in _CONTAINER_GROUPS)
-    return next((sign for sign, shows in signs.items() if shows), None)
+    facts.put("scope", scope, source, "nothing tells whether this is a virtual machine")
 
 
 def _guest_sign(host: Host) -> tuple[bool | None, str]:
@@ -367,22 +332,18 @@ def _guest_sign(host: Host) -> tuple[bool | None, str]:
             return "VMM" in features.split(), "sysctl machdep.cpu.features"
         return {"0": False, "1": True}.get(stated), "sysctl kern.hv_vmm_present"
     if host.system == "windows":
-        key = r"HARDWARE\DESCRIPTION\System\BIOS"
-        names = ("SystemManufacturer", "SystemProductName")
-        return _by_firmware({f"registry, {n}": host.registry(rf"{key}\{n}") for n in names})
-    flags = parse_instruction_sets(_cpuinfo(host)) or ()
-    if any(word in host.release() for word in VIRTUAL_KERNELS):
-        return True, "kernel release"
-    if "hypervisor" in flags or "sse2" in flags:
-        # x86 kernels always show the flag to a guest
-        is_guest = "hypervisor" in flags
-        return is_guest, f"{CPUINFO}, {'' if is_guest else 'no '}flag hypervisor"
-    if host.exists(f"{_TREE}/hypervisor"):
-        return True, f"{_TREE}/hypervisor"
-    return _by_firmware({path: host.read_word(path) for path in _FIRMWARE})
-
-
-def _by_firmware(words: Mapping[str, str]) -> tuple[bool | None, str]:
+        words = {f"registry, {key}": str(host.ask("registry", key) or "") for key in _BIOS}
+    else:
+        flags = parse_instruction_sets(host.read_text(CPUINFO)) or ()
+        if any(word in host.release for word in VIRTUAL_KERNELS):
+            return True, "kernel release"
+        if "hypervisor" in flags or "sse2" in flags:
+            # x86 kernels always show the flag to a guest
+            is_guest = "hypervisor" in flags
+            return is_guest, f"{CPUINFO}, {'' if is_guest else 'no '}flag hypervisor"
+        if host.exists(f"{_TREE}/hypervisor"):
+            return True, f"{_TREE}/hypervisor"
+        words = {path: host.read_word(path) for path in _FIRMWARE}
     text = " ".join(words.values()).strip().lower()
     virtual = shipped_table("firmware_names")["virtual_firmware"]
     is_guest = ".metal" not in text and any(word in text for word in virtual)

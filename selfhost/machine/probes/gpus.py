@@ -16,7 +16,6 @@ WSL_DEVICE, _WSL_LIBRARY = "/dev/dxg", "/usr/lib/wsl/lib/libnvidia-ml.so.1"
 VERSION, _BOARD = "/proc/driver/nvidia/version", "/proc/device-tree/model"
 # names of devices, of the packages hwdata and pciutils
 _PCI_NAMES = ("/usr/share/hwdata/pci.ids", "/usr/share/misc/pci.ids")
-MAX_NAMES_BYTES = 4 * 2**20
 # the device of a GPU of NVIDIA
 _NODE = re.compile(r"nvidia\d+").fullmatch
 _UNNAMED = "NVIDIA GPU"
@@ -44,32 +43,28 @@ class Read(Record):
     unread: tuple[str, str | None] | None = None
 
 
+# what was read of each maker's, and why a GPU may be there unseen
+Reads = tuple[list[Read | None], tuple[str, str | None] | None]
+
+
 def read_accelerators(host: Host, facts: Facts) -> None:
     """GPUs that a runtime could use; () where the files show none."""
-    if host.system == "linux":
-        _read_linux(host, facts)
-    elif host.system == "windows":
-        _read_windows(host, facts)
-    elif host.system == "macos" and host.sysctl("hw.optional.arm64") == "1":
-        _read_apple(host, facts)
-    else:
-        facts.miss(ACCELERATORS, *_said("system", system=host.system))
-
-
-def _put(facts: Facts, parts: Sequence[Read | None], why: str | None, none: str) -> None:
-    reads = list(filter(None, parts))
+    read = {"linux": _read_linux, "windows": _read_windows}.get(host.system, _read_apple)
+    answers, why = read(host, facts)
+    reads = list(filter(None, answers))
     cards = tuple(card for read in reads for card in read.cards)
     if why and not cards:
-        facts.miss(ACCELERATORS, why, FILL_IN)
+        facts.miss(ACCELERATORS, *why)
         return
+    place = "the registry" if host.system == "windows" else PCI
+    none = f"{place}: no GPU of NVIDIA, AMD or Intel"
     facts.put(ACCELERATORS, cards, "; ".join(read.source for read in reads) or none)
     if any(card.unified is None for card in cards):
         facts.miss(f"{ACCELERATORS}.unified", *_said("unified"))
     blank = [read for read in reads if any(c.memory_total_bytes is None for c in read.cards)]
-    if unread := list(filter(None, (read.unread for read in blank))):
-        reasons, remedies = zip(*unread, strict=True)
-        remedy = "; ".join(dict.fromkeys(filter(None, remedies)))
-        facts.miss(MEMORY, "; ".join(reasons), remedy or None)
+    if unread := [read.unread for read in blank if read.unread]:
+        remedies = dict.fromkeys(remedy for _, remedy in unread if remedy)
+        facts.miss(MEMORY, "; ".join(why for why, _ in unread), "; ".join(remedies) or None)
 
 
 def _said(*codes: object, **values: object) -> tuple[str, str | None]:
@@ -82,34 +77,26 @@ def _said(*codes: object, **values: object) -> tuple[str, str | None]:
 # ------------------------------------------------------------------ Linux
 
 
-def _read_linux(host: Host, facts: Facts) -> None:
-    makers, why = display_devices(host)
-    of_maker = {
-        maker: [folder for folder, own in makers.items() if own == maker]
-        for maker in (NVIDIA, AMD, INTEL)
-    }
-    parts = [read_nvidia(host, of_maker[NVIDIA])]
-    if of_maker[AMD]:
+def _read_linux(host: Host, facts: Facts) -> Reads:
+    folders, why = display_devices(host)
+    reads = [read_nvidia(host, folders.get(NVIDIA, []))]
+    if AMD in folders:
         ram_bytes = facts.values.get("memory_total_bytes")
-        cards = {folder: _amd_card(host, folder, ram_bytes) for folder in of_maker[AMD]}
-        parts.append(_read_handed(host, facts, cards))
-    # bus 00 is the processor's own graphics, which shares RAM and speeds nothing up here; recorded
-    # trees may leave colons out
-    buses = {at: at.removeprefix(f"{PCI}/").replace(":", "")[4:6] for at in of_maker[INTEL]}
-    if intel := [at for at in buses if at.startswith(PCI) and buses[at] not in ("00", "")]:
-        cards = {folder: _intel_card(host, folder) for folder in intel}
-        parts.append(_read_handed(host, facts, cards))
-    if any(parts) or not host.exists(WSL_DEVICE):
-        _put(facts, parts, why, f"{PCI}: no GPU of NVIDIA, AMD or Intel")
-    else:
-        facts.miss(ACCELERATORS, *_said("wsl"))
+        cards = {folder: _amd_card(host, folder, ram_bytes) for folder in folders[AMD]}
+        reads.append(_read_handed(host, facts, cards))
+    if INTEL in folders:
+        cards = {folder: _intel_card(host, folder) for folder in folders[INTEL]}
+        reads.append(_read_handed(host, facts, cards))
+    if not any(reads) and host.exists(WSL_DEVICE):
+        return reads, _said("wsl")
+    return reads, (why, FILL_IN) if why else None
 
 
-def display_devices(host: Host) -> tuple[dict[str, str], str | None]:
-    """The makers of display adapters and accelerators by their folders in sysfs, and why one could
-    not be told, if so.
+def display_devices(host: Host) -> tuple[dict[str, list[str]], str | None]:
+    """The folders in sysfs of each maker's display adapters and accelerators, and why one could not
+    be told, if so.
     """
-    makers: dict[str, str] = {}
+    folders: dict[str, list[str]] = {}
     why = None
     # a board or small virtual machine without a PCI bus has /sys/bus all the same
     if not host.exists(PCI) and not host.listdir("/sys/bus"):
@@ -119,17 +106,20 @@ def display_devices(host: Host) -> tuple[dict[str, str], str | None]:
         kind, vendor = host.read_word(f"{folder}/class"), host.read_word(f"{folder}/vendor")
         is_display = kind.startswith(("0x03", "0x1200"))
         if not kind and vendor in ("", NVIDIA, AMD):
-            why = host.why(f"{folder}/class")
+            why = host.why[f"{folder}/class"]
         elif is_display and not vendor:
-            why = host.why(f"{folder}/vendor")
-        elif is_display:
-            makers[folder] = vendor
-    for name in [] if makers else host.listdir(DRM):
+            why = host.why[f"{folder}/vendor"]
+        # bus 00 is the processor's own graphics, which shares RAM and speeds nothing up here;
+        # recorded trees may leave colons out
+        elif is_display and not (vendor == INTEL and slot.replace(":", "")[4:6] in ("00", "")):
+            folders.setdefault(vendor, []).append(folder)
+    for name in [] if folders else host.listdir(DRM):
         # where the bus does not show, the driver's own folders do
-        vendor = host.read_word(f"{DRM}/{name}/device/vendor")
-        if re.fullmatch(r"card\d+", name) and vendor:
-            makers[f"{DRM}/{name}/device"] = vendor
-    return makers, why
+        folder = f"{DRM}/{name}/device"
+        vendor = host.read_word(f"{folder}/vendor")
+        if re.fullmatch(r"card\d+", name) and vendor not in ("", INTEL):
+            folders.setdefault(vendor, []).append(folder)
+    return folders, why
 
 
 def _read_handed(host: Host, facts: Facts, every: Mapping[str, Accelerator]) -> Read:
@@ -138,8 +128,7 @@ def _read_handed(host: Host, facts: Facts, every: Mapping[str, Accelerator]) -> 
     is_amd = cards[0].vendor == "amd"
     if facts.values.get("scope") == "container":
         nodes = set(host.listdir("/dev/dri"))
-        pairs = every.items()
-        cards = tuple(card for at, card in pairs if nodes & set(host.listdir(f"{at}/drm")))
+        cards = tuple(every[at] for at in every if nodes & set(host.listdir(f"{at}/drm")))
     mask, code = next((name for name in _AMD_MASKS if is_amd and name in host.env), None), "silent"
     if not cards:
         code = "unhanded"
@@ -193,9 +182,9 @@ def _amd_name(host: Host, folder: str) -> str:
     """As its driver gives it, else as libdrm's list has it, else by its number."""
     number, revision = (host.read_word(f"{folder}/{file}") for file in ("device", "revision"))
     row = rf"(?im)^{re.escape(number[2:])},\s*{re.escape(revision[2:])},\s*(\S.*?)\s*$"
-    texts = (host.read_text(path, MAX_NAMES_BYTES) or "" for path in _AMD_NAMES if number)
+    texts = (host.read_text(path) for path in _AMD_NAMES if number)
     listed = re.search(row, "\n".join(texts))
-    given = (host.read_text(f"{folder}/product_name", 256) or "").strip()
+    given = host.read_text(f"{folder}/product_name", 256).strip()
     return given or (listed[1] if listed else f"AMD GPU {number}".strip())
 
 
@@ -218,8 +207,8 @@ def _intel_card(host: Host, folder: str) -> Accelerator:
 def _name_on_bus(host: Host, folder: str, vendor: str) -> str | None:
     """What people call a device: `Arc B580` of `Battlemage G21 [Arc B580]`; None: not listed."""
     device = host.read_word(f"{folder}/device")
-    for text in (host.read_text(path, MAX_NAMES_BYTES) for path in _PCI_NAMES if device):
-        block = re.search(rf"(?im)^{vendor[2:]} .*\n((?:[\t#].*\n|\n)*)", f"{text or ''}\n")
+    for text in (host.read_text(path) for path in _PCI_NAMES if device):
+        block = re.search(rf"(?im)^{vendor[2:]} .*\n((?:[\t#].*\n|\n)*)", f"{text}\n")
         row = rf"(?im)^\t{re.escape(device[2:])} +(?:.*?\[([^\]]+)\]|(.*?)\s*$)"
         if title := re.search(row, block[1] if block else ""):
             return title[1] or title[2] or None
@@ -229,16 +218,16 @@ def _name_on_bus(host: Host, folder: str, vendor: str) -> str | None:
 # ------------------------------------------------------------------ Apple and Windows
 
 
-def _read_apple(host: Host, facts: Facts) -> None:
+def _read_apple(host: Host, _: Facts) -> Reads:
+    """Of a Mac; an Intel one's, and those of another system, are not looked for."""
+    if host.sysctl("hw.optional.arm64") != "1":
+        return [], _said("system", system=host.system)
     name = host.sysctl("machdep.cpu.brand_string").strip() or "Apple silicon"
     limit = (whole(host.sysctl("iogpu.wired_limit_mb")) or 0) * _MIB
     total = limit if 0 < limit <= _MAX_BYTES else None
     card = Accelerator(vendor="apple", name=name, unified=True, memory_total_bytes=total)
-    facts.put(ACCELERATORS, (card,), "sysctl hw.optional.arm64")
-    if total is None:
-        facts.miss(MEMORY, *_said("metal"))
-    else:
-        facts.sources[MEMORY] = "sysctl iogpu.wired_limit_mb"
+    source = f"sysctl hw.optional.arm64{', iogpu.wired_limit_mb' * bool(total)}"
+    return [Read(cards=(card,), source=source, unread=_said("metal"))], None
 
 
 # by the maker's number: its name, and the names of cards; others are graphics of a processor
@@ -255,7 +244,7 @@ _WINDOWS = {
 }
 
 
-def _read_windows(host: Host, facts: Facts) -> None:
+def _read_windows(host: Host, _: Facts) -> Reads:
     """By NVIDIA's driver, and by the registry the rest; there is the memory of NVIDIA's cards where
     the driver does not answer. Graphics of processors share the RAM: AMD's are named, Intel's speed
     nothing up.
@@ -264,7 +253,7 @@ def _read_windows(host: Host, facts: Facts) -> None:
     why = "the registry's list of display adapters could not be read" if adapters is None else None
     listed = [card for card in map(_windows_card, adapters or ()) if card is not None]
     is_told = nvidia is not None and any(card.memory_total_bytes for card in nvidia.cards)
-    if is_told or "CUDA_VISIBLE_DEVICES" in host.env:
+    if is_told or _MASK in host.env:
         listed = [card for card in listed if card.vendor != "nvidia"]
     elif any(card.vendor == "nvidia" for card in listed):
         nvidia = None
@@ -272,9 +261,8 @@ def _read_windows(host: Host, facts: Facts) -> None:
     if listed:
         is_shared = all(card.unified for card in listed if card.memory_total_bytes is None)
         unread = _said("shares" if is_shared else "registry")
-        source = "the registry's display adapters"
-        others = Read(cards=tuple(listed), source=source, unread=unread)
-    _put(facts, [nvidia, others], why, "the registry: no GPU of NVIDIA, AMD or Intel")
+        others = Read(cards=tuple(listed), source="the registry's display adapters", unread=unread)
+    return [nvidia, others], (why, FILL_IN) if why else None
 
 
 def _windows_card(adapter: Mapping[str, object]) -> Accelerator | None:
@@ -308,84 +296,69 @@ def driver_present(host: Host) -> bool:
 
 def read_nvidia(host: Host, devices: Sequence[str]) -> Read | None:
     """The NVIDIA GPUs that a program here may use; None where neither bus nor files show one."""
-    if board := _jetson_board(host):
-        card = Accelerator(vendor="nvidia", name=board, unified=True, driver=_driver(host))
+    is_pc = normal_architecture(host.machine) == "x86_64"
+    if board := "" if is_pc else _jetson_board(host):
+        card = Accelerator(vendor="nvidia", name=board, unified=True)
         return Read(cards=(card,), source=_BOARD, unread=_said("bufferless"))
-    if not driver_present(host):
-        if not devices:
-            return None
-        if host.env.get("NVIDIA_VISIBLE_DEVICES") in ("void", "none"):
-            return Read(cards=(), source="NVIDIA_VISIBLE_DEVICES hands this container no GPU")
-        cards = _cards_in_files(host, devices, len(devices))
-        return Read(cards=cards, source=PCI, unread=_said("undriven"))
-    answer = host.ask("nvml") or {}
-    if answer.get("error") is None and isinstance(answer.get("devices"), list):
-        return _visible(host, answer)
-    error = answer.get("error")
-    unread = _said(error, "unusable", error=error)
-    if isinstance(answer.get("why"), str) or not answer:
-        unread = _said("asked" if answer else "unrecorded", why=answer.get("why"))
-    nodes, source = [*filter(_NODE, host.listdir("/dev"))], PCI if devices else VERSION
-    source = "/dev/nvidia*" if nodes else source
-    cards = _cards_in_files(host, devices, len(nodes) or len(devices) or 1)
+    if driver_present(host):
+        answer = host.ask("nvml") or {}
+        error = answer.get("error")
+        if error is None and isinstance(answer.get("devices"), list):
+            return _visible(host, answer)
+        unread = _said(error, "unusable", error=error)
+        if isinstance(answer.get("why"), str) or not answer:
+            unread = _said("asked" if answer else "unrecorded", why=answer.get("why"))
+    elif not devices:
+        return None
+    elif host.env.get("NVIDIA_VISIBLE_DEVICES") in ("void", "none"):
+        return Read(cards=(), source="NVIDIA_VISIBLE_DEVICES hands this container no GPU")
+    else:
+        unread = _said("undriven")
+    nodes = [*filter(_NODE, host.listdir("/dev"))]
+    source = "/dev/nvidia*" if nodes else PCI if devices else VERSION
+    names = []
+    for folder in devices:
+        slot = folder.rpartition("/")[2]
+        text = host.read_text(f"/proc/driver/nvidia/gpus/{slot}/information")
+        stated = re.search(r"(?m)^Model:\s*(\S.*?)\s*$", text)
+        listed = _name_on_bus(host, folder, NVIDIA)
+        names.append(stated[1] if stated else f"NVIDIA {listed}" if listed else _UNNAMED)
+    count = len(nodes) or len(devices) or 1
+    if len(names) < count:
+        names = [names[0] if len(set(names)) == 1 else _UNNAMED] * count
+    # NVIDIA's chips that share RAM are Arm ones: elsewhere a card without a name has memory of
+    # its own
+    cards = tuple(
+        Accelerator(
+            vendor="nvidia",
+            name=name,
+            unified=None if name == _UNNAMED and not is_pc else bool(_UNIFIED_CHIP.search(name)),
+        )
+        for name in names[:count]
+    )
     return Read(cards=cards, source=source, unread=unread)
 
 
-def _driver(host: Host) -> str | None:
-    """The driver's version, `590.48.01`."""
-    text = host.read_text(VERSION) or ""
-    match = re.search(r"Kernel Module[^\n]*?\s(\d+\.\d+(?:\.\d+)*)\s", text)
-    return match[1] if match else None
-
-
-def _jetson_board(host: Host) -> str | None:
-    """What a Jetson's firmware calls its board; None of another computer."""
-    board = (host.read_text(_BOARD) or "").strip(" \n\0")
+def _jetson_board(host: Host) -> str:
+    """What a Jetson's firmware calls its board; empty of another computer."""
+    board = host.read_text(_BOARD).strip(" \n\0")
     try:
         # on carriers of other makers the board's name need not tell (Linux, arm/tegra.yaml)
         is_jetson = b"nvidia,tegra" in host.read_bytes("/proc/device-tree/compatible", 4096)
     except (OSError, ValueError):
         is_jetson = False
     if not is_jetson and "jetson" not in board.lower():
-        return None
+        return ""
     return board if _UNIFIED_CHIP.search(board) else f"NVIDIA Jetson ({board})"
 
 
-def _cards_in_files(host: Host, devices: Sequence[str], count: int) -> tuple[Accelerator, ...]:
-    """So many cards with the names that files give: the library did not answer."""
-    names = []
-    for folder in devices:
-        slot = folder.rpartition("/")[2]
-        text = host.read_text(f"/proc/driver/nvidia/gpus/{slot}/information") or ""
-        stated = re.search(r"(?m)^Model:\s*(\S.*?)\s*$", text)
-        listed = _name_on_bus(host, folder, NVIDIA)
-        name = f"NVIDIA {listed}" if listed else _UNNAMED
-        names.append(stated[1] if stated else name)
-    if len(names) < count:
-        names = [names[0] if len(set(names)) == 1 else _UNNAMED] * count
-    # NVIDIA's chips that share RAM are Arm ones: elsewhere a card without a name has memory of
-    # its own
-    is_pc = normal_architecture(host.machine() or "") == "x86_64"
-    card = Accelerator(vendor="nvidia", name=_UNNAMED, driver=_driver(host))
-    return tuple(
-        card.replace(
-            name=name,
-            unified=None if name == _UNNAMED and not is_pc else bool(_UNIFIED_CHIP.search(name)),
-        )
-        for name in names[:count]
-    )
-
-
 # ------------------------------------------------------------------ NVIDIA: what the library says
-
-# a GPU or a part of it, and the number of the error that hides its memory
-_Told = tuple[Accelerator, int | None]
 
 
 def _visible(host: Host, answer: Mapping[str, Any]) -> Read:
     """The GPUs of an answer that CUDA_VISIBLE_DEVICES leaves."""
     driver, cuda = answer.get("driver"), answer.get("cuda") or 0
-    is_arm = normal_architecture(host.machine() or "") == "aarch64"
+    is_arm = normal_architecture(host.machine) == "aarch64"
     # in MIG mode its instances stand in a GPU's place, for nothing runs on the whole of it
     gpus = [
         [
@@ -398,20 +371,24 @@ def _visible(host: Host, answer: Mapping[str, Any]) -> Read:
     version = f", CUDA {cuda // 1000}.{cuda % 1000 // 10}" * bool(cuda)
     source = f"NVML: driver {driver or 'of unknown version'}{version}"
     mask = host.env.get(_MASK)
-    if mask is None:
-        return _read_of([told for parts in gpus for told in parts], source)
-    return _masked(host, mask, gpus, f"{source}, as {_MASK} selects")
-
-
-def _masked(host: Host, mask: str, gpus: Sequence[Sequence[_Told]], source: str) -> Read:
-    chosen = _selected(mask, len(gpus))
-    kinds = {(card.name, card.memory_total_bytes) for parts in gpus for card, _ in parts}
-    is_ordered = len(gpus) < 2 or host.env.get("CUDA_DEVICE_ORDER") == "PCI_BUS_ID"
-    if chosen is not None and (not chosen or len(kinds) < 2 or is_ordered):
-        return _read_of([told for number in chosen for told in gpus[number]], source)
-    card = Accelerator(vendor="nvidia", name=_UNNAMED, unified=False)
-    cards = (card,) * len(set(mask.split(",")))
-    return Read(cards=cards, source=source, unread=_said("uuid", mask=_MASK))
+    chosen: list[int] | None = list(range(len(gpus)))
+    if mask is not None:
+        source += f", as {_MASK} selects"
+        chosen = _selected(mask, len(gpus))
+        kinds = {(card.name, card.memory_total_bytes) for parts in gpus for card, _ in parts}
+        # CUDA's own order begins with the fastest
+        is_ordered = len(gpus) < 2 or host.env.get("CUDA_DEVICE_ORDER") == "PCI_BUS_ID"
+        chosen = None if chosen and len(kinds) > 1 and not is_ordered else chosen
+    if chosen is None:
+        card = Accelerator(vendor="nvidia", name=_UNNAMED, unified=False)
+        cards = (card,) * len(set((mask or "").split(",")))
+        return Read(cards=cards, source=source, unread=_said("uuid", mask=_MASK))
+    parts = [part for number in chosen for part in gpus[number]]
+    # of those without memory one that may have its own says more than one that has none
+    blank = [(card.unified, code) for card, code in parts if card.memory_total_bytes is None]
+    codes = [code for unified, code in blank if not unified]
+    unread = _said(codes[0], "untold") if codes else _said("bufferless")
+    return Read(cards=tuple(card for card, _ in parts), source=source, unread=unread)
 
 
 def _selected(mask: str, count: int) -> list[int] | None:
@@ -430,20 +407,10 @@ def _selected(mask: str, count: int) -> list[int] | None:
     return chosen
 
 
-def _read_of(told: Sequence[_Told], source: str) -> Read:
-    # one that may have memory of its own says more than one that has none
-    blank = [each for each in told if each[0].memory_total_bytes is None]
-    blank.sort(key=lambda each: bool(each[0].unified))
-    unread = _said("bufferless") if blank else None
-    if blank and not blank[0][0].unified:
-        unread = _said(blank[0][1], "untold")
-    return Read(cards=tuple(card for card, _ in told), source=source, unread=unread)
-
-
 def _card(
     part: Mapping[str, Any], device: Mapping[str, Any], driver: str | None, *, is_arm: bool
-) -> _Told:
-    """A device, or an instance of it."""
+) -> tuple[Accelerator, int | None]:
+    """A device, or an instance of it, and the number of the error that hides its memory."""
     name = part.get("name") or device.get("name") or _UNNAMED
     if part is not device and not re.search(r"\bMIG\b", name):
         name += " MIG"

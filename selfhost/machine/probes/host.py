@@ -17,14 +17,15 @@ from typing import Any, TypeVar
 from ...core.errors import MachineFileError, Problem
 from ...core.files import Unreadable, descriptor_of, text_of
 from ...core.records import Record, Unread
-from ..record import MAX_CORES, MAX_MEMORY_BYTES, MIN_CORES, normal_system, platforms
+from ..record import Machine, normal_system, platforms
 
 T = TypeVar("T")
 
 DEADLINE_SECONDS = 2.0
 # once one volume has not answered, the next ones get less
 IMPATIENT_SECONDS = 0.25
-MAX_READ_BYTES = 2**20
+# 1,024 CPUs have about 2 KiB each in /proc/cpuinfo; the list of PCI names has 1.5 MB
+MAX_READ_BYTES = 2**22
 # a store of 1,000 models in 100 layers each has fewer
 MAX_NAMES = 100_000
 FACTS_FILE, ENV_FILE, SYSCTL_FILE = "facts.json", "env.json", "sysctl.txt"
@@ -38,45 +39,24 @@ class Facts:
         self.sources: dict[str, str] = {}
         self.unread: dict[str, Unread] = {}
 
-    def put(self, fact: str, value: Any, source: str) -> None:
-        """A value and where it was read; one that no machine has is taken as not read."""
-        is_size, is_count = fact.endswith("_bytes"), fact.startswith("cpu_cores_")
-        if is_size and not 0 <= value <= MAX_MEMORY_BYTES:
-            self.miss(fact, f"{source} gives a size no machine has")
-        elif is_count and not MIN_CORES <= value <= MAX_CORES:
-            self.miss(fact, f"{source} gives a number of CPUs no machine has")
+    def put(
+        self, fact: str, value: Any, source: str, why: str = "", remedy: str | None = None
+    ) -> None:
+        """A value and where it was read; `why` not, where it is None. One that no machine has is
+        taken as not read.
+        """
+        key = Machine._keys.get(fact)
+        limits = key.limits if key and value is not None else {}
+        if "least" in limits and not limits["least"] <= value <= limits["most"]:
+            self.miss(fact, f"{source} gives a number that no machine has")
+        elif value is None:
+            self.miss(fact, why, remedy)
         else:
             self.values[fact], self.sources[fact] = value, source
 
     def miss(self, fact: str, reason: str, remedy: str | None = None) -> None:
         """Why a fact is None, and what to do about it."""
         self.unread[fact] = Unread(fact=fact, reason=reason, remedy=remedy)
-
-    def settle(
-        self, fact: str, value: Any, source: str, reason: str, remedy: str | None = None
-    ) -> None:
-        """`put` a value, or `miss` the fact where it is None."""
-        if value is None:
-            self.miss(fact, reason, remedy)
-        else:
-            self.put(fact, value, source)
-
-    def map_texts(self, change: Callable[[str], str]) -> None:
-        """Make `change` to every text that may be shown."""
-        for texts in (self.values, self.sources, self.unread):
-            texts.update({fact: _mapped(value, change) for fact, value in texts.items()})
-
-
-def _mapped(value: Any, change: Callable[[str], str]) -> Any:
-    if isinstance(value, str):
-        return change(value)
-    if isinstance(value, tuple):
-        return tuple(_mapped(item, change) for item in value)
-    if not isinstance(value, Record):
-        return value
-    # a fact and a remedy name nobody
-    names = set(type(value)._fields) - {"fact", "remedy"}
-    return value.replace(**{name: _mapped(getattr(value, name), change) for name in names})
 
 
 # ------------------------------------------------------------------ texts of the kernel
@@ -87,25 +67,12 @@ def whole(word: str, digits: int = 20) -> int | None:
     return int(word) if word.isdecimal() and word.isascii() and len(word) <= digits else None
 
 
-def parse_meminfo(text: str) -> dict[str, int]:
-    """/proc/meminfo or /proc/self/status in bytes; lines without kB are counts. Lines of another
-    shape are left out, and a last one that was cut off.
+def parse_sizes(text: str) -> dict[str, int]:
+    """Lines of a name and a number, of /proc/meminfo or memory.stat; in bytes where they say kB.
+    Lines of another shape are left out, and a last one that was cut off.
     """
-    values = {}
-    for line in text[: text.rfind("\n") + 1].splitlines():
-        name, colon, rest = line.partition(":")
-        words = rest.split()
-        number = whole(words[0], 15) if colon and words else None
-        if number is not None:
-            values[name.strip()] = number * (1024 if words[1:] == ["kB"] else 1)
-    return values
-
-
-def parse_stat(text: str) -> dict[str, int]:
-    """Lines of a name and a number, as of memory.stat; others are left out."""
-    pairs = (line.partition(" ") for line in text.splitlines())
-    numbers = ((name, whole(number)) for name, _, number in pairs)
-    return {name: number for name, number in numbers if number is not None}
+    lines = re.findall(r"(?m)^([^\s:]+):?[ \t]+([0-9]{1,20})( kB)?[ \t]*\n", text)
+    return {name: int(number) * (1024 if unit else 1) for name, number, unit in lines}
 
 
 class Mount(Record):
@@ -130,9 +97,10 @@ def parse_mountinfo(text: str) -> tuple[Mount, ...]:
                 re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), field)
                 for field in fields[3:5]
             )
-            is_read_only = "ro" in fields[5].split(",")
-            mount = Mount(root=root, point=point, filesystem=system[0], options=system[2])
-            mounts.append(mount.replace(read_only=True) if is_read_only else mount)
+            own = {"filesystem": system[0], "options": system[2]}
+            mounts.append(
+                Mount(root=root, point=point, read_only="ro" in fields[5].split(","), **own)
+            )
     return tuple(mounts)
 
 
@@ -146,10 +114,14 @@ def reason_of(error: Exception) -> str:
 
 class Host:
     """This computer. `env` stands in for the environment variables, `system` for the name of the
-    operating system (linux, macos, windows).
+    operating system (linux, macos, windows). `machine` is the word for its processor (x86_64,
+    arm64, AMD64, …), `release` the kernel's version in small letters; `home` is empty where no
+    absolute one is set.
     """
 
     live = True
+    # how a name in a folder is written
+    _decoded: Callable[[str], str] = staticmethod(str)
 
     def __init__(self, env: Mapping[str, str] | None = None, system: str | None = None) -> None:
         self.env: Mapping[str, str] = os.environ if env is None else env
@@ -158,19 +130,36 @@ class Host:
         self.paths: Any = ntpath if self.system == "windows" else posixpath
         # of services that store models: kept out of what is shown
         self.accounts: set[str] = set()
-        # by path: its text, or None and why
-        self._texts: dict[str, tuple[str | None, str]] = {}
-        self._mounts: tuple[Mount, ...] | None = None
+        # by path: its text, and why it does not say what is looked for
+        self._texts: dict[str, str] = {}
+        self.why: dict[str, str] = {}
         self._has_hung = False
+        # what Windows' registry says is the computer's, also for an emulated or 32-bit Python
+        key = r"SYSTEM\CurrentControlSet\Control\Session Manager\Environment\PROCESSOR_ARCHITECTURE"
+        self.machine: str = self.ask("machine") or str(self.ask("registry", key) or "")
+        release = self.ask("release") or self.read_word("/proc/sys/kernel/osrelease")
+        self.release: str = release.lower()
+        home = self.env.get("USERPROFILE" if self.system == "windows" else "HOME", "")
+        if self.live and not self.paths.isabs(home):
+            home = os.path.expanduser("~")
+        self.home: str = home if self.paths.isabs(home) else ""
+        # in mount order; empty where they cannot be read
+        self.mounts: tuple[Mount, ...] = ()
+        if self.system == "linux":
+            self.mounts = parse_mountinfo(self.read_text("/proc/self/mountinfo"))
+        elif points := self.ask("mounts"):
+            self.mounts = tuple(Mount(point=at, filesystem=points[at]) for at in points)
 
     def real(self, path: str) -> str:
         """Where `path` lies on this computer."""
         return path
 
-    def read_text(self, path: str, limit: int = MAX_READ_BYTES) -> str | None:
-        """At most `limit` bytes of a file as text, read once; None where `why` says why."""
+    def read_text(self, path: str, limit: int = MAX_READ_BYTES) -> str:
+        """At most `limit` bytes of a file as text, read once; empty where it cannot be read, and
+        `why` says then, and of every other file, why it does not tell.
+        """
         if path not in self._texts:
-            text, why = None, ""
+            text, why = "", "is empty"
             try:
                 text = self.read_bytes(path, limit).decode("utf-8", "replace")
             except (FileNotFoundError, NotADirectoryError):
@@ -178,21 +167,19 @@ class Host:
             except (OSError, ValueError) as error:
                 why = f"cannot be read ({reason_of(error)})"
             # device tree files end in a zero; names of firmware may be in an encoding of their own
-            content = (text or "").rstrip("\0\n")
-            if text is not None and not text.strip():
-                text, why = None, "is empty"
+            content = text.rstrip("\0\n")
+            if not text.strip():
+                text = ""
             elif not content or "\0" in content or content.count("\ufffd") > len(content) // 4:
-                text, why = None, why or "is not text"
-            self._texts[path] = text, why
-        return self._texts[path][0]
-
-    def why(self, path: str) -> str:
-        """`/proc/meminfo is not there`: why `read_text` gave None."""
-        return f"{path} {self._texts.get(path, (None, ''))[1] or 'does not say'}"
+                text, why = "", "is not text"
+            else:
+                why = "does not say"
+            self._texts[path], self.why[path] = text, f"{path} {why}"
+        return self._texts[path]
 
     def read_word(self, path: str) -> str:
         """The one word of a small file, in small letters; empty where it cannot be read."""
-        return (self.read_text(path, 256) or "").strip(" \n\0").lower()
+        return self.read_text(path, 256).strip(" \n\0").lower()
 
     def read_bytes(self, path: str, limit: int) -> bytes:
         """At most `limit` bytes of a file. `OSError`; `ValueError` for a name no file can have."""
@@ -204,12 +191,12 @@ class Host:
         with os.fdopen(number, "rb") as stream:
             return stream.read(limit)
 
-    def read_object(self, path: str, limit: int = MAX_READ_BYTES) -> dict[str, Any]:
+    def read_object(self, path: str) -> dict[str, Any]:
         """The JSON object in a small file; empty where it is none."""
         from ...core.json_text import parse
 
         try:
-            value = parse(text_of(self.read_bytes(path, limit)), constant=float)
+            value = parse(text_of(self.read_bytes(path, MAX_READ_BYTES)), constant=float)
         except (OSError, ValueError, Unreadable):
             return {}
         return value if isinstance(value, dict) else {}
@@ -217,25 +204,32 @@ class Host:
     def listdir(self, path: str) -> list[str]:
         """The names in a folder, sorted; none where it cannot be listed."""
         try:
-            return sorted(os.listdir(self.real(path)))
+            return sorted(map(self._decoded, os.listdir(self.real(path))))
         except (OSError, ValueError):
             return []
 
-    def sizes(self, path: str) -> dict[str, int | None]:
-        """Of each name in a folder: bytes of a file, None of a folder, -1 of what leads nowhere."""
+    def sizes(self, *parts: str) -> dict[str, int | None]:
+        """Of each name in a folder, sorted: bytes of a file, None of a folder, 0 of what leads
+        nowhere; empty where there is no such folder. `OSError`.
+        """
         sizes: dict[str, int | None] = {}
-        with os.scandir(self.real(path)) as entries:
+        try:
+            entries = os.scandir(self.real(self.paths.join(*parts)))
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+        with entries:
             for entry in entries:
                 if len(sizes) >= MAX_NAMES:
                     raise OSError(errno.EOVERFLOW, f"more than {MAX_NAMES:,} names")
+                name, size = self._decoded(entry.name), 0
                 try:
                     if entry.is_symlink():
                         self.real(entry.path)
-                    size = entry.stat().st_size if entry.is_file() else -1
-                    sizes[entry.name] = None if entry.is_dir() else size
+                    size = entry.stat().st_size if entry.is_file() else 0
+                    sizes[name] = None if entry.is_dir() else size
                 except OSError:
-                    sizes[entry.name] = -1
-        return sizes
+                    sizes[name] = 0
+        return dict(sorted(sizes.items()))
 
     def exists(self, path: str, test: Callable[[str], bool] = os.path.exists) -> bool:
         """Whether a file or folder is there that passes `test`, as far as this account can see."""
@@ -254,35 +248,22 @@ class Host:
             raise OSError(errno.ENOLINK, words)
         return os.path.realpath(path)
 
-    def join(self, *parts: str) -> str:
-        """Parts of a path as the host's system joins them."""
-        return str(self.paths.join(*parts))
-
-    def mounts(self) -> tuple[Mount, ...]:
-        """What is mounted, in mount order; empty where it cannot be read."""
-        if self._mounts is None and self.system == "linux":
-            self._mounts = parse_mountinfo(self.read_text("/proc/self/mountinfo") or "")
-        elif self._mounts is None:
-            listed = (self.ask("mounts") or {}).items()
-            self._mounts = tuple(Mount(point=point, filesystem=kind) for point, kind in listed)
-        return self._mounts
-
     def mount_of(self, path: str) -> Mount | None:
         """The mount that holds an absolute path: of the longest mount point, the latest."""
         separator, fold = str(self.paths.sep), self.paths.normcase
         below = f"{fold(path)}{separator}"
         holding = [
             mount
-            for mount in self.mounts()
+            for mount in self.mounts
             if below.startswith(fold(mount.point).rstrip(separator) + separator)
         ]
         # the last of the longest
         return max(reversed(holding), key=lambda mount: len(mount.point), default=None)
 
-    def within(self, work: Callable[[], T], seconds: float = DEADLINE_SECONDS) -> T:
+    def within(self, work: Callable[[], T]) -> T:
         """`work()`, with a deadline where a dead network mount could hang it: `TimeoutError`."""
         slow = (*platforms()["filesystems"]["network"], "autofs")
-        mounts = self.mounts() if self.system == "linux" else ()
+        mounts = self.mounts if self.system == "linux" else ()
         if not self.live or (mounts and not any(mount.filesystem in slow for mount in mounts)):
             return work()
         import threading
@@ -295,9 +276,10 @@ class Host:
             except Exception as error:
                 done.append((None, error))
 
+        seconds = IMPATIENT_SECONDS if self._has_hung else DEADLINE_SECONDS
         thread = threading.Thread(target=run, daemon=True)
         thread.start()
-        thread.join(min(seconds, IMPATIENT_SECONDS) if self._has_hung else seconds)
+        thread.join(seconds)
         if not done:
             self._has_hung = True
             raise TimeoutError(f"no answer within {seconds:g} seconds")
@@ -318,61 +300,17 @@ class Host:
         """A kernel value of macOS as text; empty where there is none of that name."""
         return str(self.ask("sysctl", name) or "") if self.system == "macos" else ""
 
-    def registry(self, key: str) -> str:
-        """A text value under Windows' HKEY_LOCAL_MACHINE; empty where there is none."""
-        return str(self.ask("registry", key) or "") if self.system == "windows" else ""
-
-    def machine(self) -> str:
-        """The kernel's or interpreter's word for the processor: x86_64, arm64, AMD64, …"""
-        # what Windows' registry says is the computer's, also for an emulated or 32-bit Python
-        folder = r"SYSTEM\CurrentControlSet\Control\Session Manager\Environment"
-        return self.ask("machine") or self.registry(folder + r"\PROCESSOR_ARCHITECTURE")
-
-    def cwd(self) -> str:
-        """The current folder."""
-        try:
-            return str(self.ask("cwd") or "/")
-        except OSError:
-            return "/"
-
-    def release(self) -> str:
-        """The kernel's version text in small letters; empty where it is not known."""
-        return (self.ask("release") or self.read_word("/proc/sys/kernel/osrelease")).lower()
-
-    def home(self) -> str | None:
-        """The home folder of this account; a relative one names no folder for good."""
-        if self.system == "windows":
-            return self.env.get("USERPROFILE") or None
-        home = self.env.get("HOME", "")
-        if self.live and not home.startswith("/"):
-            home = os.path.expanduser("~")
-        return home if home.startswith("/") else None
-
 
 # ------------------------------------------------------------------ a recorded tree
-
-
-def file_name(path: str) -> str:
-    """Where the file `path` of a computer lies in a tree, on every system: `0000:00:1f.0`
-    becomes `0000%3A00%3A1f.0`.
-    """
-    # what Windows allows in no file name
-    awkward = r'[<>:"|?*%\x00-\x1f]'
-    plain = path.replace("\\", "/")
-    return re.sub(awkward, lambda match: f"%{ord(match[0]):02X}", plain).lstrip("/")
-
-
-def _listed(name: str) -> str:
-    return re.sub(r"%([0-9A-F]{2})", lambda match: chr(int(match[1], 16)), name)
 
 
 class RecordedHost(Host):
     """Answers from a tree, DIR/proc, DIR/sys, …, and asks the running system nothing: what is not
     there is unread. `MachineFileError` where DIR is no tree.
 
-    Beside the files may lie `env.json` (variables), `sysctl.txt` (`name: value`) and `facts.json`,
-    whose keys are all optional: those that `system.ANSWERS` has, where `space` and `writable` are
-    by folder and `registry` by key.
+    What Windows allows in no file name is written `%3A` in one. Beside the files may lie `env.json`
+    (variables), `sysctl.txt` (`name: value`) and `facts.json`, whose keys are all optional: those
+    that `system.ANSWERS` has, where `space` and `writable` are by folder and `registry` by key.
     """
 
     live = False
@@ -387,31 +325,31 @@ class RecordedHost(Host):
         self.facts = self.read_object(FACTS_FILE)
         env = {name: str(value) for name, value in self.read_object(ENV_FILE).items()}
         super().__init__(env, normal_system(str(self.facts.get("system") or "linux")))
-        pairs = (line.partition(":") for line in (self.read_text(SYSCTL_FILE) or "").splitlines())
+        pairs = (line.partition(":") for line in self.read_text(SYSCTL_FILE).splitlines())
         self.facts["sysctl"] = {name.strip(): value.strip() for name, _, value in pairs}
+
+    @staticmethod
+    def _decoded(name: str) -> str:
+        return re.sub(r"%([0-9A-F]{2})", lambda match: chr(int(match[1], 16)), name)
 
     def real(self, path: str) -> str:
         """Where `path` lies in the tree. `FileNotFoundError` for a link that leads out of it."""
-        inner = path.removeprefix(self.folder)
-        plain = os.path.join(self.folder, inner.replace("\\", "/").lstrip("/"))
+        inner = path.removeprefix(self.folder).replace("\\", "/").lstrip("/")
+        plain = os.path.join(self.folder, inner)
         if not os.path.lexists(plain):
-            plain = os.path.join(self.folder, file_name(inner))
+            awkward = r'[<>:"|?*%\x00-\x1f]'
+            written = re.sub(awkward, lambda match: f"%{ord(match[0]):02X}", inner)
+            plain = os.path.join(self.folder, written)
         place = os.path.realpath(plain)
         if place != self.folder and not place.startswith(self.folder + os.sep):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
         return place
 
-    def listdir(self, path: str) -> list[str]:
-        return sorted(map(_listed, super().listdir(path)))
-
-    def sizes(self, path: str) -> dict[str, int | None]:
-        return {_listed(name): size for name, size in super().sizes(path).items()}
-
     def exists(self, path: str, test: Callable[[str], bool] = os.path.exists) -> bool:
         return path in (self.ask("space") or {}) or super().exists(path, test)
 
     def resolve(self, path: str) -> str:
-        return str(self.paths.normpath(self.join(self.cwd(), path)))
+        return str(self.paths.normpath(self.paths.join(self.ask("cwd") or "/", path)))
 
     def ask(self, name: str, about: str | None = None) -> Any:
         """What the record says under that name, of the nearest folder upwards that it names."""

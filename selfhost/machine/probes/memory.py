@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from ...core.records import Record
 from ...core.units import binary
 from ..record import MAX_MEMORY_BYTES, SET_MEMORY, Process
-from .host import MAX_READ_BYTES, Facts, Host, Mount, parse_meminfo, parse_stat, whole
+from .host import MAX_READ_BYTES, Facts, Host, Mount, parse_sizes, whole
 
 MEMINFO, LIMITS, STATUS, CGROUP = (
     "/proc/meminfo",
@@ -36,9 +37,6 @@ _FILES: dict[tuple[int, str], set[str]] = {
     (2, "memory"): {"memory.max", "memory.high", "memory.current"},
     (2, "cpu"): {"cpu.max", "cpu.weight"},
 }
-# the line of memory.stat that holds the least limit of a version 1 group and all above it, also
-# above what is mounted here
-_INHERITED, _LIMIT = "hierarchical_memory_limit", "memory.limit_in_bytes"
 # words in the release of the kernel of a virtual machine, and what its memory is then
 VIRTUAL_KERNELS = {
     "microsoft": ": WSL 2's part of the Windows machine's, which memory= in .wslconfig sets",
@@ -65,27 +63,16 @@ class Groups(Record):
     is_inside: bool = False
 
 
-class _Bound(Record):
+class _Bound(NamedTuple):
     """What memory cannot exceed, and what is left of it: of None, `left_source` is the reason."""
 
-    limit_bytes: int
+    bytes: int
     source: str
     left_bytes: int | None
     left_source: str
 
 
 # ------------------------------------------------------------------ control groups
-
-
-def parse_cgroup(text: str) -> dict[str, str]:
-    """/proc/self/cgroup: controller to path; version 2's stands under the empty name."""
-    path_of_controller: dict[str, str] = {}
-    for line in text.splitlines():
-        number, _, rest = line.partition(":")
-        controllers, colon, path = rest.partition(":")
-        if colon and number.isdecimal() and path.startswith("/"):
-            path_of_controller.update(dict.fromkeys(controllers.split(","), path))
-    return path_of_controller
 
 
 def parse_number(text: str) -> int | None:
@@ -98,15 +85,17 @@ def parse_number(text: str) -> int | None:
 
 def read_groups(host: Host, controller: str) -> Groups:
     """The groups of one controller, `cpu` or `memory`."""
-    text = host.read_text(CGROUP) or ""
-    paths = parse_cgroup(text)
+    text = host.read_text(CGROUP)
+    # controller to path; version 2's stands under the empty name
+    lines = re.findall(r"(?m)^\d+:([^:\n]*):(/.*)$", text)
+    paths = {name: path for names, path in lines for name in names.split(",")}
     # half a path is that of another group
     if not paths or not text.endswith("\n"):
-        return Groups(why=host.why(CGROUP))
+        return Groups(why=host.why[CGROUP])
     # of two mounts on one point the later one is seen
-    mounts = {mount.point: mount for mount in host.mounts()}.values()
+    mounts = {mount.point: mount for mount in host.mounts}.values()
     if not mounts:
-        return Groups(why=host.why("/proc/self/mountinfo"))
+        return Groups(why=host.why["/proc/self/mountinfo"])
     every = [mount for mount in mounts if mount.filesystem == "cgroup"]
     old = [mount for mount in every if controller in mount.options.split(",")]
     new = [mount for mount in mounts if mount.filesystem == "cgroup2"]
@@ -153,13 +142,13 @@ def _visible(
     if version == 2 and chain[-1] in levels:
         return Groups(levels=levels, is_inside=True)
     listing, why = f"{top}/cgroup.controllers", None
-    controllers = host.read_text(listing) or ""
+    controllers = host.read_text(listing)
     # an empty list is an answer: version 2 limits nothing here
-    is_listed = any((version == 1, controllers, "is empty" in host.why(listing)))
+    is_listed = version == 1 or controllers or "is empty" in host.why[listing]
     if not names[-1]:
         why = f"the control groups at {top} cannot be seen from here"
     elif not levels and not is_listed:
-        why = host.why(listing)
+        why = host.why[listing]
     elif not host.exists(own) and (levels or controller in controllers.split()):
         why = f"control group {name} cannot be seen from here"
     return Groups(version=version, levels=levels, why=why)
@@ -168,56 +157,46 @@ def _visible(
 def _group_bounds(host: Host, groups: Groups) -> list[_Bound]:
     """Every limit of these groups, each with its own group's use. `ValueError` of a bad file."""
     bounds: list[_Bound] = []
+    # the line of memory.stat that holds the least limit of a version 1 group and all above it,
+    # also above what is mounted here; what a group below states holds for this one, too
     inherited: int | None = None
-    for folder, name in groups.levels:
-        files = ["memory.high", "memory.max"]
-        if groups.version == 1:
-            stat = parse_stat(host.read_text(f"{folder}/memory.stat") or "")
-            # what a group below states as inherited holds for this one, too
-            inherited, files = inherited or stat.get(_INHERITED), [_LIMIT]
-        limits: list[tuple[int, str]] = []
-        for path in (f"{folder}/{file}" for file in files):
-            number = parse_number(host.read_text(path) or "")
-            if number is None and inherited is None:
-                raise ValueError(host.why(path))
-            limits.append((NO_LIMIT if number is None else number, path))
-        limit_bytes, path = min(limits)
-        if limit_bytes < NO_LIMIT:
-            bounds.append(_group_bound(host, path, name, limit_bytes, groups))
-    least = min((bound.limit_bytes for bound in bounds), default=NO_LIMIT)
-    if inherited is not None and inherited < least:
+    files, usage, prefix = ["memory.high", "memory.max"], "memory.current", ""
+    if groups.version == 1:
+        files, usage, prefix = ["memory.limit_in_bytes"], "memory.usage_in_bytes", "total_"
+    above = "; groups above do not show inside the container, and may allow less" * groups.is_inside
+    of_group, silent = "limited by control group", "what control group {} uses could not be read"
+    for folder, group in groups.levels:
+        stat = parse_sizes(host.read_text(f"{folder}/memory.stat"))
+        inherited = inherited or stat.get("hierarchical_memory_limit")
+        limits = {file: parse_number(host.read_text(f"{folder}/{file}")) for file in files}
+        unread = [file for file, number in limits.items() if number is None]
+        if unread and inherited is None:
+            raise ValueError(host.why[f"{folder}/{unread[0]}"])
+        most, file = min((NO_LIMIT if n is None else n, file) for file, n in limits.items())
+        if most < NO_LIMIT:
+            left = _room(most, parse_number(host.read_text(f"{folder}/{usage}")), stat, prefix)
+            room = f"room in control group {group}: {file} less what is in use besides file cache"
+            source = f"{of_group} {group}: {file} {binary(most)}{above}"
+            bounds.append(
+                _Bound(most, source, left, silent.format(group) if left is None else room)
+            )
+    if inherited is not None and inherited < min([NO_LIMIT, *(bound.bytes for bound in bounds)]):
         # an ancestor that was read itself says more than the same limit seen from below
-        above = f"above {groups.levels[0][1]}"
-        bounds.append(_group_bound(host, f"/{_INHERITED}", above, inherited, groups))
+        group = f"above {groups.levels[0][1]}"
+        source = f"{of_group} {group}: hierarchical_memory_limit {binary(inherited)}"
+        bounds.append(_Bound(inherited, source, None, silent.format(group)))
     return bounds
 
 
-def _group_bound(host: Host, path: str, group: str, limit_bytes: int, groups: Groups) -> _Bound:
-    """A limit, and it less what its group could not give up: its use less file pages, active or
-    not, and reclaimable slab. tmpfs, shared memory and locked pages are on other lists.
+def _room(limit_bytes: int, used: int | None, stat: dict[str, int], prefix: str) -> int | None:
+    """A limit less what its group could not give up: its use less file pages, active or not, and
+    reclaimable slab. tmpfs, shared memory and locked pages are on other lists.
     """
-    folder, _, file = path.rpartition("/")
-    usage, prefix = ("memory.current", "")
-    if groups.version == 1:
-        usage, prefix = "memory.usage_in_bytes", "total_"
-    stat = parse_stat(host.read_text(f"{folder}/memory.stat") or "")
-    current = parse_number(host.read_text(f"{folder}/{usage}") or "")
     inactive, active = (stat.get(f"{prefix}{kind}_file") for kind in ("inactive", "active"))
-    left, left_source = None, f"what control group {group} uses could not be read"
-    if current is not None and inactive is not None and active is not None:
-        used = max(0, current - inactive - active - stat.get("slab_reclaimable", 0))
-        left = max(0, limit_bytes - used)
-        left_source = (
-            f"room in control group {group}: {file} less what is in use besides file cache"
-        )
-    above = "; groups above do not show inside the container, and may allow less"
-    source = f"limited by control group {group}: {file} {binary(limit_bytes)}"
-    return _Bound(
-        limit_bytes=limit_bytes,
-        source=source + above * groups.is_inside,
-        left_bytes=left,
-        left_source=left_source,
-    )
+    if used is None or inactive is None or active is None:
+        return None
+    held = used - inactive - active - stat.get("slab_reclaimable", 0)
+    return max(0, limit_bytes - max(0, held))
 
 
 # ------------------------------------------------------------------ memory of this process
@@ -228,11 +207,11 @@ def read_memory(host: Host, facts: Facts) -> None:
     if host.system != "linux":
         _read_other(host, facts)
         return
-    meminfo = parse_meminfo(host.read_text(MEMINFO) or "")
-    total, why = meminfo.get("MemTotal") or None, host.why(MEMINFO)
-    whose = next((words for name, words in VIRTUAL_KERNELS.items() if name in host.release()), "")
-    facts.settle(TOTAL, total, f"{MEMINFO}, MemTotal{whose}", why, SET_MEMORY)
-    facts.settle(SWAP, meminfo.get("SwapFree"), f"{MEMINFO}, SwapFree", why)
+    meminfo = parse_sizes(host.read_text(MEMINFO))
+    total, why = meminfo.get("MemTotal") or None, host.why[MEMINFO]
+    whose = next((words for name, words in VIRTUAL_KERNELS.items() if name in host.release), "")
+    facts.put(TOTAL, total, f"{MEMINFO}, MemTotal{whose}", why, SET_MEMORY)
+    facts.put(SWAP, meminfo.get("SwapFree"), f"{MEMINFO}, SwapFree", why)
     groups = read_groups(host, "memory")
     try:
         if TOTAL in facts.unread or total is None:
@@ -242,7 +221,7 @@ def read_memory(host: Host, facts: Facts) -> None:
         if groups.why and not bounds:
             raise ValueError(f"a limit may exist unseen: {groups.why}")
         # a group that may have all there is leaves what the machine leaves
-        bounds = [bound for bound in bounds if bound.limit_bytes < total]
+        bounds = [bound for bound in bounds if bound.bytes < total]
         bounds = [*_shell_bounds(host, facts), *bounds]
     except ValueError as error:
         for fact in (LIMIT, AVAILABLE):
@@ -252,42 +231,33 @@ def read_memory(host: Host, facts: Facts) -> None:
     shared = _POD if "KUBERNETES_SERVICE_HOST" in host.env else ""
     available = meminfo.get("MemAvailable")
     old = f"{MEMINFO} has no MemAvailable (kernel before 3.14)"
-    machine = _Bound(
-        limit_bytes=total,
-        source=f"{MEMINFO}, MemTotal: no lower limit in any control group{inside}{shared}",
-        left_bytes=available,
-        left_source=old if available is None else f"{MEMINFO}, MemAvailable",
-    )
-    _put_bounds(facts, [machine, *bounds])
-
-
-def _put_bounds(facts: Facts, bounds: Sequence[_Bound]) -> None:
-    least = min(bounds, key=lambda bound: bound.limit_bytes)
-    facts.put(LIMIT, least.limit_bytes, least.source)
+    source = f"{MEMINFO}, MemTotal: no lower limit in any control group{inside}{shared}"
+    left_source = old if available is None else f"{MEMINFO}, MemAvailable"
+    bounds = [_Bound(total, source, available, left_source), *bounds]
+    least = min(bounds, key=lambda bound: bound.bytes)
+    facts.put(LIMIT, least.bytes, least.source)
     unread = [bound.left_source for bound in reversed(bounds) if bound.left_bytes is None]
     left_bytes, source = min((bound.left_bytes or 0, bound.left_source) for bound in bounds)
-    if unread:
-        facts.miss(AVAILABLE, unread[0], SET_MEMORY)
-    else:
-        facts.put(AVAILABLE, min(left_bytes, least.limit_bytes), source)
+    left = None if unread else min(left_bytes, least.bytes)
+    facts.put(AVAILABLE, left, source, "".join(unread[:1]), SET_MEMORY)
 
 
 def _shell_bounds(host: Host, facts: Facts) -> list[_Bound]:
     """What `ulimit -v` (RLIMIT_AS) allows, in which mapped model files count."""
-    limits = re.search(_ADDRESS_SPACE, host.read_text(LIMITS) or "")
+    limits = re.search(_ADDRESS_SPACE, host.read_text(LIMITS))
     if limits is None:
-        raise ValueError(f"a limit may exist unseen: {host.why(LIMITS)}")
+        raise ValueError(f"a limit may exist unseen: {host.why[LIMITS]}")
     soft = whole(limits[1])
     if soft is None or soft > MAX_MEMORY_BYTES:
         return []
-    used = parse_meminfo(host.read_text(STATUS) or "").get("VmSize")
+    used = parse_sizes(host.read_text(STATUS)).get("VmSize")
     if used is None:
         raise ValueError(f"ulimit -v is set, and {STATUS} does not say what is in use")
     lift = "; `ulimit -v unlimited` lifts it" if limits[2] != limits[1] else ""
     left, source = max(0, soft - used), f"ulimit -v less what is in use{lift}"
     facts.put("address_space_bytes", left, source)
     limit = f"limited by ulimit -v: {binary(soft)}{lift}"
-    return [_Bound(limit_bytes=soft, source=limit, left_bytes=left, left_source=source)]
+    return [_Bound(soft, limit, left, source)]
 
 
 def _read_other(host: Host, facts: Facts) -> None:
@@ -295,16 +265,16 @@ def _read_other(host: Host, facts: Facts) -> None:
     memory, unread = host.ask("memory") or {}, "the system did not say how much {} it has"
     total = memory.get("total") or whole(host.sysctl("hw.memsize")) or None
     call = "sysctl hw.memsize" if host.system == "macos" else "psutil.virtual_memory().total"
-    facts.settle(TOTAL, total, call, unread.format("memory"), SET_MEMORY)
+    facts.put(TOTAL, total, call, unread.format("memory"), SET_MEMORY)
     is_read = host.system in ("macos", "windows")
     job = ": limits of a job object are not read" if host.system == "windows" else ""
     limit, source = total if is_read else None, f"the hardware's{job}"
-    facts.settle(LIMIT, limit, source, unread.format("memory"), SET_MEMORY)
+    facts.put(LIMIT, limit, source, unread.format("memory"), SET_MEMORY)
     left, source = memory.get("available"), "psutil.virtual_memory().available"
     left = None if left is None else min(left, total or left)
-    facts.settle(AVAILABLE, left, source, unread.format("free memory"), SET_MEMORY)
-    swap = memory.get("swap_free")
-    facts.settle(SWAP, swap, "psutil.swap_memory().free", unread.format("free swap"))
+    facts.put(AVAILABLE, left, source, unread.format("free memory"), SET_MEMORY)
+    swap, source = memory.get("swap_free"), "psutil.swap_memory().free"
+    facts.put(SWAP, swap, source, unread.format("free swap"))
 
 
 # ------------------------------------------------------------------ one running process
@@ -323,13 +293,13 @@ def read_process(number: str, host: Host) -> Process | None:
     """The process of that id, its memory by kind and the model file of which most is mapped; None
     where there is none, or this account may not read it. Nothing is sent to the process.
     """
-    status = parse_meminfo(host.read_text(f"/proc/{number}/status") or "")
+    status = parse_sizes(host.read_text(f"/proc/{number}/status"))
     maps = host.read_text(f"/proc/{number}/smaps", _MOST_MAPS_BYTES)
     try:
         command = host.read_bytes(f"/proc/{number}/cmdline", MAX_READ_BYTES)
     except OSError:
         return None
-    if not {"RssAnon", "RssFile"} <= status.keys() or maps is None or not command:
+    if not {"RssAnon", "RssFile"} <= status.keys() or not maps or not command:
         return None
     mapped: dict[str, int] = {}
     resident: dict[str, int] = {}

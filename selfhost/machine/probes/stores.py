@@ -1,22 +1,63 @@
-"""Where each runtime stores its models, by its own variables, its service's unit files and the
-folders it takes by default; and how much is free on the disks there.
+"""What is here already and where more would go, by names of files and folders alone: where each
+runtime stores its models and how much is free on the disks there; models in Hugging Face's cache,
+Ollama's store and LM Studio's folder; and runtimes.
+
+No file of weights is opened, nothing is run and nothing imported. What is read besides names:
+service units, Hugging Face's refs, Ollama's manifests and their small configurations. Time is
+bounded: what was not looked at is unread.
 """
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable, Iterator, Mapping
+from time import monotonic
 from typing import Any
 
-from ...core.records import Record
-from ..record import SET_DISK, Disk
+from ...core.records import Record, pattern
+from ...core.tables import shipped_table
+from ..record import FILL_IN, LM_STUDIO, PURPOSES, SET_DISK, Disk, PresentModel, PresentRuntime
 from .host import Facts, Host, reason_of
 
+# variables that name Hugging Face's folder, the first that is set, and what lies below it: order
+# of huggingface_hub 2.4.0 (constants.py) and of llama.cpp (common/hf-cache.cpp)
+_HUB = {
+    "HF_HUB_CACHE": (),
+    "HUGGINGFACE_HUB_CACHE": (),
+    "HF_HOME": ("hub",),
+    "XDG_CACHE_HOME": ("huggingface", "hub"),
+}
 _UNITS = tuple(
     f"{folder}/systemd/system/ollama.service"
     for folder in ("/etc", "/run", "/usr/local/lib", "/usr/lib", "/lib")
 )
-_MAX_SHOWN = 300
+MODELS = "models_present"
+# for all stores together; a repository takes 0.1 to 0.3 ms
+SECONDS = 0.5
+_MAX_SNAPSHOTS = 20
+_MAX_SHARDS = 10_000
+# folders of a snapshot that hold weights: `transformer/`, `UD-Q4_K_XL/`
+_MAX_DEPTH = 2
+# DeepSeek's files have six digits behind `of`
+_SHARD = pattern(r"(?is)(.*)-(\d{5})-of-(\d{5,6})(\.[a-z]+)")
+_QUANTIZATION = pattern(
+    r"(?i)(?:^|[-_.])((?:UD-)?(?:I?Q\d(?:[-_][A-Z0-9]+)*|TQ\d_\d|MXFP4(?:_MOE)?|BF16|F16|FP16|F32))"
+    r"\.gguf$"
+)
+_NOT_THE_MODEL = ("adapter_model", "optimizer", "training_args", "scheduler", "rng_state")
+# safetensors come before pickles, and Mistral's `consolidated` files last
+_WEIGHTS = (
+    pattern(r"(?s)(?!.*consolidated).*\.safetensors"),
+    pattern(r"(?s).*\.(?:bin|pt|pth)"),
+    pattern(r"(?s)consolidated.*\.safetensors"),
+)
+_REMEDY = "check a model that you have by its path: `selfhost check ./model.gguf`"
+# the models of a store, None for one that could not be read
+Found = Iterator[PresentModel | None]
+
+
+# ------------------------------------------------------------------ where models go
 
 
 class Place(Record):
@@ -27,81 +68,53 @@ class Place(Record):
     account: str | None = None
 
 
-def huggingface(host: Host) -> Place | None:
-    """Order of huggingface_hub 2.4.0 (its constants.py), which expands `~` and `$NAME`."""
-    hub, home = _hub(host), host.home()
-    if hub is None:
-        return None
-    path = re.sub(r"^~(?=$|[/\\])", lambda _: home or "~", hub.path)
-    path = re.sub(r"\$(\w+|\{\w+\})", lambda name: host.env.get(name[1].strip("{}"), name[0]), path)
-    return hub.replace(path=path)
-
-
-def llama_cpp(host: Host) -> Place | None:
-    """Order of llama.cpp's common/hf-cache.cpp (`-hf`), which expands neither `~` nor variables."""
-    own = host.env.get("LLAMA_CACHE")
-    return Place(path=own, why="LLAMA_CACHE") if own else _hub(host)
-
-
-def _hub(host: Host) -> Place | None:
-    below = {
-        "HF_HUB_CACHE": (),
-        "HUGGINGFACE_HUB_CACHE": (),
-        "HF_HOME": ("hub",),
-        "XDG_CACHE_HOME": ("huggingface", "hub"),
-    }
-    for name, parts in below.items():
-        if host.env.get(name):
-            return Place(path=host.join(host.env[name], *parts), why=name)
-    return _default(host, ".cache", "huggingface", "hub")
-
-
-def _default(host: Host, *parts: str) -> Place | None:
-    home = host.home()
-    return Place(path=host.join(home, *parts), why="default") if home else None
-
-
-def ollama(host: Host) -> Place | None:
-    """The server's folder: a service has its own account and variables (ollama/ollama#2676)."""
-    file = next((file for file in _UNITS if host.read_text(file)), None)
-    if host.system == "linux" and file:
-        return _service_place(host, file)
-    if host.system == "linux" and host.exists("/snap/ollama/current"):
+def places(host: Host) -> dict[str, Place]:
+    """By the purpose of a disk, and LM Studio's; without those that need a home folder where none
+    is set.
+    """
+    join, home = host.paths.join, host.home
+    # models of whisper.cpp go where the download script is told to put them
+    found = {"whisper.cpp": Place(path=".", why="whisper.cpp has no folder of its own")}
+    name = next((name for name in _HUB if host.env.get(name)), None)
+    hub = join(host.env[name], *_HUB[name]) if name else join(home, ".cache", "huggingface", "hub")
+    if home or name:
+        found["llama.cpp"] = Place(path=hub, why=name or "default")
+        # llama.cpp expands neither `~` nor variables
+        path = re.sub(r"^~(?=$|[/\\])", lambda _: home or "~", hub)
+        path = re.sub(r"\$(\w+|\{\w+\})", lambda n: host.env.get(n[1].strip("{}"), n[0]), path)
+        found["huggingface"] = Place(path=path, why=name or "default")
+    if own := host.env.get("LLAMA_CACHE"):
+        found["llama.cpp"] = Place(path=own, why="LLAMA_CACHE")
+    if home:
+        found["ollama"] = Place(path=join(home, ".ollama", "models"), why="default")
+        found[LM_STUDIO] = Place(path=join(home, ".lmstudio", "models"), why="default")
+    if own := host.env.get("OLLAMA_MODELS"):
+        found["ollama"] = Place(path=own, why="OLLAMA_MODELS")
+    unit = next((file for file in _UNITS if host.read_text(file)), None)
+    if unit and host.system == "linux":
+        found.pop("ollama", None)
+        found |= _service_place(host, unit)
+    elif host.system == "linux" and host.exists("/snap/ollama/current"):
         why = "the snap's own folder, unless `snap get ollama models` says another"
-        return Place(path="/var/snap/ollama/common/models", why=why, account="root")
-    if host.env.get("OLLAMA_MODELS"):
-        return Place(path=host.env["OLLAMA_MODELS"], why="OLLAMA_MODELS")
-    return _default(host, ".ollama", "models")
+        found["ollama"] = Place(path="/var/snap/ollama/common/models", why=why, account="root")
+    return found
 
 
-def _service_place(host: Host, file: str) -> Place | None:
-    """By a systemd unit and the files beside it that change it; the last setting wins."""
+def _service_place(host: Host, file: str) -> dict[str, Place]:
+    """Of Ollama's service, which has its own account and variables (ollama/ollama#2676): by its
+    systemd unit and the files beside it that change it; the last setting wins.
+    """
     files = [f"{file}.d/{name}" for name in host.listdir(f"{file}.d") if name.endswith(".conf")]
-    unit = "\n".join(host.read_text(path) or "" for path in (file, *files))
+    unit = "\n".join(map(host.read_text, (file, *files)))
     account = ["root", *re.findall(r"(?m)^User=\s*(\S+)", unit)][-1]
     host.accounts.add(account)
     if paths := re.findall(r'(?m)^Environment=.*?\bOLLAMA_MODELS=([^"\n]*?)(?:"|\s|$)', unit):
-        return Place(path=paths[-1], why=f"OLLAMA_MODELS in {file}", account=account)
-    rows = [line.split(":") for line in (host.read_text("/etc/passwd") or "").splitlines()]
+        why = f"OLLAMA_MODELS in {file}"
+        return {"ollama": Place(path=paths[-1], why=why, account=account)}
+    rows = [line.split(":") for line in host.read_text("/etc/passwd").splitlines()]
     home = next((row[5] for row in rows if row[0] == account and len(row) > 5), "")
-    path = host.join(home, ".ollama", "models")
-    return Place(path=path, why=f"home of {file}", account=account) if home[:1] == "/" else None
-
-
-def lm_studio(host: Host) -> Place | None:
-    """LM Studio's usual folder of models, where the program's home is there."""
-    place = _default(host, ".lmstudio", "models")
-    return place if place and host.exists(host.paths.dirname(place.path)) else None
-
-
-# by the names that `store` has in specs/runtimes
-PLACES = {
-    "huggingface": huggingface,
-    "llama.cpp": llama_cpp,
-    "ollama": ollama,
-    # models go where the download script is told to put them
-    "whisper.cpp": lambda _: Place(path=".", why="whisper.cpp has no folder of its own"),
-}
+    place = Place(path=f"{home}/.ollama/models", why=f"home of {file}", account=account)
+    return {"ollama": place} if home[:1] == "/" else {}
 
 
 # ------------------------------------------------------------------ disks
@@ -109,21 +122,17 @@ PLACES = {
 
 def read_disks(host: Host, facts: Facts) -> None:
     """One disk a purpose; each that cannot be read has its own reason."""
-    disks = []
-    for purpose, find in PLACES.items():
-        fact = f"disks.{purpose}"
-        try:
-            place = host.within(lambda find=find: find(host))  # type: ignore[misc]
-        except (OSError, ValueError) as error:
-            facts.miss(fact, f"its folder could not be looked up: {reason_of(error)}")
-            continue
-        if place is None:
-            facts.miss(fact, "its folder is not known: no home folder is set", SET_DISK)
-        else:
-            disks.append(_read_disk(host, facts, purpose, place))
-    unknown = "no place where a runtime stores models is known"
+    why, known = "its folder is not known: no home folder is set", dict[str, Place]()
+    try:
+        known = host.within(lambda: places(host))
+    except (OSError, ValueError) as error:
+        why = f"its folder could not be looked up: {reason_of(error)}"
+    disks = [_read_disk(host, facts, name, known[name]) for name in PURPOSES if name in known]
+    for purpose in set(PURPOSES) - known.keys():
+        facts.miss(f"disks.{purpose}", why, SET_DISK)
     source = "each place has its own entry, disks.<purpose>"
-    facts.settle("disks", tuple(disks) or None, source, unknown, SET_DISK)
+    unknown = "no place where a runtime stores models is known"
+    facts.put("disks", tuple(disks) or None, source, unknown, SET_DISK)
 
 
 def _read_disk(host: Host, facts: Facts, purpose: str, place: Place) -> Disk:
@@ -135,19 +144,16 @@ def _read_disk(host: Host, facts: Facts, purpose: str, place: Place) -> Disk:
         writable, failure = False, str(error)
     except (OSError, ValueError) as error:
         failure = reason_of(error)
-    if space is not None and not space["total_bytes"]:
+    if space and not space["total_bytes"]:
         space, failure = None, "its file system tells no size"
-    shown = folder if len(folder) <= _MAX_SHOWN else folder[: _MAX_SHOWN - 1] + "…"
     if writable is None:
-        reason = f"whether this account may write to {shown} is not known: {failure}"
+        reason = f"whether this account may write to {folder} is not known: {failure}"
         facts.miss(f"{fact}.writable", reason, SET_DISK)
-    disk = Disk(purpose=purpose, path=place.path, writable=writable)
-    if space is None:
-        facts.miss(f"{fact}.free_bytes", f"free space of {shown}: {failure}", SET_DISK)
-    else:
-        disk = disk.replace(free_bytes=space["free_bytes"], total_bytes=space["total_bytes"])
+    if not space:
+        facts.miss(f"{fact}.free_bytes", f"free space of {folder}: {failure}", SET_DISK)
     call = "GetDiskFreeSpaceEx" if host.system == "windows" else "statvfs"
     facts.sources[fact] = f"{place.why}; {call} of {folder}"
+    disk = Disk(purpose=purpose, path=place.path, writable=writable, **(space or {}))
     # of a folder that could not be looked up, the mount that its name states
     if host.paths.isabs(folder) and (mount := host.mount_of(folder)):
         disk = disk.replace(filesystem=mount.filesystem or None)
@@ -163,13 +169,278 @@ def _look(host: Host, place: Place) -> tuple[str, dict[str, Any] | None, bool | 
         folder = host.paths.dirname(folder)
     if host.exists(folder) and not host.exists(folder, os.path.isdir):
         raise NotADirectoryError("it is a file, not a folder")
-    space = host.ask("space", folder)
+    stated = host.ask("space", folder) or {}
+    space = {name: stated[name] for name in ("free_bytes", "total_bytes") if name in stated}
     # under WSL 2 the disk is a file that grows on the Windows drive (microsoft/WSL#4373)
-    if space and "microsoft" in host.release() and host.exists("/mnt/c"):
+    if space and "microsoft" in host.release and host.exists("/mnt/c"):
         outer = host.ask("space", "/mnt/c") or space
-        space = {**space, "free_bytes": min(space["free_bytes"], outer["free_bytes"])}
+        space["free_bytes"] = min(space["free_bytes"], outer["free_bytes"])
     mount = host.mount_of(folder)
     if space and mount and mount.read_only:
         return folder, space, False
     # what a service's own account stores is judged by space and mount alone
     return folder, space, bool(place.account and space) or host.ask("writable", folder)
+
+
+# ------------------------------------------------------------------ models
+
+
+def read_models(host: Host, facts: Facts, seconds: float = SECONDS) -> None:
+    """Every model in a store; `models_present.<store>` says why one was not read whole."""
+    until, models = monotonic() + seconds, list[PresentModel]()
+    try:
+        stores = host.within(lambda: _stores(host))
+    except (OSError, ValueError) as error:
+        reason = f"where they are stored could not be looked up: {reason_of(error)}"
+        facts.miss(MODELS, reason, _REMEDY)
+        return
+    for store, folder in stores.items():
+        entries = _SEARCHES[store](host, folder, store)
+        try:
+            why = host.within(lambda entries=entries: _add(models, entries, until))  # type: ignore[misc]
+        except PermissionError:
+            why = "its folder may not be read by this account"
+        except (OSError, ValueError) as error:
+            why = f"its folder could not be read: {reason_of(error)}"
+        if why:
+            facts.miss(f"{MODELS}.{store}", why, _REMEDY)
+    if any(model.complete is None for model in models):
+        reason = "no record says whether such files are complete: their size is compared"
+        facts.miss(f"{MODELS}.complete", reason)
+    source = f"names and sizes in the folders of {', '.join(stores)}"
+    nowhere = "the recorded tree has none of the folders where models are stored"
+    nowhere = "no home folder is set" if host.live else nowhere
+    facts.put(MODELS, tuple(models) if stores else None, source, nowhere)
+
+
+def _stores(host: Host) -> dict[str, str]:
+    """The folder of each store that is searched, each folder once."""
+    known = places(host)
+    stores = {store: known[store].path for store in _SEARCHES if store in known}
+    if stores.get("llama.cpp") == stores.get("huggingface"):
+        stores.pop("llama.cpp", None)
+    service = known.get("ollama")
+    if service and service.account and host.home and not host.exists(service.path):
+        # a service that never stored anything leaves the account's own, of a server started by hand
+        stores["ollama"] = host.paths.join(host.home, ".ollama", "models")
+    # what a recorded tree does not hold is not known to be missing on its machine
+    return {store: at for store, at in stores.items() if host.live or host.exists(at)}
+
+
+def _add(models: list[PresentModel], entries: Found, until: float) -> str:
+    """Adds the models of one store; why not all of them were read, empty where they were."""
+    unreadable = 0
+    for model in entries:
+        if monotonic() > until:
+            return "not all of its models were looked at: the time limit was reached"
+        models.extend([model] if model else [])
+        unreadable += model is None
+    return f"{unreadable:,} of its models could not be read" if unreadable else ""
+
+
+def _files(host: Host, folder: str, depth: int) -> dict[str, int]:
+    """The files of a folder and those below it, and their bytes: 0 of what leads nowhere."""
+    files: dict[str, int] = {}
+    for name, size in host.sizes(folder).items():
+        if size is not None:
+            files[name] = size
+        elif depth:
+            inner = _files(host, host.paths.join(folder, name), depth - 1)
+            files.update({f"{name}/{file}": size for file, size in inner.items()})
+    return files
+
+
+def _folders(host: Host, *parts: str) -> list[str]:
+    """The names of the folders in one."""
+    return [name for name, size in host.sizes(*parts).items() if size is None]
+
+
+def _parts_of_split(name: str) -> tuple[str, ...]:
+    """Every part of a split file, in order; a file in one piece alone."""
+    match = _SHARD.fullmatch(name)
+    if match is None or not 1 <= int(match[3]) <= _MAX_SHARDS:
+        return (name,)
+    stem, count, ending = match[1], match[3], match[4]
+    return tuple(f"{stem}-{at:05d}-of-{count}{ending}" for at in range(1, int(count) + 1))
+
+
+def _weights(files: Mapping[str, int]) -> Iterator[dict[str, Any]]:
+    """Every GGUF model alone, all other weights of a folder as one: fields of `PresentModel`."""
+    for parts in sorted({_parts_of_split(n) for n in files if n.lower().endswith(".gguf")}):
+        sizes = [files.get(part, 0) for part in parts]
+        kind = _QUANTIZATION.search(_SHARD.sub(r"\1\4", parts[0]))
+        own = kind[1].upper().replace("FP16", "F16") if kind else None
+        if any(sizes):
+            values = {"file": parts[0], "quantization": own, "size_bytes": sum(sizes)}
+            yield {**values, "complete": all(sizes)}
+    names = [n for n in files if not n.rpartition("/")[2].startswith(_NOT_THE_MODEL)]
+    kinds = ([name for name in names if kind.fullmatch(name)] for kind in _WEIGHTS)
+    if weights := next(filter(None, kinds), None):
+        first, whole = weights[0], {part for name in weights for part in _parts_of_split(name)}
+        sizes = [files.get(part, 0) for part in whole]
+        # what no name says to be all that is needed may lack a part
+        is_indexed = any(n.endswith(".index.json") for n in files) and not _SHARD.fullmatch(first)
+        is_told = first.startswith("consolidated") or ("config.json" in files and not is_indexed)
+        complete = (True if is_told else None) if all(sizes) else False
+        yield {"size_bytes": sum(sizes), "complete": complete}
+
+
+def _search_hub(host: Host, hub: str, store: str) -> Found:
+    """`models--ORG--NAME`, each with `refs`, `blobs` and `snapshots`."""
+    for name in _folders(host, hub):
+        if not name.startswith("models--"):
+            continue
+        folder = host.paths.join(hub, name)
+        repository = name.removeprefix("models--").replace("--", "/")
+        try:
+            # the snapshot that `refs/main` names, else the one with most bytes
+            below, commits = (
+                host.paths.join(folder, "snapshots"),
+                _folders(host, folder, "snapshots"),
+            )
+            main = host.read_text(host.paths.join(folder, "refs", "main"), 100).strip()
+            commits = [main] if main in commits else commits[:_MAX_SNAPSHOTS]
+            every = [_files(host, host.paths.join(below, n), _MAX_DEPTH) for n in commits]
+            sets = list(_weights(max(every, key=lambda each: sum(each.values()), default={})))
+            blobs = {} if sets else host.sizes(folder, "blobs")
+        except OSError:
+            yield None
+            continue
+        if any(blob.endswith(".incomplete") for blob in blobs):
+            # nothing of the weights is whole yet
+            sets = [{"size_bytes": 0, "complete": False}]
+        for weights in sets:
+            yield PresentModel(path=folder, repository=repository, store=store, **weights)
+
+
+def _search_lm_studio(host: Host, folder: str, store: str) -> Found:
+    """`PUBLISHER/NAME/FILE`, where no file is known to be whole."""
+    for publisher in _folders(host, folder):
+        for name in _folders(host, folder, publisher):
+            place = host.paths.join(folder, publisher, name)
+            for weights in _weights(_files(host, place, 1)):
+                path = host.paths.join(place, weights.get("file", ""))
+                weights["complete"] = None if weights["complete"] else False
+                repository = f"{publisher}/{name}"
+                yield PresentModel(path=path, repository=repository, store=store, **weights)
+
+
+def _search_ollama(host: Host, folder: str, store: str) -> Found:
+    """`manifests/REGISTRY/NAMESPACE/NAME/TAG`, each a list of layers that lie in `blobs` as
+    `sha256-…`, whole under that name alone (ollama/ollama: types/model/name.go,
+    server/manifest.go; server/download.go for `-partial`).
+    """
+    manifests = _files(host, host.paths.join(folder, "manifests"), 4)
+    blobs = host.sizes(folder, "blobs") if manifests else {}
+    for parts in (path.split("/") for path, size in sorted(manifests.items()) if size):
+        path = host.paths.join(folder, "manifests", *parts)
+        layers = _layers(host.read_object(path)) if len(parts) > 2 else []
+        if len(parts) > 2 and not layers:
+            yield None
+        if not any(kind.endswith((".model", ".tensor")) for _, _, kind in layers):
+            # a model of Ollama's cloud has no weights here
+            continue
+        config = host.read_object(host.paths.join(folder, "blobs", layers[-1][0]))
+        stated = config.get("file_type")
+        here = [size for blob, size, _ in layers if blobs.get(blob) == size]
+        registry, *names, tag = parts
+        name = "/".join((registry, *names)).removeprefix("registry.ollama.ai/")
+        yield PresentModel(
+            path=path,
+            size_bytes=sum(here),
+            total_bytes=sum(size for _, size, _ in layers),
+            repository="/".join(names) if registry in ("hf.co", "huggingface.co") else None,
+            tag=f"{name.removeprefix('library/')}:{tag}",
+            complete=len(here) == len(layers),
+            store=store,
+            quantization=stated[:40] if isinstance(stated, str) and stated.strip() else None,
+        )
+
+
+def _layers(manifest: Mapping[str, Any]) -> list[tuple[str, int, str]]:
+    """Of each layer, the config last: its file in `blobs`, bytes, media type; none of a bad one."""
+    listed = manifest.get("layers") or []
+    layers: list[tuple[str, int, str]] = []
+    for value in (*listed, manifest.get("config")) if isinstance(listed, list) else ():
+        fields = value if isinstance(value, dict) else {}
+        digest, size = str(fields.get("digest")), fields.get("size")
+        # 64 hexadecimal digits, for which another word may stand in a recorded tree
+        is_digest = re.fullmatch(r"sha256:[0-9A-Za-z]{1,64}", digest)
+        if not is_digest or type(size) is not int or size < 0:
+            return []
+        layers.append((digest.replace(":", "-"), size, str(fields.get("mediaType"))))
+    return layers
+
+
+_SEARCHES: dict[str, Callable[[Host, str, str], Found]] = {
+    "huggingface": _search_hub,
+    "llama.cpp": _search_hub,
+    "ollama": _search_ollama,
+    LM_STUDIO: _search_lm_studio,
+}
+
+
+# ------------------------------------------------------------------ runtimes
+
+
+def read_runtimes(host: Host, facts: Facts) -> None:
+    """The runtimes that are here; () where none was seen, unread where nothing was searched."""
+    table, folders = shipped_table("present"), host.env.get("PATH", "").split(host.paths.pathsep)
+    usual, tools, studio = (
+        [path.replace("~", host.home, 1) for path in paths if host.home or path[0] != "~"]
+        for paths in (
+            table["folders"].get(host.system, ()),
+            table["environments"]["every"],
+            table["lm_studio"].get(host.system, ()),
+        )
+    )
+    folders = [path for path in dict.fromkeys((*folders, *usual)) if host.paths.isabs(path)]
+    runtimes = host.within(lambda: _search_runtimes(host, table, folders, tools))
+    for path in filter(host.exists, studio):
+        runtimes[LM_STUDIO] = PresentRuntime(id=LM_STUDIO, path=path)
+    # what a recorded tree does not hold is not known to be missing on its machine
+    is_searched = runtimes or host.ask("python_path") is not None or any(map(host.exists, folders))
+    value = tuple(runtimes[name] for name in sorted(runtimes)) if is_searched else None
+    where = "commands in PATH and the usual folders; packages of this and of other environments"
+    reason = "the recorded tree has none of the folders where runtimes are installed"
+    facts.put("runtimes", value, where, reason, FILL_IN)
+
+
+def _search_runtimes(
+    host: Host, table: Mapping[str, Any], folders: list[str], tools: list[str]
+) -> dict[str, PresentRuntime]:
+    """The runtimes in the folders of commands and of Python's packages, by their id."""
+    runtimes: dict[str, PresentRuntime] = {}
+    join, suffix = host.paths.join, ".exe" if host.system == "windows" else ""
+    # Python environments: of the commands that are here first, for the version of one lies beside
+    # it; then the active one, the one beside the work, and those of tools
+    prefixes: list[str] = []
+    for path, name in (
+        (join(folder, f"{command}{suffix}"), name)
+        for folder in folders
+        for command, name in table["commands"].items()
+    ):
+        if name not in runtimes and host.exists(path, lambda real: os.access(real, os.X_OK)):
+            runtimes[name] = PresentRuntime(id=name, path=path)
+            prefixes.append(host.paths.dirname(host.paths.dirname(host.resolve(path))))
+    active = (host.env.get(name, "") for name in ("VIRTUAL_ENV", "CONDA_PREFIX"))
+    prefixes += [*filter(host.paths.isabs, active), join(host.ask("cwd") or "/", ".venv")]
+    prefixes += [join(folder, name) for folder in tools for name in host.listdir(folder)]
+    libraries = [
+        join(prefix, "lib", name, "site-packages")
+        for prefix in prefixes
+        for name in host.listdir(join(prefix, "lib"))
+        if name.startswith("python3")
+    ]
+    if suffix:
+        libraries += [join(prefix, "Lib", "site-packages") for prefix in prefixes]
+    for folder in (*libraries, *(host.ask("python_path") or ())):
+        for entry in host.listdir(folder):
+            # each as `mlx_lm-0.32.2.dist-info`
+            name, _, version = entry.removesuffix(".dist-info").partition("-")
+            runtime = table["distributions"].get(re.sub(r"[-_.]+", "-", name).lower())
+            if runtime and version and entry.endswith(".dist-info"):
+                new = PresentRuntime(id=runtime, path=join(folder, entry))
+                first = runtimes.setdefault(runtime, new)
+                runtimes[runtime] = first.replace(version=first.version or version)
+    return runtimes

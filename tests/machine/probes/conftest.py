@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from helpers.recordings import LINUX
-from selfhost.machine.probes.host import RecordedHost, file_name
+from selfhost.machine.probes.host import RecordedHost
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def build(tmp_path: Path) -> Callable[..., RecordedHost]:
     ) -> RecordedHost:
         folder = tmp_path / str(next(numbers))
         for path, text in files.items():
-            place = folder / file_name(path)
+            place = folder / path.replace(":", "%3A").lstrip("/")
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(text if isinstance(text, bytes) else text.encode())
         folder.mkdir(parents=True, exist_ok=True)

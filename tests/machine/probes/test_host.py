@@ -16,10 +16,11 @@ from helpers.recordings import GIB, MEMINFO, ROOT_MOUNT, DeadVolume, lawful, pla
 from selfhost import Outcome, Route, check
 from selfhost.catalogue.index import open_catalogue
 from selfhost.core.tables import shipped_table
-from selfhost.machine.probes import Host, read_machine, stores
+from selfhost.machine.probes import Host, host, read_machine
 from selfhost.machine.probes.host import RecordedHost
 from selfhost.machine.probes.memory import read_process
 from selfhost.machine.reader import Machine
+from selfhost.machine.record import PURPOSES
 
 
 def test_this_machine_is_read() -> None:
@@ -52,6 +53,7 @@ def hook(event, args):
         events.append(repr(args))
 sys.addaudithook(hook)
 from selfhost.machine.reader import Machine
+from selfhost.machine.record import PURPOSES
 Machine.read()
 heavy = "socket subprocess pathlib json psutil rich argparse dataclasses inspect tempfile shutil threading".split()
 print(events, [name for name in heavy if name in sys.modules and name not in before])
@@ -65,9 +67,10 @@ print(events, [name for name in heavy if name in sys.modules and name not in bef
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="replaces Linux' mounts")
-def test_a_dead_network_volume_is_unread() -> None:
+def test_a_dead_network_volume_is_unread(monkeypatch: pytest.MonkeyPatch) -> None:
     """statvfs on a dead server hangs: the reading goes on without it."""
     never = threading.Event()
+    monkeypatch.setattr(host, "DEADLINE_SECONDS", 0.25)
     try:
         machine = read_machine(DeadVolume(never))
         found = place(machine, "huggingface")
@@ -221,4 +224,4 @@ def test_what_is_looked_for_is_what_the_runtime_files_state() -> None:
     assert {name: spec.id for spec in RUNTIMES for name in spec.distributions} == PRESENT[
         "distributions"
     ]
-    assert {spec.store for spec in RUNTIMES} == set(stores.PLACES)
+    assert {spec.store for spec in RUNTIMES} == set(PURPOSES)

@@ -12,9 +12,9 @@ import pytest
 
 from helpers.paths import RECORDS
 from selfhost import Machine, Verdict, Workload, check
-from selfhost.machine.probes import Host, redactor
+from selfhost.machine.probes import Host, masked, masks
 from selfhost.machine.probes.host import Facts, RecordedHost
-from selfhost.machine.probes.models import read_models
+from selfhost.machine.probes.stores import read_models
 from selfhost.machine.record import PURPOSES, Disk, PresentModel
 
 RECORD = RECORDS / "vm-24gib.json"
@@ -111,7 +111,7 @@ def host_of(home: Path) -> Host:
 def read(host: Host, seconds: float = 30) -> Facts:
     found = Facts()
     read_models(host, found, seconds)
-    found.map_texts(redactor(host))
+    found.values = masked(found.values, masks(host))
     return found
 
 
@@ -288,10 +288,10 @@ class Closed(Host):
         super().__init__(env={"HOME": str(home)}, system="linux")
         self.closed = str(closed)
 
-    def sizes(self, path: str) -> dict[str, int | None]:
-        if path.startswith(self.closed):
+    def sizes(self, *parts: str) -> dict[str, int | None]:
+        if parts[0].startswith(self.closed):
             raise PermissionError(13, "Permission denied")
-        return super().sizes(path)
+        return super().sizes(*parts)
 
 
 def test_a_store_of_another_account_is_unread(tmp_path: Path) -> None:
