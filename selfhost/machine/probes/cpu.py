@@ -306,14 +306,11 @@ def read_scope(host: Host, facts: Facts) -> None:
     """`container`, `vm` or `host`: by the first sign of each."""
     group, root = host.read_text(CGROUP), host.mount_of("/")
     is_layered = root is not None and root.filesystem not in ("ext4", "xfs")
-    names, files = (
-        ("container", "KUBERNETES_SERVICE_HOST"),
-        ("/.containerenv", "/systemd/container"),
-    )
+    names = ("container", "KUBERNETES_SERVICE_HOST")
     signs = {f"variable {name}": name in host.env for name in names}
     # the file is still there after a virtual machine was made from a container's image
     signs["/.dockerenv"] = is_layered and host.exists("/.dockerenv")
-    signs |= {f"/run{path}": host.exists(f"/run{path}") for path in files}
+    signs |= {path: host.exists(path) for path in ("/run/.containerenv", "/run/systemd/container")}
     signs[CGROUP] = any(word in group for word in _CONTAINER_GROUPS)
     sign = next((sign for sign, shows in signs.items() if shows), None)
     if host.system == "linux" and sign:

@@ -294,10 +294,8 @@ def _search_hub(host: Host, hub: str, store: str) -> Found:
         repository = name.removeprefix("models--").replace("--", "/")
         try:
             # the snapshot that `refs/main` names, else the one with most bytes
-            below, commits = (
-                host.paths.join(folder, "snapshots"),
-                _folders(host, folder, "snapshots"),
-            )
+            below = host.paths.join(folder, "snapshots")
+            commits = _folders(host, below)
             main = host.read_text(host.paths.join(folder, "refs", "main"), 100).strip()
             commits = [main] if main in commits else commits[:_MAX_SNAPSHOTS]
             every = [_files(host, host.paths.join(below, n), _MAX_DEPTH) for n in commits]
