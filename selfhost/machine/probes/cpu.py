@@ -329,18 +329,20 @@ def _guest_sign(host: Host) -> tuple[bool | None, str]:
             return "VMM" in features.split(), "sysctl machdep.cpu.features"
         return {"0": False, "1": True}.get(stated), "sysctl kern.hv_vmm_present"
     if host.system == "windows":
-        words = {f"registry, {key}": str(host.ask("registry", key) or "") for key in _BIOS}
-    else:
-        flags = parse_instruction_sets(host.read_text(CPUINFO)) or ()
-        if any(word in host.release for word in VIRTUAL_KERNELS):
-            return True, "kernel release"
-        if "hypervisor" in flags or "sse2" in flags:
-            # x86 kernels always show the flag to a guest
-            is_guest = "hypervisor" in flags
-            return is_guest, f"{CPUINFO}, {'' if is_guest else 'no '}flag hypervisor"
-        if host.exists(f"{_TREE}/hypervisor"):
-            return True, f"{_TREE}/hypervisor"
-        words = {path: host.read_word(path) for path in _FIRMWARE}
+        return _by_firmware({f"registry, {key}": host.ask("registry", key) or "" for key in _BIOS})
+    flags = parse_instruction_sets(host.read_text(CPUINFO)) or ()
+    if any(word in host.release for word in VIRTUAL_KERNELS):
+        return True, "kernel release"
+    if "hypervisor" in flags or "sse2" in flags:
+        # x86 kernels always show the flag to a guest
+        is_guest = "hypervisor" in flags
+        return is_guest, f"{CPUINFO}, {'' if is_guest else 'no '}flag hypervisor"
+    if host.exists(f"{_TREE}/hypervisor"):
+        return True, f"{_TREE}/hypervisor"
+    return _by_firmware({path: host.read_word(path) for path in _FIRMWARE})
+
+
+def _by_firmware(words: Mapping[str, str]) -> tuple[bool | None, str]:
     text = " ".join(words.values()).strip().lower()
     virtual = shipped_table("firmware_names")["virtual_firmware"]
     is_guest = ".metal" not in text and any(word in text for word in virtual)

@@ -22,7 +22,7 @@ _UNNAMED = "NVIDIA GPU"
 # the chips that have no memory of their own: Grace Blackwell of the DGX Spark, and Jetson boards
 # (Thor's Blackwell too)
 _UNIFIED_CHIP = pattern(r"(?i)\b(GB10|Orin|Xavier|Thor|Tegra|Jetson)\b")
-_MASK = "CUDA_VISIBLE_DEVICES"
+_MASK, _ORDER = "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"
 # of NVML (nvml.h, nvmlReturn_t)
 _NOT_SUPPORTED = 3
 ACCELERATORS, MEMORY = "accelerators", "accelerators.memory_total_bytes"
@@ -56,15 +56,16 @@ def read_accelerators(host: Host, facts: Facts) -> None:
     if why and not cards:
         facts.miss(ACCELERATORS, *why)
         return
-    place = "the registry" if host.system == "windows" else PCI
+    place = {"linux": PCI, "windows": "the registry"}.get(host.system)
     none = f"{place}: no GPU of NVIDIA, AMD or Intel"
     facts.put(ACCELERATORS, cards, "; ".join(read.source for read in reads) or none)
-    if any(card.unified is None for card in cards):
+    if None in [card.unified for card in cards]:
         facts.miss(f"{ACCELERATORS}.unified", *_said("unified"))
-    blank = [read for read in reads if any(c.memory_total_bytes is None for c in read.cards)]
+    blank = [read for read in reads if None in [card.memory_total_bytes for card in read.cards]]
     if unread := [read.unread for read in blank if read.unread]:
-        remedies = dict.fromkeys(remedy for _, remedy in unread if remedy)
-        facts.miss(MEMORY, "; ".join(why for why, _ in unread), "; ".join(remedies) or None)
+        reasons, remedies = zip(*unread, strict=True)
+        remedy = "; ".join(dict.fromkeys(filter(None, remedies)))
+        facts.miss(MEMORY, "; ".join(reasons), remedy or None)
 
 
 def _said(*codes: object, **values: object) -> tuple[str, str | None]:
@@ -300,20 +301,24 @@ def read_nvidia(host: Host, devices: Sequence[str]) -> Read | None:
     if board := "" if is_pc else _jetson_board(host):
         card = Accelerator(vendor="nvidia", name=board, unified=True)
         return Read(cards=(card,), source=_BOARD, unread=_said("bufferless"))
-    if driver_present(host):
-        answer = host.ask("nvml") or {}
-        error = answer.get("error")
-        if error is None and isinstance(answer.get("devices"), list):
-            return _visible(host, answer)
-        unread = _said(error, "unusable", error=error)
-        if isinstance(answer.get("why"), str) or not answer:
-            unread = _said("asked" if answer else "unrecorded", why=answer.get("why"))
-    elif not devices:
-        return None
-    elif host.env.get("NVIDIA_VISIBLE_DEVICES") in ("void", "none"):
-        return Read(cards=(), source="NVIDIA_VISIBLE_DEVICES hands this container no GPU")
-    else:
-        unread = _said("undriven")
+    if not driver_present(host):
+        if not devices:
+            return None
+        if host.env.get("NVIDIA_VISIBLE_DEVICES") in ("void", "none"):
+            return Read(cards=(), source="NVIDIA_VISIBLE_DEVICES hands this container no GPU")
+        return _read_files(host, devices, _said("undriven"))
+    answer = host.ask("nvml") or {}
+    error = answer.get("error")
+    if error is None and isinstance(answer.get("gpus"), list):
+        return _read_answer(host, answer)
+    unread = _said(error, "unusable", error=error)
+    if isinstance(answer.get("why"), str) or not answer:
+        unread = _said("asked" if answer else "unrecorded", why=answer.get("why"))
+    return _read_files(host, devices, unread)
+
+
+def _read_files(host: Host, devices: Sequence[str], unread: tuple[str, str | None]) -> Read:
+    """As many cards as files show, by the names that they give: the library did not answer."""
     nodes = [*filter(_NODE, host.listdir("/dev"))]
     source = "/dev/nvidia*" if nodes else PCI if devices else VERSION
     names = []
@@ -328,6 +333,7 @@ def read_nvidia(host: Host, devices: Sequence[str]) -> Read | None:
         names = [names[0] if len(set(names)) == 1 else _UNNAMED] * count
     # NVIDIA's chips that share RAM are Arm ones: elsewhere a card without a name has memory of
     # its own
+    is_pc = normal_architecture(host.machine) == "x86_64"
     cards = tuple(
         Accelerator(
             vendor="nvidia",
@@ -355,95 +361,81 @@ def _jetson_board(host: Host) -> str:
 # ------------------------------------------------------------------ NVIDIA: what the library says
 
 
-def _visible(host: Host, answer: Mapping[str, Any]) -> Read:
+# a GPU or an instance of it, and the number of the error that hides its memory
+_Part = tuple[Accelerator, int | None]
+
+
+def _read_answer(host: Host, answer: Mapping[str, Any]) -> Read:
     """The GPUs of an answer that CUDA_VISIBLE_DEVICES leaves."""
-    driver, cuda = answer.get("driver"), answer.get("cuda") or 0
-    is_arm = normal_architecture(host.machine) == "aarch64"
-    # in MIG mode its instances stand in a GPU's place, for nothing runs on the whole of it
-    gpus = [
-        [
-            _card(part, device, driver, is_arm=is_arm)
-            for part in (device["instances"] if device.get("mig") else [device])
-        ]
-        for device in answer["devices"]
-    ]
+    is_arm, driver = normal_architecture(host.machine) == "aarch64", answer.get("driver")
+    gpus = [[parse_gpu(part, driver, is_arm=is_arm) for part in gpu] for gpu in answer["gpus"]]
     # NVML writes version 13.1 as 13010
-    version = f", CUDA {cuda // 1000}.{cuda % 1000 // 10}" * bool(cuda)
-    source = f"NVML: driver {driver or 'of unknown version'}{version}"
-    mask = host.env.get(_MASK)
-    chosen: list[int] | None = list(range(len(gpus)))
-    if mask is not None:
+    source, cuda = f"NVML: driver {driver or 'of unknown version'}", answer.get("cuda") or 0
+    source += f", CUDA {cuda // 1000}.{cuda % 1000 // 10}" * bool(cuda)
+    parts: list[_Part] | None = [part for gpu in gpus for part in gpu]
+    if (mask := host.env.get(_MASK)) is not None:
         source += f", as {_MASK} selects"
-        chosen = _selected(mask, len(gpus))
-        kinds = {(card.name, card.memory_total_bytes) for parts in gpus for card, _ in parts}
-        # CUDA's own order begins with the fastest
-        is_ordered = len(gpus) < 2 or host.env.get("CUDA_DEVICE_ORDER") == "PCI_BUS_ID"
-        chosen = None if chosen and len(kinds) > 1 and not is_ordered else chosen
-    if chosen is None:
+        parts = _selected(mask, gpus, is_by_bus=host.env.get(_ORDER) == "PCI_BUS_ID")
+    if parts is None:
         card = Accelerator(vendor="nvidia", name=_UNNAMED, unified=False)
-        cards = (card,) * len(set((mask or "").split(",")))
+        cards = (card,) * len({*str(mask).split(",")})
         return Read(cards=cards, source=source, unread=_said("uuid", mask=_MASK))
-    parts = [part for number in chosen for part in gpus[number]]
     # of those without memory one that may have its own says more than one that has none
-    blank = [(card.unified, code) for card, code in parts if card.memory_total_bytes is None]
-    codes = [code for unified, code in blank if not unified]
-    unread = _said(codes[0], "untold") if codes else _said("bufferless")
+    errors = [error for card, error in parts if not (card.memory_total_bytes or card.unified)]
+    unread = _said(errors[0], "untold") if errors else _said("bufferless")
     return Read(cards=tuple(card for card, _ in parts), source=source, unread=unread)
 
 
-def _selected(mask: str, count: int) -> list[int] | None:
-    """The numbers that CUDA_VISIBLE_DEVICES leaves of `count` GPUs, in its order: the first word
-    that is none, or one again, ends it (CUDA C++ Programming Guide, environment variables). None
-    where it selects by UUID.
+def _selected(mask: str, gpus: list[list[_Part]], *, is_by_bus: bool) -> list[_Part] | None:
+    """What CUDA_VISIBLE_DEVICES leaves, in its order: the first word that is no number, or one
+    again, ends it (CUDA C++ Programming Guide, environment variables). None where that cannot be
+    told: of UUIDs, and of unlike GPUs, of which CUDA's own order has the fastest first.
     """
-    chosen: list[int] = []
+    numbers: list[int] = []
     for word in (word.strip() for word in mask.split(",")):
         number = whole(word, 5)
         if word.lower().startswith(("gpu-", "mig-")):
             return None
-        if number is None or number in chosen or number >= count:
+        if number is None or number in numbers or number >= len(gpus):
             break
-        chosen.append(number)
-    return chosen
+        numbers.append(number)
+    kinds = {(card.name, card.memory_total_bytes) for gpu in gpus for card, _ in gpu}
+    if numbers and len(kinds) > 1 and len(gpus) > 1 and not is_by_bus:
+        return None
+    return [part for number in numbers for part in gpus[number]]
 
 
-def _card(
-    part: Mapping[str, Any], device: Mapping[str, Any], driver: str | None, *, is_arm: bool
-) -> tuple[Accelerator, int | None]:
-    """A device, or an instance of it, and the number of the error that hides its memory."""
-    name = part.get("name") or device.get("name") or _UNNAMED
-    if part is not device and not re.search(r"\bMIG\b", name):
-        name += " MIG"
-    total, free = part.get("memory_total_bytes") or None, part.get("memory_free_bytes")
-    refusals = part.get("refused") or {}
-    refused = refusals.get("memory", refusals.get("handle"))
+def parse_gpu(part: Mapping[str, Any], driver: str | None, *, is_arm: bool) -> _Part:
+    """What NVML says of a GPU or of an instance of one."""
+    name, error = part.get("name") or _UNNAMED, part.get("error")
+    name += " MIG" * ("part_of_bytes" in part and "MIG" not in name.split())
+    size, free = part.get("memory_total_bytes") or None, part.get("memory_free_bytes")
     # an Arm chip that says it has no frame buffer shares the RAM; the name identifies most of them
-    is_bufferless = total is None and refused == _NOT_SUPPORTED and is_arm
-    unified = is_bufferless or bool(_UNIFIED_CHIP.search(name))
+    unified = bool(_UNIFIED_CHIP.search(name)) or (not size and error == _NOT_SUPPORTED and is_arm)
     if unified:
-        total = free = None
-    capability = device.get("compute_capability")
+        size = free = None
     card = Accelerator(
         vendor="nvidia",
         name=name,
-        memory_total_bytes=total,
-        memory_free_bytes=min(free, total) if free is not None and total is not None else None,
+        memory_total_bytes=size,
+        memory_free_bytes=min(free, size) if free is not None and size else None,
         unified=unified,
         driver=driver,
-        compute_capability=".".join(map(str, capability)) if capability else None,
-        memory_bandwidth_bytes_per_second=_bandwidth(part, device),
+        compute_capability=".".join(map(str, part.get("compute_capability") or ())) or None,
+        memory_bandwidth_bytes_per_second=_peak_rate(part),
     )
-    return card, refused
+    return card, error
 
 
-def _bandwidth(part: Mapping[str, Any], device: Mapping[str, Any]) -> int | None:
-    """Peak bytes per second of memory that transfers twice a clock, as NVML counts clocks
-    (NVIDIA's deviceQuery does this sum). An instance has its eighths of the memory and as many of
-    its channels (NVIDIA's MIG user guide).
+def _peak_rate(part: Mapping[str, Any]) -> int | None:
+    """Bytes per second of memory that transfers twice a clock, as NVML counts clocks (NVIDIA's
+    deviceQuery does this sum). An instance has its eighths of the memory and as many of its
+    channels (NVIDIA's MIG user guide).
     """
-    clock_mhz, width_bits = device.get("memory_clock_mhz"), device.get("bus_width_bits")
-    own, total = (each.get("memory_total_bytes") or 0 for each in (part, device))
-    if not clock_mhz or not width_bits or (part is not device and not (own and total)):
+    names = ("memory_clock_mhz", "bus_width_bits", "memory_total_bytes")
+    clock_mhz, width_bits, size = (part.get(name) or 0 for name in names)
+    whole_bytes = part.get("part_of_bytes", size)
+    if not (clock_mhz and width_bits) or (not whole_bytes and "part_of_bytes" in part):
         return None
-    eighths = 8 if part is device else max(1, round(8 * own / total))
-    return int(2 * clock_mhz * 1_000_000 * width_bits // 8 * eighths // 8)
+    eighths = max(1, round(8 * size / whole_bytes)) if whole_bytes else 8
+    return int(2 * 10**6 * clock_mhz * width_bits // 8 * eighths // 8)

@@ -208,13 +208,13 @@ def read_memory(host: Host, facts: Facts) -> None:
         _read_other(host, facts)
         return
     meminfo = parse_sizes(host.read_text(MEMINFO))
-    total, why = meminfo.get("MemTotal") or None, host.why[MEMINFO]
+    total, why = meminfo.get("MemTotal", 0), host.why[MEMINFO]
     whose = next((words for name, words in VIRTUAL_KERNELS.items() if name in host.release), "")
-    facts.put(TOTAL, total, f"{MEMINFO}, MemTotal{whose}", why, SET_MEMORY)
+    facts.put(TOTAL, total or None, f"{MEMINFO}, MemTotal{whose}", why, SET_MEMORY)
     facts.put(SWAP, meminfo.get("SwapFree"), f"{MEMINFO}, SwapFree", why)
     groups = read_groups(host, "memory")
     try:
-        if TOTAL in facts.unread or total is None:
+        if TOTAL in facts.unread:
             raise ValueError(facts.unread[TOTAL].reason)
         bounds = _group_bounds(host, groups)
         # a group that was not seen is no matter where one above it has a limit
@@ -229,17 +229,16 @@ def read_memory(host: Host, facts: Facts) -> None:
         return
     inside = " that shows inside the container" if groups.is_inside else ""
     shared = _POD if "KUBERNETES_SERVICE_HOST" in host.env else ""
-    available = meminfo.get("MemAvailable")
-    old = f"{MEMINFO} has no MemAvailable (kernel before 3.14)"
     source = f"{MEMINFO}, MemTotal: no lower limit in any control group{inside}{shared}"
-    left_source = old if available is None else f"{MEMINFO}, MemAvailable"
-    bounds = [_Bound(total, source, available, left_source), *bounds]
+    left, left_source = meminfo.get("MemAvailable"), f"{MEMINFO}, MemAvailable"
+    left_source += " is missing (kernel before 3.14)" * (left is None)
+    bounds = [_Bound(total, source, left and min(left, total), left_source), *bounds]
     least = min(bounds, key=lambda bound: bound.bytes)
     facts.put(LIMIT, least.bytes, least.source)
-    unread = [bound.left_source for bound in reversed(bounds) if bound.left_bytes is None]
-    left_bytes, source = min((bound.left_bytes or 0, bound.left_source) for bound in bounds)
-    left = None if unread else min(left_bytes, least.bytes)
-    facts.put(AVAILABLE, left, source, "".join(unread[:1]), SET_MEMORY)
+    # what could not be read of one may be less than what all others leave
+    tightest = min(bounds, key=lambda b: -1 if b.left_bytes is None else b.left_bytes)
+    left, source = tightest.left_bytes, tightest.left_source
+    facts.put(AVAILABLE, left, source, source, SET_MEMORY)
 
 
 def _shell_bounds(host: Host, facts: Facts) -> list[_Bound]:

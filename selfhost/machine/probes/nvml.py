@@ -42,39 +42,42 @@ class Library:
 
 
 def describe(nvml: Library) -> dict[str, Any]:
-    """All GPUs; `refused` has the number of the error that hides a card or its memory."""
+    """The driver and all GPUs, each as what programs can have of it: itself or, in MIG mode, its
+    instances, for nothing runs on the whole of it.
+    """
     if code := nvml.call("nvmlInit_v2"):
         return {"error": code}
-    devices = []
-    for index in range(min(sum(nvml.numbers("nvmlDeviceGetCount_v2")), _MAX_DEVICES)):
-        handle, number = ctypes.c_void_p(), ctypes.c_uint(index)
-        code = nvml.call("nvmlDeviceGetHandleByIndex_v2", number, ctypes.byref(handle))
-        devices.append({"refused": {"handle": code}} if code else _card(nvml, handle))
+    count = min(sum(nvml.numbers("nvmlDeviceGetCount_v2")), _MAX_DEVICES)
     return {
         "driver": nvml.text("nvmlSystemGetDriverVersion"),
         "cuda": next(iter(nvml.numbers("nvmlSystemGetCudaDriverVersion")), None),
-        "devices": devices,
+        "gpus": [_parts(nvml, index) for index in range(count)],
     }
 
 
-def _card(nvml: Library, handle: ctypes.c_void_p) -> dict[str, Any]:
-    clock = ctypes.c_uint(_CLOCK_MEMORY)
-    is_mig = nvml.numbers("nvmlDeviceGetMigMode", handle, count=2)[:1] == [1]
-    instances = []
-    most = sum(nvml.numbers("nvmlDeviceGetMaxMigDeviceCount", handle)) if is_mig else 0
-    for index in range(min(most, _MAX_DEVICES)):
-        # the numbers of MIG devices may have gaps
-        part, name = ctypes.c_void_p(), "nvmlDeviceGetMigDeviceHandleByIndex"
-        if not nvml.call(name, handle, ctypes.c_uint(index), ctypes.byref(part)):
-            instances.append(_device(nvml, part))
-    return {
+def _parts(nvml: Library, index: int) -> list[dict[str, Any]]:
+    """`error` is the number of the error that hides a GPU, or its memory."""
+    handle, clock = ctypes.c_void_p(), ctypes.c_uint(_CLOCK_MEMORY)
+    number = ctypes.c_uint(index)
+    if code := nvml.call("nvmlDeviceGetHandleByIndex_v2", number, ctypes.byref(handle)):
+        return [{"error": code}]
+    whole = {
         **_device(nvml, handle),
         "bus_width_bits": sum(nvml.numbers("nvmlDeviceGetMemoryBusWidth", handle)),
         "memory_clock_mhz": sum(nvml.numbers("nvmlDeviceGetMaxClockInfo", handle, clock)),
         "compute_capability": nvml.numbers("nvmlDeviceGetCudaComputeCapability", handle, count=2),
-        "mig": is_mig,
-        "instances": instances,
     }
+    if nvml.numbers("nvmlDeviceGetMigMode", handle, count=2)[:1] != [1]:
+        return [whole]
+    instances = []
+    most = sum(nvml.numbers("nvmlDeviceGetMaxMigDeviceCount", handle))
+    for place in range(min(most, _MAX_DEVICES)):
+        # the numbers of MIG devices may have gaps
+        part, name = ctypes.c_void_p(), "nvmlDeviceGetMigDeviceHandleByIndex"
+        if not nvml.call(name, handle, ctypes.c_uint(place), ctypes.byref(part)):
+            own = {"part_of_bytes": whole["memory_total_bytes"] or 0}
+            instances.append({**whole, **_device(nvml, part), **own})
+    return instances
 
 
 def _device(nvml: Library, handle: ctypes.c_void_p) -> dict[str, Any]:
@@ -88,7 +91,7 @@ def _device(nvml: Library, handle: ctypes.c_void_p) -> dict[str, Any]:
         "name": nvml.text("nvmlDeviceGetName", handle),
         "memory_total_bytes": None if code else cells[at[0]],
         "memory_free_bytes": None if code else cells[at[1]],
-        "refused": {"memory": code} if code else {},
+        "error": code or None,
     }
 
 

@@ -53,6 +53,8 @@ _WEIGHTS = (
     pattern(r"(?s)consolidated.*\.safetensors"),
 )
 _REMEDY = "check a model that you have by its path: `selfhost check ./model.gguf`"
+# `mlx_lm-0.32.2.dist-info`
+_PACKAGE = pattern(r"(?s)([^-]+)-(.+)\.dist-info")
 # the models of a store, None for one that could not be read
 Found = Iterator[PresentModel | None]
 
@@ -78,11 +80,12 @@ def places(host: Host) -> dict[str, Place]:
     name = next((name for name in _HUB if host.env.get(name)), None)
     hub = join(host.env[name], *_HUB[name]) if name else join(home, ".cache", "huggingface", "hub")
     if home or name:
-        found["llama.cpp"] = Place(path=hub, why=name or "default")
+        why = name or "default"
+        found["llama.cpp"] = Place(path=hub, why=why)
         # llama.cpp expands neither `~` nor variables
         path = re.sub(r"^~(?=$|[/\\])", lambda _: home or "~", hub)
         path = re.sub(r"\$(\w+|\{\w+\})", lambda n: host.env.get(n[1].strip("{}"), n[0]), path)
-        found["huggingface"] = Place(path=path, why=name or "default")
+        found["huggingface"] = Place(path=path, why=why)
     if own := host.env.get("LLAMA_CACHE"):
         found["llama.cpp"] = Place(path=own, why="LLAMA_CACHE")
     if home:
@@ -153,7 +156,10 @@ def _read_disk(host: Host, facts: Facts, purpose: str, place: Place) -> Disk:
         facts.miss(f"{fact}.free_bytes", f"free space of {folder}: {failure}", SET_DISK)
     call = "GetDiskFreeSpaceEx" if host.system == "windows" else "statvfs"
     facts.sources[fact] = f"{place.why}; {call} of {folder}"
-    disk = Disk(purpose=purpose, path=place.path, writable=writable, **(space or {}))
+    free, total = (space["free_bytes"], space["total_bytes"]) if space else (None, None)
+    disk = Disk(
+        purpose=purpose, path=place.path, writable=writable, free_bytes=free, total_bytes=total
+    )
     # of a folder that could not be looked up, the mount that its name states
     if host.paths.isabs(folder) and (mount := host.mount_of(folder)):
         disk = disk.replace(filesystem=mount.filesystem or None)
@@ -169,12 +175,11 @@ def _look(host: Host, place: Place) -> tuple[str, dict[str, Any] | None, bool | 
         folder = host.paths.dirname(folder)
     if host.exists(folder) and not host.exists(folder, os.path.isdir):
         raise NotADirectoryError("it is a file, not a folder")
-    stated = host.ask("space", folder) or {}
-    space = {name: stated[name] for name in ("free_bytes", "total_bytes") if name in stated}
+    space = host.ask("space", folder)
     # under WSL 2 the disk is a file that grows on the Windows drive (microsoft/WSL#4373)
     if space and "microsoft" in host.release and host.exists("/mnt/c"):
         outer = host.ask("space", "/mnt/c") or space
-        space["free_bytes"] = min(space["free_bytes"], outer["free_bytes"])
+        space = {**space, "free_bytes": min(space["free_bytes"], outer["free_bytes"])}
     mount = host.mount_of(folder)
     if space and mount and mount.read_only:
         return folder, space, False
@@ -276,13 +281,16 @@ def _weights(files: Mapping[str, int]) -> Iterator[dict[str, Any]]:
     names = [n for n in files if not n.rpartition("/")[2].startswith(_NOT_THE_MODEL)]
     kinds = ([name for name in names if kind.fullmatch(name)] for kind in _WEIGHTS)
     if weights := next(filter(None, kinds), None):
-        first, whole = weights[0], {part for name in weights for part in _parts_of_split(name)}
-        sizes = [files.get(part, 0) for part in whole]
-        # what no name says to be all that is needed may lack a part
-        is_indexed = any(n.endswith(".index.json") for n in files) and not _SHARD.fullmatch(first)
-        is_told = first.startswith("consolidated") or ("config.json" in files and not is_indexed)
-        complete = (True if is_told else None) if all(sizes) else False
+        sizes = [files.get(p, 0) for p in {p for name in weights for p in _parts_of_split(name)}]
+        complete = _is_told_whole(files, weights[0]) if all(sizes) else False
         yield {"size_bytes": sum(sizes), "complete": complete}
+
+
+def _is_told_whole(files: Mapping[str, int], first: str) -> bool | None:
+    """Whether names say that these weights are all that is needed; None where none does."""
+    is_indexed = any(name.endswith(".index.json") for name in files) and not _SHARD.fullmatch(first)
+    is_told = first.startswith("consolidated") or ("config.json" in files and not is_indexed)
+    return True if is_told else None
 
 
 def _search_hub(host: Host, hub: str, store: str) -> Found:
@@ -424,21 +432,21 @@ def _search_runtimes(
     active = (host.env.get(name, "") for name in ("VIRTUAL_ENV", "CONDA_PREFIX"))
     prefixes += [*filter(host.paths.isabs, active), join(host.ask("cwd") or "/", ".venv")]
     prefixes += [join(folder, name) for folder in tools for name in host.listdir(folder)]
-    libraries = [
-        join(prefix, "lib", name, "site-packages")
-        for prefix in prefixes
-        for name in host.listdir(join(prefix, "lib"))
-        if name.startswith("python3")
-    ]
-    if suffix:
-        libraries += [join(prefix, "Lib", "site-packages") for prefix in prefixes]
-    for folder in (*libraries, *(host.ask("python_path") or ())):
-        for entry in host.listdir(folder):
-            # each as `mlx_lm-0.32.2.dist-info`
-            name, _, version = entry.removesuffix(".dist-info").partition("-")
-            runtime = table["distributions"].get(re.sub(r"[-_.]+", "-", name).lower())
-            if runtime and version and entry.endswith(".dist-info"):
-                new = PresentRuntime(id=runtime, path=join(folder, entry))
-                first = runtimes.setdefault(runtime, new)
-                runtimes[runtime] = first.replace(version=first.version or version)
+    for name, version, path in _packages(host, prefixes):
+        if runtime := table["distributions"].get(name):
+            first = runtimes.setdefault(runtime, PresentRuntime(id=runtime, path=path))
+            runtimes[runtime] = first.replace(version=first.version or version)
     return runtimes
+
+
+def _packages(host: Host, prefixes: list[str]) -> Iterator[tuple[str, str, str]]:
+    """Name, version and folder of the packages of Python environments, and of this one."""
+    folders: list[str] = []
+    for library in (host.paths.join(prefix, "lib") for prefix in prefixes):
+        # Windows has no folder of a version between the two
+        names = ["", *(name for name in host.listdir(library) if name.startswith("python3"))]
+        folders += [host.paths.join(library, name, "site-packages") for name in names]
+    for folder in (*folders, *(host.ask("python_path") or ())):
+        for match in filter(None, map(_PACKAGE.fullmatch, host.listdir(folder))):
+            name = re.sub(r"[-_.]+", "-", match[1]).lower()
+            yield name, match[2], host.paths.join(folder, match[0])

@@ -51,24 +51,23 @@ def device(row: int = 0, **values: Any) -> dict[str, Any]:
         "compute_capability": capability,
         "memory_clock_mhz": clock,
         "bus_width_bits": width,
-        "mig": False,
-        "instances": [],
-        "refused": {},
+        "error": None,
     } | values
 
 
-def instance(number: int) -> dict[str, Any]:
+def instance(number: int, part_of: int = TOTAL) -> dict[str, Any]:
     name, size = MIG[number]
-    return {
-        "name": f"{NAME} MIG {name}",
-        "memory_total_bytes": size * MIB,
-        "memory_free_bytes": (size - 40) * MIB,
-        "refused": {},
-    }
+    return device(
+        name=f"{NAME} MIG {name}",
+        memory_total_bytes=size * MIB,
+        memory_free_bytes=(size - 40) * MIB,
+        part_of_bytes=part_of,
+    )
 
 
-def answer(*devices: Any) -> dict[str, Any]:
-    return {"driver": "590.48.01", "cuda": 13010, "devices": list(devices)}
+def answer(*gpus: dict[str, Any] | list[dict[str, Any]]) -> dict[str, Any]:
+    parts = [gpu if isinstance(gpu, list) else [gpu] for gpu in gpus]
+    return {"driver": "590.48.01", "cuda": 13010, "gpus": parts}
 
 
 def cards(machine: Machine) -> tuple[Accelerator, ...]:
@@ -141,7 +140,7 @@ def test_a_number_among_unlike_cards_is_not_guessed(build: Callable[..., Recorde
 
 def test_in_mig_mode_the_instances_are_the_accelerators(build: Callable[..., RecordedHost]) -> None:
     """Each has its own memory and its eighths of the bandwidth; the card as a whole cannot be used."""
-    split = device(mig=True, instances=[instance(number) for number in range(4)])
+    split = [instance(number) for number in range(4)]
     machine = read_machine(build(NODES, nvml=answer(split)))
     assert [
         (card.name.split()[-1], (card.memory_total_bytes or 0) // MIB) for card in cards(machine)
@@ -156,15 +155,10 @@ def test_in_mig_mode_the_instances_are_the_accelerators(build: Callable[..., Rec
         chosen = read_machine(build(NODES, {"CUDA_VISIBLE_DEVICES": mask}, answer(split)))
         assert [(card.memory_total_bytes or 0) // MIB for card in cards(chosen)] == left
     # a pod may not read the card, only its slice (IDSIA/sacred#864)
-    hidden: dict[str, Any] = {
-        "memory_total_bytes": None,
-        "memory_free_bytes": None,
-        "refused": {"memory": 4},
-    }
-    refused = device(mig=True, instances=[instance(2)], **hidden)
-    (card,) = cards(read_machine(build(NODES, nvml=answer(refused))))
+    refused = answer([instance(2, part_of=0)])
+    (card,) = cards(read_machine(build(NODES, nvml=refused)))
     assert (card.memory_total_bytes, card.memory_bandwidth_bytes_per_second) == (9984 * MIB, None)
-    assert cards(read_machine(build(NODES, nvml=answer(device(mig=True))))) == ()
+    assert cards(read_machine(build(NODES, nvml=answer([])))) == ()
 
 
 @pytest.mark.parametrize(
@@ -176,7 +170,7 @@ def test_in_mig_mode_the_instances_are_the_accelerators(build: Callable[..., Rec
         ({"error": 4}, "may not ask", "account"),
         ({"error": 999}, "error 999", "nvidia-smi"),
         ({"why": "it gave no answer within 10 seconds"}, "10 seconds", "nvidia-smi"),
-        ({"devices": "many"}, "no usable answer", "nvidia-smi"),
+        ({"gpus": "many"}, "no usable answer", "nvidia-smi"),
         ({"error": True}, "no usable answer", "nvidia-smi"),
         (None, "recorded tree", "--machine"),
     ],
