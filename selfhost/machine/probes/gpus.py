@@ -320,14 +320,16 @@ def read_nvidia(host: Host, devices: Sequence[str]) -> Read | None:
 def _read_files(host: Host, devices: Sequence[str], unread: tuple[str, str | None]) -> Read:
     """As many cards as files show, by the names that they give: the library did not answer."""
     nodes = [*filter(_NODE, host.listdir("/dev"))]
-    source = "/dev/nvidia*" if nodes else PCI if devices else VERSION
+    source = PCI if devices else VERSION
+    source = "/dev/nvidia*" if nodes else source
     names = []
     for folder in devices:
         slot = folder.rpartition("/")[2]
         text = host.read_text(f"/proc/driver/nvidia/gpus/{slot}/information")
         stated = re.search(r"(?m)^Model:\s*(\S.*?)\s*$", text)
         listed = _name_on_bus(host, folder, NVIDIA)
-        names.append(stated[1] if stated else f"NVIDIA {listed}" if listed else _UNNAMED)
+        name = f"NVIDIA {listed}" if listed else _UNNAMED
+        names.append(stated[1] if stated else name)
     count = len(nodes) or len(devices) or 1
     if len(names) < count:
         names = [names[0] if len(set(names)) == 1 else _UNNAMED] * count

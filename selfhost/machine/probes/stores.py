@@ -76,31 +76,31 @@ def places(host: Host) -> dict[str, Place]:
     """
     join, home = host.paths.join, host.home
     # models of whisper.cpp go where the download script is told to put them
-    found = {"whisper.cpp": Place(path=".", why="whisper.cpp has no folder of its own")}
+    folders = {"whisper.cpp": Place(path=".", why="whisper.cpp has no folder of its own")}
     name = next((name for name in _HUB if host.env.get(name)), None)
     hub = join(host.env[name], *_HUB[name]) if name else join(home, ".cache", "huggingface", "hub")
     if home or name:
         why = name or "default"
-        found["llama.cpp"] = Place(path=hub, why=why)
+        folders["llama.cpp"] = Place(path=hub, why=why)
         # llama.cpp expands neither `~` nor variables
         path = re.sub(r"^~(?=$|[/\\])", lambda _: home or "~", hub)
         path = re.sub(r"\$(\w+|\{\w+\})", lambda n: host.env.get(n[1].strip("{}"), n[0]), path)
-        found["huggingface"] = Place(path=path, why=why)
+        folders["huggingface"] = Place(path=path, why=why)
     if own := host.env.get("LLAMA_CACHE"):
-        found["llama.cpp"] = Place(path=own, why="LLAMA_CACHE")
+        folders["llama.cpp"] = Place(path=own, why="LLAMA_CACHE")
     if home:
-        found["ollama"] = Place(path=join(home, ".ollama", "models"), why="default")
-        found[LM_STUDIO] = Place(path=join(home, ".lmstudio", "models"), why="default")
+        folders["ollama"] = Place(path=join(home, ".ollama", "models"), why="default")
+        folders[LM_STUDIO] = Place(path=join(home, ".lmstudio", "models"), why="default")
     if own := host.env.get("OLLAMA_MODELS"):
-        found["ollama"] = Place(path=own, why="OLLAMA_MODELS")
+        folders["ollama"] = Place(path=own, why="OLLAMA_MODELS")
     unit = next((file for file in _UNITS if host.read_text(file)), None)
     if unit and host.system == "linux":
-        found.pop("ollama", None)
-        found |= _service_place(host, unit)
+        folders.pop("ollama", None)
+        folders |= _service_place(host, unit)
     elif host.system == "linux" and host.exists("/snap/ollama/current"):
         why = "the snap's own folder, unless `snap get ollama models` says another"
-        found["ollama"] = Place(path="/var/snap/ollama/common/models", why=why, account="root")
-    return found
+        folders["ollama"] = Place(path="/var/snap/ollama/common/models", why=why, account="root")
+    return folders
 
 
 def _service_place(host: Host, file: str) -> dict[str, Place]:
@@ -125,13 +125,13 @@ def _service_place(host: Host, file: str) -> dict[str, Place]:
 
 def read_disks(host: Host, facts: Facts) -> None:
     """One disk a purpose; each that cannot be read has its own reason."""
-    why, known = "its folder is not known: no home folder is set", dict[str, Place]()
+    why, folders = "its folder is not known: no home folder is set", dict[str, Place]()
     try:
-        known = host.within(lambda: places(host))
+        folders = host.within(lambda: places(host))
     except (OSError, ValueError) as error:
         why = f"its folder could not be looked up: {reason_of(error)}"
-    disks = [_read_disk(host, facts, name, known[name]) for name in PURPOSES if name in known]
-    for purpose in set(PURPOSES) - known.keys():
+    disks = [_read_disk(host, facts, name, folders[name]) for name in PURPOSES if name in folders]
+    for purpose in set(PURPOSES) - folders.keys():
         facts.miss(f"disks.{purpose}", why, SET_DISK)
     source = "each place has its own entry, disks.<purpose>"
     unknown = "no place where a runtime stores models is known"
@@ -220,11 +220,11 @@ def read_models(host: Host, facts: Facts, seconds: float = SECONDS) -> None:
 
 def _stores(host: Host) -> dict[str, str]:
     """The folder of each store that is searched, each folder once."""
-    known = places(host)
-    stores = {store: known[store].path for store in _SEARCHES if store in known}
+    folders = places(host)
+    stores = {store: folders[store].path for store in _SEARCHES if store in folders}
     if stores.get("llama.cpp") == stores.get("huggingface"):
         stores.pop("llama.cpp", None)
-    service = known.get("ollama")
+    service = folders.get("ollama")
     if service and service.account and host.home and not host.exists(service.path):
         # a service that never stored anything leaves the account's own, of a server started by hand
         stores["ollama"] = host.paths.join(host.home, ".ollama", "models")
