@@ -24,7 +24,7 @@ from ..judge.checks.model import openness_check
 from ..judge.checks.speed import is_slow_picture, is_too_slow
 from ..judge.defaults import follows_a_list, suited
 from ..judge.files import can_be_made, local_copy
-from ..judge.judging import judge, layout_however_fast
+from ..judge.judging import best_layout, judge
 from ..judge.question import ask, needs_under
 from ..judge.record import Alternative, Judged, Question, Room
 from ..machine.record import Machine
@@ -363,7 +363,7 @@ class Space(Record):
         workload = question.workload.replace(**changes)
         needs = needs_under(question, workload, machine)
         other = question.replace(workload=workload, needs=needs)
-        layout = layout_however_fast(other, needs, machine)
+        layout = best_layout(other, needs, machine, at_any_pace=True)
         is_tight = layout.has("accelerator-tight")
         if not layout.fits:
             return False

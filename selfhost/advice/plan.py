@@ -23,7 +23,7 @@ from ..judge.pace.engine import uses_shared_gpu
 from ..judge.placement import smallest_device_bytes
 from ..judge.placement.devices import DEVICE_MARGIN_BYTES
 from ..judge.question import ask
-from ..judge.record import Judged, Question, Route, Verdict, any_fails, exit_code
+from ..judge.record import Judged, Question, Route, Verdict, exit_code
 from ..machine.profiles import Profile, all_profiles, size_of
 from ..machine.record import MAX_MEMORY_BYTES, MEASURED, Accelerator, Machine
 from ..needs import needs_on
@@ -305,7 +305,7 @@ def _least(
     wanted = question.workload.min_tokens_per_second or 0.0
     machine, cores, rate = _paced(question, machine, wanted * in_ram)
     judged = judge(question, machine)
-    if any_fails(each for each in judged.findings if each.check in _OF_THE_MODEL):
+    if any(check in _OF_THE_MODEL for check in judged.failed):
         return question, judged, None
     ram = beside + reserve_beside(beside, vast, workload) if beside else None
     least = Least(

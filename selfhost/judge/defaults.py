@@ -11,6 +11,7 @@ is data of the runtimes (`on_accelerators`, `preferred_from_accelerators`, `fine
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import inf
 from typing import Any
 
 from .. import needs as need
@@ -30,7 +31,7 @@ from .judging import judge
 from .placement.devices import index_of, places
 from .programs import PACKED_RUNTIMES, RUNTIMES_BY_MODALITY
 from .question import ask
-from .record import MEMORY_CHECKS, NO_FILES, Judged, Question, any_fails, lacking_bytes
+from .record import MEMORY_CHECKS, NO_FILES, Judged, Question
 
 Changes = Mapping[str, Any]
 
@@ -55,14 +56,10 @@ class Search(Record):
     catalogue: Catalogue
     machine: Machine
 
-    @property
-    def question(self) -> Question:
-        return self.own.question
-
     def candidates(self, changes: Iterable[Changes]) -> Iterator[Judged]:
         """What was asked with each of these changes, judged, where the program takes them."""
         for change in changes:
-            other = _asked_with(self.question, change, self.catalogue, self.machine)
+            other = _asked_with(self.own.question, change, self.catalogue, self.machine)
             if other is not None:
                 yield judge(other, self.machine)
 
@@ -76,7 +73,9 @@ class Search(Record):
             places = dict.fromkeys(term.where for term in judged.needs.terms)
             names = [cards[index_of(place)].name for place in places if place != "host"]
             where = " and ".join(units.counted(names))
-        why = phrase(f"chosen/{key}", where=where, **figures)
+        taken, usual = _type_of(judged), _type_of(self.own)
+        figures = {"taken": taken, "usual": usual, "where": where, **figures}
+        why = phrase(f"chosen/{key}", **figures)
         return judged.replace(question=judged.question.replace(chosen=why))
 
 
@@ -113,8 +112,7 @@ def suited(own: Judged, catalogue: Catalogue, machine: Machine, *, grows: bool =
         if _type_of(first) != _type_of(own):
             return first
         search = search.replace(own=first)
-    by_list = takes_first_of_list(question)
-    if by_list:
+    if takes_first_of_list(question):
         return _first_picture_type(search, runtime)
     if stated.runtime is not None or not (grows or follows_a_list(question.spec, stated)):
         return search.own
@@ -156,14 +154,13 @@ def _place_of(judged: Judged, aside: Sequence[str] = _OF_THE_MODEL) -> int:
 
 def _rank(judged: Judged) -> tuple[int, int, float]:
     """Where it runs, where it would if the disk had room, and the memory that it lacks."""
-    checks = {finding.check: finding for finding in judged.findings}
-    held = [checks.pop(name) for name in MEMORY_CHECKS if name in checks]
-    checks.pop("disk", None)
-    lacking: float | None = 0
-    if any_fails((*held, *checks.values())):
-        lacking = None if any_fails(checks.values()) else lacking_bytes(held)
     places = _place_of(judged), _place_of(judged, (*_OF_THE_MODEL, "disk"))
-    return (*places, float("inf") if lacking is None else lacking)
+    failed = tuple(check for check in judged.failed if check != "disk")
+    lacking: float | None = 0
+    if failed:
+        is_of_memory = all(check in MEMORY_CHECKS for check in failed)
+        lacking = judged.lacking_bytes() if is_of_memory else None
+    return (*places, inf if lacking is None else lacking)
 
 
 def _best(search: Search, others: Iterable[Judged], *, own_first: bool) -> Judged:
@@ -180,16 +177,16 @@ def _best(search: Search, others: Iterable[Judged], *, own_first: bool) -> Judge
 
 def _first_in_turn(search: Search, runtime: RuntimeSpec) -> Judged:
     """In the first type that runs, else the first that may; else in the usual one."""
-    own, spec, first = search.own, search.question.spec, _type_of(search.own)
+    own, spec, first = search.own, search.own.question.spec, _type_of(search.own)
     usual = need.default_format_and_quantization(spec, runtime)[1]
     if own.fits:
-        return own if first == usual else search.chosen(own, "published", taken=first, usual=usual)
+        return own if first == usual else search.chosen(own, "published", usual=usual)
     if any(each.decides for each in own.findings if each.check in _OF_THE_MODEL):
         return own
     tried = [own]
-    for other in search.in_types(search.question.in_turn):
+    for other in search.in_types(search.own.question.in_turn):
         if other.fits:
-            return search.chosen(other, "smaller", taken=_type_of(other), first=first)
+            return search.chosen(other, "smaller", first=first)
         tried.append(other)
     may_run = [each for each in tried if not each.failed]
     return next(iter(may_run or [each for each in tried if _type_of(each) == usual]), own)
@@ -197,7 +194,7 @@ def _first_in_turn(search: Search, runtime: RuntimeSpec) -> Judged:
 
 def _first_method(search: Search, runtime: RuntimeSpec) -> Judged:
     """The first method of training that accelerators hold, the last with shorter examples too."""
-    usual, stated = search.question.workload, search.question.stated
+    usual, stated = search.own.question.workload, search.own.question.stated
     methods = (stated.finetune_method,) if stated.finetune_method else runtime.finetune_methods
     changes: list[Changes] = [
         {"finetune_method": name} for name in methods if name != usual.finetune_method
@@ -227,9 +224,8 @@ def _first_picture_type(search: Search, runtime: RuntimeSpec) -> Judged:
     """First of the list on accelerators, then by parts in turn, then in RAM. Files of 8 bits for
     another program come before 4 bits that this one makes while loading.
     """
-    own, listed = search.own, _types_of(search.question.spec, runtime)
-    usual, place = _type_of(own), _place_of(own)
-    is_first = usual in listed[:1]
+    own, listed = search.own, _types_of(search.own.question.spec, runtime)
+    place, is_first = _place_of(own), _type_of(own) in listed[:1]
     is_settled = place != _NOWHERE and not search.machine.accelerators
     if is_settled or (is_first and place == ON_ACCELERATORS):
         return own
@@ -243,8 +239,6 @@ def _first_picture_type(search: Search, runtime: RuntimeSpec) -> Judged:
     return search.chosen(
         best,
         "picture",
-        taken=_type_of(best),
-        usual=usual,
         program=(best.question.runtime or runtime).name,
         runtime=runtime.id,
         fits="fits" if best.offload is None else "fits a part at a time, on",
@@ -256,17 +250,14 @@ def _in_files_of_others(
     search: Search, runtime: RuntimeSpec, whole: Sequence[Judged]
 ) -> list[Judged]:
     """None where this program makes one of over 4 bits that is held `whole`; else of 8 bits."""
-    rules = [each.question.quantization_rule for each in whole]
-    if search.question.stated.runtime or any(not rule or "4bit" not in rule.also for rule in rules):
+    question, rules = search.own.question, [runtime.rule_of(_type_of(each)) for each in whole]
+    if question.stated.runtime or any(not rule or "4bit" not in rule.also for rule in rules):
         return []
-    changes = _in_other_programs(search.question, search.catalogue, runtime)
-    others = list(search.candidates(changes))
-    if not whole:
-        return others
+    others = list(search.candidates(_in_other_programs(question, search.catalogue, runtime)))
     # values and bytes of a block: of 8 bits or more
     blocks = [(BLOCKS.get(_type_of(each) or "", (1, 0)), each) for each in others]
     in_eight = [each for (values, size), each in blocks if size >= values]
-    return [each for each in in_eight if _place_of(each) == ON_ACCELERATORS]
+    return [each for each in in_eight if _place_of(each) == ON_ACCELERATORS] if whole else others
 
 
 def _in_other_programs(
@@ -309,14 +300,25 @@ def smallest_of_list(question: Question, catalogue: Catalogue) -> Workload:
     return stated.replace(runtime=smallest.runtime, quantization=smallest.quantization)
 
 
+def _larger(search: Search, runtime: RuntimeSpec) -> Judged:
+    """A better program or a larger type of text on accelerators; never beside files here."""
+    question, best = search.own.question, None
+    if question.here is not None or question.files != NO_FILES:
+        return search.own
+    is_free = question.stated.quantization is None
+    if is_free and question.spec.modality in GENERATING and search.own.fits:
+        best = _on_many(search, runtime) or _in_more_bits(search, runtime)
+    return best or _by_tag(search)
+
+
 def _memory_bytes(question: Question) -> float:
     memory = question.needs.memory if question.needs is not None else None
-    return float("inf") if memory is None else memory.high_bytes
+    return inf if memory is None else memory.high_bytes
 
 
 def _by_tag(search: Search) -> Judged:
     """With Ollama, where its tag alone is known to have the file that is asked for, and it runs."""
-    own, spec, workload = search.own, search.question.spec, search.question.workload
+    own, spec, workload = search.own, search.own.question.spec, search.own.question.workload
     library, quantization = search.catalogue.runtime("ollama"), workload.quantization
     is_known = spec.repository_of("gguf", quantization) is not None
     if is_known or not loads_by_tag(spec, library, workload):
@@ -326,17 +328,6 @@ def _by_tag(search: Search) -> Judged:
         if other.fits:
             return search.chosen(other, "tag", **names, type=quantization)
     return own
-
-
-def _larger(search: Search, runtime: RuntimeSpec) -> Judged:
-    """A better program or a larger type of text on accelerators; never beside files here."""
-    question = search.question
-    if question.here is not None or question.files != NO_FILES:
-        return search.own
-    best, is_free = None, question.stated.quantization is None
-    if is_free and question.spec.modality in GENERATING and search.own.fits:
-        best = _on_many(search, runtime) or _in_more_bits(search, runtime)
-    return best or _by_tag(search)
 
 
 def _on_many(search: Search, usual: RuntimeSpec) -> Judged | None:
@@ -359,10 +350,10 @@ def _on_many(search: Search, usual: RuntimeSpec) -> Judged | None:
 
 def _in_more_bits(search: Search, runtime: RuntimeSpec) -> Judged | None:
     """In the largest type that accelerators hold whole at reading speed, its file as sure."""
-    own, spec, usual = search.own, search.question.spec, _type_of(search.own)
+    own, spec, usual = search.own, search.own.question.spec, _type_of(search.own)
     if not need.from_sixteen_bits(spec.architecture) or _share_held(own) is None:
         return None
-    format = search.question.workload.format
+    format = search.own.question.workload.format
     is_file_known = spec.repository_of(format, usual) is not None
     for taken in _types_of(spec, runtime):
         if taken == usual:
@@ -373,13 +364,13 @@ def _in_more_bits(search: Search, runtime: RuntimeSpec) -> Judged | None:
             share = _share_held(other)
             is_roomy = share is not None and share <= runtime.on_accelerators[taken]
             if is_roomy and _is_as_good(other, own) and _leaves_context(search, taken):
-                return search.chosen(other, "more-bits", taken=taken, usual=usual)
+                return search.chosen(other, "more-bits")
     return None
 
 
 def _leaves_context(search: Search, quantization: str) -> bool:
     """Accelerators hold it with `GROWN_CONTEXT_TOKENS`, unless a context was stated."""
-    question, architecture = search.question, search.question.spec.architecture
+    question, architecture = search.own.question, search.own.question.spec.architecture
     if question.stated.context_tokens is not None or architecture is None:
         return True
     trained = need.trained_tokens(architecture, question.row)

@@ -242,7 +242,8 @@ def _is_named_alike(model: PresentModel, spec: ModelSpec, catalogue: Catalogue) 
 
 def _repository_of(question: Question) -> str:
     """Where the runtime would download the files from; empty where none are known."""
-    spec, rule = question.spec, question.quantization_rule
+    spec, runtime = question.spec, question.runtime
+    rule = runtime and runtime.rule_of(question.workload.quantization)
     listing = listing_of(spec, question.workload)
     if listing is not None and listing.repository:
         return listing.repository

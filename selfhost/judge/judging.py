@@ -23,7 +23,7 @@ from .checks.runtime import cpu_check, runtime_check
 from .pace.pacing import pace_and_finding
 from .placement import placements
 from .placement.devices import emptied, percent_of, runs_on, uses_gpus
-from .record import Judged, Question, lacking_bytes
+from .record import Judged, Question
 
 
 def judge(question: Question, machine: Machine) -> Judged:
@@ -61,10 +61,12 @@ def needs_left(question: Question, needs: Needs) -> Needs:
     return needs.replace(download_bytes=missing, download_range=None)
 
 
-def best_layout(question: Question, needs: Needs, machine: Machine) -> Judged:
+def best_layout(
+    question: Question, needs: Needs, machine: Machine, *, at_any_pace: bool = False
+) -> Judged:
     """The first of accelerator, split, host without a `fail` of memory, accelerator or speed, then
     an accelerator that others hold now, then one that is unread; where all fail, the first that
-    has the memory, else the one that lacks least of it. With its pace.
+    has the memory, else the one that lacks least of it. With its pace, unless that says nothing.
     """
     kept: Judged | None = None
     seen: list[Judged] = []
@@ -72,23 +74,26 @@ def best_layout(question: Question, needs: Needs, machine: Machine) -> Judged:
         seen.append(layout)
         if layout.failed:
             continue
+        if at_any_pace:
+            return layout
         paced = _with_pace(layout, machine)
         speed = paced.finding("speed")
         if speed is None or not speed.decides:
             return paced
         if kept is None or _goes_before(paced, kept):
             kept = paced
-    return kept or _with_pace(_least_bad(question, seen), machine)
+    if kept is not None:
+        return kept
+    least = _least_bad(question, seen)
+    return least if at_any_pace else _with_pace(least, machine)
 
 
-def layout_however_fast(question: Question, needs: Needs, machine: Machine) -> Judged:
-    """The first layout without a `fail` of memory or accelerator, else the one that lacks least."""
-    seen = []
-    for layout in layouts(question, needs, machine):
-        if not layout.failed:
-            return layout
-        seen.append(layout)
-    return _least_bad(question, seen)
+def _goes_before(later: Judged, kept: Judged) -> bool:
+    """Whether the `later` one is judged, where neither is surely fast enough."""
+    if bool(later.failed) != bool(kept.failed):
+        return bool(kept.failed)
+    is_now = not later.has("accelerator-not-now")
+    return is_now and later.placement == kept.placement == "accelerator"
 
 
 def _with_pace(layout: Judged, machine: Machine) -> Judged:
@@ -101,19 +106,11 @@ def _least_bad(question: Question, seen: Sequence[Judged]) -> Judged:
     """Of layouts that all fail the one that lacks least memory, else that in RAM."""
     hosts = [layout for layout in seen if layout.placement == "host"]
     best = seen[-1] if question.wants_gpu else (hosts or seen[:1])[-1]
-    if lacking_bytes(best.findings) is None:
+    if best.lacking_bytes() is None:
         # no memory would mend it
         return best
-    lacking = [(lacking_bytes(layout.findings), layout) for layout in (best, *seen)]
+    lacking = [(layout.lacking_bytes(), layout) for layout in (best, *seen)]
     return min(lacking, key=lambda pair: float("inf") if pair[0] is None else pair[0])[1]
-
-
-def _goes_before(later: Judged, kept: Judged) -> bool:
-    """Whether the `later` one is judged, where neither is surely fast enough."""
-    if bool(later.failed) != bool(kept.failed):
-        return bool(kept.failed)
-    is_now = not later.has("accelerator-not-now")
-    return is_now and later.placement == kept.placement == "accelerator"
 
 
 def layouts(question: Question, needs: Needs, machine: Machine) -> Iterator[Judged]:
@@ -197,11 +194,11 @@ def _left_by(judged: Judged, machine: Machine) -> Machine:
     # of a program that takes a share of its device, so much that the share left is right
     percent = percent_of(judged.question.needs or needs) if judged.question.wants_gpu else 100
     low, high = needs.ram_bytes("low_bytes") or 0, needs.ram_bytes() or 0
-    taken = {place.where: place.high_bytes for place in needs.memory.places}
+    on_cards = {place.where: place.high_bytes for place in needs.memory.places}
     left: list[Accelerator] = []
     for index, device in enumerate(machine.accelerators or ()):
-        on_card = ceil(100 * taken.get(f"accelerator:{index}", 0) / percent)
-        size = low if device.unified else on_card
+        size = ceil(100 * on_cards.get(f"accelerator:{index}", 0) / percent)
+        size = low if device.unified else size
         total = _minus(device.memory_total_bytes, size)
         free = _minus(device.memory_free_bytes, size)
         left.append(device.replace(memory_total_bytes=total, memory_free_bytes=free))
@@ -223,7 +220,10 @@ def _summed_up(names: Sequence[str], members: Sequence[Judged], machine: Machine
     stored: dict[object, tuple[Needs, Question]] = {}
     counted: list[Needs] = []
     for judged in members:
-        question, needs = judged.question, _placed(judged)
+        question = judged.question
+        assert question.needs is not None
+        # the whole, of which `judge` says what is still to come of a download, as it lies
+        needs = question.needs.replace(memory=judged.memory, placement=judged.placement)
         workload, runtime = question.workload, question.runtime
         key = question.spec.id, workload.format, workload.quantization, question.store
         is_shared = key in stored and runtime is not None and runtime.maps_files
@@ -249,37 +249,26 @@ def _summed_up(names: Sequence[str], members: Sequence[Judged], machine: Machine
     )
 
 
-def _placed(judged: Judged) -> Needs:
-    """The whole need, of which `judge` says what is still to come of a download, as it lies."""
-    whole, needs = judged.question.needs, judged.needs
-    assert whole is not None
-    assert needs is not None
-    return whole.replace(memory=needs.memory, placement=needs.placement)
-
-
 def _without_mapped(needs: Needs) -> Needs:
-    own = tuple(
-        term
-        for term in needs.terms
-        if term.where != "host" or not term.may_be_mapped or term.name.startswith("draft_")
-    )
-    return needs if needs.memory is None else needs.replace(memory=MemoryNeed(terms=own))
+    if needs.memory is None:
+        return needs
+    apart = [t for t in needs.terms if not t.may_be_mapped or t.name.startswith("draft_")]
+    own = tuple(term for term in needs.terms if term.where != "host" or term in apart)
+    return needs.replace(memory=MemoryNeed(terms=own))
 
 
 def _sum_of(names: Sequence[str], needs: Sequence[Needs]) -> Needs:
     memories = [each.memory for each in needs if each.memory is not None]
     terms = tuple(term for memory in memories for term in memory.terms)
-    memory = None
-    if len(memories) == len(needs):
-        evictable_bytes = sum(memory.evictable_bytes for memory in memories)
-        memory = MemoryNeed(terms=terms, evictable_bytes=evictable_bytes)
-    placements = {each.placement for each in needs}
+    evictable_bytes = sum(memory.evictable_bytes for memory in memories)
+    is_known = len(memories) == len(needs)
+    places = {each.placement for each in needs}
     return Needs(
         download_bytes=None,
         disk_bytes=None,
         cpu=needs[0].cpu,
-        placement=placements.pop() if len(placements) == 1 else "split",
-        memory=memory,
+        placement=places.pop() if len(places) == 1 else "split",
+        memory=MemoryNeed(terms=terms, evictable_bytes=evictable_bytes) if is_known else None,
         known_terms=(*terms, *(term for each in needs for term in each.known_terms)),
         unknown=tuple(
             why.replace(reason=f"of {name}, {why.reason}")
@@ -299,14 +288,12 @@ def _disk(stored: Sequence[tuple[Needs, Question]], machine: Machine) -> Finding
     by_volume: dict[object, list[tuple[Needs, Question]]] = {}
     for needs, question in stored:
         place = machine.disk_for(question.store)
-        volume: object = question.store
-        if place is not None:
-            volume = place.total_bytes, place.free_bytes, place.filesystem
-        by_volume.setdefault(volume, []).append((needs, question))
+        volume = place and (place.total_bytes, place.free_bytes, place.filesystem)
+        by_volume.setdefault(volume or question.store, []).append((needs, question))
     findings = []
     for each in by_volume.values():
-        (needs, question), *others = each
-        if others:
+        needs, question = each[0]
+        if len(each) > 1:
             size = _added(bytes_to_store(one, asked.missing_bytes)[0] for one, asked in each)
             largest = max(one.largest_file_bytes or 0 for one, _ in each) or None
             needs = needs.replace(download_bytes=size, disk_bytes=size, largest_file_bytes=largest)

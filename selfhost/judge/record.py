@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Self
 
 from ..catalogue.offers import Offer
 from ..catalogue.quantization_names import Quality
-from ..catalogue.runtime import CacheRule, KernelRule, QuantizationRule, RuntimeSpec
+from ..catalogue.runtime import CacheRule, KernelRule, RuntimeSpec
 from ..catalogue.spec import ModelSpec
 from ..core.records import Record
 from ..core.workload import Workload
@@ -131,12 +131,6 @@ class Question(Record):
         return self.runtime is not None and self.runtime.wants_gpu(self.workload.quantization)
 
     @property
-    def quantization_rule(self) -> QuantizationRule | None:
-        """How the runtime takes the quantization, where it takes it otherwise than others."""
-        runtime = self.runtime
-        return None if runtime is None else runtime.rule_of(self.workload.quantization)
-
-    @property
     def cache_rule(self) -> CacheRule | None:
         """Which GPUs keep a cache of that type of the model; None where all do."""
         if self.runtime is None:
@@ -147,7 +141,9 @@ class Question(Record):
     @property
     def kernel_rules(self) -> tuple[KernelRule, ...]:
         """What the program asks of accelerators, for this quantization and this cache."""
-        return tuple(filter(None, (self.quantization_rule, self.cache_rule)))
+        runtime, quantization = self.runtime, self.workload.quantization
+        rule = None if runtime is None else runtime.rule_of(quantization)
+        return tuple(filter(None, (rule, self.cache_rule)))
 
     @property
     def store(self) -> str:
@@ -188,6 +184,19 @@ class Judged(Record):
     def has(self, *codes: str) -> bool:
         """Whether one of the findings has one of these codes."""
         return any(finding.code in codes for finding in self.findings)
+
+    def lacking_bytes(self) -> float | None:
+        """What memory and accelerators lack together; None where more of it may not be enough."""
+        lacking: float = 0
+        for finding in self.findings:
+            if finding.check in MEMORY_CHECKS and finding.outcome in (
+                Outcome.UNKNOWN,
+                Outcome.FAIL,
+            ):
+                if finding.outcome is Outcome.UNKNOWN or finding.short is None:
+                    return None
+                lacking += finding.short
+        return lacking
 
     @property
     def memory(self) -> MemoryNeed | None:
@@ -300,16 +309,13 @@ class Verdict(Judged):
     @property
     def can_download(self) -> bool | None:
         """Weights published and disk large enough; None where either is unknown."""
-        pair = [self.finding("weights"), self.finding("disk")]
-        if any_fails(pair):
+        pair = self.finding("weights"), self.finding("disk")
+        outcomes = {finding and finding.outcome for finding in pair}
+        if Outcome.FAIL in outcomes:
             return False
-        for finding in pair:
-            # of "weights-yours" nobody stated where to get them
-            if finding is None or finding.outcome is Outcome.UNKNOWN:
-                return None
-            if finding.code == "weights-yours":
-                return None
-        return True
+        # of "weights-yours" nobody stated where to get them
+        is_open = None in outcomes or Outcome.UNKNOWN in outcomes or self.has("weights-yours")
+        return None if is_open else True
 
     @property
     def quantization(self) -> str | None:
@@ -411,19 +417,3 @@ def report_module(name: str) -> Any:
     from importlib import import_module
 
     return import_module(f"..reports.{name}", __package__)
-
-
-def lacking_bytes(held: Iterable[Finding]) -> float | None:
-    """What memory and accelerators lack together; None where more of it may not be enough."""
-    lacking: float = 0
-    for finding in held:
-        is_open = finding.outcome is Outcome.UNKNOWN
-        if is_open or (finding.outcome is Outcome.FAIL and finding.short is None):
-            return None
-        lacking += finding.short or 0 if finding.outcome is Outcome.FAIL else 0
-    return lacking
-
-
-def any_fails(held: Iterable[Finding | None]) -> bool:
-    """Whether one of them is a `fail`; None is a check that was not asked for."""
-    return any(finding is not None and finding.outcome is Outcome.FAIL for finding in held)

@@ -109,11 +109,11 @@ def _beside_ram(
     later = places(emptied(machine.accelerators or ()))
     if now != later:
         other = _on_accelerators(needs, there, machine, later, layers)
-        if other is not None and (placed is None or _is_another_way(other, placed)):
-            yield other
+        # a few layers more are no other way to lay it out
+        is_new = placed is None or (other != placed and (other or needs).placement == "accelerator")
+        yield from [other] if other is not None and is_new else ()
         yield from _in_turn(needs, roomiest(later)) if placed is None else ()
-    unread = [place for place in now if place.room_bytes is None]
-    for place in unread if machine.accelerators is not None else [Place(index=0)]:
+    for place in _unread(machine):
         yield whole_on_one(there, place.where)
     largest = roomiest(later)
     if largest is not None and placed is None and not layers:
@@ -139,11 +139,6 @@ def _as_stated(
     counts = zip(now, pairwise([0, *(min(end, max(0, counted - 1)) for end in ends)]), strict=True)
     shares = [(place.where, stop - start) for place, (start, stop) in counts if stop > start]
     return _in_layers(needs, there, shares[::-1], layers) if shares else needs
-
-
-def _is_another_way(other: Needs, placed: Needs) -> bool:
-    """A few layers more are no other way to lay it out."""
-    return other.placement == "accelerator" and other != placed
 
 
 def _at_once(
@@ -410,23 +405,15 @@ def _takes_less(needs: Needs, number: int) -> bool:
     return lean.memory != needs_on(needs, Device(devices=number)).memory
 
 
-def smallest_device_bytes(needs: Needs, number: int = 1, *, may_be_lean: bool = False) -> int:
-    """The least memory of each of so many devices on which such a runtime surely finds room; with
-    `may_be_lean` the likely need, with the option by which the program takes less.
-    """
-    is_lean = may_be_lean and _takes_less(needs, number)
-    end, size = "bytes" if is_lean else "high_bytes", 0
+def smallest_device_bytes(needs: Needs) -> int:
+    """The least memory of a device on which such a runtime surely finds room."""
+    size = 0
     while True:
         room = int(size * percent_of(needs) // 100)
-        device = Device(
-            devices=number,
-            is_large=size >= LARGE_DEVICE_BYTES,
-            is_lean=is_lean,
-            total_bytes=size,
-            room_bytes=room,
-        )
+        is_large = size >= LARGE_DEVICE_BYTES
+        device = Device(is_large=is_large, total_bytes=size, room_bytes=room)
         terms = needs_on(needs, device).terms
-        lacking = sum(getattr(each, end) for each in terms if each.split is not Split.HOST) - room
+        lacking = sum(each.high_bytes for each in terms if each.split is not Split.HOST) - room
         if lacking <= 0:
             return size
         # what is lacking grows no faster than the device does, so no step is too long
