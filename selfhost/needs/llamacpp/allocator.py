@@ -128,21 +128,22 @@ class Recorder:
     def expand(self, *tensors: Tensor) -> None:
         """Puts tensors and what they need into the graph, sources first."""
         for tensor in tensors:
-            if not tensor.placed:
-                tensor.placed = True
-                self.expand(*tensor.sources)
-                (self.inputs if tensor.given else self.nodes).append(tensor)
+            if tensor.placed:
+                continue
+            tensor.placed = True
+            if tensor.owner is not None:
+                tensor.owner.views += 1
+            for source in tensor.sources:
+                source.readers += 1
+                if not source.placed:
+                    self.expand(source)
+            (self.inputs if tensor.given else self.nodes).append(tensor)
 
     def peak(self) -> int:
         """The most bytes that are in use while the graph runs."""
         arena = Arena()
         for tensor in self.inputs:
             tensor.start = arena.take(tensor.size)
-        for node in self.nodes:
-            if node.owner is not None:
-                node.owner.views += 1
-            for source in node.sources:
-                source.readers += 1
         for node in self.nodes:
             if node.owner is None:
                 over = _replaced(node) if node.reuses else None

@@ -250,9 +250,7 @@ class Graph(Recorder):
         return self.attending[key]
 
     def layers(self) -> list[Layer]:
-        """The layers in turn. Of what repeats six times, two are left out: after four the allocator
-        finds its memory as it was left for it one or two times before.
-        """
+        """The layers in turn."""
         model, row, layers = self.model, self.row, list[Layer]()
         kinds: tuple[Iterable[Any], ...] = model.attention, model.recurrent, model.feed_forward
         attending, recurring, feeding = (
@@ -275,12 +273,6 @@ class Graph(Recorder):
                 sparse=number < self.sparse_layers,
             )
             layers.append(layer)
-        for period in range(1, len(layers) // 6 + 1):
-            once, layers = layers, []
-            for layer in once:
-                layers.append(layer)
-                if layers[-6 * period :] == layers[-period:] * 6:
-                    del layers[-2 * period :]
         return layers
 
     def rotates(self, heads: Attention | None, number: int) -> bool:
