@@ -9,6 +9,7 @@ from operator import gt, le
 from typing import Any
 
 from ..core.records import Record, pattern, read_by
+from ..core.tables import shipped_table
 from ..core.tomlfile import Table
 from ..core.values import kind_of
 from .quantization_names import DTYPES, PACKED
@@ -26,50 +27,10 @@ MAX_EXPERTS = 10_000
 MAX_SIZE = 1 << 32
 MAX_INPUTS = 64
 MAX_BEAMS = 100
-_NO_KINDS: Mapping[str, tuple[str, str]] = {}
 _NO_KEYS: Mapping[str, str] = {}
-_ATTENTION_KEYS: Mapping[str, tuple[str, str]] = {
-    "full": (
-        "key_length kv_heads",
-        "heads value_length latent_length rope_length query_latent_length indexer_heads"
-        " indexer_length",
-    ),
-    "sliding": ("key_length kv_heads window_tokens", "heads value_length"),
-    "latent": (
-        "key_length latent_length rope_length",
-        "heads kv_heads value_length window_tokens query_latent_length indexer_heads"
-        " indexer_length",
-    ),
-    "cross": ("key_length kv_heads", "heads value_length"),
-    "compressed": (
-        "key_length kv_heads window_tokens query_latent_length output_groups output_latent_length",
-        "heads value_length compression indexer_heads indexer_length indexer_rows",
-    ),
-}
-_RECURRENT_KEYS: Mapping[str, tuple[str, str]] = {
-    "mamba": ("inner_length state_length time_step_rank convolution", "heads"),
-    "mamba2": ("inner_length state_length heads groups convolution", "norm"),
-    "delta": ("key_heads heads key_length value_length convolution", ""),
-    "kda": ("heads key_length convolution", "value_length"),
-    "lightning": ("heads key_length", ""),
-    "convolution": ("convolution", ""),
-    "rglru": ("inner_length heads convolution", ""),
-    "rwkv7": ("key_length ranks", ""),
-}
+_ATTENDING = ("full", "sliding", "latent", "cross", "compressed")
+_KEEPING = ("mamba", "mamba2", "delta", "kda", "lightning", "convolution", "rglru", "rwkv7")
 _NEEDED: tuple[str, ...] = ("kind",)
-_OF_ALL_KINDS = ("at", "kind", "values_from_keys", "query_key_norm")
-# keys that say something beside another alone
-_BESIDE = {
-    "indexer_heads": "indexer_length",
-    "indexer_length": "indexer_heads",
-    "experts": "used",
-    "used": "experts",
-    "groups": "groups_used",
-    "groups_used": "groups",
-    "shared_length": "experts",
-    "router_bias": "experts",
-    "beside_dense": "experts",
-}
 # what the ranks of RWKV are of; without a gate the last is 0
 _RANKS = ("decay", "rate", "first values", "gate")
 QUERY_KEY_NORMS = ("head", "per_head", "full", "none")
@@ -140,8 +101,6 @@ class _Sized(Record):
 class LayerPart(_Sized):
     """What `layers` have that are alike in it: attention, a recurrent state or a feed-forward."""
 
-    # what a line of each kind must state, and what else it may beside the keys of all kinds
-    kinds = _NO_KINDS
     # without these it is left out
     needed = _NEEDED
     layers: Places
@@ -154,11 +113,10 @@ class Attention(LayerPart):
     cached unpacked; `key_length` is whole.
     """
 
-    kinds = _ATTENTION_KEYS
     needed = ("heads", "kv_heads", "key_length", "value_length")
     # a head shares the keys and values of as many others, and a group of the output
     divides = {"kv_heads": "heads", "output_groups": "heads"}
-    kind: str = read_by(Table.string, choices=tuple(_ATTENTION_KEYS), default="full")
+    kind: str = read_by(Table.string, choices=_ATTENDING, default="full")
     heads: int = _size()
     kv_heads: int = _size()
     key_length: int = _size()
@@ -188,9 +146,8 @@ class Attention(LayerPart):
 class Recurrent(LayerPart):
     """Layers that keep a state of fixed size instead of a cache, or beside it."""
 
-    kinds = _RECURRENT_KEYS
     divides = {"heads": "inner_length", "groups": "heads", "key_heads": "heads"}
-    kind: str = read_by(Table.string, required=True, choices=tuple(_RECURRENT_KEYS))
+    kind: str = read_by(Table.string, required=True, choices=_KEEPING)
     inner_length: int | None = _size()
     state_length: int | None = _size()
     time_step_rank: int | None = _size()
@@ -325,6 +282,11 @@ class Architecture(_Sized):
     audio: Audio | None = read_by(Table.record, kind=Audio, default=None)
     tensors: tuple[TensorGroup, ...] = ()
 
+    @property
+    def has_experts(self) -> bool:
+        """Whether a token uses some of the parameters alone."""
+        return any(each.experts for each in self.feed_forward)
+
     def packed_with(self, method: str) -> Architecture:
         """As it is in files of a quantization by that method: some AWQ and GPTQ files have longer
         feed-forwards.
@@ -385,13 +347,15 @@ def read_architecture(table: Table, *, attention_untold: bool) -> Architecture:
 
 def _check_keys(line: Table, part: type[LayerPart], kind: str) -> None:
     """Note what the kind must state and the line has not, and what says nothing with it."""
-    required, allowed = (keys.split() for keys in part.kinds.get(kind, ("", "")))
-    beside = [other for key, other in _BESIDE.items() if key in line and other in part._keys]
-    for key in (*required, *beside):
+    rules = shipped_table("model_files")["layer_keys"]
+    stated = rules.get(part.__name__, {}).get(kind, {})
+    required, allowed = stated.get("required", []), stated.get("allowed", [])
+    beside = [other for key, other in rules["beside"].items() if key in line]
+    for key in (*required, *(other for other in beside if other in part._keys)):
         if key not in line:
             line.problem(key, "is missing")
-    for key in line.values if kind in part.kinds else ():
-        if key in part._keys and key not in (*required, *allowed, *_OF_ALL_KINDS):
+    for key in line.values if stated else ():
+        if key in part._keys and key not in (*required, *allowed, *rules["of_all_kinds"]):
             remedy = f"{kind} has {', '.join((*required, *allowed))}"
             line.problem(key, f'means nothing with kind = "{kind}"', remedy)
 

@@ -28,8 +28,8 @@ from ..core.tables import (
 from ..core.tomlfile import Document
 from ..core.values import shortened
 from .runtime import RuntimeSpec
-from .spec import ModelSpec
-from .spec_values import SCHEMA
+from .spec import ModelSpec, read_model_spec, read_spec_file
+from .spec_values import SCHEMA, SOURCES_ENDING
 
 MAX_FILES = 10_000
 SPECS_VARIABLE = "SELFHOST_SPECS"
@@ -289,12 +289,10 @@ class Catalogue:
 
 def spec_in(path: str) -> ModelSpec:
     """The spec in a file of whatever name. Raises `SpecError` with every fault of it."""
-    return _spec_of(Document.read(path), path)
+    return _spec_of(read_spec_file(path), path)
 
 
 def _spec_of(document: Document, path: str, id: str | None = None) -> ModelSpec:
-    from .spec import read_model_spec
-
     spec = read_model_spec(document, path)
     if spec is not None and id not in (None, spec.id):
         document.add(("id",), *misnamed(spec.id, f"{id}.toml"))
@@ -320,7 +318,7 @@ class _Folder:
         return os.path.join(self.path, self.ids[id], f"{id}.toml")
 
     def _document(self, id: str) -> Document:
-        return Document.read(self.file(id))
+        return read_spec_file(self.file(id))
 
     def spec(self, id: str) -> ModelSpec:
         if id not in self._specs:
@@ -429,6 +427,7 @@ def _ids_in(path: str, endings: tuple[str, ...] = (".toml",)) -> tuple[str, ...]
 def _files_in(path: str, endings: tuple[str, ...]) -> list[str]:
     try:
         files = [name for name in os.listdir(path) if name.endswith(endings) and name[0] != "."]
+        files = [name for name in files if not name.endswith(SOURCES_ENDING)]
         message = f"holds more than {MAX_FILES:,} specs" if len(files) > MAX_FILES else ""
     except (OSError, ValueError) as error:
         # a null character in a path is a `ValueError`
@@ -484,6 +483,9 @@ def _outline(spec_id: str, values: Mapping[str, Any]) -> dict[str, Any]:
     """The values of an `Outline`."""
     served, upkeep = values.get("availability", {}), values.get("upkeep", {})
     counts, aliases = values.get("parameters", {}), values.get("aliases", ())
+    feeding = values.get("architecture", {}).get("feed_forward")
+    is_dense = feeding and not any("experts" in part for part in feeding)
+    is_known = is_dense and "parameters.active" not in values.get("unknown", {})
     successor = served.get("successor")
     source = values.get("sources", {}).get("upkeep" if successor is None else "availability", "")
     return {
@@ -493,7 +495,7 @@ def _outline(spec_id: str, values: Mapping[str, Any]) -> dict[str, Any]:
         "uses": tuple(values.get("uses", ())) or None,
         "closed": values.get("openness", {}).get("weights") == "closed",
         "parameters_total": counts.get("total"),
-        "parameters_active": counts.get("active"),
+        "parameters_active": counts.get("active", counts.get("total") if is_known else None),
         "superseded_by": upkeep.get("superseded_by"),
         "is_in_ollama": any(":" in alias for alias in aliases),
         "successor": successor,

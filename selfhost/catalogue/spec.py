@@ -4,9 +4,11 @@ is said in `specs/README.md`.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ..core.files import shown
 from ..core.records import Record, read_by
 from ..core.tables import shipped_table
 from ..core.tomlfile import Document, Path, Table
@@ -17,6 +19,7 @@ from .spec_values import (
     INPUTS,
     MODALITIES,
     OPENNESS,
+    SOURCES_ENDING,
     USES,
     chosen,
     reference,
@@ -28,9 +31,7 @@ from .spec_values import (
 
 ANSWERS = ("yes", "no", "conditional")
 # what a closed model cannot state
-_OF_WEIGHTS = (
-    "parameters", "architecture", "components", "embedding", "needs", "files", "quantized",
-)  # fmt: skip
+_OF_WEIGHTS = "parameters architecture components embedding needs files quantized"
 # what the bytes of a model are computed from
 _COMPUTED_FROM = ("architecture", "components")
 # beside letters and digits; a quote, $ or ` would reach the shell through its completion
@@ -265,11 +266,6 @@ class Availability(Record):
     open_alternatives: tuple[str, ...] = read_by(references, default=())
 
     @property
-    def why_in_short(self) -> str:
-        """The first clause of why there are no weights, to follow a colon."""
-        return self.why.partition("; ")[0]
-
-    @property
     def sentences(self) -> tuple[str, ...]:
         """Why there are no weights, and what else a reader should know of it."""
         clauses = self.why.split("; ")
@@ -323,13 +319,9 @@ def _architecture(root: Table, key: str) -> Architecture | None:
     table = root.table(key)
     if table is None:
         return None
-    return read_architecture(table, attention_untold=_is_unknown(root, "architecture.attention"))
-
-
-def _is_unknown(root: Table, path: str) -> bool:
-    """True where the file says why it does not state that."""
-    reasons = root.values.get("unknown")
-    return isinstance(reasons, Mapping) and path in reasons
+    return read_architecture(
+        table, attention_untold=_is_stated(root.values, ("unknown", "architecture.attention"))
+    )
 
 
 def _embedding(root: Table, key: str) -> int | None:
@@ -354,7 +346,8 @@ def _needs(root: Table, key: str) -> StatedNeeds | None:
     if stated not in (["memory_bytes"], ["low_bytes", "high_bytes"]):
         remedy = "write memory_bytes = 6_000_000_000, or both low_bytes and high_bytes"
         table.problem(None, f"states {' and '.join(stated) or 'no memory'}", remedy)
-    if not ("disk_bytes" in table or "files" in root or _is_unknown(root, "needs.disk_bytes")):
+    is_unknown = _is_stated(root.values, ("unknown", "needs.disk_bytes"))
+    if not ("disk_bytes" in table or "files" in root or is_unknown):
         remedy = 'write it, or why it is not known: [unknown] "needs.disk_bytes" = "…"'
         table.problem("disk_bytes", "is missing", remedy)
     return needs if memory is None else needs.replace(low_bytes=memory, high_bytes=memory)
@@ -468,16 +461,10 @@ class ModelSpec(Record):
         """The first that hold that quantization, by any case of its name, those that a listing
         shows before others; None where this catalogue knows of none.
         """
-        wanted = (quantization or "").lower()
-        matching = [
-            files
-            for files in self.files
-            if files.format == format
-            and any(name.lower() == wanted for name in files.quantizations)
-        ]
-        # stable: of two listings the first stands
-        matching.sort(key=lambda files: not (files.listed and files.repository))
-        return matching[0] if matching else None
+        wanted, own = (quantization or "").lower(), [f for f in self.files if f.format == format]
+        holding = [files for files in own if wanted in map(str.lower, files.quantizations)]
+        # of two listings the first stands
+        return min(holding, key=lambda files: not (files.listed and files.repository), default=None)
 
     def published_bytes(self, format: str, quantization: str) -> tuple[int, PublishedFiles] | None:
         """The size that the first publisher states for one file set, and which that is."""
@@ -487,12 +474,22 @@ class ModelSpec(Record):
         return None
 
 
-def read_model_spec(document: Document, origin: str) -> ModelSpec | None:
-    """The spec that `document` states; None if and only if `document.problems` says why not.
+def read_spec_file(path: str) -> Document:
+    """The file of a spec, with what `<id>.sources.toml` beside it says of where its facts come
+    from.
+    """
+    document, beside = Document.read(path), path.removesuffix(".toml") + SOURCES_ENDING
+    if document.ok and os.path.exists(beside):
+        if "sources" in document.values:
+            document.add(("sources",), f"stands here and in {shown(beside)}", "keep one of them")
+        else:
+            document.take("sources", Document.read(beside))
+    return document
 
-    Every fault of the file is noted in one go. `document` may hold a TOML file or values compiled
-    from one (dates are then strings). What needs other files (unique names, SPDX ids) is of
-    `modelfiles.specfiles`.
+
+def read_model_spec(document: Document, origin: str) -> ModelSpec | None:
+    """The spec that `document` states; None if and only if `document.problems` says why not, every
+    fault in one go. What needs other files (unique names, SPDX ids) is of `modelfiles.specfiles`.
     """
     spec = read_as_far_as_right(document, origin)
     return spec if document.ok else None
@@ -502,10 +499,7 @@ def read_as_far_as_right(document: Document, origin: str) -> ModelSpec | None:
     """As `read_model_spec`, and of a file with faults what is right in it: what is wrong is left
     out as if it were missing. None where the file is no TOML or of another schema.
     """
-    if not document.ok:
-        return None
-    root = document.root
-    if not schema_is_read(root):
+    if not document.ok or not schema_is_read(root := document.root):
         return None
     values = root.fields(ModelSpec)
     # a key that was merely misspelt is not missing
@@ -514,6 +508,13 @@ def read_as_far_as_right(document: Document, origin: str) -> ModelSpec | None:
         if is_broken:
             message, remedy = shipped_table("model_files")["spec_rules"][rule]
             document.add(path, message, remedy, absent=not _is_stated(root.values, path))
+    # what a file does not repeat: a dense model uses all its parameters, a repository holds weights
+    counts, model = values["parameters"], values["architecture"]
+    is_dense = model is not None and model.feed_forward and not model.has_experts
+    if is_dense and counts.active is None and "parameters.active" not in values["unknown"]:
+        values["parameters"] = counts.replace(active=counts.total)
+    if values["repository"] and not _is_stated(root.values, ("openness", "weights")):
+        values["openness"] = values["openness"].replace(weights="published")
     # whoever publishes a model publishes a tokenizer with it
     values["tokenizer"] = (
         None if "tokenizer" in values["unknown"] else values["tokenizer"] is not False
@@ -533,7 +534,7 @@ def _rules(
     has_basis = bool({*_COMPUTED_FROM, "needs"} & (states | unknown.keys()))
     is_computed = bool(states & {*_COMPUTED_FROM})
     is_own = terms is not None and str(terms.id).startswith("LicenseRef-") and not terms.url
-    for key in _OF_WEIGHTS:
+    for key in _OF_WEIGHTS.split():
         yield "closed-states", (key,), closed and key in states
     yield "closed-why", ("availability",), closed and "availability" not in states
     yield "open-served", ("availability",), not closed and "availability" in states

@@ -8,6 +8,8 @@ from ..core.records import pattern
 from ..core.tomlfile import Table
 
 SCHEMA = 1
+# of the file beside `<id>.toml` that says where its facts come from
+SOURCES_ENDING = ".sources.toml"
 MODALITIES = ("text", "vision", "speech", "embedding", "image", "video", "music")
 # those whose work is counted in tokens one after another
 GENERATING = ("text", "vision")
@@ -37,12 +39,7 @@ def schema_is_read(root: Table) -> bool:
     """False where the file is of another schema: its other keys then mean what this reader does
     not know.
     """
-    if "schema" not in root:
-        root.value("schema")
-        root.problem("schema", "is missing", "write schema = 1 in the first line")
-        return True
-    number = root.integer("schema")
-    if number in (None, SCHEMA):
+    if (number := root.integer("schema")) in (None, SCHEMA):
         return True
     message = f"is {number:,}, and this selfhost reads schema {SCHEMA} only"
     root.problem("schema", message, "update selfhost, or write the file by schema 1")
@@ -51,7 +48,7 @@ def schema_is_read(root: Table) -> bool:
 
 def is_id(text: str) -> bool:
     """True for what may be the id of a spec."""
-    return _ID.fullmatch(text) is not None
+    return _ID.fullmatch(text) is not None and not f"{text}.toml".endswith(SOURCES_ENDING)
 
 
 def reference(table: Table, key: str, *, required: bool = False) -> str | None:

@@ -49,6 +49,8 @@ class Document:
         self._faults: list[tuple[Path, bool, str, str | None]] = []
         self._unusable = unusable
         self._lines: Mapping[Path, int] = {}
+        # by the key that it states: a file beside this one
+        self.parts: dict[str, Document] = {}
 
     @classmethod
     def read(cls, path: str, *, max_bytes: int = MAX_FILE_BYTES) -> Document:
@@ -98,10 +100,16 @@ class Document:
         """
         self._faults.append((path, absent, message, remedy))
 
+    def take(self, key: str, part: Document) -> None:
+        """Let what another file states stand under `key`: faults there are told of that file."""
+        self.values = {**self.values, key: part.values}
+        self.parts[key] = part
+
     @property
     def ok(self) -> bool:
         """True while no fault was found."""
-        return not self._faults and self._unusable is None
+        files = (self, *self.parts.values())
+        return not self._faults and all(file._unusable is None for file in files)
 
     def has_faults(self, *tables: str) -> bool:
         """Whether a fault was found in one of these tables, or the file is no TOML."""
@@ -117,22 +125,27 @@ class Document:
     @property
     def problems(self) -> tuple[Problem, ...]:
         """The first faults so far, in the order of their lines, and a count of the others; those of
-        the whole file first.
+        the whole file first, those of a file beside it last.
         """
-        if (fault := self._unusable) is not None:
-            message, remedy = fault.reason, fault.remedy
-            return (Problem(file=self.file, line=fault.line, message=message, remedy=remedy),)
-        lines = [self.line(path[:-1] if absent else path) or 0 for path, absent, *_ in self._faults]
-        order = sorted(range(len(lines)), key=lines.__getitem__)
+        for file in (self, *self.parts.values()):
+            if (fault := file._unusable) is not None:
+                message, remedy = fault.reason, fault.remedy
+                return (Problem(file=file.file, line=fault.line, message=message, remedy=remedy),)
+        places: list[tuple[bool, int, Document, Path]] = []
+        for path, absent, *_ in self._faults:
+            file = self.parts.get(str(path[0]), self) if len(path) > 1 else self
+            path = path if file is self else path[1:]
+            line = file.line(path[:-1] if absent else path) or 0
+            places.append((file is not self, line, file, path))
         problems = (
             Problem(
-                file=self.file,
-                line=lines[at] or None,
-                key=key_name(self._faults[at][0]) or None,
+                file=places[at][2].file,
+                line=places[at][1] or None,
+                key=key_name(places[at][3]) or None,
                 message=self._faults[at][2],
                 remedy=self._faults[at][3],
             )
-            for at in order
+            for at in sorted(range(len(places)), key=lambda at: places[at][:2])
         )
         return first_problems(self.file, problems)
 
@@ -347,7 +360,7 @@ def _syntax_fault(message: str, text: str) -> Unreadable:
     digits = tail.removeprefix("line ").split(",")[0]
     line = int(digits) if digits.isdecimal() else text.count("\n") + 1
     # a value may span many lines
-    before = [(1, ""), *(pair for pair in _statements(text) if pair[0] <= line)]
+    before = [(1, ""), *(pair for pair in _statements(text) if pair[0] <= line and pair[1] != "{")]
     first, name = before[-1]
     if not digits.isdecimal():
         remedy = "close it with the bracket or quote it began with"
@@ -366,29 +379,36 @@ def _syntax_fault(message: str, text: str) -> Unreadable:
 
 
 _NAME = rf"(?:{_KEY_PART}\.?[ \t]*+)+"
-_STATEMENT = re.compile(rf"[ \t]*(\[\[?[ \t]*{_NAME}\]\]?(?=[ \t]*(?:#|$))|{_NAME}(?==))")
+_STATEMENT = re.compile(rf"[ \t]*(\[\[?[ \t]*{_NAME}\]\]?(?=[ \t]*(?:#|$))|{_NAME}(?==)|\{{)")
+_NEXT_TABLE = re.compile(r"\}[ \t]*,[ \t]*\{")
 
 
 def _statements(text: str) -> Iterator[tuple[int, str]]:
-    """Each header and each key with its line."""
+    """Each header, each key and, as `{`, each table of a list of many lines, with its line."""
     quote = ""
     for number, line in enumerate(text.split("\n"), 1):
         if not quote and (match := _STATEMENT.match(line)):
-            yield number, match[1].strip()
+            more = len(_NEXT_TABLE.findall(line)) if match[1] == "{" else 0
+            yield from [(number, match[1].strip())] * (1 + more)
         for sign in ('"""', "'''"):
             if quote in ("", sign) and line.count(sign) % 2:
                 quote = "" if quote else sign
 
 
 def _lines_of(text: str) -> dict[Path, int]:
-    """The line of each table and each key. What stands in a list or an inline table has that of its
-    key.
+    """The line of each table and each key. What else stands in a list or an inline table has that
+    of its key.
     """
     lines: dict[Path, int] = {}
     # of each list of tables, the number of its last one
     last: dict[Path, int] = {}
     table: Path = ()
+    path: Path = ()
     for number, name in _statements(text):
+        if name == "{":
+            last[path] = last.get(path, -1) + 1
+            lines[(*path, last[path])] = number
+            continue
         is_header, parts = name[0] == "[", re.findall(_KEY_PART, name)
         path = () if is_header else table
         for place, part in enumerate(parts, 1):

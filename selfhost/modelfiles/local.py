@@ -330,4 +330,5 @@ def _counted(
     if not gap:
         return parameters
     why = f"the files hold {held:,} parameters, and config.json describes {held - gap:,}"
+    unknown["parameters.active"] = why
     return parameters.replace(total=held, active=None, mtp=None, difference=why)

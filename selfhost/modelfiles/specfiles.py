@@ -6,16 +6,16 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .. import needs as need
-from ..catalogue.architecture import Architecture, Attention, FeedForward, Recurrent
+from ..catalogue.architecture import Architecture, Attention, FeedForward, Places, Recurrent
 from ..catalogue.index import misnamed
 from ..catalogue.openness import canonical_expression, remedy_of_id
 from ..catalogue.quantization_names import QUANTIZATIONS
-from ..catalogue.spec import ModelSpec, read_as_far_as_right
-from ..catalogue.spec_values import SCHEMA, SCRATCH, is_id
+from ..catalogue.spec import ModelSpec, PublishedFiles, read_as_far_as_right, read_spec_file
+from ..catalogue.spec_values import SCHEMA, SCRATCH, SOURCES_ENDING, is_id
 from ..core.errors import Problem, WorkloadError
 from ..core.records import Record, pattern
 from ..core.spelling import canonical
@@ -36,6 +36,9 @@ _SOURCED = (
     "availability",
 )  # fmt: skip
 _LEAST_BYTES = 1000
+_LISTS = {Attention: "attention", Recurrent: "recurrent", FeedForward: "feed_forward"}
+# of a table that stands in one line, and of a list of one table
+_LONGEST_LINE = 140
 # a stated count of parameters lies that near to the sum over the architecture
 PARAMETERS_SHARE = 0.005
 # a figure of one digit ("7_000_000_000") may be that far from what it rounds
@@ -51,38 +54,89 @@ def spec_text(model: ModelSpec) -> str:
     """The TOML of a spec file that `read_model_spec` reads back as the same spec, but for its
     origin, what it overrides and the tensors of its file.
     """
-    head = {"id": model.id, "name": model.name, "modality": model.modality}
-    stated = head | dict(_stated(model))
-    for key in ("embedding", "architecture", "files", "tokenizer"):
-        stated.pop(key, None)
-    tables = {key: value for key, value in stated.items() if isinstance(value, Record | Mapping)}
-    scalars = ((key, value) for key, value in stated.items() if key not in tables)
-    lines = [f"schema = {SCHEMA}", *_lines(scalars)]
-    if model.tokenizer is False:
-        lines.append("tokenizer = false")
+    stated = {"id": model.id, "name": model.name, "modality": model.modality, **_stated(model)}
+    if model.tokenizer is not False:
+        stated.pop("tokenizer", None)
     if model.embedding_length is not None:
-        lines += ["", "[embedding]", f"length = {model.embedding_length}"]
-    if model.architecture is not None:
-        lines += _architecture_text(model.architecture)
-    for name, value in tables.items():
-        pairs = _stated(value) if isinstance(value, Record) else value.items()
-        lines += ["", f"[{name}]", *_lines(pairs)]
-    for files in model.files:
-        names = QUANTIZATIONS.get(files.format, ())
-        sizes = [pair for pair in files.bytes.items() if pair[0] in names]
-        # no spec can name the type of another size
-        if sizes or files.unsized:
-            own = ((key, value) for key, value in _stated(files) if key != "bytes")
-            lines += ["", "[[files]]", *_lines(own), *(f"bytes.{line}" for line in _lines(sizes))]
-    return "\n".join(lines) + "\n"
+        stated["embedding"] = {"length": model.embedding_length}
+    openness = {"weights": model.openness.weights, **_stated(model.openness)}
+    if openness["weights"] == ("published" if model.repository else "unknown"):
+        del openness["weights"]
+    counts, architecture = _stated(model.parameters), model.architecture
+    if architecture is not None:
+        stated["architecture"] = _architecture(architecture)
+        if architecture.feed_forward and not architecture.has_experts:
+            counts.pop("active", None)
+    files = [_files(each) for each in model.files]
+    stated |= {"openness": openness, "parameters": counts, "files": [row for row in files if row]}
+    # what is no table of its own comes before all that are
+    lines, tables = [], []
+    for key, value in stated.items():
+        value = _stated(value) if isinstance(value, Record) else value
+        text = _entry(key, value)
+        if key == "architecture" or (isinstance(value, Mapping) and len(text) > _LONGEST_LINE):
+            tables += ["", f"[{key}]", *(_entry(*pair) for pair in value.items())]
+        elif value not in ({}, []):
+            lines.append(text)
+    return "\n".join([*lines, *tables]) + "\n"
 
 
-def _stated(record: Record) -> Iterator[tuple[str, Any]]:
+def _stated(record: Record) -> dict[str, Any]:
     """What a record has otherwise than by default, by the keys of a spec file."""
-    for field, key in type(record)._keys.items():
-        value = getattr(record, field)
-        if value is not None and value not in (key.default, ()):
-            yield key.name or field, value
+    values = {key.name or name: getattr(record, name) for name, key in type(record)._keys.items()}
+    defaults = {key.name or name: key.default for name, key in type(record)._keys.items()}
+    return {
+        key: value
+        for key, value in values.items()
+        if value is not None and value not in (defaults[key], ())
+    }
+
+
+def _files(files: PublishedFiles) -> dict[str, Any]:
+    names = QUANTIZATIONS.get(files.format, ())
+    # no spec can name the type of another size
+    sizes = {name: size for name, size in files.bytes.items() if name in names}
+    stated = _stated(files.replace(bytes=sizes))
+    source = stated.pop("source")
+    return {**stated, "source": source} if sizes or files.unsized else {}
+
+
+def _architecture(model: Architecture) -> dict[str, Any]:
+    stated = {"gguf" if model.runs_in_gguf else "transformers": model.row, **_stated(model)}
+    attending, feeding = (*model.attention, *model.recurrent), model.feed_forward
+    for parts in (attending, feeding):
+        # one line takes the layers that no other names
+        is_whole = sum(len(part.layers) for part in parts) == model.layers
+        rest = max(parts, key=lambda part: len(part.layers)) if is_whole else None
+        for part in parts:
+            line = {} if part is rest else {"at": _at(part.layers, model.layers)}
+            line |= _stated(part)
+            if isinstance(part, Attention):
+                own = part.heads if part.kind == "latent" else None
+                usual = {"heads": model.heads, "value_length": part.key_length, "kv_heads": own}
+                line = {key: value for key, value in line.items() if value != usual.get(key)}
+            stated.setdefault(_LISTS[type(part)], []).append(line)
+    return stated
+
+
+def _at(places: Places, layers: int) -> Any:
+    step = places[1] - places[0] if len(places) > 1 else layers
+    if places == tuple(range(places[0], layers, step)):
+        return f"{places[0]}:" if step == 1 else f"{places[0]}::{step}"
+    if places == tuple(range(places[0], places[-1] + 1)):
+        return f"{places[0] or ''}:{places[-1] + 1}"
+    return places
+
+
+def _entry(key: str, value: Any) -> str:
+    """The line of a key; a list of tables has a line for each of them."""
+    name = key if _BARE.fullmatch(key) else _value(key)
+    if key in _DATED and _DATE.fullmatch(value):
+        return f"{name} = {value}"
+    text = f"{name} = {_value(value)}"
+    if not isinstance(value, list) or (len(value) == 1 and len(text) <= _LONGEST_LINE):
+        return text
+    return "\n".join([f"{name} = [", *(f"  {_value(row)}," for row in value), "]"])
 
 
 def _value(value: Any) -> str:
@@ -99,34 +153,10 @@ def _value(value: Any) -> str:
         text = json.dumps(_SURROGATE.sub("?", value), ensure_ascii=False)
         return text.replace("\x7f", "\\u007F")
     if isinstance(value, Record):
-        value = dict(_stated(value))
+        value = _stated(value)
     if isinstance(value, Mapping):
-        return "{ " + ", ".join(_lines(value.items())) + " }"
+        return "{ " + ", ".join(_entry(*pair) for pair in value.items()) + " }"
     return "[" + ", ".join(map(_value, value)) + "]"
-
-
-def _lines(pairs: Iterable[tuple[str, Any]]) -> Iterator[str]:
-    for key, value in pairs:
-        is_date = key in _DATED and _DATE.fullmatch(value)
-        name = key if _BARE.fullmatch(key) else _value(key)
-        yield f"{name} = {value if is_date else _value(value)}"
-
-
-def _architecture_text(model: Architecture) -> list[str]:
-    row = "gguf" if model.runs_in_gguf else "transformers"
-    lines = ["", "[architecture]", *_lines([(row, model.row), *_stated(model)])]
-    groups: dict[str, Sequence[Attention | Recurrent | FeedForward]] = {
-        "attention": model.attention,
-        "recurrent": model.recurrent,
-        "feed_forward": model.feed_forward,
-    }
-    for key, parts in groups.items():
-        inline = []
-        for part in parts:
-            at = ":" if len(part.layers) == model.layers else part.layers
-            inline.append(f"  {_value({'at': at, **dict(_stated(part))})},")
-        lines += [f"{key} = [", *inline, "]"] if parts else []
-    return lines
 
 
 # --------------------------------------------------------------------------- files -> faults
@@ -144,17 +174,25 @@ def check_spec_files(
     programs that a spec may name, of which none are checked where there are none. The same file
     named twice is read once. Raises nothing.
     """
-    documents = [Document.read(path) for path in dict.fromkeys(paths)]
+    # a file of sources is part of the spec that it lies beside
+    paths = [re.sub(rf"{re.escape(SOURCES_ENDING)}$", ".toml", path) for path in paths]
+    documents = [read_spec_file(path) for path in dict.fromkeys(paths)]
     # with what is right in its spec, None where that is nothing
     files = [(each, read_as_far_as_right(each, each.file)) for each in documents]
     # faulty files are held against the catalogue too: all faults in one run
     stated = [file for file, _ in files if file.values.get("schema") in (None, SCHEMA)]
     given = {_id_of(file) or os.path.basename(file.file).removesuffix(".toml") for file in stated}
     others = [spec for spec in catalogue_specs if spec.id not in given]
-    owners = _owners(others)
+    # the first that answers to a name has it
+    owners = {
+        canonical(name): spec.id
+        for spec in reversed(others)
+        for name in (spec.id, *spec.aliases, spec.repository or "")
+    }
+    ids = sorted({spec.id for spec in others} | given)
     for document in stated:
         _check_names(document, owners)
-        _check_references(document, sorted({spec.id for spec in others} | given), runtime_ids)
+        _check_references(document, ids, runtime_ids)
         _check_license(document)
         _check_tables(document)
     specs = [(document, spec) for document, spec in files if spec is not None]
@@ -163,15 +201,6 @@ def check_spec_files(
         _check_files(document, spec)
     problems = tuple([problem for document, _ in files for problem in document.problems])
     return problems, tuple([spec for document, spec in specs if document.ok])
-
-
-def _owners(specs: Sequence[ModelSpec]) -> dict[str, str]:
-    """By each name in its canonical spelling, the id of the first spec that answers to it."""
-    return {
-        canonical(name): spec.id
-        for spec in reversed(specs)
-        for name in (spec.id, *spec.aliases, spec.repository or "")
-    }
 
 
 def _id_of(document: Document) -> str | None:
@@ -187,10 +216,6 @@ def _texts(document: Document, *path: str) -> list[tuple[Path, str]]:
     if isinstance(value, list):
         places = [((*path, index), entry) for index, entry in enumerate(value)]
     return [(place, text) for place, text in places if isinstance(text, str) and text.strip()]
-
-
-def _meant(guess: str | None) -> str | None:
-    return f'did you mean "{guess}"?' if guess else None
 
 
 def _check_names(document: Document, owners: dict[str, str]) -> None:
@@ -221,17 +246,16 @@ def _check_references(document: Document, ids: Sequence[str], runtime_ids: Seque
         # a model may be tuned from one that no spec describes
         *(pair for pair in _texts(document, "tuned_from") if "/" not in pair[1] != SCRATCH),
     ]
-    for place, text in named:
-        if text == _id_of(document):
+    programs = _texts(document, "runtimes") if runtime_ids else []
+    for place, text in (*named, *programs):
+        what, known = ("spec", ids) if (place, text) in named else ("runtime", runtime_ids)
+        if what == "spec" and text == _id_of(document):
             document.add(place, f'"{_short(text)}" is this model itself')
-        elif text not in ids:
-            guess = document.guess(text, ids)
-            document.add(place, f'no spec has the id "{_short(text)}"', _meant(guess))
-    for place, text in _texts(document, "runtimes") if runtime_ids else ():
-        if text not in runtime_ids:
-            remedy = _meant(document.guess(text, runtime_ids))
-            remedy = remedy or f"one of {', '.join(runtime_ids)}"
-            document.add(place, f'no runtime has the id "{_short(text)}"', remedy)
+        elif text not in known:
+            guess = document.guess(text, known)
+            remedy = f"one of {', '.join(known)}" if what == "runtime" else None
+            remedy = f'did you mean "{guess}"?' if guess else remedy
+            document.add(place, f'no {what} has the id "{_short(text)}"', remedy)
 
 
 def _check_counts(document: Document, spec: ModelSpec) -> None:
@@ -352,7 +376,8 @@ def _check_tables(document: Document) -> None:
     having = {key.partition(".")[0] for key in sources} if isinstance(sources, dict) else _SOURCED
     for table in _SOURCED:
         if table in document.values and table not in having:
-            remedy = f'say where the facts in [{table}] come from: [sources] {table} = "…"'
+            place = "" if "sources" in document.parts else "[sources] "
+            remedy = f'say where the facts in [{table}] come from: {place}{table} = "…"'
             document.add(("sources", table), "is missing", remedy, absent=True)
     for key, value in needs.items() if isinstance(needs, dict) else ():
         if key.endswith("_bytes") and type(value) is int and 0 < value < _LEAST_BYTES:

@@ -50,7 +50,9 @@ def answer_line(verdict: Verdict) -> Paragraph:
     label, where = answer_cell(verdict, here=here), f" {on_machine(verdict.machine, short=True)}"
     if is_closed(verdict):
         available = verdict.model.availability
-        why = labels("why_not")["weights"] if available is None else available.why_in_short
+        why = (
+            labels("why_not")["weights"] if available is None else available.why.partition("; ")[0]
+        )
         return line(label, "  ", name, f" is closed: {why}", hang=2)
     if verdict.route is Route.LOCAL:
         return line(label, "  ", name, "" if here else where, hang=2)

@@ -383,7 +383,7 @@ def test_a_missing_key_has_the_line_of_its_table() -> None:
         "t.nothing": 5,
         "l[0].nothing": 7,
         "l[1].nothing": 8,
-        "l[1].z[0].nothing": 9,
+        "l[1].z[0].nothing": 10,
     }
 
 

@@ -10,7 +10,11 @@ ROOT = TESTS.parent
 SPECS = ROOT / "specs"
 COMMON = SPECS / "common"
 # the specs of the catalogue by their ids
-SPEC_FILES = {path.stem: path for path in sorted(SPECS.glob("models/*/*.toml"))}
+SPEC_FILES = {
+    path.stem: path
+    for path in sorted(SPECS.glob("models/*/*.toml"))
+    if not path.name.endswith(".sources.toml")
+}
 SCHEMAS = ROOT / "selfhost" / "schemas"
 EXAMPLES = ROOT / "examples"
 

@@ -51,6 +51,35 @@ def test_shipped_specs_have_no_problem() -> None:
     assert len(specs) == len(SHIPPED) >= 30
 
 
+def test_sources_may_stand_beside(tmp_path: Path) -> None:
+    """`<id>.sources.toml` has the sources of `<id>.toml`, whichever of the two is named; what is wrong there is told of that file, with its lines."""
+    path = Path(_write(tmp_path, "x", 'openness = { paper = "published" }\n'))
+    beside = tmp_path / "x.sources.toml"
+    assert _messages([str(path)]) == [
+        f'{path}: sources.openness: is missing (say where the facts in [openness] come from: [sources] openness = "…")'
+    ]
+    beside.write_text('id = "its card"\nopenness = "arXiv"\n', encoding="utf-8")
+    for named in ([str(path)], [str(beside)], [str(path), str(beside)]):
+        problems, (spec,) = check_spec_files(named, ())
+        assert problems == ()
+        assert (spec.id, dict(spec.sources)) == ("x", {"id": "its card", "openness": "arXiv"})
+    wrong = {
+        'id = "card"\nname = 1\n"needs.dtype" = [\n  "y",\n]\n': [
+            f"{beside}: openness: is missing (say where the facts in [openness] come from: openness = \"…\")",
+            f'{beside}:2: name: must be a string, not the number 1 (write it in quotes: "…")',
+            f'{beside}:3: "needs.dtype": must be a string, not a list (write it in quotes: "…")',
+        ],
+        "id = [\n": [f"{beside}:1: not valid TOML: what begins here does not end (close it with the bracket or quote it began with)"],
+    }  # fmt: skip
+    for text, messages in wrong.items():
+        beside.write_text(text, encoding="utf-8")
+        assert _messages([str(path)]) == messages
+    path.write_text(path.read_text("utf-8") + '[sources]\nopenness = "arXiv"\n', encoding="utf-8")
+    assert _messages([str(path)]) == [
+        f"{path}:8: sources: stands here and in {beside} (keep one of them)"
+    ]
+
+
 def test_a_name_means_one_model(tmp_path: Path) -> None:
     """An id, alias or repository that another spec answers to is a fault of the later file, whatever its case and separators."""
     _, (known,) = check_spec_files(
