@@ -197,7 +197,7 @@ class _Config:
         outer = self.keys.outer
         parts = [outer[key] for key in _ENCODERS if isinstance(outer.get(key), dict)]
         total = sum(encoder_parameters(part, text_width) for part in parts)
-        if not total:
+        if not 0 < total <= _MAX_PARAMETERS:
             self.unknown["parameters.encoders"] = (
                 "the size of the vision or audio encoder does not follow from config.json"
             )
