@@ -54,11 +54,20 @@ def spec_text(model: ModelSpec) -> str:
     """The TOML of a spec file that `read_model_spec` reads back as the same spec, but for its
     origin, what it overrides and the tensors of its file.
     """
+    lines, tables = [], []
+    for key, value in _tables(model).items():
+        text = _entry(key, value)
+        # what is no table of its own comes before all that are
+        if key == "architecture" or (isinstance(value, Mapping) and len(text) > _LONGEST_LINE):
+            tables += ["", f"[{key}]", *(_entry(*pair) for pair in value.items())]
+        else:
+            lines.append(text)
+    return "\n".join([*lines, *tables]) + "\n"
+
+
+def _tables(model: ModelSpec) -> dict[str, Any]:
+    """What the file of a spec states, without what all such models have."""
     stated = {"id": model.id, "name": model.name, "modality": model.modality, **_stated(model)}
-    if model.tokenizer is not False:
-        stated.pop("tokenizer", None)
-    if model.embedding_length is not None:
-        stated["embedding"] = {"length": model.embedding_length}
     openness = {"weights": model.openness.weights, **_stated(model.openness)}
     if openness["weights"] == ("published" if model.repository else "unknown"):
         del openness["weights"]
@@ -67,18 +76,14 @@ def spec_text(model: ModelSpec) -> str:
         stated["architecture"] = _architecture(architecture)
         if architecture.feed_forward and not architecture.has_experts:
             counts.pop("active", None)
-    files = [_files(each) for each in model.files]
-    stated |= {"openness": openness, "parameters": counts, "files": [row for row in files if row]}
-    # what is no table of its own comes before all that are
-    lines, tables = [], []
-    for key, value in stated.items():
-        value = _stated(value) if isinstance(value, Record) else value
-        text = _entry(key, value)
-        if key == "architecture" or (isinstance(value, Mapping) and len(text) > _LONGEST_LINE):
-            tables += ["", f"[{key}]", *(_entry(*pair) for pair in value.items())]
-        elif value not in ({}, []):
-            lines.append(text)
-    return "\n".join([*lines, *tables]) + "\n"
+    stated |= {"openness": openness, "parameters": counts}
+    stated["files"] = [row for row in map(_files, model.files) if row]
+    stated["tokenizer"] = False if model.tokenizer is False else ()
+    stated["embedding"] = {"length": length} if (length := model.embedding_length) else ()
+    stated = {
+        key: _stated(part) if isinstance(part, Record) else part for key, part in stated.items()
+    }
+    return {key: part for key, part in stated.items() if part not in ((), [], {})}
 
 
 def _stated(record: Record) -> dict[str, Any]:
@@ -181,15 +186,12 @@ def check_spec_files(
     files = [(each, read_as_far_as_right(each, each.file)) for each in documents]
     # faulty files are held against the catalogue too: all faults in one run
     stated = [file for file, _ in files if file.values.get("schema") in (None, SCHEMA)]
-    given = {_id_of(file) or os.path.basename(file.file).removesuffix(".toml") for file in stated}
-    others = [spec for spec in catalogue_specs if spec.id not in given]
-    # the first that answers to a name has it
-    owners = {
-        canonical(name): spec.id
-        for spec in reversed(others)
-        for name in (spec.id, *spec.aliases, spec.repository or "")
+    replaced = {
+        _id_of(file) or os.path.basename(file.file).removesuffix(".toml") for file in stated
     }
-    ids = sorted({spec.id for spec in others} | given)
+    others = [spec for spec in catalogue_specs if spec.id not in replaced]
+    owners = _owners(others)
+    ids = sorted({spec.id for spec in others} | replaced)
     for document in stated:
         _check_names(document, owners)
         _check_references(document, ids, runtime_ids)
@@ -201,6 +203,15 @@ def check_spec_files(
         _check_files(document, spec)
     problems = tuple([problem for document, _ in files for problem in document.problems])
     return problems, tuple([spec for document, spec in specs if document.ok])
+
+
+def _owners(specs: Sequence[ModelSpec]) -> dict[str, str]:
+    """By each name in its canonical spelling, the id of the first spec that answers to it."""
+    return {
+        canonical(name): spec.id
+        for spec in reversed(specs)
+        for name in (spec.id, *spec.aliases, spec.repository or "")
+    }
 
 
 def _id_of(document: Document) -> str | None:
@@ -248,12 +259,12 @@ def _check_references(document: Document, ids: Sequence[str], runtime_ids: Seque
     ]
     programs = _texts(document, "runtimes") if runtime_ids else []
     for place, text in (*named, *programs):
-        what, known = ("spec", ids) if (place, text) in named else ("runtime", runtime_ids)
+        what, choices = ("spec", ids) if (place, text) in named else ("runtime", runtime_ids)
         if what == "spec" and text == _id_of(document):
             document.add(place, f'"{_short(text)}" is this model itself')
-        elif text not in known:
-            guess = document.guess(text, known)
-            remedy = f"one of {', '.join(known)}" if what == "runtime" else None
+        elif text not in choices:
+            guess = document.guess(text, choices)
+            remedy = f"one of {', '.join(choices)}" if what == "runtime" else None
             remedy = f'did you mean "{guess}"?' if guess else remedy
             document.add(place, f'no {what} has the id "{_short(text)}"', remedy)
 
