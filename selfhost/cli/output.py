@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import argparse
 
     from ..catalogue.index import Catalogue
-    from ..reports.layout import Document
+    from ..reports.layout import Blocks
 
 _TO_A_FILE = "--output FILE writes the report to a file"
 # what a pipe or terminal may not be able to encode, and what says the same in ASCII
@@ -149,14 +149,14 @@ def write_json(options: argparse.Namespace, name: str, *values: object) -> bool:
     return True
 
 
-def present(options: argparse.Namespace, document: Document) -> None:
-    """Write a document for a person: a web page where that was asked for, drawn on a terminal,
+def present(options: argparse.Namespace, blocks: Blocks) -> None:
+    """Write blocks for a person: a web page where that was asked for, drawn on a terminal,
     plain in a pipe or file, where FORCE_COLOR adds colour and COLUMNS the width of a pipe's lines.
     """
     if options.format == "html":
         from ..reports.markup import page
 
-        text = page(document)
+        text = page(blocks)
     else:
         from ..reports.layout import plain
 
@@ -164,7 +164,7 @@ def present(options: argparse.Namespace, document: Document) -> None:
         is_terminal = is_drawn and _is_terminal()
         width = columns() if is_terminal or (is_drawn and _extent("COLUMNS", 0)) else None
         color = is_drawn and _wants_color(no_color=options.no_color)
-        text = plain(document, width, bars=is_terminal, color=color)
+        text = plain(blocks, width, bars=is_terminal, color=color)
     deliver(options, text)
 
 

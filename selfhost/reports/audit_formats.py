@@ -11,7 +11,6 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import IntEnum
-from hashlib import sha256
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
@@ -26,6 +25,7 @@ from .audit_text import (
     MOST_OF_A_HOST,
     MOST_OF_A_TEXT,
     details,
+    digest,
     document,
     exception_fate,
     exception_name,
@@ -36,17 +36,15 @@ from .audit_text import (
     with_remedy,
 )
 from .json import dumps, record, titled
-from .layout import Document, clean, plain, say
+from .layout import clean, plain
 
 # GitHub refuses a whole summary above 1 MiB (docs.github.com, "Workflow commands", "Adding a job
 # summary"); what follows the rows needs a little
 _MOST_MARKDOWN_BYTES = (1 << 20) - 4096
-# rows of a page that a browser still shows at once
-_MOST_PAGE_ROWS = 5_000
 # GitHub shows ten annotations of a kind in a step and drops the rest without a word
 # (github.com/actions/toolkit, docs/problem-matchers.md, "Limitations"), so the last one counts what
-# is left; of a file of SARIF it shows 5,000 results
-MOST_SHOWN, _MOST_RESULTS = 9, 5_000
+# is left
+MOST_SHOWN = 9
 # readers keep 4 KB of a plugin's output, older ones 1 KB
 _MOST_OF_THE_WORDS, _MOST_OF_A_LABEL = 600, 200
 _SARIF_SCHEMA = (
@@ -77,11 +75,7 @@ def _markdown(audit: Audit) -> str:
 
 
 def _html(audit: Audit) -> str:
-    blocks = document(audit, verbose=True).blocks
-    if rest := len(blocks[_MOST_PAGE_ROWS:]):
-        more = say(f"{rest:,} more lines, not listed: see the JSON report.")
-        blocks = (*blocks[:_MOST_PAGE_ROWS], more)
-    return markup.page(Document(blocks=blocks))
+    return markup.page(document(audit, verbose=True))
 
 
 # ------------------------------------------------------------------ JSON
@@ -217,9 +211,15 @@ def _junit(audit: Audit) -> str:
         for key, value in properties.items():
             SubElement(listed, "property", name=key, value=clean(value))
     for group in audit.groups:
-        case = _case(suites[group.names], group.row.wanted.label)
-        if group.row.result is not Result.PASS:
-            _add_outcome(case, group)
+        row, case = group.row, _case(suites[group.names], group.row.wanted.label)
+        if row.result is not Result.PASS:
+            excepted = (check for check, _ in row.excepted)
+            checks = (*row.failed, *row.undecided, *excepted, str(row.result))
+            reasons = [*details(group)]
+            kind = "failure" if row.result is Result.FAIL else "error"
+            message = clean(row.reasons[0].text if row.reasons else reasons[-1])
+            tag = kind if row.exit_code else "skipped"
+            SubElement(case, tag, type=checks[0], message=message).text = "\n".join(reasons)
     if audit.problems:
         suite = SubElement(root, "testsuite", name="policy and machine records")
     for number, each in enumerate(audit.problems, 1):
@@ -237,16 +237,6 @@ def _junit(audit: Audit) -> str:
 
 def _case(suite: Element, name: str) -> Element:
     return SubElement(suite, "testcase", name=clean(name), classname=suite.get("name", ""))
-
-
-def _add_outcome(case: Element, group: Group) -> None:
-    """The first deciding finding, and every reason with its remedy."""
-    row, texts = group.row, [*details(group)]
-    checks = (*row.failed, *row.undecided, *(check for check, _ in row.excepted), str(row.result))
-    message = row.reasons[0].text if row.reasons else texts[-1]
-    kind = "failure" if row.result is Result.FAIL else "error"
-    kind = kind if row.exit_code else "skipped"
-    SubElement(case, kind, type=checks[0], message=clean(message)).text = "\n".join(texts)
 
 
 # ------------------------------------------------------------------ issues
@@ -395,31 +385,37 @@ def _command(name: str, properties: Mapping[str, str], message: str) -> str:
 
 
 def _sarif(audit: Audit) -> str:
-    """SARIF 2.1.0 in ASCII; results beyond the most are counted. A machine is no source file, so a
-    result stands at the line of the policy; its machines are logical locations.
+    """SARIF 2.1.0 in ASCII. A machine is no source file, so a result stands at the line of the
+    policy; its machines are logical locations.
     """
     entries = issues(audit)
-    listed, rest = entries[:_MOST_RESULTS], len(entries[_MOST_RESULTS:])
-    rules = list(dict.fromkeys(issue.rule for issue in listed))
-    texts = [f"{many(rest, 'more result')}, not listed"] if rest else []
-    driver = {"name": "selfhost", "version": __version__, "rules": [{"id": rule} for rule in rules]}
-    invocation = {
-        "executionSuccessful": not audit.problems,
-        "exitCode": audit.exit_code,
-        "toolExecutionNotifications": [
-            {"level": _WARNING, "message": {"text": text}} for text in texts
-        ],
-    }
+    rules = list(dict.fromkeys(issue.rule for issue in entries))
     run = {
-        "tool": {"driver": driver},
+        "tool": {
+            "driver": {
+                "name": "selfhost",
+                "version": __version__,
+                "rules": [{"id": rule} for rule in rules],
+            }
+        },
         "automationDetails": {"id": "selfhost-audit/"},
-        "invocations": [invocation],
-        "results": [_result(issue, rules) for issue in listed],
+        "invocations": [{"executionSuccessful": not audit.problems, "exitCode": audit.exit_code}],
+        "results": [
+            {
+                "ruleId": issue.rule,
+                "ruleIndex": rules.index(issue.rule),
+                "level": issue.level,
+                "message": {"text": issue.sentence},
+                "locations": [_location(issue)],
+                "partialFingerprints": {"selfhostAudit/v1": digest(issue.key)},
+            }
+            for issue in entries
+        ],
     }
     return dumps({"$schema": _SARIF_SCHEMA, "version": "2.1.0", "runs": [run]})
 
 
-def _result(issue: Issue, rules: list[str]) -> dict[str, Any]:
+def _location(issue: Issue) -> dict[str, Any]:
     # a relative reference as RFC 3986 wants it; a whole path as a `file` URI
     uri = "".join(
         chr(byte) if re.match(rb"[\w.~/-]", bytes([byte])) else f"%{byte:02X}"
@@ -435,15 +431,7 @@ def _result(issue: Issue, rules: list[str]) -> dict[str, Any]:
         location["logicalLocations"] = [
             {"name": name, "kind": "machine", "fullyQualifiedName": name} for name in names
         ]
-    fingerprint = sha256(issue.key.encode("utf-8", "backslashreplace")).hexdigest()
-    return {
-        "ruleId": issue.rule,
-        "ruleIndex": rules.index(issue.rule),
-        "level": issue.level,
-        "message": {"text": issue.sentence},
-        "locations": [location],
-        "partialFingerprints": {"selfhostAudit/v1": fingerprint},
-    }
+    return location
 
 
 # ------------------------------------------------------------------ monitoring

@@ -10,21 +10,20 @@ from hashlib import sha256
 
 from ..audit.rows import Audit, ExemptionUse, Group, Result, Row, Use
 from ..judge.checks import Outcome, codes
+from . import words
 from .layout import (
     BLANK,
-    Block,
-    Cell,
+    Blocks,
     Column,
-    Document,
+    Paragraph,
     Span,
     Table,
     clean,
-    heading,
     line,
-    say,
+    section,
     strong,
+    texts,
 )
-from .words import failed_words, format_words
 
 # by exit code: the word of the outcome, its style, and the sentence
 ANSWERS: Mapping[int, tuple[str, str, str]] = {
@@ -51,15 +50,19 @@ _WORST_FIRST = list(_SHOWN_AS)
 _SHOWN = 12
 
 
-def document(audit: Audit, *, verbose: bool = False, lists_problems: bool = True) -> Document:
-    """Return the answer, then a line for each model; `verbose` tells every reason as well."""
-    blocks: list[Block] = [*_head(audit, lists_problems), *_models(audit, verbose)]
-    for result in _SHOWN_AS if verbose else ():
-        blocks += _reasons(audit, result)
-    blocks += _exceptions(audit, verbose)
+def document(audit: Audit, *, verbose: bool = False, lists_problems: bool = True) -> Blocks:
+    """Yield the answer, then a line for each model; `verbose` tells every reason as well."""
+    yield from (*_head(audit, lists_problems), *_models(audit, verbose))
+    for result, (_, style, title) in _SHOWN_AS.items() if verbose else ():
+        groups = [group for group in audit.groups if group.row.result is result]
+        # what the policy counts first
+        groups.sort(key=lambda each: each.row.exit_code == 0)
+        listed = (block for group in groups for block in _reasons(group, style))
+        yield from section(title, listed)
+    uses = (use for use in audit.exceptions if verbose or use.use is not Use.USED)
+    yield from section("Exceptions", map(_exception, uses))
     if not verbose and any(group.row.reasons for group in audit.groups):
-        blocks += [BLANK, say("Machines, reasons and what to do: -v")]
-    return Document(blocks=tuple(blocks))
+        yield from (BLANK, line("Machines, reasons and what to do: -v"))
 
 
 # ------------------------------------------------------------------ words of every format
@@ -86,8 +89,12 @@ def shortened(text: str, most: int = MOST_OF_A_NAME, *, raw: bool = False) -> st
     shown = text if raw else clean(text)
     if len(shown) <= most:
         return shown
-    digest = sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:_DIGITS]
-    return f"{shown[: most - _DIGITS - 1]}…{digest}"
+    return f"{shown[: most - _DIGITS - 1]}…{digest(text)[:_DIGITS]}"
+
+
+def digest(text: str) -> str:
+    """The hash of a text, the same in every run."""
+    return sha256(text.encode("utf-8", "backslashreplace")).hexdigest()
 
 
 def hosts(names: Iterable[str]) -> str:
@@ -112,8 +119,8 @@ def exception_fate(use: ExemptionUse) -> tuple[str, str | None]:
         return f"covers {rows}, until {each.expires}", None
     state = "covers nothing any more" if use.concerned else "concerns no machine of this audit"
     ends = f"ended on {each.expires}, and {state}"
-    words = ends if is_over else f"{state} (it ends on {each.expires})"
-    return words, f"remove it; its owner is {each.owner}" if use.concerned else None
+    fate = ends if is_over else f"{state} (it ends on {each.expires})"
+    return fate, f"remove it; its owner is {each.owner}" if use.concerned else None
 
 
 def with_remedy(text: str, remedy: str | None) -> str:
@@ -124,27 +131,24 @@ def with_remedy(text: str, remedy: str | None) -> str:
 # ------------------------------------------------------------------ the answer
 
 
-def _head(audit: Audit, lists_problems: bool) -> Iterator[Block]:
+def _head(audit: Audit, lists_problems: bool) -> Blocks:
     """Whether the policy holds, what was judged, and what the answer rests on."""
-    code, since = audit.exit_code, audit.since
+    code, since, faults = audit.exit_code, audit.since, audit.problems
     word, style, sentence = ANSWERS[code]
     if code == 0 and since is not None:
         sentence = f"nothing new breaks the policy since {since.file}"
-    yield line(Span(text=word, style=style), f": {sentence} (exit code {code})", hang=2)
-    texts = [f"{audit.policy.file} on {audit.today} (UTC): {scope(audit)}"]
+    yield line(Span(word, style), f": {sentence} (exit code {code})")
+    notes = [f"{audit.policy.file} on {audit.today} (UTC): {scope(audit)}"]
     if since is not None:
-        texts.append(
+        notes.append(
             f"since {since.file}: {since.new:,} new, {since.fixed:,} fixed,"
             f" {since.changed:,} changed, {since.unchanged:,} unchanged"
         )
-    texts += audit.notes
-    if audit.problems and not lists_problems:
-        faults = many(len(audit.problems), "fault")
-        texts.append(f"{faults} kept the rest from being judged: see below")
-    yield from (say(text, indent=2, hang=2) for text in texts)
-    if audit.problems and lists_problems:
-        yield BLANK
-        yield from (say(str(problem), hang=2) for problem in audit.problems)
+    notes += audit.notes
+    if faults and not lists_problems:
+        notes.append(f"{many(len(faults), 'fault')} kept the rest from being judged: see below")
+    yield from texts(notes)
+    yield from (BLANK, *texts(map(str, faults), indent=0)) if faults and lists_problems else ()
 
 
 # ------------------------------------------------------------------ a line a model
@@ -155,7 +159,7 @@ def _gravity(row: Row) -> tuple[bool, int]:
     return row.exit_code == 0, _WORST_FIRST.index(row.result)
 
 
-def _models(audit: Audit, verbose: bool) -> Iterator[Block]:
+def _models(audit: Audit, verbose: bool) -> Blocks:
     """A line a model: on how many machines it runs, and what keeps it from the others."""
     by_model: dict[int, list[Group]] = {}
     for group in audit.groups:
@@ -168,23 +172,21 @@ def _models(audit: Audit, verbose: bool) -> Iterator[Block]:
         Column(title="why not", wrap=True),
     )
     rows = sorted(map(_model, by_model.values()), key=lambda each: each[0])
-    if rows:
-        shown = tuple(cells for _, cells in rows[: None if verbose else _SHOWN])
-        yield from (BLANK, Table(columns=columns, rows=shown, indent=0))
-        if len(shown) < len(rows):
-            yield say(f"{len(rows) - len(shown):,} more: -v")
+    shown = tuple(cells for _, cells in rows[: None if verbose else _SHOWN])
+    yield from (BLANK, Table(columns=columns, rows=shown, indent=0)) if shown else ()
+    if len(shown) < len(rows):
+        yield line(f"{len(rows) - len(shown):,} more: -v")
 
 
-def _model(groups: Sequence[Group]) -> tuple[tuple[bool, int, int], tuple[Cell, ...]]:
+def _model(groups: Sequence[Group]) -> tuple[tuple[bool, int, int], tuple[str, ...]]:
     """The line of a model, and its place among others."""
     worst = min((group.row for group in groups), key=_gravity)
-    machines = sum(group.count for group in groups)
     passing = [group for group in groups if group.row.result is Result.PASS]
     failing = [group for group in groups if group.row.result is not Result.PASS]
-    runs_on = sum(group.count for group in passing)
+    machines, runs_on = (sum(group.count for group in part) for part in (groups, passing))
     sign, style, _ = _SHOWN_AS[worst.result]
-    cells: tuple[Cell, ...] = (
-        Span(text=sign, style=style),
+    cells = (
+        Span(sign, style),
         strong(shortened(worst.wanted.label)),
         _judged_as([worst, *(group.row for group in passing[:1])]),
         f"{runs_on:,} of {machines:,}",
@@ -195,27 +197,27 @@ def _model(groups: Sequence[Group]) -> tuple[tuple[bool, int, int], tuple[Cell, 
 
 def _judged_as(rows: Iterable[Row]) -> str:
     """What would be loaded by what, `Q4_K_M in llama.cpp`: of rows that say so, each once."""
-    words = (format_words(row.verdict.workload) for row in rows if row.verdict is not None)
-    return ", ".join(dict.fromkeys(filter(None, words)))
+    loaded = (words.format_words(row.verdict.workload) for row in rows if row.verdict is not None)
+    return ", ".join(dict.fromkeys(filter(None, loaded)))
 
 
 def _warnings(row: Row) -> str:
     """The checks that warn, each with its reason: `warns: license (…), speed (…)`."""
     warned = [each for each in row.findings if each.outcome is Outcome.WARN]
-    words = (f"{each.check} ({codes().get(each.code, each.code)})" for each in warned)
-    return f"warns: {', '.join(words)}" if warned else ""
+    listed = (f"{each.check} ({codes().get(each.code, each.code)})" for each in warned)
+    return f"warns: {', '.join(listed)}" if warned else ""
 
 
 def _causes(row: Row) -> list[str]:
     """What decided the row, in a few words."""
-    words = [
-        failed_words([finding.code])
+    causes = [
+        words.failed_words([finding.code])
         for finding in row.findings
         if finding.check in row.failed and finding.outcome is Outcome.FAIL
     ]
-    words = words or [f"{check} not known" for check in row.undecided]
-    words += [f"{check} excepted" for check, _ in row.excepted]
-    return words or [reason.text for reason in row.reasons[:1]]
+    causes = causes or [f"{check} not known" for check in row.undecided]
+    causes += [f"{check} excepted" for check, _ in row.excepted]
+    return causes or [reason.text for reason in row.reasons[:1]]
 
 
 def _why_not(failing: Sequence[Group]) -> str:
@@ -224,39 +226,27 @@ def _why_not(failing: Sequence[Group]) -> str:
     for group in sorted(failing, key=lambda each: (*_gravity(each.row), -each.count)):
         counts.update(dict.fromkeys(_causes(group.row), group.count))
     machines = sum(group.count for group in failing)
-    reasons = [
-        words if count == machines else f"{words}: {count:,}" for words, count in counts.items()
+    causes = [
+        cause if count == machines else f"{cause}: {count:,}" for cause, count in counts.items()
     ]
     are_counted = any(group.row.result in COUNTED for group in failing)
     is_free = are_counted and not any(group.row.exit_code for group in failing)
-    return f"{', '.join(reasons)}{'; not counted' if is_free else ''}"
+    return f"{', '.join(causes)}{'; not counted' if is_free else ''}"
 
 
 # ------------------------------------------------------------------ every reason
 
 
-def _reasons(audit: Audit, result: Result) -> Iterator[Block]:
-    """The rows of one result with every reason, what the policy counts first."""
-    _, style, title = _SHOWN_AS[result]
-    groups = [group for group in audit.groups if group.row.result is result]
-    if groups:
-        yield from heading(title)
-    for group in sorted(groups, key=lambda each: each.row.exit_code == 0):
-        row = group.row
-        name = Span(text=shortened(group.name, MOST_OF_A_HOST), style="name")
-        label = Span(text=shortened(row.wanted.label), style="name")
-        ways, warned = _judged_as([row]), _warnings(row) if result is Result.PASS else ""
-        yield line(
-            Span(text=result, style=style),
-            *(" ", name, ": ", label),
-            f", {ways}" if ways else "",
-            f"; {warned}" if warned else "",
-            " (not counted)" if result in COUNTED and row.exit_code == 0 else "",
-            indent=2,
-            hang=2,
-        )
-        if result is not Result.PASS:
-            yield from (say(text, indent=4, hang=2) for text in details(group))
+def _reasons(group: Group, style: str) -> Blocks:
+    """A model on machines that fare alike, with every reason."""
+    row, passes = group.row, group.row.result is Result.PASS
+    name = Span(shortened(group.name, MOST_OF_A_HOST), "name")
+    label, ways = Span(shortened(row.wanted.label), "name"), _judged_as([row])
+    warned = _warnings(row) if passes else ""
+    rest = f"{f', {ways}' if ways else ''}{f'; {warned}' if warned else ''}"
+    rest += " (not counted)" if row.result in COUNTED and row.exit_code == 0 else ""
+    yield line(Span(row.result, style), " ", name, ": ", label, rest, indent=2)
+    yield from () if passes else texts(details(group), indent=4)
 
 
 def details(group: Group) -> Iterator[str]:
@@ -272,18 +262,13 @@ def details(group: Group) -> Iterator[str]:
     for check, exemption in row.excepted:
         fails = any(each.check == check and each.outcome is Outcome.FAIL for each in row.findings)
         until = f"excepted until {exemption.expires}: {exemption.reason} ({exemption.owner})"
-        words = f"{check} {'fails' if fails else 'is not known'}, {until}"
-        yield shortened(words, MOST_OF_A_TEXT)
+        yield shortened(f"{check} {'fails' if fails else 'is not known'}, {until}", MOST_OF_A_TEXT)
 
 
-def _exceptions(audit: Audit, verbose: bool) -> Iterator[Block]:
-    uses = [use for use in audit.exceptions if verbose or use.use is not Use.USED]
-    if uses:
-        yield from heading("Exceptions")
-    for use in uses:
-        style = "warn" if use.use is not Use.USED and use.concerned else ""
-        if use.use is Use.EXPIRED and use.rows:
-            style = "fail"
-        name = Span(text=shortened(exception_name(use)), style="name")
-        fate = shortened(with_remedy(*exception_fate(use)), MOST_OF_A_TEXT)
-        yield line(Span(text=use.use, style=style), " ", name, f": {fate}", indent=2, hang=2)
+def _exception(use: ExemptionUse) -> Paragraph:
+    style = "warn" if use.use is not Use.USED and use.concerned else ""
+    if use.use is Use.EXPIRED and use.rows:
+        style = "fail"
+    name = Span(shortened(exception_name(use)), "name")
+    fate = shortened(with_remedy(*exception_fate(use)), MOST_OF_A_TEXT)
+    return line(Span(use.use, style), " ", name, f": {fate}", indent=2)

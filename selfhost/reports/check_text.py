@@ -6,44 +6,22 @@ from collections.abc import Iterator, Sequence
 
 from ..catalogue.offers import provider_name
 from ..core import units
-from ..core.workload import DEFAULT_CONTEXT_TOKENS, Workload
+from ..core.workload import DEFAULT_CONTEXT_TOKENS
 from ..judge.record import Alternative, Finding, Outcome, Route, Verdict
+from . import words
 from .cost_text import API_RISKS, month_blocks, no_api_words, offer_words
 from .layout import (
     BLANK,
-    Bar,
-    Block,
-    Cell,
+    Blocks,
     Column,
-    Document,
     Span,
     Table,
-    command_line,
-    heading,
+    command,
     line,
-    say,
+    reasons,
     section,
     strong,
     texts,
-)
-from .words import (
-    MACHINE,
-    answer_line,
-    asked_words,
-    each_words,
-    finding_blocks,
-    is_closed,
-    is_here,
-    labels,
-    license_name,
-    likely_speed,
-    on_machine,
-    ordered,
-    pace_of,
-    pace_words,
-    planned_words,
-    reason_blocks,
-    stands_above,
 )
 
 TYPE_CHECKING = False
@@ -72,37 +50,35 @@ def check_document(
     carry: str = "",
     workload_options: str = "",
     today: str | None = None,
-) -> Document:
-    """Return the answer for one model, or a table of several and what stands in their way.
+) -> Blocks:
+    """Yield the answer for one model, or a table of several and what stands in their way.
 
     `verbose` adds every finding, every memory term and all sources. `carry` goes behind each
     proposed `selfhost check …`, `workload_options` where the command has no workload of its own.
     `today`, `YYYY-MM-DD`, gives prices an age.
     """
     if len(verdicts) == 1:
-        return Document(blocks=tuple(_single(verdicts[0], verbose, carry, today)))
-    if not verdicts:
-        return Document(blocks=())
-    from .models_text import several_blocks
+        yield from _single(verdicts[0], verbose, carry, today)
+    elif verdicts:
+        from .models_text import several_blocks
 
-    options = workload_options + carry
-    return Document(blocks=tuple(several_blocks(verdicts, verbose, carry, options, today)))
+        yield from several_blocks(verdicts, verbose, carry, workload_options + carry, today)
 
 
-def _single(verdict: Verdict, verbose: bool, carry: str, today: str | None) -> Iterator[Block]:
+def _single(verdict: Verdict, verbose: bool, carry: str, today: str | None) -> Blocks:
     machine, measured = verdict.machine, "--measure" in carry.split()
-    yield answer_line(verdict)
-    yield from texts(_first_lines(verdict, measured), hang=0)
-    yield from _figures(verdict)
+    yield words.answer_line(verdict)
+    yield from texts(_first_lines(verdict, measured))
+    if rows := tuple(_rows(verdict)):
+        yield from (BLANK, Table(columns=(Column(), Column(), Column(wrap=True)), rows=rows))
     if measured and machine.memory_bandwidth_bytes_per_second is None:
         why = machine.why_unread("memory_bandwidth_bytes_per_second")
-        yield from reason_blocks("memory bandwidth", why.reason, why.remedy)
+        yield from reasons([("memory bandwidth", why.reason, why.remedy)])
     if not verbose:
-        yield from (BLANK, *finding_blocks(_unsaid(verdict)))
+        yield from (BLANK, *words.finding_blocks(_unsaid(verdict)))
     yield from _to_run(verdict) if verdict.can_run else _instead(verdict, carry)
-    yield from _by_api(verdict, today)
-    if verdict.monthly_cost is not None:
-        yield from (*month_blocks(verdict), BLANK)
+    yield from (BLANK, *_by_api(verdict, today))
+    yield from (*month_blocks(verdict), BLANK) if verdict.monthly_cost is not None else ()
     yield from (BLANK, *texts(verdict.notes, indent=0), BLANK) if verdict.notes else ()
     yield from texts([_spare(verdict)], indent=0)
     if verbose:
@@ -111,7 +87,7 @@ def _single(verdict: Verdict, verbose: bool, carry: str, today: str | None) -> I
     hidden = len(verdict.api_offers) - 1
     shows_one = hidden > 0 and verdict.route in (Route.API, Route.LOCAL)
     others = f", and {hidden} more API{'s' * (hidden > 1)}" if shows_one else ""
-    yield say(f"Every figure with its source{others}: -v")
+    yield line(f"Every figure with its source{others}: -v")
 
 
 def _first_lines(verdict: Verdict, measured: bool) -> Iterator[str | None]:
@@ -122,24 +98,24 @@ def _first_lines(verdict: Verdict, measured: bool) -> Iterator[str | None]:
             yield f"First {held.remedy}, until when a part may run on the CPU, more slowly"
         if verdict.speed is not None:
             yield from _pace_lines(verdict, verdict.speed, measured)
-    yield asked_words(verdict)
+    yield words.asked_words(verdict)
     yield verdict.quality.warning if verdict.can_run and verdict.quality else None
-    yield planned_words(verdict.machine)
-    yield " ".join(available.sentences[1:]) if available and is_closed(verdict) else None
+    yield words.planned_words(verdict.machine)
+    yield " ".join(available.sentences[1:]) if available and words.is_closed(verdict) else None
     yield from verdict.understood_as
 
 
-def _details(verdict: Verdict) -> Iterator[Block]:
+def _details(verdict: Verdict) -> Blocks:
     """All that the verdict rests on, behind the first screen."""
     from . import json
     from .machine_text import unread_blocks
 
-    yield from (BLANK, say(API_RISKS)) if verdict.route is Route.API else ()
+    yield from (BLANK, line(API_RISKS)) if verdict.route is Route.API else ()
     for outcome, title in _HEADINGS.items():
-        findings = [finding for finding in ordered(verdict) if finding.outcome is outcome]
-        yield from (*heading(title), *finding_blocks(findings)) if findings else ()
-    yield from section("Notes", verdict.fine_print)
-    yield from json.sections(json.verdict(verdict), labels("check"))
+        findings = (each for each in words.ordered(verdict) if each.outcome is outcome)
+        yield from section(title, words.finding_blocks(findings))
+    yield from section("Notes", texts(verdict.fine_print))
+    yield from json.sections(json.verdict(verdict), words.labels("check"))
     yield from unread_blocks(verdict.machine)
 
 
@@ -148,21 +124,25 @@ def _details(verdict: Verdict) -> Iterator[Block]:
 
 def _pace_lines(verdict: Verdict, speed: Speed, measured: bool) -> Iterator[str | None]:
     """Yield the pace, what a full context leaves of it, and whatever was asked about beside it."""
-    workload, pace, work = verdict.workload, speed.decode, speed.work
+    workload, pace, work, total = verdict.workload, speed.decode, speed.work, speed.parallel_total
     if pace is not None:
         alone = "one sequence alone: " if workload.parallel > 1 else ""
-        narrows = "" if units.is_telling(pace.low, pace.high) else _what_narrows(verdict, measured)
-        yield f"{alone}{pace_words(pace)}{narrows and f'; {narrows} for a narrower range'}"
-        yield _in_a_full_context(workload, speed, pace)
+        yield f"{alone}{words.pace_words(pace)}{_what_narrows(verdict, pace, measured)}"
+        yield _in_a_full_context(verdict, speed, pace)
         undrafted = speed.undrafted_tokens_per_second
         if workload.draft is not None and undrafted is not None:
             yield f"about {units.speed(undrafted, undrafted)} without the draft"
-        if workload.parallel > 1:
-            yield f"{workload.parallel:,} sequences at once: {_at_once(workload, speed)}"
     elif work is not None:
         clip = f" of {units.clip(*speed.clip)}" if speed.clip is not None else ""
-        words = f"{units.work(work.likely, speed.unit, speed.audio_seconds)}{clip}"
-        yield f"{units.about(work.low, work.high)} {words}{units.guess(work.low, work.high)}"
+        likely = units.work(work.likely, speed.unit, speed.audio_seconds)
+        yield f"{units.about(work.low, work.high)} {likely}{clip}{units.guess(work.low, work.high)}"
+    if pace is not None and workload.parallel > 1:
+        at_once = "a pace that is not known (see -v)"
+        if total is not None:
+            each, in_all = total.likely / workload.parallel, units.speed(total.likely, total.likely)
+            ends = units.pace(total.low, total.high)
+            at_once = f"about {in_all} in all ({ends}), {units.pace(each, each)} each"
+        yield f"{workload.parallel:,} sequences at once: {at_once}"
     if workload.dataset_tokens is not None and speed.dataset_seconds is not None:
         wait = _wait_words(speed.dataset_seconds)
         yield f"training on {units.tokens(workload.dataset_tokens)} takes {wait}"
@@ -171,10 +151,10 @@ def _pace_lines(verdict: Verdict, speed: Speed, measured: bool) -> Iterator[str 
         yield f"the answer to a prompt of {prompt} begins after {wait}"
 
 
-def _in_a_full_context(workload: Workload, speed: Speed, pace: PaceRange) -> str | None:
+def _in_a_full_context(verdict: Verdict, speed: Speed, pace: PaceRange) -> str | None:
     """The pace once the context is full, where that is far below it or below what is wanted."""
-    full, tokens = speed.full_context_tokens_per_second, workload.context_tokens or 0
-    wanted = (workload.min_tokens_per_second or 0) if speed.each_of == 1 else 0
+    full, tokens = speed.full_context_tokens_per_second, verdict.workload.context_tokens or 0
+    wanted = (verdict.workload.min_tokens_per_second or 0) if speed.each_of == 1 else 0
     if full is None or tokens <= DEFAULT_CONTEXT_TOKENS:
         return None
     if full >= pace.likely / 2 and not full < wanted <= pace.likely:
@@ -184,28 +164,15 @@ def _in_a_full_context(workload: Workload, speed: Speed, pace: PaceRange) -> str
     return f"{context}: about {units.speed(full, full)}{below}"
 
 
-def _at_once(workload: Workload, speed: Speed) -> str:
-    """The pace of all sequences together, and of each."""
-    total = speed.parallel_total
-    if total is None:
-        return "a pace that is not known (see -v)"
-    each, in_all = total.likely / workload.parallel, units.speed(total.likely, total.likely)
-    ends = units.pace(total.low, total.high)
-    return f"about {in_all} in all ({ends}), {units.pace(each, each)} each"
-
-
-def _is_on_card(verdict: Verdict) -> bool:
-    return verdict.needs is not None and verdict.needs.placement == "accelerator"
-
-
-def _what_narrows(verdict: Verdict, measured: bool) -> str:
+def _what_narrows(verdict: Verdict, pace: PaceRange, measured: bool) -> str:
     """What to do for a narrower range of the pace; empty where nothing is known to help."""
-    machine = verdict.machine
-    if _is_on_card(verdict) or not is_here(machine):
+    machine, needs = verdict.machine, verdict.needs
+    is_on_card = needs is not None and needs.placement == "accelerator"
+    if units.is_telling(pace.low, pace.high) or is_on_card or not words.is_here(machine):
         return ""
     if machine.memory_bandwidth_bound is not None:
-        return "run it again when other programs are quiet"
-    return "" if measured else "run with --measure"
+        return "; run it again when other programs are quiet for a narrower range"
+    return "" if measured else "; run with --measure for a narrower range"
 
 
 def _wait_words(wait: PaceRange | None) -> str:
@@ -219,37 +186,31 @@ def _wait_words(wait: PaceRange | None) -> str:
 # ------------------------------------------------------------------ figures
 
 
-def _figures(verdict: Verdict) -> Iterator[Block]:
+def _rows(verdict: Verdict) -> Iterator[tuple[str, ...]]:
     """Need against machine, a row a fact: those that always decide, and what did not pass."""
-    rows: list[tuple[Cell, ...]] = []
-    names, terms = labels("rows"), verdict.model.license
-    for finding in ordered(verdict):
-        if not _has_a_row(finding, verdict):
-            continue
+    names, terms, has_row = words.labels("rows"), verdict.model.license, False
+    for finding in words.ordered(verdict):
         figures_of = _pace if finding.check == "speed" else _size
-        amount, note = figures_of(finding, verdict)
+        amount, note = figures_of(finding, verdict) if _has_a_row(finding, verdict) else ("", "")
         if amount:
             name = names.get(finding.code) or names.get(finding.check, finding.check)
             style = "" if finding.outcome is Outcome.PASS else finding.outcome
-            rows.append((name, Span(text=amount, style=style), note))
-    if rows and terms is not None and terms.id is not None:
-        allowed = labels("commercial")[terms.commercial_use or "unknown"]
-        rows.append(("license", license_name(terms.id), allowed))
-    if rows:
-        yield from (BLANK, Table(columns=(Column(), Column(), Column(wrap=True)), rows=tuple(rows)))
+            yield name, Span(amount, style), note
+            has_row = True
+    if has_row and terms is not None and terms.id is not None:
+        allowed = words.labels("commercial")[terms.commercial_use or "unknown"]
+        yield "license", words.license_name(terms.id), allowed
 
 
 def _has_a_row(finding: Finding, verdict: Verdict) -> bool:
-    check, passes = finding.check, finding.outcome is Outcome.PASS
-    runtime = verdict.finding("runtime")
+    check, passes, needs = finding.check, finding.outcome is Outcome.PASS, verdict.needs
     if check in ("accelerator", "speed"):
         # without a build nothing computes there
-        has_build = runtime is None or runtime.code != "runtime-no-build"
-        return has_build and bool(check == "speed" or finding.needs)
+        return not verdict.has("runtime-no-build") and bool(check == "speed" or finding.needs)
     if check == "memory":
         # what a program keeps in RAM beside a GPU that holds the model decides nothing
-        return not (passes and _is_on_card(verdict))
-    return check == "disk" or (check in MACHINE and not passes)
+        return not (passes and needs is not None and needs.placement == "accelerator")
+    return check == "disk" or (check in words.MACHINE and not passes)
 
 
 def _pace(finding: Finding, verdict: Verdict) -> tuple[str, str]:
@@ -260,39 +221,33 @@ def _pace(finding: Finding, verdict: Verdict) -> tuple[str, str]:
     pace, work = speed.judged or speed.decode, speed.work
     if pace is None:
         ends = work and units.work_ends(work.low, work.high, speed.unit, speed.audio_seconds)
-        return pace_of(speed) if work else "", ends or ""
+        return words.pace_of(speed) if work else "", ends or ""
     is_alone = speed.judged is None or workload.parallel > speed.each_of
-    amount = (
-        f"~{units.speed(pace.likely, pace.likely)}{' alone' if is_alone else each_words(speed)}"
-    )
+    whose = " alone" if is_alone else words.each_words(speed)
     wanted, fails = workload.min_tokens_per_second or 0, finding.outcome is Outcome.FAIL
     is_below = fails or (finding.outcome is not Outcome.PASS and pace.likely < wanted)
     needed = f", you need {units.stated(wanted)}" if is_below else ""
-    return amount, f"{units.pace(pace.low, pace.high)}{needed}"
+    likely, ends = units.speed(pace.likely, pace.likely), units.pace(pace.low, pace.high)
+    return f"~{likely}{whose}", f"{ends}{needed}"
 
 
-def _size(finding: Finding, verdict: Verdict) -> tuple[str, Cell]:
+def _size(finding: Finding, verdict: Verdict) -> tuple[str, str]:
     """`4.74 of 23.0 GiB`, the likely need, and a bar with the most where that is much more, and
     what is short of it; empty where there are no figures.
     """
     likely, limit = _likely(finding, verdict), finding.has
-    needs, has = _quantity(likely, finding), _quantity(limit, finding)
-    amount = needs
+    amount, has, most = (_quantity(each, finding) for each in (likely, limit, finding.needs))
+    needs, (number, _, unit) = amount, amount.rpartition(" ")
     if needs and has:
         # the need goes without its unit where that of what there is says it
-        number, _, unit = needs.rpartition(" ")
         amount = f"{number if has.endswith(f' {unit}') else needs} of {has}"
-    if finding.unit != "bytes" or isinstance(likely, str) or isinstance(limit, str):
-        return amount, ""
-    if not likely or not limit:
+    if finding.unit != "bytes" or not likely or not limit:
         return amount, ""
     short = f"{_quantity(finding.short, finding)} short" if finding.short else ""
-    words = labels("doubts").get(finding.code, short)
-    up_to = _quantity(finding.needs, finding)
-    is_wide = float(finding.needs or 0) > (1 if finding.short else _MUCH_MORE) * likely
-    most = f"up to {up_to}" if is_wide and up_to != needs else ""
-    label = ", ".join(filter(None, (most, words)))
-    return amount, Bar(needs=likely, has=limit, style=finding.outcome, label=label)
+    is_wide = float(finding.needs or 0) > (1 if short else _MUCH_MORE) * float(likely)
+    up_to = f"up to {most}" if is_wide and most != needs else ""
+    label = ", ".join(filter(None, (up_to, words.labels("doubts").get(finding.code, short))))
+    return amount, Span(label, finding.outcome, float(likely) / float(limit))
 
 
 def _likely(finding: Finding, verdict: Verdict) -> float | str | None:
@@ -300,11 +255,9 @@ def _likely(finding: Finding, verdict: Verdict) -> float | str | None:
     has.
     """
     memory = verdict.needs.memory if verdict.needs is not None else None
-    if memory is None or finding.check not in ("memory", "accelerator"):
-        return finding.needs
-    in_ram = [place for place in memory.places if place.where == "host"]
-    on_cards = [place for place in memory.places if place.where != "host"]
-    for places in (in_ram, on_cards):
+    for on_cards in (False, True) if finding.check in ("memory", "accelerator") else ():
+        held = memory.places if memory is not None else ()
+        places = [place for place in held if (place.where != "host") is on_cards]
         if places and sum(place.high_bytes for place in places) == finding.needs:
             return sum(place.total_bytes for place in places)
     return finding.needs
@@ -336,41 +289,39 @@ def _unsaid(verdict: Verdict) -> list[Finding]:
         # what would only be worth knowing if it ran is left to `-v`
         outcomes += [Outcome.UNKNOWN, Outcome.WARN]
     findings = [
-        each for outcome in outcomes for each in ordered(verdict) if each.outcome is outcome
+        each for outcome in outcomes for each in words.ordered(verdict) if each.outcome is outcome
     ]
     return [finding for finding in findings if not _is_said(finding, verdict)]
 
 
 def _is_said(finding: Finding, verdict: Verdict) -> bool:
     """Whether a row or the first lines say it."""
-    machine, workload = verdict.machine, verdict.workload
+    limit, workload = verdict.machine.address_space_bytes, verdict.workload
     if finding.check == "license" and finding.outcome is Outcome.WARN:
         # the license's row says what it allows
         return not (workload.commercial or workload.modify or workload.license)
     # a row does not say that a limit such as `ulimit -v` is what is short
-    limit = machine.address_space_bytes
     if finding.check == "memory" and limit is not None and finding.has == limit:
         return False
     is_first = finding.check == "accelerator" and verdict.can_run and verdict.waits_for_setting
-    return is_first or finding.code in _SAID or stands_above(finding, verdict)
+    return is_first or finding.code in _SAID or words.stands_above(finding, verdict)
 
 
-def _to_run(verdict: Verdict) -> Iterator[Block]:
+def _to_run(verdict: Verdict) -> Blocks:
     """The lines to type, in order; what stands between two is a comment of the shell."""
     lines, model, workload = list(verdict.setup), verdict.model, verdict.workload
-    for before, command in zip(("", *verdict.commands), verdict.commands, strict=False):
+    for before, typed in zip(("", *verdict.commands), verdict.commands, strict=False):
         if before:
             lines.append("# then, in another terminal" if before.endswith(" serve") else "# or")
-        lines.append(command)
-    if lines:
-        yield from heading("To train it" if workload.task == "finetune" else "To run it")
-        yield from map(command_line, lines)
-        return
-    # nobody wrote down what to type
-    repository = f"https://huggingface.co/{model.repository}" if model.repository else ""
-    see = model.conversions_page if workload.format == "gguf" else None
-    see = f" See {see or repository}" if see or repository else ""
-    yield from (BLANK, say(f"No command is known that does this.{see}", hang=2))
+        lines.append(typed)
+    title = "To train it" if workload.task == "finetune" else "To run it"
+    yield from section(title, map(command, lines))
+    if not lines:
+        # nobody wrote down what to type
+        see = model.conversions_page if workload.format == "gguf" else None
+        if not see and model.repository:
+            see = f"https://huggingface.co/{model.repository}"
+        yield from (BLANK, line(f"No command is known that does this.{f' See {see}' * bool(see)}"))
 
 
 def _spare(verdict: Verdict) -> str:
@@ -398,21 +349,19 @@ def _spare(verdict: Verdict) -> str:
 # ------------------------------------------------------------------ what to do instead
 
 
-def _instead(verdict: Verdict, carry: str) -> Iterator[Block]:
+def _instead(verdict: Verdict, carry: str) -> Blocks:
     """What runs in its place, a row each, and the command for the first."""
-    where, others = on_machine(verdict.machine, short=True), verdict.alternatives
-    if not others:
-        return
-    yield from heading(
-        f"What {'would run' if verdict.route is Route.UNKNOWN else 'runs'} {where} instead"
-    )
-    drops = (Column(drop=1), Column(drop=3), Column(drop=2, wrap=True))
-    rows = tuple(_alternative(verdict, each) for each in others)
-    yield Table(columns=(Column(), Column(right=True), *drops), rows=rows)
-    yield command_line(others[0].command + carry)
+    where, others = words.on_machine(verdict.machine), verdict.alternatives
+    if others:
+        runs = "would run" if verdict.route is Route.UNKNOWN else "runs"
+        drops = (Column(drop=1), Column(drop=3), Column(drop=2, wrap=True))
+        rows = tuple(_alternative(verdict, each) for each in others)
+        table = Table(columns=(Column(), Column(right=True), *drops), rows=rows)
+        typed = command(others[0].command + carry)
+        yield from section(f"What {runs} {where} instead", (table, typed))
 
 
-def _alternative(verdict: Verdict, other: Alternative) -> tuple[Cell, ...]:
+def _alternative(verdict: Verdict, other: Alternative) -> tuple[str, ...]:
     is_same, workload = other.id == verdict.model.id, verdict.workload
     how: list[str | None] = [other.id]
     if is_same:
@@ -426,21 +375,20 @@ def _alternative(verdict: Verdict, other: Alternative) -> tuple[Cell, ...]:
     return (
         strong(" ".join(filter(None, how))),
         "" if memory is None else units.binary(memory.total_bytes),
-        "" if pace is None else f"{likely_speed(pace)}{each}",
-        "" if is_same else license_name(other.license),
+        "" if pace is None else f"{words.likely_speed(pace)}{each}",
+        "" if is_same else words.license_name(other.license),
         other.why,
     )
 
 
-def _by_api(verdict: Verdict, today: str | None) -> Iterator[Block]:
+def _by_api(verdict: Verdict, today: str | None) -> Blocks:
     """The cheapest offer in a line."""
-    yield BLANK
     if verdict.route is Route.NEITHER:
-        yield say(f"No API: {no_api_words(verdict.workload)}.")
+        yield line(f"No API: {no_api_words(verdict.workload)}.")
     elif verdict.api_offers and verdict.route is not Route.UNKNOWN:
         offer = verdict.api_offers[0]
         whose, prices = offer_words(offer, today)
         start = "Or by API: " if verdict.route is Route.LOCAL else "By API: "
-        yield line(start, strong(whose), f", {prices}", hang=2)
+        yield line(start, strong(whose), f", {prices}")
         if offer.ends:
-            yield say(f"{provider_name(offer.provider)} ends it on {offer.ends}.", indent=2)
+            yield line(f"{provider_name(offer.provider)} ends it on {offer.ends}.", indent=2)

@@ -9,51 +9,42 @@ from ..catalogue.offers import Offer, provider_name
 from ..core import units
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, INPUT_PER_OUTPUT_TOKEN, Workload
 from ..judge.record import Verdict
-from .layout import Block, figures, heading, section, texts
-from .words import is_here, months_between, on_machine
-
-# label, figure, note
-_Row = tuple[str, str, str]
+from . import words
+from .layout import Blocks, figures, section, texts
 
 
-def month_blocks(verdict: Verdict) -> Iterator[Block]:
-    """The month by API beside the month on the machine."""
+def month_blocks(verdict: Verdict) -> Blocks:
+    """The month by API beside the month on the machine; nothing where no load was stated."""
     cost = verdict.monthly_cost
     if cost is None:
         return
     if cost.reason is not None:
-        yield from section("A month", [f"{cost.reason[0].upper()}{cost.reason[1:]}."])
+        yield from section("A month", texts([f"{cost.reason[0].upper()}{cost.reason[1:]}."]))
         return
     read, written = cost.input_tokens_per_day, cost.output_tokens_per_day
     split = f" (assumed: {INPUT_PER_OUTPUT_TOKEN} in for 1 out)" if cost.assumed_split else ""
     load = f"{read:,} tokens in{f' and {written:,} out' if written else ''} a day{split}"
-    yield from heading(f"A month of {cost.days_per_month} days, {load}")
-    local = cost.here
-    rows = [("by API", *_bill(verdict, cost))]
+    local, rows = cost.here, [("by API", *_bill(verdict, cost))]
     if local is None:
-        rows.append((on_machine(verdict.machine, short=True), "", "it does not run"))
+        rows.append((words.on_machine(verdict.machine), "", "it does not run"))
     else:
-        place = "here" if is_here(verdict.machine) else "there"
-        rows += _local_rows(local, place)
-    yield figures(rows, right=True)
-    if local is not None:
-        yield from texts(_remarks(local, verdict.workload.parallel))
+        rows += _local_rows(local, "here" if words.is_here(verdict.machine) else "there")
+    remarks = _remarks(local, verdict.workload.parallel) if local is not None else ()
+    title = f"A month of {cost.days_per_month} days, {load}"
+    yield from section(title, (figures(rows, right=True), *texts(remarks)))
 
 
 def _bill(verdict: Verdict, cost: MonthlyCost) -> tuple[str, str]:
     """The cheapest bill, and whose it is."""
-    priced = [
-        (bill.usd_per_month, bill.provider)
-        for bill in cost.offers
-        if bill.usd_per_month is not None
-    ]
+    bills = ((bill.usd_per_month, bill.provider) for bill in cost.offers)
+    priced = [(dollars, provider) for dollars, provider in bills if dollars is not None]
     if not priced:
         return "", "no price is known" if cost.offers else no_api_words(verdict.workload)
     least, provider = min(priced)
     return units.dollars(least), f"{provider_name(provider)}, the cheapest of {len(priced)}"
 
 
-def _local_rows(local: LocalCost, place: str) -> Iterator[_Row]:
+def _local_rows(local: LocalCost, place: str) -> Iterator[tuple[str, str, str]]:
     """Energy, and the likely hours with their range. `place`: here or there."""
     for entry in local.unknown:
         yield f"{place}: time", "", f"not known: {entry.reason}"
@@ -66,10 +57,9 @@ def _local_rows(local: LocalCost, place: str) -> Iterator[_Row]:
     if (hours := local.hours_per_day) is not None:
         keeps = "keeps" if hours.likely <= HOURS_PER_DAY else "cannot keep"
         surely = "probably " if local.keeps_up is None else ""
-        note = (
-            f"{units.tenths(hours.low, hours.high, 'hours')} of work a day: it {surely}{keeps} up"
-        )
-        yield f"{place}: time", units.tenths(hours.likely, hours.likely, "hours"), note
+        work = f"{units.tenths(hours.low, hours.high, 'hours')} of work a day"
+        likely = units.tenths(hours.likely, hours.likely, "hours")
+        yield f"{place}: time", likely, f"{work}: it {surely}{keeps} up"
 
 
 def _remarks(local: LocalCost, parallel: int) -> Iterator[str]:
@@ -102,24 +92,21 @@ def offer_words(offer: Offer, today: str | None) -> tuple[str, str]:
 
 def price_words(offer: Offer, today: str | None = None) -> str:
     """The prices and, given the day, of when they are; empty where none is known."""
-    into = offer.input_usd_per_million_tokens
-    rates = (
-        (into, "in"),
-        (offer.output_usd_per_million_tokens, "out"),
-        (offer.usd_per_audio_minute, "per minute of audio"),
-        (offer.usd_per_image, "per image"),
-    )
+    rates = {
+        "in": offer.input_usd_per_million_tokens,
+        "out": offer.output_usd_per_million_tokens,
+        "per minute of audio": offer.usd_per_audio_minute,
+        "per image": offer.usd_per_image,
+    }
+    stated = {what: rate for what, rate in rates.items() if rate is not None}
     text = ", ".join(
-        f"{units.dollars(rate) if rate else 'free'} {word}"
-        for rate, word in rates
-        if rate is not None
+        f"{units.dollars(rate) if rate else 'free'} {what}" for what, rate in stated.items()
     )
-    if into is not None:
-        text += " per 1M tokens"
+    text += " per 1M tokens" * ("in" in stated)
     text += f" of {offer.price_is_for}" if offer.price_is_for is not None else ""
     if not text or today is None:
         return text
-    months = months_between(offer.as_of, today)
+    months = words.months_between(offer.as_of, today)
     age = f", {months} months old: ask the provider" if months >= _OLD_PRICE_MONTHS else ""
     return f"{text} (listed {offer.as_of}{age})"
 

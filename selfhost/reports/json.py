@@ -6,7 +6,7 @@ sections of `-v`, which are made of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from typing import Any
 
@@ -19,7 +19,7 @@ from ..core.records import FrozenDict
 from ..core.workload import as_typed
 from ..judge.record import Verdict, exit_code
 from ..needs.records import Needs
-from .layout import Block, heading, line, say, strong
+from .layout import Blocks, line, section, strong
 
 TYPE_CHECKING = False
 
@@ -387,17 +387,16 @@ _RANGES = (
 )
 
 
-def sections(document: Mapping[str, Any], titles: Mapping[str, str]) -> Iterator[Block]:
+def sections(document: Mapping[str, Any], titles: Mapping[str, str]) -> Blocks:
     """Yield a section for each of the keys, `needs.memory` a key within a key, that has a value."""
     for path, title in titles.items():
         value: Any = document
         for key in path.split("."):
             value = value.get(key) if isinstance(value, Mapping) else None
-        if blocks := tuple(_lines("", value, 2)):
-            yield from (*heading(title), *blocks)
+        yield from section(title, _lines("", value, 2))
 
 
-def _lines(title: str, value: Any, indent: int) -> Iterator[Block]:
+def _lines(title: str, value: Any, indent: int) -> Blocks:
     """Yield a value of any kind under its title; in a list the first of a record's values is its
     title.
     """
@@ -416,38 +415,30 @@ def _lines(title: str, value: Any, indent: int) -> Iterator[Block]:
             title = title.replace("_", " ") if title.islower() else title
             yield from _record_lines(title, rest, deeper)
         else:
-            yield say(str(each), indent=deeper, hang=2)
+            yield line(str(each), indent=deeper)
 
 
-def _record_lines(title: str, entry: Mapping[str, Any], indent: int) -> Iterator[Block]:
+def _record_lines(title: str, entry: Mapping[str, Any], indent: int) -> Blocks:
     """The short values of a record on one line, then the long ones and what is nested."""
     likely, left = _range(entry)
-    short: list[str] = [likely] if likely else []
-    below: list[tuple[str, Any]] = []
+    short, below = [likely] if likely else [], list[tuple[str, Any]]()
     for key, inner in left.items():
-        text, rest = _words(key, inner)
-        if text:
-            is_long = len(text) > _SHORT + len(key) or key == "remedy"
-            below += [("", [text])] * is_long
-            short += [text] * (not is_long)
-        if rest:
-            below.append(("" if text else key.replace("_", " "), rest))
+        is_record = isinstance(inner, Mapping)
+        text, rest = _range(inner, key) if is_record else (value_words(key, inner), None)
+        if not text:
+            below.append((key.replace("_", " "), inner))
+            continue
+        end = next((end for end, _ in _UNITS if key.endswith(f"_{end}")), "")
+        label = "→" if key == "remedy" else key.removesuffix(f"_{end}").replace("_", " ")
+        text = text if key in _PLAIN else f"{label} {text}"
+        is_long = len(text) > _SHORT + len(key) or key == "remedy"
+        below += [("", [text])] * is_long + [("", rest)]
+        short += [text] * (not is_long)
     if title or short:
-        yield line(strong(title), ": " * bool(title), ", ".join(short), indent=indent, hang=2)
+        yield line(strong(title), ": " * bool(title), ", ".join(short), indent=indent)
     deeper = indent + 2 * bool(title)
     for name, inner in below:
-        yield from _lines(name, inner, deeper)
-
-
-def _words(key: str, value: Any) -> tuple[str, Any]:
-    """A value in words with its key where that says more, and what is to be told below it."""
-    text, rest = _range(value, key) if isinstance(value, Mapping) else (value_words(key, value), "")
-    if not text:
-        return "", value
-    end = next((end for end, _ in _UNITS if key.endswith(f"_{end}")), "")
-    label = key.removesuffix(f"_{end}").replace("_", " ")
-    labelled = {"remedy": f"→ {text}"}.get(key, f"{label} {text}")
-    return text if key in _PLAIN else labelled, rest
+        yield from _lines(name, inner, deeper) if inner else ()
 
 
 def _range(entry: Mapping[str, Any], key: str = "") -> tuple[str, Any]:

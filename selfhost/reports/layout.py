@@ -1,6 +1,6 @@
 """What a person reads, as blocks, and their layout into lines of any width.
 
-Every answer for people is a `Document`; `plain` prints it as text, `markup` as Markdown and HTML.
+Every answer for people is blocks; `plain` prints them as text, `markup` as Markdown and HTML.
 Widths count characters.
 """
 
@@ -12,7 +12,7 @@ from itertools import zip_longest
 from ..core.errors import InputError, Problem, SelfhostError, UnknownModelError
 from ..core.records import Record
 
-_BAR_WIDTH, _GAP = 20, 2
+_BAR_WIDTH, _GAP = 20, "  "
 # columns are dropped before one that wraps is narrower than the first, which then may be the second
 _COMFORTABLE, _LEAST = 24, 12
 # GitHub takes `::name` at a line's start for a command; `##[` is GitHub's and `##vso[` Azure's
@@ -25,40 +25,36 @@ _COLOURS = {
     "strong": "1", "command": "1", "local": "1;32", "api": "1;33", "neither": "1;31",
     "pass": "32", "warn": "33", "fail": "31", "unknown": "36",
 }  # fmt: skip
+_SPACES = dict.fromkeys(map(ord, "\t\n\r\v\f\xa0\u2028\u2029"), " ")
 
+# texts with their styles
 Line = list[tuple[str, str]]
 
 
-class Span(Record):
-    """Text in one style: "", "strong", "command", or an outcome or route word."""
+class Span(str):
+    """Text in one style: "strong", "command", "name", or an outcome or route word.
 
-    text: str
-    style: str = ""
+    `share`: a need as a part of what there is, drawn as a bar before the text on terminals.
+    """
 
-
-class Bar(Record):
-    """A need against what there is, drawn on terminals only, and words shown everywhere."""
-
-    needs: float
-    has: float
     style: str
-    label: str = ""
+    share: float
 
-    @property
-    def text(self) -> str:
-        """The words alone."""
-        return self.label
+    def __new__(cls, text: str, style: str = "", share: float = 0) -> Span:
+        """Return the text with its style."""
+        span = super().__new__(cls, text)
+        span.style, span.share = style, share
+        return span
 
 
 class Paragraph(Record):
-    """Spans that wrap at `indent`, further lines at `indent + hang`; none of them `verbatim`.
+    """Parts that wrap at `indent`, further lines by two more; none of them `verbatim`.
 
-    Without spans it is an empty line; several in a row print as one, at either end as none.
+    Without parts it is an empty line; several in a row print as one, at either end as none.
     """
 
-    spans: tuple[Span, ...] = ()
+    parts: tuple[str, ...] = ()
     indent: int = 0
-    hang: int = 0
     verbatim: bool = False
 
 
@@ -75,64 +71,51 @@ class Column(Record):
     drop: int = 0
 
 
-Cell = str | Span | Bar
-
-
 class Table(Record):
     """Rows of one cell per column."""
 
     columns: tuple[Column, ...]
-    rows: tuple[tuple[Cell, ...], ...]
+    rows: tuple[tuple[str, ...], ...]
     indent: int = 2
 
 
 Block = Paragraph | Table
+Blocks = Iterable[Block]
 BLANK = Paragraph()
 
 
-class Document(Record):
-    """Blocks from top to bottom."""
-
-    blocks: tuple[Block, ...]
-
-
-def line(*parts: Span | str, indent: int = 0, hang: int = 0) -> Paragraph:
-    """Return a paragraph of spans and plain texts."""
-    spans = tuple(Span(text=part) if isinstance(part, str) else part for part in parts if part)
-    return Paragraph(spans=spans, indent=indent, hang=hang)
-
-
-def say(text: str, *, indent: int = 0, hang: int = 0) -> Paragraph:
-    """Return a sentence without style."""
-    return Paragraph(spans=(Span(text=text),), indent=indent, hang=hang)
+def line(*parts: str, indent: int = 0) -> Paragraph:
+    """Return a sentence, in parts of several styles; empty ones are left out."""
+    return Paragraph(parts=tuple(filter(None, parts)), indent=indent)
 
 
 def strong(text: str) -> Span:
     """Return emphasized text."""
-    return Span(text=text, style="strong")
+    return Span(text, "strong")
 
 
-def command_line(text: str, *, indent: int = 2) -> Paragraph:
+def command(text: str, indent: int = 2) -> Paragraph:
     """Return a line to type, which is never wrapped."""
-    return Paragraph(spans=(Span(text=text, style="command"),), indent=indent, verbatim=True)
+    return Paragraph(parts=(Span(text, "command"),), indent=indent, verbatim=True)
 
 
-def heading(title: str) -> tuple[Block, ...]:
-    """Return an empty line and a title."""
-    return BLANK, Paragraph(spans=(strong(title),))
-
-
-def texts(lines: Iterable[str | None], *, indent: int = 2, hang: int = 2) -> Iterator[Block]:
+def texts(lines: Iterable[str | None], indent: int = 2) -> Blocks:
     """Yield a sentence each; empty ones are left out."""
-    for text in lines:
-        if text:
-            yield say(text, indent=indent, hang=hang)
+    return (line(text, indent=indent) for text in lines if text)
 
 
-def section(title: str, lines: Iterable[str | None]) -> Iterator[Block]:
-    """Yield a title and its sentences; nothing where there is none."""
-    if blocks := tuple(texts(lines)):
-        yield from (*heading(title), *blocks)
+def section(title: str, blocks: Blocks) -> Blocks:
+    """Yield an empty line, a title and the blocks; nothing where there is none."""
+    for number, block in enumerate(blocks):
+        yield from () if number else (BLANK, line(strong(title)))
+        yield block
+
+
+def reasons(entries: Iterable[tuple[str, str, str | None]]) -> Blocks:
+    """Yield each topic with its reason, and under it what to do."""
+    for topic, reason, remedy in entries:
+        yield line(f"{topic}: {reason}", indent=2)
+        yield from [line(f"→ {remedy}", indent=4)] if remedy else ()
 
 
 def figures(rows: Iterable[tuple[str, str, str]], *, drop: int = 0, right: bool = False) -> Table:
@@ -147,7 +130,8 @@ def clean(text: str) -> str:
     surrogates and commands of CI services become visible (`\\x1b`, `\\x3a`).
     """
     if not text.isprintable():
-        text = "".join(map(_visible, text))
+        text = text.translate(_SPACES)
+        text = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
     if "::" in text or "##" in text:
         # regular expressions load slowly, and few texts need one
         import re
@@ -156,57 +140,43 @@ def clean(text: str) -> str:
     return text
 
 
-def _visible(letter: str) -> str:
-    if letter.isprintable():
-        return letter
-    if letter in " \t\n\r\v\f\xa0\u2028\u2029":
-        return " "
-    number = ord(letter)
-    if number < 256:
-        return f"\\x{number:02x}"
-    return f"\\u{number:04x}" if number < 65536 else f"\\U{number:08x}"
-
-
 def plain(
-    document: Document, width: int | None = None, *, bars: bool = False, color: bool = False
+    blocks: Blocks, width: int | None = None, *, bars: bool = False, color: bool = False
 ) -> str:
-    """Return the document as lines that end in a newline; escape codes only with `color`.
+    """Return the blocks as lines that end in a newline; escape codes only with `color`.
 
     Without `width` nothing is wrapped and tables stay aligned. A line to type, a word and a table
     that has no more to give are longer than `width`.
     """
-    lines: list[str] = []
-    for block in document.blocks:
-        if isinstance(block, Paragraph) and not block.spans:
-            lines += [""] if lines and lines[-1] else []
-            continue
+    lines = [""]
+    for block in blocks:
         laid_out = _table(block, width, bars) if isinstance(block, Table) else _lines(block, width)
-        lines += filter(None, (_printed(line, color) for line in laid_out))
-    while lines and not lines[-1]:
-        lines.pop()
-    return "".join(f"{line}\n" for line in lines)
+        for line in laid_out:
+            parts = (
+                f"\x1b[{_COLOURS[style]}m{text}\x1b[0m" if color and style in _COLOURS else text
+                for text, style in _stripped(line)
+            )
+            shown = "".join(parts)
+            lines += [shown] if shown or lines[-1] else []
+    return "\n".join(lines).strip("\n") + "\n"
 
 
-def _printed(line: Line, color: bool) -> str:
+def _stripped(line: Line) -> Line:
     """A line without spaces at its end."""
     while line and not line[-1][0].strip():
         line.pop()
-    if line:
-        line[-1] = (line[-1][0].rstrip(), line[-1][1])
-    return "".join(
-        f"\x1b[{_COLOURS[style]}m{text}\x1b[0m" if color and text and style in _COLOURS else text
-        for text, style in line
-    )
+    return [*line[:-1], *((text.rstrip(), style) for text, style in line[-1:])]
 
 
 def _lines(block: Paragraph, width: int | None) -> Iterator[Line]:
-    cell = [(clean(span.text), span.style) for span in block.spans]
-    first, rest = " " * block.indent, " " * (block.indent + block.hang)
+    cell = [part for text in block.parts for part in _cell(text)]
+    indent = " " * block.indent
     if width is None or block.verbatim:
-        yield [(first, ""), *cell]
+        yield [(indent, ""), *cell]
         return
-    for at, part in enumerate(_wrap(cell, width - len(first), width - len(rest))):
-        yield [(rest if at else first, ""), *part]
+    room = width - block.indent
+    for at, part in enumerate(_wrap(cell, room, room - len(_GAP))):
+        yield [(indent + _GAP * bool(at), ""), *part]
 
 
 def _wrap(cell: Line, first: int, rest: int, words: str = _WORD) -> list[Line]:
@@ -242,6 +212,23 @@ def _size(cell: Line) -> int:
     return sum(len(text) for text, _ in cell)
 
 
+def _cell(text: str, bars: bool = False) -> Line:
+    label, share = (clean(text), style_of(text)), getattr(text, "share", 0)
+    if not bars or not share:
+        return [label]
+    # what is taken of what there is, or what is missing; none of them is drawn as nothing
+    part = min(share, 1 / share)
+    filled = min(max(round(part * _BAR_WIDTH), 1), _BAR_WIDTH - (part < 1))
+    mark, style = ("╍", label[1]) if share > 1 else ("─", "")
+    bar = [("━" * filled, label[1]), (mark * (_BAR_WIDTH - filled), style)]
+    return [*bar, (_GAP, ""), label] if text else bar
+
+
+def style_of(text: str) -> str:
+    """The style of a text, empty of a plain one."""
+    return text.style if isinstance(text, Span) else ""
+
+
 def _table(table: Table, width: int | None, bars: bool) -> Iterator[Line]:
     columns = table.columns
     rows = [[_cell(cell, bars) for cell in row] for row in table.rows]
@@ -268,29 +255,15 @@ def _row(table: Table, sizes: dict[int, int], row: Sequence[Line]) -> Iterator[L
         for (at, size), part in zip(sizes.items(), parts, strict=True):
             padding = (" " * (size - _size(part)), "")
             line += [padding, *part] if table.columns[at].right else [*part, padding]
-            line.append((" " * _GAP, ""))
+            line.append((_GAP, ""))
         yield line
-
-
-def _cell(cell: Cell, bars: bool) -> Line:
-    if isinstance(cell, str):
-        return [(clean(cell), "")]
-    label = (clean(cell.text), cell.style)
-    if isinstance(cell, Span) or not bars or not max(cell.needs, cell.has) > 0:
-        return [label]
-    # what is taken of what there is, or what is missing; none of them is drawn as nothing
-    part = min(cell.needs, cell.has) / max(cell.needs, cell.has)
-    filled = min(max(round(part * _BAR_WIDTH), 1), _BAR_WIDTH - (part < 1)) if part > 0 else 0
-    mark, style = ("╍", cell.style) if cell.needs > cell.has else ("─", "")
-    bar = [("━" * filled, cell.style), (mark * (_BAR_WIDTH - filled), style)]
-    return [*bar, (" " * _GAP, ""), label] if cell.label else bar
 
 
 def _narrow(columns: Sequence[Column], sizes: dict[int, int], room: int) -> None:
     """Narrow `sizes` to `room`: drop columns, then shrink those that wrap."""
 
     def total(widths: dict[int, int]) -> int:
-        return sum(widths.values()) + _GAP * (len(widths) - 1)
+        return sum(widths.values()) + len(_GAP) * (len(widths) - 1)
 
     for comfort in (_COMFORTABLE, _LEAST):
         least = {at: min(size, comfort) if columns[at].wrap else size for at, size in sizes.items()}
@@ -317,8 +290,8 @@ def problems_text(problems: Iterable[Problem]) -> str:
             place = " ".join(filter(None, ("error:", problem.file, problem.key)))
         is_said = problem.file.startswith("--") or problem.message.startswith(f'"{problem.key}"')
         key = "" if is_said or not problem.key else f": {problem.key}"
-        lines += [f"{place}{key}: {problem.message}", *_remedies(problem.remedy)]
-    return "".join(f"{clean(line)}\n" for line in lines)
+        lines.append(_with_remedy([f"{place}{key}: {problem.message}"], problem.remedy))
+    return "".join(lines)
 
 
 def error_text(error: SelfhostError) -> str:
@@ -334,9 +307,10 @@ def error_text(error: SelfhostError) -> str:
         ]
     if isinstance(error, UnknownModelError) and (unsaid := error.unsaid):
         lines.append(f"  did you mean: {', '.join(unsaid)}")
-    return "".join(f"{clean(line)}\n" for line in (*lines, *_remedies(error.remedy)))
+    return _with_remedy(lines, error.remedy)
 
 
-def _remedies(remedy: str | None) -> list[str]:
-    """What to type instead, one way a line."""
-    return [f"  {line}" for line in remedy.split("\n")] if remedy else []
+def _with_remedy(lines: Iterable[str], remedy: str | None) -> str:
+    """The lines, and under them what to type instead, one way a line."""
+    ways = (f"  {way}" for way in (remedy or "").split("\n") if way)
+    return "".join(f"{clean(line)}\n" for line in (*lines, *ways))

@@ -9,20 +9,8 @@ from collections.abc import Iterator, Sequence
 from ..core import units
 from ..machine.profiles import Profile
 from ..machine.record import Accelerator, Disk, Machine, PresentModel
-from .layout import (
-    BLANK,
-    Block,
-    Column,
-    Document,
-    Table,
-    heading,
-    line,
-    say,
-    section,
-    strong,
-    texts,
-)
-from .words import labels, reason_blocks
+from . import words
+from .layout import BLANK, Blocks, Column, Table, line, reasons, section, strong, texts
 
 # what may be many is listed up to here; the rest under `-v`
 _SHOWN = 3
@@ -37,20 +25,20 @@ _TELLING = ("sse4_2", "avx", "f16c", "fma", "bmi2", "avx2", "avx_vnni", "avx512f
             "bf16")  # fmt: skip
 
 
-def machine_document(machine: Machine, *, verbose: bool = False) -> Document:
-    """Return what models can use of the machine, and what could not be read.
+def machine_document(machine: Machine, *, verbose: bool = False) -> Blocks:
+    """Yield what models can use of the machine, and what could not be read.
 
     `verbose` adds where each fact was read, and lists everything.
     """
     place = ", ".join(filter(None, (machine.system, machine.architecture, machine.scope)))
     labels = ", ".join(f"{key}={value}" for key, value in machine.labels.items())
     read_at = f"read {machine.read_at}" if machine.read_at and verbose else ""
-    head = line(strong(machine.name), f": {place}" if place else "")
-    body = _in_full(machine) if verbose else _in_short(machine)
-    return Document(blocks=(head, *texts((labels, read_at), indent=0), BLANK, *body))
+    yield line(strong(machine.name), f": {place}" if place else "")
+    yield from (*texts((labels, read_at), indent=0), BLANK)
+    yield from _in_full(machine) if verbose else _in_short(machine)
 
 
-def _in_short(machine: Machine) -> Iterator[Block]:
+def _in_short(machine: Machine) -> Blocks:
     """The first screen."""
     rows: list[tuple[str, str]] = []
     for label, lines in _short_rows(machine).items():
@@ -62,11 +50,11 @@ def _in_short(machine: Machine) -> Iterator[Block]:
     hint = "What runs on it: selfhost list"
     if machine.planning and not machine.is_this_one:
         assumed = ", ".join(dict.fromkeys(map(_label, machine.assumed)))
-        yield from section("Assumed", [assumed])
+        yield from section("Assumed", texts([assumed]))
         hint += " with the same --machine"
     else:
         yield from unread_blocks(machine, most=_FIRST_UNREAD)
-    yield from (BLANK, *texts([f"{hint} · sources of each fact: -v"], indent=0, hang=0))
+    yield from (BLANK, line(f"{hint} · sources of each fact: -v"))
 
 
 def _short_rows(machine: Machine) -> dict[str, list[str]]:
@@ -132,20 +120,18 @@ def _processor_lines(machine: Machine) -> Iterator[str]:
         yield " ".join(name for name in _TELLING if name in sets) or f"{len(sets)} sets"
 
 
-def _in_full(machine: Machine) -> Iterator[Block]:
+def _in_full(machine: Machine) -> Blocks:
     """Everything, with where it was read."""
     from .json import sections, value_words
 
-    rows = []
-    for fact, label in labels("facts").items():
+    columns, rows = (Column(), Column(wrap=True), Column(title="read from", wrap=True)), []
+    for fact, label in words.labels("facts").items():
         value = getattr(machine, fact)
-        words = " ".join(value) if fact == "instruction_sets" and value else None
-        words = value_words(fact, value) if words is None else words
-        if words:
-            rows.append((label, words, machine.sources.get(fact, "")))
-    columns = (Column(), Column(wrap=True), Column(title="read from", wrap=True))
+        is_list = fact == "instruction_sets" and value
+        text = " ".join(value) if is_list else value_words(fact, value)
+        rows += [(label, text, machine.sources.get(fact, ""))] if text else []
     yield Table(columns=columns, rows=tuple(rows), indent=0)
-    yield from sections(machine.to_json(), labels("machine"))
+    yield from sections(machine.to_json(), words.labels("machine"))
     yield from unread_blocks(machine)
 
 
@@ -176,17 +162,17 @@ def _model(model: PresentModel) -> str:
 
 def _label(fact: str) -> str:
     """A fact in a reader's words: `disks.ollama.free_bytes` is of the disk of ollama."""
-    if name := labels("facts").get(fact):
+    if name := words.labels("facts").get(fact):
         return name
     kind, _, rest = fact.partition(".")
     if kind == "disks" and rest:
         part, _, key = rest.rpartition(".")
         return f"disk of {part if key in _DISK_FIELDS else rest}"
-    words = rest.removesuffix("_bytes").removesuffix("_total").replace("_", " ")
-    return f"GPU {words}" if kind == "accelerators" and rest else fact.replace("_", " ")
+    rest = rest.removesuffix("_bytes").removesuffix("_total").replace("_", " ")
+    return f"GPU {rest}" if kind == "accelerators" and rest else fact.replace("_", " ")
 
 
-def unread_blocks(machine: Machine, most: int | None = None) -> Iterator[Block]:
+def unread_blocks(machine: Machine, most: int | None = None) -> Blocks:
     """What could not be read, each reason once with its facts; beyond `most` how many more."""
     entries = list(machine.unread)
     if most is not None:
@@ -194,11 +180,9 @@ def unread_blocks(machine: Machine, most: int | None = None) -> Iterator[Block]:
     facts: dict[tuple[str, str | None], dict[str, None]] = {}
     for entry in entries[:most]:
         facts.setdefault((entry.reason, entry.remedy), {})[_label(entry.fact)] = None
-    yield from heading("Not read") if facts else ()
-    for (reason, remedy), names in facts.items():
-        yield from reason_blocks(", ".join(names), reason, remedy)
+    listed = reasons((", ".join(names), *why) for why, names in facts.items())
     rest = len(entries) - len(entries[:most])
-    yield from texts([f"{rest} more: -v" if rest else ""])
+    yield from section("Not read", (*listed, *texts([f"{rest} more: -v" * bool(rest)])))
 
 
 # ------------------------------------------------------------------ machines that are known
@@ -214,11 +198,11 @@ def memory_cells(machine: Machine) -> tuple[str, str]:
     return ram, sizes[0] if len(sizes) == 1 else f"{len(sizes)} x {sizes[0]}"
 
 
-def profiles_document(profiles: Sequence[Profile]) -> Document:
-    """Return known machines, a line each."""
+def profiles_document(profiles: Sequence[Profile]) -> Blocks:
+    """Yield known machines, a line each."""
     if not profiles:
-        none = say("No machine matches. `selfhost machine --profiles` lists all.")
-        return Document(blocks=(none,))
+        yield line("No machine matches. `selfhost machine --profiles` lists all.")
+        return
     columns = (
         Column(title="machine"),
         Column(title="RAM", right=True),
@@ -226,18 +210,13 @@ def profiles_document(profiles: Sequence[Profile]) -> Document:
         Column(title="bandwidth", right=True, drop=2),
         Column(title="what it is", drop=1),
     )
-    rates = [profile.machine.memory_bandwidth_bytes_per_second for profile in profiles]
-    rows = tuple(
-        (
-            strong(profile.name),
-            *memory_cells(profile.machine),
-            "-" if rate is None else f"{units.decimal(rate)}/s",
-            profile.title,
-        )
-        for profile, rate in zip(profiles, rates, strict=True)
-    )
+    rows = []
+    for profile in profiles:
+        rate = profile.machine.memory_bandwidth_bytes_per_second
+        bandwidth = "-" if rate is None else f"{units.decimal(rate)}/s"
+        cells = memory_cells(profile.machine)
+        rows.append((strong(profile.name), *cells, bandwidth, profile.title))
     count = f"{len(profiles)} machine{'s' if len(profiles) > 1 else ''}"
-    head = f"{count} to ask about with --machine NAME; the first word may be left out."
-    doubt = "Check them against your configuration. --format json has sources and confidence."
-    table = Table(columns=columns, rows=rows, indent=0)
-    return Document(blocks=(say(head), BLANK, table, BLANK, say(doubt)))
+    yield line(f"{count} to ask about with --machine NAME; the first word may be left out.")
+    yield from (BLANK, Table(columns=columns, rows=tuple(rows), indent=0), BLANK)
+    yield line("Check them against your configuration. --format json has sources and confidence.")

@@ -1,14 +1,13 @@
-"""Documents as Markdown and HTML: no character of a text is markup, and nothing is loaded."""
+"""Blocks as Markdown and HTML: no character of a text is markup, and nothing is loaded."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 from html import escape
-from itertools import chain
 from typing import Any
 
-from .layout import BLANK, Block, Cell, Document, Paragraph, Span, Table, clean
+from .layout import Block, Blocks, Paragraph, Table, clean, style_of
 
 # what a notebook shows of each kind of answer
 _DOCUMENTS = {
@@ -52,49 +51,43 @@ pre {{ overflow-x: auto; }}
 """
 
 
-def markdown(document: Document, most_bytes: int | None = None) -> str:
-    """Return the document as Markdown; rows beyond `most_bytes` of UTF-8 are counted."""
+def markdown(blocks: Blocks, most_bytes: int | None = None) -> str:
+    """Return the blocks as Markdown; lines beyond `most_bytes` of UTF-8 are counted."""
     lines: list[str] = []
-    left, more = most_bytes, 0
-    for line in _markdown(document):
-        size = len(line.encode("utf-8", "replace")) + 1
-        if left is not None and (more or size > left):
-            more += bool(line.strip("| -:"))
-            continue
-        left = None if left is None else left - size
-        if line or (lines and lines[-1]):
-            lines.append(line)
-    if more:
-        lines += ["", f"{more:,} more rows, not listed: see the other reports."]
-    return "".join(f"{line}\n" for line in lines)
-
-
-def _markdown(document: Document) -> Iterator[str]:
-    for number, block in enumerate(document.blocks):
+    for number, block in enumerate(blocks):
         if isinstance(block, Table):
-            yield from ("", *_markdown_table(block), "")
+            lines += ["", *_markdown_table(block), ""]
         elif (tag := _tag(number, block)).startswith("h"):
-            title = "".join(_escaped(span.text) for span in block.spans)
-            yield from (f"{'#' * (1 + int(tag[1]))} {title}", "")
+            lines += [f"{'#' * (1 + int(tag[1]))} {_escaped(''.join(block.parts))}", ""]
         else:
-            words = "".join(map(_marked, block.spans)).strip()
-            yield f"{'  ' if block.indent > 2 else ''}- {words}" if tag else ""
+            words = "".join(map(_marked, block.parts)).strip()
+            lines.append(f"{'  ' if block.indent > 2 else ''}- {words}" if tag else "")
+    text = "".join(
+        f"{line}\n" for at, line in enumerate(lines) if line or lines[at - 1 : at] != [""]
+    )
+    whole = text.encode("utf-8", "replace")
+    if most_bytes is None or len(whole) <= most_bytes:
+        return text
+    shown = whole[:most_bytes].rpartition(b"\n")[0]
+    more = whole.count(b"\n") - shown.count(b"\n") - 1
+    return f"{shown.decode()}\n\n{more:,} more rows, not listed: see the other reports.\n"
 
 
 def _markdown_table(table: Table) -> Iterator[str]:
-    columns = [(at, table.columns[at]) for at in _shown(table)]
-    yield _cells([_escaped(column.title) for _, column in columns])
-    yield _cells(["---:" if column.right else "---" for _, column in columns])
-    yield from (_cells([_marked(row[at]) for at, _ in columns]) for row in table.rows)
+    shown = _shown(table)
+    columns = [table.columns[at] for at in shown]
+    yield _cells([_escaped(column.title) for column in columns])
+    yield _cells(["---:" if column.right else "---" for column in columns])
+    yield from (_cells([_marked(row[at]) for at in shown]) for row in table.rows)
 
 
 def _tag(number: int, block: Paragraph) -> str:
     """The element of a paragraph: the first is the title, emphasis alone that of a section."""
-    if not block.spans:
+    if not block.parts:
         return ""
     if number == 0:
         return "h1"
-    if len(block.spans) == 1 and block.spans[0].style == "strong" and not block.indent:
+    if len(block.parts) == 1 and style_of(block.parts[0]) == "strong" and not block.indent:
         return "h2"
     return "pre" if block.verbatim else "p"
 
@@ -103,10 +96,10 @@ def _cells(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _marked(cell: Cell) -> str:
-    if isinstance(cell, str) or cell.style not in _NAMES:
-        return _escaped(_text(cell))
-    return f"<code>{_escaped(cell.text)}</code>" if cell.text.strip() else ""
+def _marked(text: str) -> str:
+    if style_of(text) not in _NAMES:
+        return _escaped(text)
+    return f"<code>{_escaped(text)}</code>" if text.strip() else ""
 
 
 def _escaped(text: str) -> str:
@@ -116,23 +109,17 @@ def _escaped(text: str) -> str:
 
 def _shown(table: Table) -> list[int]:
     """The columns that have something in them."""
-    return [
-        at for at in range(len(table.columns)) if any(_text(row[at]).strip() for row in table.rows)
-    ]
+    return [at for at in range(len(table.columns)) if any(row[at].strip() for row in table.rows)]
 
 
-def _text(cell: Cell) -> str:
-    return cell if isinstance(cell, str) else cell.text
-
-
-def page(document: Document) -> str:
+def page(blocks: Blocks) -> str:
     """Return a whole page, in ASCII for any pipe, that loads nothing and runs nothing. Its title is
-    the document's first line.
+    the first line.
     """
-    first = document.blocks[0] if document.blocks else BLANK
-    spans = first.spans if isinstance(first, Paragraph) else ()
-    title = clean("".join(span.text for span in spans))
-    return _PAGE.format(title=_ascii(escape(title)), body=_body(document))
+    blocks = list(blocks)
+    parts = (part for first in blocks[:1] if isinstance(first, Paragraph) for part in first.parts)
+    title = escape(clean("".join(parts)))
+    return _ascii(_PAGE.format(title=title, body=_body(blocks)))
 
 
 def notebook(answer: Any) -> str:
@@ -153,33 +140,30 @@ def _ascii(html: str) -> str:
     return html.encode("ascii", "xmlcharrefreplace").decode("ascii")
 
 
-def _body(document: Document) -> str:
-    blocks = enumerate(document.blocks)
-    return _ascii("".join(chain.from_iterable(_html(number, block) for number, block in blocks)))
+def _body(blocks: Blocks) -> str:
+    return _ascii("".join(_html(number, block) for number, block in enumerate(blocks)))
 
 
-def _html(number: int, block: Block) -> Iterator[str]:
+def _html(number: int, block: Block) -> str:
     if isinstance(block, Paragraph):
-        if tag := _tag(number, block):
-            yield f"<{tag}>{''.join(map(_marked_up, block.spans))}</{tag}>\n"
-        return
-    shown = _shown(block)
-    yield "<table>"
-    if any(column.title for column in block.columns):
-        titles = (escape(clean(block.columns[at].title)) for at in shown)
-        yield f"<thead><tr>{''.join(f'<th>{title}</th>' for title in titles)}</tr></thead>"
-    yield "<tbody>\n"
-    for row in block.rows:
-        kinds = ((at, " class=n" * block.columns[at].right) for at in shown)
-        cells = "".join(f"<td{kind}>{_marked_up(row[at])}</td>" for at, kind in kinds)
-        yield f"<tr>{cells}</tr>\n"
-    yield "</tbody></table>\n"
+        tag = _tag(number, block)
+        return f"<{tag}>{''.join(map(_marked_up, block.parts))}</{tag}>\n" if tag else ""
+    columns = [(at, block.columns[at]) for at in _shown(block)]
+    titles = "".join(f"<th>{escape(clean(column.title))}</th>" for _, column in columns)
+    head = f"<thead><tr>{titles}</tr></thead>" * any(column.title for _, column in columns)
+    rows = (
+        "".join(
+            f"<td{' class=n' * column.right}>{_marked_up(row[at])}</td>" for at, column in columns
+        )
+        for row in block.rows
+    )
+    body = "".join(f"<tr>{cells}</tr>\n" for cells in rows)
+    return f"<table>{head}<tbody>\n{body}</tbody></table>\n"
 
 
-def _marked_up(cell: Cell) -> str:
+def _marked_up(text: str) -> str:
     """A name of either writing direction stands by itself; an outcome has its colour."""
-    words = escape(clean(_text(cell)))
-    style = "" if isinstance(cell, str) else cell.style
+    words, style = escape(clean(text)), style_of(text)
     if style in _NAMES:
         return f"<bdi><b>{words}</b></bdi>" if words.strip() else ""
-    return f'<span class="{style}">{words}</span>' if style and isinstance(cell, Span) else words
+    return f'<span class="{style}">{words}</span>' if style and words else words

@@ -10,86 +10,77 @@ from ..advice.verify import Comparison, is_wide
 from ..core import units
 from ..judge.checks import Outcome
 from ..judge.record import Route
+from . import words
 from .layout import (
     BLANK,
-    Block,
-    Cell,
+    Blocks,
     Column,
-    Document,
     Paragraph,
     Span,
     Table,
-    command_line,
+    command,
     figures,
-    heading,
     line,
-    say,
+    section,
     strong,
     texts,
 )
 from .machine_text import memory_cells
-from .words import (
-    PLACES,
-    context_words,
-    finding_blocks,
-    format_words,
-    pace_of,
-    pace_title,
-    run_words,
-)
 
 # machines of the first screen
 _SHOWN = 6
 
 
-def plan_document(plan: Plan, *, verbose: bool = False, carry: str = "") -> Document:
-    """Return the least machine, or what rules it out, then the known machines, `verbose` all.
+def plan_document(plan: Plan, *, verbose: bool = False, carry: str = "") -> Blocks:
+    """Yield the least machine, or what rules it out, then the known machines, `verbose` all.
 
     `carry` goes behind the `selfhost check …` that is proposed.
     """
     is_open = any(candidate.route is Route.UNKNOWN for candidate in plan.machines)
-    blocks: list[Block] = [_headline(plan, is_open)]
-    blocks += texts((_count(plan, is_open), _asked(plan), *plan.notes), hang=0)
+    yield _headline(plan, is_open)
+    yield from texts((_count(plan, is_open), _asked(plan), *plan.notes))
     if plan.least is not None:
-        blocks += [BLANK, figures(_least_rows(plan, plan.least, verbose), drop=not verbose)]
-    if plan.reasons:
-        fails = any(finding.outcome is Outcome.FAIL for finding in plan.reasons)
-        blocks += heading("Why not" if fails else "Not known, whatever the machine")
-        blocks += finding_blocks(plan.reasons)
+        yield from (BLANK, figures(_least_rows(plan, plan.least, verbose), drop=not verbose))
+    fails = any(finding.outcome is Outcome.FAIL for finding in plan.reasons)
+    title = "Why not" if fails else "Not known, whatever the machine"
+    yield from section(title, words.finding_blocks(plan.reasons))
     question = f"selfhost check {plan.model.id}{plan.options}{carry}"
     if plan.fitting:
-        blocks += [BLANK, *_known(plan, verbose), BLANK]
-        blocks.append(command_line(f"{question} --machine {_best(plan, plan.fitting).name}"))
+        yield from (BLANK, *_known(plan, verbose), BLANK)
+        yield command(f"{question} --machine {_best(plan, plan.fitting).name}")
     elif plan.least is None and not is_open:
-        instead = say("An API that has it, or what runs instead:")
-        blocks += [BLANK, instead, command_line(question)]
-    return Document(blocks=tuple(blocks))
+        instead = line("An API that has it, or what runs instead:")
+        yield from (BLANK, instead, command(question))
 
 
 def _headline(plan: Plan, is_open: bool) -> Paragraph:
     """The least machine in a line, or that there is none."""
     name, least = strong(plan.model.name), plan.least
     if least is None and is_open:
-        sign = Span(text="? CANNOT TELL", style=Route.UNKNOWN)
-        return line(sign, "  which machine runs ", name)
+        return line(Span("? CANNOT TELL", Route.UNKNOWN), "  which machine runs ", name)
     if least is None:
-        sign = Span(text="✗ NO MACHINE", style=Route.NEITHER)
+        sign = Span("✗ NO MACHINE", Route.NEITHER)
         return line(sign, "  ", name, " runs on no machine, however large")
-    gpu = units.binary(least.accelerator.memory_bytes, up=True)
-    ram = units.binary(least.memory_bytes, up=True)
+    gpu, ram = _sizes(least)
     where = f"on {ram} of RAM, or a GPU of {gpu}"
     is_unpaced = plan.workload.min_tokens_per_second and least.bandwidth_bytes_per_second is None
     if _needs_card(least):
         where = f"on a GPU of {gpu}"
     elif is_unpaced or least.is_slow:
         where = f"on a GPU of {gpu}, or {'slowly ' * least.is_slow}in {ram} of RAM"
-    sign = Span(text="✓ RUNS", style=Route.LOCAL)
+    sign = Span("✓ RUNS", Route.LOCAL)
     if not plan.fitting:
-        sign = Span(text="✗ NO KNOWN MACHINE", style=Route.NEITHER)
+        sign = Span("✗ NO KNOWN MACHINE", Route.NEITHER)
         where = f"fits {where}, but no machine of the list runs it under your conditions"
     elif all(candidate.is_slow for candidate in plan.fitting):
-        sign = Span(text="✓ RUNS SLOWLY", style=Outcome.WARN)
-    return line(sign, "  ", name, f" {where}", hang=2)
+        sign = Span("✓ RUNS SLOWLY", Outcome.WARN)
+    return line(sign, "  ", name, f" {where}")
+
+
+def _sizes(least: Least) -> tuple[str, str]:
+    """GPU memory and RAM of the least machine."""
+    gpu, ram = least.accelerator.memory_bytes, least.memory_bytes
+    return units.binary(gpu, up=True), units.binary(ram, up=True)
 
 
 def _needs_card(least: Least) -> bool:
@@ -111,7 +102,7 @@ def _count(plan: Plan, is_open: bool) -> str:
 
 def _asked(plan: Plan) -> str:
     """What was judged."""
-    workload, parts = plan.workload, run_words(plan.workload)
+    workload, parts = plan.workload, words.run_words(plan.workload)
     if workload.min_tokens_per_second:
         is_each = any(each.speed and each.speed.each_of > 1 for each in plan.machines)
         wanted = f"{units.stated(workload.min_tokens_per_second)} tokens/s"
@@ -121,9 +112,8 @@ def _asked(plan: Plan) -> str:
 
 def _least_rows(plan: Plan, least: Least, verbose: bool) -> Iterator[tuple[str, str, str]]:
     """The least machine, a row for each thing that has a price: label, figure, why."""
-    card, cpu, needs_card = least.accelerator, least.cpu, _needs_card(least)
-    gpu, ram = units.binary(card.memory_bytes, up=True), units.binary(least.memory_bytes, up=True)
-    beside, disk = card.memory_beside_bytes, least.disk_bytes
+    cpu, needs_card, (gpu, ram) = least.cpu, _needs_card(least), _sizes(least)
+    beside, disk = least.accelerator.memory_beside_bytes, least.disk_bytes
     system = "Linux" if least.machine.system == "linux" else "the system"
     if needs_card:
         yield "GPU memory", gpu, "on one GPU, which the runtime needs"
@@ -150,7 +140,7 @@ def _least_rows(plan: Plan, least: Least, verbose: bool) -> Iterator[tuple[str, 
 # ------------------------------------------------------------------ known machines
 
 
-def _known(plan: Plan, verbose: bool) -> Iterator[Block]:
+def _known(plan: Plan, verbose: bool) -> Blocks:
     """A row a machine, smallest first, with the likely pace and what is judged otherwise there."""
     shown = list(plan.fitting) if verbose else _some_of_each(plan)
     columns = (
@@ -158,7 +148,7 @@ def _known(plan: Plan, verbose: bool) -> Iterator[Block]:
         Column(title="machine"),
         Column(title="RAM", right=True),
         Column(title="GPU memory", right=True, drop=3),
-        Column(title=pace_title(candidate.speed for candidate in shown)),
+        Column(title=words.pace_title(candidate.speed for candidate in shown)),
         Column(title="kind", drop=4),
         Column(title="where", drop=1),
         Column(title="judged as", drop=5),
@@ -167,21 +157,20 @@ def _known(plan: Plan, verbose: bool) -> Iterator[Block]:
     rest = len(plan.fitting) - len(shown)
     slow = "slow, or slow?: its range begins below the speed you need"
     unsure = f"?: little memory left, {slow}" if any(_doubts(plan, each) for each in shown) else ""
-    yield from texts([f"{rest} more: -v" if rest else "", unsure], indent=0, hang=0)
+    yield from texts([f"{rest} more: -v" if rest else "", unsure], indent=0)
 
 
-def _row(plan: Plan, candidate: Known) -> tuple[Cell, ...]:
-    place = "GPU" if candidate.by_shared_gpu else PLACES.get(candidate.placement or "", "-")
-    judged, doubts = run_words(candidate.workload), _doubts(plan, candidate)
-    sign, style = ("?", Route.UNKNOWN) if doubts else ("✓", Route.LOCAL)
+def _row(plan: Plan, candidate: Known) -> tuple[str, ...]:
+    held = words.PLACES.get(candidate.placement or "", "-")
+    judged, doubts = words.run_words(candidate.workload), _doubts(plan, candidate)
     return (
-        Span(text=sign, style=style),
+        Span("?", Route.UNKNOWN) if doubts else Span("✓", Route.LOCAL),
         strong(candidate.name),
         *memory_cells(candidate.machine),
-        pace_of(candidate.speed),
+        words.pace_of(candidate.speed),
         candidate.kind,
-        ", ".join((place, *doubts)),
-        "" if judged == run_words(plan.workload) else ", ".join(judged),
+        ", ".join(("GPU" if candidate.by_shared_gpu else held, *doubts)),
+        "" if judged == words.run_words(plan.workload) else ", ".join(judged),
     )
 
 
@@ -210,7 +199,7 @@ def _best(plan: Plan, among: Sequence[Known]) -> Known:
     """The smallest at a comfortable pace, else that is fast enough, of known pace first."""
     enough = list(filter(plan.fast_enough, among))
     ranked = (*filter(plan.is_comfortable, among), *enough)
-    timed = (each for each in ranked if pace_of(each.speed) != "-")
+    timed = (each for each in ranked if words.pace_of(each.speed) != "-")
     return next(timed, (*enough, *among)[0])
 
 
@@ -228,6 +217,11 @@ _TERMS = {
     "decode": "decoding",
     "decode_at_once": "decoding",
 }
+_MARKS = {
+    True: Span("inside", "pass"),
+    False: Span("outside", "fail"),
+    None: Span("not compared", "unknown"),
+}
 _VERIFY_COLUMNS = (
     Column(wrap=True),
     Column(title="seen", right=True),
@@ -238,62 +232,55 @@ _VERIFY_COLUMNS = (
 )
 
 
-def verify_document(comparison: Comparison) -> Document:
-    """Return the outcome, then predicted, seen and difference of each figure, then reasons."""
+def verify_document(comparison: Comparison) -> Blocks:
+    """Yield the outcome, then predicted, seen and difference of each figure, then reasons."""
     verdict, run, rows = comparison.verdict, comparison.run, comparison.differences
-    sign, style = _HEADS[comparison.outcome]
     compared = [row for row in rows if row.inside is not None]
     conclusion = "no figure of the run can be compared"
     if compared:
         inside = sum(bool(row.inside) for row in compared)
         conclusion = f"{inside} of {len(compared)} figures inside the range"
-    context = context_words(verdict.workload.replace(context_tokens=run.context_tokens))
-    judged = (format_words(verdict.workload), context, f"seen in: {run.tool}")
+    sign = Span(*_HEADS[comparison.outcome])
+    yield line(sign, "  ", strong(verdict.model.name), f": {conclusion}")
+    judged = words.run_words(verdict.workload.replace(context_tokens=run.context_tokens))
+    yield line(", ".join((*judged, f"seen in: {run.tool}")), indent=2)
+    yield from (BLANK, Table(columns=_VERIFY_COLUMNS, rows=tuple(map(_figure, rows))), BLANK)
     reasons: dict[str, dict[str, None]] = {}
     for row in rows:
         if row.why is not None:
             reasons.setdefault(row.why, {})[_figure_name(row)] = None
-    whys = [f"{'; '.join(titles)}: {why}." for why, titles in reasons.items()]
-    blocks = (
-        line(Span(text=sign, style=style), "  ", strong(verdict.model.name), f": {conclusion}"),
-        say(", ".join(filter(None, judged)), indent=2),
-        BLANK,
-        Table(columns=_VERIFY_COLUMNS, rows=tuple(_figure(row) for row in rows)),
-        BLANK,
-        *texts([*whys, *comparison.notes], indent=0),
-        BLANK,
-        say("For a bug report, without names and paths: --format json"),
-    )
-    return Document(blocks=blocks)
+    whys = (f"{'; '.join(titles)}: {why}." for why, titles in reasons.items())
+    yield from (*texts([*whys, *comparison.notes], indent=0), BLANK)
+    yield line("For a bug report, without names and paths: --format json")
 
 
 def _figure_name(row: Figure) -> str:
-    name = _TERMS.get(row.term, row.term.replace("_", " "))
-    words = [f"{row.sequences} at once"] if row.sequences > 1 else []
-    words += ["GPU"] if row.where == "accelerators" else []
-    words += [] if row.tokens is None else [units.tokens(row.tokens)]
-    if row.depth_tokens is not None and row.depth_tokens > (row.tokens or 0):
-        words.append(f"{units.tokens(row.depth_tokens)} in the context")
-    return f"{name} ({', '.join(words)})" if words else name
+    depth = row.depth_tokens
+    about = (
+        f"{row.sequences} at once" if row.sequences > 1 else "",
+        "GPU" if row.where == "accelerators" else "",
+        "" if row.tokens is None else units.tokens(row.tokens),
+        ""
+        if depth is None or depth <= (row.tokens or 0)
+        else f"{units.tokens(depth)} in the context",
+    )
+    name, said = _TERMS.get(row.term, row.term.replace("_", " ")), ", ".join(filter(None, about))
+    return f"{name} ({said})" if said else name
 
 
-def _figure(row: Figure) -> tuple[Cell, ...]:
-    likely, ends, off = "–", "", ""
+def _figure(row: Figure) -> tuple[str, ...]:
+    likely, ends, off, seen = "–", "", "", units.speed(row.seen, row.seen)
+    is_size = row.unit == "bytes"
+    if is_size:
+        seen = units.binary(int(row.seen))
     if row.likely is not None and row.low is not None and row.high is not None:
-        if row.unit == "bytes":
+        # a pace goes without its unit, which stands beside what was seen
+        likely, ends = units.pace(row.likely, row.likely), units.pace(row.low, row.high)
+        if is_size:
             likely = units.binary(int(row.likely))
             ends = units.binary_range(int(row.low), int(row.high))
-        else:
-            # without its unit, which stands beside what was seen
-            likely, ends = units.pace(row.likely, row.likely), units.pace(row.low, row.high)
     # of figures of unlike things it says nothing
     if row.inside is not None and row.difference is not None:
         off = f"×{1 + row.difference:,.0f}" if row.difference >= 9 else f"{row.difference:+.0%}"
-    seen = units.binary(int(row.seen)) if row.unit == "bytes" else units.speed(row.seen, row.seen)
-    marks = {
-        True: ("inside", "pass"),
-        False: ("outside", "fail"),
-        None: ("not compared", "unknown"),
-    }
-    text, style = ("inside, wide", "unknown") if is_wide(row) else marks[row.inside]
-    return _figure_name(row), seen, likely, ends, off, Span(text=text, style=style)
+    mark = Span("inside, wide", "unknown") if is_wide(row) else _MARKS[row.inside]
+    return _figure_name(row), seen, likely, ends, off, mark

@@ -13,32 +13,9 @@ from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import SCRATCH
 from ..core import units
 from ..judge.record import Outcome, Verdict
+from . import words
 from .cost_text import month_blocks, offer_words
-from .layout import (
-    BLANK,
-    Block,
-    Cell,
-    Column,
-    Document,
-    Span,
-    Table,
-    command_line,
-    heading,
-    line,
-    say,
-    section,
-    strong,
-    texts,
-)
-from .words import (
-    aged_words,
-    answer_line,
-    answer_word,
-    asked_words,
-    labels,
-    license_name,
-    on_machine,
-)
+from .layout import BLANK, Blocks, Column, Span, Table, command, line, section, strong, texts
 
 # of the rows of openness those that decide whether one may use a model
 _FIRST_ROWS = ("open source", "hosted access", "free to use", "auditable", "safe files", "current")
@@ -47,9 +24,9 @@ _USUAL = ("MXFP4", "Q3_K_M", "Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0", "BF16", "bfloat
           "fp8", "nf4")  # fmt: skip
 _MOST_SIZES = 6
 _FITS = {
-    True: Span(text="yes", style=Outcome.PASS),
-    False: Span(text="no", style=Outcome.FAIL),
-    None: Span(text="not known", style=Outcome.UNKNOWN),
+    True: Span("yes", Outcome.PASS),
+    False: Span("no", Outcome.FAIL),
+    None: Span("not known", Outcome.UNKNOWN),
 }
 
 
@@ -64,38 +41,36 @@ def show_document(
     today: str | None = None,
     as_of: str | None = None,
     loss_by_size: tuple[str, str] = ("", ""),
-) -> Document:
-    """Return what people ask of a model first: does it run here, may I use it, how large is it.
+) -> Blocks:
+    """Yield what people ask of a model first: does it run here, may I use it, how large is it.
 
     `verbose` adds all that is known with its source, and `loss_by_size`, how the loss of quality
     depends on the model's size. `carry` goes behind the proposed command. `as_of` is the day of
     the catalogue.
     """
-    blocks: list[Block] = [*_title(spec, verbose)]
+    yield from _title(spec, verbose)
     if verdict is not None:
-        blocks += [answer_line(verdict), *texts(verdict.understood_as, hang=0)]
+        yield from (words.answer_line(verdict), *texts(verdict.understood_as))
     columns = (Column(), Column(), Column(wrap=True, drop=1))
-    blocks += [BLANK, Table(columns=columns, rows=tuple(_rows(spec)))]
-    blocks += _availability(spec)
-    if sizes:
-        blocks += [BLANK, _sizes_table(sizes, verdict)]
+    yield from (BLANK, Table(columns=columns, rows=tuple(_rows(spec))), *_availability(spec))
+    yield from (BLANK, _sizes_table(sizes, verdict)) if sizes else ()
     if offers:
         whose, prices = offer_words(offers[0].replace(stands_in=False), None)
         more = f" ({len(offers) - 1} more: -v)" if len(offers) > 1 else ""
-        blocks += [BLANK, line("By API: ", strong(whose), f", {prices}{more}", hang=2)]
+        yield from (BLANK, line("By API: ", strong(whose), f", {prices}{more}"))
     if verdict is not None:
-        blocks += (BLANK, *texts(verdict.notes, indent=0), BLANK) if verdict.notes else ()
-        blocks += month_blocks(verdict)
+        yield from (BLANK, *texts(verdict.notes, indent=0), BLANK) if verdict.notes else ()
+        yield from month_blocks(verdict)
     if verbose:
-        blocks += _in_full(spec, sizes, verdict, loss_by_size)
+        yield from _in_full(spec, sizes, verdict, loss_by_size)
     path = verdict.asked if verdict is not None and is_path(verdict.asked) else None
-    blocks.append(command_line(f"selfhost check {shlex.quote(path) if path else spec.id}{carry}"))
-    if not verbose:
-        blocks.append(say("Every size and fact with its source: -v"))
-    return Document(blocks=(*blocks, *aged_words(as_of, today)))
+    again = command(f"selfhost check {shlex.quote(path) if path else spec.id}{carry}")
+    yield from section("Next", [again]) if verbose else [again]
+    yield from texts(["" if verbose else "Every size and fact with its source: -v"], indent=0)
+    yield from words.aged_words(as_of, today)
 
 
-def _title(spec: ModelSpec, verbose: bool) -> Iterator[Block]:
+def _title(spec: ModelSpec, verbose: bool) -> Blocks:
     """The model's name and what it is for; with `verbose` its other names too."""
     by = f" by {spec.developer}" if spec.developer else ""
     when = f", released {spec.released}" if spec.released else ""
@@ -108,14 +83,14 @@ def _title(spec: ModelSpec, verbose: bool) -> Iterator[Block]:
     yield from texts([head, names, over], indent=0)
 
 
-def _rows(spec: ModelSpec) -> Iterator[tuple[Cell, ...]]:
+def _rows(spec: ModelSpec) -> Iterator[tuple[str, ...]]:
     """What a model is free to be used for, open, safe, current and made of, each with why."""
     if not spec.closed:
-        terms = license_name(spec.license.id) if spec.license is not None else ""
+        terms = words.license_name(spec.license.id) if spec.license is not None else ""
         yield "license", terms or "not known", ""
     for row in openness.rows(spec):
         if row.name in _FIRST_ROWS:
-            yield row.name, answer_word(row), row.why
+            yield row.name, words.answer_word(row), row.why
     inside = spec.architecture
     if inside is not None and inside.context_tokens is not None:
         scaled = inside.scaled_context_tokens
@@ -126,19 +101,19 @@ def _rows(spec: ModelSpec) -> Iterator[tuple[Cell, ...]]:
         yield "tuned from", start or "not known", ""
 
 
-def _availability(spec: ModelSpec) -> Iterator[Block]:
+def _availability(spec: ModelSpec) -> Blocks:
     """What is known of how a closed model is served."""
     served = spec.availability
-    if served is None:
-        return
-    stated = {
-        "retired: ": served.retired,
-        "successor: ": served.successor,
-        "free tier: ": served.free_tier,
-        "nearest with published weights: ": ", ".join(served.open_alternatives),
-    }
-    lines = [f"{name}{value}" for name, value in stated.items() if value]
-    yield from section("Availability", [served.why, *lines, "" if served.api else "no public API"])
+    if served is not None:
+        stated = {
+            "retired": served.retired,
+            "successor": served.successor,
+            "free tier": served.free_tier,
+            "nearest with published weights": ", ".join(served.open_alternatives),
+        }
+        lines = (f"{name}: {value}" for name, value in stated.items() if value)
+        public = "" if served.api else "no public API"
+        yield from section("Availability", texts([served.why, *lines, public]))
 
 
 def _sizes_table(sizes: Sequence[Size], verdict: Verdict | None) -> Table:
@@ -147,7 +122,7 @@ def _sizes_table(sizes: Sequence[Size], verdict: Verdict | None) -> Table:
     listed = list(sizes)
     if len(listed) > _MOST_SIZES:
         listed = [size for size in sizes if size.quantization in (*_USUAL, judged)] or listed
-    where = on_machine(verdict.machine, short=True) if verdict is not None else "here"
+    where = words.on_machine(verdict.machine) if verdict is not None else "here"
     columns = (
         Column(title="quant"),
         Column(title="download", right=True),
@@ -173,18 +148,17 @@ def _in_full(
     sizes: Sequence[Size],
     verdict: Verdict | None,
     loss_by_size: tuple[str, str],
-) -> Iterator[Block]:
+) -> Blocks:
     """All that is known with its source."""
     from . import json
 
     if verdict is not None:
-        yield from (BLANK, *texts((asked_words(verdict), *verdict.fine_print)))
+        yield from (BLANK, *texts((words.asked_words(verdict), *verdict.fine_print)))
     listed = [
         {key.replace("memory_bytes", "memory_up_to_bytes"): value for key, value in each.items()}
         for each in json.record(sizes)
     ]
-    yield from json.sections({**json.about(spec), "sizes": listed}, labels("show"))
-    yield from section("Losses of quality, by the model's size", loss_by_size)
+    yield from json.sections({**json.about(spec), "sizes": listed}, words.labels("show"))
+    yield from section("Losses of quality, by the model's size", texts(loss_by_size))
     if verdict is not None:
-        yield from json.sections(json.verdict(verdict), labels("show_verdict"))
-    yield from heading("Next")
+        yield from json.sections(json.verdict(verdict), words.labels("show_verdict"))

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain
+from itertools import count
 from typing import Any
 
 from .. import __version__
@@ -19,16 +19,14 @@ from ..core.tables import shipped_table
 from ..machine.gpus import fact_of
 from .layout import (
     BLANK,
-    Block,
+    Blocks,
     Column,
-    Document,
     Table,
     clean,
-    command_line,
+    command,
     figures,
-    heading,
     line,
-    say,
+    section,
     strong,
     texts,
 )
@@ -39,40 +37,37 @@ _TO_PASTE = "To paste: --format kubernetes, compose, docker or systemd"
 _Row = tuple[str, str, str]
 
 
-def size_document(sizes: Sequence[ContainerSize], *, verbose: bool = False) -> Document:
-    """Return one model on a screen, several as a table with their sum.
+def size_document(sizes: Sequence[ContainerSize], *, verbose: bool = False) -> Blocks:
+    """Yield one model on a screen, several as a table with their sum.
 
     `verbose` adds each growth and memory term with its arithmetic.
     """
-    if len(sizes) == 1:
-        return Document(blocks=tuple(_single(sizes[0], verbose)))
-    in_full = ((BLANK, *_single(size, verbose)) for size in sizes if verbose)
-    return Document(blocks=(*_several(sizes), *chain.from_iterable(in_full)))
+    yield from _several(sizes) if len(sizes) > 1 else ()
+    for size in sizes if verbose or len(sizes) == 1 else ():
+        yield from (BLANK, *_single(size, verbose))
 
 
-def _single(size: ContainerSize, verbose: bool) -> Iterator[Block]:
+def _single(size: ContainerSize, verbose: bool) -> Blocks:
     request, limit = _up(size.request_bytes), _up(size.limit_bytes)
-    yield line(strong(size.model.name), f": request {request}, limit {limit}", hang=2)
+    yield line(strong(size.model.name), f": request {request}, limit {limit}")
     context, parallel = size.workload.context_tokens, size.workload.parallel
     users = "1 user" if parallel == 1 else f"each of {parallel} users"
     length = users if context is None else f"{units.tokens(context)} of context for {users}"
-    yield from texts([f"{format_words(size.workload)}, {length}", *size.notes], hang=0)
+    yield from texts([f"{format_words(size.workload)}, {length}", *size.notes])
     yield from (BLANK, figures(_rows(size)))
     if growing := list(_growing(size)):
-        yield from (*heading("What can grow, and what bounds it"), figures(growing))
+        yield from section("What can grow, and what bounds it", [figures(growing)])
     if verbose:
         from . import json
 
         kept = json.record(size, "growths needs")
         yield from json.sections(kept, {"growths": "Growth", "needs": "Needs"})
-    if size.image is not None and size.program:
+    if size.image is not None:
         # the command that holds it to these figures
         settings = [f"{name}={value}" for name, value in size.environment.items()]
-        command = " ".join([*settings, *map(shlex.quote, size.program)])
-        yield from (*heading("Start it with"), command_line(command))
-        yield from [command_line(size.fetch)] if size.fetch else ()
-    if size.image is not None:
-        yield say(_TO_PASTE)
+        typed = " ".join([*settings, *map(shlex.quote, size.program)]) if size.program else ""
+        lines = filter(None, (typed, size.fetch if typed else ""))
+        yield from (*section("Start it with", map(command, lines)), line(_TO_PASTE))
 
 
 def _up(size: int) -> str:
@@ -81,21 +76,21 @@ def _up(size: int) -> str:
 
 def _rows(size: ContainerSize) -> Iterator[_Row]:
     """The request and its parts, the limit, disk and accelerators."""
-    cache = size.page_cache_bytes
+    cache, disk, held = size.page_cache_bytes, size.disk_bytes, size.accelerators
     yield "memory", _up(size.unreclaimable_bytes), "of its own, which stays in RAM"
     if cache:
         why = "the mapped weights: with less it stalls or is killed"
         yield "page cache", units.binary(cache), why
     yield "limit", _up(size.limit_bytes), f"{'both' if cache else 'that'}, and what can grow"
-    disk, note = "unknown", "the size of the files is not known"
-    if size.disk_bytes is not None:
-        disk = units.decimal(size.disk_bytes)
-        note = f"{units.decimal(2 * size.disk_bytes)} while an update replaces it"
-    yield "disk", disk, note
-    if held := size.accelerators:
+    if disk is None:
+        yield "disk", "unknown", "the size of the files is not known"
+    else:
+        note = f"{units.decimal(2 * disk)} while an update replaces it"
+        yield "disk", units.decimal(disk), note
+    if held:
+        times = f"{len(held)} × " if len(held) > 1 else ""
         each = _up(max(card.memory_bytes for card in held))
-        count = f"{len(held)} × " if len(held) > 1 else ""
-        yield "accelerator", f"{count}{each}", f"of {held[0].name or 'GPU'}"
+        yield "accelerator", f"{times}{each}", f"of {held[0].name or 'GPU'}"
 
 
 def _growing(size: ContainerSize) -> Iterator[_Row]:
@@ -108,12 +103,13 @@ def _growing(size: ContainerSize) -> Iterator[_Row]:
         yield growth.name.replace("_", " "), most, bound
 
 
-def _several(sizes: Sequence[ContainerSize]) -> Iterator[Block]:
+def _several(sizes: Sequence[ContainerSize]) -> Blocks:
     """A row for each container, and their sum."""
     request = _up(sum(size.request_bytes for size in sizes))
     limit = _up(sum(size.limit_bytes for size in sizes))
-    total = f"{len(sizes)} containers: request {request}, limit {limit} in all"
+    yield line(strong(f"{len(sizes)} containers: request {request}, limit {limit} in all"))
     titles = ("model", "request", "limit", "disk", "GPUs")
+    columns = tuple(Column(title=title, right=bool(at)) for at, title in enumerate(titles))
     rows = tuple(
         (
             size.model.id,
@@ -124,9 +120,8 @@ def _several(sizes: Sequence[ContainerSize]) -> Iterator[Block]:
         )
         for size in sizes
     )
-    columns = tuple(Column(title=title, right=bool(at)) for at, title in enumerate(titles))
-    notes = [f"{size.model.name}: {note}" for size in sizes for note in size.notes]
-    yield from (line(strong(total)), BLANK, Table(columns=columns, rows=rows), BLANK)
+    yield from (BLANK, Table(columns=columns, rows=rows), BLANK)
+    notes = (f"{size.model.name}: {note}" for size in sizes for note in size.notes)
     yield from texts([*notes, "Options and figures: -v", _TO_PASTE], indent=0)
 
 
@@ -164,18 +159,18 @@ def block(kind: str, sizes: Sequence[ContainerSize]) -> str:
     """Return a file that runs containers of any number, each with a published image. The templates
     are `specs/common/containers.toml`.
     """
-    units_to_run = list(_units(sizes))
+    named = list(_units(sizes))
     if kind == "systemd":
-        return "\n".join(map(_systemd, units_to_run))
-    comments, between, end = _notes_above(kind, units_to_run), "", ""
+        return "\n".join(map(_systemd, named))
+    comments, between, end = _notes_above(kind, named), "", ""
     if kind == "kubernetes":
         between = "---\n"
-        comments += [f"# {_SECRET}"] if any(unit.token for unit in units_to_run) else []
+        comments += [f"# {_SECRET}"] if any(unit.token for unit in named) else []
     elif kind == "compose":
         comments.append("services:")
-        if not all(unit.size.files_are_yours for unit in units_to_run):
+        if not all(unit.size.files_are_yours for unit in named):
             end = "volumes:\n  models: {}\n"
-    filled = (_filled(kind, _values(kind, unit)) for unit in units_to_run)
+    filled = (_filled(kind, _values(kind, unit)) for unit in named)
     return "\n".join(comments) + "\n" + between.join(filled) + end
 
 
@@ -184,25 +179,22 @@ def _units(sizes: Sequence[ContainerSize]) -> Iterator[_Unit]:
     names: set[str] = set()
     ports: set[int] = set()
     for size in sizes:
-        service = size.runtime.service
+        service, yours = size.runtime.service, size.files_are_yours
         assert service is not None
-        words = re.findall(r"[a-z0-9]+", size.model.id.lower())
-        plain = "-".join(words)[: _LONGEST_NAME - 4].strip("-") or "model"
-        name, count, port = plain, 2, service.port
-        while name in names:
-            name, count = f"{plain}-{count}", count + 1
-        while port in ports:
-            port += 1
+        letters = re.findall(r"[a-z0-9]+", size.model.id.lower())
+        plain = "-".join(letters)[: _LONGEST_NAME - 4].strip("-") or "model"
+        tries = (plain, *(f"{plain}-{number}" for number in range(2, len(sizes) + 1)))
+        name = next(each for each in tries if each not in names)
+        port = next(each for each in count(service.port) if each not in ports)
         names.add(name)
         ports.add(port)
-        yours = size.files_are_yours
-        needs_token = size.needs_login and not yours
+        token = size.runtime.token_variable or "HF_TOKEN"
         yield _Unit(
             name=name,
             port=port,
             size=size,
             service=service,
-            token=(size.runtime.token_variable or "HF_TOKEN") if needs_token else "",
+            token=token if size.needs_login and not yours else "",
             folder=MODELS_FOLDER if yours else service.store,
         )
 
@@ -237,20 +229,20 @@ def _notes_above(kind: str, parts: Sequence[_Unit]) -> list[str]:
     ]
     where = "on the same machine" if kind == "systemd" else "in its container"
     for unit in parts:
-        size = unit.size
-        kept, cache = units.binary(size.unreclaimable_bytes), size.page_cache_bytes
+        size, cache = unit.size, unit.size.page_cache_bytes
         mapped = f" and {units.binary(cache)} of page cache" if cache else ""
+        kept = units.binary(size.unreclaimable_bytes)
         grown = units.binary(sum(growth.bytes for growth in size.growths))
-        figures = f"needs {kept} of its own{mapped}, and may grow by {grown}"
-        lines += [f"{size.model.name} {figures}", *size.notes]
+        lines.append(f"{size.model.name} needs {kept} of its own{mapped}, and may grow by {grown}")
+        lines += size.notes
         if size.files_are_yours:
             into = OWN_FOLDER if kind in ("compose", "docker") else unit.folder
             page = f", from {size.model.conversions_page}" if size.model.conversions_page else ""
             lines.append(f"put the {size.workload.quantization} files{page} into {into}")
-            if kind == "kubernetes":
-                # an emptyDir is new with each pod: nobody could fill it before the server looks
-                room = f" of {_gibibytes(size.disk_bytes)} or more" if size.disk_bytes else ""
-                lines.append(f"first make the PersistentVolumeClaim {unit.name}-models{room}")
+        if size.files_are_yours and kind == "kubernetes":
+            # an emptyDir is new with each pod: nobody could fill it before the server looks
+            room = f" of {_gibibytes(size.disk_bytes)} or more" if size.disk_bytes else ""
+            lines.append(f"first make the PersistentVolumeClaim {unit.name}-models{room}")
         if size.fetch and kind != "docker":
             lines.append(f"once it runs, {where}: {size.fetch}")
     return [f"# {clean(text)}" for text in lines]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ..core import units
 from ..core.tables import shipped_table
@@ -10,7 +10,7 @@ from ..core.workload import ANSWER_TOKENS, READING_TOKENS_PER_SECOND, Workload
 from ..judge.checks.speed import is_slow
 from ..judge.record import Finding, Outcome, Route, Verdict
 from ..machine.record import Machine
-from .layout import Block, Paragraph, Span, clean, line, say, strong
+from .layout import Blocks, Paragraph, Span, clean, line, reasons, strong, texts
 
 TYPE_CHECKING = False
 
@@ -46,24 +46,24 @@ _OLD_CATALOGUE_MONTHS = 6
 
 def answer_line(verdict: Verdict) -> Paragraph:
     """The route in words, and why it is not local where it is not."""
-    here, name, why = is_here(verdict.machine), strong(verdict.model.name), causes(verdict)
-    label, where = answer_cell(verdict, here=here), f" {on_machine(verdict.machine, short=True)}"
+    why, where, before = causes(verdict), f" {on_machine(verdict.machine)}", ""
+    after = f" does not run{where}: {why}"
     if is_closed(verdict):
         available = verdict.model.availability
-        why = (
-            labels("why_not")["weights"] if available is None else available.why.partition("; ")[0]
-        )
-        return line(label, "  ", name, f" is closed: {why}", hang=2)
-    if verdict.route is Route.LOCAL:
-        return line(label, "  ", name, "" if here else where, hang=2)
-    if verdict.route is Route.UNKNOWN:
-        return line(label, "  whether ", name, f" runs{where}: {why}", hang=2)
-    verb = "" if is_ruled_out(verdict) else f" does not run{where}"
-    return line(label, "  ", name, f"{verb}: {why}", hang=2)
+        why = available.why.partition("; ")[0] if available else labels("why_not")["weights"]
+        after = f" is closed: {why}"
+    elif verdict.route is Route.LOCAL:
+        after = "" if is_here(verdict.machine) else where
+    elif verdict.route is Route.UNKNOWN:
+        before, after = "whether ", f" runs{where}: {why}"
+    elif is_ruled_out(verdict):
+        after = f": {why}"
+    return line(answer_cell(verdict), "  ", before, strong(verdict.model.name), after)
 
 
-def answer_cell(answer: Verdict, *, here: bool) -> Span:
-    """Sign and words alone; `here`: about the computer that asks."""
+def answer_cell(answer: Verdict) -> Span:
+    """Sign and words alone."""
+    here = is_here(answer.machine)
     sign, local, elsewhere = _ANSWERS[answer.route]
     words, style = local if here else elsewhere, str(answer.route)
     available, private = answer.model.availability, answer.workload.private
@@ -78,7 +78,7 @@ def answer_cell(answer: Verdict, *, here: bool) -> Span:
         words = "USE ANOTHER MODEL"
     elif answer.route is Route.NEITHER and not private:
         words = "NOT HERE" if here else "DOES NOT RUN"
-    return Span(text=f"{sign} {words}", style=style)
+    return Span(f"{sign} {words}", style)
 
 
 def _reservation(answer: Verdict) -> str:
@@ -169,7 +169,7 @@ def ordered(verdict: Verdict) -> list[Finding]:
 def answer_word(row: Row) -> Span:
     """An answer on openness as a person reads it."""
     word = "not known" if row.answer == "unknown" else row.answer
-    return Span(text=word, style=_ANSWER_STYLES[row.answer])
+    return Span(word, _ANSWER_STYLES[row.answer])
 
 
 # ------------------------------------------------------------------ the pace
@@ -228,8 +228,12 @@ def pace_words(pace: PaceRange) -> str:
 
 def asked_words(verdict: Verdict) -> str:
     """What was judged, every default named, and what would be downloaded."""
-    workload, needs = verdict.workload, verdict.needs
-    how, rules = run_words(workload), list(_rules(workload))
+    workload, needs, how = verdict.workload, verdict.needs, run_words(verdict.workload)
+    basis = workload.memory_basis
+    rules = [] if basis == "default" else [f"judged by {basis} memory"]
+    named = ("private", "commercial", "modify", "auditable")
+    rules += [rule for rule in named if getattr(workload, rule)]
+    rules += [f"license {workload.license}"] if workload.license else []
     if not how and rules:
         return f"You asked for: {', '.join(rules)}"
     if verdict.loaded_bits is not None:
@@ -248,38 +252,22 @@ def format_words(workload: Workload) -> str:
     return " in ".join(filter(None, (workload.quantization, workload.runtime)))
 
 
-def context_words(workload: Workload) -> str:
-    """`8,192 tokens of context for each of 4 sequences`; empty where there is none."""
-    if workload.context_tokens is None:
-        return ""
-    each = f" for each of {workload.parallel} sequences" if workload.parallel > 1 else ""
-    return f"{units.tokens(workload.context_tokens)} of context{each}"
-
-
 def run_words(workload: Workload) -> list[str]:
-    """How the model would run, a part each."""
-    cache, heard, draft = workload.kv_cache_type, workload.audio_seconds, workload.draft
+    """How the model would run, a part each: `8,192 tokens of context for each of 4 sequences`."""
+    context, cache, heard = workload.context_tokens, workload.kv_cache_type, workload.audio_seconds
+    each = f" for each of {workload.parallel} sequences" if workload.parallel > 1 else ""
     method = f" by {workload.finetune_method}" if workload.finetune_method else ""
+    drafts = {None: "", "mtp": "drafting with its own block"}
     parts = (
         format_words(workload),
-        context_words(workload),
+        "" if context is None else f"{units.tokens(context)} of context{each}",
         "" if cache in (None, "f16") else f"{cache} cache",
         "" if heard is None else f"{units.duration(heard)} of audio",
-        {None: "", "mtp": "drafting with its own block"}.get(draft, f"{draft} drafting"),
+        drafts.get(workload.draft, f"{workload.draft} drafting"),
         *(f"{name}={value}" for name, value in workload.runtime_options.items()),
         "" if workload.task == "generate" else f"{workload.task}{method}",
     )
     return list(filter(None, parts))
-
-
-def _rules(workload: Workload) -> Iterator[str]:
-    """Yield by which rules it was judged."""
-    if workload.memory_basis != "default":
-        yield f"judged by {workload.memory_basis} memory"
-    rules = ("private", "commercial", "modify", "auditable")
-    yield from (rule for rule in rules if getattr(workload, rule))
-    if workload.license:
-        yield f"license {workload.license}"
 
 
 def _download_words(verdict: Verdict) -> str:
@@ -306,20 +294,9 @@ def license_name(name: str | None) -> str:
     return (name or "").replace("LicenseRef-", "")
 
 
-# ------------------------------------------------------------------ reasons and sums
-
-
-def reason_blocks(topic: str, reason: str, remedy: str | None) -> Iterator[Block]:
-    """A reason, and under it what to do."""
-    yield say(f"{topic}: {reason}", indent=2, hang=2)
-    if remedy:
-        yield say(f"→ {remedy}", indent=4, hang=2)
-
-
-def finding_blocks(findings: Iterable[Finding]) -> Iterator[Block]:
+def finding_blocks(findings: Iterable[Finding]) -> Blocks:
     """Each finding with its reason and remedy."""
-    for finding in findings:
-        yield from reason_blocks(finding.check, finding.reason, finding.remedy)
+    return reasons((each.check, each.reason, each.remedy) for each in findings)
 
 
 # ------------------------------------------------------------------ the machine
@@ -330,11 +307,9 @@ def is_here(machine: Machine) -> bool:
     return machine.is_this_one and not machine.planning
 
 
-def on_machine(machine: Machine, *, short: bool = False) -> str:
-    """`on this machine`, in `short` `here`, or `on` with its name."""
-    if is_here(machine):
-        return "here" if short else "on this machine"
-    return f"on {machine.name}"
+def on_machine(machine: Machine) -> str:
+    """`here`, or `on` with its name."""
+    return "here" if is_here(machine) else f"on {machine.name}"
 
 
 def planned_words(machine: Machine) -> str:
@@ -355,13 +330,13 @@ def stands_above(finding: Finding, verdict: Verdict) -> bool:
     return verdict.machine.planning and is_warning
 
 
-def aged_words(as_of: str | None, today: str | None) -> list[Block]:
+def aged_words(as_of: str | None, today: str | None) -> Blocks:
     """The line that says how old the catalogue is; none while it is young."""
     months = months_between(as_of, today)
-    if months < _OLD_CATALOGUE_MONTHS:
-        return []
-    age = f"{months} months old ({as_of})"
-    return [say(f"The catalogue is {age} and has no newer models: update selfhost.")]
+    age = (
+        f"The catalogue is {months} months old ({as_of}) and has no newer models: update selfhost."
+    )
+    return texts([age if months >= _OLD_CATALOGUE_MONTHS else ""], indent=0)
 
 
 def months_between(day: str | None, today: str | None) -> int:
@@ -376,10 +351,11 @@ def months_between(day: str | None, today: str | None) -> int:
 
 def summary(verdict: Verdict) -> str:
     """`RUNS HERE: Mistral 7B Instruct v0.3, about 12 tokens/s, faster than you read`."""
-    label, *rest = answer_line(verdict).spans
-    answer = " ".join(clean("".join(span.text for span in rest)).split())
-    speed = verdict.speed if verdict.can_run else None
-    expected = f", {pace_words(speed.decode)}" if speed is not None and speed.decode else ""
-    if speed is not None and speed.each_of > 1 and speed.judged is not None:
+    label, *rest = answer_line(verdict).parts
+    answer, speed = " ".join(clean("".join(rest)).split()), verdict.speed
+    expected = ""
+    if verdict.can_run and speed is not None and speed.judged is not None and speed.each_of > 1:
         expected = f", about {units.speed(speed.judged.likely, speed.judged.likely)} each"
-    return f"{label.text.lstrip('✓✗? ')}: {answer}{expected}"
+    elif verdict.can_run and speed is not None and speed.decode is not None:
+        expected = f", {pace_words(speed.decode)}"
+    return f"{label.lstrip('✓✗? ')}: {answer}{expected}"

@@ -20,20 +20,13 @@ from selfhost.judge.record import Route, Verdict
 from selfhost.machine.named import named
 from selfhost.machine.record import Machine
 from selfhost.reports import check_text, machine_text, models_text, show_text
-from selfhost.reports.layout import (
-    Column,
-    Document,
-    Paragraph,
-    Table,
-    clean,
-    plain,
-)
+from selfhost.reports.layout import Block, Blocks, Column, Paragraph, Table, clean, plain
 
 VERDICTS = {verdict.route + "-" + verdict.asked: verdict for verdict in samples.every()}
 WIDTHS = (80, 60)
 
 
-def _documents() -> dict[str, Document]:
+def _documents() -> dict[str, Blocks]:
     shown = samples.MISTRAL, samples.MISTRAL_SIZES, samples.offers(), samples.local()
     single = {
         f"{name}-{verbose}": check_text.check_document([verdict], verbose=verbose)
@@ -59,7 +52,7 @@ def _documents() -> dict[str, Document]:
     }
 
 
-DOCUMENTS = _documents()
+DOCUMENTS = {name: tuple(blocks) for name, blocks in _documents().items()}
 each_document = each("document", DOCUMENTS.values(), ids=DOCUMENTS)
 each_verdict = pytest.mark.parametrize("verdict", VERDICTS.values(), ids=VERDICTS)
 
@@ -68,12 +61,10 @@ def _words(shown: str) -> str:
     return " ".join(shown.split())
 
 
-def _too_long(document: Document, width: int, shown: str) -> list[str]:
+def _too_long(document: tuple[Block, ...], width: int, shown: str) -> list[str]:
     """Lines beyond the width that are neither a command to copy nor a single word."""
     commands = {
-        block.spans[0].text
-        for block in document.blocks
-        if isinstance(block, Paragraph) and block.verbatim
+        block.parts[0] for block in document if isinstance(block, Paragraph) and block.verbatim
     }
     return [
         line
@@ -86,7 +77,9 @@ def _too_long(document: Document, width: int, shown: str) -> list[str]:
 
 @each_document
 @pytest.mark.parametrize("width", [None, *WIDTHS])
-def test_text_is_plain_and_fits_the_terminal(document: Document, width: int | None) -> None:
+def test_text_is_plain_and_fits_the_terminal(
+    document: tuple[Block, ...], width: int | None
+) -> None:
     """No escape codes, no trailing spaces, no run of empty lines, none at either end; only a command to copy and a word that cannot be broken are longer than the width; no meaning is in the colour."""
     for bars in (True, False):
         shown = plain(document, width, bars=bars)
@@ -265,7 +258,7 @@ def test_tables_fit_and_lose_nothing(
 ) -> None:
     """At any width every cell keeps its text."""
     columns = tuple(Column(right=right, wrap=wrap) for right, wrap in shape)
-    shown = plain(Document(blocks=(Table(columns=columns, rows=tuple(rows)),)), width)
+    shown = plain([Table(columns=columns, rows=tuple(rows))], width)
     assert sorted(re.sub(r"[^abc]", "", shown)) == sorted(
         re.sub(r"[^abc]", "", "".join(cell for row in rows for cell in row))
     )
