@@ -28,7 +28,7 @@ def check(words: list[str]) -> int:
     if not write_json(options, "check", verdicts, errors):
         from ..core.units import utc_today
         from ..reports.check_text import check_document
-        from ..reports.layout import BLANK
+        from ..reports.layout import line
 
         again, carry = workload_of(options).options(), options_to_repeat(options)
         blocks: list[Block] = []
@@ -40,7 +40,7 @@ def check(words: list[str]) -> int:
                 workload_options=again,
                 today=utc_today(),
             )
-            blocks += [*document, BLANK]
+            blocks += [*document, line()]
         present(options, blocks)
     code = exit_code((verdict.route for verdict in verdicts), no_answer=bool(errors))
     if errors:

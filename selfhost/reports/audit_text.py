@@ -11,19 +11,7 @@ from hashlib import sha256
 from ..audit.rows import Audit, ExemptionUse, Group, Result, Row, Use
 from ..judge.checks import Outcome, codes
 from . import words
-from .layout import (
-    BLANK,
-    Blocks,
-    Column,
-    Paragraph,
-    Span,
-    Table,
-    clean,
-    line,
-    section,
-    strong,
-    texts,
-)
+from .layout import Blocks, Column, Paragraph, Span, Table, clean, line, section, strong, texts
 
 # by exit code: the word of the outcome, its style, and the sentence
 ANSWERS: Mapping[int, tuple[str, str, str]] = {
@@ -62,7 +50,7 @@ def document(audit: Audit, *, verbose: bool = False, lists_problems: bool = True
     uses = (use for use in audit.exceptions if verbose or use.use is not Use.USED)
     yield from section("Exceptions", map(_exception, uses))
     if not verbose and any(group.row.reasons for group in audit.groups):
-        yield from (BLANK, line("Machines, reasons and what to do: -v"))
+        yield from (line(), line("Machines, reasons and what to do: -v"))
 
 
 # ------------------------------------------------------------------ words of every format
@@ -148,7 +136,7 @@ def _head(audit: Audit, lists_problems: bool) -> Blocks:
     if faults and not lists_problems:
         notes.append(f"{many(len(faults), 'fault')} kept the rest from being judged: see below")
     yield from texts(notes)
-    yield from (BLANK, *texts(map(str, faults), indent=0)) if faults and lists_problems else ()
+    yield from (line(), *texts(map(str, faults), indent=0)) if faults and lists_problems else ()
 
 
 # ------------------------------------------------------------------ a line a model
@@ -173,7 +161,7 @@ def _models(audit: Audit, verbose: bool) -> Blocks:
     )
     rows = sorted(map(_model, by_model.values()), key=lambda each: each[0])
     shown = tuple(cells for _, cells in rows[: None if verbose else _SHOWN])
-    yield from (BLANK, Table(columns=columns, rows=shown, indent=0)) if shown else ()
+    yield from (line(), Table(columns=columns, rows=shown, indent=0)) if shown else ()
     if len(shown) < len(rows):
         yield line(f"{len(rows) - len(shown):,} more: -v")
 

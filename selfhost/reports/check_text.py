@@ -10,19 +10,7 @@ from ..core.workload import DEFAULT_CONTEXT_TOKENS
 from ..judge.record import Alternative, Finding, Outcome, Route, Verdict
 from . import words
 from .cost_text import API_RISKS, month_blocks, no_api_words, offer_words
-from .layout import (
-    BLANK,
-    Blocks,
-    Column,
-    Span,
-    Table,
-    command,
-    line,
-    reasons,
-    section,
-    strong,
-    texts,
-)
+from .layout import Blocks, Column, Span, Table, command, line, reasons, section, strong, texts
 
 TYPE_CHECKING = False
 
@@ -70,16 +58,16 @@ def _single(verdict: Verdict, verbose: bool, carry: str, today: str | None) -> B
     yield words.answer_line(verdict)
     yield from texts(_first_lines(verdict, measured))
     if rows := tuple(_rows(verdict)):
-        yield from (BLANK, Table(columns=(Column(), Column(), Column(wrap=True)), rows=rows))
+        yield from (line(), Table(columns=(Column(), Column(), Column(wrap=True)), rows=rows))
     if measured and machine.memory_bandwidth_bytes_per_second is None:
         why = machine.why_unread("memory_bandwidth_bytes_per_second")
         yield from reasons([("memory bandwidth", why.reason, why.remedy)])
     if not verbose:
-        yield from (BLANK, *words.finding_blocks(_unsaid(verdict)))
+        yield from (line(), *words.finding_blocks(_unsaid(verdict)))
     yield from _to_run(verdict) if verdict.can_run else _instead(verdict, carry)
-    yield from (BLANK, *_by_api(verdict, today))
-    yield from (*month_blocks(verdict), BLANK) if verdict.monthly_cost is not None else ()
-    yield from (BLANK, *texts(verdict.notes, indent=0), BLANK) if verdict.notes else ()
+    yield from (line(), *_by_api(verdict, today))
+    yield from (*month_blocks(verdict), line()) if verdict.monthly_cost is not None else ()
+    yield from (line(), *texts(verdict.notes, indent=0), line()) if verdict.notes else ()
     yield from texts([_spare(verdict)], indent=0)
     if verbose:
         yield from _details(verdict)
@@ -110,7 +98,7 @@ def _details(verdict: Verdict) -> Blocks:
     from . import json
     from .machine_text import unread_blocks
 
-    yield from (BLANK, line(API_RISKS)) if verdict.route is Route.API else ()
+    yield from (line(), line(API_RISKS)) if verdict.route is Route.API else ()
     for outcome, title in _HEADINGS.items():
         findings = (each for each in words.ordered(verdict) if each.outcome is outcome)
         yield from section(title, words.finding_blocks(findings))
@@ -321,7 +309,7 @@ def _to_run(verdict: Verdict) -> Blocks:
         see = model.conversions_page if workload.format == "gguf" else None
         if not see and model.repository:
             see = f"https://huggingface.co/{model.repository}"
-        yield from (BLANK, line(f"No command is known that does this.{f' See {see}' * bool(see)}"))
+        yield from (line(), line(f"No command is known that does this.{f' See {see}' * bool(see)}"))
 
 
 def _spare(verdict: Verdict) -> str:

@@ -48,14 +48,13 @@ class Span(str):
 
 
 class Paragraph(Record):
-    """Parts that wrap at `indent`, further lines by two more; none of them `verbatim`.
+    """Parts that wrap at `indent`, further lines by two more; a command is never wrapped.
 
     Without parts it is an empty line; several in a row print as one, at either end as none.
     """
 
     parts: tuple[str, ...] = ()
     indent: int = 0
-    verbatim: bool = False
 
 
 class Column(Record):
@@ -81,7 +80,6 @@ class Table(Record):
 
 Block = Paragraph | Table
 Blocks = Iterable[Block]
-BLANK = Paragraph()
 
 
 def line(*parts: str, indent: int = 0) -> Paragraph:
@@ -95,8 +93,8 @@ def strong(text: str) -> Span:
 
 
 def command(text: str, indent: int = 2) -> Paragraph:
-    """Return a line to type, which is never wrapped."""
-    return Paragraph(parts=(Span(text, "command"),), indent=indent, verbatim=True)
+    """Return a line to type."""
+    return line(Span(text, "command"), indent=indent)
 
 
 def texts(lines: Iterable[str | None], indent: int = 2) -> Blocks:
@@ -107,7 +105,7 @@ def texts(lines: Iterable[str | None], indent: int = 2) -> Blocks:
 def section(title: str, blocks: Blocks) -> Blocks:
     """Yield an empty line, a title and the blocks; nothing where there is none."""
     for number, block in enumerate(blocks):
-        yield from () if number else (BLANK, line(strong(title)))
+        yield from () if number else (line(), line(strong(title)))
         yield block
 
 
@@ -171,7 +169,7 @@ def _stripped(line: Line) -> Line:
 def _lines(block: Paragraph, width: int | None) -> Iterator[Line]:
     cell = [part for text in block.parts for part in _cell(text)]
     indent = " " * block.indent
-    if width is None or block.verbatim:
+    if width is None or "command" in map(style_of, block.parts):
         yield [(indent, ""), *cell]
         return
     room = width - block.indent

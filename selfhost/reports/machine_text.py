@@ -10,7 +10,7 @@ from ..core import units
 from ..machine.profiles import Profile
 from ..machine.record import Accelerator, Disk, Machine, PresentModel
 from . import words
-from .layout import BLANK, Blocks, Column, Table, line, reasons, section, strong, texts
+from .layout import Blocks, Column, Table, line, reasons, section, strong, texts
 
 # what may be many is listed up to here; the rest under `-v`
 _SHOWN = 3
@@ -34,7 +34,7 @@ def machine_document(machine: Machine, *, verbose: bool = False) -> Blocks:
     labels = ", ".join(f"{key}={value}" for key, value in machine.labels.items())
     read_at = f"read {machine.read_at}" if machine.read_at and verbose else ""
     yield line(strong(machine.name), f": {place}" if place else "")
-    yield from (*texts((labels, read_at), indent=0), BLANK)
+    yield from (*texts((labels, read_at), indent=0), line())
     yield from _in_full(machine) if verbose else _in_short(machine)
 
 
@@ -54,7 +54,7 @@ def _in_short(machine: Machine) -> Blocks:
         hint += " with the same --machine"
     else:
         yield from unread_blocks(machine, most=_FIRST_UNREAD)
-    yield from (BLANK, line(f"{hint} · sources of each fact: -v"))
+    yield from (line(), line(f"{hint} · sources of each fact: -v"))
 
 
 def _short_rows(machine: Machine) -> dict[str, list[str]]:
@@ -218,5 +218,5 @@ def profiles_document(profiles: Sequence[Profile]) -> Blocks:
         rows.append((strong(profile.name), *cells, bandwidth, profile.title))
     count = f"{len(profiles)} machine{'s' if len(profiles) > 1 else ''}"
     yield line(f"{count} to ask about with --machine NAME; the first word may be left out.")
-    yield from (BLANK, Table(columns=columns, rows=tuple(rows), indent=0), BLANK)
+    yield from (line(), Table(columns=columns, rows=tuple(rows), indent=0), line())
     yield line("Check them against your configuration. --format json has sources and confidence.")

@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from html import escape
 from typing import Any
 
 from .layout import Block, Blocks, Paragraph, Table, clean, style_of
 
-# what a notebook shows of each kind of answer
-_DOCUMENTS = {
-    "Verdict": ("check_text", "check_document"),
-    "Comparison": ("models_text", "compare_document"),
-    "ContainerSize": ("size_text", "size_document"),
-    "Plan": ("plan_text", "plan_document"),
-    "Ranking": ("models_text", "list_document"),
-}
 _MARKUP = re.compile(r"[\\`*_{}\[\]<>#+|!~&@$^\"']|:(?=/)|(?<=[wW]{3})\.|(?<=^)[-=]")
 # names, in which services look for no user, issue or commit
 _NAMES = ("strong", "name", "command")
@@ -33,7 +25,7 @@ style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'">
 :root {{ color-scheme: light dark; }}
 body {{ margin: 2rem auto; padding: 0 1rem; max-width: 90rem; font: 15px/1.5 system-ui, \
 sans-serif; }}
-h1 {{ font-size: 1.5rem; }} h2 {{ font-size: 1.15rem; margin-top: 2rem; }}
+h1 {{ font-size: 1.5rem; }} h2 {{ font-size: 1.15rem; margin-top: 2rem; }} \
 table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; }}
 th, td {{ text-align: left; vertical-align: top; padding: .3rem .8rem; }}
 td {{ border-bottom: 1px solid #8885; }}
@@ -89,7 +81,7 @@ def _tag(number: int, block: Paragraph) -> str:
         return "h1"
     if len(block.parts) == 1 and style_of(block.parts[0]) == "strong" and not block.indent:
         return "h2"
-    return "pre" if block.verbatim else "p"
+    return "pre" if style_of(block.parts[0]) == "command" else "p"
 
 
 def _cells(cells: list[str]) -> str:
@@ -124,16 +116,18 @@ def page(blocks: Blocks) -> str:
 
 def notebook(answer: Any) -> str:
     """Return what a notebook shows of an answer: a part of a page that loads and runs nothing."""
-    from importlib import import_module
+    from . import check_text, models_text, plan_text, size_text
 
-    kind = type(answer).__name__
-    module, function = _DOCUMENTS[kind]
-    asked: tuple[Any, ...] = (answer if kind == "Plan" else [answer],)
-    if kind == "Comparison":
-        asked = ([model.verdict for model in answer.models],)
-    elif kind == "Ranking":
-        asked = (answer, answer.machine)
-    return _body(getattr(import_module(f".{module}", __package__), function)(*asked))
+    documents: dict[str, Callable[[], Blocks]] = {
+        "Verdict": lambda: check_text.check_document([answer]),
+        "Comparison": lambda: models_text.compare_document(
+            [each.verdict for each in answer.models]
+        ),
+        "ContainerSize": lambda: size_text.size_document([answer]),
+        "Plan": lambda: plan_text.plan_document(answer),
+        "Ranking": lambda: models_text.list_document(answer, answer.machine),
+    }
+    return _body(documents[type(answer).__name__]())
 
 
 def _ascii(html: str) -> str:

@@ -16,19 +16,7 @@ from ..judge.record import Outcome, Route, Verdict
 from ..machine.record import Machine
 from . import words
 from .cost_text import API_RISKS, offer_words, price_words
-from .layout import (
-    BLANK,
-    Blocks,
-    Column,
-    Span,
-    Table,
-    command,
-    line,
-    reasons,
-    section,
-    strong,
-    texts,
-)
+from .layout import Blocks, Column, Span, Table, command, line, reasons, section, strong, texts
 
 # rows of the first screen of `list`
 TOP = 20
@@ -72,26 +60,30 @@ def _figures(answer: Verdict, pace: str) -> dict[str, str]:
     """The figures of a model by name; a dash is what is not known. `pace`: its title."""
     model, workload, needs = answer.model, answer.workload, answer.needs
     context = f"{workload.context_tokens:,}" if workload.context_tokens else ""
-    terms, total = model.license, model.parameters.total
-    size, wait, download, place = None, answer.download_seconds, "-", ""
-    if needs is not None:
-        size, place = needs.download_bytes, words.PLACES.get(needs.placement or "", "")
-        download = "-" if size is None else "here"
-    if size:
-        download = units.decimal(size) + (f", {units.duration(wait)}" if wait is not None else "")
-    memory, terms_id = needs and needs.memory, terms.id if terms else None
+    memory, terms = needs and needs.memory, model.license.id if model.license else None
     return {
         "judged as": " ".join(filter(None, (workload.quantization, context))),
         "memory": units.binary(memory.total_bytes) if memory else "-",
-        "in": place,
+        "in": words.PLACES.get(needs.placement or "", "") if needs else "",
         "pace": words.pace_of(answer.speed, title=pace),
-        "download": download,
+        "download": _download(answer),
         "quant": workload.quantization or "-",
-        "parameters": units.count(total) if total is not None else "-",
+        "parameters": words.known(model.parameters.total, units.count),
         "released": model.released or "-",
-        "license": "closed" if model.closed else words.license_name(terms_id) or "-",
+        "license": "closed" if model.closed else words.license_name(terms) or "-",
         "why": words.causes(answer) or answer.why or "",
     }
+
+
+def _download(answer: Verdict) -> str:
+    """`4.37 GB, 6 minutes`, or that nothing is missing."""
+    size = answer.needs.download_bytes if answer.needs is not None else None
+    wait = words.known(answer.download_seconds, units.duration, "")
+    return (
+        ", ".join(filter(None, (units.decimal(size), wait)))
+        if size
+        else words.known(size, lambda _: "here")
+    )
 
 
 # ------------------------------------------------------------------ check, of several
@@ -117,9 +109,9 @@ def several_blocks(
     yield line(words.count_words(verdicts))
     yield from texts([words.planned_words(verdicts[0].machine)], indent=0)
     answers = list(map(words.answer_cell, verdicts))
-    yield from (BLANK, _table(verdicts, answers, ("memory", "pace", "judged as")))
+    yield from (line(), _table(verdicts, answers, ("memory", "pace", "judged as")))
     local = [verdict for verdict in verdicts if verdict.can_run]
-    yield from (*texts(_sums(verdicts) if local[1:] else (), indent=0), BLANK)
+    yield from (*texts(_sums(verdicts) if local[1:] else (), indent=0), line())
     yield from _notes(verdicts, verbose)
     yield from section("Worth knowing", reasons(_warnings(local)))
     lines = dict.fromkeys(typed for each in local for typed in (*each.setup, *each.commands[:1]))
@@ -127,7 +119,7 @@ def several_blocks(
     others = (verdict for verdict in verdicts if not verdict.can_run)
     ways = (_way_out(each, carry, options, today if verbose else None) for each in others)
     title = "The others" if local else "What to do instead"
-    yield from (*section(title, chain.from_iterable(ways)), BLANK)
+    yield from (*section(title, chain.from_iterable(ways)), line())
     yield from texts([_COST_ALONE * (verdicts[0].monthly_cost is not None)], indent=0)
     yield from _findings(verdicts) if verbose else [line(_MORE)]
 
@@ -142,7 +134,7 @@ def _findings(verdicts: Sequence[Verdict]) -> Blocks:
     if any(verdict.route is Route.API for verdict in verdicts):
         yield line(API_RISKS)
     for verdict in verdicts:
-        yield from (BLANK, words.answer_line(verdict))
+        yield from (line(), words.answer_line(verdict))
         yield from words.finding_blocks(words.ordered(verdict))
 
 
@@ -221,7 +213,7 @@ def list_document(
         yield from texts([f"No model matches. {hint}".rstrip(), *notes], indent=0)
     if rows:
         signs = list(map(_sign, rows))
-        yield from (BLANK, _table(rows, signs, _LISTED_WIDE if wide else _LISTED), BLANK)
+        yield from (line(), _table(rows, signs, _LISTED_WIDE if wide else _LISTED), line())
         candidates = counts.running if only_running else counts.models
         about = "about " if only_running and counts.is_estimate else ""
         are_more = candidates < counts.models or len(rows) < candidates
@@ -297,8 +289,8 @@ def compare_document(
     head = (words.count_words(verdicts), words.planned_words(verdicts[0].machine))
     yield from texts(head, indent=0)
     for start in range(0, len(verdicts), SIDE_BY_SIDE):
-        yield from (BLANK, _side_by_side(verdicts[start : start + SIDE_BY_SIDE], verbose))
-    yield BLANK
+        yield from (line(), _side_by_side(verdicts[start : start + SIDE_BY_SIDE], verbose))
+    yield line()
     for verdict in verdicts:
         successors = (
             row.why.partition(":")[0]
@@ -307,10 +299,10 @@ def compare_document(
         )
         if remark := "; ".join(filter(None, (words.causes(verdict), *successors))):
             yield line(strong(verdict.model.id), f": {remark}")
-    yield from (*_notes(verdicts, verbose=True), BLANK)
+    yield from (*_notes(verdicts, verbose=True), line())
     yield from texts([_COST_ALONE * (verdicts[0].monthly_cost is not None)], indent=0)
     names = " ".join(verdict.model.id for verdict in verdicts)
-    yield from (BLANK, command(f"selfhost check {names}{carry}"))
+    yield from (line(), command(f"selfhost check {names}{carry}"))
     yield from texts(["" if verbose else "Every answer on licenses and openness: -v"], indent=0)
 
 

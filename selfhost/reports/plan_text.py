@@ -12,7 +12,6 @@ from ..judge.checks import Outcome
 from ..judge.record import Route
 from . import words
 from .layout import (
-    BLANK,
     Blocks,
     Column,
     Paragraph,
@@ -40,17 +39,17 @@ def plan_document(plan: Plan, *, verbose: bool = False, carry: str = "") -> Bloc
     yield _headline(plan, is_open)
     yield from texts((_count(plan, is_open), _asked(plan), *plan.notes))
     if plan.least is not None:
-        yield from (BLANK, figures(_least_rows(plan, plan.least, verbose), drop=not verbose))
+        yield from (line(), figures(_least_rows(plan, plan.least, verbose), drop=not verbose))
     fails = any(finding.outcome is Outcome.FAIL for finding in plan.reasons)
     title = "Why not" if fails else "Not known, whatever the machine"
     yield from section(title, words.finding_blocks(plan.reasons))
     question = f"selfhost check {plan.model.id}{plan.options}{carry}"
     if plan.fitting:
-        yield from (BLANK, *_known(plan, verbose), BLANK)
+        yield from (line(), *_known(plan, verbose), line())
         yield command(f"{question} --machine {_best(plan, plan.fitting).name}")
     elif plan.least is None and not is_open:
         instead = line("An API that has it, or what runs instead:")
-        yield from (BLANK, instead, command(question))
+        yield from (line(), instead, command(question))
 
 
 def _headline(plan: Plan, is_open: bool) -> Paragraph:
@@ -244,13 +243,13 @@ def verify_document(comparison: Comparison) -> Blocks:
     yield line(sign, "  ", strong(verdict.model.name), f": {conclusion}")
     judged = words.run_words(verdict.workload.replace(context_tokens=run.context_tokens))
     yield line(", ".join((*judged, f"seen in: {run.tool}")), indent=2)
-    yield from (BLANK, Table(columns=_VERIFY_COLUMNS, rows=tuple(map(_figure, rows))), BLANK)
+    yield from (line(), Table(columns=_VERIFY_COLUMNS, rows=tuple(map(_figure, rows))), line())
     reasons: dict[str, dict[str, None]] = {}
     for row in rows:
         if row.why is not None:
             reasons.setdefault(row.why, {})[_figure_name(row)] = None
     whys = (f"{'; '.join(titles)}: {why}." for why, titles in reasons.items())
-    yield from (*texts([*whys, *comparison.notes], indent=0), BLANK)
+    yield from (*texts([*whys, *comparison.notes], indent=0), line())
     yield line("For a bug report, without names and paths: --format json")
 
 

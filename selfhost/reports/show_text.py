@@ -15,7 +15,7 @@ from ..core import units
 from ..judge.record import Outcome, Verdict
 from . import words
 from .cost_text import month_blocks, offer_words
-from .layout import BLANK, Blocks, Column, Span, Table, command, line, section, strong, texts
+from .layout import Blocks, Column, Span, Table, command, line, section, strong, texts
 
 # of the rows of openness those that decide whether one may use a model
 _FIRST_ROWS = ("open source", "hosted access", "free to use", "auditable", "safe files", "current")
@@ -52,14 +52,14 @@ def show_document(
     if verdict is not None:
         yield from (words.answer_line(verdict), *texts(verdict.understood_as))
     columns = (Column(), Column(), Column(wrap=True, drop=1))
-    yield from (BLANK, Table(columns=columns, rows=tuple(_rows(spec))), *_availability(spec))
-    yield from (BLANK, _sizes_table(sizes, verdict)) if sizes else ()
+    yield from (line(), Table(columns=columns, rows=tuple(_rows(spec))), *_availability(spec))
+    yield from (line(), _sizes_table(sizes, verdict)) if sizes else ()
     if offers:
         whose, prices = offer_words(offers[0].replace(stands_in=False), None)
         more = f" ({len(offers) - 1} more: -v)" if len(offers) > 1 else ""
-        yield from (BLANK, line("By API: ", strong(whose), f", {prices}{more}"))
+        yield from (line(), line("By API: ", strong(whose), f", {prices}{more}"))
     if verdict is not None:
-        yield from (BLANK, *texts(verdict.notes, indent=0), BLANK) if verdict.notes else ()
+        yield from (line(), *texts(verdict.notes, indent=0), line()) if verdict.notes else ()
         yield from month_blocks(verdict)
     if verbose:
         yield from _in_full(spec, sizes, verdict, loss_by_size)
@@ -153,7 +153,7 @@ def _in_full(
     from . import json
 
     if verdict is not None:
-        yield from (BLANK, *texts((words.asked_words(verdict), *verdict.fine_print)))
+        yield from (line(), *texts((words.asked_words(verdict), *verdict.fine_print)))
     listed = [
         {key.replace("memory_bytes", "memory_up_to_bytes"): value for key, value in each.items()}
         for each in json.record(sizes)

@@ -17,19 +17,7 @@ from ..core import units
 from ..core.records import Record
 from ..core.tables import shipped_table
 from ..machine.gpus import fact_of
-from .layout import (
-    BLANK,
-    Blocks,
-    Column,
-    Table,
-    clean,
-    command,
-    figures,
-    line,
-    section,
-    strong,
-    texts,
-)
+from .layout import Blocks, Column, Table, clean, command, figures, line, section, strong, texts
 from .words import format_words
 
 _TO_PASTE = "To paste: --format kubernetes, compose, docker or systemd"
@@ -44,7 +32,7 @@ def size_document(sizes: Sequence[ContainerSize], *, verbose: bool = False) -> B
     """
     yield from _several(sizes) if len(sizes) > 1 else ()
     for size in sizes if verbose or len(sizes) == 1 else ():
-        yield from (BLANK, *_single(size, verbose))
+        yield from (line(), *_single(size, verbose))
 
 
 def _single(size: ContainerSize, verbose: bool) -> Blocks:
@@ -54,7 +42,7 @@ def _single(size: ContainerSize, verbose: bool) -> Blocks:
     users = "1 user" if parallel == 1 else f"each of {parallel} users"
     length = users if context is None else f"{units.tokens(context)} of context for {users}"
     yield from texts([f"{format_words(size.workload)}, {length}", *size.notes])
-    yield from (BLANK, figures(_rows(size)))
+    yield from (line(), figures(_rows(size)))
     if growing := list(_growing(size)):
         yield from section("What can grow, and what bounds it", [figures(growing)])
     if verbose:
@@ -120,7 +108,7 @@ def _several(sizes: Sequence[ContainerSize]) -> Blocks:
         )
         for size in sizes
     )
-    yield from (BLANK, Table(columns=columns, rows=rows), BLANK)
+    yield from (line(), Table(columns=columns, rows=rows), line())
     notes = (f"{size.model.name}: {note}" for size in sizes for note in size.notes)
     yield from texts([*notes, "Options and figures: -v", _TO_PASTE], indent=0)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 from ..core import units
 from ..core.tables import shipped_table
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from ..catalogue.openness import Row
     from ..judge.pace.speed import PaceRange, Speed
 
+
+Number = TypeVar("Number", int, float)
 
 # what decides comes first; the other findings are rows only where they are not `pass`
 MACHINE = ("memory", "accelerator", "disk", "speed", "context", "cpu", "runtime")
@@ -229,21 +232,20 @@ def pace_words(pace: PaceRange) -> str:
 def asked_words(verdict: Verdict) -> str:
     """What was judged, every default named, and what would be downloaded."""
     workload, needs, how = verdict.workload, verdict.needs, run_words(verdict.workload)
-    basis = workload.memory_basis
-    rules = [] if basis == "default" else [f"judged by {basis} memory"]
-    named = ("private", "commercial", "modify", "auditable")
-    rules += [rule for rule in named if getattr(workload, rule)]
-    rules += [f"license {workload.license}"] if workload.license else []
+    basis, conditions = workload.memory_basis, ("private", "commercial", "modify", "auditable")
+    rules = [f"judged by {basis} memory"] * (basis != "default")
+    rules += filter(lambda rule: getattr(workload, rule), conditions)
+    rules += [f"license {workload.license}"] * bool(workload.license)
     if not how and rules:
         return f"You asked for: {', '.join(rules)}"
     if verdict.loaded_bits is not None:
         how.insert(1, f"loaded in {verdict.loaded_bits} bits")
-    placement = needs.placement if needs is not None and needs.memory is not None else None
     cards = verdict.machine.accelerators or ()
-    if placement == "split" and needs is not None and needs.offload is None:
-        how.append("split over GPU and RAM")
-    elif placement == "host" and any(card.unified is not True for card in cards):
-        how.append("in RAM, by the CPU")
+    if needs is not None and needs.memory is not None:
+        is_beside = any(card.unified is not True for card in cards)
+        split = "split over GPU and RAM" * (needs.offload is None)
+        where = {"split": split, "host": "in RAM, by the CPU" * is_beside}
+        how.append(where.get(needs.placement or "", ""))
     return ", ".join(filter(None, (*how, *rules, _download_words(verdict))))
 
 
@@ -287,6 +289,11 @@ def _download_words(verdict: Verdict) -> str:
         amount += f" of {units.decimal(here.size_bytes + here.missing_bytes)}"
     in_about = "" if seconds is None else f" in about {units.duration(seconds)}"
     return f"{amount} to download{in_about}"
+
+
+def known(value: Number | None, write: Callable[[Number], str], absent: str = "-") -> str:
+    """A figure as `write` has it, or what stands for one that is not known."""
+    return absent if value is None else write(value)
 
 
 def license_name(name: str | None) -> str:

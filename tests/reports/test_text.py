@@ -20,7 +20,7 @@ from selfhost.judge.record import Route, Verdict
 from selfhost.machine.named import named
 from selfhost.machine.record import Machine
 from selfhost.reports import check_text, machine_text, models_text, show_text
-from selfhost.reports.layout import Block, Blocks, Column, Paragraph, Table, clean, plain
+from selfhost.reports.layout import Block, Blocks, Column, Paragraph, Table, clean, plain, style_of
 
 VERDICTS = {verdict.route + "-" + verdict.asked: verdict for verdict in samples.every()}
 WIDTHS = (80, 60)
@@ -64,7 +64,9 @@ def _words(shown: str) -> str:
 def _too_long(document: tuple[Block, ...], width: int, shown: str) -> list[str]:
     """Lines beyond the width that are neither a command to copy nor a single word."""
     commands = {
-        block.parts[0] for block in document if isinstance(block, Paragraph) and block.verbatim
+        block.parts[0]
+        for block in document
+        if isinstance(block, Paragraph) and "command" in map(style_of, block.parts)
     }
     return [
         line
