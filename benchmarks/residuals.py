@@ -69,7 +69,7 @@ class Asked(NamedTuple):
 def ask(model: str, workload: Workload | None = None, *, machine: Machine | str) -> Asked:
     """As `selfhost.check`, without what it finds beside the judged layout. Raises as that does."""
     shelf = open_catalogue()
-    known = named(machine).noted if isinstance(machine, str) else machine
+    known = named(machine)[0] if isinstance(machine, str) else machine
     understood = understand(shelf, model, workload or Workload(), known)
     judged = judged_for(shelf, understood, known)
     return Asked(known, judged.question.workload, judged.needs, judged.speed)

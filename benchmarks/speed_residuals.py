@@ -589,7 +589,7 @@ def of_sound() -> Iterator[Run]:
     for row in rows(SOUND):
         card = row["memory_gb"]
         machine = (
-            with_cores(named(row["device"]).noted, row["cores"])
+            with_cores(named(row["device"])[0], row["cores"])
             if row["cores"]
             else machine_of(row["device"], "card" if card else "processor", card)
         )

@@ -13,7 +13,7 @@ from ..core.spelling import nearest, words_of
 from ..core.tables import shipped_table
 from ..core.values import fault_of
 from . import cpus, gpus
-from .gpus import MOST_CARDS, NamedCards, cards_named, find_cards
+from .gpus import MOST_CARDS, NamedCards, cards_named
 from .record import (
     MAX_CORES,
     MAX_DISK_BYTES,
@@ -74,11 +74,12 @@ def _cores(text: str) -> float:
 
 
 def _gpu(text: str) -> tuple[Accelerator, ...]:
-    """`24GiB`, `2x24GiB:NAME`, `24GiB:NAME:900GB/s`; `none` is no GPU."""
-    if text.lower() == "none":
-        return ()
-    if ":" not in text and find_cards(text) is not None:
-        raise ValueError(f"{shown(text)!r} is a GPU's name", f"name it by --gpu '{text.strip()}'")
+    """`24GiB`, `2x24GiB:NAME`, `24GiB:NAME:900GB/s`, or names as of `--gpu`."""
+    try:
+        return cards_named(text).accelerators
+    except UnknownGpuError as error:
+        if error.nearest and ":" not in text:
+            raise ValueError(str(error), error.remedy) from None
     size, _, name = text.partition(":")
     head, _, last = name.rpartition(":")
     rate = None
@@ -143,34 +144,21 @@ def _setting(key: str) -> Mapping[str, Any]:
     return row
 
 
-def _read(key: str, text: str) -> Any:
-    """The value of one setting. `ValueError` of what is wrong and what to write instead."""
+def value_of(key: str, text: str) -> Any:
+    """The value of one setting; of `gpu` a tuple of cards. `SettingError` says what is wrong."""
     example = f"write for example {_setting(key)['example']}"
-    if not text:
-        raise ValueError("has no value", example)
     try:
+        if not text:
+            raise ValueError("has no value")
         return _READERS[key](text)
     except ValueError as error:
         message, remedy = (*error.args, example)[:2]
-        raise ValueError(message.partition(": write for")[0], remedy) from None
+        raise _fault(key, message.partition(": write for")[0], remedy) from None
 
 
-def value_of(key: str, text: str) -> Any:
-    """The value of one setting, as `apply` reads it; of `gpu` a tuple of cards, which may also be
-    named as by `--gpu`. `SettingError` says what is wrong.
-    """
-    near = None
-    try:
-        if key == "gpu":
-            return cards_named(text).accelerators
-    except UnknownGpuError as error:
-        near = (str(error), error.remedy) if error.nearest else None
-    try:
-        return _read(key, text)
-    except ValueError as error:
-        message, remedy = near or error.args
-        problem = Problem(file="--set", key=key, message=message, remedy=remedy)
-        raise SettingError([problem]) from None
+def _fault(key: str, message: str, remedy: str | None) -> SettingError:
+    named = shown(key) or None
+    return SettingError([Problem(file="--set", key=named, message=message, remedy=remedy)])
 
 
 # ------------------------------------------------------------------ a machine with settings
@@ -233,31 +221,29 @@ def _values(
     for setting in settings:
         key, is_set, text = setting.partition("=")
         key, text = key.strip().lower().replace("-", "_"), text.strip(" ")
+        is_one_more = key == "gpu" and values.get(key) and text.lower() != "none"
         try:
             if key not in SETTINGS:
                 raise _unknown_key(key, text if is_set else None)
-            is_one_more = key == "gpu" and values.get(key) and text.lower() != "none"
             if key in values and not is_one_more:
-                raise ValueError("is set several times", "set it once")
-            value = _read(key, text)
-        except ValueError as error:
-            message, remedy = error.args
-            named = shown(key) or None
-            problems.append(Problem(file="--set", key=named, message=message, remedy=remedy))
+                raise _fault(key, "is set several times", "set it once")
+            value = value_of(key, text)
+        except SettingError as error:
+            problems += error.problems
             continue
         values[key] = values.get(key, ()) + value if key == "gpu" else value
         texts[key] = f"{texts[key]}, {setting.strip()}" if key in texts else setting.strip()
     return texts, values
 
 
-def _unknown_key(key: str, value: str | None) -> ValueError:
+def _unknown_key(key: str, value: str | None) -> SettingError:
     meant = (name for name in SETTINGS if key in _setting(name)["also"])
     guess = next(meant, None) or nearest(key, SETTINGS)
     if value is None:
         example = _setting(guess or "memory")["example"]
-        return ValueError("is no KEY=VALUE", f"write for example {example}")
+        return _fault(key, "is no KEY=VALUE", f"write for example {example}")
     hint = f"did you mean {guess}={shown(value)}?" if guess else f"one of {', '.join(SETTINGS)}"
-    return ValueError("cannot be set", hint)
+    return _fault(key, "cannot be set", hint)
 
 
 def _named_gpus(names: Sequence[str], are_set: bool, problems: list[Problem]) -> list[NamedCards]:

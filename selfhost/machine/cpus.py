@@ -47,10 +47,7 @@ def record_of(kind: type[_R], row: Mapping[str, Any], /, **values: Any) -> _R:
 
 
 def channels_and_rates(memory: Mapping[str, Any]) -> dict[str, Any]:
-    """`channels`, and what memory gives in bytes per second with all of them of so many `bits` (64
-    where left out) filled, at each of the three rates in `mts`, millions of transfers a second:
-    `least`, `usual` and `most`.
-    """
+    """`channels`, and bytes per second with all of them filled at each of the rates in `mts`."""
     bytes_at_once = memory["channels"] * memory.get("bits", 64) / 8
     least, usual, most = (bytes_at_once * rate * units.MB for rate in memory["mts"])
     return {"channels": memory["channels"], "least": least, "usual": usual, "most": most}
@@ -117,11 +114,9 @@ def share_of(kinds: str, most_mts: float | None = inf) -> Share:
 def guests_with(core: str, *, is_amd: bool | None, cores: float) -> tuple[Ends, int] | None:
     """Bytes per second that guests of clouds with so many cores of that kind, a row of `core`, read
     weights at, and how many instance types have about as many; None where none were counted.
+
     `is_amd` None: of any maker. Between two counts from the low of either to the high of either;
     below the first in proportion.
-
-    The few cores of a guest read less than the socket gives: each keeps so many reads in flight and
-    no more, and those of one die share what its link carries.
     """
     counts = _table()["guest_cores"]
     rows = [
@@ -282,9 +277,8 @@ def _processor(words: frozenset[str]) -> Processor | None:
 
 
 def with_kinds(memory: Mapping[str, Any], kinds: Sequence[str]) -> dict[str, Any]:
-    """As `channels_and_rates`, and `slowest` and `fastest` of a processor with such memory: with
-    each of the kinds at its rate that is nearest to the usual one; the usual figure twice where
-    none are named.
+    """As `channels_and_rates`, and `slowest` and `fastest` with each of the kinds of memory at its
+    rate nearest to the usual one; the usual figure twice where none are named.
     """
     own = channels_and_rates(memory)
     per_rate = memory["channels"] * memory.get("bits", 64) / 8 * units.MB
@@ -340,9 +334,8 @@ def maker_of(name: str) -> str | None:
 
 
 def names_of_number(number: str, *, beside_gpu: bool = False) -> tuple[str, ...]:
-    """A bare model number with its maker's words, `core i7 12700k`; several where it is that of a
-    processor of several series, none where it is of none that is listed. Its maker's name may
-    stand before it, `intel 14900k`. `beside_gpu`: also one that alone may be anything, `5600`.
+    """The names of the series that a bare model number can be of, `core i7 12700k`, also behind its
+    maker, `intel 14900k`. `beside_gpu`: also one that alone may be anything, `5600`.
     """
     table, maker, rows = _table(), number.partition(" ")[0], []
     if maker in MAKERS:
@@ -364,9 +357,7 @@ def names_of_number(number: str, *, beside_gpu: bool = False) -> tuple[str, ...]
 
 
 def names_a_kind_alone(words: Set[str]) -> bool:
-    """Whether words of a processor's name tell its kind and nothing more, `core i9`, `xeon gold`; a
-    maker is none.
-    """
+    """Whether words tell a kind of processor and nothing more, `core i9`; a maker is none."""
     beside = {*_table()["beside_kind"], *MAKERS}
     kind = frozenset(word for word in words if word not in beside and not _count_in(word))
     around = class_of(" ".join(kind or words - {*MAKERS}))
@@ -374,8 +365,8 @@ def names_a_kind_alone(words: Set[str]) -> bool:
 
 
 def count_of(name: str) -> int:
-    """How many processors a word says that there are: `dual xeon`, `2x epyc 7763`, `epyc 7763 x2`;
-    1 without one. Of a series that has one socket such a number counts cores: `phenom ii x6`.
+    """How many processors a name tells, `dual xeon`, `epyc 7763 x2`; of a series that has one
+    socket such a number counts cores: `phenom ii x6`.
     """
     series = processor_of(name)
     if series is not None and series.kind != "server":
@@ -442,8 +433,8 @@ class Cores(Record):
 
 
 def cores_of(name: str) -> Cores | None:
-    """The cores of all processors that the name tells: as the table lists its number, else of its
-    series, of servers as the largest has, else of its class; None where no word tells one.
+    """The cores of all processors that a name tells: by its number, else by its series, of servers
+    as the largest has, else by its class; None where no word tells one.
     """
     series, around, count = processor_of(name), class_of(name), count_of(name)
     if series is not None:
@@ -461,9 +452,7 @@ def cores_of(name: str) -> Cores | None:
 
 
 def cores_from(row: Mapping[str, Any], threads: int, count: int = 1) -> Cores:
-    """Those of so many processors of a row, `threads` of each where it does not say; a figure is
-    one count, or the fewest, the usual and the most.
-    """
+    """Those of so many processors of a row: one count, or the fewest, the usual and the most."""
     physical = row["cores"]
     ends = [
         (count * each,) * 3 if isinstance(each, int) else tuple(count * number for number in each)

@@ -113,8 +113,8 @@ class NamedCards(Record):
 
 
 def fact_of(name: str, key: str) -> Any:
-    """The value of that key in the row that means the GPU, of those that have the key; None where
-    none does. The row with the most words of the name counts, and the same variant.
+    """The value of that key in the row with the most words of the name, and the same variant; None
+    where no row has it.
     """
     if _VGPU.fullmatch(name):
         return None
@@ -167,9 +167,8 @@ def cards() -> tuple[Card, ...]:
 
 
 def peak_gb_per_s(name: str, memory_bytes: int | None = None) -> float | None:
-    """Peak of a GPU's memory, by the name its driver gives; None for one without a row.
-
-    With `memory_bytes` a card that is sold with two memories has the peak of its own.
+    """Peak of a GPU's memory, by the name its driver gives, with a memory of that size where it is
+    sold with two; None for one without a row.
     """
     other = _sold_otherwise(name, round((memory_bytes or 0) / units.GIB))
     peak: float | None = other.get("gb_per_s") or fact_of(name, "gb_per_s")
@@ -184,9 +183,7 @@ def _sold_otherwise(name: str, memory_gib: float) -> Mapping[str, Any]:
 
 @lru_cache(maxsize=256)
 def peaks_with_memory(vendor: str, memory_bytes: int) -> tuple[float, float] | None:
-    """The least and the most GB/s of the cards that a maker sells with that much memory, of
-    `unknown` those of any maker; None where the table has none.
-    """
+    """The least and the most GB/s of a maker's cards with that much memory."""
     sold_gib = memory_bytes / units.GIB
     peaks = [
         row["gb_per_s"]
@@ -200,9 +197,7 @@ def peaks_with_memory(vendor: str, memory_bytes: int) -> tuple[float, float] | N
 
 
 def driver_memory_bytes(name: str, sold_gb: float) -> int:
-    """What the driver reports of a card's memory, by its whole name and what it is sold with; for a
-    card of which that is not known, what it is sold with.
-    """
+    """What the driver reports of a card's memory, by its whole name and what it is sold with."""
     for row in _table()["gpu"]:
         for driver in row.get("driver", ()) if row["name"] == name else ():
             if driver["sold_gb"] == sold_gb:
@@ -245,8 +240,7 @@ def series_in(machine: Machine) -> cpus.Processor | None:
 
 def computer_of(machine: Machine) -> Mapping[str, Any] | None:
     """The row of `computer` that its cards tell, with the rates of `cpus.channels_and_rates`; that
-    of any laptop or desktop where the processor is assumed. None where these cards, so many of them
-    or so much RAM may be a server's.
+    of any computer where the processor is assumed; None where these cards may be a server's.
     """
     cards = [card.name for card in machine.accelerators or () if not card.unified]
     names = [fact_of(card, "name") or card for card in cards]
@@ -263,8 +257,8 @@ def computer_of(machine: Machine) -> Mapping[str, Any] | None:
 
 
 def cores_in(machine: Machine) -> cpus.Cores | None:
-    """The cores that the name of its processor tells; without one as many as the computer around
-    its cards has, or as processors of the maker have whose GPU shares the RAM.
+    """The cores that the name of its processor tells, else those of the computer around its cards,
+    or of processors whose GPU shares the RAM.
     """
     if machine.cpu_model:
         return cpus.cores_of(machine.cpu_model)
@@ -282,9 +276,7 @@ def cores_in(machine: Machine) -> cpus.Cores | None:
 
 @lru_cache(maxsize=256)
 def cycles_per_second(name: str) -> float | None:
-    """Cycles that all multiprocessors of an NVIDIA GPU, or of an instance of its MIG, together have
-    in a second at the boost clock; None where they are not known.
-    """
+    """Cycles that all multiprocessors of an NVIDIA GPU have in a second at the boost clock."""
     whole, share = _whole_and_share(name)
     count, ghz = fact_of(whole, "processors"), fact_of(whole, "boost_ghz")
     return None if count is None or ghz is None else count * ghz * 1e9 * share
@@ -300,9 +292,7 @@ def _whole_and_share(name: str) -> tuple[str, float]:
 
 
 def peak_flops(name: str, capability: str | None) -> float | None:
-    """Peak of a GPU's 16-bit arithmetic, operations a second; of an Apple chip with its largest
-    GPU. None where it is not known.
-    """
+    """Peak of a GPU's 16-bit arithmetic, operations a second, of Apple's with its largest GPU."""
     cycles = cycles_per_second(name)
     # what one multiprocessor of NVIDIA's does in a cycle
     of_cycle = (
@@ -325,9 +315,7 @@ def peak_flops(name: str, capability: str | None) -> float | None:
 
 @lru_cache(maxsize=1024)
 def capability_by_name(name: str) -> str | None:
-    """The compute capability of an NVIDIA GPU by the name it reports; None for a name that is
-    not known.
-    """
+    """The compute capability of an NVIDIA GPU by the name it reports; of others None."""
     if _VGPU.fullmatch(name):
         # some of them draw alone
         return None
@@ -341,8 +329,8 @@ def capability_of(card: Accelerator) -> str | None:
 
 
 def reaches_capability(capability: str | None, least: str | None) -> bool | None:
-    """Whether an NVIDIA GPU of that compute capability reaches the least one that is needed, None
-    for no need; None where its own is not known.
+    """Whether that compute capability reaches the least one that is needed; None where its own is
+    not known.
     """
     if least is None:
         return True
@@ -354,9 +342,7 @@ def reaches_capability(capability: str | None, least: str | None) -> bool | None
 
 
 def works_on_few_tokens(name: str, capability: str | None) -> bool:
-    """Whether vLLM counts a GPU of that name, or of that compute capability, among the small ones
-    whatever its memory.
-    """
+    """Whether vLLM counts a GPU among the small ones whatever its memory."""
     small = _table()["small"]
     return capability in small["capabilities"] or any(w in name.lower() for w in small["words"])
 
@@ -373,16 +359,12 @@ def why_unserved(name: str) -> str | None:
     return next(clauses, None)
 
 
-def maker_of(words: frozenset[str]) -> str | None:
-    """nvidia, amd, intel or qualcomm by the words of a GPU's name; None where they do not say."""
-    makers = (row["id"] for row in _table()["maker"] if not words.isdisjoint(row["words"]))
-    return next(makers, None)
-
-
 @lru_cache(maxsize=1024)
 def vendor_of(name: str) -> str:
     """nvidia, amd, intel or qualcomm by the words of a GPU's name; `unknown` where none says."""
-    return maker_of(frozenset(re.split(r"[^a-z0-9]+", name.lower()))) or UNKNOWN
+    words = re.split(r"[^a-z0-9]+", name.lower())
+    makers = (row["id"] for row in _table()["maker"] if not {*words}.isdisjoint(row["words"]))
+    return next(makers, UNKNOWN)
 
 
 def source_of(fact: str) -> str:
@@ -460,9 +442,7 @@ def _counted(part: list[str], text: str) -> NamedCards:
 def named_card(
     name: Sequence[str], memory_gib: float | None = None, count: int = 1, *, laptop: bool = False
 ) -> NamedCards:
-    """So many of the GPU of that name, in its form for laptops where there is one. Raises
-    `UnknownGpuError`.
-    """
+    """So many of the GPU of that name, in its form for laptops where there is one."""
     several = matches(tuple(name), laptop=laptop)
     if not several:
         raise _unknown(name)
@@ -534,8 +514,8 @@ def _sizes(card: Card, memory_gib: float | None) -> Iterator[tuple[bool, float, 
 
 @lru_cache(maxsize=4096)
 def matches(name: tuple[str, ...], *, laptop: bool = False) -> tuple[Card, ...]:
-    """The cards that the words mean: as they were typed, else with short forms written out;
-    in a laptop their form for laptops, where there is one.
+    """The cards that the words mean, also by a short form, `3070s`; in a laptop their form for
+    laptops, where there is one.
     """
     if laptop and (several := matches((*name, "laptop"))):
         return several
@@ -571,9 +551,7 @@ def spelled(text: str) -> str:
 
 
 def refuse_parts(text: str) -> None:
-    """Raises `UnknownGpuError` for an instance of MIG and for a vGPU, which no table here has by
-    its name.
-    """
+    """Raises `UnknownGpuError` for an instance of MIG and for a vGPU."""
     if part := _PART.search(text):
         name = f"MIG {part[0]}" if part[1] else part[0]
         raise _refusal("gpu_part", part[0], gib=int(part[1] or part[2]), name=shown(name))

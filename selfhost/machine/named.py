@@ -147,8 +147,9 @@ def _rented(
 def _planned(
     facts: Mapping[str, Any], gib: float, assumed: Sequence[str], source: str, **own: Any
 ) -> Machine:
-    """The machine with these facts, of which some are assumed, and so much RAM."""
+    """The machine with those of these facts that are known, some assumed, and so much RAM."""
     facts = {**facts, **dict.fromkeys(_RAM, round(gib * units.GIB))}
+    facts = {fact: value for fact, value in facts.items() if value is not None}
     guessed = f"{source}: assumed, as most such machines have it"
     sources = {fact: guessed if fact in assumed else source for fact in facts}
     return planned(Machine(**facts, **own, assumed=tuple(assumed), sources=sources))
@@ -160,26 +161,48 @@ def _planned(
 def _described(about: Description) -> tuple[Machine, str]:
     if about.has_chip:
         about.product = _mac(about.product, about.ram_gib)
+    if about.product and about.ram_gib:
+        about.ram_gib = _usable_ram_gib(about.product, about.ram_gib)
     parts, quoted = _Parts(about), f'"{about.text}"'
-    is_guest = about.scope != "host" and not about.product
-    machine, note = _guest(about, parts) if is_guest else _computer(about, parts)
+    if alone := _known_with(about, parts):
+        note = f"{quoted} is a GPU: judged as {alone.name}, which has it."
+        return alone, " ".join([note, *(parts.cards.notes if parts.cards else ())])
+    row, facts, gib = parts.row, _facts(about, parts), parts.memory_gib(about)
+    source = shipped_table("products")["sources"][row["source"]] if row else ""
+    ram, title = _ram_words(gib), _title(about, parts)
+    machine = _planned(
+        facts,
+        gib,
+        _assumed(about, parts, facts),
+        f"{quoted}: {source}" if row else quoted,
+        name=title,
+        scope="vm" if row.get("guest") else about.scope,
+        confidence="medium" if row else "low",
+    )
+    has_assumed = ", assumed" * machine.assumes("memory_total_bytes")
+    notes = [f"{quoted} is judged as {title.removesuffix(f' with {ram}')}, {ram}{has_assumed}."]
+    notes += _doubts(about, parts)
     if about.has_no_gpu:
         machine = machine.stated({"accelerators": ()}, quoted)
     if not about.has_chip and machine.scope == "host":
         machine = _with_cores(machine, about)
     machine, of_ram = _with_rate_of_ram(machine, about)
-    notes = [note, of_ram]
+    notes += filter(None, [of_ram])
     if about.is_wsl:
-        # Windows runs Linux in a virtual machine with half of its RAM
-        half = (machine.memory_total_bytes or 0) // 2
-        machine = machine.stated(dict.fromkeys(_RAM, half), "half of the RAM, as WSL has it")
-        assumed = (*machine.assumed, *_RAM)
-        machine = machine.replace(scope="vm", system="linux", assumed=assumed)
-        of_all = units.binary(half)
-        notes.append(f"WSL has half of the RAM, {of_all}, unless .wslconfig says more.")
+        machine, of_wsl = _in_wsl(machine)
+        notes.append(of_wsl)
     if about.left:
         notes.append(f"Not understood, so left aside: {', '.join(about.left[:_MOST_LEFT])}.")
-    return machine, " ".join(filter(None, notes))
+    return machine, " ".join(notes)
+
+
+def _in_wsl(machine: Machine) -> tuple[Machine, str]:
+    """The virtual machine in which Windows runs Linux, with half of the RAM; a note."""
+    half = (machine.memory_total_bytes or 0) // 2
+    machine = machine.stated(dict.fromkeys(_RAM, half), "half of the RAM, as WSL has it")
+    assumed, of_all = (*machine.assumed, *_RAM), units.binary(half)
+    note = f"WSL has half of the RAM, {of_all}, unless .wslconfig says more."
+    return machine.replace(scope="vm", system="linux", assumed=assumed), note
 
 
 def _with_cores(machine: Machine, about: Description) -> Machine:
@@ -245,10 +268,37 @@ class _Parts:
         self.cards = joined(about.cards) if about.cards and not about.has_chip else None
         if self.cards is None and "gpu" in row and not about.has_no_card:
             self.cards = cards_named(row["gpu"])
+        self.accelerators = self._accelerators(about)
+        self.guest_cores, self.has_stated_cores = 0, False
+        self.has_stated_ram = about.ram_gib is not None
+        if about.scope != "host" and not row:
+            self._complete_guest(about)
+        elif self.processor is None and not self.accelerators:
+            self._complete_computer(about)
+
+    @property
+    def architecture(self) -> str:
         of_series = self.series.architecture if self.series else None
         of_class = self.around.architecture if self.around else "x86_64"
-        self.architecture = str(row.get("architecture") or of_series or of_class)
-        self.accelerators = self._accelerators(about)
+        return str(self.row.get("architecture") or of_series or of_class)
+
+    def _complete_guest(self, about: Description) -> None:
+        counts = (about.numbers.get(name) for name in ("vcpus", "threads", "cores"))
+        stated = next(filter(None, counts), 0)
+        if not about.ram_gib and not (self.processor and stated):
+            raise refusal("guest", about.text)
+        self.has_stated_cores = bool(stated)
+        usual = max(1, round((about.ram_gib or 0) / _USUAL_GIB_OF_A_PROCESSOR))
+        self.guest_cores = stated or usual
+        about.ram_gib = about.ram_gib or self.guest_cores * _USUAL_GIB_OF_A_PROCESSOR
+        self.processor = self.processor or _GUEST_PROCESSOR
+
+    def _complete_computer(self, about: Description) -> None:
+        if about.is_line or self.row:
+            raise refusal("product", about.text)
+        if about.ram_gib is None or any(map(str.isdecimal, "".join(about.left))):
+            raise unknown(about.text)
+        self.processor, self.around = _UNNAMED_PROCESSOR, cpus.class_of(_UNNAMED_PROCESSOR)
 
     def _accelerators(self, about: Description) -> tuple[Accelerator, ...]:
         inside = self.row.get("shared") or (self.chip and self.chip.gpu)
@@ -263,8 +313,8 @@ class _Parts:
         return (Accelerator(vendor=maker, name=name, memory_total_bytes=memory, unified=False),)
 
     def system(self, about: Description) -> str:
-        if about.system or "system" in self.row:
-            return about.system or str(self.row["system"])
+        if about.system or "system" in self.row or self.guest_cores:
+            return about.system or str(self.row.get("system", "linux"))
         said = {token.text for token in about.tokens}
         is_laptop = (about.is_line and about.is_laptop) or said & {"laptop", "netbook"}
         if self.series and self.series.kind == "phone":
@@ -291,67 +341,8 @@ def _is_kind_of(named: str, own: str) -> bool:
     return is_alike and cpus.names_a_kind_alone(kind)
 
 
-def _guest(about: Description, parts: _Parts) -> tuple[Machine, str]:
-    counts = (about.numbers.get(name) for name in ("vcpus", "threads", "cores"))
-    stated, ram_gib = next(filter(None, counts), 0), about.ram_gib or 0
-    if not ram_gib and not (parts.processor and stated):
-        raise refusal("guest", about.text)
-    usable = stated or max(1, round(ram_gib / _USUAL_GIB_OF_A_PROCESSOR))
-    gib = ram_gib or usable * _USUAL_GIB_OF_A_PROCESSOR
-    facts: dict[str, Any] = {
-        "system": about.system or "linux",
-        "architecture": parts.architecture,
-        "cpu_model": parts.processor or _GUEST_PROCESSOR,
-        "cpu_cores_usable": float(usable),
-        "cpu_cores_physical": usable,
-        "accelerators": parts.accelerators,
-    }
-    assumed = ["architecture", _BANDWIDTH, *["accelerators"] * (not parts.accelerators)]
-    assumed += ["cpu_cores_usable", "cpu_cores_physical"] * (not stated)
-    assumed += ["memory_total_bytes"] * (not ram_gib)
-    kind = "a container" if about.scope == "container" else "a virtual machine"
-    beside = [f"{usable} processor{'s' * (usable > 1)}", *(each.label for each in about.cards)]
-    name = f"{kind} with {' and '.join(beside)}"
-    quoted, own = f'"{about.text}"', {"name": name, "scope": about.scope, "confidence": "low"}
-    note = f"{quoted} is judged as {name} and {_ram_words(gib)}."
-    note += f" Its processor is {facts['cpu_model']}."
-    note += " Linux is assumed." * (about.system is None and about.scope == "vm")
-    return _planned(facts, gib, assumed, quoted, **own), note
-
-
-def _computer(about: Description, parts: _Parts) -> tuple[Machine, str]:
-    row, source = parts.row, f'"{about.text}"'
-    about.ram_gib = _usable_ram_gib(row, about.ram_gib)
-    if parts.processor is None and not parts.accelerators:
-        if about.is_line or about.product:
-            raise refusal("product", about.text)
-        if about.ram_gib is None or any(map(str.isdecimal, "".join(about.left))):
-            raise unknown(about.text)
-        parts.processor, parts.around = _UNNAMED_PROCESSOR, cpus.class_of(_UNNAMED_PROCESSOR)
-    if alone := _known_with(about, parts):
-        note = f"{source} is a GPU: judged as {alone.name}, which has it."
-        return alone, " ".join([note, *(parts.cards.notes if parts.cards else ())])
-    gib, title, facts = parts.memory_gib(about), _title(about, parts), _facts(about, parts)
-    machine = _planned(
-        facts,
-        gib,
-        _assumed(about, parts, facts),
-        f"{source}: {shipped_table('products')['sources'][row['source']]}" if row else source,
-        name=title,
-        scope="vm" if row.get("guest") else about.scope,
-        confidence="medium" if row else "low",
-    )
-    ram = _ram_words(gib) + ", assumed" * machine.assumes("memory_total_bytes")
-    shown_title = title.removesuffix(f" with {_ram_words(gib)}")
-    return machine, " ".join(
-        [f"{source} is judged as {shown_title}, {ram}.", *_doubts(about, parts)]
-    )
-
-
-def _usable_ram_gib(row: Mapping[str, Any], stated_gib: float | None) -> float | None:
+def _usable_ram_gib(row: Mapping[str, Any], stated_gib: float) -> float | None:
     """What of the stated RAM a board's system tells; None of a size that only its disk can have."""
-    if not row or not stated_gib:
-        return stated_gib
     usable = next((gib for gib in row["gib"] if 0.9 * stated_gib <= gib <= stated_gib), None)
     is_of_disk = "gb_per_s" in row and stated_gib > max(row["gib"])
     return usable if usable or is_of_disk else stated_gib
@@ -378,14 +369,15 @@ def _facts(about: Description, parts: _Parts) -> dict[str, Any]:
         "system": parts.system(about),
         "architecture": parts.architecture,
         "accelerators": parts.accelerators,
+        "cpu_model": parts.processor,
     }
-    facts |= {"cpu_model": parts.processor} if parts.processor else {}
+    if cores := parts.guest_cores:
+        return facts | {"cpu_cores_usable": float(cores), "cpu_cores_physical": cores}
     if parts.is_of_product and "cores" in row:
-        cores = cpus.cores_of(parts.processor or "")
-        facts["cpu_cores_usable"], physical = float(row["cores"]), row.get("physical")
-        facts |= {"cpu_cores_physical": physical} if physical else {}
-        if cores and cores.are_known and cores.physical[1] == physical:
-            facts["cpu_cores_performance"] = cores.performance[1]
+        physical, listed = row.get("physical"), cpus.cores_of(parts.processor or "")
+        facts["cpu_cores_usable"], facts["cpu_cores_physical"] = float(row["cores"]), physical
+        if listed and listed.are_known and listed.physical[1] == physical:
+            facts["cpu_cores_performance"] = listed.performance[1]
     if parts.is_of_product and "gb_per_s" in row:
         facts[_BANDWIDTH] = round(row["gb_per_s"] * units.GB)
     elif series is not None and series.has_one_rate and not row and not parts.cards:
@@ -395,8 +387,11 @@ def _facts(about: Description, parts: _Parts) -> dict[str, Any]:
 
 def _assumed(about: Description, parts: _Parts, facts: Mapping[str, Any]) -> list[str]:
     """The facts that no word tells."""
-    assumed, has_no_ram = [_BANDWIDTH] * (_BANDWIDTH not in facts), about.ram_gib is None
-    if not parts.row:
+    assumed, has_no_ram = [_BANDWIDTH] * (_BANDWIDTH not in facts), not parts.has_stated_ram
+    if parts.guest_cores:
+        assumed += ["architecture", *["accelerators"] * (not parts.accelerators)]
+        assumed += ["cpu_cores_usable", "cpu_cores_physical"] * (not parts.has_stated_cores)
+    elif not parts.row:
         is_cards_alone = parts.processor is None and has_no_ram
         has_gpu = any((parts.cards, about.vram_gib, about.has_no_card))
         assumed += ["accelerators"] * (not has_gpu)
@@ -409,6 +404,10 @@ def _assumed(about: Description, parts: _Parts, facts: Mapping[str, Any]) -> lis
 
 
 def _title(about: Description, parts: _Parts) -> str:
+    if cores := parts.guest_cores:
+        kind = "a container" if about.scope == "container" else "a virtual machine"
+        beside = [f"{cores} processor{'s' * (cores > 1)}", *(each.label for each in about.cards)]
+        return f"{kind} with {' and '.join(beside)}"
     is_said = parts.row and parts.is_of_product
     names = [parts.processor or ""] * (not is_said and parts.processor != _UNNAMED_PROCESSOR)
     if parts.cards is not None:
@@ -426,7 +425,7 @@ def _doubts(about: Description, parts: _Parts) -> Iterator[str]:
     series, sizes = parts.series, parts.row.get("gib", ())
     yield from parts.cards.notes if parts.cards else ()
     yield from _doubts_of_processor(about, parts)
-    if about.system is None and not about.has_chip:
+    if about.system is None and not about.has_chip and about.scope != "container":
         yield f"{parts.system(about).capitalize()} is assumed."
     if about.vram_gib is not None:
         yield "Which GPU it is is not told, so that its speed is a wide guess."
@@ -440,7 +439,7 @@ def _doubts(about: Description, parts: _Parts) -> Iterator[str]:
 
 def _doubts_of_processor(about: Description, parts: _Parts) -> Iterator[str]:
     processor, series = parts.processor, parts.series
-    if processor == _UNNAMED_PROCESSOR:
+    if processor in (_UNNAMED_PROCESSOR, _GUEST_PROCESSOR):
         yield "Its processor is not told, so that its speed is a wide guess."
     elif processor is None:
         yield from ["Its processor is assumed."] * (not parts.row)

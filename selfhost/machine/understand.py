@@ -554,10 +554,12 @@ def _take_unnamed_gpu(about: Description) -> None:
     """Take a GPU of which its memory and perhaps its maker are told, `8gb vram`, `amd gpu 16gb`."""
     says_gpu = False
     for token in (each for each in about.tokens if not each.by):
-        maker = gpus.maker_of(frozenset((token.text,)))
+        maker = gpus.vendor_of(token.text)
         says_gpu |= token.text in ("gpu", "vram", "dgpu")
-        token.by = "gpu" if maker or token.text in _WORDS_FOR_GPUS else ""
-        about.gpu_maker = about.gpu_maker or maker
+        if maker != gpus.UNKNOWN:
+            about.gpu_maker = about.gpu_maker or maker
+        if maker != gpus.UNKNOWN or token.text in _WORDS_FOR_GPUS:
+            token.by = "gpu"
     if about.cards_at or about.has_no_card or "shared" in about.product or about.has_chip:
         about.vram_gib = None
     elif about.vram_gib is None and (says_gpu or about.gpu_maker == "nvidia"):
