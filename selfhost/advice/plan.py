@@ -257,7 +257,7 @@ def _known_machines(
             offered=bool(offered),
             asked=spec.id,
             name=profile.name,
-            short=profile.name.partition("-")[2],
+            short=profile.short,
             title=profile.title,
             kind=profile.kind,
             by_shared_gpu=best.placement == "host"

@@ -38,6 +38,11 @@ class Profile(Record):
     note: str | None
     machine: Machine
 
+    @property
+    def short(self) -> str:
+        """The name without its first word, the provider's or the kind's."""
+        return self.name.partition("-")[2]
+
     def holds(self, words: Iterable[str]) -> bool:
         """Whether its name, kind, title, processor or GPUs hold every word."""
         cards = (card.name for card in self.machine.accelerators or ())
