@@ -87,7 +87,7 @@ def masks(host: Host) -> Masks:
     if len(host.home) > 1:
         patterns.append((rf"(?<![\w.~-]){re.escape(host.home)}(?![\w.-])", "~"))
     for names, word in (
-        ({*host.accounts, *variables, host.paths.basename(host.home)}, "USER"),
+        ({*variables, host.paths.basename(host.home)}, "USER"),
         ({computer, computer.partition(".")[0]}, "HOST"),
     ):
         written = "|".join(

@@ -12,23 +12,17 @@ from ..record import normal_architecture
 from .host import Facts, Host, whole
 from .memory import CGROUP, STATUS, VIRTUAL_KERNELS, parse_number, read_groups
 
-PHYSICAL, PERFORMANCE, USABLE, SETS = (
-    "cpu_cores_physical",
-    "cpu_cores_performance",
-    "cpu_cores_usable",
-    "instruction_sets",
-)
+PHYSICAL, PERFORMANCE = "cpu_cores_physical", "cpu_cores_performance"
+USABLE, SETS = "cpu_cores_usable", "instruction_sets"
 CPUINFO, CPUS = "/proc/cpuinfo", "/sys/devices/system/cpu"
 # what a 32-bit program system on a 64-bit kernel runs
 _NARROW = {"x86_64": "i686", "aarch64": "armv7l"}
 # by what programs are made for: a line of /proc/cpuinfo that another kind of processor has
 _FOREIGN = {"x86_64": "CPU implementer", "i686": "CPU implementer", "aarch64": "flags"}
-_TREE, _DMI = "/proc/device-tree", "/sys/class/dmi/id"
-_FIRMWARE = tuple(f"{_DMI}/{name}" for name in ("sys_vendor", "product_name")) + tuple(
-    f"{_TREE}/{name}" for name in ("compatible", "model")
-)
+_DMI, _TREE = "/sys/class/dmi/id", "/proc/device-tree"
+_FIRMWARE = (f"{_DMI}/sys_vendor", f"{_DMI}/product_name", f"{_TREE}/compatible", f"{_TREE}/model")
 _REGISTRY = r"HARDWARE\DESCRIPTION\System"
-_BIOS = tuple(rf"{_REGISTRY}\BIOS\{name}" for name in ("SystemManufacturer", "SystemProductName"))
+_BIOS = (rf"{_REGISTRY}\BIOS\SystemManufacturer", rf"{_REGISTRY}\BIOS\SystemProductName")
 # words in the names of control groups that containers are put into
 _CONTAINER_GROUPS = ("docker", "kubepods", "containerd", "libpod", "crio", "lxc", "nspawn")
 

@@ -11,28 +11,27 @@ from ...core.tables import shipped_table
 from ..record import FILL_IN, Accelerator, normal_architecture
 from .host import Facts, Host, whole
 
-PCI, NVIDIA = "/sys/bus/pci/devices", "0x10de"
-WSL_DEVICE, _WSL_LIBRARY = "/dev/dxg", "/usr/lib/wsl/lib/libnvidia-ml.so.1"
+NVIDIA, AMD, INTEL = "0x10de", "0x1002", "0x8086"
+PCI, DRM, WSL_DEVICE = "/sys/bus/pci/devices", "/sys/class/drm", "/dev/dxg"
 VERSION, _BOARD = "/proc/driver/nvidia/version", "/proc/device-tree/model"
-# names of devices, of the packages hwdata and pciutils
+# classes of PCI: displays, and accelerators without one
+_DISPLAYS = ("0x03", "0x1200")
+# names of devices, of hwdata and pciutils; of AMD's cards by device and revision, of libdrm
 _PCI_NAMES = ("/usr/share/hwdata/pci.ids", "/usr/share/misc/pci.ids")
-# the device of a GPU of NVIDIA
-_NODE = re.compile(r"nvidia\d+").fullmatch
+_AMD_NAMES = ("/usr/share/libdrm/amdgpu.ids", "/opt/amdgpu/share/libdrm/amdgpu.ids")
 _UNNAMED = "NVIDIA GPU"
 # the chips that have no memory of their own: Grace Blackwell of the DGX Spark, and Jetson boards
 # (Thor's Blackwell too)
 _UNIFIED_CHIP = pattern(r"(?i)\b(GB10|Orin|Xavier|Thor|Tegra|Jetson)\b")
 _MASK, _ORDER = "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"
+# variables of ROCm and HIP that hide cards
+_AMD_MASKS = ("ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
 # of NVML (nvml.h, nvmlReturn_t)
 _NOT_SUPPORTED = 3
 ACCELERATORS, MEMORY = "accelerators", "accelerators.memory_total_bytes"
-DRM = "/sys/class/drm"
-AMD, INTEL = "0x1002", "0x8086"
-# names of AMD's cards by device and revision, of libdrm
-_AMD_NAMES = ("/usr/share/libdrm/amdgpu.ids", "/opt/amdgpu/share/libdrm/amdgpu.ids")
-# variables of ROCm and HIP that hide cards
-_AMD_MASKS = ("ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
 _MAX_BYTES, _MIB = 2**50, 2**20
+# why something is unread, and what to do about it
+_Why = tuple[str, str | None]
 
 
 class Read(Record):
@@ -40,11 +39,11 @@ class Read(Record):
 
     cards: tuple[Accelerator, ...]
     source: str
-    unread: tuple[str, str | None] | None = None
+    unread: _Why | None = None
 
 
 # what was read of each maker's, and why a GPU may be there unseen
-Reads = tuple[list[Read | None], tuple[str, str | None] | None]
+_Reads = tuple[list[Read | None], _Why | None]
 
 
 def read_accelerators(host: Host, facts: Facts) -> None:
@@ -68,7 +67,7 @@ def read_accelerators(host: Host, facts: Facts) -> None:
         facts.miss(MEMORY, "; ".join(reasons), remedy or None)
 
 
-def _said(*codes: object, **values: object) -> tuple[str, str | None]:
+def _said(*codes: object, **values: object) -> _Why:
     """Why something is unread and what to do, by the first code that the table has."""
     table = shipped_table("firmware_names")["gpus_unread"]
     row = next(table[str(code)] for code in codes if str(code) in table)
@@ -78,16 +77,13 @@ def _said(*codes: object, **values: object) -> tuple[str, str | None]:
 # ------------------------------------------------------------------ Linux
 
 
-def _read_linux(host: Host, facts: Facts) -> Reads:
+def _read_linux(host: Host, facts: Facts) -> _Reads:
     folders, why = display_devices(host)
     reads = [read_nvidia(host, folders.get(NVIDIA, []))]
-    if AMD in folders:
-        ram_bytes = facts.values.get("memory_total_bytes")
-        cards = {folder: _amd_card(host, folder, ram_bytes) for folder in folders[AMD]}
-        reads.append(_read_handed(host, facts, cards))
-    if INTEL in folders:
-        cards = {folder: _intel_card(host, folder) for folder in folders[INTEL]}
-        reads.append(_read_handed(host, facts, cards))
+    for maker, read in ((AMD, _amd_card), (INTEL, _intel_card)):
+        if maker in folders:
+            cards = {folder: read(host, folder, facts) for folder in folders[maker]}
+            reads.append(_read_handed(host, facts, cards))
     if not any(reads) and host.exists(WSL_DEVICE):
         return reads, _said("wsl")
     return reads, (why, FILL_IN) if why else None
@@ -105,14 +101,11 @@ def display_devices(host: Host) -> tuple[dict[str, list[str]], str | None]:
     for slot in host.listdir(PCI):
         folder = f"{PCI}/{slot}"
         kind, vendor = host.read_word(f"{folder}/class"), host.read_word(f"{folder}/vendor")
-        is_display = kind.startswith(("0x03", "0x1200"))
-        if not kind and vendor in ("", NVIDIA, AMD):
-            why = host.why[f"{folder}/class"]
-        elif is_display and not vendor:
-            why = host.why[f"{folder}/vendor"]
-        # bus 00 is the processor's own graphics, which shares RAM and speeds nothing up here;
+        if not kind or (kind.startswith(_DISPLAYS) and not vendor):
+            why = host.why[f"{folder}/vendor" if kind else f"{folder}/class"]
+        # bus 00 is an Intel processor's own graphics, which share RAM and speed nothing up here;
         # recorded trees may leave colons out
-        elif is_display and not (vendor == INTEL and slot.replace(":", "")[4:6] in ("00", "")):
+        elif kind.startswith(_DISPLAYS) and (vendor, slot.replace(":", "")[4:6]) != (INTEL, "00"):
             folders.setdefault(vendor, []).append(folder)
     for name in [] if folders else host.listdir(DRM):
         # where the bus does not show, the driver's own folders do
@@ -125,24 +118,20 @@ def display_devices(host: Host) -> tuple[dict[str, list[str]], str | None]:
 
 def _read_handed(host: Host, facts: Facts, every: Mapping[str, Accelerator]) -> Read:
     """Which of `every` card a container was handed: its bus shows all of the host's."""
-    cards = tuple(every.values())
-    is_amd = cards[0].vendor == "amd"
+    cards, (folder, first) = tuple(every.values()), next(iter(every.items()))
     if facts.values.get("scope") == "container":
         nodes = set(host.listdir("/dev/dri"))
         cards = tuple(every[at] for at in every if nodes & set(host.listdir(f"{at}/drm")))
-    mask, code = next((name for name in _AMD_MASKS if is_amd and name in host.env), None), "silent"
-    if not cards:
-        code = "unhanded"
-    elif mask:
-        code = "masked"
-    elif all(card.unified for card in cards if card.memory_total_bytes is None):
-        code = "shares"
-    if mask or not cards:
+    masks = [name for name in _AMD_MASKS if first.vendor == "amd" and name in host.env]
+    is_shared = all(card.unified for card in cards if card.memory_total_bytes is None)
+    code = "shares" if is_shared else "silent"
+    if masks or not cards:
+        code = "masked" if cards else "unhanded"
         blank = {"memory_total_bytes": None, "memory_free_bytes": None}
         cards = tuple(card.replace(**blank) for card in cards or every.values())
-    source = PCI if next(iter(every)).startswith(PCI) else DRM
-    unread = _said(code, maker="an AMD" if is_amd else "an Intel", mask=mask)
-    return Read(cards=cards, source=source, unread=unread)
+    maker = {"amd": "an AMD", "intel": "an Intel"}[first.vendor]
+    unread = _said(code, maker=maker, mask=" and ".join(masks))
+    return Read(cards=cards, source=PCI if folder.startswith(PCI) else DRM, unread=unread)
 
 
 def _size(host: Host, path: str) -> int | None:
@@ -152,7 +141,7 @@ def _size(host: Host, path: str) -> int | None:
     return number if number and number <= _MAX_BYTES else None
 
 
-def _amd_card(host: Host, folder: str, ram_bytes: int | None) -> Accelerator:
+def _amd_card(host: Host, folder: str, facts: Facts) -> Accelerator:
     total = _size(host, f"{folder}/mem_info_vram_total")
     used = whole(host.read_word(f"{folder}/mem_info_vram_used"))
     unified: bool | None = None if total is None else False
@@ -166,7 +155,8 @@ def _amd_card(host: Host, folder: str, ram_bytes: int | None) -> Accelerator:
         # runtimes take one of two pools: what the firmware took out of the RAM for it, or what it
         # may borrow of the RAM, that can be stated larger than the RAM is (96 GiB and 105 GiB of
         # 128: GpuZelenograd/memtest_vulkan#66)
-        borrowed = min(_size(host, f"{folder}/mem_info_gtt_total") or 0, ram_bytes or 2**60)
+        ram_bytes = facts.values.get("memory_total_bytes", _MAX_BYTES)
+        borrowed = min(_size(host, f"{folder}/mem_info_gtt_total") or 0, ram_bytes)
         unified = (total or 0) <= borrowed
         if unified:
             total, used = borrowed or None, None
@@ -189,7 +179,7 @@ def _amd_name(host: Host, folder: str) -> str:
     return given or (listed[1] if listed else f"AMD GPU {number}".strip())
 
 
-def _intel_card(host: Host, folder: str) -> Accelerator:
+def _intel_card(host: Host, folder: str, _: Facts) -> Accelerator:
     """xe tells of each tile, i915 of the card in some versions (AlexsJones/llmfit#733)."""
     tiles = [name for name in host.listdir(folder) if re.fullmatch(r"tile\d+", name)]
     paths = [f"{folder}/{name}/physical_vram_size_bytes" for name in tiles]
@@ -199,27 +189,27 @@ def _intel_card(host: Host, folder: str) -> Accelerator:
     sizes = [_size(host, path) for path in paths]
     return Accelerator(
         vendor="intel",
-        name=f"Intel {_name_on_bus(host, folder, INTEL) or 'GPU'}",
+        name=f"Intel {_intel_name(host, folder)}",
         memory_total_bytes=sum(filter(None, sizes)) if sizes and all(sizes) else None,
         unified=False,
     )
 
 
-def _name_on_bus(host: Host, folder: str, vendor: str) -> str | None:
-    """What people call a device: `Arc B580` of `Battlemage G21 [Arc B580]`; None: not listed."""
+def _intel_name(host: Host, folder: str) -> str:
+    """What people call a card: `Arc B580` of `Battlemage G21 [Arc B580]`."""
     device = host.read_word(f"{folder}/device")
     for text in (host.read_text(path) for path in _PCI_NAMES if device):
-        block = re.search(rf"(?im)^{vendor[2:]} .*\n((?:[\t#].*\n|\n)*)", f"{text}\n")
+        block = re.search(rf"(?im)^{INTEL[2:]} .*\n((?:[\t#].*\n|\n)*)", f"{text}\n")
         row = rf"(?im)^\t{re.escape(device[2:])} +(?:.*?\[([^\]]+)\]|(.*?)\s*$)"
         if title := re.search(row, block[1] if block else ""):
-            return title[1] or title[2] or None
-    return None
+            return title[1] or title[2]
+    return "GPU"
 
 
 # ------------------------------------------------------------------ Apple and Windows
 
 
-def _read_apple(host: Host, _: Facts) -> Reads:
+def _read_apple(host: Host, _: Facts) -> _Reads:
     """Of a Mac; an Intel one's, and those of another system, are not looked for."""
     if host.sysctl("hw.optional.arm64") != "1":
         return [], _said("system", system=host.system)
@@ -231,54 +221,37 @@ def _read_apple(host: Host, _: Facts) -> Reads:
     return [Read(cards=(card,), source=source, unread=_said("metal"))], None
 
 
-# by the maker's number: its name, and the names of cards; others are graphics of a processor
-_WINDOWS = {
-    "ven_10de": ("nvidia", pattern("")),
-    "ven_1002": (
-        "amd",
-        pattern(
-            r"(?i)\bRX\b|\bPro\s+(W|V|VII|R\d)|\bVII\b|\bInstinct\b|\bVega (56|64|Frontier)\b"
-            r"|\bFirePro\b"
-        ),
-    ),
-    "ven_8086": ("intel", pattern(r"(?i)\bArc\b.*\b[AB]\d{2,3}M?\b|\bData Center GPU\b")),
-}
-
-
-def _read_windows(host: Host, _: Facts) -> Reads:
+def _read_windows(host: Host, _: Facts) -> _Reads:
     """By NVIDIA's driver, and by the registry the rest; there is the memory of NVIDIA's cards where
     the driver does not answer. Graphics of processors share the RAM: AMD's are named, Intel's speed
     nothing up.
     """
     nvidia, adapters = read_nvidia(host, []), host.ask("display_adapters")
-    why = "the registry's list of display adapters could not be read" if adapters is None else None
-    listed = [card for card in map(_windows_card, adapters or ()) if card is not None]
-    is_told = nvidia is not None and any(card.memory_total_bytes for card in nvidia.cards)
-    if is_told or _MASK in host.env:
+    why = "the registry's list of display adapters could not be read", FILL_IN
+    listed = [card for card in map(parse_adapter, adapters or ()) if card is not None]
+    if _MASK in host.env or (nvidia and any(card.memory_total_bytes for card in nvidia.cards)):
         listed = [card for card in listed if card.vendor != "nvidia"]
     elif any(card.vendor == "nvidia" for card in listed):
         nvidia = None
-    others = None
-    if listed:
-        is_shared = all(card.unified for card in listed if card.memory_total_bytes is None)
-        unread = _said("shares" if is_shared else "registry")
-        others = Read(cards=tuple(listed), source="the registry's display adapters", unread=unread)
-    return [nvidia, others], (why, FILL_IN) if why else None
+    is_shared = all(card.unified for card in listed if card.memory_total_bytes is None)
+    unread = _said("shares" if is_shared else "registry")
+    others = Read(cards=tuple(listed), source="the registry's display adapters", unread=unread)
+    return [nvidia, others if listed else None], why if adapters is None else None
 
 
-def _windows_card(adapter: Mapping[str, object]) -> Accelerator | None:
-    """The card of one display adapter; None for graphics of Intel's processors and other makers."""
-    code, name = str(adapter.get("id") or "").lower(), str(adapter.get("name") or "").strip()
-    vendor, names = next((_WINDOWS[mark] for mark in _WINDOWS if mark in code), ("", None))
-    is_card = names is not None and names.search(name) is not None
-    if not vendor or (vendor == "intel" and not is_card):
+def parse_adapter(adapter: Mapping[str, Any]) -> Accelerator | None:
+    """The card of a display adapter; None for graphics of Intel's processors and other makers."""
+    code, name = str(adapter.get("id")).lower(), str(adapter.get("name") or "").strip()
+    rows = shipped_table("firmware_names")["windows_gpus"]
+    row = next((rows[number] for number in rows if number in code), None)
+    is_card = row is not None and re.search(row["cards"], name) is not None
+    if row is None or (row["vendor"] == "intel" and not is_card):
         return None
     size = adapter.get("memory")
-    is_size = is_card and type(size) is int and 0 < size <= _MAX_BYTES
     return Accelerator(
-        vendor=vendor,
-        name=name or f"{vendor} GPU",
-        memory_total_bytes=size if is_size else None,  # type: ignore[arg-type]
+        vendor=row["vendor"],
+        name=name or f"{row['vendor']} GPU",
+        memory_total_bytes=size if is_card and size and size <= _MAX_BYTES else None,
         unified=not is_card,
     )
 
@@ -291,8 +264,12 @@ def driver_present(host: Host) -> bool:
     if host.system == "windows":
         folder = host.env.get("SystemRoot") or r"C:\Windows"
         return host.exists(folder + r"\System32\nvml.dll")
-    in_wsl = host.exists(WSL_DEVICE) and host.exists(_WSL_LIBRARY)
-    return any(map(_NODE, host.listdir("/dev"))) or host.exists(VERSION) or in_wsl
+    in_wsl = host.exists(WSL_DEVICE) and host.exists("/usr/lib/wsl/lib/libnvidia-ml.so.1")
+    return bool(_nodes(host)) or host.exists(VERSION) or in_wsl
+
+
+def _nodes(host: Host) -> list[str]:
+    return [name for name in host.listdir("/dev") if re.fullmatch(r"nvidia\d+", name)]
 
 
 def read_nvidia(host: Host, devices: Sequence[str]) -> Read | None:
@@ -317,34 +294,23 @@ def read_nvidia(host: Host, devices: Sequence[str]) -> Read | None:
     return _read_files(host, devices, unread)
 
 
-def _read_files(host: Host, devices: Sequence[str], unread: tuple[str, str | None]) -> Read:
+def _read_files(host: Host, devices: Sequence[str], unread: _Why) -> Read:
     """As many cards as files show, by the names that they give: the library did not answer."""
-    nodes = [*filter(_NODE, host.listdir("/dev"))]
-    source = PCI if devices else VERSION
-    source = "/dev/nvidia*" if nodes else source
-    names = []
-    for folder in devices:
-        slot = folder.rpartition("/")[2]
-        text = host.read_text(f"/proc/driver/nvidia/gpus/{slot}/information")
-        stated = re.search(r"(?m)^Model:\s*(\S.*?)\s*$", text)
-        listed = _name_on_bus(host, folder, NVIDIA)
-        name = f"NVIDIA {listed}" if listed else _UNNAMED
-        names.append(stated[1] if stated else name)
+    folder, nodes = "/proc/driver/nvidia/gpus", _nodes(host)
+    texts = [host.read_text(f"{folder}/{slot}/information") for slot in host.listdir(folder)]
+    names = re.findall(r"(?m)^Model:\s*(\S.*?)\s*$", "\n".join(texts))
     count = len(nodes) or len(devices) or 1
-    if len(names) < count:
+    if len(names) != count:
         names = [names[0] if len(set(names)) == 1 else _UNNAMED] * count
     # NVIDIA's chips that share RAM are Arm ones: elsewhere a card without a name has memory of
     # its own
     is_pc = normal_architecture(host.machine) == "x86_64"
-    cards = tuple(
-        Accelerator(
-            vendor="nvidia",
-            name=name,
-            unified=None if name == _UNNAMED and not is_pc else bool(_UNIFIED_CHIP.search(name)),
-        )
-        for name in names[:count]
-    )
-    return Read(cards=cards, source=source, unread=unread)
+    unified: dict[str, bool | None] = {n: bool(_UNIFIED_CHIP.search(n)) for n in names}
+    if not is_pc and _UNNAMED in unified:
+        unified[_UNNAMED] = None
+    cards = [Accelerator(vendor="nvidia", name=n, unified=unified[n]) for n in names]
+    source = "/dev/nvidia*" if nodes else PCI
+    return Read(cards=tuple(cards), source=source, unread=unread)
 
 
 def _jetson_board(host: Host) -> str:

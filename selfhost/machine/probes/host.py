@@ -12,23 +12,19 @@ import posixpath
 import re
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from contextlib import suppress
+from typing import Any, NamedTuple, TypeVar
 
 from ...core.errors import MachineFileError, Problem
 from ...core.files import Unreadable, descriptor_of, text_of
-from ...core.records import Record, Unread
+from ...core.records import Unread
 from ..record import Machine, normal_system, platforms
 
 T = TypeVar("T")
 
 DEADLINE_SECONDS = 2.0
-# once one volume has not answered, the next ones get less
-IMPATIENT_SECONDS = 0.25
 # 1,024 CPUs have about 2 KiB each in /proc/cpuinfo; the list of PCI names has 1.5 MB
 MAX_READ_BYTES = 2**22
-# a store of 1,000 models in 100 layers each has fewer
-MAX_NAMES = 100_000
-FACTS_FILE, ENV_FILE, SYSCTL_FILE = "facts.json", "env.json", "sysctl.txt"
 
 
 class Facts:
@@ -75,7 +71,7 @@ def parse_sizes(text: str) -> dict[str, int]:
     return {name: int(number) * (1024 if unit else 1) for name, number, unit in lines}
 
 
-class Mount(Record):
+class Mount(NamedTuple):
     """One mounted file system. `root` is the part of it that is mounted, `options` its own."""
 
     point: str
@@ -97,10 +93,8 @@ def parse_mountinfo(text: str) -> tuple[Mount, ...]:
                 re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), field)
                 for field in fields[3:5]
             )
-            own = {"filesystem": system[0], "options": system[2]}
-            mounts.append(
-                Mount(root=root, point=point, read_only="ro" in fields[5].split(","), **own)
-            )
+            is_read_only = "ro" in fields[5].split(",")
+            mounts.append(Mount(point, system[0], root, system[2], is_read_only))
     return tuple(mounts)
 
 
@@ -113,10 +107,9 @@ def reason_of(error: Exception) -> str:
 
 
 class Host:
-    """This computer. `env` stands in for the environment variables, `system` for the name of the
-    operating system (linux, macos, windows). `machine` is the word for its processor (x86_64,
-    arm64, AMD64, …), `release` the kernel's version in small letters; `home` is empty where no
-    absolute one is set.
+    """This computer. `env` are its variables, `system` its kind (linux, macos, windows), `machine`
+    the word for its processor (x86_64, arm64, AMD64, …), `release` the kernel's version in small
+    letters; `home` is empty where no absolute one is set.
     """
 
     live = True
@@ -128,8 +121,6 @@ class Host:
         self.system = system or normal_system(sys.platform)
         # as the host's system writes paths
         self.paths: Any = ntpath if self.system == "windows" else posixpath
-        # of services that store models: kept out of what is shown
-        self.accounts: set[str] = set()
         # by path: its text, and why it does not say what is looked for
         self._texts: dict[str, str] = {}
         self.why: dict[str, str] = {}
@@ -148,15 +139,15 @@ class Host:
         if self.system == "linux":
             self.mounts = parse_mountinfo(self.read_text("/proc/self/mountinfo"))
         elif points := self.ask("mounts"):
-            self.mounts = tuple(Mount(point=at, filesystem=points[at]) for at in points)
+            self.mounts = tuple(Mount(*point) for point in points.items())
 
     def real(self, path: str) -> str:
         """Where `path` lies on this computer."""
         return path
 
     def read_text(self, path: str, limit: int = MAX_READ_BYTES) -> str:
-        """At most `limit` bytes of a file as text, read once; empty where it cannot be read, and
-        `why` says then, and of every other file, why it does not tell.
+        """At most `limit` bytes of a file as text, read once; empty where it cannot be read. `why`
+        says of each file that was asked for why it does not tell.
         """
         if path not in self._texts:
             text, why = "", "is empty"
@@ -219,16 +210,13 @@ class Host:
             return {}
         with entries:
             for entry in entries:
-                if len(sizes) >= MAX_NAMES:
-                    raise OSError(errno.EOVERFLOW, f"more than {MAX_NAMES:,} names")
-                name, size = self._decoded(entry.name), 0
-                try:
+                name = self._decoded(entry.name)
+                sizes[name] = 0
+                with suppress(OSError):
                     if entry.is_symlink():
                         self.real(entry.path)
                     size = entry.stat().st_size if entry.is_file() else 0
                     sizes[name] = None if entry.is_dir() else size
-                except OSError:
-                    sizes[name] = 0
         return dict(sorted(sizes.items()))
 
     def exists(self, path: str, test: Callable[[str], bool] = os.path.exists) -> bool:
@@ -250,13 +238,9 @@ class Host:
 
     def mount_of(self, path: str) -> Mount | None:
         """The mount that holds an absolute path: of the longest mount point, the latest."""
-        separator, fold = str(self.paths.sep), self.paths.normcase
-        below = f"{fold(path)}{separator}"
-        holding = [
-            mount
-            for mount in self.mounts
-            if below.startswith(fold(mount.point).rstrip(separator) + separator)
-        ]
+        join, fold = self.paths.join, self.paths.normcase
+        below = fold(join(path, ""))
+        holding = [mount for mount in self.mounts if below.startswith(fold(join(mount.point, "")))]
         # the last of the longest
         return max(reversed(holding), key=lambda mount: len(mount.point), default=None)
 
@@ -266,31 +250,29 @@ class Host:
         mounts = self.mounts if self.system == "linux" else ()
         if not self.live or (mounts and not any(mount.filesystem in slow for mount in mounts)):
             return work()
-        import threading
+        from concurrent.futures import Future
+        from threading import Thread
 
-        done: list[tuple[T | None, Exception | None]] = []
+        answer: Future[T] = Future()
 
         def run() -> None:
             try:
-                done.append((work(), None))
+                answer.set_result(work())
             except Exception as error:
-                done.append((None, error))
+                answer.set_exception(error)
 
-        seconds = IMPATIENT_SECONDS if self._has_hung else DEADLINE_SECONDS
-        thread = threading.Thread(target=run, daemon=True)
-        thread.start()
-        thread.join(seconds)
-        if not done:
+        Thread(target=run, daemon=True).start()
+        # once one volume has not answered, the next ones get less
+        seconds = DEADLINE_SECONDS / 8 if self._has_hung else DEADLINE_SECONDS
+        try:
+            return answer.result(seconds)
+        except TimeoutError:
             self._has_hung = True
-            raise TimeoutError(f"no answer within {seconds:g} seconds")
-        value, error = done[0]
-        if error is not None:
-            raise error
-        return value  # type: ignore[return-value]
+            raise TimeoutError(f"no answer within {seconds:g} seconds") from None
 
     def ask(self, name: str, about: str | None = None) -> Any:
-        """What `system.py` has of the running system under that name; None where it has none.
-        `about`: the folder, the kernel's value or the key that is asked about.
+        """What `system.py` has of the running system under that name, or of `about`, a folder or
+        key; None where it has none.
         """
         from .system import ANSWERS
 
@@ -317,15 +299,15 @@ class RecordedHost(Host):
 
     def __init__(self, folder: str) -> None:
         self.folder = os.path.realpath(folder)
-        parts = ("proc", "sys", FACTS_FILE, SYSCTL_FILE)
+        parts = ("proc", "sys", "facts.json", "sysctl.txt")
         if not any(os.path.exists(os.path.join(self.folder, name)) for name in parts):
-            message = f"holds no recorded machine: neither proc nor sys nor {FACTS_FILE}"
+            message = "holds no recorded machine: neither proc nor sys nor facts.json"
             remedy = "name a folder with copies of the files in /proc and /sys"
             raise MachineFileError([Problem(file=folder, message=message, remedy=remedy)])
-        self.facts = self.read_object(FACTS_FILE)
-        env = {name: str(value) for name, value in self.read_object(ENV_FILE).items()}
+        self.facts = self.read_object("facts.json")
+        env = {name: str(value) for name, value in self.read_object("env.json").items()}
         super().__init__(env, normal_system(str(self.facts.get("system") or "linux")))
-        pairs = (line.partition(":") for line in self.read_text(SYSCTL_FILE).splitlines())
+        pairs = (line.partition(":") for line in self.read_text("sysctl.txt").splitlines())
         self.facts["sysctl"] = {name.strip(): value.strip() for name, _, value in pairs}
 
     @staticmethod

@@ -14,18 +14,10 @@ from ...core.units import binary
 from ..record import MAX_MEMORY_BYTES, SET_MEMORY, Process
 from .host import MAX_READ_BYTES, Facts, Host, Mount, parse_sizes, whole
 
-MEMINFO, LIMITS, STATUS, CGROUP = (
-    "/proc/meminfo",
-    "/proc/self/limits",
-    "/proc/self/status",
-    "/proc/self/cgroup",
-)
-TOTAL, LIMIT, AVAILABLE, SWAP = (
-    "memory_total_bytes",
-    "memory_limit_bytes",
-    "memory_available_bytes",
-    "swap_free_bytes",
-)
+MEMINFO, LIMITS = "/proc/meminfo", "/proc/self/limits"
+STATUS, CGROUP = "/proc/self/status", "/proc/self/cgroup"
+TOTAL, LIMIT = "memory_total_bytes", "memory_limit_bytes"
+AVAILABLE, SWAP = "memory_available_bytes", "swap_free_bytes"
 # limits at or above this are version 1's way to say "none": 2**63 rounded down to a page, whatever
 # the page size
 NO_LIMIT = 2**60
@@ -37,30 +29,19 @@ _FILES: dict[tuple[int, str], set[str]] = {
     (2, "memory"): {"memory.max", "memory.high", "memory.current"},
     (2, "cpu"): {"cpu.max", "cpu.weight"},
 }
-# words in the release of the kernel of a virtual machine, and what its memory is then
-VIRTUAL_KERNELS = {
-    "microsoft": ": WSL 2's part of the Windows machine's, which memory= in .wslconfig sets",
-    "linuxkit": ": what Docker Desktop gives its virtual machine",
-    "orbstack": ": what OrbStack gives its virtual machine",
-}
+# words in the release of the kernel of a virtual machine: WSL 2, Docker Desktop, OrbStack
+VIRTUAL_KERNELS = ("microsoft", "linuxkit", "orbstack")
 _ADDRESS_SPACE = r"(?m)^Max address space\s+(\d+|unlimited)\s+(\d+|unlimited)\s"
-_POD = (
-    "; the pod has no limit: the node's memory is shared, and what takes more than its request"
-    " is ended first"
-)
 
 
 class Groups(Record):
-    """The groups that hold this process for one controller, its own first: folder and name.
-
-    `why`: limits may exist unseen. `is_inside`: the top is a container's own group, and those above
-    it do not show.
+    """The groups that hold this process for one controller, its own first: folder and name; `why`
+    limits may exist unseen.
     """
 
     version: int = 2
     levels: tuple[tuple[str, str], ...] = ()
     why: str | None = None
-    is_inside: bool = False
 
 
 class _Bound(NamedTuple):
@@ -113,10 +94,8 @@ def read_groups(host: Host, controller: str) -> Groups:
 
 def _chain(mounts: Sequence[Mount], path: str) -> list[tuple[str, str]] | str:
     """Folder and name of the groups of `path` in the first of `mounts` that shows them, from the
-    process's own up to the mount point; why not where none does.
-
-    Both paths are relative to the root of the process's namespace, and may lead out of it
-    (cgroup_namespaces(7)).
+    process's own up to the mount point; why not where none does. Both paths are relative to the
+    root of the process's namespace, and may lead out of it (cgroup_namespaces(7)).
     """
     for mount in mounts:
         root, point = mount.root.rstrip("/"), mount.point.rstrip("/")
@@ -140,7 +119,8 @@ def _visible(
     levels = tuple(pair for pair, held in zip(chain, names, strict=True) if held & (files or held))
     (own, name), (top, _) = chain[0], chain[-1]
     if version == 2 and chain[-1] in levels:
-        return Groups(levels=levels, is_inside=True)
+        # a container's own group, above which nothing shows
+        return Groups(levels=levels)
     listing, why = f"{top}/cgroup.controllers", None
     controllers = host.read_text(listing)
     # an empty list is an answer: version 2 limits nothing here
@@ -163,7 +143,6 @@ def _group_bounds(host: Host, groups: Groups) -> list[_Bound]:
     files, usage, prefix = ["memory.high", "memory.max"], "memory.current", ""
     if groups.version == 1:
         files, usage, prefix = ["memory.limit_in_bytes"], "memory.usage_in_bytes", "total_"
-    above = "; groups above do not show inside the container, and may allow less" * groups.is_inside
     of_group, silent = "limited by control group", "what control group {} uses could not be read"
     for folder, group in groups.levels:
         stat = parse_sizes(host.read_text(f"{folder}/memory.stat"))
@@ -176,7 +155,7 @@ def _group_bounds(host: Host, groups: Groups) -> list[_Bound]:
         if most < NO_LIMIT:
             left = _room(most, parse_number(host.read_text(f"{folder}/{usage}")), stat, prefix)
             room = f"room in control group {group}: {file} less what is in use besides file cache"
-            source = f"{of_group} {group}: {file} {binary(most)}{above}"
+            source = f"{of_group} {group}: {file} {binary(most)}"
             bounds.append(
                 _Bound(most, source, left, silent.format(group) if left is None else room)
             )
@@ -209,8 +188,8 @@ def read_memory(host: Host, facts: Facts) -> None:
         return
     meminfo = parse_sizes(host.read_text(MEMINFO))
     total, why = meminfo.get("MemTotal", 0), host.why[MEMINFO]
-    whose = next((words for name, words in VIRTUAL_KERNELS.items() if name in host.release), "")
-    facts.put(TOTAL, total or None, f"{MEMINFO}, MemTotal{whose}", why, SET_MEMORY)
+    part = ": what memory= in .wslconfig leaves WSL 2" * ("microsoft" in host.release)
+    facts.put(TOTAL, total or None, f"{MEMINFO}, MemTotal{part}", why, SET_MEMORY)
     facts.put(SWAP, meminfo.get("SwapFree"), f"{MEMINFO}, SwapFree", why)
     groups = read_groups(host, "memory")
     try:
@@ -222,14 +201,12 @@ def read_memory(host: Host, facts: Facts) -> None:
             raise ValueError(f"a limit may exist unseen: {groups.why}")
         # a group that may have all there is leaves what the machine leaves
         bounds = [bound for bound in bounds if bound.bytes < total]
-        bounds = [*_shell_bounds(host, facts), *bounds]
+        bounds += _shell_bounds(host, facts)
     except ValueError as error:
         for fact in (LIMIT, AVAILABLE):
             facts.miss(fact, str(error), SET_MEMORY)
         return
-    inside = " that shows inside the container" if groups.is_inside else ""
-    shared = _POD if "KUBERNETES_SERVICE_HOST" in host.env else ""
-    source = f"{MEMINFO}, MemTotal: no lower limit in any control group{inside}{shared}"
+    source = f"{MEMINFO}, MemTotal: no lower limit in any control group that shows here"
     left, left_source = meminfo.get("MemAvailable"), f"{MEMINFO}, MemAvailable"
     left_source += " is missing (kernel before 3.14)" * (left is None)
     bounds = [_Bound(total, source, left and min(left, total), left_source), *bounds]
@@ -261,26 +238,23 @@ def _shell_bounds(host: Host, facts: Facts) -> list[_Bound]:
 
 def _read_other(host: Host, facts: Facts) -> None:
     """Of a system without /proc: by psutil, and macOS' size by its sysctl where that fails."""
-    memory, unread = host.ask("memory") or {}, "the system did not say how much {} it has"
+    memory, unread = host.ask("memory") or {}, "the system does not state it"
     total = memory.get("total") or whole(host.sysctl("hw.memsize")) or None
     call = "sysctl hw.memsize" if host.system == "macos" else "psutil.virtual_memory().total"
-    facts.put(TOTAL, total, call, unread.format("memory"), SET_MEMORY)
-    is_read = host.system in ("macos", "windows")
     job = ": limits of a job object are not read" if host.system == "windows" else ""
-    limit, source = total if is_read else None, f"the hardware's{job}"
-    facts.put(LIMIT, limit, source, unread.format("memory"), SET_MEMORY)
-    left, source = memory.get("available"), "psutil.virtual_memory().available"
+    limit = total if host.system in ("macos", "windows") else None
+    left = memory.get("available")
     left = None if left is None else min(left, total or left)
-    facts.put(AVAILABLE, left, source, unread.format("free memory"), SET_MEMORY)
-    swap, source = memory.get("swap_free"), "psutil.swap_memory().free"
-    facts.put(SWAP, swap, source, unread.format("free swap"))
+    facts.put(TOTAL, total, call, unread, SET_MEMORY)
+    facts.put(LIMIT, limit, f"the hardware's{job}", unread, SET_MEMORY)
+    facts.put(AVAILABLE, left, "psutil.virtual_memory().available", unread, SET_MEMORY)
+    facts.put(SWAP, memory.get("swap_free"), "psutil.swap_memory().free", unread)
 
 
 # ------------------------------------------------------------------ one running process
 
 # a process with thousands of libraries and threads has a few MB of them
 _MOST_MAPS_BYTES = 64 << 20
-_MOST_WORDS = 10_000
 # a mapping of a model file: Ollama's files are named by their content
 _MAPPED = (
     r"(?im)^([0-9a-f]{1,16})-([0-9a-f]{1,16}) \S+ \S+ \S+ \S+\s+"
@@ -308,7 +282,7 @@ def read_process(number: str, host: Host) -> Process | None:
     model_file = max(mapped, key=lambda path: mapped[path], default=None)
     words = command.decode("utf-8", "surrogateescape").rstrip("\0").split("\0")
     return Process(
-        words=tuple(words[:_MOST_WORDS]),
+        words=tuple(words[:10_000]),
         anonymous_bytes=status["RssAnon"] + status.get("RssShmem", 0),
         file_bytes=status["RssFile"],
         swapped_bytes=status.get("VmSwap", 0),

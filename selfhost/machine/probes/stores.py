@@ -1,10 +1,6 @@
-"""What is here already and where more would go, by names of files and folders alone: where each
-runtime stores its models and how much is free on the disks there; models in Hugging Face's cache,
-Ollama's store and LM Studio's folder; and runtimes.
-
-No file of weights is opened, nothing is run and nothing imported. What is read besides names:
-service units, Hugging Face's refs, Ollama's manifests and their small configurations. Time is
-bounded: what was not looked at is unread.
+"""Where runtimes store their models, how much is free there, and which models and runtimes are here
+already: by names of files and folders, by service units, and by what Hugging Face's refs and
+Ollama's manifests say. No file of weights is opened, nothing is run and nothing imported.
 """
 
 from __future__ import annotations
@@ -35,10 +31,7 @@ _UNITS = tuple(
 MODELS = "models_present"
 # for all stores together; a repository takes 0.1 to 0.3 ms
 SECONDS = 0.5
-_MAX_SNAPSHOTS = 20
-_MAX_SHARDS = 10_000
-# folders of a snapshot that hold weights: `transformer/`, `UD-Q4_K_XL/`
-_MAX_DEPTH = 2
+_MAX_SNAPSHOTS, _MAX_SHARDS = 20, 10_000
 # DeepSeek's files have six digits behind `of`
 _SHARD = pattern(r"(?is)(.*)-(\d{5})-of-(\d{5,6})(\.[a-z]+)")
 _QUANTIZATION = pattern(
@@ -59,11 +52,8 @@ _PACKAGE = pattern(r"(?s)([^-]+)-(.+)\.dist-info")
 Found = Iterator[PresentModel | None]
 
 
-# ------------------------------------------------------------------ where models go
-
-
 class Place(Record):
-    """Where models go, and what decided it; `account` stores them, if it is not the one asking."""
+    """Where models go, and what decided it; `account` stores them, if not the one that asks."""
 
     path: str
     why: str
@@ -71,9 +61,7 @@ class Place(Record):
 
 
 def places(host: Host) -> dict[str, Place]:
-    """By the purpose of a disk, and LM Studio's; without those that need a home folder where none
-    is set.
-    """
+    """By the purpose of a disk, and LM Studio's; without those below a home that is not set."""
     join, home = host.paths.join, host.home
     # models of whisper.cpp go where the download script is told to put them
     folders = {"whisper.cpp": Place(path=".", why="whisper.cpp has no folder of its own")}
@@ -104,13 +92,12 @@ def places(host: Host) -> dict[str, Place]:
 
 
 def _service_place(host: Host, file: str) -> dict[str, Place]:
-    """Of Ollama's service, which has its own account and variables (ollama/ollama#2676): by its
-    systemd unit and the files beside it that change it; the last setting wins.
+    """Of Ollama's service, which has its own account and variables (ollama/ollama#2676): the last
+    setting in its systemd unit and the files beside it wins.
     """
     files = [f"{file}.d/{name}" for name in host.listdir(f"{file}.d") if name.endswith(".conf")]
     unit = "\n".join(map(host.read_text, (file, *files)))
     account = ["root", *re.findall(r"(?m)^User=\s*(\S+)", unit)][-1]
-    host.accounts.add(account)
     if paths := re.findall(r'(?m)^Environment=.*?\bOLLAMA_MODELS=([^"\n]*?)(?:"|\s|$)', unit):
         why = f"OLLAMA_MODELS in {file}"
         return {"ollama": Place(path=paths[-1], why=why, account=account)}
@@ -193,18 +180,11 @@ def _look(host: Host, place: Place) -> tuple[str, dict[str, Any] | None, bool | 
 def read_models(host: Host, facts: Facts, seconds: float = SECONDS) -> None:
     """Every model in a store; `models_present.<store>` says why one was not read whole."""
     until, models = monotonic() + seconds, list[PresentModel]()
-    try:
-        stores = host.within(lambda: _stores(host))
-    except (OSError, ValueError) as error:
-        reason = f"where they are stored could not be looked up: {reason_of(error)}"
-        facts.miss(MODELS, reason, _REMEDY)
-        return
+    stores = host.within(lambda: _stores(host))
     for store, folder in stores.items():
         entries = _SEARCHES[store](host, folder, store)
         try:
             why = host.within(lambda entries=entries: _add(models, entries, until))  # type: ignore[misc]
-        except PermissionError:
-            why = "its folder may not be read by this account"
         except (OSError, ValueError) as error:
             why = f"its folder could not be read: {reason_of(error)}"
         if why:
@@ -256,7 +236,6 @@ def _files(host: Host, folder: str, depth: int) -> dict[str, int]:
 
 
 def _folders(host: Host, *parts: str) -> list[str]:
-    """The names of the folders in one."""
     return [name for name, size in host.sizes(*parts).items() if size is None]
 
 
@@ -295,9 +274,7 @@ def _is_told_whole(files: Mapping[str, int], first: str) -> bool | None:
 
 def _search_hub(host: Host, hub: str, store: str) -> Found:
     """`models--ORG--NAME`, each with `refs`, `blobs` and `snapshots`."""
-    for name in _folders(host, hub):
-        if not name.startswith("models--"):
-            continue
+    for name in filter(re.compile("models--").match, _folders(host, hub)):
         folder = host.paths.join(hub, name)
         repository = name.removeprefix("models--").replace("--", "/")
         try:
@@ -306,7 +283,8 @@ def _search_hub(host: Host, hub: str, store: str) -> Found:
             commits = _folders(host, below)
             main = host.read_text(host.paths.join(folder, "refs", "main"), 100).strip()
             commits = [main] if main in commits else commits[:_MAX_SNAPSHOTS]
-            every = [_files(host, host.paths.join(below, n), _MAX_DEPTH) for n in commits]
+            # folders below hold weights, too: `transformer/`, `UD-Q4_K_XL/`
+            every = [_files(host, host.paths.join(below, name), 2) for name in commits]
             sets = list(_weights(max(every, key=lambda each: sum(each.values()), default={})))
             blobs = {} if sets else host.sizes(folder, "blobs")
         except OSError:
@@ -333,8 +311,7 @@ def _search_lm_studio(host: Host, folder: str, store: str) -> Found:
 
 def _search_ollama(host: Host, folder: str, store: str) -> Found:
     """`manifests/REGISTRY/NAMESPACE/NAME/TAG`, each a list of layers that lie in `blobs` as
-    `sha256-…`, whole under that name alone (ollama/ollama: types/model/name.go,
-    server/manifest.go; server/download.go for `-partial`).
+    `sha256-…`, whole under that name alone (ollama/ollama, types/model/name.go).
     """
     manifests = _files(host, host.paths.join(folder, "manifests"), 4)
     blobs = host.sizes(folder, "blobs") if manifests else {}
@@ -346,8 +323,8 @@ def _search_ollama(host: Host, folder: str, store: str) -> Found:
         if not any(kind.endswith((".model", ".tensor")) for _, _, kind in layers):
             # a model of Ollama's cloud has no weights here
             continue
-        config = host.read_object(host.paths.join(folder, "blobs", layers[-1][0]))
-        stated = config.get("file_type")
+        config = host.paths.join(folder, "blobs", layers[-1][0])
+        stated = host.read_object(config).get("file_type")
         here = [size for blob, size, _ in layers if blobs.get(blob) == size]
         registry, *names, tag = parts
         name = "/".join((registry, *names)).removeprefix("registry.ollama.ai/")
@@ -359,14 +336,13 @@ def _search_ollama(host: Host, folder: str, store: str) -> Found:
             tag=f"{name.removeprefix('library/')}:{tag}",
             complete=len(here) == len(layers),
             store=store,
-            quantization=stated[:40] if isinstance(stated, str) and stated.strip() else None,
+            quantization=str(stated)[:40] if stated else None,
         )
 
 
 def _layers(manifest: Mapping[str, Any]) -> list[tuple[str, int, str]]:
     """Of each layer, the config last: its file in `blobs`, bytes, media type; none of a bad one."""
-    listed = manifest.get("layers") or []
-    layers: list[tuple[str, int, str]] = []
+    listed, layers = manifest.get("layers") or [], list[tuple[str, int, str]]()
     for value in (*listed, manifest.get("config")) if isinstance(listed, list) else ():
         fields = value if isinstance(value, dict) else {}
         digest, size = str(fields.get("digest")), fields.get("size")

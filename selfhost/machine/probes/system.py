@@ -5,14 +5,14 @@ process, for what may hang or crash: NVIDIA's library.
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
-from ..record import MAX_DISK_BYTES
-
+_UNAME = os.uname() if hasattr(os, "uname") else None
 _ADAPTER_VALUES = {
     "id": "MatchingDeviceId",
     "name": "DriverDesc",
@@ -43,9 +43,7 @@ def _sysctl(name: str) -> str:
 def _registry_value(key: str, value: str) -> Any:
     """A value under HKEY_LOCAL_MACHINE of Windows; None where there is none."""
     try:
-        import winreg
-
-        tool: Any = winreg
+        tool = importlib.import_module("winreg")
         with tool.OpenKey(tool.HKEY_LOCAL_MACHINE, key) as opened:
             return tool.QueryValueEx(opened, value)[0]
     except (ImportError, OSError):
@@ -68,29 +66,29 @@ def _display_adapters() -> list[dict[str, Any]] | None:
     return [adapter for adapter in adapters if any(adapter.values())] or None
 
 
-def _kernel32() -> Any:
-    """Windows' functions; None on another system."""
+def _processor_features() -> list[int] | None:
+    """The numbers of those of Windows' winnt.h (PF_…_AVAILABLE) that are there."""
     if os.name != "nt":
         return None
     import ctypes
 
-    return ctypes.__dict__["windll"].kernel32
+    is_there = ctypes.__dict__["windll"].kernel32.IsProcessorFeaturePresent
+    return [number for number in range(64) if is_there(number)]
 
 
 def _processor_information() -> str | None:
     """Windows' GetLogicalProcessorInformationEx of RelationProcessorCore in hexadecimal."""
-    kernel = _kernel32()
-    if kernel is None:
+    if os.name != "nt":
         return None
     import ctypes
 
-    size = ctypes.c_ulong(2**20)
+    size, kernel = ctypes.c_ulong(2**20), ctypes.__dict__["windll"].kernel32
     buffer = ctypes.create_string_buffer(size.value)
     done = kernel.GetLogicalProcessorInformationEx(0, buffer, ctypes.byref(size))
     return buffer.raw[: size.value].hex() if done else None
 
 
-def _space(folder: str) -> dict[str, Any]:
+def _space(folder: str) -> dict[str, int]:
     """Of the volume that holds an existing folder. `OSError`."""
     if os.name == "nt":
         import psutil
@@ -99,16 +97,15 @@ def _space(folder: str) -> dict[str, Any]:
         return {"free_bytes": usage.free, "total_bytes": usage.total}
     volume = os.statvfs(folder)
     # f_bavail, not f_bfree: the blocks reserved for root are no use to an ordinary account
-    sizes = {"free_bytes": volume.f_bavail, "total_bytes": volume.f_blocks}
-    return {name: min(count * volume.f_frsize, MAX_DISK_BYTES) for name, count in sizes.items()}
+    free, total = volume.f_bavail * volume.f_frsize, volume.f_blocks * volume.f_frsize
+    return {"free_bytes": free, "total_bytes": total}
 
 
 def _memory() -> dict[str, int]:
     import psutil
 
     memory, swap = psutil.virtual_memory(), psutil.swap_memory()
-    sizes = {"total": memory.total, "available": memory.available, "swap_free": swap.free}
-    return {name: int(size) for name, size in sizes.items()}
+    return {"total": memory.total, "available": memory.available, "swap_free": swap.free}
 
 
 def _cores() -> dict[str, int | None]:
@@ -127,15 +124,10 @@ def _mounts() -> dict[str, str]:
     return {part.mountpoint: part.fstype for part in parts}
 
 
-def _uname(field: str) -> str | None:
-    return getattr(os.uname(), field) if hasattr(os, "uname") else None
-
-
 def ask_nvml() -> dict[str, Any]:
-    """What `nvml.py` prints, or `why` it says nothing.
-
-    It runs isolated from the folder, variables and packages of the caller, and is killed after
-    NVML_SECONDS, not waited for: what waits inside a driver ends only when the driver lets it.
+    """What `nvml.py` prints, or `why` it says nothing. It runs isolated from the folder, variables
+    and packages of the caller, and is killed after NVML_SECONDS, not waited for: what waits inside
+    a driver ends only when the driver lets it.
     """
     import json
     import subprocess
@@ -182,22 +174,19 @@ ANSWERS: dict[str, Callable[..., Any]] = {
     "cores": _cores,
     "cwd": os.getcwd,
     "display_adapters": _display_adapters,
-    "hostname": lambda: _uname("nodename"),
-    "machine": lambda: _uname("machine"),
+    "hostname": lambda: getattr(_UNAME, "nodename", None),
+    "machine": lambda: getattr(_UNAME, "machine", None),
     "memory": _memory,
     "mounts": _mounts,
     "nvml": ask_nvml,
     # of this interpreter
     "pointer_bits": lambda: 64 if sys.maxsize > 2**32 else 32,
-    # the numbers of those of Windows' winnt.h (PF_…_AVAILABLE) that are there
-    "processor_features": lambda: (
-        (kernel := _kernel32()) and [n for n in range(64) if kernel.IsProcessorFeaturePresent(n)]
-    ),
+    "processor_features": _processor_features,
     "processor_information": _processor_information,
     "python_path": lambda: [folder for folder in sys.path if folder],
     "read_at": lambda: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     "registry": lambda path: _registry_value(*path.rsplit("\\", 1)),
-    "release": lambda: _uname("release"),
+    "release": lambda: getattr(_UNAME, "release", None),
     "space": _space,
     "sysctl": _sysctl,
     # on Windows only the read-only mark is looked at, not who may do what

@@ -187,10 +187,7 @@ def test_no_limit_is_the_hardware(build: Callable[..., RecordedHost]) -> None:
         machine = read_machine(build(files))
         assert machine.memory_limit_bytes == 16 * GIB
         assert machine.memory_available_bytes == 12 * GIB
-        # only the hierarchy's own top has no limits: a top with some is a container's group, above which nothing shows
-        assert ("shows inside the container" in machine.sources["memory_limit_bytes"]) == (
-            "/sys/fs/cgroup/memory.max" in files
-        )
+        assert "control group that shows here" in machine.sources["memory_limit_bytes"]
 
 
 @pytest.mark.parametrize(

@@ -299,7 +299,7 @@ def test_a_store_of_another_account_is_unread(tmp_path: Path) -> None:
     Hub(tmp_path, MISTRAL).add(MISTRAL_FILE, MISTRAL_BYTES)
     found = read(Closed(tmp_path, tmp_path / ".ollama"))
     assert [model.repository for model in found.values["models_present"]] == [MISTRAL]
-    assert "may not be read" in found.unread["models_present.ollama"].reason
+    assert "Permission denied" in found.unread["models_present.ollama"].reason
 
 
 def test_a_recorded_tree_holds_what_it_holds(tmp_path: Path) -> None:
