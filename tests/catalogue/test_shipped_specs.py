@@ -93,6 +93,7 @@ def test_every_table_names_its_source(id: str) -> None:
     """Where a number came from stands beside it; what is left out says why."""
     values = tomllib.loads(SPEC_FILES[id].read_text(encoding="utf-8"))
     spec = spec_of(id)
+    assert "sources" not in values, "they stand in a file beside it"
     tables = "license openness parameters architecture components embedding availability upkeep"
     for table in tables.split():
         assert table not in values or spec.sources.get(table), f"[{table}] has no source"
