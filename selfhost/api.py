@@ -14,7 +14,6 @@ from .catalogue.index import Catalogue, open_catalogue
 from .catalogue.spec import ModelSpec
 from .catalogue.spec_values import MODALITIES, USES
 from .core.errors import InputError, SelfhostError, WorkloadError, WrongTypeError, expect_type
-from .core.records import Record
 from .core.values import fault_of
 from .core.workload import MOST_BYTES, Workload
 from .judge.record import Verdict
@@ -30,17 +29,6 @@ if TYPE_CHECKING:
 
 PathLike = str | os.PathLike[str]
 Model = str | os.PathLike[str] | ModelSpec
-
-
-class _Given(Record):
-    """The arguments that the functions share, with their defaults. `notes` are sentences on what
-    else the machine's name can mean.
-    """
-
-    catalogue: Catalogue
-    workload: Workload
-    machine: Machine
-    notes: tuple[str, ...]
 
 
 def check(
@@ -67,11 +55,9 @@ def check(
     Raises `UnknownModelError`, `UnknownMachineError`, `SpecError`, `WorkloadError`; each says what
     to type instead.
     """
-    given = _given([model], workload, machine, specs, fields)
-    verdict = check_with(
-        given.catalogue, model, given.workload, given.machine, instead=alternatives
-    )
-    return verdict.replace(notes=(*verdict.notes, *given.notes))
+    given, notes = _given([model], workload, machine, specs, fields)
+    verdict = check_with(given[0], model, *given[1:], instead=alternatives)
+    return verdict.replace(notes=(*verdict.notes, *notes))
 
 
 def can_run(
@@ -86,9 +72,9 @@ def can_run(
     says which. Takes the arguments of `check` and raises as it does:
     `can_run("mistral-7b", context_tokens=8192)`.
     """
-    given = _given([model], workload, machine, specs, fields)
-    understood = understand(given.catalogue, model, given.workload, given.machine)
-    return judged_for(given.catalogue, understood, given.machine).fits
+    (catalogue, asked, read), _ = _given([model], workload, machine, specs, fields)
+    understood = understand(catalogue, model, asked, read)
+    return judged_for(catalogue, understood, read).fits
 
 
 def rank(
@@ -109,12 +95,11 @@ def rank(
     for key, value, choices in (("use", use, USES), ("modality", modality, MODALITIES)):
         if value is not None and value not in choices:
             raise WorkloadError.of(key, f"{value!r} is not one of {', '.join(choices)}", None)
-    given = _given([], workload, machine, specs)
+    given, notes = _given([], workload, machine, specs)
     from .advice.listing import Lister, chosen
 
-    ids = chosen(given.catalogue, use=use, modality=modality)
-    lister = Lister(given.catalogue, given.workload, given.machine, use=use)
-    return lister.all(ids).replace(notes=given.notes)
+    ids = chosen(given[0], use=use, modality=modality)
+    return Lister(*given, use=use).all(ids).replace(notes=notes)
 
 
 def plan(
@@ -129,8 +114,8 @@ def plan(
     from .advice.plan import plan_with
 
     # what lies on this machine, and how busy it is, do not matter elsewhere
-    given = _given([model], workload, Machine(planning=True), specs)
-    return plan_with(given.catalogue, model, given.workload)
+    (catalogue, asked, _), _ = _given([model], workload, Machine(planning=True), specs)
+    return plan_with(catalogue, model, asked)
 
 
 def compare(
@@ -152,13 +137,13 @@ def compare(
         raise WrongTypeError(f"models must be a list of models, not {kind}: {example}")
     if len(models) < 2:
         raise InputError(f"models must be two or more, not {len(models)}")
-    given = _given(models, workload, machine, specs)
+    given, notes = _given(models, workload, machine, specs)
     verdicts: list[Verdict] = []
     errors: list[SelfhostError] = []
     for model in models:
         try:
-            verdict = check_with(given.catalogue, model, given.workload, given.machine)
-            verdicts.append(verdict.replace(understood_as=(*verdict.understood_as, *given.notes)))
+            verdict = check_with(given[0], model, *given[1:])
+            verdicts.append(verdict.replace(understood_as=(*verdict.understood_as, *notes)))
         except SelfhostError as error:
             errors.append(error)
     if errors:
@@ -197,11 +182,9 @@ def size(
             f"a container serves a model, and none is sized for {workload.task}",
             "leave it out; check() has the memory of a fine-tuning",
         )
-    given = _given([model], workload, machine or node(), specs)
-    size = size_with(
-        given.catalogue, model, given.workload, given.machine, prompt_cache_bytes=prompt_cache_bytes
-    )
-    return size.replace(notes=(*size.notes, *given.notes))
+    given, notes = _given([model], workload, machine or node(), specs)
+    size = size_with(given[0], model, *given[1:], prompt_cache_bytes=prompt_cache_bytes)
+    return size.replace(notes=(*size.notes, *notes))
 
 
 def _given(
@@ -210,8 +193,10 @@ def _given(
     machine: Machine | str | None,
     specs: Sequence[PathLike],
     fields: Mapping[str, Any] = {},
-) -> _Given:
-    """The arguments with their defaults; `fields` are of the workload. Raises `WrongTypeError`."""
+) -> tuple[tuple[Catalogue, Workload, Machine], tuple[str, ...]]:
+    """The arguments with their defaults, and what else the machine's name can mean; `fields` are of
+    the workload. Raises `WrongTypeError` and `UnknownMachineError`.
+    """
     for model in models:
         expect_type("model", model, (str, os.PathLike, ModelSpec))
     expect_type("workload", workload, (Workload, type(None)))
@@ -227,26 +212,16 @@ def _given(
     asked = Workload(**fields) if workload is None else workload.replace(**fields)
     notes: tuple[str, ...] = ()
     if isinstance(machine, str):
-        machine, notes = _machine_named(machine)
-    return _Given(
-        catalogue=open_catalogue(specs),
-        workload=asked,
-        machine=machine or Machine.read(),
-        notes=notes,
-    )
+        from .machine.named import named
+        from .machine.words import UnknownMachineError
 
-
-def _machine_named(text: str) -> tuple[Machine, tuple[str, ...]]:
-    """The machine that `text` names, and what else the name can mean."""
-    from .machine.named import named
-    from .machine.words import UnknownMachineError
-
-    try:
-        machine, note = named(text)
-    except UnknownMachineError as error:
-        remedy = error.remedy
-        if text.endswith((".json", ".jsonl")) or os.path.lexists(text):
-            remedy = f"a record is read by machine=Machine.from_file({text!r})"
-        message = f"{error.message}; {remedy}" if remedy else error.message
-        raise UnknownMachineError(message, remedy=remedy, nearest=error.nearest) from None
-    return machine, () if note is None else (note,)
+        try:
+            described, note = named(machine)
+        except UnknownMachineError as error:
+            wanted = error.remedy
+            if machine.endswith((".json", ".jsonl")) or os.path.lexists(machine):
+                wanted = f"a record is read by machine=Machine.from_file({machine!r})"
+            message = f"{error.message}; {wanted}" if wanted else error.message
+            raise UnknownMachineError(message, remedy=wanted, nearest=error.nearest) from None
+        machine, notes = described, () if note is None else (note,)
+    return (open_catalogue(specs), asked, machine or Machine.read()), notes

@@ -5,6 +5,7 @@ installed one, and the templates of sentences in them.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
@@ -31,32 +32,25 @@ RANGES: Mapping[str, Callable[[Any, Any], str]] = {
 }
 
 
+_OPTIONAL = re.compile(r"\[\[(!?)(\w+)\?(.*?)\]\]", re.DOTALL)
+_FIGURE = re.compile(r"\{([^:}]*):?([^}]*)\}")
+
+
 def filled(template: str, figures: Mapping[str, Any]) -> str:
-    """The template with its figures; `KeyError` for a figure that is missing."""
-    first, *parts = template.split("[[")
-    text = _with_figures(first, figures)
-    for part in parts:
-        optional, _, rest = part.partition("]]")
-        name, _, words = optional.partition("?")
-        is_shown = figures.get(name) if name[0] != "!" else not figures.get(name[1:])
-        if is_shown:
-            text += _with_figures(words, figures)
-        text += _with_figures(rest, figures)
-    return text
+    """The template with its figures, `{name:unit}`, and the words of each `[[name?words]]` whose
+    figure is there, of `[[!name?words]]` whose is not. `KeyError` for a figure that is missing.
+    """
 
+    def words(match: re.Match[str]) -> str:
+        return match[3] if bool(figures.get(match[2])) is not bool(match[1]) else ""
 
-def _with_figures(text: str, figures: Mapping[str, Any]) -> str:
-    filled_in, *parts = text.split("{")
-    for part in parts:
-        name, _, rest = part.partition("}")
-        name, _, unit = name.partition(":")
-        value = figures[name]
+    def figure(match: re.Match[str]) -> str:
+        value, unit = figures[match[1]], match[2]
         if isinstance(value, tuple) and unit in RANGES:
-            shown = RANGES[unit](*value)
-        else:
-            shown = UNITS[unit](value) if unit else str(value)
-        filled_in += shown + rest
-    return filled_in
+            return RANGES[unit](*value)
+        return UNITS[unit](value) if unit else str(value)
+
+    return _FIGURE.sub(figure, _OPTIONAL.sub(words, template))
 
 
 # what the files of a package end in
