@@ -86,7 +86,6 @@ INPUTS: dict[str, tuple[Sequence[str], str]] = {
     "policy, by --output": ((*AUDIT, "--output", "p.toml"), "p.toml"),
     "default policy": (("audit", "--machines", "a.json", "--output", "audit.toml"), "audit.toml"),
     "record": ((*CHECK, "a.json", "--output", "./folder/../a.json"), "a.json"),
-    "record through a link": ((*CHECK, "a.json", "--output", "link.json"), "a.json"),
     "record by a hard link": ((*CHECK, "a.json", "--output", "hard.json"), "a.json"),
     "spec": (("spec", "check", "my-model.toml", "--output", "my-model.toml"), "my-model.toml"),
     "draft": (
@@ -253,8 +252,8 @@ def test_quantities_as_people_type_them(
     ("parse", "typed"),
     [
         *((parse_bytes, typed) for typed in ("GB", "-1GB", "16 apples", "1.2.3GB", "9" * 30)),
-        *((parse_tokens, typed) for typed in ("k", "-1", "8.3k", "8.5", "eight", "8kk", "1" * 25)),
-        *((parse_seconds, typed) for typed in ("s", "-1s", "3d", "1.0001s", "1:75", "12:61:00")),
+        *((parse_tokens, typed) for typed in ("k", "-1", "8.3k", "8.5", "8kk", "1" * 25)),
+        *((parse_seconds, typed) for typed in ("s", "-1s", "3d", "1.0001s", "4:05", "1h30m")),
         # nothing is guessed: bits or bytes
         *((parse_rate, typed) for typed in ("100", "100MB", "100mb/s", "50mbps", "0MB/s", "MB/s")),
     ],
