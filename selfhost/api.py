@@ -14,7 +14,7 @@ from .catalogue.index import Catalogue, open_catalogue
 from .catalogue.spec import ModelSpec
 from .catalogue.spec_values import MODALITIES, USES
 from .core.errors import InputError, SelfhostError, WorkloadError, WrongTypeError, expect_type
-from .core.values import fault_of
+from .core.records import fault_of
 from .core.workload import MOST_BYTES, Workload
 from .judge.record import Verdict
 from .machine.reader import Machine

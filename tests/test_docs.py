@@ -26,8 +26,7 @@ from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.searching import resolve
 from selfhost.cli import COMMANDS as SUBCOMMANDS
 from selfhost.cli import main as cli
-from selfhost.cli.declared import formats_of
-from selfhost.cli.parser import CommandParser, exit_codes
+from selfhost.cli.parser import CommandParser, exit_codes, formats_of
 from selfhost.core.tomlfile import Document
 from selfhost.core.workload import FLAGS
 from selfhost.judge.checks import CHECKS, codes

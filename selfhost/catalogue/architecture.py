@@ -8,10 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from operator import gt, le
 from typing import Any
 
-from ..core.records import Record, pattern, read_by
+from ..core.records import Record, kind_of, pattern, read_by
 from ..core.tables import shipped_table
 from ..core.tomlfile import Table
-from ..core.values import kind_of
 from .quantization_names import DTYPES, PACKED
 
 # what arithmetic cannot take: the key, what is wrong with it as a clause that begins with a verb,

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..core.errors import Problem, SpecError, UnknownModelError, WorkloadError
 from ..core.files import shown
-from ..core.records import Record
+from ..core.records import Record, shortened
 from ..core.spelling import canonical
 from ..core.tables import (
     STORED,
@@ -26,7 +26,6 @@ from ..core.tables import (
     table_at,
 )
 from ..core.tomlfile import Document
-from ..core.values import shortened
 from .runtime import RuntimeSpec
 from .spec import ModelSpec, read_model_spec, read_spec_file
 from .spec_values import SCHEMA, SOURCES_ENDING

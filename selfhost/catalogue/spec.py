@@ -9,10 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..core.files import shown
-from ..core.records import Record, read_by
+from ..core.records import Record, read_by, shortened
 from ..core.tables import shipped_table
 from ..core.tomlfile import Document, Path, Table
-from ..core.values import shortened
 from .architecture import Architecture, read_architecture
 from .quantization_names import FORMATS, PLAIN_DTYPES, QUANTIZATIONS
 from .spec_values import (

@@ -7,8 +7,8 @@ from typing import Any
 
 from ..core.tables import shipped_table
 from . import COMMANDS
-from .declared import arguments
 from .output import write
+from .parser import arguments, parse
 
 TYPE_CHECKING = False
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 def run(words: list[str]) -> int:
     """Print the script."""
-    from .parser import parse
-
     write(shipped_table("completion")[parse("completion", words).shell])
     return 0
 

@@ -13,9 +13,8 @@ from typing import Any
 
 from .errors import Problem, first_problems
 from .files import Unreadable, read_file, shown, text_of, too_large
-from .records import Record
+from .records import Record, date_fault, fault_of, shortened
 from .spelling import nearest
-from .values import date_fault, fault_of, shortened
 
 Path = tuple[str | int, ...]
 

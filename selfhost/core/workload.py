@@ -8,8 +8,7 @@ from typing import Any
 from . import units
 from .errors import InputError, Problem, SelfhostError, WorkloadError, WrongTypeError, expect_type
 from .quantities import parse_bytes, parse_count, parse_tokens
-from .records import Record, read_by
-from .values import Fault, fault_of, kind_of
+from .records import Fault, Record, fault_of, kind_of, read_by
 
 TASKS = ("generate", "finetune")
 FINETUNE_METHODS = ("full", "lora", "qlora")

@@ -12,10 +12,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import MachineFileError, Problem, expect_type
-from ..core.records import Record, Unread, pattern, read_by
+from ..core.records import Record, Unread, fault_of, kind_of, pattern, read_by, shortened
 from ..core.tables import shipped_table
 from ..core.tomlfile import Document, Table
-from ..core.values import fault_of, kind_of, shortened
 
 SCHEMA = "selfhost.machine/1"
 # the name of a machine that nobody named; of another's record it says nothing

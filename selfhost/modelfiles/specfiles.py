@@ -18,9 +18,9 @@ from ..catalogue.spec import ModelSpec, PublishedFiles, read_as_far_as_right, re
 from ..catalogue.spec_values import SCHEMA, SCRATCH, SOURCES_ENDING, is_id
 from ..core.errors import Problem, WorkloadError
 from ..core.records import Record, pattern
+from ..core.records import shortened as _short
 from ..core.spelling import canonical
 from ..core.tomlfile import Document, Path
-from ..core.values import shortened as _short
 from ..needs.checkpoints import DTYPES
 from ..needs.records import Term
 
