@@ -117,30 +117,29 @@ def _counted(case: Case) -> Needs:
     described = spec.architecture, spec.components, spec.parameters.total, spec.files
     if runtime is None or not any(described):
         why = "the spec states neither an architecture nor [needs]"
-        why = spec.unknown.get("architecture", why)
-        return _stated(case, needs) or _nothing(needs, why, "state it under [needs] in a spec")
+        why, stated = spec.unknown.get("architecture", why), _stated(case)
+        if stated is None:
+            return _nothing(needs, why, "state it under [needs] in a spec")
+        return _with_parts(needs, stated)
     held = parts(case)
     if case.companions.own_block and case.format != "gguf":
         held = held.replace(terms=(*held.terms, *block_of_checkpoint(case)))
     if case.draft is not None:
         draft = parts(case.draft.replace(device=device))
         held = with_draft(held, draft, case, runtime.sources.get("companions", runtime.name))
-    return _needs_of_parts(case, needs, held)
+    is_total = held.terms and not any(each.fact.startswith("memory") for each in held.unknown)
+    return _with_parts(needs, held if is_total else _stated(case, held) or held)
 
 
-def _needs_of_parts(case: Case, needs: Needs, parts: Parts) -> Needs:
-    """What the spec states itself, where the parts are no total."""
-    missing = [entry for entry in parts.unknown if entry.fact.startswith("memory")]
-    files = None if isinstance(parts.files, Unread) else parts.files
-    stated = _stated(case, needs, files) if missing or not parts.terms else None
-    if stated is not None:
-        return stated.replace(offloaded=parts.offloaded)
+def _with_parts(needs: Needs, parts: Parts) -> Needs:
     needs = needs.replace(
         largest_file_bytes=parts.largest_file_bytes,
         tensor_parallel=parts.tensor_parallel,
         unknown=parts.unknown,
+        offloaded=parts.offloaded,
     )
-    if files is not None:
+    files = parts.files
+    if not isinstance(files, Unread):
         is_guess = files.how is How.ASSUMED
         needs = needs.replace(
             download_bytes=files.bytes,
@@ -149,9 +148,10 @@ def _needs_of_parts(case: Case, needs: Needs, parts: Parts) -> Needs:
             download_source=files.source,
             download_range=(files.low_bytes, files.high_bytes) if is_guess else None,
         )
+    missing = [entry for entry in parts.unknown if entry.fact.startswith("memory")]
     if not missing:
         total = MemoryNeed(terms=parts.terms, evictable_bytes=parts.evictable_bytes)
-        return needs.replace(memory=total, offloaded=parts.offloaded)
+        return needs.replace(memory=total)
     if not parts.terms:
         return needs
     # the first part of the memory that is not known says how much is
@@ -162,44 +162,38 @@ def _needs_of_parts(case: Case, needs: Needs, parts: Parts) -> Needs:
     return needs.replace(known_terms=parts.terms, unknown=unknown)
 
 
-def _stated(case: Case, needs: Needs, files: Term | None = None) -> Needs | None:
-    """What the spec states itself; `files` where it leaves out how large they are."""
+def _stated(case: Case, counted: Parts | None = None) -> Parts | None:
+    """What the spec states itself, in equal parts where a program shares it out to several devices;
+    the files and ways of offloading as counted where it leaves them out.
+    """
     spec, stated = case.spec, case.spec.needs
     if stated is None:
         return None
     divides = case.program is not None and case.account.divides_layers
+    devices = case.device.devices if case.device is not None else 1
     source = stated.source or spec.sources.get("needs") or spec.origin or "the spec"
-    unknown: list[Unread] = []
-    memory = _stated_memory(case, source)
-    if memory is None:
+    low, high, size = stated.low_bytes, stated.high_bytes, stated.disk_bytes
+    terms, unknown = list[Term](), list[Unread]()
+    if low is None or high is None:
         unknown.append(unread("the spec states no memory", "add memory_bytes to [needs]", "memory"))
-    size, how, how_source = stated.disk_bytes, How.STATED, source
-    if size is None and files is not None:
-        size, how, how_source = files.bytes, files.how, files.source
-    if size is None:
-        unknown.append(unread("the spec states no disk_bytes", "add disk_bytes to [needs]"))
-    return needs.replace(
-        download_bytes=size,
-        disk_bytes=size,
-        largest_file_bytes=size,
-        download_how=None if size is None else how,
-        download_source=None if size is None else how_source,
-        memory=memory,
+    else:
+        whole = stated_range("weights", low, high, source)
+        terms = [on_each(whole, devices, 1 / devices), *_of_longer_recording(case, source)]
+    files: Term | Unread = unread("the spec states no disk_bytes", "add disk_bytes to [needs]")
+    if size is not None:
+        files = term("files", size, How.STATED, source, f"{size:,} bytes as stated")
+    elif counted is not None and not isinstance(counted.files, Unread):
+        files = counted.files
+    if isinstance(files, Unread):
+        unknown.append(files)
+    return Parts(
+        files=files,
+        terms=tuple(terms),
+        largest_file_bytes=None if isinstance(files, Unread) else files.bytes,
         tensor_parallel=TENSOR_PARALLEL if divides else (),
+        offloaded=() if counted is None else counted.offloaded,
         unknown=tuple(unknown),
     )
-
-
-def _stated_memory(case: Case, source: str) -> MemoryNeed | None:
-    """In equal parts where a program shares it out to several devices."""
-    stated = case.spec.needs
-    assert stated is not None
-    low, high = stated.low_bytes, stated.high_bytes
-    if low is None or high is None:
-        return None
-    devices = case.device.devices if case.device is not None else 1
-    whole = on_each(stated_range("weights", low, high, source), devices, 1 / devices)
-    return MemoryNeed(terms=(whole, *_of_longer_recording(case, source)))
 
 
 def _of_longer_recording(case: Case, source: str) -> tuple[Term, ...]:

@@ -18,6 +18,7 @@ from .records import (
     How,
     Offloaded,
     Term,
+    files_of,
     stated_range,
     taken_off,
     term,
@@ -255,20 +256,11 @@ def parts_in_files(case: Case, parts: ModelParts) -> Parts:
     or a segment of it, at a time on one. One buffer is given back before the next is reserved.
     """
     components, computed = case.spec.components, _CPP["computed"]
-    by_component = {
-        each.component: file_size(each, components, case.quantization) for each in parts.files
-    }
-    sizes = by_component.values()
+    quantization = case.quantization
+    by_component = {e.component: file_size(e, components, quantization) for e in parts.files}
+    sizes = tuple(by_component.values())
     sources = [each for each in (_CPP["listed"], computed) if each in {s.source for s in sizes}]
-    files = term(
-        "files",
-        sum(each.bytes for each in sizes),
-        How.COMPUTED,
-        "; ".join(sources),
-        " + ".join(each.arithmetic for each in sizes),
-        low=sum(each.low_bytes for each in sizes),
-        high=sum(each.high_bytes for each in sizes),
-    )
+    files = files_of(sizes, How.COMPUTED, "; ".join(sources))
     largest = max(sizes, key=lambda size: size.bytes)
     how = How.ASSUMED if parts.buffers_like else How.MEASURED
     source = case.runtime.sources.get("parts", "")

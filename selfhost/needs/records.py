@@ -4,7 +4,7 @@ arithmetic are written.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from functools import cached_property
 
@@ -160,7 +160,7 @@ class MemoryNeed(Record):
     @property
     def places(self) -> tuple[PlaceNeed, ...]:
         """The sums of each place that holds a term, in the order of the terms."""
-        by_place: dict[str, list[Term]] = {}
+        by_place: dict[str, list[Term]] = {} if self.terms else {"host": []}
         for term in self.terms:
             by_place.setdefault(term.where, []).append(term)
         return tuple(
@@ -171,7 +171,7 @@ class MemoryNeed(Record):
                 high_bytes=sum(term.high_bytes for term in terms),
                 evictable_bytes=self.evictable_bytes if where == "host" else 0,
             )
-            for where, terms in (by_place or {"host": []}).items()
+            for where, terms in by_place.items()
         )
 
 
@@ -231,15 +231,12 @@ class Needs(Record):
         """Those of its memory; () where that is not known."""
         return self.memory.terms if self.memory is not None else ()
 
-    def ram_bytes(self, end: str = "high_bytes") -> int | None:
-        """What stays in RAM, by that end of each term; None where the memory is not known."""
-        sizes: list[int] = [getattr(term, end) for term in self.terms if term.where == "host"]
-        return None if self.memory is None else sum(sizes)
-
-    def card_bytes(self, end: str = "high_bytes") -> int | None:
-        """What lies on accelerators, as `ram_bytes`."""
-        sizes: list[int] = [getattr(term, end) for term in self.terms if term.where != "host"]
-        return None if self.memory is None else sum(sizes)
+    def ram_bytes(self, end: str = "high_bytes", *, on_cards: bool = False) -> int | None:
+        """What stays in RAM, or lies on accelerators, by that end of each term; None where the
+        memory is not known.
+        """
+        terms = (term for term in self.terms if (term.where != "host") == on_cards)
+        return None if self.memory is None else sum(getattr(term, end) for term in terms)
 
 
 def summed(*lines: str) -> str:
@@ -327,16 +324,18 @@ def whole_files(files: Term, source: str = "", remark: str = "") -> Term:
     return files.replace(name="weights", split=Split.LAYERS, source=source, arithmetic=line)
 
 
+def files_of(parts: Sequence[Term], how: How, source: str, remark: str = "") -> Term:
+    """Several files as one term."""
+    low, high = sum(each.low_bytes for each in parts), sum(each.high_bytes for each in parts)
+    line, size = summed(*(each.arithmetic for each in parts)), sum(each.bytes for each in parts)
+    return term("files", size, how, source, line + remark, low=low, high=high)
+
+
 def both(files: Term, more: Term, what: str) -> Term:
-    return term(
-        "files",
-        files.bytes + more.bytes,
-        max(files.how, more.how, key=tuple(How).index),
-        f"{files.source}; {what}: {more.source}",
-        f"{summed(files.arithmetic, more.arithmetic)}; the last of it is {what}",
-        low=files.low_bytes + more.low_bytes,
-        high=files.high_bytes + more.high_bytes,
-    )
+    """Files with those of what comes along."""
+    how = max(files.how, more.how, key=tuple(How).index)
+    source, remark = f"{files.source}; {what}: {more.source}", f"; the last of it is {what}"
+    return files_of((files, more), how, source, remark)
 
 
 def unread(reason: str, remedy: str | None, fact: str = "download_bytes") -> Unread:

@@ -106,7 +106,7 @@ def memory_check(
         reserve_bytes=given.reserve,
         need=(low, high),
         files=files_bytes,
-        on_gpu=needs.card_bytes() if is_shared_out else None,
+        on_gpu=needs.ram_bytes(on_cards=True) if is_shared_out else None,
         machine=machine.name,
         limit=limit if total is not None and (limit or total) < total else None,
         total=total,
