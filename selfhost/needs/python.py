@@ -131,8 +131,17 @@ def _as_mapped(case: Case, weights: Term) -> tuple[Term, int]:
     types = {architecture.matrix_dtype, architecture.expert_dtype} - {None}
     widened, parameters = set(account.widened_always), case.spec.parameters.total
     if case.is_own and parameters and types and types <= {*account.widened, *widened}:
-        is_certain = not case.on_gpu or types <= widened
-        return _widened(case, weights, 2 * parameters, is_certain=is_certain)
+        # two bytes for each parameter of types without a kernel
+        size = 2 * parameters
+        line = f"{parameters:,} parameters × 2 bytes, for it has no kernel for {case.own_type}"
+        if not case.on_gpu or types <= widened:
+            source = f"{case.runtime.name}: made bfloat16 when it loads; {account.source}"
+            ends = {"low": int(size * 0.99), "high": int(size * 1.01)}
+            wide = term("weights", size, How.COMPUTED, source, line, **ends)
+            return wide, min(weights.bytes, size) * 9 // 10
+        high = max(weights.high_bytes, int(size * 1.01))
+        line = f"{weights.arithmetic}; up to {line}"
+        return weights.replace(high_bytes=high, arithmetic=line), 0
     type = loaded_type(case.runtime, case.spec, quantization)
     if type != quantization:
         # the mapped files and the weights made of them are resident together while it loads
@@ -140,18 +149,6 @@ def _as_mapped(case: Case, weights: Term) -> tuple[Term, int]:
     if case.on_gpu or not (case.is_own or quantization in PLAIN_DTYPES):
         return weights, 0
     return _read_by_rows(case, weights)
-
-
-def _widened(case: Case, weights: Term, size: int, *, is_certain: bool) -> tuple[Term, int]:
-    """Two bytes for each parameter of types without a kernel, where that is certain."""
-    line = f"{size // 2:,} parameters × 2 bytes, for it has no kernel for {case.own_type}"
-    source = f"{case.runtime.name}: made bfloat16 when it loads; {case.account.source}"
-    low, high = int(size * 0.99), int(size * 1.01)
-    if is_certain:
-        wide = term("weights", size, How.COMPUTED, source, line, low=low, high=high)
-        return wide, min(weights.bytes, size) * 9 // 10
-    high = max(weights.high_bytes, high)
-    return weights.replace(high_bytes=high, arithmetic=f"{weights.arithmetic}; up to {line}"), 0
 
 
 def _read_by_rows(case: Case, weights: Term) -> tuple[Term, int]:
@@ -197,9 +194,14 @@ def _activations(case: Case) -> Term:
         scores = 0
     has_experts = any(group.experts for group in architecture.feed_forward)
     least, mixture, most = account.mixture_bytes if has_experts else (0, 0, 0)
-    masks = _mask_bytes(case, piece // sequences)
+    text = piece // sequences
+    # masks, which torch makes where a window is shorter than a text
+    is_cut = any((group.window_tokens or text) < text for group in architecture.attention)
+    mask, most_masks = (sequences * text**2 * is_cut * each for each in account.mask_bytes[1:])
     size = piece * each + waiting + scanned + scores
-    most += int(account.high_share * (size - scores + most_scores)) + account.high_bytes + masks[2]
+    most += (
+        int(account.high_share * (size - scores + most_scores)) + account.high_bytes + most_masks
+    )
     if case.spec.modality == "vision":
         patches = min(4 * tokens, _PATCHES)
         most = max(most, patches * sequences * _NUMBERS_PER_PATCH * width)
@@ -207,7 +209,7 @@ def _activations(case: Case) -> Term:
         f"{piece:,} tokens × ({account.width:g} × {wide:,} + {account.inner:g} × {inner:,}) ×"
         f" {width} bytes"
     )
-    beside = waiting + logits + scanned + scores + mixture + masks[1]
+    beside = waiting + logits + scanned + scores + mixture + mask
     line += f" + {beside:,} bytes of logits, scores, scans and arrays that wait"
     source = account.source or "general knowledge: the widest layer of one pass over the prompt"
     is_sure = account.source and not scanned and scores == most_scores
@@ -222,20 +224,12 @@ def _activations(case: Case) -> Term:
     )
 
 
-def _mask_bytes(case: Case, tokens: int) -> list[int]:
-    """Of masks, which torch makes where a window is shorter than a text of so many tokens."""
-    windows = (group.window_tokens or tokens for group in case.model.attention)
-    each = case.parallel * tokens**2 * (min(windows, default=tokens) < tokens)
-    return [size * each for size in case.account.mask_bytes]
-
-
 def _widest(architecture: Architecture) -> int:
-    lengths = [
-        max(group.length, architecture.embedding_length if group.experts else 0) * (group.used or 1)
-        for group in architecture.feed_forward
-    ]
-    inner = max(lengths, default=2 * architecture.embedding_length)
-    return max([inner, *(group.inner_length or 0 for group in architecture.recurrent)])
+    wide, lengths = architecture.embedding_length, list[int]()
+    for group in architecture.feed_forward:
+        lengths.append(max(group.length, wide if group.experts else 0) * (group.used or 1))
+    states = (group.inner_length or 0 for group in architecture.recurrent)
+    return max([*(lengths or [2 * wide]), *states])
 
 
 def _scan_bytes(case: Case, piece: int) -> int:
