@@ -106,9 +106,7 @@ def _sides(group: TensorGroup) -> tuple[int, int, int]:
 
 
 def _is_linear(group: TensorGroup, row: ArchitectureRow) -> bool:
-    """True of what quantizers take: a matrix inside the blocks that a layer multiplies by, but no
-    router, nor what the class keeps wide.
-    """
+    """Whether quantizers take it: no router, nor what the class keeps wide."""
     # blocks that layers share are listed one by one
     is_inside = bool(group.layers) or group.name.startswith("shared.")
     is_wide = bool(row.torch_wide_matrix) and row.torch_wide_matrix in group.name
@@ -175,9 +173,7 @@ def _type_of(group: TensorGroup, architecture: Architecture, row: ArchitectureRo
 def _type_in_mlx(
     group: TensorGroup, architecture: Architecture, row: ArchitectureRow, name: str
 ) -> str:
-    """Every linear layer and table whose rows divide into groups has the type, the rest 16 bits,
-    or as many as the published weights (mlx_lm.convert keeps torch_dtype).
-    """
+    """What does not divide into groups keeps 16 bits, or torch_dtype (mlx_lm.convert)."""
     scheme, is_wide = mlx_scheme(name), architecture.dtype == "float32"
     plain = "float32" if is_wide and scheme is not None else "bfloat16"
     if not _is_matrix(group) or (scheme is not None and group.shape[0] % (scheme.group or 1)):
@@ -185,14 +181,6 @@ def _type_in_mlx(
     if architecture.matrix_dtype == "ternary" and _is_linear(group, row):
         return "ternary"
     return plain if scheme is None else name
-
-
-def stored_types(architecture: Architecture, row: ArchitectureRow) -> dict[str, float]:
-    """Bytes by stored type."""
-    sizes: dict[str, float] = {}
-    for _, type, size in typed_tensors(architecture, row):
-        sizes[type] = sizes.get(type, 0.0) + size
-    return sizes
 
 
 def _sum_of(tensors: tuple[tuple[TensorGroup, str, float], ...]) -> tuple[int, str]:
@@ -238,9 +226,7 @@ _MOST_OF_MIX = {"MXFP4-Q8": "mxfp4", "4bit-mxfp4": "mxfp4"}
 
 
 def bits_in_mlx(name: str) -> float | None:
-    """Of a weight in MLX's files of that type, scales and biases included; of files of several
-    types that of most. None of other types.
-    """
+    """Of a weight in MLX's files of that type, scales included; None of other types."""
     name = _MOST_OF_MIX.get(name, name)
     is_known = mlx_scheme(name) is not None or name in ("bf16", "fp16")
     return _bits(name) if is_known else None
@@ -291,9 +277,9 @@ def _as_published(case: Case) -> Term | Unread:
     return _by_tensors(case) if case.whole else _by_count(case)
 
 
-def cast_to(case: Case, dtype: str | None = None) -> Case:
+def cast_to(case: Case) -> Case:
     """The model as if it had been published in that type; no listed size is of that."""
-    narrow = case.model.replace(dtype=dtype or case.quantization)
+    narrow = case.model.replace(dtype=case.quantization)
     return case.replace(spec=case.spec.replace(architecture=narrow, files=()))
 
 
@@ -362,9 +348,7 @@ def _by_count(case: Case) -> Term | Unread:
 
 
 def _packed_size(case: Case) -> Term | Unread:
-    """A model's files in a quantization that its publisher did not train it in: every linear
-    layer of the blocks, nothing else.
-    """
+    """Every linear layer of the blocks in a quantization that others made, nothing else."""
     name, scheme = case.quantization, scheme_of(case.quantization)
     if not case.whole:
         why = "which layers it has is not known"
@@ -460,9 +444,7 @@ def _mlx_size(case: Case) -> Term | Unread:
 
 
 def loaded_of(case: Case, files: Term) -> Term:
-    """What runtimes load of the files by default: no blocks that predict more tokens, and a tied
-    matrix once. Files made for MLX have neither.
-    """
+    """Without blocks that predict more tokens, and a tied matrix once; MLX has neither."""
     spec, parameters = case.spec, case.spec.parameters
     if spec.architecture is None or case.format == "mlx" or not case.is_own:
         return files

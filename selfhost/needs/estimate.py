@@ -179,17 +179,16 @@ def _stated(case: Case, counted: Parts | None = None) -> Parts | None:
     else:
         whole = stated_range("weights", low, high, source)
         terms = [on_each(whole, devices, 1 / devices), *_of_longer_recording(case, source)]
-    files: Term | Unread = unread("the spec states no disk_bytes", "add disk_bytes to [needs]")
+    files = None if counted is None else counted.files
     if size is not None:
-        files = term("files", size, How.STATED, source, f"{size:,} bytes as stated")
-    elif counted is not None and not isinstance(counted.files, Unread):
-        files = counted.files
-    if isinstance(files, Unread):
+        files = stated_range("files", size, size, source)
+    if not isinstance(files, Term):
+        files = unread("the spec states no disk_bytes", "add disk_bytes to [needs]")
         unknown.append(files)
     return Parts(
         files=files,
         terms=tuple(terms),
-        largest_file_bytes=None if isinstance(files, Unread) else files.bytes,
+        largest_file_bytes=files.bytes if isinstance(files, Term) else None,
         tensor_parallel=TENSOR_PARALLEL if divides else (),
         offloaded=() if counted is None else counted.offloaded,
         unknown=tuple(unknown),
@@ -197,10 +196,8 @@ def _stated(case: Case, counted: Parts | None = None) -> Parts | None:
 
 
 def _of_longer_recording(case: Case, source: str) -> tuple[Term, ...]:
-    """What a recording takes beyond the length that the memory is stated for; () where it is no
-    longer, or how that grows is not known. A cache is held whole, scores of attention need not be;
-    the most is assumed.
-    """
+    """What a recording takes beyond the length that the memory is stated for."""
+    # a cache is held whole, scores of attention need not be; the most is assumed
     stated, parallel = case.spec.needs, case.parallel
     assert stated is not None
     seconds, usual = case.workload.audio_seconds or 0, stated.heard_seconds or HEARD_SECONDS
@@ -314,17 +311,13 @@ def _read_of_files(case: Case) -> dict[str, int]:
 
 
 def _read_of_gguf(case: Case) -> dict[str, int] | None:
-    """What one token reads of a file by llama-quantize's recipe, or of a publisher's own mix: that
-    as of the recipe that it is nearest to, in proportion to the files. None of other names, and
-    where not every tensor follows.
+    """By llama-quantize's recipe, or that which a publisher's own mix is nearest to, in proportion
+    to the files; None of other names, and where not every tensor follows.
     """
     if not case.whole:
         return None
-    name, tensors, (size, whole) = (
-        case.quantization,
-        tensors_read(case.spec, case.quantization),
-        (1, 1),
-    )
+    name, size, whole = case.quantization, 1, 1
+    tensors = tensors_read(case.spec, name)
     if name not in GGUF_QUANTIZATIONS:
         recipe = gguf_files.recipe_of_mix(name, case.model)
         if not recipe:

@@ -213,9 +213,8 @@ def _offloaded(case: Case, program: Term) -> tuple[Offloaded, ...]:
 def _on_device(
     case: Case, sizes: Mapping[str, int], most: int | None
 ) -> tuple[tuple[Term, ...], tuple[Term, ...]]:
-    """Weights and activations of the component that takes most of the accelerator, and what is held
-    a layer at a time: beside the weights what is stated over all of them (`most`), but of what
-    reads the prompt, or what was measured.
+    """What the component that takes most holds, and what is held a layer at a time; `most` is
+    stated over all weights, but of what reads the prompt.
     """
     beside, source = dict.fromkeys(sizes, _DIFFUSERS["encoding"]), _DIFFUSERS["offload_source"]
     at_peak: int = _DIFFUSERS["sequential"]

@@ -152,9 +152,7 @@ def _as_mapped(case: Case, weights: Term) -> tuple[Term, int]:
 
 
 def _read_by_rows(case: Case, weights: Term) -> tuple[Term, int]:
-    """Mapped weights of which a text reads rows of the table of tokens, unless that is the output
-    matrix too; encoders come in with the first picture.
-    """
+    """Of the table of tokens a text reads rows; encoders come in with the first picture."""
     architecture, encoders = case.model, case.encoders * case.width
     tokens, unread, line = case.context_tokens * case.parallel, 0, weights.arithmetic
     is_multiplied = architecture.tied_embeddings and not case.row.encoder
@@ -176,9 +174,7 @@ def _read_by_rows(case: Case, weights: Term) -> tuple[Term, int]:
 
 
 def _activations(case: Case) -> Term:
-    """The most that a pass over the prompt, or a piece of it, holds: the widest layer, scores of
-    attention where no kernel fuses it, and scans of recurrent layers; see `Account`.
-    """
+    """The most that a pass over the prompt, or a piece of it, holds; see `Account`."""
     architecture, account, width = case.model, case.account, case.width
     tokens, sequences = case.context_tokens, case.parallel
     wide, inner = architecture.embedding_length, _widest(architecture)
@@ -194,10 +190,7 @@ def _activations(case: Case) -> Term:
         scores = 0
     has_experts = any(group.experts for group in architecture.feed_forward)
     least, mixture, most = account.mixture_bytes if has_experts else (0, 0, 0)
-    text = piece // sequences
-    # masks, which torch makes where a window is shorter than a text
-    is_cut = any((group.window_tokens or text) < text for group in architecture.attention)
-    mask, most_masks = (sequences * text**2 * is_cut * each for each in account.mask_bytes[1:])
+    mask, most_masks = _mask_bytes(case, piece // sequences)
     size = piece * each + waiting + scanned + scores
     most += (
         int(account.high_share * (size - scores + most_scores)) + account.high_bytes + most_masks
@@ -222,6 +215,12 @@ def _activations(case: Case) -> Term:
         low=int(account.low_share * size) + logits + least,
         high=most + logits,
     )
+
+
+def _mask_bytes(case: Case, text: int) -> list[int]:
+    """Likely and most of masks, which torch makes where a window is shorter than a text."""
+    is_cut = any((group.window_tokens or text) < text for group in case.model.attention)
+    return [case.parallel * text**2 * is_cut * each for each in case.account.mask_bytes[1:]]
 
 
 def _widest(architecture: Architecture) -> int:
@@ -267,9 +266,7 @@ def _stores_scores(case: Case, group: Attention) -> bool:
 
 
 def _speech(case: Case) -> Term:
-    """What lies beside the caches of half a minute of speech: about as much again as they are, of
-    the layer in the making and of earlier ones that the heap keeps.
-    """
+    """Of half a minute of speech: about as much again as its caches are."""
     audio = case.model.audio
     assert audio is not None
     cells = audio.positions * case.parallel * case.account.speech_beams

@@ -13,7 +13,7 @@ from ..core.tables import shipped_table
 from ..core.units import GIB, MIB
 from .cache import cache_sizes
 from .case import Case, overhead
-from .checkpoints import stored_types, typed_tensors
+from .checkpoints import typed_tensors
 from .records import Device, How, Split, Term, share_of, summed, term, times
 
 _VLLM, _SGLANG = (shipped_table("memory")[name] for name in ("vllm", "sglang"))
@@ -38,10 +38,9 @@ def terms_of_server(case: Case) -> list[Term]:
 
 
 def _profiled(case: Case, device: Device) -> Term:
-    """One pass over the longest prompt with its sampling. A text is read whole where each token
-    sees all others (vllm/config/model.py, is_chunked_prefill_supported); of one that is embedded no
-    token is sampled.
-    """
+    """One pass over the longest prompt with its sampling."""
+    # a text is read whole where each token sees all others (vllm/config/model.py,
+    # is_chunked_prefill_supported); of one that is embedded no token is sampled
     sees, batch = _sees(case), _VLLM["large" if device.is_large else "small"]
     whole = case.context_tokens if case.embeds and case.row.encoder else 0
     # `lean_option` bounds the sequences, too
@@ -175,18 +174,15 @@ def devices_of(architecture: Architecture, quantization: str) -> tuple[int, ...]
             step = scheme.group or 1
     if "float8_e4m3_128x128" in (architecture.matrix_dtype, architecture.expert_dtype):
         step = 128
-    return tuple(number for number in TENSOR_PARALLEL if _divides(number, architecture, step))
-
-
-def _divides(number: int, architecture: Architecture, step: int) -> bool:
-    for attention in architecture.attention:
-        kv_heads = 1 if attention.kind == "latent" else attention.kv_heads
-        if attention.heads % number or (kv_heads % number and number % kv_heads):
-            return False
-    return not any(
-        length % (number * step)
-        for group in architecture.feed_forward
-        for length in (group.length, group.shared_length or 0)
+    whole: list[float] = [attention.heads for attention in architecture.attention]
+    for group in architecture.feed_forward:
+        whole += [group.length / step, (group.shared_length or 0) / step]
+    shared = [1 if each.kind == "latent" else each.kv_heads for each in architecture.attention]
+    return tuple(
+        number
+        for number in TENSOR_PARALLEL
+        if not any(size % number for size in whole)
+        and not any(heads % number and number % heads for heads in shared)
     )
 
 
@@ -224,8 +220,8 @@ def on_each(
     most_share: float | None = None,
     communication: Sequence[int] = (0, 0, 0),
 ) -> Term:
-    """What each of several devices holds: a share of it, `most_share` of its high end, and the
-    least, likely and most bytes that each takes more for there being others.
+    """What each of several devices holds: a share of it, `most_share` of its high end, and what
+    each takes more for there being others.
     """
     if devices == 1:
         return whole
@@ -282,7 +278,8 @@ def _with_additions(case: Case, weights: Term) -> Term:
     if (architecture.expert_dtype or "").startswith("mxfp4"):
         # its kernels give them a width in multiples of 256, and a length of 128 or 256
         # (layers/quantization/mxfp4.py; its logs of both gpt-oss models)
-        experts = stored_types(architecture, case.row).get(architecture.expert_dtype or "", 0.0)
+        tensors = typed_tensors(architecture, case.row)
+        experts = sum(size for _, type, size in tensors if type == architecture.expert_dtype)
         wide = architecture.embedding_length
         length = max(group.length for group in architecture.feed_forward if group.experts)
         likely, most = (

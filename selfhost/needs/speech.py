@@ -80,9 +80,7 @@ def size_of(case: Case) -> Term | Unread:
 
 
 def _counted(case: Case, elements: int) -> tuple[int, int, int, int]:
-    """Numbers of matrices whose rows come in blocks of `elements`, of convolutions, and of the
-    rest; and the rows of the matrices.
-    """
+    """Numbers of matrices in blocks of `elements`, convolutions, and the rest; rows of matrices."""
     matrices = convolutions = others = rows = 0
     for group in checkpoint_tensors(case.model, case.row):
         layers = len(group.layers) or 1
@@ -175,10 +173,8 @@ def _whisper_cpp(case: Case, audio: Audio) -> tuple[Term, Term, Term]:
 
 
 def _ctranslate2(case: Case, audio: Audio, files: Term) -> tuple[Term, ...]:
-    """Weights, what is held beside them, and the program; on a GPU also what stays in RAM.
-
-    No processor computes in 16 bits, and on a GPU int8 computes in 16 bits too.
-    """
+    """Weights, what is held beside them, and the program; on a GPU also what stays in RAM."""
+    # no processor computes in 16 bits, and on a GPU int8 computes in 16 bits too
     type, seconds, remark = case.quantization, case.workload.audio_seconds, ""
     weights, program = _ct2_weights(case), overhead(case.runtime)
     if seconds is None:
@@ -234,9 +230,7 @@ def _ct2_on_cpu(case: Case, audio: Audio, seconds: int, narrowed: int) -> Term:
 
 
 def _ct2_weights(case: Case) -> Term:
-    """int8: one byte a number of a matrix and a scale for each of its rows; convolutions,
-    vectors and positions in 32 bits.
-    """
+    """int8: matrices alone, with a scale for each row."""
     matrices, convolutions, others, rows = _counted(case, 1)
     others += convolutions
     width = {"int8": 1, "float16": 2}.get(case.quantization, 4)

@@ -169,11 +169,8 @@ def _with_checkpoints(needs: Needs, training: _Training) -> Needs:
 
 
 def _model_states(training: _Training, stored: int | None) -> list[Term]:
-    """Weights, gradients and what the optimizer keeps, the least, likely and most of each.
-
-    Of every weight: two bytes each, and the optimizer's with a float32 copy; the least is all in 16
-    bits, without a copy, with gradients made while activations are let go. Else adapters in float32
-    on weights that stay as they are; the most has some on routed experts or encoders too.
+    """Weights, gradients and what the optimizer keeps: of all weights, with a float32 copy, or of
+    adapters in float32 on frozen weights; the most has some on routed experts or encoders too.
     """
     total, optimizer = training.parameters, training.workload.optimizer or "adamw"
     sizes: dict[str, tuple[int, int, int, str]]
