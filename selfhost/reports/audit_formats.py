@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import IntEnum
+from functools import partial
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
@@ -60,22 +61,6 @@ class Format(Record):
     render: Callable[[Audit], str | Iterable[str]]
     shows_problems: bool = True
     suffix: str | None = None
-
-
-# ------------------------------------------------------------------ for people
-
-
-def _text(audit: Audit) -> str:
-    return plain(document(audit, verbose=True))
-
-
-def _markdown(audit: Audit) -> str:
-    """Fewer than 1 MiB, for the summary of a CI step; other rows are counted."""
-    return markup.markdown(document(audit, verbose=True), _MOST_MARKDOWN_BYTES)
-
-
-def _html(audit: Audit) -> str:
-    return markup.page(document(audit, verbose=True))
 
 
 # ------------------------------------------------------------------ JSON
@@ -137,12 +122,9 @@ def _json_lines(audit: Audit) -> Iterator[str]:
     import json
 
     for row in audit.rows:
-        members = {
-            **record(row, "machine route failed result change"),
-            **_judged(row),
-            "excepted": [check for check, _ in row.excepted],
-        }
-        yield f"{json.dumps(_EMPTY | members)}\n"
+        excepted = [check for check, _ in row.excepted]
+        members = record(row, "machine route failed result change") | {"excepted": excepted}
+        yield f"{json.dumps(_EMPTY | members | _judged(row))}\n"
     for problem in () if audit.groups else audit.problems:
         fault = {"result": Result.UNKNOWN.value, "problem": record(problem)}
         yield f"{json.dumps(_EMPTY | fault)}\n"
@@ -150,14 +132,11 @@ def _json_lines(audit: Audit) -> Iterator[str]:
 
 def _judged(row: Row) -> dict[str, Any]:
     """What was asked, and what would be loaded by what; None where that is not one thing."""
-    verdict, wanted = row.verdict, row.wanted
-    how = "runtime format quantization"
-    return {
-        "asked": wanted.name,
-        **record(wanted, "label severity"),
-        "model": None if verdict is None else verdict.model.id,
-        **(dict.fromkeys(how.split()) if verdict is None else record(verdict.workload, how)),
-    }
+    verdict, wanted, how = row.verdict, row.wanted, "runtime format quantization"
+    loaded = dict.fromkeys(("model", *how.split()))
+    if verdict is not None:
+        loaded = {"model": verdict.model.id, **record(verdict.workload, how)}
+    return {"asked": wanted.name, **record(wanted, "label severity"), **loaded}
 
 
 def _verdict(group: Group) -> dict[str, Any]:
@@ -250,9 +229,8 @@ class Issue(Record):
     """Machines that fare alike under a model that the policy wants; a fault of the policy or of a
     record; or an exception that has ended or covers nothing.
 
-    `level`: error, which makes the exit code other than 0, or warning. `file` is as the user named
-    it, `line` counts from 1 and is None where it is not certain. `key` is the same in every run and
-    differs between issues. `machines` are those that it concerns, by name.
+    `level`: error, which makes the exit code other than 0, or warning. `line` is None where it is
+    not certain. `key` is the same in every run and differs between issues.
     """
 
     level: str
@@ -366,10 +344,8 @@ def _github(audit: Audit) -> str:
         # whoever reads no other report finds the machines here
         names = dict.fromkeys(name for issue in rest for name in issue.machines)
         on = f"; on {hosts(names)}" if names else ""
-        message = (
-            f"and {many(len(rest), 'more annotation')}: see the other reports of this audit{on}"
-        )
-        lines.append(_command(rest[0].level, plain, message))
+        more = f"and {many(len(rest), 'more annotation')}: see the other reports of this audit"
+        lines.append(_command(rest[0].level, plain, f"{more}{on}"))
     word, _, sentence = ANSWERS[audit.exit_code]
     outcome = f"{word}: {sentence}; {scope(audit)}"
     return "".join(f"{line}\n" for line in lines or [_command("notice", plain, outcome)])
@@ -421,32 +397,20 @@ def _location(issue: Issue) -> dict[str, Any]:
         chr(byte) if re.match(rb"[\w.~/-]", bytes([byte])) else f"%{byte:02X}"
         for byte in issue.path.encode("utf-8", "replace")
     )
-    place: dict[str, Any] = {
-        "artifactLocation": {"uri": f"file://{uri}" if uri.startswith("/") else uri}
-    }
+    place: dict[str, Any] = {"artifactLocation": {"uri": f"{'file://' * (uri[0] == '/')}{uri}"}}
     if issue.line is not None:
         place["region"] = {"startLine": issue.line}
-    location: dict[str, Any] = {"physicalLocation": place}
-    if names := dict.fromkeys(hosts([name]) for name in issue.machines):
-        location["logicalLocations"] = [
-            {"name": name, "kind": "machine", "fullyQualifiedName": name} for name in names
-        ]
-    return location
+    names = dict.fromkeys(hosts([name]) for name in issue.machines)
+    machines = [{"name": name, "kind": "machine", "fullyQualifiedName": name} for name in names]
+    listed = {"logicalLocations": machines} if machines else {}
+    return {"physicalLocation": place, **listed}
 
 
 # ------------------------------------------------------------------ monitoring
 
 
-class State(IntEnum):
-    """The four states of monitoring plugins. The value is the exit code.
-
-    Source: the Monitoring Plugins Development Guidelines, "Plugin Return Codes".
-    """
-
-    OK = 0
-    WARNING = 1
-    CRITICAL = 2
-    UNKNOWN = 3
+# exit codes (Monitoring Plugins Development Guidelines, "Plugin Return Codes")
+State = IntEnum("State", "OK WARNING CRITICAL UNKNOWN", start=0)
 
 
 def state_of(audit: Audit) -> State:
@@ -477,13 +441,13 @@ def _nagios(audit: Audit) -> str:
     # `label=value;warn;crit;min;max`; a threshold of 0 is crossed by the first one
     thresholds = {Result.FAIL: ";0", Result.UNKNOWN: "0;"}
     all_rows = sum(map(audit.count, Result))
-    figures = [
+    figures = " ".join(
         f"{result}={audit.count(result)};{thresholds.get(result, ';')};0;{all_rows}"
         for result in Result
-    ]
-    figures += [f"machines={audit.machines};;;0;", f"problems={len(audit.problems)};0;;0;"]
-    figures.append(f"expired_exceptions={expired};0;;0;")
-    lines = [f"{plugin_line(state_of(audit), words)} | {' '.join(figures)}"]
+    )
+    figures += f" machines={audit.machines};;;0; problems={len(audit.problems)};0;;0;"
+    figures += f" expired_exceptions={expired};0;;0;"
+    lines = [f"{plugin_line(state_of(audit), words)} | {figures}"]
     lines += [issue.with_hosts.replace("|", "/") for issue in entries if issue.machines]
     return "".join(f"{line}\n" for line in lines)
 
@@ -497,6 +461,7 @@ def plugin_line(state: State, words: str) -> str:
 
 # name of a metric, labels, value
 _Sample = tuple[str, Mapping[str, str], float]
+_IN_A_LABEL = str.maketrans({"\\": "\\\\", "\n": "\\n", '"': '\\"'})
 
 
 def _prometheus(audit: Audit) -> str:
@@ -510,13 +475,11 @@ def _prometheus(audit: Audit) -> str:
         name = f"selfhost_audit_{name}"
         kind = f"# TYPE {name} gauge"
         lines += [] if kind in lines else [f"# HELP {name} See docs/contract.md of selfhost.", kind]
-        pairs = []
-        for key, text in labels.items():
-            shown = shortened(text, _MOST_OF_A_LABEL, raw=True).replace("\\", "\\\\")
-            shown = shown.replace("\n", "\\n").replace('"', '\\"')
-            pairs.append(f'{key}="{shown}"')
-        braced = f"{{{','.join(pairs)}}}" if pairs else ""
-        lines.append(f"{name}{braced} {value}")
+        pairs = ",".join(
+            f'{key}="{shortened(text, _MOST_OF_A_LABEL, raw=True).translate(_IN_A_LABEL)}"'
+            for key, text in labels.items()
+        )
+        lines.append(f"{name}{f'{{{pairs}}}' if pairs else ''} {value}")
     # as comments, for a series of each machine would come and go
     lines += [f"# {issue.with_hosts}" for issue in issues(audit) if issue.machines]
     return "".join(f"{line}\n" for line in lines)
@@ -530,10 +493,9 @@ def _samples(audit: Audit) -> Iterator[_Sample]:
             number = sum(group.count for group in groups if group.row.result is result)
             yield "machines", {**labels, "result": result}, number
         for check in ("memory", "disk"):
-            findings = [
-                each for group in groups for each in group.row.findings if each.check == check
-            ]
-            if lacking := [each.short for each in findings if each.short is not None]:
+            findings = (each for group in groups for each in group.row.findings)
+            shorts = (each.short for each in findings if each.check == check)
+            if lacking := [short for short in shorts if short is not None]:
                 yield f"{check}_shortfall_bytes", labels, max(lacking)
     for result in Result:
         yield "verdicts", {"result": result}, audit.count(result)
@@ -544,14 +506,17 @@ def _samples(audit: Audit) -> Iterator[_Sample]:
     yield "exit_code", {}, audit.exit_code
 
 
+_whole = partial(document, verbose=True)
 # the format whose reader wants exit codes of its own
 MONITORING = "nagios"
 FORMATS: Mapping[str, Format] = {
-    "text": Format(render=_text, shows_problems=False),
+    "text": Format(render=lambda audit: plain(_whole(audit)), shows_problems=False),
     "json": Format(render=_json, shows_problems=False, suffix="json"),
     "jsonl": Format(render=_json_lines, suffix="jsonl"),
-    "markdown": Format(render=_markdown, suffix="md"),
-    "html": Format(render=_html, suffix="html"),
+    "markdown": Format(
+        render=lambda audit: markup.markdown(_whole(audit), _MOST_MARKDOWN_BYTES), suffix="md"
+    ),
+    "html": Format(render=lambda audit: markup.page(_whole(audit)), suffix="html"),
     "junit": Format(render=_junit, suffix="xml"),
     "github": Format(render=_github),
     "sarif": Format(render=_sarif, suffix="sarif"),

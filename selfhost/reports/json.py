@@ -14,7 +14,7 @@ from .. import __version__
 from ..catalogue import openness
 from ..catalogue.spec import ModelSpec
 from ..core import units
-from ..core.errors import MAX_PROBLEMS, InputError, NotAModelError, Problem, SelfhostError
+from ..core.errors import MAX_PROBLEMS, Problem, SelfhostError
 from ..core.records import FrozenDict
 from ..core.workload import as_typed
 from ..judge.record import Verdict, exit_code
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from ..advice.verify import Comparison as Verification
     from ..machine.profiles import Profile
 
-# by the record's name; other records have their fields as keys
+# by a record's name, or by that of a part that one function writes; other records have their fields
+# as keys
 _KEYS = {
     "Alternative": "id name runtime finetune_method quantization context_tokens license"
     " memory_high_bytes download_bytes decode_tokens_per_second judged_tokens_per_second why"
@@ -50,35 +51,27 @@ _KEYS = {
     "Speed": "decode judged prompt work unit how first_token_seconds dataset_seconds"
     " parallel_total full_context_tokens_per_second",
     "Term": "name bytes low_bytes high_bytes where how source arithmetic",
+    "verdict": "asked model workload machine route can_run can_download exit_code needs"
+    " download_seconds here speed findings room alternatives api_offers monthly_cost setup"
+    " commands commands_class notes quality",
+    "plan": "asked workload exit_code least reasons machines notes model needs download_seconds",
+    "needs": "download_bytes download_how download_source disk_bytes largest_file_bytes placement"
+    " memory known_terms unknown",
+    "model": "id name family developer modality weights_published parameters_total"
+    " parameters_active",
+    "listed": "route quantization runtime context_tokens memory_high_bytes download_bytes"
+    " decode_tokens_per_second judged_tokens_per_second failed why",
+    "container": "asked workload request_bytes unreclaimable_bytes limit_bytes page_cache_bytes"
+    " disk_bytes shared_memory_bytes image arguments environment needs_login seconds_to_start"
+    " notes",
+    "total": "request_bytes unreclaimable_bytes limit_bytes page_cache_bytes disk_bytes",
+    "run": "tool version context_tokens parallel kv_cache_type threads on_processor gpu_layers"
+    " experts_in_ram",
+    "seen machine": "system architecture scope cpu_model cpu_cores_usable cpu_cores_physical"
+    " instruction_sets memory_total_bytes memory_bandwidth_bytes_per_second"
+    " memory_bandwidth_bound",
+    "figure": "subject term where unit inside why tokens depth_tokens sequences",
 }
-_VERDICT = (
-    "asked model workload machine route can_run can_download exit_code needs download_seconds here"
-    " speed findings room alternatives api_offers monthly_cost setup"
-    " commands commands_class notes quality"
-)
-_MODEL = "id name family developer modality weights_published parameters_total parameters_active"
-_NEEDS = (
-    "download_bytes download_how download_source disk_bytes largest_file_bytes placement memory"
-    " known_terms unknown"
-)
-_SIZE = (
-    "asked workload request_bytes unreclaimable_bytes limit_bytes page_cache_bytes"
-    " disk_bytes shared_memory_bytes image arguments environment needs_login seconds_to_start notes"
-)
-_SUMMED = "request_bytes unreclaimable_bytes limit_bytes page_cache_bytes disk_bytes"
-_RUN = (
-    "tool version context_tokens parallel kv_cache_type threads on_processor gpu_layers"
-    " experts_in_ram"
-)
-_SEEN_MACHINE = (
-    "system architecture scope cpu_model cpu_cores_usable cpu_cores_physical instruction_sets"
-    " memory_total_bytes memory_bandwidth_bytes_per_second memory_bandwidth_bound"
-)
-
-_RANKED = (
-    "route quantization runtime context_tokens memory_high_bytes download_bytes"
-    " decode_tokens_per_second judged_tokens_per_second failed why"
-)
 
 
 def dumps(value: Mapping[str, Any]) -> str:
@@ -95,20 +88,18 @@ def record(value: Any, keys: str = "") -> Any:
     if value is None or isinstance(value, str | int | float):
         return value.value if isinstance(value, Enum) else value
     name = type(value).__name__
-    if name == "Machine" and not keys:
-        return value.to_json()
-    if name == "PaceRange":
-        return {end: round(getattr(value, end), 3) for end in ("low", "likely", "high")}
+    if not keys and name in _WRITERS:
+        return _WRITERS[name](value)
     chosen = (keys or _KEYS.get(name, "")).split() or list(getattr(value, "_fields", ()))
     if chosen:
         value = {key: getattr(value, key) for key in chosen}
-    return _plain(value)
+    if isinstance(value, Mapping):
+        return {str(key): record(inner) for key, inner in value.items()}
+    return list(map(record, value))
 
 
-def _plain(values: Any) -> Any:
-    if isinstance(values, Mapping):
-        return {str(key): record(inner) for key, inner in values.items()}
-    return list(map(record, values))
+def _rounded(value: float | None, digits: int = 3) -> float | None:
+    return None if value is None else round(value, digits)
 
 
 def titled(schema: str, **members: Any) -> dict[str, Any]:
@@ -116,9 +107,10 @@ def titled(schema: str, **members: Any) -> dict[str, Any]:
     return {"schema": f"selfhost.{schema}", "selfhost_version": __version__, **members}
 
 
-def model_summary(spec: ModelSpec) -> dict[str, Any]:
-    """Return the `model` object of a verdict."""
-    return {**record(spec, _MODEL), "license": spec.license.id if spec.license else None}
+def _model(spec: ModelSpec) -> dict[str, Any]:
+    """The `model` object of a verdict."""
+    license = spec.license.id if spec.license else None
+    return {**record(spec, _KEYS["model"]), "license": license}
 
 
 def _needs(needs: Needs | None, architecture: str | None) -> dict[str, Any] | None:
@@ -129,22 +121,21 @@ def _needs(needs: Needs | None, architecture: str | None) -> dict[str, Any] | No
     sets = {set_ for own, names in by_architecture if architecture in (None, own) for set_ in names}
     ends = needs.download_range
     return {
-        **record(needs, _NEEDS),
+        **record(needs, _KEYS["needs"]),
         "download_range": None if ends is None else {"low_bytes": ends[0], "high_bytes": ends[1]},
         "cpu": {"architectures": [*needs.cpu.architectures], "instruction_sets": sorted(sets)},
     }
 
 
-def _judged(answer: Verdict | Plan, keys: str, architecture: str | None) -> dict[str, Any]:
-    """What a verdict and a plan say alike."""
-    own = ("model", "needs", "download_seconds")
-    seconds = answer.download_seconds
-    return {
-        **record(answer, " ".join(key for key in keys.split() if key not in own)),
-        "model": model_summary(answer.model),
+def _judged(answer: Verdict | Plan, kind: str, architecture: str | None) -> dict[str, Any]:
+    """What a verdict and a plan say, with instruction sets of that architecture."""
+    members = {
         "needs": _needs(answer.needs, architecture),
-        "download_seconds": None if seconds is None else round(seconds, 1),
+        "download_seconds": _rounded(answer.download_seconds, 1),
     }
+    keys = _KEYS[kind].split()
+    members |= record(answer, " ".join(key for key in keys if key not in members))
+    return {key: members[key] for key in keys}
 
 
 def document(answer: Any) -> dict[str, Any]:
@@ -153,7 +144,7 @@ def document(answer: Any) -> dict[str, Any]:
     if kind == "Comparison":
         return compared([model.verdict for model in answer.models])
     writers: dict[str, Callable[[Any], dict[str, Any]]]
-    writers = {"Verdict": verdict, "Ranking": ranking, "Plan": plan, "ContainerSize": container}
+    writers = {"Ranking": ranking, "Plan": plan, "ContainerSize": _container, "Verdict": verdict}
     return writers[kind](answer)
 
 
@@ -166,31 +157,25 @@ def check(
     """
     if len(verdicts) == 1 and not errors:
         return verdict(verdicts[0])
-    return titled(
-        "verdicts/1",
-        exit_code=exit_code((answer.route for answer in verdicts), no_answer=bool(errors)),
-        verdicts=[verdict(answer) for answer in verdicts],
-        **listed_errors(errors),
-    )
+    code = exit_code((answer.route for answer in verdicts), no_answer=bool(errors))
+    members = {"exit_code": code, "verdicts": record(verdicts), **_listed(errors)}
+    return titled("verdicts/1", **members)
 
 
-def listed_errors(errors: Mapping[str, SelfhostError]) -> dict[str, Any]:
-    """Return the first errors by what was asked, and how many there are more."""
-    listed = list(errors.items())[:MAX_PROBLEMS]
+def _listed(errors: Mapping[str, SelfhostError]) -> dict[str, Any]:
+    """The first errors by what was asked, and how many there are more."""
+    first = list(errors.items())[:MAX_PROBLEMS]
     return {
-        "errors": [{"asked": name, **_error(error)} for name, error in listed],
-        "errors_not_listed": len(errors) - len(listed),
+        "errors": [{"asked": name, **_error(error)} for name, error in first],
+        "errors_not_listed": len(errors) - len(first),
     }
 
 
 def verdict(answer: Verdict) -> dict[str, Any]:
     """`selfhost.verdict/1`."""
-    members = _judged(answer, _VERDICT, answer.machine.architecture)
-    members["notes"] = [*answer.understood_as, *answer.notes, *answer.fine_print]
-    full = answer.speed.full_context_tokens_per_second if answer.speed is not None else None
-    if full is not None:
-        members["speed"]["full_context_tokens_per_second"] = round(full, 3)
-    return titled("verdict/1", **{key: members[key] for key in _VERDICT.split()})
+    notes = [*answer.understood_as, *answer.notes, *answer.fine_print]
+    members = _judged(answer, "verdict", answer.machine.architecture)
+    return titled("verdict/1", **members | {"notes": notes})
 
 
 def ranking(ranked: Ranking) -> dict[str, Any]:
@@ -198,8 +183,8 @@ def ranking(ranked: Ranking) -> dict[str, Any]:
     members = record(ranked, "machine ruled_out catalogue_as_of notes")
     members["models"] = [
         {
-            "model": model_summary(row.model) | record(row.model, "uses tuned_from"),
-            **record(row, _RANKED),
+            "model": _model(row.model) | record(row.model, "uses tuned_from"),
+            **record(row, _KEYS["listed"]),
         }
         for row in ranked.models
     ]
@@ -208,13 +193,12 @@ def ranking(ranked: Ranking) -> dict[str, Any]:
 
 def shown(shown: Shown) -> dict[str, Any]:
     """`selfhost.model/1`: what is known of a model, its sizes, and the verdict of the default."""
-    members = {"sizes": record(shown.sizes), "verdict": verdict(shown.verdict)}
-    return titled("model/1", **about(shown.verdict.model), **members)
+    return titled("model/1", **about(shown.verdict.model), **record(shown, "sizes verdict"))
 
 
 def about(spec: ModelSpec) -> dict[str, Any]:
     """Return all that a spec states, and the answers on openness that follow."""
-    return {"spec": record(spec), **_openness(spec)}
+    return {"spec": record(spec, " ".join(ModelSpec._fields)), **_openness(spec)}
 
 
 def compared(verdicts: Sequence[Verdict]) -> dict[str, Any]:
@@ -224,26 +208,21 @@ def compared(verdicts: Sequence[Verdict]) -> dict[str, Any]:
 
 
 def _openness(spec: ModelSpec) -> dict[str, Any]:
-    return {
-        "openness": [_row(row) for row in openness.rows(spec)],
-        "permissions": [_row(row) for row in openness.permissions(spec)],
-    }
+    rows = {"openness": openness.rows(spec), "permissions": openness.permissions(spec)}
+    return {name: list(map(_row, answers)) for name, answers in rows.items()}
 
 
 def _row(row: openness.Row) -> dict[str, Any]:
     """One answer on openness, with the answers it follows from; `unknown` is null."""
-    return {
-        **record(row, "name why sources assumed"),
-        "answer": None if row.answer == "unknown" else row.answer,
-        "parts": [_row(part) for part in row.parts],
-    }
+    answer = None if row.answer == "unknown" else row.answer
+    told = record(row, "name why sources assumed")
+    return {**told, "answer": answer, "parts": list(map(_row, row.parts))}
 
 
 def plan(answer: Plan) -> dict[str, Any]:
     """`selfhost.plan/1`: the least machine, and every known one with its route."""
     architecture = answer.least.machine.architecture if answer.least else None
-    keys = "asked workload exit_code least reasons machines notes"
-    return titled("plan/1", **_judged(answer, keys, architecture))
+    return titled("plan/1", **_judged(answer, "plan", architecture))
 
 
 def profiles(known_profiles: Sequence[Profile]) -> dict[str, Any]:
@@ -263,24 +242,18 @@ def sizes(
     names that have no size.
     """
     total: dict[str, Any] = {"accelerators": sum(len(size.accelerators) for size in containers)}
-    for key in _SUMMED.split():
+    for key in _KEYS["total"].split():
         values = [getattr(size, key) for size in containers]
         # not known where one of them is not
         total[key] = None if None in values else sum(values)
-    return titled(
-        "size/1",
-        exit_code=code,
-        containers=list(map(container, containers)),
-        total=total,
-        **listed_errors(errors),
-    )
+    members = {"exit_code": code, "containers": list(map(_container, containers)), "total": total}
+    return titled("size/1", **members, **_listed(errors))
 
 
-def container(size: ContainerSize) -> dict[str, Any]:
-    """Return one model's container."""
+def _container(size: ContainerSize) -> dict[str, Any]:
+    """One model's container."""
     return {
-        **record(size, _SIZE),
-        "model": model_summary(size.model),
+        **record(size, _KEYS["container"] + " model"),
         "growths": [
             {**record(growth, "name bytes unbound_bytes why"), "bound": growth.bound or None}
             for growth in size.growths
@@ -299,6 +272,7 @@ def verification(comparison: Verification) -> dict[str, Any]:
     verdict, machine = comparison.verdict, comparison.verdict.machine
     spec, inside, cards = verdict.model, verdict.model.architecture, machine.accelerators
     card_keys = "vendor name memory_total_bytes unified"
+    shape = ("layers", "embedding_length", "vocabulary")
     return titled(
         "verify/1",
         **record(comparison, "outcome exit_code notes"),
@@ -306,31 +280,28 @@ def verification(comparison: Verification) -> dict[str, Any]:
             "id": spec.id if comparison.is_public else None,
             "known_by": comparison.by,
             "architecture": getattr(inside, "row", None),
-            "layers": getattr(inside, "layers", None),
-            "embedding_length": getattr(inside, "embedding_length", None),
-            "vocabulary": getattr(inside, "vocabulary", None),
+            **{key: getattr(inside, key, None) for key in shape},
             **record(spec, "parameters_total parameters_active"),
             **record(verdict.workload, "runtime quantization"),
         },
-        run=record(comparison.run, _RUN),
+        run=record(comparison.run, _KEYS["run"]),
         machine={
-            **record(machine, _SEEN_MACHINE),
+            **record(machine, _KEYS["seen machine"]),
             "accelerators": None if cards is None else [record(card, card_keys) for card in cards],
         },
         placement=verdict.needs.placement if verdict.needs else None,
-        differences=[_difference(row) for row in comparison.differences],
+        differences=list(map(_difference, comparison.differences)),
         speed_how=verdict.speed.how if verdict.speed else None,
     )
 
 
 def _difference(row: Figure) -> dict[str, Any]:
-    ends = {"low": row.low, "likely": row.likely, "high": row.high}
-    rounded = {key: round(end, 3) for key, end in ends.items() if end is not None}
+    ends = {"low": _rounded(row.low), "likely": _rounded(row.likely), "high": _rounded(row.high)}
     return {
-        **record(row, "subject term where unit inside why tokens depth_tokens sequences"),
-        "predicted": rounded if len(rounded) == len(ends) else None,
-        "seen": round(row.seen, 3),
-        "difference": None if row.difference is None else round(row.difference, 4),
+        **record(row, _KEYS["figure"]),
+        "predicted": None if None in ends.values() else ends,
+        "seen": _rounded(row.seen),
+        "difference": _rounded(row.difference, 4),
     }
 
 
@@ -340,22 +311,35 @@ def spec_check(problems: Sequence[Problem], good: Sequence[ModelSpec], code: int
     return titled("spec-check/1", good=ids, problems=record(problems), exit_code=code)
 
 
-def error(problem: BaseException, code: int) -> dict[str, Any]:
+def error(problem: SelfhostError, code: int) -> dict[str, Any]:
     """`selfhost.error/1`: what goes to standard error under `--format json`."""
     return titled("error/1", **_error(problem), exit_code=code)
 
 
-def _error(problem: BaseException) -> dict[str, Any]:
+def _error(problem: SelfhostError) -> dict[str, Any]:
     """What is wrong, as the error's own object and the list beside verdicts have it."""
-    problem = as_typed(problem) if isinstance(problem, SelfhostError) else problem
+    problem = as_typed(problem)
     return {
         "error": type(problem).__name__,
-        "message": problem.message if isinstance(problem, SelfhostError) else str(problem),
-        "kind": problem.kind if isinstance(problem, NotAModelError) else None,
-        "nearest": list(problem.nearest) if isinstance(problem, SelfhostError) else [],
-        "problems": record(problem.problems) if isinstance(problem, InputError) else [],
-        "remedy": problem.remedy if isinstance(problem, SelfhostError) else None,
+        "message": problem.message,
+        "kind": getattr(problem, "kind", None),
+        "nearest": list(problem.nearest),
+        "problems": record(getattr(problem, "problems", ())),
+        "remedy": problem.remedy,
     }
+
+
+# what stands for a record wherever it is; other records are walked
+_WRITERS: dict[str, Callable[[Any], dict[str, Any]]] = {
+    "Machine": lambda machine: machine.to_json(),
+    "ModelSpec": _model,
+    "PaceRange": lambda pace: {end: round(getattr(pace, end), 3) for end in pace._fields},
+    "Speed": lambda speed: {
+        **record(speed, _KEYS["Speed"]),
+        "full_context_tokens_per_second": _rounded(speed.full_context_tokens_per_second),
+    },
+    "Verdict": verdict,
+}
 
 
 # ------------------------------------------------------------------ sections of `-v`
@@ -397,48 +381,51 @@ def sections(document: Mapping[str, Any], titles: Mapping[str, str]) -> Blocks:
 
 
 def _lines(title: str, value: Any, indent: int) -> Blocks:
-    """Yield a value of any kind under its title; in a list the first of a record's values is its
-    title.
-    """
-    deeper = indent + 2 * bool(title)
-    if isinstance(value, Mapping) and {type(text) for text in value.values()} <= {str}:
-        value = [f"{key}: {text}" for key, text in value.items()]
-    if isinstance(value, Mapping):
+    """Yield a value of any kind under its title."""
+    if isinstance(value, Mapping) and any(not isinstance(each, str) for each in value.values()):
         yield from _record_lines(title, value, indent)
         return
-    yield from [line(strong(title), ":", indent=indent)] if title and value else ()
+    if isinstance(value, Mapping):
+        value = [f"{key}: {text}" for key, text in value.items()]
+    if title and value:
+        yield line(strong(title), ":", indent=indent)
+        indent += 2
     for each in value or ():
-        if isinstance(each, Mapping):
-            key, name = next(iter(each.items()))
-            title = name if isinstance(name, str) else ""
-            rest = {inner: each[inner] for inner in each if inner != key or not title}
-            title = title.replace("_", " ") if title.islower() else title
-            yield from _record_lines(title, rest, deeper)
-        else:
-            yield line(str(each), indent=deeper)
+        is_record = isinstance(each, Mapping)
+        yield from _listed_lines(each, indent) if is_record else [line(str(each), indent=indent)]
+
+
+def _listed_lines(entry: Mapping[str, Any], indent: int) -> Blocks:
+    """Yield a record of a list, whose first value is its title."""
+    (_, title), *others = entry.items()
+    if isinstance(title, str) and title:
+        title = title.replace("_", " ") if title.islower() else title
+        return _record_lines(title, dict(others), indent)
+    return _record_lines("", entry, indent)
 
 
 def _record_lines(title: str, entry: Mapping[str, Any], indent: int) -> Blocks:
     """The short values of a record on one line, then the long ones and what is nested."""
     likely, left = _range(entry)
-    short, below = [likely] if likely else [], list[tuple[str, Any]]()
+    short, below = [likely], list[tuple[str, Any]]()
     for key, inner in left.items():
         is_record = isinstance(inner, Mapping)
         text, rest = _range(inner, key) if is_record else (value_words(key, inner), None)
-        if not text:
-            below.append((key.replace("_", " "), inner))
-            continue
         end = next((end for end, _ in _UNITS if key.endswith(f"_{end}")), "")
         label = "→" if key == "remedy" else key.removesuffix(f"_{end}").replace("_", " ")
-        text = text if key in _PLAIN else f"{label} {text}"
-        is_long = len(text) > _SHORT + len(key) or key == "remedy"
-        below += [("", [text])] * is_long + [("", rest)]
-        short += [text] * (not is_long)
-    if title or short:
-        yield line(strong(title), ": " * bool(title), ", ".join(short), indent=indent)
-    deeper = indent + 2 * bool(title)
+        if text and key not in _PLAIN:
+            text = f"{label} {text}"
+        if len(text) > _SHORT + len(key) or (text and key == "remedy"):
+            below.append(("", [text]))
+        else:
+            short.append(text)
+        below.append(("", rest) if text else (key.replace("_", " "), inner))
+    told = ", ".join(filter(None, short))
+    yield from (
+        [line(strong(title), ": " * bool(title), told, indent=indent)] if title or told else ()
+    )
     for name, inner in below:
-        yield from _lines(name, inner, deeper) if inner else ()
+        yield from _lines(name, inner, indent + 2 * bool(title)) if inner else ()
 
 
 def _range(entry: Mapping[str, Any], key: str = "") -> tuple[str, Any]:
