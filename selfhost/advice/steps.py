@@ -12,7 +12,6 @@ from ..catalogue.runtime import RuntimeSpec
 from ..core.records import Record
 from ..judge.checks.model import to_pass_gate
 from ..judge.checks.runtime import install_lines, runtime_check
-from ..judge.files import typed_file
 from ..judge.pace.engine import uses_shared_gpu
 from ..judge.placement.devices import computes_on_shared, is_built_for, reaches
 from ..judge.question import is_behind_gate
@@ -142,9 +141,10 @@ def _steps_of_files(case: Case, first: tuple[str, ...]) -> Steps:
     else those that make a file of the published weights.
     """
     spec, quantization = case.spec, case.workload.quantization or ""
-    named = typed_file(spec, case.workload.format, quantization)
-    file = named.names.get(quantization) if named is not None else None
-    file_lines = recipe(case) if named is None else None
+    named = spec.files_of(case.workload.format, quantization)
+    is_named = named is not None and named.named
+    file = named.names.get(quantization) if named is not None and is_named else None
+    file_lines = None if is_named else recipe(case)
     if file is not None:
         page = f"; Hugging Face lists who publishes it: {spec.conversions_page}"
         file_lines = (f"# download {file}{page if spec.conversions_page else ''}",), file, None

@@ -458,12 +458,14 @@ class ModelSpec(Record):
 
     def files_of(self, format: str | None, quantization: str | None) -> PublishedFiles | None:
         """The first that hold that quantization, by any case of its name, those that a listing
-        shows before others; None where this catalogue knows of none.
+        shows and then those of a typed name before others; None where none are known.
         """
         wanted, own = (quantization or "").lower(), [f for f in self.files if f.format == format]
         holding = [files for files in own if wanted in map(str.lower, files.quantizations)]
         # of two listings the first stands
-        return min(holding, key=lambda files: not (files.listed and files.repository), default=None)
+        return min(
+            holding, key=lambda f: (not (f.listed and f.repository), not f.named), default=None
+        )
 
     def published_bytes(self, format: str, quantization: str) -> tuple[int, PublishedFiles] | None:
         """The size that the first publisher states for one file set, and which that is."""

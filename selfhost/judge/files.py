@@ -5,7 +5,8 @@ anybody makes.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from math import inf
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
@@ -27,14 +28,6 @@ _SAME_MODEL_SHARE = 0.12
 _SAME_SIZE_SHARE = 0.005
 
 
-def typed_file(
-    spec: ModelSpec, format: str | None, quantization: str | None
-) -> PublishedFiles | None:
-    """The published file of that quantization whose name was typed; None where none was."""
-    alike = (each for each in spec.files if each.named and each.format == format)
-    return next((each for each in alike if quantization in each.quantizations), None)
-
-
 def listing_of(spec: ModelSpec, workload: Workload) -> PublishedFiles | None:
     """The published files of that type, whatever their publisher calls it; None where none are."""
     format, quantization = workload.format, workload.quantization
@@ -45,8 +38,7 @@ def listing_of(spec: ModelSpec, workload: Workload) -> PublishedFiles | None:
 def is_published(spec: ModelSpec, workload: Workload) -> bool:
     """Whether a repository is known that has the file, or its own name was typed."""
     listing = listing_of(spec, workload)
-    named = typed_file(spec, workload.format, workload.quantization)
-    return named is not None or (listing is not None and listing.repository is not None)
+    return listing is not None and (listing.named or listing.repository is not None)
 
 
 def loads_by_tag(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload) -> bool:
@@ -138,12 +130,16 @@ def local_copy(
     be whole is never taken for it.
     """
     copies = []
-    for model in _reached(question.store, machine):
-        if not _has_format(model, question.workload):
+    stores = question.store, *FILES_BY_PATH.get(question.store, ())
+    place, present = machine.disk_for(question.store), machine.models_present or ()
+    for model in present:
+        other = machine.disk_for(model.store or "")
+        is_same = place is not None and other is not None and place.path == other.path
+        if not (is_same or model.store in stores) or not _has_format(model, question.workload):
             continue
-        projector = _projector(model, machine)
-        has_projector = projector is not None
-        missing = _missing_bytes(model, question.workload, needs, has_projector=has_projector)
+        beside = (each for each in present if each.repository == model.repository)
+        projector = next((each.path for each in beside if _is_projector(each)), None)
+        missing = _missing_bytes(model, question.workload, needs, has_projector=bool(projector))
         if missing is not None and _is_model(model, question, catalogue):
             copy = Here(
                 path=model.path,
@@ -159,14 +155,9 @@ def local_copy(
     return min(copies, key=lambda copy: copy.missing_bytes or 0, default=None)
 
 
-def _reached(store: str, machine: Machine) -> Iterator[PresentModel]:
-    """Those that lie where a runtime would look, or may be named to it by their path."""
-    place = machine.disk_for(store)
-    for model in machine.models_present or ():
-        other = machine.disk_for(model.store or "")
-        is_same = place is not None and other is not None and place.path == other.path
-        if is_same or model.store in (store, *FILES_BY_PATH.get(store, ())):
-            yield model
+def _is_projector(model: PresentModel) -> bool:
+    """Whether it is a file beside weights that turns pictures or sound into tokens."""
+    return model.complete is not False and "mmproj" in (model.file or "").lower()
 
 
 def _has_format(model: PresentModel, workload: Workload) -> bool:
@@ -186,66 +177,48 @@ def _missing_bytes(
     """None where it is another model, or nothing says how much is missing."""
     wanted, size, is_gguf = needs.download_bytes, model.size_bytes, workload.format == "gguf"
     if model.complete is False:
-        missing = (model.total_bytes or wanted or 0) - size
-        return missing if missing > 0 else None
+        return max(0, (model.total_bytes or wanted or 0) - size) or None
     if wanted is None:
         return 0 if model.complete else None
     if workload.format == "ggml":
         # downloaded under its last name: only the published size tells that it is whole
         return 0 if size == wanted else None
-    projector_bytes = _projector_bytes(needs) if is_gguf and model.tag is None else 0
+    projector_bytes = 0
+    if is_gguf and model.tag is None:
+        projector_bytes = sum(term.bytes for term in needs.terms if term.name == "projector")
     share = _SAME_MODEL_SHARE if model.complete else _SAME_SIZE_SHARE
-    most_bytes = wanted * (1 + _SAME_MODEL_SHARE) if is_gguf else float("inf")
+    most_bytes = wanted * (1 + _SAME_MODEL_SHARE) if is_gguf else inf
     if not (wanted - projector_bytes) * (1 - share) <= size <= most_bytes:
         return None
-    return 0 if has_projector else projector_bytes
-
-
-def _projector_bytes(needs: Needs) -> int:
-    return sum(term.bytes for term in needs.terms if term.name == "projector")
-
-
-def _projector(model: PresentModel, machine: Machine) -> str | None:
-    """The path of the file beside the weights that turns pictures or sound into tokens."""
-    for other in machine.models_present or ():
-        is_beside = other.complete is not False and other.repository == model.repository
-        if is_beside and "mmproj" in (other.file or "").lower():
-            return other.path
-    return None
+    return projector_bytes * (not has_projector)
 
 
 def _is_model(model: PresentModel, question: Question, catalogue: Catalogue) -> bool:
     spec, format, file = question.spec, question.workload.format, model.file or ""
+    repository, tag = (model.repository or "").lower(), (model.tag or "").lower()
     if format == "ggml":
         size = file.removeprefix("ggml-").removesuffix(".bin")
         return spec.id.removeprefix("whisper-") == re.sub(r"-q\d_\d$", "", size)
-    repository = (model.repository or "").lower()
     if format != "gguf":
         return bool(repository) and repository == _repository_of(question).lower()
     if "mmproj" in file.lower():
         return False
     repositories = (spec.repository, *(files.repository for files in spec.files))
-    if repository and repository in {name.lower() for name in repositories if name}:
+    if {repository, tag} & {name.lower() for name in (*repositories, *spec.aliases) if name}:
         return True
-    if model.tag is not None and model.tag.lower() in {alias.lower() for alias in spec.aliases}:
-        return True
-    return _is_named_alike(model, spec, catalogue)
-
-
-def _is_named_alike(model: PresentModel, spec: ModelSpec, catalogue: Catalogue) -> bool:
     # names of models begin with their family's: no need to look others up
     family = re.split(r"[^a-z]", spec.id, maxsplit=1)[0]
-    stem = re.sub(r"(-\d{5}-of-\d{5})?\.gguf$", "", model.file or "", flags=re.IGNORECASE)
+    stem = re.sub(r"(-\d{5}-of-\d{5})?\.gguf$", "", file, flags=re.IGNORECASE)
     name = model.repository or model.tag or stem
     return family in name.lower() and id_of(name, catalogue) == spec.id
 
 
 def _repository_of(question: Question) -> str:
     """Where the runtime would download the files from; empty where none are known."""
-    spec, runtime = question.spec, question.runtime
-    rule = runtime and runtime.rule_of(question.workload.quantization)
-    listing = listing_of(spec, question.workload)
+    runtime, workload = question.runtime, question.workload
+    listing = listing_of(question.spec, workload)
     if listing is not None and listing.repository:
         return listing.repository
-    is_made = question.workload.format in ("mlx", "ctranslate2") or (rule and not rule.at_load)
-    return "" if is_made else spec.repository or ""
+    rule = None if runtime is None else runtime.rule_of(workload.quantization)
+    is_made = workload.format in ("mlx", "ctranslate2") or (rule and not rule.at_load)
+    return "" if is_made else question.spec.repository or ""

@@ -16,7 +16,7 @@ from ..machine.record import Machine
 from ..needs.records import Needs
 from .checks import fault
 from .checks.model import reads_context
-from .files import loads_by_tag, local_copy, states_needs_alone, typed_file, types_in_turn
+from .files import loads_by_tag, local_copy, states_needs_alone, types_in_turn
 from .pace.engine import instruction_sets_for_layout
 from .programs import chosen_program, companions_of, quantization_there
 from .record import NO_FILES, NamedFiles, Question
@@ -277,8 +277,8 @@ def _kept_by(question: Question) -> str | None:
         return repository
     if runtime is not None and loads_by_tag(spec, runtime, workload):
         return f"{runtime.name}'s library"
-    named = typed_file(spec, format, quantization)
-    if named is None:
+    named = spec.files_of(format, quantization)
+    if named is None or not named.named:
         return None
     file = named.names.get(quantization or "")
     return "Ollama's library" if file is None else f"whoever publishes {file}"
