@@ -9,6 +9,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
 
+from ...core.records import Record
 from ...core.units import GIB
 from ...machine.record import Accelerator, Machine
 from ...needs import needs_on
@@ -51,7 +52,23 @@ _STEP_BYTES = 5 * GIB
 _ANOTHER_LAYER = 1.25
 # more than any accelerator gives
 _UNBOUNDED_BYTES = 1 << 60
+# what of a need counts: of training the likely or the least too, for trainers differ
+_ENDS_BY_TASK = {"generate": ("high_bytes",), "finetune": ("high_bytes", "bytes", "low_bytes")}
 _SIZES = ("bytes", "low_bytes", "high_bytes")
+
+
+class _Beside(Record):
+    """A model in a program that runs in RAM too, on a machine that may have places beside that.
+
+    `there`: its need as `needs_on` counts it; `layers`: how many the program shares out with the
+    RAM, None where it does not.
+    """
+
+    needs: Needs
+    there: Needs
+    machine: Machine
+    question: Question
+    layers: int | None
 
 
 def placements(needs: Needs, machine: Machine, question: Question) -> Iterator[Needs]:
@@ -59,14 +76,20 @@ def placements(needs: Needs, machine: Machine, question: Question) -> Iterator[N
     split, host, the same once others have left them, unread accelerator; last the largest
     accelerator where it must hold all and cannot.
     """
-    now, runtime = places(machine.accelerators), question.runtime
-    has_none = machine.accelerators is not None and not now
+    runtime, architecture, layers = question.runtime, question.spec.architecture, None
+    has_none = machine.accelerators is not None and not places(machine.accelerators)
     if question.wants_gpu and needs.memory is not None:
         yield from _on_gpus_alone(needs, machine, question)
-    elif needs.memory is None or has_none or (runtime is not None and runtime.cpu_only):
+        return
+    if needs.memory is None or has_none or (runtime is not None and runtime.cpu_only):
         yield needs
-    else:
-        yield from _beside_ram(needs, machine, question, now)
+        return
+    if runtime and architecture and runtime.splits_layers and question.workload.task == "generate":
+        layers = architecture.layers
+    there = needs_on(needs, Device())
+    yield from _beside_ram(
+        _Beside(needs=needs, there=there, machine=machine, question=question, layers=layers)
+    )
 
 
 def _with_terms(needs: Needs, terms: Sequence[Term], placement: str = "accelerator") -> Needs:
@@ -94,90 +117,60 @@ def _in_turn(needs: Needs, place: Place | None, *, bounded: bool = True) -> Iter
             yield _with_terms(needs, terms, "split").replace(offload=way.way)
 
 
-def _beside_ram(
-    needs: Needs, machine: Machine, question: Question, now: Sequence[Place]
-) -> Iterator[Needs]:
-    """Of a program that runs in RAM too, on a machine that may have places beside that."""
-    there, layers = needs_on(needs, Device()), _shared_layers(question)
-    stated = _as_stated(needs, there, now, layers)
+def _beside_ram(model: _Beside) -> Iterator[Needs]:
+    needs, there, cards = model.needs, model.there, model.machine.accelerators
+    now, later = places(cards), places(emptied(cards or ()))
+    stated = _as_stated(model, now)
     if stated is not None:
         yield stated
         return
-    placed = _at_once(needs, there, machine, question, now, layers)
+    ends = _ENDS_BY_TASK[model.question.workload.task]
+    ways = (_on_accelerators(model, now, end) for end in ends)
+    placed = next(filter(None, ways), None) or _balanced(model)
     yield from [placed] if placed is not None else _in_turn(needs, roomiest(now))
     yield needs
-    later = places(emptied(machine.accelerators or ()))
     if now != later:
-        other = _on_accelerators(needs, there, machine, later, layers)
+        other = _on_accelerators(model, later)
         # a few layers more are no other way to lay it out
-        is_new = placed is None or (other != placed and (other or needs).placement == "accelerator")
-        yield from [other] if other is not None and is_new else ()
+        if other is not None and (placed is None or other.placement == "accelerator"):
+            yield other
         yield from _in_turn(needs, roomiest(later)) if placed is None else ()
-    for place in _unread(machine):
+    for place in _unread(model.machine):
         yield whole_on_one(there, place.where)
     largest = roomiest(later)
-    if largest is not None and placed is None and not layers:
+    if largest is not None and placed is None and not model.layers:
         yield from _in_turn(needs, largest, bounded=False)
         yield whole_on_one(there, largest.where)
 
 
-def _as_stated(
-    needs: Needs, there: Needs, now: Sequence[Place], layers: int | None
-) -> Needs | None:
+def _as_stated(model: _Beside, now: Sequence[Place]) -> Needs | None:
     """In the layers that options of the program state, whether they fit or not; None where none
     does. The output matrix counts as the last of them; places take them in proportion to what is
     free (src/llama-model.cpp, load_tensors).
     """
-    case = needs.case
-    number = case.setting("gpu_layers") if case is not None else None
-    has_apart = case is not None and case.setting("cpu_expert_layers") is not None
-    if not now or not layers or (number is None and not has_apart):
+    case, layers = model.needs.case, model.layers
+    if case is None or not now or not layers:
+        return None
+    number = case.setting("gpu_layers")
+    if number is None and case.setting("cpu_expert_layers") is None:
         return None
     counted = layers + 1 if number is None else min(layers + 1, int(number))
     rooms = [place.room_bytes or 1 for place in now]
     ends = [-(-counted * free // sum(rooms)) for free in accumulate(rooms)]
     counts = zip(now, pairwise([0, *(min(end, max(0, counted - 1)) for end in ends)]), strict=True)
     shares = [(place.where, stop - start) for place, (start, stop) in counts if stop > start]
-    return _in_layers(needs, there, shares[::-1], layers) if shares else needs
-
-
-def _at_once(
-    needs: Needs,
-    there: Needs,
-    machine: Machine,
-    question: Question,
-    now: Sequence[Place],
-    layers: int | None,
-) -> Needs | None:
-    """Of training the likely or the least need counts too, for trainers differ."""
-    trains = question.workload.task == "finetune"
-    ends = ("high_bytes", "bytes", "low_bytes") if trains else ("high_bytes",)
-    ways = (_on_accelerators(needs, there, machine, now, layers, end) for end in ends)
-    return next(filter(None, ways), None) or _balanced(there, machine, question)
-
-
-def _shared_layers(question: Question) -> int | None:
-    """How many layers the program shares out with the RAM; None: it does not."""
-    architecture, runtime = question.spec.architecture, question.runtime
-    if runtime is None or architecture is None or question.workload.task == "finetune":
-        return None
-    return architecture.layers if runtime.splits_layers else None
+    return _in_layers(model.needs, model.there, shares[::-1], layers) if shares else model.needs
 
 
 def _on_accelerators(
-    needs: Needs,
-    there: Needs,
-    machine: Machine,
-    candidates: Sequence[Place],
-    layers: int | None,
-    end: str = "high_bytes",
+    model: _Beside, candidates: Sequence[Place], end: str = "high_bytes"
 ) -> Needs | None:
     """On the one with the fastest memory that holds it, of several alike the one with most room;
-    else its `layers` shared out, the first place first. `end`: of the range of what it needs.
+    else its layers shared out, the first place first. `end`: of the range of what it needs.
     """
     from ..pace.engine import device_bandwidth
 
-    cards = machine.accelerators or ()
+    there, layers, cards = model.there, model.layers, model.machine.accelerators or ()
     sized = [place for place in candidates if place.room_bytes is not None]
     holding = [place for place in sized if _bytes_there(there, end) <= (place.room_bytes or 0)]
     if holding:
@@ -185,23 +178,23 @@ def _on_accelerators(
         fastest = max(holding, key=lambda place: (rates[place], place.room_bytes or 0))
         return whole_on_one(there, fastest.where)
     shares = _layers_by_place(there, sized, layers) if layers else []
-    return _in_layers(needs, there, shares, layers) if layers and shares else None
+    return _in_layers(model.needs, there, shares, layers) if layers and shares else None
 
 
-def _balanced(there: Needs, machine: Machine, question: Question) -> Needs | None:
+def _balanced(model: _Beside) -> Needs | None:
     """As accelerate's device_map "auto" does (its documentation, big model inference): as many
     layers on each accelerator of one maker, the last takes what the others leave. None where a
     layer would lie in RAM, from where it moves for each token.
     """
-    spec, runtime = question.spec, question.runtime
-    is_text = spec.modality in ("text", "vision") and question.workload.task != "finetune"
+    spec, there, runtime = model.question.spec, model.there, model.question.runtime
+    is_text = spec.modality in ("text", "vision") and model.question.workload.task != "finetune"
     if runtime is None or not runtime.spreads_layers or spec.architecture is None or not is_text:
         return None
     layers = spec.architecture.layers
     shared = [term for term in there.terms if term.split is Split.LAYERS]
     by_layer = sum(term.high_bytes - term.output_bytes for term in shared)
     another = int(_ANOTHER_LAYER * by_layer // layers)
-    for group in by_maker(places(machine.accelerators), machine):
+    for group in by_maker(places(model.machine.accelerators), model.machine):
         even = _bytes_there(there) - by_layer + by_layer // len(group) + another
         bounds = [*[even] * (len(group) - 1), _UNBOUNDED_BYTES]
         capped = [
@@ -328,9 +321,13 @@ def _on_gpus_alone(needs: Needs, machine: Machine, question: Question) -> Iterat
             return
         tried += now
     nearest = min(tried, key=lambda item: item[0], default=(0, []))[1]
-    if nearest and _takes_less(needs, len(nearest)):
+    if nearest:
+        plain = needs_on(needs, Device(devices=len(nearest)))
+        takes_less = (
+            needs_on(needs, Device(devices=len(nearest), is_lean=True)).memory != plain.memory
+        )
         lean = _in_parts(needs, nearest, owned, is_lean=True)
-        if _lacking(lean, nearest, emptied(owned), "low_bytes") <= 0:
+        if takes_less and _lacking(lean, nearest, emptied(owned), "low_bytes") <= 0:
             yield lean
     for cards in states:
         yield from _in_turn(needs, roomiest(_rooms(needs, machine, cards)))
@@ -346,9 +343,11 @@ def _on_gpus_alone(needs: Needs, machine: Machine, question: Question) -> Iterat
 def _unread(machine: Machine) -> Iterator[Place]:
     """Accelerators of which it was not read what they can give."""
     owned = machine.accelerators
-    for place in places(owned) if owned is not None else [Place(index=0)]:
-        device = owned[place.index] if owned is not None else None
-        if device is None or device.unified is None or device.memory_total_bytes is None:
+    if owned is None:
+        yield Place(index=0)
+    for place in places(owned):
+        device = (owned or ())[place.index]
+        if device.unified is None or device.memory_total_bytes is None:
             yield place
 
 
@@ -367,8 +366,16 @@ def _groups(
     """The largest accelerators in each number that may share the model in equal parts, of those
     that suit where some do. `cards` says what each can give.
     """
-    rooms = _rooms(needs, machine, cards)
-    suited = [place for place in rooms if _suits(question, cards[place.index])]
+    rooms, runtime = _rooms(needs, machine, cards), question.runtime
+    suited = rooms
+    if runtime is not None:
+        least = runtime.capability_for(question.workload.quantization, question.cache_rule)
+        suited = [
+            place
+            for place in rooms
+            if (least is None or reaches(cards[place.index], least) is not False)
+            and runs_on(runtime, cards[place.index])
+        ]
     sized = [place for place in suited or rooms if place.room_bytes is not None]
     sized.sort(key=lambda place: -(place.room_bytes or 0))
     if sized:
@@ -377,16 +384,6 @@ def _groups(
         for group in by_maker(sized, machine):
             if len(group) >= number:
                 yield group[:number]
-
-
-def _suits(question: Question, device: Accelerator) -> bool:
-    """Whether the runtime is not known to run its quantization on no such accelerator."""
-    runtime = question.runtime
-    if runtime is None:
-        return True
-    least = runtime.capability_for(question.workload.quantization, question.cache_rule)
-    is_recent = least is None or reaches(device, least) is not False
-    return is_recent and runs_on(runtime, device)
 
 
 def _lacking(
@@ -398,11 +395,6 @@ def _lacking(
         held = (getattr(term, end) for term in placed.terms if term.where == place.where)
         lacking.append(sum(held) - (room_of(cards[place.index], percent_of(placed)) or 0))
     return max(lacking)
-
-
-def _takes_less(needs: Needs, number: int) -> bool:
-    lean = needs_on(needs, Device(devices=number, is_lean=True))
-    return lean.memory != needs_on(needs, Device(devices=number)).memory
 
 
 def smallest_device_bytes(needs: Needs) -> int:
