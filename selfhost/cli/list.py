@@ -40,7 +40,7 @@ def run(words: list[str]) -> int:
     # the document has them already
     options.notes = ()
     if not write_json(options, "ranking", listing.replace(notes=notes)):
-        _present(options, listing, machine, catalogue, workload, notes)
+        _present(options, listing, catalogue, workload, notes)
     tell_left_aside(catalogue)
     return 0
 
@@ -126,7 +126,6 @@ def _place(row: Verdict, column: str) -> tuple[bool, float | str]:
 def _present(
     options: argparse.Namespace,
     listing: Ranking,
-    machine: Machine,
     catalogue: Catalogue,
     workload: Workload,
     notes: Sequence[str],
@@ -147,7 +146,6 @@ def _present(
     is_all = is_page or options.all or options.words or options.route
     document = list_document(
         listing,
-        machine,
         workload,
         top=top,
         wide=options.wide or is_page,

@@ -102,15 +102,11 @@ def show(words: list[str]) -> int:
     from ..reports.show_text import show_document
 
     document = show_document(
-        verdict.model,
-        shown.sizes,
-        verdict.api_offers,
-        verdict,
+        shown.replace(verdict=verdict),
         verbose=options.verbose,
         carry=workload.options() + options_to_repeat(options),
         today=utc_today(),
         as_of=day_by_header(catalogue.offers_path),
-        loss_by_size=shown.loss_by_size,
     )
     present(options, document)
     return 0

@@ -63,8 +63,6 @@ class Format(Record):
     suffix: str | None = None
 
 
-# ------------------------------------------------------------------ JSON
-
 _ASKED = (
     "context_tokens quantization runtime min_tokens_per_second parallel kv_cache_type audio_seconds"
     " draft"
@@ -164,8 +162,6 @@ def _exception(use: ExemptionUse) -> dict[str, Any]:
     }
 
 
-# ------------------------------------------------------------------ JUnit
-
 _COUNTS = {"tests": "testcase", "failures": "failure", "errors": "error", "skipped": "skipped"}
 
 
@@ -217,8 +213,6 @@ def _junit(audit: Audit) -> str:
 def _case(suite: Element, name: str) -> Element:
     return SubElement(suite, "testcase", name=clean(name), classname=suite.get("name", ""))
 
-
-# ------------------------------------------------------------------ issues
 
 _ERROR, _WARNING = "error", "warning"
 _NOT_JUDGED, _NO_CHECK = "not-judged", "route"
@@ -328,9 +322,6 @@ def _of_exceptions(audit: Audit, lines: Sequence[int | None]) -> Iterator[Issue]
         )
 
 
-# ------------------------------------------------------------------ GitHub and SARIF
-
-
 def _github(audit: Audit) -> str:
     """A workflow command for each issue; where there is none, a notice of the outcome."""
     entries, plain = issues(audit), {"title": "selfhost audit"}
@@ -404,9 +395,6 @@ def _location(issue: Issue) -> dict[str, Any]:
     machines = [{"name": name, "kind": "machine", "fullyQualifiedName": name} for name in names]
     listed = {"logicalLocations": machines} if machines else {}
     return {"physicalLocation": place, **listed}
-
-
-# ------------------------------------------------------------------ monitoring
 
 
 # exit codes (Monitoring Plugins Development Guidelines, "Plugin Return Codes")

@@ -53,9 +53,6 @@ def document(audit: Audit, *, verbose: bool = False, lists_problems: bool = True
         yield from (line(), line("Machines, reasons and what to do: -v"))
 
 
-# ------------------------------------------------------------------ words of every format
-
-
 def scope(audit: Audit) -> str:
     """`3 models, 12 machines: 30 pass, 6 fail`."""
     counts = ((result, audit.count(result)) for result in Result)
@@ -116,11 +113,7 @@ def with_remedy(text: str, remedy: str | None) -> str:
     return f"{text} (to do: {remedy})" if remedy else text
 
 
-# ------------------------------------------------------------------ the answer
-
-
 def _head(audit: Audit, lists_problems: bool) -> Blocks:
-    """Whether the policy holds, what was judged, and what the answer rests on."""
     code, since, faults = audit.exit_code, audit.since, audit.problems
     word, style, sentence = ANSWERS[code]
     if code == 0 and since is not None:
@@ -139,16 +132,12 @@ def _head(audit: Audit, lists_problems: bool) -> Blocks:
     yield from (line(), *texts(map(str, faults), indent=0)) if faults and lists_problems else ()
 
 
-# ------------------------------------------------------------------ a line a model
-
-
 def _gravity(row: Row) -> tuple[bool, int]:
     """What the policy counts is graver than what it does not."""
     return row.exit_code == 0, _WORST_FIRST.index(row.result)
 
 
 def _models(audit: Audit, verbose: bool) -> Blocks:
-    """A line a model: on how many machines it runs, and what keeps it from the others."""
     by_model: dict[int, list[Group]] = {}
     for group in audit.groups:
         by_model.setdefault(group.row.wanted.index, []).append(group)
@@ -167,7 +156,6 @@ def _models(audit: Audit, verbose: bool) -> Blocks:
 
 
 def _model(groups: Sequence[Group]) -> tuple[tuple[bool, int, int], tuple[str, ...]]:
-    """The line of a model, and its place among others."""
     worst = min((group.row for group in groups), key=_gravity)
     passing = [group for group in groups if group.row.result is Result.PASS]
     failing = [group for group in groups if group.row.result is not Result.PASS]
@@ -197,7 +185,6 @@ def _warnings(row: Row) -> str:
 
 
 def _causes(row: Row) -> list[str]:
-    """What decided the row, in a few words."""
     causes = [
         words.failed_words([finding.code])
         for finding in row.findings
@@ -209,7 +196,6 @@ def _causes(row: Row) -> list[str]:
 
 
 def _why_not(failing: Sequence[Group]) -> str:
-    """What keeps a model from machines, the gravest first: each cause with its machines."""
     counts: Counter[str] = Counter()
     for group in sorted(failing, key=lambda each: (*_gravity(each.row), -each.count)):
         counts.update(dict.fromkeys(_causes(group.row), group.count))
@@ -222,11 +208,7 @@ def _why_not(failing: Sequence[Group]) -> str:
     return f"{', '.join(causes)}{'; not counted' if is_free else ''}"
 
 
-# ------------------------------------------------------------------ every reason
-
-
 def _reasons(group: Group, style: str) -> Blocks:
-    """A model on machines that fare alike, with every reason."""
     row, passes = group.row, group.row.result is Result.PASS
     name = Span(shortened(group.name, MOST_OF_A_HOST), "name")
     label, ways = Span(shortened(row.wanted.label), "name"), _judged_as([row])

@@ -9,7 +9,6 @@ from ..core import units
 from ..core.workload import DEFAULT_CONTEXT_TOKENS
 from ..judge.record import Alternative, Finding, Outcome, Route, Verdict
 from . import words
-from .cost_text import API_RISKS, month_blocks, no_api_words, offer_words
 from .layout import Blocks, Column, Span, Table, command, line, reasons, section, strong, texts
 
 TYPE_CHECKING = False
@@ -66,7 +65,7 @@ def _single(verdict: Verdict, verbose: bool, carry: str, today: str | None) -> B
         yield from (line(), *words.finding_blocks(_unsaid(verdict)))
     yield from _to_run(verdict) if verdict.can_run else _instead(verdict, carry)
     yield from (line(), *_by_api(verdict, today))
-    yield from (*month_blocks(verdict), line()) if verdict.monthly_cost is not None else ()
+    yield from (*words.month_blocks(verdict), line()) if verdict.monthly_cost is not None else ()
     yield from (line(), *texts(verdict.notes, indent=0), line()) if verdict.notes else ()
     yield from texts([_spare(verdict)], indent=0)
     if verbose:
@@ -79,7 +78,6 @@ def _single(verdict: Verdict, verbose: bool, carry: str, today: str | None) -> B
 
 
 def _first_lines(verdict: Verdict, measured: bool) -> Iterator[str | None]:
-    """Yield what must be done first, the pace, what was judged, and what qualifies the answer."""
     available, held = verdict.model.availability, verdict.finding("accelerator")
     if verdict.can_run:
         if verdict.waits_for_setting and held is not None and held.remedy:
@@ -94,20 +92,16 @@ def _first_lines(verdict: Verdict, measured: bool) -> Iterator[str | None]:
 
 
 def _details(verdict: Verdict) -> Blocks:
-    """All that the verdict rests on, behind the first screen."""
     from . import json
     from .machine_text import unread_blocks
 
-    yield from (line(), line(API_RISKS)) if verdict.route is Route.API else ()
+    yield from (line(), line(words.API_RISKS)) if verdict.route is Route.API else ()
     for outcome, title in _HEADINGS.items():
         findings = (each for each in words.ordered(verdict) if each.outcome is outcome)
         yield from section(title, words.finding_blocks(findings))
     yield from section("Notes", texts(verdict.fine_print))
     yield from json.sections(json.verdict(verdict), words.labels("check"))
     yield from unread_blocks(verdict.machine)
-
-
-# ------------------------------------------------------------------ pace
 
 
 def _pace_lines(verdict: Verdict, speed: Speed, measured: bool) -> Iterator[str | None]:
@@ -169,9 +163,6 @@ def _wait_words(wait: PaceRange | None) -> str:
         return "a time that is not known (see -v)"
     ends = f"{units.wait(wait.low)} to {units.wait(wait.high)}"
     return f"{units.about(wait.low, wait.high)} {units.wait(wait.likely)} ({ends})"
-
-
-# ------------------------------------------------------------------ figures
 
 
 def _rows(verdict: Verdict) -> Iterator[tuple[str, ...]]:
@@ -263,9 +254,6 @@ def _quantity(value: float | str | None, finding: Finding) -> str:
     return f"{value:,} {(finding.unit or '').replace('_', ' ')}".rstrip()
 
 
-# ------------------------------------------------------------------ remarks and what to type
-
-
 def _unsaid(verdict: Verdict) -> list[Finding]:
     """What did not pass and neither a row nor the first lines say, the worst first."""
     fails_or_open = [each for each in verdict.findings if each.decides]
@@ -283,7 +271,6 @@ def _unsaid(verdict: Verdict) -> list[Finding]:
 
 
 def _is_said(finding: Finding, verdict: Verdict) -> bool:
-    """Whether a row or the first lines say it."""
     limit, workload = verdict.machine.address_space_bytes, verdict.workload
     if finding.check == "license" and finding.outcome is Outcome.WARN:
         # the license's row says what it allows
@@ -296,7 +283,6 @@ def _is_said(finding: Finding, verdict: Verdict) -> bool:
 
 
 def _to_run(verdict: Verdict) -> Blocks:
-    """The lines to type, in order; what stands between two is a comment of the shell."""
     lines, model, workload = list(verdict.setup), verdict.model, verdict.workload
     for before, typed in zip(("", *verdict.commands), verdict.commands, strict=False):
         if before:
@@ -334,11 +320,7 @@ def _spare(verdict: Verdict) -> str:
     return f"There is room for more{closed}: {listed}." if parts else ""
 
 
-# ------------------------------------------------------------------ what to do instead
-
-
 def _instead(verdict: Verdict, carry: str) -> Blocks:
-    """What runs in its place, a row each, and the command for the first."""
     where, others = words.on_machine(verdict.machine), verdict.alternatives
     if others:
         runs = "would run" if verdict.route is Route.UNKNOWN else "runs"
@@ -370,12 +352,11 @@ def _alternative(verdict: Verdict, other: Alternative) -> tuple[str, ...]:
 
 
 def _by_api(verdict: Verdict, today: str | None) -> Blocks:
-    """The cheapest offer in a line."""
     if verdict.route is Route.NEITHER:
-        yield line(f"No API: {no_api_words(verdict.workload)}.")
+        yield line(f"No API: {words.no_api_words(verdict.workload)}.")
     elif verdict.api_offers and verdict.route is not Route.UNKNOWN:
         offer = verdict.api_offers[0]
-        whose, prices = offer_words(offer, today)
+        whose, prices = words.offer_words(offer, today)
         start = "Or by API: " if verdict.route is Route.LOCAL else "By API: "
         yield line(start, strong(whose), f", {prices}")
         if offer.ends:

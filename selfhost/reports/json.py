@@ -108,7 +108,6 @@ def titled(schema: str, **members: Any) -> dict[str, Any]:
 
 
 def _model(spec: ModelSpec) -> dict[str, Any]:
-    """The `model` object of a verdict."""
     license = spec.license.id if spec.license else None
     return {**record(spec, _KEYS["model"]), "license": license}
 
@@ -163,7 +162,6 @@ def check(
 
 
 def _listed(errors: Mapping[str, SelfhostError]) -> dict[str, Any]:
-    """The first errors by what was asked, and how many there are more."""
     first = list(errors.items())[:MAX_PROBLEMS]
     return {
         "errors": [{"asked": name, **_error(error)} for name, error in first],
@@ -251,7 +249,6 @@ def sizes(
 
 
 def _container(size: ContainerSize) -> dict[str, Any]:
-    """One model's container."""
     return {
         **record(size, _KEYS["container"] + " model"),
         "growths": [
@@ -317,7 +314,6 @@ def error(problem: SelfhostError, code: int) -> dict[str, Any]:
 
 
 def _error(problem: SelfhostError) -> dict[str, Any]:
-    """What is wrong, as the error's own object and the list beside verdicts have it."""
     problem = as_typed(problem)
     return {
         "error": type(problem).__name__,
@@ -381,7 +377,6 @@ def sections(document: Mapping[str, Any], titles: Mapping[str, str]) -> Blocks:
 
 
 def _lines(title: str, value: Any, indent: int) -> Blocks:
-    """Yield a value of any kind under its title."""
     if isinstance(value, Mapping) and any(not isinstance(each, str) for each in value.values()):
         yield from _record_lines(title, value, indent)
         return

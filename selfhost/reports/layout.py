@@ -160,7 +160,6 @@ def plain(
 
 
 def _stripped(line: Line) -> Line:
-    """A line without spaces at its end."""
     while line and not line[-1][0].strip():
         line.pop()
     return [*line[:-1], *((text.rstrip(), style) for text, style in line[-1:])]
@@ -309,6 +308,5 @@ def error_text(error: SelfhostError) -> str:
 
 
 def _with_remedy(lines: Iterable[str], remedy: str | None) -> str:
-    """The lines, and under them what to type instead, one way a line."""
     ways = (f"  {way}" for way in (remedy or "").split("\n") if way)
     return "".join(f"{clean(line)}\n" for line in (*lines, *ways))

@@ -39,7 +39,6 @@ def machine_document(machine: Machine, *, verbose: bool = False) -> Blocks:
 
 
 def _in_short(machine: Machine) -> Blocks:
-    """The first screen."""
     rows: list[tuple[str, str]] = []
     for label, lines in _short_rows(machine).items():
         more = [f"{len(lines) - _SHOWN} more: -v"] if len(lines) > _SHOWN else []
@@ -58,7 +57,6 @@ def _in_short(machine: Machine) -> Blocks:
 
 
 def _short_rows(machine: Machine) -> dict[str, list[str]]:
-    """The lines of each label, with what stands there where there is none."""
     cards, runtimes, models = machine.accelerators, machine.runtimes, machine.models_present
     rows = {
         "memory": list(filter(None, _memory_lines(machine))),
@@ -91,7 +89,6 @@ def _disks(machine: Machine) -> list[str]:
 
 
 def _memory_lines(machine: Machine) -> Iterator[str]:
-    """Yield what there is now of what there may be at most, and how fast it is read."""
     available, limit, total = (
         machine.memory_available_bytes, machine.memory_limit_bytes, machine.memory_total_bytes,
     )  # fmt: skip
@@ -108,7 +105,6 @@ def _memory_lines(machine: Machine) -> Iterator[str]:
 
 
 def _processor_lines(machine: Machine) -> Iterator[str]:
-    """Yield its name, how many cores there are to use, and what it can that decides the pace."""
     usable, physical = machine.cpu_cores_usable, machine.cpu_cores_physical
     cores = "" if usable is None else f"{units.cores(usable)} usable"
     is_threaded = usable is not None and physical is not None and usable > physical
@@ -121,7 +117,6 @@ def _processor_lines(machine: Machine) -> Iterator[str]:
 
 
 def _in_full(machine: Machine) -> Blocks:
-    """Everything, with where it was read."""
     from .json import sections, value_words
 
     columns, rows = (Column(), Column(wrap=True), Column(title="read from", wrap=True)), []
@@ -136,7 +131,6 @@ def _in_full(machine: Machine) -> Blocks:
 
 
 def _accelerator(card: Accelerator) -> str:
-    """The name, the memory, and what else was read of it."""
     total, rate = card.memory_total_bytes, card.memory_bandwidth_bytes_per_second
     nothing = "" if card.unified else "memory not read"
     parts = (
@@ -151,7 +145,6 @@ def _accelerator(card: Accelerator) -> str:
 
 
 def _model(model: PresentModel) -> str:
-    """The path of a model, its size, and whether all of it is there."""
     # the folder of a repository may hold several files
     names = (model.tag, model.file)
     name = next((f" {name}" for name in names if name and not model.path.endswith(name)), "")

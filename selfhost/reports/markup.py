@@ -100,7 +100,6 @@ def _escaped(text: str) -> str:
 
 
 def _shown(table: Table) -> list[int]:
-    """The columns that have something in them."""
     return [at for at in range(len(table.columns)) if any(row[at].strip() for row in table.rows)]
 
 
@@ -125,7 +124,7 @@ def notebook(answer: Any) -> str:
         ),
         "ContainerSize": lambda: size_text.size_document([answer]),
         "Plan": lambda: plan_text.plan_document(answer),
-        "Ranking": lambda: models_text.list_document(answer, answer.machine),
+        "Ranking": lambda: models_text.list_document(answer),
     }
     return _body(documents[type(answer).__name__]())
 

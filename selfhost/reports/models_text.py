@@ -15,7 +15,6 @@ from ..judge.checks.memory import given_by
 from ..judge.record import Outcome, Route, Verdict
 from ..machine.record import Machine
 from . import words
-from .cost_text import API_RISKS, offer_words, price_words
 from .layout import Blocks, Column, Span, Table, command, line, reasons, section, strong, texts
 
 # rows of the first screen of `list`
@@ -35,9 +34,6 @@ _COLUMNS = {
 }
 _LISTED = ("memory", "in", "quant", "pace", "download", "license")
 _LISTED_WIDE = (*_LISTED, "parameters", "released", "why")
-
-
-# ------------------------------------------------------------------ models, a row each
 
 
 def _table(answers: Sequence[Verdict], first: Sequence[str], names: Sequence[str]) -> Table:
@@ -86,8 +82,6 @@ def _download(answer: Verdict) -> str:
     )
 
 
-# ------------------------------------------------------------------ check, of several
-
 # what the command says, or what no single command mends
 _SAID_ELSEWHERE = ("runtime-not-installed", "speed-slow", "speed-assumed")
 _TOO_MUCH = (
@@ -130,9 +124,8 @@ def _notes(verdicts: Sequence[Verdict], verbose: bool) -> Blocks:
 
 
 def _findings(verdicts: Sequence[Verdict]) -> Blocks:
-    """Every finding of each model."""
     if any(verdict.route is Route.API for verdict in verdicts):
-        yield line(API_RISKS)
+        yield line(words.API_RISKS)
     for verdict in verdicts:
         yield from (line(), words.answer_line(verdict))
         yield from words.finding_blocks(words.ordered(verdict))
@@ -152,21 +145,15 @@ def _sums(verdicts: Sequence[Verdict]) -> Iterator[str]:
 
 
 def _warnings(local: Sequence[Verdict]) -> Iterator[tuple[str, str, str | None]]:
-    """Each warning about what runs once, with the models it is about unless it is about all."""
-    models: dict[tuple[str, str, str | None], list[str]] = {}
     for verdict in local:
         for finding in words.ordered(verdict):
             is_said = finding.code in _SAID_ELSEWHERE or words.stands_above(finding, verdict)
             if finding.outcome is Outcome.WARN and not is_said:
-                warning = (finding.check, finding.reason, finding.remedy)
-                models.setdefault(warning, []).append(verdict.model.id)
-    for (check, reason, remedy), ids in models.items():
-        topic = check if len(ids) == len(local) else f"{check} ({', '.join(ids)})"
-        yield topic, reason, remedy
+                topic = f"{finding.check} ({verdict.model.id})"
+                yield topic, finding.reason, finding.remedy
 
 
 def _way_out(verdict: Verdict, carry: str, options: str, today: str | None) -> Blocks:
-    """Why it does not run, the first model that does with its command, and the cheapest offer."""
     yield line(strong(verdict.model.id), f": {words.causes(verdict)}", indent=2)
     typed = f"selfhost check {verdict.model.id}{options}"
     for first in verdict.alternatives[:1]:
@@ -175,17 +162,13 @@ def _way_out(verdict: Verdict, carry: str, options: str, today: str | None) -> B
         yield line(f"{runs} {words.on_machine(verdict.machine)}: {model}", indent=4)
         typed = first.command + carry
     if verdict.route is Route.API and verdict.api_offers:
-        whose, prices = offer_words(verdict.api_offers[0], today)
+        whose, prices = words.offer_words(verdict.api_offers[0], today)
         yield line(f"by API: {whose}, {prices}", indent=4)
     yield command(typed, indent=4)
 
 
-# ------------------------------------------------------------------ list
-
-
 def list_document(
     listing: Ranking,
-    machine: Machine,
     workload: Workload | None = None,
     *,
     top: int | None = TOP,
@@ -200,7 +183,7 @@ def list_document(
     `only_running` leaves out what does not run here, `wide` adds columns. `near` are names like the
     words that no model has; `notes` are about the machine's name.
     """
-    counts = listing.counts
+    counts, machine = listing.counts, listing.machine
     rows = [row for row in listing.models if row.can_run or not only_running][:top]
     if counts.models:
         yield line(_summary(listing, machine, workload or Workload()))
@@ -229,13 +212,11 @@ def list_document(
 
 
 def _sign(row: Verdict) -> Span:
-    """The route, or that it just fits."""
     is_tight = row.can_run and (row.leaves_little or row.waits_for_setting)
     return _TIGHT if is_tight else Span(_SIGNS[row.route], row.route)
 
 
 def _summary(listing: Ranking, machine: Machine, workload: Workload) -> str:
-    """How many run, how many of them slowly, and how many do not or are ruled out."""
     counts = listing.counts
     verb = "runs" if counts.running == 1 else "run"
     if counts.is_estimate:
@@ -267,8 +248,6 @@ def _memory_words(machine: Machine, workload: Workload) -> Iterator[str]:
     # those of a simulated machine stand in its name
     yield from () if machine.planning else units.counted([card.name for card in cards])
 
-
-# ------------------------------------------------------------------ compare
 
 # what 60 columns hold beside the names of the rows; more models make further tables
 SIDE_BY_SIDE = 3
@@ -307,7 +286,6 @@ def compare_document(
 
 
 def _side_by_side(verdicts: Sequence[Verdict], verbose: bool) -> Table:
-    """A column a model, a row a fact; rows without any figure are left out."""
     columns = (Column(), *(Column(title=each.model.id, wrap=True) for each in verdicts))
     facts = [_facts(verdict, verbose) for verdict in verdicts]
     rows = []
@@ -319,7 +297,6 @@ def _side_by_side(verdicts: Sequence[Verdict], verbose: bool) -> Table:
 
 
 def _facts(verdict: Verdict, verbose: bool) -> dict[str, str]:
-    """The answer, the figures, and the answers on openness, by the names of their rows."""
     pace = words.pace_title([verdict.speed])
     figures = _figures(verdict, pace)
     own = [offer for offer in verdict.api_offers if not offer.stands_in]
@@ -357,7 +334,7 @@ def _short_price(offer: Offer) -> str:
     """`0.10/0.32`: dollars per million tokens in and out; of other units `$0.04 per image`."""
     rates = (offer.input_usd_per_million_tokens, offer.output_usd_per_million_tokens)
     if rates[0] is None:
-        return price_words(offer.replace(price_is_for=None))
+        return words.price_words(offer.replace(price_is_for=None))
     shown = (
         units.dollars(rate).removeprefix("$") if rate else "free"
         for rate in rates

@@ -53,7 +53,6 @@ def plan_document(plan: Plan, *, verbose: bool = False, carry: str = "") -> Bloc
 
 
 def _headline(plan: Plan, is_open: bool) -> Paragraph:
-    """The least machine in a line, or that there is none."""
     name, least = strong(plan.model.name), plan.least
     if least is None and is_open:
         return line(Span("? CANNOT TELL", Route.UNKNOWN), "  which machine runs ", name)
@@ -77,19 +76,16 @@ def _headline(plan: Plan, is_open: bool) -> Paragraph:
 
 
 def _sizes(least: Least) -> tuple[str, str]:
-    """GPU memory and RAM of the least machine."""
     gpu, ram = least.accelerator.memory_bytes, least.memory_bytes
     return units.binary(gpu, up=True), units.binary(ram, up=True)
 
 
 def _needs_card(least: Least) -> bool:
-    """Whether a GPU with memory of its own is required."""
     unified = any(card.unified for card in least.machine.accelerators or ())
     return least.accelerator.required and not unified
 
 
 def _count(plan: Plan, is_open: bool) -> str:
-    """How many known machines run it."""
     of_all = f"of {len(plan.machines)} known machines"
     if not plan.fitting:
         none = "" if plan.least is None else f"none {of_all} runs it"
@@ -100,7 +96,6 @@ def _count(plan: Plan, is_open: bool) -> str:
 
 
 def _asked(plan: Plan) -> str:
-    """What was judged."""
     workload, parts = plan.workload, words.run_words(plan.workload)
     if workload.min_tokens_per_second:
         is_each = any(each.speed and each.speed.each_of > 1 for each in plan.machines)
@@ -110,7 +105,6 @@ def _asked(plan: Plan) -> str:
 
 
 def _least_rows(plan: Plan, least: Least, verbose: bool) -> Iterator[tuple[str, str, str]]:
-    """The least machine, a row for each thing that has a price: label, figure, why."""
     cpu, needs_card, (gpu, ram) = least.cpu, _needs_card(least), _sizes(least)
     beside, disk = least.accelerator.memory_beside_bytes, least.disk_bytes
     system = "Linux" if least.machine.system == "linux" else "the system"
@@ -174,7 +168,6 @@ def _row(plan: Plan, candidate: Known) -> tuple[str, ...]:
 
 
 def _doubts(plan: Plan, candidate: Known) -> list[str]:
-    """Why it may not do, of memory and of pace; none where it does for sure."""
     waits = candidate.placement == "host" and "accelerator-partly" in candidate.codes
     doubts = ["limit to raise" if waits else "little left"] * candidate.is_tight
     if not plan.fast_enough(candidate):

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from ..advice.several import Size
+from ..advice.several import Shown
 from ..catalogue import openness
 from ..catalogue.names import is_path
-from ..catalogue.offers import Offer
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import SCRATCH
 from ..core import units
-from ..judge.record import Outcome, Verdict
+from ..judge.record import Outcome
 from . import words
-from .cost_text import month_blocks, offer_words
 from .layout import Blocks, Column, Span, Table, command, line, section, strong, texts
 
 # of the rows of openness those that decide whether one may use a model
@@ -31,47 +29,38 @@ _FITS = {
 
 
 def show_document(
-    spec: ModelSpec,
-    sizes: Sequence[Size] = (),
-    offers: Sequence[Offer] = (),
-    verdict: Verdict | None = None,
+    shown: Shown,
     *,
     verbose: bool = False,
     carry: str = "",
     today: str | None = None,
     as_of: str | None = None,
-    loss_by_size: tuple[str, str] = ("", ""),
 ) -> Blocks:
     """Yield what people ask of a model first: does it run here, may I use it, how large is it.
 
-    `verbose` adds all that is known with its source, and `loss_by_size`, how the loss of quality
-    depends on the model's size. `carry` goes behind the proposed command. `as_of` is the day of
-    the catalogue.
+    `verbose` adds all that is known with its source. `carry` goes behind the proposed command,
+    `as_of` is the day of the catalogue.
     """
-    yield from _title(spec, verbose)
-    if verdict is not None:
-        yield from (words.answer_line(verdict), *texts(verdict.understood_as))
+    verdict, spec, offers = shown.verdict, shown.verdict.model, shown.verdict.api_offers
+    yield from (*_title(spec, verbose), words.answer_line(verdict), *texts(verdict.understood_as))
     columns = (Column(), Column(), Column(wrap=True, drop=1))
     yield from (line(), Table(columns=columns, rows=tuple(_rows(spec))), *_availability(spec))
-    yield from (line(), _sizes_table(sizes, verdict)) if sizes else ()
+    yield from (line(), _sizes_table(shown)) if shown.sizes else ()
     if offers:
-        whose, prices = offer_words(offers[0].replace(stands_in=False), None)
+        whose, prices = words.offer_words(offers[0].replace(stands_in=False), None)
         more = f" ({len(offers) - 1} more: -v)" if len(offers) > 1 else ""
         yield from (line(), line("By API: ", strong(whose), f", {prices}{more}"))
-    if verdict is not None:
-        yield from (line(), *texts(verdict.notes, indent=0), line()) if verdict.notes else ()
-        yield from month_blocks(verdict)
-    if verbose:
-        yield from _in_full(spec, sizes, verdict, loss_by_size)
-    path = verdict.asked if verdict is not None and is_path(verdict.asked) else None
+    yield from (line(), *texts(verdict.notes, indent=0), line()) if verdict.notes else ()
+    yield from words.month_blocks(verdict)
+    yield from _in_full(shown) if verbose else ()
+    path = verdict.asked if is_path(verdict.asked) else None
     again = command(f"selfhost check {shlex.quote(path) if path else spec.id}{carry}")
-    yield from section("Next", [again]) if verbose else [again]
-    yield from texts(["" if verbose else "Every size and fact with its source: -v"], indent=0)
+    hint = line("Every size and fact with its source: -v")
+    yield from section("Next", [again]) if verbose else (again, hint)
     yield from words.aged_words(as_of, today)
 
 
 def _title(spec: ModelSpec, verbose: bool) -> Blocks:
-    """The model's name and what it is for; with `verbose` its other names too."""
     by = f" by {spec.developer}" if spec.developer else ""
     when = f", released {spec.released}" if spec.released else ""
     yield line(strong(spec.name), f"{by}{when}")
@@ -102,7 +91,6 @@ def _rows(spec: ModelSpec) -> Iterator[tuple[str, ...]]:
 
 
 def _availability(spec: ModelSpec) -> Blocks:
-    """What is known of how a closed model is served."""
     served = spec.availability
     if served is not None:
         stated = {
@@ -116,13 +104,12 @@ def _availability(spec: ModelSpec) -> Blocks:
         yield from section("Availability", texts([served.why, *lines, public]))
 
 
-def _sizes_table(sizes: Sequence[Size], verdict: Verdict | None) -> Table:
-    """The sizes that people choose from, and the one that is judged."""
-    judged = None if verdict is None else verdict.workload.quantization
-    listed = list(sizes)
+def _sizes_table(shown: Shown) -> Table:
+    listed = list(shown.sizes)
     if len(listed) > _MOST_SIZES:
-        listed = [size for size in sizes if size.quantization in (*_USUAL, judged)] or listed
-    where = words.on_machine(verdict.machine) if verdict is not None else "here"
+        usual = (*_USUAL, shown.verdict.workload.quantization)
+        listed = [size for size in listed if size.quantization in usual] or listed
+    where = words.on_machine(shown.verdict.machine)
     columns = (
         Column(title="quant"),
         Column(title="download", right=True),
@@ -134,7 +121,7 @@ def _sizes_table(sizes: Sequence[Size], verdict: Verdict | None) -> Table:
         (
             size.quantization,
             units.decimal(size.bytes),
-            "" if size.memory_likely_bytes is None else units.binary(size.memory_likely_bytes),
+            words.known(size.memory_likely_bytes, units.binary, ""),
             _FITS[size.fits],
             size.quality.cost,
         )
@@ -143,22 +130,16 @@ def _sizes_table(sizes: Sequence[Size], verdict: Verdict | None) -> Table:
     return Table(columns=columns, rows=rows)
 
 
-def _in_full(
-    spec: ModelSpec,
-    sizes: Sequence[Size],
-    verdict: Verdict | None,
-    loss_by_size: tuple[str, str],
-) -> Blocks:
-    """All that is known with its source."""
+def _in_full(shown: Shown) -> Blocks:
     from . import json
 
-    if verdict is not None:
-        yield from (line(), *texts((words.asked_words(verdict), *verdict.fine_print)))
+    verdict = shown.verdict
+    yield from (line(), *texts((words.asked_words(verdict), *verdict.fine_print)))
     listed = [
         {key.replace("memory_bytes", "memory_up_to_bytes"): value for key, value in each.items()}
-        for each in json.record(sizes)
+        for each in json.record(shown.sizes)
     ]
-    yield from json.sections({**json.about(spec), "sizes": listed}, words.labels("show"))
-    yield from section("Losses of quality, by the model's size", texts(loss_by_size))
-    if verdict is not None:
-        yield from json.sections(json.verdict(verdict), words.labels("show_verdict"))
+    about = {**json.about(verdict.model), "sizes": listed}
+    yield from json.sections(about, words.labels("show"))
+    yield from section("Losses of quality, by the model's size", texts(shown.loss_by_size))
+    yield from json.sections(json.verdict(verdict), words.labels("show_verdict"))

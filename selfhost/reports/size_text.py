@@ -63,7 +63,6 @@ def _up(size: int) -> str:
 
 
 def _rows(size: ContainerSize) -> Iterator[_Row]:
-    """The request and its parts, the limit, disk and accelerators."""
     cache, disk, held = size.page_cache_bytes, size.disk_bytes, size.accelerators
     yield "memory", _up(size.unreclaimable_bytes), "of its own, which stays in RAM"
     if cache:
@@ -82,7 +81,6 @@ def _rows(size: ContainerSize) -> Iterator[_Row]:
 
 
 def _growing(size: ContainerSize) -> Iterator[_Row]:
-    """What grows, with the option that bounds it."""
     for growth in size.growths:
         bound, unbound = growth.bound or growth.why, growth.unbound_bytes or 0
         if growth.bound and unbound > growth.bytes:
@@ -92,7 +90,6 @@ def _growing(size: ContainerSize) -> Iterator[_Row]:
 
 
 def _several(sizes: Sequence[ContainerSize]) -> Blocks:
-    """A row for each container, and their sum."""
     request = _up(sum(size.request_bytes for size in sizes))
     limit = _up(sum(size.limit_bytes for size in sizes))
     yield line(strong(f"{len(sizes)} containers: request {request}, limit {limit} in all"))
@@ -278,7 +275,6 @@ def _values(kind: str, unit: _Unit) -> dict[str, object]:
 
 
 def _devices(size: ContainerSize) -> dict[str, Any]:
-    """How it gets its accelerators; empty without one."""
     if not size.accelerators:
         return {}
     card, rows = size.accelerators[0], shipped_table("containers")["devices"]
@@ -290,7 +286,6 @@ def _devices(size: ContainerSize) -> dict[str, Any]:
 
 
 def _environment(kind: str, unit: _Unit) -> object:
-    """The variables as that format has them; a token comes from a secret or the shell."""
     variables, token = unit.size.environment, unit.token
     if kind == "kubernetes":
         secret = {"secretKeyRef": {"name": "hf-token", "key": "token"}}
@@ -334,7 +329,6 @@ def _systemd(unit: _Unit) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text in which systemd sees no specifier."""
     return clean(text).replace("%", "%%")
 
 

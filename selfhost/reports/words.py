@@ -1,21 +1,31 @@
-"""Words that the reports of models share: the answer, its causes, the pace, what was judged."""
+"""Words that the reports of models share: the answer, its causes, the pace, what was judged, and
+prices.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
+from ..catalogue.offers import Offer, provider_name
 from ..core import units
 from ..core.tables import shipped_table
-from ..core.workload import ANSWER_TOKENS, READING_TOKENS_PER_SECOND, Workload
+from ..core.workload import (
+    ANSWER_TOKENS,
+    DEFAULT_CONTEXT_TOKENS,
+    INPUT_PER_OUTPUT_TOKEN,
+    READING_TOKENS_PER_SECOND,
+    Workload,
+)
 from ..judge.checks.speed import is_slow
 from ..judge.record import Finding, Outcome, Route, Verdict
 from ..machine.record import Machine
-from .layout import Blocks, Paragraph, Span, clean, line, reasons, strong, texts
+from .layout import Blocks, Paragraph, Span, clean, figures, line, reasons, section, strong, texts
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from ..advice.costs import LocalCost, MonthlyCost
     from ..catalogue.openness import Row
     from ..judge.pace.speed import PaceRange, Speed
 
@@ -42,9 +52,6 @@ _ANSWERS = {
 _WEEK_SECONDS = 7 * 86_400
 # newer models than those of a catalogue so old are worth an update
 _OLD_CATALOGUE_MONTHS = 6
-
-
-# ------------------------------------------------------------------ the answer
 
 
 def answer_line(verdict: Verdict) -> Paragraph:
@@ -175,8 +182,6 @@ def answer_word(row: Row) -> Span:
     return Span(word, _ANSWER_STYLES[row.answer])
 
 
-# ------------------------------------------------------------------ the pace
-
 # where a model is held, in a word
 PLACES = {"host": "RAM", "accelerator": "GPU", "split": "GPU+RAM"}
 # the title of a column in which each figure says its own unit
@@ -224,9 +229,6 @@ def pace_words(pace: PaceRange) -> str:
     # no more digits than a guess deserves
     seconds = 10 * round(seconds / 10) if seconds < 90 else 60 * max(2, round(seconds / 60))
     return f"about {likely}: a 300-word answer takes {units.duration(seconds)}"
-
-
-# ------------------------------------------------------------------ what was judged
 
 
 def asked_words(verdict: Verdict) -> str:
@@ -306,9 +308,6 @@ def finding_blocks(findings: Iterable[Finding]) -> Blocks:
     return reasons((each.check, each.reason, each.remedy) for each in findings)
 
 
-# ------------------------------------------------------------------ the machine
-
-
 def is_here(machine: Machine) -> bool:
     """Whether it is the computer that asks, as it is."""
     return machine.is_this_one and not machine.planning
@@ -366,3 +365,107 @@ def summary(verdict: Verdict) -> str:
     elif verdict.can_run and speed is not None and speed.decode is not None:
         expected = f", {pace_words(speed.decode)}"
     return f"{label.lstrip('✓✗? ')}: {answer}{expected}"
+
+
+# prices of hosted models change about every quarter of a year
+_OLD_PRICE_MONTHS = 3
+API_RISKS = (
+    "With an API, what you send leaves the machine for the provider, whose rate limits and outages"
+    " apply."
+)
+
+
+def month_blocks(verdict: Verdict) -> Blocks:
+    """The month by API beside the month on the machine; nothing where no load was stated."""
+    cost = verdict.monthly_cost
+    if cost is None:
+        return
+    if cost.reason is not None:
+        yield from section("A month", texts([f"{cost.reason[0].upper()}{cost.reason[1:]}."]))
+        return
+    read, written = cost.input_tokens_per_day, cost.output_tokens_per_day
+    split = f" (assumed: {INPUT_PER_OUTPUT_TOKEN} in for 1 out)" if cost.assumed_split else ""
+    load = f"{read:,} tokens in{f' and {written:,} out' if written else ''} a day{split}"
+    local, rows = cost.here, [("by API", *_bill(verdict, cost))]
+    if local is None:
+        rows.append((on_machine(verdict.machine), "", "it does not run"))
+    else:
+        rows += _local_rows(local, "here" if is_here(verdict.machine) else "there")
+    remarks = _remarks(local, verdict.workload.parallel) if local is not None else ()
+    title = f"A month of {cost.days_per_month} days, {load}"
+    yield from section(title, (figures(rows, right=True), *texts(remarks)))
+
+
+def _bill(verdict: Verdict, cost: MonthlyCost) -> tuple[str, str]:
+    bills = ((bill.usd_per_month, bill.provider) for bill in cost.offers)
+    priced = [(dollars, provider) for dollars, provider in bills if dollars is not None]
+    if not priced:
+        return "", "no price is known" if cost.offers else no_api_words(verdict.workload)
+    least, provider = min(priced)
+    return units.dollars(least), f"{provider_name(provider)}, the cheapest of {len(priced)}"
+
+
+def _local_rows(local: LocalCost, place: str) -> Iterator[tuple[str, str, str]]:
+    for entry in local.unknown:
+        yield f"{place}: time", "", f"not known: {entry.reason}"
+    if (kwh := local.kwh_per_month) is not None:
+        spent = f"{units.tenths(kwh.low, kwh.high, 'kWh')} at {local.watts:g} W"
+        figure = units.tenths(kwh.likely, kwh.likely, "kWh")
+        if (bill := local.electricity_per_month) is not None:
+            figure, spent = f"{bill.likely:,.2f}", f"{spent} (your currency)"
+        yield f"{place}: energy", figure, spent
+    if (hours := local.hours_per_day) is not None:
+        keeps = "keeps" if hours.likely <= 24 else "cannot keep"
+        surely = "probably " if local.keeps_up is None else ""
+        work = f"{units.tenths(hours.low, hours.high, 'hours')} of work a day"
+        likely = units.tenths(hours.likely, hours.likely, "hours")
+        yield f"{place}: time", likely, f"{work}: it {surely}{keeps} up"
+
+
+def _remarks(local: LocalCost, parallel: int) -> Iterator[str]:
+    for remedy in dict.fromkeys(entry.remedy for entry in local.unknown if entry.remedy):
+        yield f"→ {remedy}"
+    if local.hours_per_day is not None:
+        pace = f"{parallel} requests at once" if parallel > 1 else "one request after another"
+        yield f"Counted for {pace}, without what the computer draws while idle."
+
+
+def offer_words(offer: Offer, today: str | None) -> tuple[str, str]:
+    """Return whose offer it is, or that it stands in, and its price."""
+    whose = provider_name(offer.provider)
+    if offer.stands_in:
+        whose = f"{offer.model} from {whose} stands in"
+    return whose, price_words(offer, today) or "at a price that is not known here"
+
+
+def price_words(offer: Offer, today: str | None = None) -> str:
+    """The prices and, given the day, of when they are; empty where none is known."""
+    rates = {
+        "in": offer.input_usd_per_million_tokens,
+        "out": offer.output_usd_per_million_tokens,
+        "per minute of audio": offer.usd_per_audio_minute,
+        "per image": offer.usd_per_image,
+    }
+    stated = {what: rate for what, rate in rates.items() if rate is not None}
+    text = ", ".join(
+        f"{units.dollars(rate) if rate else 'free'} {what}" for what, rate in stated.items()
+    )
+    text += " per 1M tokens" * ("in" in stated)
+    text += f" of {offer.price_is_for}" if offer.price_is_for is not None else ""
+    if not text or today is None:
+        return text
+    months = months_between(offer.as_of, today)
+    age = f", {months} months old: ask the provider" if months >= _OLD_PRICE_MONTHS else ""
+    return f"{text} (listed {offer.as_of}{age})"
+
+
+def no_api_words(workload: Workload) -> str:
+    """Why no API is named, where none is."""
+    if workload.private:
+        return "nothing may leave the machine"
+    if workload.task == "finetune":
+        return "the prices known here do not cover fine-tuning"
+    conditions = (workload.commercial, workload.modify, workload.auditable, workload.license)
+    is_longer = (workload.context_tokens or 0) > DEFAULT_CONTEXT_TOKENS
+    with_these = " that meets your conditions" if is_longer or any(conditions) else ""
+    return f"this catalogue knows no offer{with_these}"

@@ -257,6 +257,6 @@ def test_a_limit_to_raise_is_told_first() -> None:
     assert "RUNS ONCE A LIMIT IS RAISED" in first
     assert "iogpu.wired_limit_mb" in second
     listing = Lister(open_catalogue(), Workload(), verdict.machine).all(["gpt-oss-120b"])
-    rows = plain(list_document(listing, verdict.machine)).splitlines()
+    rows = plain(list_document(listing)).splitlines()
     assert any(row.startswith("!  gpt-oss-120b") for row in rows)
     assert "once its limit is raised" in (listing.models[0].why or "")

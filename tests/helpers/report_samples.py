@@ -8,8 +8,7 @@ from typing import Any
 
 from selfhost import Workload, check
 from selfhost.advice.listing import Ranking, count_rows
-from selfhost.advice.several import Size
-from selfhost.catalogue.offers import Offer
+from selfhost.advice.several import Shown, Size
 from selfhost.catalogue.quantization_names import Quality
 from selfhost.core.records import Unread
 from selfhost.judge.record import Finding, Outcome, Verdict
@@ -172,11 +171,6 @@ def every() -> tuple[Verdict, ...]:
 MISTRAL, LLAMA, GPT = local().model, api().model, closed().model
 
 
-def offers() -> tuple[Offer, ...]:
-    """Those of the model that is too large."""
-    return api().api_offers
-
-
 def sized(
     quantization: str,
     size: int,
@@ -213,3 +207,8 @@ def listed(verdicts: Sequence[Verdict], **fields: Any) -> Ranking:
     """A list of these, all of which were judged."""
     counts = count_rows(verdicts)
     return Ranking(machine=LAPTOP, models=tuple(verdicts), counts=counts, **fields)
+
+
+def shown(verdict: Verdict, sizes: Sequence[Size] = ()) -> Shown:
+    """What `show` tells of a model with these sizes."""
+    return Shown(verdict=verdict, sizes=tuple(sizes), loss_by_size=("", ""))

@@ -78,9 +78,7 @@ def listed(**changes: object) -> str:
         first.replace(question=first.question.replace(spec=first.model.replace(**changes))),
         *others,
     ]
-    document = list_document(
-        samples.listed(verdicts), samples.LAPTOP, top=None, wide=True, only_running=False
-    )
+    document = list_document(samples.listed(verdicts), top=None, wide=True, only_running=False)
     return page(document)
 
 

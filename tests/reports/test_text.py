@@ -27,7 +27,7 @@ WIDTHS = (80, 60)
 
 
 def _documents() -> dict[str, Blocks]:
-    shown = samples.MISTRAL, samples.MISTRAL_SIZES, samples.offers(), samples.local()
+    shown = samples.shown(samples.local(), samples.MISTRAL_SIZES)
     single = {
         f"{name}-{verbose}": check_text.check_document([verdict], verbose=verbose)
         for name, verdict in VERDICTS.items()
@@ -38,7 +38,7 @@ def _documents() -> dict[str, Blocks]:
         for verbose in (False, True)
         for kind, document in {
             "several": check_text.check_document(samples.every(), verbose=verbose),
-            "show": show_text.show_document(*shown, verbose=verbose),
+            "show": show_text.show_document(shown, verbose=verbose),
             "compare": models_text.compare_document(samples.every(), verbose=verbose),
             "machine": machine_text.machine_document(samples.WORKSTATION, verbose=verbose),
         }.items()
@@ -46,8 +46,8 @@ def _documents() -> dict[str, Blocks]:
     return {
         **single,
         **several,
-        "list": models_text.list_document(samples.listed(samples.every()), samples.LAPTOP),
-        "show-closed": show_text.show_document(samples.GPT),
+        "list": models_text.list_document(samples.listed(samples.every())),
+        "show-closed": show_text.show_document(samples.shown(samples.closed())),
         "machine-empty": machine_text.machine_document(Machine()),
     }
 
@@ -229,12 +229,12 @@ def test_hostile_names_cannot_touch_the_terminal(name: str, width: int | None) -
     for document in (
         check_text.check_document([verdict], verbose=True),
         check_text.check_document([verdict, verdict]),
-        models_text.list_document(samples.listed([verdict]), machine),
+        models_text.list_document(samples.listed([verdict])),
         show_text.show_document(
-            model,
-            (samples.sized(name, 1, name, None, family=name, runtime=name, source=name),),
-            offers,
-            verdict,
+            samples.shown(
+                verdict,
+                [samples.sized(name, 1, name, None, family=name, runtime=name, source=name)],
+            )
         ),
         machine_text.machine_document(machine),
     ):
@@ -328,7 +328,7 @@ def test_one_memory_has_one_figure() -> None:
     likely = units.binary(verdict.needs.memory.total_bytes)
     shown = describe(open_catalogue(), "qwen3.5-4b", Workload(), verdict.machine)
     other = plain(check_text.check_document([check("llama3.1:8b", machine=LAPTOP)]))
-    for text in (plain(show_text.show_document(verdict.model, shown.sizes)), other):
+    for text in (plain(show_text.show_document(shown)), other):
         assert likely in text
 
 
@@ -338,7 +338,7 @@ def test_a_list_of_a_small_machine_counts_what_it_shows() -> None:
     listing = Lister(open_catalogue(), Workload(), small).first(20)
     running = sum(row.can_run for row in listing.models)
     assert 0 < running <= listing.counts.running
-    assert f"About {listing.counts.running} of" in plain(models_text.list_document(listing, small))
+    assert f"About {listing.counts.running} of" in plain(models_text.list_document(listing))
 
 
 def test_the_slow_models_are_among_those_that_run() -> None:
@@ -348,6 +348,6 @@ def test_the_slow_models_are_among_those_that_run() -> None:
         ["flux.2-dev", "flux.1-kontext-dev"]
     )
     assert (listing.counts.running, listing.counts.slow) == (1, 1)
-    text = " ".join(plain(models_text.list_document(listing, machine)).split())
+    text = " ".join(plain(models_text.list_document(listing)).split())
     assert text.startswith("1 of 2 models runs")
     assert ", 1 of them likely too slow." in text
