@@ -89,8 +89,9 @@ def test_the_watch_sees_a_write(tmp_path: Path, source_environment: dict[str, st
 
 
 DRIVEN = """
-from selfhost.machine.probes import gpus
-gpus.driver_present = lambda host: True
+from selfhost.machine.probes.host import Host
+listed = Host.listdir
+Host.listdir = lambda host, path: ["nvidia0"] if path == "/dev" else listed(host, path)
 """
 
 

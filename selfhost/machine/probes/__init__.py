@@ -41,7 +41,7 @@ def read_machine(host: Host | None = None) -> Machine:
     answer.
     """
     host = host or Host()
-    facts = Facts()
+    facts = Facts({}, {}, {})
     facts.put("system", host.system, "sys.platform")
     silent = "the recorded tree does not say when it was read"
     facts.put("read_at", host.ask("read_at"), "the system's clock", silent)
@@ -71,38 +71,33 @@ _MASKS = (
     # a container's name; its id, which begins with its host name, or a pod's serial number
     (r"(lxc[/.]|lxc\.payload[/.]|/machine-)[^/\s:]+", r"\1ID"),
     (r"(?:(?<![0-9a-zA-Z])|(?<=pod))[0-9a-f]{8}[0-9a-f_-]{4,}(?![0-9a-zA-Z])", "ID"),
-    (r"(?<![\w.-])(?:\d{1,3}\.){3}\d{1,3}(?![\w.-])", "ADDRESS"),
-    (r"[\w.+-]+@[\w-]+\.(?:com|org|net)\b", "ADDRESS"),
+    (r"(?<![\w.-])(?:\d{1,3}\.){3}\d{1,3}(?![\w.-])|[\w.+-]+@[\w-]+\.\w+", "ADDRESS"),
 )
 Masks = Sequence[tuple[re.Pattern[str], str]]
 
 
 def masks(host: Host) -> Masks:
     """What makes a text fit to show: the home folder as `~`, no names."""
-    ignore_case = re.IGNORECASE if host.system == "windows" else 0
-    variables = (host.env.get(key, "") for key in ("USER", "LOGNAME", "USERNAME", "SUDO_USER"))
+    case = "(?i)" if host.system == "windows" else ""
+    users = [host.env.get(key, "") for key in ("USER", "LOGNAME", "USERNAME", "SUDO_USER")]
     common = platforms()["common_names"]
     computer = host.ask("hostname") or host.env.get("COMPUTERNAME", "")
-    patterns: list[tuple[str, str]] = []
-    if len(host.home) > 1:
-        patterns.append((rf"(?<![\w.~-]){re.escape(host.home)}(?![\w.-])", "~"))
-    for names, word in (
-        ({*variables, host.paths.basename(host.home)}, "USER"),
-        ({computer, computer.partition(".")[0]}, "HOST"),
-    ):
-        written = "|".join(
-            # systemd writes `-` as `\x2d`
-            re.escape(name).replace(r"\-", r"(?:-|\\x2d)")
-            for name in sorted(names, key=len, reverse=True)
-            if len(name) > 2 and name.lower() not in common
-        )
-        if written:
-            patterns.append((rf"(?:^|(?<=[/\\@=:~-]))(?:{written})(?![^\W_])", word))
     # whose folder it is
     folder = rf"(?!(?:{'|'.join(common)})(?:[/\\\s:;,]|$))[^/\\\s:;,]+"
-    homes = rf"(/home|/Users|/run/media|/media|\\Users)([/\\]){folder}", r"\1\2USER"
-    named = [(re.compile(mask, ignore_case), word) for mask, word in patterns]
-    return [*named, *((re.compile(mask), word) for mask, word in (homes, *_MASKS))]
+    homes = rf"(/home|/Users|/run/media|/media|\\Users)([/\\]){folder}"
+    patterns = [(homes, r"\1\2USER"), *_MASKS]
+    for names, word in (
+        ((computer, computer.partition(".")[0]), "HOST"),
+        ((*users, host.paths.basename(host.home)), "USER"),
+    ):
+        telling = [name for name in names if len(name) > 2 and name.lower() not in common]
+        if written := "|".join(map(re.escape, sorted(telling, key=len, reverse=True))):
+            # systemd writes `-` as `\x2d`
+            written = written.replace(r"\-", r"(?:-|\\x2d)")
+            patterns.insert(0, (rf"{case}(?:^|(?<=[/\\@=:~-]))(?:{written})(?![^\W_])", word))
+    if len(host.home) > 1:
+        patterns.insert(0, (rf"{case}(?<![\w.~-]){re.escape(host.home)}(?![\w.-])", "~"))
+    return [(re.compile(pattern), word) for pattern, word in patterns]
 
 
 def masked(value: Any, masks: Masks) -> Any:

@@ -1,7 +1,6 @@
-"""Memory bandwidth, measured: how fast the usable cores together read memory that no cache holds.
-
-Each thread runs the C library's memchr over its part of a buffer: that of a C probe within 20 % on
-AMD's Zen 4 and 5, and 0.7 of it on Granite Rapids, where llama.cpp got what memchr tells.
+"""Memory bandwidth, measured: how fast the usable cores together read memory that no cache holds,
+each by the C library's memchr: that of a C probe within 20 % on AMD's Zen 4 and 5, and 0.7 of it on
+Granite Rapids, where llama.cpp got what memchr tells.
 """
 
 from __future__ import annotations

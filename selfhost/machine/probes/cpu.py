@@ -4,6 +4,7 @@ sets; and whether it is that of a container, a virtual machine or the computer i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
@@ -41,14 +42,9 @@ def parse_cpuinfo(text: str) -> Mapping[str, Sequence[str]]:
 
 def parse_list(text: str) -> frozenset[int]:
     """`0-3,8` -> the numbers; none of another shape, or a line that was cut off."""
-    numbers: set[int] = set()
-    for part in text.strip().split(","):
-        first, dash, last = part.partition("-")
-        low, high = whole(first, 6), whole(last if dash else first, 6)
-        if low is None or high is None or not low <= high < 65536 or not text.endswith("\n"):
-            return frozenset()
-        numbers.update(range(low, high + 1))
-    return frozenset(numbers)
+    part = r"([0-9]{1,5})(?:-([0-9]{1,5}))?"
+    pairs = re.findall(part, text) if re.fullmatch(rf"{part}(?:,{part})*\n", text) else []
+    return frozenset(n for low, high in pairs for n in range(int(low), int(high or low) + 1))
 
 
 def parse_model(text: str) -> str:
@@ -162,9 +158,7 @@ def parse_quota(text: str) -> float | None:
 
 
 def read_cores(host: Host, facts: Facts) -> None:
-    """Cores among the CPUs that this process may use, those of the fastest kind, and how many CPUs
-    it may use at once.
-    """
+    """Cores that this process may use, those of the fastest kind, and CPUs that it has at once."""
     if host.system != "linux":
         _read_other_cores(host, facts)
         return
@@ -184,9 +178,7 @@ def read_cores(host: Host, facts: Facts) -> None:
         for fact in (PHYSICAL, PERFORMANCE):
             facts.miss(fact, "the kernel does not tell cores from threads, or which may be used")
         return
-    source = f"{CPUS}, distinct sets of sibling threads"
-    if cpus < online:
-        source += f"; only of the {len(cpus)} of {len(online)} CPUs that this process may use"
+    source = f"{CPUS}, distinct sets of sibling threads among CPUs that this process may use"
     facts.put(PHYSICAL, len(cores), source)
     try:
         fastest, source = _fastest(host, cpus, cores)
@@ -230,15 +222,12 @@ def _fastest(
     if len(parse_cpuinfo(host.read_text(CPUINFO)).get("CPU part", ())) > 1:
         # a capacity differs a little by clock within a kind (997 to 1024 and 718 to 731 on a DGX
         # Spark)
-        capacities: dict[int, int] = {}
-        for path, cpu in ((f"{CPUS}/cpu{cpu}/cpu_capacity", cpu) for cpu in cpus):
-            capacity = parse_number(host.read_text(path))
-            if capacity is None:
-                raise ValueError(host.why[path])
-            capacities[cpu] = capacity
-        least = 0.9 * max(capacities.values())
-        fast = frozenset(cpu for cpu, capacity in capacities.items() if capacity >= least)
-        return fast, f"{CPUS}, cpu_capacity"
+        texts = {cpu: host.read_text(f"{CPUS}/cpu{cpu}/cpu_capacity") for cpu in cpus}
+        numbers = {cpu: parse_number(text) or 0 for cpu, text in texts.items()}
+        if not all(numbers.values()):
+            raise ValueError(f"{CPUS}: not every CPU states its cpu_capacity")
+        least = 0.9 * max(numbers.values())
+        return frozenset(cpu for cpu in cpus if numbers[cpu] >= least), f"{CPUS}, cpu_capacity"
     # a kernel that does not name the kinds shows them by their threads: Intel's small cores have
     # one where the large have two
     threads = max(map(len, cores))
@@ -248,25 +237,23 @@ def _fastest(
 
 def _read_other_cores(host: Host, facts: Facts) -> None:
     """Where there is no /proc: by psutil, by macOS' sysctl, and of which kind they are."""
-    counts, is_mac = host.ask("cores") or {}, host.system == "macos"
-    for fact, kind, name in (
-        (PHYSICAL, "physical", "hw.physicalcpu"),
-        (USABLE, "usable", "hw.logicalcpu"),
-    ):
-        count = counts.get(kind) or whole(host.sysctl(name), 9) or None
-        source = f"sysctl {name}" if is_mac else f"psutil, {kind} CPUs"
-        count = float(count) if count and fact == USABLE else count
-        facts.put(fact, count, source, f"the system did not say how many {kind} CPUs it has")
-    if is_mac:
-        name = "hw.perflevel0.physicalcpu"
-        fast, source, unread = whole(host.sysctl(name)) or None, f"sysctl {name}", f"no {name}"
+    counts, unread = host.ask("cores") or {}, "the system does not state it"
+    physical = counts.get("physical") or whole(host.sysctl("hw.physicalcpu"), 9) or None
+    usable = counts.get("usable") or whole(host.sysctl("hw.logicalcpu"), 9)
+    tool = "psutil" if counts else "sysctl"
+    facts.put(PHYSICAL, physical, f"{tool}, physical CPUs", unread)
+    facts.put(USABLE, float(usable) if usable else None, f"{tool}, logical CPUs", unread)
+    if host.system == "macos":
+        fast, source = (
+            whole(host.sysctl("hw.perflevel0.physicalcpu")) or None,
+            "sysctl hw.perflevel0",
+        )
         if not fast and host.sysctl("hw.optional.arm64") != "1":
-            fast, source = facts.values.get(PHYSICAL), "an Intel Mac's cores are alike"
+            fast, source = physical, "an Intel Mac's cores are alike"
     else:
         kinds = parse_efficiency_classes(bytes.fromhex(host.ask("processor_information") or ""))
         fast = kinds.count(max(kinds)) if kinds else None
         source = "GetLogicalProcessorInformationEx, EfficiencyClass"
-        unread = "the system did not say of which kind its cores are"
     facts.put(PERFORMANCE, fast, source, unread)
 
 

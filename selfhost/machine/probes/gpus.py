@@ -13,7 +13,7 @@ from .host import Facts, Host, whole
 
 NVIDIA, AMD, INTEL = "0x10de", "0x1002", "0x8086"
 PCI, DRM, WSL_DEVICE = "/sys/bus/pci/devices", "/sys/class/drm", "/dev/dxg"
-VERSION, _BOARD = "/proc/driver/nvidia/version", "/proc/device-tree/model"
+_BOARD = "/proc/device-tree/model"
 # classes of PCI: displays, and accelerators without one
 _DISPLAYS = ("0x03", "0x1200")
 # names of devices, of hwdata and pciutils; of AMD's cards by device and revision, of libdrm
@@ -259,17 +259,12 @@ def parse_adapter(adapter: Mapping[str, Any]) -> Accelerator | None:
 # ------------------------------------------------------------------ NVIDIA: what files say
 
 
-def driver_present(host: Host) -> bool:
-    """Whether files show a driver of NVIDIA that could answer."""
-    if host.system == "windows":
-        folder = host.env.get("SystemRoot") or r"C:\Windows"
-        return host.exists(folder + r"\System32\nvml.dll")
-    in_wsl = host.exists(WSL_DEVICE) and host.exists("/usr/lib/wsl/lib/libnvidia-ml.so.1")
-    return bool(_nodes(host)) or host.exists(VERSION) or in_wsl
-
-
-def _nodes(host: Host) -> list[str]:
-    return [name for name in host.listdir("/dev") if re.fullmatch(r"nvidia\d+", name)]
+# files that show a driver which could answer: that of Linux, of WSL and of Windows
+_DRIVERS = (
+    "/proc/driver/nvidia/version",
+    "/usr/lib/wsl/lib/libnvidia-ml.so.1",
+    r"C:\Windows\System32\nvml.dll",
+)
 
 
 def read_nvidia(host: Host, devices: Sequence[str]) -> Read | None:
@@ -278,28 +273,27 @@ def read_nvidia(host: Host, devices: Sequence[str]) -> Read | None:
     if board := "" if is_pc else _jetson_board(host):
         card = Accelerator(vendor="nvidia", name=board, unified=True)
         return Read(cards=(card,), source=_BOARD, unread=_said("bufferless"))
-    if not driver_present(host):
+    nodes = [name for name in host.listdir("/dev") if re.fullmatch(r"nvidia\d+", name)]
+    if not nodes and not any(map(host.exists, _DRIVERS)):
         if not devices:
             return None
         if host.env.get("NVIDIA_VISIBLE_DEVICES") in ("void", "none"):
             return Read(cards=(), source="NVIDIA_VISIBLE_DEVICES hands this container no GPU")
-        return _read_files(host, devices, _said("undriven"))
-    answer = host.ask("nvml") or {}
-    error = answer.get("error")
-    if error is None and isinstance(answer.get("gpus"), list):
+        return _read_files(host, len(devices), _said("undriven"))
+    answer = host.ask("nvml") or {"error": "unrecorded"}
+    if isinstance(answer.get("gpus"), list):
         return _read_answer(host, answer)
-    unread = _said(error, "unusable", error=error)
-    if isinstance(answer.get("why"), str) or not answer:
-        unread = _said("asked" if answer else "unrecorded", why=answer.get("why"))
-    return _read_files(host, devices, unread)
+    unread = _said(answer.get("error"), "unusable", error=answer.get("error"))
+    if "why" in answer:
+        unread = _said("asked", why=answer["why"])
+    return _read_files(host, len(nodes) or len(devices) or 1, unread)
 
 
-def _read_files(host: Host, devices: Sequence[str], unread: _Why) -> Read:
+def _read_files(host: Host, count: int, unread: _Why) -> Read:
     """As many cards as files show, by the names that they give: the library did not answer."""
-    folder, nodes = "/proc/driver/nvidia/gpus", _nodes(host)
+    folder = "/proc/driver/nvidia/gpus"
     texts = [host.read_text(f"{folder}/{slot}/information") for slot in host.listdir(folder)]
     names = re.findall(r"(?m)^Model:\s*(\S.*?)\s*$", "\n".join(texts))
-    count = len(nodes) or len(devices) or 1
     if len(names) != count:
         names = [names[0] if len(set(names)) == 1 else _UNNAMED] * count
     # NVIDIA's chips that share RAM are Arm ones: elsewhere a card without a name has memory of
@@ -309,8 +303,7 @@ def _read_files(host: Host, devices: Sequence[str], unread: _Why) -> Read:
     if not is_pc and _UNNAMED in unified:
         unified[_UNNAMED] = None
     cards = [Accelerator(vendor="nvidia", name=n, unified=unified[n]) for n in names]
-    source = "/dev/nvidia*" if nodes else PCI
-    return Read(cards=tuple(cards), source=source, unread=unread)
+    return Read(cards=tuple(cards), source=f"/dev/nvidia* and {PCI}", unread=unread)
 
 
 def _jetson_board(host: Host) -> str:

@@ -27,13 +27,12 @@ DEADLINE_SECONDS = 2.0
 MAX_READ_BYTES = 2**22
 
 
-class Facts:
+class Facts(NamedTuple):
     """Values and sources by fact, and why others are None."""
 
-    def __init__(self) -> None:
-        self.values: dict[str, Any] = {}
-        self.sources: dict[str, str] = {}
-        self.unread: dict[str, Unread] = {}
+    values: dict[str, Any]
+    sources: dict[str, str]
+    unread: dict[str, Unread]
 
     def put(
         self, fact: str, value: Any, source: str, why: str = "", remedy: str | None = None
@@ -113,7 +112,7 @@ class Host:
     """
 
     live = True
-    # how a name in a folder is written
+    # the name of a file as it is written in a folder
     _decoded: Callable[[str], str] = staticmethod(str)
 
     def __init__(self, env: Mapping[str, str] | None = None, system: str | None = None) -> None:
@@ -221,6 +220,8 @@ class Host:
 
     def exists(self, path: str, test: Callable[[str], bool] = os.path.exists) -> bool:
         """Whether a file or folder is there that passes `test`, as far as this account can see."""
+        if not self.live and path in (self.ask("space") or {}):
+            return True
         try:
             return test(self.real(path))
         except (OSError, ValueError):
@@ -298,7 +299,9 @@ class RecordedHost(Host):
     live = False
 
     def __init__(self, folder: str) -> None:
-        self.folder = os.path.realpath(folder)
+        from urllib.parse import unquote
+
+        self._decoded, self.folder = unquote, os.path.realpath(folder)
         parts = ("proc", "sys", "facts.json", "sysctl.txt")
         if not any(os.path.exists(os.path.join(self.folder, name)) for name in parts):
             message = "holds no recorded machine: neither proc nor sys nor facts.json"
@@ -309,10 +312,6 @@ class RecordedHost(Host):
         super().__init__(env, normal_system(str(self.facts.get("system") or "linux")))
         pairs = (line.partition(":") for line in self.read_text("sysctl.txt").splitlines())
         self.facts["sysctl"] = {name.strip(): value.strip() for name, _, value in pairs}
-
-    @staticmethod
-    def _decoded(name: str) -> str:
-        return re.sub(r"%([0-9A-F]{2})", lambda match: chr(int(match[1], 16)), name)
 
     def real(self, path: str) -> str:
         """Where `path` lies in the tree. `FileNotFoundError` for a link that leads out of it."""
@@ -326,9 +325,6 @@ class RecordedHost(Host):
         if place != self.folder and not place.startswith(self.folder + os.sep):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
         return place
-
-    def exists(self, path: str, test: Callable[[str], bool] = os.path.exists) -> bool:
-        return path in (self.ask("space") or {}) or super().exists(path, test)
 
     def resolve(self, path: str) -> str:
         return str(self.paths.normpath(self.paths.join(self.ask("cwd") or "/", path)))

@@ -109,10 +109,9 @@ def host_of(home: Path) -> Host:
 
 
 def read(host: Host, seconds: float = 30) -> Facts:
-    found = Facts()
+    found = Facts({}, {}, {})
     read_models(host, found, seconds)
-    found.values = masked(found.values, masks(host))
-    return found
+    return Facts(*masked(found, masks(host)))
 
 
 @pytest.fixture(autouse=True)
