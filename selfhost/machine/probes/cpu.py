@@ -146,17 +146,6 @@ def _read_windows_sets(host: Host, facts: Facts, *, is_arm: bool) -> None:
 # ------------------------------------------------------------------ cores
 
 
-def parse_quota(text: str) -> float | None:
-    """Quota and period, `200000 100000` -> 2.0 CPUs; inf for no quota; None for another shape, or
-    a line that was cut off.
-    """
-    words = text.split() if text.endswith("\n") else [""]
-    if words[:1] in (["max"], ["-1"]):
-        return float("inf")
-    numbers = [whole(word, 15) for word in words]
-    return numbers[0] / numbers[1] if len(numbers) == 2 and numbers[0] and numbers[1] else None
-
-
 def read_cores(host: Host, facts: Facts) -> None:
     """Cores that this process may use, those of the fastest kind, and CPUs that it has at once."""
     if host.system != "linux":
@@ -197,14 +186,16 @@ def _read_usable(host: Host, facts: Facts, cpus: frozenset[int], source: str) ->
     else:
         names = ("cpu.cfs_quota_us", "cpu.cfs_period_us") if groups.version == 1 else ("cpu.max",)
         for folder, group in groups.levels:
-            lines = [host.read_text(f"{folder}/{name}") or "cut off" for name in names]
-            quota = parse_quota("".join(lines))
-            if quota is None:
+            text = "".join(host.read_text(f"{folder}/{name}") for name in names)
+            words = text.split() if text.endswith("\n") else []
+            quota, period = (*(parse_number(f"{word}\n") for word in words), None, None)[:2]
+            if not quota or not period:
                 facts.miss(USABLE, host.why[f"{folder}/{names[0]}"])
                 return
-            if quota < least:
-                of = f"{quota:g} of {len(cpus)} CPUs ({names[0]})"
-                least, source = quota, f"limited by control group {group}: {of}"
+            if quota / period < least:
+                least = quota / period
+                of = f"{least:g} of {len(cpus)} CPUs ({names[0]})"
+                source = f"limited by control group {group}: {of}"
         facts.put(USABLE, least, source)
 
 
@@ -236,35 +227,17 @@ def _fastest(
 
 
 def _read_other_cores(host: Host, facts: Facts) -> None:
-    """Where there is no /proc: by psutil, by macOS' sysctl, and of which kind they are."""
+    """Where there is no /proc: by psutil, or by macOS' sysctl, which alone tells of their kinds."""
     counts, unread = host.ask("cores") or {}, "the system does not state it"
     physical = counts.get("physical") or whole(host.sysctl("hw.physicalcpu"), 9) or None
     usable = counts.get("usable") or whole(host.sysctl("hw.logicalcpu"), 9)
+    fast, source = whole(host.sysctl("hw.perflevel0.physicalcpu")) or None, "sysctl hw.perflevel0"
+    if host.system == "macos" and not fast and host.sysctl("hw.optional.arm64") != "1":
+        fast, source = physical, "an Intel Mac's cores are alike"
     tool = "psutil" if counts else "sysctl"
     facts.put(PHYSICAL, physical, f"{tool}, physical CPUs", unread)
     facts.put(USABLE, float(usable) if usable else None, f"{tool}, logical CPUs", unread)
-    if host.system == "macos":
-        fast, source = (
-            whole(host.sysctl("hw.perflevel0.physicalcpu")) or None,
-            "sysctl hw.perflevel0",
-        )
-        if not fast and host.sysctl("hw.optional.arm64") != "1":
-            fast, source = physical, "an Intel Mac's cores are alike"
-    else:
-        kinds = parse_efficiency_classes(bytes.fromhex(host.ask("processor_information") or ""))
-        fast = kinds.count(max(kinds)) if kinds else None
-        source = "GetLogicalProcessorInformationEx, EfficiencyClass"
     facts.put(PERFORMANCE, fast, source, unread)
-
-
-def parse_efficiency_classes(raw: bytes) -> tuple[int, ...]:
-    """Each core's EfficiencyClass in SYSTEM_LOGICAL_PROCESSOR_INFORMATION_EX (winnt.h)."""
-    classes, at = [], 0
-    while at + 10 <= len(raw) and (size := int.from_bytes(raw[at + 4 : at + 8], "little")) >= 10:
-        if int.from_bytes(raw[at : at + 4], "little") == 0:
-            classes.append(raw[at + 9])
-        at += size
-    return tuple(classes)
 
 
 def cache_bytes(host: Host) -> int | None:

@@ -180,13 +180,9 @@ def _amd_name(host: Host, folder: str) -> str:
 
 
 def _intel_card(host: Host, folder: str, _: Facts) -> Accelerator:
-    """xe tells of each tile, i915 of the card in some versions (AlexsJones/llmfit#733)."""
+    """The driver xe tells of each tile, i915 nothing."""
     tiles = [name for name in host.listdir(folder) if re.fullmatch(r"tile\d+", name)]
-    paths = [f"{folder}/{name}/physical_vram_size_bytes" for name in tiles]
-    if not paths:
-        cards = [name for name in host.listdir(f"{folder}/drm") if name.startswith("card")]
-        paths = [f"{folder}/drm/{name}/lmem_total_bytes" for name in cards]
-    sizes = [_size(host, path) for path in paths]
+    sizes = [_size(host, f"{folder}/{name}/physical_vram_size_bytes") for name in tiles]
     return Accelerator(
         vendor="intel",
         name=f"Intel {_intel_name(host, folder)}",
@@ -330,9 +326,7 @@ def _read_answer(host: Host, answer: Mapping[str, Any]) -> Read:
     """The GPUs of an answer that CUDA_VISIBLE_DEVICES leaves."""
     is_arm, driver = normal_architecture(host.machine) == "aarch64", answer.get("driver")
     gpus = [[parse_gpu(part, driver, is_arm=is_arm) for part in gpu] for gpu in answer["gpus"]]
-    # NVML writes version 13.1 as 13010
-    source, cuda = f"NVML: driver {driver or 'of unknown version'}", answer.get("cuda") or 0
-    source += f", CUDA {cuda // 1000}.{cuda % 1000 // 10}" * bool(cuda)
+    source = f"NVML: driver {driver or 'of unknown version'}"
     parts: list[_Part] | None = [part for gpu in gpus for part in gpu]
     if (mask := host.env.get(_MASK)) is not None:
         source += f", as {_MASK} selects"

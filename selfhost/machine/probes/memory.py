@@ -31,7 +31,7 @@ _FILES: dict[tuple[int, str], set[str]] = {
 }
 # words in the release of the kernel of a virtual machine: WSL 2, Docker Desktop, OrbStack
 VIRTUAL_KERNELS = ("microsoft", "linuxkit", "orbstack")
-_ADDRESS_SPACE = r"(?m)^Max address space\s+(\d+|unlimited)\s+(\d+|unlimited)\s"
+_ADDRESS_SPACE = r"(?m)^Max address space\s+([0-9]{1,20}|unlimited)\s+(\d+|unlimited)\s"
 
 
 class Groups(Record):
@@ -58,10 +58,10 @@ class _Bound(NamedTuple):
 
 def parse_number(text: str) -> int | None:
     """A number that ends its line; `max` and -1 give `NO_LIMIT`, anything else None."""
-    word = text.strip()
-    if not text.endswith("\n"):
+    match = re.fullmatch(r"(?:(max|-1)|([0-9]{1,20}))\s*\n", text)
+    if match is None:
         return None
-    return NO_LIMIT if word in ("max", "-1") else whole(word)
+    return NO_LIMIT if match[1] else int(match[2])
 
 
 def read_groups(host: Host, controller: str) -> Groups:
@@ -223,8 +223,7 @@ def _shell_bounds(host: Host, facts: Facts) -> list[_Bound]:
     limits = re.search(_ADDRESS_SPACE, host.read_text(LIMITS))
     if limits is None:
         raise ValueError(f"a limit may exist unseen: {host.why[LIMITS]}")
-    soft = whole(limits[1])
-    if soft is None or soft > MAX_MEMORY_BYTES:
+    if limits[1] == "unlimited" or (soft := int(limits[1])) > MAX_MEMORY_BYTES:
         return []
     used = parse_sizes(host.read_text(STATUS)).get("VmSize")
     if used is None:

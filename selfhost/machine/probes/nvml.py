@@ -50,7 +50,6 @@ def describe(nvml: Library) -> dict[str, Any]:
     count = min(sum(nvml.numbers("nvmlDeviceGetCount_v2")), _MAX_DEVICES)
     return {
         "driver": nvml.text("nvmlSystemGetDriverVersion"),
-        "cuda": next(iter(nvml.numbers("nvmlSystemGetCudaDriverVersion")), None),
         "gpus": [_parts(nvml, index) for index in range(count)],
     }
 

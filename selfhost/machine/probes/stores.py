@@ -180,7 +180,12 @@ def _look(host: Host, place: Place) -> tuple[str, dict[str, Any] | None, bool | 
 def read_models(host: Host, facts: Facts, seconds: float = SECONDS) -> None:
     """Every model in a store; `models_present.<store>` says why one was not read whole."""
     until, models = monotonic() + seconds, list[PresentModel]()
-    stores = host.within(lambda: _stores(host))
+    folders = host.within(lambda: places(host))
+    stores = {store: folders[store].path for store in _SEARCHES if store in folders}
+    if stores.get("llama.cpp") == stores.get("huggingface"):
+        stores.pop("llama.cpp", None)
+    # what a recorded tree does not hold is not known to be missing on its machine
+    stores = {store: at for store, at in stores.items() if host.live or host.exists(at)}
     for store, folder in stores.items():
         entries = _SEARCHES[store](host, folder, store)
         try:
@@ -196,20 +201,6 @@ def read_models(host: Host, facts: Facts, seconds: float = SECONDS) -> None:
     nowhere = "the recorded tree has none of the folders where models are stored"
     nowhere = "no home folder is set" if host.live else nowhere
     facts.put(MODELS, tuple(models) if stores else None, source, nowhere)
-
-
-def _stores(host: Host) -> dict[str, str]:
-    """The folder of each store that is searched, each folder once."""
-    folders = places(host)
-    stores = {store: folders[store].path for store in _SEARCHES if store in folders}
-    if stores.get("llama.cpp") == stores.get("huggingface"):
-        stores.pop("llama.cpp", None)
-    service = folders.get("ollama")
-    if service and service.account and host.home and not host.exists(service.path):
-        # a service that never stored anything leaves the account's own, of a server started by hand
-        stores["ollama"] = host.paths.join(host.home, ".ollama", "models")
-    # what a recorded tree does not hold is not known to be missing on its machine
-    return {store: at for store, at in stores.items() if host.live or host.exists(at)}
 
 
 def _add(models: list[PresentModel], entries: Found, until: float) -> str:
@@ -286,13 +277,9 @@ def _search_hub(host: Host, hub: str, store: str) -> Found:
             # folders below hold weights, too: `transformer/`, `UD-Q4_K_XL/`
             every = [_files(host, host.paths.join(below, name), 2) for name in commits]
             sets = list(_weights(max(every, key=lambda each: sum(each.values()), default={})))
-            blobs = {} if sets else host.sizes(folder, "blobs")
         except OSError:
             yield None
             continue
-        if any(blob.endswith(".incomplete") for blob in blobs):
-            # nothing of the weights is whole yet
-            sets = [{"size_bytes": 0, "complete": False}]
         for weights in sets:
             yield PresentModel(path=folder, repository=repository, store=store, **weights)
 

@@ -76,18 +76,6 @@ def _processor_features() -> list[int] | None:
     return [number for number in range(64) if is_there(number)]
 
 
-def _processor_information() -> str | None:
-    """Windows' GetLogicalProcessorInformationEx of RelationProcessorCore in hexadecimal."""
-    if os.name != "nt":
-        return None
-    import ctypes
-
-    size, kernel = ctypes.c_ulong(2**20), ctypes.__dict__["windll"].kernel32
-    buffer = ctypes.create_string_buffer(size.value)
-    done = kernel.GetLogicalProcessorInformationEx(0, buffer, ctypes.byref(size))
-    return buffer.raw[: size.value].hex() if done else None
-
-
 def _space(folder: str) -> dict[str, int]:
     """Of the volume that holds an existing folder. `OSError`."""
     if os.name == "nt":
@@ -182,7 +170,6 @@ ANSWERS: dict[str, Callable[..., Any]] = {
     # of this interpreter
     "pointer_bits": lambda: 64 if sys.maxsize > 2**32 else 32,
     "processor_features": _processor_features,
-    "processor_information": _processor_information,
     "python_path": lambda: [folder for folder in sys.path if folder],
     "read_at": lambda: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     "registry": lambda path: _registry_value(*path.rsplit("\\", 1)),
