@@ -297,11 +297,12 @@ class RecordedHost(Host):
     """
 
     live = False
+    _decoded = staticmethod(
+        lambda name: re.sub(r"%([0-9A-F]{2})", lambda match: chr(int(match[1], 16)), name)
+    )
 
     def __init__(self, folder: str) -> None:
-        from urllib.parse import unquote
-
-        self._decoded, self.folder = unquote, os.path.realpath(folder)
+        self.folder = os.path.realpath(folder)
         parts = ("proc", "sys", "facts.json", "sysctl.txt")
         if not any(os.path.exists(os.path.join(self.folder, name)) for name in parts):
             message = "holds no recorded machine: neither proc nor sys nor facts.json"
