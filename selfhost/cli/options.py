@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from ..judge.record import Verdict
     from ..machine.reader import Machine
 
-_RECORDS = (".json", ".jsonl")
-
 
 def check_targets(
     options: argparse.Namespace, targets: Sequence[str], *, with_standard_output: bool = False
@@ -37,20 +35,28 @@ def check_targets(
     check_targets(targets, read, with_standard_output=with_standard_output)
 
 
+def pairs_of(flag: str, texts: Sequence[str], example: str) -> dict[str, str]:
+    """Return what a repeated option states, by its keys. Raises `UsageError`."""
+    pairs: dict[str, str] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
+            remedy = f"write for example {flag} {example}"
+            raise UsageError(f"{flag} {text!r} is no KEY=VALUE", remedy=remedy)
+        if key.strip() in pairs:
+            raise UsageError(f"{flag} {key.strip()} is given twice", remedy="give it one value")
+        pairs[key.strip()] = value.strip()
+    return pairs
+
+
 def workload_of(options: argparse.Namespace) -> Workload:
     """Return what is asked of the models. Raises `WorkloadError` where that makes no sense."""
     from ..core.workload import FLAGS, LOAD_FLAGS, Load, Workload
 
     given = vars(options)
     fields = {field: given[field] for field in FLAGS if field in given}
-    pairs = fields.pop("runtime_options", ())
-    fields["runtime_options"] = dict(pair.partition("=")[::2] for pair in pairs)
-    for pair in pairs:
-        if "=" not in pair:
-            remedy = f"write --runtime-option {pair}=VALUE"
-            raise UsageError(f"--runtime-option {pair!r} has no value", remedy=remedy)
-    if len(fields["runtime_options"]) < len(pairs):
-        raise UsageError("a --runtime-option is given twice", remedy="leave one of them out")
+    pairs = fields.get("runtime_options", ())
+    fields["runtime_options"] = pairs_of("--runtime-option", pairs, "ub=1024")
     figures = {field: given[field] for field in LOAD_FLAGS if given.get(field) is not None}
     if given.get("load") is not None:
         fields["load"] = Load.parse(options.load, **figures)
@@ -69,18 +75,11 @@ def machines_of(options: argparse.Namespace) -> tuple[Machine, ...]:
     other = options.machine is not None and "--machine judges another machine"
     if options.measure and (other or getattr(options, "no_measure", False)):
         why = other or "--no-measure forbids it"
-        raise UsageError(
-            f"--measure measures this machine, and {why}", remedy="leave one of them out"
-        )
-    notes: list[str] = []
-    if options.machine is None:
-        from ..machine.reader import Machine
-
-        machines: tuple[Machine, ...] = (Machine.read(measure=options.measure),)
-    else:
-        machines = _named_machines(options.machine, notes)
+        message = f"--measure measures this machine, and {why}"
+        raise UsageError(message, remedy="leave one of them out")
+    machines, note = _machines_named(options)
     machines = tuple(changed(options, machine) for machine in machines)
-    options.notes = tuple(dict.fromkeys((*notes, *options.notes)))
+    options.notes = tuple(dict.fromkeys((*filter(None, (note,)), *options.notes)))
     return machines
 
 
@@ -99,42 +98,42 @@ def changed(options: argparse.Namespace, machine: Machine) -> Machine:
     return apply(machine, options.set, options.gpu)
 
 
-def _named_machines(named: str, notes: list[str]) -> tuple[Machine, ...]:
-    """Return the machine of a name, else the records of a path, else what the words describe; add
-    to `notes` what else the name can mean.
+def _machines_named(options: argparse.Namespace) -> tuple[tuple[Machine, ...], str | None]:
+    """Return the machine of a name, else the records of a path, else what the words describe, and
+    what else the name can mean; this machine where none is named.
     """
+    from ..machine.reader import Machine
+
+    named: str | None = options.machine
+    if named is None:
+        return (Machine.read(measure=options.measure),), None
     from ..machine.profiles import called
 
     # a file that happens to be called as a machine changes nothing, unless it is named as a path
-    profile = None if "/" in named and os.path.lexists(named) else called(named)
-    is_path = os.path.lexists(named) or named in ("", "-") or named.endswith(_RECORDS)
+    is_there = os.path.lexists(named)
+    profile = None if "/" in named and is_there else called(named)
+    is_path = is_there or named in ("", "-") or named.endswith((".json", ".jsonl"))
     if profile is None and not (is_path or ("/" in named and " " not in named.strip())):
         from ..machine.named import named as described
 
         profile = described(named)
     if profile is not None:
-        machine, note = profile
-        notes += filter(None, (note,))
-        return (machine,)
-    if os.path.isdir(named):
-        from ..audit.machines import load_machines
+        return (profile[0],), profile[1]
+    if not os.path.isdir(named):
+        return (Machine.from_file("/dev/stdin" if named == "-" else named),), None
+    from ..audit.machines import load_machines
 
-        fleet = load_machines(named)
-        if problems := (*fleet.problems, *fleet.down):
-            raise MachineFileError(problems)
-        return tuple(fleet.machines)
-    from ..machine.reader import Machine
-
-    return (Machine.from_file("/dev/stdin" if named == "-" else named),)
+    fleet = load_machines(named)
+    if problems := (*fleet.problems, *fleet.down):
+        raise MachineFileError(problems)
+    return tuple(fleet.machines), None
 
 
 def one_machine(options: argparse.Namespace) -> Machine:
     """Return the machine to judge. Raises `UsageError` where a folder holds several."""
     machines = machines_of(options)
     if len(machines) > 1:
-        remedy = (
-            "name one of its files; `selfhost check` and `selfhost audit --machines` judge them all"
-        )
+        remedy = "name one of its files; `check` and `audit --machines` judge them all"
         raise UsageError(f"{options.machine} holds {len(machines)} machines", remedy=remedy)
     return machines[0]
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
 
-from .options import measured_where_unknown, one_machine
+from .options import measured_where_unknown, one_machine, pairs_of
 from .output import UsageError, deliver, note, present, tell_left_aside, write_json
 from .parser import parse
 
@@ -50,7 +49,10 @@ def machine(words: list[str]) -> int:
         seen = one_machine(options)
     else:
         seen = Machine.read(measure=options.measure, root=options.root)
-    seen = seen.replace(labels=_labels(options.label))
+    labels = pairs_of("--label", options.label, "site=berlin")
+    for text in (*labels, *labels.values()):
+        checked_name(text, "label")
+    seen = seen.replace(labels=labels)
     if options.name is not None:
         seen = seen.replace(name=checked_name(options.name))
     if not write_json(options, "record", seen):
@@ -58,22 +60,6 @@ def machine(words: list[str]) -> int:
 
         present(options, machine_document(seen, verbose=options.verbose))
     return 0
-
-
-def _labels(typed: Sequence[str]) -> dict[str, str]:
-    from ..machine.record import checked_name
-
-    labels: dict[str, str] = {}
-    for text in typed:
-        key, equals, value = text.partition("=")
-        if not equals or not key.strip():
-            remedy = "write for example --label site=berlin"
-            raise UsageError(f"--label {text!r} is no KEY=VALUE", remedy=remedy)
-        key = checked_name(key.strip(), "label")
-        if key in labels:
-            raise UsageError(f"--label {key} is given twice", remedy="give each key one value")
-        labels[key] = checked_name(value.strip(), "label")
-    return labels
 
 
 def _profiles(options: argparse.Namespace) -> int:

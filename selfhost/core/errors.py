@@ -10,11 +10,9 @@ from .records import Record
 
 
 class Problem(Record):
-    """One fault of one input.
-
-    `file` is as the user named it, `line` counts from 1 and is None where it is not certain, `key`
-    is the dotted path (`architecture.attention[0].kv_heads`), `remedy` is what to write or type
-    instead. One that stands for others, which are only counted, has their number in `unlisted`.
+    """One fault of one input: `file` as the user named it, `line` from 1, None where it is not
+    certain, `key` as a dotted path (`architecture.attention[0].kv_heads`), `remedy` what to write
+    or type instead. One that stands for others, only counted, has their number in `unlisted`.
     """
 
     file: str
@@ -42,9 +40,10 @@ def in_one_line(remedy: str) -> str:
 MAX_PROBLEMS = 20
 
 
-def first_problems(file: str, problems: Iterable[Problem], more: int = 0) -> tuple[Problem, ...]:
-    """The first MAX_PROBLEMS, and one of that file that counts the others and `more`."""
+def first_problems(file: str, problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """The first MAX_PROBLEMS, and one of that file that counts the others."""
     listed: list[Problem] = []
+    more = 0
     for problem in problems:
         if problem.unlisted or len(listed) == MAX_PROBLEMS:
             more += problem.unlisted or 1

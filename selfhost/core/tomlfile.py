@@ -112,10 +112,8 @@ class Document:
 
     def has_faults(self, *tables: str) -> bool:
         """Whether a fault was found in one of these tables, or the file is no TOML."""
-        paths = [path for path, *_ in self._faults]
-        return self._unusable is not None or any(
-            path[:1] == (key,) for path in paths for key in tables
-        )
+        faulty = {path[0] for path, *_ in self._faults if path}
+        return self._unusable is not None or not faulty.isdisjoint(tables)
 
     def guess(self, word: str, choices: Sequence[str]) -> str | None:
         """`nearest`, while few faults were found."""
@@ -130,23 +128,15 @@ class Document:
             if (fault := file._unusable) is not None:
                 message, remedy = fault.reason, fault.remedy
                 return (Problem(file=file.file, line=fault.line, message=message, remedy=remedy),)
-        places: list[tuple[bool, int, Document, Path]] = []
-        for path, absent, *_ in self._faults:
+        lined: list[tuple[bool, int, Problem]] = []
+        for path, absent, message, remedy in self._faults:
             file = self.parts.get(str(path[0]), self) if len(path) > 1 else self
             path = path if file is self else path[1:]
-            line = file.line(path[:-1] if absent else path) or 0
-            places.append((file is not self, line, file, path))
-        problems = (
-            Problem(
-                file=places[at][2].file,
-                line=places[at][1] or None,
-                key=key_name(places[at][3]) or None,
-                message=self._faults[at][2],
-                remedy=self._faults[at][3],
-            )
-            for at in sorted(range(len(places)), key=lambda at: places[at][:2])
-        )
-        return first_problems(self.file, problems)
+            line, key = file.line(path[:-1] if absent else path), key_name(path) or None
+            problem = Problem(file=file.file, line=line, key=key, message=message, remedy=remedy)
+            lined.append((file is not self, line or 0, problem))
+        lined.sort(key=lambda entry: entry[:2])
+        return first_problems(self.file, [problem for *_, problem in lined])
 
     def line(self, path: Path) -> int | None:
         """The line of what stands at `path`, or of what it stands in, counted from 1; None for the
