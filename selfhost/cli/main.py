@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from ..core.errors import SelfhostError
-from ..judge import exit_code
+from ..judge import BUG, INTERRUPTED, NO_ANSWER
 from . import COMMANDS, HOMES
 from .output import UsageError, bug, complain, to_standard_error, wants_json, write
 
@@ -22,23 +22,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             code = _dispatch(words)
         except SystemExit as error:
-            code = error.code if isinstance(error.code, int) else exit_code([], no_answer=True)
+            code = error.code if isinstance(error.code, int) else NO_ANSWER
         write(flush=True)
         return code
     except KeyboardInterrupt:
-        return exit_code([], interrupted=True)
+        return INTERRUPTED
     except SelfhostError as error:
-        problem, code = error, exit_code([], no_answer=True)
+        problem, code = error, NO_ANSWER
     except Exception as error:
         if os.environ.get("SELFHOST_DEBUG"):
             raise
         # errno 12: the system has no memory for it
         if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == 12):
             remedy = "close other programs, or raise the limit on this process (ulimit -v)"
-            problem = SelfhostError("not enough memory to answer", remedy=remedy)
-            code = exit_code([], no_answer=True)
+            problem, code = SelfhostError("not enough memory to answer", remedy=remedy), NO_ANSWER
         else:
-            problem, code = bug(error), exit_code([], crashed=True)
+            problem, code = bug(error), BUG
     complain(problem, code, wants_json(words))
     return code
 
@@ -49,7 +48,7 @@ def _dispatch(words: list[str]) -> int:
         everywhere, words = [*everywhere, words[0]], words[1:]
     if not words:
         to_standard_error(_overview())
-        return exit_code([], no_answer=True)
+        return NO_ANSWER
     command, rest = words[0], words[1:]
     if command in ("-V", "--version"):
         from .. import __version__

@@ -22,9 +22,7 @@ def counted(names: Sequence[str]) -> list[str]:
 
 
 def plain(number: float) -> str:
-    """A number of at least 0 as it is typed again: `1000000`, `0.00001`; never an exponent, and
-    no digit lost.
-    """
+    """A number of at least 0 as it is typed again, without an exponent: `1000000`, `0.00001`."""
     mantissa, _, exponent = repr(number).partition("e")
     whole, _, fraction = mantissa.removesuffix(".0").partition(".")
     digits, point = whole + fraction, len(whole) + int(exponent or 0)
@@ -212,9 +210,7 @@ def clip(frames: int, width: int, height: int) -> str:
 
 
 def wait(seconds: float) -> str:
-    """A wait with no more digits than a guess deserves: two below a second, a decimal below ten,
-    and from two to ten hours.
-    """
+    """A wait with no more digits than a guess deserves: `0.09 seconds`, `2.5 hours`."""
     if seconds < 0.995:
         return f"{float(f'{seconds:.2g}'):g} seconds"
     if seconds < 9.5:

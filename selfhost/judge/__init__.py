@@ -17,21 +17,15 @@ class Route(StrEnum):
     UNKNOWN = "unknown"
 
 
-def exit_code(
-    routes: Iterable[Route],
-    *,
-    no_answer: bool = False,
-    crashed: bool = False,
-    interrupted: bool = False,
-) -> int:
-    """130 interrupted, 70 a bug, else 2 beats 1 beats 3 beats 0; nothing judged is 2."""
-    if interrupted:
-        return 130
-    if crashed:
-        return 70
+# exit codes that rest on no route
+NO_ANSWER, BUG, INTERRUPTED = 2, 70, 130
+
+
+def exit_code(routes: Iterable[Route], *, no_answer: bool = False) -> int:
+    """2 beats 1 beats 3 beats 0; nothing judged is 2."""
     seen = list(routes)
     if no_answer or not seen:
-        return 2
+        return NO_ANSWER
     if any(route in (Route.API, Route.NEITHER) for route in seen):
         return 1
     return 3 if Route.UNKNOWN in seen else 0
