@@ -53,8 +53,10 @@ def exact_compute_bytes(
     kind = Gemma3n if row.altup else Graph
     graph = kind(model, row, room, logits_rows, flash_attention, stored)
     hidden = graph.before()
-    for layer in graph.layers():
-        hidden = graph.layer(layer, hidden)
+    kinds: tuple[Iterable[Any], ...] = model.attention, model.recurrent, model.feed_forward
+    parts = [{number: group for group in groups for number in group.layers} for groups in kinds]
+    for number in range(model.layers):
+        hidden = graph.layer(Layer(number, *(groups.get(number) for groups in parts)), hidden)
     graph.expand(graph.after(hidden))
     return graph.peak()
 
@@ -146,29 +148,18 @@ class Shared(NamedTuple):
 
 
 class Layer(NamedTuple):
-    """What one layer is made of. `slice`: 0 for the first that adds slices of the embeddings, 1 for
-    another, -1 for none. `cached`: it has a cache of its own. `normed`: by a norm in front of its
-    attention. `sparse`: of its activations the largest alone count.
-    """
+    """What one layer is made of."""
 
+    number: int
     attention: Attention | None
     recurrent: Recurrent | None
     feed_forward: FeedForward | None
-    rotated: bool
-    last: bool
-    slice: int
-    cached: bool
-    normed: bool
-    sparse: bool
 
 
 class Graph(Recorder):
     """One graph while it is written. `flash`: attention without stored scores. `stored`: of keys
     and values in the cache, "quantized", "32 bits" or "16 bits".
     """
-
-    # the first so many have sparse activations
-    sparse_layers = 0
 
     def __init__(
         self,
@@ -199,6 +190,8 @@ class Graph(Recorder):
         self.memories = {
             id(group): state for group, state in zip(groups, states(model), strict=True)
         }
+        # after which the rows are chosen whose logits the caller needs
+        self.last = model.layers - 1 if not self.style.late_rows else None
         self.embedded: Tensor | None = None
         self.slices: Tensor | None = None
         self.windowed = any(window_of(model, row, group) is not None for group in model.attention)
@@ -248,41 +241,6 @@ class Graph(Recorder):
                 key_block=block,
             )
         return self.attending[key]
-
-    def layers(self) -> list[Layer]:
-        """The layers in turn."""
-        model, row, layers = self.model, self.row, list[Layer]()
-        kinds: tuple[Iterable[Any], ...] = model.attention, model.recurrent, model.feed_forward
-        attending, recurring, feeding = (
-            {layer: group for group in groups for layer in group.layers} for groups in kinds
-        )
-        # Qwen3-VL: the first layers add a slice of the embeddings each; Gemma 4: the first one
-        # projects those of all layers
-        adding = model.deepstack_layers or int(bool(model.per_layer_embedding_length))
-        normed = "attn_norm" in row.norms or not row.norms
-        for number in range(model.layers):
-            layer = Layer(
-                attention=attending.get(number),
-                recurrent=recurring.get(number),
-                feed_forward=feeding.get(number),
-                rotated=self.rotates(attending.get(number), number),
-                last=number == model.layers - 1,
-                slice=min(number, 1) if number < adding else -1,
-                cached=model.cache_layers is None or number < model.cache_layers,
-                normed=normed and (number > 0 or row.first_norm),
-                sparse=number < self.sparse_layers,
-            )
-            layers.append(layer)
-        return layers
-
-    def rotates(self, heads: Attention | None, number: int) -> bool:
-        match self.style.rope:
-            case "sliding":
-                windowed = heads is not None and window_of(self.model, self.row, heads) is not None
-                return windowed or not self.windowed
-            case "three of four":
-                return number % 4 != 3
-        return self.style.rope == "all"
 
     def before(self) -> Tensor:
         """What the first layer is given."""
@@ -341,32 +299,40 @@ class Graph(Recorder):
         return vectors
 
     def layer(self, layer: Layer, residual: Tensor) -> Tensor:
-        wide = layer.feed_forward
-        normed = self.norm(residual, self.width, self.tokens) if layer.normed else residual
+        row, wide, sides = self.row, layer.feed_forward, (self.width, self.tokens)
+        is_normed = "attn_norm" in row.norms or not row.norms
+        normed = residual
+        if is_normed and (layer.number or row.first_norm):
+            normed = self.norm(residual, *sides)
         if self.style.expanded:
             self.expand(normed)
-        if self.row.encoder and "layer_output_norm" in self.row.norms and wide is not None:
+        if row.encoder and "layer_output_norm" in row.norms and wide is not None:
             return self.normed_after_sums(layer, wide, residual)
-        if wide is not None and (any(layer[:2]) or self.style.beside):
+        if wide is not None and (any(layer[1:3]) or self.style.beside):
             total = self.two_parts(layer, wide, normed, residual)
             return self.with_embeddings(layer, total, residual)
-        if wide is None:
-            computed = self.mix(layer, normed)
-        else:
+        computed = self.mix(layer, normed)
+        if wide is not None:
             computed = feed_forward(self, wide, normed, self.tokens)
-        side = self.tokens
-        if layer.last and not self.style.late_rows:
-            side = self.logits
+        if layer.number == self.last:
+            sides = self.width, self.logits
             computed, residual = self.last_rows(computed), self.last_rows(residual)
-        return self.over((self.width, side), computed, residual)
+        return self.over(sides, computed, residual)
 
     def mix(self, layer: Layer, normed: Tensor) -> Tensor:
-        if layer.attention is None:
-            assert layer.recurrent is not None
-            return recurrence(self, layer.recurrent, normed)
-        if layer.attention.kind == "latent":
-            return latent(self, layer.attention, normed)
-        return attention(self, layer.attention, normed, layer.rotated, layer.cached)
+        """What attention or a recurrence gives."""
+        heads, number = layer.attention, layer.number
+        if heads is None:
+            return normed if layer.recurrent is None else recurrence(self, layer.recurrent, normed)
+        if heads.kind == "latent":
+            return latent(self, heads, normed)
+        rotated = self.style.rope == "all"
+        if self.style.rope == "sliding":
+            rotated = not self.windowed or window_of(self.model, self.row, heads) is not None
+        elif self.style.rope == "three of four":
+            rotated = number % 4 != 3
+        cached = self.model.cache_layers is None or number < self.model.cache_layers
+        return attention(self, heads, normed, rotated, cached)
 
     def two_parts(
         self, layer: Layer, wide: FeedForward, normed: Tensor, residual: Tensor
@@ -377,7 +343,7 @@ class Graph(Recorder):
         norm_after = bool(_AFTER_FEED_FORWARD & set(self.row.norms))
         if norm_after and style.normed_first:
             attended = self.norm(attended, self.width, side)
-        if layer.last and not style.late_rows:
+        if layer.number == self.last:
             side = self.logits
             attended, residual = self.last_rows(attended), self.last_rows(residual)
             if style.beside == "norm":
@@ -430,7 +396,7 @@ class Graph(Recorder):
     def normed_after_sums(self, layer: Layer, wide: FeedForward, residual: Tensor) -> Tensor:
         side = self.tokens
         attended = self.mix(layer, residual)
-        if layer.last:
+        if layer.number == self.last:
             side = self.logits
             attended, residual = self.last_rows(attended), self.last_rows(residual)
         sides = self.width, side
@@ -445,30 +411,27 @@ class Graph(Recorder):
         length, sides = self.model.per_layer_embedding_length, (self.width, self.tokens)
         if length:
             gate = self.linear(length, total)
-            own = self.slice_of(length, entered, layer.slice == 0)
+            own = self.slice_of(length, entered, layer.number)
             gate = self.over((length, self.tokens), gate, own)
             return self.over(sides, total, self.over(sides, self.linear(self.width, gate)))
-        if self.embedded is None or layer.slice < 0:
+        # Qwen3-VL: the first layers add a slice of the embeddings each
+        if self.embedded is None or layer.number >= (self.model.deepstack_layers or 0):
             return total
-        side = self.logits if layer.last and not self.style.late_rows else self.tokens
+        side = self.logits if layer.number == self.last else self.tokens
         return self.over((self.width, side), total, self.part(self.embedded))
 
     def look_up_slices(self) -> None:
         """Gemma 3n and 4: each layer has its own embeddings."""
-        length, layers, tokens = (
-            self.model.per_layer_embedding_length,
-            self.model.layers,
-            self.tokens,
-        )
+        length, layers = self.model.per_layer_embedding_length, self.model.layers
         if length:
-            slices = self.linear(length * layers, self.input(tokens))
-            self.embedded = self.over((length, layers, tokens), self.view(slices))
+            slices = self.linear(length * layers, self.input(self.tokens))
+            self.embedded = self.over((length, layers, self.tokens), self.view(slices))
             self.expand(self.embedded)
 
-    def slice_of(self, length: int, embeddings: Tensor, first: bool) -> Tensor:
+    def slice_of(self, length: int, embeddings: Tensor, number: int) -> Tensor:
         """That of one layer; the first adds a projection of the tokens' embeddings for all."""
         sides = length, self.model.layers, self.tokens
-        if first:
+        if not number:
             assert self.embedded is not None
             projected = self.over(sides, self.view(self.linear(length * sides[1], embeddings)))
             projected = self.over(sides, projected, self.embedded)
@@ -477,17 +440,10 @@ class Graph(Recorder):
         return self.part(self.slices)
 
 
-# how many layers have sparse activations, and the width of the low-rank matrices
-_SPARSE_LAYERS = 10
-_LAUREL_RANK = 64
-
-
 class Gemma3n(Graph):
     """Several versions of the hidden state, of which each layer computes one and corrects the
-    others.
+    others. Low-rank matrices have 64 rows; the first 10 layers keep the largest activations alone.
     """
-
-    sparse_layers = _SPARSE_LAYERS
 
     @property
     def versions(self) -> int:
@@ -513,15 +469,14 @@ class Gemma3n(Graph):
     def layer(self, layer: Layer, residual: Tensor) -> Tensor:
         width, tokens, versions = self.width, self.tokens, self.versions
         alone, every = (width, tokens), (width, tokens, versions)
-        assert layer.attention is not None
         turned = self.result((versions, width, tokens), self.view(residual))
         weights = self.linear(versions * versions, self.routed(self.view(residual)))
         predicted = self.result((versions, width, tokens), turned, self.view(weights))
         predicted = self.over(every, self.result(every, self.view(predicted)), residual)
         active = self.view(predicted)
         normed = self.over(alone, active)
-        narrow = self.over(alone, self.linear(width, self.linear(_LAUREL_RANK, normed)), normed)
-        attended = attention(self, layer.attention, normed, layer.rotated, layer.cached)
+        narrow = self.over(alone, self.linear(width, self.linear(64, normed)), normed)
+        attended = self.mix(layer, normed)
         attended = self.over(alone, self.over(alone, attended, active), narrow)
         fed_forward = self.over(alone, self.sparse(layer, self.over(alone, attended)), attended)
         change = self.result(every, self.over(alone, fed_forward, self.view(predicted)))
@@ -530,7 +485,7 @@ class Gemma3n(Graph):
         corrected = self.over(every, self.over(every, change, weights), predicted)
         length = self.model.per_layer_embedding_length or 0
         gate = self.linear(length, self.over(alone, self.view(corrected)))
-        own = self.slice_of(length, self.first, layer.slice == 0)
+        own = self.slice_of(length, self.first, layer.number)
         gate = self.over((length, tokens), gate, own)
         first = self.over(alone, self.linear(width, gate))
         rest = self.over((width, tokens, versions - 1), self.view(corrected), first)
@@ -540,11 +495,10 @@ class Gemma3n(Graph):
         return self.linear(self.versions, self.over((self.width, self.tokens), tensor))
 
     def sparse(self, layer: Layer, read: Tensor) -> Tensor:
-        """The first layers keep the largest activations alone."""
         assert layer.feed_forward is not None
         sides = layer.feed_forward.length, self.tokens
         up, gate = self.result(sides, read), self.result(sides, read)
-        if layer.sparse:
+        if layer.number < 10:
             mean = self.linear(1, gate)
             spread = self.linear(1, self.over(sides, gate, mean))
             gate = self.over(sides, gate, self.over((1, self.tokens), mean, spread))
