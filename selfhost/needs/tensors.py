@@ -270,11 +270,6 @@ def predicts_more(group: TensorGroup, architecture: Architecture) -> bool:
 _TABLES: Mapping[str, Any] = shipped_table("tensors")
 
 
-def _is_there(rule: Mapping[str, Any], sizes: Mapping[str, Any]) -> bool:
-    is_left_out = any(sizes[key] for key in rule.get("unless", ()))
-    return not is_left_out and bool("if" not in rule or sizes[rule["if"]])
-
-
 def side_length(expression: str, sizes: Mapping[str, Any]) -> int:
     """`2 * heads * key_length + width`: a sum of products, whose factors may be divided."""
     total = 0
@@ -288,99 +283,92 @@ def side_length(expression: str, sizes: Mapping[str, Any]) -> int:
     return total
 
 
-class _Tensors:
-    """The tensors of one model, in the order of its file. `gguf`: as llama.cpp's file holds them;
-    else as the published checkpoint, under the same names. Shapes are in elements, the fastest
-    dimension first, as GGUF writes them; a `*` in a name stands for the number of each layer.
+def _sizes_of(record: Record | None) -> dict[str, Any]:
+    fields = type(record)._fields if record is not None else ()
+    return {key: getattr(record, key) or 0 for key in fields}
 
-    `layer` and `plain` add tensors of the `layers` at hand, `outside` one outside the blocks.
+
+class _Tensors:
+    """The tensors of one model. `gguf`: as llama.cpp's file holds them; else as the published
+    checkpoint, under the same names. Shapes are in elements, the fastest dimension first, as GGUF
+    writes them; a `*` in a name stands for the number of each of the `layers` at hand.
     """
 
     def __init__(self, architecture: Architecture, row: ArchitectureRow, *, gguf: bool) -> None:
         self.architecture, self.row, self.gguf = architecture, row, gguf
-        self.width = architecture.embedding_length
-        tokens = architecture.vocabulary or 0
-        # converters pad or cut the table
-        self.vocabulary = architecture.vocabulary_gguf or tokens if gguf else tokens
         self.layers = tuple(range(architecture.layers))
         self.groups: list[TensorGroup] = []
+        # converters pad or cut the table
+        tokens, width = architecture.vocabulary or 0, architecture.embedding_length
+        padded = architecture.vocabulary_gguf or tokens
+        own = {"always": 1, "width": width, "in_gguf": gguf, "tokens": padded if gguf else tokens}
+        own |= {"padded": padded, "rewrites": row.rewrites, "embeds": row.embeds}
+        self.sizes = _sizes_of(architecture) | _sizes_of(row) | own
 
-    def add(self, name: str, *shape: int, layers: tuple[int, ...] = (), bias: bool = False) -> None:
-        self.groups.append(TensorGroup(name=f"{name}.weight", layers=layers, shape=shape))
-        if bias:
-            rows = shape[1:] or shape
-            self.groups.append(TensorGroup(name=f"{name}.bias", layers=layers, shape=rows))
-
-    def outside(self, name: str, *shape: int, bias: bool = False) -> None:
-        """A tensor outside the blocks of an encoder, and of its decoder; none without a name."""
-        for stack in self.row.stacks or ("",) if name else ():
-            self.add(f"{stack}.{name}" if stack else name, *shape, bias=bias)
-
-    def layer(self, name: str, *shape: int, bias: bool = False) -> None:
-        where = self.stored_layers()
-        if not where:
+    def add(self, name: str, shape: tuple[int, ...]) -> None:
+        """A tensor, of all the `layers` at hand where its name has a `*`; of T5's two stacks, in
+        each where it belongs to the blocks, or its name starts with a point.
+        """
+        limit, every = self.architecture.stored_layers, self.layers
+        stored = every if limit is None else tuple(layer for layer in every if layer < limit)
+        layers, stacks = stored if "*" in name else (), self.row.stacks or ("",)
+        if "*" in name and not layers:
             return
-        if not self.row.stacks:
-            self.add(f"blk.*.{name}", *shape, layers=where, bias=bias)
-        for stack in self.row.stacks if "cross_attn" not in name else self.row.stacks[-1:]:
-            short = name.replace("attn_output", "attn_o")
-            self.add(f"{stack}.blk.*.{short}", *shape, layers=where, bias=bias)
-
-    def plain(self, name: str, *shape: int) -> None:
-        """As `layer`, of a tensor whose name ends in no `.weight`."""
-        where = self.stored_layers()
-        if where:
-            self.groups.append(TensorGroup(name=f"blk.*.{name}", layers=where, shape=shape))
+        if not name.startswith(("blk.", ".")):
+            stacks = ("",)
+        elif "cross_attn" in name:
+            stacks = stacks[-1:]
+        for stack in stacks:
+            whole = name.removeprefix(".")
+            if stack:
+                whole = f"{stack}.{whole.replace('attn_output.', 'attn_o.')}"
+            self.groups.append(TensorGroup(name=whole, layers=layers, shape=shape))
 
     def table(
-        self, name: str, group: Attention | Recurrent | Audio | None = None, **more: int
+        self,
+        name: str,
+        group: Attention | Recurrent | FeedForward | Audio | None = None,
+        **more: Any,
     ) -> None:
-        """The tensors of a table of specs/common/tensors.toml, in the layers at hand where a name
-        has a `*`; `more`: sizes that are keys of no record.
+        """The tensors of a table of specs/common/tensors.toml; `more`: sizes that are keys of no
+        record.
         """
-        records = [self.architecture, self.row, *([group] if group is not None else [])]
-        sizes = {
-            key: getattr(record, key) or 0 for record in records for key in type(record)._fields
-        }
-        sizes |= {"width": self.width, "in_gguf": self.gguf, **more}
-        every = self.stored_layers()
+        sizes = self.sizes | _sizes_of(group) | more
+        sizes |= {f"{key}={text}": 1 for key, text in sizes.items() if isinstance(text, str)}
+        every = self.layers
         for tensor, *sides in _TABLES["tensors"][name]:
             rule = sides.pop() if isinstance(sides[-1], dict) else {}
-            layers = {"first": every[:1], "rest": every[1:]}.get(rule.get("layers", ""), every)
-            if _is_there(rule, sizes) and (layers or "*" not in tensor):
-                layers = layers if "*" in tensor else ()
-                shape = tuple(side_length(side, sizes) for side in sides)
-                self.groups.append(TensorGroup(name=tensor, layers=layers, shape=shape))
-
-    def recurrence(self, group: Recurrent) -> None:
-        decay, rate, mix, gate = (*group.ranks, 0, 0, 0, 0)[:4]
-        self.table(
-            group.kind,
-            group,
-            steps=group.heads or group.inner_length or 0,
-            normed=group.norm is not False,
-            decay=decay,
-            rate=rate,
-            mix=mix,
-            gate=gate,
-        )
-
-    def stored_layers(self) -> tuple[int, ...]:
-        limit = self.architecture.stored_layers
-        return self.layers if limit is None else tuple(n for n in self.layers if n < limit)
+            is_left_out = any(sizes.get(key) for key in rule.get("unless", ()))
+            is_there = all(sizes.get(key) for key in rule.get("if", "always").split(" and "))
+            if is_left_out or not is_there:
+                continue
+            self.layers = {"first": every[:1], "rest": every[1:]}.get(rule.get("layers", ""), every)
+            shape = tuple(side_length(side, sizes) for side in sides)
+            self.add(tensor, shape)
+            if sizes.get(rule.get("bias", "")):
+                self.add(f"{tensor.removesuffix('.weight')}.bias", shape[1:] or shape)
+            self.layers = every
 
     def build(self) -> list[TensorGroup]:
-        model = self.architecture
-        self.tables_and_heads()
+        model, every = self.architecture, self.layers
+        self.outside()
         if model.audio:
-            self.audio_encoder(model.audio)
+            self.layers = tuple(range(model.audio.layers))
+            self.table("audio", model.audio)
+            self.layers = every
+            self.table("attention to audio")
+        self.norms()
         self.every_layer()
         for attention in model.attention:
             self.layers = attention.layers
             self.attention(attention)
         for recurrent in model.recurrent:
             self.layers = recurrent.layers
-            self.recurrence(recurrent)
+            decay, rate, mix, gate = (*recurrent.ranks, 0, 0, 0, 0)[:4]
+            ranks = {"decay": decay, "rate": rate, "mix": mix, "rank_of_gate": gate}
+            steps = recurrent.heads or recurrent.inner_length or 0
+            normed = recurrent.norm is not False
+            self.table(recurrent.kind, recurrent, steps=steps, normed=normed, **ranks)
         for feed_forward in model.feed_forward:
             self.layers = feed_forward.layers
             self.feed_forward(feed_forward)
@@ -388,77 +376,53 @@ class _Tensors:
             self.prediction_blocks(model.mtp_layers)
         return self.groups
 
-    # -------------------------------------------------------------- outside the blocks
-
-    def tables_and_heads(self) -> None:
-        model, row, width = self.architecture, self.row, self.width
+    def outside(self) -> None:
+        """The tensors outside the blocks."""
+        model, row, width = self.architecture, self.row, self.sizes["width"]
         table = model.table_length or width
-        self.add("token_embd", table, self.vocabulary + row.embedding_rows_beyond)
-        if table != width:
-            self.add("project_in", table, width, bias=row.encoder)
-            if not row.encoder:
-                self.add("project_out", width, table)
-        self.outside(row.output_norm, width, bias=row.norm_bias)
-        if model.output_matrix and not row.embeds:
-            self.output(table)
-        self.beside_tokens(table if row.encoder else width)
-        if row.pooler and not self.gguf:
-            self.add("pooler", width, width, bias=True)
-        factors = model.rope_factors or row.rope_factors if self.gguf else ""
+        rows = model.positions or (model.context_tokens or 0) + row.position_offset
+        if self.gguf and row.token_types and model.token_types == 1:
+            # the conversion drops the two rows of XLM-RoBERTa that no token uses
+            rows -= 2
         turned = (group.rope_length or group.key_length for group in model.attention)
-        half = max(turned, default=0) // 2
-        for name in _ROPE_TABLES.get(factors, ()):
-            self.add(name, half)
+        self.table(
+            "outside",
+            table=table,
+            narrow=table != width,
+            output_beside=self.gguf and row.output_in_gguf,
+            has_positions=row.positions,
+            position_rows=rows,
+            has_types=row.token_types,
+            types=model.token_types or 2,
+            distances=model.positions or 0,
+            rope_factors=model.rope_factors or row.rope_factors,
+            half=max(turned, default=0) // 2,
+        )
+        if row.output_norm:
+            self.norm(f".{row.output_norm}")
 
-    def output(self, table: int) -> None:
-        """A tied one may have a bias of its own, or be written into GGUF files beside the table."""
-        row = self.row
-        if not self.architecture.tied_embeddings or (self.gguf and row.output_in_gguf):
-            self.add("output", table, self.vocabulary, bias=row.output_bias)
-        elif row.output_bias:
-            bias = TensorGroup(name="output.bias", layers=(), shape=(self.vocabulary,))
-            self.groups.append(bias)
-
-    def beside_tokens(self, beside: int) -> None:
-        """Tables of positions and of token types, and the norm after them; `beside` is how wide."""
-        model, row, width = self.architecture, self.row, self.width
-        if row.positions:
-            rows = model.positions or (model.context_tokens or 0) + row.position_offset
-            if self.gguf and row.token_types and model.token_types == 1:
-                # the conversion drops the two rows of XLM-RoBERTa that no token uses
-                rows -= 2
-            self.outside("position_embd", beside, rows)
-        if row.token_types:
-            self.add("token_types", beside, model.token_types or 2)
-        if row.embedding_norm:
-            self.outside("token_embd_norm", beside, bias=row.norm_bias)
-        if row.relative_table:
-            self.add("rel_embd", width, model.positions or 0)
-            self.add("rel_embd_norm", width, bias=True)
-
-    def audio_encoder(self, audio: Audio) -> None:
-        every, self.layers = self.layers, tuple(range(audio.layers))
-        self.table("audio", audio)
-        self.layers = every
-        self.table("attention to audio")
-
-    # -------------------------------------------------------------- every layer
+    def norms(self) -> None:
+        """The norms of the model's width."""
+        model, row, every = self.architecture, self.row, self.layers
+        for name in (*row.norms, "attn_norm_2") if model.parallel_norms == 2 else row.norms:
+            if row.norms_of_parts:
+                mixing = *model.attention, *model.recurrent
+                parts = model.feed_forward if name == "ffn_norm" else mixing
+                self.layers = tuple(sorted({layer for part in parts for layer in part.layers}))
+            elif name == "attn_norm" and not row.first_norm:
+                self.layers = every[1:]
+            self.norm(f"blk.*.{name}")
+            self.layers = every
 
     def every_layer(self) -> None:
-        """The tensors of every layer, whatever its attention and feed-forward."""
+        """Other tensors of every layer, whatever its attention and feed-forward."""
         model, row = self.architecture, self.row
-        self.norms()
-        if row.layer_scale and self.gguf:
-            self.layer("layer_output_scale", 1)
-        if row.relative_positions:
-            every, self.layers = self.layers, self.layers[:1]
-            heads = max(group.heads for group in model.attention)
-            self.layer("attn_rel_b", heads, row.relative_positions)
-            self.layers = every
         inputs, rows = model.altup_inputs or 0, row.per_layer_vocabulary
         rows = (model.vocabulary_gguf if self.gguf else rows) or model.vocabulary or 0
         mixed = 2 * inputs + (inputs * inputs if row.hyper_connections == 3 else 0)
+        most_heads = max((group.heads for group in model.attention), default=0)
         tables = {
+            "every layer": True,
             "banked residuals": row.banked_layers,
             "slices": row.per_layer_embeddings and model.per_layer_embedding_length,
             "versions": row.altup and inputs,
@@ -466,151 +430,66 @@ class _Tensors:
         }
         for name, is_there in tables.items():
             if is_there:
-                self.table(name, rows=rows, others=inputs - 1, mixed=mixed)
+                others = inputs - 1
+                self.table(name, rows=rows, others=others, mixed=mixed, most_heads=most_heads)
 
-    def norms(self) -> None:
-        """The norms of the model's width."""
-        model, row, every = self.architecture, self.row, self.layers
-        norms = (*row.norms, "attn_norm_2") if model.parallel_norms == 2 else row.norms
-        for name in norms:
-            if row.norms_of_parts:
-                mixing = *model.attention, *model.recurrent
-                parts = model.feed_forward if name == "ffn_norm" else mixing
-                self.layers = tuple(sorted({layer for part in parts for layer in part.layers}))
-            elif name == "attn_norm" and not row.first_norm:
-                self.layers = every[1:]
-            self.layer(name, self.width, bias=row.norm_bias)
-            self.layers = every
+    def norm(self, name: str) -> None:
+        """A norm of the model's width."""
+        width = self.sizes["width"]
+        self.add(f"{name}.weight", (width,))
+        if self.row.norm_bias:
+            self.add(f"{name}.bias", (width,))
 
     def prediction_blocks(self, blocks: int) -> None:
         """Blocks shaped like the last layer, or the last of some kind, with one matrix that
         joins the hidden state and the next token.
         """
-        model, row, width = self.architecture, self.row, self.width
+        model, row = self.architecture, self.row
         self.layers = tuple(range(model.layers, model.layers + blocks))
         # where layers attend or feed forward, the block does both and has a second norm
         second = () if len(row.norms) > 1 else ("post_attention_norm",)
         for name in (*row.norms, *second):
-            self.layer(name, width, bias=row.norm_bias)
+            self.norm(f"blk.*.{name}")
         # the block attends as an ordinary layer even where the trunk's last one is recurrent
         windowed, dense = "window" in row.mtp_like, "dense" in row.mtp_like
         attention = [each for each in model.attention if not windowed or each.window_tokens]
         feeding = [each for each in model.feed_forward if not dense or not each.experts]
         self.attention(max(attention or model.attention, key=lambda group: group.layers[-1:]))
         self.feed_forward(max(feeding or model.feed_forward, key=lambda group: group.layers[-1:]))
-        self.layer("nextn.eh_proj", 2 * width, width)
-        for name in ("enorm", "hnorm", "shared_head_norm"):
-            self.layer(f"nextn.{name}", width)
-        for name in row.mtp_vocabulary:
-            self.layer(f"nextn.{name}", width, self.vocabulary)
-
-    # -------------------------------------------------------------- attention
+        brought: dict[str, Any] = dict.fromkeys(row.mtp_vocabulary, 1)
+        self.table("prediction", **brought)
 
     def attention(self, group: Attention) -> None:
+        model, row = self.architecture, self.row
         if group.latent_length:
             # of attention that caches them unpacked the key's length holds the part with rope
             is_unpacked = group.kind != "latent"
             unturned = group.key_length - (group.rope_length or 0) * is_unpacked
-            query = group.query_latent_length or self.width
+            query = group.query_latent_length or self.sizes["width"]
             self.table("latent", group, is_unpacked=is_unpacked, unturned=unturned, query=query)
         elif group.kind == "compressed":
-            indexed, rows = bool(group.compression and group.indexer_heads), 1
-            rows += bool(group.indexer_heads)
-            groups = group.output_groups or 1
+            indexed = bool(group.compression and group.indexer_heads)
+            groups, rows = group.output_groups or 1, 2 if group.indexer_heads else 1
             self.table("compressed", group, indexed=indexed, rows=rows, output_groups=groups)
         else:
-            self.plain_attention(group)
-        row, value = self.row, group.value_length
-        if row.attention_gate:
-            each = value if row.attention_gate == "element" else 1
-            self.layer("attn_gate", self.width, group.heads * each)
-        has_sinks = group.kind == "compressed" or row.attention_sinks in ("all", group.kind)
-        if has_sinks or (group.latent_length and row.attention_sinks):
-            self.layer("attn_sinks", group.heads)
-
-    def plain_attention(self, group: Attention) -> None:
-        row, width, heads, key = self.row, self.width, group.heads, group.key_length
-        stated_bias, value = self.architecture.attention_bias, group.value_length
-        bias = row.attention_bias if stated_bias is None else stated_bias
-        keys, values = group.kv_heads * key, group.kv_heads * value
-        if row.fused_qkv:
-            self.layer("attn_qkv", width, heads * key + keys + values, bias=bias)
-        else:
-            self.layer("attn_q", width, heads * key * (2 if row.gated_query else 1), bias=bias)
-            self.layer("attn_k", width, keys, bias=bias and row.key_bias)
-            if not group.values_from_keys:
-                self.layer("attn_v", width, values, bias=bias)
-        self.layer("attn_output", heads * value, width, bias=row.attention_output_bias)
-        if row.rewrites:
-            # the decoder's attention to its encoder
-            self.layer("cross_attn_norm", width, bias=row.norm_bias)
-            for part in ("q", "k", "v"):
-                self.layer(f"cross_attn_{part}", width, heads * key, bias=bias)
-            self.layer("cross_attn_output", heads * value, width, bias=row.attention_output_bias)
-        self.query_key_norms(group)
-        if group.indexer_heads:
-            self.table("indexer", group)
-
-    def query_key_norms(self, group: Attention) -> None:
-        row, key = self.row, group.key_length
-        norm = group.query_key_norm or self.architecture.query_key_norm or row.query_key_norm
-        for name, number in (("q", group.heads), ("k", group.kv_heads)) if norm else ():
-            if norm == "head":
-                self.layer(f"attn_{name}_norm", key, bias=row.query_key_norm_bias)
-            elif norm == "full":
-                self.layer(f"attn_{name}_norm", number * key)
-            else:
-                self.layer(f"attn_{name}_norm", key, number)
-                if row.query_key_norm_bias:
-                    self.plain(f"attn_{name}_norm.bias", key, number)
-
-    # -------------------------------------------------------------- feed-forward
+            stated = model.attention_bias
+            bias = row.attention_bias if stated is None else stated
+            norm = group.query_key_norm or model.query_key_norm or row.query_key_norm
+            keys = bias and row.key_bias
+            self.table("attention", group, biased=bias, biased_keys=keys, query_key_norm=norm)
+        self.table("beside attention", group)
 
     def feed_forward(self, group: FeedForward) -> None:
-        row, length, experts = self.row, group.length, group.experts
-        if not experts:
-            self.dense(length)
-            return
-        self.router(group, experts)
-        inner, bias = group.latent_length or self.width, row.expert_bias
-        if group.latent_length:
-            self.table("narrower experts", inner=inner)
-        parts = ("up",) if row.gate == "none" else ("gate", "up")
-        for part in parts:
-            self.layer(f"ffn_{part}_exps", inner, length, experts, bias=bias)
-        self.layer("ffn_down_exps", length, inner, experts, bias=bias)
-        if group.shared_length:
-            for part in parts:
-                self.layer(f"ffn_{part}_shexp", self.width, group.shared_length)
-            self.layer("ffn_down_shexp", group.shared_length, self.width)
-            if row.shared_expert_gate:
-                self.layer("ffn_gate_inp_shexp", self.width)
-        if group.beside_dense:
-            self.dense(group.beside_dense)
-            if row.expert_norms:
-                self.table("norms of experts", experts=experts)
-
-    def router(self, group: FeedForward, experts: int) -> None:
-        row, model = self.row, self.architecture
-        self.layer("ffn_gate_inp", self.width, experts, bias=row.expert_bias)
-        if group.router_bias or row.router_bias:
-            self.plain("exp_probs_b.bias", experts)
-        elif row.hashed_experts:
-            tokens = model.vocabulary_gguf or model.vocabulary or 0
-            self.layer("ffn_gate_tid2eid", group.used or 1, tokens)
-
-    def dense(self, length: int) -> None:
-        row, width = self.row, self.width
-        if row.gate == "channel_mix":
-            self.table("channel mix", length=length)
-            return
-        bias = row.feed_forward_bias
-        if row.gate == "split":
-            self.layer("ffn_gate", width, length, bias=bias)
-        self.layer("ffn_up", width, 2 * length if row.gate == "fused" else length, bias=bias)
-        self.layer("ffn_down", length, width, bias=bias or row.down_bias)
-        if row.feed_forward_sub_norm:
-            self.layer("ffn_sub_norm", length)
-
-
-_ROPE_TABLES = {"freqs": ("rope_freqs",), "long_short": ("rope_factors_long", "rope_factors_short")}
+        row, experts = self.row, group.experts
+        dense = group.beside_dense if experts else group.length
+        if experts:
+            self.table(
+                "experts",
+                group,
+                inner=group.latent_length or self.sizes["width"],
+                used=group.used or 1,
+                picked_by_bias=group.router_bias or row.router_bias,
+                normed_beside=dense and row.expert_norms,
+            )
+        if dense:
+            self.table("dense", dense=dense, down_biased=row.feed_forward_bias or row.down_bias)
